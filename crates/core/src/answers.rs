@@ -1,0 +1,136 @@
+//! Who answers the questions of the flow? Traits that only compute, so that keys, store and transport need not know each other.
+//!
+//! The flow calls none of them: an adapter asks a [`Step`](crate::Step) what it needs, asks these, and answers the step.
+
+use crate::{
+    AccessTokenClaims, Algorithm, Client, ClientId, CompactJws, KeyId, Secret, SecretDigest, Timestamp,
+    TokenId,
+};
+use std::sync::Arc;
+
+/// Our own keys: sign, and check a signature. They never decide whether a token is good.
+pub trait Keys: Send + Sync {
+    /// Signs the claims as an access token of type `at+jwt` (RFC 9068 §2.1) with the key that signs at `now`.
+    ///
+    /// # Errors
+    /// If no key can sign now.
+    fn sign(&self, claims: &AccessTokenClaims, now: Timestamp) -> Result<Secret, SigningFault>;
+
+    /// Checks the signature with the key that the header names, and with the algorithm of that key.
+    ///
+    /// # Errors
+    /// If no key of ours fits, or the signature is not good.
+    fn verify(&self, token: &CompactJws) -> Result<Verified, SignatureFault>;
+
+    /// The public keys as a JWK Set (RFC 7517 §5), JSON, of every key that may verify a live token.
+    fn jwks(&self) -> Arc<str>;
+
+    /// Whether signing takes so long (RSA: about a millisecond) that an event loop should not wait for it.
+    fn is_costly(&self, now: Timestamp) -> bool;
+}
+
+/// Everything that a token request is answered from: one moment of the world, held in memory.
+pub trait Answers: Send + Sync {
+    /// The client that is registered under this identifier, disabled ones too.
+    fn client(&self, id: &ClientId) -> Option<Arc<Client>>;
+
+    /// Derives what the secret would be stored as, by a way that depends on `client_id` and `secret` only.
+    ///
+    /// It takes as long for a client that does not exist as for one that does (conformance AB-06).
+    fn digest(&self, client_id: &str, secret: &Secret) -> SecretDigest;
+
+    /// Whether [`Answers::digest`] of this secret takes milliseconds, as for a secret that a person chose.
+    fn is_costly(&self, secret: &Secret) -> bool;
+
+    /// Whether the operator took the token back, by itself or with others.
+    fn revoked(&self, token: &AccessTokenClaims) -> Option<Revocation>;
+
+    /// Our keys.
+    fn keys(&self) -> &dyn Keys;
+}
+
+/// That a signature is good, by a loud name: whoever makes one vouches for the token that it is given back with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    key: KeyId,
+    algorithm: Algorithm,
+}
+
+impl Verified {
+    /// States that the signature was checked with this key and algorithm, and is good.
+    #[must_use]
+    pub fn assertion(key: KeyId, algorithm: Algorithm) -> Self {
+        Self { key, algorithm }
+    }
+
+    /// The key that verified.
+    #[must_use]
+    pub fn key(&self) -> &KeyId {
+        &self.key
+    }
+
+    /// The algorithm of that key.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+}
+
+/// Why a signature could not be confirmed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureFault {
+    /// There is no key by that name, or, without a name, not exactly one that fits.
+    #[error("no key of the issuer fits the token's kid and alg")]
+    NoKey,
+    /// The header's `alg` is not the algorithm of the key (RFC 8725 §3.1).
+    #[error("the token's alg is not {expected}, the algorithm of key {key}")]
+    Algorithm {
+        /// The key that the token names.
+        key: KeyId,
+        /// Its algorithm.
+        expected: Algorithm,
+    },
+    /// The signature is not that of this key over this token.
+    #[error("the signature does not verify with key {key}")]
+    Signature {
+        /// The key that was tried.
+        key: KeyId,
+    },
+}
+
+/// Why nothing could be signed. It is the operator's fault, never the client's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SigningFault {
+    /// There is no signing key whose time has come.
+    #[error("no key is there to sign with")]
+    NoKey,
+    /// The key refused.
+    #[error("key {key} failed to sign")]
+    Key {
+        /// The key.
+        key: KeyId,
+    },
+}
+
+/// What the operator took back.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Revocation {
+    /// This one token.
+    #[error("the token {0:?} was revoked")]
+    Token(TokenId),
+    /// All tokens that go back to the same authentication.
+    #[error("the session {0:?} was revoked")]
+    Session(TokenId),
+    /// All tokens of the client that were issued before a time.
+    #[error("tokens of the client issued before {before} were revoked")]
+    Client {
+        /// The time; a token that was issued in that second still lives.
+        before: Timestamp,
+    },
+    /// All tokens for the subject that were issued before a time.
+    #[error("tokens of the subject issued before {before} were revoked")]
+    Subject {
+        /// The time; a token that was issued in that second still lives.
+        before: Timestamp,
+    },
+}

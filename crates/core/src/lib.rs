@@ -1,0 +1,22 @@
+//! The token endpoint of Apache Iceberg REST catalogs, without I/O.
+#![forbid(unsafe_code)]
+
+mod answers;
+mod types;
+
+pub use answers::{Answers, Keys, Revocation, SignatureFault, SigningFault, Verified};
+pub use types::algorithm::{Algorithm, KeyId, UnknownAlgorithm};
+pub use types::claims::{ACCESS_TOKEN_TYPE, AccessTokenClaims, Actor, ClaimFault, Session, TokenId};
+pub use types::client_id::{ClientId, ClientIdError};
+pub use types::compact_jws::{CompactJws, FramingFault, Header, LONGEST_TOKEN};
+pub use types::issuer::{Issuer, IssuerError};
+pub use types::json::JsonFault;
+pub use types::key_material::KeyMaterial;
+pub use types::registration::{AllowedScope, AuthMethod, Client, GrantType, Rights, StoredSecret};
+pub use types::scope::{CATALOG, Scope, ScopeError};
+pub use types::secret::{LONGEST_CLIENT_SECRET, Secret, SecretDigest};
+pub use types::subject::{Subject, SubjectError};
+pub use types::subject_pattern::{SubjectPattern, SubjectPatternError};
+pub use types::target::{Target, TargetError};
+pub use types::time::{Lifetime, Timestamp, TimestampOutOfRange};
+pub use types::token_type::{TokenType, TypedToken};

@@ -1,0 +1,372 @@
+//! What does our access token say? RFC 9068 §2.2, with `act` of RFC 8693 §4.1.
+
+use super::client_id::ClientId;
+use super::issuer::Issuer;
+use super::scope::Scope;
+use super::subject::Subject;
+use super::time::{Lifetime, Timestamp};
+use serde_json::{Map, Value};
+
+/// The `typ` of our access tokens (RFC 9068 §2.1).
+pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
+
+/// The claims of an access token of ours. Each is what its RFC says; `session` is private.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessTokenClaims {
+    /// `iss`: our issuer identifier.
+    pub issuer: Issuer,
+    /// `aud`: where the token may be used; at least one, written as a string when it is one.
+    pub audience: Vec<Box<str>>,
+    /// `sub`: on whose behalf. A client's own token has the client's identifier here.
+    pub subject: Subject,
+    /// `client_id`: to whom the token was issued (RFC 8693 §4.3).
+    pub client_id: ClientId,
+    /// `iat`.
+    pub issued_at: Timestamp,
+    /// `exp`: from this second on the token is dead.
+    pub expires_at: Timestamp,
+    /// `jti`: 128 random bits.
+    pub token_id: TokenId,
+    /// `scope`: never empty (RFC 9068 §2.2.3).
+    pub scope: Scope,
+    /// `act`: who acts for the subject; the outermost is the present actor (RFC 8693 §4.1).
+    pub actor: Option<Actor>,
+    /// `cnf`, if the token is bound to a key (RFC 7800 §3.1). Kept as it is; none is issued yet.
+    pub confirmation: Option<Map<String, Value>>,
+    /// `tokenberg_session`: which authentication the token goes back to.
+    pub session: Session,
+}
+
+/// One actor of the chain and, inside, who acted before (RFC 8693 §4.1). It identifies, and grants nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// `iss`, where the subject is not one of ours.
+    pub issuer: Option<Issuer>,
+    /// `sub`.
+    pub subject: Subject,
+    /// `act`: the actor before this one, who is history.
+    pub prior: Option<Box<Actor>>,
+}
+
+impl Actor {
+    /// This actor and those before, the present one first.
+    pub fn chain(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |a| a.prior.as_deref())
+    }
+}
+
+/// The authentication that a token goes back to. Renewal and exchange hand it on unchanged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// `id`: the `jti` of the session's first token, which names the family of all tokens that came from it.
+    pub id: TokenId,
+    /// `start`: when a credential was last proven.
+    pub start: Timestamp,
+    /// `end`: no token of the session lives longer.
+    pub end: Timestamp,
+    /// `sub_iss`: whose name `sub` is, if it is not ours. So no user of another issuer passes for a client of the same name.
+    pub subject_issuer: Option<Issuer>,
+}
+
+/// A token identifier, `jti`: up to 64 bytes of base64url; ours have 128 random bits in 22 characters.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TokenId(Box<str>);
+
+impl TokenId {
+    /// The identifier made of 128 random bits.
+    #[must_use]
+    pub fn from_bits(bits: [u8; 16]) -> Self {
+        use base64::Engine;
+        Self(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bits).into())
+    }
+
+    /// The identifier that is written so, if it may be one of ours.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let good = (1..=64).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        good.then(|| Self(text.into()))
+    }
+
+    /// The identifier as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A claim that is absent or is not what its RFC says. Never holds the value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the claim {0} is missing or malformed")]
+pub struct ClaimFault(pub &'static str);
+
+/// The deepest chain of actors that is read from a token.
+const DEEPEST_CHAIN: usize = 16;
+
+impl AccessTokenClaims {
+    /// Reads the claims of a payload. Says nothing about who wrote them, nor whether they hold now.
+    ///
+    /// # Errors
+    /// The first claim that is missing or malformed.
+    pub fn read(payload: &Map<String, Value>) -> Result<Self, ClaimFault> {
+        Ok(Self {
+            issuer: parsed(payload, "iss")?,
+            audience: audience(payload)?,
+            subject: parsed(payload, "sub")?,
+            client_id: parsed(payload, "client_id")?,
+            issued_at: time(payload, "iat")?,
+            expires_at: time(payload, "exp")?,
+            token_id: token_id(payload, "jti", "jti")?,
+            scope: scope(payload)?,
+            actor: payload.get("act").map(|act| read_actor(act, 1)).transpose()?,
+            confirmation: match payload.get("cnf") {
+                None => None,
+                Some(Value::Object(cnf)) => Some(cnf.clone()),
+                Some(_) => return Err(ClaimFault("cnf")),
+            },
+            session: read_session(payload)?,
+        })
+    }
+
+    /// The payload to be signed.
+    #[must_use]
+    pub fn to_json(&self) -> Map<String, Value> {
+        let mut payload = Map::new();
+        let mut put = |name: &str, value: Value| payload.insert(name.to_owned(), value);
+        put("iss", self.issuer.as_str().into());
+        put(
+            "aud",
+            match self.audience.as_slice() {
+                [one] => (**one).into(),
+                many => many.iter().map(|a| Value::from(&**a)).collect(),
+            },
+        );
+        put("sub", self.subject.as_str().into());
+        put("client_id", self.client_id.as_str().into());
+        put("iat", self.issued_at.as_seconds().into());
+        put("exp", self.expires_at.as_seconds().into());
+        put("jti", self.token_id.as_str().into());
+        put("scope", self.scope.as_str().into());
+        if let Some(actor) = &self.actor {
+            put("act", actor.to_json());
+        }
+        if let Some(cnf) = &self.confirmation {
+            put("cnf", Value::Object(cnf.clone()));
+        }
+        put("tokenberg_session", self.session.to_json());
+        payload
+    }
+
+    /// For how long the token lives from `now` on.
+    #[must_use]
+    pub fn remaining(&self, now: Timestamp) -> Lifetime {
+        self.expires_at.since(now)
+    }
+
+    /// Whether this is the token of a client for itself: nobody acts for anybody.
+    #[must_use]
+    pub fn is_clients_own(&self) -> bool {
+        self.actor.is_none()
+            && self.session.subject_issuer.is_none()
+            && self.subject.as_str() == self.client_id.as_str()
+    }
+
+    /// Whose name `sub` is: our issuer's, unless the session says that it came from elsewhere.
+    #[must_use]
+    pub fn subject_issuer(&self) -> &Issuer {
+        self.session.subject_issuer.as_ref().unwrap_or(&self.issuer)
+    }
+}
+
+impl Actor {
+    fn to_json(&self) -> Value {
+        let mut act = Map::new();
+        if let Some(issuer) = &self.issuer {
+            act.insert("iss".to_owned(), issuer.as_str().into());
+        }
+        act.insert("sub".to_owned(), self.subject.as_str().into());
+        if let Some(prior) = &self.prior {
+            act.insert("act".to_owned(), prior.to_json());
+        }
+        Value::Object(act)
+    }
+}
+
+impl Session {
+    fn to_json(&self) -> Value {
+        let mut session = Map::new();
+        session.insert("id".to_owned(), self.id.as_str().into());
+        session.insert("start".to_owned(), self.start.as_seconds().into());
+        session.insert("end".to_owned(), self.end.as_seconds().into());
+        if let Some(issuer) = &self.subject_issuer {
+            session.insert("sub_iss".to_owned(), issuer.as_str().into());
+        }
+        Value::Object(session)
+    }
+}
+
+fn read_actor(act: &Value, depth: usize) -> Result<Actor, ClaimFault> {
+    let members = act.as_object().filter(|_| depth <= DEEPEST_CHAIN).ok_or(ClaimFault("act"))?;
+    // RFC 8693 §4.1: claims within act "pertain only to the identity of the actor"; others "are not meaningful".
+    if members.keys().any(|name| !matches!(name.as_str(), "iss" | "sub" | "act")) {
+        return Err(ClaimFault("act"));
+    }
+    Ok(Actor {
+        issuer: members
+            .contains_key("iss")
+            .then(|| parsed(members, "iss"))
+            .transpose()
+            .map_err(|_| ClaimFault("act"))?,
+        subject: parsed(members, "sub").map_err(|_| ClaimFault("act"))?,
+        prior: members.get("act").map(|prior| read_actor(prior, depth + 1).map(Box::new)).transpose()?,
+    })
+}
+
+fn read_session(payload: &Map<String, Value>) -> Result<Session, ClaimFault> {
+    const NAME: &str = "tokenberg_session";
+    let members = payload.get(NAME).and_then(Value::as_object).ok_or(ClaimFault(NAME))?;
+    let issuer = members.contains_key("sub_iss").then(|| parsed(members, "sub_iss")).transpose();
+    Ok(Session {
+        id: token_id(members, "id", NAME)?,
+        start: time(members, "start").map_err(|_| ClaimFault(NAME))?,
+        end: time(members, "end").map_err(|_| ClaimFault(NAME))?,
+        subject_issuer: issuer.map_err(|_| ClaimFault(NAME))?,
+    })
+}
+
+fn parsed<T: std::str::FromStr>(members: &Map<String, Value>, name: &'static str) -> Result<T, ClaimFault> {
+    members.get(name).and_then(Value::as_str).and_then(|text| text.parse().ok()).ok_or(ClaimFault(name))
+}
+
+/// NumericDate, as whole seconds only: we write no fractions, so a token of ours has none (RFC 7519 §2).
+fn time(members: &Map<String, Value>, name: &'static str) -> Result<Timestamp, ClaimFault> {
+    let seconds = members.get(name).and_then(Value::as_i64).ok_or(ClaimFault(name))?;
+    Timestamp::from_seconds(seconds).map_err(|_| ClaimFault(name))
+}
+
+fn token_id(members: &Map<String, Value>, name: &str, fault: &'static str) -> Result<TokenId, ClaimFault> {
+    members.get(name).and_then(Value::as_str).and_then(TokenId::parse).ok_or(ClaimFault(fault))
+}
+
+fn scope(payload: &Map<String, Value>) -> Result<Scope, ClaimFault> {
+    let scope: Scope = parsed(payload, "scope")?;
+    if scope.is_empty() { Err(ClaimFault("scope")) } else { Ok(scope) }
+}
+
+/// RFC 7519 §4.1.3: an array of StringOrURI values or a single one; required by RFC 9068 §2.2.
+fn audience(payload: &Map<String, Value>) -> Result<Vec<Box<str>>, ClaimFault> {
+    const FAULT: ClaimFault = ClaimFault("aud");
+    let text = |value: &Value| match value.as_str() {
+        Some(text) if !text.is_empty() => Ok(Box::from(text)),
+        Some(_) | None => Err(FAULT),
+    };
+    match payload.get("aud") {
+        Some(one @ Value::String(_)) => Ok(vec![text(one)?]),
+        Some(Value::Array(many)) if !many.is_empty() => many.iter().map(text).collect(),
+        Some(_) | None => Err(FAULT),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn payload() -> Value {
+        json!({"iss":"https://as.test","aud":"https://cat.test","sub":"c1","client_id":"c1","iat":1,"exp":2,"jti":"x",
+            "scope":"catalog","act":{"sub":"b","act":{"iss":"https://idp.test","sub":"a"}},
+            "tokenberg_session":{"id":"x","start":1,"end":9}})
+    }
+
+    #[test]
+    fn claims_that_were_written_read_the_same() {
+        let read = AccessTokenClaims::read(payload().as_object().unwrap()).unwrap();
+        assert_eq!(Value::Object(read.to_json()), payload());
+        assert_eq!(
+            read.actor.unwrap().chain().map(|a| a.subject.to_string()).collect::<Vec<_>>(),
+            ["b", "a"]
+        );
+    }
+
+    #[test]
+    fn jw_31_35_36_37_at_02_each_claim_has_its_type() {
+        for (name, bad) in [
+            (
+                "exp",
+                vec![
+                    json!("2"),
+                    json!(true),
+                    json!(null),
+                    json!({}),
+                    json!([]),
+                    json!(-1),
+                    json!(1e300),
+                    json!(2.5),
+                    json!(u64::MAX),
+                    json!(i64::MAX),
+                ],
+            ),
+            ("iat", vec![json!("1"), json!(-1), json!(1.0)]),
+            (
+                "aud",
+                vec![
+                    json!(null),
+                    json!(42),
+                    json!({}),
+                    json!([]),
+                    json!(["x", 1]),
+                    json!([["https://cat.test"]]),
+                    json!(""),
+                ],
+            ),
+            ("iss", vec![json!(42), json!(["https://as.test"]), json!("as.test")]),
+            ("sub", vec![json!(""), json!(1), json!("a\u{0}b"), json!("x".repeat(10_000))]),
+            ("client_id", vec![json!(""), json!(1)]),
+            ("jti", vec![json!(""), json!(1), json!("a b"), json!("x".repeat(65))]),
+            ("scope", vec![json!(""), json!(["catalog"]), json!("a\"b")]),
+            (
+                "act",
+                vec![
+                    json!("admin"),
+                    json!([]),
+                    json!({}),
+                    json!({"sub":1}),
+                    json!({"sub":"a","exp":1}),
+                    json!({"sub":"a","act":"b"}),
+                ],
+            ),
+            ("cnf", vec![json!("x")]),
+            ("tokenberg_session", vec![json!(1), json!({}), json!({"id":"x","start":"1","end":9})]),
+        ] {
+            for value in bad {
+                let mut payload = payload();
+                payload[name] = value.clone();
+                assert_eq!(
+                    AccessTokenClaims::read(payload.as_object().unwrap()),
+                    Err(ClaimFault(name)),
+                    "{name} {value}"
+                );
+            }
+            if !matches!(name, "act" | "cnf") {
+                let mut payload = payload();
+                payload.as_object_mut().unwrap().remove(name);
+                assert_eq!(
+                    AccessTokenClaims::read(payload.as_object().unwrap()),
+                    Err(ClaimFault(name)),
+                    "no {name}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn tx_54_a_bottomless_chain_is_no_claim() {
+        let mut act = json!({"sub":"x"});
+        for _ in 0..100 {
+            act = json!({"sub":"x","act":act});
+        }
+        let mut payload = payload();
+        payload["act"] = act;
+        assert_eq!(AccessTokenClaims::read(payload.as_object().unwrap()), Err(ClaimFault("act")));
+    }
+}

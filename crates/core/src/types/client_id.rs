@@ -1,0 +1,91 @@
+//! Who is the client? The client identifier, RFC 6749 §2.2 and Appendix A.1.
+
+use serde::{Deserialize, Serialize};
+
+/// The longest identifier, in bytes; a SPIFFE ID may have 2048, ours end here.
+const LONGEST: usize = 512;
+
+/// A client identifier: 1 to 512 printable ASCII characters, compared byte for byte.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ClientId(Box<str>);
+
+/// Why a text is no client identifier. Holds nothing of the text, because a secret may stand where an identifier should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClientIdError {
+    /// No characters.
+    #[error("the client identifier is empty")]
+    Empty,
+    /// More than 512 bytes.
+    #[error("the client identifier is longer than {LONGEST} bytes")]
+    TooLong,
+    /// A character that is not printable ASCII.
+    #[error("the client identifier may hold only printable ASCII characters (RFC 6749, appendix A.1)")]
+    Character,
+}
+
+impl TryFrom<String> for ClientId {
+    type Error = ClientIdError;
+    fn try_from(text: String) -> Result<Self, ClientIdError> {
+        check(&text)?;
+        Ok(Self(text.into_boxed_str()))
+    }
+}
+
+impl std::str::FromStr for ClientId {
+    type Err = ClientIdError;
+    fn from_str(text: &str) -> Result<Self, ClientIdError> {
+        check(text)?;
+        Ok(Self(text.into()))
+    }
+}
+
+// client-id = *VSCHAR      VSCHAR = %x20-7E
+// An empty one names nobody.
+fn check(text: &str) -> Result<(), ClientIdError> {
+    if text.is_empty() {
+        Err(ClientIdError::Empty)
+    } else if text.len() > LONGEST {
+        Err(ClientIdError::TooLong)
+    } else if !text.bytes().all(|b| matches!(b, 0x20..=0x7E)) {
+        Err(ClientIdError::Character)
+    } else {
+        Ok(())
+    }
+}
+
+impl ClientId {
+    /// The identifier as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for ClientId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<ClientId> for String {
+    fn from(id: ClientId) -> Self {
+        id.0.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ca_24_identifiers_are_exact_bytes_of_printable_ascii() {
+        assert_ne!("c1".parse::<ClientId>().unwrap(), "C1".parse::<ClientId>().unwrap());
+        assert_ne!("c1".parse::<ClientId>().unwrap(), "c1 ".parse::<ClientId>().unwrap());
+        assert_eq!("".parse::<ClientId>(), Err(ClientIdError::Empty));
+        assert_eq!("x".repeat(513).parse::<ClientId>(), Err(ClientIdError::TooLong));
+        for bad in ["c1\u{200b}", "é", "e\u{301}", "c1\0", "c\n1"] {
+            assert_eq!(bad.parse::<ClientId>(), Err(ClientIdError::Character));
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Who made the token? The issuer identifier, RFC 8414 §2.
+
+use serde::{Deserialize, Serialize};
+
+/// An issuer identifier: an `https` URL (or `http` on a loopback address) without query and fragment.
+///
+/// Kept and compared as the exact text, never normalised (RFC 8414 §3.3, RFC 9068 §4).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Issuer(Box<str>);
+
+/// Why a text is no issuer identifier.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IssuerError {
+    /// Neither `https://…` nor `http://` on a loopback address.
+    #[error("an issuer is an https URL; plain http is for 127.0.0.1, [::1] and localhost only")]
+    Scheme,
+    /// No host, or a character that a URL does not have.
+    #[error("an issuer is a URL with a host and without spaces, user names or control characters")]
+    Form,
+    /// `?` or `#` (RFC 8414 §2: no query or fragment components).
+    #[error("an issuer has no query and no fragment")]
+    QueryOrFragment,
+    /// Ends with `/`, which clients drop or double when they build addresses from it.
+    #[error("an issuer does not end with a slash")]
+    TrailingSlash,
+}
+
+impl std::str::FromStr for Issuer {
+    type Err = IssuerError;
+
+    fn from_str(text: &str) -> Result<Self, IssuerError> {
+        let (secure, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
+            (Some(rest), _) => (true, rest),
+            (None, Some(rest)) => (false, rest),
+            (None, None) => return Err(IssuerError::Scheme),
+        };
+        if text.contains(['?', '#']) {
+            return Err(IssuerError::QueryOrFragment);
+        }
+        let authority = rest.split('/').next().unwrap_or_default();
+        let graphic = text.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&b));
+        if authority.is_empty() || authority.contains('@') || !graphic || text.len() > 2048 {
+            return Err(IssuerError::Form);
+        }
+        if text.ends_with('/') {
+            return Err(IssuerError::TrailingSlash);
+        }
+        if !secure && !is_loopback(authority) {
+            return Err(IssuerError::Scheme);
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+fn is_loopback(authority: &str) -> bool {
+    let host = match authority.strip_prefix('[') {
+        Some(v6) => return v6.split(']').next() == Some("::1"),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    host == "localhost" || host.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+impl Issuer {
+    /// The identifier as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The path of the URL: empty, or `/` and more.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        let after_scheme = self.0.find("://").map_or(0, |at| at + 3);
+        match self.0[after_scheme..].find('/') {
+            Some(at) => &self.0[after_scheme + at..],
+            None => "",
+        }
+    }
+}
+
+impl std::fmt::Display for Issuer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for Issuer {
+    type Error = IssuerError;
+    fn try_from(text: String) -> Result<Self, IssuerError> {
+        text.parse()
+    }
+}
+
+impl From<Issuer> for String {
+    fn from(issuer: Issuer) -> Self {
+        issuer.0.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn md_02_an_issuer_is_https_without_query_or_fragment() {
+        for good in [
+            "https://as.test",
+            "https://as.test:8443/a/b",
+            "http://127.0.0.1:8183",
+            "http://[::1]:1/x",
+            "http://localhost",
+        ] {
+            assert_eq!(good.parse::<Issuer>().map(|i| i.to_string()), Ok(good.to_owned()));
+        }
+        for (bad, why) in [
+            ("http://as.test", IssuerError::Scheme),
+            ("http://127.0.0.1.evil.test", IssuerError::Scheme),
+            ("ftp://as.test", IssuerError::Scheme),
+            ("https://as.test?x", IssuerError::QueryOrFragment),
+            ("https://as.test#x", IssuerError::QueryOrFragment),
+            ("https://", IssuerError::Form),
+            ("https://user@as.test", IssuerError::Form),
+            ("https://as test", IssuerError::Form),
+            ("https://as.test/", IssuerError::TrailingSlash),
+        ] {
+            assert_eq!(bad.parse::<Issuer>(), Err(why), "{bad}");
+        }
+        assert_eq!("https://h/a/b".parse::<Issuer>().unwrap().path(), "/a/b");
+        assert_eq!("https://h".parse::<Issuer>().unwrap().path(), "");
+    }
+}

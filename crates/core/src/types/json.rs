@@ -1,0 +1,141 @@
+//! Is it one JSON object that every parser reads alike? RFC 8259, RFC 7515 §4 and RFC 7519 §4.
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+/// Why bytes are no strict JSON object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JsonFault {
+    /// Not JSON, not UTF-8, nested deeper than 127, something after the end, or a member name given twice.
+    #[error("not strict JSON, or a member name stands twice")]
+    Syntax,
+    /// JSON, but an array, a number, a string, a truth value or null.
+    #[error("JSON, but not an object")]
+    NotAnObject,
+}
+
+/// Reads one JSON object and nothing else; a member name that occurs twice, at any depth and after unescaping, is an error.
+pub(crate) fn strict_object(bytes: &[u8]) -> Result<Map<String, Value>, JsonFault> {
+    match serde_json::from_slice(bytes) {
+        Ok(Unique(Value::Object(members))) => Ok(members),
+        Ok(Unique(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_))) => {
+            Err(JsonFault::NotAnObject)
+        }
+        Err(_) => Err(JsonFault::Syntax),
+    }
+}
+
+/// A value in which no object has a member twice; `serde_json::Value` itself silently keeps the last.
+struct Unique(Value);
+
+impl<'de> Deserialize<'de> for Unique {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(UniqueVisitor).map(Self)
+    }
+}
+
+struct UniqueVisitor;
+
+impl<'de> Visitor<'de> for UniqueVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JSON without repeated members")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: Error>(self, v: bool) -> Result<Value, E> {
+        Ok(Value::Bool(v))
+    }
+
+    fn visit_i64<E: Error>(self, v: i64) -> Result<Value, E> {
+        Ok(v.into())
+    }
+
+    fn visit_u64<E: Error>(self, v: u64) -> Result<Value, E> {
+        Ok(v.into())
+    }
+
+    fn visit_f64<E: Error>(self, v: f64) -> Result<Value, E> {
+        Ok(v.into())
+    }
+
+    fn visit_str<E: Error>(self, v: &str) -> Result<Value, E> {
+        Ok(v.into())
+    }
+
+    fn visit_string<E: Error>(self, v: String) -> Result<Value, E> {
+        Ok(v.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut array = Vec::new();
+        while let Some(Unique(item)) = items.next_element()? {
+            array.push(item);
+        }
+        Ok(Value::Array(array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        while let Some(name) = members.next_key::<String>()? {
+            let Unique(value) = members.next_value()?;
+            if map.insert(name, value).is_some() {
+                return Err(A::Error::custom("a member stands twice"));
+            }
+        }
+        Ok(Value::Object(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jw_04_only_one_strict_utf_8_object() {
+        for bad in [
+            &b"\xef\xbb\xbf{}"[..],
+            b"{}x",
+            b"{} {}",
+            b"{\"a\":NaN}",
+            b"{\"a\":1,}",
+            b"// c\n{}",
+            b"{\"a\":\"\xff\"}",
+            b"{\"a\":\"\\ud800\"}",
+            b"{'a':1}",
+            b"",
+            b"{\"a\":01}",
+            "{\"a\":1}".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>().leak(),
+        ] {
+            assert_eq!(strict_object(bad), Err(JsonFault::Syntax), "{bad:?}");
+        }
+        for not_object in [&b"[]"[..], b"\"x\"", b"1", b"null", b"true"] {
+            assert_eq!(strict_object(not_object), Err(JsonFault::NotAnObject));
+        }
+        assert!(strict_object(b" { \"a\" : [ 1 , { } ] } ").is_ok());
+    }
+
+    #[test]
+    fn jw_05_a_member_may_not_stand_twice_at_any_depth() {
+        for bad in [
+            r#"{"exp":1,"exp":2}"#,
+            r#"{"sub":"a","s\u0075b":"root"}"#,
+            r#"{"act":{"sub":"a","sub":"b"}}"#,
+            r#"{"a":[{"x":{"y":1,"y":1}}]}"#,
+        ] {
+            assert_eq!(strict_object(bad.as_bytes()), Err(JsonFault::Syntax), "{bad}");
+        }
+    }
+
+    #[test]
+    fn jw_06_depth_is_capped() {
+        for open in ["[", "{\"a\":"] {
+            let deep = format!("{{\"a\":{}", open.repeat(20_000));
+            assert_eq!(strict_object(deep.as_bytes()), Err(JsonFault::Syntax));
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Validated values: one grammar, one door, one file each.
+
+pub(crate) mod algorithm;
+pub(crate) mod claims;
+pub(crate) mod client_id;
+pub(crate) mod compact_jws;
+pub(crate) mod issuer;
+pub(crate) mod json;
+pub(crate) mod key_material;
+pub(crate) mod registration;
+pub(crate) mod scope;
+pub(crate) mod secret;
+pub(crate) mod subject;
+pub(crate) mod subject_pattern;
+pub(crate) mod target;
+pub(crate) mod time;
+pub(crate) mod token_type;

@@ -1,0 +1,122 @@
+//! What does the operator allow a client? The registration that RFC 6749 §2 presupposes.
+
+use super::client_id::ClientId;
+use super::scope::{CATALOG, Scope};
+use super::secret::SecretDigest;
+use super::subject_pattern::SubjectPattern;
+use super::time::{Lifetime, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// A client and all that it may do.
+#[derive(Clone)]
+pub struct Client {
+    /// The identifier that it presents.
+    pub id: ClientId,
+    /// A disabled client is refused as if it did not exist, and so is every token of it.
+    pub enabled: bool,
+    /// The secrets that may be live; each is asked for its end at every use.
+    pub secrets: Vec<StoredSecret>,
+    /// What it may do.
+    pub rights: Rights,
+}
+
+/// What a client may do; plain values, kept in the store as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rights {
+    /// How it authenticates.
+    pub auth_method: AuthMethod,
+    /// The grants that it may use.
+    pub grants: Vec<GrantType>,
+    /// The scope-tokens that it may have, besides `catalog`.
+    pub scope: AllowedScope,
+    /// What it gets when it asks for no scope; never empty.
+    pub default_scope: Scope,
+    /// What it may ask tokens for; the first is its default. If there is none, it is our issuer.
+    pub audiences: Vec<Box<str>>,
+    /// How long a token lives.
+    pub token_lifetime: Lifetime,
+    /// How long tokens can be renewed from one authentication on.
+    pub session_lifetime: Lifetime,
+    /// Subjects for whom it may get tokens that name it as the actor.
+    #[serde(default)]
+    pub may_act_for: Vec<SubjectPattern>,
+    /// Subjects for whom it may get tokens that do not name it.
+    #[serde(default)]
+    pub may_impersonate: Vec<SubjectPattern>,
+    /// The audiences whose resource server it is.
+    #[serde(default)]
+    pub serves: Vec<Box<str>>,
+}
+
+/// How a client proves who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthMethod {
+    /// By a secret, with HTTP Basic or in the body (RFC 6749 §2.3.1).
+    ClientSecret,
+}
+
+/// A grant that a client may be registered for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantType {
+    /// RFC 6749 §4.4.
+    ClientCredentials,
+    /// RFC 8693 §2.1.
+    TokenExchange,
+}
+
+impl GrantType {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::ClientCredentials, Self::TokenExchange];
+
+    /// The value of `grant_type`.
+    #[must_use]
+    pub fn as_parameter(self) -> &'static str {
+        match self {
+            Self::ClientCredentials => "client_credentials",
+            Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
+        }
+    }
+}
+
+/// The scope-tokens that a client may have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AllowedScope {
+    /// Whatever it asks for: the client of the operator.
+    Every,
+    /// These, each literally.
+    Only(Scope),
+}
+
+impl AllowedScope {
+    /// Whether this scope-token may be granted. `catalog` always may: every Iceberg client asks for it by default.
+    #[must_use]
+    pub fn allows(&self, token: &str) -> bool {
+        match self {
+            Self::Every => true,
+            Self::Only(scope) => token == CATALOG || scope.contains(token),
+        }
+    }
+}
+
+/// A secret as it is stored.
+#[derive(Clone)]
+pub struct StoredSecret {
+    /// Names the secret towards the operator.
+    pub id: Box<str>,
+    /// Derived from client id and secret by the one way that the secret's own form prescribes.
+    pub digest: SecretDigest,
+    /// From when on it is dead.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl StoredSecret {
+    /// Whether it is live at `now`.
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.expires_at.is_none_or(|end| now < end)
+    }
+}

@@ -1,0 +1,46 @@
+//! What must never be shown? Secrets and tokens: RFC 6749 §2.3.1 and §10.3.
+
+use zeroize::Zeroizing;
+
+/// The longest client secret that is looked at, in bytes; a longer one is wrong before any hash is computed.
+pub const LONGEST_CLIENT_SECRET: usize = 1024;
+
+/// A text that grants something to whoever holds it: a client secret, a token, an assertion, a whole form.
+///
+/// It cannot be printed, compared or serialised, and its memory is cleared when it is dropped.
+/// [`Secret::expose`] is the one way to the text, and easy to search for.
+///
+/// ```compile_fail
+/// println!("{:?}", tokenberg_core::Secret::new("hush".to_owned()));
+/// ```
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Takes the text out of sight.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// The text itself, to be sent, hashed or verified, and never to be kept or shown.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What a secret of a client is stored as: 256 bits that were derived from the client's id and the secret.
+///
+/// Not a secret of its own, and useless without the key of the store; still compared in constant time.
+#[derive(Clone)]
+pub struct SecretDigest(pub [u8; 32]);
+
+impl SecretDigest {
+    /// Whether both are equal, in a time that does not depend on where they differ.
+    #[must_use]
+    pub fn matches(&self, other: &Self) -> bool {
+        use subtle::ConstantTimeEq;
+        self.0.ct_eq(&other.0).into()
+    }
+}
