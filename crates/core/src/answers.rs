@@ -49,6 +49,33 @@ pub trait Answers: Send + Sync {
     fn keys(&self) -> &dyn Keys;
 }
 
+/// What is known now about a token that was issued earlier.
+#[derive(Clone)]
+pub struct Recollection {
+    /// Whether it was taken back.
+    pub revocation: Option<Revocation>,
+    /// The registration of the client that it names, disabled or not.
+    pub client: Option<Arc<Client>>,
+    /// The registration of its subject, disabled or not, where the subject is one of ours.
+    pub principal: Option<Arc<Client>>,
+}
+
+impl Recollection {
+    /// Asks for everything that has to be recalled about the token.
+    #[must_use]
+    pub fn of(answers: &(impl Answers + ?Sized), token: &AccessTokenClaims) -> Self {
+        let client = answers.client(&token.client_id);
+        let principal = if token.session.subject_issuer.is_some() {
+            None
+        } else if token.subject.as_str() == token.client_id.as_str() {
+            client.clone()
+        } else {
+            token.subject.as_str().parse().ok().and_then(|id| answers.client(&id))
+        };
+        Self { revocation: answers.revoked(token), client, principal }
+    }
+}
+
 /// That a signature is good, by a loud name: whoever makes one vouches for the token that it is given back with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {

@@ -2,13 +2,34 @@
 #![forbid(unsafe_code)]
 
 mod answers;
+mod drive;
+mod error;
+mod flow;
+mod policy;
+mod refusal;
+mod request;
+mod response;
 mod types;
 
-pub use answers::{Answers, Keys, Revocation, SignatureFault, SigningFault, Verified};
+pub use answers::{Answers, Keys, Recollection, Revocation, SignatureFault, SigningFault, Verified};
+pub use drive::{Granted, NotGranted, drive};
+pub use error::{Challenge, ErrorCode, NotAnOAuthError, OAuthError};
+pub use flow::{Decision, DigestSecret, FindClient, Recall, Sign, Step, TokenEndpoint, VerifyToken};
+pub use policy::Policy;
+pub use policy::access_token::TokenVerification;
+pub use refusal::{NotRenewable, Refusal, TokenFault};
+pub use request::Presented;
+pub use request::client_authentication::{
+    Authentication, BasicFault, BearerAuthentication, Reading, Role, SecretAuthentication, SecretPlace,
+};
+pub use request::form::{Form, FormFault, LARGEST_BODY, Parameter};
+pub use request::token_request::{ClientCredentialsRequest, TokenExchangeRequest, TokenRequest};
+pub use response::{PresentedAs, TokenResponse, TokenResponseFault};
 pub use types::algorithm::{Algorithm, KeyId, UnknownAlgorithm};
 pub use types::claims::{ACCESS_TOKEN_TYPE, AccessTokenClaims, Actor, ClaimFault, Session, TokenId};
 pub use types::client_id::{ClientId, ClientIdError};
 pub use types::compact_jws::{CompactJws, FramingFault, Header, LONGEST_TOKEN};
+pub use types::entropy::Entropy;
 pub use types::issuer::{Issuer, IssuerError};
 pub use types::json::JsonFault;
 pub use types::key_material::KeyMaterial;

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The longest identifier, in bytes; a SPIFFE ID may have 2048, ours end here.
-const LONGEST: usize = 512;
+/// The longest identifier, in bytes: it has to be a subject as well (OpenID Connect Core 1.0 §2).
+const LONGEST: usize = 255;
 
-/// A client identifier: 1 to 512 printable ASCII characters, compared byte for byte.
+/// A client identifier: 1 to 255 printable ASCII characters, compared byte for byte.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ClientId(Box<str>);
@@ -16,7 +16,7 @@ pub enum ClientIdError {
     /// No characters.
     #[error("the client identifier is empty")]
     Empty,
-    /// More than 512 bytes.
+    /// More than 255 bytes.
     #[error("the client identifier is longer than {LONGEST} bytes")]
     TooLong,
     /// A character that is not printable ASCII.
@@ -83,7 +83,7 @@ mod tests {
         assert_ne!("c1".parse::<ClientId>().unwrap(), "C1".parse::<ClientId>().unwrap());
         assert_ne!("c1".parse::<ClientId>().unwrap(), "c1 ".parse::<ClientId>().unwrap());
         assert_eq!("".parse::<ClientId>(), Err(ClientIdError::Empty));
-        assert_eq!("x".repeat(513).parse::<ClientId>(), Err(ClientIdError::TooLong));
+        assert_eq!("x".repeat(256).parse::<ClientId>(), Err(ClientIdError::TooLong));
         for bad in ["c1\u{200b}", "é", "e\u{301}", "c1\0", "c\n1"] {
             assert_eq!(bad.parse::<ClientId>(), Err(ClientIdError::Character));
         }

@@ -4,6 +4,7 @@ pub(crate) mod algorithm;
 pub(crate) mod claims;
 pub(crate) mod client_id;
 pub(crate) mod compact_jws;
+pub(crate) mod entropy;
 pub(crate) mod issuer;
 pub(crate) mod json;
 pub(crate) mod key_material;

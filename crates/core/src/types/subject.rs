@@ -36,6 +36,13 @@ impl Subject {
     }
 }
 
+impl From<&super::client_id::ClientId> for Subject {
+    /// A client is a subject by its identifier, whose grammar is narrower (RFC 9068 §2.2).
+    fn from(client: &super::client_id::ClientId) -> Self {
+        Self(client.as_str().into())
+    }
+}
+
 impl std::fmt::Display for Subject {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)

@@ -1,0 +1,58 @@
+//! How is a request answered where nothing has to wait? The whole loop of an adapter, for programs that may block.
+
+use crate::answers::{Answers, Recollection, SigningFault};
+use crate::flow::{Decision, Step};
+use crate::{AccessTokenClaims, Refusal, TokenResponse};
+
+/// A request that was granted.
+pub struct Granted {
+    /// What the client gets.
+    pub response: TokenResponse,
+    /// What was signed.
+    pub claims: AccessTokenClaims,
+    /// On what it was decided.
+    pub decision: Decision,
+}
+
+/// A request that was not granted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotGranted {
+    /// The protocol refuses it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// We failed to sign.
+    #[error(transparent)]
+    Unsigned(#[from] SigningFault),
+}
+
+/// Answers every step from `answers`, on the calling thread: up to some 30 ms for a secret that a person chose.
+///
+/// # Errors
+/// [`NotGranted`].
+pub fn drive(mut step: Step, answers: &(impl Answers + ?Sized)) -> Result<Granted, NotGranted> {
+    loop {
+        step = match step {
+            Step::FindClient(question) => {
+                let client = answers.client(question.client_id());
+                question.found(client)?
+            }
+            Step::DigestSecret(question) => {
+                let digest = answers.digest(question.client_id(), question.secret());
+                question.digested(&digest)?
+            }
+            Step::VerifyToken(question) => {
+                let answer = answers.keys().verify(question.token());
+                question.verified(answer)?
+            }
+            Step::Recall(question) => {
+                let recollection = Recollection::of(answers, question.claims());
+                question.recalled(recollection)?
+            }
+            Step::Sign(question) => {
+                let access_token = answers.keys().sign(question.claims(), question.now())?;
+                let (claims, decision) = (question.claims().clone(), question.decision().clone());
+                return Ok(Granted { response: question.signed(access_token), claims, decision });
+            }
+        }
+    }
+}

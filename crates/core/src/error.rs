@@ -1,0 +1,173 @@
+//! What is the client told? The error response, RFC 6749 §5.2.
+
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+
+/// The code of an error response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ErrorCode {
+    /// The request is malformed, or a token in it is not acceptable (RFC 6749 §5.2, RFC 8693 §2.2.2).
+    InvalidRequest,
+    /// The client did not prove who it is (RFC 6749 §5.2).
+    InvalidClient,
+    /// An assertion that is a grant is not acceptable (RFC 6749 §5.2, RFC 7523 §3.1).
+    InvalidGrant,
+    /// The client may not use this grant (RFC 6749 §5.2).
+    UnauthorizedClient,
+    /// We do not know this grant (RFC 6749 §5.2).
+    UnsupportedGrantType,
+    /// The scope is malformed or is not this client's to have (RFC 6749 §5.2).
+    InvalidScope,
+    /// The resource or audience is malformed or not this client's to ask for (RFC 8707 §2, RFC 8693 §2.2.2).
+    InvalidTarget,
+    /// We cannot answer now but will soon (the code of RFC 6749 §4.1.2.1, used here with 429 and 503).
+    TemporarilyUnavailable,
+    /// We failed (the code of RFC 6749 §4.1.2.1, used here with 500).
+    ServerError,
+    /// A code of another server that we do not know; at most 64 characters of it.
+    Other(Box<str>),
+}
+
+impl ErrorCode {
+    /// The value of `error`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidClient => "invalid_client",
+            Self::InvalidGrant => "invalid_grant",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::InvalidScope => "invalid_scope",
+            Self::InvalidTarget => "invalid_target",
+            Self::TemporarilyUnavailable => "temporarily_unavailable",
+            Self::ServerError => "server_error",
+            Self::Other(code) => code,
+        }
+    }
+
+    /// The code that is written so.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let known = [
+            Self::InvalidRequest,
+            Self::InvalidClient,
+            Self::InvalidGrant,
+            Self::UnauthorizedClient,
+            Self::UnsupportedGrantType,
+            Self::InvalidScope,
+            Self::InvalidTarget,
+            Self::TemporarilyUnavailable,
+            Self::ServerError,
+        ];
+        let other = || Self::Other(text.chars().take(64).collect::<String>().into());
+        known.into_iter().find(|code| code.as_str() == text).unwrap_or_else(other)
+    }
+}
+
+/// How a client that failed to authenticate should try (RFC 9110 §11.6.1); constant texts, so nothing is reflected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Challenge {
+    /// With its id and secret (RFC 7617 §2).
+    Basic,
+    /// With another token: this one is not good (RFC 6750 §3.1).
+    BearerInvalidToken,
+}
+
+impl Challenge {
+    /// The value of `WWW-Authenticate`.
+    #[must_use]
+    pub fn as_header(self) -> &'static str {
+        match self {
+            Self::Basic => r#"Basic realm="tokenberg", charset="UTF-8""#,
+            Self::BearerInvalidToken => r#"Bearer realm="tokenberg", error="invalid_token""#,
+        }
+    }
+}
+
+/// An error response as it goes over the wire, in either direction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OAuthError {
+    /// `error`.
+    pub code: ErrorCode,
+    /// `error_description`: for a developer to read. Ours are constant texts without anything that the client sent.
+    pub description: Option<Cow<'static, str>>,
+    /// `error_uri`, which we never send.
+    pub uri: Option<Box<str>>,
+    /// What goes into `WWW-Authenticate`; every 401 has one (RFC 9110 §15.5.2).
+    pub challenge: Option<Challenge>,
+}
+
+/// A body that is no error response of RFC 6749 §5.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the answer is not an OAuth error: no JSON object with a text `error`")]
+pub struct NotAnOAuthError;
+
+impl OAuthError {
+    /// An error of ours.
+    #[must_use]
+    pub const fn new(code: ErrorCode, description: &'static str) -> Self {
+        Self { code, description: Some(Cow::Borrowed(description)), uri: None, challenge: None }
+    }
+
+    /// The same with a challenge.
+    #[must_use]
+    pub fn challenged(self, challenge: Challenge) -> Self {
+        Self { challenge: Some(challenge), ..self }
+    }
+
+    /// The HTTP status: 401 for `invalid_client`, 503 and 500 for our own failures, otherwise 400 (RFC 6749 §5.2).
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        match self.code {
+            ErrorCode::InvalidClient => 401,
+            ErrorCode::TemporarilyUnavailable => 503,
+            ErrorCode::ServerError => 500,
+            ErrorCode::InvalidRequest
+            | ErrorCode::InvalidGrant
+            | ErrorCode::UnauthorizedClient
+            | ErrorCode::UnsupportedGrantType
+            | ErrorCode::InvalidScope
+            | ErrorCode::InvalidTarget
+            | ErrorCode::Other(_) => 400,
+        }
+    }
+
+    /// The body: a flat JSON object.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut body = Map::new();
+        body.insert("error".to_owned(), self.code.as_str().into());
+        if let Some(description) = &self.description {
+            body.insert("error_description".to_owned(), description.as_ref().into());
+        }
+        if let Some(uri) = &self.uri {
+            body.insert("error_uri".to_owned(), uri.as_ref().into());
+        }
+        Value::Object(body).to_string()
+    }
+
+    /// Reads the body of another server's error response.
+    ///
+    /// # Errors
+    /// If it is not a JSON object with a text `error`.
+    pub fn parse(body: &[u8]) -> Result<Self, NotAnOAuthError> {
+        let body: Map<String, Value> = serde_json::from_slice(body).map_err(|_| NotAnOAuthError)?;
+        let text = |name: &str| body.get(name).and_then(Value::as_str);
+        Ok(Self {
+            code: ErrorCode::parse(text("error").ok_or(NotAnOAuthError)?),
+            description: text("error_description").map(|d| Cow::Owned(d.to_owned())),
+            uri: text("error_uri").map(Into::into),
+            challenge: None,
+        })
+    }
+}
+
+impl std::fmt::Display for OAuthError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.code.as_str())?;
+        self.description.iter().try_for_each(|description| write!(f, ": {description}"))
+    }
+}
+
+impl std::error::Error for OAuthError {}

@@ -1,0 +1,51 @@
+//! What may be granted? Pure functions of values: no question is asked here, and nothing waits.
+
+pub(crate) mod access_token;
+pub(crate) mod client_credentials;
+pub(crate) mod client_secret;
+pub(crate) mod delegation;
+pub(crate) mod exchange;
+pub(crate) mod proof;
+pub(crate) mod rights;
+
+use crate::{Issuer, Lifetime};
+
+/// What holds for every request, whoever asks.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Who we are: `iss` of every token.
+    pub issuer: Issuer,
+    /// For how long after its end a client's own token can still be renewed with the client's credential; 24 h.
+    pub expired_subject_grace: Lifetime,
+    /// How many actors a chain may have; 5.
+    pub deepest_chain: usize,
+    /// How far the clocks of our own nodes may be apart; 5 s. Applies to `iat` and `nbf`, never to `exp`.
+    pub clock_leeway: Lifetime,
+    /// Whether only the six error codes that Iceberg's specification lists are sent: `invalid_target` becomes
+    /// `invalid_request`.
+    pub strict_iceberg_errors: bool,
+}
+
+impl Policy {
+    /// The defaults, for this issuer.
+    #[must_use]
+    pub fn new(issuer: Issuer) -> Self {
+        Self {
+            issuer,
+            expired_subject_grace: Lifetime::from_hours(24),
+            deepest_chain: 5,
+            clock_leeway: Lifetime::from_seconds(5),
+            strict_iceberg_errors: false,
+        }
+    }
+
+    /// What the client is told of a refusal under this policy.
+    #[must_use]
+    pub fn error_for(&self, refusal: &crate::Refusal) -> crate::OAuthError {
+        let error = refusal.to_oauth_error();
+        if self.strict_iceberg_errors && error.code == crate::ErrorCode::InvalidTarget {
+            return crate::OAuthError { code: crate::ErrorCode::InvalidRequest, ..error };
+        }
+        error
+    }
+}

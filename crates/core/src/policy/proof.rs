@@ -1,0 +1,74 @@
+//! What has been proven so far? Values that exactly one function makes each, and that the next demands.
+
+use crate::{AccessTokenClaims, Client, ClientId};
+use std::sync::Arc;
+
+/// A client that has proven who it is.
+#[derive(Clone)]
+pub(crate) struct Authenticated {
+    client: Arc<Client>,
+    by: AuthenticatedBy,
+}
+
+/// What the client proved it with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AuthenticatedBy {
+    /// A credential of its own, which a stolen token is not.
+    Credential,
+    /// A token that was issued to it.
+    Bearer,
+}
+
+impl Authenticated {
+    /// Only [`super::client_secret`] and the recall of a Bearer make one.
+    pub(super) fn by_credential(client: Arc<Client>) -> Self {
+        Self { client, by: AuthenticatedBy::Credential }
+    }
+
+    /// The client to which a proven token was issued.
+    pub(crate) fn by_bearer(token: &ProvenToken) -> Self {
+        Self { client: Arc::clone(&token.client), by: AuthenticatedBy::Bearer }
+    }
+
+    pub(crate) fn client(&self) -> &Arc<Client> {
+        &self.client
+    }
+
+    pub(crate) fn id(&self) -> &ClientId {
+        &self.client.id
+    }
+
+    pub(crate) fn with_credential(&self) -> bool {
+        self.by == AuthenticatedBy::Credential
+    }
+}
+
+/// A token of ours whose signature, claims and times are good, and that nobody took back.
+///
+/// It may have expired; only the exchange of a subject with the client's own credential gets to see such a one.
+#[derive(Clone)]
+pub(crate) struct ProvenToken {
+    claims: AccessTokenClaims,
+    client: Arc<Client>,
+    principal: Option<Arc<Client>>,
+}
+
+impl ProvenToken {
+    /// Only [`super::access_token::recalled`] makes one.
+    pub(super) fn new(
+        claims: AccessTokenClaims,
+        client: Arc<Client>,
+        principal: Option<Arc<Client>>,
+    ) -> Self {
+        Self { claims, client, principal }
+    }
+
+    pub(crate) fn claims(&self) -> &AccessTokenClaims {
+        &self.claims
+    }
+
+    /// The registration of the subject, where the subject is a client of ours.
+    pub(crate) fn principal(&self) -> Option<&Client> {
+        self.principal.as_deref()
+    }
+}

@@ -1,0 +1,63 @@
+//! What of that which is asked for may be had? Scope, RFC 6749 §3.3; targets, RFC 8707 §2 and RFC 8693 §2.1.
+
+use crate::refusal::Refusal;
+use crate::{AccessTokenClaims, Client, GrantType, Issuer, Scope, Target};
+
+/// The largest token that is issued, in bytes; proxies refuse larger headers.
+const LARGEST_TOKEN: usize = 8 * 1024;
+
+/// Header, signature and dots, at most: an RSA-4096 signature and a long `kid`.
+const AROUND_PAYLOAD: usize = 1024;
+
+/// Whether the client is registered for the grant.
+pub(crate) fn check_grant(client: &Client, grant: GrantType) -> Result<(), Refusal> {
+    if client.rights.grants.contains(&grant) {
+        return Ok(());
+    }
+    Err(Refusal::GrantNotAllowed { client: client.id.clone(), grant })
+}
+
+/// All or nothing: what is asked for if all of it is within `ceiling`, or all of the ceiling if nothing is asked for.
+///
+/// Never empty, because a token that is good for nothing helps nobody and an empty `scope` breaks clients.
+pub(crate) fn scope_within(asked: &Scope, ceiling: &Scope) -> Result<Scope, Refusal> {
+    let granted = if asked.is_empty() { ceiling } else { asked };
+    if granted.is_empty() || !granted.is_subset_of(ceiling) {
+        let refused = asked.retain(|token| !ceiling.contains(token));
+        return Err(Refusal::ScopeNotAllowed { refused, allowed: ceiling.clone() });
+    }
+    Ok(granted.clone())
+}
+
+/// All or nothing, as for scope. The order is that of `ceiling`.
+pub(crate) fn targets_within(asked: &[Target], ceiling: &[Box<str>]) -> Result<Vec<Box<str>>, Refusal> {
+    let stranger = asked.iter().find(|target| !ceiling.iter().any(|known| **known == *target.as_str()));
+    if stranger.is_some() || ceiling.is_empty() {
+        let refused = stranger.map(|target| target.as_str().into());
+        return Err(Refusal::TargetNotAllowed { refused, allowed: ceiling.to_vec() });
+    }
+    let is_asked = |known: &str| asked.is_empty() || asked.iter().any(|target| target.as_str() == known);
+    Ok(ceiling.iter().filter(|known| is_asked(known)).cloned().collect())
+}
+
+/// What the client may ask tokens for; where nothing is registered, ourselves.
+pub(crate) fn audiences(client: &Client, issuer: &Issuer) -> Vec<Box<str>> {
+    if client.rights.audiences.is_empty() {
+        return vec![issuer.as_str().into()];
+    }
+    client.rights.audiences.clone()
+}
+
+/// Whether the token would still travel in a header (conformance AT-08).
+pub(crate) fn check_size(claims: &AccessTokenClaims) -> Result<(), Refusal> {
+    let quickly = claims.scope.as_str().len() + claims.audience.iter().map(|a| a.len()).sum::<usize>();
+    if quickly < LARGEST_TOKEN / 8 && claims.actor.is_none() {
+        return Ok(());
+    }
+    let payload = serde_json::Value::Object(claims.to_json()).to_string().len();
+    let bytes = payload.div_ceil(3) * 4 + AROUND_PAYLOAD;
+    if bytes > LARGEST_TOKEN {
+        return Err(Refusal::TokenTooLarge { bytes, most: LARGEST_TOKEN });
+    }
+    Ok(())
+}

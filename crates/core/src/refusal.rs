@@ -1,0 +1,378 @@
+//! Why was it refused, exactly? For logs, audit and the operator; and the one map to what the client is told.
+
+use crate::request::client_authentication::{BasicFault, Role};
+use crate::request::form::{FormFault, Parameter};
+use crate::{
+    Challenge, ClaimFault, ClientId, ErrorCode, FramingFault, GrantType, Lifetime, OAuthError, Revocation,
+    Scope, ScopeError, SignatureFault, TargetError, Timestamp, TokenType,
+};
+
+/// Why a token request was refused, with the facts that decided it. Never holds a secret or a token.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The form cannot be read, or a parameter stands where it should not.
+    #[error("{0}")]
+    MalformedForm(FormFault),
+    /// More than one `Authorization` header field.
+    #[error("the request has more than one Authorization header")]
+    SeveralAuthorizationHeaders,
+    /// More than one way of authenticating.
+    #[error("the request authenticates the client in more than one way")]
+    SeveralAuthenticationMethods,
+    /// `client_assertion` or `client_assertion_type` without the other.
+    #[error("client_assertion and client_assertion_type belong together")]
+    IncompleteClientAssertion,
+    /// A client assertion, which no client is registered for.
+    #[error("no client is registered to authenticate with an assertion")]
+    UnsupportedClientAssertion,
+    /// No credentials at all.
+    #[error("the request has no client credentials")]
+    NoCredentials,
+    /// A Basic header that says nothing.
+    #[error("Authorization: Basic is unreadable: {0}")]
+    MalformedBasic(BasicFault),
+    /// A Bearer header that has no token in it.
+    #[error("Authorization: Bearer holds no token")]
+    MalformedBearer,
+    /// A secret, and nobody whose secret it is.
+    #[error("client_secret was sent without client_id")]
+    SecretWithoutClientId,
+    /// A secret of more than 1024 bytes.
+    #[error("the client secret is longer than 1024 bytes")]
+    SecretTooLong,
+    /// The form and the header, or the form and the token, name different clients.
+    #[error("client_id is not the client of the Authorization header")]
+    ClientIdsDiffer,
+    /// Nobody is registered under that identifier.
+    #[error("no client is registered as {0:?}")]
+    UnknownClient(Option<ClientId>),
+    /// The client exists and was disabled.
+    #[error("the client {0} is disabled")]
+    DisabledClient(ClientId),
+    /// The client exists and the secret is not one of its live ones.
+    #[error("the secret is not one of the {live} live secrets of client {client}")]
+    WrongSecret {
+        /// The client.
+        client: ClientId,
+        /// How many live secrets it has.
+        live: usize,
+    },
+    /// A Bearer as the only credential of a grant that is no exchange (conformance TX-24).
+    #[error("a Bearer token authenticates a client for token exchange only")]
+    BearerOutsideOfExchange,
+    /// A Bearer that is neither token of the form (conformance D3).
+    #[error("the Bearer token is neither the subject_token nor the actor_token")]
+    BearerIsNeitherSubjectNorActor,
+    /// The Bearer itself is not good.
+    #[error("the Bearer token is not acceptable: {0}")]
+    BearerToken(TokenFault),
+    /// The client is not registered for the grant.
+    #[error("the client {client} is not registered for the grant {}", .grant.as_parameter())]
+    GrantNotAllowed {
+        /// The client.
+        client: ClientId,
+        /// The grant.
+        grant: GrantType,
+    },
+    /// A grant that we do not know.
+    #[error("grant_type is not one that is supported")]
+    UnsupportedGrantType,
+    /// A parameter that the grant, or another parameter, demands.
+    #[error("the parameter {} is missing", .0.name())]
+    MissingParameter(Parameter),
+    /// A token type identifier that RFC 8693 §3 does not have.
+    #[error("the parameter {} is not a known token type identifier", .0.name())]
+    UnknownTokenType(Parameter),
+    /// A token type that we know and do not take.
+    #[error("a {kind} is not accepted as {}", .parameter.name())]
+    UnsupportedTokenType {
+        /// Where it was declared.
+        parameter: Parameter,
+        /// What was declared.
+        kind: TokenType,
+    },
+    /// The scope is not of the grammar.
+    #[error("{0}")]
+    MalformedScope(ScopeError),
+    /// Scope-tokens that may not be granted here.
+    #[error("the scope {refused:?} may not be granted; what may be is {allowed:?}")]
+    ScopeNotAllowed {
+        /// What was asked for and is not allowed; empty if nothing was asked for and nothing is left.
+        refused: Scope,
+        /// What could have been asked for, as far as that is a list.
+        allowed: Scope,
+    },
+    /// A resource or audience that is not of the grammar.
+    #[error("{0}")]
+    MalformedTarget(TargetError),
+    /// A resource or audience that may not be asked for here.
+    #[error("the target {refused:?} may not be asked for; what may be is {allowed:?}")]
+    TargetNotAllowed {
+        /// The first that is not allowed; none if nothing was asked for and nothing is left.
+        refused: Option<Box<str>>,
+        /// What could have been asked for.
+        allowed: Vec<Box<str>>,
+    },
+    /// The subject token is not good.
+    #[error("the subject token is not acceptable: {0}")]
+    SubjectToken(TokenFault),
+    /// The actor token is not good.
+    #[error("the actor token is not acceptable: {0}")]
+    ActorToken(TokenFault),
+    /// A token of another client, and no policy that lets this client exchange it.
+    #[error("the client {client} may not exchange the token of client {of} for subject {subject:?}")]
+    MayNotActFor {
+        /// Who asks.
+        client: ClientId,
+        /// To whom the subject token was issued.
+        of: ClientId,
+        /// Its subject.
+        subject: Box<str>,
+    },
+    /// An actor token of somebody else than the client that asks.
+    #[error("the actor token was issued to client {of}, not to {client}")]
+    ActorOfAnotherClient {
+        /// Who asks.
+        client: ClientId,
+        /// To whom the actor token was issued.
+        of: ClientId,
+    },
+    /// An actor who is himself acted for (conformance D24).
+    #[error("the actor token itself has an actor")]
+    ActorIsDelegated,
+    /// Too many actors.
+    #[error("the chain would have {depth} actors, more than {deepest}")]
+    ChainTooDeep {
+        /// How many it would have.
+        depth: usize,
+        /// How many it may have.
+        deepest: usize,
+    },
+    /// The session's absolute end has come.
+    #[error("the session ended at {end}, and it is {now}")]
+    SessionOver {
+        /// Its end.
+        end: Timestamp,
+        /// The present.
+        now: Timestamp,
+    },
+    /// The token would be larger than what travels safely in a header.
+    #[error("the token would be {bytes} bytes long, more than {most}")]
+    TokenTooLarge {
+        /// Its length.
+        bytes: usize,
+        /// The most that is issued.
+        most: usize,
+    },
+}
+
+/// Why a token that was presented is not good.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenFault {
+    /// It is no token that we read.
+    #[error("{0}")]
+    Framing(#[from] FramingFault),
+    /// Its `typ` is not `at+jwt` (RFC 9068 §4).
+    #[error("its typ is not at+jwt")]
+    Type,
+    /// It was declared as something that a token of ours is not.
+    #[error("it was declared as {0}, and no issuer of such is trusted")]
+    DeclaredType(TokenType),
+    /// `iss` is absent or not an issuer that is trusted; its keys were not asked for.
+    #[error("its issuer is not trusted")]
+    Issuer,
+    /// The signature is not good.
+    #[error("{0}")]
+    Signature(#[from] SignatureFault),
+    /// A claim is absent or malformed.
+    #[error("{0}")]
+    Claim(#[from] ClaimFault),
+    /// RFC 7519 §4.1.4: "on or after which the JWT MUST NOT be accepted".
+    #[error("it expired at {expired}, and it is {now}")]
+    Expired {
+        /// `exp`.
+        expired: Timestamp,
+        /// The present.
+        now: Timestamp,
+    },
+    /// Expired, presented with the client's own credential, and still not renewable (conformance D13).
+    #[error("it expired at {expired}, and {why}")]
+    NotRenewable {
+        /// `exp`.
+        expired: Timestamp,
+        /// Which condition it does not meet.
+        why: NotRenewable,
+    },
+    /// `iat` or `nbf` lies further in the future than clocks differ, or after `exp`.
+    #[error("it is valid from {from}, and it is {now}")]
+    NotYetValid {
+        /// `iat` or `nbf`.
+        from: Timestamp,
+        /// The present.
+        now: Timestamp,
+    },
+    /// `aud` names none of those that it should.
+    #[error("its audience is not one that is acceptable here")]
+    Audience,
+    /// The operator took it back.
+    #[error("{0}")]
+    Revoked(Revocation),
+    /// The client or subject that it names is unknown.
+    #[error("the {0} that it names is not registered any more")]
+    Gone(&'static str),
+    /// The client or subject that it names is disabled.
+    #[error("the {0} that it names is disabled")]
+    Disabled(&'static str),
+    /// It is bound to a key, and nothing proves possession of that (RFC 9700 §2.2.1).
+    #[error("it is bound to a key of which no proof was given")]
+    Bound,
+}
+
+/// Which condition of the renewal of an expired token is not met (conformance D13).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotRenewable {
+    /// It was issued to somebody else.
+    #[error("it was issued to another client")]
+    OtherClient,
+    /// It is for a user, or names an actor: the client's credential does not stand for them.
+    #[error("it is not the client's own, so the client's credential does not renew it")]
+    NotClientsOwn,
+    /// It expired too long ago.
+    #[error("that is longer ago than {0}")]
+    TooLate(Lifetime),
+}
+
+impl TokenFault {
+    pub(crate) fn in_role(self, role: Role) -> Refusal {
+        match role {
+            Role::Subject => Refusal::SubjectToken(self),
+            Role::Actor => Refusal::ActorToken(self),
+        }
+    }
+}
+
+const NOT_AUTHENTICATED: OAuthError =
+    OAuthError::new(ErrorCode::InvalidClient, "client authentication failed: unknown client or wrong secret");
+
+impl Refusal {
+    /// What the client is told: enough to repair its request, nothing about others, and nothing that it sent.
+    #[must_use]
+    pub fn to_oauth_error(&self) -> OAuthError {
+        use ErrorCode::{InvalidClient, InvalidRequest, InvalidScope, InvalidTarget};
+        let error = OAuthError::new;
+        match self {
+            Self::MalformedForm(fault) => form_error(*fault),
+            Self::SeveralAuthorizationHeaders => error(InvalidRequest, "more than one Authorization header"),
+            Self::SeveralAuthenticationMethods => {
+                error(InvalidRequest, "more than one client authentication method")
+            }
+            Self::IncompleteClientAssertion => {
+                error(InvalidRequest, "client_assertion and client_assertion_type belong together")
+            }
+            Self::ClientIdsDiffer => error(InvalidRequest, "client_id differs from the authenticated client"),
+            Self::NoCredentials => {
+                error(InvalidClient, "client authentication is required").challenged(Challenge::Basic)
+            }
+            Self::MalformedBasic(_) => {
+                error(InvalidClient, "the Basic credentials are not base64 of client_id:client_secret")
+                    .challenged(Challenge::Basic)
+            }
+            Self::SecretWithoutClientId => {
+                error(InvalidClient, "client_id missing: the credential has to be client_id:client_secret")
+                    .challenged(Challenge::Basic)
+            }
+            Self::UnsupportedClientAssertion
+            | Self::SecretTooLong
+            | Self::UnknownClient(_)
+            | Self::DisabledClient(_)
+            | Self::WrongSecret { .. } => NOT_AUTHENTICATED.challenged(Challenge::Basic),
+            Self::BearerOutsideOfExchange => {
+                error(InvalidClient, "a Bearer token does not authenticate the client for this grant")
+                    .challenged(Challenge::Basic)
+            }
+            Self::MalformedBearer | Self::BearerToken(_) => {
+                error(InvalidClient, "the Bearer token is not acceptable")
+                    .challenged(Challenge::BearerInvalidToken)
+            }
+            Self::BearerIsNeitherSubjectNorActor => {
+                error(InvalidClient, "the Bearer token has to be the subject_token or the actor_token")
+                    .challenged(Challenge::BearerInvalidToken)
+            }
+            Self::GrantNotAllowed { .. } => {
+                error(ErrorCode::UnauthorizedClient, "the client is not registered for this grant")
+            }
+            Self::UnsupportedGrantType => {
+                error(ErrorCode::UnsupportedGrantType, "supported are client_credentials and token-exchange")
+            }
+            Self::MissingParameter(parameter) => error(InvalidRequest, missing(*parameter)),
+            Self::UnknownTokenType(_) => error(InvalidRequest, "unknown token type identifier"),
+            Self::UnsupportedTokenType { kind, .. } => error(InvalidRequest, unsupported(*kind)),
+            Self::MalformedScope(_) => error(InvalidScope, "the scope is malformed"),
+            Self::ScopeNotAllowed { .. } => error(InvalidScope, "the scope exceeds what may be granted"),
+            Self::TokenTooLarge { .. } => error(InvalidScope, "the token would be too large; ask for less"),
+            Self::MalformedTarget(_) => error(
+                InvalidTarget,
+                "resource has to be an absolute URI without fragment, audience printable ASCII",
+            ),
+            Self::TargetNotAllowed { .. } => {
+                error(InvalidTarget, "the resource or audience may not be asked for")
+            }
+            Self::SubjectToken(_) | Self::MayNotActFor { .. } => {
+                error(InvalidRequest, "the subject_token is not acceptable")
+            }
+            Self::ActorToken(_) | Self::ActorOfAnotherClient { .. } | Self::ActorIsDelegated => {
+                error(InvalidRequest, "the actor_token is not acceptable")
+            }
+            Self::ChainTooDeep { .. } => error(InvalidRequest, "the chain of actors is too deep"),
+            Self::SessionOver { .. } => error(InvalidRequest, "the session is over; authenticate again"),
+        }
+    }
+}
+
+fn form_error(fault: FormFault) -> OAuthError {
+    OAuthError::new(
+        ErrorCode::InvalidRequest,
+        match fault {
+            FormFault::TooLong => "the form is too long",
+            FormFault::TooMany => "the form has too many parameters",
+            FormFault::LongName => "a parameter name is too long",
+            FormFault::Repeated(_) => "a parameter is there more than once",
+            FormFault::Percent(_) => "a parameter is not form-encoded: % without two hexadecimal digits",
+            FormFault::Utf8(_) => "a parameter is not UTF-8",
+            FormFault::Control(_) => "a parameter has a control character",
+            FormFault::InQuery(_) => "parameters belong in the body, not in the query",
+        },
+    )
+}
+
+fn missing(parameter: Parameter) -> &'static str {
+    match parameter {
+        Parameter::GrantType => "grant_type is missing",
+        Parameter::SubjectToken => "subject_token is missing",
+        Parameter::SubjectTokenType => "subject_token_type is missing",
+        Parameter::ActorToken => "actor_token_type is there without actor_token",
+        Parameter::ActorTokenType => "actor_token_type is missing",
+        Parameter::Scope
+        | Parameter::ClientId
+        | Parameter::ClientSecret
+        | Parameter::RequestedTokenType
+        | Parameter::Assertion
+        | Parameter::ClientAssertion
+        | Parameter::ClientAssertionType
+        | Parameter::Token
+        | Parameter::TokenTypeHint
+        | Parameter::Resource
+        | Parameter::Audience => "a required parameter is missing",
+    }
+}
+
+fn unsupported(kind: TokenType) -> &'static str {
+    match kind {
+        TokenType::AccessToken => "an access_token is not supported here",
+        TokenType::RefreshToken => "a refresh_token is not supported",
+        TokenType::IdToken => "an id_token is not supported here",
+        TokenType::Saml1 => "saml1 is not supported",
+        TokenType::Saml2 => "saml2 is not supported",
+        TokenType::Jwt => "a jwt is not supported here",
+    }
+}

@@ -1,0 +1,213 @@
+//! How does the client prove who it is? RFC 6749 §2.3, and the Bearer of Iceberg's specification.
+
+use super::form::{Form, Parameter, decode_strictly};
+use crate::Secret;
+use crate::refusal::Refusal;
+use crate::types::secret::LONGEST_CLIENT_SECRET;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+/// How a request claims to come from a client; nothing is checked yet.
+pub enum Authentication {
+    /// An identifier and a secret, in Basic or in the body.
+    Secret(SecretAuthentication),
+    /// An access token of ours that is also the subject or the actor of the exchange.
+    Bearer(BearerAuthentication),
+}
+
+/// Where id and secret stood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretPlace {
+    /// `Authorization: Basic`: `client_secret_basic`.
+    Basic,
+    /// `client_id` and `client_secret` in the form: `client_secret_post`.
+    Body,
+}
+
+impl SecretPlace {
+    /// The name of the method in RFC 7591 §2.
+    #[must_use]
+    pub fn method(self) -> &'static str {
+        match self {
+            Self::Basic => "client_secret_basic",
+            Self::Body => "client_secret_post",
+        }
+    }
+}
+
+/// Id and secret, in one or two readings.
+pub struct SecretAuthentication {
+    /// Where they stood.
+    pub place: SecretPlace,
+    /// RFC 6749 §2.3.1 has id and secret form-encoded before base64, but DuckDB, PyIceberg and Iceberg's Java client send
+    /// them as they are. So a Basic header whose two readings differ has both, and how many there are depends on what
+    /// was sent alone. At least one.
+    pub readings: Vec<Reading>,
+}
+
+/// One reading of what was sent.
+pub struct Reading {
+    /// The identifier; perhaps not one that could be registered.
+    pub client_id: Box<str>,
+    /// The secret, 1 to 1024 bytes.
+    pub secret: Secret,
+}
+
+/// A Bearer that equals a token of the form byte for byte (conformance D3).
+pub struct BearerAuthentication {
+    /// Which token it equals.
+    pub is: Role,
+    /// The token itself.
+    pub token: Secret,
+    /// `client_id` of the form, which must then be that of the token.
+    pub client_id: Option<Box<str>>,
+}
+
+/// What a token of the form is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// `subject_token`: on whose behalf.
+    Subject,
+    /// `actor_token`: who acts.
+    Actor,
+}
+
+/// Why an `Authorization: Basic` says nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BasicFault {
+    /// Not base64 with padding (RFC 4648 §4).
+    #[error("not base64")]
+    Base64,
+    /// The bytes are not UTF-8.
+    #[error("not UTF-8")]
+    Utf8,
+    /// RFC 7617 §2: id and password are separated by a colon.
+    #[error("no colon between id and secret")]
+    NoColon,
+    /// The id or the secret is empty.
+    #[error("an empty id or secret")]
+    Empty,
+}
+
+impl Authentication {
+    /// Reads the values of all `Authorization` header fields and the credentials of the form.
+    ///
+    /// # Errors
+    /// A [`Refusal`]: no credentials, unreadable ones, or more than one way of proving (RFC 6749 §2.3: "The client MUST
+    /// NOT use more than one authentication method in each request").
+    pub fn read(authorization: &[&[u8]], form: &Form<'_>) -> Result<Self, Refusal> {
+        let header = match authorization {
+            [] => Header::Absent,
+            [one] => Header::read(one),
+            _ => return Err(Refusal::SeveralAuthorizationHeaders),
+        };
+        let id = form.value(Parameter::ClientId);
+        let secret = form.value(Parameter::ClientSecret);
+        let assertion = form.value(Parameter::ClientAssertion);
+        if assertion.is_some() != form.value(Parameter::ClientAssertionType).is_some() {
+            return Err(Refusal::IncompleteClientAssertion);
+        }
+        match (header, secret, assertion) {
+            (Header::Basic(_), Some(_), _) | (Header::Basic(_), _, Some(_)) | (_, Some(_), Some(_)) => {
+                Err(Refusal::SeveralAuthenticationMethods)
+            }
+            (_, None, Some(_)) => Err(Refusal::UnsupportedClientAssertion),
+            (Header::Basic(credentials), None, None) => basic(credentials, id),
+            // A Bearer beside a secret in the body is what Java and PyIceberg send: the secret counts, the Bearer does not.
+            (Header::Bearer(_) | Header::Other | Header::Absent, Some(secret), None) => body(id, secret),
+            (Header::Bearer(token), None, None) => bearer(token, id, form),
+            (Header::Other | Header::Absent, None, None) => Err(Refusal::NoCredentials),
+        }
+    }
+}
+
+enum Header<'a> {
+    Absent,
+    Basic(&'a [u8]),
+    Bearer(&'a [u8]),
+    Other,
+}
+
+impl<'a> Header<'a> {
+    // credentials = auth-scheme [ 1*SP ( token68 / … ) ]      RFC 9110 §11.4; the scheme in any case, §11.1
+    fn read(value: &'a [u8]) -> Self {
+        let end = value.iter().position(|b| *b == b' ').unwrap_or(value.len());
+        let (scheme, rest) = value.split_at(end);
+        let rest = rest.trim_ascii_start();
+        if scheme.eq_ignore_ascii_case(b"basic") {
+            Self::Basic(rest)
+        } else if scheme.eq_ignore_ascii_case(b"bearer") {
+            Self::Bearer(rest)
+        } else {
+            Self::Other
+        }
+    }
+}
+
+fn basic(credentials: &[u8], id_in_form: Option<&str>) -> Result<Authentication, Refusal> {
+    let bytes = STANDARD.decode(credentials).map_err(|_| Refusal::MalformedBasic(BasicFault::Base64))?;
+    let text = String::from_utf8(bytes).map_err(|_| Refusal::MalformedBasic(BasicFault::Utf8))?;
+    let text = Secret::new(text);
+    let (id, secret) = text.expose().split_once(':').ok_or(Refusal::MalformedBasic(BasicFault::NoColon))?;
+    if id.is_empty() || secret.is_empty() {
+        return Err(Refusal::MalformedBasic(BasicFault::Empty));
+    }
+    let mut readings = Vec::with_capacity(2);
+    if let (Some(decoded_id), Some(decoded_secret)) = (decode_strictly(id), decode_strictly(secret))
+        && (decoded_id.as_str(), decoded_secret.as_str()) != (id, secret)
+    {
+        readings.push(Reading { client_id: decoded_id.into(), secret: Secret::new(decoded_secret) });
+    }
+    readings.push(Reading { client_id: id.into(), secret: Secret::new(secret.to_owned()) });
+    if let Some(expected) = id_in_form {
+        readings.retain(|reading| *reading.client_id == *expected);
+        if readings.is_empty() {
+            return Err(Refusal::ClientIdsDiffer);
+        }
+    }
+    secrets(SecretPlace::Basic, readings)
+}
+
+fn body(id: Option<&str>, secret: &str) -> Result<Authentication, Refusal> {
+    let id = id.ok_or(Refusal::SecretWithoutClientId)?;
+    secrets(SecretPlace::Body, vec![Reading { client_id: id.into(), secret: Secret::new(secret.to_owned()) }])
+}
+
+fn secrets(place: SecretPlace, readings: Vec<Reading>) -> Result<Authentication, Refusal> {
+    if readings.iter().any(|reading| reading.secret.expose().len() > LONGEST_CLIENT_SECRET) {
+        return Err(Refusal::SecretTooLong);
+    }
+    Ok(Authentication::Secret(SecretAuthentication { place, readings }))
+}
+
+// b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="      RFC 6750 §2.1
+fn bearer(token: &[u8], client_id: Option<&str>, form: &Form<'_>) -> Result<Authentication, Refusal> {
+    let is_of_grammar = |b: &u8| b.is_ascii_alphanumeric() || b"-._~+/=".contains(b);
+    let text = match std::str::from_utf8(token) {
+        Ok(text) if !text.is_empty() && token.iter().all(is_of_grammar) => text,
+        Ok(_) | Err(_) => return Err(Refusal::MalformedBearer),
+    };
+    if form.value(Parameter::GrantType) != Some(crate::GrantType::TokenExchange.as_parameter()) {
+        return Err(Refusal::BearerOutsideOfExchange);
+    }
+    let is = if form.value(Parameter::SubjectToken) == Some(text) {
+        Role::Subject
+    } else if form.value(Parameter::ActorToken) == Some(text) {
+        Role::Actor
+    } else {
+        return Err(Refusal::BearerIsNeitherSubjectNorActor);
+    };
+    let token = Secret::new(text.to_owned());
+    Ok(Authentication::Bearer(BearerAuthentication { is, token, client_id: client_id.map(Into::into) }))
+}
+
+impl Role {
+    /// The parameter that carries the token.
+    #[must_use]
+    pub fn parameter(self) -> &'static str {
+        match self {
+            Self::Subject => Parameter::SubjectToken.name(),
+            Self::Actor => Parameter::ActorToken.name(),
+        }
+    }
+}

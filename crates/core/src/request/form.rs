@@ -1,0 +1,315 @@
+//! Which parameters were sent? `application/x-www-form-urlencoded`, read strictly: RFC 6749 §3.2 and Appendix B.
+
+use percent_encoding::percent_decode;
+use std::borrow::Cow;
+
+/// The largest body, in bytes: two large tokens and room to spare.
+pub const LARGEST_BODY: usize = 64 * 1024;
+
+/// More parameters than this are refused, known or not.
+const MOST_PARAMETERS: usize = 64;
+
+/// The longest parameter name, in bytes as sent.
+const LONGEST_NAME: usize = 64;
+
+/// A parameter of the token endpoint or of its companions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is named exactly as its parameter")]
+pub enum Parameter {
+    GrantType,
+    Scope,
+    ClientId,
+    ClientSecret,
+    SubjectToken,
+    SubjectTokenType,
+    ActorToken,
+    ActorTokenType,
+    RequestedTokenType,
+    Assertion,
+    ClientAssertion,
+    ClientAssertionType,
+    Token,
+    TokenTypeHint,
+    Resource,
+    Audience,
+}
+
+impl Parameter {
+    /// All of them.
+    pub const ALL: [Self; 16] = [
+        Self::GrantType,
+        Self::Scope,
+        Self::ClientId,
+        Self::ClientSecret,
+        Self::SubjectToken,
+        Self::SubjectTokenType,
+        Self::ActorToken,
+        Self::ActorTokenType,
+        Self::RequestedTokenType,
+        Self::Assertion,
+        Self::ClientAssertion,
+        Self::ClientAssertionType,
+        Self::Token,
+        Self::TokenTypeHint,
+        Self::Resource,
+        Self::Audience,
+    ];
+
+    /// The name as it is sent.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::GrantType => "grant_type",
+            Self::Scope => "scope",
+            Self::ClientId => "client_id",
+            Self::ClientSecret => "client_secret",
+            Self::SubjectToken => "subject_token",
+            Self::SubjectTokenType => "subject_token_type",
+            Self::ActorToken => "actor_token",
+            Self::ActorTokenType => "actor_token_type",
+            Self::RequestedTokenType => "requested_token_type",
+            Self::Assertion => "assertion",
+            Self::ClientAssertion => "client_assertion",
+            Self::ClientAssertionType => "client_assertion_type",
+            Self::Token => "token",
+            Self::TokenTypeHint => "token_type_hint",
+            Self::Resource => "resource",
+            Self::Audience => "audience",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|p| p.name() == name)
+    }
+
+    /// RFC 8693 §2.1 allows several of these two, and of no other.
+    fn may_repeat(self) -> bool {
+        matches!(self, Self::Resource | Self::Audience)
+    }
+}
+
+/// Why a body is no form that we read. Holds nothing of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FormFault {
+    /// More than 64 KiB.
+    #[error("the form is longer than {LARGEST_BODY} bytes")]
+    TooLong,
+    /// More than 64 parameters.
+    #[error("the form has more than {MOST_PARAMETERS} parameters")]
+    TooMany,
+    /// A name of more than 64 bytes.
+    #[error("the form has a parameter name of more than {LONGEST_NAME} bytes")]
+    LongName,
+    /// RFC 6749 §3.2: "Request and response parameters MUST NOT be included more than once."
+    #[error("the parameter {} is there more than once", .0.name())]
+    Repeated(Parameter),
+    /// A `%` that is not followed by two hexadecimal digits.
+    #[error("the parameter {} has a % that encodes nothing", .0.name())]
+    Percent(Parameter),
+    /// Bytes that are not UTF-8.
+    #[error("the parameter {} is not UTF-8", .0.name())]
+    Utf8(Parameter),
+    /// A control character.
+    #[error("the parameter {} has a control character", .0.name())]
+    Control(Parameter),
+    /// A parameter of ours in the query of the address (OAuth 2.1 §2.4.1 forbids it for credentials).
+    #[error("the parameter {} is in the query; parameters belong in the body", .0.name())]
+    InQuery(Parameter),
+}
+
+/// The parameters that we know, each decoded, at most once and not empty; all others are ignored.
+#[derive(Default)]
+pub struct Form<'a>(Vec<(Parameter, Cow<'a, str>)>);
+
+impl<'a> Form<'a> {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// See [`FormFault`]. Unknown parameters may be repeated or malformed (RFC 6749 §3.2: they MUST be ignored).
+    pub fn parse(body: &'a [u8]) -> Result<Self, FormFault> {
+        if body.len() > LARGEST_BODY {
+            return Err(FormFault::TooLong);
+        }
+        if body.iter().filter(|b| **b == b'&').count() >= MOST_PARAMETERS {
+            return Err(FormFault::TooMany);
+        }
+        let decoded: Vec<(Cow<'a, str>, Cow<'a, str>)> =
+            serde_urlencoded::from_bytes(body).map_err(|_| FormFault::TooMany)?;
+        // The decoder is lenient where we must not be, so each value of ours is checked as it was sent.
+        let sent = body.split(|b| *b == b'&').filter(|pair| !pair.is_empty());
+        let mut seen: Vec<Parameter> = Vec::new();
+        let mut form = Self::default();
+        for (raw, (name, value)) in sent.zip(decoded) {
+            let (raw_name, raw_value) = split_pair(raw);
+            if raw_name.len() > LONGEST_NAME {
+                return Err(FormFault::LongName);
+            }
+            let Some(parameter) = Parameter::from_name(&name) else { continue };
+            check_value(parameter, raw_value, &value)?;
+            if seen.contains(&parameter) && !parameter.may_repeat() {
+                return Err(FormFault::Repeated(parameter));
+            }
+            seen.push(parameter);
+            // RFC 6749 §3.2: "Parameters sent without a value MUST be treated as if they were omitted".
+            if !value.is_empty() {
+                form.0.push((parameter, value));
+            }
+        }
+        Ok(form)
+    }
+
+    /// The value, if there is one.
+    #[must_use]
+    pub fn value(&self, parameter: Parameter) -> Option<&str> {
+        self.values(parameter).next()
+    }
+
+    /// All values, in order.
+    pub fn values(&self, parameter: Parameter) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(p, _)| *p == parameter).map(|(_, value)| value.as_ref())
+    }
+}
+
+/// Refuses parameters of ours in the query of the address; all others there are nobody's business.
+///
+/// # Errors
+/// [`FormFault::InQuery`].
+pub(crate) fn check_query(query: &str) -> Result<(), FormFault> {
+    let names = query.split('&').map(|pair| split_pair(pair.as_bytes()).0);
+    let decoded = names.map(|name| decode_plus(name).and_then(|n| String::from_utf8(n).ok()));
+    match decoded.flatten().find_map(|name| Parameter::from_name(&name)) {
+        Some(parameter) => Err(FormFault::InQuery(parameter)),
+        None => Ok(()),
+    }
+}
+
+/// Decodes one form-encoded value strictly: `None` if a `%` encodes nothing or the result is not UTF-8.
+pub(super) fn decode_strictly(raw: &str) -> Option<String> {
+    decode_plus(raw.as_bytes()).and_then(|bytes| String::from_utf8(bytes).ok())
+}
+
+fn decode_plus(raw: &[u8]) -> Option<Vec<u8>> {
+    if !percent_signs_are_good(raw) {
+        return None;
+    }
+    let spaced: Vec<u8> = raw.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();
+    Some(percent_decode(&spaced).collect())
+}
+
+fn split_pair(pair: &[u8]) -> (&[u8], &[u8]) {
+    match pair.iter().position(|b| *b == b'=') {
+        Some(at) => (&pair[..at], &pair[at + 1..]),
+        None => (pair, &[]),
+    }
+}
+
+fn check_value(parameter: Parameter, raw: &[u8], decoded: &str) -> Result<(), FormFault> {
+    if !percent_signs_are_good(raw) {
+        return Err(FormFault::Percent(parameter));
+    }
+    // U+FFFD is what the lenient decoder leaves of bytes that are not UTF-8; somebody may also have sent it as it is.
+    if decoded.contains('\u{fffd}') && percent_decode(raw).decode_utf8().is_err() {
+        return Err(FormFault::Utf8(parameter));
+    }
+    // Scope has a grammar of its own, with an error code of its own for what it does not allow.
+    let is_bad = |b: u8| b == 0 || (b.is_ascii_control() && parameter != Parameter::Scope);
+    if decoded.bytes().any(is_bad) {
+        return Err(FormFault::Control(parameter));
+    }
+    Ok(())
+}
+
+// pct-encoded = "%" HEXDIG HEXDIG
+fn percent_signs_are_good(raw: &[u8]) -> bool {
+    let is_hex = |at: usize| raw.get(at).is_some_and(u8::is_ascii_hexdigit);
+    raw.iter().enumerate().all(|(at, b)| *b != b'%' || (is_hex(at + 1) && is_hex(at + 2)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(body: &[u8]) -> Option<FormFault> {
+        Form::parse(body).err()
+    }
+
+    #[test]
+    fn te_10_parameters_without_a_value_are_omitted() {
+        for body in ["scope=", "scope", "scope=&actor_token", ""] {
+            assert_eq!(Form::parse(body.as_bytes()).unwrap().value(Parameter::Scope), None);
+        }
+    }
+
+    #[test]
+    fn te_11_te_12_a_known_parameter_does_not_repeat() {
+        for parameter in Parameter::ALL {
+            for (first, second) in [("a", "a"), ("a", "b"), ("", "a"), ("a", ""), ("", "")] {
+                let body = format!("{0}={first}&x=1&{0}={second}", parameter.name());
+                let expected = (!parameter.may_repeat()).then_some(FormFault::Repeated(parameter));
+                assert_eq!(fault(body.as_bytes()), expected, "{body}");
+            }
+        }
+        assert_eq!(fault(b"scope=a&sc%6fpe=b"), Some(FormFault::Repeated(Parameter::Scope)));
+    }
+
+    #[test]
+    fn te_13_unknown_parameters_are_ignored() {
+        let body = b"foo=1&foo=2&__proto__=x&%00=y&bar=%zz&baz=%ff&scope=a";
+        assert_eq!(Form::parse(body).unwrap().value(Parameter::Scope), Some("a"));
+    }
+
+    #[test]
+    fn te_14_te_15_plus_and_hexadecimal_digits_in_any_case() {
+        for (sent, read) in [
+            ("scope=catalog+ns:read", "catalog ns:read"),
+            ("scope=catalog%20ns:read", "catalog ns:read"),
+            ("scope=catalog%2Bns", "catalog+ns"),
+            ("scope=PRINCIPAL_ROLE%3aALL", "PRINCIPAL_ROLE:ALL"),
+            ("scope=PRINCIPAL_ROLE%3AALL", "PRINCIPAL_ROLE:ALL"),
+            ("scope=a=b", "a=b"),
+            ("scope=+%25%26%2B%C2%A3%E2%82%AC", " %&+£€"),
+            ("scope=%ef%bf%bd", "\u{fffd}"),
+        ] {
+            assert_eq!(Form::parse(sent.as_bytes()).unwrap().value(Parameter::Scope), Some(read));
+        }
+    }
+
+    #[test]
+    fn te_16_te_17_te_18_what_a_lenient_decoder_lets_pass() {
+        for bad in ["a%zz", "a%4", "a%", "%%41"] {
+            assert_eq!(fault(format!("scope={bad}").as_bytes()), Some(FormFault::Percent(Parameter::Scope)));
+        }
+        for bad in ["%ff", "%c0%80", "%c0%af", "%ed%a0%80", "a%f0%9f"] {
+            assert_eq!(fault(format!("scope={bad}").as_bytes()), Some(FormFault::Utf8(Parameter::Scope)));
+        }
+        assert_eq!(fault(b"client_secret=\xff"), Some(FormFault::Utf8(Parameter::ClientSecret)));
+        assert_eq!(fault(b"client_id=c1%00x"), Some(FormFault::Control(Parameter::ClientId)));
+        assert_eq!(fault(b"client_secret=s1-Z7%00"), Some(FormFault::Control(Parameter::ClientSecret)));
+        assert_eq!(fault(b"client_id=a%0d%0aX:1"), Some(FormFault::Control(Parameter::ClientId)));
+        assert_eq!(fault(b"scope=%00"), Some(FormFault::Control(Parameter::Scope)));
+    }
+
+    #[test]
+    fn te_19_a_semicolon_separates_nothing() {
+        let form = Form::parse(b"grant_type=client_credentials;scope=catalog").unwrap();
+        assert_eq!(form.value(Parameter::GrantType), Some("client_credentials;scope=catalog"));
+        assert_eq!(form.value(Parameter::Scope), None);
+    }
+
+    #[test]
+    fn te_20_te_21_parameters_in_the_query_are_refused() {
+        assert_eq!(check_query("x=1&foo"), Ok(()));
+        for bad in ["client_secret=x", "a=b&scope=x", "gr%61nt_type=x", "client_id"] {
+            assert!(matches!(check_query(bad), Err(FormFault::InQuery(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ht_14_parameters_are_counted_before_they_are_read() {
+        assert_eq!(fault("a=1&".repeat(65).as_bytes()), Some(FormFault::TooMany));
+        assert_eq!(fault("a&".repeat(32_000).as_bytes()), Some(FormFault::TooMany));
+        assert_eq!(fault(vec![b'a'; LARGEST_BODY + 1].as_slice()), Some(FormFault::TooLong));
+        assert_eq!(fault(format!("{}=1", "a".repeat(65)).as_bytes()), Some(FormFault::LongName));
+        assert_eq!(fault(vec!["a=1"; 64].join("&").as_bytes()), None);
+    }
+}

@@ -1,0 +1,157 @@
+//! What does the client get? The successful response, RFC 6749 §5.1 and RFC 8693 §2.2.1.
+
+use crate::types::json::strict_object;
+use crate::{Lifetime, Scope, Secret, TokenType};
+use serde_json::{Map, Value};
+
+/// How the token is to be used (RFC 6749 §7.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PresentedAs {
+    /// `bearer`, in lower case, as the Iceberg specification has it and its generated clients insist.
+    Bearer,
+    /// `N_A`: not an access token (RFC 8693 §2.2.1).
+    NotApplicable,
+}
+
+impl PresentedAs {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Bearer => "bearer",
+            Self::NotApplicable => "N_A",
+        }
+    }
+}
+
+/// A successful response. Ours always has every member; another server's may lack the optional ones.
+#[derive(Clone)]
+pub struct TokenResponse {
+    /// `access_token`.
+    pub access_token: Secret,
+    /// `token_type`.
+    pub token_type: PresentedAs,
+    /// `expires_in`: how long it lives from now on.
+    pub expires_in: Option<Lifetime>,
+    /// `issued_token_type`.
+    pub issued_token_type: Option<TokenType>,
+    /// `scope`: what was granted, never empty.
+    pub scope: Option<Scope>,
+}
+
+/// Why a body is no successful token response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenResponseFault {
+    /// Not a JSON object, or one with a repeated member.
+    #[error("the answer is not one JSON object")]
+    Json,
+    /// A member that is absent, of the wrong type, or beyond what we read.
+    #[error("the member {0} of the answer is missing or malformed")]
+    Member(&'static str),
+}
+
+impl TokenResponse {
+    /// The body. Members that are not there are left out, never null: older Iceberg clients fail on null.
+    #[must_use]
+    pub fn to_json(&self) -> Secret {
+        let mut body = Map::new();
+        body.insert("access_token".to_owned(), self.access_token.expose().into());
+        body.insert("token_type".to_owned(), self.token_type.as_str().into());
+        if let Some(expires_in) = self.expires_in {
+            body.insert("expires_in".to_owned(), expires_in.as_seconds().into());
+        }
+        if let Some(issued) = self.issued_token_type {
+            body.insert("issued_token_type".to_owned(), issued.as_urn().into());
+        }
+        if let Some(scope) = &self.scope {
+            body.insert("scope".to_owned(), scope.as_str().into());
+        }
+        Secret::new(Value::Object(body).to_string())
+    }
+
+    /// Reads the body of any server's successful response, as leniently as the RFC allows and no more.
+    ///
+    /// An unknown `issued_token_type` and an empty `scope` count as absent; `token_type` is compared in any case.
+    ///
+    /// # Errors
+    /// If it is not JSON, or has no usable `access_token` and `token_type`.
+    pub fn parse(body: &[u8]) -> Result<Self, TokenResponseFault> {
+        let body = strict_object(body).map_err(|_| TokenResponseFault::Json)?;
+        let text = |name: &str| body.get(name).and_then(Value::as_str);
+        let token = text("access_token").filter(|t| !t.is_empty());
+        let token_type = match text("token_type") {
+            Some(t) if t.eq_ignore_ascii_case("bearer") => PresentedAs::Bearer,
+            Some(t) if t.eq_ignore_ascii_case("n_a") => PresentedAs::NotApplicable,
+            Some(_) | None => return Err(TokenResponseFault::Member("token_type")),
+        };
+        let expires_in = match body.get("expires_in") {
+            None | Some(Value::Null) => None,
+            Some(value) => {
+                let seconds = value.as_u64().and_then(|s| u32::try_from(s).ok());
+                Some(Lifetime::from_seconds(seconds.ok_or(TokenResponseFault::Member("expires_in"))?))
+            }
+        };
+        let scope = match text("scope").map(str::parse::<Scope>) {
+            None => None,
+            Some(Ok(scope)) => Some(scope).filter(|s| !s.is_empty()),
+            Some(Err(_)) => return Err(TokenResponseFault::Member("scope")),
+        };
+        Ok(Self {
+            access_token: Secret::new(token.ok_or(TokenResponseFault::Member("access_token"))?.to_owned()),
+            token_type,
+            expires_in,
+            issued_token_type: text("issued_token_type").and_then(TokenType::from_urn),
+            scope,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cc_01_a_response_that_was_written_reads_the_same() {
+        let response = TokenResponse {
+            access_token: Secret::new("t".to_owned()),
+            token_type: PresentedAs::Bearer,
+            expires_in: Some(Lifetime::from_hours(1)),
+            issued_token_type: Some(TokenType::AccessToken),
+            scope: "catalog ns:read".parse().ok(),
+        };
+        let body = response.to_json();
+        assert_eq!(
+            serde_json::from_str::<Value>(body.expose()).unwrap(),
+            serde_json::json!({"access_token":"t","token_type":"bearer","expires_in":3600,
+                "issued_token_type":"urn:ietf:params:oauth:token-type:access_token","scope":"catalog ns:read"})
+        );
+        let read = TokenResponse::parse(body.expose().as_bytes()).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(read.to_json().expose(), body.expose());
+    }
+
+    #[test]
+    fn other_servers_answers_are_read_with_care() {
+        for good in [
+            r#"{"access_token":"t","token_type":"Bearer"}"#,
+            r#"{"access_token":"t","token_type":"BEARER","expires_in":null,"scope":null}"#,
+            r#"{"access_token":"t","token_type":"n_a","issued_token_type":"urn:x","scope":"","refresh_token":"r"}"#,
+        ] {
+            assert!(TokenResponse::parse(good.as_bytes()).is_ok(), "{good}");
+        }
+        for (bad, why) in [
+            ("[]", TokenResponseFault::Json),
+            ("<html>", TokenResponseFault::Json),
+            (r#"{"token_type":"bearer"}"#, TokenResponseFault::Member("access_token")),
+            (r#"{"access_token":"t"}"#, TokenResponseFault::Member("token_type")),
+            (r#"{"access_token":"t","token_type":"mac"}"#, TokenResponseFault::Member("token_type")),
+            (
+                r#"{"access_token":"t","token_type":"bearer","expires_in":"1"}"#,
+                TokenResponseFault::Member("expires_in"),
+            ),
+            (
+                r#"{"access_token":"t","token_type":"bearer","expires_in":-1}"#,
+                TokenResponseFault::Member("expires_in"),
+            ),
+        ] {
+            assert_eq!(TokenResponse::parse(bad.as_bytes()).err(), Some(why), "{bad}");
+        }
+    }
+}

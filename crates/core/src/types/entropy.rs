@@ -1,0 +1,16 @@
+//! What makes the token unique? Randomness, as a value; conformance SE-08.
+
+/// 128 bits from the random source of the operating system, for one request and never for another.
+pub struct Entropy([u8; 16]);
+
+impl Entropy {
+    /// Takes the bits, which have to be unpredictable and used once.
+    #[must_use]
+    pub fn from_bits(bits: [u8; 16]) -> Self {
+        Self(bits)
+    }
+
+    pub(crate) fn into_token_id(self) -> super::claims::TokenId {
+        super::claims::TokenId::from_bits(self.0)
+    }
+}
