@@ -1,1 +1,49 @@
-//! x
+//! What does Tokenberg remember? Clients, signing keys, revocations and used identifiers, in a database that survives `kill -9`.
+//!
+//! ```text
+//! Store ── open, administer, use_once: each change is one durable transaction that raises a revision
+//!   └─ watch ─> Watched ── now() ─> Moment: a Snapshot in memory, and the Keys built from it; it answers the flow of the core
+//! ```
+//!
+//! A token is answered from a [`Moment`] and costs no I/O; [`Watched`] follows the revision, whoever raised it.
+//! Signing keys and the pepper are sealed with a [`KeyEncryptionKey`] that is not in the database; of client secrets there
+//! are digests only.
+#![forbid(unsafe_code)]
+
+// In the order in which their macros are used.
+#[macro_use]
+mod db;
+#[macro_use]
+mod revocations;
+#[macro_use]
+mod secrets;
+#[macro_use]
+mod clients;
+#[macro_use]
+mod keys;
+
+mod client_secret;
+mod digest;
+mod error;
+mod key_encryption_key;
+mod moment;
+mod remembered;
+mod schema;
+mod seal;
+mod snapshot;
+mod store;
+mod store_url;
+mod used_ids;
+mod watch;
+
+pub use client_secret::{NewSecret, SecretFault, SecretStrength};
+pub use clients::{ClientRecord, SecretRecord};
+pub use error::StoreError;
+pub use key_encryption_key::{KekError, KekSource, KeyEncryptionKey};
+pub use moment::Moment;
+pub use revocations::NewRevocation;
+pub use secrets::AddedSecret;
+pub use snapshot::Snapshot;
+pub use store::{Bootstrap, Store};
+pub use store_url::{StoreUrl, StoreUrlError};
+pub use watch::{Health, Watched};

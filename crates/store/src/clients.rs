@@ -1,0 +1,259 @@
+//! Which clients are there, and what may they do? Registration, RFC 6749 §2.
+
+use crate::client_secret::NewSecret;
+use crate::db::Part;
+use crate::error::StoreError;
+use crate::secrets::AddedSecret;
+use crate::store::Store;
+use futures_util::TryStreamExt;
+use tokenberg_core::{Client, ClientId, Rights, SecretDigest, StoredSecret, Timestamp};
+
+/// A client as the operator sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientRecord {
+    /// The identifier that it presents.
+    pub id: ClientId,
+    /// Whether it and its tokens are good for anything.
+    pub enabled: bool,
+    /// What it may do.
+    pub rights: Rights,
+    /// When it was added.
+    pub created_at: Timestamp,
+    /// Its secrets, dead ones too, the oldest first.
+    pub secrets: Vec<SecretRecord>,
+}
+
+/// A secret as the operator sees it: everything but the secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretRecord {
+    /// Its name.
+    pub id: Box<str>,
+    /// When it was added.
+    pub created_at: Timestamp,
+    /// From when on it is dead.
+    pub expires_at: Option<Timestamp>,
+}
+
+macro_rules! insert_client {
+    ($connection:expr, $id:expr, $rights:expr, $now:expr) => {
+        sqlx::query(
+            "INSERT INTO clients (id, enabled, rights, created_at) VALUES ($1, 1, $2, $3) ON CONFLICT (id) DO NOTHING",
+        )
+        .bind($id.as_str())
+        .bind(&$rights)
+        .bind($now.as_seconds())
+        .execute(&mut *$connection)
+        .await?
+    };
+}
+
+/// Clients and their secrets in one pass; the rows of a client follow each other.
+macro_rules! select_clients {
+    ($which:literal) => {
+        concat!(
+            "SELECT c.id, c.enabled, c.rights, c.created_at, s.id, s.digest, s.created_at, s.expires_at \
+             FROM clients c LEFT JOIN client_secrets s ON s.client_id = c.id ",
+            $which,
+            " ORDER BY c.id, s.created_at, s.id"
+        )
+    };
+}
+pub(crate) const SELECT_CLIENTS: &str = select_clients!("");
+const SELECT_CLIENT: &str = select_clients!("WHERE c.id = $1");
+
+impl Store {
+    /// Adds a client, with a secret or without one. Returns the secret if there is one.
+    ///
+    /// # Errors
+    /// If the identifier is taken, the secret cannot be registered, or the store fails.
+    pub async fn add_client(
+        &self,
+        now: Timestamp,
+        id: &ClientId,
+        rights: &Rights,
+        secret: Option<NewSecret>,
+    ) -> Result<Option<AddedSecret>, StoreError> {
+        let rights = to_json(rights)?;
+        let prepared = match secret {
+            Some(secret) => Some(self.prepare(id, secret).await?),
+            None => None,
+        };
+        change!(&self.0.db, [Part::Clients], connection => {
+            if insert_client!(connection, id, rights, now).rows_affected() == 0 {
+                return Err(StoreError::ClientExists { id: id.clone() });
+            }
+            if let Some(prepared) = &prepared {
+                insert_secret!(connection, id, prepared, now);
+            }
+            Ok(())
+        })?;
+        Ok(prepared.map(|p| p.added))
+    }
+
+    /// All clients, by identifier.
+    ///
+    /// # Errors
+    /// If the store fails or is damaged.
+    pub async fn clients(&self) -> Result<Vec<ClientRecord>, StoreError> {
+        let mut clients = Vec::new();
+        let mut gathering = Gathering::default();
+        read!(&self.0.db, pool => {
+            let mut rows = sqlx::query_as::<_, Row>(SELECT_CLIENTS).fetch(pool);
+            while let Some(row) = rows.try_next().await? {
+                clients.extend(gathering.add(row)?.map(ClientRow::into_record));
+            }
+        });
+        clients.extend(gathering.finish().map(ClientRow::into_record));
+        Ok(clients)
+    }
+
+    /// One client.
+    ///
+    /// # Errors
+    /// If there is no such client, or the store fails or is damaged.
+    pub async fn client(&self, id: &ClientId) -> Result<ClientRecord, StoreError> {
+        let mut gathering = Gathering::default();
+        let rows: Vec<Row> = read!(&self.0.db, pool => {
+            sqlx::query_as(SELECT_CLIENT).bind(id.as_str()).fetch_all(pool).await
+        })?;
+        for row in rows {
+            gathering.add(row)?;
+        }
+        gathering
+            .finish()
+            .map(ClientRow::into_record)
+            .ok_or_else(|| StoreError::NoSuchClient { id: id.clone() })
+    }
+
+    /// Enables or disables the client. While it is disabled, neither it nor its tokens are good for anything.
+    ///
+    /// # Errors
+    /// If there is no such client, or the store fails.
+    pub async fn set_enabled(&self, id: &ClientId, enabled: bool) -> Result<(), StoreError> {
+        change!(&self.0.db, [Part::Clients], connection => {
+            let done = sqlx::query("UPDATE clients SET enabled = $2 WHERE id = $1")
+                .bind(id.as_str())
+                .bind(i64::from(enabled))
+                .execute(&mut *connection)
+                .await?;
+            found(done.rows_affected(), id)
+        })
+    }
+
+    /// Replaces what the client may do.
+    ///
+    /// # Errors
+    /// If there is no such client, or the store fails.
+    pub async fn set_rights(&self, id: &ClientId, rights: &Rights) -> Result<(), StoreError> {
+        let rights = to_json(rights)?;
+        change!(&self.0.db, [Part::Clients], connection => {
+            let done = sqlx::query("UPDATE clients SET rights = $2 WHERE id = $1")
+                .bind(id.as_str())
+                .bind(&rights)
+                .execute(&mut *connection)
+                .await?;
+            found(done.rows_affected(), id)
+        })
+    }
+
+    /// Removes the client and its secrets, and revokes its tokens that were issued before `now`, so that they stay dead if
+    /// another client gets the same identifier.
+    ///
+    /// # Errors
+    /// If there is no such client, or the store fails.
+    pub async fn remove_client(&self, now: Timestamp, id: &ClientId) -> Result<(), StoreError> {
+        change!(&self.0.db, [Part::Clients, Part::Revocations], connection => {
+            let done = sqlx::query("DELETE FROM clients WHERE id = $1")
+                .bind(id.as_str())
+                .execute(&mut *connection)
+                .await?;
+            found(done.rows_affected(), id)?;
+            revoke_before!(connection, "client", "", id.as_str(), now);
+            Ok(())
+        })
+    }
+}
+
+fn found(rows: u64, id: &ClientId) -> Result<(), StoreError> {
+    if rows == 1 { Ok(()) } else { Err(StoreError::NoSuchClient { id: id.clone() }) }
+}
+
+pub(crate) fn to_json(rights: &Rights) -> Result<String, StoreError> {
+    serde_json::to_string(rights).map_err(|_| StoreError::damaged("the rights to be written"))
+}
+
+/// Client: identifier, enabled, rights, creation. Secret: name, digest, creation, end.
+pub(crate) type Row = (String, i64, String, i64, Option<String>, Option<Vec<u8>>, Option<i64>, Option<i64>);
+
+/// A client as it is stored.
+pub(crate) struct ClientRow {
+    client: Client,
+    created_at: Timestamp,
+    secrets_created_at: Vec<Timestamp>,
+}
+
+/// Puts together the rows of a client.
+#[derive(Default)]
+pub(crate) struct Gathering(Option<ClientRow>);
+
+impl Gathering {
+    /// Takes a row; returns the client before it, if this row is of another one.
+    pub(crate) fn add(&mut self, row: Row) -> Result<Option<ClientRow>, StoreError> {
+        let (id, enabled, rights, created_at, secret, digest, secret_created_at, expires_at) = row;
+        let mut complete = None;
+        if self.0.as_ref().is_none_or(|c| c.client.id.as_str() != id) {
+            let damaged = || StoreError::damaged(format!("the client {id:?}"));
+            let client = Client {
+                id: id.parse().map_err(|_| damaged())?,
+                enabled: enabled != 0,
+                secrets: Vec::with_capacity(usize::from(secret.is_some())),
+                rights: serde_json::from_str(&rights).map_err(|_| damaged())?,
+            };
+            let next = ClientRow { client, created_at: time(created_at)?, secrets_created_at: Vec::new() };
+            complete = self.0.replace(next);
+        }
+        if let (Some(row), Some(secret), Some(digest), Some(created_at)) =
+            (&mut self.0, secret, digest, secret_created_at)
+        {
+            let digest = digest.try_into().map_err(|_| {
+                StoreError::damaged(format!("a secret of the client {:?}", row.client.id.as_str()))
+            })?;
+            row.client.secrets.push(StoredSecret {
+                id: secret.into(),
+                digest: SecretDigest(digest),
+                expires_at: expires_at.map(time).transpose()?,
+            });
+            row.secrets_created_at.push(time(created_at)?);
+        }
+        Ok(complete)
+    }
+
+    /// The last client.
+    pub(crate) fn finish(self) -> Option<ClientRow> {
+        self.0
+    }
+}
+
+impl ClientRow {
+    pub(crate) fn into_client(self) -> Client {
+        self.client
+    }
+
+    fn into_record(self) -> ClientRecord {
+        let secrets = self.client.secrets.into_iter().zip(self.secrets_created_at);
+        ClientRecord {
+            id: self.client.id,
+            enabled: self.client.enabled,
+            rights: self.client.rights,
+            created_at: self.created_at,
+            secrets: secrets
+                .map(|(s, created_at)| SecretRecord { id: s.id, created_at, expires_at: s.expires_at })
+                .collect(),
+        }
+    }
+}
+
+/// A time that was stored.
+pub(crate) fn time(seconds: i64) -> Result<Timestamp, StoreError> {
+    Timestamp::from_seconds(seconds).map_err(|_| StoreError::damaged(format!("the time {seconds}")))
+}

@@ -1,0 +1,134 @@
+//! What is a client secret stored as? A digest, by a way that the presented secret alone decides: conformance SE-03, CA-23, AB-06.
+//!
+//! A secret that we generated has 256 random bits, so one keyed hash is enough. Anything else may have been chosen by a person and is
+//! made costly to guess with Argon2id (RFC 9106 §3.1). Neither asks whether the client exists: a stranger waits as long as a client.
+
+use crate::client_secret::is_generated;
+use crate::error::StoreError;
+use argon2::Argon2;
+use ring::hmac;
+use ring::rand::{SecureRandom, SystemRandom};
+use tokenberg_core::{LONGEST_CLIENT_SECRET, Secret, SecretDigest};
+use zeroize::Zeroizing;
+
+/// Derives digests with the pepper of the store, without which a stolen database does not even let one guess.
+pub(crate) struct Digester {
+    pepper: hmac::Key,
+}
+
+/// A new pepper: 32 random bytes.
+pub(crate) fn new_pepper() -> Result<Zeroizing<[u8; 32]>, StoreError> {
+    let mut pepper = Zeroizing::new([0; 32]);
+    SystemRandom::new().fill(pepper.as_mut_slice())?;
+    Ok(pepper)
+}
+
+impl Digester {
+    pub(crate) fn new(pepper: &[u8]) -> Self {
+        Self { pepper: hmac::Key::new(hmac::HMAC_SHA256, pepper) }
+    }
+
+    /// The digest of the secret for this client, known or not.
+    pub(crate) fn digest(&self, client_id: &str, secret: &Secret) -> SecretDigest {
+        let text = secret.expose();
+        if text.len() > LONGEST_CLIENT_SECRET {
+            // CA-22: "> 1024 bytes rejected pre-hash". None is registered, so this digest is nobody's.
+            self.hash(&["too long"])
+        } else if is_generated(text) {
+            self.hash(&["generated", client_id, text])
+        } else {
+            self.stretched(client_id, text)
+        }
+    }
+
+    /// Whether [`Digester::digest`] takes milliseconds.
+    pub(crate) fn is_costly(secret: &Secret) -> bool {
+        let text = secret.expose();
+        text.len() <= LONGEST_CLIENT_SECRET && !is_generated(text)
+    }
+
+    fn stretched(&self, client_id: &str, text: &str) -> SecretDigest {
+        let salt = self.hash(&["salt", client_id]).0;
+        let mut digest = [0; 32];
+        // Argon2id, 19456 KiB, 2 passes, 1 lane.
+        match Argon2::default().hash_password_into(text.as_bytes(), &salt[..16], &mut digest) {
+            Ok(()) => SecretDigest(digest),
+            Err(error) => {
+                // Lengths are right by construction, so this is a lack of memory.
+                tracing::error!(%error, "a client secret could not be checked");
+                self.hash(&["failed"])
+            }
+        }
+    }
+
+    fn hash(&self, parts: &[&str]) -> SecretDigest {
+        let mut context = hmac::Context::with_key(&self.pepper);
+        for (n, part) in parts.iter().enumerate() {
+            if n > 0 {
+                context.update(b"\0");
+            }
+            context.update(part.as_bytes());
+        }
+        let mut digest = [0; 32];
+        digest.copy_from_slice(context.sign().as_ref());
+        SecretDigest(digest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client_secret::generate;
+    use std::time::{Duration, Instant};
+
+    fn secret(text: &str) -> Secret {
+        Secret::new(text.to_owned())
+    }
+
+    #[test]
+    fn the_parameters_of_argon2_are_those_that_stored_digests_were_made_with() {
+        let argon2 = Argon2::default();
+        let params = argon2.params();
+        assert_eq!((params.m_cost(), params.t_cost(), params.p_cost()), (19_456, 2, 1));
+        let digest = Digester::new(&[7; 32]).digest("c1", &secret("s1-Z7"));
+        assert_eq!(digest.0[..4], KNOWN, "{:?}", &digest.0[..4]);
+    }
+
+    const KNOWN: [u8; 4] = [0, 0, 0, 0];
+
+    #[test]
+    fn ca_23_every_byte_of_the_secret_counts_and_so_does_the_client() {
+        let digester = Digester::new(&[7; 32]);
+        let generated = generate(&SystemRandom::new()).unwrap();
+        let long = "x".repeat(72) + "y";
+        for right in [generated.expose(), "s1-Z7", &long] {
+            let digest = digester.digest("c1", &secret(right));
+            assert!(digest.matches(&digester.digest("c1", &secret(right))));
+            for wrong in
+                [format!("{right}\0x"), format!("{right} "), right.to_lowercase(), "x".repeat(72) + "z"]
+            {
+                assert!(!digest.matches(&digester.digest("c1", &secret(&wrong))));
+            }
+            assert!(!digest.matches(&digester.digest("C1", &secret(right))));
+            assert!(!digest.matches(&Digester::new(&[8; 32]).digest("c1", &secret(right))));
+        }
+    }
+
+    #[test]
+    fn ca_22_a_megabyte_is_refused_without_work() {
+        let digester = Digester::new(&[7; 32]);
+        let huge = secret(&"x".repeat(1 << 20));
+        assert!(!Digester::is_costly(&huge));
+        let started = Instant::now();
+        digester.digest("c1", &huge);
+        assert!(started.elapsed() < Duration::from_millis(5));
+    }
+
+    #[test]
+    fn ab_06_the_form_of_the_secret_decides_the_cost() {
+        let generated = generate(&SystemRandom::new()).unwrap();
+        assert!(!Digester::is_costly(&generated));
+        assert!(Digester::is_costly(&secret("s1-Z7")));
+        assert!(Digester::is_costly(&secret(&generated.expose()[1..])));
+    }
+}

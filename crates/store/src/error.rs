@@ -1,0 +1,183 @@
+//! Why could the store not do it? Facts and a hint for the operator; never a secret, and never a value out of the database's statements.
+
+use crate::client_secret::SecretFault;
+use crate::key_encryption_key::KekError;
+use std::path::PathBuf;
+use tokenberg_core::{ClientId, KeyId};
+
+/// Why the store could not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be reached now, or cannot write: locked, an I/O fault, a full disk. Trying again later may help.
+    #[error("the store is unavailable: {reason}")]
+    Unavailable {
+        /// What is in the way.
+        reason: String,
+    },
+    /// There is no database where one was expected.
+    #[error("there is no store at {path}; `tokenberg serve` makes one, or name another with --store", path = path.display())]
+    Missing {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// The database file can be neither opened nor made.
+    #[error("the store {path} cannot be opened: {reason}", path = path.display())]
+    CannotOpen {
+        /// The file.
+        path: PathBuf,
+        /// What the system or the database said.
+        reason: String,
+    },
+    /// A newer Tokenberg has written it.
+    #[error(
+        "the store has schema {found}, and this version knows schemas up to {known}: a newer tokenberg is needed"
+    )]
+    NewerSchema {
+        /// The schema of the database.
+        found: i64,
+        /// The newest that this version knows.
+        known: i64,
+    },
+    /// The key-encryption key is missing or malformed.
+    #[error(transparent)]
+    KeyEncryptionKey(#[from] KekError),
+    /// There is a key-encryption key, but the store was sealed with another.
+    #[error("the key from {from} is not the one that the store was sealed with; put the right one back")]
+    WrongKey {
+        /// Where the key came from.
+        from: String,
+    },
+    /// A row does not hold what was once written.
+    #[error("the store is damaged: {what} cannot be read")]
+    Damaged {
+        /// Which part.
+        what: String,
+    },
+    /// The identifier is taken.
+    #[error("the client {id} exists already")]
+    ClientExists {
+        /// The identifier.
+        id: ClientId,
+    },
+    /// No client has the identifier.
+    #[error("there is no client {id}")]
+    NoSuchClient {
+        /// The identifier.
+        id: ClientId,
+    },
+    /// The client has no secret of that name.
+    #[error("the client {client} has no secret {secret}")]
+    NoSuchSecret {
+        /// The client.
+        client: ClientId,
+        /// The name that was asked for.
+        secret: Box<str>,
+    },
+    /// A client may have two live secrets, which is what a rotation needs.
+    #[error("the client {client} has two live secrets already; expire {} or {} first", live[0], live[1])]
+    TooManySecrets {
+        /// The client.
+        client: ClientId,
+        /// The names of the two, the older first.
+        live: [Box<str>; 2],
+    },
+    /// The secret cannot be registered.
+    #[error(transparent)]
+    Secret(#[from] SecretFault),
+    /// The key is there already.
+    #[error("the key {id} is in the store already")]
+    KeyExists {
+        /// The key.
+        id: KeyId,
+    },
+    /// No key has that name.
+    #[error("there is no key {id} in the store")]
+    NoSuchKey {
+        /// The name.
+        id: KeyId,
+    },
+    /// The keys of the store are readable, but whoever signs with them refuses them.
+    #[error("the signing keys of the store cannot be used: {reason}")]
+    KeysRejected {
+        /// What the signer said.
+        reason: String,
+    },
+    /// The operating system gave no random numbers.
+    #[error("the operating system gave no random numbers")]
+    NoRandomness,
+    /// Anything else that the database says; a mistake of ours.
+    #[error("the database refused: {message} (code {code})")]
+    Database {
+        /// The database's own code.
+        code: String,
+        /// Its message, without values.
+        message: String,
+    },
+}
+
+impl StoreError {
+    /// Whether it may pass: the adapter answers 503 with `Retry-After`, and never 401.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Unavailable { .. })
+    }
+
+    pub(crate) fn unavailable(reason: &str) -> Self {
+        Self::Unavailable { reason: reason.to_owned() }
+    }
+
+    pub(crate) fn damaged(what: impl Into<String>) -> Self {
+        Self::Damaged { what: what.into() }
+    }
+}
+
+impl From<ring::error::Unspecified> for StoreError {
+    fn from(_: ring::error::Unspecified) -> Self {
+        Self::NoRandomness
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        if let sqlx::Error::Database(fault) = &error {
+            let code = fault.code().unwrap_or_default();
+            return of_sqlite(&code, fault.message());
+        }
+        let column = matches!(
+            error,
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnNotFound(_)
+        );
+        if column { Self::damaged("a row") } else { Self::unavailable(&error.to_string()) }
+    }
+}
+
+/// Result codes of SQLite; the low eight bits say which kind (https://www.sqlite.org/rescode.html).
+fn of_sqlite(code: &str, message: &str) -> StoreError {
+    let kind = code.parse::<i64>().map_or(-1, |c| c & 0xFF);
+    match kind {
+        5 | 6 => StoreError::unavailable("the database is locked by another process"),
+        7 => StoreError::unavailable("there is no memory left"),
+        8 => StoreError::unavailable("the database is read-only; is its directory writable?"),
+        10 => StoreError::unavailable("reading or writing the database failed"),
+        11 | 26 => StoreError::damaged("the file is no intact SQLite database, and so it"),
+        13 => StoreError::unavailable("the disk is full"),
+        14 => StoreError::unavailable("a file of the database cannot be opened; is its directory writable?"),
+        _ => StoreError::Database { code: code.to_owned(), message: message.to_owned() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn op_21_only_what_may_pass_is_unavailable() {
+        for code in ["5", "261", "6", "10", "778", "13", "14", "8"] {
+            assert!(of_sqlite(code, "").is_unavailable(), "{code}");
+        }
+        for code in ["1", "11", "26", "1555", ""] {
+            assert!(!of_sqlite(code, "").is_unavailable(), "{code}");
+        }
+        assert!(StoreError::from(sqlx::Error::PoolTimedOut).is_unavailable());
+    }
+}

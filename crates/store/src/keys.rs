@@ -1,0 +1,109 @@
+//! Which keys sign, and how do they rest? Sealed; conformance SE-03, KS-04.
+
+use crate::clients::time;
+use crate::db::Part;
+use crate::error::StoreError;
+use crate::seal::{Purpose, Sealer};
+use crate::store::Store;
+use tokenberg_core::{KeyId, KeyMaterial, Timestamp};
+
+macro_rules! insert_key {
+    ($connection:expr, $key:expr, $sealed:expr) => {
+        sqlx::query(
+            "INSERT INTO signing_keys (id, algorithm, sealed, created_at, signs_from, verifies_until) \
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING",
+        )
+        .bind($key.id.as_str())
+        .bind($key.algorithm.as_str())
+        .bind($sealed.as_slice())
+        .bind($key.created_at.as_seconds())
+        .bind($key.signs_from.as_seconds())
+        .bind($key.verifies_until.map(Timestamp::as_seconds))
+        .execute(&mut *$connection)
+        .await?
+    };
+}
+
+pub(crate) const SELECT_KEYS: &str = "SELECT id, algorithm, sealed, created_at, signs_from, verifies_until \
+     FROM signing_keys ORDER BY signs_from, created_at, id";
+
+/// Name, algorithm, sealed private key, creation, first and last moment.
+pub(crate) type Row = (String, String, Vec<u8>, i64, i64, Option<i64>);
+
+impl Store {
+    /// Adds a key. It is published at once, and signs from its time on.
+    ///
+    /// # Errors
+    /// If the key is there already, or the store fails.
+    pub async fn add_key(&self, key: &KeyMaterial) -> Result<(), StoreError> {
+        let sealed = self.sealed(key)?;
+        change!(&self.0.db, [Part::Keys], connection => {
+            if insert_key!(connection, key, sealed).rows_affected() == 1 {
+                Ok(())
+            } else {
+                Err(StoreError::KeyExists { id: key.id.clone() })
+            }
+        })
+    }
+
+    /// All keys with their private halves, by the time from which they sign.
+    ///
+    /// # Errors
+    /// If the store fails or is damaged.
+    pub async fn keys(&self) -> Result<Vec<KeyMaterial>, StoreError> {
+        let rows: Vec<Row> = read!(&self.0.db, pool => sqlx::query_as(SELECT_KEYS).fetch_all(pool).await)?;
+        rows.into_iter().map(|row| read_key(row, &self.0.sealer)).collect()
+    }
+
+    /// Settles from when on the key verifies nothing any more; `None` takes that back.
+    ///
+    /// # Errors
+    /// If there is no such key, or the store fails.
+    pub async fn set_key_end(&self, id: &KeyId, verifies_until: Option<Timestamp>) -> Result<(), StoreError> {
+        change!(&self.0.db, [Part::Keys], connection => {
+            let done = sqlx::query("UPDATE signing_keys SET verifies_until = $2 WHERE id = $1")
+                .bind(id.as_str())
+                .bind(verifies_until.map(Timestamp::as_seconds))
+                .execute(&mut *connection)
+                .await?;
+            found(done.rows_affected(), id)
+        })
+    }
+
+    /// Removes the key: what it signed no longer verifies.
+    ///
+    /// # Errors
+    /// If there is no such key, or the store fails.
+    pub async fn remove_key(&self, id: &KeyId) -> Result<(), StoreError> {
+        change!(&self.0.db, [Part::Keys], connection => {
+            let done = sqlx::query("DELETE FROM signing_keys WHERE id = $1")
+                .bind(id.as_str())
+                .execute(&mut *connection)
+                .await?;
+            found(done.rows_affected(), id)
+        })
+    }
+
+    pub(crate) fn sealed(&self, key: &KeyMaterial) -> Result<Vec<u8>, StoreError> {
+        let purpose = Purpose::SigningKey { id: key.id.as_str(), algorithm: key.algorithm.as_str() };
+        self.0.sealer.seal(purpose, &key.pkcs8)
+    }
+}
+
+fn found(rows: u64, id: &KeyId) -> Result<(), StoreError> {
+    if rows == 1 { Ok(()) } else { Err(StoreError::NoSuchKey { id: id.clone() }) }
+}
+
+pub(crate) fn read_key(row: Row, sealer: &Sealer) -> Result<KeyMaterial, StoreError> {
+    let (id, algorithm, sealed, created_at, signs_from, verifies_until) = row;
+    let damaged = || StoreError::damaged(format!("the signing key {id:?}"));
+    let purpose = Purpose::SigningKey { id: &id, algorithm: &algorithm };
+    Ok(KeyMaterial {
+        pkcs8: sealer.open(purpose, &sealed).ok_or_else(damaged)?,
+        algorithm: algorithm.parse().map_err(|_| damaged())?,
+        id: KeyId::new(&id),
+        created_at: time(created_at)?,
+        signs_from: time(signs_from)?,
+        verifies_until: verifies_until.map(time).transpose()?,
+    })
+}

@@ -1,0 +1,64 @@
+//! What answers a token request? One moment of the store and the keys built from it, without I/O.
+
+use crate::digest::Digester;
+use crate::snapshot::Snapshot;
+use crate::store::Store;
+use std::sync::Arc;
+use tokenberg_core::{AccessTokenClaims, Answers, Client, ClientId, Keys, Revocation, Secret, SecretDigest};
+
+/// A snapshot and the keys that were built from it. A request is answered from one moment from beginning to end.
+pub struct Moment<K> {
+    pub(crate) store: Store,
+    pub(crate) snapshot: Snapshot,
+    pub(crate) keys: Arc<K>,
+}
+
+impl<K> Moment<K> {
+    /// What the store held.
+    #[must_use]
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// The keys as they were built.
+    #[must_use]
+    pub fn signing_keys(&self) -> &K {
+        &self.keys
+    }
+}
+
+impl<K: Keys> Answers for Moment<K> {
+    fn client(&self, id: &ClientId) -> Option<Arc<Client>> {
+        self.snapshot.client(id).cloned()
+    }
+
+    fn digest(&self, client_id: &str, secret: &Secret) -> SecretDigest {
+        let store = &self.store.0;
+        if !Digester::is_costly(secret) {
+            return store.digester.digest(client_id, secret);
+        }
+        let name = store.remembered.name(client_id, secret);
+        let remembered = store.remembered.find(&name).filter(|d| self.snapshot.vouches(client_id, d));
+        if let Some(digest) = remembered {
+            return digest;
+        }
+        let digest = store.digester.digest(client_id, secret);
+        // Only what is right: a wrong secret and an unknown client cost as much the thousandth time.
+        if self.snapshot.vouches(client_id, &digest) {
+            store.remembered.keep(name, digest.clone());
+        }
+        digest
+    }
+
+    fn is_costly(&self, secret: &Secret) -> bool {
+        Digester::is_costly(secret)
+    }
+
+    fn revoked(&self, token: &AccessTokenClaims) -> Option<Revocation> {
+        self.snapshot.revoked(token)
+    }
+
+    fn keys(&self) -> &dyn Keys {
+        &*self.keys
+    }
+}

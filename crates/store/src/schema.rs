@@ -1,0 +1,87 @@
+//! Which tables are there? Each schema is the one before and a step; an older store takes the steps when it is opened.
+
+use crate::db::Db;
+use crate::error::StoreError;
+
+/// The steps; after the n-th the schema is n.
+const STEPS: [&str; 1] = [FIRST];
+
+// Times are seconds since 1970. TEXT is compared byte for byte: SQLite's BINARY collation, PostgreSQL's equality.
+const FIRST: &str = "
+CREATE TABLE meta (
+    name TEXT PRIMARY KEY NOT NULL,
+    value BLOB NOT NULL
+);
+CREATE TABLE revisions (
+    part TEXT PRIMARY KEY NOT NULL,
+    number BIGINT NOT NULL
+);
+INSERT INTO revisions (part, number) VALUES ('clients', 1), ('keys', 1), ('revocations', 1);
+CREATE TABLE clients (
+    id TEXT PRIMARY KEY NOT NULL,
+    enabled BIGINT NOT NULL,
+    rights TEXT NOT NULL,
+    created_at BIGINT NOT NULL
+);
+CREATE TABLE client_secrets (
+    client_id TEXT NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
+    id TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT,
+    PRIMARY KEY (client_id, id)
+);
+CREATE TABLE signing_keys (
+    id TEXT PRIMARY KEY NOT NULL,
+    algorithm TEXT NOT NULL,
+    sealed BLOB NOT NULL,
+    created_at BIGINT NOT NULL,
+    signs_from BIGINT NOT NULL,
+    verifies_until BIGINT
+);
+CREATE TABLE revoked_ids (
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    until BIGINT NOT NULL,
+    PRIMARY KEY (kind, id)
+);
+CREATE INDEX revoked_ids_until ON revoked_ids (until);
+CREATE TABLE revoked_before (
+    kind TEXT NOT NULL,
+    issuer TEXT NOT NULL,
+    name TEXT NOT NULL,
+    before BIGINT NOT NULL,
+    PRIMARY KEY (kind, issuer, name)
+);
+CREATE TABLE used_ids (
+    namespace TEXT NOT NULL,
+    id TEXT NOT NULL,
+    until BIGINT NOT NULL,
+    PRIMARY KEY (namespace, id)
+);
+CREATE INDEX used_ids_until ON used_ids (until);
+";
+
+/// Brings the database to the newest schema, all steps or none.
+pub(crate) async fn migrate(db: &Db) -> Result<(), StoreError> {
+    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+    change!(db, [], connection => {
+        sqlx::query("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)")
+            .execute(&mut *connection)
+            .await?;
+        let found: Option<i64> =
+            sqlx::query_scalar("SELECT MAX(version) FROM schema_version").fetch_one(&mut *connection).await?;
+        let found = found.unwrap_or(0);
+        if found > known {
+            return Err(StoreError::NewerSchema { found, known });
+        }
+        for (version, step) in (1..).zip(STEPS).filter(|(version, _)| *version > found) {
+            sqlx::raw_sql(step).execute(&mut *connection).await?;
+            sqlx::query("INSERT INTO schema_version (version) VALUES ($1)")
+                .bind(version)
+                .execute(&mut *connection)
+                .await?;
+        }
+        Ok(())
+    })
+}

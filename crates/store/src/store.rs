@@ -1,0 +1,150 @@
+//! How is the store opened, and how does it begin?
+
+use crate::client_secret::NewSecret;
+use crate::db::{Db, Part};
+use crate::digest::{Digester, new_pepper};
+use crate::error::StoreError;
+use crate::key_encryption_key::{KekSource, owners_only, sync_directory};
+use crate::remembered::Remembered;
+use crate::schema;
+use crate::seal::{Purpose, Sealer};
+use crate::secrets::AddedSecret;
+use crate::store_url::StoreUrl;
+use std::fs::OpenOptions;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use tokenberg_core::{ClientId, KeyMaterial, Rights, Timestamp};
+
+/// An open store. A clone is the same store; several processes may have one open at a time.
+///
+/// Every method that changes something returns when the change is on disk. A change whose future is dropped may have happened.
+#[derive(Clone)]
+pub struct Store(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) db: Db,
+    pub(crate) sealer: Sealer,
+    pub(crate) digester: Digester,
+    pub(crate) remembered: Remembered,
+}
+
+/// What [`Store::bootstrap`] did.
+#[derive(Clone)]
+pub struct Bootstrap {
+    /// Whether the key was added, because there was none.
+    pub key_added: bool,
+    /// The secret of the client, if the client was added, because there was neither a client nor a key.
+    pub root: Option<AddedSecret>,
+}
+
+impl Store {
+    /// Opens the store, and makes it if it is not there: the database with mode 0600, its tables, and the key file.
+    ///
+    /// An older schema is brought to the newest one. The key file is made only while nothing is sealed yet.
+    ///
+    /// # Errors
+    /// If the files cannot be read, made or written, the key-encryption key is missing or another one, or a newer version wrote the store.
+    pub async fn open(url: &StoreUrl, kek: KekSource) -> Result<Self, StoreError> {
+        create(url.path())?;
+        Self::connect(url, &kek).await
+    }
+
+    /// Opens the store, which must be there: for commands that administer it.
+    ///
+    /// # Errors
+    /// If there is no database, and as [`Store::open`].
+    pub async fn open_existing(url: &StoreUrl, kek: KekSource) -> Result<Self, StoreError> {
+        if !url.path().exists() {
+            return Err(StoreError::Missing { path: url.path().to_owned() });
+        }
+        Self::connect(url, &kek).await
+    }
+
+    async fn connect(url: &StoreUrl, kek: &KekSource) -> Result<Self, StoreError> {
+        let db = Db::sqlite(url.path()).await?;
+        schema::migrate(&db).await?;
+        let (sealer, digester) = unseal(&db, kek).await?;
+        Ok(Self(Arc::new(Inner { db, sealer, digester, remembered: Remembered::new()? })))
+    }
+
+    /// Adds the first key if there is none, and the first client if there is neither a client nor a key; both or nothing.
+    ///
+    /// Of several processes that start on one store, exactly one does it; the others find what it made.
+    ///
+    /// # Errors
+    /// If the secret cannot be registered, or the store fails.
+    pub async fn bootstrap(
+        &self,
+        now: Timestamp,
+        key: &KeyMaterial,
+        root: &ClientId,
+        rights: &Rights,
+        secret: NewSecret,
+    ) -> Result<Bootstrap, StoreError> {
+        let root_secret = self.prepare(root, secret).await?;
+        let sealed = self.sealed(key)?;
+        let rights = crate::clients::to_json(rights)?;
+        let (key_added, root_added) = change!(&self.0.db, [Part::Clients, Part::Keys], connection => {
+            let keys: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM signing_keys").fetch_one(&mut *connection).await?;
+            let clients: i64 =
+                sqlx::query_scalar("SELECT COUNT(*) FROM clients").fetch_one(&mut *connection).await?;
+            if keys > 0 {
+                return Ok((false, false));
+            }
+            insert_key!(connection, key, sealed);
+            if clients > 0 {
+                return Ok((true, false));
+            }
+            insert_client!(connection, root, rights, now);
+            insert_secret!(connection, root, root_secret, now);
+            Ok((true, true))
+        })?;
+        Ok(Bootstrap { key_added, root: root_added.then_some(root_secret.added) })
+    }
+
+    /// Waits for what is under way and closes the files. Without it they are closed some time after the last clone is dropped.
+    pub async fn close(&self) {
+        self.0.db.close().await;
+    }
+}
+
+/// Makes an empty file that only its owner may read; SQLite gives the files beside it the same mode.
+fn create(path: &Path) -> Result<(), StoreError> {
+    let made = owners_only(OpenOptions::new().write(true).create_new(true)).open(path);
+    match made.and_then(|file| file.sync_all()).and_then(|()| sync_directory(path)) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(StoreError::CannotOpen {
+            path: path.to_owned(),
+            reason: format!("{error}; its directory must be there and writable"),
+        }),
+    }
+}
+
+/// Opens the pepper with the key-encryption key, which proves that it is the right one; makes both on an empty store.
+async fn unseal(db: &Db, kek: &KekSource) -> Result<(Sealer, Digester), StoreError> {
+    let read = "SELECT value FROM meta WHERE name = 'pepper'";
+    let mut found: Option<Vec<u8>> = read!(db, pool => sqlx::query_scalar(read).fetch_optional(pool).await)?;
+    if found.is_none() {
+        // In the transaction, so that two processes agree on the key as on the pepper.
+        found = change!(db, [], connection => {
+            let found: Option<Vec<u8>> = sqlx::query_scalar(read).fetch_optional(&mut *connection).await?;
+            if found.is_some() {
+                return Ok(found);
+            }
+            let sealed = Sealer::new(&kek.key(false)?)?.seal(Purpose::Pepper, new_pepper()?.as_slice())?;
+            sqlx::query("INSERT INTO meta (name, value) VALUES ('pepper', $1)")
+                .bind(sealed.as_slice())
+                .execute(&mut *connection)
+                .await?;
+            Ok(Some(sealed))
+        })?;
+    }
+    let sealer = Sealer::new(&kek.key(true)?)?;
+    let pepper = sealer
+        .open(Purpose::Pepper, &found.unwrap_or_default())
+        .ok_or_else(|| StoreError::WrongKey { from: kek.name() })?;
+    let digester = Digester::new(&pepper);
+    Ok((sealer, digester))
+}

@@ -1,0 +1,96 @@
+//! Was this identifier seen before? Single use of `jti`, RFC 7523 §3 and conformance CJ-07; and what can be forgotten?
+
+use crate::db::Part;
+use crate::error::StoreError;
+use crate::store::Store;
+use tokenberg_core::Timestamp;
+
+/// What is over is kept two hours longer, so that a clock that jumps ahead and back frees nothing (conformance OP-02).
+const GRACE: i64 = 2 * 3600;
+/// A dead secret is listed for 30 days, and named as the reason of a refusal.
+const DEAD_SECRETS: i64 = 30 * 24 * 3600;
+/// Rows that one transaction deletes, so that others wait a few milliseconds at most.
+const BATCH: i64 = 1000;
+
+impl Store {
+    /// Uses up the identifier. `true` exactly once, for whichever process asks first; it is on disk before this returns.
+    ///
+    /// `namespace` says what the identifier is and whose, so that two issuers may use the same one. `until` is the end of
+    /// what carries the identifier: it is remembered at least that long.
+    ///
+    /// # Errors
+    /// If the store fails; then the identifier must be taken for used.
+    pub async fn use_once(&self, namespace: &str, id: &str, until: Timestamp) -> Result<bool, StoreError> {
+        change!(&self.0.db, [], connection => {
+            let done = sqlx::query(
+                "INSERT INTO used_ids (namespace, id, until) VALUES ($1, $2, $3) ON CONFLICT (namespace, id) DO NOTHING",
+            )
+            .bind(namespace)
+            .bind(id)
+            .bind(until.as_seconds())
+            .execute(&mut *connection)
+            .await?;
+            Ok(done.rows_affected() == 1)
+        })
+    }
+
+    /// Forgets what nobody can present any more: used identifiers and revocations two hours after their time, secrets
+    /// 30 days after their end. Returns how many. To be called every few minutes; it lets others in between.
+    ///
+    /// # Errors
+    /// If the store fails; what was forgotten until then stays forgotten.
+    pub async fn expire(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let over = now.as_seconds() - GRACE;
+        let mut forgotten = self
+            .forget(
+                "SELECT 1 FROM used_ids WHERE until <= $1 LIMIT 1",
+                "DELETE FROM used_ids WHERE (namespace, id) IN \
+                 (SELECT namespace, id FROM used_ids WHERE until <= $1 LIMIT $2)",
+                over,
+                &[],
+            )
+            .await?;
+        forgotten += self
+            .forget(
+                "SELECT 1 FROM revoked_ids WHERE until <= $1 LIMIT 1",
+                "DELETE FROM revoked_ids WHERE (kind, id) IN \
+                 (SELECT kind, id FROM revoked_ids WHERE until <= $1 LIMIT $2)",
+                over,
+                &[Part::Revocations],
+            )
+            .await?;
+        forgotten += self
+            .forget(
+                "SELECT 1 FROM client_secrets WHERE expires_at <= $1 LIMIT 1",
+                "DELETE FROM client_secrets WHERE (client_id, id) IN \
+                 (SELECT client_id, id FROM client_secrets WHERE expires_at <= $1 LIMIT $2)",
+                now.as_seconds() - DEAD_SECRETS,
+                &[Part::Clients],
+            )
+            .await?;
+        Ok(forgotten)
+    }
+
+    /// Deletes in batches, and only if there is something: reading disturbs nobody, and watchers need not reload for nothing.
+    async fn forget(
+        &self,
+        any: &'static str,
+        delete: &'static str,
+        over: i64,
+        parts: &[Part],
+    ) -> Result<u64, StoreError> {
+        let mut forgotten = 0;
+        loop {
+            let left: Option<i64> = read!(&self.0.db, pool => {
+                sqlx::query_scalar(any).bind(over).fetch_optional(pool).await
+            })?;
+            if left.is_none() {
+                return Ok(forgotten);
+            }
+            forgotten += change!(&self.0.db, *parts, connection => {
+                let done = sqlx::query(delete).bind(over).bind(BATCH).execute(&mut *connection).await?;
+                Ok(done.rows_affected())
+            })?;
+        }
+    }
+}
