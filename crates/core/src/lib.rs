@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod answers;
+mod client;
 mod drive;
 mod error;
 mod flow;
@@ -12,6 +13,7 @@ mod response;
 mod types;
 
 pub use answers::{Answers, Keys, Recollection, Revocation, SignatureFault, SigningFault, Verified};
+pub use client::{AnswerFault, ClientAuthentication, Held, NextRequest, Outgoing, Renewal, read_answer};
 pub use drive::{Granted, NotGranted, drive};
 pub use error::{Challenge, ErrorCode, NotAnOAuthError, OAuthError};
 pub use flow::{Decision, DigestSecret, FindClient, Recall, Sign, Step, TokenEndpoint, VerifyToken};

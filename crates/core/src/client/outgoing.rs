@@ -1,0 +1,140 @@
+//! What is sent? The request of RFC 6749 §4.4.2 and RFC 8693 §2.1 as a form and header fields.
+
+use crate::request::form::Parameter;
+use crate::{Secret, Target, TokenRequest, TypedToken};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+/// How the client proves who it is.
+#[derive(Clone)]
+pub enum ClientAuthentication {
+    /// `Authorization: Basic`, with id and secret form-encoded (RFC 6749 §2.3.1).
+    Basic {
+        /// The client's identifier.
+        client_id: Box<str>,
+        /// Its secret.
+        client_secret: Secret,
+    },
+    /// `client_id` and `client_secret` in the form, as Iceberg's clients do by default.
+    Body {
+        /// The client's identifier; some servers know a secret without one.
+        client_id: Option<Box<str>>,
+        /// Its secret.
+        client_secret: Secret,
+    },
+    /// `Authorization: Bearer`, with a token that is also the subject or the actor of the exchange.
+    Bearer(Secret),
+    /// Not at all.
+    None,
+}
+
+/// A `POST` to the token endpoint.
+pub struct Outgoing {
+    /// The value of `Authorization`, if there is to be one.
+    pub authorization: Option<Secret>,
+    /// The body, of type `application/x-www-form-urlencoded`.
+    pub form: Secret,
+}
+
+impl Outgoing {
+    /// The value of `Content-Type`.
+    pub const CONTENT_TYPE: &'static str = "application/x-www-form-urlencoded";
+    /// The value of `Accept`.
+    pub const ACCEPT: &'static str = "application/json";
+}
+
+impl TokenRequest {
+    /// Prints the request. [`crate::Presented::read`] reads the same out of it.
+    ///
+    /// ```
+    /// use tokenberg_core::{ClientAuthentication, ClientCredentialsRequest, Secret, TokenRequest};
+    /// let request = TokenRequest::ClientCredentials(ClientCredentialsRequest {
+    ///     scope: "catalog ns:read".parse()?,
+    ///     targets: vec![],
+    /// });
+    /// let outgoing = request.to_http(&ClientAuthentication::Basic {
+    ///     client_id: "spark".into(),
+    ///     client_secret: Secret::new("s3cret".to_owned()),
+    /// });
+    /// assert_eq!(outgoing.form.expose(), "grant_type=client_credentials&scope=catalog+ns%3Aread");
+    /// assert_eq!(outgoing.authorization.unwrap().expose(), "Basic c3Bhcms6czNjcmV0");
+    /// # Ok::<(), tokenberg_core::ScopeError>(())
+    /// ```
+    #[must_use]
+    pub fn to_http(&self, authentication: &ClientAuthentication) -> Outgoing {
+        let mut pairs = self.pairs();
+        let authorization = match authentication {
+            ClientAuthentication::Basic { client_id, client_secret } => Some(basic(client_id, client_secret)),
+            ClientAuthentication::Bearer(token) => Some(Secret::new(format!("Bearer {}", token.expose()))),
+            ClientAuthentication::Body { client_id, client_secret } => {
+                if let Some(id) = client_id {
+                    pairs.push((Parameter::ClientId, id));
+                }
+                pairs.push((Parameter::ClientSecret, client_secret.expose()));
+                None
+            }
+            ClientAuthentication::None => None,
+        };
+        Outgoing { authorization, form: print(&pairs) }
+    }
+
+    fn pairs(&self) -> Vec<(Parameter, &str)> {
+        let mut pairs = vec![(Parameter::GrantType, self.grant_type().as_parameter())];
+        match self {
+            Self::ClientCredentials(request) => {
+                put_scope_and_targets(&mut pairs, request.scope.as_str(), &request.targets);
+            }
+            Self::TokenExchange(request) => {
+                put_token(&mut pairs, Parameter::SubjectToken, Parameter::SubjectTokenType, &request.subject);
+                if let Some(actor) = &request.actor {
+                    put_token(&mut pairs, Parameter::ActorToken, Parameter::ActorTokenType, actor);
+                }
+                if let Some(kind) = request.requested_token_type {
+                    pairs.push((Parameter::RequestedTokenType, kind.as_urn()));
+                }
+                put_scope_and_targets(&mut pairs, request.scope.as_str(), &request.targets);
+            }
+        }
+        pairs
+    }
+}
+
+fn put_token<'a>(
+    pairs: &mut Vec<(Parameter, &'a str)>,
+    token: Parameter,
+    kind: Parameter,
+    typed: &'a TypedToken,
+) {
+    pairs.push((token, typed.token.expose()));
+    pairs.push((kind, typed.token_type.as_urn()));
+}
+
+fn put_scope_and_targets<'a>(pairs: &mut Vec<(Parameter, &'a str)>, scope: &'a str, targets: &'a [Target]) {
+    if !scope.is_empty() {
+        pairs.push((Parameter::Scope, scope));
+    }
+    for target in targets {
+        let parameter = match target {
+            Target::Resource(_) => Parameter::Resource,
+            Target::Audience(_) => Parameter::Audience,
+        };
+        pairs.push((parameter, target.as_str()));
+    }
+}
+
+fn print(pairs: &[(Parameter, &str)]) -> Secret {
+    let named: Vec<(&str, &str)> =
+        pairs.iter().map(|(parameter, value)| (parameter.name(), *value)).collect();
+    // Printing pairs of texts cannot fail; an empty form would be refused by whoever reads it.
+    Secret::new(serde_urlencoded::to_string(named).unwrap_or_default())
+}
+
+fn basic(client_id: &str, client_secret: &Secret) -> Secret {
+    let encode = |text: &str| {
+        let pair = serde_urlencoded::to_string([("", text)]).map(Zeroizing::new).unwrap_or_default();
+        Zeroizing::new(pair.strip_prefix('=').unwrap_or_default().to_owned())
+    };
+    let pair = Zeroizing::new(format!("{}:{}", *encode(client_id), *encode(client_secret.expose())));
+    Secret::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())))
+}
