@@ -1,0 +1,108 @@
+//! Can we sign with the key in this file? PKCS#8, RFC 5208 and RFC 5958, as PEM or DER.
+
+use crate::generate::material;
+use crate::key_fault::{KeyFault, KeyFormat};
+use crate::pem;
+use tokenberg_core::{Algorithm, KeyMaterial, Timestamp};
+use zeroize::Zeroizing;
+
+/// Takes a private key from a PKCS#8 file, PEM or DER: EC P-256 or P-384, Ed25519, or RSA of 2048 to 4096 bits.
+///
+/// An RSA key is for RS256 unless PS256 is asked for; each other kind of key has one algorithm.
+///
+/// # Errors
+/// If the file is none of that; the fault says how to convert it, and nothing of its content.
+pub fn import(
+    pem_or_der: &[u8],
+    algorithm: Option<Algorithm>,
+    created_at: Timestamp,
+    signs_from: Timestamp,
+) -> Result<KeyMaterial, KeyFault> {
+    let pkcs8 = match pem::private_key(pem_or_der)? {
+        Some(der) => der,
+        None => Zeroizing::new(pem_or_der.to_vec()),
+    };
+    let (kind, possible): (&'static str, &[Algorithm]) = match kind(&pkcs8)? {
+        Kind::P256 => ("ES256", &[Algorithm::ES256]),
+        Kind::P384 => ("ES384", &[Algorithm::ES384]),
+        Kind::Ed25519 => ("EdDSA", &[Algorithm::EdDSA]),
+        Kind::Rsa => ("RS256 or PS256", &[Algorithm::RS256, Algorithm::PS256]),
+    };
+    let chosen = match algorithm {
+        Some(asked) if !possible.contains(&asked) => return Err(KeyFault::Algorithm { kind, asked }),
+        Some(asked) => asked,
+        None => *possible.first().ok_or(KeyFormat::Kind)?,
+    };
+    material(pkcs8, chosen, created_at, signs_from)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    P256,
+    P384,
+    Ed25519,
+    Rsa,
+}
+
+/// Reads no further than the algorithm, so as to say what is wrong with a file; the key itself is ring's to read.
+///
+/// ```text
+/// PrivateKeyInfo ::= SEQUENCE { version INTEGER, privateKeyAlgorithm SEQUENCE { algorithm OID, parameters }, ... }
+/// ```
+fn kind(der: &[u8]) -> Result<Kind, KeyFormat> {
+    const SEQUENCE: u8 = 0x30;
+    const INTEGER: u8 = 2;
+    const OCTET_STRING: u8 = 4;
+    let (SEQUENCE, key, _) = value(der)? else { return Err(KeyFormat::Unknown) };
+    let (INTEGER, _, rest) = value(key)? else {
+        // EncryptedPrivateKeyInfo and certificates begin with a sequence.
+        return Err(if key.first() == Some(&SEQUENCE) {
+            encrypted_or_public(key)
+        } else {
+            KeyFormat::Unknown
+        });
+    };
+    match value(rest)? {
+        (SEQUENCE, identifier, _) => Ok(match identifier {
+            // id-ecPublicKey 1.2.840.10045.2.1 with prime256v1 1.2.840.10045.3.1.7 or secp384r1 1.3.132.0.34 (RFC 5480 §2.1.1)
+            b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07" => Kind::P256,
+            b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x22" => Kind::P384,
+            // id-Ed25519 1.3.101.112 (RFC 8410 §3)
+            b"\x06\x03\x2b\x65\x70" => Kind::Ed25519,
+            // rsaEncryption 1.2.840.113549.1.1.1 (RFC 8017 A.1)
+            b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00" => Kind::Rsa,
+            _ => return Err(KeyFormat::Kind),
+        }),
+        (INTEGER, _, _) => Err(KeyFormat::Pkcs1),
+        (OCTET_STRING, _, _) => Err(KeyFormat::Sec1),
+        _ => Err(KeyFormat::Unknown),
+    }
+}
+
+/// EncryptedPrivateKeyInfo is an algorithm and an octet string, SubjectPublicKeyInfo an algorithm and a bit string.
+fn encrypted_or_public(key: &[u8]) -> KeyFormat {
+    match value(key).and_then(|(_, _, rest)| value(rest)) {
+        Ok((4, _, _)) => KeyFormat::Encrypted,
+        Ok(_) => KeyFormat::NotPrivate,
+        Err(fault) => fault,
+    }
+}
+
+/// The first value: its tag, its content, and what follows it (X.690 §8.1).
+fn value(der: &[u8]) -> Result<(u8, &[u8], &[u8]), KeyFormat> {
+    let read = || {
+        let (&tag, rest) = der.split_first()?;
+        let (&first, rest) = rest.split_first()?;
+        let (length, rest) = match first {
+            0..=0x7f => (usize::from(first), rest),
+            0x81..=0x84 => {
+                let (bytes, rest) = rest.split_at_checked(usize::from(first - 0x80))?;
+                (bytes.iter().fold(0, |length, &byte| length << 8 | usize::from(byte)), rest)
+            }
+            _ => return None,
+        };
+        let (content, rest) = rest.split_at_checked(length)?;
+        Some((tag, content, rest))
+    };
+    read().ok_or(KeyFormat::Unknown)
+}

@@ -1,0 +1,234 @@
+//! With which of our keys do we sign now, and which verify? Conformance KS-01, KS-02 and KS-04; RFC 7517 §5.
+
+use crate::key_fault::KeyFault;
+use crate::public_keys::PublicKeys;
+use crate::signing_key::SigningKey;
+use ring::rand::SystemRandom;
+use std::cmp::Reverse;
+use std::collections::HashSet;
+use std::sync::Arc;
+use tokenberg_core::{
+    AccessTokenClaims, CompactJws, KeyMaterial, Keys, Secret, SignatureFault, SigningFault, Timestamp,
+    Verified,
+};
+
+/// Our own keys at one moment: immutable, to be replaced as a whole by [`Keyring::updated`].
+pub struct Keyring {
+    /// The one that signs is the first whose time has come.
+    keys: Vec<Entry>,
+    public: PublicKeys,
+    jwks: Arc<str>,
+    random: SystemRandom,
+}
+
+#[derive(Clone)]
+struct Entry {
+    key: Arc<SigningKey>,
+    created_at: Timestamp,
+    signs_from: Timestamp,
+    verifies_until: Option<Timestamp>,
+}
+
+impl Keyring {
+    /// Reads the keys of the store, but for those that verify nothing any more at `now`.
+    ///
+    /// # Errors
+    /// The first key that does not parse, is not fit for its algorithm, has a wrong name, or the name of another.
+    pub fn read(keys: &[KeyMaterial], now: Timestamp) -> Result<Self, KeyFault> {
+        Self::assemble(keys, now, &[])
+    }
+
+    /// Reads the keys anew, and takes over those that were parsed before under the same name and algorithm.
+    ///
+    /// # Errors
+    /// As [`Keyring::read`].
+    pub fn updated(&self, keys: &[KeyMaterial], now: Timestamp) -> Result<Self, KeyFault> {
+        Self::assemble(keys, now, &self.keys)
+    }
+
+    fn assemble(keys: &[KeyMaterial], now: Timestamp, parsed: &[Entry]) -> Result<Self, KeyFault> {
+        let mut names = HashSet::new();
+        let mut entries = Vec::with_capacity(keys.len());
+        for material in keys {
+            let stored = |fault| KeyFault::Stored { key: material.id.clone(), fault: Box::new(fault) };
+            if !names.insert(&material.id) {
+                return Err(stored(KeyFault::Twice));
+            }
+            if is_past(material.verifies_until, now) {
+                continue;
+            }
+            entries.push(Entry {
+                key: parsed_once(material, parsed).map_err(stored)?,
+                created_at: material.created_at,
+                signs_from: material.signs_from,
+                verifies_until: material.verifies_until,
+            });
+        }
+        entries.sort_by(|a, b| a.order().cmp(&b.order()));
+        let jwks: Vec<&str> = entries.iter().map(|entry| entry.key.jwk()).collect();
+        Ok(Self {
+            jwks: format!("{{\"keys\":[{}]}}", jwks.join(",")).into(),
+            public: PublicKeys::of(entries.iter().map(|entry| Arc::clone(entry.key.public())).collect()),
+            keys: entries,
+            random: SystemRandom::new(),
+        })
+    }
+
+    fn signer(&self, now: Timestamp) -> Option<&SigningKey> {
+        let entry = self.keys.iter().find(|e| e.signs_from <= now && !is_past(e.verifies_until, now))?;
+        Some(&entry.key)
+    }
+}
+
+impl Keys for Keyring {
+    fn sign(&self, claims: &AccessTokenClaims, now: Timestamp) -> Result<Secret, SigningFault> {
+        let key = self.signer(now).ok_or(SigningFault::NoKey)?;
+        let payload =
+            serde_json::to_vec(&claims.to_json()).map_err(|_| SigningFault::Key { key: key.id().clone() })?;
+        key.sign(&payload, &self.random)
+    }
+
+    fn verify(&self, token: &CompactJws) -> Result<Verified, SignatureFault> {
+        self.public.verify(token)
+    }
+
+    fn jwks(&self) -> Arc<str> {
+        Arc::clone(&self.jwks)
+    }
+
+    fn is_costly(&self, now: Timestamp) -> bool {
+        self.signer(now).is_some_and(SigningKey::is_costly)
+    }
+}
+
+impl Entry {
+    /// The latest to sign first; where two begin at once, the younger, and then the greater name.
+    fn order(&self) -> impl Ord + '_ {
+        Reverse((self.signs_from, self.created_at, self.key.id()))
+    }
+}
+
+fn is_past(verifies_until: Option<Timestamp>, now: Timestamp) -> bool {
+    verifies_until.is_some_and(|until| until <= now)
+}
+
+fn parsed_once(material: &KeyMaterial, parsed: &[Entry]) -> Result<Arc<SigningKey>, KeyFault> {
+    let same = |entry: &&Entry| *entry.key.id() == material.id && entry.key.algorithm() == material.algorithm;
+    if let Some(entry) = parsed.iter().find(same) {
+        return Ok(Arc::clone(&entry.key));
+    }
+    let key = SigningKey::read(&material.pkcs8, material.algorithm)?;
+    if *key.id() != material.id {
+        return Err(KeyFault::Name { thumbprint: key.id().clone() });
+    }
+    Ok(Arc::new(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{generate, import};
+    use tokenberg_core::Algorithm;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(seconds).unwrap()
+    }
+
+    fn made(algorithm: Algorithm, signs_from: i64) -> KeyMaterial {
+        generate(algorithm, at(0), at(signs_from)).unwrap()
+    }
+
+    fn fault(keys: &[KeyMaterial]) -> KeyFault {
+        Keyring::read(keys, at(0)).err().unwrap()
+    }
+
+    #[test]
+    fn ks_04_no_key_is_parsed_twice() {
+        let (first, second) = (made(Algorithm::ES256, 0), made(Algorithm::EdDSA, 0));
+        let before = Keyring::read(std::slice::from_ref(&first), at(0)).unwrap();
+        let mut ending = first.clone();
+        ending.verifies_until = Some(at(100));
+        let after = before.updated(&[second, ending], at(0)).unwrap();
+        let kept = after.keys.iter().find(|e| *e.key.id() == first.id).unwrap();
+        assert!(Arc::ptr_eq(&kept.key, &before.keys[0].key));
+        assert_eq!(kept.verifies_until, Some(at(100)));
+        // Another algorithm is another key, whatever its name.
+        let mut other = first;
+        other.algorithm = Algorithm::ES384;
+        assert!(before.updated(&[other], at(0)).is_err());
+    }
+
+    #[test]
+    fn ks_04_the_key_whose_time_came_last_signs() {
+        let mut keys = [made(Algorithm::ES256, 10), made(Algorithm::ES384, 20), made(Algorithm::EdDSA, 30)];
+        let signer = |keys: &[KeyMaterial], now| {
+            Keyring::read(keys, at(0)).unwrap().signer(at(now)).map(SigningKey::algorithm)
+        };
+        for (now, expected) in [
+            (9, None),
+            (10, Some(Algorithm::ES256)),
+            (19, Some(Algorithm::ES256)),
+            (20, Some(Algorithm::ES384)),
+            (30, Some(Algorithm::EdDSA)),
+            (1_000_000, Some(Algorithm::EdDSA)),
+        ] {
+            assert_eq!(signer(&keys, now), expected, "{now}");
+        }
+        // One that was ended does not sign any more, even in a keyring that was read before.
+        keys[2].verifies_until = Some(at(40));
+        assert_eq!(signer(&keys, 39), Some(Algorithm::EdDSA));
+        assert_eq!(signer(&keys, 40), Some(Algorithm::ES384));
+    }
+
+    #[test]
+    fn ks_04_ties_are_decided_by_age_and_then_by_name() {
+        let mut keys: Vec<_> = (0..6).map(|_| made(Algorithm::ES256, 5)).collect();
+        let greatest = keys.iter().map(|k| k.id.clone()).max().unwrap();
+        let signer =
+            |keys: &[KeyMaterial]| Keyring::read(keys, at(0)).unwrap().signer(at(5)).unwrap().id().clone();
+        assert_eq!(signer(&keys), greatest);
+        keys.reverse();
+        assert_eq!(signer(&keys), greatest);
+        let younger = keys.iter_mut().find(|k| k.id != greatest).unwrap();
+        younger.created_at = at(1);
+        let id = younger.id.clone();
+        assert_eq!(signer(&keys), id);
+    }
+
+    #[test]
+    fn ks_02_a_name_is_there_once_and_is_the_thumbprint() {
+        let key = made(Algorithm::ES256, 0);
+        let named = |fault| KeyFault::Stored { key: key.id.clone(), fault: Box::new(fault) };
+        assert_eq!(fault(&[key.clone(), key.clone()]), named(KeyFault::Twice));
+        let mut renamed = made(Algorithm::ES256, 0);
+        let thumbprint = std::mem::replace(&mut renamed.id, key.id.clone());
+        assert_eq!(fault(&[renamed]), named(KeyFault::Name { thumbprint }));
+    }
+
+    #[test]
+    fn ks_07_a_fault_names_the_key_and_not_its_content() {
+        let good = made(Algorithm::ES256, 0);
+        for (algorithm, pkcs8) in [
+            (Algorithm::ES256, b"hush".to_vec()),
+            (Algorithm::ES384, good.pkcs8.to_vec()),
+            (Algorithm::EdDSA, good.pkcs8.to_vec()),
+            (Algorithm::RS256, good.pkcs8.to_vec()),
+            (Algorithm::PS256, Vec::new()),
+            (Algorithm::ES256, good.pkcs8[..good.pkcs8.len() - 1].to_vec()),
+        ] {
+            let mut bad = good.clone();
+            (bad.algorithm, *bad.pkcs8) = (algorithm, pkcs8);
+            let fault = fault(&[bad]);
+            assert!(matches!(&fault, KeyFault::Stored { key, .. } if *key == good.id), "{fault}");
+            assert!(fault.to_string().len() < 140 && !fault.to_string().contains("hush"), "{fault}");
+        }
+    }
+
+    #[test]
+    fn at_01_only_rsa_is_costly() {
+        let rsa = include_bytes!("../tests/fixtures/rsa-2048-test-only.pem");
+        let rsa = import(rsa, None, at(0), at(20)).unwrap();
+        let keyring = Keyring::read(&[made(Algorithm::EdDSA, 10), rsa], at(0)).unwrap();
+        assert_eq!([5, 10, 20].map(|now| keyring.is_costly(at(now))), [false, false, true]);
+    }
+}

@@ -1,0 +1,188 @@
+//! What does our signature look like? One private key with its one algorithm, RFC 7515 §5.1 and RFC 9068 §2.1.
+
+use crate::key_fault::KeyFault;
+use crate::thumbprint::thumbprint;
+use crate::verifying_key::{UnfitKey, VerifyingKey};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::jwk::{
+    AlgorithmParameters, CommonParameters, EllipticCurve, EllipticCurveKeyParameters, Jwk, KeyAlgorithm,
+    OctetKeyPairParameters, PublicKeyUse, RSAKeyParameters,
+};
+use ring::error::{KeyRejected, Unspecified};
+use ring::rand::SystemRandom;
+use ring::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
+    RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair, RsaPublicKeyComponents,
+};
+use std::sync::Arc;
+use tokenberg_core::{ACCESS_TOKEN_TYPE, Algorithm, KeyId, Secret, SigningFault};
+
+/// A private key that was parsed once, and everything that is the same for all its tokens.
+pub(crate) struct SigningKey {
+    pair: Pair,
+    /// The encoded header and the dot behind it.
+    header: Box<str>,
+    signature_length: usize,
+    public: Arc<VerifyingKey>,
+    jwk: Box<str>,
+}
+
+enum Pair {
+    Ecdsa(EcdsaKeyPair),
+    Ed25519(Ed25519KeyPair),
+    Rsa(Box<RsaKeyPair>, &'static dyn RsaEncoding),
+}
+
+impl SigningKey {
+    /// Reads a private key from PKCS#8 DER, for this one algorithm.
+    pub(crate) fn read(pkcs8: &[u8], algorithm: Algorithm) -> Result<Self, KeyFault> {
+        let pair = pair(pkcs8, algorithm).map_err(|rejected| match rejected.to_string() {
+            reason if reason == "TooSmall" || reason == "TooLarge" => KeyFault::Unfit(UnfitKey::RsaSize),
+            reason => KeyFault::Rejected { algorithm, reason: reason.into() },
+        })?;
+        let mut jwk = public_jwk(&pair, algorithm);
+        let id = thumbprint(&jwk).ok_or(UnfitKey::Algorithm)?;
+        jwk.common.key_id = Some(id.as_str().to_owned());
+        let public = VerifyingKey::read(id.clone(), &jwk, Some(algorithm.as_str()))?;
+        let mut header = jsonwebtoken::Header::new(algorithm_name(algorithm));
+        header.typ = Some(ACCESS_TOKEN_TYPE.to_owned());
+        header.kid = Some(id.as_str().to_owned());
+        let header = serde_json::to_string(&header).map_err(unwritable)?;
+        Ok(Self {
+            signature_length: match &pair {
+                Pair::Ecdsa(_) if algorithm == Algorithm::ES384 => 96,
+                Pair::Ecdsa(_) | Pair::Ed25519(_) => 64,
+                Pair::Rsa(pair, _) => pair.public().modulus_len(),
+            },
+            pair,
+            header: format!("{}.", URL_SAFE_NO_PAD.encode(header)).into(),
+            public: Arc::new(public),
+            jwk: serde_json::to_string(&jwk).map_err(unwritable)?.into(),
+        })
+    }
+
+    /// The thumbprint of the public key.
+    pub(crate) fn id(&self) -> &KeyId {
+        self.public.id()
+    }
+
+    /// Its algorithm.
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        self.public.algorithm()
+    }
+
+    /// Its other half.
+    pub(crate) fn public(&self) -> &Arc<VerifyingKey> {
+        &self.public
+    }
+
+    /// Its public members as a JWK, JSON.
+    pub(crate) fn jwk(&self) -> &str {
+        &self.jwk
+    }
+
+    /// Whether a signature takes about a millisecond.
+    pub(crate) fn is_costly(&self) -> bool {
+        match self.pair {
+            Pair::Rsa(..) => true,
+            Pair::Ecdsa(_) | Pair::Ed25519(_) => false,
+        }
+    }
+
+    /// The access token with this payload, in compact form.
+    pub(crate) fn sign(&self, payload: &[u8], random: &SystemRandom) -> Result<Secret, SigningFault> {
+        // Room for all of it from the start, because growing would leave a copy of the token behind in freed memory.
+        let encoded = |length: usize| length.div_ceil(3) * 4;
+        let capacity = self.header.len() + encoded(payload.len()) + 1 + encoded(self.signature_length);
+        let mut token = String::with_capacity(capacity);
+        token.push_str(&self.header);
+        URL_SAFE_NO_PAD.encode_string(payload, &mut token);
+        let signature = self
+            .signature(token.as_bytes(), random)
+            .map_err(|Unspecified| SigningFault::Key { key: self.id().clone() })?;
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+        Ok(Secret::new(token))
+    }
+
+    /// The signature of a message, in the form of JWS: r and s side by side for ECDSA (RFC 7518 §3.4).
+    pub(crate) fn signature(&self, message: &[u8], random: &SystemRandom) -> Result<Vec<u8>, Unspecified> {
+        match &self.pair {
+            Pair::Ecdsa(pair) => Ok(pair.sign(random, message)?.as_ref().to_vec()),
+            Pair::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
+            Pair::Rsa(pair, padding) => {
+                let mut signature = vec![0; self.signature_length];
+                pair.sign(*padding, random, message, &mut signature)?;
+                Ok(signature)
+            }
+        }
+    }
+}
+
+fn pair(pkcs8: &[u8], algorithm: Algorithm) -> Result<Pair, KeyRejected> {
+    let random = SystemRandom::new();
+    Ok(match algorithm {
+        Algorithm::ES256 => {
+            Pair::Ecdsa(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8, &random)?)
+        }
+        Algorithm::ES384 => {
+            Pair::Ecdsa(EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_FIXED_SIGNING, pkcs8, &random)?)
+        }
+        // "Maybe unchecked": PKCS#8 v1, which `openssl genpkey` writes, has no public key to compare with.
+        Algorithm::EdDSA => Pair::Ed25519(Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8)?),
+        Algorithm::RS256 => Pair::Rsa(Box::new(RsaKeyPair::from_pkcs8(pkcs8)?), &RSA_PKCS1_SHA256),
+        Algorithm::PS256 => Pair::Rsa(Box::new(RsaKeyPair::from_pkcs8(pkcs8)?), &RSA_PSS_SHA256),
+    })
+}
+
+/// The public half, made from what ring says is public, so that nothing private can be in it.
+fn public_jwk(pair: &Pair, algorithm: Algorithm) -> Jwk {
+    let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    let parameters = match pair {
+        Pair::Ecdsa(pair) => {
+            // SEC 1 §2.3.3: 4, then x and y of equal and fixed length.
+            let coordinates = pair.public_key().as_ref().get(1..).unwrap_or_default();
+            let (x, y) = coordinates.split_at(coordinates.len() / 2);
+            let curve = if algorithm == Algorithm::ES384 { EllipticCurve::P384 } else { EllipticCurve::P256 };
+            AlgorithmParameters::EllipticCurve(EllipticCurveKeyParameters {
+                curve,
+                x: encode(x),
+                y: encode(y),
+                ..Default::default()
+            })
+        }
+        Pair::Ed25519(pair) => AlgorithmParameters::OctetKeyPair(OctetKeyPairParameters {
+            curve: EllipticCurve::Ed25519,
+            x: encode(pair.public_key().as_ref()),
+            ..Default::default()
+        }),
+        Pair::Rsa(pair, _) => {
+            let RsaPublicKeyComponents { n, e } = RsaPublicKeyComponents::<Vec<u8>>::from(pair.public());
+            AlgorithmParameters::RSA(RSAKeyParameters { n: encode(&n), e: encode(&e), ..Default::default() })
+        }
+    };
+    Jwk {
+        common: CommonParameters {
+            public_key_use: Some(PublicKeyUse::Signature),
+            key_algorithm: Some(KeyAlgorithm::from(algorithm_name(algorithm))),
+            ..Default::default()
+        },
+        algorithm: parameters,
+    }
+}
+
+fn algorithm_name(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
+    match algorithm {
+        Algorithm::ES256 => jsonwebtoken::Algorithm::ES256,
+        Algorithm::ES384 => jsonwebtoken::Algorithm::ES384,
+        Algorithm::EdDSA => jsonwebtoken::Algorithm::EdDSA,
+        Algorithm::RS256 => jsonwebtoken::Algorithm::RS256,
+        Algorithm::PS256 => jsonwebtoken::Algorithm::PS256,
+    }
+}
+
+/// Texts and names only, so it does not come to this; but a library has no business to panic.
+fn unwritable(_: serde_json::Error) -> KeyFault {
+    KeyFault::Unfit(UnfitKey::Malformed)
+}

@@ -1,0 +1,69 @@
+//! What is a key called? The SHA-256 thumbprint of its public members, RFC 7638 §3 and RFC 8037 §2.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk};
+use ring::digest::{SHA256, digest};
+use serde_json::{Value, json};
+use tokenberg_core::KeyId;
+
+/// The thumbprint of a public key. A symmetric or unknown key has none: that of a symmetric key would tell something about it.
+#[must_use]
+pub fn thumbprint(jwk: &Jwk) -> Option<KeyId> {
+    // RFC 7638 §3: "no whitespace or line breaks [...] and with the required members ordered lexicographically". They stand
+    // in that order here too, so that it holds with the feature `preserve_order` of `serde_json` as well.
+    let members = match &jwk.algorithm {
+        AlgorithmParameters::EllipticCurve(ec) => {
+            json!({"crv": curve(&ec.curve)?, "kty": "EC", "x": ec.x, "y": ec.y})
+        }
+        AlgorithmParameters::RSA(rsa) => json!({"e": rsa.e, "kty": "RSA", "n": rsa.n}),
+        AlgorithmParameters::OctetKeyPair(okp) => {
+            json!({"crv": curve(&okp.curve)?, "kty": "OKP", "x": okp.x})
+        }
+        AlgorithmParameters::OctetKey(_) | AlgorithmParameters::Other(_) | _ => return None,
+    };
+    Some(of(&members))
+}
+
+fn of(members: &Value) -> KeyId {
+    KeyId::new(&URL_SAFE_NO_PAD.encode(digest(&SHA256, members.to_string().as_bytes())))
+}
+
+fn curve(curve: &EllipticCurve) -> Option<&'static str> {
+    match curve {
+        EllipticCurve::P256 => Some("P-256"),
+        EllipticCurve::P384 => Some("P-384"),
+        EllipticCurve::P521 => Some("P-521"),
+        EllipticCurve::Ed25519 => Some("Ed25519"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ks_02_rfc_7638_3_1_and_rfc_8037_a_3() {
+        for (jwk, expected) in [
+            (
+                json!({"kty":"RSA","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw","e":"AQAB","alg":"RS256","kid":"2011-04-29"}),
+                "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs",
+            ),
+            (
+                json!({"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}),
+                "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+            ),
+            // RFC 9449 §6.1, `jkt` of the key of its §4.1.
+            (
+                json!({"kty":"EC","x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs","y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA","crv":"P-256"}),
+                "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I",
+            ),
+        ] {
+            let jwk: Jwk = serde_json::from_value(jwk).unwrap();
+            assert_eq!(thumbprint(&jwk), Some(KeyId::new(expected)));
+        }
+        let symmetric: Jwk = serde_json::from_value(json!({"kty":"oct","k":"AAAA"})).unwrap();
+        assert_eq!(thumbprint(&symmetric), None);
+    }
+}
