@@ -1,10 +1,10 @@
 //! Which database, and how is it spoken to? One SQL text for every kind: `$n`, `ON CONFLICT`, seconds as BIGINT.
 
 use crate::error::StoreError;
-use sqlx::ConnectOptions;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use sqlx::{ConnectOptions, Connection};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -91,14 +91,17 @@ impl Db {
             SqlitePoolOptions::new()
                 .max_connections(connections)
                 .acquire_timeout(2 * PATIENCE)
-                .test_before_acquire(false)
+                // SQLite ends a transaction by itself when the disk is full, and sqlx then counts it as open for ever. Such a
+                // connection is closed, or one full disk would mean no more writes until a restart.
+                .test_before_acquire(true)
+                .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
         };
         let started = Instant::now();
         // Two processes that turn a new file to WAL at once get in each other's way, and there SQLite does not wait by itself.
         let write = loop {
             match pool(1).connect_with(options.clone()).await.map_err(StoreError::from) {
                 Ok(write) => break write,
-                Err(error) if error.is_unavailable() && started.elapsed() < PATIENCE => {
+                Err(error) if error.is_lock() && started.elapsed() < PATIENCE => {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
                 Err(error) => {

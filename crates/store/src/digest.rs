@@ -91,10 +91,8 @@ mod tests {
         let params = argon2.params();
         assert_eq!((params.m_cost(), params.t_cost(), params.p_cost()), (19_456, 2, 1));
         let digest = Digester::new(&[7; 32]).digest("c1", &secret("s1-Z7"));
-        assert_eq!(digest.0[..4], KNOWN, "{:?}", &digest.0[..4]);
+        assert_eq!(digest.0[..4], [127, 170, 48, 121]);
     }
-
-    const KNOWN: [u8; 4] = [0, 0, 0, 0];
 
     #[test]
     fn ca_23_every_byte_of_the_secret_counts_and_so_does_the_client() {
@@ -105,7 +103,7 @@ mod tests {
             let digest = digester.digest("c1", &secret(right));
             assert!(digest.matches(&digester.digest("c1", &secret(right))));
             for wrong in
-                [format!("{right}\0x"), format!("{right} "), right.to_lowercase(), "x".repeat(72) + "z"]
+                [format!("{right}\0x"), format!("{right} "), right.to_uppercase(), "x".repeat(72) + "z"]
             {
                 assert!(!digest.matches(&digester.digest("c1", &secret(&wrong))));
             }

@@ -115,11 +115,18 @@ pub enum StoreError {
     },
 }
 
+const LOCKED: &str = "the database is locked by another process";
+
 impl StoreError {
     /// Whether it may pass: the adapter answers 503 with `Retry-After`, and never 401.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
+    }
+
+    /// Whether another process is writing just now.
+    pub(crate) fn is_lock(&self) -> bool {
+        matches!(self, Self::Unavailable { reason } if reason == LOCKED)
     }
 
     pub(crate) fn unavailable(reason: &str) -> Self {
@@ -155,7 +162,7 @@ impl From<sqlx::Error> for StoreError {
 fn of_sqlite(code: &str, message: &str) -> StoreError {
     let kind = code.parse::<i64>().map_or(-1, |c| c & 0xFF);
     match kind {
-        5 | 6 => StoreError::unavailable("the database is locked by another process"),
+        5 | 6 => StoreError::unavailable(LOCKED),
         7 => StoreError::unavailable("there is no memory left"),
         8 => StoreError::unavailable("the database is read-only; is its directory writable?"),
         10 => StoreError::unavailable("reading or writing the database failed"),

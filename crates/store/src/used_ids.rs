@@ -94,3 +94,27 @@ impl Store {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{KekSource, Store, StoreError, StoreUrl};
+    use tokenberg_core::Timestamp;
+
+    #[tokio::test]
+    async fn op_21_a_full_disk_is_an_outage_and_passes() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = StoreUrl::sqlite(&directory.path().join("db"));
+        let store =
+            Store::open(&url, KekSource::File(url.key_file())).await.unwrap_or_else(|e| panic!("{e}"));
+        let crate::db::Db::Lite { write, .. } = &store.0.db;
+        let limit = |sql| sqlx::query_scalar::<_, i64>(sql).fetch_one(write);
+        limit("PRAGMA max_page_count = 1").await.unwrap();
+        let long = "x".repeat(100_000);
+        let until = Timestamp::from_seconds(60).unwrap();
+        let full = store.use_once("jti", &long, until).await.unwrap_err();
+        assert_eq!(full, StoreError::Unavailable { reason: "the disk is full".to_owned() });
+        limit("PRAGMA max_page_count = 1000000").await.unwrap();
+        // Whatever the outage left of the connection must not make it last.
+        assert!(store.use_once("jti", &long, until).await.unwrap());
+    }
+}

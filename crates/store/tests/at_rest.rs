@@ -1,0 +1,203 @@
+//! What does a stolen disk give away, and what does the operator hear when a key is not where it should be?
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod world;
+
+use sqlx::{Connection, SqliteConnection};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use tokenberg_core::Secret;
+use tokenberg_store::{KekError, KekSource, KeyEncryptionKey, NewSecret, Store, StoreError, StoreUrl};
+use world::*;
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+fn holds(bytes: &[u8], text: &[u8]) -> bool {
+    bytes.windows(text.len()).any(|w| w == text)
+}
+
+async fn execute(world: &World, sql: &'static str) {
+    let mut connection = SqliteConnection::connect(&world.url().to_string()).await.unwrap();
+    sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn se_03_neither_secrets_nor_private_keys_are_on_disk() {
+    let world = World::new();
+    let store = world.open().await;
+    let generated = add(&store, "c1", NewSecret::Generate).await.secret.unwrap();
+    add(&store, "c2", chosen("a secret that somebody chose")).await;
+    store.add_key(&key("k1")).await.unwrap();
+    let private = key("k1").pkcs8;
+    // Once with the write-ahead log, and once when all has gone into the database.
+    let with_log = world.bytes();
+    assert!(world.directory().join("tokenberg.db-wal").exists());
+    assert_eq!(mode(&world.directory().join("tokenberg.db-wal")), 0o600);
+    store.close().await;
+    for bytes in [with_log, world.bytes()] {
+        assert!(holds(&bytes, b"c1") && holds(&bytes, b"k1"));
+        assert!(!holds(&bytes, generated.expose().as_bytes()));
+        assert!(!holds(&bytes, b"a secret that somebody chose"));
+        assert!(!holds(&bytes, &private[..16]));
+    }
+    assert_eq!(mode(world.url().path()), 0o600);
+    assert_eq!(mode(&world.key_file()), 0o600);
+    let keys = world.open().await.keys().await.unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(keys[0].pkcs8, private);
+}
+
+#[tokio::test]
+async fn se_03_a_key_that_was_swapped_or_changed_in_the_database_is_not_used() {
+    let world = World::new();
+    let store = world.open().await;
+    store.add_key(&key("k1")).await.unwrap();
+    store.add_key(&key("k2")).await.unwrap();
+    execute(&world, "UPDATE signing_keys SET sealed = (SELECT sealed FROM signing_keys WHERE id = 'k2')")
+        .await;
+    let damaged = fault(store.keys().await);
+    assert_eq!(damaged.to_string(), "the store is damaged: the signing key \"k1\" cannot be read");
+}
+
+#[tokio::test]
+async fn ks_07_a_key_file_that_others_can_read_is_refused_by_name() {
+    let world = World::new();
+    world.open().await.close().await;
+    let content = fs::read_to_string(world.key_file()).unwrap();
+    for open in [0o640, 0o604, 0o644, 0o660, 0o602] {
+        fs::set_permissions(world.key_file(), fs::Permissions::from_mode(open)).unwrap();
+        let told = fault(world.try_open().await).to_string();
+        assert!(told.contains(&format!("chmod 600 '{}'", world.key_file().display())), "{told}");
+        assert!(!told.contains(content.trim()));
+    }
+    fs::set_permissions(world.key_file(), fs::Permissions::from_mode(0o400)).unwrap();
+    world.open().await;
+}
+
+#[tokio::test]
+async fn ks_07_a_malformed_key_file_is_named_and_not_shown() {
+    let world = World::new();
+    let path = world.key_file();
+    for content in
+        ["", "\n", "hush hush", &"a".repeat(63), &"g".repeat(64), &"a".repeat(66), &"QUJD".repeat(400)]
+    {
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        let told = fault(world.try_open().await).to_string();
+        assert!(told.starts_with(&format!("the key file {} does not hold", path.display())), "{told}");
+        assert!(!told.contains("hush"));
+    }
+    fs::write(&path, [0xFF; 32]).unwrap();
+    assert!(fault(world.try_open().await).to_string().contains("does not hold"));
+}
+
+#[test]
+fn a_key_is_hexadecimal_or_base64_and_space_around_it_does_not_matter() {
+    let world = World::new();
+    let path = world.directory().join("kek");
+    for content in [
+        "0123456789abcdef".repeat(4),
+        "0123456789ABCDEF".repeat(4) + "\n",
+        "  ASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4mrze8=\r\n".to_owned(),
+        "ASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4mrze8".to_owned(),
+    ] {
+        fs::write(&path, &content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(KeyEncryptionKey::from_file(&path).is_ok(), "{content}");
+        assert!(KeyEncryptionKey::from_text(&Secret::new(content)).is_ok());
+    }
+    assert!(KeyEncryptionKey::from_text(&secret("too short")).is_err());
+}
+
+#[test]
+fn processes_that_make_the_key_file_at_once_agree_on_one_key() {
+    let world = World::new();
+    let path = world.directory().join("kek");
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| KeyEncryptionKey::create_file(&path).map(drop).unwrap());
+        }
+    });
+    assert_eq!(fs::read_dir(world.directory()).unwrap().count(), 1, "nothing is left beside the file");
+    assert_eq!(fs::read_to_string(&path).unwrap().len(), 65);
+}
+
+#[tokio::test]
+async fn op_12_a_missing_or_wrong_key_is_said_plainly_and_nothing_is_made_in_its_place() {
+    let world = World::new();
+    world.open().await.close().await;
+    let aside = world.directory().join("aside");
+    fs::rename(world.key_file(), &aside).unwrap();
+    let missing = fault(world.try_open().await);
+    assert_eq!(missing, StoreError::KeyEncryptionKey(KekError::Missing { path: world.key_file() }));
+    assert!(missing.to_string().ends_with("is missing; the store's keys cannot be read without it"));
+    assert!(!world.key_file().exists());
+
+    KeyEncryptionKey::create_file(&world.key_file()).map(drop).unwrap();
+    let wrong = fault(world.try_open().await);
+    assert_eq!(wrong, StoreError::WrongKey { from: format!("the file {}", world.key_file().display()) });
+    let text = KekSource::Text(Secret::new("ab".repeat(32)));
+    assert!(matches!(fault(Store::open(&world.url(), text).await), StoreError::WrongKey { .. }));
+
+    let right = KekSource::Text(Secret::new(fs::read_to_string(&aside).unwrap()));
+    Store::open_existing(&world.url(), right).await.map(drop).unwrap();
+}
+
+#[tokio::test]
+async fn op_12_a_store_that_is_not_there_is_not_made_by_administration() {
+    let world = World::new();
+    let kek = || KekSource::File(world.key_file());
+    let missing = fault(Store::open_existing(&world.url(), kek()).await);
+    assert_eq!(missing, StoreError::Missing { path: world.url().path().to_owned() });
+    assert_eq!(fs::read_dir(world.directory()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn op_12_a_place_where_nothing_can_be_made_is_named() {
+    for path in ["/proc/tokenberg.db", "/nonexistent/tokenberg.db", "/dev/null/tokenberg.db"] {
+        let url = StoreUrl::sqlite(Path::new(path));
+        let told = fault(Store::open(&url, KekSource::File(url.key_file())).await).to_string();
+        assert!(told.starts_with(&format!("the store {path} cannot be opened: ")), "{told}");
+        assert!(told.contains("directory"), "{told}");
+    }
+    let world = World::new();
+    let url = StoreUrl::sqlite(world.directory());
+    assert!(matches!(
+        fault(Store::open(&url, KekSource::File(url.key_file())).await),
+        StoreError::CannotOpen { .. }
+    ));
+    fs::write(world.url().path(), "this is no database, but it is long enough to look like one").unwrap();
+    let told = fault(world.try_open().await).to_string();
+    assert!(told.contains("no intact SQLite database"), "{told}");
+}
+
+#[tokio::test]
+async fn op_12_a_newer_schema_is_left_alone() {
+    let world = World::new();
+    world.open().await.close().await;
+    execute(&world, "INSERT INTO schema_version (version) VALUES (7)").await;
+    assert_eq!(fault(world.try_open().await), StoreError::NewerSchema { found: 7, known: 1 });
+}
+
+#[tokio::test]
+async fn a_damaged_client_is_named() {
+    let world = World::new();
+    let store = world.open().await;
+    add(&store, "c1", NewSecret::Generate).await;
+    execute(&world, "UPDATE clients SET rights = '{}'").await;
+    for damaged in [fault(store.clients().await), fault(store.snapshot().await)] {
+        assert_eq!(damaged.to_string(), "the store is damaged: the client \"c1\" cannot be read");
+    }
+}
+
+#[tokio::test]
+async fn se_09_sqlite_is_free_of_the_reset_of_its_log_that_corrupts() {
+    let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+    let version: String =
+        sqlx::query_scalar("SELECT sqlite_version()").fetch_one(&mut connection).await.unwrap();
+    let numbers: Vec<u32> = version.split('.').map(|n| n.parse().unwrap()).collect();
+    assert!(numbers >= vec![3, 51, 3], "{version}: versions before 3.51.3 corrupt databases in WAL mode");
+}

@@ -1,0 +1,206 @@
+//! Who is let in? Registration, rotation and what a stranger can learn.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod world;
+
+use std::time::{Duration, Instant};
+use tokenberg_core::Answers;
+use tokenberg_store::{NewSecret, SecretFault, SecretStrength, StoreError};
+use world::*;
+
+#[tokio::test]
+async fn ca_18_unknown_disabled_expired_and_secretless_clients_are_let_in_with_nothing() {
+    let world = World::new();
+    let store = world.open().await;
+    add(&store, "c1", chosen("s1-Z7")).await;
+    add(&store, "coff", chosen("off-secret")).await;
+    store.set_enabled(&id("coff"), false).await.unwrap();
+    let dead = add(&store, "cexp", chosen("exp-secret")).await;
+    store.expire_secret(&id("cexp"), &dead.secret_id, at(-1)).await.unwrap();
+    store.add_client(at(0), &id("cnone"), &rights(), None).await.map(|s| assert!(s.is_none())).unwrap();
+    let moment = store.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}")).now();
+    assert!(is_let_in(&moment, "c1", "s1-Z7", at(0)));
+    for (client, text) in [
+        ("c1", "s1-z7"),
+        ("nobody", "s1-Z7"),
+        ("coff", "off-secret"),
+        ("coff", "wrong"),
+        ("cexp", "exp-secret"),
+        ("cnone", ""),
+        ("cnone", "x"),
+    ] {
+        assert!(!is_let_in(&moment, client, text, at(0)), "{client} {text}");
+    }
+}
+
+#[tokio::test]
+async fn ca_21_two_secrets_live_and_the_third_waits_for_one_to_expire() {
+    let world = World::new();
+    let store = world.open().await;
+    let watched = store.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));
+    let a = add(&store, "c1", NewSecret::Generate).await;
+    let b = store.add_secret(at(1), &id("c1"), NewSecret::Generate).await.unwrap_or_else(|e| panic!("{e}"));
+    let (text_a, text_b) = (a.secret.unwrap(), b.secret.unwrap());
+    watched.refresh().await.unwrap();
+    assert!(is_let_in(&watched.now(), "c1", text_a.expose(), at(1)));
+    assert!(is_let_in(&watched.now(), "c1", text_b.expose(), at(1)));
+
+    let full = fault(store.add_secret(at(2), &id("c1"), NewSecret::Generate).await);
+    assert!(full.to_string().contains(&*a.secret_id) && full.to_string().contains(&*b.secret_id), "{full}");
+
+    store.expire_secret(&id("c1"), &a.secret_id, at(10)).await.unwrap();
+    watched.refresh().await.unwrap();
+    assert!(is_let_in(&watched.now(), "c1", text_a.expose(), at(9)));
+    assert!(!is_let_in(&watched.now(), "c1", text_a.expose(), at(10)));
+    assert!(is_let_in(&watched.now(), "c1", text_b.expose(), at(10)));
+    fault(store.add_secret(at(9), &id("c1"), NewSecret::Generate).await);
+    store.add_secret(at(10), &id("c1"), NewSecret::Generate).await.map(drop).unwrap();
+
+    // An end is never put off, or a dead secret would come back.
+    store.expire_secret(&id("c1"), &a.secret_id, at(99)).await.unwrap();
+    let record = store.client(&id("c1")).await.unwrap();
+    let ends: Vec<_> = record.secrets.iter().map(|s| (s.created_at, s.expires_at)).collect();
+    assert_eq!(ends, [(at(0), Some(at(10))), (at(1), None), (at(10), None)]);
+    assert_eq!(record.secrets[0].id, a.secret_id);
+
+    let nobody = StoreError::NoSuchClient { id: id("c2") };
+    assert_eq!(fault(store.expire_secret(&id("c2"), &a.secret_id, at(0)).await), nobody);
+    assert_eq!(fault(store.add_secret(at(0), &id("c2"), NewSecret::Generate).await), nobody);
+    let unknown = StoreError::NoSuchSecret { client: id("c1"), secret: "x".into() };
+    assert_eq!(fault(store.expire_secret(&id("c1"), "x", at(0)).await), unknown);
+}
+
+#[tokio::test]
+async fn ca_22_what_cannot_be_a_secret_is_refused_when_it_is_registered() {
+    let world = World::new();
+    let store = world.open().await;
+    for (text, why) in [
+        (String::new(), SecretFault::Empty),
+        ("x".repeat(1025), SecretFault::TooLong),
+        ("a\0b".to_owned(), SecretFault::Character),
+        ("pass\n".to_owned(), SecretFault::Character),
+    ] {
+        let outcome = store.add_client(at(0), &id("c1"), &rights(), Some(chosen(&text))).await;
+        assert_eq!(fault(outcome), StoreError::Secret(why));
+    }
+    assert_eq!(store.clients().await.unwrap(), []);
+    assert_eq!(add(&store, "c1", chosen("short")).await.strength, SecretStrength::Weak);
+    let added = add(&store, "c2", chosen("correct horse")).await;
+    assert_eq!(added.strength, SecretStrength::Strong);
+    assert!(added.secret.is_none());
+}
+
+#[tokio::test]
+async fn ca_23_secrets_are_exact_and_nothing_is_cut_off() {
+    let world = World::new();
+    let store = world.open().await;
+    let long = "x".repeat(72) + "y";
+    add(&store, "c1", chosen("s1-Z7")).await;
+    add(&store, "c2", chosen(&long)).await;
+    let moment = store.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}")).now();
+    assert!(is_let_in(&moment, "c2", &long, at(0)));
+    let changed = "x".repeat(72) + "z";
+    for (client, text) in
+        [("c2", &*changed), ("c2", &long[..72]), ("c1", "s1-Z7\0x"), ("c1", "s1-Z7 "), ("c1", "S1-Z7")]
+    {
+        assert!(!is_let_in(&moment, client, text, at(0)), "{client} {text:?}");
+    }
+}
+
+#[tokio::test]
+async fn ca_24_identifiers_are_exact_bytes() {
+    let world = World::new();
+    let store = world.open().await;
+    let text = add(&store, "c1", NewSecret::Generate).await.secret.unwrap();
+    assert_eq!(
+        fault(store.add_client(at(0), &id("c1"), &rights(), None).await),
+        StoreError::ClientExists { id: id("c1") }
+    );
+    let moment = store.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}")).now();
+    assert!(is_let_in(&moment, "c1", text.expose(), at(0)));
+    for other in ["C1", "c1 ", " c1", "c1\u{200b}", "c1\0", "c"] {
+        assert!(!is_let_in(&moment, other, text.expose(), at(0)), "{other:?}");
+    }
+    add(&store, "C1", NewSecret::Generate).await;
+    add(&store, "c1 ", NewSecret::Generate).await;
+    let ids: Vec<String> = store.clients().await.unwrap().into_iter().map(|c| c.id.into()).collect();
+    assert_eq!(ids, ["C1", "c1", "c1 "]);
+}
+
+#[tokio::test]
+async fn cc_19_disabling_and_removing_take_effect_and_can_be_undone() {
+    let world = World::new();
+    let store = world.open().await;
+    let watched = store.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));
+    let c1 = id("c1");
+    add(&store, "c1", chosen("s1-Z7")).await;
+    watched.refresh().await.unwrap();
+    assert!(is_let_in(&watched.now(), "c1", "s1-Z7", at(0)));
+    // Once more, so that it is answered from memory; which must not outlive the right.
+    assert!(is_let_in(&watched.now(), "c1", "s1-Z7", at(0)));
+    store.set_enabled(&c1, false).await.unwrap();
+    watched.refresh().await.unwrap();
+    assert!(!watched.now().client(&c1).unwrap().enabled);
+    assert!(!is_let_in(&watched.now(), "c1", "s1-Z7", at(0)));
+    store.set_enabled(&c1, true).await.unwrap();
+    let mut narrower = rights();
+    narrower.audiences.push("https://lake.test".into());
+    store.set_rights(&c1, &narrower).await.unwrap();
+    watched.refresh().await.unwrap();
+    assert!(is_let_in(&watched.now(), "c1", "s1-Z7", at(0)));
+    assert_eq!(watched.now().client(&c1).unwrap().rights, narrower);
+
+    store.remove_client(at(5), &c1).await.unwrap();
+    watched.refresh().await.unwrap();
+    assert!(watched.now().client(&c1).is_none());
+    add(&store, "c1", chosen("another secret")).await;
+    watched.refresh().await.unwrap();
+    assert!(!is_let_in(&watched.now(), "c1", "s1-Z7", at(0)));
+    // The tokens of the removed client do not become those of its successor.
+    assert!(watched.now().revoked(&token("c1", 4, "t", "s")).is_some());
+    assert!(watched.now().revoked(&token("c1", 5, "t", "s")).is_none());
+
+    let nobody = StoreError::NoSuchClient { id: id("c2") };
+    assert_eq!(fault(store.set_enabled(&id("c2"), true).await), nobody);
+    assert_eq!(fault(store.set_rights(&id("c2"), &rights()).await), nobody);
+    assert_eq!(fault(store.remove_client(at(0), &id("c2")).await), nobody);
+    assert_eq!(fault(store.client(&id("c2")).await), nobody);
+}
+
+/// How long it takes at best; the best of several is what load on the machine disturbs least.
+fn cost<T>(work: impl Fn() -> T) -> Duration {
+    let once = || {
+        let started = Instant::now();
+        std::hint::black_box(work());
+        started.elapsed()
+    };
+    (0..15).map(|_| once()).min().unwrap()
+}
+
+#[tokio::test]
+async fn ab_06_a_stranger_waits_as_long_as_a_client_and_the_second_time_as_well() {
+    let world = World::new();
+    let store = world.open().await;
+    add(&store, "c1", chosen("s1-Z7")).await;
+    add(&store, "cgen", NewSecret::Generate).await;
+    add(&store, "coff", chosen("off-secret")).await;
+    store.set_enabled(&id("coff"), false).await.unwrap();
+    let ending = add(&store, "cend", chosen("end-secret")).await;
+    store.expire_secret(&id("cend"), &ending.secret_id, at(60)).await.unwrap();
+    let moment = store.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}")).now();
+    let wrong = cost(|| moment.digest("c1", &secret("wrong")));
+    for (client, text) in [
+        ("nobody", "wrong"),
+        ("cgen", "wrong"),
+        ("coff", "off-secret"),
+        ("coff", "wrong"),
+        ("cend", "end-secret"),
+    ] {
+        let other = cost(|| moment.digest(client, &secret(text)));
+        let ratio = other.as_secs_f64() / wrong.as_secs_f64();
+        assert!((0.6..1.7).contains(&ratio), "{client} {text} takes {ratio} times as long");
+    }
+    let right = cost(|| moment.digest("c1", &secret("s1-Z7")));
+    assert!(right * 5 < wrong, "an honest client pays once: {right:?} against {wrong:?}");
+    assert!(moment.is_costly(&secret("s1-Z7")));
+}

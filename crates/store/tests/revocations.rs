@@ -1,0 +1,135 @@
+//! Is what was taken back dead, and what can be forgotten gone?
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod world;
+
+use tokenberg_core::{AccessTokenClaims, Issuer, Revocation, TokenId};
+use tokenberg_store::{NewRevocation, NewSecret, Store};
+use world::*;
+
+fn token_id(text: &str) -> TokenId {
+    TokenId::parse(text).unwrap()
+}
+
+async fn revoked(store: &Store, token: &AccessTokenClaims) -> Option<Revocation> {
+    store.snapshot().await.unwrap_or_else(|e| panic!("{e}")).revoked(token)
+}
+
+#[tokio::test]
+async fn rv_08_tokens_and_sessions_are_revoked_by_identifier() {
+    let world = World::new();
+    let store = world.open().await;
+    store.revoke(&NewRevocation::Token { id: token_id("t1"), until: at(3600) }).await.unwrap();
+    store.revoke(&NewRevocation::Session { id: token_id("s2"), until: at(3600) }).await.unwrap();
+    let t1 = Some(Revocation::Token(token_id("t1")));
+    let s2 = Some(Revocation::Session(token_id("s2")));
+    for (jti, session, expected) in
+        [("t1", "s1", t1.clone()), ("t1", "s2", t1), ("t2", "s2", s2), ("s2", "t1", None), ("T1", "S2", None)]
+    {
+        assert_eq!(revoked(&store, &token("c1", 0, jti, session)).await, expected, "{jti} {session}");
+    }
+}
+
+#[tokio::test]
+async fn tx_38_the_later_not_before_wins_in_whichever_order() {
+    let us: Issuer = "https://as.test".parse().unwrap();
+    for times in [[10, 20], [20, 10]] {
+        let world = World::new();
+        let store = world.open().await;
+        for time in times {
+            let before = at(time);
+            store.revoke(&NewRevocation::Client { id: id("c1"), before }).await.unwrap();
+            let subject = "c2".parse().unwrap();
+            let issuer = Some(us.clone());
+            store.revoke(&NewRevocation::Subject { issuer, subject, before }).await.unwrap();
+        }
+        assert_eq!(
+            revoked(&store, &token("c1", 19, "t", "s")).await,
+            Some(Revocation::Client { before: at(20) })
+        );
+        assert_eq!(revoked(&store, &token("c1", 20, "t", "s")).await, None);
+        assert_eq!(
+            revoked(&store, &token("c2", 19, "t", "s")).await,
+            Some(Revocation::Subject { before: at(20) })
+        );
+        assert_eq!(revoked(&store, &token("c2", 20, "t", "s")).await, None);
+        assert_eq!(revoked(&store, &token("c3", 0, "t", "s")).await, None);
+    }
+}
+
+#[tokio::test]
+async fn tx_38_anybodys_subject_and_the_issuers_subject_are_both_in_force() {
+    for (anybodys, theirs) in [(10, 20), (20, 10)] {
+        let world = World::new();
+        let store = world.open().await;
+        let idp: Issuer = "https://idp.test".parse().unwrap();
+        for (issuer, time) in [(None, anybodys), (Some(idp.clone()), theirs)] {
+            let revocation =
+                NewRevocation::Subject { issuer, subject: "alice".parse().unwrap(), before: at(time) };
+            store.revoke(&revocation).await.unwrap();
+        }
+        let mut ours = token("alice", anybodys - 1, "t", "s");
+        ours.client_id = id("c1");
+        assert_eq!(revoked(&store, &ours).await, Some(Revocation::Subject { before: at(anybodys) }));
+        ours.issued_at = at(anybodys);
+        assert_eq!(revoked(&store, &ours).await, None);
+        ours.session.subject_issuer = Some(idp);
+        ours.issued_at = at(19);
+        assert_eq!(revoked(&store, &ours).await, Some(Revocation::Subject { before: at(20) }));
+        ours.issued_at = at(20);
+        assert_eq!(revoked(&store, &ours).await, None);
+    }
+}
+
+#[tokio::test]
+async fn op_02_nothing_is_forgotten_early_and_a_clock_that_jumps_an_hour_frees_nothing() {
+    let world = World::new();
+    let store = world.open().await;
+    assert!(store.use_once("jti", "a", at(60)).await.unwrap());
+    store.revoke(&NewRevocation::Token { id: token_id("t1"), until: at(60) }).await.unwrap();
+    // A later end wins, and an earlier one changes nothing.
+    store.revoke(&NewRevocation::Token { id: token_id("t2"), until: at(9000) }).await.unwrap();
+    store.revoke(&NewRevocation::Token { id: token_id("t2"), until: at(60) }).await.unwrap();
+    let old = add(&store, "c1", NewSecret::Generate).await;
+    store.expire_secret(&id("c1"), &old.secret_id, at(60)).await.unwrap();
+    assert_eq!(store.expire(at(60 + 3600)).await.unwrap(), 0);
+    assert!(!store.use_once("jti", "a", at(60)).await.unwrap());
+    assert!(revoked(&store, &token("c1", 0, "t1", "s")).await.is_some());
+
+    assert_eq!(store.expire(at(60 + 7200)).await.unwrap(), 2);
+    assert!(store.use_once("jti", "a", at(60)).await.unwrap());
+    assert!(revoked(&store, &token("c1", 0, "t1", "s")).await.is_none());
+    assert!(revoked(&store, &token("c1", 0, "t2", "s")).await.is_some());
+    assert_eq!(store.client(&id("c1")).await.unwrap().secrets.len(), 1);
+    assert_eq!(store.expire(at(60 + 30 * 86_400)).await.unwrap(), 3);
+    assert_eq!(store.client(&id("c1")).await.unwrap().secrets.len(), 0);
+}
+
+#[tokio::test]
+async fn op_22_thousands_are_forgotten_in_batches() {
+    let world = World::new();
+    let store = world.open().await;
+    let mut connection =
+        <sqlx::SqliteConnection as sqlx::Connection>::connect(&world.url().to_string()).await.unwrap();
+    sqlx::raw_sql(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500) \
+         INSERT INTO used_ids (namespace, id, until) SELECT 'jti', i, i FROM n",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    assert_eq!(store.expire(at(0)).await.unwrap(), 2500);
+    assert_eq!(store.expire(at(0)).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn op_03_times_are_kept_beyond_2038() {
+    let world = World::new();
+    let store = world.open().await;
+    let mut late = key("k1");
+    late.signs_from = tokenberg_core::Timestamp::from_seconds(253_402_300_799).unwrap();
+    store.add_key(&late).await.unwrap();
+    store.set_key_end(&late.id, Some(late.signs_from)).await.unwrap();
+    let kept = store.keys().await.unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!((kept[0].signs_from, kept[0].verifies_until), (late.signs_from, Some(late.signs_from)));
+}

@@ -1,0 +1,130 @@
+//! Does a running server follow the store, and does it keep what it has when it cannot?
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod world;
+
+use sqlx::{Connection, SqliteConnection};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokenberg_core::Answers;
+use tokenberg_store::{NewSecret, StoreError, Watched};
+use world::*;
+
+async fn until(watched: &Watched<Names>, what: impl Fn(&Watched<Names>) -> bool) -> Duration {
+    let started = Instant::now();
+    while !what(watched) {
+        assert!(started.elapsed() < Duration::from_secs(10), "it never came");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    started.elapsed()
+}
+
+async fn execute(world: &World, sql: &'static str) {
+    let mut connection = SqliteConnection::connect(&world.url().to_string()).await.unwrap();
+    sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+}
+
+#[tokio::test]
+async fn op_20_what_another_process_changes_is_seen_within_a_second() {
+    let world = World::new();
+    let (here, there) = (world.open().await, world.open().await);
+    let watched = here.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));
+    let first = watched.now();
+    there.add_key(&key("k1")).await.unwrap();
+    add(&there, "c1", NewSecret::Generate).await;
+    let waited = until(&watched, |w| w.now().client(&id("c1")).is_some()).await;
+    assert!(waited < Duration::from_secs(1), "{waited:?}");
+    assert_eq!(&*watched.now().keys().jwks(), "k1");
+    assert!(watched.now().snapshot().revision() > first.snapshot().revision());
+    // Whoever holds the moment before goes on with that.
+    assert!(first.client(&id("c1")).is_none());
+    assert_eq!(first.signing_keys().0.len(), 0);
+    let health = watched.health();
+    assert!(health.fault.is_none() && health.age < Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn op_11_keys_are_built_again_only_when_they_have_changed() {
+    let world = World::new();
+    let store = world.open().await;
+    store.add_key(&key("k1")).await.unwrap();
+    let built = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counter = built.clone();
+    let watched = store
+        .watch(move |material, before| {
+            counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            Names::build(material, before)
+        })
+        .await
+        .unwrap_or_else(|e| panic!("{e}"));
+    add(&store, "c1", NewSecret::Generate).await;
+    watched.refresh().await.unwrap();
+    assert!(watched.now().client(&id("c1")).is_some());
+    assert_eq!(built.load(std::sync::atomic::Ordering::Relaxed), 1);
+    store.add_key(&key("k2")).await.unwrap();
+    assert_eq!(fault(store.add_key(&key("k2")).await), StoreError::KeyExists { id: key("k2").id });
+    watched.refresh().await.unwrap();
+    assert_eq!(watched.now().signing_keys().0, ["k1", "k2"]);
+    assert_eq!(built.load(std::sync::atomic::Ordering::Relaxed), 2);
+    store.remove_key(&key("k1").id).await.unwrap();
+    assert_eq!(fault(store.remove_key(&key("k1").id).await), StoreError::NoSuchKey { id: key("k1").id });
+    watched.refresh().await.unwrap();
+    assert_eq!(watched.now().signing_keys().0, ["k2"]);
+}
+
+#[tokio::test]
+async fn op_14_a_bad_key_keeps_the_old_keys_and_holds_up_nothing_else() {
+    let world = World::new();
+    let store = world.open().await;
+    store.add_key(&key("k1")).await.unwrap();
+    add(&store, "c1", NewSecret::Generate).await;
+    let watched = store.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));
+    store.add_key(&key("bad")).await.unwrap();
+    store.set_enabled(&id("c1"), false).await.unwrap();
+    let refused = watched.refresh().await.unwrap_err();
+    assert_eq!(refused, StoreError::KeysRejected { reason: "the key bad is bad".to_owned() });
+    assert_eq!(watched.health().fault, Some(refused));
+    assert_eq!(watched.now().signing_keys().0, ["k1"]);
+    assert!(!watched.now().client(&id("c1")).unwrap().enabled);
+    store.remove_key(&key("bad").id).await.unwrap();
+    until(&watched, |w| w.health().fault.is_none()).await;
+    let rejected = store.add_key(&key("bad")).await.map(|()| store.watch(Names::build));
+    assert!(matches!(fault(rejected.unwrap().await), StoreError::KeysRejected { .. }));
+}
+
+#[tokio::test]
+async fn op_21_a_store_that_cannot_be_read_ages_and_recovers() {
+    let world = World::new();
+    let store = world.open().await;
+    add(&store, "c1", chosen("s1-Z7")).await;
+    let watched = store.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));
+    execute(&world, "ALTER TABLE revisions RENAME TO hidden").await;
+    until(&watched, |w| w.health().fault.is_some()).await;
+    until(&watched, |w| w.health().age > Duration::from_millis(600)).await;
+    assert!(is_let_in(&watched.now(), "c1", "s1-Z7", at(0)));
+    execute(&world, "ALTER TABLE hidden RENAME TO revisions").await;
+    until(&watched, |w| w.health().fault.is_none() && w.health().age < Duration::from_millis(500)).await;
+}
+
+#[tokio::test]
+async fn the_watch_ends_with_its_last_clone() {
+    struct Flag(Arc<()>);
+    let world = World::new();
+    let store = world.open().await;
+    let flag = Arc::new(());
+    let held = Flag(flag.clone());
+    let watched = store
+        .watch(move |material, before| {
+            let _in_use = &held.0;
+            Names::build(material, before)
+        })
+        .await
+        .unwrap_or_else(|e| panic!("{e}"));
+    let clone = watched.clone();
+    drop(watched);
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(Arc::strong_count(&flag), 2);
+    drop(clone);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(Arc::strong_count(&flag), 1);
+}

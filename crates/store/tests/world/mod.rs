@@ -1,0 +1,167 @@
+//! A store in a directory of its own, and the values that its tests need.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(unreachable_pub, reason = "it is a module of test files")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokenberg_core::{
+    AccessTokenClaims, Algorithm, Client, ClientId, CompactJws, KeyId, KeyMaterial, Keys, Rights, Secret,
+    Session, SignatureFault, SigningFault, Timestamp, TokenId, Verified,
+};
+use tokenberg_store::{AddedSecret, KekSource, Moment, NewSecret, Store, StoreError, StoreUrl};
+
+pub const NOW: i64 = 1_800_000_000;
+
+pub struct World {
+    directory: tempfile::TempDir,
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub fn url(&self) -> StoreUrl {
+        url(self.directory())
+    }
+
+    pub fn key_file(&self) -> PathBuf {
+        self.url().key_file()
+    }
+
+    pub async fn open(&self) -> Store {
+        self.try_open().await.unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    pub async fn try_open(&self) -> Result<Store, StoreError> {
+        Store::open(&self.url(), KekSource::File(self.key_file())).await
+    }
+
+    /// Everything that is on disk but the key file.
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for entry in std::fs::read_dir(self.directory()).unwrap() {
+            let path = entry.unwrap().path();
+            if path != self.key_file() {
+                bytes.extend(std::fs::read(path).unwrap());
+            }
+        }
+        bytes
+    }
+}
+
+pub fn url(directory: &Path) -> StoreUrl {
+    StoreUrl::sqlite(&directory.join("tokenberg.db"))
+}
+
+pub fn at(seconds_from_now: i64) -> Timestamp {
+    Timestamp::from_seconds(NOW + seconds_from_now).unwrap()
+}
+
+pub fn id(text: &str) -> ClientId {
+    text.parse().unwrap()
+}
+
+pub fn secret(text: &str) -> Secret {
+    Secret::new(text.to_owned())
+}
+
+pub fn chosen(text: &str) -> NewSecret {
+    NewSecret::Chosen(secret(text))
+}
+
+pub fn rights() -> Rights {
+    serde_json::from_value(serde_json::json!({
+        "auth_method": "client_secret", "grants": ["client_credentials"], "scope": "every",
+        "default_scope": "catalog", "audiences": [], "token_lifetime": 3600, "session_lifetime": 43200,
+    }))
+    .unwrap()
+}
+
+pub fn key(name: &str) -> KeyMaterial {
+    KeyMaterial {
+        id: KeyId::new(name),
+        algorithm: Algorithm::ES256,
+        pkcs8: format!("the private bytes of {name}, quite a few of them").into_bytes().into(),
+        created_at: at(0),
+        signs_from: at(0),
+        verifies_until: None,
+    }
+}
+
+/// A token of `client` for itself, issued at `issued_at`.
+pub fn token(client: &str, issued_at: i64, jti: &str, session: &str) -> AccessTokenClaims {
+    AccessTokenClaims {
+        issuer: "https://as.test".parse().unwrap(),
+        audience: vec!["https://as.test".into()],
+        subject: client.parse().unwrap(),
+        client_id: id(client),
+        issued_at: at(issued_at),
+        expires_at: at(issued_at + 3600),
+        token_id: TokenId::parse(jti).unwrap(),
+        scope: "catalog".parse().unwrap(),
+        actor: None,
+        confirmation: None,
+        session: Session {
+            id: TokenId::parse(session).unwrap(),
+            start: at(issued_at),
+            end: at(issued_at + 43_200),
+            subject_issuer: None,
+        },
+    }
+}
+
+pub async fn add(store: &Store, client: &str, secret: NewSecret) -> AddedSecret {
+    let added = store.add_client(at(0), &id(client), &rights(), Some(secret)).await;
+    added.unwrap_or_else(|e| panic!("{e}")).unwrap()
+}
+
+/// Whether the client would be let in with the secret: what the core asks of the moment, in its order.
+pub fn is_let_in(moment: &Moment<Names>, client: &str, text: &str, now: Timestamp) -> bool {
+    use tokenberg_core::Answers;
+    let digest = moment.digest(client, &secret(text));
+    let client: Option<Arc<Client>> = client.parse().ok().and_then(|id| moment.client(&id));
+    client.is_some_and(|c| c.enabled && c.secrets.iter().any(|s| s.is_live(now) && s.digest.matches(&digest)))
+}
+
+pub fn fault<T>(outcome: Result<T, StoreError>) -> StoreError {
+    match outcome {
+        Ok(_) => panic!("it should have failed"),
+        Err(fault) => fault,
+    }
+}
+
+/// Keys that know only their names.
+pub struct Names(pub Vec<String>);
+
+impl Names {
+    pub fn build(material: &[KeyMaterial], _: Option<&Self>) -> Result<Self, String> {
+        if material.iter().any(|k| k.id.as_str() == "bad") {
+            return Err("the key bad is bad".to_owned());
+        }
+        Ok(Self(material.iter().map(|k| k.id.to_string()).collect()))
+    }
+}
+
+impl Keys for Names {
+    fn sign(&self, _: &AccessTokenClaims, _: Timestamp) -> Result<Secret, SigningFault> {
+        Err(SigningFault::NoKey)
+    }
+
+    fn verify(&self, _: &CompactJws) -> Result<Verified, SignatureFault> {
+        Err(SignatureFault::NoKey)
+    }
+
+    fn jwks(&self) -> Arc<str> {
+        self.0.join(" ").into()
+    }
+
+    fn is_costly(&self, _: Timestamp) -> bool {
+        false
+    }
+}
