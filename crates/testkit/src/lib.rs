@@ -1,1 +1,17 @@
-//! x
+//! How is the core tested without I/O? One scripted world, one way to ask it, one way to look at the answer.
+//!
+//! Tests are data: only [`World::check`] and what it calls know the interface of the core.
+#![forbid(unsafe_code)]
+#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on stops")]
+
+mod answer;
+mod ask;
+mod clients;
+mod vectors;
+mod world;
+
+pub use answer::Answer;
+pub use ask::Ask;
+pub use clients::client;
+pub use vectors::vectors;
+pub use world::{ISSUER, NOW, World};

@@ -1,0 +1,464 @@
+//! Who may exchange which token, and what comes of it? RFC 8693; conformance TX, for tokens of our own.
+
+use tokenberg_core::{Actor, CompactJws, Refusal, Revocation, TokenFault, TokenType};
+use tokenberg_testkit::{Answer, Ask, ISSUER, World, client};
+
+const BAD: &str = "400 invalid_request";
+const NOT_BEARER: &str = "401 invalid_client Bearer";
+
+fn at1(world: &mut World) -> String {
+    world.token("c1", "s1-Z7", "catalog ns:read")
+}
+
+fn at2(world: &mut World) -> String {
+    world.token("c2", "s2-Q4", "catalog")
+}
+
+fn x0(subject: &str) -> Ask {
+    Ask::exchange(subject)
+}
+
+fn by_c1(ask: Ask) -> Ask {
+    ask.basic("c1", "s1-Z7")
+}
+
+fn by_c2(ask: Ask) -> Ask {
+    ask.basic("c2", "s2-Q4")
+}
+
+/// `c2` may act for the client `c1`.
+fn let_c2_act_for_c1(world: &mut World) {
+    world.change("c2", |c2| c2.rights.may_act_for = vec![format!("{ISSUER}|c1").parse().unwrap()]);
+}
+
+fn chain(answer: &Answer) -> Vec<String> {
+    let actor = answer.claims().actor.as_ref();
+    actor.map(|a| a.chain().map(|a| a.subject.to_string()).collect()).unwrap_or_default()
+}
+
+#[test]
+fn tx_01_to_tx_05_and_tx_07_parameters() {
+    let mut world = World::new();
+    let token = at1(&mut world);
+    let access = TokenType::AccessToken.as_urn();
+    let grant = || by_c1(Ask::raw("grant_type=urn:ietf:params:oauth:grant-type:token-exchange"));
+    for ask in [
+        grant(),
+        grant().with("subject_token", &token),
+        grant().with("subject_token_type", access),
+        grant().with("subject_token", "").with("subject_token_type", access),
+        by_c1(x0(&token)).with("actor_token", &token),
+        by_c1(x0(&token)).with("actor_token_type", access),
+        grant().with("subject_token", &token).with("subject_token_type", "urn:x"),
+        grant().with("subject_token", &token).with("subject_token_type", "access_token"),
+        grant().with("subject_token", &token).with("subject_token_type", &access.replace("urn", "URN")),
+        by_c1(x0(&token)).with("requested_token_type", "urn:x"),
+    ] {
+        assert_eq!(world.check(ask.clone()).code(), BAD, "{ask:?}");
+    }
+    for kind in TokenType::ALL {
+        let is_access = kind == TokenType::AccessToken;
+        let declared = grant().with("subject_token", &token).with("subject_token_type", kind.as_urn());
+        assert_eq!(world.check(declared).code() == "200", is_access, "subject {kind}");
+        let requested = by_c1(x0(&token)).with("requested_token_type", kind.as_urn());
+        assert_eq!(world.check(requested).code() == "200", is_access, "requested {kind}");
+    }
+    let saml =
+        grant().with("subject_token", "<saml2/>").with("subject_token_type", TokenType::Saml2.as_urn());
+    let answer = world.check(saml);
+    assert_eq!(world.error_for(answer.refusal()).description.as_deref(), Some("saml2 is not supported"));
+}
+
+#[test]
+fn tx_06_a_token_of_ours_is_an_access_token_and_nothing_else() {
+    let mut world = World::new();
+    let token = at1(&mut world);
+    for kind in [TokenType::IdToken, TokenType::Jwt] {
+        let ask = Ask::raw("grant_type=urn:ietf:params:oauth:grant-type:token-exchange")
+            .with("subject_token", &token)
+            .with("subject_token_type", kind.as_urn());
+        assert_eq!(world.check(by_c1(ask.clone())).code(), BAD);
+        assert_eq!(world.check(ask.bearer(&token)).code(), BAD);
+        let actor = by_c1(x0(&token)).with("actor_token", &token).with("actor_token_type", kind.as_urn());
+        assert_eq!(world.check(actor).code(), BAD);
+    }
+}
+
+#[test]
+fn tx_08_to_tx_11_what_comes_back() {
+    // token_type bearer, issued_token_type, a scope, and no refresh_token are checked for every success by the testkit.
+    let mut world = World::new();
+    let token = at1(&mut world);
+    assert_eq!(world.check(x0(&token).bearer(&token)).body()["scope"], "catalog ns:read");
+}
+
+#[test]
+fn tx_20_an_unauthenticated_exchange_is_refused() {
+    let mut world = World::new();
+    let token = at1(&mut world);
+    assert_eq!(world.check(x0(&token)).code(), "401 invalid_client Basic");
+    assert_eq!(world.check(x0(&token).with("client_id", "c1")).code(), "401 invalid_client Basic");
+}
+
+#[test]
+fn tx_21_tx_22_the_bearer_is_the_subject_or_the_actor() {
+    let mut world = World::new();
+    let_c2_act_for_c1(&mut world);
+    let (first, other, actor) = (at1(&mut world), at1(&mut world), at2(&mut world));
+    assert_eq!(world.check(x0(&first).bearer(&first)).code(), "200");
+    assert_eq!(world.check(x0(&first).bearer(&other)).code(), NOT_BEARER);
+    assert_eq!(world.check(x0(&first).actor(&actor).bearer(&actor)).code(), "200");
+    assert_ne!(world.check(x0(&actor).actor(&first).bearer(&other)).code(), "200");
+    assert_ne!(world.check(x0(&first).actor(&other).bearer(&actor)).code(), "200", "c2's token, c1's actor");
+    assert_eq!(world.check(x0(&first).bearer(&first).with("client_id", "c1")).code(), "200");
+    assert_eq!(world.check(x0(&first).bearer(&first).with("client_id", "c2")).code(), BAD);
+}
+
+#[test]
+fn tx_23_the_bearer_is_fully_verified() {
+    let mut world = World::new();
+    let token = at1(&mut world);
+    let claims = world.check(x0(&token).bearer(&token)).claims().clone();
+    let mut elsewhere = claims.clone();
+    elsewhere.audience = vec!["https://other.test".into()];
+    let mut foreign = claims.clone();
+    foreign.issuer = "https://idp.test".parse().unwrap();
+    let mut bound = claims.clone();
+    bound.confirmation = Some([("jkt".to_owned(), "x".into())].into_iter().collect());
+    let none = "eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0.e30.".to_owned();
+    let (rest, signature) = token.rsplit_once('.').unwrap();
+    let other_letter = if signature.starts_with('A') { "B" } else { "A" };
+    let tampered = format!("{rest}.{other_letter}{}", &signature[1..]);
+    for bad in [
+        world.sign(&elsewhere),
+        world.sign(&foreign),
+        world.sign(&bound),
+        none,
+        tampered,
+        "garbage".to_owned(),
+    ] {
+        assert_eq!(world.check(x0(&bad).bearer(&bad)).code(), NOT_BEARER, "{bad}");
+    }
+    world.revoked = vec![Revocation::Token(claims.token_id.clone())];
+    let revoked = world.sign(&claims);
+    assert_eq!(world.check(x0(&revoked).bearer(&revoked)).code(), NOT_BEARER);
+    world.pass(3600);
+    assert_eq!(world.check(x0(&token).bearer(&token)).code(), NOT_BEARER, "expired");
+}
+
+#[test]
+fn tx_26_cve_2026_55672_a_subject_token_is_bound_to_its_client() {
+    let mut world = World::new();
+    let token = at1(&mut world);
+    let answer = world.check(by_c2(x0(&token)));
+    assert_eq!(answer.code(), BAD);
+    assert!(matches!(answer.refusal(), Refusal::MayNotActFor { .. }));
+    let_c2_act_for_c1(&mut world);
+    let acted = world.check(by_c2(x0(&token)));
+    assert_eq!(chain(&acted), ["c2"], "D25: without an actor token, the client that asks is the actor");
+    assert_eq!(acted.claims().client_id.as_str(), "c2");
+    assert_eq!(acted.claims().subject.as_str(), "c1");
+}
+
+#[test]
+fn tx_26_a_resource_server_may_exchange_what_was_sent_to_it() {
+    let mut world = World::new();
+    let token = at1(&mut world);
+    world.change("c2", |c2| c2.rights.serves = vec!["https://cat.test".into()]);
+    assert_eq!(chain(&world.check(by_c2(x0(&token)))), ["c2"]);
+    world.change("c2", |c2| c2.rights.serves = vec!["https://other.test".into()]);
+    assert_eq!(world.check(by_c2(x0(&token))).code(), BAD);
+}
+
+#[test]
+fn tx_27_a_bound_token_is_not_freed() {
+    let mut world = World::new();
+    let token = at1(&mut world);
+    let mut claims = world.check(x0(&token).bearer(&token)).claims().clone();
+    claims.confirmation = Some([("jkt".to_owned(), "thumbprint".into())].into_iter().collect());
+    let bound = world.sign(&claims);
+    let answer = world.check(by_c1(x0(&bound)));
+    assert_eq!(answer.code(), BAD);
+    assert_eq!(*answer.refusal(), Refusal::SubjectToken(TokenFault::Bound));
+}
+
+#[test]
+fn tx_28_cve_2026_9704_credentials_do_not_make_the_subject_disappear() {
+    let mut world = World::new();
+    let token = world.token("c1", "s1-Z7", "ns:read");
+    let answer = world.check(by_c1(x0(&token)));
+    assert_eq!(answer.body()["scope"], "ns:read", "not the default scope of the client");
+    assert_eq!(world.check(by_c1(x0(&token)).with("scope", "catalog")).code(), "400 invalid_scope");
+    assert_eq!(world.check(by_c1(x0("garbage"))).code(), BAD);
+}
+
+#[test]
+fn tx_30_tx_31_a_bad_token_is_refused_without_telling_why() {
+    let mut world = World::new();
+    let good = at1(&mut world);
+    let claims = world.check(x0(&good).bearer(&good)).claims().clone();
+    let forged = {
+        let other = World::new();
+        other.sign(&claims)
+    };
+    let (rest, _) = good.rsplit_once('.').unwrap();
+    let mut future = claims.clone();
+    future.issued_at = world.now.plus(tokenberg_core::Lifetime::from_seconds(60));
+    future.session.start = world.now;
+    let mut nobody = claims.clone();
+    nobody.client_id = "gone".parse().unwrap();
+    let bad = [
+        "garbage".to_owned(),
+        format!("{rest}."),
+        format!("{rest}.AAAA"),
+        good.replacen('e', "f", 1),
+        forged,
+        world.sign(&future),
+        world.sign(&nobody),
+        "eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0.e30.".to_owned(),
+        "x".repeat(17_000),
+    ];
+    for token in bad {
+        let subject = world.check(by_c1(x0(&token)));
+        assert_eq!(subject.code(), BAD);
+        assert_eq!(
+            world.error_for(subject.refusal()).description.as_deref(),
+            Some("the subject_token is not acceptable"),
+            "{}",
+            subject.refusal()
+        );
+        let actor = world.check(by_c1(x0(&good)).actor(&token));
+        assert_eq!(actor.code(), BAD);
+        assert_eq!(
+            world.error_for(actor.refusal()).description.as_deref(),
+            Some("the actor_token is not acceptable"),
+            "{}",
+            actor.refusal()
+        );
+    }
+}
+
+#[test]
+fn tx_35_cve_2025_30144_issuer_confusion() {
+    let mut world = World::new();
+    let good = at1(&mut world);
+    let mut claims = world.check(x0(&good).bearer(&good)).claims().clone();
+    claims.issuer = "https://idp.test".parse().unwrap();
+    let ours_in_their_name = world.sign(&claims);
+    let answer = world.check(by_c1(x0(&ours_in_their_name)));
+    assert_eq!(*answer.refusal(), Refusal::SubjectToken(TokenFault::Issuer));
+}
+
+#[test]
+fn tx_36_tx_37_cve_2023_0091_revoked_tokens_and_disabled_clients() {
+    let mut world = World::new();
+    let token = at1(&mut world);
+    let claims = world.check(x0(&token).bearer(&token)).claims().clone();
+    for revocation in [
+        Revocation::Session(claims.session.id.clone()),
+        Revocation::Client { before: world.now.plus(tokenberg_core::Lifetime::from_seconds(1)) },
+        Revocation::Subject { before: world.now.plus(tokenberg_core::Lifetime::from_seconds(1)) },
+    ] {
+        world.revoked = vec![revocation];
+        assert_eq!(world.check(by_c1(x0(&token))).code(), BAD);
+    }
+    world.pass(3605);
+    assert_eq!(world.check(by_c1(x0(&token))).code(), BAD, "nor in the grace of an expired token");
+    world.revoked.clear();
+    assert_eq!(world.check(by_c1(x0(&token))).code(), "200");
+    let_c2_act_for_c1(&mut world);
+    let fresh = at1(&mut world);
+    world.change("c1", |c1| c1.enabled = false);
+    assert_eq!(world.check(by_c2(x0(&fresh))).code(), BAD, "the subject's own client is disabled");
+}
+
+#[test]
+fn tx_39_tx_14_cve_2022_1245_audiences_do_not_widen() {
+    let mut world = World::new();
+    world.change("c1", |c1| {
+        c1.rights.audiences = vec!["https://cat.test".into(), "https://other.test".into()]
+    });
+    let narrow = by_c1(Ask::credentials()).with("resource", "https://cat.test");
+    let narrow = world.check(narrow).token();
+    for target in ["https://other.test", "https://unknown.test"] {
+        let ask = by_c1(x0(&narrow)).with("resource", target);
+        assert_eq!(world.check(ask).code(), "400 invalid_target", "{target}");
+    }
+    assert_eq!(world.check(by_c1(x0(&narrow)).with("audience", "https://cat.test")).code(), "200");
+    let both =
+        by_c1(Ask::credentials()).with("resource", "https://cat.test").with("resource", "https://other.test");
+    let both = world.check(both).token();
+    let kept = world.check(x0(&both).bearer(&both));
+    assert_eq!(kept.claims().audience, ["https://cat.test".into(), "https://other.test".into()]);
+    let one = world.check(x0(&both).bearer(&both).with("resource", "https://other.test"));
+    assert_eq!(one.claims().audience, ["https://other.test".into()]);
+    // c2 is not registered for the other audience, so what it gets for c1 is not for there.
+    let_c2_act_for_c1(&mut world);
+    assert_eq!(world.check(by_c2(x0(&both))).claims().audience, ["https://cat.test".into()]);
+    let elsewhere = world.check(by_c1(x0(&both)).with("resource", "https://other.test")).token();
+    assert_eq!(world.check(by_c2(x0(&elsewhere))).code(), "400 invalid_target");
+}
+
+#[test]
+fn tx_40_tx_41_scopes_do_not_widen() {
+    let mut world = World::new();
+    let token = at1(&mut world);
+    let ask = |token: &str, scope: &str| x0(token).bearer(token).with("scope", scope);
+    assert_eq!(world.check(ask(&token, "catalog ns:read ns:write")).code(), "400 invalid_scope");
+    assert_eq!(world.check(ask(&token, "")).body()["scope"], "catalog ns:read");
+    let narrow = world.check(ask(&token, "ns:read")).token();
+    assert_eq!(world.check(ask(&narrow, "catalog")).code(), "400 invalid_scope");
+    assert_eq!(world.check(by_c1(x0(&narrow)).with("scope", "catalog")).code(), "400 invalid_scope");
+    assert_eq!(world.check(ask(&narrow, "PRINCIPAL_ROLE:ALL")).code(), "400 invalid_scope");
+}
+
+#[test]
+fn tx_43_a_delegated_token_has_no_more_than_its_actor() {
+    let mut world = World::new();
+    let_c2_act_for_c1(&mut world);
+    let (subject, actor) = (at1(&mut world), at2(&mut world));
+    let result = world.check(x0(&subject).actor(&actor).bearer(&actor));
+    assert_eq!(result.body()["scope"], "catalog", "ns:read is not the actor's");
+    assert_eq!(
+        world.check(x0(&subject).actor(&actor).bearer(&actor).with("scope", "ns:read")).code(),
+        "400 invalid_scope"
+    );
+}
+
+#[test]
+fn tx_50_tx_51_tx_52_actors_are_named_and_nested() {
+    let mut world = World::new();
+    let_c2_act_for_c1(&mut world);
+    world.register({
+        let mut c3 = client("c3", "s3", "catalog");
+        c3.rights.may_act_for = vec![format!("{ISSUER}|c1").parse().unwrap()];
+        c3
+    });
+    let (subject, actor) = (at1(&mut world), at2(&mut world));
+    let once = world.check(x0(&subject).actor(&actor).bearer(&actor));
+    let claims = once.claims();
+    assert_eq!((claims.subject.as_str(), claims.client_id.as_str()), ("c1", "c2"));
+    assert_eq!(serde_json::Value::Object(claims.to_json())["act"], serde_json::json!({"sub": "c2"}));
+    let third = world.token("c3", "s3", "catalog");
+    let twice = world.check(x0(&once.token()).actor(&third).bearer(&third));
+    assert_eq!(chain(&twice), ["c3", "c2"]);
+    let act = serde_json::Value::Object(twice.claims().to_json())["act"].clone();
+    assert_eq!(act, serde_json::json!({"sub": "c3", "act": {"sub": "c2"}}), "identity only");
+    let renewed = world.check(x0(&twice.token()).bearer(&twice.token()));
+    assert_eq!(chain(&renewed), ["c3", "c2"], "keycloak #52691: renewing without an actor loses none");
+    // The outermost actor again adds nothing, and losing him is not possible.
+    let again = world.check(x0(&twice.token()).actor(&third).bearer(&third));
+    assert_eq!(chain(&again), ["c3", "c2"]);
+}
+
+#[test]
+fn tx_54_the_chain_is_capped() {
+    let mut world = World::new();
+    let token = at1(&mut world);
+    let mut claims = world.check(x0(&token).bearer(&token)).claims().clone();
+    let nest = |depth: usize| {
+        (0..depth).fold(None, |prior: Option<Box<Actor>>, n| {
+            Some(Box::new(Actor { issuer: None, subject: format!("a{n}").parse().unwrap(), prior }))
+        })
+    };
+    for (depth, expected) in [(4, "200"), (5, BAD)] {
+        claims.actor = nest(depth).map(|a| *a);
+        let deep = world.sign(&claims);
+        let_c2_act_for_c1(&mut world);
+        assert_eq!(world.check(by_c2(x0(&deep))).code(), expected, "{depth} and one more");
+    }
+    claims.actor = nest(5).map(|a| *a);
+    let deep = world.sign(&claims);
+    assert_eq!(world.check(x0(&deep).bearer(&deep)).code(), "200", "five are renewed");
+}
+
+#[test]
+fn tx_56_impersonation_is_a_right_of_its_own() {
+    let mut world = World::new();
+    let token = at1(&mut world);
+    world.change("c2", |c2| c2.rights.may_impersonate = vec![format!("{ISSUER}|c*").parse().unwrap()]);
+    let result = world.check(by_c2(x0(&token)));
+    assert_eq!(chain(&result), Vec::<String>::new());
+    let actor = at2(&mut world);
+    let named = world.check(x0(&token).actor(&actor).bearer(&actor));
+    assert_eq!(chain(&named), ["c2"], "who names an actor gets one");
+}
+
+#[test]
+fn tx_57_who_acts_for_himself_adds_nobody() {
+    let mut world = World::new();
+    let (token, other) = (at1(&mut world), at1(&mut world));
+    for ask in [
+        x0(&token).actor(&token).bearer(&token),
+        x0(&token).actor(&other).bearer(&other),
+        by_c1(x0(&token)).actor(&other),
+    ] {
+        assert_eq!(chain(&world.check(ask)), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn tx_58_an_actor_who_is_acted_for_is_no_actor() {
+    let mut world = World::new();
+    let_c2_act_for_c1(&mut world);
+    let (subject, actor) = (at1(&mut world), at2(&mut world));
+    let delegated = world.check(x0(&subject).actor(&actor).bearer(&actor)).token();
+    let answer = world.check(x0(&subject).actor(&delegated).bearer(&delegated));
+    assert_eq!(answer.code(), BAD);
+    assert_eq!(*answer.refusal(), Refusal::ActorIsDelegated);
+}
+
+#[test]
+fn tx_61_an_actor_token_is_of_the_client_that_asks() {
+    let mut world = World::new();
+    let (subject, actor) = (at1(&mut world), at2(&mut world));
+    let answer = world.check(by_c1(x0(&subject)).actor(&actor));
+    assert_eq!(answer.code(), BAD);
+    assert!(matches!(answer.refusal(), Refusal::ActorOfAnotherClient { .. }));
+}
+
+#[test]
+fn tx_20_tx_60_trinos_unsecured_jwt_is_refused() {
+    let mut world = World::new();
+    let actor = at1(&mut world);
+    let ask = Ask::raw("grant_type=urn:ietf:params:oauth:grant-type:token-exchange")
+        .with("subject_token", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9.")
+        .with("subject_token_type", TokenType::Jwt.as_urn())
+        .actor(&actor)
+        .bearer(&actor);
+    assert_eq!(world.check(ask).code(), BAD);
+}
+
+#[test]
+fn jw_21_the_twin_of_a_signature_is_the_same_token() {
+    // With (r, s) also (r, n - s) verifies: whoever revokes a token by its jti revokes both.
+    let mut world = World::new();
+    let token = at1(&mut world);
+    let (rest, _) = token.rsplit_once('.').unwrap();
+    let jws = CompactJws::parse(&token).unwrap_or_else(|e| panic!("{e}"));
+    let twin = format!("{rest}.{}", high_s(jws.signature()));
+    assert_ne!(twin, token);
+    let renewed = world.check(by_c1(x0(&twin)));
+    assert_eq!(renewed.code(), "200");
+    world.revoked = vec![Revocation::Session(renewed.claims().session.id.clone())];
+    for either in [&token, &twin] {
+        assert_eq!(world.check(by_c1(x0(either))).code(), BAD);
+    }
+}
+
+/// `r || n - s` in base64url, where n is the order of P-256.
+fn high_s(signature: &[u8]) -> String {
+    use base64::Engine;
+    const ORDER: [u8; 32] = [
+        0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xBC, 0xE6, 0xFA,
+        0xAD, 0xA7, 0x17, 0x9E, 0x84, 0xF3, 0xB9, 0xCA, 0xC2, 0xFC, 0x63, 0x25, 0x51,
+    ];
+    let mut twin = signature.to_vec();
+    let mut borrow = 0;
+    for at in (0..32).rev() {
+        let difference = i32::from(ORDER[at]) - i32::from(signature[32 + at]) - borrow;
+        borrow = i32::from(difference < 0);
+        twin[32 + at] = u8::try_from(difference.rem_euclid(256)).unwrap();
+    }
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(twin)
+}

@@ -1,0 +1,55 @@
+//! Who is registered? The clients of the conformance fixture.
+
+use crate::world::digest;
+use tokenberg_core::{
+    AllowedScope, AuthMethod, Client, GrantType, Lifetime, Rights, Secret, StoredSecret, Timestamp,
+};
+
+/// A client with both grants, these scopes, one secret, and everything else as by default.
+#[must_use]
+pub fn client(id: &str, secret: &str, scope: &str) -> Client {
+    Client {
+        id: id.parse().unwrap(),
+        enabled: true,
+        secrets: vec![stored(id, secret, None)],
+        rights: Rights {
+            auth_method: AuthMethod::ClientSecret,
+            grants: GrantType::ALL.to_vec(),
+            scope: AllowedScope::Only(scope.parse().unwrap()),
+            default_scope: "catalog".parse().unwrap(),
+            audiences: vec!["https://cat.test".into()],
+            token_lifetime: Lifetime::from_hours(1),
+            session_lifetime: Lifetime::from_hours(12),
+            may_act_for: vec![],
+            may_impersonate: vec![],
+            serves: vec![],
+        },
+    }
+}
+
+pub(crate) fn stored(id: &str, secret: &str, expires_at: Option<Timestamp>) -> StoredSecret {
+    StoredSecret { id: "1".into(), digest: digest(id, &Secret::new(secret.to_owned())), expires_at }
+}
+
+/// The clients of the fixture that authenticate with a secret.
+pub(crate) fn fixture(now: Timestamp) -> Vec<Client> {
+    let mut only_credentials = client("cnx", "snx", "catalog");
+    only_credentials.rights.grants = vec![GrantType::ClientCredentials];
+    let mut disabled = client("coff", "soff", "catalog");
+    disabled.enabled = false;
+    let mut expired = client("cexp", "sexp", "catalog");
+    expired.secrets = vec![stored("cexp", "sexp", Some(now))];
+    let mut without_secret = client("cnone", "x", "catalog");
+    without_secret.secrets.clear();
+    let mut torture = client("c 3+%", "p+a%ss:w&=/ ~", "catalog");
+    torture.rights.grants = vec![GrantType::ClientCredentials];
+    vec![
+        client("c1", "s1-Z7", "catalog ns:read ns:write PRINCIPAL_ROLE:ALL"),
+        client("c2", "s2-Q4", "catalog"),
+        torture,
+        only_credentials,
+        disabled,
+        expired,
+        without_secret,
+    ]
+}

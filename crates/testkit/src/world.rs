@@ -1,0 +1,182 @@
+//! What does the world look like? Clients, keys and revocations in memory, and a clock that is set by hand.
+
+use crate::answer::Answer;
+use crate::ask::Ask;
+use crate::clients;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokenberg_core::{
+    AccessTokenClaims, Algorithm, Answers, Client, ClientId, Entropy, Keys, Lifetime, NotGranted, Policy,
+    Presented, Refusal, Revocation, Secret, SecretDigest, Timestamp, TokenEndpoint, drive,
+};
+use tokenberg_jose::{Keyring, generate};
+
+/// The issuer of the conformance fixture.
+pub const ISSUER: &str = "https://as.test";
+
+/// When the world begins, in seconds.
+pub const NOW: i64 = 1_800_000_000;
+
+/// The scripted world.
+pub struct World {
+    /// The endpoint that is asked.
+    pub endpoint: TokenEndpoint,
+    /// The present.
+    pub now: Timestamp,
+    /// What the operator took back.
+    pub revoked: Vec<Revocation>,
+    keys: Keyring,
+    clients: BTreeMap<ClientId, Arc<Client>>,
+    minted: u128,
+}
+
+impl World {
+    /// The conformance fixture, with one ES256 key.
+    ///
+    /// # Panics
+    /// If no key can be made.
+    #[must_use]
+    pub fn new() -> Self {
+        let now = Timestamp::from_seconds(NOW).unwrap();
+        let key = generate(Algorithm::ES256, now, now).unwrap();
+        let mut world = Self {
+            endpoint: TokenEndpoint::new(Policy::new(ISSUER.parse().unwrap())),
+            now,
+            revoked: Vec::new(),
+            keys: Keyring::read(&[key], now).unwrap(),
+            clients: BTreeMap::new(),
+            minted: 0,
+        };
+        clients::fixture(now).into_iter().for_each(|client| world.register(client));
+        world
+    }
+
+    /// Registers a client, or replaces it.
+    pub fn register(&mut self, client: Client) {
+        self.clients.insert(client.id.clone(), Arc::new(client));
+    }
+
+    /// Changes a registration.
+    ///
+    /// # Panics
+    /// If there is no such client.
+    pub fn change(&mut self, id: &str, change: impl FnOnce(&mut Client)) {
+        let client = self.clients.get_mut(&id.parse::<ClientId>().unwrap()).expect("a client of the world");
+        change(Arc::make_mut(client));
+    }
+
+    /// Forgets a client.
+    pub fn unregister(&mut self, id: &str) {
+        self.clients.remove(&id.parse::<ClientId>().unwrap());
+    }
+
+    /// Lets time pass.
+    pub fn pass(&mut self, seconds: u32) {
+        self.now = self.now.plus(Lifetime::from_seconds(seconds));
+    }
+
+    /// How many tokens were made so far.
+    #[must_use]
+    pub fn minted(&self) -> u128 {
+        self.minted
+    }
+
+    /// Asks, looks at what holds for every answer, and returns it.
+    ///
+    /// # Panics
+    /// If the answer breaks a rule that holds for all answers.
+    #[allow(clippy::needless_pass_by_value, reason = "rows of tables are used once")]
+    pub fn check(&mut self, ask: Ask) -> Answer {
+        let answer = self.answer(&ask);
+        answer.check_shape(&ask.body);
+        answer
+    }
+
+    /// The token of a client's own, by Basic.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub fn token(&mut self, id: &str, secret: &str, scope: &str) -> String {
+        self.check(Ask::credentials().basic(id, secret).with("scope", scope)).token()
+    }
+
+    fn answer(&mut self, ask: &Ask) -> Answer {
+        let authorization: Vec<&[u8]> = ask.authorization.iter().map(Vec::as_slice).collect();
+        let entropy = Entropy::from_bits((self.minted + 1).to_be_bytes());
+        let granted = Presented::read(&authorization, ask.query.as_deref(), &ask.body)
+            .and_then(|presented| self.endpoint.start(presented, self.now, entropy))
+            .map_err(NotGranted::from)
+            .and_then(|step| drive(step, &*self));
+        match granted {
+            Ok(granted) => {
+                self.minted += 1;
+                Answer::Ok(Box::new(granted))
+            }
+            Err(NotGranted::Refused(refusal)) => {
+                let error = self.endpoint.policy().error_for(&refusal);
+                Answer::Refused(refusal, error)
+            }
+            Err(NotGranted::Unsigned(fault)) => panic!("{fault}"),
+        }
+    }
+
+    /// Signs claims that the endpoint would not: what a stolen key or an older version could have made.
+    ///
+    /// # Panics
+    /// If no key signs now.
+    #[must_use]
+    pub fn sign(&self, claims: &AccessTokenClaims) -> String {
+        self.keys.sign(claims, self.now).unwrap().expose().to_owned()
+    }
+
+    /// The refusals that an adapter would have to answer with, for tests of the map.
+    #[must_use]
+    pub fn error_for(&self, refusal: &Refusal) -> tokenberg_core::OAuthError {
+        self.endpoint.policy().error_for(refusal)
+    }
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Answers for World {
+    fn client(&self, id: &ClientId) -> Option<Arc<Client>> {
+        self.clients.get(id).cloned()
+    }
+
+    fn digest(&self, client_id: &str, secret: &Secret) -> SecretDigest {
+        digest(client_id, secret)
+    }
+
+    fn is_costly(&self, _: &Secret) -> bool {
+        false
+    }
+
+    fn revoked(&self, token: &AccessTokenClaims) -> Option<Revocation> {
+        let is_hit = |revocation: &&Revocation| match revocation {
+            Revocation::Token(id) => *id == token.token_id,
+            Revocation::Session(id) => *id == token.session.id,
+            Revocation::Client { before } | Revocation::Subject { before } => token.issued_at < *before,
+        };
+        self.revoked.iter().find(is_hit).cloned()
+    }
+
+    fn keys(&self) -> &dyn Keys {
+        &self.keys
+    }
+}
+
+/// Not a hash for real secrets: it only has to differ where its inputs differ.
+pub(crate) fn digest(client_id: &str, secret: &Secret) -> SecretDigest {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut bytes = [0; 32];
+    for (index, chunk) in bytes.chunks_mut(8).enumerate() {
+        let mut hasher = DefaultHasher::new();
+        (index, client_id, secret.expose()).hash(&mut hasher);
+        chunk.copy_from_slice(&hasher.finish().to_be_bytes());
+    }
+    SecretDigest(bytes)
+}
