@@ -1,1 +1,54 @@
-//! x
+//! How do the core's questions and answers travel over HTTP? RFC 6749 §3.2 on actix-web, for a server of its own or
+//! mounted in anybody's.
+//!
+//! - [`TokenService`] answers token requests from a [`World`]; [`TokenService::configure`] mounts it in any actix app.
+//! - [`ServerBuilder`] makes a whole server of it: timeouts, limits, TLS, a graceful end, a listener for operations.
+//! - [`Bearer`] is an extractor for catalogs that are written with actix.
+//!
+//! ```no_run
+//! use actix_web::App;
+//! use tokenberg_actix::{Fixed, TokenService};
+//! # fn f(answers: impl tokenberg_core::Answers + 'static) -> Result<(), Box<dyn std::error::Error>> {
+//! let policy = tokenberg_core::Policy::new("https://catalog.example/auth".parse()?);
+//! let service = TokenService::builder(policy, Fixed::new(answers)).build();
+//! let app = App::new().service(actix_web::web::scope("/auth").configure(service.configure()));
+//! # Ok(()) }
+//! ```
+//!
+//! What a host application has to know: its own middleware and its actix features apply to us as well. With the
+//! `compress-*` features and `middleware::Compress`, token responses would be compressed (BREACH); with `http2`, the
+//! limits of this crate for HTTP/1.1 do not hold. Neither is switched on here. A server of ours accepts header lines
+//! that end with a bare line feed, as RFC 9112 §2.2 permits; proxies in front of it should be strict.
+#![forbid(unsafe_code)]
+
+mod answering;
+mod audit;
+mod bearer;
+mod bearer_config;
+mod bearer_error;
+mod body;
+mod costly;
+mod fault;
+mod guard;
+mod metadata;
+mod one_method;
+mod openapi;
+mod operations;
+mod reply;
+mod routes;
+mod server;
+mod service;
+pub mod tls;
+mod token;
+mod world;
+
+pub use audit::AUDIT;
+pub use bearer::Bearer;
+pub use bearer_config::BearerConfig;
+pub use bearer_error::BearerError;
+pub use guard::RequestId;
+pub use one_method::one_method_only;
+pub use operations::Operations;
+pub use server::{BasePathFault, Handle, LONGEST_KEEP_ALIVE, Running, ServerBuilder};
+pub use service::{TokenService, TokenServiceBuilder};
+pub use world::{Fixed, World};

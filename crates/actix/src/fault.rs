@@ -1,0 +1,124 @@
+//! What goes wrong on the way to the core, and what is the client told? RFC 9110 §15; one enum, one map.
+
+use actix_web::http::StatusCode;
+use tokenberg_core::{ErrorCode, OAuthError};
+
+/// Why a request did not reach the core, or its answer not the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Fault {
+    #[error("there is nothing at this path")]
+    NotFound,
+    #[error("the method is not one of {0}")]
+    MethodNotAllowed(&'static str),
+    #[error("the head has more than 100 fields or 32 KiB")]
+    HeadTooLarge,
+    #[error("the target names another authority than the Host header")]
+    AuthorityMismatch,
+    #[error("the body is not declared as a form")]
+    ContentType,
+    #[error("the body is declared in another charset than UTF-8")]
+    Charset,
+    #[error("the body is declared as compressed")]
+    ContentEncoding,
+    #[error("the body is larger than is read")]
+    BodyTooLarge,
+    #[error("the body did not arrive in time")]
+    BodyTimeout,
+    #[error("the body broke off or is not framed as HTTP has it")]
+    BrokenBody,
+    #[error("too many secrets wait to be digested")]
+    Overloaded,
+    #[error("nothing could be signed")]
+    Unsigned,
+    #[error("the system gave no random bits")]
+    NoRandomness,
+    #[error("the clock is out of range")]
+    NoTime,
+    #[error("the handler panicked")]
+    Panicked,
+}
+
+impl Fault {
+    /// The status, and what stands in the body.
+    pub(crate) fn told(self) -> (StatusCode, OAuthError) {
+        use ErrorCode::{InvalidRequest, ServerError, TemporarilyUnavailable};
+        let (status, code, description) = match self {
+            Self::NotFound => (StatusCode::NOT_FOUND, InvalidRequest, "there is nothing at this path"),
+            Self::MethodNotAllowed(_) => {
+                (StatusCode::METHOD_NOT_ALLOWED, InvalidRequest, "the method is not allowed here")
+            }
+            Self::HeadTooLarge => (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                InvalidRequest,
+                "the request header is too large",
+            ),
+            Self::AuthorityMismatch => {
+                (StatusCode::BAD_REQUEST, InvalidRequest, "the request target and Host differ")
+            }
+            Self::ContentType => (
+                StatusCode::BAD_REQUEST,
+                InvalidRequest,
+                "Content-Type has to be application/x-www-form-urlencoded",
+            ),
+            Self::Charset => (StatusCode::BAD_REQUEST, InvalidRequest, "the form has to be UTF-8"),
+            Self::ContentEncoding => {
+                (StatusCode::BAD_REQUEST, InvalidRequest, "a Content-Encoding is not supported")
+            }
+            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, InvalidRequest, "the body is too large"),
+            Self::BodyTimeout => {
+                (StatusCode::REQUEST_TIMEOUT, InvalidRequest, "the body did not arrive in time")
+            }
+            Self::BrokenBody => (StatusCode::BAD_REQUEST, InvalidRequest, "the body cannot be read"),
+            Self::Overloaded => {
+                (StatusCode::SERVICE_UNAVAILABLE, TemporarilyUnavailable, "try again in a second")
+            }
+            Self::Unsigned | Self::NoRandomness | Self::NoTime | Self::Panicked => {
+                (StatusCode::INTERNAL_SERVER_ERROR, ServerError, "an internal failure, which was logged")
+            }
+        };
+        (status, OAuthError::new(code, description))
+    }
+
+    /// `Allow`, which every 405 has (RFC 9110 §15.5.6).
+    pub(crate) fn allow(self) -> Option<&'static str> {
+        if let Self::MethodNotAllowed(methods) = self { Some(methods) } else { None }
+    }
+
+    /// Seconds of `Retry-After`: without it, Iceberg's Java client does not try again (conformance IC-16).
+    pub(crate) fn retry_after(self) -> Option<u32> {
+        matches!(self, Self::Overloaded).then_some(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cc_14_every_fault_is_a_flat_oauth_error() {
+        for fault in [
+            Fault::NotFound,
+            Fault::MethodNotAllowed("POST"),
+            Fault::HeadTooLarge,
+            Fault::AuthorityMismatch,
+            Fault::ContentType,
+            Fault::Charset,
+            Fault::ContentEncoding,
+            Fault::BodyTooLarge,
+            Fault::BodyTimeout,
+            Fault::BrokenBody,
+            Fault::Overloaded,
+            Fault::Unsigned,
+            Fault::NoRandomness,
+            Fault::NoTime,
+            Fault::Panicked,
+        ] {
+            let (status, error) = fault.told();
+            assert!(status.is_client_error() || status.is_server_error());
+            let description = error.description.unwrap();
+            assert!(description.bytes().all(|b| matches!(b, 0x20 | 0x21 | 0x23..=0x5B | 0x5D..=0x7E)));
+            assert_eq!(fault.allow().is_some(), status == StatusCode::METHOD_NOT_ALLOWED);
+            assert_eq!(fault.retry_after().is_some(), status == StatusCode::SERVICE_UNAVAILABLE);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What holds for every request, whatever it asks? Limits of the head, an identifier, and that a panic stays one answer.
+
+use crate::fault::Fault;
+use crate::reply;
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage};
+use futures_util::FutureExt;
+use ring::rand::{SecureRandom, SystemRandom};
+use std::panic::AssertUnwindSafe;
+
+/// The most fields of a head (conformance HT-06).
+const MOST_FIELDS: usize = 100;
+
+/// The largest head, in bytes.
+const LARGEST_HEAD: usize = 32 * 1024;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What the request is called in the answer's `X-Request-Id` and in the audit: 64 random bits, never what a client sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestId(String);
+
+impl RequestId {
+    fn random() -> Self {
+        let mut bits = [0; 8];
+        // Nothing depends on this being unpredictable: without random bits it is a name that is not unique.
+        let _ = SystemRandom::new().fill(&mut bits);
+        Self(format!("{:016x}", u64::from_ne_bytes(bits)))
+    }
+
+    /// The identifier as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Wraps a route of ours.
+pub(crate) async fn guard(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let id = RequestId::random();
+    let secure = request.app_config().secure();
+    request.extensions_mut().insert(id.clone());
+    if let Err(fault) = check_head(&request) {
+        tracing::warn!(request_id = id.as_str(), reason = %fault, "refused a request for its head");
+        let (request, payload) = request.into_parts();
+        let mut response = reply::closing(reply::fault(fault), payload);
+        finish(response.headers_mut(), &id, secure);
+        response.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
+        return Ok(ServiceResponse::new(request, response));
+    }
+    let answer = AssertUnwindSafe(async move { next.call(request).await }).catch_unwind().await;
+    if let Ok(answer) = answer {
+        let mut response = answer?.map_into_boxed_body();
+        finish(response.headers_mut(), &id, secure);
+        return Ok(response);
+    }
+    tracing::error!(request_id = id.as_str(), "a handler panicked");
+    let mut response = reply::fault(Fault::Panicked);
+    finish(response.headers_mut(), &id, secure);
+    response.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
+    Err(InternalError::from_response(Fault::Panicked, response).into())
+}
+
+fn finish(headers: &mut HeaderMap, id: &RequestId, secure: bool) {
+    if let Ok(id) = HeaderValue::from_str(id.as_str()) {
+        headers.insert(X_REQUEST_ID, id);
+    }
+    // RFC 6797 §7.2: "MUST NOT include the STS header field in HTTP responses conveyed over non-secure transport".
+    if secure {
+        let value = HeaderValue::from_static("max-age=31536000");
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, value);
+    }
+}
+
+fn check_head(request: &ServiceRequest) -> Result<(), Fault> {
+    let (mut fields, mut bytes) = (0, request.path().len() + request.query_string().len());
+    for (name, value) in request.headers() {
+        fields += 1;
+        bytes += name.as_str().len() + value.len() + ": \r\n".len();
+    }
+    if fields > MOST_FIELDS || bytes > LARGEST_HEAD {
+        return Err(Fault::HeadTooLarge);
+    }
+    // RFC 9112 §3.2.2 lets the target win over Host; two opinions on whom a request is for are refused instead.
+    let host = request.headers().get(header::HOST).map(HeaderValue::as_bytes);
+    match (request.uri().authority(), host) {
+        (Some(authority), Some(host)) if !authority.as_str().as_bytes().eq_ignore_ascii_case(host) => {
+            Err(Fault::AuthorityMismatch)
+        }
+        (Some(_), None | Some(_)) | (None, None | Some(_)) => Ok(()),
+    }
+}

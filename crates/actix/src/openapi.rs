@@ -1,0 +1,157 @@
+//! How would a program describe all this? An OpenAPI 3.1 document of the routes, made by hand.
+
+use crate::routes::{AUTHORIZATION_SERVER, JWKS, OPENAPI, OPENID_CONFIGURATION, TOKENS};
+use serde_json::{Map, Value, json};
+use tokenberg_core::{GrantType, Issuer, TokenType};
+
+/// The document.
+pub(crate) fn document(issuer: &Issuer) -> Value {
+    let mut paths = Map::new();
+    paths.insert(TOKENS.to_owned(), json!({ "post": token_operation() }));
+    for (path, id, summary) in [
+        (JWKS, "getKeys", "The public keys that tokens are signed with (RFC 7517)"),
+        (AUTHORIZATION_SERVER, "getMetadata", "Authorization server metadata (RFC 8414)"),
+        (OPENID_CONFIGURATION, "getOpenidConfiguration", "The same facts for OIDC discovery"),
+    ] {
+        paths.insert(path.to_owned(), json!({ "get": document_operation(id, summary, true) }));
+    }
+    let openapi = document_operation("getOpenapi", "This document", false);
+    paths.insert(OPENAPI.to_owned(), json!({ "get": openapi }));
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Tokenberg",
+            "summary": "The OAuth 2.0 token service for Apache Iceberg REST catalogs",
+            "version": env!("CARGO_PKG_VERSION"),
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+        },
+        "servers": [{ "url": issuer.as_str() }],
+        "paths": paths,
+        "components": {
+            "schemas": {
+                "TokenRequest": token_request(),
+                "TokenResponse": token_response(),
+                "OAuthError": oauth_error(),
+            },
+            "securitySchemes": {
+                "Basic": { "type": "http", "scheme": "basic" },
+                "Bearer": { "type": "http", "scheme": "bearer" },
+            },
+        },
+    })
+}
+
+fn token_operation() -> Value {
+    json!({
+        "operationId": "getToken",
+        "summary": "Get a token with client credentials or by token exchange (RFC 6749, RFC 8693)",
+        "description": "The client authenticates with client_id and client_secret in the form, with Basic, or, for token \
+            exchange, with a Bearer that is also the subject_token or the actor_token.",
+        // As Iceberg's own specification has it; an empty list means that none of the schemes is demanded.
+        "security": [],
+        "requestBody": {
+            "required": true,
+            "content": {
+                "application/x-www-form-urlencoded": { "schema": { "$ref": "#/components/schemas/TokenRequest" } },
+            },
+        },
+        "responses": {
+            "200": response("The token", "TokenResponse", &["Cache-Control"]),
+            "400": error("The request, the grant or the scope is not acceptable", &[]),
+            "401": error("The client did not prove who it is", &["WWW-Authenticate"]),
+            "405": error("Not POST", &["Allow"]),
+            "408": error("The body did not arrive in time", &[]),
+            "413": error("The body is too large", &[]),
+            "431": error("The header is too large", &[]),
+            "500": error("An internal failure", &[]),
+            "503": error("Try again", &["Retry-After"]),
+        },
+    })
+}
+
+fn document_operation(id: &str, summary: &str, cached: bool) -> Value {
+    let mut responses = json!({
+        "200": { "description": summary, "content": { "application/json": { "schema": { "type": "object" } } } },
+        "405": error("Neither GET nor HEAD", &["Allow"]),
+    });
+    if cached {
+        responses["304"] = json!({ "description": "Unchanged, by If-None-Match" });
+    }
+    json!({ "operationId": id, "summary": summary, "security": [], "responses": responses })
+}
+
+fn response(description: &str, schema: &str, headers: &[&str]) -> Value {
+    let headers: Map<String, Value> =
+        headers.iter().map(|name| ((*name).to_owned(), json!({ "schema": { "type": "string" } }))).collect();
+    json!({
+        "description": description,
+        "headers": headers,
+        "content": {
+            "application/json": { "schema": { "$ref": format!("#/components/schemas/{schema}") } },
+        },
+    })
+}
+
+fn error(description: &str, headers: &[&str]) -> Value {
+    response(description, "OAuthError", headers)
+}
+
+fn token_request() -> Value {
+    let text = |description: &str| json!({ "type": "string", "description": description });
+    let token_type = |description: &str| {
+        json!({
+            "type": "string",
+            "description": description,
+            "enum": [TokenType::AccessToken.as_urn(), TokenType::Jwt.as_urn()],
+        })
+    };
+    json!({
+        "type": "object",
+        "required": ["grant_type"],
+        "properties": {
+            "grant_type": { "type": "string", "enum": GrantType::ALL.map(GrantType::as_parameter) },
+            "scope": text("Space-separated; the registered default if absent"),
+            "client_id": text("The client, where it authenticates in the form"),
+            "client_secret": { "type": "string", "format": "password" },
+            "requested_token_type": token_type("The token type that is asked for"),
+            "subject_token": text("The token of the party on whose behalf is asked"),
+            "subject_token_type": token_type("The type of subject_token"),
+            "actor_token": text("The token of the party that acts"),
+            "actor_token_type": token_type("The type of actor_token"),
+            "resource": { "type": "array", "items": { "type": "string", "format": "uri" } },
+            "audience": { "type": "array", "items": { "type": "string" } },
+        },
+    })
+}
+
+fn token_response() -> Value {
+    json!({
+        "type": "object",
+        "required": ["access_token", "token_type", "expires_in", "issued_token_type", "scope"],
+        "properties": {
+            "access_token": { "type": "string" },
+            "token_type": { "type": "string", "enum": ["bearer"] },
+            "expires_in": { "type": "integer", "minimum": 1 },
+            "issued_token_type": { "type": "string", "enum": [TokenType::AccessToken.as_urn()] },
+            "scope": { "type": "string", "minLength": 1 },
+        },
+    })
+}
+
+fn oauth_error() -> Value {
+    json!({
+        "type": "object",
+        "required": ["error"],
+        "properties": {
+            "error": {
+                "type": "string",
+                "enum": [
+                    "invalid_request", "invalid_client", "invalid_grant", "unauthorized_client",
+                    "unsupported_grant_type", "invalid_scope", "invalid_target", "temporarily_unavailable",
+                    "server_error",
+                ],
+            },
+            "error_description": { "type": "string" },
+        },
+    })
+}

@@ -1,0 +1,125 @@
+//! How does an answer look on the wire? RFC 6749 §5.1 and §5.2, RFC 9111 §5.2.2.5, RFC 9110 §13.1.2.
+
+use crate::fault::Fault;
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::Payload;
+use actix_web::http::{StatusCode, header};
+use actix_web::web::Bytes;
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use std::convert::Infallible;
+use std::fmt::Write;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokenberg_core::{OAuthError, TokenResponse};
+
+/// The header that guards all answers against being taken for something else than they say.
+fn builder(status: StatusCode) -> HttpResponseBuilder {
+    let mut response = HttpResponse::build(status);
+    response
+        .insert_header((header::CONTENT_TYPE, "application/json"))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
+    response
+}
+
+/// An answer that nobody may keep.
+pub(crate) fn private(status: StatusCode) -> HttpResponseBuilder {
+    let mut response = builder(status);
+    // RFC 6749 §5.1: "The authorization server MUST include the HTTP 'Cache-Control' response header field with a value
+    // of 'no-store' […] as well as the 'Pragma' response header field with a value of 'no-cache'."
+    response.insert_header((header::CACHE_CONTROL, "no-store")).insert_header((header::PRAGMA, "no-cache"));
+    response
+}
+
+/// The token.
+pub(crate) fn granted(response: &TokenResponse) -> HttpResponse {
+    private(StatusCode::OK).body(response.to_json().expose().to_owned())
+}
+
+/// What the core refused.
+pub(crate) fn refused(error: &OAuthError) -> HttpResponse {
+    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    let mut response = private(status);
+    if let Some(challenge) = error.challenge {
+        response.insert_header((header::WWW_AUTHENTICATE, challenge.as_header()));
+    }
+    response.body(error.to_json())
+}
+
+/// What did not get as far as the core, or failed behind it.
+pub(crate) fn fault(fault: Fault) -> HttpResponse {
+    let (status, error) = fault.told();
+    let mut response = private(status);
+    if let Some(methods) = fault.allow() {
+        response.insert_header((header::ALLOW, methods));
+    }
+    if let Some(seconds) = fault.retry_after() {
+        response.insert_header((header::RETRY_AFTER, seconds));
+    }
+    response.body(error.to_json())
+}
+
+/// An answer to a request whose body was not read to its end: the connection ends with it.
+///
+/// actix would go on reading a chunked body for as long as it comes, unless somebody still holds the payload; so the
+/// answer holds it (conformance HT-07, HT-12).
+pub(crate) fn closing(mut response: HttpResponse, payload: Payload) -> HttpResponse {
+    if matches!(payload, Payload::None) {
+        return response;
+    }
+    response.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
+    let (response, body) = response.into_parts();
+    let body = body.try_into_bytes().unwrap_or_default();
+    response.set_body(BoxBody::new(Holding { size: body.len(), body: Some(body), _payload: payload }))
+}
+
+struct Holding {
+    size: usize,
+    body: Option<Bytes>,
+    _payload: Payload,
+}
+
+impl MessageBody for Holding {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.size as u64)
+    }
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Poll::Ready(self.get_mut().body.take().filter(|body| !body.is_empty()).map(Ok))
+    }
+}
+
+/// A document that everybody may read and keep for a while: keys and metadata (conformance KS-03, MD-06).
+pub(crate) fn public(request: &HttpRequest, text: &str) -> HttpResponse {
+    let tag = entity_tag(text);
+    let known = is_known(request, &tag);
+    let mut response = if known { HttpResponse::NotModified() } else { builder(StatusCode::OK) };
+    response
+        .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
+        .insert_header((header::ETAG, tag))
+        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"));
+    if known { response.finish() } else { response.body(text.to_owned()) }
+}
+
+fn entity_tag(text: &str) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+    let mut tag = String::from("\"");
+    for byte in digest.as_ref().iter().take(16) {
+        // Writing to a String cannot fail.
+        let _ = write!(tag, "{byte:02x}");
+    }
+    tag.push('"');
+    tag
+}
+
+// If-None-Match = "*" / #entity-tag            RFC 9110 §13.1.2, compared weakly
+fn is_known(request: &HttpRequest, tag: &str) -> bool {
+    request
+        .headers()
+        .get_all(header::IF_NONE_MATCH)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
+}

@@ -1,0 +1,84 @@
+//! What is where? The paths of the token endpoint and of its documents; RFC 8414 §3, RFC 8615.
+
+use crate::fault::Fault;
+use crate::guard::guard;
+use crate::service::TokenService;
+use crate::{reply, token};
+use actix_web::http::Method;
+use actix_web::middleware::from_fn;
+use actix_web::{HttpRequest, HttpResponse, Resource, Route, web};
+
+/// Where tokens are asked for, under the issuer.
+pub(crate) const TOKENS: &str = "/v1/oauth/tokens";
+pub(crate) const JWKS: &str = "/.well-known/jwks.json";
+pub(crate) const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
+pub(crate) const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
+pub(crate) const OPENAPI: &str = "/openapi.json";
+
+/// How the token endpoint is spelt by clients that join addresses carelessly (conformance TE-26): iceberg-rust doubles
+/// the slash, Java keeps one at the end. They are answered in place; a redirect would send the secret twice.
+const TOKENS_SPELT: [&str; 4] = [TOKENS, "/v1/oauth/tokens/", "//v1/oauth/tokens", "//v1/oauth/tokens/"];
+
+pub(crate) fn mount(service: &TokenService, config: &mut web::ServiceConfig) {
+    let tokens = service.clone();
+    let answer = move |request: HttpRequest, payload: web::Payload| {
+        let service = tokens.clone();
+        async move { token::answer(&service, &request, payload.into_inner()).await }
+    };
+    config.service(web::resource(TOKENS_SPELT).route(web::route().to(answer).wrap(from_fn(guard))));
+    config.service(document(service, JWKS, |service, request| {
+        reply::public(request, &service.moment().keys().jwks())
+    }));
+    config.service(document(service, AUTHORIZATION_SERVER, authorization_server));
+    config.service(document(service, OPENID_CONFIGURATION, openid_configuration));
+    config.service(document(service, OPENAPI, |service, _| {
+        reply::private(actix_web::http::StatusCode::OK).body(service.openapi().to_owned())
+    }));
+}
+
+/// RFC 8414 §3.1: the well-known part is inserted between the host and the path of the issuer, so these stand outside of
+/// the path that all others are under.
+pub(crate) fn mount_inserted(service: &TokenService, config: &mut web::ServiceConfig) {
+    let path = service.issuer().path();
+    if !path.is_empty() {
+        let inserted = |well_known: &str| format!("{well_known}{path}");
+        config.service(document(service, &inserted(AUTHORIZATION_SERVER), authorization_server));
+        config.service(document(service, &inserted(OPENID_CONFIGURATION), openid_configuration));
+    }
+}
+
+/// What answers at every other path of a server of our own.
+pub(crate) fn nothing_here() -> Route {
+    let answer =
+        |payload: web::Payload| async { reply::closing(reply::fault(Fault::NotFound), payload.into_inner()) };
+    web::route().to(answer).wrap(from_fn(guard))
+}
+
+fn authorization_server(service: &TokenService, request: &HttpRequest) -> HttpResponse {
+    reply::public(request, service.metadata().authorization_server())
+}
+
+fn openid_configuration(service: &TokenService, request: &HttpRequest) -> HttpResponse {
+    reply::public(request, &service.metadata().openid_configuration(&service.moment().keys().jwks()))
+}
+
+fn document(
+    service: &TokenService,
+    path: &str,
+    read: fn(&TokenService, &HttpRequest) -> HttpResponse,
+) -> Resource {
+    let service = service.clone();
+    let answer = move |request: HttpRequest, payload: web::Payload| {
+        let response = if is_read(&request) {
+            read(&service, &request)
+        } else {
+            reply::fault(Fault::MethodNotAllowed("GET, HEAD"))
+        };
+        std::future::ready(reply::closing(response, payload.into_inner()))
+    };
+    web::resource(path).route(web::route().to(answer).wrap(from_fn(guard)))
+}
+
+fn is_read(request: &HttpRequest) -> bool {
+    *request.method() == Method::GET || *request.method() == Method::HEAD
+}

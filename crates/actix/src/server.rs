@@ -1,0 +1,272 @@
+//! How is the service run on its own? Listeners, their limits, and an end that finishes what was begun.
+
+use crate::operations::Operations;
+use crate::routes;
+use crate::service::TokenService;
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::{App, HttpServer, web};
+use std::io;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::time::Duration;
+
+/// The longest that an idle connection is kept (conformance HT-10).
+pub const LONGEST_KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// A base path that is no path: it begins with a slash, does not end with one, and has only characters of a URL's path
+/// that need no encoding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a base path begins with a slash, does not end with one, and has letters, digits and -._~/ only")]
+pub struct BasePathFault;
+
+/// Makes a server of a [`TokenService`]. It handles no signals: whoever runs it calls [`Handle::drain`].
+#[must_use = "a builder does nothing until it is run"]
+pub struct ServerBuilder {
+    service: TokenService,
+    sockets: Vec<Socket>,
+    base_path: String,
+    tls: Option<rustls::ServerConfig>,
+    operations: Option<(TcpListener, Operations)>,
+    workers: Option<usize>,
+    most_connections: usize,
+    keep_alive: Duration,
+    head_timeout: Duration,
+    disconnect_timeout: Duration,
+    drain_delay: Duration,
+    shutdown_timeout: Duration,
+}
+
+enum Socket {
+    Address(Vec<SocketAddr>),
+    Listener(TcpListener),
+}
+
+impl ServerBuilder {
+    /// A server of this service, without any listener yet.
+    pub fn new(service: TokenService) -> Self {
+        Self {
+            service,
+            sockets: Vec::new(),
+            base_path: String::new(),
+            tls: None,
+            operations: None,
+            workers: None,
+            most_connections: 25_000,
+            keep_alive: LONGEST_KEEP_ALIVE,
+            head_timeout: Duration::from_secs(5),
+            disconnect_timeout: Duration::from_secs(1),
+            drain_delay: Duration::ZERO,
+            shutdown_timeout: Duration::from_secs(30),
+        }
+    }
+
+    /// Listens at this address, too; port 0 picks a free one.
+    ///
+    /// # Errors
+    /// If the name of a host cannot be resolved. That the address cannot be bound shows in [`ServerBuilder::run`].
+    pub fn bind(mut self, address: impl ToSocketAddrs) -> io::Result<Self> {
+        self.sockets.push(Socket::Address(address.to_socket_addrs()?.collect()));
+        Ok(self)
+    }
+
+    /// Serves this listener, too.
+    pub fn listen(mut self, listener: TcpListener) -> Self {
+        self.sockets.push(Socket::Listener(listener));
+        self
+    }
+
+    /// Puts all routes under a path, such as `/api/catalog`; empty by default.
+    ///
+    /// # Errors
+    /// [`BasePathFault`].
+    pub fn base_path(self, base_path: &str) -> Result<Self, BasePathFault> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);
+        let good = base_path.is_empty()
+            || base_path.starts_with('/')
+                && !base_path.ends_with('/')
+                && !base_path.contains("//")
+                && base_path.bytes().all(plain);
+        if good { Ok(Self { base_path: base_path.to_owned(), ..self }) } else { Err(BasePathFault) }
+    }
+
+    /// Speaks TLS at all listeners but that for operations; see [`tls`](crate::tls).
+    pub fn tls(self, config: rustls::ServerConfig) -> Self {
+        Self { tls: Some(config), ..self }
+    }
+
+    /// Serves `/healthz` and `/readyz` at this listener, in plain HTTP.
+    pub fn operations(self, listener: TcpListener, operations: Operations) -> Self {
+        Self { operations: Some((listener, operations)), ..self }
+    }
+
+    /// How many threads serve; one per core by default, and at least one.
+    pub fn workers(self, workers: usize) -> Self {
+        Self { workers: Some(workers.max(1)), ..self }
+    }
+
+    /// How many connections each worker accepts before others wait; 25,000.
+    pub fn most_connections(self, most_connections: usize) -> Self {
+        Self { most_connections, ..self }
+    }
+
+    /// How long an idle connection is kept; 75 s, and never longer.
+    pub fn keep_alive(self, keep_alive: Duration) -> Self {
+        Self { keep_alive: keep_alive.min(LONGEST_KEEP_ALIVE), ..self }
+    }
+
+    /// By when the head of a connection's first request has to be there; 5 s (conformance HT-08).
+    pub fn head_timeout(self, head_timeout: Duration) -> Self {
+        Self { head_timeout, ..self }
+    }
+
+    /// How long a connection that we close may take to notice; 1 s.
+    pub fn disconnect_timeout(self, disconnect_timeout: Duration) -> Self {
+        Self { disconnect_timeout, ..self }
+    }
+
+    /// How long requests are still accepted after `/readyz` began to say no; not at all by default.
+    pub fn drain_delay(self, drain_delay: Duration) -> Self {
+        Self { drain_delay, ..self }
+    }
+
+    /// How long requests that were begun may take after the end was; 30 s, in whole seconds.
+    pub fn shutdown_timeout(self, shutdown_timeout: Duration) -> Self {
+        Self { shutdown_timeout, ..self }
+    }
+
+    /// Binds the addresses. Connections are accepted from then on, and served while [`Running::serve`] is awaited.
+    ///
+    /// # Errors
+    /// If an address cannot be bound.
+    pub fn run(self) -> io::Result<Running> {
+        let (service, base_path) = (self.service, self.base_path);
+        let mut http = HttpServer::new(move || {
+            let (under_base, inserted) = (service.configure(), service.clone());
+            App::new()
+                .configure(|config| routes::mount_inserted(&inserted, config))
+                .configure(|config| {
+                    if base_path.is_empty() {
+                        under_base(config);
+                    } else {
+                        config.service(
+                            web::scope(&base_path)
+                                .configure(under_base)
+                                .default_service(routes::nothing_here()),
+                        );
+                    }
+                })
+                .default_service(routes::nothing_here())
+        })
+        .disable_signals()
+        .keep_alive(self.keep_alive)
+        .client_request_timeout(self.head_timeout)
+        .client_disconnect_timeout(self.disconnect_timeout)
+        .max_connections(self.most_connections)
+        .shutdown_timeout(self.shutdown_timeout.as_secs())
+        .tcp_nodelay(true);
+        if let Some(workers) = self.workers {
+            http = http.workers(workers);
+        }
+        for socket in self.sockets {
+            http = match (socket, &self.tls) {
+                (Socket::Address(addresses), None) => http.bind(&addresses[..])?,
+                (Socket::Address(addresses), Some(tls)) => {
+                    http.bind_rustls_0_23(&addresses[..], tls.clone())?
+                }
+                (Socket::Listener(listener), None) => http.listen(listener)?,
+                (Socket::Listener(listener), Some(tls)) => http.listen_rustls_0_23(listener, tls.clone())?,
+            };
+        }
+        let addresses = http.addrs();
+        let server = http.run();
+        let (operations, operations_server) = match self.operations {
+            None => (None, None),
+            Some((listener, operations)) => {
+                let server = run_operations(listener, &operations)?;
+                (Some(operations), Some(server))
+            }
+        };
+        let handle = Handle {
+            server: server.handle(),
+            operations_server: operations_server.as_ref().map(Server::handle),
+            operations,
+            drain_delay: self.drain_delay,
+        };
+        Ok(Running { server, operations_server, addresses, handle })
+    }
+}
+
+fn run_operations(listener: TcpListener, operations: &Operations) -> io::Result<Server> {
+    let configure = operations.configure();
+    let server = HttpServer::new(move || App::new().configure(configure.clone()))
+        .disable_signals()
+        .workers(1)
+        .max_connections(256)
+        .shutdown_timeout(1)
+        .listen(listener)?;
+    Ok(server.run())
+}
+
+/// A server that is bound.
+#[must_use = "a server does nothing until it is served"]
+pub struct Running {
+    server: Server,
+    operations_server: Option<Server>,
+    addresses: Vec<SocketAddr>,
+    handle: Handle,
+}
+
+impl Running {
+    /// Where it listens, without the listener for operations; in the order in which they were given.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Ends it, from anywhere.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Serves until [`Handle::drain`] or [`Handle::stop`] is done; in an actix or tokio runtime.
+    ///
+    /// # Errors
+    /// If the listeners fail as a whole.
+    pub async fn serve(self) -> io::Result<()> {
+        let operations = self.operations_server.map(actix_web::rt::spawn);
+        let outcome = self.server.await;
+        if let Some(operations) = operations {
+            if let Some(server) = &self.handle.operations_server {
+                server.stop(false).await;
+            }
+            operations.await.map_err(io::Error::other)??;
+        }
+        outcome
+    }
+}
+
+/// Ends a running server.
+#[derive(Clone)]
+pub struct Handle {
+    server: ServerHandle,
+    operations_server: Option<ServerHandle>,
+    operations: Option<Operations>,
+    drain_delay: Duration,
+}
+
+impl Handle {
+    /// Says that it is not ready any more, waits for as long as was asked for, accepts no more connections, and lets
+    /// requests that were begun finish (conformance OP-30).
+    pub async fn drain(&self) {
+        if let Some(operations) = &self.operations {
+            operations.drain();
+        }
+        tokio::time::sleep(self.drain_delay).await;
+        self.server.stop(true).await;
+    }
+
+    /// Ends it at once.
+    pub async fn stop(&self) {
+        self.server.stop(false).await;
+    }
+}

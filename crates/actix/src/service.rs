@@ -1,0 +1,178 @@
+//! What is a token service made of? A policy, a world, a clock, and the limits of its listener.
+
+use crate::answering::{self, Denied};
+use crate::costly::Costly;
+use crate::fault::Fault;
+use crate::metadata::Metadata;
+use crate::world::World;
+use crate::{openapi, routes};
+use actix_web::web;
+use ring::rand::{SecureRandom, SystemRandom};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokenberg_core::{
+    Answers, Entropy, Granted, Issuer, LARGEST_BODY, Policy, Presented, Timestamp, TokenEndpoint,
+    TokenVerification,
+};
+
+/// The token endpoint and its documents, ready to be mounted; a clone is the same service.
+#[derive(Clone)]
+pub struct TokenService {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    endpoint: TokenEndpoint,
+    now: Box<dyn Fn() -> Arc<dyn Answers> + Send + Sync>,
+    clock: Box<dyn Fn() -> Result<Timestamp, Fault> + Send + Sync>,
+    random: SystemRandom,
+    costly: Costly,
+    audiences: Vec<Box<str>>,
+    largest_body: usize,
+    body_timeout: Duration,
+    metadata: Metadata,
+    openapi: String,
+}
+
+/// Makes a [`TokenService`]; everything but policy and world has a default.
+#[must_use = "a builder does nothing until it is built"]
+pub struct TokenServiceBuilder {
+    policy: Policy,
+    now: Box<dyn Fn() -> Arc<dyn Answers> + Send + Sync>,
+    clock: Box<dyn Fn() -> Result<Timestamp, Fault> + Send + Sync>,
+    audiences: Option<Vec<Box<str>>>,
+    largest_body: usize,
+    body_timeout: Duration,
+    digests_at_once: usize,
+    digests_waiting: usize,
+}
+
+impl TokenServiceBuilder {
+    /// What [`Bearer`](crate::Bearer) accepts as `aud`; the issuer by default, which is the audience of clients that are
+    /// registered without one.
+    pub fn audiences(self, audiences: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
+        Self { audiences: Some(audiences.into_iter().map(Into::into).collect()), ..self }
+    }
+
+    /// By when a body has to be there, counted from its head; 5 s (conformance HT-09).
+    pub fn body_timeout(self, body_timeout: Duration) -> Self {
+        Self { body_timeout, ..self }
+    }
+
+    /// The largest body in bytes; 64 KiB, and never more than the core reads.
+    pub fn largest_body(self, largest_body: usize) -> Self {
+        Self { largest_body: largest_body.min(LARGEST_BODY), ..self }
+    }
+
+    /// The clock; that of the system by default.
+    pub fn clock(self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self { clock: Box::new(move || Ok(clock())), ..self }
+    }
+
+    /// How many costly digests and signatures are computed at once; one per core by default.
+    pub fn digests_at_once(self, digests_at_once: usize) -> Self {
+        Self { digests_at_once, ..self }
+    }
+
+    /// How many more may wait before 503 is answered; 64.
+    pub fn digests_waiting(self, digests_waiting: usize) -> Self {
+        Self { digests_waiting, ..self }
+    }
+
+    /// The service.
+    #[must_use]
+    pub fn build(self) -> TokenService {
+        let issuer = &self.policy.issuer;
+        let inner = Inner {
+            audiences: self.audiences.unwrap_or_else(|| vec![issuer.as_str().into()]),
+            metadata: Metadata::of(issuer),
+            openapi: openapi::document(issuer).to_string(),
+            endpoint: TokenEndpoint::new(self.policy),
+            now: self.now,
+            clock: self.clock,
+            random: SystemRandom::new(),
+            costly: Costly::new(self.digests_at_once, self.digests_waiting),
+            largest_body: self.largest_body,
+            body_timeout: self.body_timeout,
+        };
+        TokenService { inner: Arc::new(inner) }
+    }
+}
+
+impl TokenService {
+    /// Begins with what holds for every request, and what requests are answered from.
+    pub fn builder(policy: Policy, world: impl World) -> TokenServiceBuilder {
+        TokenServiceBuilder {
+            policy,
+            now: Box::new(move || world.now()),
+            clock: Box::new(system_clock),
+            audiences: None,
+            largest_body: LARGEST_BODY,
+            body_timeout: Duration::from_secs(5),
+            digests_at_once: std::thread::available_parallelism().map_or(1, usize::from),
+            digests_waiting: 64,
+        }
+    }
+
+    /// Mounts the routes, for [`App::configure`](actix_web::App::configure) or inside of a
+    /// [`web::scope`](actix_web::web::scope()) whose path is that of the issuer.
+    pub fn configure(&self) -> impl Fn(&mut web::ServiceConfig) + Clone + Send + Sync + 'static {
+        let service = self.clone();
+        move |config| routes::mount(&service, config)
+    }
+
+    /// Who we are.
+    #[must_use]
+    pub fn issuer(&self) -> &Issuer {
+        &self.policy().issuer
+    }
+
+    /// What holds for every request.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        self.inner.endpoint.policy()
+    }
+
+    /// How tokens of ours are checked by a resource server in this process.
+    pub(crate) fn verification(&self) -> TokenVerification {
+        TokenVerification::new(self.issuer().clone(), self.inner.audiences.clone())
+    }
+
+    pub(crate) fn moment(&self) -> Arc<dyn Answers> {
+        (self.inner.now)()
+    }
+
+    pub(crate) fn time(&self) -> Result<Timestamp, Fault> {
+        (self.inner.clock)()
+    }
+
+    pub(crate) fn largest_body(&self) -> usize {
+        self.inner.largest_body
+    }
+
+    pub(crate) fn body_timeout(&self) -> Duration {
+        self.inner.body_timeout
+    }
+
+    pub(crate) fn metadata(&self) -> &Metadata {
+        &self.inner.metadata
+    }
+
+    pub(crate) fn openapi(&self) -> &str {
+        &self.inner.openapi
+    }
+
+    /// Answers a request that was read.
+    pub(crate) async fn answer(&self, presented: Presented) -> Result<Granted, Denied> {
+        let mut bits = [0; 16];
+        self.inner.random.fill(&mut bits).map_err(|_| Fault::NoRandomness)?;
+        let step = self.inner.endpoint.start(presented, self.time()?, Entropy::from_bits(bits))?;
+        answering::answer(step, self.moment(), &self.inner.costly).await
+    }
+}
+
+fn system_clock() -> Result<Timestamp, Fault> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|_| Fault::NoTime)?;
+    let seconds = i64::try_from(since.as_secs()).map_err(|_| Fault::NoTime)?;
+    Timestamp::from_seconds(seconds).map_err(|_| Fault::NoTime)
+}

@@ -1,0 +1,110 @@
+//! With which certificate do we speak TLS? RFC 8446 and RFC 5246, nothing older; exchangeable while connections live.
+
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::version::{TLS12, TLS13};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// Why there is no certificate to serve with. Holds nothing of the files.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsFault {
+    /// The certificates cannot be read.
+    #[error("cannot read certificates from {}: {source}", .path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: pem::Error,
+    },
+    /// The key cannot be read.
+    #[error("cannot read a private key from {}: {source}", .path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: pem::Error,
+    },
+    /// The file has no certificate in it.
+    #[error("there is no certificate in {}", .0.display())]
+    NoCertificate(PathBuf),
+    /// The certificate and the key do not belong together, or are of a kind that is not supported.
+    #[error("certificate and key are not usable: {0}")]
+    Unusable(#[from] rustls::Error),
+}
+
+/// A certificate chain and its key, as they were last read.
+#[derive(Clone)]
+pub struct Tls {
+    certificate: PathBuf,
+    key: PathBuf,
+    current: Arc<Current>,
+}
+
+/// Reads PEM files: the chain, the server's certificate first, and its key in PKCS#8, PKCS#1 or SEC1.
+///
+/// # Errors
+/// [`TlsFault`].
+pub fn load(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Result<Tls, TlsFault> {
+    let (certificate, key) = (certificate.into(), key.into());
+    let current = Arc::new(Current(RwLock::new(read(&certificate, &key)?)));
+    Ok(Tls { certificate, key, current })
+}
+
+impl Tls {
+    /// Reads both files again. New connections get the new certificate; those that are open are not disturbed.
+    ///
+    /// # Errors
+    /// [`TlsFault`]; the old certificate then stays in use.
+    pub fn reload(&self) -> Result<(), TlsFault> {
+        let fresh = read(&self.certificate, &self.key)?;
+        *self.current.0.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(())
+    }
+
+    /// The configuration of a server with these certificates: TLS 1.2 and 1.3, by ring.
+    ///
+    /// # Errors
+    /// If rustls does not like its own defaults.
+    pub fn config(&self) -> Result<rustls::ServerConfig, TlsFault> {
+        let resolver: Arc<dyn ResolvesServerCert> = Arc::clone(&self.current) as _;
+        Ok(rustls::ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&TLS13, &TLS12])?
+            .with_no_client_auth()
+            .with_cert_resolver(resolver))
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+fn read(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, TlsFault> {
+    let unreadable = |source| TlsFault::Certificate { path: certificate.to_owned(), source };
+    let chain: Vec<_> =
+        CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect).map_err(unreadable)?;
+    if chain.is_empty() {
+        return Err(TlsFault::NoCertificate(certificate.to_owned()));
+    }
+    let key =
+        PrivateKeyDer::from_pem_file(key).map_err(|source| TlsFault::Key { path: key.to_owned(), source })?;
+    Ok(Arc::new(CertifiedKey::from_der(chain, key, &provider())?))
+}
+
+struct Current(RwLock<Arc<CertifiedKey>>);
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+impl fmt::Debug for Current {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Current")
+    }
+}

@@ -1,0 +1,37 @@
+//! From what is a request answered? One moment of the world, which the embedding program hands out.
+
+use std::sync::Arc;
+use tokenberg_core::Answers;
+
+/// Hands out moments: each request is answered from exactly one, however the world changes meanwhile.
+pub trait World: Send + Sync + 'static {
+    /// A moment, immutable and in memory.
+    type Moment: Answers + 'static;
+
+    /// The present moment; cheap, and never waits.
+    fn now(&self) -> Arc<Self::Moment>;
+}
+
+/// A world that hands out the same answers always; they may still change from within.
+pub struct Fixed<A>(Arc<A>);
+
+impl<A: Answers + 'static> Fixed<A> {
+    /// The world of these answers.
+    pub fn new(answers: A) -> Self {
+        Self(Arc::new(answers))
+    }
+}
+
+impl<A: Answers + 'static> From<Arc<A>> for Fixed<A> {
+    fn from(answers: Arc<A>) -> Self {
+        Self(answers)
+    }
+}
+
+impl<A: Answers + 'static> World for Fixed<A> {
+    type Moment = A;
+
+    fn now(&self) -> Arc<A> {
+        Arc::clone(&self.0)
+    }
+}
