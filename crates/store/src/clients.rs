@@ -3,6 +3,7 @@
 use crate::client_secret::NewSecret;
 use crate::db::Part;
 use crate::error::StoreError;
+use crate::revocations::CLIENT;
 use crate::secrets::AddedSecret;
 use crate::store::Store;
 use futures_util::TryStreamExt;
@@ -59,6 +60,9 @@ macro_rules! select_clients {
     };
 }
 pub(crate) const SELECT_CLIENTS: &str = select_clients!("");
+pub(crate) const SELECT_CHANGED_IDS: &str = "SELECT id FROM changed_clients WHERE revision > $1";
+pub(crate) const SELECT_CHANGED_CLIENTS: &str =
+    select_clients!("JOIN changed_clients h ON h.id = c.id WHERE h.revision > $1");
 const SELECT_CLIENT: &str = select_clients!("WHERE c.id = $1");
 
 impl Store {
@@ -82,6 +86,7 @@ impl Store {
             if insert_client!(connection, id, rights, now).rows_affected() == 0 {
                 return Err(StoreError::ClientExists { id: id.clone() });
             }
+            note_client!(connection, id);
             if let Some(prepared) = &prepared {
                 insert_secret!(connection, id, prepared, now);
             }
@@ -136,6 +141,7 @@ impl Store {
                 .bind(i64::from(enabled))
                 .execute(&mut *connection)
                 .await?;
+            note_client!(connection, id);
             found(done.rows_affected(), id)
         })
     }
@@ -152,6 +158,7 @@ impl Store {
                 .bind(&rights)
                 .execute(&mut *connection)
                 .await?;
+            note_client!(connection, id);
             found(done.rows_affected(), id)
         })
     }
@@ -162,13 +169,14 @@ impl Store {
     /// # Errors
     /// If there is no such client, or the store fails.
     pub async fn remove_client(&self, now: Timestamp, id: &ClientId) -> Result<(), StoreError> {
-        change!(&self.0.db, [Part::Clients, Part::Revocations], connection => {
+        change!(&self.0.db, [Part::Clients, Part::RevokedBefore], connection => {
             let done = sqlx::query("DELETE FROM clients WHERE id = $1")
                 .bind(id.as_str())
                 .execute(&mut *connection)
                 .await?;
             found(done.rows_affected(), id)?;
-            revoke_before!(connection, "client", "", id.as_str(), now);
+            note_client!(connection, id);
+            revoke_before!(connection, CLIENT, "", id.as_str(), now);
             Ok(())
         })
     }

@@ -14,22 +14,30 @@ pub(crate) enum Db {
     Lite { read: SqlitePool, write: SqlitePool },
 }
 
-/// What a watcher reloads on its own. Each has a number that every change to it raises.
+/// What a watcher follows, each by itself. Each has a number that every change to it raises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     Clients,
     Keys,
-    Revocations,
+    /// Tokens and sessions that were revoked.
+    RevokedIds,
+    /// Those of them that were forgotten again.
+    ForgottenIds,
+    /// "Revoke all before".
+    RevokedBefore,
 }
 
 impl Part {
-    pub(crate) const ALL: [Self; 3] = [Self::Clients, Self::Keys, Self::Revocations];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Clients, Self::Keys, Self::RevokedIds, Self::ForgottenIds, Self::RevokedBefore];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Clients => "clients",
             Self::Keys => "keys",
-            Self::Revocations => "revocations",
+            Self::RevokedIds => "revoked_ids",
+            Self::ForgottenIds => "forgotten_ids",
+            Self::RevokedBefore => "revoked_before",
         }
     }
 }
@@ -46,20 +54,15 @@ macro_rules! read {
     };
 }
 
-/// Changes: the body, a `Result<_, StoreError>` on `$connection`, and the numbers of the parts, in one durable transaction.
+/// Changes: the numbers of the parts and the body, a `Result<_, StoreError>` on `$connection`, in one durable transaction.
 ///
-/// It starts as a writer, so that nothing that the body has read can change before it writes.
+/// It starts as a writer, so that nothing that the body has read can change before it writes. The numbers are raised first,
+/// so that what the body notes under the new number belongs to it, also where the database lets writers run side by side.
 macro_rules! change {
     ($db:expr, $parts:expr, $connection:ident => $body:block) => {
         match $db {
             $crate::db::Db::Lite { write, .. } => {
                 let mut transaction = write.begin_with("BEGIN IMMEDIATE").await?;
-                let outcome: Result<_, $crate::error::StoreError> = async {
-                    let $connection = &mut *transaction;
-                    $body
-                }
-                .await;
-                let outcome = outcome?;
                 let parts: &[$crate::db::Part] = &$parts;
                 for part in parts {
                     sqlx::query("UPDATE revisions SET number = number + 1 WHERE part = $1")
@@ -67,10 +70,29 @@ macro_rules! change {
                         .execute(&mut *transaction)
                         .await?;
                 }
+                let outcome: Result<_, $crate::error::StoreError> = async {
+                    let $connection = &mut *transaction;
+                    $body
+                }
+                .await;
+                let outcome = outcome?;
                 transaction.commit().await?;
                 Ok::<_, $crate::error::StoreError>(outcome)
             }
         }
+    };
+}
+
+/// Notes that the client is to be read again, or is gone.
+macro_rules! note_client {
+    ($connection:expr, $id:expr) => {
+        sqlx::query(
+            "INSERT INTO changed_clients (id, revision) SELECT $1, number FROM revisions WHERE part = 'clients' \
+             ON CONFLICT (id) DO UPDATE SET revision = excluded.revision",
+        )
+        .bind($id.as_str())
+        .execute(&mut *$connection)
+        .await?
     };
 }
 

@@ -30,6 +30,7 @@ mod moment;
 mod remembered;
 mod schema;
 mod seal;
+mod shards;
 mod snapshot;
 mod store;
 mod store_url;

@@ -3,6 +3,7 @@
 use crate::clients::time;
 use crate::db::Part;
 use crate::error::StoreError;
+use crate::shards::Shards;
 use crate::store::Store;
 use std::collections::HashMap;
 use tokenberg_core::{AccessTokenClaims, ClientId, Issuer, Revocation, Subject, Timestamp, TokenId};
@@ -65,22 +66,25 @@ impl Store {
     /// # Errors
     /// If the store fails; then it must not be said to be revoked.
     pub async fn revoke(&self, revocation: &NewRevocation) -> Result<(), StoreError> {
-        change!(&self.0.db, [Part::Revocations], connection => {
-            let (kind, id, until) = match revocation {
-                NewRevocation::Token { id, until } => (TOKEN, id, until),
-                NewRevocation::Session { id, until } => (SESSION, id, until),
-                NewRevocation::Client { id, before } => {
-                    revoke_before!(connection, CLIENT, "", id.as_str(), before);
-                    return Ok(());
-                }
-                NewRevocation::Subject { issuer, subject, before } => {
-                    let issuer = issuer.as_ref().map_or("", Issuer::as_str);
-                    revoke_before!(connection, SUBJECT, issuer, subject.as_str(), before);
-                    return Ok(());
-                }
-            };
+        let (kind, issuer, name, before) = match revocation {
+            NewRevocation::Token { id, until } => return self.revoke_id(TOKEN, id, *until).await,
+            NewRevocation::Session { id, until } => return self.revoke_id(SESSION, id, *until).await,
+            NewRevocation::Client { id, before } => (CLIENT, "", id.as_str(), before),
+            NewRevocation::Subject { issuer, subject, before } => {
+                (SUBJECT, issuer.as_ref().map_or("", Issuer::as_str), subject.as_str(), before)
+            }
+        };
+        change!(&self.0.db, [Part::RevokedBefore], connection => {
+            revoke_before!(connection, kind, issuer, name, before);
+            Ok(())
+        })
+    }
+
+    async fn revoke_id(&self, kind: &str, id: &TokenId, until: Timestamp) -> Result<(), StoreError> {
+        change!(&self.0.db, [Part::RevokedIds], connection => {
             sqlx::query(
-                "INSERT INTO revoked_ids (kind, id, until) VALUES ($1, $2, $3) \
+                "INSERT INTO revoked_ids (kind, id, until, revision) \
+                 SELECT $1, $2, $3, number FROM revisions WHERE part = 'revoked_ids' \
                  ON CONFLICT (kind, id) DO UPDATE SET until = excluded.until WHERE excluded.until > revoked_ids.until",
             )
             .bind(kind)
@@ -98,37 +102,61 @@ const SESSION: &str = "session";
 pub(crate) const CLIENT: &str = "client";
 const SUBJECT: &str = "subject";
 
-pub(crate) const SELECT_IDS: &str = "SELECT kind, id, until FROM revoked_ids";
+pub(crate) const SELECT_IDS: &str = "SELECT kind, id FROM revoked_ids WHERE revision > $1";
 pub(crate) const SELECT_BEFORE: &str = "SELECT kind, issuer, name, before FROM revoked_before";
 
-/// All that was taken back, in memory.
+/// The tokens and sessions that were revoked, in memory. For how long is the business of the database.
+#[derive(Clone)]
+pub(crate) struct RevokedIds {
+    tokens: Shards<Box<str>>,
+    sessions: Shards<Box<str>>,
+}
+
+impl RevokedIds {
+    pub(crate) fn new() -> Self {
+        Self { tokens: Shards::new(), sessions: Shards::new() }
+    }
+
+    pub(crate) fn add(&mut self, (kind, id): (String, String)) -> Result<(), StoreError> {
+        match kind.as_str() {
+            TOKEN => self.tokens.put(id.into()),
+            SESSION => self.sessions.put(id.into()),
+            _ => return Err(StoreError::damaged(format!("the revocation of {kind} {id:?}"))),
+        }
+        Ok(())
+    }
+
+    /// The narrower reason first.
+    pub(crate) fn find(&self, token: &AccessTokenClaims) -> Option<Revocation> {
+        if self.tokens.find(token.token_id.as_str()).is_some() {
+            Some(Revocation::Token(token.token_id.clone()))
+        } else if self.sessions.find(token.session.id.as_str()).is_some() {
+            Some(Revocation::Session(token.session.id.clone()))
+        } else {
+            None
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.tokens.len() + self.sessions.len()
+    }
+}
+
+/// The times before which tokens were revoked, in memory.
 #[derive(Default)]
-pub(crate) struct Revocations {
-    tokens: HashMap<TokenId, Timestamp>,
-    sessions: HashMap<TokenId, Timestamp>,
+pub(crate) struct RevokedBefore {
     clients: HashMap<Box<str>, Timestamp>,
     subjects: HashMap<Box<str>, Vec<OfSubject>>,
 }
 
 struct OfSubject {
+    /// `None` is anybody's.
     issuer: Option<Box<str>>,
     before: Timestamp,
 }
 
-impl Revocations {
-    pub(crate) fn add_id(&mut self, row: (String, String, i64)) -> Result<(), StoreError> {
-        let (kind, id, until) = row;
-        let unknown = || StoreError::damaged(format!("the revocation of {kind} {id:?}"));
-        let ids = match kind.as_str() {
-            TOKEN => &mut self.tokens,
-            SESSION => &mut self.sessions,
-            _ => return Err(unknown()),
-        };
-        ids.insert(TokenId::parse(&id).ok_or_else(unknown)?, time(until)?);
-        Ok(())
-    }
-
-    pub(crate) fn add_before(&mut self, row: (String, String, String, i64)) -> Result<(), StoreError> {
+impl RevokedBefore {
+    pub(crate) fn add(&mut self, row: (String, String, String, i64)) -> Result<(), StoreError> {
         let (kind, issuer, name, before) = row;
         let before = time(before)?;
         match kind.as_str() {
@@ -144,14 +172,8 @@ impl Revocations {
         Ok(())
     }
 
-    /// The first reason why the token is revoked, from the narrowest to the widest.
+    /// The narrower reason first.
     pub(crate) fn find(&self, token: &AccessTokenClaims) -> Option<Revocation> {
-        if self.tokens.contains_key(&token.token_id) {
-            return Some(Revocation::Token(token.token_id.clone()));
-        }
-        if self.sessions.contains_key(&token.session.id) {
-            return Some(Revocation::Session(token.session.id.clone()));
-        }
         let is_old = |before: &&Timestamp| token.issued_at < **before;
         if let Some(before) = self.clients.get(token.client_id.as_str()).filter(is_old) {
             return Some(Revocation::Client { before: *before });
@@ -165,6 +187,6 @@ impl Revocations {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.tokens.len() + self.sessions.len() + self.clients.len() + self.subjects.len()
+        self.clients.len() + self.subjects.values().map(Vec::len).sum::<usize>()
     }
 }

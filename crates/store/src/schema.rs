@@ -6,6 +6,7 @@ use crate::error::StoreError;
 /// The steps; after the n-th the schema is n.
 const STEPS: [&str; 1] = [FIRST];
 
+// changed_clients says under which number of 'clients' a client, or one that is gone, changed last; revoked_ids has its own.
 // Times are seconds since 1970. TEXT is compared byte for byte: SQLite's BINARY collation, PostgreSQL's equality.
 const FIRST: &str = "
 CREATE TABLE meta (
@@ -16,13 +17,19 @@ CREATE TABLE revisions (
     part TEXT PRIMARY KEY NOT NULL,
     number BIGINT NOT NULL
 );
-INSERT INTO revisions (part, number) VALUES ('clients', 1), ('keys', 1), ('revocations', 1);
+INSERT INTO revisions (part, number) VALUES
+    ('clients', 1), ('keys', 1), ('revoked_ids', 1), ('forgotten_ids', 1), ('revoked_before', 1);
 CREATE TABLE clients (
     id TEXT PRIMARY KEY NOT NULL,
     enabled BIGINT NOT NULL,
     rights TEXT NOT NULL,
     created_at BIGINT NOT NULL
 );
+CREATE TABLE changed_clients (
+    id TEXT PRIMARY KEY NOT NULL,
+    revision BIGINT NOT NULL
+);
+CREATE INDEX changed_clients_revision ON changed_clients (revision);
 CREATE TABLE client_secrets (
     client_id TEXT NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
     id TEXT NOT NULL,
@@ -43,8 +50,10 @@ CREATE TABLE revoked_ids (
     kind TEXT NOT NULL,
     id TEXT NOT NULL,
     until BIGINT NOT NULL,
+    revision BIGINT NOT NULL,
     PRIMARY KEY (kind, id)
 );
+CREATE INDEX revoked_ids_revision ON revoked_ids (revision);
 CREATE INDEX revoked_ids_until ON revoked_ids (until);
 CREATE TABLE revoked_before (
     kind TEXT NOT NULL,

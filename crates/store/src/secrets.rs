@@ -70,6 +70,7 @@ impl Store {
                 return Err(StoreError::TooManySecrets { client: client.clone(), live });
             }
             insert_secret!(connection, client, prepared, now);
+            note_client!(connection, client);
             Ok(())
         })?;
         Ok(prepared.added)
@@ -95,6 +96,7 @@ impl Store {
             .bind(at.as_seconds())
             .execute(&mut *connection)
             .await?;
+            note_client!(connection, client);
             Ok(done.rows_affected() == 1)
         })?;
         if there {

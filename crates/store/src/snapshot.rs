@@ -1,14 +1,14 @@
 //! What is in the store at one moment? Everything that tokens are answered from, in memory.
 
-use crate::clients::{ClientRow, Gathering, SELECT_CLIENTS};
+use crate::clients::{ClientRow, Gathering, SELECT_CHANGED_CLIENTS, SELECT_CHANGED_IDS, SELECT_CLIENTS};
 use crate::db::Part;
 use crate::error::StoreError;
 use crate::keys::{SELECT_KEYS, read_key};
-use crate::revocations::{Revocations, SELECT_BEFORE, SELECT_IDS};
+use crate::revocations::{RevokedBefore, RevokedIds, SELECT_BEFORE, SELECT_IDS};
+use crate::shards::Shards;
 use crate::store::Store;
 use futures_util::TryStreamExt;
 use std::borrow::Borrow;
-use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use tokenberg_core::{AccessTokenClaims, Client, ClientId, KeyMaterial, Revocation, SecretDigest};
@@ -17,13 +17,17 @@ use tokenberg_core::{AccessTokenClaims, Client, ClientId, KeyMaterial, Revocatio
 #[derive(Clone)]
 pub struct Snapshot {
     /// One for each part, in the order of [`Part::ALL`].
-    numbers: [i64; 3],
-    clients: Arc<HashSet<ById>>,
+    numbers: Numbers,
+    clients: Arc<Shards<ById>>,
     keys: Arc<[KeyMaterial]>,
-    revocations: Arc<Revocations>,
+    revoked_ids: Arc<RevokedIds>,
+    revoked_before: Arc<RevokedBefore>,
 }
 
+type Numbers = [i64; Part::ALL.len()];
+
 /// A client that is found by its identifier, exact in every byte, without a second copy of it.
+#[derive(Clone)]
 struct ById(Arc<Client>);
 
 impl Borrow<str> for ById {
@@ -50,7 +54,7 @@ impl Snapshot {
     /// The client of this identifier, disabled ones too.
     #[must_use]
     pub fn client(&self, id: &ClientId) -> Option<&Arc<Client>> {
-        self.clients.get(id.as_str()).map(|by_id| &by_id.0)
+        self.clients.find(id.as_str()).map(|by_id| &by_id.0)
     }
 
     /// How many clients there are.
@@ -68,13 +72,13 @@ impl Snapshot {
     /// Whether the operator took the token back.
     #[must_use]
     pub fn revoked(&self, token: &AccessTokenClaims) -> Option<Revocation> {
-        self.revocations.find(token)
+        self.revoked_ids.find(token).or_else(|| self.revoked_before.find(token))
     }
 
     /// How many revocations there are.
     #[must_use]
     pub fn revocations(&self) -> usize {
-        self.revocations.len()
+        self.revoked_ids.len() + self.revoked_before.len()
     }
 
     /// Grows with every change of the store that a snapshot shows.
@@ -87,7 +91,7 @@ impl Snapshot {
     ///
     /// Not so of a disabled client or a secret with an end: for those, right and wrong have to take the same time (AB-06).
     pub(crate) fn vouches(&self, client_id: &str, digest: &SecretDigest) -> bool {
-        self.clients.get(client_id).is_some_and(|ById(client)| {
+        self.clients.find(client_id).is_some_and(|ById(client)| {
             client.enabled
                 && client.secrets.iter().any(|s| s.expires_at.is_none() && s.digest.matches(digest))
         })
@@ -120,7 +124,7 @@ impl Store {
         Ok(numbers(&rows)? != since.numbers)
     }
 
-    /// Reads the parts that have changed since the snapshot, and shares the others with it.
+    /// Reads what has changed since the snapshot, and shares the rest with it.
     pub(crate) async fn snapshot_after(&self, before: Option<&Snapshot>) -> Result<Snapshot, StoreError> {
         read!(&self.0.db, pool => {
             // One transaction, so that all is of one moment.
@@ -128,56 +132,79 @@ impl Store {
             let rows: Vec<(String, i64)> =
                 sqlx::query_as(SELECT_NUMBERS).fetch_all(&mut *transaction).await?;
             let numbers = numbers(&rows)?;
-            let unchanged = |part: Part| {
-                before.filter(|b| b.numbers[part as usize] == numbers[part as usize])
-            };
-            let clients = match unchanged(Part::Clients) {
-                Some(before) => before.clients.clone(),
-                None => {
-                    let mut clients = HashSet::new();
-                    let mut add = |row: ClientRow| clients.insert(ById(Arc::new(row.into_client())));
-                    let mut gathering = Gathering::default();
-                    let mut rows = sqlx::query_as(SELECT_CLIENTS).fetch(&mut *transaction);
-                    while let Some(row) = rows.try_next().await? {
-                        gathering.add(row)?.map(&mut add);
+            // The snapshot, if the part is still as it was then.
+            let same = |part: Part| before.filter(|b| b.numbers[part as usize] == numbers[part as usize]);
+            // The snapshot, if the part has gone on from there; a database that was put back has not.
+            let older = |part: Part| before.filter(|b| b.numbers[part as usize] < numbers[part as usize]);
+
+            let clients = if let Some(same) = same(Part::Clients) {
+                same.clients.clone()
+            } else {
+                let (mut clients, query) = match older(Part::Clients) {
+                    None => (Shards::new(), sqlx::query_as(SELECT_CLIENTS)),
+                    Some(older) => {
+                        let since = older.numbers[Part::Clients as usize];
+                        let mut clients = (*older.clients).clone();
+                        let changed: Vec<String> = sqlx::query_scalar(SELECT_CHANGED_IDS)
+                            .bind(since)
+                            .fetch_all(&mut *transaction)
+                            .await?;
+                        changed.iter().for_each(|id| clients.remove(id));
+                        (clients, sqlx::query_as(SELECT_CHANGED_CLIENTS).bind(since))
                     }
-                    gathering.finish().map(&mut add);
-                    Arc::new(clients)
+                };
+                let mut put = |row: ClientRow| clients.put(ById(Arc::new(row.into_client())));
+                let mut gathering = Gathering::default();
+                let mut rows = query.fetch(&mut *transaction);
+                while let Some(row) = rows.try_next().await? {
+                    gathering.add(row)?.map(&mut put);
                 }
+                gathering.finish().map(&mut put);
+                Arc::new(clients)
             };
-            let keys = match unchanged(Part::Keys) {
-                Some(before) => before.keys.clone(),
-                None => {
-                    let rows = sqlx::query_as(SELECT_KEYS).fetch_all(&mut *transaction).await?;
-                    rows.into_iter().map(|row| read_key(row, &self.0.sealer)).collect::<Result<_, _>>()?
-                }
+
+            let keys = if let Some(same) = same(Part::Keys) {
+                same.keys.clone()
+            } else {
+                let rows = sqlx::query_as(SELECT_KEYS).fetch_all(&mut *transaction).await?;
+                rows.into_iter().map(|row| read_key(row, &self.0.sealer)).collect::<Result<_, _>>()?
             };
-            let revocations = match unchanged(Part::Revocations) {
-                Some(before) => before.revocations.clone(),
-                None => {
-                    let mut revocations = Revocations::default();
-                    let mut rows = sqlx::query_as(SELECT_IDS).fetch(&mut *transaction);
-                    while let Some(row) = rows.try_next().await? {
-                        revocations.add_id(row)?;
-                    }
-                    drop(rows);
-                    let mut rows = sqlx::query_as(SELECT_BEFORE).fetch(&mut *transaction);
-                    while let Some(row) = rows.try_next().await? {
-                        revocations.add_before(row)?;
-                    }
-                    Arc::new(revocations)
+
+            let whole = same(Part::ForgottenIds);
+            let revoked_ids = if let Some(same) = whole.and(same(Part::RevokedIds)) {
+                same.revoked_ids.clone()
+            } else {
+                let (mut revoked, since) = match whole.and(older(Part::RevokedIds)) {
+                    None => (RevokedIds::new(), 0),
+                    Some(older) => ((*older.revoked_ids).clone(), older.numbers[Part::RevokedIds as usize]),
+                };
+                let mut rows = sqlx::query_as(SELECT_IDS).bind(since).fetch(&mut *transaction);
+                while let Some(row) = rows.try_next().await? {
+                    revoked.add(row)?;
                 }
+                Arc::new(revoked)
+            };
+
+            let revoked_before = if let Some(same) = same(Part::RevokedBefore) {
+                same.revoked_before.clone()
+            } else {
+                let mut revoked = RevokedBefore::default();
+                let mut rows = sqlx::query_as(SELECT_BEFORE).fetch(&mut *transaction);
+                while let Some(row) = rows.try_next().await? {
+                    revoked.add(row)?;
+                }
+                Arc::new(revoked)
             };
             transaction.rollback().await?;
-            Ok(Snapshot { numbers, clients, keys, revocations })
+            Ok(Snapshot { numbers, clients, keys, revoked_ids, revoked_before })
         })
     }
 }
 
 const SELECT_NUMBERS: &str = "SELECT part, number FROM revisions";
 
-fn numbers(rows: &[(String, i64)]) -> Result<[i64; 3], StoreError> {
-    let mut numbers = [0; 3];
+fn numbers(rows: &[(String, i64)]) -> Result<Numbers, StoreError> {
+    let mut numbers = [0; Part::ALL.len()];
     for part in Part::ALL {
         let row = rows.iter().find(|(name, _)| name == part.name());
         numbers[part as usize] = row.ok_or_else(|| StoreError::damaged("the table of revisions"))?.1;

@@ -97,6 +97,7 @@ impl Store {
                 return Ok((true, false));
             }
             insert_client!(connection, root, rights, now);
+            note_client!(connection, root);
             insert_secret!(connection, root, root_secret, now);
             Ok((true, true))
         })?;

@@ -56,7 +56,7 @@ impl Store {
                 "DELETE FROM revoked_ids WHERE (kind, id) IN \
                  (SELECT kind, id FROM revoked_ids WHERE until <= $1 LIMIT $2)",
                 over,
-                &[Part::Revocations],
+                &[Part::ForgottenIds],
             )
             .await?;
         forgotten += self
@@ -65,7 +65,8 @@ impl Store {
                 "DELETE FROM client_secrets WHERE (client_id, id) IN \
                  (SELECT client_id, id FROM client_secrets WHERE expires_at <= $1 LIMIT $2)",
                 now.as_seconds() - DEAD_SECRETS,
-                &[Part::Clients],
+                // They are dead in memory too, and who holds them there need not read for it.
+                &[],
             )
             .await?;
         Ok(forgotten)

@@ -6,8 +6,8 @@ mod world;
 use sqlx::{Connection, SqliteConnection};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokenberg_core::Answers;
-use tokenberg_store::{NewSecret, StoreError, Watched};
+use tokenberg_core::{Answers, TokenId};
+use tokenberg_store::{NewRevocation, NewSecret, Snapshot, StoreError, Watched};
 use world::*;
 
 async fn until(watched: &Watched<Names>, what: impl Fn(&Watched<Names>) -> bool) -> Duration {
@@ -127,4 +127,54 @@ async fn the_watch_ends_with_its_last_clone() {
     drop(clone);
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(Arc::strong_count(&flag), 1);
+}
+
+#[tokio::test]
+async fn what_is_followed_step_by_step_is_what_is_read_at_once() {
+    let world = World::new();
+    let store = world.open().await;
+    let watched = store.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));
+    let ids: Vec<_> = (0..7).map(|n| id(&format!("c{n}"))).collect();
+    let jti = |n: usize| TokenId::parse(&format!("t{n}")).unwrap();
+    // Some of these fail, as a second removal does; then nothing may change.
+    for step in 0..120_usize {
+        let (n, time) = (step * 5 % 7, at(i64::try_from(step).unwrap()));
+        let _ = match step * 3 % 11 {
+            0..=2 => store.add_client(time, &ids[n], &rights(), Some(NewSecret::Generate)).await.map(drop),
+            3 => store.remove_client(time, &ids[n]).await,
+            4 => store.set_enabled(&ids[n], step % 2 == 0).await,
+            5 => store.add_secret(time, &ids[n], NewSecret::Generate).await.map(drop),
+            6 => match store.client(&ids[n]).await {
+                Ok(client) => store.expire_secret(&ids[n], &client.secrets[0].id, time).await,
+                Err(none) => Err(none),
+            },
+            7 => store.revoke(&NewRevocation::Token { id: jti(step), until: time }).await,
+            8 => store.revoke(&NewRevocation::Client { id: ids[n].clone(), before: time }).await,
+            9 => store.expire(at(i64::try_from(step).unwrap() + 7200 - 40)).await.map(drop),
+            _ => store.add_key(&key(&step.to_string())).await,
+        };
+        if step % 3 == 0 {
+            watched.refresh().await.unwrap();
+            let now = watched.now();
+            let fresh = store.snapshot().await.unwrap_or_else(|e| panic!("{e}"));
+            let seen = |s: &Snapshot| {
+                let clients = ids.iter().map(|id| {
+                    let client = s.client(id)?;
+                    let secrets =
+                        client.secrets.iter().map(|s| (s.id.clone(), s.expires_at)).collect::<Vec<_>>();
+                    Some((client.enabled, secrets))
+                });
+                let tokens = (0..120).map(|n| s.revoked(&token("c1", 50, &format!("t{n}"), "s")));
+                (
+                    s.revision(),
+                    s.clients(),
+                    s.revocations(),
+                    clients.collect::<Vec<_>>(),
+                    tokens.collect::<Vec<_>>(),
+                )
+            };
+            assert_eq!(seen(now.snapshot()), seen(&fresh), "after step {step}");
+        }
+    }
+    assert!(watched.now().snapshot().clients() > 0 && watched.now().snapshot().revocations() > 5);
 }
