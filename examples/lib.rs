@@ -1,1 +1,105 @@
-//! x
+//! What do the examples that drive the core by hand answer from? One client and one key, in memory.
+//!
+//! - `cargo run -p tokenberg-examples --example blocking`: the core without HTTP and without a runtime
+//! - `cargo run -p tokenberg-examples --example asynchronous`: the same, with answers that are awaited
+//! - `cargo run -p tokenberg-examples --example catalog`: the endpoint mounted beside a tiny catalog
+//! - `examples/pyiceberg_client.py` and `examples/duckdb_client.py`: clients to point at it
+#![forbid(unsafe_code)]
+
+use anyhow::{Result, anyhow};
+use ring::hmac;
+use ring::rand::{SecureRandom, SystemRandom};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokenberg_core::{
+    AccessTokenClaims, Algorithm, AllowedScope, Answers, AuthMethod, Client, ClientId, Entropy, GrantType,
+    Keys, Lifetime, Revocation, Rights, Secret, SecretDigest, StoredSecret, Timestamp,
+};
+use tokenberg_jose::{Keyring, generate};
+
+/// The time, which the core takes as an argument.
+///
+/// # Errors
+/// If the clock of the machine stands before 1970.
+pub fn now() -> Result<Timestamp> {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    Ok(Timestamp::from_seconds(i64::try_from(seconds)?)?)
+}
+
+/// Randomness, which the core takes as an argument.
+///
+/// # Errors
+/// If the operating system has none.
+pub fn entropy() -> Result<Entropy> {
+    let mut bits = [0; 16];
+    SystemRandom::new().fill(&mut bits).map_err(|_| anyhow!("no randomness"))?;
+    Ok(Entropy::from_bits(bits))
+}
+
+/// A world of one client, whose secret has 256 bits and so needs no slow hash.
+pub struct OneClient {
+    client: Arc<Client>,
+    keys: Keyring,
+    pepper: hmac::Key,
+}
+
+impl OneClient {
+    /// Registers the client `spark` with this secret, and makes a key.
+    ///
+    /// # Errors
+    /// If the operating system has no randomness.
+    pub fn new(secret: &Secret) -> Result<Self> {
+        let now = now()?;
+        let pepper = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
+            .map_err(|_| anyhow!("no randomness"))?;
+        let stored =
+            StoredSecret { id: "1".into(), digest: digest(&pepper, "spark", secret), expires_at: None };
+        let rights = Rights {
+            auth_method: AuthMethod::ClientSecret,
+            grants: vec![GrantType::ClientCredentials, GrantType::TokenExchange],
+            scope: AllowedScope::Only("catalog".parse()?),
+            default_scope: "catalog".parse()?,
+            audiences: vec![],
+            token_lifetime: Lifetime::from_hours(1),
+            session_lifetime: Lifetime::from_hours(12),
+            may_act_for: vec![],
+            may_impersonate: vec![],
+            serves: vec![],
+        };
+        let client = Client { id: "spark".parse()?, enabled: true, secrets: vec![stored], rights };
+        let keys = Keyring::read(&[generate(Algorithm::ES256, now, now)?], now)?;
+        Ok(Self { client: Arc::new(client), keys, pepper })
+    }
+}
+
+impl Answers for OneClient {
+    fn client(&self, id: &ClientId) -> Option<Arc<Client>> {
+        (*id == self.client.id).then(|| Arc::clone(&self.client))
+    }
+
+    fn digest(&self, client_id: &str, secret: &Secret) -> SecretDigest {
+        digest(&self.pepper, client_id, secret)
+    }
+
+    fn is_costly(&self, _: &Secret) -> bool {
+        false
+    }
+
+    fn revoked(&self, _: &AccessTokenClaims) -> Option<Revocation> {
+        None
+    }
+
+    fn keys(&self) -> &dyn Keys {
+        &self.keys
+    }
+}
+
+fn digest(pepper: &hmac::Key, client_id: &str, secret: &Secret) -> SecretDigest {
+    let mut context = hmac::Context::with_key(pepper);
+    for part in [client_id, "\0", secret.expose()] {
+        context.update(part.as_bytes());
+    }
+    let mut digest = [0; 32];
+    digest.iter_mut().zip(context.sign().as_ref()).for_each(|(to, from)| *to = *from);
+    SecretDigest(digest)
+}

@@ -3,14 +3,7 @@
 use std::sync::Arc;
 use tokenberg_core::Answers;
 
-/// Hands out moments: each request is answered from exactly one, however the world changes meanwhile.
-pub trait World: Send + Sync + 'static {
-    /// A moment, immutable and in memory.
-    type Moment: Answers + 'static;
-
-    /// The present moment; cheap, and never waits.
-    fn now(&self) -> Arc<Self::Moment>;
-}
+pub use tokenberg_core::World;
 
 /// A world that hands out the same answers always; they may still change from within.
 pub struct Fixed<A>(Arc<A>);

@@ -49,6 +49,15 @@ pub trait Answers: Send + Sync {
     fn keys(&self) -> &dyn Keys;
 }
 
+/// Hands out moments: each request is answered from exactly one, however the world changes meanwhile.
+pub trait World: Send + Sync + 'static {
+    /// A moment, immutable and in memory.
+    type Moment: Answers + 'static;
+
+    /// The present moment; cheap, and never waits.
+    fn now(&self) -> Arc<Self::Moment>;
+}
+
 /// What is known now about a token that was issued earlier.
 #[derive(Clone)]
 pub struct Recollection {

@@ -12,7 +12,7 @@ mod request;
 mod response;
 mod types;
 
-pub use answers::{Answers, Keys, Recollection, Revocation, SignatureFault, SigningFault, Verified};
+pub use answers::{Answers, Keys, Recollection, Revocation, SignatureFault, SigningFault, Verified, World};
 pub use client::{AnswerFault, ClientAuthentication, Held, NextRequest, Outgoing, Renewal, read_answer};
 pub use drive::{Granted, NotGranted, drive};
 pub use error::{Challenge, ErrorCode, NotAnOAuthError, OAuthError};

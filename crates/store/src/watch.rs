@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
-use tokenberg_core::{KeyMaterial, Keys};
+use tokenberg_core::{KeyMaterial, Keys, World};
 
 /// How often the revision is asked for.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -119,6 +119,14 @@ impl<K: Keys> Watched<K> {
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.0.store
+    }
+}
+
+impl<K: Keys + 'static> World for Watched<K> {
+    type Moment = Moment<K>;
+
+    fn now(&self) -> Arc<Moment<K>> {
+        Self::now(self)
     }
 }
 

@@ -7,11 +7,13 @@
 mod answer;
 mod ask;
 mod clients;
+mod history;
 mod vectors;
 mod world;
 
 pub use answer::Answer;
 pub use ask::Ask;
 pub use clients::client;
+pub use history::{Event, HISTORY_CLIENTS, HISTORY_SCOPES, History};
 pub use vectors::vectors;
 pub use world::{ISSUER, NOW, World};

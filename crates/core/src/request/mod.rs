@@ -34,6 +34,12 @@ impl Presented {
         })
     }
 
+    /// How the request claims to come from a client.
+    #[must_use]
+    pub fn authentication(&self) -> &Authentication {
+        &self.authentication
+    }
+
     /// The client that the request claims to come from, for the log; nothing is proven, and a Bearer does not say.
     #[must_use]
     pub fn claimed_client_id(&self) -> Option<ClientId> {

@@ -1,0 +1,114 @@
+//! How does a catalog written in actix get its own token endpoint? Mounted in a few lines, beside routes that ask for a token.
+//!
+//! The catalog is a toy: one namespace, no tables. What is real is the token endpoint, the store that it shares with
+//! `tokenberg serve`, and the [`Bearer`] that each route asks for.
+
+use actix_web::{App, HttpResponse, HttpServer, Responder, web};
+use anyhow::Result;
+use clap::Parser;
+use serde_json::{Value, json};
+use std::io::Write;
+use std::net::TcpListener;
+use tokenberg_actix::{Bearer, BearerConfig, BearerError, TokenService};
+use tokenberg_core::{CATALOG, Policy};
+use tokenberg_examples::now;
+use tokenberg_jose::Keyring;
+use tokenberg_store::{KekSource, Store, StoreUrl};
+
+/// A tiny Iceberg catalog with Tokenberg's endpoint mounted in it.
+#[derive(Parser)]
+struct Arguments {
+    /// The store; `tokenberg serve` makes one, and `tokenberg client add` registers clients in it.
+    #[arg(long, default_value = "sqlite:tokenberg.db")]
+    store: StoreUrl,
+    /// Where to listen; port 0 picks a free one.
+    #[arg(long, default_value = "127.0.0.1:8181")]
+    listen: String,
+    /// The issuer of the tokens; the address of this catalog, unless a `tokenberg serve` shares the store.
+    #[arg(long)]
+    issuer: Option<String>,
+}
+
+#[actix_web::main]
+async fn main() -> Result<()> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter("info").init();
+    let arguments = Arguments::parse();
+    let listener = TcpListener::bind(&arguments.listen)?;
+    let address = format!("http://{}", listener.local_addr()?);
+
+    let kek = KekSource::File(arguments.store.key_file());
+    let store = Store::open_existing(&arguments.store, kek).await?;
+    let world = store.watch(keyring).await?;
+    let policy = Policy::new(arguments.issuer.unwrap_or_else(|| address.clone()).parse()?);
+    let service = TokenService::builder(policy, world).build();
+
+    let app = move || {
+        App::new()
+            .configure(service.configure())
+            .app_data(BearerConfig::of(&service))
+            .route("/v1/config", web::get().to(config))
+            .route("/v1/whoami", web::get().to(whoami))
+            .route("/v1/namespaces", web::get().to(namespaces))
+            .route("/v1/namespaces/{namespace}", web::get().to(namespace))
+            .route("/v1/namespaces/{namespace}", web::head().to(namespace))
+            .route("/v1/namespaces/{namespace}/tables", web::get().to(tables))
+    };
+    let server = HttpServer::new(app).workers(2).listen(listener)?;
+    println!("listening on {address}");
+    std::io::stdout().flush()?;
+    server.run().await?;
+    store.close().await;
+    Ok(())
+}
+
+/// Each key is parsed once, however often the store changes.
+fn keyring(keys: &[tokenberg_core::KeyMaterial], before: Option<&Keyring>) -> Result<Keyring> {
+    Ok(match before {
+        Some(keyring) => keyring.updated(keys, now()?)?,
+        None => Keyring::read(keys, now()?)?,
+    })
+}
+
+/// No token or credential, and no other token server, ever stands here (apache/iceberg #16470).
+async fn config() -> impl Responder {
+    web::Json(json!({"defaults": {}, "overrides": {}}))
+}
+
+async fn whoami(token: Bearer) -> impl Responder {
+    let actors: Vec<&str> = token.actors().map(|actor| actor.subject.as_str()).collect();
+    web::Json(json!({
+        "subject": token.subject().as_str(),
+        "client_id": token.client_id().as_str(),
+        "actors": actors,
+        "scope": token.scope().tokens().collect::<Vec<_>>(),
+        "jti": token.claims().token_id.as_str(),
+    }))
+}
+
+async fn namespaces(token: Bearer) -> Result<web::Json<Value>, BearerError> {
+    check(&token)?;
+    Ok(web::Json(json!({"namespaces": [["demo"]]})))
+}
+
+async fn namespace(token: Bearer, name: web::Path<String>) -> Result<HttpResponse, BearerError> {
+    check(&token)?;
+    if name.as_str() == "demo" {
+        return Ok(HttpResponse::Ok().json(json!({"namespace": ["demo"], "properties": {}})));
+    }
+    let message = "there is no such namespace";
+    Ok(HttpResponse::NotFound()
+        .json(json!({"error": {"message": message, "type": "NoSuchNamespaceException", "code": 404}})))
+}
+
+async fn tables(token: Bearer) -> Result<web::Json<Value>, BearerError> {
+    check(&token)?;
+    Ok(web::Json(json!({"identifiers": []})))
+}
+
+/// Iceberg's clients ask for `catalog`, DuckDB and Polaris for `PRINCIPAL_ROLE:ALL`; a catalog takes either.
+fn check(token: &Bearer) -> Result<(), BearerError> {
+    if token.scope().contains("PRINCIPAL_ROLE:ALL") {
+        return Ok(());
+    }
+    token.require_scope(CATALOG)
+}

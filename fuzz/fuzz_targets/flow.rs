@@ -1,0 +1,12 @@
+//! The flow: no script of requests, renewals, exchanges, revocations and clock steps breaks a law of delegation.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tokenberg_testkit::{Event, History};
+
+fuzz_target!(|script: &[u8]| {
+    let mut history = History::new();
+    for event in Event::script(script).iter().take(40) {
+        history.play(event);
+    }
+});
