@@ -1,7 +1,8 @@
-//! What is a client secret stored as? A digest, by a way that the presented secret alone decides: conformance SE-03, CA-23, AB-06.
+//! What is a client secret stored as? A digest, in a way that the presented secret alone decides; conformance SE-03, CA-23, AB-06.
 //!
-//! A secret that we generated has 256 random bits, so one keyed hash is enough. Anything else may have been chosen by a person and is
-//! made costly to guess with Argon2id (RFC 9106 §3.1). Neither asks whether the client exists: a stranger waits as long as a client.
+//! A secret that we generated has 256 random bits, so one keyed hash is enough. Anything else may have been chosen by a
+//! person and is made costly to guess with Argon2id (RFC 9106 §3.1). Neither asks whether the client exists: a stranger
+//! waits as long as a client.
 
 use crate::client_secret::is_generated;
 use crate::error::StoreError;

@@ -1,4 +1,4 @@
-//! Why could the store not do it? Facts and a hint for the operator; never a secret, and never a value out of the database's statements.
+//! Why could the store not do it? Facts and a hint for the operator; never a secret, and never the values of a statement.
 
 use crate::client_secret::SecretFault;
 use crate::key_encryption_key::KekError;
