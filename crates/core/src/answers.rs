@@ -152,10 +152,10 @@ pub enum SigningFault {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Revocation {
     /// This one token.
-    #[error("the token {0:?} was revoked")]
+    #[error("the token {} was revoked", .0.as_str())]
     Token(TokenId),
     /// All tokens that go back to the same authentication.
-    #[error("the session {0:?} was revoked")]
+    #[error("the session {} was revoked", .0.as_str())]
     Session(TokenId),
     /// All tokens of the client that were issued before a time.
     #[error("tokens of the client issued before {before} were revoked")]

@@ -44,7 +44,7 @@ pub enum Refusal {
     #[error("client_id is not the client of the Authorization header")]
     ClientIdsDiffer,
     /// Nobody is registered under that identifier.
-    #[error("no client is registered as {0:?}")]
+    #[error("no client is registered as {}", .0.as_ref().map_or("what was sent", ClientId::as_str))]
     UnknownClient(Option<ClientId>),
     /// The client exists and was disabled.
     #[error("the client {0} is disabled")]
@@ -95,7 +95,7 @@ pub enum Refusal {
     #[error("{0}")]
     MalformedScope(ScopeError),
     /// Scope-tokens that may not be granted here.
-    #[error("the scope {refused:?} may not be granted; what may be is {allowed:?}")]
+    #[error("the scope {:?} may not be granted; what may be is {:?}", .refused.as_str(), .allowed.as_str())]
     ScopeNotAllowed {
         /// What was asked for and is not allowed; empty if nothing was asked for and nothing is left.
         refused: Scope,

@@ -1,4 +1,5 @@
 //! Are the bytes that real clients sent answered? The recorded requests, with our own tokens in place of theirs.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,0 +1,142 @@
+//! Who acts for whom, and how is it told? Delegation, RFC 8693 §1.1 and §4.1; conformance TX-43 and TX-50 to TX-61.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
+use tokenberg_core::{Actor, Refusal};
+use tokenberg_testkit::{Answer, Ask, ISSUER, World, client};
+
+const BAD: &str = "400 invalid_request";
+
+fn at1(world: &mut World) -> String {
+    world.token("c1", "s1-Z7", "catalog ns:read")
+}
+
+fn at2(world: &mut World) -> String {
+    world.token("c2", "s2-Q4", "catalog")
+}
+
+fn x0(subject: &str) -> Ask {
+    Ask::exchange(subject)
+}
+
+fn by_c1(ask: Ask) -> Ask {
+    ask.basic("c1", "s1-Z7")
+}
+
+fn by_c2(ask: Ask) -> Ask {
+    ask.basic("c2", "s2-Q4")
+}
+
+/// `c2` may act for the client `c1`.
+fn let_c2_act_for_c1(world: &mut World) {
+    world.change("c2", |c2| c2.rights.may_act_for = vec![format!("{ISSUER}|c1").parse().unwrap()]);
+}
+
+fn chain(answer: &Answer) -> Vec<String> {
+    let actor = answer.claims().actor.as_ref();
+    actor.map(|a| a.chain().map(|a| a.subject.to_string()).collect()).unwrap_or_default()
+}
+
+#[test]
+fn tx_43_a_delegated_token_has_no_more_than_its_actor() {
+    let mut world = World::new();
+    let_c2_act_for_c1(&mut world);
+    let (subject, actor) = (at1(&mut world), at2(&mut world));
+    let result = world.check(x0(&subject).actor(&actor).bearer(&actor));
+    assert_eq!(result.body()["scope"], "catalog", "ns:read is not the actor's");
+    assert_eq!(
+        world.check(x0(&subject).actor(&actor).bearer(&actor).with("scope", "ns:read")).code(),
+        "400 invalid_scope"
+    );
+}
+
+#[test]
+fn tx_50_tx_51_tx_52_actors_are_named_and_nested() {
+    let mut world = World::new();
+    let_c2_act_for_c1(&mut world);
+    world.register({
+        let mut c3 = client("c3", "s3", "catalog");
+        c3.rights.may_act_for = vec![format!("{ISSUER}|c1").parse().unwrap()];
+        c3
+    });
+    let (subject, actor) = (at1(&mut world), at2(&mut world));
+    let once = world.check(x0(&subject).actor(&actor).bearer(&actor));
+    let claims = once.claims();
+    assert_eq!((claims.subject.as_str(), claims.client_id.as_str()), ("c1", "c2"));
+    assert_eq!(serde_json::Value::Object(claims.to_json())["act"], serde_json::json!({"sub": "c2"}));
+    let third = world.token("c3", "s3", "catalog");
+    let twice = world.check(x0(&once.token()).actor(&third).bearer(&third));
+    assert_eq!(chain(&twice), ["c3", "c2"]);
+    let act = serde_json::Value::Object(twice.claims().to_json())["act"].clone();
+    assert_eq!(act, serde_json::json!({"sub": "c3", "act": {"sub": "c2"}}), "identity only");
+    let renewed = world.check(x0(&twice.token()).bearer(&twice.token()));
+    assert_eq!(chain(&renewed), ["c3", "c2"], "keycloak #52691: renewing without an actor loses none");
+    // The outermost actor again adds nothing, and losing him is not possible.
+    let again = world.check(x0(&twice.token()).actor(&third).bearer(&third));
+    assert_eq!(chain(&again), ["c3", "c2"]);
+}
+
+#[test]
+fn tx_54_the_chain_is_capped() {
+    let mut world = World::new();
+    let token = at1(&mut world);
+    let mut claims = world.check(x0(&token).bearer(&token)).claims().clone();
+    let nest = |depth: usize| {
+        (0..depth).fold(None, |prior: Option<Box<Actor>>, n| {
+            Some(Box::new(Actor { issuer: None, subject: format!("a{n}").parse().unwrap(), prior }))
+        })
+    };
+    for (depth, expected) in [(4, "200"), (5, BAD)] {
+        claims.actor = nest(depth).map(|a| *a);
+        let deep = world.sign(&claims);
+        let_c2_act_for_c1(&mut world);
+        assert_eq!(world.check(by_c2(x0(&deep))).code(), expected, "{depth} and one more");
+    }
+    claims.actor = nest(5).map(|a| *a);
+    let deep = world.sign(&claims);
+    assert_eq!(world.check(x0(&deep).bearer(&deep)).code(), "200", "five are renewed");
+}
+
+#[test]
+fn tx_56_impersonation_is_a_right_of_its_own() {
+    let mut world = World::new();
+    let token = at1(&mut world);
+    world.change("c2", |c2| c2.rights.may_impersonate = vec![format!("{ISSUER}|c*").parse().unwrap()]);
+    let result = world.check(by_c2(x0(&token)));
+    assert_eq!(chain(&result), Vec::<String>::new());
+    let actor = at2(&mut world);
+    let named = world.check(x0(&token).actor(&actor).bearer(&actor));
+    assert_eq!(chain(&named), ["c2"], "who names an actor gets one");
+}
+
+#[test]
+fn tx_57_who_acts_for_himself_adds_nobody() {
+    let mut world = World::new();
+    let (token, other) = (at1(&mut world), at1(&mut world));
+    for ask in [
+        x0(&token).actor(&token).bearer(&token),
+        x0(&token).actor(&other).bearer(&other),
+        by_c1(x0(&token)).actor(&other),
+    ] {
+        assert_eq!(chain(&world.check(ask)), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn tx_58_an_actor_who_is_acted_for_is_no_actor() {
+    let mut world = World::new();
+    let_c2_act_for_c1(&mut world);
+    let (subject, actor) = (at1(&mut world), at2(&mut world));
+    let delegated = world.check(x0(&subject).actor(&actor).bearer(&actor)).token();
+    let answer = world.check(x0(&subject).actor(&delegated).bearer(&delegated));
+    assert_eq!(answer.code(), BAD);
+    assert_eq!(*answer.refusal(), Refusal::ActorIsDelegated);
+}
+
+#[test]
+fn tx_61_an_actor_token_is_of_the_client_that_asks() {
+    let mut world = World::new();
+    let (subject, actor) = (at1(&mut world), at2(&mut world));
+    let answer = world.check(by_c1(x0(&subject)).actor(&actor));
+    assert_eq!(answer.code(), BAD);
+    assert!(matches!(answer.refusal(), Refusal::ActorOfAnotherClient { .. }));
+}

@@ -1,0 +1,162 @@
+//! Does the house stand as `docs/architecture.md` draws it? Arrows, sizes, words and dependencies.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// Files of ours with one of these endings, without what tools make.
+fn files(endings: &[&str]) -> Vec<(PathBuf, String)> {
+    fn walk(folder: &Path, endings: &[&str], found: &mut Vec<(PathBuf, String)>) {
+        for entry in std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
+            let name = entry.file_name().unwrap().to_string_lossy().into_owned();
+            if entry.is_dir() {
+                let is_made = ["target", ".git", "corpus", "artifacts", "__pycache__", "coverage"]
+                    .contains(&name.as_str());
+                if !is_made {
+                    walk(&entry, endings, found);
+                }
+            } else if endings.iter().any(|ending| name.ends_with(ending)) {
+                found.push((entry.clone(), std::fs::read_to_string(&entry).unwrap()));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&root(), endings, &mut found);
+    found
+}
+
+#[test]
+fn arrows_between_crates_are_those_that_were_drawn() {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut arrows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for package in metadata["packages"].as_array().unwrap() {
+        let name = package["name"].as_str().unwrap();
+        let ours = package["dependencies"].as_array().unwrap().iter().filter(|d| d["kind"].is_null());
+        let targets = ours.map(|d| d["name"].as_str().unwrap()).filter(|d| d.starts_with("tokenberg"));
+        arrows.insert(name.to_owned(), targets.map(str::to_owned).collect());
+    }
+    let drawn = [
+        ("tokenberg-core", vec![]),
+        ("tokenberg-jose", vec!["tokenberg-core"]),
+        ("tokenberg-store", vec!["tokenberg-core"]),
+        ("tokenberg-actix", vec!["tokenberg-core"]),
+        ("tokenberg-cli", vec!["tokenberg-actix", "tokenberg-core", "tokenberg-jose", "tokenberg-store"]),
+        ("tokenberg-testkit", vec!["tokenberg-core", "tokenberg-jose"]),
+        (
+            "tokenberg-examples",
+            vec!["tokenberg-actix", "tokenberg-core", "tokenberg-jose", "tokenberg-store"],
+        ),
+    ];
+    let drawn: BTreeMap<String, BTreeSet<String>> =
+        drawn.into_iter().map(|(n, d)| (n.to_owned(), d.into_iter().map(str::to_owned).collect())).collect();
+    assert_eq!(arrows, drawn);
+}
+
+#[test]
+fn the_core_depends_on_nothing_that_waits_or_decides() {
+    let manifest: String = std::fs::read_to_string(root().join("crates/core/Cargo.toml")).unwrap();
+    let section = manifest.split("[dependencies]").nth(1).unwrap().split("\n[").next().unwrap().to_owned();
+    let names: Vec<&str> =
+        section.lines().filter_map(|l| l.split(['.', ' ']).next()).filter(|n| !n.is_empty()).collect();
+    let allowed = [
+        "base64",
+        "percent-encoding",
+        "serde",
+        "serde_json",
+        "serde_urlencoded",
+        "subtle",
+        "thiserror",
+        "zeroize",
+    ];
+    assert_eq!(names, allowed);
+}
+
+#[test]
+fn no_file_is_longer_than_400_lines_and_each_says_what_it_is() {
+    for (path, text) in files(&[".rs"]) {
+        let lines = text.lines().count();
+        assert!(lines <= 400, "{}: {lines} lines", path.display());
+        assert!(text.starts_with("//! "), "{}: the first line says what question it answers", path.display());
+    }
+}
+
+#[test]
+fn nothing_is_unsafe_unfinished_or_of_one_machine() {
+    for (path, text) in files(&[".rs", ".md", ".toml", ".py", ".sh", "run", ".yaml", ".java"]) {
+        if path.ends_with("tests/house.rs") {
+            continue;
+        }
+        for word in ["todo!(", "unimplemented!(", "FIXME", "/root/", "allow(dead_code)", "unsafe {"] {
+            assert!(!text.contains(word), "{}: {word}", path.display());
+        }
+        assert!(!text.contains(&root().display().to_string()), "{}: a path of this machine", path.display());
+    }
+}
+
+#[test]
+fn se_09_ks_08_dependencies_are_past_their_advisories() {
+    let lock = std::fs::read_to_string(root().join("Cargo.lock")).unwrap();
+    let mut packages: BTreeMap<String, Vec<Vec<u32>>> = BTreeMap::new();
+    for entry in lock.split("[[package]]").skip(1) {
+        let field = |name: &str| {
+            let line = entry.lines().find_map(|l| l.strip_prefix(&format!("{name} = \""))).unwrap();
+            line.trim_end_matches('"').to_owned()
+        };
+        let version = field("version");
+        let numbers = version.split(['.', '-', '+']).map_while(|n| n.parse().ok()).collect();
+        packages.entry(field("name")).or_default().push(numbers);
+    }
+    for (name, least) in [
+        ("jsonwebtoken", vec![10, 4, 0]),
+        ("actix-http", vec![3, 12, 1]),
+        ("rustls", vec![0, 23, 18]),
+        ("rustls-webpki", vec![0, 103, 13]),
+        ("ring", vec![0, 17, 12]),
+        ("libsqlite3-sys", vec![0, 37, 0]),
+        ("bytes", vec![1, 11, 1]),
+        ("h2", vec![0, 4, 16]),
+        ("aws-lc-sys", vec![0, 39, 0]),
+        ("time", vec![0, 3, 47]),
+        ("lru", vec![0, 18, 2]),
+    ] {
+        for version in packages.get(name).into_iter().flatten() {
+            assert!(*version >= least, "{name} {version:?} is older than {least:?}");
+        }
+    }
+    for never in ["rsa", "openssl", "native-tls"] {
+        assert!(!packages.contains_key(never), "{never} is not used here");
+    }
+}
+
+#[test]
+fn the_map_of_rfcs_names_files_and_tests_that_exist() {
+    let map = std::fs::read_to_string(root().join("docs/rfc-map.md")).unwrap();
+    let sources = files(&[".rs", ".py"]);
+    let mut names = 0;
+    for quoted in map.split('`').skip(1).step_by(2) {
+        if quoted.contains('/') && quoted.ends_with(".rs") {
+            assert!(root().join(quoted).is_file(), "docs/rfc-map.md names {quoted}");
+        } else if quoted.contains('_')
+            && quoted.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        {
+            let definition = format!("fn {quoted}(");
+            assert!(
+                sources.iter().any(|(_, text)| text.contains(&definition)),
+                "docs/rfc-map.md names {quoted}"
+            );
+            names += 1;
+        }
+    }
+    assert!(names > 50, "the map names {names} tests");
+}
