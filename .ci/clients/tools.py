@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the real clients are: a Python environment and one class path for each version of Iceberg's Java library."""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from report import Failure
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+VENV = ROOT / "target" / "clients-venv"
+JAVA = ROOT / "target" / "clients-java"
+REQUIREMENTS = HERE / "requirements.txt"
+JAVA_VERSIONS = ("1.11.0", "1.5.2")  # the newest, and the oldest that is still widely deployed
+
+PYTHON = VENV / "bin" / "python"
+
+
+def install():
+    _install_python()
+    for version in JAVA_VERSIONS:
+        _install_java(version)
+
+
+def python_missing():
+    """Why the Python clients cannot run, or None."""
+    if not _is_current(VENV, REQUIREMENTS):
+        return "the Python clients are not installed; run with --install"
+    return None
+
+
+def java_missing(version):
+    """Why Iceberg's Java client cannot run, or None."""
+    if not shutil.which("java"):
+        return "there is no java"
+    if not _java_is_current(version):
+        return "Iceberg's Java client is not installed; run with --install (it needs mvn)"
+    return None
+
+
+def java_command(version):
+    # One processor and a small heap: the renewals are what is tested, not the JVM.
+    return ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx192m", "-cp",
+            ":".join([str(JAVA / version / "classes"), *_class_path(version)]), "Main"]
+
+
+def _install_python():
+    if _is_current(VENV, REQUIREMENTS):
+        return
+    shutil.rmtree(VENV, ignore_errors=True)
+    _call(sys.executable, "-m", "venv", VENV)
+    _call(PYTHON, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "-r", REQUIREMENTS)
+    _mark_current(VENV, REQUIREMENTS)
+
+
+def _install_java(version):
+    if not shutil.which("mvn") or _java_is_current(version):
+        return
+    built = JAVA / version
+    shutil.rmtree(built, ignore_errors=True)
+    _call(
+        "mvn", "--quiet", "--batch-mode", "--file", HERE / "java" / "pom.xml",
+        f"-Diceberg.version={version}", f"-Doutput.directory={built}", f"-Dmdep.outputFile={built / 'class-path.txt'}",
+        "compile", "dependency:build-classpath",
+    )
+    _mark_current(built, *_java_sources())
+
+
+def _call(*argv):
+    """Says nothing, unless it fails."""
+    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        raise Failure(f"{' '.join(map(str, argv[:4]))} … ended with {done.returncode}: {done.stdout[-2000:]}")
+
+
+def _java_is_current(version):
+    """The libraries stay in Maven's own cache, which may have been emptied since."""
+    return _is_current(JAVA / version, *_java_sources()) and all(Path(jar).exists() for jar in _class_path(version))
+
+
+def _class_path(version):
+    return (JAVA / version / "class-path.txt").read_text().strip().split(":")
+
+
+def _java_sources():
+    return HERE / "java" / "pom.xml", HERE / "java" / "Main.java"
+
+
+def _is_current(place, *sources):
+    mark = place / ".made-from"
+    return mark.exists() and mark.read_text() == _fingerprint(sources)
+
+
+def _mark_current(place, *sources):
+    (place / ".made-from").write_text(_fingerprint(sources))
+
+
+def _fingerprint(sources):
+    return hashlib.sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()
