@@ -1,2 +1,29 @@
-//! x
-fn main() {}
+//! The command `tokenberg`: what was asked for, and did it work? Exit code 0: done; 1: refused; 2: wrong usage.
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod clock;
+mod commands;
+mod config_file;
+mod duration;
+mod failure;
+mod input;
+mod logging;
+mod moment_text;
+mod output;
+mod server;
+mod store_access;
+mod web;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = match arguments::parse() {
+        Ok(arguments) => arguments,
+        Err(wrong) => return failure::wrong_arguments(&wrong),
+    };
+    match commands::run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failure::report(&error),
+    }
+}

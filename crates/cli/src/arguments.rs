@@ -1,0 +1,138 @@
+//! What can be asked of the command? The arguments, with what `--help` teaches about them.
+
+use crate::commands;
+use crate::failure::wrong_usage;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Everything that was asked for.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tokenberg",
+    version,
+    about = "The OAuth 2.0 token service for Apache Iceberg REST catalogs",
+    disable_help_subcommand = true,
+    max_term_width = 110,
+    after_help = "\
+Begin with:
+  tokenberg serve                      serves on 127.0.0.1:8183; the first start prints the credential of `root`
+  tokenberg client add spark           registers a client and prints its secret, once
+  tokenberg token --server http://127.0.0.1:8183 --client-id spark --secret-file spark.secret
+
+Secrets never stand in arguments: they come from a file, from standard input or from the environment.
+Exit codes: 0 done; 1 refused, with the reason on standard error; 2 wrong usage."
+)]
+pub(crate) struct Arguments {
+    /// What applies to several commands.
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// The command.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What applies to several commands.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Common {
+    /// Print one JSON value on standard output and nothing else there
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// The store: sqlite:PATH [default: sqlite:tokenberg.db]
+    #[arg(long, global = true, value_name = "URL", env = "TOKENBERG_STORE", hide_env_values = true, help_heading = STORE)]
+    pub(crate) store: Option<String>,
+
+    /// The file of the key that the store is sealed with; the variable TOKENBERG_KEY may hold the key itself instead
+    /// [default: the path of the store and `.key`]
+    #[arg(long, global = true, value_name = "FILE", env = "TOKENBERG_KEY_FILE", help_heading = STORE)]
+    pub(crate) key_file: Option<PathBuf>,
+
+    /// A TOML file with `store`, `key-file` and, for serve and check, all its other flags as keys
+    #[arg(long, global = true, value_name = "FILE", env = "TOKENBERG_CONFIG", help_heading = STORE)]
+    pub(crate) config: Option<PathBuf>,
+}
+
+const STORE: &str = "Options of commands that use the store";
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve tokens over HTTP
+    Serve(Box<commands::serve::Serve>),
+    /// Register clients and say what they may do
+    #[command(subcommand)]
+    Client(commands::client::Client),
+    /// List, rotate and import the keys that tokens are signed with
+    #[command(subcommand)]
+    Key(commands::key::Key),
+    /// Be a client: get a token from a server and print it
+    Token(Box<commands::token::Token>),
+    /// Look inside a token, without verifying anything
+    Inspect(commands::inspect::Inspect),
+    /// Verify a token against the published keys of its issuer
+    Verify(commands::verify::Verify),
+    /// Answer one token request from standard input, without HTTP
+    Respond(commands::respond::Respond),
+    /// Check configuration, store, keys and clock: what would not work, and why
+    Check(Box<commands::serve::Serve>),
+}
+
+/// Reads the arguments of this process.
+///
+/// # Errors
+/// What clap says: an error, or the help or version that was asked for.
+pub(crate) fn parse() -> Result<Arguments, clap::Error> {
+    let matches = Arguments::command().try_get_matches()?;
+    let arguments = Arguments::from_arg_matches(&matches)?;
+    refuse_useless(&arguments.command, &matches)
+        .map_err(|sentence| Arguments::command().error(clap::error::ErrorKind::ArgumentConflict, sentence))?;
+    Ok(arguments)
+}
+
+/// No option is taken and then ignored: what a command has no use for is wrong usage. Variables may be set for others.
+fn refuse_useless(command: &Command, matches: &ArgMatches) -> Result<(), anyhow::Error> {
+    let (name, useless): (&str, &[&str]) = match command {
+        Command::Serve(_) => ("serve", &["json"]),
+        Command::Token(_) => ("token", &["store", "key_file", "config"]),
+        Command::Inspect(_) => ("inspect", &["store", "key_file", "config"]),
+        Command::Verify(_) => ("verify", &["store", "key_file", "config"]),
+        Command::Client(_) | Command::Key(_) | Command::Respond(_) | Command::Check(_) => return Ok(()),
+    };
+    // Global arguments stand where they were given, or in the matches of every subcommand below.
+    let levels = std::iter::successors(Some(matches), |m| m.subcommand().map(|(_, below)| below));
+    for level in levels {
+        for id in useless {
+            if level.value_source(id) == Some(ValueSource::CommandLine) {
+                return Err(wrong_usage(format!(
+                    "`tokenberg {name}` has no use for --{}",
+                    id.replace('_', "-")
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_option_says_what_it_is_for() {
+        fn walk(command: &clap::Command) {
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
+            }
+            command.get_subcommands().for_each(walk);
+        }
+        let mut command = Arguments::command();
+        command.build();
+        walk(&command);
+    }
+}

@@ -1,0 +1,26 @@
+//! What time is it? The one place where the command asks, so that everything else is told.
+
+use anyhow::Context;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokenberg_core::Timestamp;
+
+/// Before this, tokens made by this program cannot have existed: 2026-01-01T00:00:00Z (conformance OP-12).
+const EARLIEST: i64 = 1_767_225_600;
+
+/// The present, by the clock of this machine.
+///
+/// # Errors
+/// If the clock is so wrong that tokens signed by it would help nobody.
+pub(crate) fn now() -> anyhow::Result<Timestamp> {
+    let seconds = match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+        Err(_) => 0,
+    };
+    let now = Timestamp::from_seconds(seconds).context("the clock of this machine is wrong")?;
+    anyhow::ensure!(
+        seconds >= EARLIEST,
+        "the clock of this machine is wrong: it says {}, which is before this program was made",
+        crate::moment_text::written(now)
+    );
+    Ok(now)
+}

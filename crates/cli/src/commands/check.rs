@@ -1,0 +1,189 @@
+//! Would a server start, and would it work? `tokenberg check`: configuration, store, keys and clock; it changes nothing.
+
+use super::key;
+use super::serve::Serve;
+use crate::arguments::Common;
+use crate::failure::AlreadySaid;
+use crate::output::Output;
+use crate::server::settings::Settings;
+use crate::store_access::{StoreLocation, wait_for};
+use crate::{clock, logging, moment_text, server};
+use serde_json::{Value, json};
+use std::path::Path;
+use tokenberg_core::{KeyMaterial, Lifetime, Timestamp};
+use tokenberg_jose::Keyring;
+use tokenberg_store::{ClientRecord, Store};
+
+/// Clocks of several machines may differ by this.
+const LEEWAY: Lifetime = Lifetime::from_seconds(60);
+
+/// What was found.
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+struct Finding {
+    about: &'static str,
+    state: &'static str,
+    text: String,
+}
+
+impl Findings {
+    fn add(&mut self, about: &'static str, state: &'static str, text: impl Into<String>) {
+        self.0.push(Finding { about, state, text: text.into() });
+    }
+
+    fn ok(&mut self, about: &'static str, text: impl Into<String>) {
+        self.add(about, "ok", text);
+    }
+
+    fn note(&mut self, about: &'static str, text: impl Into<String>) {
+        self.add(about, "note", text);
+    }
+
+    fn problem(&mut self, about: &'static str, text: impl Into<String>) {
+        self.add(about, "problem", text);
+    }
+}
+
+/// Checks everything, and fails if anything would not work.
+///
+/// # Errors
+/// If there is a problem; it was told then.
+pub(crate) fn run(common: &Common, asked: Serve, output: Output) -> anyhow::Result<()> {
+    let mut findings = Findings::default();
+    let now = match clock::now() {
+        Ok(now) => {
+            findings.ok("clock", moment_text::written(now));
+            Some(now)
+        }
+        Err(error) => {
+            findings.problem("clock", format!("{error:#}"));
+            None
+        }
+    };
+    let store = match Settings::resolve(common, &asked) {
+        Ok(settings) => {
+            check_settings(&settings, &mut findings);
+            Some(settings.store)
+        }
+        Err(error) => {
+            findings.problem("configuration", format!("{error:#}"));
+            // What else is wrong may be of interest, too.
+            StoreLocation::of(common).ok()
+        }
+    };
+    if let (Some(store), Some(now)) = (store, now) {
+        wait_for(async {
+            check_store(store, now, &mut findings).await;
+            Ok(())
+        })?;
+    }
+    let is_good = findings.0.iter().all(|finding| finding.state != "problem");
+    output.show(
+        || json!({"ok": is_good, "findings": findings.0.iter().map(value).collect::<Vec<_>>()}),
+        || {
+            let lines = findings.0.iter().map(|f| format!("{:<8} {}: {}\n", f.state, f.about, f.text));
+            lines.collect()
+        },
+    )?;
+    if is_good { Ok(()) } else { Err(AlreadySaid.into()) }
+}
+
+fn value(finding: &Finding) -> Value {
+    json!({"about": finding.about, "state": finding.state, "text": finding.text})
+}
+
+fn check_settings(settings: &Settings, findings: &mut Findings) {
+    match settings.issuer_at(settings.listen.port()) {
+        Ok(issuer) => findings.ok("issuer", issuer.as_str()),
+        Err(error) => findings.problem("issuer", format!("{error:#}")),
+    }
+    if let Err(error) = logging::of_server(settings.log.as_deref()) {
+        findings.problem("log", format!("{error:#}"));
+    }
+    if let Some((cert, key)) = &settings.tls {
+        match tokenberg_actix::tls::load(cert, key) {
+            Ok(_) => findings.ok("tls", format!("certificate {}", cert.display())),
+            Err(fault) => findings.problem("tls", fault.to_string()),
+        }
+        if let Some(mode) = server::open_to_others(key) {
+            findings.note("tls", format!("{} is open to others (mode {mode:04o})", key.display()));
+        }
+    }
+    for (name, address) in [("listen", Some(settings.listen)), ("ops-listen", settings.ops_listen)] {
+        let Some(address) = address else { continue };
+        match std::net::TcpListener::bind(address) {
+            Ok(_) => findings.ok(name, address.to_string()),
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+                findings.note(name, format!("{address} is in use, perhaps by a server that runs already"));
+            }
+            Err(error) => findings.problem(name, format!("{address} cannot be listened at: {error}")),
+        }
+    }
+}
+
+async fn check_store(location: StoreLocation, now: Timestamp, findings: &mut Findings) {
+    let url = location.url.clone();
+    if !url.path().exists() {
+        let directory = url.path().parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if directory.is_dir() {
+            findings.note("store", format!("there is none yet at {url}; `tokenberg serve` makes it"));
+        } else {
+            findings.problem(
+                "store",
+                format!("{} is no directory, so {url} cannot be made", directory.display()),
+            );
+        }
+        return;
+    }
+    let key_file = location.key_file();
+    let store = match location.open_existing().await {
+        Ok(store) => store,
+        Err(error) => return findings.problem("store", format!("{error:#}")),
+    };
+    findings.ok("store", url.to_string());
+    if let Some(path) = key_file {
+        findings.ok("key file", path.display().to_string());
+    }
+    check_content(&store, now, findings).await;
+    store.close().await;
+}
+
+async fn check_content(store: &Store, now: Timestamp, findings: &mut Findings) {
+    let (keys, clients) = match (store.keys().await, store.clients().await) {
+        (Ok(keys), Ok(clients)) => (keys, clients),
+        (Err(error), _) | (_, Err(error)) => return findings.problem("store", error.to_string()),
+    };
+    check_keys(&keys, now, findings);
+    let enabled = clients.iter().filter(|client| client.enabled).count();
+    findings.ok("clients", format!("{} registered, {enabled} enabled", clients.len()));
+    for client in &clients {
+        let is_live = client.secrets.iter().any(|s| s.expires_at.is_none_or(|end| now < end));
+        if client.enabled && !is_live {
+            findings.note("clients", format!("{} has no live secret and can get no token", client.id));
+        }
+    }
+    if let Some(newest) = newest(&keys, &clients).filter(|newest| *newest > now.plus(LEEWAY)) {
+        let text =
+            format!("it is behind: the store has an entry of {}", moment_text::with_distance(newest, now));
+        findings.problem("clock", text);
+    }
+}
+
+fn check_keys(keys: &[KeyMaterial], now: Timestamp, findings: &mut Findings) {
+    if let Err(fault) = Keyring::read(keys, now) {
+        findings.problem("keys", fault.to_string());
+    }
+    match key::signing(keys, now) {
+        Some(key) => findings.ok("keys", format!("{} ({}) signs", key.id, key.algorithm)),
+        None if keys.is_empty() => findings.note("keys", "there is none yet; `tokenberg serve` makes one"),
+        None => findings.problem("keys", "none signs now; `tokenberg key rotate --now` makes one that does"),
+    }
+}
+
+fn newest(keys: &[KeyMaterial], clients: &[ClientRecord]) -> Option<Timestamp> {
+    let of_clients = clients.iter().flat_map(|client| {
+        std::iter::once(client.created_at).chain(client.secrets.iter().map(|secret| secret.created_at))
+    });
+    keys.iter().map(|key| key.created_at).chain(of_clients).max()
+}

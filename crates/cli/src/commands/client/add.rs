@@ -1,0 +1,132 @@
+//! How is a client registered? `tokenberg client add`; its secret is shown once: conformance SE-04, IC-08.
+
+use super::terms::Terms;
+use crate::failure::{note, warn};
+use crate::output::{Output, facts};
+use crate::store_access::StoreLocation;
+use crate::{clock, duration, input};
+use clap::Args;
+use serde_json::{Map, Value};
+use std::path::PathBuf;
+use tokenberg_core::{AllowedScope, ClientId, Secret};
+use tokenberg_store::{AddedSecret, NewSecret, SecretStrength};
+
+/// `tokenberg client add`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tokenberg client add spark
+      what every Iceberg client does by default works: scope `catalog`, PRINCIPAL_ROLE:ALL, renewal by token exchange
+  tokenberg client add etl --scope 'catalog PRINCIPAL_ROLE:etl' --default-scope PRINCIPAL_ROLE:etl --token-lifetime 15m
+  tokenberg client add trino --may-act-for 'https://idp.example|*' --audience https://lake.example
+  printf %s \"$SECRET\" | tokenberg client add dbt --secret-file -
+  tokenberg client add ci --json | jq -r .client_secret > ci.secret
+
+A running server follows within one second.")]
+pub(crate) struct Add {
+    /// The client's identifier: printable ASCII without a colon
+    #[arg(value_name = "ID", value_parser = new_id)]
+    id: ClientId,
+
+    #[command(flatten)]
+    terms: Terms,
+
+    /// Take the secret from this file, or from standard input for `-`, instead of generating one; a newline at its end is
+    /// no part of it
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+}
+
+/// RFC 7617 §2 and Iceberg's `credential=ID:SECRET` both split at the first colon.
+fn new_id(text: &str) -> Result<ClientId, String> {
+    if text.contains(':') {
+        return Err(
+            "the identifier of a client has no colon, and its secret does not belong here but into a file \
+                    (--secret-file)"
+                .to_owned(),
+        );
+    }
+    text.parse().map_err(|fault: tokenberg_core::ClientIdError| fault.to_string())
+}
+
+/// Registers the client.
+///
+/// # Errors
+/// If the terms contradict each other, the secret cannot be registered, the identifier is taken, or the store fails.
+pub(super) async fn run(location: StoreLocation, asked: Add, output: Output) -> anyhow::Result<()> {
+    let Add { id, terms, secret_file } = asked;
+    let rights = terms.into_rights()?;
+    let secret = new_secret(secret_file)?;
+    let store = location.open_or_make().await?;
+    let added = store.add_client(clock::now()?, &id, &rights, Some(secret)).await?;
+    store.close().await;
+    let AddedSecret { secret: generated, strength, .. } =
+        added.ok_or_else(|| anyhow::anyhow!("the client {id} was added without a secret"))?;
+    warn_if_weak(strength);
+    let scope = match &rights.scope {
+        AllowedScope::Every => "everything".to_owned(),
+        AllowedScope::Only(scope) => scope.to_string(),
+    };
+    output.show(
+        || value(&id, None, generated.as_ref()),
+        || {
+            let known = facts(&[
+                ("client id", id.to_string()),
+                ("client secret", shown_once(generated.as_ref())),
+                ("scope", scope),
+                ("default scope", rights.default_scope.to_string()),
+                ("token lifetime", duration::written(rights.token_lifetime)),
+            ]);
+            let hint = generated.as_ref().map_or_else(String::new, |secret| {
+                format!("\nIceberg clients take both as: credential={id}:{}\n", secret.expose())
+            });
+            format!("{known}{hint}")
+        },
+    )?;
+    Ok(())
+}
+
+/// Where the secret comes from.
+///
+/// # Errors
+/// If the file cannot be read.
+pub(super) fn new_secret(file: Option<PathBuf>) -> anyhow::Result<NewSecret> {
+    match file {
+        None => Ok(NewSecret::Generate),
+        Some(path) => Ok(NewSecret::Chosen(input::secret(&path)?)),
+    }
+}
+
+/// Warns of a secret that can be guessed.
+pub(super) fn warn_if_weak(strength: SecretStrength) {
+    match strength {
+        SecretStrength::Strong => {}
+        SecretStrength::Weak => {
+            warn("the secret is short enough to be guessed; a generated one has 256 random bits");
+        }
+    }
+}
+
+/// The secret if it was generated, as it is shown to people.
+pub(super) fn shown_once(generated: Option<&Secret>) -> String {
+    match generated {
+        Some(secret) => {
+            note("the secret is shown this once and cannot be read again");
+            secret.expose().to_owned()
+        }
+        None => "as given".to_owned(),
+    }
+}
+
+/// The JSON of a secret that was added.
+pub(super) fn value(id: &ClientId, secret_id: Option<&str>, generated: Option<&Secret>) -> Value {
+    let mut value = Map::new();
+    value.insert("client_id".to_owned(), id.as_str().into());
+    if let Some(secret_id) = secret_id {
+        value.insert("secret_id".to_owned(), secret_id.into());
+    }
+    if let Some(secret) = generated {
+        value.insert("client_secret".to_owned(), secret.expose().into());
+    }
+    Value::Object(value)
+}

@@ -1,0 +1,86 @@
+//! Which clients are there, and what may they do? `tokenberg client …`; registration, RFC 6749 §2.
+
+mod add;
+mod secret;
+mod show;
+mod terms;
+
+pub(crate) use terms::LONGEST_TOKEN_LIFETIME;
+
+use crate::arguments::Common;
+use crate::clock;
+use crate::output::Output;
+use crate::store_access::{StoreLocation, wait_for};
+use clap::{Args, Subcommand};
+use serde_json::json;
+use tokenberg_core::ClientId;
+
+/// `tokenberg client …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Client {
+    /// Register a client and print its secret, once
+    Add(Box<add::Add>),
+    /// List all clients
+    List,
+    /// Show what a client may do, and its secrets without their values
+    Show(Id),
+    /// Refuse the client and all its tokens until it is enabled again
+    Disable(Id),
+    /// Take back what `disable` did
+    Enable(Id),
+    /// Remove the client; its tokens stay refused even if another client gets the same ID
+    Remove(Id),
+    /// Give a client another secret, or end one: two may live at a time, for a rotation
+    #[command(subcommand)]
+    Secret(secret::Secret),
+}
+
+/// One client.
+#[derive(Debug, Args)]
+pub(crate) struct Id {
+    /// The client's identifier
+    #[arg(value_name = "ID")]
+    id: ClientId,
+}
+
+/// Does it.
+///
+/// # Errors
+/// Why it could not be done.
+pub(crate) fn run(common: &Common, asked: Client, output: Output) -> anyhow::Result<()> {
+    let location = StoreLocation::of(common)?;
+    wait_for(async {
+        match asked {
+            Client::Add(asked) => add::run(location, *asked, output).await,
+            Client::List => show::list(location, output).await,
+            Client::Show(asked) => show::one(location, &asked.id, output).await,
+            Client::Disable(asked) => set_enabled(location, &asked.id, false, output).await,
+            Client::Enable(asked) => set_enabled(location, &asked.id, true, output).await,
+            Client::Remove(asked) => remove(location, &asked.id, output).await,
+            Client::Secret(asked) => secret::run(location, asked, output).await,
+        }
+    })
+}
+
+async fn set_enabled(
+    location: StoreLocation,
+    id: &ClientId,
+    enabled: bool,
+    output: Output,
+) -> anyhow::Result<()> {
+    let store = location.open_existing().await?;
+    store.set_enabled(id, enabled).await?;
+    store.close().await;
+    let done =
+        if enabled { "enabled" } else { "disabled; neither it nor its tokens are good for anything now" };
+    output.show(|| json!({"client_id": id, "enabled": enabled}), || format!("client {id} is {done}"))?;
+    Ok(())
+}
+
+async fn remove(location: StoreLocation, id: &ClientId, output: Output) -> anyhow::Result<()> {
+    let store = location.open_existing().await?;
+    store.remove_client(clock::now()?, id).await?;
+    store.close().await;
+    output.show(|| json!({"client_id": id, "removed": true}), || format!("client {id} was removed"))?;
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! How does a client change its secret without a pause? Add one, hand it out, expire the other: conformance CA-21.
+
+use super::add::{new_secret, shown_once, value, warn_if_weak};
+use crate::clock;
+use crate::failure::wrong_usage;
+use crate::moment_text;
+use crate::output::{Output, facts};
+use crate::store_access::StoreLocation;
+use clap::{Args, Subcommand};
+use serde_json::json;
+use std::path::PathBuf;
+use tokenberg_core::ClientId;
+
+/// `tokenberg client secret …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Secret {
+    /// Give the client a second secret and print it, once; the first goes on working
+    Add(Add),
+    /// End a secret, at once or at a time
+    Expire(Expire),
+}
+
+/// `tokenberg client secret add`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Rotate a secret without a pause:
+  tokenberg client secret add spark                 prints the new secret; both work
+  … hand it to the client …
+  tokenberg client show spark                       lists the secrets by their IDs, never their values
+  tokenberg client secret expire spark 1f3a90c2     ends the old one; a running server follows within one second")]
+pub(crate) struct Add {
+    /// The client's identifier
+    #[arg(value_name = "ID")]
+    id: ClientId,
+
+    /// Take the secret from this file, or from standard input for `-`, instead of generating one
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+}
+
+/// `tokenberg client secret expire`
+#[derive(Debug, Args)]
+pub(crate) struct Expire {
+    /// The client's identifier
+    #[arg(value_name = "ID")]
+    id: ClientId,
+
+    /// Which secret, as `tokenberg client show` lists it
+    #[arg(value_name = "SECRET_ID")]
+    secret_id: String,
+
+    /// When: 2026-11-21T21:58:00Z, now, or +15m from now on
+    #[arg(long, value_name = "TIME", default_value = "now")]
+    at: String,
+}
+
+/// Does it.
+///
+/// # Errors
+/// If there is no such client or secret, or the store fails.
+pub(super) async fn run(location: StoreLocation, asked: Secret, output: Output) -> anyhow::Result<()> {
+    match asked {
+        Secret::Add(asked) => add(location, asked, output).await,
+        Secret::Expire(asked) => expire(location, asked, output).await,
+    }
+}
+
+async fn add(location: StoreLocation, asked: Add, output: Output) -> anyhow::Result<()> {
+    let secret = new_secret(asked.secret_file)?;
+    let store = location.open_existing().await?;
+    let added = store.add_secret(clock::now()?, &asked.id, secret).await?;
+    store.close().await;
+    warn_if_weak(added.strength);
+    output.show(
+        || value(&asked.id, Some(&added.secret_id), added.secret.as_ref()),
+        || {
+            facts(&[
+                ("client id", asked.id.to_string()),
+                ("secret id", added.secret_id.to_string()),
+                ("client secret", shown_once(added.secret.as_ref())),
+            ])
+        },
+    )?;
+    Ok(())
+}
+
+async fn expire(location: StoreLocation, asked: Expire, output: Output) -> anyhow::Result<()> {
+    let now = clock::now()?;
+    let at = moment_text::parse(&asked.at, now).map_err(wrong_usage)?;
+    let store = location.open_existing().await?;
+    store.expire_secret(&asked.id, &asked.secret_id, at).await?;
+    // An earlier end is never put off, so the end is what the store says.
+    let record = store.client(&asked.id).await?;
+    store.close().await;
+    let end =
+        record.secrets.iter().find(|s| *s.id == *asked.secret_id).and_then(|s| s.expires_at).unwrap_or(at);
+    output.show(
+        || json!({"client_id": asked.id, "secret_id": asked.secret_id, "expires_at": moment_text::written(end)}),
+        || {
+            let when = moment_text::with_distance(end, now);
+            let verb = if end <= now { "ended" } else { "ends" };
+            format!("secret {} of client {} {verb} at {when}", asked.secret_id, asked.id)
+        },
+    )?;
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! What is registered? `tokenberg client list` and `show`: rights and the names of secrets, never a secret or its digest.
+
+use crate::output::{Output, facts, table};
+use crate::store_access::StoreLocation;
+use crate::{clock, duration, moment_text};
+use serde_json::{Value, json};
+use tokenberg_core::{AllowedScope, AuthMethod, ClientId, GrantType, SubjectPattern, Timestamp};
+use tokenberg_store::{ClientRecord, SecretRecord};
+
+/// All clients.
+///
+/// # Errors
+/// If the store fails.
+pub(super) async fn list(location: StoreLocation, output: Output) -> anyhow::Result<()> {
+    let now = clock::now()?;
+    let store = location.open_existing().await?;
+    let clients = store.clients().await?;
+    store.close().await;
+    output.show(
+        || clients.iter().map(|client| value(client, now)).collect(),
+        || {
+            let heading =
+                ["ID", "STATE", "SCOPE", "GRANTS", "TOKEN", "SECRETS", "CREATED"].map(str::to_owned).to_vec();
+            let row = |client: &ClientRecord| {
+                vec![
+                    client.id.to_string(),
+                    state(client).to_owned(),
+                    scope(&client.rights.scope),
+                    grants(client).join(","),
+                    duration::written(client.rights.token_lifetime),
+                    client.secrets.iter().filter(|s| is_live(s, now)).count().to_string(),
+                    moment_text::written(client.created_at),
+                ]
+            };
+            table(&std::iter::once(heading).chain(clients.iter().map(row)).collect::<Vec<_>>())
+        },
+    )?;
+    Ok(())
+}
+
+/// One client.
+///
+/// # Errors
+/// If there is no such client, or the store fails.
+pub(super) async fn one(location: StoreLocation, id: &ClientId, output: Output) -> anyhow::Result<()> {
+    let now = clock::now()?;
+    let store = location.open_existing().await?;
+    let client = store.client(id).await?;
+    store.close().await;
+    output.show(|| value(&client, now), || text(&client, now))?;
+    Ok(())
+}
+
+fn text(client: &ClientRecord, now: Timestamp) -> String {
+    let rights = &client.rights;
+    let known = facts(&[
+        ("client id", client.id.to_string()),
+        ("state", state(client).to_owned()),
+        ("created", moment_text::with_distance(client.created_at, now)),
+        ("authenticates with", method(rights.auth_method).to_owned()),
+        ("grants", grants(client).join(", ")),
+        ("scope", scope(&rights.scope)),
+        ("default scope", rights.default_scope.to_string()),
+        ("audiences", rights.audiences.join(", ")),
+        ("token lifetime", duration::written(rights.token_lifetime)),
+        ("session lifetime", duration::written(rights.session_lifetime)),
+        ("may act for", patterns(&rights.may_act_for).join(", ")),
+        ("may impersonate", patterns(&rights.may_impersonate).join(", ")),
+        ("serves", rights.serves.join(", ")),
+    ]);
+    let heading = ["SECRET", "STATE", "CREATED", "ENDS"].map(str::to_owned).to_vec();
+    let row = |secret: &SecretRecord| {
+        vec![
+            secret.id.to_string(),
+            if is_live(secret, now) { "live" } else { "dead" }.to_owned(),
+            moment_text::written(secret.created_at),
+            secret.expires_at.map_or_else(|| "never".to_owned(), |at| moment_text::with_distance(at, now)),
+        ]
+    };
+    let secrets = table(&std::iter::once(heading).chain(client.secrets.iter().map(row)).collect::<Vec<_>>());
+    format!("{known}\n{secrets}")
+}
+
+fn value(client: &ClientRecord, now: Timestamp) -> Value {
+    let rights = &client.rights;
+    let secret = |secret: &SecretRecord| {
+        json!({
+            "secret_id": secret.id,
+            "live": is_live(secret, now),
+            "created_at": moment_text::written(secret.created_at),
+            "expires_at": secret.expires_at.map(moment_text::written),
+        })
+    };
+    json!({
+        "client_id": client.id,
+        "enabled": client.enabled,
+        "created_at": moment_text::written(client.created_at),
+        "auth_method": method(rights.auth_method),
+        "grants": grants(client),
+        "scope": match &rights.scope {
+            AllowedScope::Every => Value::Null,
+            AllowedScope::Only(scope) => scope.as_str().into(),
+        },
+        "every_scope": rights.scope == AllowedScope::Every,
+        "default_scope": rights.default_scope,
+        "audiences": rights.audiences,
+        "token_lifetime": rights.token_lifetime.as_seconds(),
+        "session_lifetime": rights.session_lifetime.as_seconds(),
+        "may_act_for": patterns(&rights.may_act_for),
+        "may_impersonate": patterns(&rights.may_impersonate),
+        "serves": rights.serves,
+        "secrets": client.secrets.iter().map(secret).collect::<Vec<_>>(),
+    })
+}
+
+fn state(client: &ClientRecord) -> &'static str {
+    if client.enabled { "enabled" } else { "disabled" }
+}
+
+fn scope(scope: &AllowedScope) -> String {
+    match scope {
+        AllowedScope::Every => "(every)".to_owned(),
+        AllowedScope::Only(scope) => scope.to_string(),
+    }
+}
+
+fn method(method: AuthMethod) -> &'static str {
+    match method {
+        AuthMethod::ClientSecret => "client_secret",
+    }
+}
+
+fn grants(client: &ClientRecord) -> Vec<&'static str> {
+    let name = |grant: &GrantType| match grant {
+        GrantType::ClientCredentials => "client_credentials",
+        GrantType::TokenExchange => "token_exchange",
+    };
+    client.rights.grants.iter().map(name).collect()
+}
+
+fn patterns(patterns: &[SubjectPattern]) -> Vec<String> {
+    patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect()
+}
+
+fn is_live(secret: &SecretRecord, now: Timestamp) -> bool {
+    secret.expires_at.is_none_or(|end| now < end)
+}

@@ -1,0 +1,155 @@
+//! What may the new client do? The options of `client add`, made into rights that contradict nothing.
+
+use crate::duration;
+use crate::failure::{warn, wrong_usage};
+use clap::{Args, ValueEnum};
+use tokenberg_core::{AllowedScope, AuthMethod, GrantType, Lifetime, Rights, Scope, SubjectPattern, Target};
+
+/// No token lives longer than this, because what it says cannot be changed while it lives; keys are kept as long.
+pub(crate) const LONGEST_TOKEN_LIFETIME: Lifetime = Lifetime::from_hours(24);
+/// After this, a credential has to be proven again.
+const LONGEST_SESSION: Lifetime = Lifetime::from_hours(30 * 24);
+/// Clients renew a token when nine tenths of its life are over: with less than this they do little else (conformance IC-03).
+const SHORT_TOKEN_LIFETIME: Lifetime = Lifetime::from_seconds(60);
+
+/// What it may do.
+#[derive(Debug, Args)]
+pub(crate) struct Terms {
+    /// The scopes that it may ask for, between spaces; `catalog` is always one. PRINCIPAL_ROLE:ALL is granted only where
+    /// it stands here literally
+    #[arg(long, value_name = "'S1 S2 …'", default_value = "catalog PRINCIPAL_ROLE:ALL")]
+    scope: Scope,
+
+    /// What it gets when it asks for no scope; each has to be within --scope
+    #[arg(long, value_name = "'S …'", default_value = "catalog")]
+    default_scope: Scope,
+
+    /// The grants that it may use
+    #[arg(long, value_name = "GRANT,…", value_delimiter = ',', default_values = ["client_credentials", "token_exchange"])]
+    grant: Vec<Grant>,
+
+    /// What it may ask tokens for; the first is its default `aud`, and without any that is our issuer. Repeat for several
+    #[arg(long, value_name = "AUDIENCE", value_parser = audience)]
+    audience: Vec<Box<str>>,
+
+    /// How long its tokens live: 2s, 15m, 1h; 24h at most
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "1h")]
+    token_lifetime: Lifetime,
+
+    /// How long they can be renewed before the client has to prove its credential again: 12h, 7d; 30d at most
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "12h")]
+    session_lifetime: Lifetime,
+
+    /// How it proves who it is
+    #[arg(long, value_name = "METHOD", default_value = "client_secret")]
+    auth_method: Method,
+
+    /// Subjects for whom it may get tokens that name it as the actor, as a glob over ISSUER|SUBJECT, for example
+    /// 'https://idp.example|*'; our own subjects have our issuer. Repeat for several
+    #[arg(long, value_name = "PATTERN")]
+    may_act_for: Vec<SubjectPattern>,
+
+    /// The same, for tokens that do not name it
+    #[arg(long, value_name = "PATTERN")]
+    may_impersonate: Vec<SubjectPattern>,
+
+    /// What it is the resource server of: it may exchange tokens for that audience. Repeat for several
+    #[arg(long, value_name = "AUDIENCE", value_parser = audience)]
+    serves: Vec<Box<str>>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Grant {
+    /// RFC 6749, section 4.4: a token for the client itself
+    ClientCredentials,
+    /// RFC 8693: a token for a token
+    TokenExchange,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Method {
+    /// A secret, with HTTP Basic or in the body
+    ClientSecret,
+}
+
+fn audience(text: &str) -> Result<Box<str>, String> {
+    if text.is_empty() {
+        return Err("an audience is not empty".to_owned());
+    }
+    Target::audience(text).map(|target| target.as_str().into()).map_err(|fault| fault.to_string())
+}
+
+impl Terms {
+    /// The rights; warns of what is allowed and hardly meant.
+    ///
+    /// # Errors
+    /// If the terms contradict each other.
+    pub(super) fn into_rights(self) -> anyhow::Result<Rights> {
+        let scope = AllowedScope::Only(self.scope);
+        let excess = self.default_scope.retain(|token| !scope.allows(token));
+        if !excess.is_empty() {
+            return Err(wrong_usage(format!("--default-scope has what --scope has not: {excess}")));
+        }
+        if self.default_scope.is_empty() {
+            return Err(wrong_usage(
+                "--default-scope is empty; a client that asks for no scope has to get some",
+            ));
+        }
+        let mut grants = Vec::new();
+        for grant in self.grant {
+            let grant = match grant {
+                Grant::ClientCredentials => GrantType::ClientCredentials,
+                Grant::TokenExchange => GrantType::TokenExchange,
+            };
+            if !grants.contains(&grant) {
+                grants.push(grant);
+            }
+        }
+        within("--token-lifetime", self.token_lifetime, LONGEST_TOKEN_LIFETIME)?;
+        within("--session-lifetime", self.session_lifetime, LONGEST_SESSION)?;
+        if self.token_lifetime < SHORT_TOKEN_LIFETIME {
+            warn(&format!(
+                "tokens that live only {} make Iceberg's clients ask for new ones all the time; 60s and more is better",
+                duration::written(self.token_lifetime)
+            ));
+        }
+        if self.session_lifetime < self.token_lifetime {
+            warn(
+                "the session is shorter than the lifetime of a token, so tokens live only as long as the session",
+            );
+        }
+        let Method::ClientSecret = self.auth_method;
+        Ok(Rights {
+            auth_method: AuthMethod::ClientSecret,
+            grants,
+            scope,
+            default_scope: self.default_scope,
+            audiences: each_once(self.audience),
+            token_lifetime: self.token_lifetime,
+            session_lifetime: self.session_lifetime,
+            may_act_for: self.may_act_for,
+            may_impersonate: self.may_impersonate,
+            serves: each_once(self.serves),
+        })
+    }
+}
+
+fn within(flag: &str, asked: Lifetime, longest: Lifetime) -> anyhow::Result<()> {
+    if asked == Lifetime::ZERO || asked > longest {
+        let longest = duration::written(longest);
+        return Err(wrong_usage(format!("{flag} has to be at least 1s and at most {longest}")));
+    }
+    Ok(())
+}
+
+fn each_once(many: Vec<Box<str>>) -> Vec<Box<str>> {
+    let mut once: Vec<Box<str>> = Vec::with_capacity(many.len());
+    for one in many {
+        if !once.contains(&one) {
+            once.push(one);
+        }
+    }
+    once
+}

@@ -1,0 +1,37 @@
+//! What is done? One file for each command.
+
+pub(crate) mod check;
+pub(crate) mod client;
+pub(crate) mod inspect;
+pub(crate) mod key;
+pub(crate) mod respond;
+pub(crate) mod serve;
+pub(crate) mod token;
+pub(crate) mod verify;
+
+use crate::arguments::{Arguments, Command};
+use crate::logging;
+use crate::output::Output;
+
+/// Does what was asked for.
+///
+/// # Errors
+/// Why it could not be done, as a sentence.
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let Arguments { common, command } = arguments;
+    let output = Output { json: common.json };
+    let needs_own_log = matches!(&command, Command::Serve(_));
+    if !needs_own_log {
+        logging::start_for_command()?;
+    }
+    match command {
+        Command::Serve(asked) => serve::run(&common, *asked),
+        Command::Client(asked) => client::run(&common, asked, output),
+        Command::Key(asked) => key::run(&common, asked, output),
+        Command::Token(asked) => token::run(&asked, output),
+        Command::Inspect(asked) => inspect::run(&asked, output),
+        Command::Verify(asked) => verify::run(&asked, output),
+        Command::Respond(asked) => respond::run(&common, &asked),
+        Command::Check(asked) => check::run(&common, *asked, output),
+    }
+}

@@ -1,0 +1,104 @@
+//! How is a server started? `tokenberg serve`, whose flags are also those of `tokenberg check`.
+
+use crate::arguments::Common;
+use crate::duration;
+use crate::server::{self, settings::Settings};
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use tokenberg_core::{Algorithm, Lifetime};
+
+/// `tokenberg serve`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tokenberg serve
+      on 127.0.0.1:8183 with the store tokenberg.db; on an empty store it makes a signing key and the client `root`, and
+      prints its credential once, with a curl line to try it
+  tokenberg serve --listen 0.0.0.0:443 --issuer https://tokens.example --tls-cert chain.pem --tls-key key.pem
+  tokenberg serve --listen 10.0.0.7:8183 --issuer https://lake.example/auth --base-path /auth --behind-tls-terminator
+  tokenberg serve --config /etc/tokenberg.toml --ops-listen 127.0.0.1:9183
+
+A flag beats its variable, and both beat the file, where every flag is a key:
+  listen = \"0.0.0.0:443\"
+  issuer = \"https://tokens.example\"
+
+TOKENBERG_BOOTSTRAP_CREDENTIAL=ID:SECRET sets the first credential instead, and then none is printed.
+Several servers may share one store on one machine. SIGTERM and SIGINT finish what was begun and end; a second one ends at
+once. SIGHUP reads certificates and log filter again, and keeps the old ones if the new ones are bad.")]
+pub(crate) struct Serve {
+    /// Where to listen; port 0 picks a free one [default: 127.0.0.1:8183]
+    #[arg(long, value_name = "ADDR:PORT", env = "TOKENBERG_LISTEN")]
+    pub(crate) listen: Option<SocketAddr>,
+
+    /// Where to serve /healthz and /readyz, in plain HTTP; nowhere if it is left out
+    #[arg(long, value_name = "ADDR:PORT", env = "TOKENBERG_OPS_LISTEN")]
+    pub(crate) ops_listen: Option<SocketAddr>,
+
+    /// Who we are, `iss` of every token: the URL that clients and catalogs know, base path included [default: the URL of
+    /// the listener]
+    #[arg(long, value_name = "URL", env = "TOKENBERG_ISSUER")]
+    pub(crate) issuer: Option<String>,
+
+    /// A path before every route, for example /api/catalog
+    #[arg(long, value_name = "PATH", env = "TOKENBERG_BASE_PATH")]
+    pub(crate) base_path: Option<String>,
+
+    /// Speak TLS with the certificates in this PEM file, our own first
+    #[arg(long, value_name = "FILE", env = "TOKENBERG_TLS_CERT")]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// The private key of the certificate, PEM
+    #[arg(long, value_name = "FILE", env = "TOKENBERG_TLS_KEY")]
+    pub(crate) tls_key: Option<PathBuf>,
+
+    /// A proxy in front of us speaks TLS with the clients, so that plain HTTP beyond this machine is safe
+    #[arg(long, value_name = "BOOL", env = "TOKENBERG_BEHIND_TLS_TERMINATOR", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true")]
+    pub(crate) behind_tls_terminator: Option<bool>,
+
+    /// Answer with the six error codes of Iceberg's specification only: invalid_target becomes invalid_request
+    #[arg(long, value_name = "BOOL", env = "TOKENBERG_STRICT_ICEBERG_ERRORS", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true")]
+    pub(crate) strict_iceberg_errors: Option<bool>,
+
+    /// The algorithm of the key that is made on an empty store: ES256, ES384 or EdDSA [default: ES256]
+    #[arg(long, value_name = "ALG", env = "TOKENBERG_ALG")]
+    pub(crate) alg: Option<Algorithm>,
+
+    /// What is logged, as in `info` or `warn,tokenberg::audit=info`; RUST_LOG counts, too [default: info]
+    #[arg(long, value_name = "FILTER", env = "TOKENBERG_LOG")]
+    pub(crate) log: Option<String>,
+
+    /// How it is logged, on standard error [default: text]
+    #[arg(long, value_name = "FORMAT", env = "TOKENBERG_LOG_FORMAT")]
+    pub(crate) log_format: Option<LogFormat>,
+
+    /// How many threads serve [default: one for each core]
+    #[arg(long, value_name = "N", env = "TOKENBERG_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) workers: Option<u16>,
+
+    /// How long requests are still accepted after /readyz began to say no, so that a load balancer can notice [default: 0s]
+    #[arg(long, value_name = "DURATION", env = "TOKENBERG_DRAIN_DELAY", value_parser = duration::parse)]
+    pub(crate) drain_delay: Option<Lifetime>,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// Serves until it is told to end.
+///
+/// # Errors
+/// If it cannot start.
+pub(crate) fn run(common: &Common, asked: Serve) -> anyhow::Result<()> {
+    let settings = Settings::resolve(common, &asked)?;
+    server::run(common.clone(), asked, settings)
+}

@@ -1,0 +1,226 @@
+//! How does a client get a token? `tokenberg token`: the core's client side, and blocking HTTP around it.
+
+use crate::failure::wrong_usage;
+use crate::input;
+use crate::output::{self, Output};
+use crate::web::{Web, address};
+use clap::Args;
+use serde_json::Value;
+use std::path::PathBuf;
+use tokenberg_core::{
+    AnswerFault, ClientAuthentication, ClientCredentialsRequest, Scope, Secret, Target, TokenExchangeRequest,
+    TokenRequest, TokenType, TypedToken, read_answer,
+};
+use url::Url;
+
+/// Where the token endpoint is below the address of the service.
+const TOKEN_ENDPOINT: &str = "/v1/oauth/tokens";
+
+/// `tokenberg token`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tokenberg token --server http://127.0.0.1:8183 --client-id spark --secret-file spark.secret
+  TOKENBERG_CLIENT_ID=spark TOKENBERG_CLIENT_SECRET=… tokenberg token --server https://tokens.example --scope catalog
+  tokenberg token --server https://tokens.example --subject-token-file old.token --subject-token-type access_token
+      renews a token with itself, as Iceberg's clients do
+  tokenberg token --server https://tokens.example --client-id trino --secret-file trino.secret \\
+      --subject-token-file user.token --subject-token-type access_token --audience https://lake.example
+      gets a token that lets trino act for the user
+
+The credential also comes from TOKENBERG_CLIENT_ID and TOKENBERG_CLIENT_SECRET. Redirects are not followed.")]
+pub(crate) struct Token {
+    /// The token service, for example https://tokens.example, or the whole address of its token endpoint
+    #[arg(long, value_name = "URL", env = "TOKENBERG_SERVER", value_parser = address)]
+    server: Url,
+
+    /// The client's identifier
+    #[arg(long, value_name = "ID", env = "TOKENBERG_CLIENT_ID")]
+    client_id: Option<Box<str>>,
+
+    /// The file of its secret, or `-` for standard input; instead, the variable TOKENBERG_CLIENT_SECRET may hold it
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+
+    /// Send the credential in an Authorization: Basic header instead of the form
+    #[arg(long)]
+    basic: bool,
+
+    /// The scopes to ask for, between spaces; without, the client's default
+    #[arg(long, value_name = "'S1 S2 …'", default_value = "", hide_default_value = true)]
+    scope: Scope,
+
+    /// What the token is for, by name. Repeat for several
+    #[arg(long, value_name = "AUDIENCE", value_parser = audience)]
+    audience: Vec<String>,
+
+    /// What the token is for, by absolute URI. Repeat for several
+    #[arg(long, value_name = "URI", value_parser = resource)]
+    resource: Vec<String>,
+
+    /// Exchange the token in this file (`-` for standard input) instead of asking for one of the client's own
+    #[arg(long, value_name = "FILE", requires = "subject_token_type")]
+    subject_token_file: Option<PathBuf>,
+
+    /// What kind of token that is: access_token, id_token, jwt, … or the whole URN
+    #[arg(long, value_name = "TYPE", value_parser = token_type, requires = "subject_token_file")]
+    subject_token_type: Option<TokenType>,
+
+    /// The token of who acts for the subject, in this file
+    #[arg(long, value_name = "FILE", requires = "actor_token_type", requires = "subject_token_file")]
+    actor_token_file: Option<PathBuf>,
+
+    /// What kind of token that is
+    #[arg(long, value_name = "TYPE", value_parser = token_type, requires = "actor_token_file")]
+    actor_token_type: Option<TokenType>,
+
+    /// What kind of token is wanted
+    #[arg(long, value_name = "TYPE", value_parser = token_type, requires = "subject_token_file")]
+    requested_token_type: Option<TokenType>,
+
+    /// Trust the certificates in this PEM file only
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+
+    /// Allow http:// to other machines, where the line is safe in another way
+    #[arg(long)]
+    insecure_http: bool,
+}
+
+fn token_type(text: &str) -> Result<TokenType, String> {
+    let found = TokenType::ALL.into_iter().find(|t| t.short_name() == text || t.as_urn() == text);
+    found.ok_or_else(|| {
+        let names = TokenType::ALL.map(TokenType::short_name).join(", ");
+        format!("a token type is one of {names}, or the URN of one of them")
+    })
+}
+
+fn audience(text: &str) -> Result<String, String> {
+    Target::audience(text).map(|_| text.to_owned()).map_err(|fault| fault.to_string())
+}
+
+fn resource(text: &str) -> Result<String, String> {
+    Target::resource(text).map(|_| text.to_owned()).map_err(|fault| fault.to_string())
+}
+
+/// Gets a token and prints it.
+///
+/// # Errors
+/// If there is nothing to prove who asks, or the server cannot be reached or refuses.
+pub(crate) fn run(asked: &Token, output: Output) -> anyhow::Result<()> {
+    check_standard_input(asked)?;
+    let request = request(asked)?;
+    let authentication = authentication(asked, &request)?;
+    let web = Web::new(asked.ca_file.as_deref(), asked.insecure_http)?;
+    let answer = web.post(&endpoint(&asked.server), &request.to_http(&authentication))?;
+    let response = read_answer(answer.status, &answer.body).map_err(|fault| match fault {
+        AnswerFault::Refused { status, error } => anyhow::anyhow!("the server refused with {status} {error}"),
+        AnswerFault::NoToken(_) | AnswerFault::NoError { .. } => fault.into(),
+    })?;
+    if output.json {
+        // What the server sent, members that we do not know included.
+        let whole: Value = serde_json::from_slice(&answer.body)?;
+        output::print(&format!("{}\n", output::escaped(&whole)))?;
+    } else {
+        output::print(&format!("{}\n", crate::failure::without_controls(response.access_token.expose())))?;
+    }
+    Ok(())
+}
+
+fn check_standard_input(asked: &Token) -> anyhow::Result<()> {
+    let files = [&asked.secret_file, &asked.subject_token_file, &asked.actor_token_file];
+    if files.into_iter().flatten().filter(|path| path.as_os_str() == "-").count() > 1 {
+        return Err(wrong_usage("only one file can be standard input"));
+    }
+    Ok(())
+}
+
+fn request(asked: &Token) -> anyhow::Result<TokenRequest> {
+    let mut targets = Vec::new();
+    for resource in &asked.resource {
+        targets.push(Target::resource(resource)?);
+    }
+    for audience in &asked.audience {
+        targets.push(Target::audience(audience)?);
+    }
+    let scope = asked.scope.clone();
+    let (Some(file), Some(token_type)) = (&asked.subject_token_file, asked.subject_token_type) else {
+        return Ok(TokenRequest::ClientCredentials(ClientCredentialsRequest { scope, targets }));
+    };
+    let subject = TypedToken { token: input::token(file)?, token_type };
+    let actor = match (&asked.actor_token_file, asked.actor_token_type) {
+        (Some(file), Some(token_type)) => Some(TypedToken { token: input::token(file)?, token_type }),
+        (Some(_), None) | (None, Some(_)) | (None, None) => None,
+    };
+    let requested_token_type = asked.requested_token_type;
+    Ok(TokenRequest::TokenExchange(TokenExchangeRequest {
+        subject,
+        actor,
+        scope,
+        targets,
+        requested_token_type,
+    }))
+}
+
+/// A secret if there is one; else, for an exchange, the actor's token or the subject's as Bearer.
+fn authentication(asked: &Token, request: &TokenRequest) -> anyhow::Result<ClientAuthentication> {
+    let secret: Option<Secret> = match &asked.secret_file {
+        Some(path) => Some(input::secret(path)?),
+        None => input::secret_variable("TOKENBERG_CLIENT_SECRET")?,
+    };
+    match (&asked.client_id, secret, request) {
+        (Some(client_id), Some(client_secret), _) if asked.basic => {
+            Ok(ClientAuthentication::Basic { client_id: client_id.clone(), client_secret })
+        }
+        (client_id @ Some(_), Some(client_secret), _) => {
+            Ok(ClientAuthentication::Body { client_id: client_id.clone(), client_secret })
+        }
+        (None, Some(_), _) => Err(wrong_usage("there is a secret but no --client-id")),
+        (_, None, _) if asked.basic => Err(wrong_usage("--basic sends a secret, and there is none")),
+        (Some(_), None, _) => Err(wrong_usage(
+            "there is a --client-id but no secret for it: give --secret-file or the variable TOKENBERG_CLIENT_SECRET, or, to \
+             exchange a token by itself, leave the client out",
+        )),
+        (None, None, TokenRequest::TokenExchange(exchange)) => {
+            let bearer = exchange.actor.as_ref().unwrap_or(&exchange.subject);
+            Ok(ClientAuthentication::Bearer(bearer.token.clone()))
+        }
+        (None, None, TokenRequest::ClientCredentials(_)) => Err(wrong_usage(
+            "nothing proves who asks: name a client with --client-id and its secret with --secret-file or the variable \
+             TOKENBERG_CLIENT_SECRET",
+        )),
+    }
+}
+
+fn endpoint(server: &Url) -> Url {
+    let mut url = server.clone();
+    let base = server.path().trim_end_matches('/').to_owned();
+    if !base.ends_with(TOKEN_ENDPOINT) {
+        url.set_path(&format!("{base}{TOKEN_ENDPOINT}"));
+    }
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_server_is_named_by_its_base_or_its_endpoint() {
+        for (text, whole) in [
+            ("http://127.0.0.1:8183", "http://127.0.0.1:8183/v1/oauth/tokens"),
+            ("https://a.example/", "https://a.example/v1/oauth/tokens"),
+            ("https://a.example/api/catalog/", "https://a.example/api/catalog/v1/oauth/tokens"),
+            ("https://a.example/api/v1/oauth/tokens", "https://a.example/api/v1/oauth/tokens"),
+        ] {
+            assert_eq!(endpoint(&address(text).unwrap()).as_str(), whole);
+        }
+    }
+
+    #[test]
+    fn token_types_are_short_or_urns() {
+        assert_eq!(token_type("id_token"), Ok(TokenType::IdToken));
+        assert_eq!(token_type("urn:ietf:params:oauth:token-type:jwt"), Ok(TokenType::Jwt));
+        assert!(token_type("bearer").unwrap_err().contains("access_token"));
+    }
+}

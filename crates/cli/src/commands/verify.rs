@@ -1,0 +1,165 @@
+//! Is this token good? `tokenberg verify`: with the published keys of the issuer, RFC 8414 §3 and RFC 9068 §4.
+
+use crate::failure::{note, warn};
+use crate::output::{Output, facts};
+use crate::web::Web;
+use crate::{clock, input, moment_text};
+use anyhow::Context;
+use clap::Args;
+use serde_json::{Map, Value, json};
+use std::path::PathBuf;
+use tokenberg_core::{AccessTokenClaims, Issuer, TokenFault, TokenVerification};
+use tokenberg_jose::{LARGEST_JWKS, PublicKeys};
+use url::Url;
+
+/// More than any metadata has.
+const LARGEST_METADATA: u64 = 256 * 1024;
+
+/// `tokenberg verify`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tokenberg verify access.token --issuer https://tokens.example --audience https://lake.example
+  tokenberg token --server http://127.0.0.1:8183 --client-id spark --secret-file spark.secret \\
+      | tokenberg verify --issuer http://127.0.0.1:8183
+
+Whether a token was revoked, only the issuer itself knows. Exit code 0: valid; 1: not, with the reason.")]
+pub(crate) struct Verify {
+    /// The file of the token; standard input if it is left out or `-`
+    #[arg(value_name = "FILE", default_value = "-", hide_default_value = true)]
+    file: PathBuf,
+
+    /// Who has to have made it, exactly as it stands in `iss`
+    #[arg(long, value_name = "URL")]
+    issuer: Issuer,
+
+    /// What it has to be for; without, whatever it says
+    #[arg(long, value_name = "AUDIENCE")]
+    audience: Option<Box<str>>,
+
+    /// Trust the certificates in this PEM file only
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+
+    /// Allow http:// to other machines, where the line is safe in another way
+    #[arg(long)]
+    insecure_http: bool,
+}
+
+/// Verifies the token.
+///
+/// # Errors
+/// If the keys of the issuer cannot be had, or the token is not good.
+pub(crate) fn run(asked: &Verify, output: Output) -> anyhow::Result<()> {
+    let token = input::token(&asked.file)?;
+    let outcome = verified(asked, token.expose())?;
+    let now = clock::now()?;
+    match outcome {
+        Ok(claims) => {
+            let audience = claims.audience.join(", ");
+            if asked.audience.is_none() {
+                note(&format!("the audience was not checked; the token is for {audience}"));
+            }
+            output.show(
+                || {
+                    json!({
+                        "valid": true,
+                        "audience_checked": asked.audience.is_some(),
+                        "claims": Value::Object(claims.to_json()),
+                    })
+                },
+                || {
+                    let known = facts(&[
+                        ("subject", claims.subject.to_string()),
+                        ("client", claims.client_id.to_string()),
+                        ("audience", audience.clone()),
+                        ("scope", claims.scope.to_string()),
+                        ("acting for it", actors(&claims)),
+                        ("issued", moment_text::with_distance(claims.issued_at, now)),
+                        ("ends", moment_text::with_distance(claims.expires_at, now)),
+                    ]);
+                    format!("valid\n\n{known}")
+                },
+            )?;
+            Ok(())
+        }
+        Err(fault) => {
+            if output.json {
+                output.show(|| json!({"valid": false, "reason": fault.to_string()}), String::new)?;
+            }
+            anyhow::bail!("not valid: {fault}");
+        }
+    }
+}
+
+fn actors(claims: &AccessTokenClaims) -> String {
+    let chain = claims.actor.iter().flat_map(|actor| actor.chain());
+    chain.map(|actor| actor.subject.to_string()).collect::<Vec<_>>().join(", before that ")
+}
+
+/// The outer error is that nothing could be verified, the inner one that the token is not good.
+fn verified(asked: &Verify, token: &str) -> anyhow::Result<Result<AccessTokenClaims, TokenFault>> {
+    let audience = match &asked.audience {
+        Some(audience) => vec![audience.clone()],
+        None => audiences_of(token),
+    };
+    let verification = TokenVerification::new(asked.issuer.clone(), audience);
+    // Before anything is fetched: a token of somebody else is no reason to ask this issuer.
+    let framed = match verification.framed(token) {
+        Ok(framed) => framed,
+        Err(fault) => return Ok(Err(fault)),
+    };
+    let web = Web::new(asked.ca_file.as_deref(), asked.insecure_http)?;
+    let keys = keys(&web, &asked.issuer)?;
+    Ok(verification.claims(&framed, keys.verify(&framed), clock::now()?))
+}
+
+/// Every audience that the token itself names.
+fn audiences_of(token: &str) -> Vec<Box<str>> {
+    let Ok(framed) = tokenberg_core::CompactJws::parse(token) else { return Vec::new() };
+    match framed.unverified_payload().get("aud") {
+        Some(Value::String(one)) => vec![one.as_str().into()],
+        Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).map(Into::into).collect(),
+        Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) | None => Vec::new(),
+    }
+}
+
+fn keys(web: &Web, issuer: &Issuer) -> anyhow::Result<PublicKeys> {
+    let metadata = metadata(web, issuer)?;
+    // RFC 8414 §3.3: "The "issuer" value returned MUST be identical to the authorization server's issuer identifier".
+    let named = metadata.get("issuer").and_then(Value::as_str).unwrap_or_default();
+    anyhow::ensure!(
+        named == issuer.as_str(),
+        "the metadata of {issuer} is that of another issuer: {named:?}; an issuer is compared letter by letter"
+    );
+    let uri = metadata.get("jwks_uri").and_then(Value::as_str).context("the metadata name no jwks_uri")?;
+    let uri: Url = uri.parse().context("the jwks_uri of the metadata is no address")?;
+    let answer = web.get(&uri, LARGEST_JWKS as u64)?;
+    anyhow::ensure!(answer.status == 200, "{uri} answered {}", answer.status);
+    let json = std::str::from_utf8(&answer.body).with_context(|| format!("{uri} is not UTF-8 text"))?;
+    let keys = PublicKeys::from_jwks(json).with_context(|| uri.to_string())?;
+    for ignored in keys.ignored() {
+        warn(&ignored.to_string());
+    }
+    Ok(keys)
+}
+
+/// RFC 8414 §3.1 puts the well-known part before the path of the issuer; OpenID Connect, and many servers, after it.
+fn metadata(web: &Web, issuer: &Issuer) -> anyhow::Result<Map<String, Value>> {
+    let path = issuer.path();
+    let origin = issuer.as_str().strip_suffix(path).unwrap_or_default();
+    let mut places = vec![format!("{origin}/.well-known/oauth-authorization-server{path}")];
+    if !path.is_empty() {
+        places.push(format!("{issuer}/.well-known/oauth-authorization-server"));
+    }
+    places.push(format!("{issuer}/.well-known/openid-configuration"));
+    for place in &places {
+        let answer = web.get(&place.parse().context("the issuer is no address")?, LARGEST_METADATA)?;
+        if answer.status == 200 {
+            return serde_json::from_slice(&answer.body)
+                .with_context(|| format!("{place} is no JSON object"));
+        }
+        anyhow::ensure!((400..500).contains(&answer.status), "{place} answered {}", answer.status);
+    }
+    anyhow::bail!("{issuer} publishes no metadata: {} were tried", places.join(" and "))
+}

@@ -1,0 +1,107 @@
+//! What does the configuration file say? TOML: every flag of `serve` is a key; conformance OP-12: an unknown key is an error.
+
+use crate::commands::serve::LogFormat;
+use crate::duration;
+use anyhow::Context;
+use serde::{Deserialize, Deserializer};
+use std::net::SocketAddr;
+use std::num::NonZeroU16;
+use std::path::{Path, PathBuf};
+use tokenberg_core::{Algorithm, Lifetime};
+
+/// The file. Keys are called as the flags; `_` may stand for `-`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct ConfigFile {
+    /// `--store`
+    pub(crate) store: Option<String>,
+    /// `--key-file`
+    #[serde(alias = "key_file")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// `--listen`
+    pub(crate) listen: Option<SocketAddr>,
+    /// `--ops-listen`
+    #[serde(alias = "ops_listen")]
+    pub(crate) ops_listen: Option<SocketAddr>,
+    /// `--issuer`
+    pub(crate) issuer: Option<String>,
+    /// `--base-path`
+    #[serde(alias = "base_path")]
+    pub(crate) base_path: Option<String>,
+    /// `--tls-cert`
+    #[serde(alias = "tls_cert")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// `--tls-key`
+    #[serde(alias = "tls_key")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// `--behind-tls-terminator`
+    #[serde(alias = "behind_tls_terminator")]
+    pub(crate) behind_tls_terminator: Option<bool>,
+    /// `--strict-iceberg-errors`
+    #[serde(alias = "strict_iceberg_errors")]
+    pub(crate) strict_iceberg_errors: Option<bool>,
+    /// `--alg`
+    pub(crate) alg: Option<Algorithm>,
+    /// `--log`
+    pub(crate) log: Option<String>,
+    /// `--log-format`
+    #[serde(alias = "log_format")]
+    pub(crate) log_format: Option<LogFormat>,
+    /// `--workers`
+    pub(crate) workers: Option<NonZeroU16>,
+    /// `--drain-delay`
+    #[serde(alias = "drain_delay", deserialize_with = "length_of_time", default)]
+    pub(crate) drain_delay: Option<Lifetime>,
+}
+
+fn length_of_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Lifetime>, D::Error> {
+    let text = String::deserialize(from)?;
+    duration::parse(&text).map(Some).map_err(serde::de::Error::custom)
+}
+
+/// Reads the file. Paths in it are relative to the working directory, as in arguments.
+///
+/// # Errors
+/// If it cannot be read, is no TOML, or has a key that does not exist; the sentence names file and key.
+pub(crate) fn read(path: &Path) -> anyhow::Result<ConfigFile> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("the configuration file {} cannot be read", path.display()))?;
+    parse(&text, path)
+}
+
+fn parse(text: &str, path: &Path) -> anyhow::Result<ConfigFile> {
+    toml::from_str(text).map_err(|fault| {
+        let line =
+            fault.span().map_or(0, |span| text.bytes().take(span.start).filter(|b| *b == b'\n').count() + 1);
+        // Only the message: the excerpt that goes with it may show a value that is nobody's business.
+        anyhow::anyhow!("the configuration file {}, line {line}: {}", path.display(), fault.message())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn op_12_an_unknown_key_is_named_with_its_file() {
+        let fault =
+            parse("listen = \"127.0.0.1:1\"\nlisen = 1\n", Path::new("a/b.toml")).unwrap_err().to_string();
+        assert!(
+            fault.contains("a/b.toml") && fault.contains("line 2") && fault.contains("`lisen`"),
+            "{fault}"
+        );
+        let wrong = parse("workers = \"hush\"", Path::new("b.toml")).unwrap_err().to_string();
+        assert!(wrong.contains("line 1"), "{wrong}");
+    }
+
+    #[test]
+    fn keys_are_called_as_the_flags() {
+        for text in
+            ["tls-cert = \"c.pem\"\ntls-key = \"/k.pem\"", "tls_cert = \"c.pem\"\ntls_key = \"/k.pem\""]
+        {
+            let file = parse(text, Path::new("etc/t.toml")).unwrap();
+            assert_eq!(file.tls_cert, Some("c.pem".into()));
+            assert_eq!(file.tls_key, Some("/k.pem".into()));
+        }
+    }
+}

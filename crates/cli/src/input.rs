@@ -1,0 +1,72 @@
+//! Where do secrets and tokens come from? A file or standard input, never argv: conformance SE-04.
+
+use anyhow::Context;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use tokenberg_core::Secret;
+use zeroize::Zeroizing;
+
+/// More than any secret, token, form or key file has.
+const LARGEST: u64 = 1024 * 1024;
+
+/// The bytes of a file; `-` is standard input.
+///
+/// # Errors
+/// If it cannot be read or is larger than one megabyte; the error names the file, never what is in it.
+pub(crate) fn bytes(path: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    if path.as_os_str() == OsStr::new("-") {
+        return read(io::stdin().lock()).context("standard input cannot be read");
+    }
+    let file = File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    read(file).with_context(|| format!("{} cannot be read", path.display()))
+}
+
+fn read(from: impl Read) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    from.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    anyhow::ensure!(bytes.len() as u64 <= LARGEST, "it is larger than {LARGEST} bytes");
+    Ok(bytes)
+}
+
+/// The content as a secret, without one newline at its end.
+///
+/// # Errors
+/// If it cannot be read, or is not text.
+pub(crate) fn secret(path: &Path) -> anyhow::Result<Secret> {
+    let bytes = bytes(path)?;
+    let text =
+        std::str::from_utf8(&bytes).map_err(|_| anyhow::anyhow!("{} is not UTF-8 text", name(path)))?;
+    let text = text.strip_suffix('\n').map_or(text, |t| t.strip_suffix('\r').unwrap_or(t));
+    Ok(Secret::new(text.to_owned()))
+}
+
+/// The content as a token: without whitespace around it, since no token has any.
+///
+/// # Errors
+/// If it cannot be read, is not text, or is empty.
+pub(crate) fn token(path: &Path) -> anyhow::Result<Secret> {
+    let bytes = bytes(path)?;
+    let text =
+        std::str::from_utf8(&bytes).map_err(|_| anyhow::anyhow!("{} is not UTF-8 text", name(path)))?;
+    anyhow::ensure!(!text.trim_ascii().is_empty(), "{} holds no token", name(path));
+    Ok(Secret::new(text.trim_ascii().to_owned()))
+}
+
+fn name(path: &Path) -> String {
+    if path.as_os_str() == OsStr::new("-") { "standard input".to_owned() } else { path.display().to_string() }
+}
+
+/// The value of an environment variable that holds a secret; an empty one counts as absent.
+///
+/// # Errors
+/// If it is not text; the error names the variable only.
+pub(crate) fn secret_variable(name: &str) -> anyhow::Result<Option<Secret>> {
+    match std::env::var(name) {
+        Ok(text) if text.is_empty() => Ok(None),
+        Ok(text) => Ok(Some(Secret::new(text))),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => anyhow::bail!("the variable {name} is not UTF-8 text"),
+    }
+}

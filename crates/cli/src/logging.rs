@@ -1,0 +1,65 @@
+//! What is logged, and where? Standard error, in lines for people or machines; conformance SE-01 and SE-05.
+
+use crate::commands::serve::LogFormat;
+use crate::failure::wrong_usage;
+use std::io::{self, IsTerminal};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
+
+/// Changes what is logged while the process runs.
+#[derive(Clone)]
+pub(crate) struct LogFilter(reload::Handle<EnvFilter, Registry>);
+
+impl LogFilter {
+    /// Logs by another filter from now on.
+    ///
+    /// # Errors
+    /// If nobody logs any more.
+    pub(crate) fn change(&self, filter: EnvFilter) -> anyhow::Result<()> {
+        Ok(self.0.reload(filter)?)
+    }
+}
+
+/// The filter of a server.
+///
+/// # Errors
+/// If it is none.
+pub(crate) fn of_server(filter: Option<&str>) -> anyhow::Result<EnvFilter> {
+    parsed(filter, "info")
+}
+
+/// Begins to log for a server.
+///
+/// # Errors
+/// If the filter is none, or somebody logs already.
+pub(crate) fn start_for_server(filter: Option<&str>, format: LogFormat) -> anyhow::Result<LogFilter> {
+    start(of_server(filter)?, format)
+}
+
+/// Begins to log for any other command: what does not fit into its answer, and no more.
+///
+/// # Errors
+/// If the filter is none, or somebody logs already.
+pub(crate) fn start_for_command() -> anyhow::Result<()> {
+    let filter = std::env::var("TOKENBERG_LOG").ok();
+    start(parsed(filter.as_deref(), "error")?, LogFormat::Text).map(|_| ())
+}
+
+fn start(filter: EnvFilter, format: LogFormat) -> anyhow::Result<LogFilter> {
+    let (filter, handle) = reload::Layer::new(filter);
+    let lines = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+    let lines: Box<dyn Layer<_> + Send + Sync> = match format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    Registry::default().with(filter).with(lines).try_init()?;
+    Ok(LogFilter(handle))
+}
+
+/// The filter that was asked for, else that of RUST_LOG, else the default.
+fn parsed(filter: Option<&str>, default: &str) -> anyhow::Result<EnvFilter> {
+    let of_rust = std::env::var("RUST_LOG").ok().filter(|text| !text.is_empty());
+    let text = filter.or(of_rust.as_deref()).unwrap_or(default);
+    EnvFilter::try_new(text).map_err(|fault| wrong_usage(format!("--log: {text:?} is no filter ({fault})")))
+}

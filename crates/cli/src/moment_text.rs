@@ -1,0 +1,66 @@
+//! When, for people? RFC 3339 in UTC, and how far away that is.
+
+use crate::duration;
+use tokenberg_core::{Lifetime, Timestamp};
+
+/// The time as `2026-11-21T21:58:00Z`.
+pub(crate) fn written(time: Timestamp) -> String {
+    // Every time that we handle lies within the years that jiff knows.
+    jiff::Timestamp::from_second(time.as_seconds()).map_or_else(|_| time.to_string(), |t| t.to_string())
+}
+
+/// The time and its distance: `2026-11-21T21:58:00Z (in 59m58s)`.
+pub(crate) fn with_distance(time: Timestamp, now: Timestamp) -> String {
+    format!("{} ({})", written(time), distance(time, now))
+}
+
+fn distance(time: Timestamp, now: Timestamp) -> String {
+    let rounded = |lifetime: Lifetime| {
+        // Seconds are of no interest where days are told.
+        let seconds = lifetime.as_seconds();
+        let grain = if seconds >= 86_400 { 3600 } else { 1 };
+        duration::written(Lifetime::from_seconds(seconds / grain * grain))
+    };
+    match time.cmp(&now) {
+        std::cmp::Ordering::Greater => format!("in {}", rounded(time.since(now))),
+        std::cmp::Ordering::Equal => "now".to_owned(),
+        std::cmp::Ordering::Less => format!("{} ago", rounded(now.since(time))),
+    }
+}
+
+/// Reads a time: RFC 3339 (`2026-11-21T21:58:00Z`), `now`, or a length of time from now on (`+15m`).
+///
+/// # Errors
+/// A sentence that shows how it is written.
+pub(crate) fn parse(text: &str, now: Timestamp) -> Result<Timestamp, String> {
+    let wrong = || format!("{text:?} is no time; write 2026-11-21T21:58:00Z, now, or +15m");
+    if text == "now" {
+        return Ok(now);
+    }
+    if let Some(length) = text.strip_prefix('+') {
+        return duration::parse(length).map(|lifetime| now.plus(lifetime)).map_err(|_| wrong());
+    }
+    let time: jiff::Timestamp = text.parse().map_err(|_| wrong())?;
+    Timestamp::from_seconds(time.as_second()).map_err(|_| wrong())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_and_written() {
+        let at = |seconds| Timestamp::from_seconds(seconds).unwrap();
+        let now = at(1_795_298_280);
+        assert_eq!(written(now), "2026-11-21T21:58:00Z");
+        assert_eq!(with_distance(at(1_795_298_280 + 3598), now), "2026-11-21T22:57:58Z (in 59m58s)");
+        assert_eq!(with_distance(at(1_795_298_280 - 90_061), now), "2026-11-20T20:56:59Z (1d1h ago)");
+        assert_eq!(parse("2026-11-21T21:58:00Z", at(0)), Ok(now));
+        assert_eq!(parse("2026-11-21T22:58:00+01:00", at(0)), Ok(now));
+        assert_eq!(parse("+1h", at(5)), Ok(at(3605)));
+        assert_eq!(parse("now", at(5)), Ok(at(5)));
+        for wrong in ["", "later", "2026-11-21", "21:58", "+", "+1", "1h"] {
+            assert!(parse(wrong, now).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What does standard output get? One JSON value, or text for people; never both.
+
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+/// How results are told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    /// Whether `--json` was given.
+    pub(crate) json: bool,
+}
+
+impl Output {
+    /// Prints the value, or the text for people.
+    ///
+    /// # Errors
+    /// If standard output is closed.
+    pub(crate) fn show(self, value: impl FnOnce() -> Value, text: impl FnOnce() -> String) -> io::Result<()> {
+        if self.json {
+            return print(&format!("{}\n", escaped(&value())));
+        }
+        let mut text = text();
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        print(&text)
+    }
+}
+
+/// Writes to standard output and waits until it is out.
+///
+/// # Errors
+/// If standard output is closed.
+pub(crate) fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// The value as indented JSON in which no character can steer a terminal.
+pub(crate) fn escaped(value: &Value) -> String {
+    let plain = format!("{value:#}");
+    let mut text = String::with_capacity(plain.len());
+    for c in plain.chars() {
+        if c != '\n' && crate::failure::is_deceptive(c) {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                // Writing to a string does not fail.
+                let _ = write!(text, "\\u{unit:04x}");
+            }
+        } else {
+            text.push(c);
+        }
+    }
+    text
+}
+
+/// Columns of equal width with two spaces between them; the first row is the heading.
+pub(crate) fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Names and values, one a line; what has no value is left out.
+pub(crate) fn facts(facts: &[(&str, String)]) -> String {
+    let rows = facts.iter().filter(|(_, value)| !value.is_empty());
+    table(&rows.map(|(name, value)| vec![(*name).to_owned(), value.clone()]).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn se_05_json_for_people_holds_no_character_that_steers_a_terminal() {
+        let value = json!({"sub": "a\u{1b}[2J\u{9b}\u{202e}é"});
+        let text = escaped(&value);
+        assert!(!text.chars().any(|c| c != '\n' && crate::failure::is_deceptive(c)), "{text}");
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+    }
+
+    #[test]
+    fn columns_are_aligned() {
+        let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
+        assert_eq!(table(&[row(["a", "b"]), row(["ccc", ""])]), "a    b\nccc\n");
+    }
+}

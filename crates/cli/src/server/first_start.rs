@@ -1,0 +1,93 @@
+//! How does an empty store begin? With a signing key and one client, whose credential is shown once or was given.
+
+use crate::failure::wrong_usage;
+use crate::input;
+use crate::output::facts;
+use tokenberg_core::{
+    Algorithm, AllowedScope, AuthMethod, ClientId, GrantType, Lifetime, Rights, Scope, Secret, Timestamp,
+};
+use tokenberg_store::{NewSecret, SecretStrength, Store};
+
+/// The variable that may hold the first credential, `ID:SECRET`.
+const VARIABLE: &str = "TOKENBERG_BOOTSTRAP_CREDENTIAL";
+
+/// A credential that was generated, to be shown once.
+pub(crate) struct FirstCredential {
+    client_id: ClientId,
+    secret: Secret,
+}
+
+/// Makes the first key and the first client, if the store has neither.
+///
+/// # Errors
+/// If the credential in the variable is none, or the store fails.
+pub(crate) async fn prepare(
+    store: &Store,
+    algorithm: Algorithm,
+    now: Timestamp,
+) -> anyhow::Result<Option<FirstCredential>> {
+    let given = given()?;
+    // Looked at first, so that an ordinary start writes nothing.
+    if !store.keys().await?.is_empty() {
+        return Ok(None);
+    }
+    let key = tokenberg_jose::generate(algorithm, now, now)?;
+    let (client_id, secret) = match given {
+        Some((client_id, secret)) => (client_id, NewSecret::Chosen(secret)),
+        None => ("root".parse()?, NewSecret::Generate),
+    };
+    let done = store.bootstrap(now, &key, &client_id, &rights()?, secret).await?;
+    if done.key_added {
+        tracing::info!(kid = key.id.as_str(), alg = key.algorithm.as_str(), "made the first signing key");
+    }
+    let Some(added) = done.root else { return Ok(None) };
+    tracing::info!(client = client_id.as_str(), "made the first client, which may do everything");
+    if added.strength == SecretStrength::Weak {
+        tracing::warn!("the secret in {VARIABLE} is short enough to be guessed");
+    }
+    Ok(added.secret.map(|secret| FirstCredential { client_id, secret }))
+}
+
+/// The client of the operator: every grant, every scope.
+fn rights() -> anyhow::Result<Rights> {
+    Ok(Rights {
+        auth_method: AuthMethod::ClientSecret,
+        grants: GrantType::ALL.to_vec(),
+        scope: AllowedScope::Every,
+        default_scope: tokenberg_core::CATALOG.parse::<Scope>()?,
+        audiences: Vec::new(),
+        token_lifetime: Lifetime::from_hours(1),
+        session_lifetime: Lifetime::from_hours(12),
+        may_act_for: Vec::new(),
+        may_impersonate: Vec::new(),
+        serves: Vec::new(),
+    })
+}
+
+/// The credential that the operator gave: the identifier ends at the first colon.
+fn given() -> anyhow::Result<Option<(ClientId, Secret)>> {
+    let Some(text) = input::secret_variable(VARIABLE)? else { return Ok(None) };
+    let (id, secret) = text
+        .expose()
+        .split_once(':')
+        .ok_or_else(|| wrong_usage(format!("{VARIABLE} is written ID:SECRET")))?;
+    let id = id.parse().map_err(|fault| wrong_usage(format!("{VARIABLE}: {fault}")))?;
+    Ok(Some((id, Secret::new(secret.to_owned()))))
+}
+
+impl FirstCredential {
+    /// The credential for people, with a command that gets a token by it.
+    pub(crate) fn text(&self, token_endpoint: &str) -> String {
+        let known = facts(&[
+            ("client id", self.client_id.to_string()),
+            ("client secret", self.secret.expose().to_owned()),
+        ]);
+        format!(
+            "\nThis store is new. Its first client may do everything; its secret is shown this once:\n\n{known}\n\
+             Get a token:\n\n\
+             curl -sS -d grant_type=client_credentials -d client_id={} -d client_secret={} {token_endpoint}\n\n",
+            self.client_id,
+            self.secret.expose()
+        )
+    }
+}

@@ -1,0 +1,43 @@
+//! What can be forgotten? What nobody can present any more, and keys that verify nothing; every few minutes.
+
+use crate::clock;
+use std::time::Duration;
+use tokenberg_core::{Lifetime, Timestamp};
+use tokenberg_store::Store;
+
+/// How often.
+const INTERVAL: Duration = Duration::from_secs(300);
+/// A key is kept this much longer than it verifies, so that a clock that jumps ahead and back loses none (conformance OP-02).
+const GRACE: Lifetime = Lifetime::from_hours(2);
+
+/// Begins, in the background, until the runtime ends.
+pub(super) fn begin(store: Store) {
+    actix_web::rt::spawn(async move {
+        loop {
+            actix_web::rt::time::sleep(INTERVAL).await;
+            if let Err(error) = clean(&store).await {
+                // What is left over does no harm; the next time may succeed.
+                tracing::warn!(error = %format!("{error:#}"), "could not clean the store");
+            }
+        }
+    });
+}
+
+async fn clean(store: &Store) -> anyhow::Result<()> {
+    let now = clock::now()?;
+    let forgotten = store.expire(now).await?;
+    if forgotten > 0 {
+        tracing::debug!(forgotten, "cleaned the store");
+    }
+    for key in store.keys().await? {
+        if key.verifies_until.is_some_and(|until| is_over(until, now)) {
+            store.remove_key(&key.id).await?;
+            tracing::info!(kid = key.id.as_str(), "removed a key that verifies nothing any more");
+        }
+    }
+    Ok(())
+}
+
+fn is_over(until: Timestamp, now: Timestamp) -> bool {
+    until.plus(GRACE) <= now
+}

@@ -1,0 +1,144 @@
+//! How does the server run? Start, follow the store, and end in order: conformance OP-12, OP-13 and OP-30.
+
+mod first_start;
+mod following;
+mod housekeeping;
+pub(crate) mod settings;
+mod signals;
+
+use crate::arguments::Common;
+use crate::commands::serve::Serve;
+use crate::logging::{self, LogFilter};
+use crate::{clock, output};
+use anyhow::Context;
+use first_start::FirstCredential;
+use following::Following;
+use settings::Settings;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use tokenberg_actix::tls::{self, Tls};
+use tokenberg_actix::{Operations, ServerBuilder, TokenService};
+use tokenberg_core::Policy;
+use tokenberg_store::Store;
+use tokio::net::TcpSocket;
+
+/// What can change while the server runs.
+pub(crate) struct Changeable {
+    common: Common,
+    asked: Serve,
+    settings: Settings,
+    tls: Option<Tls>,
+    log: LogFilter,
+}
+
+/// Serves until it is told to end.
+///
+/// # Errors
+/// If it cannot start.
+pub(crate) fn run(common: Common, asked: Serve, settings: Settings) -> anyhow::Result<()> {
+    let log = logging::start_for_server(settings.log.as_deref(), settings.log_format)?;
+    let tls = settings.tls.as_ref().map(|(cert, key)| tls::load(cert, key)).transpose()?;
+    if let Some((_, key)) = &settings.tls {
+        warn_if_open_to_others(key);
+    }
+    let changeable = Changeable { common, asked, settings, tls, log };
+    actix_web::rt::System::new().block_on(serve(changeable))
+}
+
+async fn serve(changeable: Changeable) -> anyhow::Result<()> {
+    let settings = changeable.settings.clone();
+    // Before the store is touched: a port in use is no reason to make one.
+    let listener = bound(settings.listen)?;
+    let port = listener.local_addr()?.port();
+    let ops_listener = settings.ops_listen.map(bound).transpose()?;
+    let operations_at = ops_listener.as_ref().map(TcpListener::local_addr).transpose()?;
+
+    let store = Store::open(&settings.store.url, settings.store.key.clone()).await?;
+    let first = first_start::prepare(&store, settings.alg, clock::now()?).await?;
+    let following = Following::of(&store).await?;
+    let mut policy = Policy::new(settings.issuer_at(port)?);
+    policy.strict_iceberg_errors = settings.strict_iceberg_errors;
+    let issuer = policy.issuer.clone();
+    let service = TokenService::builder(policy, following.clone()).build();
+
+    let mut server = ServerBuilder::new(service)
+        .listen(listener)
+        .base_path(&settings.base_path)?
+        .drain_delay(settings.drain_delay);
+    if let Some(workers) = settings.workers {
+        server = server.workers(workers);
+    }
+    if let Some(tls) = &changeable.tls {
+        server = server.tls(tls.config()?);
+    }
+    if let Some(listener) = ops_listener {
+        server = server.operations(listener, Operations::new(move || following.ready()));
+    }
+    let running = server.run()?;
+    signals::heed(running.handle(), changeable)?;
+    housekeeping::begin(store.clone());
+    let serving = actix_web::rt::spawn(running.serve());
+    tracing::info!(issuer = issuer.as_str(), store = %settings.store.url, listen = settings.address(port), "ready");
+    tell(&settings, port, operations_at, first.as_ref())?;
+    serving.await.context("the server broke off")??;
+    store.close().await;
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// The lines on standard output; what listens is ready by now.
+fn tell(
+    settings: &Settings,
+    port: u16,
+    operations_at: Option<SocketAddr>,
+    first: Option<&FirstCredential>,
+) -> anyhow::Result<()> {
+    let mut text = format!("listening on {}\n", settings.address(port));
+    if let Some(address) = operations_at {
+        text.push_str(&format!("operations on http://{address}\n"));
+    }
+    if let Some(first) = first {
+        // A certificate is for the name in the issuer; a loopback address has no certificate to ask for.
+        let base = match (&settings.tls, &settings.issuer) {
+            (Some(_), Some(issuer)) => issuer.to_string(),
+            (Some(_), None) | (None, Some(_) | None) => {
+                format!("{}{}", settings.reachable(port), settings.base_path)
+            }
+        };
+        text.push_str(&first.text(&format!("{base}/v1/oauth/tokens")));
+    }
+    output::print(&text)?;
+    Ok(())
+}
+
+/// Binds the address, with room for as many connections to wait as actix has by default.
+pub(crate) fn bound(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    const WAITING: u32 = 2048;
+    let bind = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(WAITING)?.into_std()
+    };
+    bind().with_context(|| format!("{address} cannot be listened at"))
+}
+
+/// Conformance KS-07. A warning only, because orchestrators mount keys for containers in which there is nobody else.
+fn warn_if_open_to_others(key: &Path) {
+    if let Some(mode) = open_to_others(key) {
+        tracing::warn!("the TLS key {} is open to others (mode {mode:04o})", key.display());
+    }
+}
+
+/// The mode of a file that everybody may read or write; a group may, because that is how keys are handed to services.
+#[cfg(unix)]
+pub(crate) fn open_to_others(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o7777;
+    (mode & 0o007 != 0).then_some(mode)
+}
+
+#[cfg(not(unix))]
+pub(crate) fn open_to_others(_: &Path) -> Option<u32> {
+    None
+}

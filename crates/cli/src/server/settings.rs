@@ -1,0 +1,244 @@
+//! With which settings does the server run? Flag before variable before file, and nothing that contradicts itself.
+
+use crate::arguments::Common;
+use crate::commands::serve::{LogFormat, Serve};
+use crate::config_file::{self, ConfigFile};
+use crate::failure::wrong_usage;
+use crate::store_access::StoreLocation;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+use tokenberg_core::{Algorithm, Issuer, Lifetime};
+
+/// Where we listen unless somebody says otherwise.
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8183);
+
+/// Everything that a server has to know before it starts.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    /// Its store.
+    pub(crate) store: StoreLocation,
+    /// Where it listens.
+    pub(crate) listen: SocketAddr,
+    /// Where it answers about itself.
+    pub(crate) ops_listen: Option<SocketAddr>,
+    /// Who it is, if that is not to be made of its address.
+    pub(crate) issuer: Option<Issuer>,
+    /// What all its paths begin with; empty, or `/` and more.
+    pub(crate) base_path: String,
+    /// Certificate and key.
+    pub(crate) tls: Option<(PathBuf, PathBuf)>,
+    /// Whether only Iceberg's six error codes are sent.
+    pub(crate) strict_iceberg_errors: bool,
+    /// The algorithm of the first key.
+    pub(crate) alg: Algorithm,
+    /// What is logged, if somebody says so.
+    pub(crate) log: Option<String>,
+    /// How it is logged.
+    pub(crate) log_format: LogFormat,
+    /// How many threads serve.
+    pub(crate) workers: Option<usize>,
+    /// How long it goes on accepting after it is told to end.
+    pub(crate) drain_delay: Duration,
+}
+
+impl Settings {
+    /// Puts together flags, variables and the file.
+    ///
+    /// # Errors
+    /// A sentence about what is wrong, and where there is one, about the ways out.
+    pub(crate) fn resolve(common: &Common, asked: &Serve) -> anyhow::Result<Self> {
+        let file = common.config.as_deref().map(config_file::read).transpose()?.unwrap_or_default();
+        let settings = Self::with_file(common, asked, &file)?;
+        let behind = asked.behind_tls_terminator.or(file.behind_tls_terminator).unwrap_or(false);
+        settings.check_transport(behind)?;
+        Ok(settings)
+    }
+
+    fn with_file(common: &Common, asked: &Serve, file: &ConfigFile) -> anyhow::Result<Self> {
+        let issuer = asked.issuer.as_deref().or(file.issuer.as_deref()).map(str::parse::<Issuer>).transpose();
+        let base_path = asked.base_path.as_deref().or(file.base_path.as_deref()).unwrap_or_default();
+        let cert = asked.tls_cert.as_ref().or(file.tls_cert.as_ref()).cloned();
+        let key = asked.tls_key.as_ref().or(file.tls_key.as_ref()).cloned();
+        let tls = match (cert, key) {
+            (Some(cert), Some(key)) => Some((cert, key)),
+            (None, None) => None,
+            (Some(_), None) => {
+                return Err(wrong_usage("--tls-cert needs --tls-key, the key of the certificate"));
+            }
+            (None, Some(_)) => {
+                return Err(wrong_usage("--tls-key needs --tls-cert, the certificate of the key"));
+            }
+        };
+        Ok(Self {
+            store: StoreLocation::with_file(common, file)?,
+            listen: asked.listen.or(file.listen).unwrap_or(DEFAULT_LISTEN),
+            ops_listen: asked.ops_listen.or(file.ops_listen),
+            issuer: issuer.map_err(|fault| wrong_usage(format!("--issuer: {fault}")))?,
+            base_path: checked_base_path(base_path)?,
+            tls,
+            strict_iceberg_errors: asked
+                .strict_iceberg_errors
+                .or(file.strict_iceberg_errors)
+                .unwrap_or(false),
+            alg: asked.alg.or(file.alg).unwrap_or(Algorithm::ES256),
+            log: asked.log.clone().or_else(|| file.log.clone()),
+            log_format: asked.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
+            workers: asked.workers.or(file.workers.map(std::num::NonZeroU16::get)).map(usize::from),
+            drain_delay: seconds(asked.drain_delay.or(file.drain_delay).unwrap_or(Lifetime::ZERO)),
+        })
+    }
+
+    /// RFC 6749 §3.2: "the authorization server MUST require the use of TLS" (conformance HT-19). Nobody else hears what is
+    /// said on a loopback address.
+    fn check_transport(&self, behind_tls_terminator: bool) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            !(behind_tls_terminator && self.tls.is_some()),
+            wrong_usage(
+                "--behind-tls-terminator and --tls-cert exclude each other: either a proxy speaks TLS, or we do"
+            )
+        );
+        anyhow::ensure!(
+            self.listen.ip().is_loopback() || self.tls.is_some() || behind_tls_terminator,
+            "{} can be reached from other machines, and secrets would travel in the clear: give --tls-cert and --tls-key, or \
+             --behind-tls-terminator if a proxy in front speaks TLS with the clients",
+            self.listen
+        );
+        if self.issuer.is_some() {
+            return Ok(());
+        }
+        anyhow::ensure!(
+            !self.listen.ip().is_unspecified(),
+            "{} is no address that clients can use, so the issuer cannot be made of it: say --issuer https://…",
+            self.listen
+        );
+        anyhow::ensure!(
+            self.listen.ip().is_loopback() || self.tls.is_some(),
+            "behind a TLS terminator we do not know under which name clients reach us: say --issuer https://…"
+        );
+        Ok(())
+    }
+
+    /// Where it can be reached once it listens at `port`, without the base path.
+    pub(crate) fn address(&self, port: u16) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", SocketAddr::new(self.listen.ip(), port))
+    }
+
+    /// The same, as a program on this machine reaches it.
+    pub(crate) fn reachable(&self, port: u16) -> String {
+        let mut here = self.clone();
+        match self.listen.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => here.listen.set_ip(Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(ip) if ip.is_unspecified() => here.listen.set_ip(Ipv6Addr::LOCALHOST.into()),
+            IpAddr::V4(_) | IpAddr::V6(_) => {}
+        }
+        here.address(port)
+    }
+
+    /// Who it is once it listens at `port`.
+    ///
+    /// # Errors
+    /// If its address makes no issuer.
+    pub(crate) fn issuer_at(&self, port: u16) -> anyhow::Result<Issuer> {
+        match &self.issuer {
+            Some(issuer) => Ok(issuer.clone()),
+            None => Ok(format!("{}{}", self.address(port), self.base_path).parse()?),
+        }
+    }
+}
+
+fn seconds(lifetime: Lifetime) -> Duration {
+    Duration::from_secs(lifetime.as_seconds().into())
+}
+
+/// As the server wants it; a single slash is no path at all.
+fn checked_base_path(text: &str) -> anyhow::Result<String> {
+    let text = if text == "/" { "" } else { text };
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);
+    let is_good = text.is_empty()
+        || text.starts_with('/') && !text.ends_with('/') && !text.contains("//") && text.bytes().all(plain);
+    if is_good {
+        Ok(text.to_owned())
+    } else {
+        Err(wrong_usage(format!("--base-path: {}", tokenberg_actix::BasePathFault)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        serve: Serve,
+    }
+
+    fn settings(flags: &[&str], file: &str) -> anyhow::Result<Settings> {
+        let flags = Flags::parse_from(std::iter::once(&"serve").chain(flags));
+        let file: ConfigFile = toml::from_str(file)?;
+        let settings = Settings::with_file(&flags.common, &flags.serve, &file)?;
+        settings.check_transport(
+            flags.serve.behind_tls_terminator.or(file.behind_tls_terminator).unwrap_or(false),
+        )?;
+        Ok(settings)
+    }
+
+    #[test]
+    fn ht_19_open_lines_are_refused_with_both_ways_out() {
+        let open = ["--listen", "0.0.0.0:1", "--issuer", "https://a.example"];
+        let fault = settings(&open, "").err().unwrap().to_string();
+        assert!(fault.contains("--tls-cert") && fault.contains("--behind-tls-terminator"), "{fault}");
+        settings(&[&open[..], &["--behind-tls-terminator"]].concat(), "").unwrap();
+        settings(&[&open[..], &["--tls-cert", "c", "--tls-key", "k"]].concat(), "").unwrap();
+        settings(&open, "behind-tls-terminator = true").unwrap();
+        assert!(
+            settings(
+                &[&open[..], &["--behind-tls-terminator=false"]].concat(),
+                "behind-tls-terminator = true"
+            )
+            .is_err()
+        );
+        assert!(settings(&["--behind-tls-terminator", "--tls-cert", "c", "--tls-key", "k"], "").is_err());
+        assert!(settings(&["--tls-cert", "c"], "").is_err());
+    }
+
+    #[test]
+    fn op_12_the_issuer_is_demanded_where_the_address_makes_none() {
+        for flags in [
+            &["--listen", "0.0.0.0:1", "--tls-cert", "c", "--tls-key", "k"][..],
+            &["--listen", "10.0.0.1:1", "--behind-tls-terminator"],
+        ] {
+            assert!(settings(flags, "").err().unwrap().to_string().contains("--issuer"));
+        }
+        assert!(settings(&["--issuer", "http://a.example"], "").is_err());
+        let issuer = |flags: &[&str]| settings(flags, "").unwrap().issuer_at(7).unwrap().to_string();
+        assert_eq!(issuer(&[]), "http://127.0.0.1:7");
+        assert_eq!(issuer(&["--listen", "[::1]:0", "--base-path", "/a/b"]), "http://[::1]:7/a/b");
+        assert_eq!(issuer(&["--tls-cert", "c", "--tls-key", "k", "--base-path", "/"]), "https://127.0.0.1:7");
+        assert_eq!(issuer(&["--issuer", "https://a.example", "--base-path", "/a"]), "https://a.example");
+    }
+
+    #[test]
+    fn a_flag_beats_the_file() {
+        let file = "listen = \"127.0.0.1:5\"\nissuer = \"https://f.example\"\nworkers = 3\nalg = \"EdDSA\"\nlog-format = \"json\"";
+        let of_file = settings(&[], file).unwrap();
+        assert_eq!((of_file.listen.port(), of_file.workers, of_file.alg), (5, Some(3), Algorithm::EdDSA));
+        assert_eq!(of_file.log_format, LogFormat::Json);
+        let of_flags =
+            settings(&["--listen", "127.0.0.1:6", "--workers", "1", "--alg", "ES384"], file).unwrap();
+        assert_eq!((of_flags.listen.port(), of_flags.workers, of_flags.alg), (6, Some(1), Algorithm::ES384));
+        assert_eq!(of_flags.issuer.unwrap().as_str(), "https://f.example");
+    }
+
+    #[test]
+    fn base_paths_are_paths() {
+        for wrong in ["a", "/a/", "/a//b", "/a b", "/ä", "//"] {
+            assert!(settings(&["--base-path", wrong], "").is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! How is a server asked? Blocking HTTP that follows no redirect and sends no secret over an open line: conformance HT-21.
+
+use crate::input;
+use anyhow::Context;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokenberg_core::{Outgoing, Secret};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
+use url::{Host, Url};
+use zeroize::Zeroizing;
+
+/// How long a server may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A server to ask.
+pub(crate) struct Web {
+    agent: ureq::Agent,
+    insecure_http: bool,
+}
+
+/// What a server answered.
+pub(crate) struct Answer {
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// The body.
+    pub(crate) body: Zeroizing<Vec<u8>>,
+}
+
+impl Web {
+    /// Trusts the certificates of the web, or only those of the file `ca`; plain http is for this machine only unless
+    /// `insecure_http` says otherwise.
+    ///
+    /// # Errors
+    /// If the file holds no certificate.
+    pub(crate) fn new(ca: Option<&Path>, insecure_http: bool) -> anyhow::Result<Self> {
+        let roots = match ca {
+            None => RootCerts::WebPki,
+            Some(path) => RootCerts::Specific(Arc::new(certificates(path)?)),
+        };
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_global(Some(PATIENCE))
+            .user_agent(concat!("tokenberg/", env!("CARGO_PKG_VERSION")))
+            .tls_config(TlsConfig::builder().root_certs(roots).build())
+            .build();
+        Ok(Self { agent: config.new_agent(), insecure_http })
+    }
+
+    /// Posts a form.
+    ///
+    /// # Errors
+    /// If the address is not to be trusted with it, or the server cannot be reached or redirects.
+    pub(crate) fn post(&self, url: &Url, outgoing: &Outgoing) -> anyhow::Result<Answer> {
+        self.check(url)?;
+        let mut request = self
+            .agent
+            .post(url.as_str())
+            .header("Content-Type", Outgoing::CONTENT_TYPE)
+            .header("Accept", Outgoing::ACCEPT);
+        if let Some(authorization) = &outgoing.authorization {
+            request = request.header("Authorization", value(authorization));
+        }
+        let request = if is_local(url) { request.config().proxy(None).build() } else { request };
+        read(url, request.send(outgoing.form.expose()), 1024 * 1024)
+    }
+
+    /// Gets a document of at most `largest` bytes.
+    ///
+    /// # Errors
+    /// If the address is not to be trusted, or the server cannot be reached or redirects.
+    pub(crate) fn get(&self, url: &Url, largest: u64) -> anyhow::Result<Answer> {
+        self.check(url)?;
+        let request = self.agent.get(url.as_str()).header("Accept", "application/json");
+        let request = if is_local(url) { request.config().proxy(None).build() } else { request };
+        read(url, request.call(), largest)
+    }
+
+    fn check(&self, url: &Url) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            url.username().is_empty() && url.password().is_none(),
+            "the address of a server holds no user name and no password"
+        );
+        match url.scheme() {
+            "https" => Ok(()),
+            "http" if is_local(url) || self.insecure_http => Ok(()),
+            "http" => anyhow::bail!(
+                "{} would carry secrets over an open line; use https, or --insecure-http if the line is safe",
+                shown(url)
+            ),
+            other => anyhow::bail!("the address of a server begins with https://, not with {other}:"),
+        }
+    }
+}
+
+fn read(
+    url: &Url,
+    answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    largest: u64,
+) -> anyhow::Result<Answer> {
+    let mut answer = answer.with_context(|| format!("{} cannot be asked", shown(url)))?;
+    let status = answer.status().as_u16();
+    // RFC 6749 §3.2: credentials that are posted once must not be posted elsewhere.
+    anyhow::ensure!(
+        !(300..400).contains(&status),
+        "{} redirects (status {status}), and redirects are not followed, because secrets would travel along",
+        shown(url)
+    );
+    let body = answer.body_mut().with_config().limit(largest).read_to_vec();
+    Ok(Answer {
+        status,
+        body: Zeroizing::new(body.with_context(|| format!("{} cannot be read", shown(url)))?),
+    })
+}
+
+fn value(authorization: &Secret) -> &str {
+    authorization.expose()
+}
+
+/// The address without its query, which may hold anything.
+fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.set_fragment(None);
+    url.to_string()
+}
+
+/// Whether the address is on this machine.
+pub(crate) fn is_local(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => IpAddr::from(ip).is_loopback(),
+        Some(Host::Ipv6(ip)) => IpAddr::from(ip).is_loopback(),
+        None => false,
+    }
+}
+
+fn certificates(path: &Path) -> anyhow::Result<Vec<Certificate<'static>>> {
+    let pem = input::bytes(path)?;
+    let mut certificates = Vec::new();
+    for item in ureq::tls::parse_pem(&pem) {
+        let item = item.with_context(|| format!("{} is no PEM file", path.display()))?;
+        if let PemItem::Certificate(certificate) = item {
+            certificates.push(certificate);
+        }
+    }
+    anyhow::ensure!(!certificates.is_empty(), "{} holds no certificate", path.display());
+    Ok(certificates)
+}
+
+/// Reads the address of a server.
+///
+/// # Errors
+/// A sentence that shows how it is written.
+pub(crate) fn address(text: &str) -> Result<Url, String> {
+    let url: Url = text.parse().map_err(|_| "an address is written https://host/path".to_owned())?;
+    if url.host().is_none() || url.query().is_some() || url.fragment().is_some() {
+        return Err("an address is written https://host/path, without ? and #".to_owned());
+    }
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ht_19_plain_http_is_for_this_machine_only() {
+        let check =
+            |text: &str, insecure| Web::new(None, insecure).unwrap().check(&address(text).unwrap()).is_ok();
+        for local in ["http://127.0.0.1:1", "http://[::1]/x", "http://localhost:8183", "https://a.example"] {
+            assert!(check(local, false), "{local}");
+        }
+        for open in ["http://a.example", "http://10.0.0.1", "http://localhost.example", "http://0.0.0.0"] {
+            assert!(!check(open, false) && check(open, true), "{open}");
+        }
+        assert!(!check("https://user:hush@a.example", true));
+        assert!(!check("ftp://a.example", true));
+    }
+}
