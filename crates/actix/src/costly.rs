@@ -58,3 +58,41 @@ impl Drop for Queued<'_> {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[actix_web::test]
+    async fn ab_02_places_and_the_queue_are_bounded_and_given_up() {
+        let costly = Arc::new(Costly::new(1, 1));
+        let (release, wait) = mpsc::channel::<()>();
+        let holder = Arc::clone(&costly);
+        let first = actix_web::rt::spawn(async move { holder.run(move || wait.recv().is_ok()).await });
+        while costly.places.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let mut second = Box::pin(costly.run(|| 2));
+        assert!(futures_util::poll!(second.as_mut()).is_pending());
+        assert_eq!(costly.run(|| 3).await, Err(Fault::Overloaded));
+        // Who leaves the queue makes room in it.
+        drop(second);
+        assert_eq!(costly.waiting.load(Ordering::Acquire), 0);
+        let mut fourth = Box::pin(costly.run(|| 4));
+        assert!(futures_util::poll!(fourth.as_mut()).is_pending());
+        release.send(()).unwrap();
+        assert_eq!(fourth.await, Ok(4));
+        assert_eq!(first.await.unwrap(), Ok(true));
+        assert_eq!(costly.places.available_permits(), 1);
+    }
+
+    #[actix_web::test]
+    async fn ht_31_a_panic_gives_the_place_back() {
+        let costly = Costly::new(1, 0);
+        for _ in 0..2 {
+            assert_eq!(costly.run(|| assert!(std::hint::black_box(false))).await, Err(Fault::Panicked));
+        }
+        assert_eq!(costly.run(|| 1).await, Ok(1));
+    }
+}

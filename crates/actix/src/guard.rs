@@ -1,5 +1,6 @@
 //! What holds for every request, whatever it asks? Limits of the head, an identifier, and that a panic stays one answer.
 
+use crate::connection::Connection;
 use crate::fault::Fault;
 use crate::reply;
 use actix_web::body::{BoxBody, MessageBody};
@@ -45,7 +46,10 @@ pub(crate) async fn guard(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = RequestId::random();
-    let secure = request.app_config().secure();
+    let connection = request.conn_data::<Connection>();
+    let _busy = connection.map(Connection::busy);
+    // Whether a host has to be asked by TLS from now on is for its owner to say, so only a server of ours says it.
+    let secure = connection.is_some() && request.app_config().secure();
     request.extensions_mut().insert(id.clone());
     if let Err(fault) = check_head(&request) {
         tracing::warn!(request_id = id.as_str(), reason = %fault, "refused a request for its head");

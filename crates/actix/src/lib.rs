@@ -27,6 +27,7 @@ mod bearer;
 mod bearer_config;
 mod bearer_error;
 mod body;
+mod connection;
 mod costly;
 mod fault;
 mod guard;

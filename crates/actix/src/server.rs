@@ -1,8 +1,8 @@
 //! How is the service run on its own? Listeners, their limits, and an end that finishes what was begun.
 
 use crate::operations::Operations;
-use crate::routes;
 use crate::service::TokenService;
+use crate::{connection, routes};
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App, HttpServer, web};
 use std::io;
@@ -11,6 +11,10 @@ use std::time::Duration;
 
 /// The longest that an idle connection is kept (conformance HT-10).
 pub const LONGEST_KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// The shortest timeout of a connection: actix reads a clock for these that is up to half a second late, and a timer
+/// that is over before it begins wakes nobody.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 /// A base path that is no path: it begins with a slash, does not end with one, and has only characters of a URL's path
 /// that need no encoding.
@@ -108,19 +112,21 @@ impl ServerBuilder {
         Self { most_connections, ..self }
     }
 
-    /// How long an idle connection is kept; 75 s, and never longer.
+    /// How long an idle connection is kept; 75 s, never longer, and at least 1 s.
     pub fn keep_alive(self, keep_alive: Duration) -> Self {
-        Self { keep_alive: keep_alive.min(LONGEST_KEEP_ALIVE), ..self }
+        Self { keep_alive: keep_alive.clamp(SHORTEST, LONGEST_KEEP_ALIVE), ..self }
     }
 
-    /// By when the head of a connection's first request has to be there; 5 s (conformance HT-08).
+    /// By when the head of a connection's first request has to be there; 5 s (conformance HT-08), and at least 1 s.
+    ///
+    /// That of a later one has to be there before this and [`keep_alive`](Self::keep_alive) are over, both together.
     pub fn head_timeout(self, head_timeout: Duration) -> Self {
-        Self { head_timeout, ..self }
+        Self { head_timeout: head_timeout.max(SHORTEST), ..self }
     }
 
-    /// How long a connection that we close may take to notice; 1 s.
+    /// How long a connection that we close may take to notice; 1 s, and at least that.
     pub fn disconnect_timeout(self, disconnect_timeout: Duration) -> Self {
-        Self { disconnect_timeout, ..self }
+        Self { disconnect_timeout: disconnect_timeout.max(SHORTEST), ..self }
     }
 
     /// How long requests are still accepted after `/readyz` began to say no; not at all by default.
@@ -139,6 +145,7 @@ impl ServerBuilder {
     /// If an address cannot be bound.
     pub fn run(self) -> io::Result<Running> {
         let (service, base_path) = (self.service, self.base_path);
+        let longest_silence = self.keep_alive + self.head_timeout;
         let mut http = HttpServer::new(move || {
             let (under_base, inserted) = (service.configure(), service.clone());
             App::new()
@@ -156,6 +163,7 @@ impl ServerBuilder {
                 })
                 .default_service(routes::nothing_here())
         })
+        .on_connect(move |io, data| connection::watch(io, data, longest_silence))
         .disable_signals()
         .keep_alive(self.keep_alive)
         .client_request_timeout(self.head_timeout)
@@ -233,15 +241,21 @@ impl Running {
     /// # Errors
     /// If the listeners fail as a whole.
     pub async fn serve(self) -> io::Result<()> {
-        let operations = self.operations_server.map(actix_web::rt::spawn);
-        let outcome = self.server.await;
-        if let Some(operations) = operations {
-            if let Some(server) = &self.handle.operations_server {
-                server.stop(false).await;
+        let operations = async {
+            match self.operations_server {
+                Some(server) => server.await,
+                None => Ok(()),
             }
-            operations.await.map_err(io::Error::other)??;
-        }
-        outcome
+        };
+        let main = async {
+            let outcome = self.server.await;
+            if let Some(operations) = &self.handle.operations_server {
+                operations.stop(false).await;
+            }
+            outcome
+        };
+        let (main, operations) = futures_util::future::join(main, operations).await;
+        main.and(operations)
     }
 }
 

@@ -1,0 +1,94 @@
+//! How does a server begin and end? OP-30 and the listener for operations.
+
+use crate::check::*;
+use crate::wire::{PATIENCE, Wire, parse, read_until_closed};
+use crate::world::*;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokenberg_actix::{BasePathFault, Operations, ServerBuilder};
+
+fn get(address: std::net::SocketAddr, path: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let answer = parse(&read_until_closed(&mut stream), &[]).pop()?;
+    Some((answer.status, answer.text().trim_end().to_owned()))
+}
+
+#[test]
+fn op_30_what_was_begun_is_finished_and_readiness_goes_first() {
+    let world = World::new();
+    *world.slow.lock().unwrap() = Some(Duration::from_millis(600));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let operations_at = listener.local_addr().unwrap();
+    let broken = Arc::new(AtomicBool::new(false));
+    let switch = Arc::clone(&broken);
+    let operations = Operations::new(move || {
+        if switch.load(Ordering::SeqCst) { Err("no signing key".to_owned()) } else { Ok(()) }
+    });
+    let wire = Wire::with(world.service(), |builder| {
+        builder.operations(listener, operations).drain_delay(Duration::from_millis(300))
+    });
+    assert_eq!(get(operations_at, "/healthz"), Some((200, "ok".to_owned())));
+    assert_eq!(get(operations_at, "/readyz"), Some((200, "ready".to_owned())));
+    broken.store(true, Ordering::SeqCst);
+    assert_eq!(get(operations_at, "/readyz"), Some((503, "no signing key".to_owned())));
+    assert_eq!(get(operations_at, "/healthz"), Some((200, "ok".to_owned())));
+    broken.store(false, Ordering::SeqCst);
+
+    let request = form(CC).basic(C1).to_wire();
+    let mut begun = wire.connect();
+    begun.write_all(&request).unwrap();
+    let handle = wire.handle.clone();
+    let draining = std::thread::spawn(move || actix_web::rt::System::new().block_on(handle.drain()));
+    while get(operations_at, "/readyz") != Some((503, "draining".to_owned())) {}
+    // Until the listener closes, whoever has not noticed yet is still served.
+    let mut late = wire.connect();
+    late.write_all(&request).unwrap();
+    for stream in [&mut begun, &mut late] {
+        let answers = parse(&read_until_closed(stream), &[]);
+        assert_eq!(answers.len(), 1);
+        check_answer(&answers[0], Expected::Ok, "begun before the end");
+    }
+    draining.join().unwrap();
+    let refused = TcpStream::connect(wire.address).map(|mut s| s.read(&mut [0]).is_ok_and(|n| n > 0));
+    assert!(!refused.is_ok_and(|served| served));
+}
+
+#[test]
+fn te_27_base_paths_that_are_none() {
+    for bad in ["api", "/", "/api/", "/a//b", "/{x}", "/a b", "/a?b", "/ä"] {
+        assert_eq!(ServerBuilder::new(service()).base_path(bad).err(), Some(BasePathFault), "{bad}");
+    }
+    for good in ["", "/api", "/api/catalog", "/~a-b_c.d/1"] {
+        assert!(ServerBuilder::new(service()).base_path(good).is_ok(), "{good}");
+    }
+}
+
+#[test]
+fn op_30_a_taken_address_is_an_error_at_once() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let builder = ServerBuilder::new(service()).bind(taken.local_addr().unwrap()).unwrap();
+    actix_web::rt::System::new().block_on(async { assert!(builder.run().is_err()) });
+}
+
+#[test]
+fn op_30_several_listeners_and_a_free_port() {
+    let builder = ServerBuilder::new(service()).bind("127.0.0.1:0").unwrap().bind("127.0.0.1:0").unwrap();
+    actix_web::rt::System::new().block_on(async {
+        let running = builder.workers(1).run().unwrap();
+        let addresses = running.addresses().to_vec();
+        let handle = running.handle();
+        let serving = actix_web::rt::spawn(running.serve());
+        assert_eq!(addresses.len(), 2);
+        for address in addresses {
+            let asked = actix_web::rt::task::spawn_blocking(move || get(address, "/openapi.json"));
+            assert_eq!(asked.await.unwrap().map(|(status, _)| status), Some(200));
+        }
+        handle.drain().await;
+        serving.await.unwrap().unwrap();
+    });
+}

@@ -1,0 +1,118 @@
+//! How long does a slow client hold anything? HT-08 to HT-11 of the conformance list.
+
+use crate::check::*;
+use crate::wire::{PATIENCE, Wire, parse, read_answers, read_until_closed};
+use crate::world::*;
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+fn quick() -> Wire {
+    let service = World::new().builder().body_timeout(Duration::from_millis(300)).build();
+    Wire::with(service, |builder| builder.head_timeout(Duration::from_secs(1)))
+}
+
+/// Sends bytes one by one until the server does not want more, and gives its answer.
+fn drip(mut stream: TcpStream, bytes: &[u8], pause: Duration) -> Vec<Answer> {
+    let begin = Instant::now();
+    for byte in bytes {
+        assert!(begin.elapsed() < PATIENCE, "still waits for a slow client");
+        if stream.write_all(&[*byte]).is_err() {
+            break;
+        }
+        std::thread::sleep(pause);
+    }
+    parse(&read_until_closed(&mut stream), &[])
+}
+
+#[test]
+fn ht_08_a_slow_head_is_given_up() {
+    let wire = quick();
+    let mut stream = wire.connect();
+    stream.write_all(b"POST /v1/oauth/tokens HTTP/1.1\r\nHost: ").unwrap();
+    let answers = parse(&read_until_closed(&mut stream), &[]);
+    assert_eq!(answers.iter().map(|a| a.status).collect::<Vec<_>>(), [408]);
+    let request = form(CC).basic(C1).to_wire();
+    let statuses: Vec<u16> =
+        drip(wire.connect(), &request, Duration::from_millis(10)).iter().map(|a| a.status).collect();
+    // The answer may be lost when the client goes on to send; that the connection ends may not.
+    assert!(statuses.is_empty() || statuses == [408], "{statuses:?}");
+}
+
+#[test]
+fn ht_08_a_slow_head_of_a_later_request_is_given_up() {
+    let wire =
+        Wire::with(service(), |b| b.head_timeout(Duration::from_secs(1)).keep_alive(Duration::from_secs(1)));
+    let mut stream = wire.connect();
+    stream.write_all(b"GET /openapi.json HTTP/1.1\r\nHost: as.test\r\n\r\n").unwrap();
+    assert_eq!(read_answers(&mut stream, 1)[0].status, 200);
+    stream.write_all(b"GET /openapi.json HTTP/1.1\r\nHos").unwrap();
+    assert!(read_until_closed(&mut stream).is_empty());
+}
+
+#[test]
+fn ht_09_a_slow_body_is_given_up() {
+    let wire = quick();
+    let head = |length: usize| {
+        format!(
+            "POST {T} HTTP/1.1\r\nHost: as.test\r\nContent-Type: {FORM}\r\nContent-Length: {length}\r\n\r\n"
+        )
+    };
+    let chunked = head(0).replace("Content-Length: 0", "Transfer-Encoding: chunked");
+    for bytes in
+        [head(12), format!("{}grant", head(12)), chunked.clone(), format!("{chunked}1d\r\ngrant_type")]
+    {
+        let answer = wire.refused(&bytes, 408);
+        check_answer(&answer, E(408, "invalid_request"), &bytes);
+        assert_eq!(answer.header("Connection"), Some("close"));
+    }
+    // A byte now and then does not prolong it.
+    let mut stream = wire.connect();
+    stream.write_all(head(60_000).as_bytes()).unwrap();
+    let statuses: Vec<u16> =
+        drip(stream, &[b'a'; 60_000], Duration::from_millis(10)).iter().map(|a| a.status).collect();
+    assert!(statuses.is_empty() || statuses == [408], "{statuses:?}");
+    check_answer(&wire.ask(&form(CC).basic(C1)), Expected::Ok, "afterwards");
+}
+
+#[test]
+fn ht_10_idle_connections_keep_nobody_out() {
+    let wire = Wire::with(service(), |builder| builder.keep_alive(Duration::from_secs(30)));
+    let idle: Vec<TcpStream> = (0..2_000)
+        .map(|n| {
+            let mut stream = wire.connect();
+            // Half of them asked something once, the others nothing yet.
+            if n % 2 == 0 {
+                stream.write_all(b"GET /openapi.json HTTP/1.1\r\nHost: as.test\r\n\r\n").unwrap();
+                assert_eq!(read_answers(&mut stream, 1)[0].status, 200);
+            }
+            stream
+        })
+        .collect();
+    check_answer(&wire.ask(&form(CC).basic(C1)), Expected::Ok, "beside 2,000 idle connections");
+    drop(idle);
+}
+
+#[test]
+fn ht_10_idle_connections_are_closed() {
+    let wire = Wire::with(service(), |builder| builder.keep_alive(Duration::from_secs(1)));
+    let mut stream = wire.connect();
+    stream.write_all(b"GET /openapi.json HTTP/1.1\r\nHost: as.test\r\n\r\n").unwrap();
+    assert_eq!(parse(&read_until_closed(&mut stream), &[]).len(), 1);
+}
+
+#[test]
+fn ht_11_a_promised_body_that_does_not_come_is_given_up() {
+    let wire = quick();
+    let head = format!(
+        "POST {T} HTTP/1.1\r\nHost: as.test\r\nContent-Type: {FORM}\r\nContent-Length: 29\r\nExpect: 100-continue\r\n\r\n"
+    );
+    let answers = parse(&wire.until_closed(&head), &[]);
+    assert_eq!(answers.iter().map(|a| a.status).collect::<Vec<_>>(), [100, 408]);
+    let mut stream = wire.connect();
+    let good = head.replace("Expect", "Authorization: Basic YzE6czEtWjc=\r\nExpect");
+    stream.write_all(good.as_bytes()).unwrap();
+    assert_eq!(read_answers(&mut stream, 1)[0].status, 100);
+    stream.write_all(CC.as_bytes()).unwrap();
+    check_answer(&read_answers(&mut stream, 1)[0], Expected::Ok, "continued");
+}

@@ -1,0 +1,131 @@
+//! Is TLS what it should be? HT-20 and HT-18 of the conformance list, with a real client.
+
+use crate::check::*;
+use crate::wire::{PATIENCE, Wire, parse, read_answers, read_until_closed};
+use crate::world::*;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use std::io::Write;
+use std::net::TcpStream;
+use std::path::Path;
+use std::sync::Arc;
+use tokenberg_actix::tls::{self, TlsFault};
+
+/// Writes a new certificate and its key, and gives the certificate.
+fn certify(directory: &Path) -> CertificateDer<'static> {
+    let certified = rcgen::generate_simple_self_signed(["as.test".to_owned()]).unwrap();
+    std::fs::write(directory.join("cert.pem"), certified.cert.pem()).unwrap();
+    std::fs::write(directory.join("key.pem"), certified.signing_key.serialize_pem()).unwrap();
+    certified.cert.der().clone()
+}
+
+type Client = StreamOwned<ClientConnection, TcpStream>;
+
+/// Connects, trusting this certificate only.
+fn connect(wire: &Wire, trusted: &CertificateDer<'static>, alpn: &[&str]) -> std::io::Result<Client> {
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted.clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let name = ServerName::try_from("as.test").unwrap();
+    let mut connection = ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut socket = TcpStream::connect(wire.address)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    connection.complete_io(&mut socket)?;
+    Ok(StreamOwned::new(connection, socket))
+}
+
+#[test]
+fn ht_20_a_certificate_is_exchanged_without_dropping_a_connection() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let first = certify(directory.path());
+    let tls = tls::load(path("cert.pem"), path("key.pem")).unwrap();
+    let wire = Wire::with(service(), |builder| builder.tls(tls.config().unwrap()));
+    let request = form(CC).basic(C1).to_wire();
+
+    let mut old = connect(&wire, &first, &[]).unwrap();
+    old.write_all(&request).unwrap();
+    let answer = read_answers(&mut old, 1).remove(0);
+    check_answer(&answer, Expected::Ok, "over TLS");
+    assert_eq!(answer.header("Strict-Transport-Security"), Some("max-age=31536000"));
+
+    let second = certify(directory.path());
+    // Nothing is read before it is asked for.
+    assert!(connect(&wire, &first, &[]).is_ok());
+    tls.reload().unwrap();
+    assert!(connect(&wire, &first, &[]).is_err());
+    let mut new = connect(&wire, &second, &[]).unwrap();
+    for client in [&mut old, &mut new] {
+        client.write_all(&request).unwrap();
+        check_answer(&read_answers(client, 1)[0], Expected::Ok, "after the exchange");
+    }
+
+    // Files that are no good change nothing.
+    std::fs::write(path("cert.pem"), "no certificate").unwrap();
+    assert!(matches!(tls.reload(), Err(TlsFault::NoCertificate(_))));
+    certify(directory.path());
+    std::fs::write(path("key.pem"), rcgen::KeyPair::generate().unwrap().serialize_pem()).unwrap();
+    assert!(matches!(tls.reload(), Err(TlsFault::Unusable(_))));
+    std::fs::remove_file(path("key.pem")).unwrap();
+    assert!(matches!(tls.reload(), Err(TlsFault::Key { .. })));
+    assert!(connect(&wire, &second, &[]).is_ok());
+}
+
+#[test]
+fn ht_20_tls_1_1_is_refused_and_http_2_not_offered() {
+    let directory = tempfile::tempdir().unwrap();
+    let certificate = certify(directory.path());
+    let path = |name: &str| directory.path().join(name);
+    let tls = tls::load(path("cert.pem"), path("key.pem")).unwrap();
+    let wire = Wire::with(service(), |builder| builder.tls(tls.config().unwrap()));
+    let client = connect(&wire, &certificate, &["h2", "http/1.1"]).unwrap();
+    assert_eq!(client.conn.alpn_protocol(), Some(b"http/1.1".as_slice()));
+    assert!(connect(&wire, &certificate, &["h2"]).is_err());
+    for (minor, suite) in [(2_u8, 0xC02F_u16), (1, 0xC02F), (3, 0x0005), (3, 0x000A), (3, 0x0001)] {
+        let alert = wire.until_closed(client_hello(minor, suite));
+        // An alert, content type 21, level fatal; RFC 8446 §6.
+        assert!(alert.len() >= 7 && alert[0] == 21 && alert[5] == 2, "{minor} {suite:04x}: {alert:02x?}");
+    }
+    let plain = wire.until_closed(ask("GET", "/openapi.json").to_wire());
+    assert!(plain.is_empty() || plain[0] == 21, "HTTP is not spoken where TLS is");
+}
+
+/// A minimal `ClientHello` of TLS 1.0 and later, RFC 5246 §7.4.1.2, with one cipher suite.
+fn client_hello(minor: u8, suite: u16) -> Vec<u8> {
+    let [high, low] = suite.to_be_bytes();
+    let mut hello = vec![3, minor];
+    hello.extend_from_slice(&[7; 32]);
+    hello.extend_from_slice(&[0, 0, 2, high, low, 1, 0]);
+    let extensions: &[u8] = &[
+        0, 10, 0, 4, 0, 2, 0, 23, // supported_groups: secp256r1
+        0, 11, 0, 2, 1, 0, // ec_point_formats: uncompressed
+        0, 13, 0, 4, 0, 2, 4, 3, // signature_algorithms: ecdsa_secp256r1_sha256
+    ];
+    hello.extend_from_slice(&u16::try_from(extensions.len()).unwrap().to_be_bytes());
+    hello.extend_from_slice(extensions);
+    let length = |n: usize| u16::try_from(n).unwrap().to_be_bytes();
+    let mut record = vec![22, 3, 1];
+    record.extend_from_slice(&length(hello.len() + 4));
+    record.extend_from_slice(&[1, 0]);
+    record.extend_from_slice(&length(hello.len()));
+    record.extend_from_slice(&hello);
+    record
+}
+
+#[test]
+fn ht_21_https_is_not_redirected_to() {
+    let wire = Wire::of(service());
+    let ask = form(CC).basic(C1).header("Upgrade-Insecure-Requests", "1");
+    let answer = wire.ask(&ask);
+    assert!(!(300..400).contains(&answer.status));
+    let mut stream = wire.connect();
+    stream.write_all(&client_hello(3, 0xC02F)).unwrap();
+    let got = read_until_closed(&mut stream);
+    assert!(parse(&got, &[]).iter().all(|answer| answer.status == 400));
+}

@@ -1,0 +1,183 @@
+//! What is the service of the tests answered from? A few clients in memory, keys of `tokenberg-jose`, and switches.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
+use tokenberg_actix::{Fixed, TokenService, TokenServiceBuilder};
+use tokenberg_core::{
+    AccessTokenClaims, Algorithm, AllowedScope, Answers, AuthMethod, Client, ClientId, CompactJws, GrantType,
+    Keys, Lifetime, Policy, Revocation, Rights, Secret, SecretDigest, SignatureFault, SigningFault,
+    StoredSecret, Timestamp, TokenId, Verified,
+};
+use tokenberg_jose::Keyring;
+
+pub(crate) const ISSUER: &str = "https://as.test";
+pub(crate) const AUDIENCE: &str = "https://cat.test";
+pub(crate) const NOW: i64 = 1_800_000_000;
+
+/// Ids and secrets of the clients of the fixture; no answer ever holds one of these secrets.
+pub(crate) const C1: (&str, &str) = ("c1", "s1-Z7");
+pub(crate) const C2: (&str, &str) = ("c2", "s2-Q4");
+pub(crate) const TORTURE: (&str, &str) = ("c 3+%", "p+a%ss:w&=/ ~");
+pub(crate) const CNX: (&str, &str) = ("cnx", "snx-K9");
+pub(crate) const COFF: (&str, &str) = ("coff", "soff-W2");
+pub(crate) const CEXP: (&str, &str) = ("cexp", "sexp-M5");
+
+/// The world, and what tests do to it.
+pub(crate) struct World {
+    pub(crate) clients: RwLock<Vec<Arc<Client>>>,
+    pub(crate) revoked: Mutex<Vec<TokenId>>,
+    pub(crate) clock: Arc<AtomicI64>,
+    pub(crate) keys: TestKeys,
+    /// Digests take as long as this, and count as costly.
+    pub(crate) slow: Mutex<Option<Duration>>,
+    pub(crate) digest_panics: AtomicBool,
+    pub(crate) lookup_panics: AtomicBool,
+}
+
+pub(crate) struct TestKeys {
+    keyring: Keyring,
+    pub(crate) gone: AtomicBool,
+    pub(crate) costly: AtomicBool,
+}
+
+impl World {
+    pub(crate) fn new() -> Arc<Self> {
+        let born = at(NOW - 3600);
+        let key = tokenberg_jose::generate(Algorithm::ES256, born, born).unwrap();
+        let keyring = Keyring::read(&[key], born).unwrap();
+        Arc::new(Self {
+            clients: RwLock::new(clients()),
+            revoked: Mutex::default(),
+            clock: Arc::new(AtomicI64::new(NOW)),
+            keys: TestKeys { keyring, gone: AtomicBool::new(false), costly: AtomicBool::new(false) },
+            slow: Mutex::default(),
+            digest_panics: AtomicBool::new(false),
+            lookup_panics: AtomicBool::new(false),
+        })
+    }
+
+    /// A builder under the issuer of the fixture.
+    pub(crate) fn builder(self: &Arc<Self>) -> TokenServiceBuilder {
+        self.builder_at(ISSUER)
+    }
+
+    pub(crate) fn builder_at(self: &Arc<Self>, issuer: &str) -> TokenServiceBuilder {
+        let clock = Arc::clone(&self.clock);
+        let policy = Policy::new(issuer.parse().unwrap());
+        TokenService::builder(policy, Fixed::from(Arc::clone(self)))
+            .audiences([AUDIENCE])
+            .clock(move || at(clock.load(Ordering::SeqCst)))
+    }
+
+    pub(crate) fn service(self: &Arc<Self>) -> TokenService {
+        self.builder().build()
+    }
+
+    pub(crate) fn pass(&self, seconds: i64) {
+        self.clock.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    pub(crate) fn disable(&self, id: &str) {
+        for client in self.clients.write().unwrap().iter_mut().filter(|c| c.id.as_str() == id) {
+            *client = Arc::new(Client { enabled: false, ..Client::clone(client) });
+        }
+    }
+}
+
+/// A service of a world of its own.
+pub(crate) fn service() -> TokenService {
+    World::new().service()
+}
+
+pub(crate) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(seconds).unwrap()
+}
+
+fn clients() -> Vec<Arc<Client>> {
+    let client = |(id, secret): (&str, &str), scope: &str, grants: &[GrantType], enabled, expires_at| {
+        Arc::new(Client {
+            id: id.parse().unwrap(),
+            enabled,
+            secrets: vec![StoredSecret { id: "1".into(), digest: digest(id, secret), expires_at }],
+            rights: Rights {
+                auth_method: AuthMethod::ClientSecret,
+                grants: grants.to_vec(),
+                scope: AllowedScope::Only(scope.parse().unwrap()),
+                default_scope: "catalog".parse().unwrap(),
+                audiences: vec![AUDIENCE.into()],
+                token_lifetime: Lifetime::from_hours(1),
+                session_lifetime: Lifetime::from_hours(12),
+                may_act_for: vec![format!("{ISSUER}|*").parse().unwrap()],
+                may_impersonate: Vec::new(),
+                serves: Vec::new(),
+            },
+        })
+    };
+    let (both, one) = (GrantType::ALL, [GrantType::ClientCredentials]);
+    let wide = "catalog ns:read ns:write PRINCIPAL_ROLE:ALL";
+    vec![
+        client(C1, wide, &both, true, None),
+        client(C2, "catalog ns:read", &both, true, None),
+        client(TORTURE, "catalog", &one, true, None),
+        client(CNX, "catalog", &one, true, None),
+        client(COFF, "catalog", &one, false, None),
+        client(CEXP, "catalog", &one, true, Some(at(NOW - 1))),
+    ]
+}
+
+fn digest(client_id: &str, secret: &str) -> SecretDigest {
+    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+    context.update(client_id.as_bytes());
+    context.update(&[0]);
+    context.update(secret.as_bytes());
+    SecretDigest(context.finish().as_ref().try_into().unwrap())
+}
+
+impl Answers for World {
+    fn client(&self, id: &ClientId) -> Option<Arc<Client>> {
+        assert!(!self.lookup_panics.load(Ordering::SeqCst), "as the test wants it");
+        self.clients.read().unwrap().iter().find(|c| c.id == *id).cloned()
+    }
+
+    fn digest(&self, client_id: &str, secret: &Secret) -> SecretDigest {
+        assert!(!self.digest_panics.load(Ordering::SeqCst), "as the test wants it");
+        let slow = *self.slow.lock().unwrap();
+        slow.into_iter().for_each(std::thread::sleep);
+        digest(client_id, secret.expose())
+    }
+
+    fn is_costly(&self, _: &Secret) -> bool {
+        self.slow.lock().unwrap().is_some()
+    }
+
+    fn revoked(&self, token: &AccessTokenClaims) -> Option<Revocation> {
+        let revoked = self.revoked.lock().unwrap();
+        revoked.contains(&token.token_id).then(|| Revocation::Token(token.token_id.clone()))
+    }
+
+    fn keys(&self) -> &dyn Keys {
+        &self.keys
+    }
+}
+
+impl Keys for TestKeys {
+    fn sign(&self, claims: &AccessTokenClaims, now: Timestamp) -> Result<Secret, SigningFault> {
+        if self.gone.load(Ordering::SeqCst) {
+            return Err(SigningFault::NoKey);
+        }
+        self.keyring.sign(claims, now)
+    }
+
+    fn verify(&self, token: &CompactJws) -> Result<Verified, SignatureFault> {
+        self.keyring.verify(token)
+    }
+
+    fn jwks(&self) -> Arc<str> {
+        self.keyring.jwks()
+    }
+
+    fn is_costly(&self, _: Timestamp) -> bool {
+        self.costly.load(Ordering::SeqCst)
+    }
+}
