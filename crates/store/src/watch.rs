@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokenberg_core::{KeyMaterial, Keys, World};
 
 /// How often the revision is asked for.
-const INTERVAL: Duration = Duration::from_millis(250);
+const INTERVAL: Duration = Duration::from_millis(100);
 
 /// The present moment of a store, kept up to date in the background. A clone is the same watch.
 ///
