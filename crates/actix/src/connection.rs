@@ -46,6 +46,7 @@ pub(crate) fn watch(io: &dyn Any, data: &mut Extensions, limit: Duration) {
 
 #[cfg(unix)]
 fn second_descriptor(tcp: &TcpStream) -> Option<std::net::TcpStream> {
+    use std::os::fd::AsFd;
     tcp.as_fd().try_clone_to_owned().ok().map(std::net::TcpStream::from)
 }
 
