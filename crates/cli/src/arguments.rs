@@ -1,7 +1,6 @@
 //! What can be asked of the command? The arguments, with what `--help` teaches about them.
 
 use crate::commands;
-use crate::failure::wrong_usage;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::path::PathBuf;
@@ -16,11 +15,12 @@ use std::path::PathBuf;
     max_term_width = 110,
     after_help = "\
 Begin with:
-  tokenberg serve                      serves on 127.0.0.1:8183; the first start prints the credential of `root`
-  tokenberg client add spark           registers a client and prints its secret, once
+  tokenberg serve                serves on 127.0.0.1:8183; on an empty store it makes the client
+                                 `root` and prints its credential, once
+  tokenberg client add spark     registers a client and prints its secret, once
   tokenberg token --server http://127.0.0.1:8183 --client-id spark --secret-file spark.secret
 
-Secrets never stand in arguments: they come from a file, from standard input or from the environment.
+Secrets never stand in arguments: they come from files, standard input or the environment.
 Exit codes: 0 done; 1 refused, with the reason on standard error; 2 wrong usage."
 )]
 pub(crate) struct Arguments {
@@ -78,40 +78,50 @@ pub(crate) enum Command {
     Check(Box<commands::serve::Serve>),
 }
 
+/// Which of the common options a command has no use for. It does not show them, and refuses them.
+const USELESS: [(&str, &[&str]); 4] = [
+    ("serve", &["json"]),
+    ("token", &["store", "key_file", "config"]),
+    ("inspect", &["store", "key_file", "config"]),
+    ("verify", &["store", "key_file", "config"]),
+];
+
+/// The whole command line.
+fn command() -> clap::Command {
+    let mut command = Arguments::command();
+    for (name, useless) in USELESS {
+        for id in useless {
+            let hidden = command.get_arguments().find(|argument| argument.get_id() == id).cloned();
+            if let Some(hidden) = hidden {
+                command = command.mut_subcommand(name, |below| below.arg(hidden.hide(true)));
+            }
+        }
+    }
+    command
+}
+
 /// Reads the arguments of this process.
 ///
 /// # Errors
 /// What clap says: an error, or the help or version that was asked for.
 pub(crate) fn parse() -> Result<Arguments, clap::Error> {
-    let matches = Arguments::command().try_get_matches()?;
-    let arguments = Arguments::from_arg_matches(&matches)?;
-    refuse_useless(&arguments.command, &matches)
-        .map_err(|sentence| Arguments::command().error(clap::error::ErrorKind::ArgumentConflict, sentence))?;
-    Ok(arguments)
+    let mut command = command();
+    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    if let Some(sentence) = useless_option(&matches) {
+        return Err(command.error(clap::error::ErrorKind::ArgumentConflict, sentence));
+    }
+    Arguments::from_arg_matches(&matches)
 }
 
-/// No option is taken and then ignored: what a command has no use for is wrong usage. Variables may be set for others.
-fn refuse_useless(command: &Command, matches: &ArgMatches) -> Result<(), anyhow::Error> {
-    let (name, useless): (&str, &[&str]) = match command {
-        Command::Serve(_) => ("serve", &["json"]),
-        Command::Token(_) => ("token", &["store", "key_file", "config"]),
-        Command::Inspect(_) => ("inspect", &["store", "key_file", "config"]),
-        Command::Verify(_) => ("verify", &["store", "key_file", "config"]),
-        Command::Client(_) | Command::Key(_) | Command::Respond(_) | Command::Check(_) => return Ok(()),
+/// No option is taken and then ignored. Variables are another matter: they may be set for other commands.
+fn useless_option(matches: &ArgMatches) -> Option<String> {
+    let (name, below) = matches.subcommand()?;
+    let (_, useless) = USELESS.iter().find(|(command, _)| *command == name)?;
+    let is_given = |id: &&&str| {
+        [matches, below].iter().any(|level| level.value_source(id) == Some(ValueSource::CommandLine))
     };
-    // Global arguments stand where they were given, or in the matches of every subcommand below.
-    let levels = std::iter::successors(Some(matches), |m| m.subcommand().map(|(_, below)| below));
-    for level in levels {
-        for id in useless {
-            if level.value_source(id) == Some(ValueSource::CommandLine) {
-                return Err(wrong_usage(format!(
-                    "`tokenberg {name}` has no use for --{}",
-                    id.replace('_', "-")
-                )));
-            }
-        }
-    }
-    Ok(())
+    let id = useless.iter().find(is_given)?;
+    Some(format!("`tokenberg {name}` has no use for --{}", id.replace('_', "-")))
 }
 
 #[cfg(test)]
@@ -120,7 +130,7 @@ mod tests {
 
     #[test]
     fn the_arguments_are_consistent() {
-        Arguments::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]
@@ -131,7 +141,7 @@ mod tests {
             }
             command.get_subcommands().for_each(walk);
         }
-        let mut command = Arguments::command();
+        let mut command = command();
         command.build();
         walk(&command);
     }

@@ -26,7 +26,8 @@ impl LogFilter {
 /// # Errors
 /// If it is none.
 pub(crate) fn of_server(filter: Option<&str>) -> anyhow::Result<EnvFilter> {
-    parsed(filter, "info")
+    // actix tells how it starts its threads, which is of no interest unless one asks.
+    parsed(filter, "info,actix_server=warn")
 }
 
 /// Begins to log for a server.

@@ -17,7 +17,7 @@ use tokenberg_core::{CompactJws, Timestamp};
 #[command(after_help = "\
 Examples:
   tokenberg inspect access.token
-  tokenberg token --server http://127.0.0.1:8183 --client-id spark --secret-file spark.secret | tokenberg inspect")]
+  tokenberg token --server http://127.0.0.1:8183 | tokenberg inspect")]
 pub(crate) struct Inspect {
     /// The file of the token; standard input if it is left out or `-`
     #[arg(value_name = "FILE", default_value = "-", hide_default_value = true)]

@@ -33,7 +33,8 @@ pub(crate) enum Key {
 /// `tokenberg key rotate`
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The old key goes on verifying until the last token that it signed is over. A running server follows within one second.")]
+The old key goes on verifying until the last token that it signed is over.
+A running server follows within one second.")]
 pub(crate) struct Rotate {
     /// ES256, ES384 or EdDSA; RSA keys are made with openssl and imported
     #[arg(long, value_name = "ALG", default_value = "ES256")]
@@ -81,8 +82,9 @@ pub(crate) fn run(common: &Common, asked: Key, output: Output) -> anyhow::Result
                 list(&keys, now, output)
             }
             Key::Rotate(asked) => {
-                let key = tokenberg_jose::generate(asked.alg, now, signs_from(now, asked.now))?;
                 let store = location.open_existing().await?;
+                let signs_from = signs_from(&store, now, asked.now).await?;
+                let key = tokenberg_jose::generate(asked.alg, now, signs_from)?;
                 introduce(&store, &key, asked.now, now).await?;
                 store.close().await;
                 tell(&key, now, output)
@@ -90,8 +92,11 @@ pub(crate) fn run(common: &Common, asked: Key, output: Output) -> anyhow::Result
             Key::Import(asked) => {
                 let bytes = input::bytes(&asked.file)?;
                 warn_if_open_to_others(&asked.file);
-                let key = tokenberg_jose::import(&bytes, asked.alg, now, signs_from(now, asked.now))?;
+                // Read twice, so that a file without a key makes no store.
+                tokenberg_jose::import(&bytes, asked.alg, now, now)?;
                 let store = location.open_or_make().await?;
+                let signs_from = signs_from(&store, now, asked.now).await?;
+                let key = tokenberg_jose::import(&bytes, asked.alg, now, signs_from)?;
                 introduce(&store, &key, asked.now, now).await?;
                 store.close().await;
                 tell(&key, now, output)
@@ -100,8 +105,13 @@ pub(crate) fn run(common: &Common, asked: Key, output: Output) -> anyhow::Result
     })
 }
 
-fn signs_from(now: Timestamp, at_once: bool) -> Timestamp {
-    if at_once { now } else { now.plus(PUBLICATION_DELAY) }
+/// From when on the new key signs. Of two that begin in the same second it could be the other, so one second later then.
+async fn signs_from(store: &Store, now: Timestamp, at_once: bool) -> anyhow::Result<Timestamp> {
+    if !at_once {
+        return Ok(now.plus(PUBLICATION_DELAY));
+    }
+    let has_begun_now = store.keys().await?.iter().any(|key| key.signs_from == now);
+    Ok(if has_begun_now { now.plus(Lifetime::from_seconds(1)) } else { now })
 }
 
 /// Adds the key, and settles until when the others verify. If this stops halfway, the next rotation completes it.
@@ -135,12 +145,8 @@ fn tell(key: &KeyMaterial, now: Timestamp, output: Output) -> anyhow::Result<()>
     output.show(
         || value(key, state),
         || {
-            let when = if key.signs_from <= now {
-                "signs from now on".to_owned()
-            } else {
-                format!("is published now and signs from {}", moment_text::with_distance(key.signs_from, now))
-            };
-            format!("key {} ({}) {when}", key.id, key.algorithm)
+            let when = moment_text::with_distance(key.signs_from, now);
+            format!("key {} ({}) is published and signs from {when}", key.id, key.algorithm)
         },
     )?;
     Ok(())

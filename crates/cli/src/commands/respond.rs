@@ -18,7 +18,8 @@ use tokenberg_jose::Keyring;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  printf 'grant_type=client_credentials&client_id=spark&client_secret=%s' \"$SECRET\" | tokenberg respond
+  printf 'grant_type=client_credentials&client_id=spark&client_secret=%s' \"$SECRET\" \\
+      | tokenberg respond
 
 The token is real. Exit code 0: granted; 1: refused.")]
 pub(crate) struct Respond {

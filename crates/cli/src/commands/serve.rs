@@ -14,19 +14,22 @@ use tokenberg_core::{Algorithm, Lifetime};
 #[command(after_help = "\
 Examples:
   tokenberg serve
-      on 127.0.0.1:8183 with the store tokenberg.db; on an empty store it makes a signing key and the client `root`, and
-      prints its credential once, with a curl line to try it
-  tokenberg serve --listen 0.0.0.0:443 --issuer https://tokens.example --tls-cert chain.pem --tls-key key.pem
-  tokenberg serve --listen 10.0.0.7:8183 --issuer https://lake.example/auth --base-path /auth --behind-tls-terminator
+      on 127.0.0.1:8183 with the store tokenberg.db; on an empty store it makes a signing key and
+      the client `root`, and prints its credential once, with a curl line to try it
+  tokenberg serve --listen 0.0.0.0:443 --issuer https://tokens.example \\
+      --tls-cert chain.pem --tls-key key.pem
+  tokenberg serve --listen 10.0.0.7:8183 --issuer https://lake.example/auth --base-path /auth \\
+      --behind-tls-terminator
   tokenberg serve --config /etc/tokenberg.toml --ops-listen 127.0.0.1:9183
 
 A flag beats its variable, and both beat the file, where every flag is a key:
   listen = \"0.0.0.0:443\"
   issuer = \"https://tokens.example\"
 
-TOKENBERG_BOOTSTRAP_CREDENTIAL=ID:SECRET sets the first credential instead, and then none is printed.
-Several servers may share one store on one machine. SIGTERM and SIGINT finish what was begun and end; a second one ends at
-once. SIGHUP reads certificates and log filter again, and keeps the old ones if the new ones are bad.")]
+TOKENBERG_BOOTSTRAP_CREDENTIAL=ID:SECRET sets the first credential; then none is printed.
+Several servers on one machine may share a store. SIGTERM and SIGINT finish what was begun and
+end; a second one ends at once. SIGHUP reads certificates and log filter again, and keeps the old
+ones if the new ones are bad.")]
 pub(crate) struct Serve {
     /// Where to listen; port 0 picks a free one [default: 127.0.0.1:8183]
     #[arg(long, value_name = "ADDR:PORT", env = "TOKENBERG_LISTEN")]

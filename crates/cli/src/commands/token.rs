@@ -21,14 +21,16 @@ const TOKEN_ENDPOINT: &str = "/v1/oauth/tokens";
 #[command(after_help = "\
 Examples:
   tokenberg token --server http://127.0.0.1:8183 --client-id spark --secret-file spark.secret
-  TOKENBERG_CLIENT_ID=spark TOKENBERG_CLIENT_SECRET=… tokenberg token --server https://tokens.example --scope catalog
-  tokenberg token --server https://tokens.example --subject-token-file old.token --subject-token-type access_token
+  tokenberg token --server https://tokens.example --scope 'catalog PRINCIPAL_ROLE:etl'
+      with the credential in TOKENBERG_CLIENT_ID and TOKENBERG_CLIENT_SECRET
+  tokenberg token --server https://tokens.example \\
+      --subject-token-file old.token --subject-token-type access_token
       renews a token with itself, as Iceberg's clients do
   tokenberg token --server https://tokens.example --client-id trino --secret-file trino.secret \\
-      --subject-token-file user.token --subject-token-type access_token --audience https://lake.example
+      --subject-token-file user.token --subject-token-type access_token
       gets a token that lets trino act for the user
 
-The credential also comes from TOKENBERG_CLIENT_ID and TOKENBERG_CLIENT_SECRET. Redirects are not followed.")]
+Redirects are not followed.")]
 pub(crate) struct Token {
     /// The token service, for example https://tokens.example, or the whole address of its token endpoint
     #[arg(long, value_name = "URL", env = "TOKENBERG_SERVER", value_parser = address)]

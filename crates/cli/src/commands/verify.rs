@@ -20,10 +20,9 @@ const LARGEST_METADATA: u64 = 256 * 1024;
 #[command(after_help = "\
 Examples:
   tokenberg verify access.token --issuer https://tokens.example --audience https://lake.example
-  tokenberg token --server http://127.0.0.1:8183 --client-id spark --secret-file spark.secret \\
-      | tokenberg verify --issuer http://127.0.0.1:8183
+  tokenberg verify access.token --issuer http://127.0.0.1:8183
 
-Whether a token was revoked, only the issuer itself knows. Exit code 0: valid; 1: not, with the reason.")]
+Whether a token was revoked, only the issuer itself knows. Exit code 0: valid; 1: not, and why.")]
 pub(crate) struct Verify {
     /// The file of the token; standard input if it is left out or `-`
     #[arg(value_name = "FILE", default_value = "-", hide_default_value = true)]

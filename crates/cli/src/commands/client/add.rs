@@ -16,9 +16,10 @@ use tokenberg_store::{AddedSecret, NewSecret, SecretStrength};
 #[command(after_help = "\
 Examples:
   tokenberg client add spark
-      what every Iceberg client does by default works: scope `catalog`, PRINCIPAL_ROLE:ALL, renewal by token exchange
-  tokenberg client add etl --scope 'catalog PRINCIPAL_ROLE:etl' --default-scope PRINCIPAL_ROLE:etl --token-lifetime 15m
-  tokenberg client add trino --may-act-for 'https://idp.example|*' --audience https://lake.example
+      does what every Iceberg client needs by default: scope `catalog`, PRINCIPAL_ROLE:ALL,
+      renewal by token exchange
+  tokenberg client add etl --scope 'catalog PRINCIPAL_ROLE:etl' --token-lifetime 15m
+  tokenberg client add trino --may-act-for 'https://idp.example|*'
   printf %s \"$SECRET\" | tokenberg client add dbt --secret-file -
   tokenberg client add ci --json | jq -r .client_secret > ci.secret
 

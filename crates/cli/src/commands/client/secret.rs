@@ -23,11 +23,13 @@ pub(crate) enum Secret {
 /// `tokenberg client secret add`
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Rotate a secret without a pause:
-  tokenberg client secret add spark                 prints the new secret; both work
-  … hand it to the client …
-  tokenberg client show spark                       lists the secrets by their IDs, never their values
-  tokenberg client secret expire spark 1f3a90c2     ends the old one; a running server follows within one second")]
+Change a secret without a pause:
+  tokenberg client secret add spark                 prints the new secret; both work now
+      hand it to the client, then
+  tokenberg client show spark                       lists the secrets by ID, never their values
+  tokenberg client secret expire spark 1f3a90c2     ends the old one
+
+A running server follows within one second.")]
 pub(crate) struct Add {
     /// The client's identifier
     #[arg(value_name = "ID")]

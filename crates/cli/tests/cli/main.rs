@@ -1,0 +1,12 @@
+//! Does the command keep its promises? The real binary, real files, real sockets.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(unreachable_pub, reason = "the modules of a test share what they need")]
+
+mod administration;
+mod being_a_client;
+mod parity;
+mod running;
+mod secrecy;
+mod starting;
+mod support;
+mod usage;

@@ -1,0 +1,172 @@
+//! What does a server do while it runs, when its store breaks, and when it is told to end? CC-15, HT-20, OP-13, OP-30.
+
+use crate::support::{Place, get, within_a_second};
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+use std::time::Duration;
+
+fn operations(server: &crate::support::Server) -> String {
+    server.line().unwrap().strip_prefix("operations on ").unwrap().to_owned()
+}
+
+#[test]
+fn cc_15_what_needs_no_store_goes_on_when_the_store_is_gone() {
+    let place = Place::new();
+    let server = place.serve(&["--ops-listen", "127.0.0.1:0"]);
+    let operations = operations(&server);
+    assert_eq!(
+        (get(&format!("{operations}/healthz")).status, get(&format!("{operations}/readyz")).status),
+        (200, 200)
+    );
+    let sql = |statement: &str| {
+        let done = Command::new("sqlite3").arg(place.path("tokenberg.db")).arg(statement).status();
+        done.is_ok_and(|status| status.success())
+    };
+    if !sql("ALTER TABLE revisions RENAME TO lost") {
+        println!("SKIPPED: there is no sqlite3 here to break the store with");
+        return;
+    }
+    within_a_second("it is noticed", || get(&format!("{operations}/readyz")).status == 503);
+    assert_eq!(get(&format!("{operations}/healthz")).status, 200);
+    for _ in 0..3 {
+        assert_eq!(server.ask("root", "first-secret-of-root").status, 200);
+        assert_eq!(server.ask("root", "wrong").status, 401);
+    }
+    let reason = get(&format!("{operations}/readyz")).body.to_string();
+    assert!(!reason.to_lowercase().contains("select"), "no SQL: {reason}");
+    // Administration says so instead of acknowledging.
+    place.run(&["client", "disable", "root"]).refused();
+    assert!(sql("ALTER TABLE lost RENAME TO revisions"));
+    within_a_second("it is ready again", || get(&format!("{operations}/readyz")).status == 200);
+}
+
+#[test]
+fn cc_15_what_needs_no_store_goes_on_when_the_files_are_removed() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    for (path, _) in crate::support::files(&place.path("")) {
+        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("tokenberg.db")) {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    std::thread::sleep(Duration::from_millis(600));
+    assert_eq!(server.ask("root", "first-secret-of-root").status, 200);
+    assert!(place.run(&["client", "list"]).refused().err.contains("there is no store"));
+}
+
+#[test]
+fn se_07_operations_are_on_their_own_listener_only() {
+    let place = Place::new();
+    let server = place.serve(&["--ops-listen", "127.0.0.1:0", "--base-path", "/api/catalog"]);
+    let operations = operations(&server);
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(get(&format!("{}{path}", server.url)).status, 404, "{path}");
+        assert_eq!(get(&format!("{}/api/catalog{path}", server.url)).status, 404, "{path}");
+    }
+    assert_eq!(get(&format!("{operations}/v1/oauth/tokens")).status, 404);
+    // The line holds no base path; the issuer does.
+    let metadata = get(&format!("{}/api/catalog/.well-known/oauth-authorization-server", server.url)).body;
+    assert_eq!(metadata["issuer"], format!("{}/api/catalog", server.url));
+}
+
+/// Begins a token request whose body comes later.
+fn half_a_request(address: &str) -> (TcpStream, String) {
+    let form = "grant_type=client_credentials&client_id=root&client_secret=first-secret-of-root".to_owned();
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    write!(
+        stream,
+        "POST /v1/oauth/tokens HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {}\r\n\r\n{}",
+        form.len(),
+        &form[..10]
+    )
+    .unwrap();
+    stream.flush().unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    (stream, form[10..].to_owned())
+}
+
+#[test]
+fn op_30_what_was_begun_is_finished_and_then_it_ends() {
+    for name in ["TERM", "INT"] {
+        let place = Place::new();
+        let mut server = place.serve(&["--ops-listen", "127.0.0.1:0", "--drain-delay", "1s"]);
+        let operations = operations(&server);
+        let (mut stream, rest) = half_a_request(&server.address());
+        server.signal(name);
+        within_a_second("it is not ready any more", || get(&format!("{operations}/readyz")).status == 503);
+        assert_eq!(server.ask("root", "first-secret-of-root").status, 200, "still accepted for the delay");
+        std::thread::sleep(Duration::from_millis(1100));
+        assert!(TcpStream::connect(server.address()).is_err(), "nothing new is accepted");
+        assert!(server.is_running());
+        stream.write_all(rest.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("access_token"), "{answer}");
+        assert_eq!(server.ended().code(), Some(0), "{name} {}", server.log());
+    }
+}
+
+#[test]
+fn op_30_a_second_signal_ends_at_once() {
+    let place = Place::new();
+    let mut server = place.serve(&[]);
+    let (_stream, _) = half_a_request(&server.address());
+    server.signal("TERM");
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(server.is_running());
+    server.signal("TERM");
+    let begun = std::time::Instant::now();
+    let status = server.ended();
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    assert_eq!((status.code(), status.signal()), (Some(143), None));
+}
+
+fn certificate(place: &Place) -> String {
+    let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    place.file("key.pem", &made.signing_key.serialize_pem());
+    place.file("cert.pem", &made.cert.pem());
+    made.cert.pem()
+}
+
+#[test]
+fn ht_20_tls_is_spoken_and_certificates_change_without_a_restart() {
+    let place = Place::new();
+    let first = certificate(&place);
+    let config = place.file("t.toml", "tls-cert = \"cert.pem\"\ntls-key = \"key.pem\"\nlog = \"info\"\n");
+    let server = place.serve(&["--config", &config]);
+    assert!(server.url.starts_with("https://127.0.0.1:"), "{}", server.url);
+    place.file("secret", "first-secret-of-root");
+    let ask = |ca: &str| {
+        place.file("ca.pem", ca);
+        let who = ["--client-id", "root", "--secret-file", "secret", "--ca-file", "ca.pem"];
+        place.run(&[&["token", "--server", &server.url][..], &who].concat())
+    };
+    let token = ask(&first).done().out;
+    place.file("token", &token);
+    place.run(&["verify", "token", "--issuer", &server.url, "--ca-file", "ca.pem"]).done();
+    place.run(&["verify", "token", "--issuer", &server.url]).refused();
+
+    // OP-13: what is bad is told, and the old stays.
+    let second = certificate(&place);
+    let good = fs::read_to_string(place.path("cert.pem")).unwrap();
+    place.file("cert.pem", "nonsense");
+    server.signal("HUP");
+    within_a_second("the bad one is told", || server.log().contains("the old one stays"));
+    ask(&first).done();
+    place.file("cert.pem", &good);
+    place.file("t.toml", "tls-cert = \"cert.pem\"\ntls-key = \"key.pem\"\nunknown = 1\n");
+    server.signal("HUP");
+    within_a_second("the unknown key is told", || server.log().contains("`unknown`"));
+    ask(&first).done();
+    place.file("t.toml", "tls-cert = \"cert.pem\"\ntls-key = \"key.pem\"\nlog = \"debug\"\nworkers = 7\n");
+    server.signal("HUP");
+    within_a_second("it is read again", || server.log().contains("read the configuration again"));
+    assert!(server.log().contains("workers has changed, and needs a restart"));
+    ask(&second).done();
+    ask(&first).refused();
+}

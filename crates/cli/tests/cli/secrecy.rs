@@ -1,0 +1,167 @@
+//! Does a secret get where it should not? Logs, arguments, files: conformance SE-01, SE-03, SE-04 and SE-05.
+
+use crate::support::{Place, files, get, post, within_a_second};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use std::fs;
+
+/// The text in the forms in which it could stand in a log.
+fn forms(secret: &str) -> Vec<String> {
+    let mut forms = vec![
+        secret.to_owned(),
+        STANDARD.encode(secret),
+        URL_SAFE_NO_PAD.encode(secret),
+        utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string(),
+        secret.bytes().map(|b| format!("{b:02x}")).collect(),
+        format!("{:?}", secret.as_bytes()).trim_matches(['[', ']']).to_owned(),
+    ];
+    forms.dedup();
+    forms
+}
+
+#[test]
+fn se_01_no_secret_reaches_the_log_even_at_trace() {
+    let place = Place::new();
+    let chosen = "p+a%ss:w&=/ chosen~";
+    let variables = [("RUST_LOG", "trace"), ("TOKENBERG_BOOTSTRAP_CREDENTIAL", "root:first/secret+of=root")];
+    let server = place.serve_with(&["--log-format", "json", "--ops-listen", "127.0.0.1:0"], &variables);
+    let generated = place.add("c1", &[]);
+    place.run_with(&["client", "add", "c2", "--secret-file", "-"], chosen, &[("RUST_LOG", "trace")]).done();
+    within_a_second("the clients are there", || server.ask("c1", &generated).status == 200);
+    let mut hidden = vec![generated.clone(), chosen.to_owned(), "first/secret+of=root".to_owned()];
+
+    let encoded = utf8_percent_encode(chosen, NON_ALPHANUMERIC).to_string();
+    let tokens = [
+        server.ask("c1", &generated).token(),
+        server.ask("c2", &encoded).token(),
+        server.ask("root", "first%2Fsecret%2Bof%3Droot").token(),
+    ];
+    let exchange = "grant_type=urn:ietf:params:oauth:grant-type:token-exchange";
+    let kind = "urn:ietf:params:oauth:token-type:access_token";
+    for (token, other) in [(&tokens[0], &tokens[1]), (&tokens[1], &tokens[2])] {
+        let form = format!("{exchange}&subject_token={token}&subject_token_type={kind}");
+        hidden.push(post(&server.endpoint(), Some(&format!("Bearer {token}")), &form).token());
+        post(&server.endpoint(), Some(&format!("Bearer {other}")), &form);
+        post(
+            &server.endpoint(),
+            None,
+            &format!("{form}&client_id=c1&client_secret={generated}&actor_token={other}"),
+        );
+    }
+    hidden.extend(tokens);
+    // What is wrong, misplaced or unreadable is no less secret.
+    for wrong in ["wrong-secret-000", "wrong-secret-111", "wrong-secret-222", "wrong-secret-333"] {
+        hidden.push(wrong.to_owned());
+    }
+    server.ask("c1", "wrong-secret-000");
+    post(
+        &server.endpoint(),
+        Some(&format!("Basic {}", STANDARD.encode("c1:wrong-secret-111"))),
+        "grant_type=client_credentials",
+    );
+    post(
+        &server.endpoint(),
+        Some("Bearer wrong-secret-222"),
+        &format!("{exchange}&subject_token=wrong-secret-222"),
+    );
+    post(
+        &format!("{}?client_secret=wrong-secret-333", server.endpoint()),
+        None,
+        "grant_type=client_credentials",
+    );
+    get(&format!("{}/v1/oauth/tokens?client_secret=wrong-secret-333", server.url));
+
+    let log = server.log();
+    assert!(log.contains("\"level\":\"TRACE\"") && log.matches("tokenberg::audit").count() > 8, "it did log");
+    for secret in &hidden {
+        for form in forms(secret) {
+            assert!(!log.contains(&form), "{form} stands in the log");
+        }
+    }
+    // Half a token is too much as well: no signature stands in the log.
+    for token in hidden.iter().filter(|text| text.split('.').count() == 3) {
+        assert!(!log.contains(token.rsplit('.').next().unwrap()));
+    }
+    let key = fs::read_to_string(place.path("tokenberg.db.key")).unwrap();
+    assert!(!log.contains(key.trim()));
+}
+
+#[test]
+fn se_03_nothing_on_disk_gives_a_secret_away() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    let generated = place.add("c1", &[]);
+    within_a_second("the client is there", || server.ask("c1", &generated).status == 200);
+    for (path, bytes) in files(&place.path("")) {
+        for secret in [generated.as_str(), "first-secret-of-root"] {
+            for form in forms(secret) {
+                let found = bytes.windows(form.len()).any(|window| window == form.as_bytes());
+                assert!(!found, "{form} stands in {}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn se_04_no_secret_travels_in_arguments() {
+    let place = Place::new();
+    // What /proc shows of a command while it waits for its secret, and of a server.
+    let server = place.serve(&[]);
+    let mut child = place
+        .command()
+        .args(["client", "add", "c1", "--secret-file", "-"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let arguments = fs::read(format!("/proc/{}/cmdline", child.id()));
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    if let Ok(arguments) = arguments {
+        assert!(!String::from_utf8_lossy(&arguments).contains("secret-of-root"));
+    } else {
+        println!("SKIPPED: there is no /proc here");
+    }
+    drop(server);
+    // There is no flag that takes one.
+    for flag in ["--secret", "--client-secret", "--password", "--token", "--key", "--credential"] {
+        for command in [&["serve"][..], &["client", "add", "x"], &["token", "--server", "http://127.0.0.1:1"]]
+        {
+            let said = place.run(&[command, &[flag, "hush-hush-hush"]].concat());
+            assert_eq!(said.code, 2, "{command:?} {flag}");
+            assert!(!said.err.contains("hush-hush-hush"), "{}", said.err);
+        }
+    }
+    // A generated secret is shown once and only there.
+    let said = place.run(&["client", "add", "c2"]).done();
+    let secret = said.out.split_whitespace().find(|word| word.starts_with("tkb")).unwrap().to_owned();
+    for arguments in
+        [&["client", "show", "c2"][..], &["client", "list"], &["client", "show", "c2", "--json"], &["check"]]
+    {
+        let said = place.run(arguments).done();
+        assert!(!said.out.contains(&secret) && !said.err.contains(&secret));
+        assert!(!said.out.contains("digest"));
+    }
+}
+
+#[test]
+fn se_05_what_a_client_sends_stays_one_line_of_the_log() {
+    let place = Place::new();
+    for format in ["json", "text"] {
+        let server = place.serve(&["--log-format", format, "--log", "info,tokenberg::audit=info"]);
+        let id = "evil%0A%1B%5B31mINFO+forged%22%7D";
+        server.ask(id, "x");
+        server.ask("evil%22%7D%2C%7B%22level%22", "x");
+        server
+            .tokens(&format!("grant_type={id}&scope={id}&client_id=root&client_secret=first-secret-of-root"));
+        let log = server.log();
+        assert!(!log.contains('\u{1b}') && log.lines().all(|line| !line.starts_with("INFO forged")), "{log}");
+        if format == "json" {
+            for line in log.lines() {
+                serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|_| panic!("{line}"));
+            }
+        }
+        assert!(log.lines().filter(|line| line.contains("tokenberg::audit")).count() >= 3);
+    }
+}

@@ -1,0 +1,110 @@
+//! Does the command teach, and say no in the right way?
+
+use crate::support::Place;
+
+#[test]
+fn wrong_flags_exit_with_2_and_a_suggestion() {
+    let place = Place::new();
+    for (arguments, tip) in [
+        (&["serve", "--listn", "x"][..], "'--listen'"),
+        (&["client", "add", "x", "--token-lifetme", "1h"], "'--token-lifetime'"),
+        (&["client", "ad", "x"], "'add'"),
+        (&["verfy"], "'verify'"),
+        (&["key", "rotate", "--alg", "HS256"], "ES256"),
+        (&["client", "add", "x", "--grant", "password"], "client_credentials"),
+    ] {
+        let said = place.run(arguments);
+        assert_eq!((said.code, said.out.as_str()), (2, ""), "{arguments:?}");
+        assert!(said.err.contains(tip), "{arguments:?}: {}", said.err);
+    }
+    let said = place.run(&["client", "add", "x", "--secret", "hush-hush"]);
+    assert_eq!(said.code, 2);
+    assert!(said.err.contains("a similar argument exists: '--secret-file'"), "{}", said.err);
+    assert!(!said.err.contains("hush-hush"));
+}
+
+#[test]
+fn what_cannot_be_done_yet_is_not_listed_and_not_taken() {
+    let place = Place::new();
+    let help = ["--help", "client --help", "client add --help", "key --help", "serve --help"]
+        .map(|line| place.run(&line.split(' ').collect::<Vec<_>>()).done().out)
+        .concat();
+    for word in [
+        "\n  federate",
+        "\n  revoke",
+        "\n  audit",
+        "\n  explain",
+        "--jwks",
+        "--tls-subject",
+        "--tls-san",
+        "--dpop-bound",
+        "--may-assert-users",
+        "jwt_bearer",
+        "--tls-client-ca",
+        "postgres",
+        "private_key_jwt",
+        "--trusted-proxy",
+    ] {
+        assert!(!help.contains(word), "{word}");
+    }
+    for arguments in [
+        &["audit"][..],
+        &["explain"],
+        &["issuer", "list"],
+        &["key", "revoke", "x"],
+        &["client", "add", "x", "--dpop-bound"],
+        &["client", "add", "x", "--auth-method", "private_key_jwt"],
+        &["client", "add", "x", "--grant", "jwt_bearer"],
+        &["client", "list", "--store", "postgres://u:hush@h/d"],
+        &["inspect", "--store", "sqlite:x"],
+        &["serve", "--json"],
+    ] {
+        let said = place.run(arguments);
+        assert_eq!(said.code, 2, "{arguments:?}");
+        assert!(!said.err.contains("hush"), "{}", said.err);
+    }
+    assert_eq!(std::fs::read_dir(place.path("")).unwrap().count(), 0, "wrong usage left something behind");
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    let place = Place::new();
+    let said = place.run(&["--version"]).done();
+    assert_eq!(said.out.trim(), format!("tokenberg {}", env!("CARGO_PKG_VERSION")));
+    let help = place.run(&["client", "add", "--help"]).done();
+    assert!(help.out.contains("Examples:") && help.out.contains("--secret-file") && help.err.is_empty());
+    assert_eq!(place.run(&[]).code, 2);
+}
+
+#[test]
+fn terms_that_contradict_each_other_are_wrong_usage() {
+    let place = Place::new();
+    for more in [
+        &["--default-scope", "a b", "--scope", "a"][..],
+        &["--default-scope", ""],
+        &["--token-lifetime", "25h"],
+        &["--token-lifetime", "0s"],
+        &["--token-lifetime", "1"],
+        &["--session-lifetime", "31d"],
+        &["--may-act-for", "no-bar"],
+        &["--audience", ""],
+        &["--scope", "a\"b"],
+    ] {
+        let said = place.run(&[&["client", "add", "x"], more].concat());
+        assert_eq!(said.code, 2, "{more:?} {}", said.err);
+    }
+    assert_eq!(place.run(&["client", "add", "root:hush"]).code, 2);
+    assert_eq!(place.run(&["client", "add", "é"]).code, 2);
+    let both = [("TOKENBERG_KEY", "0"), ("TOKENBERG_KEY_FILE", "x")];
+    assert_eq!(place.run_with(&["client", "list"], "", &both).code, 2);
+}
+
+#[test]
+fn ic_03_a_short_token_lifetime_is_warned_of() {
+    let place = Place::new();
+    let said = place.run(&["client", "add", "x", "--json", "--token-lifetime", "59s"]).done();
+    assert!(said.err.contains("warning: ") && said.err.contains("59s"), "{}", said.err);
+    assert!(said.json()["client_secret"].is_string());
+    let said = place.run(&["client", "add", "y", "--token-lifetime", "60s"]).done();
+    assert!(!said.err.contains("warning"), "{}", said.err);
+}
