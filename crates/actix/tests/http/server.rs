@@ -21,7 +21,7 @@ fn get(address: std::net::SocketAddr, path: &str) -> Option<(u16, String)> {
 #[test]
 fn op_30_what_was_begun_is_finished_and_readiness_goes_first() {
     let world = World::new();
-    *world.slow.lock().unwrap() = Some(Duration::from_millis(600));
+    *world.slow.lock().unwrap() = Some(Duration::from_millis(1500));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let operations_at = listener.local_addr().unwrap();
     let broken = Arc::new(AtomicBool::new(false));
@@ -30,7 +30,7 @@ fn op_30_what_was_begun_is_finished_and_readiness_goes_first() {
         if switch.load(Ordering::SeqCst) { Err("no signing key".to_owned()) } else { Ok(()) }
     });
     let wire = Wire::with(world.service(), |builder| {
-        builder.operations(listener, operations).drain_delay(Duration::from_millis(300))
+        builder.operations(listener, operations).drain_delay(Duration::from_secs(1))
     });
     assert_eq!(get(operations_at, "/healthz"), Some((200, "ok".to_owned())));
     assert_eq!(get(operations_at, "/readyz"), Some((200, "ready".to_owned())));

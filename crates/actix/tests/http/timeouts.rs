@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 fn quick() -> Wire {
-    let service = World::new().builder().body_timeout(Duration::from_millis(300)).build();
+    let service = World::new().builder().body_timeout(Duration::from_millis(700)).build();
     Wire::with(service, |builder| builder.head_timeout(Duration::from_secs(1)))
 }
 
