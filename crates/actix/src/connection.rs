@@ -22,6 +22,7 @@ pub(crate) struct Connection {
 
 struct State {
     busy: Cell<u32>,
+    ending: Cell<bool>,
     idle_since: Cell<Instant>,
 }
 
@@ -32,7 +33,11 @@ pub(crate) fn watch(io: &dyn Any, data: &mut Extensions, limit: Duration) {
     let tcp = io
         .downcast_ref::<TcpStream>()
         .or_else(|| io.downcast_ref::<TlsStream<TcpStream>>().map(|tls| tls.get_ref().0));
-    let state = Rc::new(State { busy: Cell::new(0), idle_since: Cell::new(Instant::now()) });
+    let state = Rc::new(State {
+        busy: Cell::new(0),
+        ending: Cell::new(false),
+        idle_since: Cell::new(Instant::now()),
+    });
     let watch = tcp.and_then(second_descriptor).map(|socket| {
         let state = Rc::clone(&state);
         actix_web::rt::spawn(async move {
@@ -86,6 +91,19 @@ impl Drop for Connection {
 
 /// A request that is being answered.
 pub(crate) struct Busy(Rc<State>);
+
+impl Busy {
+    /// States that this request's answer says `Connection: close`.
+    pub(crate) fn end(&self) {
+        self.0.ending.set(true);
+    }
+
+    /// Whether an earlier answer said so. RFC 9112 §9.6: the server "MUST NOT process any further requests received on
+    /// that connection", which actix would do if they came in the same packet.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.0.ending.get()
+    }
+}
 
 impl Drop for Busy {
     fn drop(&mut self) {

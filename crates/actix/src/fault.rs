@@ -12,6 +12,8 @@ pub(crate) enum Fault {
     MethodNotAllowed(&'static str),
     #[error("the head has more than 100 fields or 32 KiB")]
     HeadTooLarge,
+    #[error("an earlier answer ended the connection")]
+    ConnectionEnded,
     #[error("the target names another authority than the Host header")]
     AuthorityMismatch,
     #[error("the body is not declared as a form")]
@@ -54,6 +56,9 @@ impl Fault {
             ),
             Self::AuthorityMismatch => {
                 (StatusCode::BAD_REQUEST, InvalidRequest, "the request target and Host differ")
+            }
+            Self::ConnectionEnded => {
+                (StatusCode::BAD_REQUEST, InvalidRequest, "the connection ended before this request")
             }
             Self::ContentType => (
                 StatusCode::BAD_REQUEST,
@@ -101,6 +106,7 @@ mod tests {
             Fault::MethodNotAllowed("POST"),
             Fault::HeadTooLarge,
             Fault::AuthorityMismatch,
+            Fault::ConnectionEnded,
             Fault::ContentType,
             Fault::Charset,
             Fault::ContentEncoding,

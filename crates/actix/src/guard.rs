@@ -1,11 +1,12 @@
 //! What holds for every request, whatever it asks? Limits of the head, an identifier, and that a panic stays one answer.
 
-use crate::connection::Connection;
+use crate::connection::{Busy, Connection};
 use crate::fault::Fault;
 use crate::reply;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
+use actix_web::http::ConnectionType;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage};
@@ -46,30 +47,43 @@ pub(crate) async fn guard(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = RequestId::random();
-    let connection = request.conn_data::<Connection>();
-    let _busy = connection.map(Connection::busy);
+    let connection = request.conn_data::<Connection>().map(Connection::busy);
     // Whether a host has to be asked by TLS from now on is for its owner to say, so only a server of ours says it.
     let secure = connection.is_some() && request.app_config().secure();
     request.extensions_mut().insert(id.clone());
-    if let Err(fault) = check_head(&request) {
-        tracing::warn!(request_id = id.as_str(), reason = %fault, "refused a request for its head");
-        let (request, payload) = request.into_parts();
-        let mut response = reply::closing(reply::fault(fault), payload);
-        finish(response.headers_mut(), &id, secure);
-        response.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
-        return Ok(ServiceResponse::new(request, response));
+    let ended = connection.as_ref().is_some_and(Busy::is_ending);
+    let checked = if ended { Err(Fault::ConnectionEnded) } else { check_head(&request) };
+    let mut response = match checked {
+        Ok(()) => {
+            let answer = AssertUnwindSafe(async move { next.call(request).await }).catch_unwind().await;
+            let Ok(answer) = answer else {
+                connection.iter().for_each(Busy::end);
+                return Err(panicked(&id, secure));
+            };
+            answer?.map_into_boxed_body()
+        }
+        Err(fault) => {
+            tracing::warn!(request_id = id.as_str(), reason = %fault, "refused a request for its head");
+            let (request, payload) = request.into_parts();
+            let mut response = reply::closing(reply::fault(fault), payload);
+            response.head_mut().set_connection_type(ConnectionType::Close);
+            ServiceResponse::new(request, response)
+        }
+    };
+    finish(response.headers_mut(), &id, secure);
+    if response.response().head().connection_type() == ConnectionType::Close {
+        connection.iter().for_each(Busy::end);
     }
-    let answer = AssertUnwindSafe(async move { next.call(request).await }).catch_unwind().await;
-    if let Ok(answer) = answer {
-        let mut response = answer?.map_into_boxed_body();
-        finish(response.headers_mut(), &id, secure);
-        return Ok(response);
-    }
+    Ok(response)
+}
+
+/// As an error, because the request is gone that an answer of a service belongs to.
+fn panicked(id: &RequestId, secure: bool) -> Error {
     tracing::error!(request_id = id.as_str(), "a handler panicked");
     let mut response = reply::fault(Fault::Panicked);
-    finish(response.headers_mut(), &id, secure);
-    response.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
-    Err(InternalError::from_response(Fault::Panicked, response).into())
+    finish(response.headers_mut(), id, secure);
+    response.head_mut().set_connection_type(ConnectionType::Close);
+    InternalError::from_response(Fault::Panicked, response).into()
 }
 
 fn finish(headers: &mut HeaderMap, id: &RequestId, secure: bool) {

@@ -3,7 +3,7 @@
 use crate::fault::Fault;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::Payload;
-use actix_web::http::{StatusCode, header};
+use actix_web::http::{ConnectionType, StatusCode, header};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use std::convert::Infallible;
@@ -66,7 +66,7 @@ pub(crate) fn closing(mut response: HttpResponse, payload: Payload) -> HttpRespo
     if matches!(payload, Payload::None) {
         return response;
     }
-    response.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
+    response.head_mut().set_connection_type(ConnectionType::Close);
     let (response, body) = response.into_parts();
     let body = body.try_into_bytes().unwrap_or_default();
     response.set_body(BoxBody::new(Holding { size: body.len(), body: Some(body), _payload: payload }))

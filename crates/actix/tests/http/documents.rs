@@ -3,6 +3,8 @@
 use crate::check::*;
 use crate::wire::Wire;
 use crate::world::*;
+use actix_web::test::{TestRequest, call_and_read_body, call_and_read_body_json, call_service, init_service};
+use actix_web::{App, web};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -138,6 +140,27 @@ fn te_27_everything_under_a_base_path() {
     }
     for path in [MD, OIDC, JWKS, "/openapi.json"] {
         assert_eq!(wire.ask(&ask("GET", &format!("/api/catalog{path}"))).status, 200, "{path}");
+    }
+}
+
+#[actix_web::test]
+async fn te_27_mounted_in_somebodys_app() {
+    let service = World::new().builder_at("https://h.test/auth").build();
+    let own = || async { "own" };
+    let app = App::new()
+        .service(web::scope("/auth").configure(service.configure()).route("/own", web::get().to(own)))
+        .route("/own", web::get().to(own));
+    let app = init_service(app).await;
+    for path in ["/own", "/auth/own"] {
+        let request = TestRequest::with_uri(path).to_request();
+        assert_eq!(call_and_read_body(&app, request).await, "own", "{path}");
+    }
+    let request = TestRequest::with_uri(&format!("/auth{MD}")).to_request();
+    let metadata: Value = call_and_read_body_json(&app, request).await;
+    for endpoint in ["token_endpoint", "jwks_uri"] {
+        let path = metadata[endpoint].as_str().unwrap().strip_prefix("https://h.test").unwrap();
+        let response = call_service(&app, TestRequest::with_uri(path).to_request()).await;
+        assert_eq!(response.status(), if endpoint == "jwks_uri" { 200 } else { 405 });
     }
 }
 

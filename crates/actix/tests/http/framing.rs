@@ -1,7 +1,7 @@
 //! Where does a request end? HT-01 to HT-07, HT-12 and HT-13 of the conformance list, on raw sockets.
 
 use crate::check::*;
-use crate::wire::{PATIENCE, Wire, parse, read_answers};
+use crate::wire::{PATIENCE, Wire, parse, read_answers, read_until_closed};
 use crate::world::*;
 use std::io::Write;
 use std::time::Instant;
@@ -183,6 +183,21 @@ fn ht_12_an_unread_body_is_never_taken_for_a_request() {
 }
 
 #[test]
+fn ht_12_nothing_is_done_on_a_connection_that_was_ended() {
+    let wire = Wire::of(service());
+    let json = post("Content-Length: 29", CC).replace(FORM, "application/json");
+    let inner = post("Content-Length: 29", CC);
+    let mut stream = wire.connect();
+    stream.write_all(format!("{json}{inner}").as_bytes()).unwrap();
+    let answers = parse(&read_until_closed(&mut stream), &[]);
+    assert!(!answers.is_empty());
+    for answer in &answers {
+        check_answer(answer, E(400, "invalid_request"), "ended");
+        assert_eq!(answer.header("Connection"), Some("close"));
+    }
+}
+
+#[test]
 fn ht_13_http_2_is_not_spoken() {
     let wire = Wire::of(service());
     let got = wire.until_closed(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
@@ -194,6 +209,6 @@ fn ht_13_http_2_is_not_spoken() {
     let mut stream = wire.connect();
     stream.write_all(upgrade.as_bytes()).unwrap();
     stream.shutdown(std::net::Shutdown::Write).unwrap();
-    let got = crate::wire::read_until_closed(&mut stream);
+    let got = read_until_closed(&mut stream);
     assert!(got.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&got));
 }
