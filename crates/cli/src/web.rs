@@ -87,7 +87,8 @@ impl Web {
             "https" => Ok(()),
             "http" if is_local(url) || self.insecure_http => Ok(()),
             "http" => anyhow::bail!(
-                "{} would carry secrets over an open line; use https, or --insecure-http if the line is safe",
+                "{} would carry secrets over an open line; use https, or, for `tokenberg token`, --insecure-http if \
+                 the line is safe in another way",
                 shown(url)
             ),
             other => anyhow::bail!("the address of a server begins with https://, not with {other}:"),

@@ -101,6 +101,9 @@ fn check_settings(settings: &Settings, findings: &mut Findings) {
     if let Err(error) = logging::of_server(settings.log.as_deref()) {
         findings.problem("log", format!("{error:#}"));
     }
+    if settings.is_first_key_impossible() {
+        findings.note("alg", "RSA keys are not generated, so an empty store could not begin with one");
+    }
     if let Some((cert, key)) = &settings.tls {
         match tokenberg_actix::tls::load(cert, key) {
             Ok(_) => findings.ok("tls", format!("certificate {}", cert.display())),

@@ -39,10 +39,6 @@ pub(crate) struct Verify {
     /// Trust the certificates in this PEM file only
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
-
-    /// Allow http:// to other machines, where the line is safe in another way
-    #[arg(long)]
-    insecure_http: bool,
 }
 
 /// Verifies the token.
@@ -108,7 +104,7 @@ fn verified(asked: &Verify, token: &str) -> anyhow::Result<Result<AccessTokenCla
         Ok(framed) => framed,
         Err(fault) => return Ok(Err(fault)),
     };
-    let web = Web::new(asked.ca_file.as_deref(), asked.insecure_http)?;
+    let web = Web::new(asked.ca_file.as_deref(), false)?;
     let keys = keys(&web, &asked.issuer)?;
     Ok(verification.claims(&framed, keys.verify(&framed), clock::now()?))
 }

@@ -85,7 +85,8 @@ impl FirstCredential {
         format!(
             "\nThis store is new. Its first client may do everything; its secret is shown this once:\n\n{known}\n\
              Get a token:\n\n\
-             curl -sS -d grant_type=client_credentials -d client_id={} -d client_secret={} {token_endpoint}\n\n",
+             curl -sS -d grant_type=client_credentials -d client_id={0} -d client_secret={1} {token_endpoint}\n\n\
+             If the secret is lost: tokenberg client secret add {0}\n\n",
             self.client_id,
             self.secret.expose()
         )

@@ -32,6 +32,14 @@ impl Following {
         Ok(Self(store.watch(keyring).await?))
     }
 
+    /// Follows at once, as after a change of our own.
+    ///
+    /// # Errors
+    /// If the store fails, or its keys cannot be used.
+    pub(crate) async fn catch_up(&self) -> Result<(), StoreError> {
+        self.0.refresh().await
+    }
+
     /// Whether requests can be answered, and if not, why.
     ///
     /// # Errors

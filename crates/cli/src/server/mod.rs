@@ -54,7 +54,6 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     let operations_at = ops_listener.as_ref().map(TcpListener::local_addr).transpose()?;
 
     let store = Store::open(&settings.store.url, settings.store.key.clone()).await?;
-    let first = first_start::prepare(&store, settings.alg, clock::now()?).await?;
     let following = Following::of(&store).await?;
     let mut policy = Policy::new(settings.issuer_at(port)?);
     policy.strict_iceberg_errors = settings.strict_iceberg_errors;
@@ -72,10 +71,14 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
         server = server.tls(tls.config()?);
     }
     if let Some(listener) = ops_listener {
+        let following = following.clone();
         server = server.operations(listener, Operations::new(move || following.ready()));
     }
     let running = server.run()?;
     signals::heed(running.handle(), changeable)?;
+    // Last of all, so that nothing can fail between making a credential and telling it.
+    let first = first_start::prepare(&store, settings.alg, clock::now()?).await?;
+    following.catch_up().await?;
     housekeeping::begin(store.clone());
     let serving = actix_web::rt::spawn(running.serve());
     tracing::info!(issuer = issuer.as_str(), store = %settings.store.url, listen = settings.address(port), "ready");

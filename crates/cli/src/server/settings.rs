@@ -119,6 +119,14 @@ impl Settings {
         Ok(())
     }
 
+    /// Whether the first key would be one that cannot be generated.
+    pub(crate) fn is_first_key_impossible(&self) -> bool {
+        match self.alg {
+            Algorithm::RS256 | Algorithm::PS256 => true,
+            Algorithm::ES256 | Algorithm::ES384 | Algorithm::EdDSA => false,
+        }
+    }
+
     /// Where it can be reached once it listens at `port`, without the base path.
     pub(crate) fn address(&self, port: u16) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };

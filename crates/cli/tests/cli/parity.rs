@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 fn op_32_respond_and_serve_answer_alike() {
     let place = Place::new();
     let server = place.serve(&["--issuer", "https://tokens.example"]);
+    let other_secret = place.add("cc", &["--grant", "client_credentials"]);
     let secret = place.add("c1", &["--scope", "catalog ns:read", "--audience", "https://lake.example"]);
-    place.add("cc", &["--grant", "client_credentials"]);
     within_a_second("the clients are there", || server.ask("c1", &secret).status == 200);
     let token = server.ask("c1", &secret).token();
     let other = server.ask("root", "first-secret-of-root").token();
@@ -53,6 +53,7 @@ fn op_32_respond_and_serve_answer_alike() {
         (None, format!("{exchange}&{who}&subject_token=a.b.c&subject_token_type={at}")),
         (None, format!("{exchange}&{who}&{subject}&actor_token={token}&actor_token_type={at}")),
         (None, format!("{exchange}&{who}&{subject}&actor_token_type={at}")),
+        (None, format!("{exchange}&client_id=cc&client_secret={other_secret}&{subject}")),
     ];
     let mut statuses = std::collections::BTreeSet::new();
     for (authorization, form) in &corpus {

@@ -28,10 +28,10 @@ fn se_01_no_secret_reaches_the_log_even_at_trace() {
     let server = place.serve_with(&["--log-format", "json", "--ops-listen", "127.0.0.1:0"], &variables);
     let generated = place.add("c1", &[]);
     place.run_with(&["client", "add", "c2", "--secret-file", "-"], chosen, &[("RUST_LOG", "trace")]).done();
-    within_a_second("the clients are there", || server.ask("c1", &generated).status == 200);
+    let encoded = utf8_percent_encode(chosen, NON_ALPHANUMERIC).to_string();
+    within_a_second("the clients are there", || server.ask("c2", &encoded).status == 200);
     let mut hidden = vec![generated.clone(), chosen.to_owned(), "first/secret+of=root".to_owned()];
 
-    let encoded = utf8_percent_encode(chosen, NON_ALPHANUMERIC).to_string();
     let tokens = [
         server.ask("c1", &generated).token(),
         server.ask("c2", &encoded).token(),
@@ -113,6 +113,7 @@ fn se_04_no_secret_travels_in_arguments() {
         .args(["client", "add", "c1", "--secret-file", "-"])
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
         .spawn()
         .unwrap();
     let arguments = fs::read(format!("/proc/{}/cmdline", child.id()));
