@@ -105,12 +105,15 @@ pub(crate) fn run(common: &Common, asked: Key, output: Output) -> anyhow::Result
     })
 }
 
-/// From when on the new key signs. Of two that begin in the same second it could be the other, so one second later then.
+/// From when on the new key signs.
 async fn signs_from(store: &Store, now: Timestamp, at_once: bool) -> anyhow::Result<Timestamp> {
-    if !at_once {
+    let keys = store.keys().await?;
+    // Where none signs, waiting would help nobody.
+    if !at_once && signing(&keys, now).is_some() {
         return Ok(now.plus(PUBLICATION_DELAY));
     }
-    let has_begun_now = store.keys().await?.iter().any(|key| key.signs_from == now);
+    // Of two keys that begin in the same second, the other could be the one that signs.
+    let has_begun_now = keys.iter().any(|key| key.signs_from == now);
     Ok(if has_begun_now { now.plus(Lifetime::from_seconds(1)) } else { now })
 }
 

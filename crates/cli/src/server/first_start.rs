@@ -29,6 +29,9 @@ pub(crate) async fn prepare(
     let given = given()?;
     // Looked at first, so that an ordinary start writes nothing.
     if !store.keys().await?.is_empty() {
+        if store.clients().await?.is_empty() {
+            tracing::warn!("no client is registered yet; `tokenberg client add` registers one");
+        }
         return Ok(None);
     }
     let key = tokenberg_jose::generate(algorithm, now, now)?;

@@ -211,6 +211,16 @@ fn ks_04_a_new_key_is_published_before_it_signs_and_the_old_one_stays() {
 }
 
 #[test]
+fn ks_04_the_first_key_of_a_store_waits_for_nothing() {
+    let place = Place::new();
+    place.add("c1", &[]);
+    let first = place.run(&["key", "rotate", "--json"]).done().json();
+    assert_eq!(first["state"], "signing");
+    let server = place.serve(&[]);
+    assert_eq!(kids(&server), [first["kid"].as_str().unwrap()]);
+}
+
+#[test]
 fn ks_07_a_key_is_imported_and_a_fault_names_the_file_not_the_content() {
     let place = Place::new();
     let server = place.serve(&[]);

@@ -64,7 +64,8 @@ fn a_token_is_fetched_inspected_and_verified() {
     assert_eq!(verify(&["--audience", "x", "--json"]).json()["valid"], false);
     // Letter by letter: the same server under another name is another issuer.
     let other = server.url.replace("127.0.0.1", "localhost");
-    place.run(&["verify", "token", "--issuer", &other]).refused();
+    let said = place.run(&["verify", "token", "--issuer", &other]).refused();
+    assert!(said.err.contains(&format!("its issuer is {}, not {other}", server.url)), "{}", said.err);
     let (head, signature) = token.rsplit_once('.').unwrap();
     let changed = format!("{head}.{}{}", if signature.starts_with('A') { "B" } else { "A" }, &signature[1..]);
     let said = place.run_with(&["verify", "--issuer", &server.url], &changed, &[]).refused();
