@@ -24,7 +24,7 @@ async fn answer(mut step: Step, world: &OneClient) -> Result<TokenResponse> {
                 question.digested(&digest)?
             }
             Step::VerifyToken(question) => {
-                let verified = world.keys().verify(question.token());
+                let verified = world.keys().verify(question.token(), question.now());
                 question.verified(verified)?
             }
             Step::Recall(question) => {

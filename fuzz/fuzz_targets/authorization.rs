@@ -2,9 +2,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tokenberg_core::{Authentication, Presented};
+use tokenberg_core::{Authentication, Policy, Presented};
 
 fuzz_target!(|header: &[u8]| {
+    let policy = Policy::new("https://as.test".parse().expect("an issuer"));
     let exchange: &[u8] = b"grant_type=urn:ietf:params:oauth:grant-type:token-exchange&subject_token=a.b.c";
     for body in [b"grant_type=client_credentials".as_slice(), exchange] {
         match Presented::read(&[header], None, body) {
@@ -19,7 +20,7 @@ fuzz_target!(|header: &[u8]| {
                 Authentication::Bearer(bearer) => assert_eq!(bearer.token.expose(), "a.b.c"),
             },
             Err(refusal) => {
-                let error = refusal.to_oauth_error();
+                let error = policy.error_for(&refusal);
                 assert!(matches!(error.status(), 400 | 401));
                 assert_eq!(error.status() == 401, error.challenge.is_some());
             }

@@ -38,7 +38,7 @@ pub(crate) async fn answer(
                 if takes_long { costly.run(digest).await?? } else { digest()? }
             }
             Step::VerifyToken(question) => {
-                let answer = moment.keys().verify(question.token());
+                let answer = moment.keys().verify(question.token(), question.now());
                 question.verified(answer)?
             }
             Step::Recall(question) => {

@@ -27,7 +27,7 @@ impl BearerConfig {
             let now = service.time().map_err(|_| BearerError::Unavailable)?;
             let moment = service.moment();
             let token = verification.framed(token)?;
-            let claims = verification.claims(&token, moment.keys().verify(&token), now)?;
+            let claims = verification.claims(&token, moment.keys().verify(&token, now), now)?;
             let recollection = Recollection::of(&*moment, &claims);
             Ok(verification.recalled(claims, recollection)?)
         })

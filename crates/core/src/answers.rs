@@ -18,9 +18,11 @@ pub trait Keys: Send + Sync {
 
     /// Checks the signature with the key that the header names, and with the algorithm of that key.
     ///
+    /// A key that verifies nothing any more at `now` does not fit, whenever the keys were last read.
+    ///
     /// # Errors
     /// If no key of ours fits, or the signature is not good.
-    fn verify(&self, token: &CompactJws) -> Result<Verified, SignatureFault>;
+    fn verify(&self, token: &CompactJws, now: Timestamp) -> Result<Verified, SignatureFault>;
 
     /// The public keys as a JWK Set (RFC 7517 §5), JSON, of every key that may verify a live token.
     fn jwks(&self) -> Arc<str>;
@@ -157,16 +159,34 @@ pub enum Revocation {
     /// All tokens that go back to the same authentication.
     #[error("the session {} was revoked", .0.as_str())]
     Session(TokenId),
-    /// All tokens of the client that were issued before a time.
-    #[error("tokens of the client issued before {before} were revoked")]
+    /// All tokens of the client from before a time; see [`Revocation::reaches`].
+    #[error("tokens of the client from before {before} were revoked")]
     Client {
-        /// The time; a token that was issued in that second still lives.
+        /// The time.
         before: Timestamp,
     },
-    /// All tokens for the subject that were issued before a time.
-    #[error("tokens of the subject issued before {before} were revoked")]
+    /// All tokens for the subject from before a time; see [`Revocation::reaches`].
+    #[error("tokens of the subject from before {before} were revoked")]
     Subject {
-        /// The time; a token that was issued in that second still lives.
+        /// The time.
         before: Timestamp,
     },
+}
+
+impl Revocation {
+    /// Whether what was taken back "before a time" includes this token.
+    ///
+    /// What counts is when the session began, because renewing, in that very second or on a node that has not heard of
+    /// the revocation yet, does not move it. A token that a client got for somebody else's session counts by when it was
+    /// issued, so that the client can act for that session again.
+    #[must_use]
+    pub fn reaches(&self, token: &AccessTokenClaims) -> bool {
+        match self {
+            Self::Token(id) => *id == token.token_id,
+            Self::Session(id) => *id == token.session.id,
+            Self::Client { before } if token.is_clients_own() => token.session.start < *before,
+            Self::Client { before } => token.issued_at <= *before,
+            Self::Subject { before } => token.session.start < *before,
+        }
+    }
 }

@@ -41,7 +41,7 @@ pub fn drive(mut step: Step, answers: &(impl Answers + ?Sized)) -> Result<Grante
                 question.digested(&digest)?
             }
             Step::VerifyToken(question) => {
-                let answer = answers.keys().verify(question.token());
+                let answer = answers.keys().verify(question.token(), question.now());
                 question.verified(answer)?
             }
             Step::Recall(question) => {

@@ -153,10 +153,15 @@ impl OAuthError {
     /// If it is not a JSON object with a text `error`.
     pub fn parse(body: &[u8]) -> Result<Self, NotAnOAuthError> {
         let body: Map<String, Value> = serde_json::from_slice(body).map_err(|_| NotAnOAuthError)?;
-        let text = |name: &str| body.get(name).and_then(Value::as_str);
+        // RFC 6749 §5.2 allows these characters only; another server's text reaches our terminals and logs.
+        let is_allowed = |c: &char| matches!(c, '\x20'..='\x21' | '\x23'..='\x5B' | '\x5D'..='\x7E');
+        let text = |name: &str| {
+            let given = body.get(name).and_then(Value::as_str)?;
+            Some(given.chars().filter(is_allowed).take(512).collect::<String>())
+        };
         Ok(Self {
-            code: ErrorCode::parse(text("error").ok_or(NotAnOAuthError)?),
-            description: text("error_description").map(|d| Cow::Owned(d.to_owned())),
+            code: ErrorCode::parse(&text("error").ok_or(NotAnOAuthError)?),
+            description: text("error_description").map(Cow::Owned),
             uri: text("error_uri").map(Into::into),
             challenge: None,
         })

@@ -19,7 +19,7 @@ pub use error::{Challenge, ErrorCode, NotAnOAuthError, OAuthError};
 pub use flow::{Decision, DigestSecret, FindClient, Recall, Sign, Step, TokenEndpoint, VerifyToken};
 pub use policy::Policy;
 pub use policy::access_token::TokenVerification;
-pub use refusal::{NotRenewable, Refusal, TokenFault};
+pub use refusal::{Hint, NotRenewable, Refusal, TokenFault};
 pub use request::Presented;
 pub use request::client_authentication::{
     Authentication, BasicFault, BearerAuthentication, Reading, Role, SecretAuthentication, SecretPlace,

@@ -2,7 +2,8 @@
 
 use crate::types::json::strict_object;
 use crate::{Lifetime, Scope, Secret, TokenType};
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::Value;
 
 /// How the token is to be used (RFC 6749 §7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,18 @@ pub struct TokenResponse {
     pub scope: Option<Scope>,
 }
 
+#[derive(Serialize)]
+struct Body<'a> {
+    access_token: &'a str,
+    token_type: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_in: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued_token_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'a str>,
+}
+
 /// Why a body is no successful token response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenResponseFault {
@@ -52,31 +65,34 @@ impl TokenResponse {
     /// The body. Members that are not there are left out, never null: older Iceberg clients fail on null.
     #[must_use]
     pub fn to_json(&self) -> Secret {
-        let mut body = Map::new();
-        body.insert("access_token".to_owned(), self.access_token.expose().into());
-        body.insert("token_type".to_owned(), self.token_type.as_str().into());
-        if let Some(expires_in) = self.expires_in {
-            body.insert("expires_in".to_owned(), expires_in.as_seconds().into());
-        }
-        if let Some(issued) = self.issued_token_type {
-            body.insert("issued_token_type".to_owned(), issued.as_urn().into());
-        }
-        if let Some(scope) = &self.scope {
-            body.insert("scope".to_owned(), scope.as_str().into());
-        }
-        Secret::new(Value::Object(body).to_string())
+        let body = Body {
+            access_token: self.access_token.expose(),
+            token_type: self.token_type.as_str(),
+            expires_in: self.expires_in.map(Lifetime::as_seconds),
+            issued_token_type: self.issued_token_type.map(TokenType::as_urn),
+            scope: self.scope.as_ref().map(Scope::as_str),
+        };
+        // Room for all of it at once: a buffer that grows would leave copies of the token behind.
+        let room =
+            self.access_token.expose().len() + self.scope.as_ref().map_or(0, |s| s.as_str().len()) + 256;
+        let mut json = Vec::with_capacity(2 * room);
+        // Writing texts and numbers to memory cannot fail, and JSON is UTF-8.
+        let _ = serde_json::to_writer(&mut json, &body);
+        Secret::new(String::from_utf8(json).unwrap_or_default())
     }
 
     /// Reads the body of any server's successful response, as leniently as the RFC allows and no more.
     ///
-    /// An unknown `issued_token_type` and an empty `scope` count as absent; `token_type` is compared in any case.
+    /// An unknown `issued_token_type` and an empty or malformed `scope` count as absent; `expires_in` may be digits in a
+    /// text; `token_type` is compared in any case.
     ///
     /// # Errors
     /// If it is not JSON, or has no usable `access_token` and `token_type`.
     pub fn parse(body: &[u8]) -> Result<Self, TokenResponseFault> {
         let body = strict_object(body).map_err(|_| TokenResponseFault::Json)?;
         let text = |name: &str| body.get(name).and_then(Value::as_str);
-        let token = text("access_token").filter(|t| !t.is_empty());
+        // access-token = 1*VSCHAR (RFC 6749 appendix A.12); it will stand in a header, so no space either.
+        let token = text("access_token").filter(|t| !t.is_empty() && t.bytes().all(|b| b.is_ascii_graphic()));
         let token_type = match text("token_type") {
             Some(t) if t.eq_ignore_ascii_case("bearer") => PresentedAs::Bearer,
             Some(t) if t.eq_ignore_ascii_case("n_a") => PresentedAs::NotApplicable,
@@ -85,15 +101,13 @@ impl TokenResponse {
         let expires_in = match body.get("expires_in") {
             None | Some(Value::Null) => None,
             Some(value) => {
-                let seconds = value.as_u64().and_then(|s| u32::try_from(s).ok());
+                let number = value.as_u64().or_else(|| value.as_str().and_then(|digits| digits.parse().ok()));
+                let seconds = number.and_then(|s| u32::try_from(s).ok());
                 Some(Lifetime::from_seconds(seconds.ok_or(TokenResponseFault::Member("expires_in"))?))
             }
         };
-        let scope = match text("scope").map(str::parse::<Scope>) {
-            None => None,
-            Some(Ok(scope)) => Some(scope).filter(|s| !s.is_empty()),
-            Some(Err(_)) => return Err(TokenResponseFault::Member("scope")),
-        };
+        let scope =
+            text("scope").and_then(|scope| scope.parse::<Scope>().ok()).filter(|scope| !scope.is_empty());
         Ok(Self {
             access_token: Secret::new(token.ok_or(TokenResponseFault::Member("access_token"))?.to_owned()),
             token_type,
@@ -143,7 +157,7 @@ mod tests {
             (r#"{"access_token":"t"}"#, TokenResponseFault::Member("token_type")),
             (r#"{"access_token":"t","token_type":"mac"}"#, TokenResponseFault::Member("token_type")),
             (
-                r#"{"access_token":"t","token_type":"bearer","expires_in":"1"}"#,
+                r#"{"access_token":"t","token_type":"bearer","expires_in":"soon"}"#,
                 TokenResponseFault::Member("expires_in"),
             ),
             (

@@ -243,3 +243,29 @@ fn tx_24_a_bearer_alone_gets_no_client_credentials() {
     assert_eq!(code(&mut world, Ask::raw("").bearer(&token)), DENIED);
     assert_eq!(code(&mut world, cc().with("subject_token", &token).bearer(&token)), DENIED);
 }
+
+#[test]
+fn se_01_an_identifier_that_may_be_a_secret_is_not_told() {
+    let mut world = World::new();
+    for secret in ["tkbSUPERSECRETVALUE0123456789", "hunter2"] {
+        let answer = world.check(cc().basic(secret, "c1"));
+        assert_eq!(answer.code(), DENIED);
+        let told = format!("{0} {0:?}", answer.refusal());
+        assert!(!told.contains(&secret[..5]), "{told}");
+    }
+}
+
+#[test]
+fn ca_24_an_adapter_that_folds_case_makes_nobody_another() {
+    use tokenberg_core::{Answers, Entropy, Presented, Step};
+    let world = World::new();
+    let presented = Presented::read(&[b"Basic QzE6czEtWjc="], None, b"grant_type=client_credentials");
+    let step = presented.and_then(|p| world.endpoint.start(p, world.now, Entropy::from_bits([7; 16])));
+    let Ok(Step::FindClient(question)) = step else { panic!("asks for the client") };
+    assert_eq!(question.client_id().as_str(), "C1");
+    let Ok(Step::DigestSecret(question)) = question.found(world.client(&"c1".parse().unwrap())) else {
+        panic!("digests")
+    };
+    let digest = world.digest("c1", question.secret());
+    assert!(question.digested(&digest).is_err());
+}

@@ -93,6 +93,7 @@ fn tx_54_the_chain_is_capped() {
     }
     claims.actor = nest(5).map(|a| *a);
     let deep = world.sign(&claims);
+    world.change("c1", |c1| c1.rights.may_act_for = vec![format!("{ISSUER}|c1").parse().unwrap()]);
     assert_eq!(world.check(x0(&deep).bearer(&deep)).code(), "200", "five are renewed");
 }
 
@@ -130,6 +131,49 @@ fn tx_58_an_actor_who_is_acted_for_is_no_actor() {
     let answer = world.check(x0(&subject).actor(&delegated).bearer(&delegated));
     assert_eq!(answer.code(), BAD);
     assert_eq!(*answer.refusal(), Refusal::ActorIsDelegated);
+}
+
+#[test]
+fn tx_53_a_token_got_by_impersonation_names_nobody_as_actor() {
+    let mut world = World::new();
+    world.register(client("c3", "s3", "catalog"));
+    let everybody = |who: &str| vec![format!("{ISSUER}|{who}").parse().unwrap()];
+    world.change("c2", |c2| {
+        c2.rights.may_impersonate = everybody("c1");
+        c2.rights.may_act_for = everybody("c3");
+    });
+    let as_c1 = world.check(by_c2(x0(&at1(&mut World::new()))));
+    assert_eq!(as_c1.code(), BAD, "a token of another world");
+    let subject = at1(&mut world);
+    let as_c1 = world.check(by_c2(x0(&subject))).token();
+    let of_c3 = world.token("c3", "s3", "catalog");
+    let forged = world.check(x0(&of_c3).actor(&as_c1).bearer(&as_c1));
+    assert_eq!(*forged.refusal(), Refusal::ActorIsDelegated, "c1 never acted");
+    let hidden = world.check(x0(&subject).actor(&as_c1).bearer(&as_c1));
+    assert_eq!(*hidden.refusal(), Refusal::ActorIsDelegated, "nor does c2 hide behind him");
+}
+
+#[test]
+fn tx_48_a_right_to_act_that_was_withdrawn_ends_the_renewals() {
+    let mut world = World::new();
+    let c1s = || vec![format!("{ISSUER}|c1").parse().unwrap()];
+    let subject = at1(&mut world);
+    world.change("c2", |c2| c2.rights.may_impersonate = c1s());
+    let impersonated = world.check(by_c2(x0(&subject))).token();
+    world.change("c2", |c2| {
+        c2.rights.may_impersonate.clear();
+        c2.rights.may_act_for = c1s();
+    });
+    let renewed = world.check(x0(&impersonated).bearer(&impersonated));
+    assert_eq!(chain(&renewed), ["c2"], "what is left is to act, by name");
+    let delegated = renewed.token();
+    world.change("c2", |c2| c2.rights.may_act_for.clear());
+    for token in [&impersonated, &delegated] {
+        assert_eq!(world.check(x0(token).bearer(token)).code(), BAD);
+        assert_eq!(world.check(by_c2(x0(token))).code(), BAD);
+    }
+    world.change("c2", |c2| c2.rights.serves = vec!["https://cat.test".into()]);
+    assert_eq!(chain(&world.check(x0(&delegated).bearer(&delegated))), ["c2"]);
 }
 
 #[test]

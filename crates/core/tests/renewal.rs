@@ -1,6 +1,6 @@
 //! Does a token live on, and for how long at most? Iceberg's refresh by exchange; conformance TX-44 to TX-48.
 
-use tokenberg_core::{AllowedScope, Lifetime, Refusal, TokenFault};
+use tokenberg_core::{AllowedScope, Lifetime, Refusal, Revocation, TokenFault};
 use tokenberg_testkit::{Ask, ISSUER, World};
 
 const BAD: &str = "400 invalid_request";
@@ -116,6 +116,8 @@ fn tx_47_wire_compat_1_3_a_users_expired_token_never_becomes_the_services_own() 
     claims.session.subject_issuer = "https://idp.test".parse().ok();
     claims.actor = Some(tokenberg_core::Actor { issuer: None, subject: "c1".parse().unwrap(), prior: None });
     let users = world.sign(&claims);
+    assert_eq!(world.check(by_c1(Ask::exchange(&users))).code(), BAD, "without the right to act for alice");
+    world.change("c1", |c1| c1.rights.may_act_for = vec!["https://idp.test|alice".parse().unwrap()]);
     let renewed = world.check(by_c1(Ask::exchange(&users)));
     assert_eq!(renewed.claims().subject.as_str(), "alice", "still alice, while it lives");
     assert_eq!(renewed.claims().actor, claims.actor);
@@ -204,4 +206,37 @@ fn delegation_ends_with_the_earlier_of_both_sessions() {
     assert_eq!(world.check(renew(&token)).body()["expires_in"], 1);
     world.pass(1);
     assert_eq!(world.check(renew(&token)).code(), "401 invalid_client Bearer");
+}
+
+#[test]
+fn ic_15_a_narrowed_token_for_a_table_is_renewed_by_whom_it_was_issued_to() {
+    let mut world = World::new();
+    let parent = world.token("c1", "s1-Z7", "catalog ns:read ns:write");
+    let narrowed = world.check(renew(&parent).with("scope", "ns:read")).token();
+    assert_eq!(world.check(renew(&narrowed)).body()["scope"], "ns:read");
+    assert_eq!(
+        world.check(Ask::exchange(&narrowed).actor(&parent).bearer(&parent)).body()["scope"],
+        "ns:read"
+    );
+    assert_eq!(world.check(Ask::exchange(&narrowed).basic("c2", "s2-Q4")).code(), BAD);
+}
+
+#[test]
+fn tx_38_rv_03_who_renews_in_the_second_of_a_revocation_does_not_outrun_it() {
+    let mut world = World::new();
+    let token = world.token("c1", "s1-Z7", "catalog");
+    world.pass(10);
+    let in_that_second = world.check(renew(&token)).token();
+    let before = world.now;
+    world.pass(1);
+    let on_a_node_behind = world.check(renew(&in_that_second)).token();
+    for revocation in [Revocation::Client { before }, Revocation::Subject { before }] {
+        world.revoked = vec![revocation];
+        for stolen in [&token, &in_that_second, &on_a_node_behind] {
+            assert_eq!(world.check(renew(stolen)).code(), "401 invalid_client Bearer");
+            assert_eq!(world.check(by_c1(Ask::exchange(stolen))).code(), BAD);
+        }
+        let anew = world.token("c1", "s1-Z7", "catalog");
+        assert_eq!(world.check(renew(&anew)).code(), "200", "who proves the credential again goes on");
+    }
 }

@@ -38,7 +38,7 @@ fn chain(answer: &Answer) -> Vec<String> {
 }
 
 #[test]
-fn tx_01_to_tx_05_and_tx_07_parameters() {
+fn tx_01_tx_02_tx_03_tx_04_tx_05_tx_07_parameters() {
     let mut world = World::new();
     let token = at1(&mut world);
     let access = TokenType::AccessToken.as_urn();
@@ -86,7 +86,7 @@ fn tx_06_a_token_of_ours_is_an_access_token_and_nothing_else() {
 }
 
 #[test]
-fn tx_08_to_tx_11_what_comes_back() {
+fn tx_08_tx_09_tx_10_tx_11_ic_01_what_comes_back() {
     // token_type bearer, issued_token_type, a scope, and no refresh_token are checked for every success by the testkit.
     let mut world = World::new();
     let token = at1(&mut world);
@@ -301,6 +301,16 @@ fn tx_39_tx_14_cve_2022_1245_audiences_do_not_widen() {
 }
 
 #[test]
+fn tx_15_scope_and_targets_are_each_within_the_subjects() {
+    let mut world = World::new();
+    world.change("c1", |c1| c1.rights.audiences = vec!["https://cat.test".into(), "https://b.test".into()]);
+    let at_a = by_c1(Ask::credentials()).with("resource", "https://cat.test").with("scope", "ns:read");
+    let at_a = world.check(at_a).token();
+    let wider = by_c1(x0(&at_a)).with("resource", "https://cat.test").with("resource", "https://b.test");
+    assert_eq!(world.check(wider).code(), "400 invalid_target", "never a token with the scope elsewhere");
+}
+
+#[test]
 fn tx_40_tx_41_scopes_do_not_widen() {
     let mut world = World::new();
     let token = at1(&mut world);
@@ -323,6 +333,32 @@ fn tx_20_tx_60_trinos_unsecured_jwt_is_refused() {
         .actor(&actor)
         .bearer(&actor);
     assert_eq!(world.check(ask).code(), BAD);
+}
+
+#[test]
+fn tx_62_tx_63_tx_64_no_spelling_of_none_passes_anywhere() {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+    let mut world = World::new();
+    let own = at1(&mut world);
+    let payload = own.split('.').nth(1).unwrap();
+    for (header, signature) in [
+        (r#"{"alg":"none","typ":"at+jwt"}"#, ""),
+        (r#"{"alg":"None","typ":"at+jwt"}"#, ""),
+        (r#"{"alg":"nOnE","typ":"at+jwt"}"#, ""),
+        (r#"{"alg":"none","typ":"at+jwt"}"#, "AAAA"),
+        (r#"{"alg":"none","typ":"at+jwt","crit":["x"],"x":1}"#, ""),
+        (r#"{"alg":"ES256","typ":"at+jwt"}"#, ""),
+        (r#"{"alg":"HS256","typ":"at+jwt"}"#, "AAAA"),
+        (r#"{"alg":"RS256","typ":"at+jwt"}"#, "AAAA"),
+    ] {
+        let token = format!("{}.{payload}.{signature}", BASE64URL.encode(header));
+        assert_eq!(world.check(by_c1(x0(&token))).code(), BAD, "{header}");
+        assert_eq!(world.check(by_c1(x0(&own)).actor(&token)).code(), BAD, "{header}");
+        assert_eq!(world.check(x0(&token).bearer(&token)).code(), NOT_BEARER, "{header}");
+        let as_jwt = x0(&token).and(b"").bearer(&own);
+        assert_ne!(world.check(as_jwt).code(), "200");
+    }
 }
 
 #[test]

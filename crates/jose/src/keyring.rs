@@ -88,8 +88,10 @@ impl Keys for Keyring {
         key.sign(&payload, &self.random)
     }
 
-    fn verify(&self, token: &CompactJws) -> Result<Verified, SignatureFault> {
-        self.public.verify(token)
+    fn verify(&self, token: &CompactJws, now: Timestamp) -> Result<Verified, SignatureFault> {
+        let verified = self.public.verify(token)?;
+        let is_over = |e: &Entry| e.key.id() == verified.key() && is_past(e.verifies_until, now);
+        if self.keys.iter().any(is_over) { Err(SignatureFault::NoKey) } else { Ok(verified) }
     }
 
     fn jwks(&self) -> Arc<str> {

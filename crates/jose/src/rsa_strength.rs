@@ -10,7 +10,7 @@ const MOST_BITS: usize = 4096;
 
 /// Checks modulus and exponent, both big-endian.
 pub(crate) fn check(modulus: &[u8], exponent: &[u8]) -> Result<(), UnfitKey> {
-    // RFC 7518 §6.3.1.1: "The octet sequence MUST utilize the minimum number of octets needed to represent the value."
+    // RFC 7518 §6.3.1.1 with §2: "The octet sequence MUST utilize the minimum number of octets needed to represent the value."
     let (Some(&top), Some(&low)) = (modulus.first(), modulus.last()) else { return Err(UnfitKey::Malformed) };
     if top == 0 || exponent.first().is_none_or(|&b| b == 0) {
         return Err(UnfitKey::Malformed);

@@ -132,7 +132,7 @@ impl VerifyingKey {
         signing_input: &[u8],
         signature: &[u8],
     ) -> Result<Verified, SignatureFault> {
-        // RFC 8725 §3.1: "Each key MUST be used with exactly one algorithm, and this MUST be checked when the
+        // RFC 8725 §3.1: "[E]ach key MUST be used with exactly one algorithm, and this MUST be checked when the
         // cryptographic operation is performed."
         if !self.algorithm.is_named(alg) {
             return Err(SignatureFault::Algorithm { key: self.id.clone(), expected: self.algorithm });

@@ -65,7 +65,8 @@ fn at_01_a_token_says_its_type_algorithm_and_key() {
         assert_eq!(parse(&token).unverified_payload(), &claims().to_json());
         let theirs = PublicKeys::from_jwks(&keys.jwks()).unwrap();
         assert!(theirs.ignored().is_empty());
-        for verified in [keys.verify(&parse(&token)).unwrap(), theirs.verify(&parse(&token)).unwrap()] {
+        for verified in [keys.verify(&parse(&token), at(0)).unwrap(), theirs.verify(&parse(&token)).unwrap()]
+        {
             assert_eq!((verified.key(), verified.algorithm()), (&material.id, algorithm));
         }
     }
@@ -105,7 +106,7 @@ fn jw_20_every_changed_bit_of_a_signature_is_noticed() {
         for signature in bad {
             let changed = parse(&format!("{signing_input}.{}", URL_SAFE_NO_PAD.encode(&signature)));
             assert!(
-                matches!(keys.verify(&changed), Err(SignatureFault::Signature { .. })),
+                matches!(keys.verify(&changed, at(0)), Err(SignatureFault::Signature { .. })),
                 "{algorithm} {signature:?}"
             );
         }
@@ -131,7 +132,7 @@ fn jw_21_the_other_s_of_ecdsa_verifies_too() {
     }
     let twin = format!("{signing_input}.{}", URL_SAFE_NO_PAD.encode(twin));
     assert_ne!(twin, token);
-    assert!(keys.verify(&parse(&twin)).is_ok());
+    assert!(keys.verify(&parse(&twin), at(0)).is_ok());
 }
 
 #[test]
@@ -146,14 +147,14 @@ fn jw_12_a_key_is_used_with_its_own_algorithm_only() {
             }
             let mut header = header(&token);
             header["alg"] = alg.into();
-            let fault = keys.verify(&parse(&with_header(&token, &header))).unwrap_err();
+            let fault = keys.verify(&parse(&with_header(&token, &header)), at(0)).unwrap_err();
             assert_eq!(fault, SignatureFault::Algorithm { key: material.id.clone(), expected: algorithm });
         }
     }
     // The same RSA key, but for the other padding.
     let (rs256, ps256) = (keyring(&[key(Algorithm::RS256, 0)]), keyring(&[key(Algorithm::PS256, 0)]));
     for (signer, verifier) in [(&rs256, &ps256), (&ps256, &rs256)] {
-        let fault = verifier.verify(&parse(&token(signer, 0)));
+        let fault = verifier.verify(&parse(&token(signer, 0)), at(0));
         assert!(matches!(fault, Err(SignatureFault::Algorithm { .. })));
     }
 }
@@ -170,7 +171,7 @@ fn jw_11_a_public_key_is_no_secret_of_an_hmac() {
             let hmac = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret);
             let tag = ring::hmac::sign(&hmac, signing_input.as_bytes());
             let forged = format!("{signing_input}.{}", URL_SAFE_NO_PAD.encode(tag));
-            assert!(keys.verify(&parse(&forged)).is_err());
+            assert!(keys.verify(&parse(&forged), at(0)).is_err());
         }
     }
 }
@@ -182,10 +183,13 @@ fn jw_14_a_token_does_not_bring_its_own_key() {
     let jwk = serde_json::from_str::<Value>(&forger.jwks()).unwrap()["keys"][0].clone();
     // Signed as a whole by the attacker, who is told by `jwk` and `jku`.
     let forged = token(&forger, 0);
-    assert_eq!(ours.verify(&parse(&forged)).unwrap_err(), SignatureFault::NoKey);
+    assert_eq!(ours.verify(&parse(&forged), at(0)).unwrap_err(), SignatureFault::NoKey);
     let mut header = header(&forged);
     (header["jwk"], header["jku"]) = (jwk, "http://127.0.0.1:1/".into());
-    assert_eq!(ours.verify(&parse(&with_header(&forged, &header))).unwrap_err(), SignatureFault::NoKey);
+    assert_eq!(
+        ours.verify(&parse(&with_header(&forged, &header)), at(0)).unwrap_err(),
+        SignatureFault::NoKey
+    );
 }
 
 #[test]
@@ -197,7 +201,7 @@ fn jw_15_a_kid_is_only_compared() {
     for kid in ["../../dev/null", "' OR 1=1--", "k1\0", "https://evil.test/", &format!("{ours}\0"), &case] {
         let mut header = header(&token);
         header["kid"] = kid.into();
-        let fault = keys.verify(&parse(&with_header(&token, &header))).unwrap_err();
+        let fault = keys.verify(&parse(&with_header(&token, &header)), at(0)).unwrap_err();
         assert_eq!(fault, SignatureFault::NoKey, "{kid}");
     }
 }
@@ -250,13 +254,13 @@ fn ks_04_every_live_token_verifies_at_every_instant_of_a_rotation() {
                 let keys = PublicKeys::from_jwks(jwks).unwrap();
                 assert!(keys.verify(&parse(token)).is_ok(), "issued {issued}, now {now}");
             }
-            assert!(ring.verify(&parse(token)).is_ok(), "issued {issued}, now {now}");
+            assert!(ring.verify(&parse(token), at(now)).is_ok(), "issued {issued}, now {now}");
         }
     }
     assert_eq!(header(&tokens[29].1)["alg"], "ES256");
     assert_eq!(header(&tokens[30].1)["alg"], "EdDSA");
     assert!(!ring.jwks().contains(old.id.as_str()));
-    assert_eq!(ring.verify(&parse(&tokens[29].1)).unwrap_err(), SignatureFault::NoKey);
+    assert_eq!(ring.verify(&parse(&tokens[29].1), at(0)).unwrap_err(), SignatureFault::NoKey);
 }
 
 #[test]
@@ -265,8 +269,11 @@ fn ks_05_a_key_that_was_taken_back_is_gone_at_once() {
     let before = keyring(&[lost.clone(), other.clone()]);
     let stolen = token(&before, 20);
     lost.verifies_until = Some(at(20));
+    let not_read_again = keyring(&[lost.clone(), other.clone()]);
+    assert!(not_read_again.verify(&parse(&stolen), at(19)).is_ok());
+    assert_eq!(not_read_again.verify(&parse(&stolen), at(20)).unwrap_err(), SignatureFault::NoKey);
     let after = before.updated(&[lost.clone(), other.clone()], at(20)).unwrap();
-    assert_eq!(after.verify(&parse(&stolen)).unwrap_err(), SignatureFault::NoKey);
+    assert_eq!(after.verify(&parse(&stolen), at(0)).unwrap_err(), SignatureFault::NoKey);
     assert!(!after.jwks().contains(lost.id.as_str()));
     assert_eq!(header(&token(&after, 20))["kid"], other.id.as_str());
 }

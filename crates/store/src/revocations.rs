@@ -174,16 +174,18 @@ impl RevokedBefore {
 
     /// The narrower reason first.
     pub(crate) fn find(&self, token: &AccessTokenClaims) -> Option<Revocation> {
-        let is_old = |before: &&Timestamp| token.issued_at < **before;
-        if let Some(before) = self.clients.get(token.client_id.as_str()).filter(is_old) {
-            return Some(Revocation::Client { before: *before });
+        if let Some(before) = self.clients.get(token.client_id.as_str()) {
+            let revocation = Revocation::Client { before: *before };
+            if revocation.reaches(token) {
+                return Some(revocation);
+            }
         }
         let of_subject = self.subjects.get(token.subject.as_str())?;
         let applies = |r: &&OfSubject| {
             r.issuer.as_deref().is_none_or(|issuer| issuer == token.subject_issuer().as_str())
         };
-        let latest = of_subject.iter().filter(applies).map(|r| &r.before).max();
-        latest.filter(is_old).map(|before| Revocation::Subject { before: *before })
+        let latest = of_subject.iter().filter(applies).map(|r| r.before).max()?;
+        Some(Revocation::Subject { before: latest }).filter(|revocation| revocation.reaches(token))
     }
 
     pub(crate) fn len(&self) -> usize {

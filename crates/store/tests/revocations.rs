@@ -71,12 +71,12 @@ async fn tx_38_anybodys_subject_and_the_issuers_subject_are_both_in_force() {
         let mut ours = token("alice", anybodys - 1, "t", "s");
         ours.client_id = id("c1");
         assert_eq!(revoked(&store, &ours).await, Some(Revocation::Subject { before: at(anybodys) }));
-        ours.issued_at = at(anybodys);
+        ours.session.start = at(anybodys);
         assert_eq!(revoked(&store, &ours).await, None);
         ours.session.subject_issuer = Some(idp);
-        ours.issued_at = at(19);
+        ours.session.start = at(19);
         assert_eq!(revoked(&store, &ours).await, Some(Revocation::Subject { before: at(20) }));
-        ours.issued_at = at(20);
+        ours.session.start = at(20);
         assert_eq!(revoked(&store, &ours).await, None);
     }
 }

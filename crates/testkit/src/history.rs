@@ -52,6 +52,9 @@ impl History {
         for (id, _) in HISTORY_CLIENTS {
             world.change(id, |c| {
                 c.rights.may_act_for = vec![everybody.parse().unwrap()];
+                if id == "c3" {
+                    c.rights.may_impersonate = vec![format!("{ISSUER}|c2").parse().unwrap()];
+                }
                 c.rights.session_lifetime = Lifetime::from_hours(if id == "c2" { 2 } else { 4 });
                 c.rights.audiences = vec!["https://cat.test".into(), format!("https://{id}.test").into()];
             });
@@ -140,7 +143,7 @@ impl History {
         if let Some(actor) = actor {
             assert!(scope_of(&claims).is_subset(&actor.scope), "more than the actor");
             assert!(audience_of(&claims).is_subset(&actor.audience), "elsewhere than the actor");
-            assert!(actor.claims.actor.is_none(), "an actor who is acted for");
+            assert!(actor.claims.is_clients_own(), "an actor who is acted for, or impersonated");
             assert_eq!(actor.claims.client_id, claims.client_id, "an actor who did not ask");
         }
         assert_eq!(claims.subject, subject.claims.subject, "another subject");
@@ -152,9 +155,8 @@ impl History {
         if after.len() > before.len() {
             assert_eq!(after[0], claims.client_id.as_str(), "an actor was forged");
         }
-        if claims.client_id != subject.claims.client_id
-            && claims.subject.as_str() != claims.client_id.as_str()
-        {
+        let impersonates = claims.client_id.as_str() == "c3" && claims.subject.as_str() == "c2";
+        if claims.subject.as_str() != claims.client_id.as_str() && !impersonates {
             assert_eq!(
                 after.first().map(String::as_str),
                 Some(claims.client_id.as_str()),

@@ -3,11 +3,14 @@
 use crate::answer::Answer;
 use crate::ask::Ask;
 use crate::clients;
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokenberg_core::{
-    AccessTokenClaims, Algorithm, Answers, Client, ClientId, Entropy, Keys, Lifetime, NotGranted, Policy,
-    Presented, Refusal, Revocation, Secret, SecretDigest, Timestamp, TokenEndpoint, drive,
+    AccessTokenClaims, Algorithm, Answers, Client, ClientId, Entropy, KeyMaterial, Keys, Lifetime,
+    NotGranted, Policy, Presented, Refusal, Revocation, Secret, SecretDigest, Timestamp, TokenEndpoint,
+    drive,
 };
 use tokenberg_jose::{Keyring, generate};
 
@@ -26,6 +29,7 @@ pub struct World {
     /// What the operator took back.
     pub revoked: Vec<Revocation>,
     keys: Keyring,
+    material: KeyMaterial,
     clients: BTreeMap<ClientId, Arc<Client>>,
     minted: u128,
 }
@@ -43,7 +47,8 @@ impl World {
             endpoint: TokenEndpoint::new(Policy::new(ISSUER.parse().unwrap())),
             now,
             revoked: Vec::new(),
-            keys: Keyring::read(&[key], now).unwrap(),
+            keys: Keyring::read(std::slice::from_ref(&key), now).unwrap(),
+            material: key,
             clients: BTreeMap::new(),
             minted: 0,
         };
@@ -129,6 +134,28 @@ impl World {
         self.keys.sign(claims, self.now).unwrap().expose().to_owned()
     }
 
+    /// The name of the key that signs.
+    #[must_use]
+    pub fn kid(&self) -> &str {
+        self.material.id.as_str()
+    }
+
+    /// Signs any header and payload with our own key, as no code of ours would.
+    ///
+    /// # Panics
+    /// If the key does not sign.
+    #[must_use]
+    pub fn sign_raw(&self, header: &str, payload: &str) -> String {
+        use base64::Engine;
+        use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+        let random = SystemRandom::new();
+        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &self.material.pkcs8, &random)
+            .unwrap();
+        let input = format!("{}.{}", BASE64URL.encode(header), BASE64URL.encode(payload));
+        let signature = key.sign(&random, input.as_bytes()).unwrap();
+        format!("{input}.{}", BASE64URL.encode(signature))
+    }
+
     /// The refusals that an adapter would have to answer with, for tests of the map.
     #[must_use]
     pub fn error_for(&self, refusal: &Refusal) -> tokenberg_core::OAuthError {
@@ -156,12 +183,7 @@ impl Answers for World {
     }
 
     fn revoked(&self, token: &AccessTokenClaims) -> Option<Revocation> {
-        let is_hit = |revocation: &&Revocation| match revocation {
-            Revocation::Token(id) => *id == token.token_id,
-            Revocation::Session(id) => *id == token.session.id,
-            Revocation::Client { before } | Revocation::Subject { before } => token.issued_at < *before,
-        };
-        self.revoked.iter().find(is_hit).cloned()
+        self.revoked.iter().find(|revocation| revocation.reaches(token)).cloned()
     }
 
     fn keys(&self) -> &dyn Keys {

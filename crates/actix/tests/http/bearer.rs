@@ -183,7 +183,7 @@ async fn ri_04_a_catalog_elsewhere_has_only_the_keys() {
     let token = mint(&world.service(), C1, "ns:read").await;
     let verification = TokenVerification::new(ISSUER.parse().unwrap(), vec![AUDIENCE.into()]);
     let (keys, clock) = (Arc::clone(&world), Arc::clone(&world.clock));
-    let verify = move |token: &tokenberg_core::CompactJws| keys.keys().verify(token);
+    let verify = move |token: &tokenberg_core::CompactJws| keys.keys().verify(token, at(0));
     let config = BearerConfig::verifying(verification, verify, move || at(clock.load(Ordering::SeqCst)));
     assert_eq!(catalog(config.clone(), &get().bearer(&token)).await.status, 200);
     let stranger = mint(&World::new().service(), C1, "ns:read").await;

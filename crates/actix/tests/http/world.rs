@@ -169,8 +169,8 @@ impl Keys for TestKeys {
         self.keyring.sign(claims, now)
     }
 
-    fn verify(&self, token: &CompactJws) -> Result<Verified, SignatureFault> {
-        self.keyring.verify(token)
+    fn verify(&self, token: &CompactJws, now: Timestamp) -> Result<Verified, SignatureFault> {
+        self.keyring.verify(token, now)
     }
 
     fn jwks(&self) -> Arc<str> {

@@ -6,7 +6,7 @@ use super::{Asked, Known, Step};
 use crate::policy::{access_token, exchange};
 use crate::refusal::{Refusal, TokenFault};
 use crate::request::client_authentication::{BearerAuthentication, Role};
-use crate::{AccessTokenClaims, CompactJws, SignatureFault, Verified};
+use crate::{AccessTokenClaims, CompactJws, SignatureFault, Timestamp, Verified};
 
 /// Whose turn it is after the token was verified and recalled.
 pub(super) enum Awaiting {
@@ -55,20 +55,32 @@ impl VerifyToken {
         &self.token
     }
 
+    /// The time at which the key has to be one that verifies.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.known().now
+    }
+
     /// Answers with what the keys of the issuer say of the signature.
     ///
     /// # Errors
     /// A [`Refusal`] if the signature, a claim or a time is not good.
     pub fn verified(self, answer: Result<Verified, SignatureFault>) -> Result<Step, Refusal> {
-        let known = match &self.awaiting {
-            Awaiting::Client(bearing) => &bearing.known,
-            Awaiting::Party(exchange, _) => &exchange.known,
-        };
+        let known = self.known();
         let claims = access_token::claims(&self.token, answer, known.now, known.policy.clock_leeway)
             .and_then(|claims| check_times(&self.awaiting, claims));
         match claims {
             Ok(claims) => Ok(Step::Recall(Recall::ask(self.awaiting, claims))),
             Err(fault) => Err(recall::refused(&self.awaiting, fault)),
+        }
+    }
+}
+
+impl VerifyToken {
+    fn known(&self) -> &Known {
+        match &self.awaiting {
+            Awaiting::Client(bearing) => &bearing.known,
+            Awaiting::Party(exchange, _) => &exchange.known,
         }
     }
 }

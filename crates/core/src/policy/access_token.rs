@@ -36,6 +36,10 @@ pub(crate) fn claims(
         return Err(TokenFault::Signature(SignatureFault::NoKey));
     }
     let payload = token.unverified_payload();
+    // We issue none, so whoever wrote it meant a rule that we would not keep (RFC 8693 §4.4).
+    if payload.contains_key("may_act") {
+        return Err(ClaimFault("may_act").into());
+    }
     let claims = AccessTokenClaims::read(payload)?;
     let not_before = match payload.get("nbf").map(Value::as_i64) {
         None => None,

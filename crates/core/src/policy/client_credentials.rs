@@ -16,7 +16,8 @@ pub(crate) fn grant(
 ) -> Result<AccessTokenClaims, Refusal> {
     let registered = &client.client().rights;
     let scope = if request.scope.is_empty() {
-        rights::scope_within(&request.scope, &registered.default_scope)?
+        let ceiling = registered.default_scope.retain(|token| registered.scope.allows(token));
+        rights::scope_within(&request.scope, &ceiling)?
     } else {
         let ceiling = request.scope.retain(|token| registered.scope.allows(token));
         rights::scope_within(&request.scope, &ceiling)?
@@ -30,7 +31,7 @@ pub(crate) fn grant(
         subject: Subject::from(client.id()),
         client_id: client.id().clone(),
         issued_at: now,
-        expires_at: now.plus(registered.token_lifetime).min(end),
+        expires_at: now.plus(rights::token_lifetime(client.client())).min(end),
         token_id: id.clone(),
         scope,
         actor: None,

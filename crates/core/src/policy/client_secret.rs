@@ -1,7 +1,7 @@
 //! Is this one of the client's live secrets? RFC 6749 §2.3.1; conformance CA-18 and AB-06.
 
 use super::proof::Authenticated;
-use crate::refusal::Refusal;
+use crate::refusal::{Hint, Refusal};
 use crate::{AuthMethod, Client, ClientId, SecretDigest, Timestamp};
 use std::sync::Arc;
 
@@ -17,6 +17,8 @@ pub(crate) fn check(
     digest: &SecretDigest,
     now: Timestamp,
 ) -> Result<Authenticated, Refusal> {
+    // An adapter whose look-up folds case must not turn one client into another.
+    let client = client.filter(|found| Some(&found.id) == id.as_ref());
     let nothing = SecretDigest([0; 32]);
     let live = client.iter().flat_map(|c| c.secrets.iter()).filter(|secret| secret.is_live(now));
     let mut count = 0;
@@ -28,7 +30,9 @@ pub(crate) fn check(
     for _ in count..LIVE_SECRETS {
         let _ = std::hint::black_box(nothing.matches(digest));
     }
-    let Some(client) = client else { return Err(Refusal::UnknownClient(id)) };
+    let Some(client) = client else {
+        return Err(Refusal::UnknownClient(Hint::of(id.as_ref().map_or("", ClientId::as_str))));
+    };
     let AuthMethod::ClientSecret = client.rights.auth_method;
     if !client.enabled {
         Err(Refusal::DisabledClient(client.id.clone()))

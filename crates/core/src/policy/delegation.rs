@@ -17,7 +17,8 @@ pub(crate) fn chain(
 ) -> Result<Option<Actor>, Refusal> {
     let named = actor.map(|token| identity_of_actor(client, token)).transpose()?;
     let token = subject.claims();
-    let present = if token.client_id == *client.id() {
+    // Only a client's own token needs no right: one that it got for somebody else is renewed as long as it may act for him.
+    let present = if token.client_id == *client.id() && token.is_clients_own() {
         named
     } else {
         match permission(policy, client, token)? {
@@ -28,7 +29,7 @@ pub(crate) fn chain(
     extend(policy, token, present)
 }
 
-/// What lets a client exchange a token that was issued to another.
+/// What lets a client have a token for somebody else.
 enum Permission {
     ActFor,
     Impersonate,
@@ -47,11 +48,12 @@ fn permission(
         patterns.iter().any(|p| p.matches(issuer, token.subject.as_str()))
     };
     debug_assert_eq!(token.issuer, policy.issuer);
+    // What it got as a resource server may since have been narrowed to where it is none.
+    let is_its_own = token.client_id == *client.id() && !rights.serves.is_empty();
+    let serves_it = is_its_own || rights.serves.iter().any(|served| token.audience.contains(served));
     if is_for(&rights.may_impersonate) {
         Ok(Permission::Impersonate)
-    } else if is_for(&rights.may_act_for)
-        || rights.serves.iter().any(|served| token.audience.contains(served))
-    {
+    } else if is_for(&rights.may_act_for) || serves_it {
         Ok(Permission::ActFor)
     } else {
         Err(Refusal::MayNotActFor {
@@ -77,7 +79,8 @@ fn identity_of_subject(token: &AccessTokenClaims) -> Identity {
     Identity { issuer: token.session.subject_issuer.clone(), subject: token.subject.clone() }
 }
 
-/// The actor token has to be the asking client's, and his own: somebody who is acted for is no actor (conformance D24).
+/// The actor token has to be the asking client's, and about the client itself: somebody who is acted for is no actor
+/// (conformance D24), and neither is somebody whom the client impersonates.
 fn identity_of_actor(client: &Authenticated, actor: &ProvenToken) -> Result<Identity, Refusal> {
     let token = actor.claims();
     if token.client_id != *client.id() {
@@ -86,7 +89,7 @@ fn identity_of_actor(client: &Authenticated, actor: &ProvenToken) -> Result<Iden
             of: token.client_id.clone(),
         });
     }
-    if token.actor.is_some() {
+    if !token.is_clients_own() {
         return Err(Refusal::ActorIsDelegated);
     }
     Ok(identity_of_subject(token))

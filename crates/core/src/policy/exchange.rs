@@ -36,7 +36,7 @@ pub(crate) fn grant(
         subject: subject.subject.clone(),
         client_id: client.id().clone(),
         issued_at: now,
-        expires_at: now.plus(client.client().rights.token_lifetime).min(session.end),
+        expires_at: now.plus(rights::token_lifetime(client.client())).min(session.end),
         token_id: id,
         scope,
         actor,
@@ -48,7 +48,8 @@ pub(crate) fn grant(
 }
 
 /// What everybody who takes part may have: subject, actor, the client as it is registered now, and the subject too
-/// where he is a client of ours (RFC 8693 §5; conformance TX-40, TX-43, TX-48).
+/// where he is a client of ours (conformance TX-40, TX-43, TX-48;
+/// RFC 8693 §5 warns of what happens otherwise).
 fn scope_ceiling(parties: &Parties<'_>) -> Scope {
     let principal = parties.subject.principal();
     parties.subject.claims().scope.retain(|token| {
@@ -74,6 +75,9 @@ fn session(parties: &Parties<'_>, id: &TokenId, now: Timestamp) -> Result<Sessio
     let subject = parties.subject.claims();
     let lifetime = parties.client.client().rights.session_lifetime;
     let mut end = subject.session.end.min(subject.session.start.plus(lifetime));
+    if let Some(principal) = parties.subject.principal() {
+        end = end.min(subject.session.start.plus(principal.rights.session_lifetime));
+    }
     if let Some(actor) = parties.actor {
         end = end.min(actor.claims().session.end);
     }

@@ -1,7 +1,7 @@
 //! What of that which is asked for may be had? Scope, RFC 6749 §3.3; targets, RFC 8707 §2 and RFC 8693 §2.1.
 
 use crate::refusal::Refusal;
-use crate::{AccessTokenClaims, Client, GrantType, Issuer, Scope, Target};
+use crate::{AccessTokenClaims, Client, GrantType, Issuer, Lifetime, Scope, Target};
 
 /// The largest token that is issued, in bytes; proxies refuse larger headers.
 const LARGEST_TOKEN: usize = 8 * 1024;
@@ -38,6 +38,11 @@ pub(crate) fn targets_within(asked: &[Target], ceiling: &[Box<str>]) -> Result<V
     }
     let is_asked = |known: &str| asked.is_empty() || asked.iter().any(|target| target.as_str() == known);
     Ok(ceiling.iter().filter(|known| is_asked(known)).cloned().collect())
+}
+
+/// How long a token of the client lives: at least a second, and no longer than clients can count (conformance CC-01).
+pub(crate) fn token_lifetime(client: &Client) -> Lifetime {
+    Lifetime::from_seconds(client.rights.token_lifetime.as_seconds().clamp(1, i32::MAX.unsigned_abs()))
 }
 
 /// What the client may ask tokens for; where nothing is registered, ourselves.

@@ -6,6 +6,7 @@ use crate::refusal::Refusal;
 use crate::types::secret::LONGEST_CLIENT_SECRET;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
 
 /// How a request claims to come from a client; nothing is checked yet.
 pub enum Authentication {
@@ -133,7 +134,8 @@ impl<'a> Header<'a> {
     fn read(value: &'a [u8]) -> Self {
         let end = value.iter().position(|b| *b == b' ').unwrap_or(value.len());
         let (scheme, rest) = value.split_at(end);
-        let rest = rest.trim_ascii_start();
+        let first = rest.iter().position(|b| *b != b' ').unwrap_or(rest.len());
+        let rest = &rest[first..];
         if scheme.eq_ignore_ascii_case(b"basic") {
             Self::Basic(rest)
         } else if scheme.eq_ignore_ascii_case(b"bearer") {
@@ -146,9 +148,9 @@ impl<'a> Header<'a> {
 
 fn basic(credentials: &[u8], id_in_form: Option<&str>) -> Result<Authentication, Refusal> {
     let bytes = STANDARD.decode(credentials).map_err(|_| Refusal::MalformedBasic(BasicFault::Base64))?;
-    let text = String::from_utf8(bytes).map_err(|_| Refusal::MalformedBasic(BasicFault::Utf8))?;
-    let text = Secret::new(text);
-    let (id, secret) = text.expose().split_once(':').ok_or(Refusal::MalformedBasic(BasicFault::NoColon))?;
+    let bytes = Zeroizing::new(bytes);
+    let text = std::str::from_utf8(&bytes).map_err(|_| Refusal::MalformedBasic(BasicFault::Utf8))?;
+    let (id, secret) = text.split_once(':').ok_or(Refusal::MalformedBasic(BasicFault::NoColon))?;
     if id.is_empty() || secret.is_empty() {
         return Err(Refusal::MalformedBasic(BasicFault::Empty));
     }
@@ -182,9 +184,8 @@ fn secrets(place: SecretPlace, readings: Vec<Reading>) -> Result<Authentication,
 
 // b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="      RFC 6750 §2.1
 fn bearer(token: &[u8], client_id: Option<&str>, form: &Form<'_>) -> Result<Authentication, Refusal> {
-    let is_of_grammar = |b: &u8| b.is_ascii_alphanumeric() || b"-._~+/=".contains(b);
     let text = match std::str::from_utf8(token) {
-        Ok(text) if !text.is_empty() && token.iter().all(is_of_grammar) => text,
+        Ok(text) if is_b64token(text) => text,
         Ok(_) | Err(_) => return Err(Refusal::MalformedBearer),
     };
     if form.value(Parameter::GrantType) != Some(crate::GrantType::TokenExchange.as_parameter()) {
@@ -199,6 +200,11 @@ fn bearer(token: &[u8], client_id: Option<&str>, form: &Form<'_>) -> Result<Auth
     };
     let token = Secret::new(text.to_owned());
     Ok(Authentication::Bearer(BearerAuthentication { is, token, client_id: client_id.map(Into::into) }))
+}
+
+fn is_b64token(text: &str) -> bool {
+    let start = text.trim_end_matches('=');
+    !start.is_empty() && start.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b))
 }
 
 impl Role {

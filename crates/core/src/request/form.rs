@@ -2,11 +2,12 @@
 
 use percent_encoding::percent_decode;
 use std::borrow::Cow;
+use zeroize::Zeroize;
 
 /// The largest body, in bytes: two large tokens and room to spare.
 pub const LARGEST_BODY: usize = 64 * 1024;
 
-/// More parameters than this are refused, known or not.
+/// More parameters than this are refused, known or not; as many may be `resource` and `audience` besides.
 const MOST_PARAMETERS: usize = 64;
 
 /// The longest parameter name, in bytes as sent.
@@ -90,12 +91,13 @@ impl Parameter {
 
 /// Why a body is no form that we read. Holds nothing of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum FormFault {
     /// More than 64 KiB.
     #[error("the form is longer than {LARGEST_BODY} bytes")]
     TooLong,
-    /// More than 64 parameters.
-    #[error("the form has more than {MOST_PARAMETERS} parameters")]
+    /// More than 64 parameters besides `resource` and `audience`, or more than 64 of these.
+    #[error("the form has more than {MOST_PARAMETERS} parameters, or as many targets")]
     TooMany,
     /// A name of more than 64 bytes.
     #[error("the form has a parameter name of more than {LONGEST_NAME} bytes")]
@@ -130,7 +132,7 @@ impl<'a> Form<'a> {
         if body.len() > LARGEST_BODY {
             return Err(FormFault::TooLong);
         }
-        if body.iter().filter(|b| **b == b'&').count() >= MOST_PARAMETERS {
+        if body.iter().filter(|b| **b == b'&').count() >= 2 * MOST_PARAMETERS {
             return Err(FormFault::TooMany);
         }
         let decoded: Vec<(Cow<'a, str>, Cow<'a, str>)> =
@@ -138,13 +140,19 @@ impl<'a> Form<'a> {
         // The decoder is lenient where we must not be, so each value of ours is checked as it was sent.
         let sent = body.split(|b| *b == b'&').filter(|pair| !pair.is_empty());
         let mut seen: Vec<Parameter> = Vec::new();
-        let mut form = Self::default();
+        let (mut others, mut targets) = (0, 0);
+        let mut form = Self(Vec::with_capacity(decoded.len()));
         for (raw, (name, value)) in sent.zip(decoded) {
             let (raw_name, raw_value) = split_pair(raw);
             if raw_name.len() > LONGEST_NAME {
                 return Err(FormFault::LongName);
             }
-            let Some(parameter) = Parameter::from_name(&name) else { continue };
+            let parameter = Parameter::from_name(&name);
+            *(if parameter.is_some_and(Parameter::may_repeat) { &mut targets } else { &mut others }) += 1;
+            if others > MOST_PARAMETERS || targets > MOST_PARAMETERS {
+                return Err(FormFault::TooMany);
+            }
+            let Some(parameter) = parameter else { continue };
             check_value(parameter, raw_value, &value)?;
             if seen.contains(&parameter) && !parameter.may_repeat() {
                 return Err(FormFault::Repeated(parameter));
@@ -167,6 +175,16 @@ impl<'a> Form<'a> {
     /// All values, in order.
     pub fn values(&self, parameter: Parameter) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(p, _)| *p == parameter).map(|(_, value)| value.as_ref())
+    }
+}
+
+impl Drop for Form<'_> {
+    fn drop(&mut self) {
+        for (_, value) in &mut self.0 {
+            if let Cow::Owned(text) = value {
+                text.zeroize();
+            }
+        }
     }
 }
 
@@ -306,7 +324,9 @@ mod tests {
 
     #[test]
     fn ht_14_parameters_are_counted_before_they_are_read() {
-        assert_eq!(fault("a=1&".repeat(65).as_bytes()), Some(FormFault::TooMany));
+        assert_eq!(fault(vec!["a=1"; 65].join("&").as_bytes()), Some(FormFault::TooMany));
+        assert_eq!(fault(vec!["resource=a"; 65].join("&").as_bytes()), Some(FormFault::TooMany));
+        assert_eq!(fault(vec!["resource=a"; 64].join("&").as_bytes()), None);
         assert_eq!(fault("a&".repeat(32_000).as_bytes()), Some(FormFault::TooMany));
         assert_eq!(fault(vec![b'a'; LARGEST_BODY + 1].as_slice()), Some(FormFault::TooLong));
         assert_eq!(fault(format!("{}=1", "a".repeat(65)).as_bytes()), Some(FormFault::LongName));

@@ -94,7 +94,8 @@ fn targets(form: &Form<'_>) -> Result<Vec<Target>, Refusal> {
     resources.chain(audiences).collect::<Result<_, _>>().map_err(Refusal::MalformedTarget)
 }
 
-/// RFC 8693 §2.1: a type is REQUIRED with its token, and "MUST NOT be included" without.
+/// RFC 8693 §2.1: both are REQUIRED of the subject; of the actor, the type is REQUIRED with the token and "MUST NOT be
+/// included otherwise".
 fn typed_token(form: &Form<'_>, token: Parameter, kind: Parameter) -> Result<Option<TypedToken>, Refusal> {
     match (form.value(token), token_type(form, kind)?) {
         (Some(text), Some(token_type)) => {

@@ -27,7 +27,7 @@ pub struct AccessTokenClaims {
     pub expires_at: Timestamp,
     /// `jti`: 128 random bits.
     pub token_id: TokenId,
-    /// `scope`: never empty (RFC 9068 §2.2.3).
+    /// `scope` (RFC 9068 §2.2.3); never empty, as the grammar of RFC 6749 §3.3 has it.
     pub scope: Scope,
     /// `act`: who acts for the subject; the outermost is the present actor (RFC 8693 §4.1).
     pub actor: Option<Actor>,
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn jw_31_35_36_37_at_02_each_claim_has_its_type() {
+    fn jw_31_jw_35_jw_36_jw_37_at_02_each_claim_has_its_type() {
         for (name, bad) in [
             (
                 "exp",

@@ -48,7 +48,8 @@ pub enum FramingFault {
     /// Not exactly three segments; five would be an encrypted token, which we never read.
     #[error("the token does not have three segments")]
     Segments,
-    /// A segment is not base64url without padding, in its one canonical spelling (RFC 7515 §2).
+    /// A segment is not base64url without padding, in its one canonical spelling (RFC 7515 §2,
+    /// RFC 4648 §3.5).
     #[error("a segment of the token is not canonical base64url")]
     Base64,
     /// Header or payload is not one strict JSON object.
@@ -255,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn jw_10_and_17_headers_that_are_refused() {
+    fn jw_10_jw_17_jw_18_jw_19_headers_that_are_refused() {
         for alg in [r#""none""#, r#""None""#, r#""nOnE""#] {
             assert_eq!(fault(&token(&format!(r#"{{"alg":{alg}}}"#), "{}")), FramingFault::Unsecured);
         }

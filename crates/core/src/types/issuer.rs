@@ -40,25 +40,36 @@ impl std::str::FromStr for Issuer {
         }
         let authority = rest.split('/').next().unwrap_or_default();
         let graphic = text.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&b));
-        if authority.is_empty() || authority.contains('@') || !graphic || text.len() > 2048 {
+        let dots = rest.split('/').skip(1).any(|segment| matches!(segment, "." | ".."));
+        let host = host(authority).filter(|host| !host.is_empty());
+        if host.is_none() || authority.contains('@') || !graphic || dots || text.len() > 2048 {
             return Err(IssuerError::Form);
         }
         if text.ends_with('/') {
             return Err(IssuerError::TrailingSlash);
         }
-        if !secure && !is_loopback(authority) {
+        if !secure && !host.is_some_and(is_loopback) {
             return Err(IssuerError::Scheme);
         }
         Ok(Self(text.into()))
     }
 }
 
-fn is_loopback(authority: &str) -> bool {
-    let host = match authority.strip_prefix('[') {
-        Some(v6) => return v6.split(']').next() == Some("::1"),
-        None => authority.split(':').next().unwrap_or_default(),
+/// The host of `host [ ":" port ]` (RFC 3986 §3.2), if it is of that form.
+fn host(authority: &str) -> Option<&str> {
+    let end = match authority.find(']') {
+        Some(bracket) if authority.starts_with('[') => bracket + 1,
+        Some(_) => return None,
+        None => authority.find(':').unwrap_or(authority.len()),
     };
-    host == "localhost" || host.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
+    let (host, port) = authority.split_at(end);
+    let port_is_good = port.strip_prefix(':').map_or(port.is_empty(), |digits| digits.parse::<u16>().is_ok());
+    port_is_good.then_some(host)
+}
+
+fn is_loopback(host: &str) -> bool {
+    matches!(host, "localhost" | "[::1]")
+        || host.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 impl Issuer {
@@ -123,6 +134,11 @@ mod tests {
             ("https://user@as.test", IssuerError::Form),
             ("https://as test", IssuerError::Form),
             ("https://as.test/", IssuerError::TrailingSlash),
+            ("http://[::1]evil.test", IssuerError::Form),
+            ("https://:8443", IssuerError::Form),
+            ("https://as.test:80:90", IssuerError::Form),
+            ("https://as.test:x", IssuerError::Form),
+            ("https://as.test/../b", IssuerError::Form),
         ] {
             assert_eq!(bad.parse::<Issuer>(), Err(why), "{bad}");
         }

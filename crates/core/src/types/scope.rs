@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn cc_06_and_07_spaces_and_repeats_are_normalised() {
+    fn cc_06_cc_07_spaces_and_repeats_are_normalised() {
         for (given, read) in [
             ("", ""),
             ("  ", ""),

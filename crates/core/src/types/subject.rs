@@ -25,6 +25,7 @@ impl std::str::FromStr for Subject {
 /// Controls, zero-width and bidirectional formatting, and line separators.
 fn deceives(c: char) -> bool {
     c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{e0000}'..='\u{e007f}')
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 

@@ -153,7 +153,7 @@ impl Keys for Names {
         Err(SigningFault::NoKey)
     }
 
-    fn verify(&self, _: &CompactJws) -> Result<Verified, SignatureFault> {
+    fn verify(&self, _: &CompactJws, _: Timestamp) -> Result<Verified, SignatureFault> {
         Err(SignatureFault::NoKey)
     }
 

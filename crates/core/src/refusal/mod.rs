@@ -1,14 +1,17 @@
 //! Why was it refused, exactly? For logs, audit and the operator; and the one map to what the client is told.
 
+mod told;
+
 use crate::request::client_authentication::{BasicFault, Role};
 use crate::request::form::{FormFault, Parameter};
 use crate::{
-    Challenge, ClaimFault, ClientId, ErrorCode, FramingFault, GrantType, Lifetime, OAuthError, Revocation,
-    Scope, ScopeError, SignatureFault, TargetError, Timestamp, TokenType,
+    ClaimFault, ClientId, FramingFault, GrantType, Lifetime, Revocation, Scope, ScopeError, SignatureFault,
+    TargetError, Timestamp, TokenType,
 };
 
 /// Why a token request was refused, with the facts that decided it. Never holds a secret or a token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Refusal {
     /// The form cannot be read, or a parameter stands where it should not.
     #[error("{0}")]
@@ -44,8 +47,10 @@ pub enum Refusal {
     #[error("client_id is not the client of the Authorization header")]
     ClientIdsDiffer,
     /// Nobody is registered under that identifier.
-    #[error("no client is registered as {}", .0.as_ref().map_or("what was sent", ClientId::as_str))]
-    UnknownClient(Option<ClientId>),
+    ///
+    /// A secret may stand where the identifier should, so only its beginning is told.
+    #[error("no client is registered as {0}")]
+    UnknownClient(Hint),
     /// The client exists and was disabled.
     #[error("the client {0} is disabled")]
     DisabledClient(ClientId),
@@ -137,8 +142,8 @@ pub enum Refusal {
         /// To whom the actor token was issued.
         of: ClientId,
     },
-    /// An actor who is himself acted for (conformance D24).
-    #[error("the actor token itself has an actor")]
+    /// An actor who is himself acted for (conformance D24), or whom the client impersonates.
+    #[error("the actor token is not about the client itself")]
     ActorIsDelegated,
     /// Too many actors.
     #[error("the chain would have {depth} actors, more than {deepest}")]
@@ -166,8 +171,27 @@ pub enum Refusal {
     },
 }
 
+/// The beginning of a text that may be a secret: enough to recognise a slip, not enough to use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hint(Box<str>);
+
+impl Hint {
+    pub(crate) fn of(text: &str) -> Self {
+        let characters = text.chars().count();
+        let shown: String = text.chars().take(characters.min(12) / 3).collect();
+        Self(format!("{shown}… ({characters} characters)").into())
+    }
+}
+
+impl std::fmt::Display for Hint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// Why a token that was presented is not good.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum TokenFault {
     /// It is no token that we read.
     #[error("{0}")]
@@ -248,131 +272,5 @@ impl TokenFault {
             Role::Subject => Refusal::SubjectToken(self),
             Role::Actor => Refusal::ActorToken(self),
         }
-    }
-}
-
-const NOT_AUTHENTICATED: OAuthError =
-    OAuthError::new(ErrorCode::InvalidClient, "client authentication failed: unknown client or wrong secret");
-
-impl Refusal {
-    /// What the client is told: enough to repair its request, nothing about others, and nothing that it sent.
-    #[must_use]
-    pub fn to_oauth_error(&self) -> OAuthError {
-        use ErrorCode::{InvalidClient, InvalidRequest, InvalidScope, InvalidTarget};
-        let error = OAuthError::new;
-        match self {
-            Self::MalformedForm(fault) => form_error(*fault),
-            Self::SeveralAuthorizationHeaders => error(InvalidRequest, "more than one Authorization header"),
-            Self::SeveralAuthenticationMethods => {
-                error(InvalidRequest, "more than one client authentication method")
-            }
-            Self::IncompleteClientAssertion => {
-                error(InvalidRequest, "client_assertion and client_assertion_type belong together")
-            }
-            Self::ClientIdsDiffer => error(InvalidRequest, "client_id differs from the authenticated client"),
-            Self::NoCredentials => {
-                error(InvalidClient, "client authentication is required").challenged(Challenge::Basic)
-            }
-            Self::MalformedBasic(_) => {
-                error(InvalidClient, "the Basic credentials are not base64 of client_id:client_secret")
-                    .challenged(Challenge::Basic)
-            }
-            Self::SecretWithoutClientId => {
-                error(InvalidClient, "client_id missing: the credential has to be client_id:client_secret")
-                    .challenged(Challenge::Basic)
-            }
-            Self::UnsupportedClientAssertion
-            | Self::SecretTooLong
-            | Self::UnknownClient(_)
-            | Self::DisabledClient(_)
-            | Self::WrongSecret { .. } => NOT_AUTHENTICATED.challenged(Challenge::Basic),
-            Self::BearerOutsideOfExchange => {
-                error(InvalidClient, "a Bearer token does not authenticate the client for this grant")
-                    .challenged(Challenge::Basic)
-            }
-            Self::MalformedBearer | Self::BearerToken(_) => {
-                error(InvalidClient, "the Bearer token is not acceptable")
-                    .challenged(Challenge::BearerInvalidToken)
-            }
-            Self::BearerIsNeitherSubjectNorActor => {
-                error(InvalidClient, "the Bearer token has to be the subject_token or the actor_token")
-                    .challenged(Challenge::BearerInvalidToken)
-            }
-            Self::GrantNotAllowed { .. } => {
-                error(ErrorCode::UnauthorizedClient, "the client is not registered for this grant")
-            }
-            Self::UnsupportedGrantType => {
-                error(ErrorCode::UnsupportedGrantType, "supported are client_credentials and token-exchange")
-            }
-            Self::MissingParameter(parameter) => error(InvalidRequest, missing(*parameter)),
-            Self::UnknownTokenType(_) => error(InvalidRequest, "unknown token type identifier"),
-            Self::UnsupportedTokenType { kind, .. } => error(InvalidRequest, unsupported(*kind)),
-            Self::MalformedScope(_) => error(InvalidScope, "the scope is malformed"),
-            Self::ScopeNotAllowed { .. } => error(InvalidScope, "the scope exceeds what may be granted"),
-            Self::TokenTooLarge { .. } => error(InvalidScope, "the token would be too large; ask for less"),
-            Self::MalformedTarget(_) => error(
-                InvalidTarget,
-                "resource has to be an absolute URI without fragment, audience printable ASCII",
-            ),
-            Self::TargetNotAllowed { .. } => {
-                error(InvalidTarget, "the resource or audience may not be asked for")
-            }
-            Self::SubjectToken(_) | Self::MayNotActFor { .. } => {
-                error(InvalidRequest, "the subject_token is not acceptable")
-            }
-            Self::ActorToken(_) | Self::ActorOfAnotherClient { .. } | Self::ActorIsDelegated => {
-                error(InvalidRequest, "the actor_token is not acceptable")
-            }
-            Self::ChainTooDeep { .. } => error(InvalidRequest, "the chain of actors is too deep"),
-            Self::SessionOver { .. } => error(InvalidRequest, "the session is over; authenticate again"),
-        }
-    }
-}
-
-fn form_error(fault: FormFault) -> OAuthError {
-    OAuthError::new(
-        ErrorCode::InvalidRequest,
-        match fault {
-            FormFault::TooLong => "the form is too long",
-            FormFault::TooMany => "the form has too many parameters",
-            FormFault::LongName => "a parameter name is too long",
-            FormFault::Repeated(_) => "a parameter is there more than once",
-            FormFault::Percent(_) => "a parameter is not form-encoded: % without two hexadecimal digits",
-            FormFault::Utf8(_) => "a parameter is not UTF-8",
-            FormFault::Control(_) => "a parameter has a control character",
-            FormFault::InQuery(_) => "parameters belong in the body, not in the query",
-        },
-    )
-}
-
-fn missing(parameter: Parameter) -> &'static str {
-    match parameter {
-        Parameter::GrantType => "grant_type is missing",
-        Parameter::SubjectToken => "subject_token is missing",
-        Parameter::SubjectTokenType => "subject_token_type is missing",
-        Parameter::ActorToken => "actor_token_type is there without actor_token",
-        Parameter::ActorTokenType => "actor_token_type is missing",
-        Parameter::Scope
-        | Parameter::ClientId
-        | Parameter::ClientSecret
-        | Parameter::RequestedTokenType
-        | Parameter::Assertion
-        | Parameter::ClientAssertion
-        | Parameter::ClientAssertionType
-        | Parameter::Token
-        | Parameter::TokenTypeHint
-        | Parameter::Resource
-        | Parameter::Audience => "a required parameter is missing",
-    }
-}
-
-fn unsupported(kind: TokenType) -> &'static str {
-    match kind {
-        TokenType::AccessToken => "an access_token is not supported here",
-        TokenType::RefreshToken => "a refresh_token is not supported",
-        TokenType::IdToken => "an id_token is not supported here",
-        TokenType::Saml1 => "saml1 is not supported",
-        TokenType::Saml2 => "saml2 is not supported",
-        TokenType::Jwt => "a jwt is not supported here",
     }
 }

@@ -1,0 +1,132 @@
+//! What is the client told of a refusal? The one map from the exact reason to the wire, RFC 6749 §5.2.
+
+use super::Refusal;
+use crate::request::form::{FormFault, Parameter};
+use crate::{Challenge, ErrorCode, OAuthError, TokenType};
+
+const NOT_AUTHENTICATED: OAuthError =
+    OAuthError::new(ErrorCode::InvalidClient, "client authentication failed: unknown client or wrong secret");
+
+impl Refusal {
+    /// What the client is told: enough to repair its request, nothing about others, and nothing that it sent.
+    /// [`Policy::error_for`](crate::Policy::error_for) is the door to it.
+    #[must_use]
+    pub(crate) fn to_oauth_error(&self) -> OAuthError {
+        use ErrorCode::{InvalidClient, InvalidRequest, InvalidScope, InvalidTarget};
+        let error = OAuthError::new;
+        match self {
+            Self::MalformedForm(fault) => form_error(*fault),
+            Self::SeveralAuthorizationHeaders => error(InvalidRequest, "more than one Authorization header"),
+            Self::SeveralAuthenticationMethods => {
+                error(InvalidRequest, "more than one client authentication method")
+            }
+            Self::IncompleteClientAssertion => {
+                error(InvalidRequest, "client_assertion and client_assertion_type belong together")
+            }
+            Self::ClientIdsDiffer => error(InvalidRequest, "client_id differs from the authenticated client"),
+            Self::NoCredentials => {
+                error(InvalidClient, "client authentication is required").challenged(Challenge::Basic)
+            }
+            Self::MalformedBasic(_) => {
+                error(InvalidClient, "the Basic credentials are not base64 of client_id:client_secret")
+                    .challenged(Challenge::Basic)
+            }
+            Self::SecretWithoutClientId => {
+                error(InvalidClient, "client_id missing: the credential has to be client_id:client_secret")
+                    .challenged(Challenge::Basic)
+            }
+            Self::UnsupportedClientAssertion
+            | Self::SecretTooLong
+            | Self::UnknownClient(_)
+            | Self::DisabledClient(_)
+            | Self::WrongSecret { .. } => NOT_AUTHENTICATED.challenged(Challenge::Basic),
+            Self::BearerOutsideOfExchange => {
+                error(InvalidClient, "a Bearer token does not authenticate the client for this grant")
+                    .challenged(Challenge::Basic)
+            }
+            Self::MalformedBearer | Self::BearerToken(_) => {
+                error(InvalidClient, "the Bearer token is not acceptable")
+                    .challenged(Challenge::BearerInvalidToken)
+            }
+            Self::BearerIsNeitherSubjectNorActor => {
+                error(InvalidClient, "the Bearer token has to be the subject_token or the actor_token")
+                    .challenged(Challenge::BearerInvalidToken)
+            }
+            Self::GrantNotAllowed { .. } => {
+                error(ErrorCode::UnauthorizedClient, "the client is not registered for this grant")
+            }
+            Self::UnsupportedGrantType => {
+                error(ErrorCode::UnsupportedGrantType, "supported are client_credentials and token-exchange")
+            }
+            Self::MissingParameter(parameter) => error(InvalidRequest, missing(*parameter)),
+            Self::UnknownTokenType(_) => error(InvalidRequest, "unknown token type identifier"),
+            Self::UnsupportedTokenType { kind, .. } => error(InvalidRequest, unsupported(*kind)),
+            Self::MalformedScope(_) => error(InvalidScope, "the scope is malformed"),
+            Self::ScopeNotAllowed { .. } => error(InvalidScope, "the scope exceeds what may be granted"),
+            Self::TokenTooLarge { .. } => error(InvalidScope, "the token would be too large; ask for less"),
+            Self::MalformedTarget(_) => error(
+                InvalidTarget,
+                "resource has to be an absolute URI without fragment, audience printable ASCII",
+            ),
+            Self::TargetNotAllowed { .. } => {
+                error(InvalidTarget, "the resource or audience may not be asked for")
+            }
+            Self::SubjectToken(_) | Self::MayNotActFor { .. } => {
+                error(InvalidRequest, "the subject_token is not acceptable")
+            }
+            Self::ActorToken(_) | Self::ActorOfAnotherClient { .. } | Self::ActorIsDelegated => {
+                error(InvalidRequest, "the actor_token is not acceptable")
+            }
+            Self::ChainTooDeep { .. } => error(InvalidRequest, "the chain of actors is too deep"),
+            Self::SessionOver { .. } => error(InvalidRequest, "the session is over; authenticate again"),
+        }
+    }
+}
+
+fn form_error(fault: FormFault) -> OAuthError {
+    OAuthError::new(
+        ErrorCode::InvalidRequest,
+        match fault {
+            FormFault::TooLong => "the form is too long",
+            FormFault::TooMany => "the form has too many parameters",
+            FormFault::LongName => "a parameter name is too long",
+            FormFault::Repeated(_) => "a parameter is there more than once",
+            FormFault::Percent(_) => "a parameter is not form-encoded: % without two hexadecimal digits",
+            FormFault::Utf8(_) => "a parameter is not UTF-8",
+            FormFault::Control(_) => "a parameter has a control character",
+            FormFault::InQuery(_) => "parameters belong in the body, not in the query",
+        },
+    )
+}
+
+fn missing(parameter: Parameter) -> &'static str {
+    match parameter {
+        Parameter::GrantType => "grant_type is missing",
+        Parameter::SubjectToken => "subject_token is missing",
+        Parameter::SubjectTokenType => "subject_token_type is missing",
+        Parameter::ActorToken => "actor_token_type is there without actor_token",
+        Parameter::ActorTokenType => "actor_token_type is missing",
+        Parameter::Scope
+        | Parameter::ClientId
+        | Parameter::ClientSecret
+        | Parameter::RequestedTokenType
+        | Parameter::Assertion
+        | Parameter::ClientAssertion
+        | Parameter::ClientAssertionType
+        | Parameter::Token
+        | Parameter::TokenTypeHint
+        | Parameter::Resource
+        | Parameter::Audience => "a required parameter is missing",
+    }
+}
+
+fn unsupported(kind: TokenType) -> &'static str {
+    match kind {
+        TokenType::AccessToken => "an access_token is not supported here",
+        TokenType::RefreshToken => "a refresh_token is not supported",
+        TokenType::IdToken => "an id_token is not supported here",
+        TokenType::Saml1 => "saml1 is not supported",
+        TokenType::Saml2 => "saml2 is not supported",
+        TokenType::Jwt => "a jwt is not supported here",
+    }
+}
