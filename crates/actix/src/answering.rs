@@ -1,5 +1,6 @@
 //! Who answers the core's questions here? The loop of `tokenberg_core::drive`, with what takes long off the event loop.
 
+use crate::audit::Audit;
 use crate::costly::Costly;
 use crate::fault::Fault;
 use std::sync::Arc;
@@ -21,11 +22,15 @@ pub(crate) async fn answer(
     mut step: Step,
     moment: Arc<dyn Answers>,
     costly: &Costly,
+    audit: &mut Audit,
 ) -> Result<Granted, Denied> {
     loop {
         step = match step {
             Step::FindClient(question) => {
                 let client = moment.client(question.client_id());
+                if client.is_some() {
+                    audit.claimed(question.client_id());
+                }
                 question.found(client)?
             }
             Step::DigestSecret(question) => {
@@ -38,6 +43,7 @@ pub(crate) async fn answer(
                 if takes_long { costly.run(digest).await?? } else { digest()? }
             }
             Step::VerifyToken(question) => {
+                audit.token(question.token());
                 let answer = moment.keys().verify(question.token(), question.now());
                 question.verified(answer)?
             }

@@ -6,7 +6,7 @@ use crate::routes::TOKENS;
 use actix_web::{HttpMessage, HttpRequest};
 use std::net::SocketAddr;
 use tokenberg_core::{
-    Actor, ClientId, GrantType, Granted, OAuthError, Presented, Refusal, Scope, SigningFault,
+    Actor, ClientId, CompactJws, GrantType, Granted, OAuthError, Presented, Refusal, Scope, SigningFault,
 };
 use tracing::field::{self, DebugValue};
 
@@ -14,7 +14,9 @@ use tracing::field::{self, DebugValue};
 ///
 /// Fields: `endpoint`, `request_id`, `source`, `client`, `method`, `grant`, `scope_in`, `outcome`, and either `reason` or
 /// `subject`, `actors`, `scope_out`, `aud`, `jti`, `subject_jti`, `actor_jti`. Texts that a client may have chosen are
-/// written as by `Debug`, so they cannot forge lines. The client of a refused request is the one that it claims to be.
+/// written as by `Debug`, so they cannot forge lines. The client of a refused request is the registered one that it claims to
+/// be; an identifier that nobody has is not written, because a secret may stand in its place. `tokens` of a refused request
+/// are the `jti` and `client_id` of the tokens that it presented, as they claim to be.
 pub const AUDIT: &str = "tokenberg::audit";
 
 /// What is known about a request so far.
@@ -26,6 +28,7 @@ pub(crate) struct Audit {
     method: Option<&'static str>,
     grant: Option<GrantType>,
     scope: Option<Scope>,
+    tokens: Vec<String>,
 }
 
 impl Audit {
@@ -37,14 +40,28 @@ impl Audit {
             method: None,
             grant: None,
             scope: None,
+            tokens: Vec::new(),
         }
     }
 
     pub(crate) fn presented(&mut self, presented: &Presented) {
-        self.client = presented.claimed_client_id();
         self.method = Some(presented.method());
         self.grant = presented.grant_type();
         self.scope = presented.request().ok().map(|request| request.scope().clone());
+    }
+
+    /// Somebody is registered under the identifier that was presented.
+    pub(crate) fn claimed(&mut self, client: &ClientId) {
+        self.client = Some(client.clone());
+    }
+
+    /// A token was presented; whether it is good is not known yet.
+    pub(crate) fn token(&mut self, token: &CompactJws) {
+        let claim = |name: &str| {
+            let text = token.unverified_payload().get(name).and_then(|value| value.as_str());
+            text.unwrap_or_default().chars().take(64).collect::<String>()
+        };
+        self.tokens.push(format!("{} of {}", claim("jti"), claim("client_id")));
     }
 
     pub(crate) fn granted(&self, granted: &Granted) {
@@ -82,6 +99,7 @@ impl Audit {
             method = self.method,
             grant = self.grant.map(GrantType::as_parameter),
             scope_in = self.scope(),
+            tokens = (!self.tokens.is_empty()).then(|| field::debug(&self.tokens)),
             outcome = error.code.as_str(),
             reason = ?refusal.to_string(),
             "refused a token request"

@@ -1,6 +1,7 @@
 //! What is a token service made of? A policy, a world, a clock, and the limits of its listener.
 
 use crate::answering::{self, Denied};
+use crate::audit::Audit;
 use crate::costly::Costly;
 use crate::fault::Fault;
 use crate::metadata::Metadata;
@@ -163,11 +164,11 @@ impl TokenService {
     }
 
     /// Answers a request that was read.
-    pub(crate) async fn answer(&self, presented: Presented) -> Result<Granted, Denied> {
+    pub(crate) async fn answer(&self, presented: Presented, audit: &mut Audit) -> Result<Granted, Denied> {
         let mut bits = [0; 16];
         self.inner.random.fill(&mut bits).map_err(|_| Fault::NoRandomness)?;
         let step = self.inner.endpoint.start(presented, self.time()?, Entropy::from_bits(bits))?;
-        answering::answer(step, self.moment(), &self.inner.costly).await
+        answering::answer(step, self.moment(), &self.inner.costly, audit).await
     }
 }
 

@@ -59,5 +59,5 @@ async fn decide(
         request.headers().get_all(header::AUTHORIZATION).map(|value| value.as_bytes()).collect();
     let presented = Presented::read(&authorization, request.uri().query(), body)?;
     audit.presented(&presented);
-    service.answer(presented).await
+    service.answer(presented, audit).await
 }

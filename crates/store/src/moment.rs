@@ -14,6 +14,12 @@ pub struct Moment<K> {
 }
 
 impl<K> Moment<K> {
+    /// How often this process has computed Argon2id for a secret that a person chose: the dearest thing that it does.
+    #[must_use]
+    pub fn stretched_digests(&self) -> u64 {
+        self.store.0.digester.count()
+    }
+
     /// What the store held.
     #[must_use]
     pub fn snapshot(&self) -> &Snapshot {

@@ -247,11 +247,11 @@ pub fn get(url: &str) -> Answer {
     read(agent().get(url).call().unwrap())
 }
 
-/// Waits at most a second until it holds: the time in which a running server follows.
+/// Waits until it holds. A running server follows within a second; a busy test machine is given ten.
 pub fn within_a_second(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(1), "not within a second: {what}");
+        assert!(begun.elapsed() < Duration::from_secs(10), "never: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
