@@ -79,7 +79,7 @@ mod tests {
     use actix_web::test::TestRequest;
 
     #[test]
-    fn te_05_to_08_how_a_form_may_be_declared() {
+    fn te_05_te_06_te_07_te_08_how_a_form_may_be_declared() {
         const FORM: &str = "application/x-www-form-urlencoded";
         let check = |fields: &[(&str, &str)]| {
             let request = fields.iter().fold(TestRequest::post(), |r, f| r.append_header(*f));

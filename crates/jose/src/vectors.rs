@@ -110,12 +110,12 @@ fn run(file: &'static str) {
 }
 
 #[test]
-fn jw_10_to_24_wycheproof_signatures() {
+fn jw_10_jw_12_jw_20_jw_24_wycheproof_signatures() {
     run(JWS);
 }
 
 #[test]
-fn jw_12_23_25_wycheproof_keys() {
+fn jw_12_jw_23_jw_25_wycheproof_keys() {
     run(JWK);
 }
 

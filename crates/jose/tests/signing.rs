@@ -264,6 +264,19 @@ fn ks_04_every_live_token_verifies_at_every_instant_of_a_rotation() {
 }
 
 #[test]
+fn ks_09_algorithms_live_beside_each_other() {
+    let keys = [key(Algorithm::ES256, 0), key(Algorithm::EdDSA, 10), key(Algorithm::ES384, 20)];
+    let ring = keyring(&keys);
+    let tokens: Vec<String> = [0, 10, 20].into_iter().map(|now| token(&ring, now)).collect();
+    let algs: Vec<String> = tokens.iter().map(|t| header(t)["alg"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(algs, ["ES256", "EdDSA", "ES384"]);
+    let published = PublicKeys::from_jwks(&ring.jwks()).unwrap();
+    for token in &tokens {
+        assert!(ring.verify(&parse(token), at(30)).is_ok() && published.verify(&parse(token)).is_ok());
+    }
+}
+
+#[test]
 fn ks_05_a_key_that_was_taken_back_is_gone_at_once() {
     let (mut lost, other) = (key(Algorithm::ES256, 10), key(Algorithm::ES256, 0));
     let before = keyring(&[lost.clone(), other.clone()]);

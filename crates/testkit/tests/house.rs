@@ -140,6 +140,20 @@ fn se_09_ks_08_dependencies_are_past_their_advisories() {
 }
 
 #[test]
+fn ic_13_ic_14_nothing_forwards_a_credential_or_hands_one_out() {
+    // Whoever could send something elsewhere would need a client for HTTP: only the command line has one, for `token` and
+    // `verify`, and `serve` does not reach it. The catalog's configuration holds nothing at all.
+    for (path, text) in files(&[".rs", "Cargo.toml"]) {
+        let is_command_line = path.to_string_lossy().contains("crates/cli");
+        let has_client = ["ureq", "reqwest", "awc"].iter().any(|name| text.contains(&format!("{name}::")));
+        assert!(is_command_line || !has_client || path.ends_with("tests/house.rs"), "{}", path.display());
+        assert!(!has_client || !path.to_string_lossy().contains("src/server"), "{}", path.display());
+    }
+    let catalog = std::fs::read_to_string(root().join("examples/catalog.rs")).unwrap();
+    assert!(catalog.contains(r#"json!({"defaults": {}, "overrides": {}})"#));
+}
+
+#[test]
 fn the_map_of_rfcs_names_files_and_tests_that_exist() {
     let map = std::fs::read_to_string(root().join("docs/rfc-map.md")).unwrap();
     let sources = files(&[".rs", ".py"]);

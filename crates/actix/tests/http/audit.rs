@@ -58,7 +58,7 @@ async fn logged(service: &TokenService, asks: &[Ask]) -> (Log, Vec<Answer>) {
 }
 
 #[actix_web::test]
-async fn se_06_every_decision_is_one_event() {
+async fn se_06_ht_22_every_decision_is_one_event_and_forwarded_addresses_are_not_believed() {
     let service = service();
     let (_, minted) = logged(&service, &[form(CC).basic(C1), form(CC).basic(C2)]).await;
     let (subject, actor) = (minted[0].token(), minted[1].token());

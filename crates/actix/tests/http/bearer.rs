@@ -71,7 +71,7 @@ fn check_error(answer: &Answer, status: u16, kind: &str, challenge: Option<&str>
 const INVALID: Option<&str> = Some(r#", error="invalid_token""#);
 
 #[actix_web::test]
-async fn ri_04_and_05_tokens_in_the_authorization_header() {
+async fn ri_04_ri_05_tokens_in_the_authorization_header() {
     let service = service();
     let config = BearerConfig::of(&service);
     let token = mint(&service, C1, "catalog ns:read").await;
@@ -135,7 +135,7 @@ async fn ri_03_a_token_comes_by_one_way_only() {
 }
 
 #[actix_web::test]
-async fn ic_05_to_07_an_expired_token_is_a_401_or_a_419_and_never_a_500() {
+async fn ic_05_ic_06_ic_07_an_expired_token_is_a_401_or_a_419_and_never_a_500() {
     let world = World::new();
     let service = world.service();
     let config = BearerConfig::of(&service);

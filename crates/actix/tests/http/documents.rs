@@ -22,7 +22,7 @@ fn check_public(answer: &Answer) {
 }
 
 #[actix_web::test]
-async fn md_02_to_04_and_06_metadata() {
+async fn md_02_md_03_md_04_md_06_metadata() {
     let service = service();
     let answer = answer(&service, &ask("GET", MD)).await;
     check_public(&answer);

@@ -39,7 +39,7 @@ fn te_02_head_has_no_body_and_te_04_trace_no_echo() {
 }
 
 #[test]
-fn te_26_and_ht_21_odd_paths_are_served_and_never_redirected() {
+fn te_26_ht_21_odd_paths_are_served_and_never_redirected() {
     let wire = Wire::of(service());
     for path in [T, "//v1/oauth/tokens", "/v1/oauth/tokens/", "/v1/oauth/token%73"] {
         check_answer(&wire.ask(&form(CC).basic(C1).at(path)), Expected::Ok, path);
@@ -76,7 +76,7 @@ fn ht_16_no_header_is_made_of_what_was_sent() {
 }
 
 #[test]
-fn ht_17_and_18_bodies_are_declared_json() {
+fn ht_17_ht_18_bodies_are_declared_json() {
     let wire = Wire::of(service());
     for path in
         [T, "/.well-known/jwks.json", "/openapi.json", "/nowhere", "/.well-known/openid-configuration"]
