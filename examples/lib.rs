@@ -12,8 +12,8 @@ use ring::rand::{SecureRandom, SystemRandom};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokenberg_core::{
-    AccessTokenClaims, Algorithm, AllowedScope, Answers, AuthMethod, Client, ClientId, Entropy, GrantType,
-    Keys, Lifetime, Revocation, Rights, Secret, SecretDigest, StoredSecret, Timestamp,
+    AccessTokenClaims, Algorithm, AllowedScope, Answers, Client, ClientId, Entropy, Keys, Revocation, Rights,
+    Scope, Secret, SecretDigest, StoredSecret, Timestamp,
 };
 use tokenberg_jose::{Keyring, generate};
 
@@ -54,18 +54,7 @@ impl OneClient {
             .map_err(|_| anyhow!("no randomness"))?;
         let stored =
             StoredSecret { id: "1".into(), digest: digest(&pepper, "spark", secret), expires_at: None };
-        let rights = Rights {
-            auth_method: AuthMethod::ClientSecret,
-            grants: vec![GrantType::ClientCredentials, GrantType::TokenExchange],
-            scope: AllowedScope::Only("catalog".parse()?),
-            default_scope: "catalog".parse()?,
-            audiences: vec![],
-            token_lifetime: Lifetime::from_hours(1),
-            session_lifetime: Lifetime::from_hours(12),
-            may_act_for: vec![],
-            may_impersonate: vec![],
-            serves: vec![],
-        };
+        let rights = Rights::new(AllowedScope::Only(Scope::catalog()));
         let client = Client { id: "spark".parse()?, enabled: true, secrets: vec![stored], rights };
         let keys = Keyring::read(&[generate(Algorithm::ES256, now, now)?], now)?;
         Ok(Self { client: Arc::new(client), keys, pepper })

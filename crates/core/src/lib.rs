@@ -1,8 +1,46 @@
-//! The token endpoint of Apache Iceberg REST catalogs, without I/O.
+//! What does the token endpoint of an Apache Iceberg REST catalog answer? The protocol, without any I/O.
+//!
+//! ```text
+//! bytes ── Presented::read ──> Presented ── TokenEndpoint::start ──> Step ⇄ your loop, or `drive` ──> TokenResponse
+//!                                                                     └─────────────> Refusal ── Policy::error_for ──> OAuthError
+//! ```
+//!
+//! Each [`Step`] owns all that is known so far, asks one thing, and is consumed by the answer. So there is no trait that
+//! has to be sync or async: an adapter that has everything in memory calls [`drive`] with its [`Answers`], and one that
+//! waits writes the loop of twenty lines itself. Time and randomness are arguments. Minting for a client that has not
+//! proven who it is, or from a token that was not verified, does not compile.
+//!
+//! ```
+//! use tokenberg_core::{Policy, Presented, TokenEndpoint, drive};
+//! # use tokenberg_core::{Entropy, Timestamp};
+//! # let now = Timestamp::from_seconds(tokenberg_testkit::NOW)?;
+//! # let entropy = Entropy::from_bits([7; 16]);
+//! # let world = tokenberg_testkit::World::new();
+//! // `world` is anything that implements `Answers`: clients, keys and revocations, in memory.
+//! let endpoint = TokenEndpoint::new(Policy::new("https://as.test".parse()?));
+//! let presented = Presented::read(&[b"Basic YzE6czEtWjc="], None, b"grant_type=client_credentials")?;
+//! let granted = drive(endpoint.start(presented, now, entropy)?, &world)?;
+//! assert_eq!(granted.claims.client_id.as_str(), "c1");
+//! assert_eq!(granted.response.scope.map(|scope| scope.to_string()), Some("catalog".to_owned()));
+//!
+//! // What is refused is told twice: exactly, for the log, and sparingly, for the client.
+//! # let entropy = Entropy::from_bits([8; 16]);
+//! let stranger = Presented::read(&[], None, b"grant_type=client_credentials&client_id=c1&client_secret=x")?;
+//! let Err(tokenberg_core::NotGranted::Refused(refusal)) = drive(endpoint.start(stranger, now, entropy)?, &world) else {
+//!     unreachable!("the secret is wrong");
+//! };
+//! assert_eq!(refusal.to_string(), "the secret is not one of the 1 live secrets of client c1");
+//! assert_eq!(endpoint.policy().error_for(&refusal).status(), 401);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The same types serve a client: [`TokenRequest::to_http`] prints, [`read_answer`] reads, [`Renewal`] says when to ask
+//! again and with what. [`TokenVerification`] is what a catalog checks of a token that it is presented with.
 #![forbid(unsafe_code)]
 
 mod answers;
 mod client;
+mod debug;
 mod drive;
 mod error;
 mod flow;

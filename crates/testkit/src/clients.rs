@@ -1,9 +1,7 @@
 //! Who is registered? The clients of the conformance fixture.
 
 use crate::world::digest;
-use tokenberg_core::{
-    AllowedScope, AuthMethod, Client, GrantType, Lifetime, Rights, Secret, StoredSecret, Timestamp,
-};
+use tokenberg_core::{AllowedScope, Client, GrantType, Rights, Secret, StoredSecret, Timestamp};
 
 /// A client with both grants, these scopes, one secret, and everything else as by default.
 #[must_use]
@@ -13,16 +11,8 @@ pub fn client(id: &str, secret: &str, scope: &str) -> Client {
         enabled: true,
         secrets: vec![stored(id, secret, None)],
         rights: Rights {
-            auth_method: AuthMethod::ClientSecret,
-            grants: GrantType::ALL.to_vec(),
-            scope: AllowedScope::Only(scope.parse().unwrap()),
-            default_scope: "catalog".parse().unwrap(),
             audiences: vec!["https://cat.test".into()],
-            token_lifetime: Lifetime::from_hours(1),
-            session_lifetime: Lifetime::from_hours(12),
-            may_act_for: vec![],
-            may_impersonate: vec![],
-            serves: vec![],
+            ..Rights::new(AllowedScope::Only(scope.parse().unwrap()))
         },
     }
 }

@@ -49,6 +49,26 @@ pub struct Rights {
     pub serves: Vec<Box<str>>,
 }
 
+impl Rights {
+    /// What a client gets unless somebody decides otherwise: both grants, `catalog` by default, tokens of an hour, sessions
+    /// of twelve, for our issuer, acting for nobody.
+    #[must_use]
+    pub fn new(scope: AllowedScope) -> Self {
+        Self {
+            auth_method: AuthMethod::ClientSecret,
+            grants: GrantType::ALL.to_vec(),
+            scope,
+            default_scope: Scope::catalog(),
+            audiences: Vec::new(),
+            token_lifetime: Lifetime::from_hours(1),
+            session_lifetime: Lifetime::from_hours(12),
+            may_act_for: Vec::new(),
+            may_impersonate: Vec::new(),
+            serves: Vec::new(),
+        }
+    }
+}
+
 /// How a client proves who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

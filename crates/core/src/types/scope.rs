@@ -88,6 +88,12 @@ fn check_principal_role(token: &str) -> Result<(), ScopeError> {
 }
 
 impl Scope {
+    /// The scope [`CATALOG`] and nothing else.
+    #[must_use]
+    pub fn catalog() -> Self {
+        Self(CATALOG.into())
+    }
+
     /// Whether it holds no scope-token at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {

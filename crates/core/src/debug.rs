@@ -1,0 +1,69 @@
+//! What may be shown of values that hold secrets? Everything but these; for `{:?}` in a program around us.
+
+use crate::{Granted, Presented, Step, TokenRequest, TokenResponse, TypedToken};
+use std::fmt::{Debug, Formatter, Result};
+
+impl Debug for Step {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.write_str(match self {
+            Self::FindClient(_) => "FindClient",
+            Self::DigestSecret(_) => "DigestSecret",
+            Self::VerifyToken(_) => "VerifyToken",
+            Self::Recall(_) => "Recall",
+            Self::Sign(_) => "Sign",
+        })
+    }
+}
+
+impl Debug for Presented {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let mut shown = f.debug_struct("Presented");
+        shown.field("method", &self.method()).field("grant_type", &self.grant_type()).finish_non_exhaustive()
+    }
+}
+
+impl Debug for TokenRequest {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let mut shown = f.debug_struct("TokenRequest");
+        shown.field("grant_type", &self.grant_type()).field("scope", self.scope()).finish_non_exhaustive()
+    }
+}
+
+impl Debug for TypedToken {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("TypedToken").field("token_type", &self.token_type).finish_non_exhaustive()
+    }
+}
+
+impl Debug for TokenResponse {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let mut shown = f.debug_struct("TokenResponse");
+        shown.field("token_type", &self.token_type).field("expires_in", &self.expires_in);
+        shown.field("issued_token_type", &self.issued_token_type).field("scope", &self.scope);
+        shown.finish_non_exhaustive()
+    }
+}
+
+impl Debug for Granted {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let mut shown = f.debug_struct("Granted");
+        shown.field("claims", &self.claims).field("decision", &self.decision).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn se_02_what_is_shown_holds_no_secret() {
+        let body = b"grant_type=client_credentials&client_id=c1&client_secret=hush-hush&scope=catalog";
+        let presented = Presented::read(&[], None, body).unwrap();
+        let shown = format!("{presented:?} {:?}", presented.request());
+        assert!(shown.contains("client_secret_post") && shown.contains("catalog"));
+        assert!(!shown.contains("hush"), "{shown}");
+        let response =
+            TokenResponse::parse(br#"{"access_token":"hush-hush","token_type":"bearer"}"#).unwrap();
+        assert!(!format!("{response:?}").contains("hush"));
+    }
+}
