@@ -38,7 +38,9 @@ async fn main() -> Result<()> {
 
     let kek = KekSource::File(arguments.store.key_file());
     let store = Store::open_existing(&arguments.store, kek).await?;
-    let world = store.watch(keyring).await?;
+    let world = store
+        .watch(|keys, before: Option<&Keyring>| anyhow::Ok(Keyring::follow(keys, before, now()?)?))
+        .await?;
     let policy = Policy::new(arguments.issuer.unwrap_or_else(|| address.clone()).parse()?);
     let service = TokenService::builder(policy, world).build();
 
@@ -59,14 +61,6 @@ async fn main() -> Result<()> {
     server.run().await?;
     store.close().await;
     Ok(())
-}
-
-/// Each key is parsed once, however often the store changes.
-fn keyring(keys: &[tokenberg_core::KeyMaterial], before: Option<&Keyring>) -> Result<Keyring> {
-    Ok(match before {
-        Some(keyring) => keyring.updated(keys, now()?)?,
-        None => Keyring::read(keys, now()?)?,
-    })
 }
 
 /// No token or credential, and no other token server, ever stands here (apache/iceberg #16470).

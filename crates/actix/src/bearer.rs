@@ -19,6 +19,9 @@ use tokenberg_core::{AccessTokenClaims, Actor, ClientId, Scope, Subject};
 ///     Ok(HttpResponse::Ok().body(token.subject().to_string()))
 /// }
 /// ```
+///
+/// An `Option<Bearer>` is `None` for a bad or revoked token as well as for none at all: it makes an intruder anonymous
+/// where he should be refused.
 #[derive(Clone, Debug)]
 pub struct Bearer {
     claims: AccessTokenClaims,
@@ -58,8 +61,13 @@ impl Bearer {
     ///
     /// # Errors
     /// [`BearerError::InsufficientScope`], which answers 403.
-    pub fn require_scope(&self, scope: &'static str) -> Result<(), BearerError> {
-        if self.claims.scope.contains(scope) { Ok(()) } else { Err(BearerError::InsufficientScope(scope)) }
+    pub fn require_scope(&self, scope: &str) -> Result<(), BearerError> {
+        if self.claims.scope.contains(scope) {
+            return Ok(());
+        }
+        // It goes into a header, where only scope-tokens may stand (RFC 6750 §3).
+        let told = scope.parse::<Scope>().map(|scope| scope.as_str().into()).unwrap_or_default();
+        Err(BearerError::InsufficientScope(told))
     }
 }
 

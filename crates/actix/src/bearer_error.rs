@@ -26,9 +26,11 @@ pub enum BearerError {
     TimedOut(TokenFault),
     /// The token is good and does not hold this scope-token.
     #[error("the token lacks the scope {0}")]
-    InsufficientScope(&'static str),
+    InsufficientScope(Box<str>),
     /// The app has no [`BearerConfig`](crate::BearerConfig).
-    #[error("no BearerConfig was put into the app")]
+    #[error(
+        "put `.app_data(BearerConfig::of(&service))`, and not a web::Data of it, on the App or the scope of this route"
+    )]
     NotConfigured,
     /// There is no time to check against.
     #[error("the clock is out of range")]
@@ -86,7 +88,11 @@ impl ResponseError for BearerError {
     fn error_response(&self) -> HttpResponse {
         let status = self.status_code();
         let reason = self.to_string();
-        tracing::debug!(status = status.as_u16(), reason = ?reason, "refused a Bearer token");
+        if status.is_server_error() {
+            tracing::error!(status = status.as_u16(), reason = ?reason, "could not judge a Bearer token");
+        } else {
+            tracing::debug!(status = status.as_u16(), reason = ?reason, "refused a Bearer token");
+        }
         let (kind, message) = self.model();
         let mut response = reply::private(status);
         if let Some(challenge) = self.challenge() {

@@ -122,6 +122,14 @@ impl TokenService {
         move |config| routes::mount(&service, config)
     }
 
+    /// Mounts the metadata documents where RFC 8414 §3.1 has them for an issuer with a path: outside of that path, at
+    /// `/.well-known/oauth-authorization-server/PATH`. For the app itself, beside a scope that [`TokenService::configure`]
+    /// is mounted in; for an issuer without a path it mounts nothing.
+    pub fn configure_root(&self) -> impl Fn(&mut web::ServiceConfig) + Clone + Send + Sync + 'static {
+        let service = self.clone();
+        move |config| routes::mount_inserted(&service, config)
+    }
+
     /// Who we are.
     #[must_use]
     pub fn issuer(&self) -> &Issuer {

@@ -14,7 +14,8 @@ pub struct Granted {
     pub decision: Decision,
 }
 
-/// A request that was not granted.
+/// A request that was not granted. Its `Display` is the exact reason, for the operator; the client is told what
+/// [`Policy::error_for`](crate::Policy::error_for) makes of the refusal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotGranted {
     /// The protocol refuses it.

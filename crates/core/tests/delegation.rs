@@ -2,38 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use tokenberg_core::{Actor, Refusal};
-use tokenberg_testkit::{Answer, Ask, ISSUER, World, client};
+use tokenberg_testkit::{Ask, ISSUER, World, at1, at2, by_c1, by_c2, chain, client, let_c2_act_for_c1};
 
 const BAD: &str = "400 invalid_request";
 
-fn at1(world: &mut World) -> String {
-    world.token("c1", "s1-Z7", "catalog ns:read")
-}
-
-fn at2(world: &mut World) -> String {
-    world.token("c2", "s2-Q4", "catalog")
-}
-
 fn x0(subject: &str) -> Ask {
     Ask::exchange(subject)
-}
-
-fn by_c1(ask: Ask) -> Ask {
-    ask.basic("c1", "s1-Z7")
-}
-
-fn by_c2(ask: Ask) -> Ask {
-    ask.basic("c2", "s2-Q4")
-}
-
-/// `c2` may act for the client `c1`.
-fn let_c2_act_for_c1(world: &mut World) {
-    world.change("c2", |c2| c2.rights.may_act_for = vec![format!("{ISSUER}|c1").parse().unwrap()]);
-}
-
-fn chain(answer: &Answer) -> Vec<String> {
-    let actor = answer.claims().actor.as_ref();
-    actor.map(|a| a.chain().map(|a| a.subject.to_string()).collect()).unwrap_or_default()
 }
 
 #[test]

@@ -46,6 +46,14 @@ impl Keyring {
         Self::assemble(keys, now, &self.keys)
     }
 
+    /// Reads the keys anew, taking over from `before` where there is one: what a watch of the store asks for.
+    ///
+    /// # Errors
+    /// As [`Keyring::read`].
+    pub fn follow(keys: &[KeyMaterial], before: Option<&Self>, now: Timestamp) -> Result<Self, KeyFault> {
+        before.map_or_else(|| Self::read(keys, now), |before| before.updated(keys, now))
+    }
+
     fn assemble(keys: &[KeyMaterial], now: Timestamp, parsed: &[Entry]) -> Result<Self, KeyFault> {
         let mut names = HashSet::new();
         let mut entries = Vec::with_capacity(keys.len());

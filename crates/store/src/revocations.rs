@@ -25,20 +25,20 @@ pub enum NewRevocation {
         /// Until when it has to be remembered: the session's end.
         until: Timestamp,
     },
-    /// All tokens that were issued to the client before a time.
+    /// All tokens of the client from before a time; [`Revocation::reaches`] says which these are.
     Client {
         /// The client.
         id: ClientId,
-        /// The time; what was issued in that second still lives.
+        /// The time.
         before: Timestamp,
     },
-    /// All tokens for the subject that were issued before a time.
+    /// All tokens for the subject from before a time; [`Revocation::reaches`] says which these are.
     Subject {
         /// Whose name the subject is; `None` is anybody's.
         issuer: Option<Issuer>,
         /// The subject.
         subject: Subject,
-        /// The time; what was issued in that second still lives.
+        /// The time.
         before: Timestamp,
     },
 }

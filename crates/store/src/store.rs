@@ -55,7 +55,8 @@ impl Store {
     /// # Errors
     /// If there is no database, and as [`Store::open`].
     pub async fn open_existing(url: &StoreUrl, kek: KekSource) -> Result<Self, StoreError> {
-        if !url.path().exists() {
+        // An empty file is what somebody made by hand; making a store of it is not the business of a command that reads.
+        if std::fs::metadata(url.path()).map_or(true, |file| file.len() == 0) {
             return Err(StoreError::Missing { path: url.path().to_owned() });
         }
         Self::connect(url, &kek).await

@@ -1,4 +1,4 @@
-//! How does a running server follow the store? It asks for the revision four times a second, and reloads what has changed.
+//! How does a running server follow the store? It asks for the revision ten times a second, and reloads what has changed.
 
 use crate::error::StoreError;
 use crate::moment::Moment;
@@ -14,7 +14,7 @@ const INTERVAL: Duration = Duration::from_millis(100);
 
 /// The present moment of a store, kept up to date in the background. A clone is the same watch.
 ///
-/// Changes by any process are seen within about a quarter of a second and the time that reading them takes. If reading
+/// Changes by any process are seen within about a tenth of a second and the time that reading them takes. If reading
 /// fails, the last moment stays and [`Watched::health`] tells. The background task ends when the last clone is dropped.
 pub struct Watched<K>(Arc<Inner<K>>);
 

@@ -8,6 +8,7 @@ mod answer;
 mod ask;
 mod clients;
 mod history;
+mod scenario;
 mod vectors;
 mod world;
 
@@ -15,5 +16,6 @@ pub use answer::Answer;
 pub use ask::Ask;
 pub use clients::client;
 pub use history::{Event, HISTORY_CLIENTS, HISTORY_SCOPES, History};
+pub use scenario::{at1, at2, by_c1, by_c2, chain, let_c2_act_for_c1};
 pub use vectors::vectors;
 pub use world::{ISSUER, NOW, World};

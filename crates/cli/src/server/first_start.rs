@@ -3,9 +3,7 @@
 use crate::failure::wrong_usage;
 use crate::input;
 use crate::output::facts;
-use tokenberg_core::{
-    Algorithm, AllowedScope, AuthMethod, ClientId, GrantType, Lifetime, Rights, Scope, Secret, Timestamp,
-};
+use tokenberg_core::{Algorithm, AllowedScope, ClientId, Rights, Secret, Timestamp};
 use tokenberg_store::{NewSecret, SecretStrength, Store};
 
 /// The variable that may hold the first credential, `ID:SECRET`.
@@ -39,7 +37,7 @@ pub(crate) async fn prepare(
         Some((client_id, secret)) => (client_id, NewSecret::Chosen(secret)),
         None => ("root".parse()?, NewSecret::Generate),
     };
-    let done = store.bootstrap(now, &key, &client_id, &rights()?, secret).await?;
+    let done = store.bootstrap(now, &key, &client_id, &Rights::new(AllowedScope::Every), secret).await?;
     if done.key_added {
         tracing::info!(kid = key.id.as_str(), alg = key.algorithm.as_str(), "made the first signing key");
     }
@@ -49,22 +47,6 @@ pub(crate) async fn prepare(
         tracing::warn!("the secret in {VARIABLE} is short enough to be guessed");
     }
     Ok(added.secret.map(|secret| FirstCredential { client_id, secret }))
-}
-
-/// The client of the operator: every grant, every scope.
-fn rights() -> anyhow::Result<Rights> {
-    Ok(Rights {
-        auth_method: AuthMethod::ClientSecret,
-        grants: GrantType::ALL.to_vec(),
-        scope: AllowedScope::Every,
-        default_scope: tokenberg_core::CATALOG.parse::<Scope>()?,
-        audiences: Vec::new(),
-        token_lifetime: Lifetime::from_hours(1),
-        session_lifetime: Lifetime::from_hours(12),
-        may_act_for: Vec::new(),
-        may_impersonate: Vec::new(),
-        serves: Vec::new(),
-    })
 }
 
 /// The credential that the operator gave: the identifier ends at the first colon.

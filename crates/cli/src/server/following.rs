@@ -64,9 +64,5 @@ impl Following {
 /// Builds the keys of a moment, out of those of the moment before where they are the same.
 fn keyring(material: &[KeyMaterial], before: Option<&Keyring>) -> Result<Keyring, String> {
     let now: Timestamp = clock::now().map_err(|fault| fault.to_string())?;
-    let keyring = match before {
-        None => Keyring::read(material, now),
-        Some(before) => before.updated(material, now),
-    };
-    keyring.map_err(|fault| fault.to_string())
+    Keyring::follow(material, before, now).map_err(|fault| fault.to_string())
 }

@@ -105,7 +105,7 @@ impl GrantType {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AllowedScope {
-    /// Whatever it asks for: the client of the operator.
+    /// Whatever it asks for, `PRINCIPAL_ROLE:ALL` too: the client of the operator.
     Every,
     /// These, each literally.
     Only(Scope),

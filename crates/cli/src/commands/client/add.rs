@@ -19,7 +19,7 @@ Examples:
       does what every Iceberg client needs by default: scope `catalog`, PRINCIPAL_ROLE:ALL,
       renewal by token exchange
   tokenberg client add etl --scope 'catalog PRINCIPAL_ROLE:etl' --token-lifetime 15m
-  tokenberg client add trino --may-act-for 'https://idp.example|*'
+  tokenberg client add trino --may-act-for 'http://127.0.0.1:8183|alice'
   printf %s \"$SECRET\" | tokenberg client add dbt --secret-file -
   tokenberg client add ci --json | jq -r .client_secret > ci.secret
 

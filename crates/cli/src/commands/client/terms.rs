@@ -44,8 +44,8 @@ pub(crate) struct Terms {
     #[arg(long, value_name = "METHOD", default_value = "client_secret")]
     auth_method: Method,
 
-    /// Subjects for whom it may get tokens that name it as the actor, as a glob over ISSUER|SUBJECT, for example
-    /// 'https://idp.example|*'; our own subjects have our issuer. Repeat for several
+    /// Subjects for whom it may get tokens that name it as the actor, as a glob over ISSUER|SUBJECT. Subjects are our own
+    /// clients so far, and their issuer is ours: 'http://127.0.0.1:8183|alice'. Repeat for several
     #[arg(long, value_name = "PATTERN")]
     may_act_for: Vec<SubjectPattern>,
 
