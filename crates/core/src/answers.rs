@@ -1,11 +1,13 @@
 //! Who answers the questions of the flow? Traits that only compute, so that keys, store and transport need not know each other.
+//! Only a revocation waits, and no endpoint has to offer that.
 //!
 //! The flow calls none of them: an adapter asks a [`Step`](crate::Step) what it needs, asks these, and answers the step.
 
 use crate::{
-    AccessTokenClaims, Algorithm, Client, ClientId, CompactJws, KeyId, Secret, SecretDigest, Timestamp,
-    TokenId,
+    AccessTokenClaims, Algorithm, Client, ClientId, CompactJws, KeyId, Revoke, Secret, SecretDigest,
+    Timestamp, TokenId,
 };
+use std::pin::Pin;
 use std::sync::Arc;
 
 /// Our own keys: sign, and check a signature. They never decide whether a token is good.
@@ -58,6 +60,25 @@ pub trait World: Send + Sync + 'static {
 
     /// The present moment; cheap, and never waits.
     fn now(&self) -> Arc<Self::Moment>;
+}
+
+/// Takes tokens back. The one answer that waits, because it has to be on disk before anybody is told of it.
+pub trait Revocations: Send + Sync {
+    /// Writes it durably; whatever this process answers afterwards already knows of it.
+    ///
+    /// Dropping the future leaves open whether it was written.
+    fn revoke<'a>(&'a self, revoke: &'a Revoke) -> Writing<'a>;
+}
+
+/// A write that is under way.
+pub type Writing<'a> = Pin<Box<dyn Future<Output = Result<(), NotWritten>> + Send + 'a>>;
+
+/// Why it is not certain that something was written. The client is told to try again, and never that it was done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the revocation could not be written: {reason}")]
+pub struct NotWritten {
+    /// What is in the way; no secret.
+    pub reason: String,
 }
 
 /// What is known now about a token that was issued earlier.

@@ -1,7 +1,7 @@
 //! How is a request answered where nothing has to wait? The whole loop of an adapter, for programs that may block.
 
 use crate::answers::{Answers, Recollection, SigningFault};
-use crate::flow::{Decision, Step};
+use crate::flow::{Decision, Inquiry, Step};
 use crate::{AccessTokenClaims, Refusal, TokenResponse};
 
 /// A request that was granted.
@@ -54,6 +54,34 @@ pub fn drive(mut step: Step, answers: &(impl Answers + ?Sized)) -> Result<Grante
                 let (claims, decision) = (question.claims().clone(), question.decision().clone());
                 return Ok(Granted { response: question.signed(access_token), claims, decision });
             }
+        }
+    }
+}
+
+/// Answers every question about a presented token from `answers`, on the calling thread.
+///
+/// # Errors
+/// A [`Refusal`] if the client did not prove who it is, or may not have what it asks for.
+pub fn inquire<End>(mut inquiry: Inquiry<End>, answers: &(impl Answers + ?Sized)) -> Result<End, Refusal> {
+    loop {
+        inquiry = match inquiry {
+            Inquiry::FindClient(question) => {
+                let client = answers.client(question.client_id());
+                question.found(client)?
+            }
+            Inquiry::DigestSecret(question) => {
+                let digest = answers.digest(question.client_id(), question.secret());
+                question.digested(&digest)?
+            }
+            Inquiry::VerifyToken(question) => {
+                let answer = answers.keys().verify(question.token(), question.now());
+                question.verified(answer)?
+            }
+            Inquiry::Recall(question) => {
+                let recollection = Recollection::of(answers, question.claims());
+                question.recalled(recollection)?
+            }
+            Inquiry::Answered(end) => return Ok(end),
         }
     }
 }

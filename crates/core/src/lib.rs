@@ -44,17 +44,26 @@ mod debug;
 mod drive;
 mod error;
 mod flow;
+mod introspection;
 mod policy;
 mod refusal;
 mod request;
 mod response;
+mod revocation;
 mod types;
 
-pub use answers::{Answers, Keys, Recollection, Revocation, SignatureFault, SigningFault, Verified, World};
+pub use answers::{
+    Answers, Keys, NotWritten, Recollection, Revocation, Revocations, SignatureFault, SigningFault, Verified,
+    World, Writing,
+};
 pub use client::{AnswerFault, ClientAuthentication, Held, NextRequest, Outgoing, Renewal, read_answer};
-pub use drive::{Granted, NotGranted, drive};
+pub use drive::{Granted, NotGranted, drive, inquire};
 pub use error::{Challenge, ErrorCode, NotAnOAuthError, OAuthError};
-pub use flow::{Decision, DigestSecret, FindClient, Recall, Sign, Step, TokenEndpoint, VerifyToken};
+pub use flow::{
+    AsksForClients, Decision, DigestSecret, FindClient, Inquiry, Recall, RecallPresented, Sign, Step,
+    TokenEndpoint, VerifyPresented, VerifyToken,
+};
+pub use introspection::{Inactivity, Introspection, IntrospectionEndpoint};
 pub use policy::Policy;
 pub use policy::access_token::TokenVerification;
 pub use refusal::{Hint, NotRenewable, Refusal, TokenFault};
@@ -62,9 +71,11 @@ pub use request::Presented;
 pub use request::client_authentication::{
     Authentication, BasicFault, BearerAuthentication, Reading, Role, SecretAuthentication, SecretPlace,
 };
-pub use request::form::{Form, FormFault, LARGEST_BODY, Parameter};
+pub use request::form::{Form, FormFault, LARGEST_BODY, LARGEST_PRESENTATION, Parameter};
+pub use request::presented_token::PresentedToken;
 pub use request::token_request::{ClientCredentialsRequest, TokenExchangeRequest, TokenRequest};
 pub use response::{PresentedAs, TokenResponse, TokenResponseFault};
+pub use revocation::{RevocationEndpoint, Revoke, Revoked, Revoking};
 pub use types::algorithm::{Algorithm, KeyId, UnknownAlgorithm};
 pub use types::claims::{ACCESS_TOKEN_TYPE, AccessTokenClaims, Actor, ClaimFault, Session, TokenId};
 pub use types::client_id::{ClientId, ClientIdError};

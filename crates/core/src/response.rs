@@ -15,7 +15,7 @@ pub enum PresentedAs {
 }
 
 impl PresentedAs {
-    fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Bearer => "bearer",
             Self::NotApplicable => "N_A",

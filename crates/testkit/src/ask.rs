@@ -33,6 +33,12 @@ impl Ask {
             .with("subject_token_type", TokenType::AccessToken.as_urn())
     }
 
+    /// A token, presented to be introspected or revoked.
+    #[must_use]
+    pub fn token(token: &str) -> Self {
+        Self::default().with("token", token)
+    }
+
     /// With an access token as the actor.
     #[must_use]
     pub fn actor(self, token: &str) -> Self {

@@ -8,9 +8,9 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokenberg_core::{
-    AccessTokenClaims, Algorithm, Answers, Client, ClientId, Entropy, KeyMaterial, Keys, Lifetime,
-    NotGranted, Policy, Presented, Refusal, Revocation, Secret, SecretDigest, Timestamp, TokenEndpoint,
-    drive,
+    AccessTokenClaims, Algorithm, Answers, Client, ClientId, Entropy, Introspection, IntrospectionEndpoint,
+    KeyMaterial, Keys, Lifetime, NotGranted, Policy, Presented, PresentedToken, Refusal, Revocation,
+    RevocationEndpoint, Revoked, Revoking, Secret, SecretDigest, Timestamp, TokenEndpoint, drive, inquire,
 };
 use tokenberg_jose::{Keyring, generate};
 
@@ -125,6 +125,33 @@ impl World {
         }
     }
 
+    /// What introspection tells of a presented token.
+    ///
+    /// # Errors
+    /// Why it tells nothing.
+    pub fn introspect(&self, ask: &Ask) -> Result<Introspection, Refusal> {
+        let endpoint = IntrospectionEndpoint::of(&self.endpoint);
+        let step = presented_token(ask).and_then(|presented| endpoint.start(presented, self.now))?;
+        inquire(step, self)
+    }
+
+    /// What revocation comes to; what is to be written is, at once.
+    ///
+    /// # Errors
+    /// Why nothing is revoked.
+    pub fn revoke(&mut self, ask: &Ask) -> Result<Option<Revoked>, Refusal> {
+        let endpoint = RevocationEndpoint::of(&self.endpoint);
+        let step = presented_token(ask).and_then(|presented| endpoint.start(presented, self.now))?;
+        match inquire(step, &*self)? {
+            Revoking::Nothing(_) => Ok(None),
+            Revoking::Write(revoke) => {
+                self.revoked.push(Revocation::Token(revoke.id().clone()));
+                self.revoked.push(Revocation::Session(revoke.session().clone()));
+                Ok(Some(revoke.written()))
+            }
+        }
+    }
+
     /// Signs claims that the endpoint would not: what a stolen key or an older version could have made.
     ///
     /// # Panics
@@ -189,6 +216,11 @@ impl Answers for World {
     fn keys(&self) -> &dyn Keys {
         &self.keys
     }
+}
+
+fn presented_token(ask: &Ask) -> Result<PresentedToken, Refusal> {
+    let authorization: Vec<&[u8]> = ask.authorization.iter().map(Vec::as_slice).collect();
+    PresentedToken::read(&authorization, ask.query.as_deref(), &ask.body)
 }
 
 /// Not a hash for real secrets: it only has to differ where its inputs differ.

@@ -1,12 +1,14 @@
 //! What happens next? A request as a chain of owned steps, each of which asks its caller one thing.
 
 mod exchange;
-mod find_client;
+pub(crate) mod find_client;
+pub(crate) mod inquiry;
 mod recall;
 mod sign;
 mod verify_token;
 
-pub use find_client::{DigestSecret, FindClient};
+pub use find_client::{AsksForClients, DigestSecret, FindClient};
+pub use inquiry::{Inquiry, RecallPresented, VerifyPresented};
 pub use recall::Recall;
 pub use sign::{Decision, Sign};
 pub use verify_token::VerifyToken;
@@ -37,6 +39,18 @@ pub enum Step {
     Sign(Sign),
 }
 
+impl From<FindClient> for Step {
+    fn from(question: FindClient) -> Self {
+        Self::FindClient(question)
+    }
+}
+
+impl From<DigestSecret> for Step {
+    fn from(question: DigestSecret) -> Self {
+        Self::DigestSecret(question)
+    }
+}
+
 /// The token endpoint (RFC 6749 §3.2): makes steps of requests.
 #[derive(Clone)]
 pub struct TokenEndpoint {
@@ -56,6 +70,11 @@ impl TokenEndpoint {
         &self.policy
     }
 
+    /// The same policy, for the companions of the token endpoint.
+    pub(crate) fn shared_policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy)
+    }
+
     /// Begins with a request at the time `now`.
     ///
     /// The order is always the same: the client proves who it is, then its right to the grant is checked, then the
@@ -72,7 +91,9 @@ impl TokenEndpoint {
         };
         let asked = Asked { grant_type: presented.grant_type, request: presented.request };
         match presented.authentication {
-            Authentication::Secret(secret) => find_client::begin(known, asked, secret),
+            Authentication::Secret(secret) => {
+                find_client::begin(secret, now, move |client| authenticated(known, client, asked))
+            }
             Authentication::Bearer(bearer) => verify_token::begin_with_bearer(known, asked, bearer),
         }
     }

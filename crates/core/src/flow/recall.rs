@@ -5,9 +5,9 @@ use super::exchange::Exchange;
 use super::verify_token::{Awaiting, Bearing};
 use crate::AccessTokenClaims;
 use crate::answers::Recollection;
+use crate::policy::access_token;
 use crate::policy::proof::{Authenticated, ProvenToken};
-use crate::policy::{access_token, rights};
-use crate::refusal::{Refusal, TokenFault};
+use crate::refusal::Refusal;
 use crate::request::token_request::TokenRequest;
 
 /// What is known now about this token? [`Recollection::of`] gathers the answer.
@@ -33,14 +33,8 @@ impl Recall {
     /// A [`Refusal`] if the token was revoked or its client or subject may do nothing any more, or if what is asked for
     /// is refused without asking more.
     pub fn recalled(self, recollection: Recollection) -> Result<Step, Refusal> {
-        let registered = recollection.client.clone();
-        let proven = access_token::recalled(self.claims, recollection).and_then(|proven| {
-            let issuer = &proven.claims().issuer;
-            let audiences = registered.map(|client| rights::audiences(&client, issuer)).unwrap_or_default();
-            let is_for_one = proven.claims().audience.iter().any(|aud| audiences.contains(aud));
-            if is_for_one { Ok(proven) } else { Err(TokenFault::Audience) }
-        });
-        let proven = match proven {
+        let standing = access_token::standing(self.claims, recollection);
+        let proven = match standing.and_then(access_token::at_home).and_then(access_token::unbound) {
             Ok(proven) => proven,
             Err(fault) => return Err(refused(&self.awaiting, fault)),
         };
@@ -65,7 +59,7 @@ fn bearing_client(bearing: Bearing, proven: ProvenToken) -> Result<Step, Refusal
 }
 
 /// The same fault is a failed authentication where the token is the client's, and a bad parameter elsewhere.
-pub(super) fn refused(awaiting: &Awaiting, fault: TokenFault) -> Refusal {
+pub(super) fn refused(awaiting: &Awaiting, fault: crate::TokenFault) -> Refusal {
     match awaiting {
         Awaiting::Client(_) => Refusal::BearerToken(fault),
         Awaiting::Party(_, role) => fault.in_role(*role),

@@ -1,7 +1,7 @@
 //! Is this access token of ours good now? RFC 9068 §4 and RFC 7519 §4.1; conformance JW items.
 
-use super::Policy;
-use super::proof::ProvenToken;
+use super::proof::{ProvenToken, StandingToken};
+use super::{Policy, rights};
 use crate::answers::Recollection;
 use crate::refusal::TokenFault;
 use crate::{
@@ -65,11 +65,11 @@ pub(crate) fn unexpired(claims: &AccessTokenClaims, now: Timestamp) -> Result<()
     Ok(())
 }
 
-/// The last check: what the operator did since the token was issued.
-pub(crate) fn recalled(
+/// What the operator did since the token was issued.
+pub(crate) fn standing(
     claims: AccessTokenClaims,
     recollection: Recollection,
-) -> Result<ProvenToken, TokenFault> {
+) -> Result<StandingToken, TokenFault> {
     if let Some(revocation) = recollection.revocation {
         return Err(TokenFault::Revoked(revocation));
     }
@@ -83,10 +83,22 @@ pub(crate) fn recalled(
             return Err(TokenFault::Disabled("subject"));
         }
     }
-    if claims.confirmation.is_some() {
+    Ok(StandingToken::new(claims, client, recollection.principal))
+}
+
+/// Whether the token is for anything that its client may still ask tokens for.
+pub(crate) fn at_home(token: StandingToken) -> Result<StandingToken, TokenFault> {
+    let registered = rights::audiences(token.client(), &token.claims().issuer);
+    let is_for_one = token.claims().audience.iter().any(|aud| registered.contains(aud));
+    if is_for_one { Ok(token) } else { Err(TokenFault::Audience) }
+}
+
+/// The last check: nobody here proves possession of a key.
+pub(crate) fn unbound(token: StandingToken) -> Result<ProvenToken, TokenFault> {
+    if token.claims().confirmation.is_some() {
         return Err(TokenFault::Bound);
     }
-    Ok(ProvenToken::new(claims, client, recollection.principal))
+    Ok(ProvenToken::of(token))
 }
 
 /// What a resource server, such as a catalog, checks of a token that it is presented with.
@@ -147,6 +159,6 @@ impl TokenVerification {
         claims: AccessTokenClaims,
         recollection: Recollection,
     ) -> Result<AccessTokenClaims, TokenFault> {
-        recalled(claims, recollection).map(|proven| proven.claims().clone())
+        standing(claims, recollection).and_then(unbound).map(|proven| proven.claims().clone())
     }
 }

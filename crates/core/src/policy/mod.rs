@@ -8,7 +8,7 @@ pub(crate) mod exchange;
 pub(crate) mod proof;
 pub(crate) mod rights;
 
-use crate::{Issuer, Lifetime};
+use crate::{Issuer, Lifetime, Session, Timestamp};
 
 /// What holds for every request, whoever asks.
 #[derive(Clone, Debug)]
@@ -37,6 +37,13 @@ impl Policy {
             clock_leeway: Lifetime::from_seconds(5),
             strict_iceberg_errors: false,
         }
+    }
+
+    /// Until when a revocation of the session has to be remembered: until nothing of it can be presented any more, not even an
+    /// expired token by its own client, on a node whose clock is late.
+    #[must_use]
+    pub fn remembers_until(&self, session: &Session) -> Timestamp {
+        session.end.plus(self.expired_subject_grace).plus(self.clock_leeway)
     }
 
     /// What the client is told of a refusal under this policy.

@@ -43,7 +43,39 @@ impl Authenticated {
     }
 }
 
-/// A token of ours whose signature, claims and times are good, and that nobody took back.
+/// A token of ours whose signature, claims and times are good, and that nobody took back. If it is bound to a key, nobody
+/// has proven to hold that: it may be told of, and nothing may be minted for it.
+pub(crate) struct StandingToken {
+    claims: AccessTokenClaims,
+    client: Arc<Client>,
+    principal: Option<Arc<Client>>,
+}
+
+impl StandingToken {
+    /// Only [`super::access_token::standing`] makes one.
+    pub(super) fn new(
+        claims: AccessTokenClaims,
+        client: Arc<Client>,
+        principal: Option<Arc<Client>>,
+    ) -> Self {
+        Self { claims, client, principal }
+    }
+
+    pub(crate) fn claims(&self) -> &AccessTokenClaims {
+        &self.claims
+    }
+
+    pub(crate) fn into_claims(self) -> AccessTokenClaims {
+        self.claims
+    }
+
+    /// The registration of the client to which it was issued.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+}
+
+/// A token that stands and is not bound to a key.
 ///
 /// It may have expired; only the exchange of a subject with the client's own credential gets to see such a one.
 #[derive(Clone)]
@@ -54,12 +86,9 @@ pub(crate) struct ProvenToken {
 }
 
 impl ProvenToken {
-    /// Only [`super::access_token::recalled`] makes one.
-    pub(super) fn new(
-        claims: AccessTokenClaims,
-        client: Arc<Client>,
-        principal: Option<Arc<Client>>,
-    ) -> Self {
+    /// Only [`super::access_token::unbound`] makes one.
+    pub(super) fn of(token: StandingToken) -> Self {
+        let StandingToken { claims, client, principal } = token;
         Self { claims, client, principal }
     }
 

@@ -62,7 +62,7 @@ pub enum Refusal {
         /// How many live secrets it has.
         live: usize,
     },
-    /// A Bearer as the only credential of a grant that is no exchange (conformance TX-24).
+    /// A Bearer as the only credential of anything that is no exchange (conformance TX-24).
     #[error("a Bearer token authenticates a client for token exchange only")]
     BearerOutsideOfExchange,
     /// A Bearer that is neither token of the form (conformance D3).
@@ -160,6 +160,14 @@ pub enum Refusal {
         end: Timestamp,
         /// The present.
         now: Timestamp,
+    },
+    /// A token of another client, presented to be revoked (RFC 7009 §2.1, conformance D18).
+    #[error("the client {client} may not revoke the token of client {of}")]
+    TokenOfAnotherClient {
+        /// Who asks.
+        client: ClientId,
+        /// To whom the token was issued.
+        of: ClientId,
     },
     /// The token would be larger than what travels safely in a header.
     #[error("the token would be {bytes} bytes long, more than {most}")]

@@ -41,7 +41,7 @@ impl Refusal {
             | Self::DisabledClient(_)
             | Self::WrongSecret { .. } => NOT_AUTHENTICATED.challenged(Challenge::Basic),
             Self::BearerOutsideOfExchange => {
-                error(InvalidClient, "a Bearer token does not authenticate the client for this grant")
+                error(InvalidClient, "a Bearer token does not authenticate the client for this")
                     .challenged(Challenge::Basic)
             }
             Self::MalformedBearer | Self::BearerToken(_) => {
@@ -54,6 +54,9 @@ impl Refusal {
             }
             Self::GrantNotAllowed { .. } => {
                 error(ErrorCode::UnauthorizedClient, "the client is not registered for this grant")
+            }
+            Self::TokenOfAnotherClient { .. } => {
+                error(ErrorCode::UnauthorizedClient, "the token was issued to another client")
             }
             Self::UnsupportedGrantType => {
                 error(ErrorCode::UnsupportedGrantType, "supported are client_credentials and token-exchange")
@@ -106,6 +109,7 @@ fn missing(parameter: Parameter) -> &'static str {
         Parameter::SubjectTokenType => "subject_token_type is missing",
         Parameter::ActorToken => "actor_token_type is there without actor_token",
         Parameter::ActorTokenType => "actor_token_type is missing",
+        Parameter::Token => "token is missing",
         Parameter::Scope
         | Parameter::ClientId
         | Parameter::ClientSecret
@@ -113,7 +117,6 @@ fn missing(parameter: Parameter) -> &'static str {
         | Parameter::Assertion
         | Parameter::ClientAssertion
         | Parameter::ClientAssertionType
-        | Parameter::Token
         | Parameter::TokenTypeHint
         | Parameter::Resource
         | Parameter::Audience => "a required parameter is missing",

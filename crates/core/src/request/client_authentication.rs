@@ -122,6 +122,23 @@ impl Authentication {
     }
 }
 
+impl SecretAuthentication {
+    /// The same where a client has to prove its secret: a Bearer never stands for it (conformance TX-24).
+    ///
+    /// # Errors
+    /// As [`Authentication::read`].
+    pub fn read(authorization: &[&[u8]], form: &Form<'_>) -> Result<Self, Refusal> {
+        match Authentication::read(authorization, form) {
+            Ok(Authentication::Secret(secret)) => Ok(secret),
+            Ok(Authentication::Bearer(_))
+            | Err(Refusal::MalformedBearer | Refusal::BearerIsNeitherSubjectNorActor) => {
+                Err(Refusal::BearerOutsideOfExchange)
+            }
+            Err(refusal) => Err(refusal),
+        }
+    }
+}
+
 enum Header<'a> {
     Absent,
     Basic(&'a [u8]),

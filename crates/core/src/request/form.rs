@@ -7,6 +7,10 @@ use zeroize::Zeroize;
 /// The largest body, in bytes: two large tokens and room to spare.
 pub const LARGEST_BODY: usize = 64 * 1024;
 
+/// The largest body in which a token is presented to be introspected or revoked: one of a whole megabyte is garbage like any
+/// other, and is told of as such (conformance IN-04).
+pub const LARGEST_PRESENTATION: usize = 1024 * 1024 + LARGEST_BODY;
+
 /// More parameters than this are refused, known or not; as many may be `resource` and `audience` besides.
 const MOST_PARAMETERS: usize = 64;
 
@@ -93,8 +97,8 @@ impl Parameter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FormFault {
-    /// More than 64 KiB.
-    #[error("the form is longer than {LARGEST_BODY} bytes")]
+    /// More bytes than are read.
+    #[error("the form is too long")]
     TooLong,
     /// More than 64 parameters besides `resource` and `audience`, or more than 64 of these.
     #[error("the form has more than {MOST_PARAMETERS} parameters, or as many targets")]
@@ -129,7 +133,12 @@ impl<'a> Form<'a> {
     /// # Errors
     /// See [`FormFault`]. Unknown parameters may be repeated or malformed (RFC 6749 §3.2: they MUST be ignored).
     pub fn parse(body: &'a [u8]) -> Result<Self, FormFault> {
-        if body.len() > LARGEST_BODY {
+        Self::parse_up_to(body, LARGEST_BODY)
+    }
+
+    /// The same with another limit than [`LARGEST_BODY`].
+    pub(crate) fn parse_up_to(body: &'a [u8], largest: usize) -> Result<Self, FormFault> {
+        if body.len() > largest {
             return Err(FormFault::TooLong);
         }
         if body.iter().filter(|b| **b == b'&').count() >= 2 * MOST_PARAMETERS {

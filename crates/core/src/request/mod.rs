@@ -2,6 +2,7 @@
 
 pub(crate) mod client_authentication;
 pub(crate) mod form;
+pub(crate) mod presented_token;
 pub(crate) mod token_request;
 
 use crate::refusal::Refusal;

@@ -1,0 +1,101 @@
+//! Is this token good, and may the asking client know? Introspection, RFC 7662.
+
+use crate::flow::inquiry::{self, Findings, Inquiry};
+use crate::policy::proof::Authenticated;
+use crate::policy::{Policy, access_token};
+use crate::refusal::{Refusal, TokenFault};
+use crate::request::presented_token::PresentedToken;
+use crate::{AccessTokenClaims, ClientId, Timestamp, TokenEndpoint};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// The introspection endpoint (RFC 7662 §2).
+#[derive(Clone)]
+pub struct IntrospectionEndpoint {
+    policy: Arc<Policy>,
+}
+
+/// What is told of a token (RFC 7662 §2.2).
+pub enum Introspection {
+    /// It is good now, and the client may know what it says.
+    Active(Box<AccessTokenClaims>),
+    /// It is not, or the client may not know; which of both, only the operator is told.
+    Inactive(Inactivity),
+}
+
+/// Why nothing is told of a token.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Inactivity {
+    /// It is not good.
+    #[error("the token is not good: {0}")]
+    Fault(#[from] TokenFault),
+    /// It is good, and none of the client's business (RFC 7662 §4, conformance D17).
+    #[error(
+        "the client {client} neither serves the audience of the token nor is {of}, to whom it was issued"
+    )]
+    NotVisible {
+        /// Who asks.
+        client: ClientId,
+        /// To whom the token was issued.
+        of: ClientId,
+    },
+}
+
+impl IntrospectionEndpoint {
+    /// The companion of this token endpoint, under the same policy.
+    #[must_use]
+    pub fn of(endpoint: &TokenEndpoint) -> Self {
+        Self { policy: endpoint.shared_policy() }
+    }
+
+    /// Begins with a request at the time `now`.
+    ///
+    /// # Errors
+    /// A [`Refusal`] if that is clear without asking anything.
+    pub fn start(
+        &self,
+        presented: PresentedToken,
+        now: Timestamp,
+    ) -> Result<Inquiry<Introspection>, Refusal> {
+        inquiry::begin(Arc::clone(&self.policy), presented, now, judge)
+    }
+}
+
+/// The same functions decide here as where tokens are exchanged and where they are used, so all agree (conformance IN-10).
+///
+/// A token that is bound to a key is active with its `cnf`: whoever it is presented to asks for the proof.
+fn judge(_: &Policy, client: &Authenticated, findings: Findings) -> Result<Introspection, Refusal> {
+    let standing = findings
+        .and_then(|(claims, recollection)| access_token::standing(claims, recollection))
+        .and_then(access_token::at_home);
+    let claims = match standing {
+        Ok(token) => token.into_claims(),
+        Err(fault) => return Ok(Introspection::Inactive(fault.into())),
+    };
+    // RFC 7662 §4: "the authorization server MUST determine whether or not the protected resource is allowed to see it".
+    let serves_it = client.client().rights.serves.iter().any(|served| claims.audience.contains(served));
+    if !serves_it && claims.client_id != *client.id() {
+        let inactivity = Inactivity::NotVisible { client: client.id().clone(), of: claims.client_id };
+        return Ok(Introspection::Inactive(inactivity));
+    }
+    Ok(Introspection::Active(Box::new(claims)))
+}
+
+impl Introspection {
+    /// The body. RFC 7662 §2.2: "the authorization server SHOULD NOT include any additional information about an inactive
+    /// token, including why the token is inactive".
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        match self {
+            Self::Active(claims) => {
+                let mut members = claims.to_json();
+                // How sessions are named is our own business.
+                members.remove("tokenberg_session");
+                members.insert("active".to_owned(), true.into());
+                members.insert("token_type".to_owned(), crate::PresentedAs::Bearer.as_str().into());
+                Value::Object(members).to_string()
+            }
+            Self::Inactive(_) => r#"{"active":false}"#.to_owned(),
+        }
+    }
+}

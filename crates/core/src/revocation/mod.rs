@@ -1,0 +1,116 @@
+//! What does it take to give a token back? Revocation, RFC 7009.
+
+use crate::flow::inquiry::{self, Findings, Inquiry};
+use crate::policy::Policy;
+use crate::policy::proof::Authenticated;
+use crate::refusal::{Refusal, TokenFault};
+use crate::request::presented_token::PresentedToken;
+use crate::{AccessTokenClaims, Revocation, Timestamp, TokenEndpoint, TokenId};
+use std::sync::Arc;
+
+/// The revocation endpoint (RFC 7009 §2).
+#[derive(Clone)]
+pub struct RevocationEndpoint {
+    policy: Arc<Policy>,
+}
+
+/// What is to be done about a token that its client gives back.
+pub enum Revoking {
+    /// Nothing: it is worth nothing already. RFC 7009 §2.2: "invalid tokens do not cause an error response".
+    Nothing(TokenFault),
+    /// Write this: the last question.
+    Write(Revoke),
+}
+
+/// Write this, durably, and only then answer.
+///
+/// The token goes, and with it every token that goes back to the same authentication: whoever has one of them could renew it
+/// for another (RFC 7009 §2.1, conformance RV-07).
+pub struct Revoke {
+    claims: Box<AccessTokenClaims>,
+    until: Timestamp,
+}
+
+/// A token that was given back, for good.
+pub struct Revoked {
+    claims: Box<AccessTokenClaims>,
+}
+
+impl RevocationEndpoint {
+    /// The companion of this token endpoint, under the same policy.
+    #[must_use]
+    pub fn of(endpoint: &TokenEndpoint) -> Self {
+        Self { policy: endpoint.shared_policy() }
+    }
+
+    /// Begins with a request at the time `now`.
+    ///
+    /// # Errors
+    /// A [`Refusal`] if that is clear without asking anything.
+    pub fn start(&self, presented: PresentedToken, now: Timestamp) -> Result<Inquiry<Revoking>, Refusal> {
+        inquiry::begin(Arc::clone(&self.policy), presented, now, judge)
+    }
+}
+
+fn judge(policy: &Policy, client: &Authenticated, findings: Findings) -> Result<Revoking, Refusal> {
+    let (claims, recollection) = match findings {
+        Ok(found) => found,
+        // Nothing is kept of garbage, so nobody fills the store with it (conformance RV-08).
+        Err(fault) => return Ok(Revoking::Nothing(fault)),
+    };
+    // RFC 7009 §2.1: "verifies whether the token was issued to the client making the revocation request. If this
+    // validation fails, the request is refused". Before anything is recalled, so that a stranger learns nothing of that.
+    if claims.client_id != *client.id() {
+        return Err(Refusal::TokenOfAnotherClient { client: client.id().clone(), of: claims.client_id });
+    }
+    match recollection.revocation {
+        Some(revocation @ (Revocation::Token(_) | Revocation::Session(_))) => {
+            Ok(Revoking::Nothing(TokenFault::Revoked(revocation)))
+        }
+        // The others reach this token and perhaps not all of its family. That somebody is disabled may be taken back.
+        Some(Revocation::Client { .. } | Revocation::Subject { .. }) | None => {
+            Ok(Revoking::Write(Revoke::of(claims, policy)))
+        }
+    }
+}
+
+impl Revoke {
+    /// What it takes to revoke this token under this policy, by whoever may.
+    #[must_use]
+    pub fn of(claims: AccessTokenClaims, policy: &Policy) -> Self {
+        let until = policy.remembers_until(&claims.session);
+        Self { claims: Box::new(claims), until }
+    }
+
+    /// The `jti` of the token.
+    #[must_use]
+    pub fn id(&self) -> &TokenId {
+        &self.claims.token_id
+    }
+
+    /// The session that the token belongs to: all its tokens go.
+    #[must_use]
+    pub fn session(&self) -> &TokenId {
+        &self.claims.session.id
+    }
+
+    /// Until when it has to be remembered.
+    #[must_use]
+    pub fn until(&self) -> Timestamp {
+        self.until
+    }
+
+    /// Answers that it is written, so that not even a power cut undoes it: the end.
+    #[must_use]
+    pub fn written(self) -> Revoked {
+        Revoked { claims: self.claims }
+    }
+}
+
+impl Revoked {
+    /// What the token said.
+    #[must_use]
+    pub fn claims(&self) -> &AccessTokenClaims {
+        &self.claims
+    }
+}
