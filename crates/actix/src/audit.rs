@@ -1,26 +1,31 @@
 //! What is remembered of a decision? One event each, without any token or secret; conformance SE-01, SE-05 and SE-06.
 
+use crate::endpoint::Endpoint;
 use crate::fault::Fault;
 use crate::guard::RequestId;
-use crate::routes::TOKENS;
 use actix_web::{HttpMessage, HttpRequest};
 use std::net::SocketAddr;
 use tokenberg_core::{
-    Actor, ClientId, CompactJws, GrantType, Granted, OAuthError, Presented, Refusal, Scope, SigningFault,
+    AccessTokenClaims, Actor, ClientId, CompactJws, GrantType, Granted, Introspection, NotWritten,
+    OAuthError, Presented, Refusal, Revoked, Scope, SigningFault, TokenFault,
 };
 use tracing::field::{self, DebugValue};
 
-/// The target of the events, one for each decision of the token endpoint.
+/// The target of the events, one for each decision of the token endpoint and its companions.
 ///
 /// Fields: `endpoint`, `request_id`, `source`, `client`, `method`, `grant`, `scope_in`, `outcome`, and either `reason` or
 /// `subject`, `actors`, `scope_out`, `aud`, `jti`, `subject_jti`, `actor_jti`. Texts that a client may have chosen are
 /// written as by `Debug`, so they cannot forge lines. The client of a refused request is the registered one that it claims to
 /// be; an identifier that nobody has is not written, because a secret may stand in its place. `tokens` of a refused request
 /// are the `jti` and `client_id` of the tokens that it presented, as they claim to be.
+///
+/// `outcome` of an introspection is `active` or `inactive`, of a revocation `revoked` or `nothing to revoke`, where `reason` says
+/// why; `owner`, `subject`, `jti` and `session` are those of the token.
 pub const AUDIT: &str = "tokenberg::audit";
 
 /// What is known about a request so far.
 pub(crate) struct Audit {
+    endpoint: Endpoint,
     request_id: Option<RequestId>,
     // Of the connection; whoever sends X-Forwarded-For says about himself what he likes (HT-22).
     source: Option<SocketAddr>,
@@ -32,8 +37,9 @@ pub(crate) struct Audit {
 }
 
 impl Audit {
-    pub(crate) fn of(request: &HttpRequest) -> Self {
+    pub(crate) fn of(request: &HttpRequest, endpoint: Endpoint) -> Self {
         Self {
+            endpoint,
             request_id: request.extensions().get().cloned(),
             source: request.peer_addr(),
             client: None,
@@ -48,6 +54,11 @@ impl Audit {
         self.method = Some(presented.method());
         self.grant = presented.grant_type();
         self.scope = presented.request().ok().map(|request| request.scope().clone());
+    }
+
+    /// How the client of a companion endpoint authenticates.
+    pub(crate) fn authenticates(&mut self, method: &'static str) {
+        self.method = Some(method);
     }
 
     /// Somebody is registered under the identifier that was presented.
@@ -70,7 +81,7 @@ impl Audit {
             claims.actor.iter().flat_map(Actor::chain).map(|actor| actor.subject.as_str()).collect();
         tracing::info!(
             target: AUDIT,
-            endpoint = TOKENS,
+            endpoint = self.endpoint.path(),
             request_id = self.request_id(),
             source = self.source.map(field::display),
             client = ?claims.client_id.as_str(),
@@ -89,10 +100,45 @@ impl Audit {
         );
     }
 
+    pub(crate) fn introspected(&self, introspection: &Introspection) {
+        match introspection {
+            Introspection::Active(claims) => self.told("active", Some(claims), None),
+            Introspection::Inactive(inactivity) => self.told("inactive", None, Some(&inactivity.to_string())),
+        }
+    }
+
+    pub(crate) fn revoked(&self, outcome: &Result<Revoked, TokenFault>) {
+        match outcome {
+            Ok(revoked) => self.told("revoked", Some(revoked.claims()), None),
+            Err(fault) => self.told("nothing to revoke", None, Some(&fault.to_string())),
+        }
+    }
+
+    /// What became of a presented token: what it says if it is good, and otherwise what it claims to be.
+    fn told(&self, outcome: &str, good: Option<&AccessTokenClaims>, reason: Option<&str>) {
+        let tokens = good.is_none() && !self.tokens.is_empty();
+        tracing::info!(
+            target: AUDIT,
+            endpoint = self.endpoint.path(),
+            request_id = self.request_id(),
+            source = self.source.map(field::display),
+            client = self.client(),
+            method = self.method,
+            owner = good.map(|claims| field::debug(claims.client_id.as_str())),
+            subject = good.map(|claims| field::debug(claims.subject.as_str())),
+            jti = good.map(|claims| claims.token_id.as_str()),
+            session = good.map(|claims| claims.session.id.as_str()),
+            tokens = tokens.then(|| field::debug(&self.tokens)),
+            outcome,
+            reason = reason.map(field::debug),
+            "answered about a token"
+        );
+    }
+
     pub(crate) fn refused(&self, refusal: &Refusal, error: &OAuthError) {
         tracing::info!(
             target: AUDIT,
-            endpoint = TOKENS,
+            endpoint = self.endpoint.path(),
             request_id = self.request_id(),
             source = self.source.map(field::display),
             client = self.client(),
@@ -102,12 +148,16 @@ impl Audit {
             tokens = (!self.tokens.is_empty()).then(|| field::debug(&self.tokens)),
             outcome = error.code.as_str(),
             reason = ?refusal.to_string(),
-            "refused a token request"
+            "refused a request"
         );
     }
 
     pub(crate) fn unsigned(&self, fault: &SigningFault) {
         self.error(Fault::Unsigned, &fault.to_string());
+    }
+
+    pub(crate) fn unwritten(&self, fault: &NotWritten) {
+        self.error(Fault::Unwritten, &fault.to_string());
     }
 
     pub(crate) fn failed(&self, fault: Fault) {
@@ -117,13 +167,13 @@ impl Audit {
         }
         tracing::info!(
             target: AUDIT,
-            endpoint = TOKENS,
+            endpoint = self.endpoint.path(),
             request_id = self.request_id(),
             source = self.source.map(field::display),
             outcome = error.code.as_str(),
             status = status.as_u16(),
             reason = %fault,
-            "could not read a token request"
+            "could not read a request"
         );
     }
 
@@ -131,7 +181,7 @@ impl Audit {
         let (status, error) = fault.told();
         tracing::error!(
             target: AUDIT,
-            endpoint = TOKENS,
+            endpoint = self.endpoint.path(),
             request_id = self.request_id(),
             source = self.source.map(field::display),
             client = self.client(),
@@ -141,7 +191,7 @@ impl Audit {
             outcome = error.code.as_str(),
             status = status.as_u16(),
             reason,
-            "failed to answer a token request"
+            "failed to answer a request"
         );
     }
 

@@ -32,6 +32,8 @@ pub(crate) enum Fault {
     Overloaded,
     #[error("nothing could be signed")]
     Unsigned,
+    #[error("a revocation could not be written")]
+    Unwritten,
     #[error("the system gave no random bits")]
     NoRandomness,
     #[error("the clock is out of range")]
@@ -77,6 +79,11 @@ impl Fault {
             Self::Overloaded => {
                 (StatusCode::SERVICE_UNAVAILABLE, TemporarilyUnavailable, "try again in a second")
             }
+            Self::Unwritten => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                TemporarilyUnavailable,
+                "it could not be written down; try again in a second",
+            ),
             Self::Unsigned | Self::NoRandomness | Self::NoTime | Self::Panicked => {
                 (StatusCode::INTERNAL_SERVER_ERROR, ServerError, "an internal failure, which was logged")
             }
@@ -91,7 +98,7 @@ impl Fault {
 
     /// Seconds of `Retry-After`: without it, Iceberg's Java client does not try again (conformance IC-16).
     pub(crate) fn retry_after(self) -> Option<u32> {
-        matches!(self, Self::Overloaded).then_some(1)
+        matches!(self, Self::Overloaded | Self::Unwritten).then_some(1)
     }
 }
 
@@ -115,6 +122,7 @@ mod tests {
             Fault::BrokenBody,
             Fault::Overloaded,
             Fault::Unsigned,
+            Fault::Unwritten,
             Fault::NoRandomness,
             Fault::NoTime,
             Fault::Panicked,

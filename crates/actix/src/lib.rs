@@ -2,6 +2,7 @@
 //! mounted in anybody's.
 //!
 //! - [`TokenService`] answers token requests from a [`World`]; [`TokenService::configure`] mounts it in any actix app.
+//!   Introspection comes with it, and revocation where [`TokenServiceBuilder::revocations`] says who writes them down.
 //! - [`ServerBuilder`] makes a whole server of it: timeouts, limits, TLS, a graceful end, a listener for operations.
 //! - [`Bearer`] is an extractor for catalogs that are written with actix.
 //!
@@ -29,6 +30,7 @@ mod bearer_error;
 mod body;
 mod connection;
 mod costly;
+mod endpoint;
 mod fault;
 mod guard;
 mod metadata;
@@ -40,7 +42,6 @@ mod routes;
 mod server;
 mod service;
 pub mod tls;
-mod token;
 mod world;
 
 pub use audit::AUDIT;

@@ -1,6 +1,6 @@
 //! What do we say about ourselves? Authorization server metadata, RFC 8414 §2: only what works.
 
-use crate::routes::{JWKS, TOKENS};
+use crate::routes::{INTROSPECTION, JWKS, REVOCATION, TOKENS};
 use serde_json::{Value, json};
 use tokenberg_core::{CATALOG, GrantType, Issuer};
 
@@ -11,17 +11,24 @@ pub(crate) struct Metadata {
 }
 
 impl Metadata {
-    pub(crate) fn of(issuer: &Issuer) -> Self {
-        let facts = json!({
+    pub(crate) fn of(issuer: &Issuer, revokes: bool) -> Self {
+        const BY_SECRET: [&str; 2] = ["client_secret_basic", "client_secret_post"];
+        let mut facts = json!({
             "issuer": issuer.as_str(),
             "token_endpoint": format!("{issuer}{TOKENS}"),
             "jwks_uri": format!("{issuer}{JWKS}"),
             "grant_types_supported": GrantType::ALL.map(GrantType::as_parameter),
-            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+            "token_endpoint_auth_methods_supported": BY_SECRET,
+            "introspection_endpoint": format!("{issuer}{INTROSPECTION}"),
+            "introspection_endpoint_auth_methods_supported": BY_SECRET,
             "scopes_supported": [CATALOG],
             // REQUIRED by §2, though §3.2 would have empty arrays omitted; readers insist on the key (MD-04).
             "response_types_supported": [],
         });
+        if revokes {
+            facts["revocation_endpoint"] = format!("{issuer}{REVOCATION}").into();
+            facts["revocation_endpoint_auth_methods_supported"] = json!(BY_SECRET);
+        }
         Self { text: facts.to_string(), facts }
     }
 

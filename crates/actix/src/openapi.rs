@@ -1,13 +1,19 @@
 //! How would a program describe all this? An OpenAPI 3.1 document of the routes, made by hand.
 
-use crate::routes::{AUTHORIZATION_SERVER, JWKS, OPENAPI, OPENID_CONFIGURATION, TOKENS};
+use crate::routes::{
+    AUTHORIZATION_SERVER, INTROSPECTION, JWKS, OPENAPI, OPENID_CONFIGURATION, REVOCATION, TOKENS,
+};
 use serde_json::{Map, Value, json};
 use tokenberg_core::{GrantType, Issuer, TokenType};
 
 /// The document.
-pub(crate) fn document(issuer: &Issuer) -> Value {
+pub(crate) fn document(issuer: &Issuer, revokes: bool) -> Value {
     let mut paths = Map::new();
     paths.insert(TOKENS.to_owned(), json!({ "post": token_operation() }));
+    paths.insert(INTROSPECTION.to_owned(), json!({ "post": introspection_operation() }));
+    if revokes {
+        paths.insert(REVOCATION.to_owned(), json!({ "post": revocation_operation() }));
+    }
     for (path, id, summary) in [
         (JWKS, "getKeys", "The public keys that tokens are signed with (RFC 7517)"),
         (AUTHORIZATION_SERVER, "getMetadata", "Authorization server metadata (RFC 8414)"),
@@ -31,6 +37,9 @@ pub(crate) fn document(issuer: &Issuer) -> Value {
             "schemas": {
                 "TokenRequest": token_request(),
                 "TokenResponse": token_response(),
+                "PresentedToken": presented_token(),
+                "Introspection": introspection(),
+                "Nothing": { "type": "object", "maxProperties": 0 },
                 "OAuthError": oauth_error(),
             },
             "securitySchemes": {
@@ -42,22 +51,56 @@ pub(crate) fn document(issuer: &Issuer) -> Value {
 }
 
 fn token_operation() -> Value {
+    let mut operation =
+        form_operation("TokenRequest", response("The token", "TokenResponse", &["Cache-Control"]));
+    operation["operationId"] = "getToken".into();
+    operation["summary"] =
+        "Get a token with client credentials or by token exchange (RFC 6749, RFC 8693)".into();
+    operation["description"] =
+        "The client authenticates with client_id and client_secret in the form, with Basic, or, for token \
+        exchange, with a Bearer that is also the subject_token or the actor_token."
+            .into();
+    operation
+}
+
+fn introspection_operation() -> Value {
+    let told = response("What may be told of the token", "Introspection", &["Cache-Control"]);
+    let mut operation = form_operation("PresentedToken", told);
+    operation["operationId"] = "introspectToken".into();
+    operation["summary"] = "Ask whether a token is good now, and for what (RFC 7662)".into();
+    operation["description"] =
+        "Told to clients that serve an audience of the token, and to the client that it was issued to. \
+        The client authenticates with client_id and client_secret in the form or with Basic."
+            .into();
+    operation
+}
+
+fn revocation_operation() -> Value {
+    let done = response("The token is worth nothing any more", "Nothing", &["Cache-Control"]);
+    let mut operation = form_operation("PresentedToken", done);
+    operation["operationId"] = "revokeToken".into();
+    operation["summary"] =
+        "Revoke a token, and all that go back to the same authentication (RFC 7009)".into();
+    operation["description"] =
+        "Only the client that the token was issued to may. It authenticates with client_id and \
+        client_secret in the form or with Basic."
+            .into();
+    operation
+}
+
+fn form_operation(form: &str, success: Value) -> Value {
     json!({
-        "operationId": "getToken",
-        "summary": "Get a token with client credentials or by token exchange (RFC 6749, RFC 8693)",
-        "description": "The client authenticates with client_id and client_secret in the form, with Basic, or, for token \
-            exchange, with a Bearer that is also the subject_token or the actor_token.",
         // As Iceberg's own specification has it; an empty list means that none of the schemes is demanded.
         "security": [],
         "requestBody": {
             "required": true,
             "content": {
-                "application/x-www-form-urlencoded": { "schema": { "$ref": "#/components/schemas/TokenRequest" } },
+                "application/x-www-form-urlencoded": { "schema": { "$ref": format!("#/components/schemas/{form}") } },
             },
         },
         "responses": {
-            "200": response("The token", "TokenResponse", &["Cache-Control"]),
-            "400": error("The request, the grant or the scope is not acceptable", &[]),
+            "200": success,
+            "400": error("The request, or what it asks for, is not acceptable", &[]),
             "401": error("The client did not prove who it is", &["WWW-Authenticate"]),
             "405": error("Not POST", &["Allow"]),
             "408": error("The body did not arrive in time", &[]),
@@ -134,6 +177,37 @@ fn token_response() -> Value {
             "expires_in": { "type": "integer", "minimum": 1 },
             "issued_token_type": { "type": "string", "enum": [TokenType::AccessToken.as_urn()] },
             "scope": { "type": "string", "minLength": 1 },
+        },
+    })
+}
+
+fn presented_token() -> Value {
+    json!({
+        "type": "object",
+        "required": ["token"],
+        "properties": {
+            "token": { "type": "string", "description": "An access token" },
+            "token_type_hint": { "type": "string", "description": "Changes nothing" },
+            "client_id": { "type": "string", "description": "The client, where it authenticates in the form" },
+            "client_secret": { "type": "string", "format": "password" },
+        },
+    })
+}
+
+fn introspection() -> Value {
+    let text = json!({ "type": "string" });
+    json!({
+        "type": "object",
+        "required": ["active"],
+        "properties": {
+            "active": { "type": "boolean", "description": "If it is false, there is nothing else" },
+            "scope": text, "client_id": text, "sub": text, "iss": text, "jti": text,
+            "token_type": { "type": "string", "enum": ["bearer"] },
+            "exp": { "type": "integer" },
+            "iat": { "type": "integer" },
+            "aud": { "oneOf": [text, { "type": "array", "items": text }] },
+            "act": { "type": "object", "description": "Who acts for the subject (RFC 8693)" },
+            "cnf": { "type": "object", "description": "The key that the token is bound to (RFC 7800)" },
         },
     })
 }

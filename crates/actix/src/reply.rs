@@ -10,7 +10,7 @@ use std::convert::Infallible;
 use std::fmt::Write;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokenberg_core::{OAuthError, TokenResponse};
+use tokenberg_core::{Introspection, OAuthError, TokenResponse};
 
 /// The header that guards all answers against being taken for something else than they say.
 fn builder(status: StatusCode) -> HttpResponseBuilder {
@@ -33,6 +33,16 @@ pub(crate) fn private(status: StatusCode) -> HttpResponseBuilder {
 /// The token.
 pub(crate) fn granted(response: &TokenResponse) -> HttpResponse {
     private(StatusCode::OK).body(response.to_json().expose().to_owned())
+}
+
+/// What is told of a token.
+pub(crate) fn introspected(introspection: &Introspection) -> HttpResponse {
+    private(StatusCode::OK).body(introspection.to_json())
+}
+
+/// That a token is worth nothing any more. RFC 7009 §2.2: "The content of the response body is ignored".
+pub(crate) fn revoked() -> HttpResponse {
+    private(StatusCode::OK).body("{}")
 }
 
 /// What the core refused.

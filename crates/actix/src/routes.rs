@@ -1,15 +1,19 @@
 //! What is where? The paths of the token endpoint and of its documents; RFC 8414 §3, RFC 8615.
 
+use crate::endpoint::{self, Endpoint};
 use crate::fault::Fault;
 use crate::guard::guard;
+use crate::reply;
 use crate::service::TokenService;
-use crate::{reply, token};
 use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::{HttpRequest, HttpResponse, Resource, Route, web};
 
 /// Where tokens are asked for, under the issuer.
 pub(crate) const TOKENS: &str = "/v1/oauth/tokens";
+/// Where tokens are introspected and revoked.
+pub(crate) const INTROSPECTION: &str = "/v1/oauth/introspect";
+pub(crate) const REVOCATION: &str = "/v1/oauth/revoke";
 pub(crate) const JWKS: &str = "/.well-known/jwks.json";
 pub(crate) const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
 pub(crate) const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
@@ -20,12 +24,11 @@ pub(crate) const OPENAPI: &str = "/openapi.json";
 const TOKENS_SPELT: [&str; 4] = [TOKENS, "/v1/oauth/tokens/", "//v1/oauth/tokens", "//v1/oauth/tokens/"];
 
 pub(crate) fn mount(service: &TokenService, config: &mut web::ServiceConfig) {
-    let tokens = service.clone();
-    let answer = move |request: HttpRequest, payload: web::Payload| {
-        let service = tokens.clone();
-        async move { token::answer(&service, &request, payload.into_inner()).await }
-    };
-    config.service(web::resource(TOKENS_SPELT).route(web::route().to(answer).wrap(from_fn(guard))));
+    config.service(form(service, &TOKENS_SPELT, Endpoint::Tokens));
+    config.service(form(service, &[INTROSPECTION], Endpoint::Introspection));
+    if service.revokes() {
+        config.service(form(service, &[REVOCATION], Endpoint::Revocation));
+    }
     config.service(document(service, JWKS, |service, request| {
         reply::public(request, &service.moment().keys().jwks())
     }));
@@ -60,6 +63,15 @@ fn authorization_server(service: &TokenService, request: &HttpRequest) -> HttpRe
 
 fn openid_configuration(service: &TokenService, request: &HttpRequest) -> HttpResponse {
     reply::public(request, &service.metadata().openid_configuration(&service.moment().keys().jwks()))
+}
+
+fn form(service: &TokenService, paths: &[&str], endpoint: Endpoint) -> Resource {
+    let service = service.clone();
+    let answer = move |request: HttpRequest, payload: web::Payload| {
+        let service = service.clone();
+        async move { endpoint::answer(&service, endpoint, &request, payload.into_inner()).await }
+    };
+    web::resource(paths.to_vec()).route(web::route().to(answer).wrap(from_fn(guard)))
 }
 
 fn document(

@@ -12,7 +12,8 @@ use ring::rand::{SecureRandom, SystemRandom};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokenberg_core::{
-    Answers, Entropy, Granted, Issuer, LARGEST_BODY, Policy, Presented, Timestamp, TokenEndpoint,
+    Answers, Entropy, Granted, Introspection, IntrospectionEndpoint, Issuer, LARGEST_BODY, Policy, Presented,
+    PresentedToken, RevocationEndpoint, Revocations, Revoked, Revoking, Timestamp, TokenEndpoint, TokenFault,
     TokenVerification,
 };
 
@@ -24,6 +25,8 @@ pub struct TokenService {
 
 struct Inner {
     endpoint: TokenEndpoint,
+    introspection: IntrospectionEndpoint,
+    revocation: Option<Revocation>,
     now: Box<dyn Fn() -> Arc<dyn Answers> + Send + Sync>,
     clock: Box<dyn Fn() -> Result<Timestamp, Fault> + Send + Sync>,
     random: SystemRandom,
@@ -35,12 +38,19 @@ struct Inner {
     openapi: String,
 }
 
+/// The endpoint, and who writes down what it decides.
+struct Revocation {
+    endpoint: RevocationEndpoint,
+    revocations: Box<dyn Revocations>,
+}
+
 /// Makes a [`TokenService`]; everything but policy and world has a default.
 #[must_use = "a builder does nothing until it is built"]
 pub struct TokenServiceBuilder {
     policy: Policy,
     now: Box<dyn Fn() -> Arc<dyn Answers> + Send + Sync>,
     clock: Box<dyn Fn() -> Result<Timestamp, Fault> + Send + Sync>,
+    revocations: Option<Box<dyn Revocations>>,
     audiences: Option<Vec<Box<str>>>,
     largest_body: usize,
     body_timeout: Duration,
@@ -55,12 +65,18 @@ impl TokenServiceBuilder {
         Self { audiences: Some(audiences.into_iter().map(Into::into).collect()), ..self }
     }
 
+    /// Who writes revocations down. Without anybody, there is no revocation endpoint, and the metadata name none.
+    pub fn revocations(self, revocations: impl Revocations + 'static) -> Self {
+        Self { revocations: Some(Box::new(revocations)), ..self }
+    }
+
     /// By when a body has to be there, counted from its head; 5 s (conformance HT-09).
     pub fn body_timeout(self, body_timeout: Duration) -> Self {
         Self { body_timeout, ..self }
     }
 
-    /// The largest body in bytes; 64 KiB, and never more than the core reads.
+    /// The largest token request in bytes; 64 KiB, and never more than the core reads. A body with a token to be introspected or
+    /// revoked may have a megabyte more.
     pub fn largest_body(self, largest_body: usize) -> Self {
         Self { largest_body: largest_body.min(LARGEST_BODY), ..self }
     }
@@ -84,11 +100,20 @@ impl TokenServiceBuilder {
     #[must_use]
     pub fn build(self) -> TokenService {
         let issuer = &self.policy.issuer;
+        let revokes = self.revocations.is_some();
+        let audiences = self.audiences.unwrap_or_else(|| vec![issuer.as_str().into()]);
+        let metadata = Metadata::of(issuer, revokes);
+        let openapi = openapi::document(issuer, revokes).to_string();
+        let endpoint = TokenEndpoint::new(self.policy);
+        let revocation =
+            |revocations| Revocation { endpoint: RevocationEndpoint::of(&endpoint), revocations };
         let inner = Inner {
-            audiences: self.audiences.unwrap_or_else(|| vec![issuer.as_str().into()]),
-            metadata: Metadata::of(issuer),
-            openapi: openapi::document(issuer).to_string(),
-            endpoint: TokenEndpoint::new(self.policy),
+            audiences,
+            metadata,
+            openapi,
+            introspection: IntrospectionEndpoint::of(&endpoint),
+            revocation: self.revocations.map(revocation),
+            endpoint,
             now: self.now,
             clock: self.clock,
             random: SystemRandom::new(),
@@ -107,6 +132,7 @@ impl TokenService {
             policy,
             now: Box::new(move || world.now()),
             clock: Box::new(system_clock),
+            revocations: None,
             audiences: None,
             largest_body: LARGEST_BODY,
             body_timeout: Duration::from_secs(5),
@@ -147,6 +173,11 @@ impl TokenService {
         TokenVerification::new(self.issuer().clone(), self.inner.audiences.clone())
     }
 
+    /// Whether tokens can be revoked here.
+    pub(crate) fn revokes(&self) -> bool {
+        self.inner.revocation.is_some()
+    }
+
     pub(crate) fn moment(&self) -> Arc<dyn Answers> {
         (self.inner.now)()
     }
@@ -177,6 +208,33 @@ impl TokenService {
         self.inner.random.fill(&mut bits).map_err(|_| Fault::NoRandomness)?;
         let step = self.inner.endpoint.start(presented, self.time()?, Entropy::from_bits(bits))?;
         answering::answer(step, self.moment(), &self.inner.costly, audit).await
+    }
+
+    /// Tells of a token.
+    pub(crate) async fn introspect(
+        &self,
+        presented: PresentedToken,
+        audit: &mut Audit,
+    ) -> Result<Introspection, Denied> {
+        let inquiry = self.inner.introspection.start(presented, self.time()?)?;
+        answering::inquire(inquiry, self.moment(), &self.inner.costly, audit).await
+    }
+
+    /// Revokes a token, or says why there is nothing to revoke.
+    pub(crate) async fn revoke(
+        &self,
+        presented: PresentedToken,
+        audit: &mut Audit,
+    ) -> Result<Result<Revoked, TokenFault>, Denied> {
+        let Revocation { endpoint, revocations } = self.inner.revocation.as_ref().ok_or(Fault::NotFound)?;
+        let inquiry = endpoint.start(presented, self.time()?)?;
+        match answering::inquire(inquiry, self.moment(), &self.inner.costly, audit).await? {
+            Revoking::Nothing(fault) => Ok(Err(fault)),
+            Revoking::Write(revoke) => {
+                revocations.revoke(&revoke).await?;
+                Ok(Ok(revoke.written()))
+            }
+        }
     }
 }
 

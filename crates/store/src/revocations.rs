@@ -25,6 +25,15 @@ pub enum NewRevocation {
         /// Until when it has to be remembered: the session's end.
         until: Timestamp,
     },
+    /// One token, and all that go back to the same authentication; both or neither.
+    Family {
+        /// The `jti` of the token.
+        token: TokenId,
+        /// The session.
+        session: TokenId,
+        /// Until when it has to be remembered: until nothing of the session can be presented any more.
+        until: Timestamp,
+    },
     /// All tokens of the client from before a time; [`Revocation::reaches`] says which these are.
     Client {
         /// The client.
@@ -67,8 +76,11 @@ impl Store {
     /// If the store fails; then it must not be said to be revoked.
     pub async fn revoke(&self, revocation: &NewRevocation) -> Result<(), StoreError> {
         let (kind, issuer, name, before) = match revocation {
-            NewRevocation::Token { id, until } => return self.revoke_id(TOKEN, id, *until).await,
-            NewRevocation::Session { id, until } => return self.revoke_id(SESSION, id, *until).await,
+            NewRevocation::Token { id, until } => return self.revoke_ids(&[(TOKEN, id)], *until).await,
+            NewRevocation::Session { id, until } => return self.revoke_ids(&[(SESSION, id)], *until).await,
+            NewRevocation::Family { token, session, until } => {
+                return self.revoke_ids(&[(TOKEN, token), (SESSION, session)], *until).await;
+            }
             NewRevocation::Client { id, before } => (CLIENT, "", id.as_str(), before),
             NewRevocation::Subject { issuer, subject, before } => {
                 (SUBJECT, issuer.as_ref().map_or("", Issuer::as_str), subject.as_str(), before)
@@ -80,18 +92,20 @@ impl Store {
         })
     }
 
-    async fn revoke_id(&self, kind: &str, id: &TokenId, until: Timestamp) -> Result<(), StoreError> {
+    async fn revoke_ids(&self, ids: &[(&str, &TokenId)], until: Timestamp) -> Result<(), StoreError> {
         change!(&self.0.db, [Part::RevokedIds], connection => {
-            sqlx::query(
-                "INSERT INTO revoked_ids (kind, id, until, revision) \
-                 SELECT $1, $2, $3, number FROM revisions WHERE part = 'revoked_ids' \
-                 ON CONFLICT (kind, id) DO UPDATE SET until = excluded.until WHERE excluded.until > revoked_ids.until",
-            )
-            .bind(kind)
-            .bind(id.as_str())
-            .bind(until.as_seconds())
-            .execute(&mut *connection)
-            .await?;
+            for (kind, id) in ids {
+                sqlx::query(
+                    "INSERT INTO revoked_ids (kind, id, until, revision) \
+                     SELECT $1, $2, $3, number FROM revisions WHERE part = 'revoked_ids' \
+                     ON CONFLICT (kind, id) DO UPDATE SET until = excluded.until WHERE excluded.until > revoked_ids.until",
+                )
+                .bind(*kind)
+                .bind(id.as_str())
+                .bind(until.as_seconds())
+                .execute(&mut *connection)
+                .await?;
+            }
             Ok(())
         })
     }

@@ -2,12 +2,13 @@
 
 use crate::error::StoreError;
 use crate::moment::Moment;
+use crate::revocations::NewRevocation;
 use crate::store::Store;
 use arc_swap::ArcSwap;
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
-use tokenberg_core::{KeyMaterial, Keys, World};
+use tokenberg_core::{KeyMaterial, Keys, NotWritten, Revocations, Revoke, World, Writing};
 
 /// How often the revision is asked for.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -127,6 +128,22 @@ impl<K: Keys + 'static> World for Watched<K> {
 
     fn now(&self) -> Arc<Moment<K>> {
         Self::now(self)
+    }
+}
+
+impl<K: Keys + 'static> Revocations for Watched<K> {
+    fn revoke<'a>(&'a self, revoke: &'a Revoke) -> Writing<'a> {
+        Box::pin(async move {
+            let (token, session, until) = (revoke.id().clone(), revoke.session().clone(), revoke.until());
+            let not_written = |error: StoreError| NotWritten { reason: error.to_string() };
+            let family = NewRevocation::Family { token, session, until };
+            self.store().revoke(&family).await.map_err(not_written)?;
+            match self.refresh().await {
+                // Keys that are refused keep no revocation from being seen.
+                Ok(()) | Err(StoreError::KeysRejected { .. }) => Ok(()),
+                Err(error) => Err(not_written(error)),
+            }
+        })
     }
 }
 

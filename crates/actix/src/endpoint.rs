@@ -1,0 +1,115 @@
+//! How is a form read and answered? RFC 6749 §3.2, and its companions RFC 7662 §2 and RFC 7009 §2.
+
+use crate::answering::Denied;
+use crate::audit::Audit;
+use crate::fault::Fault;
+use crate::routes::{INTROSPECTION, REVOCATION, TOKENS};
+use crate::service::TokenService;
+use crate::{body, reply};
+use actix_web::dev::Payload;
+use actix_web::http::{Method, header};
+use actix_web::{HttpRequest, HttpResponse};
+use tokenberg_core::{LARGEST_BODY, LARGEST_PRESENTATION, Presented, PresentedToken};
+
+/// One of the endpoints that take a form from a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Tokens,
+    Introspection,
+    Revocation,
+}
+
+impl Endpoint {
+    /// Where it is, under the issuer.
+    pub(crate) fn path(self) -> &'static str {
+        match self {
+            Self::Tokens => TOKENS,
+            Self::Introspection => INTROSPECTION,
+            Self::Revocation => REVOCATION,
+        }
+    }
+
+    /// How much more than a token request its body may have.
+    fn more_than_tokens(self) -> usize {
+        match self {
+            Self::Tokens => 0,
+            Self::Introspection | Self::Revocation => LARGEST_PRESENTATION - LARGEST_BODY,
+        }
+    }
+}
+
+/// Answers whatever arrives at the endpoint.
+pub(crate) async fn answer(
+    service: &TokenService,
+    endpoint: Endpoint,
+    request: &HttpRequest,
+    mut payload: Payload,
+) -> HttpResponse {
+    if *request.method() != Method::POST {
+        return reply::closing(reply::fault(Fault::MethodNotAllowed("POST")), payload);
+    }
+    let mut audit = Audit::of(request, endpoint);
+    let (largest, timeout) = (service.largest_body() + endpoint.more_than_tokens(), service.body_timeout());
+    let body = match body::read(request.headers(), &mut payload, largest, timeout).await {
+        Ok(body) => body,
+        Err(fault) => {
+            audit.failed(fault);
+            return reply::closing(reply::fault(fault), payload);
+        }
+    };
+    match decide(service, endpoint, request, &body, &mut audit).await {
+        Ok(response) => response,
+        Err(Denied::Refused(refusal)) => {
+            let error = service.policy().error_for(&refusal);
+            audit.refused(&refusal, &error);
+            reply::refused(&error)
+        }
+        Err(Denied::Unsigned(fault)) => {
+            audit.unsigned(&fault);
+            reply::fault(Fault::Unsigned)
+        }
+        Err(Denied::Unwritten(fault)) => {
+            audit.unwritten(&fault);
+            reply::fault(Fault::Unwritten)
+        }
+        Err(Denied::Fault(fault)) => {
+            audit.failed(fault);
+            reply::fault(fault)
+        }
+    }
+}
+
+async fn decide(
+    service: &TokenService,
+    endpoint: Endpoint,
+    request: &HttpRequest,
+    body: &[u8],
+    audit: &mut Audit,
+) -> Result<HttpResponse, Denied> {
+    let authorization: Vec<&[u8]> =
+        request.headers().get_all(header::AUTHORIZATION).map(|value| value.as_bytes()).collect();
+    let query = request.uri().query();
+    match endpoint {
+        Endpoint::Tokens => {
+            let presented = Presented::read(&authorization, query, body)?;
+            audit.presented(&presented);
+            let granted = service.answer(presented, audit).await?;
+            audit.granted(&granted);
+            Ok(reply::granted(&granted.response))
+        }
+        Endpoint::Introspection => {
+            let presented = PresentedToken::read(&authorization, query, body)?;
+            audit.authenticates(presented.method());
+            let introspection = service.introspect(presented, audit).await?;
+            audit.introspected(&introspection);
+            Ok(reply::introspected(&introspection))
+        }
+        Endpoint::Revocation => {
+            let presented = PresentedToken::read(&authorization, query, body)?;
+            audit.authenticates(presented.method());
+            let outcome = service.revoke(presented, audit).await?;
+            audit.revoked(&outcome);
+            Ok(reply::revoked())
+        }
+    }
+}
