@@ -160,6 +160,58 @@ async fn se_01_no_secret_and_no_token_is_logged() {
 }
 
 #[actix_web::test]
+async fn se_06_se_01_the_companions_leave_one_event_each_and_no_token() {
+    let service = service();
+    let (_, minted) = logged(&service, &[form(CC).basic(C1)]).await;
+    let token = minted[0].token();
+    let (introspect, revoke) = ("/v1/oauth/introspect", "/v1/oauth/revoke");
+    let body = format!("token={token}");
+    let asks = [
+        form(body.clone()).basic(RS1).at(introspect),
+        form(body.clone()).basic(RS2).at(introspect),
+        form("token=garbage-of-somebody").basic(RS1).at(introspect),
+        form(body.clone()).basic(("rs1", "wrong")).at(introspect),
+        form(body.clone()).basic(C2).at(revoke),
+        form(body.clone()).basic(C1).at(revoke),
+        form(body).basic(C1).at(revoke),
+    ];
+    let (log, answers) = logged(&service, &asks).await;
+    let events = log.events();
+    assert_eq!(events.len(), asks.len(), "{events:#?}");
+    let outcomes = [
+        "active",
+        "inactive",
+        "inactive",
+        "invalid_client",
+        "unauthorized_client",
+        "revoked",
+        "nothing to revoke",
+    ];
+    for (((event, ask), answer), outcome) in events.iter().zip(&asks).zip(&answers).zip(outcomes) {
+        assert_eq!(
+            (&event["endpoint"], &event["outcome"]),
+            (&ask.path.as_str().into(), &outcome.into()),
+            "{event:#}"
+        );
+        assert_eq!(event["request_id"].as_str(), answer.header("X-Request-Id"));
+        assert_eq!(event["method"], "client_secret_basic");
+        assert!(event["client"].is_string());
+    }
+    let jti = claims(&token)["jti"].clone();
+    for revealing in [&events[0], &events[5]] {
+        assert_eq!(
+            (&revealing["owner"], &revealing["subject"], &revealing["jti"]),
+            (&"\"c1\"".into(), &"\"c1\"".into(), &jti)
+        );
+    }
+    assert!(events[1]["reason"].as_str().unwrap().contains("neither serves"));
+    assert!(events[1]["tokens"].as_str().unwrap().contains(jti.as_str().unwrap()));
+    for hushed in [token.as_str(), token.rsplit('.').next().unwrap(), "garbage-of", RS1.1, RS2.1, C1.1] {
+        assert!(!log.text().contains(hushed), "{hushed}");
+    }
+}
+
+#[actix_web::test]
 async fn se_05_nobody_forges_a_line() {
     let service = service();
     let forged = "x\u{1b}[31m\n{\"target\":\"tokenberg::audit\",\"fields\":{\"outcome\":\"granted\"}}";

@@ -7,6 +7,7 @@ use actix_web::test::{TestRequest, call_and_read_body, call_and_read_body_json, 
 use actix_web::{App, web};
 use serde_json::Value;
 use std::sync::Arc;
+use tokenberg_actix::{Fixed, TokenService};
 
 const MD: &str = "/.well-known/oauth-authorization-server";
 const OIDC: &str = "/.well-known/openid-configuration";
@@ -32,6 +33,10 @@ async fn md_02_md_03_md_04_md_06_metadata() {
         "jwks_uri": "https://as.test/.well-known/jwks.json",
         "grant_types_supported": ["client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "introspection_endpoint": "https://as.test/v1/oauth/introspect",
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "revocation_endpoint": "https://as.test/v1/oauth/revoke",
+        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "scopes_supported": ["catalog"],
         "response_types_supported": [],
     });
@@ -74,6 +79,25 @@ async fn md_05_what_is_listed_works_and_nothing_else() {
             check(&service, &ask, Expected::Ok).await;
         }
     }
+    // The companions, at the addresses and by the methods that are listed.
+    for companion in ["introspection", "revocation"] {
+        let endpoint = metadata[format!("{companion}_endpoint")].as_str().unwrap().to_owned();
+        let path = endpoint.strip_prefix(ISSUER).unwrap();
+        for method in listed(&format!("{companion}_endpoint_auth_methods_supported")) {
+            let ask = match method.as_str() {
+                "client_secret_basic" => form("token=x").basic(C1),
+                "client_secret_post" => form("token=x&client_id=c1&client_secret=s1-Z7"),
+                other => panic!("{other} is listed and not tried"),
+            };
+            assert_eq!(answer(&service, &ask.at(path)).await.status, 200, "{path} {method}");
+        }
+        check(
+            &service,
+            &form(format!("token={subject}")).bearer(&subject).at(path),
+            E(401, "invalid_client"),
+        )
+        .await;
+    }
     let assertion =
         "client_assertion=x&client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
     check(&service, &form(format!("{CC}&{assertion}")), E(401, "invalid_client")).await;
@@ -82,6 +106,19 @@ async fn md_05_what_is_listed_works_and_nothing_else() {
     for scope in listed("scopes_supported") {
         check(&service, &form(format!("{CC}&scope={scope}")).basic(C2), Expected::Ok).await;
     }
+}
+
+#[actix_web::test]
+async fn md_05_where_nobody_writes_revocations_down_there_is_no_endpoint_for_them() {
+    let policy = tokenberg_core::Policy::new(ISSUER.parse().unwrap());
+    let service = TokenService::builder(policy, Fixed::from(World::new())).build();
+    let metadata = answer(&service, &ask("GET", MD)).await.json();
+    assert!(metadata["introspection_endpoint"].is_string());
+    assert!(!metadata.as_object().unwrap().keys().any(|name| name.starts_with("revocation_")));
+    let openapi = answer(&service, &ask("GET", "/openapi.json")).await.json();
+    assert!(openapi["paths"]["/v1/oauth/introspect"].is_object());
+    assert!(openapi["paths"].get("/v1/oauth/revoke").is_none());
+    assert_eq!(answer(&service, &form("token=x").basic(C1).at("/v1/oauth/revoke")).await.status, 404);
 }
 
 #[actix_web::test]
@@ -223,7 +260,7 @@ async fn md_05_openapi_describes_every_route() {
     assert_eq!(openapi["paths"][T]["post"]["security"], serde_json::json!([]));
     for (path, operations) in openapi["paths"].as_object().unwrap() {
         for method in operations.as_object().unwrap().keys() {
-            let ask = Ask { body: CC.into(), ..ask(&method.to_uppercase(), path) };
+            let ask = Ask { body: format!("{CC}&token=x").into(), ..ask(&method.to_uppercase(), path) };
             let ask = if method == "post" { ask.header("Content-Type", FORM).basic(C1) } else { ask };
             assert_eq!(answer(&service, &ask).await.status, 200, "{method} {path}");
         }

@@ -4,6 +4,7 @@
 mod audit;
 mod bearer;
 mod check;
+mod companions;
 mod documents;
 mod framing;
 mod server;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokenberg_actix::{Fixed, TokenService, TokenServiceBuilder};
 use tokenberg_core::{
     AccessTokenClaims, Algorithm, AllowedScope, Answers, AuthMethod, Client, ClientId, CompactJws, GrantType,
-    Keys, Lifetime, Policy, Revocation, Rights, Secret, SecretDigest, SignatureFault, SigningFault,
-    StoredSecret, Timestamp, TokenId, Verified,
+    Keys, Lifetime, NotWritten, Policy, Revocation, Revocations, Revoke, Rights, Secret, SecretDigest,
+    SignatureFault, SigningFault, StoredSecret, Timestamp, TokenId, Verified, Writing,
 };
 use tokenberg_jose::Keyring;
 
@@ -21,12 +21,17 @@ pub(crate) const C2: (&str, &str) = ("c2", "s2-Q4");
 pub(crate) const TORTURE: (&str, &str) = ("c 3+%", "p+a%ss:w&=/ ~");
 pub(crate) const CNX: (&str, &str) = ("cnx", "snx-K9");
 pub(crate) const COFF: (&str, &str) = ("coff", "soff-W2");
+/// Resource servers: of the catalog, and of something else.
+pub(crate) const RS1: (&str, &str) = ("rs1", "srs1-T6");
+pub(crate) const RS2: (&str, &str) = ("rs2", "srs2-V8");
 pub(crate) const CEXP: (&str, &str) = ("cexp", "sexp-M5");
 
 /// The world, and what tests do to it.
 pub(crate) struct World {
     pub(crate) clients: RwLock<Vec<Arc<Client>>>,
     pub(crate) revoked: Mutex<Vec<TokenId>>,
+    pub(crate) revoked_sessions: Mutex<Vec<TokenId>>,
+    pub(crate) store_gone: AtomicBool,
     pub(crate) clock: Arc<AtomicI64>,
     pub(crate) keys: TestKeys,
     /// Digests take as long as this, and count as costly.
@@ -49,6 +54,8 @@ impl World {
         Arc::new(Self {
             clients: RwLock::new(clients()),
             revoked: Mutex::default(),
+            revoked_sessions: Mutex::default(),
+            store_gone: AtomicBool::new(false),
             clock: Arc::new(AtomicI64::new(NOW)),
             keys: TestKeys { keyring, gone: AtomicBool::new(false), costly: AtomicBool::new(false) },
             slow: Mutex::default(),
@@ -66,6 +73,7 @@ impl World {
         let clock = Arc::clone(&self.clock);
         let policy = Policy::new(issuer.parse().unwrap());
         TokenService::builder(policy, Fixed::from(Arc::clone(self)))
+            .revocations(Ledger(Arc::clone(self)))
             .audiences([AUDIENCE])
             .clock(move || at(clock.load(Ordering::SeqCst)))
     }
@@ -114,6 +122,11 @@ fn clients() -> Vec<Arc<Client>> {
             },
         })
     };
+    let server = |(id, secret): (&str, &str), served: &str| {
+        let mut server = Client::clone(&client((id, secret), "catalog", &GrantType::ALL, true, None));
+        server.rights.serves = vec![served.into()];
+        Arc::new(server)
+    };
     let (both, one) = (GrantType::ALL, [GrantType::ClientCredentials]);
     let wide = "catalog ns:read ns:write PRINCIPAL_ROLE:ALL";
     vec![
@@ -123,6 +136,8 @@ fn clients() -> Vec<Arc<Client>> {
         client(CNX, "catalog", &one, true, None),
         client(COFF, "catalog", &one, false, None),
         client(CEXP, "catalog", &one, true, Some(at(NOW - 1))),
+        server(RS1, AUDIENCE),
+        server(RS2, "https://other.test"),
     ]
 }
 
@@ -153,11 +168,32 @@ impl Answers for World {
 
     fn revoked(&self, token: &AccessTokenClaims) -> Option<Revocation> {
         let revoked = self.revoked.lock().unwrap();
-        revoked.contains(&token.token_id).then(|| Revocation::Token(token.token_id.clone()))
+        if revoked.contains(&token.token_id) {
+            return Some(Revocation::Token(token.token_id.clone()));
+        }
+        let sessions = self.revoked_sessions.lock().unwrap();
+        sessions.contains(&token.session.id).then(|| Revocation::Session(token.session.id.clone()))
     }
 
     fn keys(&self) -> &dyn Keys {
         &self.keys
+    }
+}
+
+/// Where the world writes revocations down, unless its store is gone.
+pub(crate) struct Ledger(Arc<World>);
+
+impl Revocations for Ledger {
+    fn revoke<'a>(&'a self, revoke: &'a Revoke) -> Writing<'a> {
+        Box::pin(async move {
+            actix_web::rt::time::sleep(Duration::from_millis(5)).await;
+            if self.0.store_gone.load(Ordering::SeqCst) {
+                return Err(NotWritten { reason: "as the test wants it".to_owned() });
+            }
+            self.0.revoked.lock().unwrap().push(revoke.id().clone());
+            self.0.revoked_sessions.lock().unwrap().push(revoke.session().clone());
+            Ok(())
+        })
     }
 }
 
