@@ -42,7 +42,7 @@ async fn main() -> Result<()> {
         .watch(|keys, before: Option<&Keyring>| anyhow::Ok(Keyring::follow(keys, before, now()?)?))
         .await?;
     let policy = Policy::new(arguments.issuer.unwrap_or_else(|| address.clone()).parse()?);
-    let service = TokenService::builder(policy, world).build();
+    let service = TokenService::builder(policy, world.clone()).revocations(world).build();
 
     let app = move || {
         App::new()

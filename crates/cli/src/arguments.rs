@@ -66,6 +66,8 @@ pub(crate) enum Command {
     /// List, rotate and import the keys that tokens are signed with
     #[command(subcommand)]
     Key(commands::key::Key),
+    /// Take back a token and its family, or all that a client or a subject has
+    Revoke(commands::revoke::Revoke),
     /// Be a client: get a token from a server and print it
     Token(Box<commands::token::Token>),
     /// Look inside a token, without verifying anything

@@ -1,6 +1,6 @@
 //! What may be shown of values that hold secrets? Everything but these; for `{:?}` in a program around us.
 
-use crate::{Granted, Presented, Step, TokenRequest, TokenResponse, TypedToken};
+use crate::{Granted, Inquiry, Presented, PresentedToken, Step, TokenRequest, TokenResponse, TypedToken};
 use std::fmt::{Debug, Formatter, Result};
 
 impl Debug for Step {
@@ -12,6 +12,24 @@ impl Debug for Step {
             Self::Recall(_) => "Recall",
             Self::Sign(_) => "Sign",
         })
+    }
+}
+
+impl<End> Debug for Inquiry<End> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.write_str(match self {
+            Self::FindClient(_) => "FindClient",
+            Self::DigestSecret(_) => "DigestSecret",
+            Self::VerifyToken(_) => "VerifyToken",
+            Self::Recall(_) => "Recall",
+            Self::Answered(_) => "Answered",
+        })
+    }
+}
+
+impl Debug for PresentedToken {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("PresentedToken").field("method", &self.method()).finish_non_exhaustive()
     }
 }
 
@@ -62,6 +80,9 @@ mod tests {
         let shown = format!("{presented:?} {:?}", presented.request());
         assert!(shown.contains("client_secret_post") && shown.contains("catalog"));
         assert!(!shown.contains("hush"), "{shown}");
+        let body = b"token=hush-hush&client_id=c1&client_secret=hush-hush";
+        let shown = format!("{:?}", PresentedToken::read(&[], None, body).unwrap());
+        assert!(shown.contains("client_secret_post") && !shown.contains("hush"), "{shown}");
         let response =
             TokenResponse::parse(br#"{"access_token":"hush-hush","token_type":"bearer"}"#).unwrap();
         assert!(!format!("{response:?}").contains("hush"));

@@ -31,6 +31,23 @@ async fn rv_08_tokens_and_sessions_are_revoked_by_identifier() {
 }
 
 #[tokio::test]
+async fn rv_07_a_family_is_a_token_and_its_session() {
+    let world = World::new();
+    let store = world.open().await;
+    let family = NewRevocation::Family { token: token_id("t1"), session: token_id("s1"), until: at(3600) };
+    for _ in 0..2 {
+        store.revoke(&family).await.unwrap();
+        let snapshot = store.snapshot().await.unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(snapshot.revocations(), 2, "the second time changes nothing");
+    }
+    assert_eq!(revoked(&store, &token("c1", 0, "t1", "s2")).await, Some(Revocation::Token(token_id("t1"))));
+    assert_eq!(revoked(&store, &token("c1", 0, "t2", "s1")).await, Some(Revocation::Session(token_id("s1"))));
+    assert_eq!(revoked(&store, &token("c1", 0, "t2", "s2")).await, None);
+    store.expire(at(1_000_000)).await.unwrap();
+    assert_eq!(revoked(&store, &token("c1", 0, "t1", "s1")).await, None);
+}
+
+#[tokio::test]
 async fn tx_38_the_later_not_before_wins_in_whichever_order() {
     let us: Issuer = "https://as.test".parse().unwrap();
     for times in [[10, 20], [20, 10]] {

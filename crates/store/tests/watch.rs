@@ -6,7 +6,7 @@ mod world;
 use sqlx::{Connection, SqliteConnection};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokenberg_core::{Answers, TokenId};
+use tokenberg_core::{Answers, Policy, Revocations, Revoke, TokenId};
 use tokenberg_store::{NewRevocation, NewSecret, Snapshot, StoreError, Watched};
 use world::*;
 
@@ -41,6 +41,42 @@ async fn op_20_what_another_process_changes_is_seen_within_a_second() {
     assert_eq!(first.signing_keys().0.len(), 0);
     let health = watched.health();
     assert!(health.fault.is_none() && health.age < Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn rv_03_what_is_revoked_is_seen_here_at_once_and_elsewhere_within_a_second() {
+    let world = World::new();
+    let (here, there) = (world.open().await, world.open().await);
+    let watched = here.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));
+    let elsewhere = there.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));
+    let claims = token("c1", 0, "jti-1", "s-1");
+    let revoke = Revoke::of(claims.clone(), &Policy::new(claims.issuer.clone()));
+    assert!(revoke.until() > claims.session.end, "longer than anything of the session can be presented");
+    watched.revoke(&revoke).await.unwrap();
+    assert!(watched.now().revoked(&claims).is_some());
+    assert!(watched.now().revoked(&token("c1", 9, "jti-2", "s-1")).is_some(), "rv_07: the family as well");
+    let waited = until(&elsewhere, |w| w.now().revoked(&claims).is_some()).await;
+    assert!(waited < Duration::from_secs(1), "{waited:?}");
+}
+
+#[tokio::test]
+async fn rv_06_a_store_that_fails_acknowledges_no_revocation() {
+    let world = World::new();
+    let store = world.open().await;
+    let watched = store.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));
+    let claims = token("c1", 0, "jti-1", "s-1");
+    let revoke = Revoke::of(claims.clone(), &Policy::new(claims.issuer.clone()));
+    execute(&world, "ALTER TABLE revoked_ids RENAME TO lost").await;
+    let fault = watched.revoke(&revoke).await.unwrap_err();
+    assert!(!fault.reason.contains("jti-1"), "{fault}");
+    assert!(watched.now().revoked(&claims).is_none());
+    execute(&world, "ALTER TABLE lost RENAME TO revoked_ids").await;
+    watched.revoke(&revoke).await.unwrap();
+    // Keys that cannot be used keep no revocation back.
+    store.add_key(&key("bad")).await.unwrap();
+    let other = token("c1", 0, "jti-2", "s-2");
+    watched.revoke(&Revoke::of(other.clone(), &Policy::new(other.issuer.clone()))).await.unwrap();
+    assert!(watched.now().revoked(&other).is_some());
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod inspect;
 pub(crate) mod key;
 pub(crate) mod respond;
+pub(crate) mod revoke;
 pub(crate) mod serve;
 pub(crate) mod token;
 pub(crate) mod verify;
@@ -28,6 +29,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Serve(asked) => serve::run(&common, *asked),
         Command::Client(asked) => client::run(&common, asked, output),
         Command::Key(asked) => key::run(&common, asked, output),
+        Command::Revoke(asked) => revoke::run(&common, asked, output),
         Command::Token(asked) => token::run(&asked, output),
         Command::Inspect(asked) => inspect::run(&asked, output),
         Command::Verify(asked) => verify::run(&asked, output),

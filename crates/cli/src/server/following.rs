@@ -4,7 +4,7 @@ use crate::clock;
 use std::sync::Arc;
 use std::time::Duration;
 use tokenberg_actix::World;
-use tokenberg_core::{KeyMaterial, Timestamp};
+use tokenberg_core::{KeyMaterial, Revocations, Revoke, Timestamp, Writing};
 use tokenberg_jose::Keyring;
 use tokenberg_store::{Moment, Store, StoreError, Watched};
 
@@ -20,6 +20,12 @@ impl World for Following {
 
     fn now(&self) -> Arc<Self::Moment> {
         self.0.now()
+    }
+}
+
+impl Revocations for Following {
+    fn revoke<'a>(&'a self, revoke: &'a Revoke) -> Writing<'a> {
+        self.0.revoke(revoke)
     }
 }
 

@@ -58,7 +58,7 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     let mut policy = Policy::new(settings.issuer_at(port)?);
     policy.strict_iceberg_errors = settings.strict_iceberg_errors;
     let issuer = policy.issuer.clone();
-    let service = TokenService::builder(policy, following.clone()).build();
+    let service = TokenService::builder(policy, following.clone()).revocations(following.clone()).build();
 
     let mut server = ServerBuilder::new(service)
         .listen(listener)

@@ -5,6 +5,7 @@
 mod administration;
 mod being_a_client;
 mod parity;
+mod revoking;
 mod running;
 mod secrecy;
 mod starting;

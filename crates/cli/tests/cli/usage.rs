@@ -11,6 +11,10 @@ fn wrong_flags_exit_with_2_and_a_suggestion() {
         (&["client", "ad", "x"], "'add'"),
         (&["verfy"], "'verify'"),
         (&["key", "rotate", "--alg", "HS256"], "ES256"),
+        (&["revoke"], "--token-file"),
+        (&["revoke", "--client", "a", "--subject", "b"], "--subject"),
+        (&["revoke", "--token-file", "-", "--before", "now"], "--before"),
+        (&["revoke", "--client", "a", "--before", "soon"], "2026-11-21T21:58:00Z"),
         (&["client", "add", "x", "--grant", "password"], "client_credentials"),
     ] {
         let said = place.run(arguments);
@@ -31,7 +35,6 @@ fn what_cannot_be_done_yet_is_not_listed_and_not_taken() {
         .concat();
     for word in [
         "\n  federate",
-        "\n  revoke",
         "\n  audit",
         "\n  explain",
         "--jwks",

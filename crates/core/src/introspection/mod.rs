@@ -16,6 +16,7 @@ pub struct IntrospectionEndpoint {
 }
 
 /// What is told of a token (RFC 7662 §2.2).
+#[derive(Clone, Debug)]
 pub enum Introspection {
     /// It is good now, and the client may know what it says.
     Active(Box<AccessTokenClaims>),

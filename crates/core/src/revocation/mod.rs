@@ -15,6 +15,7 @@ pub struct RevocationEndpoint {
 }
 
 /// What is to be done about a token that its client gives back.
+#[derive(Debug)]
 pub enum Revoking {
     /// Nothing: it is worth nothing already. RFC 7009 §2.2: "invalid tokens do not cause an error response".
     Nothing(TokenFault),
@@ -26,12 +27,14 @@ pub enum Revoking {
 ///
 /// The token goes, and with it every token that goes back to the same authentication: whoever has one of them could renew it
 /// for another (RFC 7009 §2.1, conformance RV-07).
+#[derive(Debug)]
 pub struct Revoke {
     claims: Box<AccessTokenClaims>,
     until: Timestamp,
 }
 
 /// A token that was given back, for good.
+#[derive(Debug)]
 pub struct Revoked {
     claims: Box<AccessTokenClaims>,
 }

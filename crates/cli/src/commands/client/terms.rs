@@ -53,7 +53,7 @@ pub(crate) struct Terms {
     #[arg(long, value_name = "PATTERN")]
     may_impersonate: Vec<SubjectPattern>,
 
-    /// What it is the resource server of: it may exchange tokens for that audience. Repeat for several
+    /// What it is the resource server of: it may exchange and introspect tokens for that audience. Repeat for several
     #[arg(long, value_name = "AUDIENCE", value_parser = audience)]
     serves: Vec<Box<str>>,
 }

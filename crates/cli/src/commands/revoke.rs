@@ -1,0 +1,194 @@
+//! What is taken back? `tokenberg revoke`: a token and its family, or all that a client or a subject has; RFC 7009, TX-38.
+
+use crate::arguments::Common;
+use crate::failure::{note, wrong_usage};
+use crate::output::Output;
+use crate::store_access::{StoreLocation, wait_for};
+use crate::{clock, input, moment_text};
+use anyhow::Context;
+use clap::{ArgGroup, Args};
+use serde_json::json;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokenberg_core::{
+    AccessTokenClaims, ClientId, CompactJws, Issuer, Keys, Lifetime, Policy, Secret, Subject, Timestamp,
+    TokenVerification,
+};
+use tokenberg_jose::Keyring;
+use tokenberg_store::{NewRevocation, Store};
+
+/// `tokenberg revoke`
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("what").required(true), after_help = "\
+Examples:
+  tokenberg revoke --token-file stolen.token       the token, and all that it was renewed to or exchanged for
+  tokenberg revoke --client spark                  what spark has until now; its credential goes on working
+  tokenberg revoke --subject spark --before 2026-11-21T21:58:00Z
+
+A running server follows within one second. What was revoked stays so; `client disable` can be taken back.")]
+pub(crate) struct Revoke {
+    /// The token in this file, or on standard input for `-`, and all that go back to the same authentication
+    #[arg(long, value_name = "FILE", group = "what", conflicts_with = "before")]
+    token_file: Option<PathBuf>,
+
+    /// The tokens that were issued to this client
+    #[arg(long, value_name = "ID", group = "what")]
+    client: Option<ClientId>,
+
+    /// The tokens on behalf of this subject, whoever has them
+    #[arg(long, value_name = "SUB", group = "what")]
+    subject: Option<Subject>,
+
+    /// Only what goes back to before then: 2026-11-21T21:58:00Z, seconds since 1970, or now
+    #[arg(long, value_name = "TIME", default_value = "now")]
+    before: String,
+}
+
+/// Takes it back.
+///
+/// # Errors
+/// If the token is none of ours, there is no such client, the time lies ahead, or the store fails.
+pub(crate) fn run(common: &Common, asked: Revoke, output: Output) -> anyhow::Result<()> {
+    let location = StoreLocation::of(common)?;
+    let token = asked.token_file.as_deref().map(input::token).transpose()?;
+    let before = before(&asked.before, clock::now()?)?;
+    wait_for(async {
+        let store = location.open_existing().await?;
+        let done = match (token, asked.client, asked.subject) {
+            (Some(token), _, _) => revoke_token(&store, &token, output).await,
+            (None, Some(client), _) => revoke_client(&store, client, before, output).await,
+            (None, None, Some(subject)) => revoke_subject(&store, subject, before, output).await,
+            (None, None, None) => Err(wrong_usage("nothing is named that could be revoked")),
+        };
+        store.close().await;
+        done
+    })
+}
+
+/// The time that was asked for; `None` is now. A time ahead would refuse tokens for as long, and could not be taken back.
+fn before(text: &str, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
+    if text == "now" {
+        return Ok(None);
+    }
+    let time = match text.parse::<i64>() {
+        Ok(seconds) => {
+            Timestamp::from_seconds(seconds).map_err(|fault| wrong_usage(format!("--before: {fault}")))?
+        }
+        Err(_) => moment_text::parse(text, now).map_err(wrong_usage)?,
+    };
+    if time > now {
+        return Err(wrong_usage(format!(
+            "--before {text} lies ahead; what is issued until then cannot be known"
+        )));
+    }
+    Ok(Some(time))
+}
+
+/// The time itself, or the beginning of the next second: tokens know only whole seconds, so whatever was issued until now is
+/// then from before, and nothing is that is issued after.
+async fn awaited(before: Option<Timestamp>) -> anyhow::Result<Timestamp> {
+    if let Some(time) = before {
+        return Ok(time);
+    }
+    let next = clock::now()?.plus(Lifetime::from_seconds(1));
+    while clock::now()? < next {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok(next)
+}
+
+async fn revoke_token(store: &Store, token: &Secret, output: Output) -> anyhow::Result<()> {
+    let now = clock::now()?;
+    let keys = Keyring::read(&store.keys().await?, now)?;
+    let claims = ours(&keys, token.expose(), now)?;
+    // Only how long an issuer's sessions are remembered is asked of it, and that is the same for all of ours.
+    let revoke = tokenberg_core::Revoke::of(claims.clone(), &Policy::new(claims.issuer.clone()));
+    if claims.session.end <= now {
+        note("the session of the token is over, so the token was worth nothing already");
+    }
+    let (id, session, until) = (revoke.id().clone(), revoke.session().clone(), revoke.until());
+    store.revoke(&NewRevocation::Family { token: id, session, until }).await?;
+    output.show(
+        || {
+            json!({
+                "revoked": "token",
+                "jti": revoke.id().as_str(),
+                "session": revoke.session().as_str(),
+                "client_id": claims.client_id,
+                "sub": claims.subject.as_str(),
+            })
+        },
+        || {
+            format!(
+                "token {} of client {} is revoked, and with it all of session {}",
+                revoke.id().as_str(),
+                claims.client_id,
+                revoke.session().as_str()
+            )
+        },
+    )?;
+    Ok(())
+}
+
+/// What the token says, if a key of this store has signed it, for whichever issuer. It may have expired: its session goes on.
+fn ours(keys: &Keyring, token: &str, now: Timestamp) -> anyhow::Result<AccessTokenClaims> {
+    let unverified = CompactJws::parse(token).context("this is no token")?;
+    let issuer = unverified.unverified_payload().get("iss").and_then(|iss| iss.as_str());
+    let issuer: Issuer =
+        issuer.context("the token names no issuer")?.parse().context("the token is not ours")?;
+    let framed = TokenVerification::new(issuer, Vec::new()).framed(token).context("the token is not ours")?;
+    keys.verify(&framed, now).context("the token is not ours")?;
+    AccessTokenClaims::read(framed.unverified_payload()).context("the token is not ours")
+}
+
+async fn revoke_client(
+    store: &Store,
+    id: ClientId,
+    before: Option<Timestamp>,
+    output: Output,
+) -> anyhow::Result<()> {
+    // A slip of the finger must not pass for done.
+    store.client(&id).await?;
+    let before = awaited(before).await?;
+    store.revoke(&NewRevocation::Client { id: id.clone(), before }).await?;
+    let time = moment_text::written(before);
+    output.show(
+        || json!({"revoked": "client", "client_id": id, "before": time}),
+        || format!("the tokens of client {id} from before {time} are revoked"),
+    )?;
+    Ok(())
+}
+
+async fn revoke_subject(
+    store: &Store,
+    subject: Subject,
+    before: Option<Timestamp>,
+    output: Output,
+) -> anyhow::Result<()> {
+    let before = awaited(before).await?;
+    // Whoever's name it is: the operator names one, and may not know by which issuer.
+    store.revoke(&NewRevocation::Subject { issuer: None, subject: subject.clone(), before }).await?;
+    let time = moment_text::written(before);
+    output.show(
+        || json!({"revoked": "subject", "sub": subject.as_str(), "before": time}),
+        || format!("the tokens for {subject} from before {time} are revoked"),
+    )?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_past_and_read_in_three_ways() {
+        let at = |seconds| Timestamp::from_seconds(seconds).unwrap();
+        let now = at(1_795_298_280);
+        assert_eq!(before("now", now).unwrap(), None);
+        assert_eq!(before("1795298280", now).unwrap(), Some(now));
+        assert_eq!(before("2026-11-21T21:58:00Z", now).unwrap(), Some(now));
+        for wrong in ["1795298281", "+1h", "2126-11-21T21:58:00Z", "-1", "soon", ""] {
+            assert!(before(wrong, now).is_err(), "{wrong}");
+        }
+    }
+}
