@@ -34,6 +34,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! [`IntrospectionEndpoint`] and [`RevocationEndpoint`] stand beside, read a [`PresentedToken`] and ask the fewer questions of an
+//! [`Inquiry`], which [`inquire`] answers where nothing has to wait.
+//!
 //! The same types serve a client: [`TokenRequest::to_http`] prints, [`read_answer`] reads, [`Renewal`] says when to ask
 //! again and with what. [`TokenVerification`] is what a catalog checks of a token that it is presented with.
 #![forbid(unsafe_code)]
