@@ -44,10 +44,16 @@ async fn main() -> Result<()> {
     let policy = Policy::new(arguments.issuer.unwrap_or_else(|| address.clone()).parse()?);
     let service = TokenService::builder(policy, world.clone()).revocations(world).build();
 
+    let printed = address.clone();
     let app = move || {
         App::new()
             .configure(service.configure())
             .app_data(BearerConfig::of(&service))
+            .route("/.well-known/oauth-protected-resource", web::get().to(protected_resource))
+            .app_data(web::Data::new(Resource {
+                resource: address.clone(),
+                issuer: service.issuer().to_string(),
+            }))
             .route("/v1/config", web::get().to(config))
             .route("/v1/whoami", web::get().to(whoami))
             .route("/v1/namespaces", web::get().to(namespaces))
@@ -56,11 +62,21 @@ async fn main() -> Result<()> {
             .route("/v1/namespaces/{namespace}/tables", web::get().to(tables))
     };
     let server = HttpServer::new(app).workers(2).listen(listener)?;
-    println!("listening on {address}");
+    println!("listening on {printed}");
     std::io::stdout().flush()?;
     server.run().await?;
     store.close().await;
     Ok(())
+}
+
+struct Resource {
+    resource: String,
+    issuer: String,
+}
+
+/// Whose tokens this catalog takes (RFC 9728 §3.2).
+async fn protected_resource(told: web::Data<Resource>) -> impl Responder {
+    web::Json(json!({"resource": told.resource, "authorization_servers": [told.issuer]}))
 }
 
 /// No token or credential, and no other token server, ever stands here (apache/iceberg #16470).

@@ -16,6 +16,10 @@ pub(crate) enum Fault {
     ConnectionEnded,
     #[error("the target names another authority than the Host header")]
     AuthorityMismatch,
+    #[error("the Host header names no host")]
+    Host,
+    #[error("the request asks for another protocol")]
+    Upgrade,
     #[error("the body is not declared as a form")]
     ContentType,
     #[error("the body is declared in another charset than UTF-8")]
@@ -56,6 +60,10 @@ impl Fault {
                 InvalidRequest,
                 "the request header is too large",
             ),
+            Self::Host => (StatusCode::BAD_REQUEST, InvalidRequest, "the Host header is malformed"),
+            Self::Upgrade => {
+                (StatusCode::BAD_REQUEST, InvalidRequest, "there is no other protocol to upgrade to")
+            }
             Self::AuthorityMismatch => {
                 (StatusCode::BAD_REQUEST, InvalidRequest, "the request target and Host differ")
             }

@@ -6,8 +6,8 @@ use crate::reply;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::ConnectionType;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage};
 use futures_util::FutureExt;
@@ -71,6 +71,10 @@ pub(crate) async fn guard(
         }
     };
     finish(response.headers_mut(), &id, secure);
+    if response.status() == StatusCode::UNAUTHORIZED {
+        // Whoever fails to authenticate gets the same answer to the last byte, whatever he failed by (conformance CA-18).
+        response.headers_mut().remove(X_REQUEST_ID);
+    }
     if response.response().head().connection_type() == ConnectionType::Close {
         connection.iter().for_each(Busy::end);
     }
@@ -106,6 +110,15 @@ fn check_head(request: &ServiceRequest) -> Result<(), Fault> {
     if fields > MOST_FIELDS || bytes > LARGEST_HEAD {
         return Err(Fault::HeadTooLarge);
     }
+    // actix takes such a connection for one that has changed its protocol, and never hands out the body.
+    let upgrades =
+        request.headers().get_all(header::UPGRADE).map(|value| value.as_bytes().to_ascii_lowercase());
+    if upgrades.into_iter().any(|value| value.windows(9).any(|part| part == b"websocket")) {
+        return Err(Fault::Upgrade);
+    }
+    if request.headers().get_all(header::HOST).any(|host| !is_host(host.as_bytes())) {
+        return Err(Fault::Host);
+    }
     // RFC 9112 §3.2.2 lets the target win over Host; two opinions on whom a request is for are refused instead.
     let host = request.headers().get(header::HOST).map(HeaderValue::as_bytes);
     match (request.uri().authority(), host) {
@@ -114,4 +127,19 @@ fn check_head(request: &ServiceRequest) -> Result<(), Fault> {
         }
         (Some(_), None | Some(_)) | (None, None | Some(_)) => Ok(()),
     }
+}
+
+// Host = uri-host [ ":" port ]      RFC 9110 §7.2; uri-host of RFC 3986 §3.2.2
+fn is_host(value: &[u8]) -> bool {
+    let (host, port) = match value.iter().rposition(|b| *b == b':') {
+        Some(at) if value.last() != Some(&b']') => (&value[..at], &value[at + 1..]),
+        Some(_) | None => (value, &[][..]),
+    };
+    let is_literal = |b: &u8| b.is_ascii_hexdigit() || b":.%".contains(b);
+    let is_name = |b: &u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(b);
+    let good_host = match host.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]")) {
+        Some(literal) => !literal.is_empty() && literal.iter().all(is_literal),
+        None => host.iter().all(is_name),
+    };
+    good_host && port.iter().all(u8::is_ascii_digit)
 }

@@ -28,7 +28,7 @@ fn cc_05_cc_06_cc_07_cc_08_cc_09_cc_11_cc_12_scope_is_granted_whole_or_not_at_al
         ("", "catalog"),
         ("  ", "catalog"),
         ("catalog  ns:read ", "catalog ns:read"),
-        ("ns:read catalog ns:read", "ns:read catalog"),
+        ("ns:read catalog ns:read", "catalog ns:read"),
         ("PRINCIPAL_ROLE:ALL", "PRINCIPAL_ROLE:ALL"),
     ] {
         assert_eq!(world.check(c1(scope)).body()["scope"], expected, "{scope:?}");

@@ -143,6 +143,17 @@ fn tx_26_a_resource_server_may_exchange_what_was_sent_to_it() {
     assert_eq!(chain(&world.check(by_c2(x0(&token)))), ["c2"]);
     world.change("c2", |c2| c2.rights.serves = vec!["https://other.test".into()]);
     assert_eq!(world.check(by_c2(x0(&token))).code(), BAD);
+    world.change("c2", |c2| {
+        c2.rights.serves = vec!["https://cat.test".into()];
+        c2.rights.audiences.clear();
+    });
+    let onward = world.check(by_c2(x0(&token)));
+    assert_eq!(
+        onward.claims().audience,
+        ["https://cat.test".into()],
+        "also where it is registered for no audience"
+    );
+    assert_eq!(world.check(x0(&onward.token()).bearer(&onward.token())).code(), "200");
 }
 
 #[test]
@@ -271,7 +282,15 @@ fn tx_39_tx_14_cve_2022_1245_audiences_do_not_widen() {
     let_c2_act_for_c1(&mut world);
     assert_eq!(world.check(by_c2(x0(&both))).claims().audience, ["https://cat.test".into()]);
     let elsewhere = world.check(by_c1(x0(&both)).with("resource", "https://other.test")).token();
-    assert_eq!(world.check(by_c2(x0(&elsewhere))).code(), "400 invalid_target");
+    assert_eq!(
+        world.check(by_c2(x0(&elsewhere))).code(),
+        BAD,
+        "D7: invalid_target is for who named a target"
+    );
+    assert_eq!(
+        world.check(by_c2(x0(&elsewhere)).with("resource", "https://other.test")).code(),
+        "400 invalid_target"
+    );
 }
 
 #[test]

@@ -6,17 +6,23 @@
 
 use crate::client_secret::is_generated;
 use crate::error::StoreError;
-use argon2::Argon2;
+use argon2::{Argon2, Block};
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokenberg_core::{LONGEST_CLIENT_SECRET, Secret, SecretDigest};
 use zeroize::Zeroizing;
+
+/// How many rooms for Argon2 are kept; whoever limits how many are computed at once never needs more.
+const MOST_ROOMS: usize = 8;
 
 /// Derives digests with the pepper of the store, without which a stolen database does not even let one guess.
 pub(crate) struct Digester {
     pepper: hmac::Key,
     stretched: AtomicU64,
+    // Argon2 needs 19 MiB each time. Handed back to the allocator they are kept in pieces that nobody else can use.
+    rooms: Mutex<Vec<Vec<Block>>>,
 }
 
 /// A new pepper: 32 random bytes.
@@ -28,7 +34,11 @@ pub(crate) fn new_pepper() -> Result<Zeroizing<[u8; 32]>, StoreError> {
 
 impl Digester {
     pub(crate) fn new(pepper: &[u8]) -> Self {
-        Self { pepper: hmac::Key::new(hmac::HMAC_SHA256, pepper), stretched: AtomicU64::new(0) }
+        Self {
+            pepper: hmac::Key::new(hmac::HMAC_SHA256, pepper),
+            stretched: AtomicU64::new(0),
+            rooms: Mutex::default(),
+        }
     }
 
     /// The digest of the secret for this client, known or not.
@@ -60,7 +70,17 @@ impl Digester {
         let salt = self.hash(&["salt", client_id]).0;
         let mut digest = [0; 32];
         // Argon2id, 19456 KiB, 2 passes, 1 lane.
-        match Argon2::default().hash_password_into(text.as_bytes(), &salt[..16], &mut digest) {
+        let argon2 = Argon2::default();
+        let mut room = self.rooms().pop().unwrap_or_default();
+        room.resize(argon2.params().block_count(), Block::default());
+        let outcome =
+            argon2.hash_password_into_with_memory(text.as_bytes(), &salt[..16], &mut digest, &mut room);
+        let mut rooms = self.rooms();
+        if rooms.len() < MOST_ROOMS {
+            rooms.push(room);
+        }
+        drop(rooms);
+        match outcome {
             Ok(()) => SecretDigest(digest),
             Err(error) => {
                 // Lengths are right by construction, so this is a lack of memory.
@@ -68,6 +88,10 @@ impl Digester {
                 self.hash(&["failed"])
             }
         }
+    }
+
+    fn rooms(&self) -> MutexGuard<'_, Vec<Vec<Block>>> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn hash(&self, parts: &[&str]) -> SecretDigest {
@@ -127,6 +151,22 @@ mod tests {
         assert!(!Digester::is_costly(&huge));
         digester.digest("c1", &huge);
         assert_eq!(digester.count(), 0);
+    }
+
+    #[test]
+    fn ab_02_the_memory_of_argon2_is_used_again() {
+        let digester = Digester::new(&[7; 32]);
+        for client in ["c1", "nobody", "c1"] {
+            digester.digest(client, &secret("wrong"));
+            assert_eq!(digester.rooms().len(), 1);
+        }
+        let first = digester.digest("c1", &secret("one"));
+        digester.digest("c1", &secret("another"));
+        assert!(
+            first.matches(&digester.digest("c1", &secret("one"))),
+            "what was there before does not count"
+        );
+        assert!(first.matches(&Digester::new(&[7; 32]).digest("c1", &secret("one"))));
     }
 
     #[test]

@@ -14,6 +14,12 @@ pub enum StoreError {
         /// What is in the way.
         reason: String,
     },
+    /// The database file that is open is not the one at its path any more.
+    #[error("the store {path} was replaced or removed while it was in use: restart the server to use what is there now", path = path.display())]
+    Replaced {
+        /// Where it was.
+        path: PathBuf,
+    },
     /// There is no database where one was expected.
     #[error("there is no store at {path}; `tokenberg serve` makes one, or name another with --store", path = path.display())]
     Missing {

@@ -23,6 +23,7 @@ mod clients;
 mod keys;
 
 mod client_secret;
+mod database_file;
 mod digest;
 mod error;
 mod key_encryption_key;

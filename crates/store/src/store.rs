@@ -1,6 +1,7 @@
 //! How is the store opened, and how does it begin?
 
 use crate::client_secret::NewSecret;
+use crate::database_file::DatabaseFile;
 use crate::db::{Db, Part};
 use crate::digest::{Digester, new_pepper};
 use crate::error::StoreError;
@@ -27,6 +28,7 @@ pub(crate) struct Inner {
     pub(crate) sealer: Sealer,
     pub(crate) digester: Digester,
     pub(crate) remembered: Remembered,
+    pub(crate) file: DatabaseFile,
 }
 
 /// What [`Store::bootstrap`] did.
@@ -64,9 +66,10 @@ impl Store {
 
     async fn connect(url: &StoreUrl, kek: &KekSource) -> Result<Self, StoreError> {
         let db = Db::sqlite(url.path()).await?;
+        let file = DatabaseFile::opened(url.path())?;
         schema::migrate(&db).await?;
         let (sealer, digester) = unseal(&db, kek).await?;
-        Ok(Self(Arc::new(Inner { db, sealer, digester, remembered: Remembered::new()? })))
+        Ok(Self(Arc::new(Inner { db, sealer, digester, remembered: Remembered::new()?, file })))
     }
 
     /// Adds the first key if there is none, and the first client if there is neither a client nor a key; both or nothing.

@@ -172,6 +172,7 @@ impl<K: Keys> Inner<K> {
     /// disabled must not go on working for the sake of a bad key.
     async fn follow(&self) -> Result<Option<StoreError>, StoreError> {
         let before = self.moment.load_full();
+        self.store.0.file.check()?;
         if !self.store.has_changed(&before.snapshot).await? {
             return Ok(None);
         }

@@ -84,6 +84,18 @@ fn ht_04_heads_that_are_refused() {
     ] {
         wire.refused(format!("{head}{PROBE}"), 400);
     }
+    let get = "GET /.well-known/jwks.json HTTP/1.1\r\nConnection: close\r\n";
+    for fields in [
+        "Host: a b",
+        "Host: a@b",
+        "Host: a/b",
+        "Host: [::1",
+        "Host: a:b:c",
+        "Host: as.test\r\nUpgrade: websocket",
+    ] {
+        let answer = parse(&wire.until_closed(format!("{get}{fields}\r\n\r\n")), &[]).remove(0);
+        check_answer(&answer, E(400, "invalid_request"), fields);
+    }
     for (target, host, good) in [
         ("http://as.test/.well-known/jwks.json", "as.test", true),
         ("http://AS.test/.well-known/jwks.json", "as.test", true),

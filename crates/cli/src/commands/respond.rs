@@ -43,7 +43,11 @@ pub(crate) struct Respond {
 pub(crate) fn run(common: &Common, asked: &Respond) -> anyhow::Result<()> {
     let location = StoreLocation::of(common)?;
     let authorization = asked.authorization_file.as_deref().map(input::secret).transpose()?;
-    let body = input::bytes(Path::new("-"))?;
+    let mut body = input::bytes(Path::new("-"))?;
+    // What a shell or an editor puts at the end of a line is no part of a form.
+    if body.last() == Some(&b'\n') {
+        body.pop();
+    }
     let mut policy = Policy::new(asked.issuer.clone());
     policy.strict_iceberg_errors = asked.strict_iceberg_errors;
     let now = clock::now()?;

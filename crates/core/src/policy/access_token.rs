@@ -88,7 +88,7 @@ pub(crate) fn standing(
 
 /// Whether the token is for anything that its client may still ask tokens for.
 pub(crate) fn at_home(token: StandingToken) -> Result<StandingToken, TokenFault> {
-    let registered = rights::audiences(token.client(), &token.claims().issuer);
+    let registered = rights::audiences_of_tokens(token.client(), &token.claims().issuer);
     let is_for_one = token.claims().audience.iter().any(|aud| registered.contains(aud));
     if is_for_one { Ok(token) } else { Err(TokenFault::Audience) }
 }
@@ -159,6 +159,6 @@ impl TokenVerification {
         claims: AccessTokenClaims,
         recollection: Recollection,
     ) -> Result<AccessTokenClaims, TokenFault> {
-        standing(claims, recollection).and_then(unbound).map(|proven| proven.claims().clone())
+        standing(claims, recollection).and_then(at_home).and_then(unbound).map(|proven| proven.claims().clone())
     }
 }

@@ -19,7 +19,7 @@ pub(crate) fn grant(
         let ceiling = registered.default_scope.retain(|token| registered.scope.allows(token));
         rights::scope_within(&request.scope, &ceiling)?
     } else {
-        let ceiling = request.scope.retain(|token| registered.scope.allows(token));
+        let ceiling = registered.scope.ceiling(&request.scope);
         rights::scope_within(&request.scope, &ceiling)?
     };
     let audience = audience(policy, client, request)?;

@@ -60,7 +60,7 @@ fn scope_ceiling(parties: &Parties<'_>) -> Scope {
 }
 
 fn audience_ceiling(policy: &Policy, parties: &Parties<'_>) -> Vec<Box<str>> {
-    let registered = rights::audiences(parties.client.client(), &policy.issuer);
+    let registered = rights::audiences_of_tokens(parties.client.client(), &policy.issuer);
     let actor = parties.actor.map(|actor| &actor.claims().audience);
     let mut common = parties.subject.claims().audience.clone();
     common.retain(|aud| registered.contains(aud) && actor.is_none_or(|audience| audience.contains(aud)));

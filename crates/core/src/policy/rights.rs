@@ -19,14 +19,14 @@ pub(crate) fn check_grant(client: &Client, grant: GrantType) -> Result<(), Refus
 
 /// All or nothing: what is asked for if all of it is within `ceiling`, or all of the ceiling if nothing is asked for.
 ///
-/// Never empty, because a token that is good for nothing helps nobody and an empty `scope` breaks clients.
+/// The order is that of the ceiling. Never empty, because a token that is good for nothing helps nobody and an empty `scope` breaks clients.
 pub(crate) fn scope_within(asked: &Scope, ceiling: &Scope) -> Result<Scope, Refusal> {
-    let granted = if asked.is_empty() { ceiling } else { asked };
-    if granted.is_empty() || !granted.is_subset_of(ceiling) {
+    let granted = if asked.is_empty() { ceiling.clone() } else { ceiling.intersection(asked) };
+    if granted.is_empty() || !asked.is_subset_of(ceiling) {
         let refused = asked.retain(|token| !ceiling.contains(token));
         return Err(Refusal::ScopeNotAllowed { refused, allowed: ceiling.clone() });
     }
-    Ok(granted.clone())
+    Ok(granted)
 }
 
 /// All or nothing, as for scope. The order is that of `ceiling`.
@@ -51,6 +51,14 @@ pub(crate) fn audiences(client: &Client, issuer: &Issuer) -> Vec<Box<str>> {
         return vec![issuer.as_str().into()];
     }
     client.rights.audiences.clone()
+}
+
+/// What a token that was issued to the client may be for: what it may ask for, and what it is the resource server of and
+/// so may have exchanged.
+pub(crate) fn audiences_of_tokens(client: &Client, issuer: &Issuer) -> Vec<Box<str>> {
+    let mut audiences = audiences(client, issuer);
+    audiences.extend(client.rights.serves.iter().cloned());
+    audiences
 }
 
 /// Whether the token would still travel in a header (conformance AT-08).

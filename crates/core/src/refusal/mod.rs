@@ -111,7 +111,7 @@ pub enum Refusal {
     #[error("{0}")]
     MalformedTarget(TargetError),
     /// A resource or audience that may not be asked for here.
-    #[error("the target {refused:?} may not be asked for; what may be is {allowed:?}")]
+    #[error("the target {} may not be asked for; what may be is {allowed:?}", .refused.as_deref().unwrap_or("that is left"))]
     TargetNotAllowed {
         /// The first that is not allowed; none if nothing was asked for and nothing is left.
         refused: Option<Box<str>>,

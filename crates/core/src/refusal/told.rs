@@ -71,6 +71,10 @@ impl Refusal {
                 InvalidTarget,
                 "resource has to be an absolute URI without fragment, audience printable ASCII",
             ),
+            // Who named no target gets one of the codes that every client knows.
+            Self::TargetNotAllowed { refused: None, .. } => {
+                error(InvalidRequest, "nothing is left of the audience of the subject_token")
+            }
             Self::TargetNotAllowed { .. } => {
                 error(InvalidTarget, "the resource or audience may not be asked for")
             }

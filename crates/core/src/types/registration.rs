@@ -112,6 +112,18 @@ pub enum AllowedScope {
 }
 
 impl AllowedScope {
+    /// What of `asked` may be granted, in the order of the registration, so that it does not depend on who asks how.
+    #[must_use]
+    pub fn ceiling(&self, asked: &Scope) -> Scope {
+        match self {
+            Self::Every => asked.clone(),
+            Self::Only(registered) => {
+                let unregistered = asked.retain(|token| token == CATALOG && !registered.contains(token));
+                unregistered.union(&registered.intersection(asked))
+            }
+        }
+    }
+
     /// Whether this scope-token may be granted. `catalog` always may: every Iceberg client asks for it by default.
     #[must_use]
     pub fn allows(&self, token: &str) -> bool {

@@ -124,6 +124,13 @@ impl Scope {
         Self(kept.join(" ").into_boxed_str())
     }
 
+    /// The tokens of this scope, and then those of `other` that are new.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        let added = other.tokens().filter(|token| !self.contains(token));
+        Self(self.tokens().chain(added).collect::<Vec<_>>().join(" ").into_boxed_str())
+    }
+
     /// The tokens that are in both, in the order of this scope.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {

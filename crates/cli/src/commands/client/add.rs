@@ -25,7 +25,7 @@ Examples:
 
 A running server follows within one second.")]
 pub(crate) struct Add {
-    /// The client's identifier: printable ASCII without a colon
+    /// The client's identifier: printable ASCII without a colon, and no space at its ends
     #[arg(value_name = "ID", value_parser = new_id)]
     id: ClientId,
 
@@ -45,6 +45,11 @@ fn new_id(text: &str) -> Result<ClientId, String> {
             "the identifier of a client has no colon, and its secret does not belong here but into a file \
                     (--secret-file)"
                 .to_owned(),
+        );
+    }
+    if text.starts_with(' ') || text.ends_with(' ') {
+        return Err(
+            "the identifier of a client has no space at its ends, where nobody would see it".to_owned()
         );
     }
     text.parse().map_err(|fault: tokenberg_core::ClientIdError| fault.to_string())
