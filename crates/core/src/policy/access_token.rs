@@ -159,6 +159,9 @@ impl TokenVerification {
         claims: AccessTokenClaims,
         recollection: Recollection,
     ) -> Result<AccessTokenClaims, TokenFault> {
-        standing(claims, recollection).and_then(at_home).and_then(unbound).map(|proven| proven.claims().clone())
+        standing(claims, recollection)
+            .and_then(at_home)
+            .and_then(unbound)
+            .map(|proven| proven.claims().clone())
     }
 }
