@@ -4,6 +4,8 @@ use crate::fault::Fault;
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 use futures_util::StreamExt;
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Reads a form; what is left of the payload was not read if this fails.
@@ -12,17 +14,49 @@ pub(crate) async fn read(
     payload: &mut Payload,
     largest: usize,
     timeout: Duration,
+    meter: Option<Meter>,
 ) -> Result<Vec<u8>, Fault> {
     check_declaration(headers)?;
     if declared_length(headers).is_some_and(|length| length > largest as u64) {
         return Err(Fault::BodyTooLarge);
     }
-    tokio::time::timeout(timeout, collect(payload, largest)).await.map_err(|_| Fault::BodyTimeout)?
+    let meter = meter.filter(|_| declared_length(headers).is_none());
+    tokio::time::timeout(timeout, collect(payload, largest, meter)).await.map_err(|_| Fault::BodyTimeout)?
 }
 
-async fn collect(payload: &mut Payload, largest: usize) -> Result<Vec<u8>, Fault> {
+/// Counts what was read from the connection since the body began.
+pub(crate) struct Meter {
+    read: Rc<Cell<u64>>,
+    at_first: u64,
+}
+
+impl Meter {
+    pub(crate) fn new(read: Rc<Cell<u64>>) -> Self {
+        Self { at_first: read.get(), read }
+    }
+
+    /// Fails if what was read is mostly not body. Chunks of a single byte take six; what follows on the connection, and
+    /// was read along, is no more than its buffer.
+    fn check(&self, body: usize) -> Result<(), Fault> {
+        const BUFFER: u64 = 256 * 1024;
+        let read = self.read.get() - self.at_first;
+        if read > BUFFER + 8 * body as u64 { Err(Fault::BrokenBody) } else { Ok(()) }
+    }
+}
+
+async fn collect(payload: &mut Payload, largest: usize, meter: Option<Meter>) -> Result<Vec<u8>, Fault> {
     let mut body = Vec::new();
-    while let Some(chunk) = payload.next().await {
+    loop {
+        let next = match &meter {
+            None => payload.next().await,
+            Some(meter) => {
+                let next = tokio::time::timeout(Duration::from_millis(100), payload.next()).await;
+                meter.check(body.len())?;
+                let Ok(next) = next else { continue };
+                next
+            }
+        };
+        let Some(chunk) = next else { break };
         let chunk = chunk.map_err(|_| Fault::BrokenBody)?;
         if body.len() + chunk.len() > largest {
             return Err(Fault::BodyTooLarge);

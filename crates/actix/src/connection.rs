@@ -3,10 +3,9 @@
 //! actix's timeout of a head is for the first request of a connection, and its keep-alive ends with the first byte of the
 //! next. Whoever sends half a head as a second request would hold a connection for ever.
 
-use actix_tls::accept::rustls_0_23::TlsStream;
+use crate::sources::{Place, Sources};
 use actix_web::dev::Extensions;
 use actix_web::rt::net::TcpStream;
-use std::any::Any;
 use std::cell::Cell;
 use std::net::Shutdown;
 use std::rc::Rc;
@@ -17,6 +16,9 @@ use tokio::time::Instant;
 /// A connection of a server of ours, in actix's data of the connection.
 pub(crate) struct Connection {
     state: Rc<State>,
+    secure: bool,
+    read: Rc<Cell<u64>>,
+    _place: Option<Place>,
     watch: Option<JoinHandle<()>>,
 }
 
@@ -26,27 +28,36 @@ struct State {
     idle_since: Cell<Instant>,
 }
 
-/// Begins to watch a connection: it is shut down when it has been idle for longer than `limit`.
+/// Begins to watch a connection: it is shut down when it has been idle for longer than `limit`, and at once when its source
+/// has as many already as it may.
 ///
 /// The watch needs a second descriptor of the socket; where there is none left, the connection goes unwatched.
-pub(crate) fn watch(io: &dyn Any, data: &mut Extensions, limit: Duration) {
-    let tcp = io
-        .downcast_ref::<TcpStream>()
-        .or_else(|| io.downcast_ref::<TlsStream<TcpStream>>().map(|tls| tls.get_ref().0));
+pub(crate) fn watch(
+    tcp: &TcpStream,
+    secure: bool,
+    read: Rc<Cell<u64>>,
+    sources: &Sources,
+    data: &mut Extensions,
+    limit: Duration,
+) {
     let state = Rc::new(State {
         busy: Cell::new(0),
         ending: Cell::new(false),
         idle_since: Cell::new(Instant::now()),
     });
-    let watch = tcp.and_then(second_descriptor).map(|socket| {
+    let place = tcp.peer_addr().ok().and_then(|peer| sources.place(peer.ip()));
+    let is_refused = place.is_none();
+    let watch = second_descriptor(tcp).map(|socket| {
         let state = Rc::clone(&state);
         actix_web::rt::spawn(async move {
-            state.idle_for(limit).await;
+            if !is_refused {
+                state.idle_for(limit).await;
+            }
             // It fails where the connection has ended already.
             let _ = socket.shutdown(Shutdown::Both);
         })
     });
-    data.insert(Connection { state, watch });
+    data.insert(Connection { state, secure, read, _place: place, watch });
 }
 
 #[cfg(unix)]
@@ -74,6 +85,16 @@ impl State {
 }
 
 impl Connection {
+    /// Whether it is TLS.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// Counts the bytes that were read from it so far.
+    pub(crate) fn meter(&self) -> Rc<Cell<u64>> {
+        Rc::clone(&self.read)
+    }
+
     /// Not idle until the value is dropped.
     pub(crate) fn busy(&self) -> Busy {
         self.state.busy.set(self.state.busy.get() + 1);

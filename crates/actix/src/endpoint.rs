@@ -2,6 +2,8 @@
 
 use crate::answering::Denied;
 use crate::audit::Audit;
+use crate::body::Meter;
+use crate::connection::Connection;
 use crate::fault::Fault;
 use crate::routes::{INTROSPECTION, REVOCATION, TOKENS};
 use crate::service::TokenService;
@@ -50,7 +52,8 @@ pub(crate) async fn answer(
     }
     let mut audit = Audit::of(request, endpoint);
     let (largest, timeout) = (service.largest_body() + endpoint.more_than_tokens(), service.body_timeout());
-    let body = match body::read(request.headers(), &mut payload, largest, timeout).await {
+    let meter = request.conn_data::<Connection>().map(|connection| Meter::new(connection.meter()));
+    let body = match body::read(request.headers(), &mut payload, largest, timeout, meter).await {
         Ok(body) => body,
         Err(fault) => {
             audit.failed(fault);

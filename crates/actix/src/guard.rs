@@ -49,7 +49,7 @@ pub(crate) async fn guard(
     let id = RequestId::random();
     let connection = request.conn_data::<Connection>().map(Connection::busy);
     // Whether a host has to be asked by TLS from now on is for its owner to say, so only a server of ours says it.
-    let secure = connection.is_some() && request.app_config().secure();
+    let secure = request.conn_data::<Connection>().is_some_and(Connection::is_secure);
     request.extensions_mut().insert(id.clone());
     let ended = connection.as_ref().is_some_and(Busy::is_ending);
     let checked = if ended { Err(Fault::ConnectionEnded) } else { check_head(&request) };

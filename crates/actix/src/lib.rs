@@ -41,7 +41,9 @@ mod reply;
 mod routes;
 mod server;
 mod service;
+mod sources;
 pub mod tls;
+mod transport;
 mod world;
 
 pub use audit::AUDIT;

@@ -1,10 +1,13 @@
 //! How is the service run on its own? Listeners, their limits, and an end that finishes what was begun.
 
 use crate::operations::Operations;
+use crate::routes;
 use crate::service::TokenService;
-use crate::{connection, routes};
-use actix_web::dev::{Server, ServerHandle};
-use actix_web::{App, HttpServer, web};
+use crate::sources::Sources;
+use crate::transport::{self, Limits};
+use actix_service::ServiceFactory;
+use actix_web::dev::{Server, ServerHandle, ServiceRequest, ServiceResponse};
+use actix_web::{App, Error, HttpServer, web};
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::time::Duration;
@@ -26,12 +29,13 @@ pub struct BasePathFault;
 #[must_use = "a builder does nothing until it is run"]
 pub struct ServerBuilder {
     service: TokenService,
-    sockets: Vec<Socket>,
+    listeners: Vec<TcpListener>,
     base_path: String,
     tls: Option<rustls::ServerConfig>,
     operations: Option<(TcpListener, Operations)>,
     workers: Option<usize>,
     most_connections: usize,
+    most_of_a_source: usize,
     keep_alive: Duration,
     head_timeout: Duration,
     disconnect_timeout: Duration,
@@ -39,22 +43,18 @@ pub struct ServerBuilder {
     shutdown_timeout: Duration,
 }
 
-enum Socket {
-    Address(Vec<SocketAddr>),
-    Listener(TcpListener),
-}
-
 impl ServerBuilder {
     /// A server of this service, without any listener yet.
     pub fn new(service: TokenService) -> Self {
         Self {
             service,
-            sockets: Vec::new(),
+            listeners: Vec::new(),
             base_path: String::new(),
             tls: None,
             operations: None,
             workers: None,
             most_connections: 25_000,
+            most_of_a_source: usize::MAX,
             keep_alive: LONGEST_KEEP_ALIVE,
             head_timeout: Duration::from_secs(5),
             disconnect_timeout: Duration::from_secs(1),
@@ -66,15 +66,14 @@ impl ServerBuilder {
     /// Listens at this address, too; port 0 picks a free one.
     ///
     /// # Errors
-    /// If the name of a host cannot be resolved. That the address cannot be bound shows in [`ServerBuilder::run`].
-    pub fn bind(mut self, address: impl ToSocketAddrs) -> io::Result<Self> {
-        self.sockets.push(Socket::Address(address.to_socket_addrs()?.collect()));
-        Ok(self)
+    /// If the name of a host cannot be resolved, or none of its addresses can be bound.
+    pub fn bind(self, address: impl ToSocketAddrs) -> io::Result<Self> {
+        TcpListener::bind(address).map(|listener| self.listen(listener))
     }
 
     /// Serves this listener, too.
     pub fn listen(mut self, listener: TcpListener) -> Self {
-        self.sockets.push(Socket::Listener(listener));
+        self.listeners.push(listener);
         self
     }
 
@@ -112,6 +111,12 @@ impl ServerBuilder {
         Self { most_connections, ..self }
     }
 
+    /// How many connections one address, or one IPv6 site of 2^64, may have at a time; any number by default, because
+    /// behind a proxy all come from the same.
+    pub fn most_connections_of_a_source(self, most_of_a_source: usize) -> Self {
+        Self { most_of_a_source, ..self }
+    }
+
     /// How long an idle connection is kept; 75 s, never longer, and at least 1 s.
     pub fn keep_alive(self, keep_alive: Duration) -> Self {
         Self { keep_alive: keep_alive.clamp(SHORTEST, LONGEST_KEEP_ALIVE), ..self }
@@ -139,53 +144,39 @@ impl ServerBuilder {
         Self { shutdown_timeout, ..self }
     }
 
-    /// Binds the addresses. Connections are accepted from then on, and served while [`Running::serve`] is awaited.
+    /// Starts it. Connections are served while [`Running::serve`] is awaited.
     ///
     /// # Errors
-    /// If an address cannot be bound.
+    /// If a listener is not one.
     pub fn run(self) -> io::Result<Running> {
-        let (service, base_path) = (self.service, self.base_path);
-        let longest_silence = self.keep_alive + self.head_timeout;
-        let mut http = HttpServer::new(move || {
-            let (under_base, inserted) = (service.configure(), service.clone());
-            App::new()
-                .configure(|config| routes::mount_inserted(&inserted, config))
-                .configure(|config| {
-                    if base_path.is_empty() {
-                        under_base(config);
-                    } else {
-                        config.service(
-                            web::scope(&base_path)
-                                .configure(under_base)
-                                .default_service(routes::nothing_here()),
-                        );
-                    }
-                })
-                .default_service(routes::nothing_here())
-        })
-        .on_connect(move |io, data| connection::watch(io, data, longest_silence))
-        .disable_signals()
-        .keep_alive(self.keep_alive)
-        .client_request_timeout(self.head_timeout)
-        .client_disconnect_timeout(self.disconnect_timeout)
-        .max_connections(self.most_connections)
-        .shutdown_timeout(self.shutdown_timeout.as_secs())
-        .tcp_nodelay(true);
+        let limits = Limits {
+            sources: Sources::new(self.most_of_a_source),
+            keep_alive: self.keep_alive,
+            head: self.head_timeout,
+            disconnect: self.disconnect_timeout,
+        };
+        let mut builder = actix_server::Server::build()
+            .disable_signals()
+            .max_concurrent_connections(self.most_connections)
+            .shutdown_timeout(self.shutdown_timeout.as_secs());
         if let Some(workers) = self.workers {
-            http = http.workers(workers);
+            builder = builder.workers(workers);
         }
-        for socket in self.sockets {
-            http = match (socket, &self.tls) {
-                (Socket::Address(addresses), None) => http.bind(&addresses[..])?,
-                (Socket::Address(addresses), Some(tls)) => {
-                    http.bind_rustls_0_23(&addresses[..], tls.clone())?
-                }
-                (Socket::Listener(listener), None) => http.listen(listener)?,
-                (Socket::Listener(listener), Some(tls)) => http.listen_rustls_0_23(listener, tls.clone())?,
+        let mut addresses = Vec::new();
+        for listener in self.listeners {
+            addresses.push(listener.local_addr()?);
+            let (service, base_path, limits) = (self.service.clone(), self.base_path.clone(), limits.clone());
+            let (signal, name) = (builder.graceful_shutdown_signal(), "tokenberg");
+            builder = match self.tls.clone() {
+                None => builder.listen(name, listener, move || {
+                    transport::plain(limits.clone(), signal.clone(), app(&service, &base_path))
+                })?,
+                Some(tls) => builder.listen(name, listener, move || {
+                    transport::tls(limits.clone(), signal.clone(), app(&service, &base_path), tls.clone())
+                })?,
             };
         }
-        let addresses = http.addrs();
-        let server = http.run();
+        let server = builder.run();
         let (operations, operations_server) = match self.operations {
             None => (None, None),
             Some((listener, operations)) => {
@@ -201,6 +192,27 @@ impl ServerBuilder {
         };
         Ok(Running { server, operations_server, addresses, handle })
     }
+}
+
+fn app(
+    service: &TokenService,
+    base_path: &str,
+) -> App<
+    impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse, Error = Error, InitError = ()>
+    + use<>,
+> {
+    let under_base = service.configure();
+    App::new()
+        .configure(|config| routes::mount_inserted(service, config))
+        .configure(|config| {
+            if base_path.is_empty() {
+                under_base(config);
+            } else {
+                let scope = web::scope(base_path).configure(under_base);
+                config.service(scope.default_service(routes::nothing_here()));
+            }
+        })
+        .default_service(routes::nothing_here())
 }
 
 fn run_operations(listener: TcpListener, operations: &Operations) -> io::Result<Server> {

@@ -94,6 +94,27 @@ fn ht_10_idle_connections_keep_nobody_out() {
 }
 
 #[test]
+fn ht_10_one_source_has_so_many_connections_and_no_more() {
+    let wire = Wire::with(service(), |builder| builder.most_connections_of_a_source(3));
+    let get = b"GET /openapi.json HTTP/1.1\r\nHost: as.test\r\n\r\n";
+    let mut held: Vec<TcpStream> = (0..3).map(|_| wire.connect()).collect();
+    for stream in &mut held {
+        stream.write_all(get).unwrap();
+        assert_eq!(read_answers(stream, 1)[0].status, 200);
+    }
+    assert!(wire.until_closed(get).is_empty(), "the fourth is closed without an answer");
+    held.pop();
+    // The place is free as soon as the server has seen that the connection ended.
+    let begin = Instant::now();
+    while wire
+        .until_closed("GET /openapi.json HTTP/1.1\r\nHost: as.test\r\nConnection: close\r\n\r\n")
+        .is_empty()
+    {
+        assert!(begin.elapsed() < PATIENCE, "no place was ever free again");
+    }
+}
+
+#[test]
 fn ht_10_idle_connections_are_closed() {
     let wire = Wire::with(service(), |builder| builder.keep_alive(Duration::from_secs(1)));
     let mut stream = wire.connect();

@@ -45,6 +45,9 @@ pub(crate) fn run(common: Common, asked: Serve, settings: Settings) -> anyhow::R
     actix_web::rt::System::new().block_on(serve(changeable))
 }
 
+/// How many connections one address may have, where clients connect by themselves: a sixth of all that there may be.
+const MOST_OF_A_SOURCE: usize = 4096;
+
 async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     let settings = changeable.settings.clone();
     // Before the store is touched: a port in use is no reason to make one.
@@ -66,6 +69,9 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
         .drain_delay(settings.drain_delay);
     if let Some(workers) = settings.workers {
         server = server.workers(workers);
+    }
+    if settings.faces_clients() {
+        server = server.most_connections_of_a_source(MOST_OF_A_SOURCE);
     }
     if let Some(tls) = &changeable.tls {
         server = server.tls(tls.config()?);

@@ -55,6 +55,11 @@ impl Settings {
         Ok(settings)
     }
 
+    /// Whether clients connect by themselves, each from its own address, and not through something that ends TLS for them.
+    pub(crate) fn faces_clients(&self) -> bool {
+        self.tls.is_some() && !self.listen.ip().is_loopback()
+    }
+
     fn with_file(common: &Common, asked: &Serve, file: &ConfigFile) -> anyhow::Result<Self> {
         let issuer = asked.issuer.as_deref().or(file.issuer.as_deref()).map(str::parse::<Issuer>).transpose();
         let base_path = asked.base_path.as_deref().or(file.base_path.as_deref()).unwrap_or_default();
