@@ -70,7 +70,7 @@ impl Answers for OneClient {
         digest(&self.pepper, client_id, secret)
     }
 
-    fn is_costly(&self, _: &Secret) -> bool {
+    fn is_costly(&self, _: &str, _: &Secret) -> bool {
         false
     }
 

@@ -98,7 +98,7 @@ async fn digest<S: AsksForClients + Send + 'static>(
     moment: &Arc<dyn Answers>,
     costly: &Costly,
 ) -> Result<S, Denied> {
-    let takes_long = moment.is_costly(question.secret());
+    let takes_long = moment.is_costly(question.client_id(), question.secret());
     let world = Arc::clone(moment);
     let digest = move || {
         let digest = world.digest(question.client_id(), question.secret());

@@ -7,6 +7,8 @@ use futures_util::StreamExt;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
+use tokenberg_core::LARGEST_BODY;
+use tokio::sync::Semaphore;
 
 /// Reads a form; what is left of the payload was not read if this fails.
 pub(crate) async fn read(
@@ -15,13 +17,16 @@ pub(crate) async fn read(
     largest: usize,
     timeout: Duration,
     meter: Option<Meter>,
+    large_bodies: &Semaphore,
 ) -> Result<Vec<u8>, Fault> {
     check_declaration(headers)?;
     if declared_length(headers).is_some_and(|length| length > largest as u64) {
         return Err(Fault::BodyTooLarge);
     }
     let meter = meter.filter(|_| declared_length(headers).is_none());
-    tokio::time::timeout(timeout, collect(payload, largest, meter)).await.map_err(|_| Fault::BodyTimeout)?
+    tokio::time::timeout(timeout, collect(payload, largest, meter, large_bodies))
+        .await
+        .map_err(|_| Fault::BodyTimeout)?
 }
 
 /// Counts what was read from the connection since the body began.
@@ -44,8 +49,14 @@ impl Meter {
     }
 }
 
-async fn collect(payload: &mut Payload, largest: usize, meter: Option<Meter>) -> Result<Vec<u8>, Fault> {
+async fn collect(
+    payload: &mut Payload,
+    largest: usize,
+    meter: Option<Meter>,
+    large_bodies: &Semaphore,
+) -> Result<Vec<u8>, Fault> {
     let mut body = Vec::new();
+    let mut place = None;
     loop {
         let next = match &meter {
             None => payload.next().await,
@@ -60,6 +71,10 @@ async fn collect(payload: &mut Payload, largest: usize, meter: Option<Meter>) ->
         let chunk = chunk.map_err(|_| Fault::BrokenBody)?;
         if body.len() + chunk.len() > largest {
             return Err(Fault::BodyTooLarge);
+        }
+        // Nobody has proven yet who he is, and a few at a time are more than honest clients send.
+        if body.len() + chunk.len() > LARGEST_BODY && place.is_none() {
+            place = Some(large_bodies.try_acquire().map_err(|_| Fault::Overloaded)?);
         }
         body.extend_from_slice(&chunk);
     }

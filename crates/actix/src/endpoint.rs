@@ -53,7 +53,8 @@ pub(crate) async fn answer(
     let mut audit = Audit::of(request, endpoint);
     let (largest, timeout) = (service.largest_body() + endpoint.more_than_tokens(), service.body_timeout());
     let meter = request.conn_data::<Connection>().map(|connection| Meter::new(connection.meter()));
-    let body = match body::read(request.headers(), &mut payload, largest, timeout, meter).await {
+    let large = service.large_bodies();
+    let body = match body::read(request.headers(), &mut payload, largest, timeout, meter, large).await {
         Ok(body) => body,
         Err(fault) => {
             audit.failed(fault);

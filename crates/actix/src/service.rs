@@ -16,6 +16,7 @@ use tokenberg_core::{
     PresentedToken, RevocationEndpoint, Revocations, Revoked, Revoking, Timestamp, TokenEndpoint, TokenFault,
     TokenVerification,
 };
+use tokio::sync::Semaphore;
 
 /// The token endpoint and its documents, ready to be mounted; a clone is the same service.
 #[derive(Clone)]
@@ -33,10 +34,14 @@ struct Inner {
     costly: Costly,
     audiences: Vec<Box<str>>,
     largest_body: usize,
+    large_bodies: Semaphore,
     body_timeout: Duration,
     metadata: Metadata,
     openapi: String,
 }
+
+/// How many bodies that are larger than a token request may be read at a time.
+const LARGE_BODIES: usize = 8;
 
 /// The endpoint, and who writes down what it decides.
 struct Revocation {
@@ -119,6 +124,7 @@ impl TokenServiceBuilder {
             random: SystemRandom::new(),
             costly: Costly::new(self.digests_at_once, self.digests_waiting),
             largest_body: self.largest_body,
+            large_bodies: Semaphore::new(LARGE_BODIES),
             body_timeout: self.body_timeout,
         };
         TokenService { inner: Arc::new(inner) }
@@ -188,6 +194,10 @@ impl TokenService {
 
     pub(crate) fn largest_body(&self) -> usize {
         self.inner.largest_body
+    }
+
+    pub(crate) fn large_bodies(&self) -> &Semaphore {
+        &self.inner.large_bodies
     }
 
     pub(crate) fn body_timeout(&self) -> Duration {

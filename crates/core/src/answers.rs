@@ -43,8 +43,9 @@ pub trait Answers: Send + Sync {
     /// It takes as long for a client that does not exist as for one that does (conformance AB-06).
     fn digest(&self, client_id: &str, secret: &Secret) -> SecretDigest;
 
-    /// Whether [`Answers::digest`] of this secret takes milliseconds, as for a secret that a person chose.
-    fn is_costly(&self, secret: &Secret) -> bool;
+    /// Whether [`Answers::digest`] would take milliseconds now, as for a secret that a person chose and that is not known to
+    /// be right.
+    fn is_costly(&self, client_id: &str, secret: &Secret) -> bool;
 
     /// Whether the operator took the token back, by itself or with others.
     fn revoked(&self, token: &AccessTokenClaims) -> Option<Revocation>;
@@ -180,6 +181,14 @@ pub enum Revocation {
     /// All tokens that go back to the same authentication.
     #[error("the session {} was revoked", .0.as_str())]
     Session(TokenId),
+    /// All tokens that a client got in a session which began with somebody else's authentication.
+    #[error("what {client} has of the session {} was revoked", .session.as_str())]
+    Delegation {
+        /// The session.
+        session: TokenId,
+        /// The client.
+        client: ClientId,
+    },
     /// All tokens of the client from before a time; see [`Revocation::reaches`].
     #[error("tokens of the client from before {before} were revoked")]
     Client {
@@ -205,6 +214,9 @@ impl Revocation {
         match self {
             Self::Token(id) => *id == token.token_id,
             Self::Session(id) => *id == token.session.id,
+            Self::Delegation { session, client } => {
+                *session == token.session.id && *client == token.client_id
+            }
             Self::Client { before } if token.is_clients_own() => token.session.start < *before,
             Self::Client { before } => token.issued_at <= *before,
             Self::Subject { before } => token.session.start < *before,

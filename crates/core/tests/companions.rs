@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops")]
 
 use serde_json::{Value, json};
-use tokenberg_core::{Answers, Introspection, Recollection, Refusal, TokenVerification};
+use tokenberg_core::{Answers, Introspection, Lifetime, Recollection, Refusal, Revoke, TokenVerification};
 use tokenberg_testkit::{Ask, ISSUER, NOW, World, client};
 
 const CATALOG: &str = "https://cat.test";
@@ -250,8 +250,9 @@ fn rv_02_rv_08_what_is_worth_nothing_is_not_written_down() {
     let token = world.token("c1", "s1-Z7", "catalog");
     let expired = {
         let kid = world.kid().to_owned();
-        let payload = json!({"iss": ISSUER, "aud": CATALOG, "sub": "c1", "client_id": "c1", "iat": NOW - 60, "exp": NOW,
-            "jti": "x", "scope": "catalog", "tokenberg_session": {"id": "x", "start": NOW - 60, "end": NOW + 60}});
+        let payload = json!({"iss": ISSUER, "aud": CATALOG, "sub": "c1", "client_id": "c1", "iat": NOW - 200_000,
+            "exp": NOW - 196_400, "jti": "x", "scope": "catalog",
+            "tokenberg_session": {"id": "x", "start": NOW - 200_000, "end": NOW - 190_000}});
         world
             .sign_raw(&json!({"alg": "ES256", "typ": "at+jwt", "kid": kid}).to_string(), &payload.to_string())
     };
@@ -262,6 +263,47 @@ fn rv_02_rv_08_what_is_worth_nothing_is_not_written_down() {
         assert!(world.revoke(&Ask::token(&nothing).basic("c1", "s1-Z7")).unwrap().is_none(), "{nothing}");
     }
     assert_eq!(world.revoked.len(), written);
+}
+
+#[test]
+fn rv_04_rv_07_who_acts_for_others_ends_what_he_has_and_not_their_sessions() {
+    let mut world = world();
+    world.change("c2", |c| c.rights.may_act_for = vec![format!("{ISSUER}|c1").parse().unwrap()]);
+    let subjects = world.token("c1", "s1-Z7", "catalog");
+    let delegated = world.check(Ask::exchange(&subjects).basic("c2", "s2-Q4")).token();
+    let renewed = world.check(Ask::exchange(&delegated).bearer(&delegated)).token();
+    assert!(world.revoke(&Ask::token(&delegated).basic("c2", "s2-Q4")).unwrap().is_some());
+    assert!(!is_active(&world, &delegated) && !is_active(&world, &renewed));
+    assert!(is_active(&world, &subjects), "the subject's own session is his to end");
+    assert!(world.revoke(&Ask::token(&subjects).basic("c1", "s1-Z7")).unwrap().is_some());
+    assert!(!is_active(&world, &subjects));
+}
+
+#[test]
+fn rv_05_rv_07_an_expired_token_still_ends_its_session() {
+    let mut world = world();
+    let first = world.token("c1", "s1-Z7", "catalog");
+    world.pass(3000);
+    let renewed = world.check(Ask::exchange(&first).bearer(&first)).token();
+    world.pass(700);
+    assert!(!is_active(&world, &first) && is_active(&world, &renewed));
+    assert!(world.revoke(&Ask::token(&first).basic("c1", "s1-Z7")).unwrap().is_some());
+    assert!(!is_active(&world, &renewed));
+    assert_ne!(world.check(Ask::exchange(&first).basic("c1", "s1-Z7")).code(), "200");
+}
+
+#[test]
+fn rv_06_rv_08_a_revocation_is_remembered_for_as_long_as_any_token_of_the_session_is_good() {
+    let mut world = world();
+    let token = world.token("c1", "s1-Z7", "catalog");
+    let mut claims = world.check(Ask::exchange(&token).bearer(&token)).claims().clone();
+    // As of a client with short sessions, which got it from one with long ones.
+    claims.session.end = world.now.plus(Lifetime::from_seconds(60));
+    claims.expires_at = claims.session.end;
+    let revoke = Revoke::of(claims, world.endpoint.policy(), world.now);
+    let parent_can_be_renewed =
+        world.now.plus(Lifetime::from_hours(24)).plus(world.endpoint.policy().expired_subject_grace);
+    assert!(revoke.until() > parent_can_be_renewed);
 }
 
 #[test]

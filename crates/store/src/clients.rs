@@ -3,7 +3,7 @@
 use crate::client_secret::NewSecret;
 use crate::db::Part;
 use crate::error::StoreError;
-use crate::revocations::CLIENT;
+use crate::revocations::{CLIENT, SUBJECT};
 use crate::secrets::AddedSecret;
 use crate::store::Store;
 use futures_util::TryStreamExt;
@@ -163,12 +163,13 @@ impl Store {
         })
     }
 
-    /// Removes the client and its secrets, and revokes its tokens that were issued before `now`, so that they stay dead if
-    /// another client gets the same identifier.
+    /// Removes the client and its secrets, and revokes its tokens and those that others have for it, from before a time, so
+    /// that they stay dead if another client gets the same identifier. The time should be a second that has begun after
+    /// the last of these was issued.
     ///
     /// # Errors
     /// If there is no such client, or the store fails.
-    pub async fn remove_client(&self, now: Timestamp, id: &ClientId) -> Result<(), StoreError> {
+    pub async fn remove_client(&self, before: Timestamp, id: &ClientId) -> Result<(), StoreError> {
         change!(&self.0.db, [Part::Clients, Part::RevokedBefore], connection => {
             let done = sqlx::query("DELETE FROM clients WHERE id = $1")
                 .bind(id.as_str())
@@ -176,7 +177,8 @@ impl Store {
                 .await?;
             found(done.rows_affected(), id)?;
             note_client!(connection, id);
-            revoke_before!(connection, CLIENT, "", id.as_str(), now);
+            revoke_before!(connection, CLIENT, "", id.as_str(), before);
+            revoke_before!(connection, SUBJECT, "", id.as_str(), before);
             Ok(())
         })
     }

@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokenberg_core::{LONGEST_CLIENT_SECRET, Secret, SecretDigest};
 use zeroize::Zeroizing;
 
-/// How many rooms for Argon2 are kept; whoever limits how many are computed at once never needs more.
+/// How many rooms for Argon2 are kept; more than as many at once costs memory for as long as they take.
 const MOST_ROOMS: usize = 8;
 
 /// Derives digests with the pepper of the store, without which a stolen database does not even let one guess.

@@ -14,6 +14,12 @@ pub struct Moment<K> {
 }
 
 impl<K> Moment<K> {
+    fn remembered(&self, client_id: &str, secret: &Secret) -> Option<SecretDigest> {
+        let remembered = &self.store.0.remembered;
+        let digest = remembered.find(&remembered.name(client_id, secret))?;
+        self.snapshot.vouches(client_id, &digest).then_some(digest)
+    }
+
     /// How often this process has computed Argon2id for a secret that a person chose: the dearest thing that it does.
     #[must_use]
     pub fn stretched_digests(&self) -> u64 {
@@ -43,21 +49,20 @@ impl<K: Keys> Answers for Moment<K> {
         if !Digester::is_costly(secret) {
             return store.digester.digest(client_id, secret);
         }
-        let name = store.remembered.name(client_id, secret);
-        let remembered = store.remembered.find(&name).filter(|d| self.snapshot.vouches(client_id, d));
-        if let Some(digest) = remembered {
+        if let Some(digest) = self.remembered(client_id, secret) {
             return digest;
         }
         let digest = store.digester.digest(client_id, secret);
         // Only what is right: a wrong secret and an unknown client cost as much the thousandth time.
         if self.snapshot.vouches(client_id, &digest) {
-            store.remembered.keep(name, digest.clone());
+            store.remembered.keep(store.remembered.name(client_id, secret), digest.clone());
         }
         digest
     }
 
-    fn is_costly(&self, secret: &Secret) -> bool {
-        Digester::is_costly(secret)
+    // That it is known to be right is told to nobody who does not know it.
+    fn is_costly(&self, client_id: &str, secret: &Secret) -> bool {
+        Digester::is_costly(secret) && self.remembered(client_id, secret).is_none()
     }
 
     fn revoked(&self, token: &AccessTokenClaims) -> Option<Revocation> {

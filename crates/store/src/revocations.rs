@@ -25,12 +25,14 @@ pub enum NewRevocation {
         /// Until when it has to be remembered: the session's end.
         until: Timestamp,
     },
-    /// One token, and all that go back to the same authentication; both or neither.
+    /// One token, and all that go back to the same authentication, or what one client has of these; both or neither.
     Family {
         /// The `jti` of the token.
         token: TokenId,
         /// The session.
         session: TokenId,
+        /// The client, if only its tokens go.
+        client: Option<ClientId>,
         /// Until when it has to be remembered: until nothing of the session can be presented any more.
         until: Timestamp,
     },
@@ -76,10 +78,16 @@ impl Store {
     /// If the store fails; then it must not be said to be revoked.
     pub async fn revoke(&self, revocation: &NewRevocation) -> Result<(), StoreError> {
         let (kind, issuer, name, before) = match revocation {
-            NewRevocation::Token { id, until } => return self.revoke_ids(&[(TOKEN, id)], *until).await,
-            NewRevocation::Session { id, until } => return self.revoke_ids(&[(SESSION, id)], *until).await,
-            NewRevocation::Family { token, session, until } => {
-                return self.revoke_ids(&[(TOKEN, token), (SESSION, session)], *until).await;
+            NewRevocation::Token { id, until } => {
+                return self.revoke_ids(&[(TOKEN, id.as_str())], *until).await;
+            }
+            NewRevocation::Session { id, until } => {
+                return self.revoke_ids(&[(SESSION, id.as_str())], *until).await;
+            }
+            NewRevocation::Family { token, session, client, until } => {
+                let family =
+                    client.as_ref().map_or_else(|| session.as_str().to_owned(), |c| delegation(session, c));
+                return self.revoke_ids(&[(TOKEN, token.as_str()), (SESSION, &family)], *until).await;
             }
             NewRevocation::Client { id, before } => (CLIENT, "", id.as_str(), before),
             NewRevocation::Subject { issuer, subject, before } => {
@@ -92,7 +100,7 @@ impl Store {
         })
     }
 
-    async fn revoke_ids(&self, ids: &[(&str, &TokenId)], until: Timestamp) -> Result<(), StoreError> {
+    async fn revoke_ids(&self, ids: &[(&str, &str)], until: Timestamp) -> Result<(), StoreError> {
         change!(&self.0.db, [Part::RevokedIds], connection => {
             for (kind, id) in ids {
                 sqlx::query(
@@ -101,7 +109,7 @@ impl Store {
                      ON CONFLICT (kind, id) DO UPDATE SET until = excluded.until WHERE excluded.until > revoked_ids.until",
                 )
                 .bind(*kind)
-                .bind(id.as_str())
+                .bind(*id)
                 .bind(until.as_seconds())
                 .execute(&mut *connection)
                 .await?;
@@ -111,10 +119,15 @@ impl Store {
     }
 }
 
+/// What a client has of a session of somebody else. No session is called so: a `jti` has no bar.
+fn delegation(session: &TokenId, client: &ClientId) -> String {
+    format!("{}|{client}", session.as_str())
+}
+
 const TOKEN: &str = "token";
 const SESSION: &str = "session";
 pub(crate) const CLIENT: &str = "client";
-const SUBJECT: &str = "subject";
+pub(crate) const SUBJECT: &str = "subject";
 
 pub(crate) const SELECT_IDS: &str = "SELECT kind, id FROM revoked_ids WHERE revision > $1";
 pub(crate) const SELECT_BEFORE: &str = "SELECT kind, issuer, name, before FROM revoked_before";
@@ -140,12 +153,17 @@ impl RevokedIds {
         Ok(())
     }
 
-    /// The narrower reason first.
+    /// The wider reason first: whoever is told of a token alone may think that its renewals live.
     pub(crate) fn find(&self, token: &AccessTokenClaims) -> Option<Revocation> {
-        if self.tokens.find(token.token_id.as_str()).is_some() {
+        let (session, client) = (&token.session.id, &token.client_id);
+        if self.sessions.find(session.as_str()).is_some() {
+            Some(Revocation::Session(session.clone()))
+        } else if !token.is_clients_own()
+            && self.sessions.find(delegation(session, client).as_str()).is_some()
+        {
+            Some(Revocation::Delegation { session: session.clone(), client: client.clone() })
+        } else if self.tokens.find(token.token_id.as_str()).is_some() {
             Some(Revocation::Token(token.token_id.clone()))
-        } else if self.sessions.find(token.session.id.as_str()).is_some() {
-            Some(Revocation::Session(token.session.id.clone()))
         } else {
             None
         }

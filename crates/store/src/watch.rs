@@ -136,7 +136,8 @@ impl<K: Keys + 'static> Revocations for Watched<K> {
         Box::pin(async move {
             let (token, session, until) = (revoke.id().clone(), revoke.session().clone(), revoke.until());
             let not_written = |error: StoreError| NotWritten { reason: error.to_string() };
-            let family = NewRevocation::Family { token, session, until };
+            let client = revoke.client().cloned();
+            let family = NewRevocation::Family { token, session, client, until };
             self.store().revoke(&family).await.map_err(not_written)?;
             match self.refresh().await {
                 // Keys that are refused keep no revocation from being seen.

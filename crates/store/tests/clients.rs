@@ -156,6 +156,9 @@ async fn cc_19_disabling_and_removing_take_effect_and_can_be_undone() {
     watched.refresh().await.unwrap();
     assert!(!is_let_in(&watched.now(), "c1", "s1-Z7", at(0)));
     // The tokens of the removed client do not become those of its successor.
+    let mut for_it = token("c2", 4, "t", "s");
+    for_it.subject = "c1".parse().unwrap();
+    assert!(watched.now().revoked(&for_it).is_some(), "what others had for it as well");
     assert!(watched.now().revoked(&token("c1", 4, "t", "s")).is_some());
     assert!(watched.now().revoked(&token("c1", 5, "t", "s")).is_none());
 
@@ -195,5 +198,6 @@ async fn ab_06_a_stranger_waits_as_long_as_a_client_and_the_second_time_as_well(
         }
     }
     assert_eq!((cost("c1", "s1-Z7"), cost("c1", "s1-Z7")), (1, 0), "an honest client pays once");
-    assert!(moment.is_costly(&secret("s1-Z7")));
+    assert!(moment.is_costly("c1", &secret("wrong")) && moment.is_costly("nobody", &secret("s1-Z7")));
+    assert!(!moment.is_costly("c1", &secret("s1-Z7")), "ab_02: nor does it queue behind a flood");
 }

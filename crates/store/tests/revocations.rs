@@ -24,7 +24,7 @@ async fn rv_08_tokens_and_sessions_are_revoked_by_identifier() {
     let t1 = Some(Revocation::Token(token_id("t1")));
     let s2 = Some(Revocation::Session(token_id("s2")));
     for (jti, session, expected) in
-        [("t1", "s1", t1.clone()), ("t1", "s2", t1), ("t2", "s2", s2), ("s2", "t1", None), ("T1", "S2", None)]
+        [("t1", "s1", t1), ("t1", "s2", s2.clone()), ("t2", "s2", s2), ("s2", "t1", None), ("T1", "S2", None)]
     {
         assert_eq!(revoked(&store, &token("c1", 0, jti, session)).await, expected, "{jti} {session}");
     }
@@ -34,7 +34,12 @@ async fn rv_08_tokens_and_sessions_are_revoked_by_identifier() {
 async fn rv_07_a_family_is_a_token_and_its_session() {
     let world = World::new();
     let store = world.open().await;
-    let family = NewRevocation::Family { token: token_id("t1"), session: token_id("s1"), until: at(3600) };
+    let family = NewRevocation::Family {
+        token: token_id("t1"),
+        session: token_id("s1"),
+        client: None,
+        until: at(3600),
+    };
     for _ in 0..2 {
         store.revoke(&family).await.unwrap();
         let snapshot = store.snapshot().await.unwrap_or_else(|e| panic!("{e}"));
@@ -149,4 +154,20 @@ async fn op_03_times_are_kept_beyond_2038() {
     store.set_key_end(&late.id, Some(late.signs_from)).await.unwrap();
     let kept = store.keys().await.unwrap_or_else(|e| panic!("{e}"));
     assert_eq!((kept[0].signs_from, kept[0].verifies_until), (late.signs_from, Some(late.signs_from)));
+}
+
+#[tokio::test]
+async fn rv_07_what_a_client_has_of_anothers_session_goes_alone() {
+    let world = World::new();
+    let store = world.open().await;
+    let (token_id, session) = (token_id("t1"), token_id("s1"));
+    let family = NewRevocation::Family { token: token_id, session, client: Some(id("c2")), until: at(3600) };
+    store.revoke(&family).await.unwrap();
+    let mut delegated = token("c2", 0, "t2", "s1");
+    delegated.subject = "c1".parse().unwrap();
+    let found = revoked(&store, &delegated).await;
+    assert!(matches!(found, Some(Revocation::Delegation { .. })), "{found:?}");
+    delegated.client_id = id("c3");
+    assert_eq!(revoked(&store, &delegated).await, None);
+    assert_eq!(revoked(&store, &token("c1", 0, "t3", "s1")).await, None);
 }

@@ -66,7 +66,7 @@ async fn rv_03_what_is_revoked_is_seen_here_at_once_and_elsewhere_within_a_secon
     let watched = here.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));
     let elsewhere = there.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));
     let claims = token("c1", 0, "jti-1", "s-1");
-    let revoke = Revoke::of(claims.clone(), &Policy::new(claims.issuer.clone()));
+    let revoke = Revoke::of(claims.clone(), &Policy::new(claims.issuer.clone()), at(0));
     assert!(revoke.until() > claims.session.end, "longer than anything of the session can be presented");
     watched.revoke(&revoke).await.unwrap();
     assert!(watched.now().revoked(&claims).is_some());
@@ -80,7 +80,7 @@ async fn rv_06_a_store_that_fails_acknowledges_no_revocation() {
     let store = world.open().await;
     let watched = store.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));
     let claims = token("c1", 0, "jti-1", "s-1");
-    let revoke = Revoke::of(claims.clone(), &Policy::new(claims.issuer.clone()));
+    let revoke = Revoke::of(claims.clone(), &Policy::new(claims.issuer.clone()), at(0));
     execute(&world, "ALTER TABLE revoked_ids RENAME TO lost").await;
     let fault = watched.revoke(&revoke).await.unwrap_err();
     assert!(!fault.reason.contains("jti-1"), "{fault}");
@@ -90,7 +90,7 @@ async fn rv_06_a_store_that_fails_acknowledges_no_revocation() {
     // Keys that cannot be used keep no revocation back.
     store.add_key(&key("bad")).await.unwrap();
     let other = token("c1", 0, "jti-2", "s-2");
-    watched.revoke(&Revoke::of(other.clone(), &Policy::new(other.issuer.clone()))).await.unwrap();
+    watched.revoke(&Revoke::of(other.clone(), &Policy::new(other.issuer.clone()), at(0))).await.unwrap();
     assert!(watched.now().revoked(&other).is_some());
 }
 

@@ -145,8 +145,8 @@ impl World {
         match inquire(step, &*self)? {
             Revoking::Nothing(_) => Ok(None),
             Revoking::Write(revoke) => {
+                self.revoked.push(revoke.family());
                 self.revoked.push(Revocation::Token(revoke.id().clone()));
-                self.revoked.push(Revocation::Session(revoke.session().clone()));
                 Ok(Some(revoke.written()))
             }
         }
@@ -205,7 +205,7 @@ impl Answers for World {
         digest(client_id, secret)
     }
 
-    fn is_costly(&self, _: &Secret) -> bool {
+    fn is_costly(&self, _: &str, _: &Secret) -> bool {
         false
     }
 

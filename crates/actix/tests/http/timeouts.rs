@@ -94,6 +94,34 @@ fn ht_10_idle_connections_keep_nobody_out() {
 }
 
 #[test]
+fn ht_07_ab_03_few_large_bodies_are_read_at_a_time() {
+    let wire = Wire::of(service());
+    let large = |length: usize| {
+        let mut stream = wire.connect();
+        let head = format!(
+            "POST /v1/oauth/introspect HTTP/1.1\r\nHost: as.test\r\nConnection: close\r\nContent-Type: {FORM}\r\nContent-Length: 500000\r\n\r\n"
+        );
+        let _ = stream.write_all(head.as_bytes());
+        let _ = stream.write_all(&vec![b'a'; length]);
+        stream
+    };
+    let stalled: Vec<TcpStream> = (0..8).map(|_| large(200_000)).collect();
+    // Until all eight have taken their places, one more may find one.
+    let begin = Instant::now();
+    let refused = loop {
+        assert!(begin.elapsed() < PATIENCE, "any number of large bodies is read");
+        let answers = parse(&read_until_closed(&mut large(499_000)), &[]);
+        match answers.into_iter().next() {
+            Some(answer) if answer.status == 503 => break answer,
+            Some(_) | None => {}
+        }
+    };
+    assert_eq!(refused.header("Retry-After"), Some("1"));
+    check_answer(&wire.ask(&form(CC).basic(C1)), Expected::Ok, "token requests go on");
+    drop(stalled);
+}
+
+#[test]
 fn ht_10_one_source_has_so_many_connections_and_no_more() {
     let wire = Wire::with(service(), |builder| builder.most_connections_of_a_source(3));
     let get = b"GET /openapi.json HTTP/1.1\r\nHost: as.test\r\n\r\n";

@@ -162,17 +162,17 @@ impl Answers for World {
         digest(client_id, secret.expose())
     }
 
-    fn is_costly(&self, _: &Secret) -> bool {
+    fn is_costly(&self, _: &str, _: &Secret) -> bool {
         self.slow.lock().unwrap().is_some()
     }
 
     fn revoked(&self, token: &AccessTokenClaims) -> Option<Revocation> {
-        let revoked = self.revoked.lock().unwrap();
-        if revoked.contains(&token.token_id) {
-            return Some(Revocation::Token(token.token_id.clone()));
-        }
         let sessions = self.revoked_sessions.lock().unwrap();
-        sessions.contains(&token.session.id).then(|| Revocation::Session(token.session.id.clone()))
+        if sessions.contains(&token.session.id) {
+            return Some(Revocation::Session(token.session.id.clone()));
+        }
+        let revoked = self.revoked.lock().unwrap();
+        revoked.contains(&token.token_id).then(|| Revocation::Token(token.token_id.clone()))
     }
 
     fn keys(&self) -> &dyn Keys {

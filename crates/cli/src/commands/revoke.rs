@@ -86,7 +86,7 @@ fn before(text: &str, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
 
 /// The time itself, or the beginning of the next second: tokens know only whole seconds, so whatever was issued until now is
 /// then from before, and nothing is that is issued after.
-async fn awaited(before: Option<Timestamp>) -> anyhow::Result<Timestamp> {
+pub(crate) async fn awaited(before: Option<Timestamp>) -> anyhow::Result<Timestamp> {
     if let Some(time) = before {
         return Ok(time);
     }
@@ -102,12 +102,12 @@ async fn revoke_token(store: &Store, token: &Secret, output: Output) -> anyhow::
     let keys = Keyring::read(&store.keys().await?, now)?;
     let claims = ours(&keys, token.expose(), now)?;
     // Only how long an issuer's sessions are remembered is asked of it, and that is the same for all of ours.
-    let revoke = tokenberg_core::Revoke::of(claims.clone(), &Policy::new(claims.issuer.clone()));
+    let revoke = tokenberg_core::Revoke::of(claims.clone(), &Policy::new(claims.issuer.clone()), now);
     if claims.session.end <= now {
         note("the session of the token is over, so the token was worth nothing already");
     }
     let (id, session, until) = (revoke.id().clone(), revoke.session().clone(), revoke.until());
-    store.revoke(&NewRevocation::Family { token: id, session, until }).await?;
+    store.revoke(&NewRevocation::Family { token: id, session, client: None, until }).await?;
     output.show(
         || {
             json!({

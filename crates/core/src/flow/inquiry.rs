@@ -42,17 +42,27 @@ impl<End> From<DigestSecret<Self>> for Inquiry<End> {
 pub(crate) type Findings = Result<(AccessTokenClaims, Recollection), TokenFault>;
 
 /// Decides what the findings mean to this client.
-pub(crate) type Judge<End> = fn(&Policy, &Authenticated, Findings) -> Result<End, Refusal>;
+pub(crate) type Judge<End> = fn(&Policy, &Authenticated, Findings, Timestamp) -> Result<End, Refusal>;
+
+/// Which expired tokens are looked at further.
+#[derive(Clone, Copy)]
+pub(crate) enum Expired {
+    /// None: it is not active.
+    Never,
+    /// Those that their client could still renew, or whose renewals live (conformance D13).
+    WhileRenewable,
+}
 
 pub(crate) fn begin<End: 'static>(
     policy: Arc<Policy>,
     presented: PresentedToken,
     now: Timestamp,
     judge: Judge<End>,
+    expired: Expired,
 ) -> Result<Inquiry<End>, Refusal> {
     let PresentedToken { authentication, token } = presented;
     find_client::begin(authentication, now, move |client| {
-        let asking = Asking { policy, client, now, judge };
+        let asking = Asking { policy, client, now, judge, expired };
         match access_token::framed(token?.expose(), &asking.policy.issuer) {
             Ok(token) => Ok(Inquiry::VerifyToken(VerifyPresented { asking, token })),
             Err(fault) => asking.judged(Err(fault)),
@@ -66,11 +76,23 @@ struct Asking<End> {
     client: Authenticated,
     now: Timestamp,
     judge: Judge<End>,
+    expired: Expired,
 }
 
 impl<End> Asking<End> {
+    fn unexpired(&self, claims: &AccessTokenClaims) -> Result<(), TokenFault> {
+        match self.expired {
+            Expired::WhileRenewable
+                if self.now < self.policy.remembers_until(&claims.session, claims.issued_at) =>
+            {
+                Ok(())
+            }
+            Expired::Never | Expired::WhileRenewable => access_token::unexpired(claims, self.now),
+        }
+    }
+
     fn judged(self, findings: Findings) -> Result<Inquiry<End>, Refusal> {
-        (self.judge)(&self.policy, &self.client, findings).map(Inquiry::Answered)
+        (self.judge)(&self.policy, &self.client, findings, self.now).map(Inquiry::Answered)
     }
 }
 
@@ -100,7 +122,7 @@ impl<End> VerifyPresented<End> {
     pub fn verified(self, answer: Result<Verified, SignatureFault>) -> Result<Inquiry<End>, Refusal> {
         let (now, leeway) = (self.asking.now, self.asking.policy.clock_leeway);
         let claims = access_token::claims(&self.token, answer, now, leeway)
-            .and_then(|claims| access_token::unexpired(&claims, now).map(|()| claims));
+            .and_then(|claims| self.asking.unexpired(&claims).map(|()| claims));
         match claims {
             Ok(claims) => Ok(Inquiry::Recall(RecallPresented { asking: self.asking, claims })),
             Err(fault) => self.asking.judged(Err(fault)),

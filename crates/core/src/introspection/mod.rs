@@ -1,6 +1,6 @@
 //! Is this token good, and may the asking client know? Introspection, RFC 7662.
 
-use crate::flow::inquiry::{self, Findings, Inquiry};
+use crate::flow::inquiry::{self, Expired, Findings, Inquiry};
 use crate::policy::proof::Authenticated;
 use crate::policy::{Policy, access_token};
 use crate::refusal::{Refusal, TokenFault};
@@ -58,14 +58,19 @@ impl IntrospectionEndpoint {
         presented: PresentedToken,
         now: Timestamp,
     ) -> Result<Inquiry<Introspection>, Refusal> {
-        inquiry::begin(Arc::clone(&self.policy), presented, now, judge)
+        inquiry::begin(Arc::clone(&self.policy), presented, now, judge, Expired::Never)
     }
 }
 
 /// The same functions decide here as where tokens are exchanged and where they are used, so all agree (conformance IN-10).
 ///
 /// A token that is bound to a key is active with its `cnf`: whoever it is presented to asks for the proof.
-fn judge(_: &Policy, client: &Authenticated, findings: Findings) -> Result<Introspection, Refusal> {
+fn judge(
+    _: &Policy,
+    client: &Authenticated,
+    findings: Findings,
+    _: Timestamp,
+) -> Result<Introspection, Refusal> {
     let standing = findings
         .and_then(|(claims, recollection)| access_token::standing(claims, recollection))
         .and_then(access_token::at_home);

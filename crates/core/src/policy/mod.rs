@@ -39,11 +39,15 @@ impl Policy {
         }
     }
 
-    /// Until when a revocation of the session has to be remembered: until nothing of it can be presented any more, not even an
-    /// expired token by its own client, on a node whose clock is late.
+    /// Until when a revocation of the session, made at `now`, has to be remembered: until nothing of it can be presented any
+    /// more, not even an expired token by its own client, on a node whose clock is late.
+    ///
+    /// The session of one of its tokens may end earlier than that of another; but none is made after the revocation, and
+    /// none lives longer than a token may.
     #[must_use]
-    pub fn remembers_until(&self, session: &Session) -> Timestamp {
-        session.end.plus(self.expired_subject_grace).plus(self.clock_leeway)
+    pub fn remembers_until(&self, session: &Session, now: Timestamp) -> Timestamp {
+        let last = session.end.max(now.plus(rights::LONGEST_TOKEN_LIFETIME));
+        last.plus(self.expired_subject_grace).plus(self.clock_leeway)
     }
 
     /// What the client is told of a refusal under this policy.

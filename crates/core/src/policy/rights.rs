@@ -40,9 +40,12 @@ pub(crate) fn targets_within(asked: &[Target], ceiling: &[Box<str>]) -> Result<V
     Ok(ceiling.iter().filter(|known| is_asked(known)).cloned().collect())
 }
 
-/// How long a token of the client lives: at least a second, and no longer than clients can count (conformance CC-01).
+/// The longest that a token lives, whatever is registered; a revocation has to be remembered for as long.
+pub(crate) const LONGEST_TOKEN_LIFETIME: Lifetime = Lifetime::from_hours(24);
+
+/// How long a token of the client lives: a second at least (conformance CC-01), and a day at most.
 pub(crate) fn token_lifetime(client: &Client) -> Lifetime {
-    Lifetime::from_seconds(client.rights.token_lifetime.as_seconds().clamp(1, i32::MAX.unsigned_abs()))
+    client.rights.token_lifetime.clamp(Lifetime::from_seconds(1), LONGEST_TOKEN_LIFETIME)
 }
 
 /// What the client may ask tokens for; where nothing is registered, ourselves.

@@ -1,11 +1,11 @@
 //! What does it take to give a token back? Revocation, RFC 7009.
 
-use crate::flow::inquiry::{self, Findings, Inquiry};
+use crate::flow::inquiry::{self, Expired, Findings, Inquiry};
 use crate::policy::Policy;
 use crate::policy::proof::Authenticated;
 use crate::refusal::{Refusal, TokenFault};
 use crate::request::presented_token::PresentedToken;
-use crate::{AccessTokenClaims, Revocation, Timestamp, TokenEndpoint, TokenId};
+use crate::{AccessTokenClaims, ClientId, Revocation, Timestamp, TokenEndpoint, TokenId};
 use std::sync::Arc;
 
 /// The revocation endpoint (RFC 7009 §2).
@@ -26,7 +26,8 @@ pub enum Revoking {
 /// Write this, durably, and only then answer.
 ///
 /// The token goes, and with it every token that goes back to the same authentication: whoever has one of them could renew it
-/// for another (RFC 7009 §2.1, conformance RV-07).
+/// for another (RFC 7009 §2.1, conformance RV-07). Of a session that is somebody else's, only what this client has of it
+/// goes: who acts for others does not end their sessions.
 #[derive(Debug)]
 pub struct Revoke {
     claims: Box<AccessTokenClaims>,
@@ -51,11 +52,16 @@ impl RevocationEndpoint {
     /// # Errors
     /// A [`Refusal`] if that is clear without asking anything.
     pub fn start(&self, presented: PresentedToken, now: Timestamp) -> Result<Inquiry<Revoking>, Refusal> {
-        inquiry::begin(Arc::clone(&self.policy), presented, now, judge)
+        inquiry::begin(Arc::clone(&self.policy), presented, now, judge, Expired::WhileRenewable)
     }
 }
 
-fn judge(policy: &Policy, client: &Authenticated, findings: Findings) -> Result<Revoking, Refusal> {
+fn judge(
+    policy: &Policy,
+    client: &Authenticated,
+    findings: Findings,
+    now: Timestamp,
+) -> Result<Revoking, Refusal> {
     let (claims, recollection) = match findings {
         Ok(found) => found,
         // Nothing is kept of garbage, so nobody fills the store with it (conformance RV-08).
@@ -67,12 +73,12 @@ fn judge(policy: &Policy, client: &Authenticated, findings: Findings) -> Result<
         return Err(Refusal::TokenOfAnotherClient { client: client.id().clone(), of: claims.client_id });
     }
     match recollection.revocation {
-        Some(revocation @ (Revocation::Token(_) | Revocation::Session(_))) => {
+        Some(revocation @ (Revocation::Session(_) | Revocation::Delegation { .. })) => {
             Ok(Revoking::Nothing(TokenFault::Revoked(revocation)))
         }
         // The others reach this token and perhaps not all of its family. That somebody is disabled may be taken back.
-        Some(Revocation::Client { .. } | Revocation::Subject { .. }) | None => {
-            Ok(Revoking::Write(Revoke::of(claims, policy)))
+        Some(Revocation::Token(_) | Revocation::Client { .. } | Revocation::Subject { .. }) | None => {
+            Ok(Revoking::Write(Revoke::of(claims, policy, now)))
         }
     }
 }
@@ -80,8 +86,8 @@ fn judge(policy: &Policy, client: &Authenticated, findings: Findings) -> Result<
 impl Revoke {
     /// What it takes to revoke this token under this policy, by whoever may.
     #[must_use]
-    pub fn of(claims: AccessTokenClaims, policy: &Policy) -> Self {
-        let until = policy.remembers_until(&claims.session);
+    pub fn of(claims: AccessTokenClaims, policy: &Policy, now: Timestamp) -> Self {
+        let until = policy.remembers_until(&claims.session, now);
         Self { claims: Box::new(claims), until }
     }
 
@@ -91,10 +97,26 @@ impl Revoke {
         &self.claims.token_id
     }
 
-    /// The session that the token belongs to: all its tokens go.
+    /// The session that the token belongs to: all its tokens go, or those of [`Revoke::client`].
     #[must_use]
     pub fn session(&self) -> &TokenId {
         &self.claims.session.id
+    }
+
+    /// The client whose tokens go, if the session is not its own and the others' stay.
+    #[must_use]
+    pub fn client(&self) -> Option<&ClientId> {
+        (!self.claims.is_clients_own()).then_some(&self.claims.client_id)
+    }
+
+    /// What is taken back beside the token itself.
+    #[must_use]
+    pub fn family(&self) -> Revocation {
+        let session = self.session().clone();
+        match self.client() {
+            None => Revocation::Session(session),
+            Some(client) => Revocation::Delegation { session, client: client.clone() },
+        }
     }
 
     /// Until when it has to be remembered.

@@ -8,7 +8,7 @@ mod terms;
 pub(crate) use terms::LONGEST_TOKEN_LIFETIME;
 
 use crate::arguments::Common;
-use crate::clock;
+use crate::commands::revoke::awaited;
 use crate::output::Output;
 use crate::store_access::{StoreLocation, wait_for};
 use clap::{Args, Subcommand};
@@ -79,7 +79,7 @@ async fn set_enabled(
 
 async fn remove(location: StoreLocation, id: &ClientId, output: Output) -> anyhow::Result<()> {
     let store = location.open_existing().await?;
-    store.remove_client(clock::now()?, id).await?;
+    store.remove_client(awaited(None).await?, id).await?;
     store.close().await;
     output.show(|| json!({"client_id": id, "removed": true}), || format!("client {id} was removed"))?;
     Ok(())
