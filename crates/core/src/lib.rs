@@ -69,6 +69,7 @@ pub use flow::{
 pub use introspection::{Inactivity, Introspection, IntrospectionEndpoint};
 pub use policy::Policy;
 pub use policy::access_token::TokenVerification;
+pub use policy::rights::LONGEST_TOKEN_LIFETIME;
 pub use refusal::{Hint, NotRenewable, Refusal, TokenFault};
 pub use request::Presented;
 pub use request::client_authentication::{

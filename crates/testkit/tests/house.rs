@@ -97,7 +97,14 @@ fn nothing_is_unsafe_unfinished_or_of_one_machine() {
         if path.ends_with("tests/house.rs") {
             continue;
         }
-        for word in ["todo!(", "unimplemented!(", "FIXME", "/root/", "allow(dead_code)", "unsafe {"] {
+        for word in [
+            concat!("todo", "!("),
+            concat!("unimplemented", "!("),
+            "FIXME",
+            concat!("/", "root", "/"),
+            "allow(dead_code)",
+            "unsafe {",
+        ] {
             assert!(!text.contains(word), "{}: {word}", path.display());
         }
         assert!(!text.contains(&root().display().to_string()), "{}: a path of this machine", path.display());

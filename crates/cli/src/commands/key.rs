@@ -9,10 +9,8 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use tokenberg_core::{Algorithm, KeyMaterial, Lifetime, Timestamp};
+use tokenberg_core::{Algorithm, KeyMaterial, LONGEST_TOKEN_LIFETIME, Lifetime, Timestamp};
 use tokenberg_store::Store;
-
-use super::client::LONGEST_TOKEN_LIFETIME;
 
 /// A new key is published this long before it signs: catalogs may keep the key set for `max-age=300`, and as long again.
 const PUBLICATION_DELAY: Lifetime = Lifetime::from_seconds(600);
@@ -134,9 +132,8 @@ async fn introduce(store: &Store, key: &KeyMaterial, at_once: bool, now: Timesta
         store.remove_key(&other.id).await?;
         note(&format!("the key {}, which had not signed yet, was dropped", other.id));
     }
-    let clients = store.clients().await?;
-    let longest = clients.iter().map(|c| c.rights.token_lifetime).fold(LONGEST_TOKEN_LIFETIME, Ord::max);
-    let end = key.signs_from.plus(longest).plus(MARGIN);
+    // No token lives longer, whatever is registered.
+    let end = key.signs_from.plus(LONGEST_TOKEN_LIFETIME).plus(MARGIN);
     for other in others.iter().filter(|o| o.signs_from <= now && o.verifies_until.is_none()) {
         store.set_key_end(&other.id, Some(end)).await?;
     }

@@ -85,7 +85,7 @@ fn terms_that_contradict_each_other_are_wrong_usage() {
     for more in [
         &["--default-scope", "a b", "--scope", "a"][..],
         &["--default-scope", ""],
-        &["--token-lifetime", "25h"],
+        &["--token-lifetime", "8d"],
         &["--token-lifetime", "0s"],
         &["--token-lifetime", "1"],
         &["--session-lifetime", "31d"],

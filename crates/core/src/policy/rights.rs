@@ -41,9 +41,9 @@ pub(crate) fn targets_within(asked: &[Target], ceiling: &[Box<str>]) -> Result<V
 }
 
 /// The longest that a token lives, whatever is registered; a revocation has to be remembered for as long.
-pub(crate) const LONGEST_TOKEN_LIFETIME: Lifetime = Lifetime::from_hours(24);
+pub const LONGEST_TOKEN_LIFETIME: Lifetime = Lifetime::from_hours(7 * 24);
 
-/// How long a token of the client lives: a second at least (conformance CC-01), and a day at most.
+/// How long a token of the client lives: a second at least (conformance CC-01), and a week at most.
 pub(crate) fn token_lifetime(client: &Client) -> Lifetime {
     client.rights.token_lifetime.clamp(Lifetime::from_seconds(1), LONGEST_TOKEN_LIFETIME)
 }

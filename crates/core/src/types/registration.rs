@@ -34,7 +34,7 @@ pub struct Rights {
     pub default_scope: Scope,
     /// What it may ask tokens for; the first is its default. If there is none, it is our issuer.
     pub audiences: Vec<Box<str>>,
-    /// How long a token lives; a day at most, whatever stands here.
+    /// How long a token lives; a week at most, whatever stands here.
     pub token_lifetime: Lifetime,
     /// How long tokens can be renewed from one authentication on.
     pub session_lifetime: Lifetime,

@@ -5,8 +5,6 @@ mod secret;
 mod show;
 mod terms;
 
-pub(crate) use terms::LONGEST_TOKEN_LIFETIME;
-
 use crate::arguments::Common;
 use crate::commands::revoke::awaited;
 use crate::output::Output;

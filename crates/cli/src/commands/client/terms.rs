@@ -3,10 +3,11 @@
 use crate::duration;
 use crate::failure::{warn, wrong_usage};
 use clap::{Args, ValueEnum};
-use tokenberg_core::{AllowedScope, AuthMethod, GrantType, Lifetime, Rights, Scope, SubjectPattern, Target};
+use tokenberg_core::{
+    AllowedScope, AuthMethod, GrantType, LONGEST_TOKEN_LIFETIME, Lifetime, Rights, Scope, SubjectPattern,
+    Target,
+};
 
-/// No token lives longer than this, because what it says cannot be changed while it lives; keys are kept as long.
-pub(crate) const LONGEST_TOKEN_LIFETIME: Lifetime = Lifetime::from_hours(24);
 /// After this, a credential has to be proven again.
 const LONGEST_SESSION: Lifetime = Lifetime::from_hours(30 * 24);
 /// Clients renew a token when nine tenths of its life are over: with less than this they do little else (conformance IC-03).
@@ -32,7 +33,7 @@ pub(crate) struct Terms {
     #[arg(long, value_name = "AUDIENCE", value_parser = audience)]
     audience: Vec<Box<str>>,
 
-    /// How long its tokens live: 2s, 15m, 1h; 24h at most
+    /// How long its tokens live: 2s, 15m, 1h; 7d at most
     #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "1h")]
     token_lifetime: Lifetime,
 
