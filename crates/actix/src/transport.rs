@@ -10,7 +10,6 @@ use actix_server::GracefulShutdownSignal;
 use actix_service::{ServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_tls::accept::TlsError;
 use actix_tls::accept::rustls_0_23::{Acceptor, TlsStream};
-use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, ServiceRequest, ServiceResponse};
 use actix_web::rt::net::TcpStream;
 use actix_web::{App, Error, HttpResponse};
@@ -34,8 +33,21 @@ pub(crate) struct Limits {
     pub(crate) disconnect: Duration,
 }
 
+/// An app, before it is told where it runs.
+pub(crate) trait AppFactory:
+    ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse, Error = Error, InitError = ()>
+    + 'static
+{
+}
+
+impl<T> AppFactory for T where
+    T: ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse, Error = Error, InitError = ()>
+        + 'static
+{
+}
+
 /// What turns a plain connection into requests to the app.
-pub(crate) fn plain<T, B>(
+pub(crate) fn plain<T: AppFactory>(
     limits: Limits,
     signal: GracefulShutdownSignal,
     app: App<T>,
@@ -45,17 +57,7 @@ pub(crate) fn plain<T, B>(
     Response = (),
     Error = actix_http::error::DispatchError,
     InitError = (),
->
-where
-    T: ServiceFactory<
-            ServiceRequest,
-            Config = (),
-            Response = ServiceResponse<B>,
-            Error = Error,
-            InitError = (),
-        > + 'static,
-    B: MessageBody + 'static,
-{
+> {
     fn_service(|tcp: TcpStream| async move {
         let peer = tcp.peer_addr().ok();
         let _ = tcp.set_nodelay(true);
@@ -65,7 +67,7 @@ where
 }
 
 /// The same over TLS.
-pub(crate) fn tls<T, B>(
+pub(crate) fn tls<T: AppFactory>(
     limits: Limits,
     signal: GracefulShutdownSignal,
     app: App<T>,
@@ -76,17 +78,7 @@ pub(crate) fn tls<T, B>(
     Response = (),
     Error = TlsError<io::Error, actix_http::error::DispatchError>,
     InitError = (),
->
-where
-    T: ServiceFactory<
-            ServiceRequest,
-            Config = (),
-            Response = ServiceResponse<B>,
-            Error = Error,
-            InitError = (),
-        > + 'static,
-    B: MessageBody + 'static,
-{
+> {
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     let mut acceptor = Acceptor::new(config);
     acceptor.set_handshake_timeout(HANDSHAKE);
@@ -101,7 +93,7 @@ where
         .and_then(http(limits, signal, app).map_err(TlsError::Service))
 }
 
-fn http<IO, T, B>(
+fn http<IO: Socket, T: AppFactory>(
     limits: Limits,
     signal: GracefulShutdownSignal,
     app: App<T>,
@@ -111,18 +103,7 @@ fn http<IO, T, B>(
     Response = (),
     Error = actix_http::error::DispatchError,
     InitError = (),
->
-where
-    IO: Socket,
-    T: ServiceFactory<
-            ServiceRequest,
-            Config = (),
-            Response = ServiceResponse<B>,
-            Error = Error,
-            InitError = (),
-        > + 'static,
-    B: MessageBody + 'static,
-{
+> {
     use actix_service::IntoServiceFactory;
     let silence = limits.keep_alive + limits.head;
     let app = app.into_factory().map_err(|error: Error| -> HttpResponse { error.error_response() });
