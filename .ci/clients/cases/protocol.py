@@ -41,6 +41,9 @@ def _token(world, url, client, **parameters):
 
 
 def _config(world):
+    status, _, body = fetch(world.catalog + "/.well-known/oauth-protected-resource")
+    expect(status == 200, f"RI-06: {status}")
+    expect(json.loads(body)["authorization_servers"] == [world.token_server], f"RI-06: {body}")
     status, _, body = fetch(world.catalog + "/v1/config")
     expect(status == 200, f"{status}")
     config = json.loads(body)

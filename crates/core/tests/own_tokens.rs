@@ -163,6 +163,26 @@ fn jw_05_jw_31_jw_35_jw_36_jw_37_claims_that_do_not_pass() {
 }
 
 #[test]
+fn at_09_cve_2026_27840_no_part_of_a_token_passes_for_it() {
+    // There are no opaque tokens here, whose truncation was once accepted; ours are whole or nothing.
+    let mut world = World::new();
+    let token = world.token("c1", "s1-Z7", "catalog");
+    for end in (0..token.len()).step_by(7).chain([token.len() - 1]) {
+        assert!(at_catalog(&world, &token[..end]).is_err(), "{end}");
+    }
+    for longer in [
+        format!("{token}A"),
+        format!("{token}AAAA"),
+        format!("{token}."),
+        format!("A{token}"),
+        format!("{token}="),
+    ] {
+        assert!(!verdict(&mut world, &longer), "{longer}");
+    }
+    assert!(verdict(&mut world, &token));
+}
+
+#[test]
 fn jw_39_jw_40_each_token_is_judged_by_itself_every_time() {
     let mut world = World::new();
     let (first, second) = (world.token("c1", "s1-Z7", "catalog"), world.token("c1", "s1-Z7", "catalog"));

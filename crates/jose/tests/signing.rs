@@ -136,6 +136,38 @@ fn jw_21_the_other_s_of_ecdsa_verifies_too() {
 }
 
 #[test]
+fn jw_22_a_signature_of_ed25519_has_one_spelling() {
+    // The order of the group, little-endian (RFC 8032 §5.1): S and S + L satisfy the same equation.
+    const ORDER: [u8; 32] = [
+        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+    ];
+    let keys = keyring(&[key(Algorithm::EdDSA, 0)]);
+    let good = token(&keys, 0);
+    let signature = parse(&good).signature().to_vec();
+    let mut twin = signature.clone();
+    let mut carry = 0;
+    for (at, order) in ORDER.iter().enumerate() {
+        let sum = u16::from(twin[32 + at]) + u16::from(*order) + carry;
+        twin[32 + at] = u8::try_from(sum % 256).unwrap();
+        carry = sum / 256;
+    }
+    let mut cases = vec![twin, signature[..63].to_vec(), [signature.as_slice(), &[0]].concat(), vec![0; 64]];
+    let mut small = vec![0; 64];
+    small[0] = 1; // R is the neutral element, S is 0.
+    cases.push(small);
+    let (rest, _) = good.rsplit_once('.').unwrap();
+    for case in cases {
+        let forged = format!("{rest}.{}", URL_SAFE_NO_PAD.encode(&case));
+        assert!(
+            matches!(keys.verify(&parse(&forged), at(0)), Err(SignatureFault::Signature { .. })),
+            "{case:02x?}"
+        );
+    }
+    assert!(keys.verify(&parse(&good), at(0)).is_ok());
+}
+
+#[test]
 fn jw_12_a_key_is_used_with_its_own_algorithm_only() {
     for algorithm in Algorithm::ALL {
         let material = key(algorithm, 0);
