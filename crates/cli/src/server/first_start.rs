@@ -4,7 +4,7 @@ use crate::failure::wrong_usage;
 use crate::input;
 use crate::output::facts;
 use tokenberg_core::{Algorithm, AllowedScope, ClientId, Rights, Secret, Timestamp};
-use tokenberg_store::{NewSecret, SecretStrength, Store};
+use tokenberg_store::{NewSecret, SecretStrength, Snapshot, Store};
 
 /// The variable that may hold the first credential, `ID:SECRET`.
 const VARIABLE: &str = "TOKENBERG_BOOTSTRAP_CREDENTIAL";
@@ -15,19 +15,20 @@ pub(crate) struct FirstCredential {
     secret: Secret,
 }
 
-/// Makes the first key and the first client, if the store has neither.
+/// Makes the first key and the first client, if the store had neither when it was read, and still has neither.
 ///
 /// # Errors
 /// If the credential in the variable is none, or the store fails.
 pub(crate) async fn prepare(
     store: &Store,
+    as_read: &Snapshot,
     algorithm: Algorithm,
     now: Timestamp,
 ) -> anyhow::Result<Option<FirstCredential>> {
     let given = given()?;
     // Looked at first, so that an ordinary start writes nothing.
-    if !store.keys().await?.is_empty() {
-        if store.clients().await?.is_empty() {
+    if !as_read.keys().is_empty() {
+        if as_read.clients() == 0 {
             tracing::warn!("no client is registered yet; `tokenberg client add` registers one");
         }
         return Ok(None);

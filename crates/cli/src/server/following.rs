@@ -1,12 +1,10 @@
 //! What introduces store and keys to the server? The watched store as the world that actix answers from.
 
 use crate::clock;
-use std::sync::Arc;
 use std::time::Duration;
-use tokenberg_actix::World;
-use tokenberg_core::{KeyMaterial, Revocations, Revoke, Timestamp, Writing};
+use tokenberg_core::{KeyMaterial, Timestamp};
 use tokenberg_jose::Keyring;
-use tokenberg_store::{Moment, Store, StoreError, Watched};
+use tokenberg_store::{Store, StoreError, Watched};
 
 /// A server that has not seen its store for this long is not ready: what was disabled meanwhile would still work.
 const TOO_OLD: Duration = Duration::from_secs(5);
@@ -15,20 +13,6 @@ const TOO_OLD: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(crate) struct Following(Watched<Keyring>);
 
-impl World for Following {
-    type Moment = Moment<Keyring>;
-
-    fn now(&self) -> Arc<Self::Moment> {
-        self.0.now()
-    }
-}
-
-impl Revocations for Following {
-    fn revoke<'a>(&'a self, revoke: &'a Revoke) -> Writing<'a> {
-        self.0.revoke(revoke)
-    }
-}
-
 impl Following {
     /// Reads the store and goes on following it.
     ///
@@ -36,6 +20,11 @@ impl Following {
     /// If the store fails, or its keys cannot be used.
     pub(crate) async fn of(store: &Store) -> Result<Self, StoreError> {
         Ok(Self(store.watch(keyring).await?))
+    }
+
+    /// The world that requests are answered from, and where revocations are written down.
+    pub(crate) fn watched(&self) -> Watched<Keyring> {
+        self.0.clone()
     }
 
     /// Follows at once, as after a change of our own.

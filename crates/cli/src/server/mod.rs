@@ -61,7 +61,7 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     let mut policy = Policy::new(settings.issuer_at(port)?);
     policy.strict_iceberg_errors = settings.strict_iceberg_errors;
     let issuer = policy.issuer.clone();
-    let service = TokenService::builder(policy, following.clone()).revocations(following.clone()).build();
+    let service = TokenService::builder(policy, following.watched()).revocations(following.watched()).build();
 
     let mut server = ServerBuilder::new(service)
         .listen(listener)
@@ -83,7 +83,8 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     let running = server.run()?;
     signals::heed(running.handle(), changeable)?;
     // Last of all, so that nothing can fail between making a credential and telling it.
-    let first = first_start::prepare(&store, settings.alg, clock::now()?).await?;
+    let as_read = following.watched().now();
+    let first = first_start::prepare(&store, as_read.snapshot(), settings.alg, clock::now()?).await?;
     following.catch_up().await?;
     housekeeping::begin(store.clone());
     let serving = actix_web::rt::spawn(running.serve());
