@@ -53,6 +53,6 @@ pub use bearer_error::BearerError;
 pub use guard::RequestId;
 pub use one_method::one_method_only;
 pub use operations::Operations;
-pub use server::{BasePathFault, Handle, LONGEST_KEEP_ALIVE, Running, ServerBuilder};
+pub use server::{BasePathFault, Handle, LONGEST_KEEP_ALIVE, Running, ServerBuilder, check_base_path};
 pub use service::{TokenService, TokenServiceBuilder};
 pub use world::{Fixed, World};

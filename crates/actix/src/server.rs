@@ -25,6 +25,20 @@ const SHORTEST: Duration = Duration::from_secs(1);
 #[error("a base path begins with a slash, does not end with one, and has letters, digits and -._~/ only")]
 pub struct BasePathFault;
 
+/// Whether [`ServerBuilder::base_path`] would take it.
+///
+/// # Errors
+/// If not.
+pub fn check_base_path(base_path: &str) -> Result<(), BasePathFault> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);
+    let good = base_path.is_empty()
+        || base_path.starts_with('/')
+            && !base_path.ends_with('/')
+            && !base_path.contains("//")
+            && base_path.bytes().all(plain);
+    if good { Ok(()) } else { Err(BasePathFault) }
+}
+
 /// Makes a server of a [`TokenService`]. It handles no signals: whoever runs it calls [`Handle::drain`].
 #[must_use = "a builder does nothing until it is run"]
 pub struct ServerBuilder {
@@ -82,13 +96,8 @@ impl ServerBuilder {
     /// # Errors
     /// [`BasePathFault`].
     pub fn base_path(self, base_path: &str) -> Result<Self, BasePathFault> {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);
-        let good = base_path.is_empty()
-            || base_path.starts_with('/')
-                && !base_path.ends_with('/')
-                && !base_path.contains("//")
-                && base_path.bytes().all(plain);
-        if good { Ok(Self { base_path: base_path.to_owned(), ..self }) } else { Err(BasePathFault) }
+        check_base_path(base_path)?;
+        Ok(Self { base_path: base_path.to_owned(), ..self })
     }
 
     /// Speaks TLS at all listeners but that for operations; see [`tls`](crate::tls).

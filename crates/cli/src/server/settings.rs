@@ -168,14 +168,8 @@ fn seconds(lifetime: Lifetime) -> Duration {
 /// As the server wants it; a single slash is no path at all.
 fn checked_base_path(text: &str) -> anyhow::Result<String> {
     let text = if text == "/" { "" } else { text };
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);
-    let is_good = text.is_empty()
-        || text.starts_with('/') && !text.ends_with('/') && !text.contains("//") && text.bytes().all(plain);
-    if is_good {
-        Ok(text.to_owned())
-    } else {
-        Err(wrong_usage(format!("--base-path: {}", tokenberg_actix::BasePathFault)))
-    }
+    tokenberg_actix::check_base_path(text).map_err(|fault| wrong_usage(format!("--base-path: {fault}")))?;
+    Ok(text.to_owned())
 }
 
 #[cfg(test)]
