@@ -8,7 +8,7 @@ use crate::refusal::{Refusal, TokenFault};
 use crate::request::client_authentication::Role;
 use crate::request::form::Parameter;
 use crate::request::token_request::TokenExchangeRequest;
-use crate::{TokenType, TypedToken};
+use crate::{CompactJws, TokenType, TypedToken};
 
 /// An exchange by a client that is known, with the tokens that were proven so far.
 pub(super) struct Exchange {
@@ -46,15 +46,16 @@ impl Exchange {
 
     pub(super) fn next(self) -> Result<Step, Refusal> {
         let Some(subject) = &self.subject else {
-            let text = self.request.subject.token.clone();
             return match self.same_token(&self.actor) {
                 Some(same) => self.proven(Role::Subject, same).next(),
-                None => verify_token::ask(self, Role::Subject, text.expose()),
+                None => {
+                    let token = self.framed(&self.request.subject, Role::Subject)?;
+                    Ok(verify_token::ask(self, Role::Subject, token))
+                }
             };
         };
         match (&self.request.actor, &self.actor) {
             (Some(actor), None) => {
-                let text = actor.token.clone();
                 match self.same_token(&self.subject) {
                     Some(same) => {
                         // An expired subject may be renewed by its client; an expired actor acts for nobody.
@@ -62,7 +63,10 @@ impl Exchange {
                             .map_err(Refusal::ActorToken)?;
                         self.proven(Role::Actor, same).next()
                     }
-                    None => verify_token::ask(self, Role::Actor, text.expose()),
+                    None => {
+                        let token = self.framed(actor, Role::Actor)?;
+                        Ok(verify_token::ask(self, Role::Actor, token))
+                    }
                 }
             }
             (None, _) | (Some(_), Some(_)) => {
@@ -79,6 +83,11 @@ impl Exchange {
                 Ok(sign::ask(claims, decision, now))
             }
         }
+    }
+
+    fn framed(&self, token: &TypedToken, role: Role) -> Result<CompactJws, Refusal> {
+        let framed = access_token::framed(token.token.expose(), &self.known.policy.issuer);
+        framed.map_err(|fault| fault.in_role(role))
     }
 
     /// The token that was proven already, if both parameters hold the same one (conformance D23).

@@ -36,10 +36,8 @@ pub(super) fn begin_with_bearer(
     }))
 }
 
-pub(super) fn ask(exchange: Exchange, role: Role, text: &str) -> Result<Step, Refusal> {
-    let framed = access_token::framed(text, &exchange.known.policy.issuer);
-    let token = framed.map_err(|fault| fault.in_role(role))?;
-    Ok(Step::VerifyToken(VerifyToken { awaiting: Awaiting::Party(Box::new(exchange), role), token }))
+pub(super) fn ask(exchange: Exchange, role: Role, token: CompactJws) -> Step {
+    Step::VerifyToken(VerifyToken { awaiting: Awaiting::Party(Box::new(exchange), role), token })
 }
 
 /// Is this signature good? Asked only about tokens whose issuer is ourselves, or one that is trusted.

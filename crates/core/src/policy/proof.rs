@@ -12,7 +12,7 @@ pub(crate) struct Authenticated {
 
 /// What the client proved it with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AuthenticatedBy {
+enum AuthenticatedBy {
     /// A credential of its own, which a stolen token is not.
     Credential,
     /// A token that was issued to it.
