@@ -47,9 +47,10 @@ pub(crate) async fn guard(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = RequestId::random();
-    let connection = request.conn_data::<Connection>().map(Connection::busy);
+    let of_ours = request.conn_data::<Connection>();
     // Whether a host has to be asked by TLS from now on is for its owner to say, so only a server of ours says it.
-    let secure = request.conn_data::<Connection>().is_some_and(Connection::is_secure);
+    let secure = of_ours.is_some_and(Connection::is_secure);
+    let connection = of_ours.map(Connection::busy);
     request.extensions_mut().insert(id.clone());
     let ended = connection.as_ref().is_some_and(Busy::is_ending);
     let checked = if ended { Err(Fault::ConnectionEnded) } else { check_head(&request) };

@@ -41,34 +41,34 @@ impl Store {
     /// If the store fails; what was forgotten until then stays forgotten.
     pub async fn expire(&self, now: Timestamp) -> Result<u64, StoreError> {
         let over = now.as_seconds() - GRACE;
-        let mut forgotten = self
-            .forget(
+        let past: [(&str, &str, i64, &[Part]); 3] = [
+            (
                 "SELECT 1 FROM used_ids WHERE until <= $1 LIMIT 1",
                 "DELETE FROM used_ids WHERE (namespace, id) IN \
                  (SELECT namespace, id FROM used_ids WHERE until <= $1 LIMIT $2)",
                 over,
                 &[],
-            )
-            .await?;
-        forgotten += self
-            .forget(
+            ),
+            (
                 "SELECT 1 FROM revoked_ids WHERE until <= $1 LIMIT 1",
                 "DELETE FROM revoked_ids WHERE (kind, id) IN \
                  (SELECT kind, id FROM revoked_ids WHERE until <= $1 LIMIT $2)",
                 over,
                 &[Part::ForgottenIds],
-            )
-            .await?;
-        forgotten += self
-            .forget(
+            ),
+            (
                 "SELECT 1 FROM client_secrets WHERE expires_at <= $1 LIMIT 1",
                 "DELETE FROM client_secrets WHERE (client_id, id) IN \
                  (SELECT client_id, id FROM client_secrets WHERE expires_at <= $1 LIMIT $2)",
                 now.as_seconds() - DEAD_SECRETS,
                 // They are dead in memory too, and who holds them there need not read for it.
                 &[],
-            )
-            .await?;
+            ),
+        ];
+        let mut forgotten = 0;
+        for (any, delete, over, parts) in past {
+            forgotten += self.forget(any, delete, over, parts).await?;
+        }
         Ok(forgotten)
     }
 
