@@ -1,16 +1,14 @@
 //! Who answers the questions of the flow? Traits that only compute, so that keys, store and transport need not know each other.
-//! Only a revocation waits, and no endpoint has to offer that.
 //!
 //! The flow calls none of them: an adapter asks a [`Step`](crate::Step) what it needs, asks these, and answers the step.
 
 use crate::{
-    AccessTokenClaims, Algorithm, Client, ClientId, CompactJws, KeyId, Revoke, Secret, SecretDigest,
-    Timestamp, TokenId,
+    AccessTokenClaims, Algorithm, Client, ClientId, CompactJws, DpopProof, Issuer, KeyId, KeysUnavailable,
+    NotWritten, Once, Secret, SecretDigest, SubjectStanding, Timestamp, TokenId, TrustedIssuer,
 };
-use std::pin::Pin;
 use std::sync::Arc;
 
-/// Our own keys: sign, and check a signature. They never decide whether a token is good.
+/// Our own keys, and what is done with keys: sign, and check a signature. They never decide whether a token is good.
 pub trait Keys: Send + Sync {
     /// Signs the claims as an access token of type `at+jwt` (RFC 9068 §2.1) with the key that signs at `now`.
     ///
@@ -31,6 +29,22 @@ pub trait Keys: Send + Sync {
 
     /// Whether signing takes so long (RSA: about a millisecond) that an event loop should not wait for it.
     fn is_costly(&self, now: Timestamp) -> bool;
+
+    /// Checks the signature with the key of this JWK Set that the header names; without a `kid`, with the only one that fits.
+    ///
+    /// # Errors
+    /// If no key of the set fits, the set is none, or the signature is not good.
+    fn verify_with(&self, jwks: &str, token: &CompactJws) -> Result<Verified, SignatureFault>;
+
+    /// Checks the signature of a DPoP proof with the key that it carries (RFC 9449 §4.3). [`Verified::key`] is then the RFC 7638
+    /// thumbprint of that key.
+    ///
+    /// # Errors
+    /// If the key is not a public key of ours to verify with, or the signature is not good.
+    fn verify_proof(&self, proof: &DpopProof) -> Result<Verified, SignatureFault>;
+
+    /// SHA-256, for thumbprints and the hash of an access token (RFC 9449 §4.2).
+    fn sha256(&self, bytes: &[u8]) -> [u8; 32];
 }
 
 /// Everything that a token request is answered from: one moment of the world, held in memory.
@@ -52,6 +66,53 @@ pub trait Answers: Send + Sync {
 
     /// Our keys.
     fn keys(&self) -> &dyn Keys;
+
+    /// The issuer that is on the list of trusted ones under exactly this identifier, disabled ones too. By default nobody is.
+    fn issuer(&self, _issuer: &str) -> Option<Arc<TrustedIssuer>> {
+        None
+    }
+
+    /// The client for which this subject of this issuer stands, if it is registered for exactly one.
+    fn federated(&self, _issuer: &Issuer, _subject: &str) -> Option<Arc<Client>> {
+        None
+    }
+
+    /// What the operator decided about the subject of another issuer or, without one, about a user whom a client asserted.
+    fn subject(&self, _issuer: Option<&Issuer>, _subject: &str) -> SubjectStanding {
+        SubjectStanding::default()
+    }
+
+    /// The nonce that DPoP proofs should have from now on, if there are nonces (RFC 9449 §8).
+    fn nonce(&self, _now: Timestamp) -> Option<Box<str>> {
+        None
+    }
+
+    /// Whether this nonce was handed out lately, on whichever node.
+    fn accepts_nonce(&self, _nonce: &str, _now: Timestamp) -> bool {
+        false
+    }
+
+    /// As [`SingleUse::use_once`](crate::SingleUse::use_once), on the calling thread: for [`drive`](crate::drive) only.
+    ///
+    /// # Errors
+    /// If it cannot be remembered, as by answers that have no memory.
+    fn use_once(&self, _once: &Once) -> Result<bool, NotWritten> {
+        Err(NotWritten { reason: "nothing here remembers what was used".to_owned() })
+    }
+
+    /// As [`IssuerKeys::verify`](crate::IssuerKeys::verify), on the calling thread: for [`drive`](crate::drive) only.
+    ///
+    /// # Errors
+    /// If the keys cannot be had, as by answers that fetch nothing.
+    fn verify_fetched(
+        &self,
+        issuer: &TrustedIssuer,
+        _token: &CompactJws,
+        _now: Timestamp,
+    ) -> Result<Result<Verified, SignatureFault>, KeysUnavailable> {
+        let reason = "nothing here fetches keys".to_owned();
+        Err(KeysUnavailable { issuer: issuer.issuer.as_str().into(), reason })
+    }
 }
 
 /// Hands out moments: each request is answered from exactly one, however the world changes meanwhile.
@@ -63,25 +124,6 @@ pub trait World: Send + Sync + 'static {
     fn now(&self) -> Arc<Self::Moment>;
 }
 
-/// Takes tokens back. The one answer that waits, because it has to be on disk before anybody is told of it.
-pub trait Revocations: Send + Sync {
-    /// Writes it durably; whatever this process answers afterwards already knows of it.
-    ///
-    /// Dropping the future leaves open whether it was written.
-    fn revoke<'a>(&'a self, revoke: &'a Revoke) -> Writing<'a>;
-}
-
-/// A write that is under way.
-pub type Writing<'a> = Pin<Box<dyn Future<Output = Result<(), NotWritten>> + Send + 'a>>;
-
-/// Why it is not certain that something was written. The client is told to try again, and never that it was done.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the revocation could not be written: {reason}")]
-pub struct NotWritten {
-    /// What is in the way; no secret.
-    pub reason: String,
-}
-
 /// What is known now about a token that was issued earlier.
 #[derive(Clone)]
 pub struct Recollection {
@@ -91,6 +133,10 @@ pub struct Recollection {
     pub client: Option<Arc<Client>>,
     /// The registration of its subject, disabled or not, where the subject is one of ours.
     pub principal: Option<Arc<Client>>,
+    /// What the operator decided about its subject, where that is nobody of ours.
+    pub subject: SubjectStanding,
+    /// The issuer of its subject, where that is another one and still on the list.
+    pub issuer: Option<Arc<TrustedIssuer>>,
 }
 
 impl Recollection {
@@ -98,14 +144,22 @@ impl Recollection {
     #[must_use]
     pub fn of(answers: &(impl Answers + ?Sized), token: &AccessTokenClaims) -> Self {
         let client = answers.client(&token.client_id);
-        let principal = if token.session.subject_issuer.is_some() {
+        let foreign = token.session.subject_issuer.as_ref();
+        let is_ours = foreign.is_none() && !token.session.asserted;
+        let principal = if !is_ours {
             None
         } else if token.subject.as_str() == token.client_id.as_str() {
             client.clone()
         } else {
             token.subject.as_str().parse().ok().and_then(|id| answers.client(&id))
         };
-        Self { revocation: answers.revoked(token), client, principal }
+        let subject = if is_ours {
+            SubjectStanding::default()
+        } else {
+            answers.subject(foreign, token.subject.as_str())
+        };
+        let issuer = foreign.and_then(|issuer| answers.issuer(issuer.as_str()));
+        Self { revocation: answers.revoked(token), client, principal, subject, issuer }
     }
 }
 

@@ -54,11 +54,9 @@ mod request;
 mod response;
 mod revocation;
 mod types;
+mod waits;
 
-pub use answers::{
-    Answers, Keys, NotWritten, Recollection, Revocation, Revocations, SignatureFault, SigningFault, Verified,
-    World, Writing,
-};
+pub use answers::{Answers, Keys, Recollection, Revocation, SignatureFault, SigningFault, Verified, World};
 pub use client::{AnswerFault, ClientAuthentication, Held, NextRequest, Outgoing, Renewal, read_answer};
 pub use drive::{Granted, NotGranted, drive, inquire};
 pub use error::{Challenge, ErrorCode, NotAnOAuthError, OAuthError};
@@ -77,22 +75,36 @@ pub use request::client_authentication::{
 };
 pub use request::form::{Form, FormFault, LARGEST_BODY, LARGEST_PRESENTATION, Parameter};
 pub use request::presented_token::PresentedToken;
-pub use request::token_request::{ClientCredentialsRequest, TokenExchangeRequest, TokenRequest};
+pub use request::token_request::{
+    ClientCredentialsRequest, JwtBearerRequest, TokenExchangeRequest, TokenRequest,
+};
 pub use response::{PresentedAs, TokenResponse, TokenResponseFault};
 pub use revocation::{RevocationEndpoint, Revoke, Revoked, Revoking};
+pub use types::actor::Actor;
 pub use types::algorithm::{Algorithm, KeyId, UnknownAlgorithm};
-pub use types::claims::{ACCESS_TOKEN_TYPE, AccessTokenClaims, Actor, ClaimFault, Session, TokenId};
+pub use types::claims::{ACCESS_TOKEN_TYPE, AccessTokenClaims, ClaimFault, TokenId, UNSECURED};
 pub use types::client_id::{ClientId, ClientIdError};
 pub use types::compact_jws::{CompactJws, FramingFault, Header, LONGEST_TOKEN};
+pub use types::confirmation::{Confirmation, Possession, Thumbprint};
+pub use types::dpop_proof::DpopProof;
 pub use types::entropy::Entropy;
+pub use types::federation::Federation;
 pub use types::issuer::{Issuer, IssuerError};
 pub use types::json::JsonFault;
 pub use types::key_material::KeyMaterial;
+pub use types::peer_certificate::{CertificateName, PeerCertificate};
 pub use types::registration::{AllowedScope, AuthMethod, Client, GrantType, Rights, StoredSecret};
 pub use types::scope::{CATALOG, Scope, ScopeError};
 pub use types::secret::{LONGEST_CLIENT_SECRET, Secret, SecretDigest};
+pub use types::session::Session;
+pub use types::spiffe_id::{SpiffeId, SpiffeIdError};
 pub use types::subject::{Subject, SubjectError};
 pub use types::subject_pattern::{SubjectPattern, SubjectPatternError};
 pub use types::target::{Target, TargetError};
 pub use types::time::{Lifetime, Timestamp, TimestampOutOfRange};
 pub use types::token_type::{TokenType, TypedToken};
+pub use types::trusted_issuer::{
+    AcceptedAs, KeySource, ScopeMapping, ScopeMappingError, SubjectStanding, Trust, TrustedIssuer,
+};
+pub use types::user_pattern::{UserPattern, UserPatternError};
+pub use waits::{IssuerKeys, KeysUnavailable, NotWritten, Once, Revocations, SingleUse, Waiting, Writing};

@@ -10,6 +10,8 @@ use serde_json::Value;
 pub enum PresentedAs {
     /// `bearer`, in lower case, as the Iceberg specification has it and its generated clients insist.
     Bearer,
+    /// `DPoP`: with a proof each time (RFC 9449 §5).
+    Dpop,
     /// `N_A`: not an access token (RFC 8693 §2.2.1).
     NotApplicable,
 }
@@ -18,6 +20,7 @@ impl PresentedAs {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Bearer => "bearer",
+            Self::Dpop => "DPoP",
             Self::NotApplicable => "N_A",
         }
     }
@@ -95,6 +98,7 @@ impl TokenResponse {
         let token = text("access_token").filter(|t| !t.is_empty() && t.bytes().all(|b| b.is_ascii_graphic()));
         let token_type = match text("token_type") {
             Some(t) if t.eq_ignore_ascii_case("bearer") => PresentedAs::Bearer,
+            Some(t) if t.eq_ignore_ascii_case("dpop") => PresentedAs::Dpop,
             Some(t) if t.eq_ignore_ascii_case("n_a") => PresentedAs::NotApplicable,
             Some(_) | None => return Err(TokenResponseFault::Member("token_type")),
         };

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 use tokenberg_core::{
-    Answers, Introspection, LONGEST_TOKEN_LIFETIME, Lifetime, Recollection, Refusal, Revoke,
-    TokenVerification,
+    Answers, Confirmation, Introspection, LONGEST_TOKEN_LIFETIME, Lifetime, Recollection, Refusal, Revoke,
+    Thumbprint, TokenVerification,
 };
 use tokenberg_testkit::{Ask, ISSUER, NOW, World, client};
 
@@ -95,10 +95,14 @@ fn in_03_an_active_token_is_told_of_with_what_it_says() {
     else {
         panic!("inactive");
     };
-    claims.confirmation = json!({"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}).as_object().cloned();
+    claims.confirmation =
+        Confirmation::of(Thumbprint::parse("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"), None);
     let bound = world.sign(&claims);
     let told = told(&world, &Ask::token(&bound).basic("rs1", "rs-secret"));
-    assert_eq!((&told["active"], &told["cnf"]["jkt"]), (&true.into(), &claims.confirmation.unwrap()["jkt"]));
+    assert_eq!(
+        (&told["active"], &told["cnf"]["jkt"]),
+        (&true.into(), &claims.confirmation.unwrap().key.unwrap().as_str().into())
+    );
 }
 
 #[test]

@@ -8,8 +8,8 @@ use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::sync::Arc;
 use tokenberg_core::{
-    AccessTokenClaims, CompactJws, KeyMaterial, Keys, Secret, SignatureFault, SigningFault, Timestamp,
-    Verified,
+    AccessTokenClaims, CompactJws, DpopProof, KeyMaterial, Keys, Secret, SignatureFault, SigningFault,
+    Timestamp, Verified,
 };
 
 /// Our own keys at one moment: immutable, to be replaced as a whole by [`Keyring::updated`].
@@ -100,6 +100,20 @@ impl Keys for Keyring {
         let verified = self.public.verify(token)?;
         let is_over = |e: &Entry| e.key.id() == verified.key() && is_past(e.verifies_until, now);
         if self.keys.iter().any(is_over) { Err(SignatureFault::NoKey) } else { Ok(verified) }
+    }
+
+    fn verify_with(&self, jwks: &str, token: &CompactJws) -> Result<Verified, SignatureFault> {
+        PublicKeys::from_jwks(jwks).map_err(|_| SignatureFault::NoKey)?.verify(token)
+    }
+
+    fn verify_proof(&self, proof: &DpopProof) -> Result<Verified, SignatureFault> {
+        crate::public_keys::verify_with_own_key(proof)
+    }
+
+    fn sha256(&self, bytes: &[u8]) -> [u8; 32] {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref());
+        hash
     }
 
     fn jwks(&self) -> Arc<str> {

@@ -6,7 +6,7 @@ use jsonwebtoken::jwk::{Jwk, KeyOperations, PublicKeyUse};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
-use tokenberg_core::{CompactJws, Header, KeyId, SignatureFault, Verified};
+use tokenberg_core::{CompactJws, DpopProof, Header, KeyId, SignatureFault, Verified};
 
 /// The longest JWK Set that is read, in bytes.
 pub const LARGEST_JWKS: usize = 512 * 1024;
@@ -151,6 +151,15 @@ impl std::fmt::Display for IgnoredKey {
             None => write!(f, "key {} is ignored: {}", self.position, self.reason),
         }
     }
+}
+
+/// Checks a proof with the key in its header, which is called by its thumbprint whatever `kid` it claims.
+pub(crate) fn verify_with_own_key(proof: &DpopProof) -> Result<Verified, SignatureFault> {
+    let mut jwk = proof.jwk().clone();
+    jwk.remove("kid");
+    let key = read(&Value::Object(jwk)).map_err(|_| SignatureFault::NoKey)?;
+    let token = proof.token();
+    key.verify(&token.header().alg, token.signing_input(), token.signature())
 }
 
 fn read(json: &Value) -> Result<VerifyingKey, UnfitKey> {

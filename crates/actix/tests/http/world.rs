@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 use tokenberg_actix::{Fixed, TokenService, TokenServiceBuilder};
 use tokenberg_core::{
-    AccessTokenClaims, Algorithm, AllowedScope, Answers, AuthMethod, Client, ClientId, CompactJws, GrantType,
-    Keys, Lifetime, NotWritten, Policy, Revocation, Revocations, Revoke, Rights, Secret, SecretDigest,
-    SignatureFault, SigningFault, StoredSecret, Timestamp, TokenId, Verified, Writing,
+    AccessTokenClaims, Algorithm, AllowedScope, Answers, Client, ClientId, CompactJws, DpopProof, GrantType,
+    Keys, NotWritten, Policy, Revocation, Revocations, Revoke, Rights, Secret, SecretDigest, SignatureFault,
+    SigningFault, StoredSecret, Timestamp, TokenId, Verified, Writing,
 };
 use tokenberg_jose::Keyring;
 
@@ -109,16 +109,10 @@ fn clients() -> Vec<Arc<Client>> {
             enabled,
             secrets: vec![StoredSecret { id: "1".into(), digest: digest(id, secret), expires_at }],
             rights: Rights {
-                auth_method: AuthMethod::ClientSecret,
                 grants: grants.to_vec(),
-                scope: AllowedScope::Only(scope.parse().unwrap()),
-                default_scope: "catalog".parse().unwrap(),
                 audiences: vec![AUDIENCE.into()],
-                token_lifetime: Lifetime::from_hours(1),
-                session_lifetime: Lifetime::from_hours(12),
                 may_act_for: vec![format!("{ISSUER}|*").parse().unwrap()],
-                may_impersonate: Vec::new(),
-                serves: Vec::new(),
+                ..Rights::new(AllowedScope::Only(scope.parse().unwrap()))
             },
         })
     };
@@ -207,6 +201,18 @@ impl Keys for TestKeys {
 
     fn verify(&self, token: &CompactJws, now: Timestamp) -> Result<Verified, SignatureFault> {
         self.keyring.verify(token, now)
+    }
+
+    fn verify_with(&self, jwks: &str, token: &CompactJws) -> Result<Verified, SignatureFault> {
+        self.keyring.verify_with(jwks, token)
+    }
+
+    fn verify_proof(&self, proof: &DpopProof) -> Result<Verified, SignatureFault> {
+        self.keyring.verify_proof(proof)
+    }
+
+    fn sha256(&self, bytes: &[u8]) -> [u8; 32] {
+        self.keyring.sha256(bytes)
     }
 
     fn jwks(&self) -> Arc<str> {

@@ -187,7 +187,7 @@ fn authentication(asked: &Token, request: &TokenRequest) -> anyhow::Result<Clien
             let bearer = exchange.actor.as_ref().unwrap_or(&exchange.subject);
             Ok(ClientAuthentication::Bearer(bearer.token.clone()))
         }
-        (None, None, TokenRequest::ClientCredentials(_)) => Err(wrong_usage(
+        (None, None, TokenRequest::ClientCredentials(_) | TokenRequest::JwtBearer(_)) => Err(wrong_usage(
             "nothing proves who asks: name a client with --client-id and its secret with --secret-file or the variable \
              TOKENBERG_CLIENT_SECRET",
         )),

@@ -95,6 +95,10 @@ impl TokenRequest {
                 }
                 put_scope_and_targets(&mut pairs, request.scope.as_str(), &request.targets);
             }
+            Self::JwtBearer(request) => {
+                pairs.push((Parameter::Assertion, request.assertion.expose()));
+                put_scope_and_targets(&mut pairs, request.scope.as_str(), &request.targets);
+            }
         }
         pairs
     }

@@ -128,6 +128,7 @@ fn authenticated(known: Known, client: Authenticated, asked: Asked) -> Result<St
             let claims = client_credentials::grant(&known.policy, &client, &request, known.now, known.id)?;
             Ok(sign::ask(claims, Decision::client_credentials(known.method, request.scope), known.now))
         }
+        TokenRequest::JwtBearer(_) => Err(Refusal::UnsupportedGrantType),
         TokenRequest::TokenExchange(request) => exchange::Exchange::begin(known, client, request)?.next(),
     }
 }

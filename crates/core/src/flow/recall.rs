@@ -54,7 +54,9 @@ fn bearing_client(bearing: Bearing, proven: ProvenToken) -> Result<Step, Refusal
         TokenRequest::TokenExchange(request) => {
             Exchange::begin(bearing.known, client, request)?.proven(bearing.bearer.is, proven).next()
         }
-        TokenRequest::ClientCredentials(_) => Err(Refusal::BearerOutsideOfExchange),
+        TokenRequest::ClientCredentials(_) | TokenRequest::JwtBearer(_) => {
+            Err(Refusal::BearerOutsideOfExchange)
+        }
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) fn grant(
         scope,
         actor: None,
         confirmation: None,
-        session: Session { id, start: now, end, subject_issuer: None },
+        session: Session { id, start: now, end, subject_issuer: None, asserted: false },
     };
     rights::check_size(&claims)?;
     Ok(claims)

@@ -33,8 +33,9 @@ pub(crate) fn check(
     let Some(client) = client else {
         return Err(Refusal::UnknownClient(Hint::of(id.as_ref().map_or("", ClientId::as_str))));
     };
-    let AuthMethod::ClientSecret = client.rights.auth_method;
-    if !client.enabled {
+    if client.rights.auth_method != AuthMethod::ClientSecret {
+        Err(Refusal::OtherMethod { client: client.id.clone(), registered: client.rights.auth_method })
+    } else if !client.enabled {
         Err(Refusal::DisabledClient(client.id.clone()))
     } else if !is_right {
         Err(Refusal::WrongSecret { client: client.id.clone(), live: count })

@@ -91,7 +91,7 @@ fn session(parties: &Parties<'_>, id: &TokenId, now: Timestamp) -> Result<Sessio
     if !could_begin_one {
         return Err(Refusal::SessionOver { end, now });
     }
-    Ok(Session { id: id.clone(), start: now, end: now.plus(lifetime), subject_issuer: None })
+    Ok(Session { id: id.clone(), start: now, end: now.plus(lifetime), subject_issuer: None, asserted: false })
 }
 
 /// Whether an expired subject may still be exchanged: by the client itself, with its credential, for itself, soon

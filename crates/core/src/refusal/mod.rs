@@ -62,6 +62,14 @@ pub enum Refusal {
         /// How many live secrets it has.
         live: usize,
     },
+    /// The client exists and is registered to authenticate otherwise (conformance CA-19).
+    #[error("the client {client} is registered to authenticate by {}", .registered.as_str())]
+    OtherMethod {
+        /// The client.
+        client: ClientId,
+        /// How it would have to authenticate.
+        registered: crate::AuthMethod,
+    },
     /// A Bearer as the only credential of anything that is no exchange (conformance TX-24).
     #[error("a Bearer token authenticates a client for token exchange only")]
     BearerOutsideOfExchange,

@@ -39,6 +39,7 @@ impl Refusal {
             | Self::SecretTooLong
             | Self::UnknownClient(_)
             | Self::DisabledClient(_)
+            | Self::OtherMethod { .. }
             | Self::WrongSecret { .. } => NOT_AUTHENTICATED.challenged(Challenge::Basic),
             Self::BearerOutsideOfExchange => {
                 error(InvalidClient, "a Bearer token does not authenticate the client for this")
@@ -114,11 +115,11 @@ fn missing(parameter: Parameter) -> &'static str {
         Parameter::ActorToken => "actor_token_type is there without actor_token",
         Parameter::ActorTokenType => "actor_token_type is missing",
         Parameter::Token => "token is missing",
+        Parameter::Assertion => "assertion is missing",
         Parameter::Scope
         | Parameter::ClientId
         | Parameter::ClientSecret
         | Parameter::RequestedTokenType
-        | Parameter::Assertion
         | Parameter::ClientAssertion
         | Parameter::ClientAssertionType
         | Parameter::TokenTypeHint

@@ -11,6 +11,19 @@ pub enum TokenRequest {
     ClientCredentials(ClientCredentialsRequest),
     /// A token for a token: renewal, or delegation.
     TokenExchange(TokenExchangeRequest),
+    /// A token for what an assertion grants.
+    JwtBearer(JwtBearerRequest),
+}
+
+/// RFC 7523 §2.1, with the targets of RFC 8707 §2.
+#[derive(Clone)]
+pub struct JwtBearerRequest {
+    /// `assertion`: a JWT of an issuer that is trusted for this.
+    pub assertion: Secret,
+    /// What is asked for; empty if the client leaves it to us.
+    pub scope: Scope,
+    /// Where it will be used; empty if the client leaves it to us.
+    pub targets: Vec<Target>,
 }
 
 /// RFC 6749 §4.4.2, with the targets of RFC 8707 §2.
@@ -44,6 +57,7 @@ impl TokenRequest {
         match self {
             Self::ClientCredentials(_) => GrantType::ClientCredentials,
             Self::TokenExchange(_) => GrantType::TokenExchange,
+            Self::JwtBearer(_) => GrantType::JwtBearer,
         }
     }
 
@@ -53,6 +67,7 @@ impl TokenRequest {
         match self {
             Self::ClientCredentials(request) => &request.scope,
             Self::TokenExchange(request) => &request.scope,
+            Self::JwtBearer(request) => &request.scope,
         }
     }
 
@@ -73,6 +88,14 @@ impl TokenRequest {
                 scope: scope(form)?,
                 targets: targets(form)?,
                 requested_token_type: token_type(form, Parameter::RequestedTokenType)?,
+            })),
+            GrantType::JwtBearer => Ok(Self::JwtBearer(JwtBearerRequest {
+                assertion: form
+                    .value(Parameter::Assertion)
+                    .map(|text| Secret::new(text.to_owned()))
+                    .ok_or(Refusal::MissingParameter(Parameter::Assertion))?,
+                scope: scope(form)?,
+                targets: targets(form)?,
             })),
         }
     }

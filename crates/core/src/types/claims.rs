@@ -1,14 +1,20 @@
 //! What does our access token say? RFC 9068 §2.2, with `act` of RFC 8693 §4.1.
 
+use super::actor::{Actor, read_actor};
 use super::client_id::ClientId;
+use super::confirmation::Confirmation;
 use super::issuer::Issuer;
 use super::scope::Scope;
+use super::session::{Session, read_session};
 use super::subject::Subject;
 use super::time::{Lifetime, Timestamp};
 use serde_json::{Map, Value};
 
 /// The `typ` of our access tokens (RFC 9068 §2.1).
 pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
+
+/// The value in `amr` of a token whose subject was asserted by its actor and authenticated by nobody (conformance TX-69).
+pub const UNSECURED: &str = "unsecured";
 
 /// The claims of an access token of ours. Each is what its RFC says; `session` is private.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,41 +37,10 @@ pub struct AccessTokenClaims {
     pub scope: Scope,
     /// `act`: who acts for the subject; the outermost is the present actor (RFC 8693 §4.1).
     pub actor: Option<Actor>,
-    /// `cnf`, if the token is bound to a key (RFC 7800 §3.1). Kept as it is; none is issued yet.
-    pub confirmation: Option<Map<String, Value>>,
+    /// `cnf`, if the token is bound to a key (RFC 7800 §3.1).
+    pub confirmation: Option<Confirmation>,
     /// `tokenberg_session`: which authentication the token goes back to.
     pub session: Session,
-}
-
-/// One actor of the chain and, inside, who acted before (RFC 8693 §4.1). It identifies, and grants nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Actor {
-    /// `iss`, where the subject is not one of ours.
-    pub issuer: Option<Issuer>,
-    /// `sub`.
-    pub subject: Subject,
-    /// `act`: the actor before this one, who is history.
-    pub prior: Option<Box<Actor>>,
-}
-
-impl Actor {
-    /// This actor and those before, the present one first.
-    pub fn chain(&self) -> impl Iterator<Item = &Self> {
-        std::iter::successors(Some(self), |a| a.prior.as_deref())
-    }
-}
-
-/// The authentication that a token goes back to. Renewal and exchange hand it on unchanged.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Session {
-    /// `id`: the `jti` of the session's first token, which names the family of all tokens that came from it.
-    pub id: TokenId,
-    /// `start`: when a credential was last proven.
-    pub start: Timestamp,
-    /// `end`: no token of the session lives longer.
-    pub end: Timestamp,
-    /// `sub_iss`: whose name `sub` is, if it is not ours. So no user of another issuer passes for a client of the same name.
-    pub subject_issuer: Option<Issuer>,
 }
 
 /// A token identifier, `jti`: up to 64 bytes of base64url; ours have 128 random bits in 22 characters.
@@ -100,16 +75,13 @@ impl TokenId {
 #[error("the claim {0} is missing or malformed")]
 pub struct ClaimFault(pub &'static str);
 
-/// The deepest chain of actors that is read from a token.
-const DEEPEST_CHAIN: usize = 16;
-
 impl AccessTokenClaims {
     /// Reads the claims of a payload. Says nothing about who wrote them, nor whether they hold now.
     ///
     /// # Errors
     /// The first claim that is missing or malformed.
     pub fn read(payload: &Map<String, Value>) -> Result<Self, ClaimFault> {
-        Ok(Self {
+        Ok::<_, ClaimFault>(Self {
             issuer: parsed(payload, "iss")?,
             audience: audience(payload)?,
             subject: parsed(payload, "sub")?,
@@ -119,13 +91,10 @@ impl AccessTokenClaims {
             token_id: token_id(payload, "jti", "jti")?,
             scope: scope(payload)?,
             actor: payload.get("act").map(|act| read_actor(act, 1)).transpose()?,
-            confirmation: match payload.get("cnf") {
-                None => None,
-                Some(Value::Object(cnf)) => Some(cnf.clone()),
-                Some(_) => return Err(ClaimFault("cnf")),
-            },
+            confirmation: payload.get("cnf").map(Confirmation::read).transpose()?,
             session: read_session(payload)?,
         })
+        .and_then(|claims| check_marker(&claims, payload).map(|()| claims))
     }
 
     /// The payload to be signed.
@@ -151,7 +120,11 @@ impl AccessTokenClaims {
             put("act", actor.to_json());
         }
         if let Some(cnf) = &self.confirmation {
-            put("cnf", Value::Object(cnf.clone()));
+            put("cnf", cnf.to_json());
+        }
+        if self.session.asserted {
+            // RFC 9068 §2.2.1 has `amr` for how the subject was authenticated; here nobody has seen it (conformance TX-69).
+            put("amr", vec![UNSECURED].into());
         }
         put("tokenberg_session", self.session.to_json());
         payload
@@ -168,6 +141,7 @@ impl AccessTokenClaims {
     pub fn is_clients_own(&self) -> bool {
         self.actor.is_none()
             && self.session.subject_issuer.is_none()
+            && !self.session.asserted
             && self.subject.as_str() == self.client_id.as_str()
     }
 
@@ -178,73 +152,33 @@ impl AccessTokenClaims {
     }
 }
 
-impl Actor {
-    fn to_json(&self) -> Value {
-        let mut act = Map::new();
-        if let Some(issuer) = &self.issuer {
-            act.insert("iss".to_owned(), issuer.as_str().into());
-        }
-        act.insert("sub".to_owned(), self.subject.as_str().into());
-        if let Some(prior) = &self.prior {
-            act.insert("act".to_owned(), prior.to_json());
-        }
-        Value::Object(act)
+/// The marker stands exactly where the session says that the subject was asserted.
+fn check_marker(claims: &AccessTokenClaims, payload: &Map<String, Value>) -> Result<(), ClaimFault> {
+    let marked = payload.get("amr").map(|amr| *amr == serde_json::json!([UNSECURED]));
+    match (claims.session.asserted, marked) {
+        (true, Some(true)) | (false, None) => Ok(()),
+        (true, None | Some(false)) | (false, Some(_)) => Err(ClaimFault("amr")),
     }
 }
 
-impl Session {
-    fn to_json(&self) -> Value {
-        let mut session = Map::new();
-        session.insert("id".to_owned(), self.id.as_str().into());
-        session.insert("start".to_owned(), self.start.as_seconds().into());
-        session.insert("end".to_owned(), self.end.as_seconds().into());
-        if let Some(issuer) = &self.subject_issuer {
-            session.insert("sub_iss".to_owned(), issuer.as_str().into());
-        }
-        Value::Object(session)
-    }
-}
-
-fn read_actor(act: &Value, depth: usize) -> Result<Actor, ClaimFault> {
-    let members = act.as_object().filter(|_| depth <= DEEPEST_CHAIN).ok_or(ClaimFault("act"))?;
-    // RFC 8693 §4.1: claims within act "pertain only to the identity of the actor"; others "are not meaningful".
-    if members.keys().any(|name| !matches!(name.as_str(), "iss" | "sub" | "act")) {
-        return Err(ClaimFault("act"));
-    }
-    Ok(Actor {
-        issuer: members
-            .contains_key("iss")
-            .then(|| parsed(members, "iss"))
-            .transpose()
-            .map_err(|_| ClaimFault("act"))?,
-        subject: parsed(members, "sub").map_err(|_| ClaimFault("act"))?,
-        prior: members.get("act").map(|prior| read_actor(prior, depth + 1).map(Box::new)).transpose()?,
-    })
-}
-
-fn read_session(payload: &Map<String, Value>) -> Result<Session, ClaimFault> {
-    const NAME: &str = "tokenberg_session";
-    let members = payload.get(NAME).and_then(Value::as_object).ok_or(ClaimFault(NAME))?;
-    let issuer = members.contains_key("sub_iss").then(|| parsed(members, "sub_iss")).transpose();
-    Ok(Session {
-        id: token_id(members, "id", NAME)?,
-        start: time(members, "start").map_err(|_| ClaimFault(NAME))?,
-        end: time(members, "end").map_err(|_| ClaimFault(NAME))?,
-        subject_issuer: issuer.map_err(|_| ClaimFault(NAME))?,
-    })
-}
-
-fn parsed<T: std::str::FromStr>(members: &Map<String, Value>, name: &'static str) -> Result<T, ClaimFault> {
+pub(super) fn parsed<T: std::str::FromStr>(
+    members: &Map<String, Value>,
+    name: &'static str,
+) -> Result<T, ClaimFault> {
     members.get(name).and_then(Value::as_str).and_then(|text| text.parse().ok()).ok_or(ClaimFault(name))
 }
 
 /// NumericDate, as whole seconds only: we write no fractions, so a token of ours has none (RFC 7519 §2).
-fn time(members: &Map<String, Value>, name: &'static str) -> Result<Timestamp, ClaimFault> {
+pub(super) fn time(members: &Map<String, Value>, name: &'static str) -> Result<Timestamp, ClaimFault> {
     let seconds = members.get(name).and_then(Value::as_i64).ok_or(ClaimFault(name))?;
     Timestamp::from_seconds(seconds).map_err(|_| ClaimFault(name))
 }
 
-fn token_id(members: &Map<String, Value>, name: &str, fault: &'static str) -> Result<TokenId, ClaimFault> {
+pub(super) fn token_id(
+    members: &Map<String, Value>,
+    name: &str,
+    fault: &'static str,
+) -> Result<TokenId, ClaimFault> {
     members.get(name).and_then(Value::as_str).and_then(TokenId::parse).ok_or(ClaimFault(fault))
 }
 
@@ -335,7 +269,10 @@ mod tests {
                     json!({"sub":"a","act":"b"}),
                 ],
             ),
-            ("cnf", vec![json!("x")]),
+            (
+                "cnf",
+                vec![json!("x"), json!({}), json!({"jkt": 1}), json!({"jkt": "short"}), json!({"kid": "k"})],
+            ),
             ("tokenberg_session", vec![json!(1), json!({}), json!({"id":"x","start":"1","end":9})]),
         ] {
             for value in bad {

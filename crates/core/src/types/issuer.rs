@@ -1,10 +1,12 @@
 //! Who made the token? The issuer identifier, RFC 8414 §2.
 
+use super::spiffe_id::SpiffeId;
 use serde::{Deserialize, Serialize};
 
 /// An issuer identifier: an `https` URL (or `http` on a loopback address) without query and fragment.
 ///
-/// Kept and compared as the exact text, never normalised (RFC 8414 §3.3, RFC 9068 §4).
+/// Kept and compared as the exact text, never normalised (RFC 8414 §3.3, RFC 9068 §4). Text is parsed as that of an issuer of
+/// our own; [`Issuer::foreign`] takes what others call themselves.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Issuer(Box<str>);
@@ -30,6 +32,27 @@ impl std::str::FromStr for Issuer {
     type Err = IssuerError;
 
     fn from_str(text: &str) -> Result<Self, IssuerError> {
+        if text.ends_with('/') && text.len() > "https://".len() {
+            return Err(IssuerError::TrailingSlash);
+        }
+        Self::url(text)
+    }
+}
+
+impl Issuer {
+    /// The identifier of somebody else: a URL that may end with a slash, or a SPIFFE trust domain (`spiffe://td.example`).
+    ///
+    /// # Errors
+    /// If it is neither.
+    pub fn foreign(text: &str) -> Result<Self, IssuerError> {
+        match text.parse::<SpiffeId>() {
+            Ok(id) if !id.has_path() => Ok(Self(text.into())),
+            Ok(_) => Err(IssuerError::Form),
+            Err(_) => Self::url(text),
+        }
+    }
+
+    fn url(text: &str) -> Result<Self, IssuerError> {
         let (secure, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
             (Some(rest), _) => (true, rest),
             (None, Some(rest)) => (false, rest),
@@ -45,13 +68,16 @@ impl std::str::FromStr for Issuer {
         if host.is_none() || authority.contains('@') || !graphic || dots || text.len() > 2048 {
             return Err(IssuerError::Form);
         }
-        if text.ends_with('/') {
-            return Err(IssuerError::TrailingSlash);
-        }
         if !secure && !host.is_some_and(is_loopback) {
             return Err(IssuerError::Scheme);
         }
         Ok(Self(text.into()))
+    }
+
+    /// Whether it is a SPIFFE trust domain, whose tokens name it in their subject.
+    #[must_use]
+    pub fn is_spiffe(&self) -> bool {
+        self.0.starts_with("spiffe:")
     }
 }
 
@@ -99,7 +125,7 @@ impl std::fmt::Display for Issuer {
 impl TryFrom<String> for Issuer {
     type Error = IssuerError;
     fn try_from(text: String) -> Result<Self, IssuerError> {
-        text.parse()
+        Self::foreign(&text)
     }
 }
 
@@ -139,8 +165,17 @@ mod tests {
             ("https://as.test:80:90", IssuerError::Form),
             ("https://as.test:x", IssuerError::Form),
             ("https://as.test/../b", IssuerError::Form),
+            ("spiffe://td.test", IssuerError::Scheme),
         ] {
             assert_eq!(bad.parse::<Issuer>(), Err(why), "{bad}");
+        }
+        for foreign in ["https://tenant.idp.test/", "spiffe://td.test", "http://127.0.0.1:3000"] {
+            assert_eq!(Issuer::foreign(foreign).map(|i| i.to_string()), Ok(foreign.to_owned()));
+        }
+        for bad in
+            ["spiffe://td.test/a", "spiffe://TD", "http://idp.test/", "https://idp.test/?x", "https://"]
+        {
+            assert!(Issuer::foreign(bad).is_err(), "{bad}");
         }
         assert_eq!("https://h/a/b".parse::<Issuer>().unwrap().path(), "/a/b");
         assert_eq!("https://h".parse::<Issuer>().unwrap().path(), "");

@@ -1,10 +1,13 @@
 //! What does the operator allow a client? The registration that RFC 6749 §2 presupposes.
 
 use super::client_id::ClientId;
+use super::federation::Federation;
+use super::peer_certificate::CertificateName;
 use super::scope::{CATALOG, Scope};
 use super::secret::SecretDigest;
 use super::subject_pattern::SubjectPattern;
 use super::time::{Lifetime, Timestamp};
+use super::user_pattern::UserPattern;
 use serde::{Deserialize, Serialize};
 
 /// A client and all that it may do.
@@ -47,6 +50,25 @@ pub struct Rights {
     /// The audiences whose resource server it is.
     #[serde(default)]
     pub serves: Vec<Box<str>>,
+    /// Users whom it may name in an unsecured JWT, and get tokens for that name it as the actor (conformance TX-61).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub may_assert_users: Vec<UserPattern>,
+    /// Its public keys, a JWK Set, if it authenticates with `private_key_jwt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<Box<str>>,
+    /// The one name that its certificate has, if it authenticates with `tls_client_auth`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<CertificateName>,
+    /// Foreign identities that stand for it, besides its own way of authenticating.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub federations: Vec<Federation>,
+    /// Whether it gets tokens with a DPoP proof only (RFC 9449 §5.2, `dpop_bound_access_tokens`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dpop_bound: bool,
+    /// Whether `aud` of its assertions may be the address of the token endpoint instead of our issuer, as libraries had it
+    /// before draft-ietf-oauth-rfc7523bis.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub endpoint_as_audience: bool,
 }
 
 impl Rights {
@@ -56,7 +78,7 @@ impl Rights {
     pub fn new(scope: AllowedScope) -> Self {
         Self {
             auth_method: AuthMethod::ClientSecret,
-            grants: GrantType::ALL.to_vec(),
+            grants: vec![GrantType::ClientCredentials, GrantType::TokenExchange],
             scope,
             default_scope: Scope::catalog(),
             audiences: Vec::new(),
@@ -65,6 +87,12 @@ impl Rights {
             may_act_for: Vec::new(),
             may_impersonate: Vec::new(),
             serves: Vec::new(),
+            may_assert_users: Vec::new(),
+            jwks: None,
+            certificate: None,
+            federations: Vec::new(),
+            dpop_bound: false,
+            endpoint_as_audience: false,
         }
     }
 }
@@ -75,6 +103,25 @@ impl Rights {
 pub enum AuthMethod {
     /// By a secret, with HTTP Basic or in the body (RFC 6749 §2.3.1).
     ClientSecret,
+    /// By a JWT that it signs (RFC 7523 §2.2, `private_key_jwt` of OpenID Connect Core 1.0 §9).
+    PrivateKeyJwt,
+    /// By a certificate of an authority that the operator trusts (RFC 8705 §2.1).
+    TlsClientAuth,
+    /// By nothing of its own: only foreign identities stand for it.
+    Federated,
+}
+
+impl AuthMethod {
+    /// The name on the command line.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientSecret => "client_secret",
+            Self::PrivateKeyJwt => "private_key_jwt",
+            Self::TlsClientAuth => "tls_client_auth",
+            Self::Federated => "federated",
+        }
+    }
 }
 
 /// A grant that a client may be registered for.
@@ -85,11 +132,13 @@ pub enum GrantType {
     ClientCredentials,
     /// RFC 8693 §2.1.
     TokenExchange,
+    /// RFC 7523 §2.1.
+    JwtBearer,
 }
 
 impl GrantType {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::ClientCredentials, Self::TokenExchange];
+    pub const ALL: [Self; 3] = [Self::ClientCredentials, Self::TokenExchange, Self::JwtBearer];
 
     /// The value of `grant_type`.
     #[must_use]
@@ -97,6 +146,7 @@ impl GrantType {
         match self {
             Self::ClientCredentials => "client_credentials",
             Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
+            Self::JwtBearer => "urn:ietf:params:oauth:grant-type:jwt-bearer",
         }
     }
 }

@@ -40,7 +40,7 @@ impl SubjectPattern {
 }
 
 /// Greedy matching with one point of return, so the time is at most the product of both lengths.
-fn glob(pattern: &str, text: &str) -> bool {
+pub(super) fn glob(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut p, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;

@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokenberg_core::{
-    AccessTokenClaims, Algorithm, Client, ClientId, CompactJws, KeyId, KeyMaterial, Keys, Rights, Secret,
-    Session, SignatureFault, SigningFault, Timestamp, TokenId, Verified,
+    AccessTokenClaims, Algorithm, Client, ClientId, CompactJws, DpopProof, KeyId, KeyMaterial, Keys, Rights,
+    Secret, Session, SignatureFault, SigningFault, Timestamp, TokenId, Verified,
 };
 use tokenberg_store::{AddedSecret, KekSource, Moment, NewSecret, Store, StoreError, StoreUrl};
 
@@ -112,6 +112,7 @@ pub fn token(client: &str, issued_at: i64, jti: &str, session: &str) -> AccessTo
             start: at(issued_at),
             end: at(issued_at + 43_200),
             subject_issuer: None,
+            asserted: false,
         },
     }
 }
@@ -155,6 +156,18 @@ impl Keys for Names {
 
     fn verify(&self, _: &CompactJws, _: Timestamp) -> Result<Verified, SignatureFault> {
         Err(SignatureFault::NoKey)
+    }
+
+    fn verify_with(&self, _: &str, _: &CompactJws) -> Result<Verified, SignatureFault> {
+        Err(SignatureFault::NoKey)
+    }
+
+    fn verify_proof(&self, _: &DpopProof) -> Result<Verified, SignatureFault> {
+        Err(SignatureFault::NoKey)
+    }
+
+    fn sha256(&self, _: &[u8]) -> [u8; 32] {
+        [0; 32]
     }
 
     fn jwks(&self) -> Arc<str> {

@@ -126,6 +126,7 @@ fn scope(scope: &AllowedScope) -> String {
 
 fn method(method: AuthMethod) -> &'static str {
     match method {
+        AuthMethod::PrivateKeyJwt | AuthMethod::TlsClientAuth | AuthMethod::Federated => method.as_str(),
         AuthMethod::ClientSecret => "client_secret",
     }
 }
@@ -133,6 +134,7 @@ fn method(method: AuthMethod) -> &'static str {
 fn grants(client: &ClientRecord) -> Vec<&'static str> {
     let name = |grant: &GrantType| match grant {
         GrantType::ClientCredentials => "client_credentials",
+        GrantType::JwtBearer => "jwt_bearer",
         GrantType::TokenExchange => "token_exchange",
     };
     client.rights.grants.iter().map(name).collect()

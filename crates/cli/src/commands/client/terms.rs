@@ -125,7 +125,6 @@ impl Terms {
         Ok(Rights {
             auth_method: AuthMethod::ClientSecret,
             grants,
-            scope,
             default_scope: self.default_scope,
             audiences: each_once(self.audience),
             token_lifetime: self.token_lifetime,
@@ -133,6 +132,7 @@ impl Terms {
             may_act_for: self.may_act_for,
             may_impersonate: self.may_impersonate,
             serves: each_once(self.serves),
+            ..Rights::new(scope)
         })
     }
 }

@@ -1,0 +1,121 @@
+//! To which key is a token bound? `cnf`, RFC 7800 §3.1: `jkt` of RFC 9449 §6.1, `x5t#S256` of RFC 8705 §3.1.
+
+use super::claims::ClaimFault;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+
+/// A SHA-256 thumbprint of a key or a certificate, in base64url: 43 characters.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Thumbprint(Box<str>);
+
+impl Thumbprint {
+    /// The thumbprint that is this hash.
+    #[must_use]
+    pub fn of(hash: [u8; 32]) -> Self {
+        Self(URL_SAFE_NO_PAD.encode(hash).into())
+    }
+
+    /// The thumbprint that is written so, in its one spelling.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        (bytes.len() == 32).then(|| Self(text.into()))
+    }
+
+    /// The thumbprint as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The keys that somebody has to hold who presents the token: each that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confirmation {
+    /// `jkt`: the RFC 7638 thumbprint of the key of DPoP proofs.
+    pub key: Option<Thumbprint>,
+    /// `x5t#S256`: the thumbprint of the certificate of the TLS connection.
+    pub certificate: Option<Thumbprint>,
+}
+
+const KEY: &str = "jkt";
+const CERTIFICATE: &str = "x5t#S256";
+
+impl Confirmation {
+    /// What a holder of these has proven, if that is anything.
+    #[must_use]
+    pub fn of(key: Option<Thumbprint>, certificate: Option<Thumbprint>) -> Option<Self> {
+        (key.is_some() || certificate.is_some()).then_some(Self { key, certificate })
+    }
+
+    /// Reads `cnf`. A way of confirming that we do not know is a rule that we could not keep, so it is refused.
+    ///
+    /// # Errors
+    /// If it is no object with one or both of the members.
+    pub fn read(cnf: &Value) -> Result<Self, ClaimFault> {
+        const FAULT: ClaimFault = ClaimFault("cnf");
+        let members = cnf.as_object().ok_or(FAULT)?;
+        if members.keys().any(|name| name != KEY && name != CERTIFICATE) {
+            return Err(FAULT);
+        }
+        let thumbprint = |name: &str| {
+            let read = |value: &Value| value.as_str().and_then(Thumbprint::parse).ok_or(FAULT);
+            members.get(name).map(read).transpose()
+        };
+        Self::of(thumbprint(KEY)?, thumbprint(CERTIFICATE)?).ok_or(FAULT)
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        let mut cnf = Map::new();
+        for (name, thumbprint) in [(KEY, &self.key), (CERTIFICATE, &self.certificate)] {
+            if let Some(thumbprint) = thumbprint {
+                cnf.insert(name.to_owned(), thumbprint.as_str().into());
+            }
+        }
+        Value::Object(cnf)
+    }
+}
+
+/// Which keys whoever asks has proven to hold, with this very request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Possession {
+    /// The thumbprint of the key of a good DPoP proof.
+    pub key: Option<Thumbprint>,
+    /// The thumbprint of the certificate of the connection.
+    pub certificate: Option<Thumbprint>,
+}
+
+impl Possession {
+    /// Whether all that the confirmation names was proven.
+    #[must_use]
+    pub fn fulfils(&self, confirmation: &Confirmation) -> bool {
+        let has =
+            |needed: &Option<Thumbprint>, proven: &Option<Thumbprint>| needed.is_none() || needed == proven;
+        has(&confirmation.key, &self.key) && has(&confirmation.certificate, &self.certificate)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tx_27_every_key_that_is_named_has_to_be_proven() {
+        let (a, b) = (Some(Thumbprint::of([1; 32])), Some(Thumbprint::of([2; 32])));
+        let held = |key: &Option<Thumbprint>, certificate: &Option<Thumbprint>| Possession {
+            key: key.clone(),
+            certificate: certificate.clone(),
+        };
+        let key = Confirmation::of(a.clone(), None).unwrap();
+        let both = Confirmation::of(a.clone(), b.clone()).unwrap();
+        assert!(held(&a, &None).fulfils(&key) && held(&a, &b).fulfils(&key));
+        assert!(held(&a, &b).fulfils(&both));
+        for lacking in [held(&None, &None), held(&None, &a), held(&b, &a)] {
+            assert!(!lacking.fulfils(&key) && !lacking.fulfils(&both));
+        }
+        assert!(!held(&a, &None).fulfils(&both) && !held(&None, &b).fulfils(&both));
+        assert_eq!(Confirmation::read(&both.to_json()), Ok(both));
+        assert_eq!(Confirmation::of(None, None), None);
+    }
+}

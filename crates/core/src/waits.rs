@@ -1,0 +1,67 @@
+//! Which answers have to wait, for a disk or for somebody else's server? The traits of an adapter that awaits them.
+//!
+//! What only computes is in [`Answers`](crate::Answers).
+
+use crate::{CompactJws, Revoke, SignatureFault, Timestamp, TrustedIssuer, Verified};
+use std::pin::Pin;
+
+/// Something that is under way.
+pub type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A write that is under way.
+pub type Writing<'a> = Waiting<'a, Result<(), NotWritten>>;
+
+/// Takes tokens back, on disk before anybody is told of it.
+pub trait Revocations: Send + Sync {
+    /// Writes it durably; whatever this process answers afterwards already knows of it.
+    ///
+    /// Dropping the future leaves open whether it was written.
+    fn revoke<'a>(&'a self, revoke: &'a Revoke) -> Writing<'a>;
+}
+
+/// Remembers what may be used once only, for all nodes together.
+pub trait SingleUse: Send + Sync {
+    /// Uses the identifier up: `true` exactly once, whoever asks first; it is on disk by then.
+    fn use_once<'a>(&'a self, once: &'a Once) -> Waiting<'a, Result<bool, NotWritten>>;
+}
+
+/// Holds the keys of issuers that publish them at an address, and fetches them.
+pub trait IssuerKeys: Send + Sync {
+    /// Checks the signature with the keys of this issuer, fetching them if need be. Never asked about an issuer that is not
+    /// trusted, nor with an address out of a token (conformance KS-06).
+    fn verify<'a>(
+        &'a self,
+        issuer: &'a TrustedIssuer,
+        token: &'a CompactJws,
+        now: Timestamp,
+    ) -> Waiting<'a, Result<Result<Verified, SignatureFault>, KeysUnavailable>>;
+}
+
+/// An identifier that is good for one use (RFC 7523 §3, RFC 9449 §11.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Once {
+    /// What the identifier is and whose, so that neither features nor clients take each other's.
+    pub namespace: Box<str>,
+    /// The identifier.
+    pub id: Box<str>,
+    /// Until when what carries it could be presented again.
+    pub until: Timestamp,
+}
+
+/// Why it is not certain that something was written. The client is told to try again, and never that it was done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it could not be written: {reason}")]
+pub struct NotWritten {
+    /// What is in the way; no secret.
+    pub reason: String,
+}
+
+/// Why a signature cannot be checked at present: an outage, which is never told as a bad token.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the keys of {issuer} are not to be had: {reason}")]
+pub struct KeysUnavailable {
+    /// Whose.
+    pub issuer: Box<str>,
+    /// What is in the way.
+    pub reason: String,
+}
