@@ -3,7 +3,7 @@
 use anyhow::Result;
 use std::sync::Arc;
 use tokenberg_core::{
-    Answers, Client, ClientId, Policy, Presented, Recollection, Secret, Step, TokenEndpoint, TokenResponse,
+    Answers, Client, ClientId, Policy, Presented, Question, Secret, Step, TokenEndpoint, TokenResponse, Who,
 };
 use tokenberg_examples::{OneClient, entropy, now};
 
@@ -15,22 +15,16 @@ async fn find_client(directory: &OneClient, id: &ClientId) -> Option<Arc<Client>
 async fn answer(mut step: Step, world: &OneClient) -> Result<TokenResponse> {
     loop {
         step = match step {
-            Step::FindClient(question) => {
-                let client = find_client(world, question.client_id()).await;
+            // Whatever has to be awaited is answered by itself ...
+            Step::Ask(Question::FindClient(question)) => {
+                let client = match question.who() {
+                    Who::Id(id) => find_client(world, id).await,
+                    Who::Federated(..) => None,
+                };
                 question.found(client)?
             }
-            Step::DigestSecret(question) => {
-                let digest = world.digest(question.client_id(), question.secret());
-                question.digested(&digest)?
-            }
-            Step::VerifyToken(question) => {
-                let verified = world.keys().verify(question.token(), question.now());
-                question.verified(verified)?
-            }
-            Step::Recall(question) => {
-                let recollection = Recollection::of(world, question.claims());
-                question.recalled(recollection)?
-            }
+            // ... and the rest from memory.
+            Step::Ask(question) => question.answer(world)?,
             Step::Sign(question) => {
                 let token = world.keys().sign(question.claims(), question.now())?;
                 return Ok(question.signed(token));

@@ -5,8 +5,9 @@ use crate::costly::Costly;
 use crate::fault::Fault;
 use std::sync::Arc;
 use tokenberg_core::{
-    Answers, AsksForClients, DigestSecret, FindClient, Granted, Inquiry, NotWritten, Recollection, Refusal,
-    SigningFault, Step,
+    Answers, Asks, DigestSecret, Granted, Inquiry, IssuerKeys, KeysUnavailable, NotWritten, Question,
+    Recollection, Refusal, SignatureFault, SigningFault, SingleUse, Step, UseOnce, Verified, VerifyToken,
+    Who,
 };
 
 /// Why there is no answer but an error.
@@ -19,29 +20,28 @@ pub(crate) enum Denied {
     #[error(transparent)]
     Unwritten(#[from] NotWritten),
     #[error(transparent)]
+    KeysUnavailable(#[from] KeysUnavailable),
+    #[error(transparent)]
     Fault(#[from] Fault),
+}
+
+/// What is asked when an answer has to wait.
+pub(crate) struct Waits {
+    pub(crate) costly: Costly,
+    pub(crate) single_use: Option<Box<dyn SingleUse>>,
+    pub(crate) issuer_keys: Option<Box<dyn IssuerKeys>>,
 }
 
 /// Answers every step from one moment.
 pub(crate) async fn answer(
     mut step: Step,
     moment: Arc<dyn Answers>,
-    costly: &Costly,
+    waits: &Waits,
     audit: &mut Audit,
 ) -> Result<Granted, Denied> {
     loop {
         step = match step {
-            Step::FindClient(question) => find(question, &*moment, audit)?,
-            Step::DigestSecret(question) => digest(question, &moment, costly).await?,
-            Step::VerifyToken(question) => {
-                audit.token(question.token());
-                let answer = moment.keys().verify(question.token(), question.now());
-                question.verified(answer)?
-            }
-            Step::Recall(question) => {
-                let recollection = Recollection::of(&*moment, question.claims());
-                question.recalled(recollection)?
-            }
+            Step::Ask(asked) => question(asked, &moment, waits, audit).await?,
             Step::Sign(question) => {
                 let takes_long = moment.keys().is_costly(question.now());
                 let world = Arc::clone(&moment);
@@ -50,7 +50,7 @@ pub(crate) async fn answer(
                     let (claims, decision) = (question.claims().clone(), question.decision().clone());
                     Ok(Granted { response: question.signed(access_token), claims, decision })
                 };
-                return if takes_long { costly.run(sign).await? } else { sign() };
+                return if takes_long { waits.costly.run(sign).await? } else { sign() };
             }
         }
     }
@@ -60,40 +60,88 @@ pub(crate) async fn answer(
 pub(crate) async fn inquire<End: Send + 'static>(
     mut inquiry: Inquiry<End>,
     moment: Arc<dyn Answers>,
-    costly: &Costly,
+    waits: &Waits,
     audit: &mut Audit,
 ) -> Result<End, Denied> {
     loop {
         inquiry = match inquiry {
-            Inquiry::FindClient(question) => find(question, &*moment, audit)?,
-            Inquiry::DigestSecret(question) => digest(question, &moment, costly).await?,
-            Inquiry::VerifyToken(question) => {
-                audit.token(question.token());
-                let answer = moment.keys().verify(question.token(), question.now());
-                question.verified(answer)?
-            }
-            Inquiry::Recall(question) => {
-                let recollection = Recollection::of(&*moment, question.claims());
-                question.recalled(recollection)?
-            }
+            Inquiry::Ask(asked) => question(asked, &moment, waits, audit).await?,
             Inquiry::Answered(end) => return Ok(end),
         }
     }
 }
 
-fn find<S: AsksForClients>(
-    question: FindClient<S>,
-    moment: &dyn Answers,
+async fn question<S: Asks + Send + 'static>(
+    asked: Question<S>,
+    moment: &Arc<dyn Answers>,
+    waits: &Waits,
     audit: &mut Audit,
-) -> Result<S, Refusal> {
-    let client = moment.client(question.client_id());
-    if client.is_some() {
-        audit.claimed(question.client_id());
-    }
-    question.found(client)
+) -> Result<S, Denied> {
+    Ok(match asked {
+        Question::FindClient(question) => {
+            let client = match question.who() {
+                Who::Id(id) => moment.client(id),
+                Who::Federated(issuer, subject) => moment.federated(issuer, subject),
+            };
+            if let Some(client) = &client {
+                audit.claimed(&client.id);
+            }
+            question.found(client)?
+        }
+        Question::DigestSecret(question) => digest(question, moment, &waits.costly).await?,
+        Question::FindIssuer(question) => {
+            let issuer = moment.issuer(question.issuer());
+            question.found(issuer)?
+        }
+        Question::VerifyToken(question) => {
+            audit.token(question.token());
+            let answer = signature(&question, moment, waits).await?;
+            question.verified(answer)?
+        }
+        Question::VerifyProof(question) => {
+            let answer = moment.keys().verify_proof(question.proof());
+            let is_ours = question.nonce().is_some_and(|nonce| moment.accepts_nonce(nonce, question.now()));
+            question.verified(answer, is_ours)?
+        }
+        Question::Recall(question) => {
+            let recollection = Recollection::of(&**moment, question.claims());
+            question.recalled(recollection)?
+        }
+        Question::RecallSubject(question) => {
+            let standing = moment.subject(question.issuer(), question.subject().as_str());
+            question.recalled(standing)?
+        }
+        Question::UseOnce(question) => {
+            let is_first = used_first(&question, waits).await?;
+            question.used(is_first)?
+        }
+    })
 }
 
-async fn digest<S: AsksForClients + Send + 'static>(
+async fn signature<S>(
+    question: &VerifyToken<S>,
+    moment: &Arc<dyn Answers>,
+    waits: &Waits,
+) -> Result<Result<Verified, SignatureFault>, Denied> {
+    match (question.compute(moment.keys()), &waits.issuer_keys) {
+        (Ok(answer), _) => Ok(answer),
+        (Err(issuer), Some(keys)) => Ok(keys.verify(issuer, question.token(), question.now()).await?),
+        (Err(issuer), None) => {
+            let reason = "nothing here fetches keys".to_owned();
+            Err(KeysUnavailable { issuer: issuer.issuer.as_str().into(), reason }.into())
+        }
+    }
+}
+
+/// Without a memory nothing is used for the first time (conformance CJ-10).
+async fn used_first<S>(question: &UseOnce<S>, waits: &Waits) -> Result<bool, Denied> {
+    match &waits.single_use {
+        Some(memory) => Ok(memory.use_once(question.once()).await?),
+        None => Err(NotWritten { reason: "nothing here remembers what was used".to_owned() }.into()),
+    }
+}
+
+async fn digest<S: Asks + Send + 'static>(
     question: DigestSecret<S>,
     moment: &Arc<dyn Answers>,
     costly: &Costly,

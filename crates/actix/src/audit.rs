@@ -6,15 +6,15 @@ use crate::guard::RequestId;
 use actix_web::{HttpMessage, HttpRequest};
 use std::net::SocketAddr;
 use tokenberg_core::{
-    AccessTokenClaims, Actor, ClientId, CompactJws, GrantType, Granted, Introspection, NotWritten,
-    OAuthError, Presented, Refusal, Revoked, Scope, SigningFault, TokenFault,
+    AccessTokenClaims, Actor, ClientId, CompactJws, GrantType, Granted, Introspection, KeysUnavailable,
+    NotWritten, OAuthError, Presented, Refusal, Revoked, Scope, SigningFault, TokenFault,
 };
 use tracing::field::{self, DebugValue};
 
 /// The target of the events, one for each decision of the token endpoint and its companions.
 ///
 /// Fields: `endpoint`, `request_id`, `source`, `client`, `method`, `grant`, `scope_in`, `outcome`, and either `reason` or
-/// `subject`, `actors`, `scope_out`, `aud`, `jti`, `subject_jti`, `actor_jti`. Texts that a client may have chosen are
+/// `subject`, `subject_auth`, `actors`, `scope_out`, `aud`, `jti`, `subject_jti`, `actor_jti`. Texts that a client may have chosen are
 /// written as by `Debug`, so they cannot forge lines. The client of a refused request is the registered one that it claims to
 /// be; an identifier that nobody has is not written, because a secret may stand in its place. `tokens` of a refused request
 /// are the `jti` and `client_id` of the tokens that it presented, as they claim to be.
@@ -93,8 +93,9 @@ impl Audit {
             scope_out = ?claims.scope.as_str(),
             aud = ?claims.audience,
             jti = claims.token_id.as_str(),
-            subject_jti = decision.subject_token.as_ref().map(|id| id.as_str()),
-            actor_jti = decision.actor_token.as_ref().map(|id| id.as_str()),
+            subject_auth = decision.subject_proof.as_str(),
+            subject_jti = decision.subject_token.as_deref().map(field::debug),
+            actor_jti = decision.actor_token.as_deref().map(field::debug),
             outcome = "granted",
             "granted a token"
         );
@@ -158,6 +159,10 @@ impl Audit {
 
     pub(crate) fn unwritten(&self, fault: &NotWritten) {
         self.error(Fault::Unwritten, &fault.to_string());
+    }
+
+    pub(crate) fn without_keys(&self, fault: &KeysUnavailable) {
+        self.error(Fault::KeysUnavailable, &fault.to_string());
     }
 
     pub(crate) fn failed(&self, fault: Fault) {

@@ -4,8 +4,8 @@ use crate::bearer_error::BearerError;
 use crate::service::TokenService;
 use std::sync::Arc;
 use tokenberg_core::{
-    AccessTokenClaims, CompactJws, Recollection, SignatureFault, Timestamp, TokenFault, TokenVerification,
-    Verified,
+    AccessTokenClaims, CompactJws, Possession, Recollection, SignatureFault, Timestamp, TokenFault,
+    TokenVerification, Verified,
 };
 
 type Check = dyn Fn(&str) -> Result<AccessTokenClaims, BearerError> + Send + Sync;
@@ -27,7 +27,12 @@ impl BearerConfig {
             let now = service.time().map_err(|_| BearerError::Unavailable)?;
             let moment = service.moment();
             let token = verification.framed(token)?;
-            let claims = verification.claims(&token, moment.keys().verify(&token, now), now)?;
+            let claims = verification.claims(
+                &token,
+                moment.keys().verify(&token, now),
+                now,
+                &Possession::default(),
+            )?;
             let recollection = Recollection::of(&*moment, &claims);
             Ok(verification.recalled(claims, recollection)?)
         })
@@ -42,7 +47,7 @@ impl BearerConfig {
     ) -> Self {
         Self::checking(move |token| {
             let token = verification.framed(token)?;
-            Ok(verification.claims(&token, verify(&token), clock())?)
+            Ok(verification.claims(&token, verify(&token), clock(), &Possession::default())?)
         })
     }
 

@@ -76,6 +76,10 @@ pub(crate) async fn answer(
             audit.unwritten(&fault);
             reply::fault(Fault::Unwritten)
         }
+        Err(Denied::KeysUnavailable(fault)) => {
+            audit.without_keys(&fault);
+            reply::fault(Fault::KeysUnavailable)
+        }
         Err(Denied::Fault(fault)) => {
             audit.failed(fault);
             reply::fault(fault)

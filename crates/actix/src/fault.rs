@@ -36,8 +36,10 @@ pub(crate) enum Fault {
     Overloaded,
     #[error("nothing could be signed")]
     Unsigned,
-    #[error("a revocation could not be written")]
+    #[error("what has to be remembered could not be written")]
     Unwritten,
+    #[error("the keys of another issuer are not to be had")]
+    KeysUnavailable,
     #[error("the system gave no random bits")]
     NoRandomness,
     #[error("the clock is out of range")]
@@ -92,6 +94,11 @@ impl Fault {
                 TemporarilyUnavailable,
                 "it could not be written down; try again in a second",
             ),
+            Self::KeysUnavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                TemporarilyUnavailable,
+                "the keys of the issuer of a token cannot be fetched now; try again in a second",
+            ),
             Self::Unsigned | Self::NoRandomness | Self::NoTime | Self::Panicked => {
                 (StatusCode::INTERNAL_SERVER_ERROR, ServerError, "an internal failure, which was logged")
             }
@@ -106,7 +113,7 @@ impl Fault {
 
     /// Seconds of `Retry-After`: without it, Iceberg's Java client does not try again (conformance IC-16).
     pub(crate) fn retry_after(self) -> Option<u32> {
-        matches!(self, Self::Overloaded | Self::Unwritten).then_some(1)
+        matches!(self, Self::Overloaded | Self::Unwritten | Self::KeysUnavailable).then_some(1)
     }
 }
 
@@ -131,6 +138,7 @@ mod tests {
             Fault::Overloaded,
             Fault::Unsigned,
             Fault::Unwritten,
+            Fault::KeysUnavailable,
             Fault::NoRandomness,
             Fault::NoTime,
             Fault::Panicked,

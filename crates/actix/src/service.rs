@@ -1,6 +1,6 @@
 //! What is a token service made of? A policy, a world, a clock, and the limits of its listener.
 
-use crate::answering::{self, Denied};
+use crate::answering::{self, Denied, Waits};
 use crate::audit::Audit;
 use crate::costly::Costly;
 use crate::fault::Fault;
@@ -12,9 +12,9 @@ use ring::rand::{SecureRandom, SystemRandom};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokenberg_core::{
-    Answers, Entropy, Granted, Introspection, IntrospectionEndpoint, Issuer, LARGEST_BODY, Policy, Presented,
-    PresentedToken, RevocationEndpoint, Revocations, Revoked, Revoking, Timestamp, TokenEndpoint, TokenFault,
-    TokenVerification,
+    Answers, Entropy, Granted, Introspection, IntrospectionEndpoint, Issuer, IssuerKeys, LARGEST_BODY,
+    Policy, Presented, PresentedToken, RevocationEndpoint, Revocations, Revoked, Revoking, SingleUse,
+    Timestamp, TokenEndpoint, TokenFault, TokenVerification,
 };
 use tokio::sync::Semaphore;
 
@@ -31,7 +31,7 @@ struct Inner {
     now: Box<dyn Fn() -> Arc<dyn Answers> + Send + Sync>,
     clock: Box<dyn Fn() -> Result<Timestamp, Fault> + Send + Sync>,
     random: SystemRandom,
-    costly: Costly,
+    waits: Waits,
     audiences: Vec<Box<str>>,
     largest_body: usize,
     large_bodies: Semaphore,
@@ -56,6 +56,8 @@ pub struct TokenServiceBuilder {
     now: Box<dyn Fn() -> Arc<dyn Answers> + Send + Sync>,
     clock: Box<dyn Fn() -> Result<Timestamp, Fault> + Send + Sync>,
     revocations: Option<Box<dyn Revocations>>,
+    single_use: Option<Box<dyn SingleUse>>,
+    issuer_keys: Option<Box<dyn IssuerKeys>>,
     audiences: Option<Vec<Box<str>>>,
     largest_body: usize,
     body_timeout: Duration,
@@ -73,6 +75,17 @@ impl TokenServiceBuilder {
     /// Who writes revocations down. Without anybody, there is no revocation endpoint, and the metadata name none.
     pub fn revocations(self, revocations: impl Revocations + 'static) -> Self {
         Self { revocations: Some(Box::new(revocations)), ..self }
+    }
+
+    /// Who remembers what may be used once only. Without anybody, assertions of clients and DPoP proofs are answered with 503,
+    /// and the metadata name neither.
+    pub fn single_use(self, single_use: impl SingleUse + 'static) -> Self {
+        Self { single_use: Some(Box::new(single_use)), ..self }
+    }
+
+    /// Who fetches the keys of other issuers. Without anybody, only those issuers can be used whose keys are in the store.
+    pub fn issuer_keys(self, issuer_keys: impl IssuerKeys + 'static) -> Self {
+        Self { issuer_keys: Some(Box::new(issuer_keys)), ..self }
     }
 
     /// By when a body has to be there, counted from its head; 5 s (conformance HT-09).
@@ -122,7 +135,11 @@ impl TokenServiceBuilder {
             now: self.now,
             clock: self.clock,
             random: SystemRandom::new(),
-            costly: Costly::new(self.digests_at_once, self.digests_waiting),
+            waits: Waits {
+                costly: Costly::new(self.digests_at_once, self.digests_waiting),
+                single_use: self.single_use,
+                issuer_keys: self.issuer_keys,
+            },
             largest_body: self.largest_body,
             large_bodies: Semaphore::new(LARGE_BODIES),
             body_timeout: self.body_timeout,
@@ -139,6 +156,8 @@ impl TokenService {
             now: Box::new(move || world.now()),
             clock: Box::new(system_clock),
             revocations: None,
+            single_use: None,
+            issuer_keys: None,
             audiences: None,
             largest_body: LARGEST_BODY,
             body_timeout: Duration::from_secs(5),
@@ -217,7 +236,7 @@ impl TokenService {
         let mut bits = [0; 16];
         self.inner.random.fill(&mut bits).map_err(|_| Fault::NoRandomness)?;
         let step = self.inner.endpoint.start(presented, self.time()?, Entropy::from_bits(bits))?;
-        answering::answer(step, self.moment(), &self.inner.costly, audit).await
+        answering::answer(step, self.moment(), &self.inner.waits, audit).await
     }
 
     /// Tells of a token.
@@ -227,7 +246,7 @@ impl TokenService {
         audit: &mut Audit,
     ) -> Result<Introspection, Denied> {
         let inquiry = self.inner.introspection.start(presented, self.time()?)?;
-        answering::inquire(inquiry, self.moment(), &self.inner.costly, audit).await
+        answering::inquire(inquiry, self.moment(), &self.inner.waits, audit).await
     }
 
     /// Revokes a token, or says why there is nothing to revoke.
@@ -238,7 +257,7 @@ impl TokenService {
     ) -> Result<Result<Revoked, TokenFault>, Denied> {
         let Revocation { endpoint, revocations } = self.inner.revocation.as_ref().ok_or(Fault::NotFound)?;
         let inquiry = endpoint.start(presented, self.time()?)?;
-        match answering::inquire(inquiry, self.moment(), &self.inner.costly, audit).await? {
+        match answering::inquire(inquiry, self.moment(), &self.inner.waits, audit).await? {
             Revoking::Nothing(fault) => Ok(Err(fault)),
             Revoking::Write(revoke) => {
                 revocations.revoke(&revoke).await?;

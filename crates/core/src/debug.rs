@@ -1,29 +1,40 @@
 //! What may be shown of values that hold secrets? Everything but these; for `{:?}` in a program around us.
 
-use crate::{Granted, Inquiry, Presented, PresentedToken, Step, TokenRequest, TokenResponse, TypedToken};
+use crate::{
+    Granted, Inquiry, Presented, PresentedToken, Question, Step, TokenRequest, TokenResponse, TypedToken,
+};
 use std::fmt::{Debug, Formatter, Result};
 
-impl Debug for Step {
+impl<S> Debug for Question<S> {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         f.write_str(match self {
             Self::FindClient(_) => "FindClient",
             Self::DigestSecret(_) => "DigestSecret",
+            Self::FindIssuer(_) => "FindIssuer",
             Self::VerifyToken(_) => "VerifyToken",
+            Self::VerifyProof(_) => "VerifyProof",
             Self::Recall(_) => "Recall",
-            Self::Sign(_) => "Sign",
+            Self::RecallSubject(_) => "RecallSubject",
+            Self::UseOnce(_) => "UseOnce",
         })
+    }
+}
+
+impl Debug for Step {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match self {
+            Self::Ask(question) => question.fmt(f),
+            Self::Sign(_) => f.write_str("Sign"),
+        }
     }
 }
 
 impl<End> Debug for Inquiry<End> {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        f.write_str(match self {
-            Self::FindClient(_) => "FindClient",
-            Self::DigestSecret(_) => "DigestSecret",
-            Self::VerifyToken(_) => "VerifyToken",
-            Self::Recall(_) => "Recall",
-            Self::Answered(_) => "Answered",
-        })
+        match self {
+            Self::Ask(question) => question.fmt(f),
+            Self::Answered(_) => f.write_str("Answered"),
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! How is a request answered where nothing has to wait? The whole loop of an adapter, for programs that may block.
 
 use crate::answers::{Answers, Recollection, SigningFault};
-use crate::flow::{Decision, Inquiry, Step};
-use crate::{AccessTokenClaims, Refusal, TokenResponse};
+use crate::flow::{Asks, Decision, Inquiry, Question, Step, Who};
+use crate::{AccessTokenClaims, KeysUnavailable, NotWritten, Refusal, TokenResponse};
 
 /// A request that was granted.
 pub struct Granted {
@@ -24,31 +24,23 @@ pub enum NotGranted {
     /// We failed to sign.
     #[error(transparent)]
     Unsigned(#[from] SigningFault),
+    /// We cannot remember what must be used only once.
+    #[error(transparent)]
+    Unwritten(#[from] NotWritten),
+    /// The keys of another issuer are not to be had.
+    #[error(transparent)]
+    KeysUnavailable(#[from] KeysUnavailable),
 }
 
-/// Answers every step from `answers`, on the calling thread: up to some 30 ms for a secret that a person chose.
+/// Answers every step from `answers`, on the calling thread: up to some 30 ms for a secret that a person chose, and as long as
+/// a disk or another server takes where one is asked.
 ///
 /// # Errors
 /// [`NotGranted`].
 pub fn drive(mut step: Step, answers: &(impl Answers + ?Sized)) -> Result<Granted, NotGranted> {
     loop {
         step = match step {
-            Step::FindClient(question) => {
-                let client = answers.client(question.client_id());
-                question.found(client)?
-            }
-            Step::DigestSecret(question) => {
-                let digest = answers.digest(question.client_id(), question.secret());
-                question.digested(&digest)?
-            }
-            Step::VerifyToken(question) => {
-                let answer = answers.keys().verify(question.token(), question.now());
-                question.verified(answer)?
-            }
-            Step::Recall(question) => {
-                let recollection = Recollection::of(answers, question.claims());
-                question.recalled(recollection)?
-            }
+            Step::Ask(question) => question.answer(answers)?,
             Step::Sign(question) => {
                 let access_token = answers.keys().sign(question.claims(), question.now())?;
                 let (claims, decision) = (question.claims().clone(), question.decision().clone());
@@ -61,27 +53,62 @@ pub fn drive(mut step: Step, answers: &(impl Answers + ?Sized)) -> Result<Grante
 /// Answers every question about a presented token from `answers`, on the calling thread.
 ///
 /// # Errors
-/// A [`Refusal`] if the client did not prove who it is, or may not have what it asks for.
-pub fn inquire<End>(mut inquiry: Inquiry<End>, answers: &(impl Answers + ?Sized)) -> Result<End, Refusal> {
+/// [`NotGranted`] if the client did not prove who it is, or may not have what it asks for.
+pub fn inquire<End>(mut inquiry: Inquiry<End>, answers: &(impl Answers + ?Sized)) -> Result<End, NotGranted> {
     loop {
         inquiry = match inquiry {
-            Inquiry::FindClient(question) => {
-                let client = answers.client(question.client_id());
+            Inquiry::Ask(question) => question.answer(answers)?,
+            Inquiry::Answered(end) => return Ok(end),
+        }
+    }
+}
+
+impl<S: Asks> Question<S> {
+    /// Answers the question from `answers`, on the calling thread.
+    ///
+    /// # Errors
+    /// [`NotGranted`] if the answer leads to a refusal, or there is none to be had.
+    pub fn answer(self, answers: &(impl Answers + ?Sized)) -> Result<S, NotGranted> {
+        Ok(match self {
+            Self::FindClient(question) => {
+                let client = match question.who() {
+                    Who::Id(id) => answers.client(id),
+                    Who::Federated(issuer, subject) => answers.federated(issuer, subject),
+                };
                 question.found(client)?
             }
-            Inquiry::DigestSecret(question) => {
+            Self::DigestSecret(question) => {
                 let digest = answers.digest(question.client_id(), question.secret());
                 question.digested(&digest)?
             }
-            Inquiry::VerifyToken(question) => {
-                let answer = answers.keys().verify(question.token(), question.now());
+            Self::FindIssuer(question) => {
+                let issuer = answers.issuer(question.issuer());
+                question.found(issuer)?
+            }
+            Self::VerifyToken(question) => {
+                let answer = match question.compute(answers.keys()) {
+                    Ok(answer) => answer,
+                    Err(issuer) => answers.verify_fetched(issuer, question.token(), question.now())?,
+                };
                 question.verified(answer)?
             }
-            Inquiry::Recall(question) => {
+            Self::VerifyProof(question) => {
+                let answer = answers.keys().verify_proof(question.proof());
+                let is_ours = question.nonce().is_some_and(|n| answers.accepts_nonce(n, question.now()));
+                question.verified(answer, is_ours)?
+            }
+            Self::Recall(question) => {
                 let recollection = Recollection::of(answers, question.claims());
                 question.recalled(recollection)?
             }
-            Inquiry::Answered(end) => return Ok(end),
-        }
+            Self::RecallSubject(question) => {
+                let standing = answers.subject(question.issuer(), question.subject().as_str());
+                question.recalled(standing)?
+            }
+            Self::UseOnce(question) => {
+                let is_first = answers.use_once(question.once())?;
+                question.used(is_first)?
+            }
+        })
     }
 }

@@ -20,6 +20,10 @@ pub enum ErrorCode {
     InvalidScope,
     /// The resource or audience is malformed or not this client's to ask for (RFC 8707 §2, RFC 8693 §2.2.2).
     InvalidTarget,
+    /// The DPoP proof is not good (RFC 9449 §5).
+    InvalidDpopProof,
+    /// The DPoP proof needs a nonce of ours (RFC 9449 §8).
+    UseDpopNonce,
     /// We cannot answer now but will soon (the code of RFC 6749 §4.1.2.1, used here with 429 and 503).
     TemporarilyUnavailable,
     /// We failed (the code of RFC 6749 §4.1.2.1, used here with 500).
@@ -40,6 +44,8 @@ impl ErrorCode {
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
+            Self::InvalidDpopProof => "invalid_dpop_proof",
+            Self::UseDpopNonce => "use_dpop_nonce",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
             Self::ServerError => "server_error",
             Self::Other(code) => code,
@@ -57,6 +63,8 @@ impl ErrorCode {
             Self::UnsupportedGrantType,
             Self::InvalidScope,
             Self::InvalidTarget,
+            Self::InvalidDpopProof,
+            Self::UseDpopNonce,
             Self::TemporarilyUnavailable,
             Self::ServerError,
         ];
@@ -129,6 +137,8 @@ impl OAuthError {
             | ErrorCode::UnsupportedGrantType
             | ErrorCode::InvalidScope
             | ErrorCode::InvalidTarget
+            | ErrorCode::InvalidDpopProof
+            | ErrorCode::UseDpopNonce
             | ErrorCode::Other(_) => 400,
         }
     }

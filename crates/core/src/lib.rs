@@ -61,23 +61,24 @@ pub use client::{AnswerFault, ClientAuthentication, Held, NextRequest, Outgoing,
 pub use drive::{Granted, NotGranted, drive, inquire};
 pub use error::{Challenge, ErrorCode, NotAnOAuthError, OAuthError};
 pub use flow::{
-    AsksForClients, Decision, DigestSecret, FindClient, Inquiry, Recall, RecallPresented, Sign, Step,
-    TokenEndpoint, VerifyPresented, VerifyToken,
+    Asks, Decision, DigestSecret, FindClient, FindIssuer, Inquiry, KeysOf, Question, Recall, RecallSubject,
+    Sign, Step, SubjectProof, TokenEndpoint, UseOnce, VerifyProof, VerifyToken, Who,
 };
 pub use introspection::{Inactivity, Introspection, IntrospectionEndpoint};
 pub use policy::Policy;
 pub use policy::access_token::TokenVerification;
 pub use policy::rights::LONGEST_TOKEN_LIFETIME;
-pub use refusal::{Hint, NotRenewable, Refusal, TokenFault};
-pub use request::Presented;
+pub use refusal::{Hint, NotRenewable, ProofFault, Refusal, TokenFault};
 pub use request::client_authentication::{
-    Authentication, BasicFault, BearerAuthentication, Reading, Role, SecretAuthentication, SecretPlace,
+    AssertionAuthentication, AssertionKind, Authentication, BasicFault, BearerAuthentication,
+    CertificateAuthentication, Credential, Reading, Role, SecretAuthentication, SecretPlace,
 };
 pub use request::form::{Form, FormFault, LARGEST_BODY, LARGEST_PRESENTATION, Parameter};
 pub use request::presented_token::PresentedToken;
 pub use request::token_request::{
     ClientCredentialsRequest, JwtBearerRequest, TokenExchangeRequest, TokenRequest,
 };
+pub use request::{Presented, Request};
 pub use response::{PresentedAs, TokenResponse, TokenResponseFault};
 pub use revocation::{RevocationEndpoint, Revoke, Revoked, Revoking};
 pub use types::actor::Actor;

@@ -1,7 +1,7 @@
 //! What does the client get? The successful response, RFC 6749 §5.1 and RFC 8693 §2.2.1.
 
 use crate::types::json::strict_object;
-use crate::{Lifetime, Scope, Secret, TokenType};
+use crate::{AccessTokenClaims, Lifetime, Scope, Secret, TokenType};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -17,6 +17,15 @@ pub enum PresentedAs {
 }
 
 impl PresentedAs {
+    /// How a token with these claims is presented: one that is bound to the key of DPoP proofs, with such a proof.
+    #[must_use]
+    pub(crate) fn of(claims: &AccessTokenClaims) -> Self {
+        match &claims.confirmation {
+            Some(cnf) if cnf.key.is_some() => Self::Dpop,
+            Some(_) | None => Self::Bearer,
+        }
+    }
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Bearer => "bearer",

@@ -171,7 +171,12 @@ fn in_06_rv_05_hints_change_nothing() {
 fn verdicts(world: &mut World, token: &str) -> [bool; 3] {
     let verification = TokenVerification::new(ISSUER.parse().unwrap(), vec![CATALOG.into()]);
     let at_catalog = verification.framed(token).and_then(|framed| {
-        let claims = verification.claims(&framed, world.keys().verify(&framed, world.now), world.now)?;
+        let claims = verification.claims(
+            &framed,
+            world.keys().verify(&framed, world.now),
+            world.now,
+            &Default::default(),
+        )?;
         let recollection = Recollection::of(&*world, &claims);
         verification.recalled(claims, recollection)
     });

@@ -39,7 +39,12 @@ fn verdict(world: &mut World, token: &str) -> bool {
 fn at_catalog(world: &World, token: &str) -> Result<(), TokenFault> {
     let verification = TokenVerification::new(ISSUER.parse().unwrap(), vec!["https://cat.test".into()]);
     let framed = verification.framed(token)?;
-    let claims = verification.claims(&framed, world.keys().verify(&framed, world.now), world.now)?;
+    let claims = verification.claims(
+        &framed,
+        world.keys().verify(&framed, world.now),
+        world.now,
+        &Default::default(),
+    )?;
     let recollection = Recollection::of(world, &claims);
     verification.recalled(claims, recollection).map(drop)
 }

@@ -1,7 +1,7 @@
 //! Does a token live on, and for how long at most? Iceberg's refresh by exchange; conformance TX-44 to TX-48.
 
 use tokenberg_core::{AllowedScope, Lifetime, Refusal, Revocation, TokenFault};
-use tokenberg_testkit::{Ask, ISSUER, World};
+use tokenberg_testkit::{Ask, ForeignKey, ISSUER, World, trusted};
 
 const BAD: &str = "400 invalid_request";
 
@@ -116,6 +116,8 @@ fn tx_47_wire_compat_1_3_a_users_expired_token_never_becomes_the_services_own() 
     claims.session.subject_issuer = "https://idp.test".parse().ok();
     claims.actor = Some(tokenberg_core::Actor { issuer: None, subject: "c1".parse().unwrap(), prior: None });
     let users = world.sign(&claims);
+    assert_eq!(world.check(by_c1(Ask::exchange(&users))).code(), BAD, "of an issuer that nobody trusts");
+    world.issuers = vec![trusted("https://idp.test", &ForeignKey::new(None))];
     assert_eq!(world.check(by_c1(Ask::exchange(&users))).code(), BAD, "without the right to act for alice");
     world.change("c1", |c1| c1.rights.may_act_for = vec!["https://idp.test|alice".parse().unwrap()]);
     let renewed = world.check(by_c1(Ask::exchange(&users)));

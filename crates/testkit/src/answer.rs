@@ -1,7 +1,7 @@
 //! What was answered? Looked at in the terms of the conformance page.
 
 use serde_json::Value;
-use tokenberg_core::{AccessTokenClaims, Challenge, ErrorCode, Granted, OAuthError, Refusal};
+use tokenberg_core::{AccessTokenClaims, Challenge, ErrorCode, Granted, NotGranted, OAuthError, Refusal};
 
 /// The answer to one [`Ask`](crate::Ask).
 pub enum Answer {
@@ -9,6 +9,8 @@ pub enum Answer {
     Ok(Box<Granted>),
     /// A refusal, told twice.
     Refused(Refusal, OAuthError),
+    /// No answer: something that had to be asked could not be.
+    Outage(NotGranted),
 }
 
 impl Answer {
@@ -43,6 +45,7 @@ impl Answer {
         match self {
             Self::Ok(granted) => granted,
             Self::Refused(refusal, _) => panic!("refused: {refusal}"),
+            Self::Outage(outage) => panic!("{outage}"),
         }
     }
 
@@ -54,6 +57,7 @@ impl Answer {
     pub fn refusal(&self) -> &Refusal {
         match self {
             Self::Ok(granted) => panic!("granted: {:?}", granted.claims),
+            Self::Outage(outage) => panic!("{outage}"),
             Self::Refused(refusal, _) => refusal,
         }
     }
@@ -63,6 +67,7 @@ impl Answer {
     pub fn code(&self) -> String {
         match self {
             Self::Ok(_) => "200".to_owned(),
+            Self::Outage(_) => "503".to_owned(),
             Self::Refused(_, error) => {
                 let challenge = match error.challenge {
                     None => "",
@@ -79,6 +84,7 @@ impl Answer {
         match self {
             Self::Ok(granted) => check_success(granted, &self.body()),
             Self::Refused(_, error) => check_error(error, sent),
+            Self::Outage(_) => {}
         }
     }
 }
@@ -113,6 +119,8 @@ fn check_error(error: &OAuthError, sent: &[u8]) {
         ErrorCode::UnsupportedGrantType,
         ErrorCode::InvalidScope,
         ErrorCode::InvalidTarget,
+        ErrorCode::InvalidDpopProof,
+        ErrorCode::UseDpopNonce,
     ];
     assert!(six_and_target.contains(&error.code), "IC-04");
     let body: Value = serde_json::from_str(&error.to_json()).unwrap();

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use tokenberg_core::TokenType;
+use tokenberg_core::{AssertionKind, PeerCertificate, TokenType};
 
 /// A request to be built up: `Ask::exchange(&token).bearer(&token).with("scope", "catalog")`.
 #[derive(Clone, Debug, Default)]
@@ -10,6 +10,8 @@ pub struct Ask {
     pub(crate) authorization: Vec<Vec<u8>>,
     pub(crate) query: Option<String>,
     pub(crate) body: Vec<u8>,
+    pub(crate) dpop: Vec<Vec<u8>>,
+    pub(crate) certificate: Option<PeerCertificate>,
 }
 
 impl Ask {
@@ -37,6 +39,40 @@ impl Ask {
     #[must_use]
     pub fn token(token: &str) -> Self {
         Self::default().with("token", token)
+    }
+
+    /// Token exchange with a subject of this type.
+    #[must_use]
+    pub fn exchange_of(subject: &str, kind: TokenType) -> Self {
+        Self::raw("grant_type=urn:ietf:params:oauth:grant-type:token-exchange")
+            .with("subject_token", subject)
+            .with("subject_token_type", kind.as_urn())
+    }
+
+    /// An assertion as a grant.
+    #[must_use]
+    pub fn jwt_bearer(assertion: &str) -> Self {
+        Self::raw("grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer").with("assertion", assertion)
+    }
+
+    /// With a client assertion of the kind of RFC 7523.
+    #[must_use]
+    pub fn assertion(self, assertion: &str) -> Self {
+        self.with("client_assertion_type", AssertionKind::JwtBearer.as_parameter())
+            .with("client_assertion", assertion)
+    }
+
+    /// With one more DPoP proof.
+    #[must_use]
+    pub fn dpop(mut self, proof: &str) -> Self {
+        self.dpop.push(proof.as_bytes().to_vec());
+        self
+    }
+
+    /// Over a connection with this certificate.
+    #[must_use]
+    pub fn certificate(self, certificate: PeerCertificate) -> Self {
+        Self { certificate: Some(certificate), ..self }
     }
 
     /// With an access token as the actor.

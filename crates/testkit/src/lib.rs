@@ -7,6 +7,7 @@
 mod answer;
 mod ask;
 mod clients;
+mod foreign;
 mod history;
 mod scenario;
 mod vectors;
@@ -15,6 +16,7 @@ mod world;
 pub use answer::Answer;
 pub use ask::Ask;
 pub use clients::client;
+pub use foreign::{ForeignKey, alice, certificate, changed, trusted};
 pub use history::{Event, HISTORY_CLIENTS, HISTORY_SCOPES, History};
 pub use scenario::{at1, at2, by_c1, by_c2, chain, let_c2_act_for_c1};
 pub use vectors::vectors;

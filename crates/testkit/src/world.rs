@@ -5,12 +5,14 @@ use crate::ask::Ask;
 use crate::clients;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 use tokenberg_core::{
-    AccessTokenClaims, Algorithm, Answers, Client, ClientId, Entropy, Introspection, IntrospectionEndpoint,
-    KeyMaterial, Keys, Lifetime, NotGranted, Policy, Presented, PresentedToken, Refusal, Revocation,
-    RevocationEndpoint, Revoked, Revoking, Secret, SecretDigest, Timestamp, TokenEndpoint, drive, inquire,
+    AccessTokenClaims, Algorithm, Answers, Client, ClientId, CompactJws, Entropy, Introspection,
+    IntrospectionEndpoint, Issuer, KeyMaterial, Keys, KeysUnavailable, Lifetime, NotGranted, NotWritten,
+    Once, Policy, Presented, PresentedToken, Refusal, Request, Revocation, RevocationEndpoint, Revoked,
+    Revoking, Secret, SecretDigest, SignatureFault, SubjectStanding, Timestamp, TokenEndpoint, TrustedIssuer,
+    Verified, drive, inquire,
 };
 use tokenberg_jose::{Keyring, generate};
 
@@ -28,6 +30,15 @@ pub struct World {
     pub now: Timestamp,
     /// What the operator took back.
     pub revoked: Vec<Revocation>,
+    /// The issuers that are trusted.
+    pub issuers: Vec<TrustedIssuer>,
+    /// What the operator decided about subjects: issuer, or none, and name.
+    pub subjects: Vec<(Option<Issuer>, String, SubjectStanding)>,
+    /// The keys of issuers that have to be fetched, as they are now; `None` while the issuer is down.
+    pub fetched: BTreeMap<String, Option<Box<str>>>,
+    /// Whether what is to be used once can be remembered.
+    pub has_memory: bool,
+    used: Mutex<BTreeSet<(Box<str>, Box<str>)>>,
     keys: Keyring,
     material: KeyMaterial,
     clients: BTreeMap<ClientId, Arc<Client>>,
@@ -47,6 +58,11 @@ impl World {
             endpoint: TokenEndpoint::new(Policy::new(ISSUER.parse().unwrap())),
             now,
             revoked: Vec::new(),
+            issuers: Vec::new(),
+            subjects: Vec::new(),
+            fetched: BTreeMap::new(),
+            has_memory: true,
+            used: Mutex::new(BTreeSet::new()),
             keys: Keyring::read(std::slice::from_ref(&key), now).unwrap(),
             material: key,
             clients: BTreeMap::new(),
@@ -106,9 +122,8 @@ impl World {
     }
 
     fn answer(&mut self, ask: &Ask) -> Answer {
-        let authorization: Vec<&[u8]> = ask.authorization.iter().map(Vec::as_slice).collect();
         let entropy = Entropy::from_bits((self.minted + 1).to_be_bytes());
-        let granted = Presented::read(&authorization, ask.query.as_deref(), &ask.body)
+        let granted = with_request(ask, Presented::of)
             .and_then(|presented| self.endpoint.start(presented, self.now, entropy))
             .map_err(NotGranted::from)
             .and_then(|step| drive(step, &*self));
@@ -122,6 +137,9 @@ impl World {
                 Answer::Refused(refusal, error)
             }
             Err(NotGranted::Unsigned(fault)) => panic!("{fault}"),
+            Err(outage @ (NotGranted::Unwritten(_) | NotGranted::KeysUnavailable(_))) => {
+                Answer::Outage(outage)
+            }
         }
     }
 
@@ -132,7 +150,7 @@ impl World {
     pub fn introspect(&self, ask: &Ask) -> Result<Introspection, Refusal> {
         let endpoint = IntrospectionEndpoint::of(&self.endpoint);
         let step = presented_token(ask).and_then(|presented| endpoint.start(presented, self.now))?;
-        inquire(step, self)
+        answered(inquire(step, self))
     }
 
     /// What revocation comes to; what is to be written is, at once.
@@ -142,7 +160,7 @@ impl World {
     pub fn revoke(&mut self, ask: &Ask) -> Result<Option<Revoked>, Refusal> {
         let endpoint = RevocationEndpoint::of(&self.endpoint);
         let step = presented_token(ask).and_then(|presented| endpoint.start(presented, self.now))?;
-        match inquire(step, &*self)? {
+        match answered(inquire(step, &*self))? {
             Revoking::Nothing(_) => Ok(None),
             Revoking::Write(revoke) => {
                 self.revoked.push(revoke.family());
@@ -216,11 +234,79 @@ impl Answers for World {
     fn keys(&self) -> &dyn Keys {
         &self.keys
     }
+
+    fn issuer(&self, issuer: &str) -> Option<Arc<TrustedIssuer>> {
+        self.issuers.iter().find(|known| known.issuer.as_str() == issuer).cloned().map(Arc::new)
+    }
+
+    fn federated(&self, issuer: &Issuer, subject: &str) -> Option<Arc<Client>> {
+        let is_its = |c: &&Arc<Client>| c.rights.federations.iter().any(|f| f.is_of(issuer, subject));
+        let mut clients = self.clients.values().filter(is_its);
+        clients.next().filter(|_| clients.next().is_none()).cloned()
+    }
+
+    fn subject(&self, issuer: Option<&Issuer>, subject: &str) -> SubjectStanding {
+        let is_it = |known: &&(Option<Issuer>, String, SubjectStanding)| {
+            known.0.as_ref() == issuer && known.1 == subject
+        };
+        self.subjects.iter().find(is_it).map(|known| known.2).unwrap_or_default()
+    }
+
+    fn nonce(&self, now: Timestamp) -> Option<Box<str>> {
+        Some(format!("nonce-{}", now.as_seconds() / 60).into())
+    }
+
+    fn accepts_nonce(&self, nonce: &str, now: Timestamp) -> bool {
+        let epoch = now.as_seconds() / 60;
+        [epoch, epoch - 1].iter().any(|epoch| nonce == format!("nonce-{epoch}"))
+    }
+
+    fn use_once(&self, once: &Once) -> Result<bool, NotWritten> {
+        assert!(once.until > self.now, "it could not be presented again anyway");
+        if !self.has_memory {
+            return Err(NotWritten { reason: "as the test wants it".to_owned() });
+        }
+        Ok(self.used.lock().unwrap().insert((once.namespace.clone(), once.id.clone())))
+    }
+
+    fn verify_fetched(
+        &self,
+        issuer: &TrustedIssuer,
+        token: &CompactJws,
+        _: Timestamp,
+    ) -> Result<Result<Verified, SignatureFault>, KeysUnavailable> {
+        let name = issuer.issuer.as_str();
+        match self.fetched.get(name) {
+            Some(Some(jwks)) => Ok(self.keys.verify_with(jwks, token)),
+            Some(None) => Err(KeysUnavailable { issuer: name.into(), reason: "it is down".to_owned() }),
+            None => panic!("the keys of {name} are asked for, which is not trusted"),
+        }
+    }
 }
 
 fn presented_token(ask: &Ask) -> Result<PresentedToken, Refusal> {
+    with_request(ask, PresentedToken::of)
+}
+
+fn with_request<T>(ask: &Ask, read: impl FnOnce(&Request<'_>) -> T) -> T {
     let authorization: Vec<&[u8]> = ask.authorization.iter().map(Vec::as_slice).collect();
-    PresentedToken::read(&authorization, ask.query.as_deref(), &ask.body)
+    let dpop: Vec<&[u8]> = ask.dpop.iter().map(Vec::as_slice).collect();
+    read(&Request {
+        authorization: &authorization,
+        dpop: &dpop,
+        certificate: ask.certificate.as_ref(),
+        query: ask.query.as_deref(),
+        body: &ask.body,
+    })
+}
+
+fn answered<T>(outcome: Result<T, NotGranted>) -> Result<T, Refusal> {
+    outcome.map_err(|denied| match denied {
+        NotGranted::Refused(refusal) => refusal,
+        NotGranted::Unsigned(_) | NotGranted::Unwritten(_) | NotGranted::KeysUnavailable(_) => {
+            panic!("{denied}")
+        }
+    })
 }
 
 /// Not a hash for real secrets: it only has to differ where its inputs differ.

@@ -1,22 +1,27 @@
 //! Which tokens are still to be proven before the exchange? RFC 8693 §2.1.
 
-use super::{Decision, Known, Step, sign, verify_token};
-use crate::policy::access_token;
+use super::party::{self, Checking};
+use super::{Decision, Known, Possessed, Step, conclude};
 use crate::policy::exchange::{self, Parties};
+use crate::policy::party::{ProvenActor, ProvenSubject};
 use crate::policy::proof::{Authenticated, ProvenToken};
+use crate::policy::{access_token, delegation, foreign_token};
 use crate::refusal::{Refusal, TokenFault};
 use crate::request::client_authentication::Role;
 use crate::request::form::Parameter;
 use crate::request::token_request::TokenExchangeRequest;
-use crate::{CompactJws, TokenType, TypedToken};
+use crate::types::unsecured_jwt::UnsecuredJwt;
+use crate::{AcceptedAs, CompactJws, TokenType, TypedToken};
+use std::sync::Arc;
 
 /// An exchange by a client that is known, with the tokens that were proven so far.
 pub(super) struct Exchange {
-    pub(super) known: Known,
-    pub(super) client: Authenticated,
+    known: Known,
+    client: Authenticated,
     request: TokenExchangeRequest,
-    subject: Option<ProvenToken>,
-    actor: Option<ProvenToken>,
+    possessed: Possessed,
+    subject: Option<ProvenSubject>,
+    actor: Option<ProvenActor>,
 }
 
 impl Exchange {
@@ -24,6 +29,7 @@ impl Exchange {
         known: Known,
         client: Authenticated,
         request: TokenExchangeRequest,
+        possessed: Possessed,
     ) -> Result<Self, Refusal> {
         match request.requested_token_type {
             None | Some(TokenType::AccessToken) => {}
@@ -31,82 +37,203 @@ impl Exchange {
                 return Err(Refusal::UnsupportedTokenType { parameter: Parameter::RequestedTokenType, kind });
             }
         }
-        check_declared(&request.subject, Role::Subject)?;
-        request.actor.as_ref().map_or(Ok(()), |actor| check_declared(actor, Role::Actor))?;
-        Ok(Self { known, client, request, subject: None, actor: None })
+        check_declared(&request.subject, Parameter::SubjectTokenType)?;
+        let actor = request.actor.as_ref();
+        actor.map_or(Ok(()), |actor| check_declared(actor, Parameter::ActorTokenType))?;
+        Ok(Self { known, client, request, possessed, subject: None, actor: None })
     }
 
-    pub(super) fn proven(mut self, role: Role, token: ProvenToken) -> Self {
-        match role {
-            Role::Subject => self.subject = Some(token),
-            Role::Actor => self.actor = Some(token),
+    /// Takes the token that the client authenticated with, which is one of the request's.
+    /// It is ours, so it has to be declared as what ours are.
+    pub(super) fn with_bearer(mut self, role: Role, token: ProvenToken) -> Result<Self, Refusal> {
+        let declared = match role {
+            Role::Subject => Some(&self.request.subject),
+            Role::Actor => self.request.actor.as_ref(),
+        };
+        if let Some(kind) = declared.map(|typed| typed.token_type).filter(|k| *k != TokenType::AccessToken) {
+            let fault = TokenFault::DeclaredType(kind);
+            return Err(match role {
+                Role::Subject => Refusal::SubjectToken(fault),
+                Role::Actor => Refusal::ActorToken(fault),
+            });
         }
-        self
+        match role {
+            Role::Subject => self.subject = Some(ProvenSubject::Own(token)),
+            Role::Actor => self.actor = Some(ProvenActor::Own(token)),
+        }
+        Ok(self)
     }
 
     pub(super) fn next(self) -> Result<Step, Refusal> {
-        let Some(subject) = &self.subject else {
-            return match self.same_token(&self.actor) {
-                Some(same) => self.proven(Role::Subject, same).next(),
-                None => {
-                    let token = self.framed(&self.request.subject, Role::Subject)?;
-                    Ok(verify_token::ask(self, Role::Subject, token))
-                }
-            };
-        };
-        match (&self.request.actor, &self.actor) {
-            (Some(actor), None) => {
-                match self.same_token(&self.subject) {
-                    Some(same) => {
-                        // An expired subject may be renewed by its client; an expired actor acts for nobody.
-                        access_token::unexpired(same.claims(), self.known.now)
-                            .map_err(Refusal::ActorToken)?;
-                        self.proven(Role::Actor, same).next()
-                    }
-                    None => {
-                        let token = self.framed(actor, Role::Actor)?;
-                        Ok(verify_token::ask(self, Role::Actor, token))
-                    }
-                }
+        match (&self.request.actor, &self.actor, &self.subject) {
+            // Who is only asserted needs to be so by somebody, who comes first.
+            (Some(_), None, None) if self.is_unsecured() => self.prove_actor(),
+            (_, _, None) => self.prove_subject(),
+            (Some(_), None, Some(_)) => self.prove_actor(),
+            (None, _, Some(_)) | (Some(_), Some(_), Some(_)) => self.compose(),
+        }
+    }
+
+    fn is_unsecured(&self) -> bool {
+        self.request.subject.token_type == TokenType::Jwt
+            && UnsecuredJwt::is_one(self.request.subject.token.expose())
+    }
+
+    fn prove_subject(mut self) -> Result<Step, Refusal> {
+        if let (true, Some(ProvenActor::Own(same))) = (self.has_one_token(), &self.actor) {
+            self.subject = Some(ProvenSubject::Own(same.clone()));
+            return self.next();
+        }
+        if self.is_unsecured() {
+            return self.prove_asserted();
+        }
+        let checking = self.checking();
+        match framed(&self.request.subject, &self.known).map_err(Refusal::SubjectToken)? {
+            Framed::Own(token) => {
+                let (policy, client, now) = (checking.policy.clone(), self.client.clone(), checking.now);
+                let times = move |claims: &_| match access_token::unexpired(claims, now) {
+                    Ok(()) => Ok(()),
+                    Err(_) => exchange::check_expired(&policy, &client, claims, now),
+                };
+                let then = move |token: Result<_, _>| {
+                    self.subject = Some(ProvenSubject::Own(token.map_err(Refusal::SubjectToken)?));
+                    self.next()
+                };
+                Ok(party::own(&checking, token, Box::new(times), Box::new(then)))
             }
-            (None, _) | (Some(_), Some(_)) => {
-                let parties = Parties { client: &self.client, subject, actor: self.actor.as_ref() };
-                let decision = Decision::token_exchange(
-                    self.known.method,
-                    self.request.scope.clone(),
-                    subject.claims(),
-                    self.actor.as_ref().map(ProvenToken::claims),
-                );
-                let now = self.known.now;
-                let claims =
-                    exchange::grant(&self.known.policy, &parties, &self.request, now, self.known.id)?;
-                Ok(sign::ask(claims, decision, now))
+            Framed::Foreign(token, issuer, used_as) => {
+                let client = self.client.id().clone();
+                let then = move |token: Result<_, _>| {
+                    self.subject = Some(ProvenSubject::Foreign(token.map_err(Refusal::SubjectToken)?));
+                    self.next()
+                };
+                Ok(party::foreign(&checking, token, &issuer, used_as, client, Box::new(then)))
             }
         }
     }
 
-    fn framed(&self, token: &TypedToken, role: Role) -> Result<CompactJws, Refusal> {
-        let framed = access_token::framed(token.token.expose(), &self.known.policy.issuer);
-        framed.map_err(|fault| fault.in_role(role))
+    /// A name without a proof is worth something only from a client that may say it, with a token of its own as the actor.
+    fn prove_asserted(mut self) -> Result<Step, Refusal> {
+        let checking = self.checking();
+        let acts = matches!(&self.actor, Some(ProvenActor::Own(token)) if token.claims().client_id == *self.client.id());
+        let client = Arc::clone(self.client.client());
+        let may_assert = move |name: &_| {
+            let may = acts && delegation::may_assert(&client, name);
+            if may { Ok(()) } else { Err(TokenFault::NobodyAsserts) }
+        };
+        let text = self.request.subject.token.clone();
+        let then = move |user: Result<_, _>| {
+            self.subject = Some(ProvenSubject::Asserted(user.map_err(Refusal::SubjectToken)?));
+            self.next()
+        };
+        party::asserted(&checking, text.expose(), may_assert, Box::new(then))
     }
 
-    /// The token that was proven already, if both parameters hold the same one (conformance D23).
-    fn same_token(&self, proven: &Option<ProvenToken>) -> Option<ProvenToken> {
-        let actor = self.request.actor.as_ref()?;
-        let is_same = actor.token.expose() == self.request.subject.token.expose();
-        proven.as_ref().filter(|_| is_same).cloned()
+    fn prove_actor(mut self) -> Result<Step, Refusal> {
+        if let (true, Some(ProvenSubject::Own(same))) = (self.has_one_token(), &self.subject) {
+            // An expired subject may be renewed by its client; an expired actor acts for nobody.
+            access_token::unexpired(same.claims(), self.known.now).map_err(Refusal::ActorToken)?;
+            self.actor = Some(ProvenActor::Own(same.clone()));
+            return self.next();
+        }
+        let Some(actor) = &self.request.actor else { return self.next() };
+        let checking = self.checking();
+        match framed(actor, &self.known).map_err(Refusal::ActorToken)? {
+            Framed::Own(token) => {
+                let now = checking.now;
+                let times = move |claims: &_| access_token::unexpired(claims, now);
+                let then = move |token: Result<_, _>| {
+                    self.actor = Some(ProvenActor::Own(token.map_err(Refusal::ActorToken)?));
+                    self.next()
+                };
+                Ok(party::own(&checking, token, Box::new(times), Box::new(then)))
+            }
+            Framed::Foreign(token, issuer, used_as) => {
+                // Conformance D24: somebody for whom others act is no actor.
+                if token.unverified_payload().contains_key("act") {
+                    return Err(Refusal::ActorIsDelegated);
+                }
+                let client = self.client.id().clone();
+                let then = move |token: Result<_, _>| {
+                    self.actor = Some(ProvenActor::Foreign(token.map_err(Refusal::ActorToken)?));
+                    self.next()
+                };
+                Ok(party::foreign(&checking, token, &issuer, used_as, client, Box::new(then)))
+            }
+        }
+    }
+
+    fn compose(self) -> Result<Step, Refusal> {
+        let Self { known, client, request, possessed, subject, actor } = self;
+        let subject = subject.ok_or(Refusal::MissingParameter(Parameter::SubjectToken))?;
+        let parties = Parties {
+            client: &client,
+            subject: &subject,
+            actor: actor.as_ref(),
+            possession: &possessed.possession,
+        };
+        let decision =
+            Decision::token_exchange(known.method, request.scope.clone(), &subject, actor.as_ref());
+        let asked = (&request.scope, &request.targets[..]);
+        let claims = exchange::grant(&known.policy, &parties, asked, known.now, known.id.clone())?;
+        conclude(&known, claims, decision, possessed.once)
+    }
+
+    fn checking(&self) -> Checking {
+        Checking {
+            policy: Arc::clone(&self.known.policy),
+            now: self.known.now,
+            possession: self.possessed.possession.clone(),
+        }
+    }
+
+    /// Whether both parameters hold the same token (conformance D23).
+    fn has_one_token(&self) -> bool {
+        let subject = &self.request.subject;
+        self.request.actor.as_ref().is_some_and(|actor| {
+            actor.token_type == subject.token_type && actor.token.expose() == subject.token.expose()
+        })
     }
 }
 
-/// A token of ours is an access token and nothing else (conformance TX-06); nobody else is trusted yet.
-fn check_declared(token: &TypedToken, role: Role) -> Result<(), Refusal> {
-    let parameter = match role {
-        Role::Subject => Parameter::SubjectTokenType,
-        Role::Actor => Parameter::ActorTokenType,
+/// Whose token it says it is; no key was asked for.
+enum Framed {
+    Own(CompactJws),
+    Foreign(CompactJws, Box<str>, AcceptedAs),
+}
+
+/// A token of ours is an access token and nothing else (conformance TX-06).
+fn framed(token: &TypedToken, known: &Known) -> Result<Framed, TokenFault> {
+    let ours = &known.policy.issuer;
+    let used_as = match token.token_type {
+        TokenType::AccessToken => AcceptedAs::AccessToken,
+        TokenType::IdToken => AcceptedAs::IdToken,
+        TokenType::Jwt | TokenType::RefreshToken | TokenType::Saml1 | TokenType::Saml2 => AcceptedAs::Jwt,
     };
+    if used_as == AcceptedAs::AccessToken {
+        match access_token::framed(token.token.expose(), ours) {
+            Ok(token) => return Ok(Framed::Own(token)),
+            // It may be somebody else's.
+            Err(TokenFault::Issuer | TokenFault::Type) => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+    let (framed, issuer) = foreign_token::framed(token.token.expose(), used_as)?;
+    if *issuer == *ours.as_str() {
+        return Err(match used_as {
+            AcceptedAs::AccessToken => TokenFault::Type,
+            AcceptedAs::IdToken | AcceptedAs::Jwt | AcceptedAs::JwtBearer => {
+                TokenFault::DeclaredType(token.token_type)
+            }
+        });
+    }
+    Ok(Framed::Foreign(framed, issuer, used_as))
+}
+
+/// Types of RFC 8693 §3 that nobody here issues or reads.
+fn check_declared(token: &TypedToken, parameter: Parameter) -> Result<(), Refusal> {
     match token.token_type {
-        TokenType::AccessToken => Ok(()),
-        kind @ (TokenType::IdToken | TokenType::Jwt) => Err(TokenFault::DeclaredType(kind).in_role(role)),
+        TokenType::AccessToken | TokenType::IdToken | TokenType::Jwt => Ok(()),
         kind @ (TokenType::RefreshToken | TokenType::Saml1 | TokenType::Saml2) => {
             Err(Refusal::UnsupportedTokenType { parameter, kind })
         }

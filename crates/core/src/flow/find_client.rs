@@ -1,15 +1,15 @@
-//! Who asks, and does he know the secret? RFC 6749 §2.3.1.
+//! Who asks, and does he know the secret? RFC 6749 §2.3.1; and who is it that a foreign identity stands for?
 
-use super::Step;
+use super::question::{Asks, Question};
 use crate::policy::client_secret;
 use crate::policy::proof::Authenticated;
 use crate::refusal::Refusal;
 use crate::request::client_authentication::{Reading, SecretAuthentication};
-use crate::{Client, ClientId, Secret, SecretDigest, Timestamp};
+use crate::{Client, ClientId, Issuer, Secret, SecretDigest, Timestamp};
 use std::sync::Arc;
 
-/// Begins to prove the client, and goes on with `then` once that is done.
-pub(crate) fn begin<S: AsksForClients>(
+/// Begins to prove the client by its secret, and goes on with `then` once that is done.
+pub(crate) fn begin<S: Asks + 'static>(
     secret: SecretAuthentication,
     now: Timestamp,
     then: impl FnOnce(Authenticated) -> Result<S, Refusal> + Send + 'static,
@@ -18,10 +18,13 @@ pub(crate) fn begin<S: AsksForClients>(
     Proving { now, then: Box::new(then), readings, outcome: Err(Refusal::NoCredentials) }.next()
 }
 
-/// A step of any endpoint that clients prove themselves to: the same two questions come first.
-pub trait AsksForClients: From<FindClient<Self>> + From<DigestSecret<Self>> {}
-
-impl<S: From<FindClient<S>> + From<DigestSecret<S>>> AsksForClients for S {}
+/// Asks who is registered so, for a purpose that does not need his secret.
+pub(crate) fn ask<S: Asks>(
+    who: Who,
+    then: impl FnOnce(Option<Arc<Client>>) -> Result<S, Refusal> + Send + 'static,
+) -> S {
+    Question::FindClient(FindClient { who, purpose: Purpose::Other(Box::new(then)) }).into()
+}
 
 type Then<S> = Box<dyn FnOnce(Authenticated) -> Result<S, Refusal> + Send>;
 
@@ -33,16 +36,22 @@ struct Proving<S> {
     outcome: Result<Authenticated, Refusal>,
 }
 
-impl<S: AsksForClients> Proving<S> {
+impl<S: Asks> Proving<S> {
     fn next(mut self) -> Result<S, Refusal> {
         let Some(reading) = self.readings.next() else {
             return (self.then)(self.outcome?);
         };
-        Ok(match reading.client_id.parse() {
-            Ok(client_id) => FindClient { proving: self, reading, client_id }.into(),
+        let question = match reading.client_id.parse() {
+            Ok(client_id) => Question::FindClient(FindClient {
+                who: Who::Id(client_id),
+                purpose: Purpose::Secret(self, reading),
+            }),
             // Nobody can be registered so; the secret is digested all the same.
-            Err(_) => DigestSecret { proving: self, reading, client_id: None, client: None }.into(),
-        })
+            Err(_) => {
+                Question::DigestSecret(DigestSecret { proving: self, reading, client_id: None, client: None })
+            }
+        };
+        Ok(question.into())
     }
 
     fn record(mut self, outcome: Result<Authenticated, Refusal>) -> Self {
@@ -57,39 +66,64 @@ impl<S: AsksForClients> Proving<S> {
     }
 }
 
-/// Who is registered under this identifier?
-pub struct FindClient<S = Step> {
-    proving: Proving<S>,
-    reading: Reading,
-    client_id: ClientId,
+/// How a client is named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// By its identifier.
+    Id(ClientId),
+    /// By a foreign identity that stands for it.
+    Federated(Issuer, Box<str>),
 }
 
-impl<S: AsksForClients> FindClient<S> {
-    /// The identifier.
+/// Who is registered so?
+pub struct FindClient<S> {
+    who: Who,
+    purpose: Purpose<S>,
+}
+
+enum Purpose<S> {
+    Secret(Proving<S>, Reading),
+    Other(Box<dyn FnOnce(Option<Arc<Client>>) -> Result<S, Refusal> + Send>),
+}
+
+impl<S: Asks> FindClient<S> {
+    /// Who is meant.
     #[must_use]
-    pub fn client_id(&self) -> &ClientId {
-        &self.client_id
+    pub fn who(&self) -> &Who {
+        &self.who
     }
 
     /// Answers with the registration, disabled or not, or with `None` if there is none.
     ///
     /// # Errors
-    /// None now; whoever asks learns nothing before his secret was digested.
+    /// A [`Refusal`] where no secret is asked for; otherwise whoever asks learns nothing before his was digested.
     pub fn found(self, client: Option<Arc<Client>>) -> Result<S, Refusal> {
-        let client_id = Some(self.client_id);
-        Ok(DigestSecret { proving: self.proving, reading: self.reading, client_id, client }.into())
+        match (self.purpose, self.who) {
+            (Purpose::Secret(proving, reading), Who::Id(client_id)) => {
+                let client_id = Some(client_id);
+                Ok(Question::DigestSecret(DigestSecret { proving, reading, client_id, client }).into())
+            }
+            (Purpose::Secret(..), Who::Federated(..)) => Err(Refusal::NoCredentials),
+            (Purpose::Other(then), who) => then(client.filter(|client| match &who {
+                // An adapter whose look-up folds case must not turn one client into another.
+                Who::Id(id) => client.id == *id,
+                Who::Federated(issuer, subject) => {
+                    client.rights.federations.iter().any(|federation| federation.is_of(issuer, subject))
+                }
+            })),
+        }
     }
 }
 
 /// What would this secret be stored as? The answer may take milliseconds.
-pub struct DigestSecret<S = Step> {
+pub struct DigestSecret<S> {
     proving: Proving<S>,
     reading: Reading,
     client_id: Option<ClientId>,
     client: Option<Arc<Client>>,
 }
 
-impl<S: AsksForClients> DigestSecret<S> {
+impl<S: Asks> DigestSecret<S> {
     /// The identifier that goes into the digest, empty if it could not be one.
     #[must_use]
     pub fn client_id(&self) -> &str {

@@ -1,53 +1,54 @@
 //! What happens next? A request as a chain of owned steps, each of which asks its caller one thing.
 
+mod bearer;
+pub(crate) mod client_authentication;
 mod exchange;
 pub(crate) mod find_client;
+mod find_issuer;
 pub(crate) mod inquiry;
+mod jwt_bearer;
+pub(crate) mod party;
+pub(crate) mod question;
 mod recall;
 mod sign;
+mod use_once;
+mod verify_proof;
 mod verify_token;
 
-pub use find_client::{AsksForClients, DigestSecret, FindClient};
-pub use inquiry::{Inquiry, RecallPresented, VerifyPresented};
-pub use recall::Recall;
-pub use sign::{Decision, Sign};
-pub use verify_token::VerifyToken;
+pub use find_client::{DigestSecret, FindClient, Who};
+pub use find_issuer::FindIssuer;
+pub use inquiry::Inquiry;
+pub use question::{Asks, Question};
+pub use recall::{Recall, RecallSubject};
+pub use sign::{Decision, Sign, SubjectProof};
+pub use use_once::UseOnce;
+pub use verify_proof::VerifyProof;
+pub use verify_token::{KeysOf, VerifyToken};
 
 use crate::policy::proof::Authenticated;
-use crate::policy::{Policy, client_credentials, rights};
+use crate::policy::{Policy, client_credentials, dpop, rights};
 use crate::refusal::Refusal;
 use crate::request::Presented;
 use crate::request::client_authentication::Authentication;
 use crate::request::token_request::TokenRequest;
-use crate::{Entropy, GrantType, Timestamp, TokenId};
+use crate::types::confirmation::Possession;
+use crate::{AccessTokenClaims, Entropy, GrantType, Once, PeerCertificate, Thumbprint, Timestamp, TokenId};
 use std::sync::Arc;
 
-/// A question that has to be answered before the request gets any further.
+/// What has to be done before the request gets any further.
 ///
-/// Exhaustive on purpose: an adapter that does not answer a question does not compile.
+/// Exhaustive on purpose: an adapter that leaves one out does not compile.
 #[must_use = "a request makes no progress until its step is answered"]
 pub enum Step {
-    /// Who is registered under this identifier?
-    FindClient(FindClient),
-    /// What would this secret be stored as?
-    DigestSecret(DigestSecret),
-    /// Is this signature good?
-    VerifyToken(VerifyToken),
-    /// What is known now about this token?
-    Recall(Recall),
+    /// Answer this.
+    Ask(Question<Self>),
     /// Sign this: the last question.
     Sign(Sign),
 }
 
-impl From<FindClient> for Step {
-    fn from(question: FindClient) -> Self {
-        Self::FindClient(question)
-    }
-}
-
-impl From<DigestSecret> for Step {
-    fn from(question: DigestSecret) -> Self {
-        Self::DigestSecret(question)
+impl From<Question<Self>> for Step {
+    fn from(question: Question<Self>) -> Self {
+        Self::Ask(question)
     }
 }
 
@@ -78,7 +79,7 @@ impl TokenEndpoint {
     /// Begins with a request at the time `now`.
     ///
     /// The order is always the same: the client proves who it is, then its right to the grant is checked, then the
-    /// grant's parameters, then the tokens, then what may be granted.
+    /// grant's parameters, then the tokens, then what may be granted, and last what may be used only once.
     ///
     /// # Errors
     /// A [`Refusal`] if that is clear without asking anything.
@@ -90,11 +91,16 @@ impl TokenEndpoint {
             id: entropy.into_token_id(),
         };
         let asked = Asked { grant_type: presented.grant_type, request: presented.request };
-        match presented.authentication {
-            Authentication::Secret(secret) => {
-                find_client::begin(secret, now, move |client| authenticated(known, client, asked))
-            }
-            Authentication::Bearer(bearer) => verify_token::begin_with_bearer(known, asked, bearer),
+        let authentication = presented.authentication;
+        let certificate = presented.certificate;
+        match presented.proof {
+            None => begin(known, asked, authentication, Ok(Possessed::of(certificate, None))),
+            Some(Err(refusal)) => begin(known, asked, authentication, Err(refusal)),
+            Some(Ok(proof)) => Ok(verify_proof::ask(proof, now, move |proof, verified, nonce_is_ours| {
+                let proven = dpop::check(&known.policy, &proof, verified, nonce_is_ours, now);
+                let possessed = proven.map(|proven| Possessed::of(certificate, Some(proven)));
+                begin(known, asked, authentication, possessed)
+            })),
         }
     }
 }
@@ -107,6 +113,23 @@ pub(crate) struct Known {
     pub(crate) method: &'static str,
 }
 
+/// Which keys were proven, and the proof that is still to be used up.
+pub(crate) struct Possessed {
+    possession: Possession,
+    once: Option<Once>,
+}
+
+impl Possessed {
+    fn of(certificate: Option<PeerCertificate>, proven: Option<dpop::Proven>) -> Self {
+        let certificate = certificate.map(|shown| Thumbprint::of(shown.thumbprint));
+        let (key, once) = match proven {
+            Some(proven) => (Some(proven.key), Some(proven.once)),
+            None => (None, None),
+        };
+        Self { possession: Possession { key, certificate }, once }
+    }
+}
+
 /// What was asked for, not to be talked about before the client has proven who it is (conformance TE-25).
 pub(crate) struct Asked {
     grant_type: Result<GrantType, Refusal>,
@@ -114,21 +137,74 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// The request, for a client that may use its grant.
-    fn of(self, client: &Authenticated) -> Result<TokenRequest, Refusal> {
+    /// The request, for a client that may use its grant, and what was proven with it.
+    fn of(
+        self,
+        client: &Authenticated,
+        possessed: Result<Possessed, Refusal>,
+    ) -> Result<(TokenRequest, Possessed), Refusal> {
         rights::check_grant(client.client(), self.grant_type?)?;
-        self.request
+        let (request, possessed) = (self.request?, possessed?);
+        if client.client().rights.dpop_bound && possessed.possession.key.is_none() {
+            return Err(Refusal::ProofMissing(client.id().clone()));
+        }
+        Ok((request, possessed))
+    }
+}
+
+fn begin(
+    known: Known,
+    asked: Asked,
+    authentication: Authentication,
+    possessed: Result<Possessed, Refusal>,
+) -> Result<Step, Refusal> {
+    match authentication {
+        Authentication::Bearer(bearer) => bearer::begin(known, asked, bearer, possessed),
+        Authentication::Credential(credential) => {
+            let (policy, now) = (Arc::clone(&known.policy), known.now);
+            client_authentication::prove(&policy, credential, now, move |client| {
+                authenticated(known, client, asked, possessed)
+            })
+        }
     }
 }
 
 /// Goes on with a client that has proven its credential.
-fn authenticated(known: Known, client: Authenticated, asked: Asked) -> Result<Step, Refusal> {
-    match asked.of(&client)? {
+fn authenticated(
+    known: Known,
+    client: Authenticated,
+    asked: Asked,
+    possessed: Result<Possessed, Refusal>,
+) -> Result<Step, Refusal> {
+    let (request, possessed) = asked.of(&client, possessed)?;
+    match request {
         TokenRequest::ClientCredentials(request) => {
-            let claims = client_credentials::grant(&known.policy, &client, &request, known.now, known.id)?;
-            Ok(sign::ask(claims, Decision::client_credentials(known.method, request.scope), known.now))
+            let id = known.id.clone();
+            let possession = &possessed.possession;
+            let claims =
+                client_credentials::grant(&known.policy, &client, &request, possession, known.now, id)?;
+            let decision = Decision::client_credentials(known.method, request.scope);
+            conclude(&known, claims, decision, possessed.once)
         }
-        TokenRequest::JwtBearer(_) => Err(Refusal::UnsupportedGrantType),
-        TokenRequest::TokenExchange(request) => exchange::Exchange::begin(known, client, request)?.next(),
+        TokenRequest::TokenExchange(request) => {
+            exchange::Exchange::begin(known, client, request, possessed)?.next()
+        }
+        TokenRequest::JwtBearer(request) => jwt_bearer::begin(known, client, request, possessed),
+    }
+}
+
+/// Uses up the proof, now that nothing else is in the way (conformance DP-09), and asks for the signature.
+fn conclude(
+    known: &Known,
+    claims: AccessTokenClaims,
+    decision: Decision,
+    once: Option<Once>,
+) -> Result<Step, Refusal> {
+    let now = known.now;
+    match once {
+        None => Ok(sign::ask(claims, decision, now)),
+        Some(once) => {
+            Ok(use_once::ask(once, Refusal::ProofReplayed, move || Ok(sign::ask(claims, decision, now))))
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! What is signed, and what does the client get? RFC 9068 §2 and RFC 6749 §5.1.
 
 use super::Step;
+use crate::policy::party::{ProvenActor, ProvenSubject};
 use crate::response::{PresentedAs, TokenResponse};
-use crate::{AccessTokenClaims, GrantType, Scope, Secret, Timestamp, TokenId, TokenType};
+use crate::{AccessTokenClaims, GrantType, Issuer, Scope, Secret, Timestamp, TokenType};
 
 /// Sign this: the last question.
 pub struct Sign {
@@ -16,14 +17,42 @@ pub struct Sign {
 pub struct Decision {
     /// The grant.
     pub grant: GrantType,
-    /// How the client authenticated: `client_secret_basic`, `client_secret_post` or `bearer`.
+    /// How the client authenticated: `client_secret_basic`, `private_key_jwt`, `bearer`, ….
     pub method: &'static str,
     /// What was asked for; empty if nothing was.
     pub scope_asked: Scope,
-    /// `jti` of the subject token.
-    pub subject_token: Option<TokenId>,
+    /// How the subject was proven.
+    pub subject_proof: SubjectProof,
+    /// `jti` of the subject token; of a foreign one any text of up to 256 bytes.
+    pub subject_token: Option<Box<str>>,
     /// `jti` of the actor token.
-    pub actor_token: Option<TokenId>,
+    pub actor_token: Option<Box<str>>,
+}
+
+/// How it is known whom a token is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SubjectProof {
+    /// It is the client that asks.
+    Client,
+    /// By a token of ours.
+    Own,
+    /// By a token of this issuer.
+    Issuer(Issuer),
+    /// By nothing but the client's word (conformance TX-69).
+    Unsecured,
+}
+
+impl SubjectProof {
+    /// How it stands in the audit, as `subject_auth`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Client => "client",
+            Self::Own => "own_token",
+            Self::Issuer(issuer) => issuer.as_str(),
+            Self::Unsecured => crate::UNSECURED,
+        }
+    }
 }
 
 impl Decision {
@@ -32,6 +61,7 @@ impl Decision {
             grant: GrantType::ClientCredentials,
             method,
             scope_asked,
+            subject_proof: SubjectProof::Client,
             subject_token: None,
             actor_token: None,
         }
@@ -40,15 +70,26 @@ impl Decision {
     pub(super) fn token_exchange(
         method: &'static str,
         scope_asked: Scope,
-        subject: &AccessTokenClaims,
-        actor: Option<&AccessTokenClaims>,
+        subject: &ProvenSubject,
+        actor: Option<&ProvenActor>,
     ) -> Self {
+        let actor_token = actor.and_then(ProvenActor::token_id);
+        let grant = GrantType::TokenExchange;
+        Self { grant, actor_token, ..Self::jwt_bearer(method, scope_asked, subject) }
+    }
+
+    pub(super) fn jwt_bearer(method: &'static str, scope_asked: Scope, subject: &ProvenSubject) -> Self {
         Self {
-            grant: GrantType::TokenExchange,
+            grant: GrantType::JwtBearer,
             method,
             scope_asked,
-            subject_token: Some(subject.token_id.clone()),
-            actor_token: actor.map(|token| token.token_id.clone()),
+            subject_proof: match subject {
+                ProvenSubject::Own(_) => SubjectProof::Own,
+                ProvenSubject::Foreign(token) => SubjectProof::Issuer(token.claims().issuer.issuer.clone()),
+                ProvenSubject::Asserted(_) => SubjectProof::Unsecured,
+            },
+            subject_token: subject.token_id(),
+            actor_token: None,
         }
     }
 }
@@ -81,7 +122,7 @@ impl Sign {
     pub fn signed(self, access_token: Secret) -> TokenResponse {
         TokenResponse {
             access_token,
-            token_type: PresentedAs::Bearer,
+            token_type: PresentedAs::of(&self.claims),
             expires_in: Some(self.claims.remaining(self.now)),
             issued_token_type: Some(TokenType::AccessToken),
             scope: Some(self.claims.scope),

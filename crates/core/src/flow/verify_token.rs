@@ -1,98 +1,97 @@
-//! Is this signature good? RFC 7515 §5.2 and RFC 8693 §2.1.
+//! Is this signature good? RFC 7515 §5.2.
 
-use super::exchange::Exchange;
-use super::recall::{self, Recall};
-use super::{Asked, Known, Step};
-use crate::policy::{access_token, exchange};
-use crate::refusal::{Refusal, TokenFault};
-use crate::request::client_authentication::{BearerAuthentication, Role};
-use crate::{AccessTokenClaims, CompactJws, SignatureFault, Timestamp, Verified};
+use super::question::{Asks, Question};
+use crate::answers::Keys;
+use crate::refusal::Refusal;
+use crate::{Client, CompactJws, KeySource, SignatureFault, Timestamp, TrustedIssuer, Verified};
+use std::sync::Arc;
 
-/// Whose turn it is after the token was verified and recalled.
-pub(super) enum Awaiting {
-    /// The token proves which client asks.
-    Client(Box<Bearing>),
-    /// The client is known; the token is its subject or actor.
-    Party(Box<Exchange>, Role),
+/// Whose keys may verify a token. Decided before the token is verified, and never by the token itself.
+#[derive(Clone)]
+pub enum KeysOf {
+    /// Our own.
+    Ourselves,
+    /// Those of an issuer that is on the list.
+    Issuer(Arc<TrustedIssuer>),
+    /// Those that the client is registered with.
+    Client(Arc<Client>),
+    /// Nobody's: the token is refused whatever comes out, and takes as long as one that is not (conformance CJ-17).
+    Nobody,
 }
 
-/// A request whose client is proven by a token of the request itself.
-pub(super) struct Bearing {
-    pub(super) known: Known,
-    pub(super) asked: Asked,
-    pub(super) bearer: BearerAuthentication,
-}
-
-pub(super) fn begin_with_bearer(
-    known: Known,
-    asked: Asked,
-    bearer: BearerAuthentication,
-) -> Result<Step, Refusal> {
-    let token =
-        access_token::framed(bearer.token.expose(), &known.policy.issuer).map_err(Refusal::BearerToken)?;
-    Ok(Step::VerifyToken(VerifyToken {
-        awaiting: Awaiting::Client(Box::new(Bearing { known, asked, bearer })),
-        token,
-    }))
-}
-
-pub(super) fn ask(exchange: Exchange, role: Role, token: CompactJws) -> Step {
-    Step::VerifyToken(VerifyToken { awaiting: Awaiting::Party(Box::new(exchange), role), token })
-}
+/// A public key whose private half nobody has, so that there is something to verify with where there is nobody.
+const NOBODYS_KEYS: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","alg":"ES256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#;
 
 /// Is this signature good? Asked only about tokens whose issuer is ourselves, or one that is trusted.
-pub struct VerifyToken {
-    awaiting: Awaiting,
+pub struct VerifyToken<S> {
     token: CompactJws,
+    keys: KeysOf,
+    now: Timestamp,
+    then: Box<Then<S>>,
 }
 
-impl VerifyToken {
+type Then<S> = dyn FnOnce(CompactJws, Result<Verified, SignatureFault>) -> Result<S, Refusal> + Send;
+
+pub(crate) fn ask<S: Asks>(
+    token: CompactJws,
+    keys: KeysOf,
+    now: Timestamp,
+    then: impl FnOnce(CompactJws, Result<Verified, SignatureFault>) -> Result<S, Refusal> + Send + 'static,
+) -> S {
+    Question::VerifyToken(VerifyToken { token, keys, now, then: Box::new(then) }).into()
+}
+
+impl<S> VerifyToken<S> {
     /// The token.
     #[must_use]
     pub fn token(&self) -> &CompactJws {
         &self.token
     }
 
+    /// Whose keys may verify it.
+    #[must_use]
+    pub fn keys(&self) -> &KeysOf {
+        &self.keys
+    }
+
     /// The time at which the key has to be one that verifies.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.known().now
+        self.now
     }
 
-    /// Answers with what the keys of the issuer say of the signature.
+    /// What these keys say of the signature, as far as that only has to be computed: `Err` names the issuer whose keys may
+    /// have to be fetched first.
     ///
     /// # Errors
-    /// A [`Refusal`] if the signature, a claim or a time is not good.
-    pub fn verified(self, answer: Result<Verified, SignatureFault>) -> Result<Step, Refusal> {
-        let known = self.known();
-        let claims = access_token::claims(&self.token, answer, known.now, known.policy.clock_leeway)
-            .and_then(|claims| check_times(&self.awaiting, claims));
-        match claims {
-            Ok(claims) => Ok(Step::Recall(Recall::ask(self.awaiting, claims))),
-            Err(fault) => Err(recall::refused(&self.awaiting, fault)),
-        }
-    }
-}
-
-impl VerifyToken {
-    fn known(&self) -> &Known {
-        match &self.awaiting {
-            Awaiting::Client(bearing) => &bearing.known,
-            Awaiting::Party(exchange, _) => &exchange.known,
-        }
-    }
-}
-
-fn check_times(awaiting: &Awaiting, claims: AccessTokenClaims) -> Result<AccessTokenClaims, TokenFault> {
-    match awaiting {
-        Awaiting::Client(bearing) => access_token::unexpired(&claims, bearing.known.now)?,
-        Awaiting::Party(party, Role::Actor) => access_token::unexpired(&claims, party.known.now)?,
-        Awaiting::Party(party, Role::Subject) => {
-            let known = &party.known;
-            if access_token::unexpired(&claims, known.now).is_err() {
-                exchange::check_expired(&known.policy, &party.client, &claims, known.now)?;
+    /// The issuer that [`IssuerKeys`](crate::IssuerKeys) is to be asked about.
+    pub fn compute(&self, keys: &dyn Keys) -> Result<Result<Verified, SignatureFault>, &TrustedIssuer> {
+        match &self.keys {
+            KeysOf::Ourselves => Ok(keys.verify(&self.token, self.now)),
+            KeysOf::Issuer(issuer) => match &issuer.trust.keys {
+                KeySource::Jwks(jwks) => Ok(keys.verify_with(jwks, &self.token)),
+                KeySource::JwksUri(_) | KeySource::Discovery => Err(issuer),
+            },
+            KeysOf::Client(client) => {
+                let jwks = client.rights.jwks.as_deref().unwrap_or(NOBODYS_KEYS);
+                Ok(keys.verify_with(jwks, &self.token))
+            }
+            KeysOf::Nobody => {
+                let _ = std::hint::black_box(keys.verify_with(NOBODYS_KEYS, &self.token));
+                Ok(Err(SignatureFault::NoKey))
             }
         }
     }
-    Ok(claims)
+
+    /// Answers with what these keys say of the signature.
+    ///
+    /// # Errors
+    /// A [`Refusal`] if the signature, a claim or a time is not good.
+    pub fn verified(self, answer: Result<Verified, SignatureFault>) -> Result<S, Refusal> {
+        let answer = match &self.keys {
+            KeysOf::Nobody => Err(SignatureFault::NoKey),
+            KeysOf::Ourselves | KeysOf::Issuer(_) | KeysOf::Client(_) => answer,
+        };
+        (self.then)(self.token, answer)
+    }
 }

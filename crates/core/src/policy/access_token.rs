@@ -1,12 +1,13 @@
 //! Is this access token of ours good now? RFC 9068 §4 and RFC 7519 §4.1; conformance JW items.
 
 use super::proof::{ProvenToken, StandingToken};
-use super::{Policy, rights};
+use super::{Policy, dpop, foreign_token, rights};
 use crate::answers::Recollection;
-use crate::refusal::TokenFault;
+use crate::refusal::{ProofFault, TokenFault};
+use crate::types::confirmation::Possession;
 use crate::{
-    ACCESS_TOKEN_TYPE, AccessTokenClaims, ClaimFault, CompactJws, Issuer, Lifetime, SignatureFault,
-    Timestamp, Verified,
+    ACCESS_TOKEN_TYPE, AccessTokenClaims, ClaimFault, CompactJws, DpopProof, Issuer, Lifetime, Once,
+    SignatureFault, Thumbprint, Timestamp, Verified,
 };
 use serde_json::Value;
 
@@ -77,7 +78,17 @@ pub(crate) fn standing(
     if !client.enabled || client.id != claims.client_id {
         return Err(TokenFault::Disabled("client"));
     }
-    if claims.session.subject_issuer.is_none() {
+    let is_ours = claims.session.subject_issuer.is_none() && !claims.session.asserted;
+    if recollection.subject.disabled {
+        return Err(TokenFault::Disabled("subject"));
+    }
+    if let Some(issuer) = &claims.session.subject_issuer {
+        let trusted = recollection.issuer.as_ref().ok_or(TokenFault::Gone("issuer of the subject"))?;
+        if !trusted.enabled || trusted.issuer != *issuer {
+            return Err(TokenFault::Disabled("issuer of the subject"));
+        }
+    }
+    if is_ours {
         let principal = recollection.principal.as_ref().ok_or(TokenFault::Gone("subject"))?;
         if !principal.enabled || principal.id.as_str() != claims.subject.as_str() {
             return Err(TokenFault::Disabled("subject"));
@@ -93,12 +104,17 @@ pub(crate) fn at_home(token: StandingToken) -> Result<StandingToken, TokenFault>
     if is_for_one { Ok(token) } else { Err(TokenFault::Audience) }
 }
 
-/// The last check: nobody here proves possession of a key.
-pub(crate) fn unbound(token: StandingToken) -> Result<ProvenToken, TokenFault> {
-    if token.claims().confirmation.is_some() {
-        return Err(TokenFault::Bound);
-    }
+/// The last check: every key that the token is bound to was proven with this very request (RFC 9700 §2.2.1).
+pub(crate) fn possessed(token: StandingToken, possession: &Possession) -> Result<ProvenToken, TokenFault> {
+    check_possession(token.claims(), possession)?;
     Ok(ProvenToken::of(token))
+}
+
+fn check_possession(claims: &AccessTokenClaims, possession: &Possession) -> Result<(), TokenFault> {
+    match &claims.confirmation {
+        Some(confirmation) if !possession.fulfils(confirmation) => Err(TokenFault::Bound),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// What a resource server, such as a catalog, checks of a token that it is presented with.
@@ -129,24 +145,24 @@ impl TokenVerification {
         framed(token, &self.issuer)
     }
 
-    /// Checks the claims of a token whose signature was checked.
+    /// Checks the claims of a token whose signature was checked, of which whoever presents it has proven this `possession`.
     ///
     /// # Errors
-    /// A [`TokenFault`] if the signature, a claim, a time or the audience is not good, or the token is bound to a key.
+    /// A [`TokenFault`] if the signature, a claim, a time or the audience is not good, or the token is bound to a key that was
+    /// not proven.
     pub fn claims(
         &self,
         token: &CompactJws,
         verified: Result<Verified, SignatureFault>,
         now: Timestamp,
+        possession: &Possession,
     ) -> Result<AccessTokenClaims, TokenFault> {
         let claims = claims(token, verified, now, self.leeway)?;
         unexpired(&claims, now)?;
         if !claims.audience.iter().any(|aud| self.audience.contains(aud)) {
             return Err(TokenFault::Audience);
         }
-        if claims.confirmation.is_some() {
-            return Err(TokenFault::Bound);
-        }
+        check_possession(&claims, possession)?;
         Ok(claims)
     }
 
@@ -159,9 +175,32 @@ impl TokenVerification {
         claims: AccessTokenClaims,
         recollection: Recollection,
     ) -> Result<AccessTokenClaims, TokenFault> {
-        standing(claims, recollection)
-            .and_then(at_home)
-            .and_then(unbound)
-            .map(|proven| proven.claims().clone())
+        standing(claims, recollection).and_then(at_home).map(StandingToken::into_claims)
+    }
+
+    /// Checks a DPoP proof that came with the token, for a request with this method to this address (RFC 9449 §4.3 and §7.1).
+    /// `token_hash` is the SHA-256 of the token as it was presented.
+    ///
+    /// Returns what was proven, and what has to be used once: a resource server that has a memory asks it.
+    ///
+    /// # Errors
+    /// A [`ProofFault`] if the proof is not good, or not for this request and this token.
+    pub fn proof(
+        &self,
+        proof: &DpopProof,
+        verified: Result<Verified, SignatureFault>,
+        request: (&str, &str),
+        token_hash: [u8; 32],
+        now: Timestamp,
+    ) -> Result<(Possession, Once), ProofFault> {
+        let (method, address) = request;
+        let (key, id, issued) = dpop::made_for(proof, verified, method, address, now)?;
+        let hash = Thumbprint::of(token_hash);
+        if foreign_token::text(proof.token().unverified_payload(), "ath") != Some(hash.as_str()) {
+            return Err(ProofFault::Claim("ath"));
+        }
+        let namespace = format!("dpop at a resource {}", key.as_str()).into();
+        let once = Once { namespace, id, until: dpop::remembered_until(issued) };
+        Ok((Possession { key: Some(key), certificate: None }, once))
     }
 }

@@ -1,9 +1,10 @@
 //! What does a client get for itself? RFC 6749 §4.4 and RFC 9068 §2.2.
 
 use super::proof::Authenticated;
-use super::{Policy, rights};
+use super::{Policy, binding, rights};
 use crate::refusal::Refusal;
 use crate::request::token_request::ClientCredentialsRequest;
+use crate::types::confirmation::Possession;
 use crate::{AccessTokenClaims, Session, Subject, Timestamp, TokenId};
 
 /// The claims of a token for the client itself, which begins a session.
@@ -11,6 +12,7 @@ pub(crate) fn grant(
     policy: &Policy,
     client: &Authenticated,
     request: &ClientCredentialsRequest,
+    possession: &Possession,
     now: Timestamp,
     id: TokenId,
 ) -> Result<AccessTokenClaims, Refusal> {
@@ -35,7 +37,7 @@ pub(crate) fn grant(
         token_id: id.clone(),
         scope,
         actor: None,
-        confirmation: None,
+        confirmation: binding::of(client, possession, None),
         session: Session { id, start: now, end, subject_issuer: None, asserted: false },
     };
     rights::check_size(&claims)?;

@@ -1,32 +1,37 @@
-//! Who acts for whom in the result? The chain of actors, RFC 8693 §1.1 and §4.1.
+//! Who acts for whom in the result? The chain of actors, RFC 8693 §1.1, §4.1 and §4.4.
 
 use super::Policy;
-use super::proof::{Authenticated, ProvenToken};
-use crate::refusal::Refusal;
-use crate::{AccessTokenClaims, Actor, Issuer, Subject};
+use super::party::{Identity, ProvenActor, ProvenSubject, Realm, identity_of};
+use super::proof::Authenticated;
+use crate::refusal::{Refusal, TokenFault};
+use crate::{Actor, Client, Subject, SubjectPattern};
 
 /// The chain of the result: that of the subject, with the present actor before it where there is a new one.
 ///
 /// Laws, each with a test: an actor of the subject is never lost; the present actor is one that was authenticated; the
-/// chain never has more than [`Policy::deepest_chain`] actors; who acts for himself adds nobody.
+/// chain never has more than [`Policy::deepest_chain`] actors; who acts for himself adds nobody; whom the subject's issuer
+/// lets act, and nobody else, acts.
 pub(crate) fn chain(
     policy: &Policy,
     client: &Authenticated,
-    subject: &ProvenToken,
-    actor: Option<&ProvenToken>,
+    subject: &ProvenSubject,
+    actor: Option<&ProvenActor>,
 ) -> Result<Option<Actor>, Refusal> {
-    let named = actor.map(|token| identity_of_actor(client, token)).transpose()?;
-    let token = subject.claims();
+    let named = actor.map(|actor| identity_of_actor(policy, client, actor)).transpose()?;
+    check_may_act(policy, client, subject, named.as_ref())?;
     // Only a client's own token needs no right: one that it got for somebody else is renewed as long as it may act for him.
-    let present = if token.client_id == *client.id() && token.is_clients_own() {
+    let is_its_own = subject
+        .own()
+        .is_some_and(|token| token.claims().client_id == *client.id() && token.claims().is_clients_own());
+    let present = if is_its_own {
         named
     } else {
-        match permission(policy, client, token)? {
+        match permission(policy, client, subject)? {
             Permission::Impersonate => named,
             Permission::ActFor => Some(named.unwrap_or_else(|| identity_of_client(client))),
         }
     };
-    extend(policy, token, present)
+    extend(policy, subject, present)
 }
 
 /// What lets a client have a token for somebody else.
@@ -40,49 +45,91 @@ enum Permission {
 fn permission(
     policy: &Policy,
     client: &Authenticated,
-    token: &AccessTokenClaims,
+    subject: &ProvenSubject,
 ) -> Result<Permission, Refusal> {
     let rights = &client.client().rights;
-    let issuer = token.subject_issuer();
-    let is_for = |patterns: &[crate::SubjectPattern]| {
-        patterns.iter().any(|p| p.matches(issuer, token.subject.as_str()))
-    };
-    debug_assert_eq!(token.issuer, policy.issuer);
-    // What it got as a resource server may since have been narrowed to where it is none.
-    let is_its_own = token.client_id == *client.id() && !rights.serves.is_empty();
-    let serves_it = is_its_own || rights.serves.iter().any(|served| token.audience.contains(served));
-    if is_for(&rights.may_impersonate) {
-        Ok(Permission::Impersonate)
-    } else if is_for(&rights.may_act_for) || serves_it {
-        Ok(Permission::ActFor)
-    } else {
-        Err(Refusal::MayNotActFor {
-            client: client.id().clone(),
-            of: token.client_id.clone(),
-            subject: token.subject.as_str().into(),
-        })
+    let identity = subject.identity();
+    if matches(policy, &rights.may_impersonate, &identity) {
+        return Ok(Permission::Impersonate);
     }
+    let may_assert = identity.realm == Realm::Asserted && may_assert(client.client(), &identity.subject);
+    if matches(policy, &rights.may_act_for, &identity) || may_assert || serves(client, subject) {
+        return Ok(Permission::ActFor);
+    }
+    let of = subject.own().map(|token| token.claims().client_id.clone());
+    let (client, subject) = (client.id().clone(), identity.subject.as_str().into());
+    Err(Refusal::MayNotActFor { client, of, subject })
 }
 
-/// An issuer and a name of his: who somebody is.
-#[derive(Clone, PartialEq, Eq)]
-struct Identity {
-    issuer: Option<Issuer>,
-    subject: Subject,
+/// Whether the token was sent to this client as the resource server that it is.
+fn serves(client: &Authenticated, subject: &ProvenSubject) -> bool {
+    let Some(token) = subject.own().map(|token| token.claims()) else { return false };
+    let served = &client.client().rights.serves;
+    // What it got as a resource server may since have been narrowed to where it is none.
+    let is_its_own = token.client_id == *client.id() && !served.is_empty();
+    is_its_own || served.iter().any(|served| token.audience.contains(served))
+}
+
+/// A pattern names an issuer, so whoever was only asserted is matched by none: his name is nobody's word but a client's.
+fn matches(policy: &Policy, patterns: &[SubjectPattern], identity: &Identity) -> bool {
+    let issuer = match &identity.realm {
+        Realm::Ours => &policy.issuer,
+        Realm::Of(issuer) => issuer,
+        Realm::Asserted => return false,
+    };
+    patterns.iter().any(|pattern| pattern.matches(issuer, identity.subject.as_str()))
+}
+
+/// Whether the client may name this user without a proof (conformance TX-61, TX-66).
+pub(crate) fn may_assert(client: &Client, user: &Subject) -> bool {
+    client.rights.may_assert_users.iter().any(|pattern| pattern.matches(user.as_str()))
+}
+
+/// RFC 8693 §4.4: who "is authorized to become the actor". Where nobody is named as the actor, the client is the one who acts.
+fn check_may_act(
+    policy: &Policy,
+    client: &Authenticated,
+    subject: &ProvenSubject,
+    named: Option<&Identity>,
+) -> Result<(), Refusal> {
+    let Some(may_act) = subject.may_act() else { return Ok(()) };
+    let client = identity_of_client(client);
+    let acting = named.unwrap_or(&client);
+    let is_its_issuer = match &may_act.issuer {
+        // Without an issuer it is a name in whichever realm the actor is in: it narrows all the same.
+        None => true,
+        Some(issuer) => acting.realm.issuer().unwrap_or(&policy.issuer) == issuer,
+    };
+    if is_its_issuer && acting.subject == may_act.subject {
+        return Ok(());
+    }
+    Err(Refusal::SubjectToken(TokenFault::MayNotAct))
 }
 
 fn identity_of_client(client: &Authenticated) -> Identity {
-    Identity { issuer: None, subject: Subject::from(client.id()) }
+    Identity { realm: Realm::Ours, subject: Subject::from(client.id()) }
 }
 
-fn identity_of_subject(token: &AccessTokenClaims) -> Identity {
-    Identity { issuer: token.session.subject_issuer.clone(), subject: token.subject.clone() }
-}
-
-/// The actor token has to be the asking client's, and about the client itself: somebody who is acted for is no actor
-/// (conformance D24), and neither is somebody whom the client impersonates.
-fn identity_of_actor(client: &Authenticated, actor: &ProvenToken) -> Result<Identity, Refusal> {
-    let token = actor.claims();
+/// An actor token of ours has to be the asking client's, and about the client itself: somebody who is acted for is no actor
+/// (conformance D24), and neither is somebody whom the client impersonates. A foreign actor has to be somebody for whom the
+/// client may act: it brings him along.
+fn identity_of_actor(
+    policy: &Policy,
+    client: &Authenticated,
+    actor: &ProvenActor,
+) -> Result<Identity, Refusal> {
+    let token = match actor {
+        ProvenActor::Own(token) => token.claims(),
+        ProvenActor::Foreign(token) => {
+            let identity = token.identity();
+            let rights = &client.client().rights;
+            let may = [&rights.may_act_for, &rights.may_impersonate];
+            if !may.iter().any(|patterns| matches(policy, patterns, &identity)) {
+                return Err(Refusal::ActorToken(TokenFault::NotThisActor));
+            }
+            return Ok(identity);
+        }
+    };
     if token.client_id != *client.id() {
         return Err(Refusal::ActorOfAnotherClient {
             client: client.id().clone(),
@@ -92,25 +139,25 @@ fn identity_of_actor(client: &Authenticated, actor: &ProvenToken) -> Result<Iden
     if !token.is_clients_own() {
         return Err(Refusal::ActorIsDelegated);
     }
-    Ok(identity_of_subject(token))
+    Ok(identity_of(token))
 }
 
 fn extend(
     policy: &Policy,
-    token: &AccessTokenClaims,
+    subject: &ProvenSubject,
     present: Option<Identity>,
 ) -> Result<Option<Actor>, Refusal> {
-    let outermost =
-        token.actor.as_ref().map(|a| Identity { issuer: a.issuer.clone(), subject: a.subject.clone() });
+    let prior = subject.prior();
+    let is_outermost = |identity: &Identity| {
+        prior.is_some_and(|a| a.issuer.as_ref() == identity.realm.issuer() && a.subject == identity.subject)
+    };
     let chain = match present {
-        Some(identity) if identity != identity_of_subject(token) && outermost.as_ref() != Some(&identity) => {
-            Some(Actor {
-                issuer: identity.issuer,
-                subject: identity.subject,
-                prior: token.actor.clone().map(Box::new),
-            })
-        }
-        Some(_) | None => token.actor.clone(),
+        Some(identity) if identity != subject.identity() && !is_outermost(&identity) => Some(Actor {
+            issuer: identity.realm.issuer().cloned(),
+            subject: identity.subject,
+            prior: prior.cloned().map(Box::new),
+        }),
+        Some(_) | None => prior.cloned(),
     };
     let depth = chain.as_ref().map_or(0, |outermost| outermost.chain().count());
     if depth > policy.deepest_chain {

@@ -1,46 +1,48 @@
 //! What does a client get for a token? RFC 8693 §2.2; the one function that composes subject, actor and policy.
 
+use super::party::{ProvenActor, ProvenSubject, Realm};
 use super::proof::{Authenticated, ProvenToken};
-use super::{Policy, delegation, rights};
+use super::{Policy, binding, delegation, rights};
 use crate::refusal::{NotRenewable, Refusal, TokenFault};
-use crate::request::token_request::TokenExchangeRequest;
-use crate::{AccessTokenClaims, GrantType, Scope, Session, Timestamp, TokenId};
+use crate::types::confirmation::Possession;
+use crate::{AccessTokenClaims, GrantType, Scope, Session, Target, Timestamp, TokenId};
 
 /// What was proven before anything is composed.
 pub(crate) struct Parties<'a> {
     pub(crate) client: &'a Authenticated,
-    pub(crate) subject: &'a ProvenToken,
-    pub(crate) actor: Option<&'a ProvenToken>,
+    pub(crate) subject: &'a ProvenSubject,
+    pub(crate) actor: Option<&'a ProvenActor>,
+    pub(crate) possession: &'a Possession,
 }
 
-/// The claims of the result.
+/// The claims of the result: docs/delegation.md has the laws of it.
 ///
 /// Scope and audience are within those of the subject, of the actor and of the client's present registration; the
-/// session is the subject's; the subject stays who he is.
+/// session is the subject's; the subject stays who he is; what was bound to a key stays bound to it.
 pub(crate) fn grant(
     policy: &Policy,
     parties: &Parties<'_>,
-    request: &TokenExchangeRequest,
+    asked: (&Scope, &[Target]),
     now: Timestamp,
     id: TokenId,
 ) -> Result<AccessTokenClaims, Refusal> {
+    let (scope, targets) = asked;
     let client = parties.client;
-    let subject = parties.subject.claims();
     let actor = delegation::chain(policy, client, parties.subject, parties.actor)?;
-    let scope = rights::scope_within(&request.scope, &scope_ceiling(parties))?;
-    let audience = rights::targets_within(&request.targets, &audience_ceiling(policy, parties))?;
+    let scope = rights::scope_within(scope, &scope_ceiling(parties))?;
+    let audience = rights::targets_within(targets, &audience_ceiling(policy, parties, targets))?;
     let session = session(parties, &id, now)?;
     let claims = AccessTokenClaims {
         issuer: policy.issuer.clone(),
         audience,
-        subject: subject.subject.clone(),
+        subject: parties.subject.identity().subject,
         client_id: client.id().clone(),
         issued_at: now,
         expires_at: now.plus(rights::token_lifetime(client.client())).min(session.end),
         token_id: id,
         scope,
         actor,
-        confirmation: subject.confirmation.clone(),
+        confirmation: binding::of(client, parties.possession, parties.subject.confirmation()),
         session,
     };
     rights::check_size(&claims)?;
@@ -48,23 +50,42 @@ pub(crate) fn grant(
 }
 
 /// What everybody who takes part may have: subject, actor, the client as it is registered now, and the subject too
-/// where he is a client of ours (conformance TX-40, TX-43, TX-48;
+/// where he is a client of ours (conformance TX-40, TX-42, TX-43, TX-48, TX-66;
 /// RFC 8693 §5 warns of what happens otherwise).
 fn scope_ceiling(parties: &Parties<'_>) -> Scope {
-    let principal = parties.subject.principal();
-    parties.subject.claims().scope.retain(|token| {
+    let principal = parties.subject.own().and_then(ProvenToken::principal);
+    let actors = parties.actor.map(ProvenActor::scope);
+    // Whoever brings no scope of his own has no more than who acts for him; without an actor he is refused elsewhere.
+    let Some(widest) = parties.subject.scope().or(actors) else { return Scope::default() };
+    widest.retain(|token| {
         parties.client.client().rights.scope.allows(token)
-            && parties.actor.is_none_or(|actor| actor.claims().scope.contains(token))
+            && actors.is_none_or(|actors| actors.contains(token))
             && principal.is_none_or(|registered| registered.rights.scope.allows(token))
     })
 }
 
-fn audience_ceiling(policy: &Policy, parties: &Parties<'_>) -> Vec<Box<str>> {
-    let registered = rights::audiences_of_tokens(parties.client.client(), &policy.issuer);
-    let actor = parties.actor.map(|actor| &actor.claims().audience);
-    let mut common = parties.subject.claims().audience.clone();
-    common.retain(|aud| registered.contains(aud) && actor.is_none_or(|audience| audience.contains(aud)));
-    common
+/// A token of ours goes where it went before, and no further. For somebody from elsewhere it is as for the client itself: one
+/// place, its first, unless it asks for others that it may ask for.
+fn audience_ceiling(policy: &Policy, parties: &Parties<'_>, asked: &[Target]) -> Vec<Box<str>> {
+    let client = parties.client.client();
+    let actors = parties.actor.and_then(ProvenActor::audience);
+    let is_actors = |aud: &Box<str>| actors.is_none_or(|audience| audience.contains(aud));
+    match parties.subject.own() {
+        Some(token) => {
+            let registered = rights::audiences_of_tokens(client, &policy.issuer);
+            let mut common = token.claims().audience.clone();
+            common.retain(|aud| registered.contains(aud) && is_actors(aud));
+            common
+        }
+        None => {
+            let mut registered = rights::audiences(client, &policy.issuer);
+            registered.retain(is_actors);
+            if asked.is_empty() {
+                registered.truncate(1);
+            }
+            registered
+        }
+    }
 }
 
 /// The session that the result belongs to: that of the subject, ended no later than that of the actor.
@@ -72,14 +93,18 @@ fn audience_ceiling(policy: &Policy, parties: &Parties<'_>) -> Vec<Box<str>> {
 /// When it is over, a client that has proven its own credential for its own token begins a new one, because it could
 /// as well have asked for client credentials; a stolen token without the credential never does.
 fn session(parties: &Parties<'_>, id: &TokenId, now: Timestamp) -> Result<Session, Refusal> {
-    let subject = parties.subject.claims();
     let lifetime = parties.client.client().rights.session_lifetime;
+    let token = match parties.subject {
+        ProvenSubject::Own(token) => token,
+        ProvenSubject::Foreign(_) | ProvenSubject::Asserted(_) => return new_session(parties, id, now),
+    };
+    let subject = token.claims();
     let mut end = subject.session.end.min(subject.session.start.plus(lifetime));
-    if let Some(principal) = parties.subject.principal() {
+    if let Some(principal) = token.principal() {
         end = end.min(subject.session.start.plus(principal.rights.session_lifetime));
     }
     if let Some(actor) = parties.actor {
-        end = end.min(actor.claims().session.end);
+        end = end.min(actor.end());
     }
     if now < end {
         return Ok(Session { end, ..subject.session.clone() });
@@ -91,7 +116,30 @@ fn session(parties: &Parties<'_>, id: &TokenId, now: Timestamp) -> Result<Sessio
     if !could_begin_one {
         return Err(Refusal::SessionOver { end, now });
     }
-    Ok(Session { id: id.clone(), start: now, end: now.plus(lifetime), subject_issuer: None, asserted: false })
+    let end = now.plus(lifetime);
+    Ok(Session { id: id.clone(), start: now, end, subject_issuer: None, asserted: false })
+}
+
+/// The session of somebody from elsewhere begins here, and ends with what it was begun with, unless his issuer may be outlived.
+fn new_session(parties: &Parties<'_>, id: &TokenId, now: Timestamp) -> Result<Session, Refusal> {
+    let mut end = now.plus(parties.client.client().rights.session_lifetime);
+    if let Some(actor) = parties.actor {
+        end = end.min(actor.end());
+    }
+    match (parties.subject, parties.actor) {
+        (ProvenSubject::Foreign(token), _) if !token.claims().issuer.trust.outlives_subject => {
+            end = end.min(token.claims().expires_at);
+        }
+        // Conformance TX-67: an assertion is worth no more than the token of whoever made it.
+        (ProvenSubject::Asserted(_), Some(actor)) => end = end.min(actor.expires_at()),
+        (ProvenSubject::Own(_) | ProvenSubject::Foreign(_) | ProvenSubject::Asserted(_), _) => {}
+    }
+    if now >= end {
+        return Err(Refusal::SessionOver { end, now });
+    }
+    let realm = parties.subject.identity().realm;
+    let asserted = realm == Realm::Asserted;
+    Ok(Session { id: id.clone(), start: now, end, subject_issuer: realm.issuer().cloned(), asserted })
 }
 
 /// Whether an expired subject may still be exchanged: by the client itself, with its credential, for itself, soon

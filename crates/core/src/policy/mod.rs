@@ -1,10 +1,17 @@
 //! What may be granted? Pure functions of values: no question is asked here, and nothing waits.
 
 pub(crate) mod access_token;
+pub(crate) mod binding;
+pub(crate) mod certificate;
+pub(crate) mod client_assertion;
 pub(crate) mod client_credentials;
 pub(crate) mod client_secret;
 pub(crate) mod delegation;
+pub(crate) mod dpop;
 pub(crate) mod exchange;
+pub(crate) mod foreign_times;
+pub(crate) mod foreign_token;
+pub(crate) mod party;
 pub(crate) mod proof;
 pub(crate) mod rights;
 
@@ -24,7 +31,12 @@ pub struct Policy {
     /// Whether only the six error codes that Iceberg's specification lists are sent: `invalid_target` becomes
     /// `invalid_request`.
     pub strict_iceberg_errors: bool,
+    /// Whether a DPoP proof needs a nonce of ours (RFC 9449 §8); off.
+    pub require_dpop_nonce: bool,
 }
+
+/// Where tokens are asked for, under the issuer: as Iceberg's specification has it.
+const TOKEN_ENDPOINT: &str = "/v1/oauth/tokens";
 
 impl Policy {
     /// The defaults, for this issuer.
@@ -36,7 +48,18 @@ impl Policy {
             deepest_chain: 5,
             clock_leeway: Lifetime::from_seconds(5),
             strict_iceberg_errors: false,
+            require_dpop_nonce: false,
         }
+    }
+
+    /// The address of the token endpoint, as clients know it: that of the issuer and `/v1/oauth/tokens`, never that of a request.
+    #[must_use]
+    pub fn token_endpoint(&self) -> String {
+        format!("{}{TOKEN_ENDPOINT}", self.issuer)
+    }
+
+    pub(crate) fn is_token_endpoint(&self, address: &str) -> bool {
+        address.strip_prefix(self.issuer.as_str()) == Some(TOKEN_ENDPOINT)
     }
 
     /// Until when a revocation of the session, made at `now`, has to be remembered: until nothing of it can be presented any

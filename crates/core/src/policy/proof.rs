@@ -20,7 +20,7 @@ enum AuthenticatedBy {
 }
 
 impl Authenticated {
-    /// Only [`super::client_secret`] and the recall of a Bearer make one.
+    /// Only [`super::client_secret`], [`super::client_assertion`] and [`super::certificate`] make one.
     pub(super) fn by_credential(client: Arc<Client>) -> Self {
         Self { client, by: AuthenticatedBy::Credential }
     }
@@ -44,7 +44,7 @@ impl Authenticated {
 }
 
 /// A token of ours whose signature, claims and times are good, and that nobody took back. If it is bound to a key, nobody
-/// has proven to hold that: it may be told of, and nothing may be minted for it.
+/// may have proven to hold that: it may be told of, and nothing may be minted for it.
 pub(crate) struct StandingToken {
     claims: AccessTokenClaims,
     client: Arc<Client>,
@@ -75,7 +75,7 @@ impl StandingToken {
     }
 }
 
-/// A token that stands and is not bound to a key.
+/// A token that stands, and of which every key that it is bound to was proven.
 ///
 /// It may have expired; only the exchange of a subject with the client's own credential gets to see such a one.
 #[derive(Clone)]
@@ -86,7 +86,7 @@ pub(crate) struct ProvenToken {
 }
 
 impl ProvenToken {
-    /// Only [`super::access_token::unbound`] makes one.
+    /// Only [`super::access_token::possessed`] makes one.
     pub(super) fn of(token: StandingToken) -> Self {
         let StandingToken { claims, client, principal } = token;
         Self { claims, client, principal }

@@ -2,7 +2,7 @@
 
 mod told;
 
-use crate::request::client_authentication::{BasicFault, Role};
+use crate::request::client_authentication::BasicFault;
 use crate::request::form::{FormFault, Parameter};
 use crate::{
     ClaimFault, ClientId, FramingFault, GrantType, Lifetime, Revocation, Scope, ScopeError, SignatureFault,
@@ -25,9 +25,47 @@ pub enum Refusal {
     /// `client_assertion` or `client_assertion_type` without the other.
     #[error("client_assertion and client_assertion_type belong together")]
     IncompleteClientAssertion,
-    /// A client assertion, which no client is registered for.
-    #[error("no client is registered to authenticate with an assertion")]
+    /// `client_assertion_type` is none that we know (RFC 7521 §4.2).
+    #[error("client_assertion_type is not one that is supported")]
     UnsupportedClientAssertion,
+    /// The client assertion is not good.
+    #[error("the client assertion is not acceptable: {0}")]
+    ClientAssertion(TokenFault),
+    /// The client assertion was used before (conformance CJ-07).
+    #[error("the client assertion was used before")]
+    ClientAssertionReplayed,
+    /// The certificate of the connection is not that of the client, or nobody trusts who issued it.
+    #[error("the certificate with the subject {subject:?} is not that of client {client}, or is not trusted")]
+    WrongCertificate {
+        /// The client.
+        client: ClientId,
+        /// The subject of the certificate.
+        subject: Box<str>,
+    },
+    /// More than one DPoP proof (RFC 9449 §4.3(1)).
+    #[error("the request has more than one DPoP proof")]
+    SeveralProofs,
+    /// A DPoP header that is no proof.
+    #[error("the DPoP proof is unreadable: {0}")]
+    MalformedProof(FramingFault),
+    /// The DPoP proof is not for this request.
+    #[error("the DPoP proof is not acceptable: {0}")]
+    Proof(ProofFault),
+    /// The DPoP proof was used before.
+    #[error("the DPoP proof was used before")]
+    ProofReplayed,
+    /// The DPoP proof needs a nonce of ours, or has one that is not (RFC 9449 §8).
+    #[error("the DPoP proof has no nonce that was handed out lately")]
+    ProofNonce,
+    /// The client is registered for bound tokens only (RFC 9449 §5.2).
+    #[error("the client {0} gets tokens with a DPoP proof only")]
+    ProofMissing(ClientId),
+    /// The assertion of the jwt-bearer grant is not good.
+    #[error("the assertion is not acceptable: {0}")]
+    Assertion(TokenFault),
+    /// The assertion of the jwt-bearer grant was used before.
+    #[error("the assertion was used before")]
+    AssertionReplayed,
     /// No credentials at all.
     #[error("the request has no client credentials")]
     NoCredentials,
@@ -133,12 +171,15 @@ pub enum Refusal {
     #[error("the actor token is not acceptable: {0}")]
     ActorToken(TokenFault),
     /// A token of another client, and no policy that lets this client exchange it.
-    #[error("the client {client} may not exchange the token of client {of} for subject {subject:?}")]
+    #[error(
+        "the client {client} may not get a token for subject {subject:?}{}",
+        .of.as_ref().map(|of| format!(" whose token was issued to client {of}")).unwrap_or_default()
+    )]
     MayNotActFor {
         /// Who asks.
         client: ClientId,
-        /// To whom the subject token was issued.
-        of: ClientId,
+        /// To whom the subject token was issued, if it is one of ours.
+        of: Option<ClientId>,
         /// Its subject.
         subject: Box<str>,
     },
@@ -263,6 +304,46 @@ pub enum TokenFault {
     /// The client or subject that it names is disabled.
     #[error("the {0} that it names is disabled")]
     Disabled(&'static str),
+    /// The operator does not take tokens of its issuer as this.
+    #[error("its issuer is not trusted for {0}")]
+    NotAcceptedAs(crate::AcceptedAs),
+    /// The operator does not take this algorithm of its issuer.
+    #[error("it is signed with {0}, which is not accepted of its issuer")]
+    Algorithm(crate::Algorithm),
+    /// `exp` is further ahead than is accepted.
+    #[error("it would live until {expires}, longer than {most}")]
+    TooLongLived {
+        /// `exp`.
+        expires: Timestamp,
+        /// How far it may be ahead.
+        most: Lifetime,
+    },
+    /// It was made too long ago.
+    #[error("it was made at {issued}, longer ago than {most}")]
+    TooOld {
+        /// `iat`.
+        issued: Timestamp,
+        /// How old it may be.
+        most: Lifetime,
+    },
+    /// Its issuer lets somebody else act for its subject (RFC 8693 §4.4).
+    #[error("its may_act does not name the actor")]
+    MayNotAct,
+    /// A foreign actor for whom the client may not act.
+    #[error("the client may not act for its subject")]
+    NotThisActor,
+    /// The client may not have a token for its subject.
+    #[error("the client may not get a token for its subject")]
+    MayNotActFor,
+    /// The foreign identity stands for no client, or not for this one.
+    #[error("its subject is not registered for the client")]
+    NotFederated,
+    /// An unsigned assertion without an actor who may make it (conformance TX-61).
+    #[error("it is not signed, and no actor is there who may assert its subject")]
+    NobodyAsserts,
+    /// An unsigned assertion that names a client (conformance TX-66).
+    #[error("it is not signed, and names a client")]
+    AssertsClient,
     /// It is bound to a key, and nothing proves possession of that (RFC 9700 §2.2.1).
     #[error("it is bound to a key of which no proof was given")]
     Bound,
@@ -282,11 +363,27 @@ pub enum NotRenewable {
     TooLate(Lifetime),
 }
 
-impl TokenFault {
-    pub(crate) fn in_role(self, role: Role) -> Refusal {
-        match role {
-            Role::Subject => Refusal::SubjectToken(self),
-            Role::Actor => Refusal::ActorToken(self),
-        }
-    }
+/// Why a DPoP proof does not prove what it should (RFC 9449 §4.3).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProofFault {
+    /// It is not signed with the key that it carries, or that is no key to verify with.
+    #[error("{0}")]
+    Signature(SignatureFault),
+    /// A claim is absent or malformed.
+    #[error("the claim {0} is missing or malformed")]
+    Claim(&'static str),
+    /// It is for another method.
+    #[error("it is for another method")]
+    Method,
+    /// It is for another address.
+    #[error("it is for another address")]
+    Address,
+    /// It is too old, or from the future.
+    #[error("it was made at {issued}, and it is {now}")]
+    Time {
+        /// `iat`.
+        issued: Timestamp,
+        /// The present.
+        now: Timestamp,
+    },
 }

@@ -36,6 +36,9 @@ impl Refusal {
                     .challenged(Challenge::Basic)
             }
             Self::UnsupportedClientAssertion
+            | Self::ClientAssertion(_)
+            | Self::ClientAssertionReplayed
+            | Self::WrongCertificate { .. }
             | Self::SecretTooLong
             | Self::UnknownClient(_)
             | Self::DisabledClient(_)
@@ -53,15 +56,30 @@ impl Refusal {
                 error(InvalidClient, "the Bearer token has to be the subject_token or the actor_token")
                     .challenged(Challenge::BearerInvalidToken)
             }
+            Self::SeveralProofs => error(ErrorCode::InvalidDpopProof, "more than one DPoP proof"),
+            Self::MalformedProof(_) | Self::Proof(_) => {
+                error(ErrorCode::InvalidDpopProof, "the DPoP proof is not for this request, or is malformed")
+            }
+            Self::ProofReplayed => error(ErrorCode::InvalidDpopProof, "the DPoP proof was used before"),
+            Self::ProofMissing(_) => {
+                error(ErrorCode::InvalidDpopProof, "the client has to send a DPoP proof")
+            }
+            Self::ProofNonce => {
+                error(ErrorCode::UseDpopNonce, "the DPoP proof needs the nonce of DPoP-Nonce")
+            }
+            Self::Assertion(_) | Self::AssertionReplayed => {
+                error(ErrorCode::InvalidGrant, "the assertion is not acceptable")
+            }
             Self::GrantNotAllowed { .. } => {
                 error(ErrorCode::UnauthorizedClient, "the client is not registered for this grant")
             }
             Self::TokenOfAnotherClient { .. } => {
                 error(ErrorCode::UnauthorizedClient, "the token was issued to another client")
             }
-            Self::UnsupportedGrantType => {
-                error(ErrorCode::UnsupportedGrantType, "supported are client_credentials and token-exchange")
-            }
+            Self::UnsupportedGrantType => error(
+                ErrorCode::UnsupportedGrantType,
+                "supported are client_credentials, token-exchange and jwt-bearer",
+            ),
             Self::MissingParameter(parameter) => error(InvalidRequest, missing(*parameter)),
             Self::UnknownTokenType(_) => error(InvalidRequest, "unknown token type identifier"),
             Self::UnsupportedTokenType { kind, .. } => error(InvalidRequest, unsupported(*kind)),

@@ -1,19 +1,99 @@
 //! How does the client prove who it is? RFC 6749 §2.3, and the Bearer of Iceberg's specification.
 
 use super::form::{Form, Parameter, decode_strictly};
-use crate::Secret;
 use crate::refusal::Refusal;
 use crate::types::secret::LONGEST_CLIENT_SECRET;
+use crate::{ClientId, PeerCertificate, Secret};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 /// How a request claims to come from a client; nothing is checked yet.
 pub enum Authentication {
-    /// An identifier and a secret, in Basic or in the body.
-    Secret(SecretAuthentication),
+    /// A credential of the client's own.
+    Credential(Credential),
     /// An access token of ours that is also the subject or the actor of the exchange.
     Bearer(BearerAuthentication),
+}
+
+/// A credential of a client's own, which a token is not.
+pub enum Credential {
+    /// An identifier and a secret, in Basic or in the body.
+    Secret(SecretAuthentication),
+    /// A JWT (RFC 7521 §4.2).
+    Assertion(AssertionAuthentication),
+    /// The certificate of the connection (RFC 8705 §2).
+    Certificate(CertificateAuthentication),
+}
+
+impl Credential {
+    /// The name of the method, for the log: as in RFC 7591 §2 where it has one.
+    #[must_use]
+    pub fn method(&self) -> &'static str {
+        match self {
+            Self::Secret(secret) => secret.place.method(),
+            Self::Assertion(assertion) => assertion.kind.method(),
+            Self::Certificate(_) => "tls_client_auth",
+        }
+    }
+
+    /// The client that is claimed, if that is a possible identifier; nothing is proven.
+    #[must_use]
+    pub fn claimed_client_id(&self) -> Option<ClientId> {
+        match self {
+            Self::Secret(secret) => secret.readings.iter().find_map(|r| r.client_id.parse().ok()),
+            Self::Assertion(assertion) => assertion.client_id.as_ref().and_then(|id| id.parse().ok()),
+            Self::Certificate(certificate) => certificate.client_id.parse().ok(),
+        }
+    }
+}
+
+/// A client assertion, not yet looked at.
+pub struct AssertionAuthentication {
+    /// What kind it is declared as.
+    pub kind: AssertionKind,
+    /// `client_assertion`.
+    pub assertion: Secret,
+    /// `client_id` of the form, which is optional, and has to be that of the client (RFC 7521 §4.2).
+    pub client_id: Option<Box<str>>,
+}
+
+/// `client_assertion_type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AssertionKind {
+    /// `urn:ietf:params:oauth:client-assertion-type:jwt-bearer` (RFC 7523 §2.2).
+    JwtBearer,
+    /// `urn:ietf:params:oauth:client-assertion-type:jwt-spiffe` (draft-ietf-oauth-spiffe-client-auth §3.1).
+    JwtSpiffe,
+}
+
+impl AssertionKind {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::JwtBearer, Self::JwtSpiffe];
+
+    /// The value of the parameter.
+    #[must_use]
+    pub fn as_parameter(self) -> &'static str {
+        match self {
+            Self::JwtBearer => "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            Self::JwtSpiffe => "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe",
+        }
+    }
+
+    fn method(self) -> &'static str {
+        match self {
+            Self::JwtBearer => "private_key_jwt",
+            Self::JwtSpiffe => "spiffe_jwt",
+        }
+    }
+}
+
+/// A certificate, and whose it is said to be. RFC 8705 §2 demands `client_id`, so that nobody has to search.
+pub struct CertificateAuthentication {
+    /// `client_id` of the form.
+    pub client_id: Box<str>,
+    /// The certificate of the connection.
+    pub certificate: PeerCertificate,
 }
 
 /// Where id and secret stood.
@@ -91,12 +171,17 @@ pub enum BasicFault {
 }
 
 impl Authentication {
-    /// Reads the values of all `Authorization` header fields and the credentials of the form.
+    /// Reads the values of all `Authorization` header fields, the credentials of the form, and the certificate of the connection.
     ///
     /// # Errors
     /// A [`Refusal`]: no credentials, unreadable ones, or more than one way of proving (RFC 6749 §2.3: "The client MUST
-    /// NOT use more than one authentication method in each request").
-    pub fn read(authorization: &[&[u8]], form: &Form<'_>) -> Result<Self, Refusal> {
+    /// NOT use more than one authentication method in each request"). A certificate beside another way is none: connections
+    /// may have one for reasons of their own.
+    pub fn read(
+        authorization: &[&[u8]],
+        certificate: Option<&PeerCertificate>,
+        form: &Form<'_>,
+    ) -> Result<Self, Refusal> {
         let header = match authorization {
             [] => Header::Absent,
             [one] => Header::read(one),
@@ -112,24 +197,50 @@ impl Authentication {
             (Header::Basic(_), Some(_), _) | (Header::Basic(_), _, Some(_)) | (_, Some(_), Some(_)) => {
                 Err(Refusal::SeveralAuthenticationMethods)
             }
-            (_, None, Some(_)) => Err(Refusal::UnsupportedClientAssertion),
+            (_, None, Some(assertion)) => self::assertion(assertion, id, form),
             (Header::Basic(credentials), None, None) => basic(credentials, id),
             // A Bearer beside a secret in the body is what Java and PyIceberg send: the secret counts, the Bearer does not.
             (Header::Bearer(_) | Header::Other | Header::Absent, Some(secret), None) => body(id, secret),
-            (Header::Bearer(token), None, None) => bearer(token, id, form),
-            (Header::Other | Header::Absent, None, None) => Err(Refusal::NoCredentials),
+            (Header::Bearer(token), None, None) => {
+                bearer(token, id, form).or_else(|refusal| shown(certificate, id).ok_or(refusal))
+            }
+            (Header::Other | Header::Absent, None, None) => {
+                shown(certificate, id).ok_or(Refusal::NoCredentials)
+            }
         }
     }
 }
 
-impl SecretAuthentication {
-    /// The same where a client has to prove its secret: a Bearer never stands for it (conformance TX-24).
+fn shown(certificate: Option<&PeerCertificate>, id: Option<&str>) -> Option<Authentication> {
+    let (client_id, certificate) = (id?.into(), certificate?.clone());
+    Some(Authentication::Credential(Credential::Certificate(CertificateAuthentication {
+        client_id,
+        certificate,
+    })))
+}
+
+fn assertion(assertion: &str, id: Option<&str>, form: &Form<'_>) -> Result<Authentication, Refusal> {
+    let declared = form.value(Parameter::ClientAssertionType);
+    let kind = AssertionKind::ALL.into_iter().find(|kind| Some(kind.as_parameter()) == declared);
+    Ok(Authentication::Credential(Credential::Assertion(AssertionAuthentication {
+        kind: kind.ok_or(Refusal::UnsupportedClientAssertion)?,
+        assertion: Secret::new(assertion.to_owned()),
+        client_id: id.map(Into::into),
+    })))
+}
+
+impl Credential {
+    /// The same where a client has to prove its own credential: a Bearer never stands for it (conformance TX-24).
     ///
     /// # Errors
     /// As [`Authentication::read`].
-    pub fn read(authorization: &[&[u8]], form: &Form<'_>) -> Result<Self, Refusal> {
-        match Authentication::read(authorization, form) {
-            Ok(Authentication::Secret(secret)) => Ok(secret),
+    pub fn read(
+        authorization: &[&[u8]],
+        certificate: Option<&PeerCertificate>,
+        form: &Form<'_>,
+    ) -> Result<Self, Refusal> {
+        match Authentication::read(authorization, certificate, form) {
+            Ok(Authentication::Credential(credential)) => Ok(credential),
             Ok(Authentication::Bearer(_))
             | Err(Refusal::MalformedBearer | Refusal::BearerIsNeitherSubjectNorActor) => {
                 Err(Refusal::BearerOutsideOfExchange)
@@ -196,7 +307,7 @@ fn secrets(place: SecretPlace, readings: Vec<Reading>) -> Result<Authentication,
     if readings.iter().any(|reading| reading.secret.expose().len() > LONGEST_CLIENT_SECRET) {
         return Err(Refusal::SecretTooLong);
     }
-    Ok(Authentication::Secret(SecretAuthentication { place, readings }))
+    Ok(Authentication::Credential(Credential::Secret(SecretAuthentication { place, readings })))
 }
 
 // b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="      RFC 6750 §2.1

@@ -6,10 +6,25 @@ pub(crate) mod presented_token;
 pub(crate) mod token_request;
 
 use crate::refusal::Refusal;
-use crate::{ClientId, GrantType};
+use crate::{ClientId, DpopProof, GrantType, PeerCertificate};
 use client_authentication::Authentication;
 use form::Form;
 use token_request::TokenRequest;
+
+/// All that belongs to a request to one of the endpoints; whatever is not there is left as by default.
+#[derive(Clone, Copy, Default)]
+pub struct Request<'a> {
+    /// The values of all `Authorization` header fields.
+    pub authorization: &'a [&'a [u8]],
+    /// The values of all `DPoP` header fields (RFC 9449 §4.1).
+    pub dpop: &'a [&'a [u8]],
+    /// The certificate that the client showed in the TLS handshake of this very connection.
+    pub certificate: Option<&'a PeerCertificate>,
+    /// The query of the address.
+    pub query: Option<&'a str>,
+    /// The body.
+    pub body: &'a [u8],
+}
 
 /// A token request as it arrived: well-formed, with readable credentials, not yet checked against anything.
 pub struct Presented {
@@ -17,6 +32,8 @@ pub struct Presented {
     pub(crate) grant_type: Result<GrantType, Refusal>,
     // What is wrong with the grant's parameters is nobody's business who has not proven who he is.
     pub(crate) request: Result<TokenRequest, Refusal>,
+    pub(crate) proof: Option<Result<DpopProof, Refusal>>,
+    pub(crate) certificate: Option<PeerCertificate>,
 }
 
 impl Presented {
@@ -26,12 +43,22 @@ impl Presented {
     /// A [`Refusal`] if the form is malformed, if a parameter stands in the query, or if there are no readable
     /// credentials. What else is wrong is told after the client has proven who it is.
     pub fn read(authorization: &[&[u8]], query: Option<&str>, body: &[u8]) -> Result<Self, Refusal> {
-        form::check_query(query.unwrap_or_default()).map_err(Refusal::MalformedForm)?;
-        let form = Form::parse(body).map_err(Refusal::MalformedForm)?;
+        Self::of(&Request { authorization, query, body, ..Request::default() })
+    }
+
+    /// The same, with all that may belong to a request.
+    ///
+    /// # Errors
+    /// As [`Presented::read`].
+    pub fn of(request: &Request<'_>) -> Result<Self, Refusal> {
+        form::check_query(request.query.unwrap_or_default()).map_err(Refusal::MalformedForm)?;
+        let form = Form::parse(request.body).map_err(Refusal::MalformedForm)?;
         Ok(Self {
-            authentication: Authentication::read(authorization, &form)?,
+            authentication: Authentication::read(request.authorization, request.certificate, &form)?,
             grant_type: token_request::grant_type(&form),
             request: TokenRequest::from_form(&form),
+            proof: proof(request.dpop),
+            certificate: request.certificate.cloned(),
         })
     }
 
@@ -45,16 +72,16 @@ impl Presented {
     #[must_use]
     pub fn claimed_client_id(&self) -> Option<ClientId> {
         match &self.authentication {
-            Authentication::Secret(secret) => secret.readings.iter().find_map(|r| r.client_id.parse().ok()),
+            Authentication::Credential(credential) => credential.claimed_client_id(),
             Authentication::Bearer(bearer) => bearer.client_id.as_ref().and_then(|id| id.parse().ok()),
         }
     }
 
-    /// How the client authenticates, for the log: `client_secret_basic`, `client_secret_post` or `bearer`.
+    /// How the client authenticates, for the log: `client_secret_basic`, `private_key_jwt`, `bearer`, ….
     #[must_use]
     pub fn method(&self) -> &'static str {
         match &self.authentication {
-            Authentication::Secret(secret) => secret.place.method(),
+            Authentication::Credential(credential) => credential.method(),
             Authentication::Bearer(_) => "bearer",
         }
     }
@@ -72,4 +99,19 @@ impl Presented {
     pub fn request(&self) -> Result<&TokenRequest, &Refusal> {
         self.request.as_ref()
     }
+}
+
+/// RFC 9449 §4.3(1): "There is not more than one DPoP HTTP request header field". What is wrong with it is told to a client that
+/// has proven who it is.
+fn proof(headers: &[&[u8]]) -> Option<Result<DpopProof, Refusal>> {
+    let one = match headers {
+        [] => return None,
+        [one] => one,
+        _ => return Some(Err(Refusal::SeveralProofs)),
+    };
+    if one.contains(&b',') {
+        return Some(Err(Refusal::SeveralProofs));
+    }
+    let text = std::str::from_utf8(one).map_err(|_| Refusal::MalformedProof(crate::FramingFault::Base64));
+    Some(text.and_then(|text| DpopProof::parse(text).map_err(Refusal::MalformedProof)))
 }

@@ -1,6 +1,7 @@
 //! Which token is asked about, or given back? RFC 7662 §2.1 and RFC 7009 §2.1, which have the same parameters.
 
-use super::client_authentication::SecretAuthentication;
+use super::Request;
+use super::client_authentication::Credential;
 use super::form::{self, Form, LARGEST_PRESENTATION, Parameter};
 use crate::Secret;
 use crate::refusal::Refusal;
@@ -9,7 +10,7 @@ use crate::refusal::Refusal;
 ///
 /// `token_type_hint` is read past: there is one kind of token here, and "an invalid hint" changes nothing (RFC 7009 §2.1).
 pub struct PresentedToken {
-    pub(crate) authentication: SecretAuthentication,
+    pub(crate) credential: Credential,
     // That it is missing is nobody's business who has not proven who he is.
     pub(crate) token: Result<Secret, Refusal>,
 }
@@ -21,18 +22,26 @@ impl PresentedToken {
     /// A [`Refusal`] if the form is malformed, if a parameter stands in the query, or if there are no readable
     /// credentials; a Bearer is none.
     pub fn read(authorization: &[&[u8]], query: Option<&str>, body: &[u8]) -> Result<Self, Refusal> {
-        form::check_query(query.unwrap_or_default()).map_err(Refusal::MalformedForm)?;
-        let form = Form::parse_up_to(body, LARGEST_PRESENTATION).map_err(Refusal::MalformedForm)?;
+        Self::of(&Request { authorization, query, body, ..Request::default() })
+    }
+
+    /// The same, with all that may belong to a request; a DPoP proof has no part in this.
+    ///
+    /// # Errors
+    /// As [`PresentedToken::read`].
+    pub fn of(request: &Request<'_>) -> Result<Self, Refusal> {
+        form::check_query(request.query.unwrap_or_default()).map_err(Refusal::MalformedForm)?;
+        let form = Form::parse_up_to(request.body, LARGEST_PRESENTATION).map_err(Refusal::MalformedForm)?;
         let token = form.value(Parameter::Token).map(|text| Secret::new(text.to_owned()));
         Ok(Self {
-            authentication: SecretAuthentication::read(authorization, &form)?,
+            credential: Credential::read(request.authorization, request.certificate, &form)?,
             token: token.ok_or(Refusal::MissingParameter(Parameter::Token)),
         })
     }
 
-    /// How the client authenticates, for the log: `client_secret_basic` or `client_secret_post`.
+    /// How the client authenticates, for the log.
     #[must_use]
     pub fn method(&self) -> &'static str {
-        self.authentication.place.method()
+        self.credential.method()
     }
 }

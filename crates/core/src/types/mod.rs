@@ -24,4 +24,5 @@ pub(crate) mod target;
 pub(crate) mod time;
 pub(crate) mod token_type;
 pub(crate) mod trusted_issuer;
+pub(crate) mod unsecured_jwt;
 pub(crate) mod user_pattern;

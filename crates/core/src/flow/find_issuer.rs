@@ -1,0 +1,43 @@
+//! Is this issuer trusted? Asked before any of its keys is; RFC 7523 §3, RFC 8693 §2.1, conformance KS-06.
+
+use super::question::{Asks, Question};
+use crate::TrustedIssuer;
+use crate::refusal::{Refusal, TokenFault};
+use std::sync::Arc;
+
+/// Is this issuer on the list of trusted ones, under exactly this identifier?
+pub struct FindIssuer<S> {
+    issuer: Box<str>,
+    then: Box<Then<S>>,
+}
+
+type Then<S> = dyn FnOnce(Result<Arc<TrustedIssuer>, TokenFault>) -> Result<S, Refusal> + Send;
+
+pub(crate) fn ask<S: Asks>(
+    issuer: &str,
+    then: impl FnOnce(Result<Arc<TrustedIssuer>, TokenFault>) -> Result<S, Refusal> + Send + 'static,
+) -> S {
+    Question::FindIssuer(FindIssuer { issuer: issuer.into(), then: Box::new(then) }).into()
+}
+
+impl<S> FindIssuer<S> {
+    /// What the token claims as its issuer, or for SPIFFE the trust domain of its subject. Any text.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Answers with the issuer, disabled or not, or with `None` if it is not on the list.
+    ///
+    /// # Errors
+    /// A [`Refusal`] if the issuer is not trusted, or not for this.
+    pub fn found(self, issuer: Option<Arc<TrustedIssuer>>) -> Result<S, Refusal> {
+        let trusted = match issuer {
+            Some(issuer) if issuer.issuer.as_str() != &*self.issuer => Err(TokenFault::Issuer),
+            Some(issuer) if !issuer.enabled => Err(TokenFault::Disabled("issuer")),
+            Some(issuer) => Ok(issuer),
+            None => Err(TokenFault::Issuer),
+        };
+        (self.then)(trusted)
+    }
+}

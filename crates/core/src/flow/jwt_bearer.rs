@@ -1,0 +1,69 @@
+//! What is still to be proven before an assertion is a grant? RFC 7523 §2.1 and §3.
+
+use super::party::{self, Checking};
+use super::{Decision, Known, Possessed, Step, conclude, use_once};
+use crate::policy::exchange::{self, Parties};
+use crate::policy::foreign_token;
+use crate::policy::party::{ProvenForeign, ProvenSubject};
+use crate::policy::proof::Authenticated;
+use crate::refusal::{Refusal, TokenFault};
+use crate::request::token_request::JwtBearerRequest;
+use crate::{AcceptedAs, Once};
+use std::sync::Arc;
+
+pub(super) fn begin(
+    known: Known,
+    client: Authenticated,
+    request: JwtBearerRequest,
+    possessed: Possessed,
+) -> Result<Step, Refusal> {
+    let used_as = AcceptedAs::JwtBearer;
+    let (token, issuer) =
+        foreign_token::framed(request.assertion.expose(), used_as).map_err(Refusal::Assertion)?;
+    let checking = Checking {
+        policy: Arc::clone(&known.policy),
+        now: known.now,
+        possession: possessed.possession.clone(),
+    };
+    let id = client.id().clone();
+    let then = move |subject: Result<_, _>| {
+        granted(known, &client, &request, possessed, subject.map_err(Refusal::Assertion)?)
+    };
+    Ok(party::foreign(&checking, token, &issuer, used_as, id, Box::new(then)))
+}
+
+/// As for a subject that is exchanged without an actor: the same policy decides, whatever the grant is called (conformance GB-04).
+fn granted(
+    known: Known,
+    client: &Authenticated,
+    request: &JwtBearerRequest,
+    possessed: Possessed,
+    subject: ProvenForeign,
+) -> Result<Step, Refusal> {
+    let once = once(&subject);
+    let subject = ProvenSubject::Foreign(subject);
+    let parties = Parties { client, subject: &subject, actor: None, possession: &possessed.possession };
+    let asked = (&request.scope, &request.targets[..]);
+    let claims = exchange::grant(&known.policy, &parties, asked, known.now, known.id.clone());
+    // RFC 7523 §3.1: an assertion that is good for nothing here is an invalid grant.
+    let claims = claims.map_err(|refusal| match refusal {
+        Refusal::SubjectToken(fault) => Refusal::Assertion(fault),
+        Refusal::MayNotActFor { .. } => Refusal::Assertion(TokenFault::MayNotActFor),
+        other => other,
+    })?;
+    let decision = Decision::jwt_bearer(known.method, request.scope.clone(), &subject);
+    match once {
+        None => conclude(&known, claims, decision, possessed.once),
+        Some(once) => Ok(use_once::ask(once, Refusal::AssertionReplayed, move || {
+            conclude(&known, claims, decision, possessed.once)
+        })),
+    }
+}
+
+/// RFC 7523 §3: `jti` is optional; where there is one, the assertion is good once.
+fn once(subject: &ProvenForeign) -> Option<Once> {
+    let claims = subject.claims();
+    let id = claims.token_id.clone()?;
+    let namespace = format!("jwt_bearer {}", claims.issuer.issuer).into();
+    Some(Once { namespace, id, until: claims.expires_at.plus(claims.issuer.trust.leeway) })
+}

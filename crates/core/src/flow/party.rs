@@ -1,0 +1,123 @@
+//! Who is this token about, and is it good? Each token of an exchange, whoever issued it; RFC 8693 §2.1.
+
+use super::find_client::Who;
+use super::question::Asks;
+use super::verify_token::{self, KeysOf};
+use super::{find_client, find_issuer, recall};
+use crate::policy::party::{self, AssertedUser, ProvenForeign};
+use crate::policy::proof::ProvenToken;
+use crate::policy::{Policy, access_token, foreign_token};
+use crate::refusal::{Refusal, TokenFault};
+use crate::types::confirmation::Possession;
+use crate::types::unsecured_jwt::UnsecuredJwt;
+use crate::{AcceptedAs, AccessTokenClaims, ClientId, CompactJws, Subject, Timestamp};
+use std::sync::Arc;
+
+/// What every token of a request is checked under.
+#[derive(Clone)]
+pub(crate) struct Checking {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) now: Timestamp,
+    pub(crate) possession: Possession,
+}
+
+/// Goes on with a token that is good, or with what is wrong with it.
+type Then<S, P> = Box<dyn FnOnce(Result<P, TokenFault>) -> Result<S, Refusal> + Send>;
+
+/// Which tokens are let pass whose time is over.
+type Times = Box<dyn FnOnce(&AccessTokenClaims) -> Result<(), TokenFault> + Send>;
+
+/// Proves a token of ours.
+pub(crate) fn own<S: Asks + 'static>(
+    checking: &Checking,
+    token: CompactJws,
+    times: Times,
+    then: Then<S, ProvenToken>,
+) -> S {
+    let Checking { policy, now, possession } = checking.clone();
+    verify_token::ask(token, KeysOf::Ourselves, now, move |token, verified| {
+        let claims = access_token::claims(&token, verified, now, policy.clock_leeway)
+            .and_then(|claims| times(&claims).map(|()| claims));
+        match claims {
+            Err(fault) => then(Err(fault)),
+            Ok(claims) => Ok(recall::ask(claims, move |claims, recollection| {
+                let standing = access_token::standing(claims, recollection);
+                then(
+                    standing
+                        .and_then(access_token::at_home)
+                        .and_then(|token| access_token::possessed(token, &possession)),
+                )
+            })),
+        }
+    })
+}
+
+/// Proves a token of another issuer, which is asked for on the list of trusted ones first.
+pub(crate) fn foreign<S: Asks + 'static>(
+    checking: &Checking,
+    token: CompactJws,
+    issuer: &str,
+    used_as: AcceptedAs,
+    client: ClientId,
+    then: Then<S, ProvenForeign>,
+) -> S {
+    let Checking { policy, now, possession } = checking.clone();
+    find_issuer::ask(issuer, move |trusted| {
+        let issuer = match trusted {
+            Ok(issuer) if !issuer.trust.accept.contains(&used_as) => {
+                return then(Err(TokenFault::NotAcceptedAs(used_as)));
+            }
+            Ok(issuer) => issuer,
+            Err(fault) => return then(Err(fault)),
+        };
+        let keys = KeysOf::Issuer(Arc::clone(&issuer));
+        Ok(verify_token::ask(token, keys, now, move |token, verified| {
+            let claims = foreign_token::claims(&policy, &token, verified, &issuer, used_as, &client, now);
+            match claims {
+                Err(fault) => then(Err(fault)),
+                Ok(claims) => {
+                    let (issuer, subject) = (issuer.issuer.clone(), claims.subject.clone());
+                    Ok(recall::ask_subject(Some(issuer), subject, move |standing| {
+                        then(ProvenForeign::of(claims, standing, &possession))
+                    }))
+                }
+            }
+        }))
+    })
+}
+
+/// Looks at a user whom the client names without a proof: he must not be one of our clients, nor disabled.
+pub(crate) fn asserted<S: Asks + 'static>(
+    checking: &Checking,
+    text: &str,
+    may_assert: impl FnOnce(&Subject) -> Result<(), TokenFault>,
+    then: Then<S, AssertedUser>,
+) -> Result<S, Refusal> {
+    let (policy, now) = (&checking.policy, checking.now);
+    let name = UnsecuredJwt::parse(text)
+        .map_err(TokenFault::from)
+        .and_then(|token| party::asserted_name(&token, now, policy.clock_leeway))
+        .and_then(|name| may_assert(&name).map(|()| name));
+    let name = match name {
+        Ok(name) => name,
+        Err(fault) => return then(Err(fault)),
+    };
+    match name.as_str().parse() {
+        // Nobody can be registered so.
+        Err(_) => Ok(ask_about(name, false, now, then)),
+        Ok(id) => {
+            Ok(find_client::ask(Who::Id(id), move |client| Ok(ask_about(name, client.is_some(), now, then))))
+        }
+    }
+}
+
+fn ask_about<S: Asks + 'static>(
+    name: Subject,
+    is_client: bool,
+    now: Timestamp,
+    then: Then<S, AssertedUser>,
+) -> S {
+    recall::ask_subject(None, name.clone(), move |standing| {
+        then(AssertedUser::of(name, is_client, standing, now))
+    })
+}

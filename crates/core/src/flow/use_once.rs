@@ -1,0 +1,37 @@
+//! Was this used before? Single use of identifiers, RFC 7523 §3 and RFC 9449 §11.1. The last check before what it lets through.
+
+use super::question::{Asks, Question};
+use crate::Once;
+use crate::refusal::Refusal;
+
+/// Was this used before? The answer uses it up, durably and for all nodes, so it is asked when all else is good: nobody
+/// burns an identifier with what would be refused anyway.
+pub struct UseOnce<S> {
+    once: Once,
+    replayed: Refusal,
+    then: Box<dyn FnOnce() -> Result<S, Refusal> + Send>,
+}
+
+pub(crate) fn ask<S: Asks>(
+    once: Once,
+    replayed: Refusal,
+    then: impl FnOnce() -> Result<S, Refusal> + Send + 'static,
+) -> S {
+    Question::UseOnce(UseOnce { once, replayed, then: Box::new(then) }).into()
+}
+
+impl<S> UseOnce<S> {
+    /// The identifier, and for how long it has to be remembered.
+    #[must_use]
+    pub fn once(&self) -> &Once {
+        &self.once
+    }
+
+    /// Answers whether this was the first use.
+    ///
+    /// # Errors
+    /// A [`Refusal`] if it was not, or if what follows is refused without asking more.
+    pub fn used(self, is_first: bool) -> Result<S, Refusal> {
+        if is_first { (self.then)() } else { Err(self.replayed) }
+    }
+}

@@ -1,0 +1,56 @@
+//! Does whoever asks hold the key that he says? DPoP, RFC 9449 §4.3.
+
+use super::question::{Asks, Question};
+use crate::refusal::Refusal;
+use crate::{DpopProof, SignatureFault, Timestamp, Verified};
+use serde_json::Value;
+
+/// Is this proof made with the key that it carries, and is its nonce one of ours?
+pub struct VerifyProof<S> {
+    proof: DpopProof,
+    now: Timestamp,
+    then: Box<Then<S>>,
+}
+
+type Then<S> = dyn FnOnce(DpopProof, Result<Verified, SignatureFault>, bool) -> Result<S, Refusal> + Send;
+
+pub(crate) fn ask<S: Asks>(
+    proof: DpopProof,
+    now: Timestamp,
+    then: impl FnOnce(DpopProof, Result<Verified, SignatureFault>, bool) -> Result<S, Refusal> + Send + 'static,
+) -> S {
+    Question::VerifyProof(VerifyProof { proof, now, then: Box::new(then) }).into()
+}
+
+impl<S> VerifyProof<S> {
+    /// The proof.
+    #[must_use]
+    pub fn proof(&self) -> &DpopProof {
+        &self.proof
+    }
+
+    /// The nonce in it, if there is one (RFC 9449 §8).
+    #[must_use]
+    pub fn nonce(&self) -> Option<&str> {
+        self.proof.token().unverified_payload().get("nonce").and_then(Value::as_str)
+    }
+
+    /// When it was presented.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Answers with what [`Keys::verify_proof`](crate::Keys::verify_proof) says, and whether the nonce, if there is one, was
+    /// handed out lately.
+    ///
+    /// # Errors
+    /// A [`Refusal`] if what follows is refused without asking more. A bad proof is told when the client has proven who it is.
+    pub fn verified(
+        self,
+        answer: Result<Verified, SignatureFault>,
+        nonce_is_ours: bool,
+    ) -> Result<S, Refusal> {
+        (self.then)(self.proof, answer, nonce_is_ours)
+    }
+}

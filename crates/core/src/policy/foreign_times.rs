@@ -1,0 +1,138 @@
+//! Does it hold now? The times of a JWT that others made: RFC 7519 §4.1.4 to §4.1.6, RFC 7523 §3.
+
+use crate::refusal::TokenFault;
+use crate::{ClaimFault, Lifetime, Timestamp};
+use serde_json::{Map, Value};
+
+/// Within which bounds the times have to be.
+#[derive(Clone, Copy)]
+pub(crate) struct Bounds {
+    /// How far the other clock may be from ours; applied to `exp`, `nbf` and `iat` alike (conformance OP-01).
+    pub(crate) leeway: Lifetime,
+    /// How far `exp` may be ahead, and `iat` behind.
+    pub(crate) max_age: Lifetime,
+    /// Whether there has to be an `iat`.
+    pub(crate) needs_issued_at: bool,
+}
+
+/// The times of a token that holds now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Times {
+    pub(crate) expires_at: Timestamp,
+    pub(crate) issued_at: Option<Timestamp>,
+}
+
+/// Reads and checks `exp`, `nbf` and `iat`. `exp` has to be there: what never ends is taken from nobody (conformance JW-33).
+pub(crate) fn check(
+    payload: &Map<String, Value>,
+    now: Timestamp,
+    bounds: Bounds,
+) -> Result<Times, TokenFault> {
+    let expires_at = numeric_date(payload, "exp")?.ok_or(ClaimFault("exp"))?;
+    let not_before = numeric_date(payload, "nbf")?;
+    let issued_at = numeric_date(payload, "iat")?;
+    // RFC 7519 §4.1.4: "on or after which the JWT MUST NOT be accepted".
+    if now >= expires_at.plus(bounds.leeway) {
+        return Err(TokenFault::Expired { expired: expires_at, now });
+    }
+    if expires_at > now.plus(bounds.max_age).plus(bounds.leeway) {
+        return Err(TokenFault::TooLongLived { expires: expires_at, most: bounds.max_age });
+    }
+    for from in [issued_at, not_before].into_iter().flatten() {
+        if from > now.plus(bounds.leeway) || from > expires_at {
+            return Err(TokenFault::NotYetValid { from, now });
+        }
+    }
+    match issued_at {
+        Some(issued) if now > issued.plus(bounds.max_age).plus(bounds.leeway) => {
+            Err(TokenFault::TooOld { issued, most: bounds.max_age })
+        }
+        None if bounds.needs_issued_at => Err(ClaimFault("iat").into()),
+        Some(_) | None => Ok(Times { expires_at, issued_at }),
+    }
+}
+
+/// NumericDate (RFC 7519 §2): a number, perhaps with a fraction, which is cut off.
+pub(crate) fn numeric_date(
+    payload: &Map<String, Value>,
+    name: &'static str,
+) -> Result<Option<Timestamp>, TokenFault> {
+    let fault = || TokenFault::from(ClaimFault(name));
+    let Some(value) = payload.get(name) else { return Ok(None) };
+    let seconds = match (value.as_i64(), value.as_f64()) {
+        (Some(whole), _) => whole,
+        // Up to 2^53 a whole number survives; the last second that we know is far below.
+        (None, Some(fraction)) if (0.0..9e15).contains(&fraction) && value.is_f64() => {
+            fraction.floor() as i64
+        }
+        (None, _) => return Err(fault()),
+    };
+    Timestamp::from_seconds(seconds).map(Some).map_err(|_| fault())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(seconds).unwrap()
+    }
+
+    fn checked(payload: &Value, leeway: u32, needs_issued_at: bool) -> Result<Times, TokenFault> {
+        let (leeway, max_age) = (Lifetime::from_seconds(leeway), Lifetime::from_seconds(300));
+        check(payload.as_object().unwrap(), at(1000), Bounds { leeway, max_age, needs_issued_at })
+    }
+
+    #[test]
+    fn jw_30_jw_32_jw_34_op_01_boundaries_are_exact_to_the_second() {
+        for (payload, leeway, good) in [
+            (json!({"exp": 1000}), 0, false),
+            (json!({"exp": 1001}), 0, true),
+            (json!({"exp": 970}), 30, false),
+            (json!({"exp": 971}), 30, true),
+            (json!({"exp": 1300}), 0, true),
+            (json!({"exp": 1301}), 0, false),
+            (json!({"exp": 1331}), 30, false),
+            (json!({"exp": 1100, "iat": 1000}), 0, true),
+            (json!({"exp": 1100, "iat": 1001}), 0, false),
+            (json!({"exp": 1100, "iat": 1030}), 30, true),
+            (json!({"exp": 1100, "iat": 1031}), 30, false),
+            (json!({"exp": 1100, "iat": 700}), 0, true),
+            (json!({"exp": 1100, "iat": 699}), 0, false),
+            (json!({"exp": 1100, "nbf": 1000}), 0, true),
+            (json!({"exp": 1100, "nbf": 1031}), 30, false),
+            (json!({"exp": 1001, "nbf": 1002}), 30, false),
+        ] {
+            assert_eq!(checked(&payload, leeway, false).is_ok(), good, "{payload} leeway {leeway}");
+        }
+        assert!(checked(&json!({"exp": 1100}), 0, true).is_err());
+    }
+
+    #[test]
+    fn jw_31_jw_33_a_date_is_a_number_of_this_age() {
+        for bad in [
+            json!("1100"),
+            json!(true),
+            json!(null),
+            json!({}),
+            json!([1100]),
+            json!(-5),
+            json!(-0.5),
+            json!(1e300),
+            json!(i64::MAX),
+            json!(u64::MAX),
+        ] {
+            for name in ["exp", "nbf", "iat"] {
+                let mut payload = json!({"exp": 1100});
+                payload[name] = bad.clone();
+                assert!(checked(&payload, 0, false).is_err(), "{name} {bad}");
+            }
+        }
+        assert!(checked(&json!({}), 0, false).is_err());
+        // A fraction is cut off, so a token is never good for longer than it says.
+        let times = checked(&json!({"exp": 1100.9, "iat": 1e3}), 0, true).unwrap();
+        assert_eq!(times, Times { expires_at: at(1100), issued_at: Some(at(1000)) });
+        assert!(checked(&json!({"exp": 1000.9}), 0, false).is_err());
+    }
+}

@@ -1,0 +1,251 @@
+//! Who takes part in an exchange, and what has he to hand on? Subject and actor, RFC 8693 §1.1; each proven before.
+
+use super::foreign_token::{self, ForeignClaims, MayAct};
+use super::proof::ProvenToken;
+use crate::refusal::TokenFault;
+use crate::types::confirmation::Possession;
+use crate::types::unsecured_jwt::UnsecuredJwt;
+use crate::{
+    AccessTokenClaims, Actor, ClaimFault, Confirmation, Issuer, Lifetime, Scope, Subject, SubjectStanding,
+    Timestamp,
+};
+use serde_json::Value;
+
+/// Somebody in whose name a client may ask for a token.
+#[derive(Clone)]
+pub(crate) enum ProvenSubject {
+    /// By a token of ours.
+    Own(ProvenToken),
+    /// By a token of an issuer that is trusted.
+    Foreign(ProvenForeign),
+    /// By the word of the client that acts for him, and by nothing else.
+    Asserted(AssertedUser),
+}
+
+/// Somebody who acts.
+#[derive(Clone)]
+pub(crate) enum ProvenActor {
+    /// By a token of ours.
+    Own(ProvenToken),
+    /// By a token of an issuer that is trusted.
+    Foreign(ProvenForeign),
+}
+
+/// A foreign token whose signature, claims and times are good, whose subject the operator has not disabled, and of which
+/// everything it is bound to was proven.
+#[derive(Clone)]
+pub(crate) struct ProvenForeign(std::sync::Arc<ForeignClaims>);
+
+/// A user whom a client named without a proof, who is nobody of ours and not disabled. Worth nothing without an actor who may
+/// assert him.
+#[derive(Clone)]
+pub(crate) struct AssertedUser(Subject);
+
+/// Whose name, and which: who somebody is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) realm: Realm,
+    pub(crate) subject: Subject,
+}
+
+/// Who gave the name. The same name in two realms is two people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Realm {
+    /// We did: it is the identifier of a client.
+    Ours,
+    /// Another issuer did.
+    Of(Issuer),
+    /// Some client says so.
+    Asserted,
+}
+
+impl ProvenForeign {
+    /// The one way to one.
+    pub(crate) fn of(
+        claims: ForeignClaims,
+        standing: SubjectStanding,
+        possession: &Possession,
+    ) -> Result<Self, TokenFault> {
+        foreign_token::standing(&claims, standing)?;
+        // RFC 9700 §2.2.1: what is bound to a key is not exchanged without that key.
+        if claims.confirmation.as_ref().is_some_and(|confirmation| !possession.fulfils(confirmation)) {
+            return Err(TokenFault::Bound);
+        }
+        Ok(Self(std::sync::Arc::new(claims)))
+    }
+
+    pub(crate) fn claims(&self) -> &ForeignClaims {
+        &self.0
+    }
+
+    pub(crate) fn identity(&self) -> Identity {
+        Identity { realm: Realm::Of(self.0.issuer.issuer.clone()), subject: self.0.subject.clone() }
+    }
+}
+
+/// How old an unsecured assertion may be: whoever acts makes it when he needs it (conformance TX-67).
+const FRESH: Lifetime = Lifetime::from_seconds(300);
+
+/// The user that an unsecured JWT names, and nothing else of it: whatever more it says, nobody vouches for.
+pub(crate) fn asserted_name(
+    token: &UnsecuredJwt,
+    now: Timestamp,
+    leeway: Lifetime,
+) -> Result<Subject, TokenFault> {
+    let payload = token.unsigned_payload();
+    let subject = payload.get("sub").and_then(Value::as_str).and_then(|sub| sub.parse().ok());
+    let subject: Subject = subject.ok_or(ClaimFault("sub"))?;
+    let issued = super::foreign_times::numeric_date(payload, "iat")?.ok_or(ClaimFault("iat"))?;
+    if issued > now.plus(leeway) {
+        return Err(TokenFault::NotYetValid { from: issued, now });
+    }
+    if now > issued.plus(FRESH) {
+        return Err(TokenFault::TooOld { issued, most: FRESH });
+    }
+    // An `exp` beyond all times is as good as none; one in the past is meant.
+    let ended = payload.get("exp").map(|exp| exp.as_f64().is_none_or(|end| (now.as_seconds() as f64) >= end));
+    match ended {
+        Some(true) => Err(ClaimFault("exp").into()),
+        Some(false) | None => Ok(subject),
+    }
+}
+
+impl AssertedUser {
+    /// The one way to one: the name is not that of a client of ours (conformance TX-66), and the operator has not disabled it.
+    pub(crate) fn of(
+        name: Subject,
+        is_client: bool,
+        standing: SubjectStanding,
+        now: Timestamp,
+    ) -> Result<Self, TokenFault> {
+        if is_client {
+            return Err(TokenFault::AssertsClient);
+        }
+        if standing.disabled {
+            return Err(TokenFault::Disabled("subject"));
+        }
+        match standing.revoked_before {
+            Some(before) if now < before => Err(TokenFault::Revoked(crate::Revocation::Subject { before })),
+            Some(_) | None => Ok(Self(name)),
+        }
+    }
+}
+
+impl ProvenSubject {
+    pub(crate) fn identity(&self) -> Identity {
+        match self {
+            Self::Own(token) => identity_of(token.claims()),
+            Self::Foreign(token) => token.identity(),
+            Self::Asserted(AssertedUser(name)) => Identity { realm: Realm::Asserted, subject: name.clone() },
+        }
+    }
+
+    /// Who acted for him before. What a foreign token says of that is history that we do not vouch for (conformance TX-53).
+    pub(crate) fn prior(&self) -> Option<&Actor> {
+        match self {
+            Self::Own(token) => token.claims().actor.as_ref(),
+            Self::Foreign(_) | Self::Asserted(_) => None,
+        }
+    }
+
+    /// What he may have; `None` if that is all that his actor may.
+    pub(crate) fn scope(&self) -> Option<&Scope> {
+        match self {
+            Self::Own(token) => Some(&token.claims().scope),
+            Self::Foreign(token) => Some(&token.claims().scope),
+            Self::Asserted(_) => None,
+        }
+    }
+
+    /// Our own token, if it is one.
+    pub(crate) fn own(&self) -> Option<&ProvenToken> {
+        match self {
+            Self::Own(token) => Some(token),
+            Self::Foreign(_) | Self::Asserted(_) => None,
+        }
+    }
+
+    pub(crate) fn confirmation(&self) -> Option<&Confirmation> {
+        match self {
+            Self::Own(token) => token.claims().confirmation.as_ref(),
+            Self::Foreign(token) => token.claims().confirmation.as_ref(),
+            Self::Asserted(_) => None,
+        }
+    }
+
+    pub(crate) fn may_act(&self) -> Option<&MayAct> {
+        match self {
+            Self::Foreign(token) => token.claims().may_act.as_ref(),
+            Self::Own(_) | Self::Asserted(_) => None,
+        }
+    }
+
+    /// `jti` of the token.
+    pub(crate) fn token_id(&self) -> Option<Box<str>> {
+        match self {
+            Self::Own(token) => Some(token.claims().token_id.as_str().into()),
+            Self::Foreign(token) => token.claims().token_id.clone(),
+            Self::Asserted(_) => None,
+        }
+    }
+}
+
+impl ProvenActor {
+    pub(crate) fn token_id(&self) -> Option<Box<str>> {
+        match self {
+            Self::Own(token) => Some(token.claims().token_id.as_str().into()),
+            Self::Foreign(token) => token.claims().token_id.clone(),
+        }
+    }
+
+    pub(crate) fn scope(&self) -> &Scope {
+        match self {
+            Self::Own(token) => &token.claims().scope,
+            Self::Foreign(token) => &token.claims().scope,
+        }
+    }
+
+    /// Where he may use a token, if his own says so.
+    pub(crate) fn audience(&self) -> Option<&[Box<str>]> {
+        match self {
+            Self::Own(token) => Some(&token.claims().audience),
+            Self::Foreign(_) => None,
+        }
+    }
+
+    /// When what he got ends.
+    pub(crate) fn end(&self) -> Timestamp {
+        match self {
+            Self::Own(token) => token.claims().session.end,
+            Self::Foreign(token) => token.claims().expires_at,
+        }
+    }
+
+    /// When his token ends.
+    pub(crate) fn expires_at(&self) -> Timestamp {
+        match self {
+            Self::Own(token) => token.claims().expires_at,
+            Self::Foreign(token) => token.claims().expires_at,
+        }
+    }
+}
+
+/// Whom a token of ours is about.
+pub(crate) fn identity_of(token: &AccessTokenClaims) -> Identity {
+    let realm = match (&token.session.subject_issuer, token.session.asserted) {
+        (Some(issuer), _) => Realm::Of(issuer.clone()),
+        (None, true) => Realm::Asserted,
+        (None, false) => Realm::Ours,
+    };
+    Identity { realm, subject: token.subject.clone() }
+}
+
+impl Realm {
+    /// How it stands in `act`, which has no word for somebody who was only asserted; such a one never acts.
+    pub(crate) fn issuer(&self) -> Option<&Issuer> {
+        match self {
+            Self::Of(issuer) => Some(issuer),
+            Self::Ours | Self::Asserted => None,
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Is this an assertion without a signature, as Iceberg's specification allows and Trino sends it? RFC 7519 §6.
+
+use super::compact_jws::FramingFault;
+use super::json::strict_object;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+
+/// The longest that is looked at, in bytes.
+const LONGEST: usize = 4096;
+
+/// A JWT that says of itself that nobody signed it: exactly `alg` `none`, and nothing after the second dot.
+///
+/// No credential; at most a statement of whoever is authenticated otherwise (conformance TX-60 to TX-69).
+pub(crate) struct UnsecuredJwt {
+    payload: Map<String, Value>,
+}
+
+impl UnsecuredJwt {
+    /// Whether the text has no signature, and so can be nothing else. A text with one is never read as unsecured.
+    pub(crate) fn is_one(text: &str) -> bool {
+        text.ends_with('.') && text.bytes().filter(|b| *b == b'.').count() == 2
+    }
+
+    /// Reads one.
+    ///
+    /// # Errors
+    /// If it is anything else than header, payload and an empty signature, or the header says more than `alg` and `typ`.
+    pub(crate) fn parse(text: &str) -> Result<Self, FramingFault> {
+        if text.len() > LONGEST {
+            return Err(FramingFault::TooLong);
+        }
+        let unsigned = text.strip_suffix('.').ok_or(FramingFault::Segments)?;
+        let (header, payload) = unsigned.split_once('.').ok_or(FramingFault::Segments)?;
+        let header = object("header", header)?;
+        if header.keys().any(|name| name != "alg" && name != "typ") {
+            return Err(FramingFault::Header("alg and typ alone"));
+        }
+        if header.get("alg").and_then(Value::as_str) != Some("none") {
+            return Err(FramingFault::Header("alg"));
+        }
+        match header.get("typ").map(Value::as_str) {
+            None => {}
+            Some(Some(typ)) if typ.eq_ignore_ascii_case("JWT") => {}
+            Some(_) => return Err(FramingFault::Header("typ")),
+        }
+        Ok(Self { payload: object("payload", payload)? })
+    }
+
+    /// What whoever made it says.
+    pub(crate) fn unsigned_payload(&self) -> &Map<String, Value> {
+        &self.payload
+    }
+}
+
+fn object(part: &'static str, segment: &str) -> Result<Map<String, Value>, FramingFault> {
+    let bytes = URL_SAFE_NO_PAD.decode(segment).map_err(|_| FramingFault::Base64)?;
+    strict_object(&bytes).map_err(|fault| FramingFault::Json { part, fault })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(header: &str, rest: &str) -> Result<(), FramingFault> {
+        let text = format!("{}.{}{rest}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode("{}"));
+        UnsecuredJwt::parse(&text).map(|_| ())
+    }
+
+    #[test]
+    fn tx_63_exactly_none_and_nothing_after_the_second_dot() {
+        assert_eq!(parse(r#"{"alg":"none"}"#, "."), Ok(()));
+        assert_eq!(parse(r#"{"typ":"JWT","alg":"none"}"#, "."), Ok(()));
+        for (header, rest) in [
+            (r#"{"alg":"None"}"#, "."),
+            (r#"{"alg":"NONE"}"#, "."),
+            (r#"{"alg":"nOnE"}"#, "."),
+            (r#"{"alg":"none"}"#, ""),
+            (r#"{"alg":"none"}"#, ".c2ln"),
+            (r#"{"alg":"none"}"#, ".."),
+            (r#"{"alg":"none","crit":["x"],"x":1}"#, "."),
+            (r#"{"alg":"none","kid":"k"}"#, "."),
+            (r#"{"alg":"none","typ":"at+jwt"}"#, "."),
+            (r#"{"alg":"none","typ":1}"#, "."),
+            (r#"{"alg":"ES256"}"#, "."),
+            (r#"{"alg":"none","alg":"none"}"#, "."),
+            ("{}", "."),
+        ] {
+            assert!(parse(header, rest).is_err(), "{header} {rest}");
+        }
+        let appendix_e = "eyJhbGciOiJub25lIiwNCiAiY3JpdCI6WyJodHRwOi8vZXhhbXBsZS5jb20vVU5ERUZJTkVEIl0sDQogImh0dHA6Ly9leGFtcGxlLmNvbS9VTkRFRklORUQiOnRydWUNCn0.RkFJTA.";
+        assert!(UnsecuredJwt::parse(appendix_e).is_err());
+    }
+}
