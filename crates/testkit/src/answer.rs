@@ -92,7 +92,8 @@ impl Answer {
 fn check_success(granted: &Granted, body: &Value) {
     let members: Vec<&str> = body.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(members, ["access_token", "expires_in", "issued_token_type", "scope", "token_type"]);
-    assert_eq!(body["token_type"], "bearer");
+    let is_bound = granted.claims.confirmation.as_ref().is_some_and(|cnf| cnf.key.is_some());
+    assert_eq!(body["token_type"], if is_bound { "DPoP" } else { "bearer" });
     assert!((1..=i64::from(i32::MAX)).contains(&body["expires_in"].as_i64().unwrap()));
     assert_eq!(body["issued_token_type"], "urn:ietf:params:oauth:token-type:access_token");
     let scope = body["scope"].as_str().unwrap();

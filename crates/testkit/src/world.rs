@@ -52,7 +52,16 @@ impl World {
     /// If no key can be made.
     #[must_use]
     pub fn new() -> Self {
-        let now = Timestamp::from_seconds(NOW).unwrap();
+        Self::at(NOW)
+    }
+
+    /// The same, at another time in seconds.
+    ///
+    /// # Panics
+    /// If no key can be made.
+    #[must_use]
+    pub fn at(now: i64) -> Self {
+        let now = Timestamp::from_seconds(now).unwrap();
         let key = generate(Algorithm::ES256, now, now).unwrap();
         let mut world = Self {
             endpoint: TokenEndpoint::new(Policy::new(ISSUER.parse().unwrap())),

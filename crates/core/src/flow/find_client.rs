@@ -26,6 +26,8 @@ pub(crate) fn ask<S: Asks>(
     Question::FindClient(FindClient { who, purpose: Purpose::Other(Box::new(then)) }).into()
 }
 
+type ThenFound<S> = Box<dyn FnOnce(Option<Arc<Client>>) -> Result<S, Refusal> + Send>;
+
 type Then<S> = Box<dyn FnOnce(Authenticated) -> Result<S, Refusal> + Send>;
 
 /// Every reading is tried to its end, so that the time tells nothing about which one was right.
@@ -83,7 +85,7 @@ pub struct FindClient<S> {
 
 enum Purpose<S> {
     Secret(Proving<S>, Reading),
-    Other(Box<dyn FnOnce(Option<Arc<Client>>) -> Result<S, Refusal> + Send>),
+    Other(ThenFound<S>),
 }
 
 impl<S: Asks> FindClient<S> {

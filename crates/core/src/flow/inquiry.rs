@@ -15,6 +15,7 @@ use std::sync::Arc;
 /// What has to be done before an introspection or a revocation gets any further, or what it came to.
 ///
 /// Exhaustive on purpose: an adapter that leaves one out does not compile.
+#[allow(clippy::large_enum_variant, reason = "it lives for one turn of its adapter's loop")]
 #[must_use = "an inquiry makes no progress until its question is answered"]
 pub enum Inquiry<End> {
     /// Answer this.

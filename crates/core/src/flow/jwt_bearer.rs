@@ -46,10 +46,14 @@ fn granted(
     let asked = (&request.scope, &request.targets[..]);
     let claims = exchange::grant(&known.policy, &parties, asked, known.now, known.id.clone());
     // RFC 7523 §3.1: an assertion that is good for nothing here is an invalid grant.
-    let claims = claims.map_err(|refusal| match refusal {
-        Refusal::SubjectToken(fault) => Refusal::Assertion(fault),
-        Refusal::MayNotActFor { .. } => Refusal::Assertion(TokenFault::MayNotActFor),
-        other => other,
+    let claims = claims.map_err(|refusal| {
+        if let Refusal::SubjectToken(fault) = refusal {
+            Refusal::Assertion(fault)
+        } else if matches!(refusal, Refusal::MayNotActFor { .. }) {
+            Refusal::Assertion(TokenFault::MayNotActFor)
+        } else {
+            refusal
+        }
     })?;
     let decision = Decision::jwt_bearer(known.method, request.scope.clone(), &subject);
     match once {

@@ -69,7 +69,7 @@ fn scope_ceiling(parties: &Parties<'_>) -> Scope {
 fn audience_ceiling(policy: &Policy, parties: &Parties<'_>, asked: &[Target]) -> Vec<Box<str>> {
     let client = parties.client.client();
     let actors = parties.actor.and_then(ProvenActor::audience);
-    let is_actors = |aud: &Box<str>| actors.is_none_or(|audience| audience.contains(aud));
+    let is_actors = |aud: &str| actors.is_none_or(|audience| audience.iter().any(|own| **own == *aud));
     match parties.subject.own() {
         Some(token) => {
             let registered = rights::audiences_of_tokens(client, &policy.issuer);
@@ -79,7 +79,7 @@ fn audience_ceiling(policy: &Policy, parties: &Parties<'_>, asked: &[Target]) ->
         }
         None => {
             let mut registered = rights::audiences(client, &policy.issuer);
-            registered.retain(is_actors);
+            registered.retain(|aud| is_actors(aud));
             if asked.is_empty() {
                 registered.truncate(1);
             }

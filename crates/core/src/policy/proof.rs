@@ -80,7 +80,7 @@ impl StandingToken {
 /// It may have expired; only the exchange of a subject with the client's own credential gets to see such a one.
 #[derive(Clone)]
 pub(crate) struct ProvenToken {
-    claims: AccessTokenClaims,
+    claims: Arc<AccessTokenClaims>,
     client: Arc<Client>,
     principal: Option<Arc<Client>>,
 }
@@ -89,7 +89,7 @@ impl ProvenToken {
     /// Only [`super::access_token::possessed`] makes one.
     pub(super) fn of(token: StandingToken) -> Self {
         let StandingToken { claims, client, principal } = token;
-        Self { claims, client, principal }
+        Self { claims: Arc::new(claims), client, principal }
     }
 
     pub(crate) fn claims(&self) -> &AccessTokenClaims {

@@ -160,10 +160,10 @@ impl ScopeMapping {
             Value::Number(number) => number.to_string() == *self.value,
             Value::Null | Value::Array(_) | Value::Object(_) => false,
         };
-        let matches = match found {
-            // Within an array each text is one value, whatever spaces are in it.
-            Value::Array(many) => many.iter().any(|one| one.as_str() == Some(&self.value)),
-            one => is_it(one),
+        // Within an array each text is one value, whatever spaces are in it.
+        let matches = match found.as_array() {
+            Some(many) => many.iter().any(|one| one.as_str() == Some(&self.value)),
+            None => is_it(found),
         };
         matches.then_some(&self.scope)
     }

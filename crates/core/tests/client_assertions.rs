@@ -1,0 +1,269 @@
+//! Does a client prove itself by a JWT? RFC 7521 §4.2, RFC 7523 §2.2 and §3; conformance CJ, WL and JW for that entry.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
+use serde_json::{Value, json};
+use tokenberg_core::{AllowedScope, AssertionKind, AuthMethod, Client, Refusal, Rights, TokenFault};
+use tokenberg_testkit::{Ask, ForeignKey, ISSUER, NOW, World, changed};
+
+const NO: &str = "401 invalid_client Basic";
+const TOKENS: &str = "https://as.test/v1/oauth/tokens";
+
+fn cj(id: &str, key: &ForeignKey) -> Client {
+    let rights = Rights {
+        auth_method: AuthMethod::PrivateKeyJwt,
+        jwks: Some(key.jwks()),
+        audiences: vec!["https://cat.test".into()],
+        ..Rights::new(AllowedScope::Only("catalog".parse().unwrap()))
+    };
+    Client { id: id.parse().unwrap(), enabled: true, secrets: Vec::new(), rights }
+}
+
+fn world() -> (World, ForeignKey) {
+    let (mut world, key) = (World::new(), ForeignKey::new(Some("k1")));
+    world.register(cj("cj", &key));
+    (world, key)
+}
+
+/// `A(claims)` of the conformance page.
+fn claims(id: &str, changes: &Value) -> Value {
+    let claims = json!({"iss": "cj", "sub": "cj", "aud": ISSUER, "exp": NOW + 60, "iat": NOW, "jti": id});
+    changed(claims, changes)
+}
+
+fn ask(assertion: &str) -> Ask {
+    Ask::credentials().assertion(assertion)
+}
+
+#[test]
+fn cj_01_cj_02_cj_11_the_parameters_of_an_assertion() {
+    let (mut world, key) = world();
+    let mut count = 0;
+    let mut fresh = || {
+        count += 1;
+        key.sign(&claims(&format!("p{count}"), &json!({})))
+    };
+    let kind = AssertionKind::JwtBearer.as_parameter();
+    assert_eq!(world.check(ask(&fresh())).claims().client_id.as_str(), "cj");
+    assert_eq!(world.check(ask(&fresh()).with("client_id", "cj")).code(), "200");
+    for (ask, code) in [
+        (ask(&fresh()).with("client_id", "c1"), "400 invalid_request"),
+        (ask(&fresh()).with("client_id", "\u{e9}"), "400 invalid_request"),
+        (Ask::credentials().with("client_assertion", &fresh()), "400 invalid_request"),
+        (Ask::credentials().with("client_assertion_type", kind), "400 invalid_request"),
+        (ask(&fresh()).basic("c1", "s1-Z7"), "400 invalid_request"),
+        (ask(&fresh()).with("client_secret", "s1-Z7"), "400 invalid_request"),
+        (ask(&fresh()).and(b"&client_assertion=x"), "400 invalid_request"),
+    ] {
+        assert_eq!(world.check(ask.clone()).code(), code, "{ask:?}");
+    }
+    for unknown in [
+        "urn:ietf:params:oauth:client-assertion-type:saml2-bearer",
+        "x",
+        "URN:ietf:params:oauth:client-assertion-type:jwt-bearer",
+    ] {
+        let ask =
+            Ask::credentials().with("client_assertion_type", unknown).with("client_assertion", &fresh());
+        assert_eq!(world.check(ask).code(), NO, "{unknown}");
+    }
+    let spiffe = AssertionKind::JwtSpiffe.as_parameter();
+    let ask = Ask::credentials().with("client_assertion_type", spiffe).with("client_assertion", &fresh());
+    assert_eq!(world.check(ask).code(), NO, "not a workload");
+    // An assertion does not stand for a secret that is required, nor the other way round (CVE-2026-16093, CA-19).
+    for secret in ["s", "cj", ""] {
+        assert_eq!(world.check(Ask::credentials().basic_raw(format!("cj:{secret}").as_bytes())).code(), NO);
+    }
+    let for_c1 = key.sign(&claims("x", &json!({"iss": "c1", "sub": "c1"})));
+    assert_eq!(world.check(self::ask(&for_c1)).code(), NO);
+}
+
+#[test]
+fn cj_03_cj_04_cj_05_cj_06_cve_2025_27370_every_claim_is_as_it_has_to_be() {
+    let (mut world, key) = world();
+    let tables: [(&str, Vec<(Value, bool)>); 7] = [
+        (
+            "iss",
+            vec![
+                (json!("c1"), false),
+                (json!(null), false),
+                (json!(1), false),
+                (json!("https://idp.test"), false),
+            ],
+        ),
+        ("sub", vec![(json!("c1"), false), (json!(null), false), (json!("CJ"), false)]),
+        (
+            "aud",
+            vec![
+                (json!([ISSUER]), true),
+                (json!(TOKENS), false),
+                (json!([ISSUER, TOKENS]), false),
+                (json!([ISSUER, "https://evil"]), false),
+                (json!([ISSUER, ISSUER]), false),
+                (json!("https://as.test/"), false),
+                (json!("HTTPS://AS.TEST"), false),
+                (json!("https://as.test:443"), false),
+                (json!("https://as.test/.well-known/oauth-authorization-server"), false),
+                (json!(null), false),
+                (json!([]), false),
+                (json!(42), false),
+                (json!({}), false),
+                (json!(["x", 1]), false),
+            ],
+        ),
+        (
+            "exp",
+            vec![
+                (json!(NOW + 300), true),
+                (json!(NOW + 330), true),
+                (json!(NOW + 331), false),
+                (json!(NOW + 86_400), false),
+                (json!(NOW - 29), true),
+                (json!(NOW - 30), false),
+                (json!(null), false),
+                (json!("1"), false),
+            ],
+        ),
+        (
+            "iat",
+            vec![
+                (json!(null), true),
+                (json!(NOW - 330), true),
+                (json!(NOW - 331), false),
+                (json!(NOW + 31), false),
+            ],
+        ),
+        ("nbf", vec![(json!(NOW), true), (json!(NOW + 31), false)]),
+        (
+            "jti",
+            vec![
+                (json!(null), false),
+                (json!(""), false),
+                (json!(7), false),
+                (json!("x".repeat(257)), false),
+            ],
+        ),
+    ];
+    for (name, values) in tables {
+        for (index, (value, good)) in values.into_iter().enumerate() {
+            // An assertion may have a past; its own times fit each other.
+            let early = json!({"iat": NOW - 100});
+            let id = format!("{name}{index}");
+            let mut all = claims(&id, &if name == "exp" { early } else { json!({}) });
+            all[name] = value.clone();
+            if value.is_null() {
+                all.as_object_mut().unwrap().remove(name);
+            }
+            let answer = world.check(ask(&key.sign(&all)));
+            assert_eq!(answer.code(), if good { "200" } else { NO }, "{name} {value}");
+        }
+    }
+    // As libraries had it before, for clients that are registered so; never in a list (CJ-04).
+    world.change("cj", |cj| cj.rights.endpoint_as_audience = true);
+    assert_eq!(world.check(ask(&key.sign(&claims("l1", &json!({"aud": TOKENS}))))).code(), "200");
+    assert_eq!(world.check(ask(&key.sign(&claims("l2", &json!({"aud": [TOKENS]}))))).code(), NO);
+    assert_eq!(world.check(ask(&key.sign(&claims("l3", &json!({"aud": [ISSUER, TOKENS]}))))).code(), NO);
+}
+
+#[test]
+fn cj_07_cj_08_cj_09_cve_2020_5300_cve_2026_4282_an_assertion_is_good_once() {
+    let (mut world, key) = world();
+    let second = ForeignKey::new(Some("k1"));
+    world.register(cj("cj2", &second));
+    // What is refused burns nothing.
+    let forged = second.sign(&claims("J", &json!({})));
+    assert_eq!(world.check(ask(&forged)).code(), NO);
+    let wrong = key.sign(&claims("J", &json!({"aud": "https://evil"})));
+    assert_eq!(world.check(ask(&wrong)).code(), NO);
+    let once = key.sign(&claims("J", &json!({"exp": NOW + 300})));
+    assert_eq!(world.check(ask(&once)).code(), "200");
+    assert_eq!(*world.check(ask(&once)).refusal(), Refusal::ClientAssertionReplayed);
+    assert_eq!(world.check(ask(&once)).code(), NO);
+    let same_id = key.sign(&claims("J", &json!({"exp": NOW + 200})));
+    assert_eq!(world.check(ask(&same_id)).code(), NO);
+    // Of another client it is another one, and so is it for another feature.
+    let others = second.sign(&changed(claims("J", &json!({})), &json!({"iss": "cj2", "sub": "cj2"})));
+    assert_eq!(world.check(ask(&others)).code(), "200");
+    let proof = key.proof(world.now, "J", &json!({}));
+    assert_eq!(world.check(Ask::credentials().basic("c1", "s1-Z7").dpop(&proof)).code(), "200");
+    // To the end of its life.
+    world.pass(299);
+    assert_eq!(world.check(ask(&once)).code(), NO);
+    world.pass(30);
+    assert_eq!(*world.check(ask(&once)).refusal(), Refusal::ClientAssertionReplayed);
+    world.pass(1);
+    assert!(matches!(
+        world.check(ask(&once)).refusal(),
+        Refusal::ClientAssertion(TokenFault::Expired { .. })
+    ));
+}
+
+#[test]
+fn cj_10_without_a_memory_nobody_is_let_in() {
+    let (mut world, key) = world();
+    world.has_memory = false;
+    assert_eq!(world.check(ask(&key.sign(&claims("1", &json!({}))))).code(), "503");
+    assert_eq!(world.check(Ask::credentials().basic("c1", "s1-Z7")).code(), "200", "others need none");
+}
+
+#[test]
+fn cj_12_cj_14_jw_11_jw_38_cve_2026_11800_header_and_algorithm() {
+    let (mut world, key) = world();
+    for (index, (header, good)) in [
+        (r#"{"alg":"ES256","kid":"k1"}"#, true),
+        (r#"{"alg":"ES256"}"#, true),
+        (r#"{"alg":"ES256","typ":"JWT","kid":"k1"}"#, true),
+        (r#"{"alg":"ES256","typ":"client-authentication+jwt","kid":"k1"}"#, true),
+        (r#"{"alg":"ES256","typ":"application/client-authentication+JWT","kid":"k1"}"#, true),
+        (r#"{"alg":"ES256","typ":"at+jwt","kid":"k1"}"#, false),
+        (r#"{"alg":"ES256","typ":"dpop+jwt","kid":"k1"}"#, false),
+        (r#"{"alg":"ES256","typ":"secevent+jwt","kid":"k1"}"#, false),
+        (r#"{"alg":"HS256","kid":"k1"}"#, false),
+        (r#"{"alg":"RS256","kid":"k1"}"#, false),
+        (r#"{"alg":"none","kid":"k1"}"#, false),
+        (r#"{"alg":"ES256","kid":"../../dev/null"}"#, false),
+        (r#"{"alg":"ES256","kid":"k1","crit":["exp"]}"#, false),
+        (r#"{"alg":"ES256","kid":"k1","b64":false}"#, false),
+        (r#"{"alg":"ES256","kid":"k1","cty":"JWT"}"#, false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let token = key.sign_raw(header, &claims(&index.to_string(), &json!({})).to_string());
+        assert_eq!(world.check(ask(&token)).code(), if good { "200" } else { NO }, "{header}");
+    }
+}
+
+#[test]
+fn cj_17_ca_18_who_is_not_there_reads_like_who_is() {
+    let (mut world, key) = world();
+    world.register(Client { enabled: false, ..cj("off", &key) });
+    let other = ForeignKey::new(Some("k1"));
+    let by = |id: &str, key: &ForeignKey| {
+        key.sign(&changed(claims(id, &json!({})), &json!({"iss": id, "sub": id})))
+    };
+    let mut told = std::collections::BTreeSet::new();
+    for token in [
+        by("nobody", &key),
+        by("c1", &key),
+        by("off", &key),
+        by("cj", &other),
+        by("cj", &ForeignKey::new(Some("k9"))),
+        "garbage".to_owned(),
+        key.sign(&claims("x", &json!({"sub": "\u{0}"}))),
+    ] {
+        let answer = world.check(ask(&token));
+        assert_eq!(answer.code(), NO);
+        told.insert(world.error_for(answer.refusal()).to_json());
+    }
+    let unknown = world.check(Ask::credentials().basic("nobody", "x"));
+    told.insert(world.error_for(unknown.refusal()).to_json());
+    assert_eq!(told.len(), 1, "{told:?}");
+}
+
+#[test]
+fn em_08_an_address_as_an_identifier_is_no_address_to_fetch() {
+    let (mut world, key) = world();
+    let id = "https://client.test/metadata.json";
+    let token = key.sign(&changed(claims("1", &json!({})), &json!({"iss": id, "sub": id})));
+    // `World` panics if anything of it is fetched.
+    assert_eq!(world.check(ask(&token)).code(), NO);
+}

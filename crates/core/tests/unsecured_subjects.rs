@@ -1,0 +1,221 @@
+//! What is a name without a proof worth? The unsecured JWT that Iceberg's specification allows; conformance TX-60 to TX-69.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use tokenberg_core::{SubjectProof, SubjectStanding, TokenType};
+use tokenberg_testkit::{Answer, Ask, ForeignKey, ISSUER, NOW, World, at1, chain, changed, client, trusted};
+
+const BAD: &str = "400 invalid_request";
+
+/// As Trino sends it.
+fn trino(changes: &Value) -> String {
+    let claims = json!({"sub": "alice", "iss": "476", "iat": NOW, "user": "alice", "source": "trino-cli",
+        "trinoCatalog": "iceberg", "trinoVersion": "476"});
+    raw(r#"{"alg":"none"}"#, &changed(claims, changes))
+}
+
+fn raw(header: &str, claims: &Value) -> String {
+    format!("{}.{}.", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims.to_string()))
+}
+
+fn ask(token: &str) -> Ask {
+    Ask::exchange_of(token, TokenType::Jwt)
+}
+
+/// A world in which `ca` may assert users, and its token.
+fn world() -> (World, String) {
+    let mut world = World::new();
+    world.register(client("ca", "sa", "catalog ns:read"));
+    world.change("ca", |ca| ca.rights.may_assert_users = vec!["*".parse().unwrap()]);
+    let actor = world.token("ca", "sa", "catalog ns:read");
+    (world, actor)
+}
+
+#[test]
+fn tx_60_off_by_default() {
+    let mut world = World::new();
+    let actor = at1(&mut world);
+    let token = trino(&json!({}));
+    assert_eq!(world.check(ask(&token).actor(&actor).bearer(&actor)).code(), BAD);
+    assert_eq!(world.check(ask(&token).actor(&actor).basic("c1", "s1-Z7")).code(), BAD);
+    // Nor does the right to act for others give it.
+    world.change("c1", |c1| c1.rights.may_act_for = vec!["*|*".parse().unwrap()]);
+    world.change("c1", |c1| c1.rights.may_impersonate = vec!["*|*".parse().unwrap()]);
+    assert_eq!(world.check(ask(&token).actor(&actor).bearer(&actor)).code(), BAD);
+}
+
+#[test]
+fn tx_61_cve_2025_55241_only_with_an_authenticated_actor_who_may() {
+    let (mut world, actor) = world();
+    let token = trino(&json!({}));
+    for ask in [ask(&token).actor(&actor).bearer(&actor), ask(&token).actor(&actor).basic("ca", "sa")] {
+        let answer = world.check(ask);
+        assert_eq!((answer.claims().subject.as_str(), chain(&answer)), ("alice", vec!["ca".to_owned()]));
+    }
+    assert_eq!(world.check(ask(&token).basic("ca", "sa")).code(), BAD, "no actor");
+    let other = at1(&mut world);
+    assert_eq!(world.check(ask(&token).actor(&other).bearer(&other)).code(), BAD, "may not");
+    assert_eq!(world.check(ask(&token).actor(&other).basic("ca", "sa")).code(), BAD, "another's token");
+    assert_eq!(world.check(ask(&token).actor(&actor).basic("c1", "s1-Z7")).code(), BAD, "another client");
+    assert_eq!(world.check(ask(&token)).code(), "401 invalid_client Basic");
+    world.change("ca", |ca| ca.rights.may_assert_users = vec!["bob".parse().unwrap()]);
+    assert_eq!(world.check(ask(&token).actor(&actor).bearer(&actor)).code(), BAD, "not this user");
+}
+
+#[test]
+fn tx_62_a_subject_declared_as_jwt_and_nothing_else() {
+    let (mut world, actor) = world();
+    world.change("ca", |ca| ca.rights.grants = tokenberg_core::GrantType::ALL.to_vec());
+    let token = trino(&json!({"iss": ISSUER, "aud": ISSUER, "exp": NOW + 60}));
+    for kind in [TokenType::AccessToken, TokenType::IdToken] {
+        let typed = Ask::exchange_of(&token, kind).actor(&actor).bearer(&actor);
+        assert_eq!(world.check(typed).code(), BAD, "{kind}");
+    }
+    for kind in [TokenType::AccessToken, TokenType::Jwt, TokenType::IdToken] {
+        let as_actor = Ask::exchange(&actor).basic("ca", "sa").with("actor_token", &token);
+        assert_eq!(world.check(as_actor.with("actor_token_type", kind.as_urn())).code(), BAD, "actor {kind}");
+        let alone = ask(&token).basic("ca", "sa").with("actor_token", &token);
+        assert_eq!(world.check(alone.with("actor_token_type", kind.as_urn())).code(), BAD, "both {kind}");
+    }
+    assert_eq!(world.check(ask(&token).bearer(&token)).code(), "401 invalid_client Bearer");
+    assert_eq!(world.check(Ask::credentials().assertion(&token)).code(), "401 invalid_client Basic");
+    assert_eq!(world.check(Ask::jwt_bearer(&token).basic("ca", "sa")).code(), "400 invalid_grant");
+    let proof = raw(r#"{"alg":"none","typ":"dpop+jwt"}"#, &json!({"jti": "1", "htm": "POST", "iat": NOW}));
+    assert_eq!(
+        world.check(Ask::credentials().basic("ca", "sa").dpop(&proof)).code(),
+        "400 invalid_dpop_proof"
+    );
+}
+
+#[test]
+fn tx_63_tx_64_exactly_none_and_a_signature_never_falls_back() {
+    let (mut world, actor) = world();
+    let key = ForeignKey::new(Some("p1"));
+    world.issuers = vec![trusted("https://idp.test", &key)];
+    let claims =
+        json!({"sub": "alice", "iat": NOW, "exp": NOW + 60, "iss": "https://idp.test", "aud": ISSUER});
+    let good = raw(r#"{"alg":"none"}"#, &claims);
+    let broken = key.sign(&claims).replacen('.', ".e", 1);
+    let unknown = ForeignKey::new(Some("p2")).sign(&claims);
+    let appendix_e = "eyJhbGciOiJub25lIiwNCiAiY3JpdCI6WyJodHRwOi8vZXhhbXBsZS5jb20vVU5ERUZJTkVEIl0sDQogImh0dHA6Ly9leGFtcGxlLmNvbS9VTkRFRklORUQiOnRydWUNCn0.RkFJTA.";
+    let send = |world: &mut World, token: &str| world.check(ask(token).actor(&actor).bearer(&actor)).code();
+    assert_eq!(send(&mut world, &good), "200");
+    for bad in [
+        raw(r#"{"alg":"None"}"#, &claims),
+        raw(r#"{"alg":"NONE"}"#, &claims),
+        raw(r#"{"alg":"none","crit":["exp"]}"#, &claims),
+        raw(r#"{"alg":"none","kid":"p1"}"#, &claims),
+        raw(r#"{"alg":"none","typ":"at+jwt"}"#, &claims),
+        raw(r#"{"alg":"ES256"}"#, &claims),
+        raw(r#"{"alg":"HS256"}"#, &claims),
+        format!("{good}c2ln"),
+        good.trim_end_matches('.').to_owned(),
+        format!("{good}."),
+        format!("{}.", broken.rsplit_once('.').unwrap().0),
+        broken,
+        unknown,
+        appendix_e.to_owned(),
+    ] {
+        assert_eq!(send(&mut world, &bad), BAD, "{bad}");
+    }
+}
+
+#[test]
+fn tx_65_tx_66_only_the_name_counts_and_it_never_elevates() {
+    let (mut world, actor) = world();
+    let mut granted = |changes: &Value| {
+        let answer = world.check(ask(&trino(changes)).actor(&actor).bearer(&actor));
+        let claims = answer.claims();
+        (
+            claims.scope.clone(),
+            claims.audience.clone(),
+            claims.expires_at,
+            claims.actor.clone(),
+            claims.client_id.clone(),
+        )
+    };
+    let bare = granted(&json!({}));
+    let loud = granted(
+        &json!({"scope": "ns:write", "act": {"sub": "admin"}, "may_act": "x", "client_id": "root",
+        "cnf": {"jkt": "x"}, "aud": "https://other.test", "exp": 9_000_000_000_000_000_000_u64, "roles": ["admin"], "nbf": 0}),
+    );
+    assert_eq!(bare, loud);
+    assert_eq!(bare.0.as_str(), "catalog ns:read");
+    let scoped = |scope: &str| ask(&trino(&json!({}))).actor(&actor).bearer(&actor).with("scope", scope);
+    assert_eq!(world.check(scoped("ns:read")).code(), "200");
+    assert_eq!(world.check(scoped("ns:write")).code(), "400 invalid_scope");
+    for name in ["c1", "ca", "coff", "c2"] {
+        let token = trino(&json!({"sub": name}));
+        assert_eq!(world.check(ask(&token).actor(&actor).bearer(&actor)).code(), BAD, "{name} is a client");
+    }
+    for bad in [json!(""), json!(1), json!(null), json!("a\nb"), json!("x".repeat(256))] {
+        let token = trino(&json!({"sub": bad}));
+        assert_eq!(world.check(ask(&token).actor(&actor).bearer(&actor)).code(), BAD, "{bad}");
+    }
+    let disabled = SubjectStanding { disabled: true, revoked_before: None };
+    world.subjects = vec![(None, "alice".to_owned(), disabled)];
+    assert_eq!(world.check(scoped("catalog")).code(), BAD, "shut out");
+}
+
+#[test]
+fn tx_67_fresh_and_no_longer_than_the_actor() {
+    let (mut world, actor) = world();
+    for (changes, good) in [
+        (json!({"iat": NOW - 300}), true),
+        (json!({"iat": NOW - 301}), false),
+        (json!({"iat": NOW + 5}), true),
+        (json!({"iat": NOW + 6}), false),
+        (json!({"iat": null}), false),
+        (json!({"iat": "1"}), false),
+        (json!({"exp": NOW + 1}), true),
+        (json!({"exp": NOW}), false),
+        (json!({"exp": "never"}), false),
+    ] {
+        let answer = world.check(ask(&trino(&changes)).actor(&actor).bearer(&actor));
+        assert_eq!(answer.code() == "200", good, "{changes}");
+    }
+    world.pass(3000);
+    let token = trino(&json!({"iat": NOW + 3000}));
+    let answer = world.check(ask(&token).actor(&actor).bearer(&actor));
+    assert_eq!(answer.claims().expires_at.as_seconds(), NOW + 3600, "the actor's token ends then");
+    assert_eq!(answer.claims().session.end.as_seconds(), NOW + 3600, "and no renewal goes beyond");
+}
+
+#[test]
+fn tx_68_tx_69_the_name_is_in_nobodys_realm_and_the_token_says_so() {
+    let (mut world, actor) = world();
+    let answer = world.check(ask(&trino(&json!({}))).actor(&actor).bearer(&actor));
+    let Answer::Ok(granted) = &answer else { panic!("granted") };
+    assert_eq!(granted.decision.subject_proof, SubjectProof::Unsecured);
+    let json = Value::Object(answer.claims().to_json());
+    assert_eq!((&json["amr"], &json["act"]), (&json!(["unsecured"]), &json!({"sub": "ca"})));
+    assert_eq!(json["tokenberg_session"]["sub_auth"], "unsecured");
+    // A client of that name is somebody else, and so is the alice of an issuer.
+    world.register(client("alice", "s", "catalog ns:read"));
+    assert!(!answer.claims().is_clients_own());
+    let token = answer.token();
+    assert_eq!(world.check(Ask::exchange(&token).basic("alice", "s")).code(), BAD);
+    for pattern in [format!("{ISSUER}|alice"), "*|*".to_owned()] {
+        world.change("c1", |c1| c1.rights.may_act_for = vec![pattern.parse().unwrap()]);
+        assert_eq!(world.check(Ask::exchange(&token).basic("c1", "s1-Z7")).code(), BAD, "{pattern}");
+    }
+    // Renewal keeps all of it, as long as the client may still say so.
+    let renewed = world.check(Ask::exchange(&token).bearer(&token));
+    assert!(renewed.claims().session.asserted);
+    assert_eq!(chain(&renewed), ["ca"]);
+    world.change("ca", |ca| ca.rights.may_assert_users.clear());
+    assert_eq!(world.check(Ask::exchange(&token).bearer(&token)).code(), BAD);
+    // The marker cannot be had without the session, nor the session without the marker.
+    world.change("ca", |ca| ca.rights.may_assert_users = vec!["*".parse().unwrap()]);
+    let header = format!(r#"{{"alg":"ES256","typ":"at+jwt","kid":"{}"}}"#, world.kid());
+    for changes in [json!({"amr": null}), json!({"amr": ["pwd"]}), json!({"amr": "unsecured"})] {
+        let forged = world.sign_raw(&header, &changed(json.clone(), &changes).to_string());
+        assert_eq!(
+            world.check(Ask::exchange(&forged).bearer(&forged)).code(),
+            "401 invalid_client Bearer",
+            "{changes}"
+        );
+    }
+}
