@@ -69,7 +69,7 @@ impl Store {
     /// Adds a client, with a secret or without one. Returns the secret if there is one.
     ///
     /// # Errors
-    /// If the identifier is taken, the secret cannot be registered, or the store fails.
+    /// If the identifier is taken, the secret cannot be registered, a federation is not possible, or the store fails.
     pub async fn add_client(
         &self,
         now: Timestamp,
@@ -77,6 +77,7 @@ impl Store {
         rights: &Rights,
         secret: Option<NewSecret>,
     ) -> Result<Option<AddedSecret>, StoreError> {
+        let federations = &rights.federations;
         let rights = to_json(rights)?;
         let prepared = match secret {
             Some(secret) => Some(self.prepare(id, secret).await?),
@@ -86,6 +87,7 @@ impl Store {
             if insert_client!(connection, id, rights, now).rows_affected() == 0 {
                 return Err(StoreError::ClientExists { id: id.clone() });
             }
+            note_federations!(connection, id, federations);
             note_client!(connection, id);
             if let Some(prepared) = &prepared {
                 insert_secret!(connection, id, prepared, now);
@@ -149,8 +151,9 @@ impl Store {
     /// Replaces what the client may do.
     ///
     /// # Errors
-    /// If there is no such client, or the store fails.
+    /// If there is no such client, a federation is not possible, or the store fails.
     pub async fn set_rights(&self, id: &ClientId, rights: &Rights) -> Result<(), StoreError> {
+        let federations = &rights.federations;
         let rights = to_json(rights)?;
         change!(&self.0.db, [Part::Clients], connection => {
             let done = sqlx::query("UPDATE clients SET rights = $2 WHERE id = $1")
@@ -158,8 +161,10 @@ impl Store {
                 .bind(&rights)
                 .execute(&mut *connection)
                 .await?;
+            found(done.rows_affected(), id)?;
+            note_federations!(connection, id, federations);
             note_client!(connection, id);
-            found(done.rows_affected(), id)
+            Ok(())
         })
     }
 

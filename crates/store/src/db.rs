@@ -25,11 +25,22 @@ pub(crate) enum Part {
     ForgottenIds,
     /// "Revoke all before".
     RevokedBefore,
+    /// Other issuers whose tokens are taken.
+    Issuers,
+    /// Users who were shut out.
+    DisabledSubjects,
 }
 
 impl Part {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Clients, Self::Keys, Self::RevokedIds, Self::ForgottenIds, Self::RevokedBefore];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Clients,
+        Self::Keys,
+        Self::RevokedIds,
+        Self::ForgottenIds,
+        Self::RevokedBefore,
+        Self::Issuers,
+        Self::DisabledSubjects,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -38,6 +49,8 @@ impl Part {
             Self::RevokedIds => "revoked_ids",
             Self::ForgottenIds => "forgotten_ids",
             Self::RevokedBefore => "revoked_before",
+            Self::Issuers => "issuers",
+            Self::DisabledSubjects => "disabled_subjects",
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::client_secret::SecretFault;
 use crate::key_encryption_key::KekError;
 use std::path::PathBuf;
-use tokenberg_core::{ClientId, KeyId};
+use tokenberg_core::{ClientId, Issuer, KeyId, Subject};
 
 /// Why the store could not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -90,6 +90,50 @@ pub enum StoreError {
     /// The secret cannot be registered.
     #[error(transparent)]
     Secret(#[from] SecretFault),
+    /// The issuer is on the list already.
+    #[error("the issuer {issuer} is trusted already")]
+    IssuerExists {
+        /// The issuer.
+        issuer: Issuer,
+    },
+    /// The issuer is not on the list.
+    #[error(
+        "the issuer {issuer} is not trusted; `tokenberg issuer list` shows which are, each to be named exactly so"
+    )]
+    NoSuchIssuer {
+        /// The issuer.
+        issuer: Issuer,
+    },
+    /// Another client claims the identity, or some of it.
+    #[error(
+        "{subject} of {issuer} stands for the client {client} already, and an identity stands for one client"
+    )]
+    FederatedAlready {
+        /// Whose name the subject is.
+        issuer: Issuer,
+        /// The subject as it is registered.
+        subject: Box<str>,
+        /// The client.
+        client: Box<str>,
+    },
+    /// The identity does not stand for the client.
+    #[error("{subject} of {issuer} does not stand for the client {client}")]
+    NoSuchFederation {
+        /// The client.
+        client: ClientId,
+        /// Whose name the subject is.
+        issuer: Issuer,
+        /// The subject.
+        subject: Box<str>,
+    },
+    /// The subject is not disabled.
+    #[error("{subject}{} is not disabled", issuer.as_ref().map_or_else(String::new, |issuer| format!(" of {issuer}")))]
+    NotDisabled {
+        /// Whose name it is; `None` for a user whom a client asserts.
+        issuer: Option<Issuer>,
+        /// The subject.
+        subject: Subject,
+    },
     /// The key is there already.
     #[error("the key {id} is in the store already")]
     KeyExists {

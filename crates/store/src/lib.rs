@@ -1,4 +1,4 @@
-//! What does Tokenberg remember? Clients, signing keys, revocations and used identifiers, in a database that survives `kill -9`.
+//! What does Tokenberg remember? Clients, trusted issuers, signing keys, revocations and used identifiers, in a database that survives `kill -9`.
 //!
 //! ```text
 //! Store ── open, administer, use_once: each change is one durable transaction that raises a revision
@@ -18,6 +18,8 @@ mod revocations;
 #[macro_use]
 mod secrets;
 #[macro_use]
+mod federations;
+#[macro_use]
 mod clients;
 #[macro_use]
 mod keys;
@@ -26,8 +28,11 @@ mod client_secret;
 mod database_file;
 mod digest;
 mod error;
+mod issuers;
 mod key_encryption_key;
 mod moment;
+mod nonces;
+mod registered;
 mod remembered;
 mod schema;
 mod seal;
@@ -35,12 +40,14 @@ mod shards;
 mod snapshot;
 mod store;
 mod store_url;
+mod subjects;
 mod used_ids;
 mod watch;
 
 pub use client_secret::{NewSecret, SecretFault, SecretStrength};
 pub use clients::{ClientRecord, SecretRecord};
 pub use error::StoreError;
+pub use issuers::IssuerRecord;
 pub use key_encryption_key::{KekError, KekSource, KeyEncryptionKey};
 pub use moment::Moment;
 pub use revocations::NewRevocation;
@@ -48,4 +55,5 @@ pub use secrets::AddedSecret;
 pub use snapshot::Snapshot;
 pub use store::{Bootstrap, Store};
 pub use store_url::{StoreUrl, StoreUrlError};
+pub use subjects::DisabledSubject;
 pub use watch::{Health, Watched};

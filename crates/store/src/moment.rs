@@ -4,7 +4,10 @@ use crate::digest::Digester;
 use crate::snapshot::Snapshot;
 use crate::store::Store;
 use std::sync::Arc;
-use tokenberg_core::{AccessTokenClaims, Answers, Client, ClientId, Keys, Revocation, Secret, SecretDigest};
+use tokenberg_core::{
+    AccessTokenClaims, Answers, Client, ClientId, Issuer, Keys, Revocation, Secret, SecretDigest,
+    SubjectStanding, Timestamp, TrustedIssuer,
+};
 
 /// A snapshot and the keys that were built from it. A request is answered from one moment from beginning to end.
 pub struct Moment<K> {
@@ -71,5 +74,25 @@ impl<K: Keys> Answers for Moment<K> {
 
     fn keys(&self) -> &dyn Keys {
         &*self.keys
+    }
+
+    fn issuer(&self, issuer: &str) -> Option<Arc<TrustedIssuer>> {
+        self.snapshot.issuer(issuer).cloned()
+    }
+
+    fn federated(&self, issuer: &Issuer, subject: &str) -> Option<Arc<Client>> {
+        self.snapshot.federated(issuer, subject).cloned()
+    }
+
+    fn subject(&self, issuer: Option<&Issuer>, subject: &str) -> SubjectStanding {
+        self.snapshot.subject(issuer, subject)
+    }
+
+    fn nonce(&self, now: Timestamp) -> Option<Box<str>> {
+        Some(self.store.0.nonces.at(now))
+    }
+
+    fn accepts_nonce(&self, nonce: &str, now: Timestamp) -> bool {
+        self.store.0.nonces.accepts(nonce, now)
     }
 }

@@ -3,6 +3,7 @@
 use crate::clients::time;
 use crate::db::Part;
 use crate::error::StoreError;
+use crate::issuers::EVERYBODY;
 use crate::shards::Shards;
 use crate::store::Store;
 use std::collections::HashMap;
@@ -212,12 +213,17 @@ impl RevokedBefore {
                 return Some(revocation);
             }
         }
-        let of_subject = self.subjects.get(token.subject.as_str())?;
-        let applies = |r: &&OfSubject| {
-            r.issuer.as_deref().is_none_or(|issuer| issuer == token.subject_issuer().as_str())
-        };
-        let latest = of_subject.iter().filter(applies).map(|r| r.before).max()?;
+        let issuer = Some(token.subject_issuer());
+        let of_subject = self.of_subject(issuer, token.subject.as_str());
+        let latest = of_subject.max(self.of_subject(issuer, EVERYBODY))?;
         Some(Revocation::Subject { before: latest }).filter(|revocation| revocation.reaches(token))
+    }
+
+    /// The latest time for the subject of the issuer; without an issuer, what counts whosever name it is.
+    pub(crate) fn of_subject(&self, issuer: Option<&Issuer>, subject: &str) -> Option<Timestamp> {
+        let applies =
+            |r: &&OfSubject| r.issuer.as_deref().is_none_or(|i| issuer.is_some_and(|it| it.as_str() == i));
+        self.subjects.get(subject)?.iter().filter(applies).map(|r| r.before).max()
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -4,7 +4,7 @@ use crate::db::Db;
 use crate::error::StoreError;
 
 /// The steps; after the n-th the schema is n.
-const STEPS: [&str; 1] = [FIRST];
+const STEPS: [&str; 2] = [FIRST, SECOND];
 
 // changed_clients says under which number of 'clients' a client, or one that is gone, changed last; revoked_ids has its own.
 // Times are seconds since 1970. TEXT is compared byte for byte: SQLite's BINARY collation, PostgreSQL's equality.
@@ -69,6 +69,31 @@ CREATE TABLE used_ids (
     PRIMARY KEY (namespace, id)
 );
 CREATE INDEX used_ids_until ON used_ids (until);
+";
+
+// Other issuers, the foreign identities of clients, and users who were shut out. The issuer of a user whom a client asserts
+// is ''. What stands in federations stands in the rights of the clients, too; here the database keeps it from standing twice.
+const SECOND: &str = "
+CREATE TABLE issuers (
+    issuer TEXT PRIMARY KEY NOT NULL,
+    enabled BIGINT NOT NULL,
+    trust TEXT NOT NULL,
+    created_at BIGINT NOT NULL
+);
+CREATE TABLE federations (
+    issuer TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    client_id TEXT NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
+    PRIMARY KEY (issuer, subject)
+);
+CREATE INDEX federations_client_id ON federations (client_id);
+CREATE TABLE disabled_subjects (
+    issuer TEXT NOT NULL,
+    name TEXT NOT NULL,
+    since BIGINT NOT NULL,
+    PRIMARY KEY (issuer, name)
+);
+INSERT INTO revisions (part, number) VALUES ('issuers', 1), ('disabled_subjects', 1);
 ";
 
 /// Brings the database to the newest schema, all steps or none.

@@ -3,64 +3,78 @@
 use crate::clients::{ClientRow, Gathering, SELECT_CHANGED_CLIENTS, SELECT_CHANGED_IDS, SELECT_CLIENTS};
 use crate::db::Part;
 use crate::error::StoreError;
+use crate::issuers::{SELECT_ISSUERS, TrustedIssuers};
 use crate::keys::{SELECT_KEYS, read_key};
+use crate::registered::Registered;
 use crate::revocations::{RevokedBefore, RevokedIds, SELECT_BEFORE, SELECT_IDS};
-use crate::shards::Shards;
 use crate::store::Store;
+use crate::subjects::{DisabledSubjects, SELECT_DISABLED};
 use futures_util::TryStreamExt;
-use std::borrow::Borrow;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use tokenberg_core::{AccessTokenClaims, Client, ClientId, KeyMaterial, Revocation, SecretDigest};
+use tokenberg_core::{
+    AccessTokenClaims, Client, ClientId, Issuer, KeyMaterial, Revocation, SecretDigest, SubjectStanding,
+    TrustedIssuer,
+};
 
-/// The clients, keys and revocations of one moment. It never changes, and a clone costs nothing.
+/// The clients, keys, revocations and trusted issuers of one moment. It never changes, and a clone costs nothing.
 #[derive(Clone)]
 pub struct Snapshot {
     /// One for each part, in the order of [`Part::ALL`].
     numbers: Numbers,
-    clients: Arc<Shards<ById>>,
+    clients: Arc<Registered>,
     keys: Arc<[KeyMaterial]>,
     revoked_ids: Arc<RevokedIds>,
     revoked_before: Arc<RevokedBefore>,
+    issuers: Arc<TrustedIssuers>,
+    disabled_subjects: Arc<DisabledSubjects>,
 }
 
 type Numbers = [i64; Part::ALL.len()];
-
-/// A client that is found by its identifier, exact in every byte, without a second copy of it.
-#[derive(Clone)]
-struct ById(Arc<Client>);
-
-impl Borrow<str> for ById {
-    fn borrow(&self) -> &str {
-        self.0.id.as_str()
-    }
-}
-
-impl Hash for ById {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.id.as_str().hash(state);
-    }
-}
-
-impl PartialEq for ById {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.id == other.0.id
-    }
-}
-
-impl Eq for ById {}
 
 impl Snapshot {
     /// The client of this identifier, disabled ones too.
     #[must_use]
     pub fn client(&self, id: &ClientId) -> Option<&Arc<Client>> {
-        self.clients.find(id.as_str()).map(|by_id| &by_id.0)
+        self.clients.find(id.as_str())
     }
 
     /// How many clients there are.
     #[must_use]
     pub fn clients(&self) -> usize {
         self.clients.len()
+    }
+
+    /// The enabled client for which this subject of this issuer stands, if it is exactly one.
+    #[must_use]
+    pub fn federated(&self, issuer: &Issuer, subject: &str) -> Option<&Arc<Client>> {
+        self.clients.federated(issuer, subject)
+    }
+
+    /// The issuer that is trusted under exactly this identifier, disabled ones too.
+    #[must_use]
+    pub fn issuer(&self, issuer: &str) -> Option<&Arc<TrustedIssuer>> {
+        self.issuers.find(issuer)
+    }
+
+    /// How many issuers are trusted, disabled ones counted.
+    #[must_use]
+    pub fn issuers(&self) -> usize {
+        self.issuers.len()
+    }
+
+    /// What the operator decided about a subject of another issuer or, without one, about a user whom a client asserts.
+    #[must_use]
+    pub fn subject(&self, issuer: Option<&Issuer>, subject: &str) -> SubjectStanding {
+        SubjectStanding {
+            disabled: self.disabled_subjects.has(issuer, subject),
+            revoked_before: self.revoked_before.of_subject(issuer, subject),
+        }
+    }
+
+    /// How many subjects are disabled.
+    #[must_use]
+    pub fn disabled_subjects(&self) -> usize {
+        self.disabled_subjects.len()
     }
 
     /// The signing keys, by the time from which they sign.
@@ -91,7 +105,7 @@ impl Snapshot {
     ///
     /// Not so of a disabled client or a secret with an end: for those, right and wrong have to take the same time (AB-06).
     pub(crate) fn vouches(&self, client_id: &str, digest: &SecretDigest) -> bool {
-        self.clients.find(client_id).is_some_and(|ById(client)| {
+        self.clients.find(client_id).is_some_and(|client| {
             client.enabled
                 && client.secrets.iter().any(|s| s.expires_at.is_none() && s.digest.matches(digest))
         })
@@ -141,7 +155,7 @@ impl Store {
                 same.clients.clone()
             } else {
                 let (mut clients, query) = match older(Part::Clients) {
-                    None => (Shards::new(), sqlx::query_as(SELECT_CLIENTS)),
+                    None => (Registered::new(), sqlx::query_as(SELECT_CLIENTS)),
                     Some(older) => {
                         let since = older.numbers[Part::Clients as usize];
                         let mut clients = (*older.clients).clone();
@@ -153,7 +167,7 @@ impl Store {
                         (clients, sqlx::query_as(SELECT_CHANGED_CLIENTS).bind(since))
                     }
                 };
-                let mut put = |row: ClientRow| clients.put(ById(Arc::new(row.into_client())));
+                let mut put = |row: ClientRow| clients.put(row.into_client());
                 let mut gathering = Gathering::default();
                 let mut rows = query.fetch(&mut *transaction);
                 while let Some(row) = rows.try_next().await? {
@@ -195,8 +209,30 @@ impl Store {
                 }
                 Arc::new(revoked)
             };
+
+            let issuers = if let Some(same) = same(Part::Issuers) {
+                same.issuers.clone()
+            } else {
+                let mut issuers = TrustedIssuers::default();
+                let mut rows = sqlx::query_as(SELECT_ISSUERS).fetch(&mut *transaction);
+                while let Some(row) = rows.try_next().await? {
+                    issuers.add(row)?;
+                }
+                Arc::new(issuers)
+            };
+
+            let disabled_subjects = if let Some(same) = same(Part::DisabledSubjects) {
+                same.disabled_subjects.clone()
+            } else {
+                let mut disabled = DisabledSubjects::default();
+                let mut rows = sqlx::query_as(SELECT_DISABLED).fetch(&mut *transaction);
+                while let Some(row) = rows.try_next().await? {
+                    disabled.add(row);
+                }
+                Arc::new(disabled)
+            };
             transaction.rollback().await?;
-            Ok(Snapshot { numbers, clients, keys, revoked_ids, revoked_before })
+            Ok(Snapshot { numbers, clients, keys, revoked_ids, revoked_before, issuers, disabled_subjects })
         })
     }
 }

@@ -6,6 +6,7 @@ use crate::db::{Db, Part};
 use crate::digest::{Digester, new_pepper};
 use crate::error::StoreError;
 use crate::key_encryption_key::{KekSource, owners_only, sync_directory};
+use crate::nonces::Nonces;
 use crate::remembered::Remembered;
 use crate::schema;
 use crate::seal::{Purpose, Sealer};
@@ -27,6 +28,7 @@ pub(crate) struct Inner {
     pub(crate) db: Db,
     pub(crate) sealer: Sealer,
     pub(crate) digester: Digester,
+    pub(crate) nonces: Nonces,
     pub(crate) remembered: Remembered,
     pub(crate) file: DatabaseFile,
 }
@@ -68,8 +70,8 @@ impl Store {
         let db = Db::sqlite(url.path()).await?;
         let file = DatabaseFile::opened(url.path())?;
         schema::migrate(&db).await?;
-        let (sealer, digester) = unseal(&db, kek).await?;
-        Ok(Self(Arc::new(Inner { db, sealer, digester, remembered: Remembered::new()?, file })))
+        let (sealer, digester, nonces) = unseal(&db, kek).await?;
+        Ok(Self(Arc::new(Inner { db, sealer, digester, nonces, remembered: Remembered::new()?, file })))
     }
 
     /// Adds the first key if there is none, and the first client if there is neither a client nor a key; both or nothing.
@@ -128,7 +130,7 @@ fn create(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Opens the pepper with the key-encryption key, which proves that it is the right one; makes both on an empty store.
-async fn unseal(db: &Db, kek: &KekSource) -> Result<(Sealer, Digester), StoreError> {
+async fn unseal(db: &Db, kek: &KekSource) -> Result<(Sealer, Digester, Nonces), StoreError> {
     let read = "SELECT value FROM meta WHERE name = 'pepper'";
     let mut found: Option<Vec<u8>> = read!(db, pool => sqlx::query_scalar(read).fetch_optional(pool).await)?;
     if found.is_none() {
@@ -150,6 +152,5 @@ async fn unseal(db: &Db, kek: &KekSource) -> Result<(Sealer, Digester), StoreErr
     let pepper = sealer
         .open(Purpose::Pepper, &found.unwrap_or_default())
         .ok_or_else(|| StoreError::WrongKey { from: kek.name() })?;
-    let digester = Digester::new(&pepper);
-    Ok((sealer, digester))
+    Ok((sealer, Digester::new(&pepper), Nonces::new(&pepper)))
 }

@@ -8,7 +8,9 @@ use arc_swap::ArcSwap;
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
-use tokenberg_core::{KeyMaterial, Keys, NotWritten, Revocations, Revoke, World, Writing};
+use tokenberg_core::{
+    KeyMaterial, Keys, NotWritten, Once, Revocations, Revoke, SingleUse, Waiting, World, Writing,
+};
 
 /// How often the revision is asked for.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -144,6 +146,15 @@ impl<K: Keys + 'static> Revocations for Watched<K> {
                 Ok(()) | Err(StoreError::KeysRejected { .. }) => Ok(()),
                 Err(error) => Err(not_written(error)),
             }
+        })
+    }
+}
+
+impl<K: Keys + 'static> SingleUse for Watched<K> {
+    fn use_once<'a>(&'a self, once: &'a Once) -> Waiting<'a, Result<bool, NotWritten>> {
+        Box::pin(async move {
+            let used = self.store().use_once(&once.namespace, &once.id, once.until).await;
+            used.map_err(|error| NotWritten { reason: error.to_string() })
         })
     }
 }

@@ -179,7 +179,7 @@ async fn op_12_a_newer_schema_is_left_alone() {
     let world = World::new();
     world.open().await.close().await;
     execute(&world, "INSERT INTO schema_version (version) VALUES (7)").await;
-    assert_eq!(fault(world.try_open().await), StoreError::NewerSchema { found: 7, known: 1 });
+    assert_eq!(fault(world.try_open().await), StoreError::NewerSchema { found: 7, known: 2 });
 }
 
 #[tokio::test]
@@ -200,4 +200,23 @@ async fn se_09_sqlite_is_free_of_the_reset_of_its_log_that_corrupts() {
         sqlx::query_scalar("SELECT sqlite_version()").fetch_one(&mut connection).await.unwrap();
     let numbers: Vec<u32> = version.split('.').map(|n| n.parse().unwrap()).collect();
     assert!(numbers >= vec![3, 51, 3], "{version}: versions before 3.51.3 corrupt databases in WAL mode");
+}
+
+#[tokio::test]
+async fn op_12_an_older_store_takes_the_steps_that_it_lacks_and_keeps_what_it_has() {
+    let world = World::new();
+    let store = world.open().await;
+    add(&store, "c1", chosen("s1-Z7")).await;
+    store.close().await;
+    execute(
+        &world,
+        "DROP TABLE federations; DROP TABLE issuers; DROP TABLE disabled_subjects; \
+         DELETE FROM revisions WHERE part IN ('issuers', 'disabled_subjects'); \
+         DELETE FROM schema_version WHERE version = 2",
+    )
+    .await;
+    let store = world.open().await;
+    assert!(store.issuers().await.unwrap().is_empty());
+    let moment = store.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}")).now();
+    assert!(is_let_in(&moment, "c1", "s1-Z7", at(0)));
 }

@@ -1,0 +1,282 @@
+//! Whom is believed besides ourselves, for which client, and who is shut out? And does a running server follow?
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod world;
+
+use std::sync::Arc;
+use tokenberg_core::{
+    AcceptedAs, Answers, Federation, Issuer, KeySource, Once, SingleUse, Subject, SubjectStanding, Trust,
+};
+use tokenberg_store::{NewRevocation, Store, StoreError, Watched};
+use world::*;
+
+const IDP: &str = "https://idp.test/";
+const K8S: &str = "https://k8s.test";
+const TD: &str = "spiffe://td.test";
+
+fn foreign(text: &str) -> Issuer {
+    Issuer::foreign(text).unwrap()
+}
+
+fn subject(text: &str) -> Subject {
+    text.parse().unwrap()
+}
+
+fn federation(issuer: &str, subject: &str) -> Federation {
+    Federation { issuer: foreign(issuer), subject: subject.into(), audience: None, uid: None }
+}
+
+async fn trust(store: &Store, issuer: &str) {
+    let done = store.add_issuer(at(0), &foreign(issuer), &Trust::new(KeySource::Discovery)).await;
+    done.unwrap_or_else(|e| panic!("{e}"));
+}
+
+async fn watch(store: &Store) -> Watched<Names> {
+    store.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"))
+}
+
+async fn stands_for(watched: &Watched<Names>, issuer: &str, subject: &str) -> Option<String> {
+    watched.refresh().await.unwrap();
+    watched.now().federated(&foreign(issuer), subject).map(|client| client.id.to_string())
+}
+
+#[tokio::test]
+async fn ks_06_an_issuer_is_trusted_by_its_exact_text_and_followed() {
+    let world = World::new();
+    let (here, there) = (world.open().await, world.open().await);
+    let watched = watch(&here).await;
+    assert!(watched.now().issuer(IDP).is_none(), "by default nobody is trusted");
+    let mut worth = Trust::new(KeySource::Jwks(r#"{"keys":[]}"#.into()));
+    worth.accept = vec![AcceptedAs::IdToken, AcceptedAs::JwtBearer];
+    worth.map = vec!["groups=a:PRINCIPAL_ROLE:a".parse().unwrap()];
+    there.add_issuer(at(0), &foreign(IDP), &worth).await.unwrap();
+    watched.refresh().await.unwrap();
+    let before = watched.now();
+    let trusted = before.issuer(IDP).unwrap();
+    assert_eq!((&trusted.trust, trusted.enabled), (&worth, true));
+    for other in ["https://idp.test", "https://IDP.test/", "https://idp.test//", "", "idp.test/"] {
+        assert!(before.issuer(other).is_none(), "{other}");
+    }
+    assert_eq!(there.issuer(&foreign(IDP)).await.unwrap().created_at, at(0));
+
+    let again = fault(there.add_issuer(at(1), &foreign(IDP), &worth).await);
+    assert_eq!(again, StoreError::IssuerExists { issuer: foreign(IDP) });
+    there.set_issuer_enabled(&foreign(IDP), false).await.unwrap();
+    worth.keys = KeySource::JwksUri("https://idp.test/keys".into());
+    there.set_trust(&foreign(IDP), &worth).await.unwrap();
+    watched.refresh().await.unwrap();
+    let now = watched.now().issuer(IDP).unwrap();
+    assert_eq!((&now.trust, now.enabled), (&worth, false), "other keys do not enable it again");
+    assert!(before.issuer(IDP).unwrap().enabled, "whoever holds the moment before goes on with that");
+
+    there.remove_issuer(at(5), &foreign(IDP)).await.unwrap();
+    watched.refresh().await.unwrap();
+    assert!(watched.now().issuer(IDP).is_none());
+    let none = StoreError::NoSuchIssuer { issuer: foreign(IDP) };
+    assert_eq!(fault(there.remove_issuer(at(5), &foreign(IDP)).await), none);
+    assert_eq!(fault(there.set_trust(&foreign(IDP), &worth).await), none);
+    assert_eq!(fault(there.set_issuer_enabled(&foreign(IDP), true).await), none);
+    assert_eq!(fault(there.issuer(&foreign(IDP)).await), none);
+    assert!(there.issuers().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn tx_37_what_was_got_with_a_removed_issuer_stays_dead_when_it_is_trusted_again() {
+    let world = World::new();
+    let store = world.open().await;
+    let watched = watch(&store).await;
+    for issuer in [IDP, K8S] {
+        trust(&store, issuer).await;
+    }
+    let session_of = |issuer: Option<&str>, start| {
+        let mut claims = token("alice", start, "j", "s");
+        claims.client_id = id("trino");
+        claims.session.subject_issuer = issuer.map(foreign);
+        claims
+    };
+    store.remove_issuer(at(10), &foreign(IDP)).await.unwrap();
+    trust(&store, IDP).await;
+    watched.refresh().await.unwrap();
+    let moment = watched.now();
+    assert!(moment.revoked(&session_of(Some(IDP), 9)).is_some());
+    assert!(moment.revoked(&session_of(Some(IDP), 10)).is_none());
+    assert!(moment.revoked(&session_of(Some(K8S), 9)).is_none());
+    assert!(moment.revoked(&session_of(None, 9)).is_none());
+}
+
+#[tokio::test]
+async fn wl_10_a_foreign_identity_stands_for_its_client_at_once_and_no_longer_than_it_should() {
+    let world = World::new();
+    let store = world.open().await;
+    let watched = watch(&store).await;
+    for client in ["etl", "spark"] {
+        store.add_client(at(0), &id(client), &rights(), None).await.map(drop).unwrap();
+    }
+    let sa = federation(K8S, "system:serviceaccount:ns:sa");
+    let unknown = fault(store.federate(&id("etl"), &sa).await);
+    assert_eq!(unknown, StoreError::NoSuchIssuer { issuer: foreign(K8S) });
+    trust(&store, K8S).await;
+    fault(store.federate(&id("nobody"), &sa).await);
+    store.federate(&id("etl"), &sa).await.unwrap();
+    assert_eq!(stands_for(&watched, K8S, &sa.subject).await.as_deref(), Some("etl"));
+    assert_eq!(stands_for(&watched, K8S, "system:serviceaccount:ns:sa2").await, None);
+    assert_eq!(stands_for(&watched, IDP, &sa.subject).await, None);
+
+    store.set_enabled(&id("etl"), false).await.unwrap();
+    assert_eq!(stands_for(&watched, K8S, &sa.subject).await, None);
+    store.set_enabled(&id("etl"), true).await.unwrap();
+    store.unfederate(&id("etl"), &sa.issuer, &sa.subject).await.unwrap();
+    assert_eq!(stands_for(&watched, K8S, &sa.subject).await, None);
+    let gone = fault(store.unfederate(&id("etl"), &sa.issuer, &sa.subject).await);
+    assert!(matches!(gone, StoreError::NoSuchFederation { .. }), "{gone}");
+
+    // What a client stands for is free again when it is removed.
+    store.federate(&id("etl"), &sa).await.unwrap();
+    store.remove_client(at(1), &id("etl")).await.unwrap();
+    store.federate(&id("spark"), &sa).await.unwrap();
+    assert_eq!(stands_for(&watched, K8S, &sa.subject).await.as_deref(), Some("spark"));
+    // And a watch that begins now sees the same.
+    assert_eq!(stands_for(&watch(&store).await, K8S, &sa.subject).await.as_deref(), Some("spark"));
+}
+
+#[tokio::test]
+async fn wl_12_the_same_identity_with_another_uid_replaces_the_one_before() {
+    let world = World::new();
+    let store = world.open().await;
+    trust(&store, K8S).await;
+    store.add_client(at(0), &id("etl"), &rights(), None).await.map(drop).unwrap();
+    let mut sa = federation(K8S, "system:serviceaccount:ns:sa");
+    for uid in ["uid-1", "uid-2"] {
+        sa.uid = Some(uid.into());
+        store.federate(&id("etl"), &sa).await.unwrap();
+    }
+    assert_eq!(store.client(&id("etl")).await.unwrap().rights.federations, [sa]);
+}
+
+#[tokio::test]
+async fn wl_14_an_identity_stands_for_one_client_however_it_is_registered() {
+    let world = World::new();
+    let store = world.open().await;
+    for issuer in [K8S, TD] {
+        trust(&store, issuer).await;
+    }
+    for client in ["a", "b"] {
+        store.add_client(at(0), &id(client), &rights(), None).await.map(drop).unwrap();
+    }
+    store.federate(&id("a"), &federation(K8S, "x")).await.unwrap();
+    store.federate(&id("a"), &federation(TD, "spiffe://td.test/x/*")).await.unwrap();
+    store.federate(&id("a"), &federation(TD, "spiffe://td.test/x/y")).await.unwrap();
+    for (issuer, subject, is_free) in [
+        (K8S, "x", false),
+        (K8S, "y", true),
+        (TD, "spiffe://td.test/x/*", false),
+        (TD, "spiffe://td.test/x/y", false),
+        (TD, "spiffe://td.test/x/z", false),
+        (TD, "spiffe://td.test/x/z/*", false),
+        (TD, "spiffe://td.test/*", false),
+        (TD, "spiffe://td.test/x", true),
+        (TD, "spiffe://td.test/xy", true),
+    ] {
+        let done = store.federate(&id("b"), &federation(issuer, subject)).await;
+        let is_taken = matches!(&done, Err(StoreError::FederatedAlready { client, .. }) if &**client == "a");
+        assert_eq!((done.is_ok(), is_taken), (is_free, !is_free), "{subject} {done:?}");
+        // By the rights as a whole it is the same.
+        let mut whole = rights();
+        whole.federations = vec![federation(issuer, subject)];
+        assert_eq!(store.set_rights(&id("b"), &whole).await.is_ok(), is_free, "{subject}");
+        let added = store.add_client(at(0), &id("c"), &whole, None).await;
+        assert!(added.is_err(), "{subject}: it is of a or of b by now");
+        fault(store.client(&id("c")).await);
+        store.set_rights(&id("b"), &rights()).await.unwrap();
+    }
+    // An issuer that is gone keeps nobody from changing other rights, and lets nothing new in.
+    store.remove_issuer(at(1), &foreign(K8S)).await.unwrap();
+    let mut kept = store.client(&id("a")).await.unwrap().rights;
+    kept.dpop_bound = true;
+    store.set_rights(&id("a"), &kept).await.unwrap();
+    kept.federations.push(federation(K8S, "z"));
+    fault(store.set_rights(&id("a"), &kept).await);
+}
+
+#[tokio::test]
+async fn tx_37_a_subject_is_shut_out_by_issuer_and_name_and_let_in_again() {
+    let world = World::new();
+    let store = world.open().await;
+    let watched = watch(&store).await;
+    for issuer in [IDP, K8S] {
+        trust(&store, issuer).await;
+    }
+    let (idp, k8s) = (foreign(IDP), foreign(K8S));
+    fault(store.disable_subject(at(0), Some(&foreign("https://x.test")), &subject("alice")).await);
+    store.disable_subject(at(0), Some(&idp), &subject("alice")).await.unwrap();
+    store.disable_subject(at(9), Some(&idp), &subject("alice")).await.unwrap();
+    store.disable_subject(at(0), None, &subject("bob")).await.unwrap();
+    let before =
+        NewRevocation::Subject { issuer: Some(idp.clone()), subject: subject("carol"), before: at(7) };
+    store.revoke(&before).await.unwrap();
+    let anybodys = NewRevocation::Subject { issuer: None, subject: subject("carol"), before: at(5) };
+    store.revoke(&anybodys).await.unwrap();
+    watched.refresh().await.unwrap();
+    let moment = watched.now();
+    for (issuer, name, disabled, revoked_before) in [
+        (Some(&idp), "alice", true, None),
+        (Some(&idp), "Alice", false, None),
+        (Some(&k8s), "alice", false, None),
+        (None, "alice", false, None),
+        (None, "bob", true, None),
+        (Some(&idp), "bob", false, None),
+        (Some(&idp), "carol", false, Some(at(7))),
+        (Some(&k8s), "carol", false, Some(at(5))),
+        (None, "carol", false, Some(at(5))),
+        (Some(&idp), "", false, None),
+    ] {
+        let standing = SubjectStanding { disabled, revoked_before };
+        assert_eq!(moment.subject(issuer, name), standing, "{issuer:?} {name}");
+    }
+    let listed = store.disabled_subjects().await.unwrap();
+    let listed: Vec<_> = listed.iter().map(|s| (s.issuer.clone(), s.subject.as_str(), s.since)).collect();
+    assert_eq!(listed, [(None, "bob", at(0)), (Some(idp.clone()), "alice", at(0))]);
+    store.enable_subject(Some(&idp), &subject("alice")).await.unwrap();
+    watched.refresh().await.unwrap();
+    assert!(!watched.now().subject(Some(&idp), "alice").disabled);
+    assert!(moment.subject(Some(&idp), "alice").disabled);
+    fault(store.enable_subject(Some(&idp), &subject("alice")).await);
+}
+
+#[tokio::test]
+async fn dp_10_nonces_are_good_on_every_node_and_of_no_other_store() {
+    let (world, other) = (World::new(), World::new());
+    let (here, there) = (watch(&world.open().await).await, watch(&world.open().await).await);
+    let nonce = here.now().nonce(at(0)).unwrap();
+    assert!(there.now().accepts_nonce(&nonce, at(0)) && there.now().accepts_nonce(&nonce, at(60)));
+    assert!(!there.now().accepts_nonce(&nonce, at(240)));
+    assert!(!watch(&other.open().await).await.now().accepts_nonce(&nonce, at(0)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn cj_07_of_fifty_at_once_on_two_nodes_one_uses_it_and_nobody_after_a_restart() {
+    let world = World::new();
+    let nodes = [Arc::new(watch(&world.open().await).await), Arc::new(watch(&world.open().await).await)];
+    let once = Once { namespace: "client_assertion c1".into(), id: "j-1".into(), until: at(300) };
+    let mut tasks = Vec::new();
+    for n in 0..50 {
+        let (node, once) = (Arc::clone(&nodes[n % 2]), once.clone());
+        tasks.push(tokio::spawn(async move { node.use_once(&once).await.unwrap() }));
+    }
+    let mut used = 0;
+    for task in tasks {
+        used += i32::from(task.await.unwrap());
+    }
+    assert_eq!(used, 1);
+    for node in nodes {
+        node.store().close().await;
+    }
+    let again = watch(&world.open().await).await;
+    assert!(!again.use_once(&once).await.unwrap());
+    // Cj-09: of another client, or by another feature, it is another identifier.
+    let other = Once { namespace: "client_assertion c2".into(), ..once.clone() };
+    assert!(again.use_once(&other).await.unwrap());
+    again.store().close().await;
+    let unknown = again.use_once(&Once { id: "j-2".into(), ..once }).await;
+    assert!(unknown.is_err(), "what cannot be remembered was not used for the first time");
+}
