@@ -87,6 +87,7 @@ pub use types::claims::{ACCESS_TOKEN_TYPE, AccessTokenClaims, ClaimFault, TokenI
 pub use types::client_id::{ClientId, ClientIdError};
 pub use types::compact_jws::{CompactJws, FramingFault, Header, LONGEST_TOKEN};
 pub use types::confirmation::{Confirmation, Possession, Thumbprint};
+pub use types::distinguished_name::{DistinguishedName, DistinguishedNameError};
 pub use types::dpop_proof::DpopProof;
 pub use types::entropy::Entropy;
 pub use types::federation::Federation;

@@ -6,6 +6,7 @@ pub(crate) mod claims;
 pub(crate) mod client_id;
 pub(crate) mod compact_jws;
 pub(crate) mod confirmation;
+pub(crate) mod distinguished_name;
 pub(crate) mod dpop_proof;
 pub(crate) mod entropy;
 pub(crate) mod federation;
