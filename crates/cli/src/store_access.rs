@@ -7,6 +7,7 @@ use crate::{config_file, input};
 use std::future::Future;
 use std::path::PathBuf;
 use tokenberg_store::{KekSource, Store, StoreUrl};
+use tokio::runtime::Runtime;
 
 /// Where the store is unless somebody says otherwise.
 const DEFAULT_STORE: &str = "sqlite:tokenberg.db";
@@ -86,5 +87,13 @@ impl StoreLocation {
 /// # Errors
 /// What the command says.
 pub(crate) fn wait_for<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(command)
+    runtime()?.block_on(command)
+}
+
+/// A runtime on the calling thread.
+///
+/// # Errors
+/// If the operating system gives none.
+pub(crate) fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }

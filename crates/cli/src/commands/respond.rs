@@ -1,8 +1,9 @@
 //! What would the token endpoint answer? `tokenberg respond`: one request from standard input, without HTTP; conformance OP-32.
 
 use crate::arguments::Common;
+use crate::blocking_answers::BlockingAnswers;
 use crate::failure::AlreadySaid;
-use crate::store_access::{StoreLocation, wait_for};
+use crate::store_access::{StoreLocation, runtime};
 use crate::{clock, input, output};
 use clap::Args;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -51,13 +52,15 @@ pub(crate) fn run(common: &Common, asked: &Respond) -> anyhow::Result<()> {
     let mut policy = Policy::new(asked.issuer.clone());
     policy.strict_iceberg_errors = asked.strict_iceberg_errors;
     let now = clock::now()?;
-    let moment = wait_for(async {
+    let runtime = runtime()?;
+    let watched = runtime.block_on(async {
         let store = location.open_existing().await?;
-        let watched = store.watch(move |keys, _: Option<&Keyring>| Keyring::read(keys, now)).await?;
-        Ok(watched.now())
+        anyhow::Ok(store.watch(move |keys, _: Option<&Keyring>| Keyring::read(keys, now)).await?)
     })?;
+    let moment = watched.now();
+    let answers = BlockingAnswers::new(&*moment, &runtime, &watched, None);
     let header: Vec<&[u8]> = authorization.iter().map(|value| value.expose().as_bytes()).collect();
-    let answer = answer(&header, &body, &TokenEndpoint::new(policy), &*moment, now)?;
+    let answer = answer(&header, &body, &TokenEndpoint::new(policy), &answers, now)?;
     let is_granted = answer.status == 200;
     let whole = json!({"status": answer.status, "headers": answer.headers, "body": answer.body});
     output::print(&format!("{}\n", output::escaped(&whole)))?;
