@@ -63,6 +63,12 @@ pub(crate) enum Command {
     /// Register clients and say what they may do
     #[command(subcommand)]
     Client(commands::client::Client),
+    /// Say whose tokens are taken besides our own, and what they are worth
+    #[command(subcommand)]
+    Issuer(commands::issuer::Issuers),
+    /// Shut users of other issuers out, and let them in again
+    #[command(subcommand)]
+    Subject(commands::subject::Subjects),
     /// List, rotate and import the keys that tokens are signed with
     #[command(subcommand)]
     Key(commands::key::Key),

@@ -1,5 +1,6 @@
 //! How long? `2s`, `15m`, `1h`, `7d`, and put together `1h30m`.
 
+use crate::failure::wrong_usage;
 use std::fmt::Write;
 use tokenberg_core::Lifetime;
 
@@ -47,6 +48,18 @@ pub(crate) fn written(lifetime: Lifetime) -> String {
         }
     }
     if text.is_empty() { "0s".to_owned() } else { text }
+}
+
+/// Refuses what is nothing, or too long.
+///
+/// # Errors
+/// Wrong usage of the flag.
+pub(crate) fn within(flag: &str, asked: Lifetime, longest: Lifetime) -> anyhow::Result<()> {
+    if asked == Lifetime::ZERO || asked > longest {
+        let longest = written(longest);
+        return Err(wrong_usage(format!("{flag} has to be at least 1s and at most {longest}")));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -88,6 +88,19 @@ impl Store {
         .await
     }
 
+    /// The clients for which the issuer vouches.
+    ///
+    /// # Errors
+    /// If the store fails or is damaged.
+    pub async fn federated_with(&self, issuer: &Issuer) -> Result<Vec<ClientId>, StoreError> {
+        let read = "SELECT DISTINCT client_id FROM federations WHERE issuer = $1 ORDER BY client_id";
+        let ids: Vec<String> = read!(&self.0.db, pool => {
+            sqlx::query_scalar(read).bind(issuer.as_str()).fetch_all(pool).await
+        })?;
+        let read = |id: String| id.parse().map_err(|_| StoreError::damaged(format!("the client {id:?}")));
+        ids.into_iter().map(read).collect()
+    }
+
     async fn change_federations(
         &self,
         id: &ClientId,

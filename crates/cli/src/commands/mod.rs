@@ -3,10 +3,13 @@
 pub(crate) mod check;
 pub(crate) mod client;
 pub(crate) mod inspect;
+pub(crate) mod issuer;
+mod jwks_file;
 pub(crate) mod key;
 pub(crate) mod respond;
 pub(crate) mod revoke;
 pub(crate) mod serve;
+pub(crate) mod subject;
 pub(crate) mod token;
 pub(crate) mod verify;
 
@@ -28,6 +31,8 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
     match command {
         Command::Serve(asked) => serve::run(&common, *asked),
         Command::Client(asked) => client::run(&common, asked, output),
+        Command::Issuer(asked) => issuer::run(&common, asked, output),
+        Command::Subject(asked) => subject::run(&common, asked, output),
         Command::Key(asked) => key::run(&common, asked, output),
         Command::Revoke(asked) => revoke::run(&common, asked, output),
         Command::Token(asked) => token::run(&asked, output),

@@ -1,6 +1,7 @@
 //! What is taken back? `tokenberg revoke`: a token and its family, or all that a client or a subject has; RFC 7009, TX-38.
 
 use crate::arguments::Common;
+use crate::commands::issuer::foreign;
 use crate::failure::{note, wrong_usage};
 use crate::output::Output;
 use crate::store_access::{StoreLocation, wait_for};
@@ -24,6 +25,8 @@ Examples:
   tokenberg revoke --token-file stolen.token       the token, and all that it was renewed to or exchanged for
   tokenberg revoke --client spark                  what spark has until now; its credential goes on working
   tokenberg revoke --subject spark --before 2026-11-21T21:58:00Z
+  tokenberg revoke --subject 00u1alice --issuer https://idp.example
+      what was got for that user; a new login goes on working (`subject disable` stops that, too)
 
 A running server follows within one second. What was revoked stays so; `client disable` can be taken back.")]
 pub(crate) struct Revoke {
@@ -38,6 +41,10 @@ pub(crate) struct Revoke {
     /// The tokens on behalf of this subject, whoever has them
     #[arg(long, value_name = "SUB", group = "what")]
     subject: Option<Subject>,
+
+    /// Only the subject of this issuer; without, the subject of that name whosever it is
+    #[arg(long, value_name = "URL", value_parser = foreign, requires = "subject", conflicts_with_all = ["client", "token_file"])]
+    issuer: Option<Issuer>,
 
     /// Only what goes back to before then: 2026-11-21T21:58:00Z, seconds since 1970, or now
     #[arg(long, value_name = "TIME", default_value = "now")]
@@ -57,7 +64,9 @@ pub(crate) fn run(common: &Common, asked: Revoke, output: Output) -> anyhow::Res
         let done = match (token, asked.client, asked.subject) {
             (Some(token), _, _) => revoke_token(&store, &token, output).await,
             (None, Some(client), _) => revoke_client(&store, client, before, output).await,
-            (None, None, Some(subject)) => revoke_subject(&store, subject, before, output).await,
+            (None, None, Some(subject)) => {
+                revoke_subject(&store, asked.issuer, subject, before, output).await
+            }
             (None, None, None) => Err(wrong_usage("nothing is named that could be revoked")),
         };
         store.close().await;
@@ -161,17 +170,28 @@ async fn revoke_client(
 
 async fn revoke_subject(
     store: &Store,
+    issuer: Option<Issuer>,
     subject: Subject,
     before: Option<Timestamp>,
     output: Output,
 ) -> anyhow::Result<()> {
+    if let Some(issuer) = &issuer
+        && store.issuer(issuer).await.is_err()
+    {
+        note(&format!("{issuer} is on no list of trusted issuers, so it should be our own"));
+    }
     let before = awaited(before).await?;
-    // Whoever's name it is: the operator names one, and may not know by which issuer.
-    store.revoke(&NewRevocation::Subject { issuer: None, subject: subject.clone(), before }).await?;
+    // Without an issuer, whosever name it is: the operator names one, and may not know by which issuer.
+    store
+        .revoke(&NewRevocation::Subject { issuer: issuer.clone(), subject: subject.clone(), before })
+        .await?;
     let time = moment_text::written(before);
     output.show(
-        || json!({"revoked": "subject", "sub": subject.as_str(), "before": time}),
-        || format!("the tokens for {subject} from before {time} are revoked"),
+        || json!({"revoked": "subject", "sub": subject, "issuer": issuer, "before": time}),
+        || {
+            let whose = issuer.as_ref().map_or_else(String::new, |issuer| format!(" of {issuer}"));
+            format!("the tokens for {subject}{whose} from before {time} are revoked")
+        },
     )?;
     Ok(())
 }

@@ -10,4 +10,5 @@ mod running;
 mod secrecy;
 mod starting;
 mod support;
+mod trust;
 mod usage;

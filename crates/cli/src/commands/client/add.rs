@@ -1,5 +1,6 @@
 //! How is a client registered? `tokenberg client add`; its secret is shown once: conformance SE-04, IC-08.
 
+use super::proof::{Proof, SecretSource};
 use super::terms::Terms;
 use crate::failure::{note, warn};
 use crate::output::{Output, facts};
@@ -8,7 +9,7 @@ use crate::{clock, duration, input};
 use clap::Args;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
-use tokenberg_core::{AllowedScope, ClientId, Secret};
+use tokenberg_core::{AllowedScope, AuthMethod, ClientId, Secret};
 use tokenberg_store::{AddedSecret, NewSecret, SecretStrength};
 
 /// `tokenberg client add`
@@ -19,34 +20,30 @@ Examples:
       does what every Iceberg client needs by default: scope `catalog`, PRINCIPAL_ROLE:ALL,
       renewal by token exchange
   tokenberg client add etl --scope 'catalog PRINCIPAL_ROLE:etl' --token-lifetime 15m
-  tokenberg client add trino --may-act-for 'http://127.0.0.1:8183|alice'
+  tokenberg client add trino --may-act-for 'https://idp.example|*'
+      gets tokens for users of an issuer that `issuer add` trusts, and is named in them
   printf %s \"$SECRET\" | tokenberg client add dbt --secret-file -
   tokenberg client add ci --json | jq -r .client_secret > ci.secret
+  tokenberg client add flink --auth-method private_key_jwt --jwks flink.jwks
+  tokenberg client add spiffe://td.example/spark --auth-method tls_client_auth \\
+      --tls-san URI:spiffe://td.example/spark
+  tokenberg client add etl --auth-method federated
+      has nothing of its own; `client federate` says which service account or CI job it is
 
 A running server follows within one second.")]
 pub(crate) struct Add {
-    /// The client's identifier: printable ASCII without a colon, and no space at its ends
+    /// The client's identifier: printable ASCII, no space at its ends, and no colon if it has a secret
     #[arg(value_name = "ID", value_parser = new_id)]
     id: ClientId,
 
     #[command(flatten)]
-    terms: Terms,
+    proof: Proof,
 
-    /// Take the secret from this file, or from standard input for `-`, instead of generating one; a newline at its end is
-    /// no part of it
-    #[arg(long, value_name = "FILE")]
-    secret_file: Option<PathBuf>,
+    #[command(flatten)]
+    terms: Terms,
 }
 
-/// RFC 7617 §2 and Iceberg's `credential=ID:SECRET` both split at the first colon.
 fn new_id(text: &str) -> Result<ClientId, String> {
-    if text.contains(':') {
-        return Err(
-            "the identifier of a client has no colon, and its secret does not belong here but into a file \
-                    (--secret-file)"
-                .to_owned(),
-        );
-    }
     if text.starts_with(' ') || text.ends_with(' ') {
         return Err(
             "the identifier of a client has no space at its ends, where nobody would see it".to_owned()
@@ -60,15 +57,22 @@ fn new_id(text: &str) -> Result<ClientId, String> {
 /// # Errors
 /// If the terms contradict each other, the secret cannot be registered, the identifier is taken, or the store fails.
 pub(super) async fn run(location: StoreLocation, asked: Add, output: Output) -> anyhow::Result<()> {
-    let Add { id, terms, secret_file } = asked;
-    let rights = terms.into_rights()?;
-    let secret = new_secret(secret_file)?;
+    let Add { id, proof, terms } = asked;
+    let mut rights = terms.into_rights()?;
+    let secret = proof.settle(&id, &mut rights)?.map(|SecretSource(file)| new_secret(file)).transpose()?;
     let store = location.open_or_make().await?;
-    let added = store.add_client(clock::now()?, &id, &rights, Some(secret)).await?;
+    let added = store.add_client(clock::now()?, &id, &rights, secret).await?;
     store.close().await;
-    let AddedSecret { secret: generated, strength, .. } =
-        added.ok_or_else(|| anyhow::anyhow!("the client {id} was added without a secret"))?;
-    warn_if_weak(strength);
+    let has_secret = added.is_some();
+    let generated = added.and_then(|AddedSecret { secret, strength, .. }| {
+        warn_if_weak(strength);
+        secret
+    });
+    if rights.auth_method == AuthMethod::Federated {
+        note(&format!(
+            "nothing stands for it yet: tokenberg client federate {id} --issuer URL --subject SUB says what does"
+        ));
+    }
     let scope = match &rights.scope {
         AllowedScope::Every => "everything".to_owned(),
         AllowedScope::Only(scope) => scope.to_string(),
@@ -78,7 +82,8 @@ pub(super) async fn run(location: StoreLocation, asked: Add, output: Output) -> 
         || {
             let known = facts(&[
                 ("client id", id.to_string()),
-                ("client secret", shown_once(generated.as_ref())),
+                ("authenticates with", rights.auth_method.as_str().to_owned()),
+                ("client secret", if has_secret { shown_once(generated.as_ref()) } else { String::new() }),
                 ("scope", scope),
                 ("default scope", rights.default_scope.to_string()),
                 ("token lifetime", duration::written(rights.token_lifetime)),

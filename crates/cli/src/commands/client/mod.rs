@@ -1,6 +1,9 @@
 //! Which clients are there, and what may they do? `tokenberg client …`; registration, RFC 6749 §2.
 
 mod add;
+mod certificate_name;
+mod federate;
+mod proof;
 mod secret;
 mod show;
 mod terms;
@@ -31,6 +34,8 @@ pub(crate) enum Client {
     /// Give a client another secret, or end one: two may live at a time, for a rotation
     #[command(subcommand)]
     Secret(secret::Secret),
+    /// Let a foreign identity stand for the client: a Kubernetes service account, a CI job, a SPIFFE ID
+    Federate(federate::Federate),
 }
 
 /// One client.
@@ -56,6 +61,7 @@ pub(crate) fn run(common: &Common, asked: Client, output: Output) -> anyhow::Res
             Client::Enable(asked) => set_enabled(location, &asked.id, true, output).await,
             Client::Remove(asked) => remove(location, &asked.id, output).await,
             Client::Secret(asked) => secret::run(location, asked, output).await,
+            Client::Federate(asked) => federate::run(location, asked, output).await,
         }
     })
 }

@@ -9,7 +9,7 @@ use crate::store_access::StoreLocation;
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::path::PathBuf;
-use tokenberg_core::ClientId;
+use tokenberg_core::{AuthMethod, ClientId};
 
 /// `tokenberg client secret …`
 #[derive(Debug, Subcommand)]
@@ -70,6 +70,13 @@ pub(super) async fn run(location: StoreLocation, asked: Secret, output: Output) 
 async fn add(location: StoreLocation, asked: Add, output: Output) -> anyhow::Result<()> {
     let secret = new_secret(asked.secret_file)?;
     let store = location.open_existing().await?;
+    let method = store.client(&asked.id).await?.rights.auth_method;
+    anyhow::ensure!(
+        method == AuthMethod::ClientSecret,
+        "the client {} authenticates with {} and would be refused with a secret",
+        asked.id,
+        method.as_str()
+    );
     let added = store.add_secret(clock::now()?, &asked.id, secret).await?;
     store.close().await;
     warn_if_weak(added.strength);

@@ -1,10 +1,14 @@
 //! What is registered? `tokenberg client list` and `show`: rights and the names of secrets, never a secret or its digest.
 
+use crate::commands::jwks_file;
 use crate::output::{Output, facts, table};
 use crate::store_access::StoreLocation;
 use crate::{clock, duration, moment_text};
 use serde_json::{Value, json};
-use tokenberg_core::{AllowedScope, AuthMethod, ClientId, GrantType, SubjectPattern, Timestamp};
+use tokenberg_core::{
+    AllowedScope, AuthMethod, CertificateName, ClientId, Federation, GrantType, Rights, SubjectPattern,
+    Timestamp, UserPattern,
+};
 use tokenberg_store::{ClientRecord, SecretRecord};
 
 /// All clients.
@@ -19,8 +23,9 @@ pub(super) async fn list(location: StoreLocation, output: Output) -> anyhow::Res
     output.show(
         || clients.iter().map(|client| value(client, now)).collect(),
         || {
-            let heading =
-                ["ID", "STATE", "SCOPE", "GRANTS", "TOKEN", "SECRETS", "CREATED"].map(str::to_owned).to_vec();
+            let heading = ["ID", "STATE", "SCOPE", "GRANTS", "TOKEN", "METHOD", "SECRETS", "CREATED"]
+                .map(str::to_owned)
+                .to_vec();
             let row = |client: &ClientRecord| {
                 vec![
                     client.id.to_string(),
@@ -28,6 +33,7 @@ pub(super) async fn list(location: StoreLocation, output: Output) -> anyhow::Res
                     scope(&client.rights.scope),
                     grants(client).join(","),
                     duration::written(client.rights.token_lifetime),
+                    method(&client.rights),
                     client.secrets.iter().filter(|s| is_live(s, now)).count().to_string(),
                     moment_text::written(client.created_at),
                 ]
@@ -57,7 +63,15 @@ fn text(client: &ClientRecord, now: Timestamp) -> String {
         ("client id", client.id.to_string()),
         ("state", state(client).to_owned()),
         ("created", moment_text::with_distance(client.created_at, now)),
-        ("authenticates with", method(rights.auth_method).to_owned()),
+        ("authenticates with", rights.auth_method.as_str().to_owned()),
+        ("public keys", rights.jwks.as_deref().map_or_else(String::new, jwks_file::summary)),
+        ("certificate", rights.certificate.as_ref().map_or_else(String::new, certificate)),
+        ("federated with", rights.federations.iter().map(federation).collect::<Vec<_>>().join(", ")),
+        ("tokens", if rights.dpop_bound { "with a DPoP proof only" } else { "" }.to_owned()),
+        (
+            "audience of assertions",
+            if rights.endpoint_as_audience { "our issuer or the token endpoint" } else { "" }.to_owned(),
+        ),
         ("grants", grants(client).join(", ")),
         ("scope", scope(&rights.scope)),
         ("default scope", rights.default_scope.to_string()),
@@ -66,8 +80,12 @@ fn text(client: &ClientRecord, now: Timestamp) -> String {
         ("session lifetime", duration::written(rights.session_lifetime)),
         ("may act for", patterns(&rights.may_act_for).join(", ")),
         ("may impersonate", patterns(&rights.may_impersonate).join(", ")),
+        ("may assert users", users(rights).join(", ")),
         ("serves", rights.serves.join(", ")),
     ]);
+    if client.secrets.is_empty() && rights.auth_method != AuthMethod::ClientSecret {
+        return known;
+    }
     let heading = ["SECRET", "STATE", "CREATED", "ENDS"].map(str::to_owned).to_vec();
     let row = |secret: &SecretRecord| {
         vec![
@@ -95,7 +113,12 @@ fn value(client: &ClientRecord, now: Timestamp) -> Value {
         "client_id": client.id,
         "enabled": client.enabled,
         "created_at": moment_text::written(client.created_at),
-        "auth_method": method(rights.auth_method),
+        "auth_method": rights.auth_method.as_str(),
+        "jwks": rights.jwks.as_deref().map(jwks_file::shown),
+        "certificate": rights.certificate,
+        "federations": rights.federations,
+        "dpop_bound": rights.dpop_bound,
+        "endpoint_as_audience": rights.endpoint_as_audience,
         "grants": grants(client),
         "scope": match &rights.scope {
             AllowedScope::Every => Value::Null,
@@ -108,6 +131,7 @@ fn value(client: &ClientRecord, now: Timestamp) -> Value {
         "session_lifetime": rights.session_lifetime.as_seconds(),
         "may_act_for": patterns(&rights.may_act_for),
         "may_impersonate": patterns(&rights.may_impersonate),
+        "may_assert_users": users(rights),
         "serves": rights.serves,
         "secrets": client.secrets.iter().map(secret).collect::<Vec<_>>(),
     })
@@ -124,11 +148,34 @@ fn scope(scope: &AllowedScope) -> String {
     }
 }
 
-fn method(method: AuthMethod) -> &'static str {
-    match method {
-        AuthMethod::PrivateKeyJwt | AuthMethod::TlsClientAuth | AuthMethod::Federated => method.as_str(),
-        AuthMethod::ClientSecret => "client_secret",
+/// How it authenticates, and how many foreign identities stand for it.
+fn method(rights: &Rights) -> String {
+    let method = rights.auth_method.as_str();
+    match rights.federations.len() {
+        0 => method.to_owned(),
+        many => format!("{method}+{many}"),
     }
+}
+
+fn certificate(name: &CertificateName) -> String {
+    match name {
+        CertificateName::Subject(subject) => subject.to_string(),
+        CertificateName::Dns(name) => format!("DNS:{name}"),
+        CertificateName::Uri(name) => format!("URI:{name}"),
+        CertificateName::Ip(name) => format!("IP:{name}"),
+        CertificateName::Email(name) => format!("email:{name}"),
+    }
+}
+
+fn federation(federation: &Federation) -> String {
+    let Federation { issuer, subject, audience, uid } = federation;
+    let audience = audience.as_ref().map_or_else(String::new, |audience| format!(" for {audience}"));
+    let uid = uid.as_ref().map_or_else(String::new, |uid| format!(" with uid {uid}"));
+    format!("{subject} of {issuer}{audience}{uid}")
+}
+
+fn users(rights: &Rights) -> Vec<&str> {
+    rights.may_assert_users.iter().map(UserPattern::as_str).collect()
 }
 
 fn grants(client: &ClientRecord) -> Vec<&'static str> {

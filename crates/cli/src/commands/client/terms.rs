@@ -4,8 +4,8 @@ use crate::duration;
 use crate::failure::{warn, wrong_usage};
 use clap::{Args, ValueEnum};
 use tokenberg_core::{
-    AllowedScope, AuthMethod, GrantType, LONGEST_TOKEN_LIFETIME, Lifetime, Rights, Scope, SubjectPattern,
-    Target,
+    AllowedScope, GrantType, LONGEST_TOKEN_LIFETIME, Lifetime, Rights, Scope, SubjectPattern, Target,
+    UserPattern,
 };
 
 /// After this, a credential has to be proven again.
@@ -41,18 +41,20 @@ pub(crate) struct Terms {
     #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "12h")]
     session_lifetime: Lifetime,
 
-    /// How it proves who it is
-    #[arg(long, value_name = "METHOD", default_value = "client_secret")]
-    auth_method: Method,
-
-    /// Subjects for whom it may get tokens that name it as the actor, as a glob over ISSUER|SUBJECT. Subjects are our own
-    /// clients so far, and their issuer is ours: 'http://127.0.0.1:8183|alice'. Repeat for several
+    /// Subjects for whom it may get tokens that name it as the actor, as a glob over ISSUER|SUBJECT: users of an issuer that is
+    /// trusted ('https://idp.example|*'; see `issuer add`), or our own clients, whose issuer is ours
+    /// ('http://127.0.0.1:8183|alice'). Repeat for several
     #[arg(long, value_name = "PATTERN")]
     may_act_for: Vec<SubjectPattern>,
 
     /// The same, for tokens that do not name it
     #[arg(long, value_name = "PATTERN")]
     may_impersonate: Vec<SubjectPattern>,
+
+    /// Users whom it may name in a JWT without a signature, as Trino's catalog sends it, as a glob over the bare name: 'team-*'.
+    /// Nothing but the client's own word says who they are; its tokens name it as the actor and say so. Repeat for several
+    #[arg(long, value_name = "PATTERN")]
+    may_assert_users: Vec<UserPattern>,
 
     /// What it is the resource server of: it may exchange and introspect tokens for that audience. Repeat for several
     #[arg(long, value_name = "AUDIENCE", value_parser = audience)]
@@ -66,13 +68,8 @@ enum Grant {
     ClientCredentials,
     /// RFC 8693: a token for a token
     TokenExchange,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-#[value(rename_all = "snake_case")]
-enum Method {
-    /// A secret, with HTTP Basic or in the body
-    ClientSecret,
+    /// RFC 7523: a token for a JWT of an issuer that is accepted for this
+    JwtBearer,
 }
 
 fn audience(text: &str) -> Result<Box<str>, String> {
@@ -103,13 +100,19 @@ impl Terms {
             let grant = match grant {
                 Grant::ClientCredentials => GrantType::ClientCredentials,
                 Grant::TokenExchange => GrantType::TokenExchange,
+                Grant::JwtBearer => GrantType::JwtBearer,
             };
             if !grants.contains(&grant) {
                 grants.push(grant);
             }
         }
-        within("--token-lifetime", self.token_lifetime, LONGEST_TOKEN_LIFETIME)?;
-        within("--session-lifetime", self.session_lifetime, LONGEST_SESSION)?;
+        if !self.may_assert_users.is_empty() && !grants.contains(&GrantType::TokenExchange) {
+            return Err(wrong_usage(
+                "--may-assert-users is for token exchanges, and --grant leaves token_exchange out: add it, or leave the users out",
+            ));
+        }
+        duration::within("--token-lifetime", self.token_lifetime, LONGEST_TOKEN_LIFETIME)?;
+        duration::within("--session-lifetime", self.session_lifetime, LONGEST_SESSION)?;
         if self.token_lifetime < SHORT_TOKEN_LIFETIME {
             warn(&format!(
                 "tokens that live only {} make Iceberg's clients ask for new ones all the time; 60s and more is better",
@@ -121,9 +124,7 @@ impl Terms {
                 "the session is shorter than the lifetime of a token, so tokens live only as long as the session",
             );
         }
-        let Method::ClientSecret = self.auth_method;
         Ok(Rights {
-            auth_method: AuthMethod::ClientSecret,
             grants,
             default_scope: self.default_scope,
             audiences: each_once(self.audience),
@@ -132,17 +133,10 @@ impl Terms {
             may_act_for: self.may_act_for,
             may_impersonate: self.may_impersonate,
             serves: each_once(self.serves),
+            may_assert_users: self.may_assert_users,
             ..Rights::new(scope)
         })
     }
-}
-
-fn within(flag: &str, asked: Lifetime, longest: Lifetime) -> anyhow::Result<()> {
-    if asked == Lifetime::ZERO || asked > longest {
-        let longest = duration::written(longest);
-        return Err(wrong_usage(format!("{flag} has to be at least 1s and at most {longest}")));
-    }
-    Ok(())
 }
 
 fn each_once(many: Vec<Box<str>>) -> Vec<Box<str>> {

@@ -1,0 +1,123 @@
+//! Which foreign identity stands for the client? `tokenberg client federate`: Kubernetes, CI and SPIFFE; WL-04, WL-10 to WL-14.
+
+use crate::commands::issuer::foreign;
+use crate::failure::{warn, wrong_usage};
+use crate::output::Output;
+use crate::store_access::StoreLocation;
+use clap::Args;
+use serde_json::json;
+use tokenberg_core::{ClientId, Federation, Issuer, SpiffeId};
+
+/// `tokenberg client federate`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tokenberg issuer add https://kubernetes.default.svc.cluster.local --jwks cluster.jwks
+  tokenberg client add etl --auth-method federated
+  tokenberg client federate etl --issuer https://kubernetes.default.svc.cluster.local \\
+      --subject system:serviceaccount:jobs:etl
+      a pod of that service account gets tokens with its projected token, whose audience is our issuer
+  tokenberg client federate ci --issuer https://token.actions.githubusercontent.com \\
+      --subject repo:example/warehouse:ref:refs/heads/main
+  tokenberg client federate spark --issuer spiffe://td.example --subject 'spiffe://td.example/ns/jobs/*'
+  tokenberg client federate etl --remove --issuer https://kubernetes.default.svc.cluster.local \\
+      --subject system:serviceaccount:jobs:etl
+
+The issuer has to be trusted first (`tokenberg issuer add`); it need not be accepted as anything. An identity stands for one
+client only. A running server follows within one second.")]
+pub(crate) struct Federate {
+    /// The client's identifier
+    #[arg(value_name = "ID")]
+    id: ClientId,
+
+    /// Who vouches for the identity; for SPIFFE the trust domain, spiffe://td.example
+    #[arg(long, value_name = "URL", value_parser = foreign)]
+    issuer: Issuer,
+
+    /// `sub`, exactly; a SPIFFE ID may end in /* for all below it
+    #[arg(long, value_name = "SUB")]
+    subject: String,
+
+    /// The one `aud` that its tokens must have; without, our issuer
+    #[arg(long, value_name = "AUDIENCE", conflicts_with = "remove")]
+    audience: Option<Box<str>>,
+
+    /// For Kubernetes: the uid of the service account, so that one that was deleted and made again is another one
+    #[arg(long, value_name = "UID", conflicts_with = "remove")]
+    uid: Option<Box<str>>,
+
+    /// Let this identity no longer stand for the client
+    #[arg(long)]
+    remove: bool,
+}
+
+/// Does it.
+///
+/// # Errors
+/// If the identity is none, the client or the issuer is not there, the identity is another's, or the store fails.
+pub(super) async fn run(location: StoreLocation, asked: Federate, output: Output) -> anyhow::Result<()> {
+    let Federate { id, issuer, subject, audience, uid, remove } = asked;
+    if remove {
+        let store = location.open_existing().await?;
+        store.unfederate(&id, &issuer, &subject).await?;
+        store.close().await;
+        output.show(
+            || json!({"client_id": id, "issuer": issuer, "subject": subject, "removed": true}),
+            || format!("{subject} of {issuer} stands no longer for client {id}"),
+        )?;
+        return Ok(());
+    }
+    check(&issuer, &subject, audience.as_deref(), uid.as_deref())?;
+    let federation = Federation { issuer, subject: subject.into(), audience, uid };
+    let store = location.open_existing().await?;
+    store.federate(&id, &federation).await?;
+    let is_enabled = store.issuer(&federation.issuer).await?.trusted.enabled;
+    store.close().await;
+    if !is_enabled {
+        warn(&format!(
+            "the issuer {} is disabled, so its word counts for nothing until it is enabled",
+            federation.issuer
+        ));
+    }
+    let Federation { issuer, subject, .. } = &federation;
+    output.show(
+        || json!({"client_id": id, "federation": federation}),
+        || format!("{subject} of {issuer} stands for client {id}"),
+    )?;
+    Ok(())
+}
+
+fn check(issuer: &Issuer, subject: &str, audience: Option<&str>, uid: Option<&str>) -> anyhow::Result<()> {
+    for (flag, value) in [("--subject", Some(subject)), ("--audience", audience), ("--uid", uid)] {
+        if value.is_some_and(|text| text.is_empty() || text.chars().any(char::is_control)) {
+            return Err(wrong_usage(format!(
+                "{flag} is empty or has control characters, which no token has there"
+            )));
+        }
+    }
+    if !issuer.is_spiffe() {
+        if subject.contains('*') {
+            warn("--subject is taken to the letter, the asterisk too: only SPIFFE IDs may end in /*");
+        }
+        return Ok(());
+    }
+    let id: SpiffeId = subject
+        .strip_suffix("/*")
+        .unwrap_or(subject)
+        .parse()
+        .map_err(|fault| wrong_usage(format!("--subject: {fault}")))?;
+    if id.trust_domain() != issuer.as_str() {
+        return Err(wrong_usage(format!(
+            "--subject is not of the trust domain {issuer}, which vouches for its own only"
+        )));
+    }
+    if !id.has_path() && !subject.ends_with("/*") {
+        return Err(wrong_usage(format!(
+            "--subject is the trust domain itself, which is no workload; all of it is {issuer}/*"
+        )));
+    }
+    if uid.is_some() {
+        return Err(wrong_usage("--uid is for Kubernetes service accounts; a SPIFFE ID has none"));
+    }
+    Ok(())
+}

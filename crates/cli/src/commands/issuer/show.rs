@@ -1,0 +1,123 @@
+//! Who is trusted, and how far? `tokenberg issuer list` and `show`.
+
+use crate::commands::jwks_file;
+use crate::output::{Output, facts, table};
+use crate::store_access::StoreLocation;
+use crate::{clock, duration, moment_text};
+use serde_json::{Value, json};
+use tokenberg_core::{AcceptedAs, Algorithm, ClientId, Issuer, KeySource, ScopeMapping, Trust};
+use tokenberg_store::IssuerRecord;
+
+/// All issuers.
+///
+/// # Errors
+/// If the store fails.
+pub(super) async fn list(location: StoreLocation, output: Output) -> anyhow::Result<()> {
+    let store = location.open_existing().await?;
+    let issuers = store.issuers().await?;
+    store.close().await;
+    output.show(
+        || issuers.iter().map(value).collect(),
+        || {
+            let heading = ["ISSUER", "STATE", "ACCEPTED AS", "KEYS", "CREATED"].map(str::to_owned).to_vec();
+            let row = |record: &IssuerRecord| {
+                vec![
+                    record.trusted.issuer.to_string(),
+                    state(record).to_owned(),
+                    accepted(&record.trusted.trust, ","),
+                    keys(&record.trusted.trust.keys),
+                    moment_text::written(record.created_at),
+                ]
+            };
+            table(&std::iter::once(heading).chain(issuers.iter().map(row)).collect::<Vec<_>>())
+        },
+    )?;
+    Ok(())
+}
+
+/// One issuer.
+///
+/// # Errors
+/// If it is not trusted, or the store fails.
+pub(super) async fn one(location: StoreLocation, issuer: &Issuer, output: Output) -> anyhow::Result<()> {
+    let now = clock::now()?;
+    let store = location.open_existing().await?;
+    let record = store.issuer(issuer).await?;
+    let clients = store.federated_with(issuer).await?;
+    store.close().await;
+    output.show(
+        || {
+            let mut whole = value(&record);
+            whole["clients"] = json!(clients);
+            whole
+        },
+        || {
+            let trust = &record.trusted.trust;
+            facts(&[
+                ("issuer", issuer.to_string()),
+                ("state", state(&record).to_owned()),
+                ("created", moment_text::with_distance(record.created_at, now)),
+                ("keys", keys(&trust.keys)),
+                ("accepted as", accepted(trust, ", ")),
+                ("audiences", trust.audiences.join(", ")),
+                (
+                    "algorithms",
+                    trust.algorithms.iter().map(Algorithm::to_string).collect::<Vec<_>>().join(", "),
+                ),
+                ("subject", trust.subject_claim.to_string()),
+                ("scope", trust.scope.to_string()),
+                ("map", trust.map.iter().map(ScopeMapping::to_string).collect::<Vec<_>>().join(", ")),
+                ("leeway", duration::written(trust.leeway)),
+                ("oldest token", duration::written(trust.max_age)),
+                (
+                    "session outlives subject token",
+                    if trust.outlives_subject { "yes" } else { "" }.to_owned(),
+                ),
+                ("vouches for", clients.iter().map(ClientId::as_str).collect::<Vec<_>>().join(", ")),
+            ])
+        },
+    )?;
+    Ok(())
+}
+
+fn value(record: &IssuerRecord) -> Value {
+    let trust = &record.trusted.trust;
+    json!({
+        "issuer": record.trusted.issuer,
+        "enabled": record.trusted.enabled,
+        "created_at": moment_text::written(record.created_at),
+        "keys": match &trust.keys {
+            KeySource::Jwks(jwks) => json!({"jwks": jwks_file::shown(jwks)}),
+            KeySource::JwksUri(address) => json!({"jwks_uri": address}),
+            KeySource::Discovery => json!({"discovery": true}),
+        },
+        "accept": trust.accept,
+        "audiences": trust.audiences,
+        "algorithms": trust.algorithms,
+        "subject_claim": trust.subject_claim,
+        "scope": trust.scope,
+        "map": trust.map,
+        "leeway": trust.leeway.as_seconds(),
+        "max_age": trust.max_age.as_seconds(),
+        "outlives_subject": trust.outlives_subject,
+    })
+}
+
+fn state(record: &IssuerRecord) -> &'static str {
+    if record.trusted.enabled { "enabled" } else { "disabled" }
+}
+
+fn accepted(trust: &Trust, between: &str) -> String {
+    if trust.accept.is_empty() {
+        return "(workload identities)".to_owned();
+    }
+    trust.accept.iter().map(|kind: &AcceptedAs| kind.as_str()).collect::<Vec<_>>().join(between)
+}
+
+fn keys(source: &KeySource) -> String {
+    match source {
+        KeySource::Jwks(jwks) => jwks_file::summary(jwks),
+        KeySource::JwksUri(address) => address.to_string(),
+        KeySource::Discovery => "(discovered)".to_owned(),
+    }
+}
