@@ -10,9 +10,9 @@ use crate::store_access::{StoreLocation, wait_for};
 use crate::{clock, logging, moment_text, server};
 use serde_json::{Value, json};
 use std::path::Path;
-use tokenberg_core::{KeyMaterial, Lifetime, Timestamp};
-use tokenberg_jose::Keyring;
-use tokenberg_store::{ClientRecord, Store};
+use tokenberg_core::{AuthMethod, Issuer, KeyMaterial, KeySource, Lifetime, Timestamp};
+use tokenberg_jose::{Keyring, PublicKeys};
+use tokenberg_store::{ClientRecord, IssuerRecord, Store};
 
 /// Clocks of several machines may differ by this.
 const LEEWAY: Lifetime = Lifetime::from_seconds(60);
@@ -153,23 +153,70 @@ async fn check_store(location: StoreLocation, now: Timestamp, findings: &mut Fin
 }
 
 async fn check_content(store: &Store, now: Timestamp, findings: &mut Findings) {
-    let (keys, clients) = match (store.keys().await, store.clients().await) {
-        (Ok(keys), Ok(clients)) => (keys, clients),
-        (Err(error), _) | (_, Err(error)) => return findings.problem("store", error.to_string()),
+    let (keys, clients, issuers) = match (store.keys().await, store.clients().await, store.issuers().await) {
+        (Ok(keys), Ok(clients), Ok(issuers)) => (keys, clients, issuers),
+        (Err(error), _, _) | (_, Err(error), _) | (_, _, Err(error)) => {
+            return findings.problem("store", error.to_string());
+        }
     };
     check_keys(&keys, now, findings);
-    let enabled = clients.iter().filter(|client| client.enabled).count();
-    findings.ok("clients", format!("{} registered, {enabled} enabled", clients.len()));
-    for client in &clients {
-        let is_live = client.secrets.iter().any(|s| s.expires_at.is_none_or(|end| now < end));
-        if client.enabled && !is_live {
-            findings.note("clients", format!("{} has no live secret and can get no token", client.id));
-        }
-    }
+    check_clients(&clients, &issuers, now, findings);
+    check_issuers(&issuers, findings);
     if let Some(newest) = newest(&keys, &clients).filter(|newest| *newest > now.plus(LEEWAY)) {
         let text =
             format!("it is behind: the store has an entry of {}", moment_text::with_distance(newest, now));
         findings.problem("clock", text);
+    }
+}
+
+fn check_clients(
+    clients: &[ClientRecord],
+    issuers: &[IssuerRecord],
+    now: Timestamp,
+    findings: &mut Findings,
+) {
+    let enabled = clients.iter().filter(|client| client.enabled).count();
+    findings.ok("clients", format!("{} registered, {enabled} enabled", clients.len()));
+    let vouches = |issuer: &Issuer| issuers.iter().any(|i| i.trusted.enabled && i.trusted.issuer == *issuer);
+    for client in clients.iter().filter(|client| client.enabled) {
+        let rights = &client.rights;
+        let is_live = client.secrets.iter().any(|s| s.expires_at.is_none_or(|end| now < end));
+        let is_federated = rights.federations.iter().any(|federation| vouches(&federation.issuer));
+        let lacks = match rights.auth_method {
+            AuthMethod::ClientSecret => (!is_live).then_some("has no live secret"),
+            AuthMethod::PrivateKeyJwt => {
+                let keys = PublicKeys::from_jwks(rights.jwks.as_deref().unwrap_or_default());
+                keys.map_or(true, |keys| keys.is_empty()).then_some("has no usable public key")
+            }
+            AuthMethod::TlsClientAuth => {
+                rights.certificate.is_none().then_some("has no name of a certificate")
+            }
+            AuthMethod::Federated => Some("is known by no identity that a trusted issuer vouches for"),
+        };
+        if let Some(lacks) = lacks.filter(|_| !is_federated) {
+            findings.note("clients", format!("{} {lacks} and can get no token", client.id));
+        }
+    }
+}
+
+/// What can be told without asking anybody: keys that are published elsewhere are not fetched here.
+fn check_issuers(issuers: &[IssuerRecord], findings: &mut Findings) {
+    for record in issuers {
+        let issuer = &record.trusted.issuer;
+        if !record.trusted.enabled {
+            findings.note("issuers", format!("{issuer} is disabled"));
+        }
+        match &record.trusted.trust.keys {
+            KeySource::JwksUri(_) | KeySource::Discovery => {}
+            KeySource::Jwks(jwks) => match PublicKeys::from_jwks(jwks) {
+                Ok(keys) if !keys.is_empty() => {}
+                Ok(_) => findings.problem("issuers", format!("no key of {issuer} can be used")),
+                Err(fault) => findings.problem("issuers", format!("the keys of {issuer}: {fault}")),
+            },
+        }
+    }
+    if !issuers.is_empty() {
+        findings.ok("issuers", format!("{} trusted", issuers.len()));
     }
 }
 

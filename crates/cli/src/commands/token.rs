@@ -8,8 +8,8 @@ use clap::Args;
 use serde_json::Value;
 use std::path::PathBuf;
 use tokenberg_core::{
-    AnswerFault, ClientAuthentication, ClientCredentialsRequest, Scope, Secret, Target, TokenExchangeRequest,
-    TokenRequest, TokenType, TypedToken, read_answer,
+    AnswerFault, ClientAuthentication, ClientCredentialsRequest, JwtBearerRequest, Scope, Secret, Target,
+    TokenExchangeRequest, TokenRequest, TokenType, TypedToken, read_answer,
 };
 use url::Url;
 
@@ -76,6 +76,10 @@ pub(crate) struct Token {
     #[arg(long, value_name = "TYPE", value_parser = token_type, requires = "actor_token_file")]
     actor_token_type: Option<TokenType>,
 
+    /// Get a token for the assertion in this file: a JWT of an issuer that is accepted for the jwt-bearer grant (RFC 7523)
+    #[arg(long, value_name = "FILE", conflicts_with = "subject_token_file")]
+    assertion_file: Option<PathBuf>,
+
     /// What kind of token is wanted
     #[arg(long, value_name = "TYPE", value_parser = token_type, requires = "subject_token_file")]
     requested_token_type: Option<TokenType>,
@@ -130,7 +134,8 @@ pub(crate) fn run(asked: &Token, output: Output) -> anyhow::Result<()> {
 }
 
 fn check_standard_input(asked: &Token) -> anyhow::Result<()> {
-    let files = [&asked.secret_file, &asked.subject_token_file, &asked.actor_token_file];
+    let files =
+        [&asked.secret_file, &asked.subject_token_file, &asked.actor_token_file, &asked.assertion_file];
     if files.into_iter().flatten().filter(|path| path.as_os_str() == "-").count() > 1 {
         return Err(wrong_usage("only one file can be standard input"));
     }
@@ -146,6 +151,13 @@ fn request(asked: &Token) -> anyhow::Result<TokenRequest> {
         targets.push(Target::audience(audience)?);
     }
     let scope = asked.scope.clone();
+    if let Some(file) = &asked.assertion_file {
+        return Ok(TokenRequest::JwtBearer(JwtBearerRequest {
+            assertion: input::token(file)?,
+            scope,
+            targets,
+        }));
+    }
     let (Some(file), Some(token_type)) = (&asked.subject_token_file, asked.subject_token_type) else {
         return Ok(TokenRequest::ClientCredentials(ClientCredentialsRequest { scope, targets }));
     };
