@@ -99,6 +99,13 @@ fn answer(
             crate::failure::warn(&fault.to_string());
             written(&OAuthError::new(ErrorCode::ServerError, "the token could not be signed"))
         }
+        Err(outage @ (NotGranted::Unwritten(_) | NotGranted::KeysUnavailable(_))) => {
+            crate::failure::warn(&outage.to_string());
+            written(&OAuthError::new(
+                ErrorCode::TemporarilyUnavailable,
+                "it cannot be decided now; try again",
+            ))
+        }
     }
 }
 

@@ -8,7 +8,9 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
-use tokenberg_core::{AccessTokenClaims, Issuer, TokenFault, TokenVerification};
+use tokenberg_core::{
+    AccessTokenClaims, CompactJws, Confirmation, Issuer, Possession, TokenFault, TokenVerification,
+};
 use tokenberg_jose::{LARGEST_JWKS, PublicKeys};
 use url::Url;
 
@@ -90,7 +92,7 @@ pub(crate) fn run(asked: &Verify, output: Output) -> anyhow::Result<()> {
 
 /// Why it is not good; whose it is instead, if it is somebody else's.
 fn reason(fault: &TokenFault, asked: &Verify, token: &str) -> String {
-    let framed = tokenberg_core::CompactJws::parse(token).ok();
+    let framed = CompactJws::parse(token).ok();
     let named =
         framed.as_ref().and_then(|framed| framed.unverified_payload().get("iss")).and_then(Value::as_str);
     match (fault, named) {
@@ -118,12 +120,26 @@ fn verified(asked: &Verify, token: &str) -> anyhow::Result<Result<AccessTokenCla
     };
     let web = Web::new(asked.ca_file.as_deref(), false)?;
     let keys = keys(&web, &asked.issuer)?;
-    Ok(verification.claims(&framed, keys.verify(&framed), clock::now()?))
+    let possession = possession_of(&framed);
+    let claims = verification.claims(&framed, keys.verify(&framed), clock::now()?, &possession);
+    if claims.as_ref().is_ok_and(|claims| claims.confirmation.is_some()) {
+        note(
+            "the token is bound to a key; whoever presents it has to prove that key, which is not verified here",
+        );
+    }
+    Ok(claims)
+}
+
+/// What whoever presents the token would have to prove. Here nobody presents it, so it is taken for proven, and told.
+fn possession_of(token: &CompactJws) -> Possession {
+    let confirmation = token.unverified_payload().get("cnf").and_then(|cnf| Confirmation::read(cnf).ok());
+    confirmation
+        .map_or_else(Possession::default, |it| Possession { key: it.key, certificate: it.certificate })
 }
 
 /// Every audience that the token itself names.
 fn audiences_of(token: &str) -> Vec<Box<str>> {
-    let Ok(framed) = tokenberg_core::CompactJws::parse(token) else { return Vec::new() };
+    let Ok(framed) = CompactJws::parse(token) else { return Vec::new() };
     match framed.unverified_payload().get("aud") {
         Some(Value::String(one)) => vec![one.as_str().into()],
         Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).map(Into::into).collect(),
