@@ -1,6 +1,8 @@
 //! With which of our keys do we sign now, and which verify? Conformance KS-01, KS-02 and KS-04; RFC 7517 §5.
 
 use crate::key_fault::KeyFault;
+use crate::nobody::{NOBODY, verify_in_any_case};
+use crate::parsed_sets::ParsedSets;
 use crate::public_keys::PublicKeys;
 use crate::signing_key::SigningKey;
 use ring::rand::SystemRandom;
@@ -18,6 +20,8 @@ pub struct Keyring {
     keys: Vec<Entry>,
     public: PublicKeys,
     jwks: Arc<str>,
+    /// Sets of others, which outlive this moment.
+    given: Arc<ParsedSets>,
     random: SystemRandom,
 }
 
@@ -35,7 +39,7 @@ impl Keyring {
     /// # Errors
     /// The first key that does not parse, is not fit for its algorithm, has a wrong name, or the name of another.
     pub fn read(keys: &[KeyMaterial], now: Timestamp) -> Result<Self, KeyFault> {
-        Self::assemble(keys, now, &[])
+        Self::assemble(keys, now, &[], Arc::default())
     }
 
     /// Reads the keys anew, and takes over those that were parsed before under the same name and algorithm.
@@ -43,7 +47,7 @@ impl Keyring {
     /// # Errors
     /// As [`Keyring::read`].
     pub fn updated(&self, keys: &[KeyMaterial], now: Timestamp) -> Result<Self, KeyFault> {
-        Self::assemble(keys, now, &self.keys)
+        Self::assemble(keys, now, &self.keys, Arc::clone(&self.given))
     }
 
     /// Reads the keys anew, taking over from `before` where there is one: what a watch of the store asks for.
@@ -54,7 +58,12 @@ impl Keyring {
         before.map_or_else(|| Self::read(keys, now), |before| before.updated(keys, now))
     }
 
-    fn assemble(keys: &[KeyMaterial], now: Timestamp, parsed: &[Entry]) -> Result<Self, KeyFault> {
+    fn assemble(
+        keys: &[KeyMaterial],
+        now: Timestamp,
+        parsed: &[Entry],
+        given: Arc<ParsedSets>,
+    ) -> Result<Self, KeyFault> {
         let mut names = HashSet::new();
         let mut entries = Vec::with_capacity(keys.len());
         for material in keys {
@@ -78,6 +87,7 @@ impl Keyring {
             jwks: format!("{{\"keys\":[{}]}}", jwks.join(",")).into(),
             public: PublicKeys::of(entries.iter().map(|entry| Arc::clone(entry.key.public())).collect()),
             keys: entries,
+            given,
             random: SystemRandom::new(),
         })
     }
@@ -103,7 +113,8 @@ impl Keys for Keyring {
     }
 
     fn verify_with(&self, jwks: &str, token: &CompactJws) -> Result<Verified, SignatureFault> {
-        PublicKeys::from_jwks(jwks).map_err(|_| SignatureFault::NoKey)?.verify(token)
+        let keys = self.given.of(jwks).unwrap_or_default();
+        verify_in_any_case(&keys, NOBODY.as_deref(), token).0
     }
 
     fn verify_proof(&self, proof: &DpopProof) -> Result<Verified, SignatureFault> {

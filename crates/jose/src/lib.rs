@@ -1,8 +1,9 @@
 //! Is this signature good, and what does ours look like? JWS, JWK and JWA with ring: RFC 7515, 7517, 7518, 7638 and 8037.
 //!
 //! [`Keyring`] holds our own keys and implements [`tokenberg_core::Keys`]; [`PublicKeys`] holds the keys of somebody else.
-//! [`generate()`] and [`import()`] make what a keyring is read from. Nothing here decides whether a token may be used: no clock
-//! is read, no claim is looked at, no address is fetched, and a token never brings its own key or chooses its algorithm.
+//! [`generate()`] and [`import()`] make what a keyring is read from. [`IssuerKeySets`] holds the keys of issuers that publish
+//! them, and asks a [`Fetch`] for them: there is no client for HTTP in here. Nothing decides whether a token may be used: no
+//! claim is looked at, no address comes from a token, and a token never brings its own key or chooses its algorithm.
 //!
 //! `jsonwebtoken` gives the types of a JWK and of a header. Its process-wide provider is never used, so that this crate
 //! neither depends on nor disturbs one that the program around it has installed.
@@ -10,8 +11,11 @@
 
 mod generate;
 mod import;
+mod issuer_keys;
 mod key_fault;
 mod keyring;
+mod nobody;
+mod parsed_sets;
 mod pem;
 mod public_keys;
 mod rsa_strength;
@@ -23,8 +27,13 @@ mod verifying_key;
 
 pub use generate::generate;
 pub use import::import;
+pub use issuer_keys::{
+    Address, AddressFault, Document, Fetch, FetchEvent, FetchFault, FetchLimits, IssuerKeySets,
+    LARGEST_METADATA, Reach,
+};
 pub use key_fault::{KeyFault, KeyFormat};
 pub use keyring::Keyring;
+pub use nobody::NOBODYS_KEYS;
 pub use public_keys::{IgnoredKey, JwksFault, LARGEST_JWKS, MOST_KEYS, PublicKeys};
 pub use thumbprint::thumbprint;
 pub use verifying_key::UnfitKey;

@@ -113,6 +113,11 @@ impl PublicKeys {
         signing_input: &[u8],
         signature: &[u8],
     ) -> Result<Verified, SignatureFault> {
+        self.named(header).ok_or(SignatureFault::NoKey)?.verify(&header.alg, signing_input, signature)
+    }
+
+    /// The one key that such a token is to be verified with.
+    pub(crate) fn named(&self, header: &Header) -> Option<&VerifyingKey> {
         let key = match &header.kid {
             Some(kid) => self.keys.iter().find(|key| key.id() == kid),
             // Never one after the other: which key it is must be settled before any signature is computed.
@@ -121,7 +126,13 @@ impl PublicKeys {
                 fitting.next().filter(|_| fitting.next().is_none())
             }
         };
-        key.ok_or(SignatureFault::NoKey)?.verify(&header.alg, signing_input, signature)
+        key.map(|key| &**key)
+    }
+
+    /// Its key, if it has exactly one.
+    pub(crate) fn only(&self) -> Option<Arc<VerifyingKey>> {
+        let [key] = &*self.keys else { return None };
+        Some(Arc::clone(key))
     }
 
     /// The keys of the set that are not used, in its order.

@@ -1,0 +1,189 @@
+//! May this address be asked for keys, and where are an issuer's metadata? RFC 8414 §3.1, OpenID Connect Discovery 1.0 §4, KS-06.
+
+use std::net::Ipv4Addr;
+use tokenberg_core::Issuer;
+
+/// The longest address, in bytes.
+const LONGEST: usize = 2048;
+
+/// An address that may be asked for the keys of an issuer. Only this module makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    url: Box<str>,
+    reach: Reach,
+}
+
+/// How far an address may lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// `https`, to a machine that everybody can reach, unless the operator allows others.
+    Web,
+    /// `http`, to a loopback address of this machine and nowhere else.
+    ThisMachine,
+}
+
+/// Why an address is not asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddressFault {
+    /// Not `https`, nor plain `http` from an issuer on this machine to this machine.
+    #[error(
+        "it is not https; plain http is for 127.0.0.1, [::1] and localhost, if the issuer is at such an address itself"
+    )]
+    Scheme,
+    /// No URL with a host, or one with a user name, a fragment or a character that a URL does not have.
+    #[error("it is no URL with a host and without user name, fragment and spaces")]
+    Form,
+    /// A SPIFFE trust domain has no metadata: its bundle's address has to be given.
+    #[error("a trust domain publishes no metadata; give the address of its bundle")]
+    TrustDomain,
+}
+
+impl Address {
+    /// Takes an address that the operator or the metadata of the issuer gave; never one out of a token.
+    ///
+    /// # Errors
+    /// If it is not of the form or the scheme that this issuer may have.
+    pub fn of(url: &str, issuer: &Issuer) -> Result<Self, AddressFault> {
+        let (reach, rest) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
+            (Some(rest), _) => (Reach::Web, rest),
+            (None, Some(rest)) => (Reach::ThisMachine, rest),
+            (None, None) => return Err(AddressFault::Scheme),
+        };
+        let graphic = url.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}#".contains(&b));
+        let authority = rest.split(['/', '?']).next().unwrap_or_default();
+        let host = host(authority).ok_or(AddressFault::Form)?;
+        if !graphic || url.len() > LONGEST {
+            return Err(AddressFault::Form);
+        }
+        // An issuer of plain http is one on this machine; see `Issuer`.
+        if reach == Reach::ThisMachine && !(is_this_machine(host) && issuer.as_str().starts_with("http://")) {
+            return Err(AddressFault::Scheme);
+        }
+        Ok(Self { url: url.into(), reach })
+    }
+
+    /// Where the metadata of the issuer may be, in the order to be tried.
+    ///
+    /// # Errors
+    /// If it is a SPIFFE trust domain.
+    pub(super) fn of_metadata(issuer: &Issuer) -> Result<Vec<Self>, AddressFault> {
+        if issuer.is_spiffe() {
+            return Err(AddressFault::TrustDomain);
+        }
+        let origin = issuer.as_str().strip_suffix(issuer.path()).unwrap_or_default();
+        // Discovery §4.1: "If the Issuer value contains a path component, any terminating / MUST be removed before
+        // appending"; RFC 8414 §3.1 says the same for inserting.
+        let path = issuer.path().strip_suffix('/').unwrap_or(issuer.path());
+        let places = [
+            format!("{origin}{path}/.well-known/openid-configuration"),
+            format!("{origin}/.well-known/oauth-authorization-server{path}"),
+        ];
+        places.iter().map(|place| Self::of(place, issuer)).collect()
+    }
+
+    /// The address as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.url
+    }
+
+    /// How far it may lead.
+    #[must_use]
+    pub fn reach(&self) -> Reach {
+        self.reach
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // A query may hold what is nobody's business.
+        f.write_str(self.url.split('?').next().unwrap_or_default())
+    }
+}
+
+/// The host of `host [ ":" port ]` (RFC 3986 §3.2), if it is of that form and there is one.
+fn host(authority: &str) -> Option<&str> {
+    let end = match authority.find(']') {
+        Some(bracket) if authority.starts_with('[') => bracket + 1,
+        Some(_) => return None,
+        None => authority.find(':').unwrap_or(authority.len()),
+    };
+    let (host, port) = authority.split_at(end);
+    let port_is_good = port.strip_prefix(':').map_or(port.is_empty(), |digits| digits.parse::<u16>().is_ok());
+    (port_is_good && !host.is_empty() && !host.contains('@')).then_some(host)
+}
+
+fn is_this_machine(host: &str) -> bool {
+    matches!(host, "localhost" | "[::1]") || host.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn issuer(text: &str) -> Issuer {
+        Issuer::foreign(text).unwrap()
+    }
+
+    #[test]
+    fn ks_06_addresses_are_https_or_on_this_machine_with_their_issuer() {
+        let (web, here, domain) =
+            (issuer("https://idp.test/a"), issuer("http://127.0.0.1:9/a"), issuer("spiffe://td.test"));
+        for (url, of_web, of_here) in [
+            ("https://idp.test/jwks", Ok(Reach::Web), Ok(Reach::Web)),
+            ("https://keys.other.test:8443/jwks?p=a", Ok(Reach::Web), Ok(Reach::Web)),
+            ("https://[2001:db8::1]/jwks", Ok(Reach::Web), Ok(Reach::Web)),
+            ("http://127.0.0.1:9/jwks", Err(AddressFault::Scheme), Ok(Reach::ThisMachine)),
+            ("http://localhost/jwks", Err(AddressFault::Scheme), Ok(Reach::ThisMachine)),
+            ("http://[::1]:1", Err(AddressFault::Scheme), Ok(Reach::ThisMachine)),
+            ("http://10.0.0.1/jwks", Err(AddressFault::Scheme), Err(AddressFault::Scheme)),
+            ("http://169.254.169.254/", Err(AddressFault::Scheme), Err(AddressFault::Scheme)),
+            ("http://127.0.0.1.evil.test/", Err(AddressFault::Scheme), Err(AddressFault::Scheme)),
+            ("http://127.0.0.1@evil.test/", Err(AddressFault::Form), Err(AddressFault::Form)),
+            ("http://localhost?@evil.test/", Err(AddressFault::Scheme), Ok(Reach::ThisMachine)),
+            ("file:///etc/passwd", Err(AddressFault::Scheme), Err(AddressFault::Scheme)),
+            ("HTTPS://idp.test", Err(AddressFault::Scheme), Err(AddressFault::Scheme)),
+            ("", Err(AddressFault::Scheme), Err(AddressFault::Scheme)),
+            ("https://", Err(AddressFault::Form), Err(AddressFault::Form)),
+            ("https://:1/", Err(AddressFault::Form), Err(AddressFault::Form)),
+            ("https://a.test:x/", Err(AddressFault::Form), Err(AddressFault::Form)),
+            ("https://user:hush@a.test/", Err(AddressFault::Form), Err(AddressFault::Form)),
+            ("https://a.test/#f", Err(AddressFault::Form), Err(AddressFault::Form)),
+            ("https://a.test/a b", Err(AddressFault::Form), Err(AddressFault::Form)),
+            ("https://a.test/\r\nX: y", Err(AddressFault::Form), Err(AddressFault::Form)),
+            ("https://a.test\\@b.test/", Err(AddressFault::Form), Err(AddressFault::Form)),
+        ] {
+            assert_eq!(Address::of(url, &web).map(|a| a.reach()), of_web, "{url}");
+            assert_eq!(Address::of(url, &domain).map(|a| a.reach()), of_web, "{url}");
+            assert_eq!(Address::of(url, &here).map(|a| a.reach()), of_here, "{url}");
+        }
+        let long = format!("https://a.test/{}", "x".repeat(LONGEST));
+        assert_eq!(Address::of(&long, &web), Err(AddressFault::Form));
+        assert_eq!(Address::of("https://a.test/k?hush", &web).unwrap().to_string(), "https://a.test/k");
+    }
+
+    #[test]
+    fn ks_06_metadata_are_appended_and_then_inserted() {
+        for (of, first, second) in [
+            (
+                "https://idp.test",
+                "https://idp.test/.well-known/openid-configuration",
+                "https://idp.test/.well-known/oauth-authorization-server",
+            ),
+            (
+                "https://idp.test/realms/a",
+                "https://idp.test/realms/a/.well-known/openid-configuration",
+                "https://idp.test/.well-known/oauth-authorization-server/realms/a",
+            ),
+            (
+                "https://tenant.idp.test/",
+                "https://tenant.idp.test/.well-known/openid-configuration",
+                "https://tenant.idp.test/.well-known/oauth-authorization-server",
+            ),
+        ] {
+            let places = Address::of_metadata(&issuer(of)).unwrap();
+            assert_eq!(places.iter().map(Address::as_str).collect::<Vec<_>>(), [first, second]);
+        }
+        assert_eq!(Address::of_metadata(&issuer("spiffe://td.test")), Err(AddressFault::TrustDomain));
+    }
+}

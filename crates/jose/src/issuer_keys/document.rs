@@ -1,0 +1,161 @@
+//! What does the issuer publish? Its metadata (RFC 8414 §3.2) and its JWK Set or bundle, each bounded; conformance KS-06 and WL-06.
+
+use super::Fetch;
+use super::address::Address;
+use super::fault::FetchFault;
+use super::limits::freshness;
+use crate::public_keys::{JwksFault, LARGEST_JWKS, PublicKeys};
+use serde_json::{Map, Value};
+use std::time::{Duration, Instant};
+use tokenberg_core::{Issuer, KeySource, Lifetime};
+
+/// The longest metadata that are read, in bytes.
+pub const LARGEST_METADATA: usize = 256 * 1024;
+
+/// What somebody answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Document {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
+    /// The field `Cache-Control`, if there was one.
+    pub cache_control: Option<String>,
+}
+
+/// A set of keys as it was published.
+#[derive(Debug)]
+pub(super) struct Published {
+    pub(super) keys: PublicKeys,
+    pub(super) fresh_for: Lifetime,
+    /// `spiffe_sequence`.
+    pub(super) sequence: Option<u64>,
+}
+
+/// Gets the keys of the issuer from where the operator said that they are.
+pub(super) fn published(
+    fetch: &dyn Fetch,
+    issuer: &Issuer,
+    source: &KeySource,
+    within: Duration,
+) -> Result<Published, FetchFault> {
+    let asking = Asking { fetch, issuer, begun: Instant::now(), within };
+    match source {
+        KeySource::Jwks(_) => Err(FetchFault::BrokeOff),
+        KeySource::JwksUri(url) => asking.key_set(&address(url, issuer)?),
+        KeySource::Discovery => asking.key_set(&asking.discovered()?),
+    }
+}
+
+struct Asking<'a> {
+    fetch: &'a dyn Fetch,
+    issuer: &'a Issuer,
+    begun: Instant,
+    within: Duration,
+}
+
+impl Asking<'_> {
+    fn key_set(&self, address: &Address) -> Result<Published, FetchFault> {
+        let document = self.get(address, LARGEST_JWKS)?;
+        let fault = |fault| FetchFault::Jwks { address: address.clone(), fault };
+        let json = std::str::from_utf8(&document.body).map_err(|_| fault(JwksFault::Form))?;
+        let keys = PublicKeys::from_jwks(json).map_err(fault)?;
+        let cached = document.cache_control.as_deref().and_then(max_age);
+        // Only a bundle has these two members, but whoever has none is asked as often as his answer says.
+        let (hint, sequence) = if self.issuer.is_spiffe() { spiffe(json) } else { (None, None) };
+        Ok(Published { keys, fresh_for: freshness(hint.or(cached)), sequence })
+    }
+
+    fn discovered(&self) -> Result<Address, FetchFault> {
+        let places = Address::of_metadata(self.issuer)
+            .map_err(|fault| FetchFault::Address { url: self.issuer.as_str().into(), fault })?;
+        let mut missing = None;
+        for place in &places {
+            match self.get(place, LARGEST_METADATA) {
+                Ok(document) => return self.jwks_uri(place, &document),
+                Err(FetchFault::Status { address, status }) if (400..500).contains(&status) => {
+                    // What is told is that the usual place has nothing.
+                    missing.get_or_insert(FetchFault::Status { address, status });
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        Err(missing.unwrap_or(FetchFault::BrokeOff))
+    }
+
+    fn jwks_uri(&self, place: &Address, document: &Document) -> Result<Address, FetchFault> {
+        let metadata: Map<String, Value> = serde_json::from_slice(&document.body)
+            .map_err(|_| FetchFault::Metadata { address: place.clone() })?;
+        if metadata.get("issuer").and_then(Value::as_str) != Some(self.issuer.as_str()) {
+            return Err(FetchFault::Issuer { address: place.clone() });
+        }
+        let uri = metadata.get("jwks_uri").and_then(Value::as_str);
+        address(uri.ok_or_else(|| FetchFault::NoJwksUri { address: place.clone() })?, self.issuer)
+    }
+
+    fn get(&self, address: &Address, largest: usize) -> Result<Document, FetchFault> {
+        let left = self.within.checked_sub(self.begun.elapsed()).filter(|left| !left.is_zero());
+        let asked = address.clone();
+        let document = match self.fetch.fetch(address, largest, left.ok_or(FetchFault::TooLong)?) {
+            Ok(document) => document,
+            Err(reason) => return Err(FetchFault::Unreachable { address: asked, reason }),
+        };
+        match document.status {
+            200 if document.body.len() > largest => Err(FetchFault::TooLarge { address: asked, largest }),
+            200 => Ok(document),
+            status @ 300..400 => Err(FetchFault::Redirect { address: asked, status }),
+            status => Err(FetchFault::Status { address: asked, status }),
+        }
+    }
+}
+
+fn address(url: &str, issuer: &Issuer) -> Result<Address, FetchFault> {
+    let start = || url.chars().take(200).collect::<String>().into();
+    Address::of(url, issuer).map_err(|fault| FetchFault::Address { url: start(), fault })
+}
+
+/// How long an answer may be kept (RFC 9111 §5.2.2): `max-age`, or no time at all.
+fn max_age(cache_control: &str) -> Option<u64> {
+    let mut directives = cache_control.split(',').map(str::trim);
+    if directives.clone().any(|d| d.eq_ignore_ascii_case("no-store") || d.eq_ignore_ascii_case("no-cache")) {
+        return Some(0);
+    }
+    directives.find_map(|directive| {
+        let (name, value) = directive.split_once('=')?;
+        // RFC 9111 §1.2.2: a number that is too large stands for a very long time.
+        let digits = value.trim_matches('"');
+        let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+        (name.eq_ignore_ascii_case("max-age") && is_number).then(|| digits.parse().unwrap_or(u64::MAX))
+    })
+}
+
+/// `spiffe_refresh_hint` and `spiffe_sequence`, SPIFFE Trust Domain and Bundle §4.1.
+fn spiffe(json: &str) -> (Option<u64>, Option<u64>) {
+    let Ok(bundle) = serde_json::from_str::<Value>(json) else { return (None, None) };
+    let number = |name| bundle.get(name).and_then(Value::as_u64);
+    (number("spiffe_refresh_hint"), number("spiffe_sequence"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ks_06_cache_control_says_how_long() {
+        for (field, seconds) in [
+            ("max-age=300", Some(300)),
+            ("public, max-age=300, must-revalidate", Some(300)),
+            ("Max-Age=\"7\"", Some(7)),
+            ("s-maxage=1, max-age=2", Some(2)),
+            ("max-age=99999999999999999999999", Some(u64::MAX)),
+            ("max-age=300, no-store", Some(0)),
+            ("no-cache", Some(0)),
+            ("max-age=-1", None),
+            ("max-age=", None),
+            ("max-age", None),
+            ("", None),
+        ] {
+            assert_eq!(max_age(field), seconds, "{field}");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! How often is an issuer asked, and how long are its keys good? Conformance KS-06 and WL-06.
+
+use std::time::Duration;
+use tokenberg_core::Lifetime;
+
+/// How patient we are with issuers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FetchLimits {
+    /// How long after the last time an issuer is asked again because a token names a key that it does not have; 60 s.
+    pub refetch_after: Lifetime,
+    /// How long keys are used when they cannot be asked for again; 24 h.
+    pub longest_stale: Lifetime,
+    /// How long everything that has to be fetched for one answer may take together; 5 s.
+    pub within: Duration,
+}
+
+impl Default for FetchLimits {
+    fn default() -> Self {
+        Self {
+            refetch_after: Lifetime::from_seconds(60),
+            longest_stale: Lifetime::from_hours(24),
+            within: Duration::from_secs(5),
+        }
+    }
+}
+
+impl FetchLimits {
+    /// How long nobody is asked after so many failures in a row: a sixth of `refetch_after`, doubled each time, five times it at
+    /// most.
+    pub(super) fn after_failures(&self, failures: u32) -> Lifetime {
+        let first = (self.refetch_after.as_seconds() / 6).max(1);
+        let longest = self.refetch_after.as_seconds().saturating_mul(5).max(1);
+        let doubled = first.saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX));
+        Lifetime::from_seconds(doubled.min(longest))
+    }
+}
+
+/// How long keys are fresh that say nothing about it.
+const USUAL: Lifetime = Lifetime::from_seconds(600);
+
+/// Nobody makes us ask more often, whatever he says.
+const SHORTEST: Lifetime = Lifetime::from_seconds(60);
+
+/// Nobody makes us keep keys longer that he may have taken back.
+const LONGEST: Lifetime = Lifetime::from_hours(24);
+
+/// How long keys are fresh whose issuer says so much about it.
+pub(super) fn freshness(said: Option<u64>) -> Lifetime {
+    let Some(said) = said else { return USUAL };
+    Lifetime::from_seconds(u32::try_from(said).unwrap_or(u32::MAX)).clamp(SHORTEST, LONGEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ks_06_wl_06_freshness_has_bounds() {
+        for (said, seconds) in [
+            (None, 600),
+            (Some(0), 60),
+            (Some(59), 60),
+            (Some(61), 61),
+            (Some(86_399), 86_399),
+            (Some(86_401), 86_400),
+            (Some(u64::MAX), 86_400),
+        ] {
+            assert_eq!(freshness(said), Lifetime::from_seconds(seconds), "{said:?}");
+        }
+    }
+
+    #[test]
+    fn ks_06_failures_are_waited_out_longer_and_longer() {
+        let of = |limits: FetchLimits| {
+            [1, 2, 3, 5, 6, 40, u32::MAX].map(|n| limits.after_failures(n).as_seconds())
+        };
+        assert_eq!(of(FetchLimits::default()), [10, 20, 40, 160, 300, 300, 300]);
+        let hasty = FetchLimits { refetch_after: Lifetime::from_seconds(1), ..FetchLimits::default() };
+        assert_eq!(of(hasty), [1, 2, 4, 5, 5, 5, 5]);
+        let at_once = FetchLimits { refetch_after: Lifetime::ZERO, ..FetchLimits::default() };
+        assert_eq!(of(at_once), [1; 7]);
+    }
+}

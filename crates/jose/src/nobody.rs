@@ -1,0 +1,91 @@
+//! How is it hidden that there is no key to verify with? By verifying all the same, with nobody's key; conformance CJ-17.
+
+use crate::public_keys::PublicKeys;
+use crate::verifying_key::VerifyingKey;
+use std::sync::{Arc, LazyLock};
+use tokenberg_core::{CompactJws, SignatureFault, Verified};
+
+/// A JWK Set for a client that does not exist: one key for ES256, whose private half nobody has.
+///
+/// Its x is the SHA-256 of `nobody has the private key of this point`, which happens to be that of a point of the curve; its y
+/// is the even one of the two.
+pub const NOBODYS_KEYS: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","x":"C7zradwvhZFkSLU2MWr9B-z3z-DEIPj86IWUsLCoKE4","y":"hsQTJfqb9Pdyv79v-8dp13kc3OJVaqmEWIiVIuZIEZI"}]}"#;
+
+/// The key of it.
+pub(crate) static NOBODY: LazyLock<Option<Arc<VerifyingKey>>> =
+    LazyLock::new(|| PublicKeys::from_jwks(NOBODYS_KEYS).ok()?.only());
+
+/// Verifies the token with its key, and if it has none among these, with that of nobody, so that it takes as long. What came of
+/// the second is only of interest to tests.
+pub(crate) fn verify_in_any_case(
+    keys: &PublicKeys,
+    nobody: Option<&VerifyingKey>,
+    token: &CompactJws,
+) -> (Result<Verified, SignatureFault>, Option<Result<Verified, SignatureFault>>) {
+    let outcome = keys.verify(token);
+    let pretended = match &outcome {
+        Ok(_) | Err(SignatureFault::Signature { .. }) => None,
+        Err(SignatureFault::NoKey | SignatureFault::Algorithm { .. }) => nobody.map(|nobody| {
+            nobody.verify(nobody.algorithm().as_str(), token.signing_input(), token.signature())
+        }),
+    };
+    (outcome, pretended)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Keyring, generate};
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use ring::digest::{SHA256, digest};
+    use serde_json::{Value, json};
+    use tokenberg_core::{AccessTokenClaims, Algorithm, Keys, Timestamp};
+
+    fn point(jwk: &Value) -> Vec<u8> {
+        let member = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap()).unwrap();
+        [vec![4], member("x"), member("y")].concat()
+    }
+
+    #[test]
+    fn cj_17_nobodys_key_is_what_it_says() {
+        let set: Value = serde_json::from_str(NOBODYS_KEYS).unwrap();
+        let x = digest(&SHA256, b"nobody has the private key of this point");
+        assert_eq!(set["keys"][0]["x"], URL_SAFE_NO_PAD.encode(x));
+        let nobody = NOBODY.as_deref().unwrap();
+        assert_eq!(nobody.algorithm(), Algorithm::ES256);
+        // It is on the curve: ring agrees on a key with such points only.
+        let agreed =
+            ring::agreement::UnparsedPublicKey::new(&ring::agreement::ECDH_P256, point(&set["keys"][0]));
+        let mine = ring::agreement::EphemeralPrivateKey::generate(
+            &ring::agreement::ECDH_P256,
+            &ring::rand::SystemRandom::new(),
+        );
+        assert!(ring::agreement::agree_ephemeral(mine.unwrap(), &agreed, |_| ()).is_ok());
+    }
+
+    #[test]
+    fn cj_17_a_token_without_a_key_is_verified_all_the_same() {
+        let at = |seconds| Timestamp::from_seconds(seconds).unwrap();
+        let ring = Keyring::read(&[generate(Algorithm::ES256, at(0), at(0)).unwrap()], at(0)).unwrap();
+        let payload = json!({"iss":"https://as.test","aud":"https://cat.test","sub":"c1","client_id":"c1","iat":1,"exp":2,
+            "jti":"x","scope":"catalog","tokenberg_session":{"id":"x","start":1,"end":9}});
+        let claims = AccessTokenClaims::read(payload.as_object().unwrap()).unwrap();
+        let token = CompactJws::parse(ring.sign(&claims, at(0)).unwrap().expose()).ok().unwrap();
+        // In the place of nobody's, a key that the token is in fact signed with.
+        let own = PublicKeys::from_jwks(&ring.jwks()).unwrap();
+        let nobody = own.only().unwrap();
+        let other_alg = ring.jwks().replace("ES256", "ES384").replace("P-256", "P-384");
+        for none in ["{\"keys\":[]}", NOBODYS_KEYS, &other_alg] {
+            let none = PublicKeys::from_jwks(none).unwrap();
+            let (outcome, pretended) = verify_in_any_case(&none, Some(&nobody), &token);
+            assert_eq!(outcome, Err(SignatureFault::NoKey));
+            assert!(pretended.unwrap().is_ok());
+        }
+        // With its own key, or one that it says is its own, there is no second time.
+        assert!(matches!(verify_in_any_case(&own, Some(&nobody), &token), (Ok(_), None)));
+        assert_eq!(ring.verify_with(NOBODYS_KEYS, &token), Err(SignatureFault::NoKey));
+        assert!(ring.verify_with(&ring.jwks(), &token).is_ok());
+        assert_eq!(ring.verify_with("no set", &token), Err(SignatureFault::NoKey));
+    }
+}

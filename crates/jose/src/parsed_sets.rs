@@ -1,0 +1,99 @@
+//! Was this JWK Set parsed before? Sets that the operator gave are the same text in every request.
+
+use crate::public_keys::{JwksFault, PublicKeys};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How many sets are held.
+const MOST_SETS: usize = 1024;
+
+/// How long all of them together may be, in bytes of text.
+const MOST_BYTES: usize = 8 * 1024 * 1024;
+
+/// JWK Sets that were parsed, by their text. Who was not asked for longest is forgotten first.
+#[derive(Debug, Default)]
+pub(crate) struct ParsedSets {
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    sets: HashMap<Box<str>, (Arc<PublicKeys>, u64)>,
+    bytes: usize,
+    uses: u64,
+}
+
+impl ParsedSets {
+    /// The keys of this set, parsed now or before.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub(crate) fn of(&self, jwks: &str) -> Result<Arc<PublicKeys>, JwksFault> {
+        if let Some(keys) = self.held.lock().unwrap_or_else(PoisonError::into_inner).find(jwks) {
+            return Ok(keys);
+        }
+        let keys = Arc::new(PublicKeys::from_jwks(jwks)?);
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).hold(jwks, &keys);
+        Ok(keys)
+    }
+}
+
+impl Held {
+    fn find(&mut self, jwks: &str) -> Option<Arc<PublicKeys>> {
+        self.uses += 1;
+        let (keys, used) = self.sets.get_mut(jwks)?;
+        *used = self.uses;
+        Some(Arc::clone(keys))
+    }
+
+    fn hold(&mut self, jwks: &str, keys: &Arc<PublicKeys>) {
+        if self.sets.contains_key(jwks) {
+            return;
+        }
+        while self.sets.len() >= MOST_SETS || self.bytes + jwks.len() > MOST_BYTES {
+            let oldest = self.sets.iter().min_by_key(|(_, (_, used))| *used).map(|(text, _)| text.clone());
+            let Some(oldest) = oldest else { break };
+            self.sets.remove(&oldest);
+            self.bytes -= oldest.len();
+        }
+        self.bytes += jwks.len();
+        self.sets.insert(jwks.into(), (Arc::clone(keys), self.uses));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(number: usize, length: usize) -> String {
+        let start = format!("{{\"keys\":[],\"number\":{number}}}");
+        format!("{start}{}", " ".repeat(length.saturating_sub(start.len())))
+    }
+
+    #[test]
+    fn cj_17_a_set_is_parsed_once() {
+        let sets = ParsedSets::default();
+        let first = sets.of(&set(0, 0)).unwrap();
+        assert!(Arc::ptr_eq(&first, &sets.of(&set(0, 0)).unwrap()));
+        assert!(!Arc::ptr_eq(&first, &sets.of(&set(1, 0)).unwrap()));
+        assert_eq!(sets.of("{}").err(), Some(JwksFault::Form));
+        assert_eq!(sets.held.lock().unwrap().sets.len(), 2);
+    }
+
+    #[test]
+    fn ab_10_what_is_held_has_bounds() {
+        let sets = ParsedSets::default();
+        let kept = sets.of(&set(0, 0)).unwrap();
+        for number in 1..=MOST_SETS + 10 {
+            sets.of(&set(number, 0)).unwrap();
+            assert!(Arc::ptr_eq(&kept, &sets.of(&set(0, 0)).unwrap()), "{number}");
+        }
+        assert_eq!(sets.held.lock().unwrap().sets.len(), MOST_SETS);
+        for number in 0..40 {
+            sets.of(&set(number, 500_000)).unwrap();
+        }
+        let held = sets.held.lock().unwrap();
+        assert!(held.bytes <= MOST_BYTES && held.sets.len() <= 17);
+        assert_eq!(held.bytes, held.sets.keys().map(|text| text.len()).sum::<usize>());
+    }
+}

@@ -1,0 +1,155 @@
+//! How often is an issuer asked? Once for everybody, once for a thousand strangers, and not at all without need; KS-06.
+
+use crate::world::{Held, JWKS, NO_KEY, Signer, Watched, at, idp, is_good, is_outage, issuer, set, token_of};
+use tokenberg_core::{IssuerKeys, KeySource};
+
+#[test]
+fn ks_06_a_thousand_unknown_kids_are_one_fetch() {
+    let (held, signer) = (Held::new(), Signer::new());
+    held.pages.put(JWKS, set(&[&signer]));
+    for number in 0..1000 {
+        let token = token_of(&format!("kid-{number}"));
+        assert_eq!(held.verify(&idp(), &token, number / 20), NO_KEY, "{number}");
+    }
+    assert_eq!(held.pages.asked(), [JWKS]);
+    // Who is known waits for none of it, and a minute later one more is sought.
+    assert!(is_good(held.verify_at_once(&idp(), &signer.token(), 50)));
+    assert_eq!(held.verify_at_once(&idp(), &token_of("x"), 59), NO_KEY);
+    for _ in 0..1000 {
+        assert_eq!(held.verify(&idp(), &token_of("x"), 60), NO_KEY);
+    }
+    assert_eq!(held.pages.asked(), [JWKS; 2]);
+}
+
+#[test]
+fn ks_06_a_thousand_tokens_for_an_issuer_that_is_down_are_one_fetch() {
+    let (held, signer) = (Held::new(), Signer::new());
+    for _ in 0..1000 {
+        assert!(is_outage(held.verify(&idp(), &signer.token(), 0)));
+    }
+    assert_eq!(held.pages.asked(), [JWKS]);
+    assert_eq!(held.failed(), (format!("{JWKS} cannot be fetched: nobody is there"), false));
+    // 10, 20, 40, 80, 160 seconds, and from then on every five minutes.
+    let mut asked_at = Vec::new();
+    for now in 0..1500 {
+        let before = held.pages.asked().len();
+        assert!(is_outage(held.verify(&idp(), &signer.token(), now)));
+        if held.pages.asked().len() > before {
+            asked_at.push(now);
+        }
+    }
+    assert_eq!(asked_at, [10, 30, 70, 150, 310, 610, 910, 1210]);
+    held.pages.put(JWKS, set(&[&signer]));
+    assert!(is_outage(held.verify_at_once(&idp(), &signer.token(), 1509)));
+    assert!(is_good(held.verify(&idp(), &signer.token(), 1510)));
+}
+
+#[test]
+fn ks_06_one_flight_for_everybody_who_waits() {
+    let (held, signer) = (Held::new(), Signer::new());
+    held.pages.put(JWKS, set(&[&signer]));
+    held.pages.hang(true);
+    let (idp, token) = (idp(), signer.token());
+    let mut waiting: Vec<Watched> =
+        (0..500).map(|n| Watched::of(held.sets.verify(&idp, &token, at(n % 3)))).collect();
+    for _ in 0..3 {
+        assert!(waiting.iter_mut().all(|one| one.poll().is_none()));
+    }
+    // Whoever goes away takes nobody with him.
+    waiting.truncate(400);
+    held.pages.hang(false);
+    assert_eq!(held.fetched(), 1);
+    assert!(waiting.iter().all(|one| one.wakes() == 1), "each is woken, however often it asked");
+    assert!(waiting.iter_mut().all(|one| is_good(one.poll().unwrap())));
+    assert_eq!(held.pages.asked(), [JWKS]);
+}
+
+#[test]
+fn ks_06_issuers_do_not_wait_for_each_other() {
+    let (held, signer) = (Held::new(), Signer::new());
+    let other = issuer("https://other.test", KeySource::JwksUri("https://other.test/jwks".into()));
+    held.pages.put(JWKS, set(&[&signer]));
+    held.pages.put("https://other.test/jwks", set(&[]));
+    assert!(is_good(held.verify(&idp(), &signer.token(), 0)));
+    held.pages.hang(true);
+    let token = signer.token();
+    let mut hanging = Watched::of(held.sets.verify(&other, &token, at(0)));
+    assert!(hanging.poll().is_none());
+    assert!(is_good(held.verify_at_once(&idp(), &token, 1)));
+    held.pages.hang(false);
+    assert_eq!((held.fetched(), held.fetched()), (1, 0));
+    // The key of one issuer is none of another.
+    assert_eq!(hanging.poll(), Some(NO_KEY));
+}
+
+#[test]
+fn ks_06_known_kids_verify_while_the_issuer_hangs() {
+    let (held, signer) = (Held::new(), Signer::new());
+    held.pages.put(JWKS, set(&[&signer]));
+    assert!(is_good(held.verify(&idp(), &signer.token(), 0)));
+    held.pages.hang(true);
+    // Somebody seeks an unknown key, and somebody else comes when the set has just ceased to be fresh.
+    let (stranger, token, trusted) = (token_of("x"), signer.token(), idp());
+    let mut seeking = Watched::of(held.sets.verify(&trusted, &stranger, at(100)));
+    assert!(seeking.poll().is_none());
+    for now in [100, 599, 600, 659] {
+        assert!(is_good(held.verify_at_once(&trusted, &token, now)), "{now}");
+    }
+    held.pages.take_away();
+    held.pages.hang(false);
+    assert_eq!((held.fetched(), held.failed().1), (1, true));
+    assert!(is_outage(seeking.poll().unwrap()), "whether there is such a key is not known");
+    // From now on it is known that the issuer does not answer, and nobody known waits for it again.
+    held.pages.hang(true);
+    for now in [700, 1000, 5000, 86_399] {
+        assert!(is_good(held.verify_at_once(&trusted, &token, now)), "{now}");
+    }
+    held.pages.hang(false);
+}
+
+#[test]
+fn ks_06_keys_are_asked_for_again_in_the_background() {
+    let (held, signer, next) = (Held::new(), Signer::new(), Signer::new());
+    held.pages.answer(JWKS, 200, set(&[&signer]), Some("public, max-age=120"));
+    assert!(is_good(held.verify(&idp(), &signer.token(), 0)));
+    assert_eq!(held.fetched(), 1);
+    held.pages.put(JWKS, set(&[&signer, &next]));
+    assert!(is_good(held.verify_at_once(&idp(), &signer.token(), 119)));
+    assert_eq!(held.pages.asked().len(), 1);
+    assert!(is_good(held.verify_at_once(&idp(), &signer.token(), 120)));
+    assert_eq!(held.fetched(), 2);
+    assert!(is_good(held.verify_at_once(&idp(), &next.token(), 121)));
+    assert_eq!(held.pages.asked(), [JWKS; 2]);
+}
+
+#[test]
+fn ks_06_an_issuer_that_was_forgotten_is_asked_again() {
+    let (held, signer) = (Held::new(), Signer::new());
+    let many: Vec<_> = (0..1001)
+        .map(|n| issuer(&format!("https://idp-{n}.test"), KeySource::JwksUri(JWKS.into())))
+        .collect();
+    held.pages.put(JWKS, set(&[&signer]));
+    for (now, one) in many.iter().enumerate() {
+        assert!(is_good(held.verify(one, &signer.token(), i64::try_from(now).unwrap() / 100)));
+    }
+    assert_eq!(held.pages.asked().len(), 1001);
+    let again = many.iter().filter(|one| {
+        let before = held.pages.asked().len();
+        assert!(is_good(held.verify(one, &signer.token(), 11)));
+        held.pages.asked().len() > before
+    });
+    assert!(again.count() >= 1);
+}
+
+#[test]
+fn ks_06_a_clock_that_was_set_back_stops_nothing() {
+    let (held, signer, next) = (Held::new(), Signer::new(), Signer::new());
+    held.pages.put(JWKS, set(&[&signer]));
+    assert!(is_good(held.verify(&idp(), &signer.token(), 100_000)));
+    held.pages.put(JWKS, set(&[&next]));
+    // Requests of the same time may come in any order.
+    assert_eq!(held.verify_at_once(&idp(), &next.token(), 99_950), NO_KEY);
+    assert!(is_good(held.verify(&idp(), &signer.token(), 50_000)));
+    assert!(is_good(held.verify(&idp(), &next.token(), 50_061)));
+    assert_eq!(held.verify(&idp(), &signer.token(), 50_062), NO_KEY);
+}

@@ -1,0 +1,143 @@
+//! When does a key cease to verify? When it was taken back, the issuer is another, or has been silent for too long; KS-06, WL-06.
+
+use crate::world::{
+    Held, IDP, JWKS, NO_KEY, Signer, Watched, at, idp, is_good, is_outage, issuer, set, token_of,
+};
+use serde_json::json;
+use tokenberg_core::{IssuerKeys, KeySource};
+
+#[test]
+fn ks_06_a_removed_key_ceases_to_verify_with_the_next_fetch() {
+    let (held, signer, next) = (Held::new(), Signer::new(), Signer::new());
+    held.pages.put(JWKS, set(&[&signer]));
+    assert!(is_good(held.verify(&idp(), &signer.token(), 0)));
+    held.pages.put(JWKS, set(&[&next]));
+    assert!(is_good(held.verify(&idp(), &next.token(), 60)));
+    assert_eq!(held.verify_at_once(&idp(), &signer.token(), 61), NO_KEY);
+}
+
+#[test]
+fn ks_06_a_removed_key_does_not_verify_after_a_quiet_day() {
+    let (held, signer) = (Held::new(), Signer::new());
+    held.pages.put(JWKS, set(&[&signer]));
+    assert!(is_good(held.verify(&idp(), &signer.token(), 0)));
+    held.pages.put(JWKS, set(&[]));
+    // Nobody came while the set ceased to be fresh, so whoever comes first waits for the new one.
+    assert_eq!(held.verify(&idp(), &signer.token(), 20_000), NO_KEY);
+}
+
+#[test]
+fn ks_06_two_at_once_do_not_get_a_removed_key_past() {
+    let (held, signer) = (Held::new(), Signer::new());
+    held.pages.put(JWKS, set(&[&signer]));
+    assert!(is_good(held.verify(&idp(), &signer.token(), 0)));
+    held.pages.put(JWKS, set(&[]));
+    held.pages.hang(true);
+    let (trusted, token) = (idp(), signer.token());
+    let mut both = [0; 2].map(|_| Watched::of(held.sets.verify(&trusted, &token, at(660))));
+    assert!(both.iter_mut().all(|one| one.poll().is_none()));
+    held.pages.hang(false);
+    assert_eq!((held.fetched(), held.fetched()), (1, 0));
+    assert!(both.iter_mut().all(|one| one.poll() == Some(NO_KEY)));
+}
+
+#[test]
+fn ks_06_keys_of_a_silent_issuer_end_after_a_day() {
+    let (held, signer) = (Held::new(), Signer::new());
+    held.pages.put(JWKS, set(&[&signer]));
+    assert!(is_good(held.verify(&idp(), &signer.token(), 0)));
+    held.pages.take_away();
+    for now in [700, 3600, 86_399] {
+        assert!(is_good(held.verify(&idp(), &signer.token(), now)), "{now}");
+        // Nobody knows whether there is such a key, so it is an outage and no bad token.
+        assert!(is_outage(held.verify(&idp(), &token_of("x"), now)), "{now}");
+    }
+    assert!(is_outage(held.verify(&idp(), &signer.token(), 86_400)));
+    held.pages.put(JWKS, set(&[&signer]));
+    assert!(is_good(held.verify(&idp(), &signer.token(), 87_000)));
+}
+
+#[test]
+fn ks_06_keys_of_elsewhere_are_dropped_when_the_source_changes() {
+    let (held, signer, next) = (Held::new(), Signer::new(), Signer::new());
+    held.pages.put(JWKS, set(&[&signer]));
+    held.pages.put("https://idp.test/new", set(&[&next]));
+    let moved = issuer(IDP, KeySource::JwksUri("https://idp.test/new".into()));
+    assert!(is_good(held.verify(&idp(), &signer.token(), 0)));
+    assert_eq!(held.verify(&moved, &signer.token(), 1), NO_KEY);
+    assert!(is_good(held.verify_at_once(&moved, &next.token(), 1)));
+    assert_eq!((held.fetched(), held.fetched()), (1, 1));
+
+    // What is still under way from the old source is not taken for the new one.
+    let held = Held::new();
+    held.pages.put(JWKS, set(&[&signer]));
+    held.pages.hang(true);
+    let (old, token) = (idp(), signer.token());
+    let mut early = Watched::of(held.sets.verify(&old, &token, at(0)));
+    assert!(early.poll().is_none());
+    let mut late = Watched::of(held.sets.verify(&moved, &token, at(0)));
+    assert!(late.poll().is_none());
+    held.pages.put("https://idp.test/new", set(&[]));
+    held.pages.hang(false);
+    assert_eq!(held.fetched(), 0);
+    assert_eq!(late.poll(), Some(NO_KEY));
+}
+
+#[test]
+fn ks_06_a_fetch_that_breaks_off_leaves_nobody_waiting() {
+    let held = Held::new();
+    let broken = issuer(IDP, KeySource::JwksUri("https://idp.test/panic".into()));
+    assert!(is_outage(held.verify(&broken, &token_of("x"), 0)));
+    assert_eq!(held.failed(), ("the fetch broke off".to_owned(), false));
+}
+
+#[test]
+fn wl_03_wl_06_a_bundle_has_its_own_rhythm_and_only_goes_forward() {
+    let (held, signer, next) = (Held::new(), Signer::new(), Signer::new());
+    let bundle = |signer: &Signer, sequence: u64| {
+        let mut jwk = signer.jwk();
+        let members = jwk.as_object_mut().unwrap();
+        members.remove("alg");
+        members.insert("use".into(), "jwt-svid".into());
+        let mut authority = Signer::new().jwk();
+        authority["use"] = "x509-svid".into();
+        json!({"keys": [authority, jwk], "spiffe_sequence": sequence, "spiffe_refresh_hint": 90}).to_string()
+    };
+    let url = "https://spire.test/bundle";
+    let domain = issuer("spiffe://td.test", KeySource::JwksUri(url.into()));
+    held.pages.answer(url, 200, bundle(&signer, 7), Some("max-age=3600"));
+    assert!(is_good(held.verify(&domain, &signer.token(), 0)));
+    assert_eq!(held.fetched(), 1);
+    // An older one is not taken, and what was there goes on.
+    held.pages.put(url, bundle(&next, 6));
+    assert!(is_good(held.verify_at_once(&domain, &signer.token(), 89)));
+    assert_eq!(held.pages.asked().len(), 1);
+    assert!(is_good(held.verify(&domain, &signer.token(), 90)));
+    assert_eq!(held.failed(), ("the bundle has sequence 6, which is older than 7".to_owned(), true));
+    assert!(is_outage(held.verify_at_once(&domain, &next.token(), 91)));
+    held.pages.put(url, bundle(&next, 8));
+    assert!(is_good(held.verify(&domain, &next.token(), 150)));
+    assert_eq!(held.verify_at_once(&domain, &signer.token(), 151), NO_KEY);
+}
+
+#[test]
+fn wl_03_an_authority_of_x509_svids_verifies_no_token() {
+    let (held, signer) = (Held::new(), Signer::new());
+    let url = "https://spire.test/bundle";
+    let domain = issuer("spiffe://td.test", KeySource::JwksUri(url.into()));
+    let mut authority = signer.jwk();
+    authority["use"] = "x509-svid".into();
+    held.pages.put(url, json!({ "keys": [authority] }).to_string());
+    assert_eq!(held.verify(&domain, &signer.token(), 0), NO_KEY);
+}
+
+#[test]
+fn wl_13_keys_that_were_given_are_never_asked_for() {
+    let (held, signer) = (Held::new(), Signer::new());
+    let given = issuer(IDP, KeySource::Jwks(set(&[&signer]).into()));
+    assert!(is_good(held.verify_at_once(&given, &signer.token(), 0)));
+    assert_eq!(held.verify_at_once(&given, &token_of("x"), 0), NO_KEY);
+    let none = issuer(IDP, KeySource::Jwks("no set".into()));
+    assert_eq!(held.verify_at_once(&none, &signer.token(), 0), NO_KEY);
+    assert_eq!(held.pages.asked(), [""; 0]);
+}

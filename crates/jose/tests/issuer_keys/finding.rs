@@ -1,0 +1,145 @@
+//! Where are the keys, and is it the issuer's own word? Discovery, its limits, and what is not followed; KS-06, JW-14, JW-25.
+
+use crate::world::{Held, IDP, JWKS, NO_KEY, Signer, idp, is_good, is_outage, issuer, set, token_of};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::json;
+use tokenberg_core::{CompactJws, KeySource, Lifetime};
+use tokenberg_jose::{FetchEvent, LARGEST_JWKS, LARGEST_METADATA, MOST_KEYS, UnfitKey};
+
+const OPENID: &str = "https://idp.test/.well-known/openid-configuration";
+const OAUTH: &str = "https://idp.test/.well-known/oauth-authorization-server";
+
+fn metadata(jwks_uri: &str) -> String {
+    json!({"issuer": IDP, "jwks_uri": jwks_uri, "token_endpoint": "https://idp.test/token"}).to_string()
+}
+
+#[test]
+fn ks_06_keys_are_found_by_discovery() {
+    let signer = Signer::new();
+    let discovered = issuer(IDP, KeySource::Discovery);
+    let held = Held::new();
+    held.pages.put(OPENID, metadata(JWKS));
+    held.pages.put(JWKS, set(&[&signer]));
+    assert!(is_good(held.verify(&discovered, &signer.token(), 0)));
+    assert_eq!(held.pages.asked(), [OPENID, JWKS]);
+    // RFC 8414's place is the second, and keys may be on another host.
+    let held = Held::new();
+    held.pages.answer(OPENID, 404, "", None);
+    held.pages.put(OAUTH, metadata("https://keys.test/jwks"));
+    held.pages.put("https://keys.test/jwks", set(&[&signer]));
+    assert!(is_good(held.verify(&discovered, &signer.token(), 0)));
+    assert_eq!(held.pages.asked(), [OPENID, OAUTH, "https://keys.test/jwks"]);
+}
+
+#[test]
+fn ks_06_metadata_are_taken_only_from_the_issuer_itself() {
+    let signer = Signer::new();
+    let long = format!("{}{}", metadata(JWKS), " ".repeat(LARGEST_METADATA));
+    for (status, body, fault) in [
+        (200, metadata(JWKS).replace(IDP, "https://evil.test"), "is the metadata of another issuer"),
+        (200, metadata(JWKS).replacen(IDP, "https://idp.test/", 1), "is the metadata of another issuer"),
+        (200, json!({ "jwks_uri": JWKS }).to_string(), "is the metadata of another issuer"),
+        (200, json!({ "issuer": IDP }).to_string(), "names no jwks_uri"),
+        (200, json!({"issuer": IDP, "jwks_uri": [JWKS]}).to_string(), "names no jwks_uri"),
+        (200, metadata("http://idp.test/jwks"), "it is not https"),
+        (200, metadata("http://127.0.0.1/jwks"), "it is not https"),
+        (200, metadata("http://169.254.169.254/latest"), "it is not https"),
+        (200, metadata("file:///etc/passwd"), "it is not https"),
+        (200, metadata("https://user:hush@idp.test/"), "user name"),
+        (200, "[]".to_owned(), "not a JSON object"),
+        (200, "<html>".to_owned(), "not a JSON object"),
+        (200, long, "longer than 262144 bytes"),
+        (302, metadata(JWKS), "redirects (status 302)"),
+        (500, metadata(JWKS), "answered 500"),
+    ] {
+        let held = Held::new();
+        held.pages.answer(OPENID, status, body.clone(), None);
+        held.pages.put(JWKS, set(&[&signer]));
+        assert!(is_outage(held.verify(&issuer(IDP, KeySource::Discovery), &signer.token(), 0)), "{body:.80}");
+        let (told, _) = held.failed();
+        assert!(told.contains(fault), "{told} is not {fault}");
+        assert_eq!(held.pages.asked(), [OPENID], "{fault}");
+    }
+    let held = Held::new();
+    held.pages.answer(OPENID, 404, "", None);
+    held.pages.answer(OAUTH, 403, "", None);
+    assert!(is_outage(held.verify(&issuer(IDP, KeySource::Discovery), &signer.token(), 0)));
+    assert_eq!(held.failed().0, format!("{OPENID} answered 404"));
+}
+
+#[test]
+fn ks_06_only_a_set_within_its_limits_is_taken() {
+    let signer = Signer::new();
+    let many = vec![signer.jwk(); MOST_KEYS + 1];
+    for (status, body, fault) in [
+        (301, String::new(), "redirects (status 301)"),
+        (307, set(&[&signer]), "redirects (status 307)"),
+        (404, set(&[&signer]), "answered 404"),
+        (204, String::new(), "answered 204"),
+        (200, String::new(), "no JWK Set"),
+        (200, "{}".to_owned(), "no JWK Set"),
+        (200, format!("{}{}", set(&[&signer]), " ".repeat(LARGEST_JWKS)), "longer than 524288 bytes"),
+        (200, json!({ "keys": many }).to_string(), "more than 100 keys"),
+    ] {
+        let held = Held::new();
+        held.pages.answer(JWKS, status, body, None);
+        assert!(is_outage(held.verify(&idp(), &signer.token(), 0)), "{fault}");
+        let (told, stale) = held.failed();
+        assert!(told.contains(fault) && !stale, "{told} is not {fault}");
+    }
+}
+
+#[test]
+fn ks_06_plain_http_is_for_an_issuer_on_this_machine() {
+    let signer = Signer::new();
+    let here = "http://127.0.0.1:3000";
+    for (uri, good) in [("http://127.0.0.1:3000/jwks", true), ("http://10.0.0.1/jwks", false)] {
+        let held = Held::new();
+        held.pages.put(uri, set(&[&signer]));
+        let trusted = issuer(here, KeySource::JwksUri(uri.into()));
+        assert_eq!(is_good(held.verify(&trusted, &signer.token(), 0)), good, "{uri}");
+        assert_eq!(held.pages.asked().len(), usize::from(good));
+    }
+}
+
+#[test]
+fn jw_25_what_is_not_used_is_told_without_its_content() {
+    let (held, signer, twice) = (Held::new(), Signer::new(), Signer::new());
+    let mut private = Signer::new().jwk();
+    private["d"] = "aHVzaA".into();
+    let secret = json!({"kty": "oct", "kid": "s", "k": "aHVzaA"});
+    let keys = json!({"keys": [secret, private, twice.jwk(), signer.jwk(), twice.jwk()]});
+    held.pages.answer(JWKS, 200, keys.to_string(), Some("max-age=5"));
+    assert!(is_good(held.verify(&idp(), &signer.token(), 0)));
+    assert_eq!(held.verify(&idp(), &twice.token(), 1), NO_KEY);
+    let FetchEvent::Fetched { issuer, keys: 1, ignored, fresh_for } = held.event() else { panic!() };
+    assert_eq!((issuer.as_str(), fresh_for), (IDP, Lifetime::from_seconds(60)));
+    let told: Vec<_> = ignored.iter().map(|key| (key.position, key.reason)).collect();
+    let expected =
+        [(0, UnfitKey::Symmetric), (1, UnfitKey::Private), (2, UnfitKey::Twice), (4, UnfitKey::Twice)];
+    assert_eq!(told, expected);
+    assert!(ignored.iter().all(|key| !key.to_string().contains("aHVzaA")));
+}
+
+#[test]
+fn jw_14_nothing_in_a_token_says_where_keys_are() {
+    let (held, signer, attacker) = (Held::new(), Signer::new(), Signer::new());
+    held.pages.put(JWKS, set(&[&signer]));
+    for (name, value) in [
+        ("jku", json!("https://evil.test/jwks")),
+        ("x5u", json!("https://evil.test/x5u")),
+        ("jwk", attacker.jwk()),
+        ("x5c", json!(["MIIB"])),
+        ("kid", json!("https://evil.test/kid")),
+    ] {
+        let mut header = json!({"alg": "ES256", "kid": "unknown"});
+        header[name] = value;
+        let signed = attacker.token();
+        let (_, rest) = signed.expose().split_once('.').unwrap();
+        let text = format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header.to_string()));
+        assert_eq!(held.verify(&idp(), &CompactJws::parse(&text).ok().unwrap(), 0), NO_KEY, "{name}");
+    }
+    assert_eq!(held.verify(&idp(), &token_of("x"), 0), NO_KEY);
+    assert_eq!(held.pages.asked(), [JWKS]);
+}

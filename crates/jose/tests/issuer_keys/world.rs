@@ -1,0 +1,216 @@
+//! What is an issuer here? Pages that are asked for by a `Fetch` that counts, keys, and tokens.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Condvar, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+use tokenberg_core::{
+    AccessTokenClaims, Algorithm, CompactJws, Issuer, IssuerKeys, KeySource, Keys, KeysUnavailable,
+    SignatureFault, Timestamp, Trust, TrustedIssuer, Verified, Waiting,
+};
+use tokenberg_jose::{Address, Document, Fetch, FetchEvent, FetchLimits, IssuerKeySets, Keyring, generate};
+
+pub(crate) const IDP: &str = "https://idp.test";
+pub(crate) const JWKS: &str = "https://idp.test/jwks";
+
+pub(crate) type Checked = Result<Result<Verified, SignatureFault>, KeysUnavailable>;
+
+pub(crate) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(1_800_000_000 + seconds).unwrap()
+}
+
+/// What is to be had in the web.
+#[derive(Default)]
+pub(crate) struct Pages {
+    pages: Mutex<HashMap<String, Document>>,
+    asked: Mutex<Vec<String>>,
+    is_hanging: Mutex<bool>,
+    change: Condvar,
+}
+
+impl Pages {
+    pub(crate) fn put(&self, url: &str, body: impl Into<String>) {
+        self.answer(url, 200, body, None);
+    }
+
+    pub(crate) fn answer(
+        &self,
+        url: &str,
+        status: u16,
+        body: impl Into<String>,
+        cache_control: Option<&str>,
+    ) {
+        let document = Document {
+            status,
+            body: body.into().into_bytes(),
+            cache_control: cache_control.map(str::to_owned),
+        };
+        self.pages.lock().unwrap().insert(url.to_owned(), document);
+    }
+
+    /// Nobody is there any more.
+    pub(crate) fn take_away(&self) {
+        self.pages.lock().unwrap().clear();
+    }
+
+    /// Whether nothing is answered until this is set to false again.
+    pub(crate) fn hang(&self, is_hanging: bool) {
+        *self.is_hanging.lock().unwrap() = is_hanging;
+        self.change.notify_all();
+    }
+
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+struct Web(Arc<Pages>);
+
+impl Fetch for Web {
+    fn fetch(&self, address: &Address, largest: usize, within: Duration) -> Result<Document, String> {
+        assert!(largest <= 512 * 1024 && within <= Duration::from_secs(5));
+        self.0.asked.lock().unwrap().push(address.as_str().to_owned());
+        let mut is_hanging = self.0.is_hanging.lock().unwrap();
+        while *is_hanging {
+            is_hanging = self.0.change.wait(is_hanging).unwrap();
+        }
+        assert!(!address.as_str().ends_with("/panic"), "as a fetch never should");
+        let pages = self.0.pages.lock().unwrap();
+        pages.get(address.as_str()).cloned().ok_or_else(|| "nobody is there".to_owned())
+    }
+}
+
+/// The keys of issuers, and the web that they come from.
+pub(crate) struct Held {
+    pub(crate) sets: IssuerKeySets,
+    pub(crate) pages: Arc<Pages>,
+    pub(crate) events: Receiver<FetchEvent>,
+}
+
+impl Held {
+    pub(crate) fn new() -> Self {
+        let pages = Arc::new(Pages::default());
+        let (sender, events) = channel();
+        let told = move |event| sender.send(event).unwrap();
+        let sets = IssuerKeySets::new(Web(Arc::clone(&pages)), FetchLimits::default(), told);
+        Self { sets, pages, events }
+    }
+
+    /// Verifies, and waits as long as it takes.
+    pub(crate) fn verify(&self, issuer: &TrustedIssuer, token: &CompactJws, now: i64) -> Checked {
+        self.sets.verify_blocking(issuer, token, at(now))
+    }
+
+    /// Verifies, which must not need to wait.
+    pub(crate) fn verify_at_once(&self, issuer: &TrustedIssuer, token: &CompactJws, now: i64) -> Checked {
+        Watched::of(self.sets.verify(issuer, token, at(now))).poll().unwrap()
+    }
+
+    /// The next event, which a thread may still be about to send.
+    pub(crate) fn event(&self) -> FetchEvent {
+        self.events.recv_timeout(Duration::from_secs(60)).unwrap()
+    }
+
+    /// How many keys the next event says were fetched.
+    pub(crate) fn fetched(&self) -> usize {
+        match self.event() {
+            FetchEvent::Fetched { keys, .. } => keys,
+            FetchEvent::Failed { fault, .. } => panic!("{fault}"),
+        }
+    }
+
+    /// What the next event says went wrong, and whether keys from before go on.
+    pub(crate) fn failed(&self) -> (String, bool) {
+        match self.event() {
+            FetchEvent::Failed { fault, stale, .. } => (fault.to_string(), stale),
+            FetchEvent::Fetched { keys, .. } => panic!("{keys} keys"),
+        }
+    }
+}
+
+/// A future that somebody watches.
+pub(crate) struct Watched<'a> {
+    future: Waiting<'a, Checked>,
+    wakes: Arc<Wakes>,
+}
+
+#[derive(Default)]
+pub(crate) struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl<'a> Watched<'a> {
+    pub(crate) fn of(future: Waiting<'a, Checked>) -> Self {
+        Self { future, wakes: Arc::default() }
+    }
+
+    pub(crate) fn poll(&mut self) -> Option<Checked> {
+        let waker = Waker::from(Arc::clone(&self.wakes));
+        match self.future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(answer) => Some(answer),
+            Poll::Pending => None,
+        }
+    }
+
+    pub(crate) fn wakes(&self) -> usize {
+        self.wakes.0.load(Ordering::SeqCst)
+    }
+}
+
+pub(crate) fn issuer(name: &str, keys: KeySource) -> TrustedIssuer {
+    TrustedIssuer { issuer: Issuer::foreign(name).unwrap(), enabled: true, trust: Trust::new(keys) }
+}
+
+/// The issuer that most tests are about.
+pub(crate) fn idp() -> TrustedIssuer {
+    issuer(IDP, KeySource::JwksUri(JWKS.into()))
+}
+
+/// A key of somebody else.
+pub(crate) struct Signer(Keyring);
+
+impl Signer {
+    pub(crate) fn new() -> Self {
+        Self(Keyring::read(&[generate(Algorithm::ES256, at(0), at(0)).unwrap()], at(0)).unwrap())
+    }
+
+    pub(crate) fn jwk(&self) -> Value {
+        serde_json::from_str::<Value>(&self.0.jwks()).unwrap()["keys"][0].clone()
+    }
+
+    pub(crate) fn token(&self) -> CompactJws {
+        let payload = json!({"iss": IDP, "aud":"https://cat.test","sub":"c1","client_id":"c1","iat":1,"exp":2,
+            "jti":"x","scope":"catalog","tokenberg_session":{"id":"x","start":1,"end":9}});
+        let claims = AccessTokenClaims::read(payload.as_object().unwrap()).unwrap();
+        CompactJws::parse(self.0.sign(&claims, at(0)).unwrap().expose()).ok().unwrap()
+    }
+}
+
+/// A token that names a key which does not exist.
+pub(crate) fn token_of(kid: &str) -> CompactJws {
+    let header = URL_SAFE_NO_PAD.encode(json!({"alg": "ES256", "kid": kid}).to_string());
+    CompactJws::parse(&format!("{header}.e30.{}", URL_SAFE_NO_PAD.encode([1; 64]))).ok().unwrap()
+}
+
+pub(crate) fn set(signers: &[&Signer]) -> String {
+    json!({ "keys": signers.iter().map(|signer| signer.jwk()).collect::<Vec<_>>() }).to_string()
+}
+
+pub(crate) fn is_good(answer: Checked) -> bool {
+    matches!(answer, Ok(Ok(_)))
+}
+
+pub(crate) fn is_outage(answer: Checked) -> bool {
+    answer.is_err()
+}
+
+pub(crate) const NO_KEY: Checked = Ok(Err(SignatureFault::NoKey));
