@@ -47,6 +47,15 @@ pub(crate) struct ConfigFile {
     /// `--log-format`
     #[serde(alias = "log_format")]
     pub(crate) log_format: Option<LogFormat>,
+    /// `--issuer-ca`
+    #[serde(alias = "issuer_ca")]
+    pub(crate) issuer_ca: Option<PathBuf>,
+    /// `--allow-private-issuers`
+    #[serde(alias = "allow_private_issuers")]
+    pub(crate) allow_private_issuers: Option<bool>,
+    /// `--jwks-refetch-after`
+    #[serde(alias = "jwks_refetch_after", deserialize_with = "length_of_time", default)]
+    pub(crate) jwks_refetch_after: Option<Lifetime>,
     /// `--workers`
     pub(crate) workers: Option<NonZeroU16>,
     /// `--drain-delay`

@@ -1,13 +1,12 @@
 //! How is a server asked? Blocking HTTP that follows no redirect and sends no secret over an open line: conformance HT-21.
 
-use crate::input;
+use crate::roots;
 use anyhow::Context;
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 use tokenberg_core::{Outgoing, Secret};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
+use ureq::tls::TlsConfig;
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
@@ -35,16 +34,12 @@ impl Web {
     /// # Errors
     /// If the file holds no certificate.
     pub(crate) fn new(ca: Option<&Path>, insecure_http: bool) -> anyhow::Result<Self> {
-        let roots = match ca {
-            None => RootCerts::WebPki,
-            Some(path) => RootCerts::Specific(Arc::new(certificates(path)?)),
-        };
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .timeout_global(Some(PATIENCE))
             .user_agent(concat!("tokenberg/", env!("CARGO_PKG_VERSION")))
-            .tls_config(TlsConfig::builder().root_certs(roots).build())
+            .tls_config(TlsConfig::builder().root_certs(roots::of(ca)?).build())
             .build();
         Ok(Self { agent: config.new_agent(), insecure_http })
     }
@@ -136,19 +131,6 @@ pub(crate) fn is_local(url: &Url) -> bool {
         Some(Host::Ipv6(ip)) => IpAddr::from(ip).is_loopback(),
         None => false,
     }
-}
-
-fn certificates(path: &Path) -> anyhow::Result<Vec<Certificate<'static>>> {
-    let pem = input::bytes(path)?;
-    let mut certificates = Vec::new();
-    for item in ureq::tls::parse_pem(&pem) {
-        let item = item.with_context(|| format!("{} is no PEM file", path.display()))?;
-        if let PemItem::Certificate(certificate) = item {
-            certificates.push(certificate);
-        }
-    }
-    anyhow::ensure!(!certificates.is_empty(), "{} holds no certificate", path.display());
-    Ok(certificates)
 }
 
 /// Reads the address of a server.

@@ -78,6 +78,19 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "FORMAT", env = "TOKENBERG_LOG_FORMAT")]
     pub(crate) log_format: Option<LogFormat>,
 
+    /// Believe issuers' addresses by the certificates in this PEM file only, instead of those of the web
+    #[arg(long, value_name = "FILE", env = "TOKENBERG_ISSUER_CA")]
+    pub(crate) issuer_ca: Option<PathBuf>,
+
+    /// Issuers may publish their keys at addresses that only this machine or its network can reach
+    #[arg(long, value_name = "BOOL", env = "TOKENBERG_ALLOW_PRIVATE_ISSUERS", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true")]
+    pub(crate) allow_private_issuers: Option<bool>,
+
+    /// How long after the last time an issuer is asked again because a token names a key that it does not have [default: 1m]
+    #[arg(long, value_name = "DURATION", env = "TOKENBERG_JWKS_REFETCH_AFTER", value_parser = duration::parse)]
+    pub(crate) jwks_refetch_after: Option<Lifetime>,
+
     /// How many threads serve [default: one for each core]
     #[arg(long, value_name = "N", env = "TOKENBERG_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) workers: Option<u16>,

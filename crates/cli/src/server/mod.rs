@@ -9,7 +9,7 @@ mod signals;
 use crate::arguments::Common;
 use crate::commands::serve::Serve;
 use crate::logging::{self, LogFilter};
-use crate::{clock, output};
+use crate::{clock, issuer_keys, output};
 use anyhow::Context;
 use first_start::FirstCredential;
 use following::Following;
@@ -50,6 +50,7 @@ const MOST_OF_A_SOURCE: usize = 4096;
 
 async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     let settings = changeable.settings.clone();
+    let _issuer_keys = issuer_keys::held(&settings.fetching)?;
     // Before the store is touched: a port in use is no reason to make one.
     let listener = bound(settings.listen)?;
     let port = listener.local_addr()?.port();

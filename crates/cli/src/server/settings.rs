@@ -4,6 +4,7 @@ use crate::arguments::Common;
 use crate::commands::serve::{LogFormat, Serve};
 use crate::config_file::{self, ConfigFile};
 use crate::failure::wrong_usage;
+use crate::issuer_keys::Fetching;
 use crate::store_access::StoreLocation;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -36,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) log: Option<String>,
     /// How it is logged.
     pub(crate) log_format: LogFormat,
+    /// How the keys of issuers are fetched.
+    pub(crate) fetching: Fetching,
     /// How many threads serve.
     pub(crate) workers: Option<usize>,
     /// How long it goes on accepting after it is told to end.
@@ -89,6 +92,7 @@ impl Settings {
             alg: asked.alg.or(file.alg).unwrap_or(Algorithm::ES256),
             log: asked.log.clone().or_else(|| file.log.clone()),
             log_format: asked.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
+            fetching: fetching(asked, file),
             workers: asked.workers.or(file.workers.map(std::num::NonZeroU16::get)).map(usize::from),
             drain_delay: seconds(asked.drain_delay.or(file.drain_delay).unwrap_or(Lifetime::ZERO)),
         })
@@ -158,6 +162,16 @@ impl Settings {
             Some(issuer) => Ok(issuer.clone()),
             None => Ok(format!("{}{}", self.address(port), self.base_path).parse()?),
         }
+    }
+}
+
+fn fetching(asked: &Serve, file: &ConfigFile) -> Fetching {
+    let usual = Fetching::default();
+    let allow_private = asked.allow_private_issuers.or(file.allow_private_issuers);
+    Fetching {
+        ca: asked.issuer_ca.as_ref().or(file.issuer_ca.as_ref()).cloned(),
+        allow_private: allow_private.unwrap_or(usual.allow_private),
+        refetch_after: asked.jwks_refetch_after.or(file.jwks_refetch_after).unwrap_or(usual.refetch_after),
     }
 }
 
@@ -240,6 +254,26 @@ mod tests {
             settings(&["--listen", "127.0.0.1:6", "--workers", "1", "--alg", "ES384"], file).unwrap();
         assert_eq!((of_flags.listen.port(), of_flags.workers, of_flags.alg), (6, Some(1), Algorithm::ES384));
         assert_eq!(of_flags.issuer.unwrap().as_str(), "https://f.example");
+    }
+
+    #[test]
+    fn ks_06_issuers_are_public_and_asked_once_a_minute_unless_somebody_says_otherwise() {
+        let fetching = |flags: &[&str], file: &str| settings(flags, file).unwrap().fetching;
+        assert_eq!(fetching(&[], ""), Fetching::default());
+        let file = "issuer-ca = \"ca.pem\"\nallow-private-issuers = true\njwks-refetch-after = \"2m\"";
+        let of_file = Fetching {
+            ca: Some("ca.pem".into()),
+            allow_private: true,
+            refetch_after: Lifetime::from_seconds(120),
+        };
+        assert_eq!(fetching(&[], file), of_file);
+        let flags = ["--issuer-ca", "b.pem", "--allow-private-issuers=false", "--jwks-refetch-after", "5s"];
+        let of_flags = Fetching {
+            ca: Some("b.pem".into()),
+            allow_private: false,
+            refetch_after: Lifetime::from_seconds(5),
+        };
+        assert_eq!(fetching(&flags, file), of_flags);
     }
 
     #[test]

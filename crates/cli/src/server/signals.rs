@@ -80,6 +80,7 @@ impl Settings {
             ("tls-cert or tls-key", self.tls != running.tls),
             ("strict-iceberg-errors", self.strict_iceberg_errors != running.strict_iceberg_errors),
             ("log-format", self.log_format != running.log_format),
+            ("issuer-ca, allow-private-issuers or jwks-refetch-after", self.fetching != running.fetching),
             ("workers", self.workers != running.workers),
             ("drain-delay", self.drain_delay != running.drain_delay),
         ];

@@ -84,6 +84,18 @@ fn op_12_the_first_key_can_be_of_another_algorithm() {
 }
 
 #[test]
+fn wl_13_certificates_of_issuers_are_read_before_anything_is_made() {
+    let place = Place::new();
+    for (file, fault) in
+        [("absent.pem".to_owned(), "absent.pem"), (place.file("empty.pem", ""), "no certificate")]
+    {
+        let said = place.start(&["--issuer-ca", &file], &[]).err().unwrap().refused();
+        assert!(said.err.contains(fault), "{}", said.err);
+    }
+    assert!(!place.path("tokenberg.db").exists());
+}
+
+#[test]
 fn ht_19_an_open_line_is_refused_with_both_ways_out() {
     let place = Place::new();
     let said = place

@@ -1,0 +1,207 @@
+//! May we connect to this machine? Where a name leads is looked up once, checked, and connected to: conformance KS-06.
+//!
+//! Names are whoever's domain it is to lead anywhere, also to what only we can reach: other services on this machine and in this
+//! network, and the metadata service of a cloud, which hands out credentials.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::NextTimeout;
+
+/// Where we may connect to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reachable {
+    /// What everybody can reach.
+    Public,
+    /// This machine.
+    Loopback,
+    /// Whatever the operator has put on the list of issuers.
+    Anything,
+}
+
+impl Reachable {
+    fn holds(self, ip: IpAddr) -> bool {
+        match self {
+            Self::Public => is_public(ip),
+            Self::Loopback => ip.is_loopback(),
+            Self::Anything => true,
+        }
+    }
+}
+
+/// Looks names up, and gives only addresses that we may connect to: there is no second look-up that could say otherwise.
+#[derive(Debug)]
+pub(super) struct CheckedResolver {
+    reachable: Reachable,
+    names: DefaultResolver,
+}
+
+impl CheckedResolver {
+    pub(super) fn new(reachable: Reachable) -> Self {
+        Self { reachable, names: DefaultResolver::default() }
+    }
+
+    fn checked(&self, addresses: &[SocketAddr]) -> Result<(), ureq::Error> {
+        match addresses.iter().find(|address| !self.reachable.holds(address.ip())) {
+            None => Ok(()),
+            Some(refused) => Err(ureq::Error::Io(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                format!(
+                    "it is at {}, which only this machine or its network can reach; if that is meant, say \
+                     --allow-private-issuers",
+                    refused.ip()
+                ),
+            ))),
+        }
+    }
+}
+
+impl Resolver for CheckedResolver {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let addresses = self.names.resolve(uri, config, timeout)?;
+        // One that is not allowed among others is no accident.
+        self.checked(&addresses)?;
+        Ok(addresses)
+    }
+}
+
+/// Whether everybody reaches the same machine there: neither private nor special (IANA's special-purpose address registries,
+/// RFC 6890).
+fn is_public(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => is_public_v4(ip),
+        IpAddr::V6(ip) => is_public_v6(ip),
+    }
+}
+
+fn is_public_v4(ip: Ipv4Addr) -> bool {
+    const SPECIAL: [(Ipv4Addr, u32); 16] = [
+        (Ipv4Addr::new(0, 0, 0, 0), 8),
+        (Ipv4Addr::new(10, 0, 0, 0), 8),
+        (Ipv4Addr::new(100, 64, 0, 0), 10),
+        (Ipv4Addr::new(127, 0, 0, 0), 8),
+        (Ipv4Addr::new(169, 254, 0, 0), 16),
+        (Ipv4Addr::new(172, 16, 0, 0), 12),
+        (Ipv4Addr::new(192, 0, 0, 0), 24),
+        (Ipv4Addr::new(192, 0, 2, 0), 24),
+        (Ipv4Addr::new(192, 88, 99, 0), 24),
+        (Ipv4Addr::new(192, 168, 0, 0), 16),
+        (Ipv4Addr::new(198, 18, 0, 0), 15),
+        (Ipv4Addr::new(198, 51, 100, 0), 24),
+        (Ipv4Addr::new(203, 0, 113, 0), 24),
+        // A provider's metadata service outside of the private ranges.
+        (Ipv4Addr::new(168, 63, 129, 16), 32),
+        (Ipv4Addr::new(224, 0, 0, 0), 4),
+        (Ipv4Addr::new(240, 0, 0, 0), 4),
+    ];
+    !SPECIAL.iter().any(|(net, length)| (ip.to_bits() ^ net.to_bits()) >> (32 - length) == 0)
+}
+
+fn is_public_v6(ip: Ipv6Addr) -> bool {
+    let [a, b, c, d, e, f, g, h] = ip.segments();
+    let embedded = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
+    match [a, b, c, d, e, f] {
+        // An IPv4 address in another spelling (RFC 4291 §2.5.5.2), behind a translator (RFC 6052 §2.1), or in a tunnel
+        // (RFC 3056 §2).
+        [0, 0, 0, 0, 0, 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0] => is_public_v4(embedded(g, h)),
+        [0x2002, high, low, ..] => is_public_v4(embedded(high, low)),
+        // Teredo and protocol assignments, documentation (RFC 3849, RFC 9637).
+        [0x2001, 0..0x200, ..] | [0x2001, 0xdb8, ..] | [0x3fff, 0..0x1000, ..] => false,
+        // Of the rest, only global unicast is assigned (RFC 4291 §2.4): not ::1, fc00::/7, fe80::/10, ff00::/8.
+        [first, ..] => first & 0xe000 == 0x2000,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ks_06_what_only_we_can_reach_is_not_public() {
+        for public in [
+            "1.1.1.1",
+            "9.255.255.255",
+            "11.0.0.0",
+            "100.63.255.255",
+            "100.128.0.0",
+            "126.255.255.255",
+            "128.0.0.0",
+            "169.253.255.255",
+            "172.15.255.255",
+            "172.32.0.0",
+            "192.167.255.255",
+            "192.169.0.0",
+            "223.255.255.255",
+            "2606:4700::1111",
+            "2a00::1",
+            "::ffff:1.1.1.1",
+            "64:ff9b::101:101",
+            "2002:101:101::1",
+        ] {
+            assert!(Reachable::Public.holds(public.parse().unwrap()), "{public}");
+        }
+        for private in [
+            "0.0.0.0",
+            "0.1.2.3",
+            "10.0.0.1",
+            "100.64.0.1",
+            "100.127.255.255",
+            "127.0.0.1",
+            "127.255.255.255",
+            "169.254.169.254",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.255.255",
+            "198.18.0.1",
+            "192.0.2.1",
+            "168.63.129.16",
+            "224.0.0.1",
+            "239.255.255.255",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::127.0.0.1",
+            "fc00::1",
+            "fd12:3456::1",
+            "fe80::1",
+            "febf::1",
+            "fec0::1",
+            "ff02::1",
+            "2001::1",
+            "2001:db8::1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::a9fe:a9fe",
+            "64:ff9b:1::1",
+            "2002:7f00:1::",
+        ] {
+            assert!(!Reachable::Public.holds(private.parse().unwrap()), "{private}");
+            assert!(Reachable::Anything.holds(private.parse().unwrap()), "{private}");
+        }
+        for (ip, is) in
+            [("127.0.0.2", true), ("::1", true), ("10.0.0.1", false), ("1.1.1.1", false), ("::", false)]
+        {
+            assert_eq!(Reachable::Loopback.holds(ip.parse().unwrap()), is, "{ip}");
+        }
+    }
+
+    #[test]
+    fn ks_06_one_bad_address_among_good_ones_is_enough() {
+        let checked = |addresses: &[&str]| {
+            let addresses: Vec<SocketAddr> =
+                addresses.iter().map(|ip| SocketAddr::new(ip.parse().unwrap(), 443)).collect();
+            CheckedResolver::new(Reachable::Public).checked(&addresses)
+        };
+        assert!(checked(&["1.1.1.1", "2606:4700::1111"]).is_ok());
+        let fault = checked(&["1.1.1.1", "10.0.0.1"]).unwrap_err().to_string();
+        assert!(fault.contains("10.0.0.1") && fault.contains("--allow-private-issuers"), "{fault}");
+    }
+}

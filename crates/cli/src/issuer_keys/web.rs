@@ -1,0 +1,69 @@
+//! What is published at this address? One GET, without redirects, bounded in time and size, of nothing but public documents: KS-06.
+
+use super::reachable::{CheckedResolver, Reachable};
+use crate::roots;
+use std::path::Path;
+use std::time::Duration;
+use tokenberg_jose::{Address, Document, Fetch, Reach};
+use ureq::Agent;
+use ureq::tls::{RootCerts, TlsConfig};
+use ureq::unversioned::transport::DefaultConnector;
+
+/// How long it may take to find a machine, and how long to reach it.
+const LONGEST_CONNECTING: Duration = Duration::from_secs(2);
+
+/// The web, as far as issuers are.
+pub(super) struct IssuerWeb {
+    web: Agent,
+    this_machine: Agent,
+}
+
+impl IssuerWeb {
+    /// Believes the certificates of the web, or only those of the file `ca`.
+    ///
+    /// # Errors
+    /// If the file holds no certificate.
+    pub(super) fn new(ca: Option<&Path>, allow_private: bool) -> anyhow::Result<Self> {
+        let reachable = if allow_private { Reachable::Anything } else { Reachable::Public };
+        let roots = roots::of(ca)?;
+        Ok(Self {
+            web: agent(roots.clone(), reachable, true),
+            this_machine: agent(roots, Reachable::Loopback, false),
+        })
+    }
+}
+
+fn agent(roots: RootCerts, reachable: Reachable, only_https: bool) -> Agent {
+    let mut config = Agent::config_builder()
+        .http_status_as_error(false)
+        .https_only(only_https)
+        .max_redirects(0)
+        .max_idle_connections(0)
+        .timeout_resolve(Some(LONGEST_CONNECTING))
+        .timeout_connect(Some(LONGEST_CONNECTING))
+        .user_agent(concat!("tokenberg/", env!("CARGO_PKG_VERSION")))
+        .tls_config(TlsConfig::builder().root_certs(roots).build());
+    if reachable != Reachable::Anything {
+        // A proxy looks names up by itself, so nobody would check where they lead.
+        config = config.proxy(None);
+    }
+    Agent::with_parts(config.build(), DefaultConnector::default(), CheckedResolver::new(reachable))
+}
+
+impl Fetch for IssuerWeb {
+    fn fetch(&self, address: &Address, largest: usize, within: Duration) -> Result<Document, String> {
+        let agent = match address.reach() {
+            Reach::Web => &self.web,
+            Reach::ThisMachine => &self.this_machine,
+        };
+        let request = agent.get(address.as_str()).config().timeout_global(Some(within)).build();
+        let mut answer = request.call().map_err(|fault| fault.to_string())?;
+        let cache_control = answer.headers().get("Cache-Control").and_then(|field| field.to_str().ok());
+        let cache_control = cache_control.map(str::to_owned);
+        // ureq takes reaching the limit for passing it.
+        let largest = u64::try_from(largest).unwrap_or(u64::MAX).saturating_add(1);
+        let body = answer.body_mut().with_config().limit(largest).read_to_vec();
+        let body = body.map_err(|fault| fault.to_string())?;
+        Ok(Document { status: answer.status().as_u16(), body, cache_control })
+    }
+}

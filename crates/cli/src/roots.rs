@@ -1,0 +1,31 @@
+//! Whose certificates do we believe? Those of the web, or only those of a file: for a company's or a cluster's own authority.
+
+use crate::input;
+use anyhow::Context;
+use std::path::Path;
+use std::sync::Arc;
+use ureq::tls::{Certificate, PemItem, RootCerts};
+
+/// The certificates of the web, or only those of the file `ca`.
+///
+/// # Errors
+/// If the file holds no certificate.
+pub(crate) fn of(ca: Option<&Path>) -> anyhow::Result<RootCerts> {
+    match ca {
+        None => Ok(RootCerts::WebPki),
+        Some(path) => Ok(RootCerts::Specific(Arc::new(certificates(path)?))),
+    }
+}
+
+fn certificates(path: &Path) -> anyhow::Result<Vec<Certificate<'static>>> {
+    let pem = input::bytes(path)?;
+    let mut certificates = Vec::new();
+    for item in ureq::tls::parse_pem(&pem) {
+        let item = item.with_context(|| format!("{} is no PEM file", path.display()))?;
+        if let PemItem::Certificate(certificate) = item {
+            certificates.push(certificate);
+        }
+    }
+    anyhow::ensure!(!certificates.is_empty(), "{} holds no certificate", path.display());
+    Ok(certificates)
+}
