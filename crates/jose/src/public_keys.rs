@@ -168,6 +168,10 @@ impl std::fmt::Display for IgnoredKey {
 pub(crate) fn verify_with_own_key(proof: &DpopProof) -> Result<Verified, SignatureFault> {
     let mut jwk = proof.jwk().clone();
     jwk.remove("kid");
+    // Key and header have the same author, so an RSA key that does not say which padding it is for is for the one that is used.
+    if jwk.get("kty").and_then(Value::as_str) == Some("RSA") {
+        jwk.entry("alg").or_insert_with(|| (&*proof.token().header().alg).into());
+    }
     let key = read(&Value::Object(jwk)).map_err(|_| SignatureFault::NoKey)?;
     let token = proof.token();
     key.verify(&token.header().alg, token.signing_input(), token.signature())
