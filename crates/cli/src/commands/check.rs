@@ -7,7 +7,7 @@ use crate::failure::AlreadySaid;
 use crate::output::Output;
 use crate::server::settings::Settings;
 use crate::store_access::{StoreLocation, wait_for};
-use crate::{clock, logging, moment_text, server};
+use crate::{clock, issuer_keys, logging, moment_text, server};
 use serde_json::{Value, json};
 use std::path::Path;
 use tokenberg_core::{AuthMethod, Issuer, KeyMaterial, KeySource, Lifetime, Timestamp};
@@ -112,6 +112,9 @@ fn check_settings(settings: &Settings, findings: &mut Findings) {
         if let Some(mode) = server::open_to_others(key) {
             findings.note("tls", format!("{} is open to others (mode {mode:04o})", key.display()));
         }
+    }
+    if let Err(error) = issuer_keys::held(&settings.fetching) {
+        findings.problem("issuer-ca", format!("{error:#}"));
     }
     for (name, address) in [("listen", Some(settings.listen)), ("ops-listen", settings.ops_listen)] {
         let Some(address) = address else { continue };

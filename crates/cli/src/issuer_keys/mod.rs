@@ -7,7 +7,7 @@ mod web;
 
 use std::path::PathBuf;
 use tokenberg_core::Lifetime;
-use tokenberg_jose::{FetchEvent, FetchLimits, IssuerKeySets};
+use tokenberg_jose::{FetchEvent, FetchLimits, IssuerKeySets, UnfitKey};
 use web::IssuerWeb;
 
 /// What the operator says about fetching.
@@ -42,7 +42,20 @@ fn tell(event: FetchEvent) {
     match event {
         FetchEvent::Fetched { issuer, keys, ignored, fresh_for } => {
             for key in ignored {
-                tracing::warn!(issuer = issuer.as_str(), "{key}");
+                match key.reason {
+                    // Others of the issuer's keys, as to encrypt with, are nothing to be told of every time.
+                    UnfitKey::Purpose | UnfitKey::Algorithm => {
+                        tracing::debug!(issuer = issuer.as_str(), "{key}");
+                    }
+                    UnfitKey::Malformed
+                    | UnfitKey::Symmetric
+                    | UnfitKey::Private
+                    | UnfitKey::Length
+                    | UnfitKey::RsaSize
+                    | UnfitKey::RsaExponent
+                    | UnfitKey::RsaModulus
+                    | UnfitKey::Twice => tracing::warn!(issuer = issuer.as_str(), "{key}"),
+                }
             }
             let fresh_for = fresh_for.as_seconds();
             tracing::info!(issuer = issuer.as_str(), keys, fresh_for, "fetched the keys of an issuer");

@@ -92,7 +92,7 @@ impl Settings {
             alg: asked.alg.or(file.alg).unwrap_or(Algorithm::ES256),
             log: asked.log.clone().or_else(|| file.log.clone()),
             log_format: asked.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
-            fetching: fetching(asked, file),
+            fetching: fetching(asked, file)?,
             workers: asked.workers.or(file.workers.map(std::num::NonZeroU16::get)).map(usize::from),
             drain_delay: seconds(asked.drain_delay.or(file.drain_delay).unwrap_or(Lifetime::ZERO)),
         })
@@ -165,14 +165,21 @@ impl Settings {
     }
 }
 
-fn fetching(asked: &Serve, file: &ConfigFile) -> Fetching {
+fn fetching(asked: &Serve, file: &ConfigFile) -> anyhow::Result<Fetching> {
     let usual = Fetching::default();
     let allow_private = asked.allow_private_issuers.or(file.allow_private_issuers);
-    Fetching {
+    let refetch_after = asked.jwks_refetch_after.or(file.jwks_refetch_after).unwrap_or(usual.refetch_after);
+    anyhow::ensure!(
+        refetch_after != Lifetime::ZERO,
+        wrong_usage(
+            "--jwks-refetch-after is a second at least, or strangers could make us ask as often as they like"
+        )
+    );
+    Ok(Fetching {
         ca: asked.issuer_ca.as_ref().or(file.issuer_ca.as_ref()).cloned(),
         allow_private: allow_private.unwrap_or(usual.allow_private),
-        refetch_after: asked.jwks_refetch_after.or(file.jwks_refetch_after).unwrap_or(usual.refetch_after),
-    }
+        refetch_after,
+    })
 }
 
 fn seconds(lifetime: Lifetime) -> Duration {
@@ -274,6 +281,7 @@ mod tests {
             refetch_after: Lifetime::from_seconds(5),
         };
         assert_eq!(fetching(&flags, file), of_flags);
+        assert!(settings(&["--jwks-refetch-after", "0s"], "").is_err());
     }
 
     #[test]

@@ -135,6 +135,8 @@ fn op_12_a_start_that_cannot_work_says_why_in_one_sentence() {
     assert!(said.err.contains("other") && said.err.contains("sealed"), "{}", said.err);
     let said = place.start(&["--key-file", "missing"], &[]).err().unwrap().refused();
     assert!(said.err.contains("missing"), "{}", said.err);
+    let said = place.run(&["check", "--issuer-ca", "absent.pem"]);
+    assert!(said.code == 1 && said.out.contains("issuer-ca: absent.pem"), "{}", said.out);
     fs::set_permissions(place.path("tokenberg.db.key"), fs::Permissions::from_mode(0o644)).unwrap();
     let said = place.start(&[], &[]).err().unwrap().refused();
     assert!(said.err.contains("chmod 600"), "KS-07: {}", said.err);
@@ -202,6 +204,8 @@ fn op_12_check_finds_what_would_not_work() {
     assert_eq!(good["ok"], true);
     let said = place.run(&["check", "--listen", "0.0.0.0:0", "--tls-cert", "x", "--tls-key", "y"]);
     assert!(said.code == 1 && said.out.contains("--issuer"), "{}", said.out);
+    let said = place.run(&["check", "--issuer-ca", "absent.pem"]);
+    assert!(said.code == 1 && said.out.contains("issuer-ca: absent.pem"), "{}", said.out);
     fs::set_permissions(place.path("tokenberg.db.key"), fs::Permissions::from_mode(0o644)).unwrap();
     let said = place.run(&["check", "--json"]);
     assert_eq!((said.code, said.json()["ok"].as_bool()), (1, Some(false)));

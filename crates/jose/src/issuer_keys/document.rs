@@ -41,7 +41,10 @@ pub(super) fn published(
 ) -> Result<Published, FetchFault> {
     let asking = Asking { fetch, issuer, begun: Instant::now(), within };
     match source {
-        KeySource::Jwks(_) => Err(FetchFault::BrokeOff),
+        KeySource::Jwks(text) => {
+            let keys = PublicKeys::from_jwks(text).map_err(FetchFault::Given)?;
+            Ok(Published { keys, fresh_for: freshness(None), sequence: None })
+        }
         KeySource::JwksUri(url) => asking.key_set(&address(url, issuer)?),
         KeySource::Discovery => asking.key_set(&asking.discovered()?),
     }

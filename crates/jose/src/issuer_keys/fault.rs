@@ -72,6 +72,9 @@ pub enum FetchFault {
         /// What is wrong with it.
         fault: JwksFault,
     },
+    /// What the operator gave is no JWK Set.
+    #[error("the keys that were given: {0}")]
+    Given(JwksFault),
     /// The SPIFFE Trust Domain and Bundle §4.1.3: an older bundle than one that was seen.
     #[error("the bundle has sequence {came}, which is older than {had}")]
     Sequence {

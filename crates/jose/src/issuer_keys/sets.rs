@@ -64,6 +64,17 @@ impl IssuerKeySets {
         wait(self.verify(issuer, token, now))
     }
 
+    /// Fetches the keys of an issuer once, on this thread, and keeps nothing: to see whether they can be had. Keys that the
+    /// operator gave are read.
+    ///
+    /// # Errors
+    /// Why they cannot be had.
+    pub fn fetched_once(&self, issuer: &TrustedIssuer) -> Result<PublicKeys, FetchFault> {
+        let shared = &self.shared;
+        published(&*shared.fetch, &issuer.issuer, &issuer.trust.keys, shared.limits.within)
+            .map(|published| published.keys)
+    }
+
     async fn keys(
         &self,
         issuer: &TrustedIssuer,

