@@ -50,7 +50,7 @@ const MOST_OF_A_SOURCE: usize = 4096;
 
 async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     let settings = changeable.settings.clone();
-    let _issuer_keys = issuer_keys::held(&settings.fetching)?;
+    let issuer_keys = issuer_keys::held(&settings.fetching)?;
     // Before the store is touched: a port in use is no reason to make one.
     let listener = bound(settings.listen)?;
     let port = listener.local_addr()?.port();
@@ -62,7 +62,11 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     let mut policy = Policy::new(settings.issuer_at(port)?);
     policy.strict_iceberg_errors = settings.strict_iceberg_errors;
     let issuer = policy.issuer.clone();
-    let service = TokenService::builder(policy, following.watched()).revocations(following.watched()).build();
+    let service = TokenService::builder(policy, following.watched())
+        .revocations(following.watched())
+        .single_use(following.watched())
+        .issuer_keys(issuer_keys)
+        .build();
 
     let mut server = ServerBuilder::new(service)
         .listen(listener)
