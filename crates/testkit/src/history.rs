@@ -159,8 +159,13 @@ impl History {
         match *event {
             Event::Credentials { client, scope } => {
                 let (id, secret) = HISTORY_CLIENTS[client];
-                let answer =
-                    self.ask(Ask::credentials().basic(id, secret).with("scope", HISTORY_SCOPES[scope]));
+                let mut ask = Ask::credentials().basic(id, secret).with("scope", HISTORY_SCOPES[scope]);
+                if scope % 2 == 1 {
+                    ask = ask
+                        .with("audience", "https://cat.test")
+                        .with("audience", &format!("https://{id}.test"));
+                }
+                let answer = self.ask(ask);
                 laws::begun(&self.before(), &answer);
                 self.keep(&answer, None);
             }
