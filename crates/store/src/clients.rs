@@ -168,6 +168,44 @@ impl Store {
         })
     }
 
+    /// Replaces the public keys of the client, a JWK Set; those before verify nothing any more.
+    ///
+    /// # Errors
+    /// If there is no such client, or the store fails.
+    pub async fn set_jwks(&self, id: &ClientId, jwks: &str) -> Result<(), StoreError> {
+        self.change_rights(id, |rights| {
+            rights.jwks = Some(jwks.into());
+            Ok(())
+        })
+        .await
+    }
+
+    /// Changes a part of the rights, whatever happens to the others meanwhile.
+    pub(crate) async fn change_rights(
+        &self,
+        id: &ClientId,
+        change: impl Fn(&mut Rights) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        change!(&self.0.db, [Part::Clients], connection => {
+            let rights: Option<String> = sqlx::query_scalar("SELECT rights FROM clients WHERE id = $1")
+                .bind(id.as_str())
+                .fetch_optional(&mut *connection)
+                .await?;
+            let rights = rights.ok_or_else(|| StoreError::NoSuchClient { id: id.clone() })?;
+            let mut rights: Rights = serde_json::from_str(&rights)
+                .map_err(|_| StoreError::damaged(format!("the client {:?}", id.as_str())))?;
+            change(&mut rights)?;
+            sqlx::query("UPDATE clients SET rights = $2 WHERE id = $1")
+                .bind(id.as_str())
+                .bind(to_json(&rights)?)
+                .execute(&mut *connection)
+                .await?;
+            note_federations!(connection, id, &rights.federations);
+            note_client!(connection, id);
+            Ok(())
+        })
+    }
+
     /// Removes the client and its secrets, and revokes its tokens and those that others have for it, from before a time, so
     /// that they stay dead if another client gets the same identifier. The time should be a second that has begun after
     /// the last of these was issued.

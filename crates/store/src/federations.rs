@@ -1,10 +1,8 @@
 //! Which foreign identity stands for which client? Each for one at most; workload identities, conformance WL-10 and WL-14.
 
-use crate::clients::to_json;
-use crate::db::Part;
 use crate::error::StoreError;
 use crate::store::Store;
-use tokenberg_core::{ClientId, Federation, Issuer, Rights};
+use tokenberg_core::{ClientId, Federation, Issuer};
 
 /// Notes the identities of the client besides its rights, where the database can see that no two clients have the same.
 macro_rules! note_federations {
@@ -60,7 +58,8 @@ impl Store {
     /// # Errors
     /// If there is no such client, the issuer is not on the list, the identity stands for another client, or the store fails.
     pub async fn federate(&self, id: &ClientId, federation: &Federation) -> Result<(), StoreError> {
-        self.change_federations(id, |federations| {
+        self.change_rights(id, |rights| {
+            let federations = &mut rights.federations;
             let same = |other: &&mut Federation| is(other, &federation.issuer, &federation.subject);
             match federations.iter_mut().find(same) {
                 Some(other) => *other = federation.clone(),
@@ -76,7 +75,8 @@ impl Store {
     /// # Errors
     /// If there is no such client, the identity does not stand for it, or the store fails.
     pub async fn unfederate(&self, id: &ClientId, issuer: &Issuer, subject: &str) -> Result<(), StoreError> {
-        self.change_federations(id, |federations| {
+        self.change_rights(id, |rights| {
+            let federations = &mut rights.federations;
             let before = federations.len();
             federations.retain(|federation| !is(federation, issuer, subject));
             if federations.len() < before {
@@ -99,31 +99,6 @@ impl Store {
         })?;
         let read = |id: String| id.parse().map_err(|_| StoreError::damaged(format!("the client {id:?}")));
         ids.into_iter().map(read).collect()
-    }
-
-    async fn change_federations(
-        &self,
-        id: &ClientId,
-        change: impl Fn(&mut Vec<Federation>) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        change!(&self.0.db, [Part::Clients], connection => {
-            let rights: Option<String> = sqlx::query_scalar("SELECT rights FROM clients WHERE id = $1")
-                .bind(id.as_str())
-                .fetch_optional(&mut *connection)
-                .await?;
-            let rights = rights.ok_or_else(|| StoreError::NoSuchClient { id: id.clone() })?;
-            let mut rights: Rights = serde_json::from_str(&rights)
-                .map_err(|_| StoreError::damaged(format!("the client {:?}", id.as_str())))?;
-            change(&mut rights.federations)?;
-            sqlx::query("UPDATE clients SET rights = $2 WHERE id = $1")
-                .bind(id.as_str())
-                .bind(to_json(&rights)?)
-                .execute(&mut *connection)
-                .await?;
-            note_federations!(connection, id, &rights.federations);
-            note_client!(connection, id);
-            Ok(())
-        })
     }
 }
 

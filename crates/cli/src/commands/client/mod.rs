@@ -3,6 +3,7 @@
 mod add;
 mod certificate_name;
 mod federate;
+mod jwks;
 mod proof;
 mod secret;
 mod show;
@@ -36,6 +37,8 @@ pub(crate) enum Client {
     Secret(secret::Secret),
     /// Let a foreign identity stand for the client: a Kubernetes service account, a CI job, a SPIFFE ID
     Federate(federate::Federate),
+    /// Replace the public keys of a client that signs its assertions itself
+    Jwks(jwks::Jwks),
 }
 
 /// One client.
@@ -62,6 +65,7 @@ pub(crate) fn run(common: &Common, asked: Client, output: Output) -> anyhow::Res
             Client::Remove(asked) => remove(location, &asked.id, output).await,
             Client::Secret(asked) => secret::run(location, asked, output).await,
             Client::Federate(asked) => federate::run(location, asked, output).await,
+            Client::Jwks(asked) => jwks::run(location, asked, output).await,
         }
     })
 }
