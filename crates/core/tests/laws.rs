@@ -56,7 +56,7 @@ proptest! {
         secret in "[ -~]{1,30}",
         id in "[ -~]{1,20}",
     ) {
-        use tokenberg_core::{ClientAuthentication, Secret, Target, TokenExchangeRequest, TokenRequest, TokenType, TypedToken};
+        use tokenberg_core::{AssertionKind, ClientAuthentication, Secret, Target, TokenExchangeRequest, TokenRequest, TokenType, TypedToken};
         let typed = |text: &str| TypedToken { token: Secret::new(text.to_owned()), token_type: TokenType::AccessToken };
         let targets: Vec<Target> = resources.iter().filter_map(|r| Target::resource(r).ok()).collect();
         let request = TokenRequest::TokenExchange(TokenExchangeRequest {
@@ -70,7 +70,10 @@ proptest! {
         let client_secret = Secret::new(secret);
         for authentication in [
             ClientAuthentication::Basic { client_id: client_id.clone(), client_secret: client_secret.clone() },
-            ClientAuthentication::Body { client_id: Some(client_id), client_secret },
+            ClientAuthentication::Body { client_id: Some(client_id.clone()), client_secret: client_secret.clone() },
+            ClientAuthentication::Assertion {
+                client_id: Some(client_id), kind: AssertionKind::JwtSpiffe, assertion: client_secret,
+            },
         ] {
             let sent = request.to_http(&authentication);
             let header = sent.authorization.as_ref().map(|h| h.expose().as_bytes().to_vec());

@@ -8,8 +8,8 @@ use clap::Args;
 use serde_json::Value;
 use std::path::PathBuf;
 use tokenberg_core::{
-    AnswerFault, ClientAuthentication, ClientCredentialsRequest, JwtBearerRequest, Scope, Secret, Target,
-    TokenExchangeRequest, TokenRequest, TokenType, TypedToken, read_answer,
+    AnswerFault, AssertionKind, ClientAuthentication, ClientCredentialsRequest, CompactJws, JwtBearerRequest,
+    Scope, Secret, Target, TokenExchangeRequest, TokenRequest, TokenType, TypedToken, read_answer,
 };
 use url::Url;
 
@@ -29,6 +29,9 @@ Examples:
   tokenberg token --server https://tokens.example --client-id trino --secret-file trino.secret \\
       --subject-token-file user.token --subject-token-type access_token
       gets a token that lets trino act for the user
+  tokenberg token --server https://tokens.example \\
+      --client-assertion-file /var/run/secrets/tokens/tokenberg
+      in a pod whose service account `client federate` named: without any secret
 
 Redirects are not followed.")]
 pub(crate) struct Token {
@@ -43,6 +46,11 @@ pub(crate) struct Token {
     /// The file of its secret, or `-` for standard input; instead, the variable TOKENBERG_CLIENT_SECRET may hold it
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
+
+    /// Prove who asks with the JWT in this file instead of a secret: one that the client has signed, or the token of its
+    /// workload, such as the projected token of a Kubernetes pod or a JWT-SVID
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["secret_file", "basic"])]
+    client_assertion_file: Option<PathBuf>,
 
     /// Send the credential in an Authorization: Basic header instead of the form
     #[arg(long)]
@@ -134,8 +142,13 @@ pub(crate) fn run(asked: &Token, output: Output) -> anyhow::Result<()> {
 }
 
 fn check_standard_input(asked: &Token) -> anyhow::Result<()> {
-    let files =
-        [&asked.secret_file, &asked.subject_token_file, &asked.actor_token_file, &asked.assertion_file];
+    let files = [
+        &asked.secret_file,
+        &asked.subject_token_file,
+        &asked.actor_token_file,
+        &asked.assertion_file,
+        &asked.client_assertion_file,
+    ];
     if files.into_iter().flatten().filter(|path| path.as_os_str() == "-").count() > 1 {
         return Err(wrong_usage("only one file can be standard input"));
     }
@@ -178,6 +191,11 @@ fn request(asked: &Token) -> anyhow::Result<TokenRequest> {
 
 /// A secret if there is one; else, for an exchange, the actor's token or the subject's as Bearer.
 fn authentication(asked: &Token, request: &TokenRequest) -> anyhow::Result<ClientAuthentication> {
+    if let Some(file) = &asked.client_assertion_file {
+        let assertion = input::token(file)?;
+        let kind = kind_of(assertion.expose());
+        return Ok(ClientAuthentication::Assertion { client_id: asked.client_id.clone(), kind, assertion });
+    }
     let secret: Option<Secret> = match &asked.secret_file {
         Some(path) => Some(input::secret(path)?),
         None => input::secret_variable("TOKENBERG_CLIENT_SECRET")?,
@@ -203,6 +221,18 @@ fn authentication(asked: &Token, request: &TokenRequest) -> anyhow::Result<Clien
             "nothing proves who asks: name a client with --client-id and its secret with --secret-file or the variable \
              TOKENBERG_CLIENT_SECRET",
         )),
+    }
+}
+
+/// A JWT-SVID is told by its subject.
+fn kind_of(assertion: &str) -> AssertionKind {
+    let framed = CompactJws::parse(assertion).ok();
+    let subject =
+        framed.as_ref().and_then(|framed| framed.unverified_payload().get("sub")).and_then(Value::as_str);
+    if subject.is_some_and(|subject| subject.starts_with("spiffe://")) {
+        AssertionKind::JwtSpiffe
+    } else {
+        AssertionKind::JwtBearer
     }
 }
 

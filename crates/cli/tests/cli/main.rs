@@ -4,6 +4,7 @@
 
 mod administration;
 mod being_a_client;
+mod foreign;
 mod parity;
 mod revoking;
 mod running;

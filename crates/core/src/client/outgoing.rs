@@ -1,7 +1,7 @@
 //! What is sent? The request of RFC 6749 §4.4.2 and RFC 8693 §2.1 as a form and header fields.
 
 use crate::request::form::Parameter;
-use crate::{Secret, Target, TokenRequest, TypedToken};
+use crate::{AssertionKind, Secret, Target, TokenRequest, TypedToken};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
@@ -25,6 +25,15 @@ pub enum ClientAuthentication {
     },
     /// `Authorization: Bearer`, with a token that is also the subject or the actor of the exchange.
     Bearer(Secret),
+    /// A JWT that stands for a secret (RFC 7523 §2.2): the client's own, or that of a workload.
+    Assertion {
+        /// The client's identifier, which is optional.
+        client_id: Option<Box<str>>,
+        /// What kind of assertion it is.
+        kind: AssertionKind,
+        /// The assertion.
+        assertion: Secret,
+    },
     /// Not at all.
     None,
 }
@@ -72,6 +81,14 @@ impl TokenRequest {
                     pairs.push((Parameter::ClientId, id));
                 }
                 pairs.push((Parameter::ClientSecret, client_secret.expose()));
+                None
+            }
+            ClientAuthentication::Assertion { client_id, kind, assertion } => {
+                if let Some(id) = client_id {
+                    pairs.push((Parameter::ClientId, id));
+                }
+                pairs.push((Parameter::ClientAssertionType, kind.as_parameter()));
+                pairs.push((Parameter::ClientAssertion, assertion.expose()));
                 None
             }
             ClientAuthentication::None => None,

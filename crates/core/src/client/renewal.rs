@@ -151,6 +151,7 @@ mod tests {
                     ClientAuthentication::Basic { .. } => "basic",
                     ClientAuthentication::Body { .. } => "body",
                     ClientAuthentication::Bearer(_) => "bearer",
+                    ClientAuthentication::Assertion { .. } => "assertion",
                     ClientAuthentication::None => "none",
                 };
                 (n.request.grant_type(), how)
