@@ -61,8 +61,8 @@ pub use client::{AnswerFault, ClientAuthentication, Held, NextRequest, Outgoing,
 pub use drive::{Granted, NotGranted, drive, inquire};
 pub use error::{Challenge, ErrorCode, NotAnOAuthError, OAuthError};
 pub use flow::{
-    Asks, Decision, DigestSecret, FindClient, FindIssuer, Inquiry, KeysOf, Question, Recall, RecallSubject,
-    Sign, Step, SubjectProof, TokenEndpoint, UseOnce, VerifyProof, VerifyToken, Who,
+    Asks, Decision, DigestSecret, FindClient, FindIssuer, Inquiry, KeysOf, NOBODYS_KEYS, Question, Recall,
+    RecallSubject, Sign, Step, SubjectProof, TokenEndpoint, UseOnce, VerifyProof, VerifyToken, Who,
 };
 pub use introspection::{Inactivity, Introspection, IntrospectionEndpoint};
 pub use policy::Policy;

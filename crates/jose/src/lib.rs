@@ -33,7 +33,6 @@ pub use issuer_keys::{
 };
 pub use key_fault::{KeyFault, KeyFormat};
 pub use keyring::Keyring;
-pub use nobody::NOBODYS_KEYS;
 pub use public_keys::{IgnoredKey, JwksFault, LARGEST_JWKS, MOST_KEYS, PublicKeys};
 pub use thumbprint::thumbprint;
 pub use verifying_key::UnfitKey;

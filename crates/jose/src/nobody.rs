@@ -3,15 +3,9 @@
 use crate::public_keys::PublicKeys;
 use crate::verifying_key::VerifyingKey;
 use std::sync::{Arc, LazyLock};
-use tokenberg_core::{CompactJws, SignatureFault, Verified};
+use tokenberg_core::{CompactJws, NOBODYS_KEYS, SignatureFault, Verified};
 
-/// A JWK Set for a client that does not exist: one key for ES256, whose private half nobody has.
-///
-/// Its x is the SHA-256 of `nobody has the private key of this point`, which happens to be that of a point of the curve; its y
-/// is the even one of the two.
-pub const NOBODYS_KEYS: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","x":"C7zradwvhZFkSLU2MWr9B-z3z-DEIPj86IWUsLCoKE4","y":"hsQTJfqb9Pdyv79v-8dp13kc3OJVaqmEWIiVIuZIEZI"}]}"#;
-
-/// The key of it.
+/// The key whose private half nobody has.
 pub(crate) static NOBODY: LazyLock<Option<Arc<VerifyingKey>>> =
     LazyLock::new(|| PublicKeys::from_jwks(NOBODYS_KEYS).ok()?.only());
 

@@ -23,7 +23,7 @@ pub use recall::{Recall, RecallSubject};
 pub use sign::{Decision, Sign, SubjectProof};
 pub use use_once::UseOnce;
 pub use verify_proof::VerifyProof;
-pub use verify_token::{KeysOf, VerifyToken};
+pub use verify_token::{KeysOf, NOBODYS_KEYS, VerifyToken};
 
 use crate::policy::proof::Authenticated;
 use crate::policy::{Policy, client_credentials, dpop, rights};
