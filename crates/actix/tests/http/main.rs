@@ -7,6 +7,7 @@ mod check;
 mod companions;
 mod documents;
 mod framing;
+mod issuer_keys;
 mod server;
 mod timeouts;
 mod tls;

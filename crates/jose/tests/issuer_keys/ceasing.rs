@@ -78,6 +78,11 @@ fn ks_06_keys_of_elsewhere_are_dropped_when_the_source_changes() {
     let mut late = Watched::of(held.sets.verify(&moved, &token, at(0)));
     assert!(late.poll().is_none());
     held.pages.put("https://idp.test/new", set(&[]));
+    held.pages.hang_at(Some("/new"));
+    while early.wakes() == 0 {
+        std::thread::yield_now();
+    }
+    assert!(is_outage(early.poll().unwrap()) && late.poll().is_none());
     held.pages.hang(false);
     assert_eq!(held.fetched(), 0);
     assert_eq!(late.poll(), Some(NO_KEY));

@@ -29,7 +29,8 @@ pub(crate) fn at(seconds: i64) -> Timestamp {
 pub(crate) struct Pages {
     pages: Mutex<HashMap<String, Document>>,
     asked: Mutex<Vec<String>>,
-    is_hanging: Mutex<bool>,
+    /// The end of the addresses that are not answered.
+    hanging: Mutex<Option<&'static str>>,
     change: Condvar,
 }
 
@@ -60,7 +61,12 @@ impl Pages {
 
     /// Whether nothing is answered until this is set to false again.
     pub(crate) fn hang(&self, is_hanging: bool) {
-        *self.is_hanging.lock().unwrap() = is_hanging;
+        self.hang_at(is_hanging.then_some(""));
+    }
+
+    /// Only addresses that end so are not answered.
+    pub(crate) fn hang_at(&self, end: Option<&'static str>) {
+        *self.hanging.lock().unwrap() = end;
         self.change.notify_all();
     }
 
@@ -75,10 +81,11 @@ impl Fetch for Web {
     fn fetch(&self, address: &Address, largest: usize, within: Duration) -> Result<Document, String> {
         assert!(largest <= 512 * 1024 && within <= Duration::from_secs(5));
         self.0.asked.lock().unwrap().push(address.as_str().to_owned());
-        let mut is_hanging = self.0.is_hanging.lock().unwrap();
-        while *is_hanging {
-            is_hanging = self.0.change.wait(is_hanging).unwrap();
+        let mut hanging = self.0.hanging.lock().unwrap();
+        while hanging.is_some_and(|end| address.as_str().ends_with(end)) {
+            hanging = self.0.change.wait(hanging).unwrap();
         }
+        drop(hanging);
         assert!(!address.as_str().ends_with("/panic"), "as a fetch never should");
         let pages = self.0.pages.lock().unwrap();
         pages.get(address.as_str()).cloned().ok_or_else(|| "nobody is there".to_owned())
