@@ -61,6 +61,14 @@ pub trait Answers: Send + Sync {
     /// be right.
     fn is_costly(&self, client_id: &str, secret: &Secret) -> bool;
 
+    /// Whether somebody who may ask often enough could guess the secret, as one that a person chose.
+    ///
+    /// It depends on the secret alone, never on what is registered. Where it is not known, it may be.
+    fn may_be_guessed(&self, secret: &Secret) -> bool {
+        let _ = secret;
+        true
+    }
+
     /// Whether the operator took the token back, by itself or with others.
     fn revoked(&self, token: &AccessTokenClaims) -> Option<Revocation>;
 

@@ -68,6 +68,10 @@ impl<K: Keys> Answers for Moment<K> {
         Digester::is_costly(secret) && self.remembered(client_id, secret).is_none()
     }
 
+    fn may_be_guessed(&self, secret: &Secret) -> bool {
+        Digester::is_costly(secret)
+    }
+
     fn revoked(&self, token: &AccessTokenClaims) -> Option<Revocation> {
         self.snapshot.revoked(token)
     }

@@ -39,6 +39,12 @@ impl PresentedToken {
         })
     }
 
+    /// How the request claims to come from a client.
+    #[must_use]
+    pub fn credential(&self) -> &Credential {
+        &self.credential
+    }
+
     /// How the client authenticates, for the log.
     #[must_use]
     pub fn method(&self) -> &'static str {
