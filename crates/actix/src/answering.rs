@@ -4,6 +4,7 @@ use crate::audit::Audit;
 use crate::costly::Costly;
 use crate::fault::Fault;
 use std::sync::Arc;
+use std::time::Instant;
 use tokenberg_core::{
     Answers, Asks, DigestSecret, Granted, Inquiry, IssuerKeys, KeysUnavailable, NotWritten, Question,
     Recollection, Refusal, SignatureFault, SigningFault, SingleUse, Step, UseOnce, Verified, VerifyToken,
@@ -45,8 +46,11 @@ pub(crate) async fn answer(
             Step::Sign(question) => {
                 let takes_long = moment.keys().is_costly(question.now());
                 let world = Arc::clone(&moment);
+                let metrics = Arc::clone(waits.costly.metrics());
                 let sign = move || {
+                    let begun = Instant::now();
                     let access_token = world.keys().sign(question.claims(), question.now())?;
+                    metrics.signed(begun.elapsed());
                     let (claims, decision) = (question.claims().clone(), question.decision().clone());
                     Ok(Granted { response: question.signed(access_token), claims, decision })
                 };

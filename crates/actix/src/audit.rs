@@ -1,10 +1,14 @@
 //! What is remembered of a decision? One event each, without any token or secret; conformance SE-01, SE-05 and SE-06.
 
+use crate::client_address::ClientAddress;
 use crate::endpoint::Endpoint;
 use crate::fault::Fault;
 use crate::guard::RequestId;
+use crate::metrics::Metrics;
 use actix_web::{HttpMessage, HttpRequest};
-use std::net::SocketAddr;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
 use tokenberg_core::{
     AccessTokenClaims, Actor, ClientId, CompactJws, GrantType, Granted, Introspection, KeysUnavailable,
     NotWritten, OAuthError, Presented, Refusal, Revoked, Scope, SigningFault, TokenFault,
@@ -27,8 +31,9 @@ pub const AUDIT: &str = "tokenberg::audit";
 pub(crate) struct Audit {
     endpoint: Endpoint,
     request_id: Option<RequestId>,
-    // Of the connection; whoever sends X-Forwarded-For says about himself what he likes (HT-22).
-    source: Option<SocketAddr>,
+    begun: Instant,
+    metrics: Arc<Metrics>,
+    source: Option<ClientAddress>,
     client: Option<ClientId>,
     method: Option<&'static str>,
     grant: Option<GrantType>,
@@ -37,17 +42,33 @@ pub(crate) struct Audit {
 }
 
 impl Audit {
-    pub(crate) fn of(request: &HttpRequest, endpoint: Endpoint) -> Self {
+    pub(crate) fn of(
+        request: &HttpRequest,
+        endpoint: Endpoint,
+        source: Option<ClientAddress>,
+        metrics: &Arc<Metrics>,
+    ) -> Self {
         Self {
             endpoint,
             request_id: request.extensions().get().cloned(),
-            source: request.peer_addr(),
+            begun: Instant::now(),
+            metrics: Arc::clone(metrics),
+            source,
             client: None,
             method: None,
             grant: None,
             scope: None,
             tokens: Vec::new(),
         }
+    }
+
+    /// From where the request comes.
+    pub(crate) fn source(&self) -> Option<IpAddr> {
+        self.source.map(|source| source.ip)
+    }
+
+    fn count(&self, outcome: &str) {
+        self.metrics.answered(self.endpoint, self.grant, outcome, self.begun.elapsed());
     }
 
     pub(crate) fn presented(&mut self, presented: &Presented) {
@@ -76,6 +97,7 @@ impl Audit {
     }
 
     pub(crate) fn granted(&self, granted: &Granted) {
+        self.count("granted");
         let (claims, decision) = (&granted.claims, &granted.decision);
         let actors: Vec<&str> =
             claims.actor.iter().flat_map(Actor::chain).map(|actor| actor.subject.as_str()).collect();
@@ -117,6 +139,7 @@ impl Audit {
 
     /// What became of a presented token: what it says if it is good, and otherwise what it claims to be.
     fn told(&self, outcome: &str, good: Option<&AccessTokenClaims>, reason: Option<&str>) {
+        self.count(outcome);
         let tokens = good.is_none() && !self.tokens.is_empty();
         tracing::info!(
             target: AUDIT,
@@ -137,6 +160,7 @@ impl Audit {
     }
 
     pub(crate) fn refused(&self, refusal: &Refusal, error: &OAuthError) {
+        self.count(error.code.as_str());
         tracing::info!(
             target: AUDIT,
             endpoint = self.endpoint.path(),
@@ -170,20 +194,23 @@ impl Audit {
         if status.is_server_error() {
             return self.error(fault, &fault.to_string());
         }
+        self.count(error.code.as_str());
         tracing::info!(
             target: AUDIT,
             endpoint = self.endpoint.path(),
             request_id = self.request_id(),
             source = self.source.map(field::display),
+            client = self.client(),
             outcome = error.code.as_str(),
             status = status.as_u16(),
             reason = %fault,
-            "could not read a request"
+            "did not look into a request"
         );
     }
 
     fn error(&self, fault: Fault, reason: &str) {
         let (status, error) = fault.told();
+        self.count(error.code.as_str());
         tracing::error!(
             target: AUDIT,
             endpoint = self.endpoint.path(),

@@ -3,12 +3,14 @@
 //! actix's timeout of a head is for the first request of a connection, and its keep-alive ends with the first byte of the
 //! next. Whoever sends half a head as a second request would hold a connection for ever.
 
+use crate::metrics::Metrics;
 use crate::sources::{Place, Sources};
 use actix_web::dev::Extensions;
 use actix_web::rt::net::TcpStream;
 use std::cell::Cell;
 use std::net::Shutdown;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -19,6 +21,7 @@ pub(crate) struct Connection {
     secure: bool,
     read: Rc<Cell<u64>>,
     _place: Option<Place>,
+    metrics: Arc<Metrics>,
     watch: Option<JoinHandle<()>>,
 }
 
@@ -36,7 +39,7 @@ pub(crate) fn watch(
     tcp: &TcpStream,
     secure: bool,
     read: Rc<Cell<u64>>,
-    sources: &Sources,
+    (sources, metrics): (&Sources, &Arc<Metrics>),
     data: &mut Extensions,
     limit: Duration,
 ) {
@@ -47,6 +50,10 @@ pub(crate) fn watch(
     });
     let place = tcp.peer_addr().ok().and_then(|peer| sources.place(peer.ip()));
     let is_refused = place.is_none();
+    metrics.connection_opened();
+    if is_refused {
+        metrics.connection_refused();
+    }
     let watch = second_descriptor(tcp).map(|socket| {
         let state = Rc::clone(&state);
         actix_web::rt::spawn(async move {
@@ -57,7 +64,8 @@ pub(crate) fn watch(
             let _ = socket.shutdown(Shutdown::Both);
         })
     });
-    data.insert(Connection { state, secure, read, _place: place, watch });
+    let metrics = Arc::clone(metrics);
+    data.insert(Connection { state, secure, read, _place: place, metrics, watch });
 }
 
 #[cfg(unix)]
@@ -104,6 +112,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        self.metrics.connection_closed();
         if let Some(watch) = &self.watch {
             watch.abort();
         }

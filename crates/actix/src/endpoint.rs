@@ -11,7 +11,9 @@ use crate::{body, reply};
 use actix_web::dev::Payload;
 use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse};
-use tokenberg_core::{LARGEST_BODY, LARGEST_PRESENTATION, Presented, PresentedToken};
+use tokenberg_core::{
+    Authentication, Credential, LARGEST_BODY, LARGEST_PRESENTATION, Presented, PresentedToken, Reading,
+};
 
 /// One of the endpoints that take a form from a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +52,12 @@ pub(crate) async fn answer(
     if *request.method() != Method::POST {
         return reply::closing(reply::fault(Fault::MethodNotAllowed("POST")), payload);
     }
-    let mut audit = Audit::of(request, endpoint);
+    let origin = service.trusted_proxies().origin(request);
+    let mut audit = Audit::of(request, endpoint, origin.address, service.metrics());
+    if origin.is_plain {
+        audit.failed(Fault::PlainHttp);
+        return reply::closing(reply::fault(Fault::PlainHttp), payload);
+    }
     let (largest, timeout) = (service.largest_body() + endpoint.more_than_tokens(), service.body_timeout());
     let meter = request.conn_data::<Connection>().map(|connection| Meter::new(connection.meter()));
     let large = service.large_bodies();
@@ -101,23 +108,38 @@ async fn decide(
         Endpoint::Tokens => {
             let presented = Presented::read(&authorization, query, body)?;
             audit.presented(&presented);
-            let granted = service.answer(presented, audit).await?;
+            let readings = match presented.authentication() {
+                Authentication::Credential(credential) => readings(credential),
+                Authentication::Bearer(_) => &[],
+            };
+            let attempt = service.attempt(audit.source(), readings)?;
+            let granted = attempt.judged(service.answer(presented, audit).await)?;
             audit.granted(&granted);
             Ok(reply::granted(&granted.response))
         }
         Endpoint::Introspection => {
             let presented = PresentedToken::read(&authorization, query, body)?;
             audit.authenticates(presented.method());
-            let introspection = service.introspect(presented, audit).await?;
+            let attempt = service.attempt(audit.source(), readings(presented.credential()))?;
+            let introspection = attempt.judged(service.introspect(presented, audit).await)?;
             audit.introspected(&introspection);
             Ok(reply::introspected(&introspection))
         }
         Endpoint::Revocation => {
             let presented = PresentedToken::read(&authorization, query, body)?;
             audit.authenticates(presented.method());
-            let outcome = service.revoke(presented, audit).await?;
+            let attempt = service.attempt(audit.source(), readings(presented.credential()))?;
+            let outcome = attempt.judged(service.revoke(presented, audit).await)?;
             audit.revoked(&outcome);
             Ok(reply::revoked())
         }
+    }
+}
+
+/// The secret, if it is one that proves the client: nothing else can be guessed.
+fn readings(credential: &Credential) -> &[Reading] {
+    match credential {
+        Credential::Secret(secret) => &secret.readings,
+        Credential::Assertion(_) | Credential::Certificate(_) => &[],
     }
 }

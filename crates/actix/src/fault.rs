@@ -32,6 +32,13 @@ pub(crate) enum Fault {
     BodyTimeout,
     #[error("the body broke off or is not framed as HTTP has it")]
     BrokenBody,
+    #[error("a trusted proxy says that the client spoke plain HTTP")]
+    PlainHttp,
+    #[error("too many failed authentications; refused for {seconds} s")]
+    TooManyFailures {
+        /// By when there is one more to be had.
+        seconds: u32,
+    },
     #[error("too many secrets wait to be digested")]
     Overloaded,
     #[error("nothing could be signed")]
@@ -86,6 +93,16 @@ impl Fault {
                 (StatusCode::REQUEST_TIMEOUT, InvalidRequest, "the body did not arrive in time")
             }
             Self::BrokenBody => (StatusCode::BAD_REQUEST, InvalidRequest, "the body cannot be read"),
+            Self::PlainHttp => (
+                StatusCode::BAD_REQUEST,
+                InvalidRequest,
+                "secrets travel over TLS only; ask by https, and change the secret that was just sent",
+            ),
+            Self::TooManyFailures { .. } => (
+                StatusCode::TOO_MANY_REQUESTS,
+                TemporarilyUnavailable,
+                "too many failed authentications from here; try again later",
+            ),
             Self::Overloaded => {
                 (StatusCode::SERVICE_UNAVAILABLE, TemporarilyUnavailable, "try again in a second")
             }
@@ -113,6 +130,9 @@ impl Fault {
 
     /// Seconds of `Retry-After`: without it, Iceberg's Java client does not try again (conformance IC-16).
     pub(crate) fn retry_after(self) -> Option<u32> {
+        if let Self::TooManyFailures { seconds } = self {
+            return Some(seconds);
+        }
         matches!(self, Self::Overloaded | Self::Unwritten | Self::KeysUnavailable).then_some(1)
     }
 }
@@ -135,6 +155,8 @@ mod tests {
             Fault::BodyTooLarge,
             Fault::BodyTimeout,
             Fault::BrokenBody,
+            Fault::PlainHttp,
+            Fault::TooManyFailures { seconds: 7 },
             Fault::Overloaded,
             Fault::Unsigned,
             Fault::Unwritten,
@@ -148,7 +170,8 @@ mod tests {
             let description = error.description.unwrap();
             assert!(description.bytes().all(|b| matches!(b, 0x20 | 0x21 | 0x23..=0x5B | 0x5D..=0x7E)));
             assert_eq!(fault.allow().is_some(), status == StatusCode::METHOD_NOT_ALLOWED);
-            assert_eq!(fault.retry_after().is_some(), status == StatusCode::SERVICE_UNAVAILABLE);
+            let later = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&status);
+            assert_eq!(fault.retry_after().is_some(), later);
         }
     }
 }

@@ -10,6 +10,7 @@ use actix_web::dev::{Server, ServerHandle, ServiceRequest, ServiceResponse};
 use actix_web::{App, Error, HttpServer, web};
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The longest that an idle connection is kept (conformance HT-10).
@@ -105,7 +106,7 @@ impl ServerBuilder {
         Self { tls: Some(config), ..self }
     }
 
-    /// Serves `/healthz` and `/readyz` at this listener, in plain HTTP.
+    /// Serves `/healthz`, `/readyz` and what else the operations have at this listener, in plain HTTP.
     pub fn operations(self, listener: TcpListener, operations: Operations) -> Self {
         Self { operations: Some((listener, operations)), ..self }
     }
@@ -121,7 +122,8 @@ impl ServerBuilder {
     }
 
     /// How many connections one address, or one IPv6 site of 2^64, may have at a time; any number by default, because
-    /// behind a proxy all come from the same.
+    /// behind a proxy all come from the same. [`TokenServiceBuilder::trusted_proxies`](crate::TokenServiceBuilder::trusted_proxies)
+    /// are not held to it.
     pub fn most_connections_of_a_source(self, most_of_a_source: usize) -> Self {
         Self { most_of_a_source, ..self }
     }
@@ -159,7 +161,8 @@ impl ServerBuilder {
     /// If a listener is not one.
     pub fn run(self) -> io::Result<Running> {
         let limits = Limits {
-            sources: Sources::new(self.most_of_a_source),
+            sources: Sources::new(self.most_of_a_source, self.service.trusted_proxies().clone()),
+            metrics: Arc::clone(self.service.metrics()),
             keep_alive: self.keep_alive,
             head: self.head_timeout,
             disconnect: self.disconnect_timeout,

@@ -2,19 +2,24 @@
 
 use crate::answering::{self, Denied, Waits};
 use crate::audit::Audit;
+use crate::client_address::TrustedProxies;
 use crate::costly::Costly;
+use crate::exposition::Exposition;
 use crate::fault::Fault;
 use crate::metadata::Metadata;
+use crate::metrics::Metrics;
+use crate::throttle::{Attempt, Throttle};
 use crate::world::World;
 use crate::{openapi, routes};
 use actix_web::web;
 use ring::rand::{SecureRandom, SystemRandom};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokenberg_core::{
     Answers, Entropy, Granted, Introspection, IntrospectionEndpoint, Issuer, IssuerKeys, LARGEST_BODY,
-    Policy, Presented, PresentedToken, RevocationEndpoint, Revocations, Revoked, Revoking, SingleUse,
-    Timestamp, TokenEndpoint, TokenFault, TokenVerification,
+    Policy, Presented, PresentedToken, Reading, RevocationEndpoint, Revocations, Revoked, Revoking,
+    SingleUse, Timestamp, TokenEndpoint, TokenFault, TokenVerification,
 };
 use tokio::sync::Semaphore;
 
@@ -32,6 +37,9 @@ struct Inner {
     clock: Box<dyn Fn() -> Result<Timestamp, Fault> + Send + Sync>,
     random: SystemRandom,
     waits: Waits,
+    throttle: Throttle,
+    trusted_proxies: TrustedProxies,
+    metrics: Arc<Metrics>,
     audiences: Vec<Box<str>>,
     largest_body: usize,
     large_bodies: Semaphore,
@@ -63,6 +71,9 @@ pub struct TokenServiceBuilder {
     body_timeout: Duration,
     digests_at_once: usize,
     digests_waiting: usize,
+    failures_per_client: u32,
+    failures_per_source: u32,
+    trusted_proxies: TrustedProxies,
 }
 
 impl TokenServiceBuilder {
@@ -114,6 +125,22 @@ impl TokenServiceBuilder {
         Self { digests_waiting, ..self }
     }
 
+    /// How many wrong secrets a minute one source, an address or an IPv6 site of 2^64, may present for one client identifier
+    /// before its secrets are not looked at any more but answered with 429; 30. Generated secrets always are looked at.
+    pub fn failures_per_client(self, failures_per_client: u32) -> Self {
+        Self { failures_per_client, ..self }
+    }
+
+    /// How many for all client identifiers together; 300. A client that has once been right from there is not held to it.
+    pub fn failures_per_source(self, failures_per_source: u32) -> Self {
+        Self { failures_per_source, ..self }
+    }
+
+    /// Whose `X-Forwarded-For`, `X-Forwarded-Proto` and `Forwarded` are believed; nobody's by default.
+    pub fn trusted_proxies(self, trusted_proxies: TrustedProxies) -> Self {
+        Self { trusted_proxies, ..self }
+    }
+
     /// The service.
     #[must_use]
     pub fn build(self) -> TokenService {
@@ -125,6 +152,9 @@ impl TokenServiceBuilder {
         let endpoint = TokenEndpoint::new(self.policy);
         let revocation =
             |revocations| Revocation { endpoint: RevocationEndpoint::of(&endpoint), revocations };
+        let metrics = Arc::<Metrics>::default();
+        let throttle =
+            Throttle::new(self.failures_per_client, self.failures_per_source, Arc::clone(&metrics));
         let inner = Inner {
             audiences,
             metadata,
@@ -136,10 +166,13 @@ impl TokenServiceBuilder {
             clock: self.clock,
             random: SystemRandom::new(),
             waits: Waits {
-                costly: Costly::new(self.digests_at_once, self.digests_waiting),
+                costly: Costly::new(self.digests_at_once, self.digests_waiting, Arc::clone(&metrics)),
                 single_use: self.single_use,
                 issuer_keys: self.issuer_keys,
             },
+            throttle,
+            trusted_proxies: self.trusted_proxies,
+            metrics,
             largest_body: self.largest_body,
             large_bodies: Semaphore::new(LARGE_BODIES),
             body_timeout: self.body_timeout,
@@ -163,6 +196,9 @@ impl TokenService {
             body_timeout: Duration::from_secs(5),
             digests_at_once: std::thread::available_parallelism().map_or(1, usize::from),
             digests_waiting: 64,
+            failures_per_client: 30,
+            failures_per_source: 300,
+            trusted_proxies: TrustedProxies::default(),
         }
     }
 
@@ -196,6 +232,25 @@ impl TokenService {
     /// How tokens of ours are checked by a resource server in this process.
     pub(crate) fn verification(&self) -> TokenVerification {
         TokenVerification::new(self.issuer().clone(), self.inner.audiences.clone())
+    }
+
+    pub(crate) fn trusted_proxies(&self) -> &TrustedProxies {
+        &self.inner.trusted_proxies
+    }
+
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.inner.metrics
+    }
+
+    pub(crate) fn expose(&self, to: &mut Exposition) {
+        self.inner.metrics.expose(to);
+        self.inner.waits.costly.expose(to);
+    }
+
+    /// Whether the secret in these readings may be looked at; there are none where the client proves itself otherwise.
+    pub(crate) fn attempt(&self, source: Option<IpAddr>, readings: &[Reading]) -> Result<Attempt<'_>, Fault> {
+        let moment = self.moment();
+        self.inner.throttle.attempt(source, readings, |secret| moment.may_be_guessed(secret))
     }
 
     /// Whether tokens can be revoked here.

@@ -4,6 +4,7 @@
 //! each connection knows how much was read from it, and [`crate::body`] refuses a body that is mostly something else.
 
 use crate::connection;
+use crate::metrics::Metrics;
 use crate::sources::Sources;
 use actix_http::{HttpService, Protocol};
 use actix_server::GracefulShutdownSignal;
@@ -17,6 +18,7 @@ use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -28,6 +30,7 @@ const HANDSHAKE: Duration = Duration::from_secs(3);
 #[derive(Clone)]
 pub(crate) struct Limits {
     pub(crate) sources: Sources,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) keep_alive: Duration,
     pub(crate) head: Duration,
     pub(crate) disconnect: Duration,
@@ -116,7 +119,8 @@ fn http<IO: Socket, T: AppFactory>(
         .client_request_timeout(limits.head)
         .client_disconnect_timeout(limits.disconnect)
         .on_connect_ext(move |io: &Metered<IO>, data: &mut actix_http::Extensions| {
-            connection::watch(io.io.tcp(), IO::SECURE, Rc::clone(&io.read), &limits.sources, data, silence);
+            let counted = (&limits.sources, &limits.metrics);
+            connection::watch(io.io.tcp(), IO::SECURE, Rc::clone(&io.read), counted, data, silence);
         })
         .finish(map_config(app, |()| AppConfig::default()))
 }

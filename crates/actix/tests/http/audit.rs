@@ -5,7 +5,7 @@ use crate::world::*;
 use serde_json::Value;
 use std::io;
 use std::sync::{Arc, Mutex};
-use tokenberg_actix::{AUDIT, TokenService};
+use tokenberg_actix::{AUDIT, TokenService, TrustedProxies};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -119,6 +119,24 @@ async fn se_06_ht_22_every_decision_is_one_event_and_forwarded_addresses_are_not
     assert_eq!((&events[3]["outcome"], &events[3]["client"]), (&"invalid_client".into(), &"\"c1\"".into()));
     assert!(events[3]["reason"].as_str().unwrap().contains("live secrets of client c1"));
     assert_eq!((&events[4]["outcome"], &events[4]["status"]), (&"invalid_request".into(), &400.into()));
+}
+
+#[actix_web::test]
+async fn se_06_ht_22_the_source_is_what_a_trusted_proxy_says() {
+    let proxies: TrustedProxies = ["10.0.0.0/8".parse().unwrap()].into_iter().collect();
+    let service = World::new().builder().failures_per_client(1).trusted_proxies(proxies).build();
+    let mut asks = vec![form(CC).basic(C1), form(CC).basic(("c1", "wrong")), form(CC).basic(C1)];
+    asks.push(form(CC).basic(C1).header("X-Forwarded-Proto", "http"));
+    for ask in &mut asks {
+        ask.peer = Some("10.0.0.1:4711".parse().unwrap());
+        *ask = ask.clone().header("X-Forwarded-For", "1.2.3.4, 203.0.113.9");
+    }
+    let (log, _) = logged(&service, &asks).await;
+    let events = log.events();
+    let outcomes: Vec<_> = events.iter().map(|event| event["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, ["granted", "invalid_client", "temporarily_unavailable", "invalid_request"]);
+    assert!(events.iter().all(|event| event["source"] == "203.0.113.9"), "{events:#?}");
+    assert_eq!(events[2]["status"], 429);
 }
 
 #[actix_web::test]
