@@ -5,8 +5,9 @@ use crate::duration;
 use anyhow::Context;
 use serde::{Deserialize, Deserializer};
 use std::net::SocketAddr;
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::path::{Path, PathBuf};
+use tokenberg_actix::Network;
 use tokenberg_core::{Algorithm, Lifetime};
 
 /// The file. Keys are called as the flags; `_` may stand for `-`.
@@ -37,6 +38,15 @@ pub(crate) struct ConfigFile {
     /// `--behind-tls-terminator`
     #[serde(alias = "behind_tls_terminator")]
     pub(crate) behind_tls_terminator: Option<bool>,
+    /// `--trusted-proxy`
+    #[serde(alias = "trusted_proxy", deserialize_with = "networks", default)]
+    pub(crate) trusted_proxy: Option<Vec<Network>>,
+    /// `--failures-per-client`
+    #[serde(alias = "failures_per_client")]
+    pub(crate) failures_per_client: Option<NonZeroU32>,
+    /// `--failures-per-source`
+    #[serde(alias = "failures_per_source")]
+    pub(crate) failures_per_source: Option<NonZeroU32>,
     /// `--strict-iceberg-errors`
     #[serde(alias = "strict_iceberg_errors")]
     pub(crate) strict_iceberg_errors: Option<bool>,
@@ -66,6 +76,12 @@ pub(crate) struct ConfigFile {
 fn length_of_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Lifetime>, D::Error> {
     let text = String::deserialize(from)?;
     duration::parse(&text).map(Some).map_err(serde::de::Error::custom)
+}
+
+fn networks<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<Network>>, D::Error> {
+    let texts = Vec::<String>::deserialize(from)?;
+    let networks = texts.iter().map(|text| text.parse()).collect::<Result<_, _>>();
+    networks.map(Some).map_err(serde::de::Error::custom)
 }
 
 /// Reads the file. Paths in it are relative to the working directory, as in arguments.

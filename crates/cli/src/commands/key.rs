@@ -175,7 +175,7 @@ fn list(keys: &[KeyMaterial], now: Timestamp, output: Output) -> anyhow::Result<
 }
 
 /// `published` before it signs, `signing`, `retired` while it only verifies, and `over` when it does nothing any more.
-fn state(key: &KeyMaterial, keys: &[KeyMaterial], now: Timestamp) -> &'static str {
+pub(crate) fn state(key: &KeyMaterial, keys: &[KeyMaterial], now: Timestamp) -> &'static str {
     if key.verifies_until.is_some_and(|until| until <= now) {
         "over"
     } else if key.signs_from > now {

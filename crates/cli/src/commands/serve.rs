@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use tokenberg_actix::Network;
 use tokenberg_core::{Algorithm, Lifetime};
 
 /// `tokenberg serve`
@@ -19,7 +20,7 @@ Examples:
   tokenberg serve --listen 0.0.0.0:443 --issuer https://tokens.example \\
       --tls-cert chain.pem --tls-key key.pem
   tokenberg serve --listen 10.0.0.7:8183 --issuer https://lake.example/auth --base-path /auth \\
-      --behind-tls-terminator
+      --behind-tls-terminator --trusted-proxy 10.0.0.0/24
   tokenberg serve --config /etc/tokenberg.toml --ops-listen 127.0.0.1:9183
 
 A flag beats its variable, and both beat the file, where every flag is a key:
@@ -35,7 +36,7 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "ADDR:PORT", env = "TOKENBERG_LISTEN")]
     pub(crate) listen: Option<SocketAddr>,
 
-    /// Where to serve /healthz and /readyz, in plain HTTP; nowhere if it is left out
+    /// Where to serve /healthz, /readyz and /metrics, in plain HTTP; nowhere if it is left out
     #[arg(long, value_name = "ADDR:PORT", env = "TOKENBERG_OPS_LISTEN")]
     pub(crate) ops_listen: Option<SocketAddr>,
 
@@ -60,6 +61,21 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "BOOL", env = "TOKENBERG_BEHIND_TLS_TERMINATOR", num_args = 0..=1, require_equals = true,
           default_missing_value = "true")]
     pub(crate) behind_tls_terminator: Option<bool>,
+
+    /// A network of proxies, as 10.0.0.0/8, whose X-Forwarded-For, X-Forwarded-Proto and Forwarded are believed; may be given
+    /// several times
+    #[arg(long, value_name = "NETWORK", env = "TOKENBERG_TRUSTED_PROXY", value_delimiter = ',')]
+    pub(crate) trusted_proxy: Vec<Network>,
+
+    /// How many wrong secrets a minute one source may present for one client before it is answered 429 [default: 30]
+    #[arg(long, value_name = "N", env = "TOKENBERG_FAILURES_PER_CLIENT",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) failures_per_client: Option<u32>,
+
+    /// How many for all clients together [default: 300]
+    #[arg(long, value_name = "N", env = "TOKENBERG_FAILURES_PER_SOURCE",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) failures_per_source: Option<u32>,
 
     /// Answer with the six error codes of Iceberg's specification only: invalid_target becomes invalid_request
     #[arg(long, value_name = "BOOL", env = "TOKENBERG_STRICT_ICEBERG_ERRORS", num_args = 0..=1, require_equals = true,

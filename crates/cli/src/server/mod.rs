@@ -1,5 +1,6 @@
 //! How does the server run? Start, follow the store, and end in order: conformance OP-12, OP-13 and OP-30.
 
+mod figures;
 mod first_start;
 mod following;
 mod housekeeping;
@@ -66,9 +67,12 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
         .revocations(following.watched())
         .single_use(following.watched())
         .issuer_keys(issuer_keys)
+        .failures_per_client(settings.failures_per_client)
+        .failures_per_source(settings.failures_per_source)
+        .trusted_proxies(settings.trusted_proxies.clone())
         .build();
 
-    let mut server = ServerBuilder::new(service)
+    let mut server = ServerBuilder::new(service.clone())
         .listen(listener)
         .base_path(&settings.base_path)?
         .drain_delay(settings.drain_delay);
@@ -83,7 +87,10 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     }
     if let Some(listener) = ops_listener {
         let following = following.clone();
-        server = server.operations(listener, Operations::new(move || following.ready()));
+        let (figures, started) = (following.clone(), clock::now()?);
+        let operations = Operations::new(move || following.ready())
+            .metrics(&service, move |to| figures::expose(&figures, started, to));
+        server = server.operations(listener, operations);
     }
     let running = server.run()?;
     signals::heed(running.handle(), changeable)?;

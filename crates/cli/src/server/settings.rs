@@ -7,8 +7,10 @@ use crate::failure::wrong_usage;
 use crate::issuer_keys::Fetching;
 use crate::store_access::StoreLocation;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
+use tokenberg_actix::TrustedProxies;
 use tokenberg_core::{Algorithm, Issuer, Lifetime};
 
 /// Where we listen unless somebody says otherwise.
@@ -29,6 +31,12 @@ pub(crate) struct Settings {
     pub(crate) base_path: String,
     /// Certificate and key.
     pub(crate) tls: Option<(PathBuf, PathBuf)>,
+    /// Whose word on where requests come from is believed.
+    pub(crate) trusted_proxies: TrustedProxies,
+    /// How many failed authentications a minute one source may have for one client.
+    pub(crate) failures_per_client: u32,
+    /// How many for all.
+    pub(crate) failures_per_source: u32,
     /// Whether only Iceberg's six error codes are sent.
     pub(crate) strict_iceberg_errors: bool,
     /// The algorithm of the first key.
@@ -58,9 +66,10 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Whether clients connect by themselves, each from its own address, and not through something that ends TLS for them.
+    /// Whether we know of every connection from where it comes: clients connect by themselves, each from its own address, and
+    /// what ends TLS for others is known.
     pub(crate) fn faces_clients(&self) -> bool {
-        self.tls.is_some() && !self.listen.ip().is_loopback()
+        !self.trusted_proxies.is_empty() || self.tls.is_some() && !self.listen.ip().is_loopback()
     }
 
     fn with_file(common: &Common, asked: &Serve, file: &ConfigFile) -> anyhow::Result<Self> {
@@ -78,6 +87,10 @@ impl Settings {
                 return Err(wrong_usage("--tls-key needs --tls-cert, the certificate of the key"));
             }
         };
+        let trusted_proxies = match asked.trusted_proxy.as_slice() {
+            [] => file.trusted_proxy.clone().unwrap_or_default(),
+            networks => networks.to_vec(),
+        };
         Ok(Self {
             store: StoreLocation::with_file(common, file)?,
             listen: asked.listen.or(file.listen).unwrap_or(DEFAULT_LISTEN),
@@ -85,6 +98,9 @@ impl Settings {
             issuer: issuer.map_err(|fault| wrong_usage(format!("--issuer: {fault}")))?,
             base_path: checked_base_path(base_path)?,
             tls,
+            trusted_proxies: trusted_proxies.into_iter().collect(),
+            failures_per_client: per_minute(asked.failures_per_client, file.failures_per_client, 30),
+            failures_per_source: per_minute(asked.failures_per_source, file.failures_per_source, 300),
             strict_iceberg_errors: asked
                 .strict_iceberg_errors
                 .or(file.strict_iceberg_errors)
@@ -180,6 +196,10 @@ fn fetching(asked: &Serve, file: &ConfigFile) -> anyhow::Result<Fetching> {
         allow_private: allow_private.unwrap_or(usual.allow_private),
         refetch_after,
     })
+}
+
+fn per_minute(asked: Option<u32>, of_file: Option<NonZeroU32>, default: u32) -> u32 {
+    asked.or(of_file.map(NonZeroU32::get)).unwrap_or(default)
 }
 
 fn seconds(lifetime: Lifetime) -> Duration {
@@ -282,6 +302,27 @@ mod tests {
         };
         assert_eq!(fetching(&flags, file), of_flags);
         assert!(settings(&["--jwks-refetch-after", "0s"], "").is_err());
+    }
+
+    #[test]
+    fn ht_22_op_12_proxies_and_limits_come_from_flag_or_file() {
+        let file = "trusted-proxy = [\"10.0.0.0/8\", \"2001:db8::/32\"]\nfailures-per-client = 7\nfailures_per_source = 70";
+        let of_file = settings(&[], file).unwrap();
+        assert!(of_file.trusted_proxies.contains("10.1.2.3".parse().unwrap()) && of_file.faces_clients());
+        assert_eq!((of_file.failures_per_client, of_file.failures_per_source), (7, 70));
+        let flags = ["--trusted-proxy", "192.0.2.0/24,198.51.100.1", "--failures-per-client", "8"];
+        let of_flags = settings(&flags, file).unwrap();
+        for (address, trusted) in [("192.0.2.9", true), ("198.51.100.1", true), ("10.1.2.3", false)] {
+            assert_eq!(of_flags.trusted_proxies.contains(address.parse().unwrap()), trusted, "{address}");
+        }
+        assert_eq!((of_flags.failures_per_client, of_flags.failures_per_source), (8, 70));
+        let plain = settings(&[], "").unwrap();
+        assert_eq!((plain.failures_per_client, plain.failures_per_source), (30, 300));
+        assert!(plain.trusted_proxies.is_empty() && !plain.faces_clients());
+        for wrong in ["trusted-proxy = [\"10.0.0.1/8\"]", "trusted-proxy = \"x\"", "failures-per-client = 0"]
+        {
+            assert!(settings(&[], wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -1,0 +1,87 @@
+//! How do store and keys do, in figures? What `/metrics` says beside the requests; conformance SE-07: numbers only.
+
+use super::following::Following;
+use crate::clock;
+use crate::commands::key;
+use tokenberg_actix::Exposition;
+use tokenberg_core::{KeyMaterial, Timestamp};
+
+/// Writes the figures of this moment.
+pub(super) fn expose(following: &Following, started: Timestamp, to: &mut Exposition) {
+    to.family("gauge", "tokenberg_build_info", "The version that runs; always 1.");
+    to.sample("tokenberg_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+    to.gauge("process_start_time_seconds", "When it was started.", seconds(started));
+    to.gauge("tokenberg_ready", "Whether /readyz says yes.", f64::from(u8::from(following.ready().is_ok())));
+
+    let watched = following.watched();
+    let health = watched.health();
+    to.gauge(
+        "tokenberg_snapshot_age_seconds",
+        "Since the store was last known to be as it is in memory.",
+        health.age.as_secs_f64(),
+    );
+    to.gauge(
+        "tokenberg_store_fault",
+        "Whether the store cannot be followed.",
+        f64::from(u8::from(health.fault.is_some())),
+    );
+    let moment = watched.now();
+    let snapshot = moment.snapshot();
+    to.gauge(
+        "tokenberg_snapshot_revision",
+        "Grows with every change of the store.",
+        float(snapshot.revision()),
+    );
+    to.gauge("tokenberg_clients", "Registered clients.", count(snapshot.clients()));
+    to.gauge("tokenberg_revocations", "Revocations that are remembered.", count(snapshot.revocations()));
+    to.counter(
+        "tokenberg_stretched_digests_total",
+        "Argon2id computations for secrets that a person chose.",
+        moment.stretched_digests(),
+    );
+    if let Ok(now) = clock::now() {
+        expose_keys(snapshot.keys(), now, to);
+    }
+}
+
+fn expose_keys(keys: &[KeyMaterial], now: Timestamp, to: &mut Exposition) {
+    const COUNT: &str = "tokenberg_keys";
+    to.family(
+        "gauge",
+        COUNT,
+        "Keys by what they do: published before they sign, signing, retired while they verify.",
+    );
+    for state in ["published", "signing", "retired"] {
+        let in_state = keys.iter().filter(|key| key::state(key, keys, now) == state).count();
+        to.sample(COUNT, &[("state", state)], count(in_state));
+    }
+    // Both only while there is such a key: an age of nothing would look like a young key.
+    if let Some(signing) = key::signing(keys, now) {
+        to.gauge(
+            "tokenberg_signing_key_age_seconds",
+            "Since the key that signs began to.",
+            seconds(now) - seconds(signing.signs_from),
+        );
+    }
+    if let Some(next) = keys.iter().filter(|key| key.signs_from > now).map(|key| key.signs_from).min() {
+        to.gauge(
+            "tokenberg_next_key_signs_timestamp_seconds",
+            "When the next key begins to sign.",
+            seconds(next),
+        );
+    }
+}
+
+fn seconds(at: Timestamp) -> f64 {
+    float(at.as_seconds())
+}
+
+#[allow(clippy::cast_precision_loss, reason = "Prometheus has no integers")]
+fn float(number: i64) -> f64 {
+    number as f64
+}
+
+#[allow(clippy::cast_precision_loss, reason = "Prometheus has no integers")]
+fn count(number: usize) -> f64 {
+    number as f64
+}
