@@ -4,11 +4,16 @@ use crate::check::*;
 use crate::wire::{PATIENCE, Wire, parse, read_answers, read_until_closed};
 use crate::world::*;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::version::{TLS12, TLS13};
+use rustls::{
+    ClientConfig, ClientConnection, ProtocolVersion, RootCertStore, StreamOwned, SupportedProtocolVersion,
+};
 use std::io::Write;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokenberg_actix::tls::{self, TlsFault};
 
 /// Writes a new certificate and its key, and gives the certificate.
@@ -23,18 +28,27 @@ type Client = StreamOwned<ClientConnection, TcpStream>;
 
 /// Connects, trusting this certificate only.
 fn connect(wire: &Wire, trusted: &CertificateDer<'static>, alpn: &[&str]) -> std::io::Result<Client> {
+    connect_by(wire.address, std::slice::from_ref(trusted), alpn, rustls::DEFAULT_VERSIONS)
+}
+
+fn connect_by(
+    address: SocketAddr,
+    trusted: &[CertificateDer<'static>],
+    alpn: &[&str],
+    versions: &[&'static SupportedProtocolVersion],
+) -> std::io::Result<Client> {
     let mut roots = RootCertStore::empty();
-    roots.add(trusted.clone()).unwrap();
+    trusted.iter().for_each(|certificate| roots.add(certificate.clone()).unwrap());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
     let name = ServerName::try_from("as.test").unwrap();
     let mut connection = ClientConnection::new(Arc::new(config), name).unwrap();
-    let mut socket = TcpStream::connect(wire.address)?;
+    let mut socket = TcpStream::connect(address)?;
     socket.set_read_timeout(Some(PATIENCE))?;
     connection.complete_io(&mut socket)?;
     Ok(StreamOwned::new(connection, socket))
@@ -75,6 +89,91 @@ fn ht_20_a_certificate_is_exchanged_without_dropping_a_connection() {
     std::fs::remove_file(path("key.pem")).unwrap();
     assert!(matches!(tls.reload(), Err(TlsFault::Key { .. })));
     assert!(connect(&wire, &second, &[]).is_ok());
+}
+
+#[test]
+fn ht_20_clients_that_know_only_tls_1_2_or_only_1_3_are_served() {
+    let directory = tempfile::tempdir().unwrap();
+    let certificate = [certify(directory.path())];
+    let tls = tls::load(directory.path().join("cert.pem"), directory.path().join("key.pem")).unwrap();
+    let wire = Wire::with(service(), |builder| builder.tls(tls.config().unwrap()));
+    for (version, name) in [(&TLS12, ProtocolVersion::TLSv1_2), (&TLS13, ProtocolVersion::TLSv1_3)] {
+        let mut client = connect_by(wire.address, &certificate, &[], &[version]).unwrap();
+        assert_eq!(client.conn.protocol_version(), Some(name));
+        client.write_all(&form(CC).basic(C1).to_wire()).unwrap();
+        check_answer(&read_answers(&mut client, 1)[0], Expected::Ok, "over TLS");
+    }
+}
+
+#[test]
+fn ht_20_openssl_is_served_from_tls_1_2_on_and_refused_before() {
+    let directory = tempfile::tempdir().unwrap();
+    certify(directory.path());
+    let tls = tls::load(directory.path().join("cert.pem"), directory.path().join("key.pem")).unwrap();
+    let wire = Wire::with(service(), |builder| builder.tls(tls.config().unwrap()));
+    let address = wire.address.to_string();
+    // Level 0, or OpenSSL itself would not offer what is refused.
+    let shake_hands = |flags: &[&str]| {
+        let all = ["s_client", "-connect", &address, "-servername", "as.test", "-cipher", "ALL:@SECLEVEL=0"];
+        Command::new("openssl").args(all).args(flags).stdin(Stdio::null()).output()
+    };
+    for (flag, served) in [("-tls1_3", true), ("-tls1_2", true), ("-tls1_1", false), ("-tls1", false)] {
+        let Ok(output) = shake_hands(&[flag]) else {
+            println!("skipped: there is no openssl here");
+            return;
+        };
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if said.contains("ption") && said.contains(&flag[1..]) {
+            println!("skipped: this openssl has no {flag}");
+            continue;
+        }
+        assert_eq!(output.status.success(), served, "{flag} {said}");
+        assert!(served || said.contains("alert"), "refused by us: {flag} {said}");
+    }
+}
+
+#[test]
+fn ht_20_certificates_change_under_load_and_no_request_fails() {
+    let [live, first, second] = std::array::from_fn(|_| tempfile::tempdir().unwrap());
+    let both = [certify(first.path()), certify(second.path())];
+    let put = |from: &Path| {
+        for name in ["cert.pem", "key.pem"] {
+            std::fs::copy(from.join(name), live.path().join(name)).unwrap();
+        }
+    };
+    put(first.path());
+    let tls = tls::load(live.path().join("cert.pem"), live.path().join("key.pem")).unwrap();
+    let wire = Wire::with(service(), |builder| builder.tls(tls.config().unwrap()));
+    let (stop, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let (address, request) = (wire.address, form(CC).basic(C1).to_wire());
+    std::thread::scope(|scope| {
+        for keeps_open in [true, false] {
+            let (both, stop, answered, request) = (&both, &stop, &answered, &request);
+            scope.spawn(move || {
+                let new = || connect_by(address, both, &[], rustls::DEFAULT_VERSIONS).unwrap();
+                let mut client = new();
+                while !stop.load(Ordering::SeqCst) {
+                    client.write_all(request).unwrap();
+                    check_answer(&read_answers(&mut client, 1)[0], Expected::Ok, "while certificates change");
+                    answered.fetch_add(1, Ordering::SeqCst);
+                    if !keeps_open {
+                        client = new();
+                    }
+                }
+            });
+        }
+        for round in 0..20 {
+            let before = answered.load(Ordering::SeqCst);
+            let begun = std::time::Instant::now();
+            while answered.load(Ordering::SeqCst) < before + 4 && begun.elapsed() < PATIENCE {
+                std::thread::yield_now();
+            }
+            put(if round % 2 == 0 { second.path() } else { first.path() });
+            tls.reload().unwrap();
+        }
+        stop.store(true, Ordering::SeqCst);
+    });
+    assert!(answered.load(Ordering::SeqCst) >= 80);
 }
 
 #[test]
