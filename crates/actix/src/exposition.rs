@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn op_40_labels_are_escaped_and_families_announced() {
+    fn se_07_labels_are_escaped_and_families_announced() {
         let mut exposition = Exposition::default();
         exposition.gauge("a", "What it is.", 0.5);
         exposition.family("counter", "b_total", "More.");

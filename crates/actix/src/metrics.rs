@@ -222,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn op_40_buckets_add_up() {
+    fn se_07_buckets_add_up() {
         let histogram = Histogram::default();
         for microseconds in [1, 100, 101, 2_000_000, 9_000_000] {
             histogram.observe(Duration::from_micros(microseconds));

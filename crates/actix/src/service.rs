@@ -131,7 +131,7 @@ impl TokenServiceBuilder {
         Self { failures_per_client, ..self }
     }
 
-    /// How many for all client identifiers together; 300. A client that has once been right from there is not held to it.
+    /// How many for all client identifiers together; 600. A client that has once been right from there is not held to it.
     pub fn failures_per_source(self, failures_per_source: u32) -> Self {
         Self { failures_per_source, ..self }
     }
@@ -197,7 +197,7 @@ impl TokenService {
             digests_at_once: std::thread::available_parallelism().map_or(1, usize::from),
             digests_waiting: 64,
             failures_per_client: 30,
-            failures_per_source: 300,
+            failures_per_source: 600,
             trusted_proxies: TrustedProxies::default(),
         }
     }

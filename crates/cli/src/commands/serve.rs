@@ -72,7 +72,7 @@ pub(crate) struct Serve {
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) failures_per_client: Option<u32>,
 
-    /// How many for all clients together [default: 300]
+    /// How many for all clients together [default: 600]
     #[arg(long, value_name = "N", env = "TOKENBERG_FAILURES_PER_SOURCE",
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) failures_per_source: Option<u32>,

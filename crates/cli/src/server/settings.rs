@@ -100,7 +100,7 @@ impl Settings {
             tls,
             trusted_proxies: trusted_proxies.into_iter().collect(),
             failures_per_client: per_minute(asked.failures_per_client, file.failures_per_client, 30),
-            failures_per_source: per_minute(asked.failures_per_source, file.failures_per_source, 300),
+            failures_per_source: per_minute(asked.failures_per_source, file.failures_per_source, 600),
             strict_iceberg_errors: asked
                 .strict_iceberg_errors
                 .or(file.strict_iceberg_errors)
@@ -317,7 +317,7 @@ mod tests {
         }
         assert_eq!((of_flags.failures_per_client, of_flags.failures_per_source), (8, 70));
         let plain = settings(&[], "").unwrap();
-        assert_eq!((plain.failures_per_client, plain.failures_per_source), (30, 300));
+        assert_eq!((plain.failures_per_client, plain.failures_per_source), (30, 600));
         assert!(plain.trusted_proxies.is_empty() && !plain.faces_clients());
         for wrong in ["trusted-proxy = [\"10.0.0.1/8\"]", "trusted-proxy = \"x\"", "failures-per-client = 0"]
         {
