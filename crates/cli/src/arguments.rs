@@ -82,6 +82,8 @@ pub(crate) enum Command {
     Verify(commands::verify::Verify),
     /// Answer one token request from standard input, without HTTP
     Respond(commands::respond::Respond),
+    /// Copy the store to a new file, while it is in use
+    Backup(commands::backup::Backup),
     /// Check configuration, store, keys and clock: what would not work, and why
     Check(Box<commands::serve::Serve>),
 }

@@ -152,6 +152,20 @@ pub enum StoreError {
         /// What the signer said.
         reason: String,
     },
+    /// A backup never replaces a file.
+    #[error("{path} is there already; a backup replaces nothing", path = path.display())]
+    BackupExists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file of a backup cannot be written.
+    #[error("the backup {path} cannot be written: {reason}", path = path.display())]
+    Backup {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
     /// The operating system gave no random numbers.
     #[error("the operating system gave no random numbers")]
     NoRandomness,

@@ -24,6 +24,7 @@ mod clients;
 #[macro_use]
 mod keys;
 
+mod backup;
 mod client_secret;
 mod database_file;
 mod digest;

@@ -1,5 +1,6 @@
 //! What is done? One file for each command.
 
+pub(crate) mod backup;
 pub(crate) mod check;
 pub(crate) mod client;
 pub(crate) mod inspect;
@@ -39,6 +40,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Inspect(asked) => inspect::run(&asked, output),
         Command::Verify(asked) => verify::run(&asked, output),
         Command::Respond(asked) => respond::run(&common, &asked),
+        Command::Backup(asked) => backup::run(&common, &asked, output),
         Command::Check(asked) => check::run(&common, *asked, output),
     }
 }
