@@ -4,6 +4,7 @@ mod figures;
 mod first_start;
 mod following;
 mod housekeeping;
+mod notify;
 pub(crate) mod settings;
 mod signals;
 
@@ -102,6 +103,7 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     let serving = actix_web::rt::spawn(running.serve());
     tracing::info!(issuer = issuer.as_str(), store = %settings.store.url, listen = settings.address(port), "ready");
     tell(&settings, port, operations_at, first.as_ref())?;
+    notify::tell(notify::State::Ready);
     serving.await.context("the server broke off")??;
     store.close().await;
     tracing::info!("ended");

@@ -1,6 +1,7 @@
 //! What do signals do? SIGTERM and SIGINT end in order, the second time at once; SIGHUP reads what can change; OP-13, OP-30.
 
 use super::Changeable;
+use super::notify::{self, State};
 use super::settings::Settings;
 use crate::logging;
 use std::io;
@@ -22,6 +23,7 @@ pub(super) fn heed(handle: Handle, changeable: Changeable) -> io::Result<()> {
 
 async fn end(mut terminate: Signal, mut interrupt: Signal, handle: Handle) {
     either(&mut terminate, &mut interrupt).await;
+    notify::tell(State::Stopping);
     tracing::info!("ending; requests that were begun are finished");
     actix_web::rt::spawn(async move { handle.drain().await });
     let number = either(&mut terminate, &mut interrupt).await;
@@ -43,12 +45,14 @@ async fn either(terminate: &mut Signal, interrupt: &mut Signal) -> i32 {
 
 async fn reload(mut hang_up: Signal, mut changeable: Changeable) {
     while hang_up.recv().await.is_some() {
+        notify::tell(State::Reloading);
         match changeable.reload() {
             Ok(()) => tracing::info!("read the configuration again"),
             Err(error) => {
                 tracing::error!(error = %format!("{error:#}"), "the new configuration is bad; the old one stays")
             }
         }
+        notify::tell(State::Ready);
     }
 }
 
