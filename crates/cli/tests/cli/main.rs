@@ -5,6 +5,9 @@
 mod administration;
 mod backing_up;
 mod being_a_client;
+mod crowding;
+mod deploying;
+mod figures;
 mod foreign;
 mod parity;
 mod revoking;

@@ -1,0 +1,121 @@
+//! What if very many come, or one who guesses? HT-10, AB-01, D26 and HT-22 against the real server.
+
+use crate::support::{Place, Server, get};
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// A connection that has been used once and is kept.
+fn kept(address: &str) -> std::io::Result<TcpStream> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    write!(stream, "HEAD /.well-known/jwks.json HTTP/1.1\r\nHost: {address}\r\n\r\n")?;
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer)?;
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    Ok(stream)
+}
+
+#[test]
+fn ht_10_thousands_of_idle_connections_keep_nobody_out() {
+    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let files =
+        limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next());
+    // The server needs two for each.
+    let most = files.and_then(|files| files.parse::<usize>().ok()).map_or(400, |files| (files - 200) / 2);
+    let count = most.min(5000);
+    if count < 5000 {
+        println!("only {count} connections: there may not be more open files here");
+    }
+    let place = Place::new();
+    let server = place.serve(&["--ops-listen", "127.0.0.1:0"]);
+    let operations = server.line().unwrap().strip_prefix("operations on ").unwrap().to_owned();
+    let address = server.address();
+    let crowd: Vec<TcpStream> = (0..count).map(|_| kept(&address).unwrap()).collect();
+    for _ in 0..10 {
+        assert_eq!(server.ask("root", "first-secret-of-root").status, 200);
+    }
+    assert_eq!(get(&format!("{operations}/readyz")).status, 200);
+    let figures = get(&format!("{operations}/metrics")).body.as_str().unwrap().to_owned();
+    let open = figures.lines().find_map(|line| line.strip_prefix("tokenberg_connections ")).unwrap();
+    assert!(open.parse::<usize>().unwrap() >= count, "{open}");
+    drop(crowd);
+}
+
+/// Asks for a token from another address of this machine, and gives the whole answer.
+fn ask_from(server: &Server, source: &str, secret: &str, header: &str) -> String {
+    let address: SocketAddr = server.address().parse().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let stream = runtime.block_on(async {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(source.parse().unwrap(), 0)).unwrap();
+        socket.connect(address).await.unwrap().into_std().unwrap()
+    });
+    stream.set_nonblocking(false).unwrap();
+    let form = format!("grant_type=client_credentials&client_id=root&client_secret={secret}");
+    let mut stream = stream;
+    write!(
+        stream,
+        "POST /v1/oauth/tokens HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{header}\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
+        form.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+const RIGHT: &str = "first-secret-of-root";
+
+#[cfg(target_os = "linux")]
+#[test]
+fn ab_01_d26_a_guesser_is_429_and_others_are_served() {
+    let place = Place::new();
+    let generated = place.add("root", &["--grant", "client_credentials"]);
+    let server = place.serve(&[]);
+    let statuses: Vec<String> = (0..50)
+        .map(|n| ask_from(&server, "127.0.0.2", &format!("wrong-{n}"), "")[9..12].to_owned())
+        .collect();
+    assert_eq!(statuses[0], "401");
+    assert_eq!(statuses[49], "429", "{statuses:?}");
+    let refused = ask_from(&server, "127.0.0.2", "wrong", "").to_lowercase();
+    for part in [
+        "http/1.1 429",
+        "\r\nretry-after: ",
+        "\r\ncache-control: no-store\r\n",
+        "\"error\":\"temporarily_unavailable\"",
+    ] {
+        assert!(refused.contains(part), "{part} {refused}");
+    }
+    let seconds = refused.split("retry-after: ").nth(1).unwrap().split("\r\n").next().unwrap();
+    assert!((1..=120).contains(&seconds.parse::<u32>().unwrap()));
+    assert!(ask_from(&server, "127.0.0.3", &generated, "").starts_with("HTTP/1.1 200"), "from elsewhere");
+    // From the same address, too: nobody guesses a generated secret.
+    assert!(ask_from(&server, "127.0.0.2", &generated, "").starts_with("HTTP/1.1 200"));
+    assert!(ask_from(&server, "127.0.0.2", &generated[..40], "").starts_with("HTTP/1.1 429"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn ht_22_ab_01_a_chosen_secret_is_refused_where_somebody_guesses_and_nowhere_else() {
+    let place = Place::new();
+    let server = place.serve(&["--failures-per-client", "3", "--trusted-proxy", "127.0.0.9"]);
+    let of = |client: &str| format!("X-Forwarded-For: {client}\r\n");
+    for _ in 0..3 {
+        assert!(ask_from(&server, "127.0.0.9", "wrong", &of("203.0.113.1")).starts_with("HTTP/1.1 401"));
+    }
+    for (peer, header, status) in [
+        ("127.0.0.9", of("203.0.113.1"), "429"),
+        ("127.0.0.9", of("203.0.113.2, 203.0.113.1"), "429"),
+        ("127.0.0.9", of("203.0.113.2"), "200"),
+        ("127.0.0.9", String::new(), "200"),
+        ("127.0.0.2", of("203.0.113.1"), "200"),
+        ("127.0.0.9", "X-Forwarded-Proto: http\r\n".to_owned(), "400"),
+        ("127.0.0.2", "X-Forwarded-Proto: http\r\n".to_owned(), "200"),
+    ] {
+        let answer = ask_from(&server, peer, RIGHT, &header);
+        assert_eq!(&answer[9..12], status, "{peer} {header} {answer}");
+    }
+}

@@ -1,0 +1,150 @@
+//! Do the files that deploy us fit the command? The unit, the image, the manifests; and what a service manager is told.
+
+use crate::support::{Place, within_a_second};
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+fn deploy() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/deploy")
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(deploy().join(name)).unwrap()
+}
+
+/// The next datagram.
+fn told(socket: &UnixDatagram) -> String {
+    let mut buffer = [0; 256];
+    let length = socket.recv(&mut buffer).expect("the service manager is told");
+    String::from_utf8(buffer[..length].to_vec()).unwrap()
+}
+
+#[test]
+fn op_30_op_13_the_service_manager_is_told_what_we_do() {
+    let place = Place::new();
+    let path = place.path("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let first = ("TOKENBERG_BOOTSTRAP_CREDENTIAL", "root:first-secret-of-root");
+    let mut server = place.serve_with(&[], &[first, ("NOTIFY_SOCKET", path.to_str().unwrap())]);
+    assert_eq!(told(&socket), "READY=1");
+    assert_eq!(server.ask("root", "first-secret-of-root").status, 200, "ready means ready");
+    server.signal("HUP");
+    assert_eq!((told(&socket).as_str(), told(&socket).as_str()), ("RELOADING=1", "READY=1"));
+    server.signal("TERM");
+    assert_eq!(told(&socket), "STOPPING=1");
+    assert_eq!(server.ended().code(), Some(0));
+    // Nobody listens: it serves all the same, and says so.
+    let server = place.serve_with(&[], &[("NOTIFY_SOCKET", place.path("nobody").to_str().unwrap())]);
+    assert_eq!(server.ask("root", "first-secret-of-root").status, 200);
+    within_a_second("it is told in the log", || server.log().contains("service manager cannot be told"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn op_30_a_service_manager_may_listen_at_an_abstract_name() {
+    use std::os::linux::net::SocketAddrExt;
+    let place = Place::new();
+    let name = format!("tokenberg-test-{}", std::process::id());
+    let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();
+    let socket = UnixDatagram::bind_addr(&address).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let _server = place.serve_with(&[], &[("NOTIFY_SOCKET", &format!("@{name}"))]);
+    assert_eq!(told(&socket), "READY=1");
+}
+
+/// The words of a text that begin so, without the comments of the file formats.
+fn words(text: &str, begin: &str) -> BTreeSet<String> {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let words = text.split(|c: char| !is_word(c)).filter(|word| word.starts_with(begin));
+    // `---` begins a document of YAML.
+    words.filter(|word| word.trim_matches('-').len() > 1).map(str::to_owned).collect()
+}
+
+#[test]
+fn op_12_flags_and_variables_in_the_deployment_files_exist() {
+    let help = Place::new().run(&["serve", "--help"]).done().out;
+    let flags = words(&help, "--");
+    let mut known = words(&help, "TOKENBERG_");
+    known.extend(["TOKENBERG_KEY", "TOKENBERG_BOOTSTRAP_CREDENTIAL"].map(str::to_owned));
+    let mut found = BTreeSet::new();
+    for name in ["tokenberg.service", "Dockerfile", "kubernetes.yaml"] {
+        let text = read(name);
+        // Of other commands in the same files.
+        let of_others = ["--parents", "--from-literal", "--from", "--release", "--locked"];
+        let ours: BTreeSet<String> =
+            words(&text, "--").into_iter().filter(|flag| !of_others.contains(&flag.as_str())).collect();
+        let unknown: Vec<_> = ours.iter().filter(|flag| !flags.contains(*flag)).collect();
+        assert!(unknown.is_empty(), "{name} has flags that `serve` has not: {unknown:?}");
+        let unknown: Vec<_> =
+            words(&text, "TOKENBERG_").into_iter().filter(|variable| !known.contains(variable)).collect();
+        assert!(unknown.is_empty(), "{name} has variables that are not read: {unknown:?}");
+        found.extend(ours);
+    }
+    assert!(found.len() >= 6, "{found:?}");
+}
+
+#[test]
+fn op_12_the_arguments_of_the_manifest_are_taken() {
+    let place = Place::new();
+    let manifest = read("kubernetes.yaml");
+    let arguments: Vec<String> = manifest
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- --"))
+        .map(|flag| format!("--{flag}").replace(":8183", ":0").replace(":9183", ":0"))
+        .collect();
+    assert!(arguments.len() >= 6, "{arguments:?}");
+    let said =
+        place.run(&[&["check"][..], &arguments.iter().map(String::as_str).collect::<Vec<_>>()].concat());
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+}
+
+#[test]
+fn op_12_systemd_takes_the_unit_and_finds_it_hardened() {
+    let place = Place::new();
+    let unit = read("tokenberg.service").replace("/usr/local/bin/tokenberg", env!("CARGO_BIN_EXE_tokenberg"));
+    let unit = place.file("tokenberg.service", &unit);
+    let analyze = |arguments: &[&str]| Command::new("systemd-analyze").args(arguments).arg(&unit).output();
+    let Ok(output) = analyze(&["verify"]) else {
+        println!("skipped: there is no systemd-analyze here");
+        return;
+    };
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && !said.contains("tokenberg.service"), "{said}");
+    let output = analyze(&["security", "--offline=true", "--threshold=20"]).unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "its exposure is over 2.0: {said}");
+}
+
+#[test]
+fn op_12_manifests_and_alerts_are_yaml_that_says_what_it_should() {
+    let program = "import sys, yaml\n\
+        docs = [d for d in yaml.safe_load_all(open(sys.argv[1]))]\n\
+        kinds = sorted(d['kind'] for d in docs)\n\
+        assert kinds == ['Deployment', 'Namespace', 'NetworkPolicy', 'PodDisruptionBudget', 'Service'], kinds\n\
+        spec = next(d for d in docs if d['kind'] == 'Deployment')['spec']\n\
+        pod = spec['template']['spec']\n\
+        container = pod['containers'][0]\n\
+        assert spec['replicas'] == 2 and pod['securityContext']['runAsNonRoot']\n\
+        assert container['securityContext']['readOnlyRootFilesystem']\n\
+        assert container['readinessProbe']['httpGet']['path'] == '/readyz'\n\
+        assert container['livenessProbe']['httpGet']['path'] == '/healthz'\n\
+        assert all('valueFrom' in v for v in container['env']), 'a secret in the manifest'\n\
+        rules = [r for g in yaml.safe_load(open(sys.argv[2]))['groups'] for r in g['rules']]\n\
+        assert len(rules) > 5 and all(r['alert'] and r['expr'] and r['labels']['severity'] for r in rules)\n";
+    let is_there = Command::new("python3").args(["-c", "import yaml"]).output();
+    if !is_there.is_ok_and(|output| output.status.success()) {
+        println!("skipped: there is no python3 with yaml here");
+        return;
+    }
+    let output = Command::new("python3")
+        .args(["-c", program])
+        .args([deploy().join("kubernetes.yaml"), deploy().join("../alerts.yaml")])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

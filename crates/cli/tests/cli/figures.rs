@@ -1,0 +1,187 @@
+//! Do the figures say what happened, and nothing that is secret? SE-07, AB-01, and the names that dashboards use.
+
+use crate::support::{Place, Server, get, post, within_a_second};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The figures, by name and labels, and the families with their kinds.
+struct Figures {
+    text: String,
+    values: BTreeMap<String, f64>,
+    families: BTreeMap<String, String>,
+}
+
+/// Reads Prometheus' text format, strictly.
+fn scrape(operations: &str) -> Figures {
+    let answer = get(&format!("{operations}/metrics"));
+    assert_eq!(answer.status, 200);
+    let text = answer.body.as_str().unwrap().to_owned();
+    let (mut values, mut families) = (BTreeMap::new(), BTreeMap::new());
+    let mut announced = String::new();
+    for line in text.lines() {
+        if let Some(about) = line.strip_prefix("# ") {
+            let mut words = about.splitn(3, ' ');
+            let (what, name, rest) = (words.next().unwrap(), words.next().unwrap(), words.next().unwrap());
+            match what {
+                "HELP" => assert!(rest.ends_with('.'), "{line}"),
+                "TYPE" => {
+                    assert!(families.insert(name.to_owned(), rest.to_owned()).is_none(), "{name} twice")
+                }
+                other => panic!("{other}"),
+            }
+            name.clone_into(&mut announced);
+            continue;
+        }
+        let (series, value) = line.rsplit_once(' ').unwrap();
+        let name = series.split('{').next().unwrap();
+        let family = ["_bucket", "_sum", "_count"].iter().fold(name, |n, end| {
+            if families.get(n).is_some() { n } else { n.strip_suffix(end).unwrap_or(n) }
+        });
+        assert_eq!(family, announced, "{line}: not under its family");
+        let plain = |b: u8| b.is_ascii_lowercase() || b == b'_';
+        assert!(name.bytes().all(plain) && !name.contains("__"), "{name}");
+        assert_eq!(families[family] == "counter", name.ends_with("_total"), "{name}");
+        let value: f64 = value.parse().unwrap();
+        assert!(values.insert(series.to_owned(), value).is_none(), "{series} twice");
+    }
+    Figures { text, values, families }
+}
+
+impl Figures {
+    fn value(&self, series: &str) -> f64 {
+        *self.values.get(series).unwrap_or_else(|| panic!("no {series} in {}", self.text))
+    }
+}
+
+fn operations(server: &Server) -> String {
+    server.line().unwrap().strip_prefix("operations on ").unwrap().to_owned()
+}
+
+const RIGHT: &str = "first-secret-of-root";
+
+#[test]
+fn se_07_the_figures_say_what_happened_and_nothing_that_was_sent() {
+    let place = Place::new();
+    let server = place.serve(&["--ops-listen", "127.0.0.1:0", "--failures-per-client", "3"]);
+    let operations = operations(&server);
+    let begun = scrape(&operations);
+    assert_eq!(
+        begun.value("tokenberg_requests_total{endpoint=\"token\",grant=\"none\",outcome=\"granted\"}"),
+        0.0
+    );
+    let token = server.ask("root", RIGHT).token();
+    server.ask("root", RIGHT).token();
+    let exchange = format!(
+        "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&client_id=root&client_secret={RIGHT}\
+         &subject_token={token}&subject_token_type=urn:ietf:params:oauth:token-type:access_token"
+    );
+    assert_eq!(server.tokens(&exchange).status, 200);
+    for status in [401, 401, 401, 429, 429] {
+        assert_eq!(server.ask("nobody-Xq7", "wr0ng-Xq7").status, status);
+    }
+    assert_eq!(server.tokens("grant_type=x-Xq7").status, 401);
+    let about = format!("client_id=root&client_secret={RIGHT}&token={token}");
+    assert_eq!(post(&format!("{}/v1/oauth/introspect", server.url), None, &about).status, 200);
+    assert_eq!(post(&format!("{}/v1/oauth/revoke", server.url), None, &about).status, 200);
+    let added = place.add("c1", &[]);
+    place.run(&["key", "rotate"]).done();
+    within_a_second("the next key is seen", || {
+        scrape(&operations).values.get("tokenberg_keys{state=\"published\"}") == Some(&1.0)
+    });
+
+    let figures = scrape(&operations);
+    let requests = |endpoint: &str, grant: &str, outcome: &str| {
+        figures.value(&format!(
+            "tokenberg_requests_total{{endpoint=\"{endpoint}\",grant=\"{grant}\",outcome=\"{outcome}\"}}"
+        ))
+    };
+    for (endpoint, grant, outcome, count) in [
+        ("token", "client_credentials", "granted", 2.0),
+        ("token", "token_exchange", "granted", 1.0),
+        ("token", "client_credentials", "invalid_client", 3.0),
+        ("token", "client_credentials", "temporarily_unavailable", 2.0),
+        ("token", "none", "invalid_client", 1.0),
+        ("token", "none", "server_error", 0.0),
+        ("introspection", "none", "active", 1.0),
+        ("revocation", "none", "revoked", 1.0),
+    ] {
+        assert_eq!(requests(endpoint, grant, outcome), count, "{endpoint} {grant} {outcome}");
+    }
+    for (series, value) in [
+        ("tokenberg_request_duration_seconds_count{endpoint=\"token\"}", 9.0),
+        ("tokenberg_request_duration_seconds_bucket{endpoint=\"revocation\",le=\"+Inf\"}", 1.0),
+        ("tokenberg_signing_duration_seconds_count", 3.0),
+        ("tokenberg_failed_authentications_total", 3.0),
+        ("tokenberg_throttled_total{by=\"client\"}", 2.0),
+        ("tokenberg_throttled_total{by=\"source\"}", 0.0),
+        ("tokenberg_costly_waiting", 0.0),
+        ("tokenberg_costly_refused_total", 0.0),
+        ("tokenberg_clients", 2.0),
+        ("tokenberg_keys{state=\"signing\"}", 1.0),
+        ("tokenberg_keys{state=\"retired\"}", 0.0),
+        ("tokenberg_ready", 1.0),
+        ("tokenberg_store_fault", 0.0),
+        ("tokenberg_connections_refused_total", 0.0),
+    ] {
+        assert_eq!(figures.value(series), value, "{series}");
+    }
+    assert!(figures.value("tokenberg_revocations") >= 1.0);
+    // One for each wrong secret, and the first right one, which a person chose.
+    assert!(figures.value("tokenberg_stretched_digests_total") >= 4.0);
+    assert!(figures.value("tokenberg_connections_total") >= 5.0);
+    assert!(figures.value("tokenberg_snapshot_revision") > begun.value("tokenberg_snapshot_revision"));
+    assert!(figures.value("tokenberg_snapshot_age_seconds") < 10.0);
+    assert!(figures.value("tokenberg_signing_key_age_seconds") >= 0.0);
+    let next = figures.value("tokenberg_next_key_signs_timestamp_seconds");
+    assert!(next > figures.value("process_start_time_seconds"));
+    assert_eq!(
+        figures.value(&format!("tokenberg_build_info{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"))),
+        1.0
+    );
+    let kid = place.run(&["key", "list", "--json"]).done().json()[0]["kid"].as_str().unwrap().to_owned();
+    for secret in [RIGHT, "Xq7", "nobody", &token, &token[..20], &added, "root", "c1", &kid, "sqlite"] {
+        assert!(!figures.text.contains(secret), "{secret}");
+    }
+}
+
+fn docs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
+}
+
+/// Every name of a figure that stands in the text.
+fn names(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    words.filter(|w| w.starts_with("tokenberg_") || w.starts_with("process_")).map(str::to_owned).collect()
+}
+
+#[test]
+fn se_07_dashboard_alerts_and_docs_name_figures_that_exist() {
+    let place = Place::new();
+    let server = place.serve(&["--ops-listen", "127.0.0.1:0"]);
+    let operations = operations(&server);
+    place.run(&["key", "rotate"]).done();
+    let next = "tokenberg_next_key_signs_timestamp_seconds";
+    within_a_second("the next key is seen", || scrape(&operations).families.contains_key(next));
+    let figures = scrape(&operations);
+    let exported: BTreeSet<String> = figures
+        .values
+        .keys()
+        .map(|series| series.split('{').next().unwrap().to_owned())
+        .chain(figures.families.keys().cloned())
+        .collect();
+    let mut named = BTreeSet::new();
+    for file in ["grafana-dashboard.json", "alerts.yaml", "operations.md", "deploy/upgrade-note.md"] {
+        let text = fs::read_to_string(docs().join(file)).unwrap();
+        let here = names(&text);
+        assert!(here.is_subset(&exported), "{file}: {:?}", here.difference(&exported).collect::<Vec<_>>());
+        named.extend(here);
+    }
+    let described = names(&fs::read_to_string(docs().join("operations.md")).unwrap());
+    let undescribed: Vec<_> = figures.families.keys().filter(|name| !described.contains(*name)).collect();
+    assert!(undescribed.is_empty(), "docs/operations.md does not say what {undescribed:?} count");
+    assert!(named.len() > 20, "{named:?}");
+    let dashboard: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(docs().join("grafana-dashboard.json")).unwrap()).unwrap();
+    assert!(dashboard["panels"].as_array().unwrap().len() > 10);
+}
