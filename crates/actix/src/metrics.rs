@@ -44,6 +44,14 @@ pub(crate) enum ThrottledBy {
     Source,
 }
 
+/// Documents that everybody may read.
+#[derive(Clone, Copy)]
+pub(crate) enum Document {
+    Keys,
+    Metadata,
+    OpenApi,
+}
+
 /// The figures of one service.
 #[derive(Default)]
 pub(crate) struct Metrics {
@@ -52,6 +60,7 @@ pub(crate) struct Metrics {
     signing: Histogram,
     failed_authentications: AtomicU64,
     throttled: [AtomicU64; 2],
+    documents: [AtomicU64; 3],
     connections: AtomicU64,
     connections_closed: AtomicU64,
     connections_refused: AtomicU64,
@@ -83,6 +92,10 @@ impl Metrics {
 
     pub(crate) fn throttled(&self, by: ThrottledBy) {
         one_more(&self.throttled[by as usize]);
+    }
+
+    pub(crate) fn document(&self, document: Document) {
+        one_more(&self.documents[document as usize]);
     }
 
     pub(crate) fn connection_opened(&self) {
@@ -121,6 +134,17 @@ impl Metrics {
                 &[("by", name)],
                 exact(read(&self.throttled[by as usize])),
             );
+        }
+        to.family(
+            "counter",
+            "tokenberg_documents_total",
+            "Requests for keys, metadata and the OpenAPI document.",
+        );
+        for (document, name) in
+            [(Document::Keys, "keys"), (Document::Metadata, "metadata"), (Document::OpenApi, "openapi")]
+        {
+            let count = exact(read(&self.documents[document as usize]));
+            to.sample("tokenberg_documents_total", &[("document", name)], count);
         }
         // Read in this order, so that what ends meanwhile makes no negative number.
         let closed = read(&self.connections_closed);

@@ -3,6 +3,7 @@
 use crate::endpoint::{self, Endpoint};
 use crate::fault::Fault;
 use crate::guard::guard;
+use crate::metrics::Document;
 use crate::reply;
 use crate::service::TokenService;
 use actix_web::http::Method;
@@ -29,12 +30,12 @@ pub(crate) fn mount(service: &TokenService, config: &mut web::ServiceConfig) {
     if service.revokes() {
         config.service(form(service, &[REVOCATION], Endpoint::Revocation));
     }
-    config.service(document(service, JWKS, |service, request| {
+    config.service(document(service, JWKS, Document::Keys, |service, request| {
         reply::public(request, &service.moment().keys().jwks())
     }));
-    config.service(document(service, AUTHORIZATION_SERVER, authorization_server));
-    config.service(document(service, OPENID_CONFIGURATION, openid_configuration));
-    config.service(document(service, OPENAPI, |service, _| {
+    config.service(document(service, AUTHORIZATION_SERVER, Document::Metadata, authorization_server));
+    config.service(document(service, OPENID_CONFIGURATION, Document::Metadata, openid_configuration));
+    config.service(document(service, OPENAPI, Document::OpenApi, |service, _| {
         reply::private(actix_web::http::StatusCode::OK).body(service.openapi().to_owned())
     }));
 }
@@ -45,8 +46,18 @@ pub(crate) fn mount_inserted(service: &TokenService, config: &mut web::ServiceCo
     let path = service.issuer().path();
     if !path.is_empty() {
         let inserted = |well_known: &str| format!("{well_known}{path}");
-        config.service(document(service, &inserted(AUTHORIZATION_SERVER), authorization_server));
-        config.service(document(service, &inserted(OPENID_CONFIGURATION), openid_configuration));
+        config.service(document(
+            service,
+            &inserted(AUTHORIZATION_SERVER),
+            Document::Metadata,
+            authorization_server,
+        ));
+        config.service(document(
+            service,
+            &inserted(OPENID_CONFIGURATION),
+            Document::Metadata,
+            openid_configuration,
+        ));
     }
 }
 
@@ -77,10 +88,12 @@ fn form(service: &TokenService, paths: &[&str], endpoint: Endpoint) -> Resource 
 fn document(
     service: &TokenService,
     path: &str,
+    document: Document,
     read: fn(&TokenService, &HttpRequest) -> HttpResponse,
 ) -> Resource {
     let service = service.clone();
     let answer = move |request: HttpRequest, payload: web::Payload| {
+        service.metrics().document(document);
         let response = if is_read(&request) {
             read(&service, &request)
         } else {

@@ -35,9 +35,9 @@ fn scrape(operations: &str) -> Figures {
         }
         let (series, value) = line.rsplit_once(' ').unwrap();
         let name = series.split('{').next().unwrap();
-        let family = ["_bucket", "_sum", "_count"].iter().fold(name, |n, end| {
-            if families.get(n).is_some() { n } else { n.strip_suffix(end).unwrap_or(n) }
-        });
+        let family = ["_bucket", "_sum", "_count"]
+            .iter()
+            .fold(name, |n, end| if families.contains_key(n) { n } else { n.strip_suffix(end).unwrap_or(n) });
         assert_eq!(family, announced, "{line}: not under its family");
         let plain = |b: u8| b.is_ascii_lowercase() || b == b'_';
         assert!(name.bytes().all(plain) && !name.contains("__"), "{name}");
@@ -84,6 +84,9 @@ fn se_07_the_figures_say_what_happened_and_nothing_that_was_sent() {
     let about = format!("client_id=root&client_secret={RIGHT}&token={token}");
     assert_eq!(post(&format!("{}/v1/oauth/introspect", server.url), None, &about).status, 200);
     assert_eq!(post(&format!("{}/v1/oauth/revoke", server.url), None, &about).status, 200);
+    for document in ["jwks.json", "openid-configuration", "oauth-authorization-server"] {
+        assert_eq!(get(&format!("{}/.well-known/{document}", server.url)).status, 200);
+    }
     let added = place.add("c1", &[]);
     place.run(&["key", "rotate"]).done();
     within_a_second("the next key is seen", || {
@@ -112,6 +115,8 @@ fn se_07_the_figures_say_what_happened_and_nothing_that_was_sent() {
         ("tokenberg_request_duration_seconds_count{endpoint=\"token\"}", 9.0),
         ("tokenberg_request_duration_seconds_bucket{endpoint=\"revocation\",le=\"+Inf\"}", 1.0),
         ("tokenberg_signing_duration_seconds_count", 3.0),
+        ("tokenberg_documents_total{document=\"keys\"}", 1.0),
+        ("tokenberg_documents_total{document=\"metadata\"}", 2.0),
         ("tokenberg_failed_authentications_total", 3.0),
         ("tokenberg_throttled_total{by=\"client\"}", 2.0),
         ("tokenberg_throttled_total{by=\"source\"}", 0.0),
