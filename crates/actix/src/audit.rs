@@ -27,6 +27,25 @@ use tracing::field::{self, DebugValue};
 /// why; `owner`, `subject`, `jti` and `session` are those of the token.
 pub const AUDIT: &str = "tokenberg::audit";
 
+/// The target of the spans, one for each request to the token endpoint and its companions, at the level of debug.
+///
+/// Fields: `endpoint`, `request_id`, `grant` and `outcome`, as in the audit.
+pub const SPANS: &str = "tokenberg::request";
+
+/// The span of a request.
+pub(crate) fn span(request: &HttpRequest, endpoint: Endpoint) -> tracing::Span {
+    let extensions = request.extensions();
+    tracing::debug_span!(
+        target: SPANS,
+        "request",
+        otel.kind = "server",
+        endpoint = endpoint.path(),
+        request_id = extensions.get().map(RequestId::as_str),
+        grant = field::Empty,
+        outcome = field::Empty,
+    )
+}
+
 /// What is known about a request so far.
 pub(crate) struct Audit {
     endpoint: Endpoint,
@@ -68,6 +87,10 @@ impl Audit {
     }
 
     fn count(&self, outcome: &str) {
+        let span = tracing::Span::current();
+        if !span.is_disabled() {
+            span.record("grant", self.grant.map(GrantType::as_parameter)).record("outcome", outcome);
+        }
         self.metrics.answered(self.endpoint, self.grant, outcome, self.begun.elapsed());
     }
 

@@ -51,7 +51,7 @@ pub mod tls;
 mod transport;
 mod world;
 
-pub use audit::AUDIT;
+pub use audit::{AUDIT, SPANS};
 pub use bearer::Bearer;
 pub use bearer_config::BearerConfig;
 pub use bearer_error::BearerError;

@@ -1,5 +1,6 @@
 //! What is where? The paths of the token endpoint and of its documents; RFC 8414 §3, RFC 8615.
 
+use crate::audit;
 use crate::endpoint::{self, Endpoint};
 use crate::fault::Fault;
 use crate::guard::guard;
@@ -9,6 +10,7 @@ use crate::service::TokenService;
 use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::{HttpRequest, HttpResponse, Resource, Route, web};
+use tracing::Instrument;
 
 /// Where tokens are asked for, under the issuer.
 pub(crate) const TOKENS: &str = "/v1/oauth/tokens";
@@ -80,7 +82,10 @@ fn form(service: &TokenService, paths: &[&str], endpoint: Endpoint) -> Resource 
     let service = service.clone();
     let answer = move |request: HttpRequest, payload: web::Payload| {
         let service = service.clone();
-        async move { endpoint::answer(&service, endpoint, &request, payload.into_inner()).await }
+        async move {
+            let span = audit::span(&request, endpoint);
+            endpoint::answer(&service, endpoint, &request, payload.into_inner()).instrument(span).await
+        }
     };
     web::resource(paths.to_vec()).route(web::route().to(answer).wrap(from_fn(guard)))
 }

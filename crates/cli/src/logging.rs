@@ -3,13 +3,19 @@
 use crate::commands::serve::LogFormat;
 use crate::failure::wrong_usage;
 use std::io::{self, IsTerminal};
+#[cfg(feature = "otlp")]
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
 /// Changes what is logged while the process runs.
 #[derive(Clone)]
-pub(crate) struct LogFilter(reload::Handle<EnvFilter, Registry>);
+pub(crate) struct LogFilter {
+    filter: reload::Handle<EnvFilter, Registry>,
+    #[cfg(feature = "otlp")]
+    traces: Option<crate::traces::Traces>,
+}
 
 impl LogFilter {
     /// Logs by another filter from now on.
@@ -17,7 +23,15 @@ impl LogFilter {
     /// # Errors
     /// If nobody logs any more.
     pub(crate) fn change(&self, filter: EnvFilter) -> anyhow::Result<()> {
-        Ok(self.0.reload(filter)?)
+        #[cfg(feature = "otlp")]
+        let filter = with_spans(filter, self.traces.is_some());
+        Ok(self.filter.reload(filter)?)
+    }
+
+    /// Sends what waits to be sent elsewhere.
+    pub(crate) fn end(&self) {
+        #[cfg(feature = "otlp")]
+        self.traces.iter().for_each(crate::traces::Traces::end);
     }
 }
 
@@ -35,7 +49,7 @@ pub(crate) fn of_server(filter: Option<&str>) -> anyhow::Result<EnvFilter> {
 /// # Errors
 /// If the filter is none, or somebody logs already.
 pub(crate) fn start_for_server(filter: Option<&str>, format: LogFormat) -> anyhow::Result<LogFilter> {
-    start(of_server(filter)?, format)
+    start(of_server(filter)?, format, true)
 }
 
 /// Begins to log for any other command: what does not fit into its answer, and no more.
@@ -44,18 +58,44 @@ pub(crate) fn start_for_server(filter: Option<&str>, format: LogFormat) -> anyho
 /// If the filter is none, or somebody logs already.
 pub(crate) fn start_for_command() -> anyhow::Result<()> {
     let filter = std::env::var("TOKENBERG_LOG").ok();
-    start(parsed(filter.as_deref(), "error")?, LogFormat::Text).map(|_| ())
+    start(parsed(filter.as_deref(), "error")?, LogFormat::Text, false).map(|_| ())
 }
 
-fn start(filter: EnvFilter, format: LogFormat) -> anyhow::Result<LogFilter> {
+fn start(filter: EnvFilter, format: LogFormat, is_server: bool) -> anyhow::Result<LogFilter> {
+    #[cfg(feature = "otlp")]
+    let traces = if is_server { crate::traces::Traces::begin()? } else { None };
+    #[cfg(not(feature = "otlp"))]
+    let _ = is_server;
+    #[cfg(feature = "otlp")]
+    let filter = with_spans(filter, traces.is_some());
     let (filter, handle) = reload::Layer::new(filter);
     let lines = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
     let lines: Box<dyn Layer<_> + Send + Sync> = match format {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    Registry::default().with(filter).with(lines).try_init()?;
-    Ok(LogFilter(handle))
+    // In the lines, a span would say again what each of them says.
+    #[cfg(feature = "otlp")]
+    let lines = lines.with_filter(filter_fn(|about| about.target() != tokenberg_actix::SPANS));
+    let subscriber = Registry::default().with(filter).with(lines);
+    #[cfg(feature = "otlp")]
+    let subscriber = subscriber.with(traces.as_ref().map(crate::traces::Traces::layer));
+    subscriber.try_init()?;
+    Ok(LogFilter {
+        filter: handle,
+        #[cfg(feature = "otlp")]
+        traces,
+    })
+}
+
+/// The same filter, which lets spans through if somebody wants them.
+#[cfg(feature = "otlp")]
+fn with_spans(filter: EnvFilter, wanted: bool) -> EnvFilter {
+    let directive = format!("{}=debug", tokenberg_actix::SPANS).parse();
+    match directive {
+        Ok(directive) if wanted => filter.add_directive(directive),
+        Ok(_) | Err(_) => filter,
+    }
 }
 
 /// The filter that was asked for, else that of RUST_LOG, else the default.

@@ -17,6 +17,8 @@ mod output;
 mod roots;
 mod server;
 mod store_access;
+#[cfg(feature = "otlp")]
+mod traces;
 mod web;
 
 use std::process::ExitCode;

@@ -43,8 +43,10 @@ pub(crate) fn run(common: Common, asked: Serve, settings: Settings) -> anyhow::R
     if let Some((_, key)) = &settings.tls {
         warn_if_open_to_others(key);
     }
-    let changeable = Changeable { common, asked, settings, tls, log };
-    actix_web::rt::System::new().block_on(serve(changeable))
+    let changeable = Changeable { common, asked, settings, tls, log: log.clone() };
+    let outcome = actix_web::rt::System::new().block_on(serve(changeable));
+    log.end();
+    outcome
 }
 
 /// How many connections one address may have, where clients connect by themselves: a sixth of all that there may be.

@@ -15,5 +15,7 @@ mod running;
 mod secrecy;
 mod starting;
 mod support;
+#[cfg(feature = "otlp")]
+mod tracing;
 mod trust;
 mod usage;
