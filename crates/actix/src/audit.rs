@@ -6,6 +6,7 @@ use crate::fault::Fault;
 use crate::guard::RequestId;
 use crate::metrics::Metrics;
 use actix_web::{HttpMessage, HttpRequest};
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -51,6 +52,7 @@ pub(crate) struct Audit {
     endpoint: Endpoint,
     request_id: Option<RequestId>,
     begun: Instant,
+    is_counted: Cell<bool>,
     metrics: Arc<Metrics>,
     source: Option<ClientAddress>,
     client: Option<ClientId>,
@@ -71,6 +73,7 @@ impl Audit {
             endpoint,
             request_id: request.extensions().get().cloned(),
             begun: Instant::now(),
+            is_counted: Cell::new(false),
             metrics: Arc::clone(metrics),
             source,
             client: None,
@@ -87,6 +90,7 @@ impl Audit {
     }
 
     fn count(&self, outcome: &str) {
+        self.is_counted.set(true);
         let span = tracing::Span::current();
         if !span.is_disabled() {
             span.record("grant", self.grant.map(GrantType::as_parameter)).record("outcome", outcome);
@@ -260,5 +264,14 @@ impl Audit {
 
     fn scope(&self) -> Option<DebugValue<&str>> {
         self.scope.as_ref().map(|scope| field::debug(scope.as_str()))
+    }
+}
+
+impl Drop for Audit {
+    /// A panic has no other end here; [`crate::guard`] answers it.
+    fn drop(&mut self) {
+        if std::thread::panicking() && !self.is_counted.get() {
+            self.count(Fault::Panicked.told().1.code.as_str());
+        }
     }
 }

@@ -59,6 +59,34 @@ fn op_30_what_was_begun_is_finished_and_readiness_goes_first() {
 }
 
 #[test]
+fn se_07_ht_31_figures_are_on_the_operations_listener_and_know_of_panics() {
+    let world = World::new();
+    let service = world.service();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let operations_at = listener.local_addr().unwrap();
+    let operations =
+        Operations::new(|| Ok(())).metrics(&service, |to| to.gauge("mine", "What an app adds.", 7.0));
+    let wire = Wire::with(service, |builder| builder.operations(listener, operations));
+    check_answer(&wire.ask(&form(CC).basic(C1)), Expected::Ok, "counted");
+    for switch in [&world.lookup_panics, &world.digest_panics] {
+        switch.store(true, Ordering::SeqCst);
+        check_answer(&wire.ask(&form(CC).basic(C1)), E(500, "server_error"), "panic");
+        switch.store(false, Ordering::SeqCst);
+    }
+    let (status, figures) = get(operations_at, "/metrics").unwrap();
+    assert_eq!(status, 200);
+    let of = |outcome: &str| {
+        format!(
+            "tokenberg_requests_total{{endpoint=\"token\",grant=\"client_credentials\",outcome=\"{outcome}\"}}"
+        )
+    };
+    for line in [format!("{} 1", of("granted")), format!("{} 2", of("server_error")), "mine 7".to_owned()] {
+        assert!(figures.lines().any(|l| l == line), "{line} in {figures}");
+    }
+    assert_eq!(wire.ask(&ask("GET", "/metrics")).status, 404);
+}
+
+#[test]
 fn te_27_base_paths_that_are_none() {
     for bad in ["api", "/", "/api/", "/a//b", "/{x}", "/a b", "/a?b", "/ä"] {
         assert_eq!(ServerBuilder::new(service()).base_path(bad).err(), Some(BasePathFault), "{bad}");
