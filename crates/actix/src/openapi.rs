@@ -105,6 +105,7 @@ fn form_operation(form: &str, success: Value) -> Value {
             "405": error("Not POST", &["Allow"]),
             "408": error("The body did not arrive in time", &[]),
             "413": error("The body is too large", &[]),
+            "429": error("Too many wrong secrets from here; try again later", &["Retry-After"]),
             "431": error("The header is too large", &[]),
             "500": error("An internal failure", &[]),
             "503": error("Try again", &["Retry-After"]),

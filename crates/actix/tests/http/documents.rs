@@ -280,7 +280,7 @@ async fn md_05_openapi_describes_every_route() {
         assert!(request[parameter].is_object(), "{parameter}");
     }
     let responses = openapi["paths"][T]["post"]["responses"].as_object().unwrap();
-    for status in ["200", "400", "401", "405", "408", "413", "431", "500", "503"] {
+    for status in ["200", "400", "401", "405", "408", "413", "429", "431", "500", "503"] {
         assert!(responses.contains_key(status), "{status}");
     }
     let text = openapi.to_string();
