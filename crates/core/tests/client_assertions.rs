@@ -267,3 +267,34 @@ fn em_08_an_address_as_an_identifier_is_no_address_to_fetch() {
     // `World` panics if anything of it is fetched.
     assert_eq!(world.check(ask(&token)).code(), NO);
 }
+
+#[test]
+fn cj_13_a_secret_signs_nothing() {
+    // client_secret_jwt would need secrets that can be read back, so it is not offered, not even to who has a secret.
+    let (mut world, key) = world();
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let input = format!(
+        "{}.{}",
+        URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256"}"#),
+        URL_SAFE_NO_PAD
+            .encode(changed(claims("h", &json!({})), &json!({"iss": "c1", "sub": "c1"})).to_string())
+    );
+    // Signed with the very secret of c1, with nothing, and with the public key of cj (CVE-2026-33322, CVE-2026-45363).
+    for secret in ["s1-Z7", "", &key.jwks()] {
+        let shared = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret.as_bytes());
+        let signature = URL_SAFE_NO_PAD.encode(ring::hmac::sign(&shared, input.as_bytes()));
+        assert_eq!(world.check(ask(&format!("{input}.{signature}"))).code(), NO);
+    }
+}
+
+#[test]
+fn wl_07_kinds_of_proof_that_nobody_has_settled_are_refused_cleanly() {
+    let (mut world, key) = world();
+    let token = key.sign(&claims("w", &json!({})));
+    for kind in ["jwt-wit", "wit+jwt", "attest-jwt-client-auth", "wimse-wit"] {
+        let kind = format!("urn:ietf:params:oauth:client-assertion-type:{kind}");
+        let ask = Ask::credentials().with("client_assertion_type", &kind).with("client_assertion", &token);
+        assert_eq!(world.check(ask).code(), NO, "{kind}");
+    }
+}

@@ -257,7 +257,7 @@ fn rv_01_rv_03_rv_07_a_token_goes_at_once_and_its_family_with_it() {
 }
 
 #[test]
-fn rv_02_rv_08_what_is_worth_nothing_is_not_written_down() {
+fn rv_02_rv_08_rv_09_what_is_worth_nothing_is_not_written_down() {
     let mut world = world();
     let token = world.token("c1", "s1-Z7", "catalog");
     let expired = {
