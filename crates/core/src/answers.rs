@@ -3,8 +3,9 @@
 //! The flow calls none of them: an adapter asks a [`Step`](crate::Step) what it needs, asks these, and answers the step.
 
 use crate::{
-    AccessTokenClaims, Algorithm, Client, ClientId, CompactJws, DpopProof, Issuer, KeyId, KeysUnavailable,
-    NotWritten, Once, Secret, SecretDigest, SubjectStanding, Timestamp, TokenId, TrustedIssuer,
+    AccessTokenClaims, Algorithm, AuthMethod, Client, ClientId, CompactJws, DpopProof, Issuer, KeyId,
+    KeysUnavailable, NotWritten, Once, Secret, SecretDigest, SubjectStanding, Timestamp, TokenId,
+    TrustedIssuer,
 };
 use std::sync::Arc;
 
@@ -145,6 +146,8 @@ pub struct Recollection {
     pub subject: SubjectStanding,
     /// The issuer of its subject, where that is another one and still on the list.
     pub issuer: Option<Arc<TrustedIssuer>>,
+    /// Whether the client still has a way of proving itself: one that is proven by other issuers alone needs one of them enabled.
+    pub is_vouched_for: bool,
 }
 
 impl Recollection {
@@ -167,8 +170,16 @@ impl Recollection {
             answers.subject(foreign, token.subject.as_str())
         };
         let issuer = foreign.and_then(|issuer| answers.issuer(issuer.as_str()));
-        Self { revocation: answers.revoked(token), client, principal, subject, issuer }
+        let is_vouched_for = client.as_ref().is_none_or(|client| is_vouched_for(answers, client));
+        Self { revocation: answers.revoked(token), client, principal, subject, issuer, is_vouched_for }
     }
+}
+
+/// Whether the client proves itself by a credential of its own, or an issuer that vouches for it is still trusted.
+fn is_vouched_for(answers: &(impl Answers + ?Sized), client: &Client) -> bool {
+    let is_trusted = |issuer: &Issuer| answers.issuer(issuer.as_str()).is_some_and(|issuer| issuer.enabled);
+    client.rights.auth_method != AuthMethod::Federated
+        || client.rights.federations.iter().any(|federation| is_trusted(&federation.issuer))
 }
 
 /// That a signature is good, by a loud name: whoever makes one vouches for the token that it is given back with.

@@ -89,6 +89,13 @@ fn wl_02_wl_10_wl_11_wl_12_wl_14_a_service_account_stands_for_one_client() {
         world.check(Ask::exchange_of(&good, tokenberg_core::TokenType::Jwt).basic("c1", "s1-Z7")).code(),
         "400 invalid_request"
     );
+    // What it got goes with the issuer that vouches for it.
+    let token = world.check(ask(&account(&json!({"aud": "tokens"})))).token();
+    let renew = || Ask::exchange(&token).bearer(&token);
+    assert_eq!(world.check(renew()).code(), "200");
+    world.issuers[0].enabled = false;
+    assert_eq!(world.check(renew()).code(), "401 invalid_client Bearer");
+    world.issuers[0].enabled = true;
     world.change("wl", |wl| wl.enabled = false);
     assert_eq!(world.check(ask(&account(&json!({"aud": "tokens"})))).code(), NO);
 }

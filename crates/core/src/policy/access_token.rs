@@ -78,6 +78,9 @@ pub(crate) fn standing(
     if !client.enabled || client.id != claims.client_id {
         return Err(TokenFault::Disabled("client"));
     }
+    if !recollection.is_vouched_for {
+        return Err(TokenFault::Disabled("issuer of the client's identity"));
+    }
     let is_ours = claims.session.subject_issuer.is_none() && !claims.session.asserted;
     if recollection.subject.disabled {
         return Err(TokenFault::Disabled("subject"));
