@@ -1,0 +1,128 @@
+//! Where does a test get a real PostgreSQL? From the programs of the machine, in a folder and at a port of its own.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// The password of the user `tokenberg`. Tests look for it where it must not be.
+pub const POSTGRES_PASSWORD: &str = "hush-hush-9Qz";
+
+/// A running cluster. It is stopped and removed when the test program ends, in whichever way.
+pub struct Postgres {
+    port: u16,
+    talk: Mutex<Talk>,
+    databases: AtomicU32,
+}
+
+struct Talk {
+    // Its standard input is ours: when we are gone, it ends.
+    _child: Child,
+    commands: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Postgres {
+    /// The cluster that the tests of this program share; `None`, and a line that says so, if the machine has no PostgreSQL.
+    pub fn shared() -> Option<&'static Self> {
+        static SHARED: OnceLock<Option<Postgres>> = OnceLock::new();
+        let shared = SHARED.get_or_init(Self::start).as_ref();
+        if shared.is_none() {
+            println!("skipped: there is no PostgreSQL below /usr/lib/postgresql, or nobody who may run it");
+        }
+        shared
+    }
+
+    /// A cluster of its own, for a test that stops it.
+    pub fn start() -> Option<Self> {
+        let programs = programs()?;
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // PostgreSQL refuses to be run by root.
+        let is_root = std::fs::metadata("/proc/self").is_ok_and(|about| {
+            use std::os::unix::fs::MetadataExt;
+            about.uid() == 0
+        });
+        let mut command = if is_root {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "sh"]);
+            command
+        } else {
+            Command::new("sh")
+        };
+        command.args(["-c", include_str!("postgres.sh"), "postgres.sh"]);
+        command.arg(&programs).arg(port.to_string()).arg(POSTGRES_PASSWORD);
+        command.env_remove("TMPDIR").stdin(Stdio::piped()).stdout(Stdio::piped());
+        // A signal for the tests is none for the database.
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let mut child = command.spawn().ok()?;
+        let (commands, answers) = (child.stdin.take()?, BufReader::new(child.stdout.take()?));
+        let mut talk = Talk { _child: child, commands, answers };
+        talk.wait();
+        Some(Self { port, talk: Mutex::new(talk), databases: AtomicU32::new(0) })
+    }
+
+    /// Where it listens on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// A new database; returns its name.
+    pub fn database(&self) -> String {
+        let name = format!("test{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        self.tell(&format!("create {name}"));
+        name
+    }
+
+    /// The URL of a database, password and all.
+    pub fn url(&self, database: &str) -> String {
+        url_at(self.port, database)
+    }
+
+    /// Ends the server: `fast`, or `immediate` as when it crashes.
+    pub fn stop(&self, mode: &str) {
+        self.tell(&format!("stop {mode}"));
+    }
+
+    /// Starts the server again, on the same port and with what was committed.
+    pub fn start_again(&self) {
+        self.tell("start");
+    }
+
+    fn tell(&self, command: &str) {
+        let mut talk = self.talk.lock().unwrap_or_else(PoisonError::into_inner);
+        writeln!(talk.commands, "{command}").unwrap();
+        talk.wait();
+    }
+}
+
+/// The URL of a database that is reached through another port, as that of a [`Wire`](crate::Wire).
+pub fn url_at(port: u16, database: &str) -> String {
+    format!("postgres://tokenberg:{POSTGRES_PASSWORD}@127.0.0.1:{port}/{database}")
+}
+
+impl Talk {
+    fn wait(&mut self) {
+        let mut said = String::new();
+        loop {
+            let before = said.len();
+            let length = self.answers.read_line(&mut said).unwrap();
+            if said[before..].trim_end() == "done" {
+                return;
+            }
+            assert!(length > 0 && said[before..].trim_end() != "failed", "PostgreSQL: {said}");
+        }
+    }
+}
+
+/// The newest PostgreSQL of the machine.
+fn programs() -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
+    let numbered = versions.filter_map(|entry| {
+        let path = entry.ok()?.path();
+        let number: u32 = path.file_name()?.to_str()?.parse().ok()?;
+        Path::new(&path).join("bin/initdb").exists().then(|| (number, path.join("bin")))
+    });
+    numbered.max().map(|(_, path)| path)
+}
