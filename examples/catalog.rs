@@ -4,11 +4,12 @@
 //! `tokenberg serve`, and the [`Bearer`] that each route asks for.
 
 use actix_web::{App, HttpResponse, HttpServer, Responder, web};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Parser;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::net::TcpListener;
+use std::path::PathBuf;
 use tokenberg_actix::{Bearer, BearerConfig, BearerError, TokenService};
 use tokenberg_core::{CATALOG, Policy};
 use tokenberg_examples::now;
@@ -27,6 +28,9 @@ struct Arguments {
     /// The issuer of the tokens; the address of this catalog, unless a `tokenberg serve` shares the store.
     #[arg(long)]
     issuer: Option<String>,
+    /// The file of the key that the store is sealed with; beside the store, if that is a file.
+    #[arg(long)]
+    key_file: Option<PathBuf>,
 }
 
 #[actix_web::main]
@@ -36,7 +40,8 @@ async fn main() -> Result<()> {
     let listener = TcpListener::bind(&arguments.listen)?;
     let address = format!("http://{}", listener.local_addr()?);
 
-    let kek = KekSource::File(arguments.store.key_file());
+    let key_file = arguments.key_file.or_else(|| arguments.store.key_file());
+    let kek = KekSource::File(key_file.context("this store has no key file beside it: say --key-file")?);
     let store = Store::open_existing(&arguments.store, kek).await?;
     let world = store
         .watch(|keys, before: Option<&Keyring>| anyhow::Ok(Keyring::follow(keys, before, now()?)?))

@@ -39,12 +39,12 @@ pub(crate) struct Common {
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
-    /// The store: sqlite:PATH [default: sqlite:tokenberg.db]
+    /// The store: sqlite:PATH or postgres://USER@HOST:PORT/DATABASE [default: sqlite:tokenberg.db]
     #[arg(long, global = true, value_name = "URL", env = "TOKENBERG_STORE", hide_env_values = true, help_heading = STORE)]
     pub(crate) store: Option<String>,
 
     /// The file of the key that the store is sealed with; the variable TOKENBERG_KEY may hold the key itself instead
-    /// [default: the path of the store and `.key`]
+    /// [default: the path of the store and `.key`, if it is a file]
     #[arg(long, global = true, value_name = "FILE", env = "TOKENBERG_KEY_FILE", help_heading = STORE)]
     pub(crate) key_file: Option<PathBuf>,
 

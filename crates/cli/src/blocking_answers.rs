@@ -100,7 +100,7 @@ mod tests {
         let now = Timestamp::from_seconds(1_800_000_000).unwrap();
         let watched = runtime
             .block_on(async {
-                let store = Store::open(&url, KekSource::File(url.key_file())).await?;
+                let store = Store::open(&url, KekSource::File(url.key_file().unwrap())).await?;
                 store.watch(move |keys, _: Option<&Keyring>| Keyring::read(keys, now)).await
             })
             .unwrap_or_else(|e| panic!("{e}"));

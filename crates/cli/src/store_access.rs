@@ -2,7 +2,7 @@
 
 use crate::arguments::Common;
 use crate::config_file::ConfigFile;
-use crate::failure::{note, wrong_usage};
+use crate::failure::{note, warn, wrong_usage};
 use crate::{config_file, input};
 use std::future::Future;
 use std::path::PathBuf;
@@ -14,6 +14,10 @@ const DEFAULT_STORE: &str = "sqlite:tokenberg.db";
 
 /// The variable that may hold the key-encryption key itself.
 const KEY_VARIABLE: &str = "TOKENBERG_KEY";
+
+/// What is said where there is no place beside the store.
+const NO_KEY_FILE: &str = "a PostgreSQL store has no key file beside it: name one with --key-file (or TOKENBERG_KEY_FILE), the same \
+     on all nodes, or give the key itself in TOKENBERG_KEY; the first start makes the file if it is not there";
 
 /// A store that can be opened.
 #[derive(Clone)]
@@ -41,6 +45,7 @@ impl StoreLocation {
     pub(crate) fn with_file(common: &Common, file: &ConfigFile) -> anyhow::Result<Self> {
         let text = common.store.as_deref().or(file.store.as_deref()).unwrap_or(DEFAULT_STORE);
         let url: StoreUrl = text.parse().map_err(|fault| wrong_usage(format!("--store: {fault}")))?;
+        warn_of_secret_argument();
         let key = match (&common.key_file, input::secret_variable(KEY_VARIABLE)?) {
             (Some(_), Some(_)) => {
                 return Err(wrong_usage(format!(
@@ -49,7 +54,10 @@ impl StoreLocation {
             }
             (Some(path), None) => KekSource::File(path.clone()),
             (None, Some(text)) => KekSource::Text(text),
-            (None, None) => KekSource::File(file.key_file.clone().unwrap_or_else(|| url.key_file())),
+            (None, None) => match file.key_file.clone().or_else(|| url.key_file()) {
+                Some(path) => KekSource::File(path),
+                None => return Err(wrong_usage(NO_KEY_FILE)),
+            },
         };
         Ok(Self { url, key })
     }
@@ -75,10 +83,31 @@ impl StoreLocation {
     /// # Errors
     /// What the store says.
     pub(crate) async fn open_or_make(self) -> anyhow::Result<Store> {
-        if !self.url.path().exists() {
+        if self.url.path().is_some_and(|path| !path.exists()) {
             note(&format!("there was no store yet; {} is a new one", self.url));
         }
         Ok(Store::open(&self.url, self.key).await?)
+    }
+}
+
+/// Secrets have no place in arguments, which everybody on the machine can read (conformance SE-05).
+fn warn_of_secret_argument() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    let shows_password = |argument: String| {
+        let url = argument.strip_prefix("--store=").unwrap_or(&argument);
+        let authority = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://"));
+        authority.is_some_and(|rest| {
+            let user = rest.rsplit_once('@').map_or("", |(user, _)| user);
+            user.contains(':') || rest.contains("password=")
+        })
+    };
+    if std::env::args().any(shows_password) {
+        ONCE.call_once(|| {
+            warn(
+                "the password in --store can be seen by everybody on this machine; put the URL into TOKENBERG_STORE or the \
+                 configuration file, or the password into PGPASSFILE",
+            );
+        });
     }
 }
 

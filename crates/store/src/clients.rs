@@ -104,13 +104,17 @@ impl Store {
     pub async fn clients(&self) -> Result<Vec<ClientRecord>, StoreError> {
         let mut clients = Vec::new();
         let mut gathering = Gathering::default();
-        read!(&self.0.db, pool => {
-            let mut rows = sqlx::query_as::<_, Row>(SELECT_CLIENTS).fetch(pool);
+        read_moment!(&self.0.db, connection => {
+            let mut rows = sqlx::query_as::<_, Row>(SELECT_CLIENTS).fetch(connection);
             while let Some(row) = rows.try_next().await? {
                 clients.extend(gathering.add(row)?.map(ClientRow::into_record));
             }
-        });
+            drop(rows);
+            Ok(())
+        })?;
         clients.extend(gathering.finish().map(ClientRow::into_record));
+        // Each kind of database has its own idea of the order of texts.
+        clients.sort_by(|a, b| a.id.as_str().cmp(b.id.as_str()));
         Ok(clients)
     }
 
@@ -120,8 +124,8 @@ impl Store {
     /// If there is no such client, or the store fails or is damaged.
     pub async fn client(&self, id: &ClientId) -> Result<ClientRecord, StoreError> {
         let mut gathering = Gathering::default();
-        let rows: Vec<Row> = read!(&self.0.db, pool => {
-            sqlx::query_as(SELECT_CLIENT).bind(id.as_str()).fetch_all(pool).await
+        let rows: Vec<Row> = read!(&self.0.db, connection => {
+            sqlx::query_as(SELECT_CLIENT).bind(id.as_str()).fetch_all(connection).await
         })?;
         for row in rows {
             gathering.add(row)?;

@@ -12,7 +12,8 @@ pub(crate) struct DatabaseFile {
 impl DatabaseFile {
     /// To be called when the database has just been opened.
     pub(crate) fn opened(path: &Path) -> Result<Self, StoreError> {
-        let identity = identity(path).ok_or_else(|| StoreError::Missing { path: path.to_owned() })?;
+        let identity =
+            identity(path).ok_or_else(|| StoreError::Missing { store: path.display().to_string() })?;
         Ok(Self { path: path.to_owned(), identity })
     }
 

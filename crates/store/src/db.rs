@@ -1,6 +1,9 @@
 //! Which database, and how is it spoken to? One SQL text for every kind: `$n`, `ON CONFLICT`, seconds as BIGINT.
 
 use crate::error::StoreError;
+use crate::notifications::News;
+use crate::postgres::Postgres;
+use crate::store_url::{Place, StoreUrl};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -12,6 +15,8 @@ use std::time::{Duration, Instant};
 pub(crate) enum Db {
     /// SQLite: one connection writes, so that the writers of one process queue up instead of polling for the lock.
     Lite { read: SqlitePool, write: SqlitePool },
+    /// PostgreSQL, or what speaks its protocol.
+    Postgres(Box<Postgres>),
 }
 
 /// What a watcher follows, each by itself. Each has a number that every change to it raises.
@@ -58,31 +63,81 @@ impl Part {
 /// How long a writer waits for the lock of another process.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Reads: `read!(db, pool => …)`.
+/// Reads, by one statement: `read!(db, connection => …)`; the body is a `Result`.
 macro_rules! read {
-    ($db:expr, $pool:ident => $body:expr) => {
+    ($db:expr, $connection:ident => $body:expr) => {
         match $db {
-            $crate::db::Db::Lite { read: $pool, .. } => $body,
+            $crate::db::Db::Lite { read: $connection, .. } => {
+                let outcome: Result<_, $crate::error::StoreError> =
+                    async { $body.map_err($crate::error::StoreError::from) }.await;
+                outcome
+            }
+            $crate::db::Db::Postgres(postgres) => {
+                $crate::postgres::within($crate::postgres::PATIENCE, async {
+                    let mut lent = postgres.lend().await?;
+                    let $connection = &mut **lent;
+                    let outcome: Result<_, $crate::error::StoreError> =
+                        async { $body.map_err($crate::error::StoreError::from) }.await;
+                    let outcome = outcome?;
+                    lent.give_back();
+                    Ok(outcome)
+                })
+                .await
+            }
+        }
+    };
+}
+
+/// Reads by several statements that all see one moment; the body is a `Result<_, StoreError>`.
+macro_rules! read_moment {
+    ($db:expr, $connection:ident => $body:block) => {
+        match $db {
+            $crate::db::Db::Lite { read, .. } => {
+                let mut transaction = read.begin().await?;
+                let outcome: Result<_, $crate::error::StoreError> = async {
+                    let $connection = &mut *transaction;
+                    $body
+                }
+                .await;
+                transaction.rollback().await?;
+                outcome
+            }
+            $crate::db::Db::Postgres(postgres) => {
+                $crate::postgres::within($crate::postgres::LONG_PATIENCE, async {
+                    let mut lent = postgres.lend().await?;
+                    let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+                    let mut transaction = sqlx::Connection::begin_with(&mut **lent, begin).await?;
+                    let outcome: Result<_, $crate::error::StoreError> = async {
+                        let $connection = &mut *transaction;
+                        $body
+                    }
+                    .await;
+                    transaction.rollback().await?;
+                    lent.give_back();
+                    outcome
+                })
+                .await
+            }
         }
     };
 }
 
 /// Changes: the numbers of the parts and the body, a `Result<_, StoreError>` on `$connection`, in one durable transaction.
 ///
-/// It starts as a writer, so that nothing that the body has read can change before it writes. The numbers are raised first,
-/// so that what the body notes under the new number belongs to it, also where the database lets writers run side by side.
+/// The numbers are raised first. On SQLite the transaction starts as a writer, so that nothing that the body has read can
+/// change before it writes. On PostgreSQL raising a number locks its row until the end: writers of a part queue up, what they
+/// read is what the one before has left, and a number is seen only with all that was noted under it and under smaller ones.
+/// A body that reads before it writes therefore has to name a part. It may run more than once.
 macro_rules! change {
     ($db:expr, $parts:expr, $connection:ident => $body:block) => {
+        change!($db, $crate::postgres::PATIENCE, $parts, $connection => $body)
+    };
+    ($db:expr, $patience:expr, $parts:expr, $connection:ident => $body:block) => {{
+        let parts: &[$crate::db::Part] = &$parts;
         match $db {
             $crate::db::Db::Lite { write, .. } => {
                 let mut transaction = write.begin_with("BEGIN IMMEDIATE").await?;
-                let parts: &[$crate::db::Part] = &$parts;
-                for part in parts {
-                    sqlx::query("UPDATE revisions SET number = number + 1 WHERE part = $1")
-                        .bind(part.name())
-                        .execute(&mut *transaction)
-                        .await?;
-                }
+                raise!(transaction, parts);
                 let outcome: Result<_, $crate::error::StoreError> = async {
                     let $connection = &mut *transaction;
                     $body
@@ -92,6 +147,54 @@ macro_rules! change {
                 transaction.commit().await?;
                 Ok::<_, $crate::error::StoreError>(outcome)
             }
+            $crate::db::Db::Postgres(postgres) => {
+                let mut attempts = $crate::postgres::Attempts::new();
+                loop {
+                    let outcome = $crate::postgres::within($patience, async {
+                        let mut lent = postgres.lend().await?;
+                        let begin = "BEGIN ISOLATION LEVEL READ COMMITTED";
+                        let mut transaction = sqlx::Connection::begin_with(&mut **lent, begin).await?;
+                        raise!(transaction, parts);
+                        let outcome: Result<_, $crate::error::StoreError> = async {
+                            let $connection = &mut *transaction;
+                            $body
+                        }
+                        .await;
+                        match outcome {
+                            Ok(outcome) => {
+                                transaction.commit().await?;
+                                Ok((outcome, lent))
+                            }
+                            Err(error) => {
+                                transaction.rollback().await?;
+                                lent.give_back();
+                                Err(error)
+                            }
+                        }
+                    })
+                    .await;
+                    match outcome {
+                        Ok((outcome, lent)) => {
+                            postgres.announce(lent, parts).await;
+                            break Ok::<_, $crate::error::StoreError>(outcome);
+                        }
+                        Err(error) if attempts.may_go_on(&error).await => {}
+                        Err(error) => break Err(error),
+                    }
+                }
+            }
+        }
+    }};
+}
+
+/// Raises the numbers of the parts, always in the same order, so that no two wait for each other.
+macro_rules! raise {
+    ($transaction:expr, $parts:expr) => {
+        for part in $crate::db::Part::ALL.iter().filter(|part| $parts.contains(part)) {
+            sqlx::query("UPDATE revisions SET number = number + 1 WHERE part = $1")
+                .bind(part.name())
+                .execute(&mut *$transaction)
+                .await?;
         }
     };
 }
@@ -110,8 +213,15 @@ macro_rules! note_client {
 }
 
 impl Db {
-    /// Connects to the file, which must be there.
-    pub(crate) async fn sqlite(path: &Path) -> Result<Self, StoreError> {
+    /// Connects to the database, which must be there.
+    pub(crate) async fn connect(url: &StoreUrl) -> Result<Self, StoreError> {
+        match &url.0 {
+            Place::Sqlite(path) => Self::sqlite(path).await,
+            Place::Postgres(url) => Ok(Self::Postgres(Box::new(Postgres::connect(url).await?))),
+        }
+    }
+
+    async fn sqlite(path: &Path) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(false)
@@ -141,11 +251,22 @@ impl Db {
                 }
                 Err(error) => {
                     let reason = error.to_string();
-                    return Err(StoreError::CannotOpen { path: path.to_owned(), reason });
+                    return Err(StoreError::CannotOpen { store: path.display().to_string(), reason });
                 }
             }
         };
         Ok(Self::Lite { read: pool(4).connect_lazy_with(options), write })
+    }
+
+    /// When a watch should look. SQLite has nobody who calls, and looking costs it nothing.
+    pub(crate) fn news(&self) -> News {
+        match self {
+            Self::Lite { .. } => News::every(Duration::from_millis(100)),
+            // The calls come in milliseconds, but may get lost; a second has to be enough also then.
+            Self::Postgres(postgres) => {
+                News::heard(postgres.notifications().clone(), Duration::from_millis(500))
+            }
+        }
     }
 
     /// Waits for what is under way and closes all connections.
@@ -155,6 +276,7 @@ impl Db {
                 read.close().await;
                 write.close().await;
             }
+            Self::Postgres(postgres) => postgres.close().await,
         }
     }
 }

@@ -20,17 +20,17 @@ pub enum StoreError {
         /// Where it was.
         path: PathBuf,
     },
-    /// There is no database where one was expected.
-    #[error("there is no store at {path}; `tokenberg serve` makes one, or name another with --store", path = path.display())]
+    /// There is no store where one was expected.
+    #[error("there is no store at {store}; `tokenberg serve` makes one, or name another with --store")]
     Missing {
-        /// Where it should be.
-        path: PathBuf,
+        /// The file, or the URL without the password.
+        store: String,
     },
-    /// The database file can be neither opened nor made.
-    #[error("the store {path} cannot be opened: {reason}", path = path.display())]
+    /// The database can be neither opened nor made.
+    #[error("the store {store} cannot be opened: {reason}")]
     CannotOpen {
-        /// The file.
-        path: PathBuf,
+        /// The file, or the URL without the password.
+        store: String,
         /// What the system or the database said.
         reason: String,
     },
@@ -179,6 +179,7 @@ pub enum StoreError {
     },
 }
 
+const CONFLICT: &str = "another process changed the same at the same time";
 const LOCKED: &str = "the database is locked by another process";
 
 impl StoreError {
@@ -191,6 +192,11 @@ impl StoreError {
     /// Whether another process is writing just now.
     pub(crate) fn is_lock(&self) -> bool {
         matches!(self, Self::Unavailable { reason } if reason == LOCKED)
+    }
+
+    /// Whether the database undid it for the sake of others, so that it may be tried again as a whole.
+    pub(crate) fn is_conflict(&self) -> bool {
+        matches!(self, Self::Unavailable { reason } if reason == CONFLICT)
     }
 
     pub(crate) fn unavailable(reason: &str) -> Self {
@@ -212,7 +218,15 @@ impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         if let sqlx::Error::Database(fault) = &error {
             let code = fault.code().unwrap_or_default();
-            return of_sqlite(&code, fault.message());
+            let is_postgres = fault.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some();
+            return if is_postgres {
+                of_postgres(&code, fault.message())
+            } else {
+                of_sqlite(&code, fault.message())
+            };
+        }
+        if matches!(error, sqlx::Error::PoolTimedOut) {
+            return Self::unavailable("no connection to the database could be had in time");
         }
         let column = matches!(
             error,
@@ -237,6 +251,23 @@ fn of_sqlite(code: &str, message: &str) -> StoreError {
     }
 }
 
+/// SQLSTATE; the first two characters say which class (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+fn of_postgres(code: &str, message: &str) -> StoreError {
+    match (code.get(..2).unwrap_or_default(), code) {
+        (_, "40001" | "40P01") => StoreError::unavailable(CONFLICT),
+        (_, "55P03") => StoreError::unavailable(LOCKED),
+        (_, "25006") => StoreError::unavailable("the database is read-only; is it a standby?"),
+        (_, "57014") => StoreError::unavailable("the database took too long"),
+        (_, "53100") => StoreError::unavailable("the disk of the database is full"),
+        (_, "XX001" | "XX002") => StoreError::damaged("a table of the database"),
+        // Connections, credentials, a database that is gone, transactions that took too long, memory, shutdown, I/O.
+        ("08" | "28" | "3D" | "53" | "57" | "58", _) | (_, "25P03" | "25P04") => {
+            StoreError::unavailable(message)
+        }
+        _ => StoreError::Database { code: code.to_owned(), message: message.to_owned() },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,6 +280,15 @@ mod tests {
         for code in ["1", "11", "26", "1555", ""] {
             assert!(!of_sqlite(code, "").is_unavailable(), "{code}");
         }
+        for code in [
+            "08006", "57P01", "57P03", "53300", "53100", "28P01", "40001", "25006", "57014", "55P03", "3D000",
+        ] {
+            assert!(of_postgres(code, "").is_unavailable(), "{code}");
+        }
+        for code in ["42P01", "23505", "42501", "XX001", "22021", ""] {
+            assert!(!of_postgres(code, "").is_unavailable(), "{code}");
+        }
+        assert!(of_postgres("40P01", "").is_conflict() && !of_postgres("57P01", "").is_conflict());
         assert!(StoreError::from(sqlx::Error::PoolTimedOut).is_unavailable());
     }
 }

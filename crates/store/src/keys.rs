@@ -51,7 +51,8 @@ impl Store {
     /// # Errors
     /// If the store fails or is damaged.
     pub async fn keys(&self) -> Result<Vec<KeyMaterial>, StoreError> {
-        let rows: Vec<Row> = read!(&self.0.db, pool => sqlx::query_as(SELECT_KEYS).fetch_all(pool).await)?;
+        let rows: Vec<Row> =
+            read!(&self.0.db, connection => sqlx::query_as(SELECT_KEYS).fetch_all(connection).await)?;
         rows.into_iter().map(|row| read_key(row, &self.0.sealer)).collect()
     }
 

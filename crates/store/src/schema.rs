@@ -2,10 +2,17 @@
 
 use crate::db::Db;
 use crate::error::StoreError;
+use crate::postgres::LONG_PATIENCE;
+use sqlx::AssertSqlSafe;
+use std::time::{Duration, Instant};
 
 /// The steps; after the n-th the schema is n.
 const STEPS: [&str; 2] = [FIRST, SECOND];
 
+/// How long a start waits for another one that migrates.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+// A step only adds: nodes of the version before go on with the store while it is taken, and after.
 // changed_clients says under which number of 'clients' a client, or one that is gone, changed last; revoked_ids has its own.
 // Times are seconds since 1970. TEXT is compared byte for byte: SQLite's BINARY collation, PostgreSQL's equality.
 const FIRST: &str = "
@@ -96,13 +103,63 @@ CREATE TABLE disabled_subjects (
 INSERT INTO revisions (part, number) VALUES ('issuers', 1), ('disabled_subjects', 1);
 ";
 
-/// Brings the database to the newest schema, all steps or none.
+/// The schema of the database; `None` if it has none yet.
+pub(crate) async fn version(db: &Db) -> Result<Option<i64>, StoreError> {
+    let read = "SELECT MAX(version) FROM schema_version";
+    let found: Result<Option<i64>, StoreError> =
+        read!(db, connection => sqlx::query_scalar(read).fetch_one(connection).await);
+    match found {
+        Ok(found) => Ok(found.filter(|version| *version > 0)),
+        // There is no such table: SQLite's SQLITE_ERROR, PostgreSQL's undefined_table.
+        Err(StoreError::Database { code, .. }) if code == "1" || code == "42P01" => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Brings the database to the newest schema, all steps or none; of several processes, one does it while the others wait.
 pub(crate) async fn migrate(db: &Db) -> Result<(), StoreError> {
     let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+    // An ordinary start changes nothing, and needs no right to.
+    match version(db).await? {
+        Some(found) if found == known => return Ok(()),
+        Some(found) if found > known => return Err(StoreError::NewerSchema { found, known }),
+        Some(_) | None => {}
+    }
+    let begun = Instant::now();
+    loop {
+        match take_steps(db, known).await {
+            // Who is waited for too long, and who makes the very first table at the same moment, are not in the way for long.
+            Err(error) if may_pass(&error) && begun.elapsed() < PATIENCE => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+fn may_pass(error: &StoreError) -> bool {
+    // PostgreSQL's `IF NOT EXISTS` looks first and then creates.
+    let is_race = |code: &str| ["23505", "42P07", "42710", "XX000"].contains(&code);
+    error.is_lock() || matches!(error, StoreError::Database { code, .. } if is_race(code))
+}
+
+async fn take_steps(db: &Db, known: i64) -> Result<(), StoreError> {
     change!(db, [], connection => {
         sqlx::query("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)")
             .execute(&mut *connection)
             .await?;
+        sqlx::query("CREATE UNIQUE INDEX IF NOT EXISTS schema_versions ON schema_version (version)")
+            .execute(&mut *connection)
+            .await?;
+        Ok(())
+    })?;
+    change!(db, LONG_PATIENCE, [], connection => {
+        // Locks the row until the end, in every kind of database.
+        sqlx::query(
+            "INSERT INTO schema_version (version) VALUES (0) ON CONFLICT (version) DO UPDATE SET version = excluded.version",
+        )
+        .execute(&mut *connection)
+        .await?;
         let found: Option<i64> =
             sqlx::query_scalar("SELECT MAX(version) FROM schema_version").fetch_one(&mut *connection).await?;
         let found = found.unwrap_or(0);
@@ -110,7 +167,12 @@ pub(crate) async fn migrate(db: &Db) -> Result<(), StoreError> {
             return Err(StoreError::NewerSchema { found, known });
         }
         for (version, step) in (1..).zip(STEPS).filter(|(version, _)| *version > found) {
-            sqlx::raw_sql(step).execute(&mut *connection).await?;
+            // All that the dialects differ in.
+            let step = match db {
+                Db::Lite { .. } => step.to_owned(),
+                Db::Postgres(_) => step.replace(" BLOB", " BYTEA"),
+            };
+            sqlx::raw_sql(AssertSqlSafe(step)).execute(&mut *connection).await?;
             sqlx::query("INSERT INTO schema_version (version) VALUES ($1)")
                 .bind(version)
                 .execute(&mut *connection)

@@ -50,7 +50,7 @@ impl Store {
     ) -> Result<AddedSecret, StoreError> {
         let prepared = self.prepare(client, secret).await?;
         change!(&self.0.db, [Part::Clients], connection => {
-            let known: Option<i64> = sqlx::query_scalar("SELECT 1 FROM clients WHERE id = $1")
+            let known: Option<i64> = sqlx::query_scalar("SELECT enabled FROM clients WHERE id = $1")
                 .bind(client.as_str())
                 .fetch_optional(&mut *connection)
                 .await?;

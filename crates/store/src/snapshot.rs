@@ -134,17 +134,15 @@ impl Store {
     /// Whether something has changed since the snapshot.
     pub(crate) async fn has_changed(&self, since: &Snapshot) -> Result<bool, StoreError> {
         let rows: Vec<(String, i64)> =
-            read!(&self.0.db, pool => sqlx::query_as(SELECT_NUMBERS).fetch_all(pool).await)?;
+            read!(&self.0.db, connection => sqlx::query_as(SELECT_NUMBERS).fetch_all(connection).await)?;
         Ok(numbers(&rows)? != since.numbers)
     }
 
     /// Reads what has changed since the snapshot, and shares the rest with it.
     pub(crate) async fn snapshot_after(&self, before: Option<&Snapshot>) -> Result<Snapshot, StoreError> {
-        read!(&self.0.db, pool => {
-            // One transaction, so that all is of one moment.
-            let mut transaction = pool.begin().await?;
+        read_moment!(&self.0.db, connection => {
             let rows: Vec<(String, i64)> =
-                sqlx::query_as(SELECT_NUMBERS).fetch_all(&mut *transaction).await?;
+                sqlx::query_as(SELECT_NUMBERS).fetch_all(&mut *connection).await?;
             let numbers = numbers(&rows)?;
             // The snapshot, if the part is still as it was then.
             let same = |part: Part| before.filter(|b| b.numbers[part as usize] == numbers[part as usize]);
@@ -161,7 +159,7 @@ impl Store {
                         let mut clients = (*older.clients).clone();
                         let changed: Vec<String> = sqlx::query_scalar(SELECT_CHANGED_IDS)
                             .bind(since)
-                            .fetch_all(&mut *transaction)
+                            .fetch_all(&mut *connection)
                             .await?;
                         changed.iter().for_each(|id| clients.remove(id));
                         (clients, sqlx::query_as(SELECT_CHANGED_CLIENTS).bind(since))
@@ -169,7 +167,7 @@ impl Store {
                 };
                 let mut put = |row: ClientRow| clients.put(row.into_client());
                 let mut gathering = Gathering::default();
-                let mut rows = query.fetch(&mut *transaction);
+                let mut rows = query.fetch(&mut *connection);
                 while let Some(row) = rows.try_next().await? {
                     gathering.add(row)?.map(&mut put);
                 }
@@ -180,7 +178,7 @@ impl Store {
             let keys = if let Some(same) = same(Part::Keys) {
                 same.keys.clone()
             } else {
-                let rows = sqlx::query_as(SELECT_KEYS).fetch_all(&mut *transaction).await?;
+                let rows = sqlx::query_as(SELECT_KEYS).fetch_all(&mut *connection).await?;
                 rows.into_iter().map(|row| read_key(row, &self.0.sealer)).collect::<Result<_, _>>()?
             };
 
@@ -192,7 +190,7 @@ impl Store {
                     None => (RevokedIds::new(), 0),
                     Some(older) => ((*older.revoked_ids).clone(), older.numbers[Part::RevokedIds as usize]),
                 };
-                let mut rows = sqlx::query_as(SELECT_IDS).bind(since).fetch(&mut *transaction);
+                let mut rows = sqlx::query_as(SELECT_IDS).bind(since).fetch(&mut *connection);
                 while let Some(row) = rows.try_next().await? {
                     revoked.add(row)?;
                 }
@@ -203,7 +201,7 @@ impl Store {
                 same.revoked_before.clone()
             } else {
                 let mut revoked = RevokedBefore::default();
-                let mut rows = sqlx::query_as(SELECT_BEFORE).fetch(&mut *transaction);
+                let mut rows = sqlx::query_as(SELECT_BEFORE).fetch(&mut *connection);
                 while let Some(row) = rows.try_next().await? {
                     revoked.add(row)?;
                 }
@@ -214,7 +212,7 @@ impl Store {
                 same.issuers.clone()
             } else {
                 let mut issuers = TrustedIssuers::default();
-                let mut rows = sqlx::query_as(SELECT_ISSUERS).fetch(&mut *transaction);
+                let mut rows = sqlx::query_as(SELECT_ISSUERS).fetch(&mut *connection);
                 while let Some(row) = rows.try_next().await? {
                     issuers.add(row)?;
                 }
@@ -225,13 +223,12 @@ impl Store {
                 same.disabled_subjects.clone()
             } else {
                 let mut disabled = DisabledSubjects::default();
-                let mut rows = sqlx::query_as(SELECT_DISABLED).fetch(&mut *transaction);
+                let mut rows = sqlx::query_as(SELECT_DISABLED).fetch(&mut *connection);
                 while let Some(row) = rows.try_next().await? {
                     disabled.add(row);
                 }
                 Arc::new(disabled)
             };
-            transaction.rollback().await?;
             Ok(Snapshot { numbers, clients, keys, revoked_ids, revoked_before, issuers, disabled_subjects })
         })
     }

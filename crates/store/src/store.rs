@@ -30,7 +30,8 @@ pub(crate) struct Inner {
     pub(crate) digester: Digester,
     pub(crate) nonces: Nonces,
     pub(crate) remembered: Remembered,
-    pub(crate) file: DatabaseFile,
+    /// The file that was opened, if it is one.
+    pub(crate) file: Option<DatabaseFile>,
 }
 
 /// What [`Store::bootstrap`] did.
@@ -43,15 +44,18 @@ pub struct Bootstrap {
 }
 
 impl Store {
-    /// Opens the store, and makes it if it is not there: the database with mode 0600, its tables, and the key file.
+    /// Opens the store, and makes it if it is not there: the database with mode 0600, its tables, and the key file. A database
+    /// of PostgreSQL has to be there, and gets its tables.
     ///
     /// An older schema is brought to the newest one. The key file is made only while nothing is sealed yet.
     ///
     /// # Errors
     /// If the files cannot be read, made or written, the key-encryption key is missing or another one, or a newer version wrote the store.
     pub async fn open(url: &StoreUrl, kek: KekSource) -> Result<Self, StoreError> {
-        create(url.path())?;
-        Self::connect(url, &kek).await
+        if let Some(path) = url.path() {
+            create(path)?;
+        }
+        Self::connect(url, &kek, true).await
     }
 
     /// Opens the store, which must be there: for commands that administer it.
@@ -60,15 +64,20 @@ impl Store {
     /// If there is no database, and as [`Store::open`].
     pub async fn open_existing(url: &StoreUrl, kek: KekSource) -> Result<Self, StoreError> {
         // An empty file is what somebody made by hand; making a store of it is not the business of a command that reads.
-        if std::fs::metadata(url.path()).map_or(true, |file| file.len() == 0) {
-            return Err(StoreError::Missing { path: url.path().to_owned() });
+        if let Some(path) = url.path()
+            && std::fs::metadata(path).map_or(true, |file| file.len() == 0)
+        {
+            return Err(StoreError::Missing { store: path.display().to_string() });
         }
-        Self::connect(url, &kek).await
+        Self::connect(url, &kek, false).await
     }
 
-    async fn connect(url: &StoreUrl, kek: &KekSource) -> Result<Self, StoreError> {
-        let db = Db::sqlite(url.path()).await?;
-        let file = DatabaseFile::opened(url.path())?;
+    async fn connect(url: &StoreUrl, kek: &KekSource, may_make: bool) -> Result<Self, StoreError> {
+        let db = Db::connect(url).await?;
+        let file = url.path().map(DatabaseFile::opened).transpose()?;
+        if !may_make && url.path().is_none() && schema::version(&db).await?.is_none() {
+            return Err(StoreError::Missing { store: url.to_string() });
+        }
         schema::migrate(&db).await?;
         let (sealer, digester, nonces) = unseal(&db, kek).await?;
         Ok(Self(Arc::new(Inner { db, sealer, digester, nonces, remembered: Remembered::new()?, file })))
@@ -123,7 +132,7 @@ fn create(path: &Path) -> Result<(), StoreError> {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(StoreError::CannotOpen {
-            path: path.to_owned(),
+            store: path.display().to_string(),
             reason: format!("{error}; its directory must be there and writable"),
         }),
     }
@@ -132,10 +141,11 @@ fn create(path: &Path) -> Result<(), StoreError> {
 /// Opens the pepper with the key-encryption key, which proves that it is the right one; makes both on an empty store.
 async fn unseal(db: &Db, kek: &KekSource) -> Result<(Sealer, Digester, Nonces), StoreError> {
     let read = "SELECT value FROM meta WHERE name = 'pepper'";
-    let mut found: Option<Vec<u8>> = read!(db, pool => sqlx::query_scalar(read).fetch_optional(pool).await)?;
+    let mut found: Option<Vec<u8>> =
+        read!(db, connection => sqlx::query_scalar(read).fetch_optional(connection).await)?;
     if found.is_none() {
-        // In the transaction, so that two processes agree on the key as on the pepper.
-        found = change!(db, [], connection => {
+        // In the transaction of a part, so that two processes agree on the key as on the pepper.
+        found = change!(db, [Part::Keys], connection => {
             let found: Option<Vec<u8>> = sqlx::query_scalar(read).fetch_optional(&mut *connection).await?;
             if found.is_some() {
                 return Ok(found);

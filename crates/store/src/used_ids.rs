@@ -3,6 +3,7 @@
 use crate::db::Part;
 use crate::error::StoreError;
 use crate::store::Store;
+use std::borrow::Cow;
 use tokenberg_core::Timestamp;
 
 /// What is over is kept two hours longer, so that a clock that jumps ahead and back frees nothing (conformance OP-02).
@@ -25,8 +26,8 @@ impl Store {
             let done = sqlx::query(
                 "INSERT INTO used_ids (namespace, id, until) VALUES ($1, $2, $3) ON CONFLICT (namespace, id) DO NOTHING",
             )
-            .bind(namespace)
-            .bind(id)
+            .bind(written(namespace))
+            .bind(written(id))
             .bind(until.as_seconds())
             .execute(&mut *connection)
             .await?;
@@ -43,21 +44,21 @@ impl Store {
         let over = now.as_seconds() - GRACE;
         let past: [(&str, &str, i64, &[Part]); 3] = [
             (
-                "SELECT 1 FROM used_ids WHERE until <= $1 LIMIT 1",
+                "SELECT until FROM used_ids WHERE until <= $1 LIMIT 1",
                 "DELETE FROM used_ids WHERE (namespace, id) IN \
                  (SELECT namespace, id FROM used_ids WHERE until <= $1 LIMIT $2)",
                 over,
                 &[],
             ),
             (
-                "SELECT 1 FROM revoked_ids WHERE until <= $1 LIMIT 1",
+                "SELECT until FROM revoked_ids WHERE until <= $1 LIMIT 1",
                 "DELETE FROM revoked_ids WHERE (kind, id) IN \
                  (SELECT kind, id FROM revoked_ids WHERE until <= $1 LIMIT $2)",
                 over,
                 &[Part::ForgottenIds],
             ),
             (
-                "SELECT 1 FROM client_secrets WHERE expires_at <= $1 LIMIT 1",
+                "SELECT expires_at FROM client_secrets WHERE expires_at <= $1 LIMIT 1",
                 "DELETE FROM client_secrets WHERE (client_id, id) IN \
                  (SELECT client_id, id FROM client_secrets WHERE expires_at <= $1 LIMIT $2)",
                 now.as_seconds() - DEAD_SECRETS,
@@ -82,8 +83,8 @@ impl Store {
     ) -> Result<u64, StoreError> {
         let mut forgotten = 0;
         loop {
-            let left: Option<i64> = read!(&self.0.db, pool => {
-                sqlx::query_scalar(any).bind(over).fetch_optional(pool).await
+            let left: Option<i64> = read!(&self.0.db, connection => {
+                sqlx::query_scalar(any).bind(over).fetch_optional(connection).await
             })?;
             if left.is_none() {
                 return Ok(forgotten);
@@ -96,6 +97,21 @@ impl Store {
     }
 }
 
+/// The text, or its hash where it could not stand in an index: PostgreSQL takes no NUL, and some 2,700 bytes in all.
+///
+/// What is written is what other versions look for: a change needs a migration (conformance OP-31).
+fn written(text: &str) -> Cow<'_, str> {
+    const LONGEST: usize = 512;
+    const HASHED: &str = "sha256:";
+    if text.len() <= LONGEST && !text.starts_with(HASHED) && !text.contains('\0') {
+        return text.into();
+    }
+    let hash = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+    let digits = hash.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let digits = digits.filter_map(|digit| char::from_digit(digit.into(), 16));
+    HASHED.chars().chain(digits).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use crate::{KekSource, Store, StoreError, StoreUrl};
@@ -105,17 +121,39 @@ mod tests {
     async fn op_21_a_full_disk_is_an_outage_and_passes() {
         let directory = tempfile::tempdir().unwrap();
         let url = StoreUrl::sqlite(&directory.path().join("db"));
-        let store =
-            Store::open(&url, KekSource::File(url.key_file())).await.unwrap_or_else(|e| panic!("{e}"));
-        let crate::db::Db::Lite { write, .. } = &store.0.db;
+        let store = Store::open(&url, KekSource::File(url.key_file().unwrap()))
+            .await
+            .unwrap_or_else(|e| panic!("{e}"));
+        let crate::db::Db::Lite { write, .. } = &store.0.db else { panic!("it is SQLite") };
         let limit = |sql| sqlx::query_scalar::<_, i64>(sql).fetch_one(write);
         limit("PRAGMA max_page_count = 1").await.unwrap();
-        let long = "x".repeat(100_000);
         let until = Timestamp::from_seconds(60).unwrap();
-        let full = store.use_once("jti", &long, until).await.unwrap_err();
+        let mut n = 0;
+        let full = loop {
+            n += 1;
+            match store.use_once("jti", &format!("{n} {}", "x".repeat(500)), until).await {
+                Ok(first) => assert!(first && n < 1000),
+                Err(full) => break full,
+            }
+        };
         assert_eq!(full, StoreError::Unavailable { reason: "the disk is full".to_owned() });
         limit("PRAGMA max_page_count = 1000000").await.unwrap();
         // Whatever the outage left of the connection must not make it last.
-        assert!(store.use_once("jti", &long, until).await.unwrap());
+        assert!(store.use_once("jti", &format!("{n} {}", "x".repeat(500)), until).await.unwrap());
+    }
+
+    #[test]
+    fn op_31_what_is_written_of_an_identifier_stays_as_it_is() {
+        use super::written;
+        let long = "a".repeat(513);
+        for (text, kept) in [
+            ("jti-1", "jti-1"),
+            (&long[1..], &long[1..]),
+            (&long, "sha256:02425c0f5b0dabf3d2b9115f3f7723a02ad8bcfb1534a0d231614fd42b8188f6"),
+            ("a\0b", "sha256:59b271ae1bbcb1d31d41929817f4b16fb439eb4f31520b5ad1d5ce98920a7138"),
+            ("sha256:x", "sha256:fe8eb9ab9836bcf963c044b6f84eb71c089db399876f45e72a6c21b488da26c4"),
+        ] {
+            assert_eq!(written(text), kept);
+        }
     }
 }

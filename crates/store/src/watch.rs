@@ -1,7 +1,9 @@
-//! How does a running server follow the store? It asks for the revision ten times a second, and reloads what has changed.
+//! How does a running server follow the store? It asks for the revision several times a second, and reloads what has changed.
 
 use crate::error::StoreError;
 use crate::moment::Moment;
+use crate::notifications::News;
+use crate::postgres::within;
 use crate::revocations::NewRevocation;
 use crate::store::Store;
 use arc_swap::ArcSwap;
@@ -12,12 +14,12 @@ use tokenberg_core::{
     KeyMaterial, Keys, NotWritten, Once, Revocations, Revoke, SingleUse, Waiting, World, Writing,
 };
 
-/// How often the revision is asked for.
-const INTERVAL: Duration = Duration::from_millis(100);
+/// How long a revocation waits until it is seen here, after it was written.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The present moment of a store, kept up to date in the background. A clone is the same watch.
 ///
-/// Changes by any process are seen within about a tenth of a second and the time that reading them takes. If reading
+/// Changes by any process are seen within half a second and the time that reading them takes, and mostly much sooner. If reading
 /// fails, the last moment stays and [`Watched::health`] tells. The background task ends when the last clone is dropped.
 pub struct Watched<K>(Arc<Inner<K>>);
 
@@ -82,14 +84,14 @@ impl Store {
             condition: Mutex::new(Condition { checked_at, fault: None }),
             reloading: tokio::sync::Mutex::default(),
         }));
-        tokio::spawn(follow(Arc::downgrade(&watched.0)));
+        tokio::spawn(follow(Arc::downgrade(&watched.0), self.0.db.news()));
         Ok(watched)
     }
 }
 
-async fn follow<K: Keys>(watched: Weak<Inner<K>>) {
+async fn follow<K: Keys>(watched: Weak<Inner<K>>, mut news: News) {
     loop {
-        tokio::time::sleep(INTERVAL).await;
+        news.wait().await;
         let Some(inner) = watched.upgrade() else { return };
         // What fails is told by `health` and by the log.
         let _ = inner.refresh().await;
@@ -141,7 +143,7 @@ impl<K: Keys + 'static> Revocations for Watched<K> {
             let client = revoke.client().cloned();
             let family = NewRevocation::Family { token, session, client, until };
             self.store().revoke(&family).await.map_err(not_written)?;
-            match self.refresh().await {
+            match within(PATIENCE, self.refresh()).await {
                 // Keys that are refused keep no revocation from being seen.
                 Ok(()) | Err(StoreError::KeysRejected { .. }) => Ok(()),
                 Err(error) => Err(not_written(error)),
@@ -184,11 +186,18 @@ impl<K: Keys> Inner<K> {
     /// disabled must not go on working for the sake of a bad key.
     async fn follow(&self) -> Result<Option<StoreError>, StoreError> {
         let before = self.moment.load_full();
-        self.store.0.file.check()?;
-        if !self.store.has_changed(&before.snapshot).await? {
-            return Ok(None);
+        if let Some(file) = &self.store.0.file {
+            file.check()?;
         }
-        let mut snapshot = self.store.snapshot_after(Some(&before.snapshot)).await?;
+        let mut snapshot = if self.may_be_another() {
+            // That it answers at all is found out first, because reading everything may take a while.
+            self.store.has_changed(&before.snapshot).await?;
+            self.store.snapshot_after(None).await?
+        } else if self.store.has_changed(&before.snapshot).await? {
+            self.store.snapshot_after(Some(&before.snapshot)).await?
+        } else {
+            return Ok(None);
+        };
         let (keys, fault) = if snapshot.has_keys_of(&before.snapshot) {
             (before.keys.clone(), None)
         } else {
@@ -202,6 +211,12 @@ impl<K: Keys> Inner<K> {
         };
         self.moment.store(Arc::new(Moment { store: self.store.clone(), snapshot, keys }));
         Ok(fault)
+    }
+
+    /// Whether a standby that had not heard everything may have taken over: then the same number can stand for something else.
+    fn may_be_another(&self) -> bool {
+        let was_away = self.condition().fault.as_ref().is_some_and(StoreError::is_unavailable);
+        was_away && self.store.0.file.is_none()
     }
 
     fn condition(&self) -> MutexGuard<'_, Condition> {

@@ -3,29 +3,15 @@
 
 mod world;
 
-use sqlx::{Connection, SqliteConnection};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokenberg_core::{Answers, Policy, Revocations, Revoke, TokenId};
-use tokenberg_store::{NewRevocation, NewSecret, Snapshot, StoreError, Watched};
+use tokenberg_store::{NewRevocation, NewSecret, Snapshot, StoreError};
 use world::*;
-
-async fn until(watched: &Watched<Names>, what: impl Fn(&Watched<Names>) -> bool) {
-    let started = Instant::now();
-    while !what(watched) {
-        assert!(started.elapsed() < Duration::from_secs(10), "it never came");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-async fn execute(world: &World, sql: &'static str) {
-    let mut connection = SqliteConnection::connect(&world.url().to_string()).await.unwrap();
-    sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
-}
 
 #[tokio::test]
 async fn op_20_what_another_process_changes_is_seen_within_a_second() {
-    let world = World::new();
+    let Some(world) = World::of_either_kind() else { return };
     let (here, there) = (world.open().await, world.open().await);
     let watched = here.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));
     let first = watched.now();
@@ -42,26 +28,8 @@ async fn op_20_what_another_process_changes_is_seen_within_a_second() {
 }
 
 #[tokio::test]
-async fn op_21_cc_19_a_database_that_was_replaced_is_told_and_not_taken_for_the_present() {
-    let world = World::new();
-    let store = world.open().await;
-    add(&store, "c1", NewSecret::Generate).await;
-    let watched = store.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));
-    let path = world.url().path().to_owned();
-    let aside = path.with_extension("aside");
-    std::fs::rename(&path, &aside).unwrap();
-    until(&watched, |w| matches!(w.health().fault, Some(StoreError::Replaced { .. }))).await;
-    // As when a backup is put back: a client that is disabled in there is not disabled here, and that is told.
-    std::fs::copy(&aside, &path).unwrap();
-    assert!(matches!(watched.refresh().await, Err(StoreError::Replaced { .. })));
-    assert!(watched.now().client(&id("c1")).is_some(), "what was read stays in force");
-    std::fs::rename(&aside, &path).unwrap();
-    until(&watched, |w| w.health().fault.is_none()).await;
-}
-
-#[tokio::test]
 async fn rv_03_what_is_revoked_is_seen_here_at_once_and_elsewhere_within_a_second() {
-    let world = World::new();
+    let Some(world) = World::of_either_kind() else { return };
     let (here, there) = (world.open().await, world.open().await);
     let watched = here.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));
     let elsewhere = there.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));
@@ -76,16 +44,16 @@ async fn rv_03_what_is_revoked_is_seen_here_at_once_and_elsewhere_within_a_secon
 
 #[tokio::test]
 async fn rv_06_a_store_that_fails_acknowledges_no_revocation() {
-    let world = World::new();
+    let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     let watched = store.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));
     let claims = token("c1", 0, "jti-1", "s-1");
     let revoke = Revoke::of(claims.clone(), &Policy::new(claims.issuer.clone()), at(0));
-    execute(&world, "ALTER TABLE revoked_ids RENAME TO lost").await;
+    world.execute("ALTER TABLE revoked_ids RENAME TO lost").await;
     let fault = watched.revoke(&revoke).await.unwrap_err();
     assert!(!fault.reason.contains("jti-1"), "{fault}");
     assert!(watched.now().revoked(&claims).is_none());
-    execute(&world, "ALTER TABLE lost RENAME TO revoked_ids").await;
+    world.execute("ALTER TABLE lost RENAME TO revoked_ids").await;
     watched.revoke(&revoke).await.unwrap();
     // Keys that cannot be used keep no revocation back.
     store.add_key(&key("bad")).await.unwrap();
@@ -96,7 +64,7 @@ async fn rv_06_a_store_that_fails_acknowledges_no_revocation() {
 
 #[tokio::test]
 async fn op_11_keys_are_built_again_only_when_they_have_changed() {
-    let world = World::new();
+    let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     store.add_key(&key("k1")).await.unwrap();
     let built = Arc::new(std::sync::atomic::AtomicUsize::new(0));
@@ -125,7 +93,7 @@ async fn op_11_keys_are_built_again_only_when_they_have_changed() {
 
 #[tokio::test]
 async fn op_14_a_bad_key_keeps_the_old_keys_and_holds_up_nothing_else() {
-    let world = World::new();
+    let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     store.add_key(&key("k1")).await.unwrap();
     add(&store, "c1", NewSecret::Generate).await;
@@ -145,22 +113,22 @@ async fn op_14_a_bad_key_keeps_the_old_keys_and_holds_up_nothing_else() {
 
 #[tokio::test]
 async fn op_21_a_store_that_cannot_be_read_ages_and_recovers() {
-    let world = World::new();
+    let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     add(&store, "c1", chosen("s1-Z7")).await;
     let watched = store.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));
-    execute(&world, "ALTER TABLE revisions RENAME TO hidden").await;
+    world.execute("ALTER TABLE revisions RENAME TO hidden").await;
     until(&watched, |w| w.health().fault.is_some()).await;
     until(&watched, |w| w.health().age > Duration::from_millis(600)).await;
     assert!(is_let_in(&watched.now(), "c1", "s1-Z7", at(0)));
-    execute(&world, "ALTER TABLE hidden RENAME TO revisions").await;
+    world.execute("ALTER TABLE hidden RENAME TO revisions").await;
     until(&watched, |w| w.health().fault.is_none() && w.health().age < Duration::from_millis(500)).await;
 }
 
 #[tokio::test]
 async fn the_watch_ends_with_its_last_clone() {
     struct Flag(Arc<()>);
-    let world = World::new();
+    let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     let flag = Arc::new(());
     let held = Flag(flag.clone());
@@ -182,7 +150,7 @@ async fn the_watch_ends_with_its_last_clone() {
 
 #[tokio::test]
 async fn what_is_followed_step_by_step_is_what_is_read_at_once() {
-    let world = World::new();
+    let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     let watched = store.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));
     let ids: Vec<_> = (0..7).map(|n| id(&format!("c{n}"))).collect();

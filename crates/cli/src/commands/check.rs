@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 use tokenberg_core::{AuthMethod, Issuer, KeyMaterial, KeySource, Lifetime, Timestamp};
 use tokenberg_jose::{Keyring, PublicKeys};
-use tokenberg_store::{ClientRecord, IssuerRecord, Store};
+use tokenberg_store::{ClientRecord, IssuerRecord, Store, StoreError};
 
 /// Clocks of several machines may differ by this.
 const LEEWAY: Lifetime = Lifetime::from_seconds(60);
@@ -130,8 +130,8 @@ fn check_settings(settings: &Settings, findings: &mut Findings) {
 
 async fn check_store(location: StoreLocation, now: Timestamp, findings: &mut Findings) {
     let url = location.url.clone();
-    if !url.path().exists() {
-        let directory = url.path().parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if let Some(path) = url.path().filter(|path| !path.exists()) {
+        let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if directory.is_dir() {
             findings.note("store", format!("there is none yet at {url}; `tokenberg serve` makes it"));
         } else {
@@ -142,10 +142,22 @@ async fn check_store(location: StoreLocation, now: Timestamp, findings: &mut Fin
         }
         return;
     }
+    if url.is_in_the_clear() {
+        findings.note(
+            "store",
+            format!("what goes to {url} may be read and changed on the way; sslmode=verify-full prevents it"),
+        );
+    }
     let key_file = location.key_file();
     let store = match location.open_existing().await {
         Ok(store) => store,
-        Err(error) => return findings.problem("store", format!("{error:#}")),
+        Err(error) => {
+            return match error.downcast_ref::<StoreError>() {
+                // The database can be reached, and is empty.
+                Some(missing @ StoreError::Missing { .. }) => findings.note("store", missing.to_string()),
+                Some(_) | None => findings.problem("store", format!("{error:#}")),
+            };
+        }
     };
     findings.ok("store", url.to_string());
     if let Some(path) = key_file {

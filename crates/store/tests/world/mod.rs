@@ -3,23 +3,49 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(unreachable_pub, reason = "it is a module of test files")]
 
+use sqlx::Connection;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokenberg_core::{
     AccessTokenClaims, Algorithm, Client, ClientId, CompactJws, DpopProof, KeyId, KeyMaterial, Keys, Rights,
     Secret, Session, SignatureFault, SigningFault, Timestamp, TokenId, Verified,
 };
-use tokenberg_store::{AddedSecret, KekSource, Moment, NewSecret, Store, StoreError, StoreUrl};
+use tokenberg_store::{AddedSecret, KekSource, Moment, NewSecret, Store, StoreError, StoreUrl, Watched};
+use tokenberg_testkit::{Postgres, Wire, url_at};
 
 pub const NOW: i64 = 1_800_000_000;
 
+/// The same tests are compiled twice; the program `on_postgres` is the one that runs them on PostgreSQL.
+pub fn is_postgres() -> bool {
+    module_path!().starts_with("on_postgres::")
+}
+
+/// What a process of its own needs to know to open the same store.
+pub const URL: &str = "TOKENBERG_TEST_URL";
+pub const KEY_FILE: &str = "TOKENBERG_TEST_KEY_FILE";
+
 pub struct World {
     directory: tempfile::TempDir,
+    url: String,
 }
 
 impl World {
+    /// A store on SQLite.
     pub fn new() -> Self {
-        Self { directory: tempfile::tempdir().unwrap() }
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", directory.path().join("tokenberg.db").display());
+        Self { directory, url }
+    }
+
+    /// A store on the kind of database that this program tests; `None` if the machine has none.
+    pub fn of_either_kind() -> Option<Self> {
+        let mut world = Self::new();
+        if is_postgres() {
+            let postgres = Postgres::shared()?;
+            world.url = postgres.url(&postgres.database());
+        }
+        Some(world)
     }
 
     pub fn directory(&self) -> &Path {
@@ -27,11 +53,20 @@ impl World {
     }
 
     pub fn url(&self) -> StoreUrl {
-        url(self.directory())
+        self.url.parse().unwrap()
+    }
+
+    /// The database file.
+    pub fn path(&self) -> PathBuf {
+        self.url().path().unwrap().to_owned()
     }
 
     pub fn key_file(&self) -> PathBuf {
-        self.url().key_file()
+        self.directory().join("tokenberg.db.key")
+    }
+
+    pub fn key(&self) -> KekSource {
+        KekSource::File(self.key_file())
     }
 
     pub async fn open(&self) -> Store {
@@ -39,7 +74,30 @@ impl World {
     }
 
     pub async fn try_open(&self) -> Result<Store, StoreError> {
-        Store::open(&self.url(), KekSource::File(self.key_file())).await
+        Store::open(&self.url(), self.key()).await
+    }
+
+    /// A store on PostgreSQL that is reached by this wire.
+    pub fn behind(wire: &Wire, database: &str) -> Self {
+        Self { url: url_at(wire.port(), database), ..Self::new() }
+    }
+
+    /// Does something to the database behind the store's back.
+    pub async fn execute(&self, sql: &'static str) {
+        if self.url.starts_with("sqlite:") {
+            let mut connection = sqlx::SqliteConnection::connect(&self.url).await.unwrap();
+            sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+        } else {
+            let mut connection = sqlx::PgConnection::connect(&self.url).await.unwrap();
+            sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+        }
+    }
+
+    /// Variables for a process of its own.
+    pub fn variables(&self) -> [(&'static str, String); 2] {
+        [(URL, self.url.clone()), (KEY_FILE, self.key_file().display().to_string())]
     }
 
     /// Everything that is on disk but the key file.
@@ -53,10 +111,6 @@ impl World {
         }
         bytes
     }
-}
-
-pub fn url(directory: &Path) -> StoreUrl {
-    StoreUrl::sqlite(&directory.join("tokenberg.db"))
 }
 
 pub fn at(seconds_from_now: i64) -> Timestamp {
@@ -128,6 +182,14 @@ pub fn is_let_in(moment: &Moment<Names>, client: &str, text: &str, now: Timestam
     let digest = moment.digest(client, &secret(text));
     let client: Option<Arc<Client>> = client.parse().ok().and_then(|id| moment.client(&id));
     client.is_some_and(|c| c.enabled && c.secrets.iter().any(|s| s.is_live(now) && s.digest.matches(&digest)))
+}
+
+pub async fn until(watched: &Watched<Names>, what: impl Fn(&Watched<Names>) -> bool) {
+    let started = Instant::now();
+    while !what(watched) {
+        assert!(started.elapsed() < Duration::from_secs(10), "it never came");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 pub fn fault<T>(outcome: Result<T, StoreError>) -> StoreError {

@@ -1,0 +1,125 @@
+//! Who says that another node has changed something? PostgreSQL's NOTIFY, where there is one; it may get lost, so we ask, too.
+
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+/// The channel. It carries nothing: whoever hears it asks for the revision.
+pub(crate) const CHANNEL: &str = "tokenberg_changed";
+
+/// How long what is heard is gathered before it is acted on.
+const GATHERING: Duration = Duration::from_millis(20);
+/// How long to listen before looking whether the connection is still one; a network forgets quietly.
+const SILENCE: Duration = Duration::from_secs(10);
+/// How long an answer to that may take.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How long to wait before listening again, at first and at most.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// What is heard. A clone hears the same.
+#[derive(Clone)]
+pub(crate) struct Notifications(watch::Receiver<()>);
+
+impl Notifications {
+    /// Listens in the background for as long as the runtime lasts.
+    pub(crate) fn listen(options: PgConnectOptions, runtime: &Handle) -> Self {
+        let (heard, receiver) = watch::channel(());
+        runtime.spawn(listen(options, heard));
+        Self(receiver)
+    }
+
+    /// Returns when something was heard since the last time, or when the time is over.
+    pub(crate) async fn heard_within(&mut self, time: Duration) {
+        let begun = tokio::time::Instant::now();
+        match tokio::time::timeout(time, self.0.changed()).await {
+            // What is changed in one go is read in one go.
+            Ok(Ok(())) => tokio::time::sleep(GATHERING).await,
+            Ok(Err(_ended)) => tokio::time::sleep_until(begun + time).await,
+            Err(_silence) => {}
+        }
+    }
+}
+
+/// When is it time to ask whether something has changed?
+pub(crate) struct News {
+    interval: Duration,
+    notifications: Option<Notifications>,
+}
+
+impl News {
+    /// Now and then.
+    pub(crate) fn every(interval: Duration) -> Self {
+        Self { interval, notifications: None }
+    }
+
+    /// When something is heard, and now and then.
+    pub(crate) fn heard(notifications: Notifications, interval: Duration) -> Self {
+        Self { interval, notifications: Some(notifications) }
+    }
+
+    /// Returns when it is time.
+    pub(crate) async fn wait(&mut self) {
+        match &mut self.notifications {
+            None => tokio::time::sleep(self.interval).await,
+            Some(notifications) => notifications.heard_within(self.interval).await,
+        }
+    }
+}
+
+async fn listen(options: PgConnectOptions, heard: watch::Sender<()>) {
+    let mut pause = PAUSES.0;
+    let mut is_told = false;
+    loop {
+        let (was_listening, error) = listen_once(&options, &heard).await;
+        if was_listening {
+            (pause, is_told) = (PAUSES.0, false);
+        } else if !is_told {
+            is_told = true;
+            tracing::warn!(%error, "the store sends no notifications; changes are found by asking twice a second");
+        }
+        tokio::time::sleep(pause).await;
+        pause = (2 * pause).min(PAUSES.1);
+    }
+}
+
+/// Listens until it cannot; says whether it could at all.
+async fn listen_once(options: &PgConnectOptions, heard: &watch::Sender<()>) -> (bool, sqlx::Error) {
+    // A pool of its own, so that a connection that hangs takes no place from those that work.
+    let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).max_lifetime(None);
+    let pool = pool.connect_lazy_with(options.clone());
+    let begin = async {
+        let mut listener = PgListener::connect_with(&pool).await?;
+        listener.eager_reconnect(false);
+        listener.listen(CHANNEL).await?;
+        Ok(listener)
+    };
+    let mut listener = match timely(begin).await {
+        Ok(listener) => listener,
+        Err(error) => return (false, error),
+    };
+    // Something may have been said before.
+    heard.send_replace(());
+    loop {
+        let outcome = match tokio::time::timeout(SILENCE, listener.try_recv()).await {
+            Ok(Ok(Some(_))) => {
+                // One look is enough for all that was said by now.
+                while listener.next_buffered().is_some() {}
+                heard.send_replace(());
+                Ok(())
+            }
+            Ok(Ok(None)) => Err(sqlx::Error::PoolClosed),
+            Ok(Err(error)) => Err(error),
+            Err(_silence) => {
+                timely(async { sqlx::raw_sql("SELECT 1").execute(&mut listener).await }).await.map(drop)
+            }
+        };
+        if let Err(error) = outcome {
+            return (true, error);
+        }
+    }
+}
+
+async fn timely<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    tokio::time::timeout(PATIENCE, work).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}

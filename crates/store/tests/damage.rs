@@ -1,0 +1,97 @@
+//! Is what was changed behind the store's back noticed?
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod world;
+
+use tokenberg_core::Secret;
+use tokenberg_store::{KekSource, NewRevocation, NewSecret, Store, StoreError};
+use world::*;
+
+#[tokio::test]
+async fn se_03_a_key_that_was_swapped_or_changed_in_the_database_is_not_used() {
+    let Some(world) = World::of_either_kind() else { return };
+    let store = world.open().await;
+    store.add_key(&key("k1")).await.unwrap();
+    store.add_key(&key("k2")).await.unwrap();
+    world.execute("UPDATE signing_keys SET sealed = (SELECT sealed FROM signing_keys WHERE id = 'k2')").await;
+    let damaged = fault(store.keys().await);
+    assert_eq!(damaged.to_string(), "the store is damaged: the signing key \"k1\" cannot be read");
+}
+
+#[tokio::test]
+async fn op_12_a_newer_schema_is_left_alone() {
+    let Some(world) = World::of_either_kind() else { return };
+    world.open().await.close().await;
+    world.execute("INSERT INTO schema_version (version) VALUES (7)").await;
+    assert_eq!(fault(world.try_open().await), StoreError::NewerSchema { found: 7, known: 2 });
+}
+
+#[tokio::test]
+async fn a_damaged_client_is_named() {
+    let Some(world) = World::of_either_kind() else { return };
+    let store = world.open().await;
+    add(&store, "c1", NewSecret::Generate).await;
+    world.execute("UPDATE clients SET rights = '{}'").await;
+    for damaged in [fault(store.clients().await), fault(store.snapshot().await)] {
+        assert_eq!(damaged.to_string(), "the store is damaged: the client \"c1\" cannot be read");
+    }
+}
+
+#[tokio::test]
+async fn ks_07_another_key_opens_nothing_and_the_right_one_is_told_from_it() {
+    let Some(world) = World::of_either_kind() else { return };
+    world.open().await.close().await;
+    let text = KekSource::Text(Secret::new("ab".repeat(32)));
+    assert!(matches!(fault(Store::open(&world.url(), text).await), StoreError::WrongKey { .. }));
+    let right = KekSource::Text(Secret::new(std::fs::read_to_string(world.key_file()).unwrap()));
+    Store::open_existing(&world.url(), right).await.map(drop).unwrap();
+}
+
+#[tokio::test]
+async fn op_20_an_older_node_goes_on_when_a_newer_one_has_migrated() {
+    let Some(world) = World::of_either_kind() else { return };
+    let store = world.open().await;
+    let watched = store.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));
+    add(&store, "c1", NewSecret::Generate).await;
+    store.add_key(&key("k1")).await.unwrap();
+    // What the next step may do: add.
+    for sql in [
+        "CREATE TABLE next (id TEXT PRIMARY KEY NOT NULL)",
+        "ALTER TABLE clients ADD COLUMN next TEXT",
+        "ALTER TABLE signing_keys ADD COLUMN next BIGINT NOT NULL DEFAULT 0",
+        "INSERT INTO revisions (part, number) VALUES ('next', 1)",
+        "INSERT INTO schema_version (version) VALUES (7)",
+    ] {
+        world.execute(sql).await;
+    }
+    add(&store, "c2", NewSecret::Generate).await;
+    store.add_key(&key("k2")).await.unwrap();
+    store.set_enabled(&id("c1"), false).await.unwrap();
+    store.revoke(&NewRevocation::Client { id: id("c2"), before: at(0) }).await.unwrap();
+    assert!(store.use_once("jti", "a", at(60)).await.unwrap());
+    watched.refresh().await.unwrap();
+    assert_eq!(watched.now().signing_keys().0, ["k1", "k2"]);
+    assert!(!watched.now().snapshot().client(&id("c1")).unwrap().enabled);
+    assert_eq!(watched.now().snapshot().revocations(), 1);
+    // Once it has ended, it does not come back: it would not know what it leaves out.
+    assert!(matches!(fault(world.try_open().await), StoreError::NewerSchema { found: 7, .. }));
+}
+
+#[tokio::test]
+async fn op_12_an_older_store_takes_the_steps_that_it_lacks_and_keeps_what_it_has() {
+    let Some(world) = World::of_either_kind() else { return };
+    let store = world.open().await;
+    add(&store, "c1", chosen("s1-Z7")).await;
+    store.close().await;
+    world
+        .execute(
+            "DROP TABLE federations; DROP TABLE issuers; DROP TABLE disabled_subjects; \
+         DELETE FROM revisions WHERE part IN ('issuers', 'disabled_subjects'); \
+         DELETE FROM schema_version WHERE version = 2",
+        )
+        .await;
+    let store = world.open().await;
+    assert!(store.issuers().await.unwrap().is_empty());
+    let moment = store.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}")).now();
+    assert!(is_let_in(&moment, "c1", "s1-Z7", at(0)));
+}

@@ -1,0 +1,18 @@
+//! Does all of it hold on PostgreSQL, too? The same tests once more, each with a database of its own.
+#![allow(
+    clippy::duplicate_mod,
+    reason = "each of the files has the world for itself, as when it stands alone"
+)]
+
+#[path = "clients.rs"]
+mod clients;
+#[path = "damage.rs"]
+mod damage;
+#[path = "durability.rs"]
+mod durability;
+#[path = "revocations.rs"]
+mod revocations;
+#[path = "trust.rs"]
+mod trust;
+#[path = "watch.rs"]
+mod watch;

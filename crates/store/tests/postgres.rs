@@ -1,0 +1,178 @@
+//! What can only go wrong with a server: it is gone, paused, cut off, or many write to it at once. Conformance OP-20, OP-21.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod world;
+
+use sqlx::postgres::PgListener;
+use sqlx::{Connection, Executor, PgConnection};
+use std::time::Duration;
+use tokenberg_core::{Answers, TokenId};
+use tokenberg_store::{NewRevocation, NewSecret, Store, StoreError};
+use tokenberg_testkit::{Line, POSTGRES_PASSWORD, Postgres, Wire};
+use world::*;
+
+/// Longer than anything may take; a test that waits for so long fails.
+const LONG: Duration = Duration::from_secs(40);
+
+fn revocation(jti: &str) -> NewRevocation {
+    NewRevocation::Token { id: TokenId::parse(jti).unwrap(), until: at(3600) }
+}
+
+async fn unavailable<T>(work: impl Future<Output = Result<T, StoreError>>) {
+    match tokio::time::timeout(LONG, work).await {
+        Ok(outcome) => assert!(fault(outcome).is_unavailable()),
+        Err(_) => panic!("it never came back"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn op_20_a_change_that_is_committed_later_is_not_skipped() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let wire = Wire::to(postgres.port());
+    let database = postgres.database();
+    let world = World::behind(&wire, &database);
+    let store = world.open().await;
+    let watched = store.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));
+    // A node that has its number already, and is slow to commit.
+    let mut slow = PgConnection::connect(&postgres.url(&database)).await.unwrap();
+    slow.execute("BEGIN").await.unwrap();
+    slow.execute("UPDATE revisions SET number = number + 1 WHERE part = 'revoked_ids'").await.unwrap();
+    slow.execute(
+        "INSERT INTO revoked_ids (kind, id, until, revision) \
+         SELECT 'token', 'slow', 1800003600, number FROM revisions WHERE part = 'revoked_ids'",
+    )
+    .await
+    .unwrap();
+    let quick = store.clone();
+    let quick = tokio::spawn(async move { quick.revoke(&revocation("quick")).await });
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    watched.refresh().await.unwrap();
+    assert!(!quick.is_finished(), "a later number waits for an earlier one");
+    assert_eq!(watched.now().snapshot().revocations(), 0);
+    slow.execute("COMMIT").await.unwrap();
+    quick.await.unwrap().unwrap();
+    until(&watched, |w| w.now().snapshot().revocations() == 2).await;
+    // A node that does not commit at all holds nobody up for ever.
+    slow.execute("BEGIN").await.unwrap();
+    slow.execute("UPDATE revisions SET number = number + 1 WHERE part = 'revoked_ids'").await.unwrap();
+    unavailable(store.revoke(&revocation("third"))).await;
+    assert!(store.use_once("jti", "a", at(60)).await.unwrap(), "what needs no number waits for none");
+}
+
+#[tokio::test]
+async fn op_20_the_other_nodes_are_told_of_changes_and_of_nothing_else() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let database = postgres.database();
+    let world = World::behind(&Wire::to(postgres.port()), &database);
+    let store = world.open().await;
+    let mut listener = PgListener::connect(&postgres.url(&database)).await.unwrap();
+    listener.listen("tokenberg_changed").await.unwrap();
+    assert!(store.use_once("jti", "a", at(60)).await.unwrap());
+    store.revoke(&revocation("t1")).await.unwrap();
+    assert_eq!(listener.recv().await.unwrap().payload(), "");
+    listener.execute("SELECT 1").await.unwrap();
+    assert!(listener.next_buffered().is_none(), "one change, one call");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn op_21_a_server_that_is_gone_is_an_outage_and_when_it_is_back_all_is_as_before() {
+    let Some(postgres) = Postgres::start() else { return };
+    let database = postgres.database();
+    let wire = Wire::to(postgres.port());
+    let world = World::behind(&wire, &database);
+    let store = world.open().await;
+    let watched = store.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));
+    add(&store, "c1", chosen("s1-Z7")).await;
+    assert!(store.use_once("jti", "a", at(60)).await.unwrap());
+    watched.refresh().await.unwrap();
+    for mode in ["immediate", "fast"] {
+        postgres.stop(mode);
+        unavailable(store.revoke(&revocation(mode))).await;
+        unavailable(store.use_once("jti", mode, at(60))).await;
+        until(&watched, |w| w.health().fault.as_ref().is_some_and(StoreError::is_unavailable)).await;
+        assert!(is_let_in(&watched.now(), "c1", "s1-Z7", at(0)), "what is in memory goes on");
+        let told = fault(world.try_open().await).to_string();
+        assert!(told.contains("cannot be opened") && told.contains("127.0.0.1"), "{told}");
+        assert!(!told.contains(POSTGRES_PASSWORD));
+        postgres.start_again();
+        until(&watched, |w| w.health().fault.is_none()).await;
+        assert!(store.use_once("jti", mode, at(60)).await.unwrap(), "it had not been used");
+        assert!(!store.use_once("jti", "a", at(60)).await.unwrap(), "what was acknowledged is known");
+        store.revoke(&revocation(mode)).await.unwrap();
+        until(&watched, |w| w.now().revoked(&token("c1", 0, mode, "s")).is_some()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn op_21_a_server_that_does_not_answer_holds_nobody_up() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let wire = Wire::to(postgres.port());
+    let world = World::behind(&wire, &postgres.database());
+    let store = world.open().await;
+    let watched = store.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));
+    wire.set(Line::Stalled);
+    // More than there are connections.
+    let many = (0..20).map(|n| {
+        let store = store.clone();
+        tokio::spawn(async move { unavailable(store.use_once("jti", &n.to_string(), at(60))).await })
+    });
+    for one in many.collect::<Vec<_>>() {
+        one.await.unwrap();
+    }
+    until(&watched, |w| w.health().fault.is_some()).await;
+    let told = fault(tokio::time::timeout(LONG, world.try_open()).await.unwrap()).to_string();
+    assert!(told.contains("did not answer"), "{told}");
+    wire.set(Line::Open);
+    until(&watched, |w| w.health().fault.is_none()).await;
+    assert!(store.use_once("jti", "new", at(60)).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn op_21_connections_that_the_network_forgot_are_replaced() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let wire = Wire::to(postgres.port());
+    let database = postgres.database();
+    let store = World::behind(&wire, &database).open().await;
+    let watched = store.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));
+    wire.forget();
+    // Each of those that are kept may cost somebody its time, but no more.
+    let mut failures = 0;
+    while store.use_once("jti", "a", at(60)).await.is_err() {
+        failures += 1;
+        assert!(failures < 20, "it never gets better");
+    }
+    until(&watched, |w| w.health().fault.is_none()).await;
+    add(&store, "c1", NewSecret::Generate).await;
+    until(&watched, |w| w.now().client(&id("c1")).is_some()).await;
+}
+
+#[tokio::test]
+async fn se_05_no_error_shows_the_password() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let good = postgres.url(&postgres.database());
+    let port = postgres.port().to_string();
+    for (url, expected) in [
+        (good.replace(POSTGRES_PASSWORD, "hush-wrong"), "password authentication failed"),
+        (good.replace(&port, "1"), "refused"),
+        (postgres.url("nonexistent"), "does not exist"),
+        (format!("{good}?sslmode=verify-full"), "TLS"),
+        (format!("{good}?sslmode=require"), "TLS"),
+    ] {
+        let world = World::new();
+        let told = fault(Store::open(&url.parse().unwrap(), world.key()).await);
+        let told = format!("{told} {told:?}");
+        assert!(told.contains(expected) && told.contains("127.0.0.1"), "{told}");
+        assert!(!told.contains("hush"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn op_12_administration_makes_no_tables() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let world = World::behind(&Wire::to(postgres.port()), &postgres.database());
+    let missing = fault(Store::open_existing(&world.url(), world.key()).await);
+    assert_eq!(missing, StoreError::Missing { store: world.url().to_string() });
+    assert!(!world.key_file().exists());
+    world.open().await.close().await;
+    Store::open_existing(&world.url(), world.key()).await.map(drop).unwrap();
+}
