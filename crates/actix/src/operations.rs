@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// `GET /metrics`: the figures of a service for Prometheus, with [`Operations::metrics`].
 #[derive(Clone)]
 pub struct Operations {
-    ready: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
+    ready: Arc<dyn Fn() -> Result<String, String> + Send + Sync>,
     draining: Arc<AtomicBool>,
     expose: Option<Arc<Expose>>,
 }
@@ -19,9 +19,9 @@ pub struct Operations {
 type Expose = dyn Fn(&mut Exposition) + Send + Sync;
 
 impl Operations {
-    /// Asks `ready` at each `/readyz`; the text of its error is shown there, so it must hold no secret.
+    /// Asks `ready` at each `/readyz`; what it says is shown there, good or bad, so it must hold no secret.
     #[must_use]
-    pub fn new(ready: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
+    pub fn new(ready: impl Fn() -> Result<String, String> + Send + Sync + 'static) -> Self {
         Self { ready: Arc::new(ready), draining: Arc::new(AtomicBool::new(false)), expose: None }
     }
 
@@ -70,7 +70,8 @@ impl Operations {
             return text(StatusCode::SERVICE_UNAVAILABLE, "draining");
         }
         match (self.ready)() {
-            Ok(()) => text(StatusCode::OK, "ready"),
+            Ok(more) if more.is_empty() => text(StatusCode::OK, "ready"),
+            Ok(more) => text(StatusCode::OK, &format!("ready; {more}")),
             Err(reason) => text(StatusCode::SERVICE_UNAVAILABLE, &reason),
         }
     }

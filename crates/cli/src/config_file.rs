@@ -71,6 +71,9 @@ pub(crate) struct ConfigFile {
     /// `--drain-delay`
     #[serde(alias = "drain_delay", deserialize_with = "length_of_time", default)]
     pub(crate) drain_delay: Option<Lifetime>,
+    /// `--max-staleness`
+    #[serde(alias = "max_staleness", deserialize_with = "length_of_time", default)]
+    pub(crate) max_staleness: Option<Lifetime>,
 }
 
 fn length_of_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Lifetime>, D::Error> {

@@ -27,7 +27,7 @@ fn op_30_what_was_begun_is_finished_and_readiness_goes_first() {
     let broken = Arc::new(AtomicBool::new(false));
     let switch = Arc::clone(&broken);
     let operations = Operations::new(move || {
-        if switch.load(Ordering::SeqCst) { Err("no signing key".to_owned()) } else { Ok(()) }
+        if switch.load(Ordering::SeqCst) { Err("no signing key".to_owned()) } else { Ok(String::new()) }
     });
     let wire = Wire::with(world.service(), |builder| {
         builder.operations(listener, operations).drain_delay(Duration::from_secs(1))

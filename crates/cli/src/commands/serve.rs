@@ -28,7 +28,8 @@ A flag beats its variable, and both beat the file, where every flag is a key:
   issuer = \"https://tokens.example\"
 
 TOKENBERG_BOOTSTRAP_CREDENTIAL=ID:SECRET sets the first credential; then none is printed.
-Several servers on one machine may share a store. SIGTERM and SIGINT finish what was begun and
+Several servers on one machine may share a store, and on PostgreSQL any number on any machines; then give all of
+them the same --issuer and the same key of the store. SIGTERM and SIGINT finish what was begun and
 end; a second one ends at once. SIGHUP reads certificates and log filter again, and keeps the old
 ones if the new ones are bad.")]
 pub(crate) struct Serve {
@@ -114,6 +115,11 @@ pub(crate) struct Serve {
     /// How long requests are still accepted after /readyz began to say no, so that a load balancer can notice [default: 0s]
     #[arg(long, value_name = "DURATION", env = "TOKENBERG_DRAIN_DELAY", value_parser = duration::parse)]
     pub(crate) drain_delay: Option<Lifetime>,
+
+    /// How long the store may be out of reach until /readyz says no. Until then and after, what needs nothing new from it is
+    /// answered from memory [default: 5m]
+    #[arg(long, value_name = "DURATION", env = "TOKENBERG_MAX_STALENESS", value_parser = duration::parse)]
+    pub(crate) max_staleness: Option<Lifetime>,
 }
 
 /// How log lines are written.

@@ -6,25 +6,26 @@ use tokenberg_core::{KeyMaterial, Timestamp};
 use tokenberg_jose::Keyring;
 use tokenberg_store::{Store, StoreError, Watched};
 
-/// A server that has not seen its store for this long is not ready: what was disabled meanwhile would still work.
-const TOO_OLD: Duration = Duration::from_secs(5);
-
 /// The store and the keys in it, as they are now.
 #[derive(Clone)]
-pub(crate) struct Following(Watched<Keyring>);
+pub(crate) struct Following {
+    watched: Watched<Keyring>,
+    /// A server that has not seen its store for longer is not ready: what was disabled meanwhile would still work.
+    max_staleness: Duration,
+}
 
 impl Following {
     /// Reads the store and goes on following it.
     ///
     /// # Errors
     /// If the store fails, or its keys cannot be used.
-    pub(crate) async fn of(store: &Store) -> Result<Self, StoreError> {
-        Ok(Self(store.watch(keyring).await?))
+    pub(crate) async fn of(store: &Store, max_staleness: Duration) -> Result<Self, StoreError> {
+        Ok(Self { watched: store.watch(keyring).await?, max_staleness })
     }
 
     /// The world that requests are answered from, and where revocations are written down.
     pub(crate) fn watched(&self) -> Watched<Keyring> {
-        self.0.clone()
+        self.watched.clone()
     }
 
     /// Follows at once, as after a change of our own.
@@ -32,27 +33,33 @@ impl Following {
     /// # Errors
     /// If the store fails, or its keys cannot be used.
     pub(crate) async fn catch_up(&self) -> Result<(), StoreError> {
-        self.0.refresh().await
+        self.watched.refresh().await
     }
 
-    /// Whether requests can be answered, and if not, why.
+    /// Whether requests can be answered, and if not, why. A store that is away for a while is no reason: what needs nothing new
+    /// from it is answered from memory, and if all nodes stopped for it, nobody would answer (conformance OP-21).
     ///
     /// # Errors
     /// The reason, which holds no secret.
-    pub(crate) fn ready(&self) -> Result<(), String> {
-        let health = self.0.health();
-        if let Some(fault) = health.fault {
-            return Err(fault.to_string());
-        }
-        if health.age > TOO_OLD {
-            return Err(format!("the store was last seen {} s ago", health.age.as_secs()));
+    pub(crate) fn ready(&self) -> Result<String, String> {
+        let health = self.watched.health();
+        let age = health.age.as_secs();
+        let seen =
+            format!("the store was last seen {age} s ago, of {} s at most", self.max_staleness.as_secs());
+        let with = |fault: &StoreError| format!("{seen}: {fault}");
+        let is_away = health.fault.as_ref().filter(|fault| fault.is_unavailable());
+        match (&health.fault, is_away) {
+            (Some(fault), None) => return Err(fault.to_string()),
+            (_, _) if health.age <= self.max_staleness => {}
+            (_, Some(fault)) => return Err(with(fault)),
+            (None, None) => return Err(seen),
         }
         let now = clock::now().map_err(|fault| fault.to_string())?;
-        let moment = self.0.now();
+        let moment = self.watched.now();
         if crate::commands::key::signing(moment.snapshot().keys(), now).is_none() {
             return Err("no key is there to sign with".to_owned());
         }
-        Ok(())
+        Ok(is_away.map_or(seen.clone(), with))
     }
 }
 

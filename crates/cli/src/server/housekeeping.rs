@@ -3,7 +3,7 @@
 use crate::clock;
 use std::time::Duration;
 use tokenberg_core::{Lifetime, Timestamp};
-use tokenberg_store::Store;
+use tokenberg_store::{Store, StoreError};
 
 /// How often.
 const INTERVAL: Duration = Duration::from_secs(300);
@@ -31,8 +31,14 @@ async fn clean(store: &Store) -> anyhow::Result<()> {
     }
     for key in store.keys().await? {
         if key.verifies_until.is_some_and(|until| is_over(until, now)) {
-            store.remove_key(&key.id).await?;
-            tracing::info!(kid = key.id.as_str(), "removed a key that verifies nothing any more");
+            match store.remove_key(&key.id).await {
+                Ok(()) => {
+                    tracing::info!(kid = key.id.as_str(), "removed a key that verifies nothing any more");
+                }
+                // Another node was quicker.
+                Err(StoreError::NoSuchKey { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
     }
     Ok(())

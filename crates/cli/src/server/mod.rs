@@ -62,7 +62,7 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     let operations_at = ops_listener.as_ref().map(TcpListener::local_addr).transpose()?;
 
     let store = Store::open(&settings.store.url, settings.store.key.clone()).await?;
-    let following = Following::of(&store).await?;
+    let following = Following::of(&store, settings.max_staleness).await?;
     let mut policy = Policy::new(settings.issuer_at(port)?);
     policy.strict_iceberg_errors = settings.strict_iceberg_errors;
     let issuer = policy.issuer.clone();

@@ -16,6 +16,9 @@ use tokenberg_core::{Algorithm, Issuer, Lifetime};
 /// Where we listen unless somebody says otherwise.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8183);
 
+/// Long enough for a database to fail over, and for somebody to be woken.
+const DEFAULT_MAX_STALENESS: Lifetime = Lifetime::from_seconds(300);
+
 /// Everything that a server has to know before it starts.
 #[derive(Clone)]
 pub(crate) struct Settings {
@@ -51,6 +54,8 @@ pub(crate) struct Settings {
     pub(crate) workers: Option<usize>,
     /// How long it goes on accepting after it is told to end.
     pub(crate) drain_delay: Duration,
+    /// How long after it has last seen the store it is still ready.
+    pub(crate) max_staleness: Duration,
 }
 
 impl Settings {
@@ -111,6 +116,9 @@ impl Settings {
             fetching: fetching(asked, file)?,
             workers: asked.workers.or(file.workers.map(std::num::NonZeroU16::get)).map(usize::from),
             drain_delay: seconds(asked.drain_delay.or(file.drain_delay).unwrap_or(Lifetime::ZERO)),
+            max_staleness: seconds(
+                asked.max_staleness.or(file.max_staleness).unwrap_or(DEFAULT_MAX_STALENESS),
+            ),
         })
     }
 

@@ -90,6 +90,7 @@ impl Settings {
             ("issuer-ca, allow-private-issuers or jwks-refetch-after", self.fetching != running.fetching),
             ("workers", self.workers != running.workers),
             ("drain-delay", self.drain_delay != running.drain_delay),
+            ("max-staleness", self.max_staleness != running.max_staleness),
         ];
         differing.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
     }

@@ -9,6 +9,7 @@ mod crowding;
 mod deploying;
 mod figures;
 mod foreign;
+mod nodes;
 mod parity;
 mod revoking;
 mod running;

@@ -210,6 +210,7 @@ impl Drop for Server {
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
+    pub retry_after: Option<String>,
     pub body: Value,
 }
 
@@ -232,7 +233,8 @@ fn agent() -> ureq::Agent {
 fn read(mut answer: ureq::http::Response<ureq::Body>) -> Answer {
     let text = answer.body_mut().read_to_string().unwrap();
     let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-    Answer { status: answer.status().as_u16(), body }
+    let retry_after = answer.headers().get("Retry-After").map(|value| value.to_str().unwrap().to_owned());
+    Answer { status: answer.status().as_u16(), retry_after, body }
 }
 
 pub fn post(url: &str, authorization: Option<&str>, form: &str) -> Answer {

@@ -1,0 +1,259 @@
+//! Do several nodes on one PostgreSQL act as one, and what does a node do when it cannot reach it? Conformance OP-20, OP-21.
+
+use crate::support::{Answer, Place, Said, Server, files, get, post, within_a_second};
+use std::time::Duration;
+use tokenberg_testkit::{Line, POSTGRES_PASSWORD, Postgres, Wire, url_at};
+
+/// Nodes on one database, each with its own way to it.
+struct Nodes {
+    place: Place,
+    url: String,
+    key_file: String,
+}
+
+impl Nodes {
+    fn on(url: String) -> Self {
+        let place = Place::new();
+        let key_file = place.path("shared.key").display().to_string();
+        Self { place, url, key_file }
+    }
+
+    fn start(&self, url: &str, more: &[&str]) -> Result<Server, Said> {
+        let variables = [("TOKENBERG_STORE", url), ("TOKENBERG_KEY_FILE", &self.key_file)];
+        let arguments = [&["--issuer", "http://localhost", "--ops-listen", "127.0.0.1:0"], more].concat();
+        self.place.start(&arguments, &variables)
+    }
+
+    fn node(&self, url: &str, more: &[&str]) -> Node {
+        let server = self.start(url, more).unwrap_or_else(|said| panic!("did not start: {}", said.err));
+        let lines = server.lines();
+        let operations = lines[0].strip_prefix("operations on ").unwrap().to_owned();
+        let secret =
+            lines.iter().find_map(|line| line.strip_prefix("client secret")).map(|s| s.trim().to_owned());
+        Node { server, operations, secret }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Said {
+        let variables = [("TOKENBERG_STORE", self.url.as_str()), ("TOKENBERG_KEY_FILE", &self.key_file)];
+        self.place.run_with(arguments, "", &variables)
+    }
+
+    fn add(&self, id: &str) -> String {
+        let said = self.run(&["client", "add", id, "--json"]).done();
+        said.json()["client_secret"].as_str().unwrap().to_owned()
+    }
+
+    /// No password in anything that was written to disk, logs included.
+    fn told_no_password(&self) {
+        for (path, bytes) in files(&self.place.path("")) {
+            let text = String::from_utf8_lossy(&bytes);
+            assert!(!text.contains(POSTGRES_PASSWORD), "{}", path.display());
+        }
+    }
+}
+
+struct Node {
+    server: Server,
+    operations: String,
+    secret: Option<String>,
+}
+
+impl Node {
+    fn introspect(&self, id: &str, secret: &str, token: &str) -> Answer {
+        let form = format!("client_id={id}&client_secret={secret}&token={token}");
+        post(&format!("{}/v1/oauth/introspect", self.server.url), None, &form)
+    }
+
+    fn revoke(&self, id: &str, secret: &str, token: &str) -> Answer {
+        let form = format!("client_id={id}&client_secret={secret}&token={token}");
+        post(&format!("{}/v1/oauth/revoke", self.server.url), None, &form)
+    }
+
+    fn renew(&self, id: &str, secret: &str, token: &str) -> Answer {
+        self.server.tokens(&format!(
+            "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&client_id={id}&client_secret={secret}\
+             &subject_token={token}&subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token"
+        ))
+    }
+
+    fn jwks(&self) -> Answer {
+        get(&format!("{}/.well-known/jwks.json", self.server.url))
+    }
+
+    fn ready(&self) -> (u16, String) {
+        let answer = get(&format!("{}/readyz", self.operations));
+        (answer.status, answer.body.as_str().unwrap_or_default().to_owned())
+    }
+}
+
+#[test]
+fn op_20_two_nodes_on_one_postgresql_act_as_one() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let nodes = Nodes::on(postgres.url(&postgres.database()));
+    let [a, b] = std::thread::scope(|scope| {
+        let start = || scope.spawn(|| nodes.node(&nodes.url, &[]));
+        [start(), start()].map(|thread| thread.join().unwrap())
+    });
+    assert_eq!(
+        [&a, &b].iter().filter(|n| n.secret.is_some()).count(),
+        1,
+        "exactly one made the first client"
+    );
+    let root = &a.secret.clone().or_else(|| b.secret.clone()).unwrap();
+    assert_eq!(a.jwks().body, b.jwks().body);
+    let token = a.server.ask("root", root).token();
+    assert_eq!(
+        b.introspect("root", root, &token).body["active"],
+        true,
+        "what one has signed, the other knows"
+    );
+    assert_eq!(b.renew("root", root, &token).status, 200);
+
+    // Whatever is changed, both follow: by administration, and by a request at the other node.
+    let secret = nodes.add("spark");
+    for node in [&a, &b] {
+        within_a_second("a new client works", || node.server.ask("spark", &secret).status == 200);
+    }
+    let token = b.server.ask("spark", &secret).token();
+    assert_eq!(b.revoke("spark", &secret, &token).status, 200);
+    assert_eq!(
+        b.introspect("root", root, &token).body["active"],
+        false,
+        "known here before it is acknowledged"
+    );
+    within_a_second("the other node knows of it", || {
+        a.introspect("spark", &secret, &token).body["active"] == false
+    });
+    assert_eq!(a.renew("spark", &secret, &token).status, 400);
+    nodes.run(&["client", "disable", "spark"]).done();
+    nodes.run(&["key", "rotate", "--now"]).done();
+    for node in [&a, &b] {
+        within_a_second("it is disabled", || node.server.ask("spark", &secret).status == 401);
+        within_a_second("the new key is published", || {
+            node.jwks().body["keys"].as_array().unwrap().len() == 2
+        });
+    }
+    assert_eq!(a.jwks().body, b.jwks().body);
+    // A node that dies takes nothing with it.
+    drop(a);
+    assert_eq!(b.server.ask("root", root).status, 200);
+    let again = nodes.node(&nodes.url, &[]);
+    assert!(again.secret.is_none() && again.introspect("root", root, &token).body["active"] == false);
+    nodes.told_no_password();
+}
+
+#[test]
+fn op_21_without_postgresql_what_needs_nothing_new_goes_on_and_nothing_is_acknowledged() {
+    let Some(postgres) = Postgres::start() else { return };
+    let nodes = Nodes::on(postgres.url(&postgres.database()));
+    let node = nodes.node(&nodes.url, &["--max-staleness", "2s"]);
+    let secret = nodes.add("spark");
+    within_a_second("a new client works", || node.server.ask("spark", &secret).status == 200);
+    let (kept, lost) = (node.server.ask("spark", &secret).token(), node.server.ask("spark", &secret).token());
+    assert!(node.ready().1.contains("the store was last seen 0 s ago, of 2 s at most"), "{:?}", node.ready());
+
+    postgres.stop("immediate");
+    let unwritten = node.revoke("spark", &secret, &lost);
+    assert_eq!(
+        (unwritten.status, unwritten.code()),
+        (503, "temporarily_unavailable"),
+        "never 200, never 401"
+    );
+    assert!(unwritten.retry_after.is_some());
+    assert_eq!(node.revoke("spark", "wrong", &lost).status, 401);
+    goes_on(&node, &secret, &kept);
+    within_a_second("it is too long ago", || node.ready().0 == 503);
+    assert!(node.ready().1.contains("of 2 s at most"), "{:?}", node.ready());
+    goes_on(&node, &secret, &kept);
+    let said = nodes.start(&nodes.url, &[]).err().unwrap().refused();
+    assert!(said.err.contains("cannot be opened") && said.err.contains("refused"), "{}", said.err);
+    let said = nodes.run(&["client", "disable", "spark"]).refused();
+    assert!(said.err.contains("cannot be opened"), "{}", said.err);
+
+    postgres.start_again();
+    within_a_second("it is ready again", || node.ready().0 == 200);
+    assert_eq!(node.revoke("spark", &secret, &lost).status, 200);
+    assert_eq!(node.introspect("spark", &secret, &lost).body["active"], false);
+    goes_on(&node, &secret, &kept);
+    nodes.run(&["client", "disable", "spark"]).done();
+    within_a_second("it follows again", || node.server.ask("spark", &secret).status == 401);
+    nodes.told_no_password();
+}
+
+#[test]
+fn op_21_a_node_that_is_cut_off_is_not_waited_for_and_a_stalled_one_answers() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let database = postgres.database();
+    let nodes = Nodes::on(postgres.url(&database));
+    let wire = Wire::to(postgres.port());
+    let behind = nodes.node(&url_at(wire.port(), &database), &[]);
+    let beside = nodes.node(&nodes.url, &[]);
+    let secret = nodes.add("spark");
+    for node in [&behind, &beside] {
+        within_a_second("a new client works", || node.server.ask("spark", &secret).status == 200);
+    }
+    let token = behind.server.ask("spark", &secret).token();
+    wire.set(Line::Stalled);
+    let unwritten = behind.revoke("spark", &secret, &token);
+    assert_eq!((unwritten.status, unwritten.retry_after.is_some()), (503, true));
+    goes_on(&behind, &secret, &token);
+    // The default is long: this node alone must not take itself out of the balancer, nor all nodes at once.
+    let told = |words: &str| behind.ready().0 == 200 && behind.ready().1.contains(words);
+    within_a_second("it is told and still ready", || told("unavailable"));
+    // The other one is not held up by what the first has begun.
+    assert_eq!(beside.revoke("spark", &secret, &token).status, 200);
+    assert_eq!(behind.introspect("spark", &secret, &token).status, 200);
+    for line in [Line::Cut, Line::Open] {
+        wire.set(line);
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    within_a_second("it catches up", || behind.introspect("spark", &secret, &token).body["active"] == false);
+    assert!(behind.server.log().contains("can be followed again"), "{}", behind.server.log());
+    nodes.told_no_password();
+}
+
+fn goes_on(node: &Node, secret: &str, token: &str) {
+    for _ in 0..3 {
+        let fresh = node.server.ask("spark", secret).token();
+        assert_eq!(node.server.ask("spark", "wrong").status, 401);
+        assert_eq!(node.renew("spark", secret, &fresh).status, 200);
+        assert_eq!(node.renew("spark", secret, token).status, 200);
+        assert_eq!(node.jwks().status, 200);
+    }
+}
+
+#[test]
+fn op_12_a_store_on_postgresql_needs_a_key_and_check_says_what_is_wrong() {
+    let place = Place::new();
+    let with = |url: &str, arguments: &[&str], more: &[(&str, &str)]| {
+        place.run_with(arguments, "", &[&[("TOKENBERG_STORE", url)], more].concat())
+    };
+    let nobody = url_at(1, "nothing");
+    let said = with(&nobody, &["client", "list"], &[]);
+    assert_eq!(said.code, 2);
+    assert!(said.err.contains("--key-file") && said.err.contains("TOKENBERG_KEY"), "{}", said.err);
+    let key = [("TOKENBERG_KEY_FILE", "k")];
+    let said = with(&nobody, &["check"], &key);
+    assert!(said.code == 1 && said.out.contains("refused") && !said.out.contains("hush"), "{}", said.out);
+    let said = with("postgres://u:hu/sh@h/d", &["client", "list"], &key);
+    assert!(said.code == 2 && said.err.contains("%XX") && !said.err.contains("sh@h"), "{}", said.err);
+    let said = place.run(&["check", "--store", &nobody, "--key-file", "k"]);
+    assert!(said.err.contains("TOKENBERG_STORE") && !said.err.contains("hush"), "{}", said.err);
+
+    let Some(postgres) = Postgres::shared() else { return };
+    let url = postgres.url(&postgres.database());
+    let said = with(&url, &["check"], &key).done();
+    assert!(said.out.contains("there is no store") && !place.path("k").exists(), "{}", said.out);
+    with(&url, &["client", "list"], &key).refused();
+    drop(place.serve_with(&["--issuer", "http://localhost"], &[("TOKENBERG_STORE", &url), key[0]]));
+    let said = with(&url, &["check", "--json"], &key).done();
+    assert!(
+        said.out.contains("postgres://tokenberg@127.0.0.1") && !said.out.contains("hush"),
+        "{}",
+        said.out
+    );
+    assert!(with(&url, &["client", "list"], &key).done().out.contains("root"));
+    let zeroes = "0".repeat(64);
+    let said = with(&url, &["client", "list"], &[("TOKENBERG_KEY", &zeroes)]).refused();
+    assert!(said.err.contains("sealed"), "{}", said.err);
+}
