@@ -123,3 +123,44 @@ async fn listen_once(options: &PgConnectOptions, heard: &watch::Sender<()>) -> (
 async fn timely<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
     tokio::time::timeout(PATIENCE, work).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sqlx::{Connection, Executor, PgConnection};
+    use tokenberg_testkit::{Line, Postgres, Wire, url_at};
+
+    /// Longer than anything may take.
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn op_20_what_is_said_is_heard_also_after_the_connection_was_lost() {
+        let Some(postgres) = Postgres::shared() else { return };
+        let database = postgres.database();
+        let wire = Wire::to(postgres.port());
+        let options = url_at(wire.port(), &database).parse().unwrap();
+        let mut other = PgConnection::connect(&postgres.url(&database)).await.unwrap();
+        let mut notifications = Notifications::listen(options, &Handle::current());
+        for _ in 0..2 {
+            let heard = async {
+                // Once because it began to listen, and once because somebody spoke.
+                notifications.0.changed().await.unwrap();
+                other.execute("NOTIFY tokenberg_changed").await.unwrap();
+                notifications.0.changed().await.unwrap();
+            };
+            tokio::time::timeout(LONG, heard).await.unwrap();
+            wire.set(Line::Cut);
+            wire.set(Line::Open);
+        }
+    }
+
+    #[tokio::test]
+    async fn op_20_where_nobody_can_be_heard_it_is_asked_now_and_then() {
+        let nobody = Notifications::listen(url_at(1, "nothing").parse().unwrap(), &Handle::current());
+        let mut news = News::heard(nobody, Duration::from_millis(20));
+        for _ in 0..3 {
+            tokio::time::timeout(LONG, news.wait()).await.unwrap();
+        }
+        assert_eq!(CHANNEL, "tokenberg_changed", "nodes of all versions have to agree on it");
+    }
+}
