@@ -195,14 +195,42 @@ async fn se_05_no_error_shows_the_password() {
         (good.replace(POSTGRES_PASSWORD, "hush-wrong"), "password authentication failed"),
         (good.replace(&port, "1"), "refused"),
         (postgres.url("nonexistent"), "does not exist"),
-        (format!("{good}?sslmode=verify-full"), "TLS"),
-        (format!("{good}?sslmode=require"), "TLS"),
+        (format!("{good}?sslmode=verify-full"), "UnknownIssuer"),
     ] {
         let world = World::new();
         let told = fault(Store::open(&url.parse().unwrap(), world.key()).await);
         let told = format!("{told} {told:?}");
         assert!(told.contains(expected) && told.contains("127.0.0.1"), "{told}");
         assert!(!told.contains("hush"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn ht_19_the_database_proves_by_its_certificate_who_it_is() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let here = World::new();
+    let certificate = here.directory().join("ca.pem");
+    std::fs::write(&certificate, postgres.certificate()).unwrap();
+    let base = postgres.url(&postgres.database());
+    let mode = |url: &str, mode: &str| format!("{url}?sslmode={mode}&sslrootcert={}", certificate.display());
+    let named = base.replace("127.0.0.1", "localhost");
+    for (url, is_good) in [
+        (mode(&named, "verify-full"), true),
+        (mode(&base, "verify-full"), false),
+        (mode(&base, "verify-ca"), true),
+        (format!("{base}?sslmode=verify-ca"), false),
+        (format!("{base}?sslmode=require"), true),
+        (format!("{base}?sslmode=disable"), true),
+    ] {
+        let opened = Store::open(&url.parse().unwrap(), here.key()).await;
+        assert_eq!(opened.is_ok(), is_good, "{url}");
+        if let Ok(store) = opened {
+            let mut connection = PgConnection::connect(&url).await.unwrap();
+            let encrypted = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+            let encrypted: bool = sqlx::query_scalar(encrypted).fetch_one(&mut connection).await.unwrap();
+            assert_eq!(encrypted, !url.contains("disable"));
+            store.close().await;
+        }
     }
 }
 

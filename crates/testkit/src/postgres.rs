@@ -13,6 +13,7 @@ pub const POSTGRES_PASSWORD: &str = "hush-hush-9Qz";
 /// A running cluster. It is stopped and removed when the test program ends, in whichever way.
 pub struct Postgres {
     port: u16,
+    certificate: String,
     talk: Mutex<Talk>,
     databases: AtomicU32,
 }
@@ -53,6 +54,9 @@ impl Postgres {
         };
         command.args(["-c", include_str!("postgres.sh"), "postgres.sh"]);
         command.arg(&programs).arg(port.to_string()).arg(POSTGRES_PASSWORD);
+        let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let certificate = certified.cert.pem();
+        command.env("CERTIFICATE", &certificate).env("PRIVATE_KEY", certified.signing_key.serialize_pem());
         command.env_remove("TMPDIR").stdin(Stdio::piped()).stdout(Stdio::piped());
         // A signal for the tests is none for the database.
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
@@ -60,12 +64,17 @@ impl Postgres {
         let (commands, answers) = (child.stdin.take()?, BufReader::new(child.stdout.take()?));
         let mut talk = Talk { _child: child, commands, answers };
         talk.wait();
-        Some(Self { port, talk: Mutex::new(talk), databases: AtomicU32::new(0) })
+        Some(Self { port, certificate, talk: Mutex::new(talk), databases: AtomicU32::new(0) })
     }
 
     /// Where it listens on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The certificate of the server, which is for `localhost`.
+    pub fn certificate(&self) -> &str {
+        &self.certificate
     }
 
     /// A new database; returns its name.

@@ -14,9 +14,12 @@ trap '' INT
 printf '%s\n' "$3" >password
 "$1/initdb" -D data -U tokenberg --auth-local=trust --auth-host=scram-sha-256 --pwfile=password \
     --no-sync --no-instructions --locale=C --encoding=UTF8 >initdb.log || { cat initdb.log; exit 1; }
+umask 077
+printf '%s' "$CERTIFICATE" >data/server.crt
+printf '%s' "$PRIVATE_KEY" >data/server.key
 start() {
     "$1/pg_ctl" -D data -l log -w -t 60 \
-        -o "-p $2 -k $dir -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=300 -c shared_buffers=32MB" \
+        -o "-p $2 -k $dir -c listen_addresses=127.0.0.1 -c ssl=on -c fsync=off -c max_connections=300 -c shared_buffers=32MB" \
         start >/dev/null || { cat log; exit 1; }
 }
 start "$1" "$2"
