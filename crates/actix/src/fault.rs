@@ -47,6 +47,8 @@ pub(crate) enum Fault {
     Unwritten,
     #[error("the keys of another issuer are not to be had")]
     KeysUnavailable,
+    #[error("what is known of the store is too old to tell of a token")]
+    TooOld,
     #[error("the system gave no random bits")]
     NoRandomness,
     #[error("the clock is out of range")]
@@ -116,6 +118,11 @@ impl Fault {
                 TemporarilyUnavailable,
                 "the keys of the issuer of a token cannot be fetched now; try again in a second",
             ),
+            Self::TooOld => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                TemporarilyUnavailable,
+                "whether it was revoked is not known now; try again in a second",
+            ),
             Self::Unsigned | Self::NoRandomness | Self::NoTime | Self::Panicked => {
                 (StatusCode::INTERNAL_SERVER_ERROR, ServerError, "an internal failure, which was logged")
             }
@@ -133,7 +140,7 @@ impl Fault {
         if let Self::TooManyFailures { seconds } = self {
             return Some(seconds);
         }
-        matches!(self, Self::Overloaded | Self::Unwritten | Self::KeysUnavailable).then_some(1)
+        matches!(self, Self::Overloaded | Self::Unwritten | Self::KeysUnavailable | Self::TooOld).then_some(1)
     }
 }
 
@@ -161,6 +168,7 @@ mod tests {
             Fault::Unsigned,
             Fault::Unwritten,
             Fault::KeysUnavailable,
+            Fault::TooOld,
             Fault::NoRandomness,
             Fault::NoTime,
             Fault::Panicked,

@@ -34,6 +34,7 @@ struct Inner {
     introspection: IntrospectionEndpoint,
     revocation: Option<Revocation>,
     now: Box<dyn Fn() -> Arc<dyn Answers> + Send + Sync>,
+    is_too_old: Box<dyn Fn() -> bool + Send + Sync>,
     clock: Box<dyn Fn() -> Result<Timestamp, Fault> + Send + Sync>,
     random: SystemRandom,
     waits: Waits,
@@ -62,6 +63,7 @@ struct Revocation {
 pub struct TokenServiceBuilder {
     policy: Policy,
     now: Box<dyn Fn() -> Arc<dyn Answers> + Send + Sync>,
+    is_too_old: Box<dyn Fn() -> bool + Send + Sync>,
     clock: Box<dyn Fn() -> Result<Timestamp, Fault> + Send + Sync>,
     revocations: Option<Box<dyn Revocations>>,
     single_use: Option<Box<dyn SingleUse>>,
@@ -163,6 +165,7 @@ impl TokenServiceBuilder {
             revocation: self.revocations.map(revocation),
             endpoint,
             now: self.now,
+            is_too_old: self.is_too_old,
             clock: self.clock,
             random: SystemRandom::new(),
             waits: Waits {
@@ -184,9 +187,12 @@ impl TokenServiceBuilder {
 impl TokenService {
     /// Begins with what holds for every request, and what requests are answered from.
     pub fn builder(policy: Policy, world: impl World) -> TokenServiceBuilder {
+        let world = Arc::new(world);
+        let now = Arc::clone(&world);
         TokenServiceBuilder {
             policy,
-            now: Box::new(move || world.now()),
+            now: Box::new(move || now.now()),
+            is_too_old: Box::new(move || world.is_too_old()),
             clock: Box::new(system_clock),
             revocations: None,
             single_use: None,
@@ -301,7 +307,8 @@ impl TokenService {
         audit: &mut Audit,
     ) -> Result<Introspection, Denied> {
         let inquiry = self.inner.introspection.start(presented, self.time()?)?;
-        answering::inquire(inquiry, self.moment(), &self.inner.waits, audit).await
+        let told = answering::inquire(inquiry, self.moment(), &self.inner.waits, audit).await?;
+        if (self.inner.is_too_old)() { Err(Fault::TooOld.into()) } else { Ok(told) }
     }
 
     /// Revokes a token, or says why there is nothing to revoke.

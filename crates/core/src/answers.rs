@@ -131,6 +131,11 @@ pub trait World: Send + Sync + 'static {
 
     /// The present moment; cheap, and never waits.
     fn now(&self) -> Arc<Self::Moment>;
+
+    /// Whether the present moment is so old that nobody should be told that a token is still good (conformance OP-21).
+    fn is_too_old(&self) -> bool {
+        false
+    }
 }
 
 /// What is known now about a token that was issued earlier.

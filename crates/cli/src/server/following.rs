@@ -1,10 +1,11 @@
 //! What introduces store and keys to the server? The watched store as the world that actix answers from.
 
 use crate::clock;
+use std::sync::Arc;
 use std::time::Duration;
-use tokenberg_core::{KeyMaterial, Timestamp};
+use tokenberg_core::{KeyMaterial, Timestamp, World};
 use tokenberg_jose::Keyring;
-use tokenberg_store::{Store, StoreError, Watched};
+use tokenberg_store::{Moment, Store, StoreError, Watched};
 
 /// The store and the keys in it, as they are now.
 #[derive(Clone)]
@@ -23,7 +24,7 @@ impl Following {
         Ok(Self { watched: store.watch(keyring).await?, max_staleness })
     }
 
-    /// The world that requests are answered from, and where revocations are written down.
+    /// Where revocations are written down.
     pub(crate) fn watched(&self) -> Watched<Keyring> {
         self.watched.clone()
     }
@@ -60,6 +61,18 @@ impl Following {
             return Err("no key is there to sign with".to_owned());
         }
         Ok(is_away.map_or(seen.clone(), with))
+    }
+}
+
+impl World for Following {
+    type Moment = Moment<Keyring>;
+
+    fn now(&self) -> Arc<Self::Moment> {
+        self.watched.now()
+    }
+
+    fn is_too_old(&self) -> bool {
+        self.watched.health().age > self.max_staleness
     }
 }
 

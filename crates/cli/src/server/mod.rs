@@ -66,7 +66,7 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     let mut policy = Policy::new(settings.issuer_at(port)?);
     policy.strict_iceberg_errors = settings.strict_iceberg_errors;
     let issuer = policy.issuer.clone();
-    let service = TokenService::builder(policy, following.watched())
+    let service = TokenService::builder(policy, following.clone())
         .revocations(following.watched())
         .single_use(following.watched())
         .issuer_keys(issuer_keys)

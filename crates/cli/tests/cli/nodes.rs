@@ -164,6 +164,13 @@ fn op_21_without_postgresql_what_needs_nothing_new_goes_on_and_nothing_is_acknow
     goes_on(&node, &secret, &kept);
     within_a_second("it is too long ago", || node.ready().0 == 503);
     assert!(node.ready().1.contains("of 2 s at most"), "{:?}", node.ready());
+    let unknown = node.introspect("spark", &secret, &kept);
+    assert_eq!(
+        (unknown.status, unknown.retry_after.is_some()),
+        (503, true),
+        "it may have been revoked elsewhere"
+    );
+    assert_eq!(node.introspect("spark", "wrong", &kept).status, 401);
     goes_on(&node, &secret, &kept);
     let said = nodes.start(&nodes.url, &[]).err().unwrap().refused();
     assert!(said.err.contains("cannot be opened") && said.err.contains("refused"), "{}", said.err);
@@ -172,6 +179,7 @@ fn op_21_without_postgresql_what_needs_nothing_new_goes_on_and_nothing_is_acknow
 
     postgres.start_again();
     within_a_second("it is ready again", || node.ready().0 == 200);
+    assert_eq!(node.introspect("spark", &secret, &kept).body["active"], true);
     assert_eq!(node.revoke("spark", &secret, &lost).status, 200);
     assert_eq!(node.introspect("spark", &secret, &lost).body["active"], false);
     goes_on(&node, &secret, &kept);
