@@ -177,3 +177,31 @@ impl Attempts {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::Db;
+
+    #[tokio::test]
+    async fn rv_06_op_21_sessions_are_durable_and_bounded_whatever_the_database_is_configured_for() {
+        let Some(postgres) = tokenberg_testkit::Postgres::shared() else { return };
+        let url = postgres.url(&postgres.database());
+        let mut other = PgConnection::connect(&url).await.unwrap();
+        let settings = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database()); END $$";
+        sqlx::raw_sql(settings).execute(&mut other).await.unwrap();
+        let db = Db::connect(&url.parse().unwrap()).await.unwrap_or_else(|e| panic!("{e}"));
+        for (setting, value) in [
+            ("synchronous_commit", "on"),
+            ("lock_timeout", "4s"),
+            ("statement_timeout", "1min"),
+            ("idle_in_transaction_session_timeout", "10s"),
+        ] {
+            let read = "SELECT current_setting($1)";
+            let found: Result<String, StoreError> = read!(&db, connection => {
+                sqlx::query_scalar(read).bind(setting).fetch_one(connection).await
+            });
+            assert_eq!(found.unwrap(), value, "{setting}");
+        }
+    }
+}
