@@ -20,6 +20,13 @@ impl Store {
     pub async fn back_up(&self, to: &Path) -> Result<u64, StoreError> {
         let taken = || StoreError::BackupExists { path: to.to_owned() };
         let failed = |e: io::Error| StoreError::Backup { path: to.to_owned(), reason: e.to_string() };
+        let read = match &self.0.db {
+            Db::Lite { read, .. } => read,
+            Db::Postgres(_) => {
+                let reason = "a database of PostgreSQL is copied with pg_dump".to_owned();
+                return Err(StoreError::Backup { path: to.to_owned(), reason });
+            }
+        };
         if fs::symlink_metadata(to).is_ok() {
             return Err(taken());
         }
@@ -29,12 +36,8 @@ impl Store {
         let name = aside.0.to_str().ok_or_else(|| {
             failed(io::Error::new(io::ErrorKind::InvalidInput, "the name of the file is not UTF-8"))
         })?;
-        match &self.0.db {
-            Db::Lite { read, .. } => {
-                // Not a copy of the files: those are two, and between reading the one and the other there may be a commit.
-                sqlx::query("VACUUM INTO $1").bind(name).execute(read).await?;
-            }
-        }
+        // Not a copy of the files: those are two, and between reading the one and the other there may be a commit.
+        sqlx::query("VACUUM INTO $1").bind(name).execute(read).await?;
         let file = OpenOptions::new().read(true).write(true).open(&aside.0).map_err(failed)?;
         file.sync_all().map_err(failed)?;
         let length = file.metadata().map_err(failed)?.len();
