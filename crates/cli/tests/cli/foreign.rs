@@ -13,7 +13,7 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-fn claims(issuer: &str, subject: &str, audience: &str, changes: &Value) -> Value {
+pub fn claims(issuer: &str, subject: &str, audience: &str, changes: &Value) -> Value {
     let now = now();
     let claims = json!({"iss": issuer, "sub": subject, "aud": audience, "iat": now, "exp": now + 300});
     changed(claims, changes)
@@ -23,7 +23,7 @@ fn with_assertion(server: &Server, assertion: &str) -> Answer {
     server.tokens(&assertion_form(assertion))
 }
 
-fn assertion_form(assertion: &str) -> String {
+pub fn assertion_form(assertion: &str) -> String {
     format!(
         "grant_type=client_credentials&client_assertion={assertion}\
          &client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer"

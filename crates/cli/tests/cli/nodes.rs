@@ -1,8 +1,10 @@
 //! Do several nodes on one PostgreSQL act as one, and what does a node do when it cannot reach it? Conformance OP-20, OP-21.
 
+use crate::foreign::{assertion_form, claims};
 use crate::support::{Answer, Place, Said, Server, files, get, post, within_a_second};
+use serde_json::json;
 use std::time::Duration;
-use tokenberg_testkit::{Line, POSTGRES_PASSWORD, Postgres, Wire, url_at};
+use tokenberg_testkit::{ForeignKey, Line, POSTGRES_PASSWORD, Postgres, Wire, url_at};
 
 /// Nodes on one database, each with its own way to it.
 struct Nodes {
@@ -142,6 +144,37 @@ fn op_20_two_nodes_on_one_postgresql_act_as_one() {
     nodes.told_no_password();
 }
 
+/// A client that proves itself by its key, and its assertions: each may be used once.
+fn signer(nodes: &Nodes) -> impl Fn(&str) -> String + Sync {
+    let key = ForeignKey::new(Some("own"));
+    nodes.place.file("signer.json", &key.jwks());
+    let method = ["--auth-method", "private_key_jwt", "--jwks", "signer.json"];
+    nodes.run(&[&["client", "add", "signer"][..], &method].concat()).done();
+    move |id| assertion_form(&key.sign(&claims("signer", "signer", "http://localhost", &json!({"jti": id}))))
+}
+
+#[test]
+fn op_20_cj_07_an_assertion_is_used_once_at_whichever_node() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let nodes = Nodes::on(postgres.url(&postgres.database()));
+    let pair = [nodes.node(&nodes.url, &[]), nodes.node(&nodes.url, &[])];
+    let sign = signer(&nodes);
+    for node in &pair {
+        within_a_second("the client is known", || node.server.tokens(&sign(&node.server.url)).status == 200);
+    }
+    let endpoints = pair.each_ref().map(|node| node.server.endpoint());
+    for round in 0..5 {
+        let form = sign(&format!("round {round}"));
+        let ask = |n: usize| post(&endpoints[n % 2], None, &form).status;
+        let mut answers = std::thread::scope(|scope| {
+            let asked: Vec<_> = (0..8).map(|n| scope.spawn(move || ask(n))).collect();
+            asked.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+        });
+        answers.sort_unstable();
+        assert_eq!(answers, [200, 401, 401, 401, 401, 401, 401, 401], "round {round}");
+    }
+}
+
 #[test]
 fn op_21_without_postgresql_what_needs_nothing_new_goes_on_and_nothing_is_acknowledged() {
     let Some(postgres) = Postgres::start() else { return };
@@ -152,7 +185,21 @@ fn op_21_without_postgresql_what_needs_nothing_new_goes_on_and_nothing_is_acknow
     let (kept, lost) = (node.server.ask("spark", &secret).token(), node.server.ask("spark", &secret).token());
     assert!(node.ready().1.contains("the store was last seen 0 s ago, of 2 s at most"), "{:?}", node.ready());
 
+    let sign = signer(&nodes);
+    within_a_second("the client is known", || node.server.tokens(&sign("first")).status == 200);
+    let (used, unused) = (sign("used"), sign("unused"));
+    assert_eq!(node.server.tokens(&used).status, 200);
+
     postgres.stop("immediate");
+    for assertion in [&used, &unused] {
+        let unknown = node.server.tokens(assertion);
+        assert_eq!(
+            (unknown.status, unknown.code()),
+            (503, "temporarily_unavailable"),
+            "it may be used elsewhere"
+        );
+        assert!(unknown.retry_after.is_some());
+    }
     let unwritten = node.revoke("spark", &secret, &lost);
     assert_eq!(
         (unwritten.status, unwritten.code()),
@@ -179,6 +226,7 @@ fn op_21_without_postgresql_what_needs_nothing_new_goes_on_and_nothing_is_acknow
 
     postgres.start_again();
     within_a_second("it is ready again", || node.ready().0 == 200);
+    assert_eq!([&used, &unused, &unused].map(|form| node.server.tokens(form).status), [401, 200, 401]);
     assert_eq!(node.introspect("spark", &secret, &kept).body["active"], true);
     assert_eq!(node.revoke("spark", &secret, &lost).status, 200);
     assert_eq!(node.introspect("spark", &secret, &lost).body["active"], false);
