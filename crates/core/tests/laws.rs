@@ -20,7 +20,7 @@ fn event() -> impl Strategy<Value = Event> {
             .prop_map(|(client, user, actor, scope, seconds)| Event::Foreign { client, user, actor, scope, seconds }),
         2 => (user.clone(), token, scope).prop_map(|(user, actor, scope)| Event::Assert { user, actor, scope }),
         2 => proptest::option::of(0..2usize).prop_map(|key| Event::Hold { key }),
-        1 => (user, any::<bool>(), any::<bool>())
+        4 => (user, proptest::bool::weighted(0.3), any::<bool>())
             .prop_map(|(user, asserted, disabled)| Event::ShutOut { user, asserted, disabled }),
         1 => proptest::bool::weighted(0.8).prop_map(|enabled| Event::Trust { enabled }),
         1 => (client.clone(), any::<bool>()).prop_map(|(client, enabled)| Event::Disable { client, enabled }),

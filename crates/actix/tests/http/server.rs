@@ -64,8 +64,8 @@ fn se_07_ht_31_figures_are_on_the_operations_listener_and_know_of_panics() {
     let service = world.service();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let operations_at = listener.local_addr().unwrap();
-    let operations =
-        Operations::new(|| Ok(String::new())).metrics(&service, |to| to.gauge("mine", "What an app adds.", 7.0));
+    let operations = Operations::new(|| Ok(String::new()))
+        .metrics(&service, |to| to.gauge("mine", "What an app adds.", 7.0));
     let wire = Wire::with(service, |builder| builder.operations(listener, operations));
     check_answer(&wire.ask(&form(CC).basic(C1)), Expected::Ok, "counted");
     for switch in [&world.lookup_panics, &world.digest_panics] {
