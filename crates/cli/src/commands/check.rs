@@ -113,7 +113,7 @@ fn check_settings(settings: &Settings, findings: &mut Findings) {
             findings.note("tls", format!("{} is open to others (mode {mode:04o})", key.display()));
         }
     }
-    if let Err(error) = issuer_keys::held(&settings.fetching) {
+    if let Err(error) = issuer_keys::held(&settings.fetching, std::sync::Arc::default()) {
         findings.problem("issuer-ca", format!("{error:#}"));
     }
     for (name, address) in [("listen", Some(settings.listen)), ("ops-listen", settings.ops_listen)] {

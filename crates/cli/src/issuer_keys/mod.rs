@@ -5,7 +5,9 @@ mod reachable;
 mod tests;
 mod web;
 
+use crate::server::key_fetches::KeyFetches;
 use std::path::PathBuf;
+use std::sync::Arc;
 use tokenberg_core::Lifetime;
 use tokenberg_jose::{FetchEvent, FetchLimits, IssuerKeySets, UnfitKey};
 use web::IssuerWeb;
@@ -28,14 +30,18 @@ impl Default for Fetching {
     }
 }
 
-/// Holds the keys of issuers, and fetches them as the operator says.
+/// Holds the keys of issuers, fetches them as the operator says, and counts how often.
 ///
 /// # Errors
 /// If the certificates cannot be read.
-pub(crate) fn held(fetching: &Fetching) -> anyhow::Result<IssuerKeySets> {
+pub(crate) fn held(fetching: &Fetching, counts: Arc<KeyFetches>) -> anyhow::Result<IssuerKeySets> {
     let web = IssuerWeb::new(fetching.ca.as_deref(), fetching.allow_private)?;
     let limits = FetchLimits { refetch_after: fetching.refetch_after, ..FetchLimits::default() };
-    Ok(IssuerKeySets::new(web, limits, tell))
+    let told = move |event| {
+        counts.count(&event);
+        tell(event);
+    };
+    Ok(IssuerKeySets::new(web, limits, told))
 }
 
 fn tell(event: FetchEvent) {

@@ -184,7 +184,7 @@ fn wl_13_a_clusters_own_authority_and_a_rotation() {
         trust: Trust::new(KeySource::JwksUri(url.into())),
     };
     let fetching = Fetching { ca: Some(ca), allow_private: true, ..Fetching::default() };
-    let keys = held(&fetching).unwrap();
+    let keys = held(&fetching, Arc::default()).unwrap();
     let good = |token: &CompactJws, now| keys.verify_blocking(&trusted, token, at(now)).unwrap();
     assert!(good(&token(&first), 0).is_ok());
     server.set(ok(&second.jwks()));
@@ -193,7 +193,7 @@ fn wl_13_a_clusters_own_authority_and_a_rotation() {
     assert_eq!(good(&token(&first), 61), Err(SignatureFault::NoKey));
     assert_eq!(server.asked().len(), 2);
     // The web's authorities do not know it, and nobody else is believed because of it.
-    let keys = held(&Fetching { ca: None, ..fetching }).unwrap();
+    let keys = held(&Fetching { ca: None, ..fetching }, Arc::default()).unwrap();
     let fault = keys.verify_blocking(&trusted, &token(&second), at(0)).unwrap_err().to_string();
     assert!(fault.contains("https://localhost"), "{fault}");
     // It connected, and told nothing.

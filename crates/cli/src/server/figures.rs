@@ -32,8 +32,12 @@ pub(super) fn expose(following: &Following, started: Timestamp, to: &mut Exposit
         "Grows with every change of the store.",
         float(snapshot.revision()),
     );
-    to.gauge("tokenberg_clients", "Registered clients.", count(snapshot.clients()));
-    to.gauge("tokenberg_revocations", "Revocations that are remembered.", count(snapshot.revocations()));
+    to.gauge("tokenberg_clients", "Registered clients.", count(snapshot.clients() as u64));
+    to.gauge(
+        "tokenberg_revocations",
+        "Revocations that are remembered.",
+        count(snapshot.revocations() as u64),
+    );
     to.counter(
         "tokenberg_stretched_digests_total",
         "Argon2id computations for secrets that a person chose.",
@@ -53,7 +57,7 @@ fn expose_keys(keys: &[KeyMaterial], now: Timestamp, to: &mut Exposition) {
     );
     for state in ["published", "signing", "retired"] {
         let in_state = keys.iter().filter(|key| key::state(key, keys, now) == state).count();
-        to.sample(COUNT, &[("state", state)], count(in_state));
+        to.sample(COUNT, &[("state", state)], count(in_state as u64));
     }
     // Both only while there is such a key: an age of nothing would look like a young key.
     if let Some(signing) = key::signing(keys, now) {
@@ -82,6 +86,6 @@ fn float(number: i64) -> f64 {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "Prometheus has no integers")]
-fn count(number: usize) -> f64 {
+pub(super) fn count(number: u64) -> f64 {
     number as f64
 }

@@ -4,6 +4,7 @@ mod figures;
 mod first_start;
 mod following;
 mod housekeeping;
+pub(crate) mod key_fetches;
 mod notify;
 pub(crate) mod settings;
 mod signals;
@@ -15,9 +16,11 @@ use crate::{clock, issuer_keys, output};
 use anyhow::Context;
 use first_start::FirstCredential;
 use following::Following;
+use key_fetches::KeyFetches;
 use settings::Settings;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::sync::Arc;
 use tokenberg_actix::tls::{self, Tls};
 use tokenberg_actix::{Operations, ServerBuilder, TokenService};
 use tokenberg_core::Policy;
@@ -54,7 +57,8 @@ const MOST_OF_A_SOURCE: usize = 4096;
 
 async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     let settings = changeable.settings.clone();
-    let issuer_keys = issuer_keys::held(&settings.fetching)?;
+    let key_fetches = Arc::<KeyFetches>::default();
+    let issuer_keys = issuer_keys::held(&settings.fetching, Arc::clone(&key_fetches))?;
     // Before the store is touched: a port in use is no reason to make one.
     let listener = bound(settings.listen)?;
     let port = listener.local_addr()?.port();
@@ -91,8 +95,10 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     if let Some(listener) = ops_listener {
         let following = following.clone();
         let (figures, started) = (following.clone(), clock::now()?);
-        let operations = Operations::new(move || following.ready())
-            .metrics(&service, move |to| figures::expose(&figures, started, to));
+        let operations = Operations::new(move || following.ready()).metrics(&service, move |to| {
+            figures::expose(&figures, started, to);
+            key_fetches.expose(to);
+        });
         server = server.operations(listener, operations);
     }
     let running = server.run()?;

@@ -1,6 +1,8 @@
 //! Do the figures say what happened, and nothing that is secret? SE-07, AB-01, and the names that dashboards use.
 
 use crate::support::{Place, Server, get, post, within_a_second};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -148,6 +150,43 @@ fn se_07_the_figures_say_what_happened_and_nothing_that_was_sent() {
     for secret in [RIGHT, "Xq7", "nobody", &token, &token[..20], &added, "root", "c1", &kid, "sqlite"] {
         assert!(!figures.text.contains(secret), "{secret}");
     }
+}
+
+#[test]
+fn ks_06_fetches_of_issuers_keys_are_counted() {
+    let issuer = Place::new();
+    let other = issuer.serve(&[]);
+    let token = other.ask("root", RIGHT).token();
+    let place = Place::new();
+    for (url, jwks_uri) in [
+        (other.url.as_str(), format!("{}/.well-known/jwks.json", other.url)),
+        ("http://127.0.0.1:9", "http://127.0.0.1:9/keys".to_owned()),
+    ] {
+        let with = ["--jwks-uri", &jwks_uri, "--audience", &other.url, "--accept", "access_token"];
+        place.run(&[&["issuer", "add", url][..], &with].concat()).done();
+    }
+    let server = place.serve(&["--ops-listen", "127.0.0.1:0"]);
+    let operations = operations(&server);
+    let fetches = |outcome: &str| {
+        scrape(&operations).value(&format!("tokenberg_issuer_key_fetches_total{{outcome=\"{outcome}\"}}"))
+    };
+    assert_eq!((fetches("fetched"), fetches("failed")), (0.0, 0.0));
+    let exchange = |token: &str| {
+        server.tokens(&format!(
+            "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&client_id=root&client_secret={RIGHT}\
+             &subject_token={token}&subject_token_type=urn:ietf:params:oauth:token-type:access_token"
+        ))
+    };
+    exchange(&token);
+    within_a_second("it is counted", || (fetches("fetched"), fetches("failed")) == (1.0, 0.0));
+    // The same with the other issuer in its payload; that nobody signed it so is found out after its keys are there.
+    let mut parts: Vec<String> = token.split('.').map(str::to_owned).collect();
+    let mut claims: serde_json::Value =
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(&parts[1]).unwrap()).unwrap();
+    claims["iss"] = "http://127.0.0.1:9".into();
+    parts[1] = URL_SAFE_NO_PAD.encode(claims.to_string());
+    assert_eq!(exchange(&parts.join(".")).status, 503);
+    within_a_second("it is counted", || (fetches("fetched"), fetches("failed")) == (1.0, 1.0));
 }
 
 fn docs() -> PathBuf {
