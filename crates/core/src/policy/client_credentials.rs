@@ -1,5 +1,6 @@
 //! What does a client get for itself? RFC 6749 §4.4 and RFC 9068 §2.2.
 
+use super::limits::{AudienceCeilings, Ceiling, Limits, Party, ScopeCeiling, ScopeCeilings};
 use super::proof::Authenticated;
 use super::{Policy, binding, rights};
 use crate::refusal::Refusal;
@@ -17,13 +18,12 @@ pub(crate) fn grant(
     id: TokenId,
 ) -> Result<AccessTokenClaims, Refusal> {
     let registered = &client.client().rights;
-    let scope = if request.scope.is_empty() {
-        let ceiling = registered.default_scope.retain(|token| registered.scope.allows(token));
-        rights::scope_within(&request.scope, &ceiling)?
+    let ceiling = if request.scope.is_empty() {
+        registered.default_scope.retain(|token| registered.scope.allows(token))
     } else {
-        let ceiling = registered.scope.ceiling(&request.scope);
-        rights::scope_within(&request.scope, &ceiling)?
+        registered.scope.ceiling(&request.scope)
     };
+    let scope = rights::scope_within(&request.scope, &ceiling, || scope_by_party(client))?;
     let audience = audience(policy, client, request)?;
     let end = now.plus(registered.session_lifetime);
     let claims = AccessTokenClaims {
@@ -54,5 +54,20 @@ fn audience(
     if request.targets.is_empty() {
         ceiling.truncate(1);
     }
-    rights::targets_within(&request.targets, &ceiling)
+    rights::targets_within(&request.targets, &ceiling, || audience_by_party(policy, client))
+}
+
+/// The one party that there is.
+pub(crate) fn limits(policy: &Policy, client: &Authenticated) -> Limits {
+    Limits { scope: scope_by_party(client), audience: audience_by_party(policy, client) }
+}
+
+fn scope_by_party(client: &Authenticated) -> ScopeCeilings {
+    let allowed = ScopeCeiling::Registered(client.client().rights.scope.clone());
+    vec![Ceiling { party: Party::Client(client.id().clone()), allowed }]
+}
+
+fn audience_by_party(policy: &Policy, client: &Authenticated) -> AudienceCeilings {
+    let allowed = rights::audiences(client.client(), &policy.issuer);
+    vec![Ceiling { party: Party::Client(client.id().clone()), allowed }]
 }

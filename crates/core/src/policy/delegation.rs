@@ -4,7 +4,7 @@ use super::Policy;
 use super::party::{Identity, ProvenActor, ProvenSubject, Realm, identity_of};
 use super::proof::Authenticated;
 use crate::refusal::{Refusal, TokenFault};
-use crate::{Actor, Client, Subject, SubjectPattern};
+use crate::{Actor, Client, Issuer, Subject, SubjectPattern};
 
 /// The chain of the result: that of the subject, with the present actor before it where there is a new one.
 ///
@@ -57,8 +57,9 @@ fn permission(
         return Ok(Permission::ActFor);
     }
     let of = subject.own().map(|token| token.claims().client_id.clone());
+    let issuer = issuer_of(policy, &identity.realm).cloned();
     let (client, subject) = (client.id().clone(), identity.subject.as_str().into());
-    Err(Refusal::MayNotActFor { client, of, subject })
+    Err(Refusal::MayNotActFor { client, of, subject, issuer })
 }
 
 /// Whether the token was sent to this client as the resource server that it is.
@@ -72,12 +73,17 @@ fn serves(client: &Authenticated, subject: &ProvenSubject) -> bool {
 
 /// A pattern names an issuer, so whoever was only asserted is matched by none: his name is nobody's word but a client's.
 fn matches(policy: &Policy, patterns: &[SubjectPattern], identity: &Identity) -> bool {
-    let issuer = match &identity.realm {
-        Realm::Ours => &policy.issuer,
-        Realm::Of(issuer) => issuer,
-        Realm::Asserted => return false,
-    };
+    let Some(issuer) = issuer_of(policy, &identity.realm) else { return false };
     patterns.iter().any(|pattern| pattern.matches(issuer, identity.subject.as_str()))
+}
+
+/// Who gave the name; of a name that was only asserted, nobody did.
+fn issuer_of<'a>(policy: &'a Policy, realm: &'a Realm) -> Option<&'a Issuer> {
+    match realm {
+        Realm::Ours => Some(&policy.issuer),
+        Realm::Of(issuer) => Some(issuer),
+        Realm::Asserted => None,
+    }
 }
 
 /// Whether the client may name this user without a proof (conformance TX-61, TX-66).

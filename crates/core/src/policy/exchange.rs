@@ -1,5 +1,6 @@
 //! What does a client get for a token? RFC 8693 §2.2; the one function that composes subject, actor and policy.
 
+use super::limits::{AudienceCeilings, Ceiling, Limits, Party, ScopeCeiling, ScopeCeilings};
 use super::party::{ProvenActor, ProvenSubject, Realm};
 use super::proof::{Authenticated, ProvenToken};
 use super::{Policy, binding, delegation, rights};
@@ -29,8 +30,9 @@ pub(crate) fn grant(
     let (scope, targets) = asked;
     let client = parties.client;
     let actor = delegation::chain(policy, client, parties.subject, parties.actor)?;
-    let scope = rights::scope_within(scope, &scope_ceiling(parties))?;
-    let audience = rights::targets_within(targets, &audience_ceiling(policy, parties, targets))?;
+    let scope = rights::scope_within(scope, &scope_ceiling(parties), || scope_by_party(parties))?;
+    let ceiling = audience_ceiling(policy, parties, targets);
+    let audience = rights::targets_within(targets, &ceiling, || audience_by_party(policy, parties))?;
     let session = session(parties, &id, now)?;
     let claims = AccessTokenClaims {
         issuer: policy.issuer.clone(),
@@ -86,6 +88,53 @@ fn audience_ceiling(policy: &Policy, parties: &Parties<'_>, asked: &[Target]) ->
             registered
         }
     }
+}
+
+/// Who takes part, and what each of them allows: the same as [`scope_ceiling`] and [`audience_ceiling`], told apart.
+pub(crate) fn limits(policy: &Policy, parties: &Parties<'_>) -> Limits {
+    Limits { scope: scope_by_party(parties), audience: audience_by_party(policy, parties) }
+}
+
+fn scope_by_party(parties: &Parties<'_>) -> ScopeCeilings {
+    let registered = |client: &crate::Client| ScopeCeiling::Registered(client.rights.scope.clone());
+    let client = parties.client;
+    let party = Party::Client(client.id().clone());
+    let mut ceilings = vec![Ceiling { party, allowed: registered(client.client()) }];
+    if let Some(scope) = parties.subject.scope() {
+        let party = match parties.subject.identity().realm {
+            Realm::Of(issuer) if parties.subject.own().is_none() => Party::SubjectIssuer(issuer),
+            Realm::Of(_) | Realm::Ours | Realm::Asserted => Party::SubjectToken,
+        };
+        ceilings.push(Ceiling { party, allowed: ScopeCeiling::Held(scope.clone()) });
+    }
+    if let Some(actor) = parties.actor {
+        let party = match actor {
+            ProvenActor::Own(_) => Party::ActorToken,
+            ProvenActor::Foreign(token) => Party::ActorIssuer(token.claims().issuer.issuer.clone()),
+        };
+        ceilings.push(Ceiling { party, allowed: ScopeCeiling::Held(actor.scope().clone()) });
+    }
+    if let Some(principal) = parties.subject.own().and_then(ProvenToken::principal) {
+        let party = Party::Principal(principal.id.clone());
+        ceilings.push(Ceiling { party, allowed: registered(principal) });
+    }
+    ceilings
+}
+
+fn audience_by_party(policy: &Policy, parties: &Parties<'_>) -> AudienceCeilings {
+    let client = parties.client;
+    let registered = match parties.subject.own() {
+        Some(_) => rights::audiences_of_tokens(client.client(), &policy.issuer),
+        None => rights::audiences(client.client(), &policy.issuer),
+    };
+    let mut ceilings = vec![Ceiling { party: Party::Client(client.id().clone()), allowed: registered }];
+    if let Some(token) = parties.subject.own() {
+        ceilings.push(Ceiling { party: Party::SubjectToken, allowed: token.claims().audience.clone() });
+    }
+    if let Some(audience) = parties.actor.and_then(ProvenActor::audience) {
+        ceilings.push(Ceiling { party: Party::ActorToken, allowed: audience.to_vec() });
+    }
+    ceilings
 }
 
 /// The session that the result belongs to: that of the subject, ended no later than that of the actor.

@@ -11,6 +11,7 @@ pub(crate) mod dpop;
 pub(crate) mod exchange;
 pub(crate) mod foreign_times;
 pub(crate) mod foreign_token;
+pub(crate) mod limits;
 pub(crate) mod party;
 pub(crate) mod proof;
 pub(crate) mod rights;

@@ -1,5 +1,6 @@
 //! What of that which is asked for may be had? Scope, RFC 6749 §3.3; targets, RFC 8707 §2 and RFC 8693 §2.1.
 
+use super::limits::{AudienceCeilings, ScopeCeilings};
 use crate::refusal::Refusal;
 use crate::{AccessTokenClaims, Client, GrantType, Issuer, Lifetime, Scope, Target};
 
@@ -20,21 +21,30 @@ pub(crate) fn check_grant(client: &Client, grant: GrantType) -> Result<(), Refus
 /// All or nothing: what is asked for if all of it is within `ceiling`, or all of the ceiling if nothing is asked for.
 ///
 /// The order is that of the ceiling. Never empty, because a token that is good for nothing helps nobody and an empty `scope` breaks clients.
-pub(crate) fn scope_within(asked: &Scope, ceiling: &Scope) -> Result<Scope, Refusal> {
+/// Whose ceilings these are is asked for a refusal only.
+pub(crate) fn scope_within(
+    asked: &Scope,
+    ceiling: &Scope,
+    by_party: impl FnOnce() -> ScopeCeilings,
+) -> Result<Scope, Refusal> {
     let granted = if asked.is_empty() { ceiling.clone() } else { ceiling.intersection(asked) };
     if granted.is_empty() || !asked.is_subset_of(ceiling) {
         let refused = asked.retain(|token| !ceiling.contains(token));
-        return Err(Refusal::ScopeNotAllowed { refused, allowed: ceiling.clone() });
+        return Err(Refusal::ScopeNotAllowed { refused, allowed: ceiling.clone(), ceilings: by_party() });
     }
     Ok(granted)
 }
 
 /// All or nothing, as for scope. The order is that of `ceiling`.
-pub(crate) fn targets_within(asked: &[Target], ceiling: &[Box<str>]) -> Result<Vec<Box<str>>, Refusal> {
+pub(crate) fn targets_within(
+    asked: &[Target],
+    ceiling: &[Box<str>],
+    by_party: impl FnOnce() -> AudienceCeilings,
+) -> Result<Vec<Box<str>>, Refusal> {
     let stranger = asked.iter().find(|target| !ceiling.iter().any(|known| **known == *target.as_str()));
     if stranger.is_some() || ceiling.is_empty() {
         let refused = stranger.map(|target| target.as_str().into());
-        return Err(Refusal::TargetNotAllowed { refused, allowed: ceiling.to_vec() });
+        return Err(Refusal::TargetNotAllowed { refused, allowed: ceiling.to_vec(), ceilings: by_party() });
     }
     let is_asked = |known: &str| asked.is_empty() || asked.iter().any(|target| target.as_str() == known);
     Ok(ceiling.iter().filter(|known| is_asked(known)).cloned().collect())

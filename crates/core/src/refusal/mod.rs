@@ -1,7 +1,11 @@
 //! Why was it refused, exactly? For logs, audit and the operator; and the one map to what the client is told.
 
+mod hint;
 mod told;
 
+pub use hint::Hint;
+
+use crate::policy::limits::{AudienceCeilings, ScopeCeilings, lacking_scope, lacking_target};
 use crate::request::client_authentication::BasicFault;
 use crate::request::form::{FormFault, Parameter};
 use crate::{
@@ -146,23 +150,33 @@ pub enum Refusal {
     #[error("{0}")]
     MalformedScope(ScopeError),
     /// Scope-tokens that may not be granted here.
-    #[error("the scope {:?} may not be granted; what may be is {:?}", .refused.as_str(), .allowed.as_str())]
+    #[error(
+        "the scope {:?} may not be granted; what may be is {:?}{}",
+        .refused.as_str(), .allowed.as_str(), lacking_scope(.refused, .ceilings)
+    )]
     ScopeNotAllowed {
         /// What was asked for and is not allowed; empty if nothing was asked for and nothing is left.
         refused: Scope,
         /// What could have been asked for, as far as that is a list.
         allowed: Scope,
+        /// Who allows what.
+        ceilings: ScopeCeilings,
     },
     /// A resource or audience that is not of the grammar.
     #[error("{0}")]
     MalformedTarget(TargetError),
     /// A resource or audience that may not be asked for here.
-    #[error("the target {} may not be asked for; what may be is {allowed:?}", .refused.as_deref().unwrap_or("that is left"))]
+    #[error(
+        "the target {} may not be asked for; what may be is {allowed:?}{}",
+        .refused.as_deref().unwrap_or("that is left"), lacking_target(.refused.as_deref(), .ceilings)
+    )]
     TargetNotAllowed {
         /// The first that is not allowed; none if nothing was asked for and nothing is left.
         refused: Option<Box<str>>,
         /// What could have been asked for.
         allowed: Vec<Box<str>>,
+        /// Who allows what.
+        ceilings: AudienceCeilings,
     },
     /// The subject token is not good.
     #[error("the subject token is not acceptable: {0}")]
@@ -182,6 +196,8 @@ pub enum Refusal {
         of: Option<ClientId>,
         /// Its subject.
         subject: Box<str>,
+        /// Whose name the subject is; `None` if a client asserted it.
+        issuer: Option<crate::Issuer>,
     },
     /// An actor token of somebody else than the client that asks.
     #[error("the actor token was issued to client {of}, not to {client}")]
@@ -226,24 +242,6 @@ pub enum Refusal {
         /// The most that is issued.
         most: usize,
     },
-}
-
-/// The beginning of a text that may be a secret: enough to recognise a slip, not enough to use.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hint(Box<str>);
-
-impl Hint {
-    pub(crate) fn of(text: &str) -> Self {
-        let characters = text.chars().count();
-        let shown: String = text.chars().take(characters.min(12) / 3).collect();
-        Self(format!("{shown}… ({characters} characters)").into())
-    }
-}
-
-impl std::fmt::Display for Hint {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 /// Why a token that was presented is not good.

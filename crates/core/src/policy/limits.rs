@@ -1,0 +1,113 @@
+//! Who limits what may be granted, and to what? The ceilings by party, for the log of a refusal and for whoever asks why.
+
+use crate::{AllowedScope, ClientId, Issuer, Scope};
+
+/// Somebody who takes part in a request, and what of him limits it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Party {
+    /// The client that asks, as it is registered now.
+    Client(ClientId),
+    /// The subject token, which is ours.
+    SubjectToken,
+    /// What the subject's issuer gives him here.
+    SubjectIssuer(Issuer),
+    /// The actor token, which is ours.
+    ActorToken,
+    /// What the actor's issuer gives him here.
+    ActorIssuer(Issuer),
+    /// The subject as it is registered now, where it is a client of ours.
+    Principal(ClientId),
+}
+
+impl std::fmt::Display for Party {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Client(id) => write!(f, "the registration of client {id}"),
+            Self::SubjectToken => f.write_str("the subject token"),
+            Self::SubjectIssuer(issuer) => write!(f, "what the subject has by issuer {issuer}"),
+            Self::ActorToken => f.write_str("the actor token"),
+            Self::ActorIssuer(issuer) => write!(f, "what the actor has by issuer {issuer}"),
+            Self::Principal(id) => write!(f, "the registration of the subject {id}"),
+        }
+    }
+}
+
+/// What one party allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ceiling<T> {
+    /// Whose it is.
+    pub party: Party,
+    /// What is within it.
+    pub allowed: T,
+}
+
+/// The scope that one party allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScopeCeiling {
+    /// What is registered, and `catalog`.
+    Registered(AllowedScope),
+    /// What the party holds, and nothing else.
+    Held(Scope),
+}
+
+/// The scope that each party allows; the result is within all of them.
+pub type ScopeCeilings = Vec<Ceiling<ScopeCeiling>>;
+
+/// The audience that each party allows; the result is within all of them.
+pub type AudienceCeilings = Vec<Ceiling<Vec<Box<str>>>>;
+
+/// The ceilings of a request that was granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Of scope.
+    pub scope: ScopeCeilings,
+    /// Of audience.
+    pub audience: AudienceCeilings,
+}
+
+impl Ceiling<ScopeCeiling> {
+    /// Whether this party allows the scope-token.
+    #[must_use]
+    pub fn allows(&self, token: &str) -> bool {
+        match &self.allowed {
+            ScopeCeiling::Registered(registered) => registered.allows(token),
+            ScopeCeiling::Held(scope) => scope.contains(token),
+        }
+    }
+}
+
+impl Ceiling<Vec<Box<str>>> {
+    /// Whether this party allows the target.
+    #[must_use]
+    pub fn allows(&self, target: &str) -> bool {
+        self.allowed.iter().any(|known| **known == *target)
+    }
+}
+
+/// More scope-tokens than this are not told of one by one.
+const MOST_TOLD: usize = 8;
+
+/// Which party lacks which of the scope-tokens, as the end of a sentence.
+pub(crate) fn lacking_scope(refused: &Scope, ceilings: &ScopeCeilings) -> String {
+    let told = refused.tokens().take(MOST_TOLD).filter_map(|token| {
+        named(token, ceilings.iter().filter(|ceiling| !ceiling.allows(token)).map(|c| &c.party))
+    });
+    bracketed(&told.collect::<Vec<_>>())
+}
+
+/// The same for a target.
+pub(crate) fn lacking_target(refused: Option<&str>, ceilings: &AudienceCeilings) -> String {
+    let told = refused.and_then(|target| {
+        named(target, ceilings.iter().filter(|ceiling| !ceiling.allows(target)).map(|c| &c.party))
+    });
+    bracketed(&told.into_iter().collect::<Vec<_>>())
+}
+
+fn named<'a>(what: &str, parties: impl Iterator<Item = &'a Party>) -> Option<String> {
+    let parties: Vec<String> = parties.map(ToString::to_string).collect();
+    (!parties.is_empty()).then(|| format!("{what} is not in {}", parties.join(" nor in ")))
+}
+
+fn bracketed(told: &[String]) -> String {
+    if told.is_empty() { String::new() } else { format!(" ({})", told.join("; ")) }
+}
