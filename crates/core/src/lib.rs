@@ -46,6 +46,7 @@ mod client;
 mod debug;
 mod drive;
 mod error;
+mod explanation;
 mod flow;
 mod introspection;
 mod policy;
@@ -60,6 +61,9 @@ pub use answers::{Answers, Keys, Recollection, Revocation, SignatureFault, Signi
 pub use client::{AnswerFault, ClientAuthentication, Held, NextRequest, Outgoing, Renewal, read_answer};
 pub use drive::{Granted, NotGranted, drive, inquire};
 pub use error::{Challenge, ErrorCode, NotAnOAuthError, OAuthError};
+pub use explanation::{
+    Explanation, Granting, KeysTold, Refusing, Registration, Rule, SecretFound, Verdict, explain,
+};
 pub use flow::{
     Asks, Decision, DigestSecret, FindClient, FindIssuer, Inquiry, KeysOf, NOBODYS_KEYS, Question, Recall,
     RecallSubject, Sign, Step, SubjectProof, TokenEndpoint, UseOnce, VerifyProof, VerifyToken, Who,

@@ -7,6 +7,7 @@
 mod answer;
 mod ask;
 mod clients;
+mod explained;
 mod foreign;
 mod history;
 mod laws;

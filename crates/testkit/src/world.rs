@@ -3,16 +3,17 @@
 use crate::answer::Answer;
 use crate::ask::Ask;
 use crate::clients;
+use crate::explained;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use tokenberg_core::{
-    AccessTokenClaims, Algorithm, Answers, Client, ClientId, CompactJws, Entropy, Introspection,
+    AccessTokenClaims, Algorithm, Answers, Client, ClientId, CompactJws, Entropy, Explanation, Introspection,
     IntrospectionEndpoint, Issuer, KeyMaterial, Keys, KeysUnavailable, Lifetime, NotGranted, NotWritten,
     Once, Policy, Presented, PresentedToken, Refusal, Request, Revocation, RevocationEndpoint, Revoked,
     Revoking, Secret, SecretDigest, SignatureFault, SubjectStanding, Timestamp, TokenEndpoint, TrustedIssuer,
-    Verified, drive, inquire,
+    Verified, drive, explain, inquire,
 };
 use tokenberg_jose::{Keyring, generate};
 
@@ -132,10 +133,12 @@ impl World {
 
     fn answer(&mut self, ask: &Ask) -> Answer {
         let entropy = Entropy::from_bits((self.minted + 1).to_be_bytes());
+        let explanation = self.explain(ask);
         let granted = with_request(ask, Presented::of)
             .and_then(|presented| self.endpoint.start(presented, self.now, entropy))
             .map_err(NotGranted::from)
             .and_then(|step| drive(step, &*self));
+        explained::check(&explanation, &granted, &ask.body);
         match granted {
             Ok(granted) => {
                 self.minted += 1;
@@ -150,6 +153,20 @@ impl World {
                 Answer::Outage(outage)
             }
         }
+    }
+
+    /// Why the next answer would be what it would be.
+    ///
+    /// # Panics
+    /// If explaining uses something up.
+    #[must_use]
+    pub fn explain(&self, ask: &Ask) -> Explanation {
+        let entropy = Entropy::from_bits((self.minted + 1).to_be_bytes());
+        let used = self.used.lock().unwrap().clone();
+        let explained =
+            with_request(ask, |request| explain(&self.endpoint, request, self.now, entropy, self));
+        assert_eq!(*self.used.lock().unwrap(), used, "explaining used something up");
+        explained
     }
 
     /// What introspection tells of a presented token.

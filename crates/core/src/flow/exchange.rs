@@ -176,7 +176,8 @@ impl Exchange {
             Decision::token_exchange(known.method, request.scope.clone(), &subject, actor.as_ref());
         let asked = (&request.scope, &request.targets[..]);
         let claims = exchange::grant(&known.policy, &parties, asked, known.now, known.id.clone())?;
-        conclude(&known, claims, decision, possessed.once)
+        let limits = known.explains(|| exchange::limits(&known.policy, &parties));
+        conclude(&known, claims, decision, limits, possessed.once)
     }
 
     fn checking(&self) -> Checking {

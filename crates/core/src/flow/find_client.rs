@@ -138,6 +138,11 @@ impl<S: Asks> DigestSecret<S> {
         &self.reading.secret
     }
 
+    /// When it was presented.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.proving.now
+    }
+
     /// Answers with the digest.
     ///
     /// # Errors

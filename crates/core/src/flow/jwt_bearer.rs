@@ -56,10 +56,11 @@ fn granted(
         }
     })?;
     let decision = Decision::jwt_bearer(known.method, request.scope.clone(), &subject);
+    let limits = known.explains(|| exchange::limits(&known.policy, &parties));
     match once {
-        None => conclude(&known, claims, decision, possessed.once),
+        None => conclude(&known, claims, decision, limits, possessed.once),
         Some(once) => Ok(use_once::ask(once, Refusal::AssertionReplayed, move || {
-            conclude(&known, claims, decision, possessed.once)
+            conclude(&known, claims, decision, limits, possessed.once)
         })),
     }
 }

@@ -25,6 +25,7 @@ pub use use_once::UseOnce;
 pub use verify_proof::VerifyProof;
 pub use verify_token::{KeysOf, NOBODYS_KEYS, VerifyToken};
 
+use crate::policy::limits::Limits;
 use crate::policy::proof::Authenticated;
 use crate::policy::{Policy, client_credentials, dpop, rights};
 use crate::refusal::Refusal;
@@ -84,7 +85,19 @@ impl TokenEndpoint {
     /// # Errors
     /// A [`Refusal`] if that is clear without asking anything.
     pub fn start(&self, presented: Presented, now: Timestamp, entropy: Entropy) -> Result<Step, Refusal> {
+        self.begin(presented, now, entropy, false)
+    }
+
+    /// The same; whether it is explained changes no decision, and only what is kept of it.
+    pub(crate) fn begin(
+        &self,
+        presented: Presented,
+        now: Timestamp,
+        entropy: Entropy,
+        explained: bool,
+    ) -> Result<Step, Refusal> {
         let known = Known {
+            explained,
             method: presented.method(),
             policy: Arc::clone(&self.policy),
             now,
@@ -111,6 +124,14 @@ pub(crate) struct Known {
     pub(crate) now: Timestamp,
     pub(crate) id: TokenId,
     pub(crate) method: &'static str,
+    /// Whether somebody wants to know who allowed what.
+    pub(crate) explained: bool,
+}
+
+impl Known {
+    fn explains(&self, limits: impl FnOnce() -> Limits) -> Option<Box<Limits>> {
+        self.explained.then(|| Box::new(limits()))
+    }
 }
 
 /// Which keys were proven, and the proof that is still to be used up.
@@ -184,7 +205,8 @@ fn authenticated(
             let claims =
                 client_credentials::grant(&known.policy, &client, &request, possession, known.now, id)?;
             let decision = Decision::client_credentials(known.method, request.scope);
-            conclude(&known, claims, decision, possessed.once)
+            let limits = known.explains(|| client_credentials::limits(&known.policy, &client));
+            conclude(&known, claims, decision, limits, possessed.once)
         }
         TokenRequest::TokenExchange(request) => {
             exchange::Exchange::begin(known, client, request, possessed)?.next()
@@ -198,13 +220,14 @@ fn conclude(
     known: &Known,
     claims: AccessTokenClaims,
     decision: Decision,
+    limits: Option<Box<Limits>>,
     once: Option<Once>,
 ) -> Result<Step, Refusal> {
     let now = known.now;
     match once {
-        None => Ok(sign::ask(claims, decision, now)),
-        Some(once) => {
-            Ok(use_once::ask(once, Refusal::ProofReplayed, move || Ok(sign::ask(claims, decision, now))))
-        }
+        None => Ok(sign::ask(claims, decision, limits, now)),
+        Some(once) => Ok(use_once::ask(once, Refusal::ProofReplayed, move || {
+            Ok(sign::ask(claims, decision, limits, now))
+        })),
     }
 }

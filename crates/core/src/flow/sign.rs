@@ -1,6 +1,7 @@
 //! What is signed, and what does the client get? RFC 9068 §2 and RFC 6749 §5.1.
 
 use super::Step;
+use crate::policy::limits::Limits;
 use crate::policy::party::{ProvenActor, ProvenSubject};
 use crate::response::{PresentedAs, TokenResponse};
 use crate::{AccessTokenClaims, GrantType, Issuer, Scope, Secret, Timestamp, TokenType};
@@ -9,6 +10,7 @@ use crate::{AccessTokenClaims, GrantType, Issuer, Scope, Secret, Timestamp, Toke
 pub struct Sign {
     claims: AccessTokenClaims,
     decision: Decision,
+    limits: Option<Box<Limits>>,
     now: Timestamp,
 }
 
@@ -94,8 +96,13 @@ impl Decision {
     }
 }
 
-pub(super) fn ask(claims: AccessTokenClaims, decision: Decision, now: Timestamp) -> Step {
-    Step::Sign(Sign { claims, decision, now })
+pub(super) fn ask(
+    claims: AccessTokenClaims,
+    decision: Decision,
+    limits: Option<Box<Limits>>,
+    now: Timestamp,
+) -> Step {
+    Step::Sign(Sign { claims, decision, limits, now })
 }
 
 impl Sign {
@@ -109,6 +116,11 @@ impl Sign {
     #[must_use]
     pub fn decision(&self) -> &Decision {
         &self.decision
+    }
+
+    /// Who allowed what, if somebody wants it explained.
+    pub(crate) fn limits(&self) -> Option<&Limits> {
+        self.limits.as_deref()
     }
 
     /// When it was decided.

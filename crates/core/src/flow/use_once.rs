@@ -27,6 +27,11 @@ impl<S> UseOnce<S> {
         &self.once
     }
 
+    /// What is told if it was used before.
+    pub(crate) fn replayed(&self) -> &Refusal {
+        &self.replayed
+    }
+
     /// Answers whether this was the first use.
     ///
     /// # Errors

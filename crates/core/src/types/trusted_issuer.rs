@@ -150,6 +150,12 @@ impl std::str::FromStr for ScopeMapping {
 }
 
 impl ScopeMapping {
+    /// The claim that is looked at, perhaps as a path with dots.
+    #[must_use]
+    pub fn claim(&self) -> &str {
+        &self.claim
+    }
+
     /// What the mapping gives to a subject with these claims, if anything.
     #[must_use]
     pub fn scope_for(&self, claims: &Map<String, Value>) -> Option<&Scope> {

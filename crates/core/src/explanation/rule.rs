@@ -1,0 +1,270 @@
+//! What decided? One finding each, with its facts, and as a sentence for a tired operator.
+
+use super::facts::{KeysTold, Registration, SecretFound, listed, short};
+use crate::flow::Who;
+use crate::types::compact_jws::Header;
+use crate::{
+    AcceptedAs, ClientId, GrantType, Issuer, KeySource, Once, Refusal, Revocation, SignatureFault, Subject,
+    SubjectStanding, Timestamp, TokenId, TrustedIssuer, Verified,
+};
+use serde_json::{Map, Value};
+
+/// One thing that was found out on the way to the decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each field is what the sentence of its rule says of it")]
+pub enum Rule {
+    /// What was asked for.
+    Request { grant: Option<GrantType>, method: &'static str, scope: String, targets: Vec<Box<str>> },
+    /// The subject token is not signed.
+    Unsigned { claims: Map<String, Value> },
+    /// Whether whoever is only asserted is a client of ours.
+    AssertedName { name: Box<str>, is_client: bool },
+    /// Who is registered so.
+    Client { who: Who, found: Option<Registration> },
+    /// Whether the secret is one of the client's.
+    Secret { client: ClientId, secrets: Vec<SecretFound> },
+    /// Whether the issuer is trusted, and for what.
+    Issuer { asked: Box<str>, found: Option<Box<TrustedIssuer>> },
+    /// Whether a signature is good; not known where the keys could not be had.
+    Signature {
+        place: String,
+        keys: KeysTold,
+        header: Header,
+        verified: Option<Result<Verified, SignatureFault>>,
+        claims: Map<String, Value>,
+    },
+    /// Whether the DPoP proof is made with its key; `nonce` says whether it is one of ours, if there is one.
+    Proof { verified: Result<Verified, SignatureFault>, nonce: Option<bool>, claims: Map<String, Value> },
+    /// What is known now about a token of ours.
+    Recalled {
+        token: TokenId,
+        client: Option<Box<Registration>>,
+        named: ClientId,
+        subject: Subject,
+        subject_issuer: Option<Issuer>,
+        principal: Option<bool>,
+        standing: SubjectStanding,
+        revocation: Option<Revocation>,
+    },
+    /// What the operator decided about a subject that is none of ours.
+    Subject { issuer: Option<Issuer>, subject: Subject, standing: SubjectStanding },
+    /// What a real request would use up.
+    FirstUse { once: Once, otherwise: Refusal },
+}
+
+impl Rule {
+    /// What the rule is about, in one word.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Request { .. } => "request",
+            Self::Unsigned { .. } => "unsigned",
+            Self::AssertedName { .. } => "name",
+            Self::Client { .. } => "client",
+            Self::Secret { .. } => "secret",
+            Self::Issuer { .. } => "issuer",
+            Self::Signature { .. } => "signature",
+            Self::Proof { .. } => "proof",
+            Self::Recalled { .. } => "recalled",
+            Self::Subject { .. } => "subject",
+            Self::FirstUse { .. } => "first_use",
+        }
+    }
+
+    /// The claims that were looked at, of a rule about a token.
+    #[must_use]
+    pub fn claims(&self) -> Option<&Map<String, Value>> {
+        match self {
+            Self::Unsigned { claims } | Self::Signature { claims, .. } | Self::Proof { claims, .. } => {
+                Some(claims)
+            }
+            Self::Request { .. }
+            | Self::AssertedName { .. }
+            | Self::Client { .. }
+            | Self::Secret { .. }
+            | Self::Issuer { .. }
+            | Self::Recalled { .. }
+            | Self::Subject { .. }
+            | Self::FirstUse { .. } => None,
+        }
+    }
+
+    /// The finding in one sentence; `at` writes times.
+    #[must_use]
+    pub fn sentence(&self, at: &dyn Fn(Timestamp) -> String) -> String {
+        match self {
+            Self::Request { grant, method, scope, targets } => {
+                let grant = grant.map_or("no grant that is supported", short);
+                let scope =
+                    if scope.is_empty() { "no scope".to_owned() } else { format!("the scope {scope:?}") };
+                let targets: Vec<&str> = targets.iter().map(|target| &**target).collect();
+                let place =
+                    if targets.is_empty() { String::new() } else { format!(" for {}", listed(&targets)) };
+                format!("asks for {grant} with {scope}{place}, and authenticates by {method}")
+            }
+            Self::Unsigned { claims } => {
+                format!("the subject_token is not signed, and says {}", told(claims, at))
+            }
+            Self::AssertedName { name, is_client: false } => {
+                format!("{name} is no client of ours, so a client may assert the name if it is allowed to")
+            }
+            Self::AssertedName { name, is_client: true } => {
+                format!("{name} is a client of ours, whom nobody may assert")
+            }
+            Self::Client { who, found } => client(who, found.as_ref()),
+            Self::Secret { client, secrets } => secret(client, secrets, at),
+            Self::Issuer { asked, found: None } => format!("{asked} is not on the list of trusted issuers"),
+            Self::Issuer { found: Some(found), .. } => issuer(found),
+            Self::Signature { place, keys, header, verified, claims } => {
+                let kid = header.kid.as_ref().map_or("no kid", |kid| kid.as_str());
+                let named = format!("the {place} ({}, {kid})", header.alg);
+                let says = told(claims, at);
+                match verified {
+                    Some(Ok(by)) => format!(
+                        "{named} is signed: {keys} verify it, with key {} and {}; it says {says}",
+                        by.key().as_str(),
+                        by.algorithm()
+                    ),
+                    Some(Err(fault)) => {
+                        format!("{named} is NOT verified by {keys}: {fault}; it claims {says}")
+                    }
+                    None => format!("{named} cannot be checked: {keys} are not to be had; it claims {says}"),
+                }
+            }
+            Self::Proof { verified, nonce, claims } => {
+                let key = match verified {
+                    Ok(by) => format!("is made with the key {} that it carries", by.key().as_str()),
+                    Err(fault) => format!("is NOT good: {fault}"),
+                };
+                let nonce = match nonce {
+                    None => "no nonce",
+                    Some(true) => "a nonce of ours",
+                    Some(false) => "a nonce that is NOT one of ours now",
+                };
+                format!("the DPoP proof {key}; it has {nonce}, and says {}", told(claims, at))
+            }
+            Self::Recalled {
+                token,
+                client,
+                named,
+                subject,
+                subject_issuer,
+                principal,
+                standing,
+                revocation,
+            } => {
+                let whose = subject_issuer.as_ref().map(|of| format!(" of {of}")).unwrap_or_default();
+                let state = |enabled: Option<bool>| match enabled {
+                    Some(true) => "enabled",
+                    Some(false) => "DISABLED",
+                    None => "GONE",
+                };
+                let of_subject = match principal {
+                    Some(enabled) => state(Some(*enabled)).to_owned(),
+                    None => standing_told(*standing, at),
+                };
+                let taken = revocation.as_ref().map_or_else(
+                    || "nobody revoked it".to_owned(),
+                    |revocation| format!("it is REVOKED: {revocation}"),
+                );
+                format!(
+                    "our token {} was issued to client {named}, which is {}, for {subject}{whose}, who is {of_subject}; {taken}",
+                    token.as_str(),
+                    state(client.as_ref().map(|client| client.enabled)),
+                )
+            }
+            Self::Subject { issuer, subject, standing } => {
+                let whose = issuer
+                    .as_ref()
+                    .map_or_else(|| "whom a client asserts".to_owned(), |issuer| format!("of {issuer}"));
+                format!("{subject}, {whose}, is {}", standing_told(*standing, at))
+            }
+            Self::FirstUse { once, otherwise } => format!(
+                "the identifier {:?} ({}) would be used up now, and remembered until {}; if it was used before, {otherwise}",
+                once.id,
+                once.namespace,
+                at(once.until)
+            ),
+        }
+    }
+}
+
+fn client(who: &Who, found: Option<&Registration>) -> String {
+    let named = match who {
+        // What is registered nowhere may be a secret in the wrong place.
+        Who::Id(id) => found.map_or_else(|| crate::Hint::of(id.as_str()).to_string(), |c| c.id.to_string()),
+        Who::Federated(issuer, subject) => format!("{subject} of {issuer}"),
+    };
+    match (who, found) {
+        (Who::Id(_), Some(client)) => format!("client {named} is registered: {}", client.told()),
+        (Who::Federated(..), Some(client)) => {
+            format!("{named} stands for client {}: {}", client.id, client.told())
+        }
+        (Who::Id(_), None) => format!("NO client is registered as {named}"),
+        (Who::Federated(..), None) => format!("{named} stands for NO client, or for several"),
+    }
+}
+
+fn secret(client: &ClientId, secrets: &[SecretFound], at: &dyn Fn(Timestamp) -> String) -> String {
+    if let Some(presented) = secrets.iter().find(|secret| secret.is_presented) {
+        let verdict = if presented.is_live { "right" } else { "NOT live" };
+        return format!("the secret of client {client} is {verdict}: it is {}", presented.told(at));
+    }
+    let known: Vec<String> = secrets.iter().map(|secret| secret.told(at)).collect();
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    format!("the secret is WRONG: client {client} has {}", listed(&known))
+}
+
+fn issuer(found: &TrustedIssuer) -> String {
+    let trust = &found.trust;
+    let accept: Vec<&str> = trust.accept.iter().map(|used_as| AcceptedAs::as_str(*used_as)).collect();
+    let algorithms: Vec<String> = trust.algorithms.iter().map(ToString::to_string).collect();
+    let audiences: Vec<&str> = trust.audiences.iter().map(|audience| &**audience).collect();
+    let map: Vec<String> = trust.map.iter().map(ToString::to_string).collect();
+    let mut facts = vec![
+        if found.enabled { "it is enabled".to_owned() } else { "it is DISABLED".to_owned() },
+        match &trust.keys {
+            KeySource::Jwks(_) => "its keys were given".to_owned(),
+            KeySource::JwksUri(address) => format!("its keys come from {address}"),
+            KeySource::Discovery => "its keys are discovered".to_owned(),
+        },
+        format!("its tokens are accepted as {}", listed(&accept)),
+    ];
+    if !audiences.is_empty() {
+        facts.push(format!("for {}", listed(&audiences)));
+    }
+    if !algorithms.is_empty() {
+        facts.push(format!("with {}", algorithms.join(", ")));
+    }
+    facts.push(format!("{} at most, clocks {} apart", trust.max_age, trust.leeway));
+    facts.push(format!(
+        "the claim {} is the subject, who has {:?}",
+        trust.subject_claim,
+        trust.scope.as_str()
+    ));
+    if !map.is_empty() {
+        facts.push(format!("and by claims {}", map.join(", ")));
+    }
+    format!("issuer {} is trusted: {}", found.issuer, facts.join("; "))
+}
+
+fn standing_told(standing: SubjectStanding, at: &dyn Fn(Timestamp) -> String) -> String {
+    let state = if standing.disabled { "DISABLED" } else { "not disabled" };
+    match standing.revoked_before {
+        None => state.to_owned(),
+        Some(before) => format!("{state}, and tokens from before {} are revoked", at(before)),
+    }
+}
+
+/// The claims in one line; times as times.
+fn told(claims: &Map<String, Value>, at: &dyn Fn(Timestamp) -> String) -> String {
+    let told = claims.iter().map(|(name, value)| {
+        let time = match name.as_str() {
+            "exp" | "iat" | "nbf" => value.as_i64().and_then(|seconds| Timestamp::from_seconds(seconds).ok()),
+            _ => None,
+        };
+        format!("{name} {}", time.map_or_else(|| value.to_string(), at))
+    });
+    let told: Vec<String> = told.collect();
+    if told.is_empty() { "nothing".to_owned() } else { told.join(", ") }
+}

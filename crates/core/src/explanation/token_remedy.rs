@@ -1,0 +1,172 @@
+//! What would have to change for this token to be taken? For each fault what the operator can do, or who else.
+
+use super::remedy::{pattern, quoted};
+use super::rule::Rule;
+use crate::{ClientId, Issuer, NotRenewable, Policy, Revocation, Subject, TokenFault, TrustedIssuer};
+
+/// A sentence without its end, about what is called `token`.
+pub(super) fn of(fault: &TokenFault, token: &str, rules: &[Rule], policy: &Policy) -> String {
+    let found = Found::of(rules);
+    match fault {
+        TokenFault::Framing(_) => format!("{token} has to be a signed JWT, whole and unchanged"),
+        TokenFault::Type => format!(
+            "{token} has to be of the kind that it is sent as: an access token of ours has typ at+jwt, an ID token goes as id_token only"
+        ),
+        TokenFault::DeclaredType(kind) => {
+            format!("{token} is ours: the client has to declare it as access_token, not as {kind}")
+        }
+        TokenFault::Issuer => match found.asked_issuer {
+            Some(issuer) => format!(
+                "if you trust {issuer}: tokenberg issuer add {} --discover --accept …",
+                quoted(issuer)
+            ),
+            None => format!(
+                "{token} has to be of our issuer, {}, or of one that is trusted; compare --issuer",
+                policy.issuer
+            ),
+        },
+        TokenFault::Signature(_) => format!(
+            "{token} has to be signed with a key that {} has now; compare its kid and alg with the keys that are published",
+            found.issuer.map_or_else(|| "its issuer".to_owned(), |known| known.issuer.to_string())
+        ),
+        TokenFault::Claim(claim) => {
+            format!("whoever made {token} has to write the claim {} as its RFC has it", claim.0)
+        }
+        TokenFault::Expired { .. } => {
+            format!("the client has to get another one: {token} is over; if it should not be, compare the clocks")
+        }
+        TokenFault::NotRenewable { why, .. } => match why {
+            NotRenewable::OtherClient => "the client to which it was issued has to renew it".to_owned(),
+            NotRenewable::NotClientsOwn => {
+                "the user has to log in again, and the client to exchange before the token expires".to_owned()
+            }
+            NotRenewable::TooLate(_) => "the client has to ask for client_credentials again".to_owned(),
+        },
+        TokenFault::NotYetValid { .. } => {
+            format!("compare the clocks: whoever made {token} is ahead of us")
+        }
+        TokenFault::Audience => audience(token, &found, policy),
+        TokenFault::Revoked(revocation) => revoked(revocation).to_owned(),
+        TokenFault::Gone(what) => {
+            format!("register the {what} again; tokens from before stay refused, so a new one is needed")
+        }
+        TokenFault::Disabled(what) => format!(
+            "the {what} was disabled on purpose; `tokenberg client enable`, `issuer enable` or `subject enable` takes that back"
+        ),
+        TokenFault::NotAcceptedAs(used_as) => format!(
+            "say of issuer {} that its tokens are accepted as this: --accept {used_as} besides what it has",
+            found.issuer.map_or("ISSUER", |known| known.issuer.as_str())
+        ),
+        TokenFault::Algorithm(algorithm) => format!(
+            "say of issuer {} that it may sign so: --alg {algorithm} besides what it has",
+            found.issuer.map_or("ISSUER", |known| known.issuer.as_str())
+        ),
+        TokenFault::TooLongLived { .. } | TokenFault::TooOld { .. } => {
+            format!("whoever makes {token} has to make it later and for shorter, or say --max-age of the issuer")
+        }
+        TokenFault::MayNotAct => {
+            "the subject's issuer says in may_act who may act for him; nobody here can allow another".to_owned()
+        }
+        TokenFault::NotThisActor | TokenFault::MayNotActFor => match (found.client, found.subject) {
+            (Some(client), Some((issuer, subject))) => {
+                format!("register {client} with --may-act-for {}", pattern(issuer, subject.as_str()))
+            }
+            (_, None) | (None, _) => "register the client with --may-act-for ISSUER|SUBJECT".to_owned(),
+        },
+        TokenFault::NotFederated => match (found.asked_issuer, found.claimed_subject) {
+            (Some(issuer), Some(subject)) => format!(
+                "tokenberg client federate ID --issuer {} --subject {}",
+                quoted(issuer),
+                quoted(subject)
+            ),
+            (_, None) | (None, _) => "tokenberg client federate says what stands for a client".to_owned(),
+        },
+        TokenFault::NobodyAsserts => {
+            let client = found.client.map_or("the client", ClientId::as_str);
+            let name = found.claimed_subject.unwrap_or("USER");
+            format!(
+                "the client has to send its own access token as the actor_token, and be registered: {client} with --may-assert-users {}",
+                quoted(name)
+            )
+        }
+        TokenFault::AssertsClient => {
+            "nobody may assert a client: that client has to authenticate itself, and to be acted for by --may-act-for".to_owned()
+        }
+        TokenFault::Bound => {
+            format!("the client has to prove the key that {token} is bound to: a DPoP proof, or its certificate")
+        }
+    }
+}
+
+fn audience(token: &str, found: &Found<'_>, policy: &Policy) -> String {
+    match found.issuer {
+        Some(known) => {
+            let mut accepted = vec![policy.issuer.to_string(), policy.token_endpoint()];
+            accepted.extend(known.trust.audiences.iter().map(ToString::to_string));
+            format!(
+                "{token} has to be for one of {} (or, an id_token, for the asking client); or say --audience of issuer {}, or of the federation if it stands for a client",
+                accepted.join(", "),
+                known.issuer
+            )
+        }
+        None => {
+            let registered = found.client.map_or_else(String::new, |client| format!(" of {client}"));
+            format!(
+                "{token} has to be for an audience that is registered for its client{registered}; a client assertion for {} alone",
+                policy.issuer
+            )
+        }
+    }
+}
+
+fn revoked(revocation: &Revocation) -> &'static str {
+    match revocation {
+        Revocation::Token(_) => "the client has to get another token: this one was revoked",
+        Revocation::Session(_) | Revocation::Delegation { .. } => {
+            "whoever began the session has to authenticate again: it was revoked"
+        }
+        Revocation::Client { .. } | Revocation::Subject { .. } => {
+            "whoever is meant has to authenticate again: everything from before was revoked"
+        }
+    }
+}
+
+/// Who and what the rules were last about.
+#[derive(Default)]
+struct Found<'a> {
+    client: Option<&'a ClientId>,
+    issuer: Option<&'a TrustedIssuer>,
+    asked_issuer: Option<&'a str>,
+    subject: Option<(&'a Issuer, &'a Subject)>,
+    claimed_subject: Option<&'a str>,
+}
+
+impl<'a> Found<'a> {
+    fn of(rules: &'a [Rule]) -> Self {
+        let mut found = Self::default();
+        for rule in rules {
+            match rule {
+                Rule::Client { found: Some(client), .. } => found.client = Some(&client.id),
+                Rule::Recalled { named, .. } => found.client = found.client.or(Some(named)),
+                Rule::Issuer { asked, found: known } => {
+                    found.asked_issuer = Some(asked);
+                    found.issuer = known.as_deref();
+                }
+                Rule::Subject { issuer: Some(issuer), subject, .. } => {
+                    found.subject = Some((issuer, subject))
+                }
+                Rule::Unsigned { claims } | Rule::Signature { claims, .. } => {
+                    found.claimed_subject = claims.get("sub").and_then(|sub| sub.as_str());
+                }
+                Rule::Client { found: None, .. }
+                | Rule::Subject { issuer: None, .. }
+                | Rule::Request { .. }
+                | Rule::AssertedName { .. }
+                | Rule::Secret { .. }
+                | Rule::Proof { .. }
+                | Rule::FirstUse { .. } => {}
+            }
+        }
+        found
+    }
+}
