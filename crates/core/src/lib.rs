@@ -62,7 +62,7 @@ pub use client::{AnswerFault, ClientAuthentication, Held, NextRequest, Outgoing,
 pub use drive::{Granted, NotGranted, drive, inquire};
 pub use error::{Challenge, ErrorCode, NotAnOAuthError, OAuthError};
 pub use explanation::{
-    Explanation, Granting, KeysTold, Refusing, Registration, Rule, SecretFound, Verdict, explain,
+    Explanation, Granting, KeysTold, Named, Refusing, Registration, Rule, SecretFound, Verdict, explain,
 };
 pub use flow::{
     Asks, Decision, DigestSecret, FindClient, FindIssuer, Inquiry, KeysOf, NOBODYS_KEYS, Question, Recall,

@@ -67,6 +67,15 @@ impl Registration {
     }
 }
 
+/// How a client was named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// By an identifier. What is registered nowhere may be a secret in the wrong place, so only its beginning is kept.
+    Id(crate::Hint),
+    /// By a foreign identity that stands for it.
+    Identity(crate::Issuer, Box<str>),
+}
+
 const NOTHING: &str = "nothing";
 
 /// Texts between commas, or a word for none.

@@ -6,7 +6,7 @@ mod remedy;
 mod rule;
 mod token_remedy;
 
-pub use facts::{KeysTold, Registration, SecretFound};
+pub use facts::{KeysTold, Named, Registration, SecretFound};
 pub use rule::Rule;
 
 use crate::flow::Step;

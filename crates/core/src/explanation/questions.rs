@@ -1,6 +1,6 @@
 //! What did each question find out? The loop over the steps, with a rule kept of every answer.
 
-use super::facts::{KeysTold, Registration, SecretFound};
+use super::facts::{KeysTold, Named, Registration, SecretFound};
 use super::rule::Rule;
 use super::{Explanation, Halt, Refusing, Verdict, remedy};
 use crate::answers::Recollection;
@@ -8,7 +8,7 @@ use crate::flow::{DigestSecret, KeysOf, Question, Step, VerifyToken, Who};
 use crate::request::client_authentication::{Authentication, Credential};
 use crate::request::token_request::TokenRequest;
 use crate::types::unsecured_jwt::UnsecuredJwt;
-use crate::{Answers, ClientId, Policy, Presented, Refusal, Secret, SecretDigest, Timestamp};
+use crate::{Answers, ClientId, Hint, Policy, Presented, Refusal, Secret, SecretDigest, Timestamp};
 use serde_json::{Map, Value};
 
 /// What was found out so far.
@@ -72,16 +72,20 @@ impl Trace {
     ) -> Result<Step, Halt> {
         let next = match question {
             Question::FindClient(question) => {
-                let (client, id) = match question.who() {
-                    Who::Id(id) => (answers.client(id), Some(id.as_str())),
-                    Who::Federated(issuer, subject) => (answers.federated(issuer, subject), None),
+                let (client, named) = match question.who() {
+                    Who::Id(id) => (answers.client(id), Named::Id(Hint::of(id.as_str()))),
+                    Who::Federated(issuer, subject) => {
+                        (answers.federated(issuer, subject), Named::Identity(issuer.clone(), subject.clone()))
+                    }
                 };
                 let found = client.as_deref().map(Registration::of);
-                self.rules.push(match id {
-                    Some(id) if self.asserted.as_deref() == Some(id) => {
-                        Rule::AssertedName { name: id.into(), is_client: found.is_some() }
-                    }
-                    Some(_) | None => Rule::Client { who: question.who().clone(), found },
+                let asserted = self.asserted.as_deref().filter(|name| match question.who() {
+                    Who::Id(id) => id.as_str() == *name,
+                    Who::Federated(..) => false,
+                });
+                self.rules.push(match asserted {
+                    Some(name) => Rule::AssertedName { name: name.into(), is_client: found.is_some() },
+                    None => Rule::Client { named, found },
                 });
                 question.found(client)?
             }

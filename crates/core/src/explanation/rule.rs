@@ -1,7 +1,6 @@
 //! What decided? One finding each, with its facts, and as a sentence for a tired operator.
 
-use super::facts::{KeysTold, Registration, SecretFound, listed, short};
-use crate::flow::Who;
+use super::facts::{KeysTold, Named, Registration, SecretFound, listed, short};
 use crate::types::compact_jws::Header;
 use crate::{
     AcceptedAs, ClientId, GrantType, Issuer, KeySource, Once, Refusal, Revocation, SignatureFault, Subject,
@@ -20,7 +19,7 @@ pub enum Rule {
     /// Whether whoever is only asserted is a client of ours.
     AssertedName { name: Box<str>, is_client: bool },
     /// Who is registered so.
-    Client { who: Who, found: Option<Registration> },
+    Client { named: Named, found: Option<Registration> },
     /// Whether the secret is one of the client's.
     Secret { client: ClientId, secrets: Vec<SecretFound> },
     /// Whether the issuer is trusted, and for what.
@@ -111,7 +110,7 @@ impl Rule {
             Self::AssertedName { name, is_client: true } => {
                 format!("{name} is a client of ours, whom nobody may assert")
             }
-            Self::Client { who, found } => client(who, found.as_ref()),
+            Self::Client { named, found } => client(named, found.as_ref()),
             Self::Secret { client, secrets } => secret(client, secrets, at),
             Self::Issuer { asked, found: None } => format!("{asked} is not on the list of trusted issuers"),
             Self::Issuer { found: Some(found), .. } => issuer(found),
@@ -189,19 +188,16 @@ impl Rule {
     }
 }
 
-fn client(who: &Who, found: Option<&Registration>) -> String {
-    let named = match who {
-        // What is registered nowhere may be a secret in the wrong place.
-        Who::Id(id) => found.map_or_else(|| crate::Hint::of(id.as_str()).to_string(), |c| c.id.to_string()),
-        Who::Federated(issuer, subject) => format!("{subject} of {issuer}"),
-    };
-    match (who, found) {
-        (Who::Id(_), Some(client)) => format!("client {named} is registered: {}", client.told()),
-        (Who::Federated(..), Some(client)) => {
-            format!("{named} stands for client {}: {}", client.id, client.told())
+fn client(named: &Named, found: Option<&Registration>) -> String {
+    match (named, found) {
+        (Named::Id(_), Some(client)) => format!("client {} is registered: {}", client.id, client.told()),
+        (Named::Id(hint), None) => format!("NO client is registered as {hint}"),
+        (Named::Identity(issuer, subject), Some(client)) => {
+            format!("{subject} of {issuer} stands for client {}: {}", client.id, client.told())
         }
-        (Who::Id(_), None) => format!("NO client is registered as {named}"),
-        (Who::Federated(..), None) => format!("{named} stands for NO client, or for several"),
+        (Named::Identity(issuer, subject), None) => {
+            format!("{subject} of {issuer} stands for NO client, or for several")
+        }
     }
 }
 

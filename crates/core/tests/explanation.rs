@@ -1,0 +1,269 @@
+//! Is the operator told why, and what would change it? Nothing is minted or used up for that.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
+use serde_json::json;
+use tokenberg_core::{
+    AcceptedAs, AllowedScope, AuthMethod, Client, GrantType, KeySource, Refusing, Rights, Rule, Timestamp,
+    TokenType, Verdict,
+};
+use tokenberg_testkit::{
+    Ask, ForeignKey, ISSUER, NOW, World, alice, at1, at2, by_c1, by_c2, client, let_c2_act_for_c1, trusted,
+};
+
+const IDP: &str = "https://idp.test";
+
+fn at(time: Timestamp) -> String {
+    format!("T{}", time.as_seconds() - NOW)
+}
+
+/// Everything that is told, in one text.
+fn told(world: &World, ask: &Ask) -> String {
+    let explanation = world.explain(ask);
+    let rules: Vec<String> = explanation.rules.iter().map(|rule| rule.sentence(&at)).collect();
+    match &explanation.verdict {
+        Verdict::Granted(granting) => format!("{}\ngranted {:?}", rules.join("\n"), granting.claims),
+        Verdict::Refused(refusing) => {
+            let Refusing { refusal, remedy, .. } = &**refusing;
+            format!("{}\nrefused {refusal}\nallow: {remedy}", rules.join("\n"))
+        }
+        Verdict::Undecided(outage) => format!("{}\nundecided {outage}", rules.join("\n")),
+    }
+}
+
+/// A world with the issuer `P`, whose users `c1` may act for.
+fn world() -> (World, ForeignKey) {
+    let (mut world, key) = (World::new(), ForeignKey::new(Some("p1")));
+    world.issuers = vec![trusted(IDP, &key)];
+    world.change("c1", |c1| c1.rights.may_act_for = vec![format!("{IDP}|*").parse().unwrap()]);
+    (world, key)
+}
+
+#[test]
+fn each_refusal_tells_its_facts_and_what_would_allow_it() {
+    let (mut world, key) = world();
+    let (token, other) = (at1(&mut world), at2(&mut world));
+    let exchange = |subject: &str| by_c2(Ask::exchange(subject));
+    let id_token = |changes| Ask::exchange_of(&key.sign(&alice(&changes)), TokenType::IdToken);
+    let cc = Ask::credentials;
+    for (ask, parts) in [
+        (
+            cc().basic("c1", "wrong-secret"),
+            &["the secret is WRONG: client c1 has secret 1, which has no end", "client secret add c1"][..],
+        ),
+        (
+            cc().basic("cexp", "sexp"),
+            &["NOT live: it is secret 1, which EXPIRED at T0", "is an old one that expired"],
+        ),
+        (
+            cc().basic("coff", "soff"),
+            &["it is DISABLED", "the secret of client coff is right", "client enable coff"],
+        ),
+        (cc().basic("nobody-here", "x"), &["NO client is registered as nob…", "tokenberg client list"]),
+        (cc().with("client_id", "c1"), &["refused", "the client has to send its credential"]),
+        (
+            by_c1(Ask::jwt_bearer("a.b.c")),
+            &["it may use client_credentials, token_exchange", "--grant jwt_bearer"],
+        ),
+        (
+            by_c1(cc().with("scope", "admin catalog")),
+            &[
+                "(admin is not in the registration of client c1)",
+                "register c1 with admin in --scope; or the client asks for no more than \"catalog\"",
+            ],
+        ),
+        (
+            by_c1(cc().with("audience", "https://no.test")),
+            &["https://no.test is not in the registration of client c1", "--audience https://no.test"],
+        ),
+        (
+            exchange(&token),
+            &["was issued to client c1, which is enabled, for c1", "--may-act-for 'https://as.test|c1'"],
+        ),
+        (
+            by_c1(Ask::exchange(&token).with("scope", "ns:write")),
+            &["(ns:write is not in the subject token)", "has to be got with \"ns:write\""],
+        ),
+        (
+            by_c1(Ask::exchange(&token).actor(&other)),
+            &["the actor_token (ES256,", "a token of its own (c1) as the actor_token"],
+        ),
+        (
+            by_c1(id_token(json!({})).with("scope", "PRINCIPAL_ROLE:ALL ns:write")),
+            &["what the subject has by issuer https://idp.test", "--map CLAIM=VALUE:SCOPE"],
+        ),
+        (
+            by_c2(id_token(json!({"aud": "c2"}))),
+            &[
+                "alice, of https://idp.test, is not disabled",
+                "register c2 with --may-act-for 'https://idp.test|alice'",
+            ],
+        ),
+        (
+            by_c1(id_token(json!({"aud": "elsewhere"}))),
+            &["aud \"elsewhere\"", "or say --audience of issuer https://idp.test"],
+        ),
+        (
+            by_c1(id_token(json!({"iss": "https://evil.test"}))),
+            &["https://evil.test is not on the list", "issuer add https://evil.test"],
+        ),
+        (by_c1(id_token(json!({"exp": NOW - 60}))), &["exp T-60", "the client has to get another one"]),
+        (
+            by_c1(Ask::exchange_of(
+                &ForeignKey::new(Some("p1")).sign(&alice(&json!({}))),
+                TokenType::IdToken,
+            )),
+            &["NOT verified by the keys of https://idp.test", "signed with a key that https://idp.test has"],
+        ),
+        (
+            by_c1(Ask::exchange_of(
+                &key.sign(&alice(&json!({"may_act": {"sub": "bob"}}))),
+                TokenType::IdToken,
+            )),
+            &["may_act {\"sub\":\"bob\"}", "says in may_act who may act"],
+        ),
+        (by_c1(cc().and(b"&scope=a&scope=b")), &["the client has to repair its request"]),
+    ] {
+        let told = told(&world, &ask);
+        for part in parts {
+            assert!(told.contains(part), "{part:?} is not in:\n{told}");
+        }
+        assert_ne!(world.check(ask).code(), "200", "{told}");
+    }
+}
+
+#[test]
+fn what_the_operator_is_told_to_register_is_what_is_missing() {
+    let (mut world, key) = world();
+    let c1 = at1(&mut world);
+    let alice = key.sign(&alice(&json!({"aud": "c2"})));
+    for ask in [
+        by_c2(Ask::exchange(&c1)),
+        by_c2(Ask::exchange_of(&alice, TokenType::IdToken)),
+        by_c2(Ask::jwt_bearer(
+            &key.sign(&tokenberg_testkit::alice(&json!({"aud": ISSUER, "exp": NOW + 60, "jti": "1"}))),
+        )),
+    ] {
+        world.issuers[0].trust.accept = AcceptedAs::ALL.to_vec();
+        world.change("c2", |c2| {
+            c2.rights.may_act_for.clear();
+            c2.rights.grants = GrantType::ALL.to_vec();
+        });
+        let before = told(&world, &ask);
+        let pattern = before.split("--may-act-for '").nth(1).unwrap().split('\'').next().unwrap().to_owned();
+        world.change("c2", |c2| c2.rights.may_act_for = vec![pattern.parse().unwrap()]);
+        assert_eq!(world.check(ask).code(), "200", "{pattern}");
+    }
+    // The same for the use of an issuer's tokens.
+    let ask = by_c2(Ask::exchange_of(&alice, TokenType::IdToken));
+    world.issuers[0].trust.accept = vec![AcceptedAs::Jwt];
+    assert!(told(&world, &ask).contains("--accept id_token besides what it has"));
+}
+
+#[test]
+fn each_party_that_lacks_a_scope_is_named_and_no_other() {
+    let mut world = World::new();
+    let_c2_act_for_c1(&mut world);
+    world
+        .change("c2", |c2| c2.rights.scope = AllowedScope::Only("catalog ns:read ns:write".parse().unwrap()));
+    let subject = world.token("c1", "s1-Z7", "catalog ns:read ns:write");
+    let actor = world.token("c2", "s2-Q4", "catalog ns:read");
+    let lacking = |world: &World, scope: &str| {
+        let ask = by_c2(Ask::exchange(&subject).actor(&actor)).with("scope", scope);
+        let told = told(world, &ask);
+        told.split("refused ").nth(1).unwrap().lines().next().unwrap().to_owned()
+    };
+    assert!(lacking(&world, "ns:write").ends_with("(ns:write is not in the actor token)"));
+    world.change("c1", |c1| c1.rights.scope = AllowedScope::Only("catalog".parse().unwrap()));
+    let both = lacking(&world, "ns:write");
+    assert!(
+        both.ends_with("(ns:write is not in the actor token nor in the registration of the subject c1)"),
+        "{both}"
+    );
+    let one = lacking(&world, "ns:read");
+    assert!(one.ends_with("(ns:read is not in the registration of the subject c1)"), "{one}");
+    let all = lacking(&world, "x");
+    for party in ["client c2", "the subject token", "the actor token", "the subject c1"] {
+        assert!(all.contains(party), "{all}");
+    }
+}
+
+#[test]
+fn what_is_granted_is_told_with_its_ceilings() {
+    let mut world = World::new();
+    let ask = by_c1(Ask::credentials().with("scope", "ns:read"));
+    let Verdict::Granted(granting) = world.explain(&ask).verdict else { panic!("refused") };
+    let limits = granting.limits.unwrap();
+    assert_eq!(limits.scope.len(), 1);
+    assert!(limits.scope[0].allows("ns:write") && !limits.scope[0].allows("admin"));
+    assert!(limits.audience[0].allows("https://cat.test"));
+    assert_eq!(world.minted(), 0);
+    assert_eq!(world.check(ask).claims(), &granting.claims);
+}
+
+#[test]
+fn explaining_uses_nothing_up_and_says_what_would_be() {
+    let (mut world, key) = (World::new(), ForeignKey::new(Some("k1")));
+    let rights = Rights {
+        auth_method: AuthMethod::PrivateKeyJwt,
+        jwks: Some(key.jwks()),
+        ..Rights::new(AllowedScope::Only("catalog".parse().unwrap()))
+    };
+    world.register(Client { id: "cj".parse().unwrap(), enabled: true, secrets: Vec::new(), rights });
+    let claims = json!({"iss": "cj", "sub": "cj", "aud": ISSUER, "exp": NOW + 60, "iat": NOW, "jti": "once"});
+    let proof = key.proof(world.now, "proof-1", &json!({}));
+    let ask = Ask::credentials().assertion(&key.sign(&claims)).dpop(&proof);
+    for _ in 0..3 {
+        let told = told(&world, &ask);
+        assert!(told.contains("granted") && told.contains("the keys of client cj verify it"), "{told}");
+        for id in ["\"once\" (client_assertion cj) would be used up now", "\"proof-1\" (dpop "] {
+            assert!(told.contains(id), "{told}");
+        }
+    }
+    assert_eq!(world.check(ask.clone()).code(), "200", "it was not used up");
+    assert_eq!(world.check(ask).code(), "401 invalid_client Basic", "and now it is");
+    // Where nothing can be remembered, it can still be explained.
+    world.has_memory = false;
+    let claims = tokenberg_testkit::changed(claims, &json!({"jti": "another"}));
+    let ask = Ask::credentials().assertion(&key.sign(&claims));
+    assert!(matches!(world.explain(&ask).verdict, Verdict::Granted(_)));
+    assert_eq!(world.check(ask).code(), "503");
+}
+
+#[test]
+fn keys_that_cannot_be_had_leave_it_undecided() {
+    let (mut world, key) = world();
+    world.issuers[0].trust.keys = KeySource::Discovery;
+    let ask = by_c1(Ask::exchange_of(&key.sign(&alice(&json!({}))), TokenType::IdToken));
+    world.fetched.insert(IDP.to_owned(), None);
+    let explanation = world.explain(&ask);
+    assert!(matches!(explanation.verdict, Verdict::Undecided(_)));
+    assert!(matches!(explanation.rules.last(), Some(Rule::Signature { verified: None, .. })));
+    world.fetched.insert(IDP.to_owned(), Some(key.jwks()));
+    assert!(matches!(world.explain(&ask).verdict, Verdict::Granted(_)));
+}
+
+#[test]
+fn nothing_that_was_sent_as_a_secret_or_token_is_told() {
+    let (mut world, key) = world();
+    world.register(client("long", "a-secret-of-some-length", "catalog"));
+    let token = at1(&mut world);
+    let foreign = key.sign(&alice(&json!({"email": "alice@private.test"})));
+    let secrets = ["a-secret-of-some-length", "a-wrong-secret-here", "hush-in-the-wrong-place"];
+    for ask in [
+        Ask::credentials().basic("long", secrets[0]),
+        Ask::credentials().post("long", secrets[1]),
+        Ask::credentials().basic(secrets[2], secrets[1]),
+        Ask::credentials().post(secrets[2], secrets[0]).with("scope", "x"),
+        by_c1(Ask::exchange(&token)),
+        Ask::exchange(&token).bearer(&token),
+        Ask::exchange(&token).bearer(secrets[1]),
+        by_c1(Ask::exchange(secrets[1])),
+        by_c1(Ask::exchange_of(&foreign, TokenType::IdToken)),
+    ] {
+        let told = format!("{} {:?}", told(&world, &ask), world.explain(&ask));
+        for secret in secrets.iter().copied().chain(token.split('.')).chain(foreign.split('.')) {
+            assert!(!told.contains(secret), "{secret} is told:\n{told}");
+        }
+        assert!(!told.contains("private.test"), "a claim that decides nothing is told:\n{told}");
+    }
+}
