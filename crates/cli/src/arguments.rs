@@ -81,7 +81,9 @@ pub(crate) enum Command {
     /// Verify a token against the published keys of its issuer
     Verify(commands::verify::Verify),
     /// Answer one token request from standard input, without HTTP
-    Respond(commands::respond::Respond),
+    Respond(Box<commands::respond::Respond>),
+    /// Tell why one token request from standard input is granted or refused, and mint nothing
+    Explain(Box<commands::explain::Explain>),
     /// Copy the store to a new file, while it is in use
     Backup(commands::backup::Backup),
     /// Check configuration, store, keys and clock: what would not work, and why

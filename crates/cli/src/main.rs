@@ -13,6 +13,7 @@ mod input;
 mod issuer_keys;
 mod logging;
 mod moment_text;
+mod one_request;
 mod output;
 mod roots;
 mod server;

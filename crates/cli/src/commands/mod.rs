@@ -3,6 +3,7 @@
 pub(crate) mod backup;
 pub(crate) mod check;
 pub(crate) mod client;
+pub(crate) mod explain;
 pub(crate) mod inspect;
 pub(crate) mod issuer;
 mod jwks_file;
@@ -40,6 +41,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Inspect(asked) => inspect::run(&asked, output),
         Command::Verify(asked) => verify::run(&asked, output),
         Command::Respond(asked) => respond::run(&common, &asked),
+        Command::Explain(asked) => explain::run(&common, &asked, output),
         Command::Backup(asked) => backup::run(&common, &asked, output),
         Command::Check(asked) => check::run(&common, *asked, output),
     }

@@ -1,19 +1,15 @@
 //! What would the token endpoint answer? `tokenberg respond`: one request from standard input, without HTTP; conformance OP-32.
 
 use crate::arguments::Common;
-use crate::blocking_answers::BlockingAnswers;
 use crate::failure::AlreadySaid;
-use crate::store_access::{StoreLocation, runtime};
-use crate::{clock, input, output};
+use crate::one_request::{self, OneRequest, Sent};
+use crate::{clock, output};
 use clap::Args;
-use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{Map, Value, json};
-use std::path::{Path, PathBuf};
 use tokenberg_core::{
-    Answers, Entropy, ErrorCode, Granted, Issuer, NotGranted, OAuthError, Policy, Presented, Refusal,
-    Timestamp, TokenEndpoint, drive,
+    Answers, ErrorCode, Granted, NotGranted, OAuthError, Policy, Presented, Refusal, Timestamp,
+    TokenEndpoint, drive,
 };
-use tokenberg_jose::Keyring;
 
 /// `tokenberg respond`
 #[derive(Debug, Args)]
@@ -24,17 +20,8 @@ Example:
 
 The token is real. Exit code 0: granted; 1: refused.")]
 pub(crate) struct Respond {
-    /// The value of the Authorization header is in this file
-    #[arg(long, value_name = "FILE")]
-    authorization_file: Option<PathBuf>,
-
-    /// Whom the token is from; the default is that of a server with all defaults
-    #[arg(long, value_name = "URL", env = "TOKENBERG_ISSUER", default_value = "http://127.0.0.1:8183")]
-    issuer: Issuer,
-
-    /// Answer with the six error codes of Iceberg's specification only, as `serve --strict-iceberg-errors`
-    #[arg(long)]
-    strict_iceberg_errors: bool,
+    #[command(flatten)]
+    request: OneRequest,
 }
 
 /// Answers the request.
@@ -42,25 +29,10 @@ pub(crate) struct Respond {
 /// # Errors
 /// If the store cannot be read, or the request is refused.
 pub(crate) fn run(common: &Common, asked: &Respond) -> anyhow::Result<()> {
-    let location = StoreLocation::of(common)?;
-    let authorization = asked.authorization_file.as_deref().map(input::secret).transpose()?;
-    let mut body = input::bytes(Path::new("-"))?;
-    // What a shell or an editor puts at the end of a line is no part of a form.
-    if body.last() == Some(&b'\n') {
-        body.pop();
-    }
-    let mut policy = Policy::new(asked.issuer.clone());
-    policy.strict_iceberg_errors = asked.strict_iceberg_errors;
+    let sent = asked.request.read()?;
     let now = clock::now()?;
-    let runtime = runtime()?;
-    let watched = runtime.block_on(async {
-        let store = location.open_existing().await?;
-        anyhow::Ok(store.watch(move |keys, _: Option<&Keyring>| Keyring::read(keys, now)).await?)
-    })?;
-    let moment = watched.now();
-    let answers = BlockingAnswers::new(&*moment, &runtime, &watched, None);
-    let header: Vec<&[u8]> = authorization.iter().map(|value| value.expose().as_bytes()).collect();
-    let answer = answer(&header, &body, &TokenEndpoint::new(policy), &answers, now)?;
+    let endpoint = asked.request.endpoint();
+    let answer = asked.request.answered(common, now, |answers| answer(&sent, &endpoint, answers, now))?;
     let is_granted = answer.status == 200;
     let whole = json!({"status": answer.status, "headers": answer.headers, "body": answer.body});
     output::print(&format!("{}\n", output::escaped(&whole)))?;
@@ -74,18 +46,15 @@ struct Answer {
 }
 
 fn answer(
-    authorization: &[&[u8]],
-    body: &[u8],
+    sent: &Sent,
     endpoint: &TokenEndpoint,
-    answers: &impl Answers,
+    answers: &dyn Answers,
     now: Timestamp,
 ) -> anyhow::Result<Answer> {
-    let mut bits = [0; 16];
-    SystemRandom::new()
-        .fill(&mut bits)
-        .map_err(|_| anyhow::anyhow!("the operating system gave no random numbers"))?;
-    let driven = Presented::read(authorization, None, body)
-        .and_then(|presented| endpoint.start(presented, now, Entropy::from_bits(bits)))
+    let entropy = one_request::entropy()?;
+    let driven = sent
+        .as_request(Presented::of)
+        .and_then(|presented| endpoint.start(presented, now, entropy))
         .map_err(NotGranted::Refused)
         .and_then(|step| drive(step, answers));
     match driven {

@@ -7,6 +7,7 @@ mod backing_up;
 mod being_a_client;
 mod crowding;
 mod deploying;
+mod explaining;
 mod figures;
 mod foreign;
 mod nodes;

@@ -1,11 +1,11 @@
-//! Is it the same answer with HTTP and without? Conformance OP-32: one corpus through `serve` and `respond`.
+//! Is it the same answer with HTTP and without? Conformance OP-32: one corpus through `serve`, `respond` and `explain`.
 
 use crate::support::{Place, post, within_a_second};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 #[test]
-fn op_32_respond_and_serve_answer_alike() {
+fn op_32_respond_explain_and_serve_answer_alike() {
     let place = Place::new();
     let server = place.serve(&["--issuer", "https://tokens.example"]);
     let other_secret = place.add("cc", &["--grant", "client_credentials"]);
@@ -69,6 +69,21 @@ fn op_32_respond_and_serve_answer_alike() {
         assert_eq!(without["headers"]["www-authenticate"].is_string(), over_http.status == 401, "{form}");
         for member in ["error", "error_description", "scope", "token_type", "issued_token_type"] {
             assert_eq!(without["body"][member], over_http.body[member], "{member} {form}");
+        }
+        arguments[0] = "explain";
+        arguments.push("--json");
+        let said = place.run_with(&arguments, form, &[]);
+        let explained = said.json();
+        assert_eq!(said.code, i32::from(over_http.status != 200), "{form}");
+        if over_http.status == 200 {
+            assert_eq!(explained["verdict"], "granted", "{form}");
+            assert_eq!(explained["claims"]["scope"], over_http.body["scope"], "{form}");
+        } else {
+            let told = &explained["client_is_told"];
+            assert_eq!(told["status"], over_http.status, "{form}");
+            for member in ["error", "error_description"] {
+                assert_eq!(told[member], over_http.body[member], "{member} {form}");
+            }
         }
         statuses.insert(over_http.status);
     }

@@ -33,12 +33,11 @@ fn what_cannot_be_done_yet_is_not_listed_and_not_taken() {
     let help = ["--help", "client --help", "client add --help", "key --help", "serve --help"]
         .map(|line| place.run(&line.split(' ').collect::<Vec<_>>()).done().out)
         .concat();
-    for word in ["\n  audit", "\n  explain", "--tls-client-ca"] {
+    for word in ["\n  audit", "--tls-client-ca"] {
         assert!(!help.contains(word), "{word}");
     }
     for arguments in [
         &["audit"][..],
-        &["explain"],
         &["key", "revoke", "x"],
         &["client", "list", "--store", "postgres://u:hush@h/d"],
         &["inspect", "--store", "sqlite:x"],

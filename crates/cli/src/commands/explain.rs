@@ -1,0 +1,188 @@
+//! Why was this refused? `tokenberg explain`: the whole decision about one request from standard input; nothing is minted.
+
+use crate::arguments::Common;
+use crate::failure::{AlreadySaid, without_controls};
+use crate::one_request::{self, OneRequest};
+use crate::output::Output;
+use crate::{clock, moment_text};
+use clap::Args;
+use serde_json::{Map, Value, json};
+use std::fmt::Write;
+use tokenberg_core::{
+    AccessTokenClaims, AllowedScope, Explanation, Granting, Party, Refusing, ScopeCeiling, Timestamp,
+    Verdict, explain,
+};
+
+/// `tokenberg explain`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  tokenberg explain --authorization-file header.txt < form.txt
+      each rule that was asked, in order, and then the verdict, what the client is told, and what would allow it
+
+No token is made, nothing is written, and what may be used once is left unused. Registrations are those of now.
+Exit code 0: it would be granted; 1: refused, or the keys of an issuer are not to be had.")]
+pub(crate) struct Explain {
+    #[command(flatten)]
+    request: OneRequest,
+
+    /// Decide as of this time, for a request that was recorded then: 2026-11-21T21:58:00Z
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+}
+
+/// Tells the decision.
+///
+/// # Errors
+/// If the store cannot be read, or the request is refused.
+pub(crate) fn run(common: &Common, asked: &Explain, output: Output) -> anyhow::Result<()> {
+    let present = clock::now()?;
+    let at = asked.at.as_deref().map(|text| moment_text::parse(text, present)).transpose();
+    let now = at.map_err(crate::failure::wrong_usage)?.unwrap_or(present);
+    let sent = asked.request.read()?;
+    let (endpoint, entropy) = (asked.request.endpoint(), one_request::entropy()?);
+    let explanation = asked.request.answered(common, now, |answers| {
+        Ok(sent.as_request(|request| explain(&endpoint, request, now, entropy, answers)))
+    })?;
+    let written = |time: Timestamp| moment_text::with_distance(time, now);
+    output.show(|| value(&explanation, &written), || text(&explanation, &written))?;
+    match explanation.verdict {
+        Verdict::Granted(_) => Ok(()),
+        Verdict::Refused(_) | Verdict::Undecided(_) => Err(AlreadySaid.into()),
+    }
+}
+
+fn text(explanation: &Explanation, at: &dyn Fn(Timestamp) -> String) -> String {
+    let mut text = String::new();
+    let mut line = |sentence: String| {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{}", without_controls(&sentence));
+    };
+    for rule in &explanation.rules {
+        line(format!("{:<9}  {}", rule.name().replace('_', " "), rule.sentence(at)));
+    }
+    line(String::new());
+    match &explanation.verdict {
+        Verdict::Granted(granting) => {
+            granted(granting, at).into_iter().for_each(&mut line);
+            line("no token was made, and nothing was used up".to_owned());
+        }
+        Verdict::Refused(refusing) => {
+            let Refusing { refusal, told, remedy } = &**refusing;
+            let description = told.description.as_deref().unwrap_or_default();
+            line(format!("refused: {refusal}"));
+            line(format!("the client is told: {} {}: {description}", told.status(), told.code.as_str()));
+            line(format!("to allow it: {remedy}"));
+        }
+        Verdict::Undecided(outage) => {
+            line(format!("it cannot be decided: {outage}"));
+            line("the client is told: 503 temporarily_unavailable".to_owned());
+            line("to allow it: see that the issuer can be reached from here".to_owned());
+        }
+    }
+    text
+}
+
+fn granted(granting: &Granting, at: &dyn Fn(Timestamp) -> String) -> Vec<String> {
+    let claims = &granting.claims;
+    let actors: Vec<&str> =
+        claims.actor.iter().flat_map(|actor| actor.chain()).map(|actor| actor.subject.as_str()).collect();
+    let acting =
+        if actors.is_empty() { String::new() } else { format!(", for whom {} acts", actors.join(" for ")) };
+    let mut lines: Vec<String> = Vec::new();
+    if let Some(limits) = &granting.limits {
+        for ceiling in &limits.scope {
+            lines.push(format!("scope: {}", allows(&ceiling.party, &scope(&ceiling.allowed))));
+        }
+        for ceiling in &limits.audience {
+            lines.push(format!("audience: {}", allows(&ceiling.party, &ceiling.allowed.join(", "))));
+        }
+    }
+    lines.push(format!(
+        "lifetime: until {}{}",
+        at(claims.expires_at),
+        if claims.expires_at == claims.session.end { ", when its session ends" } else { "" }
+    ));
+    lines.push(format!(
+        "granted: to client {}, about {}{acting}; scope {:?} for {}",
+        claims.client_id,
+        claims.subject,
+        claims.scope.as_str(),
+        claims.audience.join(", ")
+    ));
+    lines.push(format!("the claims would be {}", Value::Object(told(claims))));
+    lines
+}
+
+fn allows(party: &Party, what: &str) -> String {
+    format!("{party} allows {what}")
+}
+
+fn scope(allowed: &ScopeCeiling) -> String {
+    match allowed {
+        ScopeCeiling::Registered(AllowedScope::Every) => "everything".to_owned(),
+        ScopeCeiling::Registered(AllowedScope::Only(scope)) => format!("{:?}, and catalog", scope.as_str()),
+        ScopeCeiling::Held(scope) => format!("{:?}", scope.as_str()),
+    }
+}
+
+/// The claims without what only a token has: the identifier that this one would get.
+fn told(claims: &AccessTokenClaims) -> Map<String, Value> {
+    let mut told = claims.to_json();
+    told.remove("jti");
+    if claims.session.id == claims.token_id
+        && let Some(Value::Object(session)) = told.get_mut("tokenberg_session")
+    {
+        session.remove("id");
+    }
+    told
+}
+
+fn value(explanation: &Explanation, at: &dyn Fn(Timestamp) -> String) -> Value {
+    let rules = explanation.rules.iter().map(|rule| {
+        let mut told = json!({"rule": rule.name(), "says": rule.sentence(at)});
+        if let Some(claims) = rule.claims() {
+            told["claims"] = claims.clone().into();
+        }
+        told
+    });
+    let rules: Vec<Value> = rules.collect();
+    match &explanation.verdict {
+        Verdict::Granted(granting) => {
+            let mut value = json!({"verdict": "granted", "rules": rules, "claims": told(&granting.claims)});
+            if let Some(limits) = &granting.limits {
+                let of_scope = limits.scope.iter().map(|c| limit(&c.party, scope(&c.allowed).into()));
+                let of_audience = limits.audience.iter().map(|c| limit(&c.party, c.allowed.join(" ").into()));
+                value["limits"] = json!({
+                    "scope": of_scope.collect::<Vec<_>>(),
+                    "audience": of_audience.collect::<Vec<_>>(),
+                });
+            }
+            value
+        }
+        Verdict::Refused(refusing) => {
+            let Refusing { refusal, told, remedy } = &**refusing;
+            json!({
+                "verdict": "refused",
+                "rules": rules,
+                "reason": refusal.to_string(),
+                "client_is_told": {
+                    "status": told.status(),
+                    "error": told.code.as_str(),
+                    "error_description": told.description,
+                },
+                "to_allow_it": remedy,
+            })
+        }
+        Verdict::Undecided(outage) => json!({
+            "verdict": "undecided",
+            "rules": rules,
+            "reason": outage.to_string(),
+            "client_is_told": {"status": 503, "error": "temporarily_unavailable"},
+        }),
+    }
+}
+
+fn limit(party: &Party, allows: Value) -> Value {
+    json!({"party": party.to_string(), "allows": allows})
+}

@@ -1,0 +1,131 @@
+//! Which request is it, and what is it answered from? For commands that decide about one request without HTTP.
+
+use crate::arguments::Common;
+use crate::blocking_answers::BlockingAnswers;
+use crate::config_file::ConfigFile;
+use crate::issuer_keys::{self, Fetching};
+use crate::store_access::{StoreLocation, runtime};
+use crate::{config_file, input};
+use clap::Args;
+use ring::rand::{SecureRandom, SystemRandom};
+use std::path::{Path, PathBuf};
+use tokenberg_core::{Answers, Entropy, Issuer, Policy, Request, Secret, Timestamp, TokenEndpoint};
+use tokenberg_jose::Keyring;
+use zeroize::Zeroizing;
+
+/// The request, and under which policy it is decided.
+#[derive(Debug, Args)]
+pub(crate) struct OneRequest {
+    /// The value of the Authorization header is in this file
+    #[arg(long, value_name = "FILE")]
+    authorization_file: Option<PathBuf>,
+
+    /// The value of the DPoP header is in this file
+    #[arg(long, value_name = "FILE")]
+    dpop_file: Option<PathBuf>,
+
+    /// Whom the token is from; the default is that of a server with all defaults
+    #[arg(long, value_name = "URL", env = "TOKENBERG_ISSUER", default_value = "http://127.0.0.1:8183")]
+    issuer: Issuer,
+
+    /// Answer with the six error codes of Iceberg's specification only, as `serve --strict-iceberg-errors`
+    #[arg(long)]
+    strict_iceberg_errors: bool,
+
+    /// The certificates by which issuers whose keys are fetched are believed, as `serve --issuer-ca`
+    #[arg(long, value_name = "FILE", env = "TOKENBERG_ISSUER_CA")]
+    issuer_ca: Option<PathBuf>,
+
+    /// Fetch the keys of issuers at addresses that only we can reach, too, as `serve --allow-private-issuers`
+    #[arg(long, env = "TOKENBERG_ALLOW_PRIVATE_ISSUERS", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    allow_private_issuers: Option<bool>,
+}
+
+/// What was sent.
+pub(crate) struct Sent {
+    authorization: Option<Secret>,
+    dpop: Option<Secret>,
+    body: Zeroizing<Vec<u8>>,
+}
+
+impl OneRequest {
+    /// Reads the request: its headers from files, its body from standard input.
+    ///
+    /// # Errors
+    /// If something cannot be read.
+    pub(crate) fn read(&self) -> anyhow::Result<Sent> {
+        let header = |file: &Option<PathBuf>| file.as_deref().map(input::secret).transpose();
+        let (authorization, dpop) = (header(&self.authorization_file)?, header(&self.dpop_file)?);
+        let mut body = input::bytes(Path::new("-"))?;
+        // What a shell or an editor puts at the end of a line is no part of a form.
+        if body.last() == Some(&b'\n') {
+            body.pop();
+        }
+        Ok(Sent { authorization, dpop, body })
+    }
+
+    /// How keys are fetched: a flag beats the file.
+    fn fetching(&self, file: &ConfigFile) -> Fetching {
+        let usual = Fetching::default();
+        let allow_private = self.allow_private_issuers.or(file.allow_private_issuers);
+        Fetching {
+            ca: self.issuer_ca.as_ref().or(file.issuer_ca.as_ref()).cloned(),
+            allow_private: allow_private.unwrap_or(usual.allow_private),
+            ..usual
+        }
+    }
+
+    /// Opens the store and goes on with what it answers at `now`.
+    ///
+    /// # Errors
+    /// If the store cannot be read, or `decide` says so.
+    pub(crate) fn answered<T>(
+        &self,
+        common: &Common,
+        now: Timestamp,
+        decide: impl FnOnce(&dyn Answers) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let file = common.config.as_deref().map(config_file::read).transpose()?.unwrap_or_default();
+        let location = StoreLocation::with_file(common, &file)?;
+        let keys = issuer_keys::held(&self.fetching(&file))?;
+        let runtime = runtime()?;
+        let watched = runtime.block_on(async {
+            let store = location.open_existing().await?;
+            anyhow::Ok(store.watch(move |keys, _: Option<&Keyring>| Keyring::read(keys, now)).await?)
+        })?;
+        let moment = watched.now();
+        decide(&BlockingAnswers::new(&*moment, &runtime, &watched, Some(&keys)))
+    }
+
+    /// The endpoint that decides.
+    pub(crate) fn endpoint(&self) -> TokenEndpoint {
+        let mut policy = Policy::new(self.issuer.clone());
+        policy.strict_iceberg_errors = self.strict_iceberg_errors;
+        TokenEndpoint::new(policy)
+    }
+}
+
+impl Sent {
+    /// Goes on with the request.
+    pub(crate) fn as_request<T>(&self, decide: impl FnOnce(&Request<'_>) -> T) -> T {
+        let (authorization, dpop) = (values(self.authorization.as_ref()), values(self.dpop.as_ref()));
+        let body = &*self.body;
+        decide(&Request { authorization: &authorization, dpop: &dpop, body, ..Request::default() })
+    }
+}
+
+fn values(header: Option<&Secret>) -> Vec<&[u8]> {
+    header.iter().map(|value| value.expose().as_bytes()).collect()
+}
+
+/// Random bits for the identifier of a token.
+///
+/// # Errors
+/// If the operating system has none.
+pub(crate) fn entropy() -> anyhow::Result<Entropy> {
+    let mut bits = [0; 16];
+    SystemRandom::new()
+        .fill(&mut bits)
+        .map_err(|_| anyhow::anyhow!("the operating system gave no random numbers"))?;
+    Ok(Entropy::from_bits(bits))
+}

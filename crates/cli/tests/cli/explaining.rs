@@ -1,0 +1,116 @@
+//! Why was this refused? `tokenberg explain`, as an operator uses it.
+
+use crate::support::{Place, files};
+
+const ISSUER: &str = "https://tokens.example";
+
+/// A store with the signing key that a server makes, and a client.
+fn place() -> (Place, String) {
+    let place = Place::new();
+    drop(place.serve(&[]));
+    let secret = place.add("c1", &["--scope", "catalog ns:read", "--audience", "https://lake.example"]);
+    (place, secret)
+}
+
+fn form(secret: &str, more: &str) -> String {
+    format!("grant_type=client_credentials&client_id=c1&client_secret={secret}{more}\n")
+}
+
+#[test]
+fn a_refusal_is_told_with_its_reason_what_the_client_hears_and_what_would_allow_it() {
+    let (place, secret) = place();
+    let explain = ["explain", "--issuer", ISSUER];
+    let said = place.run_with(&explain, &form(&secret, "&scope=catalog+admin"), &[]);
+    assert_eq!((said.code, said.err.as_str()), (1, ""), "{}", said.out);
+    for part in [
+        "request    asks for client_credentials with the scope \"catalog admin\", and authenticates by client_secret_post",
+        "client     client c1 is registered: it is enabled;",
+        "secret     the secret of client c1 is right: it is secret ",
+        "refused: the scope \"admin\" may not be granted; what may be is \"catalog\" (admin is not in the registration of client c1)",
+        "the client is told: 400 invalid_scope: the scope exceeds what may be granted",
+        "to allow it: register c1 with admin in --scope; or the client asks for no more than \"catalog\"",
+    ] {
+        assert!(said.out.contains(part), "{part} is not in\n{}", said.out);
+    }
+    let json = place.run_with(&["explain", "--json", "--issuer", ISSUER], &form("wrong", ""), &[]);
+    let value = json.json();
+    assert_eq!(json.code, 1);
+    assert_eq!(value["verdict"], "refused");
+    assert_eq!(value["reason"], "the secret is not one of the 1 live secrets of client c1");
+    assert_eq!(value["client_is_told"]["error"], "invalid_client");
+    assert_eq!(value["rules"].as_array().unwrap().len(), 3);
+    // Reading it as a person, nobody can be made to see something else.
+    let steering = place.run_with(&explain, &form(&secret, "&audience=%1B%5B2J"), &[]);
+    assert!(!steering.out.contains('\u{1b}'), "{:?}", steering.out);
+}
+
+#[test]
+fn what_would_be_granted_is_told_whole_and_no_token_is_made() {
+    let (place, secret) = place();
+    let said = place.run_with(&["explain", "--issuer", ISSUER], &form(&secret, ""), &[]).done();
+    for part in [
+        "scope: the registration of client c1 allows \"catalog ns:read\", and catalog",
+        "audience: the registration of client c1 allows https://lake.example",
+        "granted: to client c1, about c1; scope \"catalog\" for https://lake.example",
+        "no token was made, and nothing was used up",
+    ] {
+        assert!(said.out.contains(part), "{part} is not in\n{}", said.out);
+    }
+    let value =
+        place.run_with(&["explain", "--json", "--issuer", ISSUER], &form(&secret, ""), &[]).done().json();
+    let claims = &value["claims"];
+    assert_eq!((claims["iss"].as_str(), claims["sub"].as_str()), (Some(ISSUER), Some("c1")));
+    assert!(claims.get("jti").is_none() && claims["tokenberg_session"].get("id").is_none());
+    assert!(!said.out.contains("eyJ") && !value.to_string().contains("eyJ"));
+    // As of another time.
+    let past = ["explain", "--json", "--issuer", ISSUER, "--at", "2026-01-01T00:00:00Z"];
+    let value = place.run_with(&past, &form(&secret, ""), &[]).done().json();
+    assert_eq!(value["claims"]["iat"], 1_767_225_600);
+    for wrong in [&["explain", "--at", "soon"][..], &["explain", "--issuer", "x"], &["explain", "body"]] {
+        assert_eq!(place.run(wrong).code, 2, "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_foreign_identity_is_explained_and_nothing_is_written() {
+    let (place, _) = place();
+    let subject = "system:serviceaccount:etl:spark";
+    let jwks = place.file("empty.jwks", r#"{"keys":[{"kty":"EC","crv":"P-256","alg":"ES256","kid":"k","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#);
+    place.run(&["issuer", "add", "https://k8s.example", "--jwks", &jwks]).done();
+    // Somebody else signed it: it is told whose keys were asked, and what the identity would have to be.
+    let claims = format!(
+        r#"{{"iss":"https://k8s.example","sub":"{subject}","aud":"{ISSUER}","exp":4000000000,"jti":"a"}}"#
+    );
+    let assertion = format!(
+        "{}.{}.{}",
+        encoded(r#"{"alg":"ES256","kid":"k"}"#),
+        encoded(&claims),
+        encoded(&"x".repeat(64))
+    );
+    let kind = "urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer";
+    let form =
+        format!("grant_type=client_credentials&client_assertion_type={kind}&client_assertion={assertion}");
+    let before = files(&place.path(""));
+    let said = place.run_with(&["explain", "--issuer", ISSUER], &form, &[]);
+    assert_eq!(said.code, 1);
+    assert!(said.out.contains("issuer https://k8s.example is trusted"), "{}", said.out);
+    let federate =
+        format!("to allow it: tokenberg client federate ID --issuer https://k8s.example --subject {subject}");
+    assert!(said.out.contains(&federate), "{}", said.out);
+    for part in assertion.split('.') {
+        assert!(!said.out.contains(part), "a part of the assertion is told");
+    }
+    // Nothing was written: every file is as it was.
+    let written = |found: &[(std::path::PathBuf, Vec<u8>)]| -> Vec<(String, Vec<u8>)> {
+        let is_store = |name: &str| name.ends_with(".db") || name.ends_with(".key");
+        let named = found.iter().map(|(path, bytes)| (path.display().to_string(), bytes.clone()));
+        named.filter(|(name, _)| is_store(name)).collect()
+    };
+    let (before, after) = (written(&before), written(&files(&place.path(""))));
+    assert!(!before.is_empty() && before == after, "explaining changed the store");
+}
+
+fn encoded(text: &str) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text)
+}
