@@ -88,6 +88,48 @@ fn se_01_no_secret_reaches_the_log_even_at_trace() {
 }
 
 #[test]
+fn se_01_explaining_tells_no_secret_and_no_token_even_at_trace() {
+    let place = Place::new();
+    let server = place.serve(&["--issuer", "https://tokens.example"]);
+    let generated = place.add("c1", &[]);
+    within_a_second("the client is there", || server.ask("c1", &generated).status == 200);
+    let token = server.ask("c1", &generated).token();
+    let (wrong, misplaced) = ("wrong-secret-000", "misplaced-secret-111");
+    let exchange = "grant_type=urn:ietf:params:oauth:grant-type:token-exchange";
+    let subject =
+        format!("subject_token={token}&subject_token_type=urn:ietf:params:oauth:token-type:access_token");
+    let bearer = place.file("bearer", &format!("Bearer {token}"));
+    let basic = place.file("basic", &format!("Basic {}", STANDARD.encode(format!("{misplaced}:{wrong}"))));
+    let who = format!("client_id=c1&client_secret={generated}");
+    for (arguments, form) in [
+        (&[][..], format!("grant_type=client_credentials&{who}")),
+        (&[], format!("grant_type=client_credentials&{who}&scope=no")),
+        (&[], format!("grant_type=client_credentials&client_id=c1&client_secret={wrong}")),
+        (&[], format!("grant_type=client_credentials&client_id={misplaced}&client_secret={generated}")),
+        (&[], format!("{exchange}&{who}&{subject}")),
+        (&[], format!("{exchange}&{who}&{subject}&actor_token={wrong}&actor_token_type=x")),
+        (&["--authorization-file", &bearer], format!("{exchange}&{subject}")),
+        (&["--authorization-file", &basic], "grant_type=client_credentials".to_owned()),
+    ] {
+        for json in [&[][..], &["--json"]] {
+            let command = [&["explain", "--issuer", "https://tokens.example"], arguments, json].concat();
+            let said = place.run_with(&command, &form, &[("RUST_LOG", "trace")]);
+            assert!(
+                said.out.contains("client_credentials") || said.out.contains("token_exchange"),
+                "{}",
+                said.err
+            );
+            for secret in [generated.as_str(), wrong, misplaced].into_iter().chain(token.split('.')) {
+                for form in forms(secret) {
+                    let is_told = said.out.contains(&form) || said.err.contains(&form);
+                    assert!(!is_told, "{form} is told: {} {}", said.out, said.err);
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn se_03_nothing_on_disk_gives_a_secret_away() {
     let place = Place::new();
     let server = place.serve(&[]);
