@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tokenberg_core::{Authentication, Policy, Presented};
+use tokenberg_core::{Authentication, Credential, Policy, Presented};
 
 fuzz_target!(|header: &[u8]| {
     let policy = Policy::new("https://as.test".parse().expect("an issuer"));
@@ -10,12 +10,15 @@ fuzz_target!(|header: &[u8]| {
     for body in [b"grant_type=client_credentials".as_slice(), exchange] {
         match Presented::read(&[header], None, body) {
             Ok(presented) => match presented.authentication() {
-                Authentication::Secret(secret) => {
+                Authentication::Credential(Credential::Secret(secret)) => {
                     assert!((1..=2).contains(&secret.readings.len()));
                     for reading in &secret.readings {
                         assert!(!reading.client_id.is_empty());
                         assert!((1..=1024).contains(&reading.secret.expose().len()));
                     }
+                }
+                Authentication::Credential(Credential::Assertion(_) | Credential::Certificate(_)) => {
+                    panic!("there is neither in this request")
                 }
                 Authentication::Bearer(bearer) => assert_eq!(bearer.token.expose(), "a.b.c"),
             },

@@ -1,13 +1,23 @@
-//! A compact token: what is accepted has one spelling, is signed, and nobody who did not sign it is believed.
+//! A compact token, a proof, an identity or a mapping: what is accepted has one spelling, and nobody who did not sign is believed.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use std::cell::RefCell;
-use tokenberg_core::{AccessTokenClaims, CompactJws};
-use tokenberg_testkit::{Ask, World};
+use tokenberg_core::{AccessTokenClaims, CompactJws, DpopProof, Issuer, ScopeMapping, SpiffeId, TokenType};
+use tokenberg_testkit::{Ask, ForeignKey, World, by_c1, trusted};
 
 thread_local! {
-    static WORLD: RefCell<World> = RefCell::new(World::new());
+    static WORLD: RefCell<World> = RefCell::new(world());
+}
+
+/// A world that trusts an issuer whose key nobody has, and in which `c1` may act for all of its users.
+fn world() -> World {
+    let mut world = World::new();
+    world.issuers = vec![trusted("https://idp.test", &ForeignKey::new(Some("p1")))];
+    world.change("c1", |c1| {
+        c1.rights.may_act_for = vec!["https://idp.test|*".parse().expect("a pattern")];
+    });
+    world
 }
 
 fuzz_target!(|bytes: &[u8]| {
@@ -21,8 +31,36 @@ fuzz_target!(|bytes: &[u8]| {
             assert_eq!(AccessTokenClaims::read(&claims.to_json()).as_ref(), Ok(&claims));
         }
     }
+    if let Ok(proof) = DpopProof::parse(text) {
+        assert_eq!(proof.token().expose(), text);
+        assert!(text.len() <= 4096 && proof.token().header().is_type("dpop+jwt"));
+    }
+    if let Ok(id) = text.parse::<SpiffeId>() {
+        assert_eq!(id.as_str(), text);
+        let domain: SpiffeId = id.trust_domain().parse().expect("a trust domain is an identifier");
+        assert!(!domain.has_path() && text.starts_with(domain.as_str()));
+        assert_eq!(id.has_path(), Issuer::foreign(text).is_err());
+    }
+    if let Ok(issuer) = Issuer::foreign(text) {
+        assert_eq!(issuer.as_str(), text);
+        assert!(text.bytes().all(|b| b.is_ascii_graphic()) && !text.contains(['?', '#', '@']));
+        let is_local =
+            ["http://localhost", "http://127.", "http://[::1]"].iter().any(|l| text.starts_with(l));
+        assert!(text.starts_with("https://") || issuer.is_spiffe() || is_local, "{text}");
+    }
+    if let Ok(mapping) = text.parse::<ScopeMapping>() {
+        let printed = mapping.to_string();
+        assert_eq!(printed.parse::<ScopeMapping>().as_ref(), Ok(&mapping), "{printed}");
+    }
     WORLD.with_borrow_mut(|world| {
-        let answer = world.check(Ask::exchange(text).basic("c1", "s1-Z7"));
-        assert_ne!(answer.code(), "200", "a token that we did not sign was exchanged");
+        let exchanges = [TokenType::AccessToken, TokenType::IdToken, TokenType::Jwt];
+        let mut asks: Vec<Ask> =
+            exchanges.into_iter().map(|kind| by_c1(Ask::exchange_of(text, kind))).collect();
+        asks.push(Ask::exchange(text).bearer(text));
+        asks.push(by_c1(Ask::jwt_bearer(text)));
+        asks.push(Ask::credentials().assertion(text));
+        for ask in asks {
+            assert_ne!(world.check(ask).code(), "200", "what nobody signed was believed");
+        }
     });
 });

@@ -1,0 +1,35 @@
+//! Is nobody believed who did not sign, at any door? What the fuzz target `proofs` does, for a moment and without a fuzzer.
+
+use proptest::prelude::*;
+use tokenberg_testkit::{Door, Doors};
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_that_was_tampered_with_is_believed_or_uses_up_what_is_genuine(
+        scripts in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..40), 10),
+    ) {
+        let mut doors = Doors::new();
+        for script in &scripts {
+            doors.attack(script);
+        }
+    }
+}
+
+#[test]
+fn each_door_takes_what_is_genuine_and_nothing_with_one_letter_changed() {
+    let mut doors = Doors::new();
+    for door in 0..u8::try_from(Door::ALL.len()).unwrap_or_default() {
+        doors.attack(&[door]);
+        for place in (0..900_u16).step_by(37) {
+            let [high, low] = place.to_be_bytes();
+            doors.attack(&[door, 3, high, low, 0]);
+            doors.attack(&[door + 14, 0, high, low, b'A', 0, high, low, b'A']);
+        }
+        doors.attack(&[door + 14]);
+    }
+    for script in [&[21_u8, 5, 0, 0, 0, 1][..], &[28, 0], &[28, 1], &[28, 4], &[28, 0, 0, 0, 0, b'X']] {
+        doors.attack(script);
+    }
+}
