@@ -9,6 +9,7 @@ use crate::{config_file, input};
 use clap::Args;
 use ring::rand::{SecureRandom, SystemRandom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tokenberg_core::{Answers, Entropy, Issuer, Policy, Request, Secret, Timestamp, TokenEndpoint};
 use tokenberg_jose::Keyring;
 use zeroize::Zeroizing;
@@ -87,7 +88,7 @@ impl OneRequest {
     ) -> anyhow::Result<T> {
         let file = common.config.as_deref().map(config_file::read).transpose()?.unwrap_or_default();
         let location = StoreLocation::with_file(common, &file)?;
-        let keys = issuer_keys::held(&self.fetching(&file))?;
+        let keys = issuer_keys::held(&self.fetching(&file), Arc::default())?;
         let runtime = runtime()?;
         let watched = runtime.block_on(async {
             let store = location.open_existing().await?;
