@@ -1,5 +1,5 @@
 //! What does an attacker gain with one token, or with one issuer? Nothing beyond what that token or issuer may do.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops")]
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
