@@ -11,18 +11,24 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 use tokenberg_core::{
-    AccessTokenClaims, Actor, ClientId, CompactJws, GrantType, Granted, Introspection, KeysUnavailable,
-    NotWritten, OAuthError, Presented, Refusal, Revoked, Scope, SigningFault, TokenFault,
+    AccessTokenClaims, Actor, ClientId, CompactJws, GrantType, Granted, Introspection, Issuer,
+    KeysUnavailable, NotWritten, OAuthError, Presented, Refusal, Revoked, Scope, SigningFault, Thumbprint,
+    TokenFault, UNSECURED,
 };
 use tracing::field::{self, DebugValue};
 
 /// The target of the events, one for each decision of the token endpoint and its companions.
 ///
 /// Fields: `endpoint`, `request_id`, `source`, `client`, `method`, `grant`, `scope_in`, `outcome`, and either `reason` or
-/// `subject`, `subject_auth`, `actors`, `scope_out`, `aud`, `jti`, `subject_jti`, `actor_jti`. Texts that a client may have chosen are
-/// written as by `Debug`, so they cannot forge lines. The client of a refused request is the registered one that it claims to
-/// be; an identifier that nobody has is not written, because a secret may stand in its place. `tokens` of a refused request
-/// are the `jti` and `client_id` of the tokens that it presented, as they claim to be.
+/// `subject`, `subject_issuer`, `subject_auth`, `bound`, `actors`, `scope_out`, `aud`, `jti`, `subject_jti`, `actor_jti`. Texts that
+/// a client may have chosen are written as by `Debug`, so they cannot forge lines. The client of a refused request is the
+/// registered one that it claims to be; an identifier that nobody has is not written, because a secret may stand in its place.
+/// `tokens` of a refused request are the `jti` and `client_id`, or else `iss`, of the tokens and assertions that it presented, as
+/// they claim to be.
+///
+/// `subject_auth` is how it is known whom the token is about: `client`, `own_token`, the issuer that says so, or `unsecured` where
+/// a client's word is all that there is. `subject_issuer` is whose name `subject` is, where it is not ours. `bound` are the
+/// thumbprints of the keys without which the token is worth nothing.
 ///
 /// `outcome` of an introspection is `active` or `inactive`, of a revocation `revoked` or `nothing to revoke`, where `reason` says
 /// why; `owner`, `subject`, `jti` and `session` are those of the token.
@@ -120,7 +126,9 @@ impl Audit {
             let text = token.unverified_payload().get(name).and_then(|value| value.as_str());
             text.unwrap_or_default().chars().take(64).collect::<String>()
         };
-        self.tokens.push(format!("{} of {}", claim("jti"), claim("client_id")));
+        // Tokens of others and assertions have an issuer where ours have a client.
+        let of = Some(claim("client_id")).filter(|id| !id.is_empty()).unwrap_or_else(|| claim("iss"));
+        self.tokens.push(format!("{} of {of}", claim("jti")));
     }
 
     pub(crate) fn granted(&self, granted: &Granted) {
@@ -131,18 +139,21 @@ impl Audit {
         tracing::info!(
             target: AUDIT,
             endpoint = self.endpoint.path(),
-            request_id = self.request_id(),
+            request_id = self.name(),
             source = self.source.map(field::display),
             client = ?claims.client_id.as_str(),
             method = decision.method,
             grant = decision.grant.as_parameter(),
             subject = ?claims.subject.as_str(),
+            subject_issuer = subject_issuer(claims).map(field::debug),
             actors = ?actors,
             scope_in = ?decision.scope_asked.as_str(),
             scope_out = ?claims.scope.as_str(),
             aud = ?claims.audience,
             jti = claims.token_id.as_str(),
-            subject_auth = decision.subject_proof.as_str(),
+            // Whoever was only asserted stays so, however often the token is renewed (conformance TX-69).
+            subject_auth = if claims.session.asserted { UNSECURED } else { decision.subject_proof.as_str() },
+            bound = bound(claims).map(field::debug),
             subject_jti = decision.subject_token.as_deref().map(field::debug),
             actor_jti = decision.actor_token.as_deref().map(field::debug),
             outcome = "granted",
@@ -171,12 +182,15 @@ impl Audit {
         tracing::info!(
             target: AUDIT,
             endpoint = self.endpoint.path(),
-            request_id = self.request_id(),
+            request_id = self.name(),
             source = self.source.map(field::display),
             client = self.client(),
             method = self.method,
             owner = good.map(|claims| field::debug(claims.client_id.as_str())),
             subject = good.map(|claims| field::debug(claims.subject.as_str())),
+            subject_issuer = good.and_then(subject_issuer).map(field::debug),
+            subject_auth = good.filter(|claims| claims.session.asserted).map(|_| UNSECURED),
+            bound = good.and_then(bound).map(field::debug),
             jti = good.map(|claims| claims.token_id.as_str()),
             session = good.map(|claims| claims.session.id.as_str()),
             tokens = tokens.then(|| field::debug(&self.tokens)),
@@ -191,7 +205,7 @@ impl Audit {
         tracing::info!(
             target: AUDIT,
             endpoint = self.endpoint.path(),
-            request_id = self.request_id(),
+            request_id = self.name(),
             source = self.source.map(field::display),
             client = self.client(),
             method = self.method,
@@ -225,7 +239,7 @@ impl Audit {
         tracing::info!(
             target: AUDIT,
             endpoint = self.endpoint.path(),
-            request_id = self.request_id(),
+            request_id = self.name(),
             source = self.source.map(field::display),
             client = self.client(),
             outcome = error.code.as_str(),
@@ -241,7 +255,7 @@ impl Audit {
         tracing::error!(
             target: AUDIT,
             endpoint = self.endpoint.path(),
-            request_id = self.request_id(),
+            request_id = self.name(),
             source = self.source.map(field::display),
             client = self.client(),
             method = self.method,
@@ -254,7 +268,12 @@ impl Audit {
         );
     }
 
-    fn request_id(&self) -> Option<&str> {
+    /// What the request is called.
+    pub(crate) fn request_id(&self) -> Option<&RequestId> {
+        self.request_id.as_ref()
+    }
+
+    fn name(&self) -> Option<&str> {
         self.request_id.as_ref().map(RequestId::as_str)
     }
 
@@ -274,4 +293,19 @@ impl Drop for Audit {
             self.count(Fault::Panicked.told().1.code.as_str());
         }
     }
+}
+
+/// Whose name the subject is, if it is not ours.
+fn subject_issuer(claims: &AccessTokenClaims) -> Option<&str> {
+    claims.session.subject_issuer.as_ref().map(Issuer::as_str)
+}
+
+/// The keys that a token is bound to, by their thumbprints: `jkt=…`, `x5t#S256=…`.
+fn bound(claims: &AccessTokenClaims) -> Option<Vec<String>> {
+    let confirmation = claims.confirmation.as_ref()?;
+    let keys = [("jkt", &confirmation.key), ("x5t#S256", &confirmation.certificate)];
+    let named = |(name, key): (&str, &Option<Thumbprint>)| {
+        key.as_ref().map(|thumbprint| format!("{name}={}", thumbprint.as_str()))
+    };
+    Some(keys.into_iter().filter_map(named).collect())
 }

@@ -1,12 +1,17 @@
-//! Who calls the catalog? The access token of a request, as an extractor: RFC 6750 §2.1.
+//! Who calls the catalog? The access token of a request, as an extractor: RFC 6750 §2.1, RFC 9449 §7.1, RFC 8705 §3.
 
 use crate::bearer_config::BearerConfig;
-use crate::bearer_error::BearerError;
+use crate::bearer_error::{BearerError, BearerRefusal, Scheme};
+use crate::client_authorities::Shown;
+use crate::endpoint::DPOP;
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::{FromRequest, HttpRequest};
-use std::future::{Ready, ready};
-use tokenberg_core::{AccessTokenClaims, Actor, ClientId, Scope, Subject};
+use futures_util::future::{Either, LocalBoxFuture, Ready, ready};
+use std::sync::Arc;
+use tokenberg_core::{
+    AccessTokenClaims, Actor, ClientId, DpopProof, Issuer, Once, Possession, Scope, Subject, Thumbprint,
+};
 
 /// A request that came with a good access token of ours; [`BearerConfig`] says what is good.
 ///
@@ -32,6 +37,19 @@ impl Bearer {
     #[must_use]
     pub fn subject(&self) -> &Subject {
         &self.claims.subject
+    }
+
+    /// Whose name [`Bearer::subject`] is, if it is not a name of ours: two issuers may have an `alice` each.
+    #[must_use]
+    pub fn subject_issuer(&self) -> Option<&Issuer> {
+        self.claims.session.subject_issuer.as_ref()
+    }
+
+    /// Whether nobody authenticated the subject: its name is the word of the client alone, see
+    /// [`Rights::may_assert_users`](tokenberg_core::Rights::may_assert_users). A catalog may refuse such tokens.
+    #[must_use]
+    pub fn is_unsecured(&self) -> bool {
+        self.claims.session.asserted
     }
 
     /// To whom the token was issued.
@@ -72,22 +90,80 @@ impl Bearer {
 }
 
 impl FromRequest for Bearer {
-    type Error = BearerError;
-    type Future = Ready<Result<Self, BearerError>>;
+    type Error = BearerRefusal;
+    type Future =
+        Either<Ready<Result<Self, BearerRefusal>>, LocalBoxFuture<'static, Result<Self, BearerRefusal>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(read(request))
+        let Some(config) = request.app_data::<BearerConfig>() else {
+            return Either::Left(ready(Err(BearerError::NotConfigured.into())));
+        };
+        let told = |scheme| {
+            let takes_proofs = config.takes_proofs();
+            move |error| BearerRefusal { error, scheme, takes_proofs }
+        };
+        let (scheme, token) = match credentials(request.headers(), config.takes_proofs()) {
+            Ok(found) => found,
+            Err((scheme, error)) => return Either::Left(ready(Err(told(scheme)(error)))),
+        };
+        let told = told(Some(scheme));
+        match (read(request, config, scheme, token), config.memory().map(Arc::clone)) {
+            (Ok((bearer, Some(once))), Some(memory)) => Either::Right(Box::pin(async move {
+                match memory.use_once(&once).await {
+                    Ok(true) => Ok(bearer),
+                    Ok(false) => Err(told(BearerError::ProofReplayed)),
+                    Err(fault) => Err(told(BearerError::Unwritten(fault))),
+                }
+            })),
+            (Ok((bearer, _)), _) => Either::Left(ready(Ok(bearer))),
+            (Err(error), _) => Either::Left(ready(Err(told(error)))),
+        }
     }
 }
 
-fn read(request: &HttpRequest) -> Result<Bearer, BearerError> {
-    let config = request.app_data::<BearerConfig>().ok_or(BearerError::NotConfigured)?;
-    let token = token(request.headers())?;
+/// Checks all but whether the proof was seen before: nobody uses it up with a request that is refused.
+fn read(
+    request: &HttpRequest,
+    config: &BearerConfig,
+    scheme: Scheme,
+    token: &str,
+) -> Result<(Bearer, Option<Once>), BearerError> {
     // RFC 6750 §2: "Clients MUST NOT use more than one method to transmit the token in each request."
     if names_access_token(request.query_string().as_bytes()) {
         return Err(BearerError::SeveralMethods);
     }
-    Ok(Bearer { claims: config.check(token)? })
+    let certificate =
+        request.conn_data::<Shown>().map(|Shown(certificate)| Thumbprint::of(certificate.thumbprint));
+    match scheme {
+        Scheme::Bearer => {
+            let claims = config.check(token, &Possession { key: None, certificate })?;
+            Ok((Bearer { claims }, None))
+        }
+        Scheme::Dpop => {
+            let proof = proof(request.headers())?;
+            let (method, path) = (request.method().as_str(), request.uri().path());
+            let (Possession { key, .. }, once) = config.prove(&proof, token, method, path)?;
+            let claims = config.check(token, &Possession { key, certificate })?;
+            // RFC 9449 §7.2: what is not bound is a Bearer token, whoever sends a proof beside it.
+            if claims.confirmation.as_ref().is_none_or(|confirmation| confirmation.key.is_none()) {
+                return Err(BearerError::NotBound);
+            }
+            Ok((Bearer { claims }, Some(once)))
+        }
+    }
+}
+
+/// RFC 9449 §4.3(1): "There is not more than one DPoP HTTP request header field".
+fn proof(headers: &HeaderMap) -> Result<DpopProof, BearerError> {
+    let mut values = headers.get_all(DPOP);
+    match (values.next(), values.next()) {
+        (Some(one), None) => {
+            let text =
+                one.to_str().ok().filter(|text| !text.contains(',')).ok_or(BearerError::NotOneProof)?;
+            DpopProof::parse(text).map_err(BearerError::MalformedProof)
+        }
+        (None | Some(_), _) => Err(BearerError::NotOneProof),
+    }
 }
 
 /// Whether a form, or a query, has a parameter `access_token`.
@@ -95,24 +171,35 @@ pub(crate) fn names_access_token(form: &[u8]) -> bool {
     form.split(|b| *b == b'&').any(|pair| pair.split(|b| *b == b'=').next() == Some(b"access_token"))
 }
 
-// credentials = "Bearer" 1*SP b64token
+// credentials = ( "Bearer" / "DPoP" ) 1*SP b64token
 // b64token    = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
-fn token(headers: &HeaderMap) -> Result<&str, BearerError> {
+fn credentials(
+    headers: &HeaderMap,
+    takes_proofs: bool,
+) -> Result<(Scheme, &str), (Option<Scheme>, BearerError)> {
     let mut values = headers.get_all(header::AUTHORIZATION);
     let (Some(value), None) = (values.next(), values.next()) else {
         let several = headers.contains_key(header::AUTHORIZATION);
-        return Err(if several { BearerError::SeveralMethods } else { BearerError::NoCredentials });
+        return Err(if several {
+            (Some(Scheme::Bearer), BearerError::SeveralMethods)
+        } else {
+            (None, BearerError::NoCredentials)
+        });
     };
-    let value = value.to_str().map_err(|_| BearerError::Malformed)?;
+    let value = value.to_str().map_err(|_| (Some(Scheme::Bearer), BearerError::Malformed))?;
     let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(BearerError::NoCredentials);
-    }
+    let scheme = if scheme.eq_ignore_ascii_case("bearer") {
+        Scheme::Bearer
+    } else if takes_proofs && scheme.eq_ignore_ascii_case("dpop") {
+        Scheme::Dpop
+    } else {
+        return Err((None, BearerError::NoCredentials));
+    };
     let token = token.trim_start_matches(' ');
     let unpadded = token.trim_end_matches('=');
     let good = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b);
     if unpadded.is_empty() || !unpadded.bytes().all(good) {
-        return Err(BearerError::Malformed);
+        return Err((Some(scheme), BearerError::Malformed));
     }
-    Ok(token)
+    Ok((scheme, token))
 }

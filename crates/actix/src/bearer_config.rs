@@ -1,20 +1,28 @@
-//! What makes a token good for a catalog? RFC 9068 §4, in the process of the token service or in another.
+//! What makes a token good for a catalog? RFC 9068 §4 and RFC 9449 §7, in the process of the token service or in another.
 
 use crate::bearer_error::BearerError;
 use crate::service::TokenService;
+use ring::digest::{SHA256, digest};
 use std::sync::Arc;
 use tokenberg_core::{
-    AccessTokenClaims, CompactJws, Possession, Recollection, SignatureFault, Timestamp, TokenFault,
-    TokenVerification, Verified,
+    AccessTokenClaims, CompactJws, DpopProof, Once, Possession, Recollection, SignatureFault, SingleUse,
+    Timestamp, TokenFault, TokenVerification, Verified,
 };
 
-type Check = dyn Fn(&str) -> Result<AccessTokenClaims, BearerError> + Send + Sync;
+type Check = dyn Fn(&str, Timestamp, &Possession) -> Result<AccessTokenClaims, BearerError> + Send + Sync;
+type Clock = dyn Fn() -> Result<Timestamp, BearerError> + Send + Sync;
+type VerifyProof = dyn Fn(&DpopProof) -> Result<Verified, SignatureFault> + Send + Sync;
 
 /// How [`Bearer`](crate::Bearer) checks tokens; to be put into the app with
 /// [`App::app_data`](actix_web::App::app_data).
 #[derive(Clone)]
 pub struct BearerConfig {
+    verification: TokenVerification,
     check: Arc<Check>,
+    clock: Arc<Clock>,
+    verify_proof: Option<Arc<VerifyProof>>,
+    base: Option<Arc<str>>,
+    single_use: Option<Arc<dyn SingleUse>>,
     expired_as_419: bool,
 }
 
@@ -22,20 +30,26 @@ impl BearerConfig {
     /// For a catalog in the same process: what was revoked or disabled counts from the next request on.
     #[must_use]
     pub fn of(service: &TokenService) -> Self {
-        let (service, verification) = (service.clone(), service.verification());
-        Self::checking(move |token| {
-            let now = service.time().map_err(|_| BearerError::Unavailable)?;
-            let moment = service.moment();
-            let token = verification.framed(token)?;
-            let claims = verification.claims(
-                &token,
-                moment.keys().verify(&token, now),
-                now,
-                &Possession::default(),
-            )?;
+        let verification = service.verification();
+        let (checking, timing, proving) = (service.clone(), service.clone(), service.clone());
+        let checked = verification.clone();
+        let check = move |token: &str, now: Timestamp, possession: &Possession| {
+            let moment = checking.moment();
+            let token = checked.framed(token)?;
+            let verified = moment.keys().verify(&token, now);
+            let claims = checked.claims(&token, verified, now, possession)?;
             let recollection = Recollection::of(&*moment, &claims);
-            Ok(verification.recalled(claims, recollection)?)
-        })
+            Ok(checked.recalled(claims, recollection)?)
+        };
+        Self {
+            verification,
+            check: Arc::new(check),
+            clock: Arc::new(move || timing.time().map_err(|_| BearerError::Unavailable)),
+            verify_proof: Some(Arc::new(move |proof| proving.moment().keys().verify_proof(proof))),
+            base: None,
+            single_use: None,
+            expired_as_419: false,
+        }
     }
 
     /// For a catalog in another process, which has the published keys and a clock, and cannot know what was revoked.
@@ -45,10 +59,45 @@ impl BearerConfig {
         verify: impl Fn(&CompactJws) -> Result<Verified, SignatureFault> + Send + Sync + 'static,
         clock: impl Fn() -> Timestamp + Send + Sync + 'static,
     ) -> Self {
-        Self::checking(move |token| {
-            let token = verification.framed(token)?;
-            Ok(verification.claims(&token, verify(&token), clock(), &Possession::default())?)
-        })
+        let checked = verification.clone();
+        let check = move |token: &str, now: Timestamp, possession: &Possession| {
+            let token = checked.framed(token)?;
+            Ok(checked.claims(&token, verify(&token), now, possession)?)
+        };
+        Self {
+            verification,
+            check: Arc::new(check),
+            clock: Arc::new(move || Ok(clock())),
+            verify_proof: None,
+            base: None,
+            single_use: None,
+            expired_as_419: false,
+        }
+    }
+
+    /// Takes tokens that are bound to a key, with the scheme `DPoP`, for requests to addresses under this one: the scheme and host
+    /// that clients know, and what a proxy takes off the path, as in `https://catalog.example`. No header of a request, such as
+    /// Host, says where it was sent to.
+    #[must_use]
+    pub fn at(self, base: &str) -> Self {
+        Self { base: Some(base.trim_end_matches('/').into()), ..self }
+    }
+
+    /// How the signature of a DPoP proof is checked in a catalog of another process, as by
+    /// [`Keys::verify_proof`](tokenberg_core::Keys::verify_proof). Without it, [`BearerConfig::at`] has no effect there.
+    #[must_use]
+    pub fn verify_proofs(
+        self,
+        verify_proof: impl Fn(&DpopProof) -> Result<Verified, SignatureFault> + Send + Sync + 'static,
+    ) -> Self {
+        Self { verify_proof: Some(Arc::new(verify_proof)), ..self }
+    }
+
+    /// Takes each DPoP proof once (RFC 9449 §11.1). Without a memory, whoever sees a request with its proof can send it again, the
+    /// same and within a minute.
+    #[must_use]
+    pub fn single_use(self, single_use: impl SingleUse + 'static) -> Self {
+        Self { single_use: Some(Arc::new(single_use)), ..self }
     }
 
     /// Answers 419 to an expired token, for old PyIceberg; others recover on 401 only (conformance IC-06).
@@ -57,18 +106,45 @@ impl BearerConfig {
         Self { expired_as_419: true, ..self }
     }
 
-    fn checking(
-        check: impl Fn(&str) -> Result<AccessTokenClaims, BearerError> + Send + Sync + 'static,
-    ) -> Self {
-        Self { check: Arc::new(check), expired_as_419: false }
+    /// Whether tokens are taken with the scheme `DPoP`.
+    pub(crate) fn takes_proofs(&self) -> bool {
+        self.base.is_some() && self.verify_proof.is_some()
     }
 
-    pub(crate) fn check(&self, token: &str) -> Result<AccessTokenClaims, BearerError> {
-        match (self.check)(token) {
+    pub(crate) fn memory(&self) -> Option<&Arc<dyn SingleUse>> {
+        self.single_use.as_ref()
+    }
+
+    /// Checks a token of which whoever presents it has proven this possession.
+    pub(crate) fn check(
+        &self,
+        token: &str,
+        possession: &Possession,
+    ) -> Result<AccessTokenClaims, BearerError> {
+        match (self.check)(token, (self.clock)()?, possession) {
             Err(BearerError::InvalidToken(fault @ TokenFault::Expired { .. })) if self.expired_as_419 => {
                 Err(BearerError::TimedOut(fault))
             }
             other => other,
         }
+    }
+
+    /// Checks a proof for this token and a request with this method to this path.
+    pub(crate) fn prove(
+        &self,
+        proof: &DpopProof,
+        token: &str,
+        method: &str,
+        path: &str,
+    ) -> Result<(Possession, Once), BearerError> {
+        let (Some(base), Some(verify)) = (&self.base, &self.verify_proof) else {
+            return Err(BearerError::NoCredentials);
+        };
+        let mut hash = [0; 32];
+        let digest = digest(&SHA256, token.as_bytes());
+        hash.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
+        let address = format!("{base}{path}");
+        let now = (self.clock)()?;
+        Ok(self.verification.proof(proof, verify(proof), (method, &address), hash, now)?)
     }
 }

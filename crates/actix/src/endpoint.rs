@@ -3,17 +3,23 @@
 use crate::answering::Denied;
 use crate::audit::Audit;
 use crate::body::Meter;
+use crate::client_authorities::Shown;
 use crate::connection::Connection;
 use crate::fault::Fault;
 use crate::routes::{INTROSPECTION, REVOCATION, TOKENS};
 use crate::service::TokenService;
 use crate::{body, reply};
 use actix_web::dev::Payload;
-use actix_web::http::{Method, header};
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 use tokenberg_core::{
-    Authentication, Credential, LARGEST_BODY, LARGEST_PRESENTATION, Presented, PresentedToken, Reading,
+    Authentication, Credential, ErrorCode, LARGEST_BODY, LARGEST_PRESENTATION, Presented, PresentedToken,
+    Reading, Request,
 };
+
+/// RFC 9449 §4.1.
+pub(crate) const DPOP: HeaderName = HeaderName::from_static("dpop");
 
 /// One of the endpoints that take a form from a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +71,7 @@ pub(crate) async fn answer(
         Ok(body) => body,
         Err(fault) => {
             audit.failed(fault);
-            return reply::closing(reply::fault(fault), payload);
+            return reply::closing(reply::fault_of(fault, audit.request_id()), payload);
         }
     };
     match decide(service, endpoint, request, &body, &mut audit).await {
@@ -73,7 +79,9 @@ pub(crate) async fn answer(
         Err(Denied::Refused(refusal)) => {
             let error = service.policy().error_for(&refusal);
             audit.refused(&refusal, &error);
-            reply::refused(&error)
+            let needs_nonce = error.code == ErrorCode::UseDpopNonce;
+            let nonce = if needs_nonce { service.dpop_nonce() } else { None };
+            reply::refused(error, nonce.as_deref(), audit.request_id())
         }
         Err(Denied::Unsigned(fault)) => {
             audit.unsigned(&fault);
@@ -89,7 +97,7 @@ pub(crate) async fn answer(
         }
         Err(Denied::Fault(fault)) => {
             audit.failed(fault);
-            reply::fault(fault)
+            reply::fault_of(fault, audit.request_id())
         }
     }
 }
@@ -101,12 +109,19 @@ async fn decide(
     body: &[u8],
     audit: &mut Audit,
 ) -> Result<HttpResponse, Denied> {
-    let authorization: Vec<&[u8]> =
-        request.headers().get_all(header::AUTHORIZATION).map(|value| value.as_bytes()).collect();
-    let query = request.uri().query();
+    let authorization = values(request, &header::AUTHORIZATION);
+    let dpop = values(request, &DPOP);
+    let presented = Request {
+        authorization: &authorization,
+        dpop: &dpop,
+        // Of the connection; whoever sends Client-Cert says about himself what he likes (conformance MT-05).
+        certificate: request.conn_data::<Shown>().map(|Shown(certificate)| certificate),
+        query: request.uri().query(),
+        body,
+    };
     match endpoint {
         Endpoint::Tokens => {
-            let presented = Presented::read(&authorization, query, body)?;
+            let presented = Presented::of(&presented)?;
             audit.presented(&presented);
             let readings = match presented.authentication() {
                 Authentication::Credential(credential) => readings(credential),
@@ -115,10 +130,12 @@ async fn decide(
             let attempt = service.attempt(audit.source(), readings)?;
             let granted = attempt.judged(service.answer(presented, audit).await)?;
             audit.granted(&granted);
-            Ok(reply::granted(&granted.response))
+            let needs_nonce = service.policy().require_dpop_nonce && !dpop.is_empty();
+            let nonce = if needs_nonce { service.dpop_nonce() } else { None };
+            Ok(reply::granted(&granted.response, nonce.as_deref()))
         }
         Endpoint::Introspection => {
-            let presented = PresentedToken::read(&authorization, query, body)?;
+            let presented = PresentedToken::of(&presented)?;
             audit.authenticates(presented.method());
             let attempt = service.attempt(audit.source(), readings(presented.credential()))?;
             let introspection = attempt.judged(service.introspect(presented, audit).await)?;
@@ -126,7 +143,7 @@ async fn decide(
             Ok(reply::introspected(&introspection))
         }
         Endpoint::Revocation => {
-            let presented = PresentedToken::read(&authorization, query, body)?;
+            let presented = PresentedToken::of(&presented)?;
             audit.authenticates(presented.method());
             let attempt = service.attempt(audit.source(), readings(presented.credential()))?;
             let outcome = attempt.judged(service.revoke(presented, audit).await)?;
@@ -142,4 +159,8 @@ fn readings(credential: &Credential) -> &[Reading] {
         Credential::Secret(secret) => &secret.readings,
         Credential::Assertion(_) | Credential::Certificate(_) => &[],
     }
+}
+
+fn values<'r>(request: &'r HttpRequest, name: &HeaderName) -> Vec<&'r [u8]> {
+    request.headers().get_all(name).map(HeaderValue::as_bytes).collect()
 }

@@ -2,7 +2,45 @@
 
 use crate::routes::{INTROSPECTION, JWKS, REVOCATION, TOKENS};
 use serde_json::{Value, json};
-use tokenberg_core::{CATALOG, GrantType, Issuer};
+use tokenberg_core::{Algorithm, CATALOG, GrantType, Issuer};
+
+/// What the service was built with, on which depends what works.
+#[derive(Clone, Copy)]
+pub(crate) struct Abilities {
+    /// Somebody writes revocations down.
+    pub(crate) revokes: bool,
+    /// Somebody remembers what may be used once only: assertions and proofs.
+    pub(crate) remembers: bool,
+    /// The server asks for client certificates.
+    pub(crate) sees_certificates: bool,
+}
+
+impl Abilities {
+    /// The grants.
+    pub(crate) fn grants(self) -> Vec<&'static str> {
+        // Issuers give their assertions a `jti`, which has to be remembered.
+        let works = |grant: &GrantType| *grant != GrantType::JwtBearer || self.remembers;
+        GrantType::ALL.into_iter().filter(works).map(GrantType::as_parameter).collect()
+    }
+
+    /// How clients prove who they are, the same at each endpoint: RFC 7591 §2, RFC 8705 §2.1.1, OpenID Connect Core 1.0 §9 and
+    /// draft-ietf-oauth-spiffe-client-auth §6.
+    fn auth_methods(self) -> Vec<&'static str> {
+        let mut methods = vec!["client_secret_basic", "client_secret_post", "spiffe_jwt"];
+        if self.remembers {
+            methods.push("private_key_jwt");
+        }
+        if self.sees_certificates {
+            methods.push("tls_client_auth");
+        }
+        methods
+    }
+}
+
+/// The algorithms of assertions and proofs. RFC 9864 has two names for one of ours, and either is read.
+pub(crate) fn read_algorithms() -> Vec<&'static str> {
+    Algorithm::ALL.into_iter().map(Algorithm::as_str).chain(["Ed25519"]).collect()
+}
 
 /// The documents, made once: nothing of a request, such as its Host, gets into them (conformance MD-07).
 pub(crate) struct Metadata {
@@ -11,23 +49,28 @@ pub(crate) struct Metadata {
 }
 
 impl Metadata {
-    pub(crate) fn of(issuer: &Issuer, revokes: bool) -> Self {
-        const BY_SECRET: [&str; 2] = ["client_secret_basic", "client_secret_post"];
+    pub(crate) fn of(issuer: &Issuer, can: Abilities) -> Self {
         let mut facts = json!({
             "issuer": issuer.as_str(),
-            "token_endpoint": format!("{issuer}{TOKENS}"),
             "jwks_uri": format!("{issuer}{JWKS}"),
-            "grant_types_supported": GrantType::ALL.map(GrantType::as_parameter),
-            "token_endpoint_auth_methods_supported": BY_SECRET,
-            "introspection_endpoint": format!("{issuer}{INTROSPECTION}"),
-            "introspection_endpoint_auth_methods_supported": BY_SECRET,
+            "grant_types_supported": can.grants(),
             "scopes_supported": [CATALOG],
             // REQUIRED by §2, though §3.2 would have empty arrays omitted; readers insist on the key (MD-04).
             "response_types_supported": [],
         });
-        if revokes {
-            facts["revocation_endpoint"] = format!("{issuer}{REVOCATION}").into();
-            facts["revocation_endpoint_auth_methods_supported"] = json!(BY_SECRET);
+        let revocation = can.revokes.then_some(("revocation", REVOCATION));
+        let endpoints = [("token", TOKENS), ("introspection", INTROSPECTION)].into_iter().chain(revocation);
+        for (name, path) in endpoints {
+            facts[format!("{name}_endpoint")] = format!("{issuer}{path}").into();
+            facts[format!("{name}_endpoint_auth_methods_supported")] = can.auth_methods().into();
+            // §2: it "MUST be present" where a method is listed that signs.
+            facts[format!("{name}_endpoint_auth_signing_alg_values_supported")] = read_algorithms().into();
+        }
+        if can.remembers {
+            facts["dpop_signing_alg_values_supported"] = read_algorithms().into();
+        }
+        if can.sees_certificates {
+            facts["tls_client_certificate_bound_access_tokens"] = true.into();
         }
         Self { text: facts.to_string(), facts }
     }

@@ -1,17 +1,18 @@
 //! How would a program describe all this? An OpenAPI 3.1 document of the routes, made by hand.
 
+use crate::metadata::Abilities;
 use crate::routes::{
     AUTHORIZATION_SERVER, INTROSPECTION, JWKS, OPENAPI, OPENID_CONFIGURATION, REVOCATION, TOKENS,
 };
 use serde_json::{Map, Value, json};
-use tokenberg_core::{GrantType, Issuer, TokenType};
+use tokenberg_core::{AssertionKind, Issuer, TokenType};
 
 /// The document.
-pub(crate) fn document(issuer: &Issuer, revokes: bool) -> Value {
+pub(crate) fn document(issuer: &Issuer, can: Abilities) -> Value {
     let mut paths = Map::new();
-    paths.insert(TOKENS.to_owned(), json!({ "post": token_operation() }));
+    paths.insert(TOKENS.to_owned(), json!({ "post": token_operation(can) }));
     paths.insert(INTROSPECTION.to_owned(), json!({ "post": introspection_operation() }));
-    if revokes {
+    if can.revokes {
         paths.insert(REVOCATION.to_owned(), json!({ "post": revocation_operation() }));
     }
     for (path, id, summary) in [
@@ -35,7 +36,7 @@ pub(crate) fn document(issuer: &Issuer, revokes: bool) -> Value {
         "paths": paths,
         "components": {
             "schemas": {
-                "TokenRequest": token_request(),
+                "TokenRequest": token_request(can),
                 "TokenResponse": token_response(),
                 "PresentedToken": presented_token(),
                 "Introspection": introspection(),
@@ -50,15 +51,25 @@ pub(crate) fn document(issuer: &Issuer, revokes: bool) -> Value {
     })
 }
 
-fn token_operation() -> Value {
-    let mut operation =
-        form_operation("TokenRequest", response("The token", "TokenResponse", &["Cache-Control"]));
+fn token_operation(can: Abilities) -> Value {
+    let success = response("The token", "TokenResponse", &["Cache-Control", "DPoP-Nonce"]);
+    let mut operation = form_operation("TokenRequest", success);
+    operation["responses"]["400"] =
+        error("The request, or what it asks for, is not acceptable", &["DPoP-Nonce"]);
+    if can.remembers {
+        operation["parameters"] = json!([{
+            "name": "DPoP",
+            "in": "header",
+            "description": "A proof of possession; the token is then bound to its key (RFC 9449)",
+            "schema": { "type": "string" },
+        }]);
+    }
     operation["operationId"] = "getToken".into();
     operation["summary"] =
-        "Get a token with client credentials or by token exchange (RFC 6749, RFC 8693)".into();
+        "Get a token with client credentials, by token exchange or for an assertion (RFC 6749, RFC 8693, RFC 7523)".into();
     operation["description"] =
-        "The client authenticates with client_id and client_secret in the form, with Basic, or, for token \
-        exchange, with a Bearer that is also the subject_token or the actor_token."
+        "The client authenticates with client_id and client_secret in the form, with Basic, with a client_assertion or a \
+        certificate as the metadata say, or, for token exchange, with a Bearer that is also the subject_token or the actor_token."
             .into();
     operation
 }
@@ -70,7 +81,7 @@ fn introspection_operation() -> Value {
     operation["summary"] = "Ask whether a token is good now, and for what (RFC 7662)".into();
     operation["description"] =
         "Told to clients that serve an audience of the token, and to the client that it was issued to. \
-        The client authenticates with client_id and client_secret in the form or with Basic."
+        The client authenticates as at the token endpoint, but not with a Bearer."
             .into();
     operation
 }
@@ -82,8 +93,8 @@ fn revocation_operation() -> Value {
     operation["summary"] =
         "Revoke a token, and all that go back to the same authentication (RFC 7009)".into();
     operation["description"] =
-        "Only the client that the token was issued to may. It authenticates with client_id and \
-        client_secret in the form or with Basic."
+        "Only the client that the token was issued to may. It authenticates as at the token endpoint, but not with a \
+        Bearer."
             .into();
     operation
 }
@@ -140,32 +151,47 @@ fn error(description: &str, headers: &[&str]) -> Value {
     response(description, "OAuthError", headers)
 }
 
-fn token_request() -> Value {
+fn token_request(can: Abilities) -> Value {
     let text = |description: &str| json!({ "type": "string", "description": description });
-    let token_type = |description: &str| {
-        json!({
-            "type": "string",
-            "description": description,
-            "enum": [TokenType::AccessToken.as_urn(), TokenType::Jwt.as_urn()],
-        })
+    let token_type = |description: &str, types: &[TokenType]| {
+        let urns: Vec<&str> = types.iter().map(|kind| kind.as_urn()).collect();
+        json!({ "type": "string", "description": description, "enum": urns })
     };
-    json!({
-        "type": "object",
-        "required": ["grant_type"],
-        "properties": {
-            "grant_type": { "type": "string", "enum": GrantType::ALL.map(GrantType::as_parameter) },
-            "scope": text("Space-separated; the registered default if absent"),
-            "client_id": text("The client, where it authenticates in the form"),
-            "client_secret": { "type": "string", "format": "password" },
-            "requested_token_type": token_type("The token type that is asked for"),
-            "subject_token": text("The token of the party on whose behalf is asked"),
-            "subject_token_type": token_type("The type of subject_token"),
-            "actor_token": text("The token of the party that acts"),
-            "actor_token_type": token_type("The type of actor_token"),
-            "resource": { "type": "array", "items": { "type": "string", "format": "uri" } },
-            "audience": { "type": "array", "items": { "type": "string" } },
-        },
-    })
+    const PRESENTED: [TokenType; 3] = [TokenType::AccessToken, TokenType::IdToken, TokenType::Jwt];
+    let mut properties = client_authentication();
+    for (name, schema) in [
+        ("grant_type", json!({ "type": "string", "enum": can.grants() })),
+        ("scope", text("Space-separated; the registered default if absent")),
+        (
+            "requested_token_type",
+            token_type("The token type that is asked for", &[TokenType::AccessToken, TokenType::Jwt]),
+        ),
+        ("subject_token", text("The token of the party on whose behalf is asked")),
+        ("subject_token_type", token_type("The type of subject_token", &PRESENTED)),
+        ("actor_token", text("The token of the party that acts")),
+        ("actor_token_type", token_type("The type of actor_token", &PRESENTED)),
+        ("assertion", text("The JWT of a trusted issuer, for the jwt-bearer grant")),
+        ("resource", json!({ "type": "array", "items": { "type": "string", "format": "uri" } })),
+        ("audience", json!({ "type": "array", "items": { "type": "string" } })),
+    ] {
+        properties.insert(name.to_owned(), schema);
+    }
+    json!({ "type": "object", "required": ["grant_type"], "properties": properties })
+}
+
+/// How a client proves who it is in the form.
+fn client_authentication() -> Map<String, Value> {
+    let kinds = AssertionKind::ALL.map(AssertionKind::as_parameter);
+    let members = [
+        (
+            "client_id",
+            json!({ "type": "string", "description": "The client, where it authenticates in the form or by certificate" }),
+        ),
+        ("client_secret", json!({ "type": "string", "format": "password" })),
+        ("client_assertion", json!({ "type": "string", "description": "A JWT of the client, or about it" })),
+        ("client_assertion_type", json!({ "type": "string", "enum": kinds })),
+    ];
+    members.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect()
 }
 
 fn token_response() -> Value {
@@ -174,7 +200,7 @@ fn token_response() -> Value {
         "required": ["access_token", "token_type", "expires_in", "issued_token_type", "scope"],
         "properties": {
             "access_token": { "type": "string" },
-            "token_type": { "type": "string", "enum": ["bearer"] },
+            "token_type": { "type": "string", "enum": ["bearer", "DPoP"] },
             "expires_in": { "type": "integer", "minimum": 1 },
             "issued_token_type": { "type": "string", "enum": [TokenType::AccessToken.as_urn()] },
             "scope": { "type": "string", "minLength": 1 },
@@ -183,16 +209,11 @@ fn token_response() -> Value {
 }
 
 fn presented_token() -> Value {
-    json!({
-        "type": "object",
-        "required": ["token"],
-        "properties": {
-            "token": { "type": "string", "description": "An access token" },
-            "token_type_hint": { "type": "string", "description": "Changes nothing" },
-            "client_id": { "type": "string", "description": "The client, where it authenticates in the form" },
-            "client_secret": { "type": "string", "format": "password" },
-        },
-    })
+    let mut properties = client_authentication();
+    for (name, description) in [("token", "An access token"), ("token_type_hint", "Changes nothing")] {
+        properties.insert(name.to_owned(), json!({ "type": "string", "description": description }));
+    }
+    json!({ "type": "object", "required": ["token"], "properties": properties })
 }
 
 fn introspection() -> Value {
@@ -203,7 +224,7 @@ fn introspection() -> Value {
         "properties": {
             "active": { "type": "boolean", "description": "If it is false, there is nothing else" },
             "scope": text, "client_id": text, "sub": text, "iss": text, "jti": text,
-            "token_type": { "type": "string", "enum": ["bearer"] },
+            "token_type": { "type": "string", "enum": ["bearer", "DPoP"] },
             "exp": { "type": "integer" },
             "iat": { "type": "integer" },
             "aud": { "oneOf": [text, { "type": "array", "items": text }] },
@@ -222,8 +243,8 @@ fn oauth_error() -> Value {
                 "type": "string",
                 "enum": [
                     "invalid_request", "invalid_client", "invalid_grant", "unauthorized_client",
-                    "unsupported_grant_type", "invalid_scope", "invalid_target", "temporarily_unavailable",
-                    "server_error",
+                    "unsupported_grant_type", "invalid_scope", "invalid_target", "invalid_dpop_proof",
+                    "use_dpop_nonce", "temporarily_unavailable", "server_error",
                 ],
             },
             "error_description": { "type": "string" },

@@ -1,9 +1,11 @@
 //! How does an answer look on the wire? RFC 6749 §5.1 and §5.2, RFC 9111 §5.2.2.5, RFC 9110 §13.1.2.
 
 use crate::fault::Fault;
+use crate::guard::RequestId;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::Payload;
-use actix_web::http::{ConnectionType, StatusCode, header};
+use actix_web::http::header::{self, HeaderName};
+use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use std::convert::Infallible;
@@ -30,9 +32,16 @@ pub(crate) fn private(status: StatusCode) -> HttpResponseBuilder {
     response
 }
 
-/// The token.
-pub(crate) fn granted(response: &TokenResponse) -> HttpResponse {
-    private(StatusCode::OK).body(response.to_json().expose().to_owned())
+/// RFC 9449 §8.1.
+const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+
+/// The token, and the nonce for the next proof where there has to be one (RFC 9449 §8.2).
+pub(crate) fn granted(response: &TokenResponse, nonce: Option<&str>) -> HttpResponse {
+    let mut granted = private(StatusCode::OK);
+    if let Some(nonce) = nonce {
+        granted.insert_header((DPOP_NONCE, nonce));
+    }
+    granted.body(response.to_json().expose().to_owned())
 }
 
 /// What is told of a token.
@@ -45,18 +54,38 @@ pub(crate) fn revoked() -> HttpResponse {
     private(StatusCode::OK).body("{}")
 }
 
-/// What the core refused.
-pub(crate) fn refused(error: &OAuthError) -> HttpResponse {
+/// What the core refused, and the nonce that the next proof should have.
+pub(crate) fn refused(error: OAuthError, nonce: Option<&str>, id: Option<&RequestId>) -> HttpResponse {
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
     let mut response = private(status);
     if let Some(challenge) = error.challenge {
         response.insert_header((header::WWW_AUTHENTICATE, challenge.as_header()));
     }
-    response.body(error.to_json())
+    if let Some(nonce) = nonce {
+        response.insert_header((DPOP_NONCE, nonce));
+    }
+    response.body(naming(error, status, id).to_json())
+}
+
+/// The same, and its description says what the request is called in our log, so that whoever reads it can ask us. Not where
+/// authentication failed: those answers are alike to the last byte (conformance CA-18).
+fn naming(error: OAuthError, status: StatusCode, id: Option<&RequestId>) -> OAuthError {
+    match (&error.description, id) {
+        (Some(description), Some(id)) if status.is_client_error() && status != StatusCode::UNAUTHORIZED => {
+            let description = format!("{description} (request {})", id.as_str());
+            OAuthError { description: Some(description.into()), ..error }
+        }
+        (Some(_) | None, Some(_) | None) => error,
+    }
 }
 
 /// What did not get as far as the core, or failed behind it.
 pub(crate) fn fault(fault: Fault) -> HttpResponse {
+    fault_of(fault, None)
+}
+
+/// The same of a request that the log tells of.
+pub(crate) fn fault_of(fault: Fault, id: Option<&RequestId>) -> HttpResponse {
     let (status, error) = fault.told();
     let mut response = private(status);
     if let Some(methods) = fault.allow() {
@@ -65,7 +94,7 @@ pub(crate) fn fault(fault: Fault) -> HttpResponse {
     if let Some(seconds) = fault.retry_after() {
         response.insert_header((header::RETRY_AFTER, seconds));
     }
-    response.body(error.to_json())
+    response.body(naming(error, status, id).to_json())
 }
 
 /// An answer to a request whose body was not read to its end: the connection ends with it.

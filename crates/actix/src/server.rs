@@ -1,5 +1,6 @@
 //! How is the service run on its own? Listeners, their limits, and an end that finishes what was begun.
 
+use crate::client_authorities::ClientAuthorities;
 use crate::operations::Operations;
 use crate::routes;
 use crate::service::TokenService;
@@ -47,6 +48,7 @@ pub struct ServerBuilder {
     listeners: Vec<TcpListener>,
     base_path: String,
     tls: Option<rustls::ServerConfig>,
+    client_authorities: Option<ClientAuthorities>,
     operations: Option<(TcpListener, Operations)>,
     workers: Option<usize>,
     most_connections: usize,
@@ -66,6 +68,7 @@ impl ServerBuilder {
             listeners: Vec::new(),
             base_path: String::new(),
             tls: None,
+            client_authorities: None,
             operations: None,
             workers: None,
             most_connections: 25_000,
@@ -104,6 +107,12 @@ impl ServerBuilder {
     /// Speaks TLS at all listeners but that for operations; see [`tls`](crate::tls).
     pub fn tls(self, config: rustls::ServerConfig) -> Self {
         Self { tls: Some(config), ..self }
+    }
+
+    /// Judges the certificates that clients show by these; see
+    /// [`Tls::with_client_authorities`](crate::tls::Tls::with_client_authorities).
+    pub fn client_authorities(self, authorities: ClientAuthorities) -> Self {
+        Self { client_authorities: Some(authorities), ..self }
     }
 
     /// Serves `/healthz`, `/readyz` and what else the operations have at this listener, in plain HTTP.
@@ -161,6 +170,7 @@ impl ServerBuilder {
     /// If a listener is not one.
     pub fn run(self) -> io::Result<Running> {
         let limits = Limits {
+            client_authorities: self.client_authorities,
             sources: Sources::new(self.most_of_a_source, self.service.trusted_proxies().clone()),
             metrics: Arc::clone(self.service.metrics()),
             keep_alive: self.keep_alive,

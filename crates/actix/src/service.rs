@@ -6,7 +6,7 @@ use crate::client_address::TrustedProxies;
 use crate::costly::Costly;
 use crate::exposition::Exposition;
 use crate::fault::Fault;
-use crate::metadata::Metadata;
+use crate::metadata::{Abilities, Metadata};
 use crate::metrics::Metrics;
 use crate::throttle::{Attempt, Throttle};
 use crate::world::World;
@@ -68,6 +68,7 @@ pub struct TokenServiceBuilder {
     revocations: Option<Box<dyn Revocations>>,
     single_use: Option<Box<dyn SingleUse>>,
     issuer_keys: Option<Box<dyn IssuerKeys>>,
+    sees_certificates: bool,
     audiences: Option<Vec<Box<str>>>,
     largest_body: usize,
     body_timeout: Duration,
@@ -99,6 +100,12 @@ impl TokenServiceBuilder {
     /// Who fetches the keys of other issuers. Without anybody, only those issuers can be used whose keys are in the store.
     pub fn issuer_keys(self, issuer_keys: impl IssuerKeys + 'static) -> Self {
         Self { issuer_keys: Some(Box::new(issuer_keys)), ..self }
+    }
+
+    /// States that the server asks clients for certificates, see
+    /// [`ClientAuthorities`](crate::ClientAuthorities), so that the metadata name them as a way of authenticating.
+    pub fn client_certificates(self) -> Self {
+        Self { sees_certificates: true, ..self }
     }
 
     /// By when a body has to be there, counted from its head; 5 s (conformance HT-09).
@@ -147,10 +154,14 @@ impl TokenServiceBuilder {
     #[must_use]
     pub fn build(self) -> TokenService {
         let issuer = &self.policy.issuer;
-        let revokes = self.revocations.is_some();
+        let can = Abilities {
+            revokes: self.revocations.is_some(),
+            remembers: self.single_use.is_some(),
+            sees_certificates: self.sees_certificates,
+        };
         let audiences = self.audiences.unwrap_or_else(|| vec![issuer.as_str().into()]);
-        let metadata = Metadata::of(issuer, revokes);
-        let openapi = openapi::document(issuer, revokes).to_string();
+        let metadata = Metadata::of(issuer, can);
+        let openapi = openapi::document(issuer, can).to_string();
         let endpoint = TokenEndpoint::new(self.policy);
         let revocation =
             |revocations| Revocation { endpoint: RevocationEndpoint::of(&endpoint), revocations };
@@ -197,6 +208,7 @@ impl TokenService {
             revocations: None,
             single_use: None,
             issuer_keys: None,
+            sees_certificates: false,
             audiences: None,
             largest_body: LARGEST_BODY,
             body_timeout: Duration::from_secs(5),
@@ -270,6 +282,11 @@ impl TokenService {
 
     pub(crate) fn time(&self) -> Result<Timestamp, Fault> {
         (self.inner.clock)()
+    }
+
+    /// The nonce that DPoP proofs should have from now on.
+    pub(crate) fn dpop_nonce(&self) -> Option<Box<str>> {
+        self.moment().nonce(self.time().ok()?)
     }
 
     pub(crate) fn largest_body(&self) -> usize {

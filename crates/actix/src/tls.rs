@@ -1,9 +1,10 @@
 //! With which certificate do we speak TLS? RFC 8446 and RFC 5246, nothing older; exchangeable while connections live.
 
+use crate::client_authorities::ClientAuthorities;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::{ClientHello, NoClientAuth, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use std::fmt;
@@ -29,6 +30,14 @@ pub enum TlsFault {
         /// What is wrong with it.
         source: pem::Error,
     },
+    /// The certificates of the authorities for clients cannot be read.
+    #[error("cannot read authorities for client certificates from {}: {source}", .path.display())]
+    Authorities {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: pem::Error,
+    },
     /// The file has no certificate in it.
     #[error("there is no certificate in {}", .0.display())]
     NoCertificate(PathBuf),
@@ -43,6 +52,7 @@ pub struct Tls {
     certificate: PathBuf,
     key: PathBuf,
     current: Arc<Current>,
+    clients: Option<ClientAuthorities>,
 }
 
 /// Reads PEM files: the chain, the server's certificate first, and its key in PKCS#8, PKCS#1 or SEC1.
@@ -52,16 +62,33 @@ pub struct Tls {
 pub fn load(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Result<Tls, TlsFault> {
     let (certificate, key) = (certificate.into(), key.into());
     let current = Arc::new(Current(RwLock::new(read(&certificate, &key)?)));
-    Ok(Tls { certificate, key, current })
+    Ok(Tls { certificate, key, current, clients: None })
 }
 
 impl Tls {
-    /// Reads both files again. New connections get the new certificate; those that are open are not disturbed.
+    /// Asks clients for certificates, and trusts those that chain to an authority in this PEM file. Nobody has to have one.
     ///
     /// # Errors
-    /// [`TlsFault`]; the old certificate then stays in use.
+    /// [`TlsFault`].
+    pub fn with_client_authorities(self, file: impl Into<PathBuf>) -> Result<Self, TlsFault> {
+        Ok(Self { clients: Some(ClientAuthorities::load(file.into())?), ..self })
+    }
+
+    /// Whose client certificates are trusted, for [`ServerBuilder::client_authorities`](crate::ServerBuilder::client_authorities).
+    #[must_use]
+    pub fn client_authorities(&self) -> Option<ClientAuthorities> {
+        self.clients.clone()
+    }
+
+    /// Reads all files again. New connections get the new certificate; those that are open are not disturbed.
+    ///
+    /// # Errors
+    /// [`TlsFault`]; what was read before then stays in use, all of it.
     pub fn reload(&self) -> Result<(), TlsFault> {
         let fresh = read(&self.certificate, &self.key)?;
+        if let Some(exchange) = self.clients.as_ref().map(ClientAuthorities::read_again).transpose()? {
+            exchange();
+        }
         *self.current.0.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
     }
@@ -74,12 +101,15 @@ impl Tls {
         let resolver: Arc<dyn ResolvesServerCert> = Arc::clone(&self.current) as _;
         Ok(rustls::ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&TLS13, &TLS12])?
-            .with_no_client_auth()
+            .with_client_cert_verifier(match &self.clients {
+                Some(authorities) => authorities.verifier(),
+                None => Arc::new(NoClientAuth),
+            })
             .with_cert_resolver(resolver))
     }
 }
 
-fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 

@@ -3,6 +3,7 @@
 //! actix counts the bytes of a body after it has taken the chunks apart, so what stands between them has no limit. Here
 //! each connection knows how much was read from it, and [`crate::body`] refuses a body that is mostly something else.
 
+use crate::client_authorities::ClientAuthorities;
 use crate::connection;
 use crate::metrics::Metrics;
 use crate::sources::Sources;
@@ -26,9 +27,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(3);
 
-/// How long a connection may take for what, and how many there may be.
+/// How long a connection may take for what, how many there may be, and whose certificates count.
 #[derive(Clone)]
 pub(crate) struct Limits {
+    pub(crate) client_authorities: Option<ClientAuthorities>,
     pub(crate) sources: Sources,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) keep_alive: Duration,
@@ -121,6 +123,9 @@ fn http<IO: Socket, T: AppFactory>(
         .on_connect_ext(move |io: &Metered<IO>, data: &mut actix_http::Extensions| {
             let counted = (&limits.sources, &limits.metrics);
             connection::watch(io.io.tcp(), IO::SECURE, Rc::clone(&io.read), counted, data, silence);
+            if let (Some(authorities), Some(tls)) = (&limits.client_authorities, io.io.tls()) {
+                authorities.look_at(tls, data);
+            }
         })
         .finish(map_config(app, |()| AppConfig::default()))
 }
@@ -131,6 +136,8 @@ pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin + 'static {
     const SECURE: bool;
 
     fn tcp(&self) -> &TcpStream;
+
+    fn tls(&self) -> Option<&rustls::ServerConnection>;
 }
 
 impl Socket for TcpStream {
@@ -139,6 +146,10 @@ impl Socket for TcpStream {
     fn tcp(&self) -> &TcpStream {
         self
     }
+
+    fn tls(&self) -> Option<&rustls::ServerConnection> {
+        None
+    }
 }
 
 impl Socket for TlsStream<TcpStream> {
@@ -146,6 +157,10 @@ impl Socket for TlsStream<TcpStream> {
 
     fn tcp(&self) -> &TcpStream {
         self.get_ref().0
+    }
+
+    fn tls(&self) -> Option<&rustls::ServerConnection> {
+        Some(self.get_ref().1)
     }
 }
 

@@ -1,11 +1,13 @@
 //! What is written down? SE-01, SE-05, SE-06 and HT-22 of the conformance list.
 
+use crate::assertions::asserting;
 use crate::check::*;
 use crate::world::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io;
 use std::sync::{Arc, Mutex};
 use tokenberg_actix::{AUDIT, TokenService, TrustedProxies};
+use tokenberg_testkit::{ForeignKey, alice};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -52,6 +54,8 @@ async fn logged(service: &TokenService, asks: &[Ask]) -> (Log, Vec<Answer>) {
     let _guard = subscriber.finish().set_default();
     let mut answers = Vec::new();
     for ask in asks {
+        // Another test may reach an event first while this subscriber is being registered; the event would be lost to it.
+        tracing::callsite::rebuild_interest_cache();
         answers.push(answer(service, ask).await);
     }
     (log, answers)
@@ -85,7 +89,8 @@ async fn se_06_ht_22_every_decision_is_one_event_and_forwarded_addresses_are_not
         }
     }
     let token = claims(&answers[0].token());
-    let jti = |token: &str| claims(token)["jti"].clone();
+    // As by Debug: of a foreign token it may be any text.
+    let jti = |token: &str| Value::from(claims(token)["jti"].to_string());
     for (field, value) in [
         ("outcome", "granted".into()),
         ("client", "\"c1\"".into()),
@@ -97,6 +102,7 @@ async fn se_06_ht_22_every_decision_is_one_event_and_forwarded_addresses_are_not
         ("scope_out", "\"ns:read\"".into()),
         ("aud", format!("[{AUDIENCE:?}]").into()),
         ("jti", token["jti"].clone()),
+        ("subject_auth", "client".into()),
         // HT-22: the peer, not what it says about itself.
         ("source", "192.0.2.7:4711".into()),
     ] {
@@ -107,6 +113,7 @@ async fn se_06_ht_22_every_decision_is_one_event_and_forwarded_addresses_are_not
         ("client", "\"c2\"".into()),
         ("subject", "\"c1\"".into()),
         ("actors", "[\"c2\"]".into()),
+        ("subject_auth", "own_token".into()),
         ("subject_jti", jti(&subject)),
         ("actor_jti", jti(&actor)),
     ] {
@@ -119,6 +126,43 @@ async fn se_06_ht_22_every_decision_is_one_event_and_forwarded_addresses_are_not
     assert_eq!((&events[3]["outcome"], &events[3]["client"]), (&"invalid_client".into(), &"\"c1\"".into()));
     assert!(events[3]["reason"].as_str().unwrap().contains("live secrets of client c1"));
     assert_eq!((&events[4]["outcome"], &events[4]["status"]), (&"invalid_request".into(), &400.into()));
+}
+
+/// Assertions, tokens of others and proofs: good ones, and ones that are good for nothing.
+fn foreign_credentials(world: &World) -> Vec<String> {
+    let own = |aud: &str| {
+        let claims = json!({"iss": "cj", "sub": "cj", "aud": aud, "iat": NOW, "exp": NOW + 60, "jti": aud});
+        world.cj.sign(&claims)
+    };
+    let key = ForeignKey::new(None);
+    vec![
+        own(ISSUER),
+        own("https://elsewhere.test"),
+        world.idp.sign(&json!({"sub": WORKLOAD, "aud": ISSUER, "exp": NOW + 300})),
+        world.idp.sign(&alice(&json!({}))),
+        world.idp.sign(&alice(&json!({"aud": ISSUER, "exp": NOW + 60}))),
+        world.idp.sign(&alice(&json!({"exp": NOW - 600}))),
+        key.sign(&alice(&json!({}))),
+        key.proof(at(NOW), "1", &json!({})),
+        key.proof(at(NOW), "2", &json!({"htm": "GET"})),
+    ]
+}
+
+/// The credential wherever one could stand.
+fn asks_with(credential: &str) -> Vec<Ask> {
+    let urn = |what: &str| encoded(&format!("urn:ietf:params:oauth:{what}"));
+    let kind = urn("client-assertion-type:jwt-bearer");
+    let id_token = urn("token-type:id_token");
+    vec![
+        form(format!("{CC}&client_assertion={credential}&client_assertion_type={kind}")),
+        form(format!("{EXCHANGE}&subject_token={credential}&subject_token_type={id_token}")).basic(C1),
+        form(format!("{EXCHANGE}&subject_token={credential}&subject_token_type={id_token}"))
+            .bearer(credential),
+        form(format!("grant_type={}&assertion={credential}", urn("grant-type:jwt-bearer"))).basic(C1),
+        form(CC).basic(C1).dpop(credential),
+        form(format!("token={credential}")).basic(RS1).at("/v1/oauth/introspect"),
+        form(format!("token={credential}")).basic(C1).at("/v1/oauth/revoke"),
+    ]
 }
 
 #[actix_web::test]
@@ -141,10 +185,12 @@ async fn se_06_ht_22_the_source_is_what_a_trusted_proxy_says() {
 
 #[actix_web::test]
 async fn se_01_no_secret_and_no_token_is_logged() {
-    let service = service();
+    let world = World::new();
+    let service = world.service();
     let (_, minted) = logged(&service, &[form(CC).basic(C1)]).await;
     let token = minted[0].token();
     let exchange = format!("{EXCHANGE}&subject_token={token}&subject_token_type={ACCESS_TOKEN}");
+    let foreign = foreign_credentials(&world);
     let tampered = format!("{}AAAA", &token[..token.len() - 4]);
     let asks = [
         form(CC).basic(C1),
@@ -160,6 +206,8 @@ async fn se_01_no_secret_and_no_token_is_logged() {
         form(CC).header("Authorization", "Basic %%s1-Z7"),
         form(format!("{CC}&client_secret=s1-Z7&client_secret=s1-Z7")),
     ];
+    let with_foreign = foreign.iter().flat_map(|credential| asks_with(credential));
+    let asks: Vec<Ask> = asks.into_iter().chain(with_foreign).collect();
     let (log, answers) = logged(&service, &asks).await;
     let text = log.text();
     let authorizations = asks.iter().flat_map(|ask| &ask.headers).filter(|(name, _)| name == "Authorization");
@@ -168,7 +216,9 @@ async fn se_01_no_secret_and_no_token_is_logged() {
         .collect();
     hushed
         .extend(["wr0ng-Secret", C2.1, TORTURE.1, &encoded(TORTURE.1), &token, &tampered].map(str::to_owned));
-    hushed.extend(answers.iter().filter(|a| a.status == 200).map(Answer::token));
+    hushed.extend(answers.iter().filter_map(|a| a.json()["access_token"].as_str().map(str::to_owned)));
+    // The signature is what makes a credential of it.
+    hushed.extend(foreign.iter().map(|credential| credential.rsplit('.').next().unwrap().to_owned()));
     for secret in hushed {
         let shown = text.lines().find(|line| line.contains(&secret));
         assert_eq!(shown, None, "{secret}");
@@ -247,4 +297,102 @@ async fn se_05_nobody_forges_a_line() {
     assert_eq!(log.events().len(), asks.len());
     assert!(log.events().iter().all(|event| event["outcome"] != "granted"));
     assert!(!log.text().contains('\u{1b}'));
+}
+
+#[actix_web::test]
+async fn tx_69_se_06_the_audit_says_how_the_subject_is_known_and_what_the_token_is_bound_to() {
+    let world = World::new();
+    let service = world.service();
+    let (_, minted) = logged(&service, &[form(CC).basic(C1)]).await;
+    let actor = minted[0].token();
+    let key = ForeignKey::new(None);
+    let id_token = "urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aid_token";
+    let subject = world.idp.sign(&alice(&json!({"jti": "a \"jti\" of theirs"})));
+    let exchange = format!("{EXCHANGE}&subject_token={subject}&subject_token_type={id_token}");
+    let asks = [
+        asserting(&world, "bob", &actor),
+        form(exchange).basic(C1).dpop(&key.proof(at(NOW), "1", &json!({}))),
+    ];
+    let (log, answers) = logged(&service, &asks).await;
+    let (asserted, foreign) = (log.events()[0].clone(), log.events()[1].clone());
+    assert_eq!((&asserted["subject"], &asserted["subject_auth"]), (&"\"bob\"".into(), &"unsecured".into()));
+    assert_eq!((&asserted["subject_issuer"], &asserted["bound"]), (&Value::Null, &Value::Null));
+    let bound = Value::from(format!("[\"jkt={}\"]", key.thumbprint().as_str()));
+    for (field, value) in [
+        ("subject", "\"alice\"".into()),
+        ("subject_auth", IDP.into()),
+        ("subject_issuer", format!("{IDP:?}").into()),
+        ("actors", "[\"c1\"]".into()),
+        ("subject_jti", format!("{:?}", "a \"jti\" of theirs").into()),
+        ("bound", bound.clone()),
+    ] {
+        assert_eq!(foreign[field], value, "{field}");
+    }
+
+    // However often it is renewed, nobody has authenticated him; and what is told to others says so, too.
+    let (bob, alice) = (answers[0].token(), answers[1].token());
+    let renewal = format!("{EXCHANGE}&subject_token={bob}&subject_token_type={ACCESS_TOKEN}");
+    let actor = format!("{renewal}&actor_token={actor}&actor_token_type={ACCESS_TOKEN}");
+    let introspect = |token: &str| form(format!("token={token}")).basic(RS1).at("/v1/oauth/introspect");
+    let (log, answers) =
+        logged(&service, &[form(actor).basic(C1), introspect(&alice), introspect(&bob)]).await;
+    assert_eq!(answers[0].status, 200, "{}", answers[0].text());
+    let events = log.events();
+    assert_eq!((&events[0]["outcome"], &events[0]["subject_auth"]), (&"granted".into(), &"unsecured".into()));
+    assert_eq!((&events[1]["outcome"], &events[1]["bound"]), (&"active".into(), &bound));
+    assert_eq!(events[1]["subject_issuer"], format!("{IDP:?}"));
+    assert_eq!((&events[2]["outcome"], &events[2]["subject_auth"]), (&"active".into(), &"unsecured".into()));
+}
+
+#[actix_web::test]
+async fn cj_03_what_was_shown_for_a_secret_is_named_in_the_audit() {
+    let world = World::new();
+    let service = world.service();
+    let claims = json!({"iss": "cj", "sub": "cj", "aud": ISSUER, "iat": NOW, "exp": NOW + 60, "jti": "once"});
+    let svid = json!({"sub": WORKLOAD, "aud": ISSUER, "exp": NOW + 300});
+    let by = |kind: &str, assertion: &str| {
+        let kind = format!("urn:ietf:params:oauth:client-assertion-type:{kind}");
+        form(format!("{CC}&client_assertion={assertion}&client_assertion_type={}", encoded(&kind)))
+    };
+    let own = by("jwt-bearer", &world.cj.sign(&claims));
+    let asks = [own.clone(), own, by("jwt-spiffe", &world.idp.sign(&svid))];
+    let (log, _) = logged(&service, &asks).await;
+    let expected = [
+        ("cj", "private_key_jwt", "granted"),
+        ("cj", "private_key_jwt", "invalid_client"),
+        ("cw", "spiffe_jwt", "granted"),
+    ];
+    for (event, (client, method, outcome)) in log.events().iter().zip(expected) {
+        assert_eq!(event["client"], format!("{client:?}"), "{event:#}");
+        assert_eq!((&event["method"], &event["outcome"]), (&method.into(), &outcome.into()));
+    }
+    assert!(log.events()[1]["reason"].as_str().unwrap().contains("used before"));
+    assert!(log.events()[1]["tokens"].as_str().unwrap().contains("once of cj"));
+}
+
+#[actix_web::test]
+async fn se_06_whoever_is_refused_can_name_the_request_unless_authentication_failed() {
+    let service = service();
+    let (introspect, revoke) = ("/v1/oauth/introspect", "/v1/oauth/revoke");
+    for (ask, status) in [
+        (form(format!("{CC}&scope=ns:write")).basic(C2), 400),
+        (form("grant_type=x").basic(C1), 400),
+        (form(CC).without("Content-Type"), 400),
+        (form("grant_type=%zz"), 400),
+        (form(vec![b'a'; 70_000]), 413),
+        (form("").basic(C1).at(introspect), 400),
+        (form("token=x").basic(C1).without("Content-Type").at(revoke), 400),
+        (form("").basic(C1).at(revoke), 400),
+        (form(CC).basic(("c1", "wrong")), 401),
+        (form("token=x").basic(("c1", "wrong")).at(introspect), 401),
+        (form("token=x").at(revoke), 401),
+    ] {
+        let (log, answers) = logged(&service, std::slice::from_ref(&ask)).await;
+        let (event, answer) = (&log.events()[0], &answers[0]);
+        assert_eq!(answer.status, status, "{}", answer.text());
+        let name = format!(" (request {})", event["request_id"].as_str().unwrap());
+        let description = answer.json()["error_description"].as_str().unwrap().to_owned();
+        assert_eq!(description.ends_with(&name), status != 401, "{description}");
+        assert!(status != 401 || !description.contains("request "), "{description}");
+    }
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use tokenberg_actix::{Bearer, BearerConfig, BearerError, TokenService, one_method_only};
 use tokenberg_core::{Answers, TokenVerification};
 
-async fn table(token: Bearer) -> Result<HttpResponse, BearerError> {
+pub(crate) async fn table(token: Bearer) -> Result<HttpResponse, BearerError> {
     token.require_scope("ns:read")?;
     let actors: Vec<&str> = token.actors().map(|actor| actor.subject.as_str()).collect();
     Ok(HttpResponse::Ok().json(serde_json::json!({
@@ -23,7 +23,7 @@ async fn table(token: Bearer) -> Result<HttpResponse, BearerError> {
 }
 
 /// A catalog that shows who asks.
-async fn catalog(config: BearerConfig, ask: &Ask) -> Answer {
+pub(crate) async fn catalog(config: BearerConfig, ask: &Ask) -> Answer {
     let form = |_: Bearer, body: String| async move { body };
     let app = App::new()
         .app_data(config)
@@ -47,7 +47,7 @@ async fn catalog(config: BearerConfig, ask: &Ask) -> Answer {
     }
 }
 
-fn get() -> Ask {
+pub(crate) fn get() -> Ask {
     ask("GET", "/table")
 }
 

@@ -60,6 +60,11 @@ impl Ask {
         self.header("Authorization", format!("Basic {}", STANDARD.encode(x)))
     }
 
+    /// A DPoP header.
+    pub(crate) fn dpop(self, proof: &str) -> Self {
+        self.header("DPoP", proof)
+    }
+
     pub(crate) fn bearer(self, token: &str) -> Self {
         self.header("Authorization", format!("Bearer {token}"))
     }
@@ -155,10 +160,12 @@ pub(crate) async fn answer(service: &TokenService, ask: &Ask) -> Answer {
 }
 
 /// What the token endpoint has to answer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expected {
     /// `OK{…}`.
     Ok,
+    /// The same with `token_type` `DPoP`.
+    Bound,
     /// Status and `error`.
     Error(u16, &'static str),
 }
@@ -172,6 +179,17 @@ pub(crate) async fn check(service: &TokenService, ask: &Ask, expected: Expected)
 }
 
 /// The same for an answer that came another way.
+/// How the description ends: with the name of the request in the log, if it says one at all. Where authentication failed none does.
+fn names_request(answer: &Answer, description: &str) -> String {
+    let text = description.split(" (request ").next().unwrap();
+    match answer.header("X-Request-Id") {
+        Some(id) if description.contains("request ") && text != description => {
+            format!("{text} (request {id})")
+        }
+        Some(_) | None => text.to_owned(),
+    }
+}
+
 pub(crate) fn check_answer(answer: &Answer, expected: Expected, what: &str) {
     let what = format!("{what}: {} {}", answer.status, answer.text());
     assert_eq!(answer.header("Content-Type"), Some("application/json"), "{what}");
@@ -193,14 +211,15 @@ pub(crate) fn check_answer(answer: &Answer, expected: Expected, what: &str) {
     }
     let json = answer.json();
     let members = json.as_object().unwrap();
+    let bound = expected == Expected::Bound;
     match expected {
-        Expected::Ok => {
+        Expected::Ok | Expected::Bound => {
             assert_eq!(answer.status, 200, "{what}");
             let mut names: Vec<&str> = members.keys().map(String::as_str).collect();
             names.sort_unstable();
             let all = ["access_token", "expires_in", "issued_token_type", "scope", "token_type"];
             assert_eq!(names, all, "{what}");
-            assert_eq!(json["token_type"], "bearer");
+            assert_eq!(json["token_type"], if bound { "DPoP" } else { "bearer" }, "{what}");
             assert!(json["expires_in"].as_u64().is_some_and(|s| s > 0), "{what}");
             assert!(json["scope"].as_str().is_some_and(|s| !s.is_empty()), "{what}");
         }
@@ -209,6 +228,7 @@ pub(crate) fn check_answer(answer: &Answer, expected: Expected, what: &str) {
             let plain = |b: u8| matches!(b, 0x20 | 0x21 | 0x23..=0x5B | 0x5D..=0x7E);
             let description = json["error_description"].as_str().unwrap_or_else(|| panic!("{what}"));
             assert!(description.bytes().all(plain), "{what}");
+            assert_eq!(description, names_request(answer, description), "{what}");
             assert!(members.keys().all(|name| name == "error" || name == "error_description"), "{what}");
             assert_eq!(answer.header("WWW-Authenticate").is_some(), status == 401, "{what}");
             assert_eq!(answer.header("Retry-After").is_some(), [429, 503].contains(&status), "{what}");

@@ -2,17 +2,24 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on stops")]
 
 mod abuse;
+mod assertions;
 mod audit;
 mod bearer;
+mod bearer_proofs;
 mod check;
+mod client_certificates;
 mod companions;
 mod documents;
 mod framing;
 mod issuer_keys;
+mod proofs;
 mod server;
+mod shown;
+mod signer;
 mod timeouts;
 mod tls;
 mod token_endpoint;
 mod transport;
+mod truthful;
 mod wire;
 mod world;

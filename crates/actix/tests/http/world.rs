@@ -1,15 +1,19 @@
-//! What is the service of the tests answered from? A few clients in memory, keys of `tokenberg-jose`, and switches.
+//! What is the service of the tests answered from? A few clients and issuers in memory, keys of `tokenberg-jose`, and switches.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 use tokenberg_actix::{Fixed, TokenService, TokenServiceBuilder};
 use tokenberg_core::{
-    AccessTokenClaims, Algorithm, AllowedScope, Answers, Client, ClientId, CompactJws, DpopProof, GrantType,
-    Keys, NotWritten, Policy, Revocation, Revocations, Revoke, Rights, Secret, SecretDigest, SignatureFault,
-    SigningFault, StoredSecret, Timestamp, TokenId, Verified, Writing,
+    AcceptedAs, AccessTokenClaims, Algorithm, AllowedScope, Answers, AuthMethod, CertificateName, Client,
+    ClientId, CompactJws, DpopProof, Federation, GrantType, Issuer, IssuerKeys, KeySource, Keys,
+    KeysUnavailable, NotWritten, Once, Policy, Revocation, Revocations, Revoke, Rights, Secret, SecretDigest,
+    SignatureFault, SigningFault, SingleUse, StoredSecret, Timestamp, TokenId, TrustedIssuer, Verified,
+    Waiting, Writing,
 };
 use tokenberg_jose::Keyring;
+use tokenberg_testkit::{ForeignKey, trusted};
 
 pub(crate) const ISSUER: &str = "https://as.test";
 pub(crate) const AUDIENCE: &str = "https://cat.test";
@@ -25,13 +29,28 @@ pub(crate) const COFF: (&str, &str) = ("coff", "soff-W2");
 pub(crate) const RS1: (&str, &str) = ("rs1", "srs1-T6");
 pub(crate) const RS2: (&str, &str) = ("rs2", "srs2-V8");
 pub(crate) const CEXP: (&str, &str) = ("cexp", "sexp-M5");
+/// An issuer whose keys are at hand, one whose keys are fetched, and a trust domain of workloads.
+pub(crate) const IDP: &str = "https://idp.test";
+pub(crate) const FETCHED: &str = "https://fetched.test";
+pub(crate) const TRUST_DOMAIN: &str = "spiffe://td.test";
+/// The workload that stands for the client `cw`, and the subject of the certificate of `cm`.
+pub(crate) const WORKLOAD: &str = "spiffe://td.test/spark";
+pub(crate) const CM_SUBJECT: &str = "CN=cm,O=Test";
 
 /// The world, and what tests do to it.
 pub(crate) struct World {
     pub(crate) clients: RwLock<Vec<Arc<Client>>>,
     pub(crate) revoked: Mutex<Vec<TokenId>>,
     pub(crate) revoked_sessions: Mutex<Vec<TokenId>>,
+    /// Neither revocations nor used identifiers can be written.
     pub(crate) store_gone: AtomicBool,
+    used: Mutex<BTreeSet<(Box<str>, Box<str>)>>,
+    pub(crate) issuers: Vec<Arc<TrustedIssuer>>,
+    /// The keys of all issuers, and those of the client `cj`.
+    pub(crate) idp: ForeignKey,
+    pub(crate) cj: ForeignKey,
+    /// The issuer whose keys are fetched is down.
+    pub(crate) issuer_gone: AtomicBool,
     pub(crate) clock: Arc<AtomicI64>,
     pub(crate) keys: TestKeys,
     /// Digests take as long as this, and count as costly.
@@ -51,8 +70,16 @@ impl World {
         let born = at(NOW - 3600);
         let key = tokenberg_jose::generate(Algorithm::ES256, born, born).unwrap();
         let keyring = Keyring::read(&[key], born).unwrap();
+        let (idp, cj) = (ForeignKey::new(Some("p-1")), ForeignKey::new(Some("cj-1")));
+        let mut all = clients();
+        all.extend(without_secrets(&cj).into_iter().map(Arc::new));
         Arc::new(Self {
-            clients: RwLock::new(clients()),
+            clients: RwLock::new(all),
+            used: Mutex::default(),
+            issuers: issuers(&idp).into_iter().map(Arc::new).collect(),
+            idp,
+            cj,
+            issuer_gone: AtomicBool::new(false),
             revoked: Mutex::default(),
             revoked_sessions: Mutex::default(),
             store_gone: AtomicBool::new(false),
@@ -74,6 +101,8 @@ impl World {
         let policy = Policy::new(issuer.parse().unwrap());
         TokenService::builder(policy, Fixed::from(Arc::clone(self)))
             .revocations(Ledger(Arc::clone(self)))
+            .single_use(Ledger(Arc::clone(self)))
+            .issuer_keys(Ledger(Arc::clone(self)))
             .audiences([AUDIENCE])
             .clock(move || at(clock.load(Ordering::SeqCst)))
     }
@@ -111,7 +140,7 @@ fn clients() -> Vec<Arc<Client>> {
             rights: Rights {
                 grants: grants.to_vec(),
                 audiences: vec![AUDIENCE.into()],
-                may_act_for: vec![format!("{ISSUER}|*").parse().unwrap()],
+                may_act_for: [ISSUER, IDP, FETCHED].map(|of| format!("{of}|*").parse().unwrap()).to_vec(),
                 ..Rights::new(AllowedScope::Only(scope.parse().unwrap()))
             },
         })
@@ -133,6 +162,45 @@ fn clients() -> Vec<Arc<Client>> {
         server(RS1, AUDIENCE),
         server(RS2, "https://other.test"),
     ]
+}
+
+/// `cj` signs for itself, `cm` shows a certificate, the workload stands for `cw`, and `cd` gets bound tokens only.
+fn without_secrets(cj: &ForeignKey) -> Vec<Client> {
+    let client = |id: &str, method, change: &dyn Fn(&mut Rights)| {
+        let mut rights = Rights {
+            auth_method: method,
+            grants: GrantType::ALL.to_vec(),
+            audiences: vec![AUDIENCE.into()],
+            may_act_for: vec![format!("{ISSUER}|*").parse().unwrap(), format!("{IDP}|*").parse().unwrap()],
+            ..Rights::new(AllowedScope::Only("catalog ns:read".parse().unwrap()))
+        };
+        change(&mut rights);
+        Client { id: id.parse().unwrap(), enabled: true, secrets: Vec::new(), rights }
+    };
+    let federation = Federation {
+        issuer: Issuer::foreign(TRUST_DOMAIN).unwrap(),
+        subject: WORKLOAD.into(),
+        audience: None,
+        uid: None,
+    };
+    vec![
+        client("cj", AuthMethod::PrivateKeyJwt, &|rights| rights.jwks = Some(cj.jwks())),
+        client("cm", AuthMethod::TlsClientAuth, &|rights| {
+            rights.certificate = Some(CertificateName::Subject(CM_SUBJECT.into()));
+        }),
+        client("cm-uri", AuthMethod::TlsClientAuth, &|rights| {
+            rights.certificate = Some(CertificateName::Uri(WORKLOAD.into()));
+        }),
+        client("cw", AuthMethod::Federated, &|rights| rights.federations = vec![federation.clone()]),
+    ]
+}
+
+fn issuers(key: &ForeignKey) -> Vec<TrustedIssuer> {
+    let mut idp = trusted(IDP, key);
+    idp.trust.accept.push(AcceptedAs::JwtBearer);
+    let mut fetched = trusted(FETCHED, key);
+    fetched.trust.keys = KeySource::Discovery;
+    vec![idp, fetched, trusted(TRUST_DOMAIN, key)]
 }
 
 fn digest(client_id: &str, secret: &str) -> SecretDigest {
@@ -172,10 +240,57 @@ impl Answers for World {
     fn keys(&self) -> &dyn Keys {
         &self.keys
     }
+
+    fn issuer(&self, issuer: &str) -> Option<Arc<TrustedIssuer>> {
+        self.issuers.iter().find(|known| known.issuer.as_str() == issuer).cloned()
+    }
+
+    fn federated(&self, issuer: &Issuer, subject: &str) -> Option<Arc<Client>> {
+        let clients = self.clients.read().unwrap();
+        clients.iter().find(|c| c.rights.federations.iter().any(|f| f.is_of(issuer, subject))).cloned()
+    }
+
+    fn nonce(&self, now: Timestamp) -> Option<Box<str>> {
+        Some(format!("nonce-{}", now.as_seconds() / 60).into())
+    }
+
+    fn accepts_nonce(&self, nonce: &str, now: Timestamp) -> bool {
+        let epoch = now.as_seconds() / 60;
+        [epoch, epoch - 1].iter().any(|epoch| nonce == format!("nonce-{epoch}"))
+    }
+}
+
+impl SingleUse for Ledger {
+    fn use_once<'a>(&'a self, once: &'a Once) -> Waiting<'a, Result<bool, NotWritten>> {
+        Box::pin(async move {
+            if self.0.store_gone.load(Ordering::SeqCst) {
+                return Err(NotWritten { reason: "as the test wants it".to_owned() });
+            }
+            Ok(self.0.used.lock().unwrap().insert((once.namespace.clone(), once.id.clone())))
+        })
+    }
+}
+
+impl IssuerKeys for Ledger {
+    fn verify<'a>(
+        &'a self,
+        issuer: &'a TrustedIssuer,
+        token: &'a CompactJws,
+        _: Timestamp,
+    ) -> Waiting<'a, Result<Result<Verified, SignatureFault>, KeysUnavailable>> {
+        Box::pin(async move {
+            assert_eq!(issuer.issuer.as_str(), FETCHED, "nobody else's keys are fetched");
+            if self.0.issuer_gone.load(Ordering::SeqCst) {
+                let reason = "as the test wants it".to_owned();
+                return Err(KeysUnavailable { issuer: FETCHED.into(), reason });
+            }
+            Ok(self.0.keys.verify_with(&self.0.idp.jwks(), token))
+        })
+    }
 }
 
 /// Where the world writes revocations down, unless its store is gone.
-pub(crate) struct Ledger(Arc<World>);
+pub(crate) struct Ledger(pub(crate) Arc<World>);
 
 impl Revocations for Ledger {
     fn revoke<'a>(&'a self, revoke: &'a Revoke) -> Writing<'a> {
