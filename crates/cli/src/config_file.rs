@@ -35,6 +35,9 @@ pub(crate) struct ConfigFile {
     /// `--tls-key`
     #[serde(alias = "tls_key")]
     pub(crate) tls_key: Option<PathBuf>,
+    /// `--tls-client-ca`
+    #[serde(alias = "tls_client_ca")]
+    pub(crate) tls_client_ca: Option<PathBuf>,
     /// `--behind-tls-terminator`
     #[serde(alias = "behind_tls_terminator")]
     pub(crate) behind_tls_terminator: Option<bool>,
@@ -50,6 +53,9 @@ pub(crate) struct ConfigFile {
     /// `--strict-iceberg-errors`
     #[serde(alias = "strict_iceberg_errors")]
     pub(crate) strict_iceberg_errors: Option<bool>,
+    /// `--require-dpop-nonce`
+    #[serde(alias = "require_dpop_nonce")]
+    pub(crate) require_dpop_nonce: Option<bool>,
     /// `--alg`
     pub(crate) alg: Option<Algorithm>,
     /// `--log`

@@ -105,7 +105,7 @@ fn check_settings(settings: &Settings, findings: &mut Findings) {
         findings.note("alg", "RSA keys are not generated, so an empty store could not begin with one");
     }
     if let Some((cert, key)) = &settings.tls {
-        match tokenberg_actix::tls::load(cert, key) {
+        match settings.loaded_tls() {
             Ok(_) => findings.ok("tls", format!("certificate {}", cert.display())),
             Err(fault) => findings.problem("tls", fault.to_string()),
         }

@@ -58,6 +58,10 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "FILE", env = "TOKENBERG_TLS_KEY")]
     pub(crate) tls_key: Option<PathBuf>,
 
+    /// Ask clients for certificates, and trust those of the authorities in this PEM file; nobody has to have one
+    #[arg(long, value_name = "FILE", env = "TOKENBERG_TLS_CLIENT_CA")]
+    pub(crate) tls_client_ca: Option<PathBuf>,
+
     /// A proxy in front of us speaks TLS with the clients, so that plain HTTP beyond this machine is safe
     #[arg(long, value_name = "BOOL", env = "TOKENBERG_BEHIND_TLS_TERMINATOR", num_args = 0..=1, require_equals = true,
           default_missing_value = "true")]
@@ -82,6 +86,11 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "BOOL", env = "TOKENBERG_STRICT_ICEBERG_ERRORS", num_args = 0..=1, require_equals = true,
           default_missing_value = "true")]
     pub(crate) strict_iceberg_errors: Option<bool>,
+
+    /// Take DPoP proofs only with a nonce that we handed out lately, so that none can be made in advance
+    #[arg(long, value_name = "BOOL", env = "TOKENBERG_REQUIRE_DPOP_NONCE", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true")]
+    pub(crate) require_dpop_nonce: Option<bool>,
 
     /// The algorithm of the key that is made on an empty store: ES256, ES384 or EdDSA [default: ES256]
     #[arg(long, value_name = "ALG", env = "TOKENBERG_ALG")]

@@ -21,7 +21,7 @@ use settings::Settings;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
-use tokenberg_actix::tls::{self, Tls};
+use tokenberg_actix::tls::Tls;
 use tokenberg_actix::{Operations, ServerBuilder, TokenService};
 use tokenberg_core::Policy;
 use tokenberg_store::Store;
@@ -42,7 +42,7 @@ pub(crate) struct Changeable {
 /// If it cannot start.
 pub(crate) fn run(common: Common, asked: Serve, settings: Settings) -> anyhow::Result<()> {
     let log = logging::start_for_server(settings.log.as_deref(), settings.log_format)?;
-    let tls = settings.tls.as_ref().map(|(cert, key)| tls::load(cert, key)).transpose()?;
+    let tls = settings.loaded_tls()?;
     if let Some((_, key)) = &settings.tls {
         warn_if_open_to_others(key);
     }
@@ -69,15 +69,20 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     let following = Following::of(&store, settings.max_staleness).await?;
     let mut policy = Policy::new(settings.issuer_at(port)?);
     policy.strict_iceberg_errors = settings.strict_iceberg_errors;
+    policy.require_dpop_nonce = settings.require_dpop_nonce;
     let issuer = policy.issuer.clone();
-    let service = TokenService::builder(policy, following.clone())
+    let mut service = TokenService::builder(policy, following.clone())
         .revocations(following.watched())
         .single_use(following.watched())
         .issuer_keys(issuer_keys)
         .failures_per_client(settings.failures_per_client)
         .failures_per_source(settings.failures_per_source)
-        .trusted_proxies(settings.trusted_proxies.clone())
-        .build();
+        .trusted_proxies(settings.trusted_proxies.clone());
+    let client_authorities = changeable.tls.as_ref().and_then(Tls::client_authorities);
+    if client_authorities.is_some() {
+        service = service.client_certificates();
+    }
+    let service = service.build();
 
     let mut server = ServerBuilder::new(service.clone())
         .listen(listener)
@@ -91,6 +96,9 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     }
     if let Some(tls) = &changeable.tls {
         server = server.tls(tls.config()?);
+    }
+    if let Some(authorities) = client_authorities {
+        server = server.client_authorities(authorities);
     }
     if let Some(listener) = ops_listener {
         let following = following.clone();

@@ -11,6 +11,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokenberg_actix::TrustedProxies;
+use tokenberg_actix::tls::{self, Tls, TlsFault};
 use tokenberg_core::{Algorithm, Issuer, Lifetime};
 
 /// Where we listen unless somebody says otherwise.
@@ -40,8 +41,12 @@ pub(crate) struct Settings {
     pub(crate) failures_per_client: u32,
     /// How many for all.
     pub(crate) failures_per_source: u32,
+    /// The authorities whose certificates authenticate clients.
+    pub(crate) tls_client_ca: Option<PathBuf>,
     /// Whether only Iceberg's six error codes are sent.
     pub(crate) strict_iceberg_errors: bool,
+    /// Whether DPoP proofs need a nonce.
+    pub(crate) require_dpop_nonce: bool,
     /// The algorithm of the first key.
     pub(crate) alg: Algorithm,
     /// What is logged, if somebody says so.
@@ -96,6 +101,13 @@ impl Settings {
             [] => file.trusted_proxy.clone().unwrap_or_default(),
             networks => networks.to_vec(),
         };
+        let tls_client_ca = asked.tls_client_ca.as_ref().or(file.tls_client_ca.as_ref()).cloned();
+        anyhow::ensure!(
+            tls_client_ca.is_none() || tls.is_some(),
+            wrong_usage(
+                "--tls-client-ca needs --tls-cert and --tls-key: certificates are shown to whoever speaks TLS"
+            )
+        );
         Ok(Self {
             store: StoreLocation::with_file(common, file)?,
             listen: asked.listen.or(file.listen).unwrap_or(DEFAULT_LISTEN),
@@ -106,6 +118,8 @@ impl Settings {
             trusted_proxies: trusted_proxies.into_iter().collect(),
             failures_per_client: per_minute(asked.failures_per_client, file.failures_per_client, 30),
             failures_per_source: per_minute(asked.failures_per_source, file.failures_per_source, 600),
+            tls_client_ca,
+            require_dpop_nonce: asked.require_dpop_nonce.or(file.require_dpop_nonce).unwrap_or(false),
             strict_iceberg_errors: asked
                 .strict_iceberg_errors
                 .or(file.strict_iceberg_errors)
@@ -150,6 +164,19 @@ impl Settings {
             "behind a TLS terminator we do not know under which name clients reach us: say --issuer https://…"
         );
         Ok(())
+    }
+
+    /// Certificate, key and authorities, read.
+    ///
+    /// # Errors
+    /// If a file is not what it should be.
+    pub(crate) fn loaded_tls(&self) -> Result<Option<Tls>, TlsFault> {
+        let Some((cert, key)) = &self.tls else { return Ok(None) };
+        let tls = tls::load(cert, key)?;
+        Ok(Some(match &self.tls_client_ca {
+            Some(authorities) => tls.with_client_authorities(authorities)?,
+            None => tls,
+        }))
     }
 
     /// Whether the first key would be one that cannot be generated.
@@ -261,6 +288,7 @@ mod tests {
         );
         assert!(settings(&["--behind-tls-terminator", "--tls-cert", "c", "--tls-key", "k"], "").is_err());
         assert!(settings(&["--tls-cert", "c"], "").is_err());
+        assert!(settings(&["--tls-client-ca", "a"], "").err().unwrap().to_string().contains("--tls-cert"));
     }
 
     #[test]

@@ -85,6 +85,8 @@ impl Settings {
             ("trusted-proxy", self.trusted_proxies != running.trusted_proxies),
             ("failures-per-client", self.failures_per_client != running.failures_per_client),
             ("failures-per-source", self.failures_per_source != running.failures_per_source),
+            ("tls-client-ca", self.tls_client_ca != running.tls_client_ca),
+            ("require-dpop-nonce", self.require_dpop_nonce != running.require_dpop_nonce),
             ("strict-iceberg-errors", self.strict_iceberg_errors != running.strict_iceberg_errors),
             ("log-format", self.log_format != running.log_format),
             ("issuer-ca, allow-private-issuers or jwks-refetch-after", self.fetching != running.fetching),
