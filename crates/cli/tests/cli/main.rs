@@ -12,6 +12,7 @@ mod figures;
 mod foreign;
 mod nodes;
 mod parity;
+mod proving;
 mod revoking;
 mod running;
 mod secrecy;
