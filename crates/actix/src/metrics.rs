@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokenberg_core::GrantType;
 
 /// How a request may end, as in the audit; anything else is the last.
-const OUTCOMES: [&str; 15] = [
+const OUTCOMES: [&str; 17] = [
     "granted",
     "active",
     "inactive",
@@ -20,6 +20,8 @@ const OUTCOMES: [&str; 15] = [
     "unsupported_grant_type",
     "invalid_scope",
     "invalid_target",
+    "invalid_dpop_proof",
+    "use_dpop_nonce",
     "temporarily_unavailable",
     "server_error",
     "other",

@@ -14,7 +14,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokenberg_actix::{Bearer, BearerConfig, ProtectedResource};
-use tokenberg_core::{Answers, TokenVerification};
+use tokenberg_core::{Answers, DpopProof, TokenVerification};
 use tokenberg_testkit::{ForeignKey, alice};
 
 const BASE: &str = "https://catalog.example/warehouse";
@@ -257,4 +257,40 @@ async fn ri_06_a_catalog_says_where_its_tokens_come_from() {
             assert_eq!(told["dpop_signing_alg_values_supported"], algorithms);
         }
     }
+}
+
+/// RFC 9449 §4.1 and §7.1.
+const PROOF_FOR_A_TOKEN: &str = "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIiwieCI6Imw4dEZyaHgtMzR0VjNoUklDUkRZOXpDa0RscEJo\
+    RjQyVVFVZldWQVdCRnMiLCJ5IjoiOVZFNGpmX09rX282NHpiVFRsY3VOSmFqSG10NnY5VERWclUwQ2R2R1JEQSIsImNydiI6IlAtMjU2In19.eyJ\
+    qdGkiOiItQndDM0VTYzZhY2MybFRjIiwiaHRtIjoiUE9TVCIsImh0dSI6Imh0dHBzOi8vc2VydmVyLmV4YW1wbGUuY29tL3Rva2VuIiwiaWF0Ijo\
+    xNTYyMjYyNjE2fQ.2-GxA6T8lP4vfrg8v-FdWP0A0zdrj8igiMLvqRMUvwnQg4PtFLbdLXiOSsX0x7NVY-FNyJK70nfbV37xRZT3Lg";
+const PROOF_FOR_A_RESOURCE: &str = "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIiwieCI6Imw4dEZyaHgtMzR0VjNoUklDUkRZOXpDa0RscEJo\
+    RjQyVVFVZldWQVdCRnMiLCJ5IjoiOVZFNGpmX09rX282NHpiVFRsY3VOSmFqSG10NnY5VERWclUwQ2R2R1JEQSIsImNydiI6IlAtMjU2In19.eyJ\
+    qdGkiOiJlMWozVl9iS2ljOC1MQUVCIiwiaHRtIjoiR0VUIiwiaHR1IjoiaHR0cHM6Ly9yZXNvdXJjZS5leGFtcGxlLm9yZy9wcm90ZWN0ZWRyZXN\
+    vdXJjZSIsImlhdCI6MTU2MjI2MjYxOCwiYXRoIjoiZlVIeU8ycjJaM0RaNTNFc05yV0JiMHhXWG9hTnk1OUlpS0NBcWtzbVFFbyJ9.2oW9RP35yR\
+    qzhrtNP86L-Ey71EOptxRimPPToA1plemAgR6pxHF8y6-yqyVnmcw6Fy1dqd-jfxSYoMxhAJpLjA";
+
+#[test]
+fn dp_01_dp_11_the_proofs_of_rfc_9449() {
+    let world = World::new();
+    let key = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
+    for text in [PROOF_FOR_A_TOKEN, PROOF_FOR_A_RESOURCE] {
+        let verified = world.keys().verify_proof(&DpopProof::parse(text).unwrap()).unwrap();
+        assert_eq!(verified.key().as_str(), key);
+    }
+    let verification = TokenVerification::new(ISSUER.parse().unwrap(), vec![]);
+    let token = "Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU";
+    let hash: [u8; 32] = digest(&SHA256, token.as_bytes()).as_ref().try_into().unwrap();
+    assert_eq!(URL_SAFE_NO_PAD.encode(hash), "fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo");
+    let proof = DpopProof::parse(PROOF_FOR_A_RESOURCE).unwrap();
+    let check = |address: &str, hash, seconds| {
+        let verified = world.keys().verify_proof(&proof);
+        let possession = verification.proof(&proof, verified, ("GET", address), hash, at(seconds));
+        possession.map(|(possession, _)| possession.key.unwrap().as_str().to_owned())
+    };
+    let resource = "https://resource.example.org/protectedresource";
+    assert_eq!(check(resource, hash, 1_562_262_618).as_deref(), Ok(key));
+    assert!(check(resource, [0; 32], 1_562_262_618).is_err());
+    assert!(check(&format!("{resource}s"), hash, 1_562_262_618).is_err());
+    assert!(check(resource, hash, 1_562_262_618 + 61).is_err());
 }

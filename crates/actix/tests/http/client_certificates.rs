@@ -185,6 +185,25 @@ fn mt_06_authorities_are_exchanged_while_the_server_runs() {
 }
 
 #[test]
+fn mt_06_a_resumed_connection_is_judged_anew() {
+    let fixture = fixture();
+    let good = fixture.authority.certify(&cm());
+    for versions in [&[&TLS12][..], &[&TLS13]] {
+        let client = fixture.place.client(versions, Some(&good));
+        let ask = || fixture.place.ask_as(&client, &by_cm());
+        let outcomes = [ask(), ask()].map(|(answer, resumed)| (answer.status, resumed));
+        assert_eq!(outcomes, [(200, false), (200, true)], "{versions:?}");
+        let file = fixture.folder.path().join("ca.pem");
+        std::fs::write(&file, Authority::new("next").pem).unwrap();
+        fixture.tls.reload().unwrap();
+        let (answer, resumed) = ask();
+        assert_eq!((answer.status, resumed), (401, true), "{versions:?}");
+        std::fs::write(&file, &fixture.authority.pem).unwrap();
+        fixture.tls.reload().unwrap();
+    }
+}
+
+#[test]
 fn wl_05_an_x509_svid_has_one_identity_and_is_a_leaf() {
     let fixture = fixture();
     let svid = |uris: &[&str], usages: &[KeyUsagePurpose], is_ca| {

@@ -4,6 +4,7 @@
 mod abuse;
 mod assertions;
 mod audit;
+mod audit_of_others;
 mod bearer;
 mod bearer_proofs;
 mod check;

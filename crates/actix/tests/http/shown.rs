@@ -6,7 +6,9 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
+use rustls::{
+    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned, SupportedProtocolVersion,
+};
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -93,26 +95,40 @@ impl Place {
         shown: Option<&Certified>,
         ask: &Ask,
     ) -> Answer {
+        self.ask_as(&self.client(versions, shown), ask).0
+    }
+
+    /// A client that shows this, and resumes its connections.
+    pub(crate) fn client(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+        shown: Option<&Certified>,
+    ) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
         let config = config.with_root_certificates(roots);
-        let config = match shown {
+        Arc::new(match shown {
             None => config.with_no_client_auth(),
             Some(Certified { chain, key }) => {
                 let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.clone()));
                 config.with_client_auth_cert(chain.clone(), key).unwrap()
             }
-        };
+        })
+    }
+
+    /// The answer, and whether the connection was resumed.
+    pub(crate) fn ask_as(&self, client: &Arc<ClientConfig>, ask: &Ask) -> (Answer, bool) {
         let name = ServerName::try_from("as.test").unwrap();
-        let connection = ClientConnection::new(Arc::new(config), name).unwrap();
+        let connection = ClientConnection::new(Arc::clone(client), name).unwrap();
         let socket = TcpStream::connect(self.address).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut stream = StreamOwned::new(connection, socket);
         stream.write_all(&ask.clone().header("Connection", "close").to_wire()).unwrap();
         let answers = parse(&read_until_closed(&mut stream), &[ask.method == "HEAD"]);
         assert_eq!(answers.len(), 1, "{answers:?}");
-        answers.into_iter().next().unwrap()
+        let resumed = stream.conn.handshake_kind() == Some(HandshakeKind::Resumed);
+        (answers.into_iter().next().unwrap(), resumed)
     }
 }
