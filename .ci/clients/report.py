@@ -14,7 +14,9 @@ def expect(condition, why):
 
 
 class Report:
-    def __init__(self):
+    def __init__(self, skips):
+        """Whether a case may be skipped; if not, that is a failure of it."""
+        self._skips = skips
         self.passed, self.failed, self.skipped = 0, 0, 0
 
     def run(self, name, check):
@@ -33,6 +35,9 @@ class Report:
         self._say(f"FAILED {name}: {kind}{failure}")
 
     def skip(self, name, why):
+        if not self._skips:
+            self.fail(name, Failure(why))
+            return
         self.skipped += 1
         self._say(f"skipped {name}: {why}")
 

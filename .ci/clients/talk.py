@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A client program as a partner in a conversation: one word in, one line of JSON out.
+"""A client program as a partner in a conversation: one word in, some with arguments in JSON, and one line of JSON out.
 
 A program opens its catalog with the settings in CLIENT_SETTINGS (lines of NAME=VALUE) and answers how that went; then it
-answers every `list` and `whoami` until its standard input ends. An answer is what the client returned, or {"error": type, "message": text}.
+answers every word, such as `list` and `whoami`, until its standard input ends. An answer is what the client returned, or
+{"error": type, "message": text}.
 """
 
 import json
@@ -48,8 +49,8 @@ class Talk:
         except (subprocess.TimeoutExpired, BrokenPipeError):
             self._end()
 
-    def ask(self, word):
-        self._process.stdin.write(word + "\n")
+    def ask(self, word, **arguments):
+        self._process.stdin.write(word + (" " + json.dumps(arguments) if arguments else "") + "\n")
         self._process.stdin.flush()
         return self._answer()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the real clients are: a Python environment and one class path for each version of Iceberg's Java library."""
+"""Where the real clients are: a Python environment, node packages, and class paths of Iceberg's Java library."""
 
 import hashlib
 import shutil
@@ -13,14 +13,19 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 VENV = ROOT / "target" / "clients-venv"
 JAVA = ROOT / "target" / "clients-java"
+NODE = ROOT / "target" / "clients-node"
 REQUIREMENTS = HERE / "requirements.txt"
-JAVA_VERSIONS = ("1.11.0", "1.5.2")  # the newest, and the oldest that is still widely deployed
+# A new one; one whose users' sessions inherit the expiry of the catalog's; and the oldest that is still widely deployed.
+JAVA_VERSIONS = ("1.11.0", "1.10.1", "1.5.2")
 
 PYTHON = VENV / "bin" / "python"
+NODE_AT_LEAST = 20  # what the packages ask for
+NODE_PACKAGES = (HERE / "node" / "package.json", HERE / "node" / "package-lock.json")
 
 
 def install():
     _install_python()
+    _install_node()
     for version in JAVA_VERSIONS:
         _install_java(version)
 
@@ -30,6 +35,22 @@ def python_missing():
     if not _is_current(VENV, REQUIREMENTS):
         return "the Python clients are not installed; run with --install"
     return None
+
+
+def node_missing():
+    """Why the programs for node cannot run, or None."""
+    if _node_version() < NODE_AT_LEAST:
+        return f"there is no node of version {NODE_AT_LEAST} or newer"
+    if not _is_current(NODE, *NODE_PACKAGES):
+        return "the packages for node are not installed; run with --install (it needs npm)"
+    return None
+
+
+def node_command(program):
+    """The programs are copied to their packages, because that is where node looks for these."""
+    for source in (HERE / "node").glob("*.mjs"):
+        shutil.copy(source, NODE)
+    return ["node", "--disable-warning=ExperimentalWarning", NODE / f"{program}.mjs"]
 
 
 def java_missing(version):
@@ -54,6 +75,24 @@ def _install_python():
     _call(sys.executable, "-m", "venv", VENV)
     _call(PYTHON, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "-r", REQUIREMENTS)
     _mark_current(VENV, REQUIREMENTS)
+
+
+def _install_node():
+    if not shutil.which("npm") or _is_current(NODE, *NODE_PACKAGES):
+        return
+    shutil.rmtree(NODE, ignore_errors=True)
+    NODE.mkdir(parents=True)
+    for source in NODE_PACKAGES:
+        shutil.copy(source, NODE)
+    _call("npm", "ci", "--prefix", NODE, "--no-audit", "--no-fund", "--ignore-scripts")
+    _mark_current(NODE, *NODE_PACKAGES)
+
+
+def _node_version():
+    if not shutil.which("node"):
+        return 0
+    said = subprocess.run(["node", "--version"], stdout=subprocess.PIPE, text=True, check=True, timeout=30).stdout
+    return int(said.lstrip("v").partition(".")[0])
 
 
 def _install_java(version):

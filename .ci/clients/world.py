@@ -11,12 +11,11 @@ import string
 import subprocess
 import tempfile
 import threading
-import urllib.error
-import urllib.request
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import tools
 from report import Failure
 from talk import Talk
 from wire import Tee
@@ -43,6 +42,7 @@ class World:
         self.directory = Path(tempfile.mkdtemp(prefix="tokenberg-clients-"))
         self._store = f"sqlite:{self.directory / 't.db'}"
         self._servers = []
+        self._providers = ExitStack()
         self.logs = []
         self.seen = set()  # every secret that was submitted and every token that was minted
         self.token_server = self.catalog = None
@@ -58,6 +58,7 @@ class World:
         return self
 
     def __exit__(self, *_):
+        self._providers.close()
         for server in self._servers:
             server.terminate()
         for server in self._servers:
@@ -68,13 +69,13 @@ class World:
                 server.wait()
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def serve(self, name, *arguments):
+    def serve(self, name, *arguments, store=None):
         """Starts a server on a free port and returns the URL that it prints once it is ready."""
         log = self.directory / f"{name}-{len(self._servers)}.log"
         self.logs.append(log)
         with open(log, "ab") as errors:
             server = subprocess.Popen(
-                [self._binary[name], *arguments, "--store", self._store, "--listen", "127.0.0.1:0"],
+                [self._binary[name], *arguments, "--store", store or self._store, "--listen", "127.0.0.1:0"],
                 env={**self._environment(), "TOKENBERG_BOOTSTRAP_CREDENTIAL": self.root.credential},
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -85,7 +86,7 @@ class World:
         lines = queue.Queue()
         threading.Thread(target=_copy_lines, args=(server.stdout, log, lines), daemon=True).start()
         while (line := _next(lines)) is not None:
-            if listening := re.fullmatch(r"listening on (http://127\.0\.0\.1:\d+)\s*", line):
+            if listening := re.fullmatch(r"listening on (https?://127\.0\.0\.1:\d+)\s*", line):
                 return listening[1]
         raise Failure(f"{name} ended, or did not say within {PATIENCE} s where it listens\n{self.log_tails()}")
 
@@ -94,18 +95,29 @@ class World:
             file = self.directory / f"{id}.secret"
             file.write_text(secret + "\n")
             arguments = (*arguments, "--secret-file", file)
-        added = subprocess.run(
-            [self._binary["tokenberg"], "client", "add", id, "--store", self._store, "--json", *arguments],
+        added = self.administer("client", "add", id, *arguments)
+        client = Client(id, secret or added.get("client_secret", ""))  # a client with a key has no secret
+        self.seen |= {client.secret} - {""}
+        return client
+
+    def administer(self, *arguments):
+        """What a `tokenberg` command on our store says in JSON."""
+        done = subprocess.run(
+            [self._binary["tokenberg"], *arguments, "--store", self._store, "--json"],
             env=self._environment(),
             capture_output=True,
             text=True,
             timeout=30,
         )
-        if added.returncode:
-            raise Failure(f"client add {id} ended with {added.returncode}: {added.stderr.strip()}")
-        client = Client(id, secret or json.loads(added.stdout)["client_secret"])
-        self.seen.add(client.secret)
-        return client
+        if done.returncode:
+            said = " ".join(done.stderr.split())
+            raise Failure(f"{' '.join(map(str, arguments[:3]))} ended with {done.returncode}: {said}")
+        return json.loads(done.stdout or "null")
+
+    def provider(self):
+        """A foreign OpenID provider, which lives as long as this world; its address is `opened["issuer"]`."""
+        log = self.directory / f"provider-{secrets.token_hex(4)}.stderr"
+        return self._providers.enter_context(Talk(tools.node_command("provider"), {}, log))
 
     @contextmanager
     def watched(self, token_server=None):
@@ -165,22 +177,7 @@ class Wire:
         self._catalog.close()
 
 
-_SECRET_PARAMETERS = ("client_secret", "subject_token", "actor_token")
-
-
-def fetch(url, token=None, form=None, authorization=None):
-    """(status, headers, body) of one request, a POST if there is a form."""
-    headers = {"Authorization": authorization or f"Bearer {token}"} if authorization or token else {}
-    request = urllib.request.Request(url, headers=headers, data=form.encode() if form is not None else None)
-    try:
-        with _DIRECT.open(request, timeout=10) as response:
-            return response.status, response.headers, response.read()
-    except urllib.error.HTTPError as refused:
-        with refused:
-            return refused.code, refused.headers, refused.read()
-
-
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_SECRET_PARAMETERS = ("client_secret", "subject_token", "actor_token", "client_assertion", "assertion", "token")
 
 
 def _copy_lines(stream, log, lines):

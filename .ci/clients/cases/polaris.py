@@ -4,13 +4,12 @@
 import subprocess
 
 import tools
+from asking import ACCESS_TOKEN, EXCHANGE
 from report import expect
 from talk import client_environment
 from wire import claims
 
 PROGRAM = tools.HERE / "programs" / "talk_polaris.py"
-ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
-EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 
 
 def missing():

@@ -7,12 +7,10 @@ import socket
 import time
 from urllib.parse import urlencode, urlsplit
 
+from asking import ACCESS_TOKEN, basic, fetch
 from report import expect
-from world import fetch
 
 from .expectations import EXPIRED
-
-ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
 
 
 def missing():
@@ -150,15 +148,11 @@ def _expired_own_token(world, clients):
         "subject_token_type": ACCESS_TOKEN,
     })
     for who, authorization, expected in (
-        ("itself", _basic(clients.short), (200, None)),
-        ("another client", _basic(clients.steady), (400, "invalid_request")),
+        ("itself", basic(clients.short), (200, None)),
+        ("another client", basic(clients.steady), (400, "invalid_request")),
         ("the expired token", f"Bearer {token}", (401, "invalid_client")),
     ):
         status, _, body = fetch(world.token_server + "/v1/oauth/tokens", form=form, authorization=authorization)
         answer = json.loads(body)
         world.seen.add(answer.get("access_token", token))
         expect((status, answer.get("error")) == expected, f"asked by {who}: {status} {answer.get('error')}")
-
-
-def _basic(client):
-    return "Basic " + base64.b64encode(client.credential.encode()).decode()
