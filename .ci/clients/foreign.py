@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A provider that nobody here wrote and that we trust, and the clients that act for its users."""
+
+import time
+from types import SimpleNamespace
+
+from report import Failure
+from wire import claims
+
+PATIENCE = 75  # seconds until a changed key must have been noticed: keys are fetched again at most once a minute (KS-06)
+
+
+class Foreign:
+    def __init__(self, world):
+        self._world = world
+        self._provider = world.provider()
+        self.url = self._provider.opened["issuer"]
+        users = ("--may-act-for", f"{self.url}|*")
+        world.administer(
+            "issuer", "add", self.url, "--discover", "--alg", "ES256", "--audience", world.token_server,
+            "--accept", "id_token", "--accept", "access_token", "--accept", "jwt_bearer",
+            "--scope", "catalog", "--map", "groups=analysts:PRINCIPAL_ROLE:analyst",
+        )
+        self.clients = SimpleNamespace(
+            gateway=world.add_client("gateway", "--scope", "catalog PRINCIPAL_ROLE:analyst", *users),
+            stranger=world.add_client("stranger"),  # may act for nobody
+            quick=world.add_client("quick", "--token-lifetime", f"{QUICK}s", "--session-lifetime", f"{SESSION}s", *users),
+            pod=world.add_client(
+                "pod", "--scope", "catalog", "--grant", "client_credentials,token_exchange,jwt_bearer", *users),
+        )
+        world.administer("client", "federate", "pod", "--issuer", self.url, "--subject", "workload")
+        time.sleep(1)  # what running servers are promised to follow within
+
+    def id_token(self, subject, audience, **terms):
+        return self._token("id_token", subject, audience, **terms)
+
+    def access_token(self, subject, audience, **terms):
+        return self._token("access_token", subject, audience, **terms)
+
+    def ask(self, word, **arguments):
+        told = self._provider.ask(word, **arguments)
+        if "error" in told:
+            raise RuntimeError(f"the provider: {told}")
+        return told
+
+    def _token(self, kind, subject, audience, **terms):
+        token = self.ask(kind, subject=subject, audience=audience, **terms)["token"]
+        assert claims(token)["iss"] == self.url
+        self._world.seen.add(token)
+        return token
+
+
+QUICK = 8  # seconds that a token of the client `quick` lives
+SESSION = 20  # seconds that a session of it lives
+
+_OF = {}
+
+
+def foreign(world):
+    """The one of this world, which starts with the first case that needs it; where it did not start, it is not tried again."""
+    if world not in _OF:
+        try:
+            _OF[world] = Foreign(world)
+        except Failure as failure:
+            _OF[world] = failure
+    if isinstance(_OF[world], Failure):
+        raise _OF[world]
+    return _OF[world]
