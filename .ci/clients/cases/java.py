@@ -4,13 +4,15 @@
 import time
 
 import tools
-from report import expect
+from asking import ACCESS_TOKEN, ID_TOKEN, JWT
+from foreign import QUICK, SESSION, foreign
+from report import Failure, expect
 from wire import claims
 
 from .expectations import EXPIRED, has_renewed, lists, opens_and_lists, fails_to_open
+from .unsecured import asserting, unsecured
 
 BRIEF = 10  # seconds that a token of the client `brief` lives
-ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
 
 
 class Version:
@@ -38,6 +40,10 @@ class Version:
         yield f"{name}_by_catalog_renewal_after_expiry", lambda: run(_renews_after_expiry, clients.short, by="catalog")
         yield f"{name}_wrong_secret", lambda: run(_is_not_authorized, clients.mistyped)
         yield f"{name}_users_session", lambda: self._users_session(world, clients, run)
+        yield f"{name}_user_of_a_foreign_issuer_ic_09", lambda: self._foreign_user(world, run, _acts_for)
+        yield f"{name}_users_session_is_renewed_and_ends_tx_44", lambda: self._foreign_user(world, run, _lives_and_ends)
+        yield f"{name}_users_session_is_not_the_services_own_tx_47", lambda: self._foreign_user(world, run, _sleeps)
+        yield f"{name}_user_whom_trino_asserts_tx_61", lambda: self._asserted_user(world, run)
 
     def _users_session(self, world, clients, run):
         """The library exchanges alice's token for one that also names the service, and calls with that."""
@@ -48,6 +54,17 @@ class Version:
                 opens_and_lists(talk, wire)
             subject = wire.minted()[-1]
         run(_acts_for(subject), clients.service, **{f"session.{ACCESS_TOKEN}": subject})
+
+
+    def _foreign_user(self, world, run, case):
+        """The subject is an id_token of a foreign provider, the actor is the catalog's own token."""
+        idp = foreign(world)
+        token = idp.id_token("alice", idp.clients.quick.id)
+        run(case(token), idp.clients.quick, **{f"session.{ID_TOKEN}": token})
+
+    def _asserted_user(self, world, run):
+        token = unsecured("alice")
+        run(_acts_for(token), asserting(world), **{f"session.{JWT}": token})
 
 
 def _is_not_authorized(talk, wire):
@@ -90,3 +107,65 @@ def _acts_for(subject):
         expect(minted["act"]["sub"] == claims(exchange.form["actor_token"])["sub"], f"the actor is {minted.get('act')}")
 
     return case
+
+
+def _lives_and_ends(subject):
+    """The library renews the user's session again and again, with the user's token as Bearer; then the session is over."""
+
+    def case(talk, wire):
+        opens_and_lists(talk, wire)
+        first = _users_tokens(wire)[0]
+        # Some versions only notice that the session is over when their timer's turn comes, after the catalog has refused.
+        answer = _wait(lambda: "error" in (said := talk.ask("list")) and said, f"the session does not end: {wire.story()}")
+        refused = _wait(lambda: [call for call in wire.token_calls() if _is_renewal_of_user(call) and call.status != 200],
+                        "no renewal was refused")
+        expect(answer["error"] == "NotAuthorizedException", f"{answer}")
+        tokens = _users_tokens(wire)
+        expect(len(tokens) > 2, f"it was not renewed twice: {wire.story()}")
+        expect(all(token["exp"] <= first["iat"] + SESSION for token in tokens), "a token outlives the session")
+        expect(all(token["act"] == first["act"] for token in tokens), "the actor was lost")
+        expect({call.answer["error"] for call in refused} == {"invalid_request"}, f"{wire.story()}")
+        _never_as_the_service(wire)
+
+    return case
+
+
+def _sleeps(subject):
+    """Past its expiry it sends the user's token with the service's credential, which must not become the service's token."""
+
+    def case(talk, wire):
+        opens_and_lists(talk, wire)
+        talk.suspend(QUICK + 2)
+        time.sleep(1.0)  # its timer's turn
+        answer = talk.ask("list")
+        expect(answer.get("error") == "NotAuthorizedException", f"{answer}; {wire.story()}")
+        late = [call for call in wire.token_calls() if _is_renewal_of_user(call) and call.subject_had_expired()]
+        expect(late and all(call.status == 400 for call in late), f"{wire.story()}")
+        _never_as_the_service(wire)
+
+    return case
+
+
+def _wait(found, why):
+    end = time.monotonic() + 2 * (SESSION + QUICK)
+    while not (what := found()):
+        if time.monotonic() > end:
+            raise Failure(why)
+        time.sleep(0.5)
+    return what
+
+
+def _users_tokens(wire):
+    return [told for told in map(claims, wire.minted()) if told["sub"] == "alice"]
+
+
+def _is_renewal_of_user(call):
+    return (call.grant == "token-exchange" and call.form["subject_token_type"] == ACCESS_TOKEN
+            and claims(call.form["subject_token"])["sub"] == "alice")
+
+
+def _never_as_the_service(wire):
+    """Whatever was listed was listed for alice."""
+    for call in wire.calls():
+        if call.path.startswith("/v1/namespaces"):
+            expect(claims(call.credentials)["sub"] == "alice", f"it was called as {claims(call.credentials)['sub']}")
