@@ -28,7 +28,7 @@ def cases(world, clients):
     yield case("clients_that_may_not_act_tx_20_tx_25", _may_not_act)
     yield case("algorithm_that_is_not_listed_jw_10", _algorithm)
     yield case("nothing_but_what_is_mapped_is_copied_tx_59", _not_copied)
-    yield case("assertion_of_a_user_gb_01", _jwt_bearer)
+    yield case("assertion_of_a_user_gb_01_gb_05_gb_06", _jwt_bearer)
     yield case("workload_is_a_client_without_a_secret_wl_10_wl_14", _workload)
     yield case("stranger_is_not_asked_for_its_keys_tx_35", _stranger)
     yield case("unknown_keys_are_no_flood_ks_06", _flood)
@@ -110,14 +110,24 @@ def _not_copied(world, idp):
 
 def _jwt_bearer(world, idp):
     pod = idp.clients.pod
-    form = {"grant_type": JWT_BEARER, "assertion": idp.id_token("alice", world.token_server, lifetime=200)}
-    minted = ask(world, form, basic(pod))
-    expect(claims(minted.minted())["sub"] == "alice", f"{minted}")
-    ask(world, form).is_refused(401, "invalid_client", "nobody asks")
-    form["assertion"] = idp.id_token("alice", "https://catalog.test", lifetime=200)
-    ask(world, form, basic(pod)).is_refused(400, "invalid_grant", "for another")
-    form["assertion"] = "a.b.c"
-    ask(world, form, basic(pod)).is_refused(400, "invalid_grant", "garbage")
+
+    def granted(assertion, authorization):
+        return ask(world, {"grant_type": JWT_BEARER, "assertion": assertion}, authorization)
+
+    def assertion(audience=world.token_server, lifetime=200, nonce=False):
+        return idp.id_token("alice", audience, lifetime=lifetime, nonce=nonce)
+
+    told = is_for(granted(assertion(), basic(pod)), "alice", world.token_server, pod.id)
+    expect(told["client_id"] == pod.id, f"{told}")
+    granted(assertion(), None).is_refused(401, "invalid_client", "nobody asks")
+    for what, bad in (
+        ("for another", assertion("https://catalog.test")),
+        ("good for an hour", assertion(lifetime=3600)),
+        ("what is an id_token, by its nonce", assertion(nonce=True)),
+        ("an access token", idp.access_token("alice", "x", resource=world.token_server, lifetime=200)),
+        ("garbage", "a.b.c"),
+    ):
+        granted(bad, basic(pod)).is_refused(400, "invalid_grant", what)
 
 
 def _workload(world, idp):

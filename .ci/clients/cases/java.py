@@ -41,6 +41,7 @@ class Version:
         yield f"{name}_wrong_secret", lambda: run(_is_not_authorized, clients.mistyped)
         yield f"{name}_users_session", lambda: self._users_session(world, clients, run)
         yield f"{name}_user_of_a_foreign_issuer_ic_09", lambda: self._foreign_user(world, run, _acts_for)
+        yield f"{name}_users_access_token_of_a_foreign_issuer_ic_09", lambda: self._foreign_access_token(world, run)
         yield f"{name}_users_session_is_renewed_and_ends_tx_44", lambda: self._foreign_user(world, run, _lives_and_ends)
         yield f"{name}_users_session_is_not_the_services_own_tx_47", lambda: self._foreign_user(world, run, _sleeps)
         yield f"{name}_user_whom_trino_asserts_tx_61", lambda: self._asserted_user(world, run)
@@ -61,6 +62,11 @@ class Version:
         idp = foreign(world)
         token = idp.id_token("alice", idp.clients.quick.id)
         run(case(token), idp.clients.quick, **{f"session.{ID_TOKEN}": token})
+
+    def _foreign_access_token(self, world, run):
+        idp = foreign(world)
+        token = idp.access_token("alice", "somebody", resource=world.token_server)
+        run(_acts_for(token), idp.clients.quick, **{f"session.{ACCESS_TOKEN}": token})
 
     def _asserted_user(self, world, run):
         token = unsecured("alice")

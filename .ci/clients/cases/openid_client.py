@@ -38,6 +38,7 @@ def cases(world, clients):
     yield case("private_key_jwt_of_another_key_cj_17", _other_key)
     yield case("tls_client_auth_mt_01_mt_04", _tls)
     yield case("token_is_what_rfc_9068_says_at_06", _validates)
+    yield case("resource_ri_01", _asks_for_a_resource)
     yield case("exchange_of_its_own_token_tx_21", _exchanges)
     yield case("exchange_for_a_user_tx_50", _acts)
     yield case("dpop_dp_01_dp_11_dp_12_dp_14", _dpop)
@@ -143,6 +144,9 @@ def _tls(world, clients):
     time.sleep(1)
     speak = partial(talk, world, "mutual", "tls_client_auth", server=server, ca=made.authority)
     with speak(cert=made.mutual.certificate, cert_key=made.mutual.key) as client:
+        metadata = good(world, client.opened)["metadata"]
+        expect("tls_client_auth" in metadata["token_endpoint_auth_methods_supported"], f"{metadata}")
+        expect(metadata["tls_client_certificate_bound_access_tokens"] is True, f"{metadata}")
         token = good(world, client.ask("token", scope="catalog"))["access_token"]
         thumbprint = base64.urlsafe_b64encode(hashlib.sha256(made.mutual.der()).digest()).rstrip(b"=").decode()
         expect(claims(token).get("cnf") == {"x5t#S256": thumbprint}, f"it is bound to {claims(token).get('cnf')}")
@@ -162,6 +166,16 @@ def _validates(world, clients):
         token = good(world, client.ask("token", scope="catalog"))["access_token"]
         told = good(world, client.ask("validate", token=token, audience=world.token_server))
         expect(told["sub"] == told["client_id"] == clients.steady.id, f"{told}")
+
+
+def _asks_for_a_resource(world, clients):
+    at_two = world.add_client("at-two", "--audience", "https://one.test", "--audience", "https://two.test")
+    time.sleep(1)
+    with by_secret(world, at_two) as client:
+        token = good(world, client.ask("token", scope="catalog", resource="https://two.test"))["access_token"]
+        good(world, client.ask("validate", token=token, audience="https://two.test"))
+        expect(claims(token)["aud"] == "https://two.test", f"it is for {claims(token)['aud']}")
+        is_refused(client.ask("token", scope="catalog", resource="https://three.test"), "invalid_target")
 
 
 def _exchanges(world, clients):
