@@ -16,8 +16,9 @@ BRIEF = 10  # seconds that a token of the client `brief` lives
 
 
 class Version:
-    def __init__(self, version):
+    def __init__(self, version, users_only=False):
         self._version = version
+        self._users_only = users_only
 
     def missing(self):
         return tools.java_missing(self._version)
@@ -32,13 +33,14 @@ class Version:
                     case(talk, wire)
 
         name = "java_" + self._version.replace(".", "_")
-        yield f"{name}_first_token", lambda: run(opens_and_lists, clients.steady)
-        yield f"{name}_by_catalog_first_token", lambda: run(opens_and_lists, clients.steady, by="catalog")
-        yield f"{name}_torture_secret", lambda: run(opens_and_lists, clients.torture)
-        yield f"{name}_renewal_before_expiry", lambda: run(_renews_before_expiry, clients.brief)
-        yield f"{name}_renewal_after_expiry", lambda: run(_renews_after_expiry, clients.short)
-        yield f"{name}_by_catalog_renewal_after_expiry", lambda: run(_renews_after_expiry, clients.short, by="catalog")
-        yield f"{name}_wrong_secret", lambda: run(_is_not_authorized, clients.mistyped)
+        if not self._users_only:
+            yield f"{name}_first_token", lambda: run(opens_and_lists, clients.steady)
+            yield f"{name}_by_catalog_first_token", lambda: run(opens_and_lists, clients.steady, by="catalog")
+            yield f"{name}_torture_secret", lambda: run(opens_and_lists, clients.torture)
+            yield f"{name}_renewal_before_expiry", lambda: run(_renews_before_expiry, clients.brief)
+            yield f"{name}_renewal_after_expiry", lambda: run(_renews_after_expiry, clients.short)
+            yield f"{name}_by_catalog_renewal_after_expiry", lambda: run(_renews_after_expiry, clients.short, by="catalog")
+            yield f"{name}_wrong_secret", lambda: run(_is_not_authorized, clients.mistyped)
         yield f"{name}_users_session", lambda: self._users_session(world, clients, run)
         yield f"{name}_user_of_a_foreign_issuer_ic_09", lambda: self._foreign_user(world, run, _acts_for)
         yield f"{name}_users_access_token_of_a_foreign_issuer_ic_09", lambda: self._foreign_access_token(world, run)
