@@ -5,9 +5,8 @@ import time
 from types import SimpleNamespace
 
 from report import Failure
+from rotation import Rotation
 from wire import claims
-
-PATIENCE = 75  # seconds until a changed key must have been noticed: keys are fetched again at most once a minute (KS-06)
 
 
 class Foreign:
@@ -18,7 +17,7 @@ class Foreign:
         users = ("--may-act-for", f"{self.url}|*")
         world.administer(
             "issuer", "add", self.url, "--discover", "--alg", "ES256", "--audience", world.token_server,
-            "--accept", "id_token", "--accept", "access_token", "--accept", "jwt_bearer",
+            "--accept", "id_token,access_token,jwt_bearer",
             "--scope", "catalog", "--map", "groups=analysts:PRINCIPAL_ROLE:analyst",
         )
         self.clients = SimpleNamespace(
@@ -29,6 +28,7 @@ class Foreign:
                 "pod", "--scope", "catalog", "--grant", "client_credentials,token_exchange,jwt_bearer", *users),
         )
         world.administer("client", "federate", "pod", "--issuer", self.url, "--subject", "workload")
+        self.rotation = Rotation(world)
         time.sleep(1)  # what running servers are promised to follow within
 
     def id_token(self, subject, audience, **terms):

@@ -71,7 +71,7 @@ class Version:
         run(_acts_for(token), idp.clients.quick, **{f"session.{ACCESS_TOKEN}": token})
 
     def _asserted_user(self, world, run):
-        token = unsecured("alice")
+        token = unsecured()
         run(_acts_for(token), asserting(world), **{f"session.{JWT}": token})
 
 

@@ -46,7 +46,7 @@ def asserting(world):
     return _TRINO[world]
 
 
-def unsecured(sub="alice", head=None, signature="", **changes):
+def unsecured(sub="albert", head=None, signature="", **changes):
     """What Trino sends, bytes apart: no audience, no expiry, and a version as its issuer."""
     payload = {"sub": sub, "iss": "479", "iat": int(time.time()), "user": sub, "source": "trino-cli",
                "trinoCatalog": "lake", "trinoVersion": "479", **changes}
@@ -67,7 +67,7 @@ def _off_by_default(world, clients):
 def _user(world, clients):
     client = asserting(world)
     minted = _asserted(world, client)
-    told = is_for(minted, "alice", world.token_server, client.id)
+    told = is_for(minted, "albert", world.token_server, client.id)
     expect(told["client_id"] == client.id and told["scope"] == "catalog", f"{told}")
     status, _, body = fetch(world.catalog + "/v1/whoami", minted.minted())
     expect(status == 200 and json.loads(body)["actors"] == [client.id], f"the catalog: {status} {body}")
@@ -88,7 +88,7 @@ def _without_actor(world, clients):
 
 def _not_allowed(world, clients):
     """Not who is outside of its patterns; and no client, whatever the patterns say."""
-    for sub in ("bob", "xalice", "root", "steady", "trino", "", "al\x00", 42, None):
+    for sub in ("bob", "xalbert", "root", "steady", "trino", "alice", "", "al\x00", 42, None):
         _asserted(world, asserting(world), unsecured(sub)).is_refused(400, "invalid_request", repr(sub))
 
 
@@ -127,7 +127,7 @@ def _fresh(world, clients):
 
 def _other_places(world, clients):
     client = asserting(world)
-    own, token = token_of(world, client), unsecured("alice", aud=world.token_server, exp=int(time.time()) + 200)
+    own, token = token_of(world, client), unsecured("albert", aud=world.token_server, exp=int(time.time()) + 200)
     exchanges = [("as " + kind.rpartition(":")[2], exchange(world, token, kind, f"Bearer {own}", own))
                  for kind in (ID_TOKEN, ACCESS_TOKEN)]
     credentials = {"grant_type": "client_credentials"}
@@ -168,7 +168,7 @@ def _renewed(world, clients):
     """Java renews a user's session with the user's own token as Bearer; the assertion is not sent again."""
     first = _asserted(world, asserting(world)).minted()
     second = exchange(world, first, ACCESS_TOKEN, f"Bearer {first}")
-    told = is_for(second, "alice", world.token_server, "trino")
+    told = is_for(second, "albert", world.token_server, "trino")
     expect(told["tokenberg_session"] == claims(first)["tokenberg_session"], "it is another session")
 
 
