@@ -62,9 +62,9 @@ def exchange(world, subject, kind, authorization, actor=None, **parameters):
     return ask(world, form, authorization)
 
 
-def acting(world, client, subject, kind, **parameters):
+def acting(world, client, subject, kind, actors_scope=None, **parameters):
     """The exchange that Iceberg's Java client makes for a user: the catalog's token is the actor, and the Bearer."""
-    actor = token_of(world, client)
+    actor = token_of(world, client, scope=actors_scope)
     return exchange(world, subject, kind, f"Bearer {actor}", actor, **parameters)
 
 

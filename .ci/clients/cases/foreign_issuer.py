@@ -60,10 +60,14 @@ def _access_token(world, idp):
 
 def _groups(world, idp):
     gateway, role = idp.clients.gateway, "PRINCIPAL_ROLE:analyst"
-    alice = acting(world, gateway, idp.id_token("alice", gateway.id), ID_TOKEN, scope=role)
-    expect(claims(alice.minted())["scope"] == role, f"{alice}")
-    bob = acting(world, gateway, idp.id_token("bob", gateway.id), ID_TOKEN, scope=role)
-    bob.is_refused(400, "invalid_scope", "bob is in no group")
+    both = f"catalog {role}"
+
+    def asked(user, actors_scope):
+        return acting(world, gateway, idp.id_token(user, gateway.id), ID_TOKEN, actors_scope=actors_scope, scope=role)
+
+    expect(claims(asked("alice", both).minted())["scope"] == role, "alice is an analyst")
+    asked("bob", both).is_refused(400, "invalid_scope", "bob is in no group")
+    asked("alice", "catalog").is_refused(400, "invalid_scope", "whoever acts has it not")
 
 
 def _not_for_us(world, idp):
@@ -156,6 +160,7 @@ def _flood(world, idp):
     _, payload, signature = idp.id_token("alice", "gateway").split(".")
     actor = token_of(world, idp.clients.gateway)
     before = sum(idp.ask("fetched").values())
+    expect(before >= 2, f"where do its keys come from, if only {idp.ask('fetched')} was asked for?")
     for number in range(40):
         head = _encoded({"alg": "ES256", "kid": f"invented-{number}"})
         answer = exchange(world, f"{head}.{payload}.{signature}", ID_TOKEN, f"Bearer {actor}", actor)
