@@ -130,7 +130,8 @@ class World:
             self.seen |= wire.secrets()
 
     def talk(self, argv, settings):
-        return Talk([str(word) for word in argv], settings, self.directory / "client.stderr")
+        errors = self.directory / f"client-{secrets.token_hex(4)}.stderr"
+        return Talk([str(word) for word in argv], settings, errors)
 
     def log_tails(self, lines=25):
         tails = []
