@@ -2,6 +2,7 @@
 """Is the metadata document true (MD-05)? Each case is made from what it lists: that works, and what it does not list fails."""
 
 import json
+import time
 
 import tools
 from asking import ACCESS_TOKEN, EXCHANGE, JWT_BEARER, TOKENS, ask, basic, exchange, fetch, token_of
@@ -19,7 +20,8 @@ GRANTS = {
     "urn:ietf:params:oauth:grant-type:device_code", "urn:ietf:params:oauth:grant-type:saml2-bearer",
     "urn:openid:params:grant-type:ciba",
 }
-METHODS = {"none", "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "tls_client_auth"}
+METHODS = {"none", "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "tls_client_auth",
+           "spiffe_jwt"}
 ALGORITHMS = ("ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "EdDSA")
 
 
@@ -119,6 +121,8 @@ def _method(world, clients, facts, endpoint, method, listed):
         path, form = facts[f"{endpoint}_endpoint"].removeprefix(world.token_server), {"token": "a.b.c"}
     if method == "private_key_jwt" and listed:
         client = _with_key(world, "ES256")
+    elif method == "spiffe_jwt":
+        client = _workload(world, listed)
     elif method == "private_key_jwt":
         key = world.directory / "unregistered.jwk"
         key.write_text(json.dumps(key_pairs("ES256")["ES256"]["private"]))
@@ -145,9 +149,28 @@ def _with_key(world, alg):
     return talk(world, id, "private_key_jwt", key=_REGISTERED[id])
 
 
+SPIFFE_ID = "spiffe://td.test/ns/lake/sa/spark"
+
+
+def _workload(world, listed):
+    """A client that has nothing of its own but the identity that its trust domain gives it."""
+    if "spiffe" not in _REGISTERED:
+        pair = key_pairs("ES256")["ES256"]
+        _REGISTERED["spiffe"] = world.directory / "spiffe.jwk"
+        _REGISTERED["spiffe"].write_text(json.dumps(pair["private"]))
+        if listed:
+            bundle = world.directory / "bundle.json"
+            bundle.write_text(json.dumps({"keys": [{**pair["public"], "use": "jwt-svid"}]}))
+            world.administer("issuer", "add", "spiffe://td.test", "--jwks", bundle)
+            world.add_client("workload", "--auth-method", "federated")
+            world.administer("client", "federate", "workload", "--issuer", "spiffe://td.test", "--subject", SPIFFE_ID)
+            time.sleep(1)
+    return talk(world, "workload", "spiffe_jwt", key=_REGISTERED["spiffe"], spiffe_id=SPIFFE_ID)
+
+
 def _told(facts, signed):
     """RFC 8414 §2: wherever a method with a JWT is listed, its algorithms are; and never `none`."""
-    by_jwt = {"private_key_jwt", "client_secret_jwt"} & set(facts["token_endpoint_auth_methods_supported"])
+    by_jwt = {"private_key_jwt", "client_secret_jwt", "spiffe_jwt"} & set(facts["token_endpoint_auth_methods_supported"])
     expect(bool(by_jwt) == bool(signed), f"{sorted(by_jwt)} with {signed}")
     named = [value for name, value in facts.items() if name.endswith("signing_alg_values_supported")]
     expect(not any("none" in value for value in named), f"{named}")

@@ -42,6 +42,7 @@ def cases(world, clients):
     yield case("exchange_of_its_own_token_tx_21", _exchanges)
     yield case("exchange_for_a_user_tx_50", _acts)
     yield case("dpop_dp_01_dp_11_dp_12_dp_14", _dpop)
+    yield case("dpop_nonce_dp_10", _dpop_nonce)
     yield case("dpop_bound_client_without_a_proof_dp_13", _dpop_demanded)
     yield case("introspection_in_03_in_04", _introspects)
     yield case("revocation_rv_03", _revokes)
@@ -226,6 +227,19 @@ def _dpop(world, clients):
         stolen = client.ask("get", token=token, url=namespaces, dpop=True)
         expect(stolen.get("status") == 401, f"with another key: {stolen}")
         is_refused(client.ask("grant", subject_token=token, dpop=True, **exchange), "invalid_request")
+
+
+def _dpop_nonce(world, clients):
+    """A server that takes no proof made in advance: the library hears of the nonce, and asks once more with it."""
+    server = world.serve("tokenberg", "serve", "--require-dpop-nonce")
+    with by_secret(world, clients.steady, server=server) as client:
+        before = len(client.ask("answered")["statuses"])
+        first = good(world, client.ask("token", scope="catalog", dpop=True))
+        again = client.ask("grant", grant_type=EXCHANGE, dpop=True, subject_token=first["access_token"],
+                           subject_token_type=ACCESS_TOKEN)
+        expect(claims(good(world, again)["access_token"])["cnf"] == claims(first["access_token"])["cnf"], "bound anew")
+        statuses = client.ask("answered")["statuses"][before:]
+        expect(statuses == [400, 200, 200], f"it was answered {statuses}")
 
 
 def _dpop_demanded(world, clients):

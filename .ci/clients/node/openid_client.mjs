@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { request as overTls } from 'node:https';
-import { importJWK } from 'jose';
+import { importJWK, SignJWT } from 'jose';
 import * as oauth from 'oauth4webapi';
 import * as openid from 'openid-client';
 import { converse, settings } from './conversation.mjs';
@@ -17,11 +17,13 @@ const METHODS = {
   },
   client_secret_jwt: () => openid.ClientSecretJwt(settings.client_secret),
   tls_client_auth: () => openid.TlsClientAuth(),
+  spiffe_jwt: jwtSvid, // which openid-client does not know
   none: () => openid.None(),
 };
 
 const insecure = { [oauth.allowInsecureRequests]: true };
-const fetching = settings.ca ? { [oauth.customFetch]: fetchOverTls } : {};
+const fetching = { [oauth.customFetch]: noted };
+const answered = []; // the status of every answer so far
 let config;
 let authenticate;
 let proof; // the DPoP handle of this process' key
@@ -37,7 +39,7 @@ await converse(
       {
         algorithm: settings.discovery ?? 'oauth2',
         execute: [openid.allowInsecureRequests],
-        ...(settings.ca && { [openid.customFetch]: fetchOverTls }),
+        [openid.customFetch]: noted,
       },
     );
     proof = await newProof();
@@ -62,6 +64,7 @@ await converse(
     new_key: async ({ alg }) => {
       proof = await newProof(alg);
     },
+    answered: () => ({ statuses: answered }),
     /** What it would put into the body and the header of a request. */
     authentication: async () => {
       const [form, headers] = [new URLSearchParams(), new Headers()];
@@ -70,6 +73,21 @@ await converse(
     },
   },
 );
+
+/** draft-ietf-oauth-spiffe-client-auth: a JWT-SVID, as a workload gets it from its agent, which this process is as well. */
+async function jwtSvid() {
+  const { kid, alg, ...jwk } = JSON.parse(readFileSync(settings.key));
+  const svid = await new SignJWT()
+    .setProtectedHeader({ alg, kid, typ: 'JWT' })
+    .setSubject(settings.spiffe_id)
+    .setAudience(settings.server)
+    .setExpirationTime('5m')
+    .sign(await importJWK(jwk, alg));
+  return (_, __, body) => {
+    body.set('client_assertion_type', 'urn:ietf:params:oauth:client-assertion-type:jwt-spiffe');
+    body.set('client_assertion', svid);
+  };
+}
 
 async function newProof(alg = 'ES256') {
   return openid.getDPoPHandle(config, await openid.randomDPoPKeyPair(alg));
@@ -91,6 +109,12 @@ async function wouldSend(token, dpop) {
     },
   });
   return sent;
+}
+
+async function noted(url, options) {
+  const response = await (settings.ca ? fetchOverTls : fetch)(url, options);
+  answered.push(response.status);
+  return response;
 }
 
 /** `fetch` with a certificate of our own, which node's cannot have. */
