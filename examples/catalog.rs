@@ -47,13 +47,18 @@ async fn main() -> Result<()> {
         .watch(|keys, before: Option<&Keyring>| anyhow::Ok(Keyring::follow(keys, before, now()?)?))
         .await?;
     let policy = Policy::new(arguments.issuer.unwrap_or_else(|| address.clone()).parse()?);
-    let service = TokenService::builder(policy, world.clone()).revocations(world).build();
+    let service = TokenService::builder(policy, world.clone())
+        .revocations(world.clone())
+        .single_use(world.clone())
+        .build();
 
     let printed = address.clone();
+    // Tokens that are bound to a key are taken as well, with proofs for this address, each once.
+    let bearer = BearerConfig::of(&service).at(&address).single_use(world);
     let app = move || {
         App::new()
             .configure(service.configure())
-            .app_data(BearerConfig::of(&service))
+            .app_data(bearer.clone())
             .route("/.well-known/oauth-protected-resource", web::get().to(protected_resource))
             .app_data(web::Data::new(Resource {
                 resource: address.clone(),
