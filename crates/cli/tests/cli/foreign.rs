@@ -98,7 +98,7 @@ fn wl_10_a_service_account_is_its_client_until_anything_of_that_is_taken_back() 
 }
 
 #[test]
-fn cj_07_an_assertion_is_used_once_by_whichever_process() {
+fn cj_07_cj_15_an_assertion_is_used_once_by_whichever_process_and_keys_roll_over() {
     let key = ForeignKey::new(Some("own"));
     let place = Place::new();
     place.serve(&[]);

@@ -32,7 +32,12 @@ impl Secret {
 
 /// What a secret of a client is stored as: 256 bits that were derived from the client's id and the secret.
 ///
-/// Not a secret of its own, and useless without the key of the store; still compared in constant time.
+/// Not a secret of its own, and useless without the key of the store; still compared in constant time, and in no other way:
+///
+/// ```compile_fail
+/// let digest = tokenberg_core::SecretDigest([0; 32]);
+/// assert!(digest == digest);
+/// ```
 #[derive(Clone)]
 pub struct SecretDigest(pub [u8; 32]);
 
@@ -42,5 +47,22 @@ impl SecretDigest {
     pub fn matches(&self, other: &Self) -> bool {
         use subtle::ConstantTimeEq;
         self.0.ct_eq(&other.0).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ab_05_every_bit_counts_wherever_it_stands() {
+        // That the time does not depend on where is the word of `subtle`; that nothing else compares is the compiler's.
+        let one = SecretDigest([0xA5; 32]);
+        assert!(one.matches(&one.clone()));
+        for bit in 0..256 {
+            let mut other = one.clone();
+            other.0[bit / 8] ^= 1 << (bit % 8);
+            assert!(!one.matches(&other), "bit {bit}");
+        }
     }
 }
