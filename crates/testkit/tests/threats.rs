@@ -90,6 +90,11 @@ fn what_proves_it_are_tests_that_exist() {
             named += 1;
         }
         assert!(named > 0, "row {number} names no test");
+        let besides: String = tests.split('`').step_by(2).collect();
+        assert!(
+            besides.chars().all(|c| c == ',' || c == ' '),
+            "row {number} says {besides} instead of a test"
+        );
     }
 }
 
