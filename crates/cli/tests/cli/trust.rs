@@ -114,7 +114,6 @@ fn ks_06_an_issuer_that_contradicts_itself_is_wrong_usage() {
         ("issuer add http://a.example --discover", "https URL"),
         ("issuer add spiffe://td.example/a --jwks keys.json", "spiffe://td.example"),
         ("issuer add spiffe://td.example --discover", "bundle"),
-        ("issuer add spiffe://td.example --jwks keys.json --accept jwt", "client federate"),
         ("issuer add https://a.example --jwks-uri http://a.example/keys", "https address"),
         ("issuer add https://a.example --discover --accept saml2", "id_token"),
         ("issuer add https://a.example --discover --alg HS256", "ES256"),
@@ -272,7 +271,8 @@ fn ways_of_authenticating_that_contradict_each_other_are_wrong_usage() {
 #[test]
 fn wl_10_wl_12_an_identity_is_federated_to_one_client_and_back() {
     let place = place();
-    run(&place, "issuer add spiffe://td.example --jwks keys.json").done();
+    let said = run(&place, "issuer add spiffe://td.example --jwks keys.json --accept jwt").done();
+    assert!(said.err.contains("client federate"), "{}", said.err);
     let said = run(&place, "client add etl --auth-method federated").done();
     assert!(
         said.err.contains("client federate etl") && !said.out.contains("secret"),

@@ -166,6 +166,11 @@ pub(super) async fn run(location: StoreLocation, asked: Add, output: Output) -> 
             "its tokens are accepted as nothing but workload identities: `tokenberg client federate` says which, --accept what else",
         );
     }
+    if issuer.is_spiffe() && !trust.accept.is_empty() {
+        note(
+            "of a trust domain, --accept is for tokens that name it in `iss`; SVIDs of workloads are for `tokenberg client federate`",
+        );
+    }
     if !enabled {
         note(&format!("it is disabled still; `tokenberg issuer enable {issuer}` changes that"));
     }
@@ -177,18 +182,11 @@ pub(super) async fn run(location: StoreLocation, asked: Add, output: Output) -> 
 }
 
 fn trust(asked: Add) -> anyhow::Result<Trust> {
-    if asked.issuer.is_spiffe() {
-        if asked.discover {
-            return Err(wrong_usage(
-                "a SPIFFE trust domain has no metadata to discover: give its bundle with --jwks, or the address of it with \
-                 --jwks-uri",
-            ));
-        }
-        if !asked.accept.is_empty() {
-            return Err(wrong_usage(
-                "a SPIFFE trust domain vouches for workloads, which `client federate` names; leave --accept out",
-            ));
-        }
+    if asked.issuer.is_spiffe() && asked.discover {
+        return Err(wrong_usage(
+            "a SPIFFE trust domain has no metadata to discover: give its bundle with --jwks, or the address of it with \
+             --jwks-uri",
+        ));
     }
     if asked.subject_claim.is_empty() {
         return Err(wrong_usage("--subject-claim is empty; the claim that every token has is sub"));
