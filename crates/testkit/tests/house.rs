@@ -53,6 +53,7 @@ fn arrows_between_crates_are_those_that_were_drawn() {
         ("tokenberg-actix", vec!["tokenberg-core"]),
         ("tokenberg-cli", vec!["tokenberg-actix", "tokenberg-core", "tokenberg-jose", "tokenberg-store"]),
         ("tokenberg-testkit", vec!["tokenberg-core", "tokenberg-jose"]),
+        ("tokenberg-bench", vec!["tokenberg-actix", "tokenberg-core", "tokenberg-jose", "tokenberg-store"]),
         (
             "tokenberg-examples",
             vec!["tokenberg-actix", "tokenberg-core", "tokenberg-jose", "tokenberg-store"],

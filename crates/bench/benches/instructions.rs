@@ -1,0 +1,54 @@
+//! How many instructions does each part take? Counted by valgrind, and compared by `.ci/instructions`.
+#![allow(missing_docs, reason = "the macros write functions and modules of their own")]
+
+use gungraun::{library_benchmark, library_benchmark_group, main};
+use std::hint::black_box;
+use tokenberg_bench::{Extractor, FixedAnswers, Parts, keyring, material};
+use tokenberg_core::{Algorithm, Granted, Presented};
+
+type World = (&'static Parts, &'static FixedAnswers);
+
+/// Once before it counts, so that nothing is counted that happens once in a process; and it is never dropped.
+fn warm<T>(part: impl Fn(&Parts, &FixedAnswers) -> T) -> World {
+    let parts: &Parts = Box::leak(Box::new(signed()));
+    let answers: &FixedAnswers = Box::leak(Box::new(FixedAnswers::unsigned()));
+    black_box(part(parts, answers));
+    (parts, answers)
+}
+
+fn signed() -> Parts {
+    Parts::new(&FixedAnswers::signing(keyring(&material(Algorithm::ES256))))
+}
+
+#[library_benchmark]
+#[bench::two_tokens(warm(|parts, _| parts.presented()))]
+fn parse((parts, _): World) -> Presented {
+    black_box(parts.presented())
+}
+
+#[library_benchmark]
+#[bench::unsigned(warm(Parts::client_credentials))]
+fn client_credentials((parts, answers): World) -> Granted {
+    black_box(parts.client_credentials(answers))
+}
+
+#[library_benchmark]
+#[bench::unsigned(warm(Parts::exchange))]
+fn exchange((parts, answers): World) -> Granted {
+    black_box(parts.exchange(answers))
+}
+
+fn extractor(answers: FixedAnswers) -> &'static Extractor {
+    let extractor: &Extractor = Box::leak(Box::new(Extractor::new(answers, signed().token())));
+    let _ = black_box(extractor.extract());
+    extractor
+}
+
+#[library_benchmark]
+#[bench::unsigned(extractor(FixedAnswers::unsigned()))]
+fn verification(extractor: &'static Extractor) -> tokenberg_actix::Bearer {
+    black_box(extractor.extract())
+}
+
+library_benchmark_group!(name = parts; benchmarks = parse, client_credentials, exchange, verification);
+main!(library_benchmark_groups = parts);

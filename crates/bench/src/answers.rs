@@ -1,0 +1,106 @@
+//! From what are the benchmarks answered? Some clients in memory, and keys that may be told to leave the signatures out.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokenberg_core::{
+    AccessTokenClaims, Algorithm, AllowedScope, Answers, Client, ClientId, CompactJws, KeyId, Keys, Lifetime,
+    Revocation, Rights, Secret, SecretDigest, SignatureFault, SigningFault, StoredSecret, SubjectPattern,
+    Timestamp, Verified,
+};
+use tokenberg_jose::Keyring;
+
+/// A moment that never changes.
+pub struct FixedAnswers {
+    clients: HashMap<ClientId, Arc<Client>>,
+    keys: Box<dyn Keys>,
+}
+
+/// The client that asks, the one whose tokens it exchanges, and the secret of both.
+pub(crate) const ASKING: &str = "reporting-service";
+pub(crate) const SUBJECT: &str = "warehouse-user-7";
+pub(crate) const SECRET: &str = "tkb5GnWkEw8bYq2nXr7sVd4JhPz0uLt3cMa9fKo6RiQeTyU";
+pub(crate) const ISSUER: &str = "https://tokens.example";
+
+impl FixedAnswers {
+    /// With these keys.
+    #[must_use]
+    pub fn signing(keys: Keyring) -> Self {
+        Self::with(Box::new(keys))
+    }
+
+    /// With keys that compute nothing: what is left is the core.
+    #[must_use]
+    pub fn unsigned() -> Self {
+        Self::with(Box::new(Unsigned))
+    }
+
+    fn with(keys: Box<dyn Keys>) -> Self {
+        let scope = "catalog ns:read ns:write PRINCIPAL_ROLE:ALL".parse().expect("a scope");
+        let mut rights = Rights::new(AllowedScope::Only(scope));
+        rights.audiences = vec!["https://catalog.example".into()];
+        rights.token_lifetime = Lifetime::from_hours(1);
+        let pattern = format!("{ISSUER}|*");
+        rights.may_act_for = vec![pattern.parse::<SubjectPattern>().expect("a pattern")];
+        let client = |id: &str| Client {
+            id: id.parse().expect("an identifier"),
+            enabled: true,
+            secrets: vec![StoredSecret { id: "1".into(), digest: digest(id), expires_at: None }],
+            rights: rights.clone(),
+        };
+        let clients = [client(ASKING), client(SUBJECT)];
+        Self { clients: clients.into_iter().map(|c| (c.id.clone(), Arc::new(c))).collect(), keys }
+    }
+}
+
+impl Answers for FixedAnswers {
+    fn client(&self, id: &ClientId) -> Option<Arc<Client>> {
+        self.clients.get(id).cloned()
+    }
+
+    fn digest(&self, client_id: &str, _: &Secret) -> SecretDigest {
+        digest(client_id)
+    }
+
+    fn is_costly(&self, _: &str, _: &Secret) -> bool {
+        false
+    }
+
+    fn revoked(&self, _: &AccessTokenClaims) -> Option<Revocation> {
+        None
+    }
+
+    fn keys(&self) -> &dyn Keys {
+        &*self.keys
+    }
+}
+
+/// The store's HMAC is measured with the store, so here is no hash at all.
+fn digest(client_id: &str) -> SecretDigest {
+    let mut digest = [7; 32];
+    for (byte, of_id) in digest.iter_mut().zip(client_id.bytes()) {
+        *byte = of_id;
+    }
+    SecretDigest(digest)
+}
+
+/// Signs with nothing, and finds every signature good.
+struct Unsigned;
+
+impl Keys for Unsigned {
+    fn sign(&self, _: &AccessTokenClaims, _: Timestamp) -> Result<Secret, SigningFault> {
+        Ok(Secret::new(String::new()))
+    }
+
+    fn verify(&self, token: &CompactJws, _: Timestamp) -> Result<Verified, SignatureFault> {
+        let named = token.header().kid.clone();
+        Ok(Verified::assertion(named.unwrap_or_else(|| KeyId::new("none")), Algorithm::ES256))
+    }
+
+    fn jwks(&self) -> Arc<str> {
+        r#"{"keys":[]}"#.into()
+    }
+
+    fn is_costly(&self, _: Timestamp) -> bool {
+        false
+    }
+}

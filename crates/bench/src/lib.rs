@@ -1,0 +1,12 @@
+//! What is measured? The same parts for `cargo bench`, for the instruction counts, and for the comparison.
+#![allow(clippy::expect_used, reason = "a benchmark whose world cannot be made stops")]
+
+mod answers;
+mod extractor;
+mod parts;
+mod raw;
+
+pub use answers::FixedAnswers;
+pub use extractor::Extractor;
+pub use parts::Parts;
+pub use raw::{Raw, keyring, material};

@@ -1,0 +1,260 @@
+//! What does a token endpoint take? Bounded load over a fixed number of connections, each with one request at a time.
+//!
+//! Without `--rate` a connection sends its next request when the last one is answered: that is the most that is served, and
+//! the latencies are those of a queue. With it, requests are sent at their time, and one that has to wait for the answer
+//! before it counts from the time at which it should have been sent.
+
+mod connection;
+mod latencies;
+mod requests;
+mod target;
+
+use crate::process::Processes;
+use anyhow::{Result, bail, ensure};
+use connection::Connection;
+use latencies::Latencies;
+use requests::{Plan, Requests};
+use serde_json::{Value, json};
+use std::cell::{Cell, RefCell};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use target::Target;
+
+/// The options of `load`.
+#[derive(clap::Args)]
+pub(crate) struct Load {
+    /// The token endpoint, or what else answers a POST; only on this machine.
+    url: String,
+    #[command(flatten)]
+    plan: Plan,
+    /// How many connections, each with one request at a time.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    connections: u32,
+    /// For how long, in seconds.
+    #[arg(long, default_value_t = 5.0)]
+    seconds: f64,
+    /// Ends after so many requests, if that is sooner.
+    #[arg(long)]
+    requests: Option<u64>,
+    /// For how long before that requests are sent without being counted.
+    #[arg(long, default_value_t = 0.5)]
+    warm_up: f64,
+    /// How many requests a second, all connections together; as many as are answered, if it is left out.
+    #[arg(long)]
+    rate: Option<f64>,
+    /// A process of the server, whose CPU time and memory are told; may be repeated.
+    #[arg(long)]
+    pid: Vec<u32>,
+    /// The certificate that a server with TLS is trusted by, PEM.
+    #[arg(long)]
+    ca: Option<PathBuf>,
+    /// Prints one JSON value.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The longest that load is put on anything.
+const LONGEST: f64 = 600.0;
+
+/// What is counted by all connections.
+struct Tally {
+    counting: Cell<bool>,
+    stop: Cell<bool>,
+    left: Cell<u64>,
+    answered: Cell<u64>,
+    failed: Cell<u64>,
+    connects: Cell<u64>,
+    latencies: RefCell<Latencies>,
+    first_failure: RefCell<Option<String>>,
+}
+
+/// Puts the load on, and tells.
+pub(crate) fn run(options: &Load) -> Result<()> {
+    ensure!(options.seconds > 0.0 && options.seconds <= LONGEST, "--seconds is up to {LONGEST}");
+    ensure!((0.0..=60.0).contains(&options.warm_up), "--warm-up is up to 60 seconds");
+    ensure!(options.rate.is_none_or(|rate| rate > 0.0), "--rate is more than 0");
+    let target = Target::new(&options.url, options.ca.as_deref())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    tokio::task::LocalSet::new().block_on(&runtime, measure(options, target))
+}
+
+async fn measure(options: &Load, target: Target) -> Result<()> {
+    let requests = Rc::new(Requests::prepare(&options.plan, &target).await?);
+    let tally = Rc::new(Tally {
+        counting: Cell::new(false),
+        stop: Cell::new(false),
+        left: Cell::new(u64::MAX),
+        answered: Cell::new(0),
+        failed: Cell::new(0),
+        connects: Cell::new(0),
+        latencies: RefCell::default(),
+        first_failure: RefCell::default(),
+    });
+    let pace = options.rate.map(|rate| Duration::from_secs_f64(f64::from(options.connections) / rate));
+    let target = Rc::new(target);
+    let tasks: Vec<_> = (0..options.connections)
+        .map(|number| {
+            let offset = pace.map(|pace| pace.mul_f64(f64::from(number) / f64::from(options.connections)));
+            let one = drive(Rc::clone(&target), Rc::clone(&requests), Rc::clone(&tally), pace.zip(offset));
+            tokio::task::spawn_local(one)
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_secs_f64(options.warm_up)).await;
+    let processes = Processes(&options.pid);
+    let before = processes.cpu()?;
+    let started = Instant::now();
+    tally.left.set(options.requests.unwrap_or(u64::MAX));
+    tally.counting.set(true);
+    let until = started + Duration::from_secs_f64(options.seconds);
+    while Instant::now() < until && tally.left.get() > 0 {
+        let tick = Duration::from_millis(if options.requests.is_some() { 1 } else { 20 });
+        tokio::time::sleep(tick.min(until.saturating_duration_since(Instant::now()))).await;
+    }
+    tally.counting.set(false);
+    let elapsed = started.elapsed();
+    let cpu = processes.cpu()? - before;
+    tally.stop.set(true);
+    // Whatever is still under way is not counted, and one that never answers must not keep the tool.
+    for task in tasks {
+        let abort = task.abort_handle();
+        if tokio::time::timeout(Duration::from_secs(1), task).await.is_err() {
+            abort.abort();
+        }
+    }
+    tell(options, &tally, elapsed, cpu, &processes)
+}
+
+/// One connection, until it is told to stop; a connection that the server ends is made anew.
+async fn drive(
+    target: Rc<Target>,
+    requests: Rc<Requests>,
+    tally: Rc<Tally>,
+    pace: Option<(Duration, Duration)>,
+) {
+    let mut connection: Option<Connection> = None;
+    let mut own = requests.first();
+    let mut due = pace.map(|(_, offset)| Instant::now() + offset);
+    while !tally.stop.get() {
+        if let (Some((pace, _)), Some(at)) = (pace, &mut due) {
+            tokio::time::sleep_until((*at).into()).await;
+            *at += pace;
+        }
+        let mut open = match connection.take() {
+            Some(open) => open,
+            None => match target.connect().await {
+                Ok(open) => {
+                    tally.connects.set(tally.connects.get() + 1);
+                    open
+                }
+                Err(fault) => {
+                    tally.fail(fault.to_string());
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    continue;
+                }
+            },
+        };
+        let request = requests.next(own);
+        // A timer of ours that wakes late is not the server's fault; an answer before that came late is.
+        let sent = Instant::now();
+        let late = pace.zip(due).map(|((pace, _), next)| next.checked_sub(pace).unwrap_or(sent));
+        let began = late.filter(|late| sent.duration_since(*late) > Duration::from_millis(2)).unwrap_or(sent);
+        match open.exchange(&request).await {
+            Ok(answer) if answer.status == 200 => {
+                if tally.counting.get() && tally.left.get() > 0 {
+                    tally.left.set(tally.left.get() - 1);
+                    tally.answered.set(tally.answered.get() + 1);
+                    tally.latencies.borrow_mut().add(began.elapsed());
+                }
+                own = requests.answered(own, open.body());
+                if !answer.closes {
+                    connection = Some(open);
+                }
+            }
+            Ok(answer) => {
+                tally.fail(format!("{} {}", answer.status, String::from_utf8_lossy(open.body())));
+                if !answer.closes {
+                    connection = Some(open);
+                }
+            }
+            Err(fault) => tally.fail(fault.to_string()),
+        }
+    }
+}
+
+impl Tally {
+    fn fail(&self, what: String) {
+        if self.stop.get() {
+            return;
+        }
+        self.failed.set(self.failed.get() + 1);
+        self.first_failure.borrow_mut().get_or_insert(what);
+    }
+}
+
+fn tell(
+    options: &Load,
+    tally: &Tally,
+    elapsed: Duration,
+    cpu: crate::process::Cpu,
+    processes: &Processes<'_>,
+) -> Result<()> {
+    let answered = tally.answered.get();
+    let per_request = |seconds: f64| if answered == 0 { 0.0 } else { seconds * 1e6 / answered as f64 };
+    let latencies = tally.latencies.borrow();
+    let mut told = json!({
+        "url": options.url,
+        "grant": options.plan.name(),
+        "connections": options.connections,
+        "seconds": elapsed.as_secs_f64(),
+        "answered": answered,
+        "failed": tally.failed.get(),
+        "connects": tally.connects.get(),
+        "per_second": answered as f64 / elapsed.as_secs_f64(),
+        "latency_us": latencies.to_json(),
+    });
+    if !options.pid.is_empty() {
+        let (rss, peak) = processes.memory()?;
+        told["cpu_us_per_request"] = json!(per_request(cpu.ticks));
+        told["scheduled_us_per_request"] = cpu.scheduled.map(per_request).into();
+        told["cpu_share"] = json!(cpu.ticks / elapsed.as_secs_f64());
+        told["rss_kib"] = json!(rss);
+        told["peak_rss_kib"] = json!(peak);
+    }
+    if let Some(failure) = &*tally.first_failure.borrow() {
+        told["first_failure"] = failure.chars().take(300).collect::<String>().into();
+    }
+    if options.json {
+        println!("{told}");
+    } else {
+        tell_in_lines(&told);
+    }
+    if answered == 0 {
+        bail!("nothing was answered with 200");
+    }
+    Ok(())
+}
+
+fn tell_in_lines(told: &Value) {
+    let number = |name: &str| told[name].as_f64().unwrap_or_default();
+    println!("{:>12.0}  requests a second", number("per_second"));
+    println!(
+        "{:>12}  answered, {} failed, {} connections made",
+        told["answered"], told["failed"], told["connects"]
+    );
+    for (name, value) in told["latency_us"].as_object().into_iter().flatten() {
+        println!("{:>12.0}  us {name}", value.as_f64().unwrap_or_default());
+    }
+    if told.get("rss_kib").is_some() {
+        println!("{:>12.1}  us CPU a request", number("cpu_us_per_request"));
+        println!("{:>12.2}  cores busy", number("cpu_share"));
+        println!(
+            "{:>12.1}  MiB of memory, {:.1} at most",
+            number("rss_kib") / 1024.0,
+            number("peak_rss_kib") / 1024.0
+        );
+    }
+    if let Some(failure) = told["first_failure"].as_str() {
+        println!("the first failure: {failure}");
+    }
+}

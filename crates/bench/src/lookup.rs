@@ -1,0 +1,61 @@
+//! What do many clients cost? How long a store takes to be read, how much memory it fills, how long a look-up takes.
+
+use crate::process::Processes;
+use anyhow::{Result, ensure};
+use serde_json::json;
+use std::hint::black_box;
+use std::time::Instant;
+use tokenberg_core::ClientId;
+use tokenberg_store::{KekSource, Store, StoreUrl};
+
+/// The options of `lookup`.
+#[derive(clap::Args)]
+pub(crate) struct Lookup {
+    /// The store.
+    store: StoreUrl,
+    /// What the identifiers of its clients begin with; a number follows, from 0 on.
+    #[arg(long, default_value = "client-")]
+    prefix: String,
+}
+
+/// How many look-ups are timed.
+const LOOKUPS: usize = 1_000_000;
+
+/// Reads, looks up, and prints JSON.
+pub(crate) fn run(options: &Lookup) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let own = [std::process::id()];
+    let processes = Processes(&own);
+    let store =
+        runtime.block_on(Store::open_existing(&options.store, KekSource::File(options.store.key_file())))?;
+    let before = processes.memory()?.0;
+    let started = Instant::now();
+    let snapshot = runtime.block_on(store.snapshot())?;
+    let read = started.elapsed();
+    let clients = snapshot.clients();
+    ensure!(clients > 1, "the store has no clients to look up");
+    let memory = processes.memory()?.0.saturating_sub(before);
+
+    // In an order that no cache foresees: a step that has no factor in common with their number, and is about half of it.
+    let mut ids = Vec::with_capacity(LOOKUPS);
+    let mut number = 0;
+    for _ in 0..LOOKUPS {
+        number = (number + 514_229) % (clients - 1);
+        ids.push(format!("{}{number}", options.prefix).parse::<ClientId>()?);
+    }
+    let started = Instant::now();
+    let mut found = 0;
+    for id in &ids {
+        found += usize::from(black_box(snapshot.client(id)).is_some());
+    }
+    let nanoseconds = started.elapsed().as_nanos() as f64 / LOOKUPS as f64;
+    ensure!(found > LOOKUPS / 2, "only {found} of {LOOKUPS} identifiers are there");
+    let told = json!({
+        "clients": clients,
+        "read_seconds": read.as_secs_f64(),
+        "bytes_per_client": memory as f64 * 1024.0 / clients as f64,
+        "lookup_ns": nanoseconds,
+    });
+    println!("{told}");
+    Ok(())
+}

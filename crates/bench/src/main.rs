@@ -1,0 +1,32 @@
+//! What does a token cost here? Load for any token endpoint, and the figures that it is compared with.
+
+mod ceiling;
+mod in_process;
+mod load;
+mod lookup;
+mod process;
+
+use clap::Parser;
+
+/// Load for token endpoints of this machine, and what their figures are compared with.
+#[derive(Parser)]
+#[command(name = "tokenberg-bench", version)]
+enum Command {
+    /// Puts bounded load on a token endpoint of this machine.
+    Load(Box<load::Load>),
+    /// Serves the least that an endpoint can do: 830 static bytes to any POST.
+    Ceiling(ceiling::Ceiling),
+    /// Measures signatures by ring, and the parts of Tokenberg, in this process.
+    InProcess(in_process::InProcess),
+    /// Reads a store of many clients, and looks them up.
+    Lookup(lookup::Lookup),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Command::parse() {
+        Command::Load(options) => load::run(&options),
+        Command::Ceiling(options) => ceiling::run(&options),
+        Command::InProcess(options) => in_process::run(&options),
+        Command::Lookup(options) => lookup::run(&options),
+    }
+}

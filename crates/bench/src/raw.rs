@@ -1,0 +1,119 @@
+//! What does ring alone take? Signatures of a message as long as a token, with keys that are parsed.
+
+use crate::parts::Parts;
+use ring::rand::SystemRandom;
+use ring::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED,
+    ECDSA_P384_SHA384_FIXED_SIGNING, ED25519, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RSA_PSS_2048_8192_SHA256, RSA_PSS_SHA256, RsaEncoding,
+    RsaKeyPair, UnparsedPublicKey, VerificationAlgorithm,
+};
+use tokenberg_core::{Algorithm, KeyMaterial};
+use tokenberg_jose::{Keyring, generate, import};
+
+/// Of the tests of jose; it guards nothing.
+const RSA: &[u8] = include_bytes!("../../jose/tests/fixtures/rsa-2048-test-only.pem");
+
+/// A new key, or the RSA key of the tests.
+///
+/// # Panics
+/// If there is none.
+#[must_use]
+pub fn material(algorithm: Algorithm) -> KeyMaterial {
+    let now = Parts::now();
+    match algorithm {
+        Algorithm::RS256 | Algorithm::PS256 => import(RSA, Some(algorithm), now, now).expect("a key"),
+        Algorithm::ES256 | Algorithm::ES384 | Algorithm::EdDSA => {
+            generate(algorithm, now, now).expect("a key")
+        }
+    }
+}
+
+/// A keyring of that one key.
+///
+/// # Panics
+/// If it is refused.
+#[must_use]
+pub fn keyring(material: &KeyMaterial) -> Keyring {
+    Keyring::read(std::slice::from_ref(material), Parts::now()).expect("a keyring")
+}
+
+/// A key as ring has it, and one signature by it.
+pub struct Raw {
+    pair: Pair,
+    public: UnparsedPublicKey<Vec<u8>>,
+    random: SystemRandom,
+    message: Vec<u8>,
+    signature: Vec<u8>,
+}
+
+enum Pair {
+    Ecdsa(EcdsaKeyPair),
+    Ed25519(Ed25519KeyPair),
+    Rsa(Box<RsaKeyPair>, &'static dyn RsaEncoding),
+}
+
+impl Raw {
+    /// The key of this material.
+    ///
+    /// # Panics
+    /// If ring refuses it.
+    #[must_use]
+    pub fn new(material: &KeyMaterial) -> Self {
+        let random = SystemRandom::new();
+        let ecdsa = |algorithm: &'static EcdsaSigningAlgorithm| {
+            EcdsaKeyPair::from_pkcs8(algorithm, &material.pkcs8, &random).expect("a key")
+        };
+        let rsa = || Box::new(RsaKeyPair::from_pkcs8(&material.pkcs8).expect("a key"));
+        let (pair, verification): (Pair, &'static dyn VerificationAlgorithm) = match material.algorithm {
+            Algorithm::ES256 => {
+                (Pair::Ecdsa(ecdsa(&ECDSA_P256_SHA256_FIXED_SIGNING)), &ECDSA_P256_SHA256_FIXED)
+            }
+            Algorithm::ES384 => {
+                (Pair::Ecdsa(ecdsa(&ECDSA_P384_SHA384_FIXED_SIGNING)), &ECDSA_P384_SHA384_FIXED)
+            }
+            Algorithm::EdDSA => {
+                let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&material.pkcs8).expect("a key");
+                (Pair::Ed25519(pair), &ED25519)
+            }
+            Algorithm::RS256 => (Pair::Rsa(rsa(), &RSA_PKCS1_SHA256), &RSA_PKCS1_2048_8192_SHA256),
+            Algorithm::PS256 => (Pair::Rsa(rsa(), &RSA_PSS_SHA256), &RSA_PSS_2048_8192_SHA256),
+        };
+        let public = match &pair {
+            Pair::Ecdsa(pair) => pair.public_key().as_ref().to_vec(),
+            Pair::Ed25519(pair) => pair.public_key().as_ref().to_vec(),
+            Pair::Rsa(pair, _) => pair.public().as_ref().to_vec(),
+        };
+        let public = UnparsedPublicKey::new(verification, public);
+        let mut raw = Self { pair, public, random, message: vec![b'x'; 640], signature: Vec::new() };
+        raw.signature = raw.sign();
+        raw
+    }
+
+    /// Signs.
+    ///
+    /// # Panics
+    /// If ring does not.
+    #[must_use]
+    pub fn sign(&self) -> Vec<u8> {
+        match &self.pair {
+            Pair::Ecdsa(pair) => {
+                pair.sign(&self.random, &self.message).expect("a signature").as_ref().to_vec()
+            }
+            Pair::Ed25519(pair) => pair.sign(&self.message).as_ref().to_vec(),
+            Pair::Rsa(pair, padding) => {
+                let mut signature = vec![0; pair.public().modulus_len()];
+                pair.sign(*padding, &self.random, &self.message, &mut signature).expect("a signature");
+                signature
+            }
+        }
+    }
+
+    /// Verifies.
+    ///
+    /// # Panics
+    /// If the signature is not good.
+    pub fn verify(&self) {
+        self.public.verify(&self.message, &self.signature).expect("a good signature");
+    }
+}
