@@ -40,7 +40,7 @@ mod core {
     }
 
     #[divan::bench]
-    fn request_with_two_tokens(bencher: Bencher) {
+    fn presented(bencher: Bencher) {
         let parts = parts();
         bencher.bench_local(|| black_box(parts.presented()));
     }
@@ -58,19 +58,19 @@ mod core {
     }
 
     #[divan::bench]
-    fn exchange_with_actor(bencher: Bencher) {
+    fn delegation(bencher: Bencher) {
         let (parts, answers) = (parts(), FixedAnswers::unsigned());
         bencher.bench_local(|| black_box(parts.delegation(&answers)));
     }
 
     #[divan::bench]
-    fn claims_to_json(bencher: Bencher) {
+    fn payload(bencher: Bencher) {
         let parts = parts();
         bencher.bench_local(|| black_box(parts.payload()));
     }
 
     #[divan::bench]
-    fn answer_to_json(bencher: Bencher) {
+    fn body(bencher: Bencher) {
         let parts = parts();
         bencher.bench_local(|| black_box(parts.body()));
     }
@@ -113,7 +113,7 @@ fn extractor(bencher: Bencher) {
     let material = material(Algorithm::ES256);
     let answers = FixedAnswers::signing(keyring(&material));
     let parts = Parts::new(&answers);
-    let extractor = Extractor::new(FixedAnswers::signing(keyring(&material)), parts.token());
+    let extractor = Extractor::new(FixedAnswers::signing(keyring(&material)), &[parts.token()]);
     bencher.bench_local(|| black_box(extractor.extract()));
 }
 

@@ -5,29 +5,37 @@ use crate::parts::Parts;
 use actix_web::dev::Payload;
 use actix_web::test::TestRequest;
 use actix_web::{FromRequest, HttpRequest};
+use std::cell::Cell;
 use tokenberg_actix::{Bearer, BearerConfig, Fixed, TokenService};
 use tokenberg_core::Policy;
 
-/// A request with a token for a catalog in the same process.
-pub struct Extractor(HttpRequest);
+/// Requests with tokens for a catalog in the same process, which take turns.
+pub struct Extractor {
+    requests: Vec<HttpRequest>,
+    turn: Cell<usize>,
+}
 
 impl Extractor {
-    /// The token has to be one that these answers find good.
+    /// The tokens have to be such as these answers find good.
     ///
     /// # Panics
     /// If the world of the benchmark cannot be made.
     #[must_use]
-    pub fn new(answers: FixedAnswers, token: &str) -> Self {
+    pub fn new(answers: FixedAnswers, tokens: &[&str]) -> Self {
         let policy = Policy::new(ISSUER.parse().expect("an issuer"));
         let service = TokenService::builder(policy, Fixed::new(answers))
             .audiences(["https://catalog.example"])
             .clock(Parts::now)
             .build();
-        let request = TestRequest::get()
-            .uri("/v1/namespaces")
-            .insert_header(("Authorization", format!("Bearer {token}")))
-            .app_data(BearerConfig::of(&service));
-        Self(request.to_http_request())
+        let config = BearerConfig::of(&service);
+        let request = |token: &&str| {
+            TestRequest::get()
+                .uri("/v1/namespaces")
+                .insert_header(("Authorization", format!("Bearer {token}")))
+                .app_data(config.clone())
+                .to_http_request()
+        };
+        Self { requests: tokens.iter().map(request).collect(), turn: Cell::new(0) }
     }
 
     /// Who calls?
@@ -36,6 +44,8 @@ impl Extractor {
     /// If the token is refused.
     #[must_use]
     pub fn extract(&self) -> Bearer {
-        Bearer::from_request(&self.0, &mut Payload::None).into_inner().expect("a good token")
+        let turn = self.turn.get();
+        self.turn.set((turn + 1) % self.requests.len());
+        Bearer::from_request(&self.requests[turn], &mut Payload::None).into_inner().expect("a good token")
     }
 }

@@ -15,6 +15,9 @@ pub(crate) struct InProcess {
     seconds: f64,
 }
 
+/// So many tokens in turn are new each time, whatever was remembered.
+const MORE_THAN_A_CACHE: u128 = 6000;
+
 /// Measures, and prints nanoseconds.
 pub(crate) fn run(options: &InProcess) -> Result<()> {
     let length = Duration::from_secs_f64(options.seconds.clamp(0.01, 60.0));
@@ -45,12 +48,16 @@ fn of_algorithm(material: &KeyMaterial, length: Duration) -> Value {
     let raw = Raw::new(material);
     let answers = FixedAnswers::signing(keyring(material));
     let parts = Parts::new(&answers);
-    let extractor = Extractor::new(FixedAnswers::signing(keyring(material)), parts.token());
+    let extractor = Extractor::new(FixedAnswers::signing(keyring(material)), &[parts.token()]);
+    let fresh = parts.fresh_tokens(&answers, MORE_THAN_A_CACHE);
+    let fresh: Vec<&str> = fresh.iter().map(String::as_str).collect();
+    let stranger = Extractor::new(FixedAnswers::signing(keyring(material)), &fresh);
     json!({
         "raw_sign": nanoseconds(length, || raw.sign()),
         "raw_verify": nanoseconds(length, || raw.verify()),
         "sign": nanoseconds(length, || parts.signed(&answers)),
         "extract": nanoseconds(length, || extractor.extract()),
+        "extract_fresh": nanoseconds(length, || stranger.extract()),
     })
 }
 

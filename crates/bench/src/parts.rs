@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tokenberg_core::{
     AccessTokenClaims, Answers, Authentication, CompactJws, Entropy, Form, Granted, Policy, Presented,
-    Secret, Timestamp, TokenEndpoint, drive,
+    Secret, Timestamp, TokenEndpoint, TokenId, drive,
 };
 
 /// Requests, an endpoint, and what answers it.
@@ -136,6 +136,20 @@ impl Parts {
     #[must_use]
     pub fn signed(&self, answers: &FixedAnswers) -> Secret {
         answers.keys().sign(self.claims(), now()).expect("a key")
+    }
+
+    /// So many tokens that differ in their identifier alone.
+    ///
+    /// # Panics
+    /// If no key signs.
+    #[must_use]
+    pub fn fresh_tokens(&self, answers: &FixedAnswers, count: u128) -> Vec<String> {
+        let mut claims = self.claims().clone();
+        let mut token = |number: u128| {
+            claims.token_id = TokenId::from_bits(number.to_be_bytes());
+            answers.keys().sign(&claims, now()).expect("a key").expose().to_owned()
+        };
+        (0..count).map(&mut token).collect()
     }
 
     /// A token, framed and verified.
