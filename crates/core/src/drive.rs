@@ -43,8 +43,7 @@ pub fn drive(mut step: Step, answers: &(impl Answers + ?Sized)) -> Result<Grante
             Step::Ask(question) => question.answer(answers)?,
             Step::Sign(question) => {
                 let access_token = answers.keys().sign(question.claims(), question.now())?;
-                let (claims, decision) = (question.claims().clone(), question.decision().clone());
-                return Ok(Granted { response: question.signed(access_token), claims, decision });
+                return Ok(question.granted(access_token));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What is signed, and what does the client get? RFC 9068 §2 and RFC 6749 §5.1.
 
 use super::Step;
+use crate::drive::Granted;
 use crate::policy::limits::Limits;
 use crate::policy::party::{ProvenActor, ProvenSubject};
 use crate::response::{PresentedAs, TokenResponse};
@@ -129,15 +130,22 @@ impl Sign {
         self.now
     }
 
-    /// Answers with the signed token: the end.
+    /// Answers with the signed token, for whoever also has to tell what was decided.
     #[must_use]
-    pub fn signed(self, access_token: Secret) -> TokenResponse {
-        TokenResponse {
+    pub fn granted(self, access_token: Secret) -> Granted {
+        let response = TokenResponse {
             access_token,
             token_type: PresentedAs::of(&self.claims),
             expires_in: Some(self.claims.remaining(self.now)),
             issued_token_type: Some(TokenType::AccessToken),
-            scope: Some(self.claims.scope),
-        }
+            scope: Some(self.claims.scope.clone()),
+        };
+        Granted { response, claims: self.claims, decision: self.decision }
+    }
+
+    /// Answers with the signed token: the end.
+    #[must_use]
+    pub fn signed(self, access_token: Secret) -> TokenResponse {
+        self.granted(access_token).response
     }
 }

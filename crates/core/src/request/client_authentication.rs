@@ -284,9 +284,10 @@ fn basic(credentials: &[u8], id_in_form: Option<&str>) -> Result<Authentication,
     }
     let mut readings = Vec::with_capacity(2);
     if let (Some(decoded_id), Some(decoded_secret)) = (decode_strictly(id), decode_strictly(secret))
-        && (decoded_id.as_str(), decoded_secret.as_str()) != (id, secret)
+        && (&*decoded_id, &*decoded_secret) != (id, secret)
     {
-        readings.push(Reading { client_id: decoded_id.into(), secret: Secret::new(decoded_secret) });
+        let secret = Secret::new(decoded_secret.into_owned());
+        readings.push(Reading { client_id: decoded_id.into(), secret });
     }
     readings.push(Reading { client_id: id.into(), secret: Secret::new(secret.to_owned()) });
     if let Some(expected) = id_in_form {

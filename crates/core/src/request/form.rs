@@ -148,8 +148,7 @@ impl<'a> Form<'a> {
             serde_urlencoded::from_bytes(body).map_err(|_| FormFault::TooMany)?;
         // The decoder is lenient where we must not be, so each value of ours is checked as it was sent.
         let sent = body.split(|b| *b == b'&').filter(|pair| !pair.is_empty());
-        let mut seen: Vec<Parameter> = Vec::new();
-        let (mut others, mut targets) = (0, 0);
+        let (mut others, mut targets, mut seen) = (0, 0, 0_u32);
         let mut form = Self(Vec::with_capacity(decoded.len()));
         for (raw, (name, value)) in sent.zip(decoded) {
             let (raw_name, raw_value) = split_pair(raw);
@@ -163,10 +162,11 @@ impl<'a> Form<'a> {
             }
             let Some(parameter) = parameter else { continue };
             check_value(parameter, raw_value, &value)?;
-            if seen.contains(&parameter) && !parameter.may_repeat() {
+            let bit = 1_u32 << parameter as u32;
+            if seen & bit != 0 && !parameter.may_repeat() {
                 return Err(FormFault::Repeated(parameter));
             }
-            seen.push(parameter);
+            seen |= bit;
             // RFC 6749 §3.2: "Parameters sent without a value MUST be treated as if they were omitted".
             if !value.is_empty() {
                 form.0.push((parameter, value));
@@ -211,8 +211,13 @@ pub(crate) fn check_query(query: &str) -> Result<(), FormFault> {
 }
 
 /// Decodes one form-encoded value strictly: `None` if a `%` encodes nothing or the result is not UTF-8.
-pub(super) fn decode_strictly(raw: &str) -> Option<String> {
-    decode_plus(raw.as_bytes()).and_then(|bytes| String::from_utf8(bytes).ok())
+///
+/// What is written as it is, as nearly every value, is not copied.
+pub(super) fn decode_strictly(raw: &str) -> Option<Cow<'_, str>> {
+    if !raw.contains(['%', '+']) {
+        return Some(Cow::Borrowed(raw));
+    }
+    decode_plus(raw.as_bytes()).and_then(|bytes| String::from_utf8(bytes).ok()).map(Cow::Owned)
 }
 
 fn decode_plus(raw: &[u8]) -> Option<Vec<u8>> {

@@ -120,15 +120,26 @@ impl Scope {
     /// The tokens for which `keep` holds, in the same order.
     #[must_use]
     pub fn retain(&self, keep: impl Fn(&str) -> bool) -> Self {
-        let kept: Vec<&str> = self.tokens().filter(|t| keep(t)).collect();
-        Self(kept.join(" ").into_boxed_str())
+        Self::joined(self.0.len(), self.tokens().filter(|t| keep(t)))
     }
 
     /// The tokens of this scope, and then those of `other` that are new.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         let added = other.tokens().filter(|token| !self.contains(token));
-        Self(self.tokens().chain(added).collect::<Vec<_>>().join(" ").into_boxed_str())
+        Self::joined(self.0.len() + 1 + other.0.len(), self.tokens().chain(added))
+    }
+
+    /// The tokens with one space between them, in a text that never takes more than `room`.
+    fn joined<'a>(room: usize, tokens: impl Iterator<Item = &'a str>) -> Self {
+        let mut text = String::with_capacity(room);
+        for token in tokens {
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            text.push_str(token);
+        }
+        Self(text.into_boxed_str())
     }
 
     /// The tokens that are in both, in the order of this scope.
