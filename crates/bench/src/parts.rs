@@ -120,7 +120,7 @@ impl Parts {
     /// The claims as they are signed.
     #[must_use]
     pub fn payload(&self) -> Vec<u8> {
-        serde_json::to_vec(&self.claims().to_json()).unwrap_or_default()
+        serde_json::to_vec(self.claims()).unwrap_or_default()
     }
 
     /// The body of an answer.

@@ -101,8 +101,7 @@ impl Keyring {
 impl Keys for Keyring {
     fn sign(&self, claims: &AccessTokenClaims, now: Timestamp) -> Result<Secret, SigningFault> {
         let key = self.signer(now).ok_or(SigningFault::NoKey)?;
-        let payload =
-            serde_json::to_vec(&claims.to_json()).map_err(|_| SigningFault::Key { key: key.id().clone() })?;
+        let payload = serde_json::to_vec(claims).map_err(|_| SigningFault::Key { key: key.id().clone() })?;
         key.sign(&payload, &self.random)
     }
 

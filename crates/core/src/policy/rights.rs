@@ -80,7 +80,7 @@ pub(crate) fn check_size(claims: &AccessTokenClaims) -> Result<(), Refusal> {
     if quickly < LARGEST_TOKEN / 8 && claims.actor.is_none() {
         return Ok(());
     }
-    let payload = serde_json::Value::Object(claims.to_json()).to_string().len();
+    let payload = serde_json::to_string(claims).unwrap_or_default().len();
     let bytes = payload.div_ceil(3) * 4 + AROUND_PAYLOAD;
     if bytes > LARGEST_TOKEN {
         return Err(Refusal::TokenTooLarge { bytes, most: LARGEST_TOKEN });

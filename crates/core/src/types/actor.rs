@@ -3,7 +3,8 @@
 use super::claims::{ClaimFault, parsed};
 use super::issuer::Issuer;
 use super::subject::Subject;
-use serde_json::{Map, Value};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::Value;
 
 /// One actor of the chain and, inside, who acted before (RFC 8693 §4.1). It identifies, and grants nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,17 +27,17 @@ impl Actor {
 /// The deepest chain of actors that is read from a token.
 const DEEPEST_CHAIN: usize = 16;
 
-impl Actor {
-    pub(super) fn to_json(&self) -> Value {
-        let mut act = Map::new();
+impl Serialize for Actor {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut act = serializer.serialize_map(None)?;
         if let Some(issuer) = &self.issuer {
-            act.insert("iss".to_owned(), issuer.as_str().into());
+            act.serialize_entry("iss", issuer.as_str())?;
         }
-        act.insert("sub".to_owned(), self.subject.as_str().into());
+        act.serialize_entry("sub", self.subject.as_str())?;
         if let Some(prior) = &self.prior {
-            act.insert("act".to_owned(), prior.to_json());
+            act.serialize_entry("act", prior)?;
         }
-        Value::Object(act)
+        act.end()
     }
 }
 

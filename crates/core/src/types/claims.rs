@@ -8,6 +8,7 @@ use super::scope::Scope;
 use super::session::{Session, read_session};
 use super::subject::Subject;
 use super::time::{Lifetime, Timestamp};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
 /// The `typ` of our access tokens (RFC 9068 §2.1).
@@ -100,34 +101,11 @@ impl AccessTokenClaims {
     /// The payload to be signed.
     #[must_use]
     pub fn to_json(&self) -> Map<String, Value> {
-        let mut payload = Map::new();
-        let mut put = |name: &str, value: Value| payload.insert(name.to_owned(), value);
-        put("iss", self.issuer.as_str().into());
-        put(
-            "aud",
-            match self.audience.as_slice() {
-                [one] => (**one).into(),
-                many => many.iter().map(|a| Value::from(&**a)).collect(),
-            },
-        );
-        put("sub", self.subject.as_str().into());
-        put("client_id", self.client_id.as_str().into());
-        put("iat", self.issued_at.as_seconds().into());
-        put("exp", self.expires_at.as_seconds().into());
-        put("jti", self.token_id.as_str().into());
-        put("scope", self.scope.as_str().into());
-        if let Some(actor) = &self.actor {
-            put("act", actor.to_json());
+        // Members of texts and numbers are always an object.
+        match serde_json::to_value(self) {
+            Ok(Value::Object(payload)) => payload,
+            Ok(_) | Err(_) => Map::new(),
         }
-        if let Some(cnf) = &self.confirmation {
-            put("cnf", cnf.to_json());
-        }
-        if self.session.asserted {
-            // RFC 9068 §2.2.1 has `amr` for how the subject was authenticated; here nobody has seen it (conformance TX-69).
-            put("amr", vec![UNSECURED].into());
-        }
-        put("tokenberg_session", self.session.to_json());
-        payload
     }
 
     /// For how long the token lives from `now` on.
@@ -149,6 +127,35 @@ impl AccessTokenClaims {
     #[must_use]
     pub fn subject_issuer(&self) -> &Issuer {
         self.session.subject_issuer.as_ref().unwrap_or(&self.issuer)
+    }
+}
+
+impl Serialize for AccessTokenClaims {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut payload = serializer.serialize_map(None)?;
+        payload.serialize_entry("iss", self.issuer.as_str())?;
+        match self.audience.as_slice() {
+            [one] => payload.serialize_entry("aud", one)?,
+            many => payload.serialize_entry("aud", many)?,
+        }
+        payload.serialize_entry("sub", self.subject.as_str())?;
+        payload.serialize_entry("client_id", self.client_id.as_str())?;
+        payload.serialize_entry("iat", &self.issued_at.as_seconds())?;
+        payload.serialize_entry("exp", &self.expires_at.as_seconds())?;
+        payload.serialize_entry("jti", self.token_id.as_str())?;
+        payload.serialize_entry("scope", self.scope.as_str())?;
+        if let Some(actor) = &self.actor {
+            payload.serialize_entry("act", actor)?;
+        }
+        if let Some(cnf) = &self.confirmation {
+            payload.serialize_entry("cnf", cnf)?;
+        }
+        if self.session.asserted {
+            // RFC 9068 §2.2.1 has `amr` for how the subject was authenticated; here nobody has seen it (conformance TX-69).
+            payload.serialize_entry("amr", &[UNSECURED])?;
+        }
+        payload.serialize_entry("tokenberg_session", &self.session)?;
+        payload.end()
     }
 }
 

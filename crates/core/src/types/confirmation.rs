@@ -3,7 +3,8 @@
 use super::claims::ClaimFault;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Map, Value};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::Value;
 
 /// A SHA-256 thumbprint of a key or a certificate, in base64url: 43 characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -65,15 +66,17 @@ impl Confirmation {
         };
         Self::of(thumbprint(KEY)?, thumbprint(CERTIFICATE)?).ok_or(FAULT)
     }
+}
 
-    pub(super) fn to_json(&self) -> Value {
-        let mut cnf = Map::new();
+impl Serialize for Confirmation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut cnf = serializer.serialize_map(None)?;
         for (name, thumbprint) in [(KEY, &self.key), (CERTIFICATE, &self.certificate)] {
             if let Some(thumbprint) = thumbprint {
-                cnf.insert(name.to_owned(), thumbprint.as_str().into());
+                cnf.serialize_entry(name, thumbprint.as_str())?;
             }
         }
-        Value::Object(cnf)
+        cnf.end()
     }
 }
 
@@ -115,7 +118,7 @@ mod tests {
             assert!(!lacking.fulfils(&key) && !lacking.fulfils(&both));
         }
         assert!(!held(&a, &None).fulfils(&both) && !held(&None, &b).fulfils(&both));
-        assert_eq!(Confirmation::read(&both.to_json()), Ok(both));
+        assert_eq!(Confirmation::read(&serde_json::to_value(&both).unwrap()), Ok(both));
         assert_eq!(Confirmation::of(None, None), None);
     }
 }

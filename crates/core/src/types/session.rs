@@ -4,6 +4,7 @@ use super::actor::foreign_issuer;
 use super::claims::{ClaimFault, TokenId, time, token_id};
 use super::issuer::Issuer;
 use super::time::Timestamp;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
 /// The authentication that a token goes back to. Renewal and exchange hand it on unchanged.
@@ -21,19 +22,19 @@ pub struct Session {
     pub asserted: bool,
 }
 
-impl Session {
-    pub(super) fn to_json(&self) -> Value {
-        let mut session = Map::new();
-        session.insert("id".to_owned(), self.id.as_str().into());
-        session.insert("start".to_owned(), self.start.as_seconds().into());
-        session.insert("end".to_owned(), self.end.as_seconds().into());
+impl Serialize for Session {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut session = serializer.serialize_map(None)?;
+        session.serialize_entry("id", self.id.as_str())?;
+        session.serialize_entry("start", &self.start.as_seconds())?;
+        session.serialize_entry("end", &self.end.as_seconds())?;
         if let Some(issuer) = &self.subject_issuer {
-            session.insert("sub_iss".to_owned(), issuer.as_str().into());
+            session.serialize_entry("sub_iss", issuer.as_str())?;
         }
         if self.asserted {
-            session.insert("sub_auth".to_owned(), super::claims::UNSECURED.into());
+            session.serialize_entry("sub_auth", super::claims::UNSECURED)?;
         }
-        Value::Object(session)
+        session.end()
     }
 }
 
