@@ -4,6 +4,7 @@ use crate::key_fault::KeyFault;
 use crate::nobody::{NOBODY, verify_in_any_case};
 use crate::parsed_sets::ParsedSets;
 use crate::public_keys::PublicKeys;
+use crate::seen::{Name, Seen};
 use crate::signing_key::SigningKey;
 use ring::rand::SystemRandom;
 use std::cmp::Reverse;
@@ -23,6 +24,8 @@ pub struct Keyring {
     /// Sets of others, which outlive this moment.
     given: Arc<ParsedSets>,
     random: SystemRandom,
+    /// Positions in `keys`, so it begins anew with each keyring.
+    seen: Seen,
 }
 
 #[derive(Clone)]
@@ -89,6 +92,7 @@ impl Keyring {
             keys: entries,
             given,
             random: SystemRandom::new(),
+            seen: Seen::new(),
         })
     }
 
@@ -106,9 +110,20 @@ impl Keys for Keyring {
     }
 
     fn verify(&self, token: &CompactJws, now: Timestamp) -> Result<Verified, SignatureFault> {
+        let name = Name::of(token.expose());
+        if let Some(entry) = self.seen.find(&name).and_then(|position| self.keys.get(position)) {
+            let verified = Verified::assertion(entry.key.id().clone(), entry.key.algorithm());
+            return if is_past(entry.verifies_until, now) {
+                Err(SignatureFault::NoKey)
+            } else {
+                Ok(verified)
+            };
+        }
         let verified = self.public.verify(token)?;
-        let is_over = |e: &Entry| e.key.id() == verified.key() && is_past(e.verifies_until, now);
-        if self.keys.iter().any(is_over) { Err(SignatureFault::NoKey) } else { Ok(verified) }
+        let position = self.keys.iter().position(|entry| entry.key.id() == verified.key());
+        let position = position.filter(|at| !is_past(self.keys[*at].verifies_until, now));
+        self.seen.keep(name, position.ok_or(SignatureFault::NoKey)?);
+        Ok(verified)
     }
 
     fn verify_with(&self, jwks: &str, token: &CompactJws) -> Result<Verified, SignatureFault> {
@@ -255,6 +270,20 @@ mod tests {
             let fault = fault(&[bad]);
             assert!(matches!(&fault, KeyFault::Stored { key, .. } if *key == good.id), "{fault}");
             assert!(fault.to_string().len() < 140 && !fault.to_string().contains("hush"), "{fault}");
+        }
+    }
+
+    #[test]
+    fn jw_40_only_what_was_verified_is_remembered() {
+        let keys = Keyring::read(&[made(Algorithm::ES256, 0)], at(0)).unwrap();
+        let payload = serde_json::json!({"iss":"https://as.test","aud":"https://cat.test","sub":"c1","client_id":"c1",
+            "iat":1,"exp":2,"jti":"x","scope":"catalog","tokenberg_session":{"id":"x","start":1,"end":9}});
+        let claims = AccessTokenClaims::read(payload.as_object().unwrap()).unwrap();
+        let good = keys.sign(&claims, at(0)).unwrap().expose().to_owned();
+        let bad = good.replacen(&good[good.len() - 9..good.len() - 5], "AAAA", 1);
+        for (token, is_good) in [(&bad, false), (&good, true)] {
+            let outcome = keys.verify(&CompactJws::parse(token).unwrap(), at(0));
+            assert_eq!((outcome.is_ok(), keys.seen.find(&Name::of(token)).is_some()), (is_good, is_good));
         }
     }
 

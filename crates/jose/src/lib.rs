@@ -19,6 +19,7 @@ mod parsed_sets;
 mod pem;
 mod public_keys;
 mod rsa_strength;
+mod seen;
 mod signing_key;
 mod thumbprint;
 #[cfg(test)]

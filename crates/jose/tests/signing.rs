@@ -114,6 +114,35 @@ fn jw_20_every_changed_bit_of_a_signature_is_noticed() {
 }
 
 #[test]
+fn jw_40_a_token_that_was_verified_before_is_no_other_token_and_its_key_may_end() {
+    let mut material = key(Algorithm::ES256, 0);
+    material.verifies_until = Some(at(100));
+    let keys = keyring(std::slice::from_ref(&material));
+    let (first, second) = (token(&keys, 0), token(&keys, 0));
+    for token in [&first, &first, &second] {
+        assert_eq!(keys.verify(&parse(token), at(99)).unwrap().key(), &material.id);
+    }
+    // The signature of the one behind the content of the other, and a payload that was changed.
+    let (content, signature) = (first.rsplit_once('.').unwrap().0, second.rsplit_once('.').unwrap().1);
+    let (head, payload) = content.split_once('.').unwrap();
+    let mut other = claims().to_json();
+    other.insert("scope".to_owned(), json!("everything"));
+    let other = URL_SAFE_NO_PAD.encode(Value::Object(other).to_string());
+    assert_ne!(payload, other);
+    for forged in
+        [format!("{content}.{signature}"), format!("{head}.{other}.{}", first.rsplit_once('.').unwrap().1)]
+    {
+        // ECDSA signs with a random number, so that two signatures of one content are both good.
+        let is_same_content = forged.starts_with(content);
+        assert_eq!(keys.verify(&parse(&forged), at(99)).is_ok(), is_same_content);
+    }
+    // A key that has ended, or is gone, verifies nothing any more, whatever it verified before.
+    assert_eq!(keys.verify(&parse(&first), at(100)).unwrap_err(), SignatureFault::NoKey);
+    let others = keys.updated(&[key(Algorithm::ES256, 0)], at(0)).unwrap();
+    assert_eq!(others.verify(&parse(&first), at(0)).unwrap_err(), SignatureFault::NoKey);
+}
+
+#[test]
 fn jw_21_the_other_s_of_ecdsa_verifies_too() {
     // JOSE allows both, so that the text of a token never identifies it.
     const ORDER: [u8; 32] = [
