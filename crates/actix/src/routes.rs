@@ -27,10 +27,13 @@ pub(crate) const OPENAPI: &str = "/openapi.json";
 const TOKENS_SPELT: [&str; 4] = [TOKENS, "/v1/oauth/tokens/", "//v1/oauth/tokens", "//v1/oauth/tokens/"];
 
 pub(crate) fn mount(service: &TokenService, config: &mut web::ServiceConfig) {
-    config.service(form(service, &TOKENS_SPELT, Endpoint::Tokens));
-    config.service(form(service, &[INTROSPECTION], Endpoint::Introspection));
+    // Each by itself, because actix matches a resource of several paths by regular expressions.
+    for path in TOKENS_SPELT {
+        config.service(form(service, path, Endpoint::Tokens));
+    }
+    config.service(form(service, INTROSPECTION, Endpoint::Introspection));
     if service.revokes() {
-        config.service(form(service, &[REVOCATION], Endpoint::Revocation));
+        config.service(form(service, REVOCATION, Endpoint::Revocation));
     }
     config.service(document(service, JWKS, Document::Keys, |service, request| {
         reply::public(request, &service.moment().keys().jwks())
@@ -78,7 +81,7 @@ fn openid_configuration(service: &TokenService, request: &HttpRequest) -> HttpRe
     reply::public(request, &service.metadata().openid_configuration(&service.moment().keys().jwks()))
 }
 
-fn form(service: &TokenService, paths: &[&str], endpoint: Endpoint) -> Resource {
+fn form(service: &TokenService, path: &str, endpoint: Endpoint) -> Resource {
     let service = service.clone();
     let answer = move |request: HttpRequest, payload: web::Payload| {
         let service = service.clone();
@@ -87,7 +90,7 @@ fn form(service: &TokenService, paths: &[&str], endpoint: Endpoint) -> Resource 
             endpoint::answer(&service, endpoint, &request, payload.into_inner()).instrument(span).await
         }
     };
-    web::resource(paths.to_vec()).route(web::route().to(answer).wrap(from_fn(guard)))
+    web::resource(path).route(web::route().to(answer).wrap(from_fn(guard)))
 }
 
 fn document(
