@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes docs/performance.md of what was measured. Every figure in it is one of these, or computed of them here."""
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from statistics import median
+
+DAY = 86_400
+
+
+def text(figures):
+    loads = figures["loads"]
+    cpu = {name: [one["cpu_us_per_request"] for one in runs] for name, runs in loads.items()}
+    parts = [HEAD.format(**figures), machine_line(figures["machine"])]
+    parts += ["## Goals", "", *goals(figures, cpu), ""]
+    parts += ["## CPU time of a request", "", *requests(loads, cpu), ""]
+    parts += ["## In one process", "", *in_process(figures), ""]
+    parts += ["## From start to first token, and memory", "", *starts(figures), ""]
+    parts += ["## Many clients", "", *many(figures["many"]), ""]
+    parts += ["## What a core does for a token", "", *figures["profile"], ""]
+    parts += ["## Scale on paper", "", *paper(figures, cpu), ""]
+    return "\n".join(parts)
+
+
+HEAD = """# What a token costs
+
+Written by `.ci/performance/run`; do not edit. Every figure is the median of {rounds} rounds of {seconds:g} seconds, with the smallest and
+the largest in parentheses. In each round each case is measured once, the server on one core and the load on another. CPU time is
+what the kernel counts for the server's process, with its threads. On a machine that others use too, times rise and fall
+by a third and more; what is to be trusted are ratios within one run.
+"""
+
+
+def machine():
+    info = Path("/proc/cpuinfo").read_text()
+    model = re.search(r"model name\s*: (.*)", info)
+    memory = int(re.search(r"MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text())[1])
+    return {
+        "cpu": model[1].strip() if model else platform.machine(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(memory / 2**20),
+        "system": f"{platform.system()} {platform.release().split('-')[0]}",
+        "rustc": subprocess.run(["rustc", "--version"], stdout=subprocess.PIPE, text=True).stdout.strip(),
+        "load_average": os.getloadavg()[0],
+    }
+
+
+def machine_line(machine):
+    return (
+        f"Measured on {machine['cores']} cores of {machine['cpu']} with {machine['memory_gib']} GiB, {machine['system']}, {machine['rustc']}; "
+        f"{machine['load_average']:.1f} processes wanted a core when it began.\n"
+    )
+
+
+def spread(values, digits=1):
+    return f"{median(values):,.{digits}f} ({min(values):,.{digits}f} – {max(values):,.{digits}f})"
+
+
+def ratio(numerators, denominators):
+    """Round by round, because only what was measured at the same time compares."""
+    return [n / d for n, d in zip(numerators, denominators)]
+
+
+def goals(figures, cpu):
+    raw = {
+        (alg, what): [one[alg][what] / 1000 for one in figures["in_process"]]
+        for alg in ("ES256", "EdDSA", "RS256")
+        for what in ("raw_sign", "raw_verify", "extract", "extract_fresh")
+    }
+    static = cpu["static answer"]
+    total = lambda *series: [sum(values) for values in zip(*series)]
+    core = lambda name: [one["core"][name] / 1000 for one in figures["in_process"]]
+    rows = []
+
+    def goal(number, what, most, measured, digits=2):
+        reached = "reached" if median(measured) <= most else "**not reached**"
+        rows.append(f"| {number} | {what} | {most:g} | {spread(measured, digits)} | {reached} |")
+
+    for alg, most in (("ES256", 1.25), ("EdDSA", 1.25), ("RS256", 1.05)):
+        limit = total(static, raw[alg, "raw_sign"])
+        goal(1, f"client credentials {alg} ÷ (static answer + raw signature)", most, ratio(cpu[f"client credentials {alg}"], limit))
+    for alg in ("ES256", "EdDSA"):
+        limit = total(static, raw[alg, "raw_sign"], raw[alg, "raw_verify"])
+        goal(1, f"exchange {alg} ÷ (static + verification + signature)", 1.25, ratio(cpu[f"exchange {alg}"], limit))
+    goal(1, "exchange with an actor seen before ÷ exchange", 1.0, ratio(cpu["exchange ES256 with actor"], cpu["exchange ES256"]))
+    if "client credentials oidc-provider ES256" in cpu:
+        peer = "oidc-provider ES256"
+        goal(2, "CPU of an ES256 token ÷ oidc-provider's", 1 / 12, ratio(cpu["client credentials ES256"], cpu[f"client credentials {peer}"]), 3)
+        memory = lambda name: [one["rss_kib"] for one in figures["loads"][name]]
+        goal(2, "memory ÷ oidc-provider's", 1 / 8, ratio(memory("client credentials ES256"), memory(f"client credentials {peer}")), 3)
+        start = figures["cold_start"]
+        goal(2, "start to first token ÷ oidc-provider's", 1 / 12, ratio(start["ES256"], start[peer]), 3)
+    goal(3, "client credentials in the core alone, µs", 5, core("client_credentials"))
+    goal(3, "exchange in the core alone, µs", 12, core("exchange"))
+    goal(3, "allocations of client credentials in the core", 12, [figures["allocations"]["client_credentials"]], 0)
+    crowd = figures["many"]
+    of = f"{crowd['clients']:,} clients: "
+    goal(4, of + "bytes each in memory", 200, [crowd["bytes_per_client"]], 0)
+    goal(4, of + "a look-up, ns", 250, [one["lookup_ns"] for one in crowd["lookup"]], 0)
+    goal(4, of + "seconds from start to first token", 1.5, crowd["start_seconds"])
+    p99 = lambda runs: [one["latency_us"]["p99"] for one in runs]
+    goal(4, of + "p99 while clients change ÷ p99 while none does", 1.05, ratio(p99(crowd["changing"]), p99(crowd["still"])))
+    goal(5, "extractor, ES256 token seen before, µs", 2, raw["ES256", "extract"])
+    goal(5, "extractor, ES256 token not seen before ÷ raw verification", 1.1, ratio(raw["ES256", "extract_fresh"], raw["ES256", "raw_verify"]))
+    goal(6, "client credentials with audit ÷ without", 1.1, ratio(cpu["client credentials ES256"], cpu["client credentials ES256, no audit"]))
+    head = ["| goal | what | at most | measured | |", "|---|---|---|---|---|"]
+    return head + rows
+
+
+def requests(loads, cpu):
+    rows = ["| case | µs CPU a request | requests a second | p50, ms | p99, ms |", "|---|---|---|---|---|"]
+    for name, runs in loads.items():
+        per_second = [one["per_second"] for one in runs]
+        p50, p99 = ([one["latency_us"][q] / 1000 for one in runs] for q in ("p50", "p99"))
+        rows.append(f"| {name} | {spread(cpu[name])} | {median(per_second):,.0f} | {median(p50):.1f} | {median(p99):.1f} |")
+    return rows + [
+        "",
+        "The load keeps 16 connections busy (4 with Authlib), so the latencies are those of a full queue. The log goes to the null device. An",
+        "exchange is of 6,000 subject tokens in turn, more than are remembered, unless it says otherwise.",
+    ]
+
+
+def in_process(figures):
+    runs = figures["in_process"]
+    rows = ["| algorithm | raw signature, µs | ours, whole token | raw verification | extractor, first time | seen before |", "|---|---|---|---|---|---|"]
+    for alg in ("ES256", "EdDSA", "RS256", "PS256", "ES384"):
+        values = [[one[alg][n] / 1000 for one in runs] for n in ("raw_sign", "sign", "raw_verify", "extract_fresh", "extract")]
+        rows.append(f"| {alg} | " + " | ".join(spread(v) for v in values) + " |")
+    rows += ["", "| part of the core, without signatures | µs | allocations |", "|---|---|---|"]
+    for name in runs[0]["core"]:
+        allocations = figures["allocations"].get(name, "")
+        rows.append(f"| {name.replace('_', ' ')} | {spread([one['core'][name] / 1000 for one in runs], 2)} | {allocations} |")
+    return rows
+
+
+def starts(figures):
+    rows = ["| server | start to first token, ms | memory after the load, MiB |", "|---|---|---|"]
+    for name, seconds in figures["cold_start"].items():
+        runs = figures["loads"].get(f"client credentials {name}")
+        if runs is None:
+            continue
+        milliseconds = [s * 1000 for s in seconds]
+        rows.append(f"| {'' if ' ' in name else 'Tokenberg '}{name} | {spread(milliseconds, 0)} | {spread([one['rss_kib'] / 1024 for one in runs])} |")
+    return rows
+
+
+def many(figures):
+    lookup = figures["lookup"]
+    still, changing = ([one["latency_us"] for one in figures[name]] for name in ("still", "changing"))
+    rows = ["| | |", "|---|---|", f"| clients | {figures['clients']:,} |"]
+    rows.append(f"| start to first token, s | {spread(figures['start_seconds'], 2)} |")
+    rows.append(f"| reading all of them, s | {spread([one['read_seconds'] for one in lookup], 2)} |")
+    rows.append(f"| memory of the server for each, bytes | {figures['bytes_per_client']:,.0f} |")
+    rows.append(f"| a look-up in an order that no cache foresees, ns | {spread([one['lookup_ns'] for one in lookup], 0)} |")
+    rows.append(f"| client credentials, µs CPU | {spread([one['cpu_us_per_request'] for one in figures['loads']])} |")
+    for q in ("p50", "p99"):
+        rows.append(f"| {q} at 1,000 requests a second, µs | {spread([one[q] for one in still], 0)} |")
+        rows.append(f"| the same while a client changes five times a second | {spread([one[q] for one in changing], 0)} |")
+    return rows
+
+
+def paper(figures, cpu):
+    """From the measured CPU time of a token alone; no more is known here."""
+    es256, rs256 = (median(cpu[f"client credentials {alg}"]) for alg in ("ES256", "RS256"))
+    exchange = median(cpu["exchange ES256"])
+    per_core = 1e6 / es256
+    rows = [
+        "A client that renews an hourly token at half its life asks 48 times a day. Half of a core is left free for peaks.",
+        "",
+        "| | ES256 | RS256 |",
+        "|---|---|---|",
+        f"| tokens a second on one core, at most | {per_core:,.0f} | {1e6 / rs256:,.0f} |",
+        f"| tokens a day on one core, half busy | {per_core / 2 * DAY:,.0f} | {1e6 / rs256 / 2 * DAY:,.0f} |",
+        f"| clients of that | {per_core / 2 * DAY / 48:,.0f} | {1e6 / rs256 / 2 * DAY / 48:,.0f} |",
+        f"| exchanges a second on one core, at most | {1e6 / exchange:,.0f} | |",
+    ]
+    for cores, name in ((8, "a node of 8 cores"), (32, "4 such nodes over one database")):
+        rows.append(f"| tokens a second, {name} | {per_core * cores:,.0f} | {1e6 / rs256 * cores:,.0f} |")
+    crowd = figures["many"]
+    rows += [
+        "",
+        "A token needs no database, so nodes share nothing that a token waits for, and the table grows in proportion; what saturates first is",
+        f"the cores that sign. Memory is {crowd['bytes_per_client']:,.0f} bytes for each client on every node, whatever is issued. Only changes reach the database:",
+        "clients, keys, revocations, each one transaction, and every node reads what has changed.",
+    ]
+    return rows
+
+
+def allocations():
+    """Of the parts of the core, as `cargo bench` counts them."""
+    command = ["cargo", "bench", "--locked", "--quiet", "-p", "tokenberg-bench", "--bench", "parts", "--", "core", "--max-time", "0.1"]
+    told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=Path(__file__).parent).stdout
+    found = re.findall(r"─ (\w+) .*?(?: alloc:.*?\n\D*?([\d.]+))", told, re.DOTALL)
+    return {name: float(count) for name, count in found}
+
+
+def profile(server, seconds=3):
+    """Where the server's time goes, if perf is there."""
+    if not shutil.which("perf"):
+        return ["`perf` is not installed, so there is no profile."]
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "perf.data"
+        command = ["perf", "record", "-q", "-F", "2000", "-p", str(server.process.pid), "-o", str(data), "--", "sleep", str(seconds)]
+        recording = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        server.load(seconds=seconds + 0.5)
+        recording.wait(30)
+        # Without --no-inline it looks up the inlined functions of each sample, for many minutes.
+        command = ["perf", "report", "-i", str(data), "--stdio", "--no-inline", "--no-children", "--sort", "dso,symbol", "--percent-limit", "0.1"]
+        told = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=120).stdout
+    shares = {}
+    for percent, dso, symbol in re.findall(r"^\s+([\d.]+)%\s+(\S+)\s+\[.\] (.*)$", told, re.MULTILINE):
+        kind = next((name for pattern, name in KINDS if re.search(pattern, f"{dso} {symbol}")), "the rest of the process")
+        shares[kind] = shares.get(kind, 0) + float(percent)
+    rows = ["Samples of client credentials with ES256 under full load, by `perf`; what has less than a thousandth is left out.", ""]
+    rows += ["| | share |", "|---|---|"]
+    return rows + [f"| {kind} | {share:.0f} % |" for kind, share in sorted(shares.items(), key=lambda item: -item[1])]
+
+
+KINDS = (
+    (r"^\[kernel", "the kernel: the socket, waiting, random bits"),
+    (r"ring_core|ecp_nistz|ring::|p256|bn_", "the signature"),
+    (r"malloc|_int_|cfree|realloc|calloc|unlink_chunk|free", "allocating"),
+    (r"tracing|core::fmt|alloc::fmt|chrono", "the audit event"),
+    (r"memmove|memset|memcpy|memcmp|strlen|libc", "copying, and other parts of the C library"),
+    (r"actix|tokio|http::|bytes::|regex|mio::|httparse", "HTTP and the event loop"),
+    (r"tokenberg_|serde|base64|percent|form_urlencoded|zeroize", "Tokenberg: reading, deciding, writing"),
+)

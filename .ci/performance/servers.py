@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The servers that are compared, each pinned to one core, and what is asked of them."""
+
+import base64
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import ssl
+import subprocess
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+BINARY = TARGET / "release" / "tokenberg"
+BENCH = TARGET / "release" / "tokenberg-bench"
+PEERS = TARGET / "peers"
+SERVER_CORE, LOAD_CORE = "0", "1"
+OIDC_PROVIDER, AUTHLIB, FLASK, GUNICORN = "9.13.3", "1.9.10", "3.1.3", "27.0.1"
+SECRET = "measured-secret-0123456789-abcdefghijklmnop"  # chosen, and right: remembered after the first request
+
+
+def pinned(core, command, **options):
+    return subprocess.Popen(["taskset", "-c", core, *map(str, command)], **options)
+
+
+def run(command, **options):
+    done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    if done.returncode != 0:
+        raise RuntimeError(f"{command[0]} {command[1]}: {done.stderr.strip()[:600]}")
+    return done.stdout
+
+
+def build():
+    run(["cargo", "build", "--release", "--locked", "-p", "tokenberg-cli", "-p", "tokenberg-bench"], cwd=ROOT)
+
+
+def install_peers():
+    PEERS.mkdir(parents=True, exist_ok=True)
+    if not (PEERS / "node_modules" / "oidc-provider").is_dir():
+        run(["npm", "install", "--no-fund", "--no-audit", f"oidc-provider@{OIDC_PROVIDER}"], cwd=PEERS)
+    python = PEERS / "venv" / "bin" / "python"
+    if not python.exists():
+        run(["python3", "-m", "venv", PEERS / "venv"])
+        packages = [f"authlib=={AUTHLIB}", f"flask=={FLASK}", f"gunicorn=={GUNICORN}"]
+        run([python, "-m", "pip", "install", "--quiet", *packages])
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """A process that was started, and how it is asked."""
+
+    def __init__(self, name, folder):
+        self.name, self.folder = name, Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.process, self.url, self.ca = None, None, None
+        self.secret_file = self.folder / "secret"
+        self.secret_file.write_text(SECRET)
+        self.client = "measured"
+
+    def start(self):
+        """Starts it, waits for its first token, and returns how many seconds that took."""
+        began = time.perf_counter()
+        self.launch()
+        while True:
+            try:
+                status, answer = self.token()
+                if status == 200:
+                    return time.perf_counter() - began
+                raise RuntimeError(f"{self.name}: {status} {answer[:300]}")
+            except OSError:
+                if self.process.poll() is not None or time.perf_counter() - began > 60:
+                    raise RuntimeError(f"{self.name} does not start; see {self.folder}") from None
+                time.sleep(0.002)
+
+    def token(self):
+        secure, rest = self.url.startswith("https"), self.url.split("://")[1]
+        authority, path = rest.split("/", 1)
+        context = ssl.create_default_context(cafile=self.ca) if secure else None
+        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        connection = kind(authority, timeout=10, **({"context": context} if secure else {}))
+        credentials = base64.b64encode(f"{self.client}:{self.secret_file.read_text()}".encode()).decode()
+        headers = {"Authorization": f"Basic {credentials}", "Content-Type": "application/x-www-form-urlencoded"}
+        connection.request("POST", f"/{path}", "grant_type=client_credentials&scope=catalog", headers)
+        answer = connection.getresponse()
+        body = answer.read().decode()
+        connection.close()
+        return answer.status, body
+
+    def pids(self):
+        """The process and its children."""
+        found, pid = [], self.process.pid
+        for status in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = status.read_text().rsplit(")", 1)[1].split()
+            except OSError:
+                continue
+            if int(fields[1]) == pid:
+                found.append(int(status.parent.name))
+        return [pid, *found]
+
+    def load(self, *options, seconds):
+        command = ["taskset", "-c", LOAD_CORE, BENCH, "load", self.url, "--json", "--seconds", seconds]
+        command += ["--client", self.client, "--secret-file", self.secret_file, *options]
+        for pid in self.pids():
+            command += ["--pid", pid]
+        if self.ca:
+            command += ["--ca", self.ca]
+        told = json.loads(run(command))
+        if told["failed"]:
+            raise RuntimeError(f"{self.name}: {told['failed']} failed, the first with {told['first_failure']}")
+        # To the nanosecond, unless threads have ended meanwhile; ticks are hundredths of a second.
+        exact, ticks = told["scheduled_us_per_request"], told["cpu_us_per_request"]
+        if exact and (ticks - exact) * told["answered"] < 20_000:
+            told["cpu_us_per_request"] = exact
+        return told
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def output(self):
+        return open(self.folder / "output", "wb")
+
+
+class Tokenberg(Server):
+    def __init__(self, name, folder, alg="ES256", tls=False, log=None):
+        super().__init__(name, folder)
+        self.alg, self.tls, self.log = alg, tls, log
+        self.port = free_port()
+        self.origin = f"http{'s' if tls else ''}://127.0.0.1:{self.port}"
+        self.url = f"{self.origin}/v1/oauth/tokens"
+        self.store = f"sqlite:{self.folder / 'tokenberg.db'}"
+
+    def prepare(self):
+        """A store with one key of the algorithm, a client that may act for everybody, and a user."""
+        if self.tls:
+            self.ca = make_certificate(self.folder)
+        self.launch(first=True)
+        while b"listening on" not in (self.folder / "output").read_bytes():
+            if self.process.poll() is not None:
+                raise RuntimeError(f"{self.name} does not start")
+            time.sleep(0.01)
+        self.stop()
+        if self.alg in ("RS256", "PS256"):
+            key = self.folder / "rsa.pem"
+            run(["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", key])
+            key.chmod(0o600)
+            self.command("key", "import", key, "--alg", self.alg, "--now")
+        act = ["--may-act-for", f"{self.origin}|*", "--secret-file", self.secret_file]
+        self.command("client", "add", self.client, *act)
+        self.command("client", "add", "user", "--secret-file", self.secret_file)
+
+    def command(self, *arguments):
+        return run([BINARY, *arguments, "--store", self.store])
+
+    def launch(self, first=False):
+        command = [BINARY, "serve", "--store", self.store, "--listen", f"127.0.0.1:{self.port}"]
+        if first and self.alg not in ("RS256", "PS256"):
+            command += ["--alg", self.alg]
+        if self.tls:
+            command += ["--tls-cert", self.folder / "cert.pem", "--tls-key", self.folder / "key.pem"]
+        if self.log:
+            command += ["--log", self.log]
+        self.process = pinned(SERVER_CORE, command, stdout=self.output(), stderr=subprocess.DEVNULL)
+
+    def exchange(self, grant, subjects, seconds):
+        """Subjects of somebody else, as many as no cache holds, or one."""
+        options = ["--grant", grant, "--subject", "user", "--subject-secret-file", self.secret_file]
+        return self.load(*options, "--subjects", subjects, seconds=seconds)
+
+    def fill(self, clients):
+        """Copies the user's registration; the digests are of no secret."""
+        database = sqlite3.connect(self.folder / "tokenberg.db")
+        columns = [row[1] for row in database.execute("PRAGMA table_info(clients)") if row[1] != "id"]
+        of_secret = [row[1] for row in database.execute("PRAGMA table_info(client_secrets)")]
+        copied = [{"client_id": "'client-' || n", "digest": "randomblob(32)"}.get(c, c) for c in of_secret]
+        numbers = f"WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < {clients - 1})"
+        with database:
+            database.execute(
+                f"INSERT INTO clients (id, {', '.join(columns)}) {numbers} "
+                f"SELECT 'client-' || n, {', '.join(columns)} FROM numbers, clients WHERE id = 'user'"
+            )
+            database.execute(
+                f"INSERT INTO client_secrets ({', '.join(of_secret)}) {numbers} "
+                f"SELECT {', '.join(copied)} FROM numbers, client_secrets WHERE client_id = 'user'"
+            )
+            database.execute("UPDATE revisions SET number = number + 1 WHERE part = 'clients'")
+        database.close()
+
+
+class Ceiling(Server):
+    def launch(self):
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}/"
+        command = [BENCH, "ceiling", "--listen", f"127.0.0.1:{self.port}"]
+        self.process = pinned(SERVER_CORE, command, stdout=self.output())
+
+
+class OidcProvider(Server):
+    def __init__(self, name, folder, alg):
+        super().__init__(name, folder)
+        self.alg, self.port = alg, free_port()
+        self.url = f"http://127.0.0.1:{self.port}/token"
+
+    def launch(self):
+        shutil.copy(HERE / "peers" / "oidc_provider.mjs", PEERS)
+        command = ["node", "oidc_provider.mjs", self.port, self.alg, self.client, SECRET]
+        self.process = pinned(SERVER_CORE, command, cwd=PEERS, stdout=self.output(), stderr=subprocess.DEVNULL)
+
+
+class Authlib(Server):
+    def __init__(self, name, folder, alg):
+        super().__init__(name, folder)
+        self.alg, self.port = alg, free_port()
+        self.url = f"http://127.0.0.1:{self.port}/token"
+
+    def launch(self):
+        shutil.copy(HERE / "peers" / "authlib_server.py", PEERS)
+        environment = {**os.environ, "ALG": self.alg, "CLIENT_ID": self.client, "CLIENT_SECRET": SECRET}
+        command = [PEERS / "venv" / "bin" / "gunicorn", "--log-level", "warning", "-b", f"127.0.0.1:{self.port}"]
+        command += ["-k", "gthread", "--threads", "4", "-w", "1", "--keep-alive", "60", "authlib_server:app"]
+        self.process = pinned(SERVER_CORE, command, cwd=PEERS, env=environment, stderr=self.output())
+
+
+def make_certificate(folder):
+    certificate, key = folder / "cert.pem", folder / "key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    extensions = ["-subj", "/CN=measured", "-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"]
+    run([*command, "-keyout", key, "-out", certificate, *extensions])
+    key.chmod(0o600)
+    return certificate
