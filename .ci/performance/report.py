@@ -29,7 +29,7 @@ def text(figures):
 
 HEAD = """# What a token costs
 
-Written by `.ci/performance/run`; do not edit. Every figure is the median of {rounds} rounds of {seconds:g} seconds, with the smallest and
+Written by `.ci/performance/run`; do not edit. Every figure is the median of {rounds} rounds of {seconds:g} s, with the smallest and
 the largest in parentheses. In each round each case is measured once, the server on one core and the load on another. CPU time is
 what the kernel counts for the server's process, with its threads. On a machine that others use too, times rise and fall
 by a third and more; what is to be trusted are ratios within one run.
@@ -53,7 +53,16 @@ def machine():
 def machine_line(machine):
     return (
         f"Measured on {machine['cores']} cores of {machine['cpu']} with {machine['memory_gib']} GiB, {machine['system']}, {machine['rustc']}; "
-        f"{machine['load_average']:.1f} processes wanted a core when it began.\n"
+        f"{machine['load_average']:.1f} processes wanted a core when it began.\n" + crowded(machine)
+    )
+
+
+def crowded(machine):
+    if machine["load_average"] < machine["cores"] / 2:
+        return ""
+    return (
+        "\n**That is more than a quiet machine has.** What is told in CPU time had to share caches; what is told as time on the clock (starts, reading\n"
+        "a store, a look-up, latencies, requests a second) had to wait for a core, and is several times what it would be.\n"
     )
 
 
@@ -79,7 +88,7 @@ def goals(figures, cpu):
 
     def goal(number, what, most, measured, digits=2):
         reached = "reached" if median(measured) <= most else "**not reached**"
-        rows.append(f"| {number} | {what} | {most:g} | {spread(measured, digits)} | {reached} |")
+        rows.append(f"| {number} | {what} | {most:.3g} | {spread(measured, digits)} | {reached} |")
 
     for alg, most in (("ES256", 1.25), ("EdDSA", 1.25), ("RS256", 1.05)):
         limit = total(static, raw[alg, "raw_sign"])

@@ -22,7 +22,7 @@ BENCH = TARGET / "release" / "tokenberg-bench"
 PEERS = TARGET / "peers"
 SERVER_CORE, LOAD_CORE = "0", "1"
 OIDC_PROVIDER, AUTHLIB, FLASK, GUNICORN = "9.13.3", "1.9.10", "3.1.3", "27.0.1"
-SECRET = "measured-secret-0123456789-abcdefghijklmnop"  # chosen, and right: remembered after the first request
+SECRET = "measured-secret-0123456789-abcdefghijklmnop"  # of the peers
 
 
 def pinned(core, command, **options):
@@ -145,6 +145,7 @@ class Tokenberg(Server):
         self.port = free_port()
         self.origin = f"http{'s' if tls else ''}://127.0.0.1:{self.port}"
         self.url = f"{self.origin}/v1/oauth/tokens"
+        self.user_secret_file = self.folder / "user-secret"
         self.store = f"sqlite:{self.folder / 'tokenberg.db'}"
 
     def prepare(self):
@@ -162,9 +163,13 @@ class Tokenberg(Server):
             run(["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", key])
             key.chmod(0o600)
             self.command("key", "import", key, "--alg", self.alg, "--now")
-        act = ["--may-act-for", f"{self.origin}|*", "--secret-file", self.secret_file]
-        self.command("client", "add", self.client, *act)
-        self.command("client", "add", "user", "--secret-file", self.secret_file)
+        # Generated secrets: one that a person chose costs Argon2id, and its 19 MiB, at the first request.
+        for client, rights, file in (
+            (self.client, ["--may-act-for", f"{self.origin}|*"], self.secret_file),
+            ("user", [], self.user_secret_file),
+        ):
+            told = json.loads(self.command("client", "add", client, "--json", *rights))
+            file.write_text(told["client_secret"])
 
     def command(self, *arguments):
         return run([BINARY, *arguments, "--store", self.store])
@@ -181,7 +186,7 @@ class Tokenberg(Server):
 
     def exchange(self, grant, subjects, seconds):
         """Subjects of somebody else, as many as no cache holds, or one."""
-        options = ["--grant", grant, "--subject", "user", "--subject-secret-file", self.secret_file]
+        options = ["--grant", grant, "--subject", "user", "--subject-secret-file", self.user_secret_file]
         return self.load(*options, "--subjects", subjects, seconds=seconds)
 
     def fill(self, clients):
