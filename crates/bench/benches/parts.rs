@@ -133,7 +133,8 @@ mod store {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
-                let store = Store::open(&url, KekSource::File(url.key_file())).await.expect("a store");
+                let key_file = url.key_file().expect("a file");
+                let store = Store::open(&url, KekSource::File(key_file)).await.expect("a store");
                 let rights = Rights::new(AllowedScope::Every);
                 for number in 0..CLIENTS {
                     let id = id(number);

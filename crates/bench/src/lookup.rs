@@ -1,7 +1,7 @@
 //! What do many clients cost? How long a store takes to be read, how much memory it fills, how long a look-up takes.
 
 use crate::process::Processes;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use std::hint::black_box;
 use std::time::Instant;
@@ -26,8 +26,8 @@ pub(crate) fn run(options: &Lookup) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let own = [std::process::id()];
     let processes = Processes(&own);
-    let store =
-        runtime.block_on(Store::open_existing(&options.store, KekSource::File(options.store.key_file())))?;
+    let key_file = options.store.key_file().context("only a store in a file can be looked up")?;
+    let store = runtime.block_on(Store::open_existing(&options.store, KekSource::File(key_file)))?;
     let before = processes.memory()?.0;
     let started = Instant::now();
     let snapshot = runtime.block_on(store.snapshot())?;

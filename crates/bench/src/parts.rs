@@ -78,7 +78,7 @@ impl Parts {
     /// If it is none.
     #[must_use]
     pub fn basic(&self) -> Authentication {
-        Authentication::read(&[&self.asked.basic], &Form::default()).expect("credentials")
+        Authentication::read(&[&self.asked.basic], None, &Form::default()).expect("credentials")
     }
 
     /// A whole request, read.
