@@ -39,7 +39,7 @@ pub enum Refusal {
     #[error("the client assertion was used before")]
     ClientAssertionReplayed,
     /// The certificate of the connection is not that of the client, or nobody trusts who issued it.
-    #[error("the certificate with the subject {subject:?} is not that of client {client}, or is not trusted")]
+    #[error("the certificate with the subject {:?} is not that of client {client}, or is not trusted", hint::cut(.subject))]
     WrongCertificate {
         /// The client.
         client: ClientId,
