@@ -3,7 +3,7 @@
 //! The flow calls none of them: an adapter asks a [`Step`](crate::Step) what it needs, asks these, and answers the step.
 
 use crate::{
-    AccessTokenClaims, Algorithm, AuthMethod, Client, ClientId, CompactJws, DpopProof, Issuer, KeyId,
+    AccessTokenClaims, Actor, Algorithm, AuthMethod, Client, ClientId, CompactJws, DpopProof, Issuer, KeyId,
     KeysUnavailable, NotWritten, Once, Secret, SecretDigest, SubjectStanding, Timestamp, TokenId,
     TrustedIssuer,
 };
@@ -153,6 +153,19 @@ pub struct Recollection {
     pub issuer: Option<Arc<TrustedIssuer>>,
     /// Whether the client still has a way of proving itself: one that is proven by other issuers alone needs one of them enabled.
     pub is_vouched_for: bool,
+    /// What the operator decided about those of other issuers who act or acted.
+    pub actors: ActorsStanding,
+}
+
+/// What is known now about all those in the chain of actors who are nobody of ours: what was got with one ends with him.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ActorsStanding {
+    /// All of them, if there are any, are good.
+    Good,
+    /// The operator has disabled one.
+    Disabled,
+    /// The issuer of one is disabled, or not on the list any more.
+    Untrusted,
 }
 
 impl Recollection {
@@ -176,8 +189,30 @@ impl Recollection {
         };
         let issuer = foreign.and_then(|issuer| answers.issuer(issuer.as_str()));
         let is_vouched_for = client.as_ref().is_none_or(|client| is_vouched_for(answers, client));
-        Self { revocation: answers.revoked(token), client, principal, subject, issuer, is_vouched_for }
+        let actors = actors_standing(answers, token);
+        Self {
+            revocation: answers.revoked(token),
+            client,
+            principal,
+            subject,
+            issuer,
+            is_vouched_for,
+            actors,
+        }
     }
+}
+
+fn actors_standing(answers: &(impl Answers + ?Sized), token: &AccessTokenClaims) -> ActorsStanding {
+    for actor in token.actor.iter().flat_map(Actor::chain) {
+        let Some(issuer) = &actor.issuer else { continue };
+        if !answers.issuer(issuer.as_str()).is_some_and(|issuer| issuer.enabled) {
+            return ActorsStanding::Untrusted;
+        }
+        if answers.subject(Some(issuer), actor.subject.as_str()).disabled {
+            return ActorsStanding::Disabled;
+        }
+    }
+    ActorsStanding::Good
 }
 
 /// Whether the client proves itself by a credential of its own, or an issuer that vouches for it is still trusted.
@@ -279,14 +314,20 @@ pub enum Revocation {
         /// The time.
         before: Timestamp,
     },
+    /// All tokens that were got with an actor of an issuer that was taken off the list; see [`Revocation::reaches`].
+    #[error("tokens that name an actor of the same issuer, from before {before}, were revoked")]
+    Actor {
+        /// The time.
+        before: Timestamp,
+    },
 }
 
 impl Revocation {
     /// Whether what was taken back "before a time" includes this token.
     ///
     /// What counts is when the session began, because renewing, in that very second or on a node that has not heard of
-    /// the revocation yet, does not move it. A token that a client got for somebody else's session counts by when it was
-    /// issued, so that the client can act for that session again.
+    /// the revocation yet, does not move it. A token that a client got for somebody else's session, or with somebody else as the
+    /// actor, counts by when it was issued, so that the client can act for that session again.
     #[must_use]
     pub fn reaches(&self, token: &AccessTokenClaims) -> bool {
         match self {
@@ -296,7 +337,7 @@ impl Revocation {
                 *session == token.session.id && *client == token.client_id
             }
             Self::Client { before } if token.is_clients_own() => token.session.start < *before,
-            Self::Client { before } => token.issued_at <= *before,
+            Self::Client { before } | Self::Actor { before } => token.issued_at <= *before,
             Self::Subject { before } => token.session.start < *before,
         }
     }

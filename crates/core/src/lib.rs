@@ -57,7 +57,9 @@ mod revocation;
 mod types;
 mod waits;
 
-pub use answers::{Answers, Keys, Recollection, Revocation, SignatureFault, SigningFault, Verified, World};
+pub use answers::{
+    ActorsStanding, Answers, Keys, Recollection, Revocation, SignatureFault, SigningFault, Verified, World,
+};
 pub use client::{AnswerFault, ClientAuthentication, Held, NextRequest, Outgoing, Renewal, read_answer};
 pub use drive::{Granted, NotGranted, drive, inquire};
 pub use error::{Challenge, ErrorCode, NotAnOAuthError, OAuthError};

@@ -7,7 +7,7 @@ use crate::issuers::EVERYBODY;
 use crate::shards::Shards;
 use crate::store::Store;
 use std::collections::HashMap;
-use tokenberg_core::{AccessTokenClaims, ClientId, Issuer, Revocation, Subject, Timestamp, TokenId};
+use tokenberg_core::{AccessTokenClaims, Actor, ClientId, Issuer, Revocation, Subject, Timestamp, TokenId};
 
 /// Something to be taken back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -209,6 +209,13 @@ impl RevokedBefore {
     pub(crate) fn find(&self, token: &AccessTokenClaims) -> Option<Revocation> {
         if let Some(before) = self.clients.get(token.client_id.as_str()) {
             let revocation = Revocation::Client { before: *before };
+            if revocation.reaches(token) {
+                return Some(revocation);
+            }
+        }
+        let of_actor = |actor: &Actor| self.of_subject(Some(actor.issuer.as_ref()?), EVERYBODY);
+        if let Some(before) = token.actor.iter().flat_map(Actor::chain).filter_map(of_actor).max() {
+            let revocation = Revocation::Actor { before };
             if revocation.reaches(token) {
                 return Some(revocation);
             }

@@ -5,7 +5,8 @@ mod world;
 
 use std::sync::Arc;
 use tokenberg_core::{
-    AcceptedAs, Answers, Federation, Issuer, KeySource, Once, SingleUse, Subject, SubjectStanding, Trust,
+    AcceptedAs, Actor, Answers, Federation, Issuer, KeySource, Once, Revocation, SingleUse, Subject,
+    SubjectStanding, Trust,
 };
 use tokenberg_store::{NewRevocation, Store, StoreError, Watched};
 use world::*;
@@ -102,6 +103,19 @@ async fn tx_37_what_was_got_with_a_removed_issuer_stays_dead_when_it_is_trusted_
     assert!(moment.revoked(&session_of(Some(IDP), 10)).is_none());
     assert!(moment.revoked(&session_of(Some(K8S), 9)).is_none());
     assert!(moment.revoked(&session_of(None, 9)).is_none());
+    // What was got with one of its subjects as an actor, now or before, in whosever session.
+    let with_actor = |issuer: &str, issued| {
+        let mut claims = session_of(None, 9);
+        let actor = |issuer, subject: &str, prior| Actor { issuer, subject: subject.parse().unwrap(), prior };
+        let prior = Some(Box::new(actor(Some(foreign(issuer)), "robot", None)));
+        claims.actor = Some(actor(None, "trino", prior));
+        claims.issued_at = at(issued);
+        claims
+    };
+    for (issuer, issued, is) in [(IDP, 9, true), (IDP, 10, true), (IDP, 11, false), (K8S, 9, false)] {
+        let revoked = moment.revoked(&with_actor(issuer, issued));
+        assert_eq!(revoked, is.then_some(Revocation::Actor { before: at(10) }), "{issuer} {issued}");
+    }
 }
 
 #[tokio::test]

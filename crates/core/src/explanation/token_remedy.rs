@@ -125,7 +125,7 @@ fn revoked(revocation: &Revocation) -> &'static str {
         Revocation::Session(_) | Revocation::Delegation { .. } => {
             "whoever began the session has to authenticate again: it was revoked"
         }
-        Revocation::Client { .. } | Revocation::Subject { .. } => {
+        Revocation::Client { .. } | Revocation::Subject { .. } | Revocation::Actor { .. } => {
             "whoever is meant has to authenticate again: everything from before was revoked"
         }
     }

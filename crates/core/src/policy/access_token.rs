@@ -2,7 +2,7 @@
 
 use super::proof::{ProvenToken, StandingToken};
 use super::{Policy, dpop, foreign_token, rights};
-use crate::answers::Recollection;
+use crate::answers::{ActorsStanding, Recollection};
 use crate::refusal::{ProofFault, TokenFault};
 use crate::types::confirmation::Possession;
 use crate::{
@@ -80,6 +80,11 @@ pub(crate) fn standing(
     }
     if !recollection.is_vouched_for {
         return Err(TokenFault::Disabled("issuer of the client's identity"));
+    }
+    match recollection.actors {
+        ActorsStanding::Good => {}
+        ActorsStanding::Disabled => return Err(TokenFault::Disabled("actor")),
+        ActorsStanding::Untrusted => return Err(TokenFault::Disabled("issuer of an actor")),
     }
     let is_ours = claims.session.subject_issuer.is_none() && !claims.session.asserted;
     if recollection.subject.disabled {

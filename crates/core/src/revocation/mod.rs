@@ -77,9 +77,13 @@ fn judge(
             Ok(Revoking::Nothing(TokenFault::Revoked(revocation)))
         }
         // The others reach this token and perhaps not all of its family. That somebody is disabled may be taken back.
-        Some(Revocation::Token(_) | Revocation::Client { .. } | Revocation::Subject { .. }) | None => {
-            Ok(Revoking::Write(Revoke::of(claims, policy, now)))
-        }
+        Some(
+            Revocation::Token(_)
+            | Revocation::Client { .. }
+            | Revocation::Subject { .. }
+            | Revocation::Actor { .. },
+        )
+        | None => Ok(Revoking::Write(Revoke::of(claims, policy, now))),
     }
 }
 
