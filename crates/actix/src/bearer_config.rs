@@ -39,7 +39,8 @@ impl BearerConfig {
             let verified = moment.keys().verify(&token, now);
             let claims = checked.claims(&token, verified, now, possession)?;
             let recollection = Recollection::of(&*moment, &claims);
-            Ok(checked.recalled(claims, recollection)?)
+            let claims = checked.recalled(claims, recollection)?;
+            if checking.is_too_old() { Err(BearerError::TooOld) } else { Ok(claims) }
         };
         Self {
             verification,

@@ -51,6 +51,9 @@ pub enum BearerError {
         "put `.app_data(BearerConfig::of(&service))`, and not a web::Data of it, on the App or the scope of this route"
     )]
     NotConfigured,
+    /// What is known of the store is so old that the token may have been revoked since (conformance OP-21).
+    #[error("what is known of the store is too old to say that the token is good")]
+    TooOld,
     /// There is no time to check against.
     #[error("the clock is out of range")]
     Unavailable,
@@ -98,7 +101,7 @@ impl BearerError {
             | Self::NotBound => {
                 ("NotAuthorizedException", "the DPoP proof is not for this request and this token")
             }
-            Self::Unwritten(_) => ("ServiceUnavailableException", "try again in a second"),
+            Self::Unwritten(_) | Self::TooOld => ("ServiceUnavailableException", "try again in a second"),
             Self::TimedOut(_) => ("AuthenticationTimeoutException", "the token expired"),
             Self::InsufficientScope(_) => ("ForbiddenException", "the scope of the token does not suffice"),
             Self::NotConfigured | Self::Unavailable => {
@@ -120,7 +123,7 @@ impl BearerError {
             Self::SeveralMethods => StatusCode::BAD_REQUEST,
             Self::InsufficientScope(_) => StatusCode::FORBIDDEN,
             Self::TimedOut(_) => StatusCode::from_u16(419).unwrap_or(StatusCode::UNAUTHORIZED),
-            Self::Unwritten(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unwritten(_) | Self::TooOld => StatusCode::SERVICE_UNAVAILABLE,
             Self::NotConfigured | Self::Unavailable => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -129,9 +132,11 @@ impl BearerError {
     // error code or other error information."
     fn code(&self) -> Option<String> {
         Some(match self {
-            Self::NoCredentials | Self::Unwritten(_) | Self::NotConfigured | Self::Unavailable => {
-                return None;
-            }
+            Self::NoCredentials
+            | Self::Unwritten(_)
+            | Self::TooOld
+            | Self::NotConfigured
+            | Self::Unavailable => return None,
             Self::SeveralMethods => r#"error="invalid_request""#.to_owned(),
             Self::Malformed | Self::InvalidToken(_) | Self::TimedOut(_) | Self::NotBound => {
                 r#"error="invalid_token""#.to_owned()

@@ -280,6 +280,11 @@ impl TokenService {
         (self.inner.now)()
     }
 
+    /// Whether nobody should be told that a token is good: it may have been revoked since.
+    pub(crate) fn is_too_old(&self) -> bool {
+        (self.inner.is_too_old)()
+    }
+
     pub(crate) fn time(&self) -> Result<Timestamp, Fault> {
         (self.inner.clock)()
     }
@@ -325,7 +330,7 @@ impl TokenService {
     ) -> Result<Introspection, Denied> {
         let inquiry = self.inner.introspection.start(presented, self.time()?)?;
         let told = answering::inquire(inquiry, self.moment(), &self.inner.waits, audit).await?;
-        if (self.inner.is_too_old)() { Err(Fault::TooOld.into()) } else { Ok(told) }
+        if self.is_too_old() { Err(Fault::TooOld.into()) } else { Ok(told) }
     }
 
     /// Revokes a token, or says why there is nothing to revoke.

@@ -6,7 +6,7 @@ use actix_web::http::header;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpResponse, test, web};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokenberg_actix::{Bearer, BearerConfig, BearerError, TokenService, one_method_only};
 use tokenberg_core::{Answers, TokenVerification};
 
@@ -166,6 +166,42 @@ async fn cc_19_what_was_taken_back_counts_at_once() {
     world.disable("c1");
     let answer = catalog(config, &get().bearer(&two)).await;
     check_error(&answer, 401, "NotAuthorizedException", INVALID);
+}
+
+/// Answers from a world that may have lost its store long ago.
+struct OldWorld(Arc<World>, Arc<AtomicBool>);
+
+impl tokenberg_actix::World for OldWorld {
+    type Moment = World;
+
+    fn now(&self) -> Arc<World> {
+        Arc::clone(&self.0)
+    }
+
+    fn is_too_old(&self) -> bool {
+        self.1.load(Ordering::SeqCst)
+    }
+}
+
+#[actix_web::test]
+async fn op_21_a_catalog_is_not_told_that_a_token_is_good_when_nobody_knows() {
+    let (world, is_too_old) = (World::new(), Arc::new(AtomicBool::new(false)));
+    let policy = tokenberg_core::Policy::new(ISSUER.parse().unwrap());
+    let clock = Arc::clone(&world.clock);
+    let service = TokenService::builder(policy, OldWorld(Arc::clone(&world), Arc::clone(&is_too_old)))
+        .audiences([AUDIENCE])
+        .clock(move || at(clock.load(Ordering::SeqCst)))
+        .build();
+    let config = BearerConfig::of(&service);
+    let token = mint(&service, C1, "ns:read").await;
+    assert_eq!(catalog(config.clone(), &get().bearer(&token)).await.status, 200);
+    is_too_old.store(true, Ordering::SeqCst);
+    let answer = catalog(config.clone(), &get().bearer(&token)).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")), "{}", answer.text());
+    assert_eq!(answer.json()["error"]["type"], "ServiceUnavailableException");
+    assert_eq!(answer.header("www-authenticate"), None, "a client that is told 401 throws its token away");
+    // What is bad is bad, whatever happened since.
+    check_error(&catalog(config, &get().bearer("x.y.z")).await, 401, "NotAuthorizedException", INVALID);
 }
 
 #[actix_web::test]
