@@ -22,11 +22,29 @@ impl std::str::FromStr for Subject {
     }
 }
 
-/// Controls, zero-width and bidirectional formatting, and line separators.
+/// Controls, whatever is not seen or turns the line around, and spaces that are not the space.
 fn deceives(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{e0000}'..='\u{e007f}')
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    let is_odd_space = c != ' ' && c.is_whitespace();
+    c.is_control() || is_odd_space || is_format(c) || is_blank(c)
+}
+
+/// The general category Cf of Unicode: zero-width and bidirectional formatting, tags.
+fn is_format(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{600}'
+            ..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}' | '\u{891}' | '\u{8e2}'
+    ) || matches!(c, '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+        || matches!(c, '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}')
+        || matches!(c, '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Letters and marks without a shape: fillers, joiners, variation selectors, the empty pattern of Braille.
+fn is_blank(c: char) -> bool {
+    matches!(
+        c,
+        '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{2800}'
+    ) || matches!(c, '\u{3164}' | '\u{ffa0}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
 }
 
 impl Subject {
@@ -74,6 +92,30 @@ mod tests {
         }
         for bad in ["", "a\0b", "a\nb", "\u{202e}nimda", "a\u{200b}", &"x".repeat(256)] {
             assert_eq!(bad.parse::<Subject>(), Err(SubjectError));
+        }
+        // What is not seen, or looks like a space: "alice" and "alice" would be two people.
+        for unseen in [
+            '\u{a0}',
+            '\u{34f}',
+            '\u{600}',
+            '\u{6dd}',
+            '\u{115f}',
+            '\u{1680}',
+            '\u{17b4}',
+            '\u{2003}',
+            '\u{205f}',
+            '\u{206a}',
+            '\u{206f}',
+            '\u{2800}',
+            '\u{3000}',
+            '\u{3164}',
+            '\u{fe0f}',
+            '\u{ffa0}',
+            '\u{fff9}',
+            '\u{1d173}',
+            '\u{e0100}',
+        ] {
+            assert_eq!(format!("alice{unseen}").parse::<Subject>(), Err(SubjectError), "{unseen:?}");
         }
     }
 }
