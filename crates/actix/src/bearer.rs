@@ -132,8 +132,7 @@ fn read(
     if names_access_token(request.query_string().as_bytes()) {
         return Err(BearerError::SeveralMethods);
     }
-    let certificate =
-        request.conn_data::<Shown>().map(|Shown(certificate)| Thumbprint::of(certificate.thumbprint));
+    let certificate = request.conn_data::<Shown>().map(|shown| Thumbprint::of(shown.thumbprint()));
     match scheme {
         Scheme::Bearer => {
             let claims = config.check(token, &Possession { key: None, certificate })?;

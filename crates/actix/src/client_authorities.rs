@@ -15,6 +15,7 @@ use rustls::{
     DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConnection, SignatureScheme,
 };
 use std::any::Any;
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -31,7 +32,40 @@ pub struct ClientAuthorities {
 type Judge = Arc<dyn ClientCertVerifier>;
 
 /// The certificate that was shown on a connection, in actix's data of the connection.
-pub(crate) struct Shown(pub(crate) PeerCertificate);
+pub(crate) struct Shown {
+    certificate: PeerCertificate,
+    chain: Vec<CertificateDer<'static>>,
+    judged_by: Judge,
+    authorities: ClientAuthorities,
+}
+
+impl Shown {
+    /// What it says, judged by the authorities of now: the connection may be older than they are.
+    pub(crate) fn certificate(&self) -> Cow<'_, PeerCertificate> {
+        let judge = self.authorities.judge();
+        if Arc::ptr_eq(&judge, &self.judged_by) {
+            return Cow::Borrowed(&self.certificate);
+        }
+        let trusted = verdict(&judge, &self.chain);
+        let read = self.chain.first().and_then(|own| client_certificate::read(own, trusted));
+        Cow::Owned(read.unwrap_or_else(|| PeerCertificate { trusted: false, ..self.certificate.clone() }))
+    }
+
+    /// What a token can be bound to, whoever trusts the certificate.
+    pub(crate) fn thumbprint(&self) -> [u8; 32] {
+        self.certificate.thumbprint
+    }
+}
+
+/// Whether the chain, the client's own certificate first, is good now.
+fn verdict(judge: &Judge, chain: &[CertificateDer<'_>]) -> bool {
+    let [own, others @ ..] = chain else { return false };
+    let verdict = judge.verify_client_cert(own, others, UnixTime::now());
+    if let Err(fault) = &verdict {
+        tracing::debug!(reason = %fault, "a client certificate is not trusted");
+    }
+    verdict.is_ok()
+}
 
 impl ClientAuthorities {
     pub(crate) fn load(file: PathBuf) -> Result<Self, TlsFault> {
@@ -68,16 +102,16 @@ impl ClientAuthorities {
 
     /// Judges the certificate of a connection, if there is one, by what holds now.
     pub(crate) fn look_at(&self, connection: &ServerConnection, data: &mut Extensions) {
-        if let Some([own, chain @ ..]) = connection.peer_certificates() {
-            let judge = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner));
-            let verdict = judge.verify_client_cert(own, chain, UnixTime::now());
-            if let Err(fault) = &verdict {
-                tracing::debug!(reason = %fault, "a client certificate is not trusted");
-            }
-            if let Some(certificate) = client_certificate::read(own, verdict.is_ok()) {
-                data.insert(Shown(certificate));
-            }
+        let Some(chain @ [own, ..]) = connection.peer_certificates() else { return };
+        let judged_by = self.judge();
+        if let Some(certificate) = client_certificate::read(own, verdict(&judged_by, chain)) {
+            let (chain, authorities) = (chain.to_vec(), self.clone());
+            data.insert(Shown { certificate, chain, judged_by, authorities });
         }
+    }
+
+    fn judge(&self) -> Judge {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

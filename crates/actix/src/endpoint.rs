@@ -111,11 +111,12 @@ async fn decide(
 ) -> Result<HttpResponse, Denied> {
     let authorization = values(request, &header::AUTHORIZATION);
     let dpop = values(request, &DPOP);
+    let certificate = request.conn_data::<Shown>().map(Shown::certificate);
     let presented = Request {
         authorization: &authorization,
         dpop: &dpop,
         // Of the connection; whoever sends Client-Cert says about himself what he likes (conformance MT-05).
-        certificate: request.conn_data::<Shown>().map(|Shown(certificate)| certificate),
+        certificate: certificate.as_deref(),
         query: request.uri().query(),
         body,
     };

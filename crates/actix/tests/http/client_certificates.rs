@@ -204,6 +204,27 @@ fn mt_06_a_resumed_connection_is_judged_anew() {
 }
 
 #[test]
+fn mt_06_a_connection_that_stays_is_judged_by_the_authorities_of_now() {
+    let fixture = fixture();
+    let next = Authority::new("next");
+    let (old, new) = (fixture.authority.certify(&cm()), next.certify(&cm()));
+    let file = fixture.folder.path().join("ca.pem");
+    let exchange = || {
+        std::fs::write(&file, &next.pem).unwrap();
+        fixture.tls.reload().unwrap();
+    };
+    for versions in [&[&TLS12][..], &[&TLS13]] {
+        for (shown, expected) in [(&old, [200, 401]), (&new, [401, 200])] {
+            std::fs::write(&file, &fixture.authority.pem).unwrap();
+            fixture.tls.reload().unwrap();
+            let client = fixture.place.client(versions, Some(shown));
+            let answers = fixture.place.ask_twice(&client, &by_cm(), exchange);
+            assert_eq!(answers.iter().map(|a| a.status).collect::<Vec<_>>(), expected, "{versions:?}");
+        }
+    }
+}
+
+#[test]
 fn wl_05_an_x509_svid_has_one_identity_and_is_a_leaf() {
     let fixture = fixture();
     let svid = |uris: &[&str], usages: &[KeyUsagePurpose], is_ca| {

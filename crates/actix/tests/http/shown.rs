@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, Serve
 use rustls::{
     ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned, SupportedProtocolVersion,
 };
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
@@ -116,6 +116,31 @@ impl Place {
                 config.with_client_auth_cert(chain.clone(), key).unwrap()
             }
         })
+    }
+
+    /// Both answers on one connection, which goes on while something happens.
+    pub(crate) fn ask_twice(
+        &self,
+        client: &Arc<ClientConfig>,
+        ask: &Ask,
+        between: impl FnOnce(),
+    ) -> Vec<Answer> {
+        let name = ServerName::try_from("as.test").unwrap();
+        let connection = ClientConnection::new(Arc::clone(client), name).unwrap();
+        let socket = TcpStream::connect(self.address).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut stream = StreamOwned::new(connection, socket);
+        stream.write_all(&ask.to_wire()).unwrap();
+        let (mut read, mut byte) = (Vec::new(), [0]);
+        // Each of these answers is one JSON object, and the only braces are around it.
+        while !read.ends_with(b"}") {
+            stream.read_exact(&mut byte).unwrap();
+            read.extend(byte);
+        }
+        between();
+        stream.write_all(&ask.clone().header("Connection", "close").to_wire()).unwrap();
+        read.extend(read_until_closed(&mut stream));
+        parse(&read, &[false, false])
     }
 
     /// The answer, and whether the connection was resumed.
