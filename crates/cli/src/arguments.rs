@@ -69,9 +69,12 @@ pub(crate) enum Command {
     /// Shut users of other issuers out, and let them in again
     #[command(subcommand)]
     Subject(commands::subject::Subjects),
-    /// List, rotate and import the keys that tokens are signed with
+    /// List, rotate, revoke and import the keys that tokens are signed with
     #[command(subcommand)]
     Key(commands::key::Key),
+    /// Change the key that the store is sealed with
+    #[command(subcommand)]
+    KeyEncryptionKey(commands::key_encryption_key::KeyEncryptionKey),
     /// Take back a token and its family, or all that a client or a subject has
     Revoke(commands::revoke::Revoke),
     /// Be a client: get a token from a server and print it

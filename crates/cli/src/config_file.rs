@@ -72,6 +72,9 @@ pub(crate) struct ConfigFile {
     /// `--jwks-refetch-after`
     #[serde(alias = "jwks_refetch_after", deserialize_with = "length_of_time", default)]
     pub(crate) jwks_refetch_after: Option<Lifetime>,
+    /// `--rotate-keys-every`
+    #[serde(alias = "rotate_keys_every", deserialize_with = "length_of_time", default)]
+    pub(crate) rotate_keys_every: Option<Lifetime>,
     /// `--workers`
     pub(crate) workers: Option<NonZeroU16>,
     /// `--drain-delay`

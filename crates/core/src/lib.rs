@@ -75,6 +75,10 @@ pub use policy::Policy;
 pub use policy::access_token::TokenVerification;
 pub use policy::limits::{AudienceCeilings, Ceiling, Limits, Party, ScopeCeiling, ScopeCeilings};
 pub use policy::rights::LONGEST_TOKEN_LIFETIME;
+pub use policy::signing_keys::{
+    AnotherWaits, KeyState, KeyTimes, PUBLICATION_DELAY, Succession, Successor, introduced, is_rotation_due,
+    signing, taken_away,
+};
 pub use refusal::{Hint, NotRenewable, ProofFault, Refusal, TokenFault};
 pub use request::client_authentication::{
     AssertionAuthentication, AssertionKind, Authentication, BasicFault, BearerAuthentication,

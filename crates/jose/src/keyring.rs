@@ -7,17 +7,15 @@ use crate::public_keys::PublicKeys;
 use crate::seen::{Name, Seen};
 use crate::signing_key::SigningKey;
 use ring::rand::SystemRandom;
-use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::sync::Arc;
 use tokenberg_core::{
-    AccessTokenClaims, CompactJws, DpopProof, KeyMaterial, Keys, Secret, SignatureFault, SigningFault,
-    Timestamp, Verified,
+    AccessTokenClaims, CompactJws, DpopProof, KeyMaterial, KeyTimes, Keys, Secret, SignatureFault,
+    SigningFault, Timestamp, Verified,
 };
 
 /// Our own keys at one moment: immutable, to be replaced as a whole by [`Keyring::updated`].
 pub struct Keyring {
-    /// The one that signs is the first whose time has come.
     keys: Vec<Entry>,
     public: PublicKeys,
     jwks: Arc<str>,
@@ -74,7 +72,7 @@ impl Keyring {
             if !names.insert(&material.id) {
                 return Err(stored(KeyFault::Twice));
             }
-            if is_past(material.verifies_until, now) {
+            if material.times().is_over(now) {
                 continue;
             }
             entries.push(Entry {
@@ -84,7 +82,7 @@ impl Keyring {
                 verifies_until: material.verifies_until,
             });
         }
-        entries.sort_by(|a, b| a.order().cmp(&b.order()));
+        entries.sort_by(|a, b| b.times().order().cmp(&a.times().order()));
         let jwks: Vec<&str> = entries.iter().map(|entry| entry.key.jwk()).collect();
         Ok(Self {
             jwks: format!("{{\"keys\":[{}]}}", jwks.join(",")).into(),
@@ -97,8 +95,8 @@ impl Keyring {
     }
 
     fn signer(&self, now: Timestamp) -> Option<&SigningKey> {
-        let entry = self.keys.iter().find(|e| e.signs_from <= now && !is_past(e.verifies_until, now))?;
-        Some(&entry.key)
+        let signer = tokenberg_core::signing(self.keys.iter().map(Entry::times), now)?;
+        self.keys.iter().find(|entry| entry.key.id() == signer.id).map(|entry| &*entry.key)
     }
 }
 
@@ -113,15 +111,11 @@ impl Keys for Keyring {
         let name = Name::of(token.expose());
         if let Some(entry) = self.seen.find(&name).and_then(|position| self.keys.get(position)) {
             let verified = Verified::assertion(entry.key.id().clone(), entry.key.algorithm());
-            return if is_past(entry.verifies_until, now) {
-                Err(SignatureFault::NoKey)
-            } else {
-                Ok(verified)
-            };
+            return if entry.times().is_over(now) { Err(SignatureFault::NoKey) } else { Ok(verified) };
         }
         let verified = self.public.verify(token)?;
         let position = self.keys.iter().position(|entry| entry.key.id() == verified.key());
-        let position = position.filter(|at| !is_past(self.keys[*at].verifies_until, now));
+        let position = position.filter(|at| !self.keys[*at].times().is_over(now));
         self.seen.keep(name, position.ok_or(SignatureFault::NoKey)?);
         Ok(verified)
     }
@@ -151,14 +145,14 @@ impl Keys for Keyring {
 }
 
 impl Entry {
-    /// The latest to sign first; where two begin at once, the younger, and then the greater name.
-    fn order(&self) -> impl Ord + '_ {
-        Reverse((self.signs_from, self.created_at, self.key.id()))
+    fn times(&self) -> KeyTimes<'_> {
+        KeyTimes {
+            id: self.key.id(),
+            created_at: self.created_at,
+            signs_from: self.signs_from,
+            verifies_until: self.verifies_until,
+        }
     }
-}
-
-fn is_past(verifies_until: Option<Timestamp>, now: Timestamp) -> bool {
-    verifies_until.is_some_and(|until| until <= now)
 }
 
 fn parsed_once(material: &KeyMaterial, parsed: &[Entry]) -> Result<Arc<SigningKey>, KeyFault> {

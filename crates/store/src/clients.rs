@@ -33,6 +33,8 @@ pub struct SecretRecord {
     pub created_at: Timestamp,
     /// From when on it is dead.
     pub expires_at: Option<Timestamp>,
+    /// When it was last used, to the minute or so, if it ever was.
+    pub last_used_at: Option<Timestamp>,
 }
 
 macro_rules! insert_client {
@@ -52,7 +54,7 @@ macro_rules! insert_client {
 macro_rules! select_clients {
     ($which:literal) => {
         concat!(
-            "SELECT c.id, c.enabled, c.rights, c.created_at, s.id, s.digest, s.created_at, s.expires_at \
+            "SELECT c.id, c.enabled, c.rights, c.created_at, s.id, s.digest, s.created_at, s.expires_at, s.last_used_at \
              FROM clients c LEFT JOIN client_secrets s ON s.client_id = c.id ",
             $which,
             " ORDER BY c.id, s.created_at, s.id"
@@ -239,14 +241,16 @@ pub(crate) fn to_json(rights: &Rights) -> Result<String, StoreError> {
     serde_json::to_string(rights).map_err(|_| StoreError::damaged("the rights to be written"))
 }
 
-/// Client: identifier, enabled, rights, creation. Secret: name, digest, creation, end.
-pub(crate) type Row = (String, i64, String, i64, Option<String>, Option<Vec<u8>>, Option<i64>, Option<i64>);
+/// Client: identifier, enabled, rights, creation. Secret: name, digest, creation, end, last use.
+pub(crate) type Row =
+    (String, i64, String, i64, Option<String>, Option<Vec<u8>>, Option<i64>, Option<i64>, Option<i64>);
 
 /// A client as it is stored.
 pub(crate) struct ClientRow {
     client: Client,
     created_at: Timestamp,
-    secrets_created_at: Vec<Timestamp>,
+    /// Of each secret its creation and its last use.
+    secret_times: Vec<(Timestamp, Option<Timestamp>)>,
 }
 
 /// Puts together the rows of a client.
@@ -256,7 +260,8 @@ pub(crate) struct Gathering(Option<ClientRow>);
 impl Gathering {
     /// Takes a row; returns the client before it, if this row is of another one.
     pub(crate) fn add(&mut self, row: Row) -> Result<Option<ClientRow>, StoreError> {
-        let (id, enabled, rights, created_at, secret, digest, secret_created_at, expires_at) = row;
+        let (id, enabled, rights, created_at, secret, digest, secret_created_at, expires_at, last_used_at) =
+            row;
         let mut complete = None;
         if self.0.as_ref().is_none_or(|c| c.client.id.as_str() != id) {
             let damaged = || StoreError::damaged(format!("the client {id:?}"));
@@ -266,7 +271,7 @@ impl Gathering {
                 secrets: Vec::with_capacity(usize::from(secret.is_some())),
                 rights: serde_json::from_str(&rights).map_err(|_| damaged())?,
             };
-            let next = ClientRow { client, created_at: time(created_at)?, secrets_created_at: Vec::new() };
+            let next = ClientRow { client, created_at: time(created_at)?, secret_times: Vec::new() };
             complete = self.0.replace(next);
         }
         if let (Some(row), Some(secret), Some(digest), Some(created_at)) =
@@ -280,7 +285,7 @@ impl Gathering {
                 digest: SecretDigest(digest),
                 expires_at: expires_at.map(time).transpose()?,
             });
-            row.secrets_created_at.push(time(created_at)?);
+            row.secret_times.push((time(created_at)?, last_used_at.map(time).transpose()?));
         }
         Ok(complete)
     }
@@ -297,14 +302,19 @@ impl ClientRow {
     }
 
     fn into_record(self) -> ClientRecord {
-        let secrets = self.client.secrets.into_iter().zip(self.secrets_created_at);
+        let secrets = self.client.secrets.into_iter().zip(self.secret_times);
         ClientRecord {
             id: self.client.id,
             enabled: self.client.enabled,
             rights: self.client.rights,
             created_at: self.created_at,
             secrets: secrets
-                .map(|(s, created_at)| SecretRecord { id: s.id, created_at, expires_at: s.expires_at })
+                .map(|(s, (created_at, last_used_at))| SecretRecord {
+                    id: s.id,
+                    created_at,
+                    expires_at: s.expires_at,
+                    last_used_at,
+                })
                 .collect(),
         }
     }

@@ -3,7 +3,7 @@
 use crate::client_secret::SecretFault;
 use crate::key_encryption_key::KekError;
 use std::path::PathBuf;
-use tokenberg_core::{ClientId, Issuer, KeyId, Subject};
+use tokenberg_core::{AnotherWaits, ClientId, Issuer, KeyId, Subject};
 
 /// Why the store could not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +50,15 @@ pub enum StoreError {
     /// There is a key-encryption key, but the store was sealed with another.
     #[error("the key from {from} is not the one that the store was sealed with; put the right one back")]
     WrongKey {
+        /// Where the key came from.
+        from: String,
+    },
+    /// The store was sealed with another key while it was open, and the new one is not where the old one came from.
+    #[error(
+        "the store was sealed with another key meanwhile, and the key from {from} is not it: put the new one there; what was \
+         read until then stays in force"
+    )]
+    Resealed {
         /// Where the key came from.
         from: String,
     },
@@ -146,6 +155,9 @@ pub enum StoreError {
         /// The name.
         id: KeyId,
     },
+    /// Another key waits for its time to sign.
+    #[error(transparent)]
+    AnotherKeyWaits(#[from] AnotherWaits),
     /// The keys of the store are readable, but whoever signs with them refuses them.
     #[error("the signing keys of the store cannot be used: {reason}")]
     KeysRejected {
@@ -187,6 +199,12 @@ impl StoreError {
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
+    }
+
+    /// Whether the store could be read, and the keys in it not be opened, because it was sealed anew.
+    #[must_use]
+    pub fn is_of_the_seal(&self) -> bool {
+        matches!(self, Self::Resealed { .. } | Self::KeyEncryptionKey(_))
     }
 
     /// Whether another process is writing just now.

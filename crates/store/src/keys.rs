@@ -24,6 +24,43 @@ macro_rules! insert_key {
     };
 }
 
+macro_rules! end_key {
+    ($connection:expr, $id:expr, $verifies_until:expr) => {
+        sqlx::query("UPDATE signing_keys SET verifies_until = $2 WHERE id = $1")
+            .bind($id.as_str())
+            .bind($verifies_until.map(tokenberg_core::Timestamp::as_seconds))
+            .execute(&mut *$connection)
+            .await?
+    };
+}
+
+macro_rules! delete_key {
+    ($connection:expr, $id:expr) => {
+        sqlx::query("DELETE FROM signing_keys WHERE id = $1")
+            .bind($id.as_str())
+            .execute(&mut *$connection)
+            .await?
+    };
+}
+
+/// Seals the key as the store is sealed at this moment of the transaction.
+macro_rules! seal_key {
+    ($store:expr, $connection:expr, $key:expr) => {
+        $crate::keys::sealed($key, &present_seal!($store, $connection).sealer)?
+    };
+}
+
+/// All keys with their private halves, as of this moment of the transaction.
+macro_rules! select_keys {
+    ($store:expr, $connection:expr) => {{
+        let rows: Vec<$crate::keys::Row> =
+            sqlx::query_as($crate::keys::SELECT_KEYS).fetch_all(&mut *$connection).await?;
+        let seal = present_seal!($store, $connection);
+        let keys = rows.into_iter().map(|row| $crate::keys::read_key(row, &seal.sealer));
+        keys.collect::<Result<Vec<tokenberg_core::KeyMaterial>, $crate::error::StoreError>>()?
+    }};
+}
+
 pub(crate) const SELECT_KEYS: &str = "SELECT id, algorithm, sealed, created_at, signs_from, verifies_until \
      FROM signing_keys ORDER BY signs_from, created_at, id";
 
@@ -36,8 +73,8 @@ impl Store {
     /// # Errors
     /// If the key is there already, or the store fails.
     pub async fn add_key(&self, key: &KeyMaterial) -> Result<(), StoreError> {
-        let sealed = self.sealed(key)?;
         change!(&self.0.db, [Part::Keys], connection => {
+            let sealed = seal_key!(self, connection, key);
             if insert_key!(connection, key, sealed).rows_affected() == 1 {
                 Ok(())
             } else {
@@ -51,9 +88,7 @@ impl Store {
     /// # Errors
     /// If the store fails or is damaged.
     pub async fn keys(&self) -> Result<Vec<KeyMaterial>, StoreError> {
-        let rows: Vec<Row> =
-            read!(&self.0.db, connection => sqlx::query_as(SELECT_KEYS).fetch_all(connection).await)?;
-        rows.into_iter().map(|row| read_key(row, &self.0.sealer)).collect()
+        read_moment!(&self.0.db, connection => { Ok(select_keys!(self, connection)) })
     }
 
     /// Settles from when on the key verifies nothing any more; `None` takes that back.
@@ -62,12 +97,7 @@ impl Store {
     /// If there is no such key, or the store fails.
     pub async fn set_key_end(&self, id: &KeyId, verifies_until: Option<Timestamp>) -> Result<(), StoreError> {
         change!(&self.0.db, [Part::Keys], connection => {
-            let done = sqlx::query("UPDATE signing_keys SET verifies_until = $2 WHERE id = $1")
-                .bind(id.as_str())
-                .bind(verifies_until.map(Timestamp::as_seconds))
-                .execute(&mut *connection)
-                .await?;
-            found(done.rows_affected(), id)
+            found(end_key!(connection, id, verifies_until).rows_affected(), id)
         })
     }
 
@@ -77,22 +107,18 @@ impl Store {
     /// If there is no such key, or the store fails.
     pub async fn remove_key(&self, id: &KeyId) -> Result<(), StoreError> {
         change!(&self.0.db, [Part::Keys], connection => {
-            let done = sqlx::query("DELETE FROM signing_keys WHERE id = $1")
-                .bind(id.as_str())
-                .execute(&mut *connection)
-                .await?;
-            found(done.rows_affected(), id)
+            found(delete_key!(connection, id).rows_affected(), id)
         })
-    }
-
-    pub(crate) fn sealed(&self, key: &KeyMaterial) -> Result<Vec<u8>, StoreError> {
-        let purpose = Purpose::SigningKey { id: key.id.as_str(), algorithm: key.algorithm.as_str() };
-        self.0.sealer.seal(purpose, &key.pkcs8)
     }
 }
 
 fn found(rows: u64, id: &KeyId) -> Result<(), StoreError> {
     if rows == 1 { Ok(()) } else { Err(StoreError::NoSuchKey { id: id.clone() }) }
+}
+
+pub(crate) fn sealed(key: &KeyMaterial, sealer: &Sealer) -> Result<Vec<u8>, StoreError> {
+    let purpose = Purpose::SigningKey { id: key.id.as_str(), algorithm: key.algorithm.as_str() };
+    sealer.seal(purpose, &key.pkcs8)
 }
 
 pub(crate) fn read_key(row: Row, sealer: &Sealer) -> Result<KeyMaterial, StoreError> {

@@ -22,6 +22,8 @@ mod federations;
 #[macro_use]
 mod clients;
 #[macro_use]
+mod reseal;
+#[macro_use]
 mod keys;
 
 mod backup;
@@ -31,6 +33,7 @@ mod digest;
 mod error;
 mod issuers;
 mod key_encryption_key;
+mod key_succession;
 mod moment;
 mod nonces;
 mod notifications;
@@ -47,6 +50,7 @@ mod store;
 mod store_url;
 mod subjects;
 mod used_ids;
+mod used_secrets;
 mod watch;
 
 pub use client_secret::{NewSecret, SecretFault, SecretStrength};
@@ -54,6 +58,7 @@ pub use clients::{ClientRecord, SecretRecord};
 pub use error::StoreError;
 pub use issuers::IssuerRecord;
 pub use key_encryption_key::{KekError, KekSource, KeyEncryptionKey};
+pub use key_succession::{IntroducedKey, NowSigning, RevokedKey};
 pub use moment::Moment;
 pub use revocations::NewRevocation;
 pub use secrets::AddedSecret;

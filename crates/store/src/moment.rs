@@ -23,6 +23,22 @@ impl<K> Moment<K> {
         self.snapshot.vouches(client_id, &digest).then_some(digest)
     }
 
+    fn derive(&self, client_id: &str, secret: &Secret) -> SecretDigest {
+        let store = &self.store.0;
+        if !Digester::is_costly(secret) {
+            return store.digester.digest(client_id, secret);
+        }
+        if let Some(digest) = self.remembered(client_id, secret) {
+            return digest;
+        }
+        let digest = store.digester.digest(client_id, secret);
+        // Only what is right: a wrong secret and an unknown client cost as much the thousandth time.
+        if self.snapshot.vouches(client_id, &digest) {
+            store.remembered.keep(store.remembered.name(client_id, secret), digest.clone());
+        }
+        digest
+    }
+
     /// How often this process has computed Argon2id for a secret that a person chose: the dearest thing that it does.
     #[must_use]
     pub fn stretched_digests(&self) -> u64 {
@@ -48,17 +64,9 @@ impl<K: Keys> Answers for Moment<K> {
     }
 
     fn digest(&self, client_id: &str, secret: &Secret) -> SecretDigest {
-        let store = &self.store.0;
-        if !Digester::is_costly(secret) {
-            return store.digester.digest(client_id, secret);
-        }
-        if let Some(digest) = self.remembered(client_id, secret) {
-            return digest;
-        }
-        let digest = store.digester.digest(client_id, secret);
-        // Only what is right: a wrong secret and an unknown client cost as much the thousandth time.
-        if self.snapshot.vouches(client_id, &digest) {
-            store.remembered.keep(store.remembered.name(client_id, secret), digest.clone());
+        let digest = self.derive(client_id, secret);
+        if let Some(id) = self.snapshot.secret_of(client_id, &digest) {
+            self.store.0.used_secrets.note(client_id, id);
         }
         digest
     }

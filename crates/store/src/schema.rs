@@ -7,7 +7,7 @@ use sqlx::AssertSqlSafe;
 use std::time::{Duration, Instant};
 
 /// The steps; after the n-th the schema is n.
-const STEPS: [&str; 2] = [FIRST, SECOND];
+const STEPS: [&str; 3] = [FIRST, SECOND, THIRD];
 
 /// How long a start waits for another one that migrates.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -101,6 +101,11 @@ CREATE TABLE disabled_subjects (
     PRIMARY KEY (issuer, name)
 );
 INSERT INTO revisions (part, number) VALUES ('issuers', 1), ('disabled_subjects', 1);
+";
+
+// When a secret was last used, to the minute; no part of what a snapshot shows.
+const THIRD: &str = "
+ALTER TABLE client_secrets ADD COLUMN last_used_at BIGINT;
 ";
 
 /// The schema of the database; `None` if it has none yet.

@@ -1,7 +1,7 @@
 //! How does a key rest in the database? Sealed: ChaCha20-Poly1305 (RFC 8439 §2.8), bound to what it is and whose.
 
 use crate::error::StoreError;
-use crate::key_encryption_key::KeyEncryptionKey;
+use crate::key_encryption_key::{KekSource, KeyEncryptionKey};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::rand::{SecureRandom, SystemRandom};
 use zeroize::Zeroizing;
@@ -54,6 +54,25 @@ impl Sealer {
         let plain = self.key.open_in_place(nonce, Aad::from(purpose.authenticated()), &mut text).ok()?.len();
         text.truncate(plain);
         Some(text)
+    }
+}
+
+/// What the store is sealed with at a moment.
+pub(crate) struct Seal {
+    pub(crate) sealer: Sealer,
+    /// The sealed pepper, which changes when the store is sealed anew.
+    pub(crate) pepper: Vec<u8>,
+}
+
+impl Seal {
+    /// Opens the sealed pepper with the key from there; `None` if it is not the right one.
+    pub(crate) fn open(
+        kek: &KekSource,
+        sealed: Vec<u8>,
+    ) -> Result<Option<(Self, Zeroizing<Vec<u8>>)>, StoreError> {
+        let sealer = Sealer::new(&kek.key(true)?)?;
+        let pepper = sealer.open(Purpose::Pepper, &sealed);
+        Ok(pepper.map(|pepper| (Self { sealer, pepper: sealed }, pepper)))
     }
 }
 

@@ -4,8 +4,9 @@ use crate::clients::{ClientRow, Gathering, SELECT_CHANGED_CLIENTS, SELECT_CHANGE
 use crate::db::Part;
 use crate::error::StoreError;
 use crate::issuers::{SELECT_ISSUERS, TrustedIssuers};
-use crate::keys::{SELECT_KEYS, read_key};
+use crate::keys::{Row, SELECT_KEYS, read_key};
 use crate::registered::Registered;
+use crate::reseal::SELECT_PEPPER;
 use crate::revocations::{RevokedBefore, RevokedIds, SELECT_BEFORE, SELECT_IDS};
 use crate::store::Store;
 use crate::subjects::{DisabledSubjects, SELECT_DISABLED};
@@ -111,6 +112,14 @@ impl Snapshot {
         })
     }
 
+    /// The name of the secret that the digest is of, if the client is enabled.
+    pub(crate) fn secret_of(&self, client_id: &str, digest: &SecretDigest) -> Option<&str> {
+        let client = self.clients.find(client_id).filter(|client| client.enabled)?;
+        // All are compared, wherever the right one stands.
+        let matching = client.secrets.iter().filter(|secret| secret.digest.matches(digest));
+        matching.last().map(|secret| &*secret.id)
+    }
+
     pub(crate) fn has_keys_of(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.keys, &other.keys)
     }
@@ -128,7 +137,10 @@ impl Store {
     /// # Errors
     /// If the store fails or is damaged.
     pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        self.snapshot_after(None).await
+        match self.snapshot_after(None).await? {
+            (snapshot, None) => Ok(snapshot),
+            (_, Some(fault)) => Err(fault),
+        }
     }
 
     /// Whether something has changed since the snapshot.
@@ -138,8 +150,12 @@ impl Store {
         Ok(numbers(&rows)? != since.numbers)
     }
 
-    /// Reads what has changed since the snapshot, and shares the rest with it.
-    pub(crate) async fn snapshot_after(&self, before: Option<&Snapshot>) -> Result<Snapshot, StoreError> {
+    /// Reads what has changed since the snapshot, and shares the rest with it. If the keys cannot be opened, because the store
+    /// was sealed anew, it has none, and comes with the reason.
+    pub(crate) async fn snapshot_after(
+        &self,
+        before: Option<&Snapshot>,
+    ) -> Result<(Snapshot, Option<StoreError>), StoreError> {
         read_moment!(&self.0.db, connection => {
             let rows: Vec<(String, i64)> =
                 sqlx::query_as(SELECT_NUMBERS).fetch_all(&mut *connection).await?;
@@ -175,11 +191,21 @@ impl Store {
                 Arc::new(clients)
             };
 
-            let keys = if let Some(same) = same(Part::Keys) {
+            let mut unopened = None;
+            let keys: Arc<[KeyMaterial]> = if let Some(same) = same(Part::Keys) {
                 same.keys.clone()
             } else {
-                let rows = sqlx::query_as(SELECT_KEYS).fetch_all(&mut *connection).await?;
-                rows.into_iter().map(|row| read_key(row, &self.0.sealer)).collect::<Result<_, _>>()?
+                let rows: Vec<Row> = sqlx::query_as(SELECT_KEYS).fetch_all(&mut *connection).await?;
+                let pepper = sqlx::query_scalar(SELECT_PEPPER).fetch_optional(&mut *connection).await?;
+                match self.seal_of(pepper) {
+                    Ok(seal) => {
+                        rows.into_iter().map(|row| read_key(row, &seal.sealer)).collect::<Result<_, _>>()?
+                    }
+                    Err(fault) => {
+                        unopened = Some(fault);
+                        Arc::default()
+                    }
+                }
             };
 
             let whole = same(Part::ForgottenIds);
@@ -229,7 +255,9 @@ impl Store {
                 }
                 Arc::new(disabled)
             };
-            Ok(Snapshot { numbers, clients, keys, revoked_ids, revoked_before, issuers, disabled_subjects })
+            let snapshot =
+                Snapshot { numbers, clients, keys, revoked_ids, revoked_before, issuers, disabled_subjects };
+            Ok((snapshot, unopened))
         })
     }
 }

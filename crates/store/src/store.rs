@@ -8,15 +8,19 @@ use crate::error::StoreError;
 use crate::key_encryption_key::{KekSource, owners_only, sync_directory};
 use crate::nonces::Nonces;
 use crate::remembered::Remembered;
+use crate::reseal::SELECT_PEPPER;
 use crate::schema;
-use crate::seal::{Purpose, Sealer};
+use crate::seal::{Purpose, Seal, Sealer};
 use crate::secrets::AddedSecret;
 use crate::store_url::StoreUrl;
+use crate::used_secrets::UsedSecrets;
+use arc_swap::ArcSwap;
 use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use tokenberg_core::{ClientId, KeyMaterial, Rights, Timestamp};
+use zeroize::Zeroizing;
 
 /// An open store. A clone is the same store; several processes may have one open at a time.
 ///
@@ -26,10 +30,13 @@ pub struct Store(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) db: Db,
-    pub(crate) sealer: Sealer,
+    pub(crate) seal: ArcSwap<Seal>,
+    /// Where the key-encryption key is read again, should the store have been sealed anew.
+    pub(crate) kek: KekSource,
     pub(crate) digester: Digester,
     pub(crate) nonces: Nonces,
     pub(crate) remembered: Remembered,
+    pub(crate) used_secrets: UsedSecrets,
     /// The file that was opened, if it is one.
     pub(crate) file: Option<DatabaseFile>,
 }
@@ -79,8 +86,17 @@ impl Store {
             return Err(StoreError::Missing { store: url.to_string() });
         }
         schema::migrate(&db).await?;
-        let (sealer, digester, nonces) = unseal(&db, kek).await?;
-        Ok(Self(Arc::new(Inner { db, sealer, digester, nonces, remembered: Remembered::new()?, file })))
+        let (seal, pepper) = unseal(&db, kek).await?;
+        Ok(Self(Arc::new(Inner {
+            db,
+            seal: ArcSwap::from_pointee(seal),
+            kek: kek.clone(),
+            digester: Digester::new(&pepper),
+            nonces: Nonces::new(&pepper),
+            remembered: Remembered::new()?,
+            used_secrets: UsedSecrets::default(),
+            file,
+        })))
     }
 
     /// Adds the first key if there is none, and the first client if there is neither a client nor a key; both or nothing.
@@ -98,7 +114,6 @@ impl Store {
         secret: NewSecret,
     ) -> Result<Bootstrap, StoreError> {
         let root_secret = self.prepare(root, secret).await?;
-        let sealed = self.sealed(key)?;
         let rights = crate::clients::to_json(rights)?;
         let (key_added, root_added) = change!(&self.0.db, [Part::Clients, Part::Keys], connection => {
             let keys: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM signing_keys").fetch_one(&mut *connection).await?;
@@ -107,6 +122,7 @@ impl Store {
             if keys > 0 {
                 return Ok((false, false));
             }
+            let sealed = seal_key!(self, connection, key);
             insert_key!(connection, key, sealed);
             if clients > 0 {
                 return Ok((true, false));
@@ -139,8 +155,8 @@ fn create(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Opens the pepper with the key-encryption key, which proves that it is the right one; makes both on an empty store.
-async fn unseal(db: &Db, kek: &KekSource) -> Result<(Sealer, Digester, Nonces), StoreError> {
-    let read = "SELECT value FROM meta WHERE name = 'pepper'";
+async fn unseal(db: &Db, kek: &KekSource) -> Result<(Seal, Zeroizing<Vec<u8>>), StoreError> {
+    let read = SELECT_PEPPER;
     let mut found: Option<Vec<u8>> =
         read!(db, connection => sqlx::query_scalar(read).fetch_optional(connection).await)?;
     if found.is_none() {
@@ -158,9 +174,6 @@ async fn unseal(db: &Db, kek: &KekSource) -> Result<(Sealer, Digester, Nonces), 
             Ok(Some(sealed))
         })?;
     }
-    let sealer = Sealer::new(&kek.key(true)?)?;
-    let pepper = sealer
-        .open(Purpose::Pepper, &found.unwrap_or_default())
-        .ok_or_else(|| StoreError::WrongKey { from: kek.name() })?;
-    Ok((sealer, Digester::new(&pepper), Nonces::new(&pepper)))
+    let sealed = found.unwrap_or_default();
+    Seal::open(kek, sealed)?.ok_or_else(|| StoreError::WrongKey { from: kek.name() })
 }

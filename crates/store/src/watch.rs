@@ -146,6 +146,7 @@ impl<K: Keys + 'static> Revocations for Watched<K> {
             match within(PATIENCE, self.refresh()).await {
                 // Keys that are refused keep no revocation from being seen.
                 Ok(()) | Err(StoreError::KeysRejected { .. }) => Ok(()),
+                Err(error) if error.is_of_the_seal() => Ok(()),
                 Err(error) => Err(not_written(error)),
             }
         })
@@ -189,7 +190,7 @@ impl<K: Keys> Inner<K> {
         if let Some(file) = &self.store.0.file {
             file.check()?;
         }
-        let mut snapshot = if self.may_be_another() {
+        let (mut snapshot, unopened) = if self.may_be_another() {
             // That it answers at all is found out first, because reading everything may take a while.
             self.store.has_changed(&before.snapshot).await?;
             self.store.snapshot_after(None).await?
@@ -198,7 +199,10 @@ impl<K: Keys> Inner<K> {
         } else {
             return Ok(None);
         };
-        let (keys, fault) = if snapshot.has_keys_of(&before.snapshot) {
+        let (keys, fault) = if unopened.is_some() {
+            snapshot.take_keys_of(&before.snapshot);
+            (before.keys.clone(), unopened)
+        } else if snapshot.has_keys_of(&before.snapshot) {
             (before.keys.clone(), None)
         } else {
             match (self.build)(snapshot.keys(), Some(&before.keys)) {

@@ -9,13 +9,8 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use tokenberg_core::{Algorithm, KeyMaterial, LONGEST_TOKEN_LIFETIME, Lifetime, Timestamp};
-use tokenberg_store::Store;
-
-/// A new key is published this long before it signs: catalogs may keep the key set for `max-age=300`, and as long again.
-const PUBLICATION_DELAY: Lifetime = Lifetime::from_seconds(600);
-/// An old key verifies this much longer than the last token that it can have signed.
-const MARGIN: Lifetime = Lifetime::from_hours(1);
+use tokenberg_core::{Algorithm, KeyId, KeyMaterial, KeyState, Timestamp};
+use tokenberg_store::{NowSigning, Store, StoreError};
 
 /// `tokenberg key …`
 #[derive(Debug, Subcommand)]
@@ -24,6 +19,8 @@ pub(crate) enum Key {
     List,
     /// Make a new key; it is published at once and signs after ten minutes, when every catalog has seen it
     Rotate(Rotate),
+    /// Take a key away at once, as one that was stolen: what it signed is good for nothing from now on
+    Revoke(Revoke),
     /// Take a private key from a PKCS#8 file, PEM or DER; it is published at once and signs after ten minutes
     Import(Import),
 }
@@ -41,6 +38,23 @@ pub(crate) struct Rotate {
     /// Sign with it at once: catalogs that keep an old key set refuse its tokens for some minutes
     #[arg(long)]
     now: bool,
+}
+
+/// `tokenberg key revoke`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Running servers refuse its tokens within one second: in exchanges, in introspection, in catalogs with our endpoint.
+Catalogs that verify tokens by themselves refuse them when they fetch the key set anew, after five minutes at most.
+If it is the key that signs, the next one does at once, and if there is none, a new one.
+An imported file is still there: do not import it again.")]
+pub(crate) struct Revoke {
+    /// Its identifier, as `tokenberg key list` shows it
+    #[arg(value_name = "KID")]
+    id: String,
+
+    /// The algorithm of the new key, if one is needed: ES256, ES384 or EdDSA [default: that of the key, or ES256 instead of RSA]
+    #[arg(long, value_name = "ALG")]
+    alg: Option<Algorithm>,
 }
 
 /// `tokenberg key import`
@@ -81,62 +95,86 @@ pub(crate) fn run(common: &Common, asked: Key, output: Output) -> anyhow::Result
             }
             Key::Rotate(asked) => {
                 let store = location.open_existing().await?;
-                let signs_from = signs_from(&store, now, asked.now).await?;
-                let key = tokenberg_jose::generate(asked.alg, now, signs_from)?;
-                introduce(&store, &key, asked.now, now).await?;
+                let key = tokenberg_jose::generate(asked.alg, now, now)?;
+                introduce(&store, key, asked.now, now, output).await?;
                 store.close().await;
-                tell(&key, now, output)
+                Ok(())
+            }
+            Key::Revoke(asked) => {
+                let store = location.open_existing().await?;
+                revoke(&store, &asked, now, output).await?;
+                store.close().await;
+                Ok(())
             }
             Key::Import(asked) => {
                 let bytes = input::bytes(&asked.file)?;
                 warn_if_open_to_others(&asked.file);
-                // Read twice, so that a file without a key makes no store.
-                tokenberg_jose::import(&bytes, asked.alg, now, now)?;
+                // Before the store, so that a file without a key makes none.
+                let key = tokenberg_jose::import(&bytes, asked.alg, now, now)?;
                 let store = location.open_or_make().await?;
-                let signs_from = signs_from(&store, now, asked.now).await?;
-                let key = tokenberg_jose::import(&bytes, asked.alg, now, signs_from)?;
-                introduce(&store, &key, asked.now, now).await?;
+                introduce(&store, key, asked.now, now, output).await?;
                 store.close().await;
-                tell(&key, now, output)
+                Ok(())
             }
         }
     })
 }
 
-/// From when on the new key signs.
-async fn signs_from(store: &Store, now: Timestamp, at_once: bool) -> anyhow::Result<Timestamp> {
-    let keys = store.keys().await?;
-    // Where none signs, waiting would help nobody.
-    if !at_once && signing(&keys, now).is_some() {
-        return Ok(now.plus(PUBLICATION_DELAY));
-    }
-    // Of two keys that begin in the same second, the other could be the one that signs.
-    let has_begun_now = keys.iter().any(|key| key.signs_from == now);
-    Ok(if has_begun_now { now.plus(Lifetime::from_seconds(1)) } else { now })
-}
-
-/// Adds the key, and settles until when the others verify. If this stops halfway, the next rotation completes it.
-async fn introduce(store: &Store, key: &KeyMaterial, at_once: bool, now: Timestamp) -> anyhow::Result<()> {
-    let others = store.keys().await?;
-    let waiting: Vec<&KeyMaterial> = others.iter().filter(|other| other.signs_from > now).collect();
-    if let Some(other) = waiting.first().filter(|_| !at_once) {
-        anyhow::bail!(
+async fn introduce(
+    store: &Store,
+    mut key: KeyMaterial,
+    at_once: bool,
+    now: Timestamp,
+    output: Output,
+) -> anyhow::Result<()> {
+    let introduced = match store.introduce_key(now, &key, at_once).await {
+        Err(StoreError::AnotherKeyWaits(other)) => anyhow::bail!(
             "the key {} is published already and signs from {}; wait until then, or use --now, which drops it",
             other.id,
             moment_text::with_distance(other.signs_from, now)
-        );
+        ),
+        outcome => outcome?,
+    };
+    for dropped in &introduced.dropped {
+        note(&format!("the key {dropped}, which had not signed yet, was dropped"));
     }
-    store.add_key(key).await?;
-    for other in waiting {
-        // It has signed nothing yet, and would take over from the new key when its time comes.
-        store.remove_key(&other.id).await?;
-        note(&format!("the key {}, which had not signed yet, was dropped", other.id));
-    }
-    // No token lives longer, whatever is registered.
-    let end = key.signs_from.plus(LONGEST_TOKEN_LIFETIME).plus(MARGIN);
-    for other in others.iter().filter(|o| o.signs_from <= now && o.verifies_until.is_none()) {
-        store.set_key_end(&other.id, Some(end)).await?;
-    }
+    key.signs_from = introduced.signs_from;
+    tell(&key, now, output)
+}
+
+async fn revoke(store: &Store, asked: &Revoke, now: Timestamp, output: Output) -> anyhow::Result<()> {
+    let id = KeyId::new(&asked.id);
+    let keys = store.keys().await?;
+    let revoked = keys.iter().find(|key| key.id == id);
+    let alg = match (asked.alg, revoked.map(|key| key.algorithm)) {
+        (Some(alg), _) => alg,
+        (None, Some(alg @ (Algorithm::ES256 | Algorithm::ES384 | Algorithm::EdDSA))) => alg,
+        (None, Some(Algorithm::RS256 | Algorithm::PS256) | None) => Algorithm::ES256,
+    };
+    let spare = tokenberg_jose::generate(alg, now, now)?;
+    let outcome = store.revoke_key(now, &id, &spare).await?;
+    let signs = match &outcome.signing {
+        NowSigning::Unchanged => signing(&keys, now).map(|key| &key.id).filter(|key| **key != id),
+        NowSigning::Published(next) => Some(next),
+        NowSigning::New(new) => {
+            if revoked.is_some_and(|key| key.algorithm != alg) {
+                warn(&format!("the new key is for {alg}; import one with --now if catalogs expect another"));
+            }
+            Some(new)
+        }
+    };
+    output.show(
+        || json!({"kid": id, "state": "revoked", "signing": signs}),
+        || match (&outcome.signing, signs) {
+            (NowSigning::New(_), Some(signs)) => {
+                format!("key {id} is revoked; the new key {signs} signs, which catalogs do not know yet")
+            }
+            (NowSigning::Published(_) | NowSigning::Unchanged, Some(signs)) => {
+                format!("key {id} is revoked; {signs} signs")
+            }
+            (_, None) => format!("key {id} is revoked; none signs"),
+        },
+    )?;
     Ok(())
 }
 
@@ -156,7 +194,9 @@ fn list(keys: &[KeyMaterial], now: Timestamp, output: Output) -> anyhow::Result<
     output.show(
         || keys.iter().map(|key| value(key, state(key, keys, now))).collect(),
         || {
-            let heading = ["KID", "ALG", "STATE", "SIGNS FROM", "VERIFIES UNTIL"].map(str::to_owned).to_vec();
+            let heading = ["KID", "ALG", "STATE", "CREATED", "SIGNS FROM", "VERIFIES UNTIL"]
+                .map(str::to_owned)
+                .to_vec();
             let row = |key: &KeyMaterial| {
                 let until =
                     key.verifies_until.map_or_else(String::new, |t| moment_text::with_distance(t, now));
@@ -164,6 +204,7 @@ fn list(keys: &[KeyMaterial], now: Timestamp, output: Output) -> anyhow::Result<
                     key.id.to_string(),
                     key.algorithm.to_string(),
                     state(key, keys, now).to_owned(),
+                    moment_text::written(key.created_at),
                     moment_text::with_distance(key.signs_from, now),
                     until,
                 ]
@@ -176,22 +217,13 @@ fn list(keys: &[KeyMaterial], now: Timestamp, output: Output) -> anyhow::Result<
 
 /// `published` before it signs, `signing`, `retired` while it only verifies, and `over` when it does nothing any more.
 pub(crate) fn state(key: &KeyMaterial, keys: &[KeyMaterial], now: Timestamp) -> &'static str {
-    if key.verifies_until.is_some_and(|until| until <= now) {
-        "over"
-    } else if key.signs_from > now {
-        "published"
-    } else if signing(keys, now).is_some_and(|signer| signer.id == key.id) {
-        "signing"
-    } else {
-        "retired"
-    }
+    KeyState::of(key.times(), keys.iter().map(KeyMaterial::times), now).as_str()
 }
 
-/// The key that signs now: of those whose time has come the latest, as in `tokenberg_jose::Keyring`.
+/// The key that signs now.
 pub(crate) fn signing(keys: &[KeyMaterial], now: Timestamp) -> Option<&KeyMaterial> {
-    keys.iter()
-        .filter(|key| key.signs_from <= now && key.verifies_until.is_none_or(|until| now < until))
-        .max_by_key(|key| (key.signs_from, key.created_at, &key.id))
+    let signer = tokenberg_core::signing(keys.iter().map(KeyMaterial::times), now)?;
+    keys.iter().find(|key| key.id == *signer.id)
 }
 
 fn value(key: &KeyMaterial, state: &str) -> Value {

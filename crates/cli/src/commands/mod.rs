@@ -8,6 +8,7 @@ pub(crate) mod inspect;
 pub(crate) mod issuer;
 mod jwks_file;
 pub(crate) mod key;
+pub(crate) mod key_encryption_key;
 pub(crate) mod respond;
 pub(crate) mod revoke;
 pub(crate) mod serve;
@@ -36,6 +37,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Issuer(asked) => issuer::run(&common, asked, output),
         Command::Subject(asked) => subject::run(&common, asked, output),
         Command::Key(asked) => key::run(&common, asked, output),
+        Command::KeyEncryptionKey(asked) => key_encryption_key::run(&common, asked, output),
         Command::Revoke(asked) => revoke::run(&common, asked, output),
         Command::Token(asked) => token::run(&asked, output),
         Command::Inspect(asked) => inspect::run(&asked, output),

@@ -30,8 +30,9 @@ A flag beats its variable, and both beat the file, where every flag is a key:
 TOKENBERG_BOOTSTRAP_CREDENTIAL=ID:SECRET sets the first credential; then none is printed.
 Several servers on one machine may share a store, and on PostgreSQL any number on any machines; then give all of
 them the same --issuer and the same key of the store. SIGTERM and SIGINT finish what was begun and
-end; a second one ends at once. SIGHUP reads certificates and log filter again, and keeps the old
-ones if the new ones are bad.")]
+end; a second one ends at once. SIGHUP reads certificates, log filter and --rotate-keys-every again,
+drops no connection, and keeps all of the old if any of the new is bad; what else has changed in the
+file is named in the log, and needs a restart.")]
 pub(crate) struct Serve {
     /// Where to listen; port 0 picks a free one [default: 127.0.0.1:8183]
     #[arg(long, value_name = "ADDR:PORT", env = "TOKENBERG_LISTEN")]
@@ -116,6 +117,11 @@ pub(crate) struct Serve {
     /// How long after the last time an issuer is asked again because a token names a key that it does not have [default: 1m]
     #[arg(long, value_name = "DURATION", env = "TOKENBERG_JWKS_REFETCH_AFTER", value_parser = duration::parse)]
     pub(crate) jwks_refetch_after: Option<Lifetime>,
+
+    /// Make a new signing key when the present one has signed for so long, a day at least; it is published ten minutes before
+    /// it signs. Of several servers one does it [default: never]
+    #[arg(long, value_name = "DURATION", env = "TOKENBERG_ROTATE_KEYS_EVERY", value_parser = duration::parse)]
+    pub(crate) rotate_keys_every: Option<Lifetime>,
 
     /// How many threads serve [default: one for each core]
     #[arg(long, value_name = "N", env = "TOKENBERG_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]

@@ -48,7 +48,8 @@ impl Following {
         let seen =
             format!("the store was last seen {age} s ago, of {} s at most", self.max_staleness.as_secs());
         let with = |fault: &StoreError| format!("{seen}: {fault}");
-        let is_away = health.fault.as_ref().filter(|fault| fault.is_unavailable());
+        // A store that was sealed anew is followed in all but its signing keys.
+        let is_away = health.fault.as_ref().filter(|fault| fault.is_unavailable() || fault.is_of_the_seal());
         match (&health.fault, is_away) {
             (Some(fault), None) => return Err(fault.to_string()),
             (_, _) if health.age <= self.max_staleness => {}

@@ -1,4 +1,4 @@
-//! What can be forgotten? What nobody can present any more, and keys that verify nothing; every few minutes.
+//! What can be forgotten, and what is written down for many requests at once? Old things, and which secrets were used.
 
 use crate::clock;
 use std::time::Duration;
@@ -7,11 +7,20 @@ use tokenberg_store::{Store, StoreError};
 
 /// How often.
 const INTERVAL: Duration = Duration::from_secs(300);
+/// How often it is written down which secrets were used.
+const INTERVAL_OF_USES: Duration = Duration::from_secs(60);
 /// A key is kept this much longer than it verifies, so that a clock that jumps ahead and back loses none (conformance OP-02).
 const GRACE: Lifetime = Lifetime::from_hours(2);
 
 /// Begins, in the background, until the runtime ends.
 pub(super) fn begin(store: Store) {
+    let used_in = store.clone();
+    actix_web::rt::spawn(async move {
+        loop {
+            actix_web::rt::time::sleep(INTERVAL_OF_USES).await;
+            write_uses(&used_in).await;
+        }
+    });
     actix_web::rt::spawn(async move {
         loop {
             actix_web::rt::time::sleep(INTERVAL).await;
@@ -21,6 +30,14 @@ pub(super) fn begin(store: Store) {
             }
         }
     });
+}
+
+/// Writes down which secrets were used (conformance CA-21).
+pub(super) async fn write_uses(store: &Store) {
+    let written = async { anyhow::Ok(store.write_used_secrets(clock::now()?).await?) };
+    if let Err(error) = written.await {
+        tracing::warn!(error = %format!("{error:#}"), "could not write down which secrets were used");
+    }
 }
 
 async fn clean(store: &Store) -> anyhow::Result<()> {

@@ -6,6 +6,7 @@ mod following;
 mod housekeeping;
 pub(crate) mod key_fetches;
 mod notify;
+mod rotation;
 pub(crate) mod settings;
 mod signals;
 
@@ -17,6 +18,7 @@ use anyhow::Context;
 use first_start::FirstCredential;
 use following::Following;
 use key_fetches::KeyFetches;
+use rotation::Rotation;
 use settings::Settings;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -33,6 +35,7 @@ pub(crate) struct Changeable {
     asked: Serve,
     settings: Settings,
     tls: Option<Tls>,
+    rotation: Rotation,
     log: LogFilter,
 }
 
@@ -46,7 +49,8 @@ pub(crate) fn run(common: Common, asked: Serve, settings: Settings) -> anyhow::R
     if let Some((_, key)) = &settings.tls {
         warn_if_open_to_others(key);
     }
-    let changeable = Changeable { common, asked, settings, tls, log: log.clone() };
+    let rotation = Rotation::of(settings.rotate_keys_every);
+    let changeable = Changeable { common, asked, settings, tls, rotation, log: log.clone() };
     let outcome = actix_web::rt::System::new().block_on(serve(changeable));
     log.end();
     outcome
@@ -110,17 +114,20 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
         server = server.operations(listener, operations);
     }
     let running = server.run()?;
+    let rotation = changeable.rotation.clone();
     signals::heed(running.handle(), changeable)?;
     // Last of all, so that nothing can fail between making a credential and telling it.
     let as_read = following.watched().now();
     let first = first_start::prepare(&store, as_read.snapshot(), settings.alg, clock::now()?).await?;
     following.catch_up().await?;
     housekeeping::begin(store.clone());
+    rotation.begin(following.clone());
     let serving = actix_web::rt::spawn(running.serve());
     tracing::info!(issuer = issuer.as_str(), store = %settings.store.url, listen = settings.address(port), "ready");
     tell(&settings, port, operations_at, first.as_ref())?;
     notify::tell(notify::State::Ready);
     serving.await.context("the server broke off")??;
+    housekeeping::write_uses(&store).await;
     store.close().await;
     tracing::info!("ended");
     Ok(())

@@ -55,6 +55,8 @@ pub(crate) struct Settings {
     pub(crate) log_format: LogFormat,
     /// How the keys of issuers are fetched.
     pub(crate) fetching: Fetching,
+    /// After how long a key that signs is replaced, if at all.
+    pub(crate) rotate_keys_every: Option<Lifetime>,
     /// How many threads serve.
     pub(crate) workers: Option<usize>,
     /// How long it goes on accepting after it is told to end.
@@ -128,6 +130,7 @@ impl Settings {
             log: asked.log.clone().or_else(|| file.log.clone()),
             log_format: asked.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
             fetching: fetching(asked, file)?,
+            rotate_keys_every: rotation(asked.rotate_keys_every.or(file.rotate_keys_every))?,
             workers: asked.workers.or(file.workers.map(std::num::NonZeroU16::get)).map(usize::from),
             drain_delay: seconds(asked.drain_delay.or(file.drain_delay).unwrap_or(Lifetime::ZERO)),
             max_staleness: seconds(
@@ -231,6 +234,15 @@ fn fetching(asked: &Serve, file: &ConfigFile) -> anyhow::Result<Fetching> {
         allow_private: allow_private.unwrap_or(usual.allow_private),
         refetch_after,
     })
+}
+
+/// Every key that was replaced is published for a week more, so that they would become too many.
+fn rotation(every: Option<Lifetime>) -> anyhow::Result<Option<Lifetime>> {
+    anyhow::ensure!(
+        every.is_none_or(|every| every >= Lifetime::from_hours(24)),
+        wrong_usage("--rotate-keys-every is a day at least")
+    );
+    Ok(every)
 }
 
 fn per_minute(asked: Option<u32>, of_file: Option<NonZeroU32>, default: u32) -> u32 {

@@ -64,6 +64,7 @@ impl Changeable {
         if let Some(tls) = &self.tls {
             tls.reload()?;
         }
+        self.rotation.set(fresh.rotate_keys_every);
         for name in fresh.needing_restart(&self.settings) {
             tracing::warn!("{name} has changed, and needs a restart to take effect");
         }

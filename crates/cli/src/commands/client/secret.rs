@@ -26,7 +26,8 @@ pub(crate) enum Secret {
 Change a secret without a pause:
   tokenberg client secret add spark                 prints the new secret; both work now
       hand it to the client, then
-  tokenberg client show spark                       lists the secrets by ID, never their values
+  tokenberg client show spark                       lists the secrets by ID, never their values, and when
+                                                    each was last used, to the minute
   tokenberg client secret expire spark 1f3a90c2     ends the old one
 
 A running server follows within one second.")]

@@ -86,13 +86,14 @@ fn text(client: &ClientRecord, now: Timestamp) -> String {
     if client.secrets.is_empty() && rights.auth_method != AuthMethod::ClientSecret {
         return known;
     }
-    let heading = ["SECRET", "STATE", "CREATED", "ENDS"].map(str::to_owned).to_vec();
+    let heading = ["SECRET", "STATE", "CREATED", "ENDS", "LAST USED"].map(str::to_owned).to_vec();
     let row = |secret: &SecretRecord| {
         vec![
             secret.id.to_string(),
             if is_live(secret, now) { "live" } else { "dead" }.to_owned(),
             moment_text::written(secret.created_at),
             secret.expires_at.map_or_else(|| "never".to_owned(), |at| moment_text::with_distance(at, now)),
+            secret.last_used_at.map_or_else(|| "never".to_owned(), |at| moment_text::with_distance(at, now)),
         ]
     };
     let secrets = table(&std::iter::once(heading).chain(client.secrets.iter().map(row)).collect::<Vec<_>>());
@@ -107,6 +108,7 @@ fn value(client: &ClientRecord, now: Timestamp) -> Value {
             "live": is_live(secret, now),
             "created_at": moment_text::written(secret.created_at),
             "expires_at": secret.expires_at.map(moment_text::written),
+            "last_used_at": secret.last_used_at.map(moment_text::written),
         })
     };
     json!({

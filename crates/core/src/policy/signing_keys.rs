@@ -1,0 +1,205 @@
+//! Which key signs, which only verify, and what follows when one comes or goes? Conformance KS-04, KS-05 and OP-02.
+
+use super::rights::LONGEST_TOKEN_LIFETIME;
+use crate::types::algorithm::KeyId;
+use crate::types::key_material::KeyMaterial;
+use crate::types::time::{Lifetime, Timestamp};
+
+/// A new key is published this long before it signs: catalogs may keep the key set for `max-age=300`, and as long again.
+pub const PUBLICATION_DELAY: Lifetime = Lifetime::from_seconds(600);
+/// An old key verifies this much longer than the last token that it can have signed.
+const MARGIN: Lifetime = Lifetime::from_hours(1);
+
+/// The times of a signing key. Everything that it does follows from these and from the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyTimes<'a> {
+    /// Its name.
+    pub id: &'a KeyId,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// From when on it signs, unless another key's time came later.
+    pub signs_from: Timestamp,
+    /// From when on it verifies nothing any more, if that is settled.
+    pub verifies_until: Option<Timestamp>,
+}
+
+/// What a key does at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyState {
+    /// Everybody can know it, and it does not sign yet.
+    Published,
+    /// It signs.
+    Signing,
+    /// It only verifies what it has signed.
+    Retired,
+    /// It does nothing any more.
+    Over,
+}
+
+impl KeyState {
+    /// What `key` does at `now`, among all keys.
+    #[must_use]
+    pub fn of<'a>(key: KeyTimes<'_>, keys: impl IntoIterator<Item = KeyTimes<'a>>, now: Timestamp) -> Self {
+        if key.is_over(now) {
+            Self::Over
+        } else if key.signs_from > now {
+            Self::Published
+        } else if signing(keys, now).is_some_and(|signer| signer.id == key.id) {
+            Self::Signing
+        } else {
+            Self::Retired
+        }
+    }
+
+    /// As it is shown.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Published => "published",
+            Self::Signing => "signing",
+            Self::Retired => "retired",
+            Self::Over => "over",
+        }
+    }
+}
+
+impl KeyMaterial {
+    /// The times of the key, without the key.
+    #[must_use]
+    pub fn times(&self) -> KeyTimes<'_> {
+        KeyTimes {
+            id: &self.id,
+            created_at: self.created_at,
+            signs_from: self.signs_from,
+            verifies_until: self.verifies_until,
+        }
+    }
+}
+
+impl<'a> KeyTimes<'a> {
+    /// Whether it verifies nothing any more.
+    #[must_use]
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.verifies_until.is_some_and(|until| until <= now)
+    }
+
+    /// The later to begin is the greater; where two begin at once, the younger, and then the greater name.
+    #[must_use]
+    pub fn order(&self) -> (Timestamp, Timestamp, &'a KeyId) {
+        (self.signs_from, self.created_at, self.id)
+    }
+}
+
+/// The key that signs now: of those whose time has come the latest.
+#[must_use]
+pub fn signing<'a>(keys: impl IntoIterator<Item = KeyTimes<'a>>, now: Timestamp) -> Option<KeyTimes<'a>> {
+    let candidates = keys.into_iter().filter(|key| key.signs_from <= now && !key.is_over(now));
+    candidates.reduce(|a, b| if a.order() < b.order() { b } else { a })
+}
+
+/// A key that was published and waits for its time. One at a time: the next would take its place before it has signed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the key {id} is published already and signs from {signs_from}")]
+pub struct AnotherWaits {
+    /// The key.
+    pub id: KeyId,
+    /// From when on it signs.
+    pub signs_from: Timestamp,
+}
+
+/// What has to be done with the other keys when one comes or goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Succession {
+    /// From when on the new key signs.
+    pub signs_from: Timestamp,
+    /// Keys that have not signed and are not going to: to be removed.
+    pub dropped: Vec<KeyId>,
+    /// Keys whose end is settled now.
+    pub ending: Vec<KeyId>,
+    /// Their end: when the last token that they can have signed is over.
+    pub end: Timestamp,
+}
+
+/// What follows from a new key: it signs when every catalog has seen it, or at once.
+///
+/// # Errors
+/// If another key waits for its time, and the new one is not to sign at once.
+pub fn introduced(keys: &[KeyTimes<'_>], now: Timestamp, at_once: bool) -> Result<Succession, AnotherWaits> {
+    let waiting: Vec<_> = keys.iter().filter(|key| key.signs_from > now).collect();
+    if let Some(other) = waiting.first().filter(|_| !at_once) {
+        return Err(AnotherWaits { id: other.id.clone(), signs_from: other.signs_from });
+    }
+    // Where none signs, waiting would help nobody.
+    let signs_from = if at_once || signing(keys.iter().copied(), now).is_none() {
+        // Of two keys that begin in the same second, the other could be the one that signs.
+        let has_begun_now = keys.iter().any(|key| key.signs_from == now);
+        if has_begun_now { now.plus(Lifetime::from_seconds(1)) } else { now }
+    } else {
+        now.plus(PUBLICATION_DELAY)
+    };
+    let settled_now = |key: &&KeyTimes<'_>| key.signs_from <= now && key.verifies_until.is_none();
+    Ok(Succession {
+        signs_from,
+        // They would take over from the new key when their time comes.
+        dropped: waiting.into_iter().map(|key| key.id.clone()).collect(),
+        ending: keys.iter().filter(settled_now).map(|key| key.id.clone()).collect(),
+        // No token lives longer, whatever is registered.
+        end: signs_from.plus(LONGEST_TOKEN_LIFETIME).plus(MARGIN),
+    })
+}
+
+/// Whether it is time for a new key: the one that signs is old enough, and none waits.
+///
+/// A clock that went ahead and came back finds the key that was published meanwhile waiting, and makes no second one.
+#[must_use]
+pub fn is_rotation_due(keys: &[KeyTimes<'_>], now: Timestamp, every: Lifetime) -> bool {
+    let waits = keys.iter().any(|key| key.signs_from > now && !key.is_over(now));
+    !waits && signing(keys.iter().copied(), now).is_some_and(|key| key.signs_from.plus(every) <= now)
+}
+
+/// Who signs after a key was taken away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Successor {
+    /// The one that did before, or nobody as before. If it was about to be replaced by the key that is gone, its end is
+    /// not settled any more.
+    Unchanged {
+        /// The key whose end is taken back.
+        goes_on: Option<KeyId>,
+    },
+    /// One that was published and waited for its time, from this time on.
+    Published {
+        /// The key.
+        id: KeyId,
+        /// From when on.
+        signs_from: Timestamp,
+    },
+    /// None is there: one has to be made that signs from this time on.
+    New {
+        /// From when on.
+        signs_from: Timestamp,
+    },
+}
+
+/// What follows when `id` is taken away at once. A retired key never signs again: its end is settled, and what it signed now
+/// could outlive it.
+#[must_use]
+pub fn taken_away(keys: &[KeyTimes<'_>], id: &KeyId, now: Timestamp) -> Successor {
+    /// Nodes whose clocks are behind must not be without a key that signs.
+    const LEEWAY: Lifetime = Lifetime::from_seconds(60);
+    let rest = || keys.iter().copied().filter(|key| key.id != id && !key.is_over(now));
+    let waiting = rest().filter(|key| key.signs_from > now).min_by_key(|key| key.signs_from);
+    match signing(keys.iter().copied(), now) {
+        Some(signer) if signer.id == id => {
+            // As long ago as it may be; the key that is gone signed since then, so that it is later than the rest's.
+            let at_most = now.since(signer.signs_from).as_seconds().min(LEEWAY.as_seconds());
+            let begun = now.as_seconds() - i64::from(at_most);
+            let signs_from = Timestamp::from_seconds(begun).unwrap_or(now);
+            match waiting {
+                Some(next) => Successor::Published { id: next.id.clone(), signs_from },
+                None => Successor::New { signs_from },
+            }
+        }
+        Some(signer) if waiting.is_none() => Successor::Unchanged { goes_on: Some(signer.id.clone()) },
+        Some(_) | None => Successor::Unchanged { goes_on: None },
+    }
+}

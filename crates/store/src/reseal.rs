@@ -1,0 +1,73 @@
+//! How does the key-encryption key change? All that is sealed is sealed anew in one transaction; whoever reads it notices.
+
+use crate::db::Part;
+use crate::error::StoreError;
+use crate::key_encryption_key::KekSource;
+use crate::keys::{Row, SELECT_KEYS, read_key, sealed};
+use crate::seal::{Purpose, Seal, Sealer};
+use crate::store::Store;
+use std::sync::Arc;
+
+/// It is sealed first, and anew whenever the key changes: who finds it as it was has the right key.
+pub(crate) const SELECT_PEPPER: &str = "SELECT value FROM meta WHERE name = 'pepper'";
+
+/// What the store is sealed with at this moment of the transaction.
+macro_rules! present_seal {
+    ($store:expr, $connection:expr) => {{
+        let pepper: Option<Vec<u8>> =
+            sqlx::query_scalar($crate::reseal::SELECT_PEPPER).fetch_optional(&mut *$connection).await?;
+        $store.seal_of(pepper)?
+    }};
+}
+
+impl Store {
+    /// Seals everything with the key from another place; that of before opens nothing any more. If this fails or is
+    /// broken off, either all is sealed anew or nothing. Returns how many signing keys were.
+    ///
+    /// A store that is open elsewhere goes on with what it has read, and with the new key once that is where it reads the old
+    /// one.
+    ///
+    /// # Errors
+    /// If there is no key at the other place and none can be made there, or the store fails.
+    pub async fn change_key_encryption_key(&self, new: &KekSource) -> Result<usize, StoreError> {
+        // Made, if it is a file that is not there, and on disk before anything needs it.
+        let sealer = Sealer::new(&new.key(false)?)?;
+        let (keys, pepper) = change!(&self.0.db, [Part::Keys], connection => {
+            let old = present_seal!(self, connection);
+            let plain = old.sealer.open(Purpose::Pepper, &old.pepper);
+            let plain = plain.ok_or_else(|| StoreError::damaged("the pepper"))?;
+            let pepper = sealer.seal(Purpose::Pepper, &plain)?;
+            sqlx::query("UPDATE meta SET value = $1 WHERE name = 'pepper'")
+                .bind(pepper.as_slice())
+                .execute(&mut *connection)
+                .await?;
+            let rows: Vec<Row> = sqlx::query_as(SELECT_KEYS).fetch_all(&mut *connection).await?;
+            let keys = rows.len();
+            for row in rows {
+                let key = read_key(row, &old.sealer)?;
+                sqlx::query("UPDATE signing_keys SET sealed = $2 WHERE id = $1")
+                    .bind(key.id.as_str())
+                    .bind(sealed(&key, &sealer)?)
+                    .execute(&mut *connection)
+                    .await?;
+            }
+            Ok((keys, pepper))
+        })?;
+        self.0.seal.store(Arc::new(Seal { sealer, pepper }));
+        Ok(keys)
+    }
+
+    /// What opens a store with this sealed pepper: as it was opened, or the key that is where that one came from now.
+    pub(crate) fn seal_of(&self, pepper: Option<Vec<u8>>) -> Result<Arc<Seal>, StoreError> {
+        let pepper = pepper.ok_or_else(|| StoreError::damaged("the pepper"))?;
+        let present = self.0.seal.load_full();
+        if present.pepper == pepper {
+            return Ok(present);
+        }
+        let kek = &self.0.kek;
+        let (seal, _) = Seal::open(kek, pepper)?.ok_or_else(|| StoreError::Resealed { from: kek.name() })?;
+        let seal = Arc::new(seal);
+        self.0.seal.store(Arc::clone(&seal));
+        Ok(seal)
+    }
+}
