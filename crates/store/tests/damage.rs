@@ -23,7 +23,7 @@ async fn op_12_a_newer_schema_is_left_alone() {
     let Some(world) = World::of_either_kind() else { return };
     world.open().await.close().await;
     world.execute("INSERT INTO schema_version (version) VALUES (7)").await;
-    assert_eq!(fault(world.try_open().await), StoreError::NewerSchema { found: 7, known: 2 });
+    assert_eq!(fault(world.try_open().await), StoreError::NewerSchema { found: 7, known: 3 });
 }
 
 #[tokio::test]
@@ -87,7 +87,8 @@ async fn op_12_an_older_store_takes_the_steps_that_it_lacks_and_keeps_what_it_ha
         .execute(
             "DROP TABLE federations; DROP TABLE issuers; DROP TABLE disabled_subjects; \
          DELETE FROM revisions WHERE part IN ('issuers', 'disabled_subjects'); \
-         DELETE FROM schema_version WHERE version = 2",
+         ALTER TABLE client_secrets DROP COLUMN last_used_at; \
+         DELETE FROM schema_version WHERE version >= 2",
         )
         .await;
     let store = world.open().await;

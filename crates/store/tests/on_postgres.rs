@@ -12,6 +12,8 @@ mod damage;
 mod durability;
 #[path = "revocations.rs"]
 mod revocations;
+#[path = "rotation.rs"]
+mod rotation;
 #[path = "trust.rs"]
 mod trust;
 #[path = "watch.rs"]

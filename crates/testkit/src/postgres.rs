@@ -99,6 +99,16 @@ impl Postgres {
         self.tell("start");
     }
 
+    /// Freezes the server and all of its processes: what they hold stays held, and nobody answers.
+    pub fn freeze(&self) {
+        self.tell("STOP");
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.tell("CONT");
+    }
+
     fn tell(&self, command: &str) {
         let mut talk = self.talk.lock().unwrap_or_else(PoisonError::into_inner);
         writeln!(talk.commands, "{command}").unwrap();

@@ -29,6 +29,10 @@ while read -r command name; do
     create) "$1/createdb" -h "$dir" -p "$2" -U tokenberg "$name" || { echo failed; continue; } ;;
     stop) stop "$1" "$name" ;;
     start) start "$1" "$2" ;;
+    STOP | CONT)
+        server=$(head -n 1 data/postmaster.pid)
+        kill -s "$command" "$server" $(cat "/proc/$server/task/$server/children") || { echo failed; continue; }
+        ;;
     esac
     echo done
 done

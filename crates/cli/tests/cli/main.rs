@@ -14,6 +14,7 @@ mod nodes;
 mod parity;
 mod proving;
 mod revoking;
+mod rotating;
 mod running;
 mod secrecy;
 mod starting;

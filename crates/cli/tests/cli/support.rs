@@ -193,6 +193,10 @@ impl Server {
         panic!("the server does not end: {}", self.log());
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }

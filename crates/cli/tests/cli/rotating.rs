@@ -1,0 +1,151 @@
+//! Are keys changed, taken away and sealed anew under a running server? Conformance KS-04, KS-05, OP-02, OP-13 and CA-21.
+
+use crate::support::{Answer, Place, Server, get, post, within_a_second};
+use serde_json::Value;
+use tokenberg_core::{Lifetime, Timestamp};
+use tokenberg_store::{KekSource, Store};
+
+const ROOT: (&str, &str) = ("root", "first-secret-of-root");
+
+fn is_active(server: &Server, token: &str) -> bool {
+    let form = format!("token={token}&client_id={}&client_secret={}", ROOT.0, ROOT.1);
+    let answer = post(&format!("{}/v1/oauth/introspect", server.url), None, &form);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.body["active"] == true
+}
+
+fn renew(server: &Server, token: &str) -> Answer {
+    let form = format!(
+        "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&subject_token={token}\
+         &subject_token_type=urn:ietf:params:oauth:token-type:access_token"
+    );
+    post(&server.endpoint(), Some(&format!("Bearer {token}")), &form)
+}
+
+fn kids(server: &Server) -> Vec<String> {
+    let jwks = get(&format!("{}/.well-known/jwks.json", server.url)).body;
+    jwks["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
+}
+
+fn states(place: &Place) -> Vec<(String, String)> {
+    let keys = place.run(&["key", "list", "--json"]).done().json();
+    let text = |key: &Value, name: &str| key[name].as_str().unwrap().to_owned();
+    keys.as_array().unwrap().iter().map(|key| (text(key, "kid"), text(key, "state"))).collect()
+}
+
+fn signing(place: &Place) -> String {
+    let signing: Vec<_> = states(place).into_iter().filter(|(_, state)| state == "signing").collect();
+    assert_eq!(signing.len(), 1);
+    signing[0].0.clone()
+}
+
+#[test]
+fn ks_05_a_key_that_was_taken_away_is_dead_at_once_and_another_signs() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    let ask = || server.ask(ROOT.0, ROOT.1).token();
+    let stolen = ask();
+    let lost = signing(&place);
+    assert!(is_active(&server, &stolen) && renew(&server, &stolen).status == 200);
+    let said = place.run(&["key", "revoke", &lost, "--json"]).done().json();
+    assert_eq!(said["state"], "revoked");
+    within_a_second("the set has the new key only", || kids(&server) == [said["signing"].as_str().unwrap()]);
+    assert!(!is_active(&server, &stolen));
+    assert_eq!(renew(&server, &stolen).status, 401);
+    let fresh = ask();
+    assert!(is_active(&server, &fresh) && renew(&server, &fresh).status == 200);
+    // One that waits takes over before its time; its tokens are known where the set was fetched since it was published.
+    let next = place.run(&["key", "rotate", "--json"]).done().json()["kid"].as_str().unwrap().to_owned();
+    let said = place.run(&["key", "revoke", &signing(&place)]).done();
+    assert!(said.out.contains(&format!("{next} signs")), "{}", said.out);
+    within_a_second("the one that waited signs", || kids(&server) == [next.as_str()]);
+    assert!(is_active(&server, &ask()) && !is_active(&server, &fresh));
+    // One that only waits is dropped, and nothing else changes.
+    let waiting = place.run(&["key", "rotate", "--json"]).done().json()["kid"].as_str().unwrap().to_owned();
+    place.run(&["key", "revoke", &waiting]).done();
+    assert_eq!(states(&place), [(next.clone(), "signing".to_owned())]);
+    assert!(place.run(&["key", "list"]).done().out.lines().nth(1).unwrap().trim_end().ends_with("ago)"));
+    let said = place.run(&["key", "revoke", &waiting]).refused();
+    assert!(said.err.contains("there is no key"), "{}", said.err);
+    drop(server);
+    // Nor does a start bring anything back.
+    let server = place.serve(&[]);
+    assert_eq!(kids(&server), [next]);
+    assert!(!is_active(&server, &stolen));
+}
+
+/// What the server would do by itself after three months, done at its start, because the key is as old.
+#[test]
+fn ks_04_op_02_a_server_makes_a_key_when_the_present_one_is_old_enough() {
+    let place = Place::new();
+    drop(place.serve(&[]));
+    let first = signing(&place);
+    let url = format!("sqlite:{}", place.path("tokenberg.db").display()).parse().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = Store::open(&url, KekSource::File(place.path("tokenberg.db.key"))).await.unwrap();
+        let mut key = store.keys().await.unwrap().remove(0);
+        store.remove_key(&key.id).await.unwrap();
+        let months = i64::from(Lifetime::from_hours(91 * 24).as_seconds());
+        key.signs_from = Timestamp::from_seconds(key.signs_from.as_seconds() - months).unwrap();
+        store.add_key(&key).await.unwrap();
+        store.close().await;
+    });
+    drop(place.serve(&[]));
+    assert_eq!(states(&place).len(), 1, "nobody asked for it");
+    let config = place.file("t.toml", "rotate-keys-every = \"90d\"\n");
+    let server = place.serve(&["--config", &config]);
+    within_a_second("the next key is published", || kids(&server).len() == 2);
+    assert_eq!(signing(&place), first);
+    drop(server);
+    let server = place.serve(&["--rotate-keys-every", "1d"]);
+    assert!(server.ask(ROOT.0, ROOT.1).status == 200 && states(&place).len() == 2, "one at a time");
+    let said = place.start(&["--rotate-keys-every", "23h"], &[]).err().unwrap();
+    assert!(said.code == 2 && said.err.contains("a day at least"), "{}", said.err);
+}
+
+#[test]
+fn ca_21_client_show_tells_when_each_secret_was_last_used() {
+    let place = Place::new();
+    let mut server = place.serve(&[]);
+    let secret = place.add("spark", &[]);
+    within_a_second("it works", || server.ask("spark", &secret).status == 200);
+    place.run(&["client", "secret", "add", "spark"]).done();
+    // It is written once a minute, and at the end.
+    server.signal("TERM");
+    server.ended();
+    let secrets = place.run(&["client", "show", "spark", "--json"]).done().json()["secrets"].clone();
+    let used: Vec<bool> = secrets.as_array().unwrap().iter().map(|s| s["last_used_at"].is_string()).collect();
+    assert_eq!(used.iter().filter(|used| **used).count(), 1, "{secrets}");
+    let text = place.run(&["client", "show", "spark"]).done().out;
+    assert!(text.contains("LAST USED") && text.contains("never"), "{text}");
+}
+
+#[test]
+fn se_03_op_13_the_key_encryption_key_changes_without_a_restart() {
+    let place = Place::new();
+    let server = place.serve(&["--ops-listen", "127.0.0.1:0"]);
+    let operations = server.line().unwrap().strip_prefix("operations on ").unwrap().to_owned();
+    let ready = || get(&format!("{operations}/readyz"));
+    let said = place.run(&["key-encryption-key", "change", "--new-key-file", "new.key"]).done();
+    assert!(said.out.contains("mv new.key tokenberg.db.key"), "{}", said.out);
+    let said = place.run(&["client", "list"]).refused();
+    assert!(said.err.contains("is not the one that the store was sealed with"), "{}", said.err);
+    assert!(
+        place.start(&[], &[]).err().unwrap().err.contains("is not the one that the store was sealed with")
+    );
+    // The server goes on, says so, and follows what is not sealed.
+    within_a_second("it is told", || {
+        let answer = ready();
+        answer.status == 200 && answer.body.as_str().unwrap().contains("put the new one there")
+    });
+    let said = place.run(&["client", "add", "spark", "--json", "--key-file", "new.key"]).done().json();
+    let secret = said["client_secret"].as_str().unwrap().to_owned();
+    within_a_second("a new client works", || server.ask("spark", &secret).status == 200);
+    std::fs::rename(place.path("new.key"), place.path("tokenberg.db.key")).unwrap();
+    within_a_second("it has the new key", || !ready().body.as_str().unwrap().contains("put the new one"));
+    let next = place.run(&["key", "rotate", "--json"]).done().json()["kid"].as_str().unwrap().to_owned();
+    within_a_second("it follows its keys again", || kids(&server).contains(&next));
+    drop(server);
+    drop(place.serve(&[]));
+}

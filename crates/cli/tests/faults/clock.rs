@@ -1,0 +1,82 @@
+//! What if the clock is stepped ahead and back? Nothing is forgotten and no key is made twice: conformance OP-02.
+
+use crate::facts::Facts;
+use crate::load::{Asking, Load};
+use crate::site::Site;
+use crate::support::within_a_second;
+use crate::tally::{Tally, count};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The library that makes programs believe another time, if the machine has it.
+fn library() -> Option<PathBuf> {
+    let folders = std::fs::read_dir("/usr/lib").ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut found =
+        folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1")).filter(|path| path.exists());
+    let library = found.next();
+    if library.is_none() {
+        println!("skipped: there is no libfaketime (Debian: faketime)");
+    }
+    library
+}
+
+#[test]
+fn op_02_a_clock_that_is_stepped_under_load_forgets_nothing() {
+    let Some(library) = library() else { return };
+    let site = Site::on(None);
+    let clock = site.place.file("clock", "+0");
+    let library = library.display().to_string();
+    let variables = [
+        ("LD_PRELOAD", library.as_str()),
+        ("FAKETIME_TIMESTAMP_FILE", &clock),
+        ("FAKETIME_NO_CACHE", "1"),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+    ];
+    let server = site.serve_with(&[], &variables);
+    let (tally, facts) = (Tally::default(), Facts::default());
+    let load = Load::of(&site, &server.url, &tally, &facts);
+    let issued_at = |asking: &Asking<'_>| {
+        let token = asking.token(&server.url, crate::site::ROOT).unwrap();
+        let claims = site.place.run_with(&["inspect", "--json"], &token, &[]).done().json();
+        claims["claims"]["iat"].as_i64().or_else(|| claims["payload"]["iat"].as_i64()).unwrap()
+    };
+    let asking = Asking::new(&tally);
+    let begun = issued_at(&asking);
+    for step in ["+0", "+1800", "+0"] {
+        site.place.file("clock", step);
+        within_a_second("the server believes it", || {
+            let ahead = issued_at(&asking) - begun;
+            if step == "+0" { ahead < 900 } else { ahead >= 1800 }
+        });
+        // What lasts an hour outlives a step of half of it, and nothing that was said is taken back by it.
+        Load::of(&site, &server.url, &tally, &facts)
+            .during(2, || std::thread::sleep(Duration::from_millis(300)));
+    }
+    drop(load);
+    facts.check_all(&asking, &server.url);
+    assert_eq!((count(&tally.lost), count(&tally.unavailable)), (0, 0));
+    tally.tell("the clock ahead and back", &format!("; {} acknowledged changes hold", facts.len()));
+}
+
+#[test]
+fn op_02_a_clock_that_is_ahead_at_one_start_and_back_at_the_next_rotates_once() {
+    let Some(library) = library() else { return };
+    let site = Site::on(None);
+    let library = library.display().to_string();
+    let start = |clock: &str| {
+        let variables =
+            [("LD_PRELOAD", library.as_str()), ("FAKETIME", clock), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")];
+        drop(site.serve_with(&["--rotate-keys-every", "90d"], &variables));
+        site.run(&["key", "list", "--json"]).done().json().as_array().unwrap().len()
+    };
+    // It is looked for when a server is ready; a moment later it is killed.
+    let settled = |clock: &str, expected: usize| {
+        within_a_second("as many keys as expected", || start(clock) == expected);
+        assert_eq!(start(clock), expected);
+    };
+    settled("+0", 1);
+    settled("+89d", 1);
+    settled("+91d", 2);
+    settled("+0", 2);
+    settled("+91d", 2);
+}

@@ -1,0 +1,53 @@
+//! What if the disk is full? What needs no room is answered, nothing is acknowledged that is not written: conformance OP-10.
+//!
+//! The system refuses to let the files of the server grow (`RLIMIT_FSIZE`), as a full disk does: a write comes back short or
+//! with an error.
+
+use crate::facts::Facts;
+use crate::load::{Asking, Load};
+use crate::site::{ROOT, Site};
+use crate::support::{Server, within_a_second};
+use crate::tally::{Tally, count, rounds};
+use std::process::Command;
+use std::time::Duration;
+
+/// No file of the server may grow beyond so many bytes. `false` if the machine cannot do that.
+fn limit(server: &Server, bytes: &str) -> bool {
+    let limit = format!("--fsize={bytes}:unlimited");
+    let done = Command::new("prlimit").args(["--pid", &server.id().to_string(), &limit]).status();
+    done.is_ok_and(|status| status.success())
+}
+
+#[test]
+fn op_10_on_a_full_disk_nothing_is_acknowledged_that_is_not_written() {
+    let site = Site::on(None);
+    let server = site.serve();
+    if !limit(&server, "unlimited") {
+        println!("skipped: there is no prlimit to take the room from a server");
+        return;
+    }
+    let (tally, facts) = (Tally::default(), Facts::default());
+    let load = Load::of(&site, &server.url, &tally, &facts);
+    load.during(2, || {
+        for _ in 0..rounds(2) {
+            std::thread::sleep(Duration::from_millis(300));
+            assert!(limit(&server, "4096"));
+            std::thread::sleep(Duration::from_millis(700));
+            assert!(limit(&server, "unlimited"));
+        }
+    });
+    let refused = count(&tally.unavailable);
+    assert!(refused > 0, "it was not full: {}", server.log());
+    let asking = Asking::new(&tally);
+    within_a_second("it writes again", || {
+        let token = asking.token(&server.url, ROOT).unwrap();
+        asking.about(&server.url, "revoke", &token, ROOT, None)
+    });
+    facts.check_fresh(&asking, &server.url);
+    drop(server);
+    let server = site.serve();
+    facts.check_all(&asking, &server.url);
+    site.assert_whole();
+    assert_eq!(count(&tally.lost), 0, "a full disk ends no server");
+    tally.tell("a full disk", &format!("; {} acknowledged changes hold", facts.len()));
+}

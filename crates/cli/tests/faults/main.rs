@@ -1,0 +1,19 @@
+//! What if it is killed, cut off, out of room, or out of time? Real processes under load: conformance OP-02, OP-10, OP-13, OP-21.
+//!
+//! Each test prints a line: requests sent, answered, answered 503, lost, and answered wrongly, which fails it. With
+//! `TOKENBERG_FAULT_ROUNDS=500` the rounds are as many, and `-- --nocapture` shows the lines.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(unreachable_pub, reason = "the modules of a test share what they need")]
+
+mod changes;
+mod clock;
+mod disk;
+mod facts;
+mod kills;
+mod load;
+mod outages;
+mod site;
+#[path = "../cli/support.rs"]
+#[allow(dead_code, reason = "it is shared with other tests, which use the rest")]
+mod support;
+mod tally;

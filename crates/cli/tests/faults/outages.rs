@@ -1,0 +1,80 @@
+//! What if the database is away in the middle of it? Nothing is acknowledged that does not hold: conformance OP-21.
+
+use crate::facts::Facts;
+use crate::load::{Asking, Load};
+use crate::site::{ROOT, Site};
+use crate::support::within_a_second;
+use crate::tally::{Tally, count, rounds};
+use std::time::Duration;
+use tokenberg_testkit::{Line, Postgres, Wire, url_at};
+
+fn a_while() {
+    std::thread::sleep(Duration::from_millis(400));
+}
+
+#[test]
+fn op_21_postgresql_is_stopped_crashes_and_freezes_under_load() {
+    let Some(postgres) = Postgres::start() else {
+        println!("skipped: there is no PostgreSQL below /usr/lib/postgresql, or nobody who may run it");
+        return;
+    };
+    let site = Site::on_postgres(&postgres);
+    let server = site.serve();
+    let (tally, facts) = (Tally::default(), Facts::default());
+    let load = Load::of(&site, &server.url, &tally, &facts);
+    load.during(3, || {
+        for _ in 0..rounds(1) {
+            for mode in ["fast", "immediate"] {
+                a_while();
+                postgres.stop(mode);
+                a_while();
+                postgres.start_again();
+            }
+            a_while();
+            postgres.freeze();
+            std::thread::sleep(Duration::from_secs(2));
+            postgres.thaw();
+            a_while();
+        }
+    });
+    let asking = Asking::new(&tally);
+    within_a_second("it writes again", || {
+        let token = asking.token(&server.url, ROOT).unwrap();
+        asking.about(&server.url, "revoke", &token, ROOT, None)
+    });
+    facts.check_all(&asking, &server.url);
+    site.assert_whole();
+    assert_eq!(count(&tally.lost), 0, "whatever happens to the database, a client gets an answer");
+    tally
+        .tell("PostgreSQL stopped, crashed, frozen", &format!("; {} acknowledged changes hold", facts.len()));
+}
+
+#[test]
+fn op_21_the_way_to_postgresql_is_cut_and_stalls_in_the_middle_of_requests() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let database = postgres.database();
+    let wire = Wire::to(postgres.port());
+    let site = Site::on(Some(url_at(wire.port(), &database)));
+    let server = site.serve();
+    let (tally, facts) = (Tally::default(), Facts::default());
+    let load = Load::of(&site, &server.url, &tally, &facts);
+    load.during(3, || {
+        for round in 0..rounds(6) {
+            std::thread::sleep(Duration::from_millis(30 + round % 7 * 23));
+            wire.set(if round % 3 == 2 { Line::Stalled } else { Line::Cut });
+            a_while();
+            wire.set(Line::Open);
+        }
+    });
+    let asking = Asking::new(&tally);
+    within_a_second("it writes again", || {
+        let token = asking.token(&server.url, ROOT).unwrap();
+        asking.about(&server.url, "revoke", &token, ROOT, None)
+    });
+    facts.check_all(&asking, &server.url);
+    assert_eq!(count(&tally.lost), 0, "whatever happens to the database, a client gets an answer");
+    tally.tell(
+        "the way to PostgreSQL cut and stalled",
+        &format!("; {} acknowledged changes hold", facts.len()),
+    );
+}

@@ -1,0 +1,114 @@
+//! Where does a fault happen? A store of either kind, and the command and servers on it.
+
+use crate::support::{Place, Said, Server};
+use serde_json::{Value, json};
+use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokenberg_testkit::{ForeignKey, Postgres};
+
+pub const ISSUER: &str = "http://localhost";
+pub const ROOT: (&str, &str) = ("root", "first-secret-of-root");
+const BOOTSTRAP: &str = "root:first-secret-of-root";
+const SERVE: [&str; 8] = [
+    "--issuer",
+    ISSUER,
+    "--failures-per-client",
+    "1000000",
+    "--failures-per-source",
+    "1000000",
+    "--workers",
+    "2",
+];
+
+pub struct Site {
+    pub place: Place,
+    store: String,
+    key_file: String,
+    /// The key of the client `signer`.
+    key: ForeignKey,
+}
+
+impl Site {
+    /// With a client `root`, which has a secret, and `signer`, whose assertions may be used once each.
+    pub fn on(store: Option<String>) -> Self {
+        let place = Place::new();
+        let store = store.unwrap_or_else(|| format!("sqlite:{}", place.path("tokenberg.db").display()));
+        let key_file = place.path("tokenberg.db.key").display().to_string();
+        let site = Self { place, store, key_file, key: ForeignKey::new(Some("own")) };
+        drop(site.serve());
+        site.place.file("signer.json", &site.key.jwks());
+        let method = ["--auth-method", "private_key_jwt", "--jwks", "signer.json"];
+        site.run(&[&["client", "add", "signer"][..], &method].concat()).done();
+        site
+    }
+
+    pub fn on_postgres(postgres: &Postgres) -> Self {
+        Self::on(Some(postgres.url(&postgres.database())))
+    }
+
+    pub fn variables(&self) -> [(&str, &str); 3] {
+        [
+            ("TOKENBERG_STORE", &self.store),
+            ("TOKENBERG_KEY_FILE", &self.key_file),
+            ("TOKENBERG_BOOTSTRAP_CREDENTIAL", BOOTSTRAP),
+        ]
+    }
+
+    pub fn serve(&self) -> Server {
+        self.serve_with(&[], &[])
+    }
+
+    pub fn serve_with(&self, more: &[&str], variables: &[(&str, &str)]) -> Server {
+        // What comes last counts.
+        self.place.serve_with(&[&SERVE[..], more].concat(), &[&self.variables()[..], variables].concat())
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Said {
+        self.place.run_with(arguments, "", &self.variables())
+    }
+
+    /// Runs the command and kills it after a while; what it printed, if it came to its end before.
+    pub fn run_and_kill(&self, arguments: &[&str], after: Duration) -> Option<Value> {
+        let mut child = self
+            .place
+            .command()
+            .args(arguments)
+            .arg("--json")
+            .envs(self.variables())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(after);
+        // It may have ended.
+        let _ = child.kill();
+        let output = child.wait_with_output().unwrap();
+        output.status.success().then(|| serde_json::from_slice(&output.stdout).unwrap())
+    }
+
+    /// A request of the client `signer`; each `id` may be used once.
+    pub fn assertion(&self, id: &str) -> String {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let claims = json!({"iss": "signer", "sub": "signer", "aud": ISSUER, "iat": now, "exp": now + 3000, "jti": id});
+        let assertion = self.key.sign(&claims);
+        format!(
+            "grant_type=client_credentials&client_assertion={assertion}\
+             &client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+        )
+    }
+
+    /// That the store is whole, as far as commands and its own check can tell.
+    pub fn assert_whole(&self) {
+        let keys = self.run(&["key", "list", "--json"]).done().json();
+        let signing = keys.as_array().unwrap().iter().filter(|key| key["state"] == "signing").count();
+        assert_eq!(signing, 1, "{keys}");
+        self.run(&["client", "list", "--json"]).done();
+        if let Some(path) = self.store.strip_prefix("sqlite:") {
+            match Command::new("sqlite3").args([path, "PRAGMA integrity_check"]).output() {
+                Ok(said) => assert_eq!(String::from_utf8_lossy(&said.stdout).trim(), "ok"),
+                Err(_) => println!("skipped: there is no sqlite3 to look at the file with"),
+            }
+        }
+    }
+}

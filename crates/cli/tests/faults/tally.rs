@@ -1,0 +1,70 @@
+//! How many requests were sent, and what became of them? One line for each kind of fault.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+#[derive(Default)]
+pub struct Tally {
+    pub sent: AtomicUsize,
+    pub answered: AtomicUsize,
+    /// 503 with `Retry-After`: the client asks again.
+    pub unavailable: AtomicUsize,
+    /// The connection ended before the answer.
+    pub lost: AtomicUsize,
+    wrong: Mutex<Vec<String>>,
+}
+
+pub fn count(number: &AtomicUsize) -> usize {
+    number.load(Ordering::Relaxed)
+}
+
+pub fn add(number: &AtomicUsize) {
+    number.fetch_add(1, Ordering::Relaxed);
+}
+
+impl Tally {
+    /// Notes an answer that there must not be.
+    pub fn wrong(&self, what: String) {
+        self.wrong.lock().unwrap().push(what);
+    }
+
+    /// Tells, and fails if anything was answered wrongly.
+    pub fn tell(&self, fault: &str, more: &str) {
+        let wrong = self.wrong.lock().unwrap();
+        println!(
+            "{fault}: {} sent, {} answered, {} answered 503, {} lost, {} answered wrongly{more}",
+            count(&self.sent),
+            count(&self.answered),
+            count(&self.unavailable),
+            count(&self.lost),
+            wrong.len()
+        );
+        assert!(wrong.is_empty(), "{fault}: {:#?}", &wrong[..wrong.len().min(5)]);
+        assert!(count(&self.answered) > 0, "{fault}: nothing was answered at all");
+    }
+}
+
+/// How many rounds: few in every run of the tests, and as many as somebody says.
+pub fn rounds(usual: u64) -> u64 {
+    std::env::var("TOKENBERG_FAULT_ROUNDS").map_or(usual, |text| text.parse().unwrap())
+}
+
+/// Numbers that nobody foresees, and that can be had again: the seed is told.
+pub struct Chance(u64);
+
+impl Chance {
+    pub fn new() -> Self {
+        let now = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
+        let seed =
+            std::env::var("TOKENBERG_FAULT_SEED").map_or_else(|_| now() as u64, |s| s.parse().unwrap());
+        println!("TOKENBERG_FAULT_SEED={seed}");
+        Self(seed | 1)
+    }
+
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+}
