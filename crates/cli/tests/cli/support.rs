@@ -107,9 +107,18 @@ impl Place {
 
     /// A server that may not start; then what it said.
     pub fn start(&self, more: &[&str], variables: &[(&str, &str)]) -> Result<Server, Said> {
+        self.start_by(self.command(), more, variables)
+    }
+
+    /// The same for a command that becomes the server in the end.
+    pub fn start_by(
+        &self,
+        mut command: Command,
+        more: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Result<Server, Said> {
         let log = self.path(&format!("log-{}", fs::read_dir(self.0.path()).unwrap().count()));
-        let mut child = self
-            .command()
+        let mut child = command
             .arg("serve")
             .args(if more.contains(&"--listen") { &[][..] } else { &["--listen", "127.0.0.1:0"] })
             .args(more)

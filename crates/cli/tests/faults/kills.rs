@@ -43,7 +43,7 @@ fn wait(after: Duration) -> Duration {
 
 fn kill_again_and_again(site: &Site, fault: &str, usual: u64) {
     let (tally, facts, mut chance) = (Tally::default(), Facts::default(), Chance::new());
-    let rounds = rounds(usual);
+    let rounds = rounds(usual, 1);
     for round in 0..rounds {
         let mut server = site.serve();
         let asking = Asking::new(&tally);
@@ -51,7 +51,8 @@ fn kill_again_and_again(site: &Site, fault: &str, usual: u64) {
         let load = Load::of(site, &server.url, &tally, &facts);
         load.during(2, || {
             administer(site, &facts, &mut chance, round);
-            std::thread::sleep(Duration::from_millis(chance.below(150)));
+            load.until_answered(1 + chance.below(20));
+            std::thread::sleep(Duration::from_millis(chance.below(20)));
             server.signal("KILL");
             server.ended();
         });
@@ -81,11 +82,11 @@ fn op_20_op_10_a_node_that_is_killed_takes_nothing_with_it_and_its_peer_serves()
     let peer = site.serve();
     let beside = Load::of(&site, &peer.url, &living, &facts);
     beside.during(2, || {
-        for _ in 0..rounds(3) {
+        for _ in 0..rounds(3, 5) {
             let mut node = site.serve();
             let load = Load::of(&site, &node.url, &dying, &facts);
             load.during(2, || {
-                std::thread::sleep(Duration::from_millis(150));
+                load.until_answered(8);
                 node.signal("KILL");
                 node.ended();
             });
@@ -112,7 +113,7 @@ fn se_03_op_10_a_change_of_the_key_encryption_key_that_is_killed_is_whole_or_non
         // A file that was not even made is not the key.
         if said.code == 0 { said.json().as_array().unwrap().len() } else { 0 }
     };
-    let (mut changed, times) = (0, rounds(12));
+    let (mut changed, times) = (0, rounds(12, 1));
     for _ in 0..times {
         let to = other.display().to_string();
         let change = ["key-encryption-key", "change", "--new-key-file", &to];

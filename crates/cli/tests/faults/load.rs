@@ -2,11 +2,11 @@
 
 use crate::facts::{Fact, Facts};
 use crate::site::{ROOT, Site};
-use crate::tally::{Tally, add};
+use crate::tally::{Tally, add, count};
 use serde_json::Value;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use ureq::tls::TlsConfig;
 
 /// What became of a request.
@@ -57,6 +57,8 @@ impl<'a> Asking<'a> {
                 Outcome::Answered(status, serde_json::from_str(&text).unwrap_or_default())
             }
             Err(_) => {
+                // Nobody is there; who asks again at once only fills the statistics.
+                std::thread::sleep(Duration::from_millis(5));
                 add(&self.tally.lost);
                 Outcome::Lost
             }
@@ -106,6 +108,9 @@ impl<'a> Asking<'a> {
     }
 }
 
+/// No identifier is used twice, whatever the round.
+static NUMBER: AtomicU64 = AtomicU64::new(0);
+
 /// Whom the load asks, and until when.
 pub struct Load<'a> {
     pub site: &'a Site,
@@ -114,7 +119,6 @@ pub struct Load<'a> {
     pub tally: &'a Tally,
     pub facts: &'a Facts,
     pub is_over: AtomicBool,
-    number: AtomicU64,
 }
 
 impl<'a> Load<'a> {
@@ -126,7 +130,6 @@ impl<'a> Load<'a> {
             tally,
             facts,
             is_over: AtomicBool::new(false),
-            number: AtomicU64::new(0),
         }
     }
 
@@ -150,6 +153,16 @@ impl<'a> Load<'a> {
         });
     }
 
+    /// Waits until so many more requests were answered, so that a fault comes in the middle of them.
+    pub fn until_answered(&self, more: u64) {
+        let (begun, before) = (Instant::now(), count(&self.tally.answered));
+        while count(&self.tally.answered) < before + more as usize
+            && begun.elapsed() < Duration::from_secs(20)
+        {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// A token, a question about it, a renewal, a revocation and an assertion.
     fn round(&self, asking: &Asking<'_>) {
         let url = self.url.lock().unwrap().clone();
@@ -161,8 +174,8 @@ impl<'a> Load<'a> {
         if asking.about(&url, "revoke", &token, who, None) {
             self.facts.note(Fact::Revoked(token));
         }
-        let number = self.number.fetch_add(1, Ordering::Relaxed);
-        let form = self.site.assertion(&format!("{number} of {:p}", self.facts));
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let form = self.site.assertion(&number.to_string());
         let is_first = asking.expect(&format!("{url}/v1/oauth/tokens"), &form, |status, _| status == 200);
         if is_first.is_some() {
             self.facts.note(Fact::Used(form));

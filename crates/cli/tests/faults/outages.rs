@@ -23,7 +23,8 @@ fn op_21_postgresql_is_stopped_crashes_and_freezes_under_load() {
     let (tally, facts) = (Tally::default(), Facts::default());
     let load = Load::of(&site, &server.url, &tally, &facts);
     load.during(3, || {
-        for _ in 0..rounds(1) {
+        load.until_answered(10);
+        for _ in 0..rounds(1, 25) {
             for mode in ["fast", "immediate"] {
                 a_while();
                 postgres.stop(mode);
@@ -59,7 +60,8 @@ fn op_21_the_way_to_postgresql_is_cut_and_stalls_in_the_middle_of_requests() {
     let (tally, facts) = (Tally::default(), Facts::default());
     let load = Load::of(&site, &server.url, &tally, &facts);
     load.during(3, || {
-        for round in 0..rounds(6) {
+        load.until_answered(10);
+        for round in 0..rounds(6, 5) {
             std::thread::sleep(Duration::from_millis(30 + round % 7 * 23));
             wire.set(if round % 3 == 2 { Line::Stalled } else { Line::Cut });
             a_while();

@@ -3,6 +3,7 @@
 use crate::support::{Place, Said, Server};
 use serde_json::{Value, json};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokenberg_testkit::{ForeignKey, Postgres};
 
@@ -26,6 +27,8 @@ pub struct Site {
     key_file: String,
     /// The key of the client `signer`.
     key: ForeignKey,
+    /// How far the clock of the server is ahead of ours.
+    pub ahead: AtomicU64,
 }
 
 impl Site {
@@ -34,7 +37,8 @@ impl Site {
         let place = Place::new();
         let store = store.unwrap_or_else(|| format!("sqlite:{}", place.path("tokenberg.db").display()));
         let key_file = place.path("tokenberg.db.key").display().to_string();
-        let site = Self { place, store, key_file, key: ForeignKey::new(Some("own")) };
+        let site =
+            Self { place, store, key_file, key: ForeignKey::new(Some("own")), ahead: AtomicU64::new(0) };
         drop(site.serve());
         site.place.file("signer.json", &site.key.jwks());
         let method = ["--auth-method", "private_key_jwt", "--jwks", "signer.json"];
@@ -56,6 +60,15 @@ impl Site {
 
     pub fn serve(&self) -> Server {
         self.serve_with(&[], &[])
+    }
+
+    /// A server to which a signal says nothing that would say that a file must not grow: it gets an error, as on a full disk.
+    pub fn serve_where_files_may_not_grow(&self) -> Server {
+        let mut command = Command::new("sh");
+        command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_tokenberg")]);
+        command.current_dir(self.place.path(""));
+        let started = self.place.start_by(command, &SERVE, &self.variables());
+        started.unwrap_or_else(|said| panic!("did not start: {}", said.err))
     }
 
     pub fn serve_with(&self, more: &[&str], variables: &[(&str, &str)]) -> Server {
@@ -90,7 +103,9 @@ impl Site {
     /// A request of the client `signer`; each `id` may be used once.
     pub fn assertion(&self, id: &str) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        let claims = json!({"iss": "signer", "sub": "signer", "aud": ISSUER, "iat": now, "exp": now + 3000, "jti": id});
+        let now = now + self.ahead.load(Ordering::Relaxed);
+        let claims =
+            json!({"iss": "signer", "sub": "signer", "aud": ISSUER, "iat": now, "exp": now + 290, "jti": id});
         let assertion = self.key.sign(&claims);
         format!(
             "grant_type=client_credentials&client_assertion={assertion}\
