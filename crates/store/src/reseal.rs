@@ -34,8 +34,7 @@ impl Store {
         let sealer = Sealer::new(&new.key(false)?)?;
         let (keys, pepper) = change!(&self.0.db, [Part::Keys], connection => {
             let old = present_seal!(self, connection);
-            let plain = old.sealer.open(Purpose::Pepper, &old.pepper);
-            let plain = plain.ok_or_else(|| StoreError::damaged("the pepper"))?;
+            let plain = old.plain_pepper().ok_or_else(|| StoreError::damaged("the pepper"))?;
             let pepper = sealer.seal(Purpose::Pepper, &plain)?;
             sqlx::query("UPDATE meta SET value = $1 WHERE name = 'pepper'")
                 .bind(pepper.as_slice())
@@ -65,7 +64,7 @@ impl Store {
             return Ok(present);
         }
         let kek = &self.0.kek;
-        let (seal, _) = Seal::open(kek, pepper)?.ok_or_else(|| StoreError::Resealed { from: kek.name() })?;
+        let seal = Seal::open(kek, pepper)?.ok_or_else(|| StoreError::Resealed { from: kek.name() })?;
         let seal = Arc::new(seal);
         self.0.seal.store(Arc::clone(&seal));
         Ok(seal)

@@ -65,14 +65,14 @@ pub(crate) struct Seal {
 }
 
 impl Seal {
-    /// Opens the sealed pepper with the key from there; `None` if it is not the right one.
-    pub(crate) fn open(
-        kek: &KekSource,
-        sealed: Vec<u8>,
-    ) -> Result<Option<(Self, Zeroizing<Vec<u8>>)>, StoreError> {
-        let sealer = Sealer::new(&kek.key(true)?)?;
-        let pepper = sealer.open(Purpose::Pepper, &sealed);
-        Ok(pepper.map(|pepper| (Self { sealer, pepper: sealed }, pepper)))
+    /// The seal, if the key from there opens the sealed pepper.
+    pub(crate) fn open(kek: &KekSource, pepper: Vec<u8>) -> Result<Option<Self>, StoreError> {
+        let seal = Self { sealer: Sealer::new(&kek.key(true)?)?, pepper };
+        Ok(seal.plain_pepper().is_some().then_some(seal))
+    }
+
+    pub(crate) fn plain_pepper(&self) -> Option<Zeroizing<Vec<u8>>> {
+        self.sealer.open(Purpose::Pepper, &self.pepper)
     }
 }
 

@@ -116,8 +116,10 @@ impl Snapshot {
     pub(crate) fn secret_of(&self, client_id: &str, digest: &SecretDigest) -> Option<&str> {
         let client = self.clients.find(client_id).filter(|client| client.enabled)?;
         // All are compared, wherever the right one stands.
-        let matching = client.secrets.iter().filter(|secret| secret.digest.matches(digest));
-        matching.last().map(|secret| &*secret.id)
+        client
+            .secrets
+            .iter()
+            .fold(None, |found, secret| if secret.digest.matches(digest) { Some(&*secret.id) } else { found })
     }
 
     pub(crate) fn has_keys_of(&self, other: &Self) -> bool {

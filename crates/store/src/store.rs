@@ -20,7 +20,6 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use tokenberg_core::{ClientId, KeyMaterial, Rights, Timestamp};
-use zeroize::Zeroizing;
 
 /// An open store. A clone is the same store; several processes may have one open at a time.
 ///
@@ -86,7 +85,8 @@ impl Store {
             return Err(StoreError::Missing { store: url.to_string() });
         }
         schema::migrate(&db).await?;
-        let (seal, pepper) = unseal(&db, kek).await?;
+        let seal = unseal(&db, kek).await?;
+        let pepper = seal.plain_pepper().ok_or_else(|| StoreError::damaged("the pepper"))?;
         Ok(Self(Arc::new(Inner {
             db,
             seal: ArcSwap::from_pointee(seal),
@@ -155,7 +155,7 @@ fn create(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Opens the pepper with the key-encryption key, which proves that it is the right one; makes both on an empty store.
-async fn unseal(db: &Db, kek: &KekSource) -> Result<(Seal, Zeroizing<Vec<u8>>), StoreError> {
+async fn unseal(db: &Db, kek: &KekSource) -> Result<Seal, StoreError> {
     let read = SELECT_PEPPER;
     let mut found: Option<Vec<u8>> =
         read!(db, connection => sqlx::query_scalar(read).fetch_optional(connection).await)?;

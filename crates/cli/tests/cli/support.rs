@@ -187,7 +187,7 @@ impl Server {
     }
 
     pub fn signal(&self, name: &str) {
-        let done = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        let done = Command::new("kill").args([&format!("-{name}"), &self.id().to_string()]).status();
         assert!(done.unwrap().success());
     }
 
