@@ -50,6 +50,7 @@ mod explanation;
 mod flow;
 mod introspection;
 mod policy;
+mod record;
 mod refusal;
 mod request;
 mod response;
@@ -79,6 +80,7 @@ pub use policy::signing_keys::{
     AnotherWaits, KeyState, KeyTimes, PUBLICATION_DELAY, Succession, Successor, introduced, is_rotation_due,
     signing, taken_away,
 };
+pub use record::{AuditRecord, Recorder};
 pub use refusal::{Hint, NotRenewable, ProofFault, Refusal, TokenFault};
 pub use request::client_authentication::{
     AssertionAuthentication, AssertionKind, Authentication, BasicFault, BearerAuthentication,

@@ -1,5 +1,6 @@
 //! Which clients are there, and what may they do? Registration, RFC 6749 §2.
 
+use crate::audit::Change;
 use crate::client_secret::NewSecret;
 use crate::db::Part;
 use crate::error::StoreError;
@@ -94,6 +95,9 @@ impl Store {
             if let Some(prepared) = &prepared {
                 insert_secret!(connection, id, prepared, now);
             }
+            let secret = prepared.as_ref().map(|prepared| &*prepared.added.secret_id);
+            let change = Change::client("client added", id).with_json("rights", &rights);
+            note!(self, connection, change.with("secret", secret));
             Ok(())
         })?;
         Ok(prepared.map(|p| p.added))
@@ -150,7 +154,10 @@ impl Store {
                 .execute(&mut *connection)
                 .await?;
             note_client!(connection, id);
-            found(done.rows_affected(), id)
+            found(done.rows_affected(), id)?;
+            let change = if enabled { "client enabled" } else { "client disabled" };
+            note!(self, connection, Change::client(change, id));
+            Ok(())
         })
     }
 
@@ -170,6 +177,7 @@ impl Store {
             found(done.rows_affected(), id)?;
             note_federations!(connection, id, federations);
             note_client!(connection, id);
+            note!(self, connection, Change::client("client changed", id).with_json("rights", &rights));
             Ok(())
         })
     }
@@ -201,13 +209,15 @@ impl Store {
             let mut rights: Rights = serde_json::from_str(&rights)
                 .map_err(|_| StoreError::damaged(format!("the client {:?}", id.as_str())))?;
             change(&mut rights)?;
+            let text = to_json(&rights)?;
             sqlx::query("UPDATE clients SET rights = $2 WHERE id = $1")
                 .bind(id.as_str())
-                .bind(to_json(&rights)?)
+                .bind(&text)
                 .execute(&mut *connection)
                 .await?;
             note_federations!(connection, id, &rights.federations);
             note_client!(connection, id);
+            note!(self, connection, Change::client("client changed", id).with_json("rights", &text));
             Ok(())
         })
     }
@@ -228,6 +238,7 @@ impl Store {
             note_client!(connection, id);
             revoke_before!(connection, CLIENT, "", id.as_str(), before);
             revoke_before!(connection, SUBJECT, "", id.as_str(), before);
+            note!(self, connection, Change::client("client removed", id).with("revoked_before", before.as_seconds()));
             Ok(())
         })
     }

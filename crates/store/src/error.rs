@@ -68,6 +68,16 @@ pub enum StoreError {
         /// Which part.
         what: String,
     },
+    /// The audit is not as it was written.
+    #[error("the audit is broken at number {number} of the chain {chain}: {what}")]
+    AuditBroken {
+        /// The chain.
+        chain: String,
+        /// The first number that is not right.
+        number: i64,
+        /// What is not right with it.
+        what: String,
+    },
     /// The identifier is taken.
     #[error("the client {id} exists already")]
     ClientExists {

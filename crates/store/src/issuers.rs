@@ -1,5 +1,6 @@
 //! Whose tokens do we take besides our own? The list of trusted issuers; conformance KS-06.
 
+use crate::audit::Change;
 use crate::clients::time;
 use crate::db::Part;
 use crate::error::StoreError;
@@ -42,6 +43,7 @@ impl Store {
             .execute(&mut *connection)
             .await?;
             if done.rows_affected() == 1 {
+                note!(self, connection, Change::issuer("issuer added", issuer).with_json("trust", &trust));
                 Ok(())
             } else {
                 Err(StoreError::IssuerExists { issuer: issuer.clone() })
@@ -61,7 +63,9 @@ impl Store {
                 .bind(&trust)
                 .execute(&mut *connection)
                 .await?;
-            found(done.rows_affected(), issuer)
+            found(done.rows_affected(), issuer)?;
+            note!(self, connection, Change::issuer("issuer changed", issuer).with_json("trust", &trust));
+            Ok(())
         })
     }
 
@@ -76,7 +80,10 @@ impl Store {
                 .bind(i64::from(enabled))
                 .execute(&mut *connection)
                 .await?;
-            found(done.rows_affected(), issuer)
+            found(done.rows_affected(), issuer)?;
+            let change = if enabled { "issuer enabled" } else { "issuer disabled" };
+            note!(self, connection, Change::issuer(change, issuer));
+            Ok(())
         })
     }
 
@@ -93,6 +100,8 @@ impl Store {
                 .await?;
             found(done.rows_affected(), issuer)?;
             revoke_before!(connection, SUBJECT, issuer.as_str(), EVERYBODY, before);
+            let change = Change::issuer("issuer removed", issuer);
+            note!(self, connection, change.with("revoked_before", before.as_seconds()));
             Ok(())
         })
     }

@@ -1,5 +1,6 @@
 //! Which keys sign, and how do they rest? Sealed; conformance SE-03, KS-04.
 
+use crate::audit::Change;
 use crate::clients::time;
 use crate::db::Part;
 use crate::error::StoreError;
@@ -76,6 +77,7 @@ impl Store {
         change!(&self.0.db, [Part::Keys], connection => {
             let sealed = seal_key!(self, connection, key);
             if insert_key!(connection, key, sealed).rows_affected() == 1 {
+                note!(self, connection, Change::key("key added", key));
                 Ok(())
             } else {
                 Err(StoreError::KeyExists { id: key.id.clone() })
@@ -97,7 +99,10 @@ impl Store {
     /// If there is no such key, or the store fails.
     pub async fn set_key_end(&self, id: &KeyId, verifies_until: Option<Timestamp>) -> Result<(), StoreError> {
         change!(&self.0.db, [Part::Keys], connection => {
-            found(end_key!(connection, id, verifies_until).rows_affected(), id)
+            found(end_key!(connection, id, verifies_until).rows_affected(), id)?;
+            let until = verifies_until.map(Timestamp::as_seconds);
+            note!(self, connection, Change::key_named("key end set", id).with("verifies_until", until));
+            Ok(())
         })
     }
 
@@ -107,7 +112,9 @@ impl Store {
     /// If there is no such key, or the store fails.
     pub async fn remove_key(&self, id: &KeyId) -> Result<(), StoreError> {
         change!(&self.0.db, [Part::Keys], connection => {
-            found(delete_key!(connection, id).rows_affected(), id)
+            found(delete_key!(connection, id).rows_affected(), id)?;
+            note!(self, connection, Change::key_named("key removed", id));
+            Ok(())
         })
     }
 }

@@ -14,6 +14,8 @@
 #[macro_use]
 mod db;
 #[macro_use]
+mod audit;
+#[macro_use]
 mod revocations;
 #[macro_use]
 mod secrets;
@@ -53,6 +55,9 @@ mod used_ids;
 mod used_secrets;
 mod watch;
 
+pub use audit::{
+    AuditCursor, AuditEntry, AuditFigures, AuditReport, AuditTrail, Break, ChainReport, WhenFull,
+};
 pub use client_secret::{NewSecret, SecretFault, SecretStrength};
 pub use clients::{ClientRecord, SecretRecord};
 pub use error::StoreError;

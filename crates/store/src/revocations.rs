@@ -1,5 +1,6 @@
 //! What did the operator take back? RFC 7009 §2, and "revoke all before"; conformance RV-06, RV-08, TX-38.
 
+use crate::audit::Change;
 use crate::clients::time;
 use crate::db::Part;
 use crate::error::StoreError;
@@ -97,6 +98,8 @@ impl Store {
         };
         change!(&self.0.db, [Part::RevokedBefore], connection => {
             revoke_before!(connection, kind, issuer, name, before);
+            let change = Change::new("revoked").with("issuer", Some(issuer).filter(|i| !i.is_empty()));
+            note!(self, connection, change.with(kind, name).with("before", before.as_seconds()));
             Ok(())
         })
     }
@@ -115,6 +118,8 @@ impl Store {
                 .execute(&mut *connection)
                 .await?;
             }
+            let change = ids.iter().fold(Change::new("revoked"), |change, (kind, id)| change.with(kind, *id));
+            note!(self, connection, change.with("until", until.as_seconds()));
             Ok(())
         })
     }

@@ -7,7 +7,7 @@ use sqlx::AssertSqlSafe;
 use std::time::{Duration, Instant};
 
 /// The steps; after the n-th the schema is n.
-const STEPS: [&str; 3] = [FIRST, SECOND, THIRD];
+const STEPS: [&str; 4] = [FIRST, SECOND, THIRD, FOURTH];
 
 /// How long a start waits for another one that migrates.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -106,6 +106,31 @@ INSERT INTO revisions (part, number) VALUES ('issuers', 1), ('disabled_subjects'
 // When a secret was last used, to the minute; no part of what a snapshot shows.
 const THIRD: &str = "
 ALTER TABLE client_secrets ADD COLUMN last_used_at BIGINT;
+";
+
+// The audit: records, and for each chain where it ends and where it begins. Times are milliseconds since 1970.
+const FOURTH: &str = "
+CREATE TABLE audit_records (
+    chain TEXT NOT NULL,
+    number BIGINT NOT NULL,
+    at BIGINT NOT NULL,
+    record TEXT NOT NULL,
+    hash BLOB NOT NULL,
+    PRIMARY KEY (chain, number)
+);
+CREATE INDEX audit_records_at ON audit_records (chain, at);
+CREATE TABLE audit_heads (
+    chain TEXT PRIMARY KEY NOT NULL,
+    number BIGINT NOT NULL,
+    hash BLOB NOT NULL,
+    at BIGINT NOT NULL,
+    begun BIGINT NOT NULL,
+    ended BIGINT NOT NULL,
+    seal BLOB NOT NULL,
+    first BIGINT NOT NULL,
+    before BLOB NOT NULL,
+    anchor BLOB NOT NULL
+);
 ";
 
 /// The schema of the database; `None` if it has none yet.

@@ -1,5 +1,6 @@
 //! How does a client get a secret, a second one, and lose the first? Rotation: conformance CA-21.
 
+use crate::audit::Change;
 use crate::client_secret::{NewSecret, SecretStrength, check, generate};
 use crate::db::Part;
 use crate::error::StoreError;
@@ -71,6 +72,8 @@ impl Store {
             }
             insert_secret!(connection, client, prepared, now);
             note_client!(connection, client);
+            let change = Change::client("secret added", client);
+            note!(self, connection, change.with("secret", &*prepared.added.secret_id));
             Ok(())
         })?;
         Ok(prepared.added)
@@ -97,7 +100,12 @@ impl Store {
             .execute(&mut *connection)
             .await?;
             note_client!(connection, client);
-            Ok(done.rows_affected() == 1)
+            let is_there = done.rows_affected() == 1;
+            if is_there {
+                let change = Change::client("secret end set", client).with("secret", secret_id);
+                note!(self, connection, change.with("until", at.as_seconds()));
+            }
+            Ok(is_there)
         })?;
         if there {
             return Ok(());

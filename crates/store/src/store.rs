@@ -1,5 +1,6 @@
 //! How is the store opened, and how does it begin?
 
+use crate::audit::{Change, Links};
 use crate::client_secret::NewSecret;
 use crate::database_file::DatabaseFile;
 use crate::db::{Db, Part};
@@ -18,8 +19,9 @@ use arc_swap::ArcSwap;
 use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokenberg_core::{ClientId, KeyMaterial, Rights, Timestamp};
+use zeroize::Zeroizing;
 
 /// An open store. A clone is the same store; several processes may have one open at a time.
 ///
@@ -34,6 +36,10 @@ pub(crate) struct Inner {
     pub(crate) kek: KekSource,
     pub(crate) digester: Digester,
     pub(crate) nonces: Nonces,
+    /// What ties the records of the audit together.
+    pub(crate) links: Links,
+    /// Who changes what is changed here.
+    source: OnceLock<Box<str>>,
     pub(crate) remembered: Remembered,
     pub(crate) used_secrets: UsedSecrets,
     /// The file that was opened, if it is one.
@@ -93,10 +99,23 @@ impl Store {
             kek: kek.clone(),
             digester: Digester::new(&pepper),
             nonces: Nonces::new(&pepper),
+            links: Links::new(&pepper),
+            source: OnceLock::new(),
             remembered: Remembered::new()?,
             used_secrets: UsedSecrets::default(),
             file,
         })))
+    }
+
+    /// Names who makes the changes that are made with this, for the audit; what was said first stays.
+    #[must_use]
+    pub fn changed_by(self, source: &str) -> Self {
+        self.0.source.get_or_init(|| source.into());
+        self
+    }
+
+    pub(crate) fn source(&self) -> &str {
+        self.0.source.get().map_or("unknown", |source| source)
     }
 
     /// Adds the first key if there is none, and the first client if there is neither a client nor a key; both or nothing.
@@ -124,12 +143,14 @@ impl Store {
             }
             let sealed = seal_key!(self, connection, key);
             insert_key!(connection, key, sealed);
+            note!(self, connection, Change::key("key added", key));
             if clients > 0 {
                 return Ok((true, false));
             }
             insert_client!(connection, root, rights, now);
             note_client!(connection, root);
             insert_secret!(connection, root, root_secret, now);
+            note!(self, connection, Change::client("client added", root).with_json("rights", &rights).with("secret", &*root_secret.added.secret_id));
             Ok((true, true))
         })?;
         Ok(Bootstrap { key_added, root: root_added.then_some(root_secret.added) })

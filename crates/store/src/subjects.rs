@@ -1,5 +1,6 @@
 //! Which users has the operator shut out? Subjects of other issuers, and users whom a client asserts; conformance TX-37.
 
+use crate::audit::Change;
 use crate::clients::time;
 use crate::db::Part;
 use crate::error::StoreError;
@@ -39,7 +40,7 @@ impl Store {
             self.issuer(issuer).await?;
         }
         change!(&self.0.db, [Part::DisabledSubjects], connection => {
-            sqlx::query(
+            let done = sqlx::query(
                 "INSERT INTO disabled_subjects (issuer, name, since) VALUES ($1, $2, $3) \
                  ON CONFLICT (issuer, name) DO NOTHING",
             )
@@ -48,6 +49,9 @@ impl Store {
             .bind(now.as_seconds())
             .execute(&mut *connection)
             .await?;
+            if done.rows_affected() == 1 {
+                note!(self, connection, of("subject disabled", issuer, subject));
+            }
             Ok(())
         })
     }
@@ -64,6 +68,7 @@ impl Store {
                 .execute(&mut *connection)
                 .await?;
             if done.rows_affected() == 1 {
+                note!(self, connection, of("subject enabled", issuer, subject));
                 Ok(())
             } else {
                 Err(StoreError::NotDisabled { issuer: issuer.cloned(), subject: subject.clone() })
@@ -86,6 +91,10 @@ impl Store {
         };
         rows.into_iter().map(read).collect()
     }
+}
+
+fn of(what: &str, issuer: Option<&Issuer>, subject: &Subject) -> Change {
+    Change::new(what).with("issuer", issuer.map(Issuer::as_str)).with("subject", subject.as_str())
 }
 
 fn text(issuer: Option<&Issuer>) -> &str {

@@ -86,6 +86,7 @@ async fn op_12_an_older_store_takes_the_steps_that_it_lacks_and_keeps_what_it_ha
     world
         .execute(
             "DROP TABLE federations; DROP TABLE issuers; DROP TABLE disabled_subjects; \
+         DROP TABLE audit_records; DROP TABLE audit_heads; \
          DELETE FROM revisions WHERE part IN ('issuers', 'disabled_subjects'); \
          ALTER TABLE client_secrets DROP COLUMN last_used_at; \
          DELETE FROM schema_version WHERE version >= 2",

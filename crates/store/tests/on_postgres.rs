@@ -4,12 +4,16 @@
     reason = "each of the files has the world for itself, as when it stands alone"
 )]
 
+#[path = "audit.rs"]
+mod audit;
 #[path = "clients.rs"]
 mod clients;
 #[path = "damage.rs"]
 mod damage;
 #[path = "durability.rs"]
 mod durability;
+#[path = "recording.rs"]
+mod recording;
 #[path = "revocations.rs"]
 mod revocations;
 #[path = "rotation.rs"]

@@ -1,0 +1,114 @@
+//! What ties a record to the one before it? HMAC-SHA256 (RFC 2104) over what it says, where it stands and what was before.
+
+use ring::hmac;
+
+/// The key of the chains, without which no record and no head can be made.
+pub(crate) struct Links(hmac::Key);
+
+/// Before the first record of a chain.
+pub(crate) const NOTHING: [u8; 32] = [0; 32];
+
+/// A record as it is stored: number, milliseconds since 1970, JSON, hash.
+pub(crate) type Row = (i64, i64, String, Vec<u8>);
+
+/// Where a chain ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) chain: String,
+    /// The number of the last record; 0 if there was none yet.
+    pub(crate) number: i64,
+    pub(crate) hash: [u8; 32],
+    /// When the last record was made.
+    pub(crate) at: i64,
+    /// The record of the installation that names the chain; 0 of that chain itself.
+    pub(crate) begun: i64,
+    /// Whether the process that wrote it has ended in order.
+    pub(crate) ended: bool,
+}
+
+impl Links {
+    pub(crate) fn new(pepper: &[u8]) -> Self {
+        let pepper = hmac::Key::new(hmac::HMAC_SHA256, pepper);
+        Self(hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&pepper, b"audit").as_ref()))
+    }
+
+    /// The hash of a record after `before`.
+    pub(crate) fn link(&self, chain: &str, number: i64, at: i64, text: &str, before: &[u8]) -> [u8; 32] {
+        self.sign(
+            b"record",
+            &[chain.as_bytes(), &number.to_be_bytes(), &at.to_be_bytes(), before, text.as_bytes()],
+        )
+    }
+
+    /// The seal of a head.
+    pub(crate) fn seal(&self, head: &Head) -> [u8; 32] {
+        let Head { chain, number, hash, at, begun, ended } = head;
+        let numbers = [number, at, begun, &i64::from(*ended)].map(|number| number.to_be_bytes()).concat();
+        self.sign(b"head", &[chain.as_bytes(), &numbers, hash])
+    }
+
+    /// The seal of where a chain begins: the number of the first record that is kept, and the hash before it.
+    pub(crate) fn anchor(&self, chain: &str, first: i64, before: &[u8]) -> [u8; 32] {
+        self.sign(b"anchor", &[chain.as_bytes(), &first.to_be_bytes(), before])
+    }
+
+    fn sign(&self, what: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.0);
+        context.update(what);
+        for part in parts {
+            // With its length, so that no two lists of parts are the same bytes.
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        let mut tag = [0; 32];
+        tag.copy_from_slice(context.sign().as_ref());
+        tag
+    }
+}
+
+impl Head {
+    /// Nothing yet.
+    pub(crate) fn new(chain: &str, begun: i64, at: i64) -> Self {
+        Self { chain: chain.to_owned(), number: 0, hash: NOTHING, at, begun, ended: false }
+    }
+
+    /// Adds a record and returns it as it is to be stored.
+    pub(crate) fn extend(&mut self, links: &Links, at: i64, text: String) -> Row {
+        self.number += 1;
+        self.hash = links.link(&self.chain, self.number, at, &text, &self.hash);
+        self.at = at;
+        (self.number, at, text, self.hash.to_vec())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn se_06_without_the_key_nobody_makes_a_link_and_every_part_counts() {
+        let links = Links::new(&[7; 32]);
+        let link = links.link("c", 1, 2, "{}", &NOTHING);
+        for other in [
+            Links::new(&[8; 32]).link("c", 1, 2, "{}", &NOTHING),
+            links.link("d", 1, 2, "{}", &NOTHING),
+            links.link("c", 2, 2, "{}", &NOTHING),
+            links.link("c", 1, 1, "{}", &NOTHING),
+            links.link("c", 1, 2, "{ }", &NOTHING),
+            links.link("c", 1, 2, "{}", &[1; 32]),
+            links.link("c", 1, 2, "", &[]),
+        ] {
+            assert_ne!(link, other);
+        }
+    }
+
+    #[test]
+    fn op_31_what_is_computed_of_a_record_stays_as_it_is() {
+        let links = Links::new(&[7; 32]);
+        let mut head = Head::new("c", 1, 2);
+        head.extend(&links, 3, "{}".to_owned());
+        let of = |tag: [u8; 32]| [tag[0], tag[1], tag[2], tag[3]];
+        let found = [of(head.hash), of(links.seal(&head)), of(links.anchor("c", 1, &NOTHING))];
+        assert_eq!(found, [[243, 35, 29, 245], [132, 233, 11, 253], [3, 242, 163, 95]]);
+    }
+}

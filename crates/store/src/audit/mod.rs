@@ -1,0 +1,43 @@
+//! What happened here, and has anybody changed what was written of it? Chains of records; conformance SE-06.
+//!
+//! ```text
+//! change! ── note! ────────────────> the chain `installation`: changes by the operator, and which nodes began
+//! AuditTrail ── queue ── batches ──> a chain for each node: what it decided
+//! ```
+//!
+//! Each record has a number and a keyed hash over itself and the hash before it. The last number and hash of a chain stand
+//! in its head, so that an end that was cut off is missed; a node's chain is named in the chain of the installation, so that
+//! a chain that was removed with its head is missed. The key is derived from the pepper: who can write the tables, but has
+//! no key-encryption key, can compute none of it.
+
+// In the order in which their macros are used.
+#[macro_use]
+mod append;
+#[macro_use]
+mod change;
+
+mod link;
+mod queue;
+mod read;
+mod retention;
+mod trail;
+mod verify;
+
+pub(crate) use append::MANY;
+pub(crate) use change::Change;
+pub(crate) use link::{Head, Links, NOTHING, Row};
+pub use queue::WhenFull;
+pub use read::{AuditCursor, AuditEntry};
+pub use trail::{AuditFigures, AuditTrail};
+pub use verify::{AuditReport, Break, ChainReport};
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The chain of what the operator changed, one for all processes on the store.
+pub(crate) const INSTALLATION: &str = "installation";
+
+/// Milliseconds since 1970 by the clock of this machine: a record says when it was made, whatever time a request is judged by.
+pub(crate) fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

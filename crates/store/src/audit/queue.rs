@@ -1,0 +1,157 @@
+//! What waits to be written? A bounded number of records, of which those that say the same count as one.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::time::{Duration, Instant};
+use tokenberg_core::AuditRecord;
+
+/// How many records wait at most: some 40 MB.
+pub(crate) const CAPACITY: usize = 65_536;
+/// From how many on there is no room for new requests. Those that are under way still have the rest.
+pub(crate) const FULL: usize = CAPACITY / 8 * 7;
+
+/// What is done about records that cannot be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// Requests are answered, and the records are dropped and counted.
+    Drop,
+    /// Requests are refused until there is room.
+    Refuse,
+}
+
+/// A record that waits.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) at: i64,
+    since: Instant,
+    text: String,
+    repeated: u64,
+}
+
+/// The records that wait, the oldest first.
+pub(crate) struct Queue {
+    waiting: VecDeque<Waiting>,
+    /// How many were taken out so far.
+    taken: u64,
+    /// By what it says: which of all that came it was.
+    alike: HashMap<u64, u64>,
+    hashes: RandomState,
+}
+
+impl Queue {
+    pub(crate) fn new() -> Self {
+        Self { waiting: VecDeque::new(), taken: 0, alike: HashMap::new(), hashes: RandomState::new() }
+    }
+
+    /// Takes a record; `false` if there is no room.
+    ///
+    /// Requests that come to nothing are in everybody's power. Those that differ in nothing but their own identifier and port are one
+    /// record with their number while it waits, so that a flood of them neither fills the queue nor the disk.
+    pub(crate) fn put(&mut self, at: i64, mut record: AuditRecord) -> bool {
+        let mut key = None;
+        if !record.is_effective() {
+            let of_this_request = (record.request_id.take(), record.port.take());
+            let hash = self.hashes.hash_one(&record);
+            (record.request_id, record.port) = of_this_request;
+            let place = self.alike.get(&hash).and_then(|n| n.checked_sub(self.taken));
+            let alike = place.and_then(|n| usize::try_from(n).ok()).and_then(|n| self.waiting.get_mut(n));
+            if let Some(alike) = alike {
+                alike.repeated += 1;
+                return true;
+            }
+            key = Some(hash);
+        }
+        if self.waiting.len() >= CAPACITY {
+            return false;
+        }
+        let Ok(text) = serde_json::to_string(&record) else { return false };
+        if let Some(key) = key {
+            self.alike.insert(key, self.taken + self.waiting.len() as u64);
+        }
+        self.waiting.push_back(Waiting { at, since: Instant::now(), text, repeated: 0 });
+        true
+    }
+
+    /// The oldest.
+    pub(crate) fn take(&mut self, most: usize) -> Vec<Waiting> {
+        let taken: Vec<_> = self.waiting.drain(..most.min(self.waiting.len())).collect();
+        self.taken += taken.len() as u64;
+        if self.waiting.is_empty() {
+            self.alike.clear();
+        }
+        taken
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub(crate) fn oldest(&self) -> Option<Duration> {
+        self.waiting.front().map(Waiting::age)
+    }
+}
+
+impl Waiting {
+    pub(crate) fn age(&self) -> Duration {
+        self.since.elapsed()
+    }
+
+    /// What it says; an object.
+    pub(crate) fn into_text(mut self) -> String {
+        if self.repeated > 0 && self.text.pop() == Some('}') {
+            self.text.push_str(&format!(",\"repeated\":{}}}", self.repeated));
+        }
+        self.text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(outcome: &str, request: usize, client: &str) -> AuditRecord {
+        AuditRecord {
+            request_id: Some(request.to_string()),
+            client: Some(client.to_owned()),
+            outcome: outcome.to_owned(),
+            ..AuditRecord::default()
+        }
+    }
+
+    #[test]
+    fn ab_01_se_06_what_comes_to_nothing_alike_is_one_record_and_what_has_effect_is_many() {
+        let mut queue = Queue::new();
+        for n in 0..1000 {
+            assert!(queue.put(0, record("granted", n, "c1")));
+            assert!(queue.put(0, record("invalid_client", n, "c1")));
+            assert!(queue.put(0, record("invalid_client", n, "c2")));
+        }
+        assert_eq!(queue.len(), 1002);
+        let texts: Vec<_> = queue.take(3).into_iter().map(Waiting::into_text).collect();
+        assert!(!texts[0].contains("repeated"), "{texts:?}");
+        assert!(
+            texts[1].contains("\"client\":\"c1\"") && texts[1].ends_with(",\"repeated\":999}"),
+            "{texts:?}"
+        );
+        for text in &texts {
+            serde_json::from_str::<serde_json::Value>(text).unwrap();
+        }
+        // What was taken is on its way, and counts no more.
+        assert!(queue.put(0, record("invalid_client", 1, "c1")));
+        assert_eq!(queue.len(), 1000);
+        assert_eq!(queue.take(usize::MAX).len(), 1000);
+        assert!(queue.put(0, record("invalid_client", 1, "c1")));
+        assert_eq!(queue.len(), 1);
+    }
+
+    #[test]
+    fn ab_01_the_queue_is_bounded() {
+        let mut queue = Queue::new();
+        for n in 0..CAPACITY {
+            assert!(queue.put(0, record("granted", n, "c1")));
+        }
+        assert!(!queue.put(0, record("granted", 0, "c1")));
+        assert_eq!(queue.take(10).len(), 10);
+        assert!(queue.put(0, record("granted", 0, "c1")));
+    }
+}

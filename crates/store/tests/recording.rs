@@ -1,0 +1,106 @@
+//! Are records written while the store is away and when the process is killed? Conformance SE-06, OP-10 and OP-21.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod world;
+
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use tokenberg_core::{AuditRecord, Recorder};
+use tokenberg_store::{AuditCursor, AuditTrail, KekSource, Store, StoreError, WhenFull};
+use world::*;
+
+fn granted(n: usize) -> AuditRecord {
+    AuditRecord { jti: Some(format!("jti-{n}")), outcome: "granted".to_owned(), ..AuditRecord::default() }
+}
+
+async fn until_written(trail: &AuditTrail, records: u64) {
+    while trail.figures().written < records {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn op_21_se_06_without_the_store_records_wait_and_what_is_lost_is_counted_and_recorded() {
+    let Some(world) = World::of_either_kind() else { return };
+    let store = world.open().await;
+    let (drops, refuses) = (store.audit_trail(WhenFull::Drop), store.audit_trail(WhenFull::Refuse));
+    for trail in [&drops, &refuses] {
+        trail.record(granted(0));
+        until_written(trail, 1).await;
+        assert!(trail.has_room());
+    }
+    world.execute("ALTER TABLE audit_records RENAME TO away").await;
+    for n in 0..70_000 {
+        drops.record(granted(n));
+        if refuses.has_room() {
+            refuses.record(granted(n));
+        }
+    }
+    assert!(drops.has_room() && !refuses.has_room());
+    assert!(drops.figures().lag > Duration::ZERO);
+    let lost = drops.figures().lost;
+    assert!((1000..5000).contains(&lost), "{lost}");
+    world.execute("ALTER TABLE away RENAME TO audit_records").await;
+    until_written(&drops, 70_001 - lost).await;
+    drops.end().await;
+    refuses.end().await;
+    assert_eq!((refuses.figures().lost, drops.figures().lost), (0, lost));
+    let mut told = Vec::new();
+    let take = |entry: tokenberg_store::AuditEntry| -> Result<(), StoreError> {
+        told.extend(serde_json::from_str::<Value>(&entry.record).unwrap()["records"].as_u64());
+        Ok(())
+    };
+    store.read_audit(&mut AuditCursor::default(), take).await.unwrap();
+    assert_eq!(told.iter().sum::<u64>(), lost);
+    assert!(store.verify_audit().await.unwrap().is_whole());
+}
+
+/// Not a test of its own: the process that the test below kills.
+#[tokio::test]
+#[ignore = "it is started by op_10 and waits to be killed"]
+async fn the_recording_process_that_is_killed() {
+    let kek = KekSource::File(std::env::var(KEY_FILE).unwrap().into());
+    let store = Store::open(&std::env::var(URL).unwrap().parse().unwrap(), kek)
+        .await
+        .unwrap_or_else(|e| panic!("{e}"));
+    let trail = store.audit_trail(WhenFull::Drop);
+    println!();
+    for n in 0.. {
+        trail.record(granted(n));
+        if n % 50 == 0 {
+            println!("written {}", trail.figures().written);
+        }
+        tokio::time::sleep(Duration::from_micros(200)).await;
+    }
+}
+
+#[tokio::test]
+async fn op_10_se_06_what_was_recorded_when_the_process_is_killed_is_a_whole_chain() {
+    let Some(world) = World::of_either_kind() else { return };
+    let path = concat!(module_path!(), "::the_recording_process_that_is_killed");
+    let name = path.split_once("::").unwrap().1.to_owned();
+    let store = world.open().await;
+    for round in 1..=4_usize {
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", &name, "--ignored", "--nocapture"])
+            .envs(world.variables())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut counts = lines
+            .filter_map(|line| line.unwrap().strip_prefix("written ").map(|n| n.parse::<u64>().unwrap()));
+        // Read no further, but not closed: the process is to end by nothing but the kill.
+        let last = counts.find(|count| *count >= 100 * round as u64).unwrap();
+        std::thread::sleep(Duration::from_millis(17 * round as u64));
+        process.kill().unwrap();
+        process.wait().unwrap();
+        let report = store.verify_audit().await.unwrap();
+        assert!(report.is_whole(), "{report:?}");
+        assert_eq!(report.chains.len(), 1 + round);
+        let killed = report.chains.last().unwrap();
+        assert!(u64::try_from(killed.last).unwrap() >= last && !killed.ended, "{killed:?}");
+    }
+}
