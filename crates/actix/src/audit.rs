@@ -5,15 +5,16 @@ use crate::endpoint::Endpoint;
 use crate::fault::Fault;
 use crate::guard::RequestId;
 use crate::metrics::Metrics;
+use crate::service::TokenService;
 use actix_web::{HttpMessage, HttpRequest};
 use std::cell::Cell;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 use tokenberg_core::{
-    AccessTokenClaims, Actor, ClientId, CompactJws, GrantType, Granted, Introspection, Issuer,
-    KeysUnavailable, NotWritten, OAuthError, Presented, Refusal, Revoked, Scope, SigningFault, Thumbprint,
-    TokenFault, UNSECURED,
+    AccessTokenClaims, Actor, AuditRecord, ClientId, CompactJws, GrantType, Granted, Introspection, Issuer,
+    KeysUnavailable, NotWritten, OAuthError, Presented, Recorder, Refusal, Revoked, Scope, SigningFault,
+    Thumbprint, TokenFault, UNSECURED,
 };
 use tracing::field::{self, DebugValue};
 
@@ -60,6 +61,7 @@ pub(crate) struct Audit {
     begun: Instant,
     is_counted: Cell<bool>,
     metrics: Arc<Metrics>,
+    recorder: Option<Arc<dyn Recorder>>,
     source: Option<ClientAddress>,
     client: Option<ClientId>,
     method: Option<&'static str>,
@@ -73,14 +75,15 @@ impl Audit {
         request: &HttpRequest,
         endpoint: Endpoint,
         source: Option<ClientAddress>,
-        metrics: &Arc<Metrics>,
+        service: &TokenService,
     ) -> Self {
         Self {
             endpoint,
             request_id: request.extensions().get().cloned(),
             begun: Instant::now(),
             is_counted: Cell::new(false),
-            metrics: Arc::clone(metrics),
+            metrics: Arc::clone(service.metrics()),
+            recorder: service.recorder().cloned(),
             source,
             client: None,
             method: None,
@@ -136,6 +139,8 @@ impl Audit {
         let (claims, decision) = (&granted.claims, &granted.decision);
         let actors: Vec<&str> =
             claims.actor.iter().flat_map(Actor::chain).map(|actor| actor.subject.as_str()).collect();
+        // Whoever was only asserted stays so, however often the token is renewed (conformance TX-69).
+        let subject_auth = if claims.session.asserted { UNSECURED } else { decision.subject_proof.as_str() };
         tracing::info!(
             target: AUDIT,
             endpoint = self.endpoint.path(),
@@ -151,14 +156,27 @@ impl Audit {
             scope_out = ?claims.scope.as_str(),
             aud = ?claims.audience,
             jti = claims.token_id.as_str(),
-            // Whoever was only asserted stays so, however often the token is renewed (conformance TX-69).
-            subject_auth = if claims.session.asserted { UNSECURED } else { decision.subject_proof.as_str() },
+            subject_auth,
             bound = bound(claims).map(field::debug),
             subject_jti = decision.subject_token.as_deref().map(field::debug),
             actor_jti = decision.actor_token.as_deref().map(field::debug),
             outcome = "granted",
             "granted a token"
         );
+        self.record("granted", |record| AuditRecord {
+            client: Some(claims.client_id.as_str().to_owned()),
+            method: Some(decision.method),
+            grant: Some(decision.grant.as_parameter()),
+            actors: actors.iter().map(|&actor| actor.to_owned()).collect(),
+            subject_auth: Some(subject_auth.to_owned()),
+            scope_in: Some(decision.scope_asked.as_str().to_owned()),
+            scope_out: Some(claims.scope.as_str().to_owned()),
+            aud: claims.audience.iter().map(|aud| aud.to_string()).collect(),
+            subject_jti: decision.subject_token.as_deref().map(str::to_owned),
+            actor_jti: decision.actor_token.as_deref().map(str::to_owned),
+            tokens: Vec::new(),
+            ..about(claims, record)
+        });
     }
 
     pub(crate) fn introspected(&self, introspection: &Introspection) {
@@ -198,6 +216,20 @@ impl Audit {
             reason = reason.map(field::debug),
             "answered about a token"
         );
+        self.record(outcome, |record| {
+            let record = AuditRecord { reason: reason.map(str::to_owned), ..record };
+            let asserted = good.filter(|claims| claims.session.asserted).map(|_| UNSECURED.to_owned());
+            let owner = |claims: &AccessTokenClaims| Some(claims.client_id.as_str().to_owned());
+            match good {
+                Some(claims) => AuditRecord {
+                    owner: owner(claims),
+                    subject_auth: asserted,
+                    tokens: Vec::new(),
+                    ..about(claims, record)
+                },
+                None => record,
+            }
+        });
     }
 
     pub(crate) fn refused(&self, refusal: &Refusal, error: &OAuthError) {
@@ -216,6 +248,8 @@ impl Audit {
             reason = ?refusal.to_string(),
             "refused a request"
         );
+        let reason = Some(refusal.to_string());
+        self.record(error.code.as_str(), |record| AuditRecord { reason, ..record });
     }
 
     pub(crate) fn unsigned(&self, fault: &SigningFault) {
@@ -247,6 +281,8 @@ impl Audit {
             reason = %fault,
             "did not look into a request"
         );
+        let (status, reason) = (Some(status.as_u16()), Some(fault.to_string()));
+        self.record(error.code.as_str(), |record| AuditRecord { status, reason, ..record });
     }
 
     fn error(&self, fault: Fault, reason: &str) {
@@ -266,6 +302,26 @@ impl Audit {
             reason,
             "failed to answer a request"
         );
+        let (status, reason) = (Some(status.as_u16()), Some(reason.to_owned()));
+        self.record(error.code.as_str(), |record| AuditRecord { status, reason, ..record });
+    }
+
+    /// Hands on the same as an event says, if somebody keeps it.
+    fn record(&self, outcome: &str, complete: impl FnOnce(AuditRecord) -> AuditRecord) {
+        let Some(recorder) = &self.recorder else { return };
+        recorder.record(complete(AuditRecord {
+            endpoint: self.endpoint.path(),
+            request_id: self.name().map(str::to_owned),
+            source: self.source.map(|source| source.ip.to_string()),
+            port: self.source.and_then(|source| source.port),
+            client: self.client.as_ref().map(|id| id.as_str().to_owned()),
+            method: self.method,
+            grant: self.grant.map(GrantType::as_parameter),
+            scope_in: self.scope.as_ref().map(|scope| scope.as_str().to_owned()),
+            tokens: self.tokens.clone(),
+            outcome: outcome.to_owned(),
+            ..AuditRecord::default()
+        }));
     }
 
     /// What the request is called.
@@ -290,8 +346,23 @@ impl Drop for Audit {
     /// A panic has no other end here; [`crate::guard`] answers it.
     fn drop(&mut self) {
         if std::thread::panicking() && !self.is_counted.get() {
-            self.count(Fault::Panicked.told().1.code.as_str());
+            let outcome = Fault::Panicked.told().1;
+            self.count(outcome.code.as_str());
+            let reason = Some(Fault::Panicked.to_string());
+            self.record(outcome.code.as_str(), |record| AuditRecord { reason, ..record });
         }
+    }
+}
+
+/// What a good token says of itself.
+fn about(claims: &AccessTokenClaims, record: AuditRecord) -> AuditRecord {
+    AuditRecord {
+        subject: Some(claims.subject.as_str().to_owned()),
+        subject_issuer: subject_issuer(claims).map(str::to_owned),
+        bound: bound(claims).unwrap_or_default(),
+        jti: Some(claims.token_id.as_str().to_owned()),
+        session: Some(claims.session.id.as_str().to_owned()),
+        ..record
     }
 }
 

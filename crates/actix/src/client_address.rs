@@ -98,7 +98,7 @@ pub(crate) struct Origin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ClientAddress {
     pub(crate) ip: IpAddr,
-    port: Option<u16>,
+    pub(crate) port: Option<u16>,
 }
 
 impl fmt::Display for ClientAddress {

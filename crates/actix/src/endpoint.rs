@@ -59,7 +59,7 @@ pub(crate) async fn answer(
         return reply::closing(reply::fault(Fault::MethodNotAllowed("POST")), payload);
     }
     let origin = service.trusted_proxies().origin(request);
-    let mut audit = Audit::of(request, endpoint, origin.address, service.metrics());
+    let mut audit = Audit::of(request, endpoint, origin.address, service);
     if origin.is_plain {
         audit.failed(Fault::PlainHttp);
         return reply::closing(reply::fault(Fault::PlainHttp), payload);
@@ -109,6 +109,10 @@ async fn decide(
     body: &[u8],
     audit: &mut Audit,
 ) -> Result<HttpResponse, Denied> {
+    // What is revoked is recorded by whoever writes it, or not revoked.
+    if endpoint != Endpoint::Revocation && service.recorder().is_some_and(|recorder| !recorder.has_room()) {
+        return Err(Fault::Unrecorded.into());
+    }
     let authorization = values(request, &header::AUTHORIZATION);
     let dpop = values(request, &DPOP);
     let certificate = request.conn_data::<Shown>().map(Shown::certificate);

@@ -45,6 +45,8 @@ pub(crate) enum Fault {
     Unsigned,
     #[error("what has to be remembered could not be written")]
     Unwritten,
+    #[error("there is no room for another record of the audit")]
+    Unrecorded,
     #[error("the keys of another issuer are not to be had")]
     KeysUnavailable,
     #[error("what is known of the store is too old to tell of a token")]
@@ -113,6 +115,11 @@ impl Fault {
                 TemporarilyUnavailable,
                 "it could not be written down; try again in a second",
             ),
+            Self::Unrecorded => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                TemporarilyUnavailable,
+                "it could not be recorded; try again in a second",
+            ),
             Self::KeysUnavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 TemporarilyUnavailable,
@@ -140,7 +147,11 @@ impl Fault {
         if let Self::TooManyFailures { seconds } = self {
             return Some(seconds);
         }
-        matches!(self, Self::Overloaded | Self::Unwritten | Self::KeysUnavailable | Self::TooOld).then_some(1)
+        matches!(
+            self,
+            Self::Overloaded | Self::Unwritten | Self::Unrecorded | Self::KeysUnavailable | Self::TooOld
+        )
+        .then_some(1)
     }
 }
 

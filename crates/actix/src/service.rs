@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokenberg_core::{
     Answers, Entropy, Granted, Introspection, IntrospectionEndpoint, Issuer, IssuerKeys, LARGEST_BODY,
-    Policy, Presented, PresentedToken, Reading, RevocationEndpoint, Revocations, Revoked, Revoking,
+    Policy, Presented, PresentedToken, Reading, Recorder, RevocationEndpoint, Revocations, Revoked, Revoking,
     SingleUse, Timestamp, TokenEndpoint, TokenFault, TokenVerification,
 };
 use tokio::sync::Semaphore;
@@ -41,6 +41,7 @@ struct Inner {
     throttle: Throttle,
     trusted_proxies: TrustedProxies,
     metrics: Arc<Metrics>,
+    recorder: Option<Arc<dyn Recorder>>,
     audiences: Vec<Box<str>>,
     largest_body: usize,
     large_bodies: Semaphore,
@@ -67,6 +68,7 @@ pub struct TokenServiceBuilder {
     clock: Box<dyn Fn() -> Result<Timestamp, Fault> + Send + Sync>,
     revocations: Option<Box<dyn Revocations>>,
     single_use: Option<Box<dyn SingleUse>>,
+    recorder: Option<Arc<dyn Recorder>>,
     issuer_keys: Option<Box<dyn IssuerKeys>>,
     sees_certificates: bool,
     audiences: Option<Vec<Box<str>>>,
@@ -95,6 +97,11 @@ impl TokenServiceBuilder {
     /// and the metadata name neither.
     pub fn single_use(self, single_use: impl SingleUse + 'static) -> Self {
         Self { single_use: Some(Box::new(single_use)), ..self }
+    }
+
+    /// Who keeps a record of every decision. Without anybody, there are the events of [`AUDIT`](crate::AUDIT) only.
+    pub fn recorder(self, recorder: impl Recorder + 'static) -> Self {
+        Self { recorder: Some(Arc::new(recorder)), ..self }
     }
 
     /// Who fetches the keys of other issuers. Without anybody, only those issuers can be used whose keys are in the store.
@@ -187,6 +194,7 @@ impl TokenServiceBuilder {
             throttle,
             trusted_proxies: self.trusted_proxies,
             metrics,
+            recorder: self.recorder,
             largest_body: self.largest_body,
             large_bodies: Semaphore::new(LARGE_BODIES),
             body_timeout: self.body_timeout,
@@ -207,6 +215,7 @@ impl TokenService {
             clock: Box::new(system_clock),
             revocations: None,
             single_use: None,
+            recorder: None,
             issuer_keys: None,
             sees_certificates: false,
             audiences: None,
@@ -258,6 +267,10 @@ impl TokenService {
 
     pub(crate) fn metrics(&self) -> &Arc<Metrics> {
         &self.inner.metrics
+    }
+
+    pub(crate) fn recorder(&self) -> Option<&Arc<dyn Recorder>> {
+        self.inner.recorder.as_ref()
     }
 
     pub(crate) fn expose(&self, to: &mut Exposition) {
