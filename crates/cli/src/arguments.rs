@@ -87,6 +87,8 @@ pub(crate) enum Command {
     Respond(Box<commands::respond::Respond>),
     /// Tell why one token request from standard input is granted or refused, and mint nothing
     Explain(Box<commands::explain::Explain>),
+    /// Print what was decided and changed, and verify that nobody has tampered with that
+    Audit(commands::audit::Audit),
     /// Copy the store to a new file, while it is in use
     Backup(commands::backup::Backup),
     /// Check configuration, store, keys and clock: what would not work, and why

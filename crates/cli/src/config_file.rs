@@ -1,6 +1,6 @@
 //! What does the configuration file say? TOML: every flag of `serve` is a key; conformance OP-12: an unknown key is an error.
 
-use crate::commands::serve::LogFormat;
+use crate::commands::serve::{AuditWhenFull, LogFormat};
 use crate::duration;
 use anyhow::Context;
 use serde::{Deserialize, Deserializer};
@@ -83,6 +83,12 @@ pub(crate) struct ConfigFile {
     /// `--max-staleness`
     #[serde(alias = "max_staleness", deserialize_with = "length_of_time", default)]
     pub(crate) max_staleness: Option<Lifetime>,
+    /// `--audit-retention`
+    #[serde(alias = "audit_retention", deserialize_with = "length_of_time", default)]
+    pub(crate) audit_retention: Option<Lifetime>,
+    /// `--audit-when-full`
+    #[serde(alias = "audit_when_full")]
+    pub(crate) audit_when_full: Option<AuditWhenFull>,
 }
 
 fn length_of_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Lifetime>, D::Error> {

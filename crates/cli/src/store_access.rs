@@ -75,7 +75,7 @@ impl StoreLocation {
     /// # Errors
     /// What the store says.
     pub(crate) async fn open_existing(self) -> anyhow::Result<Store> {
-        Ok(Store::open_existing(&self.url, self.key).await?)
+        Ok(Store::open_existing(&self.url, self.key).await?.changed_by(&operator()))
     }
 
     /// Opens the store, and makes it if it is not there.
@@ -86,8 +86,26 @@ impl StoreLocation {
         if self.url.path().is_some_and(|path| !path.exists()) {
             note(&format!("there was no store yet; {} is a new one", self.url));
         }
-        Ok(Store::open(&self.url, self.key).await?)
+        Ok(Store::open(&self.url, self.key).await?.changed_by(&operator()))
     }
+}
+
+/// Who runs this command, for the audit: the number of the user by the system, and the name that the environment gives.
+fn operator() -> String {
+    let name = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+    let name = name.map_or_else(String::new, |name| format!(" ({name})"));
+    format!("command line of {}{name}", user_number().unwrap_or_else(|| "a user".to_owned()))
+}
+
+#[cfg(target_os = "linux")]
+fn user_number() -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").ok().map(|process| format!("uid {}", process.uid()))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn user_number() -> Option<String> {
+    None
 }
 
 /// Secrets have no place in arguments, which everybody on the machine can read (conformance SE-05).

@@ -1,5 +1,6 @@
 //! What is done? One file for each command.
 
+pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod check;
 pub(crate) mod client;
@@ -44,6 +45,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Verify(asked) => verify::run(&asked, output),
         Command::Respond(asked) => respond::run(&common, &asked),
         Command::Explain(asked) => explain::run(&common, &asked, output),
+        Command::Audit(asked) => audit::run(&common, asked, output),
         Command::Backup(asked) => backup::run(&common, &asked, output),
         Command::Check(asked) => check::run(&common, *asked, output),
     }

@@ -135,6 +135,25 @@ pub(crate) struct Serve {
     /// answered from memory [default: 5m]
     #[arg(long, value_name = "DURATION", env = "TOKENBERG_MAX_STALENESS", value_parser = duration::parse)]
     pub(crate) max_staleness: Option<Lifetime>,
+
+    /// How long records of the audit are kept in the store; 0s is for ever [default: 90d]
+    #[arg(long, value_name = "DURATION", env = "TOKENBERG_AUDIT_RETENTION", value_parser = duration::parse)]
+    pub(crate) audit_retention: Option<Lifetime>,
+
+    /// What is done while the audit cannot be written and its queue in memory is full: drop and count records, or refuse
+    /// requests with 503 [default: drop]
+    #[arg(long, value_name = "POLICY", env = "TOKENBERG_AUDIT_WHEN_FULL")]
+    pub(crate) audit_when_full: Option<AuditWhenFull>,
+}
+
+/// What is done when no record can be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum AuditWhenFull {
+    /// Answer, and count what was dropped
+    Drop,
+    /// Answer 503 until there is room
+    Refuse,
 }
 
 /// How log lines are written.

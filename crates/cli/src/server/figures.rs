@@ -5,6 +5,7 @@ use crate::clock;
 use crate::commands::key;
 use tokenberg_actix::Exposition;
 use tokenberg_core::{KeyMaterial, Timestamp};
+use tokenberg_store::AuditFigures;
 
 /// Writes the figures of this moment.
 pub(super) fn expose(following: &Following, started: Timestamp, to: &mut Exposition) {
@@ -46,6 +47,21 @@ pub(super) fn expose(following: &Following, started: Timestamp, to: &mut Exposit
     if let Ok(now) = clock::now() {
         expose_keys(snapshot.keys(), now, to);
     }
+}
+
+/// Writes how the audit does.
+pub(super) fn expose_audit(audit: AuditFigures, to: &mut Exposition) {
+    to.gauge(
+        "tokenberg_audit_lag_seconds",
+        "How long the oldest record has waited that is not in the store yet.",
+        audit.lag.as_secs_f64(),
+    );
+    to.counter("tokenberg_audit_records_total", "Decisions that were recorded in the store.", audit.written);
+    to.counter(
+        "tokenberg_audit_lost_total",
+        "Decisions that could not be recorded in the store.",
+        audit.lost,
+    );
 }
 
 fn expose_keys(keys: &[KeyMaterial], now: Timestamp, to: &mut Exposition) {

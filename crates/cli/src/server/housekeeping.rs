@@ -1,4 +1,4 @@
-//! What can be forgotten, and what is written down for many requests at once? Old things, and which secrets were used.
+//! What can be forgotten, and what is written down for many requests at once? Old things and records, and which secrets were used.
 
 use crate::clock;
 use std::time::Duration;
@@ -13,7 +13,7 @@ const INTERVAL_OF_USES: Duration = Duration::from_secs(60);
 const GRACE: Lifetime = Lifetime::from_hours(2);
 
 /// Begins, in the background, until the runtime ends.
-pub(super) fn begin(store: Store) {
+pub(super) fn begin(store: Store, audit_retention: Lifetime) {
     let used_in = store.clone();
     actix_web::rt::spawn(async move {
         loop {
@@ -27,6 +27,9 @@ pub(super) fn begin(store: Store) {
             if let Err(error) = clean(&store).await {
                 // What is left over does no harm; the next time may succeed.
                 tracing::warn!(error = %format!("{error:#}"), "could not clean the store");
+            }
+            if let Err(error) = forget_records(&store, audit_retention).await {
+                tracing::error!(error = %format!("{error:#}"), "could not remove old records of the audit");
             }
         }
     });
@@ -57,6 +60,18 @@ async fn clean(store: &Store) -> anyhow::Result<()> {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+    Ok(())
+}
+
+async fn forget_records(store: &Store, retention: Lifetime) -> anyhow::Result<()> {
+    if retention == Lifetime::ZERO {
+        return Ok(());
+    }
+    let before = i64::from(retention.as_seconds());
+    let removed = store.expire_audit(Timestamp::from_seconds(clock::now()?.as_seconds() - before)?).await?;
+    if removed > 0 {
+        tracing::info!(removed, "removed old records of the audit");
     }
     Ok(())
 }

@@ -69,7 +69,8 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     let ops_listener = settings.ops_listen.map(bound).transpose()?;
     let operations_at = ops_listener.as_ref().map(TcpListener::local_addr).transpose()?;
 
-    let store = Store::open(&settings.store.url, settings.store.key.clone()).await?;
+    let store = Store::open(&settings.store.url, settings.store.key.clone()).await?.changed_by("a server");
+    let audit = store.audit_trail(settings.audit_when_full);
     let following = Following::of(&store, settings.max_staleness).await?;
     let mut policy = Policy::new(settings.issuer_at(port)?);
     policy.strict_iceberg_errors = settings.strict_iceberg_errors;
@@ -78,6 +79,7 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     let mut service = TokenService::builder(policy, following.clone())
         .revocations(following.watched())
         .single_use(following.watched())
+        .recorder(audit.clone())
         .issuer_keys(issuer_keys)
         .failures_per_client(settings.failures_per_client)
         .failures_per_source(settings.failures_per_source)
@@ -106,9 +108,10 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     }
     if let Some(listener) = ops_listener {
         let following = following.clone();
-        let (figures, started) = (following.clone(), clock::now()?);
+        let (figures, started, audit) = (following.clone(), clock::now()?, audit.clone());
         let operations = Operations::new(move || following.ready()).metrics(&service, move |to| {
             figures::expose(&figures, started, to);
+            figures::expose_audit(audit.figures(), to);
             key_fetches.expose(to);
         });
         server = server.operations(listener, operations);
@@ -120,7 +123,7 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     let as_read = following.watched().now();
     let first = first_start::prepare(&store, as_read.snapshot(), settings.alg, clock::now()?).await?;
     following.catch_up().await?;
-    housekeeping::begin(store.clone());
+    housekeeping::begin(store.clone(), settings.audit_retention);
     rotation.begin(following.clone());
     let serving = actix_web::rt::spawn(running.serve());
     tracing::info!(issuer = issuer.as_str(), store = %settings.store.url, listen = settings.address(port), "ready");
@@ -128,6 +131,7 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     notify::tell(notify::State::Ready);
     serving.await.context("the server broke off")??;
     housekeeping::write_uses(&store).await;
+    audit.end().await;
     store.close().await;
     tracing::info!("ended");
     Ok(())

@@ -94,6 +94,8 @@ impl Settings {
             ("workers", self.workers != running.workers),
             ("drain-delay", self.drain_delay != running.drain_delay),
             ("max-staleness", self.max_staleness != running.max_staleness),
+            ("audit-retention", self.audit_retention != running.audit_retention),
+            ("audit-when-full", self.audit_when_full != running.audit_when_full),
         ];
         differing.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
     }
