@@ -21,7 +21,6 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use tokenberg_core::{ClientId, KeyMaterial, Rights, Timestamp};
-use zeroize::Zeroizing;
 
 /// An open store. A clone is the same store; several processes may have one open at a time.
 ///

@@ -130,10 +130,17 @@ fn se_07_the_figures_say_what_happened_and_nothing_that_was_sent() {
         ("tokenberg_ready", 1.0),
         ("tokenberg_store_fault", 0.0),
         ("tokenberg_connections_refused_total", 0.0),
+        ("tokenberg_audit_lost_total", 0.0),
     ] {
         assert_eq!(figures.value(series), value, "{series}");
     }
     assert!(figures.value("tokenberg_revocations") >= 1.0);
+    // Those that differ in nothing but their request may be one record.
+    within_a_second("all is recorded", || {
+        let figures = scrape(&operations);
+        let records = figures.value("tokenberg_audit_records_total");
+        figures.value("tokenberg_audit_lag_seconds") == 0.0 && (6.0..=11.0).contains(&records)
+    });
     // One for each wrong secret, and the first right one, which a person chose.
     assert!(figures.value("tokenberg_stretched_digests_total") >= 4.0);
     assert!(figures.value("tokenberg_connections_total") >= 5.0);

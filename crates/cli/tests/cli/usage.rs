@@ -33,10 +33,10 @@ fn what_cannot_be_done_yet_is_not_listed_and_not_taken() {
     let help = ["--help", "client --help", "client add --help", "key --help", "serve --help"]
         .map(|line| place.run(&line.split(' ').collect::<Vec<_>>()).done().out)
         .concat();
-    assert!(!help.contains("\n  audit"));
+    assert!(!help.contains("\n  update"));
     for arguments in [
-        &["audit"][..],
-        &["key", "revoke", "x"],
+        &["audit", "--since", "yesterday"][..],
+        &["audit", "--follow", "verify"],
         &["client", "list", "--store", "postgres://u:hush@h/d"],
         &["inspect", "--store", "sqlite:x"],
         &["serve", "--json"],

@@ -1,0 +1,175 @@
+//! Is there a record of everything that was decided and changed, and none of a secret? SE-01, SE-05, SE-06, OP-10 and OP-21.
+
+use crate::support::{Place, Said, Server, files, post, within_a_second};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+const ROOT: &str = "first-secret-of-root";
+
+fn records(said: &Said) -> Vec<Value> {
+    said.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn audit(place: &Place) -> Vec<Value> {
+    records(&place.run(&["audit"]).done())
+}
+
+/// How many there are for which this is said.
+fn count(records: &[Value], name: &str, value: &str) -> usize {
+    records.iter().filter(|record| record[name] == value).count()
+}
+
+fn companion(server: &Server, path: &str, token: &str) -> u16 {
+    let authorization = format!("Basic {}", STANDARD.encode(format!("root:{ROOT}")));
+    post(&format!("{}/v1/oauth/{path}", server.url), Some(&authorization), &format!("token={token}")).status
+}
+
+#[test]
+fn se_06_se_01_every_decision_and_change_is_a_record_without_any_secret() {
+    let place = Place::new();
+    let mut server = place.serve(&[]);
+    let secret = place.add("etl", &["--scope", "ns:read"]);
+    within_a_second("the client is there", || server.ask("etl", &secret).status == 200);
+    let token = server.ask("etl", &secret).token();
+    assert_eq!(server.ask("etl", "wrong-secret-000").status, 401);
+    let form = format!("grant_type=client_credentials&client_id=etl&client_secret={secret}&scope=admin");
+    assert_eq!(server.tokens(&form).code(), "invalid_scope");
+    assert_eq!((companion(&server, "introspect", &token), companion(&server, "revoke", &token)), (200, 200));
+    place.run(&["client", "disable", "etl"]).done();
+    place.run(&["key", "rotate"]).done();
+    server.signal("TERM");
+    assert!(server.ended().success());
+
+    let audit = audit(&place);
+    for (name, value, least) in [
+        ("outcome", "granted", 1),
+        ("outcome", "invalid_client", 1),
+        ("outcome", "invalid_scope", 1),
+        ("outcome", "active", 1),
+        ("outcome", "revoked", 1),
+        ("change", "client added", 2),
+        ("change", "key added", 2),
+        ("change", "client disabled", 1),
+        ("change", "revoked", 1),
+        ("event", "node began", 1),
+        ("event", "ended", 1),
+    ] {
+        assert!(count(&audit, name, value) >= least, "{name} {value}: {audit:#?}");
+    }
+    let granted = audit.iter().rfind(|record| record["outcome"] == "granted").unwrap();
+    for (name, value) in [
+        ("endpoint", "/v1/oauth/tokens"),
+        ("client", "etl"),
+        ("grant", "client_credentials"),
+        ("method", "client_secret_post"),
+        ("subject", "etl"),
+        ("source", "127.0.0.1"),
+    ] {
+        assert_eq!(granted[name], value, "{granted:#}");
+    }
+    for name in ["time", "chain", "request_id", "jti", "session", "scope_out"] {
+        assert!(granted[name].is_string(), "{name}: {granted:#}");
+    }
+    let scope = audit.iter().find(|record| record["outcome"] == "invalid_scope").unwrap();
+    assert_eq!((&scope["scope_in"], scope["reason"].is_string()), (&"admin".into(), true));
+    let disabled = audit.iter().find(|record| record["change"] == "client disabled").unwrap();
+    assert!(disabled["source"].as_str().unwrap().starts_with("command line"), "{disabled:#}");
+
+    let verified = place.run(&["audit", "verify", "--json"]).done().json();
+    assert_eq!((&verified["whole"], verified["records"].as_u64()), (&true.into(), Some(audit.len() as u64)));
+    let signature = token.rsplit('.').next().unwrap();
+    for hidden in [&secret, "wrong-secret-000", ROOT, &token, signature] {
+        for (path, bytes) in
+            files(&place.path("")).iter().filter(|(path, _)| path.to_string_lossy().contains("tokenberg.db"))
+        {
+            assert!(
+                !bytes.windows(hidden.len()).any(|w| w == hidden.as_bytes()),
+                "{hidden} in {}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn se_06_verify_names_what_was_tampered_with_and_a_note_kept_elsewhere_finds_a_store_that_was_turned_back() {
+    let place = Place::new();
+    place.serve(&[]).signal("TERM");
+    place.add("c1", &[]);
+    let bytes = std::fs::read(place.path("tokenberg.db")).unwrap();
+    place.add("c2", &[]);
+    let verified = place.run(&["audit", "verify", "--json"]).done().json();
+    let note = verified["chains"][0]["note"].as_str().unwrap();
+    assert!(note.starts_with("installation/"), "{note}");
+    place.run(&["audit", "verify", "--noted", note]).done();
+    assert_eq!(place.run(&["audit", "verify", "--noted", "installation"]).code, 2);
+    // The whole store of an hour ago: by itself it is as it was.
+    let turned_back = Place::new();
+    std::fs::write(turned_back.path("tokenberg.db"), bytes).unwrap();
+    std::fs::copy(place.path("tokenberg.db.key"), turned_back.path("tokenberg.db.key")).unwrap();
+    turned_back.run(&["audit", "verify"]).done();
+    let refused = turned_back.run(&["audit", "verify", "--noted", note]).refused();
+    assert!(refused.err.contains("tampered") && refused.err.contains(note), "{}", refused.err);
+    // One byte of a record, in the file.
+    let mut bytes = std::fs::read(turned_back.path("tokenberg.db")).unwrap();
+    let at = bytes.windows(12).rposition(|w| w == b"client added").unwrap();
+    bytes[at] = b'C';
+    std::fs::write(turned_back.path("tokenberg.db"), bytes).unwrap();
+    let refused = turned_back.run(&["audit", "verify"]).refused();
+    assert!(
+        refused.err.contains("was changed") && refused.err.contains("of the chain installation"),
+        "{}",
+        refused.err
+    );
+}
+
+#[test]
+fn se_06_following_prints_what_comes_and_ends_in_order_when_interrupted() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    server.ask("root", ROOT).token();
+    let mut follower =
+        place.command().args(["audit", "--follow", "--since", "now"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+    // Until one is seen, nobody knows whether it follows already.
+    let (done, asking) = std::sync::mpsc::channel::<()>();
+    let endpoint = server.endpoint();
+    std::thread::scope(|threads| {
+        threads.spawn(move || {
+            let form = format!("grant_type=client_credentials&client_id=root&client_secret={ROOT}");
+            while asking.try_recv().is_err() {
+                post(&endpoint, None, &form);
+                std::thread::sleep(std::time::Duration::from_millis(50));
+            }
+        });
+        let is_granted = |line: String| serde_json::from_str::<Value>(&line).unwrap()["outcome"] == "granted";
+        // The first lines may be of the second in which it was started.
+        let seen = lines.by_ref().map_while(Result::ok).any(is_granted);
+        done.send(()).unwrap();
+        assert!(seen);
+    });
+    let number = follower.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &number]).status().unwrap().success());
+    assert!(follower.wait().unwrap().success());
+    let later = records(&place.run(&["audit", "--since", "2040-01-01T00:00:00Z"]).done());
+    assert_eq!(later, Vec::<Value>::new());
+}
+
+#[test]
+fn op_10_se_06_a_server_that_was_killed_leaves_a_whole_audit_and_the_next_goes_on() {
+    let place = Place::new();
+    for round in 1..=3 {
+        let server = place.serve(&[]);
+        let asked = 20 * round;
+        (0..asked).for_each(|_| drop(server.ask("root", ROOT).token()));
+        within_a_second("some are recorded", || count(&audit(&place), "outcome", "granted") > 0);
+        // Killed, when it is dropped.
+        drop(server);
+        place.run(&["audit", "verify"]).done();
+    }
+    assert_eq!(count(&audit(&place), "event", "node began"), 3);
+    assert_eq!(count(&audit(&place), "event", "ended"), 0);
+}
