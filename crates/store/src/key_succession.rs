@@ -1,5 +1,6 @@
 //! How does a key take over from another? Decided on what the store holds in the very transaction: conformance KS-04, KS-05.
 
+use crate::audit::Change;
 use crate::db::Part;
 use crate::error::StoreError;
 use crate::store::Store;
@@ -52,6 +53,8 @@ macro_rules! introduce {
         for other in &$succession.ending {
             end_key!($connection, other, Some($succession.end));
         }
+        let dropped: Vec<&str> = $succession.dropped.iter().map(KeyId::as_str).collect();
+        note!($store, $connection, Change::key("key added", &key).with("dropped", dropped));
         IntroducedKey { id: key.id, signs_from: key.signs_from, dropped: $succession.dropped }
     }};
 }
@@ -136,6 +139,11 @@ impl Store {
                     NowSigning::New(key.id)
                 }
             };
+            let now_signing = match &signing {
+                NowSigning::Unchanged => None,
+                NowSigning::Published(id) | NowSigning::New(id) => Some(id.as_str()),
+            };
+            note!(self, connection, Change::key_named("key revoked", id).with("now_signing", now_signing));
             Ok(RevokedKey { id: id.clone(), signing })
         })
     }

@@ -1,5 +1,6 @@
 //! How does the key-encryption key change? All that is sealed is sealed anew in one transaction; whoever reads it notices.
 
+use crate::audit::Change;
 use crate::db::Part;
 use crate::error::StoreError;
 use crate::key_encryption_key::KekSource;
@@ -50,6 +51,7 @@ impl Store {
                     .execute(&mut *connection)
                     .await?;
             }
+            note!(self, connection, Change::new("key-encryption key changed").with("signing_keys", keys));
             Ok((keys, pepper))
         })?;
         self.0.seal.store(Arc::new(Seal { sealer, pepper }));
