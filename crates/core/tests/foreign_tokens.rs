@@ -3,8 +3,7 @@
 
 use serde_json::{Value, json};
 use tokenberg_core::{
-    AcceptedAs, Algorithm, Introspection, Issuer, KeySource, Lifetime, Refusal, Revocation, SubjectStanding,
-    TokenFault, TokenType, TrustedIssuer,
+    AcceptedAs, Algorithm, KeySource, Lifetime, Refusal, Revocation, SubjectStanding, TokenFault, TokenType,
 };
 use tokenberg_testkit::{Ask, ForeignKey, ISSUER, NOW, World, alice, by_c1, by_c2, trusted};
 
@@ -252,45 +251,6 @@ fn tx_37_cc_19_cve_2026_16103_who_was_disabled_or_taken_off_the_list_stops_at_on
     assert_eq!(renew(&mut world), "200", "somebody else of that name was disabled");
     world.change("c1", |c1| c1.enabled = false);
     assert_eq!(renew(&mut world), "401 invalid_client Bearer");
-}
-
-#[test]
-fn tx_37_what_was_got_with_an_actor_of_an_issuer_ends_with_him_and_with_his_issuer() {
-    const SERVICES: &str = "https://services.test";
-    let (mut world, key) = world();
-    world.issuers.push(trusted(SERVICES, &key));
-    let may_act_for = ["*", "alice"].map(|who| format!("{}|{who}", if who == "*" { SERVICES } else { IDP }));
-    world.change("c1", |c| c.rights.may_act_for = may_act_for.iter().map(|p| p.parse().unwrap()).collect());
-    let actor = key.sign(&alice(&json!({"iss": SERVICES, "sub": "robot"})));
-    let ask = by_c1(id_token(&key.sign(&alice(&json!({})))))
-        .with("actor_token", &actor)
-        .with("actor_token_type", TokenType::IdToken.as_urn());
-    let first = world.check(ask).token();
-    // Renewed without him, he is one of those who acted before.
-    let renewed = world.check(by_c1(Ask::exchange(&first))).token();
-    let state = |world: &mut World| {
-        [&first, &renewed].map(|token| {
-            let renewal = world.check(by_c1(Ask::exchange(token))).code();
-            let told = world.introspect(&by_c1(Ask::token(token)));
-            (renewal, matches!(told, Ok(Introspection::Active(_))))
-        })
-    };
-    let good = || [("200".to_owned(), true), ("200".to_owned(), true)];
-    let bad = || [(BAD.to_owned(), false), (BAD.to_owned(), false)];
-    assert_eq!(state(&mut world), good());
-    world.issuers[1].enabled = false;
-    assert_eq!(state(&mut world), bad(), "his issuer is disabled");
-    let services = world.issuers.pop().unwrap();
-    assert_eq!(state(&mut world), bad(), "his issuer was taken off the list");
-    world.issuers.push(TrustedIssuer { enabled: true, ..services });
-    assert_eq!(state(&mut world), good());
-    let disabled = SubjectStanding { disabled: true, revoked_before: None };
-    for (issuer, name, expected) in
-        [(SERVICES, "robot", bad()), (SERVICES, "alice", good()), (IDP, "robot", good())]
-    {
-        world.subjects = vec![(Issuer::foreign(issuer).ok(), name.to_owned(), disabled)];
-        assert_eq!(state(&mut world), expected, "{issuer} {name}");
-    }
 }
 
 #[test]
