@@ -49,7 +49,7 @@ fn se_06_se_01_every_decision_and_change_is_a_record_without_any_secret() {
         ("outcome", "granted", 1),
         ("outcome", "invalid_client", 1),
         ("outcome", "invalid_scope", 1),
-        ("outcome", "active", 1),
+        ("outcome", "inactive", 1),
         ("outcome", "revoked", 1),
         ("change", "client added", 2),
         ("change", "key added", 2),
