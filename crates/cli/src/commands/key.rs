@@ -49,7 +49,7 @@ If it is the key that signs, the next one does at once, and if there is none, a 
 An imported file is still there: do not import it again.")]
 pub(crate) struct Revoke {
     /// Its identifier, as `tokenberg key list` shows it
-    #[arg(value_name = "KID")]
+    #[arg(value_name = "KID", allow_hyphen_values = true)]
     id: String,
 
     /// The algorithm of the new key, if one is needed: ES256, ES384 or EdDSA [default: that of the key, or ES256 instead of RSA]

@@ -183,7 +183,7 @@ impl Writer {
         loop {
             match self.shared.store.begin_chain(instead.as_ref()).await {
                 Ok(head) => {
-                    tracing::info!(chain = head.chain, "the audit begins a chain");
+                    tracing::debug!(chain = head.chain, "the audit begins a chain");
                     self.head = Some(head);
                     return;
                 }
