@@ -65,7 +65,7 @@ const EVERY: Duration = Duration::from_millis(250);
 pub(crate) fn run(common: &Common, asked: Audit, output: Output) -> anyhow::Result<()> {
     let since = match &asked.since {
         Some(text) => Some(
-            moment_text::parse(text, clock::now()?).map_err(|fault| crate::failure::wrong_usage(fault))?,
+            moment_text::parse(text, clock::now()?).map_err(crate::failure::wrong_usage)?,
         ),
         None => None,
     };
