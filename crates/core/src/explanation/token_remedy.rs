@@ -89,9 +89,6 @@ pub(super) fn of(fault: &TokenFault, token: &str, rules: &[Rule], policy: &Polic
                 quoted(name)
             )
         }
-        TokenFault::NamesClient => {
-            "nothing: give the user, or the client, another name".to_owned()
-        }
         TokenFault::AssertsClient => {
             "nobody may assert a client: that client has to authenticate itself, and to be acted for by --may-act-for".to_owned()
         }

@@ -107,7 +107,7 @@ impl Exchange {
                     self.subject = Some(ProvenSubject::Foreign(token.map_err(Refusal::SubjectToken)?));
                     self.next()
                 };
-                Ok(party::foreign_subject(&checking, token, &issuer, used_as, client, Box::new(then)))
+                Ok(party::foreign(&checking, token, &issuer, used_as, client, Box::new(then)))
             }
         }
     }

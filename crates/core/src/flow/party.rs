@@ -52,29 +52,6 @@ pub(crate) fn own<S: Asks + 'static>(
     })
 }
 
-/// Proves a subject of another issuer. He must not be called like a client of ours: a catalog that goes by `sub` alone would take
-/// him for it (RFC 9068 §5).
-pub(crate) fn foreign_subject<S: Asks + 'static>(
-    checking: &Checking,
-    token: CompactJws,
-    issuer: &str,
-    used_as: AcceptedAs,
-    client: ClientId,
-    then: Then<S, ProvenForeign>,
-) -> S {
-    let named = move |proven: Result<ProvenForeign, TokenFault>| match proven {
-        Err(fault) => then(Err(fault)),
-        Ok(proven) => match proven.claims().subject.as_str().parse() {
-            Err(_) => then(Ok(proven)),
-            Ok(id) => Ok(find_client::ask(Who::Id(id), move |namesake| match namesake {
-                Some(_) => then(Err(TokenFault::NamesClient)),
-                None => then(Ok(proven)),
-            })),
-        },
-    };
-    foreign(checking, token, issuer, used_as, client, Box::new(named))
-}
-
 /// Proves a token of another issuer, which is asked for on the list of trusted ones first.
 pub(crate) fn foreign<S: Asks + 'static>(
     checking: &Checking,

@@ -339,9 +339,6 @@ pub enum TokenFault {
     /// An unsigned assertion without an actor who may make it (conformance TX-61).
     #[error("it is not signed, and no actor is there who may assert its subject")]
     NobodyAsserts,
-    /// A subject of another issuer that is called like a client of ours (RFC 9068 §5).
-    #[error("its subject is called like a client, and a catalog could take one for the other")]
-    NamesClient,
     /// An unsigned assertion that names a client (conformance TX-66).
     #[error("it is not signed, and names a client")]
     AssertsClient,
