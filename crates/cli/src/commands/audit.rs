@@ -64,9 +64,7 @@ const EVERY: Duration = Duration::from_millis(250);
 /// If the store fails, or the audit was tampered with.
 pub(crate) fn run(common: &Common, asked: Audit, output: Output) -> anyhow::Result<()> {
     let since = match &asked.since {
-        Some(text) => Some(
-            moment_text::parse(text, clock::now()?).map_err(crate::failure::wrong_usage)?,
-        ),
+        Some(text) => Some(moment_text::parse(text, clock::now()?).map_err(crate::failure::wrong_usage)?),
         None => None,
     };
     let location = StoreLocation::of(common)?;
