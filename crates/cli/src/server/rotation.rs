@@ -59,6 +59,7 @@ impl Rotation {
         let keys = moment.snapshot().keys();
         let times: Vec<_> = keys.iter().map(KeyMaterial::times).collect();
         let Some(present) = key::signing(keys, now).filter(|_| is_rotation_due(&times, now, every)) else {
+            tracing::debug!("no new signing key is due");
             return Ok(());
         };
         let alg = match present.algorithm {
@@ -75,6 +76,8 @@ impl Rotation {
         if let Some(introduced) = watched.store().rotate_if_due(now, &key, every).await? {
             let (kid, signs_from) = (introduced.id.as_str(), introduced.signs_from.as_seconds());
             tracing::info!(kid, signs_from, replaces = present.id.as_str(), "published a new signing key");
+        } else {
+            tracing::debug!("another node has published a new signing key");
         }
         Ok(())
     }
