@@ -58,7 +58,11 @@ fn rv_06_cve_2020_15223_a_broken_store_is_503_and_never_200() {
     let server = place.serve(&[]);
     let token = server.ask(ROOT.0, ROOT.1).token();
     let sql = |statement: &str| {
-        let done = Command::new("sqlite3").arg(place.path("tokenberg.db")).arg(statement).status();
+        let done = Command::new("sqlite3")
+            .args(["-cmd", ".timeout 10000"])
+            .arg(place.path("tokenberg.db"))
+            .arg(statement)
+            .status();
         done.is_ok_and(|status| status.success())
     };
     if !sql("ALTER TABLE revisions RENAME TO lost") {

@@ -22,7 +22,11 @@ fn cc_15_what_needs_no_store_goes_on_when_the_store_is_gone() {
         (200, 200)
     );
     let sql = |statement: &str| {
-        let done = Command::new("sqlite3").arg(place.path("tokenberg.db")).arg(statement).status();
+        let done = Command::new("sqlite3")
+            .args(["-cmd", ".timeout 10000"])
+            .arg(place.path("tokenberg.db"))
+            .arg(statement)
+            .status();
         done.is_ok_and(|status| status.success())
     };
     if !sql("ALTER TABLE revisions RENAME TO lost") {

@@ -120,7 +120,10 @@ impl Site {
         assert_eq!(signing, 1, "{keys}");
         self.run(&["client", "list", "--json"]).done();
         if let Some(path) = self.store.strip_prefix("sqlite:") {
-            match Command::new("sqlite3").args([path, "PRAGMA integrity_check"]).output() {
+            match Command::new("sqlite3")
+                .args(["-cmd", ".timeout 10000", path, "PRAGMA integrity_check"])
+                .output()
+            {
                 Ok(said) => assert_eq!(String::from_utf8_lossy(&said.stdout).trim(), "ok"),
                 Err(_) => println!("skipped: there is no sqlite3 to look at the file with"),
             }
