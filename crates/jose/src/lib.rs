@@ -5,10 +5,13 @@
 //! them, and asks a [`Fetch`] for them: there is no client for HTTP in here. Nothing decides whether a token may be used: no
 //! claim is looked at, no address comes from a token, and a token never brings its own key or chooses its algorithm.
 //!
+//! With the feature `aws-lc`, Ed25519 signatures are made by aws-lc-rs, which takes less than half of the time; all else is ring's.
+//!
 //! `jsonwebtoken` gives the types of a JWK and of a header. Its process-wide provider is never used, so that this crate
 //! neither depends on nor disturbs one that the program around it has installed.
 #![forbid(unsafe_code)]
 
+mod ed25519;
 mod generate;
 mod import;
 mod issuer_keys;

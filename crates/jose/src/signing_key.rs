@@ -1,5 +1,6 @@
 //! What does our signature look like? One private key with its one algorithm, RFC 7515 §5.1 and RFC 9068 §2.1.
 
+use crate::ed25519::Ed25519;
 use crate::key_fault::KeyFault;
 use crate::thumbprint::thumbprint;
 use crate::verifying_key::{UnfitKey, VerifyingKey};
@@ -12,7 +13,7 @@ use jsonwebtoken::jwk::{
 use ring::error::{KeyRejected, Unspecified};
 use ring::rand::SystemRandom;
 use ring::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair,
     RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair, RsaPublicKeyComponents,
 };
 use std::sync::Arc;
@@ -30,16 +31,16 @@ pub(crate) struct SigningKey {
 
 enum Pair {
     Ecdsa(EcdsaKeyPair),
-    Ed25519(Ed25519KeyPair),
+    Ed25519(Ed25519),
     Rsa(Box<RsaKeyPair>, &'static dyn RsaEncoding),
 }
 
 impl SigningKey {
     /// Reads a private key from PKCS#8 DER, for this one algorithm.
     pub(crate) fn read(pkcs8: &[u8], algorithm: Algorithm) -> Result<Self, KeyFault> {
-        let pair = pair(pkcs8, algorithm).map_err(|rejected| match rejected.to_string() {
-            reason if reason == "TooSmall" || reason == "TooLarge" => KeyFault::Unfit(UnfitKey::RsaSize),
-            reason => KeyFault::Rejected { algorithm, reason: reason.into() },
+        let pair = pair(pkcs8, algorithm).map_err(|reason| match reason.as_str() {
+            "TooSmall" | "TooLarge" => KeyFault::Unfit(UnfitKey::RsaSize),
+            _ => KeyFault::Rejected { algorithm, reason: reason.into() },
         })?;
         let mut jwk = public_jwk(&pair, algorithm);
         let id = thumbprint(&jwk).ok_or(UnfitKey::Algorithm)?;
@@ -110,7 +111,7 @@ impl SigningKey {
     pub(crate) fn signature(&self, message: &[u8], random: &SystemRandom) -> Result<Vec<u8>, Unspecified> {
         match &self.pair {
             Pair::Ecdsa(pair) => Ok(pair.sign(random, message)?.as_ref().to_vec()),
-            Pair::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
+            Pair::Ed25519(pair) => pair.sign(message),
             Pair::Rsa(pair, padding) => {
                 let mut signature = vec![0; self.signature_length];
                 pair.sign(*padding, random, message, &mut signature)?;
@@ -120,20 +121,21 @@ impl SigningKey {
     }
 }
 
-fn pair(pkcs8: &[u8], algorithm: Algorithm) -> Result<Pair, KeyRejected> {
+/// The pair, or what the library says is wrong with it.
+fn pair(pkcs8: &[u8], algorithm: Algorithm) -> Result<Pair, String> {
     let random = SystemRandom::new();
-    Ok(match algorithm {
-        Algorithm::ES256 => {
-            Pair::Ecdsa(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8, &random)?)
-        }
-        Algorithm::ES384 => {
-            Pair::Ecdsa(EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_FIXED_SIGNING, pkcs8, &random)?)
-        }
-        // "Maybe unchecked": PKCS#8 v1, which `openssl genpkey` writes, has no public key to compare with.
-        Algorithm::EdDSA => Pair::Ed25519(Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8)?),
-        Algorithm::RS256 => Pair::Rsa(Box::new(RsaKeyPair::from_pkcs8(pkcs8)?), &RSA_PKCS1_SHA256),
-        Algorithm::PS256 => Pair::Rsa(Box::new(RsaKeyPair::from_pkcs8(pkcs8)?), &RSA_PSS_SHA256),
-    })
+    let rejected = |rejected: KeyRejected| rejected.to_string();
+    let ecdsa = |kind| EcdsaKeyPair::from_pkcs8(kind, pkcs8, &random).map(Pair::Ecdsa).map_err(rejected);
+    let rsa = |padding| {
+        RsaKeyPair::from_pkcs8(pkcs8).map(|pair| Pair::Rsa(Box::new(pair), padding)).map_err(rejected)
+    };
+    match algorithm {
+        Algorithm::ES256 => ecdsa(&ECDSA_P256_SHA256_FIXED_SIGNING),
+        Algorithm::ES384 => ecdsa(&ECDSA_P384_SHA384_FIXED_SIGNING),
+        Algorithm::EdDSA => Ok(Pair::Ed25519(Ed25519::read(pkcs8)?)),
+        Algorithm::RS256 => rsa(&RSA_PKCS1_SHA256),
+        Algorithm::PS256 => rsa(&RSA_PSS_SHA256),
+    }
 }
 
 /// The public half, made from what ring says is public, so that nothing private can be in it.
@@ -154,7 +156,7 @@ fn public_jwk(pair: &Pair, algorithm: Algorithm) -> Jwk {
         }
         Pair::Ed25519(pair) => AlgorithmParameters::OctetKeyPair(OctetKeyPairParameters {
             curve: EllipticCurve::Ed25519,
-            x: encode(pair.public_key().as_ref()),
+            x: encode(pair.public_key()),
             ..Default::default()
         }),
         Pair::Rsa(pair, _) => {
