@@ -1,38 +1,19 @@
 //! How do records and heads get into the database? Many rows by one statement.
 
-use std::sync::LazyLock;
-
-/// How many records one statement inserts.
-const AT_ONCE: usize = 64;
-
-/// The statement, and for how many records it is: many, and one.
-pub(crate) static MANY: [LazyLock<(String, usize)>; 2] =
-    [LazyLock::new(|| (insert(AT_ONCE), AT_ONCE)), LazyLock::new(|| (insert(1), 1))];
-
-fn insert(rows: usize) -> String {
-    let row = |n: usize| {
-        let first = n * 5;
-        format!("(${}, ${}, ${}, ${}, ${})", first + 1, first + 2, first + 3, first + 4, first + 5)
-    };
-    let rows: Vec<String> = (0..rows).map(row).collect();
-    format!("INSERT INTO audit_records (chain, number, at, record, hash) VALUES {}", rows.join(", "))
-}
-
 /// Inserts the rows of a chain.
+///
+/// Only a statement of one row is worth being kept; those of a batch are of any length.
 macro_rules! insert_records {
     ($connection:expr, $chain:expr, $rows:expr) => {{
-        let mut left: &[$crate::audit::Row] = $rows;
-        for statement in &$crate::audit::MANY {
-            while left.len() >= statement.1 {
-                let (now, later) = left.split_at(statement.1);
-                let mut query = sqlx::query(statement.0.as_str());
-                for (number, at, text, hash) in now {
-                    query =
-                        query.bind($chain).bind(*number).bind(*at).bind(text.as_str()).bind(hash.as_slice());
-                }
-                query.execute(&mut *$connection).await?;
-                left = later;
-            }
+        let rows: &[$crate::audit::Row] = $rows;
+        if !rows.is_empty() {
+            let into = "INSERT INTO audit_records (chain, number, at, record, hash) ";
+            let mut insert = sqlx::QueryBuilder::new(into);
+            insert.push_values(rows, |mut values, (number, at, text, hash)| {
+                values.push_bind($chain).push_bind(*number).push_bind(*at);
+                values.push_bind(text.as_str()).push_bind(hash.as_slice());
+            });
+            insert.build().persistent(rows.len() == 1).execute(&mut *$connection).await?;
         }
     }};
 }

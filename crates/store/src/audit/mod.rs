@@ -23,7 +23,6 @@ mod retention;
 mod trail;
 mod verify;
 
-pub(crate) use append::MANY;
 pub(crate) use change::Change;
 pub(crate) use link::{Head, Links, NOTHING, Row};
 pub use queue::WhenFull;
