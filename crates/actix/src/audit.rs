@@ -7,6 +7,7 @@ use crate::guard::RequestId;
 use crate::metrics::Metrics;
 use crate::service::TokenService;
 use actix_web::{HttpMessage, HttpRequest};
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -79,7 +80,7 @@ impl Audit {
     ) -> Self {
         Self {
             endpoint,
-            request_id: request.extensions().get().cloned(),
+            request_id: request.extensions().get().copied(),
             begun: Instant::now(),
             is_counted: Cell::new(false),
             metrics: Arc::clone(service.metrics()),
@@ -164,16 +165,16 @@ impl Audit {
             "granted a token"
         );
         self.record("granted", |record| AuditRecord {
-            client: Some(claims.client_id.as_str().to_owned()),
+            client: Some(claims.client_id.as_str().into()),
             method: Some(decision.method),
             grant: Some(decision.grant.as_parameter()),
-            actors: actors.iter().map(|&actor| actor.to_owned()).collect(),
-            subject_auth: Some(subject_auth.to_owned()),
-            scope_in: Some(decision.scope_asked.as_str().to_owned()),
-            scope_out: Some(claims.scope.as_str().to_owned()),
-            aud: claims.audience.iter().map(|aud| aud.to_string()).collect(),
-            subject_jti: decision.subject_token.as_deref().map(str::to_owned),
-            actor_jti: decision.actor_token.as_deref().map(str::to_owned),
+            actors: actors.iter().map(|&actor| actor.into()).collect(),
+            subject_auth: Some(subject_auth.into()),
+            scope_in: Some(decision.scope_asked.as_str().into()),
+            scope_out: Some(claims.scope.as_str().into()),
+            aud: claims.audience.iter().map(|aud| (&**aud).into()).collect(),
+            subject_jti: decision.subject_token.as_deref().map(Cow::Borrowed),
+            actor_jti: decision.actor_token.as_deref().map(Cow::Borrowed),
             tokens: Vec::new(),
             ..about(claims, record)
         });
@@ -217,12 +218,11 @@ impl Audit {
             "answered about a token"
         );
         self.record(outcome, |record| {
-            let record = AuditRecord { reason: reason.map(str::to_owned), ..record };
-            let asserted = good.filter(|claims| claims.session.asserted).map(|_| UNSECURED.to_owned());
-            let owner = |claims: &AccessTokenClaims| Some(claims.client_id.as_str().to_owned());
+            let record = AuditRecord { reason: reason.map(Cow::Borrowed), ..record };
+            let asserted = good.filter(|claims| claims.session.asserted).map(|_| UNSECURED.into());
             match good {
                 Some(claims) => AuditRecord {
-                    owner: owner(claims),
+                    owner: Some(claims.client_id.as_str().into()),
                     subject_auth: asserted,
                     tokens: Vec::new(),
                     ..about(claims, record)
@@ -248,7 +248,7 @@ impl Audit {
             reason = ?refusal.to_string(),
             "refused a request"
         );
-        let reason = Some(refusal.to_string());
+        let reason = Some(refusal.to_string().into());
         self.record(error.code.as_str(), |record| AuditRecord { reason, ..record });
     }
 
@@ -281,7 +281,7 @@ impl Audit {
             reason = %fault,
             "did not look into a request"
         );
-        let (status, reason) = (Some(status.as_u16()), Some(fault.to_string()));
+        let (status, reason) = (Some(status.as_u16()), Some(fault.to_string().into()));
         self.record(error.code.as_str(), |record| AuditRecord { status, reason, ..record });
     }
 
@@ -302,24 +302,24 @@ impl Audit {
             reason,
             "failed to answer a request"
         );
-        let (status, reason) = (Some(status.as_u16()), Some(reason.to_owned()));
+        let (status, reason) = (Some(status.as_u16()), Some(reason.into()));
         self.record(error.code.as_str(), |record| AuditRecord { status, reason, ..record });
     }
 
     /// Hands on the same as an event says, if somebody keeps it.
-    fn record(&self, outcome: &str, complete: impl FnOnce(AuditRecord) -> AuditRecord) {
+    fn record<'a>(&'a self, outcome: &'a str, complete: impl FnOnce(AuditRecord<'a>) -> AuditRecord<'a>) {
         let Some(recorder) = &self.recorder else { return };
-        recorder.record(complete(AuditRecord {
+        recorder.record(&complete(AuditRecord {
             endpoint: self.endpoint.path(),
-            request_id: self.name().map(str::to_owned),
-            source: self.source.map(|source| source.ip.to_string()),
+            request_id: self.name(),
+            source: self.source.map(|source| source.ip.to_string().into()),
             port: self.source.and_then(|source| source.port),
-            client: self.client.as_ref().map(|id| id.as_str().to_owned()),
+            client: self.client.as_ref().map(|id| id.as_str().into()),
             method: self.method,
             grant: self.grant.map(GrantType::as_parameter),
-            scope_in: self.scope.as_ref().map(|scope| scope.as_str().to_owned()),
-            tokens: self.tokens.clone(),
-            outcome: outcome.to_owned(),
+            scope_in: self.scope.as_ref().map(|scope| scope.as_str().into()),
+            tokens: self.tokens.iter().map(|token| token.as_str().into()).collect(),
+            outcome,
             ..AuditRecord::default()
         }));
     }
@@ -348,20 +348,20 @@ impl Drop for Audit {
         if std::thread::panicking() && !self.is_counted.get() {
             let outcome = Fault::Panicked.told().1;
             self.count(outcome.code.as_str());
-            let reason = Some(Fault::Panicked.to_string());
+            let reason = Some(Fault::Panicked.to_string().into());
             self.record(outcome.code.as_str(), |record| AuditRecord { reason, ..record });
         }
     }
 }
 
 /// What a good token says of itself.
-fn about(claims: &AccessTokenClaims, record: AuditRecord) -> AuditRecord {
+fn about<'a>(claims: &'a AccessTokenClaims, record: AuditRecord<'a>) -> AuditRecord<'a> {
     AuditRecord {
-        subject: Some(claims.subject.as_str().to_owned()),
-        subject_issuer: subject_issuer(claims).map(str::to_owned),
-        bound: bound(claims).unwrap_or_default(),
-        jti: Some(claims.token_id.as_str().to_owned()),
-        session: Some(claims.session.id.as_str().to_owned()),
+        subject: Some(claims.subject.as_str().into()),
+        subject_issuer: subject_issuer(claims).map(Cow::Borrowed),
+        bound: bound(claims).unwrap_or_default().into_iter().map(Cow::Owned).collect(),
+        jti: Some(claims.token_id.as_str().into()),
+        session: Some(claims.session.id.as_str().into()),
         ..record
     }
 }

@@ -11,14 +11,14 @@ use tokenberg_store::{
 };
 use world::*;
 
-fn granted(n: usize) -> AuditRecord {
-    AuditRecord { jti: Some(format!("jti-{n}")), outcome: "granted".to_owned(), ..AuditRecord::default() }
+fn granted(n: usize) -> AuditRecord<'static> {
+    AuditRecord { jti: Some(format!("jti-{n}").into()), outcome: "granted", ..AuditRecord::default() }
 }
 
 /// A node that has recorded so many decisions and ended.
 async fn node(store: &Store, decisions: usize) {
     let trail = store.audit_trail(WhenFull::Drop);
-    (0..decisions).for_each(|n| trail.record(granted(n)));
+    (0..decisions).for_each(|n| trail.record(&granted(n)));
     trail.end().await;
 }
 
@@ -273,13 +273,13 @@ async fn se_06_a_node_that_finds_its_chain_turned_back_says_so_and_goes_on() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     let trail = store.audit_trail(WhenFull::Drop);
-    (0..5).for_each(|n| trail.record(granted(n)));
+    (0..5).for_each(|n| trail.record(&granted(n)));
     until_written(&trail, 5).await;
     // What somebody might do who cannot compute a head, but has kept one.
     world
         .execute("CREATE TABLE kept AS SELECT * FROM audit_heads; CREATE TABLE kept_records AS SELECT * FROM audit_records")
         .await;
-    trail.record(granted(5));
+    trail.record(&granted(5));
     until_written(&trail, 6).await;
     world
         .execute(
@@ -288,7 +288,7 @@ async fn se_06_a_node_that_finds_its_chain_turned_back_says_so_and_goes_on() {
         )
         .await;
     assert_eq!(broken(&store).await, None, "what nobody has noted elsewhere is as it was");
-    trail.record(granted(6));
+    trail.record(&granted(6));
     trail.end().await;
     let (_, number, what) = broken(&store).await.unwrap();
     assert_eq!((number, what), (6, Break::TurnedBack));
@@ -302,7 +302,7 @@ async fn se_06_what_is_too_old_goes_and_the_rest_verifies_and_says_from_where() 
     add(&store, "c1", NewSecret::Generate).await;
     node(&store, 1500).await;
     let trail = store.audit_trail(WhenFull::Drop);
-    trail.record(granted(0));
+    trail.record(&granted(0));
     until_written(&trail, 1).await;
     assert_eq!(store.expire_audit(at(-1_000_000_000)).await, Ok(0));
     let removed = store.expire_audit(in_an_hour()).await.unwrap();
@@ -314,7 +314,7 @@ async fn se_06_what_is_too_old_goes_and_the_rest_verifies_and_says_from_where() 
     let chains: Vec<_> = report.chains.iter().map(|chain| (chain.chain.as_str(), chain.first)).collect();
     assert_eq!(chains, [("installation", 4)]);
     // The chain of the node that still runs went with the others, so it begins another.
-    trail.record(granted(1));
+    trail.record(&granted(1));
     trail.end().await;
     add(&store, "c2", NewSecret::Generate).await;
     assert_eq!(broken(&store).await, None);

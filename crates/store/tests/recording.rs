@@ -11,8 +11,8 @@ use tokenberg_core::{AuditRecord, Recorder};
 use tokenberg_store::{AuditCursor, AuditTrail, KekSource, Store, StoreError, WhenFull};
 use world::*;
 
-fn granted(n: usize) -> AuditRecord {
-    AuditRecord { jti: Some(format!("jti-{n}")), outcome: "granted".to_owned(), ..AuditRecord::default() }
+fn granted(n: usize) -> AuditRecord<'static> {
+    AuditRecord { jti: Some(format!("jti-{n}").into()), outcome: "granted", ..AuditRecord::default() }
 }
 
 async fn until_written(trail: &AuditTrail, records: u64) {
@@ -27,15 +27,15 @@ async fn op_21_se_06_without_the_store_records_wait_and_what_is_lost_is_counted_
     let store = world.open().await;
     let (drops, refuses) = (store.audit_trail(WhenFull::Drop), store.audit_trail(WhenFull::Refuse));
     for trail in [&drops, &refuses] {
-        trail.record(granted(0));
+        trail.record(&granted(0));
         until_written(trail, 1).await;
         assert!(trail.has_room());
     }
     world.execute("ALTER TABLE audit_records RENAME TO away").await;
     for n in 0..70_000 {
-        drops.record(granted(n));
+        drops.record(&granted(n));
         if refuses.has_room() {
-            refuses.record(granted(n));
+            refuses.record(&granted(n));
         }
     }
     assert!(drops.has_room() && !refuses.has_room());
@@ -68,7 +68,7 @@ async fn the_recording_process_that_is_killed() {
     let trail = store.audit_trail(WhenFull::Drop);
     println!();
     for n in 0.. {
-        trail.record(granted(n));
+        trail.record(&granted(n));
         if n % 50 == 0 {
             println!("written {}", trail.figures().written);
         }

@@ -43,16 +43,14 @@ impl Queue {
         Self { waiting: VecDeque::new(), taken: 0, alike: HashMap::new(), hashes: RandomState::new() }
     }
 
-    /// Takes a record; `false` if there is no room.
+    /// Takes a record, and what is to be written of it if somebody has written it out already; `false` if there is no room.
     ///
     /// Requests that come to nothing are in everybody's power. Those that differ in nothing but their own identifier and port are one
     /// record with their number while it waits, so that a flood of them neither fills the queue nor the disk.
-    pub(crate) fn put(&mut self, at: i64, mut record: AuditRecord) -> bool {
+    pub(crate) fn put(&mut self, at: i64, record: &AuditRecord<'_>, text: Option<String>) -> bool {
         let mut key = None;
         if !record.is_effective() {
-            let of_this_request = (record.request_id.take(), record.port.take());
-            let hash = self.hashes.hash_one(&record);
-            (record.request_id, record.port) = of_this_request;
+            let hash = self.hashes.hash_one(AuditRecord { request_id: None, port: None, ..record.clone() });
             let place = self.alike.get(&hash).and_then(|n| n.checked_sub(self.taken));
             let alike = place.and_then(|n| usize::try_from(n).ok()).and_then(|n| self.waiting.get_mut(n));
             if let Some(alike) = alike {
@@ -64,7 +62,7 @@ impl Queue {
         if self.waiting.len() >= CAPACITY {
             return false;
         }
-        let Ok(text) = serde_json::to_string(&record) else { return false };
+        let Some(text) = text.or_else(|| written(record)) else { return false };
         if let Some(key) = key {
             self.alike.insert(key, self.taken + self.waiting.len() as u64);
         }
@@ -91,6 +89,14 @@ impl Queue {
     }
 }
 
+/// The record as JSON. It holds nothing that could not be written, so it does not come to `None`.
+pub(crate) fn written(record: &AuditRecord<'_>) -> Option<String> {
+    // About as much as a grant takes.
+    let mut text = Vec::with_capacity(640);
+    serde_json::to_writer(&mut text, record).ok()?;
+    String::from_utf8(text).ok()
+}
+
 impl Waiting {
     pub(crate) fn age(&self) -> Duration {
         self.since.elapsed()
@@ -109,22 +115,24 @@ impl Waiting {
 mod tests {
     use super::*;
 
-    fn record(outcome: &str, request: usize, client: &str) -> AuditRecord {
-        AuditRecord {
-            request_id: Some(request.to_string()),
-            client: Some(client.to_owned()),
-            outcome: outcome.to_owned(),
+    fn put(queue: &mut Queue, outcome: &str, request: usize, client: &str) -> bool {
+        let request = request.to_string();
+        let record = AuditRecord {
+            request_id: Some(&request),
+            client: Some(client.into()),
+            outcome,
             ..AuditRecord::default()
-        }
+        };
+        queue.put(0, &record, None)
     }
 
     #[test]
     fn ab_01_se_06_what_comes_to_nothing_alike_is_one_record_and_what_has_effect_is_many() {
         let mut queue = Queue::new();
         for n in 0..1000 {
-            assert!(queue.put(0, record("granted", n, "c1")));
-            assert!(queue.put(0, record("invalid_client", n, "c1")));
-            assert!(queue.put(0, record("invalid_client", n, "c2")));
+            assert!(put(&mut queue, "granted", n, "c1"));
+            assert!(put(&mut queue, "invalid_client", n, "c1"));
+            assert!(put(&mut queue, "invalid_client", n, "c2"));
         }
         assert_eq!(queue.len(), 1002);
         let texts: Vec<_> = queue.take(3).into_iter().map(Waiting::into_text).collect();
@@ -137,10 +145,10 @@ mod tests {
             serde_json::from_str::<serde_json::Value>(text).unwrap();
         }
         // What was taken is on its way, and counts no more.
-        assert!(queue.put(0, record("invalid_client", 1, "c1")));
+        assert!(put(&mut queue, "invalid_client", 1, "c1"));
         assert_eq!(queue.len(), 1000);
         assert_eq!(queue.take(usize::MAX).len(), 1000);
-        assert!(queue.put(0, record("invalid_client", 1, "c1")));
+        assert!(put(&mut queue, "invalid_client", 1, "c1"));
         assert_eq!(queue.len(), 1);
     }
 
@@ -148,10 +156,10 @@ mod tests {
     fn ab_01_the_queue_is_bounded() {
         let mut queue = Queue::new();
         for n in 0..CAPACITY {
-            assert!(queue.put(0, record("granted", n, "c1")));
+            assert!(put(&mut queue, "granted", n, "c1"));
         }
-        assert!(!queue.put(0, record("granted", 0, "c1")));
+        assert!(!put(&mut queue, "granted", 0, "c1"));
         assert_eq!(queue.take(10).len(), 10);
-        assert!(queue.put(0, record("granted", 0, "c1")));
+        assert!(put(&mut queue, "granted", 0, "c1"));
     }
 }

@@ -1,6 +1,6 @@
 //! How do decisions get into the store without anybody waiting? A queue in memory, and a task that writes it in batches.
 
-use crate::audit::queue::{FULL, Queue, Waiting, WhenFull};
+use crate::audit::queue::{FULL, Queue, Waiting, WhenFull, written};
 use crate::audit::{Change, Head, Row, now};
 use crate::error::StoreError;
 use crate::store::Store;
@@ -73,11 +73,13 @@ impl Store {
 }
 
 impl Recorder for AuditTrail {
-    fn record(&self, record: AuditRecord) {
+    fn record(&self, record: &AuditRecord<'_>) {
         let shared = &*self.0;
+        // Before anybody is kept waiting for the queue; of what comes to nothing, only one of many is written.
+        let text = if record.is_effective() { written(record) } else { None };
         let mut queue = held(&shared.queue);
         let was_empty = queue.len() == 0;
-        if !queue.put(now(), record) {
+        if !queue.put(now(), record, text) {
             shared.lost.fetch_add(1, Ordering::Relaxed);
         }
         drop(queue);
