@@ -1,6 +1,6 @@
 //! What answers a token request? One moment of the store and the keys built from it, without I/O.
 
-use crate::digest::Digester;
+use crate::digest::{Digester, Quick};
 use crate::snapshot::Snapshot;
 use crate::store::Store;
 use std::sync::Arc;
@@ -25,13 +25,14 @@ impl<K> Moment<K> {
 
     fn derive(&self, client_id: &str, secret: &Secret) -> SecretDigest {
         let store = &self.store.0;
-        if !Digester::is_costly(secret) {
-            return store.digester.digest(client_id, secret);
-        }
+        let stretch = match store.digester.quick(client_id, secret) {
+            Quick::Done(digest) => return digest,
+            Quick::Costly(stretch) => stretch,
+        };
         if let Some(digest) = self.remembered(client_id, secret) {
             return digest;
         }
-        let digest = store.digester.digest(client_id, secret);
+        let digest = stretch.compute();
         // Only what is right: a wrong secret and an unknown client cost as much the thousandth time.
         if self.snapshot.vouches(client_id, &digest) {
             store.remembered.keep(store.remembered.name(client_id, secret), digest.clone());
