@@ -44,6 +44,7 @@ mod one_method;
 mod openapi;
 mod operations;
 mod protected_resource;
+mod random_bits;
 mod reply;
 mod routes;
 mod server;

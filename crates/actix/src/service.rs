@@ -10,9 +10,9 @@ use crate::metadata::{Abilities, Metadata};
 use crate::metrics::Metrics;
 use crate::throttle::{Attempt, Throttle};
 use crate::world::World;
-use crate::{openapi, routes};
+use crate::{openapi, random_bits, routes};
 use actix_web::web;
-use ring::rand::{SecureRandom, SystemRandom};
+use ring::rand::SystemRandom;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -329,8 +329,7 @@ impl TokenService {
 
     /// Answers a request that was read.
     pub(crate) async fn answer(&self, presented: Presented, audit: &mut Audit) -> Result<Granted, Denied> {
-        let mut bits = [0; 16];
-        self.inner.random.fill(&mut bits).map_err(|_| Fault::NoRandomness)?;
+        let bits = random_bits::next(&self.inner.random)?;
         let step = self.inner.endpoint.start(presented, self.time()?, Entropy::from_bits(bits))?;
         answering::answer(step, self.moment(), &self.inner.waits, audit).await
     }
