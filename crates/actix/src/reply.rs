@@ -41,7 +41,7 @@ pub(crate) fn granted(response: &TokenResponse, nonce: Option<&str>) -> HttpResp
     if let Some(nonce) = nonce {
         granted.insert_header((DPOP_NONCE, nonce));
     }
-    granted.body(response.to_json().expose().to_owned())
+    granted.body(String::from(response.to_json()))
 }
 
 /// What is told of a token.

@@ -50,9 +50,9 @@ pub struct TokenResponse {
     pub scope: Option<Scope>,
 }
 
+/// What follows the access token.
 #[derive(Serialize)]
-struct Body<'a> {
-    access_token: &'a str,
+struct Rest<'a> {
     token_type: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_in: Option<u32>,
@@ -77,19 +77,34 @@ impl TokenResponse {
     /// The body. Members that are not there are left out, never null: older Iceberg clients fail on null.
     #[must_use]
     pub fn to_json(&self) -> Secret {
-        let body = Body {
-            access_token: self.access_token.expose(),
+        let token = self.access_token.expose();
+        let rest = Rest {
             token_type: self.token_type.as_str(),
             expires_in: self.expires_in.map(Lifetime::as_seconds),
             issued_token_type: self.issued_token_type.map(TokenType::as_urn),
             scope: self.scope.as_ref().map(Scope::as_str),
         };
         // Room for all of it at once: a buffer that grows would leave copies of the token behind.
-        let room =
-            self.access_token.expose().len() + self.scope.as_ref().map_or(0, |s| s.as_str().len()) + 256;
-        let mut json = Vec::with_capacity(2 * room);
+        let plain = token.bytes().fold(true, |plain, b| plain & (b >= b' ') & (b != b'"') & (b != b'\\'));
+        let of_token = if plain { token.len() } else { 6 * token.len() };
+        let room = of_token + self.scope.as_ref().map_or(0, |s| s.as_str().len()) + 192;
+        let mut json = Vec::with_capacity(room);
+        json.extend_from_slice(b"{\"access_token\":");
         // Writing texts and numbers to memory cannot fail, and JSON is UTF-8.
-        let _ = serde_json::to_writer(&mut json, &body);
+        if plain {
+            // Nothing in it is to be escaped, and it is most of the body.
+            json.push(b'"');
+            json.extend_from_slice(token.as_bytes());
+            json.push(b'"');
+        } else {
+            let _ = serde_json::to_writer(&mut json, token);
+        }
+        let before = json.len();
+        let _ = serde_json::to_writer(&mut json, &rest);
+        // They are members of the same object.
+        if let Some(brace) = json.get_mut(before) {
+            *brace = b',';
+        }
         Secret::new(String::from_utf8(json).unwrap_or_default())
     }
 
@@ -152,6 +167,21 @@ mod tests {
         );
         let read = TokenResponse::parse(body.expose().as_bytes()).unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(read.to_json().expose(), body.expose());
+    }
+
+    #[test]
+    fn cc_01_whatever_a_token_is_made_of_the_body_is_one_object_that_says_it() {
+        for token in ["eyJ.e30.c2ln", "a\"b", "a\\", "\u{1}", "é", "\","] {
+            let response = TokenResponse {
+                access_token: Secret::new(token.to_owned()),
+                token_type: PresentedAs::Dpop,
+                expires_in: None,
+                issued_token_type: None,
+                scope: None,
+            };
+            let body: Value = serde_json::from_str(response.to_json().expose()).unwrap();
+            assert_eq!(body, serde_json::json!({"access_token": token, "token_type": "DPoP"}));
+        }
     }
 
     #[test]

@@ -30,6 +30,13 @@ impl Secret {
     }
 }
 
+impl From<Secret> for String {
+    /// The text itself, to be sent: from here on nobody clears its memory.
+    fn from(mut secret: Secret) -> Self {
+        std::mem::take(&mut *secret.0)
+    }
+}
+
 /// What a secret of a client is stored as: 256 bits that were derived from the client's id and the secret.
 ///
 /// Not a secret of its own, and useless without the key of the store; still compared in constant time, and in no other way:
