@@ -2,9 +2,13 @@
 
 use crate::commands::serve::LogFormat;
 use crate::failure::wrong_usage;
+use std::fmt::{Debug, Write};
 use std::io::{self, IsTerminal};
+use tracing::field::Field;
+use tracing_subscriber::field::MakeExt;
 #[cfg(feature = "otlp")]
 use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
@@ -69,9 +73,11 @@ fn start(filter: EnvFilter, format: LogFormat, is_server: bool) -> anyhow::Resul
     #[cfg(feature = "otlp")]
     let filter = with_spans(filter, traces.is_some());
     let (filter, handle) = reload::Layer::new(filter);
-    let lines = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+    let is_terminal = io::stderr().is_terminal();
+    let lines = fmt::layer().with_writer(io::stderr).with_ansi(is_terminal);
     let lines: Box<dyn Layer<_> + Send + Sync> = match format {
-        LogFormat::Text => lines.boxed(),
+        LogFormat::Text if is_terminal => lines.boxed(),
+        LogFormat::Text => lines.fmt_fields(debug_fn(write_field).delimited(" ")).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
     // In the lines, a span would say again what each of them says.
@@ -86,6 +92,37 @@ fn start(filter: EnvFilter, format: LogFormat, is_server: bool) -> anyhow::Resul
         #[cfg(feature = "otlp")]
         traces,
     })
+}
+
+/// Writes what a line says, or one of its fields: as the layer would, at half of the cost, because there are no colours in a file.
+fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std::fmt::Result {
+    let mut line = OneLine(writer);
+    match field.name() {
+        "message" => write!(line, "{value:?}"),
+        name => {
+            line.write_str(name.strip_prefix("r#").unwrap_or(name))?;
+            write!(line, "={value:?}")
+        }
+    }
+}
+
+/// Keeps control characters from ending a line or steering a terminal, whoever has put them in.
+struct OneLine<'a, 'b>(&'a mut Writer<'b>);
+
+impl Write for OneLine<'_, '_> {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        if text.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+            return self.0.write_str(text);
+        }
+        for c in text.chars() {
+            if c.is_control() {
+                write!(self.0, "{}", c.escape_default())?;
+            } else {
+                self.0.write_char(c)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The same filter, which lets spans through if somebody wants them.
