@@ -22,7 +22,7 @@ def text(figures):
     parts += ["## In one process", "", *in_process(figures), ""]
     parts += ["## From start to first token, and memory", "", *starts(figures), ""]
     parts += ["## Many clients", "", *many(figures["many"]), ""]
-    parts += ["## What a core does for a token", "", *figures["profile"], ""]
+    parts += ["## What a core does for a token", "", *profile(figures["profile"], cpu), ""]
     parts += ["## Scale on paper", "", *paper(figures, cpu), ""]
     return "\n".join(parts)
 
@@ -209,34 +209,53 @@ def allocations():
     return {name: float(count) for name, count in found}
 
 
-def profile(server, seconds=3):
-    """Where the server's time goes, if perf is there."""
+def samples(server, load, seconds=4):
+    """Which shares of its CPU time a server spends on what, under a load; none if perf is not there."""
     if not shutil.which("perf"):
-        return ["`perf` is not installed, so there is no profile."]
+        return {}
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "perf.data"
         command = ["perf", "record", "-q", "-F", "2000", "-p", str(server.process.pid), "-o", str(data), "--", "sleep", str(seconds)]
         recording = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        server.load(seconds=seconds + 0.5)
+        load(seconds + 0.5)
         recording.wait(30)
         # Without --no-inline it looks up the inlined functions of each sample, for many minutes.
-        command = ["perf", "report", "-i", str(data), "--stdio", "--no-inline", "--no-children", "--sort", "dso,symbol", "--percent-limit", "0.1"]
+        command = ["perf", "report", "-i", str(data), "--stdio", "--no-inline", "--no-children", "--sort", "comm,dso,symbol", "-t", "\t"]
         told = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=120).stdout
     shares = {}
-    for percent, dso, symbol in re.findall(r"^\s+([\d.]+)%\s+(\S+)\s+\[.\] (.*)$", told, re.MULTILINE):
-        kind = next((name for pattern, name in KINDS if re.search(pattern, f"{dso} {symbol}")), "the rest of the process")
-        shares[kind] = shares.get(kind, 0) + float(percent)
-    rows = ["Samples of client credentials with ES256 under full load, by `perf`; what has less than a thousandth is left out.", ""]
-    rows += ["| | share |", "|---|---|"]
-    return rows + [f"| {kind} | {share:.0f} % |" for kind, share in sorted(shares.items(), key=lambda item: -item[1])]
+    for line in told.splitlines():
+        fields = [field.strip() for field in line.split("\t")]
+        if line.startswith("#") or len(fields) < 4:
+            continue
+        kind = next(name for pattern, name in KINDS if re.search(pattern, " ".join(fields[1:])))
+        shares[kind] = shares.get(kind, 0) + float(fields[0].rstrip("%")) / 100
+    whole = sum(shares.values())
+    return {kind: share / whole for kind, share in shares.items()}
 
 
+# The first that fits. Threads: actix-rt answers; tokenberg-store is SQLite's; tokenberg follows the store and chains records.
 KINDS = (
-    (r"^\[kernel", "the kernel: the socket, waiting, random bits"),
-    (r"ring_core|ecp_nistz|ring::|p256|bn_", "the signature"),
-    (r"malloc|_int_|cfree|realloc|calloc|unlink_chunk|free", "allocating"),
-    (r"tracing|core::fmt|alloc::fmt|chrono", "the audit event"),
+    (r"^tokenberg-(store|sqlx)|^sqlx", "the audit's thread: SQLite, writing to the disk"),
+    (r"^tokenberg ", "the main thread: chaining the records of the audit, following the store"),
+    (r"\[k\]|\[kernel|\[vdso", "the kernel: the socket, waiting, random bits"),
+    (r"ring_core|ecp_nistz|ring::|p256|bn_|x25519|GFp", "signatures and hashes: ring"),
+    (r"malloc|_int_|cfree|realloc|calloc|unlink_chunk|[^a-z]free", "allocating"),
+    (r"tracing|core::fmt|alloc::fmt|nu_ansi|logging|audit|record", "the event of the log and the record of the audit"),
     (r"memmove|memset|memcpy|memcmp|strlen|libc", "copying, and other parts of the C library"),
     (r"actix|tokio|http::|bytes::|regex|mio::|httparse", "HTTP and the event loop"),
     (r"tokenberg_|serde|base64|percent|form_urlencoded|zeroize", "Tokenberg: reading, deciding, writing"),
+    (r"", "the rest"),
 )
+
+
+def profile(shares, cpu):
+    """In microseconds, so that it can be seen what is there beside the static answer and the cryptography."""
+    names = [name for name in shares if shares[name]]
+    if not names:
+        return ["`perf` is not installed, so there is no profile."]
+    rows = ["Samples by `perf` under full load, as parts of the CPU time of a request in microseconds.", ""]
+    rows += ["| | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
+    of = {name: {kind: share * median(cpu[name]) for kind, share in shares[name].items()} for name in names}
+    for kind in sorted({kind for name in names for kind in of[name]}, key=lambda kind: -max(of[name].get(kind, 0) for name in names)):
+        rows.append(f"| {kind} | " + " | ".join(f"{of[name].get(kind, 0):.1f}" for name in names) + " |")
+    return rows
