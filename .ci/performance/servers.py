@@ -19,6 +19,7 @@ ROOT = HERE.parent.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 BINARY = TARGET / "release" / "tokenberg"
 BENCH = TARGET / "release" / "tokenberg-bench"
+BENCH_AWS_LC = TARGET / "release" / "tokenberg-bench-aws-lc"
 PEERS = TARGET / "peers"
 SERVER_CORE, LOAD_CORE = "0", "1"
 OIDC_PROVIDER, AUTHLIB, FLASK, GUNICORN = "9.13.3", "1.9.10", "3.1.3", "27.0.1"
@@ -37,6 +38,9 @@ def run(command, **options):
 
 
 def build():
+    # The same with Ed25519 by aws-lc-rs, put aside before it is built as usual.
+    run(["cargo", "build", "--release", "--locked", "-p", "tokenberg-bench", "--features", "aws-lc"], cwd=ROOT)
+    shutil.copy2(BENCH, BENCH_AWS_LC)
     run(["cargo", "build", "--release", "--locked", "-p", "tokenberg-cli", "-p", "tokenberg-bench"], cwd=ROOT)
 
 
