@@ -229,6 +229,8 @@ impl Db {
             // In WAL mode only FULL makes a commit survive a power cut.
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
+            // Half a megabyte for each connection instead of two: what is read again and again is in the snapshot.
+            .pragma("cache_size", "-512")
             .busy_timeout(PATIENCE)
             .thread_name(|number| format!("tokenberg-store-{number}"))
             .disable_statement_logging();
