@@ -2,14 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the functions that the tests share are tests too")]
 
 use serde_json::json;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use tokenberg_core::{
     AccessTokenClaims, Algorithm, CompactJws, KeyId, KeyMaterial, Keys, LONGEST_TOKEN_LIFETIME, Lifetime,
     Successor, Timestamp, introduced, is_rotation_due, signing, taken_away,
 };
 use tokenberg_jose::{Keyring, PublicKeys, generate};
 
-const STEP: i64 = 150;
 /// `Cache-Control` of the key set.
 const MAX_AGE: i64 = 300;
 const LONGEST: i64 = 7 * 24 * 3600;
@@ -64,78 +63,95 @@ fn token(ring: &Keyring, now: Timestamp) -> CompactJws {
     CompactJws::parse(ring.sign(&claims, now).unwrap().expose()).unwrap_or_else(|fault| panic!("{fault}"))
 }
 
-/// Forty days: a new key every day and by command, keys that are taken away, and the keeping of order after them.
+/// The instants around one at which something changes, and around when the key set of before ceases to be kept.
+fn edges(change: i64) -> impl Iterator<Item = i64> {
+    [0, MAX_AGE].into_iter().flat_map(move |later| (-1..=1).map(move |beside| change + later + beside))
+}
+
+/// Forty days: a new key every day and by command, keys that are taken away, and the keeping of order after them. Every two hours, and
+/// the second before, at and after every change, as the keys are and as whoever fetched them then still has them.
 #[test]
 fn ks_04_ks_05_every_live_token_verifies_now_and_with_the_keys_of_max_age_ago() {
     assert_eq!(i64::from(LONGEST_TOKEN_LIFETIME.as_seconds()), LONGEST);
     let mut stored = Stored::default();
     stored.introduce(at(0), false);
     let mut ring = Keyring::read(&stored.0, at(0)).unwrap();
-    // What the key set was, each time with when it was that last.
-    let mut published: Vec<(i64, PublicKeys, std::sync::Arc<str>)> = Vec::new();
+    // What the key set was, each time with when it was that last, and which tokens it has verified: that depends on no time.
+    let mut published: Vec<(i64, PublicKeys, std::sync::Arc<str>, HashSet<KeyId>)> = Vec::new();
     // Of each key that signed: a token of it, and the end of the last one.
     let mut live: HashMap<KeyId, (CompactJws, i64)> = HashMap::new();
-    let (mut unknown_until, mut signers, mut most) = (0, Vec::new(), 0);
-    for now in (0..40 * DAY).step_by(STEP as usize) {
+    let (mut unknown_until, mut signers, mut most, mut built_of) = (0, Vec::new(), 0, Vec::new());
+    // Every few days something is urgent.
+    let urgent: BTreeMap<i64, i64> = (0..13).map(|n| ((3 * n + 2) * DAY + 1800, n % 5)).collect();
+    let mut instants: BTreeSet<i64> =
+        (0..40 * DAY).step_by(7200).chain(urgent.keys().copied().flat_map(edges)).collect();
+    while let Some(now) = instants.pop_first().filter(|now| *now < 40 * DAY) {
         let present = at(now);
         if is_rotation_due(&stored.times(), present, Lifetime::from_seconds(DAY as u32)) {
             stored.introduce(present, false);
         }
-        // Every few days something is urgent: the key that signs, one that waits, one that is retired, or a rotation.
-        let urgent = if now % (3 * DAY) == 2 * DAY + 12 * STEP { now / (3 * DAY) % 5 } else { -1 };
         let signer = signing(stored.times(), present).unwrap().id.clone();
         let waiting = stored.0.iter().find(|key| key.signs_from > present).map(|key| key.id.clone());
         let retired = stored.0.iter().find(|key| key.signs_from <= present && key.id != signer);
-        let lost = match urgent {
-            0 | 4 => Some(signer),
-            1 => waiting,
-            2 => retired.map(|key| key.id.clone()),
-            3 => {
+        // The key that signs, one that waits, one that is retired, or a rotation.
+        let lost = match urgent.get(&now) {
+            Some(0 | 4) => Some(signer),
+            Some(1) => waiting,
+            Some(2) => retired.map(|key| key.id.clone()),
+            Some(_) => {
                 stored.introduce(present, true);
                 unknown_until = now + MAX_AGE;
                 None
             }
-            _ => None,
+            None => None,
         };
         if let Some(lost) = lost {
             stored.take_away(&lost, present);
             live.remove(&lost);
             unknown_until = now + MAX_AGE;
         }
-        stored
-            .0
-            .retain(|key| key.verifies_until.is_none_or(|end| present < end.plus(Lifetime::from_hours(2))));
-        ring = ring.updated(&stored.0, present).unwrap();
+        let kept = Lifetime::from_hours(2);
+        stored.0.retain(|key| key.verifies_until.is_none_or(|end| present < end.plus(kept)));
+        // As a server does: keys are built again when they have changed, and grow older until then.
+        let kept_now: Vec<_> =
+            stored.0.iter().map(|k| (k.id.clone(), k.signs_from, k.verifies_until)).collect();
+        if built_of != kept_now {
+            ring = ring.updated(&stored.0, present).unwrap();
+            built_of = kept_now;
+        }
 
         let jwks = ring.jwks();
-        match published.last_mut().filter(|(_, _, last)| *last == jwks) {
+        match published.last_mut().filter(|(_, _, last, _)| *last == jwks) {
             Some(last) => last.0 = now,
-            None => published.push((now, PublicKeys::from_jwks(&jwks).unwrap(), jwks)),
+            None => published.push((now, PublicKeys::from_jwks(&jwks).unwrap(), jwks, HashSet::new())),
         }
-        published.retain(|(last, _, _)| *last >= now - MAX_AGE);
+        published.retain(|(last, ..)| *last >= now - MAX_AGE);
         let signer = signing(stored.times(), present).unwrap().id.clone();
         if signers.last() != Some(&signer) {
             signers.push(signer.clone());
         }
         // One token of each key stands for all of them; the last one ends as late as any.
         let (sample, _) = live.remove(&signer).unwrap_or_else(|| (token(&ring, present), 0));
-        live.insert(signer, (sample, now + LONGEST));
+        live.insert(signer.clone(), (sample, now + LONGEST));
         live.retain(|_, (_, end)| now < *end);
         most = most.max(live.len());
-        let has_changed = published.len() > 1;
-        if !has_changed && now % 3600 != 0 {
-            // As at the instant before: the same keys, and an hour is shorter than any margin.
-            continue;
-        }
         for (key, (token, _)) in &live {
             assert!(ring.verify(token, present).is_ok(), "{key} at {now}");
-            for (last, keys, _) in &published {
+            for (last, keys, _, verified) in &mut published {
                 // What nobody could know is not known: that is the price of urgency.
-                if *last == now || now >= unknown_until {
+                if (*last == now || now >= unknown_until) && verified.insert(key.clone()) {
                     assert!(keys.verify(token).is_ok(), "{key} at {now} with the keys of {last}");
                 }
             }
         }
+        let of_keys = stored.0.iter().flat_map(|key| {
+            let ends = key.verifies_until.map(|end| [end, end.plus(kept)]).into_iter().flatten();
+            [key.signs_from, key.signs_from.plus(Lifetime::from_hours(24))].into_iter().chain(ends)
+        });
+        // The last token of a key that still signs is not made yet.
+        let of_tokens = live.iter().filter(|(key, _)| **key != signer).map(|(_, (_, end))| *end);
+        let changes = of_keys.map(Timestamp::as_seconds).chain(of_tokens);
+        instants.extend(changes.flat_map(edges).filter(|instant| *instant > now));
     }
     assert!(signers.len() > 35 && most >= 7, "{} {most}", signers.len());
 }
