@@ -111,6 +111,7 @@ async fn decide(
 ) -> Result<HttpResponse, Denied> {
     // What is revoked is recorded by whoever writes it, or not revoked.
     if endpoint != Endpoint::Revocation && service.recorder().is_some_and(|recorder| !recorder.has_room()) {
+        service.metrics().unrecorded();
         return Err(Fault::Unrecorded.into());
     }
     let authorization = values(request, &header::AUTHORIZATION);

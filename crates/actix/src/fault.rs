@@ -178,6 +178,7 @@ mod tests {
             Fault::Overloaded,
             Fault::Unsigned,
             Fault::Unwritten,
+            Fault::Unrecorded,
             Fault::KeysUnavailable,
             Fault::TooOld,
             Fault::NoRandomness,

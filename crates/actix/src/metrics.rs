@@ -66,6 +66,7 @@ pub(crate) struct Metrics {
     connections: AtomicU64,
     connections_closed: AtomicU64,
     connections_refused: AtomicU64,
+    unrecorded: AtomicU64,
 }
 
 impl Metrics {
@@ -94,6 +95,11 @@ impl Metrics {
 
     pub(crate) fn throttled(&self, by: ThrottledBy) {
         one_more(&self.throttled[by as usize]);
+    }
+
+    /// A request that was refused because it could not have been recorded.
+    pub(crate) fn unrecorded(&self) {
+        one_more(&self.unrecorded);
     }
 
     pub(crate) fn document(&self, document: Document) {
@@ -157,6 +163,11 @@ impl Metrics {
             "tokenberg_connections_refused_total",
             "Connections closed at once because their source has too many.",
             read(&self.connections_refused),
+        );
+        to.counter(
+            "tokenberg_audit_refused_total",
+            "Requests refused with 503 because there was no room to record them.",
+            read(&self.unrecorded),
         );
     }
 

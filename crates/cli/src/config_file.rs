@@ -89,6 +89,9 @@ pub(crate) struct ConfigFile {
     /// `--audit-when-full`
     #[serde(alias = "audit_when_full")]
     pub(crate) audit_when_full: Option<AuditWhenFull>,
+    /// `--audit-queue`
+    #[serde(alias = "audit_queue")]
+    pub(crate) audit_queue: Option<NonZeroU32>,
 }
 
 fn length_of_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Lifetime>, D::Error> {
@@ -112,12 +115,16 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<ConfigFile> {
     parse(&text, path)
 }
 
-fn parse(text: &str, path: &Path) -> anyhow::Result<ConfigFile> {
+pub(crate) fn parse(text: &str, path: &Path) -> anyhow::Result<ConfigFile> {
     toml::from_str(text).map_err(|fault| {
         let line =
             fault.span().map_or(0, |span| text.bytes().take(span.start).filter(|b| *b == b'\n').count() + 1);
-        // Only the message: the excerpt that goes with it may show a value that is nobody's business.
-        anyhow::anyhow!("the configuration file {}, line {line}: {}", path.display(), fault.message())
+        // Only key and message: the excerpt that goes with it may show a value that is nobody's business.
+        let key = text.lines().nth(line.saturating_sub(1)).and_then(|line| line.split_once('='));
+        let is_plain = |key: &&str| key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        let key = key.map(|(key, _)| key.trim()).filter(is_plain).map(|key| format!(", {key}"));
+        let (path, key) = (path.display(), key.unwrap_or_default());
+        anyhow::anyhow!("the configuration file {path}, line {line}{key}: {}", fault.message())
     })
 }
 
@@ -134,7 +141,7 @@ mod tests {
             "{fault}"
         );
         let wrong = parse("workers = \"hush\"", Path::new("b.toml")).unwrap_err().to_string();
-        assert!(wrong.contains("line 1"), "{wrong}");
+        assert!(wrong.contains("line 1, workers:"), "{wrong}");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::server::{self, settings::Settings};
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use tokenberg_actix::Network;
 use tokenberg_core::{Algorithm, Lifetime};
@@ -144,6 +145,10 @@ pub(crate) struct Serve {
     /// requests with 503 [default: drop]
     #[arg(long, value_name = "POLICY", env = "TOKENBERG_AUDIT_WHEN_FULL")]
     pub(crate) audit_when_full: Option<AuditWhenFull>,
+
+    /// How many records of the audit wait in memory at most while it cannot be written; a thousand are some 600 kB [default: 65536]
+    #[arg(long, value_name = "N", env = "TOKENBERG_AUDIT_QUEUE")]
+    pub(crate) audit_queue: Option<NonZeroU32>,
 }
 
 /// What is done when no record can be kept.

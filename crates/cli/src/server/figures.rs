@@ -56,6 +56,12 @@ pub(super) fn expose_audit(audit: AuditFigures, to: &mut Exposition) {
         "How long the oldest record has waited that is not in the store yet.",
         audit.lag.as_secs_f64(),
     );
+    to.gauge(
+        "tokenberg_audit_waiting",
+        "Records that wait in memory until they are in the store.",
+        count(audit.waiting),
+    );
+    to.gauge("tokenberg_audit_waiting_limit", "How many may wait.", count(audit.most_waiting));
     to.counter("tokenberg_audit_records_total", "Decisions that were recorded in the store.", audit.written);
     to.counter(
         "tokenberg_audit_lost_total",

@@ -1,5 +1,6 @@
 //! How does the server run? Start, follow the store, and end in order: conformance OP-12, OP-13 and OP-30.
 
+mod audit_settings;
 mod figures;
 mod first_start;
 mod following;
@@ -70,7 +71,7 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     let operations_at = ops_listener.as_ref().map(TcpListener::local_addr).transpose()?;
 
     let store = Store::open(&settings.store.url, settings.store.key.clone()).await?.changed_by("a server");
-    let audit = store.audit_trail(settings.audit_when_full);
+    let audit = store.audit_trail_of_at_most(settings.audit.when_full, settings.audit.queue.get());
     let following = Following::of(&store, settings.max_staleness).await?;
     let mut policy = Policy::new(settings.issuer_at(port)?);
     policy.strict_iceberg_errors = settings.strict_iceberg_errors;
@@ -123,7 +124,7 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     let as_read = following.watched().now();
     let first = first_start::prepare(&store, as_read.snapshot(), settings.alg, clock::now()?).await?;
     following.catch_up().await?;
-    housekeeping::begin(store.clone(), settings.audit_retention);
+    housekeeping::begin(store.clone(), settings.audit.retention);
     rotation.begin(following.clone());
     let serving = actix_web::rt::spawn(running.serve());
     tracing::info!(issuer = issuer.as_str(), store = %settings.store.url, listen = settings.address(port), "ready");

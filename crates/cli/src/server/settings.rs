@@ -1,7 +1,8 @@
 //! With which settings does the server run? Flag before variable before file, and nothing that contradicts itself.
 
+use super::audit_settings::AuditSettings;
 use crate::arguments::Common;
-use crate::commands::serve::{AuditWhenFull, LogFormat, Serve};
+use crate::commands::serve::{LogFormat, Serve};
 use crate::config_file::{self, ConfigFile};
 use crate::failure::wrong_usage;
 use crate::issuer_keys::Fetching;
@@ -13,16 +14,12 @@ use std::time::Duration;
 use tokenberg_actix::TrustedProxies;
 use tokenberg_actix::tls::{self, Tls, TlsFault};
 use tokenberg_core::{Algorithm, Issuer, Lifetime};
-use tokenberg_store::WhenFull;
 
 /// Where we listen unless somebody says otherwise.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8183);
 
 /// Long enough for a database to fail over, and for somebody to be woken.
 const DEFAULT_MAX_STALENESS: Lifetime = Lifetime::from_seconds(300);
-
-/// How long records of the audit are kept.
-const AUDIT_RETENTION: Lifetime = Lifetime::from_hours(90 * 24);
 
 /// Everything that a server has to know before it starts.
 #[derive(Clone)]
@@ -67,10 +64,8 @@ pub(crate) struct Settings {
     pub(crate) drain_delay: Duration,
     /// How long after it has last seen the store it is still ready.
     pub(crate) max_staleness: Duration,
-    /// How long records are kept.
-    pub(crate) audit_retention: Lifetime,
-    /// What is done when no record can be kept.
-    pub(crate) audit_when_full: WhenFull,
+    /// How the audit is kept.
+    pub(crate) audit: AuditSettings,
 }
 
 impl Settings {
@@ -144,11 +139,7 @@ impl Settings {
             max_staleness: seconds(
                 asked.max_staleness.or(file.max_staleness).unwrap_or(DEFAULT_MAX_STALENESS),
             ),
-            audit_retention: asked.audit_retention.or(file.audit_retention).unwrap_or(AUDIT_RETENTION),
-            audit_when_full: match asked.audit_when_full.or(file.audit_when_full) {
-                Some(AuditWhenFull::Drop) | None => WhenFull::Drop,
-                Some(AuditWhenFull::Refuse) => WhenFull::Refuse,
-            },
+            audit: AuditSettings::of(asked, file),
         })
     }
 

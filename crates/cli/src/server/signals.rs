@@ -94,8 +94,9 @@ impl Settings {
             ("workers", self.workers != running.workers),
             ("drain-delay", self.drain_delay != running.drain_delay),
             ("max-staleness", self.max_staleness != running.max_staleness),
-            ("audit-retention", self.audit_retention != running.audit_retention),
-            ("audit-when-full", self.audit_when_full != running.audit_when_full),
+            ("audit-retention", self.audit.retention != running.audit.retention),
+            ("audit-when-full", self.audit.when_full != running.audit.when_full),
+            ("audit-queue", self.audit.queue != running.audit.queue),
         ];
         differing.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
     }

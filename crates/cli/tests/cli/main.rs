@@ -23,4 +23,5 @@ mod support;
 #[cfg(feature = "otlp")]
 mod tracing;
 mod trust;
+mod unrecorded;
 mod usage;

@@ -25,7 +25,7 @@ mod verify;
 
 pub(crate) use change::Change;
 pub(crate) use link::{Head, Links, NOTHING, Row};
-pub use queue::WhenFull;
+pub use queue::{USUAL_QUEUE, WhenFull};
 pub use read::{AuditCursor, AuditEntry};
 pub use trail::{AuditFigures, AuditTrail};
 pub use verify::{AuditReport, Break, ChainReport};

@@ -5,10 +5,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 use tokenberg_core::AuditRecord;
 
-/// How many records wait at most: some 40 MB.
-pub(crate) const CAPACITY: usize = 65_536;
-/// From how many on there is no room for new requests. Those that are under way still have the rest.
-pub(crate) const FULL: usize = CAPACITY / 8 * 7;
+/// How many records wait at most, unless somebody says otherwise: some 40 MB.
+pub const USUAL_QUEUE: u32 = 65_536;
 
 /// What is done about records that cannot be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +28,9 @@ pub(crate) struct Waiting {
 
 /// The records that wait, the oldest first.
 pub(crate) struct Queue {
+    most: usize,
+    /// How many were taken out to be written, and are not yet.
+    in_hand: usize,
     waiting: VecDeque<Waiting>,
     /// How many were taken out so far.
     taken: u64,
@@ -39,8 +40,17 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    pub(crate) fn new() -> Self {
-        Self { waiting: VecDeque::new(), taken: 0, alike: HashMap::new(), hashes: RandomState::new() }
+    /// For so many records at most.
+    pub(crate) fn new(most: u32) -> Self {
+        let most = most.try_into().unwrap_or(usize::MAX);
+        Self {
+            most,
+            in_hand: 0,
+            waiting: VecDeque::new(),
+            taken: 0,
+            alike: HashMap::new(),
+            hashes: RandomState::new(),
+        }
     }
 
     /// Takes a record, and what is to be written of it if somebody has written it out already; `false` if there is no room.
@@ -59,7 +69,7 @@ impl Queue {
             }
             key = Some(hash);
         }
-        if self.waiting.len() >= CAPACITY {
+        if self.len() >= self.most {
             return false;
         }
         let Some(text) = text.or_else(|| written(record)) else { return false };
@@ -70,18 +80,35 @@ impl Queue {
         true
     }
 
-    /// The oldest.
+    /// The oldest; they count until they are written.
     pub(crate) fn take(&mut self, most: usize) -> Vec<Waiting> {
         let taken: Vec<_> = self.waiting.drain(..most.min(self.waiting.len())).collect();
         self.taken += taken.len() as u64;
+        self.in_hand += taken.len();
         if self.waiting.is_empty() {
             self.alike.clear();
         }
         taken
     }
 
+    /// So many that were taken are written.
+    pub(crate) fn written(&mut self, records: usize) {
+        self.in_hand -= records;
+    }
+
+    /// Whether there is no room for new requests. Those that are under way still have the rest.
+    pub(crate) fn is_full(&self) -> bool {
+        self.len() >= self.most - self.most / 8
+    }
+
+    /// How many are not written yet.
     pub(crate) fn len(&self) -> usize {
-        self.waiting.len()
+        self.waiting.len() + self.in_hand
+    }
+
+    /// Whether none is left to be taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
     }
 
     pub(crate) fn oldest(&self) -> Option<Duration> {
@@ -128,7 +155,7 @@ mod tests {
 
     #[test]
     fn ab_01_se_06_what_comes_to_nothing_alike_is_one_record_and_what_has_effect_is_many() {
-        let mut queue = Queue::new();
+        let mut queue = Queue::new(USUAL_QUEUE);
         for n in 0..1000 {
             assert!(put(&mut queue, "granted", n, "c1"));
             assert!(put(&mut queue, "invalid_client", n, "c1"));
@@ -144,22 +171,29 @@ mod tests {
         for text in &texts {
             serde_json::from_str::<serde_json::Value>(text).unwrap();
         }
-        // What was taken is on its way, and counts no more.
+        // What was taken is on its way, and another request is another record.
         assert!(put(&mut queue, "invalid_client", 1, "c1"));
-        assert_eq!(queue.len(), 1000);
+        assert_eq!(queue.len(), 1003);
+        queue.written(3);
         assert_eq!(queue.take(usize::MAX).len(), 1000);
+        queue.written(1000);
         assert!(put(&mut queue, "invalid_client", 1, "c1"));
         assert_eq!(queue.len(), 1);
     }
 
     #[test]
-    fn ab_01_the_queue_is_bounded() {
-        let mut queue = Queue::new();
-        for n in 0..CAPACITY {
-            assert!(put(&mut queue, "granted", n, "c1"));
+    fn ab_01_the_queue_is_bounded_and_the_last_eighth_is_for_what_was_begun() {
+        for most in [1, 2, 80, 1000, USUAL_QUEUE] {
+            let mut queue = Queue::new(most);
+            for n in 0..most {
+                assert_eq!(queue.is_full(), n >= most - most / 8, "{n} of {most}");
+                assert!(put(&mut queue, "granted", n as usize, "c1"));
+            }
+            assert!(queue.is_full() && !put(&mut queue, "granted", 0, "c1"));
+            assert_eq!(queue.take(1).len(), 1);
+            assert!(!put(&mut queue, "granted", 0, "c1"), "it is not written yet");
+            queue.written(1);
+            assert!(put(&mut queue, "granted", 0, "c1"));
         }
-        assert!(!put(&mut queue, "granted", 0, "c1"));
-        assert_eq!(queue.take(10).len(), 10);
-        assert!(put(&mut queue, "granted", 0, "c1"));
     }
 }

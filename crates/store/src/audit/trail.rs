@@ -1,6 +1,6 @@
 //! How do decisions get into the store without anybody waiting? A queue in memory, and a task that writes it in batches.
 
-use crate::audit::queue::{FULL, Queue, Waiting, WhenFull, written};
+use crate::audit::queue::{Queue, USUAL_QUEUE, Waiting, WhenFull, written};
 use crate::audit::{Change, Head, Row, now};
 use crate::error::StoreError;
 use crate::store::Store;
@@ -30,6 +30,10 @@ pub struct AuditTrail(Arc<Shared>);
 pub struct AuditFigures {
     /// How long the oldest record has waited that is not in the store yet.
     pub lag: Duration,
+    /// How many records wait to be written.
+    pub waiting: u64,
+    /// How many may.
+    pub most_waiting: u64,
     /// How many records are in the store.
     pub written: u64,
     /// How many could not be kept.
@@ -39,6 +43,7 @@ pub struct AuditFigures {
 struct Shared {
     store: Store,
     when_full: WhenFull,
+    most_waiting: u32,
     queue: Mutex<Queue>,
     /// Since when the batch that is being written has waited.
     writing_since: Mutex<Option<Instant>>,
@@ -55,10 +60,17 @@ impl Store {
     /// To be called within a tokio runtime; the trail lasts no longer than that.
     #[must_use]
     pub fn audit_trail(&self, when_full: WhenFull) -> AuditTrail {
+        self.audit_trail_of_at_most(when_full, USUAL_QUEUE)
+    }
+
+    /// The same for so many records in memory at most.
+    #[must_use]
+    pub fn audit_trail_of_at_most(&self, when_full: WhenFull, most_waiting: u32) -> AuditTrail {
         let trail = AuditTrail(Arc::new(Shared {
             store: self.clone(),
             when_full,
-            queue: Mutex::new(Queue::new()),
+            most_waiting,
+            queue: Mutex::new(Queue::new(most_waiting)),
             writing_since: Mutex::default(),
             written: AtomicU64::new(0),
             lost: AtomicU64::new(0),
@@ -78,7 +90,7 @@ impl Recorder for AuditTrail {
         // Before anybody is kept waiting for the queue; of what comes to nothing, only one of many is written.
         let text = if record.is_effective() { written(record) } else { None };
         let mut queue = held(&shared.queue);
-        let was_empty = queue.len() == 0;
+        let was_empty = queue.is_empty();
         if !queue.put(now(), record, text) {
             shared.lost.fetch_add(1, Ordering::Relaxed);
         }
@@ -91,7 +103,7 @@ impl Recorder for AuditTrail {
     fn has_room(&self) -> bool {
         match self.0.when_full {
             WhenFull::Drop => true,
-            WhenFull::Refuse => held(&self.0.queue).len() < FULL,
+            WhenFull::Refuse => !held(&self.0.queue).is_full(),
         }
     }
 }
@@ -102,8 +114,14 @@ impl AuditTrail {
     pub fn figures(&self) -> AuditFigures {
         let shared = &*self.0;
         let writing = held(&shared.writing_since).map(|since| since.elapsed());
+        let (oldest, waiting) = {
+            let queue = held(&shared.queue);
+            (queue.oldest(), queue.len() as u64)
+        };
         AuditFigures {
-            lag: writing.max(held(&shared.queue).oldest()).unwrap_or_default(),
+            lag: writing.max(oldest).unwrap_or_default(),
+            waiting,
+            most_waiting: shared.most_waiting.into(),
             written: shared.written.load(Ordering::Relaxed),
             lost: shared.lost.load(Ordering::Relaxed),
         }
@@ -164,7 +182,7 @@ impl Writer {
             let batch = held(&shared.queue).take(BATCH);
             let is_ending = shared.is_ending.load(Ordering::Relaxed);
             let is_last = is_ending && batch.len() < BATCH;
-            let left = held(&shared.queue).len();
+            let is_drained = held(&shared.queue).is_empty();
             if !batch.is_empty() || is_last {
                 self.write(batch, is_last).await;
                 if is_last {
@@ -173,7 +191,7 @@ impl Writer {
             } else if !is_ending {
                 shared.wake.notified().await;
             }
-            if left == 0 && !shared.is_ending.load(Ordering::Relaxed) {
+            if is_drained && !shared.is_ending.load(Ordering::Relaxed) {
                 tokio::time::sleep(GATHER).await;
             }
         }
@@ -216,6 +234,7 @@ impl Writer {
                         self.shared.written.fetch_add(count, Ordering::Relaxed);
                         self.head = Some(batch.to);
                         *held(&self.shared.writing_since) = None;
+                        held(&self.shared.queue).written(records.len());
                         return;
                     }
                     Ok(Found::Nothing) => {
