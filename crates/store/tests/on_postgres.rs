@@ -6,6 +6,8 @@
 
 #[path = "audit.rs"]
 mod audit;
+#[path = "changes.rs"]
+mod changes;
 #[path = "clients.rs"]
 mod clients;
 #[path = "damage.rs"]

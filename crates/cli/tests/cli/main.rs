@@ -14,6 +14,7 @@ mod foreign;
 mod nodes;
 mod parity;
 mod proving;
+mod recording;
 mod revoking;
 mod rotating;
 mod running;

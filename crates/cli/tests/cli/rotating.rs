@@ -98,6 +98,11 @@ fn ks_04_op_02_a_server_makes_a_key_when_the_present_one_is_old_enough() {
     let server = place.serve(&["--config", &config]);
     within_a_second("the next key is published", || kids(&server).len() == 2);
     assert_eq!(signing(&place), first);
+    // Made by the schedule, and on record as that of a server.
+    let records = place.run(&["audit"]).done().out;
+    let mut records = records.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let added = records.rfind(|record| record["change"] == "key added").unwrap();
+    assert_eq!((&added["source"], added["key"] != first.as_str()), (&"a server".into(), true), "{added}");
     drop(server);
     let server = place.serve(&["--rotate-keys-every", "1d"]);
     assert!(server.ask(ROOT.0, ROOT.1).status == 200 && states(&place).len() == 2, "one at a time");
