@@ -11,6 +11,7 @@ mod deploying;
 mod explaining;
 mod figures;
 mod foreign;
+mod hostile;
 mod nodes;
 mod parity;
 mod proving;
