@@ -6,6 +6,7 @@ mod administration;
 mod auditing;
 mod backing_up;
 mod being_a_client;
+mod believing;
 mod crowding;
 mod deploying;
 mod explaining;
