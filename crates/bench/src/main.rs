@@ -5,6 +5,7 @@ mod in_process;
 mod load;
 mod lookup;
 mod process;
+mod recording;
 
 use clap::Parser;
 
@@ -20,6 +21,8 @@ enum Command {
     InProcess(in_process::InProcess),
     /// Reads a store of many clients, and looks them up.
     Lookup(lookup::Lookup),
+    /// Records decisions in a store.
+    Recording(recording::Recording),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -28,5 +31,6 @@ fn main() -> anyhow::Result<()> {
         Command::Ceiling(options) => ceiling::run(&options),
         Command::InProcess(options) => in_process::run(&options),
         Command::Lookup(options) => lookup::run(&options),
+        Command::Recording(options) => recording::run(&options),
     }
 }
