@@ -28,7 +28,8 @@ pub(crate) enum Denied {
 
 /// What is asked when an answer has to wait.
 pub(crate) struct Waits {
-    pub(crate) costly: Costly,
+    pub(crate) digests: Costly,
+    pub(crate) signatures: Costly,
     pub(crate) single_use: Option<Box<dyn SingleUse>>,
     pub(crate) issuer_keys: Option<Box<dyn IssuerKeys>>,
 }
@@ -46,14 +47,14 @@ pub(crate) async fn answer(
             Step::Sign(question) => {
                 let takes_long = moment.keys().is_costly(question.now());
                 let world = Arc::clone(&moment);
-                let metrics = Arc::clone(waits.costly.metrics());
+                let metrics = Arc::clone(waits.signatures.metrics());
                 let sign = move || {
                     let begun = Instant::now();
                     let access_token = world.keys().sign(question.claims(), question.now())?;
                     metrics.signed(begun.elapsed());
                     Ok(question.granted(access_token))
                 };
-                return if takes_long { waits.costly.run(sign).await? } else { sign() };
+                return if takes_long { waits.signatures.run(sign).await? } else { sign() };
             }
         }
     }
@@ -91,7 +92,7 @@ async fn question<S: Asks + Send + 'static>(
             }
             question.found(client)?
         }
-        Question::DigestSecret(question) => digest(question, moment, &waits.costly).await?,
+        Question::DigestSecret(question) => digest(question, moment, &waits.digests).await?,
         Question::FindIssuer(question) => {
             let issuer = moment.issuer(question.issuer());
             question.found(issuer)?
@@ -149,7 +150,13 @@ async fn digest<S: Asks + Send + 'static>(
     moment: &Arc<dyn Answers>,
     costly: &Costly,
 ) -> Result<S, Denied> {
-    let takes_long = moment.is_costly(question.client_id(), question.secret());
+    let mut takes_long = moment.is_costly(question.client_id(), question.secret());
+    let mut _turn = None;
+    if takes_long {
+        _turn = costly.turn((question.client_id(), question.secret().expose())).await;
+        // If it was right, it is known by now to whoever waited.
+        takes_long = moment.is_costly(question.client_id(), question.secret());
+    }
     let world = Arc::clone(moment);
     let digest = move || {
         let digest = world.digest(question.client_id(), question.secret());

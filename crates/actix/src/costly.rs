@@ -3,29 +3,47 @@
 use crate::exposition::{Exposition, exact};
 use crate::fault::Fault;
 use crate::metrics::Metrics;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use tokio::sync::Semaphore;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Semaphore, watch};
 
-/// A place for as many costly computations as there are cores, and a short queue before it.
+/// A place for as many costly computations of one kind as there are cores, and a queue before it.
+///
+/// Digests and signatures have places of their own: whoever guesses must not keep those waiting who have proven who they are.
 pub(crate) struct Costly {
+    work: &'static str,
     places: Arc<Semaphore>,
     waiting: AtomicUsize,
     most_waiting: usize,
     at_once: usize,
     refused: AtomicU64,
+    /// What is being computed, by its hash.
+    under_way: Mutex<HashMap<u64, watch::Sender<()>>>,
+    hashes: RandomState,
     metrics: Arc<Metrics>,
 }
 
 impl Costly {
-    pub(crate) fn new(at_once: usize, most_waiting: usize, metrics: Arc<Metrics>) -> Self {
+    /// `work` is what the figures call it.
+    pub(crate) fn new(
+        work: &'static str,
+        at_once: usize,
+        most_waiting: usize,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let at_once = at_once.max(1);
         Self {
+            work,
             places: Arc::new(Semaphore::new(at_once)),
             waiting: AtomicUsize::new(0),
             most_waiting,
             at_once,
             refused: AtomicU64::new(0),
+            under_way: Mutex::default(),
+            hashes: RandomState::new(),
             metrics,
         }
     }
@@ -35,25 +53,44 @@ impl Costly {
         &self.metrics
     }
 
-    pub(crate) fn expose(&self, to: &mut Exposition) {
-        let running = self.at_once.saturating_sub(self.places.available_permits());
-        let waiting = self.waiting.load(Ordering::Relaxed);
-        to.gauge(
-            "tokenberg_costly_running",
-            "Costly digests and signatures being computed.",
-            exact(running as u64),
-        );
-        to.gauge(
-            "tokenberg_costly_waiting",
-            "Costly digests and signatures that wait.",
-            exact(waiting as u64),
-        );
-        to.gauge("tokenberg_costly_waiting_limit", "How many may wait.", exact(self.most_waiting as u64));
-        to.counter(
-            "tokenberg_costly_refused_total",
-            "Requests refused with 503 because too many waited.",
-            self.refused.load(Ordering::Relaxed),
-        );
+    /// Writes the figures of all kinds of work.
+    pub(crate) fn expose(kinds: &[&Self], to: &mut Exposition) {
+        let mut family = |kind, name, help, value: &dyn Fn(&Self) -> u64| {
+            to.family(kind, name, help);
+            for costly in kinds {
+                to.sample(name, &[("work", costly.work)], exact(value(costly)));
+            }
+        };
+        family("gauge", "tokenberg_costly_running", "Costly computations under way, by their kind.", &|c| {
+            c.at_once.saturating_sub(c.places.available_permits()) as u64
+        });
+        family("gauge", "tokenberg_costly_waiting", "Costly computations that wait.", &|c| {
+            c.waiting.load(Ordering::Relaxed) as u64
+        });
+        family("gauge", "tokenberg_costly_waiting_limit", "How many may wait.", &|c| c.most_waiting as u64);
+        let refused = "Requests refused with 503 because too many waited.";
+        family("counter", "tokenberg_costly_refused_total", refused, &|c| c.refused.load(Ordering::Relaxed));
+    }
+
+    /// The turn to compute this; `None` after waiting for somebody who was computing the same, once.
+    ///
+    /// So the hundred tasks of a job that all begin with the same secret are one digest, and fill no queue.
+    pub(crate) async fn turn(&self, what: impl Hash) -> Option<Turn<'_>> {
+        let what = self.hashes.hash_one(what);
+        let mut ended = match self.under_way().entry(what) {
+            Entry::Occupied(other) => other.get().subscribe(),
+            Entry::Vacant(nobody) => {
+                nobody.insert(watch::channel(()).0);
+                return Some(Turn { costly: self, what });
+            }
+        };
+        // It ends by being dropped.
+        let _ = ended.changed().await;
+        None
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, HashMap<u64, watch::Sender<()>>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Computes on a thread that may block.
@@ -76,6 +113,18 @@ impl Costly {
             result
         });
         done.await.map_err(|_| Fault::Panicked)
+    }
+}
+
+/// The turn of whoever came first; those who wait for it go on when it is dropped.
+pub(crate) struct Turn<'a> {
+    costly: &'a Costly,
+    what: u64,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.costly.under_way().remove(&self.what);
     }
 }
 
@@ -106,7 +155,7 @@ mod tests {
 
     #[actix_web::test]
     async fn ab_02_places_and_the_queue_are_bounded_and_given_up() {
-        let costly = Arc::new(Costly::new(1, 1, Arc::default()));
+        let costly = Arc::new(Costly::new("digest", 1, 1, Arc::default()));
         let (release, wait) = mpsc::channel::<()>();
         let holder = Arc::clone(&costly);
         let first = actix_web::rt::spawn(async move { holder.run(move || wait.recv().is_ok()).await });
@@ -117,11 +166,10 @@ mod tests {
         assert!(futures_util::poll!(second.as_mut()).is_pending());
         assert_eq!(costly.run(|| 3).await, Err(Fault::Overloaded));
         let mut exposition = Exposition::default();
-        costly.expose(&mut exposition);
+        Costly::expose(&[&costly], &mut exposition);
         let text = exposition.into_text();
-        for line in
-            ["tokenberg_costly_running 1", "tokenberg_costly_waiting 1", "tokenberg_costly_refused_total 1"]
-        {
+        for name in ["running", "waiting", "refused_total"] {
+            let line = format!("tokenberg_costly_{name}{{work=\"digest\"}} 1");
             assert!(text.lines().any(|l| l == line), "{line} in {text}");
         }
         // Who leaves the queue makes room in it.
@@ -136,8 +184,25 @@ mod tests {
     }
 
     #[actix_web::test]
+    async fn ab_02_r11_whoever_wants_the_same_waits_for_the_first_and_for_nobody_else() {
+        let costly = Costly::new("digest", 1, 0, Arc::default());
+        let first = costly.turn(("c1", "s")).await.unwrap();
+        let mut same = [(); 3].map(|()| Box::pin(costly.turn(("c1", "s"))));
+        for waiting in &mut same {
+            assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+        }
+        assert!(costly.turn(("c2", "s")).await.is_some() && costly.turn(("c1", "t")).await.is_some());
+        drop(first);
+        for waiting in same {
+            assert!(waiting.await.is_none());
+        }
+        assert!(costly.turn(("c1", "s")).await.is_some());
+        assert!(costly.under_way().is_empty(), "nothing is kept of what is over");
+    }
+
+    #[actix_web::test]
     async fn ht_31_a_panic_gives_the_place_back() {
-        let costly = Costly::new(1, 0, Arc::default());
+        let costly = Costly::new("digest", 1, 0, Arc::default());
         for _ in 0..2 {
             assert_eq!(costly.run(|| assert!(std::hint::black_box(false))).await, Err(Fault::Panicked));
         }

@@ -59,6 +59,9 @@ struct Revocation {
     revocations: Box<dyn Revocations>,
 }
 
+/// How many RSA signatures wait: bursts of that size are usual (wire-compat R11), and take a core three seconds.
+const SIGNATURES_WAITING: usize = 4096;
+
 /// Makes a [`TokenService`]; everything but policy and world has a default.
 #[must_use = "a builder does nothing until it is built"]
 pub struct TokenServiceBuilder {
@@ -131,12 +134,12 @@ impl TokenServiceBuilder {
         Self { clock: Box::new(move || Ok(clock())), ..self }
     }
 
-    /// How many costly digests and signatures are computed at once; one per core by default.
+    /// How many costly digests are computed at once, and beside them how many costly signatures; one per core by default.
     pub fn digests_at_once(self, digests_at_once: usize) -> Self {
         Self { digests_at_once, ..self }
     }
 
-    /// How many more may wait before 503 is answered; 64.
+    /// How many more digests may wait before 503 is answered; 64.
     pub fn digests_waiting(self, digests_waiting: usize) -> Self {
         Self { digests_waiting, ..self }
     }
@@ -187,7 +190,18 @@ impl TokenServiceBuilder {
             clock: self.clock,
             random: SystemRandom::new(),
             waits: Waits {
-                costly: Costly::new(self.digests_at_once, self.digests_waiting, Arc::clone(&metrics)),
+                digests: Costly::new(
+                    "digest",
+                    self.digests_at_once,
+                    self.digests_waiting,
+                    Arc::clone(&metrics),
+                ),
+                signatures: Costly::new(
+                    "signature",
+                    self.digests_at_once,
+                    SIGNATURES_WAITING,
+                    Arc::clone(&metrics),
+                ),
                 single_use: self.single_use,
                 issuer_keys: self.issuer_keys,
             },
@@ -275,7 +289,7 @@ impl TokenService {
 
     pub(crate) fn expose(&self, to: &mut Exposition) {
         self.inner.metrics.expose(to);
-        self.inner.waits.costly.expose(to);
+        Costly::expose(&[&self.inner.waits.digests, &self.inner.waits.signatures], to);
     }
 
     /// Whether the secret in these readings may be looked at; there are none where the client proves itself otherwise.

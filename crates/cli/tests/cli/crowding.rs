@@ -4,6 +4,8 @@ use crate::support::{Place, Server, get};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 use std::time::Duration;
 
 /// A connection that has been used once and is kept.
@@ -118,4 +120,59 @@ fn ht_22_ab_01_a_chosen_secret_is_refused_where_somebody_guesses_and_nowhere_els
         let answer = ask_from(&server, peer, RIGHT, &header);
         assert_eq!(&answer[9..12], status, "{peer} {header} {answer}");
     }
+}
+
+/// Asks for so many tokens at once, each on a connection of its own that is there before; the statuses.
+fn burst(server: &Server, (id, secret): (&str, &str), count: usize) -> Vec<String> {
+    let form = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");
+    let connect = |_| TcpStream::connect(server.address()).unwrap();
+    let mut streams: Vec<TcpStream> = (0..count).map(connect).collect();
+    for stream in &mut streams {
+        write!(
+            stream,
+            "POST /v1/oauth/tokens HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
+            form.len()
+        )
+        .unwrap();
+    }
+    let status = |mut stream: TcpStream| {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap().to_owned()
+    };
+    streams.into_iter().map(status).collect()
+}
+
+/// The executors of a job of Spark, the workers of Trino: with a secret that a person chose, which is to be stretched first, and
+/// with keys whose signatures take their time.
+#[test]
+fn r11_ab_02_hundreds_that_begin_at_once_are_all_served() {
+    let place = Place::new();
+    let all_served = |statuses: &[String]| {
+        let refused: Vec<_> = statuses.iter().filter(|status| *status != "200").collect();
+        assert!(refused.is_empty(), "{} of {}: {refused:?}", refused.len(), statuses.len());
+    };
+    let chosen = ("root", "first-secret-of-root");
+    let server = place.serve(&["--workers", "2", "--ops-listen", "127.0.0.1:0"]);
+    let operations = server.line().unwrap().strip_prefix("operations on ").unwrap().to_owned();
+    all_served(&burst(&server, chosen, 300));
+    let figures = get(&format!("{operations}/metrics")).body.as_str().unwrap().to_owned();
+    let digests = figures.lines().find_map(|line| line.strip_prefix("tokenberg_stretched_digests_total "));
+    assert!(digests.unwrap().parse::<u32>().unwrap() < 20, "one is computed, and the others wait for it");
+    drop(server);
+    let made = Command::new("openssl")
+        .args(["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", "rsa.pem"])
+        .current_dir(place.path(""))
+        .output();
+    if !made.is_ok_and(|made| made.status.success()) {
+        println!("skipped: there is no openssl to make an RSA key with");
+        return;
+    }
+    fs::set_permissions(place.path("rsa.pem"), fs::Permissions::from_mode(0o600)).unwrap();
+    place.run(&["key", "import", "rsa.pem", "--now", "--alg", "RS256"]).done();
+    let generated = place.add("etl", &[]);
+    let server = place.serve(&["--workers", "2"]);
+    all_served(&burst(&server, ("etl", &generated), 300));
+    all_served(&burst(&server, chosen, 300));
 }
