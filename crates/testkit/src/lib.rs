@@ -24,7 +24,7 @@ pub use clients::client;
 pub use foreign::{ForeignKey, alice, certificate, changed, trusted};
 pub use forgery::{Door, Doors};
 pub use history::{Event, HISTORY_CLIENTS, HISTORY_SCOPES, HISTORY_USERS, History};
-pub use postgres::{POSTGRES_PASSWORD, Postgres, url_at};
+pub use postgres::{POSTGRES_PASSWORD, Postgres, postgres_program, url_at};
 pub use scenario::{at1, at2, by_c1, by_c2, chain, let_c2_act_for_c1};
 pub use vectors::vectors;
 pub use wire::{Line, Wire};

@@ -135,6 +135,12 @@ impl Talk {
     }
 }
 
+/// A program that comes with PostgreSQL, as `pg_dump`, if the machine has it.
+pub fn postgres_program(name: &str) -> Option<PathBuf> {
+    let program = programs()?.join(name);
+    program.exists().then_some(program)
+}
+
 /// The newest PostgreSQL of the machine.
 fn programs() -> Option<PathBuf> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;

@@ -3,7 +3,9 @@
 use crate::support::{Place, post, within_a_second};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use tokenberg_testkit::{Postgres, postgres_program};
 
 #[test]
 fn op_10_a_backup_under_writes_is_whole_and_a_server_goes_on_from_it() {
@@ -90,4 +92,70 @@ fn op_10_a_backup_replaces_nothing_and_leaves_nothing_behind() {
     {
         assert!(!copy.windows(secret.len()).any(|window| window == secret.as_bytes()));
     }
+}
+
+/// As docs/operations.md has it: `pg_dump` of the one database, and the key-encryption key, which is not in it.
+#[test]
+fn op_10_what_pg_dump_has_of_a_store_is_whole_and_of_no_use_without_its_key() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let (Some(pg_dump), Some(psql)) = (postgres_program("pg_dump"), postgres_program("psql")) else {
+        println!("skipped: PostgreSQL is here without pg_dump and psql");
+        return;
+    };
+    let place = Place::new();
+    let key_file = place.path("shared.key").display().to_string();
+    let on = |url: &str| {
+        let variables = [
+            ("TOKENBERG_STORE", url.to_owned()),
+            ("TOKENBERG_BOOTSTRAP_CREDENTIAL", "root:first-secret".into()),
+        ];
+        variables.into_iter().chain([("TOKENBERG_KEY_FILE", key_file.clone())]).collect::<Vec<_>>()
+    };
+    let (url, other) = (postgres.url(&postgres.database()), postgres.url(&postgres.database()));
+    let serve = |url: &str| {
+        let variables = on(url);
+        let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        place.start(&["--issuer", "http://localhost"], &variables)
+    };
+    let run = |program: &std::path::Path, arguments: &[&str]| {
+        let said = Command::new(program).args(arguments).current_dir(place.path("")).output().unwrap();
+        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    };
+    let about = |server: &crate::support::Server, what: &str, token: &str| {
+        let form = format!("client_id=root&client_secret=first-secret&token={token}");
+        post(&format!("{}/v1/oauth/{what}", server.url), None, &form)
+    };
+    let server = serve(&url).unwrap_or_else(|said| panic!("{}", said.err));
+    let (kept, revoked) =
+        (server.ask("root", "first-secret").token(), server.ask("root", "first-secret").token());
+    assert_eq!(about(&server, "revoke", &revoked).status, 200);
+    run(&pg_dump, &["--no-owner", "--file", "dump.sql", &url]);
+    let later = server.ask("root", "first-secret").token();
+    assert_eq!(about(&server, "revoke", &later).status, 200);
+    drop(server);
+
+    let dump = fs::read_to_string(place.path("dump.sql")).unwrap();
+    for secret in ["first-secret", fs::read_to_string(&key_file).unwrap().trim(), &kept, &revoked] {
+        assert!(!dump.contains(secret));
+    }
+    run(
+        &psql,
+        &["--quiet", "--output", "/dev/null", "--set", "ON_ERROR_STOP=1", "--file", "dump.sql", &other],
+    );
+    fs::rename(&key_file, place.path("aside.key")).unwrap();
+    let refused = serve(&other).err().expect("it has no key").err;
+    assert!(refused.contains("key"), "{refused}");
+    let _ = fs::remove_file(&key_file);
+    fs::rename(place.path("aside.key"), &key_file).unwrap();
+    let server = serve(&other).unwrap_or_else(|said| panic!("{}", said.err));
+    for (token, active) in [(&kept, true), (&revoked, false), (&later, true)] {
+        assert_eq!(
+            about(&server, "introspect", token).body["active"],
+            active,
+            "as it was when it was copied"
+        );
+    }
+    let variables = on(&other);
+    let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    place.run_with(&["audit", "verify"], "", &variables).done();
 }

@@ -82,6 +82,15 @@ impl Node {
         get(&format!("{}/.well-known/jwks.json", self.server.url))
     }
 
+    /// What the figures say of how well the store is followed: ready, fault, and seconds since it was seen.
+    fn following(&self) -> [f64; 3] {
+        let figures = get(&format!("{}/metrics", self.operations)).body.as_str().unwrap().to_owned();
+        ["ready", "store_fault", "snapshot_age_seconds"].map(|name| {
+            let name = format!("tokenberg_{name} ");
+            figures.lines().find_map(|line| line.strip_prefix(&name)).unwrap().parse().unwrap()
+        })
+    }
+
     fn ready(&self) -> (u16, String) {
         let answer = get(&format!("{}/readyz", self.operations));
         (answer.status, answer.body.as_str().unwrap_or_default().to_owned())
@@ -211,6 +220,8 @@ fn op_21_without_postgresql_what_needs_nothing_new_goes_on_and_nothing_is_acknow
     goes_on(&node, &secret, &kept);
     within_a_second("it is too long ago", || node.ready().0 == 503);
     assert!(node.ready().1.contains("of 2 s at most"), "{:?}", node.ready());
+    let [ready, fault, age] = node.following();
+    assert!((ready, fault) == (0.0, 1.0) && age > 2.0, "{age}");
     let unknown = node.introspect("spark", &secret, &kept);
     assert_eq!(
         (unknown.status, unknown.retry_after.is_some()),
@@ -226,6 +237,10 @@ fn op_21_without_postgresql_what_needs_nothing_new_goes_on_and_nothing_is_acknow
 
     postgres.start_again();
     within_a_second("it is ready again", || node.ready().0 == 200);
+    within_a_second("the figures say so, too", || {
+        let [ready, fault, age] = node.following();
+        (ready, fault) == (1.0, 0.0) && age < 2.0
+    });
     assert_eq!([&used, &unused, &unused].map(|form| node.server.tokens(form).status), [401, 200, 401]);
     assert_eq!(node.introspect("spark", &secret, &kept).body["active"], true);
     assert_eq!(node.revoke("spark", &secret, &lost).status, 200);
