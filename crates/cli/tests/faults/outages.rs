@@ -62,7 +62,8 @@ fn op_21_the_way_to_postgresql_is_cut_and_stalls_in_the_middle_of_requests() {
     load.during(3, || {
         load.until_answered(10);
         for round in 0..rounds(6, 5) {
-            std::thread::sleep(Duration::from_millis(30 + round % 7 * 23));
+            // Too short for a new connection, and long enough for many changes.
+            std::thread::sleep(Duration::from_millis(30 + round % 5 * 150));
             wire.set(if round % 3 == 2 { Line::Stalled } else { Line::Cut });
             a_while();
             wire.set(Line::Open);
@@ -74,6 +75,7 @@ fn op_21_the_way_to_postgresql_is_cut_and_stalls_in_the_middle_of_requests() {
         asking.about(&server.url, "revoke", &token, ROOT, None)
     });
     facts.check_all(&asking, &server.url);
+    site.assert_whole();
     assert_eq!(count(&tally.lost), 0, "whatever happens to the database, a client gets an answer");
     tally.tell(
         "the way to PostgreSQL cut and stalled",

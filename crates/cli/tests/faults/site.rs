@@ -119,6 +119,7 @@ impl Site {
         let signing = keys.as_array().unwrap().iter().filter(|key| key["state"] == "signing").count();
         assert_eq!(signing, 1, "{keys}");
         self.run(&["client", "list", "--json"]).done();
+        self.run(&["audit", "verify"]).done();
         if let Some(path) = self.store.strip_prefix("sqlite:") {
             match Command::new("sqlite3")
                 .args(["-cmd", ".timeout 10000", path, "PRAGMA integrity_check"])
