@@ -15,7 +15,7 @@ fn world() -> World {
     let mut world = World::new();
     world.issuers = vec![trusted("https://idp.test", &ForeignKey::new(Some("p1")))];
     world.change("c1", |c1| {
-        c1.rights.may_act_for = vec!["https://idp.test|*".parse().expect("a pattern")];
+        c1.rights_mut().may_act_for = vec!["https://idp.test|*".parse().expect("a pattern")];
     });
     world
 }

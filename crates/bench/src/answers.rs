@@ -44,8 +44,8 @@ impl FixedAnswers {
         let client = |id: &str| Client {
             id: id.parse().expect("an identifier"),
             enabled: true,
-            secrets: vec![StoredSecret { id: "1".into(), digest: digest(id), expires_at: None }],
-            rights: rights.clone(),
+            secrets: vec![StoredSecret { id: "1".into(), digest: digest(id), expires_at: None }].into(),
+            rights: rights.clone().into(),
         };
         let clients = [client(ASKING), client(SUBJECT)];
         Self { clients: clients.into_iter().map(|c| (c.id.clone(), Arc::new(c))).collect(), keys }

@@ -17,8 +17,8 @@ fn world_at(now: i64) -> (World, ForeignKey) {
     world.issuers = vec![trusted(IDP, &key)];
     world.issuers[0].trust.accept = vec![AcceptedAs::JwtBearer];
     world.change("c1", |c1| {
-        c1.rights.grants = GrantType::ALL.to_vec();
-        c1.rights.may_act_for = vec![format!("{IDP}|*").parse().unwrap()];
+        c1.rights_mut().grants = GrantType::ALL.to_vec();
+        c1.rights_mut().may_act_for = vec![format!("{IDP}|*").parse().unwrap()];
     });
     (world, key)
 }
@@ -69,7 +69,7 @@ fn gb_01_the_published_grant_of_identity_chaining() {
     chaining.trust.accept = vec![AcceptedAs::JwtBearer];
     chaining.trust.audiences = vec!["https://as.b.example/auth".into()];
     world.issuers.push(chaining);
-    world.change("c1", |c1| c1.rights.may_act_for = vec![format!("{issuer}|*").parse().unwrap()]);
+    world.change("c1", |c1| c1.rights_mut().may_act_for = vec![format!("{issuer}|*").parse().unwrap()]);
     let answer = world.check(ask(kat["token"].as_str().unwrap()));
     assert_eq!(answer.claims().subject.as_str(), "johndoe@a.example");
 }
@@ -105,9 +105,9 @@ fn gb_02_gb_04_gb_05_cve_2026_1609_cve_2026_79652_whatever_is_wrong_is_an_invali
     world.subjects = vec![(IDP.parse().ok(), "alice".to_owned(), disabled)];
     assert_eq!(world.check(ask(&good)).code(), NO, "disabled");
     world.subjects.clear();
-    world.change("c1", |c1| c1.rights.may_act_for.clear());
+    world.change("c1", |c1| c1.rights_mut().may_act_for.clear());
     assert_eq!(world.check(ask(&good)).code(), NO, "the client may not");
-    world.change("c1", |c1| c1.rights.may_act_for = vec![format!("{IDP}|*").parse().unwrap()]);
+    world.change("c1", |c1| c1.rights_mut().may_act_for = vec![format!("{IDP}|*").parse().unwrap()]);
     world.issuers[0].trust.accept = vec![AcceptedAs::Jwt, AcceptedAs::IdToken, AcceptedAs::AccessToken];
     assert_eq!(world.check(ask(&good)).code(), NO, "the issuer is trusted for other things");
     world.issuers[0].trust.accept = vec![AcceptedAs::JwtBearer];
@@ -138,7 +138,7 @@ fn gb_06_with_an_identifier_it_is_good_once() {
     let mut other = trusted("https://other.test", &second);
     other.trust.accept = vec![AcceptedAs::JwtBearer];
     world.issuers.push(other);
-    world.change("c1", |c1| c1.rights.may_act_for = vec!["*|*".parse().unwrap()]);
+    world.change("c1", |c1| c1.rights_mut().may_act_for = vec!["*|*".parse().unwrap()]);
     let same = second.sign(&claims(&json!({"jti": "1", "iss": "https://other.test"})));
     assert_eq!(world.check(ask(&same)).code(), "200");
     world.has_memory = false;

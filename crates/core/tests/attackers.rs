@@ -22,14 +22,14 @@ fn world() -> (World, ForeignKey, ForeignKey) {
     world.issuers[1].trust.scope = "catalog".parse().unwrap();
     let everybody = vec![format!("{P}|*").parse().unwrap(), format!("{Q}|mallory*").parse().unwrap()];
     world.change("c1", |c1| {
-        c1.rights.may_act_for = everybody;
-        c1.rights.grants = GrantType::ALL.to_vec();
+        c1.rights_mut().may_act_for = everybody;
+        c1.rights_mut().grants = GrantType::ALL.to_vec();
     });
     let without_secret = |id: &str, rights: Rights| Client {
         id: id.parse().unwrap(),
         enabled: true,
-        secrets: Vec::new(),
-        rights,
+        secrets: Vec::new().into(),
+        rights: rights.into(),
     };
     let rights = || Rights::new(AllowedScope::Only("catalog ns:write".parse().unwrap()));
     world.register(without_secret(
@@ -47,7 +47,7 @@ fn world() -> (World, ForeignKey, ForeignKey) {
         Rights { auth_method: AuthMethod::Federated, federations, ..rights() },
     ));
     world.register(client("ca", "sa", "catalog ns:read"));
-    world.change("ca", |ca| ca.rights.may_assert_users = vec!["*".parse().unwrap()]);
+    world.change("ca", |ca| ca.rights_mut().may_assert_users = vec!["*".parse().unwrap()]);
     (world, p, q)
 }
 

@@ -23,7 +23,7 @@ fn dp_01_dp_15_a_proof_binds_the_token_and_introspection_says_so() {
     assert_eq!(answer.body()["token_type"], "DPoP");
     let bound = answer.claims().confirmation.clone().unwrap();
     assert_eq!((bound.key, bound.certificate), (Some(key.thumbprint()), None));
-    world.change("c2", |c2| c2.rights.serves = vec!["https://cat.test".into()]);
+    world.change("c2", |c2| c2.rights_mut().serves = vec!["https://cat.test".into()]);
     let told = world.introspect(&Ask::token(&answer.token()).basic("c2", "s2-Q4")).unwrap();
     let told: Value = serde_json::from_str(&told.to_json()).unwrap();
     assert_eq!(
@@ -151,7 +151,7 @@ fn dp_10_a_nonce_of_ours_where_the_operator_wants_one() {
 #[test]
 fn dp_13_dp_17_ca_14_who_has_to_send_a_proof_and_that_it_is_no_credential() {
     let (mut world, key) = (World::new(), ForeignKey::new(None));
-    world.change("c2", |c2| c2.rights.dpop_bound = true);
+    world.change("c2", |c2| c2.rights_mut().dpop_bound = true);
     let ask = || Ask::credentials().basic("c2", "s2-Q4");
     assert_eq!(world.check(ask()).code(), NO_PROOF);
     assert_eq!(world.check(ask().dpop(&key.proof(world.now, "1", &json!({})))).code(), "200");
@@ -211,7 +211,7 @@ fn tx_27_a_foreign_subject_that_is_bound_is_exchanged_with_its_key_only() {
     let (mut world, key) = (World::new(), ForeignKey::new(None));
     let idp = ForeignKey::new(Some("p1"));
     world.issuers = vec![trusted("https://idp.test", &idp)];
-    world.change("c1", |c1| c1.rights.may_act_for = vec!["https://idp.test|*".parse().unwrap()]);
+    world.change("c1", |c1| c1.rights_mut().may_act_for = vec!["https://idp.test|*".parse().unwrap()]);
     let claims = json!({"iss": "https://idp.test", "sub": "alice", "aud": ISSUER, "exp": NOW + 60,
         "cnf": {"jkt": key.thumbprint().as_str()}});
     let ask = || by_c1(Ask::exchange(&idp.sign(&claims)));
@@ -256,7 +256,7 @@ fn cm(id: &str, name: CertificateName) -> Client {
         audiences: vec!["https://cat.test".into()],
         ..Rights::new(AllowedScope::Only("catalog".parse().unwrap()))
     };
-    Client { id: id.parse().unwrap(), enabled: true, secrets: Vec::new(), rights }
+    Client { id: id.parse().unwrap(), enabled: true, secrets: Vec::new().into(), rights: rights.into() }
 }
 
 #[test]

@@ -55,12 +55,12 @@ fn world() -> World {
         let registered = client(id, secret, "catalog");
         let entry = clients.entry(id).or_insert_with(|| {
             let mut first = registered.clone();
-            first.rights.scope = AllowedScope::Every;
-            first.rights.audiences = vec!["aud1".into(), "https://r".into()];
-            first.secrets.clear();
+            first.rights_mut().scope = AllowedScope::Every;
+            first.rights_mut().audiences = vec!["aud1".into(), "https://r".into()];
+            first.secrets = Vec::new().into();
             first
         });
-        entry.secrets.extend(registered.secrets);
+        registered.secrets.iter().for_each(|secret| entry.secrets.add(secret.clone()));
     }
     clients.into_values().for_each(|c| world.register(c));
     world
@@ -163,8 +163,9 @@ fn ic_09_recorded_exchanges_for_users_succeed_with_a_users_token() {
         let mut world = world();
         world.issuers.push(trusted("https://idp.test", &key));
         for id in ["cid", "ucid"] {
-            world
-                .change(id, |client| client.rights.may_act_for = vec!["https://idp.test|*".parse().unwrap()]);
+            world.change(id, |client| {
+                client.rights_mut().may_act_for = vec!["https://idp.test|*".parse().unwrap()]
+            });
         }
         let users = key.sign(&alice(&json!({"aud": ISSUER})));
         let body = request.body.replace(theirs, &users);

@@ -15,7 +15,7 @@ fn cj(id: &str, key: &ForeignKey) -> Client {
         audiences: vec!["https://cat.test".into()],
         ..Rights::new(AllowedScope::Only("catalog".parse().unwrap()))
     };
-    Client { id: id.parse().unwrap(), enabled: true, secrets: Vec::new(), rights }
+    Client { id: id.parse().unwrap(), enabled: true, secrets: Vec::new().into(), rights: rights.into() }
 }
 
 fn world() -> (World, ForeignKey) {
@@ -157,7 +157,7 @@ fn cj_03_cj_04_cj_05_cj_06_cve_2025_27370_every_claim_is_as_it_has_to_be() {
         }
     }
     // As libraries had it before, for clients that are registered so; never in a list (CJ-04).
-    world.change("cj", |cj| cj.rights.endpoint_as_audience = true);
+    world.change("cj", |cj| cj.rights_mut().endpoint_as_audience = true);
     assert_eq!(world.check(ask(&key.sign(&claims("l1", &json!({"aud": TOKENS}))))).code(), "200");
     assert_eq!(world.check(ask(&key.sign(&claims("l2", &json!({"aud": [TOKENS]}))))).code(), NO);
     assert_eq!(world.check(ask(&key.sign(&claims("l3", &json!({"aud": [ISSUER, TOKENS]}))))).code(), NO);

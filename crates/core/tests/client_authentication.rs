@@ -188,8 +188,8 @@ fn ca_17_ca_18_ca_19_ca_20_every_failure_looks_the_same() {
 fn ca_21_two_live_secrets_and_one_that_ends() {
     let mut world = World::new();
     world.change("c2", |c2| {
-        let second = client("c2", "second", "catalog").secrets.remove(0);
-        c2.secrets.push(second);
+        let second = client("c2", "second", "catalog").secrets[0].clone();
+        c2.secrets.add(second);
     });
     for secret in ["s2-Q4", "second"] {
         assert_eq!(code(&mut world, cc().basic("c2", secret)), "200");

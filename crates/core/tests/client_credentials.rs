@@ -68,10 +68,10 @@ fn cc_10_many_scopes_are_answered_at_once() {
 #[test]
 fn d10_catalog_is_always_there_and_the_operators_client_has_everything() {
     let mut world = World::new();
-    world.change("c2", |c2| c2.rights.scope = AllowedScope::Only("ns:read".parse().unwrap()));
+    world.change("c2", |c2| c2.rights_mut().scope = AllowedScope::Only("ns:read".parse().unwrap()));
     let c2 = |scope: &str| Ask::credentials().basic("c2", "s2-Q4").with("scope", scope);
     assert_eq!(world.check(c2("catalog")).code(), "200");
-    world.change("c2", |c2| c2.rights.scope = AllowedScope::Every);
+    world.change("c2", |c2| c2.rights_mut().scope = AllowedScope::Every);
     for scope in ["anything", "PRINCIPAL_ROLE:ALL", "PRINCIPAL_ROLE:admin catalog"] {
         assert_eq!(world.check(c2(scope)).code(), "200", "{scope}");
     }
@@ -135,9 +135,9 @@ fn cc_19_a_disabled_client_stops_at_once() {
 fn at_03_ri_01_ri_02_tx_12_tx_13_the_audience_is_what_was_asked_for_and_registered() {
     let mut world = World::new();
     world.change("c1", |c1| {
-        c1.rights.audiences = vec!["https://cat.test".into(), "https://b.test".into(), "logical".into()]
+        c1.rights_mut().audiences = vec!["https://cat.test".into(), "https://b.test".into(), "logical".into()]
     });
-    world.change("c2", |c2| c2.rights.audiences.clear());
+    world.change("c2", |c2| c2.rights_mut().audiences.clear());
     let aud = |world: &mut World, ask: Ask| payload(&world.check(ask))["aud"].clone();
     assert_eq!(aud(&mut world, c1("")), "https://cat.test", "the first is the default");
     assert_eq!(aud(&mut world, c1("").with("resource", "https://b.test")), "https://b.test");
@@ -184,11 +184,11 @@ fn ic_04_only_icebergs_codes_on_request() {
 #[test]
 fn at_08_tokens_stay_small_enough_for_a_header() {
     let mut world = World::new();
-    world.change("c1", |c1| c1.rights.scope = AllowedScope::Every);
+    world.change("c1", |c1| c1.rights_mut().scope = AllowedScope::Every);
     let twenty: Vec<String> = (0..20).map(|n| format!("PRINCIPAL_ROLE:role-with-a-name-{n}")).collect();
     assert!(world.check(c1(&twenty.join(" "))).token().len() <= 4096);
     world.change("c1", |c1| {
-        c1.rights.audiences =
+        c1.rights_mut().audiences =
             (0..30).map(|n| format!("https://{}.test/{n}", "a".repeat(200)).into()).collect();
     });
     let everything = (0..30)
@@ -199,14 +199,14 @@ fn at_08_tokens_stay_small_enough_for_a_header() {
 #[test]
 fn a_session_shorter_than_a_token_ends_the_token() {
     let mut world = World::new();
-    world.change("c1", |c1| c1.rights.session_lifetime = Lifetime::from_seconds(90));
+    world.change("c1", |c1| c1.rights_mut().session_lifetime = Lifetime::from_seconds(90));
     assert_eq!(world.check(c1("")).body()["expires_in"], 90);
 }
 
 #[test]
 fn cc_09_a_default_scope_is_no_way_around_the_registration() {
     let mut world = World::new();
-    world.change("c2", |c2| c2.rights.default_scope = "catalog ns:write".parse().unwrap());
+    world.change("c2", |c2| c2.rights_mut().default_scope = "catalog ns:write".parse().unwrap());
     assert_eq!(world.check(Ask::credentials().basic("c2", "s2-Q4")).body()["scope"], "catalog");
 }
 
@@ -215,8 +215,8 @@ fn cc_01_lifetimes_are_a_second_at_least_and_a_week_at_most() {
     let mut world = World::new();
     for (registered, expires_in) in [(0, 1), (u32::MAX, 604_800)] {
         world.change("c1", |c1| {
-            c1.rights.token_lifetime = Lifetime::from_seconds(registered);
-            c1.rights.session_lifetime = Lifetime::from_seconds(u32::MAX);
+            c1.rights_mut().token_lifetime = Lifetime::from_seconds(registered);
+            c1.rights_mut().session_lifetime = Lifetime::from_seconds(u32::MAX);
         });
         assert_eq!(world.check(c1("")).body()["expires_in"], expires_in);
     }

@@ -15,7 +15,7 @@ fn world() -> World {
     let mut world = World::new();
     for (id, served) in [("rs1", CATALOG), ("rs2", "https://other.test")] {
         let mut server = client(id, "rs-secret", "catalog");
-        server.rights.serves = vec![served.into()];
+        server.rights_mut().serves = vec![served.into()];
         world.register(server);
     }
     world
@@ -87,7 +87,7 @@ fn in_03_an_active_token_is_told_of_with_what_it_says() {
             "exp": NOW + 3600, "iat": NOW, "sub": "c1", "aud": CATALOG, "iss": ISSUER});
         assert_eq!(told, expected);
     }
-    world.change("rs1", |c| c.rights.audiences = vec![CATALOG.into()]);
+    world.change("rs1", |c| c.rights_mut().audiences = vec![CATALOG.into()]);
     let delegated =
         world.check(Ask::exchange(&token).basic("rs1", "rs-secret").with("scope", "catalog")).token();
     assert_eq!(told(&world, &Ask::token(&delegated).basic("rs1", "rs-secret"))["act"], json!({"sub": "rs1"}));
@@ -240,7 +240,7 @@ fn in_10_introspection_exchange_and_catalog_agree() {
 #[test]
 fn rv_01_rv_03_rv_07_a_token_goes_at_once_and_its_family_with_it() {
     let mut world = world();
-    world.change("rs1", |c| c.rights.audiences = vec![CATALOG.into()]);
+    world.change("rs1", |c| c.rights_mut().audiences = vec![CATALOG.into()]);
     let before = world.token("c1", "s1-Z7", "catalog");
     let given_back = world.check(Ask::exchange(&before).bearer(&before)).token();
     let after = world.check(Ask::exchange(&given_back).bearer(&given_back)).token();
@@ -280,7 +280,7 @@ fn rv_02_rv_08_rv_09_what_is_worth_nothing_is_not_written_down() {
 #[test]
 fn rv_04_rv_07_who_acts_for_others_ends_what_he_has_and_not_their_sessions() {
     let mut world = world();
-    world.change("c2", |c| c.rights.may_act_for = vec![format!("{ISSUER}|c1").parse().unwrap()]);
+    world.change("c2", |c| c.rights_mut().may_act_for = vec![format!("{ISSUER}|c1").parse().unwrap()]);
     let subjects = world.token("c1", "s1-Z7", "catalog");
     let delegated = world.check(Ask::exchange(&subjects).basic("c2", "s2-Q4")).token();
     let renewed = world.check(Ask::exchange(&delegated).bearer(&delegated)).token();
@@ -335,7 +335,7 @@ fn rv_04_nobody_revokes_the_token_of_another() {
 #[test]
 fn rv_03_a_token_of_a_disabled_subject_stays_revoked_when_he_is_enabled_again() {
     let mut world = world();
-    world.change("c2", |c| c.rights.may_act_for = vec![format!("{ISSUER}|c1").parse().unwrap()]);
+    world.change("c2", |c| c.rights_mut().may_act_for = vec![format!("{ISSUER}|c1").parse().unwrap()]);
     let token = world.token("c1", "s1-Z7", "catalog");
     let delegated = world.check(Ask::exchange(&token).basic("c2", "s2-Q4")).token();
     world.change("c1", |c| c.enabled = false);

@@ -130,7 +130,7 @@ fn ab_09_a_request_costs_three_verifications_and_one_fetch_at_most() {
     world.issuers = vec![trusted("https://idp.test", &key)];
     world.issuers[0].trust.keys = tokenberg_core::KeySource::Discovery;
     world.fetched.insert("https://idp.test".to_owned(), Some(key.jwks()));
-    world.change("c1", |c1| c1.rights.may_act_for = vec!["https://idp.test|*".parse().unwrap()]);
+    world.change("c1", |c1| c1.rights_mut().may_act_for = vec!["https://idp.test|*".parse().unwrap()]);
     let actor = at1(&mut world);
     let body = |subject: &str| {
         serde_urlencoded::to_string([
@@ -157,9 +157,9 @@ fn ab_09_a_request_costs_three_verifications_and_one_fetch_at_most() {
 fn ab_06_ab_08_cj_17_unknown_and_known_cost_the_same() {
     let (mut world, key) = (World::new(), ForeignKey::new(Some("k1")));
     let mut cj = tokenberg_testkit::client("cj", "x", "catalog");
-    cj.secrets.clear();
-    cj.rights.auth_method = tokenberg_core::AuthMethod::PrivateKeyJwt;
-    cj.rights.jwks = Some(key.jwks());
+    cj.secrets = Vec::new().into();
+    cj.rights_mut().auth_method = tokenberg_core::AuthMethod::PrivateKeyJwt;
+    cj.rights_mut().jwks = Some(key.jwks());
     world.register(cj);
     let by_secret = |id: &str, secret: &str| {
         counts(
@@ -203,7 +203,7 @@ fn ab_06_ab_08_cj_17_unknown_and_known_cost_the_same() {
 #[test]
 fn in_05_ab_07_after_its_signature_every_inactive_token_is_looked_at_alike() {
     let mut world = World::new();
-    world.change("c2", |c2| c2.rights.serves = vec!["https://other.test".into()]);
+    world.change("c2", |c2| c2.rights_mut().serves = vec!["https://other.test".into()]);
     let token = at1(&mut world);
     let introspected = |world: &World| {
         let body = format!("token={token}&client_id=c2&client_secret=s2-Q4");

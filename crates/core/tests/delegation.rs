@@ -29,7 +29,7 @@ fn tx_50_tx_51_tx_52_actors_are_named_and_nested() {
     let_c2_act_for_c1(&mut world);
     world.register({
         let mut c3 = client("c3", "s3", "catalog");
-        c3.rights.may_act_for = vec![format!("{ISSUER}|c1").parse().unwrap()];
+        c3.rights_mut().may_act_for = vec![format!("{ISSUER}|c1").parse().unwrap()];
         c3
     });
     let (subject, actor) = (at1(&mut world), at2(&mut world));
@@ -67,7 +67,7 @@ fn tx_54_the_chain_is_capped() {
     }
     claims.actor = nest(5).map(|a| *a);
     let deep = world.sign(&claims);
-    world.change("c1", |c1| c1.rights.may_act_for = vec![format!("{ISSUER}|c1").parse().unwrap()]);
+    world.change("c1", |c1| c1.rights_mut().may_act_for = vec![format!("{ISSUER}|c1").parse().unwrap()]);
     assert_eq!(world.check(x0(&deep).bearer(&deep)).code(), "200", "five are renewed");
 }
 
@@ -75,7 +75,7 @@ fn tx_54_the_chain_is_capped() {
 fn tx_56_impersonation_is_a_right_of_its_own() {
     let mut world = World::new();
     let token = at1(&mut world);
-    world.change("c2", |c2| c2.rights.may_impersonate = vec![format!("{ISSUER}|c*").parse().unwrap()]);
+    world.change("c2", |c2| c2.rights_mut().may_impersonate = vec![format!("{ISSUER}|c*").parse().unwrap()]);
     let result = world.check(by_c2(x0(&token)));
     assert_eq!(chain(&result), Vec::<String>::new());
     let actor = at2(&mut world);
@@ -113,8 +113,8 @@ fn tx_53_a_token_got_by_impersonation_names_nobody_as_actor() {
     world.register(client("c3", "s3", "catalog"));
     let everybody = |who: &str| vec![format!("{ISSUER}|{who}").parse().unwrap()];
     world.change("c2", |c2| {
-        c2.rights.may_impersonate = everybody("c1");
-        c2.rights.may_act_for = everybody("c3");
+        c2.rights_mut().may_impersonate = everybody("c1");
+        c2.rights_mut().may_act_for = everybody("c3");
     });
     let as_c1 = world.check(by_c2(x0(&at1(&mut World::new()))));
     assert_eq!(as_c1.code(), BAD, "a token of another world");
@@ -132,21 +132,21 @@ fn tx_48_a_right_to_act_that_was_withdrawn_ends_the_renewals() {
     let mut world = World::new();
     let c1s = || vec![format!("{ISSUER}|c1").parse().unwrap()];
     let subject = at1(&mut world);
-    world.change("c2", |c2| c2.rights.may_impersonate = c1s());
+    world.change("c2", |c2| c2.rights_mut().may_impersonate = c1s());
     let impersonated = world.check(by_c2(x0(&subject))).token();
     world.change("c2", |c2| {
-        c2.rights.may_impersonate.clear();
-        c2.rights.may_act_for = c1s();
+        c2.rights_mut().may_impersonate.clear();
+        c2.rights_mut().may_act_for = c1s();
     });
     let renewed = world.check(x0(&impersonated).bearer(&impersonated));
     assert_eq!(chain(&renewed), ["c2"], "what is left is to act, by name");
     let delegated = renewed.token();
-    world.change("c2", |c2| c2.rights.may_act_for.clear());
+    world.change("c2", |c2| c2.rights_mut().may_act_for.clear());
     for token in [&impersonated, &delegated] {
         assert_eq!(world.check(x0(token).bearer(token)).code(), BAD);
         assert_eq!(world.check(by_c2(x0(token))).code(), BAD);
     }
-    world.change("c2", |c2| c2.rights.serves = vec!["https://cat.test".into()]);
+    world.change("c2", |c2| c2.rights_mut().serves = vec!["https://cat.test".into()]);
     assert_eq!(chain(&world.check(x0(&delegated).bearer(&delegated))), ["c2"]);
 }
 

@@ -34,7 +34,7 @@ fn told(world: &World, ask: &Ask) -> String {
 fn world() -> (World, ForeignKey) {
     let (mut world, key) = (World::new(), ForeignKey::new(Some("p1")));
     world.issuers = vec![trusted(IDP, &key)];
-    world.change("c1", |c1| c1.rights.may_act_for = vec![format!("{IDP}|*").parse().unwrap()]);
+    world.change("c1", |c1| c1.rights_mut().may_act_for = vec![format!("{IDP}|*").parse().unwrap()]);
     (world, key)
 }
 
@@ -145,12 +145,12 @@ fn what_the_operator_is_told_to_register_is_what_is_missing() {
     ] {
         world.issuers[0].trust.accept = AcceptedAs::ALL.to_vec();
         world.change("c2", |c2| {
-            c2.rights.may_act_for.clear();
-            c2.rights.grants = GrantType::ALL.to_vec();
+            c2.rights_mut().may_act_for.clear();
+            c2.rights_mut().grants = GrantType::ALL.to_vec();
         });
         let before = told(&world, &ask);
         let pattern = before.split("--may-act-for '").nth(1).unwrap().split('\'').next().unwrap().to_owned();
-        world.change("c2", |c2| c2.rights.may_act_for = vec![pattern.parse().unwrap()]);
+        world.change("c2", |c2| c2.rights_mut().may_act_for = vec![pattern.parse().unwrap()]);
         assert_eq!(world.check(ask).code(), "200", "{pattern}");
     }
     // The same for the use of an issuer's tokens.
@@ -163,8 +163,9 @@ fn what_the_operator_is_told_to_register_is_what_is_missing() {
 fn each_party_that_lacks_a_scope_is_named_and_no_other() {
     let mut world = World::new();
     let_c2_act_for_c1(&mut world);
-    world
-        .change("c2", |c2| c2.rights.scope = AllowedScope::Only("catalog ns:read ns:write".parse().unwrap()));
+    world.change("c2", |c2| {
+        c2.rights_mut().scope = AllowedScope::Only("catalog ns:read ns:write".parse().unwrap())
+    });
     let subject = world.token("c1", "s1-Z7", "catalog ns:read ns:write");
     let actor = world.token("c2", "s2-Q4", "catalog ns:read");
     let lacking = |world: &World, scope: &str| {
@@ -173,7 +174,7 @@ fn each_party_that_lacks_a_scope_is_named_and_no_other() {
         told.split("refused ").nth(1).unwrap().lines().next().unwrap().to_owned()
     };
     assert!(lacking(&world, "ns:write").ends_with("(ns:write is not in the actor token)"));
-    world.change("c1", |c1| c1.rights.scope = AllowedScope::Only("catalog".parse().unwrap()));
+    world.change("c1", |c1| c1.rights_mut().scope = AllowedScope::Only("catalog".parse().unwrap()));
     let both = lacking(&world, "ns:write");
     assert!(
         both.ends_with("(ns:write is not in the actor token nor in the registration of the subject c1)"),
@@ -208,7 +209,12 @@ fn explaining_uses_nothing_up_and_says_what_would_be() {
         jwks: Some(key.jwks()),
         ..Rights::new(AllowedScope::Only("catalog".parse().unwrap()))
     };
-    world.register(Client { id: "cj".parse().unwrap(), enabled: true, secrets: Vec::new(), rights });
+    world.register(Client {
+        id: "cj".parse().unwrap(),
+        enabled: true,
+        secrets: Vec::new().into(),
+        rights: rights.into(),
+    });
     let claims = json!({"iss": "cj", "sub": "cj", "aud": ISSUER, "exp": NOW + 60, "iat": NOW, "jti": "once"});
     let proof = key.proof(world.now, "proof-1", &json!({}));
     let ask = Ask::credentials().assertion(&key.sign(&claims)).dpop(&proof);

@@ -14,7 +14,9 @@ fn tx_37_what_was_got_with_an_actor_of_an_issuer_ends_with_him_and_with_his_issu
     let (mut world, key) = (World::new(), ForeignKey::new(Some("p1")));
     world.issuers = vec![trusted(IDP, &key), trusted(SERVICES, &key)];
     let may_act_for = ["*", "alice"].map(|who| format!("{}|{who}", if who == "*" { SERVICES } else { IDP }));
-    world.change("c1", |c| c.rights.may_act_for = may_act_for.iter().map(|p| p.parse().unwrap()).collect());
+    world.change("c1", |c| {
+        c.rights_mut().may_act_for = may_act_for.iter().map(|p| p.parse().unwrap()).collect()
+    });
     let actor = key.sign(&alice(&json!({"iss": SERVICES, "sub": "robot"})));
     let ask = by_c1(Ask::exchange_of(&key.sign(&alice(&json!({}))), TokenType::IdToken))
         .with("actor_token", &actor)

@@ -13,7 +13,7 @@ fn world() -> (World, ForeignKey) {
     let (mut world, key) = (World::new(), ForeignKey::new(Some("p1")));
     world.issuers = vec![trusted(IDP, &key)];
     for client in ["c1", "c2"] {
-        world.change(client, |c| c.rights.may_act_for = vec![format!("{IDP}|*").parse().unwrap()]);
+        world.change(client, |c| c.rights_mut().may_act_for = vec![format!("{IDP}|*").parse().unwrap()]);
     }
     (world, key)
 }
@@ -67,7 +67,9 @@ fn tx_41_tx_42_tx_59_what_a_subject_may_have_is_what_its_issuer_maps() {
 fn tx_12_tx_13_tx_14_tx_39_ri_01_targets_are_those_of_the_client_and_the_actor() {
     let (mut world, key) = world();
     let token = key.sign(&alice(&json!({})));
-    world.change("c1", |c1| c1.rights.audiences = vec!["https://cat.test".into(), "https://two.test".into()]);
+    world.change("c1", |c1| {
+        c1.rights_mut().audiences = vec!["https://cat.test".into(), "https://two.test".into()]
+    });
     let aud = |world: &mut World, ask: Ask| {
         let answer = world.check(by_c1(ask));
         if answer.code() == "200" { answer.claims().audience.join(" ") } else { answer.code() }
@@ -141,7 +143,7 @@ fn keycloak_48104_tx_56_without_the_right_to_act_for_him_nobody_is_acted_for() {
         ("https://other.test|*", false),
         ("*|al*", true),
     ] {
-        world.change("c1", |c1| c1.rights.may_act_for = vec![pattern.parse().unwrap()]);
+        world.change("c1", |c1| c1.rights_mut().may_act_for = vec![pattern.parse().unwrap()]);
         let answer = world.check(by_c1(id_token(&token)));
         assert_eq!(answer.code() == "200", good, "{pattern}");
         if good {
@@ -150,7 +152,8 @@ fn keycloak_48104_tx_56_without_the_right_to_act_for_him_nobody_is_acted_for() {
             assert!(matches!(answer.refusal(), Refusal::MayNotActFor { of: None, .. }));
         }
     }
-    world.change("c1", |c1| c1.rights.may_impersonate = vec!["https://idp.test|alice".parse().unwrap()]);
+    world
+        .change("c1", |c1| c1.rights_mut().may_impersonate = vec!["https://idp.test|alice".parse().unwrap()]);
     let answer = world.check(by_c1(id_token(&token)));
     assert_eq!(answer.claims().actor, None);
     assert!(!answer.claims().is_clients_own());
@@ -215,9 +218,9 @@ fn tx_55_may_act_names_who_may_act_and_nobody_else() {
         assert_eq!(world.check(by_c1(id_token(&token).actor(&actor))).code() == "200", good, "{may_act}");
         // Without an actor token it is the client who acts.
         assert_eq!(world.check(by_c1(id_token(&token))).code() == "200", good, "{may_act} without");
-        world.change("c1", |c1| c1.rights.may_impersonate = vec![format!("{IDP}|*").parse().unwrap()]);
+        world.change("c1", |c1| c1.rights_mut().may_impersonate = vec![format!("{IDP}|*").parse().unwrap()]);
         assert_eq!(world.check(by_c1(id_token(&token))).code() == "200", good, "{may_act} impersonated");
-        world.change("c1", |c1| c1.rights.may_impersonate.clear());
+        world.change("c1", |c1| c1.rights_mut().may_impersonate.clear());
     }
 }
 
@@ -230,9 +233,9 @@ fn tx_55_rfc_8693_appendix_a_2_with_keys_of_ours() {
     issuer.trust.scope = tokenberg_core::Scope::default();
     world.issuers.push(issuer);
     world.change("c1", |c1| {
-        c1.rights.may_act_for = vec![format!("{ORIGINAL}|*").parse().unwrap()];
-        c1.rights.scope = tokenberg_core::AllowedScope::Only("status feed".parse().unwrap());
-        c1.rights.audiences = vec!["urn:example:cooperation-context".into()];
+        c1.rights_mut().may_act_for = vec![format!("{ORIGINAL}|*").parse().unwrap()];
+        c1.rights_mut().scope = tokenberg_core::AllowedScope::Only("status feed".parse().unwrap());
+        c1.rights_mut().audiences = vec!["urn:example:cooperation-context".into()];
     });
     let user = json!({"aud": ISSUER, "iss": ORIGINAL, "exp": NOW + 560, "scope": "status feed",
         "sub": "user@example.net", "may_act": {"sub": "admin@example.net"}});
@@ -257,7 +260,7 @@ fn tx_55_rfc_8693_appendix_a_2_with_keys_of_ours() {
     assert_eq!(claims.actor.as_ref().unwrap().issuer.as_ref().map(Issuer::as_str), Some(ORIGINAL));
     assert_eq!(world.check(ask(&actor("someone@example.net"))).code(), BAD);
     // The client brings along only whom it may act for.
-    world.change("c1", |c1| c1.rights.may_act_for = vec![format!("{ORIGINAL}|user*").parse().unwrap()]);
+    world.change("c1", |c1| c1.rights_mut().may_act_for = vec![format!("{ORIGINAL}|user*").parse().unwrap()]);
     assert_eq!(world.check(ask(&actor("admin@example.net"))).code(), BAD);
 }
 
@@ -269,7 +272,7 @@ fn tx_51_tx_52_tx_53_tx_57_tx_58_the_chain_begins_with_us() {
     let first = world.check(by_c1(id_token(&told)));
     assert_eq!(chain(&first), ["c1"]);
     // Nested as it goes on: the outermost is the present one.
-    world.change("c2", |c2| c2.rights.serves = vec!["https://cat.test".into()]);
+    world.change("c2", |c2| c2.rights_mut().serves = vec!["https://cat.test".into()]);
     let onward = world.check(by_c2(Ask::exchange(&first.token())));
     assert_eq!(chain(&onward), ["c2", "c1"]);
     assert_eq!(onward.claims().session.subject_issuer.as_ref().map(Issuer::as_str), Some(IDP));

@@ -15,7 +15,7 @@ fn world() -> (World, ForeignKey) {
     let (mut world, key) = (World::new(), ForeignKey::new(Some("p1")));
     world.issuers = vec![trusted(IDP, &key)];
     for client in ["c1", "c2"] {
-        world.change(client, |c| c.rights.may_act_for = vec![format!("{IDP}|*").parse().unwrap()]);
+        world.change(client, |c| c.rights_mut().may_act_for = vec![format!("{IDP}|*").parse().unwrap()]);
     }
     (world, key)
 }

@@ -41,13 +41,13 @@ fn tx_44_a_fresh_full_lifetime_until_the_end_of_the_session() {
     let token = world.token("c1", "s1-Z7", "catalog");
     world.pass(1800);
     assert_eq!(world.check(renew(&token)).body()["expires_in"], 3600);
-    world.change("c1", |c1| c1.rights.session_lifetime = Lifetime::from_seconds(2000));
+    world.change("c1", |c1| c1.rights_mut().session_lifetime = Lifetime::from_seconds(2000));
     assert_eq!(world.check(renew(&token)).body()["expires_in"], 200, "a shorter session counts at once");
-    world.change("c1", |c1| c1.rights.session_lifetime = Lifetime::from_seconds(1800));
+    world.change("c1", |c1| c1.rights_mut().session_lifetime = Lifetime::from_seconds(1800));
     let answer = world.check(renew(&token));
     assert_eq!(answer.code(), BAD);
     assert!(matches!(answer.refusal(), Refusal::SessionOver { .. }));
-    world.change("c1", |c1| c1.rights.session_lifetime = Lifetime::from_hours(1000));
+    world.change("c1", |c1| c1.rights_mut().session_lifetime = Lifetime::from_hours(1000));
     let end = world.check(renew(&token)).claims().session.end;
     assert_eq!(end, world.now.plus(Lifetime::from_seconds(12 * 3600 - 1800)), "a longer one does not");
 }
@@ -55,7 +55,9 @@ fn tx_44_a_fresh_full_lifetime_until_the_end_of_the_session() {
 #[test]
 fn tx_45_renewal_preserves_everything_but_the_times() {
     let mut world = World::new();
-    world.change("c1", |c1| c1.rights.audiences = vec!["https://cat.test".into(), "https://b.test".into()]);
+    world.change("c1", |c1| {
+        c1.rights_mut().audiences = vec!["https://cat.test".into(), "https://b.test".into()]
+    });
     let first = by_c1(Ask::credentials())
         .with("resource", "https://b.test")
         .with("resource", "https://cat.test")
@@ -119,7 +121,7 @@ fn tx_47_wire_compat_1_3_a_users_expired_token_never_becomes_the_services_own() 
     assert_eq!(world.check(by_c1(Ask::exchange(&users))).code(), BAD, "of an issuer that nobody trusts");
     world.issuers = vec![trusted("https://idp.test", &ForeignKey::new(None))];
     assert_eq!(world.check(by_c1(Ask::exchange(&users))).code(), BAD, "without the right to act for alice");
-    world.change("c1", |c1| c1.rights.may_act_for = vec!["https://idp.test|alice".parse().unwrap()]);
+    world.change("c1", |c1| c1.rights_mut().may_act_for = vec!["https://idp.test|alice".parse().unwrap()]);
     let renewed = world.check(by_c1(Ask::exchange(&users)));
     assert_eq!(renewed.claims().subject.as_str(), "alice", "still alice, while it lives");
     assert_eq!(renewed.claims().actor, claims.actor);
@@ -137,7 +139,7 @@ fn tx_47_wire_compat_1_3_a_users_expired_token_never_becomes_the_services_own() 
 #[test]
 fn tx_47_a_delegated_token_that_expired_is_over() {
     let mut world = World::new();
-    world.change("c2", |c2| c2.rights.may_act_for = vec![format!("{ISSUER}|*").parse().unwrap()]);
+    world.change("c2", |c2| c2.rights_mut().may_act_for = vec![format!("{ISSUER}|*").parse().unwrap()]);
     let subject = world.token("c1", "s1-Z7", "catalog");
     let delegated = world.check(Ask::exchange(&subject).basic("c2", "s2-Q4")).token();
     assert_eq!(world.check(Ask::exchange(&delegated).basic("c2", "s2-Q4")).code(), "200");
@@ -152,12 +154,12 @@ fn tx_47_a_client_that_proves_its_credential_begins_a_new_session() {
     world.pass(3605);
     let within = world.check(by_c1(Ask::exchange(&token)));
     assert_eq!(within.claims().session.start.as_seconds() + 3605, world.now.as_seconds(), "the same session");
-    world.change("c1", |c1| c1.rights.session_lifetime = Lifetime::from_hours(1));
+    world.change("c1", |c1| c1.rights_mut().session_lifetime = Lifetime::from_hours(1));
     let anew = world.check(by_c1(Ask::exchange(&token)));
     assert_eq!(anew.claims().session.start, world.now);
     assert_eq!(anew.claims().session.id, anew.claims().token_id);
     assert_eq!(anew.body()["scope"], "ns:read", "no wider than before");
-    world.change("c1", |c1| c1.rights.grants = vec![tokenberg_core::GrantType::TokenExchange]);
+    world.change("c1", |c1| c1.rights_mut().grants = vec![tokenberg_core::GrantType::TokenExchange]);
     assert_eq!(
         world.check(by_c1(Ask::exchange(&token))).code(),
         BAD,
@@ -169,14 +171,14 @@ fn tx_47_a_client_that_proves_its_credential_begins_a_new_session() {
 fn tx_48_what_was_taken_away_since_is_not_renewed() {
     let mut world = World::new();
     let token = world.token("c1", "s1-Z7", "catalog ns:read");
-    world.change("c1", |c1| c1.rights.scope = AllowedScope::Only("catalog".parse().unwrap()));
+    world.change("c1", |c1| c1.rights_mut().scope = AllowedScope::Only("catalog".parse().unwrap()));
     assert_eq!(world.check(renew(&token)).body()["scope"], "catalog");
     assert_eq!(world.check(renew(&token).with("scope", "catalog ns:read")).code(), "400 invalid_scope");
     let narrow = {
-        world.change("c1", |c1| c1.rights.scope = AllowedScope::Only("ns:read".parse().unwrap()));
+        world.change("c1", |c1| c1.rights_mut().scope = AllowedScope::Only("ns:read".parse().unwrap()));
         world.token("c1", "s1-Z7", "ns:read")
     };
-    world.change("c1", |c1| c1.rights.scope = AllowedScope::Only("catalog".parse().unwrap()));
+    world.change("c1", |c1| c1.rights_mut().scope = AllowedScope::Only("catalog".parse().unwrap()));
     assert_eq!(world.check(renew(&narrow)).code(), "400 invalid_scope", "nothing is left");
 }
 
@@ -195,8 +197,8 @@ fn ic_12_a_refresh_storm_is_just_refused() {
 fn delegation_ends_with_the_earlier_of_both_sessions() {
     let mut world = World::new();
     world.change("c2", |c2| {
-        c2.rights.may_act_for = vec![format!("{ISSUER}|*").parse().unwrap()];
-        c2.rights.session_lifetime = Lifetime::from_seconds(600);
+        c2.rights_mut().may_act_for = vec![format!("{ISSUER}|*").parse().unwrap()];
+        c2.rights_mut().session_lifetime = Lifetime::from_seconds(600);
     });
     let actor = world.token("c2", "s2-Q4", "catalog");
     world.pass(300);

@@ -140,13 +140,13 @@ fn tx_26_cve_2026_55672_a_subject_token_is_bound_to_its_client() {
 fn tx_26_a_resource_server_may_exchange_what_was_sent_to_it() {
     let mut world = World::new();
     let token = at1(&mut world);
-    world.change("c2", |c2| c2.rights.serves = vec!["https://cat.test".into()]);
+    world.change("c2", |c2| c2.rights_mut().serves = vec!["https://cat.test".into()]);
     assert_eq!(chain(&world.check(by_c2(x0(&token)))), ["c2"]);
-    world.change("c2", |c2| c2.rights.serves = vec!["https://other.test".into()]);
+    world.change("c2", |c2| c2.rights_mut().serves = vec!["https://other.test".into()]);
     assert_eq!(world.check(by_c2(x0(&token))).code(), BAD);
     world.change("c2", |c2| {
-        c2.rights.serves = vec!["https://cat.test".into()];
-        c2.rights.audiences.clear();
+        c2.rights_mut().serves = vec!["https://cat.test".into()];
+        c2.rights_mut().audiences.clear();
     });
     let onward = world.check(by_c2(x0(&token)));
     assert_eq!(
@@ -264,7 +264,7 @@ fn tx_36_tx_37_cve_2023_0091_revoked_tokens_and_disabled_clients() {
 fn tx_39_tx_14_cve_2022_1245_audiences_do_not_widen() {
     let mut world = World::new();
     world.change("c1", |c1| {
-        c1.rights.audiences = vec!["https://cat.test".into(), "https://other.test".into()]
+        c1.rights_mut().audiences = vec!["https://cat.test".into(), "https://other.test".into()]
     });
     let narrow = by_c1(Ask::credentials()).with("resource", "https://cat.test");
     let narrow = world.check(narrow).token();
@@ -298,7 +298,9 @@ fn tx_39_tx_14_cve_2022_1245_audiences_do_not_widen() {
 #[test]
 fn tx_15_scope_and_targets_are_each_within_the_subjects() {
     let mut world = World::new();
-    world.change("c1", |c1| c1.rights.audiences = vec!["https://cat.test".into(), "https://b.test".into()]);
+    world.change("c1", |c1| {
+        c1.rights_mut().audiences = vec!["https://cat.test".into(), "https://b.test".into()]
+    });
     let at_a = by_c1(Ask::credentials()).with("resource", "https://cat.test").with("scope", "ns:read");
     let at_a = world.check(at_a).token();
     let wider = by_c1(x0(&at_a)).with("resource", "https://cat.test").with("resource", "https://b.test");

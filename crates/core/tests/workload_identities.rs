@@ -25,7 +25,12 @@ fn federated(world: &mut World, issuer: &str, subject: &str) {
         }],
         ..Rights::new(AllowedScope::Only("catalog".parse().unwrap()))
     };
-    world.register(Client { id: "wl".parse().unwrap(), enabled: true, secrets: Vec::new(), rights });
+    world.register(Client {
+        id: "wl".parse().unwrap(),
+        enabled: true,
+        secrets: Vec::new().into(),
+        rights: rights.into(),
+    });
 }
 
 const K8S: &str = "https://k8s.test";
@@ -75,13 +80,13 @@ fn wl_02_wl_10_wl_11_wl_12_wl_14_a_service_account_stands_for_one_client() {
         NO
     );
     // Pinned to the account, not to its name.
-    world.change("wl", |wl| wl.rights.federations[0].uid = Some("u-1".into()));
+    world.change("wl", |wl| wl.rights_mut().federations[0].uid = Some("u-1".into()));
     assert_eq!(world.check(ask(&good)).code(), "200");
     let again = json!({"kubernetes.io": {"serviceaccount": {"name": "sa", "uid": "u-2"}}});
     assert_eq!(world.check(ask(&account(&again))).code(), NO);
     assert_eq!(world.check(ask(&account(&json!({"kubernetes.io": null})))).code(), NO);
     // With an audience of its own, for that alone.
-    world.change("wl", |wl| wl.rights.federations[0].audience = Some("tokens".into()));
+    world.change("wl", |wl| wl.rights_mut().federations[0].audience = Some("tokens".into()));
     assert_eq!(world.check(ask(&good)).code(), NO);
     assert_eq!(world.check(ask(&account(&json!({"aud": "tokens"})))).code(), "200");
     // It proves a client, and is no subject, nor a grant.
@@ -143,7 +148,7 @@ fn wl_01_wl_03_wl_04_a_workload_is_of_its_own_trust_domain() {
         assert_eq!(world.check(spiffe(&svid(&key, &changes))).code(), NO, "{changes}");
     }
     assert_eq!(world.check(spiffe(&svid(&other, &json!({})))).code(), NO, "the key of another trust domain");
-    world.change("wl", |wl| wl.rights.federations[0].subject = "spiffe://td.test/ns/a/*".into());
+    world.change("wl", |wl| wl.rights_mut().federations[0].subject = "spiffe://td.test/ns/a/*".into());
     assert_eq!(world.check(spiffe(&good)).code(), "200", "below a registered prefix");
     assert_eq!(world.check(spiffe(&svid(&key, &json!({"sub": "spiffe://td.test/ns/ab"})))).code(), NO);
 }

@@ -4,6 +4,7 @@ use crate::audit::Change;
 use crate::client_secret::NewSecret;
 use crate::db::Part;
 use crate::error::StoreError;
+use crate::known_rights::{KnownRights, from_json};
 use crate::revocations::{CLIENT, SUBJECT};
 use crate::secrets::AddedSecret;
 use crate::store::Store;
@@ -62,7 +63,7 @@ macro_rules! select_clients {
         )
     };
 }
-pub(crate) const SELECT_CLIENTS: &str = select_clients!("");
+const SELECT_CLIENTS: &str = select_clients!("");
 pub(crate) const SELECT_CHANGED_IDS: &str = "SELECT id FROM changed_clients WHERE revision > $1";
 pub(crate) const SELECT_CHANGED_CLIENTS: &str =
     select_clients!("JOIN changed_clients h ON h.id = c.id WHERE h.revision > $1");
@@ -206,8 +207,7 @@ impl Store {
                 .fetch_optional(&mut *connection)
                 .await?;
             let rights = rights.ok_or_else(|| StoreError::NoSuchClient { id: id.clone() })?;
-            let mut rights: Rights = serde_json::from_str(&rights)
-                .map_err(|_| StoreError::damaged(format!("the client {:?}", id.as_str())))?;
+            let mut rights = from_json(&rights, id.as_str())?;
             change(&mut rights)?;
             let text = to_json(&rights)?;
             sqlx::query("UPDATE clients SET rights = $2 WHERE id = $1")
@@ -258,10 +258,17 @@ pub(crate) type Row =
 
 /// A client as it is stored.
 pub(crate) struct ClientRow {
-    client: Client,
+    id: ClientId,
+    enabled: bool,
+    rights: Rights,
     created_at: Timestamp,
-    /// Of each secret its creation and its last use.
-    secret_times: Vec<(Timestamp, Option<Timestamp>)>,
+    secrets: Vec<SecretRow>,
+}
+
+struct SecretRow {
+    secret: StoredSecret,
+    created_at: Timestamp,
+    last_used_at: Option<Timestamp>,
 }
 
 /// Puts together the rows of a client.
@@ -274,29 +281,28 @@ impl Gathering {
         let (id, enabled, rights, created_at, secret, digest, secret_created_at, expires_at, last_used_at) =
             row;
         let mut complete = None;
-        if self.0.as_ref().is_none_or(|c| c.client.id.as_str() != id) {
-            let damaged = || StoreError::damaged(format!("the client {id:?}"));
-            let client = Client {
-                id: id.parse().map_err(|_| damaged())?,
+        if self.0.as_ref().is_none_or(|c| c.id.as_str() != id) {
+            let next = ClientRow {
+                id: id.parse().map_err(|_| StoreError::damaged(format!("the client {id:?}")))?,
                 enabled: enabled != 0,
-                secrets: Vec::with_capacity(usize::from(secret.is_some())),
-                rights: serde_json::from_str(&rights).map_err(|_| damaged())?,
+                rights: from_json(&rights, &id)?,
+                created_at: time(created_at)?,
+                secrets: Vec::new(),
             };
-            let next = ClientRow { client, created_at: time(created_at)?, secret_times: Vec::new() };
             complete = self.0.replace(next);
         }
         if let (Some(row), Some(secret), Some(digest), Some(created_at)) =
             (&mut self.0, secret, digest, secret_created_at)
         {
-            let digest = digest.try_into().map_err(|_| {
-                StoreError::damaged(format!("a secret of the client {:?}", row.client.id.as_str()))
-            })?;
-            row.client.secrets.push(StoredSecret {
-                id: secret.into(),
-                digest: SecretDigest(digest),
-                expires_at: expires_at.map(time).transpose()?,
+            let digest = digest
+                .try_into()
+                .map_err(|_| StoreError::damaged(format!("a secret of the client {:?}", row.id.as_str())))?;
+            let expires_at = expires_at.map(time).transpose()?;
+            row.secrets.push(SecretRow {
+                secret: StoredSecret { id: secret.into(), digest: SecretDigest(digest), expires_at },
+                created_at: time(created_at)?,
+                last_used_at: last_used_at.map(time).transpose()?,
             });
-            row.secret_times.push((time(created_at)?, last_used_at.map(time).transpose()?));
         }
         Ok(complete)
     }
@@ -308,25 +314,25 @@ impl Gathering {
 }
 
 impl ClientRow {
-    pub(crate) fn into_client(self) -> Client {
-        self.client
+    pub(crate) fn into_client(self, known: &KnownRights) -> Client {
+        let secrets: Vec<_> = self.secrets.into_iter().map(|row| row.secret).collect();
+        let rights = known.share(self.rights);
+        Client { id: self.id, enabled: self.enabled, secrets: secrets.into(), rights }
     }
 
     fn into_record(self) -> ClientRecord {
-        let secrets = self.client.secrets.into_iter().zip(self.secret_times);
+        let record = |row: SecretRow| SecretRecord {
+            id: row.secret.id.as_str().into(),
+            created_at: row.created_at,
+            expires_at: row.secret.expires_at,
+            last_used_at: row.last_used_at,
+        };
         ClientRecord {
-            id: self.client.id,
-            enabled: self.client.enabled,
-            rights: self.client.rights,
+            id: self.id,
+            enabled: self.enabled,
+            rights: self.rights,
             created_at: self.created_at,
-            secrets: secrets
-                .map(|(s, (created_at, last_used_at))| SecretRecord {
-                    id: s.id,
-                    created_at,
-                    expires_at: s.expires_at,
-                    last_used_at,
-                })
-                .collect(),
+            secrets: self.secrets.into_iter().map(record).collect(),
         }
     }
 }

@@ -28,6 +28,7 @@ mod reseal;
 #[macro_use]
 mod keys;
 
+mod at_once;
 mod backup;
 mod client_secret;
 mod database_file;
@@ -36,6 +37,7 @@ mod error;
 mod issuers;
 mod key_encryption_key;
 mod key_succession;
+mod known_rights;
 mod moment;
 mod nonces;
 mod notifications;

@@ -2,9 +2,8 @@
 
 use crate::shards::Shards;
 use std::borrow::Borrow;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use tokenberg_core::{Client, ClientId, Federation, Issuer, SpiffeId};
+use tokenberg_core::{Client, ClientId, Federation, Issuer, SpiffeId, StoredSecret};
 
 /// The clients of one moment. A clone shares everything until one of the two changes.
 #[derive(Clone)]
@@ -15,8 +14,9 @@ pub(crate) struct Registered {
 }
 
 impl Registered {
-    pub(crate) fn new() -> Self {
-        Self { by_id: Shards::new(), identities: Arc::new(Shards::new()) }
+    /// None yet, but room for so many.
+    pub(crate) fn with_room_for(clients: usize) -> Self {
+        Self { by_id: Shards::with_room_for(clients), identities: Arc::new(Shards::new()) }
     }
 
     pub(crate) fn find(&self, id: &str) -> Option<&Arc<Client>> {
@@ -29,7 +29,10 @@ impl Registered {
 
     /// Puts the client in, in place of one of the same name.
     pub(crate) fn put(&mut self, client: Client) {
-        self.disclaim(client.id.as_str());
+        let client = Arc::new(client);
+        if let Some(before) = self.by_id.put(ById(client.clone())) {
+            self.disclaim(&before.0);
+        }
         for federation in &client.rights.federations {
             self.change(federation, |clients| {
                 if !clients.contains(&client.id) {
@@ -37,19 +40,25 @@ impl Registered {
                 }
             });
         }
-        self.by_id.put(ById(Arc::new(client)));
     }
 
     pub(crate) fn remove(&mut self, id: &str) {
-        self.disclaim(id);
-        self.by_id.remove(id);
+        if let Some(before) = self.by_id.remove(id) {
+            self.disclaim(&before.0);
+        }
+    }
+
+    /// Adds a secret to the client, if there is such a client.
+    pub(crate) fn add_secret(&mut self, client: &str, secret: StoredSecret) {
+        if let Some(by_id) = self.by_id.find_mut(client) {
+            Arc::make_mut(&mut by_id.0).secrets.add(secret);
+        }
     }
 
     /// Forgets what the client stood for until now.
-    fn disclaim(&mut self, id: &str) {
-        let Some(before) = self.find(id).cloned() else { return };
+    fn disclaim(&mut self, before: &Client) {
         for federation in &before.rights.federations {
-            self.change(federation, |clients| clients.retain(|other| other.as_str() != id));
+            self.change(federation, |clients| clients.retain(|other| *other != before.id));
         }
     }
 
@@ -122,26 +131,6 @@ impl Borrow<str> for Identity {
     }
 }
 
-/// Two are the same, for a set, if they are found by the same text.
-macro_rules! by_its_text {
-    ($($of:ty),*) => {$(
-        impl Hash for $of {
-            fn hash<H: Hasher>(&self, state: &mut H) {
-                let text: &str = self.borrow();
-                text.hash(state);
-            }
-        }
-        impl PartialEq for $of {
-            fn eq(&self, other: &Self) -> bool {
-                let (text, others): (&str, &str) = (self.borrow(), other.borrow());
-                text == others
-            }
-        }
-        impl Eq for $of {}
-    )*};
-}
-by_its_text!(ById, Identity);
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,7 +145,7 @@ mod tests {
         };
         let mut rights = Rights::new(AllowedScope::Every);
         rights.federations = federations.iter().map(federation).collect();
-        Client { id: id.parse().unwrap(), enabled: true, secrets: Vec::new(), rights }
+        Client { id: id.parse().unwrap(), enabled: true, secrets: Vec::new().into(), rights: rights.into() }
     }
 
     const K8S: &str = "https://k8s.test";
@@ -168,7 +157,7 @@ mod tests {
 
     #[test]
     fn wl_04_wl_10_an_identity_is_exact_or_below_a_prefix() {
-        let mut registered = Registered::new();
+        let mut registered = Registered::with_room_for(0);
         registered.put(client("none", &[]));
         registered.put(client("sa", &[(K8S, "system:serviceaccount:ns:sa"), (K8S, "a/*")]));
         registered.put(client("one", &[(TD, "spiffe://td.test/ns/a")]));
@@ -203,7 +192,7 @@ mod tests {
 
     #[test]
     fn wl_14_an_identity_that_two_enabled_clients_claim_is_nobodys() {
-        let mut registered = Registered::new();
+        let mut registered = Registered::with_room_for(0);
         registered.put(client("a", &[(TD, "spiffe://td.test/x/*")]));
         registered.put(client("b", &[(TD, "spiffe://td.test/x/y")]));
         assert_eq!(found(&registered, TD, "spiffe://td.test/x/y"), None);
@@ -221,7 +210,7 @@ mod tests {
 
     #[test]
     fn wl_14_what_a_client_no_longer_stands_for_is_forgotten_and_an_older_moment_keeps_it() {
-        let mut registered = Registered::new();
+        let mut registered = Registered::with_room_for(0);
         registered.put(client("a", &[(K8S, "x"), (K8S, "y")]));
         let before = registered.clone();
         registered.put(client("a", &[(K8S, "y")]));

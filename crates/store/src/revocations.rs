@@ -8,7 +8,9 @@ use crate::issuers::EVERYBODY;
 use crate::shards::Shards;
 use crate::store::Store;
 use std::collections::HashMap;
-use tokenberg_core::{AccessTokenClaims, Actor, ClientId, Issuer, Revocation, Subject, Timestamp, TokenId};
+use tokenberg_core::{
+    AccessTokenClaims, Actor, ClientId, Issuer, Revocation, ShortText, Subject, Timestamp, TokenId,
+};
 
 /// Something to be taken back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,8 +143,8 @@ pub(crate) const SELECT_BEFORE: &str = "SELECT kind, issuer, name, before FROM r
 /// The tokens and sessions that were revoked, in memory. For how long is the business of the database.
 #[derive(Clone)]
 pub(crate) struct RevokedIds {
-    tokens: Shards<Box<str>>,
-    sessions: Shards<Box<str>>,
+    tokens: Shards<ShortText>,
+    sessions: Shards<ShortText>,
 }
 
 impl RevokedIds {
@@ -150,12 +152,13 @@ impl RevokedIds {
         Self { tokens: Shards::new(), sessions: Shards::new() }
     }
 
-    pub(crate) fn add(&mut self, (kind, id): (String, String)) -> Result<(), StoreError> {
-        match kind.as_str() {
-            TOKEN => self.tokens.put(id.into()),
-            SESSION => self.sessions.put(id.into()),
+    pub(crate) fn add(&mut self, kind: &str, id: &str) -> Result<(), StoreError> {
+        let of_kind = match kind {
+            TOKEN => &mut self.tokens,
+            SESSION => &mut self.sessions,
             _ => return Err(StoreError::damaged(format!("the revocation of {kind} {id:?}"))),
-        }
+        };
+        of_kind.put(id.into());
         Ok(())
     }
 
@@ -177,6 +180,14 @@ impl RevokedIds {
 
     pub(crate) fn len(&self) -> usize {
         self.tokens.len() + self.sessions.len()
+    }
+
+    /// Whether these may stay, with what the database has forgotten of them, when it has so many left. What nobody can present
+    /// any more does no harm, and to let it go everything has to be read: so not before it is a fifth, unless all are few.
+    pub(crate) fn may_stay(&self, left: i64) -> bool {
+        const FEW: usize = 10_000;
+        let left = usize::try_from(left).unwrap_or(0);
+        left >= FEW && self.len() <= left + left / 4
     }
 }
 

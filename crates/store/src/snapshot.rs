@@ -1,6 +1,7 @@
 //! What is in the store at one moment? Everything that tokens are answered from, in memory.
 
-use crate::clients::{ClientRow, Gathering, SELECT_CHANGED_CLIENTS, SELECT_CHANGED_IDS, SELECT_CLIENTS};
+use crate::at_once::{AllClients, COUNT_CLIENTS, COUNT_REVOKED_IDS, Tables, add_revoked_ids};
+use crate::clients::{ClientRow, Gathering, SELECT_CHANGED_CLIENTS, SELECT_CHANGED_IDS};
 use crate::db::Part;
 use crate::error::StoreError;
 use crate::issuers::{SELECT_ISSUERS, TrustedIssuers};
@@ -116,10 +117,9 @@ impl Snapshot {
     pub(crate) fn secret_of(&self, client_id: &str, digest: &SecretDigest) -> Option<&str> {
         let client = self.clients.find(client_id).filter(|client| client.enabled)?;
         // All are compared, wherever the right one stands.
-        client
-            .secrets
-            .iter()
-            .fold(None, |found, secret| if secret.digest.matches(digest) { Some(&*secret.id) } else { found })
+        client.secrets.iter().fold(None, |found, secret| {
+            if secret.digest.matches(digest) { Some(secret.id.as_str()) } else { found }
+        })
     }
 
     pub(crate) fn has_keys_of(&self, other: &Self) -> bool {
@@ -158,6 +158,7 @@ impl Store {
         &self,
         before: Option<&Snapshot>,
     ) -> Result<(Snapshot, Option<StoreError>), StoreError> {
+        let tables = Tables::of(&self.0.db);
         read_moment!(&self.0.db, connection => {
             let rows: Vec<(String, i64)> =
                 sqlx::query_as(SELECT_NUMBERS).fetch_all(&mut *connection).await?;
@@ -170,8 +171,24 @@ impl Store {
             let clients = if let Some(same) = same(Part::Clients) {
                 same.clients.clone()
             } else {
-                let (mut clients, query) = match older(Part::Clients) {
-                    None => (Registered::new(), sqlx::query_as(SELECT_CLIENTS)),
+                let known = &self.0.known_rights;
+                Arc::new(match older(Part::Clients) {
+                    None => {
+                        let count = sqlx::query_scalar(COUNT_CLIENTS).fetch_one(&mut *connection).await?;
+                        let mut all = AllClients::new(count, known);
+                        let mut texts = sqlx::query_scalar(tables.clients).fetch(&mut *connection);
+                        while let Some(text) = texts.try_next().await? {
+                            let text: String = text;
+                            all.add(&text)?;
+                        }
+                        drop(texts);
+                        let mut texts = sqlx::query_scalar(tables.secrets).fetch(&mut *connection);
+                        while let Some(text) = texts.try_next().await? {
+                            let text: String = text;
+                            all.add_secrets(&text)?;
+                        }
+                        all.finish()?
+                    }
                     Some(older) => {
                         let since = older.numbers[Part::Clients as usize];
                         let mut clients = (*older.clients).clone();
@@ -180,17 +197,17 @@ impl Store {
                             .fetch_all(&mut *connection)
                             .await?;
                         changed.iter().for_each(|id| clients.remove(id));
-                        (clients, sqlx::query_as(SELECT_CHANGED_CLIENTS).bind(since))
+                        let mut put = |row: ClientRow| clients.put(row.into_client(known));
+                        let mut gathering = Gathering::default();
+                        let query = sqlx::query_as(SELECT_CHANGED_CLIENTS).bind(since);
+                        let mut rows = query.fetch(&mut *connection);
+                        while let Some(row) = rows.try_next().await? {
+                            gathering.add(row)?.map(&mut put);
+                        }
+                        gathering.finish().map(&mut put);
+                        clients
                     }
-                };
-                let mut put = |row: ClientRow| clients.put(row.into_client());
-                let mut gathering = Gathering::default();
-                let mut rows = query.fetch(&mut *connection);
-                while let Some(row) = rows.try_next().await? {
-                    gathering.add(row)?.map(&mut put);
-                }
-                gathering.finish().map(&mut put);
-                Arc::new(clients)
+                })
             };
 
             let mut unopened = None;
@@ -210,17 +227,31 @@ impl Store {
                 }
             };
 
-            let whole = same(Part::ForgottenIds);
-            let revoked_ids = if let Some(same) = whole.and(same(Part::RevokedIds)) {
-                same.revoked_ids.clone()
-            } else {
-                let (mut revoked, since) = match whole.and(older(Part::RevokedIds)) {
-                    None => (RevokedIds::new(), 0),
-                    Some(older) => ((*older.revoked_ids).clone(), older.numbers[Part::RevokedIds as usize]),
-                };
+            let are_forgotten = same(Part::ForgottenIds).is_none();
+            let whole = same(Part::ForgottenIds).or(older(Part::ForgottenIds));
+            let mut kept = whole.and(same(Part::RevokedIds)).map(|same| same.revoked_ids.clone());
+            if let Some(older) = whole.and(older(Part::RevokedIds)) {
+                let mut revoked = (*older.revoked_ids).clone();
+                let since = older.numbers[Part::RevokedIds as usize];
                 let mut rows = sqlx::query_as(SELECT_IDS).bind(since).fetch(&mut *connection);
                 while let Some(row) = rows.try_next().await? {
-                    revoked.add(row)?;
+                    let (kind, id): (String, String) = row;
+                    revoked.add(&kind, &id)?;
+                }
+                kept = Some(Arc::new(revoked));
+            }
+            if are_forgotten && kept.is_some() {
+                let left: i64 = sqlx::query_scalar(COUNT_REVOKED_IDS).fetch_one(&mut *connection).await?;
+                kept = kept.filter(|kept| kept.may_stay(left));
+            }
+            let revoked_ids = if let Some(kept) = kept {
+                kept
+            } else {
+                let mut revoked = RevokedIds::new();
+                let mut texts = sqlx::query_scalar(tables.revoked_ids).fetch(&mut *connection);
+                while let Some(text) = texts.try_next().await? {
+                    let text: String = text;
+                    add_revoked_ids(&mut revoked, &text)?;
                 }
                 Arc::new(revoked)
             };

@@ -7,6 +7,7 @@ use crate::db::{Db, Part};
 use crate::digest::{Digester, new_pepper};
 use crate::error::StoreError;
 use crate::key_encryption_key::{KekSource, owners_only, sync_directory};
+use crate::known_rights::KnownRights;
 use crate::nonces::Nonces;
 use crate::remembered::Remembered;
 use crate::reseal::SELECT_PEPPER;
@@ -40,6 +41,8 @@ pub(crate) struct Inner {
     /// Who changes what is changed here.
     source: OnceLock<Box<str>>,
     pub(crate) remembered: Remembered,
+    /// What the rights of clients that are in memory are shared with.
+    pub(crate) known_rights: KnownRights,
     pub(crate) used_secrets: UsedSecrets,
     /// The file that was opened, if it is one.
     pub(crate) file: Option<DatabaseFile>,
@@ -101,6 +104,7 @@ impl Store {
             links: Links::new(&pepper),
             source: OnceLock::new(),
             remembered: Remembered::new()?,
+            known_rights: KnownRights::default(),
             used_secrets: UsedSecrets::default(),
             file,
         })))

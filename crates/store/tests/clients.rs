@@ -147,7 +147,7 @@ async fn cc_19_disabling_and_removing_take_effect_and_can_be_undone() {
     store.set_rights(&c1, &narrower).await.unwrap();
     watched.refresh().await.unwrap();
     assert!(is_let_in(&watched.now(), "c1", "s1-Z7", at(0)));
-    assert_eq!(watched.now().client(&c1).unwrap().rights, narrower);
+    assert_eq!(*watched.now().client(&c1).unwrap().rights, narrower);
 
     store.remove_client(at(5), &c1).await.unwrap();
     watched.refresh().await.unwrap();

@@ -14,6 +14,8 @@ mod clients;
 mod damage;
 #[path = "durability.rs"]
 mod durability;
+#[path = "many.rs"]
+mod many;
 #[path = "recording.rs"]
 mod recording;
 #[path = "revocations.rs"]

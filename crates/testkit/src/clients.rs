@@ -1,6 +1,7 @@
 //! Who is registered? The clients of the conformance fixture.
 
 use crate::world::digest;
+use std::sync::Arc;
 use tokenberg_core::{AllowedScope, Client, GrantType, Rights, Secret, StoredSecret, Timestamp};
 
 /// A client with both grants, these scopes, one secret, and everything else as by default.
@@ -9,11 +10,11 @@ pub fn client(id: &str, secret: &str, scope: &str) -> Client {
     Client {
         id: id.parse().unwrap(),
         enabled: true,
-        secrets: vec![stored(id, secret, None)],
-        rights: Rights {
+        secrets: vec![stored(id, secret, None)].into(),
+        rights: Arc::new(Rights {
             audiences: vec!["https://cat.test".into()],
             ..Rights::new(AllowedScope::Only(scope.parse().unwrap()))
-        },
+        }),
     }
 }
 
@@ -24,15 +25,15 @@ pub(crate) fn stored(id: &str, secret: &str, expires_at: Option<Timestamp>) -> S
 /// The clients of the fixture that authenticate with a secret.
 pub(crate) fn fixture(now: Timestamp) -> Vec<Client> {
     let mut only_credentials = client("cnx", "snx", "catalog");
-    only_credentials.rights.grants = vec![GrantType::ClientCredentials];
+    only_credentials.rights_mut().grants = vec![GrantType::ClientCredentials];
     let mut disabled = client("coff", "soff", "catalog");
     disabled.enabled = false;
     let mut expired = client("cexp", "sexp", "catalog");
-    expired.secrets = vec![stored("cexp", "sexp", Some(now))];
+    expired.secrets = vec![stored("cexp", "sexp", Some(now))].into();
     let mut without_secret = client("cnone", "x", "catalog");
-    without_secret.secrets.clear();
+    without_secret.secrets = Vec::new().into();
     let mut torture = client("c 3+%", "p+a%ss:w&=/ ~", "catalog");
-    torture.rights.grants = vec![GrantType::ClientCredentials];
+    torture.rights_mut().grants = vec![GrantType::ClientCredentials];
     vec![
         client("c1", "s1-Z7", "catalog ns:read ns:write PRINCIPAL_ROLE:ALL"),
         client("c2", "s2-Q4", "catalog"),

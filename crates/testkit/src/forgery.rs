@@ -86,12 +86,17 @@ impl Doors {
                 },
             ),
         ] {
-            world.register(Client { id: id.parse().unwrap(), enabled: true, secrets: Vec::new(), rights });
+            world.register(Client {
+                id: id.parse().unwrap(),
+                enabled: true,
+                secrets: Vec::new().into(),
+                rights: rights.into(),
+            });
         }
         world.change("c1", |c1| {
-            c1.rights.grants = GrantType::ALL.to_vec();
-            c1.rights.may_act_for = vec![format!("{IDP}|*").parse().unwrap()];
-            c1.rights.may_assert_users = vec!["user-*".parse::<UserPattern>().unwrap()];
+            c1.rights_mut().grants = GrantType::ALL.to_vec();
+            c1.rights_mut().may_act_for = vec![format!("{IDP}|*").parse().unwrap()];
+            c1.rights_mut().may_assert_users = vec!["user-*".parse::<UserPattern>().unwrap()];
         });
         let proof = key.proof(world.now, "first", &json!({}));
         let bound = world.check(by_c1(Ask::credentials()).dpop(&proof)).token();

@@ -120,15 +120,16 @@ impl History {
         world.issuers[0].trust.audiences = vec!["everybody".into()];
         for (id, _) in HISTORY_CLIENTS {
             world.change(id, |c| {
-                c.rights.may_act_for = everybody.to_vec();
+                c.rights_mut().may_act_for = everybody.to_vec();
                 if id == "c2" {
-                    c.rights.may_assert_users = vec!["*".parse().unwrap()];
+                    c.rights_mut().may_assert_users = vec!["*".parse().unwrap()];
                 }
                 if id == "c3" {
-                    c.rights.may_impersonate = vec![format!("{ISSUER}|c2").parse().unwrap()];
+                    c.rights_mut().may_impersonate = vec![format!("{ISSUER}|c2").parse().unwrap()];
                 }
-                c.rights.session_lifetime = Lifetime::from_hours(if id == "c2" { 2 } else { 4 });
-                c.rights.audiences = vec!["https://cat.test".into(), format!("https://{id}.test").into()];
+                c.rights_mut().session_lifetime = Lifetime::from_hours(if id == "c2" { 2 } else { 4 });
+                c.rights_mut().audiences =
+                    vec!["https://cat.test".into(), format!("https://{id}.test").into()];
             });
         }
         let keys = [ForeignKey::new(None), ForeignKey::new(None)];
@@ -206,7 +207,7 @@ impl History {
                 self.world.change(HISTORY_CLIENTS[client].0, |c| c.enabled = enabled);
             }
             Event::Shorten { client, seconds } => self.world.change(HISTORY_CLIENTS[client].0, |c| {
-                c.rights.session_lifetime = Lifetime::from_seconds(seconds);
+                c.rights_mut().session_lifetime = Lifetime::from_seconds(seconds);
             }),
             Event::Foreign { client, user, actor, scope, seconds } => {
                 let actor = actor.and_then(|actor| self.token(actor));

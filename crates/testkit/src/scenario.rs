@@ -34,7 +34,7 @@ pub fn by_c2(ask: Ask) -> Ask {
 
 /// `c2` may act for the client `c1`.
 pub fn let_c2_act_for_c1(world: &mut World) {
-    world.change("c2", |c2| c2.rights.may_act_for = vec![format!("{ISSUER}|c1").parse().unwrap()]);
+    world.change("c2", |c2| c2.rights_mut().may_act_for = vec![format!("{ISSUER}|c1").parse().unwrap()]);
 }
 
 /// The actors of the token that was granted, the present one first.

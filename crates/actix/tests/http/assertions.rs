@@ -102,7 +102,7 @@ async fn ks_06_the_outage_of_an_issuer_is_told_as_one_and_touches_nobody_else() 
 pub(crate) fn asserting(world: &World, user: &str, actor: &str) -> Ask {
     use base64::Engine;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
-    world.change("c1", |client| client.rights.may_assert_users = vec!["*".parse().unwrap()]);
+    world.change("c1", |client| client.rights_mut().may_assert_users = vec!["*".parse().unwrap()]);
     let payload: Value = json!({"sub": user, "iat": NOW, "exp": NOW + 600});
     let bare =
         format!("{}.{}.", BASE64URL.encode(r#"{"alg":"none"}"#), BASE64URL.encode(payload.to_string()));

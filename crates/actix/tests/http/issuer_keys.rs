@@ -25,7 +25,7 @@ impl Answers for WithIssuer {
     fn client(&self, id: &ClientId) -> Option<Arc<Client>> {
         let client = Answers::client(&*self.world, id)?;
         let mut client = Client::clone(&client);
-        client.rights.may_act_for.push("https://idp.test|*".parse().unwrap());
+        client.rights_mut().may_act_for.push("https://idp.test|*".parse().unwrap());
         Some(Arc::new(client))
     }
     fn digest(&self, client_id: &str, secret: &Secret) -> SecretDigest {

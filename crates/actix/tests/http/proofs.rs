@@ -111,7 +111,7 @@ async fn dp_10_a_nonce_is_demanded_handed_out_and_taken() {
 async fn dp_13_dp_14_who_has_to_prove_does_so_with_one_key_from_then_on() {
     let world = World::new();
     let service = world.service();
-    world.change("c1", |client| client.rights.dpop_bound = true);
+    world.change("c1", |client| client.rights_mut().dpop_bound = true);
     check(&service, &form(CC).basic(C1), E(400, "invalid_dpop_proof")).await;
     let (key, other) = (ForeignKey::new(None), ForeignKey::new(None));
     let token = check(&service, &form(CC).basic(C1).dpop(&proof(&key, "1")), Expected::Bound).await.token();

@@ -114,7 +114,7 @@ async fn md_05_every_algorithm_that_is_listed_works_for_assertions_and_no_other_
         let body = if endpoint == "token" { CC } else { "token=x" };
         for alg in ALGORITHMS {
             let signer = Signer::of(alg.parse().unwrap_or(Algorithm::ES256));
-            world.change("cj", |client| client.rights.jwks = Some(signer.jwks()));
+            world.change("cj", |client| client.rights_mut().jwks = Some(signer.jwks()));
             let assertion = asserted("jwt-bearer", &signer.assertion(alg, &own_assertion()));
             let answer = answer(&service, &form(format!("{body}&{assertion}")).at(path)).await;
             let works = algorithms.iter().any(|listed| listed == alg);

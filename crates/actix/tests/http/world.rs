@@ -136,18 +136,18 @@ fn clients() -> Vec<Arc<Client>> {
         Arc::new(Client {
             id: id.parse().unwrap(),
             enabled,
-            secrets: vec![StoredSecret { id: "1".into(), digest: digest(id, secret), expires_at }],
-            rights: Rights {
+            secrets: vec![StoredSecret { id: "1".into(), digest: digest(id, secret), expires_at }].into(),
+            rights: Arc::new(Rights {
                 grants: grants.to_vec(),
                 audiences: vec![AUDIENCE.into()],
                 may_act_for: [ISSUER, IDP, FETCHED].map(|of| format!("{of}|*").parse().unwrap()).to_vec(),
                 ..Rights::new(AllowedScope::Only(scope.parse().unwrap()))
-            },
+            }),
         })
     };
     let server = |(id, secret): (&str, &str), served: &str| {
         let mut server = Client::clone(&client((id, secret), "catalog", &GrantType::ALL, true, None));
-        server.rights.serves = vec![served.into()];
+        server.rights_mut().serves = vec![served.into()];
         Arc::new(server)
     };
     let (both, one) = (GrantType::ALL, [GrantType::ClientCredentials]);
@@ -175,7 +175,7 @@ fn without_secrets(cj: &ForeignKey) -> Vec<Client> {
             ..Rights::new(AllowedScope::Only("catalog ns:read".parse().unwrap()))
         };
         change(&mut rights);
-        Client { id: id.parse().unwrap(), enabled: true, secrets: Vec::new(), rights }
+        Client { id: id.parse().unwrap(), enabled: true, secrets: Vec::new().into(), rights: rights.into() }
     };
     let federation = Federation {
         issuer: Issuer::foreign(TRUST_DOMAIN).unwrap(),

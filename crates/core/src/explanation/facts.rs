@@ -1,6 +1,8 @@
 //! What was found out? Facts of registrations, secrets and keys, without anything that is secret.
 
-use crate::{AllowedScope, Client, ClientId, GrantType, Rights, SubjectPattern, Timestamp, UserPattern};
+use crate::{
+    AllowedScope, Client, ClientId, GrantType, Rights, ShortText, SubjectPattern, Timestamp, UserPattern,
+};
 
 /// A client as it is registered, without its secrets' digests.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +17,7 @@ pub struct Registration {
 
 impl Registration {
     pub(super) fn of(client: &Client) -> Self {
-        Self { id: client.id.clone(), enabled: client.enabled, rights: client.rights.clone() }
+        Self { id: client.id.clone(), enabled: client.enabled, rights: (*client.rights).clone() }
     }
 
     /// What of it matters to a decision, as the middle of a sentence.
@@ -96,7 +98,7 @@ pub(super) fn short(grant: GrantType) -> &'static str {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretFound {
     /// Its name.
-    pub id: Box<str>,
+    pub id: ShortText,
     /// From when on it is dead.
     pub expires_at: Option<Timestamp>,
     /// Whether it is live.

@@ -1,5 +1,6 @@
 //! Who is the client? The client identifier, RFC 6749 §2.2 and Appendix A.1.
 
+use super::short_text::ShortText;
 use serde::{Deserialize, Serialize};
 
 /// The longest identifier, in bytes: it has to be a subject as well (OpenID Connect Core 1.0 §2).
@@ -8,7 +9,7 @@ const LONGEST: usize = 255;
 /// A client identifier: 1 to 255 printable ASCII characters, compared byte for byte.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct ClientId(Box<str>);
+pub struct ClientId(ShortText);
 
 /// Why a text is no client identifier. Holds nothing of the text, because a secret may stand where an identifier should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +29,7 @@ impl TryFrom<String> for ClientId {
     type Error = ClientIdError;
     fn try_from(text: String) -> Result<Self, ClientIdError> {
         check(&text)?;
-        Ok(Self(text.into_boxed_str()))
+        Ok(Self(text.into()))
     }
 }
 
@@ -58,13 +59,13 @@ impl ClientId {
     /// The identifier as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 }
 
 impl std::fmt::Display for ClientId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 

@@ -5,7 +5,7 @@ use super::spiffe_id::SpiffeId;
 use serde::{Deserialize, Serialize};
 
 /// A foreign identity that a client may authenticate with, instead of a credential of its own.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Federation {
     /// Who vouches for the identity; it has to be a trusted issuer. For SPIFFE it is the trust domain, `spiffe://td.example`.

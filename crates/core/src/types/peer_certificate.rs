@@ -23,7 +23,7 @@ pub struct PeerCertificate {
 }
 
 /// One name of a certificate: what a client is registered by (RFC 8705 §2.1.2 has exactly one of these).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CertificateName {
     /// `tls_client_auth_subject_dn`: the whole subject, RFC 4514.

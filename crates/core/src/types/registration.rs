@@ -4,11 +4,12 @@ use super::client_id::ClientId;
 use super::federation::Federation;
 use super::peer_certificate::CertificateName;
 use super::scope::{CATALOG, Scope};
-use super::secret::SecretDigest;
+use super::stored_secret::StoredSecrets;
 use super::subject_pattern::SubjectPattern;
-use super::time::{Lifetime, Timestamp};
+use super::time::Lifetime;
 use super::user_pattern::UserPattern;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// A client and all that it may do.
 #[derive(Clone)]
@@ -18,13 +19,20 @@ pub struct Client {
     /// A disabled client is refused as if it did not exist, and so is every token of it.
     pub enabled: bool,
     /// The secrets that may be live; each is asked for its end at every use.
-    pub secrets: Vec<StoredSecret>,
-    /// What it may do.
-    pub rights: Rights,
+    pub secrets: StoredSecrets,
+    /// What it may do; clients that may do the same can share it.
+    pub rights: Arc<Rights>,
+}
+
+impl Client {
+    /// What it may do, to be changed for this client alone.
+    pub fn rights_mut(&mut self) -> &mut Rights {
+        Arc::make_mut(&mut self.rights)
+    }
 }
 
 /// What a client may do; plain values, kept in the store as JSON.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rights {
     /// How it authenticates.
@@ -98,7 +106,7 @@ impl Rights {
 }
 
 /// How a client proves who it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthMethod {
     /// By a secret, with HTTP Basic or in the body (RFC 6749 §2.3.1).
@@ -152,7 +160,7 @@ impl GrantType {
 }
 
 /// The scope-tokens that a client may have.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AllowedScope {
     /// Whatever it asks for, `PRINCIPAL_ROLE:ALL` too: the client of the operator.
@@ -181,24 +189,5 @@ impl AllowedScope {
             Self::Every => true,
             Self::Only(scope) => token == CATALOG || scope.contains(token),
         }
-    }
-}
-
-/// A secret as it is stored.
-#[derive(Clone)]
-pub struct StoredSecret {
-    /// Names the secret towards the operator.
-    pub id: Box<str>,
-    /// Derived from client id and secret by the one way that the secret's own form prescribes.
-    pub digest: SecretDigest,
-    /// From when on it is dead.
-    pub expires_at: Option<Timestamp>,
-}
-
-impl StoredSecret {
-    /// Whether it is live at `now`.
-    #[must_use]
-    pub fn is_live(&self, now: Timestamp) -> bool {
-        self.expires_at.is_none_or(|end| now < end)
     }
 }

@@ -4,7 +4,7 @@ use super::issuer::Issuer;
 use serde::{Deserialize, Serialize};
 
 /// A pattern over `ISSUER|SUBJECT`: `*` stands for any run of characters, everything else for itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SubjectPattern(Box<str>);
 

@@ -1,0 +1,231 @@
+//! How is everything read at a start? As few long texts: each row that a database hands over by itself costs microseconds.
+
+use crate::clients::time;
+use crate::db::Db;
+use crate::error::StoreError;
+use crate::known_rights::{KnownRights, WrittenRights};
+use crate::registered::Registered;
+use crate::revocations::RevokedIds;
+use tokenberg_core::{Client, SecretDigest, StoredSecret};
+
+// A record is the fields of a row with a character between them, and between records another one. Both are control characters
+// that stand neither in identifiers nor in JSON, so a row that has one is damaged.
+const FIELD: char = '\u{1f}';
+const RECORD: char = '\u{1e}';
+
+/// The statements that read a table as texts of records, in the order in which the rows lie there.
+pub(crate) struct Tables {
+    pub(crate) clients: &'static str,
+    pub(crate) secrets: &'static str,
+    pub(crate) revoked_ids: &'static str,
+}
+
+impl Tables {
+    pub(crate) fn of(db: &Db) -> &'static Self {
+        match db {
+            Db::Lite { .. } => &SQLITE,
+            Db::Postgres(_) => &POSTGRES,
+        }
+    }
+}
+
+pub(crate) const COUNT_CLIENTS: &str = "SELECT COUNT(*) FROM clients";
+pub(crate) const COUNT_REVOKED_IDS: &str = "SELECT COUNT(*) FROM revoked_ids";
+
+macro_rules! client {
+    () => {
+        "id || '\u{1f}' || CAST(enabled AS TEXT) || '\u{1f}' || rights"
+    };
+}
+macro_rules! secret {
+    ($hex:literal) => {
+        concat!(
+            "client_id || '\u{1f}' || id || '\u{1f}' || ",
+            $hex,
+            " || '\u{1f}' || COALESCE(CAST(expires_at AS TEXT), '')"
+        )
+    };
+}
+macro_rules! revoked_id {
+    () => {
+        "kind || '\u{1f}' || id"
+    };
+}
+
+/// SQLite puts 1024 neighbours into one text. A page is some numbers of rows, whichever of them there are.
+macro_rules! in_pages {
+    ($record:expr, $table:literal) => {
+        concat!(
+            "WITH RECURSIVE page (first) AS (SELECT MIN(rowid) FROM ",
+            $table,
+            " UNION ALL SELECT (SELECT MIN(rowid) FROM ",
+            $table,
+            " WHERE rowid >= first + 1024) FROM page WHERE first IS NOT NULL) SELECT (SELECT string_agg(",
+            $record,
+            ", '\u{1e}') FROM ",
+            $table,
+            " WHERE rowid >= first AND rowid < first + 1024) FROM page WHERE first IS NOT NULL"
+        )
+    };
+}
+const SQLITE: Tables = Tables {
+    clients: in_pages!(client!(), "clients"),
+    secrets: in_pages!(secret!("hex(digest)"), "client_secrets"),
+    revoked_ids: in_pages!(revoked_id!(), "revoked_ids"),
+};
+
+/// PostgreSQL reads ahead by itself, and a row of one column is cheap.
+macro_rules! each {
+    ($record:expr, $table:literal) => {
+        concat!("SELECT ", $record, " FROM ", $table)
+    };
+}
+const POSTGRES: Tables = Tables {
+    clients: each!(client!(), "clients"),
+    secrets: each!(secret!("encode(digest, 'hex')"), "client_secrets"),
+    revoked_ids: each!(revoked_id!(), "revoked_ids"),
+};
+
+/// All clients, while they are read.
+pub(crate) struct AllClients<'a> {
+    registered: Registered,
+    rights: WrittenRights<'a>,
+    count: i64,
+}
+
+impl<'a> AllClients<'a> {
+    /// So many will come.
+    pub(crate) fn new(count: i64, known: &'a KnownRights) -> Self {
+        let registered = Registered::with_room_for(usize::try_from(count).unwrap_or(0));
+        Self { registered, rights: WrittenRights::new(known), count }
+    }
+
+    pub(crate) fn add(&mut self, records: &str) -> Result<(), StoreError> {
+        for record in records.split(RECORD) {
+            let [id, enabled, rights] = fields(record, "the client")?;
+            let damaged = || StoreError::damaged(format!("the client {id:?}"));
+            self.registered.put(Client {
+                id: id.parse().map_err(|_| damaged())?,
+                enabled: enabled.parse::<i64>().map_err(|_| damaged())? != 0,
+                secrets: Vec::new().into(),
+                rights: self.rights.read(rights, id)?,
+            });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn add_secrets(&mut self, records: &str) -> Result<(), StoreError> {
+        for record in records.split(RECORD) {
+            let [client, id, digest, expires_at] = fields(record, "a secret of the client")?;
+            let damaged = || StoreError::damaged(format!("a secret of the client {client:?}"));
+            let digest = digest_of(digest).ok_or_else(damaged)?;
+            let expires_at = match expires_at {
+                "" => None,
+                end => Some(time(end.parse().map_err(|_| damaged())?)?),
+            };
+            self.registered.add_secret(client, StoredSecret { id: id.into(), digest, expires_at });
+        }
+        Ok(())
+    }
+
+    /// All of them, if as many came as there are.
+    pub(crate) fn finish(self) -> Result<Registered, StoreError> {
+        let came = i64::try_from(self.registered.len()).unwrap_or(i64::MAX);
+        if came == self.count {
+            Ok(self.registered)
+        } else {
+            Err(StoreError::damaged("the table of clients"))
+        }
+    }
+}
+
+/// Adds the revocations.
+pub(crate) fn add_revoked_ids(revoked: &mut RevokedIds, records: &str) -> Result<(), StoreError> {
+    records.split(RECORD).try_for_each(|record| {
+        let [kind, id] = fields(record, "the revocation")?;
+        revoked.add(kind, id)
+    })
+}
+
+/// As many fields as there must be; of a record that has others, the first is named.
+fn fields<'a, const N: usize>(record: &'a str, what: &str) -> Result<[&'a str; N], StoreError> {
+    let mut split = record.split(FIELD);
+    let fields = [(); N].map(|()| split.next());
+    match fields.iter().all(Option::is_some) && split.next().is_none() {
+        true => Ok(fields.map(Option::unwrap_or_default)),
+        false => Err(StoreError::damaged(format!("{what} {:?}", fields[0].unwrap_or_default()))),
+    }
+}
+
+fn digest_of(hexadecimal: &str) -> Option<SecretDigest> {
+    let mut digest = [0; 32];
+    let (digits, rest) = hexadecimal.as_bytes().as_chunks::<2>();
+    if digits.len() != digest.len() || !rest.is_empty() {
+        return None;
+    }
+    let value = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    for (byte, [high, low]) in digest.iter_mut().zip(digits) {
+        *byte = value(*high)? << 4 | value(*low)?;
+    }
+    Some(SecretDigest(digest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokenberg_core::{AllowedScope, Rights};
+
+    fn rights() -> String {
+        serde_json::to_string(&Rights::new(AllowedScope::Every)).unwrap()
+    }
+
+    fn fault(outcome: Result<(), StoreError>) -> String {
+        outcome.map_or_else(|fault| fault.to_string(), |()| "none".to_owned())
+    }
+
+    #[test]
+    fn a_record_with_something_missing_or_more_is_damaged_and_named() {
+        let known = KnownRights::default();
+        let mut all = AllClients::new(1, &known);
+        let rights = rights();
+        for (record, named) in [
+            (format!("c1\u{1f}1\u{1f}{rights}\u{1f}"), r#"the client "c1""#),
+            ("c1\u{1f}1".to_owned(), r#"the client "c1""#),
+            (String::new(), r#"the client """#),
+            (format!("c1\u{1f}yes\u{1f}{rights}"), r#"the client "c1""#),
+            (format!("\u{1f}1\u{1f}{rights}"), r#"the client """#),
+            (format!("é\u{1f}1\u{1f}{rights}"), r#"the client "é""#),
+            (format!("c0\u{1f}1\u{1f}{rights}\u{1e}c1\u{1f}1\u{1f}{{}}"), r#"the client "c1""#),
+        ] {
+            let is = fault(all.add(&record));
+            assert_eq!(is, format!("the store is damaged: {named} cannot be read"));
+        }
+        let digest = "0aF9".repeat(16);
+        for secret in [
+            format!("c1\u{1f}s\u{1f}{digest}"),
+            format!("c1\u{1f}s\u{1f}{}\u{1f}", &digest[2..]),
+            format!("c1\u{1f}s\u{1f}{}\u{1f}", digest.replace('F', "g")),
+            format!("c1\u{1f}s\u{1f}{digest}\u{1f}soon"),
+        ] {
+            let is = fault(all.add_secrets(&secret));
+            assert_eq!(is, r#"the store is damaged: a secret of the client "c1" cannot be read"#);
+        }
+        all.add_secrets(&format!("c0\u{1f}s\u{1f}{digest}\u{1f}\u{1e}nobody\u{1f}s\u{1f}{digest}\u{1f}7"))
+            .unwrap_or_else(|e| panic!("{e}"));
+        let registered = all.finish().unwrap_or_else(|e| panic!("{e}"));
+        let secret = &registered.find("c0").unwrap().secrets[0];
+        assert_eq!((secret.id.as_str(), &secret.digest.0[..3]), ("s", &[0x0a, 0xf9, 0x0a][..]));
+        let mut revoked = RevokedIds::new();
+        for bad in ["token", "token\u{1f}a\u{1f}b", "what\u{1f}a"] {
+            assert!(add_revoked_ids(&mut revoked, bad).is_err());
+        }
+    }
+
+    #[test]
+    fn a_client_that_did_not_come_is_missed() {
+        let known = KnownRights::default();
+        let mut all = AllClients::new(2, &known);
+        all.add(&format!("c1\u{1f}1\u{1f}{}", rights())).unwrap_or_else(|e| panic!("{e}"));
+        assert!(all.finish().is_err());
+    }
+}
