@@ -188,28 +188,44 @@ class Tokenberg(Server):
             command += ["--log", self.log]
         self.process = pinned(SERVER_CORE, command, stdout=self.output(), stderr=subprocess.DEVNULL)
 
-    def exchange(self, grant, subjects, seconds):
+    def exchange(self, grant, subjects, seconds, *more):
         """Subjects of somebody else, as many as no cache holds, or one."""
         options = ["--grant", grant, "--subject", "user", "--subject-secret-file", self.user_secret_file]
-        return self.load(*options, "--subjects", subjects, seconds=seconds)
+        return self.load(*options, *more, "--subjects", subjects, seconds=seconds)
 
-    def fill(self, clients):
-        """Copies the user's registration; the digests are of no secret."""
+    def fill(self, clients, revocations=0, used_ids=0):
+        """Copies the user's registration; the digests are of no secret. What was revoked and used is remembered for a day more."""
         database = sqlite3.connect(self.folder / "tokenberg.db")
         columns = [row[1] for row in database.execute("PRAGMA table_info(clients)") if row[1] != "id"]
         of_secret = [row[1] for row in database.execute("PRAGMA table_info(client_secrets)")]
         copied = [{"client_id": "'client-' || n", "digest": "randomblob(32)"}.get(c, c) for c in of_secret]
-        numbers = f"WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < {clients - 1})"
+
+        def numbers(count):
+            return f"WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count - 1})"
+
+        until = int(time.time()) + 86_400
+        token_id = "substr(hex(randomblob(11)), 1, 22)"  # As long as ours.
         with database:
             database.execute(
-                f"INSERT INTO clients (id, {', '.join(columns)}) {numbers} "
+                f"INSERT INTO clients (id, {', '.join(columns)}) {numbers(clients)} "
                 f"SELECT 'client-' || n, {', '.join(columns)} FROM numbers, clients WHERE id = 'user'"
             )
             database.execute(
-                f"INSERT INTO client_secrets ({', '.join(of_secret)}) {numbers} "
+                f"INSERT INTO client_secrets ({', '.join(of_secret)}) {numbers(clients)} "
                 f"SELECT {', '.join(copied)} FROM numbers, client_secrets WHERE client_id = 'user'"
             )
-            database.execute("UPDATE revisions SET number = number + 1 WHERE part = 'clients'")
+            database.execute("UPDATE revisions SET number = number + 1 WHERE part IN ('clients', 'revoked_ids')")
+            # Half tokens, half sessions, as a revocation by HTTP writes both.
+            if revocations:
+                database.execute(
+                    f"INSERT INTO revoked_ids (kind, id, until, revision) {numbers(revocations)} SELECT CASE n % 2 WHEN 0 THEN 'token' "
+                    f"ELSE 'session' END, {token_id}, {until}, number FROM numbers, revisions WHERE part = 'revoked_ids'"
+                )
+            if used_ids:
+                database.execute(
+                    f"INSERT INTO used_ids (namespace, id, until) {numbers(used_ids)} "
+                    f"SELECT 'dpop ' || n % 1000, {token_id}, {until} FROM numbers"
+                )
         database.close()
 
 

@@ -16,6 +16,13 @@ pub(crate) struct Cpu {
     pub(crate) scheduled: Option<f64>,
 }
 
+impl Cpu {
+    /// As exactly as the kernel tells it.
+    pub(crate) fn seconds(self) -> f64 {
+        self.scheduled.unwrap_or(self.ticks)
+    }
+}
+
 impl Sub for Cpu {
     type Output = Self;
 

@@ -6,6 +6,7 @@
 
 mod connection;
 mod latencies;
+mod proof;
 mod requests;
 mod target;
 
@@ -154,7 +155,10 @@ async fn drive(
                 }
             },
         };
-        let request = requests.next(own);
+        let request = match requests.next(own) {
+            Ok(request) => request,
+            Err(fault) => return tally.fail(fault.to_string()),
+        };
         // A timer of ours that wakes late is not the server's fault; an answer before that came late is.
         let sent = Instant::now();
         let late = pace.zip(due).map(|((pace, _), next)| next.checked_sub(pace).unwrap_or(sent));

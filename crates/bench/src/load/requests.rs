@@ -1,5 +1,6 @@
 //! What is asked for? The requests of a grant, made before the load begins so that making them costs nothing then.
 
+use super::proof::ProofKey;
 use super::target::Target;
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
@@ -39,6 +40,8 @@ pub(crate) struct Plan {
 enum Grant {
     /// A token for the client itself.
     ClientCredentials,
+    /// The same with a DPoP proof, which is used once: each request waits for the store.
+    Dpop,
     /// A token for a token.
     Exchange,
     /// The same, with the client's own token as the actor.
@@ -63,6 +66,8 @@ pub(super) struct Requests {
     shape: Shape,
     scope: String,
     fixed: Vec<Vec<u8>>,
+    /// The body of requests that need a proof each, and the key that makes these.
+    proven: Option<(String, ProofKey)>,
     turn: Cell<usize>,
     /// The requests of those connections that renew: each its own.
     renewals: RefCell<Vec<Vec<u8>>>,
@@ -88,8 +93,12 @@ impl Requests {
             Shape { head: head(target, Some(&authorization)), refreshes: plan.grant == Grant::Refresh };
         let credentials = format!("grant_type=client_credentials{scope}");
         let own = shape.request(&credentials);
+        if plan.grant == Grant::Dpop {
+            let proven = Some((credentials, ProofKey::new(target.url())?));
+            return Ok(Self { proven, ..Self::of(shape, scope, Vec::new()) });
+        }
         let bodies = match plan.grant {
-            Grant::ClientCredentials | Grant::Static => vec![credentials],
+            Grant::ClientCredentials | Grant::Dpop | Grant::Static => vec![credentials],
             Grant::Refresh => vec![refresh(&token(target, &own).await?, &scope)],
             Grant::Exchange | Grant::Delegation => {
                 let actor = match plan.grant {
@@ -97,9 +106,11 @@ impl Requests {
                         let token = token(target, &own).await?;
                         format!("&actor_token={token}&actor_token_type={ACCESS_TOKEN}")
                     }
-                    Grant::ClientCredentials | Grant::Exchange | Grant::Refresh | Grant::Static => {
-                        String::new()
-                    }
+                    Grant::ClientCredentials
+                    | Grant::Dpop
+                    | Grant::Exchange
+                    | Grant::Refresh
+                    | Grant::Static => String::new(),
                 };
                 let subject = match &plan.subject {
                     None => own,
@@ -122,7 +133,7 @@ impl Requests {
 
     fn of(shape: Shape, scope: String, bodies: Vec<String>) -> Self {
         let fixed = bodies.iter().map(|body| shape.request(body)).collect();
-        Self { shape, scope, fixed, turn: Cell::new(0), renewals: RefCell::default() }
+        Self { shape, scope, fixed, proven: None, turn: Cell::new(0), renewals: RefCell::default() }
     }
 
     /// Where a connection begins.
@@ -135,13 +146,17 @@ impl Requests {
     }
 
     /// The next request of a connection.
-    pub(super) fn next(&self, own: Option<usize>) -> Cow<'_, [u8]> {
+    pub(super) fn next(&self, own: Option<usize>) -> Result<Cow<'_, [u8]>> {
+        if let Some((body, key)) = &self.proven {
+            let head = format!("{}DPoP: {}\r\n", self.shape.head, key.proof()?);
+            return Ok(Cow::Owned(Shape { head, refreshes: false }.request(body)));
+        }
         if let Some(own) = own {
-            return Cow::Owned(self.renewals.borrow()[own].clone());
+            return Ok(Cow::Owned(self.renewals.borrow()[own].clone()));
         }
         let turn = self.turn.get();
         self.turn.set((turn + 1) % self.fixed.len());
-        Cow::Borrowed(&self.fixed[turn])
+        Ok(Cow::Borrowed(&self.fixed[turn]))
     }
 
     /// Takes the token of an answer for the next request, where that is what is asked for.

@@ -46,6 +46,12 @@ impl Target {
         })
     }
 
+    /// The whole address again.
+    pub(super) fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}{}", self.authority, self.path)
+    }
+
     pub(super) async fn connect(&self) -> Result<Connection> {
         let open = async {
             let stream = TcpStream::connect(self.address).await?;

@@ -1,0 +1,72 @@
+//! How does a client prove that it has a key? By a proof of its own for each request, used once: DPoP, RFC 9449 §4.2.
+
+use anyhow::{Context, Result, anyhow};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::rand::{SecureRandom, SystemRandom};
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use serde_json::json;
+use std::cell::Cell;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A key with ES256, and what its proofs are for.
+pub(super) struct ProofKey {
+    key: EcdsaKeyPair,
+    random: SystemRandom,
+    /// The header of all proofs, with the public key.
+    header: String,
+    address: String,
+    /// Nobody else's proofs are named so.
+    name: String,
+    made: Cell<u64>,
+}
+
+impl ProofKey {
+    /// A new key, for POSTs to the address.
+    pub(super) fn new(address: String) -> Result<Self> {
+        let random = SystemRandom::new();
+        let no_key = |_| anyhow!("no key can be made");
+        let pkcs8 =
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).map_err(no_key)?;
+        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random)
+            .map_err(|rejected| anyhow!("the key is no good: {rejected}"))?;
+        let (x, y) = key.public_key().as_ref()[1..].split_at(32);
+        let jwk = json!({"kty": "EC", "crv": "P-256", "x": encoded(x), "y": encoded(y)});
+        let header = encoded(json!({"typ": "dpop+jwt", "alg": "ES256", "jwk": jwk}).to_string());
+        let mut name = [0; 12];
+        random.fill(&mut name).map_err(|_| anyhow!("there are no random numbers"))?;
+        Ok(Self { key, random, header, address, name: encoded(name), made: Cell::new(0) })
+    }
+
+    /// Another proof, of now.
+    pub(super) fn proof(&self) -> Result<String> {
+        self.made.set(self.made.get() + 1);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?.as_secs();
+        let jti = format!("{}-{}", self.name, self.made.get());
+        let claims = json!({"jti": jti, "htm": "POST", "htu": self.address, "iat": now});
+        let signed = format!("{}.{}", self.header, encoded(claims.to_string()));
+        let signature =
+            self.key.sign(&self.random, signed.as_bytes()).map_err(|_| anyhow!("it cannot be signed"))?;
+        Ok(format!("{signed}.{}", encoded(signature)))
+    }
+}
+
+fn encoded(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_proofs_are_alike() {
+        let key = ProofKey::new("http://127.0.0.1:1/token".to_owned()).unwrap();
+        let (one, other) = (key.proof().unwrap(), key.proof().unwrap());
+        assert_ne!(one.split('.').nth(1), other.split('.').nth(1));
+        for proof in [one, other] {
+            assert_eq!(proof.split('.').count(), 3);
+            assert!(!proof.contains('='));
+        }
+    }
+}
