@@ -52,7 +52,7 @@ macro_rules! revoked_id {
     };
 }
 
-/// SQLite puts 1024 neighbours into one text. A page is some numbers of rows, whichever of them there are.
+/// SQLite puts 256 neighbours into one text. A page is some numbers of rows, whichever of them there are.
 macro_rules! in_pages {
     ($record:expr, $table:literal) => {
         concat!(
@@ -60,11 +60,11 @@ macro_rules! in_pages {
             $table,
             " UNION ALL SELECT (SELECT MIN(rowid) FROM ",
             $table,
-            " WHERE rowid >= first + 1024) FROM page WHERE first IS NOT NULL) SELECT (SELECT string_agg(",
+            " WHERE rowid >= first + 256) FROM page WHERE first IS NOT NULL) SELECT (SELECT string_agg(",
             $record,
             ", '\u{1e}') FROM ",
             $table,
-            " WHERE rowid >= first AND rowid < first + 1024) FROM page WHERE first IS NOT NULL"
+            " WHERE rowid >= first AND rowid < first + 256) FROM page WHERE first IS NOT NULL"
         )
     };
 }
