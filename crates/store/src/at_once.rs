@@ -6,7 +6,9 @@ use crate::error::StoreError;
 use crate::known_rights::{KnownRights, WrittenRights};
 use crate::registered::Registered;
 use crate::revocations::RevokedIds;
-use tokenberg_core::{Client, SecretDigest, StoredSecret};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tokenberg_core::{Client, SecretDigest, ShortText, StoredSecret};
 
 // A record is the fields of a row with a character between them, and between records another one. Both are control characters
 // that stand neither in identifiers nor in JSON, so a row that has one is damaged.
@@ -86,30 +88,43 @@ const POSTGRES: Tables = Tables {
     revoked_ids: each!(revoked_id!(), "revoked_ids"),
 };
 
-/// All clients, while they are read.
+/// All clients, while they are read: first they, then their secrets.
 pub(crate) struct AllClients<'a> {
+    /// Those whose secrets are still to come, in the order in which they came.
+    waiting: VecDeque<Arc<Client>>,
     registered: Registered,
+    /// Secrets that did not come in the order of their clients.
+    strays: Vec<(ShortText, StoredSecret)>,
     rights: WrittenRights<'a>,
     count: i64,
 }
 
+/// So many clients may have no secret until one has: then its secret is a stray, and is looked up.
+const AHEAD: usize = 8;
+
 impl<'a> AllClients<'a> {
     /// So many will come.
     pub(crate) fn new(count: i64, known: &'a KnownRights) -> Self {
-        let registered = Registered::with_room_for(usize::try_from(count).unwrap_or(0));
-        Self { registered, rights: WrittenRights::new(known), count }
+        let expected = usize::try_from(count).unwrap_or(0);
+        Self {
+            waiting: VecDeque::with_capacity(expected),
+            registered: Registered::with_room_for(expected),
+            strays: Vec::new(),
+            rights: WrittenRights::new(known),
+            count,
+        }
     }
 
     pub(crate) fn add(&mut self, records: &str) -> Result<(), StoreError> {
         for record in records.split(RECORD) {
             let [id, enabled, rights] = fields(record, "the client")?;
             let damaged = || StoreError::damaged(format!("the client {id:?}"));
-            self.registered.put(Client {
+            self.waiting.push_back(Arc::new(Client {
                 id: id.parse().map_err(|_| damaged())?,
                 enabled: enabled.parse::<i64>().map_err(|_| damaged())? != 0,
                 secrets: Vec::new().into(),
                 rights: self.rights.read(rights, id)?,
-            });
+            }));
         }
         Ok(())
     }
@@ -123,13 +138,28 @@ impl<'a> AllClients<'a> {
                 "" => None,
                 end => Some(time(end.parse().map_err(|_| damaged())?)?),
             };
-            self.registered.add_secret(client, StoredSecret { id: id.into(), digest, expires_at });
+            let secret = StoredSecret { id: id.into(), digest, expires_at };
+            match self.next(client) {
+                Some(client) => client.secrets.add(secret),
+                None => self.strays.push((client.into(), secret)),
+            }
         }
         Ok(())
     }
 
+    /// The client, if it is one of the next: secrets mostly lie in the order of their clients, and a look-up costs more.
+    fn next(&mut self, id: &str) -> Option<&mut Client> {
+        let before = self.waiting.iter().take(AHEAD).position(|client| client.id.as_str() == id)?;
+        self.waiting.drain(..before).for_each(|client| self.registered.put(client));
+        self.waiting.front_mut().and_then(Arc::get_mut)
+    }
+
     /// All of them, if as many came as there are.
-    pub(crate) fn finish(self) -> Result<Registered, StoreError> {
+    pub(crate) fn finish(mut self) -> Result<Registered, StoreError> {
+        self.waiting.drain(..).for_each(|client| self.registered.put(client));
+        for (client, secret) in self.strays {
+            self.registered.add_secret(client.as_str(), secret);
+        }
         let came = i64::try_from(self.registered.len()).unwrap_or(i64::MAX);
         if came == self.count {
             Ok(self.registered)

@@ -28,8 +28,8 @@ impl Registered {
     }
 
     /// Puts the client in, in place of one of the same name.
-    pub(crate) fn put(&mut self, client: Client) {
-        let client = Arc::new(client);
+    pub(crate) fn put(&mut self, client: impl Into<Arc<Client>>) {
+        let client = client.into();
         if let Some(before) = self.by_id.put(ById(client.clone())) {
             self.disclaim(&before.0);
         }
