@@ -110,7 +110,7 @@ struct OneLine<'a, 'b>(&'a mut Writer<'b>);
 impl Write for OneLine<'_, '_> {
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
         // Looking at all of it, wherever the first one is, takes many bytes at a time.
-        if text.bytes().fold(true, |plain, b| plain & (b >= b' ') & (b <= b'~')) {
+        if text.bytes().fold(true, |plain, b| plain & (b' '..=b'~').contains(&b)) {
             return self.0.write_str(text);
         }
         text.chars().try_for_each(|c| self.write_char(c))
