@@ -1,6 +1,5 @@
 //! Which parameters were sent? `application/x-www-form-urlencoded`, read strictly: RFC 6749 §3.2 and Appendix B.
 
-use percent_encoding::percent_decode;
 use std::borrow::Cow;
 use zeroize::Zeroize;
 
@@ -125,7 +124,10 @@ pub enum FormFault {
 
 /// The parameters that we know, each decoded, at most once and not empty; all others are ignored.
 #[derive(Default)]
-pub struct Form<'a>(Vec<(Parameter, Cow<'a, str>)>);
+pub struct Form<'a> {
+    single: [Option<Cow<'a, str>>; Parameter::ALL.len()],
+    repeated: Vec<(Parameter, Cow<'a, str>)>,
+}
 
 impl<'a> Form<'a> {
     /// Reads a body.
@@ -144,32 +146,33 @@ impl<'a> Form<'a> {
         if body.iter().filter(|b| **b == b'&').count() >= 2 * MOST_PARAMETERS {
             return Err(FormFault::TooMany);
         }
-        let decoded: Vec<(Cow<'a, str>, Cow<'a, str>)> =
-            serde_urlencoded::from_bytes(body).map_err(|_| FormFault::TooMany)?;
-        // The decoder is lenient where we must not be, so each value of ours is checked as it was sent.
-        let sent = body.split(|b| *b == b'&').filter(|pair| !pair.is_empty());
         let (mut others, mut targets, mut seen) = (0, 0, 0_u32);
-        let mut form = Self(Vec::with_capacity(decoded.len()));
-        for (raw, (name, value)) in sent.zip(decoded) {
-            let (raw_name, raw_value) = split_pair(raw);
-            if raw_name.len() > LONGEST_NAME {
+        let mut form = Self::default();
+        for pair in body.split(|b| *b == b'&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = split_pair(pair);
+            if name.len() > LONGEST_NAME {
                 return Err(FormFault::LongName);
             }
-            let parameter = Parameter::from_name(&name);
+            let parameter = decode(name).ok().and_then(|name| Parameter::from_name(&name));
             *(if parameter.is_some_and(Parameter::may_repeat) { &mut targets } else { &mut others }) += 1;
             if others > MOST_PARAMETERS || targets > MOST_PARAMETERS {
                 return Err(FormFault::TooMany);
             }
             let Some(parameter) = parameter else { continue };
-            check_value(parameter, raw_value, &value)?;
+            let value = read_value(parameter, value)?;
             let bit = 1_u32 << parameter as u32;
             if seen & bit != 0 && !parameter.may_repeat() {
                 return Err(FormFault::Repeated(parameter));
             }
             seen |= bit;
             // RFC 6749 §3.2: "Parameters sent without a value MUST be treated as if they were omitted".
-            if !value.is_empty() {
-                form.0.push((parameter, value));
+            if value.is_empty() {
+                continue;
+            }
+            if parameter.may_repeat() {
+                form.repeated.push((parameter, value));
+            } else {
+                form.single[parameter as usize] = Some(value);
             }
         }
         Ok(form)
@@ -183,13 +186,15 @@ impl<'a> Form<'a> {
 
     /// All values, in order.
     pub fn values(&self, parameter: Parameter) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(move |(p, _)| *p == parameter).map(|(_, value)| value.as_ref())
+        let repeated = self.repeated.iter().filter(move |(p, _)| *p == parameter).map(|(_, value)| value);
+        self.single[parameter as usize].iter().chain(repeated).map(AsRef::as_ref)
     }
 }
 
 impl Drop for Form<'_> {
     fn drop(&mut self) {
-        for (_, value) in &mut self.0 {
+        let repeated = self.repeated.iter_mut().map(|(_, value)| value);
+        for value in self.single.iter_mut().flatten().chain(repeated) {
             if let Cow::Owned(text) = value {
                 text.zeroize();
             }
@@ -202,30 +207,48 @@ impl Drop for Form<'_> {
 /// # Errors
 /// [`FormFault::InQuery`].
 pub(crate) fn check_query(query: &str) -> Result<(), FormFault> {
-    let names = query.split('&').map(|pair| split_pair(pair.as_bytes()).0);
-    let decoded = names.map(|name| decode_plus(name).and_then(|n| String::from_utf8(n).ok()));
-    match decoded.flatten().find_map(|name| Parameter::from_name(&name)) {
+    let mut names = query.split('&').map(|pair| split_pair(pair.as_bytes()).0);
+    match names.find_map(|name| decode(name).ok().and_then(|name| Parameter::from_name(&name))) {
         Some(parameter) => Err(FormFault::InQuery(parameter)),
         None => Ok(()),
     }
 }
 
 /// Decodes one form-encoded value strictly: `None` if a `%` encodes nothing or the result is not UTF-8.
-///
-/// What is written as it is, as nearly every value, is not copied.
 pub(super) fn decode_strictly(raw: &str) -> Option<Cow<'_, str>> {
-    if !raw.contains(['%', '+']) {
-        return Some(Cow::Borrowed(raw));
-    }
-    decode_plus(raw.as_bytes()).and_then(|bytes| String::from_utf8(bytes).ok()).map(Cow::Owned)
+    decode(raw.as_bytes()).ok()
 }
 
-fn decode_plus(raw: &[u8]) -> Option<Vec<u8>> {
-    if !percent_signs_are_good(raw) {
-        return None;
+/// Why a name or a value cannot be decoded.
+enum Undecodable {
+    Percent,
+    Utf8,
+}
+
+/// What is written as it is, as nearly every value, is not copied.
+fn decode(raw: &[u8]) -> Result<Cow<'_, str>, Undecodable> {
+    // Searching for one byte looks at several in one step, and a token has neither.
+    if !raw.contains(&b'%') && !raw.contains(&b'+') {
+        return std::str::from_utf8(raw).map(Cow::Borrowed).map_err(|_| Undecodable::Utf8);
     }
-    let spaced: Vec<u8> = raw.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();
-    Some(percent_decode(&spaced).collect())
+    let decoded = unescaped(raw).ok_or(Undecodable::Percent)?;
+    String::from_utf8(decoded).map(Cow::Owned).map_err(|_| Undecodable::Utf8)
+}
+
+// pct-encoded = "%" HEXDIG HEXDIG
+fn unescaped(raw: &[u8]) -> Option<Vec<u8>> {
+    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    // Never grown, because that would leave a copy of a secret behind.
+    let mut decoded = Vec::with_capacity(raw.len());
+    let mut bytes = raw.iter();
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'+' => b' ',
+            b'%' => (digit(bytes.next()?)? << 4) | digit(bytes.next()?)?,
+            other => *other,
+        });
+    }
+    Some(decoded)
 }
 
 fn split_pair(pair: &[u8]) -> (&[u8], &[u8]) {
@@ -235,29 +258,19 @@ fn split_pair(pair: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-fn check_value(parameter: Parameter, raw: &[u8], decoded: &str) -> Result<(), FormFault> {
-    if !percent_signs_are_good(raw) {
-        return Err(FormFault::Percent(parameter));
-    }
-    // U+FFFD is what the lenient decoder leaves of bytes that are not UTF-8; somebody may also have sent it as it is.
-    if decoded.contains('\u{fffd}') && percent_decode(raw).decode_utf8().is_err() {
-        return Err(FormFault::Utf8(parameter));
-    }
+fn read_value(parameter: Parameter, raw: &[u8]) -> Result<Cow<'_, str>, FormFault> {
+    let value = decode(raw).map_err(|undecodable| match undecodable {
+        Undecodable::Percent => FormFault::Percent(parameter),
+        Undecodable::Utf8 => FormFault::Utf8(parameter),
+    })?;
     // Scope has a grammar of its own, with an error code of its own for what it does not allow.
     let is_bad = if parameter == Parameter::Scope {
-        decoded.as_bytes().contains(&0)
+        value.as_bytes().contains(&0)
     } else {
         // Tokens are long; without an early end, several bytes are looked at in one step.
-        decoded.bytes().fold(false, |found, b| found | b.is_ascii_control())
+        value.bytes().fold(false, |found, b| found | b.is_ascii_control())
     };
-    if is_bad { Err(FormFault::Control(parameter)) } else { Ok(()) }
-}
-
-// pct-encoded = "%" HEXDIG HEXDIG
-fn percent_signs_are_good(raw: &[u8]) -> bool {
-    let is_encoded = |after: &[u8]| after.iter().take(2).filter(|b| b.is_ascii_hexdigit()).count() == 2;
-    // `contains` looks at several bytes in one step, and a token has no percent sign.
-    !raw.contains(&b'%') || raw.split(|b| *b == b'%').skip(1).all(is_encoded)
+    if is_bad { Err(FormFault::Control(parameter)) } else { Ok(value) }
 }
 
 #[cfg(test)]
