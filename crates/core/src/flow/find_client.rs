@@ -40,10 +40,11 @@ struct Proving<S> {
 
 impl<S: Asks> Proving<S> {
     fn next(mut self) -> Result<S, Refusal> {
-        let Some(reading) = self.readings.next() else {
+        let Some(mut reading) = self.readings.next() else {
             return (self.then)(self.outcome?);
         };
-        let question = match reading.client_id.parse() {
+        // It is needed as an identifier only.
+        let question = match ClientId::try_from(String::from(std::mem::take(&mut reading.client_id))) {
             Ok(client_id) => Question::FindClient(FindClient {
                 who: Who::Id(client_id),
                 purpose: Purpose::Secret(self, reading),

@@ -50,11 +50,9 @@ fn audience(
     client: &Authenticated,
     request: &ClientCredentialsRequest,
 ) -> Result<Vec<Box<str>>, Refusal> {
-    let mut ceiling = rights::audiences(client.client(), &policy.issuer);
-    if request.targets.is_empty() {
-        ceiling.truncate(1);
-    }
-    rights::targets_within(&request.targets, &ceiling, || audience_by_party(policy, client))
+    let registered = rights::audiences(client.client(), &policy.issuer);
+    let most = if request.targets.is_empty() { 1 } else { registered.len() };
+    rights::targets_within(&request.targets, &registered[..most], || audience_by_party(policy, client))
 }
 
 /// The one party that there is.
@@ -68,6 +66,6 @@ fn scope_by_party(client: &Authenticated) -> ScopeCeilings {
 }
 
 fn audience_by_party(policy: &Policy, client: &Authenticated) -> AudienceCeilings {
-    let allowed = rights::audiences(client.client(), &policy.issuer);
+    let allowed = rights::audiences(client.client(), &policy.issuer).into_owned();
     vec![Ceiling { party: Party::Client(client.id().clone()), allowed }]
 }

@@ -74,13 +74,12 @@ fn audience_ceiling(policy: &Policy, parties: &Parties<'_>, asked: &[Target]) ->
     let is_actors = |aud: &str| actors.is_none_or(|audience| audience.iter().any(|own| **own == *aud));
     match parties.subject.own() {
         Some(token) => {
-            let registered = rights::audiences_of_tokens(client, &policy.issuer);
             let mut common = token.claims().audience.clone();
-            common.retain(|aud| registered.contains(aud) && is_actors(aud));
+            common.retain(|aud| rights::is_audience(client, &policy.issuer, aud) && is_actors(aud));
             common
         }
         None => {
-            let mut registered = rights::audiences(client, &policy.issuer);
+            let mut registered = rights::audiences(client, &policy.issuer).into_owned();
             registered.retain(|aud| is_actors(aud));
             if asked.is_empty() {
                 registered.truncate(1);
@@ -125,7 +124,7 @@ fn audience_by_party(policy: &Policy, parties: &Parties<'_>) -> AudienceCeilings
     let client = parties.client;
     let registered = match parties.subject.own() {
         Some(_) => rights::audiences_of_tokens(client.client(), &policy.issuer),
-        None => rights::audiences(client.client(), &policy.issuer),
+        None => rights::audiences(client.client(), &policy.issuer).into_owned(),
     };
     let mut ceilings = vec![Ceiling { party: Party::Client(client.id().clone()), allowed: registered }];
     if let Some(token) = parties.subject.own() {

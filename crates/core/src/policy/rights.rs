@@ -3,6 +3,7 @@
 use super::limits::{AudienceCeilings, ScopeCeilings};
 use crate::refusal::Refusal;
 use crate::{AccessTokenClaims, Client, GrantType, Issuer, Lifetime, Scope, Target};
+use std::borrow::Cow;
 
 /// The largest token that is issued, in bytes; proxies refuse larger headers.
 const LARGEST_TOKEN: usize = 8 * 1024;
@@ -59,19 +60,28 @@ pub(crate) fn token_lifetime(client: &Client) -> Lifetime {
 }
 
 /// What the client may ask tokens for; where nothing is registered, ourselves.
-pub(crate) fn audiences(client: &Client, issuer: &Issuer) -> Vec<Box<str>> {
+pub(crate) fn audiences<'a>(client: &'a Client, issuer: &Issuer) -> Cow<'a, [Box<str>]> {
     if client.rights.audiences.is_empty() {
-        return vec![issuer.as_str().into()];
+        return Cow::Owned(vec![issuer.as_str().into()]);
     }
-    client.rights.audiences.clone()
+    Cow::Borrowed(&client.rights.audiences)
 }
 
 /// What a token that was issued to the client may be for: what it may ask for, and what it is the resource server of and
 /// so may have exchanged.
 pub(crate) fn audiences_of_tokens(client: &Client, issuer: &Issuer) -> Vec<Box<str>> {
-    let mut audiences = audiences(client, issuer);
+    let mut audiences = audiences(client, issuer).into_owned();
     audiences.extend(client.rights.serves.iter().cloned());
     audiences
+}
+
+/// Whether this is one of [`audiences_of_tokens`].
+pub(crate) fn is_audience(client: &Client, issuer: &Issuer, audience: &str) -> bool {
+    let registered = &client.rights.audiences;
+    let is_one = |of: &[Box<str>]| of.iter().any(|known| **known == *audience);
+    is_one(registered)
+        || is_one(&client.rights.serves)
+        || (registered.is_empty() && audience == issuer.as_str())
 }
 
 /// Whether the token would still travel in a header (conformance AT-08).

@@ -276,8 +276,10 @@ impl<'a> Header<'a> {
 
 fn basic(credentials: &[u8], id_in_form: Option<&str>) -> Result<Authentication, Refusal> {
     let bytes = STANDARD.decode(credentials).map_err(|_| Refusal::MalformedBasic(BasicFault::Base64))?;
-    let bytes = Zeroizing::new(bytes);
-    let text = std::str::from_utf8(&bytes).map_err(|_| Refusal::MalformedBasic(BasicFault::Utf8))?;
+    let mut text = Zeroizing::new(String::from_utf8(bytes).map_err(|fault| {
+        drop(Zeroizing::new(fault.into_bytes()));
+        Refusal::MalformedBasic(BasicFault::Utf8)
+    })?);
     let (id, secret) = text.split_once(':').ok_or(Refusal::MalformedBasic(BasicFault::NoColon))?;
     if id.is_empty() || secret.is_empty() {
         return Err(Refusal::MalformedBasic(BasicFault::Empty));
@@ -289,7 +291,10 @@ fn basic(credentials: &[u8], id_in_form: Option<&str>) -> Result<Authentication,
         let secret = Secret::new(decoded_secret.into_owned());
         readings.push(Reading { client_id: decoded_id.into(), secret });
     }
-    readings.push(Reading { client_id: id.into(), secret: Secret::new(secret.to_owned()) });
+    // What was decoded becomes the secret: there is one copy of it.
+    let client_id: Box<str> = id.into();
+    text.drain(..=client_id.len());
+    readings.push(Reading { client_id, secret: Secret::new(std::mem::take(&mut *text)) });
     if let Some(expected) = id_in_form {
         readings.retain(|reading| *reading.client_id == *expected);
         if readings.is_empty() {

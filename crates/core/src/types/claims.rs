@@ -10,6 +10,7 @@ use super::subject::Subject;
 use super::time::{Lifetime, Timestamp};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// The `typ` of our access tokens (RFC 9068 §2.1).
 pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
@@ -46,14 +47,17 @@ pub struct AccessTokenClaims {
 
 /// A token identifier, `jti`: up to 64 bytes of base64url; ours have 128 random bits in 22 characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TokenId(Box<str>);
+pub struct TokenId(Arc<str>);
 
 impl TokenId {
     /// The identifier made of 128 random bits.
     #[must_use]
     pub fn from_bits(bits: [u8; 16]) -> Self {
         use base64::Engine;
-        Self(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bits).into())
+        let mut text = [0; 22];
+        // 128 bits are 22 characters, and they are ASCII.
+        let _ = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode_slice(bits, &mut text);
+        Self(std::str::from_utf8(&text).unwrap_or_default().into())
     }
 
     /// The identifier that is written so, if it may be one of ours.

@@ -2,6 +2,7 @@
 
 use super::spiffe_id::SpiffeId;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// An issuer identifier: an `https` URL (or `http` on a loopback address) without query and fragment.
 ///
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// our own; [`Issuer::foreign`] takes what others call themselves.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Issuer(Box<str>);
+pub struct Issuer(Arc<str>);
 
 /// Why a text is no issuer identifier.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -131,7 +132,7 @@ impl TryFrom<String> for Issuer {
 
 impl From<Issuer> for String {
     fn from(issuer: Issuer) -> Self {
-        issuer.0.into()
+        issuer.0.as_ref().into()
     }
 }
 

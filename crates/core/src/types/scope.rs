@@ -1,6 +1,7 @@
 //! What may a token be used for? Scope, RFC 6749 §3.3 and Appendix A.4.
 
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The scope that every Iceberg client asks for by default, and that is always granted to an authenticated client.
 pub const CATALOG: &str = "catalog";
@@ -21,7 +22,7 @@ const LONGEST: usize = 4096;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Scope(Box<str>);
+pub struct Scope(Arc<str>);
 
 /// Why a text is no scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,17 +65,21 @@ impl std::str::FromStr for Scope {
         if let Some(at) = text.bytes().position(|b| b != b' ' && !is_nqchar(b)) {
             return Err(ScopeError::Character { at });
         }
-        let mut unique: Vec<&str> = Vec::new();
-        for (index, token) in text.split(' ').filter(|t| !t.is_empty()).enumerate() {
+        let tokens = || text.split(' ').filter(|t| !t.is_empty());
+        let mut repeats = false;
+        for (index, token) in tokens().enumerate() {
             if index >= MOST_TOKENS {
                 return Err(ScopeError::TooMany);
             }
             check_principal_role(token)?;
-            if !unique.contains(&token) {
-                unique.push(token);
-            }
+            repeats |= tokens().take(index).any(|earlier| earlier == token);
         }
-        Ok(Self(unique.join(" ").into_boxed_str()))
+        let is_tidy = !text.starts_with(' ') && !text.ends_with(' ') && !text.contains("  ");
+        if is_tidy && !repeats {
+            return Ok(Self::of(text));
+        }
+        let is_new = |(index, token): &(usize, &str)| !tokens().take(*index).any(|earlier| earlier == *token);
+        Ok(Self::joined(text.len(), tokens().enumerate().filter(is_new).map(|(_, token)| token)))
     }
 }
 
@@ -92,6 +97,11 @@ impl Scope {
     #[must_use]
     pub fn catalog() -> Self {
         Self(CATALOG.into())
+    }
+
+    fn of(text: &str) -> Self {
+        // Nothing is allocated for nothing.
+        if text.is_empty() { Self::default() } else { Self(text.into()) }
     }
 
     /// Whether it holds no scope-token at all.
@@ -120,12 +130,18 @@ impl Scope {
     /// The tokens for which `keep` holds, in the same order.
     #[must_use]
     pub fn retain(&self, keep: impl Fn(&str) -> bool) -> Self {
+        if self.tokens().all(&keep) {
+            return self.clone();
+        }
         Self::joined(self.0.len(), self.tokens().filter(|t| keep(t)))
     }
 
     /// The tokens of this scope, and then those of `other` that are new.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
+        if self.is_empty() {
+            return other.clone();
+        }
         let added = other.tokens().filter(|token| !self.contains(token));
         Self::joined(self.0.len() + 1 + other.0.len(), self.tokens().chain(added))
     }
@@ -139,12 +155,16 @@ impl Scope {
             }
             text.push_str(token);
         }
-        Self(text.into_boxed_str())
+        Self::of(&text)
     }
 
     /// The tokens that are in both, in the order of this scope.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
+        // Mostly it is what was asked for, word for word.
+        if self.tokens().filter(|t| other.contains(t)).eq(other.tokens()) {
+            return other.clone();
+        }
         self.retain(|t| other.contains(t))
     }
 
@@ -170,7 +190,7 @@ impl TryFrom<String> for Scope {
 
 impl From<Scope> for String {
     fn from(scope: Scope) -> Self {
-        scope.0.into()
+        scope.0.as_ref().into()
     }
 }
 
