@@ -29,7 +29,7 @@ use tokenberg_core::{
 /// where he should be refused.
 #[derive(Clone, Debug)]
 pub struct Bearer {
-    claims: AccessTokenClaims,
+    claims: Arc<AccessTokenClaims>,
 }
 
 impl Bearer {

@@ -9,7 +9,8 @@ use tokenberg_core::{
     Timestamp, TokenFault, TokenVerification, Verified,
 };
 
-type Check = dyn Fn(&str, Timestamp, &Possession) -> Result<AccessTokenClaims, BearerError> + Send + Sync;
+type Check =
+    dyn Fn(&str, Timestamp, &Possession) -> Result<Arc<AccessTokenClaims>, BearerError> + Send + Sync;
 type Clock = dyn Fn() -> Result<Timestamp, BearerError> + Send + Sync;
 type VerifyProof = dyn Fn(&DpopProof) -> Result<Verified, SignatureFault> + Send + Sync;
 
@@ -35,9 +36,8 @@ impl BearerConfig {
         let checked = verification.clone();
         let check = move |token: &str, now: Timestamp, possession: &Possession| {
             let moment = checking.moment();
-            let token = checked.framed(token)?;
-            let verified = moment.keys().verify(&token, now);
-            let claims = checked.claims(&token, verified, now, possession)?;
+            let token = moment.keys().signed(token, checked.issuer(), now)?;
+            let claims = checked.signed(&token, now, possession)?;
             let recollection = Recollection::of(&*moment, &claims);
             let claims = checked.recalled(claims, recollection)?;
             if checking.is_too_old() { Err(BearerError::TooOld) } else { Ok(claims) }
@@ -121,7 +121,7 @@ impl BearerConfig {
         &self,
         token: &str,
         possession: &Possession,
-    ) -> Result<AccessTokenClaims, BearerError> {
+    ) -> Result<Arc<AccessTokenClaims>, BearerError> {
         match (self.check)(token, (self.clock)()?, possession) {
             Err(BearerError::InvalidToken(fault @ TokenFault::Expired { .. })) if self.expired_as_419 => {
                 Err(BearerError::TimedOut(fault))

@@ -4,8 +4,8 @@
 
 use crate::{
     AccessTokenClaims, Actor, Algorithm, AuthMethod, Client, ClientId, CompactJws, DpopProof, Issuer, KeyId,
-    KeysUnavailable, NotWritten, Once, Secret, SecretDigest, SubjectStanding, Timestamp, TokenId,
-    TrustedIssuer,
+    KeysUnavailable, NotWritten, Once, Secret, SecretDigest, SignedToken, SubjectStanding, Timestamp,
+    TokenFault, TokenId, TrustedIssuer,
 };
 use std::sync::Arc;
 
@@ -24,6 +24,17 @@ pub trait Keys: Send + Sync {
     /// # Errors
     /// If no key of ours fits, or the signature is not good.
     fn verify(&self, token: &CompactJws, now: Timestamp) -> Result<Verified, SignatureFault>;
+
+    /// Reads an access token of this issuer that a key of ours has signed, one that still verifies at `now`.
+    ///
+    /// Where what was read is remembered, it is under a cryptographic hash of the whole token, and only by what has itself checked
+    /// the signature; whether the key still verifies is asked each time (conformance JW-40).
+    ///
+    /// # Errors
+    /// A [`TokenFault`] if it is malformed, of another type or of another issuer, or the signature or a claim is not good.
+    fn signed(&self, token: &str, issuer: &Issuer, now: Timestamp) -> Result<Arc<SignedToken>, TokenFault> {
+        SignedToken::read(token, issuer, |token| self.verify(token, now)).map(Arc::new)
+    }
 
     /// The public keys as a JWK Set (RFC 7517 §5), JSON, of every key that may verify a live token.
     fn jwks(&self) -> Arc<str>;

@@ -76,6 +76,7 @@ pub use policy::Policy;
 pub use policy::access_token::TokenVerification;
 pub use policy::limits::{AudienceCeilings, Ceiling, Limits, Party, ScopeCeiling, ScopeCeilings};
 pub use policy::rights::LONGEST_TOKEN_LIFETIME;
+pub use policy::signed_token::SignedToken;
 pub use policy::signing_keys::{
     AnotherWaits, KeyState, KeyTimes, PUBLICATION_DELAY, Succession, Successor, introduced, is_rotation_due,
     signing, taken_away,

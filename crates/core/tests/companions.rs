@@ -91,10 +91,10 @@ fn in_03_an_active_token_is_told_of_with_what_it_says() {
     let delegated =
         world.check(Ask::exchange(&token).basic("rs1", "rs-secret").with("scope", "catalog")).token();
     assert_eq!(told(&world, &Ask::token(&delegated).basic("rs1", "rs-secret"))["act"], json!({"sub": "rs1"}));
-    let Ok(Introspection::Active(mut claims)) = world.introspect(&Ask::token(&token).basic("c1", "s1-Z7"))
-    else {
+    let Ok(Introspection::Active(active)) = world.introspect(&Ask::token(&token).basic("c1", "s1-Z7")) else {
         panic!("inactive");
     };
+    let mut claims = (*active).clone();
     claims.confirmation =
         Confirmation::of(Thumbprint::parse("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"), None);
     let bound = world.sign(&claims);

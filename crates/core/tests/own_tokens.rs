@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::{Value, json};
-use tokenberg_core::{Answers, Recollection, TokenFault, TokenVerification};
+use tokenberg_core::{Answers, Possession, Recollection, TokenFault, TokenVerification};
 use tokenberg_testkit::{Ask, ISSUER, NOW, World};
 
 fn header(world: &World) -> Value {
@@ -38,13 +38,18 @@ fn verdict(world: &mut World, token: &str) -> bool {
 
 fn at_catalog(world: &World, token: &str) -> Result<(), TokenFault> {
     let verification = TokenVerification::new(ISSUER.parse().unwrap(), vec!["https://cat.test".into()]);
-    let framed = verification.framed(token)?;
-    let claims = verification.claims(
-        &framed,
-        world.keys().verify(&framed, world.now),
-        world.now,
-        &Default::default(),
-    )?;
+    // The first time, and when it was seen; and in a process that has nothing but the keys.
+    let signed = || {
+        let signed = world.keys().signed(token, verification.issuer(), world.now)?;
+        verification.signed(&signed, world.now, &Possession::default())
+    };
+    let by_keys = verification.framed(token).and_then(|framed| {
+        let verified = world.keys().verify(&framed, world.now);
+        verification.claims(&framed, verified, world.now, &Possession::default())
+    });
+    let claims = signed();
+    assert_eq!((&signed(), &by_keys), (&claims, &claims), "jw_40: {token}");
+    let claims = claims?;
     let recollection = Recollection::of(world, &claims);
     verification.recalled(claims, recollection).map(drop)
 }

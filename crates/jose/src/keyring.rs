@@ -4,14 +4,14 @@ use crate::key_fault::KeyFault;
 use crate::nobody::{NOBODY, verify_in_any_case};
 use crate::parsed_sets::ParsedSets;
 use crate::public_keys::PublicKeys;
-use crate::seen::{Name, Seen};
+use crate::seen::{Found, Name, Seen};
 use crate::signing_key::SigningKey;
 use ring::rand::SystemRandom;
 use std::collections::HashSet;
 use std::sync::Arc;
 use tokenberg_core::{
-    AccessTokenClaims, CompactJws, DpopProof, KeyMaterial, KeyTimes, Keys, Secret, SignatureFault,
-    SigningFault, Timestamp, Verified,
+    AccessTokenClaims, CompactJws, DpopProof, Issuer, KeyMaterial, KeyTimes, Keys, Secret, SignatureFault,
+    SignedToken, SigningFault, Timestamp, TokenFault, Verified,
 };
 
 /// Our own keys at one moment: immutable, to be replaced as a whole by [`Keyring::updated`].
@@ -94,6 +94,30 @@ impl Keyring {
         })
     }
 
+    /// The key at this position, if it still verifies at `now`.
+    fn live(&self, position: usize, now: Timestamp) -> Result<&Entry, SignatureFault> {
+        self.keys.get(position).filter(|entry| !entry.times().is_over(now)).ok_or(SignatureFault::NoKey)
+    }
+
+    /// Computes what is not remembered, and remembers what was found good: the one way into [`Seen`].
+    fn verify_called(
+        &self,
+        name: Name,
+        token: &CompactJws,
+        now: Timestamp,
+    ) -> Result<Verified, SignatureFault> {
+        if let Some(found) = self.seen.find(&name) {
+            let key = &self.live(found.key, now)?.key;
+            return Ok(Verified::assertion(key.id().clone(), key.algorithm()));
+        }
+        let verified = self.public.verify(token)?;
+        let position = self.keys.iter().position(|entry| entry.key.id() == verified.key());
+        let position = position.ok_or(SignatureFault::NoKey)?;
+        self.live(position, now)?;
+        self.seen.keep(name, position);
+        Ok(verified)
+    }
+
     fn signer(&self, now: Timestamp) -> Option<&SigningKey> {
         let signer = tokenberg_core::signing(self.keys.iter().map(Entry::times), now)?;
         self.keys.iter().find(|entry| entry.key.id() == signer.id).map(|entry| &*entry.key)
@@ -108,16 +132,19 @@ impl Keys for Keyring {
     }
 
     fn verify(&self, token: &CompactJws, now: Timestamp) -> Result<Verified, SignatureFault> {
-        let name = Name::of(token.expose());
-        if let Some(entry) = self.seen.find(&name).and_then(|position| self.keys.get(position)) {
-            let verified = Verified::assertion(entry.key.id().clone(), entry.key.algorithm());
-            return if entry.times().is_over(now) { Err(SignatureFault::NoKey) } else { Ok(verified) };
+        self.verify_called(Name::of(token.expose()), token, now)
+    }
+
+    fn signed(&self, text: &str, issuer: &Issuer, now: Timestamp) -> Result<Arc<SignedToken>, TokenFault> {
+        let name = Name::of(text);
+        if let Some(Found { key, token: Some(token) }) = self.seen.find(&name)
+            && token.issuer() == issuer
+        {
+            return self.live(key, now).map(|_| token).map_err(TokenFault::from);
         }
-        let verified = self.public.verify(token)?;
-        let position = self.keys.iter().position(|entry| entry.key.id() == verified.key());
-        let position = position.filter(|at| !self.keys[*at].times().is_over(now));
-        self.seen.keep(name, position.ok_or(SignatureFault::NoKey)?);
-        Ok(verified)
+        let token = Arc::new(SignedToken::read(text, issuer, |token| self.verify_called(name, token, now))?);
+        self.seen.keep_read(&name, &token);
+        Ok(token)
     }
 
     fn verify_with(&self, jwks: &str, token: &CompactJws) -> Result<Verified, SignatureFault> {
@@ -275,9 +302,15 @@ mod tests {
         let claims = AccessTokenClaims::read(payload.as_object().unwrap()).unwrap();
         let good = keys.sign(&claims, at(0)).unwrap().expose().to_owned();
         let bad = good.replacen(&good[good.len() - 9..good.len() - 5], "AAAA", 1);
+        let stranger = "https://other.test".parse().unwrap();
         for (token, is_good) in [(&bad, false), (&good, true)] {
+            let found = || keys.seen.find(&Name::of(token));
+            assert!(keys.signed(token, &stranger, at(0)).is_err() && found().is_none());
             let outcome = keys.verify(&CompactJws::parse(token).unwrap(), at(0));
-            assert_eq!((outcome.is_ok(), keys.seen.find(&Name::of(token)).is_some()), (is_good, is_good));
+            assert_eq!((outcome.is_ok(), found().is_some()), (is_good, is_good));
+            let outcome = keys.signed(token, &claims.issuer, at(0));
+            let is_read = found().is_some_and(|found| found.token.is_some());
+            assert_eq!((outcome.is_ok(), is_read), (is_good, is_good));
         }
     }
 

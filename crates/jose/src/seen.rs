@@ -3,7 +3,8 @@
 use ring::digest::{SHA256, digest};
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokenberg_core::SignedToken;
 
 /// How many tokens are remembered; the oldest goes first.
 const MOST: usize = 4096;
@@ -11,16 +12,27 @@ const MOST: usize = 4096;
 /// Each part has its own lock, so that the threads of a server seldom wait for each other.
 const PARTS: usize = 16;
 
-/// Which key verified which token, under the SHA-256 of the whole token, its signature included (GHSA-rp9m-7r4c-75qg).
+/// Which key verified which token, and what it says, under the SHA-256 of the whole token, its signature included
+/// (GHSA-rp9m-7r4c-75qg).
 ///
 /// Only good ones, so nobody fills it with garbage. It says that a signature is good, and nothing about whether the token
-/// is still to be taken: who asks looks at the key, at the times and at revocations every time.
+/// is still to be taken: who asks looks at the key, at the times and at revocations every time. As no token of ours is longer than
+/// 8 KiB, neither is what is kept of one.
 pub(crate) struct Seen([Mutex<Part>; PARTS]);
 
 #[derive(Default)]
 struct Part {
-    keys: HashMap<Name, usize, BuildHasherDefault<FirstBytes>>,
+    tokens: HashMap<Name, Found, BuildHasherDefault<FirstBytes>>,
     oldest_first: VecDeque<Name>,
+}
+
+/// What is remembered of a token.
+#[derive(Clone)]
+pub(crate) struct Found {
+    /// The position of the key that has verified it.
+    pub(crate) key: usize,
+    /// What it says, if somebody has asked for that.
+    pub(crate) token: Option<Arc<SignedToken>>,
 }
 
 /// What a token is remembered under.
@@ -40,21 +52,28 @@ impl Seen {
         Self(std::array::from_fn(|_| Mutex::default()))
     }
 
-    /// The position of the key that has verified the token.
-    pub(crate) fn find(&self, name: &Name) -> Option<usize> {
-        self.part(name).keys.get(name).copied()
+    /// What is remembered of the token that is called so.
+    pub(crate) fn find(&self, name: &Name) -> Option<Found> {
+        self.part(name).tokens.get(name).cloned()
     }
 
     /// Remembers that the key at this position has verified the token.
     pub(crate) fn keep(&self, name: Name, key: usize) {
         let mut part = self.part(&name);
-        if part.keys.insert(name, key).is_none() {
+        if part.tokens.insert(name, Found { key, token: None }).is_none() {
             part.oldest_first.push_back(name);
             if part.oldest_first.len() > MOST / PARTS
                 && let Some(oldest) = part.oldest_first.pop_front()
             {
-                part.keys.remove(&oldest);
+                part.tokens.remove(&oldest);
             }
+        }
+    }
+
+    /// Remembers also what the token says, if it is still known which key has verified it.
+    pub(crate) fn keep_read(&self, name: &Name, token: &Arc<SignedToken>) {
+        if let Some(found) = self.part(name).tokens.get_mut(name) {
+            found.token = Some(Arc::clone(token));
         }
     }
 
@@ -89,10 +108,10 @@ mod tests {
         let seen = Seen::new();
         let names: Vec<Name> = (0..3 * MOST).map(|n| Name::of(&n.to_string())).collect();
         names.iter().for_each(|name| seen.keep(*name, 7));
-        let kept = seen.0.iter().map(|part| part.lock().unwrap().keys.len()).sum::<usize>();
+        let kept = seen.0.iter().map(|part| part.lock().unwrap().tokens.len()).sum::<usize>();
         assert_eq!(kept, MOST);
         assert!(seen.0.iter().all(|part| part.lock().unwrap().oldest_first.len() == MOST / PARTS));
-        assert_eq!(seen.find(&names[0]), None);
-        assert_eq!(seen.find(&names[3 * MOST - 1]), Some(7));
+        assert!(seen.find(&names[0]).is_none());
+        assert_eq!(seen.find(&names[3 * MOST - 1]).map(|found| found.key), Some(7));
     }
 }

@@ -137,9 +137,14 @@ fn jw_40_a_token_that_was_verified_before_is_no_other_token_and_its_key_may_end(
         assert_eq!(keys.verify(&parse(&forged), at(99)).is_ok(), is_same_content);
     }
     // A key that has ended, or is gone, verifies nothing any more, whatever it verified before.
+    let issuer = claims().issuer;
+    let signed = |keys: &Keyring, now| keys.signed(&first, &issuer, at(now)).map(drop);
+    assert_eq!((signed(&keys, 99), signed(&keys, 99)), (Ok(()), Ok(())));
     assert_eq!(keys.verify(&parse(&first), at(100)).unwrap_err(), SignatureFault::NoKey);
+    assert_eq!(signed(&keys, 100), Err(SignatureFault::NoKey.into()));
     let others = keys.updated(&[key(Algorithm::ES256, 0)], at(0)).unwrap();
     assert_eq!(others.verify(&parse(&first), at(0)).unwrap_err(), SignatureFault::NoKey);
+    assert_eq!(signed(&others, 0), Err(SignatureFault::NoKey.into()));
 }
 
 #[test]

@@ -9,8 +9,8 @@ use tokenberg_core::{
     AcceptedAs, AccessTokenClaims, Algorithm, AllowedScope, Answers, AuthMethod, CertificateName, Client,
     ClientId, CompactJws, DpopProof, Federation, GrantType, Issuer, IssuerKeys, KeySource, Keys,
     KeysUnavailable, NotWritten, Once, Policy, Revocation, Revocations, Revoke, Rights, Secret, SecretDigest,
-    SignatureFault, SigningFault, SingleUse, StoredSecret, Timestamp, TokenId, TrustedIssuer, Verified,
-    Waiting, Writing,
+    SignatureFault, SignedToken, SigningFault, SingleUse, StoredSecret, Timestamp, TokenFault, TokenId,
+    TrustedIssuer, Verified, Waiting, Writing,
 };
 use tokenberg_jose::Keyring;
 use tokenberg_testkit::{ForeignKey, trusted};
@@ -316,6 +316,10 @@ impl Keys for TestKeys {
 
     fn verify(&self, token: &CompactJws, now: Timestamp) -> Result<Verified, SignatureFault> {
         self.keyring.verify(token, now)
+    }
+
+    fn signed(&self, token: &str, issuer: &Issuer, now: Timestamp) -> Result<Arc<SignedToken>, TokenFault> {
+        self.keyring.signed(token, issuer, now)
     }
 
     fn verify_with(&self, jwks: &str, token: &CompactJws) -> Result<Verified, SignatureFault> {

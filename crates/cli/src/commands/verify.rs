@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
+use std::sync::Arc;
 use tokenberg_core::{
     AccessTokenClaims, CompactJws, Confirmation, Issuer, Possession, TokenFault, TokenVerification,
 };
@@ -107,7 +108,7 @@ fn actors(claims: &AccessTokenClaims) -> String {
 }
 
 /// The outer error is that nothing could be verified, the inner one that the token is not good.
-fn verified(asked: &Verify, token: &str) -> anyhow::Result<Result<AccessTokenClaims, TokenFault>> {
+fn verified(asked: &Verify, token: &str) -> anyhow::Result<Result<Arc<AccessTokenClaims>, TokenFault>> {
     let audience = match &asked.audience {
         Some(audience) => vec![audience.clone()],
         None => audiences_of(token),

@@ -31,7 +31,7 @@ impl<End> From<Question<Self>> for Inquiry<End> {
 }
 
 /// What was found out about the token: its claims, if it is an unexpired one of ours, and what is recalled of it.
-pub(crate) type Findings = Result<(AccessTokenClaims, Recollection), TokenFault>;
+pub(crate) type Findings = Result<(Arc<AccessTokenClaims>, Recollection), TokenFault>;
 
 /// Decides what the findings mean to this client.
 pub(crate) type Judge<End> = fn(&Policy, &Authenticated, Findings, Timestamp) -> Result<End, Refusal>;

@@ -4,16 +4,17 @@ use super::question::{Asks, Question};
 use crate::answers::Recollection;
 use crate::refusal::Refusal;
 use crate::{AccessTokenClaims, Issuer, Subject, SubjectStanding};
+use std::sync::Arc;
 
 /// What is known now about this token of ours? [`Recollection::of`] gathers the answer.
 pub struct Recall<S> {
-    claims: AccessTokenClaims,
-    then: Box<dyn FnOnce(AccessTokenClaims, Recollection) -> Result<S, Refusal> + Send>,
+    claims: Arc<AccessTokenClaims>,
+    then: Box<dyn FnOnce(Arc<AccessTokenClaims>, Recollection) -> Result<S, Refusal> + Send>,
 }
 
 pub(crate) fn ask<S: Asks>(
-    claims: AccessTokenClaims,
-    then: impl FnOnce(AccessTokenClaims, Recollection) -> Result<S, Refusal> + Send + 'static,
+    claims: Arc<AccessTokenClaims>,
+    then: impl FnOnce(Arc<AccessTokenClaims>, Recollection) -> Result<S, Refusal> + Send + 'static,
 ) -> S {
     Question::Recall(Recall { claims, then: Box::new(then) }).into()
 }

@@ -19,7 +19,7 @@ pub struct IntrospectionEndpoint {
 #[derive(Clone, Debug)]
 pub enum Introspection {
     /// It is good now, and the client may know what it says.
-    Active(Box<AccessTokenClaims>),
+    Active(Arc<AccessTokenClaims>),
     /// It is not, or the client may not know; which of both, only the operator is told.
     Inactive(Inactivity),
 }
@@ -81,10 +81,10 @@ fn judge(
     // RFC 7662 §4: "the authorization server MUST determine whether or not the protected resource is allowed to see it".
     let serves_it = client.client().rights.serves.iter().any(|served| claims.audience.contains(served));
     if !serves_it && claims.client_id != *client.id() {
-        let inactivity = Inactivity::NotVisible { client: client.id().clone(), of: claims.client_id };
+        let inactivity = Inactivity::NotVisible { client: client.id().clone(), of: claims.client_id.clone() };
         return Ok(Introspection::Inactive(inactivity));
     }
-    Ok(Introspection::Active(Box::new(claims)))
+    Ok(Introspection::Active(claims))
 }
 
 impl Introspection {

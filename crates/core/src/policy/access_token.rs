@@ -1,15 +1,17 @@
 //! Is this access token of ours good now? RFC 9068 §4 and RFC 7519 §4.1; conformance JW items.
 
 use super::proof::{ProvenToken, StandingToken};
+use super::signed_token::SignedToken;
 use super::{Policy, dpop, foreign_token, rights};
 use crate::answers::{ActorsStanding, Recollection};
 use crate::refusal::{ProofFault, TokenFault};
 use crate::types::confirmation::Possession;
 use crate::{
-    ACCESS_TOKEN_TYPE, AccessTokenClaims, ClaimFault, CompactJws, DpopProof, Issuer, Lifetime, Once,
-    SignatureFault, Thumbprint, Timestamp, Verified,
+    ACCESS_TOKEN_TYPE, AccessTokenClaims, CompactJws, DpopProof, Issuer, Lifetime, Once, SignatureFault,
+    Thumbprint, Timestamp, Verified,
 };
 use serde_json::Value;
+use std::sync::Arc;
 
 /// Reads the framing of a token that should be ours, before any key is asked for.
 pub(crate) fn framed(text: &str, issuer: &Issuer) -> Result<CompactJws, TokenFault> {
@@ -30,32 +32,8 @@ pub(crate) fn claims(
     verified: Result<Verified, SignatureFault>,
     now: Timestamp,
     leeway: Lifetime,
-) -> Result<AccessTokenClaims, TokenFault> {
-    let verified = verified?;
-    // An answer for another token must not pass for one about this.
-    if token.header().kid.as_ref().is_some_and(|kid| kid != verified.key()) {
-        return Err(TokenFault::Signature(SignatureFault::NoKey));
-    }
-    let payload = token.unverified_payload();
-    // We issue none, so whoever wrote it meant a rule that we would not keep (RFC 8693 §4.4).
-    if payload.contains_key("may_act") {
-        return Err(ClaimFault("may_act").into());
-    }
-    let claims = AccessTokenClaims::read(payload)?;
-    let not_before = match payload.get("nbf").map(Value::as_i64) {
-        None => None,
-        Some(Some(seconds)) => Some(Timestamp::from_seconds(seconds).map_err(|_| ClaimFault("nbf"))?),
-        Some(None) => return Err(ClaimFault("nbf").into()),
-    };
-    for from in [Some(claims.issued_at), not_before].into_iter().flatten() {
-        if from > now.plus(leeway) || from > claims.expires_at {
-            return Err(TokenFault::NotYetValid { from, now });
-        }
-    }
-    if claims.session.end < claims.expires_at || claims.session.start > claims.issued_at.plus(leeway) {
-        return Err(ClaimFault("tokenberg_session").into());
-    }
-    Ok(claims)
+) -> Result<Arc<AccessTokenClaims>, TokenFault> {
+    SignedToken::of(token, verified)?.begun(now, leeway).cloned()
 }
 
 /// RFC 7519 §4.1.4: on or after `exp` it is over; no leeway for our own clocks.
@@ -68,7 +46,7 @@ pub(crate) fn unexpired(claims: &AccessTokenClaims, now: Timestamp) -> Result<()
 
 /// What the operator did since the token was issued.
 pub(crate) fn standing(
-    claims: AccessTokenClaims,
+    claims: Arc<AccessTokenClaims>,
     recollection: Recollection,
 ) -> Result<StandingToken, TokenFault> {
     if let Some(revocation) = recollection.revocation {
@@ -107,8 +85,8 @@ pub(crate) fn standing(
 
 /// Whether the token is for anything that its client may still ask tokens for.
 pub(crate) fn at_home(token: StandingToken) -> Result<StandingToken, TokenFault> {
-    let registered = rights::audiences_of_tokens(token.client(), &token.claims().issuer);
-    let is_for_one = token.claims().audience.iter().any(|aud| registered.contains(aud));
+    let (client, issuer) = (token.client(), &token.claims().issuer);
+    let is_for_one = token.claims().audience.iter().any(|aud| rights::is_audience(client, issuer, aud));
     if is_for_one { Ok(token) } else { Err(TokenFault::Audience) }
 }
 
@@ -164,14 +142,36 @@ impl TokenVerification {
         verified: Result<Verified, SignatureFault>,
         now: Timestamp,
         possession: &Possession,
-    ) -> Result<AccessTokenClaims, TokenFault> {
-        let claims = claims(token, verified, now, self.leeway)?;
-        unexpired(&claims, now)?;
+    ) -> Result<Arc<AccessTokenClaims>, TokenFault> {
+        self.signed(&SignedToken::of(token, verified)?, now, possession)
+    }
+
+    /// The same for a token that [`Keys::signed`](crate::Keys::signed) has read, now or earlier: all that changes is asked each time.
+    ///
+    /// # Errors
+    /// As [`TokenVerification::claims`], and if it is the token of another issuer.
+    pub fn signed(
+        &self,
+        token: &SignedToken,
+        now: Timestamp,
+        possession: &Possession,
+    ) -> Result<Arc<AccessTokenClaims>, TokenFault> {
+        if *token.issuer() != self.issuer {
+            return Err(TokenFault::Issuer);
+        }
+        let claims = token.begun(now, self.leeway)?;
+        unexpired(claims, now)?;
         if !claims.audience.iter().any(|aud| self.audience.contains(aud)) {
             return Err(TokenFault::Audience);
         }
-        check_possession(&claims, possession)?;
-        Ok(claims)
+        check_possession(claims, possession)?;
+        Ok(Arc::clone(claims))
+    }
+
+    /// Whose tokens are accepted.
+    #[must_use]
+    pub fn issuer(&self) -> &Issuer {
+        &self.issuer
     }
 
     /// Checks what the operator did since the token was issued, where the resource server can know.
@@ -180,9 +180,9 @@ impl TokenVerification {
     /// A [`TokenFault`] if the token was revoked, or its client or subject is gone or disabled.
     pub fn recalled(
         &self,
-        claims: AccessTokenClaims,
+        claims: Arc<AccessTokenClaims>,
         recollection: Recollection,
-    ) -> Result<AccessTokenClaims, TokenFault> {
+    ) -> Result<Arc<AccessTokenClaims>, TokenFault> {
         standing(claims, recollection).and_then(at_home).map(StandingToken::into_claims)
     }
 

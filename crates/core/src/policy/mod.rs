@@ -15,6 +15,7 @@ pub(crate) mod limits;
 pub(crate) mod party;
 pub(crate) mod proof;
 pub(crate) mod rights;
+pub(crate) mod signed_token;
 pub(crate) mod signing_keys;
 
 use crate::{Issuer, Lifetime, Session, Timestamp};

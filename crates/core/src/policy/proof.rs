@@ -46,7 +46,7 @@ impl Authenticated {
 /// A token of ours whose signature, claims and times are good, and that nobody took back. If it is bound to a key, nobody
 /// may have proven to hold that: it may be told of, and nothing may be minted for it.
 pub(crate) struct StandingToken {
-    claims: AccessTokenClaims,
+    claims: Arc<AccessTokenClaims>,
     client: Arc<Client>,
     principal: Option<Arc<Client>>,
 }
@@ -54,7 +54,7 @@ pub(crate) struct StandingToken {
 impl StandingToken {
     /// Only [`super::access_token::standing`] makes one.
     pub(super) fn new(
-        claims: AccessTokenClaims,
+        claims: Arc<AccessTokenClaims>,
         client: Arc<Client>,
         principal: Option<Arc<Client>>,
     ) -> Self {
@@ -65,7 +65,7 @@ impl StandingToken {
         &self.claims
     }
 
-    pub(crate) fn into_claims(self) -> AccessTokenClaims {
+    pub(crate) fn into_claims(self) -> Arc<AccessTokenClaims> {
         self.claims
     }
 
@@ -89,7 +89,7 @@ impl ProvenToken {
     /// Only [`super::access_token::possessed`] makes one.
     pub(super) fn of(token: StandingToken) -> Self {
         let StandingToken { claims, client, principal } = token;
-        Self { claims: Arc::new(claims), client, principal }
+        Self { claims, client, principal }
     }
 
     pub(crate) fn claims(&self) -> &AccessTokenClaims {

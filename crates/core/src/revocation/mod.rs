@@ -30,14 +30,14 @@ pub enum Revoking {
 /// goes: who acts for others does not end their sessions.
 #[derive(Debug)]
 pub struct Revoke {
-    claims: Box<AccessTokenClaims>,
+    claims: Arc<AccessTokenClaims>,
     until: Timestamp,
 }
 
 /// A token that was given back, for good.
 #[derive(Debug)]
 pub struct Revoked {
-    claims: Box<AccessTokenClaims>,
+    claims: Arc<AccessTokenClaims>,
 }
 
 impl RevocationEndpoint {
@@ -70,7 +70,10 @@ fn judge(
     // RFC 7009 §2.1: "verifies whether the token was issued to the client making the revocation request. If this
     // validation fails, the request is refused". Before anything is recalled, so that a stranger learns nothing of that.
     if claims.client_id != *client.id() {
-        return Err(Refusal::TokenOfAnotherClient { client: client.id().clone(), of: claims.client_id });
+        return Err(Refusal::TokenOfAnotherClient {
+            client: client.id().clone(),
+            of: claims.client_id.clone(),
+        });
     }
     match recollection.revocation {
         Some(revocation @ (Revocation::Session(_) | Revocation::Delegation { .. })) => {
@@ -90,9 +93,9 @@ fn judge(
 impl Revoke {
     /// What it takes to revoke this token under this policy, by whoever may.
     #[must_use]
-    pub fn of(claims: AccessTokenClaims, policy: &Policy, now: Timestamp) -> Self {
-        let until = policy.remembers_until(&claims.session, now);
-        Self { claims: Box::new(claims), until }
+    pub fn of(claims: impl Into<Arc<AccessTokenClaims>>, policy: &Policy, now: Timestamp) -> Self {
+        let claims = claims.into();
+        Self { until: policy.remembers_until(&claims.session, now), claims }
     }
 
     /// The `jti` of the token.

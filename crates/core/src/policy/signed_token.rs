@@ -1,0 +1,82 @@
+//! What of a token of ours never changes? What one of our keys has signed, read once; conformance JW-40.
+
+use super::access_token::framed;
+use crate::refusal::TokenFault;
+use crate::{
+    AccessTokenClaims, ClaimFault, CompactJws, Issuer, Lifetime, SignatureFault, Timestamp, Verified,
+};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// What an access token of ours says, which a key of ours has signed.
+///
+/// It says nothing about now, so it may be remembered: times, audience, possession, revocations and whether the key still verifies
+/// are asked each time that the token is presented.
+#[derive(Clone, Debug)]
+pub struct SignedToken {
+    claims: Arc<AccessTokenClaims>,
+    not_before: Option<Timestamp>,
+}
+
+impl SignedToken {
+    /// Reads a token that should be of this issuer; only then `verify` is asked about its signature.
+    ///
+    /// # Errors
+    /// A [`TokenFault`] if it is malformed, of another type or of another issuer, or the signature or a claim is not good.
+    pub fn read(
+        text: &str,
+        issuer: &Issuer,
+        verify: impl FnOnce(&CompactJws) -> Result<Verified, SignatureFault>,
+    ) -> Result<Self, TokenFault> {
+        let token = framed(text, issuer)?;
+        Self::of(&token, verify(&token))
+    }
+
+    /// Reads the claims of a token whose signature was checked.
+    pub(crate) fn of(
+        token: &CompactJws,
+        verified: Result<Verified, SignatureFault>,
+    ) -> Result<Self, TokenFault> {
+        let verified = verified?;
+        // An answer for another token must not pass for one about this.
+        if token.header().kid.as_ref().is_some_and(|kid| kid != verified.key()) {
+            return Err(TokenFault::Signature(SignatureFault::NoKey));
+        }
+        let payload = token.unverified_payload();
+        // We issue none, so whoever wrote it meant a rule that we would not keep (RFC 8693 §4.4).
+        if payload.contains_key("may_act") {
+            return Err(ClaimFault("may_act").into());
+        }
+        let claims = Arc::new(AccessTokenClaims::read(payload)?);
+        let not_before = match payload.get("nbf").map(Value::as_i64) {
+            None => None,
+            Some(Some(seconds)) => Some(Timestamp::from_seconds(seconds).map_err(|_| ClaimFault("nbf"))?),
+            Some(None) => return Err(ClaimFault("nbf").into()),
+        };
+        Ok(Self { claims, not_before })
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn issuer(&self) -> &Issuer {
+        &self.claims.issuer
+    }
+
+    /// The claims, if their time has come. Whether it is over is for the caller to ask.
+    pub(super) fn begun(
+        &self,
+        now: Timestamp,
+        leeway: Lifetime,
+    ) -> Result<&Arc<AccessTokenClaims>, TokenFault> {
+        let claims = &self.claims;
+        for from in [Some(claims.issued_at), self.not_before].into_iter().flatten() {
+            if from > now.plus(leeway) || from > claims.expires_at {
+                return Err(TokenFault::NotYetValid { from, now });
+            }
+        }
+        if claims.session.end < claims.expires_at || claims.session.start > claims.issued_at.plus(leeway) {
+            return Err(ClaimFault("tokenberg_session").into());
+        }
+        Ok(claims)
+    }
+}

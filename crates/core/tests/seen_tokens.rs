@@ -1,0 +1,149 @@
+//! Is a token that was seen before asked everything again? Conformance JW-40, as the extractor of a catalog asks.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tokenberg_core::{
+    AccessTokenClaims, Answers, Confirmation, Issuer, Possession, Recollection, Revocation, SubjectStanding,
+    Thumbprint, Timestamp, TokenFault, TokenVerification,
+};
+use tokenberg_testkit::{ForeignKey, ISSUER, NOW, World, changed, trusted};
+
+const IDP: &str = "https://idp.test";
+const CATALOG: &str = "https://cat.test";
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(seconds).unwrap()
+}
+
+/// Whoever is presented with the token, where it is for, and what whoever presents it has proven.
+struct Presenting {
+    world: World,
+    verification: TokenVerification,
+    possession: Possession,
+}
+
+impl Presenting {
+    fn new() -> Self {
+        let mut world = World::new();
+        world.issuers = vec![trusted(IDP, &ForeignKey::new(Some("p1")))];
+        let (key, certificate) = (Some(Thumbprint::of([1; 32])), Some(Thumbprint::of([2; 32])));
+        Self {
+            world,
+            verification: verification(ISSUER, CATALOG),
+            possession: Possession { key, certificate },
+        }
+    }
+
+    /// A token of `c1` for `alice` of another issuer, with an actor from there, bound to a key and a certificate.
+    fn token(&self, changes: &Value) -> (String, AccessTokenClaims) {
+        let Possession { key, certificate } = self.possession.clone();
+        let payload = changed(
+            json!({"iss": ISSUER, "aud": CATALOG, "sub": "alice", "client_id": "c1", "iat": NOW, "exp": NOW + 60,
+                "jti": "x", "scope": "catalog", "act": {"sub": "c1", "act": {"iss": IDP, "sub": "bob"}},
+                "cnf": Confirmation::of(key, certificate).unwrap(),
+                "tokenberg_session": {"id": "s", "start": NOW, "end": NOW + 60, "sub_iss": IDP}}),
+            changes,
+        );
+        let claims = AccessTokenClaims::read(payload.as_object().unwrap()).unwrap();
+        (self.world.sign(&claims), claims)
+    }
+
+    fn ask(&self, token: &str) -> Result<Arc<AccessTokenClaims>, TokenFault> {
+        let now = self.world.now;
+        let signed = self.world.keys().signed(token, self.verification.issuer(), now)?;
+        let claims = self.verification.signed(&signed, now, &self.possession)?;
+        let recollection = Recollection::of(&self.world, &claims);
+        self.verification.recalled(claims, recollection)
+    }
+}
+
+fn verification(issuer: &str, audience: &str) -> TokenVerification {
+    TokenVerification::new(issuer.parse().unwrap(), vec![audience.into()])
+}
+
+fn disable(presenting: &mut Presenting, subject: &str) {
+    let disabled = SubjectStanding { disabled: true, revoked_before: None };
+    let issuer = Some(Issuer::foreign(IDP).unwrap());
+    presenting.world.subjects.push((issuer, subject.to_owned(), disabled));
+}
+
+fn revoke(presenting: &mut Presenting, revocation: impl FnOnce(&AccessTokenClaims) -> Revocation) {
+    let (_, claims) = presenting.token(&json!({}));
+    presenting.world.revoked.push(revocation(&claims));
+}
+
+type Change = fn(&mut Presenting);
+
+/// What may become of a token after it was seen, and how what is then wrong with it is told.
+const CHANGES: [(Change, &str); 16] = [
+    (|p| p.world.pass(60), "it expired"),
+    (|p| p.world.now = at(NOW - 6), "it is valid from"),
+    (|p| revoke(p, |claims| Revocation::Token(claims.token_id.clone())), "the token x was revoked"),
+    (|p| revoke(p, |claims| Revocation::Session(claims.session.id.clone())), "the session s was revoked"),
+    (|p| revoke(p, |_| Revocation::Client { before: at(NOW) }), "tokens of the client from before"),
+    (|p| revoke(p, |_| Revocation::Subject { before: at(NOW + 1) }), "tokens of the subject from before"),
+    (|p| revoke(p, |_| Revocation::Actor { before: at(NOW) }), "tokens that name an actor"),
+    (|p| p.world.change("c1", |c1| c1.enabled = false), "the client that it names is disabled"),
+    (|p| p.world.unregister("c1"), "the client that it names is not registered"),
+    (|p| disable(p, "alice"), "the subject that it names is disabled"),
+    (|p| disable(p, "bob"), "the actor that it names is disabled"),
+    (|p| p.world.issuers.clear(), "the issuer of an actor that it names is disabled"),
+    (|p| p.verification = verification("https://other.test", CATALOG), "its issuer is not trusted"),
+    (|p| p.verification = verification(ISSUER, "https://other.test"), "its audience is not one"),
+    (|p| p.possession.key = None, "it is bound to a key"),
+    (|p| p.possession.certificate = Some(Thumbprint::of([3; 32])), "it is bound to a key"),
+];
+
+#[test]
+fn jw_40_a_token_that_was_seen_is_asked_everything_again() {
+    for (change, fault) in CHANGES {
+        let mut presenting = Presenting::new();
+        let ((token, claims), (unseen, _)) = (presenting.token(&json!({})), presenting.token(&json!({})));
+        assert_ne!(unseen, token, "ECDSA signs with a random number");
+        let first = presenting.ask(&token).unwrap();
+        let again = presenting.ask(&token).unwrap();
+        assert_eq!(*first, claims);
+        assert!(Arc::ptr_eq(&first, &again), "it was read once, or nothing of this is tested");
+        change(&mut presenting);
+        let told = presenting.ask(&token).unwrap_err().to_string();
+        assert!(told.starts_with(fault), "{fault}: {told}");
+        assert_eq!(presenting.ask(&unseen).unwrap_err().to_string(), told, "whether it was seen or not");
+    }
+}
+
+#[test]
+fn jw_40_a_principal_who_is_disabled_ends_what_others_were_seen_with_for_him() {
+    let mut presenting = Presenting::new();
+    let session = json!({"id": "s", "start": NOW, "end": NOW + 60});
+    let (token, _) =
+        presenting.token(&json!({"sub": "c2", "act": {"sub": "c1"}, "tokenberg_session": session}));
+    assert!(presenting.ask(&token).is_ok());
+    presenting.world.change("c2", |c2| c2.enabled = false);
+    assert_eq!(presenting.ask(&token), Err(TokenFault::Disabled("subject")));
+}
+
+#[test]
+fn jw_40_what_was_not_verified_is_not_taken_for_what_was() {
+    let presenting = Presenting::new();
+    let (token, _) = presenting.token(&json!({}));
+    let (other, _) = presenting.token(&json!({"scope": "catalog ns:read"}));
+    // One that did not verify leaves nothing behind, however often it comes.
+    let (content, signature) = (other.rsplit_once('.').unwrap().0, token.rsplit_once('.').unwrap().1);
+    let forged = format!("{content}.{signature}");
+    for _ in 0..3 {
+        assert!(matches!(presenting.ask(&forged), Err(TokenFault::Signature(_))));
+        assert!(presenting.ask(&token).is_ok());
+    }
+    assert_eq!(presenting.ask(&other).unwrap().scope.as_str(), "catalog ns:read");
+    assert!(matches!(presenting.ask(&forged), Err(TokenFault::Signature(_))));
+    // Nor does one that a verifier of another issuer was shown.
+    let (unseen, _) = presenting.token(&json!({}));
+    let elsewhere = verification("https://other.test", CATALOG);
+    let signed = |verification: &TokenVerification| {
+        presenting.world.keys().signed(&unseen, verification.issuer(), presenting.world.now).map(drop)
+    };
+    assert_eq!(signed(&elsewhere), Err(TokenFault::Issuer));
+    assert_eq!(signed(&presenting.verification), Ok(()));
+    assert_eq!(signed(&elsewhere), Err(TokenFault::Issuer));
+}
