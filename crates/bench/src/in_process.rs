@@ -45,12 +45,12 @@ pub(crate) fn run(options: &InProcess) -> Result<()> {
 }
 
 fn of_algorithm(material: &KeyMaterial, length: Duration) -> Value {
-    let raw = Raw::new(material);
     let answers = FixedAnswers::signing(keyring(material));
     let parts = Parts::new(&answers);
     let extractor = Extractor::new(FixedAnswers::signing(keyring(material)), &[parts.token()]);
     let fresh = parts.fresh_tokens(&answers, MORE_THAN_A_CACHE);
     let fresh: Vec<&str> = fresh.iter().map(String::as_str).collect();
+    let raw = Raw::new(material, &fresh);
     let stranger = Extractor::new(FixedAnswers::signing(keyring(material)), &fresh);
     json!({
         "raw_sign": nanoseconds(length, || raw.sign()),

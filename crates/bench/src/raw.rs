@@ -1,6 +1,8 @@
-//! What does ring alone take? Signatures of a message as long as a token, with keys that are parsed.
+//! What does ring alone take? Signatures of tokens, each another one, with keys that are parsed.
 
 use crate::parts::Parts;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::rand::SystemRandom;
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED,
@@ -8,6 +10,7 @@ use ring::signature::{
     RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RSA_PSS_2048_8192_SHA256, RSA_PSS_SHA256, RsaEncoding,
     RsaKeyPair, UnparsedPublicKey, VerificationAlgorithm,
 };
+use std::cell::Cell;
 use tokenberg_core::{Algorithm, KeyMaterial};
 use tokenberg_jose::{Keyring, generate, import};
 
@@ -38,13 +41,15 @@ pub fn keyring(material: &KeyMaterial) -> Keyring {
     Keyring::read(std::slice::from_ref(material), Parts::now()).expect("a keyring")
 }
 
-/// A key as ring has it, and one signature by it.
+/// A key as ring has it, and signatures by it, which take turns: of one that is verified again and again the processor has learnt
+/// every branch, which no server knows of a token that comes for the first time.
 pub struct Raw {
     pair: Pair,
     public: UnparsedPublicKey<Vec<u8>>,
     random: SystemRandom,
     message: Vec<u8>,
-    signature: Vec<u8>,
+    signed: Vec<(Vec<u8>, Vec<u8>)>,
+    turn: Cell<usize>,
 }
 
 enum Pair {
@@ -54,12 +59,12 @@ enum Pair {
 }
 
 impl Raw {
-    /// The key of this material.
+    /// The key of this material, and tokens that it has signed.
     ///
     /// # Panics
-    /// If ring refuses it.
+    /// If ring refuses it, or there is no token.
     #[must_use]
-    pub fn new(material: &KeyMaterial) -> Self {
+    pub fn new(material: &KeyMaterial, tokens: &[&str]) -> Self {
         let random = SystemRandom::new();
         let ecdsa = |algorithm: &'static EcdsaSigningAlgorithm| {
             EcdsaKeyPair::from_pkcs8(algorithm, &material.pkcs8, &random).expect("a key")
@@ -85,9 +90,13 @@ impl Raw {
             Pair::Rsa(pair, _) => pair.public().as_ref().to_vec(),
         };
         let public = UnparsedPublicKey::new(verification, public);
-        let mut raw = Self { pair, public, random, message: vec![b'x'; 640], signature: Vec::new() };
-        raw.signature = raw.sign();
-        raw
+        let split = |token: &&str| {
+            let (message, signature) = token.rsplit_once('.').expect("a token");
+            (message.as_bytes().to_vec(), URL_SAFE_NO_PAD.decode(signature).expect("a signature"))
+        };
+        let signed: Vec<_> = tokens.iter().map(split).collect();
+        let message = signed[0].0.clone();
+        Self { pair, public, random, message, signed, turn: Cell::new(0) }
     }
 
     /// Signs.
@@ -109,11 +118,14 @@ impl Raw {
         }
     }
 
-    /// Verifies.
+    /// Verifies the next.
     ///
     /// # Panics
     /// If the signature is not good.
     pub fn verify(&self) {
-        self.public.verify(&self.message, &self.signature).expect("a good signature");
+        let turn = self.turn.get();
+        self.turn.set((turn + 1) % self.signed.len());
+        let (message, signature) = &self.signed[turn];
+        self.public.verify(message, signature).expect("a good signature");
     }
 }
