@@ -10,8 +10,8 @@ use ring::rand::SystemRandom;
 use std::collections::HashSet;
 use std::sync::Arc;
 use tokenberg_core::{
-    AccessTokenClaims, CompactJws, DpopProof, Issuer, KeyMaterial, KeyTimes, Keys, Secret, SignatureFault,
-    SignedToken, SigningFault, Timestamp, TokenFault, Verified,
+    AccessTokenClaims, CompactJws, DpopProof, FramingFault, Issuer, KeyMaterial, KeyTimes, Keys,
+    LONGEST_TOKEN, Secret, SignatureFault, SignedToken, SigningFault, Timestamp, TokenFault, Verified,
 };
 
 /// Our own keys at one moment: immutable, to be replaced as a whole by [`Keyring::updated`].
@@ -136,6 +136,9 @@ impl Keys for Keyring {
     }
 
     fn signed(&self, text: &str, issuer: &Issuer, now: Timestamp) -> Result<Arc<SignedToken>, TokenFault> {
+        if text.len() > LONGEST_TOKEN {
+            return Err(FramingFault::TooLong.into());
+        }
         let name = Name::of(text);
         if let Some(Found { key, token: Some(token) }) = self.seen.find(&name)
             && token.issuer() == issuer

@@ -205,12 +205,22 @@ async fn op_21_a_catalog_is_not_told_that_a_token_is_good_when_nobody_knows() {
 }
 
 #[actix_web::test]
-async fn ri_04_a_token_for_another_audience_is_not_ours() {
+async fn ri_04_jw_40_a_token_for_another_audience_or_of_another_issuer_is_not_ours() {
     let world = World::new();
-    let service = world.builder().audiences(["https://other.test"]).build();
-    let token = mint(&service, C1, "ns:read").await;
-    let answer = catalog(BearerConfig::of(&service), &get().bearer(&token)).await;
-    check_error(&answer, 401, "NotAuthorizedException", INVALID);
+    let token = mint(&world.service(), C1, "ns:read").await;
+    let others = [
+        world.builder().audiences(["https://other.test"]).build(),
+        world.builder_at("https://other.test").build(),
+    ];
+    // Whether one who has the same keys, and for whom the token is, has seen it or not.
+    for _ in 0..2 {
+        for service in &others {
+            let answer = catalog(BearerConfig::of(service), &get().bearer(&token)).await;
+            check_error(&answer, 401, "NotAuthorizedException", INVALID);
+        }
+        let answer = catalog(BearerConfig::of(&world.service()), &get().bearer(&token)).await;
+        assert_eq!(answer.status, 200);
+    }
 }
 
 #[actix_web::test]
