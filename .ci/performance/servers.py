@@ -68,6 +68,7 @@ class Server:
         self.name, self.folder = name, Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.process, self.url, self.ca = None, None, None
+        self.cores = SERVER_CORE
         self.secret_file = self.folder / "secret"
         self.secret_file.write_text(SECRET)
         self.client = "measured"
@@ -115,7 +116,7 @@ class Server:
 
     def load(self, *options, seconds):
         command = ["taskset", "-c", LOAD_CORE, BENCH, "load", self.url, "--json", "--seconds", seconds]
-        command += ["--client", self.client, "--secret-file", self.secret_file, *options]
+        command += ["--awake", "--client", self.client, "--secret-file", self.secret_file, *options]
         for pid in self.pids():
             command += ["--pid", pid]
         if self.ca:
@@ -186,7 +187,7 @@ class Tokenberg(Server):
             command += ["--tls-cert", self.folder / "cert.pem", "--tls-key", self.folder / "key.pem"]
         if self.log:
             command += ["--log", self.log]
-        self.process = pinned(SERVER_CORE, command, stdout=self.output(), stderr=subprocess.DEVNULL)
+        self.process = pinned(self.cores, command, stdout=self.output(), stderr=subprocess.DEVNULL)
 
     def exchange(self, grant, subjects, seconds, *more):
         """Subjects of somebody else, as many as no cache holds, or one."""

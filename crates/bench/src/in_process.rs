@@ -2,10 +2,11 @@
 
 use anyhow::Result;
 use serde_json::{Map, Value, json};
+use std::cell::Cell;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 use tokenberg_bench::{Extractor, FixedAnswers, Parts, Raw, keyring, material};
-use tokenberg_core::{Algorithm, KeyMaterial};
+use tokenberg_core::{Algorithm, CompactJws, KeyMaterial};
 
 /// The options of `in-process`.
 #[derive(clap::Args)]
@@ -52,11 +53,14 @@ fn of_algorithm(material: &KeyMaterial, length: Duration) -> Value {
     let fresh: Vec<&str> = fresh.iter().map(String::as_str).collect();
     let raw = Raw::new(material, &fresh);
     let stranger = Extractor::new(FixedAnswers::signing(keyring(material)), &fresh);
+    let turn = Cell::new(0);
+    let next = || turn.replace((turn.get() + 1) % fresh.len());
     json!({
         "raw_sign": nanoseconds(length, || raw.sign()),
         "raw_verify": nanoseconds(length, || raw.verify()),
         "sign": nanoseconds(length, || parts.signed(&answers)),
         "extract": nanoseconds(length, || extractor.extract()),
+        "read": nanoseconds(length, || CompactJws::parse(fresh[next()]).is_ok()),
         "extract_fresh": nanoseconds(length, || stranger.extract()),
     })
 }

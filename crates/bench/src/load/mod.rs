@@ -50,6 +50,10 @@ pub(crate) struct Load {
     /// The certificate that a server with TLS is trusted by, PEM.
     #[arg(long)]
     ca: Option<PathBuf>,
+    /// Never sleeps, on a core of its own, so that no answer has to wake anybody. To wake another core costs a server as much
+    /// as the rest of an answer, above all in a virtual machine, and a server that is slow does it each time, a fast one never.
+    #[arg(long)]
+    awake: bool,
     /// Prints one JSON value.
     #[arg(long)]
     json: bool,
@@ -101,6 +105,14 @@ async fn measure(options: &Load, target: Target) -> Result<()> {
             tokio::task::spawn_local(one)
         })
         .collect();
+    if options.awake {
+        let tally = Rc::clone(&tally);
+        tokio::task::spawn_local(async move {
+            while !tally.stop.get() {
+                tokio::task::yield_now().await;
+            }
+        });
+    }
     tokio::time::sleep(Duration::from_secs_f64(options.warm_up)).await;
     let processes = Processes(&options.pid);
     let before = processes.cpu()?;
