@@ -5,10 +5,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 use futures_util::StreamExt;
 use std::cell::Cell;
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::Poll;
 use std::time::Duration;
 use tokenberg_core::LARGEST_BODY;
 use tokio::sync::Semaphore;
@@ -27,17 +24,9 @@ pub(crate) async fn read(
         return Err(Fault::BodyTooLarge);
     }
     let meter = meter.filter(|_| declared_length(headers).is_none());
-    let mut collecting = pin!(collect(payload, largest, meter, large_bodies));
-    // Mostly all of it has come with the head, and then nobody needs a timer.
-    if let Poll::Ready(body) = poll_once(collecting.as_mut()).await {
-        return body;
-    }
-    tokio::time::timeout(timeout, collecting).await.map_err(|_| Fault::BodyTimeout)?
-}
-
-/// What the future comes to if it need not wait.
-fn poll_once<F: Future>(mut future: Pin<&mut F>) -> impl Future<Output = Poll<F::Output>> {
-    poll_fn(move |context| Poll::Ready(future.as_mut().poll(context)))
+    tokio::time::timeout(timeout, collect(payload, largest, meter, large_bodies))
+        .await
+        .map_err(|_| Fault::BodyTimeout)?
 }
 
 /// Counts what was read from the connection since the body began.
