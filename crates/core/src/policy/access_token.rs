@@ -86,7 +86,11 @@ pub(crate) fn standing(
 /// Whether the token is for anything that its client may still ask tokens for.
 pub(crate) fn at_home(token: StandingToken) -> Result<StandingToken, TokenFault> {
     let (client, issuer) = (token.client(), &token.claims().issuer);
-    let is_for_one = token.claims().audience.iter().any(|aud| rights::is_audience(client, issuer, aud));
+    let is_for_one = token
+        .claims()
+        .audience
+        .iter()
+        .any(|aud| rights::audiences_of_tokens(client, issuer).any(|known| *known == **aud));
     if is_for_one { Ok(token) } else { Err(TokenFault::Audience) }
 }
 

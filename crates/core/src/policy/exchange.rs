@@ -75,7 +75,9 @@ fn audience_ceiling(policy: &Policy, parties: &Parties<'_>, asked: &[Target]) ->
     match parties.subject.own() {
         Some(token) => {
             let mut common = token.claims().audience.clone();
-            common.retain(|aud| rights::is_audience(client, &policy.issuer, aud) && is_actors(aud));
+            let is_registered =
+                |aud: &str| rights::audiences_of_tokens(client, &policy.issuer).any(|known| known == aud);
+            common.retain(|aud| is_registered(aud) && is_actors(aud));
             common
         }
         None => {
@@ -123,7 +125,7 @@ fn scope_by_party(parties: &Parties<'_>) -> ScopeCeilings {
 fn audience_by_party(policy: &Policy, parties: &Parties<'_>) -> AudienceCeilings {
     let client = parties.client;
     let registered = match parties.subject.own() {
-        Some(_) => rights::audiences_of_tokens(client.client(), &policy.issuer),
+        Some(_) => rights::audiences_of_tokens(client.client(), &policy.issuer).map(Into::into).collect(),
         None => rights::audiences(client.client(), &policy.issuer).into_owned(),
     };
     let mut ceilings = vec![Ceiling { party: Party::Client(client.id().clone()), allowed: registered }];

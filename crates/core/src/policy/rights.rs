@@ -2,7 +2,7 @@
 
 use super::limits::{AudienceCeilings, ScopeCeilings};
 use crate::refusal::Refusal;
-use crate::{AccessTokenClaims, Client, GrantType, Issuer, Lifetime, Scope, Target};
+use crate::{AccessTokenClaims, Client, GrantType, Issuer, Lifetime, Rights, Scope, Target};
 use std::borrow::Cow;
 
 /// The largest token that is issued, in bytes; proxies refuse larger headers.
@@ -69,19 +69,13 @@ pub(crate) fn audiences<'a>(client: &'a Client, issuer: &Issuer) -> Cow<'a, [Box
 
 /// What a token that was issued to the client may be for: what it may ask for, and what it is the resource server of and
 /// so may have exchanged.
-pub(crate) fn audiences_of_tokens(client: &Client, issuer: &Issuer) -> Vec<Box<str>> {
-    let mut audiences = audiences(client, issuer).into_owned();
-    audiences.extend(client.rights.serves.iter().cloned());
-    audiences
-}
-
-/// Whether this is one of [`audiences_of_tokens`].
-pub(crate) fn is_audience(client: &Client, issuer: &Issuer, audience: &str) -> bool {
-    let registered = &client.rights.audiences;
-    let is_one = |of: &[Box<str>]| of.iter().any(|known| **known == *audience);
-    is_one(registered)
-        || is_one(&client.rights.serves)
-        || (registered.is_empty() && audience == issuer.as_str())
+pub(crate) fn audiences_of_tokens<'a>(
+    client: &'a Client,
+    issuer: &'a Issuer,
+) -> impl Iterator<Item = &'a str> {
+    let Rights { audiences, serves, .. } = &*client.rights;
+    let ourselves = audiences.is_empty().then(|| issuer.as_str());
+    ourselves.into_iter().chain(audiences.iter().chain(serves).map(AsRef::as_ref))
 }
 
 /// Whether the token would still travel in a header (conformance AT-08).
