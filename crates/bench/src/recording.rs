@@ -52,7 +52,7 @@ async fn measure(options: &Recording, kek: KekSource) -> Result<()> {
     trail.end().await;
     store.close().await;
     let records = made - warm;
-    let microseconds = used.scheduled.unwrap_or(used.ticks) * 1e6 / records as f64;
+    let microseconds = used.seconds() * 1e6 / records as f64;
     println!("{}", json!({"records": records, "cpu_us_per_record": microseconds}));
     Ok(())
 }
