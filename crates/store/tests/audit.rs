@@ -4,16 +4,11 @@
 mod world;
 
 use serde_json::Value;
-use std::time::Duration;
-use tokenberg_core::{AuditRecord, Recorder, Timestamp, TokenId};
+use tokenberg_core::{Recorder, Timestamp, TokenId};
 use tokenberg_store::{
-    AuditCursor, AuditEntry, AuditTrail, Break, NewRevocation, NewSecret, Store, StoreError, WhenFull,
+    AuditCursor, AuditEntry, Break, NewRevocation, NewSecret, Store, StoreError, WhenFull,
 };
 use world::*;
-
-fn granted(n: usize) -> AuditRecord<'static> {
-    AuditRecord { jti: Some(format!("jti-{n}").into()), outcome: "granted", ..AuditRecord::default() }
-}
 
 /// A node that has recorded so many decisions and ended.
 async fn node(store: &Store, decisions: usize) {
@@ -33,6 +28,12 @@ async fn entries(store: &Store) -> Vec<AuditEntry> {
     entries
 }
 
+/// Keeps a copy of the audit in the database, and puts that in its place.
+const KEEP: &str = "CREATE TABLE kept_records AS SELECT * FROM audit_records; \
+    CREATE TABLE kept_heads AS SELECT * FROM audit_heads";
+const RESTORE: &str = "DELETE FROM audit_records; INSERT INTO audit_records SELECT * FROM kept_records; \
+    DELETE FROM audit_heads; INSERT INTO audit_heads SELECT * FROM kept_heads";
+
 /// What stands under this name in each record that has it.
 async fn said(store: &Store, name: &str) -> Vec<String> {
     let entries = entries(store).await;
@@ -49,12 +50,6 @@ async fn broken(store: &Store) -> Option<(String, i64, Break)> {
         report.chains.iter().find_map(|c| c.broken.map(|(number, what)| (c.chain.clone(), number, what)));
     assert_eq!(first.is_none(), report.is_whole(), "{report:?}");
     first
-}
-
-async fn until_written(trail: &AuditTrail, records: u64) {
-    while trail.figures().written < records {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 fn in_an_hour() -> Timestamp {
@@ -120,12 +115,8 @@ async fn se_06_whatever_is_tampered_with_is_found_and_named() {
     add(&store, "c1", NewSecret::Generate).await;
     node(&store, 9).await;
     node(&store, 9).await;
-    world
-        .execute("CREATE TABLE kept_records AS SELECT * FROM audit_records; CREATE TABLE kept_heads AS SELECT * FROM audit_heads")
-        .await;
+    world.execute(KEEP).await;
     assert_eq!(broken(&store).await, None);
-    let restore = "DELETE FROM audit_records; INSERT INTO audit_records SELECT * FROM kept_records; \
-        DELETE FROM audit_heads; INSERT INTO audit_heads SELECT * FROM kept_heads";
     let records = "UPDATE audit_records SET";
     let remove = "DELETE FROM audit_records WHERE";
     let swap = format!(
@@ -185,7 +176,7 @@ async fn se_06_whatever_is_tampered_with_is_found_and_named() {
         world.execute(sql.clone().leak()).await;
         let found = broken(&store).await;
         assert_eq!(found.map(|(_, number, what)| (number, what)), Some((number, what)), "{sql}");
-        world.execute(restore).await;
+        world.execute(RESTORE).await;
     }
     assert_eq!(broken(&store).await, None);
     // All that there is: nothing says any more that there was something, but a store that was used has records.
@@ -200,9 +191,7 @@ async fn se_06_any_single_change_of_any_record_or_head_is_found() {
     add(&store, "c1", NewSecret::Generate).await;
     node(&store, 3).await;
     node(&store, 2).await;
-    world
-        .execute("CREATE TABLE kept_records AS SELECT * FROM audit_records; CREATE TABLE kept_heads AS SELECT * FROM audit_heads")
-        .await;
+    world.execute(KEEP).await;
     let blob = if is_postgres() { "CAST('\\x00' AS BYTEA)" } else { "X'00'" };
     // Never what it was, however the bytes are.
     let turned = |column: &str| {
@@ -259,11 +248,7 @@ async fn se_06_any_single_change_of_any_record_or_head_is_found() {
     }
     assert!(changes.len() > 150, "{}", changes.len());
     for change in changes {
-        let restored = format!(
-            "DELETE FROM audit_records; INSERT INTO audit_records SELECT * FROM kept_records; \
-             DELETE FROM audit_heads; INSERT INTO audit_heads SELECT * FROM kept_heads; {change}"
-        );
-        world.execute(restored.leak()).await;
+        world.execute(format!("{RESTORE}; {change}").leak()).await;
         assert!(broken(&store).await.is_some(), "{change}");
     }
 }

@@ -4,7 +4,6 @@
 mod world;
 
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 use tokenberg_core::TokenId;
 use tokenberg_store::{KekSource, NewRevocation, NewSecret, Store};
@@ -32,15 +31,8 @@ async fn the_process_that_is_killed() {
 #[tokio::test]
 async fn rv_06_what_was_acknowledged_survives_kill_9() {
     let Some(world) = World::of_either_kind() else { return };
-    // Without the name of the program, which comes first in a path.
     let path = concat!(module_path!(), "::the_process_that_is_killed");
-    let name = path.split_once("::").unwrap().1.to_owned();
-    let mut process = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", &name, "--ignored", "--nocapture"])
-        .envs(world.variables())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut process = world.process(path);
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap() == "acknowledged"));
     process.kill().unwrap();

@@ -5,21 +5,10 @@ mod world;
 
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
 use std::time::Duration;
-use tokenberg_core::{AuditRecord, Recorder};
-use tokenberg_store::{AuditCursor, AuditTrail, KekSource, Store, StoreError, WhenFull};
+use tokenberg_core::Recorder;
+use tokenberg_store::{AuditCursor, KekSource, Store, StoreError, WhenFull};
 use world::*;
-
-fn granted(n: usize) -> AuditRecord<'static> {
-    AuditRecord { jti: Some(format!("jti-{n}").into()), outcome: "granted", ..AuditRecord::default() }
-}
-
-async fn until_written(trail: &AuditTrail, records: u64) {
-    while trail.figures().written < records {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
 
 #[tokio::test]
 async fn op_21_se_06_without_the_store_records_wait_and_what_is_lost_is_counted_and_recorded() {
@@ -80,15 +69,9 @@ async fn the_recording_process_that_is_killed() {
 async fn op_10_se_06_what_was_recorded_when_the_process_is_killed_is_a_whole_chain() {
     let Some(world) = World::of_either_kind() else { return };
     let path = concat!(module_path!(), "::the_recording_process_that_is_killed");
-    let name = path.split_once("::").unwrap().1.to_owned();
     let store = world.open().await;
     for round in 1..=4_usize {
-        let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", &name, "--ignored", "--nocapture"])
-            .envs(world.variables())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut process = world.process(path);
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let mut counts = lines
             .filter_map(|line| line.unwrap().strip_prefix("written ").map(|n| n.parse::<u64>().unwrap()));

@@ -17,14 +17,6 @@ fn is_active(server: &Server, token: &str, who: (&str, &str)) -> bool {
     answer.body["active"] == true
 }
 
-fn renew(server: &Server, token: &str) -> Answer {
-    let form = format!(
-        "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&subject_token={token}\
-         &subject_token_type=urn:ietf:params:oauth:token-type:access_token"
-    );
-    post(&server.endpoint(), Some(&format!("Bearer {token}")), &form)
-}
-
 #[test]
 fn rv_03_rv_06_cve_2026_9802_a_revocation_holds_at_once_and_survives_kill_9() {
     let place = Place::new();
@@ -32,7 +24,7 @@ fn rv_03_rv_06_cve_2026_9802_a_revocation_holds_at_once_and_survives_kill_9() {
     let secret = place.add("rs1", &["--serves", "https://as.test"]);
     within_a_second("the client is there", || server.ask("rs1", &secret).status == 200);
     let (token, other) = (server.ask(ROOT.0, ROOT.1).token(), server.ask(ROOT.0, ROOT.1).token());
-    let renewed = renew(&server, &token).token();
+    let renewed = server.renew(&token).token();
     assert!(is_active(&server, &renewed, ("rs1", &secret)));
     assert_eq!(about(&server, "revoke", &token, ("rs1", &secret)).code(), "unauthorized_client");
     assert_eq!(about(&server, "revoke", &token, ROOT).status, 200);
@@ -42,7 +34,7 @@ fn rv_03_rv_06_cve_2026_9802_a_revocation_holds_at_once_and_survives_kill_9() {
     let server = place.serve(&["--issuer", "https://as.test"]);
     for dead in [&token, &renewed] {
         assert!(!is_active(&server, dead, ("rs1", &secret)) && !is_active(&server, dead, ROOT));
-        assert_eq!(renew(&server, dead).status, 401);
+        assert_eq!(server.renew(dead).status, 401);
     }
     assert!(is_active(&server, &other, ROOT));
     // In the server that was asked, there is no moment in which it is still good.
@@ -83,7 +75,7 @@ fn rv_03_rv_07_the_command_takes_back_a_token_and_its_family() {
     let place = Place::new();
     let server = place.serve(&[]);
     let token = server.ask(ROOT.0, ROOT.1).token();
-    let renewed = renew(&server, &token).token();
+    let renewed = server.renew(&token).token();
     let other = server.ask(ROOT.0, ROOT.1).token();
     let file = place.file("token", &format!("{token}\n"));
     let said = place.run(&["revoke", "--token-file", &file, "--json"]).done().json();
@@ -123,7 +115,7 @@ fn tx_38_all_that_a_client_or_a_subject_has_until_now() {
         let said = place.run(&["revoke", what, "c1", "--json"]).done().json();
         assert!(said["before"].as_str().unwrap().ends_with('Z'));
         within_a_second("the token is dead", || !is_active(&server, &token, who));
-        assert_eq!(renew(&server, &token).status, 401);
+        assert_eq!(server.renew(&token).status, 401);
         assert!(is_active(&server, &untouched, ROOT));
     }
     let token = server.ask("c1", &secret).token();

@@ -1,6 +1,6 @@
 //! Are keys changed, taken away and sealed anew under a running server? Conformance KS-04, KS-05, OP-02, OP-13 and CA-21.
 
-use crate::support::{Answer, Place, Server, get, post, within_a_second};
+use crate::support::{Place, Server, get, post, within_a_second};
 use serde_json::Value;
 use tokenberg_core::{Lifetime, Timestamp};
 use tokenberg_store::{KekSource, Store};
@@ -12,14 +12,6 @@ fn is_active(server: &Server, token: &str) -> bool {
     let answer = post(&format!("{}/v1/oauth/introspect", server.url), None, &form);
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.body["active"] == true
-}
-
-fn renew(server: &Server, token: &str) -> Answer {
-    let form = format!(
-        "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&subject_token={token}\
-         &subject_token_type=urn:ietf:params:oauth:token-type:access_token"
-    );
-    post(&server.endpoint(), Some(&format!("Bearer {token}")), &form)
 }
 
 fn kids(server: &Server) -> Vec<String> {
@@ -46,14 +38,14 @@ fn ks_05_a_key_that_was_taken_away_is_dead_at_once_and_another_signs() {
     let ask = || server.ask(ROOT.0, ROOT.1).token();
     let stolen = ask();
     let lost = signing(&place);
-    assert!(is_active(&server, &stolen) && renew(&server, &stolen).status == 200);
+    assert!(is_active(&server, &stolen) && server.renew(&stolen).status == 200);
     let said = place.run(&["key", "revoke", &lost, "--json"]).done().json();
     assert_eq!(said["state"], "revoked");
     within_a_second("the set has the new key only", || kids(&server) == [said["signing"].as_str().unwrap()]);
     assert!(!is_active(&server, &stolen));
-    assert_eq!(renew(&server, &stolen).status, 401);
+    assert_eq!(server.renew(&stolen).status, 401);
     let fresh = ask();
-    assert!(is_active(&server, &fresh) && renew(&server, &fresh).status == 200);
+    assert!(is_active(&server, &fresh) && server.renew(&fresh).status == 200);
     // One that waits takes over before its time; its tokens are known where the set was fetched since it was published.
     let next = place.run(&["key", "rotate", "--json"]).done().json()["kid"].as_str().unwrap().to_owned();
     let said = place.run(&["key", "revoke", &signing(&place)]).done();

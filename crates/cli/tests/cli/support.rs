@@ -186,6 +186,27 @@ impl Server {
         self.tokens(&format!("grant_type=client_credentials&client_id={id}&client_secret={secret}"))
     }
 
+    /// Exchanges the token for a fresh one, with itself as the credential.
+    pub fn renew(&self, token: &str) -> Answer {
+        let form = format!(
+            "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&subject_token={token}\
+             &subject_token_type=urn:ietf:params:oauth:token-type:access_token"
+        );
+        post(&self.endpoint(), Some(&format!("Bearer {token}")), &form)
+    }
+
+    /// Lets no file of the server grow beyond so many bytes; `unlimited` takes that back. `false`, and it is told, if the machine
+    /// cannot do that.
+    pub fn limit_files(&self, bytes: &str) -> bool {
+        let limit = format!("--fsize={bytes}:unlimited");
+        let done = Command::new("prlimit").args(["--pid", &self.id().to_string(), &limit]).status();
+        let is_done = done.is_ok_and(|status| status.success());
+        if !is_done {
+            println!("skipped: there is no prlimit to take the room from a server");
+        }
+        is_done
+    }
+
     pub fn signal(&self, name: &str) {
         let done = Command::new("kill").args([&format!("-{name}"), &self.id().to_string()]).status();
         assert!(done.unwrap().success());

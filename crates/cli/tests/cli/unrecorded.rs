@@ -126,21 +126,13 @@ fn nothing_is_granted_without_a_record(auditing: &Auditing, away: impl FnOnce(),
     auditing.assert_whole();
 }
 
-/// No file of the server may grow beyond so many bytes. `false` if the machine cannot do that.
-fn limit(server: &Server, bytes: &str) -> bool {
-    let limit = format!("--fsize={bytes}:unlimited");
-    let done = Command::new("prlimit").args(["--pid", &server.id().to_string(), &limit]).status();
-    done.is_ok_and(|status| status.success())
-}
-
 #[test]
 fn se_06_op_21_on_a_full_disk_nothing_is_granted_without_a_record_if_that_is_asked_for() {
     let auditing = Auditing::on("sqlite:tokenberg.db", &[], &[("TOKENBERG_AUDIT_WHEN_FULL", "refuse")]);
-    if !limit(&auditing.server, "unlimited") {
-        println!("skipped: there is no prlimit to take the room from a server");
+    if !auditing.server.limit_files("unlimited") {
         return;
     }
-    let set = |bytes: &str| assert!(limit(&auditing.server, bytes));
+    let set = |bytes: &str| assert!(auditing.server.limit_files(bytes));
     nothing_is_granted_without_a_record(&auditing, || set("4096"), || set("unlimited"));
 }
 
@@ -175,11 +167,10 @@ fn everybody_is_served(auditing: &Auditing, away: impl FnOnce(), back: impl FnOn
 #[test]
 fn se_06_op_21_on_a_full_disk_everybody_is_served_and_what_is_lost_is_counted() {
     let auditing = Auditing::on("sqlite:tokenberg.db", &[], &[]);
-    if !limit(&auditing.server, "unlimited") {
-        println!("skipped: there is no prlimit to take the room from a server");
+    if !auditing.server.limit_files("unlimited") {
         return;
     }
-    let set = |bytes: &str| assert!(limit(&auditing.server, bytes));
+    let set = |bytes: &str| assert!(auditing.server.limit_files(bytes));
     everybody_is_served(&auditing, || set("4096"), || set("unlimited"));
 }
 

@@ -6,24 +6,15 @@
 use crate::facts::Facts;
 use crate::load::{Asking, Load};
 use crate::site::{ROOT, Site};
-use crate::support::{Server, within_a_second};
+use crate::support::within_a_second;
 use crate::tally::{Tally, count, rounds};
-use std::process::Command;
 use std::time::Duration;
-
-/// No file of the server may grow beyond so many bytes. `false` if the machine cannot do that.
-fn limit(server: &Server, bytes: &str) -> bool {
-    let limit = format!("--fsize={bytes}:unlimited");
-    let done = Command::new("prlimit").args(["--pid", &server.id().to_string(), &limit]).status();
-    done.is_ok_and(|status| status.success())
-}
 
 #[test]
 fn op_10_on_a_full_disk_nothing_is_acknowledged_that_is_not_written() {
     let site = Site::on(None);
     let server = site.serve_where_files_may_not_grow();
-    if !limit(&server, "unlimited") {
-        println!("skipped: there is no prlimit to take the room from a server");
+    if !server.limit_files("unlimited") {
         return;
     }
     let (tally, facts) = (Tally::default(), Facts::default());
@@ -31,9 +22,9 @@ fn op_10_on_a_full_disk_nothing_is_acknowledged_that_is_not_written() {
     load.during(2, || {
         for _ in 0..rounds(2, 10) {
             std::thread::sleep(Duration::from_millis(300));
-            assert!(limit(&server, "4096"));
+            assert!(server.limit_files("4096"));
             std::thread::sleep(Duration::from_millis(700));
-            assert!(limit(&server, "unlimited"));
+            assert!(server.limit_files("unlimited"));
         }
     });
     let refused = count(&tally.unavailable);

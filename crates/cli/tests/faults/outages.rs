@@ -3,13 +3,25 @@
 use crate::facts::Facts;
 use crate::load::{Asking, Load};
 use crate::site::{ROOT, Site};
-use crate::support::within_a_second;
+use crate::support::{Server, within_a_second};
 use crate::tally::{Tally, count, rounds};
 use std::time::Duration;
 use tokenberg_testkit::{Line, Postgres, Wire, url_at};
 
 fn a_while() {
     std::thread::sleep(Duration::from_millis(400));
+}
+
+/// The database is back: it writes again, nothing acknowledged is lost, and every client got an answer.
+fn all_is_as_before(site: &Site, server: &Server, tally: &Tally, facts: &Facts) {
+    let asking = Asking::new(tally);
+    within_a_second("it writes again", || {
+        let token = asking.token(&server.url, ROOT).unwrap();
+        asking.about(&server.url, "revoke", &token, ROOT, None)
+    });
+    facts.check_all(&asking, &server.url);
+    site.assert_whole();
+    assert_eq!(count(&tally.lost), 0, "whatever happens to the database, a client gets an answer");
 }
 
 #[test]
@@ -38,14 +50,7 @@ fn op_21_postgresql_is_stopped_crashes_and_freezes_under_load() {
             a_while();
         }
     });
-    let asking = Asking::new(&tally);
-    within_a_second("it writes again", || {
-        let token = asking.token(&server.url, ROOT).unwrap();
-        asking.about(&server.url, "revoke", &token, ROOT, None)
-    });
-    facts.check_all(&asking, &server.url);
-    site.assert_whole();
-    assert_eq!(count(&tally.lost), 0, "whatever happens to the database, a client gets an answer");
+    all_is_as_before(&site, &server, &tally, &facts);
     tally
         .tell("PostgreSQL stopped, crashed, frozen", &format!("; {} acknowledged changes hold", facts.len()));
 }
@@ -69,14 +74,7 @@ fn op_21_the_way_to_postgresql_is_cut_and_stalls_in_the_middle_of_requests() {
             wire.set(Line::Open);
         }
     });
-    let asking = Asking::new(&tally);
-    within_a_second("it writes again", || {
-        let token = asking.token(&server.url, ROOT).unwrap();
-        asking.about(&server.url, "revoke", &token, ROOT, None)
-    });
-    facts.check_all(&asking, &server.url);
-    site.assert_whole();
-    assert_eq!(count(&tally.lost), 0, "whatever happens to the database, a client gets an answer");
+    all_is_as_before(&site, &server, &tally, &facts);
     tally.tell(
         "the way to PostgreSQL cut and stalled",
         &format!("; {} acknowledged changes hold", facts.len()),

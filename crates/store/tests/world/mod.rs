@@ -5,13 +5,16 @@
 
 use sqlx::Connection;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokenberg_core::{
-    AccessTokenClaims, Algorithm, Client, ClientId, CompactJws, DpopProof, KeyId, KeyMaterial, Keys, Rights,
-    Secret, Session, SignatureFault, SigningFault, Timestamp, TokenId, Verified,
+    AccessTokenClaims, Algorithm, AuditRecord, Client, ClientId, CompactJws, DpopProof, KeyId, KeyMaterial,
+    Keys, Rights, Secret, Session, SignatureFault, SigningFault, Timestamp, TokenId, Verified,
 };
-use tokenberg_store::{AddedSecret, KekSource, Moment, NewSecret, Store, StoreError, StoreUrl, Watched};
+use tokenberg_store::{
+    AddedSecret, AuditTrail, KekSource, Moment, NewSecret, Store, StoreError, StoreUrl, Watched,
+};
 use tokenberg_testkit::{Postgres, Wire, url_at};
 
 pub const NOW: i64 = 1_800_000_000;
@@ -24,6 +27,16 @@ pub fn is_postgres() -> bool {
 /// What a process of its own needs to know to open the same store.
 pub const URL: &str = "TOKENBERG_TEST_URL";
 pub const KEY_FILE: &str = "TOKENBERG_TEST_KEY_FILE";
+
+pub fn granted(n: usize) -> AuditRecord<'static> {
+    AuditRecord { jti: Some(format!("jti-{n}").into()), outcome: "granted", ..AuditRecord::default() }
+}
+
+pub async fn until_written(trail: &AuditTrail, records: u64) {
+    while trail.figures().written < records {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
 
 pub struct World {
     directory: tempfile::TempDir,
@@ -54,6 +67,18 @@ impl World {
 
     pub fn url(&self) -> StoreUrl {
         self.url.parse().unwrap()
+    }
+
+    /// A process of its own on the same store, which runs one ignored test of this program; what it prints can be read. `test` is
+    /// the path of the test, which begins with the name of the program.
+    pub fn process(&self, test: &str) -> Child {
+        let name = test.split_once("::").unwrap().1;
+        Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name, "--ignored", "--nocapture"])
+            .envs(self.variables())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap()
     }
 
     /// The database file.
