@@ -17,6 +17,16 @@ async fn node(store: &Store, decisions: usize) {
     trail.end().await;
 }
 
+/// The same, which has written each of them by itself.
+async fn slow_node(store: &Store, decisions: u64) {
+    let trail = store.audit_trail(WhenFull::Drop);
+    for n in 0..decisions {
+        trail.record(&granted(n as usize));
+        until_written(&trail, n + 1).await;
+    }
+    trail.end().await;
+}
+
 async fn entries(store: &Store) -> Vec<AuditEntry> {
     let mut entries = Vec::new();
     let mut cursor = AuditCursor::default();
@@ -113,8 +123,8 @@ async fn se_06_whatever_is_tampered_with_is_found_and_named() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     add(&store, "c1", NewSecret::Generate).await;
-    node(&store, 9).await;
-    node(&store, 9).await;
+    slow_node(&store, 9).await;
+    slow_node(&store, 9).await;
     world.execute(KEEP).await;
     assert_eq!(broken(&store).await, None);
     let records = "UPDATE audit_records SET";
@@ -189,7 +199,7 @@ async fn se_06_any_single_change_of_any_record_or_head_is_found() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     add(&store, "c1", NewSecret::Generate).await;
-    node(&store, 3).await;
+    slow_node(&store, 3).await;
     node(&store, 2).await;
     world.execute(KEEP).await;
     let blob = if is_postgres() { "CAST('\\x00' AS BYTEA)" } else { "X'00'" };
@@ -236,7 +246,11 @@ async fn se_06_any_single_change_of_any_record_or_head_is_found() {
     for (entry, change) in
         entries(&store).await.into_iter().flat_map(|e| of_records.clone().map(move |c| (e.clone(), c)))
     {
-        let place = format!("chain = '{}' AND number = {}", entry.chain, entry.number);
+        // In the row that holds it.
+        let chain = format!("chain = '{}'", entry.chain);
+        let number =
+            format!("SELECT MIN(number) FROM audit_records WHERE {chain} AND number >= {}", entry.number);
+        let place = format!("{chain} AND number = ({number})");
         changes.push(format!("UPDATE audit_records SET {change} WHERE {place}"));
         changes.push(format!("DELETE FROM audit_records WHERE {place}"));
     }
@@ -251,6 +265,50 @@ async fn se_06_any_single_change_of_any_record_or_head_is_found() {
         world.execute(format!("{RESTORE}; {change}").leak()).await;
         assert!(broken(&store).await.is_some(), "{change}");
     }
+}
+
+#[tokio::test]
+async fn se_06_records_that_were_written_together_are_read_one_by_one_and_none_of_them_is_changed_unseen() {
+    let Some(world) = World::of_either_kind() else { return };
+    let store = world.open().await;
+    node(&store, 600).await;
+    world.execute(KEEP).await;
+    let mut cursor = AuditCursor::default();
+    let mut read = Vec::new();
+    // Somebody who stops in the middle goes on where he was.
+    for stop in [301, 302, 1000] {
+        let take = |entry: AuditEntry| -> Result<(), Box<dyn std::error::Error>> {
+            if entry.chain != "installation" {
+                read.push(entry);
+            }
+            if read.len() == stop { Err("enough".into()) } else { Ok(()) }
+        };
+        let _ = store.read_audit(&mut cursor, take).await;
+    }
+    let numbers: Vec<i64> = read.iter().map(|entry| entry.number).collect();
+    assert_eq!(numbers, (1..=601).collect::<Vec<_>>());
+    for (n, entry) in read[..600].iter().enumerate() {
+        assert!(entry.record.contains(&format!("\"jti-{n}\"")), "{n}: {entry:?}");
+    }
+    assert!(read.is_sorted_by_key(|entry| entry.at));
+    for (n, block) in [(0, 1), (255, 1), (256, 257), (599, 513)] {
+        let number = n + 1;
+        for (old, new) in [
+            (format!("\"jti-{n}\""), "\"x\"".to_owned()),
+            (format!("{} {}\n", read[n].at, read[n].record), String::new()),
+            (format!("{} {}", read[n].at, read[n].record), format!("{} {}", read[n].at + 1, read[n].record)),
+        ] {
+            let change = format!(
+                "UPDATE audit_records SET record = replace(record, '{old}', '{new}') WHERE number = {}",
+                (block + 255).min(601)
+            );
+            world.execute(change.clone().leak()).await;
+            let (_, found, _) = broken(&store).await.unwrap_or_else(|| panic!("{change}"));
+            assert!((block..=number as i64).contains(&found), "{found}: {change}");
+            world.execute(RESTORE).await;
+        }
+    }
+    assert_eq!(broken(&store).await, None);
 }
 
 #[tokio::test]
@@ -306,7 +364,7 @@ async fn se_06_what_is_too_old_goes_and_the_rest_verifies_and_says_from_where() 
     assert_eq!(said(&store, "jti").await, ["jti-1"]);
     assert_eq!(store.expire_audit(in_an_hour()).await.unwrap(), 2 + 2);
 
-    node(&store, 3).await;
+    slow_node(&store, 3).await;
     world.execute("UPDATE audit_records SET at = at + 1 WHERE number = 2 AND chain <> 'installation'").await;
     let tampered = fault(store.expire_audit(in_an_hour()).await);
     assert!(matches!(tampered, StoreError::AuditBroken { number: 2, .. }), "{tampered}");

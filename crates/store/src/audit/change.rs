@@ -56,7 +56,7 @@ impl Change {
 /// Locks the head until the end, so that the writers of this chain queue up.
 macro_rules! note {
     ($store:expr, $connection:expr, $change:expr) => {{
-        use $crate::audit::{Head, INSTALLATION};
+        use $crate::audit::{Block, Head, INSTALLATION};
         let links = &$store.0.links;
         let lock = "UPDATE audit_heads SET chain = chain WHERE chain = $1";
         let locked = sqlx::query(lock).bind(INSTALLATION).execute(&mut *$connection).await?.rows_affected();
@@ -74,7 +74,7 @@ macro_rules! note {
         let from = Head { number, hash, ..Head::new(INSTALLATION, 0, at) };
         let mut head = from.clone();
         let text = $change.with("source", $store.source()).into_text();
-        let row = head.extend(links, at, text);
+        let row = head.extend(links, Block::of_one(at, text));
         insert_records!($connection, INSTALLATION, std::slice::from_ref(&row));
         move_head!($connection, links, &from, &head);
         head.number

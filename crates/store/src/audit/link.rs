@@ -1,15 +1,13 @@
-//! What ties a record to the one before it? HMAC-SHA256 (RFC 2104) over what it says, where it stands and what was before.
+//! What ties a row to the one before it? HMAC-SHA256 (RFC 2104) over what it says, where it stands and what was before.
 
+use crate::audit::{Block, Row};
 use ring::hmac;
 
-/// The key of the chains, without which no record and no head can be made.
+/// The key of the chains, without which no row and no head can be made.
 pub(crate) struct Links(hmac::Key);
 
-/// Before the first record of a chain.
+/// Before the first row of a chain.
 pub(crate) const NOTHING: [u8; 32] = [0; 32];
-
-/// A record as it is stored: number, milliseconds since 1970, JSON, hash.
-pub(crate) type Row = (i64, i64, String, Vec<u8>);
 
 /// Where a chain ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +30,7 @@ impl Links {
         Self(hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&pepper, b"audit").as_ref()))
     }
 
-    /// The hash of a record after `before`.
+    /// The hash of a row after `before`.
     pub(crate) fn link(&self, chain: &str, number: i64, at: i64, text: &str, before: &[u8]) -> [u8; 32] {
         self.sign(
             b"record",
@@ -72,9 +70,10 @@ impl Head {
         Self { chain: chain.to_owned(), number: 0, hash: NOTHING, at, begun, ended: false }
     }
 
-    /// Adds a record and returns it as it is to be stored.
-    pub(crate) fn extend(&mut self, links: &Links, at: i64, text: String) -> Row {
-        self.number += 1;
+    /// Adds records and returns them as they are to be stored.
+    pub(crate) fn extend(&mut self, links: &Links, block: Block) -> Row {
+        let Block { records, at, text } = block;
+        self.number += records;
         self.hash = links.link(&self.chain, self.number, at, &text, &self.hash);
         self.at = at;
         (self.number, at, text, self.hash.to_vec())
@@ -106,7 +105,7 @@ mod tests {
     fn op_31_what_is_computed_of_a_record_stays_as_it_is() {
         let links = Links::new(&[7; 32]);
         let mut head = Head::new("c", 1, 2);
-        head.extend(&links, 3, "{}".to_owned());
+        head.extend(&links, Block::of_one(3, "{}".to_owned()));
         let of = |tag: [u8; 32]| [tag[0], tag[1], tag[2], tag[3]];
         let found = [of(head.hash), of(links.seal(&head)), of(links.anchor("c", 1, &NOTHING))];
         assert_eq!(found, [[243, 35, 29, 245], [132, 233, 11, 253], [3, 242, 163, 95]]);

@@ -5,7 +5,8 @@
 //! AuditTrail ── queue ── batches ──> a chain for each node: what it decided
 //! ```
 //!
-//! Each record has a number and a keyed hash over itself and the hash before it. The last number and hash of a chain stand
+//! Each record has a number, and each row, of one record or of many that were written together, a keyed hash over itself and
+//! the hash before it. The last number and hash of a chain stand
 //! in its head, so that an end that was cut off is missed; a node's chain is named in the chain of the installation, so that
 //! a chain that was removed with its head is missed. The key is derived from the pepper: who can write the tables, but has
 //! no key-encryption key, can compute none of it.
@@ -20,13 +21,15 @@ mod link;
 mod queue;
 mod read;
 mod retention;
+mod row;
 mod trail;
 mod verify;
 
 pub(crate) use change::Change;
-pub(crate) use link::{Head, Links, NOTHING, Row};
+pub(crate) use link::{Head, Links, NOTHING};
 pub use queue::{USUAL_QUEUE, WhenFull};
 pub use read::{AuditCursor, AuditEntry};
+pub(crate) use row::{Block, Row};
 pub use trail::{AuditFigures, AuditTrail};
 pub use verify::{AuditReport, Break, ChainReport};
 

@@ -1,5 +1,7 @@
 //! What waits to be written? A bounded number of records, of which those that say the same count as one.
 
+use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
@@ -17,13 +19,20 @@ pub enum WhenFull {
     Refuse,
 }
 
-/// A record that waits.
+/// A record that waits; what it says stands with what the others say.
 #[derive(Debug)]
-pub(crate) struct Waiting {
-    pub(crate) at: i64,
+struct Waiting {
+    at: i64,
     since: Instant,
-    text: String,
+    length: usize,
     repeated: u64,
+}
+
+/// Records that were taken out to be written, the oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    waiting: Vec<Waiting>,
+    texts: String,
 }
 
 /// The records that wait, the oldest first.
@@ -32,6 +41,8 @@ pub(crate) struct Queue {
     /// How many were taken out to be written, and are not yet.
     in_hand: usize,
     waiting: VecDeque<Waiting>,
+    /// What they say, one after the other, so that none needs memory of its own.
+    texts: String,
     /// How many were taken out so far.
     taken: u64,
     /// By what it says: which of all that came it was.
@@ -47,6 +58,7 @@ impl Queue {
             most,
             in_hand: 0,
             waiting: VecDeque::new(),
+            texts: String::new(),
             taken: 0,
             alike: HashMap::new(),
             hashes: RandomState::new(),
@@ -57,7 +69,7 @@ impl Queue {
     ///
     /// Requests that come to nothing are in everybody's power. Those that differ in nothing but their own identifier and port are one
     /// record with their number while it waits, so that a flood of them neither fills the queue nor the disk.
-    pub(crate) fn put(&mut self, at: i64, record: &AuditRecord<'_>, text: Option<String>) -> bool {
+    pub(crate) fn put(&mut self, at: i64, record: &AuditRecord<'_>, text: Option<&str>) -> bool {
         let mut key = None;
         if !record.is_effective() {
             let hash = self.hashes.hash_one(AuditRecord { request_id: None, port: None, ..record.clone() });
@@ -72,23 +84,33 @@ impl Queue {
         if self.len() >= self.most {
             return false;
         }
-        let Some(text) = text.or_else(|| written(record)) else { return false };
+        let length = match text {
+            Some(text) => {
+                self.texts.push_str(text);
+                text.len()
+            }
+            None => written(record, |text| {
+                self.texts.push_str(text);
+                text.len()
+            }),
+        };
         if let Some(key) = key {
             self.alike.insert(key, self.taken + self.waiting.len() as u64);
         }
-        self.waiting.push_back(Waiting { at, since: Instant::now(), text, repeated: 0 });
+        self.waiting.push_back(Waiting { at, since: Instant::now(), length, repeated: 0 });
         true
     }
 
     /// The oldest; they count until they are written.
-    pub(crate) fn take(&mut self, most: usize) -> Vec<Waiting> {
-        let taken: Vec<_> = self.waiting.drain(..most.min(self.waiting.len())).collect();
-        self.taken += taken.len() as u64;
-        self.in_hand += taken.len();
+    pub(crate) fn take(&mut self, most: usize) -> Taken {
+        let waiting: Vec<_> = self.waiting.drain(..most.min(self.waiting.len())).collect();
+        self.taken += waiting.len() as u64;
+        self.in_hand += waiting.len();
         if self.waiting.is_empty() {
             self.alike.clear();
         }
-        taken
+        let left = self.texts.split_off(waiting.iter().map(|record| record.length).sum());
+        Taken { waiting, texts: std::mem::replace(&mut self.texts, left) }
     }
 
     /// So many that were taken are written.
@@ -112,29 +134,51 @@ impl Queue {
     }
 
     pub(crate) fn oldest(&self) -> Option<Duration> {
-        self.waiting.front().map(Waiting::age)
+        self.waiting.front().map(|record| record.since.elapsed())
     }
 }
 
-/// The record as JSON. It holds nothing that could not be written, so it does not come to `None`.
-pub(crate) fn written(record: &AuditRecord<'_>) -> Option<String> {
-    // About as much as a grant takes.
-    let mut text = Vec::with_capacity(640);
-    serde_json::to_writer(&mut text, record).ok()?;
-    String::from_utf8(text).ok()
+/// What is done with the record as JSON. It is written where the one before it was, on this thread.
+pub(crate) fn written<T>(record: &AuditRecord<'_>, done: impl FnOnce(&str) -> T) -> T {
+    thread_local! {
+        static TEXT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    TEXT.with_borrow_mut(|text| {
+        text.clear();
+        // It holds nothing that could not be written, or is not UTF-8.
+        let is_written = serde_json::to_writer(&mut *text, record).is_ok();
+        done(std::str::from_utf8(text).ok().filter(|_| is_written).unwrap_or("{}"))
+    })
 }
 
-impl Waiting {
-    pub(crate) fn age(&self) -> Duration {
-        self.since.elapsed()
+impl Taken {
+    /// How many.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
     }
 
-    /// What it says; an object.
-    pub(crate) fn into_text(mut self) -> String {
-        if self.repeated > 0 && self.text.pop() == Some('}') {
-            self.text.push_str(&format!(",\"repeated\":{}}}", self.repeated));
-        }
-        self.text
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Since when the oldest has waited.
+    pub(crate) fn since(&self) -> Option<Instant> {
+        self.waiting.first().map(|record| record.since)
+    }
+
+    /// When each was made, and what it says: an object.
+    pub(crate) fn records(&self) -> Vec<(i64, Cow<'_, str>)> {
+        let mut texts = self.texts.as_str();
+        let mut next = |record: &Waiting| {
+            let (text, rest) = texts.split_at_checked(record.length).unwrap_or((texts, ""));
+            texts = rest;
+            let text = match text.strip_suffix('}').filter(|_| record.repeated > 0) {
+                Some(open) => format!("{open},\"repeated\":{}}}", record.repeated).into(),
+                None => text.into(),
+            };
+            (record.at, text)
+        };
+        self.waiting.iter().map(&mut next).collect()
     }
 }
 
@@ -162,7 +206,8 @@ mod tests {
             assert!(put(&mut queue, "invalid_client", n, "c2"));
         }
         assert_eq!(queue.len(), 1002);
-        let texts: Vec<_> = queue.take(3).into_iter().map(Waiting::into_text).collect();
+        let taken = queue.take(3);
+        let texts: Vec<_> = taken.records().into_iter().map(|(_, text)| text).collect();
         assert!(!texts[0].contains("repeated"), "{texts:?}");
         assert!(
             texts[1].contains("\"client\":\"c1\"") && texts[1].ends_with(",\"repeated\":999}"),

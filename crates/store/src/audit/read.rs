@@ -1,5 +1,6 @@
 //! What do the chains say? All of it in the order of time, or what is new since it was last asked.
 
+use crate::audit::row::{count, records};
 use crate::audit::{Head, Row};
 use crate::error::StoreError;
 use crate::store::Store;
@@ -35,7 +36,10 @@ pub(crate) type HeadRow = (String, i64, Vec<u8>, i64, i64, i64, Vec<u8>);
 pub(crate) const SELECT_HEADS: &str =
     "SELECT chain, number, hash, at, begun, ended, seal FROM audit_heads ORDER BY begun, chain";
 
-pub(crate) const SELECT_RECORDS: &str = "SELECT number, at, record, hash FROM audit_records WHERE chain = $1 AND number > $2 ORDER BY number LIMIT $3";
+/// The rows of a chain behind one number and up to another, but one row in any case.
+pub(crate) const SELECT_RECORDS: &str = "SELECT number, at, record, hash FROM audit_records WHERE chain = $1 AND number > $2 AND number <= \
+    COALESCE((SELECT MAX(number) FROM audit_records WHERE chain = $1 AND number > $2 AND number <= $3), \
+    (SELECT MIN(number) FROM audit_records WHERE chain = $1 AND number > $2)) ORDER BY number";
 
 /// The head, if its seal is right.
 pub(crate) fn read_head(store: &Store, row: HeadRow) -> Option<Head> {
@@ -55,8 +59,19 @@ impl AuditCursor {
 /// What was read of a chain and not handed on yet.
 struct Page {
     chain: String,
-    rows: VecDeque<Row>,
+    entries: VecDeque<AuditEntry>,
     may_have_more: bool,
+}
+
+/// The records of a row.
+fn entries<'a>(chain: &'a str, (number, at, text, _): &'a Row) -> impl Iterator<Item = AuditEntry> + 'a {
+    let first = number.saturating_sub(count(text)).saturating_add(1);
+    (first..).zip(records(*at, text)).map(|(number, (at, record))| AuditEntry {
+        chain: chain.to_owned(),
+        number,
+        at,
+        record: record.to_owned(),
+    })
 }
 
 impl Store {
@@ -76,24 +91,27 @@ impl Store {
                 None => self.before(&chain, cursor.since).await?,
             };
             cursor.read.insert(chain.clone(), before);
-            pages.push(Page { chain, rows: VecDeque::new(), may_have_more: true });
+            pages.push(Page { chain, entries: VecDeque::new(), may_have_more: true });
         }
         loop {
             for page in &mut pages {
-                if page.rows.is_empty() && page.may_have_more {
+                if page.entries.is_empty() && page.may_have_more {
                     let read = cursor.read.get(&page.chain).copied().unwrap_or(0);
-                    page.rows = self.audit_page(&page.chain, read, PAGE).await?.into();
-                    page.may_have_more = page.rows.len() as i64 == PAGE;
+                    let rows = self.audit_page(&page.chain, read, PAGE).await?;
+                    page.may_have_more = !rows.is_empty();
+                    page.entries = rows.iter().flat_map(|row| entries(&page.chain, row)).collect();
+                    // Whoever was given the first records of a row alone goes on behind them.
+                    page.entries.retain(|entry| entry.number > read);
                 }
             }
-            let oldest = pages.iter_mut().filter(|page| !page.rows.is_empty());
-            let Some(page) = oldest.min_by_key(|page| page.rows.front().map(|row| row.1)) else {
+            let oldest = pages.iter_mut().filter(|page| !page.entries.is_empty());
+            let Some(page) = oldest.min_by_key(|page| page.entries.front().map(|entry| entry.at)) else {
                 return Ok(());
             };
-            let Some((number, at, record, _)) = page.rows.pop_front() else { return Ok(()) };
-            cursor.read.insert(page.chain.clone(), number);
-            if at >= cursor.since {
-                take(AuditEntry { chain: page.chain.clone(), number, at, record })?;
+            let Some(entry) = page.entries.pop_front() else { return Ok(()) };
+            cursor.read.insert(page.chain.clone(), entry.number);
+            if entry.at >= cursor.since {
+                take(entry)?;
             }
         }
     }
@@ -105,31 +123,30 @@ impl Store {
         read!(&self.0.db, connection => sqlx::query_scalar(read).fetch_all(connection).await)
     }
 
-    /// The number of the record before the first that is as young as that.
+    /// The number of the last record before the first row that is as young as that.
     pub(crate) async fn before(&self, chain: &str, since: i64) -> Result<i64, StoreError> {
         let read =
             "SELECT number FROM audit_records WHERE chain = $1 AND at >= $2 ORDER BY at, number LIMIT 1";
         let first: Option<i64> = read!(&self.0.db, connection => {
             sqlx::query_scalar(read).bind(chain).bind(since).fetch_optional(connection).await
         })?;
-        if let Some(first) = first {
-            return Ok(first - 1);
-        }
-        let read = "SELECT MAX(number) FROM audit_records WHERE chain = $1";
+        let read = "SELECT MAX(number) FROM audit_records WHERE chain = $1 AND number < $2";
         let last: Option<i64> = read!(&self.0.db, connection => {
-            sqlx::query_scalar(read).bind(chain).fetch_one(connection).await
+            sqlx::query_scalar(read).bind(chain).bind(first.unwrap_or(i64::MAX)).fetch_one(connection).await
         })?;
         Ok(last.unwrap_or(0))
     }
 
+    /// Rows behind a number, of so many records at most, but one row in any case.
     pub(crate) async fn audit_page(
         &self,
         chain: &str,
         after: i64,
         most: i64,
     ) -> Result<Vec<Row>, StoreError> {
+        let to = after.saturating_add(most);
         read!(&self.0.db, connection => {
-            sqlx::query_as(SELECT_RECORDS).bind(chain).bind(after).bind(most).fetch_all(connection).await
+            sqlx::query_as(SELECT_RECORDS).bind(chain).bind(after).bind(to).fetch_all(connection).await
         })
     }
 }

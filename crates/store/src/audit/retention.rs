@@ -1,12 +1,13 @@
 //! Which records are old enough to go? The first ones of each chain; what is left still verifies, and says where it begins.
 
 use crate::audit::read::SELECT_RECORDS;
+use crate::audit::row::count;
 use crate::audit::{Break, INSTALLATION, Row};
 use crate::error::StoreError;
 use crate::store::Store;
 use tokenberg_core::Timestamp;
 
-/// How many records one transaction removes, so that others wait for milliseconds at most.
+/// How many records one transaction removes, or one row of more, so that others wait for milliseconds at most.
 const BATCH: i64 = 1000;
 
 impl Store {
@@ -63,7 +64,7 @@ impl Store {
             if self.0.links.anchor(chain, first, &hash).as_slice() != anchor {
                 return Err(broken(first, Break::Anchor));
             }
-            let mut end = kept_from.min(first + BATCH).min(last + 1);
+            let mut end = kept_from.min(last + 1);
             if chain == INSTALLATION {
                 let read = "SELECT MIN(begun) FROM audit_heads WHERE chain <> $1 AND (number >= first OR at >= $2)";
                 let needed: Option<i64> = sqlx::query_scalar(read)
@@ -79,20 +80,22 @@ impl Store {
             let rows: Vec<Row> = sqlx::query_as(SELECT_RECORDS)
                 .bind(chain)
                 .bind(first - 1)
-                .bind(end - first)
+                .bind(end.min(first + BATCH) - 1)
                 .fetch_all(&mut *connection)
                 .await?;
+            // The first record that is not known to be right.
             let mut number = first;
             for (found, at, text, stored) in rows {
-                hash = self.0.links.link(chain, number, at, &text, &hash).to_vec();
-                if found != number || hash != stored {
+                hash = self.0.links.link(chain, found, at, &text, &hash).to_vec();
+                if found != number + count(&text) - 1 || hash != stored {
                     return Err(broken(number, Break::Changed));
                 }
-                number += 1;
+                number = found + 1;
             }
-            if number != end {
-                return Err(broken(number, Break::Removed));
+            if number == first || number > end {
+                return Err(broken(number.min(end), Break::Removed));
             }
+            let end = number;
             sqlx::query("DELETE FROM audit_records WHERE chain = $1 AND number < $2")
                 .bind(chain)
                 .bind(end)

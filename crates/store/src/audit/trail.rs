@@ -1,7 +1,8 @@
 //! How do decisions get into the store without anybody waiting? A queue in memory, and a task that writes it in batches.
 
-use crate::audit::queue::{Queue, USUAL_QUEUE, Waiting, WhenFull, written};
-use crate::audit::{Change, Head, Row, now};
+use crate::audit::queue::{Queue, Taken, USUAL_QUEUE, WhenFull, written};
+use crate::audit::row::Record;
+use crate::audit::{Block, Change, Head, Row, now};
 use crate::error::StoreError;
 use crate::store::Store;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -15,7 +16,7 @@ use tokio::task::JoinHandle;
 /// How long records gather before they are written.
 const GATHER: Duration = Duration::from_millis(100);
 /// How many are written in one transaction, so that other writers wait for milliseconds at most.
-const BATCH: usize = 1000;
+const BATCH: usize = 4096;
 /// How long after a failure it is tried again.
 const AGAIN: Duration = Duration::from_millis(500);
 /// How long [`AuditTrail::end`] waits for what is left.
@@ -86,17 +87,11 @@ impl Store {
 
 impl Recorder for AuditTrail {
     fn record(&self, record: &AuditRecord<'_>) {
-        let shared = &*self.0;
         // Before anybody is kept waiting for the queue; of what comes to nothing, only one of many is written.
-        let text = if record.is_effective() { written(record) } else { None };
-        let mut queue = held(&shared.queue);
-        let was_empty = queue.is_empty();
-        if !queue.put(now(), record, text) {
-            shared.lost.fetch_add(1, Ordering::Relaxed);
-        }
-        drop(queue);
-        if was_empty {
-            shared.wake.notify_one();
+        if record.is_effective() {
+            written(record, |text| self.put(record, Some(text)));
+        } else {
+            self.put(record, None);
         }
     }
 
@@ -109,6 +104,19 @@ impl Recorder for AuditTrail {
 }
 
 impl AuditTrail {
+    fn put(&self, record: &AuditRecord<'_>, text: Option<&str>) {
+        let shared = &*self.0;
+        let mut queue = held(&shared.queue);
+        let was_empty = queue.is_empty();
+        if !queue.put(now(), record, text) {
+            shared.lost.fetch_add(1, Ordering::Relaxed);
+        }
+        drop(queue);
+        if was_empty {
+            shared.wake.notify_one();
+        }
+    }
+
     /// How it does.
     #[must_use]
     pub fn figures(&self) -> AuditFigures {
@@ -219,14 +227,12 @@ impl Writer {
         tokio::time::sleep(AGAIN).await;
     }
 
-    async fn write(&mut self, waiting: Vec<Waiting>, is_last: bool) {
-        let count = waiting.len() as u64;
-        let oldest = waiting.first().and_then(|w| Instant::now().checked_sub(w.age()));
-        *held(&self.shared.writing_since) = oldest;
-        let records: Vec<(i64, String)> = waiting.into_iter().map(|w| (w.at, w.into_text())).collect();
+    async fn write(&mut self, taken: Taken, is_last: bool) {
+        let count = taken.len() as u64;
+        *held(&self.shared.writing_since) = taken.since();
         let mut is_told = false;
         while let Some(head) = self.head.clone() {
-            let batch = self.batch(head, &records, is_last);
+            let batch = self.batch(head, &taken, is_last);
             loop {
                 match self.shared.store.append_batch(&batch).await {
                     Ok(Found::AsLeft | Found::Written) => {
@@ -234,7 +240,7 @@ impl Writer {
                         self.shared.written.fetch_add(count, Ordering::Relaxed);
                         self.head = Some(batch.to);
                         *held(&self.shared.writing_since) = None;
-                        held(&self.shared.queue).written(records.len());
+                        held(&self.shared.queue).written(taken.len());
                         return;
                     }
                     Ok(Found::Nothing) => {
@@ -256,25 +262,20 @@ impl Writer {
         }
     }
 
-    fn batch(&self, from: Head, records: &[(i64, String)], is_last: bool) -> Batch {
-        let links = &self.shared.store.0.links;
-        let mut to = from.clone();
-        let mut rows = Vec::with_capacity(records.len() + 2);
-        for (at, text) in records {
-            rows.push(to.extend(links, *at, text.clone()));
-        }
+    fn batch(&self, from: Head, taken: &Taken, is_last: bool) -> Batch {
+        let mut records = taken.records();
         let lost = self.shared.lost.load(Ordering::Relaxed) - self.told_lost;
         if lost > 0 {
-            rows.push(to.extend(
-                links,
-                now(),
-                Change::event("records lost").with("records", lost).into_text(),
-            ));
+            let event = Change::event("records lost").with("records", lost);
+            records.push((now(), event.into_text().into()));
         }
         if is_last {
-            rows.push(to.extend(links, now(), Change::event("ended").into_text()));
-            to.ended = true;
+            records.push((now(), Change::event("ended").into_text().into()));
         }
+        let records: Vec<Record<'_>> = records.iter().map(|(at, text)| (*at, &**text)).collect();
+        let mut to = from.clone();
+        let rows = Block::all(&records).map(|block| to.extend(&self.shared.store.0.links, block)).collect();
+        to.ended = is_last;
         Batch { from, to, rows, lost }
     }
 }

@@ -1,6 +1,7 @@
 //! Is all there that was written, as it was written? Every chain from its first record that is kept to its head.
 
 use crate::audit::read::{HeadRow, SELECT_HEADS, read_head};
+use crate::audit::row::{count, records};
 use crate::audit::{Head, INSTALLATION};
 use crate::error::StoreError;
 use crate::store::Store;
@@ -29,7 +30,7 @@ pub struct ChainReport {
     pub since: Option<i64>,
     /// Whether its process ended in order.
     pub ended: bool,
-    /// The first record that is not right, and why.
+    /// The first record that is not right, and why. Of records that were written together, the first of them.
     pub broken: Option<(i64, Break)>,
 }
 
@@ -203,20 +204,23 @@ impl Store {
                 return Ok(report);
             }
             for (found, at, text, stored) in page {
-                number += 1;
-                if found > number {
-                    report.broken = Some((number, Break::Removed));
+                let first = found.saturating_sub(count(&text)).saturating_add(1);
+                if first > number + 1 {
+                    report.broken = Some((number + 1, Break::Removed));
                     return Ok(report);
                 }
-                hash = self.0.links.link(chain, number, at, &text, &hash).to_vec();
-                if found < number || hash != stored {
-                    report.broken = Some((found, Break::Changed));
+                hash = self.0.links.link(chain, found, at, &text, &hash).to_vec();
+                if first <= number || hash != stored {
+                    report.broken = Some((first, Break::Changed));
                     return Ok(report);
                 }
-                if chain == INSTALLATION {
-                    named.read(number, &text);
+                number = found;
+                for (at, record) in records(at, &text) {
+                    report.since.get_or_insert(at);
+                    if chain == INSTALLATION {
+                        named.read(number, record);
+                    }
                 }
-                report.since.get_or_insert(at);
                 read = found;
             }
         }

@@ -1,0 +1,104 @@
+//! What does a row of the audit hold? A record, or a block of those that were written together: a row for each costs the database
+//! several times what it costs to write what they say.
+//!
+//! ```text
+//! {"endpoint":…}                           one record, made when the row says
+//! 1764100000123 {"endpoint":…}⏎            several: when it was made, what it says
+//! 1764100000124 {"endpoint":…}⏎
+//! ```
+
+use std::fmt::Write;
+
+/// Number and time of the last record in it, the records, hash.
+pub(crate) type Row = (i64, i64, String, Vec<u8>);
+
+/// How many records a block holds at most, so that whoever reads one needs some hundred kilobytes.
+const MOST: usize = 256;
+
+/// When a record was made, in milliseconds since 1970, and what it says: a JSON object in one line.
+pub(crate) type Record<'a> = (i64, &'a str);
+
+/// Records that become a row, with their number and the time of the last one.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Block {
+    pub(crate) records: i64,
+    pub(crate) at: i64,
+    pub(crate) text: String,
+}
+
+impl Block {
+    /// A record by itself.
+    pub(crate) fn of_one(at: i64, text: String) -> Self {
+        Self { records: 1, at, text }
+    }
+
+    /// All of them, in as few blocks as may be.
+    pub(crate) fn all<'a>(records: &'a [Record<'a>]) -> impl Iterator<Item = Self> + 'a {
+        records.chunks(MOST).filter_map(|records| {
+            let (at, last) = records.last()?;
+            if records.len() == 1 {
+                return Some(Self::of_one(*at, (*last).to_owned()));
+            }
+            let mut text = String::with_capacity(records.iter().map(|(_, record)| record.len() + 16).sum());
+            for (at, record) in records {
+                writeln!(text, "{at} {record}").ok()?;
+            }
+            Some(Self { records: i64::try_from(records.len()).ok()?, at: *at, text })
+        })
+    }
+}
+
+/// The records of a row of this time.
+pub(crate) fn records(at: i64, text: &str) -> impl Iterator<Item = Record<'_>> {
+    let is_block = text.starts_with(|c: char| c.is_ascii_digit() || c == '-');
+    let one = (!is_block).then_some((at, text));
+    let several = if is_block { text } else { "" };
+    // A line that nobody here has written says what it says; whether it is genuine, its hash tells.
+    let several = several.lines().map(move |line| match line.split_once(' ') {
+        Some((made, record)) => (made.parse().unwrap_or(at), record),
+        None => (at, line),
+    });
+    one.into_iter().chain(several)
+}
+
+/// How many records a row holds.
+pub(crate) fn count(text: &str) -> i64 {
+    i64::try_from(records(0, text).count()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_put_into_rows_comes_out_of_them() {
+        for many in [1_usize, 2, 255, 256, 257, 600] {
+            let texts: Vec<String> = (0..many).map(|n| format!("{{\"n\":\"{n} \\n\"}}")).collect();
+            let put: Vec<Record<'_>> = (-1..).zip(texts.iter().map(String::as_str)).collect();
+            let blocks: Vec<Block> = Block::all(&put).collect();
+            assert_eq!(blocks.len(), many.div_ceil(MOST));
+            assert_eq!(blocks.iter().map(|block| block.records).sum::<i64>(), many as i64);
+            let taken: Vec<Record<'_>> =
+                blocks.iter().flat_map(|block| records(block.at, &block.text)).collect();
+            assert_eq!(taken, put);
+            for block in &blocks {
+                assert_eq!(count(&block.text), block.records);
+                assert_eq!(Some(block.at), records(block.at, &block.text).last().map(|(at, _)| at));
+            }
+        }
+        assert_eq!(Block::all(&[]).next(), None);
+    }
+
+    #[test]
+    fn se_06_whatever_somebody_has_put_into_a_row_is_read_somehow() {
+        for (text, read) in [
+            ("", vec![(7, "")]),
+            ("{}", vec![(7, "{}")]),
+            ("nonsense", vec![(7, "nonsense")]),
+            ("1 {}\n", vec![(1, "{}")]),
+            ("1 {}\nnonsense\n99999999999999999999 {}", vec![(1, "{}"), (7, "nonsense"), (7, "{}")]),
+        ] {
+            assert_eq!(records(7, text).collect::<Vec<_>>(), read, "{text:?}");
+        }
+    }
+}
