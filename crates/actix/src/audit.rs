@@ -17,13 +17,14 @@ use tokenberg_core::{
     KeysUnavailable, NotWritten, OAuthError, Presented, Recorder, Refusal, Revoked, Scope, SigningFault,
     Thumbprint, TokenFault, UNSECURED,
 };
-use tracing::field::{self, DebugValue};
+use tracing::field;
 
 /// The target of the events, one for each decision of the token endpoint and its companions.
 ///
 /// Fields: `endpoint`, `request_id`, `source`, `client`, `method`, `grant`, `scope_in`, `outcome`, and either `reason` or
 /// `subject`, `subject_issuer`, `subject_auth`, `bound`, `actors`, `scope_out`, `aud`, `jti`, `subject_jti`, `actor_jti`. Texts that
-/// a client may have chosen are written as by `Debug`, so they cannot forge lines. The client of a refused request is the
+/// a client may have chosen are values of their own and never part of a message, so whoever writes lines can quote them, as
+/// `tracing-subscriber` does. The client of a refused request is the
 /// registered one that it claims to be; an identifier that nobody has is not written, because a secret may stand in its place.
 /// `tokens` of a refused request are the `jti` and `client_id`, or else `iss`, of the tokens and assertions that it presented, as
 /// they claim to be.
@@ -147,20 +148,20 @@ impl Audit {
             endpoint = self.endpoint.path(),
             request_id = self.name(),
             source = self.source.map(field::display),
-            client = ?claims.client_id.as_str(),
+            client = claims.client_id.as_str(),
             method = decision.method,
             grant = decision.grant.as_parameter(),
-            subject = ?claims.subject.as_str(),
-            subject_issuer = subject_issuer(claims).map(field::debug),
+            subject = claims.subject.as_str(),
+            subject_issuer = subject_issuer(claims),
             actors = ?actors,
-            scope_in = ?decision.scope_asked.as_str(),
-            scope_out = ?claims.scope.as_str(),
+            scope_in = decision.scope_asked.as_str(),
+            scope_out = claims.scope.as_str(),
             aud = ?claims.audience,
             jti = claims.token_id.as_str(),
             subject_auth,
             bound = bound(claims).map(field::debug),
-            subject_jti = decision.subject_token.as_deref().map(field::debug),
-            actor_jti = decision.actor_token.as_deref().map(field::debug),
+            subject_jti = decision.subject_token.as_deref(),
+            actor_jti = decision.actor_token.as_deref(),
             outcome = "granted",
             "granted a token"
         );
@@ -205,16 +206,16 @@ impl Audit {
             source = self.source.map(field::display),
             client = self.client(),
             method = self.method,
-            owner = good.map(|claims| field::debug(claims.client_id.as_str())),
-            subject = good.map(|claims| field::debug(claims.subject.as_str())),
-            subject_issuer = good.and_then(subject_issuer).map(field::debug),
+            owner = good.map(|claims| claims.client_id.as_str()),
+            subject = good.map(|claims| claims.subject.as_str()),
+            subject_issuer = good.and_then(subject_issuer),
             subject_auth = good.filter(|claims| claims.session.asserted).map(|_| UNSECURED),
             bound = good.and_then(bound).map(field::debug),
             jti = good.map(|claims| claims.token_id.as_str()),
             session = good.map(|claims| claims.session.id.as_str()),
             tokens = tokens.then(|| field::debug(&self.tokens)),
             outcome,
-            reason = reason.map(field::debug),
+            reason,
             "answered about a token"
         );
         self.record(outcome, |record| {
@@ -234,6 +235,7 @@ impl Audit {
 
     pub(crate) fn refused(&self, refusal: &Refusal, error: &OAuthError) {
         self.count(error.code.as_str());
+        let reason = refusal.to_string();
         tracing::info!(
             target: AUDIT,
             endpoint = self.endpoint.path(),
@@ -245,10 +247,10 @@ impl Audit {
             scope_in = self.scope(),
             tokens = (!self.tokens.is_empty()).then(|| field::debug(&self.tokens)),
             outcome = error.code.as_str(),
-            reason = ?refusal.to_string(),
+            reason = reason.as_str(),
             "refused a request"
         );
-        let reason = Some(refusal.to_string().into());
+        let reason = Some(reason.into());
         self.record(error.code.as_str(), |record| AuditRecord { reason, ..record });
     }
 
@@ -333,12 +335,12 @@ impl Audit {
         self.request_id.as_ref().map(RequestId::as_str)
     }
 
-    fn client(&self) -> Option<DebugValue<&str>> {
-        self.client.as_ref().map(|id| field::debug(id.as_str()))
+    fn client(&self) -> Option<&str> {
+        self.client.as_ref().map(ClientId::as_str)
     }
 
-    fn scope(&self) -> Option<DebugValue<&str>> {
-        self.scope.as_ref().map(|scope| field::debug(scope.as_str()))
+    fn scope(&self) -> Option<&str> {
+        self.scope.as_ref().map(Scope::as_str)
     }
 }
 

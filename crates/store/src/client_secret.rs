@@ -75,8 +75,7 @@ pub(crate) fn generate(random: &dyn SecureRandom) -> Result<Secret, StoreError> 
             text.push(char::from(ALPHABET[usize::from(byte[0]) % 62]));
         }
     }
-    let sum = checksum(&text);
-    text.push_str(&sum);
+    text.extend(checksum(&text).map(char::from));
     Ok(Secret::new(text))
 }
 
@@ -85,18 +84,17 @@ pub(crate) fn is_generated(text: &str) -> bool {
     text.len() == GENERATED
         && text.starts_with(PREFIX)
         && text.bytes().all(|b| b.is_ascii_alphanumeric())
-        && checksum(&text[..GENERATED - CHECKSUM]) == text[GENERATED - CHECKSUM..]
+        && checksum(&text[..GENERATED - CHECKSUM]) == text.as_bytes()[GENERATED - CHECKSUM..]
 }
 
-fn checksum(text: &str) -> String {
+fn checksum(text: &str) -> [u8; CHECKSUM] {
     let hash = digest(&SHA256, text.as_bytes());
     let mut number = hash.as_ref().iter().take(8).fold(0_u64, |n, b| n << 8 | u64::from(*b));
-    let mut sum = String::with_capacity(CHECKSUM);
-    for _ in 0..CHECKSUM {
-        sum.push(char::from(ALPHABET[(number % 62) as usize]));
+    std::array::from_fn(|_| {
+        let character = ALPHABET[(number % 62) as usize];
         number /= 62;
-    }
-    sum
+        character
+    })
 }
 
 #[cfg(test)]
