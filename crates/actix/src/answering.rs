@@ -97,6 +97,11 @@ async fn question<S: Asks + Send + 'static>(
             let issuer = moment.issuer(question.issuer());
             question.found(issuer)?
         }
+        Question::ReadToken(question) => {
+            let answer = question.compute(moment.keys());
+            audit.read(question.token(), &answer);
+            question.read(answer)?
+        }
         Question::VerifyToken(question) => {
             audit.token(question.token());
             let answer = signature(&question, moment, waits).await?;

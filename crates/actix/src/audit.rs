@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokenberg_core::{
     AccessTokenClaims, Actor, AuditRecord, ClientId, CompactJws, GrantType, Granted, Introspection, Issuer,
-    KeysUnavailable, NotWritten, OAuthError, Presented, Recorder, Refusal, Revoked, Scope, SigningFault,
-    Thumbprint, TokenFault, UNSECURED,
+    KeysUnavailable, NotWritten, OAuthError, Presented, Recorder, Refusal, Revoked, Scope, Secret,
+    SignedToken, SigningFault, Thumbprint, TokenFault, UNSECURED,
 };
 use tracing::field;
 
@@ -69,7 +69,27 @@ pub(crate) struct Audit {
     method: Option<&'static str>,
     grant: Option<GrantType>,
     scope: Option<Scope>,
-    tokens: Vec<String>,
+    tokens: Vec<PresentedAs>,
+}
+
+/// What is known of a token that was presented.
+enum PresentedAs {
+    /// One of ours.
+    Ours(Arc<SignedToken>),
+    /// Anything else: what it claims to be.
+    Claimed(String),
+}
+
+impl PresentedAs {
+    fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Ours(token) => {
+                let (id, client) = token.name();
+                format!("{} of {}", id.as_str(), client.as_str()).into()
+            }
+            Self::Claimed(text) => text.as_str().into(),
+        }
+    }
 }
 
 impl Audit {
@@ -133,7 +153,26 @@ impl Audit {
         };
         // Tokens of others and assertions have an issuer where ours have a client.
         let of = Some(claim("client_id")).filter(|id| !id.is_empty()).unwrap_or_else(|| claim("iss"));
-        self.tokens.push(format!("{} of {of}", claim("jti")));
+        self.tokens.push(PresentedAs::Claimed(format!("{} of {of}", claim("jti"))));
+    }
+
+    /// A token was presented that may be ours.
+    pub(crate) fn read(&mut self, token: &Secret, answer: &Result<Arc<SignedToken>, TokenFault>) {
+        match answer {
+            Ok(token) => self.tokens.push(PresentedAs::Ours(Arc::clone(token))),
+            // It is not, so it was not looked at further.
+            Err(TokenFault::Issuer | TokenFault::Type) => {}
+            Err(_) => {
+                if let Ok(token) = CompactJws::parse(token.expose()) {
+                    self.token(&token);
+                }
+            }
+        }
+    }
+
+    /// What the tokens claim to be.
+    fn tokens(&self) -> Vec<Cow<'_, str>> {
+        self.tokens.iter().map(PresentedAs::text).collect()
     }
 
     pub(crate) fn granted(&self, granted: &Granted) {
@@ -176,7 +215,6 @@ impl Audit {
             aud: claims.audience.iter().map(|aud| (&**aud).into()).collect(),
             subject_jti: decision.subject_token.as_deref().map(Cow::Borrowed),
             actor_jti: decision.actor_token.as_deref().map(Cow::Borrowed),
-            tokens: Vec::new(),
             ..about(claims, record)
         });
     }
@@ -213,7 +251,7 @@ impl Audit {
             bound = good.and_then(bound).map(field::debug),
             jti = good.map(|claims| claims.token_id.as_str()),
             session = good.map(|claims| claims.session.id.as_str()),
-            tokens = tokens.then(|| field::debug(&self.tokens)),
+            tokens = tokens.then(|| field::debug(self.tokens())),
             outcome,
             reason,
             "answered about a token"
@@ -225,10 +263,9 @@ impl Audit {
                 Some(claims) => AuditRecord {
                     owner: Some(claims.client_id.as_str().into()),
                     subject_auth: asserted,
-                    tokens: Vec::new(),
                     ..about(claims, record)
                 },
-                None => record,
+                None => AuditRecord { tokens: self.tokens(), ..record },
             }
         });
     }
@@ -245,13 +282,13 @@ impl Audit {
             method = self.method,
             grant = self.grant.map(GrantType::as_parameter),
             scope_in = self.scope(),
-            tokens = (!self.tokens.is_empty()).then(|| field::debug(&self.tokens)),
+            tokens = (!self.tokens.is_empty()).then(|| field::debug(self.tokens())),
             outcome = error.code.as_str(),
             reason = reason.as_str(),
             "refused a request"
         );
         let reason = Some(reason.into());
-        self.record(error.code.as_str(), |record| AuditRecord { reason, ..record });
+        self.record(error.code.as_str(), |record| AuditRecord { reason, tokens: self.tokens(), ..record });
     }
 
     pub(crate) fn unsigned(&self, fault: &SigningFault) {
@@ -284,7 +321,12 @@ impl Audit {
             "did not look into a request"
         );
         let (status, reason) = (Some(status.as_u16()), Some(fault.to_string().into()));
-        self.record(error.code.as_str(), |record| AuditRecord { status, reason, ..record });
+        self.record(error.code.as_str(), |record| AuditRecord {
+            status,
+            reason,
+            tokens: self.tokens(),
+            ..record
+        });
     }
 
     fn error(&self, fault: Fault, reason: &str) {
@@ -305,7 +347,12 @@ impl Audit {
             "failed to answer a request"
         );
         let (status, reason) = (Some(status.as_u16()), Some(reason.into()));
-        self.record(error.code.as_str(), |record| AuditRecord { status, reason, ..record });
+        self.record(error.code.as_str(), |record| AuditRecord {
+            status,
+            reason,
+            tokens: self.tokens(),
+            ..record
+        });
     }
 
     /// Hands on the same as an event says, if somebody keeps it.
@@ -320,7 +367,6 @@ impl Audit {
             method: self.method,
             grant: self.grant.map(GrantType::as_parameter),
             scope_in: self.scope.as_ref().map(|scope| scope.as_str().into()),
-            tokens: self.tokens.iter().map(|token| token.as_str().into()).collect(),
             outcome,
             ..AuditRecord::default()
         }));
@@ -351,7 +397,11 @@ impl Drop for Audit {
             let outcome = Fault::Panicked.told().1;
             self.count(outcome.code.as_str());
             let reason = Some(Fault::Panicked.to_string().into());
-            self.record(outcome.code.as_str(), |record| AuditRecord { reason, ..record });
+            self.record(outcome.code.as_str(), |record| AuditRecord {
+                reason,
+                tokens: self.tokens(),
+                ..record
+            });
         }
     }
 }

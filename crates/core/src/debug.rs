@@ -11,6 +11,7 @@ impl<S> Debug for Question<S> {
             Self::FindClient(_) => "FindClient",
             Self::DigestSecret(_) => "DigestSecret",
             Self::FindIssuer(_) => "FindIssuer",
+            Self::ReadToken(_) => "ReadToken",
             Self::VerifyToken(_) => "VerifyToken",
             Self::VerifyProof(_) => "VerifyProof",
             Self::Recall(_) => "Recall",

@@ -84,6 +84,10 @@ impl<S: Asks> Question<S> {
                 let issuer = answers.issuer(question.issuer());
                 question.found(issuer)?
             }
+            Self::ReadToken(question) => {
+                let answer = question.compute(answers.keys());
+                question.read(answer)?
+            }
             Self::VerifyToken(question) => {
                 let answer = match question.compute(answers.keys()) {
                     Ok(answer) => answer,

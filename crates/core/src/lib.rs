@@ -68,8 +68,8 @@ pub use explanation::{
     Explanation, Granting, KeysTold, Named, Refusing, Registration, Rule, SecretFound, Verdict, explain,
 };
 pub use flow::{
-    Asks, Decision, DigestSecret, FindClient, FindIssuer, Inquiry, KeysOf, NOBODYS_KEYS, Question, Recall,
-    RecallSubject, Sign, Step, SubjectProof, TokenEndpoint, UseOnce, VerifyProof, VerifyToken, Who,
+    Asks, Decision, DigestSecret, FindClient, FindIssuer, Inquiry, KeysOf, NOBODYS_KEYS, Question, ReadToken,
+    Recall, RecallSubject, Sign, Step, SubjectProof, TokenEndpoint, UseOnce, VerifyProof, VerifyToken, Who,
 };
 pub use introspection::{Inactivity, Introspection, IntrospectionEndpoint};
 pub use policy::Policy;

@@ -88,17 +88,16 @@ async fn se_06_ht_22_every_decision_is_one_event_and_forwarded_addresses_are_not
         }
     }
     let token = claims(&answers[0].token());
-    // As by Debug: of a foreign token it may be any text.
-    let jti = |token: &str| Value::from(claims(token)["jti"].to_string());
+    let jti = |token: &str| claims(token)["jti"].clone();
     for (field, value) in [
         ("outcome", "granted".into()),
-        ("client", "\"c1\"".into()),
+        ("client", "c1".into()),
         ("method", "client_secret_basic".into()),
         ("grant", "client_credentials".into()),
-        ("subject", "\"c1\"".into()),
+        ("subject", "c1".into()),
         ("actors", "[]".into()),
-        ("scope_in", "\"ns:read\"".into()),
-        ("scope_out", "\"ns:read\"".into()),
+        ("scope_in", "ns:read".into()),
+        ("scope_out", "ns:read".into()),
         ("aud", format!("[{AUDIENCE:?}]").into()),
         ("jti", token["jti"].clone()),
         ("subject_auth", "client".into()),
@@ -109,8 +108,8 @@ async fn se_06_ht_22_every_decision_is_one_event_and_forwarded_addresses_are_not
     }
     for (field, value) in [
         ("outcome", "granted".into()),
-        ("client", "\"c2\"".into()),
-        ("subject", "\"c1\"".into()),
+        ("client", "c2".into()),
+        ("subject", "c1".into()),
         ("actors", "[\"c2\"]".into()),
         ("subject_auth", "own_token".into()),
         ("subject_jti", jti(&subject)),
@@ -120,9 +119,9 @@ async fn se_06_ht_22_every_decision_is_one_event_and_forwarded_addresses_are_not
     }
     assert_eq!(
         (&events[2]["outcome"], &events[2]["scope_in"]),
-        (&"invalid_scope".into(), &"\"ns:write\"".into())
+        (&"invalid_scope".into(), &"ns:write".into())
     );
-    assert_eq!((&events[3]["outcome"], &events[3]["client"]), (&"invalid_client".into(), &"\"c1\"".into()));
+    assert_eq!((&events[3]["outcome"], &events[3]["client"]), (&"invalid_client".into(), &"c1".into()));
     assert!(events[3]["reason"].as_str().unwrap().contains("live secrets of client c1"));
     assert_eq!((&events[4]["outcome"], &events[4]["status"]), (&"invalid_request".into(), &400.into()));
 }
@@ -272,7 +271,7 @@ async fn se_06_se_01_the_companions_leave_one_event_each_and_no_token() {
     for revealing in [&events[0], &events[5]] {
         assert_eq!(
             (&revealing["owner"], &revealing["subject"], &revealing["jti"]),
-            (&"\"c1\"".into(), &"\"c1\"".into(), &jti)
+            (&"c1".into(), &"c1".into(), &jti)
         );
     }
     assert!(events[1]["reason"].as_str().unwrap().contains("neither serves"));

@@ -4,12 +4,15 @@ use super::facts::{KeysTold, Named, Registration, SecretFound};
 use super::rule::Rule;
 use super::{Explanation, Halt, Refusing, Verdict, remedy};
 use crate::answers::Recollection;
-use crate::flow::{DigestSecret, KeysOf, Question, Step, VerifyToken, Who};
+use crate::flow::{DigestSecret, KeysOf, Question, ReadToken, Step, VerifyToken, Who};
 use crate::request::client_authentication::{Authentication, Credential};
 use crate::request::token_request::TokenRequest;
 use crate::types::unsecured_jwt::UnsecuredJwt;
-use crate::{Answers, ClientId, Hint, Policy, Presented, Refusal, Secret, SecretDigest, Timestamp};
+use crate::{
+    Answers, ClientId, Hint, Policy, Presented, Refusal, Secret, SecretDigest, SignedToken, Timestamp,
+};
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// What was found out so far.
 pub(super) struct Trace {
@@ -102,6 +105,7 @@ impl Trace {
                 });
                 question.found(found)?
             }
+            Question::ReadToken(question) => self.read(question, answers)?,
             Question::VerifyToken(question) => self.verify(question, answers)?,
             Question::VerifyProof(question) => {
                 let verified = answers.keys().verify_proof(question.proof());
@@ -143,16 +147,36 @@ impl Trace {
         Ok(next)
     }
 
+    /// Where the token stood in the request.
+    fn place(&self, token: &str) -> String {
+        let at = self.places.iter().filter(|(_, text)| text.expose() == token);
+        at.map(|(place, _)| *place).collect::<Vec<_>>().join(" and ")
+    }
+
+    fn read(&mut self, question: ReadToken<Step>, answers: &(impl Answers + ?Sized)) -> Result<Step, Halt> {
+        let place = self.place(question.token().expose());
+        let answer = SignedToken::read(question.token().expose(), question.issuer(), |token| {
+            let verified = answers.keys().verify(token, question.now());
+            self.rules.push(Rule::Signature {
+                place,
+                keys: KeysTold::Ourselves,
+                header: token.header().clone(),
+                verified: Some(verified.clone()),
+                claims: told_claims(token.unverified_payload(), &[]),
+            });
+            verified
+        });
+        Ok(question.read(answer.map(Arc::new))?)
+    }
+
     fn verify(
         &mut self,
         question: VerifyToken<Step>,
         answers: &(impl Answers + ?Sized),
     ) -> Result<Step, Halt> {
         let token = question.token();
-        let at = self.places.iter().filter(|(_, text)| text.expose() == token.expose());
-        let place: Vec<&str> = at.map(|(place, _)| *place).collect();
+        let place = self.place(token.expose());
         let (keys, mapped) = match question.keys() {
-            KeysOf::Ourselves => (KeysTold::Ourselves, Vec::new()),
             KeysOf::Issuer(issuer) => {
                 let mut mapped = vec![&*issuer.trust.subject_claim];
                 mapped.extend(issuer.trust.map.iter().map(crate::ScopeMapping::claim));
@@ -162,7 +186,7 @@ impl Trace {
             KeysOf::Nobody => (KeysTold::Nobody, Vec::new()),
         };
         let claims = told_claims(token.unverified_payload(), &mapped);
-        let (place, header) = (place.join(" and "), token.header().clone());
+        let header = token.header().clone();
         let rule = |verified| Rule::Signature { place, keys, header, verified, claims };
         let answer = match question.compute(answers.keys()) {
             Ok(answer) => answer,

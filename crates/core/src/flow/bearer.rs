@@ -16,8 +16,7 @@ pub(super) fn begin(
     bearer: BearerAuthentication,
     possessed: Result<Possessed, Refusal>,
 ) -> Result<Step, Refusal> {
-    let token =
-        access_token::framed(bearer.token.expose(), &known.policy.issuer).map_err(Refusal::BearerToken)?;
+    let token = bearer.token.clone();
     let now = known.now;
     let possession = possessed.as_ref().map(|proven| proven.possession.clone()).unwrap_or_default();
     let checking = Checking { policy: Arc::clone(&known.policy), now, possession };

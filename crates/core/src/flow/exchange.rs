@@ -87,29 +87,36 @@ impl Exchange {
         if self.is_unsecured() {
             return self.prove_asserted();
         }
-        let checking = self.checking();
-        match framed(&self.request.subject, &self.known).map_err(Refusal::SubjectToken)? {
-            Framed::Own(token) => {
-                let (policy, client, now) = (checking.policy.clone(), self.client.clone(), checking.now);
-                let times = move |claims: &_| match access_token::unexpired(claims, now) {
-                    Ok(()) => Ok(()),
-                    Err(_) => exchange::check_expired(&policy, &client, claims, now),
-                };
-                let then = move |token: Result<_, _>| {
-                    self.subject = Some(ProvenSubject::Own(token.map_err(Refusal::SubjectToken)?));
-                    self.next()
-                };
-                Ok(party::own(&checking, token, Box::new(times), Box::new(then)))
-            }
-            Framed::Foreign(token, issuer, used_as) => {
-                let client = self.client.id().clone();
-                let then = move |token: Result<_, _>| {
-                    self.subject = Some(ProvenSubject::Foreign(token.map_err(Refusal::SubjectToken)?));
-                    self.next()
-                };
-                Ok(party::foreign(&checking, token, &issuer, used_as, client, Box::new(then)))
-            }
+        if self.request.subject.token_type != TokenType::AccessToken {
+            return self.prove_foreign_subject();
         }
+        let checking = self.checking();
+        let (policy, client, now) = (checking.policy.clone(), self.client.clone(), checking.now);
+        let times = move |claims: &_| match access_token::unexpired(claims, now) {
+            Ok(()) => Ok(()),
+            Err(_) => exchange::check_expired(&policy, &client, claims, now),
+        };
+        let token = self.request.subject.token.clone();
+        let then = move |token: Result<_, _>| match token {
+            Err(TokenFault::Issuer | TokenFault::Type) => self.prove_foreign_subject(),
+            token => {
+                self.subject = Some(ProvenSubject::Own(token.map_err(Refusal::SubjectToken)?));
+                self.next()
+            }
+        };
+        Ok(party::own(&checking, token, Box::new(times), Box::new(then)))
+    }
+
+    fn prove_foreign_subject(mut self) -> Result<Step, Refusal> {
+        let checking = self.checking();
+        let (token, issuer, used_as) =
+            foreign(&self.request.subject, &self.known).map_err(Refusal::SubjectToken)?;
+        let client = self.client.id().clone();
+        let then = move |token: Result<_, _>| {
+            self.subject = Some(ProvenSubject::Foreign(token.map_err(Refusal::SubjectToken)?));
+            self.next()
+        };
+        Ok(party::foreign(&checking, token, &issuer, used_as, client, Box::new(then)))
     }
 
     /// A name without a proof is worth something only from a client that may say it, with a token of its own as the actor.
@@ -137,30 +144,37 @@ impl Exchange {
             return self.next();
         }
         let Some(actor) = &self.request.actor else { return self.next() };
-        let checking = self.checking();
-        match framed(actor, &self.known).map_err(Refusal::ActorToken)? {
-            Framed::Own(token) => {
-                let now = checking.now;
-                let times = move |claims: &_| access_token::unexpired(claims, now);
-                let then = move |token: Result<_, _>| {
-                    self.actor = Some(ProvenActor::Own(token.map_err(Refusal::ActorToken)?));
-                    self.next()
-                };
-                Ok(party::own(&checking, token, Box::new(times), Box::new(then)))
-            }
-            Framed::Foreign(token, issuer, used_as) => {
-                // Conformance D24: somebody for whom others act is no actor.
-                if token.unverified_payload().contains_key("act") {
-                    return Err(Refusal::ActorIsDelegated);
-                }
-                let client = self.client.id().clone();
-                let then = move |token: Result<_, _>| {
-                    self.actor = Some(ProvenActor::Foreign(token.map_err(Refusal::ActorToken)?));
-                    self.next()
-                };
-                Ok(party::foreign(&checking, token, &issuer, used_as, client, Box::new(then)))
-            }
+        if actor.token_type != TokenType::AccessToken {
+            return self.prove_foreign_actor();
         }
+        let checking = self.checking();
+        let now = checking.now;
+        let times = move |claims: &_| access_token::unexpired(claims, now);
+        let token = actor.token.clone();
+        let then = move |token: Result<_, _>| match token {
+            Err(TokenFault::Issuer | TokenFault::Type) => self.prove_foreign_actor(),
+            token => {
+                self.actor = Some(ProvenActor::Own(token.map_err(Refusal::ActorToken)?));
+                self.next()
+            }
+        };
+        Ok(party::own(&checking, token, Box::new(times), Box::new(then)))
+    }
+
+    fn prove_foreign_actor(mut self) -> Result<Step, Refusal> {
+        let Some(actor) = &self.request.actor else { return self.next() };
+        let checking = self.checking();
+        let (token, issuer, used_as) = foreign(actor, &self.known).map_err(Refusal::ActorToken)?;
+        // Conformance D24: somebody for whom others act is no actor.
+        if token.unverified_payload().contains_key("act") {
+            return Err(Refusal::ActorIsDelegated);
+        }
+        let client = self.client.id().clone();
+        let then = move |token: Result<_, _>| {
+            self.actor = Some(ProvenActor::Foreign(token.map_err(Refusal::ActorToken)?));
+            self.next()
+        };
+        Ok(party::foreign(&checking, token, &issuer, used_as, client, Box::new(then)))
     }
 
     fn compose(self) -> Result<Step, Refusal> {
@@ -197,30 +211,16 @@ impl Exchange {
     }
 }
 
-/// Whose token it says it is; no key was asked for.
-enum Framed {
-    Own(CompactJws),
-    Foreign(CompactJws, Box<str>, AcceptedAs),
-}
-
-/// A token of ours is an access token and nothing else (conformance TX-06).
-fn framed(token: &TypedToken, known: &Known) -> Result<Framed, TokenFault> {
-    let ours = &known.policy.issuer;
+/// A token that says whose it is, and is not ours; no key was asked for. One of ours is an access token and nothing else
+/// (conformance TX-06).
+fn foreign(token: &TypedToken, known: &Known) -> Result<(CompactJws, Box<str>, AcceptedAs), TokenFault> {
     let used_as = match token.token_type {
         TokenType::AccessToken => AcceptedAs::AccessToken,
         TokenType::IdToken => AcceptedAs::IdToken,
         TokenType::Jwt | TokenType::RefreshToken | TokenType::Saml1 | TokenType::Saml2 => AcceptedAs::Jwt,
     };
-    if used_as == AcceptedAs::AccessToken {
-        match access_token::framed(token.token.expose(), ours) {
-            Ok(token) => return Ok(Framed::Own(token)),
-            // It may be somebody else's.
-            Err(TokenFault::Issuer | TokenFault::Type) => {}
-            Err(fault) => return Err(fault),
-        }
-    }
     let (framed, issuer) = foreign_token::framed(token.token.expose(), used_as)?;
-    if *issuer == *ours.as_str() {
+    if *issuer == *known.policy.issuer.as_str() {
         return Err(match used_as {
             AcceptedAs::AccessToken => TokenFault::Type,
             AcceptedAs::IdToken | AcceptedAs::Jwt | AcceptedAs::JwtBearer => {
@@ -228,7 +228,7 @@ fn framed(token: &TypedToken, known: &Known) -> Result<Framed, TokenFault> {
             }
         });
     }
-    Ok(Framed::Foreign(framed, issuer, used_as))
+    Ok((framed, issuer, used_as))
 }
 
 /// Types of RFC 8693 §3 that nobody here issues or reads.

@@ -2,8 +2,7 @@
 
 use super::client_authentication;
 use super::question::Question;
-use super::recall;
-use super::verify_token::{self, KeysOf};
+use super::{read_token, recall};
 use crate::answers::Recollection;
 use crate::policy::proof::Authenticated;
 use crate::policy::{Policy, access_token};
@@ -56,19 +55,17 @@ pub(crate) fn begin<End: 'static>(
     let known = Arc::clone(&policy);
     client_authentication::prove(&known, credential, now, move |client| {
         let asking = Asking { policy, client, now, judge, expired };
-        match access_token::framed(token?.expose(), &asking.policy.issuer) {
-            Ok(token) => Ok(verify_token::ask(token, KeysOf::Ourselves, now, move |token, verified| {
-                let claims = access_token::claims(&token, verified, now, asking.policy.clock_leeway)
-                    .and_then(|claims| asking.unexpired(&claims).map(|()| claims));
-                match claims {
-                    Ok(claims) => Ok(recall::ask(claims, move |claims, recollection| {
-                        asking.judged(Ok((claims, recollection)))
-                    })),
-                    Err(fault) => asking.judged(Err(fault)),
-                }
-            })),
-            Err(fault) => asking.judged(Err(fault)),
-        }
+        Ok(read_token::ask(token?, Arc::clone(&asking.policy), now, move |token| {
+            let claims = token
+                .and_then(|token| token.begun(now, asking.policy.clock_leeway).cloned())
+                .and_then(|claims| asking.unexpired(&claims).map(|()| claims));
+            match claims {
+                Ok(claims) => Ok(recall::ask(claims, move |claims, recollection| {
+                    asking.judged(Ok((claims, recollection)))
+                })),
+                Err(fault) => asking.judged(Err(fault)),
+            }
+        }))
     })
 }
 

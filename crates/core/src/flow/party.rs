@@ -3,14 +3,14 @@
 use super::find_client::Who;
 use super::question::Asks;
 use super::verify_token::{self, KeysOf};
-use super::{find_client, find_issuer, recall};
+use super::{find_client, find_issuer, read_token, recall};
 use crate::policy::party::{self, AssertedUser, ProvenForeign};
 use crate::policy::proof::ProvenToken;
 use crate::policy::{Policy, access_token, foreign_token};
 use crate::refusal::{Refusal, TokenFault};
 use crate::types::confirmation::Possession;
 use crate::types::unsecured_jwt::UnsecuredJwt;
-use crate::{AcceptedAs, AccessTokenClaims, ClientId, CompactJws, Subject, Timestamp};
+use crate::{AcceptedAs, AccessTokenClaims, ClientId, CompactJws, Secret, Subject, Timestamp};
 use std::sync::Arc;
 
 /// What every token of a request is checked under.
@@ -27,16 +27,18 @@ type Then<S, P> = Box<dyn FnOnce(Result<P, TokenFault>) -> Result<S, Refusal> + 
 /// Which tokens are let pass whose time is over.
 type Times = Box<dyn FnOnce(&AccessTokenClaims) -> Result<(), TokenFault> + Send>;
 
-/// Proves a token of ours.
+/// Proves a token of ours. [`TokenFault::Issuer`] and [`TokenFault::Type`] mean that it may be somebody else's.
 pub(crate) fn own<S: Asks + 'static>(
     checking: &Checking,
-    token: CompactJws,
+    token: Secret,
     times: Times,
     then: Then<S, ProvenToken>,
 ) -> S {
     let Checking { policy, now, possession } = checking.clone();
-    verify_token::ask(token, KeysOf::Ourselves, now, move |token, verified| {
-        let claims = access_token::claims(&token, verified, now, policy.clock_leeway)
+    let leeway = policy.clock_leeway;
+    read_token::ask(token, policy, now, move |token| {
+        let claims = token
+            .and_then(|token| token.begun(now, leeway).cloned())
             .and_then(|claims| times(&claims).map(|()| claims));
         match claims {
             Err(fault) => then(Err(fault)),

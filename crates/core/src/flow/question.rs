@@ -2,6 +2,7 @@
 
 use super::find_client::{DigestSecret, FindClient};
 use super::find_issuer::FindIssuer;
+use super::read_token::ReadToken;
 use super::recall::{Recall, RecallSubject};
 use super::use_once::UseOnce;
 use super::verify_proof::VerifyProof;
@@ -18,6 +19,8 @@ pub enum Question<S> {
     DigestSecret(DigestSecret<S>),
     /// Is this issuer on the list of trusted ones?
     FindIssuer(FindIssuer<S>),
+    /// What does this token say, if it is ours?
+    ReadToken(ReadToken<S>),
     /// Is this signature good?
     VerifyToken(VerifyToken<S>),
     /// Is this proof of possession made with the key that it carries?

@@ -9,8 +9,6 @@ use std::sync::Arc;
 /// Whose keys may verify a token. Decided before the token is verified, and never by the token itself.
 #[derive(Clone)]
 pub enum KeysOf {
-    /// Our own.
-    Ourselves,
     /// Those of an issuer that is on the list.
     Issuer(Arc<TrustedIssuer>),
     /// Those that the client is registered with.
@@ -25,7 +23,7 @@ pub enum KeysOf {
 /// is the even one of the two.
 pub const NOBODYS_KEYS: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","alg":"ES256","x":"C7zradwvhZFkSLU2MWr9B-z3z-DEIPj86IWUsLCoKE4","y":"hsQTJfqb9Pdyv79v-8dp13kc3OJVaqmEWIiVIuZIEZI"}]}"#;
 
-/// Is this signature good? Asked only about tokens whose issuer is ourselves, or one that is trusted.
+/// Is this signature good? Asked about tokens of an issuer that is trusted, and about assertions of clients.
 pub struct VerifyToken<S> {
     token: CompactJws,
     keys: KeysOf,
@@ -70,7 +68,6 @@ impl<S> VerifyToken<S> {
     /// The issuer that [`IssuerKeys`](crate::IssuerKeys) is to be asked about.
     pub fn compute(&self, keys: &dyn Keys) -> Result<Result<Verified, SignatureFault>, &TrustedIssuer> {
         match &self.keys {
-            KeysOf::Ourselves => Ok(keys.verify(&self.token, self.now)),
             KeysOf::Issuer(issuer) => match &issuer.trust.keys {
                 KeySource::Jwks(jwks) => Ok(keys.verify_with(jwks, &self.token)),
                 KeySource::JwksUri(_) | KeySource::Discovery => Err(issuer),
@@ -95,7 +92,7 @@ impl<S> VerifyToken<S> {
     pub fn verified(self, answer: Result<Verified, SignatureFault>) -> Result<S, Refusal> {
         let answer = match &self.keys {
             KeysOf::Nobody => Err(SignatureFault::NoKey),
-            KeysOf::Ourselves | KeysOf::Issuer(_) | KeysOf::Client(_) => answer,
+            KeysOf::Issuer(_) | KeysOf::Client(_) => answer,
         };
         (self.then)(self.token, answer)
     }

@@ -26,16 +26,6 @@ pub(crate) fn framed(text: &str, issuer: &Issuer) -> Result<CompactJws, TokenFau
     }
 }
 
-/// Reads the claims of a token whose signature was checked. Whether it has expired is for the caller to ask.
-pub(crate) fn claims(
-    token: &CompactJws,
-    verified: Result<Verified, SignatureFault>,
-    now: Timestamp,
-    leeway: Lifetime,
-) -> Result<Arc<AccessTokenClaims>, TokenFault> {
-    SignedToken::of(token, verified)?.begun(now, leeway).cloned()
-}
-
 /// RFC 7519 §4.1.4: on or after `exp` it is over; no leeway for our own clocks.
 pub(crate) fn unexpired(claims: &AccessTokenClaims, now: Timestamp) -> Result<(), TokenFault> {
     if now >= claims.expires_at {

@@ -3,7 +3,8 @@
 use super::access_token::framed;
 use crate::refusal::TokenFault;
 use crate::{
-    AccessTokenClaims, ClaimFault, CompactJws, Issuer, Lifetime, SignatureFault, Timestamp, Verified,
+    AccessTokenClaims, ClaimFault, ClientId, CompactJws, Issuer, Lifetime, SignatureFault, Timestamp,
+    TokenId, Verified,
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -62,8 +63,14 @@ impl SignedToken {
         &self.claims.issuer
     }
 
+    /// What it is called, and to whom it was issued: what a log may say of it, good or not.
+    #[must_use]
+    pub fn name(&self) -> (&TokenId, &ClientId) {
+        (&self.claims.token_id, &self.claims.client_id)
+    }
+
     /// The claims, if their time has come. Whether it is over is for the caller to ask.
-    pub(super) fn begun(
+    pub(crate) fn begun(
         &self,
         now: Timestamp,
         leeway: Lifetime,
