@@ -181,6 +181,7 @@ def many(figures):
     rows.append(f"| a look-up in an order that no cache foresees, ns | {spread([one['lookup_ns'] for one in lookup], 0)} |")
     rows.append(f"| the same, ns CPU | {spread([one['lookup_cpu_ns'] for one in lookup], 0)} |")
     rows.append(f"| the same on huge pages (`GLIBC_TUNABLES=glibc.malloc.hugetlb=1`) | {spread([one['lookup_cpu_ns'] for one in figures['lookup_huge']], 0)} |")
+    rows.append(f"| one read at a random place of as much memory as they fill, ns CPU | {spread([one['memory_read_cpu_ns'] for one in lookup], 0)} |")
     rows.append(f"| client credentials, µs CPU | {spread([one['cpu_us_per_request'] for one in figures['loads']])} |")
     for q in ("p50", "p99"):
         rows.append(f"| {q} at 1,000 requests a second, µs | {spread([one[q] for one in still], 0)} |")

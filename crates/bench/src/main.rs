@@ -1,6 +1,7 @@
 //! What does a token cost here? Load for any token endpoint, and the figures that it is compared with.
 
 mod ceiling;
+mod changing;
 mod in_process;
 mod load;
 mod lookup;
@@ -17,6 +18,8 @@ enum Command {
     Load(Box<load::Load>),
     /// Serves the least that an endpoint can do: 830 static bytes to any POST.
     Ceiling(ceiling::Ceiling),
+    /// Changes a client of a store several times a second.
+    Changing(changing::Changing),
     /// Measures signatures by ring, and the parts of Tokenberg, in this process.
     InProcess(in_process::InProcess),
     /// Reads a store of many clients, and looks them up.
@@ -29,6 +32,7 @@ fn main() -> anyhow::Result<()> {
     match Command::parse() {
         Command::Load(options) => load::run(&options),
         Command::Ceiling(options) => ceiling::run(&options),
+        Command::Changing(options) => changing::run(&options),
         Command::InProcess(options) => in_process::run(&options),
         Command::Lookup(options) => lookup::run(&options),
         Command::Recording(options) => recording::run(&options),

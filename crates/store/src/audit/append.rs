@@ -1,19 +1,20 @@
-//! How do records and heads get into the database? Many rows by one statement.
+//! How do records and heads get into the database? A statement for each row, which is kept, and copies no more than that row.
 
 /// Inserts the rows of a chain.
-///
-/// Only a statement of one row is worth being kept; those of a batch are of any length.
 macro_rules! insert_records {
     ($connection:expr, $chain:expr, $rows:expr) => {{
         let rows: &[$crate::audit::Row] = $rows;
-        if !rows.is_empty() {
-            let into = "INSERT INTO audit_records (chain, number, at, record, hash) ";
-            let mut insert = sqlx::QueryBuilder::new(into);
-            insert.push_values(rows, |mut values, (number, at, text, hash)| {
-                values.push_bind($chain).push_bind(*number).push_bind(*at);
-                values.push_bind(text.as_str()).push_bind(hash.as_slice());
-            });
-            insert.build().persistent(rows.len() == 1).execute(&mut *$connection).await?;
+        for (number, at, text, hash) in rows {
+            sqlx::query(
+                "INSERT INTO audit_records (chain, number, at, record, hash) VALUES ($1, $2, $3, $4, $5)",
+            )
+            .bind($chain)
+            .bind(*number)
+            .bind(*at)
+            .bind(text.as_str())
+            .bind(hash.as_slice())
+            .execute(&mut *$connection)
+            .await?;
         }
     }};
 }

@@ -41,7 +41,9 @@ impl Block {
             }
             let mut text = String::with_capacity(records.iter().map(|(_, record)| record.len() + 16).sum());
             for (at, record) in records {
-                writeln!(text, "{at} {record}").ok()?;
+                write!(text, "{at} ").ok()?;
+                text.push_str(record);
+                text.push('\n');
             }
             Some(Self { records: i64::try_from(records.len()).ok()?, at: *at, text })
         })

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 /// How long records gather before they are written.
 const GATHER: Duration = Duration::from_millis(100);
 /// How many are written in one transaction, so that other writers wait for milliseconds at most.
-const BATCH: usize = 4096;
+const BATCH: usize = 2048;
 /// How long after a failure it is tried again.
 const AGAIN: Duration = Duration::from_millis(500);
 /// How long [`AuditTrail::end`] waits for what is left.
