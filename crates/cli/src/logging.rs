@@ -282,8 +282,7 @@ mod tests {
             } else {
                 tracing::subscriber::with_default(subscriber.with(layer), tell);
             }
-            let told = lines.0.lock().unwrap().clone();
-            told
+            lines.0.lock().unwrap().clone()
         };
         assert!(
             told(true)
