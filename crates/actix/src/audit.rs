@@ -5,6 +5,7 @@ use crate::endpoint::Endpoint;
 use crate::fault::Fault;
 use crate::guard::RequestId;
 use crate::metrics::Metrics;
+use crate::presented_tokens::PresentedTokens;
 use crate::service::TokenService;
 use actix_web::{HttpMessage, HttpRequest};
 use std::borrow::Cow;
@@ -69,27 +70,7 @@ pub(crate) struct Audit {
     method: Option<&'static str>,
     grant: Option<GrantType>,
     scope: Option<Scope>,
-    tokens: Vec<PresentedAs>,
-}
-
-/// What is known of a token that was presented.
-enum PresentedAs {
-    /// One of ours.
-    Ours(Arc<SignedToken>),
-    /// Anything else: what it claims to be.
-    Claimed(String),
-}
-
-impl PresentedAs {
-    fn text(&self) -> Cow<'_, str> {
-        match self {
-            Self::Ours(token) => {
-                let (id, client) = token.name();
-                format!("{} of {}", id.as_str(), client.as_str()).into()
-            }
-            Self::Claimed(text) => text.as_str().into(),
-        }
-    }
+    tokens: PresentedTokens,
 }
 
 impl Audit {
@@ -111,7 +92,7 @@ impl Audit {
             method: None,
             grant: None,
             scope: None,
-            tokens: Vec::new(),
+            tokens: PresentedTokens::default(),
         }
     }
 
@@ -147,32 +128,12 @@ impl Audit {
 
     /// A token was presented; whether it is good is not known yet.
     pub(crate) fn token(&mut self, token: &CompactJws) {
-        let claim = |name: &str| {
-            let text = token.unverified_payload().get(name).and_then(|value| value.as_str());
-            text.unwrap_or_default().chars().take(64).collect::<String>()
-        };
-        // Tokens of others and assertions have an issuer where ours have a client.
-        let of = Some(claim("client_id")).filter(|id| !id.is_empty()).unwrap_or_else(|| claim("iss"));
-        self.tokens.push(PresentedAs::Claimed(format!("{} of {of}", claim("jti"))));
+        self.tokens.claims(token);
     }
 
     /// A token was presented that may be ours.
     pub(crate) fn read(&mut self, token: &Secret, answer: &Result<Arc<SignedToken>, TokenFault>) {
-        match answer {
-            Ok(token) => self.tokens.push(PresentedAs::Ours(Arc::clone(token))),
-            // It is not, so it was not looked at further.
-            Err(TokenFault::Issuer | TokenFault::Type) => {}
-            Err(_) => {
-                if let Ok(token) = CompactJws::parse(token.expose()) {
-                    self.token(&token);
-                }
-            }
-        }
-    }
-
-    /// What the tokens claim to be.
-    fn tokens(&self) -> Vec<Cow<'_, str>> {
-        self.tokens.iter().map(PresentedAs::text).collect()
+        self.tokens.read(token, answer);
     }
 
     pub(crate) fn granted(&self, granted: &Granted) {
@@ -251,7 +212,7 @@ impl Audit {
             bound = good.and_then(bound).map(field::debug),
             jti = good.map(|claims| claims.token_id.as_str()),
             session = good.map(|claims| claims.session.id.as_str()),
-            tokens = tokens.then(|| field::debug(self.tokens())),
+            tokens = tokens.then(|| field::debug(self.tokens.texts())),
             outcome,
             reason,
             "answered about a token"
@@ -265,7 +226,7 @@ impl Audit {
                     subject_auth: asserted,
                     ..about(claims, record)
                 },
-                None => AuditRecord { tokens: self.tokens(), ..record },
+                None => AuditRecord { tokens: self.tokens.texts(), ..record },
             }
         });
     }
@@ -282,13 +243,17 @@ impl Audit {
             method = self.method,
             grant = self.grant.map(GrantType::as_parameter),
             scope_in = self.scope(),
-            tokens = (!self.tokens.is_empty()).then(|| field::debug(self.tokens())),
+            tokens = (!self.tokens.is_empty()).then(|| field::debug(self.tokens.texts())),
             outcome = error.code.as_str(),
             reason = reason.as_str(),
             "refused a request"
         );
         let reason = Some(reason.into());
-        self.record(error.code.as_str(), |record| AuditRecord { reason, tokens: self.tokens(), ..record });
+        self.record(error.code.as_str(), |record| AuditRecord {
+            reason,
+            tokens: self.tokens.texts(),
+            ..record
+        });
     }
 
     pub(crate) fn unsigned(&self, fault: &SigningFault) {
@@ -324,7 +289,7 @@ impl Audit {
         self.record(error.code.as_str(), |record| AuditRecord {
             status,
             reason,
-            tokens: self.tokens(),
+            tokens: self.tokens.texts(),
             ..record
         });
     }
@@ -350,7 +315,7 @@ impl Audit {
         self.record(error.code.as_str(), |record| AuditRecord {
             status,
             reason,
-            tokens: self.tokens(),
+            tokens: self.tokens.texts(),
             ..record
         });
     }
@@ -399,7 +364,7 @@ impl Drop for Audit {
             let reason = Some(Fault::Panicked.to_string().into());
             self.record(outcome.code.as_str(), |record| AuditRecord {
                 reason,
-                tokens: self.tokens(),
+                tokens: self.tokens.texts(),
                 ..record
             });
         }

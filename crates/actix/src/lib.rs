@@ -43,6 +43,7 @@ mod metrics;
 mod one_method;
 mod openapi;
 mod operations;
+mod presented_tokens;
 mod protected_resource;
 mod random_bits;
 mod reply;
