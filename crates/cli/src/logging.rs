@@ -2,6 +2,7 @@
 
 use crate::commands::serve::LogFormat;
 use crate::failure::wrong_usage;
+use crate::output::in_sight;
 use jiff::Timestamp;
 use std::cell::RefCell;
 use std::fmt::{Debug, Write};
@@ -83,7 +84,7 @@ fn start(filter: EnvFilter, format: LogFormat, is_server: bool) -> anyhow::Resul
     let lines: Box<dyn Layer<_> + Send + Sync> = match format {
         LogFormat::Text if is_terminal => lines.boxed(),
         LogFormat::Text => lines.fmt_fields(PlainFields).boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_writer(|| JsonLines).boxed(),
     };
     // In the lines, a span would say again what each of them says.
     #[cfg(feature = "otlp")]
@@ -97,6 +98,23 @@ fn start(filter: EnvFilter, format: LogFormat, is_server: bool) -> anyhow::Resul
         #[cfg(feature = "otlp")]
         traces,
     })
+}
+
+/// Writes lines of JSON in which no character can steer a terminal, whoever has put it into a text.
+struct JsonLines;
+
+impl io::Write for JsonLines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        match std::str::from_utf8(line) {
+            Ok(text) if !is_plain(text.trim_end()) => io::stderr().write_all(in_sight(text).as_bytes())?,
+            Ok(_) | Err(_) => io::stderr().write_all(line)?,
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
 }
 
 /// Says when a line was written, as in `2026-07-30T12:00:00.000001Z`. The day and the time of it are worked out once a second.

@@ -40,9 +40,13 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
 
 /// The value as indented JSON in which no character can steer a terminal.
 pub(crate) fn escaped(value: &Value) -> String {
-    let plain = format!("{value:#}");
-    let mut text = String::with_capacity(plain.len());
-    for c in plain.chars() {
+    in_sight(&format!("{value:#}"))
+}
+
+/// The same JSON without characters that can steer a terminal; what ends a line stays.
+pub(crate) fn in_sight(json: &str) -> String {
+    let mut text = String::with_capacity(json.len() + 1);
+    for c in json.chars() {
         if c != '\n' && crate::failure::is_deceptive(c) {
             let mut units = [0; 2];
             for unit in c.encode_utf16(&mut units) {

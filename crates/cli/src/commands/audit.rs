@@ -1,13 +1,11 @@
 //! What was decided and changed, and was it tampered with? `tokenberg audit`; conformance SE-05, SE-06.
 
 use crate::arguments::Common;
-use crate::failure::is_deceptive;
-use crate::output::{Output, print, table};
+use crate::output::{Output, in_sight, print, table};
 use crate::store_access::{StoreLocation, wait_for};
 use crate::{clock, moment_text};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use std::fmt::Write as _;
 use std::time::Duration;
 use tokenberg_core::Timestamp;
 use tokenberg_store::{AuditCursor, AuditEntry, AuditReport, ChainReport, Store};
@@ -107,20 +105,10 @@ fn line(entry: &AuditEntry) -> String {
         entry.number
     );
     line.push_str(record);
-    let mut clean = String::with_capacity(line.len() + 1);
-    for c in line.chars() {
-        if is_deceptive(c) {
-            let mut units = [0; 2];
-            for unit in c.encode_utf16(&mut units) {
-                // Writing to a string does not fail.
-                let _ = write!(clean, "\\u{unit:04x}");
-            }
-        } else {
-            clean.push(c);
-        }
-    }
-    clean.push('\n');
-    clean
+    // Only who has written into the store himself has put one there.
+    let mut line = in_sight(&line.replace('\n', "\\n"));
+    line.push('\n');
+    line
 }
 
 fn written(milliseconds: i64) -> String {
@@ -208,6 +196,7 @@ fn text(report: &AuditReport) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::is_deceptive;
 
     #[test]
     fn se_05_a_line_stays_one_line_whatever_stands_in_the_store() {
