@@ -183,6 +183,43 @@ impl Store {
         })
     }
 
+    /// Replaces what the client may do, if that is still this; whether it was. Where nothing differs, nothing is changed.
+    ///
+    /// # Errors
+    /// As [`Store::set_rights`].
+    pub async fn replace_rights(
+        &self,
+        id: &ClientId,
+        before: &Rights,
+        after: &Rights,
+    ) -> Result<bool, StoreError> {
+        let federations = &after.federations;
+        let text = to_json(after)?;
+        change!(&self.0.db, [Part::Clients], connection => {
+            let found: Option<String> = sqlx::query_scalar("SELECT rights FROM clients WHERE id = $1")
+                .bind(id.as_str())
+                .fetch_optional(&mut *connection)
+                .await?;
+            let found = found.ok_or_else(|| StoreError::NoSuchClient { id: id.clone() })?;
+            let found: Rights = from_json(&found, id.as_str())?;
+            if found != *before {
+                return Ok(false);
+            }
+            if found == *after {
+                return Ok(true);
+            }
+            sqlx::query("UPDATE clients SET rights = $2 WHERE id = $1")
+                .bind(id.as_str())
+                .bind(&text)
+                .execute(&mut *connection)
+                .await?;
+            note_federations!(connection, id, federations);
+            note_client!(connection, id);
+            note!(self, connection, Change::client("client changed", id).with_json("rights", &text));
+            Ok(true)
+        })
+    }
+
     /// Replaces the public keys of the client, a JWK Set; those before verify nothing any more.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ mod world;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::pin::Pin;
-use tokenberg_core::{Federation, Issuer, KeySource, Lifetime, Subject, TokenId, Trust};
+use tokenberg_core::{Federation, Issuer, KeySource, Lifetime, Rights, Subject, TokenId, Trust};
 use tokenberg_store::{AuditCursor, AuditEntry, KekSource, NewRevocation, NewSecret, Store, StoreError};
 use world::*;
 
@@ -114,6 +114,13 @@ fn changes() -> Vec<(Value, bool, Change)> {
         }),
         (json!({"change": "client changed", "client": "c1", "rights": rights()}), false, |store, _| {
             Box::pin(async move { store.set_rights(&id("c1"), &rights()).await })
+        }),
+        (json!({"change": "client changed", "client": "c1"}), true, |store, _| {
+            Box::pin(async move {
+                let before = store.client(&id("c1")).await?.rights;
+                let after = Rights { token_lifetime: Lifetime::from_hours(2), ..before.clone() };
+                store.replace_rights(&id("c1"), &before, &after).await.map(|replaced| assert!(replaced))
+            })
         }),
         (json!({"change": "client disabled", "client": "c1"}), false, |store, _| {
             Box::pin(async move { store.set_enabled(&id("c1"), false).await })

@@ -120,6 +120,71 @@ fn a_client_is_added_with_what_was_asked_for() {
 }
 
 #[test]
+fn cc_19_what_a_client_may_do_changes_and_what_was_not_named_stays() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    let secret = place.add("c1", &["--scope", "catalog a b", "--serves", "y", "--audience", "x"]);
+    within_a_second("the client is there", || server.ask("c1", &secret).status == 200);
+    let before = place.run(&["client", "show", "c1", "--json"]).done().json();
+    let change = |line: &str| {
+        let words = ["client", "change", "c1"].into_iter().chain(line.split_whitespace());
+        place.run(&words.collect::<Vec<_>>())
+    };
+    // What is shown is what it has now; secrets and all else are as they were.
+    let said =
+        change("--token-lifetime 15m --may-act-for https://idp.example|* --grant client_credentials --json");
+    let mut expected = before.clone();
+    expected["token_lifetime"] = 900.into();
+    expected["may_act_for"] = serde_json::json!(["https://idp.example|*"]);
+    expected["grants"] = serde_json::json!(["client_credentials"]);
+    let mut shown = said.done().json();
+    // To the minute, and it may have been noted meanwhile.
+    shown["secrets"][0]["last_used_at"] = before["secrets"][0]["last_used_at"].clone();
+    assert_eq!(shown, expected);
+    within_a_second("tokens live shorter", || server.ask("c1", &secret).body["expires_in"] == 900);
+    let ask = |scope: &str| {
+        let form = format!("grant_type=client_credentials&scope={scope}&client_id=c1&client_secret={secret}");
+        crate::support::post(&server.endpoint(), None, &form)
+    };
+    assert_eq!(ask("b").status, 200);
+    change("--scope a").done();
+    within_a_second("the scope is gone", || ask("b").code() == "invalid_scope");
+    assert_eq!(ask("a").status, 200);
+    let shown = change("--clear serves,audience,may_act_for --dpop-bound true --json").done().json();
+    for (name, value) in [
+        ("serves", serde_json::json!([])),
+        ("audiences", serde_json::json!([])),
+        ("may_act_for", serde_json::json!([])),
+        ("dpop_bound", true.into()),
+        ("scope", "a".into()),
+    ] {
+        assert_eq!(shown[name], value, "{name}");
+    }
+    within_a_second("a proof is asked for", || ask("a").code() == "invalid_dpop_proof");
+    // What would contradict itself, and what is nothing, changes nothing.
+    for (line, said) in [
+        ("", "--scope"),
+        ("--default-scope b", "b"),
+        ("--token-lifetime 8d", "--token-lifetime"),
+        ("--serves z --clear serves", "--serves"),
+        ("--may-assert-users u*", "token_exchange"),
+        ("--clear everything", "may_act_for"),
+        ("--secret-file x", "--secret-file"),
+    ] {
+        let wrong = change(line);
+        assert_eq!(wrong.code, 2, "{line}");
+        assert!(wrong.err.contains(said), "{line}: {}", wrong.err);
+    }
+    assert!(place.run(&["client", "change", "c2", "--scope", "a"]).refused().err.contains("c2"));
+    assert_eq!(place.run(&["client", "show", "c1", "--json"]).done().json()["scope"], "a");
+    // Nothing to do is no change, and no record of one.
+    let records = |place: &Place| place.run(&["audit"]).done().out.matches("client changed").count();
+    let many = records(&place);
+    change("--scope a").done();
+    assert_eq!((many, records(&place)), (3, 3));
+}
+
+#[test]
 fn ic_08_a_secret_that_no_client_could_send_is_refused() {
     let place = Place::new();
     for bad in ["é", "a\tb", "a\nb", ""] {

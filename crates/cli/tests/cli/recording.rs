@@ -39,6 +39,13 @@ fn se_06_every_command_that_changes_something_is_on_record_and_who_gave_it() {
         (&signer, Some("client added"), "client", "signer"),
         (&["client", "jwks", "signer", "own.json"], Some("client changed"), "client", "signer"),
         (&["client", "jwks", "nobody", "own.json"], None, "", ""),
+        (
+            &["client", "change", "signer", "--token-lifetime", "5m"],
+            Some("client changed"),
+            "client",
+            "signer",
+        ),
+        (&["client", "change", "nobody", "--token-lifetime", "5m"], None, "", ""),
         (&["client", "secret", "add", "etl"], Some("secret added"), "client", "etl"),
         (&["client", "secret", "add", "nobody"], None, "", ""),
         (&expire, Some("secret end set"), "secret", &secret),

@@ -2,6 +2,7 @@
 
 mod add;
 mod certificate_name;
+mod change;
 mod federate;
 mod jwks;
 mod proof;
@@ -22,6 +23,8 @@ use tokenberg_core::ClientId;
 pub(crate) enum Client {
     /// Register a client and print its secret, once
     Add(Box<add::Add>),
+    /// Change what a client may do; its secrets stay
+    Change(Box<change::Change>),
     /// List all clients
     List,
     /// Show what a client may do, and its secrets without their values
@@ -58,6 +61,7 @@ pub(crate) fn run(common: &Common, asked: Client, output: Output) -> anyhow::Res
     wait_for(async {
         match asked {
             Client::Add(asked) => add::run(location, *asked, output).await,
+            Client::Change(asked) => change::run(location, *asked, output).await,
             Client::List => show::list(location, output).await,
             Client::Show(asked) => show::one(location, &asked.id, output).await,
             Client::Disable(asked) => set_enabled(location, &asked.id, false, output).await,

@@ -1,4 +1,4 @@
-//! What may the new client do? The options of `client add`, made into rights that contradict nothing.
+//! What may a client do? The options of `client add`, made into rights that contradict nothing.
 
 use crate::duration;
 use crate::failure::{warn, wrong_usage};
@@ -63,7 +63,7 @@ pub(crate) struct Terms {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 #[value(rename_all = "snake_case")]
-enum Grant {
+pub(super) enum Grant {
     /// RFC 6749, section 4.4: a token for the client itself
     ClientCredentials,
     /// RFC 8693: a token for a token
@@ -72,7 +72,7 @@ enum Grant {
     JwtBearer,
 }
 
-fn audience(text: &str) -> Result<Box<str>, String> {
+pub(super) fn audience(text: &str) -> Result<Box<str>, String> {
     if text.is_empty() {
         return Err("an audience is not empty".to_owned());
     }
@@ -85,47 +85,8 @@ impl Terms {
     /// # Errors
     /// If the terms contradict each other.
     pub(super) fn into_rights(self) -> anyhow::Result<Rights> {
-        let scope = AllowedScope::Only(self.scope);
-        let excess = self.default_scope.retain(|token| !scope.allows(token));
-        if !excess.is_empty() {
-            return Err(wrong_usage(format!("--default-scope has what --scope has not: {excess}")));
-        }
-        if self.default_scope.is_empty() {
-            return Err(wrong_usage(
-                "--default-scope is empty; a client that asks for no scope has to get some",
-            ));
-        }
-        let mut grants = Vec::new();
-        for grant in self.grant {
-            let grant = match grant {
-                Grant::ClientCredentials => GrantType::ClientCredentials,
-                Grant::TokenExchange => GrantType::TokenExchange,
-                Grant::JwtBearer => GrantType::JwtBearer,
-            };
-            if !grants.contains(&grant) {
-                grants.push(grant);
-            }
-        }
-        if !self.may_assert_users.is_empty() && !grants.contains(&GrantType::TokenExchange) {
-            return Err(wrong_usage(
-                "--may-assert-users is for token exchanges, and --grant leaves token_exchange out: add it, or leave the users out",
-            ));
-        }
-        duration::within("--token-lifetime", self.token_lifetime, LONGEST_TOKEN_LIFETIME)?;
-        duration::within("--session-lifetime", self.session_lifetime, LONGEST_SESSION)?;
-        if self.token_lifetime < SHORT_TOKEN_LIFETIME {
-            warn(&format!(
-                "tokens that live only {} make Iceberg's clients ask for new ones all the time; 60s and more is better",
-                duration::written(self.token_lifetime)
-            ));
-        }
-        if self.session_lifetime < self.token_lifetime {
-            warn(
-                "the session is shorter than the lifetime of a token, so tokens live only as long as the session",
-            );
-        }
-        Ok(Rights {
-            grants,
+        settled(Rights {
+            grants: grants(&self.grant),
             default_scope: self.default_scope,
             audiences: each_once(self.audience),
             token_lifetime: self.token_lifetime,
@@ -134,12 +95,61 @@ impl Terms {
             may_impersonate: self.may_impersonate,
             serves: each_once(self.serves),
             may_assert_users: self.may_assert_users,
-            ..Rights::new(scope)
+            ..Rights::new(AllowedScope::Only(self.scope))
         })
     }
 }
 
-fn each_once(many: Vec<Box<str>>) -> Vec<Box<str>> {
+/// The same rights, if they contradict nothing; warns of what is allowed and hardly meant.
+///
+/// # Errors
+/// If they contradict each other.
+pub(super) fn settled(rights: Rights) -> anyhow::Result<Rights> {
+    let excess = rights.default_scope.retain(|token| !rights.scope.allows(token));
+    if !excess.is_empty() {
+        return Err(wrong_usage(format!("--default-scope has what --scope has not: {excess}")));
+    }
+    if rights.default_scope.is_empty() {
+        return Err(wrong_usage("--default-scope is empty; a client that asks for no scope has to get some"));
+    }
+    if !rights.may_assert_users.is_empty() && !rights.grants.contains(&GrantType::TokenExchange) {
+        return Err(wrong_usage(
+            "--may-assert-users is for token exchanges, and --grant leaves token_exchange out: add it, or leave the users out",
+        ));
+    }
+    duration::within("--token-lifetime", rights.token_lifetime, LONGEST_TOKEN_LIFETIME)?;
+    duration::within("--session-lifetime", rights.session_lifetime, LONGEST_SESSION)?;
+    if rights.token_lifetime < SHORT_TOKEN_LIFETIME {
+        warn(&format!(
+            "tokens that live only {} make Iceberg's clients ask for new ones all the time; 60s and more is better",
+            duration::written(rights.token_lifetime)
+        ));
+    }
+    if rights.session_lifetime < rights.token_lifetime {
+        warn(
+            "the session is shorter than the lifetime of a token, so tokens live only as long as the session",
+        );
+    }
+    Ok(rights)
+}
+
+/// Each of them once, in the order in which they were given.
+pub(super) fn grants(given: &[Grant]) -> Vec<GrantType> {
+    let mut grants = Vec::new();
+    for grant in given {
+        let grant = match grant {
+            Grant::ClientCredentials => GrantType::ClientCredentials,
+            Grant::TokenExchange => GrantType::TokenExchange,
+            Grant::JwtBearer => GrantType::JwtBearer,
+        };
+        if !grants.contains(&grant) {
+            grants.push(grant);
+        }
+    }
+    grants
+}
+
+pub(super) fn each_once(many: Vec<Box<str>>) -> Vec<Box<str>> {
     let mut once: Vec<Box<str>> = Vec::with_capacity(many.len());
     for one in many {
         if !once.contains(&one) {

@@ -1,0 +1,171 @@
+//! What may a client do from now on? `tokenberg client change`: what is named changes, everything else stays, secrets above all.
+
+use super::show;
+use super::terms::{Grant, audience, each_once, grants, settled};
+use crate::duration;
+use crate::failure::wrong_usage;
+use crate::output::Output;
+use crate::store_access::StoreLocation;
+use clap::{Args, ValueEnum};
+use tokenberg_core::{AllowedScope, ClientId, Lifetime, Rights, Scope, SubjectPattern, UserPattern};
+
+/// `tokenberg client change`
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "tokenberg client change <ID> [OPTIONS]",
+    after_help = "\
+Examples:
+  tokenberg client change etl --token-lifetime 15m
+  tokenberg client change etl --scope 'catalog PRINCIPAL_ROLE:etl ns:write'
+  tokenberg client change trino --may-act-for 'https://idp.example|team-*' \\
+      --may-act-for 'https://idp.example|robot'
+      these two, and none of those before
+  tokenberg client change trino --clear may_act_for,serves
+
+Secrets, keys, certificates and foreign identities stay as they are. Tokens that the client has
+keep what they say until they expire; what they are renewed into or exchanged for is held to what
+the client may do then. `tokenberg revoke --client ID` takes them back at once.
+
+A running server follows within one second."
+)]
+pub(crate) struct Change {
+    /// The client's identifier
+    #[arg(value_name = "ID")]
+    id: ClientId,
+
+    #[command(flatten)]
+    named: Named,
+}
+
+/// What is to change; at least one.
+#[derive(Clone, Debug, Args)]
+#[group(required = true, multiple = true)]
+struct Named {
+    /// The scopes that it may ask for, between spaces; `catalog` is always one
+    #[arg(long, value_name = "'S1 S2 …'")]
+    scope: Option<Scope>,
+
+    /// What it gets when it asks for no scope; each has to be within its scope
+    #[arg(long, value_name = "'S …'")]
+    default_scope: Option<Scope>,
+
+    /// The grants that it may use
+    #[arg(long, value_name = "GRANT,…", value_delimiter = ',')]
+    grant: Vec<Grant>,
+
+    /// What it may ask tokens for; the first is its default `aud`. Repeat for several
+    #[arg(long, value_name = "AUDIENCE", value_parser = audience)]
+    audience: Vec<Box<str>>,
+
+    /// How long its tokens live: 2s, 15m, 1h; 7d at most
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    token_lifetime: Option<Lifetime>,
+
+    /// How long they can be renewed before the client has to prove its credential again: 12h, 7d; 30d at most. A session that
+    /// has begun ends when it was to end
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    session_lifetime: Option<Lifetime>,
+
+    /// Subjects for whom it may get tokens that name it as the actor, as a glob over ISSUER|SUBJECT. Repeat for several
+    #[arg(long, value_name = "PATTERN")]
+    may_act_for: Vec<SubjectPattern>,
+
+    /// The same, for tokens that do not name it
+    #[arg(long, value_name = "PATTERN")]
+    may_impersonate: Vec<SubjectPattern>,
+
+    /// Users whom it may name in a JWT without a signature, as a glob over the bare name. Repeat for several
+    #[arg(long, value_name = "PATTERN")]
+    may_assert_users: Vec<UserPattern>,
+
+    /// What it is the resource server of. Repeat for several
+    #[arg(long, value_name = "AUDIENCE", value_parser = audience)]
+    serves: Vec<Box<str>>,
+
+    /// Whether it gets tokens with a DPoP proof only
+    #[arg(long, value_name = "true|false")]
+    dpop_bound: Option<bool>,
+
+    /// What it is to have none of any more
+    #[arg(long, value_name = "WHAT,…", value_delimiter = ',')]
+    clear: Vec<List>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum List {
+    /// Then our issuer is its one audience
+    Audience,
+    MayActFor,
+    MayImpersonate,
+    MayAssertUsers,
+    Serves,
+}
+
+/// How often it is tried again when somebody else changes the same client.
+const ATTEMPTS: usize = 5;
+
+/// Changes the client.
+///
+/// # Errors
+/// If what it would have contradicts itself, there is no such client, or the store fails.
+pub(super) async fn run(location: StoreLocation, asked: Change, output: Output) -> anyhow::Result<()> {
+    let Change { id, named } = asked;
+    let store = location.clone().open_existing().await?;
+    let mut attempts = 0;
+    loop {
+        let before = store.client(&id).await?.rights;
+        let after = settled(named.clone().applied(before.clone())?)?;
+        if store.replace_rights(&id, &before, &after).await? {
+            break;
+        }
+        attempts += 1;
+        anyhow::ensure!(
+            attempts < ATTEMPTS,
+            "the client {id} is being changed by somebody else; nothing was changed here"
+        );
+    }
+    store.close().await;
+    show::one(location, &id, output).await
+}
+
+impl Named {
+    fn applied(self, mut rights: Rights) -> anyhow::Result<Rights> {
+        if let Some(scope) = self.scope {
+            rights.scope = AllowedScope::Only(scope);
+        }
+        replace(&mut rights.default_scope, self.default_scope);
+        replace(&mut rights.token_lifetime, self.token_lifetime);
+        replace(&mut rights.session_lifetime, self.session_lifetime);
+        replace(&mut rights.dpop_bound, self.dpop_bound);
+        if !self.grant.is_empty() {
+            rights.grants = grants(&self.grant);
+        }
+        let clear = self.clear;
+        let cleared = |list| clear.contains(&list);
+        put(&mut rights.audiences, each_once(self.audience), cleared(List::Audience), "--audience")?;
+        put(&mut rights.may_act_for, self.may_act_for, cleared(List::MayActFor), "--may-act-for")?;
+        let impersonated = self.may_impersonate;
+        put(&mut rights.may_impersonate, impersonated, cleared(List::MayImpersonate), "--may-impersonate")?;
+        let asserted = self.may_assert_users;
+        put(&mut rights.may_assert_users, asserted, cleared(List::MayAssertUsers), "--may-assert-users")?;
+        put(&mut rights.serves, each_once(self.serves), cleared(List::Serves), "--serves")?;
+        Ok(rights)
+    }
+}
+
+fn replace<T>(there: &mut T, named: Option<T>) {
+    if let Some(named) = named {
+        *there = named;
+    }
+}
+
+fn put<T>(there: &mut Vec<T>, named: Vec<T>, is_cleared: bool, flag: &str) -> anyhow::Result<()> {
+    if is_cleared && !named.is_empty() {
+        return Err(wrong_usage(format!("{flag} is given, and is to be cleared: leave one out")));
+    }
+    if is_cleared || !named.is_empty() {
+        *there = named;
+    }
+    Ok(())
+}
