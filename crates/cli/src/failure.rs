@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use tokenberg_core::deceives;
 
 /// What was asked for contradicts itself or misses something; the exit code is 2, as for a flag that does not exist.
 #[derive(Debug, thiserror::Error)]
@@ -54,19 +55,13 @@ fn say(line: &str) {
 pub(crate) fn without_controls(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for c in text.chars() {
-        if is_deceptive(c) && c != '\n' {
+        if deceives(c) && c != '\n' {
             clean.extend(c.escape_unicode());
         } else {
             clean.push(c);
         }
     }
     clean
-}
-
-/// Controls, and what changes the direction of text or is invisible.
-pub(crate) fn is_deceptive(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// `tokenberg client list | head -1` is no failure that anybody wants to read about.

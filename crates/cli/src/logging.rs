@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::fmt::{Debug, Write};
 use std::io::{self, IsTerminal};
 use std::time::{SystemTime, UNIX_EPOCH};
+use tokenberg_core::deceives;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::field::RecordFields;
 #[cfg(feature = "otlp")]
@@ -214,7 +215,7 @@ impl Write for OneLine<'_, '_> {
     }
 
     fn write_char(&mut self, c: char) -> std::fmt::Result {
-        if c.is_control() { write!(self.0, "{}", c.escape_default()) } else { self.0.write_char(c) }
+        if deceives(c) { write!(self.0, "{}", c.escape_default()) } else { self.0.write_char(c) }
     }
 }
 
@@ -247,6 +248,7 @@ mod tests {
             ("a\nb\r\n", "a\\nb\\r\\n"),
             ("\u{1b}[31mred\u{7f}\u{9b}", "\\u{1b}[31mred\\u{7f}\\u{9b}"),
             ("caf\u{e9} \u{4e2d}", "caf\u{e9} \u{4e2d}"),
+            ("\u{61c}\u{202e}\u{e0041}", "\\u{61c}\\u{202e}\\u{e0041}"),
             ("", ""),
         ] {
             let mut text = String::new();

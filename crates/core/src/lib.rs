@@ -116,7 +116,7 @@ pub use types::session::Session;
 pub use types::short_text::ShortText;
 pub use types::spiffe_id::{SpiffeId, SpiffeIdError};
 pub use types::stored_secret::{StoredSecret, StoredSecrets};
-pub use types::subject::{Subject, SubjectError};
+pub use types::subject::{Subject, SubjectError, deceives};
 pub use types::subject_pattern::{SubjectPattern, SubjectPatternError};
 pub use types::target::{Target, TargetError};
 pub use types::time::{Lifetime, Timestamp, TimestampOutOfRange};

@@ -196,7 +196,6 @@ fn text(report: &AuditReport) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::is_deceptive;
 
     #[test]
     fn se_05_a_line_stays_one_line_whatever_stands_in_the_store() {
@@ -209,7 +208,7 @@ mod tests {
             };
             let line = line(&entry);
             assert_eq!(line.matches('\n').count(), 1, "{line}");
-            assert!(!line.trim_end().chars().any(is_deceptive), "{line}");
+            assert!(!line.trim_end().chars().any(tokenberg_core::deceives), "{line}");
             assert!(
                 line.starts_with("{\"time\":\"2026-11-21T21:58:00.123Z\",\"chain\":\"a\\nb\",\"number\":7,"),
                 "{line}"

@@ -22,8 +22,10 @@ impl std::str::FromStr for Subject {
     }
 }
 
-/// Controls, whatever is not seen or turns the line around, and spaces that are not the space.
-fn deceives(c: char) -> bool {
+/// Whether a character deceives who reads a line of text: controls, whatever is not seen or turns the line around, and spaces that
+/// are not the space. The general categories Cc and Cf of Unicode 16, spaces, and letters without a shape.
+#[must_use]
+pub fn deceives(c: char) -> bool {
     let is_odd_space = c != ' ' && c.is_whitespace();
     c.is_control() || is_odd_space || is_format(c) || is_blank(c)
 }
