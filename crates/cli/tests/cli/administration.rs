@@ -177,11 +177,18 @@ fn cc_19_what_a_client_may_do_changes_and_what_was_not_named_stays() {
     }
     assert!(place.run(&["client", "change", "c2", "--scope", "a"]).refused().err.contains("c2"));
     assert_eq!(place.run(&["client", "show", "c1", "--json"]).done().json()["scope"], "a");
+    // What is not named is not spoken of.
+    change("--clear may_act_for --token-lifetime 5s --grant token_exchange --may-assert-users u*").done();
+    assert!(!change("--scope b --default-scope b").done().err.contains("5s"));
+    assert!(change("--grant client_credentials").err.contains("--clear may_assert_users"));
+    change("--grant client_credentials --clear may_assert_users --every-scope").done();
+    let narrowed = change("--scope a --default-scope a").done();
+    assert!(narrowed.err.contains("--every-scope"), "{}", narrowed.err);
     // Nothing to do is no change, and no record of one.
     let records = |place: &Place| place.run(&["audit"]).done().out.matches("client changed").count();
     let many = records(&place);
     change("--scope a").done();
-    assert_eq!((many, records(&place)), (3, 3));
+    assert_eq!((many, records(&place)), (7, 7));
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! What may a client do from now on? `tokenberg client change`: what is named changes, everything else stays, secrets above all.
 
 use super::show;
-use super::terms::{Grant, audience, each_once, grants, settled};
+use super::terms::{Grant, audience, check, each_once, grants, warn_of_lifetimes};
 use crate::duration;
-use crate::failure::wrong_usage;
+use crate::failure::{warn, wrong_usage};
 use crate::output::Output;
 use crate::store_access::StoreLocation;
 use clap::{Args, ValueEnum};
@@ -44,6 +44,10 @@ struct Named {
     /// The scopes that it may ask for, between spaces; `catalog` is always one
     #[arg(long, value_name = "'S1 S2 …'")]
     scope: Option<Scope>,
+
+    /// Any scope at all, as the first client has it
+    #[arg(long, conflicts_with = "scope")]
+    every_scope: bool,
 
     /// What it gets when it asks for no scope; each has to be within its scope
     #[arg(long, value_name = "'S …'")]
@@ -113,19 +117,28 @@ pub(super) async fn run(location: StoreLocation, asked: Change, output: Output) 
     let Change { id, named } = asked;
     let store = location.clone().open_existing().await?;
     let mut attempts = 0;
-    loop {
+    let (before, after) = loop {
         let before = store.client(&id).await?.rights;
-        let after = settled(named.clone().applied(before.clone())?)?;
+        let after = named.clone().applied(before.clone())?;
+        check(&after, "add --clear may_assert_users")?;
         if store.replace_rights(&id, &before, &after).await? {
-            break;
+            break (before, after);
         }
         attempts += 1;
         anyhow::ensure!(
             attempts < ATTEMPTS,
             "the client {id} is being changed by somebody else; nothing was changed here"
         );
-    }
+    };
     store.close().await;
+    if (before.token_lifetime, before.session_lifetime) != (after.token_lifetime, after.session_lifetime) {
+        warn_of_lifetimes(&after);
+    }
+    if before.scope == AllowedScope::Every && after.scope != AllowedScope::Every {
+        warn(&format!(
+            "the client {id} had every scope; `tokenberg client change {id} --every-scope` gives it back"
+        ));
+    }
     show::one(location, &id, output).await
 }
 
@@ -133,6 +146,8 @@ impl Named {
     fn applied(self, mut rights: Rights) -> anyhow::Result<Rights> {
         if let Some(scope) = self.scope {
             rights.scope = AllowedScope::Only(scope);
+        } else if self.every_scope {
+            rights.scope = AllowedScope::Every;
         }
         replace(&mut rights.default_scope, self.default_scope);
         replace(&mut rights.token_lifetime, self.token_lifetime);

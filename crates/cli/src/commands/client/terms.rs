@@ -85,7 +85,7 @@ impl Terms {
     /// # Errors
     /// If the terms contradict each other.
     pub(super) fn into_rights(self) -> anyhow::Result<Rights> {
-        settled(Rights {
+        let rights = Rights {
             grants: grants(&self.grant),
             default_scope: self.default_scope,
             audiences: each_once(self.audience),
@@ -96,15 +96,18 @@ impl Terms {
             serves: each_once(self.serves),
             may_assert_users: self.may_assert_users,
             ..Rights::new(AllowedScope::Only(self.scope))
-        })
+        };
+        check(&rights, "leave --may-assert-users out")?;
+        warn_of_lifetimes(&rights);
+        Ok(rights)
     }
 }
 
-/// The same rights, if they contradict nothing; warns of what is allowed and hardly meant.
+/// Whether the rights contradict each other; `without_users` says what is to be done to be without users who are asserted.
 ///
 /// # Errors
-/// If they contradict each other.
-pub(super) fn settled(rights: Rights) -> anyhow::Result<Rights> {
+/// If they do.
+pub(super) fn check(rights: &Rights, without_users: &str) -> anyhow::Result<()> {
     let excess = rights.default_scope.retain(|token| !rights.scope.allows(token));
     if !excess.is_empty() {
         return Err(wrong_usage(format!("--default-scope has what --scope has not: {excess}")));
@@ -113,12 +116,16 @@ pub(super) fn settled(rights: Rights) -> anyhow::Result<Rights> {
         return Err(wrong_usage("--default-scope is empty; a client that asks for no scope has to get some"));
     }
     if !rights.may_assert_users.is_empty() && !rights.grants.contains(&GrantType::TokenExchange) {
-        return Err(wrong_usage(
-            "--may-assert-users is for token exchanges, and --grant leaves token_exchange out: add it, or leave the users out",
-        ));
+        return Err(wrong_usage(format!(
+            "users whom it may assert are for token exchanges, and its grants leave token_exchange out: add that to --grant, or {without_users}"
+        )));
     }
     duration::within("--token-lifetime", rights.token_lifetime, LONGEST_TOKEN_LIFETIME)?;
-    duration::within("--session-lifetime", rights.session_lifetime, LONGEST_SESSION)?;
+    duration::within("--session-lifetime", rights.session_lifetime, LONGEST_SESSION)
+}
+
+/// Warns of what is allowed and hardly meant.
+pub(super) fn warn_of_lifetimes(rights: &Rights) {
     if rights.token_lifetime < SHORT_TOKEN_LIFETIME {
         warn(&format!(
             "tokens that live only {} make Iceberg's clients ask for new ones all the time; 60s and more is better",
@@ -130,7 +137,6 @@ pub(super) fn settled(rights: Rights) -> anyhow::Result<Rights> {
             "the session is shorter than the lifetime of a token, so tokens live only as long as the session",
         );
     }
-    Ok(rights)
 }
 
 /// Each of them once, in the order in which they were given.
