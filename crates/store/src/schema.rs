@@ -133,7 +133,7 @@ CREATE TABLE audit_heads (
 );
 ";
 
-// From here on a row of audit_records may hold several records, number and time being those of the last; who knows only the
+// From here on a row of audit_records may hold several records, with the number of the last and the time of the youngest; who knows only the
 // version before would take it for tampered with.
 const FIFTH: &str = "";
 

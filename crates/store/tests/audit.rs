@@ -168,6 +168,14 @@ async fn se_06_whatever_is_tampered_with_is_found_and_named() {
         ),
         (
             format!(
+                "INSERT INTO audit_records SELECT chain, -9223372036854775807 - 1, at, record, hash \
+                 FROM audit_records WHERE chain = {NODE} AND number = 1"
+            ),
+            i64::MIN,
+            Break::Changed,
+        ),
+        (
+            format!(
                 "{remove} chain = {NODE} AND number = 5; INSERT INTO audit_records SELECT {NODE}, number, at, record, hash \
                  FROM audit_records WHERE chain = {OTHER} AND number = 5"
             ),
@@ -336,6 +344,33 @@ async fn se_06_a_node_that_finds_its_chain_turned_back_says_so_and_goes_on() {
     let (_, number, what) = broken(&store).await.unwrap();
     assert_eq!((number, what), (6, Break::TurnedBack));
     assert!(said(&store, "jti").await.contains(&"jti-6".to_owned()));
+}
+
+#[tokio::test]
+async fn se_06_a_clock_that_was_set_back_hides_no_record() {
+    let Some(world) = World::of_either_kind() else { return };
+    let store = world.open().await;
+    slow_node(&store, 3).await;
+    world.execute("DELETE FROM audit_records WHERE chain = 'installation' OR number = 4").await;
+    for time in [
+        "UPDATE audit_records SET at = 1000000 WHERE number = 1",
+        "UPDATE audit_records SET at = 950000 WHERE number = 2",
+        "UPDATE audit_records SET at = 1100000 WHERE number = 3",
+    ] {
+        world.execute(time).await;
+    }
+    for (since, expected) in
+        [(0, vec![1, 2, 3]), (940, vec![1, 2, 3]), (960, vec![1, 3]), (1050, vec![3]), (1101, vec![])]
+    {
+        let mut read = Vec::new();
+        let take = |entry: AuditEntry| -> Result<(), StoreError> {
+            read.push(entry.number);
+            Ok(())
+        };
+        let since = Timestamp::from_seconds(since).unwrap();
+        store.read_audit(&mut AuditCursor::since(Some(since)), take).await.unwrap();
+        assert_eq!(read, expected, "{since:?}");
+    }
 }
 
 #[tokio::test]

@@ -28,6 +28,15 @@ struct Waiting {
     repeated: u64,
 }
 
+/// How many records have their texts together; whoever takes as many at once takes them as they are.
+pub(crate) const PIECE: usize = 2048;
+
+#[derive(Debug, Default)]
+struct Piece {
+    records: usize,
+    texts: String,
+}
+
 /// Records that were taken out to be written, the oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
@@ -41,8 +50,9 @@ pub(crate) struct Queue {
     /// How many were taken out to be written, and are not yet.
     in_hand: usize,
     waiting: VecDeque<Waiting>,
-    /// What they say, one after the other, so that none needs memory of its own.
-    texts: String,
+    /// What they say, one after the other, so that none needs memory of its own; in pieces of [`PIECE`], so that nobody who is
+    /// served waits while those that are left are copied.
+    pieces: VecDeque<Piece>,
     /// How many were taken out so far.
     taken: u64,
     /// By what it says: which of all that came it was.
@@ -58,7 +68,7 @@ impl Queue {
             most,
             in_hand: 0,
             waiting: VecDeque::new(),
-            texts: String::new(),
+            pieces: VecDeque::new(),
             taken: 0,
             alike: HashMap::new(),
             hashes: RandomState::new(),
@@ -85,20 +95,25 @@ impl Queue {
             return false;
         }
         let length = match text {
-            Some(text) => {
-                self.texts.push_str(text);
-                text.len()
-            }
-            None => written(record, |text| {
-                self.texts.push_str(text);
-                text.len()
-            }),
+            Some(text) => self.say(text),
+            None => written(record, |text| self.say(text)),
         };
         if let Some(key) = key {
             self.alike.insert(key, self.taken + self.waiting.len() as u64);
         }
         self.waiting.push_back(Waiting { at, since: Instant::now(), length, repeated: 0 });
         true
+    }
+
+    fn say(&mut self, text: &str) -> usize {
+        if self.pieces.back().is_none_or(|piece| piece.records >= PIECE) {
+            self.pieces.push_back(Piece::default());
+        }
+        if let Some(piece) = self.pieces.back_mut() {
+            piece.records += 1;
+            piece.texts.push_str(text);
+        }
+        text.len()
     }
 
     /// The oldest; they count until they are written.
@@ -109,8 +124,25 @@ impl Queue {
         if self.waiting.is_empty() {
             self.alike.clear();
         }
-        let left = self.texts.split_off(waiting.iter().map(|record| record.length).sum());
-        Taken { waiting, texts: std::mem::replace(&mut self.texts, left) }
+        let mut texts = String::new();
+        let mut missing = &waiting[..];
+        while let Some(mut piece) = self.pieces.pop_front() {
+            let (of_piece, rest) = missing.split_at(piece.records.min(missing.len()));
+            if of_piece.len() < piece.records {
+                let left = piece.texts.split_off(of_piece.iter().map(|record| record.length).sum());
+                self.pieces.push_front(Piece { records: piece.records - of_piece.len(), texts: left });
+            }
+            if texts.is_empty() {
+                texts = piece.texts;
+            } else {
+                texts.push_str(&piece.texts);
+            }
+            missing = rest;
+            if missing.is_empty() {
+                break;
+            }
+        }
+        Taken { waiting, texts }
     }
 
     /// So many that were taken are written.
@@ -224,6 +256,34 @@ mod tests {
         queue.written(1000);
         assert!(put(&mut queue, "invalid_client", 1, "c1"));
         assert_eq!(queue.len(), 1);
+    }
+
+    #[test]
+    fn se_06_however_many_are_taken_at_once_each_record_keeps_its_text() {
+        let mut queue = Queue::new(USUAL_QUEUE);
+        let (mut came, mut went) = (0, 0);
+        for (put_now, take_now) in [
+            (5000, 1),
+            (0, PIECE - 1),
+            (10, PIECE),
+            (0, PIECE),
+            (3, 3),
+            (0, 1),
+            (PIECE + 1, 2 * PIECE),
+            (0, 9),
+        ] {
+            for _ in 0..put_now {
+                assert!(put(&mut queue, "granted", came, "c1"));
+                came += 1;
+            }
+            let taken = queue.take(take_now);
+            for (_, text) in taken.records() {
+                assert!(text.contains(&format!("\"request_id\":\"{went}\"")), "{went}: {text}");
+                went += 1;
+            }
+            queue.written(taken.len());
+        }
+        assert_eq!((came, went, queue.len()), (came, came, 0));
     }
 
     #[test]

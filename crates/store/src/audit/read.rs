@@ -66,9 +66,9 @@ struct Page {
 /// The records of a row.
 fn entries<'a>(chain: &'a str, (number, at, text, _): &'a Row) -> impl Iterator<Item = AuditEntry> + 'a {
     let first = number.saturating_sub(count(text)).saturating_add(1);
-    (first..).zip(records(*at, text)).map(|(number, (at, record))| AuditEntry {
+    records(*at, text).zip(0_i64..).map(move |((at, record), n)| AuditEntry {
         chain: chain.to_owned(),
-        number,
+        number: first.saturating_add(n),
         at,
         record: record.to_owned(),
     })
@@ -124,12 +124,20 @@ impl Store {
     }
 
     /// The number of the last record before the first row that is as young as that.
-    pub(crate) async fn before(&self, chain: &str, since: i64) -> Result<i64, StoreError> {
-        let read =
-            "SELECT number FROM audit_records WHERE chain = $1 AND at >= $2 ORDER BY at, number LIMIT 1";
+    ///
+    /// Rows are in the order of time as far as the clock was: the first in number is looked for among thousands that are the first in
+    /// time, by their index, and not among all.
+    async fn before(&self, chain: &str, since: i64) -> Result<i64, StoreError> {
+        let read = "SELECT MIN(number) FROM (SELECT number FROM audit_records WHERE chain = $1 AND at >= $2 \
+                    ORDER BY at LIMIT 5000) AS young";
         let first: Option<i64> = read!(&self.0.db, connection => {
-            sqlx::query_scalar(read).bind(chain).bind(since).fetch_optional(connection).await
+            sqlx::query_scalar(read).bind(chain).bind(since).fetch_one(connection).await
         })?;
+        self.number_before(chain, first).await
+    }
+
+    /// The number of the last record before a row; without one, of all.
+    pub(crate) async fn number_before(&self, chain: &str, first: Option<i64>) -> Result<i64, StoreError> {
         let read = "SELECT MAX(number) FROM audit_records WHERE chain = $1 AND number < $2";
         let last: Option<i64> = read!(&self.0.db, connection => {
             sqlx::query_scalar(read).bind(chain).bind(first.unwrap_or(i64::MAX)).fetch_one(connection).await

@@ -42,8 +42,12 @@ impl Store {
 
     /// Removes some of the first records of a chain.
     async fn remove_first(&self, chain: &str, before: i64) -> Result<u64, StoreError> {
-        // One that stays is behind those that go, by number as well as by time.
-        let kept_from = self.before(chain, before).await? + 1;
+        // Those that go are at the beginning, so that is where it is looked for: `+at` uses no index of times.
+        let read = "SELECT number FROM audit_records WHERE chain = $1 AND +at >= $2 ORDER BY number LIMIT 1";
+        let young: Option<i64> = read!(&self.0.db, connection => {
+            sqlx::query_scalar(read).bind(chain).bind(before).fetch_optional(connection).await
+        })?;
+        let kept_from = self.number_before(chain, young).await? + 1;
         if !self.begins_before(chain, kept_from).await? {
             return Ok(0);
         }

@@ -9,7 +9,7 @@
 
 use std::fmt::Write;
 
-/// Number and time of the last record in it, the records, hash.
+/// Number of the last record in it, time of the youngest, the records, hash.
 pub(crate) type Row = (i64, i64, String, Vec<u8>);
 
 /// How many records a block holds at most, so that whoever reads one needs some hundred kilobytes.
@@ -18,7 +18,7 @@ const MOST: usize = 256;
 /// When a record was made, in milliseconds since 1970, and what it says: a JSON object in one line.
 pub(crate) type Record<'a> = (i64, &'a str);
 
-/// Records that become a row, with their number and the time of the last one.
+/// Records that become a row, with their number and the time of the youngest.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Block {
     pub(crate) records: i64,
@@ -35,17 +35,18 @@ impl Block {
     /// All of them, in as few blocks as may be.
     pub(crate) fn all<'a>(records: &'a [Record<'a>]) -> impl Iterator<Item = Self> + 'a {
         records.chunks(MOST).filter_map(|records| {
-            let (at, last) = records.last()?;
-            if records.len() == 1 {
-                return Some(Self::of_one(*at, (*last).to_owned()));
+            if let [(at, record)] = records {
+                return Some(Self::of_one(*at, (*record).to_owned()));
             }
+            // Not that of the last: a clock may have been set back.
+            let youngest = records.iter().map(|(at, _)| *at).max()?;
             let mut text = String::with_capacity(records.iter().map(|(_, record)| record.len() + 16).sum());
             for (at, record) in records {
                 write!(text, "{at} ").ok()?;
                 text.push_str(record);
                 text.push('\n');
             }
-            Some(Self { records: i64::try_from(records.len()).ok()?, at: *at, text })
+            Some(Self { records: i64::try_from(records.len()).ok()?, at: youngest, text })
         })
     }
 }
@@ -85,7 +86,7 @@ mod tests {
             assert_eq!(taken, put);
             for block in &blocks {
                 assert_eq!(count(&block.text), block.records);
-                assert_eq!(Some(block.at), records(block.at, &block.text).last().map(|(at, _)| at));
+                assert_eq!(Some(block.at), records(block.at, &block.text).map(|(at, _)| at).max());
             }
         }
         assert_eq!(Block::all(&[]).next(), None);

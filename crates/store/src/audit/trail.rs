@@ -1,6 +1,6 @@
 //! How do decisions get into the store without anybody waiting? A queue in memory, and a task that writes it in batches.
 
-use crate::audit::queue::{Queue, Taken, USUAL_QUEUE, WhenFull, written};
+use crate::audit::queue::{PIECE, Queue, Taken, USUAL_QUEUE, WhenFull, written};
 use crate::audit::row::Record;
 use crate::audit::{Block, Change, Head, Row, now};
 use crate::error::StoreError;
@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 /// How long records gather before they are written.
 const GATHER: Duration = Duration::from_millis(100);
 /// How many are written in one transaction, so that other writers wait for milliseconds at most.
-const BATCH: usize = 2048;
+const BATCH: usize = PIECE;
 /// How long after a failure it is tried again.
 const AGAIN: Duration = Duration::from_millis(500);
 /// How long [`AuditTrail::end`] waits for what is left.

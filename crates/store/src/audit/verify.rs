@@ -134,27 +134,28 @@ impl Store {
     }
 
     async fn verify_once(&self) -> Result<AuditReport, StoreError> {
-        let last = "SELECT chain, MAX(number) FROM audit_records GROUP BY chain";
+        let ends = "SELECT chain, MIN(number), MAX(number) FROM audit_records GROUP BY chain";
         // The last numbers and the heads of one moment; the chain of the installation comes first, with the heads that it names.
-        let (heads, anchors, lasts) = read_moment!(&self.0.db, connection => {
+        let (heads, anchors, ends) = read_moment!(&self.0.db, connection => {
             let heads: Vec<HeadRow> = sqlx::query_as(SELECT_HEADS).fetch_all(&mut *connection).await?;
             let read = "SELECT chain, first, before, anchor FROM audit_heads";
             let anchors: Vec<AnchorRow> = sqlx::query_as(read).fetch_all(&mut *connection).await?;
-            let lasts: Vec<(String, i64)> = sqlx::query_as(last).fetch_all(&mut *connection).await?;
-            Ok((heads, anchors, lasts))
+            let ends: Vec<(String, i64, i64)> = sqlx::query_as(ends).fetch_all(&mut *connection).await?;
+            Ok((heads, anchors, ends))
         })?;
         let mut anchors: HashMap<String, AnchorRow> =
             anchors.into_iter().map(|row| (row.0.clone(), row)).collect();
-        let mut lasts: HashMap<String, i64> = lasts.into_iter().collect();
+        let mut ends: HashMap<String, (i64, i64)> =
+            ends.into_iter().map(|(chain, least, last)| (chain, (least, last))).collect();
         let mut named = Named::default();
         let mut chains = Vec::new();
         let mut seen = Vec::new();
         for row in heads {
             let chain = row.0.clone();
-            let last = lasts.remove(&chain).unwrap_or(0);
+            let ends = ends.remove(&chain);
             let anchor = anchors.remove(&chain);
             let head = read_head(self, row);
-            let mut report = self.verify_chain(&chain, head.as_ref(), anchor, last, &mut named).await?;
+            let mut report = self.verify_chain(&chain, head.as_ref(), anchor, ends, &mut named).await?;
             if let Some(head) = &head
                 && chain != INSTALLATION
                 && report.broken.is_none()
@@ -165,7 +166,7 @@ impl Store {
             chains.push(report);
         }
         let is_there = |chain: &String| seen.contains(chain);
-        let headless = lasts.into_keys().chain(named.begun.into_keys().filter(|chain| !is_there(chain)));
+        let headless = ends.into_keys().chain(named.begun.into_keys().filter(|chain| !is_there(chain)));
         let mut headless: Vec<String> = headless.collect();
         headless.sort();
         headless.dedup();
@@ -182,9 +183,10 @@ impl Store {
         chain: &str,
         head: Option<&Head>,
         anchor: Option<AnchorRow>,
-        last: i64,
+        ends: Option<(i64, i64)>,
         named: &mut Named,
     ) -> Result<ChainReport, StoreError> {
+        let (least, last) = ends.unwrap_or_default();
         let Some(head) = head else { return Ok(report(chain, Some((last, Break::Head)))) };
         let mut report =
             ChainReport { last: head.number, hash: head.hash, ended: head.ended, ..report(chain, None) };
@@ -195,8 +197,11 @@ impl Store {
             return Ok(report);
         }
         let (mut number, mut hash) = (first - 1, before);
-        // Also what stands before the first: nothing may.
-        let mut read = i64::MIN;
+        if ends.is_some() && least < first {
+            report.broken = Some((least, Break::Changed));
+            return Ok(report);
+        }
+        let mut read = number;
         while number < head.number {
             let page = self.audit_page(chain, read, PAGE.min(head.number - number)).await?;
             if page.is_empty() {
