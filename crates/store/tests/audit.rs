@@ -10,23 +10,6 @@ use tokenberg_store::{
 };
 use world::*;
 
-/// A node that has recorded so many decisions and ended.
-async fn node(store: &Store, decisions: usize) {
-    let trail = store.audit_trail(WhenFull::Drop);
-    (0..decisions).for_each(|n| trail.record(&granted(n)));
-    trail.end().await;
-}
-
-/// The same, which has written each of them by itself.
-async fn slow_node(store: &Store, decisions: u64) {
-    let trail = store.audit_trail(WhenFull::Drop);
-    for n in 0..decisions {
-        trail.record(&granted(n as usize));
-        until_written(&trail, n + 1).await;
-    }
-    trail.end().await;
-}
-
 async fn entries(store: &Store) -> Vec<AuditEntry> {
     let mut entries = Vec::new();
     let mut cursor = AuditCursor::default();
@@ -38,12 +21,6 @@ async fn entries(store: &Store) -> Vec<AuditEntry> {
     entries
 }
 
-/// Keeps a copy of the audit in the database, and puts that in its place.
-const KEEP: &str = "CREATE TABLE kept_records AS SELECT * FROM audit_records; \
-    CREATE TABLE kept_heads AS SELECT * FROM audit_heads";
-const RESTORE: &str = "DELETE FROM audit_records; INSERT INTO audit_records SELECT * FROM kept_records; \
-    DELETE FROM audit_heads; INSERT INTO audit_heads SELECT * FROM kept_heads";
-
 /// What stands under this name in each record that has it.
 async fn said(store: &Store, name: &str) -> Vec<String> {
     let entries = entries(store).await;
@@ -51,15 +28,6 @@ async fn said(store: &Store, name: &str) -> Vec<String> {
         serde_json::from_str::<Value>(&entry.record).unwrap()[name].as_str().map(str::to_owned)
     };
     entries.into_iter().filter_map(of).collect()
-}
-
-/// The first thing that is not right.
-async fn broken(store: &Store) -> Option<(String, i64, Break)> {
-    let report = store.verify_audit().await.unwrap();
-    let first =
-        report.chains.iter().find_map(|c| c.broken.map(|(number, what)| (c.chain.clone(), number, what)));
-    assert_eq!(first.is_none(), report.is_whole(), "{report:?}");
-    first
 }
 
 fn in_an_hour() -> Timestamp {
@@ -276,50 +244,6 @@ async fn se_06_any_single_change_of_any_record_or_head_is_found() {
 }
 
 #[tokio::test]
-async fn se_06_records_that_were_written_together_are_read_one_by_one_and_none_of_them_is_changed_unseen() {
-    let Some(world) = World::of_either_kind() else { return };
-    let store = world.open().await;
-    node(&store, 600).await;
-    world.execute(KEEP).await;
-    let mut cursor = AuditCursor::default();
-    let mut read = Vec::new();
-    // Somebody who stops in the middle goes on where he was.
-    for stop in [301, 302, 1000] {
-        let take = |entry: AuditEntry| -> Result<(), Box<dyn std::error::Error>> {
-            if entry.chain != "installation" {
-                read.push(entry);
-            }
-            if read.len() == stop { Err("enough".into()) } else { Ok(()) }
-        };
-        let _ = store.read_audit(&mut cursor, take).await;
-    }
-    let numbers: Vec<i64> = read.iter().map(|entry| entry.number).collect();
-    assert_eq!(numbers, (1..=601).collect::<Vec<_>>());
-    for (n, entry) in read[..600].iter().enumerate() {
-        assert!(entry.record.contains(&format!("\"jti-{n}\"")), "{n}: {entry:?}");
-    }
-    assert!(read.is_sorted_by_key(|entry| entry.at));
-    for (n, block) in [(0, 1), (255, 1), (256, 257), (599, 513)] {
-        let number = n + 1;
-        for (old, new) in [
-            (format!("\"jti-{n}\""), "\"x\"".to_owned()),
-            (format!("{} {}\n", read[n].at, read[n].record), String::new()),
-            (format!("{} {}", read[n].at, read[n].record), format!("{} {}", read[n].at + 1, read[n].record)),
-        ] {
-            let change = format!(
-                "UPDATE audit_records SET record = replace(record, '{old}', '{new}') WHERE number = {}",
-                (block + 255).min(601)
-            );
-            world.execute(change.clone().leak()).await;
-            let (_, found, _) = broken(&store).await.unwrap_or_else(|| panic!("{change}"));
-            assert!((block..=number as i64).contains(&found), "{found}: {change}");
-            world.execute(RESTORE).await;
-        }
-    }
-    assert_eq!(broken(&store).await, None);
-}
-
-#[tokio::test]
 async fn se_06_a_node_that_finds_its_chain_turned_back_says_so_and_goes_on() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
@@ -344,33 +268,6 @@ async fn se_06_a_node_that_finds_its_chain_turned_back_says_so_and_goes_on() {
     let (_, number, what) = broken(&store).await.unwrap();
     assert_eq!((number, what), (6, Break::TurnedBack));
     assert!(said(&store, "jti").await.contains(&"jti-6".to_owned()));
-}
-
-#[tokio::test]
-async fn se_06_a_clock_that_was_set_back_hides_no_record() {
-    let Some(world) = World::of_either_kind() else { return };
-    let store = world.open().await;
-    slow_node(&store, 3).await;
-    world.execute("DELETE FROM audit_records WHERE chain = 'installation' OR number = 4").await;
-    for time in [
-        "UPDATE audit_records SET at = 1000000 WHERE number = 1",
-        "UPDATE audit_records SET at = 950000 WHERE number = 2",
-        "UPDATE audit_records SET at = 1100000 WHERE number = 3",
-    ] {
-        world.execute(time).await;
-    }
-    for (since, expected) in
-        [(0, vec![1, 2, 3]), (940, vec![1, 2, 3]), (960, vec![1, 3]), (1050, vec![3]), (1101, vec![])]
-    {
-        let mut read = Vec::new();
-        let take = |entry: AuditEntry| -> Result<(), StoreError> {
-            read.push(entry.number);
-            Ok(())
-        };
-        let since = Timestamp::from_seconds(since).unwrap();
-        store.read_audit(&mut AuditCursor::since(Some(since)), take).await.unwrap();
-        assert_eq!(read, expected, "{since:?}");
-    }
 }
 
 #[tokio::test]

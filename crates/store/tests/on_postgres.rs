@@ -6,6 +6,8 @@
 
 #[path = "audit.rs"]
 mod audit;
+#[path = "audit_rows.rs"]
+mod audit_rows;
 #[path = "changes.rs"]
 mod changes;
 #[path = "clients.rs"]

@@ -1,0 +1,79 @@
+//! Are records that were written together read one by one, and is none of them changed or hidden unseen? Conformance SE-06.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod world;
+
+use tokenberg_core::Timestamp;
+use tokenberg_store::{AuditCursor, AuditEntry, StoreError};
+use world::*;
+
+#[tokio::test]
+async fn se_06_records_that_were_written_together_are_read_one_by_one_and_none_of_them_is_changed_unseen() {
+    let Some(world) = World::of_either_kind() else { return };
+    let store = world.open().await;
+    node(&store, 600).await;
+    world.execute(KEEP).await;
+    let mut cursor = AuditCursor::default();
+    let mut read = Vec::new();
+    // Somebody who stops in the middle goes on where he was.
+    for stop in [301, 302, 1000] {
+        let take = |entry: AuditEntry| -> Result<(), Box<dyn std::error::Error>> {
+            if entry.chain != "installation" {
+                read.push(entry);
+            }
+            if read.len() == stop { Err("enough".into()) } else { Ok(()) }
+        };
+        let _ = store.read_audit(&mut cursor, take).await;
+    }
+    let numbers: Vec<i64> = read.iter().map(|entry| entry.number).collect();
+    assert_eq!(numbers, (1..=601).collect::<Vec<_>>());
+    for (n, entry) in read[..600].iter().enumerate() {
+        assert!(entry.record.contains(&format!("\"jti-{n}\"")), "{n}: {entry:?}");
+    }
+    assert!(read.is_sorted_by_key(|entry| entry.at));
+    for (n, block) in [(0, 1), (255, 1), (256, 257), (599, 513)] {
+        let number = n + 1;
+        for (old, new) in [
+            (format!("\"jti-{n}\""), "\"x\"".to_owned()),
+            (format!("{} {}\n", read[n].at, read[n].record), String::new()),
+            (format!("{} {}", read[n].at, read[n].record), format!("{} {}", read[n].at + 1, read[n].record)),
+        ] {
+            let change = format!(
+                "UPDATE audit_records SET record = replace(record, '{old}', '{new}') WHERE number = {}",
+                (block + 255).min(601)
+            );
+            world.execute(change.clone().leak()).await;
+            let (_, found, _) = broken(&store).await.unwrap_or_else(|| panic!("{change}"));
+            assert!((block..=number as i64).contains(&found), "{found}: {change}");
+            world.execute(RESTORE).await;
+        }
+    }
+    assert_eq!(broken(&store).await, None);
+}
+
+#[tokio::test]
+async fn se_06_a_clock_that_was_set_back_hides_no_record() {
+    let Some(world) = World::of_either_kind() else { return };
+    let store = world.open().await;
+    slow_node(&store, 3).await;
+    world.execute("DELETE FROM audit_records WHERE chain = 'installation' OR number = 4").await;
+    for time in [
+        "UPDATE audit_records SET at = 1000000 WHERE number = 1",
+        "UPDATE audit_records SET at = 950000 WHERE number = 2",
+        "UPDATE audit_records SET at = 1100000 WHERE number = 3",
+    ] {
+        world.execute(time).await;
+    }
+    for (since, expected) in
+        [(0, vec![1, 2, 3]), (940, vec![1, 2, 3]), (960, vec![1, 3]), (1050, vec![3]), (1101, vec![])]
+    {
+        let mut read = Vec::new();
+        let take = |entry: AuditEntry| -> Result<(), StoreError> {
+            read.push(entry.number);
+            Ok(())
+        };
+        let since = Timestamp::from_seconds(since).unwrap();
+        store.read_audit(&mut AuditCursor::since(Some(since)), take).await.unwrap();
+        assert_eq!(read, expected, "{since:?}");
+    }
+}

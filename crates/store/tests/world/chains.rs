@@ -1,0 +1,37 @@
+//! What tests of the audit share: nodes that have recorded something, and what is found of their chains.
+
+use super::{granted, until_written};
+use tokenberg_core::Recorder;
+use tokenberg_store::{Break, Store, WhenFull};
+
+/// A node that has recorded so many decisions and ended.
+pub async fn node(store: &Store, decisions: usize) {
+    let trail = store.audit_trail(WhenFull::Drop);
+    (0..decisions).for_each(|n| trail.record(&granted(n)));
+    trail.end().await;
+}
+
+/// The same, which has written each of them by itself.
+pub async fn slow_node(store: &Store, decisions: u64) {
+    let trail = store.audit_trail(WhenFull::Drop);
+    for n in 0..decisions {
+        trail.record(&granted(n as usize));
+        until_written(&trail, n + 1).await;
+    }
+    trail.end().await;
+}
+
+/// Keeps a copy of the audit in the database, and puts that in its place.
+pub const KEEP: &str = "CREATE TABLE kept_records AS SELECT * FROM audit_records; \
+    CREATE TABLE kept_heads AS SELECT * FROM audit_heads";
+pub const RESTORE: &str = "DELETE FROM audit_records; INSERT INTO audit_records SELECT * FROM kept_records; \
+    DELETE FROM audit_heads; INSERT INTO audit_heads SELECT * FROM kept_heads";
+
+/// The first thing that is not right.
+pub async fn broken(store: &Store) -> Option<(String, i64, Break)> {
+    let report = store.verify_audit().await.unwrap();
+    let first =
+        report.chains.iter().find_map(|c| c.broken.map(|(number, what)| (c.chain.clone(), number, what)));
+    assert_eq!(first.is_none(), report.is_whole(), "{report:?}");
+    first
+}
