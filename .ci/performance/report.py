@@ -226,6 +226,7 @@ def why(figures, cpu):
     text = f"""**Client credentials and exchange.** Beside the static answer and the cryptography, the time is spread over everything that a request passes
 through, and no part of it is the one that is too much: HTTP and the kernel take more than for the static answer because a request and its answer are longer
 and the caches hold more than one loop. What would change it is less to do (no log, no record) or another HTTP server under the same routes.
+An RSA signature is made on another thread, so that nobody else waits for it; on one core that costs switches between threads, each way.
 """
     exchange = figures.get("profile", {}).get("exchange ES256")
     if exchange:
