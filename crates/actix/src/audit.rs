@@ -248,12 +248,7 @@ impl Audit {
             reason = reason.as_str(),
             "refused a request"
         );
-        let reason = Some(reason.into());
-        self.record(error.code.as_str(), |record| AuditRecord {
-            reason,
-            tokens: self.tokens.texts(),
-            ..record
-        });
+        self.record_failure(error.code.as_str(), None, reason);
     }
 
     pub(crate) fn unsigned(&self, fault: &SigningFault) {
@@ -285,13 +280,7 @@ impl Audit {
             reason = %fault,
             "did not look into a request"
         );
-        let (status, reason) = (Some(status.as_u16()), Some(fault.to_string().into()));
-        self.record(error.code.as_str(), |record| AuditRecord {
-            status,
-            reason,
-            tokens: self.tokens.texts(),
-            ..record
-        });
+        self.record_failure(error.code.as_str(), Some(status.as_u16()), fault.to_string());
     }
 
     fn error(&self, fault: Fault, reason: &str) {
@@ -311,10 +300,14 @@ impl Audit {
             reason,
             "failed to answer a request"
         );
-        let (status, reason) = (Some(status.as_u16()), Some(reason.into()));
-        self.record(error.code.as_str(), |record| AuditRecord {
+        self.record_failure(error.code.as_str(), Some(status.as_u16()), reason.to_owned());
+    }
+
+    /// Records a request that came to nothing, with what its tokens claim to be.
+    fn record_failure(&self, outcome: &str, status: Option<u16>, reason: String) {
+        self.record(outcome, |record| AuditRecord {
             status,
-            reason,
+            reason: Some(reason.into()),
             tokens: self.tokens.texts(),
             ..record
         });
@@ -361,12 +354,7 @@ impl Drop for Audit {
         if std::thread::panicking() && !self.is_counted.get() {
             let outcome = Fault::Panicked.told().1;
             self.count(outcome.code.as_str());
-            let reason = Some(Fault::Panicked.to_string().into());
-            self.record(outcome.code.as_str(), |record| AuditRecord {
-                reason,
-                tokens: self.tokens.texts(),
-                ..record
-            });
+            self.record_failure(outcome.code.as_str(), None, Fault::Panicked.to_string());
         }
     }
 }

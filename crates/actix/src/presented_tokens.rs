@@ -47,13 +47,18 @@ impl PresentedTokens {
 
     /// Of each, its identifier and whose it is.
     pub(crate) fn texts(&self) -> Vec<Cow<'_, str>> {
-        let text = |presented: &'_ Presented| match presented {
-            Presented::Ours(token) => {
+        self.0.iter().map(Presented::text).collect()
+    }
+}
+
+impl Presented {
+    fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Ours(token) => {
                 let (id, client) = token.name();
                 format!("{} of {}", id.as_str(), client.as_str()).into()
             }
-            Presented::Claimed(text) => text.clone().into(),
-        };
-        self.0.iter().map(text).collect()
+            Self::Claimed(text) => text.as_str().into(),
+        }
     }
 }

@@ -193,31 +193,15 @@ impl Store {
         before: &Rights,
         after: &Rights,
     ) -> Result<bool, StoreError> {
-        let federations = &after.federations;
-        let text = to_json(after)?;
-        change!(&self.0.db, [Part::Clients], connection => {
-            let found: Option<String> = sqlx::query_scalar("SELECT rights FROM clients WHERE id = $1")
-                .bind(id.as_str())
-                .fetch_optional(&mut *connection)
-                .await?;
-            let found = found.ok_or_else(|| StoreError::NoSuchClient { id: id.clone() })?;
-            let found: Rights = from_json(&found, id.as_str())?;
-            if found != *before {
-                return Ok(false);
-            }
-            if found == *after {
-                return Ok(true);
-            }
-            sqlx::query("UPDATE clients SET rights = $2 WHERE id = $1")
-                .bind(id.as_str())
-                .bind(&text)
-                .execute(&mut *connection)
-                .await?;
-            note_federations!(connection, id, federations);
-            note_client!(connection, id);
-            note!(self, connection, Change::client("client changed", id).with_json("rights", &text));
-            Ok(true)
+        if before == after {
+            return Ok(self.client(id).await?.rights == *before);
+        }
+        self.change_rights(id, |rights| {
+            let is_still = *rights == *before;
+            rights.clone_from(after);
+            Ok(is_still)
         })
+        .await
     }
 
     /// Replaces the public keys of the client, a JWK Set; those before verify nothing any more.
@@ -227,17 +211,18 @@ impl Store {
     pub async fn set_jwks(&self, id: &ClientId, jwks: &str) -> Result<(), StoreError> {
         self.change_rights(id, |rights| {
             rights.jwks = Some(jwks.into());
-            Ok(())
+            Ok(true)
         })
         .await
+        .map(drop)
     }
 
-    /// Changes a part of the rights, whatever happens to the others meanwhile.
+    /// Changes a part of the rights, whatever happens to the others meanwhile, if `change` says so; whether it did.
     pub(crate) async fn change_rights(
         &self,
         id: &ClientId,
-        change: impl Fn(&mut Rights) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+        change: impl Fn(&mut Rights) -> Result<bool, StoreError>,
+    ) -> Result<bool, StoreError> {
         change!(&self.0.db, [Part::Clients], connection => {
             let rights: Option<String> = sqlx::query_scalar("SELECT rights FROM clients WHERE id = $1")
                 .bind(id.as_str())
@@ -245,7 +230,9 @@ impl Store {
                 .await?;
             let rights = rights.ok_or_else(|| StoreError::NoSuchClient { id: id.clone() })?;
             let mut rights = from_json(&rights, id.as_str())?;
-            change(&mut rights)?;
+            if !change(&mut rights)? {
+                return Ok(false);
+            }
             let text = to_json(&rights)?;
             sqlx::query("UPDATE clients SET rights = $2 WHERE id = $1")
                 .bind(id.as_str())
@@ -255,7 +242,7 @@ impl Store {
             note_federations!(connection, id, &rights.federations);
             note_client!(connection, id);
             note!(self, connection, Change::client("client changed", id).with_json("rights", &text));
-            Ok(())
+            Ok(true)
         })
     }
 

@@ -65,9 +65,10 @@ impl Store {
                 Some(other) => *other = federation.clone(),
                 None => federations.push(federation.clone()),
             }
-            Ok(())
+            Ok(true)
         })
         .await
+        .map(drop)
     }
 
     /// Takes back what [`Store::federate`] did.
@@ -80,12 +81,13 @@ impl Store {
             let before = federations.len();
             federations.retain(|federation| !is(federation, issuer, subject));
             if federations.len() < before {
-                return Ok(());
+                return Ok(true);
             }
             let (client, issuer) = (id.clone(), issuer.clone());
             Err(StoreError::NoSuchFederation { client, issuer, subject: subject.into() })
         })
         .await
+        .map(drop)
     }
 
     /// The clients for which the issuer vouches.

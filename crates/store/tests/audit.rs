@@ -8,6 +8,7 @@ use tokenberg_core::{Recorder, Timestamp, TokenId};
 use tokenberg_store::{
     AuditCursor, AuditEntry, Break, NewRevocation, NewSecret, Store, StoreError, WhenFull,
 };
+use world::chains::*;
 use world::*;
 
 async fn entries(store: &Store) -> Vec<AuditEntry> {

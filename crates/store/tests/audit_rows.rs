@@ -5,6 +5,7 @@ mod world;
 
 use tokenberg_core::Timestamp;
 use tokenberg_store::{AuditCursor, AuditEntry, StoreError};
+use world::chains::*;
 use world::*;
 
 #[tokio::test]

@@ -201,9 +201,8 @@ impl Store {
             report.broken = Some((least, Break::Changed));
             return Ok(report);
         }
-        let mut read = number;
         while number < head.number {
-            let page = self.audit_page(chain, read, PAGE.min(head.number - number)).await?;
+            let page = self.audit_page(chain, number, PAGE.min(head.number - number)).await?;
             if page.is_empty() {
                 report.broken = Some((number + 1, Break::Removed));
                 return Ok(report);
@@ -220,13 +219,13 @@ impl Store {
                     return Ok(report);
                 }
                 number = found;
-                for (at, record) in records(at, &text) {
-                    report.since.get_or_insert(at);
-                    if chain == INSTALLATION {
-                        named.read(number, record);
-                    }
+                if report.since.is_none() {
+                    report.since = records(at, &text).next().map(|(at, _)| at);
                 }
-                read = found;
+                // Its rows are of one record each.
+                if chain == INSTALLATION {
+                    named.read(number, &text);
+                }
             }
         }
         if hash != head.hash {

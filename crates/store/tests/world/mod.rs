@@ -3,10 +3,8 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(unreachable_pub, reason = "it is a module of test files")]
 
-mod chains;
+pub mod chains;
 
-#[allow(unused_imports, reason = "each test file uses its part")]
-pub use chains::*;
 use sqlx::Connection;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
