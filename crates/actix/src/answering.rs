@@ -117,7 +117,7 @@ async fn question<S: Asks + Send + 'static>(
             question.recalled(recollection)?
         }
         Question::RecallSubject(question) => {
-            let standing = moment.subject(question.issuer(), question.subject().as_str());
+            let standing = question.standing(&**moment);
             question.recalled(standing)?
         }
         Question::UseOnce(question) => {

@@ -57,8 +57,8 @@ impl<A: Answers> Answers for BlockingAnswers<'_, A> {
         self.moment.federated(issuer, subject)
     }
 
-    fn subject(&self, issuer: Option<&Issuer>, subject: &str) -> SubjectStanding {
-        self.moment.subject(issuer, subject)
+    fn subject(&self, issuer: Option<&Issuer>, subject: &str, sub: &str) -> SubjectStanding {
+        self.moment.subject(issuer, subject, sub)
     }
 
     fn nonce(&self, now: Timestamp) -> Option<Box<str>> {

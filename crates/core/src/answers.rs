@@ -3,9 +3,9 @@
 //! The flow calls none of them: an adapter asks a [`Step`](crate::Step) what it needs, asks these, and answers the step.
 
 use crate::{
-    AccessTokenClaims, Actor, Algorithm, AuthMethod, Client, ClientId, CompactJws, DpopProof, Issuer, KeyId,
-    KeysUnavailable, NotWritten, Once, Secret, SecretDigest, SignedToken, SubjectStanding, Timestamp,
-    TokenFault, TokenId, TrustedIssuer,
+    AccessTokenClaims, Algorithm, AuthMethod, Client, ClientId, CompactJws, DpopProof, Issuer, KeyId,
+    KeysUnavailable, NotWritten, Once, Participant, Revocation, Secret, SecretDigest, SignedToken,
+    SubjectStanding, Timestamp, TokenFault, TrustedIssuer,
 };
 use std::sync::Arc;
 
@@ -97,8 +97,11 @@ pub trait Answers: Send + Sync {
         None
     }
 
-    /// What the operator decided about the subject of another issuer or, without one, about a user whom a client asserted.
-    fn subject(&self, _issuer: Option<&Issuer>, _subject: &str) -> SubjectStanding {
+    /// What the operator decided about the subject of another issuer or, without one, about the user of an unsecured JWT.
+    ///
+    /// `sub` is what `sub` of our tokens says: the subject, after the issuer's prefix. [`Namesake::find`](crate::Namesake::find) computes who else has
+    /// that name.
+    fn subject(&self, _issuer: Option<&Issuer>, _subject: &str, _sub: &str) -> SubjectStanding {
         SubjectStanding::default()
     }
 
@@ -164,19 +167,21 @@ pub struct Recollection {
     pub issuer: Option<Arc<TrustedIssuer>>,
     /// Whether the client still has a way of proving itself: one that is proven by other issuers alone needs one of them enabled.
     pub is_vouched_for: bool,
-    /// What the operator decided about those of other issuers who act or acted.
-    pub actors: ActorsStanding,
+    /// What the operator decided about those with whose tokens it was obtained, and those who act or acted.
+    pub participants: ParticipantsStanding,
 }
 
-/// What is known now about all those in the chain of actors who are nobody of ours: what was got with one ends with him.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ActorsStanding {
+/// What is known now about all those with whose tokens a token was obtained: it ends with each of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ParticipantsStanding {
     /// All of them, if there are any, are good.
     Good,
-    /// The operator has disabled one.
-    Disabled,
-    /// The issuer of one is disabled, or not on the list any more.
-    Untrusted,
+    /// A client of ours is disabled, or not registered any more.
+    Client(Box<str>),
+    /// A subject of another issuer is disabled.
+    Subject(Box<str>),
+    /// An issuer is disabled, or not trusted any more.
+    Issuer(Box<str>),
 }
 
 impl Recollection {
@@ -196,11 +201,11 @@ impl Recollection {
         let subject = if is_ours {
             SubjectStanding::default()
         } else {
-            answers.subject(foreign, token.subject.as_str())
+            answers.subject(foreign, token.issuer_subject().as_str(), token.subject.as_str())
         };
         let issuer = foreign.and_then(|issuer| answers.issuer(issuer.as_str()));
         let is_vouched_for = client.as_ref().is_none_or(|client| is_vouched_for(answers, client));
-        let actors = actors_standing(answers, token);
+        let participants = participants_standing(answers, token);
         Self {
             revocation: answers.revoked(token),
             client,
@@ -208,22 +213,36 @@ impl Recollection {
             subject,
             issuer,
             is_vouched_for,
-            actors,
+            participants,
         }
     }
 }
 
-fn actors_standing(answers: &(impl Answers + ?Sized), token: &AccessTokenClaims) -> ActorsStanding {
-    for actor in token.actor.iter().flat_map(Actor::chain) {
-        let Some(issuer) = &actor.issuer else { continue };
-        if !answers.issuer(issuer.as_str()).is_some_and(|issuer| issuer.enabled) {
-            return ActorsStanding::Untrusted;
-        }
-        if answers.subject(Some(issuer), actor.subject.as_str()).disabled {
-            return ActorsStanding::Disabled;
+fn participants_standing(
+    answers: &(impl Answers + ?Sized),
+    token: &AccessTokenClaims,
+) -> ParticipantsStanding {
+    for Participant { issuer, subject, .. } in token.participants() {
+        match issuer {
+            // The client of the token itself is recalled anyway.
+            None if subject == token.client_id.as_str() => {}
+            None => {
+                let client = subject.parse().ok().and_then(|id| answers.client(&id));
+                if !client.is_some_and(|client| client.enabled && is_vouched_for(answers, &client)) {
+                    return ParticipantsStanding::Client(subject.into());
+                }
+            }
+            Some(issuer) => {
+                let Some(trusted) = answers.issuer(issuer.as_str()).filter(|issuer| issuer.enabled) else {
+                    return ParticipantsStanding::Issuer(issuer.as_str().into());
+                };
+                if answers.subject(Some(issuer), subject, &trusted.trust.sub_of(subject)).disabled {
+                    return ParticipantsStanding::Subject(subject.into());
+                }
+            }
         }
     }
-    ActorsStanding::Good
+    ParticipantsStanding::Good
 }
 
 /// Whether the client proves itself by a credential of its own, or an issuer that vouches for it is still trusted.
@@ -294,62 +313,4 @@ pub enum SigningFault {
         /// The key.
         key: KeyId,
     },
-}
-
-/// What the operator took back.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Revocation {
-    /// This one token.
-    #[error("the token {} was revoked", .0.as_str())]
-    Token(TokenId),
-    /// All tokens that go back to the same authentication.
-    #[error("the session {} was revoked", .0.as_str())]
-    Session(TokenId),
-    /// All tokens that a client got in a session which began with somebody else's authentication.
-    #[error("what {client} has of the session {} was revoked", .session.as_str())]
-    Delegation {
-        /// The session.
-        session: TokenId,
-        /// The client.
-        client: ClientId,
-    },
-    /// All tokens of the client from before a time; see [`Revocation::reaches`].
-    #[error("tokens of the client from before {before} were revoked")]
-    Client {
-        /// The time.
-        before: Timestamp,
-    },
-    /// All tokens for the subject from before a time; see [`Revocation::reaches`].
-    #[error("tokens of the subject from before {before} were revoked")]
-    Subject {
-        /// The time.
-        before: Timestamp,
-    },
-    /// All tokens that were got with an actor of an issuer that was taken off the list; see [`Revocation::reaches`].
-    #[error("tokens that name an actor of the same issuer, from before {before}, were revoked")]
-    Actor {
-        /// The time.
-        before: Timestamp,
-    },
-}
-
-impl Revocation {
-    /// Whether what was taken back "before a time" includes this token.
-    ///
-    /// What counts is when the session began, because renewing, in that very second or on a node that has not heard of
-    /// the revocation yet, does not move it. A token that a client got for somebody else's session, or with somebody else as the
-    /// actor, counts by when it was issued, so that the client can act for that session again.
-    #[must_use]
-    pub fn reaches(&self, token: &AccessTokenClaims) -> bool {
-        match self {
-            Self::Token(id) => *id == token.token_id,
-            Self::Session(id) => *id == token.session.id,
-            Self::Delegation { session, client } => {
-                *session == token.session.id && *client == token.client_id
-            }
-            Self::Client { before } if token.is_clients_own() => token.session.start < *before,
-            Self::Client { before } | Self::Actor { before } => token.issued_at <= *before,
-            Self::Subject { before } => token.session.start < *before,
-        }
-    }
 }

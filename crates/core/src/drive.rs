@@ -105,7 +105,7 @@ impl<S: Asks> Question<S> {
                 question.recalled(recollection)?
             }
             Self::RecallSubject(question) => {
-                let standing = answers.subject(question.issuer(), question.subject().as_str());
+                let standing = question.standing(answers);
                 question.recalled(standing)?
             }
             Self::UseOnce(question) => {

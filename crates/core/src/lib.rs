@@ -59,7 +59,7 @@ mod types;
 mod waits;
 
 pub use answers::{
-    ActorsStanding, Answers, Keys, Recollection, Revocation, SignatureFault, SigningFault, Verified, World,
+    Answers, Keys, ParticipantsStanding, Recollection, SignatureFault, SigningFault, Verified, World,
 };
 pub use client::{AnswerFault, ClientAuthentication, Held, NextRequest, Outgoing, Renewal, read_answer};
 pub use drive::{Granted, NotGranted, drive, inquire};
@@ -75,7 +75,7 @@ pub use introspection::{Inactivity, Introspection, IntrospectionEndpoint};
 pub use policy::Policy;
 pub use policy::access_token::TokenVerification;
 pub use policy::limits::{AudienceCeilings, Ceiling, Limits, Party, ScopeCeiling, ScopeCeilings};
-pub use policy::rights::LONGEST_TOKEN_LIFETIME;
+pub use policy::rights::{LONGEST_SESSION_LIFETIME, LONGEST_TOKEN_LIFETIME};
 pub use policy::signed_token::SignedToken;
 pub use policy::signing_keys::{
     AnotherWaits, KeyState, KeyTimes, PUBLICATION_DELAY, Succession, Successor, introduced, is_rotation_due,
@@ -109,7 +109,9 @@ pub use types::issuer::{Issuer, IssuerError};
 pub use types::json::JsonFault;
 pub use types::key_material::KeyMaterial;
 pub use types::peer_certificate::{CertificateName, PeerCertificate};
+pub use types::provenance::{MOST_ORIGINS, MayAct, Origin, Participant, Provenance};
 pub use types::registration::{AllowedScope, AuthMethod, Client, GrantType, Rights};
+pub use types::revocation::Revocation;
 pub use types::scope::{CATALOG, Scope, ScopeError};
 pub use types::secret::{LONGEST_CLIENT_SECRET, Secret, SecretDigest};
 pub use types::session::Session;
@@ -117,12 +119,14 @@ pub use types::short_text::ShortText;
 pub use types::spiffe_id::{SpiffeId, SpiffeIdError};
 pub use types::stored_secret::{StoredSecret, StoredSecrets};
 pub use types::subject::{Subject, SubjectError, deceives};
+pub use types::subject_names::{Namesake, SubjectNames};
 pub use types::subject_pattern::{SubjectPattern, SubjectPatternError};
+pub use types::subject_standing::SubjectStanding;
 pub use types::target::{Target, TargetError};
 pub use types::time::{Lifetime, Timestamp, TimestampOutOfRange};
 pub use types::token_type::{TokenType, TypedToken};
 pub use types::trusted_issuer::{
-    AcceptedAs, KeySource, ScopeMapping, ScopeMappingError, SubjectStanding, Trust, TrustedIssuer,
+    AcceptedAs, KeySource, ScopeMapping, ScopeMappingError, Trust, TrustedIssuer,
 };
 pub use types::user_pattern::{UserPattern, UserPatternError};
 pub use waits::{IssuerKeys, KeysUnavailable, NotWritten, Once, Revocations, SingleUse, Waiting, Writing};

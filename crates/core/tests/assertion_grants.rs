@@ -101,7 +101,7 @@ fn gb_02_gb_04_gb_05_cve_2026_1609_cve_2026_79652_whatever_is_wrong_is_an_invali
     }
     let good = key.sign(&claims(&json!({})));
     assert_eq!(world.check(ask(&good)).code(), "200");
-    let disabled = SubjectStanding { disabled: true, revoked_before: None };
+    let disabled = SubjectStanding { disabled: true, ..SubjectStanding::default() };
     world.subjects = vec![(IDP.parse().ok(), "alice".to_owned(), disabled)];
     assert_eq!(world.check(ask(&good)).code(), NO, "disabled");
     world.subjects.clear();

@@ -262,9 +262,9 @@ fn rv_02_rv_08_rv_09_what_is_worth_nothing_is_not_written_down() {
     let token = world.token("c1", "s1-Z7", "catalog");
     let expired = {
         let kid = world.kid().to_owned();
-        let payload = json!({"iss": ISSUER, "aud": CATALOG, "sub": "c1", "client_id": "c1", "iat": NOW - 1_000_000,
-            "exp": NOW - 996_400, "jti": "x", "scope": "catalog",
-            "tokenberg_session": {"id": "x", "start": NOW - 1_000_000, "end": NOW - 990_000}});
+        let payload = json!({"iss": ISSUER, "aud": CATALOG, "sub": "c1", "client_id": "c1", "iat": NOW - 4_000_000,
+            "exp": NOW - 3_996_400, "jti": "x", "scope": "catalog",
+            "tokenberg_session": {"id": "x", "start": NOW - 4_000_000, "end": NOW - 3_990_000}});
         world
             .sign_raw(&json!({"alg": "ES256", "typ": "at+jwt", "kid": kid}).to_string(), &payload.to_string())
     };

@@ -88,8 +88,8 @@ impl Answers for Counting<'_> {
     fn federated(&self, issuer: &Issuer, subject: &str) -> Option<Arc<Client>> {
         self.world.federated(issuer, subject)
     }
-    fn subject(&self, issuer: Option<&Issuer>, subject: &str) -> SubjectStanding {
-        self.world.subject(issuer, subject)
+    fn subject(&self, issuer: Option<&Issuer>, subject: &str, sub: &str) -> SubjectStanding {
+        self.world.subject(issuer, subject, sub)
     }
     fn use_once(&self, once: &tokenberg_core::Once) -> Result<bool, tokenberg_core::NotWritten> {
         self.world.use_once(once)

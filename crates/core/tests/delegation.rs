@@ -53,6 +53,7 @@ fn tx_50_tx_51_tx_52_actors_are_named_and_nested() {
 fn tx_54_the_chain_is_capped() {
     let mut world = World::new();
     let token = at1(&mut world);
+    (0..5).for_each(|n| world.register(client(&format!("a{n}"), "s", "catalog")));
     let mut claims = world.check(x0(&token).bearer(&token)).claims().clone();
     let nest = |depth: usize| {
         (0..depth).fold(None, |prior: Option<Box<Actor>>, n| {
@@ -146,8 +147,11 @@ fn tx_48_a_right_to_act_that_was_withdrawn_ends_the_renewals() {
         assert_eq!(world.check(x0(token).bearer(token)).code(), BAD);
         assert_eq!(world.check(by_c2(x0(token))).code(), BAD);
     }
+    // To serve the audience is a right to pass on what is sent there, not to renew what was obtained by another right.
     world.change("c2", |c2| c2.rights_mut().serves = vec!["https://cat.test".into()]);
-    assert_eq!(chain(&world.check(x0(&delegated).bearer(&delegated))), ["c2"]);
+    assert_eq!(world.check(x0(&delegated).bearer(&delegated)).code(), BAD);
+    let passed_on = world.check(by_c2(x0(&subject)));
+    assert_eq!(chain(&passed_on), ["c2"]);
 }
 
 #[test]

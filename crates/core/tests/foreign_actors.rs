@@ -40,11 +40,11 @@ fn tx_37_what_was_got_with_an_actor_of_an_issuer_ends_with_him_and_with_his_issu
     assert_eq!(state(&mut world), bad(), "his issuer was taken off the list");
     world.issuers.push(TrustedIssuer { enabled: true, ..services });
     assert_eq!(state(&mut world), good());
-    let disabled = SubjectStanding { disabled: true, revoked_before: None };
+    let disabled = SubjectStanding { disabled: true, ..SubjectStanding::default() };
     for (issuer, name, expected) in
         [(SERVICES, "robot", bad()), (SERVICES, "alice", good()), (IDP, "robot", good())]
     {
-        world.subjects = vec![(Issuer::foreign(issuer).ok(), name.to_owned(), disabled)];
+        world.subjects = vec![(Issuer::foreign(issuer).ok(), name.to_owned(), disabled.clone())];
         assert_eq!(state(&mut world), expected, "{issuer} {name}");
     }
 }

@@ -244,8 +244,8 @@ fn tx_37_cc_19_cve_2026_16103_who_was_disabled_or_taken_off_the_list_stops_at_on
     world.issuers = issuers;
     world.issuers[0].enabled = true;
     assert_eq!(renew(&mut world), "200");
-    let disabled = SubjectStanding { disabled: true, revoked_before: None };
-    world.subjects = vec![(IDP.parse().ok(), "alice".to_owned(), disabled)];
+    let disabled = SubjectStanding { disabled: true, ..SubjectStanding::default() };
+    world.subjects = vec![(IDP.parse().ok(), "alice".to_owned(), disabled.clone())];
     gone(&mut world, "subject disabled");
     world.subjects = vec![(None, "alice".to_owned(), disabled)];
     assert_eq!(renew(&mut world), "200", "somebody else of that name was disabled");
@@ -260,7 +260,7 @@ fn tx_38_cve_2026_8922_what_was_revoked_before_a_time_counts_by_when_it_was_made
         [(NOW, NOW, true), (NOW + 1, NOW, false), (NOW + 1, NOW + 1, true), (NOW - 100, NOW - 101, false)]
     {
         let revoked_before = tokenberg_core::Timestamp::from_seconds(before).ok();
-        let standing = SubjectStanding { disabled: false, revoked_before };
+        let standing = SubjectStanding { disabled: false, revoked_before, namesake: None };
         world.subjects = vec![(IDP.parse().ok(), "alice".to_owned(), standing)];
         let token = key.sign(&alice(&json!({"iat": iat})));
         assert_eq!(world.check(by_c1(id_token(&token))).code() == "200", good, "{before} {iat}");

@@ -1,7 +1,7 @@
 //! Does a token live on, and for how long at most? Iceberg's refresh by exchange; conformance TX-44 to TX-48.
 
 use tokenberg_core::{AllowedScope, Lifetime, Refusal, Revocation, TokenFault};
-use tokenberg_testkit::{Ask, ForeignKey, ISSUER, World, trusted};
+use tokenberg_testkit::{Ask, ForeignKey, ISSUER, World, by_c2, client, trusted};
 
 const BAD: &str = "400 invalid_request";
 
@@ -118,6 +118,7 @@ fn tx_47_wire_compat_1_3_a_users_expired_token_never_becomes_the_services_own() 
     claims.session.subject_issuer = "https://idp.test".parse().ok();
     claims.actor = Some(tokenberg_core::Actor { issuer: None, subject: "c1".parse().unwrap(), prior: None });
     let users = world.sign(&claims);
+    let claims_of_alice = claims.clone();
     assert_eq!(world.check(by_c1(Ask::exchange(&users))).code(), BAD, "of an issuer that nobody trusts");
     world.issuers = vec![trusted("https://idp.test", &ForeignKey::new(None))];
     assert_eq!(world.check(by_c1(Ask::exchange(&users))).code(), BAD, "without the right to act for alice");
@@ -130,21 +131,60 @@ fn tx_47_wire_compat_1_3_a_users_expired_token_never_becomes_the_services_own() 
     claims.subject = "c1".parse().unwrap();
     let namesake = world.sign(&claims);
     world.pass(3605);
+    assert_eq!(
+        world.check(by_c1(Ask::exchange(&namesake))).code(),
+        BAD,
+        "the client does not act for it by name"
+    );
+    let renewed = world.check(by_c1(Ask::exchange(&users)));
+    let identity = (renewed.claims().subject.as_str(), &renewed.claims().actor);
+    assert_eq!(identity, ("alice", &claims_of_alice.actor), "alice, and never the client");
     for token in [&users, &namesake] {
-        assert_eq!(world.check(by_c1(Ask::exchange(token))).code(), BAD);
         assert_eq!(world.check(renew(token)).code(), "401 invalid_client Bearer");
     }
 }
 
 #[test]
-fn tx_47_a_delegated_token_that_expired_is_over() {
+fn tx_47_d13_an_expired_delegated_token_is_renewed_by_its_outermost_actor_alone() {
     let mut world = World::new();
-    world.change("c2", |c2| c2.rights_mut().may_act_for = vec![format!("{ISSUER}|*").parse().unwrap()]);
+    let c1s = || vec![format!("{ISSUER}|c1").parse().unwrap()];
+    world.register(client("c3", "s3", "catalog"));
+    for id in ["c2", "c3"] {
+        world.change(id, |c| c.rights_mut().may_act_for = c1s());
+    }
     let subject = world.token("c1", "s1-Z7", "catalog");
-    let delegated = world.check(Ask::exchange(&subject).basic("c2", "s2-Q4")).token();
-    assert_eq!(world.check(Ask::exchange(&delegated).basic("c2", "s2-Q4")).code(), "200");
+    let delegated = world.check(by_c2(Ask::exchange(&subject))).token();
+    let onwards = world.check(Ask::exchange(&delegated).basic("c3", "s3")).token();
+    let before = world.check(by_c2(Ask::exchange(&delegated))).claims().clone();
     world.pass(3605);
-    assert_eq!(world.check(Ask::exchange(&delegated).basic("c2", "s2-Q4")).code(), BAD);
+    let after = world.check(by_c2(Ask::exchange(&delegated)));
+    let kept = |claims: &tokenberg_core::AccessTokenClaims| {
+        (
+            claims.subject.clone(),
+            claims.actor.clone(),
+            claims.scope.clone(),
+            claims.client_id.clone(),
+            claims.session.clone(),
+        )
+    };
+    assert_eq!(kept(after.claims()), kept(&before), "subject, actors, scope and session stay");
+    assert_eq!(after.body()["expires_in"], 3600);
+    for (what, ask) in [
+        ("the subject", by_c1(Ask::exchange(&delegated))),
+        ("a client with the right", Ask::exchange(&delegated).basic("c3", "s3")),
+        ("an inner actor", by_c2(Ask::exchange(&onwards))),
+        ("the token alone", renew(&delegated)),
+        ("wider scope", by_c2(Ask::exchange(&delegated)).with("scope", "catalog ns:read")),
+    ] {
+        assert_ne!(world.check(ask).code(), "200", "{what}");
+    }
+    world.change("c2", |c2| c2.rights_mut().may_act_for.clear());
+    assert_eq!(world.check(by_c2(Ask::exchange(&delegated))).code(), BAD, "the right was withdrawn");
+    world.change("c2", |c2| c2.rights_mut().may_act_for = c1s());
+    world.pass(12 * 3600 - 3605 - 1);
+    assert_eq!(world.check(by_c2(Ask::exchange(&delegated))).body()["expires_in"], 1);
+    world.pass(1);
+    assert!(matches!(world.check(by_c2(Ask::exchange(&delegated))).refusal(), Refusal::SessionOver { .. }));
 }
 
 #[test]

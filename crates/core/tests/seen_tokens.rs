@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tokenberg_core::{
     AccessTokenClaims, Answers, Confirmation, Issuer, Possession, Recollection, Revocation, SubjectStanding,
-    Thumbprint, Timestamp, TokenFault, TokenVerification,
+    Thumbprint, Timestamp, TokenFault, TokenId, TokenVerification,
 };
 use tokenberg_testkit::{ForeignKey, ISSUER, NOW, World, changed, trusted};
 
@@ -42,7 +42,8 @@ impl Presenting {
             json!({"iss": ISSUER, "aud": CATALOG, "sub": "alice", "client_id": "c1", "iat": NOW, "exp": NOW + 60,
                 "jti": "x", "scope": "catalog", "act": {"sub": "c1", "act": {"iss": IDP, "sub": "bob"}},
                 "cnf": Confirmation::of(key, certificate).unwrap(),
-                "tokenberg_session": {"id": "s", "start": NOW, "end": NOW + 60, "sub_iss": IDP}}),
+                "tokenberg_session": {"id": "s", "start": NOW, "end": NOW + 60, "sub_iss": IDP,
+                    "with": [{"id": "a", "client_id": "c2", "since": NOW}]}}),
             changes,
         );
         let claims = AccessTokenClaims::read(payload.as_object().unwrap()).unwrap();
@@ -63,7 +64,7 @@ fn verification(issuer: &str, audience: &str) -> TokenVerification {
 }
 
 fn disable(presenting: &mut Presenting, subject: &str) {
-    let disabled = SubjectStanding { disabled: true, revoked_before: None };
+    let disabled = SubjectStanding { disabled: true, ..SubjectStanding::default() };
     let issuer = Some(Issuer::foreign(IDP).unwrap());
     presenting.world.subjects.push((issuer, subject.to_owned(), disabled));
 }
@@ -73,17 +74,34 @@ fn revoke(presenting: &mut Presenting, revocation: impl FnOnce(&AccessTokenClaim
     presenting.world.revoked.push(revocation(&claims));
 }
 
+fn origin(revocation: Revocation) -> Revocation {
+    Revocation::Origin(Box::new(revocation))
+}
+
+fn id(text: &str) -> TokenId {
+    TokenId::parse(text).unwrap()
+}
+
 type Change = fn(&mut Presenting);
 
 /// What may become of a token after it was seen, and how what is then wrong with it is told.
-const CHANGES: [(Change, &str); 16] = [
+const CHANGES: [(Change, &str); 19] = [
     (|p| p.world.pass(60), "it expired"),
     (|p| p.world.now = at(NOW - 6), "it is valid from"),
     (|p| revoke(p, |claims| Revocation::Token(claims.token_id.clone())), "the token x was revoked"),
     (|p| revoke(p, |claims| Revocation::Session(claims.session.id.clone())), "the session s was revoked"),
-    (|p| revoke(p, |_| Revocation::Client { before: at(NOW) }), "tokens of the client from before"),
+    (|p| revoke(p, |_| Revocation::Client { before: at(NOW + 1) }), "tokens of the client from before"),
     (|p| revoke(p, |_| Revocation::Subject { before: at(NOW + 1) }), "tokens of the subject from before"),
-    (|p| revoke(p, |_| Revocation::Actor { before: at(NOW) }), "tokens that name an actor"),
+    (
+        |p| revoke(p, |_| origin(Revocation::Session(id("a")))),
+        "it was obtained with a token that is revoked: the session a",
+    ),
+    (
+        |p| revoke(p, |_| origin(Revocation::Client { before: at(NOW + 1) })),
+        "it was obtained with a token that is revoked: tokens of the client",
+    ),
+    (|p| p.world.change("c2", |c2| c2.enabled = false), "the client of an actor that it names is disabled"),
+    (|p| p.world.unregister("c2"), "the client of an actor that it names is disabled"),
     (|p| p.world.change("c1", |c1| c1.enabled = false), "the client that it names is disabled"),
     (|p| p.world.unregister("c1"), "the client that it names is not registered"),
     (|p| disable(p, "alice"), "the subject that it names is disabled"),

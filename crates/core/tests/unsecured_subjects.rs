@@ -154,13 +154,13 @@ fn tx_65_tx_66_only_the_name_counts_and_it_never_elevates() {
         let token = trino(&json!({"sub": bad}));
         assert_eq!(world.check(ask(&token).actor(&actor).bearer(&actor)).code(), BAD, "{bad}");
     }
-    let disabled = SubjectStanding { disabled: true, revoked_before: None };
+    let disabled = SubjectStanding { disabled: true, ..SubjectStanding::default() };
     world.subjects = vec![(None, "alice".to_owned(), disabled)];
     assert_eq!(world.check(scoped("catalog")).code(), BAD, "shut out");
 }
 
 #[test]
-fn tx_67_fresh_and_no_longer_than_the_actor() {
+fn tx_67_an_assertion_is_fresh() {
     let (mut world, actor) = world();
     for (changes, good) in [
         (json!({"iat": NOW - 300}), true),
@@ -176,11 +176,39 @@ fn tx_67_fresh_and_no_longer_than_the_actor() {
         let answer = world.check(ask(&trino(&changes)).actor(&actor).bearer(&actor));
         assert_eq!(answer.code() == "200", good, "{changes}");
     }
-    world.pass(3000);
-    let token = trino(&json!({"iat": NOW + 3000}));
-    let answer = world.check(ask(&token).actor(&actor).bearer(&actor));
-    assert_eq!(answer.claims().expires_at.as_seconds(), NOW + 3600, "the actor's token ends then");
-    assert_eq!(answer.claims().session.end.as_seconds(), NOW + 3600, "and no renewal goes beyond");
+}
+
+#[test]
+fn tx_44_an_unsecured_user_has_the_clients_session_lifetime_and_ends_with_the_actors_session() {
+    let (mut world, actor) = world();
+    let assertion = |seconds| trino(&json!({"iat": NOW + seconds}));
+    world.pass(3590);
+    let first = world.check(ask(&assertion(3590)).actor(&actor).bearer(&actor));
+    assert_eq!(first.body()["expires_in"], 3600, "not the 10 s that are left of the actor's token");
+    assert_eq!(first.claims().session.end.as_seconds(), NOW + 3590 + 12 * 3600);
+    world.pass(3500);
+    let renewed = world.check(Ask::exchange(&first.token()).bearer(&first.token()));
+    assert_eq!(renewed.body()["expires_in"], 3600, "renewals do not shrink");
+    // Iceberg's fallback once the token has expired: Basic of the catalog's client.
+    world.pass(3605);
+    let late = world.check(Ask::exchange(&renewed.token()).basic("ca", "sa"));
+    let identity = (late.claims().subject.as_str(), chain(&late), late.claims().session.asserted);
+    assert_eq!(identity, ("alice", vec!["ca".to_owned()], true));
+    assert_eq!(
+        (&late.body()["expires_in"], &late.claims().session),
+        (&json!(3600), &renewed.claims().session)
+    );
+    assert_eq!(world.check(Ask::exchange(&renewed.token()).basic("c1", "s1-Z7")).code(), BAD);
+    let token = late.token();
+    let state = |world: &mut World| world.check(Ask::exchange(&token).basic("ca", "sa")).code();
+    world.change("ca", |ca| ca.rights_mut().may_assert_users = vec!["bob".parse().unwrap()]);
+    assert_eq!(state(&mut world), BAD, "the client may no longer name the user");
+    world.change("ca", |ca| ca.rights_mut().may_assert_users = vec!["*".parse().unwrap()]);
+    assert_eq!(state(&mut world), "200");
+    // The actor's token is revoked, long after it expired: what was obtained with it ends.
+    world.revoke(&Ask::token(&actor).basic("ca", "sa")).unwrap().unwrap();
+    assert_eq!(state(&mut world), BAD);
+    assert_eq!(world.check(Ask::exchange(&token).bearer(&token)).code(), "401 invalid_client Bearer");
 }
 
 #[test]
@@ -201,6 +229,12 @@ fn tx_68_tx_69_the_name_is_in_nobodys_realm_and_the_token_says_so() {
         world.change("c1", |c1| c1.rights_mut().may_act_for = vec![pattern.parse().unwrap()]);
         assert_eq!(world.check(Ask::exchange(&token).basic("c1", "s1-Z7")).code(), BAD, "{pattern}");
     }
+    assert_eq!(
+        world.check(Ask::exchange(&token).bearer(&token)).code(),
+        BAD,
+        "catalogs would take it for that client"
+    );
+    world.unregister("alice");
     // Renewal keeps all of it, as long as the client may still say so.
     let renewed = world.check(Ask::exchange(&token).bearer(&token));
     assert!(renewed.claims().session.asserted);

@@ -6,7 +6,7 @@ use crate::db::Part;
 use crate::error::StoreError;
 use crate::revocations::SUBJECT;
 use crate::store::Store;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tokenberg_core::{Issuer, Timestamp, Trust, TrustedIssuer};
 
@@ -150,22 +150,31 @@ fn read_issuer((issuer, enabled, trust, created_at): Row) -> Result<IssuerRecord
     Ok(IssuerRecord { trusted, created_at: time(created_at)? })
 }
 
-/// The issuers in memory, each by its exact text.
+/// The issuers in memory, each by its exact text, and in the order in which they were registered.
 #[derive(Default)]
-pub(crate) struct TrustedIssuers(HashMap<Box<str>, Arc<TrustedIssuer>>);
+pub(crate) struct TrustedIssuers {
+    by_name: HashMap<Box<str>, Arc<TrustedIssuer>>,
+    in_order: BTreeMap<(Timestamp, Box<str>), Arc<TrustedIssuer>>,
+}
 
 impl TrustedIssuers {
     pub(crate) fn add(&mut self, row: Row) -> Result<(), StoreError> {
-        let trusted = read_issuer(row)?.trusted;
-        self.0.insert(trusted.issuer.as_str().into(), Arc::new(trusted));
+        let IssuerRecord { trusted, created_at } = read_issuer(row)?;
+        let (name, trusted): (Box<str>, _) = (trusted.issuer.as_str().into(), Arc::new(trusted));
+        self.in_order.insert((created_at, name.clone()), Arc::clone(&trusted));
+        self.by_name.insert(name, trusted);
         Ok(())
     }
 
     pub(crate) fn find(&self, issuer: &str) -> Option<&Arc<TrustedIssuer>> {
-        self.0.get(issuer)
+        self.by_name.get(issuer)
+    }
+
+    pub(crate) fn in_order(&self) -> impl Iterator<Item = &TrustedIssuer> {
+        self.in_order.values().map(AsRef::as_ref)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.by_name.len()
     }
 }

@@ -97,8 +97,8 @@ impl<K: Keys> Answers for Moment<K> {
         self.snapshot.federated(issuer, subject).cloned()
     }
 
-    fn subject(&self, issuer: Option<&Issuer>, subject: &str) -> SubjectStanding {
-        self.snapshot.subject(issuer, subject)
+    fn subject(&self, issuer: Option<&Issuer>, subject: &str, sub: &str) -> SubjectStanding {
+        self.snapshot.subject(issuer, subject, sub)
     }
 
     fn nonce(&self, now: Timestamp) -> Option<Box<str>> {

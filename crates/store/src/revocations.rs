@@ -9,7 +9,8 @@ use crate::shards::Shards;
 use crate::store::Store;
 use std::collections::HashMap;
 use tokenberg_core::{
-    AccessTokenClaims, Actor, ClientId, Issuer, Revocation, ShortText, Subject, Timestamp, TokenId,
+    AccessTokenClaims, ClientId, Issuer, Origin, Participant, Revocation, ShortText, Subject, Timestamp,
+    TokenId,
 };
 
 /// Something to be taken back.
@@ -166,15 +167,28 @@ impl RevokedIds {
     pub(crate) fn find(&self, token: &AccessTokenClaims) -> Option<Revocation> {
         let (session, client) = (&token.session.id, &token.client_id);
         if self.sessions.find(session.as_str()).is_some() {
-            Some(Revocation::Session(session.clone()))
-        } else if !token.is_clients_own()
-            && self.sessions.find(delegation(session, client).as_str()).is_some()
-        {
-            Some(Revocation::Delegation { session: session.clone(), client: client.clone() })
-        } else if self.tokens.find(token.token_id.as_str()).is_some() {
-            Some(Revocation::Token(token.token_id.clone()))
-        } else {
-            None
+            return Some(Revocation::Session(session.clone()));
+        }
+        if !token.is_clients_own() && self.sessions.find(delegation(session, client).as_str()).is_some() {
+            return Some(Revocation::Delegation { session: session.clone(), client: client.clone() });
+        }
+        if let Some(revocation) = token.origins().find_map(|origin| self.of_origin(origin)) {
+            return Some(Revocation::Origin(Box::new(revocation)));
+        }
+        let is_revoked = self.tokens.find(token.token_id.as_str()).is_some();
+        is_revoked.then(|| Revocation::Token(token.token_id.clone()))
+    }
+
+    fn of_origin(&self, origin: &Origin) -> Option<Revocation> {
+        match origin {
+            Origin::Session { session, .. } if self.sessions.find(session.as_str()).is_some() => {
+                Some(Revocation::Session(session.clone()))
+            }
+            Origin::Session { session, client, .. } => {
+                self.sessions.find(delegation(session, client).as_str())?;
+                Some(Revocation::Delegation { session: session.clone(), client: client.clone() })
+            }
+            Origin::Foreign { .. } => None,
         }
     }
 
@@ -229,17 +243,32 @@ impl RevokedBefore {
                 return Some(revocation);
             }
         }
-        let of_actor = |actor: &Actor| self.of_subject(Some(actor.issuer.as_ref()?), EVERYBODY);
-        if let Some(before) = token.actor.iter().flat_map(Actor::chain).filter_map(of_actor).max() {
-            let revocation = Revocation::Actor { before };
-            if revocation.reaches(token) {
-                return Some(revocation);
-            }
+        let of_participant = |participant| self.of_participant(&token.issuer, participant);
+        if let Some(revocation) = token.participants().find_map(of_participant) {
+            return Some(Revocation::Origin(Box::new(revocation)));
         }
         let issuer = Some(token.subject_issuer());
-        let of_subject = self.of_subject(issuer, token.subject.as_str());
-        let latest = of_subject.max(self.of_subject(issuer, EVERYBODY))?;
-        Some(Revocation::Subject { before: latest }).filter(|revocation| revocation.reaches(token))
+        // An operator may know the subject by the name that catalogs see.
+        let names = [token.issuer_subject().as_str(), token.subject.as_str(), EVERYBODY];
+        let before = names.into_iter().filter_map(|name| self.of_subject(issuer, name)).max()?;
+        Some(Revocation::Subject { before }).filter(|revocation| revocation.reaches(token))
+    }
+
+    /// What was revoked of a client, or of a subject of another issuer, with whose token another one was obtained.
+    fn of_participant(&self, ours: &Issuer, participant: Participant<'_>) -> Option<Revocation> {
+        let Participant { issuer, subject, since } = participant;
+        let client = self.clients.get(subject).filter(|_| issuer.is_none());
+        let client = client.map(|before| Revocation::Client { before: *before });
+        let everybody = issuer.and_then(|issuer| self.of_subject(Some(issuer), EVERYBODY));
+        let subject = self.of_subject(issuer.or(Some(ours)), subject).max(everybody);
+        let subject = subject.map(|before| Revocation::Subject { before });
+        client.into_iter().chain(subject).find(|revocation| match revocation {
+            Revocation::Client { before } | Revocation::Subject { before } => since < *before,
+            Revocation::Token(_)
+            | Revocation::Session(_)
+            | Revocation::Delegation { .. }
+            | Revocation::Origin(_) => false,
+        })
     }
 
     /// The latest time for the subject of the issuer; without an issuer, what counts whosever name it is.

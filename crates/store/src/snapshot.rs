@@ -14,8 +14,8 @@ use crate::subjects::{DisabledSubjects, SELECT_DISABLED};
 use futures_util::TryStreamExt;
 use std::sync::Arc;
 use tokenberg_core::{
-    AccessTokenClaims, Client, ClientId, Issuer, KeyMaterial, Revocation, SecretDigest, SubjectStanding,
-    TrustedIssuer,
+    AccessTokenClaims, Client, ClientId, Issuer, KeyMaterial, Namesake, Revocation, SecretDigest,
+    SubjectStanding, TrustedIssuer,
 };
 
 /// The clients, keys, revocations and trusted issuers of one moment. It never changes, and a clone costs nothing.
@@ -64,12 +64,19 @@ impl Snapshot {
         self.issuers.len()
     }
 
-    /// What the operator decided about a subject of another issuer or, without one, about a user whom a client asserts.
+    /// What the operator decided about a subject of another issuer or, without one, about the user of an unsecured JWT; and who
+    /// else has the name `sub` that our tokens give it. The operator may know the subject by either name.
     #[must_use]
-    pub fn subject(&self, issuer: Option<&Issuer>, subject: &str) -> SubjectStanding {
+    pub fn subject(&self, issuer: Option<&Issuer>, subject: &str, sub: &str) -> SubjectStanding {
+        let trusted = issuer.and_then(|issuer| self.issuer(issuer.as_str())).map(AsRef::as_ref);
+        let client = self.clients.find(sub).map(|client| &client.id);
         SubjectStanding {
-            disabled: self.disabled_subjects.has(issuer, subject),
-            revoked_before: self.revoked_before.of_subject(issuer, subject),
+            disabled: [subject, sub].iter().any(|name| self.disabled_subjects.has(issuer, name)),
+            revoked_before: [subject, sub]
+                .iter()
+                .filter_map(|name| self.revoked_before.of_subject(issuer, name))
+                .max(),
+            namesake: Namesake::find(sub, trusted, client, self.issuers.in_order()),
         }
     }
 

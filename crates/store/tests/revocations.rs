@@ -3,7 +3,7 @@
 
 mod world;
 
-use tokenberg_core::{AccessTokenClaims, Issuer, Revocation, TokenId};
+use tokenberg_core::{AccessTokenClaims, Issuer, Origin, Provenance, Revocation, TokenId};
 use tokenberg_store::{NewRevocation, NewSecret, Store};
 use world::*;
 
@@ -167,4 +167,71 @@ async fn rv_07_what_a_client_has_of_anothers_session_goes_alone() {
     delegated.client_id = id("c3");
     assert_eq!(revoked(&store, &delegated).await, None);
     assert_eq!(revoked(&store, &token("c1", 0, "t3", "s1")).await, None);
+}
+
+#[tokio::test]
+async fn law_8_what_was_obtained_with_a_token_is_revoked_with_it() {
+    let Some(world) = World::of_either_kind() else { return };
+    let store = world.open().await;
+    let origin = |session: &str, client: &str, joined| Origin::Session {
+        session: token_id(session),
+        client: id(client),
+        joined: at(joined),
+    };
+    let foreign = |sub: &str| Origin::Foreign {
+        issuer: Issuer::foreign("https://idp.test").unwrap(),
+        subject: sub.parse().unwrap(),
+        since: at(9),
+    };
+    let obtained_with = |origins: Vec<Origin>| {
+        let mut obtained = token("c9", 20, "t", "s");
+        obtained.session.provenance = Some(Box::new(Provenance { origins, ..Provenance::default() }));
+        obtained
+    };
+    let family = |session: &str, client: Option<&str>| NewRevocation::Family {
+        token: token_id("x"),
+        session: token_id(session),
+        client: client.map(id),
+        until: at(3600),
+    };
+    let subject = |issuer: Option<&str>, name: &str| NewRevocation::Subject {
+        issuer: issuer.map(|issuer| Issuer::foreign(issuer).unwrap()),
+        subject: name.parse().unwrap(),
+        before: at(10),
+    };
+    for revocation in [
+        family("s1", None),
+        family("s2", Some("c2")),
+        NewRevocation::Client { id: id("c3"), before: at(10) },
+        subject(Some("https://as.test"), "c4"),
+        subject(Some("https://idp.test"), "robot"),
+        subject(None, "anybody"),
+    ] {
+        store.revoke(&revocation).await.unwrap();
+    }
+    for (with, is_revoked) in [
+        (origin("s1", "c1", 0), true),
+        (origin("s2", "c2", 0), true),
+        (origin("s2", "c1", 0), false),
+        (origin("s3", "c3", 9), true),
+        (origin("s3", "c3", 10), false),
+        (origin("s4", "c4", 9), true),
+        (origin("s4", "anybody", 9), true),
+        (foreign("robot"), true),
+        (foreign("anybody"), true),
+        (foreign("c3"), false),
+        (foreign("c4"), false),
+        (origin("s5", "robot", 9), false),
+    ] {
+        let found = revoked(&store, &obtained_with(vec![origin("s0", "c0", 0), with.clone()])).await;
+        assert_eq!(matches!(found, Some(Revocation::Origin(_))), is_revoked, "{with:?} {found:?}");
+    }
+    // The client that joined a session of another one later, and acts again after it was revoked.
+    for (joined, is_revoked) in [(9, true), (10, false)] {
+        let mut joined_later = token("c3", 0, "t", "s");
+        joined_later.session.subject_issuer = Issuer::foreign("https://idp.test").ok();
+        let provenance = Provenance { joined: Some(at(joined)), ..Provenance::default() };
+        joined_later.session.provenance = Some(Box::new(provenance));
+        assert_eq!(revoked(&store, &joined_later).await.is_some(), is_revoked, "{joined}");
+    }
 }

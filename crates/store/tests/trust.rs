@@ -5,8 +5,8 @@ mod world;
 
 use std::sync::Arc;
 use tokenberg_core::{
-    AcceptedAs, Actor, Answers, Federation, Issuer, KeySource, Once, Revocation, SingleUse, Subject,
-    SubjectStanding, Trust,
+    AcceptedAs, Actor, Answers, Federation, Issuer, KeySource, Once, Origin, Provenance, Revocation,
+    SingleUse, Subject, SubjectStanding, Trust,
 };
 use tokenberg_store::{NewRevocation, Store, StoreError, Watched};
 use world::*;
@@ -112,10 +112,17 @@ async fn tx_37_what_was_got_with_a_removed_issuer_stays_dead_when_it_is_trusted_
         claims.issued_at = at(issued);
         claims
     };
-    for (issuer, issued, is) in [(IDP, 9, true), (IDP, 10, true), (IDP, 11, false), (K8S, 9, false)] {
+    let before = Revocation::Origin(Box::new(Revocation::Subject { before: at(10) }));
+    for (issuer, issued, is) in [(IDP, 9, true), (IDP, 10, false), (IDP, 11, false), (K8S, 9, false)] {
         let revoked = moment.revoked(&with_actor(issuer, issued));
-        assert_eq!(revoked, is.then_some(Revocation::Actor { before: at(10) }), "{issuer} {issued}");
+        assert_eq!(revoked, is.then_some(before.clone()), "{issuer} {issued}");
     }
+    // A renewal does not move the time at which the actor's token was presented.
+    let mut renewed = with_actor(IDP, 11);
+    let subject = "robot".parse().unwrap();
+    let origins = vec![Origin::Foreign { issuer: foreign(IDP), subject, since: at(9) }];
+    renewed.session.provenance = Some(Box::new(Provenance { origins, ..Provenance::default() }));
+    assert_eq!(moment.revoked(&renewed), Some(before));
 }
 
 #[tokio::test]
@@ -245,16 +252,16 @@ async fn tx_37_a_subject_is_shut_out_by_issuer_and_name_and_let_in_again() {
         (None, "carol", false, Some(at(5))),
         (Some(&idp), "", false, None),
     ] {
-        let standing = SubjectStanding { disabled, revoked_before };
-        assert_eq!(moment.subject(issuer, name), standing, "{issuer:?} {name}");
+        let standing = SubjectStanding { disabled, revoked_before, namesake: None };
+        assert_eq!(moment.subject(issuer, name, name), standing, "{issuer:?} {name}");
     }
     let listed = store.disabled_subjects().await.unwrap();
     let listed: Vec<_> = listed.iter().map(|s| (s.issuer.clone(), s.subject.as_str(), s.since)).collect();
     assert_eq!(listed, [(None, "bob", at(0)), (Some(idp.clone()), "alice", at(0))]);
     store.enable_subject(Some(&idp), &subject("alice")).await.unwrap();
     watched.refresh().await.unwrap();
-    assert!(!watched.now().subject(Some(&idp), "alice").disabled);
-    assert!(moment.subject(Some(&idp), "alice").disabled);
+    assert!(!watched.now().subject(Some(&idp), "alice", "alice").disabled);
+    assert!(moment.subject(Some(&idp), "alice", "alice").disabled);
     fault(store.enable_subject(Some(&idp), &subject("alice")).await);
 }
 

@@ -236,7 +236,7 @@ impl History {
             Event::Hold { key } => self.held = key.map(|key| key % self.keys.len()),
             Event::ShutOut { user, asserted, disabled } => {
                 let issuer = (!asserted).then(|| IDP.parse().unwrap());
-                let standing = SubjectStanding { disabled, revoked_before: None };
+                let standing = SubjectStanding { disabled, ..SubjectStanding::default() };
                 self.world.subjects.retain(|known| known.0 != issuer || known.1 != HISTORY_USERS[user]);
                 self.world.subjects.push((issuer, HISTORY_USERS[user].to_owned(), standing));
             }

@@ -54,8 +54,9 @@ pub(crate) fn asserted(before: &Before<'_>, answer: &Answer, user: &str, actor: 
     assert_eq!(claims.subject.as_str(), user);
     assert!(user.parse().ok().and_then(|id| before.world.client(&id)).is_none(), "a client was asserted");
     assert!(claims.session.asserted && claims.to_json().contains_key("amr"), "the marker is gone");
-    assert!(claims.expires_at <= actor.claims.expires_at, "outlived its actor's token");
     assert!(scope_of(claims).is_subset(&actor.scope), "more than the actor");
+    let longest = before.world.client(&claims.client_id).map(|client| client.rights.session_lifetime);
+    assert_eq!(Some(claims.session.end), longest.map(|longest| before.world.now.plus(longest)));
     check_named(claims);
     started(before, claims, Some(actor));
 }
@@ -66,7 +67,8 @@ fn started(before: &Before<'_>, claims: &AccessTokenClaims, actor: Option<&Issue
     if let Some(actor) = actor {
         assert!(scope_of(claims).is_subset(&actor.scope), "more than the actor");
         assert!(audience_of(claims).is_subset(&actor.audience), "elsewhere than the actor");
-        assert!(claims.session.end <= actor.session_end, "outlived its actor's session");
+        let may_outlive = claims.session.asserted;
+        assert!(may_outlive || claims.session.end <= actor.session_end, "outlived its actor's session");
         assert!(actor.claims.is_clients_own() && actor.claims.client_id == claims.client_id);
         check_possession(before, &actor.claims);
     }
@@ -89,7 +91,10 @@ fn check_everybody(before: &Before<'_>, claims: &AccessTokenClaims) {
         assert!(is_enabled(claims.subject.as_str()), "a disabled subject took part");
         return;
     }
-    assert!(!before.world.subject(issuer, claims.subject.as_str()).disabled, "a disabled subject took part");
+    assert!(
+        !before.world.subject(issuer, claims.issuer_subject().as_str(), claims.subject.as_str()).disabled,
+        "a disabled subject took part"
+    );
     if let Some(issuer) = issuer {
         let trusted = before.world.issuer(issuer.as_str());
         assert!(trusted.is_some_and(|trusted| trusted.enabled), "an issuer that is not trusted took part");
@@ -168,7 +173,13 @@ pub(crate) fn exchanged(
     assert!(claims.expires_at <= session_end && claims.session.end <= session_end, "outlived its session");
     assert!(claims.expires_at > now);
     if now >= subject.claims.expires_at {
-        assert!(with_credential && subject.claims.is_clients_own(), "an expired token was renewed");
+        let is_its = subject.claims.client_id == claims.client_id;
+        assert!(with_credential && is_its && after == earlier, "an expired token was renewed");
+        let acts = earlier.first().is_some_and(|actor| actor == claims.client_id.as_str());
+        assert!(
+            acts || subject.claims.is_clients_own(),
+            "an expired token was renewed by another than its actor"
+        );
     }
     let is_revoked = |r: &Revocation| *r == Revocation::Session(subject.claims.session.id.clone());
     assert!(!before.world.revoked.iter().any(is_revoked), "a revoked token was exchanged");

@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use tokenberg_core::{
     AccessTokenClaims, Algorithm, Answers, Client, ClientId, CompactJws, Entropy, Explanation, Introspection,
-    IntrospectionEndpoint, Issuer, KeyMaterial, Keys, KeysUnavailable, Lifetime, NotGranted, NotWritten,
-    Once, Policy, Presented, PresentedToken, Refusal, Request, Revocation, RevocationEndpoint, Revoked,
-    Revoking, Secret, SecretDigest, SignatureFault, SubjectStanding, Timestamp, TokenEndpoint, TrustedIssuer,
-    Verified, drive, explain, inquire,
+    IntrospectionEndpoint, Issuer, KeyMaterial, Keys, KeysUnavailable, Lifetime, Namesake, NotGranted,
+    NotWritten, Once, Policy, Presented, PresentedToken, Refusal, Request, Revocation, RevocationEndpoint,
+    Revoked, Revoking, Secret, SecretDigest, SignatureFault, SubjectStanding, Timestamp, TokenEndpoint,
+    TrustedIssuer, Verified, drive, explain, inquire,
 };
 use tokenberg_jose::{Keyring, generate};
 
@@ -254,7 +254,7 @@ impl Answers for World {
     }
 
     fn revoked(&self, token: &AccessTokenClaims) -> Option<Revocation> {
-        self.revoked.iter().find(|revocation| revocation.reaches(token)).cloned()
+        self.revoked.iter().find_map(|revocation| revocation.reason_for(token))
     }
 
     fn keys(&self) -> &dyn Keys {
@@ -271,11 +271,15 @@ impl Answers for World {
         clients.next().filter(|_| clients.next().is_none()).cloned()
     }
 
-    fn subject(&self, issuer: Option<&Issuer>, subject: &str) -> SubjectStanding {
+    fn subject(&self, issuer: Option<&Issuer>, subject: &str, sub: &str) -> SubjectStanding {
         let is_it = |known: &&(Option<Issuer>, String, SubjectStanding)| {
             known.0.as_ref() == issuer && known.1 == subject
         };
-        self.subjects.iter().find(is_it).map(|known| known.2).unwrap_or_default()
+        let standing = self.subjects.iter().find(is_it).map(|known| known.2.clone()).unwrap_or_default();
+        let trusted = issuer.and_then(|issuer| self.issuers.iter().find(|known| known.issuer == *issuer));
+        let client = sub.parse().ok().filter(|id| self.clients.contains_key(id));
+        let namesake = Namesake::find(sub, trusted, client.as_ref(), &self.issuers);
+        SubjectStanding { namesake, ..standing }
     }
 
     fn nonce(&self, now: Timestamp) -> Option<Box<str>> {

@@ -127,15 +127,15 @@ impl Trace {
                     subject: question.claims().subject.clone(),
                     subject_issuer: question.claims().session.subject_issuer.clone(),
                     principal: known.principal.as_ref().map(|principal| principal.enabled),
-                    standing: known.subject,
+                    standing: known.subject.clone(),
                     revocation: known.revocation.clone(),
                 });
                 question.recalled(known)?
             }
             Question::RecallSubject(question) => {
-                let standing = answers.subject(question.issuer(), question.subject().as_str());
+                let standing = question.standing(answers);
                 let (issuer, subject) = (question.issuer().cloned(), question.subject().clone());
-                self.rules.push(Rule::Subject { issuer, subject, standing });
+                self.rules.push(Rule::Subject { issuer, subject, standing: standing.clone() });
                 question.recalled(standing)?
             }
             Question::UseOnce(question) => {

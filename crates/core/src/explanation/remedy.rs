@@ -94,6 +94,9 @@ pub(super) fn of(refusal: &Refusal, rules: &[Rule], policy: &Policy) -> String {
         Refusal::ChainTooDeep { deepest, .. } => {
             format!("somebody nearer to the subject has to ask: a chain has {deepest} actors at most, whatever is registered")
         }
+        Refusal::TooManyOrigins { .. } => {
+            "the subject has to authenticate again: a token depends on 16 others at most".to_owned()
+        }
         Refusal::SessionOver { .. } => {
             "whoever began the session has to authenticate again; register the client, and the subject if he is a client, with a longer --session-lifetime for later ones".to_owned()
         }

@@ -160,7 +160,7 @@ impl Rule {
                 };
                 let of_subject = match principal {
                     Some(enabled) => state(Some(*enabled)).to_owned(),
-                    None => standing_told(*standing, at),
+                    None => standing_told(standing, at),
                 };
                 let taken = revocation.as_ref().map_or_else(
                     || "nobody revoked it".to_owned(),
@@ -176,7 +176,7 @@ impl Rule {
                 let whose = issuer
                     .as_ref()
                     .map_or_else(|| "whom a client asserts".to_owned(), |issuer| format!("of {issuer}"));
-                format!("{subject}, {whose}, is {}", standing_told(*standing, at))
+                format!("{subject}, {whose}, is {}", standing_told(standing, at))
             }
             Self::FirstUse { once, otherwise } => format!(
                 "the identifier {:?} ({}) would be used up now, and remembered until {}; if it was used before, {otherwise}",
@@ -244,12 +244,15 @@ fn issuer(found: &TrustedIssuer) -> String {
     format!("issuer {} is trusted: {}", found.issuer, facts.join("; "))
 }
 
-fn standing_told(standing: SubjectStanding, at: &dyn Fn(Timestamp) -> String) -> String {
-    let state = if standing.disabled { "DISABLED" } else { "not disabled" };
-    match standing.revoked_before {
-        None => state.to_owned(),
-        Some(before) => format!("{state}, and tokens from before {} are revoked", at(before)),
+fn standing_told(standing: &SubjectStanding, at: &dyn Fn(Timestamp) -> String) -> String {
+    let mut state = if standing.disabled { "DISABLED" } else { "not disabled" }.to_owned();
+    if let Some(before) = standing.revoked_before {
+        state += &format!(", and tokens from before {} are revoked", at(before));
     }
+    if let Some(namesake) = &standing.namesake {
+        state += &format!("; catalogs would take it for {namesake}");
+    }
+    state
 }
 
 /// The claims in one line; times as times.

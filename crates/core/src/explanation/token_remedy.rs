@@ -2,7 +2,9 @@
 
 use super::remedy::{pattern, quoted};
 use super::rule::Rule;
-use crate::{ClientId, Issuer, NotRenewable, Policy, Revocation, Subject, TokenFault, TrustedIssuer};
+use crate::{
+    ClientId, Issuer, Namesake, NotRenewable, Policy, Revocation, Subject, TokenFault, TrustedIssuer,
+};
 
 /// A sentence without its end, about what is called `token`.
 pub(super) fn of(fault: &TokenFault, token: &str, rules: &[Rule], policy: &Policy) -> String {
@@ -37,8 +39,11 @@ pub(super) fn of(fault: &TokenFault, token: &str, rules: &[Rule], policy: &Polic
         }
         TokenFault::NotRenewable { why, .. } => match why {
             NotRenewable::OtherClient => "the client to which it was issued has to renew it".to_owned(),
-            NotRenewable::NotClientsOwn => {
+            NotRenewable::NotTheActor => {
                 "the user has to log in again, and the client to exchange before the token expires".to_owned()
+            }
+            NotRenewable::AnotherActor => {
+                "the client has to renew the token without an actor_token first".to_owned()
             }
             NotRenewable::TooLate(_) => "the client has to ask for client_credentials again".to_owned(),
         },
@@ -67,6 +72,7 @@ pub(super) fn of(fault: &TokenFault, token: &str, rules: &[Rule], policy: &Polic
         TokenFault::MayNotAct => {
             "the subject's issuer says in may_act who may act for him; nobody here can allow another".to_owned()
         }
+        TokenFault::NameTaken { by, .. } => name_taken(by, &found),
         TokenFault::NotThisActor | TokenFault::MayNotActFor => match (found.client, found.subject) {
             (Some(client), Some((issuer, subject))) => {
                 format!("register {client} with --may-act-for {}", pattern(issuer, subject.as_str()))
@@ -119,14 +125,29 @@ fn audience(token: &str, found: &Found<'_>, policy: &Policy) -> String {
     }
 }
 
+fn name_taken(by: &Namesake, found: &Found<'_>) -> String {
+    let issuer = found.issuer.map_or("ISSUER", |known| known.issuer.as_str());
+    match by {
+        Namesake::Client(_) | Namesake::Issuer(_) if found.issuer.is_none() => {
+            "the client has to name another user, or that issuer needs --shared-names".to_owned()
+        }
+        Namesake::Client(_) | Namesake::Issuer(_) => format!(
+            "register {issuer} with --subject-prefix, so that its users have names of their own; or with --shared-names if equal names are one principal for every catalog (tokenberg issuer add {issuer} --replace …)"
+        ),
+    }
+}
+
 fn revoked(revocation: &Revocation) -> &'static str {
     match revocation {
         Revocation::Token(_) => "the client has to get another token: this one was revoked",
         Revocation::Session(_) | Revocation::Delegation { .. } => {
             "whoever began the session has to authenticate again: it was revoked"
         }
-        Revocation::Client { .. } | Revocation::Subject { .. } | Revocation::Actor { .. } => {
+        Revocation::Client { .. } | Revocation::Subject { .. } => {
             "whoever is meant has to authenticate again: everything from before was revoked"
+        }
+        Revocation::Origin(_) => {
+            "the subject has to sign in again, and the client to exchange with a token of its own that is not revoked"
         }
     }
 }

@@ -5,7 +5,7 @@ use super::{Decision, Known, Possessed, Step, conclude};
 use crate::policy::exchange::{self, Parties};
 use crate::policy::party::{ProvenActor, ProvenSubject};
 use crate::policy::proof::{Authenticated, ProvenToken};
-use crate::policy::{access_token, delegation, foreign_token};
+use crate::policy::{access_token, delegation, foreign_token, session};
 use crate::refusal::{Refusal, TokenFault};
 use crate::request::client_authentication::Role;
 use crate::request::form::Parameter;
@@ -94,7 +94,7 @@ impl Exchange {
         let (policy, client, now) = (checking.policy.clone(), self.client.clone(), checking.now);
         let times = move |claims: &_| match access_token::unexpired(claims, now) {
             Ok(()) => Ok(()),
-            Err(_) => exchange::check_expired(&policy, &client, claims, now),
+            Err(_) => session::check_expired(&policy, &client, claims, now),
         };
         let token = self.request.subject.token.clone();
         let then = move |token: Result<_, _>| match token {

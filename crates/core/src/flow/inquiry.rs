@@ -81,9 +81,7 @@ struct Asking<End> {
 impl<End> Asking<End> {
     fn unexpired(&self, claims: &AccessTokenClaims) -> Result<(), TokenFault> {
         match self.expired {
-            Expired::WhileRenewable
-                if self.now < self.policy.remembers_until(&claims.session, claims.issued_at) =>
-            {
+            Expired::WhileRenewable if self.now < self.policy.remembers_until(claims, claims.session.end) => {
                 Ok(())
             }
             Expired::Never | Expired::WhileRenewable => access_token::unexpired(claims, self.now),

@@ -78,8 +78,8 @@ pub(crate) fn foreign<S: Asks + 'static>(
             match claims {
                 Err(fault) => then(Err(fault)),
                 Ok(claims) => {
-                    let (issuer, subject) = (issuer.issuer.clone(), claims.subject.clone());
-                    Ok(recall::ask_subject(Some(issuer), subject, move |standing| {
+                    let names = (claims.subject.clone(), claims.sub.clone());
+                    Ok(recall::ask_subject(Some(issuer.issuer.clone()), names, move |standing| {
                         then(ProvenForeign::of(claims, standing, &possession))
                     }))
                 }
@@ -119,7 +119,7 @@ fn ask_about<S: Asks + 'static>(
     now: Timestamp,
     then: Then<S, AssertedUser>,
 ) -> S {
-    recall::ask_subject(None, name.clone(), move |standing| {
+    recall::ask_subject(None, (name.clone(), name.clone()), move |standing| {
         then(AssertedUser::of(name, is_client, standing, now))
     })
 }

@@ -3,7 +3,7 @@
 use super::question::{Asks, Question};
 use crate::answers::Recollection;
 use crate::refusal::Refusal;
-use crate::{AccessTokenClaims, Issuer, Subject, SubjectStanding};
+use crate::{AccessTokenClaims, Answers, Issuer, Subject, SubjectStanding};
 use std::sync::Arc;
 
 /// What is known now about this token of ours? [`Recollection::of`] gathers the answer.
@@ -40,28 +40,41 @@ impl<S> Recall<S> {
 pub struct RecallSubject<S> {
     issuer: Option<Issuer>,
     subject: Subject,
+    sub: Subject,
     then: Box<dyn FnOnce(SubjectStanding) -> Result<S, Refusal> + Send>,
 }
 
 pub(crate) fn ask_subject<S: Asks>(
     issuer: Option<Issuer>,
-    subject: Subject,
+    (subject, sub): (Subject, Subject),
     then: impl FnOnce(SubjectStanding) -> Result<S, Refusal> + Send + 'static,
 ) -> S {
-    Question::RecallSubject(RecallSubject { issuer, subject, then: Box::new(then) }).into()
+    Question::RecallSubject(RecallSubject { issuer, subject, sub, then: Box::new(then) }).into()
 }
 
 impl<S> RecallSubject<S> {
-    /// Whose name the subject is; `None` for a user whom a client asserted.
+    /// The issuer that names the subject; `None` for the user of an unsecured JWT.
     #[must_use]
     pub fn issuer(&self) -> Option<&Issuer> {
         self.issuer.as_ref()
     }
 
-    /// The subject.
+    /// The subject, as its issuer calls it.
     #[must_use]
     pub fn subject(&self) -> &Subject {
         &self.subject
+    }
+
+    /// What `sub` of our tokens says: the subject, after the prefix that its issuer is registered with.
+    #[must_use]
+    pub fn sub(&self) -> &Subject {
+        &self.sub
+    }
+
+    /// What is known, from `answers`.
+    #[must_use]
+    pub fn standing(&self, answers: &(impl Answers + ?Sized)) -> SubjectStanding {
+        answers.subject(self.issuer(), self.subject.as_str(), self.sub.as_str())
     }
 
     /// Answers with what is known.

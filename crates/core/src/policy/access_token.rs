@@ -3,7 +3,7 @@
 use super::proof::{ProvenToken, StandingToken};
 use super::signed_token::SignedToken;
 use super::{Policy, dpop, foreign_token, rights};
-use crate::answers::{ActorsStanding, Recollection};
+use crate::answers::{ParticipantsStanding, Recollection};
 use crate::refusal::{ProofFault, TokenFault};
 use crate::types::confirmation::Possession;
 use crate::{
@@ -49,10 +49,11 @@ pub(crate) fn standing(
     if !recollection.is_vouched_for {
         return Err(TokenFault::Disabled("issuer of the client's identity"));
     }
-    match recollection.actors {
-        ActorsStanding::Good => {}
-        ActorsStanding::Disabled => return Err(TokenFault::Disabled("actor")),
-        ActorsStanding::Untrusted => return Err(TokenFault::Disabled("issuer of an actor")),
+    match recollection.participants {
+        ParticipantsStanding::Good => {}
+        ParticipantsStanding::Client(_) => return Err(TokenFault::Disabled("client of an actor")),
+        ParticipantsStanding::Subject(_) => return Err(TokenFault::Disabled("actor")),
+        ParticipantsStanding::Issuer(_) => return Err(TokenFault::Disabled("issuer of an actor")),
     }
     let is_ours = claims.session.subject_issuer.is_none() && !claims.session.asserted;
     if recollection.subject.disabled {
@@ -70,7 +71,7 @@ pub(crate) fn standing(
             return Err(TokenFault::Disabled("subject"));
         }
     }
-    Ok(StandingToken::new(claims, client, recollection.principal))
+    Ok(StandingToken::new(claims, client, recollection.principal, recollection.subject.namesake))
 }
 
 /// Whether the token is for anything that its client may still ask tokens for.

@@ -25,7 +25,7 @@ pub(crate) fn grant(
     };
     let scope = rights::scope_within(&request.scope, &ceiling, || scope_by_party(client))?;
     let audience = audience(policy, client, request)?;
-    let end = now.plus(registered.session_lifetime);
+    let end = now.plus(rights::session_lifetime(client.client()));
     let claims = AccessTokenClaims {
         issuer: policy.issuer.clone(),
         audience,
@@ -38,7 +38,7 @@ pub(crate) fn grant(
         scope,
         actor: None,
         confirmation: binding::of(client, possession, None),
-        session: Session { id, start: now, end, subject_issuer: None, asserted: false },
+        session: Session::own(id, now, end),
     };
     rights::check_size(&claims)?;
     Ok(claims)

@@ -1,24 +1,32 @@
 //! Who acts for whom in the result? The chain of actors, RFC 8693 §1.1, §4.1 and §4.4.
 
 use super::Policy;
+use super::exchange::Parties;
 use super::party::{Identity, ProvenActor, ProvenSubject, Realm, identity_of};
 use super::proof::Authenticated;
 use crate::refusal::{Refusal, TokenFault};
 use crate::{Actor, Client, Issuer, Subject, SubjectPattern};
 
+/// Who acts in the result, and by which right.
+pub(crate) struct Delegation {
+    /// The present actor and those before; `None` if nobody acts for the subject.
+    pub(crate) chain: Option<Actor>,
+    /// Whether the present actor is another one than that of the subject token.
+    pub(crate) is_extended: bool,
+    /// The audience as whose resource server the client obtained the token.
+    pub(crate) served: Option<Box<str>>,
+}
+
 /// The chain of the result: that of the subject, with the present actor before it where there is a new one.
 ///
 /// Laws, each with a test: an actor of the subject is never lost; the present actor is one that was authenticated; the
 /// chain never has more than [`Policy::deepest_chain`] actors; who acts for himself adds nobody; whom the subject's issuer
-/// lets act, and nobody else, acts.
-pub(crate) fn chain(
-    policy: &Policy,
-    client: &Authenticated,
-    subject: &ProvenSubject,
-    actor: Option<&ProvenActor>,
-) -> Result<Option<Actor>, Refusal> {
+/// lets act, and nobody else, acts, for as long as the session lasts.
+pub(crate) fn of(policy: &Policy, parties: &Parties<'_>) -> Result<Delegation, Refusal> {
+    let Parties { client, subject, actor, .. } = *parties;
     let named = actor.map(|actor| identity_of_actor(policy, client, actor)).transpose()?;
     check_may_act(policy, client, subject, named.as_ref())?;
+    let served = served(client, subject);
     // Only a client's own token needs no right: one that it got for somebody else is renewed as long as it may act for him.
     let is_its_own = subject
         .own()
@@ -26,12 +34,13 @@ pub(crate) fn chain(
     let present = if is_its_own {
         named
     } else {
-        match permission(policy, client, subject)? {
+        match permission(policy, client, subject, served)? {
             Permission::Impersonate => named,
             Permission::ActFor => Some(named.unwrap_or_else(|| identity_of_client(client))),
         }
     };
-    extend(policy, subject, present)
+    let (chain, is_extended) = extend(policy, subject, present)?;
+    Ok(Delegation { chain, is_extended, served: served.map(Into::into) })
 }
 
 /// What lets a client have a token for somebody else.
@@ -46,6 +55,7 @@ fn permission(
     policy: &Policy,
     client: &Authenticated,
     subject: &ProvenSubject,
+    served: Option<&str>,
 ) -> Result<Permission, Refusal> {
     let rights = &client.client().rights;
     let identity = subject.identity();
@@ -53,7 +63,7 @@ fn permission(
         return Ok(Permission::Impersonate);
     }
     let may_assert = identity.realm == Realm::Asserted && may_assert(client.client(), &identity.subject);
-    if matches(policy, &rights.may_act_for, &identity) || may_assert || serves(client, subject) {
+    if matches(policy, &rights.may_act_for, &identity) || may_assert || served.is_some() {
         return Ok(Permission::ActFor);
     }
     let of = subject.own().map(|token| token.claims().client_id.clone());
@@ -62,13 +72,16 @@ fn permission(
     Err(Refusal::MayNotActFor { client, of, subject, issuer })
 }
 
-/// Whether the token was sent to this client as the resource server that it is.
-fn serves(client: &Authenticated, subject: &ProvenSubject) -> bool {
-    let Some(token) = subject.own().map(|token| token.claims()) else { return false };
-    let served = &client.client().rights.serves;
-    // What it got as a resource server may since have been narrowed to where it is none.
-    let is_its_own = token.client_id == *client.id() && !served.is_empty();
-    is_its_own || served.iter().any(|served| token.audience.contains(served))
+/// The audience that the client serves, if the token was sent to it there: so it may have it exchanged onwards. What it obtained
+/// itself was not sent to it; it goes on with what it obtained as the resource server of an audience that it still serves.
+fn served<'a>(client: &'a Authenticated, subject: &ProvenSubject) -> Option<&'a str> {
+    let token = subject.own()?.claims();
+    let mut served = client.client().rights.serves.iter().map(AsRef::as_ref);
+    if token.client_id == *client.id() {
+        let known = token.session.provenance.as_ref()?.served.as_deref()?;
+        return served.find(|audience| *audience == known);
+    }
+    served.find(|audience| token.audience.iter().any(|aud| **aud == **audience))
 }
 
 /// A pattern names an issuer, so whoever was only asserted is matched by none: his name is nobody's word but a client's.
@@ -91,7 +104,8 @@ pub(crate) fn may_assert(client: &Client, user: &Subject) -> bool {
     client.rights.may_assert_users.iter().any(|pattern| pattern.matches(user.as_str()))
 }
 
-/// RFC 8693 §4.4: who "is authorized to become the actor". Where nobody is named as the actor, the client is the one who acts.
+/// RFC 8693 §4.4: who "is authorized to become the actor". It is asked of every exchange, for as long as the session lasts. Where no
+/// actor is named, the client is the one that acts.
 fn check_may_act(
     policy: &Policy,
     client: &Authenticated,
@@ -152,22 +166,24 @@ fn extend(
     policy: &Policy,
     subject: &ProvenSubject,
     present: Option<Identity>,
-) -> Result<Option<Actor>, Refusal> {
+) -> Result<(Option<Actor>, bool), Refusal> {
     let prior = subject.prior();
     let is_outermost = |identity: &Identity| {
         prior.is_some_and(|a| a.issuer.as_ref() == identity.realm.issuer() && a.subject == identity.subject)
     };
-    let chain = match present {
-        Some(identity) if identity != subject.identity() && !is_outermost(&identity) => Some(Actor {
-            issuer: identity.realm.issuer().cloned(),
-            subject: identity.subject,
+    let added = present.filter(|present| *present != subject.identity() && !is_outermost(present));
+    let is_extended = added.is_some();
+    let chain = match added {
+        Some(present) => Some(Actor {
+            issuer: present.realm.issuer().cloned(),
+            subject: present.subject,
             prior: prior.cloned().map(Box::new),
         }),
-        Some(_) | None => prior.cloned(),
+        None => prior.cloned(),
     };
     let depth = chain.as_ref().map_or(0, |outermost| outermost.chain().count());
     if depth > policy.deepest_chain {
         return Err(Refusal::ChainTooDeep { depth, deepest: policy.deepest_chain });
     }
-    Ok(chain)
+    Ok((chain, is_extended))
 }

@@ -3,10 +3,10 @@
 use super::limits::{AudienceCeilings, Ceiling, Limits, Party, ScopeCeiling, ScopeCeilings};
 use super::party::{ProvenActor, ProvenSubject, Realm};
 use super::proof::{Authenticated, ProvenToken};
-use super::{Policy, binding, delegation, rights};
-use crate::refusal::{NotRenewable, Refusal, TokenFault};
+use super::{Policy, binding, delegation, rights, session};
+use crate::refusal::{Refusal, TokenFault};
 use crate::types::confirmation::Possession;
-use crate::{AccessTokenClaims, GrantType, Scope, Session, Target, Timestamp, TokenId};
+use crate::{AccessTokenClaims, Confirmation, Scope, Target, Timestamp, TokenId};
 
 /// What was proven before anything is composed.
 pub(crate) struct Parties<'a> {
@@ -29,26 +29,47 @@ pub(crate) fn grant(
 ) -> Result<AccessTokenClaims, Refusal> {
     let (scope, targets) = asked;
     let client = parties.client;
-    let actor = delegation::chain(policy, client, parties.subject, parties.actor)?;
+    check_name(parties.subject)?;
+    let delegation = delegation::of(policy, parties)?;
+    session::check_unchanged(parties, &delegation, now)?;
     let scope = rights::scope_within(scope, &scope_ceiling(parties), || scope_by_party(parties))?;
     let ceiling = audience_ceiling(policy, parties, targets);
     let audience = rights::targets_within(targets, &ceiling, || audience_by_party(policy, parties))?;
-    let session = session(parties, &id, now)?;
+    let session = session::of(parties, &delegation, &id, now)?;
     let claims = AccessTokenClaims {
         issuer: policy.issuer.clone(),
         audience,
-        subject: parties.subject.identity().subject,
+        subject: parties.subject.sub().clone(),
         client_id: client.id().clone(),
         issued_at: now,
         expires_at: now.plus(rights::token_lifetime(client.client())).min(session.end),
         token_id: id,
         scope,
-        actor,
-        confirmation: binding::of(client, parties.possession, parties.subject.confirmation()),
+        actor: delegation.chain,
+        confirmation: binding::of(client, parties.possession, parties.confirmations()),
         session,
     };
     rights::check_size(&claims)?;
     Ok(claims)
+}
+
+impl<'a> Parties<'a> {
+    /// The keys that the tokens of the request are bound to.
+    fn confirmations(&self) -> impl Iterator<Item = &'a Confirmation> {
+        let actors = self.actor.and_then(ProvenActor::confirmation);
+        self.subject.confirmation().into_iter().chain(actors)
+    }
+}
+
+/// RFC 9068 §5: the authorization server should "prevent collisions between sub values", because catalogs decide by `sub`.
+fn check_name(subject: &ProvenSubject) -> Result<(), Refusal> {
+    match subject.namesake() {
+        None => Ok(()),
+        Some(namesake) => Err(Refusal::SubjectToken(TokenFault::NameTaken {
+            sub: subject.sub().clone(),
+            by: namesake.clone(),
+        })),
+    }
 }
 
 /// What everybody who takes part may have: subject, actor, the client as it is registered now, and the subject too
@@ -136,81 +157,4 @@ fn audience_by_party(policy: &Policy, parties: &Parties<'_>) -> AudienceCeilings
         ceilings.push(Ceiling { party: Party::ActorToken, allowed: audience.to_vec() });
     }
     ceilings
-}
-
-/// The session that the result belongs to: that of the subject, ended no later than that of the actor.
-///
-/// When it is over, a client that has proven its own credential for its own token begins a new one, because it could
-/// as well have asked for client credentials; a stolen token without the credential never does.
-fn session(parties: &Parties<'_>, id: &TokenId, now: Timestamp) -> Result<Session, Refusal> {
-    let lifetime = parties.client.client().rights.session_lifetime;
-    let token = match parties.subject {
-        ProvenSubject::Own(token) => token,
-        ProvenSubject::Foreign(_) | ProvenSubject::Asserted(_) => return new_session(parties, id, now),
-    };
-    let subject = token.claims();
-    let mut end = subject.session.end.min(subject.session.start.plus(lifetime));
-    if let Some(principal) = token.principal() {
-        end = end.min(subject.session.start.plus(principal.rights.session_lifetime));
-    }
-    if let Some(actor) = parties.actor {
-        end = end.min(actor.end());
-    }
-    if now < end {
-        return Ok(Session { end, ..subject.session.clone() });
-    }
-    let could_begin_one = parties.client.with_credential()
-        && subject.client_id == *parties.client.id()
-        && subject.is_clients_own()
-        && rights::check_grant(parties.client.client(), GrantType::ClientCredentials).is_ok();
-    if !could_begin_one {
-        return Err(Refusal::SessionOver { end, now });
-    }
-    let end = now.plus(lifetime);
-    Ok(Session { id: id.clone(), start: now, end, subject_issuer: None, asserted: false })
-}
-
-/// The session of somebody from elsewhere begins here, and ends with what it was begun with, unless his issuer may be outlived.
-fn new_session(parties: &Parties<'_>, id: &TokenId, now: Timestamp) -> Result<Session, Refusal> {
-    let mut end = now.plus(parties.client.client().rights.session_lifetime);
-    if let Some(actor) = parties.actor {
-        end = end.min(actor.end());
-    }
-    match (parties.subject, parties.actor) {
-        (ProvenSubject::Foreign(token), _) if !token.claims().issuer.trust.outlives_subject => {
-            end = end.min(token.claims().expires_at);
-        }
-        // Conformance TX-67: an assertion is worth no more than the token of whoever made it.
-        (ProvenSubject::Asserted(_), Some(actor)) => end = end.min(actor.expires_at()),
-        (ProvenSubject::Own(_) | ProvenSubject::Foreign(_) | ProvenSubject::Asserted(_), _) => {}
-    }
-    if now >= end {
-        return Err(Refusal::SessionOver { end, now });
-    }
-    let realm = parties.subject.identity().realm;
-    let asserted = realm == Realm::Asserted;
-    Ok(Session { id: id.clone(), start: now, end, subject_issuer: realm.issuer().cloned(), asserted })
-}
-
-/// Whether an expired subject may still be exchanged: by the client itself, with its credential, for itself, soon
-/// (conformance D13). A user's expired token never becomes the service's own.
-pub(crate) fn check_expired(
-    policy: &Policy,
-    client: &Authenticated,
-    token: &AccessTokenClaims,
-    now: Timestamp,
-) -> Result<(), TokenFault> {
-    if !client.with_credential() {
-        return Err(TokenFault::Expired { expired: token.expires_at, now });
-    }
-    let why = if token.client_id != *client.id() {
-        NotRenewable::OtherClient
-    } else if !token.is_clients_own() {
-        NotRenewable::NotClientsOwn
-    } else if now.since(token.expires_at) > policy.expired_subject_grace {
-        NotRenewable::TooLate(policy.expired_subject_grace)
-    } else {
-        return Ok(());
-    };
-    Err(TokenFault::NotRenewable { expired: token.expires_at, why })
 }

@@ -3,8 +3,9 @@
 use super::Policy;
 use super::foreign_times::{self, Bounds};
 use crate::refusal::TokenFault;
+use crate::types::provenance::read_may_act;
 use crate::{
-    AcceptedAs, ClaimFault, ClientId, CompactJws, Confirmation, Issuer, Lifetime, Scope, SignatureFault,
+    AcceptedAs, ClaimFault, ClientId, CompactJws, Confirmation, Lifetime, MayAct, Scope, SignatureFault,
     Subject, SubjectStanding, Timestamp, TrustedIssuer, Verified,
 };
 use serde_json::{Map, Value};
@@ -17,7 +18,10 @@ const LONGEST_GRANT: Lifetime = Lifetime::from_seconds(300);
 /// A foreign token whose signature and claims are good; nobody has asked the operator yet.
 pub(crate) struct ForeignClaims {
     pub(crate) issuer: Arc<TrustedIssuer>,
+    /// The subject, as the issuer calls it.
     pub(crate) subject: Subject,
+    /// The same as `sub` of our tokens says it.
+    pub(crate) sub: Subject,
     pub(crate) expires_at: Timestamp,
     pub(crate) issued_at: Option<Timestamp>,
     /// `jti`, if it is a text of up to 256 bytes.
@@ -26,13 +30,6 @@ pub(crate) struct ForeignClaims {
     pub(crate) may_act: Option<MayAct>,
     /// What the issuer's subjects may have, and this one besides.
     pub(crate) scope: Scope,
-}
-
-/// Who may act for the subject, by the word of its issuer (RFC 8693 §4.4). It restricts, and grants nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct MayAct {
-    pub(crate) issuer: Option<Issuer>,
-    pub(crate) subject: Subject,
 }
 
 /// Reads the framing of a token that others made, and whom it names as its issuer. No key was asked for.
@@ -90,17 +87,18 @@ pub(crate) fn claims(
     let bounds = Bounds { leeway: trust.leeway, max_age, needs_issued_at };
     let times = foreign_times::check(payload, now, bounds)?;
     check_audience(policy, payload, issuer, used_as, client)?;
+    let subject: Subject = text(payload, &trust.subject_claim)
+        .and_then(|subject| subject.parse().ok())
+        .ok_or(ClaimFault("sub"))?;
     Ok(ForeignClaims {
         issuer: Arc::clone(issuer),
-        subject: text(payload, &trust.subject_claim)
-            .ok_or(ClaimFault("sub"))?
-            .parse()
-            .map_err(|_| ClaimFault("sub"))?,
+        sub: trust.sub_of(subject.as_str()).parse().map_err(|_| ClaimFault("sub"))?,
+        subject,
         expires_at: times.expires_at,
         issued_at: times.issued_at,
         token_id: token_id(payload)?,
         confirmation: payload.get("cnf").map(Confirmation::read).transpose()?,
-        may_act: payload.get("may_act").map(may_act).transpose()?,
+        may_act: payload.get("may_act").map(read_may_act).transpose()?,
         scope: trust
             .map
             .iter()
@@ -165,20 +163,6 @@ pub(crate) fn audience(payload: &Map<String, Value>) -> Result<Vec<&str>, TokenF
     audience.filter(is_good).ok_or_else(|| ClaimFault("aud").into())
 }
 
-/// RFC 8693 §4.4: "a JSON object", whose members "identify the party that is asserted as being eligible to act". Anything else
-/// is malformed, and not "no restriction" (conformance TX-55).
-fn may_act(value: &Value) -> Result<MayAct, ClaimFault> {
-    const FAULT: ClaimFault = ClaimFault("may_act");
-    let members = value.as_object().ok_or(FAULT)?;
-    let issuer = match members.get("iss") {
-        None => None,
-        Some(Value::String(issuer)) => Some(Issuer::foreign(issuer).map_err(|_| FAULT)?),
-        Some(_) => return Err(FAULT),
-    };
-    let subject = text(members, "sub").and_then(|sub| sub.parse().ok()).ok_or(FAULT)?;
-    Ok(MayAct { issuer, subject })
-}
-
 /// RFC 7519 §4.1.7: `jti` is a text; RFC 7523 §3 lets it be absent.
 pub(crate) fn token_id(payload: &Map<String, Value>) -> Result<Option<Box<str>>, TokenFault> {
     match payload.get("jti") {
@@ -193,7 +177,7 @@ pub(crate) fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'
 }
 
 /// What the operator has decided about the subject since, or before.
-pub(crate) fn standing(claims: &ForeignClaims, standing: SubjectStanding) -> Result<(), TokenFault> {
+pub(crate) fn standing(claims: &ForeignClaims, standing: &SubjectStanding) -> Result<(), TokenFault> {
     if standing.disabled {
         return Err(TokenFault::Disabled("subject"));
     }

@@ -15,10 +15,11 @@ pub(crate) mod limits;
 pub(crate) mod party;
 pub(crate) mod proof;
 pub(crate) mod rights;
+pub(crate) mod session;
 pub(crate) mod signed_token;
 pub(crate) mod signing_keys;
 
-use crate::{Issuer, Lifetime, Session, Timestamp};
+use crate::{AccessTokenClaims, Issuer, Lifetime, Timestamp};
 
 /// What holds for every request, whoever asks.
 #[derive(Clone, Debug)]
@@ -65,14 +66,19 @@ impl Policy {
         address.strip_prefix(self.issuer.as_str()) == Some(TOKEN_ENDPOINT)
     }
 
-    /// Until when a revocation of the session, made at `now`, has to be remembered: until nothing of it can be presented any
-    /// more, not even an expired token by its own client, on a node whose clock is late.
+    /// Until when a revocation of the token's session, made at `now`, has to be remembered: until nothing that depends on the
+    /// session can be presented any more, not even an expired token by its own client, on a node whose clock is late.
     ///
     /// The session of one of its tokens may end earlier than that of another; but none is made after the revocation, and
-    /// none lives longer than a token may.
+    /// none lives longer than a token may. With a client's own token sessions of users were begun that may outlive its own.
     #[must_use]
-    pub fn remembers_until(&self, session: &Session, now: Timestamp) -> Timestamp {
-        let last = session.end.max(now.plus(rights::LONGEST_TOKEN_LIFETIME));
+    pub fn remembers_until(&self, token: &AccessTokenClaims, now: Timestamp) -> Timestamp {
+        let longest = if token.is_clients_own() {
+            rights::LONGEST_SESSION_LIFETIME
+        } else {
+            rights::LONGEST_TOKEN_LIFETIME
+        };
+        let last = token.session.end.max(now.plus(longest));
         last.plus(self.expired_subject_grace).plus(self.clock_leeway)
     }
 

@@ -1,15 +1,16 @@
 //! Who takes part in an exchange, and what has he to hand on? Subject and actor, RFC 8693 §1.1; each proven before.
 
-use super::foreign_token::{self, ForeignClaims, MayAct};
+use super::foreign_token::{self, ForeignClaims};
 use super::proof::ProvenToken;
 use crate::refusal::TokenFault;
 use crate::types::confirmation::Possession;
 use crate::types::unsecured_jwt::UnsecuredJwt;
 use crate::{
-    AccessTokenClaims, Actor, ClaimFault, Confirmation, Issuer, Lifetime, Scope, Subject, SubjectStanding,
-    Timestamp,
+    AccessTokenClaims, Actor, ClaimFault, Confirmation, Issuer, Lifetime, MayAct, Namesake, Scope, Subject,
+    SubjectStanding, Timestamp,
 };
 use serde_json::Value;
+use std::sync::Arc;
 
 /// Somebody in whose name a client may ask for a token.
 #[derive(Clone)]
@@ -34,12 +35,18 @@ pub(crate) enum ProvenActor {
 /// A foreign token whose signature, claims and times are good, whose subject the operator has not disabled, and of which
 /// everything it is bound to was proven.
 #[derive(Clone)]
-pub(crate) struct ProvenForeign(std::sync::Arc<ForeignClaims>);
+pub(crate) struct ProvenForeign {
+    claims: Arc<ForeignClaims>,
+    namesake: Option<Namesake>,
+}
 
 /// A user whom a client named without a proof, who is nobody of ours and not disabled. Worth nothing without an actor who may
 /// assert him.
 #[derive(Clone)]
-pub(crate) struct AssertedUser(Subject);
+pub(crate) struct AssertedUser {
+    name: Subject,
+    namesake: Option<Namesake>,
+}
 
 /// Whose name, and which: who somebody is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,20 +73,21 @@ impl ProvenForeign {
         standing: SubjectStanding,
         possession: &Possession,
     ) -> Result<Self, TokenFault> {
-        foreign_token::standing(&claims, standing)?;
+        foreign_token::standing(&claims, &standing)?;
         // RFC 9700 §2.2.1: what is bound to a key is not exchanged without that key.
         if claims.confirmation.as_ref().is_some_and(|confirmation| !possession.fulfils(confirmation)) {
             return Err(TokenFault::Bound);
         }
-        Ok(Self(std::sync::Arc::new(claims)))
+        Ok(Self { claims: Arc::new(claims), namesake: standing.namesake })
     }
 
     pub(crate) fn claims(&self) -> &ForeignClaims {
-        &self.0
+        &self.claims
     }
 
     pub(crate) fn identity(&self) -> Identity {
-        Identity { realm: Realm::Of(self.0.issuer.issuer.clone()), subject: self.0.subject.clone() }
+        let claims = &self.claims;
+        Identity { realm: Realm::Of(claims.issuer.issuer.clone()), subject: claims.subject.clone() }
     }
 }
 
@@ -126,7 +134,7 @@ impl AssertedUser {
         }
         match standing.revoked_before {
             Some(before) if now < before => Err(TokenFault::Revoked(crate::Revocation::Subject { before })),
-            Some(_) | None => Ok(Self(name)),
+            Some(_) | None => Ok(Self { name, namesake: standing.namesake }),
         }
     }
 }
@@ -136,7 +144,25 @@ impl ProvenSubject {
         match self {
             Self::Own(token) => identity_of(token.claims()),
             Self::Foreign(token) => token.identity(),
-            Self::Asserted(AssertedUser(name)) => Identity { realm: Realm::Asserted, subject: name.clone() },
+            Self::Asserted(user) => Identity { realm: Realm::Asserted, subject: user.name.clone() },
+        }
+    }
+
+    /// What `sub` of our tokens says of it.
+    pub(crate) fn sub(&self) -> &Subject {
+        match self {
+            Self::Own(token) => &token.claims().subject,
+            Self::Foreign(token) => &token.claims().sub,
+            Self::Asserted(user) => &user.name,
+        }
+    }
+
+    /// The other principal that catalogs would take it for.
+    pub(crate) fn namesake(&self) -> Option<&Namesake> {
+        match self {
+            Self::Own(token) => token.namesake(),
+            Self::Foreign(token) => token.namesake.as_ref(),
+            Self::Asserted(user) => user.namesake.as_ref(),
         }
     }
 
@@ -173,10 +199,12 @@ impl ProvenSubject {
         }
     }
 
+    /// Whom its issuer lets act, and nobody else: for as long as its session lasts.
     pub(crate) fn may_act(&self) -> Option<&MayAct> {
         match self {
             Self::Foreign(token) => token.claims().may_act.as_ref(),
-            Self::Own(_) | Self::Asserted(_) => None,
+            Self::Own(token) => token.claims().session.provenance.as_ref()?.may_act.as_ref(),
+            Self::Asserted(_) => None,
         }
     }
 
@@ -213,18 +241,18 @@ impl ProvenActor {
         }
     }
 
-    /// When what he got ends.
-    pub(crate) fn end(&self) -> Timestamp {
+    /// The keys that its token is bound to.
+    pub(crate) fn confirmation(&self) -> Option<&Confirmation> {
         match self {
-            Self::Own(token) => token.claims().session.end,
-            Self::Foreign(token) => token.claims().expires_at,
+            Self::Own(token) => token.claims().confirmation.as_ref(),
+            Self::Foreign(token) => token.claims().confirmation.as_ref(),
         }
     }
 
-    /// When his token ends.
-    pub(crate) fn expires_at(&self) -> Timestamp {
+    /// When the last token that was obtained with it has to end.
+    pub(crate) fn end(&self) -> Timestamp {
         match self {
-            Self::Own(token) => token.claims().expires_at,
+            Self::Own(token) => token.claims().session.end,
             Self::Foreign(token) => token.claims().expires_at,
         }
     }
@@ -237,7 +265,7 @@ pub(crate) fn identity_of(token: &AccessTokenClaims) -> Identity {
         (None, true) => Realm::Asserted,
         (None, false) => Realm::Ours,
     };
-    Identity { realm, subject: token.subject.clone() }
+    Identity { realm, subject: token.issuer_subject().clone() }
 }
 
 impl Realm {

@@ -1,6 +1,6 @@
 //! What has been proven so far? Values that exactly one function makes each, and that the next demands.
 
-use crate::{AccessTokenClaims, Client, ClientId};
+use crate::{AccessTokenClaims, Client, ClientId, Namesake};
 use std::sync::Arc;
 
 /// A client that has proven who it is.
@@ -49,6 +49,7 @@ pub(crate) struct StandingToken {
     claims: Arc<AccessTokenClaims>,
     client: Arc<Client>,
     principal: Option<Arc<Client>>,
+    namesake: Option<Namesake>,
 }
 
 impl StandingToken {
@@ -57,8 +58,9 @@ impl StandingToken {
         claims: Arc<AccessTokenClaims>,
         client: Arc<Client>,
         principal: Option<Arc<Client>>,
+        namesake: Option<Namesake>,
     ) -> Self {
-        Self { claims, client, principal }
+        Self { claims, client, principal, namesake }
     }
 
     pub(crate) fn claims(&self) -> &AccessTokenClaims {
@@ -83,13 +85,14 @@ pub(crate) struct ProvenToken {
     claims: Arc<AccessTokenClaims>,
     client: Arc<Client>,
     principal: Option<Arc<Client>>,
+    namesake: Option<Namesake>,
 }
 
 impl ProvenToken {
     /// Only [`super::access_token::possessed`] makes one.
     pub(super) fn of(token: StandingToken) -> Self {
-        let StandingToken { claims, client, principal } = token;
-        Self { claims, client, principal }
+        let StandingToken { claims, client, principal, namesake } = token;
+        Self { claims, client, principal, namesake }
     }
 
     pub(crate) fn claims(&self) -> &AccessTokenClaims {
@@ -99,5 +102,10 @@ impl ProvenToken {
     /// The registration of the subject, where the subject is a client of ours.
     pub(crate) fn principal(&self) -> Option<&Client> {
         self.principal.as_deref()
+    }
+
+    /// The other principal that has the name of the subject.
+    pub(crate) fn namesake(&self) -> Option<&Namesake> {
+        self.namesake.as_ref()
     }
 }

@@ -59,6 +59,14 @@ pub(crate) fn token_lifetime(client: &Client) -> Lifetime {
     client.rights.token_lifetime.clamp(Lifetime::from_seconds(1), LONGEST_TOKEN_LIFETIME)
 }
 
+/// The longest that a session lasts, whatever is registered.
+pub const LONGEST_SESSION_LIFETIME: Lifetime = Lifetime::from_hours(30 * 24);
+
+/// How long the client's sessions last: 30 days at most.
+pub(crate) fn session_lifetime(client: &Client) -> Lifetime {
+    client.rights.session_lifetime.min(LONGEST_SESSION_LIFETIME)
+}
+
 /// What the client may ask tokens for; where nothing is registered, ourselves.
 pub(crate) fn audiences<'a>(client: &'a Client, issuer: &Issuer) -> Cow<'a, [Box<str>]> {
     if client.rights.audiences.is_empty() {

@@ -1,9 +1,13 @@
 //! Why was it refused, exactly? For logs, audit and the operator; and the one map to what the client is told.
 
 mod hint;
+mod not_renewable;
+mod proof_fault;
 mod told;
 
 pub use hint::Hint;
+pub use not_renewable::NotRenewable;
+pub use proof_fault::ProofFault;
 
 use crate::policy::limits::{AudienceCeilings, ScopeCeilings, lacking_scope, lacking_target};
 use crate::request::client_authentication::BasicFault;
@@ -218,6 +222,14 @@ pub enum Refusal {
         /// How many it may have.
         deepest: usize,
     },
+    /// Too many tokens that the result would depend on.
+    #[error("the token would depend on {origins} others, more than {most}")]
+    TooManyOrigins {
+        /// How many it would depend on.
+        origins: usize,
+        /// How many it may depend on.
+        most: usize,
+    },
     /// The session's absolute end has come.
     #[error("the session ended at {end}, and it is {now}")]
     SessionOver {
@@ -327,6 +339,14 @@ pub enum TokenFault {
     /// Its issuer lets somebody else act for its subject (RFC 8693 §4.4).
     #[error("its may_act does not name the actor")]
     MayNotAct,
+    /// Another principal has the name of its subject (RFC 9068 §5).
+    #[error("catalogs would take its subject {sub:?} for {by}", sub = .sub.as_str())]
+    NameTaken {
+        /// `sub` of the token that it would give.
+        sub: crate::Subject,
+        /// The other principal.
+        by: crate::Namesake,
+    },
     /// A foreign actor for whom the client may not act.
     #[error("the client may not act for its subject")]
     NotThisActor,
@@ -345,43 +365,4 @@ pub enum TokenFault {
     /// It is bound to a key, and nothing proves possession of that (RFC 9700 §2.2.1).
     #[error("it is bound to a key of which no proof was given")]
     Bound,
-}
-
-/// Which condition of the renewal of an expired token is not met (conformance D13).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotRenewable {
-    /// It was issued to somebody else.
-    #[error("it was issued to another client")]
-    OtherClient,
-    /// It is for a user, or names an actor: the client's credential does not stand for them.
-    #[error("it is not the client's own, so the client's credential does not renew it")]
-    NotClientsOwn,
-    /// It expired too long ago.
-    #[error("that is longer ago than {0}")]
-    TooLate(Lifetime),
-}
-
-/// Why a DPoP proof does not prove what it should (RFC 9449 §4.3).
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ProofFault {
-    /// It is not signed with the key that it carries, or that is no key to verify with.
-    #[error("{0}")]
-    Signature(SignatureFault),
-    /// A claim is absent or malformed.
-    #[error("the claim {0} is missing or malformed")]
-    Claim(&'static str),
-    /// It is for another method.
-    #[error("it is for another method")]
-    Method,
-    /// It is for another address.
-    #[error("it is for another address")]
-    Address,
-    /// It is too old, or from the future.
-    #[error("it was made at {issued}, and it is {now}")]
-    Time {
-        /// `iat`.
-        issued: Timestamp,
-        /// The present.
-        now: Timestamp,
-    },
 }

@@ -104,6 +104,9 @@ impl Refusal {
                 error(InvalidRequest, "the actor_token is not acceptable")
             }
             Self::ChainTooDeep { .. } => error(InvalidRequest, "the chain of actors is too deep"),
+            Self::TooManyOrigins { .. } => {
+                error(InvalidRequest, "the subject_token was exchanged too often; authenticate again")
+            }
             Self::SessionOver { .. } => error(InvalidRequest, "the session is over; authenticate again"),
         }
     }

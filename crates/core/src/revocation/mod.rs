@@ -84,7 +84,7 @@ fn judge(
             Revocation::Token(_)
             | Revocation::Client { .. }
             | Revocation::Subject { .. }
-            | Revocation::Actor { .. },
+            | Revocation::Origin(_),
         )
         | None => Ok(Revoking::Write(Revoke::of(claims, policy, now))),
     }
@@ -95,7 +95,7 @@ impl Revoke {
     #[must_use]
     pub fn of(claims: impl Into<Arc<AccessTokenClaims>>, policy: &Policy, now: Timestamp) -> Self {
         let claims = claims.into();
-        Self { until: policy.remembers_until(&claims.session, now), claims }
+        Self { until: policy.remembers_until(&claims, now), claims }
     }
 
     /// The `jti` of the token.

@@ -127,10 +127,16 @@ impl AccessTokenClaims {
             && self.subject.as_str() == self.client_id.as_str()
     }
 
-    /// Whose name `sub` is: our issuer's, unless the session says that it came from elsewhere.
+    /// The issuer that named the subject: ours, unless the session says that it was another one.
     #[must_use]
     pub fn subject_issuer(&self) -> &Issuer {
         self.session.subject_issuer.as_ref().unwrap_or(&self.issuer)
+    }
+
+    /// The subject as its issuer calls it. `sub` has a prefix before it if the issuer is registered with one.
+    #[must_use]
+    pub fn issuer_subject(&self) -> &Subject {
+        self.session.issuer_subject().unwrap_or(&self.subject)
     }
 }
 

@@ -1,8 +1,10 @@
-//! Which authentication does a token go back to? The private claim `tokenberg_session`.
+//! The authentication that a token goes back to: the private claim `tokenberg_session`.
 
 use super::actor::foreign_issuer;
 use super::claims::{ClaimFault, TokenId, time, token_id};
 use super::issuer::Issuer;
+use super::provenance::{Provenance, read_provenance};
+use super::subject::Subject;
 use super::time::Timestamp;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
@@ -16,10 +18,34 @@ pub struct Session {
     pub start: Timestamp,
     /// `end`: no token of the session lives longer.
     pub end: Timestamp,
-    /// `sub_iss`: whose name `sub` is, if it is not ours. So no user of another issuer passes for a client of the same name.
+    /// `sub_iss`: the issuer that named the subject, if it is not ours. So no user of another issuer passes for a client of
+    /// the same name.
     pub subject_issuer: Option<Issuer>,
-    /// `sub_auth` is `unsecured`: the subject was asserted by its first actor, and authenticated by nobody.
+    /// `sub_auth` is `unsecured`: the subject is from an unsecured JWT (RFC 7519 §6) and was authenticated by no issuer.
     pub asserted: bool,
+    /// What else the token depends on; `None` for what a client got for itself.
+    pub provenance: Option<Box<Provenance>>,
+}
+
+impl Session {
+    /// The session of a client that authenticates for itself.
+    #[must_use]
+    pub fn own(id: TokenId, start: Timestamp, end: Timestamp) -> Self {
+        Self { id, start, end, subject_issuer: None, asserted: false, provenance: None }
+    }
+
+    /// When the client of the token got its first token of this session. A client to which another one passed a token joins
+    /// later than the session starts.
+    #[must_use]
+    pub fn joined(&self) -> Timestamp {
+        self.provenance.as_ref().and_then(|provenance| provenance.joined).unwrap_or(self.start)
+    }
+
+    /// The subject as its issuer calls it, where `sub` of the token has the issuer's prefix before it.
+    #[must_use]
+    pub fn issuer_subject(&self) -> Option<&Subject> {
+        self.provenance.as_ref()?.subject.as_ref()
+    }
 }
 
 impl Serialize for Session {
@@ -34,18 +60,22 @@ impl Serialize for Session {
         if self.asserted {
             session.serialize_entry("sub_auth", super::claims::UNSECURED)?;
         }
+        if let Some(provenance) = &self.provenance {
+            provenance.serialize_members(&mut session)?;
+        }
         session.end()
     }
 }
 
 pub(super) fn read_session(payload: &Map<String, Value>) -> Result<Session, ClaimFault> {
     const NAME: &str = "tokenberg_session";
-    let members = payload.get(NAME).and_then(Value::as_object).ok_or(ClaimFault(NAME))?;
+    const FAULT: ClaimFault = ClaimFault(NAME);
+    let members = payload.get(NAME).and_then(Value::as_object).ok_or(FAULT)?;
     let issuer = members.get("sub_iss").map(foreign_issuer).transpose();
-    Ok(Session {
+    let session = Session {
         id: token_id(members, "id", NAME)?,
-        start: time(members, "start").map_err(|_| ClaimFault(NAME))?,
-        end: time(members, "end").map_err(|_| ClaimFault(NAME))?,
+        start: time(members, "start").map_err(|_| FAULT)?,
+        end: time(members, "end").map_err(|_| FAULT)?,
         asserted: match members.get("sub_auth") {
             None => false,
             Some(how)
@@ -53,8 +83,14 @@ pub(super) fn read_session(payload: &Map<String, Value>) -> Result<Session, Clai
             {
                 true
             }
-            Some(_) => return Err(ClaimFault(NAME)),
+            Some(_) => return Err(FAULT),
         },
-        subject_issuer: issuer.map_err(|_| ClaimFault(NAME))?,
-    })
+        subject_issuer: issuer.map_err(|_| FAULT)?,
+        provenance: read_provenance(members).map_err(|_| FAULT)?,
+    };
+    // Only another issuer's users have a name that differs from `sub`.
+    if session.issuer_subject().is_some() && session.subject_issuer.is_none() {
+        return Err(FAULT);
+    }
+    Ok(session)
 }

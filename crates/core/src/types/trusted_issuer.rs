@@ -3,9 +3,11 @@
 use super::algorithm::Algorithm;
 use super::issuer::Issuer;
 use super::scope::Scope;
+use super::subject_names::SubjectNames;
 use super::time::Lifetime;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 /// Another issuer whose tokens the operator has decided to take.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +39,12 @@ pub struct Trust {
     pub max_age: Lifetime,
     /// The claim whose value is the subject; `sub`.
     pub subject_claim: Box<str>,
+    /// What `sub` of our tokens has before the subject, so that no other principal has the same name; none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject_prefix: Option<Box<str>>,
+    /// Whether its subjects may have the names of other principals.
+    #[serde(default)]
+    pub subject_names: SubjectNames,
     /// What every subject of it may have.
     pub scope: Scope,
     /// What a subject may have besides, by its claims.
@@ -60,9 +68,26 @@ impl Trust {
             leeway: Lifetime::from_seconds(30),
             max_age: Lifetime::from_hours(24),
             subject_claim: "sub".into(),
+            subject_prefix: None,
+            subject_names: SubjectNames::Separate,
             scope: Scope::catalog(),
             map: Vec::new(),
             outlives_subject: false,
+        }
+    }
+
+    /// Whether its tokens are accepted as those of a subject. Workload identities of clients are no subjects of their own.
+    #[must_use]
+    pub fn names_subjects(&self) -> bool {
+        !self.accept.is_empty()
+    }
+
+    /// What `sub` of our tokens says of a subject of the issuer.
+    #[must_use]
+    pub fn sub_of<'a>(&self, subject: &'a str) -> Cow<'a, str> {
+        match &self.subject_prefix {
+            None => Cow::Borrowed(subject),
+            Some(prefix) => Cow::Owned(format!("{prefix}{subject}")),
         }
     }
 }
@@ -198,15 +223,6 @@ impl From<ScopeMapping> for String {
     fn from(mapping: ScopeMapping) -> Self {
         mapping.to_string()
     }
-}
-
-/// What is known now about somebody whom a token is about: whatever his token says, the operator may have decided otherwise.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SubjectStanding {
-    /// Whether the operator has disabled him.
-    pub disabled: bool,
-    /// Tokens for him from before this time were revoked.
-    pub revoked_before: Option<super::time::Timestamp>,
 }
 
 #[cfg(test)]

@@ -188,13 +188,7 @@ pub fn token(client: &str, issued_at: i64, jti: &str, session: &str) -> AccessTo
         scope: "catalog".parse().unwrap(),
         actor: None,
         confirmation: None,
-        session: Session {
-            id: TokenId::parse(session).unwrap(),
-            start: at(issued_at),
-            end: at(issued_at + 43_200),
-            subject_issuer: None,
-            asserted: false,
-        },
+        session: Session::own(TokenId::parse(session).unwrap(), at(issued_at), at(issued_at + 43_200)),
     }
 }
 

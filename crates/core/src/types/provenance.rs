@@ -1,0 +1,295 @@
+//! What a token depends on beside its session: the members of `tokenberg_session` that only delegated tokens have.
+
+use super::actor::{Actor, foreign_issuer};
+use super::claims::{AccessTokenClaims, ClaimFault, TokenId, parsed, time, token_id};
+use super::client_id::ClientId;
+use super::issuer::Issuer;
+use super::subject::Subject;
+use super::time::Timestamp;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::{Map, Value};
+
+/// What a token depends on, apart from the authentication that began its session.
+///
+/// The end of a session, a right or a revocation reaches a token long after it was issued, so the token itself carries what is
+/// compared then: RFC 8693 leaves to the deployment how tokens that were obtained with each other are related (§2.2.1, §7).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Provenance {
+    /// `joined`: when the client got its first token of this session, if that is later than the session's start.
+    pub joined: Option<Timestamp>,
+    /// `sub`: the subject as its issuer calls it, if `sub` of the token has the issuer's prefix before it.
+    pub subject: Option<Subject>,
+    /// `may_act`: the only party that may become the actor, as the issuer of the subject decided (RFC 8693 §4.4).
+    pub may_act: Option<MayAct>,
+    /// `served`: the audience as whose resource server the client obtained the token.
+    pub served: Option<Box<str>>,
+    /// `with`: what the token was obtained with; whatever ends one of these ends the token. At most [`MOST_ORIGINS`] together
+    /// with `renewed_with`.
+    pub origins: Vec<Origin>,
+    /// `renewed_with`: the same for the actor of the last exchange that changed no actor. The next one takes its place.
+    pub renewed_with: Vec<Origin>,
+}
+
+/// The most parties that a token may have been obtained with.
+pub const MOST_ORIGINS: usize = 16;
+
+/// A party with whose token another token was obtained.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// `id`, `client_id`, `since`: a token of ours.
+    Session {
+        /// The session of the token.
+        session: TokenId,
+        /// The client to which it was issued.
+        client: ClientId,
+        /// When that client got its first token of the session.
+        joined: Timestamp,
+    },
+    /// `iss`, `sub`, `since`: a token of another issuer.
+    Foreign {
+        /// The issuer.
+        issuer: Issuer,
+        /// Its subject, as the issuer calls it.
+        subject: Subject,
+        /// When the token was presented.
+        since: Timestamp,
+    },
+}
+
+/// The party that may become the actor, as the issuer of a subject decided (RFC 8693 §4.4). It restricts, and grants nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MayAct {
+    /// `iss`, if the claim has one.
+    pub issuer: Option<Issuer>,
+    /// `sub`.
+    pub subject: Subject,
+}
+
+/// A party other than the subject on whose token or authority a token depends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Participant<'a> {
+    /// The issuer that names it; `None` for a client of ours.
+    pub issuer: Option<&'a Issuer>,
+    /// Its name: the identifier of a client, or the subject as its issuer calls it.
+    pub subject: &'a str,
+    /// Since when it takes part.
+    pub since: Timestamp,
+}
+
+impl Origin {
+    fn participant(&self) -> Participant<'_> {
+        match self {
+            Self::Session { client, joined, .. } => {
+                Participant { issuer: None, subject: client.as_str(), since: *joined }
+            }
+            Self::Foreign { issuer, subject, since } => {
+                Participant { issuer: Some(issuer), subject: subject.as_str(), since: *since }
+            }
+        }
+    }
+}
+
+impl AccessTokenClaims {
+    /// What the token was obtained with, apart from its session.
+    pub fn origins(&self) -> impl Iterator<Item = &Origin> {
+        self.session.provenance.iter().flat_map(|provenance| provenance.all_origins())
+    }
+
+    /// Everybody but the subject on whom the token depends: those with whose tokens it was obtained, and those who act or acted.
+    pub fn participants(&self) -> impl Iterator<Item = Participant<'_>> {
+        let actors = self.actor.iter().flat_map(Actor::chain).filter_map(|actor| {
+            let named = (actor.issuer.as_ref(), actor.subject.as_str());
+            let is_named = |other: Participant<'_>| (other.issuer, other.subject) == named;
+            if self.origins().map(Origin::participant).any(is_named) {
+                return None;
+            }
+            // Of an actor without a token of its own is known only when it was the client, or that it acted by then.
+            let is_client = named == (None, self.client_id.as_str());
+            let since = if is_client { self.session.joined() } else { self.issued_at };
+            Some(Participant { issuer: named.0, subject: named.1, since })
+        });
+        self.origins().map(Origin::participant).chain(actors)
+    }
+}
+
+impl Provenance {
+    /// Everything that the token was obtained with.
+    pub fn all_origins(&self) -> impl Iterator<Item = &Origin> {
+        self.origins.iter().chain(&self.renewed_with)
+    }
+
+    /// `None` if nothing is in it.
+    pub(crate) fn boxed(self) -> Option<Box<Self>> {
+        (self != Self::default()).then(|| Box::new(self))
+    }
+
+    pub(super) fn serialize_members<M: SerializeMap>(&self, session: &mut M) -> Result<(), M::Error> {
+        if let Some(joined) = self.joined {
+            session.serialize_entry("joined", &joined.as_seconds())?;
+        }
+        if let Some(subject) = &self.subject {
+            session.serialize_entry("sub", subject.as_str())?;
+        }
+        if let Some(may_act) = &self.may_act {
+            session.serialize_entry("may_act", may_act)?;
+        }
+        if let Some(served) = &self.served {
+            session.serialize_entry("served", served)?;
+        }
+        if !self.origins.is_empty() {
+            session.serialize_entry("with", &self.origins)?;
+        }
+        if !self.renewed_with.is_empty() {
+            session.serialize_entry("renewed_with", &self.renewed_with)?;
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for MayAct {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut may_act = serializer.serialize_map(None)?;
+        if let Some(issuer) = &self.issuer {
+            may_act.serialize_entry("iss", issuer.as_str())?;
+        }
+        may_act.serialize_entry("sub", self.subject.as_str())?;
+        may_act.end()
+    }
+}
+
+impl Serialize for Origin {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut origin = serializer.serialize_map(Some(3))?;
+        let since = match self {
+            Self::Session { session, client, joined } => {
+                origin.serialize_entry("id", session.as_str())?;
+                origin.serialize_entry("client_id", client.as_str())?;
+                joined
+            }
+            Self::Foreign { issuer, subject, since } => {
+                origin.serialize_entry("iss", issuer.as_str())?;
+                origin.serialize_entry("sub", subject.as_str())?;
+                since
+            }
+        };
+        origin.serialize_entry("since", &since.as_seconds())?;
+        origin.end()
+    }
+}
+
+pub(super) fn read_provenance(session: &Map<String, Value>) -> Result<Option<Box<Provenance>>, ClaimFault> {
+    const NAMES: [&str; 6] = ["joined", "sub", "may_act", "served", "with", "renewed_with"];
+    if !NAMES.iter().any(|name| session.contains_key(*name)) {
+        return Ok(None);
+    }
+    let has = |name: &str| session.contains_key(name);
+    let provenance = Provenance {
+        joined: has("joined").then(|| time(session, "joined")).transpose()?,
+        subject: has("sub").then(|| parsed(session, "sub")).transpose()?,
+        may_act: session.get("may_act").map(read_may_act).transpose()?,
+        served: session.get("served").map(read_served).transpose()?,
+        origins: session.get("with").map(read_origins).transpose()?.unwrap_or_default(),
+        renewed_with: session.get("renewed_with").map(read_origins).transpose()?.unwrap_or_default(),
+    };
+    if provenance.all_origins().count() > MOST_ORIGINS {
+        return Err(ClaimFault("with"));
+    }
+    Ok(provenance.boxed())
+}
+
+/// RFC 8693 §4.4: "a JSON object", whose members "identify the party that is asserted as being eligible to act". Anything else
+/// is malformed, and not "no restriction" (conformance TX-55).
+pub(crate) fn read_may_act(value: &Value) -> Result<MayAct, ClaimFault> {
+    const FAULT: ClaimFault = ClaimFault("may_act");
+    let members = value.as_object().ok_or(FAULT)?;
+    Ok(MayAct {
+        issuer: members.get("iss").map(foreign_issuer).transpose().map_err(|_| FAULT)?,
+        subject: parsed(members, "sub").map_err(|_| FAULT)?,
+    })
+}
+
+fn read_served(value: &Value) -> Result<Box<str>, ClaimFault> {
+    value.as_str().filter(|text| !text.is_empty()).map(Into::into).ok_or(ClaimFault("served"))
+}
+
+fn read_origins(value: &Value) -> Result<Vec<Origin>, ClaimFault> {
+    let many = value.as_array().filter(|many| !many.is_empty()).ok_or(ClaimFault("with"))?;
+    many.iter().map(read_origin).collect()
+}
+
+fn read_origin(value: &Value) -> Result<Origin, ClaimFault> {
+    let members = value.as_object().ok_or(ClaimFault("with"))?;
+    let since = time(members, "since")?;
+    match members.get("iss") {
+        Some(issuer) => {
+            Ok(Origin::Foreign { issuer: foreign_issuer(issuer)?, subject: parsed(members, "sub")?, since })
+        }
+        None => Ok(Origin::Session {
+            session: token_id(members, "id", "with")?,
+            client: parsed(members, "client_id")?,
+            joined: since,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{AccessTokenClaims, ClaimFault};
+    use serde_json::{Value, json};
+
+    fn payload(members: &Value) -> Value {
+        let mut session = json!({"id":"x","start":1,"end":9,"sub_iss":"https://idp.test"});
+        let members = members.as_object().unwrap().clone();
+        session.as_object_mut().unwrap().extend(members);
+        json!({"iss":"https://as.test","aud":"a","sub":"p:alice","client_id":"c1","iat":1,"exp":2,"jti":"x",
+            "scope":"catalog","tokenberg_session":session})
+    }
+
+    #[test]
+    fn a_provenance_that_was_written_reads_the_same() {
+        for members in [
+            json!({}),
+            json!({"joined":2}),
+            json!({"sub":"alice"}),
+            json!({"may_act":{"iss":"https://idp.test","sub":"x"},"served":"https://cat.test"}),
+            json!({"with":[{"id":"s","client_id":"c2","since":1},{"iss":"https://q.test","sub":"m","since":2}]}),
+            json!({"renewed_with":[{"id":"s","client_id":"c2","since":1}]}),
+        ] {
+            let payload = payload(&members);
+            let read = AccessTokenClaims::read(payload.as_object().unwrap()).unwrap();
+            assert_eq!(Value::Object(read.to_json()), payload, "{members}");
+        }
+    }
+
+    #[test]
+    fn a_malformed_provenance_is_no_provenance() {
+        let many: Vec<Value> =
+            (0..17).map(|n| json!({"id":"s","client_id":format!("c{n}"),"since":1})).collect();
+        for members in [
+            json!({"joined":"2"}),
+            json!({"joined":null}),
+            json!({"sub":""}),
+            json!({"sub_iss":null,"sub":"alice"}),
+            json!({"may_act":"x"}),
+            json!({"may_act":{}}),
+            json!({"may_act":{"sub":1}}),
+            json!({"may_act":{"iss":1,"sub":"x"}}),
+            json!({"served":""}),
+            json!({"served":["x"]}),
+            json!({"with":[]}),
+            json!({"with":{}}),
+            json!({"with":["s"]}),
+            json!({"with":[{"id":"s","client_id":"c2"}]}),
+            json!({"with":[{"id":"s","since":1}]}),
+            json!({"with":[{"client_id":"c2","since":1}]}),
+            json!({"with":[{"iss":"q","sub":"m","since":1}]}),
+            json!({"with":[{"iss":"https://q.test","since":1}]}),
+            json!({"with":many}),
+            json!({"renewed_with":null}),
+        ] {
+            let payload = payload(&members);
+            let read = AccessTokenClaims::read(payload.as_object().unwrap());
+            assert_eq!(read, Err(ClaimFault("tokenberg_session")), "{members}");
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! What the operator has decided about a subject, whatever its token says.
+
+use super::subject_names::Namesake;
+use super::time::Timestamp;
+
+/// What is known now about a subject that is no client of ours.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SubjectStanding {
+    /// Whether the operator has disabled it.
+    pub disabled: bool,
+    /// Tokens for it from before this time were revoked.
+    pub revoked_before: Option<Timestamp>,
+    /// The principal that catalogs would take it for.
+    pub namesake: Option<Namesake>,
+}
