@@ -5,7 +5,7 @@ use gungraun::{library_benchmark, library_benchmark_group, main};
 use std::hint::black_box;
 use std::sync::OnceLock;
 use tokenberg_bench::{Extractor, FixedAnswers, Parts, keyring, material};
-use tokenberg_core::{Algorithm, Granted, KeyMaterial, Presented};
+use tokenberg_core::{Algorithm, Granted, KeyMaterial, Presented, Scope};
 
 type World = (&'static Parts, &'static FixedAnswers);
 
@@ -25,6 +25,17 @@ fn signed() -> Parts {
 #[bench::two_tokens(warm(|parts, _| parts.presented()))]
 fn parse((parts, _): World) -> Presented {
     black_box(parts.presented())
+}
+
+/// As many scope-tokens as one value may have, before the client is authenticated.
+fn longest_scope() -> String {
+    (0..256).map(|n| format!("scope:{n}")).collect::<Vec<_>>().join(" ")
+}
+
+#[library_benchmark]
+#[bench::longest(longest_scope())]
+fn scope(text: String) -> Scope {
+    black_box(text.parse().unwrap_or_default())
 }
 
 #[library_benchmark]
@@ -58,5 +69,5 @@ fn verification(extractor: &'static Extractor) -> tokenberg_actix::Bearer {
     black_box(extractor.extract())
 }
 
-library_benchmark_group!(name = parts; benchmarks = parse, client_credentials, exchange, verification);
+library_benchmark_group!(name = parts; benchmarks = parse, scope, client_credentials, exchange, verification);
 main!(library_benchmark_groups = parts);

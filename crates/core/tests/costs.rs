@@ -154,6 +154,30 @@ fn ab_09_a_request_costs_three_verifications_and_one_fetch_at_most() {
 }
 
 #[test]
+fn ab_09_no_proof_is_verified_for_an_unauthenticated_caller() {
+    let (mut world, holder) = (World::new(), ForeignKey::new(None));
+    let (token, other) = (at1(&mut world), at1(&mut World::new()));
+    let proof = holder.proof(world.now, "1", &json!({}));
+    let exchange = |token: &str| {
+        format!(
+            "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&subject_token={token}&subject_token_type={}",
+            TokenType::AccessToken.as_urn()
+        )
+    };
+    let credentials = "grant_type=client_credentials";
+    for (what, authorization, body, expected) in [
+        ("a wrong secret", "Basic YzE6eA==".to_owned(), credentials.to_owned(), 0),
+        ("an unknown client", "Basic eDp4".to_owned(), credentials.to_owned(), 0),
+        ("a token of another world", format!("Bearer {other}"), exchange(&other), 1),
+        ("the right secret", "Basic YzE6czEtWjc=".to_owned(), credentials.to_owned(), 1),
+        ("the right token", format!("Bearer {token}"), exchange(&token), 2),
+    ] {
+        let (_, [verified, ..]) = counts(&world, &authorization, Some(&proof), &body);
+        assert_eq!(verified, expected, "{what}");
+    }
+}
+
+#[test]
 fn ab_06_ab_08_cj_17_unknown_and_known_cost_the_same() {
     let (mut world, key) = (World::new(), ForeignKey::new(Some("k1")));
     let mut cj = tokenberg_testkit::client("cj", "x", "catalog");

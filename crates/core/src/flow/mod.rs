@@ -35,7 +35,9 @@ use crate::request::Presented;
 use crate::request::client_authentication::Authentication;
 use crate::request::token_request::TokenRequest;
 use crate::types::confirmation::Possession;
-use crate::{AccessTokenClaims, Entropy, GrantType, Once, PeerCertificate, Thumbprint, Timestamp, TokenId};
+use crate::{
+    AccessTokenClaims, DpopProof, Entropy, GrantType, Once, PeerCertificate, Thumbprint, Timestamp, TokenId,
+};
 use std::sync::Arc;
 
 /// What has to be done before the request gets any further.
@@ -106,16 +108,15 @@ impl TokenEndpoint {
             id: entropy.into_token_id(),
         };
         let asked = Asked { grant_type: presented.grant_type, request: presented.request };
-        let authentication = presented.authentication;
-        let certificate = presented.certificate;
-        match presented.proof {
-            None => begin(known, asked, authentication, Ok(Possessed::of(certificate, None))),
-            Some(Err(refusal)) => begin(known, asked, authentication, Err(refusal)),
-            Some(Ok(proof)) => Ok(verify_proof::ask(proof, now, move |proof, verified, nonce_is_ours| {
-                let proven = dpop::check(&known.policy, &proof, verified, nonce_is_ours, now);
-                let possessed = proven.map(|proven| Possessed::of(certificate, Some(proven)));
-                begin(known, asked, authentication, possessed)
-            })),
+        let shown = Shown { certificate: presented.certificate, proof: presented.proof };
+        match presented.authentication {
+            Authentication::Bearer(bearer) => Ok(bearer::begin(known, asked, bearer, shown)),
+            Authentication::Credential(credential) => {
+                let policy = Arc::clone(&known.policy);
+                client_authentication::prove(&policy, credential, now, move |client| {
+                    authenticated(known, client, asked, shown)
+                })
+            }
         }
     }
 }
@@ -136,85 +137,82 @@ impl Known {
     }
 }
 
+/// What the request shows of keys that a token could be bound to. A proof is verified once the client is authenticated: to verify
+/// one can cost thirty times as much as the rest of a request, and no unauthenticated caller decides with which algorithm.
+pub(crate) struct Shown {
+    certificate: Option<PeerCertificate>,
+    proof: Option<Result<DpopProof, Refusal>>,
+}
+
 /// Which keys were proven, and the proof that is still to be used up.
 pub(crate) struct Possessed {
     possession: Possession,
     once: Option<Once>,
 }
 
-impl Possessed {
-    fn of(certificate: Option<PeerCertificate>, proven: Option<dpop::Proven>) -> Self {
-        let certificate = certificate.map(|shown| Thumbprint::of(shown.thumbprint));
-        let (key, once) = match proven {
-            Some(proven) => (Some(proven.key), Some(proven.once)),
-            None => (None, None),
+impl Shown {
+    /// Verifies the proof, if there is one, and goes on with what is proven.
+    fn prove(
+        self,
+        known: Known,
+        then: impl FnOnce(Known, Possessed) -> Result<Step, Refusal> + Send + 'static,
+    ) -> Result<Step, Refusal> {
+        let certificate = self.certificate.map(|shown| Thumbprint::of(shown.thumbprint));
+        let Some(proof) = self.proof.transpose()? else {
+            return then(known, Possessed { possession: Possession { key: None, certificate }, once: None });
         };
-        Self { possession: Possession { key, certificate }, once }
+        let now = known.now;
+        Ok(verify_proof::ask(proof, now, move |proof, verified, nonce_is_ours| {
+            let proven = dpop::check(&known.policy, &proof, verified, nonce_is_ours, now)?;
+            let possession = Possession { key: Some(proven.key), certificate };
+            then(known, Possessed { possession, once: Some(proven.once) })
+        }))
     }
 }
 
-/// What was asked for, not to be talked about before the client has proven who it is (conformance TE-25).
+/// What was asked for; nothing of it is checked before the client is authenticated (conformance TE-25).
 pub(crate) struct Asked {
     grant_type: Result<GrantType, Refusal>,
     request: Result<TokenRequest, Refusal>,
 }
 
 impl Asked {
-    /// The request, for a client that may use its grant, and what was proven with it.
-    fn of(
-        self,
-        client: &Authenticated,
-        possessed: Result<Possessed, Refusal>,
-    ) -> Result<(TokenRequest, Possessed), Refusal> {
+    /// The request, for a client that may use its grant.
+    fn of(self, client: &Authenticated) -> Result<TokenRequest, Refusal> {
         rights::check_grant(client.client(), self.grant_type?)?;
-        let (request, possessed) = (self.request?, possessed?);
-        if client.client().rights.dpop_bound && possessed.possession.key.is_none() {
-            return Err(Refusal::ProofMissing(client.id().clone()));
-        }
-        Ok((request, possessed))
+        self.request
     }
 }
 
-fn begin(
-    known: Known,
-    asked: Asked,
-    authentication: Authentication,
-    possessed: Result<Possessed, Refusal>,
-) -> Result<Step, Refusal> {
-    match authentication {
-        Authentication::Bearer(bearer) => bearer::begin(known, asked, bearer, possessed),
-        Authentication::Credential(credential) => {
-            let (policy, now) = (Arc::clone(&known.policy), known.now);
-            client_authentication::prove(&policy, credential, now, move |client| {
-                authenticated(known, client, asked, possessed)
-            })
+/// Goes on with a client that has authenticated with its own credential.
+fn authenticated(known: Known, client: Authenticated, asked: Asked, shown: Shown) -> Result<Step, Refusal> {
+    let request = asked.of(&client)?;
+    shown.prove(known, move |known, possessed| {
+        check_proof_sent(&client, &possessed)?;
+        match request {
+            TokenRequest::ClientCredentials(request) => {
+                let id = known.id.clone();
+                let possession = &possessed.possession;
+                let claims =
+                    client_credentials::grant(&known.policy, &client, &request, possession, known.now, id)?;
+                let decision = Decision::client_credentials(known.method, request.scope);
+                let limits = known.explains(|| client_credentials::limits(&known.policy, &client));
+                conclude(&known, claims, decision, limits, possessed.once)
+            }
+            TokenRequest::TokenExchange(request) => {
+                exchange::Exchange::begin(known, client, request, possessed)?.next()
+            }
+            TokenRequest::JwtBearer(request) => jwt_bearer::begin(known, client, request, possessed),
         }
-    }
+    })
 }
 
-/// Goes on with a client that has proven its credential.
-fn authenticated(
-    known: Known,
-    client: Authenticated,
-    asked: Asked,
-    possessed: Result<Possessed, Refusal>,
-) -> Result<Step, Refusal> {
-    let (request, possessed) = asked.of(&client, possessed)?;
-    match request {
-        TokenRequest::ClientCredentials(request) => {
-            let id = known.id.clone();
-            let possession = &possessed.possession;
-            let claims =
-                client_credentials::grant(&known.policy, &client, &request, possession, known.now, id)?;
-            let decision = Decision::client_credentials(known.method, request.scope);
-            let limits = known.explains(|| client_credentials::limits(&known.policy, &client));
-            conclude(&known, claims, decision, limits, possessed.once)
-        }
-        TokenRequest::TokenExchange(request) => {
-            exchange::Exchange::begin(known, client, request, possessed)?.next()
-        }
-        TokenRequest::JwtBearer(request) => jwt_bearer::begin(known, client, request, possessed),
+/// RFC 9449 §5.2: a client may be registered for bound tokens only.
+fn check_proof_sent(client: &Authenticated, possessed: &Possessed) -> Result<(), Refusal> {
+    if client.client().rights.dpop_bound && possessed.possession.key.is_none() {
+        return Err(Refusal::ProofMissing(client.id().clone()));
     }
+    Ok(())
 }
 
 /// Uses up the proof, now that nothing else is in the way (conformance DP-09), and asks for the signature.

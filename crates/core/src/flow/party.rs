@@ -5,7 +5,7 @@ use super::question::Asks;
 use super::verify_token::{self, KeysOf};
 use super::{find_client, find_issuer, read_token, recall};
 use crate::policy::party::{self, AssertedUser, ProvenForeign};
-use crate::policy::proof::ProvenToken;
+use crate::policy::proof::{ProvenToken, StandingToken};
 use crate::policy::{Policy, access_token, foreign_token};
 use crate::refusal::{Refusal, TokenFault};
 use crate::types::confirmation::Possession;
@@ -27,7 +27,8 @@ type Then<S, P> = Box<dyn FnOnce(Result<P, TokenFault>) -> Result<S, Refusal> + 
 /// Which tokens are let pass whose time is over.
 type Times = Box<dyn FnOnce(&AccessTokenClaims) -> Result<(), TokenFault> + Send>;
 
-/// Proves a token of ours. [`TokenFault::Issuer`] and [`TokenFault::Type`] mean that it may be somebody else's.
+/// Verifies a token of ours, and that every key that it is bound to was proven. [`TokenFault::Issuer`] and [`TokenFault::Type`] mean
+/// that another issuer may have made it.
 pub(crate) fn own<S: Asks + 'static>(
     checking: &Checking,
     token: Secret,
@@ -35,6 +36,19 @@ pub(crate) fn own<S: Asks + 'static>(
     then: Then<S, ProvenToken>,
 ) -> S {
     let Checking { policy, now, possession } = checking.clone();
+    let then =
+        move |token: Result<_, _>| then(token.and_then(|token| access_token::possessed(token, &possession)));
+    standing(policy, now, token, times, Box::new(then))
+}
+
+/// The same, whoever holds the keys that the token is bound to.
+pub(crate) fn standing<S: Asks + 'static>(
+    policy: Arc<Policy>,
+    now: Timestamp,
+    token: Secret,
+    times: Times,
+    then: Then<S, StandingToken>,
+) -> S {
     let leeway = policy.clock_leeway;
     read_token::ask(token, policy, now, move |token| {
         let claims = token
@@ -43,12 +57,7 @@ pub(crate) fn own<S: Asks + 'static>(
         match claims {
             Err(fault) => then(Err(fault)),
             Ok(claims) => Ok(recall::ask(claims, move |claims, recollection| {
-                let standing = access_token::standing(claims, recollection);
-                then(
-                    standing
-                        .and_then(access_token::at_home)
-                        .and_then(|token| access_token::possessed(token, &possession)),
-                )
+                then(access_token::standing(claims, recollection).and_then(access_token::at_home))
             })),
         }
     })

@@ -1,6 +1,7 @@
 //! What may a token be used for? Scope, RFC 6749 §3.3 and Appendix A.4.
 
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// The scope that every Iceberg client asks for by default, and that is always granted to an authenticated client.
@@ -66,21 +67,28 @@ impl std::str::FromStr for Scope {
             return Err(ScopeError::Character { at });
         }
         let tokens = || text.split(' ').filter(|t| !t.is_empty());
-        let mut repeats = false;
-        for (index, token) in tokens().enumerate() {
-            if index >= MOST_TOKENS {
-                return Err(ScopeError::TooMany);
-            }
+        let mut most = MOST_TOKENS;
+        for token in tokens() {
+            most = most.checked_sub(1).ok_or(ScopeError::TooMany)?;
             check_principal_role(token)?;
-            repeats |= tokens().take(index).any(|earlier| earlier == token);
         }
         let is_tidy = !text.starts_with(' ') && !text.ends_with(' ') && !text.contains("  ");
-        if is_tidy && !repeats {
+        if is_tidy && !repeats(tokens) {
             return Ok(Self::of(text));
         }
-        let is_new = |(index, token): &(usize, &str)| !tokens().take(*index).any(|earlier| earlier == *token);
-        Ok(Self::joined(text.len(), tokens().enumerate().filter(is_new).map(|(_, token)| token)))
+        let mut known = HashSet::new();
+        Ok(Self::joined(text.len(), tokens().filter(|token| known.insert(*token))))
     }
+}
+
+/// Whether a token is there twice, without allocating where there are few.
+fn repeats<'a, I: Iterator<Item = &'a str>>(tokens: impl Fn() -> I) -> bool {
+    const FEW: usize = 16;
+    if tokens().nth(FEW).is_some() {
+        let mut known = HashSet::with_capacity(MOST_TOKENS);
+        return !tokens().all(|token| known.insert(token));
+    }
+    tokens().enumerate().any(|(index, token)| tokens().take(index).any(|earlier| earlier == token))
 }
 
 fn check_principal_role(token: &str) -> Result<(), ScopeError> {
