@@ -17,6 +17,7 @@ mod nodes;
 mod parity;
 mod proving;
 mod recording;
+mod registering;
 mod revoking;
 mod rotating;
 mod running;

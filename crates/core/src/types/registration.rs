@@ -80,15 +80,16 @@ pub struct Rights {
 }
 
 impl Rights {
-    /// What a client gets unless somebody decides otherwise: both grants, `catalog` by default, tokens of an hour, sessions
-    /// of twelve, for our issuer, acting for nobody.
+    /// The rights of a client with this scope, and the default for everything else: the grants `client_credentials` and
+    /// `token_exchange`, [`AllowedScope::default_scope`], tokens of one hour, sessions of twelve, our issuer as the audience, and
+    /// no right to act for others.
     #[must_use]
     pub fn new(scope: AllowedScope) -> Self {
         Self {
             auth_method: AuthMethod::ClientSecret,
             grants: vec![GrantType::ClientCredentials, GrantType::TokenExchange],
+            default_scope: scope.default_scope(),
             scope,
-            default_scope: Scope::catalog(),
             audiences: Vec::new(),
             token_lifetime: Lifetime::from_hours(1),
             session_lifetime: Lifetime::from_hours(12),
@@ -170,6 +171,16 @@ pub enum AllowedScope {
 }
 
 impl AllowedScope {
+    /// The default scope of a client that is registered for this scope: `catalog`, or the whole scope where that lacks `catalog`,
+    /// because a client that is registered for roles only needs these in the tokens that it asks for without a scope.
+    #[must_use]
+    pub fn default_scope(&self) -> Scope {
+        match self {
+            Self::Only(scope) if !scope.is_empty() && !scope.contains(CATALOG) => scope.clone(),
+            Self::Every | Self::Only(_) => Scope::catalog(),
+        }
+    }
+
     /// What of `asked` may be granted, in the order of the registration, so that it does not depend on who asks how.
     #[must_use]
     pub fn ceiling(&self, asked: &Scope) -> Scope {
@@ -189,5 +200,27 @@ impl AllowedScope {
             Self::Every => true,
             Self::Only(scope) => token == CATALOG || scope.contains(token),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn d10_the_default_scope_is_catalog_or_what_was_registered_without_it() {
+        for (registered, default) in [
+            ("catalog sign PRINCIPAL_ROLE:ALL", "catalog"),
+            ("sign catalog", "catalog"),
+            ("PRINCIPAL_ROLE:analyst", "PRINCIPAL_ROLE:analyst"),
+            ("b a", "b a"),
+            // Not the scope-token, only a part of one.
+            ("catalogs", "catalogs"),
+            ("", "catalog"),
+        ] {
+            let rights = Rights::new(AllowedScope::Only(registered.parse().unwrap()));
+            assert_eq!(rights.default_scope.as_str(), default, "{registered:?}");
+        }
+        assert_eq!(Rights::new(AllowedScope::Every).default_scope, Scope::catalog());
     }
 }

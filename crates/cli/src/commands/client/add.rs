@@ -1,7 +1,7 @@
 //! How is a client registered? `tokenberg client add`; its secret is shown once: conformance SE-04, IC-08.
 
 use super::proof::{Proof, SecretSource};
-use super::terms::Terms;
+use super::terms::{Terms, note_several_audiences};
 use crate::failure::{note, warn};
 use crate::output::{Output, facts};
 use crate::store_access::StoreLocation;
@@ -17,9 +17,9 @@ use tokenberg_store::{AddedSecret, NewSecret, SecretStrength};
 #[command(after_help = "\
 Examples:
   tokenberg client add spark
-      does what every Iceberg client needs by default: scope `catalog`, PRINCIPAL_ROLE:ALL,
-      renewal by token exchange
-  tokenberg client add etl --scope 'catalog PRINCIPAL_ROLE:etl' --token-lifetime 15m
+      has what every Iceberg client asks for by default: the scopes `catalog`, `sign` (S3 remote signing)
+      and PRINCIPAL_ROLE:ALL, and renewal by token exchange
+  tokenberg client add etl --scope 'catalog sign PRINCIPAL_ROLE:etl' --token-lifetime 15m
   tokenberg client add trino --may-act-for 'https://idp.example|*'
       gets tokens for users of an issuer that `issuer add` trusts, and is named in them
   printf %s \"$SECRET\" | tokenberg client add dbt --secret-file -
@@ -73,6 +73,7 @@ pub(super) async fn run(location: StoreLocation, asked: Add, output: Output) -> 
             "nothing stands for it yet: tokenberg client federate {id} --issuer URL --subject SUB says what does"
         ));
     }
+    note_several_audiences(&rights);
     let scope = match &rights.scope {
         AllowedScope::Every => "everything".to_owned(),
         AllowedScope::Only(scope) => scope.to_string(),

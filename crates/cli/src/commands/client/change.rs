@@ -1,7 +1,7 @@
 //! What may a client do from now on? `tokenberg client change`: what is named changes, everything else stays, secrets above all.
 
 use super::show;
-use super::terms::{Grant, audience, check, each_once, grants, warn_of_lifetimes};
+use super::terms::{Grant, audience, check, each_once, grants, note_several_audiences, warn_of_lifetimes};
 use crate::duration;
 use crate::failure::{warn, wrong_usage};
 use crate::output::Output;
@@ -133,6 +133,9 @@ pub(super) async fn run(location: StoreLocation, asked: Change, output: Output) 
     store.close().await;
     if (before.token_lifetime, before.session_lifetime) != (after.token_lifetime, after.session_lifetime) {
         warn_of_lifetimes(&after);
+    }
+    if before.audiences != after.audiences {
+        note_several_audiences(&after);
     }
     if before.scope == AllowedScope::Every && after.scope != AllowedScope::Every {
         warn(&format!(

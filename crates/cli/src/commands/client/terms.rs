@@ -1,7 +1,7 @@
 //! What may a client do? The options of `client add`, made into rights that contradict nothing.
 
 use crate::duration;
-use crate::failure::{warn, wrong_usage};
+use crate::failure::{note, warn, wrong_usage};
 use clap::{Args, ValueEnum};
 use tokenberg_core::{
     AllowedScope, GrantType, LONGEST_TOKEN_LIFETIME, Lifetime, Rights, Scope, SubjectPattern, Target,
@@ -16,20 +16,22 @@ const SHORT_TOKEN_LIFETIME: Lifetime = Lifetime::from_seconds(60);
 /// What it may do.
 #[derive(Debug, Args)]
 pub(crate) struct Terms {
-    /// The scopes that it may ask for, between spaces; `catalog` is always one. PRINCIPAL_ROLE:ALL is granted only where
-    /// it stands here literally
-    #[arg(long, value_name = "'S1 S2 …'", default_value = "catalog PRINCIPAL_ROLE:ALL")]
+    /// The scopes that it may ask for, between spaces; `catalog` is always one. `sign` is what Iceberg's S3 remote signer asks for.
+    /// PRINCIPAL_ROLE:ALL is granted only where it stands here literally
+    #[arg(long, value_name = "'S1 S2 …'", default_value = "catalog sign PRINCIPAL_ROLE:ALL")]
     scope: Scope,
 
-    /// What it gets when it asks for no scope; each has to be within --scope
-    #[arg(long, value_name = "'S …'", default_value = "catalog")]
-    default_scope: Scope,
+    /// The scope of its tokens when it asks for none; each has to be within --scope [default: catalog, or --scope where that
+    /// lacks catalog]
+    #[arg(long, value_name = "'S …'")]
+    default_scope: Option<Scope>,
 
     /// The grants that it may use
     #[arg(long, value_name = "GRANT,…", value_delimiter = ',', default_values = ["client_credentials", "token_exchange"])]
     grant: Vec<Grant>,
 
-    /// What it may ask tokens for; the first is its default `aud`, and without any that is our issuer. Repeat for several
+    /// What it may ask tokens for; the first is its default `aud`, and without any that is our issuer. Repeat for several; many
+    /// Iceberg clients cannot name an audience and always get the first
     #[arg(long, value_name = "AUDIENCE", value_parser = audience)]
     audience: Vec<Box<str>>,
 
@@ -85,9 +87,10 @@ impl Terms {
     /// # Errors
     /// If the terms contradict each other.
     pub(super) fn into_rights(self) -> anyhow::Result<Rights> {
+        let usual = Rights::new(AllowedScope::Only(self.scope));
         let rights = Rights {
             grants: grants(&self.grant),
-            default_scope: self.default_scope,
+            default_scope: self.default_scope.unwrap_or_else(|| usual.default_scope.clone()),
             audiences: each_once(self.audience),
             token_lifetime: self.token_lifetime,
             session_lifetime: self.session_lifetime,
@@ -95,7 +98,7 @@ impl Terms {
             may_impersonate: self.may_impersonate,
             serves: each_once(self.serves),
             may_assert_users: self.may_assert_users,
-            ..Rights::new(AllowedScope::Only(self.scope))
+            ..usual
         };
         check(&rights, "leave --may-assert-users out")?;
         warn_of_lifetimes(&rights);
@@ -110,7 +113,9 @@ impl Terms {
 pub(super) fn check(rights: &Rights, without_users: &str) -> anyhow::Result<()> {
     let excess = rights.default_scope.retain(|token| !rights.scope.allows(token));
     if !excess.is_empty() {
-        return Err(wrong_usage(format!("--default-scope has what --scope has not: {excess}")));
+        return Err(wrong_usage(format!(
+            "the default scope has {excess}, which the scope lacks: give --default-scope, or {excess} in --scope as well"
+        )));
     }
     if rights.default_scope.is_empty() {
         return Err(wrong_usage("--default-scope is empty; a client that asks for no scope has to get some"));
@@ -136,6 +141,16 @@ pub(super) fn warn_of_lifetimes(rights: &Rights) {
         warn(
             "the session is shorter than the lifetime of a token, so tokens live only as long as the session",
         );
+    }
+}
+
+/// Prints which clients cannot choose between several audiences. Their catalog refuses the token with a bare 401.
+pub(super) fn note_several_audiences(rights: &Rights) {
+    if let [first, _, ..] = rights.audiences.as_slice() {
+        note(&format!(
+            "tokens have `aud` {first} unless a request names another audience, and DuckDB, ClickHouse, Trino and PyIceberg's \
+             oauth2 manager cannot name one: for these, register one client per catalog"
+        ));
     }
 }
 
