@@ -2,7 +2,7 @@
 
 use crate::generate::material;
 use crate::key_fault::{KeyFault, KeyFormat};
-use crate::pem;
+use crate::{pem, spki};
 use tokenberg_core::{Algorithm, KeyMaterial, Timestamp};
 use zeroize::Zeroizing;
 
@@ -64,13 +64,10 @@ fn kind(der: &[u8]) -> Result<Kind, KeyFormat> {
     };
     match value(rest)? {
         (SEQUENCE, identifier, _) => Ok(match identifier {
-            // id-ecPublicKey 1.2.840.10045.2.1 with prime256v1 1.2.840.10045.3.1.7 or secp384r1 1.3.132.0.34 (RFC 5480 §2.1.1)
-            b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07" => Kind::P256,
-            b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x22" => Kind::P384,
-            // id-Ed25519 1.3.101.112 (RFC 8410 §3)
-            b"\x06\x03\x2b\x65\x70" => Kind::Ed25519,
-            // rsaEncryption 1.2.840.113549.1.1.1 (RFC 8017 A.1)
-            b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00" => Kind::Rsa,
+            spki::P256 => Kind::P256,
+            spki::P384 => Kind::P384,
+            spki::ED25519 => Kind::Ed25519,
+            spki::RSA => Kind::Rsa,
             _ => return Err(KeyFormat::Kind),
         }),
         (INTEGER, _, _) => Err(KeyFormat::Pkcs1),

@@ -24,6 +24,7 @@ mod public_keys;
 mod rsa_strength;
 mod seen;
 mod signing_key;
+mod spki;
 mod thumbprint;
 #[cfg(test)]
 mod vectors;
@@ -38,5 +39,6 @@ pub use issuer_keys::{
 pub use key_fault::{KeyFault, KeyFormat};
 pub use keyring::Keyring;
 pub use public_keys::{IgnoredKey, JwksFault, LARGEST_JWKS, MOST_KEYS, PublicKeys};
+pub use spki::public_key_pem;
 pub use thumbprint::thumbprint;
 pub use verifying_key::UnfitKey;

@@ -2,6 +2,7 @@
 
 use crate::ed25519::Ed25519;
 use crate::key_fault::KeyFault;
+use crate::spki;
 use crate::thumbprint::thumbprint;
 use crate::verifying_key::{UnfitKey, VerifyingKey};
 use base64::Engine;
@@ -81,6 +82,18 @@ impl SigningKey {
     /// Its public members as a JWK, JSON.
     pub(crate) fn jwk(&self) -> &str {
         &self.jwk
+    }
+
+    /// The content of its AlgorithmIdentifier, and the bits of its public key: what a SubjectPublicKeyInfo consists of.
+    pub(crate) fn public_bits(&self) -> (&'static [u8], &[u8]) {
+        match &self.pair {
+            Pair::Ecdsa(pair) if self.algorithm() == Algorithm::ES384 => {
+                (spki::P384, pair.public_key().as_ref())
+            }
+            Pair::Ecdsa(pair) => (spki::P256, pair.public_key().as_ref()),
+            Pair::Ed25519(pair) => (spki::ED25519, pair.public_key()),
+            Pair::Rsa(pair, _) => (spki::RSA, pair.public_key().as_ref()),
+        }
     }
 
     /// Whether a signature takes about a millisecond.

@@ -1,5 +1,6 @@
 //! Which keys sign tokens, and how do they change without a pause? `tokenberg key …`; conformance KS-04.
 
+use super::key_show::{self, Show};
 use crate::arguments::Common;
 use crate::failure::{note, warn};
 use crate::output::{Output, table};
@@ -17,9 +18,11 @@ use tokenberg_store::{NowSigning, Store, StoreError};
 pub(crate) enum Key {
     /// List the keys: which one signs, which will, and until when the others verify
     List,
+    /// Show one key, or its public half as PEM for a verifier that reads no key set
+    Show(Show),
     /// Make a new key; it is published at once and signs after ten minutes, when every catalog has seen it
     Rotate(Rotate),
-    /// Take a key away at once, as one that was stolen: what it signed is good for nothing from now on
+    /// Revoke a key, as one that was stolen: its tokens are refused here at once, and by catalogs that cache keys later
     Revoke(Revoke),
     /// Take a private key from a PKCS#8 file, PEM or DER; it is published at once and signs after ten minutes
     Import(Import),
@@ -28,14 +31,18 @@ pub(crate) enum Key {
 /// `tokenberg key rotate`
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The old key goes on verifying until the last token that it signed is over.
-A running server follows within one second.")]
+The old key goes on verifying until the last token that it signed has expired.
+A running server follows within one second.
+
+With --now, catalogs with a cached key set refuse tokens of the new key until they fetch the set again: most within 5m,
+catalogs built on Quarkus (Apache Polaris, Nessie) within 10m. Set
+quarkus.oidc.token.forced-jwk-refresh-interval=30S there, or restart them.")]
 pub(crate) struct Rotate {
     /// ES256, ES384 or EdDSA; RSA keys are made with openssl and imported
     #[arg(long, value_name = "ALG", default_value = "ES256")]
     alg: Algorithm,
 
-    /// Sign with it at once: catalogs that keep an old key set refuse its tokens for some minutes
+    /// Sign with it at once: catalogs with a cached key set refuse its tokens for up to 10m
     #[arg(long)]
     now: bool,
 }
@@ -44,8 +51,11 @@ pub(crate) struct Rotate {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Running servers refuse its tokens within one second: in exchanges, in introspection, in catalogs with our endpoint.
-Catalogs that verify tokens by themselves refuse them when they fetch the key set anew, after five minutes at most.
-If it is the key that signs, the next one does at once, and if there is none, a new one.
+Catalogs that verify tokens themselves accept them until they fetch the key set again: most within 5m. Catalogs built on
+Quarkus (Apache Polaris, Nessie) fetch it for a token with an unknown kid only, and at most once in 10m. Restart them now;
+to shorten that, set quarkus.oidc.token.forced-jwk-refresh-interval=30S there, or let them ask introspection about every
+token with quarkus.oidc.token.require-jwt-introspection-only=true.
+If the key signs, the next one signs instead at once; if there is none, a new one is made.
 An imported file is still there: do not import it again.")]
 pub(crate) struct Revoke {
     /// Its identifier, as `tokenberg key list` shows it
@@ -73,10 +83,15 @@ pub(crate) struct Import {
     #[arg(long, value_name = "ALG")]
     alg: Option<Algorithm>,
 
-    /// Sign with it at once: catalogs that keep an old key set refuse its tokens for some minutes
+    /// Sign with it at once: catalogs with a cached key set refuse its tokens for up to 10m
     #[arg(long)]
     now: bool,
 }
+
+/// What an operator does about catalogs built on Quarkus, whose cache of keys outlives `max-age`.
+const QUARKUS: &str = "catalogs built on Quarkus (Apache Polaris, Nessie) up to 10m after the first token with a kid that is new to \
+     them: set quarkus.oidc.token.forced-jwk-refresh-interval=30S there, restart them now, or let them ask introspection \
+     about every token (quarkus.oidc.token.require-jwt-introspection-only=true)";
 
 /// Does it.
 ///
@@ -92,6 +107,12 @@ pub(crate) fn run(common: &Common, asked: Key, output: Output) -> anyhow::Result
                 let keys = store.keys().await?;
                 store.close().await;
                 list(&keys, now, output)
+            }
+            Key::Show(asked) => {
+                let store = location.open_existing().await?;
+                let keys = store.keys().await?;
+                store.close().await;
+                key_show::run(&keys, &asked, now, output)
             }
             Key::Rotate(asked) => {
                 let store = location.open_existing().await?;
@@ -127,6 +148,7 @@ async fn introduce(
     now: Timestamp,
     output: Output,
 ) -> anyhow::Result<()> {
+    let is_first = store.keys().await?.is_empty();
     let introduced = match store.introduce_key(now, &key, at_once).await {
         Err(StoreError::AnotherKeyWaits(other)) => anyhow::bail!(
             "the key {} is published already and signs from {}; wait until then, or use --now, which drops it",
@@ -137,6 +159,11 @@ async fn introduce(
     };
     for dropped in &introduced.dropped {
         note(&format!("the key {dropped}, which had not signed yet, was dropped"));
+    }
+    if at_once && !is_first {
+        note(&format!(
+            "catalogs with a cached key set refuse tokens of the new key until they fetch the set again, most within 5m; {QUARKUS}"
+        ));
     }
     key.signs_from = introduced.signs_from;
     tell(&key, now, output)
@@ -163,6 +190,10 @@ async fn revoke(store: &Store, asked: &Revoke, now: Timestamp, output: Output) -
             Some(new)
         }
     };
+    note(&format!(
+        "catalogs that verify tokens themselves accept tokens of the revoked key until they fetch the key set again, most within 5m; \
+         {QUARKUS}"
+    ));
     output.show(
         || json!({"kid": id, "state": "revoked", "signing": signs}),
         || match (&outcome.signing, signs) {
@@ -226,7 +257,8 @@ pub(crate) fn signing(keys: &[KeyMaterial], now: Timestamp) -> Option<&KeyMateri
     keys.iter().find(|key| key.id == *signer.id)
 }
 
-fn value(key: &KeyMaterial, state: &str) -> Value {
+/// The key as JSON, without anything private.
+pub(super) fn value(key: &KeyMaterial, state: &str) -> Value {
     json!({
         "kid": key.id,
         "alg": key.algorithm,

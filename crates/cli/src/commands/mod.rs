@@ -10,6 +10,7 @@ pub(crate) mod issuer;
 mod jwks_file;
 pub(crate) mod key;
 pub(crate) mod key_encryption_key;
+mod key_show;
 pub(crate) mod respond;
 pub(crate) mod revoke;
 pub(crate) mod serve;

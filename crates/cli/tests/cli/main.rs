@@ -22,6 +22,7 @@ mod revoking;
 mod rotating;
 mod running;
 mod secrecy;
+mod showing_keys;
 mod starting;
 mod support;
 #[cfg(feature = "otlp")]

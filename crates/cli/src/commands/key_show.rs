@@ -1,0 +1,61 @@
+//! `tokenberg key show`: one signing key, and its public half as PEM for verifiers that read no key set; conformance KS-02.
+
+use super::key::{state, value};
+use crate::moment_text;
+use crate::output::{Output, facts};
+use clap::Args;
+use serde_json::json;
+use tokenberg_core::{KeyId, KeyMaterial, Timestamp};
+use tokenberg_store::StoreError;
+
+/// `tokenberg key show`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example, for HAProxy's jwt_verify:
+  tokenberg key show KID --pem > /etc/haproxy/tokenberg.pem
+
+A verifier with a file does not follow a rotation: give it the file of the next key while `tokenberg key list` shows
+that key as published, before it signs.")]
+pub(crate) struct Show {
+    /// Its identifier, as `tokenberg key list` shows it
+    #[arg(value_name = "KID", allow_hyphen_values = true)]
+    id: String,
+
+    /// Print its public key as PEM (SubjectPublicKeyInfo, RFC 7468) and nothing else; with --json, as the member `pem`
+    #[arg(long)]
+    pem: bool,
+}
+
+/// Prints the key.
+///
+/// # Errors
+/// If the store has no such key, its private half does not parse, or standard output is closed.
+pub(super) fn run(keys: &[KeyMaterial], asked: &Show, now: Timestamp, output: Output) -> anyhow::Result<()> {
+    let id = KeyId::new(&asked.id);
+    let key = keys.iter().find(|key| key.id == id).ok_or(StoreError::NoSuchKey { id })?;
+    let pem = asked.pem.then(|| tokenberg_jose::public_key_pem(key)).transpose()?;
+    let state = state(key, keys, now);
+    output.show(
+        || {
+            let mut shown = value(key, state);
+            if let Some(pem) = &pem {
+                shown["pem"] = json!(pem);
+            }
+            shown
+        },
+        || pem.clone().unwrap_or_else(|| text(key, state, now)),
+    )?;
+    Ok(())
+}
+
+fn text(key: &KeyMaterial, state: &str, now: Timestamp) -> String {
+    let until = key.verifies_until.map_or_else(String::new, |until| moment_text::with_distance(until, now));
+    facts(&[
+        ("kid", key.id.to_string()),
+        ("algorithm", key.algorithm.to_string()),
+        ("state", state.to_owned()),
+        ("created", moment_text::with_distance(key.created_at, now)),
+        ("signs from", moment_text::with_distance(key.signs_from, now)),
+        ("verifies until", until),
+    ])
+}
