@@ -140,9 +140,13 @@ async fn ht_19_ht_21_plain_http_in_front_of_a_trusted_proxy_is_refused_and_not_r
     let proxies: TrustedProxies = ["10.0.0.0/8".parse().unwrap()].into_iter().collect();
     let world = World::new();
     let service = world.builder().trusted_proxies(proxies).build();
-    for (name, plain, secure) in
-        [("X-Forwarded-Proto", "http", "https"), ("Forwarded", "for=203.0.113.1;proto=http", "proto=https")]
-    {
+    for (name, plain, secure) in [
+        ("X-Forwarded-Proto", "http", "https"),
+        // Behind two proxies.
+        ("X-Forwarded-Proto", "http, https", "https,http"),
+        ("Forwarded", "for=203.0.113.1;proto=http", "proto=https"),
+        ("Forwarded", "for=_hidden;proto=http", "for=_hidden;proto=https, for=10.0.0.2;proto=http"),
+    ] {
         world.digest_panics.store(true, Ordering::SeqCst);
         for path in [T, "/v1/oauth/introspect", "/v1/oauth/revoke"] {
             let ask = form(CC).basic(C1).header(name, plain).at(path);

@@ -116,6 +116,10 @@ fn ht_22_ab_01_a_chosen_secret_is_refused_where_somebody_guesses_and_nowhere_els
         ("127.0.0.2", of("203.0.113.1"), "200"),
         ("127.0.0.9", "X-Forwarded-Proto: http\r\n".to_owned(), "400"),
         ("127.0.0.2", "X-Forwarded-Proto: http\r\n".to_owned(), "200"),
+        // Two proxies, with plain HTTP between them.
+        ("127.0.0.9", "X-Forwarded-Proto: https,http\r\n".to_owned(), "200"),
+        ("127.0.0.9", "X-Forwarded-Proto: HTTPS\r\nX-Forwarded-Proto: http\r\n".to_owned(), "200"),
+        ("127.0.0.9", "X-Forwarded-Proto: http,https\r\n".to_owned(), "400"),
     ] {
         let answer = ask_from(&server, peer, RIGHT, &header);
         assert_eq!(&answer[9..12], status, "{peer} {header} {answer}");
