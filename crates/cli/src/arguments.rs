@@ -1,6 +1,6 @@
 //! What can be asked of the command? The arguments, with what `--help` teaches about them.
 
-use crate::commands;
+use crate::{commands, input};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::path::PathBuf;
@@ -40,7 +40,8 @@ pub(crate) struct Common {
     pub(crate) json: bool,
 
     /// The store: sqlite:PATH or postgres://USER@HOST:PORT/DATABASE [default: sqlite:tokenberg.db]
-    #[arg(long, global = true, value_name = "URL", env = "TOKENBERG_STORE", hide_env_values = true, help_heading = STORE)]
+    #[arg(long, global = true, value_name = "URL", env = "TOKENBERG_STORE", hide_env_values = true, help_heading = STORE,
+          value_parser = input::line::<String>)]
     pub(crate) store: Option<String>,
 
     /// The file of the key that the store is sealed with; the variable TOKENBERG_KEY may hold the key itself instead

@@ -1,6 +1,7 @@
 //! Where do secrets and tokens come from? A file or standard input, never argv: conformance SE-04.
 
 use anyhow::Context;
+use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
@@ -30,7 +31,27 @@ fn read(from: impl Read) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     Ok(bytes)
 }
 
-/// The content as a secret, without one newline at its end.
+/// The mode of a file of a key that others may use; nothing for `-`, and for a file that cannot be found.
+pub(crate) fn open_to_others(path: &Path) -> Option<u32> {
+    let is_file = path.as_os_str() != OsStr::new("-");
+    let about = is_file.then(|| std::fs::metadata(path).ok()).flatten()?;
+    tokenberg_store::open_to_others(&about)
+}
+
+/// The text without one line end, `\n` or `\r\n`: editors and `echo` write one that is no part of a secret.
+pub(crate) fn without_line_end(text: &str) -> &str {
+    text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line))
+}
+
+/// Reads an argument whose variable may be filled from a secret as well, without one line end.
+///
+/// # Errors
+/// None; it has the signature that clap asks for.
+pub(crate) fn line<T: for<'text> From<&'text str>>(text: &str) -> Result<T, Infallible> {
+    Ok(without_line_end(text).into())
+}
+
+/// The content as a secret, without one line end.
 ///
 /// # Errors
 /// If it cannot be read, or is not text.
@@ -38,8 +59,7 @@ pub(crate) fn secret(path: &Path) -> anyhow::Result<Secret> {
     let bytes = bytes(path)?;
     let text =
         std::str::from_utf8(&bytes).map_err(|_| anyhow::anyhow!("{} is not UTF-8 text", name(path)))?;
-    let text = text.strip_suffix('\n').map_or(text, |t| t.strip_suffix('\r').unwrap_or(t));
-    Ok(Secret::new(text.to_owned()))
+    Ok(Secret::new(without_line_end(text).to_owned()))
 }
 
 /// The content as a token: without whitespace around it, since no token has any.
@@ -58,15 +78,41 @@ fn name(path: &Path) -> String {
     if path.as_os_str() == OsStr::new("-") { "standard input".to_owned() } else { path.display().to_string() }
 }
 
-/// The value of an environment variable that holds a secret; an empty one counts as absent.
+/// The value of an environment variable that holds a secret, without one line end; an empty one counts as absent.
 ///
 /// # Errors
 /// If it is not text; the error names the variable only.
 pub(crate) fn secret_variable(name: &str) -> anyhow::Result<Option<Secret>> {
     match std::env::var(name) {
-        Ok(text) if text.is_empty() => Ok(None),
-        Ok(text) => Ok(Some(Secret::new(text))),
+        Ok(mut text) => {
+            // In place, so that no copy of the secret stays behind in memory.
+            text.truncate(without_line_end(&text).len());
+            Ok((!text.is_empty()).then(|| Secret::new(text)))
+        }
         Err(std::env::VarError::NotPresent) => Ok(None),
         Err(std::env::VarError::NotUnicode(_)) => anyhow::bail!("the variable {name} is not UTF-8 text"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn se_04_exactly_one_line_end_is_no_part_of_a_secret() {
+        for (text, secret) in [
+            ("s", "s"),
+            ("s\n", "s"),
+            ("s\r\n", "s"),
+            ("s\n\n", "s\n"),
+            ("s\r\n\r\n", "s\r\n"),
+            ("s\r", "s\r"),
+            ("s\r\r\n", "s\r"),
+            ("\ns ", "\ns "),
+            ("\n", ""),
+            ("", ""),
+        ] {
+            assert_eq!(without_line_end(text), secret, "{text:?}");
+        }
     }
 }

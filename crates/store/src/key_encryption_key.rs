@@ -1,5 +1,6 @@
 //! What is everything in the store sealed with, and who may read it? Conformance KS-07.
 
+use crate::secret_file::open_to_others;
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -19,7 +20,7 @@ pub struct KeyEncryptionKey(Zeroizing<[u8; 32]>);
 /// Where the key-encryption key comes from.
 #[derive(Clone)]
 pub enum KekSource {
-    /// A file that only its owner may read. It is made when the store has nothing sealed yet.
+    /// A file that is closed to others, see [`open_to_others`]. It is made when the store has nothing sealed yet.
     File(PathBuf),
     /// The text itself, as out of an environment variable.
     Text(Secret),
@@ -34,8 +35,11 @@ pub enum KekError {
         /// The file.
         path: PathBuf,
     },
-    /// Others than the owner may read or write it.
-    #[error("the key file {path} is open to others (mode {mode:04o}); run: chmod 600 '{path}'", path = path.display())]
+    /// Others may read or write it, see [`open_to_others`].
+    #[error(
+        "the key file {path} is open to others (mode {mode:04o}); run: chmod 600 '{path}'; or let root own it with mode 0640 or 0440, \
+         as in a volume of Kubernetes with fsGroup", path = path.display()
+    )]
     OpenToOthers {
         /// The file.
         path: PathBuf,
@@ -86,7 +90,7 @@ impl KeyEncryptionKey {
     /// Reads the key from a file.
     ///
     /// # Errors
-    /// If the file is missing, holds no key, or is open to others than its owner.
+    /// If the file is missing, holds no key, or is [open to others](open_to_others).
     pub fn from_file(path: &Path) -> Result<Self, KekError> {
         let refused = |error: io::Error| {
             if error.kind() == io::ErrorKind::NotFound {
@@ -97,7 +101,9 @@ impl KeyEncryptionKey {
         };
         let file = File::open(path).map_err(refused)?;
         // Asked of the open file, so that it is not another one than is read.
-        refuse_open_to_others(path, &file.metadata().map_err(refused)?)?;
+        if let Some(mode) = open_to_others(&file.metadata().map_err(refused)?) {
+            return Err(KekError::OpenToOthers { path: path.to_owned(), mode });
+        }
         let mut text = Zeroizing::new(String::with_capacity(LONGEST_FILE as usize + 1));
         let length = file.take(LONGEST_FILE + 1).read_to_string(&mut text);
         let malformed = || KekError::Malformed { from: format!("the key file {}", path.display()) };
@@ -201,17 +207,6 @@ pub(crate) fn owners_only(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     options
-}
-
-#[cfg(unix)]
-fn refuse_open_to_others(path: &Path, about: &fs::Metadata) -> Result<(), KekError> {
-    let mode = std::os::unix::fs::MetadataExt::mode(about) & 0o7777;
-    if mode & 0o077 == 0 { Ok(()) } else { Err(KekError::OpenToOthers { path: path.to_owned(), mode }) }
-}
-
-#[cfg(not(unix))]
-fn refuse_open_to_others(_: &Path, _: &fs::Metadata) -> Result<(), KekError> {
-    Ok(())
 }
 
 /// Makes the new name durable, not only the content.

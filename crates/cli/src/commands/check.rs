@@ -7,7 +7,7 @@ use crate::failure::AlreadySaid;
 use crate::output::Output;
 use crate::server::settings::Settings;
 use crate::store_access::{StoreLocation, wait_for};
-use crate::{clock, issuer_keys, logging, moment_text, server};
+use crate::{clock, input, issuer_keys, logging, moment_text};
 use serde_json::{Value, json};
 use std::path::Path;
 use tokenberg_core::{AuthMethod, Issuer, KeyMaterial, KeySource, Lifetime, Timestamp};
@@ -109,7 +109,7 @@ fn check_settings(settings: &Settings, findings: &mut Findings) {
             Ok(_) => findings.ok("tls", format!("certificate {}", cert.display())),
             Err(fault) => findings.problem("tls", fault.to_string()),
         }
-        if let Some(mode) = server::open_to_others(key) {
+        if let Some(mode) = input::open_to_others(key) {
             findings.note("tls", format!("{} is open to others (mode {mode:04o})", key.display()));
         }
     }

@@ -8,7 +8,6 @@ use crate::store_access::{StoreLocation, wait_for};
 use crate::{clock, input, moment_text};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use tokenberg_core::{Algorithm, KeyId, KeyMaterial, KeyState, Timestamp};
 use tokenberg_store::{NowSigning, Store, StoreError};
@@ -269,22 +268,15 @@ pub(super) fn value(key: &KeyMaterial, state: &str) -> Value {
     })
 }
 
-/// KS-07: whoever could read the file can sign tokens.
-#[cfg(unix)]
+/// KS-07: a key that others could read may be a copy in other hands.
 fn warn_if_open_to_others(path: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = std::fs::metadata(path).map_or(0, |about| about.permissions().mode());
-    if path.as_os_str() != OsStr::new("-") && mode & 0o077 != 0 {
+    if let Some(mode) = input::open_to_others(path) {
         warn(&format!(
-            "{} is open to others (mode {:04o}); whoever has read it can sign tokens",
-            path.display(),
-            mode & 0o7777
+            "{} is open to others (mode {mode:04o}); everyone who has read it can sign tokens",
+            path.display()
         ));
     }
 }
-
-#[cfg(not(unix))]
-fn warn_if_open_to_others(_: &Path) {}
 
 #[cfg(test)]
 mod tests {

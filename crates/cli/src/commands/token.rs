@@ -40,7 +40,7 @@ pub(crate) struct Token {
     server: Url,
 
     /// The client's identifier
-    #[arg(long, value_name = "ID", env = "TOKENBERG_CLIENT_ID")]
+    #[arg(long, value_name = "ID", env = "TOKENBERG_CLIENT_ID", value_parser = input::line::<Box<str>>)]
     client_id: Option<Box<str>>,
 
     /// The file of its secret, or `-` for standard input; instead, the variable TOKENBERG_CLIENT_SECRET may hold it

@@ -14,7 +14,7 @@ mod signals;
 use crate::arguments::Common;
 use crate::commands::serve::Serve;
 use crate::logging::{self, LogFilter};
-use crate::{clock, issuer_keys, output};
+use crate::{clock, input, issuer_keys, output};
 use anyhow::Context;
 use first_start::FirstCredential;
 use following::Following;
@@ -177,20 +177,7 @@ pub(crate) fn bound(address: SocketAddr) -> anyhow::Result<TcpListener> {
 
 /// Conformance KS-07. A warning only, because orchestrators mount keys for containers in which there is nobody else.
 fn warn_if_open_to_others(key: &Path) {
-    if let Some(mode) = open_to_others(key) {
+    if let Some(mode) = input::open_to_others(key) {
         tracing::warn!("the TLS key {} is open to others (mode {mode:04o})", key.display());
     }
-}
-
-/// The mode of a file that everybody may read or write; a group may, because that is how keys are handed to services.
-#[cfg(unix)]
-pub(crate) fn open_to_others(path: &Path) -> Option<u32> {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o7777;
-    (mode & 0o007 != 0).then_some(mode)
-}
-
-#[cfg(not(unix))]
-pub(crate) fn open_to_others(_: &Path) -> Option<u32> {
-    None
 }

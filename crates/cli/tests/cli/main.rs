@@ -22,6 +22,7 @@ mod revoking;
 mod rotating;
 mod running;
 mod secrecy;
+mod secret_sources;
 mod showing_keys;
 mod starting;
 mod support;
