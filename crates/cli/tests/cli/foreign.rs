@@ -187,3 +187,52 @@ fn tx_37_a_user_who_is_shut_out_gets_nothing_and_what_was_got_is_dead() {
     within_a_second("and trusted again", || gets("bob") == 200);
     assert_ne!(renewed(&server, &bob), 200, "what was got before stays dead");
 }
+
+#[test]
+fn tx_44_issuer_add_notes_that_sessions_end_with_the_users_token_and_its_advice_works() {
+    let place = Place::new();
+    let key = ForeignKey::new(Some("p1"));
+    place.file("idp.json", &key.jwks());
+    let add = |more: &str| {
+        let line = format!("issuer add {IDP} --jwks idp.json --replace --json {more}");
+        place.run(&line.split_whitespace().collect::<Vec<_>>()).done()
+    };
+    for (more, is_noted) in [
+        ("--accept id_token", true),
+        ("--accept jwt", true),
+        ("--accept access_token", true),
+        ("--accept jwt_bearer,access_token", true),
+        ("--accept jwt_bearer", false),
+        ("", false),
+        ("--accept id_token --outlives-subject", false),
+        ("--accept id_token,jwt,access_token,jwt_bearer --outlives-subject", false),
+    ] {
+        let said = add(more);
+        for word in [
+            "iceberg.rest-catalog.session=USER",
+            "--outlives-subject",
+            "--replace",
+            "fails",
+            "session lifetime",
+        ] {
+            assert_eq!(said.err.contains(word), is_noted, "{more}: {word}: {}", said.err);
+        }
+        assert_eq!(said.json()["issuer"], IDP, "one value on standard output");
+    }
+    // The note is true, and what it advises changes it.
+    let secret = place.add("trino", &["--may-act-for", &format!("{IDP}|*")]);
+    place.run(&["key", "rotate"]).done();
+    let user = key.sign(&claims(IDP, "alice", "trino", &json!({})));
+    let form = format!(
+        "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&client_id=trino&client_secret={secret}\
+         &subject_token={user}&subject_token_type=urn:ietf:params:oauth:token-type:id_token"
+    );
+    let lifetime = || {
+        let answer = place.run_with(&["respond"], &form, &[]).done().json();
+        answer["body"]["expires_in"].as_u64().unwrap_or_else(|| panic!("{answer}"))
+    };
+    add("--accept id_token");
+    assert!(lifetime() <= 300, "as long as the id_token");
+    add("--accept id_token --outlives-subject");
+    assert_eq!(lifetime(), 3600);
+}

@@ -50,8 +50,8 @@ pub struct Trust {
     /// What a subject may have besides, by its claims.
     #[serde(default)]
     pub map: Vec<ScopeMapping>,
-    /// Whether a session may outlive the subject token that began it, up to the client's session lifetime. Iceberg's Java
-    /// client up to 1.10 gives a user's session the end of the catalog's token, and needs it.
+    /// Whether a session may outlive the subject token that began it, up to the client's session lifetime. Iceberg's
+    /// Java clients need it: they renew a user's session for as long as they run.
     #[serde(default)]
     pub outlives_subject: bool,
 }

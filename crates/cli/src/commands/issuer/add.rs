@@ -22,8 +22,9 @@ const LONGEST_AGE: Lifetime = Lifetime::from_hours(366 * 24);
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("keys").required(true), after_help = "\
 Examples:
-  tokenberg issuer add https://idp.example --discover --accept id_token
-      users of the provider, by their id_token for the asking client; each may have `catalog`
+  tokenberg issuer add https://idp.example --discover --accept id_token --outlives-subject
+      users of the provider, by their id_token for the asking client; each may have `catalog`, and sessions that
+      Trino and other Iceberg Java clients renew past the end of the id_token
   tokenberg issuer add https://login.example/tenant/v2.0 --discover --accept id_token,access_token \\
       --audience api://tokenberg --map 'groups=analysts:PRINCIPAL_ROLE:analyst'
   tokenberg issuer add https://kubernetes.default.svc.cluster.local --jwks cluster.jwks
@@ -87,8 +88,9 @@ pub(crate) struct Add {
     #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "24h")]
     max_age: Lifetime,
 
-    /// Let a session outlive the token that began it, up to the client's session lifetime: Iceberg's Java clients up to 1.10
-    /// need it for users' sessions
+    /// Let a user's session outlive the token that began it, up to the client's session lifetime; revocation ends it earlier. Trino
+    /// (iceberg.rest-catalog.session=USER) and other Iceberg Java clients need it: without, every query of a session fails once
+    /// the user's token has expired
     #[arg(long)]
     outlives_subject: bool,
 
@@ -108,6 +110,20 @@ enum Accept {
     AccessToken,
     /// Assertion of the jwt-bearer grant (RFC 7523)
     JwtBearer,
+}
+
+/// What it means for engines that a session of a user ends with the user's token.
+const SESSIONS_END: &str = "sessions of its users end with the user's own token, and every query of a session fails after that in Trino \
+     (iceberg.rest-catalog.session=USER) and other Iceberg Java clients; with --outlives-subject (and --replace, to change it now) a \
+     session lasts up to the client's session lifetime, and `tokenberg revoke`, `subject disable` and `issuer disable` end it earlier";
+
+/// Whether a session of a user can begin with its tokens and ends with them.
+fn ends_sessions(trust: &Trust) -> bool {
+    let begins = |kind: &AcceptedAs| match kind {
+        AcceptedAs::IdToken | AcceptedAs::Jwt | AcceptedAs::AccessToken => true,
+        AcceptedAs::JwtBearer => false,
+    };
+    !trust.outlives_subject && trust.accept.iter().any(begins)
 }
 
 impl Accept {
@@ -170,6 +186,9 @@ pub(super) async fn run(location: StoreLocation, asked: Add, output: Output) -> 
         note(
             "of a trust domain, --accept is for tokens that name it in `iss`; SVIDs of workloads are for `tokenberg client federate`",
         );
+    }
+    if ends_sessions(&trust) {
+        note(SESSIONS_END);
     }
     if !enabled {
         note(&format!("it is disabled still; `tokenberg issuer enable {issuer}` changes that"));
