@@ -21,7 +21,7 @@ pub(super) fn begin(known: Known, asked: Asked, bearer: BearerAuthentication, sh
             exchanged(known, asked, bearer, possessed, token)
         })
     };
-    party::standing(policy, now, token, Box::new(times), Box::new(then))
+    party::standing(policy, now, token, times, then)
 }
 
 fn exchanged(

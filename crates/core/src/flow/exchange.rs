@@ -104,7 +104,7 @@ impl Exchange {
                 self.next()
             }
         };
-        Ok(party::own(&checking, token, Box::new(times), Box::new(then)))
+        Ok(party::own(&checking, token, times, then))
     }
 
     fn prove_foreign_subject(mut self) -> Result<Step, Refusal> {
@@ -116,7 +116,7 @@ impl Exchange {
             self.subject = Some(ProvenSubject::Foreign(token.map_err(Refusal::SubjectToken)?));
             self.next()
         };
-        Ok(party::foreign(&checking, token, &issuer, used_as, client, Box::new(then)))
+        Ok(party::foreign(&checking, token, &issuer, used_as, client, then))
     }
 
     /// A name without a proof is worth something only from a client that may say it, with a token of its own as the actor.
@@ -133,7 +133,7 @@ impl Exchange {
             self.subject = Some(ProvenSubject::Asserted(user.map_err(Refusal::SubjectToken)?));
             self.next()
         };
-        party::asserted(&checking, text.expose(), may_assert, Box::new(then))
+        party::asserted(&checking, text.expose(), may_assert, then)
     }
 
     fn prove_actor(mut self) -> Result<Step, Refusal> {
@@ -158,7 +158,7 @@ impl Exchange {
                 self.next()
             }
         };
-        Ok(party::own(&checking, token, Box::new(times), Box::new(then)))
+        Ok(party::own(&checking, token, times, then))
     }
 
     fn prove_foreign_actor(mut self) -> Result<Step, Refusal> {
@@ -174,7 +174,7 @@ impl Exchange {
             self.actor = Some(ProvenActor::Foreign(token.map_err(Refusal::ActorToken)?));
             self.next()
         };
-        Ok(party::foreign(&checking, token, &issuer, used_as, client, Box::new(then)))
+        Ok(party::foreign(&checking, token, &issuer, used_as, client, then))
     }
 
     fn compose(self) -> Result<Step, Refusal> {

@@ -29,7 +29,7 @@ pub(super) fn begin(
     let then = move |subject: Result<_, _>| {
         granted(known, &client, &request, possessed, subject.map_err(Refusal::Assertion)?)
     };
-    Ok(party::foreign(&checking, token, &issuer, used_as, id, Box::new(then)))
+    Ok(party::foreign(&checking, token, &issuer, used_as, id, then))
 }
 
 /// As for a subject that is exchanged without an actor: the same policy decides, whatever the grant is called (conformance GB-04).

@@ -22,23 +22,30 @@ pub(crate) struct Checking {
 }
 
 /// Goes on with a token that is good, or with what is wrong with it.
-type Then<S, P> = Box<dyn FnOnce(Result<P, TokenFault>) -> Result<S, Refusal> + Send>;
+pub(crate) trait Then<S, P>:
+    FnOnce(Result<P, TokenFault>) -> Result<S, Refusal> + Send + 'static
+{
+}
+
+impl<S, P, F: FnOnce(Result<P, TokenFault>) -> Result<S, Refusal> + Send + 'static> Then<S, P> for F {}
 
 /// Which tokens are let pass whose time is over.
-type Times = Box<dyn FnOnce(&AccessTokenClaims) -> Result<(), TokenFault> + Send>;
+pub(crate) trait Times: FnOnce(&AccessTokenClaims) -> Result<(), TokenFault> + Send + 'static {}
+
+impl<F: FnOnce(&AccessTokenClaims) -> Result<(), TokenFault> + Send + 'static> Times for F {}
 
 /// Verifies a token of ours, and that every key that it is bound to was proven. [`TokenFault::Issuer`] and [`TokenFault::Type`] mean
 /// that another issuer may have made it.
 pub(crate) fn own<S: Asks + 'static>(
     checking: &Checking,
     token: Secret,
-    times: Times,
-    then: Then<S, ProvenToken>,
+    times: impl Times,
+    then: impl Then<S, ProvenToken>,
 ) -> S {
     let Checking { policy, now, possession } = checking.clone();
-    let then =
-        move |token: Result<_, _>| then(token.and_then(|token| access_token::possessed(token, &possession)));
-    standing(policy, now, token, times, Box::new(then))
+    standing(policy, now, token, times, move |token| {
+        then(token.and_then(|token| access_token::possessed(token, &possession)))
+    })
 }
 
 /// The same, whoever holds the keys that the token is bound to.
@@ -46,8 +53,8 @@ pub(crate) fn standing<S: Asks + 'static>(
     policy: Arc<Policy>,
     now: Timestamp,
     token: Secret,
-    times: Times,
-    then: Then<S, StandingToken>,
+    times: impl Times,
+    then: impl Then<S, StandingToken>,
 ) -> S {
     let leeway = policy.clock_leeway;
     read_token::ask(token, policy, now, move |token| {
@@ -70,7 +77,7 @@ pub(crate) fn foreign<S: Asks + 'static>(
     issuer: &str,
     used_as: AcceptedAs,
     client: ClientId,
-    then: Then<S, ProvenForeign>,
+    then: impl Then<S, ProvenForeign>,
 ) -> S {
     let Checking { policy, now, possession } = checking.clone();
     find_issuer::ask(issuer, move |trusted| {
@@ -102,7 +109,7 @@ pub(crate) fn asserted<S: Asks + 'static>(
     checking: &Checking,
     text: &str,
     may_assert: impl FnOnce(&Subject) -> Result<(), TokenFault>,
-    then: Then<S, AssertedUser>,
+    then: impl Then<S, AssertedUser>,
 ) -> Result<S, Refusal> {
     let (policy, now) = (&checking.policy, checking.now);
     let name = UnsecuredJwt::parse(text)
@@ -126,7 +133,7 @@ fn ask_about<S: Asks + 'static>(
     name: Subject,
     is_client: bool,
     now: Timestamp,
-    then: Then<S, AssertedUser>,
+    then: impl Then<S, AssertedUser>,
 ) -> S {
     recall::ask_subject(None, (name.clone(), name.clone()), move |standing| {
         then(AssertedUser::of(name, is_client, standing, now))

@@ -85,8 +85,9 @@ impl std::str::FromStr for Scope {
 fn repeats<'a, I: Iterator<Item = &'a str>>(tokens: impl Fn() -> I) -> bool {
     const FEW: usize = 16;
     if tokens().nth(FEW).is_some() {
-        let mut known = HashSet::with_capacity(MOST_TOKENS);
-        return !tokens().all(|token| known.insert(token));
+        let mut sorted: Vec<&str> = tokens().collect();
+        sorted.sort_unstable();
+        return sorted.windows(2).any(|pair| pair[0] == pair[1]);
     }
     tokens().enumerate().any(|(index, token)| tokens().take(index).any(|earlier| earlier == token))
 }

@@ -15,7 +15,8 @@ pub struct SubjectError;
 impl std::str::FromStr for Subject {
     type Err = SubjectError;
     fn from_str(text: &str) -> Result<Self, SubjectError> {
-        if text.is_empty() || text.len() > 255 || text.chars().any(deceives) {
+        let is_plain = text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+        if text.is_empty() || text.len() > 255 || !is_plain && text.chars().any(deceives) {
             return Err(SubjectError);
         }
         Ok(Self(text.into()))
