@@ -143,6 +143,20 @@ impl Store {
             .ok_or_else(|| StoreError::NoSuchClient { id: id.clone() })
     }
 
+    /// Identifiers of clients that begin with the prefix and go on after it, in order, `most` at most.
+    ///
+    /// # Errors
+    /// If the store fails or is damaged.
+    pub async fn clients_beginning_with(&self, prefix: &str, most: u32) -> Result<Vec<ClientId>, StoreError> {
+        let read =
+            "SELECT id FROM clients WHERE substr(id, 1, length($1)) = $1 AND id <> $1 ORDER BY id LIMIT $2";
+        let ids: Vec<String> = read!(&self.0.db, connection => {
+            sqlx::query_scalar(read).bind(prefix).bind(i64::from(most)).fetch_all(connection).await
+        })?;
+        let read = |id: String| id.parse().map_err(|_| StoreError::damaged(format!("the client {id:?}")));
+        ids.into_iter().map(read).collect()
+    }
+
     /// Enables or disables the client. While it is disabled, neither it nor its tokens are good for anything.
     ///
     /// # Errors

@@ -69,6 +69,40 @@ impl Store {
         })
     }
 
+    /// Replaces what the tokens of the issuer are worth, if that is still `before`; returns whether it was. Where nothing differs,
+    /// nothing is changed or recorded.
+    ///
+    /// # Errors
+    /// If it is not on the list, or the store fails or is damaged.
+    pub async fn replace_trust(
+        &self,
+        issuer: &Issuer,
+        before: &Trust,
+        after: &Trust,
+    ) -> Result<bool, StoreError> {
+        if before == after {
+            return Ok(self.issuer(issuer).await?.trusted.trust == *before);
+        }
+        let text = to_json(after)?;
+        change!(&self.0.db, [Part::Issuers], connection => {
+            let present: Option<String> = sqlx::query_scalar("SELECT trust FROM issuers WHERE issuer = $1")
+                .bind(issuer.as_str())
+                .fetch_optional(&mut *connection)
+                .await?;
+            let present = present.ok_or_else(|| StoreError::NoSuchIssuer { issuer: issuer.clone() })?;
+            if read_trust(&present, issuer.as_str())? != *before {
+                return Ok(false);
+            }
+            sqlx::query("UPDATE issuers SET trust = $2 WHERE issuer = $1")
+                .bind(issuer.as_str())
+                .bind(&text)
+                .execute(&mut *connection)
+                .await?;
+            note!(self, connection, Change::issuer("issuer changed", issuer).with_json("trust", &text));
+            Ok(true)
+        })
+    }
+
     /// Enables or disables the issuer. While it is disabled, its tokens and what was got with them are good for nothing.
     ///
     /// # Errors
@@ -139,13 +173,16 @@ fn to_json(trust: &Trust) -> Result<String, StoreError> {
     serde_json::to_string(trust).map_err(|_| StoreError::damaged("the trust to be written"))
 }
 
+fn read_trust(trust: &str, issuer: &str) -> Result<Trust, StoreError> {
+    serde_json::from_str(trust).map_err(|_| StoreError::damaged(format!("the issuer {issuer:?}")))
+}
+
 fn read_issuer((issuer, enabled, trust, created_at): Row) -> Result<IssuerRecord, StoreError> {
-    let damaged = |_| StoreError::damaged(format!("the issuer {issuer:?}"));
     let trusted = TrustedIssuer {
         issuer: Issuer::foreign(&issuer)
             .map_err(|_| StoreError::damaged(format!("the issuer {issuer:?}")))?,
         enabled: enabled != 0,
-        trust: serde_json::from_str(&trust).map_err(damaged)?,
+        trust: read_trust(&trust, &issuer)?,
     };
     Ok(IssuerRecord { trusted, created_at: time(created_at)? })
 }

@@ -64,6 +64,11 @@ impl Snapshot {
         self.issuers.len()
     }
 
+    /// The trusted issuers, disabled ones too, in the order in which they were registered.
+    pub fn issuers_in_order(&self) -> impl Iterator<Item = &TrustedIssuer> {
+        self.issuers.in_order()
+    }
+
     /// What the operator decided about a subject of another issuer or, without one, about the user of an unsecured JWT; and who
     /// else has the name `sub` that our tokens give it. The operator may know the subject by either name.
     #[must_use]

@@ -83,6 +83,12 @@ fn changes() -> Vec<(Value, bool, Change)> {
         (json!({"change": "issuer changed", "issuer": IDP, "trust": trust("[]")}), false, |store, _| {
             Box::pin(async move { store.set_trust(&idp(), &trust("[]")).await })
         }),
+        (json!({"change": "issuer changed", "issuer": IDP, "trust": trust("{}")}), true, |store, _| {
+            Box::pin(async move {
+                let before = store.issuer(&idp()).await?.trusted.trust;
+                store.replace_trust(&idp(), &before, &trust("{}")).await.map(|replaced| assert!(replaced))
+            })
+        }),
         (json!({"change": "issuer disabled", "issuer": IDP}), false, |store, _| {
             Box::pin(async move { store.set_issuer_enabled(&idp(), false).await })
         }),

@@ -82,6 +82,46 @@ async fn ks_06_an_issuer_is_trusted_by_its_exact_text_and_followed() {
 }
 
 #[tokio::test]
+async fn cc_17_of_two_changes_of_an_issuer_neither_undoes_the_other() {
+    let Some(world) = World::of_either_kind() else { return };
+    let store = world.open().await;
+    let idp = foreign(IDP);
+    trust(&store, IDP).await;
+    let first = store.issuer(&idp).await.unwrap().trusted.trust;
+    let prefixed = Trust { subject_prefix: Some("okta:".into()), ..first.clone() };
+    let other = Trust { subject_claim: "oid".into(), ..first.clone() };
+    assert!(store.replace_trust(&idp, &first, &prefixed).await.unwrap());
+    assert!(!store.replace_trust(&idp, &first, &other).await.unwrap(), "it is not the first any more");
+    assert!(!store.replace_trust(&idp, &first, &first).await.unwrap());
+    assert!(store.replace_trust(&idp, &prefixed, &prefixed).await.unwrap());
+    assert_eq!(store.issuer(&idp).await.unwrap().trusted.trust, prefixed);
+    let none = StoreError::NoSuchIssuer { issuer: foreign(K8S) };
+    assert_eq!(fault(store.replace_trust(&foreign(K8S), &first, &other).await), none);
+    assert_eq!(fault(store.replace_trust(&foreign(K8S), &first, &first).await), none);
+}
+
+#[tokio::test]
+async fn cc_17_clients_are_found_by_the_beginning_of_their_names() {
+    let Some(world) = World::of_either_kind() else { return };
+    let store = world.open().await;
+    for name in ["okta", "okta:", "okta:b", "okta:a", "Okta:c", "x%y", "xzy", "a_b"] {
+        store.add_client(at(0), &id(name), &rights(), None).await.map(drop).unwrap();
+    }
+    for (prefix, most, expected) in [
+        ("okta:", 9, &["okta:a", "okta:b"][..]),
+        ("okta:", 1, &["okta:a"]),
+        ("okta", 9, &["okta:", "okta:a", "okta:b"]),
+        ("x%", 9, &["x%y"]),
+        ("a_", 9, &["a_b"]),
+        ("Zoë:", 9, &[]),
+        ("okta:abc", 9, &[]),
+    ] {
+        let found = store.clients_beginning_with(prefix, most).await.unwrap();
+        assert_eq!(found.iter().map(|id| id.as_str()).collect::<Vec<_>>(), expected, "{prefix}");
+    }
+}
+
+#[tokio::test]
 async fn tx_37_what_was_got_with_a_removed_issuer_stays_dead_when_it_is_trusted_again() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
