@@ -66,6 +66,7 @@ pub use drive::{Granted, NotGranted, drive, inquire};
 pub use error::{Challenge, ErrorCode, NotAnOAuthError, OAuthError};
 pub use explanation::{
     Explanation, Granting, KeysTold, Named, Refusing, Registration, Rule, SecretFound, Verdict, explain,
+    quoted,
 };
 pub use flow::{
     Asks, Decision, DigestSecret, FindClient, FindIssuer, Inquiry, KeysOf, NOBODYS_KEYS, Question, ReadToken,
@@ -119,14 +120,14 @@ pub use types::short_text::ShortText;
 pub use types::spiffe_id::{SpiffeId, SpiffeIdError};
 pub use types::stored_secret::{StoredSecret, StoredSecrets};
 pub use types::subject::{Subject, SubjectError, deceives};
-pub use types::subject_names::{Namesake, SubjectNames};
+pub use types::subject_names::{LONGEST_SUBJECT_PREFIX, Namesake, SubjectNames, suggested_prefix};
 pub use types::subject_pattern::{SubjectPattern, SubjectPatternError};
 pub use types::subject_standing::SubjectStanding;
 pub use types::target::{Target, TargetError};
 pub use types::time::{Lifetime, Timestamp, TimestampOutOfRange};
 pub use types::token_type::{TokenType, TypedToken};
 pub use types::trusted_issuer::{
-    AcceptedAs, KeySource, ScopeMapping, ScopeMappingError, Trust, TrustedIssuer,
+    AcceptedAs, KeySource, LONGEST_MAX_AGE, ScopeMapping, ScopeMappingError, Trust, TrustedIssuer,
 };
 pub use types::user_pattern::{UserPattern, UserPatternError};
 pub use waits::{IssuerKeys, KeysUnavailable, NotWritten, Once, Revocations, SingleUse, Waiting, Writing};

@@ -7,7 +7,8 @@ use tokenberg_core::{
     TokenType, Verdict,
 };
 use tokenberg_testkit::{
-    Ask, ForeignKey, ISSUER, NOW, World, alice, at1, at2, by_c1, by_c2, client, let_c2_act_for_c1, trusted,
+    Ask, ForeignKey, ISSUER, NOW, World, alice, at1, at2, by_c1, by_c2, changed, client, let_c2_act_for_c1,
+    trusted,
 };
 
 const IDP: &str = "https://idp.test";
@@ -89,7 +90,11 @@ fn each_refusal_tells_its_facts_and_what_would_allow_it() {
         ),
         (
             by_c1(id_token(json!({})).with("scope", "PRINCIPAL_ROLE:ALL ns:write")),
-            &["what the subject has by issuer https://idp.test", "--map CLAIM=VALUE:SCOPE"],
+            &[
+                "what the subject has by issuer https://idp.test",
+                "`tokenberg issuer change https://idp.test --scope 'catalog ns:read PRINCIPAL_ROLE:ALL ns:write'`",
+                "--map 'CLAIM=VALUE:PRINCIPAL_ROLE:ALL ns:write'",
+            ],
         ),
         (
             by_c2(id_token(json!({"aud": "c2"}))),
@@ -100,7 +105,7 @@ fn each_refusal_tells_its_facts_and_what_would_allow_it() {
         ),
         (
             by_c1(id_token(json!({"aud": "elsewhere"}))),
-            &["aud \"elsewhere\"", "or say --audience of issuer https://idp.test"],
+            &["aud \"elsewhere\"", "`tokenberg issuer change https://idp.test --audience elsewhere`"],
         ),
         (
             by_c1(id_token(json!({"iss": "https://evil.test"}))),
@@ -156,7 +161,108 @@ fn what_the_operator_is_told_to_register_is_what_is_missing() {
     // The same for the use of an issuer's tokens.
     let ask = by_c2(Ask::exchange_of(&alice, TokenType::IdToken));
     world.issuers[0].trust.accept = vec![AcceptedAs::Jwt];
-    assert!(told(&world, &ask).contains("--accept id_token besides what it has"));
+    assert!(
+        allowed_by(&world, &ask).contains("`tokenberg issuer change https://idp.test --accept jwt,id_token`")
+    );
+}
+
+/// What would allow it.
+fn allowed_by(world: &World, ask: &Ask) -> String {
+    told(world, ask).split("allow: ").nth(1).unwrap().to_owned()
+}
+
+#[test]
+fn what_an_issuer_has_already_stands_in_the_command_that_changes_it() {
+    let (mut world, key) = world();
+    let trust = &mut world.issuers[0].trust;
+    trust.audiences = vec!["api://a b".into()];
+    trust.algorithms = vec!["RS256".parse().unwrap()];
+    trust.map = vec!["groups=it's:ns:write".parse().unwrap()];
+    let ask = |changes| by_c1(Ask::exchange_of(&key.sign(&alice(&changes)), TokenType::IdToken));
+    let command = |world: &World, changes| {
+        let allowed = allowed_by(world, &ask(changes));
+        allowed.split('`').nth(1).unwrap_or_default().to_owned()
+    };
+    let change = "tokenberg issuer change https://idp.test";
+    assert_eq!(command(&world, json!({})), format!("{change} --alg RS256,ES256"));
+    world.issuers[0].trust.algorithms.clear();
+    assert_eq!(
+        command(&world, json!({"aud": ["-x", "y"]})),
+        format!("{change} --audience 'api://a b' --audience=-x")
+    );
+    let azp = json!({"aud": ["c1", "other"], "azp": "other"});
+    assert_eq!(command(&world, azp), format!("{change} --audience 'api://a b' --audience other"));
+    let odd = json!({"aud": "a'\n; reboot"});
+    assert_eq!(command(&world, odd), format!("{change} --audience 'api://a b' --audience AUDIENCE"));
+    let day = 24 * 3600;
+    let long_lived = json!({"iat": NOW - 5, "exp": NOW + 2 * day});
+    assert_eq!(command(&world, long_lived.clone()), format!("{change} --max-age {}s", 2 * day + 5));
+    let old = json!({"iat": NOW - 2 * day, "exp": NOW + 60});
+    assert_eq!(command(&world, old), format!("{change} --max-age {}s", 2 * day + 60));
+    assert_eq!(
+        command(&world, json!({"iat": NOW, "exp": NOW + 400 * day})),
+        "",
+        "an issuer has 366 days at most"
+    );
+    let map = allowed_by(&world, &ask(json!({})).with("scope", "ns:drop"));
+    let (all, some) =
+        ("--scope 'catalog ns:read ns:drop'", r"--map 'groups=it'\''s:ns:write' --map CLAIM=VALUE:ns:drop");
+    assert!(
+        map.contains(all) && map.contains(&some.replace("CLAIM=VALUE:ns:drop", "'CLAIM=VALUE:ns:drop'")),
+        "{map}"
+    );
+    // An assertion of the grant lives five minutes at most, whatever its issuer has.
+    world.issuers[0].trust.accept = AcceptedAs::ALL.to_vec();
+    world.change("c1", |c1| c1.rights_mut().grants = GrantType::ALL.to_vec());
+    let grant = by_c1(Ask::jwt_bearer(&key.sign(&alice(&changed(long_lived, &json!({"aud": ISSUER}))))));
+    assert!(!allowed_by(&world, &grant).contains("--max-age"));
+}
+
+#[test]
+fn cc_17_the_remedy_is_about_the_issuer_of_the_subject_and_its_names() {
+    const Q: &str = "https://q.test";
+    let (mut world, key) = world();
+    world.issuers.push(trusted(Q, &key));
+    world.change("c1", |c1| c1.rights_mut().may_act_for = vec!["https://*|*".parse().unwrap()]);
+    let named = |issuer: &str, sub: &str| key.sign(&alice(&json!({"iss": issuer, "sub": sub})));
+    let exchange = |token: &str| Ask::exchange_of(token, TokenType::IdToken);
+    let (apart, one) = (
+        "`tokenberg issuer change https://idp.test --subject-prefix idp.test:`",
+        "`tokenberg issuer change https://idp.test --shared-names`",
+    );
+    let remedy = |world: &World, ask: Ask| allowed_by(world, &ask);
+    let of_c2 = exchange(&named(IDP, "c2"));
+    let actor = named(Q, "robot");
+    for ask in [
+        by_c1(of_c2.clone()),
+        by_c1(of_c2)
+            .with("actor_token", &actor)
+            .with("actor_token_type", "urn:ietf:params:oauth:token-type:id_token"),
+    ] {
+        let remedy = remedy(&world, ask);
+        assert!(remedy.contains(apart) && remedy.contains(one), "{remedy}");
+    }
+    // A session that began before its name was another's.
+    let session = world.check(by_c1(exchange(&named(IDP, "alice")))).token();
+    world.register(client("alice", "s", "catalog"));
+    let renewal = || by_c1(Ask::exchange(&session));
+    let told = remedy(&world, renewal());
+    assert!(told.contains(apart) && told.contains(one), "{told}");
+    world.issuers[0].trust.subject_prefix = Some("okta:".into());
+    let told = remedy(&world, renewal());
+    assert!(told.starts_with("the user has to sign in again") && told.contains("\"okta:\""), "{told}");
+    // Within the prefix of another issuer a name is never shared.
+    let told = remedy(&world, by_c1(exchange(&named(Q, "okta:bob"))));
+    assert!(told.starts_with("`tokenberg issuer change https://q.test --subject-prefix q.test:`"), "{told}");
+    assert!(!told.contains("--shared-names"), "{told}");
+    world.register(client("okta:c", "s", "catalog"));
+    world.issuers[0].trust.subject_prefix = Some("idp.test:".into());
+    world.register(client("idp.test:c", "s", "catalog"));
+    let told = remedy(&world, by_c1(exchange(&named(IDP, "c"))));
+    assert!(told.contains("--subject-prefix idp.test-2:") && !told.contains("--shared-names"), "{told}");
+    // With a prefix, a name can be too long.
+    let told = remedy(&world, by_c1(exchange(&named(IDP, &"x".repeat(250)))));
+    assert!(told.contains("at most 246 bytes"), "{told}");
 }
 
 #[test]

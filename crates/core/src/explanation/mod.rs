@@ -1,11 +1,14 @@
 //! Why was this decided so? The whole decision about a request, told to the operator; nothing is minted or used up.
 
+mod command;
 mod facts;
+mod issuer_change;
 mod questions;
 mod remedy;
 mod rule;
 mod token_remedy;
 
+pub use command::quoted;
 pub use facts::{KeysTold, Named, Registration, SecretFound};
 pub use rule::Rule;
 

@@ -127,6 +127,7 @@ impl Trace {
                     subject: question.claims().subject.clone(),
                     subject_issuer: question.claims().session.subject_issuer.clone(),
                     principal: known.principal.as_ref().map(|principal| principal.enabled),
+                    trusted: known.issuer.as_deref().cloned().map(Box::new),
                     standing: known.subject.clone(),
                     revocation: known.revocation.clone(),
                 });

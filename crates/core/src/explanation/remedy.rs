@@ -1,7 +1,8 @@
 //! What would have to change for this to be granted? For each reason what the operator can do, or who else.
 
+use super::command::quoted;
 use super::rule::Rule;
-use super::token_remedy;
+use super::{issuer_change, token_remedy};
 use crate::policy::limits::Party;
 use crate::request::client_authentication::BasicFault;
 use crate::{AuthMethod, ClientId, Issuer, Policy, Refusal, Scope};
@@ -80,7 +81,7 @@ pub(super) fn of(refusal: &Refusal, rules: &[Rule], policy: &Policy) -> String {
         Refusal::UnsupportedTokenType { kind, .. } => format!(
             "the client has to ask for an access_token, and to present access_token, id_token or jwt; {kind} is never taken"
         ),
-        Refusal::ScopeNotAllowed { refused, allowed, ceilings } => scope(refused, allowed, ceilings),
+        Refusal::ScopeNotAllowed { refused, allowed, ceilings } => scope(refused, allowed, ceilings, rules),
         Refusal::TargetNotAllowed { refused, allowed, ceilings } => {
             target(refused.as_deref(), allowed, ceilings)
         }
@@ -166,13 +167,14 @@ pub(super) fn pattern(issuer: &Issuer, subject: &str) -> String {
     quoted(&format!("{issuer}|{subject}"))
 }
 
-fn scope(refused: &Scope, allowed: &Scope, ceilings: &crate::ScopeCeilings) -> String {
+fn scope(refused: &Scope, allowed: &Scope, ceilings: &crate::ScopeCeilings, rules: &[Rule]) -> String {
     let short: Vec<(&Party, Vec<&str>)> = ceilings
         .iter()
         .map(|ceiling| (&ceiling.party, refused.tokens().filter(|token| !ceiling.allows(token)).collect()))
         .filter(|(_, lacks): &(_, Vec<&str>)| !lacks.is_empty())
         .collect();
-    let steps: Vec<String> = short.iter().map(|(party, lacks)| widen(party, &lacks.join(" "))).collect();
+    let steps: Vec<String> =
+        short.iter().map(|(party, lacks)| widen(party, &lacks.join(" "), rules)).collect();
     if steps.is_empty() {
         return format!(
             "nothing is left that all of these allow: {}; they have to have something in common",
@@ -187,7 +189,7 @@ fn scope(refused: &Scope, allowed: &Scope, ceilings: &crate::ScopeCeilings) -> S
     format!("{}{or_less}", steps.join("; and "))
 }
 
-fn widen(party: &Party, lacks: &str) -> String {
+fn widen(party: &Party, lacks: &str, rules: &[Rule]) -> String {
     match party {
         Party::Client(id) | Party::Principal(id) => {
             format!("register {id} with {} in --scope", quoted(lacks))
@@ -195,10 +197,16 @@ fn widen(party: &Party, lacks: &str) -> String {
         Party::SubjectToken => {
             format!("the subject token has to be got with {lacks:?} in its scope from the beginning")
         }
-        Party::SubjectIssuer(issuer) | Party::ActorIssuer(issuer) => format!(
-            "say of issuer {issuer} that its subjects may have it: --scope {} for all, --map CLAIM=VALUE:SCOPE for some",
-            quoted(lacks)
-        ),
+        Party::SubjectIssuer(issuer) | Party::ActorIssuer(issuer) => {
+            match token_remedy::trusted(rules, issuer) {
+                Some(known) => format!(
+                    "give it to all users of {issuer}: `{}`; or to some of them: `{}`",
+                    issuer_change::scope(known, lacks),
+                    issuer_change::map(known, lacks)
+                ),
+                None => format!("let users of {issuer} have {}", quoted(lacks)),
+            }
+        }
         Party::ActorToken => format!("the actor token has to be got with {lacks:?} in its scope"),
     }
 }
@@ -221,11 +229,4 @@ fn target(refused: Option<&str>, allowed: &[Box<str>], ceilings: &crate::Audienc
         return steps;
     }
     format!("{steps}; or the client asks for {}", allowed.join(", "))
-}
-
-/// The text as one word of a shell.
-pub(super) fn quoted(text: &str) -> String {
-    let is_plain =
-        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./:".contains(&b));
-    if is_plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }

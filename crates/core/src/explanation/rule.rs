@@ -3,8 +3,8 @@
 use super::facts::{KeysTold, Named, Registration, SecretFound, listed, short};
 use crate::types::compact_jws::Header;
 use crate::{
-    AcceptedAs, ClientId, GrantType, Issuer, KeySource, Once, Refusal, Revocation, SignatureFault, Subject,
-    SubjectStanding, Timestamp, TokenId, TrustedIssuer, Verified,
+    AcceptedAs, ClientId, GrantType, Issuer, KeySource, Namesake, Once, Refusal, Revocation, SignatureFault,
+    Subject, SubjectNames, SubjectStanding, Timestamp, TokenId, TrustedIssuer, Verified,
 };
 use serde_json::{Map, Value};
 
@@ -42,6 +42,7 @@ pub enum Rule {
         subject: Subject,
         subject_issuer: Option<Issuer>,
         principal: Option<bool>,
+        trusted: Option<Box<TrustedIssuer>>,
         standing: SubjectStanding,
         revocation: Option<Revocation>,
     },
@@ -86,6 +87,40 @@ impl Rule {
             | Self::Subject { .. }
             | Self::FirstUse { .. } => None,
         }
+    }
+
+    /// The trusted issuer that was found, of a rule about one.
+    pub(super) fn trusted_issuer(&self) -> Option<&TrustedIssuer> {
+        match self {
+            Self::Issuer { found: trusted, .. } | Self::Recalled { trusted, .. } => trusted.as_deref(),
+            Self::Request { .. }
+            | Self::Unsigned { .. }
+            | Self::AssertedName { .. }
+            | Self::Client { .. }
+            | Self::Secret { .. }
+            | Self::Signature { .. }
+            | Self::Proof { .. }
+            | Self::Subject { .. }
+            | Self::FirstUse { .. } => None,
+        }
+    }
+
+    /// The issuer of the subject that has the name of another principal, of a rule about such a subject.
+    pub(super) fn issuer_of_namesake(&self, by: &Namesake) -> Option<&Issuer> {
+        let (issuer, standing) = match self {
+            Self::Recalled { subject_issuer, standing, .. } => (subject_issuer, standing),
+            Self::Subject { issuer, standing, .. } => (issuer, standing),
+            Self::Request { .. }
+            | Self::Unsigned { .. }
+            | Self::AssertedName { .. }
+            | Self::Client { .. }
+            | Self::Secret { .. }
+            | Self::Issuer { .. }
+            | Self::Signature { .. }
+            | Self::Proof { .. }
+            | Self::FirstUse { .. } => return None,
+        };
+        issuer.as_ref().filter(|_| standing.namesake.as_ref() == Some(by))
     }
 
     /// The finding in one sentence; `at` writes times.
@@ -149,6 +184,7 @@ impl Rule {
                 subject,
                 subject_issuer,
                 principal,
+                trusted: _,
                 standing,
                 revocation,
             } => {
@@ -240,6 +276,18 @@ fn issuer(found: &TrustedIssuer) -> String {
     ));
     if !map.is_empty() {
         facts.push(format!("and by claims {}", map.join(", ")));
+    }
+    match (&trust.subject_prefix, trust.subject_names) {
+        (Some(prefix), _) => facts.push(format!("catalogs know its users by the prefix {prefix:?}")),
+        (None, SubjectNames::Separate) => {}
+        (None, SubjectNames::Shared) => {
+            facts.push("a user and a client of the same name are one principal".to_owned());
+        }
+        (None, SubjectNames::Undecided) => {
+            facts.push(
+                "a user may have the name of a client, because the operator has not decided".to_owned(),
+            );
+        }
     }
     format!("issuer {} is trusted: {}", found.issuer, facts.join("; "))
 }

@@ -1,10 +1,15 @@
 //! What would have to change for this token to be taken? For each fault what the operator can do, or who else.
 
-use super::remedy::{pattern, quoted};
+use super::command::quoted;
+use super::issuer_change;
+use super::remedy::pattern;
 use super::rule::Rule;
+use crate::policy::foreign_token;
 use crate::{
-    ClientId, Issuer, Namesake, NotRenewable, Policy, Revocation, Subject, TokenFault, TrustedIssuer,
+    ClientId, Issuer, Lifetime, Namesake, NotRenewable, Policy, Revocation, Subject, Timestamp, TokenFault,
+    TrustedIssuer, deceives,
 };
+use serde_json::{Map, Value};
 
 /// A sentence without its end, about what is called `token`.
 pub(super) fn of(fault: &TokenFault, token: &str, rules: &[Rule], policy: &Policy) -> String {
@@ -31,9 +36,15 @@ pub(super) fn of(fault: &TokenFault, token: &str, rules: &[Rule], policy: &Polic
             "{token} has to be signed with a key that {} has now; compare its kid and alg with the keys that are published",
             found.issuer.map_or_else(|| "its issuer".to_owned(), |known| known.issuer.to_string())
         ),
-        TokenFault::Claim(claim) => {
-            format!("whoever made {token} has to write the claim {} as its RFC has it", claim.0)
-        }
+        TokenFault::Claim(claim) => match found.issuer.and_then(|known| known.trust.subject_prefix.as_deref()) {
+            Some(prefix) if claim.0 == "sub" => format!(
+                "{token} has to name a subject of at most {} bytes: with the prefix {prefix:?} it is `sub`, which has 255",
+                255_usize.saturating_sub(prefix.len())
+            ),
+            Some(_) | None => {
+                format!("the issuer of {token} has to write the claim {} as its RFC has it", claim.0)
+            }
+        },
         TokenFault::Expired { .. } => {
             format!("the client has to get another one: {token} is over; if it should not be, compare the clocks")
         }
@@ -58,21 +69,19 @@ pub(super) fn of(fault: &TokenFault, token: &str, rules: &[Rule], policy: &Polic
         TokenFault::Disabled(what) => format!(
             "the {what} was disabled on purpose; `tokenberg client enable`, `issuer enable` or `subject enable` takes that back"
         ),
-        TokenFault::NotAcceptedAs(used_as) => format!(
-            "say of issuer {} that its tokens are accepted as this: --accept {used_as} besides what it has",
-            found.issuer.map_or("ISSUER", |known| known.issuer.as_str())
-        ),
-        TokenFault::Algorithm(algorithm) => format!(
-            "say of issuer {} that it may sign so: --alg {algorithm} besides what it has",
-            found.issuer.map_or("ISSUER", |known| known.issuer.as_str())
-        ),
-        TokenFault::TooLongLived { .. } | TokenFault::TooOld { .. } => {
-            format!("whoever makes {token} has to make it later and for shorter, or say --max-age of the issuer")
-        }
+        TokenFault::NotAcceptedAs(used_as) => match found.issuer {
+            Some(known) => format!("`{}`", issuer_change::accept(known, *used_as)),
+            None => format!("the issuer of {token} has to be accepted as {used_as}"),
+        },
+        TokenFault::Algorithm(algorithm) => match found.issuer {
+            Some(known) => format!("`{}`", issuer_change::algorithm(known, *algorithm)),
+            None => format!("the issuer of {token} has to sign with another algorithm than {algorithm}"),
+        },
+        TokenFault::TooLongLived { most, .. } | TokenFault::TooOld { most, .. } => too_old(token, *most, &found),
         TokenFault::MayNotAct => {
             "the subject's issuer says in may_act who may act for him; nobody here can allow another".to_owned()
         }
-        TokenFault::NameTaken { by, .. } => name_taken(by, &found),
+        TokenFault::NameTaken { sub, by } => name_taken(sub, by, rules),
         TokenFault::NotThisActor | TokenFault::MayNotActFor => match (found.client, found.subject) {
             (Some(client), Some((issuer, subject))) => {
                 format!("register {client} with --may-act-for {}", pattern(issuer, subject.as_str()))
@@ -109,10 +118,14 @@ fn audience(token: &str, found: &Found<'_>, policy: &Policy) -> String {
         Some(known) => {
             let mut accepted = vec![policy.issuer.to_string(), policy.token_endpoint()];
             accepted.extend(known.trust.audiences.iter().map(ToString::to_string));
+            let change = match found.refused_audience(&accepted) {
+                Some(audience) => issuer_change::audience(known, audience),
+                None => issuer_change::audience(known, "AUDIENCE"),
+            };
             format!(
-                "{token} has to be for one of {} (or, an id_token, for the asking client); or say --audience of issuer {}, or of the federation if it stands for a client",
-                accepted.join(", "),
-                known.issuer
+                "{token} has to be for one of {} (or, an id_token, for the asking client); or, if tokens for another audience are for us, \
+                 `{change}`; of a token that stands for a client, `tokenberg client federate` says the audience",
+                accepted.join(", ")
             )
         }
         None => {
@@ -125,15 +138,36 @@ fn audience(token: &str, found: &Found<'_>, policy: &Policy) -> String {
     }
 }
 
-fn name_taken(by: &Namesake, found: &Found<'_>) -> String {
-    let issuer = found.issuer.map_or("ISSUER", |known| known.issuer.as_str());
+/// A longer `--max-age` helps up to the most that an issuer can have, and an assertion of the jwt-bearer grant not at all.
+fn too_old(token: &str, most: Lifetime, found: &Found<'_>) -> String {
+    let issuer = found.issuer.filter(|known| known.trust.max_age == most);
+    let command = issuer.zip(found.lifetime()).and_then(|(known, age)| issuer_change::max_age(known, age));
+    let or_more = command.map_or_else(String::new, |command| format!("; or `{command}`"));
+    format!("{token} has to be made later and for shorter: for {most} at most{or_more}")
+}
+
+fn name_taken(sub: &Subject, by: &Namesake, rules: &[Rule]) -> String {
+    let issuer = rules.iter().find_map(|rule| rule.issuer_of_namesake(by));
+    let Some(known) = issuer.and_then(|issuer| trusted(rules, issuer)) else {
+        return format!("the client has to name another user: this name is that of {by}");
+    };
+    let (issuer, prefix) = (&known.issuer, known.trust.subject_prefix.as_deref());
+    if let Some(prefix) = prefix.filter(|prefix| !sub.as_str().starts_with(prefix)) {
+        return format!(
+            "the user has to sign in again: the session began before users of {issuer} had the prefix {prefix:?}"
+        );
+    }
+    let apart = format!(
+        "`{}` gives users of {issuer} names of their own in catalogs, from their next sign-in on",
+        issuer_change::subject_prefix(issuer, prefix)
+    );
     match by {
-        Namesake::Client(_) | Namesake::Issuer(_) if found.issuer.is_none() => {
-            "the client has to name another user, or that issuer needs --shared-names".to_owned()
-        }
-        Namesake::Client(_) | Namesake::Issuer(_) => format!(
-            "register {issuer} with --subject-prefix, so that its users have names of their own; or with --shared-names if equal names are one principal for every catalog (tokenberg issuer add {issuer} --replace …)"
+        Namesake::Client(_) if prefix.is_none() => format!(
+            "{apart}; or, if a user and a client of the same name are one principal, `{}`",
+            issuer_change::shared_names(issuer)
         ),
+        // Names within a prefix are those of that issuer's users, whatever else is said.
+        Namesake::Client(_) | Namesake::Issuer(_) => apart,
     }
 }
 
@@ -152,6 +186,11 @@ fn revoked(revocation: &Revocation) -> &'static str {
     }
 }
 
+/// The issuer as the rules found it registered.
+pub(super) fn trusted<'a>(rules: &'a [Rule], issuer: &Issuer) -> Option<&'a TrustedIssuer> {
+    rules.iter().find_map(|rule| rule.trusted_issuer().filter(|known| known.issuer == *issuer))
+}
+
 /// Who and what the rules were last about.
 #[derive(Default)]
 struct Found<'a> {
@@ -159,6 +198,7 @@ struct Found<'a> {
     issuer: Option<&'a TrustedIssuer>,
     asked_issuer: Option<&'a str>,
     subject: Option<(&'a Issuer, &'a Subject)>,
+    claims: Option<&'a Map<String, Value>>,
     claimed_subject: Option<&'a str>,
 }
 
@@ -177,6 +217,7 @@ impl<'a> Found<'a> {
                     found.subject = Some((issuer, subject))
                 }
                 Rule::Unsigned { claims } | Rule::Signature { claims, .. } => {
+                    found.claims = Some(claims);
                     found.claimed_subject = claims.get("sub").and_then(|sub| sub.as_str());
                 }
                 Rule::Client { found: None, .. }
@@ -189,5 +230,28 @@ impl<'a> Found<'a> {
             }
         }
         found
+    }
+
+    /// From `iat` until `exp`, of the last token.
+    fn lifetime(&self) -> Option<Lifetime> {
+        let time =
+            |name: &str| self.claims?.get(name)?.as_i64().and_then(|at| Timestamp::from_seconds(at).ok());
+        Some(time("exp")?.since(time("iat")?))
+    }
+
+    /// The audience that keeps the last token from being accepted: `azp` of an ID token whose `aud` is good, else its first `aud`.
+    fn refused_audience(&self, accepted: &[String]) -> Option<&'a str> {
+        let claims = self.claims?;
+        let audience = foreign_token::audience(claims).ok()?;
+        let is_accepted = |aud: &&str| {
+            accepted.iter().any(|known| known == aud)
+                || self.client.is_some_and(|client| client.as_str() == *aud)
+        };
+        let refused = if audience.iter().any(is_accepted) {
+            claims.get("azp").and_then(Value::as_str)
+        } else {
+            audience.first().copied()
+        };
+        refused.filter(|audience| audience.len() <= 255 && !audience.chars().any(deceives))
     }
 }

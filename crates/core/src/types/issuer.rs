@@ -106,10 +106,21 @@ impl Issuer {
         &self.0
     }
 
+    /// The host of the URL, or the trust domain: without a port, and without the brackets of an IPv6 address.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        let authority = self.0[self.after_scheme()..].split('/').next().unwrap_or_default();
+        host(authority).unwrap_or(authority).trim_matches(['[', ']'])
+    }
+
+    fn after_scheme(&self) -> usize {
+        self.0.find("://").map_or(0, |at| at + 3)
+    }
+
     /// The path of the URL: empty, or `/` and more.
     #[must_use]
     pub fn path(&self) -> &str {
-        let after_scheme = self.0.find("://").map_or(0, |at| at + 3);
+        let after_scheme = self.after_scheme();
         match self.0[after_scheme..].find('/') {
             Some(at) => &self.0[after_scheme + at..],
             None => "",

@@ -2,7 +2,7 @@
 
 use super::client_id::ClientId;
 use super::issuer::Issuer;
-use super::trusted_issuer::TrustedIssuer;
+use super::trusted_issuer::{Trust, TrustedIssuer};
 use serde::{Deserialize, Serialize};
 
 /// Whether subjects of an issuer may have the names of clients and of other issuers' subjects.
@@ -71,6 +71,29 @@ impl Namesake {
     }
 }
 
+impl Trust {
+    /// Whether `sub` of our tokens could be this text for a subject of the issuer.
+    #[must_use]
+    pub fn could_name(&self, sub: &str) -> bool {
+        let prefix = self.subject_prefix.as_deref().unwrap_or_default();
+        self.names_subjects() && sub.len() > prefix.len() && sub.starts_with(prefix)
+    }
+}
+
+/// The longest prefix of subjects, in bytes.
+pub const LONGEST_SUBJECT_PREFIX: usize = 64;
+
+/// A prefix for the subjects of the issuer, as a suggestion to the operator: its host and a colon, with a number if that is taken.
+#[must_use]
+pub fn suggested_prefix(issuer: &Issuer, is_taken: impl Fn(&str) -> bool) -> String {
+    // Room for a number and the colon. A host is ASCII, so it has a character at each byte.
+    let host = issuer.host();
+    let host = &host[..host.len().min(LONGEST_SUBJECT_PREFIX - 8)];
+    let numbered = (2..1_000_000).map(|number| format!("{host}-{number}:"));
+    let plain = format!("{host}:");
+    std::iter::once(plain.clone()).chain(numbered).find(|prefix| !is_taken(prefix)).unwrap_or(plain)
+}
+
 /// The issuer for whose subjects the name is reserved, if there is one.
 fn owner<'a>(sub: &str, issuers: impl IntoIterator<Item = &'a TrustedIssuer>) -> Option<&'a TrustedIssuer> {
     let mut owner: Option<(&str, &TrustedIssuer)> = None;
@@ -89,7 +112,7 @@ fn owner<'a>(sub: &str, issuers: impl IntoIterator<Item = &'a TrustedIssuer>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AcceptedAs, KeySource, Trust};
+    use crate::{AcceptedAs, KeySource};
 
     fn trusted(name: &str, prefix: &str, names: SubjectNames) -> TrustedIssuer {
         let mut trust = Trust::new(KeySource::Discovery);
@@ -147,5 +170,40 @@ mod tests {
         assert!(found(&rows, Some(1), "x:alice").is_some());
         rows[0].enabled = false;
         assert_eq!(found(&rows, Some(1), "x:alice"), None);
+    }
+
+    #[test]
+    fn cc_17_a_name_could_be_a_subjects_if_something_is_left_after_the_prefix() {
+        use SubjectNames::Separate;
+        for (prefix, sub, expected) in [
+            ("", "alice", true),
+            ("okta:", "okta:alice", true),
+            ("okta:", "alice", false),
+            ("okta:", "okta:", false),
+            ("okta:", "okt", false),
+        ] {
+            let mut one = trusted("a", prefix, Separate);
+            assert_eq!(one.trust.could_name(sub), expected, "{prefix} {sub}");
+            one.trust.accept.clear();
+            assert!(!one.trust.could_name(sub), "{prefix} {sub}");
+        }
+    }
+
+    #[test]
+    fn cc_17_a_suggested_prefix_is_short_plain_and_free() {
+        let host_of_64 = "h".repeat(64);
+        for (issuer, taken, expected) in [
+            ("https://idp.example", &[][..], "idp.example:"),
+            ("https://idp.example/", &["idp.example:"], "idp.example-2:"),
+            ("https://kc.example:8443/realms/a", &["kc.example:", "kc.example-2:"], "kc.example-3:"),
+            ("spiffe://td.example", &[], "td.example:"),
+            ("http://[::1]:8080/x", &[], "::1:"),
+            (&format!("https://{host_of_64}"), &[], &format!("{}:", "h".repeat(56))),
+        ] {
+            let issuer = Issuer::foreign(issuer).unwrap();
+            let found = suggested_prefix(&issuer, |prefix| taken.contains(&prefix));
+            assert_eq!(found, expected);
+            assert!(found.len() <= LONGEST_SUBJECT_PREFIX && found.parse::<crate::Subject>().is_ok());
+        }
     }
 }

@@ -56,6 +56,9 @@ pub struct Trust {
     pub outlives_subject: bool,
 }
 
+/// The greatest `max_age` that an operator can register: 366 days.
+pub const LONGEST_MAX_AGE: Lifetime = Lifetime::from_hours(366 * 24);
+
 impl Trust {
     /// What an issuer is worth unless somebody decides otherwise: `catalog` for every subject, and no use as a subject.
     #[must_use]
