@@ -1,5 +1,6 @@
 //! Would a server start, and would it work? `tokenberg check`: configuration, store, keys and clock; it changes nothing.
 
+use super::issuer::names::Names;
 use super::key;
 use super::serve::Serve;
 use crate::arguments::Common;
@@ -177,6 +178,9 @@ async fn check_content(store: &Store, now: Timestamp, findings: &mut Findings) {
     check_keys(&keys, now, findings);
     check_clients(&clients, &issuers, now, findings);
     check_issuers(&issuers, findings);
+    for sentence in Names::of_records(&issuers).all(clients.iter().map(|client| &client.id)) {
+        findings.note("names", sentence);
+    }
     if let Some(newest) = newest(&keys, &clients).filter(|newest| *newest > now.plus(LEEWAY)) {
         let text =
             format!("it is behind: the store has an entry of {}", moment_text::with_distance(newest, now));

@@ -1,5 +1,6 @@
 //! How does an empty store begin? With a signing key and one client, whose credential is shown once or was given.
 
+use crate::commands::issuer::names::Names;
 use crate::failure::wrong_usage;
 use crate::input;
 use crate::output::facts;
@@ -44,6 +45,9 @@ pub(crate) async fn prepare(
     }
     let Some(added) = done.root else { return Ok(None) };
     tracing::info!(client = client_id.as_str(), "made the first client, which may do everything");
+    for sentence in Names::new(as_read.issuers_in_order()).of_client(&client_id) {
+        tracing::warn!(client = client_id.as_str(), "{sentence}");
+    }
     if added.strength == SecretStrength::Weak {
         tracing::warn!("the secret in {VARIABLE} is short enough to be guessed");
     }

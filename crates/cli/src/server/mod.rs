@@ -10,6 +10,7 @@ mod notify;
 mod rotation;
 pub(crate) mod settings;
 mod signals;
+mod undecided_names;
 
 use crate::arguments::Common;
 use crate::commands::serve::Serve;
@@ -126,6 +127,7 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     following.catch_up().await?;
     housekeeping::begin(store.clone(), settings.audit.retention);
     rotation.begin(following.clone());
+    undecided_names::begin(following.clone());
     let serving = actix_web::rt::spawn(running.serve());
     tracing::info!(issuer = issuer.as_str(), store = %settings.store.url, listen = settings.address(port), "ready");
     tell(&settings, port, operations_at, first.as_ref())?;

@@ -211,7 +211,7 @@ fn tx_44_issuer_add_notes_that_sessions_end_with_the_users_token_and_its_advice_
         for word in [
             "iceberg.rest-catalog.session=USER",
             "--outlives-subject",
-            "--replace",
+            "`tokenberg issuer change https://idp.example --outlives-subject true`",
             "fails",
             "session lifetime",
         ] {
@@ -233,6 +233,6 @@ fn tx_44_issuer_add_notes_that_sessions_end_with_the_users_token_and_its_advice_
     };
     add("--accept id_token");
     assert!(lifetime() <= 300, "as long as the id_token");
-    add("--accept id_token --outlives-subject");
+    place.run(&["issuer", "change", IDP, "--outlives-subject", "true"]).done();
     assert_eq!(lifetime(), 3600);
 }

@@ -54,6 +54,8 @@ fn se_06_every_command_that_changes_something_is_on_record_and_who_gave_it() {
         (&["issuer", "add", IDP, "--jwks", "keys.json"], Some("issuer added"), "issuer", IDP),
         (&["issuer", "add", IDP, "--jwks", "own.json"], None, "", ""),
         (&["issuer", "add", IDP, "--jwks", "own.json", "--replace"], Some("issuer changed"), "issuer", IDP),
+        (&["issuer", "change", IDP, "--subject-prefix", "p:"], Some("issuer changed"), "issuer", IDP),
+        (&["issuer", "change", "https://nobody.example", "--subject-prefix", "p:"], None, "", ""),
         (&federate, Some("client changed"), "client", "etl"),
         (&unfederate, Some("client changed"), "client", "etl"),
         (&unfederate, None, "", ""),

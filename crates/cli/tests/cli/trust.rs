@@ -40,7 +40,7 @@ fn ks_06_an_issuer_is_added_with_what_was_asked_for_and_changed_only_when_that_w
     let place = place();
     let mut asked = words(
         "issuer add https://idp.example/ --jwks-uri https://idp.example/keys?p=1 --accept id_token,jwt --accept jwt_bearer \
-         --audience api://a --audience b --alg ES256,PS256 --subject-claim oid --leeway 1m --max-age 2h --outlives-subject --json",
+         --audience api://a --audience b --alg ES256,PS256 --subject-claim oid --leeway 1m --max-age 2h --outlives-subject --subject-prefix idp: --json",
     );
     asked.extend([
         "--scope",

@@ -2,6 +2,7 @@
 
 use super::proof::{Proof, SecretSource};
 use super::terms::{Terms, note_several_audiences};
+use crate::commands::issuer::naming;
 use crate::failure::{note, warn};
 use crate::output::{Output, facts};
 use crate::store_access::StoreLocation;
@@ -62,6 +63,7 @@ pub(super) async fn run(location: StoreLocation, asked: Add, output: Output) -> 
     let secret = proof.settle(&id, &mut rights)?.map(|SecretSource(file)| new_secret(file)).transpose()?;
     let store = location.open_or_make().await?;
     let added = store.add_client(clock::now()?, &id, &rights, secret).await?;
+    naming::warn_of_users(&store, &id).await;
     store.close().await;
     let has_secret = added.is_some();
     let generated = added.and_then(|AddedSecret { secret, strength, .. }| {

@@ -1,32 +1,30 @@
 //! What are another issuer's tokens worth? `tokenberg issuer add`; RFC 8693 §3, RFC 7523 §3, conformance TX-30 to TX-39.
 
 use super::foreign;
+use super::naming::{self, Naming};
+use super::terms::{self, accepted};
 use crate::commands::jwks_file;
-use crate::failure::{note, wrong_usage};
 use crate::output::Output;
 use crate::store_access::StoreLocation;
 use crate::{clock, duration, web};
 use clap::{ArgGroup, Args, ValueEnum};
 use serde_json::json;
 use std::path::PathBuf;
-use tokenberg_core::{AcceptedAs, Algorithm, Issuer, KeySource, Lifetime, Scope, ScopeMapping, Trust};
+use tokenberg_core::{
+    AcceptedAs, Algorithm, Issuer, KeySource, Lifetime, Scope, ScopeMapping, Trust, quoted,
+};
 use tokenberg_store::StoreError;
 use url::Url;
-
-/// A clock that is further off should be set, not tolerated.
-const LONGEST_LEEWAY: Lifetime = Lifetime::from_seconds(5 * 60);
-/// Nobody means that a token may be older.
-const LONGEST_AGE: Lifetime = Lifetime::from_hours(366 * 24);
 
 /// `tokenberg issuer add`
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("keys").required(true), after_help = "\
 Examples:
-  tokenberg issuer add https://idp.example --discover --accept id_token --outlives-subject
-      users of the provider, by their id_token for the asking client; each may have `catalog`, and sessions that
-      Trino and other Iceberg Java clients renew past the end of the id_token
+  tokenberg issuer add https://idp.example --discover --accept id_token --subject-prefix 'okta:' --outlives-subject
+      users of the provider, by their id_token for the asking client; alice is okta:alice for catalogs, each may
+      have `catalog`, and sessions that Trino and other Iceberg Java clients renew past the end of the id_token
   tokenberg issuer add https://login.example/tenant/v2.0 --discover --accept id_token,access_token \\
-      --audience api://tokenberg --map 'groups=analysts:PRINCIPAL_ROLE:analyst'
+      --subject-prefix 'entra:' --audience api://tokenberg --map 'groups=analysts:PRINCIPAL_ROLE:analyst'
   tokenberg issuer add https://kubernetes.default.svc.cluster.local --jwks cluster.jwks
       for workload identities only: `client federate` says which service account is which client
   tokenberg issuer add spiffe://td.example --jwks bundle.json
@@ -71,6 +69,9 @@ pub(crate) struct Add {
     #[arg(long, value_name = "CLAIM", default_value = "sub")]
     subject_claim: Box<str>,
 
+    #[command(flatten)]
+    naming: Naming,
+
     /// What each of its subjects may have, between spaces, as far as the asking client may have it, too
     #[arg(long, value_name = "'S …'", default_value = "catalog")]
     scope: Scope,
@@ -101,7 +102,7 @@ pub(crate) struct Add {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 #[value(rename_all = "snake_case")]
-enum Accept {
+pub(super) enum Accept {
     /// Subject token of the type id_token: a user who logged in for the asking client
     IdToken,
     /// Subject token of the type jwt: any JWT for us
@@ -112,22 +113,8 @@ enum Accept {
     JwtBearer,
 }
 
-/// What it means for engines that a session of a user ends with the user's token.
-const SESSIONS_END: &str = "sessions of its users end with the user's own token, and every query of a session fails after that in Trino \
-     (iceberg.rest-catalog.session=USER) and other Iceberg Java clients; with --outlives-subject (and --replace, to change it now) a \
-     session lasts up to the client's session lifetime, and `tokenberg revoke`, `subject disable` and `issuer disable` end it earlier";
-
-/// Whether a session of a user can begin with its tokens and ends with them.
-fn ends_sessions(trust: &Trust) -> bool {
-    let begins = |kind: &AcceptedAs| match kind {
-        AcceptedAs::IdToken | AcceptedAs::Jwt | AcceptedAs::AccessToken => true,
-        AcceptedAs::JwtBearer => false,
-    };
-    !trust.outlives_subject && trust.accept.iter().any(begins)
-}
-
 impl Accept {
-    fn is(self) -> AcceptedAs {
+    pub(super) fn is(self) -> AcceptedAs {
         match self {
             Self::IdToken => AcceptedAs::IdToken,
             Self::Jwt => AcceptedAs::Jwt,
@@ -138,7 +125,7 @@ impl Accept {
 }
 
 /// An address that keys may be fetched from; kept as it was written.
-fn key_address(text: &str) -> Result<Box<str>, String> {
+pub(super) fn key_address(text: &str) -> Result<Box<str>, String> {
     let wrong = || {
         "keys are fetched from an https address; plain http is for 127.0.0.1, [::1] and localhost only"
             .to_owned()
@@ -164,35 +151,26 @@ pub(super) async fn run(location: StoreLocation, asked: Add, output: Output) -> 
     let trust = trust(asked)?;
     let now = clock::now()?;
     let store = location.open_or_make().await?;
-    let mut replaced = false;
+    let mut before = None;
     match store.add_issuer(now, &issuer, &trust).await {
         Err(StoreError::IssuerExists { .. }) if replace => {
+            before = Some(store.issuer(&issuer).await?.trusted.trust);
             store.set_trust(&issuer, &trust).await?;
-            replaced = true;
         }
         Err(error @ StoreError::IssuerExists { .. }) => {
-            return Err(anyhow::Error::new(error).context("nothing was changed; --replace says it anew"));
+            return Err(anyhow::Error::new(error).context(format!(
+                "nothing was changed; `tokenberg issuer change {}` changes what is named, --replace all",
+                quoted(issuer.as_str())
+            )));
         }
         done => done?,
     }
     let enabled = store.issuer(&issuer).await?.trusted.enabled;
+    terms::print_notes(&issuer, None, &trust);
+    naming::print_notes(&store, &issuer, before.as_ref()).await;
     store.close().await;
-    if trust.accept.is_empty() {
-        note(
-            "its tokens are accepted as nothing but workload identities: `tokenberg client federate` says which, --accept what else",
-        );
-    }
-    if issuer.is_spiffe() && !trust.accept.is_empty() {
-        note(
-            "of a trust domain, --accept is for tokens that name it in `iss`; SVIDs of workloads are for `tokenberg client federate`",
-        );
-    }
-    if ends_sessions(&trust) {
-        note(SESSIONS_END);
-    }
-    if !enabled {
-        note(&format!("it is disabled still; `tokenberg issuer enable {issuer}` changes that"));
-    }
+    terms::note_disabled(&issuer, enabled);
+    let replaced = before.is_some();
     output.show(
         || json!({"issuer": issuer, "enabled": enabled, "replaced": replaced, "trust": trust}),
         || format!("issuer {issuer} is {}", if replaced { "trusted in another way now" } else { "trusted" }),
@@ -201,33 +179,13 @@ pub(super) async fn run(location: StoreLocation, asked: Add, output: Output) -> 
 }
 
 fn trust(asked: Add) -> anyhow::Result<Trust> {
-    if asked.issuer.is_spiffe() && asked.discover {
-        return Err(wrong_usage(
-            "a SPIFFE trust domain has no metadata to discover: give its bundle with --jwks, or the address of it with \
-             --jwks-uri",
-        ));
-    }
-    if asked.subject_claim.is_empty() {
-        return Err(wrong_usage("--subject-claim is empty; the claim that every token has is sub"));
-    }
-    if asked.audience.iter().any(|audience| audience.is_empty()) {
-        return Err(wrong_usage("an audience is not empty"));
-    }
-    if asked.leeway > LONGEST_LEEWAY {
-        return Err(wrong_usage("--leeway is 5m at most; a clock that is further off should be set"));
-    }
-    duration::within("--max-age", asked.max_age, LONGEST_AGE)?;
     let keys = match (asked.jwks, asked.jwks_uri) {
         (Some(file), _) => KeySource::Jwks(jwks_file::read(&file)?),
         (None, Some(address)) => KeySource::JwksUri(address),
         (None, None) => KeySource::Discovery,
     };
     let mut trust = Trust::new(keys);
-    for kind in asked.accept {
-        if !trust.accept.contains(&kind.is()) {
-            trust.accept.push(kind.is());
-        }
-    }
+    trust.accept = accepted(&asked.accept);
     trust.audiences = asked.audience;
     trust.algorithms = asked.alg;
     trust.subject_claim = asked.subject_claim;
@@ -236,6 +194,8 @@ fn trust(asked: Add) -> anyhow::Result<Trust> {
     trust.leeway = asked.leeway;
     trust.max_age = asked.max_age;
     trust.outlives_subject = asked.outlives_subject;
+    asked.naming.apply(&mut trust);
+    terms::check(&asked.issuer, &trust)?;
     Ok(trust)
 }
 

@@ -1,7 +1,11 @@
 //! Whose tokens are taken besides our own? `tokenberg issuer …`; RFC 8693 §2.1, RFC 7523 §3, conformance KS-06.
 
 mod add;
+mod change;
+pub(crate) mod names;
+pub(crate) mod naming;
 mod show;
+mod terms;
 
 use crate::arguments::Common;
 use crate::commands::revoke::awaited;
@@ -17,6 +21,8 @@ use tokenberg_core::Issuer;
 pub(crate) enum Issuers {
     /// Trust an issuer: where its keys are, and what its tokens are worth here
     Add(Box<add::Add>),
+    /// Change what the tokens of an issuer are worth; what is not named stays
+    Change(Box<change::Change>),
     /// List all issuers
     List,
     /// Show what the tokens of an issuer are worth, and which clients it vouches for
@@ -54,6 +60,7 @@ pub(crate) fn run(common: &Common, asked: Issuers, output: Output) -> anyhow::Re
     wait_for(async {
         match asked {
             Issuers::Add(asked) => add::run(location, *asked, output).await,
+            Issuers::Change(asked) => change::run(location, *asked, output).await,
             Issuers::List => show::list(location, output).await,
             Issuers::Show(asked) => show::one(location, &asked.issuer, output).await,
             Issuers::Disable(asked) => set_enabled(location, &asked.issuer, false, output).await,
@@ -71,6 +78,9 @@ async fn set_enabled(
 ) -> anyhow::Result<()> {
     let store = location.open_existing().await?;
     store.set_issuer_enabled(issuer, enabled).await?;
+    if enabled {
+        naming::warn_of_others(&store, issuer).await;
+    }
     store.close().await;
     let done = if enabled {
         "enabled"

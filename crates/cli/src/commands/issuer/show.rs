@@ -1,5 +1,6 @@
 //! Who is trusted, and how far? `tokenberg issuer list` and `show`.
 
+use super::naming;
 use crate::commands::jwks_file;
 use crate::output::{Output, facts, table};
 use crate::store_access::StoreLocation;
@@ -19,12 +20,14 @@ pub(super) async fn list(location: StoreLocation, output: Output) -> anyhow::Res
     output.show(
         || issuers.iter().map(value).collect(),
         || {
-            let heading = ["ISSUER", "STATE", "ACCEPTED AS", "KEYS", "CREATED"].map(str::to_owned).to_vec();
+            let heading =
+                ["ISSUER", "STATE", "ACCEPTED AS", "NAMES", "KEYS", "CREATED"].map(str::to_owned).to_vec();
             let row = |record: &IssuerRecord| {
                 vec![
                     record.trusted.issuer.to_string(),
                     state(record).to_owned(),
                     accepted(&record.trusted.trust, ","),
+                    naming::shown(&record.trusted.trust),
                     keys(&record.trusted.trust.keys),
                     moment_text::written(record.created_at),
                 ]
@@ -65,6 +68,8 @@ pub(super) async fn one(location: StoreLocation, issuer: &Issuer, output: Output
                     trust.algorithms.iter().map(Algorithm::to_string).collect::<Vec<_>>().join(", "),
                 ),
                 ("subject", trust.subject_claim.to_string()),
+                ("subject prefix", trust.subject_prefix.as_deref().unwrap_or_default().to_owned()),
+                ("names", naming::explained(trust).to_owned()),
                 ("scope", trust.scope.to_string()),
                 ("map", trust.map.iter().map(ScopeMapping::to_string).collect::<Vec<_>>().join(", ")),
                 ("leeway", duration::written(trust.leeway)),
@@ -95,6 +100,8 @@ fn value(record: &IssuerRecord) -> Value {
         "audiences": trust.audiences,
         "algorithms": trust.algorithms,
         "subject_claim": trust.subject_claim,
+        "subject_prefix": trust.subject_prefix,
+        "subject_names": trust.subject_names,
         "scope": trust.scope,
         "map": trust.map,
         "leeway": trust.leeway.as_seconds(),

@@ -1,0 +1,269 @@
+//! Warnings about names that two principals could have, although catalogs decide by `sub` alone: RFC 9068 §5, conformance CC-17.
+
+use tokenberg_core::{ClientId, Issuer, SubjectNames, TrustedIssuer, quoted, suggested_prefix};
+use tokenberg_store::IssuerRecord;
+
+/// The trusted issuers, in the order in which they were registered.
+pub(crate) struct Names<'a>(Vec<Named<'a>>);
+
+/// An issuer, and the prefix that it could have.
+struct Named<'a> {
+    trusted: &'a TrustedIssuer,
+    suggestion: String,
+}
+
+/// The most clients of which a warning has the names.
+pub(super) const MOST_CLIENTS: usize = 3;
+
+impl<'a> Names<'a> {
+    /// Of issuers in the order in which they were registered.
+    pub(crate) fn new(issuers: impl IntoIterator<Item = &'a TrustedIssuer>) -> Self {
+        let issuers: Vec<&TrustedIssuer> = issuers.into_iter().collect();
+        let mut names: Vec<Named<'_>> = Vec::with_capacity(issuers.len());
+        for trusted in &issuers {
+            let prefixes = issuers.iter().filter_map(|other| other.trust.subject_prefix.as_deref());
+            let is_taken = |prefix: &str| {
+                let suggested = names.iter().map(|named| named.suggestion.as_str());
+                prefixes.clone().chain(suggested).any(|other| overlap(prefix, other))
+            };
+            let suggestion = suggested_prefix(&trusted.issuer, is_taken);
+            names.push(Named { trusted, suggestion });
+        }
+        Self(names)
+    }
+
+    /// Of issuers as the store lists them.
+    pub(crate) fn of_records(records: &'a [IssuerRecord]) -> Self {
+        let mut records: Vec<&IssuerRecord> = records.iter().collect();
+        records.sort_by_key(|record| (record.created_at, record.trusted.issuer.as_str()));
+        Self::new(records.into_iter().map(|record| &record.trusted))
+    }
+
+    fn enabled(&self) -> impl Iterator<Item = &Named<'a>> {
+        self.0.iter().filter(|named| named.trusted.enabled)
+    }
+
+    fn find(&self, issuer: &Issuer) -> Option<&Named<'a>> {
+        self.0.iter().find(|named| named.issuer() == issuer)
+    }
+
+    /// The prefix of the issuer's users, if it has users and a prefix.
+    pub(super) fn prefix_of(&self, issuer: &Issuer) -> Option<&'a str> {
+        let trust = &self.find(issuer)?.trusted.trust;
+        trust.subject_prefix.as_deref().filter(|_| trust.names_subjects())
+    }
+
+    /// Issuers of an earlier version whose users may have the names of others because the operator has not decided, each with
+    /// what there is to decide.
+    pub(crate) fn undecided(&self) -> impl Iterator<Item = (&Issuer, String)> {
+        self.enabled().filter(|named| named.is_undecided()).map(|named| (named.issuer(), named.decide()))
+    }
+
+    /// What is to be said while the issuer is added or changed: of its users and those of all other enabled ones.
+    pub(super) fn of_issuer(&self, issuer: &Issuer) -> Vec<String> {
+        let Some(at) = self.0.iter().position(|named| named.issuer() == issuer) else { return Vec::new() };
+        let others = |other: &usize| *other != at && self.0[*other].trusted.enabled;
+        let others: Vec<usize> = (0..self.0.len()).filter(others).collect();
+        let undecided = Some(&self.0[at]).filter(|named| named.is_undecided()).map(Named::decide);
+        undecided.into_iter().chain(self.with_others(at, &others)).collect()
+    }
+
+    /// The note of an issuer without a prefix that is new: which of its users get no token, and what can be decided.
+    pub(super) fn without_prefix(&self, issuer: &Issuer) -> Option<String> {
+        let named = self.find(issuer)?;
+        let trust = &named.trusted.trust;
+        let is_noted = trust.names_subjects()
+            && named.prefix().is_none()
+            && trust.subject_names == SubjectNames::Separate;
+        is_noted.then(|| {
+            format!(
+                "catalogs see only `sub` of a token, so a user of {issuer} with the name of a registered client gets no token: \
+                 `{}` gives its users names of their own ({}alice), and `{}` states that equal names are one principal",
+                named.command(&named.prefix_option()),
+                named.suggestion,
+                named.command("--shared-names")
+            )
+        })
+    }
+
+    /// Clients whose names users of the issuer would have by its prefix; of more than three, the first three.
+    pub(super) fn clients_in_prefix<'c>(
+        &self,
+        issuer: &Issuer,
+        clients: impl IntoIterator<Item = &'c ClientId>,
+    ) -> Option<String> {
+        let named = self.find(issuer)?;
+        let prefix = self.prefix_of(issuer)?;
+        let mut clients = clients.into_iter().filter(|id| named.trusted.trust.could_name(id.as_str()));
+        let shown: Vec<&str> = clients.by_ref().take(MOST_CLIENTS).map(ClientId::as_str).collect();
+        let others = if clients.next().is_some() { " and others" } else { "" };
+        let what = if named.may_share() {
+            "catalogs, which see only `sub`, take users of these names for the clients"
+        } else {
+            "users whom catalogs would know by these names get no token"
+        };
+        (!shown.is_empty()).then(|| {
+            format!(
+                "names of clients begin with {prefix:?}, the prefix of users of {issuer} ({}{others}): {what}; `{}` keeps them apart",
+                shown.join(", "),
+                named.command(&named.prefix_option())
+            )
+        })
+    }
+
+    /// What is to be said while a client is registered under the name: which users could be named so.
+    pub(crate) fn of_client(&self, id: &ClientId) -> Vec<String> {
+        let could = |named: &&Named<'_>| named.trusted.trust.could_name(id.as_str());
+        self.enabled().filter(could).map(|named| named.and_client(id)).collect()
+    }
+
+    /// Everything that is to be said of the names as they are now.
+    pub(crate) fn all<'c>(&self, clients: impl Iterator<Item = &'c ClientId> + Clone) -> Vec<String> {
+        let mut all: Vec<String> = self.undecided().map(|(_, sentence)| sentence).collect();
+        for (at, named) in self.0.iter().enumerate().filter(|(_, named)| named.trusted.enabled) {
+            let earlier: Vec<usize> = (0..at).filter(|other| self.0[*other].trusted.enabled).collect();
+            all.extend(self.with_others(at, &earlier));
+            all.extend(self.clients_in_prefix(named.issuer(), clients.clone()));
+        }
+        all
+    }
+
+    /// What users of the issuer at one place and those at other places have to do with each other.
+    fn with_others(&self, at: usize, others: &[usize]) -> Vec<String> {
+        let named = &self.0[at];
+        if !named.trusted.trust.names_subjects() {
+            return Vec::new();
+        }
+        let mut sentences = Vec::new();
+        let mut alike: Vec<&Named<'_>> = Vec::new();
+        for (place, other) in others.iter().map(|place| (*place, &self.0[*place])) {
+            if !other.trusted.trust.names_subjects() {
+                continue;
+            }
+            match (named.prefix(), other.prefix()) {
+                (None, None) if !(named.is_shared() && other.is_shared()) => alike.push(other),
+                (Some(mine), Some(theirs))
+                    if overlap(mine, theirs) && !(named.may_share() && other.may_share()) =>
+                {
+                    let (first, last) = if at < place { (named, other) } else { (other, named) };
+                    let ends = format!("`{}` keeps them apart", named.command(&named.prefix_option()));
+                    sentences.push(format!("{}; {ends}", overlapping(first, last)));
+                }
+                (None, None | Some(_)) | (Some(_), None | Some(_)) => {}
+            }
+        }
+        if !alike.is_empty() {
+            sentences.insert(0, named.alike(&alike));
+        }
+        sentences
+    }
+}
+
+impl Named<'_> {
+    fn issuer(&self) -> &Issuer {
+        &self.trusted.issuer
+    }
+
+    fn prefix(&self) -> Option<&str> {
+        self.trusted.trust.subject_prefix.as_deref()
+    }
+
+    fn is_shared(&self) -> bool {
+        self.trusted.trust.subject_names == SubjectNames::Shared
+    }
+
+    fn is_undecided(&self) -> bool {
+        self.trusted.trust.names_subjects() && self.trusted.trust.subject_names == SubjectNames::Undecided
+    }
+
+    fn may_share(&self) -> bool {
+        match self.trusted.trust.subject_names {
+            SubjectNames::Undecided | SubjectNames::Shared => true,
+            SubjectNames::Separate => false,
+        }
+    }
+
+    /// The command that changes the issuer so.
+    fn command(&self, options: &str) -> String {
+        format!("tokenberg issuer change {} {options}", quoted(self.issuer().as_str()))
+    }
+
+    fn prefix_option(&self) -> String {
+        format!("--subject-prefix={}", quoted(&self.suggestion))
+    }
+
+    fn decide(&self) -> String {
+        format!(
+            "{} was registered before this version: its users may have the names of clients and of other issuers' users, and catalogs, \
+             which see only `sub`, take them for these. Decide: with `{}`, a user with the name of a client gets no token; with \
+             `{}`, catalogs know its users by that prefix; with `{}`, equal names are one principal, as now",
+            self.issuer(),
+            self.command("--separate-names"),
+            self.command(&self.prefix_option()),
+            self.command("--shared-names")
+        )
+    }
+
+    fn alike(&self, others: &[&Named<'_>]) -> String {
+        let names: Vec<&str> = others.iter().map(|other| other.issuer().as_str()).collect();
+        let undeclared =
+            std::iter::once(self).chain(others.iter().copied()).filter(|named| !named.is_shared());
+        let shared: Vec<String> =
+            undeclared.map(|named| format!("`{}`", named.command("--shared-names"))).collect();
+        format!(
+            "a user of {} and a user of {} can have the same name, and catalogs, which see only `sub`, take them for one: `{}` \
+             keeps them apart; or, if equal names are one principal, {} says so",
+            self.issuer(),
+            names.join(" or "),
+            self.command(&self.prefix_option()),
+            shared.join(" with ")
+        )
+    }
+
+    fn and_client(&self, id: &ClientId) -> String {
+        let issuer = self.issuer();
+        let user = match self.prefix() {
+            None => format!("a user {id} of {issuer}"),
+            Some(prefix) => format!(
+                "the user {} of {issuer}, by its prefix {prefix:?},",
+                id.as_str().strip_prefix(prefix).unwrap_or(id.as_str())
+            ),
+        };
+        let apart = format!("`{}` gives its users names of their own", self.command(&self.prefix_option()));
+        if !self.may_share() {
+            return format!(
+                "{user} gets no token from now on, because catalogs, which see only `sub`, would take it for this client; {apart}"
+            );
+        }
+        format!(
+            "catalogs, which see only `sub`, take {user} for this client; {apart}, and with `{}` such a user gets no token",
+            self.command("--separate-names")
+        )
+    }
+}
+
+/// Whether some text begins with both prefixes.
+fn overlap(one: &str, other: &str) -> bool {
+    one.starts_with(other) || other.starts_with(one)
+}
+
+/// What comes of two prefixes that overlap: the longer one wins, and among equals the one that was registered first.
+fn overlapping(first: &Named<'_>, last: &Named<'_>) -> String {
+    let (mine, theirs) = (first.prefix().unwrap_or_default(), last.prefix().unwrap_or_default());
+    if mine == theirs {
+        return format!(
+            "{} and {} have the same prefix {mine:?}, which belongs to the first: users of the other get no token",
+            first.issuer(),
+            last.issuer()
+        );
+    }
+    let (short, long) = if mine.len() < theirs.len() { (first, last) } else { (last, first) };
+    let (prefix, whole) = (short.prefix().unwrap_or_default(), long.prefix().unwrap_or_default());
+    format!(
+        "a user of {} whose name begins with {:?} gets no token: by its prefix {prefix:?} that is a name of {}, whose prefix is \
+         {whole:?}",
+        short.issuer(),
+        whole.get(prefix.len()..).unwrap_or_default(),
+        long.issuer()
+    )
+}

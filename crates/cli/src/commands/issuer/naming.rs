@@ -1,0 +1,186 @@
+//! What catalogs call users of an issuer: the options `--subject-prefix` and `--shared-names`, and what is said about them.
+
+use super::names::{MOST_CLIENTS, Names};
+use crate::failure::{note, warn};
+use clap::Args;
+use tokenberg_core::{ClientId, Issuer, LONGEST_SUBJECT_PREFIX, SubjectNames, Trust, deceives};
+use tokenberg_store::{Store, StoreError};
+
+/// What catalogs call its users.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Naming {
+    /// What stands before a user's name in `sub`, which is all that catalogs see: with 'okta:', alice is okta:alice there, and no other
+    /// issuer's user and no client gets a token by such a name. Options and commands here go on calling the user alice. Both together
+    /// have 255 bytes at most
+    #[arg(long, value_name = "PREFIX", value_parser = prefix, conflicts_with = "shared_names")]
+    pub(super) subject_prefix: Option<Box<str>>,
+
+    /// State that a user and a client, or two issuers' users, of the same name are one principal for every catalog. Without it, a user
+    /// with the name of a registered client gets no token
+    #[arg(long)]
+    pub(super) shared_names: bool,
+}
+
+impl Naming {
+    /// For a new registration.
+    pub(super) fn apply(self, trust: &mut Trust) {
+        trust.subject_names = if self.shared_names { SubjectNames::Shared } else { SubjectNames::Separate };
+        trust.subject_prefix = self.subject_prefix;
+    }
+}
+
+/// Parses a prefix: what a subject may begin with.
+///
+/// # Errors
+/// A sentence that says what it should be.
+pub(super) fn prefix(text: &str) -> Result<Box<str>, String> {
+    let length = text.len();
+    let fault = if !(1..=LONGEST_SUBJECT_PREFIX).contains(&length) {
+        format!("this one has {length} bytes")
+    } else if let Some(c) = text.chars().find(|c| deceives(*c)) {
+        format!("this one has the character {}", c.escape_unicode())
+    } else if text.starts_with(' ') {
+        "this one begins with a space".to_owned()
+    } else {
+        return Ok(text.into());
+    };
+    Err(format!(
+        "a prefix has 1 to {LONGEST_SUBJECT_PREFIX} bytes, no control, format or bidirectional characters, and no space at its \
+         beginning, and with the user's name it is the subject of tokens, which has 255 bytes at most; {fault}"
+    ))
+}
+
+/// How names are written in lists and on the page of an issuer.
+pub(super) fn shown(trust: &Trust) -> String {
+    match (&trust.subject_prefix, trust.subject_names) {
+        _ if !trust.names_subjects() => String::new(),
+        (Some(prefix), _) => format!("{prefix}…"),
+        (None, SubjectNames::Separate) => "separate".to_owned(),
+        (None, SubjectNames::Shared) => "shared".to_owned(),
+        (None, SubjectNames::Undecided) => "UNDECIDED".to_owned(),
+    }
+}
+
+/// The same as a sentence.
+pub(super) fn explained(trust: &Trust) -> &'static str {
+    match trust.subject_names {
+        _ if !trust.names_subjects() => "",
+        SubjectNames::Separate => "separate: a user with the name of a registered client gets no token",
+        SubjectNames::Shared => "shared: equal names are one principal",
+        SubjectNames::Undecided => "UNDECIDED: catalogs take equal names for one principal",
+    }
+}
+
+/// Whether what decides about names differs.
+pub(super) fn differs(before: &Trust, after: &Trust) -> bool {
+    let decisive =
+        |trust: &Trust| (trust.subject_prefix.clone(), trust.subject_names, trust.names_subjects());
+    decisive(before) != decisive(after)
+}
+
+/// Prints what the operator should know of the names of an issuer's users, which were as `before` or are new.
+///
+/// A store that cannot be read causes another warning, and no error, because the issuer is registered by then.
+pub(super) async fn print_notes(store: &Store, issuer: &Issuer, before: Option<&Trust>) {
+    warn_if_unread(notes(store, issuer, before).await);
+}
+
+/// Prints warnings about other principals that have, or could have, the names of the issuer's users.
+pub(super) async fn warn_of_others(store: &Store, issuer: &Issuer) {
+    warn_if_unread(others(store, issuer).await);
+}
+
+/// Prints warnings about users of trusted issuers who could be named as the client.
+pub(crate) async fn warn_of_users(store: &Store, client: &ClientId) {
+    let warned = store.issuers().await.map(|issuers| {
+        Names::of_records(&issuers).of_client(client).iter().for_each(|sentence| warn(sentence));
+    });
+    warn_if_unread(warned);
+}
+
+fn warn_if_unread(outcome: Result<(), StoreError>) {
+    if let Err(error) = outcome {
+        warn(&format!("whether two principals have the same name is not known: {error}"));
+    }
+}
+
+async fn notes(store: &Store, issuer: &Issuer, before: Option<&Trust>) -> Result<(), StoreError> {
+    let records = store.issuers().await?;
+    let Some(record) = records.iter().find(|record| record.trusted.issuer == *issuer) else { return Ok(()) };
+    let trust = &record.trusted.trust;
+    if let Some(sentence) = Names::of_records(&records).without_prefix(issuer) {
+        note(&sentence);
+    }
+    others(store, issuer).await?;
+    if let Some(before) = before.filter(|before| before.names_subjects() && trust.names_subjects()) {
+        note_new_names(issuer, before, trust);
+    }
+    Ok(())
+}
+
+async fn others(store: &Store, issuer: &Issuer) -> Result<(), StoreError> {
+    let records = store.issuers().await?;
+    let names = Names::of_records(&records);
+    for sentence in names.of_issuer(issuer) {
+        warn(&sentence);
+    }
+    let Some(prefix) = names.prefix_of(issuer) else { return Ok(()) };
+    // One more than the warning names, so that it can say that there are others.
+    let most = u32::try_from(MOST_CLIENTS).unwrap_or(0) + 1;
+    let clients = store.clients_beginning_with(prefix, most).await?;
+    if let Some(sentence) = names.clients_in_prefix(issuer, &clients) {
+        warn(&sentence);
+    }
+    if prefix.ends_with(char::is_alphanumeric) {
+        note(&format!(
+            "the prefix {prefix:?} has no separator, such as a colon, at its end: users of other issuers whose names begin with it \
+             get no token"
+        ));
+    }
+    Ok(())
+}
+
+/// Catalogs grant by name.
+fn note_new_names(issuer: &Issuer, before: &Trust, after: &Trust) {
+    let (old, new) = (before.sub_of("alice"), after.sub_of("alice"));
+    if old != new {
+        note(&format!(
+            "catalogs know users of {issuer} by other names from now on: {old} is {new}. Grants in the catalogs have to name them so; \
+             sessions that began before keep the names that they have"
+        ));
+    }
+    if before.subject_names != SubjectNames::Separate && after.subject_names == SubjectNames::Separate {
+        note(&format!(
+            "sessions of users of {issuer} with the name of a registered client are not renewed from now on"
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cc_17_a_prefix_is_short_and_plain() {
+        for good in ["okta:", "x", "Zoë|", "a b ", "https://idp.example#", &"x".repeat(64)] {
+            assert_eq!(prefix(good).as_deref(), Ok(good));
+            assert!(format!("{good}alice").parse::<tokenberg_core::Subject>().is_ok());
+        }
+        for (bad, tip) in [
+            ("", "0 bytes"),
+            (&"x".repeat(65), "65 bytes"),
+            (&"é".repeat(33), "66 bytes"),
+            (" okta:", "begins with a space"),
+            ("okta\u{202e}:", "\\u{202e}"),
+            ("okta\n", "\\u{a}"),
+            ("okta\u{200b}:", "\\u{200b}"),
+            ("okta\u{a0}", "\\u{a0}"),
+        ] {
+            let fault = prefix(bad).unwrap_err();
+            assert!(
+                fault.contains(tip) && fault.contains("1 to 64 bytes") && fault.contains("255"),
+                "{fault}"
+            );
+        }
+    }
+}

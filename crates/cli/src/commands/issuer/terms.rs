@@ -1,0 +1,96 @@
+//! Checks what an operator registers of another issuer, and notes what comes of it.
+
+use super::add::Accept;
+use crate::duration;
+use crate::failure::{note, wrong_usage};
+use tokenberg_core::{AcceptedAs, Issuer, KeySource, LONGEST_MAX_AGE, Lifetime, Trust, quoted};
+
+/// A clock that is further off should be set, not tolerated.
+const LONGEST_LEEWAY: Lifetime = Lifetime::from_seconds(5 * 60);
+
+/// Checks that the values are in range and do not contradict each other.
+///
+/// # Errors
+/// Wrong usage, with the option.
+pub(super) fn check(issuer: &Issuer, trust: &Trust) -> anyhow::Result<()> {
+    if issuer.is_spiffe() && trust.keys == KeySource::Discovery {
+        return Err(wrong_usage(
+            "a SPIFFE trust domain has no metadata to discover: give its bundle with --jwks, or the address of it with \
+             --jwks-uri",
+        ));
+    }
+    if trust.subject_claim.is_empty() {
+        return Err(wrong_usage("--subject-claim is empty; the claim that every token has is sub"));
+    }
+    if trust.audiences.iter().any(|audience| audience.is_empty()) {
+        return Err(wrong_usage("an audience is not empty"));
+    }
+    if trust.leeway > LONGEST_LEEWAY {
+        return Err(wrong_usage("--leeway is 5m at most; a clock that is further off should be set"));
+    }
+    duration::within("--max-age", trust.max_age, LONGEST_MAX_AGE)
+}
+
+/// The uses, each once.
+pub(super) fn accepted(given: &[Accept]) -> Vec<AcceptedAs> {
+    let mut accepted = Vec::new();
+    for kind in given.iter().map(|kind| kind.is()) {
+        if !accepted.contains(&kind) {
+            accepted.push(kind);
+        }
+    }
+    accepted
+}
+
+/// Prints what comes of the terms, as far as that was not so `before`.
+pub(super) fn print_notes(issuer: &Issuer, before: Option<&Trust>, trust: &Trust) {
+    if before.is_some_and(|before| decisive(before) == decisive(trust)) {
+        return;
+    }
+    if trust.accept.is_empty() {
+        note(
+            "its tokens are accepted as nothing but workload identities: `tokenberg client federate` says which, --accept what else",
+        );
+    }
+    if issuer.is_spiffe() && !trust.accept.is_empty() {
+        note(
+            "of a trust domain, --accept is for tokens that name it in `iss`; SVIDs of workloads are for `tokenberg client federate`",
+        );
+    }
+    if ends_sessions(trust) {
+        note(&format!(
+            "sessions of its users end with the user's own token, and every query of a session fails after that in Trino \
+             (iceberg.rest-catalog.session=USER) and other Iceberg Java clients; with --outlives-subject, or now with `tokenberg \
+             issuer change {} --outlives-subject true`, a session lasts up to the client's session lifetime, and `tokenberg revoke`, \
+             `subject disable` and `issuer disable` end it earlier",
+            quoted(issuer.as_str())
+        ));
+    }
+    if before.is_some_and(|before| before.subject_claim != trust.subject_claim && trust.names_subjects()) {
+        note(&format!(
+            "its users are known by the claim {} from now on: --may-act-for of clients, `subject disable` and `revoke --subject` have to \
+             name its values, and so do grants in catalogs",
+            trust.subject_claim
+        ));
+    }
+}
+
+fn decisive(trust: &Trust) -> (&[AcceptedAs], bool, &str) {
+    (&trust.accept, trust.outlives_subject, &trust.subject_claim)
+}
+
+/// Whether a session of a user can begin with its tokens and ends with them.
+fn ends_sessions(trust: &Trust) -> bool {
+    let begins = |kind: &AcceptedAs| match kind {
+        AcceptedAs::IdToken | AcceptedAs::Jwt | AcceptedAs::AccessToken => true,
+        AcceptedAs::JwtBearer => false,
+    };
+    !trust.outlives_subject && trust.accept.iter().any(begins)
+}
+
+/// Prints that a disabled issuer stays so.
+pub(super) fn note_disabled(issuer: &Issuer, enabled: bool) {
+    if !enabled {
+        note(&format!("it is disabled still; `tokenberg issuer enable {issuer}` changes that"));
+    }
+}
