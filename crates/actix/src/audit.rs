@@ -16,23 +16,23 @@ use std::time::Instant;
 use tokenberg_core::{
     AccessTokenClaims, Actor, AuditRecord, ClientId, CompactJws, GrantType, Granted, Introspection, Issuer,
     KeysUnavailable, NotWritten, OAuthError, Presented, Recorder, Refusal, Revoked, Scope, Secret,
-    SignedToken, SigningFault, Thumbprint, TokenFault, UNSECURED,
+    SignedToken, SigningFault, Subject, Thumbprint, TokenFault, UNSECURED,
 };
 use tracing::field;
 
 /// The target of the events, one for each decision of the token endpoint and its companions.
 ///
 /// Fields: `endpoint`, `request_id`, `source`, `client`, `method`, `grant`, `scope_in`, `outcome`, and either `reason` or
-/// `subject`, `subject_issuer`, `subject_auth`, `bound`, `actors`, `scope_out`, `aud`, `jti`, `subject_jti`, `actor_jti`. Texts that
-/// a client may have chosen are values of their own and never part of a message, so whoever writes lines can quote them, as
-/// `tracing-subscriber` does. The client of a refused request is the
-/// registered one that it claims to be; an identifier that nobody has is not written, because a secret may stand in its place.
-/// `tokens` of a refused request are the `jti` and `client_id`, or else `iss`, of the tokens and assertions that it presented, as
-/// they claim to be.
+/// `subject`, `subject_issuer`, `issuer_subject`, `subject_auth`, `bound`, `actors`, `scope_out`, `aud`, `jti`, `subject_jti`,
+/// `actor_jti`. Texts that a client may have chosen are values of their own and never part of a message, so whoever writes lines can
+/// quote them, as `tracing-subscriber` does. The client of a refused request is the registered one that it claims to be; an
+/// identifier that nobody has is not written, because a secret may stand in its place. `tokens` of a refused request are the `jti`
+/// and `client_id`, or else `iss`, of the tokens and assertions that it presented, as they claim to be.
 ///
 /// `subject_auth` is how it is known whom the token is about: `client`, `own_token`, the issuer that says so, or `unsecured` where
-/// a client's word is all that there is. `subject_issuer` is whose name `subject` is, where it is not ours. `bound` are the
-/// thumbprints of the keys without which the token is worth nothing.
+/// a client's word is all that there is. `subject_issuer` is the issuer of the subject, where it is not ours; `issuer_subject` is
+/// what that issuer calls it, where `subject` has a prefix before that. `bound` are the thumbprints of the keys without which the
+/// token is worth nothing.
 ///
 /// `outcome` of an introspection is `active` or `inactive`, of a revocation `revoked` or `nothing to revoke`, where `reason` says
 /// why; `owner`, `subject`, `jti` and `session` are those of the token.
@@ -153,6 +153,7 @@ impl Audit {
             grant = decision.grant.as_parameter(),
             subject = claims.subject.as_str(),
             subject_issuer = subject_issuer(claims),
+            issuer_subject = issuer_subject(claims),
             actors = ?actors,
             scope_in = decision.scope_asked.as_str(),
             scope_out = claims.scope.as_str(),
@@ -208,6 +209,7 @@ impl Audit {
             owner = good.map(|claims| claims.client_id.as_str()),
             subject = good.map(|claims| claims.subject.as_str()),
             subject_issuer = good.and_then(subject_issuer),
+            issuer_subject = good.and_then(issuer_subject),
             subject_auth = good.filter(|claims| claims.session.asserted).map(|_| UNSECURED),
             bound = good.and_then(bound).map(field::debug),
             jti = good.map(|claims| claims.token_id.as_str()),
@@ -364,6 +366,7 @@ fn about<'a>(claims: &'a AccessTokenClaims, record: AuditRecord<'a>) -> AuditRec
     AuditRecord {
         subject: Some(claims.subject.as_str().into()),
         subject_issuer: subject_issuer(claims).map(Cow::Borrowed),
+        issuer_subject: issuer_subject(claims).map(Cow::Borrowed),
         bound: bound(claims).unwrap_or_default().into_iter().map(Cow::Owned).collect(),
         jti: Some(claims.token_id.as_str().into()),
         session: Some(claims.session.id.as_str().into()),
@@ -374,6 +377,11 @@ fn about<'a>(claims: &'a AccessTokenClaims, record: AuditRecord<'a>) -> AuditRec
 /// Whose name the subject is, if it is not ours.
 fn subject_issuer(claims: &AccessTokenClaims) -> Option<&str> {
     claims.session.subject_issuer.as_ref().map(Issuer::as_str)
+}
+
+/// The subject as its issuer calls it, if `sub` has a prefix before that.
+fn issuer_subject(claims: &AccessTokenClaims) -> Option<&str> {
+    claims.session.issuer_subject().map(Subject::as_str)
 }
 
 /// The keys that a token is bound to, by their thumbprints: `jkt=…`, `x5t#S256=…`.

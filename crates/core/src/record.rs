@@ -37,6 +37,9 @@ pub struct AuditRecord<'a> {
     /// Whose name the subject is, if it is not ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject_issuer: Option<Cow<'a, str>>,
+    /// The subject as its issuer calls it, where `subject` has the prefix of the issuer before that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issuer_subject: Option<Cow<'a, str>>,
     /// How the subject was proven.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject_auth: Option<Cow<'a, str>>,

@@ -15,6 +15,7 @@ pub(crate) mod respond;
 pub(crate) mod revoke;
 pub(crate) mod serve;
 pub(crate) mod subject;
+mod subject_names;
 pub(crate) mod token;
 pub(crate) mod verify;
 

@@ -2,6 +2,7 @@
 
 use crate::arguments::Common;
 use crate::commands::issuer::foreign;
+use crate::commands::subject_names;
 use crate::failure::{note, wrong_usage};
 use crate::output::Output;
 use crate::store_access::{StoreLocation, wait_for};
@@ -38,11 +39,12 @@ pub(crate) struct Revoke {
     #[arg(long, value_name = "ID", group = "what")]
     client: Option<ClientId>,
 
-    /// The tokens on behalf of this subject, whoever has them
+    /// The tokens on behalf of this subject, whichever client has them; a user of another issuer by the issuer's name for it, or with
+    /// the issuer's --subject-prefix
     #[arg(long, value_name = "SUB", group = "what")]
     subject: Option<Subject>,
 
-    /// Only the subject of this issuer; without, the subject of that name whosever it is
+    /// Only the subject of this issuer; without, the subject of that name of every issuer
     #[arg(long, value_name = "URL", value_parser = foreign, requires = "subject", conflicts_with_all = ["client", "token_file"])]
     issuer: Option<Issuer>,
 
@@ -181,10 +183,21 @@ async fn revoke_subject(
         note(&format!("{issuer} is on no list of trusted issuers, so it should be our own"));
     }
     let before = awaited(before).await?;
-    // Without an issuer, whosever name it is: the operator names one, and may not know by which issuer.
-    store
-        .revoke(&NewRevocation::Subject { issuer: issuer.clone(), subject: subject.clone(), before })
-        .await?;
+    // Without an issuer, the subject of that name of every issuer: the operator may not know which one it is.
+    let mut subjects = vec![(issuer.clone(), subject.clone())];
+    match &issuer {
+        Some(issuer) => {
+            let names = subject_names::meant(store, issuer, &subject).await?;
+            subjects = names.into_iter().map(|name| (Some(issuer.clone()), name)).collect();
+        }
+        None => {
+            let users = subject_names::known_as(store, &subject).await?;
+            subjects.extend(users.into_iter().map(|(issuer, own)| (Some(issuer), own)));
+        }
+    }
+    for (issuer, subject) in subjects {
+        store.revoke(&NewRevocation::Subject { issuer, subject, before }).await?;
+    }
     let time = moment_text::written(before);
     output.show(
         || json!({"revoked": "subject", "sub": subject, "issuer": issuer, "before": time}),

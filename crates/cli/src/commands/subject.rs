@@ -3,6 +3,7 @@
 use crate::arguments::Common;
 use crate::clock;
 use crate::commands::issuer::foreign;
+use crate::commands::subject_names;
 use crate::failure::note;
 use crate::moment_text;
 use crate::output::{Output, table};
@@ -10,7 +11,7 @@ use crate::store_access::{StoreLocation, wait_for};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use tokenberg_core::{ClientId, Issuer, Subject};
-use tokenberg_store::{DisabledSubject, Store};
+use tokenberg_store::{DisabledSubject, Store, StoreError};
 
 /// `tokenberg subject …`
 #[derive(Debug, Subcommand)]
@@ -34,7 +35,7 @@ pub(crate) enum Subjects {
 /// One subject.
 #[derive(Debug, Args)]
 pub(crate) struct Name {
-    /// The subject, exactly as tokens name it
+    /// The user, exactly as the issuer names it, or with the issuer's --subject-prefix as catalogs see it
     #[arg(value_name = "SUB")]
     subject: Subject,
 
@@ -63,7 +64,19 @@ pub(crate) fn run(common: &Common, asked: Subjects, output: Output) -> anyhow::R
 
 async fn disable(store: &Store, name: Name, output: Output) -> anyhow::Result<()> {
     let Name { subject, issuer } = name;
-    store.disable_subject(clock::now()?, issuer.as_ref(), &subject).await?;
+    let names = match &issuer {
+        Some(issuer) => subject_names::meant(store, issuer, &subject).await?,
+        None => vec![subject.clone()],
+    };
+    for name in &names {
+        store.disable_subject(clock::now()?, issuer.as_ref(), name).await?;
+    }
+    if let ([_, own], Some(issuer)) = (names.as_slice(), &issuer) {
+        note(&format!(
+            "{subject} is what catalogs call the user {own} of {issuer}, who is disabled; a user whom {issuer} itself calls {subject} \
+             is disabled, too"
+        ));
+    }
     if issuer.is_none() {
         note(
             "without --issuer it is the user of that name whom a client asserts; a user of a provider needs --issuer",
@@ -87,7 +100,21 @@ async fn disable(store: &Store, name: Name, output: Output) -> anyhow::Result<()
 
 async fn enable(store: &Store, name: Name, output: Output) -> anyhow::Result<()> {
     let Name { subject, issuer } = name;
-    store.enable_subject(issuer.as_ref(), &subject).await?;
+    let names = match &issuer {
+        Some(issuer) => subject_names::all(store, issuer, &subject).await?,
+        None => vec![subject.clone()],
+    };
+    let mut was_disabled = false;
+    for name in &names {
+        match store.enable_subject(issuer.as_ref(), name).await {
+            Ok(()) => was_disabled = true,
+            Err(StoreError::NotDisabled { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if !was_disabled {
+        return Err(StoreError::NotDisabled { issuer, subject }.into());
+    }
     let who = who(&subject, issuer.as_ref());
     output.show(
         || json!({"sub": subject, "issuer": issuer, "enabled": true}),

@@ -8,7 +8,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::time::Duration;
 
-fn operations(server: &crate::support::Server) -> String {
+pub fn operations(server: &crate::support::Server) -> String {
     server.line().unwrap().strip_prefix("operations on ").unwrap().to_owned()
 }
 

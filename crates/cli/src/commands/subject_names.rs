@@ -1,0 +1,63 @@
+//! The names of one user of another issuer: the issuer's own, and with the prefix by which catalogs know it; conformance CC-17.
+
+use tokenberg_core::{Issuer, Subject};
+use tokenberg_store::{Store, StoreError};
+
+/// The name as an operator gave it and, if it begins with the prefix of the issuer, what the issuer itself calls that user.
+///
+/// Tokens are compared by both names. What is written by the issuer's own also reaches tokens that the user took part in as an
+/// actor, and stays in force when the prefix changes.
+///
+/// # Errors
+/// If the store fails.
+pub(super) async fn meant(
+    store: &Store,
+    issuer: &Issuer,
+    subject: &Subject,
+) -> Result<Vec<Subject>, StoreError> {
+    let prefix = prefix(store, issuer).await?;
+    let own = prefix.and_then(|prefix| without(subject, &prefix));
+    Ok(std::iter::once(subject.clone()).chain(own).collect())
+}
+
+/// Every name under which the user may have been written: as it was given, without the prefix and with it.
+///
+/// # Errors
+/// If the store fails.
+pub(super) async fn all(
+    store: &Store,
+    issuer: &Issuer,
+    subject: &Subject,
+) -> Result<Vec<Subject>, StoreError> {
+    let mut names = meant(store, issuer, subject).await?;
+    if let Some(prefix) = prefix(store, issuer).await? {
+        names.extend(format!("{prefix}{subject}").parse());
+    }
+    Ok(names)
+}
+
+/// Users of trusted issuers whom catalogs know by this name, each as its issuer calls it.
+///
+/// # Errors
+/// If the store fails.
+pub(super) async fn known_as(store: &Store, sub: &Subject) -> Result<Vec<(Issuer, Subject)>, StoreError> {
+    let issuers = store.issuers().await?;
+    let of = |record: tokenberg_store::IssuerRecord| {
+        let own = without(sub, record.trusted.trust.subject_prefix.as_deref()?)?;
+        Some((record.trusted.issuer, own))
+    };
+    Ok(issuers.into_iter().filter_map(of).collect())
+}
+
+fn without(subject: &Subject, prefix: &str) -> Option<Subject> {
+    subject.as_str().strip_prefix(prefix)?.parse().ok()
+}
+
+async fn prefix(store: &Store, issuer: &Issuer) -> Result<Option<Box<str>>, StoreError> {
+    match store.issuer(issuer).await {
+        Ok(record) => Ok(record.trusted.trust.subject_prefix),
+        // Our own, or one that was removed.
+        Err(StoreError::NoSuchIssuer { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
