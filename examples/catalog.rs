@@ -113,11 +113,17 @@ async fn namespaces(token: Bearer) -> Result<web::Json<Value>, BearerError> {
 async fn namespace(token: Bearer, name: web::Path<String>) -> Result<HttpResponse, BearerError> {
     check(&token)?;
     if name.as_str() == "demo" {
-        return Ok(HttpResponse::Ok().json(json!({"namespace": ["demo"], "properties": {}})));
+        return Ok(HttpResponse::Ok().json(json!({"namespace": ["demo"], "properties": caller(&token)})));
     }
     let message = "there is no such namespace";
     Ok(HttpResponse::NotFound()
         .json(json!({"error": {"message": message, "type": "NoSuchNamespaceException", "code": 404}})))
+}
+
+/// Clients that know Iceberg's calls only read here for whom they are answered.
+fn caller(token: &Bearer) -> Value {
+    let actors: Vec<&str> = token.actors().map(|actor| actor.subject.as_str()).collect();
+    json!({"subject": token.subject().as_str(), "actors": actors.join(" ")})
 }
 
 async fn tables(token: Bearer) -> Result<web::Json<Value>, BearerError> {
