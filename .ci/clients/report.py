@@ -8,6 +8,10 @@ class Failure(Exception):
     """A case did not hold; the text says why."""
 
 
+class Numbers(str):
+    """What a case counted: it is printed after the case's name. It must not hold a secret."""
+
+
 def expect(condition, why):
     if not condition:
         raise Failure(why)
@@ -22,20 +26,22 @@ class Report:
     def run(self, name, check):
         started = time.monotonic()
         try:
-            check()
+            returned = check()
         except Exception as failure:  # whatever a case meets is the case's failure, and the next one still runs
             self.fail(name, failure)
         else:
             self.passed += 1
-            self._say(f"ok {name} ({time.monotonic() - started:.1f} s)")
+            numbers = f": {returned}" if isinstance(returned, Numbers) else ""
+            self._say(f"ok {name} ({time.monotonic() - started:.1f} s){numbers}")
 
     def fail(self, name, failure):
         self.failed += 1
         kind = "" if isinstance(failure, Failure) else f"{type(failure).__name__}: "
         self._say(f"FAILED {name}: {kind}{failure}")
 
-    def skip(self, name, why):
-        if not self._skips:
+    def skip(self, name, why, always=False):
+        """`always`: this case may be skipped although others may not."""
+        if not self._skips and not always:
             self.fail(name, Failure(why))
             return
         self.skipped += 1

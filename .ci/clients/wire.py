@@ -77,6 +77,14 @@ class Tee:
         found = [call for connection in list(self._connections) for call in connection.calls()]
         return sorted(found, key=lambda call: call.at)
 
+    def quiet_for(self):
+        """Seconds since the last byte passed, in either direction."""
+        return time.time() - max((connection.last for connection in list(self._connections)), default=0.0)
+
+    def ports(self):
+        """The ports from which the server was called, as it sees them."""
+        return {connection.port for connection in list(self._connections)}
+
     def close(self):
         self._listener.close()
         for connection in self._connections:
@@ -101,6 +109,8 @@ class _Connection:
         self._sockets = (near, far)
         self._sent, self._received = bytearray(), bytearray()
         self._arrivals = []  # (offset in self._sent, time)
+        self.last = time.time()  # when a byte passed
+        self.port = far.getsockname()[1]
         threading.Thread(target=self._pass, args=(near, far, self._sent, self._arrivals), daemon=True).start()
         threading.Thread(target=self._pass, args=(far, near, self._received, []), daemon=True).start()
 
@@ -115,7 +125,8 @@ class _Connection:
     def _pass(self, source, sink, record, arrivals):
         try:
             while chunk := source.recv(65536):
-                arrivals.append((len(record), time.time()))
+                self.last = time.time()
+                arrivals.append((len(record), self.last))
                 record += chunk
                 sink.sendall(chunk)
             sink.shutdown(socket.SHUT_WR)

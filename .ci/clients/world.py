@@ -37,14 +37,17 @@ class Client:
 
 
 class World:
-    def __init__(self, tokenberg, catalog):
+    def __init__(self, tokenberg, catalog, long=False):
+        """`long`: whether cases that have a long form run in it."""
         self._binary = {"tokenberg": tokenberg, "catalog": catalog}
         self.directory = Path(tempfile.mkdtemp(prefix="tokenberg-clients-"))
         self._store = f"sqlite:{self.directory / 't.db'}"
+        self.long = long
         self._servers = []
         self._providers = ExitStack()
         self.logs = []
         self.seen = set()  # every secret that was submitted and every token that was minted
+        self.tokens = set()  # tokens that were minted by the thousand
         self.token_server = self.catalog = None
 
     def __enter__(self):
@@ -102,6 +105,13 @@ class World:
 
     def administer(self, *arguments):
         """What a `tokenberg` command on our store says in JSON."""
+        return json.loads(self._administer(*arguments) or "null")
+
+    def audit(self, since):
+        """The records of the audit since that time, such as `2026-11-21T21:58:00Z`."""
+        return [json.loads(line) for line in self._administer("audit", "--since", since).splitlines()]
+
+    def _administer(self, *arguments):
         done = subprocess.run(
             [self._binary["tokenberg"], *arguments, "--store", self._store, "--json"],
             env=self._environment(),
@@ -112,7 +122,7 @@ class World:
         if done.returncode:
             said = " ".join(done.stderr.split())
             raise Failure(f"{' '.join(map(str, arguments[:3]))} ended with {done.returncode}: {said}")
-        return json.loads(done.stdout or "null")
+        return done.stdout
 
     def provider(self):
         """A foreign OpenID provider, which lives as long as this world; its address is `opened["issuer"]`."""
@@ -163,6 +173,14 @@ class Wire:
 
     def minted(self):
         return [call.answer["access_token"] for call in self.token_calls() if call.status == 200]
+
+    def quiet_for(self):
+        """Seconds since the last byte passed between the clients and the token server."""
+        return self._tokens.quiet_for()
+
+    def ports(self):
+        """The ports from which the token server was called, as it sees them."""
+        return self._tokens.ports()
 
     def secrets(self):
         submitted = set(self.minted())
