@@ -15,7 +15,7 @@ VENV = ROOT / "target" / "clients-venv"
 JAVA = ROOT / "target" / "clients-java"
 NODE = ROOT / "target" / "clients-node"
 REQUIREMENTS = HERE / "requirements.txt"
-JAVA_VERSIONS = ("1.11.0", "1.5.2")  # a new one, and the oldest that is still widely deployed
+JAVA_VERSIONS = ("1.12.0", "1.11.0", "1.5.2")  # the newest two, and the oldest that is still widely deployed
 JAVA_OF_USERS = "1.10.1"  # its users' sessions take over the expiry of the catalog's
 
 PYTHON = VENV / "bin" / "python"
