@@ -84,15 +84,31 @@ def _lives_and_ends(talk, wire):
 
 
 def _sleeps(talk, wire):
-    """Past its expiry it sends the user's token with the service's credential, which must not become the service's token."""
+    """Past its expiry the library sends the user's token with the service's credential, which renews it for the user.
+
+    Once the session has ended, nothing renews it. At no time does it become the service's own token.
+    """
     opens_and_lists(talk, wire)
     talk.suspend(QUICK + 2)
-    time.sleep(1.0)  # its timer's turn
-    answer = talk.ask("list")
-    expect(answer.get("error") == "NotAuthorizedException", f"{answer}; {wire.story()}")
-    late = [call for call in wire.token_calls() if _is_renewal_of_user(call) and call.subject_had_expired()]
-    expect(late and all(call.status == 400 for call in late), f"{wire.story()}")
+    _wait(lambda: "namespaces" in talk.ask("list"), f"the session is not renewed: {wire.story()}")
+    late = _late_renewals(wire)
+    expect(any(call.status == 200 and call.scheme == "basic" for call in late), f"no Basic renewed it: {wire.story()}")
+    first, last = _users_tokens(wire)[0], _users_tokens(wire)[-1]
+    for name in ("sub", "act", "client_id", "scope", "aud", "tokenberg_session"):
+        expect(last[name] == first[name], f"its {name} was {first[name]} and is {last[name]}")
+
+    talk.suspend(SESSION)
+    before = len(late)
+    answer = _wait(lambda: "error" in (answer := talk.ask("list")) and answer, f"the session does not end: {wire.story()}")
+    expect(answer["error"] == "NotAuthorizedException", f"{answer}; {wire.story()}")
+    refused = _wait(lambda: [call for call in _late_renewals(wire)[before:] if call.status != 200],
+                    f"no renewal was refused: {wire.story()}")
+    expect(all(call.status == 400 for call in refused if call.scheme == "basic"), f"{wire.story()}")
     _never_as_the_service(wire)
+
+
+def _late_renewals(wire):
+    return [call for call in wire.token_calls() if _is_renewal_of_user(call) and call.subject_had_expired()]
 
 
 def _wait(found, why):
