@@ -62,10 +62,10 @@ def java_missing(version):
     return None
 
 
-def java_command(version):
+def java_command(version, program="Main"):
     # One processor and a small heap: the renewals are what is tested, not the JVM.
     return ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx192m", "-cp",
-            ":".join([str(JAVA / version / "classes"), *_class_path(version)]), "Main"]
+            ":".join([str(JAVA / version / "classes"), *_class_path(version)]), program]
 
 
 def _install_python():
@@ -125,7 +125,7 @@ def _class_path(version):
 
 
 def _java_sources():
-    return HERE / "java" / "pom.xml", HERE / "java" / "Main.java"
+    return HERE / "java" / "pom.xml", *sorted((HERE / "java").glob("*.java"))
 
 
 def _is_current(place, *sources):

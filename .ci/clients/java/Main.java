@@ -71,7 +71,7 @@ public final class Main {
     System.out.flush();
   }
 
-  private static String quoted(String text) {
+  static String quoted(String text) {
     return text.chars()
         .mapToObj(c -> c == '"' || c == '\\' ? "\\" + (char) c : c < ' ' ? String.format("\\u%04x", c) : "" + (char) c)
         .collect(Collectors.joining("", "\"", "\""));
