@@ -2,6 +2,8 @@
 """Where the real clients are: a Python environment, node packages, and class paths of Iceberg's Java library."""
 
 import hashlib
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,20 +16,26 @@ ROOT = HERE.parent.parent
 VENV = ROOT / "target" / "clients-venv"
 JAVA = ROOT / "target" / "clients-java"
 NODE = ROOT / "target" / "clients-node"
+TRINO = ROOT / "target" / "clients-trino"
 REQUIREMENTS = HERE / "requirements.txt"
 JAVA_VERSIONS = ("1.12.0", "1.11.0", "1.5.2")  # the newest two, and the oldest that is still widely deployed
 JAVA_OF_USERS = "1.10.1"  # its users' sessions take over the expiry of the catalog's
+TRINO_VERSION = "483"
+TRINO_NEEDS_JAVA = 25
 
 PYTHON = VENV / "bin" / "python"
 NODE_AT_LEAST = 20  # what the packages ask for
 NODE_PACKAGES = (HERE / "node" / "package.json", HERE / "node" / "package-lock.json")
 
 
-def install():
+def install(long):
+    """Fetches the clients; `long` fetches what only the long form runs as well."""
     _install_python()
     _install_node()
     for version in (*JAVA_VERSIONS, JAVA_OF_USERS):
         _install_java(version)
+    if long:
+        _install_trino()
 
 
 def python_missing():
@@ -66,6 +74,21 @@ def java_command(version, program="Main"):
     # One processor and a small heap: the renewals are what is tested, not the JVM.
     return ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx192m", "-cp",
             ":".join([str(JAVA / version / "classes"), *_class_path(version)]), program]
+
+
+def trino_missing():
+    """Why Trino cannot run, or None."""
+    if not _java_home(TRINO_NEEDS_JAVA):
+        return f"there is no JDK {TRINO_NEEDS_JAVA} or newer, neither in JAVA_HOME nor below /usr/lib/jvm"
+    if not _is_current(TRINO, *_TRINO_SOURCES) or not all(Path(jar).exists() for jar in _trino_class_path()):
+        why = TRINO / "why-not.txt"
+        return why.read_text() if why.exists() else "Trino is not installed; run with --install --long (it needs mvn)"
+    return None
+
+
+def trino_command():
+    return [_java_home(TRINO_NEEDS_JAVA) / "bin" / "java", "-Xmx1g", "--add-modules=jdk.incubator.vector",
+            "--enable-native-access=ALL-UNNAMED", "-cp", ":".join(_trino_class_path()), _TRINO_SOURCES[0]]
 
 
 def _install_python():
@@ -108,9 +131,45 @@ def _install_java(version):
     _mark_current(built, *_java_sources())
 
 
-def _call(*argv):
+def _install_trino():
+    """Where it cannot be fetched, its case is skipped and says why."""
+    if not shutil.which("mvn") or not _java_home(TRINO_NEEDS_JAVA) or not trino_missing():
+        return
+    shutil.rmtree(TRINO, ignore_errors=True)
+    TRINO.mkdir(parents=True)
+    try:
+        _call(
+            "mvn", "--quiet", "--batch-mode", "--file", HERE / "trino" / "pom.xml", f"-Dtrino.version={TRINO_VERSION}",
+            f"-Dmdep.outputFile={TRINO / 'class-path.txt'}", "dependency:build-classpath",
+            env={**os.environ, "JAVA_HOME": str(_java_home(TRINO_NEEDS_JAVA))},
+        )
+    except Failure as failure:
+        (TRINO / "why-not.txt").write_text(" ".join(str(failure).split()))
+        return
+    _mark_current(TRINO, *_TRINO_SOURCES)
+
+
+_TRINO_SOURCES = HERE / "trino" / "Trino.java", HERE / "trino" / "pom.xml"
+
+
+def _trino_class_path():
+    return (TRINO / "class-path.txt").read_text().strip().split(":")
+
+
+def _java_home(at_least):
+    """A JDK of that version or a newer one, or None."""
+    homes = [Path(os.environ["JAVA_HOME"])] if "JAVA_HOME" in os.environ else []
+    for home in homes + sorted(Path("/usr/lib/jvm").glob("*")):
+        release = home / "release"
+        version = re.search(r'^JAVA_VERSION="(\d+)', release.read_text(), re.MULTILINE) if release.exists() else None
+        if version and int(version[1]) >= at_least and (home / "bin" / "javac").exists():
+            return home
+    return None
+
+
+def _call(*argv, env=None):
     """Says nothing, unless it fails."""
-    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
     if done.returncode:
         raise Failure(f"{' '.join(map(str, argv[:4]))} … ended with {done.returncode}: {done.stdout[-2000:]}")
 
