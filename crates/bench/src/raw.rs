@@ -29,6 +29,9 @@ pub fn material(algorithm: Algorithm) -> KeyMaterial {
         Algorithm::ES256 | Algorithm::ES384 | Algorithm::EdDSA => {
             generate(algorithm, now, now).expect("a key")
         }
+        Algorithm::RS384 | Algorithm::RS512 | Algorithm::PS384 | Algorithm::PS512 => {
+            panic!("{algorithm} signs nothing of ours")
+        }
     }
 }
 
@@ -83,6 +86,9 @@ impl Raw {
             }
             Algorithm::RS256 => (Pair::Rsa(rsa(), &RSA_PKCS1_SHA256), &RSA_PKCS1_2048_8192_SHA256),
             Algorithm::PS256 => (Pair::Rsa(rsa(), &RSA_PSS_SHA256), &RSA_PSS_2048_8192_SHA256),
+            Algorithm::RS384 | Algorithm::RS512 | Algorithm::PS384 | Algorithm::PS512 => {
+                panic!("{} signs nothing of ours", material.algorithm)
+            }
         };
         let public = match &pair {
             Pair::Ecdsa(pair) => pair.public_key().as_ref().to_vec(),

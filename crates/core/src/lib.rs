@@ -96,7 +96,7 @@ pub use request::{Presented, Request};
 pub use response::{PresentedAs, TokenResponse, TokenResponseFault};
 pub use revocation::{RevocationEndpoint, Revoke, Revoked, Revoking};
 pub use types::actor::Actor;
-pub use types::algorithm::{Algorithm, KeyId, UnknownAlgorithm};
+pub use types::algorithm::{Algorithm, Algorithms, KeyId, NotForSigning, UnknownAlgorithm};
 pub use types::claims::{ACCESS_TOKEN_TYPE, AccessTokenClaims, ClaimFault, TokenId, UNSECURED};
 pub use types::client_id::{ClientId, ClientIdError};
 pub use types::compact_jws::{CompactJws, FramingFault, Header, LONGEST_TOKEN};

@@ -27,6 +27,9 @@ impl Prover {
         let key = match algorithm {
             Algorithm::RS256 | Algorithm::PS256 => import(rsa, Some(algorithm), start, start),
             Algorithm::ES256 | Algorithm::ES384 | Algorithm::EdDSA => generate(algorithm, start, start),
+            Algorithm::RS384 | Algorithm::RS512 | Algorithm::PS384 | Algorithm::PS512 => {
+                panic!("{algorithm} signs nothing of ours")
+            }
         }
         .unwrap();
         let ring = Keyring::read(std::slice::from_ref(&key), start).unwrap();
@@ -60,6 +63,7 @@ impl Prover {
             }
             Algorithm::RS256 => rsa(&RSA_PKCS1_SHA256),
             Algorithm::PS256 => rsa(&RSA_PSS_SHA256),
+            Algorithm::RS384 | Algorithm::RS512 | Algorithm::PS384 | Algorithm::PS512 => Vec::new(),
         }
     }
 
@@ -98,7 +102,7 @@ fn with(jwk: &Value, member: &str, value: Value) -> Value {
 
 #[test]
 fn dp_01_dp_03_a_key_is_called_by_its_thumbprint_with_every_algorithm() {
-    for algorithm in Algorithm::ALL {
+    for algorithm in Algorithm::SIGNING {
         let prover = Prover::new(algorithm);
         let expected = thumbprint(&serde_json::from_value(prover.jwk.clone()).unwrap()).unwrap();
         // `kid` says nothing, and members that a browser adds do no harm.
@@ -143,7 +147,7 @@ fn dp_03_headers_that_carry_no_proof() {
 
 #[test]
 fn dp_03_a_proof_is_signed_with_the_key_that_it_carries() {
-    for algorithm in Algorithm::ALL {
+    for algorithm in Algorithm::SIGNING {
         let (prover, other) = (Prover::new(algorithm), Prover::new(Algorithm::ES256));
         let foreign = verified(&prover.proof(&with(&prover.header(), "jwk", other.jwk.clone())));
         assert!(foreign.is_err(), "{algorithm}");

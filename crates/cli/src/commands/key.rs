@@ -32,7 +32,7 @@ The old key goes on verifying until the last token that it signed is over.
 A running server follows within one second.")]
 pub(crate) struct Rotate {
     /// ES256, ES384 or EdDSA; RSA keys are made with openssl and imported
-    #[arg(long, value_name = "ALG", default_value = "ES256")]
+    #[arg(long, value_name = "ALG", default_value = "ES256", value_parser = Algorithm::for_signing)]
     alg: Algorithm,
 
     /// Sign with it at once: catalogs that keep an old key set refuse its tokens for some minutes
@@ -53,7 +53,7 @@ pub(crate) struct Revoke {
     id: String,
 
     /// The algorithm of the new key, if one is needed: ES256, ES384 or EdDSA [default: that of the key, or ES256 instead of RSA]
-    #[arg(long, value_name = "ALG")]
+    #[arg(long, value_name = "ALG", value_parser = Algorithm::for_signing)]
     alg: Option<Algorithm>,
 }
 
@@ -70,7 +70,7 @@ pub(crate) struct Import {
     file: PathBuf,
 
     /// RS256 or PS256 for an RSA key, which is for RS256 unless said otherwise; other keys have one algorithm each
-    #[arg(long, value_name = "ALG")]
+    #[arg(long, value_name = "ALG", value_parser = Algorithm::for_signing)]
     alg: Option<Algorithm>,
 
     /// Sign with it at once: catalogs that keep an old key set refuse its tokens for some minutes
@@ -149,7 +149,19 @@ async fn revoke(store: &Store, asked: &Revoke, now: Timestamp, output: Output) -
     let alg = match (asked.alg, revoked.map(|key| key.algorithm)) {
         (Some(alg), _) => alg,
         (None, Some(alg @ (Algorithm::ES256 | Algorithm::ES384 | Algorithm::EdDSA))) => alg,
-        (None, Some(Algorithm::RS256 | Algorithm::PS256) | None) => Algorithm::ES256,
+        // RSA keys are not generated.
+        (
+            None,
+            Some(
+                Algorithm::RS256
+                | Algorithm::RS384
+                | Algorithm::RS512
+                | Algorithm::PS256
+                | Algorithm::PS384
+                | Algorithm::PS512,
+            )
+            | None,
+        ) => Algorithm::ES256,
     };
     let spare = tokenberg_jose::generate(alg, now, now)?;
     let outcome = store.revoke_key(now, &id, &spare).await?;

@@ -95,7 +95,7 @@ pub(crate) struct Serve {
     pub(crate) require_dpop_nonce: Option<bool>,
 
     /// The algorithm of the key that is made on an empty store: ES256, ES384 or EdDSA [default: ES256]
-    #[arg(long, value_name = "ALG", env = "TOKENBERG_ALG")]
+    #[arg(long, value_name = "ALG", env = "TOKENBERG_ALG", value_parser = Algorithm::for_signing)]
     pub(crate) alg: Option<Algorithm>,
 
     /// What is logged, as in `info` or `warn,tokenberg::audit=info`; RUST_LOG counts, too [default: info]

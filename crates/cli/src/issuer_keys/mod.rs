@@ -54,8 +54,10 @@ fn tell(event: FetchEvent) {
                         tracing::debug!(issuer = issuer.as_str(), "{key}");
                     }
                     UnfitKey::Malformed
+                    | UnfitKey::KeyId
                     | UnfitKey::Symmetric
                     | UnfitKey::Private
+                    | UnfitKey::Leaked
                     | UnfitKey::Length
                     | UnfitKey::RsaSize
                     | UnfitKey::RsaExponent

@@ -115,7 +115,10 @@ pub(crate) fn signed_by<'a>(
     verified: Result<Verified, SignatureFault>,
     issuer: &TrustedIssuer,
 ) -> Result<&'a Map<String, Value>, TokenFault> {
-    let verified = verified?;
+    let verified = match verified {
+        Err(SignatureFault::NotAccepted(algorithm)) => return Err(TokenFault::Algorithm(algorithm)),
+        other => other?,
+    };
     let accepted = &issuer.trust.algorithms;
     if !accepted.is_empty() && !accepted.contains(&verified.algorithm()) {
         return Err(TokenFault::Algorithm(verified.algorithm()));

@@ -1,6 +1,6 @@
 //! Whose tokens do we take besides our own, and what are they worth here? RFC 8693 §1.1, RFC 7523 §3, RFC 7521 §4.
 
-use super::algorithm::Algorithm;
+use super::algorithm::{Algorithm, Algorithms};
 use super::issuer::Issuer;
 use super::scope::Scope;
 use super::time::Lifetime;
@@ -64,6 +64,12 @@ impl Trust {
             map: Vec::new(),
             outlives_subject: false,
         }
+    }
+
+    /// The algorithms that are accepted, as a set; an empty one accepts each that its keys have.
+    #[must_use]
+    pub fn accepted_algorithms(&self) -> Algorithms {
+        self.algorithms.iter().copied().collect()
     }
 }
 

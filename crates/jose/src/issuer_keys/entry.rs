@@ -66,7 +66,7 @@ impl Entry {
             return self.fetched_or(Decision::Unavailable(self.fault()), self.may_retry(now, limits));
         };
         let keys = Arc::clone(&set.keys);
-        if keys.named(header).is_none() {
+        if !keys.knows(header) {
             let otherwise =
                 if self.is_failing() { Decision::Unavailable(self.fault()) } else { Decision::Use(keys) };
             return self.fetched_or(otherwise, self.may_seek_a_key(now, limits));
@@ -91,7 +91,7 @@ impl Entry {
         limits: &FetchLimits,
     ) -> Result<Arc<PublicKeys>, FetchFault> {
         match self.set.as_ref().filter(|set| set.is_usable(now, limits)) {
-            Some(set) if !self.is_failing() || set.keys.named(header).is_some() => Ok(Arc::clone(&set.keys)),
+            Some(set) if !self.is_failing() || set.keys.knows(header) => Ok(Arc::clone(&set.keys)),
             Some(_) | None => Err(self.fault()),
         }
     }

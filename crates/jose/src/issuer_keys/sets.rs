@@ -113,7 +113,7 @@ impl IssuerKeys for IssuerKeySets {
                     })?
                 }
             };
-            Ok(keys.verify(token))
+            Ok(keys.verify_among(issuer.trust.accepted_algorithms(), token))
         })
     }
 }
