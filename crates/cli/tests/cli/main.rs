@@ -13,6 +13,7 @@ mod explaining;
 mod figures;
 mod foreign;
 mod hostile;
+mod issuers;
 mod nodes;
 mod parity;
 mod proving;
