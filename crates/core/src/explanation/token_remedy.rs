@@ -12,6 +12,9 @@ pub(super) fn of(fault: &TokenFault, token: &str, rules: &[Rule], policy: &Polic
         TokenFault::Type => format!(
             "{token} has to be of the kind that it is sent as: an access token of ours has typ at+jwt, an ID token goes as id_token only"
         ),
+        TokenFault::OtherKind { by, what } => {
+            format!("{token} has to be of the kind that it is sent as; by its {by} it is {what}")
+        }
         TokenFault::DeclaredType(kind) => {
             format!("{token} is ours: the client has to declare it as access_token, not as {kind}")
         }

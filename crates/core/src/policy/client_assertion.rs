@@ -18,13 +18,6 @@ const LONGEST_ASSERTION: Lifetime = Lifetime::from_seconds(300);
 /// How far the client's clock may be from ours (conformance OP-01).
 const LEEWAY: Lifetime = Lifetime::from_seconds(30);
 
-/// `typ` of a client assertion: draft-ietf-oauth-rfc7523bis has its own, and does not ask servers to insist.
-pub(crate) fn check_type(token: &CompactJws) -> Result<(), TokenFault> {
-    let header = token.header();
-    let good = header.typ.is_none() || header.is_type("JWT") || header.is_type("client-authentication+jwt");
-    if good { Ok(()) } else { Err(TokenFault::Type) }
-}
-
 /// Whether the client is there, enabled, and registered for `private_key_jwt`.
 pub(crate) fn signs_for_itself(client: &Client) -> Result<(), Refusal> {
     if client.rights.auth_method != AuthMethod::PrivateKeyJwt || client.rights.jwks.is_none() {

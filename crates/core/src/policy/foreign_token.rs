@@ -2,6 +2,7 @@
 
 use super::Policy;
 use super::foreign_times::{self, Bounds};
+use super::token_kind;
 use crate::refusal::TokenFault;
 use crate::{
     AcceptedAs, ClaimFault, ClientId, CompactJws, Confirmation, Issuer, Lifetime, Scope, SignatureFault,
@@ -38,33 +39,12 @@ pub(crate) struct MayAct {
 /// Reads the framing of a token that others made, and whom it names as its issuer. No key was asked for.
 pub(crate) fn framed(text: &str, used_as: AcceptedAs) -> Result<(CompactJws, Box<str>), TokenFault> {
     let token = CompactJws::parse(text)?;
-    check_type(&token, used_as)?;
+    token_kind::check(&token, used_as)?;
     let issuer = match token.unverified_payload().get("iss") {
         Some(Value::String(issuer)) => issuer.as_str().into(),
         Some(_) | None => return Err(TokenFault::Issuer),
     };
     Ok((token, issuer))
-}
-
-/// RFC 8725 §3.11 and §3.12: one kind of JWT never passes for another. An access token of RFC 9068 says so in `typ`, and older
-/// ones say `JWT` or nothing, as ID tokens do.
-fn check_type(token: &CompactJws, used_as: AcceptedAs) -> Result<(), TokenFault> {
-    let header = token.header();
-    let is_plain = header.typ.is_none() || header.is_type("JWT");
-    let is_good = match used_as {
-        AcceptedAs::AccessToken => is_plain || header.is_type(crate::ACCESS_TOKEN_TYPE),
-        AcceptedAs::IdToken | AcceptedAs::Jwt | AcceptedAs::JwtBearer => is_plain,
-    };
-    if !is_good {
-        return Err(TokenFault::Type);
-    }
-    // What only an ID token has (OpenID Connect Core 1.0 §2 and §3.1.3.6).
-    let payload = token.unverified_payload();
-    let is_id_token = ["nonce", "at_hash", "c_hash"].iter().any(|name| payload.contains_key(*name));
-    if is_id_token && used_as != AcceptedAs::IdToken {
-        return Err(TokenFault::Type);
-    }
-    Ok(())
 }
 
 /// Reads the claims of a token whose signature was checked with the keys of `issuer`, for a use that the issuer is trusted for.

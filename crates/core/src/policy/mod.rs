@@ -17,6 +17,7 @@ pub(crate) mod proof;
 pub(crate) mod rights;
 pub(crate) mod signed_token;
 pub(crate) mod signing_keys;
+pub(crate) mod token_kind;
 
 use crate::{Issuer, Lifetime, Session, Timestamp};
 

@@ -254,6 +254,14 @@ pub enum TokenFault {
     /// Its `typ` is not `at+jwt` (RFC 9068 §4).
     #[error("its typ is not at+jwt")]
     Type,
+    /// Its `typ` or a claim says that it is another kind of token than what it was presented as.
+    #[error("its {by} says that it is {what}")]
+    OtherKind {
+        /// The header member `typ`, or the claim.
+        by: &'static str,
+        /// What it is.
+        what: &'static str,
+    },
     /// It was declared as something that a token of ours is not.
     #[error("it was declared as {0}, and no issuer of such is trusted")]
     DeclaredType(TokenType),
