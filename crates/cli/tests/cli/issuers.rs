@@ -59,3 +59,15 @@ fn jw_25_a_file_of_keys_is_read_by_its_meaning() {
     let said = place.run(&["issuer", "add", "https://a.example", "--jwks", "none.json"]);
     assert!(said.code == 1 && said.err.contains("no key of none.json can be used"), "{}", said.err);
 }
+
+#[test]
+fn a_subject_that_is_an_address_is_noted() {
+    let place = Place::new();
+    let add = |more: &[&str]| {
+        let said =
+            place.run(&[&["issuer", "add", "https://idp.example", "--discover", "--replace"], more].concat());
+        said.done().err
+    };
+    assert!(add(&["--subject-claim", "email"]).contains("email_verified"));
+    assert!(!add(&["--subject-claim", "oid"]).contains("email"));
+}

@@ -35,6 +35,9 @@ pub(super) fn of(fault: &TokenFault, token: &str, rules: &[Rule], policy: &Polic
         TokenFault::Claim(claim) => {
             format!("whoever made {token} has to write the claim {} as its RFC has it", claim.0)
         }
+        TokenFault::UnverifiedEmail(claim) => format!(
+            "the issuer has to verify the address and write {claim}: true; a --subject-claim that is not an address needs neither"
+        ),
         TokenFault::Expired { .. } => {
             format!("the client has to get another one: {token} is over; if it should not be, compare the clocks")
         }

@@ -15,6 +15,9 @@ use std::sync::Arc;
 /// future": an assertion that is a grant is used at once (conformance GB-06).
 const LONGEST_GRANT: Lifetime = Lifetime::from_seconds(300);
 
+/// The claim of an e-mail address (OpenID Connect Core 1.0 §5.1).
+const EMAIL: &str = "email";
+
 /// A foreign token whose signature and claims are good; nobody has asked the operator yet.
 pub(crate) struct ForeignClaims {
     pub(crate) issuer: Arc<TrustedIssuer>,
@@ -72,10 +75,7 @@ pub(crate) fn claims(
     check_audience(policy, payload, issuer, used_as, client)?;
     Ok(ForeignClaims {
         issuer: Arc::clone(issuer),
-        subject: text(payload, &trust.subject_claim)
-            .ok_or(ClaimFault("sub"))?
-            .parse()
-            .map_err(|_| ClaimFault("sub"))?,
+        subject: subject(payload, &trust.subject_claim)?,
         expires_at: times.expires_at,
         issued_at: times.issued_at,
         token_id: token_id(payload)?,
@@ -84,9 +84,37 @@ pub(crate) fn claims(
         scope: trust
             .map
             .iter()
+            // An address that nobody has verified gives nothing.
+            .filter(|mapping| mapping.claim() != EMAIL || verified_email(payload).is_ok())
             .filter_map(|mapping| mapping.scope_for(payload))
             .fold(trust.scope.clone(), |all, more| all.union(more)),
     })
+}
+
+/// The claim that the operator chose to be the subject.
+fn subject(payload: &Map<String, Value>, claim: &str) -> Result<Subject, TokenFault> {
+    if claim == EMAIL {
+        verified_email(payload)?;
+    }
+    let subject = text(payload, claim).and_then(|subject| subject.parse().ok());
+    subject.ok_or_else(|| ClaimFault("sub").into())
+}
+
+/// OpenID Connect Core 1.0 §5.1: `email_verified` is "[t]rue if the End-User's e-mail address has been verified; otherwise false". Some
+/// providers write it as a text, many do not write it. Entra says in `xms_edov` whether the owner of the domain was verified.
+fn verified_email(payload: &Map<String, Value>) -> Result<(), TokenFault> {
+    for claim in ["email_verified", "xms_edov"] {
+        let is_true = match payload.get(claim) {
+            None | Some(Value::Bool(true)) => true,
+            Some(Value::String(text)) => text == "true" || (claim == "xms_edov" && text == "1"),
+            Some(Value::Number(number)) => claim == "xms_edov" && number.as_u64() == Some(1),
+            Some(Value::Null | Value::Bool(false) | Value::Array(_) | Value::Object(_)) => false,
+        };
+        if !is_true {
+            return Err(TokenFault::UnverifiedEmail(claim));
+        }
+    }
+    Ok(())
 }
 
 /// The payload, if it is signed by one of the issuer's keys with an algorithm that is accepted, and says so itself.

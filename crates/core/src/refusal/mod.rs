@@ -1,9 +1,11 @@
 //! Why was it refused, exactly? For logs, audit and the operator; and the one map to what the client is told.
 
 mod hint;
+mod proof_fault;
 mod told;
 
 pub use hint::Hint;
+pub use proof_fault::ProofFault;
 
 use crate::policy::limits::{AudienceCeilings, ScopeCeilings, lacking_scope, lacking_target};
 use crate::request::client_authentication::BasicFault;
@@ -282,6 +284,9 @@ pub enum TokenFault {
         /// The present.
         now: Timestamp,
     },
+    /// Its subject, or what it may have, is an e-mail address that its issuer has not verified.
+    #[error("its e-mail address is not verified: {0} is there and not true")]
+    UnverifiedEmail(&'static str),
     /// Expired, presented with the client's own credential, and still not renewable (conformance D13).
     #[error("it expired at {expired}, and {why}")]
     NotRenewable {
@@ -367,29 +372,4 @@ pub enum NotRenewable {
     /// It expired too long ago.
     #[error("that is longer ago than {0}")]
     TooLate(Lifetime),
-}
-
-/// Why a DPoP proof does not prove what it should (RFC 9449 §4.3).
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ProofFault {
-    /// It is not signed with the key that it carries, or that is no key to verify with.
-    #[error("{0}")]
-    Signature(SignatureFault),
-    /// A claim is absent or malformed.
-    #[error("the claim {0} is missing or malformed")]
-    Claim(&'static str),
-    /// It is for another method.
-    #[error("it is for another method")]
-    Method,
-    /// It is for another address.
-    #[error("it is for another address")]
-    Address,
-    /// It is too old, or from the future.
-    #[error("it was made at {issued}, and it is {now}")]
-    Time {
-        /// `iat`.
-        issued: Timestamp,
-        /// The present.
-        now: Timestamp,
-    },
 }

@@ -171,6 +171,12 @@ pub(super) async fn run(location: StoreLocation, asked: Add, output: Output) -> 
             "of a trust domain, --accept is for tokens that name it in `iss`; SVIDs of workloads are for `tokenberg client federate`",
         );
     }
+    if &*trust.subject_claim == "email" {
+        note(
+            "an address may be given to somebody else, and the issuer has to have verified it: tokens whose email_verified is there \
+             and not true are refused. Prefer a claim that stays the same, as sub",
+        );
+    }
     if !enabled {
         note(&format!("it is disabled still; `tokenberg issuer enable {issuer}` changes that"));
     }
