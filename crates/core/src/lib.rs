@@ -111,6 +111,7 @@ pub use types::key_material::KeyMaterial;
 pub use types::peer_certificate::{CertificateName, PeerCertificate};
 pub use types::registration::{AllowedScope, AuthMethod, Client, GrantType, Rights};
 pub use types::scope::{CATALOG, Scope, ScopeError};
+pub use types::scope_mapping::{ScopeMapping, ScopeMappingError};
 pub use types::secret::{LONGEST_CLIENT_SECRET, Secret, SecretDigest};
 pub use types::session::Session;
 pub use types::short_text::ShortText;
@@ -121,8 +122,6 @@ pub use types::subject_pattern::{SubjectPattern, SubjectPatternError};
 pub use types::target::{Target, TargetError};
 pub use types::time::{Lifetime, Timestamp, TimestampOutOfRange};
 pub use types::token_type::{TokenType, TypedToken};
-pub use types::trusted_issuer::{
-    AcceptedAs, KeySource, ScopeMapping, ScopeMappingError, SubjectStanding, Trust, TrustedIssuer,
-};
+pub use types::trusted_issuer::{AcceptedAs, KeySource, SubjectStanding, Trust, TrustedIssuer};
 pub use types::user_pattern::{UserPattern, UserPatternError};
 pub use waits::{IssuerKeys, KeysUnavailable, NotWritten, Once, Revocations, SingleUse, Waiting, Writing};

@@ -16,6 +16,7 @@ pub(crate) mod key_material;
 pub(crate) mod peer_certificate;
 pub(crate) mod registration;
 pub(crate) mod scope;
+pub(crate) mod scope_mapping;
 pub(crate) mod secret;
 pub(crate) mod session;
 pub(crate) mod short_text;

@@ -74,8 +74,10 @@ pub(crate) struct Add {
     #[arg(long, value_name = "'S …'", default_value = "catalog")]
     scope: Scope,
 
-    /// What subjects may have besides, by a claim that is this value or contains it: 'groups=analysts:PRINCIPAL_ROLE:analyst';
-    /// realm_access.roles goes into objects, and \: is a colon of the value. Repeat for several
+    /// What subjects may have besides, by a claim that is this value or contains it: 'groups=analysts:PRINCIPAL_ROLE:analyst'.
+    /// A dot goes into an object (realm_access.roles), unless a claim is called so (https://idp.example/groups,
+    /// resource_access.my.client.roles); in the claim, \. is a dot of a name for certain and \= an equals sign, and in the value \: is a
+    /// colon. Repeat for several
     #[arg(long, value_name = "CLAIM=VALUE:SCOPE")]
     map: Vec<ScopeMapping>,
 
