@@ -109,7 +109,9 @@ pub use types::issuer::{Issuer, IssuerError};
 pub use types::json::JsonFault;
 pub use types::key_material::KeyMaterial;
 pub use types::peer_certificate::{CertificateName, PeerCertificate};
-pub use types::registration::{AllowedScope, AuthMethod, Client, GrantType, Rights};
+pub use types::registration::{
+    AllowedScope, AuthMethod, Client, GrantType, LONGEST_ASSERTION_LIFETIME, Rights,
+};
 pub use types::scope::{CATALOG, Scope, ScopeError};
 pub use types::scope_mapping::{ScopeMapping, ScopeMappingError};
 pub use types::secret::{LONGEST_CLIENT_SECRET, Secret, SecretDigest};

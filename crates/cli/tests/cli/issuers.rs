@@ -71,3 +71,50 @@ fn a_subject_that_is_an_address_is_noted() {
     assert!(add(&["--subject-claim", "email"]).contains("email_verified"));
     assert!(!add(&["--subject-claim", "oid"]).contains("email"));
 }
+
+#[test]
+fn cj_06_cj_07_the_lifetime_of_assertions_is_a_matter_of_the_client() {
+    let place = Place::new();
+    place.serve(&[]);
+    let key = ForeignKey::new(Some("own"));
+    place.file("own.json", &key.jwks());
+    let add = |id: &str, more: &[&str]| {
+        let line = ["client", "add", id, "--auth-method", "private_key_jwt", "--jwks", "own.json"];
+        place.run(&[&line[..], more].concat())
+    };
+    let issuer = "https://tokens.example";
+    // As Authlib makes them, an hour long.
+    let made = |id: &str, jti: &str| {
+        let exp = json!({"jti": jti, "exp": claims("", "", "", &json!({}))["iat"].as_u64().unwrap() + 3600});
+        key.sign(&claims(id, id, issuer, &exp))
+    };
+    let respond = |assertion: &str| {
+        place.run_with(&["respond", "--issuer", issuer], &assertion_form(assertion), &[]).json()["status"]
+            .clone()
+    };
+    add("usual", &[]).done();
+    add("patient", &["--assertion-lifetime", "1h"]).done();
+    assert_eq!(respond(&made("usual", "j-1")), 401);
+    let once = made("patient", "j-1");
+    assert_eq!([respond(&once), respond(&once)], [200, 401]);
+
+    let said = place.run_with(&["explain", "--issuer", issuer], &assertion_form(&made("usual", "j-2")), &[]);
+    let advice = "tokenberg client change usual --assertion-lifetime 1h";
+    assert!(said.out.contains(advice), "{}", said.out);
+    place.run(&advice.split(' ').skip(1).collect::<Vec<_>>()).done();
+    assert_eq!(respond(&made("usual", "j-2")), 200);
+    let shown = place.run(&["client", "show", "usual", "--json"]).done().json();
+    assert_eq!(shown["assertion_lifetime"], 3600);
+    assert!(place.run(&["client", "show", "usual"]).done().out.contains("1h"));
+
+    place.add("secretive", &[]);
+    for (said, tip) in [
+        (add("a", &["--assertion-lifetime", "61m"]), "at most 1h"),
+        (add("a", &["--assertion-lifetime", "0s"]), "at least 1s"),
+        (place.run(&["client", "add", "a", "--assertion-lifetime", "1h"]), "private_key_jwt"),
+        (place.run(&["client", "change", "usual", "--assertion-lifetime", "2h"]), "at most 1h"),
+        (place.run(&["client", "change", "secretive", "--assertion-lifetime", "1h"]), "private_key_jwt"),
+    ] {
+        assert!(said.code == 2 && said.err.contains(tip), "{} {}", said.code, said.err);
+    }
+}

@@ -4,6 +4,9 @@ use super::remedy::{pattern, quoted};
 use super::rule::Rule;
 use crate::{ClientId, Issuer, NotRenewable, Policy, Revocation, Subject, TokenFault, TrustedIssuer};
 
+/// What the assertion of a client is called.
+pub(super) const CLIENT_ASSERTION: &str = "the client assertion";
+
 /// A sentence without its end, about what is called `token`.
 pub(super) fn of(fault: &TokenFault, token: &str, rules: &[Rule], policy: &Policy) -> String {
     let found = Found::of(rules);
@@ -67,6 +70,12 @@ pub(super) fn of(fault: &TokenFault, token: &str, rules: &[Rule], policy: &Polic
             "say of issuer {} that it may sign so: --alg {algorithm} besides what it has",
             found.issuer.map_or("ISSUER", |known| known.issuer.as_str())
         ),
+        TokenFault::TooLongLived { .. } | TokenFault::TooOld { .. } if token == CLIENT_ASSERTION => {
+            let client = found.client.map_or("CLIENT", ClientId::as_str);
+            format!(
+                "the client has to make {token} for shorter; or `tokenberg client change {client} --assertion-lifetime 1h`, which is the most"
+            )
+        }
         TokenFault::TooLongLived { .. } | TokenFault::TooOld { .. } => {
             format!("whoever makes {token} has to make it later and for shorter, or say --max-age of the issuer")
         }
