@@ -136,8 +136,7 @@ pub trait Answers: Send + Sync {
         _token: &CompactJws,
         _now: Timestamp,
     ) -> Result<Result<Verified, SignatureFault>, KeysUnavailable> {
-        let reason = "nothing here fetches keys".to_owned();
-        Err(KeysUnavailable { issuer: issuer.issuer.as_str().into(), reason })
+        Err(KeysUnavailable::new(&issuer.issuer, "nothing here fetches keys"))
     }
 }
 

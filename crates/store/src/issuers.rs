@@ -168,4 +168,8 @@ impl TrustedIssuers {
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<TrustedIssuer>> {
+        self.0.values()
+    }
 }

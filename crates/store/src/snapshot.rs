@@ -64,6 +64,11 @@ impl Snapshot {
         self.issuers.len()
     }
 
+    /// The issuers that are trusted, disabled ones too, in no order.
+    pub fn trusted_issuers(&self) -> impl Iterator<Item = &Arc<TrustedIssuer>> {
+        self.issuers.iter()
+    }
+
     /// What the operator decided about a subject of another issuer or, without one, about a user whom a client asserts.
     #[must_use]
     pub fn subject(&self, issuer: Option<&Issuer>, subject: &str) -> SubjectStanding {

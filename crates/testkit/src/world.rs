@@ -304,7 +304,7 @@ impl Answers for World {
         let name = issuer.issuer.as_str();
         match self.fetched.get(name) {
             Some(Some(jwks)) => Ok(self.keys.verify_with(jwks, issuer.trust.accepted_algorithms(), token)),
-            Some(None) => Err(KeysUnavailable { issuer: name.into(), reason: "it is down".to_owned() }),
+            Some(None) => Err(KeysUnavailable::new(&issuer.issuer, "it is down")),
             None => panic!("the keys of {name} are asked for, which is not trusted"),
         }
     }

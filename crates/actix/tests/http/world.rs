@@ -281,8 +281,7 @@ impl IssuerKeys for Ledger {
         Box::pin(async move {
             assert_eq!(issuer.issuer.as_str(), FETCHED, "nobody else's keys are fetched");
             if self.0.issuer_gone.load(Ordering::SeqCst) {
-                let reason = "as the test wants it".to_owned();
-                return Err(KeysUnavailable { issuer: FETCHED.into(), reason });
+                return Err(KeysUnavailable::new(&issuer.issuer, "as the test wants it"));
             }
             Ok(self.0.keys.verify_with(&self.0.idp.jwks(), issuer.trust.accepted_algorithms(), token))
         })

@@ -81,7 +81,7 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
         .revocations(following.watched())
         .single_use(following.watched())
         .recorder(audit.clone())
-        .issuer_keys(issuer_keys)
+        .issuer_keys(issuer_keys.clone())
         .failures_per_client(settings.failures_per_client)
         .failures_per_source(settings.failures_per_source)
         .trusted_proxies(settings.trusted_proxies.clone());
@@ -113,6 +113,7 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
         let operations = Operations::new(move || following.ready()).metrics(&service, move |to| {
             figures::expose(&figures, started, to);
             figures::expose_audit(audit.figures(), to);
+            figures::expose_issuers(&figures, &issuer_keys, to);
             key_fetches.expose(to);
         });
         server = server.operations(listener, operations);

@@ -1,9 +1,104 @@
 //! What may be said of an issuer, and the keys that it publishes: conformance JW-25 and KS-06, by the real binary.
 
 use crate::foreign::{assertion_form, claims};
-use crate::support::Place;
+use crate::support::{Answer, Place, Server, get, within_a_second};
 use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
 use tokenberg_testkit::ForeignKey;
+
+/// An issuer on this machine that publishes what it is told to, as its metadata and as its key set.
+struct Publisher {
+    url: String,
+    jwks: Arc<Mutex<String>>,
+}
+
+impl Publisher {
+    fn new(jwks: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let jwks = Arc::new(Mutex::new(jwks.to_owned()));
+        let (issuer, published) = (url.clone(), Arc::clone(&jwks));
+        // The thread ends with the test's process.
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let (mut head, mut byte) = (Vec::new(), [0]);
+                while !head.ends_with(b"\r\n\r\n") && matches!(stream.read(&mut byte), Ok(1)) {
+                    head.push(byte[0]);
+                }
+                let body = if head.starts_with(b"GET /jwks ") {
+                    published.lock().unwrap().clone()
+                } else {
+                    json!({"issuer": issuer, "jwks_uri": format!("{issuer}/jwks")}).to_string()
+                };
+                let length = body.len();
+                let _ = write!(
+                    stream,
+                    "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+                );
+            }
+        });
+        Self { url, jwks }
+    }
+
+    fn publish(&self, jwks: &str) {
+        jwks.clone_into(&mut self.jwks.lock().unwrap());
+    }
+}
+
+fn exchange(server: &Server, secret: &str, id_token: &str) -> Answer {
+    server.tokens(&format!(
+        "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&client_id=trino&client_secret={secret}\
+         &subject_token={id_token}&subject_token_type=urn:ietf:params:oauth:token-type:id_token"
+    ))
+}
+
+#[test]
+fn ks_06_a_rotation_is_seen_at_once_and_an_empty_set_is_a_warning_a_figure_and_503() {
+    let (first, second, stranger) =
+        (ForeignKey::new(Some("1")), ForeignKey::new(Some("2")), ForeignKey::new(Some("3")));
+    let (idp, place) = (Publisher::new(&first.jwks()), Place::new());
+    place.run(&["issuer", "add", &idp.url, "--discover", "--accept", "id_token"]).done();
+    let secret = place.add("trino", &["--may-act-for", &format!("{}|*", idp.url)]);
+    let server = place.serve(&["--ops-listen", "127.0.0.1:0", "--jwks-refetch-after", "1h"]);
+    let operations = server.line().unwrap().strip_prefix("operations on ").unwrap().to_owned();
+    let usable = || {
+        let text = get(&format!("{operations}/metrics")).body.as_str().unwrap().to_owned();
+        let series = format!("tokenberg_issuer_usable_keys{{issuer=\"{}\"}} ", idp.url);
+        text.lines().find_map(|line| line.strip_prefix(&series).map(str::to_owned))
+    };
+    let token = |key: &ForeignKey| key.sign(&claims(&idp.url, "alice", "trino", &json!({})));
+    let status = |key: &ForeignKey| exchange(&server, &secret, &token(key)).status;
+    assert_eq!(usable(), None);
+    assert_eq!((status(&first), usable().as_deref()), (200, Some("1")));
+    idp.publish(&second.jwks());
+    assert_eq!((status(&second), status(&first)), (200, 400), "the new key is there, and the old one gone");
+    // The last of a few fetches, and then an outage until the next minute; known keys go on.
+    assert_eq!(status(&stranger), 400);
+    let answer = exchange(&server, &secret, &token(&stranger));
+    assert_eq!((answer.status, answer.code()), (503, "temporarily_unavailable"));
+    let wait: u32 = answer.retry_after.unwrap().parse().unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+    assert_eq!(status(&second), 200);
+
+    let (empty, place) = (Publisher::new(r#"{"keys":[]}"#), Place::new());
+    place.run(&["issuer", "add", &empty.url, "--discover", "--accept", "id_token"]).done();
+    let secret = place.add("trino", &["--may-act-for", &format!("{}|*", empty.url)]);
+    let server = place.serve(&["--ops-listen", "127.0.0.1:0", "--jwks-refetch-after", "1s"]);
+    let operations = server.line().unwrap().strip_prefix("operations on ").unwrap().to_owned();
+    let token = first.sign(&claims(&empty.url, "alice", "trino", &json!({})));
+    let answer = exchange(&server, &secret, &token);
+    assert_eq!((answer.status, answer.retry_after.as_deref()), (503, Some("1")));
+    within_a_second("it is warned of", || {
+        let log = server.log();
+        log.contains("WARN") && log.contains("has no key that can be used")
+    });
+    let figures = get(&format!("{operations}/metrics")).body.as_str().unwrap().to_owned();
+    assert!(figures.contains(&format!("tokenberg_issuer_usable_keys{{issuer=\"{}\"}} 0\n", empty.url)));
+    empty.publish(&first.jwks());
+    within_a_second("its keys are there", || exchange(&server, &secret, &token).status == 200);
+}
 
 #[test]
 fn jw_12_every_algorithm_that_is_verified_can_be_named() {
