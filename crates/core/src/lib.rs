@@ -74,6 +74,7 @@ pub use flow::{
 pub use introspection::{Inactivity, Introspection, IntrospectionEndpoint};
 pub use policy::Policy;
 pub use policy::access_token::TokenVerification;
+pub use policy::address::TOKEN_ENDPOINT_PATHS;
 pub use policy::limits::{AudienceCeilings, Ceiling, Limits, Party, ScopeCeiling, ScopeCeilings};
 pub use policy::rights::LONGEST_TOKEN_LIFETIME;
 pub use policy::signed_token::SignedToken;
