@@ -129,6 +129,7 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     housekeeping::begin(store.clone(), settings.audit.retention);
     rotation.begin(following.clone());
     let serving = actix_web::rt::spawn(running.serve());
+    warn_of_plain_http(&following);
     tracing::info!(issuer = issuer.as_str(), store = %settings.store.url, listen = settings.address(port), "ready");
     tell(&settings, port, operations_at, first.as_ref())?;
     notify::tell(notify::State::Ready);
@@ -138,6 +139,19 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     store.close().await;
     tracing::info!("ended");
     Ok(())
+}
+
+/// Each fetch warns, too; but keys may have been given as a file, and users may come much later.
+fn warn_of_plain_http(following: &Following) {
+    for trusted in following.watched().now().snapshot().trusted_issuers() {
+        if trusted.enabled && trusted.trust.insecure_http {
+            let issuer = trusted.issuer.as_str();
+            tracing::warn!(
+                issuer,
+                "an issuer is trusted over plain http (--insecure-http): whoever is on the way can replace its keys"
+            );
+        }
+    }
 }
 
 /// The lines on standard output; what listens is ready by now.

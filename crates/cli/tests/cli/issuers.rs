@@ -213,3 +213,44 @@ fn cj_06_cj_07_the_lifetime_of_assertions_is_a_matter_of_the_client() {
         assert!(said.code == 2 && said.err.contains(tip), "{} {}", said.code, said.err);
     }
 }
+
+#[test]
+fn ks_06_plain_http_is_for_trials_and_said_everywhere() {
+    let place = Place::new();
+    let key = ForeignKey::new(Some("1"));
+    place.file("idp.json", &key.jwks());
+    let keycloak = "http://keycloak.test:8080/realms/x";
+    let add = |issuer: &str, more: &[&str]| {
+        place.run(&[&["issuer", "add", issuer, "--accept", "id_token"][..], more].concat())
+    };
+    for (said, tip) in [
+        (add(keycloak, &["--discover"]), "https URL"),
+        (add(keycloak, &["--jwks", "idp.json"]), "https URL"),
+        (add("https://idp.example", &["--jwks-uri", "http://idp.example/keys"]), "https address"),
+        (add("https://idp.example", &["--jwks-uri", "http://127.0.0.1.example/keys"]), "https address"),
+    ] {
+        assert_eq!(said.code, 2, "{}", said.err);
+        assert!(said.err.contains(tip) && said.err.contains("--insecure-http"), "{}", said.err);
+    }
+    // One of this machine needs no such flag.
+    assert!(!add("http://127.0.0.1:9", &["--discover"]).done().err.contains("plain http"));
+    let said = add(keycloak, &["--jwks", "idp.json", "--insecure-http"]).done();
+    assert!(said.err.starts_with("warning: plain http is for trials"), "{}", said.err);
+    assert_eq!(place.run(&["issuer", "show", keycloak, "--json"]).done().json()["insecure_http"], true);
+    assert!(place.run(&["check"]).out.contains("trusted over plain http"));
+
+    let secret = place.add("trino", &["--may-act-for", &format!("{keycloak}|*")]);
+    let server = place.serve(&[]);
+    let alice = key.sign(&claims(keycloak, "alice", "trino", &json!({"typ": "ID"})));
+    let token = exchange(&server, &secret, &alice).token();
+    // What was got with it can be used as ever: the session names the issuer.
+    assert_eq!(server.renew(&token).status, 200);
+    assert!(server.log().contains("WARN") && server.log().contains("trusted over plain http"));
+    // Its name can be looked up nowhere, so it is an outage; but it was tried, and the log warns each time.
+    add(keycloak, &["--discover", "--insecure-http", "--replace"]).done();
+    within_a_second("it is fetched", || exchange(&server, &secret, &alice).status == 503);
+    within_a_second("it is warned of", || server.log().contains("fetching over plain http"));
+    place.run(&["issuer", "disable", keycloak]).done();
+    within_a_second("it is disabled", || server.renew(&token).status != 200);
+    place.run(&["issuer", "remove", keycloak]).done();
+}

@@ -46,6 +46,10 @@ pub struct Trust {
     /// client up to 1.10 gives a user's session the end of the catalog's token, and needs it.
     #[serde(default)]
     pub outlives_subject: bool,
+    /// Whether the issuer, or the address of its keys, may be an `http` URL of another machine, so that whoever is on the way can replace
+    /// its keys: for trials in containers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub insecure_http: bool,
 }
 
 impl Trust {
@@ -63,6 +67,7 @@ impl Trust {
             scope: Scope::catalog(),
             map: Vec::new(),
             outlives_subject: false,
+            insecure_http: false,
         }
     }
 

@@ -73,8 +73,7 @@ impl IssuerKeySets {
     /// Why they cannot be had.
     pub fn fetched_once(&self, issuer: &TrustedIssuer) -> Result<PublicKeys, FetchFault> {
         let shared = &self.shared;
-        published(&*shared.fetch, &issuer.issuer, &issuer.trust.keys, shared.limits.within)
-            .map(|published| published.keys)
+        published(&*shared.fetch, issuer, shared.limits.within).map(|published| published.keys)
     }
 
     /// The number of usable keys of an issuer; `None` if they are fetched and never were so far.
@@ -184,11 +183,11 @@ impl Shared {
         };
         let landing =
             Landing { shared: Arc::clone(self), issuer: issuer.issuer.clone(), flight, outcome: None };
-        let source = source.clone();
+        let trusted = issuer.clone();
         // One thread for each issuer at most, and those are on the operator's list. If there is none to be had, dropping
         // the landing says so.
         let _ =
-            std::thread::Builder::new().name("issuer-keys".to_owned()).spawn(move || landing.fetch(&source));
+            std::thread::Builder::new().name("issuer-keys".to_owned()).spawn(move || landing.fetch(&trusted));
         found
     }
 }
@@ -212,9 +211,9 @@ struct Landing {
 }
 
 impl Landing {
-    fn fetch(mut self, source: &KeySource) {
+    fn fetch(mut self, issuer: &TrustedIssuer) {
         let within = self.shared.limits.within;
-        self.outcome = Some(published(&*self.shared.fetch, &self.issuer, source, within));
+        self.outcome = Some(published(&*self.shared.fetch, issuer, within));
     }
 }
 

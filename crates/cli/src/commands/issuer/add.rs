@@ -2,7 +2,7 @@
 
 use super::foreign;
 use crate::commands::jwks_file;
-use crate::failure::{note, wrong_usage};
+use crate::failure::{note, warn, wrong_usage};
 use crate::output::Output;
 use crate::store_access::StoreLocation;
 use crate::{clock, duration, web};
@@ -94,6 +94,11 @@ pub(crate) struct Add {
     #[arg(long)]
     outlives_subject: bool,
 
+    /// Trust an http URL of another machine as the issuer or as the address of its keys, for trials in containers: whoever is on the
+    /// way can replace the keys, and so be any of its users
+    #[arg(long)]
+    insecure_http: bool,
+
     /// Replace what was said about this issuer before, keys and all; disabled, it stays so
     #[arg(long)]
     replace: bool,
@@ -123,21 +128,36 @@ impl Accept {
     }
 }
 
-/// An address that keys may be fetched from; kept as it was written.
+/// An address of keys; kept as it was written. Whether it may be plain http is decided when all is known.
 fn key_address(text: &str) -> Result<Box<str>, String> {
-    let wrong = || {
-        "keys are fetched from an https address; plain http is for 127.0.0.1, [::1] and localhost only"
-            .to_owned()
-    };
-    let url: Url = text.parse().map_err(|_| wrong())?;
-    let is_safe = url.scheme() == "https" || (url.scheme() == "http" && web::is_local(&url));
-    if !is_safe || url.host().is_none() {
-        return Err(wrong());
+    let url: Url = text.parse().map_err(|_| HTTPS_ONLY.to_owned())?;
+    if !matches!(url.scheme(), "https" | "http") || url.host().is_none() {
+        return Err(HTTPS_ONLY.to_owned());
     }
     if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
         return Err("the address of keys has no user name, password or # in it".to_owned());
     }
     Ok(text.into())
+}
+
+const HTTPS_ONLY: &str = "keys are fetched from an https address; plain http is for 127.0.0.1, [::1] and localhost only, and for trials \
+                          with --insecure-http";
+
+/// Refuses plain http to other machines, unless it was asked for.
+fn check_transport(asked: &Add) -> anyhow::Result<()> {
+    if asked.insecure_http {
+        return Ok(());
+    }
+    if asked.issuer.is_plain_http() {
+        return Err(wrong_usage(
+            "an issuer is an https URL; plain http is for 127.0.0.1, [::1] and localhost only, and for trials with --insecure-http",
+        ));
+    }
+    let is_local = |text: &str| text.parse().is_ok_and(|url: Url| web::is_local(&url));
+    match asked.jwks_uri.as_deref() {
+        Some(text) if text.starts_with("http:") && !is_local(text) => Err(wrong_usage(HTTPS_ONLY)),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Trusts the issuer.
@@ -147,6 +167,7 @@ fn key_address(text: &str) -> Result<Box<str>, String> {
 /// fails.
 pub(super) async fn run(location: StoreLocation, asked: Add, output: Output) -> anyhow::Result<()> {
     let (issuer, replace) = (asked.issuer.clone(), asked.replace);
+    check_transport(&asked)?;
     let trust = trust(asked)?;
     let now = clock::now()?;
     let store = location.open_or_make().await?;
@@ -171,6 +192,11 @@ pub(super) async fn run(location: StoreLocation, asked: Add, output: Output) -> 
     if issuer.is_spiffe() && !trust.accept.is_empty() {
         note(
             "of a trust domain, --accept is for tokens that name it in `iss`; SVIDs of workloads are for `tokenberg client federate`",
+        );
+    }
+    if trust.insecure_http {
+        warn(
+            "plain http is for trials: whoever is on the way to the issuer can replace its keys, and so be any of its users",
         );
     }
     if &*trust.subject_claim == "email" {
@@ -225,6 +251,7 @@ fn trust(asked: Add) -> anyhow::Result<Trust> {
     trust.leeway = asked.leeway;
     trust.max_age = asked.max_age;
     trust.outlives_subject = asked.outlives_subject;
+    trust.insecure_http = asked.insecure_http;
     Ok(trust)
 }
 
@@ -244,9 +271,6 @@ mod tests {
             assert_eq!(key_address(good).as_deref(), Ok(good));
         }
         for bad in [
-            "http://idp.example/keys",
-            "http://169.254.169.254/latest",
-            "http://127.0.0.1.example/keys",
             "ftp://idp.example/keys",
             "file:///etc/keys",
             "https://u:p@idp.example/keys",
