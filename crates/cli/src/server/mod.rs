@@ -76,7 +76,7 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     let mut policy = Policy::new(settings.issuer_at(port)?);
     policy.strict_iceberg_errors = settings.strict_iceberg_errors;
     policy.require_dpop_nonce = settings.require_dpop_nonce;
-    policy.base_path = Some(settings.base_path.as_str().into()).filter(|path: &Box<str>| !path.is_empty());
+    policy.base_path = (!settings.base_path.is_empty()).then(|| settings.base_path.as_str().into());
     let issuer = policy.issuer.clone();
     let mut service = TokenService::builder(policy, following.clone())
         .revocations(following.watched())
