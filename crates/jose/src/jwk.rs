@@ -74,11 +74,15 @@ impl<'a> PublicJwk<'a> {
 
     /// Refuses secrets and private keys, whatever else is wrong with them.
     fn check_secrecy(self) -> Result<(), UnfitKey> {
+        let is_there = |name: &str| match self.spelling {
+            Spelling::Any => self.member(name).is_some(),
+            Spelling::Canonical => self.members.contains_key(name),
+        };
         let is_symmetric = self.members.get("kty").is_some_and(|kty| kty == "oct");
-        if is_symmetric && self.member("k").is_some() {
+        if is_symmetric && is_there("k") {
             return Err(UnfitKey::Symmetric);
         }
-        if PRIVATE_MEMBERS.iter().any(|name| self.member(name).is_some()) {
+        if PRIVATE_MEMBERS.into_iter().any(is_there) {
             return Err(UnfitKey::Private);
         }
         Ok(())
@@ -130,11 +134,11 @@ impl<'a> PublicJwk<'a> {
         let value = self.members.get(name)?;
         let says_nothing = match value {
             Value::Null => true,
-            Value::String(text) => text.is_empty(),
-            Value::Array(many) => many.is_empty(),
+            Value::String(text) => self.spelling == Spelling::Any && text.is_empty(),
+            Value::Array(many) => self.spelling == Spelling::Any && many.is_empty(),
             Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
         };
-        (self.spelling == Spelling::Canonical || !says_nothing).then_some(value)
+        (!says_nothing).then_some(value)
     }
 
     fn text(self, name: &str) -> Result<Option<&'a str>, UnfitKey> {

@@ -48,10 +48,14 @@ impl Publisher {
 }
 
 fn exchange(server: &Server, secret: &str, id_token: &str) -> Answer {
-    server.tokens(&format!(
+    server.tokens(&exchange_form(secret, id_token))
+}
+
+fn exchange_form(secret: &str, id_token: &str) -> String {
+    format!(
         "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&client_id=trino&client_secret={secret}\
          &subject_token={id_token}&subject_token_type=urn:ietf:params:oauth:token-type:id_token"
-    ))
+    )
 }
 
 #[test]
@@ -250,6 +254,9 @@ fn ks_06_plain_http_is_for_trials_and_said_everywhere() {
     add(keycloak, &["--discover", "--insecure-http", "--replace"]).done();
     within_a_second("it is fetched", || exchange(&server, &secret, &alice).status == 503);
     within_a_second("it is warned of", || server.log().contains("fetching over plain http"));
+    let form = exchange_form(&secret, &alice);
+    let said = place.run_with(&["respond", "--issuer", &server.url], &form, &[]).json();
+    assert_eq!((&said["status"], &said["headers"]["retry-after"]), (&json!(503), &json!("10")));
     place.run(&["issuer", "disable", keycloak]).done();
     within_a_second("it is disabled", || server.renew(&token).status != 200);
     place.run(&["issuer", "remove", keycloak]).done();

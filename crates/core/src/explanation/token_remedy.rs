@@ -2,7 +2,9 @@
 
 use super::remedy::{pattern, quoted};
 use super::rule::Rule;
-use crate::{ClientId, Issuer, NotRenewable, Policy, Revocation, Subject, TokenFault, TrustedIssuer};
+use crate::{
+    ClientId, Issuer, NotRenewable, Policy, Revocation, SignatureFault, Subject, TokenFault, TrustedIssuer,
+};
 
 /// What the assertion of a client is called.
 pub(super) const CLIENT_ASSERTION: &str = "the client assertion";
@@ -31,6 +33,19 @@ pub(super) fn of(fault: &TokenFault, token: &str, rules: &[Rule], policy: &Polic
                 policy.issuer
             ),
         },
+        TokenFault::Signature(SignatureFault::Unusable { key, .. }) => format!(
+            "{} has to publish key {:?} so that it can be used, or to sign with another",
+            found.issuer.map_or_else(|| "its maker".to_owned(), |known| known.issuer.to_string()),
+            key.as_str()
+        ),
+        TokenFault::Signature(SignatureFault::Several) => format!(
+            "{} has to give its keys different kids, and the kid of one to {token}",
+            found.issuer.map_or_else(|| "its maker".to_owned(), |known| known.issuer.to_string())
+        ),
+        TokenFault::Signature(SignatureFault::Algorithm { .. }) => format!(
+            "{token} has to be signed with the algorithm of its key; an RSA key without alg is for RS256, unless --alg of the issuer says \
+             otherwise"
+        ),
         TokenFault::Signature(_) => format!(
             "{token} has to be signed with a key that {} has now; compare its kid and alg with the keys that are published",
             found.issuer.map_or_else(|| "its issuer".to_owned(), |known| known.issuer.to_string())

@@ -10,11 +10,11 @@ use serde_json::{Map, Value};
 const CLIENT_ASSERTION_TYPE: &str = "client-authentication+jwt";
 
 /// Claims that make a token one of another kind, all of a line together, and what it is then.
-const OTHER_KINDS: [(&[&str], &str); 31] = [
+const OTHER_KINDS: [(&[&str], &str); 33] = [
     (&["events"], SECURITY_EVENT),
     (&["toe"], SECURITY_EVENT),
     (&["token_introspection"], "a token introspection response (RFC 9701)"),
-    (&["status_list"], "a status list (draft-ietf-oauth-status-list)"),
+    (&["status_list"], "a token status list"),
     (&["jwks"], FEDERATION),
     (&["authority_hints"], FEDERATION),
     (&["metadata_policy"], FEDERATION),
@@ -24,6 +24,7 @@ const OTHER_KINDS: [(&[&str], &str); 31] = [
     (&["vp"], CREDENTIAL),
     (&["vct"], CREDENTIAL),
     (&["credentialSubject"], CREDENTIAL),
+    (&["verifiableCredential"], CREDENTIAL),
     (&["_sd_alg"], CREDENTIAL),
     (&["_sd"], CREDENTIAL),
     (&["sd_hash"], CREDENTIAL),
@@ -35,6 +36,7 @@ const OTHER_KINDS: [(&[&str], &str); 31] = [
     (&["req_wl"], TRANSACTION),
     (&["response_type"], "an authorization request (RFC 9101)"),
     (&["redirect_uri"], "an authorization request (RFC 9101)"),
+    (&["orig", "dest"], "a PASSporT (RFC 8225)"),
     (&["code", "state"], RESPONSE),
     (&["access_token"], RESPONSE),
     (&["id_token"], RESPONSE),

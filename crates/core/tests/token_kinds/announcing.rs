@@ -26,6 +26,8 @@ fn tx_06_jw_38_what_announces_itself_as_something_else_begins_nothing() {
         ("vp", json!({"vp": {"type": ["VerifiablePresentation"]}})),
         ("vct", json!({"vct": "https://credentials.test/identity", "_sd_alg": "sha-256"})),
         ("credentialSubject", json!({"@context": [], "credentialSubject": {"id": "did:x:y"}})),
+        ("verifiableCredential", json!({"verifiableCredential": [], "holder": "did:x:y"})),
+        ("orig", json!({"orig": {"tn": "1"}, "dest": {"tn": ["2"]}})),
         ("sd_hash", json!({"sd_hash": "h", "nonce": "n"})),
         ("tctx", json!({"txn": "t", "tctx": {}, "rctx": {}})),
         ("req_wl", json!({"txn": "t", "req_wl": "apigateway.test"})),
