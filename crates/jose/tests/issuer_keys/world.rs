@@ -169,6 +169,16 @@ impl<'a> Watched<'a> {
         }
     }
 
+    /// Polls until the answer is there.
+    pub(crate) fn wait(&mut self) -> Checked {
+        loop {
+            match self.poll() {
+                Some(answer) => return answer,
+                None => std::thread::yield_now(),
+            }
+        }
+    }
+
     /// Polls unless the answer is there, and returns the answer as often as it is asked.
     pub(crate) fn poll_again(&mut self) -> Option<&Checked> {
         if self.answer.is_none() {
