@@ -135,10 +135,7 @@ async fn signature<S>(
     match (question.compute(moment.keys()), &waits.issuer_keys) {
         (Ok(answer), _) => Ok(answer),
         (Err(issuer), Some(keys)) => Ok(keys.verify(issuer, question.token(), question.now()).await?),
-        (Err(issuer), None) => {
-            let reason = "nothing here fetches keys".to_owned();
-            Err(KeysUnavailable { issuer: issuer.issuer.as_str().into(), reason }.into())
-        }
+        (Err(issuer), None) => Err(KeysUnavailable::new(&issuer.issuer, "nothing here fetches keys").into()),
     }
 }
 

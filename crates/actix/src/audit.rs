@@ -262,7 +262,8 @@ impl Audit {
     }
 
     pub(crate) fn without_keys(&self, fault: &KeysUnavailable) {
-        self.error(Fault::KeysUnavailable, &fault.to_string());
+        let seconds = fault.retry_after.as_seconds();
+        self.error(Fault::KeysUnavailable { seconds }, &fault.to_string());
     }
 
     pub(crate) fn failed(&self, fault: Fault) {

@@ -1,6 +1,6 @@
 //! What is a catalog's client told of its token? RFC 6750 §3 and RFC 9449 §7.1, in the error model of Iceberg's REST specification.
 
-use crate::metadata::read_algorithms;
+use crate::metadata::proof_algorithms;
 use crate::reply;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
@@ -160,7 +160,7 @@ impl BearerRefusal {
         let mut challenges = vec![format!(r#"Bearer realm="tokenberg"{bearer}"#)];
         if self.takes_proofs {
             let dpop = code(Scheme::Dpop).map(|code| format!("{code}, ")).unwrap_or_default();
-            challenges.push(format!(r#"DPoP {dpop}algs="{}""#, read_algorithms().join(" ")));
+            challenges.push(format!(r#"DPoP {dpop}algs="{}""#, proof_algorithms().join(" ")));
         }
         challenges
     }

@@ -93,7 +93,7 @@ pub(crate) async fn answer(
         }
         Err(Denied::KeysUnavailable(fault)) => {
             audit.without_keys(&fault);
-            reply::fault(Fault::KeysUnavailable)
+            reply::fault(Fault::KeysUnavailable { seconds: fault.retry_after.as_seconds() })
         }
         Err(Denied::Fault(fault)) => {
             audit.failed(fault);

@@ -47,8 +47,11 @@ pub(crate) enum Fault {
     Unwritten,
     #[error("there is no room for another record of the audit")]
     Unrecorded,
-    #[error("the keys of another issuer are not to be had")]
-    KeysUnavailable,
+    #[error("cannot obtain the keys of another issuer")]
+    KeysUnavailable {
+        /// Until it is worth trying again.
+        seconds: u32,
+    },
     #[error("what is known of the store is too old to tell of a token")]
     TooOld,
     #[error("the system gave no random bits")]
@@ -120,10 +123,10 @@ impl Fault {
                 TemporarilyUnavailable,
                 "it could not be recorded; try again in a second",
             ),
-            Self::KeysUnavailable => (
+            Self::KeysUnavailable { .. } => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 TemporarilyUnavailable,
-                "the keys of the issuer of a token cannot be fetched now; try again in a second",
+                "the keys of the issuer of a token cannot be fetched now; try again after Retry-After",
             ),
             Self::TooOld => (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -144,14 +147,10 @@ impl Fault {
 
     /// Seconds of `Retry-After`: without it, Iceberg's Java client does not try again (conformance IC-16).
     pub(crate) fn retry_after(self) -> Option<u32> {
-        if let Self::TooManyFailures { seconds } = self {
+        if let Self::TooManyFailures { seconds } | Self::KeysUnavailable { seconds } = self {
             return Some(seconds);
         }
-        matches!(
-            self,
-            Self::Overloaded | Self::Unwritten | Self::Unrecorded | Self::KeysUnavailable | Self::TooOld
-        )
-        .then_some(1)
+        matches!(self, Self::Overloaded | Self::Unwritten | Self::Unrecorded | Self::TooOld).then_some(1)
     }
 }
 
@@ -179,7 +178,7 @@ mod tests {
             Fault::Unsigned,
             Fault::Unwritten,
             Fault::Unrecorded,
-            Fault::KeysUnavailable,
+            Fault::KeysUnavailable { seconds: 42 },
             Fault::TooOld,
             Fault::NoRandomness,
             Fault::NoTime,

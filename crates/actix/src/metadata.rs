@@ -37,9 +37,14 @@ impl Abilities {
     }
 }
 
-/// The algorithms of assertions and proofs. RFC 9864 has two names for one of ours, and either is read.
-pub(crate) fn read_algorithms() -> Vec<&'static str> {
+/// The algorithms of client assertions. RFC 9864 has a second name for EdDSA, which is read, too.
+pub(crate) fn assertion_algorithms() -> Vec<&'static str> {
     Algorithm::ALL.into_iter().map(Algorithm::as_str).chain(["Ed25519"]).collect()
+}
+
+/// The algorithms of DPoP proofs.
+pub(crate) fn proof_algorithms() -> Vec<&'static str> {
+    Algorithm::SIGNING.into_iter().map(Algorithm::as_str).chain(["Ed25519"]).collect()
 }
 
 /// The documents, made once: nothing of a request, such as its Host, gets into them (conformance MD-07).
@@ -64,10 +69,11 @@ impl Metadata {
             facts[format!("{name}_endpoint")] = format!("{issuer}{path}").into();
             facts[format!("{name}_endpoint_auth_methods_supported")] = can.auth_methods().into();
             // §2: it "MUST be present" where a method is listed that signs.
-            facts[format!("{name}_endpoint_auth_signing_alg_values_supported")] = read_algorithms().into();
+            facts[format!("{name}_endpoint_auth_signing_alg_values_supported")] =
+                assertion_algorithms().into();
         }
         if can.remembers {
-            facts["dpop_signing_alg_values_supported"] = read_algorithms().into();
+            facts["dpop_signing_alg_values_supported"] = proof_algorithms().into();
         }
         if can.sees_certificates {
             facts["tls_client_certificate_bound_access_tokens"] = true.into();

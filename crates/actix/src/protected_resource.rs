@@ -1,6 +1,6 @@
 //! Where does a catalog say whose tokens it takes? Protected resource metadata, RFC 9728.
 
-use crate::metadata::read_algorithms;
+use crate::metadata::proof_algorithms;
 use crate::reply;
 use actix_web::{HttpRequest, web};
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ impl ProtectedResource {
     /// The catalog takes bound tokens, too; see [`BearerConfig::at`](crate::BearerConfig::at).
     #[must_use]
     pub fn with_proofs(mut self) -> Self {
-        self.facts["dpop_signing_alg_values_supported"] = read_algorithms().into();
+        self.facts["dpop_signing_alg_values_supported"] = proof_algorithms().into();
         self
     }
 

@@ -10,6 +10,7 @@ use crate::service::TokenService;
 use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::{HttpRequest, HttpResponse, Resource, Route, web};
+use tokenberg_core::TOKEN_ENDPOINT_PATHS;
 use tracing::Instrument;
 
 /// Where tokens are asked for, under the issuer.
@@ -22,13 +23,10 @@ pub(crate) const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-
 pub(crate) const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
 pub(crate) const OPENAPI: &str = "/openapi.json";
 
-/// How the token endpoint is spelt by clients that join addresses carelessly (conformance TE-26): iceberg-rust doubles
-/// the slash, Java keeps one at the end. They are answered in place; a redirect would send the secret twice.
-const TOKENS_SPELT: [&str; 4] = [TOKENS, "/v1/oauth/tokens/", "//v1/oauth/tokens", "//v1/oauth/tokens/"];
-
 pub(crate) fn mount(service: &TokenService, config: &mut web::ServiceConfig) {
-    // Each by itself, because actix matches a resource of several paths by regular expressions.
-    for path in TOKENS_SPELT {
+    // Each separately, because actix matches a resource of several paths by regular expressions. All are answered in place; a redirect
+    // would send the secret twice.
+    for path in TOKEN_ENDPOINT_PATHS {
         config.service(form(service, path, Endpoint::Tokens));
     }
     config.service(form(service, INTROSPECTION, Endpoint::Introspection));

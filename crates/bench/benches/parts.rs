@@ -15,7 +15,8 @@ fn main() {
 }
 
 fn signing(algorithm: &str) -> FixedAnswers {
-    let algorithm = Algorithm::ALL.into_iter().find(|a| a.as_str() == algorithm).unwrap_or(Algorithm::ES256);
+    let algorithm =
+        Algorithm::SIGNING.into_iter().find(|a| a.as_str() == algorithm).unwrap_or(Algorithm::ES256);
     FixedAnswers::signing(keyring(&material(algorithm)))
 }
 

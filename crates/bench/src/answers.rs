@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokenberg_core::{
-    AccessTokenClaims, Algorithm, AllowedScope, Answers, Client, ClientId, CompactJws, DpopProof, KeyId,
-    Keys, Lifetime, Revocation, Rights, Secret, SecretDigest, SignatureFault, SigningFault, StoredSecret,
-    SubjectPattern, Timestamp, Verified,
+    AccessTokenClaims, Algorithm, Algorithms, AllowedScope, Answers, Client, ClientId, CompactJws, DpopProof,
+    KeyId, Keys, Lifetime, Revocation, Rights, Secret, SecretDigest, SignatureFault, SigningFault,
+    StoredSecret, SubjectPattern, Timestamp, Verified,
 };
 use tokenberg_jose::Keyring;
 
@@ -95,7 +95,7 @@ impl Keys for Unsigned {
         Ok(found_good(token))
     }
 
-    fn verify_with(&self, _: &str, token: &CompactJws) -> Result<Verified, SignatureFault> {
+    fn verify_with(&self, _: &str, _: Algorithms, token: &CompactJws) -> Result<Verified, SignatureFault> {
         Ok(found_good(token))
     }
 

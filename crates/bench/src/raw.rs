@@ -7,8 +7,10 @@ use ring::rand::SystemRandom;
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED,
     ECDSA_P384_SHA384_FIXED_SIGNING, ED25519, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair,
-    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RSA_PSS_2048_8192_SHA256, RSA_PSS_SHA256, RsaEncoding,
-    RsaKeyPair, UnparsedPublicKey, VerificationAlgorithm,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PKCS1_SHA256,
+    RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
+    RSA_PSS_2048_8192_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding, RsaKeyPair,
+    UnparsedPublicKey, VerificationAlgorithm,
 };
 use std::cell::Cell;
 use tokenberg_core::{Algorithm, KeyMaterial};
@@ -25,7 +27,12 @@ const RSA: &[u8] = include_bytes!("../../jose/tests/fixtures/rsa-2048-test-only.
 pub fn material(algorithm: Algorithm) -> KeyMaterial {
     let now = Parts::now();
     match algorithm {
-        Algorithm::RS256 | Algorithm::PS256 => import(RSA, Some(algorithm), now, now).expect("a key"),
+        Algorithm::RS256
+        | Algorithm::RS384
+        | Algorithm::RS512
+        | Algorithm::PS256
+        | Algorithm::PS384
+        | Algorithm::PS512 => import(RSA, Some(algorithm), now, now).expect("a key"),
         Algorithm::ES256 | Algorithm::ES384 | Algorithm::EdDSA => {
             generate(algorithm, now, now).expect("a key")
         }
@@ -83,6 +90,10 @@ impl Raw {
             }
             Algorithm::RS256 => (Pair::Rsa(rsa(), &RSA_PKCS1_SHA256), &RSA_PKCS1_2048_8192_SHA256),
             Algorithm::PS256 => (Pair::Rsa(rsa(), &RSA_PSS_SHA256), &RSA_PSS_2048_8192_SHA256),
+            Algorithm::RS384 => (Pair::Rsa(rsa(), &RSA_PKCS1_SHA384), &RSA_PKCS1_2048_8192_SHA384),
+            Algorithm::RS512 => (Pair::Rsa(rsa(), &RSA_PKCS1_SHA512), &RSA_PKCS1_2048_8192_SHA512),
+            Algorithm::PS384 => (Pair::Rsa(rsa(), &RSA_PSS_SHA384), &RSA_PSS_2048_8192_SHA384),
+            Algorithm::PS512 => (Pair::Rsa(rsa(), &RSA_PSS_SHA512), &RSA_PSS_2048_8192_SHA512),
         };
         let public = match &pair {
             Pair::Ecdsa(pair) => pair.public_key().as_ref().to_vec(),

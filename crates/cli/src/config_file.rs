@@ -57,6 +57,7 @@ pub(crate) struct ConfigFile {
     #[serde(alias = "require_dpop_nonce")]
     pub(crate) require_dpop_nonce: Option<bool>,
     /// `--alg`
+    #[serde(deserialize_with = "signing_algorithm", default)]
     pub(crate) alg: Option<Algorithm>,
     /// `--log`
     pub(crate) log: Option<String>,
@@ -97,6 +98,11 @@ pub(crate) struct ConfigFile {
 fn length_of_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Lifetime>, D::Error> {
     let text = String::deserialize(from)?;
     duration::parse(&text).map(Some).map_err(serde::de::Error::custom)
+}
+
+fn signing_algorithm<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Algorithm>, D::Error> {
+    let text = String::deserialize(from)?;
+    Algorithm::for_signing(&text).map(Some).map_err(serde::de::Error::custom)
 }
 
 fn networks<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<Network>>, D::Error> {
@@ -142,6 +148,16 @@ mod tests {
         );
         let wrong = parse("workers = \"hush\"", Path::new("b.toml")).unwrap_err().to_string();
         assert!(wrong.contains("line 1, workers:"), "{wrong}");
+    }
+
+    #[test]
+    fn at_01_a_key_of_ours_is_for_an_algorithm_that_we_sign_with() {
+        let read = |alg: &str| parse(&format!("alg = \"{alg}\""), Path::new("t.toml"));
+        assert_eq!(read("PS256").unwrap().alg, Some(Algorithm::PS256));
+        for alg in ["RS384", "RS512", "PS384", "PS512", "HS256"] {
+            let fault = read(alg).unwrap_err().to_string();
+            assert!(fault.contains("line 1, alg: our keys sign with"), "{fault}");
+        }
     }
 
     #[test]

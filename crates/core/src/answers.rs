@@ -3,8 +3,8 @@
 //! The flow calls none of them: an adapter asks a [`Step`](crate::Step) what it needs, asks these, and answers the step.
 
 use crate::{
-    AccessTokenClaims, Algorithm, AuthMethod, Client, ClientId, CompactJws, DpopProof, Issuer, KeyId,
-    KeysUnavailable, NotWritten, Once, Participant, Revocation, Secret, SecretDigest, SignedToken,
+    AccessTokenClaims, Algorithm, Algorithms, AuthMethod, Client, ClientId, CompactJws, DpopProof, Issuer,
+    KeyId, KeysUnavailable, NotWritten, Once, Participant, Revocation, Secret, SecretDigest, SignedToken,
     SubjectStanding, Timestamp, TokenFault, TrustedIssuer,
 };
 use std::sync::Arc;
@@ -42,11 +42,17 @@ pub trait Keys: Send + Sync {
     /// Whether signing takes so long (RSA: about a millisecond) that an event loop should not wait for it.
     fn is_costly(&self, now: Timestamp) -> bool;
 
-    /// Checks the signature with the key of this JWK Set that the header names; without a `kid`, with the only one that fits.
+    /// Checks the signature with the key of this JWK Set that the header's `kid` and `alg` name; without a `kid`, with the only
+    /// one that fits. Of the algorithms only those that are accepted count; an empty list accepts each that a key has.
     ///
     /// # Errors
-    /// If no key of the set fits, the set is none, or the signature is not good.
-    fn verify_with(&self, jwks: &str, token: &CompactJws) -> Result<Verified, SignatureFault>;
+    /// If no key of the set fits, or two different ones do, the set is none, or the signature is not good.
+    fn verify_with(
+        &self,
+        jwks: &str,
+        accepted: Algorithms,
+        token: &CompactJws,
+    ) -> Result<Verified, SignatureFault>;
 
     /// Checks the signature of a DPoP proof with the key that it carries (RFC 9449 §4.3). [`Verified::key`] is then the RFC 7638
     /// thumbprint of that key.
@@ -133,8 +139,7 @@ pub trait Answers: Send + Sync {
         _token: &CompactJws,
         _now: Timestamp,
     ) -> Result<Result<Verified, SignatureFault>, KeysUnavailable> {
-        let reason = "nothing here fetches keys".to_owned();
-        Err(KeysUnavailable { issuer: issuer.issuer.as_str().into(), reason })
+        Err(KeysUnavailable::new(&issuer.issuer, "nothing here fetches keys"))
     }
 }
 
@@ -282,17 +287,33 @@ impl Verified {
 /// Why a signature could not be confirmed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureFault {
-    /// There is no key by that name, or, without a name, not exactly one that fits.
+    /// There is no key by that name or, without a name, none that fits.
     #[error("no key of the issuer fits the token's kid and alg")]
     NoKey,
-    /// The header's `alg` is not the algorithm of the key (RFC 8725 §3.1).
+    /// Two different keys fit, so that the token does not say which it means.
+    #[error(
+        "two different keys of the issuer fit the token's kid and alg, so it is not known which is meant"
+    )]
+    Several,
+    /// The key that the token names is published, and cannot be used.
+    #[error("the issuer publishes key {key:?}, but it is not used: {reason}", key = .key.as_str())]
+    Unusable {
+        /// The key that the token names.
+        key: KeyId,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The header's `alg` is not an algorithm of the key (RFC 8725 §3.1).
     #[error("the token's alg is not {expected}, the algorithm of key {key}")]
     Algorithm {
         /// The key that the token names.
         key: KeyId,
-        /// Its algorithm.
-        expected: Algorithm,
+        /// What the key is used with.
+        expected: Algorithms,
     },
+    /// A key fits by an algorithm that is not accepted.
+    #[error("the token is signed with {0}, which is not accepted")]
+    NotAccepted(Algorithm),
     /// The signature is not that of this key over this token.
     #[error("the signature does not verify with key {key}")]
     Signature {

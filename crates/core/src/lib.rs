@@ -75,6 +75,7 @@ pub use flow::{
 pub use introspection::{Inactivity, Introspection, IntrospectionEndpoint};
 pub use policy::Policy;
 pub use policy::access_token::TokenVerification;
+pub use policy::address::TOKEN_ENDPOINT_PATHS;
 pub use policy::limits::{AudienceCeilings, Ceiling, Limits, Party, ScopeCeiling, ScopeCeilings};
 pub use policy::rights::{LONGEST_SESSION_LIFETIME, LONGEST_TOKEN_LIFETIME};
 pub use policy::signed_token::SignedToken;
@@ -97,7 +98,7 @@ pub use request::{Presented, Request};
 pub use response::{PresentedAs, TokenResponse, TokenResponseFault};
 pub use revocation::{RevocationEndpoint, Revoke, Revoked, Revoking};
 pub use types::actor::Actor;
-pub use types::algorithm::{Algorithm, KeyId, UnknownAlgorithm};
+pub use types::algorithm::{Algorithm, Algorithms, KeyId, NotForSigning, UnknownAlgorithm};
 pub use types::claims::{ACCESS_TOKEN_TYPE, AccessTokenClaims, ClaimFault, TokenId, UNSECURED};
 pub use types::client_id::{ClientId, ClientIdError};
 pub use types::compact_jws::{CompactJws, FramingFault, Header, LONGEST_TOKEN};
@@ -111,9 +112,12 @@ pub use types::json::JsonFault;
 pub use types::key_material::KeyMaterial;
 pub use types::peer_certificate::{CertificateName, PeerCertificate};
 pub use types::provenance::{MOST_ORIGINS, MayAct, Origin, Participant, Provenance};
-pub use types::registration::{AllowedScope, AuthMethod, Client, GrantType, Rights};
+pub use types::registration::{
+    AllowedScope, AuthMethod, Client, GrantType, LONGEST_ASSERTION_LIFETIME, Rights,
+};
 pub use types::revocation::Revocation;
 pub use types::scope::{CATALOG, Scope, ScopeError};
+pub use types::scope_mapping::{ScopeMapping, ScopeMappingError};
 pub use types::secret::{LONGEST_CLIENT_SECRET, Secret, SecretDigest};
 pub use types::session::Session;
 pub use types::short_text::ShortText;
@@ -126,8 +130,6 @@ pub use types::subject_standing::SubjectStanding;
 pub use types::target::{Target, TargetError};
 pub use types::time::{Lifetime, Timestamp, TimestampOutOfRange};
 pub use types::token_type::{TokenType, TypedToken};
-pub use types::trusted_issuer::{
-    AcceptedAs, KeySource, LONGEST_MAX_AGE, ScopeMapping, ScopeMappingError, Trust, TrustedIssuer,
-};
+pub use types::trusted_issuer::{AcceptedAs, KeySource, LONGEST_MAX_AGE, Trust, TrustedIssuer};
 pub use types::user_pattern::{UserPattern, UserPatternError};
 pub use waits::{IssuerKeys, KeysUnavailable, NotWritten, Once, Revocations, SingleUse, Waiting, Writing};

@@ -2,7 +2,7 @@
 //!
 //! What only computes is in [`Answers`](crate::Answers).
 
-use crate::{CompactJws, Revoke, SignatureFault, Timestamp, TrustedIssuer, Verified};
+use crate::{CompactJws, Issuer, Lifetime, Revoke, SignatureFault, Timestamp, TrustedIssuer, Verified};
 use std::pin::Pin;
 
 /// Something that is under way.
@@ -56,12 +56,23 @@ pub struct NotWritten {
     pub reason: String,
 }
 
-/// Why a signature cannot be checked at present: an outage, which is never told as a bad token.
+/// Why a signature cannot be checked at present: an outage, which is never reported as a bad token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the keys of {issuer} are not to be had: {reason}")]
+#[error("cannot obtain the keys of {issuer}: {reason}")]
 pub struct KeysUnavailable {
     /// Whose.
     pub issuer: Box<str>,
     /// What is in the way.
     pub reason: String,
+    /// After how long it is worth trying again: `Retry-After` of the answer, a second at least.
+    pub retry_after: Lifetime,
+}
+
+impl KeysUnavailable {
+    /// An outage of which nobody knows how long it lasts.
+    #[must_use]
+    pub fn new(issuer: &Issuer, reason: impl Into<String>) -> Self {
+        let retry_after = Lifetime::from_seconds(1);
+        Self { issuer: issuer.as_str().into(), reason: reason.into(), retry_after }
+    }
 }

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::{Value, json};
-use tokenberg_core::{AllowedScope, AssertionKind, AuthMethod, Client, Refusal, Rights, TokenFault};
+use tokenberg_core::{
+    AllowedScope, AssertionKind, AuthMethod, Client, Lifetime, Refusal, Rights, TokenFault,
+};
 use tokenberg_testkit::{Ask, ForeignKey, ISSUER, NOW, World, changed};
 
 const NO: &str = "401 invalid_client Basic";
@@ -194,6 +196,36 @@ fn cj_07_cj_08_cj_09_cve_2020_5300_cve_2026_4282_an_assertion_is_good_once() {
         world.check(ask(&once)).refusal(),
         Refusal::ClientAssertion(TokenFault::Expired { .. })
     ));
+}
+
+#[test]
+fn cj_06_cj_08_an_assertion_lives_as_long_as_is_registered_and_is_remembered_as_long() {
+    let (mut world, key) = world();
+    let hour = |id: &str, more: i64| key.sign(&claims(id, &json!({"exp": NOW + 3600 + more})));
+    // Five minutes, unless the operator says otherwise.
+    assert!(matches!(
+        world.check(ask(&hour("a", 0))).refusal(),
+        Refusal::ClientAssertion(TokenFault::TooLongLived { most, .. }) if most.as_seconds() == 300
+    ));
+    world.change("cj", |cj| cj.rights_mut().assertion_lifetime = Lifetime::from_hours(1));
+    for (more, code) in [(0, "200"), (30, "200"), (31, NO), (86_400, NO)] {
+        assert_eq!(world.check(ask(&hour(&format!("b{more}"), more))).code(), code, "{more}");
+    }
+    // No more than an hour, whatever is registered.
+    world.change("cj", |cj| cj.rights_mut().assertion_lifetime = Lifetime::from_hours(24));
+    assert_eq!(world.check(ask(&hour("c", 31))).code(), NO);
+    let old = json!({"iat": NOW - 3600, "exp": NOW + 60});
+    assert_eq!(world.check(ask(&key.sign(&claims("d", &old)))).code(), "200");
+    let older = json!({"iat": NOW - 3631, "exp": NOW + 60});
+    assert_eq!(world.check(ask(&key.sign(&claims("e", &older)))).code(), NO);
+
+    let once = hour("once", 0);
+    assert_eq!(world.check(ask(&once)).code(), "200");
+    for (passes, replayed) in [(299, true), (61, true), (3239, true), (30, true), (1, false)] {
+        world.pass(passes);
+        let answer = world.check(ask(&once));
+        assert_eq!(*answer.refusal() == Refusal::ClientAssertionReplayed, replayed, "after {passes} s more");
+    }
 }
 
 #[test]

@@ -6,9 +6,10 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokenberg_core::{
-    AccessTokenClaims, Answers, Client, ClientId, CompactJws, DpopProof, Entropy, IntrospectionEndpoint,
-    Issuer, Keys, Presented, PresentedToken, Request, Revocation, Secret, SecretDigest, SignatureFault,
-    SigningFault, SubjectStanding, Timestamp, TokenType, TrustedIssuer, Verified, drive, inquire,
+    AccessTokenClaims, Algorithms, Answers, Client, ClientId, CompactJws, DpopProof, Entropy,
+    IntrospectionEndpoint, Issuer, Keys, Presented, PresentedToken, Request, Revocation, Secret,
+    SecretDigest, SignatureFault, SigningFault, SubjectStanding, Timestamp, TokenType, TrustedIssuer,
+    Verified, drive, inquire,
 };
 use tokenberg_testkit::{ForeignKey, NOW, World, alice, at1, trusted};
 
@@ -50,9 +51,14 @@ impl Keys for Counting<'_> {
     fn is_costly(&self, now: Timestamp) -> bool {
         self.world.keys().is_costly(now)
     }
-    fn verify_with(&self, jwks: &str, token: &CompactJws) -> Result<Verified, SignatureFault> {
+    fn verify_with(
+        &self,
+        jwks: &str,
+        accepted: Algorithms,
+        token: &CompactJws,
+    ) -> Result<Verified, SignatureFault> {
         Self::count(&self.verified);
-        self.world.keys().verify_with(jwks, token)
+        self.world.keys().verify_with(jwks, accepted, token)
     }
     fn verify_proof(&self, proof: &DpopProof) -> Result<Verified, SignatureFault> {
         Self::count(&self.verified);

@@ -346,6 +346,20 @@ fn jw_14_cve_2018_0114_cve_2026_27962_no_token_brings_its_own_key() {
 }
 
 #[test]
+fn ks_06_an_issuer_of_plain_http_is_trusted_only_where_that_was_said() {
+    const KEYCLOAK: &str = "http://keycloak:8080/realms/x";
+    let (mut world, key) = world();
+    world.issuers = vec![trusted(KEYCLOAK, &key)];
+    world.change("c1", |c| c.rights_mut().may_act_for = vec![format!("{KEYCLOAK}|*").parse().unwrap()]);
+    let token = key.sign(&alice(&json!({"iss": KEYCLOAK})));
+    let refused = world.check(by_c1(id_token(&token)));
+    assert_eq!(*refused.refusal(), Refusal::SubjectToken(TokenFault::Issuer));
+    world.issuers[0].trust.insecure_http = true;
+    let first = world.check(by_c1(id_token(&token))).token();
+    assert_eq!(world.check(Ask::exchange(&first).bearer(&first)).code(), "200", "the session names it");
+}
+
+#[test]
 fn ks_06_keys_are_asked_of_trusted_issuers_only_and_their_outage_is_no_refusal() {
     let (mut world, key) = world();
     world.issuers[0].trust.keys = KeySource::Discovery;

@@ -24,6 +24,9 @@ pub fn generate(
         Algorithm::ES384 => EcdsaKeyPair::generate_pkcs8(&ECDSA_P384_SHA384_FIXED_SIGNING, &random),
         Algorithm::EdDSA => Ed25519KeyPair::generate_pkcs8(&random),
         Algorithm::RS256 | Algorithm::PS256 => return Err(KeyFault::RsaGeneration),
+        Algorithm::RS384 | Algorithm::RS512 | Algorithm::PS384 | Algorithm::PS512 => {
+            return Err(KeyFault::VerifyOnly(algorithm));
+        }
     };
     let document = document.map_err(|ring::error::Unspecified| KeyFault::Random)?;
     let pkcs8 = Zeroizing::new(document.as_ref().to_vec());

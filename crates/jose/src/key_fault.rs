@@ -1,7 +1,7 @@
 //! Why is this no signing key? Conformance KS-07: the fault names the key, never its content.
 
-use crate::verifying_key::UnfitKey;
-use tokenberg_core::{Algorithm, KeyId};
+use crate::unfit_key::UnfitKey;
+use tokenberg_core::{Algorithm, KeyId, NotForSigning};
 
 /// Why a key cannot be made, imported or used. It is the operator's to repair.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +42,9 @@ pub enum KeyFault {
         /// What was asked for.
         asked: Algorithm,
     },
+    /// An algorithm of others, which our own keys do not sign with.
+    #[error("a key of ours cannot be for {0}: {reason}", reason = NotForSigning)]
+    VerifyOnly(Algorithm),
     /// Not in the one form that is read.
     #[error(transparent)]
     Format(#[from] KeyFormat),

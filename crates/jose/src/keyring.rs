@@ -10,7 +10,7 @@ use ring::rand::SystemRandom;
 use std::collections::HashSet;
 use std::sync::Arc;
 use tokenberg_core::{
-    AccessTokenClaims, CompactJws, DpopProof, FramingFault, Issuer, KeyMaterial, KeyTimes, Keys,
+    AccessTokenClaims, Algorithms, CompactJws, DpopProof, FramingFault, Issuer, KeyMaterial, KeyTimes, Keys,
     LONGEST_TOKEN, Secret, SignatureFault, SignedToken, SigningFault, Timestamp, TokenFault, Verified,
 };
 
@@ -150,9 +150,14 @@ impl Keys for Keyring {
         Ok(token)
     }
 
-    fn verify_with(&self, jwks: &str, token: &CompactJws) -> Result<Verified, SignatureFault> {
+    fn verify_with(
+        &self,
+        jwks: &str,
+        accepted: Algorithms,
+        token: &CompactJws,
+    ) -> Result<Verified, SignatureFault> {
         let keys = self.given.of(jwks).unwrap_or_default();
-        verify_in_any_case(&keys, NOBODY.as_deref(), token).0
+        verify_in_any_case(&keys, accepted, NOBODY.as_deref(), token).0
     }
 
     fn verify_proof(&self, proof: &DpopProof) -> Result<Verified, SignatureFault> {

@@ -3,7 +3,7 @@
 use crate::public_keys::PublicKeys;
 use crate::verifying_key::VerifyingKey;
 use std::sync::{Arc, LazyLock};
-use tokenberg_core::{CompactJws, NOBODYS_KEYS, SignatureFault, Verified};
+use tokenberg_core::{Algorithm, Algorithms, CompactJws, NOBODYS_KEYS, SignatureFault, Verified};
 
 /// The key whose private half nobody has.
 pub(crate) static NOBODY: LazyLock<Option<Arc<VerifyingKey>>> =
@@ -13,15 +13,20 @@ pub(crate) static NOBODY: LazyLock<Option<Arc<VerifyingKey>>> =
 /// the second is only of interest to tests.
 pub(crate) fn verify_in_any_case(
     keys: &PublicKeys,
+    accepted: Algorithms,
     nobody: Option<&VerifyingKey>,
     token: &CompactJws,
 ) -> (Result<Verified, SignatureFault>, Option<Result<Verified, SignatureFault>>) {
-    let outcome = keys.verify(token);
+    let outcome = keys.verify_among(accepted, token);
     let pretended = match &outcome {
         Ok(_) | Err(SignatureFault::Signature { .. }) => None,
-        Err(SignatureFault::NoKey | SignatureFault::Algorithm { .. }) => nobody.map(|nobody| {
-            nobody.verify(nobody.algorithm().as_str(), token.signing_input(), token.signature())
-        }),
+        Err(
+            SignatureFault::NoKey
+            | SignatureFault::Several
+            | SignatureFault::Unusable { .. }
+            | SignatureFault::Algorithm { .. }
+            | SignatureFault::NotAccepted(_),
+        ) => nobody.map(|nobody| nobody.verify(Algorithm::ES256, token.signing_input(), token.signature())),
     };
     (outcome, pretended)
 }
@@ -34,7 +39,7 @@ mod tests {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use ring::digest::{SHA256, digest};
     use serde_json::{Value, json};
-    use tokenberg_core::{AccessTokenClaims, Algorithm, Keys, Timestamp};
+    use tokenberg_core::{AccessTokenClaims, Keys, Timestamp};
 
     fn point(jwk: &Value) -> Vec<u8> {
         let member = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap()).unwrap();
@@ -47,7 +52,7 @@ mod tests {
         let x = digest(&SHA256, b"nobody has the private key of this point");
         assert_eq!(set["keys"][0]["x"], URL_SAFE_NO_PAD.encode(x));
         let nobody = NOBODY.as_deref().unwrap();
-        assert_eq!(nobody.algorithm(), Algorithm::ES256);
+        assert_eq!(nobody.possible_algorithms(), Algorithm::ES256.into());
         // It is on the curve: ring agrees on a key with such points only.
         let agreed =
             ring::agreement::UnparsedPublicKey::new(&ring::agreement::ECDH_P256, point(&set["keys"][0]));
@@ -66,20 +71,25 @@ mod tests {
             "jti":"x","scope":"catalog","tokenberg_session":{"id":"x","start":1,"end":9}});
         let claims = AccessTokenClaims::read(payload.as_object().unwrap()).unwrap();
         let token = CompactJws::parse(ring.sign(&claims, at(0)).unwrap().expose()).ok().unwrap();
+        let any = Algorithms::default();
         // In the place of nobody's, a key that the token is in fact signed with.
         let own = PublicKeys::from_jwks(&ring.jwks()).unwrap();
         let nobody = own.only().unwrap();
         let other_alg = ring.jwks().replace("ES256", "ES384").replace("P-256", "P-384");
         for none in ["{\"keys\":[]}", NOBODYS_KEYS, &other_alg] {
             let none = PublicKeys::from_jwks(none).unwrap();
-            let (outcome, pretended) = verify_in_any_case(&none, Some(&nobody), &token);
-            assert_eq!(outcome, Err(SignatureFault::NoKey));
+            let (outcome, pretended) = verify_in_any_case(&none, any, Some(&nobody), &token);
+            assert!(matches!(outcome, Err(SignatureFault::NoKey | SignatureFault::Unusable { .. })));
             assert!(pretended.unwrap().is_ok());
         }
         // With its own key, or one that it says is its own, there is no second time.
-        assert!(matches!(verify_in_any_case(&own, Some(&nobody), &token), (Ok(_), None)));
-        assert_eq!(ring.verify_with(NOBODYS_KEYS, &token), Err(SignatureFault::NoKey));
-        assert!(ring.verify_with(&ring.jwks(), &token).is_ok());
-        assert_eq!(ring.verify_with("no set", &token), Err(SignatureFault::NoKey));
+        assert!(matches!(verify_in_any_case(&own, any, Some(&nobody), &token), (Ok(_), None)));
+        assert_eq!(ring.verify_with(NOBODYS_KEYS, any, &token), Err(SignatureFault::NoKey));
+        assert!(ring.verify_with(&ring.jwks(), any, &token).is_ok());
+        assert_eq!(ring.verify_with("no set", any, &token), Err(SignatureFault::NoKey));
+        // Nor does an algorithm that is not accepted make a difference.
+        let (outcome, pretended) = verify_in_any_case(&own, Algorithm::RS256.into(), Some(&nobody), &token);
+        assert_eq!(outcome, Err(SignatureFault::NotAccepted(Algorithm::ES256)));
+        assert!(pretended.unwrap().is_ok());
     }
 }

@@ -1,36 +1,34 @@
-//! Which key of this JWK Set verifies the token? Keys that we did not make: RFC 7517 §5, RFC 8725 §3, conformance JW-12 to JW-25.
+//! Reads the keys of others, a JWK Set, and chooses the one that verifies a token: RFC 7517 §5, RFC 8725 §3, conformance JW-12 to
+//! JW-25.
 
-use crate::thumbprint::thumbprint;
-use crate::verifying_key::{UnfitKey, VerifyingKey};
-use jsonwebtoken::jwk::{Jwk, KeyOperations, PublicKeyUse};
+use crate::jwk::{PublicJwk, Spelling};
+use crate::unfit_key::UnfitKey;
+use crate::verifying_key::{Material, VerifyingKey};
 use serde_json::Value;
-use std::collections::HashMap;
 use std::sync::Arc;
-use tokenberg_core::{CompactJws, DpopProof, Header, KeyId, SignatureFault, Verified};
+use tokenberg_core::{Algorithm, Algorithms, CompactJws, DpopProof, Header, KeyId, SignatureFault, Verified};
 
 /// The longest JWK Set that is read, in bytes.
 pub const LARGEST_JWKS: usize = 512 * 1024;
 
-/// The most keys that a JWK Set may have.
+/// The most keys of a JWK Set that are used; further ones are left out.
 pub const MOST_KEYS: usize = 100;
 
-/// The longest `kid`, in bytes: that of a token's header.
-const LONGEST_KEY_ID: usize = 256;
+/// The most keys that are listed as ignored; further ones are counted.
+const MOST_IGNORED: usize = 100;
 
-/// RFC 7518 §6.2.2, §6.3.2 and RFC 8037 §2: what only the holder of a private key knows.
-const PRIVATE_MEMBERS: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
-
-/// Public keys, each with its one algorithm.
+/// Public keys, each with the algorithms that it may be used with.
 #[derive(Debug, Default)]
 pub struct PublicKeys {
     keys: Vec<Arc<VerifyingKey>>,
     ignored: Vec<IgnoredKey>,
+    left_out: usize,
 }
 
-/// A key of a JWK Set that is not used; whoever operates the service should be told.
+/// A key of a JWK Set that is not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IgnoredKey {
-    /// Which of the set, counted from 0.
+    /// Its position in the set, counted from 0.
     pub position: usize,
     /// Its `kid`, if it has a usable one.
     pub id: Option<KeyId>,
@@ -44,19 +42,17 @@ pub enum JwksFault {
     /// Longer than [`LARGEST_JWKS`].
     #[error("the JWK Set is longer than {LARGEST_JWKS} bytes")]
     TooLarge,
-    /// More than [`MOST_KEYS`] keys.
-    #[error("the JWK Set has more than {MOST_KEYS} keys")]
-    TooMany,
     /// Not JSON, or not an object with an array `keys`.
     #[error("this is no JWK Set: a JSON object with an array named keys")]
     Form,
 }
 
 impl PublicKeys {
-    /// Reads a JWK Set. What cannot be used is left out and listed in [`PublicKeys::ignored`]; no key at all is no fault.
+    /// Reads a JWK Set. What cannot be used is left out and listed in [`PublicKeys::ignored`]; a set without any key is no fault.
     ///
-    /// A key without a `kid` is called by its thumbprint. A key without `alg` has the algorithm of its type and curve, and
-    /// an RSA key without one is for RS256 only.
+    /// A key that is listed several times under one `kid`, once for each `alg`, is one key with all of them. A key without a `kid`
+    /// is called by its thumbprint. A key without `alg` has the algorithm of its type and curve; for RSA see
+    /// [`PublicKeys::verify_among`].
     ///
     /// # Errors
     /// If the text as a whole is no JWK Set, or too large.
@@ -64,84 +60,127 @@ impl PublicKeys {
         if json.len() > LARGEST_JWKS {
             return Err(JwksFault::TooLarge);
         }
-        // RFC 7517 §4 lets a parser take "only the lexically last duplicate member name", as this one does.
+        // RFC 8259 §8.1: parsers "MAY ignore the presence of a byte order mark". RFC 7517 §4 lets them take "only the lexically
+        // last duplicate member name", as this one does.
+        let json = json.strip_prefix('\u{feff}').unwrap_or(json);
         let set: Value = serde_json::from_str(json).map_err(|_| JwksFault::Form)?;
         let jwks = set.get("keys").and_then(Value::as_array).ok_or(JwksFault::Form)?;
-        if jwks.len() > MOST_KEYS {
-            return Err(JwksFault::TooMany);
-        }
-        let mut named: HashMap<KeyId, Vec<(usize, VerifyingKey)>> = HashMap::new();
-        let mut ignored = Vec::new();
+        let mut reading = Reading::default();
         for (position, jwk) in jwks.iter().enumerate() {
-            match read(jwk) {
-                Ok(key) => named.entry(key.id().clone()).or_default().push((position, key)),
-                Err(reason) => ignored.push(IgnoredKey { position, id: key_id(jwk), reason }),
-            }
+            reading.take(position, jwk);
         }
-        let mut keys = Vec::new();
-        for (id, same_name) in named {
-            let is_twice = same_name.len() > 1;
-            for (position, key) in same_name {
-                if is_twice {
-                    ignored.push(IgnoredKey { position, id: Some(id.clone()), reason: UnfitKey::Twice });
-                } else {
-                    keys.push(Arc::new(key));
-                }
-            }
-        }
-        ignored.sort_by_key(|key| key.position);
-        Ok(Self { keys, ignored })
+        Ok(reading.finish())
     }
 
     /// Keys of ours, which a [`Keyring`](crate::Keyring) has checked.
     pub(crate) fn of(keys: Vec<Arc<VerifyingKey>>) -> Self {
-        Self { keys, ignored: Vec::new() }
+        Self { keys, ..Self::default() }
     }
 
-    /// Checks the signature with the key that the token's `kid` names; without a `kid`, with the only key that has its `alg`.
+    /// As [`PublicKeys::verify_among`], with every algorithm accepted that a key has.
     ///
     /// # Errors
-    /// If there is no such key, or the token's `alg` is not that of the key, or the signature is not good.
+    /// If no key fits, or two different ones do, or the signature is not good.
     pub fn verify(&self, token: &CompactJws) -> Result<Verified, SignatureFault> {
-        self.verify_parts(token.header(), token.signing_input(), token.signature())
+        self.verify_among(Algorithms::default(), token)
     }
 
-    /// As [`PublicKeys::verify`], for payloads that are no JSON, too.
+    /// Checks the signature with the key that the token's `kid` and `alg` name; without a `kid`, with the only key that fits.
+    ///
+    /// Of the algorithms only those that are accepted count; an empty set accepts each that a key has. An RSA key without `alg` is
+    /// used with the accepted algorithms of RSA and, if none is listed, with RS256.
+    ///
+    /// # Errors
+    /// If no key fits, or two different ones do, or the signature is not good.
+    pub fn verify_among(&self, accepted: Algorithms, token: &CompactJws) -> Result<Verified, SignatureFault> {
+        self.verify_parts(accepted, token.header(), token.signing_input(), token.signature())
+    }
+
+    /// As [`PublicKeys::verify_among`], for payloads that are no JSON, too.
     pub(crate) fn verify_parts(
         &self,
+        accepted: Algorithms,
         header: &Header,
         signing_input: &[u8],
         signature: &[u8],
     ) -> Result<Verified, SignatureFault> {
-        self.named(header).ok_or(SignatureFault::NoKey)?.verify(&header.alg, signing_input, signature)
+        let (key, algorithm) = self.chosen(accepted, header)?;
+        key.verify(algorithm, signing_input, signature)
     }
 
-    /// The one key that such a token is to be verified with.
-    pub(crate) fn named(&self, header: &Header) -> Option<&VerifyingKey> {
-        let key = match &header.kid {
-            Some(kid) => self.keys.iter().find(|key| key.id() == kid),
-            // Never one after the other: which key it is must be settled before any signature is computed.
-            None => {
-                let mut fitting = self.keys.iter().filter(|key| key.algorithm().is_named(&header.alg));
-                fitting.next().filter(|_| fitting.next().is_none())
+    /// The one key and algorithm that such a token is verified with: settled before any signature is computed.
+    fn chosen<'a>(
+        &'a self,
+        accepted: Algorithms,
+        header: &'a Header,
+    ) -> Result<(&'a VerifyingKey, Algorithm), SignatureFault> {
+        let mut found: Option<(&'a VerifyingKey, Algorithm)> = None;
+        for key in self.named(header) {
+            let Some(algorithm) = key.algorithms_among(accepted).named(&header.alg) else { continue };
+            match found {
+                None => found = Some((key, algorithm)),
+                // The same key under two names is one key.
+                Some((other, _)) if other.material() == key.material() => {}
+                Some(_) => return Err(SignatureFault::Several),
             }
-        };
-        key.map(|key| &**key)
+        }
+        found.ok_or_else(|| self.why_none(accepted, header))
     }
 
-    /// Its key, if it has exactly one.
+    /// The keys that the header's `kid` names, or all if it has none.
+    fn named<'a>(&'a self, header: &'a Header) -> impl Iterator<Item = &'a VerifyingKey> {
+        let is_named = move |key: &&VerifyingKey| header.kid.as_ref().is_none_or(|kid| kid == key.id());
+        self.keys.iter().map(|key| &**key).filter(is_named)
+    }
+
+    fn why_none(&self, accepted: Algorithms, header: &Header) -> SignatureFault {
+        if let Some(other) = self.named(header).find_map(|key| key.possible_algorithms().named(&header.alg))
+            && !accepted.is_empty()
+        {
+            return SignatureFault::NotAccepted(other);
+        }
+        let Some(kid) = &header.kid else { return SignatureFault::NoKey };
+        if let Some(key) = self.named(header).next() {
+            let all = self.named(header).map(|key| key.algorithms_among(accepted));
+            let expected = all.fold(Algorithms::default(), Algorithms::union);
+            return SignatureFault::Algorithm { key: key.id().clone(), expected };
+        }
+        match self.ignored.iter().find(|ignored| ignored.id.as_ref() == Some(kid)) {
+            Some(ignored) => SignatureFault::Unusable { key: kid.clone(), reason: ignored.reason.as_str() },
+            None => SignatureFault::NoKey,
+        }
+    }
+
+    /// Whether the set holds what such a header names, usable or not: a newer set would say no more about the token.
+    pub(crate) fn knows(&self, header: &Header) -> bool {
+        match &header.kid {
+            Some(kid) => {
+                self.named(header).next().is_some()
+                    || self.ignored.iter().any(|ignored| ignored.id.as_ref() == Some(kid))
+            }
+            None => self.keys.iter().any(|key| key.possible_algorithms().named(&header.alg).is_some()),
+        }
+    }
+
+    /// The key of the set, if it has exactly one.
     pub(crate) fn only(&self) -> Option<Arc<VerifyingKey>> {
         let [key] = &*self.keys else { return None };
         Some(Arc::clone(key))
     }
 
-    /// The keys of the set that are not used, in its order.
+    /// The keys of the set that are not used, in its order; the first hundred of them.
     #[must_use]
     pub fn ignored(&self) -> &[IgnoredKey] {
         &self.ignored
     }
 
-    /// How many keys there are to verify with.
+    /// How many keys of the set are neither used nor listed as ignored, because it is too large.
+    #[must_use]
+    pub fn left_out(&self) -> usize {
+        self.left_out
+    }
+
+    /// The number of keys to verify with.
     #[must_use]
     pub fn len(&self) -> usize {
         self.keys.len()
@@ -151,6 +190,77 @@ impl PublicKeys {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
+    }
+}
+
+/// A set that is being read.
+#[derive(Default)]
+struct Reading {
+    keys: Vec<(usize, VerifyingKey)>,
+    ignored: Vec<IgnoredKey>,
+    left_out: usize,
+    /// Keys whose private half is in the set, too.
+    leaked: Vec<Material>,
+}
+
+impl Reading {
+    fn take(&mut self, position: usize, json: &Value) {
+        let jwk = PublicJwk::of(json, Spelling::Any);
+        match jwk.and_then(PublicJwk::read) {
+            Ok(key) => {
+                if self.keys.iter_mut().any(|(_, known)| known.merge(&key)) {
+                    return;
+                }
+                if self.keys.len() < MOST_KEYS {
+                    self.keys.push((position, key));
+                } else {
+                    self.left_out += 1;
+                }
+            }
+            Err(reason) => {
+                let id = jwk.ok().and_then(|jwk| jwk.key_id().ok().flatten());
+                if reason == UnfitKey::Private && self.leaked.len() < MOST_KEYS {
+                    self.leaked.extend(jwk.and_then(PublicJwk::material));
+                }
+                self.ignore(IgnoredKey { position, id, reason });
+            }
+        }
+    }
+
+    fn ignore(&mut self, key: IgnoredKey) {
+        // A leak is listed in any case: the operator has to hear of it.
+        let is_first_leak = key.reason.is_leak() && !self.ignored.iter().any(|other| other.reason.is_leak());
+        if self.ignored.len() < MOST_IGNORED || is_first_leak {
+            self.ignored.push(key);
+        } else {
+            self.left_out += 1;
+        }
+    }
+
+    fn finish(mut self) -> PublicKeys {
+        let keys = std::mem::take(&mut self.keys);
+        let reasons: Vec<Option<UnfitKey>> = keys
+            .iter()
+            .map(|(position, key)| {
+                let is_same_name = |(other, twin): &&(usize, VerifyingKey)| {
+                    other != position && !key.is_told_apart_from(twin)
+                };
+                if self.leaked.contains(key.material()) {
+                    Some(UnfitKey::Leaked)
+                } else {
+                    keys.iter().find(is_same_name).map(|_| UnfitKey::Twice)
+                }
+            })
+            .collect();
+        let mut used = Vec::with_capacity(keys.len());
+        for ((position, key), reason) in keys.into_iter().zip(reasons) {
+            match reason {
+                None => used.push(Arc::new(key)),
+                Some(reason) => self.ignore(IgnoredKey { position, id: Some(key.id().clone()), reason }),
+            }
+        }
+        self.ignored.sort_by_key(|key| key.position);
+        PublicKeys { keys: used, ignored: self.ignored, left_out: self.left_out }
     }
 }
 
@@ -168,48 +278,15 @@ impl std::fmt::Display for IgnoredKey {
 pub(crate) fn verify_with_own_key(proof: &DpopProof) -> Result<Verified, SignatureFault> {
     let mut jwk = proof.jwk().clone();
     jwk.remove("kid");
+    let jwk = Value::Object(jwk);
+    let read = PublicJwk::of(&jwk, Spelling::Canonical).and_then(PublicJwk::read);
+    let key = read.map_err(|_| SignatureFault::NoKey)?;
     // Key and header have the same author, so an RSA key that does not say which padding it is for is for the one that is used.
-    if jwk.get("kty").and_then(Value::as_str) == Some("RSA") {
-        jwk.entry("alg").or_insert_with(|| (&*proof.token().header().alg).into());
-    }
-    let key = read(&Value::Object(jwk)).map_err(|_| SignatureFault::NoKey)?;
+    let ours: Algorithms = Algorithm::SIGNING.into_iter().collect();
+    let usable = key.algorithms_among(ours);
     let token = proof.token();
-    key.verify(&token.header().alg, token.signing_input(), token.signature())
-}
-
-fn read(json: &Value) -> Result<VerifyingKey, UnfitKey> {
-    let jwk: Jwk = serde_json::from_value(json.clone()).map_err(|_| UnfitKey::Malformed)?;
-    let is_symmetric = json.get("kty").and_then(Value::as_str) == Some("oct");
-    if is_symmetric || json.get("k").is_some() {
-        return Err(UnfitKey::Symmetric);
-    }
-    if PRIVATE_MEMBERS.iter().any(|name| json.get(name).is_some()) {
-        return Err(UnfitKey::Private);
-    }
-    let used_for_signatures = match &jwk.common.public_key_use {
-        None | Some(PublicKeyUse::Signature) => true,
-        // The SPIFFE Trust Domain and Bundle §4.2.2 has its own word for it.
-        Some(PublicKeyUse::Other(other)) => other == "jwt-svid",
-        Some(PublicKeyUse::Encryption) => false,
+    let Some(algorithm) = usable.named(&token.header().alg) else {
+        return Err(SignatureFault::Algorithm { key: key.id().clone(), expected: usable });
     };
-    let may_verify = jwk.common.key_operations.as_ref().is_none_or(|o| o.contains(&KeyOperations::Verify));
-    if !used_for_signatures || !may_verify {
-        return Err(UnfitKey::Purpose);
-    }
-    // Read as text, because the type of `jsonwebtoken` does not know `Ed25519` (RFC 9864).
-    let alg = match json.get("alg") {
-        None => None,
-        Some(Value::String(alg)) => Some(alg.as_str()),
-        Some(_) => return Err(UnfitKey::Malformed),
-    };
-    let id = match json.get("kid") {
-        None => thumbprint(&jwk).ok_or(UnfitKey::Algorithm)?,
-        Some(_) => key_id(json).ok_or(UnfitKey::Malformed)?,
-    };
-    VerifyingKey::read(id, &jwk, alg)
-}
-
-fn key_id(json: &Value) -> Option<KeyId> {
-    let kid = json.get("kid").and_then(Value::as_str)?;
-    (1..=LONGEST_KEY_ID).contains(&kid.len()).then(|| KeyId::new(kid))
+    key.verify(algorithm, token.signing_input(), token.signature())
 }

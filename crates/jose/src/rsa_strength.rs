@@ -1,6 +1,6 @@
 //! Is this RSA key strong enough, and cheap enough to verify with? RFC 7518 §3.3, RFC 8725 §3.5, conformance JW-23 and AB-10.
 
-use crate::verifying_key::UnfitKey;
+use crate::unfit_key::UnfitKey;
 
 /// Fewer bits are forbidden (RFC 7518 §3.3: "A key of size 2048 bits or larger MUST be used").
 const FEWEST_BITS: usize = 2048;

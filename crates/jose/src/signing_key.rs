@@ -1,10 +1,12 @@
 //! What does our signature look like? One private key with its one algorithm, RFC 7515 §5.1 and RFC 9068 §2.1.
 
 use crate::ed25519::Ed25519;
+use crate::jwk;
 use crate::key_fault::KeyFault;
 use crate::spki;
 use crate::thumbprint::thumbprint;
-use crate::verifying_key::{UnfitKey, VerifyingKey};
+use crate::unfit_key::UnfitKey;
+use crate::verifying_key::VerifyingKey;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{
@@ -23,6 +25,7 @@ use tokenberg_core::{ACCESS_TOKEN_TYPE, Algorithm, KeyId, Secret, SigningFault};
 /// A private key that was parsed once, and everything that is the same for all its tokens.
 pub(crate) struct SigningKey {
     pair: Pair,
+    algorithm: Algorithm,
     /// The encoded header and the dot behind it.
     header: Box<str>,
     signature_length: usize,
@@ -39,15 +42,16 @@ enum Pair {
 impl SigningKey {
     /// Reads a private key from PKCS#8 DER, for this one algorithm.
     pub(crate) fn read(pkcs8: &[u8], algorithm: Algorithm) -> Result<Self, KeyFault> {
+        let name = algorithm_name(algorithm).ok_or(KeyFault::VerifyOnly(algorithm))?;
         let pair = pair(pkcs8, algorithm).map_err(|reason| match reason.as_str() {
             "TooSmall" | "TooLarge" => KeyFault::Unfit(UnfitKey::RsaSize),
             _ => KeyFault::Rejected { algorithm, reason: reason.into() },
         })?;
-        let mut jwk = public_jwk(&pair, algorithm);
+        let mut jwk = public_jwk(&pair, name);
         let id = thumbprint(&jwk).ok_or(UnfitKey::Algorithm)?;
         jwk.common.key_id = Some(id.as_str().to_owned());
-        let public = VerifyingKey::read(id.clone(), &jwk, Some(algorithm.as_str()))?;
-        let mut header = jsonwebtoken::Header::new(algorithm_name(algorithm));
+        let public = jwk::canonical(&serde_json::to_value(&jwk).map_err(unwritable)?, algorithm)?;
+        let mut header = jsonwebtoken::Header::new(name);
         header.typ = Some(ACCESS_TOKEN_TYPE.to_owned());
         header.kid = Some(id.as_str().to_owned());
         let header = serde_json::to_string(&header).map_err(unwritable)?;
@@ -58,6 +62,7 @@ impl SigningKey {
                 Pair::Rsa(pair, _) => pair.public().modulus_len(),
             },
             pair,
+            algorithm,
             header: format!("{}.", URL_SAFE_NO_PAD.encode(header)).into(),
             public: Arc::new(public),
             jwk: serde_json::to_string(&jwk).map_err(unwritable)?.into(),
@@ -71,7 +76,7 @@ impl SigningKey {
 
     /// Its algorithm.
     pub(crate) fn algorithm(&self) -> Algorithm {
-        self.public.algorithm()
+        self.algorithm
     }
 
     /// Its other half.
@@ -148,18 +153,25 @@ fn pair(pkcs8: &[u8], algorithm: Algorithm) -> Result<Pair, String> {
         Algorithm::EdDSA => Ok(Pair::Ed25519(Ed25519::read(pkcs8)?)),
         Algorithm::RS256 => rsa(&RSA_PKCS1_SHA256),
         Algorithm::PS256 => rsa(&RSA_PSS_SHA256),
+        Algorithm::RS384 | Algorithm::RS512 | Algorithm::PS384 | Algorithm::PS512 => {
+            Err("VerifyOnly".to_owned())
+        }
     }
 }
 
 /// The public half, made from what ring says is public, so that nothing private can be in it.
-fn public_jwk(pair: &Pair, algorithm: Algorithm) -> Jwk {
+fn public_jwk(pair: &Pair, algorithm: jsonwebtoken::Algorithm) -> Jwk {
     let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
     let parameters = match pair {
         Pair::Ecdsa(pair) => {
             // SEC 1 §2.3.3: 4, then x and y of equal and fixed length.
             let coordinates = pair.public_key().as_ref().get(1..).unwrap_or_default();
             let (x, y) = coordinates.split_at(coordinates.len() / 2);
-            let curve = if algorithm == Algorithm::ES384 { EllipticCurve::P384 } else { EllipticCurve::P256 };
+            let curve = if algorithm == jsonwebtoken::Algorithm::ES384 {
+                EllipticCurve::P384
+            } else {
+                EllipticCurve::P256
+            };
             AlgorithmParameters::EllipticCurve(EllipticCurveKeyParameters {
                 curve,
                 x: encode(x),
@@ -180,20 +192,22 @@ fn public_jwk(pair: &Pair, algorithm: Algorithm) -> Jwk {
     Jwk {
         common: CommonParameters {
             public_key_use: Some(PublicKeyUse::Signature),
-            key_algorithm: Some(KeyAlgorithm::from(algorithm_name(algorithm))),
+            key_algorithm: Some(KeyAlgorithm::from(algorithm)),
             ..Default::default()
         },
         algorithm: parameters,
     }
 }
 
-fn algorithm_name(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
+/// The name that is written into headers and keys, if ours sign by it.
+fn algorithm_name(algorithm: Algorithm) -> Option<jsonwebtoken::Algorithm> {
     match algorithm {
-        Algorithm::ES256 => jsonwebtoken::Algorithm::ES256,
-        Algorithm::ES384 => jsonwebtoken::Algorithm::ES384,
-        Algorithm::EdDSA => jsonwebtoken::Algorithm::EdDSA,
-        Algorithm::RS256 => jsonwebtoken::Algorithm::RS256,
-        Algorithm::PS256 => jsonwebtoken::Algorithm::PS256,
+        Algorithm::ES256 => Some(jsonwebtoken::Algorithm::ES256),
+        Algorithm::ES384 => Some(jsonwebtoken::Algorithm::ES384),
+        Algorithm::EdDSA => Some(jsonwebtoken::Algorithm::EdDSA),
+        Algorithm::RS256 => Some(jsonwebtoken::Algorithm::RS256),
+        Algorithm::PS256 => Some(jsonwebtoken::Algorithm::PS256),
+        Algorithm::RS384 | Algorithm::RS512 | Algorithm::PS384 | Algorithm::PS512 => None,
     }
 }
 

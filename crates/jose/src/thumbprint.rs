@@ -1,5 +1,6 @@
-//! What is a key called? The SHA-256 thumbprint of its public members, RFC 7638 §3 and RFC 8037 §2.
+//! Names a key by the SHA-256 thumbprint of its public members: RFC 7638 §3 and RFC 8037 §2.
 
+use crate::verifying_key::Material;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk};
@@ -22,10 +23,27 @@ pub fn thumbprint(jwk: &Jwk) -> Option<KeyId> {
         }
         AlgorithmParameters::OctetKey(_) | AlgorithmParameters::Other(_) | _ => return None,
     };
-    Some(of(&members))
+    Some(of_members(&members))
 }
 
-fn of(members: &Value) -> KeyId {
+/// The thumbprint of a key in its canonical form.
+pub(crate) fn of(material: &Material) -> KeyId {
+    let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    let on_curve = |crv: &str, point: &[u8]| {
+        // SEC 1 §2.3.3: 4, then x and y of equal and fixed length.
+        let coordinates = point.get(1..).unwrap_or_default();
+        let (x, y) = coordinates.split_at(coordinates.len() / 2);
+        json!({"crv": crv, "kty": "EC", "x": encode(x), "y": encode(y)})
+    };
+    of_members(&match material {
+        Material::P256(point) => on_curve("P-256", point),
+        Material::P384(point) => on_curve("P-384", point),
+        Material::Ed25519(x) => json!({"crv": "Ed25519", "kty": "OKP", "x": encode(x)}),
+        Material::Rsa { n, e } => json!({"e": encode(e), "kty": "RSA", "n": encode(n)}),
+    })
+}
+
+fn of_members(members: &Value) -> KeyId {
     KeyId::new(&URL_SAFE_NO_PAD.encode(digest(&SHA256, members.to_string().as_bytes())))
 }
 
@@ -42,6 +60,7 @@ fn curve(curve: &EllipticCurve) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jwk::{PublicJwk, Spelling};
 
     #[test]
     fn ks_02_rfc_7638_3_1_and_rfc_8037_a_3() {
@@ -60,6 +79,8 @@ mod tests {
                 "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I",
             ),
         ] {
+            let read = PublicJwk::of(&jwk, Spelling::Canonical).unwrap().material().unwrap();
+            assert_eq!(of(&read), KeyId::new(expected));
             let jwk: Jwk = serde_json::from_value(jwk).unwrap();
             assert_eq!(thumbprint(&jwk), Some(KeyId::new(expected)));
         }

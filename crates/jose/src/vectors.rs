@@ -11,7 +11,7 @@ use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
-use tokenberg_core::{Algorithm, CompactJws};
+use tokenberg_core::{Algorithm, Algorithms, CompactJws};
 
 /// Where we differ from a vector and mean to: file, `tcId`, reason. A line that no longer holds fails the run.
 const EXCEPTIONS: [(&str, u64, &str); 0] = [];
@@ -44,7 +44,14 @@ fn accepts(keys: &PublicKeys, token: &str) -> bool {
     let Some((header, payload)) = signing_input.split_once('.') else { return false };
     let Ok(framing) = CompactJws::parse(&format!("{header}.e30.{signature}")) else { return false };
     URL_SAFE_NO_PAD.decode(payload).is_ok()
-        && keys.verify_parts(framing.header(), signing_input.as_bytes(), framing.signature()).is_ok()
+        && keys
+            .verify_parts(
+                Algorithms::default(),
+                framing.header(),
+                signing_input.as_bytes(),
+                framing.signature(),
+            )
+            .is_ok()
 }
 
 /// Why keys like these are none of ours, whatever they signed.

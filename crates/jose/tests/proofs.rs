@@ -27,6 +27,9 @@ impl Prover {
         let key = match algorithm {
             Algorithm::RS256 | Algorithm::PS256 => import(rsa, Some(algorithm), start, start),
             Algorithm::ES256 | Algorithm::ES384 | Algorithm::EdDSA => generate(algorithm, start, start),
+            Algorithm::RS384 | Algorithm::RS512 | Algorithm::PS384 | Algorithm::PS512 => {
+                panic!("{algorithm} signs nothing of ours")
+            }
         }
         .unwrap();
         let ring = Keyring::read(std::slice::from_ref(&key), start).unwrap();
@@ -60,6 +63,7 @@ impl Prover {
             }
             Algorithm::RS256 => rsa(&RSA_PKCS1_SHA256),
             Algorithm::PS256 => rsa(&RSA_PSS_SHA256),
+            Algorithm::RS384 | Algorithm::RS512 | Algorithm::PS384 | Algorithm::PS512 => Vec::new(),
         }
     }
 
@@ -98,15 +102,21 @@ fn with(jwk: &Value, member: &str, value: Value) -> Value {
 
 #[test]
 fn dp_01_dp_03_a_key_is_called_by_its_thumbprint_with_every_algorithm() {
-    for algorithm in Algorithm::ALL {
+    for algorithm in Algorithm::SIGNING {
         let prover = Prover::new(algorithm);
         let expected = thumbprint(&serde_json::from_value(prover.jwk.clone()).unwrap()).unwrap();
         // `kid` says nothing, and members that a browser adds do no harm.
         let named = with(&prover.jwk, "kid", json!("somebody else"));
         let of_browser = with(&with(&prover.jwk, "key_ops", json!(["verify"])), "ext", json!(true));
-        for jwk in
-            [prover.jwk.clone(), named, of_browser, with(&prover.jwk, "alg", json!(algorithm.as_str()))]
-        {
+        let mut of_a_serializer = prover.jwk.clone();
+        (of_a_serializer["use"], of_a_serializer["kid"]) = (Value::Null, Value::Null);
+        for jwk in [
+            prover.jwk.clone(),
+            named,
+            of_browser,
+            of_a_serializer,
+            with(&prover.jwk, "alg", json!(algorithm.as_str())),
+        ] {
             let mut header = with(&prover.header(), "jwk", jwk);
             header["kid"] = "another".into();
             let verified = verified(&prover.proof(&header)).unwrap();
@@ -143,7 +153,7 @@ fn dp_03_headers_that_carry_no_proof() {
 
 #[test]
 fn dp_03_a_proof_is_signed_with_the_key_that_it_carries() {
-    for algorithm in Algorithm::ALL {
+    for algorithm in Algorithm::SIGNING {
         let (prover, other) = (Prover::new(algorithm), Prover::new(Algorithm::ES256));
         let foreign = verified(&prover.proof(&with(&prover.header(), "jwk", other.jwk.clone())));
         assert!(foreign.is_err(), "{algorithm}");

@@ -21,6 +21,9 @@ fn key(algorithm: Algorithm, signs_from: i64) -> KeyMaterial {
         Algorithm::ES256 | Algorithm::ES384 | Algorithm::EdDSA => {
             generate(algorithm, at(0), at(signs_from)).unwrap()
         }
+        Algorithm::RS384 | Algorithm::RS512 | Algorithm::PS384 | Algorithm::PS512 => {
+            panic!("{algorithm} signs nothing of ours")
+        }
     }
 }
 
@@ -54,7 +57,7 @@ fn with_header(token: &str, header: &Value) -> String {
 
 #[test]
 fn at_01_a_token_says_its_type_algorithm_and_key() {
-    for algorithm in Algorithm::ALL {
+    for algorithm in Algorithm::SIGNING {
         let material = key(algorithm, 0);
         let keys = keyring(std::slice::from_ref(&material));
         let token = token(&keys, 0);
@@ -82,7 +85,7 @@ fn at_01_no_key_signs_before_its_time() {
 
 #[test]
 fn jw_20_every_changed_bit_of_a_signature_is_noticed() {
-    for algorithm in Algorithm::ALL {
+    for algorithm in Algorithm::SIGNING {
         let keys = keyring(&[key(algorithm, 0)]);
         let token = token(&keys, 0);
         let (signing_input, signature) = token.rsplit_once('.').unwrap();
@@ -203,7 +206,7 @@ fn jw_22_a_signature_of_ed25519_has_one_spelling() {
 
 #[test]
 fn jw_12_a_key_is_used_with_its_own_algorithm_only() {
-    for algorithm in Algorithm::ALL {
+    for algorithm in Algorithm::SIGNING {
         let material = key(algorithm, 0);
         let keys = keyring(std::slice::from_ref(&material));
         let token = token(&keys, 0);
@@ -214,7 +217,10 @@ fn jw_12_a_key_is_used_with_its_own_algorithm_only() {
             let mut header = header(&token);
             header["alg"] = alg.into();
             let fault = keys.verify(&parse(&with_header(&token, &header)), at(0)).unwrap_err();
-            assert_eq!(fault, SignatureFault::Algorithm { key: material.id.clone(), expected: algorithm });
+            assert_eq!(
+                fault,
+                SignatureFault::Algorithm { key: material.id.clone(), expected: algorithm.into() }
+            );
         }
     }
     // The same RSA key, but for the other padding.
@@ -282,7 +288,12 @@ fn ks_01_only_public_members_are_published() {
         let all = jwks["keys"].as_array().unwrap();
         let jwk = all.iter().find(|k| k["kid"] == material.id.as_str()).unwrap();
         let (kty, members, lengths): (_, &[&str], &[usize]) = match material.algorithm {
-            Algorithm::RS256 | Algorithm::PS256 => ("RSA", &["n", "e"], &[342, 4]),
+            Algorithm::RS256
+            | Algorithm::RS384
+            | Algorithm::RS512
+            | Algorithm::PS256
+            | Algorithm::PS384
+            | Algorithm::PS512 => ("RSA", &["n", "e"], &[342, 4]),
             Algorithm::ES256 => ("EC", &["crv", "x", "y"], &[5, 43, 43]),
             Algorithm::ES384 => ("EC", &["crv", "x", "y"], &[5, 64, 64]),
             Algorithm::EdDSA => ("OKP", &["crv", "x"], &[7, 43]),

@@ -307,8 +307,8 @@ impl Answers for World {
     ) -> Result<Result<Verified, SignatureFault>, KeysUnavailable> {
         let name = issuer.issuer.as_str();
         match self.fetched.get(name) {
-            Some(Some(jwks)) => Ok(self.keys.verify_with(jwks, token)),
-            Some(None) => Err(KeysUnavailable { issuer: name.into(), reason: "it is down".to_owned() }),
+            Some(Some(jwks)) => Ok(self.keys.verify_with(jwks, issuer.trust.accepted_algorithms(), token)),
+            Some(None) => Err(KeysUnavailable::new(&issuer.issuer, "it is down")),
             None => panic!("the keys of {name} are asked for, which is not trusted"),
         }
     }

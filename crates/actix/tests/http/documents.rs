@@ -28,7 +28,9 @@ async fn md_02_md_03_md_04_md_06_metadata() {
     let answer = answer(&service, &ask("GET", MD)).await;
     check_public(&answer);
     let methods = ["client_secret_basic", "client_secret_post", "spiffe_jwt", "private_key_jwt"];
-    let algorithms = ["ES256", "ES384", "EdDSA", "RS256", "PS256", "Ed25519"];
+    let algorithms =
+        ["ES256", "ES384", "EdDSA", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "Ed25519"];
+    let of_proofs = ["ES256", "ES384", "EdDSA", "RS256", "PS256", "Ed25519"];
     let expected = serde_json::json!({
         "issuer": ISSUER,
         "token_endpoint": "https://as.test/v1/oauth/tokens",
@@ -46,7 +48,7 @@ async fn md_02_md_03_md_04_md_06_metadata() {
         "revocation_endpoint": "https://as.test/v1/oauth/revoke",
         "revocation_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
-        "dpop_signing_alg_values_supported": algorithms,
+        "dpop_signing_alg_values_supported": of_proofs,
         "scopes_supported": ["catalog"],
         "response_types_supported": [],
     });

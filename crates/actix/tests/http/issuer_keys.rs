@@ -100,16 +100,27 @@ async fn ks_06_a_users_token_is_exchanged_with_keys_that_were_fetched() {
     assert_eq!(claims(answer.json()["access_token"].as_str().unwrap())["sub"], "alice");
     assert_eq!(published.asked.load(Ordering::SeqCst), 2);
 
-    // A key that it does not have is a bad token, however often it is tried.
-    for _ in 0..20 {
-        check(&service, &exchange(&token(&second)), E(400, "invalid_request")).await;
-    }
-    assert_eq!(published.asked.load(Ordering::SeqCst), 2);
+    // The issuer rotates: the new key is fetched at once, and the old one is gone.
     *published.jwks.lock().unwrap() = Some(second.jwks().into());
-    world.pass(60);
     check(&service, &exchange(&token(&second)), Expected::Ok).await;
     check(&service, &exchange(&token(&first)), E(400, "invalid_request")).await;
-    assert_eq!(published.asked.load(Ordering::SeqCst), 3);
+    assert_eq!(published.asked.load(Ordering::SeqCst), 4);
+
+    // A key that it does not have is a bad token as long as that can be found out, and an outage until it can be.
+    let stranger = ForeignKey::new(Some("3"));
+    check(&service, &exchange(&token(&stranger)), E(400, "invalid_request")).await;
+    for _ in 0..20 {
+        let answer = check(&service, &exchange(&token(&stranger)), E(503, "temporarily_unavailable")).await;
+        let seconds: u32 = answer.header("Retry-After").unwrap().parse().unwrap();
+        assert!((1..=60).contains(&seconds), "{seconds}");
+        check(&service, &exchange(&token(&second)), Expected::Ok).await;
+    }
+    assert_eq!(published.asked.load(Ordering::SeqCst), 5);
+    world.pass(60);
+    check(&service, &exchange(&token(&stranger)), E(400, "invalid_request")).await;
+    // It was signed before the last fetch, as it says itself.
+    check(&service, &exchange(&token(&stranger)), E(400, "invalid_request")).await;
+    assert_eq!(published.asked.load(Ordering::SeqCst), 6);
 
     // Known keys go on while it is down.
     *published.jwks.lock().unwrap() = None;

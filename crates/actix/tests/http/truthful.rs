@@ -22,9 +22,9 @@ const METHODS: [&str; 8] = [
     "self_signed_tls_client_auth",
     "none",
 ];
-const ALGORITHMS: [&str; 15] = [
+const ALGORITHMS: [&str; 16] = [
     "ES256", "ES384", "ES512", "ES256K", "EdDSA", "Ed25519", "Ed448", "RS256", "RS384", "RS512", "PS256",
-    "PS384", "HS256", "none", "es256",
+    "PS384", "PS512", "HS256", "none", "es256",
 ];
 
 async fn metadata(service: &TokenService) -> Value {

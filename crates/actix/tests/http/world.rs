@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 use tokenberg_actix::{Fixed, TokenService, TokenServiceBuilder};
 use tokenberg_core::{
-    AcceptedAs, AccessTokenClaims, Algorithm, AllowedScope, Answers, AuthMethod, CertificateName, Client,
-    ClientId, CompactJws, DpopProof, Federation, GrantType, Issuer, IssuerKeys, KeySource, Keys,
+    AcceptedAs, AccessTokenClaims, Algorithm, Algorithms, AllowedScope, Answers, AuthMethod, CertificateName,
+    Client, ClientId, CompactJws, DpopProof, Federation, GrantType, Issuer, IssuerKeys, KeySource, Keys,
     KeysUnavailable, NotWritten, Once, Policy, Revocation, Revocations, Revoke, Rights, Secret, SecretDigest,
     SignatureFault, SignedToken, SigningFault, SingleUse, StoredSecret, Timestamp, TokenFault, TokenId,
     TrustedIssuer, Verified, Waiting, Writing,
@@ -281,10 +281,9 @@ impl IssuerKeys for Ledger {
         Box::pin(async move {
             assert_eq!(issuer.issuer.as_str(), FETCHED, "nobody else's keys are fetched");
             if self.0.issuer_gone.load(Ordering::SeqCst) {
-                let reason = "as the test wants it".to_owned();
-                return Err(KeysUnavailable { issuer: FETCHED.into(), reason });
+                return Err(KeysUnavailable::new(&issuer.issuer, "as the test wants it"));
             }
-            Ok(self.0.keys.verify_with(&self.0.idp.jwks(), token))
+            Ok(self.0.keys.verify_with(&self.0.idp.jwks(), issuer.trust.accepted_algorithms(), token))
         })
     }
 }
@@ -322,8 +321,13 @@ impl Keys for TestKeys {
         self.keyring.signed(token, issuer, now)
     }
 
-    fn verify_with(&self, jwks: &str, token: &CompactJws) -> Result<Verified, SignatureFault> {
-        self.keyring.verify_with(jwks, token)
+    fn verify_with(
+        &self,
+        jwks: &str,
+        accepted: Algorithms,
+        token: &CompactJws,
+    ) -> Result<Verified, SignatureFault> {
+        self.keyring.verify_with(jwks, accepted, token)
     }
 
     fn verify_proof(&self, proof: &DpopProof) -> Result<Verified, SignatureFault> {

@@ -225,6 +225,15 @@ fn check_issuers(issuers: &[IssuerRecord], findings: &mut Findings) {
         if !record.trusted.enabled {
             findings.note("issuers", format!("{issuer} is disabled"));
         }
+        if record.trusted.trust.insecure_http {
+            findings.note(
+                "issuers",
+                format!(
+                    "{issuer} is trusted over plain http (--insecure-http): whoever is on the way can replace its keys, and so be any \
+                     of its users"
+                ),
+            );
+        }
         match &record.trusted.trust.keys {
             KeySource::JwksUri(_) | KeySource::Discovery => {}
             KeySource::Jwks(jwks) => match PublicKeys::from_jwks(jwks) {

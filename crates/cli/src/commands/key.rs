@@ -38,7 +38,7 @@ catalogs built on Quarkus (Apache Polaris, Nessie) within 10m. Set
 quarkus.oidc.token.forced-jwk-refresh-interval=30S there, or restart them.")]
 pub(crate) struct Rotate {
     /// ES256, ES384 or EdDSA; RSA keys are made with openssl and imported
-    #[arg(long, value_name = "ALG", default_value = "ES256")]
+    #[arg(long, value_name = "ALG", default_value = "ES256", value_parser = Algorithm::for_signing)]
     alg: Algorithm,
 
     /// Sign with it at once: catalogs with a cached key set refuse its tokens for up to 10m
@@ -62,7 +62,7 @@ pub(crate) struct Revoke {
     id: String,
 
     /// The algorithm of the new key, if one is needed: ES256, ES384 or EdDSA [default: that of the key, or ES256 instead of RSA]
-    #[arg(long, value_name = "ALG")]
+    #[arg(long, value_name = "ALG", value_parser = Algorithm::for_signing)]
     alg: Option<Algorithm>,
 }
 
@@ -79,7 +79,7 @@ pub(crate) struct Import {
     file: PathBuf,
 
     /// RS256 or PS256 for an RSA key, which is for RS256 unless said otherwise; other keys have one algorithm each
-    #[arg(long, value_name = "ALG")]
+    #[arg(long, value_name = "ALG", value_parser = Algorithm::for_signing)]
     alg: Option<Algorithm>,
 
     /// Sign with it at once: catalogs with a cached key set refuse its tokens for up to 10m
@@ -175,7 +175,19 @@ async fn revoke(store: &Store, asked: &Revoke, now: Timestamp, output: Output) -
     let alg = match (asked.alg, revoked.map(|key| key.algorithm)) {
         (Some(alg), _) => alg,
         (None, Some(alg @ (Algorithm::ES256 | Algorithm::ES384 | Algorithm::EdDSA))) => alg,
-        (None, Some(Algorithm::RS256 | Algorithm::PS256) | None) => Algorithm::ES256,
+        // RSA keys are not generated.
+        (
+            None,
+            Some(
+                Algorithm::RS256
+                | Algorithm::RS384
+                | Algorithm::RS512
+                | Algorithm::PS256
+                | Algorithm::PS384
+                | Algorithm::PS512,
+            )
+            | None,
+        ) => Algorithm::ES256,
     };
     let spare = tokenberg_jose::generate(alg, now, now)?;
     let outcome = store.revoke_key(now, &id, &spare).await?;

@@ -70,10 +70,14 @@ fn answer(
         }
         Err(outage @ (NotGranted::Unwritten(_) | NotGranted::KeysUnavailable(_))) => {
             crate::failure::warn(&outage.to_string());
-            written(&OAuthError::new(
-                ErrorCode::TemporarilyUnavailable,
-                "it cannot be decided now; try again",
-            ))
+            let seconds = match &outage {
+                NotGranted::KeysUnavailable(fault) => fault.retry_after.as_seconds(),
+                NotGranted::Refused(_) | NotGranted::Unsigned(_) | NotGranted::Unwritten(_) => 1,
+            };
+            let error = "it cannot be decided now; try again after Retry-After";
+            let mut answer = written(&OAuthError::new(ErrorCode::TemporarilyUnavailable, error))?;
+            answer.headers.insert("retry-after".to_owned(), seconds.to_string().into());
+            Ok(answer)
         }
     }
 }

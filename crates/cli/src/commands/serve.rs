@@ -95,7 +95,7 @@ pub(crate) struct Serve {
     pub(crate) require_dpop_nonce: Option<bool>,
 
     /// The algorithm of the key that is made on an empty store: ES256, ES384 or EdDSA [default: ES256]
-    #[arg(long, value_name = "ALG", env = "TOKENBERG_ALG")]
+    #[arg(long, value_name = "ALG", env = "TOKENBERG_ALG", value_parser = Algorithm::for_signing)]
     pub(crate) alg: Option<Algorithm>,
 
     /// What is logged, as in `info` or `warn,tokenberg::audit=info`; RUST_LOG counts, too [default: info]
@@ -115,7 +115,7 @@ pub(crate) struct Serve {
           default_missing_value = "true")]
     pub(crate) allow_private_issuers: Option<bool>,
 
-    /// How long after the last time an issuer is asked again because a token names a key that it does not have [default: 1m]
+    /// Minimum interval between fetches of an issuer's keys that are caused by an unknown `kid`, after three at once [default: 1m]
     #[arg(long, value_name = "DURATION", env = "TOKENBERG_JWKS_REFETCH_AFTER", value_parser = duration::parse)]
     pub(crate) jwks_refetch_after: Option<Lifetime>,
 

@@ -1,4 +1,4 @@
-//! How do we get the keys of issuers? With GET from the addresses of registered ones, and nothing else: conformance KS-06 and WL-13.
+//! Fetches the keys of issuers, with GET from the addresses of registered ones and nothing else: conformance KS-06 and WL-13.
 
 mod reachable;
 #[cfg(test)]
@@ -19,7 +19,7 @@ pub(crate) struct Fetching {
     pub(crate) ca: Option<PathBuf>,
     /// Whether an issuer may be at an address that only we can reach.
     pub(crate) allow_private: bool,
-    /// How long after the last time an issuer is asked again for a key that it does not have.
+    /// Minimum interval between fetches caused by an unknown `kid`, once a few are used up.
     pub(crate) refetch_after: Lifetime,
 }
 
@@ -46,16 +46,18 @@ pub(crate) fn held(fetching: &Fetching, counts: Arc<KeyFetches>) -> anyhow::Resu
 
 fn tell(event: FetchEvent) {
     match event {
-        FetchEvent::Fetched { issuer, keys, ignored, fresh_for } => {
+        FetchEvent::Fetched { issuer, keys, ignored, left_out, fresh_for } => {
             for key in ignored {
                 match key.reason {
-                    // Others of the issuer's keys, as to encrypt with, are nothing to be told of every time.
+                    // Keys for something else, as for encryption, are usual.
                     UnfitKey::Purpose | UnfitKey::Algorithm => {
                         tracing::debug!(issuer = issuer.as_str(), "{key}");
                     }
                     UnfitKey::Malformed
+                    | UnfitKey::KeyId
                     | UnfitKey::Symmetric
                     | UnfitKey::Private
+                    | UnfitKey::Leaked
                     | UnfitKey::Length
                     | UnfitKey::RsaSize
                     | UnfitKey::RsaExponent
@@ -63,14 +65,33 @@ fn tell(event: FetchEvent) {
                     | UnfitKey::Twice => tracing::warn!(issuer = issuer.as_str(), "{key}"),
                 }
             }
-            let fresh_for = fresh_for.as_seconds();
-            tracing::info!(issuer = issuer.as_str(), keys, fresh_for, "fetched the keys of an issuer");
+            let issuer = issuer.as_str();
+            if left_out > 0 {
+                tracing::warn!(
+                    issuer,
+                    left_out,
+                    "the key set of an issuer is too large; the rest is not used"
+                );
+            }
+            if keys == 0 {
+                tracing::warn!(
+                    issuer,
+                    "the key set of an issuer has no key that can be used; its tokens are answered 503"
+                );
+            }
+            tracing::info!(issuer, keys, fresh_for = fresh_for.as_seconds(), "fetched the keys of an issuer");
         }
         FetchEvent::Failed { issuer, fault, stale: true } => {
-            tracing::warn!(issuer = issuer.as_str(), %fault, "the keys of an issuer cannot be had; known ones go on");
+            tracing::warn!(
+                issuer = issuer.as_str(), %fault,
+                "cannot obtain the keys of an issuer; those fetched before are still used"
+            );
         }
         FetchEvent::Failed { issuer, fault, stale: false } => {
-            tracing::error!(issuer = issuer.as_str(), %fault, "the keys of an issuer cannot be had, and none are known");
+            tracing::error!(
+                issuer = issuer.as_str(), %fault,
+                "cannot obtain the keys of an issuer, and none were fetched before; its tokens are answered 503"
+            );
         }
     }
 }

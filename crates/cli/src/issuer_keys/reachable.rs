@@ -17,6 +17,8 @@ pub(super) enum Reachable {
     Public,
     /// This machine.
     Loopback,
+    /// A host that the operator named, for trials in containers: any but those that hand out the credentials of a cloud.
+    Named,
     /// Whatever the operator has put on the list of issuers.
     Anything,
 }
@@ -26,6 +28,7 @@ impl Reachable {
         match self {
             Self::Public => is_public(ip),
             Self::Loopback => ip.is_loopback(),
+            Self::Named => !is_link_local_or_metadata(ip),
             Self::Anything => true,
         }
     }
@@ -49,9 +52,14 @@ impl CheckedResolver {
             Some(refused) => Err(ureq::Error::Io(io::Error::new(
                 io::ErrorKind::PermissionDenied,
                 format!(
-                    "it is at {}, which only this machine or its network can reach; if that is meant, say \
-                     --allow-private-issuers",
-                    refused.ip()
+                    "it is at {}, {}",
+                    refused.ip(),
+                    match self.reachable {
+                        Reachable::Named => "which belongs to no machine that publishes keys",
+                        Reachable::Public | Reachable::Loopback | Reachable::Anything => {
+                            "which only this machine or its network can reach; if that is meant, say --allow-private-issuers"
+                        }
+                    }
                 ),
             ))),
         }
@@ -69,6 +77,28 @@ impl Resolver for CheckedResolver {
         // One that is not allowed among others is no accident.
         self.checked(&addresses)?;
         Ok(addresses)
+    }
+}
+
+/// Whether it is an address of the link or of no machine, or one at which clouds have their metadata service.
+fn is_link_local_or_metadata(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => {
+            ip.is_link_local()
+                || ip.is_unspecified()
+                || ip.is_broadcast()
+                || ip.is_multicast()
+                // Azure, Alibaba Cloud.
+                || [[168, 63, 129, 16], [100, 100, 100, 200]].contains(&ip.octets())
+        }
+        IpAddr::V6(ip) => {
+            let [first, ..] = ip.segments();
+            first & 0xffc0 == 0xfe80
+                || ip.is_unspecified()
+                || ip.is_multicast()
+                // Amazon EC2.
+                || ip.segments() == [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254]
+        }
     }
 }
 
@@ -185,6 +215,25 @@ mod tests {
         ] {
             assert!(!Reachable::Public.holds(private.parse().unwrap()), "{private}");
             assert!(Reachable::Anything.holds(private.parse().unwrap()), "{private}");
+        }
+        for (ip, is) in [
+            ("172.18.0.2", true),
+            ("10.0.0.1", true),
+            ("127.0.0.1", true),
+            ("fd12:3456::1", true),
+            ("1.1.1.1", true),
+            ("169.254.169.254", false),
+            ("::ffff:169.254.169.254", false),
+            ("168.63.129.16", false),
+            ("100.100.100.200", false),
+            ("fd00:ec2::254", false),
+            ("fe80::1", false),
+            ("0.0.0.0", false),
+            ("::", false),
+            ("224.0.0.1", false),
+            ("255.255.255.255", false),
+        ] {
+            assert_eq!(Reachable::Named.holds(ip.parse().unwrap()), is, "{ip}");
         }
         for (ip, is) in
             [("127.0.0.2", true), ("::1", true), ("10.0.0.1", false), ("1.1.1.1", false), ("::", false)]

@@ -16,6 +16,7 @@ const LONGEST_CONNECTING: Duration = Duration::from_secs(2);
 pub(super) struct IssuerWeb {
     web: Agent,
     this_machine: Agent,
+    plain_http: Agent,
 }
 
 impl IssuerWeb {
@@ -28,7 +29,8 @@ impl IssuerWeb {
         let roots = roots::of(ca)?;
         Ok(Self {
             web: agent(roots.clone(), reachable, true),
-            this_machine: agent(roots, Reachable::Loopback, false),
+            this_machine: agent(roots.clone(), Reachable::Loopback, false),
+            plain_http: agent(roots, Reachable::Named, false),
         })
     }
 }
@@ -55,6 +57,10 @@ impl Fetch for IssuerWeb {
         let agent = match address.reach() {
             Reach::Web => &self.web,
             Reach::ThisMachine => &self.this_machine,
+            Reach::PlainHttp => {
+                tracing::warn!(%address, "fetching over plain http: whoever is on the way can replace the keys");
+                &self.plain_http
+            }
         };
         let request = agent.get(address.as_str()).config().timeout_global(Some(within)).build();
         let mut answer = request.call().map_err(|fault| fault.to_string())?;

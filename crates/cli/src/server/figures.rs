@@ -5,6 +5,7 @@ use crate::clock;
 use crate::commands::key;
 use tokenberg_actix::Exposition;
 use tokenberg_core::{KeyMaterial, Timestamp};
+use tokenberg_jose::IssuerKeySets;
 use tokenberg_store::AuditFigures;
 
 /// Writes the figures of this moment.
@@ -46,6 +47,21 @@ pub(super) fn expose(following: &Following, started: Timestamp, to: &mut Exposit
     );
     if let Ok(now) = clock::now() {
         expose_keys(snapshot.keys(), now, to);
+    }
+}
+
+/// Writes how many keys there are of each issuer that is trusted: the list is the operator's, so the labels are bounded.
+pub(super) fn expose_issuers(following: &Following, keys: &IssuerKeySets, to: &mut Exposition) {
+    const USABLE: &str = "tokenberg_issuer_usable_keys";
+    to.family("gauge", USABLE, "Keys of an issuer that verify; absent until they are first fetched.");
+    let Ok(now) = clock::now() else { return };
+    let moment = following.watched().now();
+    let mut trusted: Vec<_> = moment.snapshot().issuers_in_order().filter(|issuer| issuer.enabled).collect();
+    trusted.sort_by_key(|issuer| issuer.issuer.as_str());
+    for issuer in trusted {
+        if let Some(usable) = keys.usable_keys(issuer, now) {
+            to.sample(USABLE, &[("issuer", issuer.issuer.as_str())], count(usable as u64));
+        }
     }
 }
 

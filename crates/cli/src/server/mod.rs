@@ -77,12 +77,13 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     let mut policy = Policy::new(settings.issuer_at(port)?);
     policy.strict_iceberg_errors = settings.strict_iceberg_errors;
     policy.require_dpop_nonce = settings.require_dpop_nonce;
+    policy.base_path = (!settings.base_path.is_empty()).then(|| settings.base_path.as_str().into());
     let issuer = policy.issuer.clone();
     let mut service = TokenService::builder(policy, following.clone())
         .revocations(following.watched())
         .single_use(following.watched())
         .recorder(audit.clone())
-        .issuer_keys(issuer_keys)
+        .issuer_keys(issuer_keys.clone())
         .failures_per_client(settings.failures_per_client)
         .failures_per_source(settings.failures_per_source)
         .trusted_proxies(settings.trusted_proxies.clone());
@@ -114,6 +115,7 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
         let operations = Operations::new(move || following.ready()).metrics(&service, move |to| {
             figures::expose(&figures, started, to);
             figures::expose_audit(audit.figures(), to);
+            figures::expose_issuers(&figures, &issuer_keys, to);
             key_fetches.expose(to);
         });
         server = server.operations(listener, operations);
@@ -129,6 +131,7 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     rotation.begin(following.clone());
     undecided_names::begin(following.clone());
     let serving = actix_web::rt::spawn(running.serve());
+    warn_of_plain_http(&following);
     tracing::info!(issuer = issuer.as_str(), store = %settings.store.url, listen = settings.address(port), "ready");
     tell(&settings, port, operations_at, first.as_ref())?;
     notify::tell(notify::State::Ready);
@@ -138,6 +141,19 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     store.close().await;
     tracing::info!("ended");
     Ok(())
+}
+
+/// Each fetch warns, too; but keys may have been given as a file, and users may come much later.
+fn warn_of_plain_http(following: &Following) {
+    for trusted in following.watched().now().snapshot().issuers_in_order() {
+        if trusted.enabled && trusted.trust.insecure_http {
+            let issuer = trusted.issuer.as_str();
+            tracing::warn!(
+                issuer,
+                "an issuer is trusted over plain http (--insecure-http): whoever is on the way can replace its keys"
+            );
+        }
+    }
 }
 
 /// The lines on standard output; what listens is ready by now.

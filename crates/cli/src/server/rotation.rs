@@ -64,7 +64,12 @@ impl Rotation {
         };
         let alg = match present.algorithm {
             alg @ (Algorithm::ES256 | Algorithm::ES384 | Algorithm::EdDSA) => alg,
-            Algorithm::RS256 | Algorithm::PS256 => {
+            Algorithm::RS256
+            | Algorithm::RS384
+            | Algorithm::RS512
+            | Algorithm::PS256
+            | Algorithm::PS384
+            | Algorithm::PS512 => {
                 if !self.0.has_warned.swap(true, Ordering::Relaxed) {
                     tracing::warn!("it is time for a new signing key, but RSA keys are imported, not made");
                 }

@@ -188,10 +188,7 @@ impl Settings {
 
     /// Whether the first key would be one that cannot be generated.
     pub(crate) fn is_first_key_impossible(&self) -> bool {
-        match self.alg {
-            Algorithm::RS256 | Algorithm::PS256 => true,
-            Algorithm::ES256 | Algorithm::ES384 | Algorithm::EdDSA => false,
-        }
+        !matches!(self.alg, Algorithm::ES256 | Algorithm::ES384 | Algorithm::EdDSA)
     }
 
     /// Where it can be reached once it listens at `port`, without the base path.

@@ -14,6 +14,7 @@ mod explaining;
 mod figures;
 mod foreign;
 mod hostile;
+mod issuers;
 mod namesakes;
 mod naming;
 mod nodes;

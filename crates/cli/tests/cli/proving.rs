@@ -125,15 +125,53 @@ fn cj_07_dp_07_what_was_used_is_used_for_every_server_of_the_store() {
 
 /// Asks with a proof: status, `error` or `token_type`, and the nonces of the answer.
 fn proven(server: &Server, form: &str, proof: &str) -> (u16, String, Vec<String>) {
+    proven_at(&server.endpoint(), form, proof)
+}
+
+fn proven_at(url: &str, form: &str, proof: &str) -> (u16, String, Vec<String>) {
     let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
     let agent = config.timeout_global(Some(Duration::from_secs(30))).build().new_agent();
-    let request = agent.post(server.endpoint()).content_type("application/x-www-form-urlencoded");
+    let request = agent.post(url).content_type("application/x-www-form-urlencoded");
     let mut answer = request.header("DPoP", proof).send(form).unwrap();
     let nonces =
         answer.headers().get_all("DPoP-Nonce").iter().map(|n| n.to_str().unwrap().to_owned()).collect();
     let body: Value = serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap();
     let said = body["error"].as_str().or(body["token_type"].as_str()).unwrap().to_owned();
     (answer.status().as_u16(), said, nonces)
+}
+
+#[test]
+fn dp_05_dp_06_te_26_te_27_a_proof_may_be_for_each_address_that_is_served_and_10_s_ahead() {
+    let place = Place::new();
+    let secret = place.add("c1", &[]);
+    let server = place.serve(&["--issuer", ISSUER, "--base-path", "/api/catalog"]);
+    let key = ForeignKey::new(None);
+    let form = format!("grant_type=client_credentials&client_id=c1&client_secret={secret}");
+    let mut count = 0;
+    let mut status = |path: &str, changes: Value| {
+        count += 1;
+        let proof = key.proof(now(), &format!("{count}"), &changes);
+        proven_at(&format!("{}/api/catalog{path}", server.url), &form, &proof).0
+    };
+    for path in ["/v1/oauth/tokens", "/v1/oauth/tokens/", "//v1/oauth/tokens", "//v1/oauth/tokens/"] {
+        for base in [ISSUER.to_owned(), format!("{ISSUER}/api/catalog")] {
+            let htu = format!("{base}{path}");
+            assert_eq!(status(path, json!({ "htu": htu })), 200, "{htu}");
+        }
+    }
+    let path = "/v1/oauth/tokens";
+    for htu in [
+        format!("{ISSUER}/api/{path}"),
+        format!("{}/api/catalog{path}", server.url),
+        format!("{ISSUER}/api/catalog/v1/oauth/introspect"),
+        format!("https://evil.example/api/catalog{path}"),
+    ] {
+        assert_eq!(status(path, json!({ "htu": htu })), 400, "{htu}");
+    }
+    // The server's clock may have gone on by some seconds, so only the nearer end is exact.
+    let ahead = |seconds: i64| json!({"htu": format!("{ISSUER}{path}"), "iat": now().as_seconds() + seconds});
+    assert_eq!(status(path, ahead(9)), 200);
+    assert_eq!(status(path, ahead(600)), 400);
 }
 
 #[test]

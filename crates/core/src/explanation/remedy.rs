@@ -26,7 +26,7 @@ pub(super) fn of(refusal: &Refusal, rules: &[Rule], policy: &Policy) -> String {
         | Refusal::MalformedTarget(_) => {
             "the client has to repair its request; nothing that is registered would change this".to_owned()
         }
-        Refusal::ClientAssertion(fault) => token_remedy::of(fault, "the client assertion", rules, policy),
+        Refusal::ClientAssertion(fault) => token_remedy::of(fault, token_remedy::CLIENT_ASSERTION, rules, policy),
         Refusal::Assertion(fault) => token_remedy::of(fault, "the assertion", rules, policy),
         Refusal::BearerToken(fault) => token_remedy::of(fault, "the Bearer token", rules, policy),
         Refusal::SubjectToken(fault) => token_remedy::of(fault, "the subject token", rules, policy),

@@ -6,10 +6,13 @@ use super::remedy::pattern;
 use super::rule::Rule;
 use crate::policy::foreign_token;
 use crate::{
-    ClientId, Issuer, Lifetime, Namesake, NotRenewable, Policy, Revocation, Subject, Timestamp, TokenFault,
-    TrustedIssuer, deceives,
+    ClientId, Issuer, Lifetime, Namesake, NotRenewable, Policy, Revocation, SignatureFault, Subject,
+    Timestamp, TokenFault, TrustedIssuer, deceives,
 };
 use serde_json::{Map, Value};
+
+/// What the assertion of a client is called.
+pub(super) const CLIENT_ASSERTION: &str = "the client assertion";
 
 /// A sentence without its end, about what is called `token`.
 pub(super) fn of(fault: &TokenFault, token: &str, rules: &[Rule], policy: &Policy) -> String {
@@ -19,6 +22,9 @@ pub(super) fn of(fault: &TokenFault, token: &str, rules: &[Rule], policy: &Polic
         TokenFault::Type => format!(
             "{token} has to be of the kind that it is sent as: an access token of ours has typ at+jwt, an ID token goes as id_token only"
         ),
+        TokenFault::OtherKind { by, what } => {
+            format!("{token} has to be of the kind that it is sent as; by its {by} it is {what}")
+        }
         TokenFault::DeclaredType(kind) => {
             format!("{token} is ours: the client has to declare it as access_token, not as {kind}")
         }
@@ -32,6 +38,19 @@ pub(super) fn of(fault: &TokenFault, token: &str, rules: &[Rule], policy: &Polic
                 policy.issuer
             ),
         },
+        TokenFault::Signature(SignatureFault::Unusable { key, .. }) => format!(
+            "{} has to publish key {:?} so that it can be used, or to sign with another",
+            found.issuer.map_or_else(|| "its maker".to_owned(), |known| known.issuer.to_string()),
+            key.as_str()
+        ),
+        TokenFault::Signature(SignatureFault::Several) => format!(
+            "{} has to give its keys different kids, and the kid of one to {token}",
+            found.issuer.map_or_else(|| "its maker".to_owned(), |known| known.issuer.to_string())
+        ),
+        TokenFault::Signature(SignatureFault::Algorithm { .. }) => format!(
+            "{token} has to be signed with the algorithm of its key; an RSA key without alg is for RS256, unless --alg of the issuer says \
+             otherwise"
+        ),
         TokenFault::Signature(_) => format!(
             "{token} has to be signed with a key that {} has now; compare its kid and alg with the keys that are published",
             found.issuer.map_or_else(|| "its issuer".to_owned(), |known| known.issuer.to_string())
@@ -45,6 +64,9 @@ pub(super) fn of(fault: &TokenFault, token: &str, rules: &[Rule], policy: &Polic
                 format!("the issuer of {token} has to write the claim {} as its RFC has it", claim.0)
             }
         },
+        TokenFault::UnverifiedEmail(claim) => format!(
+            "the issuer has to verify the address and write {claim}: true; a --subject-claim that is not an address needs neither"
+        ),
         TokenFault::Expired { .. } => {
             format!("the client has to get another one: {token} is over; if it should not be, compare the clocks")
         }
@@ -77,6 +99,12 @@ pub(super) fn of(fault: &TokenFault, token: &str, rules: &[Rule], policy: &Polic
             Some(known) => format!("`{}`", issuer_change::algorithm(known, *algorithm)),
             None => format!("the issuer of {token} has to sign with another algorithm than {algorithm}"),
         },
+        TokenFault::TooLongLived { .. } | TokenFault::TooOld { .. } if token == CLIENT_ASSERTION => {
+            let client = found.client.map_or("CLIENT", ClientId::as_str);
+            format!(
+                "the client has to make {token} for shorter; or `tokenberg client change {client} --assertion-lifetime 1h`, which is the most"
+            )
+        }
         TokenFault::TooLongLived { most, .. } | TokenFault::TooOld { most, .. } => too_old(token, *most, &found),
         TokenFault::MayNotAct => {
             "the subject's issuer says in may_act who may act for him; nobody here can allow another".to_owned()

@@ -6,7 +6,7 @@ use super::{find_client, find_issuer, use_once, verify_token};
 use crate::flow::find_client::Who;
 use crate::policy::foreign_token::text;
 use crate::policy::proof::Authenticated;
-use crate::policy::{Policy, certificate, client_assertion};
+use crate::policy::{Policy, certificate, client_assertion, token_kind};
 use crate::refusal::{Hint, Refusal, TokenFault};
 use crate::request::client_authentication::{
     AssertionAuthentication, AssertionKind, CertificateAuthentication, Credential,
@@ -72,7 +72,7 @@ impl Assertion {
         let not_good = Refusal::ClientAssertion;
         let token =
             CompactJws::parse(presented.assertion.expose()).map_err(|fault| not_good(fault.into()))?;
-        client_assertion::check_type(&token).map_err(not_good)?;
+        token_kind::check_client_assertion(&token).map_err(not_good)?;
         let payload = token.unverified_payload();
         let subject = text(payload, "sub").ok_or(not_good(crate::ClaimFault("sub").into()))?;
         let maker = match presented.kind {

@@ -34,6 +34,9 @@ impl<S> FindIssuer<S> {
     pub fn found(self, issuer: Option<Arc<TrustedIssuer>>) -> Result<S, Refusal> {
         let trusted = match issuer {
             Some(issuer) if issuer.issuer.as_str() != &*self.issuer => Err(TokenFault::Issuer),
+            Some(issuer) if issuer.issuer.is_plain_http() && !issuer.trust.insecure_http => {
+                Err(TokenFault::Issuer)
+            }
             Some(issuer) if !issuer.enabled => Err(TokenFault::Disabled("issuer")),
             Some(issuer) => Ok(issuer),
             None => Err(TokenFault::Issuer),

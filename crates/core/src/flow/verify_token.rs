@@ -3,7 +3,7 @@
 use super::question::{Asks, Question};
 use crate::answers::Keys;
 use crate::refusal::Refusal;
-use crate::{Client, CompactJws, KeySource, SignatureFault, Timestamp, TrustedIssuer, Verified};
+use crate::{Algorithms, Client, CompactJws, KeySource, SignatureFault, Timestamp, TrustedIssuer, Verified};
 use std::sync::Arc;
 
 /// Whose keys may verify a token. Decided before the token is verified, and never by the token itself.
@@ -69,11 +69,13 @@ impl<S> VerifyToken<S> {
     pub fn compute(&self, keys: &dyn Keys) -> Result<Result<Verified, SignatureFault>, &TrustedIssuer> {
         match &self.keys {
             KeysOf::Issuer(issuer) => match &issuer.trust.keys {
-                KeySource::Jwks(jwks) => Ok(keys.verify_with(jwks, &self.token)),
+                KeySource::Jwks(jwks) => {
+                    Ok(keys.verify_with(jwks, issuer.trust.accepted_algorithms(), &self.token))
+                }
                 KeySource::JwksUri(_) | KeySource::Discovery => Err(issuer),
             },
             KeysOf::Client(client) => Ok(match client.rights.jwks.as_deref() {
-                Some(jwks) => keys.verify_with(jwks, &self.token),
+                Some(jwks) => keys.verify_with(jwks, Algorithms::default(), &self.token),
                 None => self.in_vain(keys),
             }),
             KeysOf::Nobody => Ok(self.in_vain(keys)),
@@ -81,7 +83,7 @@ impl<S> VerifyToken<S> {
     }
 
     fn in_vain(&self, keys: &dyn Keys) -> Result<Verified, SignatureFault> {
-        let _ = std::hint::black_box(keys.verify_with(NOBODYS_KEYS, &self.token));
+        let _ = std::hint::black_box(keys.verify_with(NOBODYS_KEYS, Algorithms::default(), &self.token));
         Err(SignatureFault::NoKey)
     }
 

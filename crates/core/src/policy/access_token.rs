@@ -2,7 +2,7 @@
 
 use super::proof::{ProvenToken, StandingToken};
 use super::signed_token::SignedToken;
-use super::{Policy, dpop, foreign_token, rights};
+use super::{Policy, address, dpop, foreign_token, rights};
 use crate::answers::{ParticipantsStanding, Recollection};
 use crate::refusal::{ProofFault, TokenFault};
 use crate::types::confirmation::Possession;
@@ -197,7 +197,8 @@ impl TokenVerification {
         now: Timestamp,
     ) -> Result<(Possession, Once), ProofFault> {
         let (method, address) = request;
-        let (key, id, issued) = dpop::made_for(proof, verified, method, address, now)?;
+        let (key, id, issued) =
+            dpop::made_for(proof, verified, method, |sent| address::is_same(sent, address), now)?;
         let hash = Thumbprint::of(token_hash);
         if foreign_token::text(proof.token().unverified_payload(), "ath") != Some(hash.as_str()) {
             return Err(ProofFault::Claim("ath"));

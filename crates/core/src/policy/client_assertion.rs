@@ -6,24 +6,14 @@ use super::foreign_token::{audience, signed_by, text, token_id};
 use super::proof::Authenticated;
 use crate::refusal::{Refusal, TokenFault};
 use crate::{
-    AuthMethod, ClaimFault, Client, CompactJws, Federation, Lifetime, Once, SignatureFault, Timestamp,
-    TrustedIssuer, Verified,
+    AuthMethod, ClaimFault, Client, CompactJws, Federation, LONGEST_ASSERTION_LIFETIME, Lifetime, Once,
+    SignatureFault, Timestamp, TrustedIssuer, Verified,
 };
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
-/// How long an assertion that a client makes for itself may live (conformance CJ-06).
-const LONGEST_ASSERTION: Lifetime = Lifetime::from_seconds(300);
-
 /// How far the client's clock may be from ours (conformance OP-01).
 const LEEWAY: Lifetime = Lifetime::from_seconds(30);
-
-/// `typ` of a client assertion: draft-ietf-oauth-rfc7523bis has its own, and does not ask servers to insist.
-pub(crate) fn check_type(token: &CompactJws) -> Result<(), TokenFault> {
-    let header = token.header();
-    let good = header.typ.is_none() || header.is_type("JWT") || header.is_type("client-authentication+jwt");
-    if good { Ok(()) } else { Err(TokenFault::Type) }
-}
 
 /// Whether the client is there, enabled, and registered for `private_key_jwt`.
 pub(crate) fn signs_for_itself(client: &Client) -> Result<(), Refusal> {
@@ -69,7 +59,8 @@ fn claims_of_own(
         }
     }
     check_audience(policy, payload, None, client.rights.endpoint_as_audience)?;
-    let bounds = Bounds { leeway: LEEWAY, max_age: LONGEST_ASSERTION, needs_issued_at: false };
+    let max_age = client.rights.assertion_lifetime.min(LONGEST_ASSERTION_LIFETIME);
+    let bounds = Bounds { leeway: LEEWAY, max_age, needs_issued_at: false };
     let times = foreign_times::check(payload, now, bounds)?;
     // RFC 7523 §3: the server "MAY ensure that JWTs are not replayed"; here it does (conformance CJ-07).
     let id = token_id(payload)?.ok_or(ClaimFault("jti"))?;

@@ -1,6 +1,7 @@
 //! What may be granted? Pure functions of values: no question is asked here, and nothing waits.
 
 pub(crate) mod access_token;
+pub(crate) mod address;
 pub(crate) mod binding;
 pub(crate) mod certificate;
 pub(crate) mod client_assertion;
@@ -18,6 +19,7 @@ pub(crate) mod rights;
 pub(crate) mod session;
 pub(crate) mod signed_token;
 pub(crate) mod signing_keys;
+pub(crate) mod token_kind;
 
 use crate::{AccessTokenClaims, Issuer, Lifetime, Timestamp};
 
@@ -37,10 +39,13 @@ pub struct Policy {
     pub strict_iceberg_errors: bool,
     /// Whether a DPoP proof needs a nonce of ours (RFC 9449 §8); off.
     pub require_dpop_nonce: bool,
+    /// The path that the endpoints are served under, besides that of the issuer: a DPoP proof may be made for either. It begins with
+    /// a slash and does not end with one.
+    pub base_path: Option<Box<str>>,
 }
 
 /// Where tokens are asked for, under the issuer: as Iceberg's specification has it.
-const TOKEN_ENDPOINT: &str = "/v1/oauth/tokens";
+const TOKEN_ENDPOINT: &str = address::TOKEN_ENDPOINT_PATHS[0];
 
 impl Policy {
     /// The defaults, for this issuer.
@@ -53,6 +58,7 @@ impl Policy {
             clock_leeway: Lifetime::from_seconds(5),
             strict_iceberg_errors: false,
             require_dpop_nonce: false,
+            base_path: None,
         }
     }
 

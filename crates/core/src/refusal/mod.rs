@@ -266,6 +266,14 @@ pub enum TokenFault {
     /// Its `typ` is not `at+jwt` (RFC 9068 §4).
     #[error("its typ is not at+jwt")]
     Type,
+    /// Its `typ` or a claim says that it is another kind of token than what it was presented as.
+    #[error("its {by} says that it is {what}")]
+    OtherKind {
+        /// The header member `typ`, or the claim.
+        by: &'static str,
+        /// What it is.
+        what: &'static str,
+    },
     /// It was declared as something that a token of ours is not.
     #[error("it was declared as {0}, and no issuer of such is trusted")]
     DeclaredType(TokenType),
@@ -286,6 +294,9 @@ pub enum TokenFault {
         /// The present.
         now: Timestamp,
     },
+    /// Its subject, or what it may have, is an e-mail address that its issuer has not verified.
+    #[error("its e-mail address is not verified: {0} is there and not true")]
+    UnverifiedEmail(&'static str),
     /// Expired, presented with the client's own credential, and still not renewable (conformance D13).
     #[error("it expired at {expired}, and {why}")]
     NotRenewable {

@@ -1,4 +1,4 @@
-//! Why a DPoP proof is refused: RFC 9449 §4.3.
+//! Why a DPoP proof was refused: RFC 9449 §4.3.
 
 use crate::{SignatureFault, Timestamp};
 

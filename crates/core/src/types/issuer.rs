@@ -36,12 +36,15 @@ impl std::str::FromStr for Issuer {
         if text.ends_with('/') && text.len() > "https://".len() {
             return Err(IssuerError::TrailingSlash);
         }
-        Self::url(text)
+        let issuer = Self::url(text)?;
+        if issuer.is_plain_http() { Err(IssuerError::Scheme) } else { Ok(issuer) }
     }
 }
 
 impl Issuer {
-    /// The identifier of somebody else: a URL that may end with a slash, or a SPIFFE trust domain (`spiffe://td.example`).
+    /// The identifier of another issuer: a URL that may end with a slash, or a SPIFFE trust domain (`spiffe://td.example`).
+    ///
+    /// It may be [plain http](Self::is_plain_http), which is trusted only where [`Trust::insecure_http`](crate::Trust) says so.
     ///
     /// # Errors
     /// If it is neither.
@@ -54,11 +57,8 @@ impl Issuer {
     }
 
     fn url(text: &str) -> Result<Self, IssuerError> {
-        let (secure, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
-            (Some(rest), _) => (true, rest),
-            (None, Some(rest)) => (false, rest),
-            (None, None) => return Err(IssuerError::Scheme),
-        };
+        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        let rest = rest.ok_or(IssuerError::Scheme)?;
         if text.contains(['?', '#']) {
             return Err(IssuerError::QueryOrFragment);
         }
@@ -69,10 +69,21 @@ impl Issuer {
         if host.is_none() || authority.contains('@') || !graphic || dots || text.len() > 2048 {
             return Err(IssuerError::Form);
         }
-        if !secure && !host.is_some_and(is_loopback) {
-            return Err(IssuerError::Scheme);
-        }
         Ok(Self(text.into()))
+    }
+
+    /// Whether it is an `http` URL of another machine than this one, so that its keys could be replaced on the way.
+    #[must_use]
+    pub fn is_plain_http(&self) -> bool {
+        let Some(rest) = self.0.strip_prefix("http://") else { return false };
+        let authority = rest.split('/').next().unwrap_or_default();
+        !host(authority).is_some_and(is_loopback)
+    }
+
+    /// The scheme and authority of the URL: all before its path.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        self.0.strip_suffix(self.path()).unwrap_or(&self.0)
     }
 
     /// Whether it is a SPIFFE trust domain, whose tokens name it in their subject.
@@ -181,15 +192,38 @@ mod tests {
         ] {
             assert_eq!(bad.parse::<Issuer>(), Err(why), "{bad}");
         }
-        for foreign in ["https://tenant.idp.test/", "spiffe://td.test", "http://127.0.0.1:3000"] {
-            assert_eq!(Issuer::foreign(foreign).map(|i| i.to_string()), Ok(foreign.to_owned()));
+        for (foreign, is_plain_http) in [
+            ("https://tenant.idp.test/", false),
+            ("spiffe://td.test", false),
+            ("http://127.0.0.1:3000", false),
+            ("http://[::1]:3000/a", false),
+            ("http://localhost", false),
+            ("http://keycloak:8080/realms/x", true),
+            ("http://10.0.0.1", true),
+            ("http://127.0.0.1.evil.test/", true),
+            ("http://localhost.evil.test", true),
+        ] {
+            let issuer = Issuer::foreign(foreign).unwrap();
+            assert_eq!((issuer.as_str(), issuer.is_plain_http()), (foreign, is_plain_http));
         }
-        for bad in
-            ["spiffe://td.test/a", "spiffe://TD", "http://idp.test/", "https://idp.test/?x", "https://"]
-        {
+        for bad in [
+            "spiffe://td.test/a",
+            "spiffe://TD",
+            "https://idp.test/?x",
+            "https://",
+            "http://",
+            "http://u@keycloak",
+            "HTTP://keycloak",
+            "ftp://keycloak",
+        ] {
             assert!(Issuer::foreign(bad).is_err(), "{bad}");
         }
         assert_eq!("https://h/a/b".parse::<Issuer>().unwrap().path(), "/a/b");
         assert_eq!("https://h".parse::<Issuer>().unwrap().path(), "");
+        for (issuer, origin) in
+            [("https://h/a/b", "https://h"), ("https://h:1/", "https://h:1"), ("https://h", "https://h")]
+        {
+            assert_eq!(Issuer::foreign(issuer).unwrap().origin(), origin);
+        }
     }
 }

@@ -18,6 +18,7 @@ pub(crate) mod provenance;
 pub(crate) mod registration;
 pub(crate) mod revocation;
 pub(crate) mod scope;
+pub(crate) mod scope_mapping;
 pub(crate) mod secret;
 pub(crate) mod session;
 pub(crate) mod short_text;

@@ -77,6 +77,21 @@ pub struct Rights {
     /// before draft-ietf-oauth-rfc7523bis.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub endpoint_as_audience: bool,
+    /// How far ahead `exp` of its assertions may be, and how old they may be: five minutes unless the operator says otherwise, and
+    /// [`LONGEST_ASSERTION_LIFETIME`] at most, whatever stands here.
+    #[serde(default = "usual_assertion_lifetime", skip_serializing_if = "is_usual_assertion_lifetime")]
+    pub assertion_lifetime: Lifetime,
+}
+
+/// How long an assertion of a client may live at most: an hour, which is what Authlib gives them.
+pub const LONGEST_ASSERTION_LIFETIME: Lifetime = Lifetime::from_hours(1);
+
+const fn usual_assertion_lifetime() -> Lifetime {
+    Lifetime::from_seconds(300)
+}
+
+fn is_usual_assertion_lifetime(lifetime: &Lifetime) -> bool {
+    *lifetime == usual_assertion_lifetime()
 }
 
 impl Rights {
@@ -102,6 +117,7 @@ impl Rights {
             federations: Vec::new(),
             dpop_bound: false,
             endpoint_as_audience: false,
+            assertion_lifetime: usual_assertion_lifetime(),
         }
     }
 }

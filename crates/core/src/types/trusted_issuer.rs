@@ -1,12 +1,12 @@
 //! Whose tokens do we take besides our own, and what are they worth here? RFC 8693 §1.1, RFC 7523 §3, RFC 7521 §4.
 
-use super::algorithm::Algorithm;
+use super::algorithm::{Algorithm, Algorithms};
 use super::issuer::Issuer;
 use super::scope::Scope;
+use super::scope_mapping::ScopeMapping;
 use super::subject_names::SubjectNames;
 use super::time::Lifetime;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use std::borrow::Cow;
 
 /// Another issuer whose tokens the operator has decided to take.
@@ -54,6 +54,10 @@ pub struct Trust {
     /// Java clients need it: they renew a user's session for as long as they run.
     #[serde(default)]
     pub outlives_subject: bool,
+    /// Whether the issuer, or the address of its keys, may be an `http` URL of another machine, so that whoever is on the way can replace
+    /// its keys: for trials in containers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub insecure_http: bool,
 }
 
 /// The greatest `max_age` that an operator can register: 366 days.
@@ -76,6 +80,7 @@ impl Trust {
             scope: Scope::catalog(),
             map: Vec::new(),
             outlives_subject: false,
+            insecure_http: false,
         }
     }
 
@@ -92,6 +97,12 @@ impl Trust {
             None => Cow::Borrowed(subject),
             Some(prefix) => Cow::Owned(format!("{prefix}{subject}")),
         }
+    }
+
+    /// The algorithms that are accepted, as a set; an empty one accepts each that its keys have.
+    #[must_use]
+    pub fn accepted_algorithms(&self) -> Algorithms {
+        self.algorithms.iter().copied().collect()
     }
 }
 
@@ -140,132 +151,5 @@ impl AcceptedAs {
 impl std::fmt::Display for AcceptedAs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-/// `CLAIM=VALUE:SCOPE`: a subject whose claim is, or contains, this value may have this scope.
-///
-/// The claim is a member of the payload by that name or, where there is none, a path with dots (`realm_access.roles`). A text is
-/// compared as it is, and by the words in it, as in `scope`; of an array, each text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct ScopeMapping {
-    claim: Box<str>,
-    value: Box<str>,
-    scope: Scope,
-}
-
-/// A text that is no mapping.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "a mapping is written CLAIM=VALUE:SCOPE, for example groups=analysts:PRINCIPAL_ROLE:analyst; a colon of the value is written \\:"
-)]
-pub struct ScopeMappingError;
-
-impl std::str::FromStr for ScopeMapping {
-    type Err = ScopeMappingError;
-    fn from_str(text: &str) -> Result<Self, ScopeMappingError> {
-        let (claim, rest) = text.split_once('=').ok_or(ScopeMappingError)?;
-        let is_end = |(at, c): &(usize, char)| *c == ':' && !rest[..*at].ends_with('\\');
-        let (end, _) = rest.char_indices().find(is_end).ok_or(ScopeMappingError)?;
-        let value = rest[..end].replace("\\:", ":");
-        let scope: Scope = rest[end + 1..].parse().map_err(|_| ScopeMappingError)?;
-        if claim.is_empty() || value.is_empty() || scope.is_empty() {
-            return Err(ScopeMappingError);
-        }
-        Ok(Self { claim: claim.into(), value: value.into(), scope })
-    }
-}
-
-impl ScopeMapping {
-    /// The claim that is looked at, perhaps as a path with dots.
-    #[must_use]
-    pub fn claim(&self) -> &str {
-        &self.claim
-    }
-
-    /// What the mapping gives to a subject with these claims, if anything.
-    #[must_use]
-    pub fn scope_for(&self, claims: &Map<String, Value>) -> Option<&Scope> {
-        let found = claims.get(&*self.claim).or_else(|| at_path(claims, &self.claim))?;
-        let is_it = |value: &Value| match value {
-            Value::String(text) => **text == *self.value || text.split(' ').any(|word| *word == *self.value),
-            Value::Bool(truth) => truth.to_string() == *self.value,
-            Value::Number(number) => number.to_string() == *self.value,
-            Value::Null | Value::Array(_) | Value::Object(_) => false,
-        };
-        // Within an array each text is one value, whatever spaces are in it.
-        let matches = match found.as_array() {
-            Some(many) => many.iter().any(|one| one.as_str() == Some(&self.value)),
-            None => is_it(found),
-        };
-        matches.then_some(&self.scope)
-    }
-}
-
-fn at_path<'a>(claims: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
-    let mut names = path.split('.');
-    let first = claims.get(names.next()?)?;
-    names.try_fold(first, |value, name| value.as_object()?.get(name))
-}
-
-impl std::fmt::Display for ScopeMapping {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}={}:{}", self.claim, self.value.replace(':', "\\:"), self.scope)
-    }
-}
-
-impl TryFrom<String> for ScopeMapping {
-    type Error = ScopeMappingError;
-    fn try_from(text: String) -> Result<Self, ScopeMappingError> {
-        text.parse()
-    }
-}
-
-impl From<ScopeMapping> for String {
-    fn from(mapping: ScopeMapping) -> Self {
-        mapping.to_string()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn tx_42_a_mapping_gives_scope_for_exactly_its_value() {
-        let claims = json!({"groups": ["analysts", "a b"], "scope": "status feed", "admin": true, "level": 3,
-            "realm_access": {"roles": ["lead"]}, "dotted.name": "x", "nested": {"deep": {"x": "y"}}});
-        let claims = claims.as_object().unwrap();
-        for (mapping, scope) in [
-            ("groups=analysts:PRINCIPAL_ROLE:analyst", Some("PRINCIPAL_ROLE:analyst")),
-            ("groups=analyst:PRINCIPAL_ROLE:analyst", None),
-            ("groups=a:x", None),
-            ("groups=a b:x", Some("x")),
-            ("scope=status:status", Some("status")),
-            ("scope=status feed:both", Some("both")),
-            ("scope=stat:x", None),
-            ("admin=true:ns:write", Some("ns:write")),
-            ("level=3:x y", Some("x y")),
-            ("realm_access.roles=lead:x", Some("x")),
-            ("dotted.name=x:y", Some("y")),
-            ("nested.deep.x=y:z", Some("z")),
-            ("nested=y:z", None),
-            ("absent=y:z", None),
-        ] {
-            let parsed: ScopeMapping = mapping.parse().unwrap();
-            assert_eq!(parsed.scope_for(claims).map(Scope::as_str), scope, "{mapping}");
-            assert_eq!(parsed.to_string(), mapping);
-        }
-        let escaped: ScopeMapping = "g=urn\\:a\\:b:x".parse().unwrap();
-        assert_eq!(
-            escaped.scope_for(json!({"g": "urn:a:b"}).as_object().unwrap()).map(Scope::as_str),
-            Some("x")
-        );
-        assert_eq!(String::from(escaped), "g=urn\\:a\\:b:x");
-        for bad in ["", "a", "a=b", "=b:c", "a=:c", "a=b:", "a=b:c\"d"] {
-            assert_eq!(bad.parse::<ScopeMapping>(), Err(ScopeMappingError), "{bad}");
-        }
     }
 }

@@ -1,7 +1,7 @@
-//! May this address be asked for keys, and where are an issuer's metadata? RFC 8414 §3.1, OpenID Connect Discovery 1.0 §4, KS-06.
+//! The addresses that keys may be fetched from: RFC 8414 §3.1, OpenID Connect Discovery 1.0 §4, KS-06.
 
 use std::net::Ipv4Addr;
-use tokenberg_core::Issuer;
+use tokenberg_core::{Issuer, TrustedIssuer};
 
 /// The longest address, in bytes.
 const LONGEST: usize = 2048;
@@ -20,6 +20,16 @@ pub enum Reach {
     Web,
     /// `http`, to a loopback address of this machine and nowhere else.
     ThisMachine,
+    /// `http`, to a machine that the operator named, over a network where its answers can be replaced.
+    PlainHttp,
+}
+
+/// By whose word an address is fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    Operator,
+    /// The issuer's metadata.
+    Metadata,
 }
 
 /// Why an address is not asked.
@@ -27,7 +37,8 @@ pub enum Reach {
 pub enum AddressFault {
     /// Not `https`, nor plain `http` from an issuer on this machine to this machine.
     #[error(
-        "it is not https; plain http is for 127.0.0.1, [::1] and localhost, if the issuer is at such an address itself"
+        "it is not https; plain http is for 127.0.0.1, [::1] and localhost, if the issuer is at such an address itself, and with \
+         --insecure-http for the issuer's own host"
     )]
     Scheme,
     /// No URL with a host, or one with a user name, a fragment or a character that a URL does not have.
@@ -49,28 +60,44 @@ impl Address {
             (None, Some(rest)) => (Reach::ThisMachine, rest),
             (None, None) => return Err(AddressFault::Scheme),
         };
-        let graphic = url.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}#".contains(&b));
         let authority = rest.split(['/', '?']).next().unwrap_or_default();
-        let host = host(authority).ok_or(AddressFault::Form)?;
-        if !graphic || url.len() > LONGEST {
-            return Err(AddressFault::Form);
-        }
+        let host = checked_host(url, authority)?;
         // An issuer of plain http is one on this machine; see `Issuer`.
-        if reach == Reach::ThisMachine && !(is_this_machine(host) && issuer.as_str().starts_with("http://")) {
+        let is_here = issuer.as_str().starts_with("http://") && !issuer.is_plain_http();
+        if reach == Reach::ThisMachine && !(is_this_machine(host) && is_here) {
             return Err(AddressFault::Scheme);
         }
         Ok(Self { url: url.into(), reach })
+    }
+
+    /// As [`Address::of`], but `http` may lead to another machine, if the operator allows that for the issuer: to where the operator
+    /// said, and to the issuer's own host, but not to wherever its metadata point.
+    pub(super) fn for_issuer(url: &str, issuer: &TrustedIssuer, by: By) -> Result<Self, AddressFault> {
+        let strict = Self::of(url, &issuer.issuer);
+        let (Err(AddressFault::Scheme), true, Some(rest)) =
+            (&strict, issuer.trust.insecure_http, url.strip_prefix("http://"))
+        else {
+            return strict;
+        };
+        let authority = rest.split(['/', '?']).next().unwrap_or_default();
+        checked_host(url, authority)?;
+        let is_issuers_own = issuer.issuer.origin().strip_prefix("http://") == Some(authority);
+        if by == By::Metadata && !is_issuers_own {
+            return Err(AddressFault::Scheme);
+        }
+        Ok(Self { url: url.into(), reach: Reach::PlainHttp })
     }
 
     /// Where the metadata of the issuer may be, in the order to be tried.
     ///
     /// # Errors
     /// If it is a SPIFFE trust domain.
-    pub(super) fn of_metadata(issuer: &Issuer) -> Result<Vec<Self>, AddressFault> {
+    pub(super) fn of_metadata(trusted: &TrustedIssuer) -> Result<Vec<Self>, AddressFault> {
+        let issuer = &trusted.issuer;
         if issuer.is_spiffe() {
             return Err(AddressFault::TrustDomain);
         }
-        let origin = issuer.as_str().strip_suffix(issuer.path()).unwrap_or_default();
+        let origin = issuer.origin();
         // Discovery §4.1: "If the Issuer value contains a path component, any terminating / MUST be removed before
         // appending"; RFC 8414 §3.1 says the same for inserting.
         let path = issuer.path().strip_suffix('/').unwrap_or(issuer.path());
@@ -78,7 +105,7 @@ impl Address {
             format!("{origin}{path}/.well-known/openid-configuration"),
             format!("{origin}/.well-known/oauth-authorization-server{path}"),
         ];
-        places.iter().map(|place| Self::of(place, issuer)).collect()
+        places.iter().map(|place| Self::for_issuer(place, trusted, By::Operator)).collect()
     }
 
     /// The address as text.
@@ -101,6 +128,13 @@ impl std::fmt::Display for Address {
     }
 }
 
+/// The host of the authority, if the whole is a URL that is fetched.
+fn checked_host<'a>(url: &str, authority: &'a str) -> Result<&'a str, AddressFault> {
+    let graphic = url.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}#".contains(&b));
+    let host = host(authority).ok_or(AddressFault::Form)?;
+    if graphic && url.len() <= LONGEST { Ok(host) } else { Err(AddressFault::Form) }
+}
+
 /// The host of `host [ ":" port ]` (RFC 3986 §3.2), if it is of that form and there is one.
 fn host(authority: &str) -> Option<&str> {
     let end = match authority.find(']') {
@@ -120,9 +154,56 @@ fn is_this_machine(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokenberg_core::{KeySource, Trust};
 
     fn issuer(text: &str) -> Issuer {
         Issuer::foreign(text).unwrap()
+    }
+
+    fn trusted(text: &str, insecure_http: bool) -> TrustedIssuer {
+        let trust = Trust { insecure_http, ..Trust::new(KeySource::Discovery) };
+        TrustedIssuer { issuer: issuer(text), enabled: true, trust }
+    }
+
+    #[test]
+    fn ks_06_plain_http_leads_where_the_operator_says_and_nowhere_else() {
+        let (plain, web, here) =
+            ("http://keycloak:8080/realms/x", "https://idp.test", "http://localhost:8080/realms/x");
+        let (reached, scheme) = (Ok(Reach::PlainHttp), Err(AddressFault::Scheme));
+        // Whose issuer, the address, what is made of it by the operator's word, and by the metadata's.
+        for (of, url, by_operator, by_metadata) in [
+            (plain, "http://keycloak:8080/realms/x/certs", reached, reached),
+            (plain, "http://keycloak:8080", reached, reached),
+            (plain, "http://keycloak/realms/x/certs", reached, scheme),
+            (plain, "http://keycloak:8081/certs", reached, scheme),
+            (plain, "http://169.254.169.254/latest", reached, scheme),
+            (plain, "http://127.0.0.1:8080/certs", reached, scheme),
+            (plain, "http://localhost/certs", reached, scheme),
+            (plain, "http://keycloak:8080@evil.test/", Err(AddressFault::Form), Err(AddressFault::Form)),
+            (plain, "https://keycloak/certs", Ok(Reach::Web), Ok(Reach::Web)),
+            (plain, "ftp://keycloak:8080/certs", scheme, scheme),
+            (web, "http://keycloak:8080/certs", reached, scheme),
+            (web, "http://idp.test/certs", reached, scheme),
+            (here, "http://keycloak:8080/certs", reached, scheme),
+            (here, "http://localhost:8080/certs", Ok(Reach::ThisMachine), Ok(Reach::ThisMachine)),
+        ] {
+            for (by, expected) in [(By::Operator, by_operator), (By::Metadata, by_metadata)] {
+                let reach =
+                    |insecure| Address::for_issuer(url, &trusted(of, insecure), by).map(|a| a.reach());
+                assert_eq!(reach(true), expected, "{of} {url} {by:?}");
+                // Never without the operator's word.
+                assert_ne!(reach(false), Ok(Reach::PlainHttp), "{of} {url} {by:?}");
+            }
+        }
+        let places = Address::of_metadata(&trusted(plain, true)).unwrap();
+        assert_eq!(
+            places.iter().map(Address::as_str).collect::<Vec<_>>(),
+            [
+                "http://keycloak:8080/realms/x/.well-known/openid-configuration",
+                "http://keycloak:8080/.well-known/oauth-authorization-server/realms/x",
+            ]
+        );
+        assert_eq!(Address::of_metadata(&trusted(plain, false)), Err(AddressFault::Scheme));
     }
 
     #[test]
@@ -181,9 +262,10 @@ mod tests {
                 "https://tenant.idp.test/.well-known/oauth-authorization-server",
             ),
         ] {
-            let places = Address::of_metadata(&issuer(of)).unwrap();
+            let places = Address::of_metadata(&trusted(of, false)).unwrap();
             assert_eq!(places.iter().map(Address::as_str).collect::<Vec<_>>(), [first, second]);
         }
-        assert_eq!(Address::of_metadata(&issuer("spiffe://td.test")), Err(AddressFault::TrustDomain));
+        let domain = trusted("spiffe://td.test", true);
+        assert_eq!(Address::of_metadata(&domain), Err(AddressFault::TrustDomain));
     }
 }

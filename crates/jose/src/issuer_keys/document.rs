@@ -1,13 +1,13 @@
 //! What does the issuer publish? Its metadata (RFC 8414 §3.2) and its JWK Set or bundle, each bounded; conformance KS-06 and WL-06.
 
 use super::Fetch;
-use super::address::Address;
+use super::address::{Address, By};
 use super::fault::FetchFault;
 use super::limits::freshness;
 use crate::public_keys::{JwksFault, LARGEST_JWKS, PublicKeys};
 use serde_json::{Map, Value};
 use std::time::{Duration, Instant};
-use tokenberg_core::{Issuer, KeySource, Lifetime};
+use tokenberg_core::{KeySource, Lifetime, TrustedIssuer};
 
 /// The longest metadata that are read, in bytes.
 pub const LARGEST_METADATA: usize = 256 * 1024;
@@ -35,24 +35,23 @@ pub(super) struct Published {
 /// Gets the keys of the issuer from where the operator said that they are.
 pub(super) fn published(
     fetch: &dyn Fetch,
-    issuer: &Issuer,
-    source: &KeySource,
+    issuer: &TrustedIssuer,
     within: Duration,
 ) -> Result<Published, FetchFault> {
     let asking = Asking { fetch, issuer, begun: Instant::now(), within };
-    match source {
+    match &issuer.trust.keys {
         KeySource::Jwks(text) => {
             let keys = PublicKeys::from_jwks(text).map_err(FetchFault::Given)?;
             Ok(Published { keys, fresh_for: freshness(None), sequence: None })
         }
-        KeySource::JwksUri(url) => asking.key_set(&address(url, issuer)?),
+        KeySource::JwksUri(url) => asking.key_set(&address(url, issuer, By::Operator)?),
         KeySource::Discovery => asking.key_set(&asking.discovered()?),
     }
 }
 
 struct Asking<'a> {
     fetch: &'a dyn Fetch,
-    issuer: &'a Issuer,
+    issuer: &'a TrustedIssuer,
     begun: Instant,
     within: Duration,
 }
@@ -65,13 +64,13 @@ impl Asking<'_> {
         let keys = PublicKeys::from_jwks(json).map_err(fault)?;
         let cached = document.cache_control.as_deref().and_then(max_age);
         // Only a bundle has these two members, but whoever has none is asked as often as his answer says.
-        let (hint, sequence) = if self.issuer.is_spiffe() { spiffe(json) } else { (None, None) };
+        let (hint, sequence) = if self.issuer.issuer.is_spiffe() { spiffe(json) } else { (None, None) };
         Ok(Published { keys, fresh_for: freshness(hint.or(cached)), sequence })
     }
 
     fn discovered(&self) -> Result<Address, FetchFault> {
         let places = Address::of_metadata(self.issuer)
-            .map_err(|fault| FetchFault::Address { url: self.issuer.as_str().into(), fault })?;
+            .map_err(|fault| FetchFault::Address { url: self.issuer.issuer.as_str().into(), fault })?;
         let mut missing = None;
         for place in &places {
             match self.get(place, LARGEST_METADATA) {
@@ -89,11 +88,12 @@ impl Asking<'_> {
     fn jwks_uri(&self, place: &Address, document: &Document) -> Result<Address, FetchFault> {
         let metadata: Map<String, Value> = serde_json::from_slice(&document.body)
             .map_err(|_| FetchFault::Metadata { address: place.clone() })?;
-        if metadata.get("issuer").and_then(Value::as_str) != Some(self.issuer.as_str()) {
+        if metadata.get("issuer").and_then(Value::as_str) != Some(self.issuer.issuer.as_str()) {
             return Err(FetchFault::Issuer { address: place.clone() });
         }
         let uri = metadata.get("jwks_uri").and_then(Value::as_str);
-        address(uri.ok_or_else(|| FetchFault::NoJwksUri { address: place.clone() })?, self.issuer)
+        let uri = uri.ok_or_else(|| FetchFault::NoJwksUri { address: place.clone() })?;
+        address(uri, self.issuer, By::Metadata)
     }
 
     fn get(&self, address: &Address, largest: usize) -> Result<Document, FetchFault> {
@@ -112,9 +112,9 @@ impl Asking<'_> {
     }
 }
 
-fn address(url: &str, issuer: &Issuer) -> Result<Address, FetchFault> {
+fn address(url: &str, issuer: &TrustedIssuer, by: By) -> Result<Address, FetchFault> {
     let start = || url.chars().take(200).collect::<String>().into();
-    Address::of(url, issuer).map_err(|fault| FetchFault::Address { url: start(), fault })
+    Address::for_issuer(url, issuer, by).map_err(|fault| FetchFault::Address { url: start(), fault })
 }
 
 /// How long an answer may be kept (RFC 9111 §5.2.2): `max-age`, or no time at all.

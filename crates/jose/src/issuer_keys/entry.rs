@@ -1,19 +1,23 @@
-//! Use what is there, ask, or wait? What is known of one issuer's keys, and what follows from it; conformance KS-06.
+//! Decides whether to use the keys that are held, to fetch, or to wait: what is known of one issuer's keys; conformance KS-06.
 
+use super::budget::Budget;
 use super::document::Published;
 use super::fault::FetchFault;
 use super::flight::Flight;
 use super::limits::FetchLimits;
 use crate::public_keys::PublicKeys;
 use std::sync::Arc;
-use tokenberg_core::{Header, KeySource, Lifetime, Timestamp};
+use tokenberg_core::{CompactJws, KeySource, Lifetime, Timestamp};
 
-/// How long after it has ceased to be fresh a set is used while it is asked for again. Later, whoever needs it waits, so that
-/// a key that was taken back does not verify on a quiet day.
+/// How long after it has ceased to be fresh a set is used while it is fetched again. Later, requests wait for the fetch, so that
+/// a key that was revoked does not verify on a quiet day.
 const GRACE: Lifetime = Lifetime::from_seconds(60);
 
 /// How far the clocks of two requests may lie apart. If time goes back further, the clock was set.
 const CLOCK_NOISE: Lifetime = Lifetime::from_seconds(60);
+
+/// The longest that a client is asked to wait before it tries again: some sleep for all of it.
+const LONGEST_WAIT: Lifetime = Lifetime::from_seconds(60);
 
 /// What is known of one issuer's keys.
 pub(super) struct Entry {
@@ -22,6 +26,8 @@ pub(super) struct Entry {
     set: Option<Set>,
     last: Option<Attempt>,
     flight: Option<Arc<Flight>>,
+    /// The fetches that unknown keys may cause.
+    budget: Budget,
     used_at: Timestamp,
 }
 
@@ -39,42 +45,83 @@ struct Attempt {
     fault: Option<FetchFault>,
 }
 
+/// A token whose key is looked for.
+#[derive(Clone, Copy)]
+pub(super) struct Sought<'a> {
+    pub(super) token: &'a CompactJws,
+    /// When it came.
+    pub(super) now: Timestamp,
+    /// How far the clock of the issuer may be from ours.
+    pub(super) leeway: Lifetime,
+}
+
+impl Sought<'_> {
+    fn is_known_to(&self, set: &Set) -> bool {
+        set.keys.knows(self.token.header())
+    }
+
+    /// Whether the token says that it was signed before the set was fetched. If it lies, that is to its own disadvantage.
+    fn was_signed_before(&self, set: &Set) -> bool {
+        let issued = self.token.unverified_payload().get("iat").and_then(serde_json::Value::as_f64);
+        let seconds = issued.filter(|seconds| (0.0..9e15).contains(seconds)).map(|seconds| seconds as i64);
+        let issued = seconds.and_then(|seconds| Timestamp::from_seconds(seconds).ok());
+        issued.is_some_and(|issued| issued.plus(self.leeway) < set.fetched_at)
+    }
+}
+
 /// What is to be done for a token.
 pub(super) enum Decision {
     /// These keys are to be used.
     Use(Arc<PublicKeys>),
-    /// These keys are to be used, and asked for again meanwhile.
+    /// These keys are to be used, and fetched again meanwhile.
     UseAndFetch(Arc<PublicKeys>),
-    /// They are to be asked for.
+    /// They are to be fetched.
     Fetch,
-    /// Somebody has asked already.
+    /// A fetch is under way.
     Wait(Arc<Flight>),
-    /// They cannot be had.
-    Unavailable(FetchFault),
+    /// They are not available.
+    Unavailable(Outage),
+}
+
+/// What a fetch that was waited for brought.
+pub(super) enum Landed {
+    /// These keys are to be used.
+    Use(Arc<PublicKeys>),
+    /// They are not available.
+    Unavailable(Outage),
+    /// The fetch had begun before the token came, and does not have its key: a later one might.
+    Again,
+}
+
+/// Why keys are not available, and for how long at least.
+pub(super) struct Outage {
+    pub(super) fault: FetchFault,
+    pub(super) retry_after: Lifetime,
 }
 
 impl Entry {
-    pub(super) fn new(source: KeySource, now: Timestamp) -> Self {
-        Self { source, set: None, last: None, flight: None, used_at: now }
+    pub(super) fn new(source: KeySource, now: Timestamp, limits: &FetchLimits) -> Self {
+        let budget = Budget::full(limits, now);
+        Self { source, set: None, last: None, flight: None, budget, used_at: now }
     }
 
-    /// What is to be done for a token with this header.
-    pub(super) fn next(&mut self, header: &Header, now: Timestamp, limits: &FetchLimits) -> Decision {
+    /// What is to be done for this token.
+    pub(super) fn next(&mut self, sought: Sought<'_>, limits: &FetchLimits) -> Decision {
+        let now = sought.now;
         self.used_at = now;
         self.notice_that_the_clock_was_set(now);
         let Some(set) = self.set.as_ref().filter(|set| set.is_usable(now, limits)) else {
-            return self.fetched_or(Decision::Unavailable(self.fault()), self.may_retry(now, limits));
+            return self
+                .fetched_or(Decision::Unavailable(self.outage(now, limits)), self.may_retry(now, limits));
         };
         let keys = Arc::clone(&set.keys);
-        if keys.named(header).is_none() {
-            let otherwise =
-                if self.is_failing() { Decision::Unavailable(self.fault()) } else { Decision::Use(keys) };
-            return self.fetched_or(otherwise, self.may_seek_a_key(now, limits));
+        if !sought.is_known_to(set) {
+            return self.next_for_unknown(sought, limits);
         }
         if now < set.fresh_until {
             return Decision::Use(keys);
         }
-        // An issuer that is down does not make everybody wait, again and again.
+        // An issuer that is down does not make every request wait, again and again.
         let need_not_wait = self.is_failing() || now < set.fresh_until.plus(GRACE);
         match (need_not_wait, self.flight.is_none() && self.may_retry(now, limits)) {
             (true, true) => Decision::UseAndFetch(keys),
@@ -83,20 +130,37 @@ impl Entry {
         }
     }
 
-    /// What is to be done once the fetch that was waited for has landed: nobody waits twice.
-    pub(super) fn landed(
-        &self,
-        header: &Header,
-        now: Timestamp,
-        limits: &FetchLimits,
-    ) -> Result<Arc<PublicKeys>, FetchFault> {
-        match self.set.as_ref().filter(|set| set.is_usable(now, limits)) {
-            Some(set) if !self.is_failing() || set.keys.named(header).is_some() => Ok(Arc::clone(&set.keys)),
-            Some(_) | None => Err(self.fault()),
+    /// A key that is not in the set may be new. Whether it is cannot be said before the next fetch, and so the token is not bad: clients
+    /// give up on a 400. Only what was signed before the last fetch is known to have no key.
+    fn next_for_unknown(&mut self, sought: Sought<'_>, limits: &FetchLimits) -> Decision {
+        let now = sought.now;
+        if self.flight.is_some() || self.is_failing() {
+            return self
+                .fetched_or(Decision::Unavailable(self.outage(now, limits)), self.may_retry(now, limits));
+        }
+        if self.budget.take(now, limits) {
+            return Decision::Fetch;
+        }
+        match &self.set {
+            Some(set) if sought.was_signed_before(set) => Decision::Use(Arc::clone(&set.keys)),
+            Some(_) | None => {
+                let retry_after = self.budget.wait(now, limits).min(LONGEST_WAIT);
+                Decision::Unavailable(Outage { fault: FetchFault::UnknownKey, retry_after })
+            }
         }
     }
 
-    /// Begins to ask.
+    /// What is to be done once the fetch that was waited for has landed; `is_after` says whether it began after the token came.
+    pub(super) fn landed(&self, sought: Sought<'_>, is_after: bool, limits: &FetchLimits) -> Landed {
+        match self.set.as_ref().filter(|set| set.is_usable(sought.now, limits)) {
+            Some(set) if sought.is_known_to(set) => Landed::Use(Arc::clone(&set.keys)),
+            Some(set) if is_after && !self.is_failing() => Landed::Use(Arc::clone(&set.keys)),
+            Some(_) if !self.is_failing() => Landed::Again,
+            Some(_) | None => Landed::Unavailable(self.outage(sought.now, limits)),
+        }
+    }
+
+    /// Begins a fetch.
     pub(super) fn begin(&mut self, now: Timestamp) -> Arc<Flight> {
         let failures = self.last.as_ref().map_or(0, |last| last.failures);
         let fault = self.last.take().and_then(|last| last.fault);
@@ -106,7 +170,7 @@ impl Entry {
         flight
     }
 
-    /// Takes what came of it, unless it was asked where the keys do not come from any more.
+    /// Takes over what a fetch brought, unless the keys come from elsewhere by now.
     pub(super) fn take(
         &mut self,
         flight: &Arc<Flight>,
@@ -127,8 +191,13 @@ impl Entry {
         Some(match outcome {
             Ok(published) => {
                 let keys = Arc::new(published.keys);
-                (last.failures, last.fault) = (0, None);
-                self.set = Some(Set {
+                (last.failures, last.fault) = if keys.is_empty() {
+                    // The keys from before were revoked, and which ones are next is not known yet.
+                    (last.failures.saturating_add(1), Some(FetchFault::Empty))
+                } else {
+                    (0, None)
+                };
+                self.set = (!keys.is_empty()).then(|| Set {
                     keys: Arc::clone(&keys),
                     fetched_at: last.at,
                     fresh_until: last.at.plus(published.fresh_for),
@@ -144,9 +213,18 @@ impl Entry {
         })
     }
 
-    /// When it was last asked for, and whether it can be forgotten.
+    /// When a token last asked for it, if it can be evicted.
     pub(super) fn idle_since(&self) -> Option<Timestamp> {
         self.flight.is_none().then_some(self.used_at)
+    }
+
+    /// How many keys there are to verify with; `None` if they were never fetched.
+    pub(super) fn usable_keys(&self, now: Timestamp, limits: &FetchLimits) -> Option<usize> {
+        let set = self.set.as_ref().filter(|set| set.is_usable(now, limits));
+        match set {
+            Some(set) => Some(set.keys.len()),
+            None => self.last.as_ref().filter(|last| last.failures > 0).map(|_| 0),
+        }
     }
 
     fn fetched_or(&self, otherwise: Decision, may_fetch: bool) -> Decision {
@@ -161,8 +239,13 @@ impl Entry {
         self.last.as_ref().is_some_and(|last| last.failures > 0)
     }
 
-    fn fault(&self) -> FetchFault {
-        self.last.as_ref().and_then(|last| last.fault.clone()).unwrap_or(FetchFault::BrokeOff)
+    fn outage(&self, now: Timestamp, limits: &FetchLimits) -> Outage {
+        let last = self.last.as_ref();
+        let next = last.map_or(now, |last| last.at.plus(limits.after_failures(last.failures.max(1))));
+        Outage {
+            fault: last.and_then(|last| last.fault.clone()).unwrap_or(FetchFault::BrokeOff),
+            retry_after: next.since(now).clamp(Lifetime::from_seconds(1), LONGEST_WAIT),
+        }
     }
 
     fn may_retry(&self, now: Timestamp, limits: &FetchLimits) -> bool {
@@ -170,14 +253,10 @@ impl Entry {
         last.failures == 0 || now.since(last.at) >= limits.after_failures(last.failures)
     }
 
-    fn may_seek_a_key(&self, now: Timestamp, limits: &FetchLimits) -> bool {
-        let long_ago = self.last.as_ref().is_none_or(|last| now.since(last.at) >= limits.refetch_after);
-        long_ago && self.may_retry(now, limits)
-    }
-
-    /// Times from the future would keep us from asking until they come.
+    /// Times from the future would keep us from fetching until they come.
     fn notice_that_the_clock_was_set(&mut self, now: Timestamp) {
         let was_set = |then: Timestamp| then.since(now) > CLOCK_NOISE;
+        self.budget.notice_clock(now, CLOCK_NOISE);
         if let Some(last) = self.last.as_mut().filter(|last| was_set(last.at)) {
             last.at = now;
         }

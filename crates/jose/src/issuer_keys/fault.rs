@@ -83,6 +83,12 @@ pub enum FetchFault {
         /// What came now.
         came: u64,
     },
+    /// A set without a key to verify with.
+    #[error("the key set that is published has no key that can be used")]
+    Empty,
+    /// A token names a key that was not published when the keys were last fetched, and it is too early to fetch them again.
+    #[error("the token names a key that was not published when they were last fetched")]
+    UnknownKey,
     /// It took all the time that there is for it.
     #[error("it took too long")]
     TooLong,

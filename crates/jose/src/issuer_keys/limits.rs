@@ -6,8 +6,10 @@ use tokenberg_core::Lifetime;
 /// How patient we are with issuers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FetchLimits {
-    /// How long after the last time an issuer is asked again because a token names a key that it does not have; 60 s.
+    /// Minimum interval between fetches that unknown keys of tokens cause, once `refetches` of them are used up; 60 s.
     pub refetch_after: Lifetime,
+    /// How many such fetches there may be at once; each `refetch_after` allows one more, up to this number. 3.
+    pub refetches: u32,
     /// How long keys are used when they cannot be asked for again; 24 h.
     pub longest_stale: Lifetime,
     /// How long everything that has to be fetched for one answer may take together; 5 s.
@@ -18,6 +20,7 @@ impl Default for FetchLimits {
     fn default() -> Self {
         Self {
             refetch_after: Lifetime::from_seconds(60),
+            refetches: 3,
             longest_stale: Lifetime::from_hours(24),
             within: Duration::from_secs(5),
         }

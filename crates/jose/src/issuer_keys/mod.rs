@@ -4,6 +4,7 @@
 //! tells the time: whoever sets it up gives a [`Fetch`], and every request says when it is.
 
 mod address;
+mod budget;
 mod document;
 mod entry;
 mod fault;
@@ -44,7 +45,9 @@ pub enum FetchEvent {
         keys: usize,
         /// Those that are not used, and why.
         ignored: Vec<IgnoredKey>,
-        /// How long they are not asked for again, unless a token names another one.
+        /// How many more the set has, because it is too large.
+        left_out: usize,
+        /// How long they are not fetched again, unless a token names another one.
         fresh_for: Lifetime,
     },
     /// They could not be had.

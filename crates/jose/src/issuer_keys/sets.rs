@@ -1,7 +1,7 @@
-//! Who holds the keys of all issuers, and asks for them? One flight for an issuer, however many wait; conformance KS-06.
+//! Holds the keys of all issuers and fetches them: one fetch at a time for an issuer, however many requests wait; conformance KS-06.
 
 use super::document::{Published, published};
-use super::entry::{Decision, Entry};
+use super::entry::{Decision, Entry, Landed, Outage, Sought};
 use super::fault::FetchFault;
 use super::flight::{Flight, wait};
 use super::limits::FetchLimits;
@@ -11,14 +11,16 @@ use crate::public_keys::PublicKeys;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokenberg_core::{
-    CompactJws, Header, Issuer, IssuerKeys, KeySource, KeysUnavailable, Lifetime, SignatureFault, Timestamp,
+    CompactJws, Issuer, IssuerKeys, KeySource, KeysUnavailable, Lifetime, SignatureFault, Timestamp,
     TrustedIssuer, Verified, Waiting,
 };
 
-/// The most issuers whose keys are held. Who was not asked for longest is forgotten first.
+/// The most issuers whose keys are held. The least recently used set is evicted first.
 const MOST_ISSUERS: usize = 1000;
 
-/// The keys of issuers that publish them: held in memory, asked for when they are needed and as seldom as can be.
+/// The keys of issuers that publish them: held in memory, fetched when they are needed and as seldom as can be. A clone holds the
+/// same ones.
+#[derive(Clone)]
 pub struct IssuerKeySets {
     shared: Arc<Shared>,
 }
@@ -71,26 +73,57 @@ impl IssuerKeySets {
     /// Why they cannot be had.
     pub fn fetched_once(&self, issuer: &TrustedIssuer) -> Result<PublicKeys, FetchFault> {
         let shared = &self.shared;
-        published(&*shared.fetch, &issuer.issuer, &issuer.trust.keys, shared.limits.within)
-            .map(|published| published.keys)
+        published(&*shared.fetch, issuer, shared.limits.within).map(|published| published.keys)
     }
 
-    async fn keys(
-        &self,
-        issuer: &TrustedIssuer,
-        header: &Header,
-        now: Timestamp,
-    ) -> Result<Arc<PublicKeys>, FetchFault> {
-        let flight = match self.shared.look(issuer, header, now) {
-            Found::Keys(keys) => return Ok(keys),
-            Found::Nothing(fault) => return Err(fault),
-            Found::Flight(flight) => flight,
-        };
-        flight.landed().await;
-        let entries = self.shared.entries();
-        let entry = entries.get(&issuer.issuer).filter(|entry| entry.source == issuer.trust.keys);
-        entry.ok_or(FetchFault::BrokeOff)?.landed(header, now, &self.shared.limits)
+    /// The number of usable keys of an issuer; `None` if they are fetched and never were so far.
+    #[must_use]
+    pub fn usable_keys(&self, issuer: &TrustedIssuer, now: Timestamp) -> Option<usize> {
+        let shared = &self.shared;
+        match &issuer.trust.keys {
+            KeySource::Jwks(text) => Some(shared.given.of(text).map_or(0, |keys| keys.len())),
+            KeySource::JwksUri(_) | KeySource::Discovery => {
+                let entries = shared.entries();
+                let entry = entries.get(&issuer.issuer).filter(|entry| entry.source == issuer.trust.keys);
+                entry?.usable_keys(now, &shared.limits)
+            }
+        }
     }
+
+    /// The keys that the token is to be verified with. A token waits for two fetches at most: one that had begun when it came, and one
+    /// that has begun since.
+    async fn keys(&self, issuer: &TrustedIssuer, sought: Sought<'_>) -> Result<Arc<PublicKeys>, Outage> {
+        let mut is_after = false;
+        loop {
+            let flight = match self.shared.look(issuer, sought) {
+                Found::Keys(keys) => return Ok(keys),
+                Found::Nothing(outage) => return Err(outage),
+                Found::Begun(flight) => {
+                    is_after = true;
+                    flight
+                }
+                Found::UnderWay(flight) => flight,
+            };
+            flight.landed().await;
+            let landed = {
+                let entries = self.shared.entries();
+                let entry = entries.get(&issuer.issuer).filter(|entry| entry.source == issuer.trust.keys);
+                entry.map_or_else(
+                    || Landed::Unavailable(broke_off()),
+                    |entry| entry.landed(sought, is_after, &self.shared.limits),
+                )
+            };
+            match landed {
+                Landed::Use(keys) => return Ok(keys),
+                Landed::Unavailable(outage) => return Err(outage),
+                Landed::Again => is_after = true,
+            }
+        }
+    }
+}
+
+fn broke_off() -> Outage {
+    Outage { fault: FetchFault::BrokeOff, retry_after: Lifetime::from_seconds(1) }
 }
 
 impl IssuerKeys for IssuerKeySets {
@@ -107,13 +140,15 @@ impl IssuerKeys for IssuerKeySets {
                     Err(_) => return Ok(Err(SignatureFault::NoKey)),
                 },
                 KeySource::JwksUri(_) | KeySource::Discovery => {
-                    self.keys(issuer, token.header(), now).await.map_err(|fault| KeysUnavailable {
+                    let sought = Sought { token, now, leeway: issuer.trust.leeway };
+                    self.keys(issuer, sought).await.map_err(|outage| KeysUnavailable {
                         issuer: issuer.issuer.as_str().into(),
-                        reason: fault.to_string(),
+                        reason: outage.fault.to_string(),
+                        retry_after: outage.retry_after,
                     })?
                 }
             };
-            Ok(keys.verify(token))
+            Ok(keys.verify_among(issuer.trust.accepted_algorithms(), token))
         })
     }
 }
@@ -124,35 +159,35 @@ impl Shared {
     }
 
     /// Looks for the keys; what has to be fetched is on its way by then.
-    fn look(self: &Arc<Self>, issuer: &TrustedIssuer, header: &Header, now: Timestamp) -> Found {
-        let source = &issuer.trust.keys;
+    fn look(self: &Arc<Self>, issuer: &TrustedIssuer, sought: Sought<'_>) -> Found {
+        let (source, now) = (&issuer.trust.keys, sought.now);
         let (found, flight) = {
             let mut entries = self.entries();
             if entries.get(&issuer.issuer).is_none_or(|entry| entry.source != *source) {
                 make_room(&mut entries);
-                entries.insert(issuer.issuer.clone(), Entry::new(source.clone(), now));
+                entries.insert(issuer.issuer.clone(), Entry::new(source.clone(), now, &self.limits));
             }
             let Some(entry) = entries.get_mut(&issuer.issuer) else {
-                return Found::Nothing(FetchFault::BrokeOff);
+                return Found::Nothing(broke_off());
             };
-            match entry.next(header, now, &self.limits) {
+            match entry.next(sought, &self.limits) {
                 Decision::Use(keys) => return Found::Keys(keys),
-                Decision::Wait(flight) => return Found::Flight(flight),
-                Decision::Unavailable(fault) => return Found::Nothing(fault),
+                Decision::Wait(flight) => return Found::UnderWay(flight),
+                Decision::Unavailable(outage) => return Found::Nothing(outage),
                 Decision::UseAndFetch(keys) => (Found::Keys(keys), entry.begin(now)),
                 Decision::Fetch => {
                     let flight = entry.begin(now);
-                    (Found::Flight(Arc::clone(&flight)), flight)
+                    (Found::Begun(Arc::clone(&flight)), flight)
                 }
             }
         };
         let landing =
             Landing { shared: Arc::clone(self), issuer: issuer.issuer.clone(), flight, outcome: None };
-        let source = source.clone();
+        let trusted = issuer.clone();
         // One thread for each issuer at most, and those are on the operator's list. If there is none to be had, dropping
         // the landing says so.
         let _ =
-            std::thread::Builder::new().name("issuer-keys".to_owned()).spawn(move || landing.fetch(&source));
+            std::thread::Builder::new().name("issuer-keys".to_owned()).spawn(move || landing.fetch(&trusted));
         found
     }
 }
@@ -160,8 +195,11 @@ impl Shared {
 /// What there is for a token.
 enum Found {
     Keys(Arc<PublicKeys>),
-    Flight(Arc<Flight>),
-    Nothing(FetchFault),
+    /// A fetch that has begun for it.
+    Begun(Arc<Flight>),
+    /// A fetch that had begun before.
+    UnderWay(Arc<Flight>),
+    Nothing(Outage),
 }
 
 /// A fetch under way. Whatever becomes of it, dropping it lets everybody go on who waits.
@@ -173,9 +211,9 @@ struct Landing {
 }
 
 impl Landing {
-    fn fetch(mut self, source: &KeySource) {
+    fn fetch(mut self, issuer: &TrustedIssuer) {
         let within = self.shared.limits.within;
-        self.outcome = Some(published(&*self.shared.fetch, &self.issuer, source, within));
+        self.outcome = Some(published(&*self.shared.fetch, issuer, within));
     }
 }
 
@@ -194,6 +232,7 @@ impl Drop for Landing {
                 issuer,
                 keys: keys.len(),
                 ignored: keys.ignored().to_vec(),
+                left_out: keys.left_out(),
                 fresh_for,
             }),
             Some(Err((fault, stale))) => (self.shared.told)(FetchEvent::Failed { issuer, fault, stale }),
@@ -202,7 +241,7 @@ impl Drop for Landing {
     }
 }
 
-/// Forgets one issuer if there are too many.
+/// Evicts one issuer if there are too many.
 fn make_room(entries: &mut HashMap<Issuer, Entry>) {
     if entries.len() < MOST_ISSUERS {
         return;

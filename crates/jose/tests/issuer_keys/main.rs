@@ -4,4 +4,5 @@
 mod asking;
 mod ceasing;
 mod finding;
+mod rotating;
 mod world;

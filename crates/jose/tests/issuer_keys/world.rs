@@ -143,6 +143,7 @@ impl Held {
 /// A future that somebody watches.
 pub(crate) struct Watched<'a> {
     future: Waiting<'a, Checked>,
+    pub(crate) answer: Option<Checked>,
     wakes: Arc<Wakes>,
 }
 
@@ -157,7 +158,7 @@ impl Wake for Wakes {
 
 impl<'a> Watched<'a> {
     pub(crate) fn of(future: Waiting<'a, Checked>) -> Self {
-        Self { future, wakes: Arc::default() }
+        Self { future, answer: None, wakes: Arc::default() }
     }
 
     pub(crate) fn poll(&mut self) -> Option<Checked> {
@@ -168,6 +169,24 @@ impl<'a> Watched<'a> {
         }
     }
 
+    /// Polls until the answer is there.
+    pub(crate) fn wait(&mut self) -> Checked {
+        loop {
+            match self.poll() {
+                Some(answer) => return answer,
+                None => std::thread::yield_now(),
+            }
+        }
+    }
+
+    /// Polls unless the answer is there, and returns the answer as often as it is asked.
+    pub(crate) fn poll_again(&mut self) -> Option<&Checked> {
+        if self.answer.is_none() {
+            self.answer = self.poll();
+        }
+        self.answer.as_ref()
+    }
+
     pub(crate) fn wakes(&self) -> usize {
         self.wakes.0.load(Ordering::SeqCst)
     }
@@ -175,6 +194,15 @@ impl<'a> Watched<'a> {
 
 pub(crate) fn issuer(name: &str, keys: KeySource) -> TrustedIssuer {
     TrustedIssuer { issuer: Issuer::foreign(name).unwrap(), enabled: true, trust: Trust::new(keys) }
+}
+
+/// A token of the signer that says when it was made, which is more than most of these tests need.
+pub(crate) fn token_made(signer: &Signer, iat: i64) -> CompactJws {
+    let token = signer.token();
+    let mut parts = token.expose().split('.');
+    let (header, signature) = (parts.next().unwrap(), parts.nth(1).unwrap());
+    let payload = URL_SAFE_NO_PAD.encode(json!({"iat": 1_800_000_000 + iat}).to_string());
+    CompactJws::parse(&format!("{header}.{payload}.{signature}")).ok().unwrap()
 }
 
 /// The issuer that most tests are about.
@@ -218,6 +246,11 @@ pub(crate) fn is_good(answer: Checked) -> bool {
 
 pub(crate) fn is_outage(answer: Checked) -> bool {
     answer.is_err()
+}
+
+/// After how many seconds it is worth trying again, if it is an outage.
+pub(crate) fn retry_after(answer: Checked) -> Option<u32> {
+    answer.err().map(|outage| outage.retry_after.as_seconds())
 }
 
 pub(crate) const NO_KEY: Checked = Ok(Err(SignatureFault::NoKey));

@@ -11,8 +11,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokenberg_core::{
-    AccessTokenClaims, Algorithm, AuditRecord, Client, ClientId, CompactJws, DpopProof, KeyId, KeyMaterial,
-    Keys, Rights, Secret, Session, SignatureFault, SigningFault, Timestamp, TokenId, Verified,
+    AccessTokenClaims, Algorithm, Algorithms, AuditRecord, Client, ClientId, CompactJws, DpopProof, KeyId,
+    KeyMaterial, Keys, Rights, Secret, Session, SignatureFault, SigningFault, Timestamp, TokenId, Verified,
 };
 use tokenberg_store::{
     AddedSecret, AuditTrail, KekSource, Moment, NewSecret, Store, StoreError, StoreUrl, Watched,
@@ -241,7 +241,7 @@ impl Keys for Names {
         Err(SignatureFault::NoKey)
     }
 
-    fn verify_with(&self, _: &str, _: &CompactJws) -> Result<Verified, SignatureFault> {
+    fn verify_with(&self, _: &str, _: Algorithms, _: &CompactJws) -> Result<Verified, SignatureFault> {
         Err(SignatureFault::NoKey)
     }
 

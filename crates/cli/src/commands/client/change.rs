@@ -7,7 +7,10 @@ use crate::failure::{warn, wrong_usage};
 use crate::output::Output;
 use crate::store_access::StoreLocation;
 use clap::{Args, ValueEnum};
-use tokenberg_core::{AllowedScope, ClientId, Lifetime, Rights, Scope, SubjectPattern, UserPattern};
+use tokenberg_core::{
+    AllowedScope, AuthMethod, ClientId, LONGEST_ASSERTION_LIFETIME, Lifetime, Rights, Scope, SubjectPattern,
+    UserPattern,
+};
 
 /// `tokenberg client change`
 #[derive(Debug, Args)]
@@ -86,6 +89,10 @@ struct Named {
     #[arg(long, value_name = "AUDIENCE", value_parser = audience)]
     serves: Vec<Box<str>>,
 
+    /// For private_key_jwt: how far ahead `exp` of its assertions may be, and how old they may be: 5m, 1h; 1h at most
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    assertion_lifetime: Option<Lifetime>,
+
     /// Whether it gets tokens with a DPoP proof only
     #[arg(long, value_name = "true|false")]
     dpop_bound: Option<bool>,
@@ -156,6 +163,16 @@ impl Named {
         replace(&mut rights.token_lifetime, self.token_lifetime);
         replace(&mut rights.session_lifetime, self.session_lifetime);
         replace(&mut rights.dpop_bound, self.dpop_bound);
+        if let Some(lifetime) = self.assertion_lifetime {
+            duration::within("--assertion-lifetime", lifetime, LONGEST_ASSERTION_LIFETIME)?;
+            if rights.auth_method != AuthMethod::PrivateKeyJwt {
+                let method = rights.auth_method.as_str();
+                return Err(wrong_usage(format!(
+                    "--assertion-lifetime is for clients that authenticate with private_key_jwt, and this one does with {method}"
+                )));
+            }
+            rights.assertion_lifetime = lifetime;
+        }
         if !self.grant.is_empty() {
             rights.grants = grants(&self.grant);
         }

@@ -3,10 +3,13 @@
 
 use super::certificate_name::alternative_name;
 use crate::commands::jwks_file;
+use crate::duration;
 use crate::failure::wrong_usage;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
-use tokenberg_core::{AuthMethod, CertificateName, ClientId, DistinguishedName, Rights};
+use tokenberg_core::{
+    AuthMethod, CertificateName, ClientId, DistinguishedName, LONGEST_ASSERTION_LIFETIME, Lifetime, Rights,
+};
 
 /// How it proves who it is.
 #[derive(Debug, Args)]
@@ -37,6 +40,11 @@ pub(crate) struct Proof {
     /// without, only our issuer is taken, which nobody can pass on to another server
     #[arg(long)]
     endpoint_as_audience: bool,
+
+    /// For private_key_jwt: how far ahead `exp` of its assertions may be, and how old they may be; 1h at most, as libraries make
+    /// them that say nothing (Authlib) [default: 5m]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    assertion_lifetime: Option<Lifetime>,
 
     /// Give it tokens only with a DPoP proof, so that what is stolen is of no use without its key
     #[arg(long)]
@@ -87,12 +95,17 @@ impl Proof {
         };
         only_for(self.secret_file.is_some(), "--secret-file", Method::ClientSecret)?;
         only_for(self.jwks.is_some(), "--jwks", Method::PrivateKeyJwt)?;
+        only_for(self.assertion_lifetime.is_some(), "--assertion-lifetime", Method::PrivateKeyJwt)?;
         only_for(self.endpoint_as_audience, "--endpoint-as-audience", Method::PrivateKeyJwt)?;
         only_for(self.tls_subject.is_some(), "--tls-subject", Method::TlsClientAuth)?;
         only_for(self.tls_san.is_some(), "--tls-san", Method::TlsClientAuth)?;
         rights.auth_method = method.is();
         rights.dpop_bound = self.dpop_bound;
         rights.endpoint_as_audience = self.endpoint_as_audience;
+        if let Some(lifetime) = self.assertion_lifetime {
+            duration::within("--assertion-lifetime", lifetime, LONGEST_ASSERTION_LIFETIME)?;
+            rights.assertion_lifetime = lifetime;
+        }
         match method {
             Method::ClientSecret => {
                 // RFC 7617 §2 and Iceberg's `credential=ID:SECRET` both split at the first colon.

@@ -72,6 +72,13 @@ fn text(client: &ClientRecord, now: Timestamp) -> String {
             "audience of assertions",
             if rights.endpoint_as_audience { "our issuer or the token endpoint" } else { "" }.to_owned(),
         ),
+        (
+            "lifetime of assertions",
+            match rights.auth_method {
+                AuthMethod::PrivateKeyJwt => duration::written(rights.assertion_lifetime),
+                AuthMethod::ClientSecret | AuthMethod::TlsClientAuth | AuthMethod::Federated => String::new(),
+            },
+        ),
         ("grants", grants(client).join(", ")),
         ("scope", scope(&rights.scope)),
         ("default scope", rights.default_scope.to_string()),
@@ -121,6 +128,7 @@ fn value(client: &ClientRecord, now: Timestamp) -> Value {
         "federations": rights.federations,
         "dpop_bound": rights.dpop_bound,
         "endpoint_as_audience": rights.endpoint_as_audience,
+        "assertion_lifetime": rights.assertion_lifetime.as_seconds(),
         "grants": grants(client),
         "scope": match &rights.scope {
             AllowedScope::Every => Value::Null,

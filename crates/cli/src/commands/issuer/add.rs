@@ -6,7 +6,7 @@ use super::terms::{self, accepted};
 use crate::commands::jwks_file;
 use crate::output::Output;
 use crate::store_access::StoreLocation;
-use crate::{clock, duration, web};
+use crate::{clock, duration};
 use clap::{ArgGroup, Args, ValueEnum};
 use serde_json::json;
 use std::path::PathBuf;
@@ -76,8 +76,10 @@ pub(crate) struct Add {
     #[arg(long, value_name = "'S …'", default_value = "catalog")]
     scope: Scope,
 
-    /// What subjects may have besides, by a claim that is this value or contains it: 'groups=analysts:PRINCIPAL_ROLE:analyst';
-    /// realm_access.roles goes into objects, and \: is a colon of the value. Repeat for several
+    /// What subjects may have besides, by a claim that is this value or contains it: 'groups=analysts:PRINCIPAL_ROLE:analyst'.
+    /// A dot goes into an object (realm_access.roles), unless a claim is called so (https://idp.example/groups,
+    /// resource_access.my.client.roles); in the claim, \. is a dot of a name for certain and \= an equals sign, and in the value \: is a
+    /// colon. Repeat for several
     #[arg(long, value_name = "CLAIM=VALUE:SCOPE")]
     map: Vec<ScopeMapping>,
 
@@ -94,6 +96,11 @@ pub(crate) struct Add {
     /// the user's token has expired
     #[arg(long)]
     outlives_subject: bool,
+
+    /// Trust an http URL of another machine as the issuer or as the address of its keys, for trials in containers: whoever is on the
+    /// way can replace the keys, and so be any of its users
+    #[arg(long)]
+    insecure_http: bool,
 
     /// Replace what was said about this issuer before, keys and all; disabled, it stays so
     #[arg(long)]
@@ -124,16 +131,11 @@ impl Accept {
     }
 }
 
-/// An address that keys may be fetched from; kept as it was written.
+/// An address of keys; kept as it was written. Whether it may be plain http is decided when all is known.
 pub(super) fn key_address(text: &str) -> Result<Box<str>, String> {
-    let wrong = || {
-        "keys are fetched from an https address; plain http is for 127.0.0.1, [::1] and localhost only"
-            .to_owned()
-    };
-    let url: Url = text.parse().map_err(|_| wrong())?;
-    let is_safe = url.scheme() == "https" || (url.scheme() == "http" && web::is_local(&url));
-    if !is_safe || url.host().is_none() {
-        return Err(wrong());
+    let url: Url = text.parse().map_err(|_| terms::HTTPS_ONLY.to_owned())?;
+    if !matches!(url.scheme(), "https" | "http") || url.host().is_none() {
+        return Err(terms::HTTPS_ONLY.to_owned());
     }
     if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
         return Err("the address of keys has no user name, password or # in it".to_owned());
@@ -194,6 +196,7 @@ fn trust(asked: Add) -> anyhow::Result<Trust> {
     trust.leeway = asked.leeway;
     trust.max_age = asked.max_age;
     trust.outlives_subject = asked.outlives_subject;
+    trust.insecure_http = asked.insecure_http;
     asked.naming.apply(&mut trust);
     terms::check(&asked.issuer, &trust)?;
     Ok(trust)
@@ -215,9 +218,6 @@ mod tests {
             assert_eq!(key_address(good).as_deref(), Ok(good));
         }
         for bad in [
-            "http://idp.example/keys",
-            "http://169.254.169.254/latest",
-            "http://127.0.0.1.example/keys",
             "ftp://idp.example/keys",
             "file:///etc/keys",
             "https://u:p@idp.example/keys",

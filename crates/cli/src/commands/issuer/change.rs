@@ -107,6 +107,10 @@ struct Named {
     #[arg(long, value_name = "true|false")]
     outlives_subject: Option<bool>,
 
+    /// Whether the issuer or the address of its keys may be an http URL of another machine, for trials in containers
+    #[arg(long, value_name = "true|false")]
+    insecure_http: Option<bool>,
+
     /// What it is to have none of any more
     #[arg(long, value_name = "WHAT,…", value_delimiter = ',')]
     clear: Vec<List>,
@@ -179,6 +183,7 @@ impl Named {
         replace(&mut trust.leeway, self.leeway);
         replace(&mut trust.max_age, self.max_age);
         replace(&mut trust.outlives_subject, self.outlives_subject);
+        replace(&mut trust.insecure_http, self.insecure_http);
         let cleared = |list| self.clear.contains(&list);
         put(&mut trust.accept, accepted(&self.accept), cleared(List::Accept), "--accept")?;
         put(&mut trust.audiences, self.audience, cleared(List::Audience), "--audience")?;

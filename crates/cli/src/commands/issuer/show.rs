@@ -78,6 +78,7 @@ pub(super) async fn one(location: StoreLocation, issuer: &Issuer, output: Output
                     "session outlives subject token",
                     if trust.outlives_subject { "yes" } else { "" }.to_owned(),
                 ),
+                ("plain http", if trust.insecure_http { "yes, for trials" } else { "" }.to_owned()),
                 ("vouches for", clients.iter().map(ClientId::as_str).collect::<Vec<_>>().join(", ")),
             ])
         },
@@ -107,6 +108,7 @@ fn value(record: &IssuerRecord) -> Value {
         "leeway": trust.leeway.as_seconds(),
         "max_age": trust.max_age.as_seconds(),
         "outlives_subject": trust.outlives_subject,
+        "insecure_http": trust.insecure_http,
     })
 }
 

@@ -1,9 +1,10 @@
 //! Checks what an operator registers of another issuer, and notes what comes of it.
 
 use super::add::Accept;
-use crate::duration;
-use crate::failure::{note, wrong_usage};
+use crate::failure::{note, warn, wrong_usage};
+use crate::{duration, web};
 use tokenberg_core::{AcceptedAs, Issuer, KeySource, LONGEST_MAX_AGE, Lifetime, Trust, quoted};
+use url::Url;
 
 /// A clock that is further off should be set, not tolerated.
 const LONGEST_LEEWAY: Lifetime = Lifetime::from_seconds(5 * 60);
@@ -28,7 +29,31 @@ pub(super) fn check(issuer: &Issuer, trust: &Trust) -> anyhow::Result<()> {
     if trust.leeway > LONGEST_LEEWAY {
         return Err(wrong_usage("--leeway is 5m at most; a clock that is further off should be set"));
     }
-    duration::within("--max-age", trust.max_age, LONGEST_MAX_AGE)
+    duration::within("--max-age", trust.max_age, LONGEST_MAX_AGE)?;
+    check_transport(issuer, trust)
+}
+
+/// What is said of an address of keys that is plain http.
+pub(super) const HTTPS_ONLY: &str = "keys are fetched from an https address; plain http is for 127.0.0.1, [::1] and localhost only, \
+                                     and for trials with --insecure-http";
+
+/// Refuses plain http to other machines, unless it was asked for.
+fn check_transport(issuer: &Issuer, trust: &Trust) -> anyhow::Result<()> {
+    if trust.insecure_http {
+        return Ok(());
+    }
+    if issuer.is_plain_http() {
+        return Err(wrong_usage(
+            "an issuer is an https URL; plain http is for 127.0.0.1, [::1] and localhost only, and for trials with --insecure-http",
+        ));
+    }
+    let is_local = |text: &str| text.parse().is_ok_and(|url: Url| web::is_local(&url));
+    match &trust.keys {
+        KeySource::JwksUri(text) if text.starts_with("http:") && !is_local(text) => {
+            Err(wrong_usage(HTTPS_ONLY))
+        }
+        KeySource::JwksUri(_) | KeySource::Jwks(_) | KeySource::Discovery => Ok(()),
+    }
 }
 
 /// The uses, each once.
@@ -57,6 +82,17 @@ pub(super) fn print_notes(issuer: &Issuer, before: Option<&Trust>, trust: &Trust
             "of a trust domain, --accept is for tokens that name it in `iss`; SVIDs of workloads are for `tokenberg client federate`",
         );
     }
+    if trust.insecure_http {
+        warn(
+            "plain http is for trials: an attacker on the way to the issuer can replace its keys, and so be any of its users",
+        );
+    }
+    if &*trust.subject_claim == "email" {
+        note(
+            "an address may be given to another person, and the issuer has to have verified it: tokens whose email_verified is present \
+             and not true are refused. Prefer a claim that stays the same, as sub",
+        );
+    }
     if ends_sessions(trust) {
         note(&format!(
             "sessions of its users end with the user's own token, and every query of a session fails after that in Trino \
@@ -75,8 +111,8 @@ pub(super) fn print_notes(issuer: &Issuer, before: Option<&Trust>, trust: &Trust
     }
 }
 
-fn decisive(trust: &Trust) -> (&[AcceptedAs], bool, &str) {
-    (&trust.accept, trust.outlives_subject, &trust.subject_claim)
+fn decisive(trust: &Trust) -> (&[AcceptedAs], bool, &str, bool) {
+    (&trust.accept, trust.outlives_subject, &trust.subject_claim, trust.insecure_http)
 }
 
 /// Whether a session of a user can begin with its tokens and ends with them.

@@ -1,0 +1,95 @@
+//! Where a token of somebody else can be presented, and what is good there.
+
+use serde_json::{Value, json};
+use tokenberg_core::{
+    AcceptedAs, AllowedScope, AuthMethod, Client, Federation, GrantType, Issuer, Rights, TokenType,
+};
+use tokenberg_testkit::{Ask, ForeignKey, ISSUER, NOW, World, alice, by_c1, changed, trusted};
+
+pub(crate) const IDP: &str = "https://idp.test";
+pub(crate) const WORKLOAD: &str = "repo:o/r:ref:refs/heads/main";
+pub(crate) const SVID: &str = "spiffe://td.test/ns/a/sa/b";
+
+/// Where a token of somebody else can be presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    IdToken,
+    Jwt,
+    AccessToken,
+    Actor,
+    Grant,
+    ClientAssertion,
+    Workload,
+    Svid,
+}
+
+pub(crate) const DOORS: [Door; 8] = [
+    Door::IdToken,
+    Door::Jwt,
+    Door::AccessToken,
+    Door::Actor,
+    Door::Grant,
+    Door::ClientAssertion,
+    Door::Workload,
+    Door::Svid,
+];
+
+/// A world in which one key signs for `issuer`, for a trust domain and for the client `cj`.
+pub(crate) fn world(issuer: &str, subject: &str) -> (World, ForeignKey) {
+    let (mut world, key) = (World::new(), ForeignKey::new(Some("k1")));
+    world.issuers = vec![trusted(issuer, &key), trusted("spiffe://td.test", &key)];
+    world.issuers[0].trust.accept = AcceptedAs::ALL.to_vec();
+    world.issuers[0].trust.audiences = vec!["api://tokens".into()];
+    world.change("c1", |c1| {
+        c1.rights_mut().grants = GrantType::ALL.to_vec();
+        c1.rights_mut().may_act_for = vec![format!("{issuer}|*").parse().unwrap()];
+    });
+    let federation = |issuer: &str, subject: &str| Federation {
+        issuer: Issuer::foreign(issuer).unwrap(),
+        subject: subject.into(),
+        audience: None,
+        uid: None,
+    };
+    let rights = || Rights::new(AllowedScope::Only("catalog".parse().unwrap()));
+    let federations = vec![federation(issuer, subject), federation("spiffe://td.test", SVID)];
+    for (id, rights) in [
+        ("cj", Rights { auth_method: AuthMethod::PrivateKeyJwt, jwks: Some(key.jwks()), ..rights() }),
+        ("wl", Rights { auth_method: AuthMethod::Federated, federations, ..rights() }),
+    ] {
+        let (id, rights) = (id.parse().unwrap(), rights.into());
+        world.register(Client { id, enabled: true, secrets: Vec::new().into(), rights });
+    }
+    (world, key)
+}
+
+/// What is good at the door.
+pub(crate) fn genuine(door: Door, id: &str) -> Value {
+    let changes = match door {
+        Door::IdToken | Door::Actor => json!({}),
+        Door::Jwt | Door::AccessToken => json!({"aud": ISSUER}),
+        Door::Grant => json!({"aud": ISSUER, "exp": NOW + 300}),
+        Door::ClientAssertion => json!({"iss": "cj", "sub": "cj", "aud": ISSUER, "exp": NOW + 60}),
+        Door::Workload => json!({"sub": WORKLOAD, "aud": ISSUER}),
+        Door::Svid => json!({"iss": null, "sub": SVID, "aud": [ISSUER]}),
+    };
+    changed(changed(alice(&json!({})), &changes), &json!({ "jti": id }))
+}
+
+pub(crate) fn present(door: Door, token: &str, key: &ForeignKey) -> Ask {
+    let subject = |kind| by_c1(Ask::exchange_of(token, kind));
+    match door {
+        Door::IdToken => subject(TokenType::IdToken),
+        Door::Jwt => subject(TokenType::Jwt),
+        Door::AccessToken => subject(TokenType::AccessToken),
+        Door::Actor => by_c1(Ask::exchange_of(&key.sign(&alice(&json!({}))), TokenType::IdToken))
+            .with("actor_token", token)
+            .with("actor_token_type", TokenType::IdToken.as_urn()),
+        Door::Grant => by_c1(Ask::jwt_bearer(token)),
+        Door::ClientAssertion | Door::Workload | Door::Svid => Ask::credentials().assertion(token),
+    }
+}
+
+pub(crate) fn header(typ: &str) -> String {
+    let typ = if typ.is_empty() { json!({}) } else { json!({ "typ": typ }) };
+    changed(json!({"alg": "ES256", "kid": "k1"}), &typ).to_string()
+}

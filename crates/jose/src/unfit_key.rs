@@ -1,0 +1,58 @@
+//! Why a public key is not used: RFC 7517 §5, "Implementations SHOULD ignore JWKs within a JWK Set that [...]".
+
+/// Why a key of a JWK Set is not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.as_str())]
+pub enum UnfitKey {
+    /// A member is missing, of the wrong type, or not base64url.
+    Malformed,
+    /// `kid` is not a text of 1 to 256 bytes.
+    KeyId,
+    /// A secret has no place among public keys.
+    Symmetric,
+    /// It was published with its private half, so every reader of the set can sign with it.
+    Private,
+    /// Another entry of the set has its private half.
+    Leaked,
+    /// `use` or `key_ops` says that it is for something else.
+    Purpose,
+    /// A `kty`, `crv` or `alg` that is not verified with, or these contradict each other.
+    Algorithm,
+    /// A coordinate does not have the length of its curve (RFC 7518 §6.2.1.2).
+    Length,
+    /// Under 2048 or over 4096 bits.
+    RsaSize,
+    /// 1, even, or not under 2^32.
+    RsaExponent,
+    /// Even, or made by the generator of CVE-2017-15361.
+    RsaModulus,
+    /// Another key of the set has the same `kid` and `alg`, so that a token does not say which it means.
+    Twice,
+}
+
+impl UnfitKey {
+    /// The reason in words.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "a member of it is missing or malformed",
+            Self::KeyId => "its kid is not a text of 1 to 256 bytes",
+            Self::Symmetric => "it is a symmetric key",
+            Self::Private => "its private key was published with it",
+            Self::Leaked => "its private key is published in the same set",
+            Self::Purpose => "its use or key_ops says that it is not for verifying signatures",
+            Self::Algorithm => "its kty, crv and alg are not supported, or contradict each other",
+            Self::Length => "a coordinate of it does not have the length of its curve",
+            Self::RsaSize => "an RSA key has 2048 to 4096 bits",
+            Self::RsaExponent => "its RSA exponent is 1, even or too large",
+            Self::RsaModulus => "its RSA modulus is known to be weak",
+            Self::Twice => "another key has the same kid and alg",
+        }
+    }
+
+    /// Whether the entry holds something that only its owner may know.
+    #[must_use]
+    pub fn is_leak(self) -> bool {
+        matches!(self, Self::Symmetric | Self::Private)
+    }
+}
