@@ -92,7 +92,7 @@ async fn op_11_keys_are_built_again_only_when_they_have_changed() {
 }
 
 #[tokio::test]
-async fn op_14_a_bad_key_keeps_the_old_keys_and_holds_up_nothing_else() {
+async fn op_13_a_bad_key_keeps_the_old_keys_and_holds_up_nothing_else() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     store.add_key(&key("k1")).await.unwrap();
