@@ -34,6 +34,7 @@ mod client_secret;
 mod database_file;
 mod digest;
 mod error;
+mod hex;
 mod issuers;
 mod key_encryption_key;
 mod key_succession;

@@ -2,6 +2,7 @@
 
 use crate::db::Part;
 use crate::error::StoreError;
+use crate::hex::to_hex;
 use crate::store::Store;
 use std::borrow::Cow;
 use tokenberg_core::Timestamp;
@@ -107,9 +108,7 @@ fn written(text: &str) -> Cow<'_, str> {
         return text.into();
     }
     let hash = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
-    let digits = hash.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    let digits = digits.filter_map(|digit| char::from_digit(digit.into(), 16));
-    HASHED.chars().chain(digits).collect()
+    format!("{HASHED}{}", to_hex(hash.as_ref())).into()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use crate::audit::read::{HeadRow, SELECT_HEADS, read_head};
 use crate::audit::row::{count, records};
 use crate::audit::{Head, INSTALLATION};
 use crate::error::StoreError;
+use crate::hex::to_hex;
 use crate::store::Store;
 use std::collections::HashMap;
 use std::fmt;
@@ -123,8 +124,7 @@ impl Store {
             sqlx::query_scalar(read).bind(chain).bind(number).fetch_optional(connection).await
         })?;
         if let Some(found) = found {
-            let found: String = found.iter().map(|byte| format!("{byte:02x}")).collect();
-            return Ok(found == hash);
+            return Ok(to_hex(&found) == hash);
         }
         let read = "SELECT first FROM audit_heads WHERE chain = $1";
         let first: Option<i64> = read!(&self.0.db, connection => {
