@@ -18,6 +18,7 @@ mod append;
 mod change;
 
 mod link;
+mod load;
 mod queue;
 mod read;
 mod retention;

@@ -1,11 +1,14 @@
 //! How do decisions get into the store without anybody waiting? A queue in memory, and a task that writes it in batches.
 
+use crate::audit::load::Load;
 use crate::audit::queue::{PIECE, Queue, Taken, USUAL_QUEUE, WhenFull, written};
 use crate::audit::row::Record;
 use crate::audit::{Block, Change, Head, Row, now};
 use crate::error::StoreError;
 use crate::store::Store;
 use ring::rand::{SecureRandom, SystemRandom};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -35,6 +38,10 @@ pub struct AuditFigures {
     pub waiting: u64,
     /// How many may.
     pub most_waiting: u64,
+    /// The length of their texts in bytes.
+    pub waiting_bytes: u64,
+    /// The most that this may be.
+    pub most_waiting_bytes: u64,
     /// How many records are in the store.
     pub written: u64,
     /// How many could not be kept.
@@ -44,12 +51,13 @@ pub struct AuditFigures {
 struct Shared {
     store: Store,
     when_full: WhenFull,
-    most_waiting: u32,
     queue: Mutex<Queue>,
     /// Since when the batch that is being written has waited.
     writing_since: Mutex<Option<Instant>>,
     written: AtomicU64,
     lost: AtomicU64,
+    /// How many decisions were left out since the trail began, by outcome.
+    left_out: Mutex<BTreeMap<&'static str, u64>>,
     wake: Notify,
     is_ending: AtomicBool,
     task: Mutex<Option<JoinHandle<()>>>,
@@ -70,16 +78,21 @@ impl Store {
         let trail = AuditTrail(Arc::new(Shared {
             store: self.clone(),
             when_full,
-            most_waiting,
             queue: Mutex::new(Queue::new(most_waiting)),
             writing_since: Mutex::default(),
             written: AtomicU64::new(0),
             lost: AtomicU64::new(0),
+            left_out: Mutex::default(),
             wake: Notify::new(),
             is_ending: AtomicBool::new(false),
             task: Mutex::default(),
         }));
-        let writer = Writer { shared: Arc::clone(&trail.0), head: None, told_lost: 0 };
+        let writer = Writer {
+            shared: Arc::clone(&trail.0),
+            head: None,
+            reported_lost: 0,
+            reported_left_out: BTreeMap::new(),
+        };
         *held(&trail.0.task) = Some(tokio::spawn(writer.run()));
         trail
     }
@@ -93,6 +106,15 @@ impl Recorder for AuditTrail {
         } else {
             self.put(record, None);
         }
+    }
+
+    fn left_out(&self, outcomes: &[(&'static str, u64)]) {
+        let mut left_out = held(&self.0.left_out);
+        for (outcome, count) in outcomes {
+            *left_out.entry(outcome).or_default() += count;
+        }
+        drop(left_out);
+        self.0.wake.notify_one();
     }
 
     fn has_room(&self) -> bool {
@@ -122,14 +144,17 @@ impl AuditTrail {
     pub fn figures(&self) -> AuditFigures {
         let shared = &*self.0;
         let writing = held(&shared.writing_since).map(|since| since.elapsed());
-        let (oldest, waiting) = {
+        let (oldest, waiting, most) = {
             let queue = held(&shared.queue);
-            (queue.oldest(), queue.len() as u64)
+            (queue.oldest(), queue.load(), queue.most())
         };
+        let Load { records, bytes } = waiting;
         AuditFigures {
             lag: writing.max(oldest).unwrap_or_default(),
-            waiting,
-            most_waiting: shared.most_waiting.into(),
+            waiting: records as u64,
+            most_waiting: most.records as u64,
+            waiting_bytes: bytes as u64,
+            most_waiting_bytes: most.bytes as u64,
             written: shared.written.load(Ordering::Relaxed),
             lost: shared.lost.load(Ordering::Relaxed),
         }
@@ -143,7 +168,7 @@ impl AuditTrail {
         if let Some(task) = task
             && tokio::time::timeout(LAST, task).await.is_err()
         {
-            let records = held(&self.0.queue).len();
+            let records = held(&self.0.queue).load().records;
             tracing::error!(records, "the end of the audit could not be written");
         }
     }
@@ -158,8 +183,10 @@ struct Writer {
     shared: Arc<Shared>,
     /// The end of our chain; `None` until it is begun.
     head: Option<Head>,
-    /// How many lost records were written down.
-    told_lost: u64,
+    /// How many lost records the chain reports.
+    reported_lost: u64,
+    /// How many left-out decisions the chain reports, by outcome.
+    reported_left_out: BTreeMap<&'static str, u64>,
 }
 
 /// Records to be written together, with the head that they leave.
@@ -168,6 +195,7 @@ struct Batch {
     to: Head,
     rows: Vec<Row>,
     lost: u64,
+    left_out: BTreeMap<&'static str, u64>,
 }
 
 /// What was found when a batch was to be written.
@@ -191,7 +219,8 @@ impl Writer {
             let is_ending = shared.is_ending.load(Ordering::Relaxed);
             let is_last = is_ending && batch.len() < BATCH;
             let is_drained = held(&shared.queue).is_empty();
-            if !batch.is_empty() || is_last {
+            let has_left_out = *held(&shared.left_out) != self.reported_left_out;
+            if !batch.is_empty() || is_last || has_left_out {
                 self.write(batch, is_last).await;
                 if is_last {
                     return;
@@ -236,11 +265,12 @@ impl Writer {
             loop {
                 match self.shared.store.append_batch(&batch).await {
                     Ok(Found::AsLeft | Found::Written) => {
-                        self.told_lost += batch.lost;
+                        self.reported_lost += batch.lost;
+                        self.reported_left_out = batch.left_out;
                         self.shared.written.fetch_add(count, Ordering::Relaxed);
                         self.head = Some(batch.to);
                         *held(&self.shared.writing_since) = None;
-                        held(&self.shared.queue).written(taken.len());
+                        held(&self.shared.queue).written(&taken);
                         return;
                     }
                     Ok(Found::Nothing) => {
@@ -264,10 +294,14 @@ impl Writer {
 
     fn batch(&self, from: Head, taken: &Taken, is_last: bool) -> Batch {
         let mut records = taken.records();
-        let lost = self.shared.lost.load(Ordering::Relaxed) - self.told_lost;
+        let lost = self.shared.lost.load(Ordering::Relaxed) - self.reported_lost;
         if lost > 0 {
             let event = Change::event("records lost").with("records", lost);
             records.push((now(), event.into_text().into()));
+        }
+        let left_out = held(&self.shared.left_out).clone();
+        if left_out != self.reported_left_out {
+            records.push((now(), self.left_out_since(&left_out).into_text().into()));
         }
         if is_last {
             records.push((now(), Change::event("ended").into_text().into()));
@@ -276,7 +310,20 @@ impl Writer {
         let mut to = from.clone();
         let rows = Block::all(&records).map(|block| to.extend(&self.shared.store.0.links, block)).collect();
         to.ended = is_last;
-        Batch { from, to, rows, lost }
+        Batch { from, to, rows, lost, left_out }
+    }
+
+    fn left_out_since(&self, left_out: &BTreeMap<&'static str, u64>) -> Change {
+        let since = |outcome: &&'static str, count: &u64| {
+            count - self.reported_left_out.get(outcome).copied().unwrap_or_default()
+        };
+        let outcomes = left_out.iter().map(|(outcome, count)| ((*outcome).to_owned(), since(outcome, count)));
+        let outcomes: Map<String, Value> = outcomes
+            .filter(|(_, count)| *count > 0)
+            .map(|(outcome, count)| (outcome, count.into()))
+            .collect();
+        let records: u64 = outcomes.values().filter_map(Value::as_u64).sum();
+        Change::event("left out").with("records", records).with("outcomes", outcomes)
     }
 }
 
