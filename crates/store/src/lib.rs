@@ -59,7 +59,8 @@ mod used_secrets;
 mod watch;
 
 pub use audit::{
-    AuditCursor, AuditEntry, AuditFigures, AuditReport, AuditTrail, Break, ChainReport, USUAL_QUEUE, WhenFull,
+    AuditCursor, AuditEntry, AuditFigures, AuditReport, AuditTrail, Break, ChainReport, Difference,
+    Discrepancy, TrailOptions, USUAL_QUEUE, WhenFull,
 };
 pub use client_secret::{NewSecret, SecretFault, SecretStrength};
 pub use clients::{ClientRecord, SecretRecord};

@@ -10,7 +10,7 @@ use tokenberg_core::Timestamp;
 /// What is over is kept two hours longer, so that a clock that jumps ahead and back frees nothing (conformance OP-02).
 const GRACE: i64 = 2 * 3600;
 /// A dead secret is listed for 30 days, and named as the reason of a refusal.
-const DEAD_SECRETS: i64 = 30 * 24 * 3600;
+pub(crate) const DEAD_SECRETS: i64 = 30 * 24 * 3600;
 /// Rows that one transaction deletes, so that others wait a few milliseconds at most.
 const BATCH: i64 = 1000;
 

@@ -4,7 +4,7 @@ use crate::commands::serve::{AuditWhenFull, Serve};
 use crate::config_file::ConfigFile;
 use std::num::NonZeroU32;
 use tokenberg_core::Lifetime;
-use tokenberg_store::{USUAL_QUEUE, WhenFull};
+use tokenberg_store::{TrailOptions, USUAL_QUEUE, WhenFull};
 
 /// How long records are kept unless somebody says otherwise.
 const USUAL_RETENTION: Lifetime = Lifetime::from_hours(90 * 24);
@@ -34,6 +34,13 @@ impl AuditSettings {
                 .or(file.audit_queue)
                 .unwrap_or(NonZeroU32::new(USUAL_QUEUE).unwrap_or(NonZeroU32::MAX)),
         }
+    }
+}
+
+impl AuditSettings {
+    /// The options of the trail.
+    pub(super) fn trail(&self) -> TrailOptions {
+        TrailOptions { when_full: self.when_full, most_waiting: self.queue.get(), ..TrailOptions::default() }
     }
 }
 

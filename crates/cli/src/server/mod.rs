@@ -71,7 +71,7 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     let operations_at = ops_listener.as_ref().map(TcpListener::local_addr).transpose()?;
 
     let store = Store::open(&settings.store.url, settings.store.key.clone()).await?.changed_by("a server");
-    let audit = store.audit_trail_of_at_most(settings.audit.when_full, settings.audit.queue.get());
+    let audit = store.audit_trail_with(settings.audit.trail());
     let following = Following::of(&store, settings.max_staleness).await?;
     let mut policy = Policy::new(settings.issuer_at(port)?);
     policy.strict_iceberg_errors = settings.strict_iceberg_errors;
