@@ -170,6 +170,9 @@ pub trait Recorder: Send + Sync {
     /// authentication had used up what they may write. Never waits.
     fn left_out(&self, outcomes: &[(&'static str, u64)]);
 
+    /// Whether another record of a request without client authentication would be kept. If not, it is left out and counted.
+    fn has_room_for_unverified(&self) -> bool;
+
     /// Whether another record would be kept. `false` asks for requests to be refused rather than not recorded.
     fn has_room(&self) -> bool;
 }

@@ -84,6 +84,7 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
         .issuer_keys(issuer_keys)
         .failures_per_client(settings.failures_per_client)
         .failures_per_source(settings.failures_per_source)
+        .unverified_bytes_per_minute(settings.audit.unauthenticated_bytes)
         .trusted_proxies(settings.trusted_proxies.clone());
     let client_authorities = changeable.tls.as_ref().and_then(Tls::client_authorities);
     if client_authorities.is_some() {
@@ -132,6 +133,7 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     notify::tell(notify::State::Ready);
     serving.await.context("the server broke off")??;
     housekeeping::write_uses(&store).await;
+    service.report_left_out();
     audit.end().await;
     store.close().await;
     tracing::info!("ended");

@@ -18,6 +18,10 @@ impl Load {
         self.bytes = self.bytes.saturating_sub(other.bytes);
     }
 
+    pub(crate) fn twice(self) -> Self {
+        Self { records: self.records.saturating_mul(2), bytes: self.bytes.saturating_mul(2) }
+    }
+
     /// Whether either of them is reached.
     pub(crate) fn reaches(self, most: Self) -> bool {
         self.records >= most.records || self.bytes >= most.bytes

@@ -101,7 +101,8 @@ impl Queue {
             }
             key = Some(hash);
         }
-        if self.loads.of(record.is_unverified).reaches(self.limit(record.is_unverified)) {
+        let limit = if record.is_unverified { self.share().twice() } else { self.most };
+        if self.loads.of(record.is_unverified).reaches(limit) {
             return false;
         }
         let length = match text {
@@ -117,14 +118,15 @@ impl Queue {
         true
     }
 
-    /// Requests without client authentication cannot take the room of others.
-    fn limit(&self, is_unverified: bool) -> Load {
+    /// What requests without client authentication may take, beside what others may.
+    fn share(&self) -> Load {
         let Load { records, bytes } = self.most;
-        if is_unverified {
-            Load { records: (records / SHARE_OF_UNVERIFIED).max(1), bytes: bytes / SHARE_OF_UNVERIFIED }
-        } else {
-            self.most
-        }
+        Load { records: (records / SHARE_OF_UNVERIFIED).max(1), bytes: bytes / SHARE_OF_UNVERIFIED }
+    }
+
+    /// Whether the share of requests without client authentication is not used up. Those that asked at the same time still fit.
+    pub(crate) fn has_room_for_unverified(&self) -> bool {
+        !self.loads.unverified.reaches(self.share())
     }
 
     fn say(&mut self, text: &str) -> usize {
@@ -188,7 +190,7 @@ impl Queue {
     /// The most that this may be.
     pub(crate) fn most(&self) -> Load {
         let mut most = self.most;
-        most.add(self.limit(true));
+        most.add(self.share());
         most
     }
 
@@ -362,12 +364,15 @@ mod tests {
             is_unverified: true,
             ..AuditRecord::default()
         };
-        let kept = (0..1000).filter(|n| queue.put(0, &of_stranger(*n), None)).count();
+        let is_kept = |n: &usize| queue.has_room_for_unverified() && queue.put(0, &of_stranger(*n), None);
+        let kept = (0..1000).filter(is_kept).count();
         assert_eq!((kept, queue.is_full()), (10, false));
         for n in 0..80 {
             assert!(put(&mut queue, "granted", n, "c1"), "{n}");
         }
         assert_eq!((queue.load().records, queue.most().records), (90, 90));
+        let kept = (1000..2000).filter(|n| queue.put(0, &of_stranger(*n), None)).count();
+        assert_eq!(kept, 10, "as many that had asked before, and no more");
         let taken = queue.take(usize::MAX);
         queue.written(&taken);
         assert_eq!(queue.load(), Load::default());

@@ -133,6 +133,10 @@ impl Recorder for AuditTrail {
         self.0.wake.notify_one();
     }
 
+    fn has_room_for_unverified(&self) -> bool {
+        held(&self.0.queue).has_room_for_unverified()
+    }
+
     fn has_room(&self) -> bool {
         match self.0.options.when_full {
             WhenFull::Drop => true,
