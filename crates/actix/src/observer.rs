@@ -1,5 +1,5 @@
 //! What is reported of decisions: metrics, records of the audit and lines of the log; and how much of it requests without client
-//! authentication may cause, whatever they vary; conformance AB-10.
+//! authentication may cause, whatever they vary; conformance SE-06, CWE-779.
 
 use crate::audit::AUDIT;
 use crate::failures::{Allowance, FailureTable};
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn ab_10_no_minute_sees_more_than_the_budget() {
+    fn se_06_cwe_779_no_minute_sees_more_than_the_budget() {
         let seconds = Duration::from_secs_f64;
         let mut budget = Budget::new(1000);
         let mut taken = Vec::new();
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn ab_10_whatever_a_flood_varies_what_it_writes_is_bounded_and_the_rest_is_counted_exactly() {
+    fn se_06_cwe_779_whatever_a_flood_varies_what_it_writes_is_bounded_and_the_rest_is_counted_exactly() {
         const BYTES: u32 = 64 * 1024;
         let kept = Arc::new(Kept::default());
         let observer =
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn ab_10_one_source_leaves_room_for_others() {
+    fn se_06_cwe_779_one_source_leaves_room_for_others() {
         let observer = Arc::new(Observer::new(Arc::default(), None, 256 * 1024));
         let record = AuditRecord { outcome: "invalid_client", ..AuditRecord::default() };
         let from = |source: &str| observer.admits(&record, source.parse().ok());

@@ -1,4 +1,4 @@
-//! Requests without client authentication are marked, cut and bounded in the log, and others are reported in full: AB-10.
+//! Requests without client authentication are marked, cut and bounded in the log, and others are reported in full: SE-06, CWE-779.
 
 use crate::audit::logged;
 use crate::check::*;
@@ -41,7 +41,7 @@ async fn check_all(world: &std::sync::Arc<World>, asks: Vec<(bool, Ask)>) {
 }
 
 #[actix_web::test]
-async fn ab_10_what_no_client_authenticated_is_marked_and_cut_and_nothing_else_is() {
+async fn se_06_cwe_779_what_no_client_authenticated_is_marked_and_cut_and_nothing_else_is() {
     let world = World::new();
     let minted = logged(&world.service(), &[form(CC).basic(C1)]).await.1[0].token();
     let key = ForeignKey::new(None);
@@ -105,7 +105,8 @@ async fn ab_10_what_no_client_authenticated_is_marked_and_cut_and_nothing_else_i
 }
 
 #[actix_web::test]
-async fn ab_10_an_outage_that_a_client_meets_is_reported_in_full_and_one_that_anyone_can_cause_is_not() {
+async fn se_06_cwe_779_an_outage_that_a_client_meets_is_reported_in_full_and_one_that_anyone_can_cause_is_not()
+ {
     let world = World::new();
     let fetched = world.idp.sign(&alice(&json!({"iss": FETCHED})));
     let workload = world.idp.sign(&json!({"iss": FETCHED, "sub": "x", "aud": ISSUER, "exp": NOW + 60}));
@@ -131,7 +132,7 @@ async fn ab_10_an_outage_that_a_client_meets_is_reported_in_full_and_one_that_an
 }
 
 #[actix_web::test]
-async fn ab_10_beyond_the_budget_there_is_neither_an_event_nor_a_record_but_a_count() {
+async fn se_06_cwe_779_beyond_the_budget_there_is_neither_an_event_nor_a_record_but_a_count() {
     let world = World::new();
     let service = world.builder().unverified_bytes_per_minute(8 * 1024).failures_per_client(1).build();
     let asks: Vec<Ask> = (0..200)

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn ab_10_op_12_what_strangers_may_write_comes_from_flag_or_file_and_may_be_nothing() {
+    fn se_06_cwe_779_op_12_what_strangers_may_write_comes_from_flag_or_file_and_may_be_nothing() {
         let file = "audit-unauthenticated-bytes = 5000";
         let flag = ["--audit-unauthenticated-bytes", "0"];
         for (flags, file, expected) in

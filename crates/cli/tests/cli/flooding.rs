@@ -1,4 +1,4 @@
-//! What requests without client authentication can make the server write is bounded, whatever they vary: AB-10.
+//! What requests without client authentication can make the server write is bounded, whatever they vary: SE-06, CWE-779.
 
 use crate::support::{Place, Server, get};
 use base64::Engine;
@@ -108,7 +108,7 @@ fn audit(place: &Place) -> Vec<Value> {
 }
 
 #[test]
-fn ab_10_se_06_a_flood_without_authentication_writes_no_more_than_it_may_and_harms_no_client() {
+fn se_06_cwe_779_a_flood_without_authentication_writes_no_more_than_it_may_and_harms_no_client() {
     for policy in ["refuse", "drop"] {
         let place = Place::new();
         let secret = place.add("etl", &["--scope", "ns:read"]);
@@ -200,7 +200,7 @@ fn ab_10_se_06_a_flood_without_authentication_writes_no_more_than_it_may_and_har
 }
 
 #[test]
-fn ab_10_without_a_budget_nothing_of_strangers_is_recorded_and_all_of_it_is_counted() {
+fn se_06_cwe_779_without_a_budget_nothing_of_strangers_is_recorded_and_all_of_it_is_counted() {
     let place = Place::new();
     let mut server = place.serve(&["--audit-unauthenticated-bytes", "0"]);
     for _ in 0..5 {
@@ -216,7 +216,7 @@ fn ab_10_without_a_budget_nothing_of_strangers_is_recorded_and_all_of_it_is_coun
 }
 
 #[test]
-fn ab_10_lines_about_what_is_no_http_are_bounded() {
+fn se_06_cwe_779_lines_about_what_is_no_http_are_bounded() {
     let place = Place::new();
     let mut server = place.serve(&[]);
     for n in 0..300 {

@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn ab_10_the_queue_is_bounded_in_bytes_as_well() {
+    fn se_06_cwe_779_the_queue_is_bounded_in_bytes_as_well() {
         let mut queue = Queue::new(4096);
         let scope = "s".repeat(60_000);
         let of_size = |n: usize| AuditRecord {
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn ab_10_what_no_client_authenticated_has_a_share_of_its_own_and_takes_no_room_of_clients() {
+    fn se_06_cwe_779_what_no_client_authenticated_has_a_share_of_its_own_and_takes_no_room_of_clients() {
         let mut queue = Queue::new(80);
         let of_stranger = |n: usize| AuditRecord {
             source: Some(n.to_string().into()),
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn ab_10_a_queue_that_is_never_empty_remembers_no_more_than_what_waits() {
+    fn se_06_cwe_779_a_queue_that_is_never_empty_remembers_no_more_than_what_waits() {
         let mut queue = Queue::new(USUAL_QUEUE);
         for n in 0..10_000 {
             put(&mut queue, "invalid_scope", 0, &n.to_string());
