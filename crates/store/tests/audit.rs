@@ -295,6 +295,7 @@ async fn se_06_what_is_too_old_goes_and_the_rest_verifies_and_says_from_where() 
     trail.end().await;
     add(&store, "c2", NewSecret::Generate).await;
     assert_eq!(broken(&store).await, None);
+    assert_eq!(trail.figures().went_back, 0, "it was removed for its age");
     assert_eq!(said(&store, "jti").await, ["jti-1"]);
     assert_eq!(store.expire_audit(in_an_hour()).await.unwrap(), 4 + 3);
 

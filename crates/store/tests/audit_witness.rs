@@ -130,6 +130,19 @@ async fn se_06_whatever_is_put_back_cut_or_removed_is_found_and_named_with_the_n
             0,
         ),
         // A head that says where the chain was once, without its seal.
+        // Numbers with which no arithmetic goes on.
+        (
+            format!(
+                "{}; INSERT INTO audit_records SELECT chain, -9223372036854775807 - 1, at, record, hash FROM audit_records \
+                 WHERE chain = {A} AND number = 1; DELETE FROM audit_records WHERE chain = {A} AND number > 0",
+                head("seal = hash, first = -9223372036854775807 - 1", A)
+            ),
+            &a,
+            Break::Head,
+            i64::MIN,
+            5,
+        ),
+        (head("first = -9223372036854775807 - 1", i), &installation, Break::Anchor, i64::MIN, 0),
         (
             format!("{}; DELETE FROM audit_records WHERE chain = {A} AND number > 4", head("number = 4", A)),
             &a,

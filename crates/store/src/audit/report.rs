@@ -86,7 +86,8 @@ impl AuditReport {
     /// How many records were read.
     #[must_use]
     pub fn records(&self) -> i64 {
-        self.chains.iter().map(|chain| (chain.last - chain.first + 1).max(0)).sum()
+        let kept = |chain: &ChainReport| chain.last.saturating_sub(chain.first).saturating_add(1).max(0);
+        self.chains.iter().map(kept).fold(0, i64::saturating_add)
     }
 }
 
@@ -107,6 +108,6 @@ impl ChainReport {
     /// How many records are known to be missing at the end.
     #[must_use]
     pub fn missing(&self) -> i64 {
-        (self.witnessed - self.last).max(0)
+        self.witnessed.saturating_sub(self.last).max(0)
     }
 }

@@ -110,11 +110,11 @@ impl Store {
 
     /// Reads the claims of the installation's chain about those of nodes, before its rows are verified.
     async fn read_claims(&self, installation: &Extent, claims: &mut Claims) -> Result<(), StoreError> {
-        let mut number = installation.first - 1;
+        let mut number = installation.first.saturating_sub(1);
         // No further than the heads of the moment, which the claims are checked against.
         let end = installation.head.as_ref().map_or(0, |head| head.number);
         while number < end {
-            let page = self.audit_page(INSTALLATION, number, PAGE.min(end - number)).await?;
+            let page = self.audit_page(INSTALLATION, number, PAGE.min(end.saturating_sub(number))).await?;
             let Some((last, ..)) = page.last() else { break };
             number = *last;
             page.iter().for_each(|(number, _, text, _)| claims.read(INSTALLATION, *number, text));
@@ -134,7 +134,7 @@ impl Store {
             report = ChainReport { last: head.number, hash: head.hash, ended: head.ended, ..report };
             report.first = extent.first;
         } else {
-            report.last = extent.last_row();
+            report.last = extent.last_row().max(0);
         }
         let mut of_this = claims.take(chain);
         let broken = self.walk(extent, |row| {
@@ -164,7 +164,7 @@ impl Store {
             return Ok(());
         }
         if report.witnessed > report.last {
-            report.broken = Some((report.last + 1, Break::TurnedBack));
+            report.broken = Some((report.last.saturating_add(1), Break::TurnedBack));
             return Ok(());
         }
         for ((number, hash), claim) in claims {

@@ -108,6 +108,7 @@ impl Writer {
     fn has_more_to_say(&self) -> bool {
         !self.went_back.is_empty()
             || self.lookout.has_news()
+            || self.shared.lost.load(Ordering::Relaxed) != self.reported_lost
             || *held(&self.shared.left_out) != self.reported_left_out
     }
 
@@ -166,6 +167,15 @@ impl Writer {
 
     /// Goes on after our chain has disappeared: it has expired, or was removed.
     async fn begin_after(&mut self, head: Head) {
+        let mut is_reported = false;
+        let back = loop {
+            // What the installation's chain keeps now, and not a minute ago.
+            match self.lookout.look(&self.shared.store).await {
+                Ok(back) => break back,
+                Err(error) => self.pause(&error, &mut is_reported).await,
+            }
+        };
+        self.report(back);
         if is_expired(Some(head.begun), self.lookout.installation_begins()) {
             self.begin(None).await;
         } else {
