@@ -196,7 +196,7 @@ async fn unseal(db: &Db, kek: &KekSource) -> Result<Seal, StoreError> {
                 .bind(sealed.as_slice())
                 .execute(&mut *connection)
                 .await?;
-            // Before this nothing was configured, so that whatever is without a record was put in by somebody else.
+            // Before this nothing was configured, so a thing without a record was added by SQL.
             let links = Links::new(pepper.as_slice());
             let head = append_to_installation!(&links, connection, Change::event(STORE_MADE));
             put_complete!(&links, connection, 0, &head);

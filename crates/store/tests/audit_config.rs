@@ -112,7 +112,7 @@ fn restore() -> String {
     removed.chain(put).collect::<Vec<_>>().join("; ")
 }
 
-/// What somebody may do to the tables, and what is said of it.
+/// Statements that an attacker may execute, and the difference that each is reported as.
 fn changes() -> Vec<(String, &'static str)> {
     let put_back = |client: &str| {
         format!(

@@ -301,7 +301,7 @@ async fn se_06_a_node_that_has_nothing_to_record_notices_that_the_store_was_turn
     for (what, _) in &of {
         assert!([Break::TurnedBack, Break::Rewritten, Break::Gone].contains(what), "{found:#?}");
     }
-    assert_eq!(trail.figures().went_back, 3, "each is told once");
+    assert_eq!(trail.figures().went_back, 3, "each is reported once");
 }
 
 #[tokio::test]
@@ -340,7 +340,7 @@ async fn se_06_nodes_that_have_nothing_to_do_do_not_make_the_audit_grow() {
     until_written(&trails[0], 1).await;
     let records = async || store.verify_audit().await.unwrap().records();
     let (mut last, mut same) = (0, 0);
-    // Quiet for twenty times the interval in which each tells what it has seen.
+    // Quiet for twenty times the interval of witnesses.
     until("it is quiet", async || {
         tokio::time::sleep(Duration::from_millis(100)).await;
         let now = records().await;

@@ -48,9 +48,9 @@ async fn se_06_cwe_779_what_no_client_authenticated_is_marked_and_cut_and_nothin
     let bound_by = key.proof(at(NOW), "1", &json!({}));
     let bound = logged(&world.service(), &[form(CC).basic(C1).dpop(&bound_by)]).await.1[0].token();
     let x = "x".repeat(4000);
-    let of_nobody = ForeignKey::new(Some("k"));
-    let unknown = of_nobody.sign(&json!({"iss": &x, "sub": &x, "jti": &x, "aud": ISSUER, "exp": NOW + 60}));
-    let wrong = of_nobody
+    let unknown_key = ForeignKey::new(Some("k"));
+    let unknown = unknown_key.sign(&json!({"iss": &x, "sub": &x, "jti": &x, "aud": ISSUER, "exp": NOW + 60}));
+    let wrong = unknown_key
         .sign(&json!({"iss": "cj", "sub": "cj", "jti": &x, "aud": ISSUER, "iat": NOW, "exp": NOW + 60}));
     let foreign =
         world.idp.sign(&json!({"sub": &x, "aud": "https://elsewhere.test", "exp": NOW + 60, "jti": &x}));

@@ -54,7 +54,7 @@ impl Kept {
     }
 }
 
-/// A token that says what a stranger likes, and that nobody has signed.
+/// An unsigned token with any claims.
 fn unsigned(claims: &Value) -> String {
     let header = json!({"alg": "ES256", "kid": "k", "typ": "JWT"}).to_string();
     [header, claims.to_string(), "none".repeat(16)].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".")

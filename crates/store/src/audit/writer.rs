@@ -15,12 +15,14 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long records gather before they are written.
 const GATHER: Duration = Duration::from_millis(100);
 /// How many are written in one transaction, so that other writers wait for milliseconds at most.
 const BATCH: usize = PIECE;
+/// How often the ends of the chains are logged.
+const NOTE_EVERY: Duration = Duration::from_secs(3600);
 /// How long after a failure it is tried again.
 const AGAIN: Duration = Duration::from_millis(500);
 
@@ -33,6 +35,8 @@ pub(super) struct Writer {
     reported_lost: u64,
     /// How many left-out decisions the chain reports, by outcome.
     reported_left_out: BTreeMap<&'static str, u64>,
+    /// When the ends of the chains were last logged.
+    noted_at: Option<Instant>,
     /// Chains that went back, as they were before; they are written with the next batch.
     went_back: Vec<Witness>,
 }
@@ -71,6 +75,7 @@ impl Writer {
             lookout,
             reported_lost: 0,
             reported_left_out: BTreeMap::new(),
+            noted_at: None,
             went_back: Vec::new(),
         }
     }
@@ -135,12 +140,6 @@ impl Writer {
         others.extend(instead.map(Witness::from));
         let head = self.shared.store.begin_chain(instead, &others).await?;
         self.lookout.begun();
-        if let Some(installation) = self.lookout.installation() {
-            tracing::info!(
-                note = note(installation),
-                "the audit chain of the installation; audit verify --noted takes the note"
-            );
-        }
         Ok(head)
     }
 
@@ -159,7 +158,13 @@ impl Writer {
         let Ok(back) = self.lookout.look(&shared.store).await else { return };
         self.report(back);
         match self.lookout.own(&head) {
-            Some(true) => self.lookout.witness(&shared.store, &head).await,
+            Some(true) => {
+                self.lookout.witness(&shared.store, &head).await;
+                if self.noted_at.is_none_or(|noted| noted.elapsed() >= NOTE_EVERY) {
+                    self.noted_at = Some(Instant::now());
+                    log_notes(self.lookout.installation(), &Witness::from(&head));
+                }
+            }
             Some(false) => self.begin_instead(head).await,
             None => self.begin_after(head).await,
         }
@@ -296,13 +301,17 @@ impl Writer {
             Err(error) => tracing::warn!(%error, "cannot write a witness of the end of the audit chain"),
         }
         let installation = self.shared.store.installation_head().await.ok().flatten();
-        let notes = [installation.as_ref().map(Witness::from), Some(own)];
-        for witness in notes.iter().flatten() {
-            tracing::info!(
-                note = note(witness),
-                "the audit chain at the end of this server; audit verify --noted takes the note"
-            );
-        }
+        log_notes(installation.as_ref().map(Witness::from).as_ref(), &own);
+    }
+}
+
+/// Logs the ends of both chains, so that they are known outside of the store.
+fn log_notes(installation: Option<&Witness>, own: &Witness) {
+    for witness in installation.into_iter().chain([own]) {
+        tracing::info!(
+            note = note(witness),
+            "the end of an audit chain; audit verify --noted takes the note"
+        );
     }
 }
 
