@@ -45,6 +45,7 @@ pub(crate) async fn answer(
         step = match step {
             Step::Ask(asked) => question(asked, &moment, waits, audit).await?,
             Step::Sign(question) => {
+                audit.authenticated();
                 let takes_long = moment.keys().is_costly(question.now());
                 let world = Arc::clone(&moment);
                 let metrics = Arc::clone(waits.signatures.metrics());

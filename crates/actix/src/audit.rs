@@ -1,10 +1,12 @@
 //! What is remembered of a decision? One event each, without any token or secret; conformance SE-01, SE-05 and SE-06.
 
+mod unanswered;
+
 use crate::client_address::ClientAddress;
 use crate::endpoint::Endpoint;
 use crate::fault::Fault;
 use crate::guard::RequestId;
-use crate::metrics::Metrics;
+use crate::observer::Observer;
 use crate::presented_tokens::PresentedTokens;
 use crate::service::TokenService;
 use actix_web::{HttpMessage, HttpRequest};
@@ -14,11 +16,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 use tokenberg_core::{
-    AccessTokenClaims, Actor, AuditRecord, ClientId, CompactJws, GrantType, Granted, Introspection, Issuer,
-    KeysUnavailable, NotWritten, OAuthError, Presented, Recorder, Refusal, Revoked, Scope, Secret,
-    SignedToken, SigningFault, Subject, Thumbprint, TokenFault, UNSECURED,
+    AccessTokenClaims, Actor, AuditRecord, Authentication, ClientId, CompactJws, Credential, GrantType,
+    Granted, Introspection, Issuer, Presented, Revoked, Scope, Secret, SignedToken, Subject, Thumbprint,
+    TokenFault, UNSECURED,
 };
 use tracing::field;
+use unanswered::Proof;
 
 /// The target of the events, one for each decision of the token endpoint and its companions.
 ///
@@ -33,6 +36,9 @@ use tracing::field;
 /// a client's word is all that there is. `subject_issuer` is the issuer of the subject, where it is not ours; `issuer_subject` is
 /// what that issuer calls it, where `subject` has a prefix before that. `bound` are the thumbprints of the keys without which the
 /// token is worth nothing.
+///
+/// A request whose client was not authenticated has `unverified`, and its texts are cut: a scope or a token's claims to 128 bytes, the
+/// reason to 256. Of too many such requests there are no events but one a minute, with `records` and `outcomes`: how many there were.
 ///
 /// `outcome` of an introspection is `active` or `inactive`, of a revocation `revoked` or `nothing to revoke`, where `reason` says
 /// why; `owner`, `subject`, `jti` and `session` are those of the token.
@@ -63,8 +69,9 @@ pub(crate) struct Audit {
     request_id: Option<RequestId>,
     begun: Instant,
     is_counted: Cell<bool>,
-    metrics: Arc<Metrics>,
-    recorder: Option<Arc<dyn Recorder>>,
+    is_authenticated: bool,
+    proof: Proof,
+    observer: Arc<Observer>,
     source: Option<ClientAddress>,
     client: Option<ClientId>,
     method: Option<&'static str>,
@@ -85,8 +92,9 @@ impl Audit {
             request_id: request.extensions().get().copied(),
             begun: Instant::now(),
             is_counted: Cell::new(false),
-            metrics: Arc::clone(service.metrics()),
-            recorder: service.recorder().cloned(),
+            is_authenticated: false,
+            proof: Proof::None,
+            observer: Arc::clone(service.observer()),
             source,
             client: None,
             method: None,
@@ -107,18 +115,28 @@ impl Audit {
         if !span.is_disabled() {
             span.record("grant", self.grant.map(GrantType::as_parameter)).record("outcome", outcome);
         }
-        self.metrics.answered(self.endpoint, self.grant, outcome, self.begun.elapsed());
+        self.observer.metrics().answered(self.endpoint, self.grant, outcome, self.begun.elapsed());
     }
 
     pub(crate) fn presented(&mut self, presented: &Presented) {
         self.method = Some(presented.method());
+        self.proof = match presented.authentication() {
+            Authentication::Credential(credential) => Proof::of(credential),
+            Authentication::Bearer(_) => Proof::Bearer,
+        };
         self.grant = presented.grant_type();
         self.scope = presented.request().ok().map(|request| request.scope().clone());
     }
 
     /// How the client of a companion endpoint authenticates.
-    pub(crate) fn authenticates(&mut self, method: &'static str) {
-        self.method = Some(method);
+    pub(crate) fn authenticates(&mut self, credential: &Credential) {
+        self.method = Some(credential.method());
+        self.proof = Proof::of(credential);
+    }
+
+    /// The client has been authenticated, whatever happens from now on.
+    pub(crate) fn authenticated(&mut self) {
+        self.is_authenticated = true;
     }
 
     /// Somebody is registered under the identifier that was presented.
@@ -233,93 +251,16 @@ impl Audit {
         });
     }
 
-    pub(crate) fn refused(&self, refusal: &Refusal, error: &OAuthError) {
-        self.count(error.code.as_str());
-        let reason = refusal.to_string();
-        tracing::info!(
-            target: AUDIT,
-            endpoint = self.endpoint.path(),
-            request_id = self.name(),
-            source = self.source.map(field::display),
-            client = self.client(),
-            method = self.method,
-            grant = self.grant.map(GrantType::as_parameter),
-            scope_in = self.scope(),
-            tokens = (!self.tokens.is_empty()).then(|| field::debug(self.tokens.texts())),
-            outcome = error.code.as_str(),
-            reason = reason.as_str(),
-            "refused a request"
-        );
-        self.record_failure(error.code.as_str(), None, reason);
-    }
-
-    pub(crate) fn unsigned(&self, fault: &SigningFault) {
-        self.error(Fault::Unsigned, &fault.to_string());
-    }
-
-    pub(crate) fn unwritten(&self, fault: &NotWritten) {
-        self.error(Fault::Unwritten, &fault.to_string());
-    }
-
-    pub(crate) fn without_keys(&self, fault: &KeysUnavailable) {
-        let seconds = fault.retry_after.as_seconds();
-        self.error(Fault::KeysUnavailable { seconds }, &fault.to_string());
-    }
-
-    pub(crate) fn failed(&self, fault: Fault) {
-        let (status, error) = fault.told();
-        if status.is_server_error() {
-            return self.error(fault, &fault.to_string());
-        }
-        self.count(error.code.as_str());
-        tracing::info!(
-            target: AUDIT,
-            endpoint = self.endpoint.path(),
-            request_id = self.name(),
-            source = self.source.map(field::display),
-            client = self.client(),
-            outcome = error.code.as_str(),
-            status = status.as_u16(),
-            reason = %fault,
-            "did not look into a request"
-        );
-        self.record_failure(error.code.as_str(), Some(status.as_u16()), fault.to_string());
-    }
-
-    fn error(&self, fault: Fault, reason: &str) {
-        let (status, error) = fault.told();
-        self.count(error.code.as_str());
-        tracing::error!(
-            target: AUDIT,
-            endpoint = self.endpoint.path(),
-            request_id = self.name(),
-            source = self.source.map(field::display),
-            client = self.client(),
-            method = self.method,
-            grant = self.grant.map(GrantType::as_parameter),
-            scope_in = self.scope(),
-            outcome = error.code.as_str(),
-            status = status.as_u16(),
-            reason,
-            "failed to answer a request"
-        );
-        self.record_failure(error.code.as_str(), Some(status.as_u16()), reason.to_owned());
-    }
-
-    /// Records a request that came to nothing, with what its tokens claim to be.
-    fn record_failure(&self, outcome: &str, status: Option<u16>, reason: String) {
-        self.record(outcome, |record| AuditRecord {
-            status,
-            reason: Some(reason.into()),
-            tokens: self.tokens.texts(),
-            ..record
-        });
-    }
-
-    /// Hands on the same as an event says, if somebody keeps it.
+    /// Passes the same as an event says on to the recorder, if there is one.
     fn record<'a>(&'a self, outcome: &'a str, complete: impl FnOnce(AuditRecord<'a>) -> AuditRecord<'a>) {
-        let Some(recorder) = &self.recorder else { return };
-        recorder.record(&complete(AuditRecord {
+        if let Some(recorder) = self.observer.recorder() {
+            recorder.record(&complete(self.begun_record(outcome)));
+        }
+    }
+
+    /// What is known of every request.
+    fn begun_record<'a>(&'a self, outcome: &'a str) -> AuditRecord<'a> {
+        AuditRecord {
             endpoint: self.endpoint.path(),
             request_id: self.name(),
             source: self.source.map(|source| source.ip.to_string().into()),
@@ -330,7 +271,7 @@ impl Audit {
             scope_in: self.scope.as_ref().map(|scope| scope.as_str().into()),
             outcome,
             ..AuditRecord::default()
-        }));
+        }
     }
 
     /// What the request is called.
@@ -345,19 +286,13 @@ impl Audit {
     fn client(&self) -> Option<&str> {
         self.client.as_ref().map(ClientId::as_str)
     }
-
-    fn scope(&self) -> Option<&str> {
-        self.scope.as_ref().map(Scope::as_str)
-    }
 }
 
 impl Drop for Audit {
     /// A panic has no other end here; [`crate::guard`] answers it.
     fn drop(&mut self) {
         if std::thread::panicking() && !self.is_counted.get() {
-            let outcome = Fault::Panicked.told().1;
-            self.count(outcome.code.as_str());
-            self.record_failure(outcome.code.as_str(), None, Fault::Panicked.to_string());
+            self.failed(Fault::Panicked);
         }
     }
 }

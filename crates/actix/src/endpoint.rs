@@ -110,7 +110,9 @@ async fn decide(
     audit: &mut Audit,
 ) -> Result<HttpResponse, Denied> {
     // What is revoked is recorded by whoever writes it, or not revoked.
-    if endpoint != Endpoint::Revocation && service.recorder().is_some_and(|recorder| !recorder.has_room()) {
+    if endpoint != Endpoint::Revocation
+        && service.observer().recorder().is_some_and(|recorder| !recorder.has_room())
+    {
         service.metrics().unrecorded();
         return Err(Fault::Unrecorded.into());
     }
@@ -142,7 +144,7 @@ async fn decide(
         }
         Endpoint::Introspection => {
             let presented = PresentedToken::of(&presented)?;
-            audit.authenticates(presented.method());
+            audit.authenticates(presented.credential());
             let attempt = service.attempt(audit.source(), readings(presented.credential()))?;
             let introspection = attempt.judged(service.introspect(presented, audit).await)?;
             audit.introspected(&introspection);
@@ -150,7 +152,7 @@ async fn decide(
         }
         Endpoint::Revocation => {
             let presented = PresentedToken::of(&presented)?;
-            audit.authenticates(presented.method());
+            audit.authenticates(presented.credential());
             let attempt = service.attempt(audit.source(), readings(presented.credential()))?;
             let outcome = attempt.judged(service.revoke(presented, audit).await)?;
             audit.revoked(&outcome);

@@ -40,6 +40,7 @@ mod fault;
 mod guard;
 mod metadata;
 mod metrics;
+mod observer;
 mod one_method;
 mod openapi;
 mod operations;

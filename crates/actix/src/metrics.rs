@@ -67,9 +67,13 @@ pub(crate) struct Metrics {
     connections_closed: AtomicU64,
     connections_refused: AtomicU64,
     unrecorded: AtomicU64,
+    left_out: [AtomicU64; OUTCOMES.len()],
 }
 
 impl Metrics {
+    /// How a request may end; anything else counts as the last.
+    pub(crate) const OUTCOMES: [&'static str; OUTCOMES.len()] = OUTCOMES;
+
     /// A request that was answered.
     pub(crate) fn answered(
         &self,
@@ -79,9 +83,8 @@ impl Metrics {
         after: Duration,
     ) {
         let grant = grant.and_then(|grant| GrantType::ALL.iter().position(|g| *g == grant));
-        let outcome = OUTCOMES.iter().position(|known| *known == outcome).unwrap_or(OUTCOMES.len() - 1);
         let endpoint = place(endpoint);
-        one_more(&self.requests[endpoint][grant.unwrap_or(GRANTS - 1)][outcome]);
+        one_more(&self.requests[endpoint][grant.unwrap_or(GRANTS - 1)][place_of_outcome(outcome)]);
         self.durations[endpoint].observe(after);
     }
 
@@ -100,6 +103,16 @@ impl Metrics {
     /// A request that was refused because it could not have been recorded.
     pub(crate) fn unrecorded(&self) {
         one_more(&self.unrecorded);
+    }
+
+    /// A decision that was neither recorded nor logged.
+    pub(crate) fn left_out(&self, outcome: &str) {
+        one_more(&self.left_out[place_of_outcome(outcome)]);
+    }
+
+    /// How many decisions were neither recorded nor logged, in the order of [`Metrics::OUTCOMES`].
+    pub(crate) fn all_left_out(&self) -> Vec<u64> {
+        self.left_out.iter().map(read).collect()
     }
 
     pub(crate) fn document(&self, document: Document) {
@@ -169,6 +182,17 @@ impl Metrics {
             "Requests refused with 503 because there was no room to record them.",
             read(&self.unrecorded),
         );
+        const LEFT_OUT: &str = "tokenberg_audit_left_out_total";
+        to.family(
+            "counter",
+            LEFT_OUT,
+            "Requests without client authentication that were neither recorded nor logged, by outcome.",
+        );
+        for (outcome, count) in OUTCOMES.iter().zip(self.all_left_out()) {
+            if count > 0 || *outcome == "invalid_client" {
+                to.sample(LEFT_OUT, &[("outcome", &outcome.replace(' ', "_"))], exact(count));
+            }
+        }
     }
 
     fn expose_requests(&self, to: &mut Exposition) {
@@ -189,6 +213,10 @@ impl Metrics {
             }
         }
     }
+}
+
+fn place_of_outcome(outcome: &str) -> usize {
+    OUTCOMES.iter().position(|known| *known == outcome).unwrap_or(OUTCOMES.len() - 1)
 }
 
 fn place(endpoint: Endpoint) -> usize {

@@ -8,6 +8,7 @@ use crate::exposition::Exposition;
 use crate::fault::Fault;
 use crate::metadata::{Abilities, Metadata};
 use crate::metrics::Metrics;
+use crate::observer::Observer;
 use crate::throttle::{Attempt, Throttle};
 use crate::world::World;
 use crate::{openapi, random_bits, routes};
@@ -40,8 +41,7 @@ struct Inner {
     waits: Waits,
     throttle: Throttle,
     trusted_proxies: TrustedProxies,
-    metrics: Arc<Metrics>,
-    recorder: Option<Arc<dyn Recorder>>,
+    observer: Arc<Observer>,
     audiences: Vec<Box<str>>,
     largest_body: usize,
     large_bodies: Semaphore,
@@ -81,6 +81,7 @@ pub struct TokenServiceBuilder {
     digests_waiting: usize,
     failures_per_client: u32,
     failures_per_source: u32,
+    unverified_bytes_per_minute: u32,
     trusted_proxies: TrustedProxies,
 }
 
@@ -155,6 +156,12 @@ impl TokenServiceBuilder {
         Self { failures_per_source, ..self }
     }
 
+    /// How many bytes of audit records a minute requests without client authentication may cause, each with a line of the log; 128 KiB.
+    /// Beyond that they are counted by outcome, which a record and a line a minute report. A source may have one for every 8 KiB.
+    pub fn unverified_bytes_per_minute(self, unverified_bytes_per_minute: u32) -> Self {
+        Self { unverified_bytes_per_minute, ..self }
+    }
+
     /// Whose `X-Forwarded-For`, `X-Forwarded-Proto` and `Forwarded` are believed; nobody's by default.
     pub fn trusted_proxies(self, trusted_proxies: TrustedProxies) -> Self {
         Self { trusted_proxies, ..self }
@@ -207,8 +214,7 @@ impl TokenServiceBuilder {
             },
             throttle,
             trusted_proxies: self.trusted_proxies,
-            metrics,
-            recorder: self.recorder,
+            observer: Arc::new(Observer::new(metrics, self.recorder, self.unverified_bytes_per_minute)),
             largest_body: self.largest_body,
             large_bodies: Semaphore::new(LARGE_BODIES),
             body_timeout: self.body_timeout,
@@ -239,6 +245,7 @@ impl TokenService {
             digests_waiting: 64,
             failures_per_client: 30,
             failures_per_source: 600,
+            unverified_bytes_per_minute: 128 * 1024,
             trusted_proxies: TrustedProxies::default(),
         }
     }
@@ -279,16 +286,22 @@ impl TokenService {
         &self.inner.trusted_proxies
     }
 
-    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
-        &self.inner.metrics
+    /// Reports how many decisions were left out since the last report, see
+    /// [`TokenServiceBuilder::unverified_bytes_per_minute`]. To be called when the service ends; until then it happens once a minute.
+    pub fn report_left_out(&self) {
+        self.inner.observer.report();
     }
 
-    pub(crate) fn recorder(&self) -> Option<&Arc<dyn Recorder>> {
-        self.inner.recorder.as_ref()
+    pub(crate) fn observer(&self) -> &Arc<Observer> {
+        &self.inner.observer
+    }
+
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        self.inner.observer.metrics()
     }
 
     pub(crate) fn expose(&self, to: &mut Exposition) {
-        self.inner.metrics.expose(to);
+        self.metrics().expose(to);
         Costly::expose(&[&self.inner.waits.digests, &self.inner.waits.signatures], to);
     }
 
@@ -356,6 +369,7 @@ impl TokenService {
     ) -> Result<Introspection, Denied> {
         let inquiry = self.inner.introspection.start(presented, self.time()?)?;
         let told = answering::inquire(inquiry, self.moment(), &self.inner.waits, audit).await?;
+        audit.authenticated();
         if self.is_too_old() { Err(Fault::TooOld.into()) } else { Ok(told) }
     }
 
@@ -367,7 +381,9 @@ impl TokenService {
     ) -> Result<Result<Revoked, TokenFault>, Denied> {
         let Revocation { endpoint, revocations } = self.inner.revocation.as_ref().ok_or(Fault::NotFound)?;
         let inquiry = endpoint.start(presented, self.time()?)?;
-        match answering::inquire(inquiry, self.moment(), &self.inner.waits, audit).await? {
+        let decided = answering::inquire(inquiry, self.moment(), &self.inner.waits, audit).await?;
+        audit.authenticated();
+        match decided {
             Revoking::Nothing(fault) => Ok(Err(fault)),
             Revoking::Write(revoke) => {
                 revocations.revoke(&revoke).await?;

@@ -93,6 +93,9 @@ pub(crate) struct ConfigFile {
     /// `--audit-queue`
     #[serde(alias = "audit_queue")]
     pub(crate) audit_queue: Option<NonZeroU32>,
+    /// `--audit-unauthenticated-bytes`
+    #[serde(alias = "audit_unauthenticated_bytes")]
+    pub(crate) audit_unauthenticated_bytes: Option<u32>,
 }
 
 fn length_of_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Lifetime>, D::Error> {

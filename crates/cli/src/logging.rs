@@ -2,6 +2,7 @@
 
 use crate::commands::serve::LogFormat;
 use crate::failure::wrong_usage;
+use crate::log_floods::LogFloods;
 use crate::output::in_sight;
 use jiff::Timestamp;
 use std::cell::RefCell;
@@ -90,7 +91,7 @@ fn start(filter: EnvFilter, format: LogFormat, is_server: bool) -> anyhow::Resul
     // In the lines, a span would say again what each of them says.
     #[cfg(feature = "otlp")]
     let lines = lines.with_filter(filter_fn(|about| about.target() != tokenberg_actix::SPANS));
-    let subscriber = Registry::default().with(filter).with(lines);
+    let subscriber = Registry::default().with(filter).with(LogFloods::default()).with(lines);
     #[cfg(feature = "otlp")]
     let subscriber = subscriber.with(traces.as_ref().map(crate::traces::Traces::layer));
     subscriber.try_init()?;

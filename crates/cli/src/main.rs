@@ -11,6 +11,7 @@ mod duration;
 mod failure;
 mod input;
 mod issuer_keys;
+mod log_floods;
 mod logging;
 mod moment_text;
 mod one_request;

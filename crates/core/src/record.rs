@@ -1,11 +1,12 @@
-//! What is kept of a decision? An audit record, which never holds a token or a secret; conformance SE-01, SE-05 and SE-06.
+//! What is kept of a decision: an audit record, which never holds a token or a secret; conformance SE-01, SE-05 and SE-06.
 
+use crate::deceives;
 use serde::Serialize;
 use std::borrow::Cow;
 
 /// One decision about one request: what was asked, by whom, and what came of it.
 ///
-/// Texts are as they were presented, and may hold anything but secrets: whoever writes a record escapes them.
+/// Texts are as they were presented, and may contain anything but secrets: the recorder escapes them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct AuditRecord<'a> {
     /// The path that was asked, under the issuer.
@@ -81,9 +82,84 @@ pub struct AuditRecord<'a> {
     /// Why, where it was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Cow<'a, str>>,
+    /// Whether no client was authenticated, so that anyone may have chosen the texts; they are cut then.
+    #[serde(rename = "unverified", skip_serializing_if = "is_false")]
+    pub is_unverified: bool,
 }
 
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// The longest text of a request without client authentication, in bytes of UTF-8.
+const LONGEST_UNVERIFIED: usize = 128;
+/// The longest reason of such a request.
+const LONGEST_UNVERIFIED_REASON: usize = 256;
+/// The most texts of a list of such a request.
+const MOST_UNVERIFIED: usize = 4;
+
 impl AuditRecord<'_> {
+    /// Marks the record as one without client authentication, and cuts every text in it: to 128 bytes, the reason to 256, a list to
+    /// 4 texts. A text that was cut ends with its original length. A control character, or another one that must not be displayed,
+    /// becomes U+FFFD, so that neither JSON nor a log needs several bytes for it.
+    pub fn cut_as_unverified(&mut self) {
+        // Without `..`, so that a new field has to be cut here as well.
+        let Self {
+            endpoint: _,
+            request_id: _,
+            source,
+            port: _,
+            client,
+            method: _,
+            grant: _,
+            owner,
+            subject,
+            subject_issuer,
+            issuer_subject,
+            subject_auth,
+            actors,
+            scope_in,
+            scope_out,
+            aud,
+            jti,
+            bound,
+            session,
+            subject_jti,
+            actor_jti,
+            tokens,
+            outcome: _,
+            status: _,
+            reason,
+            is_unverified,
+        } = self;
+        *is_unverified = true;
+        cut(reason, LONGEST_UNVERIFIED_REASON);
+        let texts = [
+            source,
+            client,
+            owner,
+            subject,
+            subject_issuer,
+            issuer_subject,
+            subject_auth,
+            scope_in,
+            scope_out,
+            jti,
+            session,
+            subject_jti,
+            actor_jti,
+        ];
+        texts.into_iter().for_each(|text| cut(text, LONGEST_UNVERIFIED));
+        for list in [actors, aud, bound, tokens] {
+            let left_out = list.len().saturating_sub(MOST_UNVERIFIED);
+            list.truncate(MOST_UNVERIFIED);
+            list.iter_mut().for_each(|text| cut_text(text, LONGEST_UNVERIFIED));
+            if left_out > 0 {
+                list.push(format!("… ({left_out} more)").into());
+            }
+        }
+    }
+
     /// Whether something came of it. Of what came to nothing a stranger can make any number, and each alike.
     #[must_use]
     pub fn is_effective(&self) -> bool {
@@ -93,9 +169,93 @@ impl AuditRecord<'_> {
 
 /// Keeps audit records.
 pub trait Recorder: Send + Sync {
-    /// Takes a record, and never waits: what cannot be kept is counted as lost.
+    /// Takes a record. Never waits: what cannot be kept is counted as lost.
     fn record(&self, record: &AuditRecord<'_>);
 
-    /// Whether another record would be kept. Who answers `false` asks for requests to be refused rather than not recorded.
+    /// Adds to the number of decisions, by outcome, that were neither recorded nor logged, because requests without client
+    /// authentication had used up what they may write. Never waits.
+    fn left_out(&self, outcomes: &[(&'static str, u64)]);
+
+    /// Whether another record of a request without client authentication would be kept. If not, it is left out and counted.
+    fn has_room_for_unverified(&self) -> bool;
+
+    /// Whether another record would be kept. `false` asks for requests to be refused rather than not recorded.
     fn has_room(&self) -> bool;
+}
+
+fn cut(text: &mut Option<Cow<'_, str>>, longest: usize) {
+    if let Some(text) = text {
+        cut_text(text, longest);
+    }
+}
+
+fn cut_text(text: &mut Cow<'_, str>, longest: usize) {
+    if text.len() <= longest && !text.chars().any(deceives) {
+        return;
+    }
+    let end = text.floor_char_boundary(longest);
+    let mut kept: String = text[..end].chars().map(|c| if deceives(c) { '\u{fffd}' } else { c }).collect();
+    // A replaced character may be longer than the one that it stands for.
+    kept.truncate(kept.floor_char_boundary(longest));
+    if end < text.len() {
+        kept.push_str(&format!("… (cut, {} bytes)", text.len()));
+    }
+    *text = kept.into();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hostile(text: &str) -> AuditRecord<'_> {
+        let some = || Some(Cow::Borrowed(text));
+        let many = || vec![Cow::Borrowed(text); 300];
+        AuditRecord {
+            endpoint: "/v1/oauth/introspect",
+            request_id: Some("0123456789abcdef"),
+            source: Some("2001:db8:ffff:ffff:ffff:ffff:ffff:ffff".into()),
+            port: Some(65_535),
+            client: some(),
+            method: Some("self_signed_tls_client_auth"),
+            grant: Some("urn:ietf:params:oauth:grant-type:token-exchange"),
+            owner: some(),
+            subject: some(),
+            subject_issuer: some(),
+            issuer_subject: some(),
+            subject_auth: some(),
+            actors: many(),
+            scope_in: some(),
+            scope_out: some(),
+            aud: many(),
+            jti: some(),
+            bound: many(),
+            session: some(),
+            subject_jti: some(),
+            actor_jti: some(),
+            tokens: many(),
+            outcome: "temporarily_unavailable",
+            status: Some(503),
+            reason: some(),
+            is_unverified: false,
+        }
+    }
+
+    #[test]
+    fn se_06_cwe_779_whatever_a_stranger_sends_its_record_has_a_greatest_length_and_says_what_was_cut() {
+        for text in ["a", "\u{0}", "\u{202e}", "é", "\u{10ffff}", "\\", "\"", "\u{7f}\n", "\u{e0041}"] {
+            let long = text.repeat(8192);
+            let mut record = hostile(&long);
+            record.cut_as_unverified();
+            let written = serde_json::to_string(&record).unwrap();
+            // All fields at once, which no request has; a quotation mark takes two bytes.
+            assert!(written.len() < 10_000, "{text:?}: {}", written.len());
+            assert!(written.contains("\"unverified\":true") && written.contains("(296 more)"), "{written}");
+            let reason = record.reason.unwrap();
+            assert!(reason.ends_with(&format!("… (cut, {} bytes)", long.len())), "{reason}");
+            assert!(reason.len() <= LONGEST_UNVERIFIED_REASON + 30 && !reason.chars().any(deceives));
+        }
+        let mut short = hostile("spark");
+        short.cut_as_unverified();
+        assert_eq!(short.scope_in.as_deref(), Some("spark"), "what is short stays as it is");
+    }
 }

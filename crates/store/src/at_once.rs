@@ -3,6 +3,7 @@
 use crate::clients::time;
 use crate::db::Db;
 use crate::error::StoreError;
+use crate::hex::from_hex;
 use crate::known_rights::{KnownRights, WrittenRights};
 use crate::registered::Registered;
 use crate::revocations::RevokedIds;
@@ -133,7 +134,7 @@ impl<'a> AllClients<'a> {
         for record in records.split(RECORD) {
             let [client, id, digest, expires_at] = fields(record, "a secret of the client")?;
             let damaged = || StoreError::damaged(format!("a secret of the client {client:?}"));
-            let digest = digest_of(digest).ok_or_else(damaged)?;
+            let digest = SecretDigest(from_hex(digest).ok_or_else(damaged)?);
             let expires_at = match expires_at {
                 "" => None,
                 end => Some(time(end.parse().map_err(|_| damaged())?)?),
@@ -185,19 +186,6 @@ fn fields<'a, const N: usize>(record: &'a str, what: &str) -> Result<[&'a str; N
         true => Ok(fields.map(Option::unwrap_or_default)),
         false => Err(StoreError::damaged(format!("{what} {:?}", fields[0].unwrap_or_default()))),
     }
-}
-
-fn digest_of(hexadecimal: &str) -> Option<SecretDigest> {
-    let mut digest = [0; 32];
-    let (digits, rest) = hexadecimal.as_bytes().as_chunks::<2>();
-    if digits.len() != digest.len() || !rest.is_empty() {
-        return None;
-    }
-    let value = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
-    for (byte, [high, low]) in digest.iter_mut().zip(digits) {
-        *byte = value(*high)? << 4 | value(*low)?;
-    }
-    Some(SecretDigest(digest))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Which clients are there, and what may they do? Registration, RFC 6749 §2.
 
-use crate::audit::Change;
+use crate::audit::{Change, tag_of_text};
 use crate::client_secret::NewSecret;
 use crate::db::Part;
 use crate::error::StoreError;
@@ -96,9 +96,11 @@ impl Store {
             if let Some(prepared) = &prepared {
                 insert_secret!(connection, id, prepared, now);
             }
-            let secret = prepared.as_ref().map(|prepared| &*prepared.added.secret_id);
-            let change = Change::client("client added", id).with_json("rights", &rights);
-            note!(self, connection, change.with("secret", secret));
+            let mut change = Change::client("client added", id).with_json("rights", &rights);
+            if let Some(prepared) = &prepared {
+                change = change.with_secret(&self.0.links, prepared);
+            }
+            note!(self, connection, change);
             Ok(())
         })?;
         Ok(prepared.map(|p| p.added))
@@ -242,8 +244,8 @@ impl Store {
                 .bind(id.as_str())
                 .fetch_optional(&mut *connection)
                 .await?;
-            let rights = rights.ok_or_else(|| StoreError::NoSuchClient { id: id.clone() })?;
-            let mut rights = from_json(&rights, id.as_str())?;
+            let before = rights.ok_or_else(|| StoreError::NoSuchClient { id: id.clone() })?;
+            let mut rights = from_json(&before, id.as_str())?;
             if !change(&mut rights)? {
                 return Ok(false);
             }
@@ -255,7 +257,10 @@ impl Store {
                 .await?;
             note_federations!(connection, id, &rights.federations);
             note_client!(connection, id);
-            note!(self, connection, Change::client("client changed", id).with_json("rights", &text));
+            // Or rights that were granted by SQL would become those of the record when another part of them is changed.
+            let before = tag_of_text(&self.0.links, &before).to_json();
+            let change = Change::client("client changed", id).with_json("rights", &text);
+            note!(self, connection, change.with("rights_before", before));
             Ok(true)
         })
     }

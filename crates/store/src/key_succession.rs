@@ -4,6 +4,7 @@ use crate::audit::Change;
 use crate::db::Part;
 use crate::error::StoreError;
 use crate::store::Store;
+use serde_json::Value;
 use tokenberg_core::{
     KeyId, KeyMaterial, KeyTimes, Lifetime, Successor, Timestamp, introduced, is_rotation_due, taken_away,
 };
@@ -53,8 +54,12 @@ macro_rules! introduce {
         for other in &$succession.ending {
             end_key!($connection, other, Some($succession.end));
         }
-        let dropped: Vec<&str> = $succession.dropped.iter().map(KeyId::as_str).collect();
-        note!($store, $connection, Change::key("key added", &key).with("dropped", dropped));
+        let names = |keys: &[KeyId]| keys.iter().map(|key| key.as_str().to_owned()).collect::<Vec<_>>();
+        let change = Change::key("key added", &key)
+            .with("dropped", names(&$succession.dropped))
+            .with("ending", names(&$succession.ending))
+            .with("end", $succession.end.as_seconds());
+        note!($store, $connection, change);
         IntroducedKey { id: key.id, signs_from: key.signs_from, dropped: $succession.dropped }
     }};
 }
@@ -116,12 +121,14 @@ impl Store {
             }
             let successor = taken_away(&times(&keys), id, now);
             delete_key!(connection, id);
-            let signing = match successor {
+            let change = Change::key_named("key revoked", id);
+            let (signing, change) = match successor {
                 Successor::Unchanged { goes_on } => {
-                    if let Some(signer) = goes_on {
-                        end_key!(connection, &signer, None::<Timestamp>);
+                    if let Some(signer) = &goes_on {
+                        end_key!(connection, signer, None::<Timestamp>);
                     }
-                    NowSigning::Unchanged
+                    let change = change.with("now_signing", Value::Null);
+                    (NowSigning::Unchanged, change.with("goes_on", goes_on.as_ref().map(KeyId::as_str)))
                 }
                 Successor::Published { id, signs_from } => {
                     sqlx::query("UPDATE signing_keys SET signs_from = $2 WHERE id = $1")
@@ -129,21 +136,19 @@ impl Store {
                         .bind(signs_from.as_seconds())
                         .execute(&mut *connection)
                         .await?;
-                    NowSigning::Published(id)
+                    let change = change.with("now_signing", id.as_str()).with("published", true);
+                    (NowSigning::Published(id), change.with("signs_from", signs_from.as_seconds()))
                 }
                 Successor::New { signs_from } => {
                     let mut key = spare.clone();
                     key.signs_from = signs_from;
                     let sealed = seal_key!(self, connection, &key);
                     insert_key!(connection, key, sealed);
-                    NowSigning::New(key.id)
+                    let change = change.with("now_signing", key.id.as_str()).with_key(&key);
+                    (NowSigning::New(key.id), change)
                 }
             };
-            let now_signing = match &signing {
-                NowSigning::Unchanged => None,
-                NowSigning::Published(id) | NowSigning::New(id) => Some(id.as_str()),
-            };
-            note!(self, connection, Change::key_named("key revoked", id).with("now_signing", now_signing));
+            note!(self, connection, change);
             Ok(RevokedKey { id: id.clone(), signing })
         })
     }

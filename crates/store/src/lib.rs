@@ -34,6 +34,7 @@ mod client_secret;
 mod database_file;
 mod digest;
 mod error;
+mod hex;
 mod issuers;
 mod key_encryption_key;
 mod key_succession;
@@ -59,7 +60,8 @@ mod used_secrets;
 mod watch;
 
 pub use audit::{
-    AuditCursor, AuditEntry, AuditFigures, AuditReport, AuditTrail, Break, ChainReport, USUAL_QUEUE, WhenFull,
+    AuditCursor, AuditEntry, AuditFigures, AuditReport, AuditTrail, Break, ChainReport, Difference,
+    Discrepancy, TrailOptions, USUAL_QUEUE, WhenFull,
 };
 pub use client_secret::{NewSecret, SecretFault, SecretStrength};
 pub use clients::{ClientRecord, SecretRecord};

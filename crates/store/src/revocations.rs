@@ -133,8 +133,8 @@ fn delegation(session: &TokenId, client: &ClientId) -> String {
     format!("{}|{client}", session.as_str())
 }
 
-const TOKEN: &str = "token";
-const SESSION: &str = "session";
+pub(crate) const TOKEN: &str = "token";
+pub(crate) const SESSION: &str = "session";
 pub(crate) const CLIENT: &str = "client";
 pub(crate) const SUBJECT: &str = "subject";
 

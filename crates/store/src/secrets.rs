@@ -72,8 +72,8 @@ impl Store {
             }
             insert_secret!(connection, client, prepared, now);
             note_client!(connection, client);
-            let change = Change::client("secret added", client);
-            note!(self, connection, change.with("secret", &*prepared.added.secret_id));
+            let change = Change::client("secret added", client).with_secret(&self.0.links, &prepared);
+            note!(self, connection, change);
             Ok(())
         })?;
         Ok(prepared.added)

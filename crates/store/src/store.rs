@@ -1,6 +1,6 @@
 //! How is the store opened, and how does it begin?
 
-use crate::audit::{Change, Links};
+use crate::audit::{Change, Links, STORE_MADE};
 use crate::client_secret::NewSecret;
 use crate::database_file::DatabaseFile;
 use crate::db::{Db, Part};
@@ -153,7 +153,7 @@ impl Store {
             insert_client!(connection, root, rights, now);
             note_client!(connection, root);
             insert_secret!(connection, root, root_secret, now);
-            note!(self, connection, Change::client("client added", root).with_json("rights", &rights).with("secret", &*root_secret.added.secret_id));
+            note!(self, connection, Change::client("client added", root).with_json("rights", &rights).with_secret(&self.0.links, &root_secret));
             Ok((true, true))
         })?;
         Ok(Bootstrap { key_added, root: root_added.then_some(root_secret.added) })
@@ -190,11 +190,16 @@ async fn unseal(db: &Db, kek: &KekSource) -> Result<Seal, StoreError> {
             if found.is_some() {
                 return Ok(found);
             }
-            let sealed = Sealer::new(&kek.key(false)?)?.seal(Purpose::Pepper, new_pepper()?.as_slice())?;
+            let pepper = new_pepper()?;
+            let sealed = Sealer::new(&kek.key(false)?)?.seal(Purpose::Pepper, pepper.as_slice())?;
             sqlx::query("INSERT INTO meta (name, value) VALUES ('pepper', $1)")
                 .bind(sealed.as_slice())
                 .execute(&mut *connection)
                 .await?;
+            // Before this nothing was configured, so a thing without a record was added by SQL.
+            let links = Links::new(pepper.as_slice());
+            let head = append_to_installation!(&links, connection, Change::event(STORE_MADE));
+            put_complete!(&links, connection, 0, &head);
             Ok(Some(sealed))
         })?;
     }

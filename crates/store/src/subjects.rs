@@ -50,7 +50,8 @@ impl Store {
             .execute(&mut *connection)
             .await?;
             if done.rows_affected() == 1 {
-                note!(self, connection, of("subject disabled", issuer, subject));
+                let change = of("subject disabled", issuer, subject).with("since", now.as_seconds());
+                note!(self, connection, change);
             }
             Ok(())
         })

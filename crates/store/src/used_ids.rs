@@ -2,6 +2,7 @@
 
 use crate::db::Part;
 use crate::error::StoreError;
+use crate::hex::to_hex;
 use crate::store::Store;
 use std::borrow::Cow;
 use tokenberg_core::Timestamp;
@@ -9,7 +10,7 @@ use tokenberg_core::Timestamp;
 /// What is over is kept two hours longer, so that a clock that jumps ahead and back frees nothing (conformance OP-02).
 const GRACE: i64 = 2 * 3600;
 /// A dead secret is listed for 30 days, and named as the reason of a refusal.
-const DEAD_SECRETS: i64 = 30 * 24 * 3600;
+pub(crate) const DEAD_SECRETS: i64 = 30 * 24 * 3600;
 /// Rows that one transaction deletes, so that others wait a few milliseconds at most.
 const BATCH: i64 = 1000;
 
@@ -107,9 +108,7 @@ fn written(text: &str) -> Cow<'_, str> {
         return text.into();
     }
     let hash = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
-    let digits = hash.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    let digits = digits.filter_map(|digit| char::from_digit(digit.into(), 16));
-    HASHED.chars().chain(digits).collect()
+    format!("{HASHED}{}", to_hex(hash.as_ref())).into()
 }
 
 #[cfg(test)]

@@ -6,8 +6,14 @@
 
 #[path = "audit.rs"]
 mod audit;
+#[path = "audit_config.rs"]
+mod audit_config;
+#[path = "audit_history.rs"]
+mod audit_history;
 #[path = "audit_rows.rs"]
 mod audit_rows;
+#[path = "audit_witness.rs"]
+mod audit_witness;
 #[path = "changes.rs"]
 mod changes;
 #[path = "clients.rs"]

@@ -60,6 +60,17 @@ pub(crate) async fn logged(service: &TokenService, asks: &[Ask]) -> (Log, Vec<An
     (log, answers)
 }
 
+/// Everything that is logged while this is done.
+pub(crate) fn captured(done: impl FnOnce()) -> Log {
+    let log = Log::default();
+    let subscriber =
+        tracing_subscriber::fmt().json().with_max_level(tracing::Level::TRACE).with_writer(log.clone());
+    let _guard = subscriber.finish().set_default();
+    tracing::callsite::rebuild_interest_cache();
+    done();
+    log
+}
+
 #[actix_web::test]
 async fn se_06_ht_22_every_decision_is_one_event_and_forwarded_addresses_are_not_believed() {
     let service = service();

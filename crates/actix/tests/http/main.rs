@@ -22,5 +22,6 @@ mod tls;
 mod token_endpoint;
 mod transport;
 mod truthful;
+mod unverified;
 mod wire;
 mod world;

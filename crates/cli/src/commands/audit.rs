@@ -1,6 +1,7 @@
-//! What was decided and changed, and was it tampered with? `tokenberg audit`; conformance SE-05, SE-06.
+//! `tokenberg audit`: prints and verifies what was decided and changed; conformance SE-05, SE-06.
 
 use crate::arguments::Common;
+use crate::failure::without_controls;
 use crate::output::{Output, in_sight, print, table};
 use crate::store_access::{StoreLocation, wait_for};
 use crate::{clock, moment_text};
@@ -8,7 +9,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokenberg_core::Timestamp;
-use tokenberg_store::{AuditCursor, AuditEntry, AuditReport, ChainReport, Store};
+use tokenberg_store::{AuditCursor, AuditEntry, AuditReport, Break, ChainReport, Difference, Store};
 
 /// `tokenberg audit`
 #[derive(Debug, Args)]
@@ -20,7 +21,8 @@ Examples:
   tokenberg audit --since now --follow
       goes on until it is interrupted
   tokenberg audit verify
-      exit code 1, and the first record that is not right, if anything was removed or changed
+      exit code 1 if a record was removed or changed, a chain was cut, removed or turned back, or a client, issuer, key,
+      disabled user or revocation is not as it was recorded
 
 One JSON object a line: when, in which chain, its number there, and what happened."
 )]
@@ -40,15 +42,15 @@ pub(crate) struct Audit {
 /// What else can be done with it.
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Look at every record: is it the one that was written, and are all there?
+    /// Verify every record, and compare what is configured with what was recorded; writes nothing
     Verify(Verify),
 }
 
 /// `tokenberg audit verify`
 #[derive(Debug, Args)]
 struct Verify {
-    /// A record that was noted elsewhere, as `audit verify` prints it: CHAIN/NUMBER/HASH. It has to be there still, unless it
-    /// is too old; may be given several times
+    /// A record that was noted elsewhere, as `audit verify` and the log of a server print it: CHAIN/NUMBER/HASH. It must still
+    /// exist, unless it has expired; may be repeated
     #[arg(long, value_name = "NOTE")]
     noted: Vec<String>,
 }
@@ -120,18 +122,35 @@ async fn verify(store: &Store, noted: &[String], output: Output) -> anyhow::Resu
     let report = store.verify_audit().await?;
     let missing = missing(store, noted).await?;
     output.show(|| value(&report), || text(&report))?;
-    if let Some(broken) = report.chains.iter().find_map(|chain| chain.broken.map(|broken| (chain, broken))) {
-        let (chain, (number, what)) = broken;
-        anyhow::bail!("the audit was tampered with: {what}: number {number} of the chain {}", chain.chain);
+    let broken = report.chains.iter().filter_map(|chain| Some((chain, chain.broken?))).map(
+        |(chain, (number, what))| {
+            format!("{}: number {number} of the chain {}", finding(chain, what), chain.chain)
+        },
+    );
+    let differences = report.differences.iter().map(ToString::to_string);
+    let findings: Vec<String> = broken.chain(differences).collect();
+    if let [first, others @ ..] = &findings[..] {
+        let more =
+            if others.is_empty() { String::new() } else { format!(" (and {} more, above)", others.len()) };
+        anyhow::bail!("the audit or the store was tampered with: {first}{more}");
     }
     if let Some(note) = missing {
-        anyhow::bail!("the audit was tampered with: there is no record {note} any more");
+        anyhow::bail!("the audit was tampered with: the record {note} does not exist any more");
     }
     anyhow::ensure!(
         report.is_whole(),
-        "nothing is recorded; a store that was ever used by this version has records, so somebody has removed them all"
+        "the store has no audit records; every store that this version has written to has some, so all of them were removed"
     );
     Ok(())
+}
+
+/// What is wrong with a chain, and how many records it has lost, as far as that is known.
+fn finding(chain: &ChainReport, what: Break) -> String {
+    match chain.missing() {
+        0 => what.to_string(),
+        1 => format!("{what}, 1 record is missing"),
+        missing => format!("{what}, {missing} records are missing"),
+    }
 }
 
 /// The first of the noted records that is not there as it was noted.
@@ -161,36 +180,68 @@ fn value(report: &AuditReport) -> Value {
             "chain": chain.chain,
             "first": chain.first,
             "last": chain.last,
+            "witnessed": chain.witnessed,
+            "missing": chain.missing(),
             "since": chain.since.map(written),
             "ended": chain.ended,
             "note": note(chain),
             "broken": chain.broken.map(|(number, what)| json!({"number": number, "what": what.to_string()})),
         })
     };
+    let difference = |difference: &Difference| json!({"thing": difference.thing, "record": difference.record, "what": difference.to_string()});
     let chains: Vec<Value> = report.chains.iter().map(chain).collect();
-    json!({"whole": report.is_whole(), "records": report.records(), "chains": chains})
+    let differences: Vec<Value> = report.differences.iter().map(difference).collect();
+    json!({
+        "whole": report.is_whole(),
+        "records": report.records(),
+        "chains": chains,
+        "differences": differences,
+        "uncompared": report.uncompared,
+    })
 }
 
 fn text(report: &AuditReport) -> String {
-    let heading = ["CHAIN", "FIRST", "LAST", "SINCE", "STATE"].map(str::to_owned).to_vec();
+    let heading = ["CHAIN", "FIRST", "LAST", "WITNESSED", "SINCE", "STATE"].map(str::to_owned).to_vec();
     let row = |chain: &ChainReport| {
         let state = match chain.broken {
-            Some((number, what)) => format!("BROKEN at {number}: {what}"),
+            Some((number, what)) => format!("BROKEN at {number}: {}", finding(chain, what)),
             None if chain.ended => "whole, ended".to_owned(),
             None => "whole".to_owned(),
         };
         let since = chain.since.map(written).unwrap_or_default();
-        vec![chain.chain.clone(), chain.first.to_string(), chain.last.to_string(), since, state]
+        let numbers = [chain.first, chain.last, chain.witnessed].map(|number| number.to_string());
+        let [first, last, witnessed] = numbers;
+        vec![chain.chain.clone(), first, last, witnessed, since, state]
     };
     let rows: Vec<_> = std::iter::once(heading).chain(report.chains.iter().map(row)).collect();
+    let mut text = format!("{}\n", table(&rows));
+    for difference in &report.differences {
+        // Names come from the store, where anyone with access to it may have written them.
+        text.push_str(&without_controls(&format!("DIFFERENT: {difference}").replace('\n', "\\n")));
+        text.push('\n');
+    }
+    if report.uncompared > 0 {
+        text.push_str(&format!(
+            "{} clients, issuers, keys, disabled users or revocations are older than the audit and were not compared; a server of \
+             this version records them when it starts.\n",
+            report.uncompared
+        ));
+    }
+    let unwitnessed = report.chains.iter().filter(|chain| chain.witnessed == 0 && chain.last > 0).count();
+    if unwitnessed > 0 {
+        text.push_str(&format!(
+            "{unwitnessed} chains have no witness, because only versions before this one wrote to them or nothing has witnessed \
+             them yet: records cut off at their ends would not be found.\n"
+        ));
+    }
     let notes: Vec<String> =
         report.chains.iter().filter(|chain| chain.last > 0 && !chain.ended).map(note).collect();
-    format!(
-        "{}\n{} records. To be noted elsewhere, for --noted:\n{}\n",
-        table(&rows),
+    text.push_str(&format!(
+        "{} records. Keep these notes outside of the store, and check them later with --noted:\n{}\n",
         report.records(),
         notes.join("\n")
-    )
+    ));
+    text
 }
 
 #[cfg(test)]

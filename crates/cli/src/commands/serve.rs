@@ -146,9 +146,15 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "POLICY", env = "TOKENBERG_AUDIT_WHEN_FULL")]
     pub(crate) audit_when_full: Option<AuditWhenFull>,
 
-    /// How many records of the audit wait in memory at most while it cannot be written; a thousand are some 600 kB [default: 65536]
+    /// The most records of the audit that wait in memory while it cannot be written; a thousand are some 600 kB, and 1 MiB at most
+    /// [default: 65536]
     #[arg(long, value_name = "N", env = "TOKENBERG_AUDIT_QUEUE")]
     pub(crate) audit_queue: Option<NonZeroU32>,
+
+    /// Bytes of the audit a minute that requests without client authentication may use, each record with a line of the log; the
+    /// rest of them is only counted [default: 131072]
+    #[arg(long, value_name = "BYTES", env = "TOKENBERG_AUDIT_UNAUTHENTICATED_BYTES")]
+    pub(crate) audit_unauthenticated_bytes: Option<u32>,
 }
 
 /// What is done when no record can be kept.

@@ -4,10 +4,13 @@ use crate::commands::serve::{AuditWhenFull, Serve};
 use crate::config_file::ConfigFile;
 use std::num::NonZeroU32;
 use tokenberg_core::Lifetime;
-use tokenberg_store::{USUAL_QUEUE, WhenFull};
+use tokenberg_store::{TrailOptions, USUAL_QUEUE, WhenFull};
 
 /// How long records are kept unless somebody says otherwise.
 const USUAL_RETENTION: Lifetime = Lifetime::from_hours(90 * 24);
+
+/// Bytes a minute for records of requests without client authentication, by default.
+const USUAL_UNAUTHENTICATED_BYTES: u32 = 128 * 1024;
 
 /// What the operator has said about the audit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,8 +19,10 @@ pub(crate) struct AuditSettings {
     pub(crate) retention: Lifetime,
     /// What is done when no record can be kept.
     pub(crate) when_full: WhenFull,
-    /// How many records wait at most.
+    /// The most records that wait.
     pub(crate) queue: NonZeroU32,
+    /// Bytes a minute for records of requests without client authentication.
+    pub(crate) unauthenticated_bytes: u32,
 }
 
 impl AuditSettings {
@@ -33,7 +38,18 @@ impl AuditSettings {
                 .audit_queue
                 .or(file.audit_queue)
                 .unwrap_or(NonZeroU32::new(USUAL_QUEUE).unwrap_or(NonZeroU32::MAX)),
+            unauthenticated_bytes: asked
+                .audit_unauthenticated_bytes
+                .or(file.audit_unauthenticated_bytes)
+                .unwrap_or(USUAL_UNAUTHENTICATED_BYTES),
         }
+    }
+}
+
+impl AuditSettings {
+    /// The options of the trail.
+    pub(super) fn trail(&self) -> TrailOptions {
+        TrailOptions { when_full: self.when_full, most_waiting: self.queue.get(), ..TrailOptions::default() }
     }
 }
 
@@ -57,7 +73,8 @@ mod tests {
 
     fn expected(days: u32, when_full: WhenFull, queue: u32) -> AuditSettings {
         let retention = Lifetime::from_hours(24 * days);
-        AuditSettings { retention, when_full, queue: NonZeroU32::new(queue).unwrap() }
+        let queue = NonZeroU32::new(queue).unwrap();
+        AuditSettings { retention, when_full, queue, unauthenticated_bytes: USUAL_UNAUTHENTICATED_BYTES }
     }
 
     #[test]
@@ -73,6 +90,23 @@ mod tests {
             (&["--audit-when-full=refuse"], "", expected(90, WhenFull::Refuse, 65_536)),
         ] {
             assert_eq!(settings(flags, file).unwrap(), expected, "{flags:?} {file}");
+        }
+    }
+
+    #[test]
+    fn se_06_cwe_779_op_12_what_strangers_may_write_comes_from_flag_or_file_and_may_be_nothing() {
+        let file = "audit-unauthenticated-bytes = 5000";
+        let flag = ["--audit-unauthenticated-bytes", "0"];
+        for (flags, file, expected) in
+            [(&[][..], "", 131_072), (&[], file, 5000), (&flag, file, 0), (&flag, "", 0)]
+        {
+            assert_eq!(settings(flags, file).unwrap().unauthenticated_bytes, expected, "{flags:?} {file}");
+        }
+        for (flags, file) in
+            [(&["--audit-unauthenticated-bytes", "1k"][..], ""), (&[], "audit-unauthenticated-bytes = -1")]
+        {
+            let fault = settings(flags, file).unwrap_err().to_string();
+            assert!(fault.contains("audit-unauthenticated-bytes"), "{fault}");
         }
     }
 

@@ -78,11 +78,26 @@ pub(super) fn expose_audit(audit: AuditFigures, to: &mut Exposition) {
         count(audit.waiting),
     );
     to.gauge("tokenberg_audit_waiting_limit", "How many may wait.", count(audit.most_waiting));
+    to.gauge(
+        "tokenberg_audit_waiting_bytes",
+        "Bytes of the records that wait in memory.",
+        count(audit.waiting_bytes),
+    );
+    to.gauge(
+        "tokenberg_audit_waiting_bytes_limit",
+        "How many bytes the records that wait may have.",
+        count(audit.most_waiting_bytes),
+    );
     to.counter("tokenberg_audit_records_total", "Decisions that were recorded in the store.", audit.written);
     to.counter(
         "tokenberg_audit_lost_total",
         "Decisions that could not be recorded in the store.",
         audit.lost,
+    );
+    to.counter(
+        "tokenberg_audit_went_back_total",
+        "Audit chains that this server found turned back, rewritten or removed.",
+        audit.went_back,
     );
 }
 

@@ -72,7 +72,7 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     let operations_at = ops_listener.as_ref().map(TcpListener::local_addr).transpose()?;
 
     let store = Store::open(&settings.store.url, settings.store.key.clone()).await?.changed_by("a server");
-    let audit = store.audit_trail_of_at_most(settings.audit.when_full, settings.audit.queue.get());
+    let audit = store.audit_trail_with(settings.audit.trail());
     let following = Following::of(&store, settings.max_staleness).await?;
     let mut policy = Policy::new(settings.issuer_at(port)?);
     policy.strict_iceberg_errors = settings.strict_iceberg_errors;
@@ -86,6 +86,7 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
         .issuer_keys(issuer_keys.clone())
         .failures_per_client(settings.failures_per_client)
         .failures_per_source(settings.failures_per_source)
+        .unverified_bytes_per_minute(settings.audit.unauthenticated_bytes)
         .trusted_proxies(settings.trusted_proxies.clone());
     let client_authorities = changeable.tls.as_ref().and_then(Tls::client_authorities);
     if client_authorities.is_some() {
@@ -137,6 +138,7 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     notify::tell(notify::State::Ready);
     serving.await.context("the server broke off")??;
     housekeeping::write_uses(&store).await;
+    service.report_left_out();
     audit.end().await;
     store.close().await;
     tracing::info!("ended");

@@ -97,6 +97,10 @@ impl Settings {
             ("audit-retention", self.audit.retention != running.audit.retention),
             ("audit-when-full", self.audit.when_full != running.audit.when_full),
             ("audit-queue", self.audit.queue != running.audit.queue),
+            (
+                "audit-unauthenticated-bytes",
+                self.audit.unauthenticated_bytes != running.audit.unauthenticated_bytes,
+            ),
         ];
         differing.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
     }

@@ -174,3 +174,93 @@ fn op_10_se_06_a_server_that_was_killed_leaves_a_whole_audit_and_the_next_goes_o
     assert_eq!(count(&audit(&place), "event", "node began"), 3);
     assert_eq!(count(&audit(&place), "event", "ended"), 0);
 }
+
+/// Does something to the database behind the back of every server; `false` if the machine has no SQLite.
+fn sql(place: &Place, statements: &str) -> bool {
+    let done = Command::new("sqlite3").arg(place.path("tokenberg.db")).arg(statements).output();
+    match done {
+        Ok(done) => {
+            assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+            true
+        }
+        Err(error) => {
+            println!("skipped: no sqlite3 here: {error}");
+            false
+        }
+    }
+}
+
+#[test]
+fn se_06_verify_names_what_was_put_back_removed_or_granted_by_sql_and_writes_nothing() {
+    let place = Place::new();
+    let mut server = place.serve(&[]);
+    place.add("etl", &[]);
+    place.run(&["client", "disable", "etl"]).done();
+    if !sql(
+        &place,
+        "CREATE TABLE old_heads AS SELECT * FROM audit_heads; CREATE TABLE old_records AS SELECT * FROM audit_records",
+    ) {
+        return;
+    }
+    server.ask("root", ROOT).token();
+    place.run(&["revoke", "--client", "etl"]).done();
+    within_a_second("the token is recorded", || count(&audit(&place), "outcome", "granted") == 1);
+    server.signal("TERM");
+    assert!(server.ended().success());
+    // The log has what `--noted` takes, so that it is known outside of the store.
+    let log = server.log();
+    let notes: Vec<&str> = log.split("note=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(notes.len() >= 2, "{log}");
+    place.run(&["audit", "verify", "--noted", notes.last().unwrap()]).done();
+
+    assert!(sql(&place, "PRAGMA wal_checkpoint(TRUNCATE)"));
+    let before = std::fs::read(place.path("tokenberg.db")).unwrap();
+    let verified = place.run(&["audit", "verify", "--json"]).done().json();
+    assert_eq!((&verified["whole"], &verified["uncompared"]), (&true.into(), &0.into()), "{verified:#}");
+    assert!(std::fs::read(place.path("tokenberg.db")).unwrap() == before, "it only looks");
+
+    let node = "(SELECT chain FROM old_heads WHERE begun > 0)";
+    for (statements, said) in [
+        (
+            "UPDATE clients SET enabled = 1".to_owned(),
+            "client etl has another value of \"enabled\" than in record",
+        ),
+        (
+            "INSERT INTO clients SELECT 'mallory', 1, rights, created_at FROM clients WHERE id = 'root'"
+                .to_owned(),
+            "client mallory is in the store without a record",
+        ),
+        (
+            "DELETE FROM revoked_before".to_owned(),
+            "revocation of all tokens of client etl was removed from the store without a record",
+        ),
+        (
+            format!(
+                "DELETE FROM audit_records WHERE chain = {node}; DELETE FROM audit_heads WHERE chain = {node}; \
+                 INSERT INTO audit_records SELECT * FROM old_records WHERE chain = {node}; \
+                 INSERT INTO audit_heads SELECT * FROM old_heads WHERE chain = {node}"
+            ),
+            "the chain was turned back: its end was cut off, ",
+        ),
+        (
+            format!(
+                "DELETE FROM audit_records WHERE chain = {node}; DELETE FROM audit_heads WHERE chain = {node}"
+            ),
+            "the whole chain was removed, ",
+        ),
+    ] {
+        assert!(sql(&place, &statements));
+        let refused = place.run(&["audit", "verify"]).refused();
+        assert!(
+            refused.err.contains("tampered") && refused.err.contains(said),
+            "{statements}: {}",
+            refused.err
+        );
+        assert!(refused.out.contains("BROKEN") || refused.out.contains("DIFFERENT"), "{}", refused.out);
+        for suffix in ["-wal", "-shm"] {
+            let _ = std::fs::remove_file(place.path(&format!("tokenberg.db{suffix}")));
+        }
+        std::fs::write(place.path("tokenberg.db"), &before).unwrap();
+    }
+    place.run(&["audit", "verify"]).done();
+}

@@ -132,7 +132,9 @@ fn se_07_the_figures_say_what_happened_and_nothing_that_was_sent() {
         ("tokenberg_connections_refused_total", 0.0),
         ("tokenberg_audit_lost_total", 0.0),
         ("tokenberg_audit_refused_total", 0.0),
-        ("tokenberg_audit_waiting_limit", 65_536.0),
+        ("tokenberg_audit_waiting_limit", 73_728.0),
+        ("tokenberg_audit_left_out_total{outcome=\"invalid_client\"}", 0.0),
+        ("tokenberg_audit_went_back_total", 0.0),
     ] {
         assert_eq!(figures.value(series), value, "{series}");
     }

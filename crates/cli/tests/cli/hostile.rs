@@ -140,7 +140,14 @@ fn se_05_whatever_is_sent_is_one_line_for_each_event_in_log_and_audit() {
         let accept = ["--accept", "id_token", "--shared-names"];
         place.run(&[&["issuer", "add", IDP, "--jwks", "idp.json"][..], &accept].concat()).done();
         let secret = place.add(ODD, &["--may-act-for", &format!("{IDP}|*")]);
-        let mut server = place.serve(&["--log-format", format, "--failures-per-client", "100000"]);
+        let mut server = place.serve(&[
+            "--log-format",
+            format,
+            "--failures-per-client",
+            "100000",
+            "--audit-unauthenticated-bytes",
+            "100000000",
+        ]);
         let credential = format!("client_id={}&client_secret={secret}", encoded(ODD));
         let all =
             json!({"iss": EVIL, "sub": EVIL, "client_id": EVIL, "jti": EVIL, "aud": EVIL, "scope": EVIL});

@@ -12,6 +12,7 @@ mod crowding;
 mod deploying;
 mod explaining;
 mod figures;
+mod flooding;
 mod foreign;
 mod hostile;
 mod issuers;

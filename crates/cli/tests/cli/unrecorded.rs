@@ -157,6 +157,8 @@ fn everybody_is_served(auditing: &Auditing, away: impl FnOnce(), back: impl FnOn
     assert_eq!(auditing.figure("tokenberg_audit_refused_total"), 0);
     back();
     within_a_second("what waited is recorded", || auditing.figure("tokenberg_audit_waiting") == 0);
+    // With the next batch, if they were lost after this one had been made.
+    within_a_second("what was lost is recorded", || auditing.recorded().1 == lost);
     let (recorded, told) = auditing.recorded();
     // One more than tokens: the introspection, which came when there was no room any more.
     assert_eq!((recorded + told, told), (granted + 1, lost));

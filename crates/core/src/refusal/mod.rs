@@ -3,6 +3,7 @@
 mod hint;
 mod not_renewable;
 mod proof_fault;
+mod stage;
 mod told;
 
 pub use hint::Hint;

@@ -50,6 +50,18 @@ impl Links {
         self.sign(b"anchor", &[chain.as_bytes(), &first.to_be_bytes(), before])
     }
 
+    /// A keyed hash that stands for a longer text where texts are compared.
+    pub(crate) fn tag(&self, text: &[u8]) -> [u8; 16] {
+        let mut tag = [0; 16];
+        tag.copy_from_slice(&self.sign(b"tag", &[text])[..16]);
+        tag
+    }
+
+    /// The seal of what is known of the installation's chain outside of it.
+    pub(crate) fn complete(&self, value: &[u8]) -> [u8; 32] {
+        self.sign(b"complete", &[value])
+    }
+
     fn sign(&self, what: &[u8], parts: &[&[u8]]) -> [u8; 32] {
         let mut context = hmac::Context::with_key(&self.0);
         context.update(what);

@@ -3,6 +3,7 @@
 //! ```text
 //! change! ── note! ────────────────> the chain `installation`: changes by the operator, and which nodes began
 //! AuditTrail ── queue ── batches ──> a chain for each node: what it decided
+//!                 witnesses          each says how far the other had come
 //! ```
 //!
 //! Each record has a number, and each row, of one record or of many that were written together, a keyed hash over itself and
@@ -16,22 +17,42 @@
 mod append;
 #[macro_use]
 mod change;
+#[macro_use]
+pub(crate) mod inventory;
+#[macro_use]
+pub(crate) mod stated;
 
+mod claims;
+mod differences;
+mod facts;
+mod ledger;
 mod link;
+mod load;
+mod lookout;
+mod observed;
 mod queue;
 mod read;
+mod report;
 mod retention;
 mod row;
 mod trail;
 mod verify;
+mod walk;
+mod witness;
+mod writer;
 
-pub(crate) use change::Change;
+pub(crate) use change::{Change, FOREIGN_HEAD};
+pub use differences::{Difference, Discrepancy};
+pub(crate) use facts::tag_of_text;
+pub(crate) use inventory::tag_of_digest;
+pub(crate) use ledger::STORE_MADE;
 pub(crate) use link::{Head, Links, NOTHING};
 pub use queue::{USUAL_QUEUE, WhenFull};
 pub use read::{AuditCursor, AuditEntry};
+pub(crate) use read::{HeadRow, SELECT_HEAD, read_head};
+pub use report::{AuditReport, Break, ChainReport};
 pub(crate) use row::{Block, Row};
-pub use trail::{AuditFigures, AuditTrail};
-pub use verify::{AuditReport, Break, ChainReport};
+pub use trail::{AuditFigures, AuditTrail, TrailOptions};
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,5 +1,6 @@
-//! What waits to be written? A bounded number of records, of which those that say the same count as one.
+//! The records that wait to be written: bounded in number and in bytes. Equal refusals are one record with a count.
 
+use crate::audit::load::{Load, Loads};
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -7,8 +8,15 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 use tokenberg_core::AuditRecord;
 
-/// How many records wait at most, unless somebody says otherwise: some 40 MB.
+/// The most records that wait by default: some 40 MB, and 64 MiB at most.
 pub const USUAL_QUEUE: u32 = 65_536;
+
+/// How many bytes the texts may have for each record that may wait.
+const BYTES_EACH: usize = 1024;
+/// The least that the bytes are limited to, so that the largest record fits into the shortest queue.
+const LEAST_BYTES: usize = 1 << 20;
+/// Requests without client authentication have this part of the queue, in addition to the rest.
+const SHARE_OF_UNVERIFIED: usize = 8;
 
 /// What is done about records that cannot be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +34,7 @@ struct Waiting {
     since: Instant,
     length: usize,
     repeated: u64,
+    is_unverified: bool,
 }
 
 /// How many records have their texts together; whoever takes as many at once takes them as they are.
@@ -46,9 +55,9 @@ pub(crate) struct Taken {
 
 /// The records that wait, the oldest first.
 pub(crate) struct Queue {
-    most: usize,
-    /// How many were taken out to be written, and are not yet.
-    in_hand: usize,
+    most: Load,
+    /// What was put in and is not written yet, including what was taken out.
+    loads: Loads,
     waiting: VecDeque<Waiting>,
     /// What they say, one after the other, so that none needs memory of its own; in pieces of [`PIECE`], so that nobody who is
     /// served waits while those that are left are copied.
@@ -61,12 +70,13 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    /// For so many records at most.
+    /// A queue for this many records, and an eighth more of requests without client authentication.
     pub(crate) fn new(most: u32) -> Self {
-        let most = most.try_into().unwrap_or(usize::MAX);
+        let records: usize = most.try_into().unwrap_or(usize::MAX);
+        let bytes = records.saturating_mul(BYTES_EACH).max(LEAST_BYTES);
         Self {
-            most,
-            in_hand: 0,
+            most: Load { records, bytes },
+            loads: Loads::default(),
             waiting: VecDeque::new(),
             pieces: VecDeque::new(),
             taken: 0,
@@ -91,7 +101,8 @@ impl Queue {
             }
             key = Some(hash);
         }
-        if self.len() >= self.most {
+        let limit = if record.is_unverified { self.share().twice() } else { self.most };
+        if self.loads.of(record.is_unverified).reaches(limit) {
             return false;
         }
         let length = match text {
@@ -101,8 +112,21 @@ impl Queue {
         if let Some(key) = key {
             self.alike.insert(key, self.taken + self.waiting.len() as u64);
         }
-        self.waiting.push_back(Waiting { at, since: Instant::now(), length, repeated: 0 });
+        let is_unverified = record.is_unverified;
+        self.loads.of(is_unverified).add(Load { records: 1, bytes: length });
+        self.waiting.push_back(Waiting { at, since: Instant::now(), length, repeated: 0, is_unverified });
         true
+    }
+
+    /// What requests without client authentication may take, beside what others may.
+    fn share(&self) -> Load {
+        let Load { records, bytes } = self.most;
+        Load { records: (records / SHARE_OF_UNVERIFIED).max(1), bytes: bytes / SHARE_OF_UNVERIFIED }
+    }
+
+    /// Whether the share of requests without client authentication is not used up. Those that asked at the same time still fit.
+    pub(crate) fn has_room_for_unverified(&self) -> bool {
+        !self.loads.unverified.reaches(self.share())
     }
 
     fn say(&mut self, text: &str) -> usize {
@@ -120,10 +144,8 @@ impl Queue {
     pub(crate) fn take(&mut self, most: usize) -> Taken {
         let waiting: Vec<_> = self.waiting.drain(..most.min(self.waiting.len())).collect();
         self.taken += waiting.len() as u64;
-        self.in_hand += waiting.len();
-        if self.waiting.is_empty() {
-            self.alike.clear();
-        }
+        let taken = self.taken;
+        self.alike.retain(|_, n| *n >= taken);
         let mut texts = String::new();
         let mut missing = &waiting[..];
         while let Some(mut piece) = self.pieces.pop_front() {
@@ -145,19 +167,31 @@ impl Queue {
         Taken { waiting, texts }
     }
 
-    /// So many that were taken are written.
-    pub(crate) fn written(&mut self, records: usize) {
-        self.in_hand -= records;
+    /// Records that what was taken out is written.
+    pub(crate) fn written(&mut self, taken: &Taken) {
+        for record in &taken.waiting {
+            self.loads.of(record.is_unverified).remove(Load { records: 1, bytes: record.length });
+        }
     }
 
-    /// Whether there is no room for new requests. Those that are under way still have the rest.
+    /// Whether there is no room for new requests. Those that are under way still have the last eighth.
     pub(crate) fn is_full(&self) -> bool {
-        self.len() >= self.most - self.most / 8
+        let Load { records, bytes } = self.most;
+        self.loads.verified.reaches(Load { records: records - records / 8, bytes: bytes - bytes / 8 })
     }
 
-    /// How many are not written yet.
-    pub(crate) fn len(&self) -> usize {
-        self.waiting.len() + self.in_hand
+    /// What is not written yet.
+    pub(crate) fn load(&self) -> Load {
+        let mut load = self.loads.verified;
+        load.add(self.loads.unverified);
+        load
+    }
+
+    /// The most that this may be.
+    pub(crate) fn most(&self) -> Load {
+        let mut most = self.most;
+        most.add(self.share());
+        most
     }
 
     /// Whether none is left to be taken.
@@ -237,7 +271,7 @@ mod tests {
             assert!(put(&mut queue, "invalid_client", n, "c1"));
             assert!(put(&mut queue, "invalid_client", n, "c2"));
         }
-        assert_eq!(queue.len(), 1002);
+        assert_eq!(queue.load().records, 1002);
         let taken = queue.take(3);
         let texts: Vec<_> = taken.records().into_iter().map(|(_, text)| text).collect();
         assert!(!texts[0].contains("repeated"), "{texts:?}");
@@ -250,12 +284,13 @@ mod tests {
         }
         // What was taken is on its way, and another request is another record.
         assert!(put(&mut queue, "invalid_client", 1, "c1"));
-        assert_eq!(queue.len(), 1003);
-        queue.written(3);
-        assert_eq!(queue.take(usize::MAX).len(), 1000);
-        queue.written(1000);
+        assert_eq!(queue.load().records, 1003);
+        queue.written(&taken);
+        let rest = queue.take(usize::MAX);
+        assert_eq!(rest.len(), 1000);
+        queue.written(&rest);
         assert!(put(&mut queue, "invalid_client", 1, "c1"));
-        assert_eq!(queue.len(), 1);
+        assert_eq!(queue.load().records, 1);
     }
 
     #[test]
@@ -281,9 +316,9 @@ mod tests {
                 assert!(text.contains(&format!("\"request_id\":\"{went}\"")), "{went}: {text}");
                 went += 1;
             }
-            queue.written(taken.len());
+            queue.written(&taken);
         }
-        assert_eq!((came, went, queue.len()), (came, came, 0));
+        assert_eq!((came, went, queue.load().records), (came, came, 0));
     }
 
     #[test]
@@ -295,10 +330,65 @@ mod tests {
                 assert!(put(&mut queue, "granted", n as usize, "c1"));
             }
             assert!(queue.is_full() && !put(&mut queue, "granted", 0, "c1"));
-            assert_eq!(queue.take(1).len(), 1);
+            let taken = queue.take(1);
+            assert_eq!(taken.len(), 1);
             assert!(!put(&mut queue, "granted", 0, "c1"), "it is not written yet");
-            queue.written(1);
+            queue.written(&taken);
             assert!(put(&mut queue, "granted", 0, "c1"));
+        }
+    }
+
+    #[test]
+    fn se_06_cwe_779_the_queue_is_bounded_in_bytes_as_well() {
+        let mut queue = Queue::new(4096);
+        let scope = "s".repeat(60_000);
+        let of_size = |n: usize| AuditRecord {
+            jti: Some(n.to_string().into()),
+            scope_in: Some(scope.as_str().into()),
+            outcome: "granted",
+            ..AuditRecord::default()
+        };
+        let kept = (0..4096).take_while(|n| queue.put(0, &of_size(*n), None)).count();
+        assert!((69..=70).contains(&kept), "{kept} of 60 kB in 4 MiB");
+        assert!(queue.is_full() && queue.load().bytes < queue.most().bytes);
+        // One that is larger than all fits into the shortest queue.
+        assert!(Queue::new(1).put(0, &of_size(0), None));
+    }
+
+    #[test]
+    fn se_06_cwe_779_what_no_client_authenticated_has_a_share_of_its_own_and_takes_no_room_of_clients() {
+        let mut queue = Queue::new(80);
+        let of_stranger = |n: usize| AuditRecord {
+            source: Some(n.to_string().into()),
+            outcome: "invalid_client",
+            is_unverified: true,
+            ..AuditRecord::default()
+        };
+        let is_kept = |n: &usize| queue.has_room_for_unverified() && queue.put(0, &of_stranger(*n), None);
+        let kept = (0..1000).filter(is_kept).count();
+        assert_eq!((kept, queue.is_full()), (10, false));
+        for n in 0..80 {
+            assert!(put(&mut queue, "granted", n, "c1"), "{n}");
+        }
+        assert_eq!((queue.load().records, queue.most().records), (90, 90));
+        let kept = (1000..2000).filter(|n| queue.put(0, &of_stranger(*n), None)).count();
+        assert_eq!(kept, 10, "as many that had asked before, and no more");
+        let taken = queue.take(usize::MAX);
+        queue.written(&taken);
+        assert_eq!(queue.load(), Load::default());
+        assert!(queue.put(0, &of_stranger(0), None));
+    }
+
+    #[test]
+    fn se_06_cwe_779_a_queue_that_is_never_empty_remembers_no_more_than_what_waits() {
+        let mut queue = Queue::new(USUAL_QUEUE);
+        for n in 0..10_000 {
+            put(&mut queue, "invalid_scope", 0, &n.to_string());
+            if queue.load().records > 10 {
+                let taken = queue.take(1);
+                queue.written(&taken);
+            }
+            assert!(queue.alike.len() <= 11, "{}", queue.alike.len());
         }
     }
 }

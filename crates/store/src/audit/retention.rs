@@ -1,7 +1,9 @@
-//! Which records are old enough to go? The first ones of each chain; what is left still verifies, and says where it begins.
+//! Removes expired records from the beginning of each chain. The rest still verifies and says where it begins; before records of
+//! the installation's chain go, it repeats everything that is configured.
 
 use crate::audit::read::SELECT_RECORDS;
 use crate::audit::row::count;
+use crate::audit::verify::node_begun;
 use crate::audit::{Break, INSTALLATION, Row};
 use crate::error::StoreError;
 use crate::store::Store;
@@ -9,6 +11,10 @@ use tokenberg_core::Timestamp;
 
 /// How many records one transaction removes, or one row of more, so that others wait for milliseconds at most.
 const BATCH: i64 = 1000;
+
+/// The first record of the installation's chain that names a chain of which something is kept.
+const SELECT_NEEDED: &str =
+    "SELECT MIN(begun) FROM audit_heads WHERE chain <> $1 AND (number >= first OR at >= $2)";
 
 impl Store {
     /// Removes records from before a time, and returns how many. It lets others in between.
@@ -25,29 +31,54 @@ impl Store {
         let mut chains = self.audit_chains().await?;
         chains.sort_by_key(|chain| chain == INSTALLATION);
         for chain in chains {
-            loop {
-                match self.remove_first(&chain, before).await {
-                    Ok(0) => break,
-                    Ok(some) => removed += some,
-                    Err(error @ StoreError::AuditBroken { .. }) => {
-                        broken = Some(error);
-                        break;
-                    }
-                    Err(error) => return Err(error),
-                }
+            match self.remove_beginning(&chain, before, &mut removed).await {
+                Ok(()) => {}
+                Err(error @ StoreError::AuditBroken { .. }) => broken = Some(error),
+                Err(error) => return Err(error),
             }
         }
         broken.map_or(Ok(removed), Err)
     }
 
-    /// Removes some of the first records of a chain.
-    async fn remove_first(&self, chain: &str, before: i64) -> Result<u64, StoreError> {
+    async fn remove_beginning(&self, chain: &str, before: i64, removed: &mut u64) -> Result<(), StoreError> {
+        let limit = if chain == INSTALLATION { self.stated_until(before).await? } else { i64::MAX };
+        loop {
+            match self.remove_first(chain, before, limit).await? {
+                0 => return Ok(()),
+                some => *removed += some,
+            }
+        }
+    }
+
+    /// The first record of the installation's chain that has to stay so that the chain is complete. Repeats everything that is
+    /// configured if that keeps expired records.
+    async fn stated_until(&self, before: i64) -> Result<i64, StoreError> {
+        let kept_from = self.kept_from(INSTALLATION, before).await?;
+        let needed: Option<i64> = read!(&self.0.db, connection => {
+            sqlx::query_scalar(SELECT_NEEDED).bind(INSTALLATION).bind(before).fetch_one(connection).await
+        })?;
+        let end = kept_from.min(needed.unwrap_or(i64::MAX));
+        let known = self.audit_complete_as_of().await?;
+        let stays = known.map_or(0, |as_of| as_of + 1);
+        if end <= stays || !self.begins_before(INSTALLATION, end).await? {
+            return Ok(stays);
+        }
+        Ok(self.state_everything(known).await? + 1)
+    }
+
+    /// The number of the first record that is younger than a time; if there is none, the number behind the last.
+    async fn kept_from(&self, chain: &str, before: i64) -> Result<i64, StoreError> {
         // Those that go are at the beginning, so that is where it is looked for: `+at` uses no index of times.
         let read = "SELECT number FROM audit_records WHERE chain = $1 AND +at >= $2 ORDER BY number LIMIT 1";
         let young: Option<i64> = read!(&self.0.db, connection => {
             sqlx::query_scalar(read).bind(chain).bind(before).fetch_optional(connection).await
         })?;
-        let kept_from = self.number_before(chain, young).await? + 1;
+        Ok(self.number_before(chain, young).await? + 1)
+    }
+
+    /// Removes some of the first records of a chain, none from `limit` on.
+    async fn remove_first(&self, chain: &str, before: i64, limit: i64) -> Result<u64, StoreError> {
+        let kept_from = self.kept_from(chain, before).await?.min(limit);
         if !self.begins_before(chain, kept_from).await? {
             return Ok(0);
         }
@@ -70,8 +101,7 @@ impl Store {
             }
             let mut end = kept_from.min(last + 1);
             if chain == INSTALLATION {
-                let read = "SELECT MIN(begun) FROM audit_heads WHERE chain <> $1 AND (number >= first OR at >= $2)";
-                let needed: Option<i64> = sqlx::query_scalar(read)
+                let needed: Option<i64> = sqlx::query_scalar(SELECT_NEEDED)
                     .bind(chain)
                     .bind(before)
                     .fetch_one(&mut *connection)
@@ -89,12 +119,26 @@ impl Store {
                 .await?;
             // The first record that is not known to be right.
             let mut number = first;
+            let mut begun = Vec::new();
             for (found, at, text, stored) in rows {
                 hash = self.0.links.link(chain, found, at, &text, &hash).to_vec();
                 if found != number + count(&text) - 1 || hash != stored {
                     return Err(broken(number, Break::Changed));
                 }
                 number = found + 1;
+                begun.extend(node_begun(&text).filter(|_| chain == INSTALLATION));
+            }
+            // A head expires together with the record that names it. If it is missing before, the chain was removed, and this
+            // record is the evidence.
+            for node in begun {
+                let there: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM audit_heads WHERE chain = $1")
+                    .bind(&node)
+                    .fetch_one(&mut *connection)
+                    .await?;
+                if there == 0 {
+                    let what = Break::Gone.to_string();
+                    return Err(StoreError::AuditBroken { chain: node, number: 1, what });
+                }
             }
             if number == first || number > end {
                 return Err(broken(number.min(end), Break::Removed));
@@ -129,5 +173,38 @@ impl Store {
             sqlx::query_scalar(read).bind(chain).fetch_optional(connection).await
         })?;
         Ok(first.is_some_and(|first| first < number))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::audit::{INSTALLATION, now};
+    use crate::{Discrepancy, KekSource, Store, StoreUrl};
+    use tokenberg_core::{AllowedScope, Rights, Timestamp};
+
+    #[tokio::test]
+    async fn op_20_se_06_what_a_node_of_the_version_before_removes_is_made_good_and_no_false_alarm() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = StoreUrl::sqlite(&directory.path().join("db"));
+        let store = Store::open(&url, KekSource::File(url.key_file().unwrap())).await.unwrap();
+        let rights = Rights::new(AllowedScope::Every);
+        let at = Timestamp::from_seconds(1_800_000_000).unwrap();
+        store.add_client(at, &"c1".parse().unwrap(), &rights, None).await.map(drop).unwrap();
+        // As that version does: whatever is old goes, and nothing is said of it before.
+        let in_an_hour = now() + 3_600_000;
+        assert_eq!(store.remove_first(INSTALLATION, in_an_hour, i64::MAX).await, Ok(2));
+        let report = store.verify_audit().await.unwrap();
+        assert!(report.is_whole() && report.uncompared == 1, "{report:?}");
+        store.complete_audit().await.unwrap();
+        let report = store.verify_audit().await.unwrap();
+        assert!(report.is_whole() && report.uncompared == 0, "{report:?}");
+        let crate::db::Db::Lite { write, .. } = &store.0.db else { panic!("it is SQLite") };
+        sqlx::query("UPDATE clients SET enabled = 0").execute(write).await.unwrap();
+        let differences = store.verify_audit().await.unwrap().differences;
+        assert_eq!(differences[0].what, Discrepancy::Changed("enabled".to_owned()));
+        // Nothing is said anew while it is not needed.
+        let last = report.chains[0].last;
+        store.complete_audit().await.unwrap();
+        assert_eq!(store.verify_audit().await.unwrap().chains[0].last, last);
     }
 }

@@ -1,109 +1,36 @@
-//! Is all there that was written, as it was written? Every chain from its first record that is kept to its head.
+//! Verifies the audit: every chain from its first record that is kept to its head, what the chains say of each other, and whether
+//! the store is configured as it was recorded.
 
-use crate::audit::read::{HeadRow, SELECT_HEADS, read_head};
-use crate::audit::row::{count, records};
-use crate::audit::{Head, INSTALLATION};
+use crate::audit::claims::{Claims, ClaimsOfOne, check, greatest};
+use crate::audit::differences::differences;
+use crate::audit::ledger::Ledger;
+use crate::audit::report::{AuditReport, Break, ChainReport};
+use crate::audit::row::records;
+use crate::audit::walk::{AuditMoment, Extent};
+use crate::audit::{Head, INSTALLATION, Row, now};
 use crate::error::StoreError;
+use crate::hex::to_hex;
 use crate::store::Store;
-use std::collections::HashMap;
-use std::fmt;
-
-/// What was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AuditReport {
-    /// Each chain; that of the installation first, if it is there.
-    pub chains: Vec<ChainReport>,
-}
-
-/// What was found of one chain.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChainReport {
-    /// Its name.
-    pub chain: String,
-    /// The number of the first record that is kept.
-    pub first: i64,
-    /// The number of the last record.
-    pub last: i64,
-    /// The hash of the last record, by which it can be told elsewhere whether this is still the same chain.
-    pub hash: [u8; 32],
-    /// When the first record that is kept was made, in milliseconds since 1970.
-    pub since: Option<i64>,
-    /// Whether its process ended in order.
-    pub ended: bool,
-    /// The first record that is not right, and why. Of records that were written together, the first of them.
-    pub broken: Option<(i64, Break)>,
-}
-
-/// What is not right.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Break {
-    /// The record, or one that should be before it, was removed.
-    Removed,
-    /// The record is not the one that was written here.
-    Changed,
-    /// There are records behind the end of the chain.
-    Added,
-    /// The head is gone, or is not one of ours.
-    Head,
-    /// What says where the chain begins is not ours.
-    Anchor,
-    /// The chain of a node is not named by the installation, or not as it is.
-    Unnamed,
-    /// A node found its own chain shorter than it had left it.
-    TurnedBack,
-}
-
-impl fmt::Display for Break {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Removed => "the record was removed",
-            Self::Changed => "the record was changed, moved or put in",
-            Self::Added => "the record was added behind the end of the chain",
-            Self::Head => "the head of the chain was removed or changed",
-            Self::Anchor => "where the chain begins was changed",
-            Self::Unnamed => "the installation does not name this chain as it is",
-            Self::TurnedBack => "the chain was turned back while its node ran",
-        })
-    }
-}
-
-impl AuditReport {
-    /// Whether everything is as it was written.
-    #[must_use]
-    pub fn is_whole(&self) -> bool {
-        !self.chains.is_empty() && self.chains.iter().all(|chain| chain.broken.is_none())
-    }
-
-    /// How many records were looked at.
-    #[must_use]
-    pub fn records(&self) -> i64 {
-        self.chains.iter().map(|chain| (chain.last - chain.first + 1).max(0)).sum()
-    }
-}
+use std::collections::{HashMap, HashSet};
 
 /// How many records are read at once.
 const PAGE: i64 = 1000;
 
-/// Chain, number of its first record that is kept, hash before it, seal of both.
-type AnchorRow = (String, i64, Vec<u8>, Vec<u8>);
+/// What a record contains that follows a head with a wrong seal. Quotation marks inside of texts are escaped.
+const AFTER_FOREIGN_HEAD: &str = "\"foreign_head\":true";
 
-/// What the installation says of the chains of nodes.
-#[derive(Default)]
-struct Named {
-    /// The number of the record that names it.
-    begun: HashMap<String, i64>,
-    /// How far it had been, by the node that then found it otherwise.
-    left_at: HashMap<String, i64>,
-}
+/// The chains that the installation's chain names, with the numbers of the records that name them.
+type Named = HashMap<String, i64>;
 
 impl Store {
-    /// Looks at every record. Those that are written meanwhile are not looked at.
+    /// Verifies every record, what the chains say of each other, and what is configured. Writes nothing. Records that are written
+    /// meanwhile are not checked.
     ///
     /// # Errors
     /// If the store fails. What was tampered with is no error but in the report.
     pub async fn verify_audit(&self) -> Result<AuditReport, StoreError> {
         let mut report = self.verify_once().await?;
-        // Retention may have moved a beginning while it was read.
+        // Records may have expired while the chains were read.
         for _ in 0..2 {
             if report.is_whole() {
                 break;
@@ -118,13 +45,8 @@ impl Store {
     /// # Errors
     /// If the store fails.
     pub async fn has_audit_record(&self, chain: &str, number: i64, hash: &str) -> Result<bool, StoreError> {
-        let read = "SELECT hash FROM audit_records WHERE chain = $1 AND number = $2";
-        let found: Option<Vec<u8>> = read!(&self.0.db, connection => {
-            sqlx::query_scalar(read).bind(chain).bind(number).fetch_optional(connection).await
-        })?;
-        if let Some(found) = found {
-            let found: String = found.iter().map(|byte| format!("{byte:02x}")).collect();
-            return Ok(found == hash);
+        if let Some(found) = self.audit_hash(chain, number).await? {
+            return Ok(to_hex(&found) == hash);
         }
         let read = "SELECT first FROM audit_heads WHERE chain = $1";
         let first: Option<i64> = read!(&self.0.db, connection => {
@@ -134,140 +56,205 @@ impl Store {
     }
 
     async fn verify_once(&self) -> Result<AuditReport, StoreError> {
-        let ends = "SELECT chain, MIN(number), MAX(number) FROM audit_records GROUP BY chain";
-        // The last numbers and the heads of one moment; the chain of the installation comes first, with the heads that it names.
-        let (heads, anchors, ends) = read_moment!(&self.0.db, connection => {
-            let heads: Vec<HeadRow> = sqlx::query_as(SELECT_HEADS).fetch_all(&mut *connection).await?;
-            let read = "SELECT chain, first, before, anchor FROM audit_heads";
-            let anchors: Vec<AnchorRow> = sqlx::query_as(read).fetch_all(&mut *connection).await?;
-            let ends: Vec<(String, i64, i64)> = sqlx::query_as(ends).fetch_all(&mut *connection).await?;
-            Ok((heads, anchors, ends))
-        })?;
-        let mut anchors: HashMap<String, AnchorRow> =
-            anchors.into_iter().map(|row| (row.0.clone(), row)).collect();
-        let mut ends: HashMap<String, (i64, i64)> =
-            ends.into_iter().map(|(chain, least, last)| (chain, (least, last))).collect();
-        let mut named = Named::default();
+        let moment = self.audit_moment().await?;
+        let mut claims = Claims::default();
+        if let Some(complete) = moment.complete {
+            claims.add(INSTALLATION, complete.number, complete.hash);
+        }
+        if let Some(installation) = moment.installation() {
+            self.read_claims(installation, &mut claims).await?;
+        }
         let mut chains = Vec::new();
-        let mut seen = Vec::new();
-        for row in heads {
-            let chain = row.0.clone();
-            let ends = ends.remove(&chain);
-            let anchor = anchors.remove(&chain);
-            let head = read_head(self, row);
-            let mut report = self.verify_chain(&chain, head.as_ref(), anchor, ends, &mut named).await?;
-            if let Some(head) = &head
-                && chain != INSTALLATION
-                && report.broken.is_none()
-            {
-                report.broken = check_name(head, &named);
+        for extent in moment.chains.iter().filter(|extent| extent.chain != INSTALLATION) {
+            chains.push(self.verify_chain(extent, &mut claims, |_| {}).await?);
+        }
+        let first = moment.installation().map_or(1, |extent| extent.first);
+        let mut ledger = Ledger::new(&self.0.links, first);
+        let mut named = Named::new();
+        let mut foreign = None;
+        if let Some(installation) = moment.installation() {
+            let read = |(number, _, text, _): &Row| {
+                ledger.read(*number, text);
+                named.extend(node_begun(text).map(|node| (node, *number)));
+                if foreign.is_none() && text.contains(AFTER_FOREIGN_HEAD) {
+                    foreign = Some((*number, Break::Head));
+                }
+            };
+            let report = self.verify_chain(installation, &mut claims, read).await?;
+            chains.insert(0, ChainReport { broken: report.broken.or(foreign), ..report });
+        }
+        if let Some((number, what)) =
+            chains.first().filter(|c| c.chain == INSTALLATION).and_then(|c| c.broken)
+        {
+            // Without a valid head and anchor, no row was verified.
+            let is_read = !matches!(what, Break::Head | Break::Anchor);
+            claims.distrust_installation_from(if is_read { number } else { 0 });
+        }
+        for report in &mut chains {
+            let claims = claims.take(&report.chain);
+            self.judge(report, claims).await?;
+        }
+        self.add_missing(&moment, &claims_left(claims), &named, &mut chains);
+        let is_whole = chains.first().is_some_and(|c| c.chain == INSTALLATION && c.broken.is_none());
+        if is_whole {
+            for (extent, report) in reported(&moment, &mut chains) {
+                if report.broken.is_none() {
+                    report.broken = extent.head.as_ref().and_then(|head| check_name(head, &named));
+                }
             }
-            seen.push(chain);
-            chains.push(report);
         }
-        let is_there = |chain: &String| seen.contains(chain);
-        let headless = ends.into_keys().chain(named.begun.into_keys().filter(|chain| !is_there(chain)));
-        let mut headless: Vec<String> = headless.collect();
-        headless.sort();
-        headless.dedup();
-        if !seen.iter().any(|chain| chain == INSTALLATION) && (!seen.is_empty() || !headless.is_empty()) {
-            headless.push(INSTALLATION.to_owned());
-            headless.dedup();
+        let (differences, uncompared) =
+            if is_whole { differences(&ledger, &moment.inventory, now() / 1000) } else { (Vec::new(), 0) };
+        Ok(AuditReport { chains, differences, uncompared })
+    }
+
+    /// Reads the claims of the installation's chain about those of nodes, before its rows are verified.
+    async fn read_claims(&self, installation: &Extent, claims: &mut Claims) -> Result<(), StoreError> {
+        let mut number = installation.first.saturating_sub(1);
+        // No further than the heads of the moment, which the claims are checked against.
+        let end = installation.head.as_ref().map_or(0, |head| head.number);
+        while number < end {
+            let page = self.audit_page(INSTALLATION, number, PAGE.min(end.saturating_sub(number))).await?;
+            let Some((last, ..)) = page.last() else { break };
+            number = *last;
+            page.iter().for_each(|(number, _, text, _)| claims.read(INSTALLATION, *number, text));
         }
-        chains.extend(headless.into_iter().map(|chain| report(&chain, Some((1, Break::Head)))));
-        Ok(AuditReport { chains })
+        Ok(())
     }
 
     async fn verify_chain(
         &self,
-        chain: &str,
-        head: Option<&Head>,
-        anchor: Option<AnchorRow>,
-        ends: Option<(i64, i64)>,
-        named: &mut Named,
+        extent: &Extent,
+        claims: &mut Claims,
+        mut read: impl FnMut(&Row),
     ) -> Result<ChainReport, StoreError> {
-        let (least, last) = ends.unwrap_or_default();
-        let Some(head) = head else { return Ok(report(chain, Some((last, Break::Head)))) };
-        let mut report =
-            ChainReport { last: head.number, hash: head.hash, ended: head.ended, ..report(chain, None) };
-        let Some((_, first, before, seal)) = anchor else { return Ok(report) };
-        report.first = first;
-        if self.0.links.anchor(chain, first, &before).as_slice() != seal {
-            report.broken = Some((first, Break::Anchor));
-            return Ok(report);
+        let chain = extent.chain.as_str();
+        let mut report = ChainReport::broken(chain, None);
+        if let Some(head) = &extent.head {
+            report = ChainReport { last: head.number, hash: head.hash, ended: head.ended, ..report };
+            report.first = extent.first;
+        } else {
+            report.last = extent.last_row().max(0);
         }
-        let (mut number, mut hash) = (first - 1, before);
-        if ends.is_some() && least < first {
-            report.broken = Some((least, Break::Changed));
-            return Ok(report);
-        }
-        while number < head.number {
-            let page = self.audit_page(chain, number, PAGE.min(head.number - number)).await?;
-            if page.is_empty() {
-                report.broken = Some((number + 1, Break::Removed));
-                return Ok(report);
+        let mut of_this = claims.take(chain);
+        let broken = self.walk(extent, |row| {
+            let (number, at, text, hash) = row;
+            check(&mut of_this, *number, hash);
+            if chain != INSTALLATION {
+                claims.read(chain, *number, text);
             }
-            for (found, at, text, stored) in page {
-                let first = found.saturating_sub(count(&text)).saturating_add(1);
-                if first > number + 1 {
-                    report.broken = Some((number + 1, Break::Removed));
-                    return Ok(report);
-                }
-                hash = self.0.links.link(chain, found, at, &text, &hash).to_vec();
-                if first <= number || hash != stored {
-                    report.broken = Some((first, Break::Changed));
-                    return Ok(report);
-                }
-                number = found;
-                if report.since.is_none() {
-                    report.since = records(at, &text).next().map(|(at, _)| at);
-                }
-                // Its rows are of one record each.
-                if chain == INSTALLATION {
-                    named.read(number, &text);
-                }
+            if report.since.is_none() {
+                report.since = records(*at, text).next().map(|(at, _)| at);
             }
+            read(row);
+        });
+        report.broken = broken.await?;
+        if extent.anchored_first().is_some() {
+            // Expired records existed.
+            report.witnessed = report.witnessed.max(extent.first - 1);
         }
-        if hash != head.hash {
-            report.broken = Some((number, Break::Changed));
-        } else if last > head.number {
-            report.broken = Some((head.number + 1, Break::Added));
-        }
+        claims.put(chain, of_this);
         Ok(report)
+    }
+
+    /// Checks the claims about a chain that the walk has not settled.
+    async fn judge(&self, report: &mut ChainReport, claims: ClaimsOfOne) -> Result<(), StoreError> {
+        report.witnessed = report.witnessed.max(greatest(&claims));
+        if report.broken.is_some() {
+            return Ok(());
+        }
+        if report.witnessed > report.last {
+            report.broken = Some((report.last.saturating_add(1), Break::TurnedBack));
+            return Ok(());
+        }
+        for ((number, hash), claim) in claims {
+            let holds = match (claim.holds, hash) {
+                (Some(holds), _) => holds,
+                // Expired, or written by an older version without a hash.
+                (None, _) if number < report.first => true,
+                (None, None) => true,
+                (None, Some(hash)) => {
+                    let found = self.audit_hash(&report.chain, number).await?;
+                    found.is_some_and(|found| found == hash)
+                }
+            };
+            if !holds {
+                report.broken = Some((number, Break::Rewritten));
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds chains that have no head, or that are missing altogether.
+    fn add_missing(
+        &self,
+        moment: &AuditMoment,
+        claimed: &HashMap<String, (i64, Option<i64>)>,
+        named: &Named,
+        chains: &mut Vec<ChainReport>,
+    ) {
+        let there: HashSet<&str> = moment.chains.iter().map(|extent| extent.chain.as_str()).collect();
+        let is_missing = |chain: &&String| !there.contains(chain.as_str());
+        let first = moment.installation().and_then(Extent::anchored_first);
+        // A chain that began before the first record of the installation's chain has expired.
+        let is_missed = |begun: Option<i64>| match (begun, first) {
+            (Some(begun), Some(first)) => begun >= first,
+            (Some(_) | None, _) => false,
+        };
+        let said = claimed.iter().filter(|(_, (_, begun))| is_missed(*begun)).map(|(chain, _)| chain);
+        let all = named.keys().chain(said).chain(&moment.headless).filter(is_missing);
+        let mut missing: Vec<&String> = all.filter(|chain| *chain != INSTALLATION).collect();
+        missing.sort();
+        missing.dedup();
+        let report = |chain: &str| {
+            let has_records = moment.headless.iter().any(|other| other == chain);
+            let what = if has_records { Break::Head } else { Break::Gone };
+            let witnessed = claimed.get(chain).map_or(0, |(number, _)| *number);
+            ChainReport { witnessed, ..ChainReport::broken(chain, Some((1, what))) }
+        };
+        chains.extend(missing.into_iter().map(|chain| report(chain)));
+        let has_any = !chains.is_empty() || !moment.headless.is_empty() || claimed.contains_key(INSTALLATION);
+        if has_any && !there.contains(INSTALLATION) {
+            chains.insert(0, report(INSTALLATION));
+        }
     }
 }
 
-fn report(chain: &str, broken: Option<(i64, Break)>) -> ChainReport {
-    ChainReport {
-        chain: chain.to_owned(),
-        first: 1,
-        last: 0,
-        hash: [0; 32],
-        since: None,
-        ended: false,
-        broken,
-    }
+/// For each missing chain: the greatest number at which it was witnessed, and the record that names it.
+fn claims_left(mut claims: Claims) -> HashMap<String, (i64, Option<i64>)> {
+    let chains: Vec<String> = claims.chains().cloned().collect();
+    let left = |chain: String| {
+        let claims = claims.take(&chain);
+        let begun = claims.values().filter_map(|claim| claim.begun).max();
+        (chain, (greatest(&claims), begun))
+    };
+    chains.into_iter().map(left).collect()
+}
+
+/// The chains of nodes, with their reports.
+fn reported<'a>(
+    moment: &'a AuditMoment,
+    chains: &'a mut [ChainReport],
+) -> impl Iterator<Item = (&'a Extent, &'a mut ChainReport)> {
+    let extents: HashMap<&str, &Extent> =
+        moment.chains.iter().map(|extent| (extent.chain.as_str(), extent)).collect();
+    chains.iter_mut().filter(|report| report.chain != INSTALLATION).filter_map(move |report| {
+        let extent = *extents.get(report.chain.as_str())?;
+        Some((extent, report))
+    })
 }
 
 fn check_name(head: &Head, named: &Named) -> Option<(i64, Break)> {
-    if named.begun.get(&head.chain) != Some(&head.begun) {
-        return Some((1, Break::Unnamed));
-    }
-    let left_at = named.left_at.get(&head.chain).filter(|left_at| **left_at > head.number);
-    left_at.map(|_| (head.number + 1, Break::TurnedBack))
+    (named.get(&head.chain) != Some(&head.begun)).then_some((1, Break::Unnamed))
 }
 
-impl Named {
-    fn read(&mut self, number: i64, text: &str) {
-        let Ok(record) = serde_json::from_str::<serde_json::Value>(text) else { return };
-        if record["event"] != "node began" {
-            return;
-        }
-        if let Some(node) = record["node"].as_str() {
-            self.begun.insert(node.to_owned(), number);
-        }
-        if let (Some(other), Some(left_at)) = (record["instead_of"].as_str(), record["left_at"].as_i64()) {
-            self.left_at.insert(other.to_owned(), left_at);
-        }
+/// The chain that this record of the installation's chain names, if it is the begin of a node.
+pub(super) fn node_begun(text: &str) -> Option<String> {
+    // Rows of the installation's chain hold one record each.
+    if !text.contains("\"node began\"") {
+        return None;
     }
+    let record = serde_json::from_str::<serde_json::Value>(text).ok()?;
+    (record["event"] == "node began").then(|| record["node"].as_str().map(str::to_owned))?
 }

@@ -1,0 +1,98 @@
+//! Bounds the lines of the log that connections cause before there is a request to decide about: anyone can send what is no HTTP.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
+
+/// How many such lines a minute there may be.
+const MOST: u32 = 60;
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Drops events of these targets that are more than [`MOST`] a minute, and says how many they were.
+#[derive(Default)]
+pub(crate) struct LogFloods(Mutex<Lines>);
+
+/// Whether a stranger decides how often events of the target happen. What is decided about requests is bounded where it is decided.
+fn is_bounded(target: &str) -> bool {
+    target.starts_with("actix") || target == "tokenberg_actix::guard"
+}
+
+/// The lines of the present minute.
+#[derive(Default)]
+struct Lines {
+    since: Option<Instant>,
+    written: u32,
+    left_out: u64,
+}
+
+/// What is done about an event.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    Write,
+    /// It is the first of a minute, and so many were dropped in the minute before.
+    WriteAfter(u64),
+    Drop,
+}
+
+impl Lines {
+    fn judge(&mut self, now: Instant) -> Verdict {
+        if self.since.is_none_or(|since| now.saturating_duration_since(since) >= MINUTE) {
+            let left_out = self.left_out;
+            *self = Self { since: Some(now), written: 1, left_out: 0 };
+            return if left_out > 0 { Verdict::WriteAfter(left_out) } else { Verdict::Write };
+        }
+        if self.written >= MOST {
+            self.left_out += 1;
+            return Verdict::Drop;
+        }
+        self.written += 1;
+        Verdict::Write
+    }
+}
+
+impl<S: Subscriber> Layer<S> for LogFloods {
+    fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
+        if !is_bounded(event.metadata().target()) {
+            return true;
+        }
+        let verdict = self.0.lock().unwrap_or_else(PoisonError::into_inner).judge(Instant::now());
+        match verdict {
+            Verdict::Write => true,
+            Verdict::WriteAfter(left_out) => {
+                tracing::warn!(left_out, "left lines about broken connections out of the log");
+                true
+            }
+            Verdict::Drop => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn se_06_cwe_779_lines_about_what_is_no_request_are_bounded_and_counted() {
+        let begun = Instant::now();
+        let at = |seconds: u64| begun + Duration::from_secs(seconds);
+        let mut lines = Lines::default();
+        let written =
+            |lines: &mut Lines, now, count| (0..count).filter(|_| lines.judge(now) != Verdict::Drop).count();
+        assert_eq!(written(&mut lines, at(0), 10_000), 60);
+        assert_eq!(written(&mut lines, at(59), 10_000), 0);
+        assert_eq!(lines.judge(at(60)), Verdict::WriteAfter(10_000 - 60 + 10_000));
+        assert_eq!(written(&mut lines, at(61), 10_000), 59);
+        assert_eq!(lines.judge(at(120)), Verdict::WriteAfter(10_000 - 59));
+        assert_eq!(lines.judge(at(300)), Verdict::Write);
+        for (target, bounded) in [
+            ("actix_http::h1::dispatcher", true),
+            ("tokenberg_actix::guard", true),
+            (tokenberg_actix::AUDIT, false),
+            ("tokenberg_store::watch", false),
+        ] {
+            assert_eq!(is_bounded(target), bounded, "{target}");
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Repeats what the installation's chain says of everything that is configured, so that its older records can expire and
+//! `audit verify` still knows how each thing should be.
+//!
+//! The chain is repeated, not the tables: what was changed there by SQL stays a difference. Only what the chain does not say,
+//! because an older version wrote or removed its records, is taken over from the tables, once.
+
+use crate::audit::facts::{Fact, FactName, Facts, Kind, Name};
+use crate::audit::inventory::Inventory;
+use crate::audit::ledger::{Ledger, STATED};
+use crate::audit::walk::AuditMoment;
+use crate::audit::witness::{HEADS, Witness, heads};
+use crate::audit::{Change, INSTALLATION, Links, now};
+use crate::error::StoreError;
+use crate::hex::to_hex;
+use crate::store::Store;
+use crate::used_ids::DEAD_SECRETS;
+use ring::rand::{SecureRandom, SystemRandom};
+use serde_json::{Value, json};
+
+/// The most things in one record, so that it has some tens of kilobytes at most.
+const THINGS: usize = 100;
+
+/// The row of `meta` that says up to which record the chain is complete, and by which record. It is sealed. It saves reading the
+/// chain, and it witnesses the record.
+pub(crate) const COMPLETE: &str = "audit_complete_as_of";
+pub(crate) const SELECT_COMPLETE: &str = "SELECT value FROM meta WHERE name = $1";
+
+/// Writes up to which record the installation's chain is complete.
+macro_rules! put_complete {
+    ($links:expr, $connection:expr, $as_of:expr, $head:expr) => {
+        sqlx::query(
+            "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        )
+        .bind($crate::audit::stated::COMPLETE)
+        .bind($crate::audit::stated::sealed($links, $as_of, $head.number, &$head.hash))
+        .execute(&mut *$connection)
+        .await?
+    };
+}
+
+/// What the row says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Complete {
+    /// The chain is complete up to this record.
+    as_of: i64,
+    /// The record that makes it complete.
+    pub(crate) number: i64,
+    pub(crate) hash: [u8; 32],
+}
+
+/// `as_of`, number, hash, seal.
+pub(crate) fn sealed(links: &Links, as_of: i64, number: i64, hash: &[u8]) -> Vec<u8> {
+    let mut value = [&as_of.to_be_bytes()[..], &number.to_be_bytes(), hash].concat();
+    value.extend(links.complete(&value));
+    value
+}
+
+pub(crate) fn opened(links: &Links, value: &[u8]) -> Option<Complete> {
+    let (as_of, rest) = value.split_first_chunk()?;
+    let (number, rest) = rest.split_first_chunk()?;
+    let hash = *rest.first_chunk()?;
+    let complete = Complete { as_of: i64::from_be_bytes(*as_of), number: i64::from_be_bytes(*number), hash };
+    (sealed(links, complete.as_of, complete.number, &hash) == value).then_some(complete)
+}
+
+impl Store {
+    /// What the row says, if its seal is right.
+    pub(crate) async fn audit_complete(&self) -> Result<Option<Complete>, StoreError> {
+        let value: Option<Vec<u8>> = read!(&self.0.db, connection => {
+            sqlx::query_scalar(SELECT_COMPLETE).bind(COMPLETE).fetch_optional(connection).await
+        })?;
+        Ok(value.and_then(|value| opened(&self.0.links, &value)))
+    }
+
+    /// The record up to which the installation's chain is known to be complete, if this is still the chain of which that was known.
+    pub(crate) async fn audit_complete_as_of(&self) -> Result<Option<i64>, StoreError> {
+        let Some(Complete { as_of, number, hash }) = self.audit_complete().await? else { return Ok(None) };
+        let found = self.audit_hash(INSTALLATION, number).await?;
+        Ok(found.is_some_and(|found| found == hash).then_some(as_of))
+    }
+
+    /// Completes the installation's chain, if an older version began it or removed records from it.
+    pub(crate) async fn complete_audit(&self) -> Result<(), StoreError> {
+        let read = "SELECT first FROM audit_heads WHERE chain = $1";
+        let first: Option<i64> = read!(&self.0.db, connection => {
+            sqlx::query_scalar(read).bind(INSTALLATION).fetch_optional(connection).await
+        })?;
+        let known = self.audit_complete_as_of().await?;
+        match (known, first) {
+            (_, None) => Ok(()),
+            (Some(as_of), Some(first)) if as_of >= first - 1 => Ok(()),
+            (Some(_) | None, Some(_)) => self.state_everything(known).await.map(drop),
+        }
+    }
+
+    /// Writes what the chain says of everything, unless another process has done so since `known` was read. Returns the record up
+    /// to which the chain is complete then.
+    ///
+    /// # Errors
+    /// If the chain does not verify, or the store fails.
+    pub(crate) async fn state_everything(&self, known: Option<i64>) -> Result<i64, StoreError> {
+        let moment = self.audit_moment().await?;
+        let Some(extent) = moment.installation() else { return Ok(0) };
+        let as_of = extent.head.as_ref().map_or(0, |head| head.number);
+        let mut ledger = Ledger::new(&self.0.links, extent.first);
+        let broken = self.walk(extent, |(number, _, text, _)| ledger.read(*number, text)).await?;
+        if let Some((number, what)) = broken {
+            return Err(StoreError::AuditBroken {
+                chain: INSTALLATION.to_owned(),
+                number,
+                what: what.to_string(),
+            });
+        }
+        let replaced = self.replaced(&moment).await?;
+        let things = things(&ledger, &moment.inventory, now() / 1000);
+        let mut id = [0; 8];
+        SystemRandom::new().fill(&mut id)?;
+        let id = to_hex(&id);
+        let parts: Vec<&[Value]> =
+            if things.is_empty() { vec![&[]] } else { things.chunks(THINGS).collect() };
+        // Reading takes a while, in which another process may have done the same.
+        if let Some(other) = self.audit_complete_as_of().await?.filter(|other| Some(*other) > known) {
+            return Ok(other);
+        }
+        for (part, things) in (1..).zip(&parts) {
+            let is_last = part == parts.len();
+            change!(&self.0.db, [], connection => {
+                let mut change = Change::event(STATED);
+                if let Some(replaced) = replaced.as_ref().filter(|_| part == 1) {
+                    change = change.with(HEADS, heads([replaced]));
+                }
+                let change = change
+                    .with("as_of", as_of)
+                    .with("id", id.as_str())
+                    .with("part", part)
+                    .with("of", parts.len())
+                    .with("things", *things);
+                let change = change.with("source", self.source());
+                let head = append_to_installation!(&self.0.links, connection, change);
+                if is_last {
+                    put_complete!(&self.0.links, connection, as_of, &head);
+                }
+                Ok(())
+            })?;
+        }
+        Ok(as_of)
+    }
+
+    /// The record that is known from outside of the chain, if the chain does not have it: what is overwritten there has to become
+    /// part of the chain that took its place.
+    async fn replaced(&self, moment: &AuditMoment) -> Result<Option<Witness>, StoreError> {
+        let Some(Complete { number, hash, .. }) = moment.complete else { return Ok(None) };
+        let is_kept = moment.installation().is_none_or(|extent| extent.first <= number);
+        let found = self.audit_hash(INSTALLATION, number).await?;
+        if !is_kept || found.is_some_and(|found| found == hash) {
+            return Ok(None);
+        }
+        tracing::error!(
+            number,
+            "the audit chain of the installation was replaced; run: tokenberg audit verify"
+        );
+        Ok(Some(Witness { chain: INSTALLATION.to_owned(), number, hash: Some(hash), begun: Some(0) }))
+    }
+}
+
+/// Everything that is to be stated, in a fixed order: kind, key, facts, and the record that said so.
+fn things(ledger: &Ledger<'_>, inventory: &Inventory, now: i64) -> Vec<Value> {
+    let is_complete = ledger.complete_as_of().is_some();
+    let mut things: Vec<(&Name, Facts, Option<i64>)> = Vec::new();
+    for (name, entry) in ledger.things() {
+        // What no record has added stays unrecorded, whatever was changed of it.
+        let is_stated = !(is_complete && entry.is_partial);
+        let Some(facts) = entry.facts.as_ref().filter(|_| is_stated) else { continue };
+        let facts = filled(facts, inventory.get(name), entry.is_partial, now);
+        let is_over = name.kind == Kind::RevokedId
+            && matches!(facts.get(&FactName::Until), Some(Fact::Number(until)) if until <= now);
+        if !is_over {
+            things.push((name, facts, Some(entry.number)));
+        }
+    }
+    if !is_complete {
+        let unsaid = inventory.iter().filter(|(name, _)| !ledger.things().contains_key(name));
+        things.extend(unsaid.map(|(name, facts)| (name, facts.clone(), None)));
+    }
+    things.sort_by_key(|(name, ..)| *name);
+    let thing = |(name, facts, number): (&Name, Facts, Option<i64>)| {
+        json!([name.kind.as_str(), &*name.key, facts.to_json(), number])
+    };
+    things.into_iter().map(thing).collect()
+}
+
+/// The facts, with unknown ones taken from the tables, and without secrets that expired long ago.
+fn filled(stated: &Facts, present: Option<&Facts>, is_partial: bool, now: i64) -> Facts {
+    let is_dead = |id: &str| {
+        let end = stated.get(&FactName::SecretEnd(id.into()));
+        matches!(end, Some(Fact::Number(end)) if end <= now - DEAD_SECRETS)
+            && present.is_none_or(|present| present.get(&FactName::SecretEnd(id.into())).is_none())
+    };
+    let mut facts = Facts::default();
+    for (name, fact) in stated.iter() {
+        if let FactName::SecretEnd(id) | FactName::SecretDigest(id) = name
+            && is_dead(id)
+        {
+            continue;
+        }
+        let fact = match (fact, present) {
+            (Fact::Unknown, Some(present)) => present.get(name).unwrap_or(Fact::Unknown),
+            (fact, _) => fact,
+        };
+        facts.set(name.clone(), fact);
+    }
+    if let (true, Some(present)) = (is_partial, present) {
+        for (name, fact) in present.iter().filter(|(name, _)| stated.get(name).is_none()) {
+            facts.set(name.clone(), fact);
+        }
+    }
+    facts
+}
