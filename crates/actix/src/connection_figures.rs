@@ -1,0 +1,89 @@
+//! Counts the connections of a server and its TLS handshakes; conformance SE-07: labels are words of ours.
+
+use crate::exposition::{Exposition, exact};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Why the server ended a connection, apart from an answer that said so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EndedBy {
+    /// No request for as long as a connection is kept.
+    Idle,
+    /// The head of a request did not arrive in time.
+    SlowHead,
+    /// Its place was needed for a new connection.
+    Crowded,
+    /// The client did not read its answer.
+    Stalled,
+}
+
+const ENDED_BY: [(EndedBy, &str); 4] = [
+    (EndedBy::Idle, "idle"),
+    (EndedBy::SlowHead, "slow_head"),
+    (EndedBy::Crowded, "crowded"),
+    (EndedBy::Stalled, "stalled"),
+];
+
+/// The figures of the connections of one server.
+#[derive(Default)]
+pub(crate) struct ConnectionFigures {
+    opened: AtomicU64,
+    closed: AtomicU64,
+    refused: AtomicU64,
+    limit: AtomicU64,
+    ended: [AtomicU64; ENDED_BY.len()],
+}
+
+impl ConnectionFigures {
+    /// Notes how many connections there may be.
+    pub(crate) fn limited_to(&self, connections: usize) {
+        self.limit.store(connections as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn opened(&self) {
+        one_more(&self.opened);
+    }
+
+    pub(crate) fn closed(&self) {
+        one_more(&self.closed);
+    }
+
+    /// A connection that was closed at once because its source has too many.
+    pub(crate) fn refused(&self) {
+        one_more(&self.refused);
+    }
+
+    pub(crate) fn ended(&self, by: EndedBy) {
+        one_more(&self.ended[by as usize]);
+    }
+
+    pub(crate) fn expose(&self, to: &mut Exposition) {
+        // Read in this order, so that what ends meanwhile makes no negative number.
+        let closed = read(&self.closed);
+        let opened = read(&self.opened);
+        to.gauge("tokenberg_connections", "Connections that are open.", exact(opened.saturating_sub(closed)));
+        to.gauge(
+            "tokenberg_connections_limit",
+            "How many connections may be open at a time.",
+            exact(read(&self.limit)),
+        );
+        to.counter("tokenberg_connections_total", "Connections that were accepted.", opened);
+        to.counter(
+            "tokenberg_connections_refused_total",
+            "Connections closed at once because their source has too many.",
+            read(&self.refused),
+        );
+        const ENDED: &str = "tokenberg_connections_ended_total";
+        to.family("counter", ENDED, "Connections that the server ended, by the reason.");
+        for (by, name) in ENDED_BY {
+            to.sample(ENDED, &[("reason", name)], exact(read(&self.ended[by as usize])));
+        }
+    }
+}
+
+fn one_more(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+fn read(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
