@@ -16,11 +16,28 @@ pub(crate) enum EndedBy {
     Stalled,
 }
 
+/// How a TLS handshake ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Handshake {
+    Completed,
+    Failed,
+    TimedOut,
+    /// Newer handshakes needed its place.
+    Displaced,
+}
+
 const ENDED_BY: [(EndedBy, &str); 4] = [
     (EndedBy::Idle, "idle"),
     (EndedBy::SlowHead, "slow_head"),
     (EndedBy::Crowded, "crowded"),
     (EndedBy::Stalled, "stalled"),
+];
+
+const HANDSHAKES: [(Handshake, &str); 4] = [
+    (Handshake::Completed, "completed"),
+    (Handshake::Failed, "failed"),
+    (Handshake::TimedOut, "timed_out"),
+    (Handshake::Displaced, "displaced"),
 ];
 
 /// The figures of the connections of one server.
@@ -31,12 +48,16 @@ pub(crate) struct ConnectionFigures {
     refused: AtomicU64,
     limit: AtomicU64,
     ended: [AtomicU64; ENDED_BY.len()],
+    handshakes_begun: AtomicU64,
+    handshakes_limit: AtomicU64,
+    handshakes: [AtomicU64; HANDSHAKES.len()],
 }
 
 impl ConnectionFigures {
-    /// Notes how many connections there may be.
-    pub(crate) fn limited_to(&self, connections: usize) {
+    /// Notes how many connections and handshakes there may be.
+    pub(crate) fn limited_to(&self, connections: usize, handshakes: usize) {
         self.limit.store(connections as u64, Ordering::Relaxed);
+        self.handshakes_limit.store(handshakes as u64, Ordering::Relaxed);
     }
 
     pub(crate) fn opened(&self) {
@@ -54,6 +75,14 @@ impl ConnectionFigures {
 
     pub(crate) fn ended(&self, by: EndedBy) {
         one_more(&self.ended[by as usize]);
+    }
+
+    pub(crate) fn handshake_begun(&self) {
+        one_more(&self.handshakes_begun);
+    }
+
+    pub(crate) fn handshake_ended(&self, outcome: Handshake) {
+        one_more(&self.handshakes[outcome as usize]);
     }
 
     pub(crate) fn expose(&self, to: &mut Exposition) {
@@ -76,6 +105,20 @@ impl ConnectionFigures {
         to.family("counter", ENDED, "Connections that the server ended, by the reason.");
         for (by, name) in ENDED_BY {
             to.sample(ENDED, &[("reason", name)], exact(read(&self.ended[by as usize])));
+        }
+        let outcomes = HANDSHAKES.map(|(outcome, name)| (name, read(&self.handshakes[outcome as usize])));
+        let ended = outcomes.iter().map(|(_, count)| count).sum();
+        let running = read(&self.handshakes_begun).saturating_sub(ended);
+        to.gauge("tokenberg_tls_handshakes", "TLS handshakes that are under way.", exact(running));
+        to.gauge(
+            "tokenberg_tls_handshakes_limit",
+            "How many TLS handshakes may be under way.",
+            exact(read(&self.handshakes_limit)),
+        );
+        const HANDSHAKES_ENDED: &str = "tokenberg_tls_handshakes_total";
+        to.family("counter", HANDSHAKES_ENDED, "TLS handshakes that ended, by their outcome.");
+        for (name, count) in outcomes {
+            to.sample(HANDSHAKES_ENDED, &[("outcome", name)], exact(count));
         }
     }
 }

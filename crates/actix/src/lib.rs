@@ -43,6 +43,7 @@ mod failures;
 mod fault;
 mod framing;
 mod guard;
+mod handshakes;
 mod metadata;
 mod metrics;
 mod one_method;

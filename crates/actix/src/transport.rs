@@ -5,21 +5,27 @@ use crate::client_address::TrustedProxies;
 use crate::client_authorities::ClientAuthorities;
 use crate::client_stream::{ClientStream, Socket};
 use crate::connection::Connection;
-use crate::connection_figures::ConnectionFigures;
-use crate::connections::{Connections, Permit, Timeouts};
+use crate::connection_figures::{ConnectionFigures, Handshake};
+use crate::connections::{Connections, Permit, Timeouts, Tracked};
+use crate::handshakes::Handshakes;
 use actix_http::{HttpService, Protocol, error::DispatchError};
 use actix_server::GracefulShutdownSignal;
 use actix_service::{ServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::{AppConfig, ServiceRequest, ServiceResponse};
 use actix_web::rt::net::TcpStream;
 use actix_web::{App, Error};
+use futures_util::future::{Either, select};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+
+/// How many TLS handshakes may be under way.
+const MOST_HANDSHAKES: usize = 4096;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(3);
@@ -35,10 +41,11 @@ const TLS_BUFFER: usize = 16 * 1024;
 pub(crate) struct Limits {
     pub(crate) client_authorities: Option<ClientAuthorities>,
     pub(crate) connections: Connections,
+    pub(crate) handshakes: Handshakes,
 }
 
 impl Limits {
-    /// So many connections, and so many of a source.
+    /// So many connections, and so many of a source; half of them, or [`MOST_HANDSHAKES`], may be handshakes.
     pub(crate) fn new(
         (most, most_of_a_source): (usize, usize),
         trusted_proxies: &TrustedProxies,
@@ -46,9 +53,16 @@ impl Limits {
         figures: Arc<ConnectionFigures>,
         client_authorities: Option<ClientAuthorities>,
     ) -> Self {
-        figures.limited_to(most);
+        let handshakes = (most / 2).min(MOST_HANDSHAKES);
+        figures.limited_to(most, handshakes);
         Self {
             client_authorities,
+            handshakes: Handshakes::new(
+                handshakes,
+                handshakes / 4,
+                trusted_proxies.clone(),
+                Arc::clone(&figures),
+            ),
             connections: Connections::new(
                 (most, most_of_a_source),
                 trusted_proxies.clone(),
@@ -103,7 +117,7 @@ pub(crate) fn tls<T: AppFactory>(
         async move {
             let (limits, acceptor) = &*shared;
             let (permit, peer) = admitted(&limits.connections, &tcp)?;
-            let tls = handshake(acceptor, tcp).await?;
+            let tls = handshake(&limits.handshakes, acceptor, tcp, peer, permit.connection()).await?;
             Ok((ClientStream::new(tls, permit), Protocol::Http1, peer))
         }
     })
@@ -118,9 +132,32 @@ fn admitted(connections: &Connections, tcp: &TcpStream) -> io::Result<(Permit, O
     Ok((permit, peer))
 }
 
-async fn handshake(acceptor: &TlsAcceptor, tcp: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-    let accept = acceptor.accept_with(tcp, |tls| tls.set_buffer_limit(Some(TLS_BUFFER)));
-    tokio::time::timeout(HANDSHAKE, accept).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+async fn handshake(
+    handshakes: &Handshakes,
+    acceptor: &TlsAcceptor,
+    tcp: TcpStream,
+    peer: Option<SocketAddr>,
+    connection: &Tracked,
+) -> io::Result<TlsStream<TcpStream>> {
+    let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+    let (place, displaced) = handshakes.begin(address);
+    let shaken = async {
+        // A client that has sent nothing gets no buffers.
+        tcp.readable().await?;
+        place.speaks();
+        connection.speaks();
+        acceptor.accept_with(tcp, |tls| tls.set_buffer_limit(Some(TLS_BUFFER))).await
+    };
+    let ended = pin!(connection.ended());
+    let displaced = select(displaced, ended);
+    let (how, outcome) = match tokio::time::timeout(HANDSHAKE, select(pin!(shaken), displaced)).await {
+        Ok(Either::Left((Ok(tls), _))) => (Handshake::Completed, Ok(tls)),
+        Ok(Either::Left((Err(fault), _))) => (Handshake::Failed, Err(fault)),
+        Ok(Either::Right(_)) => (Handshake::Displaced, Err(io::ErrorKind::ConnectionAborted.into())),
+        Err(_) => (Handshake::TimedOut, Err(io::ErrorKind::TimedOut.into())),
+    };
+    place.ended(how);
+    outcome
 }
 
 fn http<IO: Socket, T: AppFactory>(

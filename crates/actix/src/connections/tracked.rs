@@ -3,7 +3,7 @@
 use crate::connection_figures::EndedBy;
 use futures_util::task::AtomicWaker;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::task::Context;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 /// What actix's own timeouts may take longer than they should.
@@ -133,6 +133,15 @@ impl Tracked {
     /// Whether its end was asked for.
     pub(crate) fn has_to_end(&self) -> bool {
         self.has_to_end.load(Ordering::Acquire)
+    }
+
+    /// Waits until its end is asked for.
+    pub(crate) async fn ended(&self) {
+        std::future::poll_fn(|cx| {
+            self.register(cx);
+            if self.has_to_end() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     /// Wakes this task when the end is asked for, or by [`Tracked::wake`].
