@@ -11,6 +11,7 @@ mod crowding;
 mod deploying;
 mod explaining;
 mod figures;
+mod flooding;
 mod foreign;
 mod hostile;
 mod nodes;
