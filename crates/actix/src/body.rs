@@ -20,11 +20,13 @@ pub(crate) async fn read(
     large_bodies: &Semaphore,
 ) -> Result<Vec<u8>, Fault> {
     check_declaration(headers)?;
-    if declared_length(headers).is_some_and(|length| length > largest as u64) {
+    let declared = declared_length(headers);
+    if declared.is_some_and(|length| length > largest as u64) {
         return Err(Fault::BodyTooLarge);
     }
-    let meter = meter.filter(|_| declared_length(headers).is_none());
-    tokio::time::timeout(timeout, collect(payload, largest, meter, large_bodies))
+    let meter = meter.filter(|_| declared.is_none());
+    let declared = declared.and_then(|length| usize::try_from(length).ok());
+    tokio::time::timeout(timeout, collect(payload, declared, largest, meter, large_bodies))
         .await
         .map_err(|_| Fault::BodyTimeout)?
 }
@@ -49,13 +51,17 @@ impl Meter {
     }
 }
 
+/// How much memory a declared length is worth before that much has arrived.
+const BELIEVED: usize = 16 * 1024;
+
 async fn collect(
     payload: &mut Payload,
+    declared: Option<usize>,
     largest: usize,
     meter: Option<Meter>,
     large_bodies: &Semaphore,
 ) -> Result<Vec<u8>, Fault> {
-    let mut body = Vec::new();
+    let mut body = Vec::with_capacity(declared.unwrap_or_default().min(BELIEVED));
     let mut place = None;
     loop {
         let next = match &meter {
@@ -75,6 +81,12 @@ async fn collect(
         // Nobody has proven yet who he is, and a few at a time are more than honest clients send.
         if body.len() + chunk.len() > LARGEST_BODY && place.is_none() {
             place = Some(large_bodies.try_acquire().map_err(|_| Fault::Overloaded)?);
+        }
+        if let Some(declared) = declared
+            && body.len() + chunk.len() > body.capacity()
+        {
+            // At once: what a body grows out of stays with the process.
+            body.reserve_exact(declared.saturating_sub(body.len()));
         }
         body.extend_from_slice(&chunk);
     }

@@ -1,143 +1,194 @@
-//! How long may a connection say nothing? Between requests, which actix leaves open; conformance HT-08 and HT-10.
-//!
-//! actix's timeout of a head is for the first request of a connection, and its keep-alive ends with the first byte of the
-//! next. Whoever sends half a head as a second request would hold a connection for ever.
+//! What the transport of a connection and the requests on it know of each other: RFC 9112 §9.3.2 and §9.6.
 
-use crate::metrics::Metrics;
-use crate::sources::{Place, Sources};
+use crate::connections::{Activity, Permit};
+use crate::framing::Portion;
 use actix_web::dev::Extensions;
-use actix_web::rt::net::TcpStream;
 use std::cell::Cell;
-use std::net::Shutdown;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use std::task::Context;
 
 /// A connection of a server of ours, in actix's data of the connection.
 pub(crate) struct Connection {
-    state: Rc<State>,
-    secure: bool,
-    read: Rc<Cell<u64>>,
-    _place: Option<Place>,
-    metrics: Arc<Metrics>,
-    watch: Option<JoinHandle<()>>,
-}
-
-struct State {
-    busy: Cell<u32>,
-    ending: Cell<bool>,
-    idle_since: Cell<Instant>,
-}
-
-/// Begins to watch a connection: it is shut down when it has been idle for longer than `limit`, and at once when its source
-/// has as many already as it may.
-///
-/// The watch needs a second descriptor of the socket; where there is none left, the connection goes unwatched.
-pub(crate) fn watch(
-    tcp: &TcpStream,
-    secure: bool,
-    read: Rc<Cell<u64>>,
-    (sources, metrics): (&Sources, &Arc<Metrics>),
-    data: &mut Extensions,
-    limit: Duration,
-) {
-    let state = Rc::new(State {
-        busy: Cell::new(0),
-        ending: Cell::new(false),
-        idle_since: Cell::new(Instant::now()),
-    });
-    let place = tcp.peer_addr().ok().and_then(|peer| sources.place(peer.ip()));
-    let is_refused = place.is_none();
-    metrics.connection_opened();
-    if is_refused {
-        metrics.connection_refused();
-    }
-    let watch = second_descriptor(tcp).map(|socket| {
-        let state = Rc::clone(&state);
-        actix_web::rt::spawn(async move {
-            if !is_refused {
-                state.idle_for(limit).await;
-            }
-            // It fails where the connection has ended already.
-            let _ = socket.shutdown(Shutdown::Both);
-        })
-    });
-    let metrics = Arc::clone(metrics);
-    data.insert(Connection { state, secure, read, _place: place, metrics, watch });
-}
-
-#[cfg(unix)]
-fn second_descriptor(tcp: &TcpStream) -> Option<std::net::TcpStream> {
-    use std::os::fd::AsFd;
-    tcp.as_fd().try_clone_to_owned().ok().map(std::net::TcpStream::from)
-}
-
-#[cfg(not(unix))]
-fn second_descriptor(_: &TcpStream) -> Option<std::net::TcpStream> {
-    None
-}
-
-impl State {
-    async fn idle_for(&self, limit: Duration) {
-        loop {
-            let now = Instant::now();
-            let until = if self.busy.get() == 0 { self.idle_since.get() } else { now } + limit;
-            if until <= now {
-                return;
-            }
-            tokio::time::sleep_until(until).await;
-        }
-    }
+    flow: Rc<Flow>,
+    is_secure: bool,
 }
 
 impl Connection {
+    /// Puts it into actix's data of the connection.
+    pub(crate) fn insert(flow: &Rc<Flow>, is_secure: bool, data: &mut Extensions) {
+        data.insert(Self { flow: Rc::clone(flow), is_secure });
+    }
+
     /// Whether it is TLS.
     pub(crate) fn is_secure(&self) -> bool {
-        self.secure
+        self.is_secure
     }
 
-    /// Counts the bytes that were read from it so far.
+    /// Whether the head of its request was larger than is read, and is not whole.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.flow.is_cut_off.get()
+    }
+
+    /// Counts the bytes that requests on it had so far.
     pub(crate) fn meter(&self) -> Rc<Cell<u64>> {
-        Rc::clone(&self.read)
+        Rc::clone(&self.flow.handed_on)
     }
 
-    /// Not idle until the value is dropped.
-    pub(crate) fn busy(&self) -> Busy {
-        self.state.busy.set(self.state.busy.get() + 1);
-        Busy(Rc::clone(&self.state))
+    /// Begins to answer a request.
+    pub(crate) fn begin(&self) -> Exchange {
+        let connection = self.flow.permit.connection();
+        connection.begins();
+        if self.flow.is_incomplete.get() {
+            connection.does(Activity::Body);
+        }
+        Exchange(Rc::clone(&self.flow))
     }
 }
 
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.metrics.connection_closed();
-        if let Some(watch) = &self.watch {
-            watch.abort();
+/// Where a connection stands between its transport and the requests on it.
+pub(crate) struct Flow {
+    permit: Permit,
+    handed_on: Rc<Cell<u64>>,
+    is_unanswered: Cell<bool>,
+    is_ending: Cell<bool>,
+    is_cut_off: Cell<bool>,
+    /// Whether the end of the request has not been handed on, or is not known.
+    is_incomplete: Cell<bool>,
+    is_stalled: Cell<bool>,
+    /// Whether there is something to read once the request is answered and its answer is written.
+    waits_for_turn: Cell<bool>,
+}
+
+impl Flow {
+    pub(crate) fn new(permit: Permit) -> Self {
+        permit.connection().does(Activity::Idle);
+        Self {
+            permit,
+            handed_on: Rc::default(),
+            is_unanswered: Cell::new(false),
+            is_ending: Cell::new(false),
+            is_cut_off: Cell::new(false),
+            is_incomplete: Cell::new(false),
+            is_stalled: Cell::new(false),
+            waits_for_turn: Cell::new(false),
+        }
+    }
+
+    /// Counts what actix was given. `is_complete` says whether the request ends with it.
+    pub(crate) fn handed_on(&self, portion: Portion, is_complete: bool) {
+        let was_incomplete = self.is_incomplete.replace(!is_complete);
+        if is_complete && was_incomplete && self.is_unanswered() {
+            self.permit.connection().begins();
+        }
+        self.handed_on.set(self.handed_on.get().saturating_add(portion.length as u64));
+        if portion.ends_head {
+            self.is_unanswered.set(true);
+        }
+    }
+
+    /// Whether a request has not been answered to its end.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        self.is_unanswered.get()
+    }
+
+    /// States that a part of a head has arrived.
+    pub(crate) fn begins_head(&self) {
+        let connection = self.permit.connection();
+        if connection.activity() == Activity::Idle {
+            connection.speaks();
+            connection.does(Activity::Head);
+        }
+    }
+
+    /// States that the head ends here, whatever follows.
+    pub(crate) fn cut_off(&self) {
+        self.is_cut_off.set(true);
+        self.is_incomplete.set(true);
+        self.is_unanswered.set(true);
+    }
+
+    /// States that nothing is read any more.
+    pub(crate) fn end(&self) {
+        self.is_ending.set(true);
+        self.permit.connection().does(Activity::Ending);
+    }
+
+    /// Whether nothing is read any more: RFC 9112 §9.6, the server "MUST NOT process any further requests received on that
+    /// connection".
+    pub(crate) fn is_ending(&self) -> bool {
+        self.is_ending.get()
+    }
+
+    /// Whether the connection was asked to end.
+    pub(crate) fn has_to_end(&self) -> bool {
+        self.permit.connection().has_to_end()
+    }
+
+    /// States that there is something to read once the request is answered and its answer is written.
+    pub(crate) fn wait_for_turn(&self) {
+        self.waits_for_turn.set(true);
+    }
+
+    /// Wakes this task when the connection has its turn or has to end.
+    pub(crate) fn register(&self, cx: &Context<'_>) {
+        self.permit.connection().register(cx);
+    }
+
+    /// States that a write waits for the client. Returns whether none did before.
+    pub(crate) fn stalls(&self) -> bool {
+        let is_new = !self.is_stalled.replace(true);
+        if is_new {
+            self.permit.connection().stalls(true);
+        }
+        is_new
+    }
+
+    /// Whether a write waits for the client.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.is_stalled.get()
+    }
+
+    /// States that the client took some of a stalled answer.
+    pub(crate) fn makes_progress(&self) {
+        self.permit.connection().stalls(true);
+    }
+
+    /// States that no write waits any more.
+    pub(crate) fn flows_again(&self) {
+        if self.is_stalled.replace(false) {
+            self.permit.connection().stalls(false);
+            self.has_turn();
+        }
+    }
+
+    fn has_turn(&self) {
+        if self.waits_for_turn.replace(false) {
+            self.permit.connection().wake();
         }
     }
 }
 
-/// A request that is being answered.
-pub(crate) struct Busy(Rc<State>);
+/// A request that is being answered; dropped when its answer has been composed to the end.
+pub(crate) struct Exchange(Rc<Flow>);
 
-impl Busy {
-    /// States that this request's answer says `Connection: close`.
-    pub(crate) fn end(&self) {
-        self.0.ending.set(true);
+impl Exchange {
+    /// Whether the end of the request is not known yet, so that nothing can follow it.
+    pub(crate) fn is_incomplete(&self) -> bool {
+        self.0.is_incomplete.get()
     }
 
-    /// Whether an earlier answer said so. RFC 9112 §9.6: the server "MUST NOT process any further requests received on
-    /// that connection", which actix would do if they came in the same packet.
-    pub(crate) fn is_ending(&self) -> bool {
-        self.0.ending.get()
+    /// States that the answer says `Connection: close`.
+    pub(crate) fn ends_connection(&self) {
+        self.0.is_ending.set(true);
     }
 }
 
-impl Drop for Busy {
+impl Drop for Exchange {
     fn drop(&mut self) {
-        self.0.busy.set(self.0.busy.get().saturating_sub(1));
-        self.0.idle_since.set(Instant::now());
+        let flow = &self.0;
+        flow.is_unanswered.set(false);
+        let next = if flow.is_ending() { Activity::Ending } else { Activity::Idle };
+        flow.permit.connection().does(next);
+        flow.has_turn();
     }
 }

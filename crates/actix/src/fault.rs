@@ -12,8 +12,6 @@ pub(crate) enum Fault {
     MethodNotAllowed(&'static str),
     #[error("the head has more than 100 fields or 32 KiB")]
     HeadTooLarge,
-    #[error("an earlier answer ended the connection")]
-    ConnectionEnded,
     #[error("the target names another authority than the Host header")]
     AuthorityMismatch,
     #[error("the Host header names no host")]
@@ -82,9 +80,6 @@ impl Fault {
             }
             Self::AuthorityMismatch => {
                 (StatusCode::BAD_REQUEST, InvalidRequest, "the request target and Host differ")
-            }
-            Self::ConnectionEnded => {
-                (StatusCode::BAD_REQUEST, InvalidRequest, "the connection ended before this request")
             }
             Self::ContentType => (
                 StatusCode::BAD_REQUEST,
@@ -165,7 +160,6 @@ mod tests {
             Fault::MethodNotAllowed("POST"),
             Fault::HeadTooLarge,
             Fault::AuthorityMismatch,
-            Fault::ConnectionEnded,
             Fault::ContentType,
             Fault::Charset,
             Fault::ContentEncoding,

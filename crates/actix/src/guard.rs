@@ -1,6 +1,6 @@
 //! What holds for every request, whatever it asks? Limits of the head, an identifier, and that a panic stays one answer.
 
-use crate::connection::{Busy, Connection};
+use crate::connection::Connection;
 use crate::fault::Fault;
 use crate::reply;
 use actix_web::body::{BoxBody, MessageBody};
@@ -62,17 +62,13 @@ pub(crate) async fn guard(
     let of_ours = request.conn_data::<Connection>();
     // Whether a host has to be asked by TLS from now on is for its owner to say, so only a server of ours says it.
     let secure = of_ours.is_some_and(Connection::is_secure);
-    let connection = of_ours.map(Connection::busy);
+    let is_cut_off = of_ours.is_some_and(Connection::is_cut_off);
     request.extensions_mut().insert(id);
-    let ended = connection.as_ref().is_some_and(Busy::is_ending);
-    let checked = if ended { Err(Fault::ConnectionEnded) } else { check_head(&request) };
+    let checked = if is_cut_off { Err(Fault::HeadTooLarge) } else { check_head(&request) };
     let mut response = match checked {
         Ok(()) => {
             let answer = AssertUnwindSafe(async move { next.call(request).await }).catch_unwind().await;
-            let Ok(answer) = answer else {
-                connection.iter().for_each(Busy::end);
-                return Err(panicked(&id, secure));
-            };
+            let Ok(answer) = answer else { return Err(panicked(&id, secure)) };
             answer?.map_into_boxed_body()
         }
         Err(fault) => {
@@ -87,9 +83,6 @@ pub(crate) async fn guard(
     if response.status() == StatusCode::UNAUTHORIZED {
         // Whoever fails to authenticate gets the same answer to the last byte, whatever he failed by (conformance CA-18).
         response.headers_mut().remove(X_REQUEST_ID);
-    }
-    if response.response().head().connection_type() == ConnectionType::Close {
-        connection.iter().for_each(Busy::end);
     }
     Ok(response)
 }

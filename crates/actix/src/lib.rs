@@ -22,6 +22,7 @@
 //! that end with a bare line feed, as RFC 9112 §2.2 permits; proxies in front of it should be strict.
 #![forbid(unsafe_code)]
 
+mod answered;
 mod answering;
 mod audit;
 mod bearer;
@@ -31,13 +32,18 @@ mod body;
 mod client_address;
 mod client_authorities;
 mod client_certificate;
+mod client_stream;
 mod connection;
+mod connection_figures;
+mod connections;
 mod costly;
 mod endpoint;
 mod exposition;
 mod failures;
 mod fault;
+mod framing;
 mod guard;
+mod handshakes;
 mod metadata;
 mod metrics;
 mod observer;
@@ -68,6 +74,9 @@ pub use guard::RequestId;
 pub use one_method::one_method_only;
 pub use operations::Operations;
 pub use protected_resource::ProtectedResource;
-pub use server::{BasePathFault, Handle, LONGEST_KEEP_ALIVE, Running, ServerBuilder, check_base_path};
+pub use server::{
+    BasePathFault, Handle, LONGEST_KEEP_ALIVE, MOST_CONNECTIONS, OPERATIONS_CONNECTIONS, Running,
+    ServerBuilder, check_base_path,
+};
 pub use service::{TokenService, TokenServiceBuilder};
 pub use world::{Fixed, World};

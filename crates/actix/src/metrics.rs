@@ -1,7 +1,9 @@
 //! What was done so far, in figures? Each request adds to a few atomics; conformance SE-07: labels are words of ours.
 
+use crate::connection_figures::ConnectionFigures;
 use crate::endpoint::Endpoint;
 use crate::exposition::{Exposition, exact};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokenberg_core::GrantType;
@@ -63,9 +65,7 @@ pub(crate) struct Metrics {
     failed_authentications: AtomicU64,
     throttled: [AtomicU64; 2],
     documents: [AtomicU64; 3],
-    connections: AtomicU64,
-    connections_closed: AtomicU64,
-    connections_refused: AtomicU64,
+    connections: Arc<ConnectionFigures>,
     unrecorded: AtomicU64,
     left_out: [AtomicU64; OUTCOMES.len()],
 }
@@ -119,16 +119,9 @@ impl Metrics {
         one_more(&self.documents[document as usize]);
     }
 
-    pub(crate) fn connection_opened(&self) {
-        one_more(&self.connections);
-    }
-
-    pub(crate) fn connection_closed(&self) {
-        one_more(&self.connections_closed);
-    }
-
-    pub(crate) fn connection_refused(&self) {
-        one_more(&self.connections_refused);
+    /// The figures of the connections of a server of ours.
+    pub(crate) fn connections(&self) -> &Arc<ConnectionFigures> {
+        &self.connections
     }
 
     pub(crate) fn expose(&self, to: &mut Exposition) {
@@ -167,16 +160,7 @@ impl Metrics {
             let count = exact(read(&self.documents[document as usize]));
             to.sample("tokenberg_documents_total", &[("document", name)], count);
         }
-        // Read in this order, so that what ends meanwhile makes no negative number.
-        let closed = read(&self.connections_closed);
-        let opened = read(&self.connections);
-        to.gauge("tokenberg_connections", "Connections that are open.", exact(opened.saturating_sub(closed)));
-        to.counter("tokenberg_connections_total", "Connections that were accepted.", opened);
-        to.counter(
-            "tokenberg_connections_refused_total",
-            "Connections closed at once because their source has too many.",
-            read(&self.connections_refused),
-        );
+        self.connections.expose(to);
         to.counter(
             "tokenberg_audit_refused_total",
             "Requests refused with 503 because there was no room to record them.",

@@ -1,21 +1,30 @@
 //! How is the service run on its own? Listeners, their limits, and an end that finishes what was begun.
 
+use crate::TrustedProxies;
 use crate::client_authorities::ClientAuthorities;
+use crate::connections::{Connections, Timeouts};
 use crate::operations::Operations;
 use crate::routes;
 use crate::service::TokenService;
-use crate::sources::Sources;
 use crate::transport::{self, Limits};
 use actix_service::ServiceFactory;
 use actix_web::dev::{Server, ServerHandle, ServiceRequest, ServiceResponse};
-use actix_web::{App, Error, HttpServer, web};
+use actix_web::{App, Error, web};
+use futures_util::future::{Either, select};
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The longest that an idle connection is kept (conformance HT-10).
 pub const LONGEST_KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// How many connections may be open at a time by default.
+pub const MOST_CONNECTIONS: usize = 25_000;
+
+/// How many connections the listener for operations has at a time.
+pub const OPERATIONS_CONNECTIONS: usize = 64;
 
 /// The shortest timeout of a connection: actix reads a clock for these that is up to half a second late, and a timer
 /// that is over before it begins wakes nobody.
@@ -55,6 +64,7 @@ pub struct ServerBuilder {
     most_of_a_source: usize,
     keep_alive: Duration,
     head_timeout: Duration,
+    write_timeout: Duration,
     disconnect_timeout: Duration,
     drain_delay: Duration,
     shutdown_timeout: Duration,
@@ -71,10 +81,11 @@ impl ServerBuilder {
             client_authorities: None,
             operations: None,
             workers: None,
-            most_connections: 25_000,
+            most_connections: MOST_CONNECTIONS,
             most_of_a_source: usize::MAX,
             keep_alive: LONGEST_KEEP_ALIVE,
             head_timeout: Duration::from_secs(5),
+            write_timeout: Duration::from_secs(10),
             disconnect_timeout: Duration::from_secs(1),
             drain_delay: Duration::ZERO,
             shutdown_timeout: Duration::from_secs(30),
@@ -125,14 +136,20 @@ impl ServerBuilder {
         Self { workers: Some(workers.max(1)), ..self }
     }
 
-    /// How many connections each worker accepts before others wait; 25,000.
+    /// How many connections may be open at a time, without those for operations; [`MOST_CONNECTIONS`] by default, and at
+    /// least 16. Each takes one file descriptor.
+    ///
+    /// When seven eighths are open, a new one ends those that have been idle for longest, and those whose clients do not
+    /// read. When all are open, others wait until they are accepted. Of the places, a half and at most 4,096 may be taken
+    /// by TLS handshakes, a quarter of these by one source before others need them.
     pub fn most_connections(self, most_connections: usize) -> Self {
-        Self { most_connections, ..self }
+        Self { most_connections: most_connections.max(16), ..self }
     }
 
     /// How many connections one address, or one IPv6 site of 2^64, may have at a time; any number by default, because
-    /// behind a proxy all come from the same. [`TokenServiceBuilder::trusted_proxies`](crate::TokenServiceBuilder::trusted_proxies)
-    /// are not held to it.
+    /// behind a proxy all come from the same. One more ends the one that has been idle for longest, and is refused if
+    /// there is none. [`TokenServiceBuilder::trusted_proxies`](crate::TokenServiceBuilder::trusted_proxies) are not held
+    /// to it.
     pub fn most_connections_of_a_source(self, most_of_a_source: usize) -> Self {
         Self { most_of_a_source, ..self }
     }
@@ -142,11 +159,15 @@ impl ServerBuilder {
         Self { keep_alive: keep_alive.clamp(SHORTEST, LONGEST_KEEP_ALIVE), ..self }
     }
 
-    /// By when the head of a connection's first request has to be there; 5 s (conformance HT-08), and at least 1 s.
-    ///
-    /// That of a later one has to be there before this and [`keep_alive`](Self::keep_alive) are over, both together.
+    /// How long the head of a request may take; 5 s (conformance HT-08), and at least 1 s. For a later request of a
+    /// connection it is a second more.
     pub fn head_timeout(self, head_timeout: Duration) -> Self {
         Self { head_timeout: head_timeout.max(SHORTEST), ..self }
+    }
+
+    /// How long a client may take for 16 KiB of an answer that the system has no room for; 10 s, and at least 1 s.
+    pub fn write_timeout(self, write_timeout: Duration) -> Self {
+        Self { write_timeout: write_timeout.max(SHORTEST), ..self }
     }
 
     /// How long a connection that we close may take to notice; 1 s, and at least that.
@@ -169,21 +190,25 @@ impl ServerBuilder {
     /// # Errors
     /// If a listener is not one.
     pub fn run(self) -> io::Result<Running> {
-        let limits = Limits {
-            client_authorities: self.client_authorities,
-            sources: Sources::new(self.most_of_a_source, self.service.trusted_proxies().clone()),
-            metrics: Arc::clone(self.service.metrics()),
+        let timeouts = Timeouts {
             keep_alive: self.keep_alive,
             head: self.head_timeout,
             disconnect: self.disconnect_timeout,
+            write: self.write_timeout,
         };
+        let figures = Arc::clone(self.service.metrics().connections());
+        let most = (self.most_connections, self.most_of_a_source);
+        let proxies = self.service.trusted_proxies();
+        let limits = Limits::new(most, proxies, timeouts, figures, self.client_authorities);
+        let workers = self
+            .workers
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get));
         let mut builder = actix_server::Server::build()
             .disable_signals()
-            .max_concurrent_connections(self.most_connections)
+            .workers(workers)
+            .max_concurrent_connections(self.most_connections.div_ceil(workers))
             .shutdown_timeout(self.shutdown_timeout.as_secs());
-        if let Some(workers) = self.workers {
-            builder = builder.workers(workers);
-        }
+        let mut sweeping = vec![limits.connections.clone()];
         let mut addresses = Vec::new();
         for listener in self.listeners {
             addresses.push(listener.local_addr()?);
@@ -202,7 +227,8 @@ impl ServerBuilder {
         let (operations, operations_server) = match self.operations {
             None => (None, None),
             Some((listener, operations)) => {
-                let server = run_operations(listener, &operations)?;
+                let (server, connections) = run_operations(listener, &operations, timeouts)?;
+                sweeping.push(connections);
                 (Some(operations), Some(server))
             }
         };
@@ -212,7 +238,7 @@ impl ServerBuilder {
             operations,
             drain_delay: self.drain_delay,
         };
-        Ok(Running { server, operations_server, addresses, handle })
+        Ok(Running { server, operations_server, addresses, sweeping, handle })
     }
 }
 
@@ -237,15 +263,26 @@ fn app(
         .default_service(routes::nothing_here())
 }
 
-fn run_operations(listener: TcpListener, operations: &Operations) -> io::Result<Server> {
+fn run_operations(
+    listener: TcpListener,
+    operations: &Operations,
+    timeouts: Timeouts,
+) -> io::Result<(Server, Connections)> {
     let configure = operations.configure();
-    let server = HttpServer::new(move || App::new().configure(configure.clone()))
+    let most = (OPERATIONS_CONNECTIONS, usize::MAX);
+    // Their connections are in no figure.
+    let limits = Limits::new(most, &TrustedProxies::default(), timeouts, Arc::default(), None);
+    let connections = limits.connections.clone();
+    let builder = actix_server::Server::build()
         .disable_signals()
         .workers(1)
-        .max_connections(256)
-        .shutdown_timeout(1)
-        .listen(listener)?;
-    Ok(server.run())
+        .max_concurrent_connections(OPERATIONS_CONNECTIONS)
+        .shutdown_timeout(1);
+    let signal = builder.graceful_shutdown_signal();
+    let builder = builder.listen("operations", listener, move || {
+        transport::plain(limits.clone(), signal.clone(), App::new().configure(configure.clone()))
+    })?;
+    Ok((builder.run(), connections))
 }
 
 /// A server that is bound.
@@ -254,6 +291,7 @@ pub struct Running {
     server: Server,
     operations_server: Option<Server>,
     addresses: Vec<SocketAddr>,
+    sweeping: Vec<Connections>,
     handle: Handle,
 }
 
@@ -288,8 +326,13 @@ impl Running {
             }
             outcome
         };
-        let (main, operations) = futures_util::future::join(main, operations).await;
-        main.and(operations)
+        let served = futures_util::future::join(main, operations);
+        let sweeping = futures_util::future::join_all(self.sweeping.iter().map(Connections::keep_sweeping));
+        match select(pin!(served), pin!(sweeping)).await {
+            Either::Left(((main, operations), _)) => main.and(operations),
+            // It does not end.
+            Either::Right(_) => Ok(()),
+        }
     }
 }
 

@@ -1,44 +1,79 @@
-//! How do bytes get from a socket to the service? HTTP/1.1 over TCP or TLS, counted as they arrive; conformance HT-02.
-//!
-//! actix counts the bytes of a body after it has taken the chunks apart, so what stands between them has no limit. Here
-//! each connection knows how much was read from it, and [`crate::body`] refuses a body that is mostly something else.
+//! Serves HTTP/1.1 over TCP or TLS: what turns an accepted socket into requests to an app.
 
+use crate::answered::answered;
+use crate::client_address::TrustedProxies;
 use crate::client_authorities::ClientAuthorities;
-use crate::connection;
-use crate::metrics::Metrics;
-use crate::sources::Sources;
-use actix_http::{HttpService, Protocol};
+use crate::client_stream::{ClientStream, Socket};
+use crate::connection::Connection;
+use crate::connection_figures::{ConnectionFigures, Handshake};
+use crate::connections::{Connections, Permit, Timeouts, Tracked};
+use crate::handshakes::Handshakes;
+use actix_http::{HttpService, Protocol, error::DispatchError};
 use actix_server::GracefulShutdownSignal;
 use actix_service::{ServiceFactory, ServiceFactoryExt, fn_service, map_config};
-use actix_tls::accept::TlsError;
-use actix_tls::accept::rustls_0_23::{Acceptor, TlsStream};
 use actix_web::dev::{AppConfig, ServiceRequest, ServiceResponse};
 use actix_web::rt::net::TcpStream;
-use actix_web::{App, Error, HttpResponse};
-use std::cell::Cell;
-use std::io::{self, IoSlice};
-use std::pin::Pin;
+use actix_web::{App, Error};
+use futures_util::future::{Either, select};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// How many TLS handshakes may be under way.
+const MOST_HANDSHAKES: usize = 4096;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(3);
 
-/// How long a connection may take for what, how many there may be, and whose certificates count.
+/// How much of an answer actix composes before it writes, in bytes.
+const WRITE_BUFFER: usize = 8 * 1024;
+
+/// How much of an answer waits encrypted for a client that does not read, in bytes.
+const TLS_BUFFER: usize = 16 * 1024;
+
+/// What bounds the connections of a server, and whose certificates count.
 #[derive(Clone)]
 pub(crate) struct Limits {
     pub(crate) client_authorities: Option<ClientAuthorities>,
-    pub(crate) sources: Sources,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) keep_alive: Duration,
-    pub(crate) head: Duration,
-    pub(crate) disconnect: Duration,
+    pub(crate) connections: Connections,
+    pub(crate) handshakes: Handshakes,
 }
 
-/// An app, before it is told where it runs.
+impl Limits {
+    /// So many connections, and so many of a source; half of them, or [`MOST_HANDSHAKES`], may be handshakes.
+    pub(crate) fn new(
+        (most, most_of_a_source): (usize, usize),
+        trusted_proxies: &TrustedProxies,
+        timeouts: Timeouts,
+        figures: Arc<ConnectionFigures>,
+        client_authorities: Option<ClientAuthorities>,
+    ) -> Self {
+        let handshakes = (most / 2).min(MOST_HANDSHAKES);
+        figures.limited_to(most, handshakes);
+        Self {
+            client_authorities,
+            handshakes: Handshakes::new(
+                handshakes,
+                handshakes / 4,
+                trusted_proxies.clone(),
+                Arc::clone(&figures),
+            ),
+            connections: Connections::new(
+                (most, most_of_a_source),
+                trusted_proxies.clone(),
+                timeouts,
+                figures,
+            ),
+        }
+    }
+}
+
+/// An app without its configuration.
 pub(crate) trait AppFactory:
     ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse, Error = Error, InitError = ()>
     + 'static
@@ -51,51 +86,78 @@ impl<T> AppFactory for T where
 {
 }
 
-/// What turns a plain connection into requests to the app.
+/// Serves an app over plain connections.
 pub(crate) fn plain<T: AppFactory>(
     limits: Limits,
     signal: GracefulShutdownSignal,
     app: App<T>,
-) -> impl ServiceFactory<
-    TcpStream,
-    Config = (),
-    Response = (),
-    Error = actix_http::error::DispatchError,
-    InitError = (),
-> {
-    fn_service(|tcp: TcpStream| async move {
-        let peer = tcp.peer_addr().ok();
-        let _ = tcp.set_nodelay(true);
-        Ok((Metered::new(tcp), Protocol::Http1, peer))
+) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()> {
+    let connections = limits.connections.clone();
+    fn_service(move |tcp: TcpStream| {
+        let connections = connections.clone();
+        async move {
+            let (permit, peer) = admitted(&connections, &tcp)?;
+            Ok((ClientStream::new(tcp, permit), Protocol::Http1, peer))
+        }
     })
     .and_then(http(limits, signal, app))
 }
 
-/// The same over TLS.
+/// Serves an app over TLS.
 pub(crate) fn tls<T: AppFactory>(
     limits: Limits,
     signal: GracefulShutdownSignal,
     app: App<T>,
     mut config: rustls::ServerConfig,
-) -> impl ServiceFactory<
-    TcpStream,
-    Config = (),
-    Response = (),
-    Error = TlsError<io::Error, actix_http::error::DispatchError>,
-    InitError = (),
-> {
+) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()> {
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    let mut acceptor = Acceptor::new(config);
-    acceptor.set_handshake_timeout(HANDSHAKE);
-    acceptor
-        .map_init_err(|_| ())
-        .map_err(TlsError::into_service_error)
-        .and_then(|tls: TlsStream<TcpStream>| async move {
-            let peer = tls.get_ref().0.peer_addr().ok();
-            let _ = tls.get_ref().0.set_nodelay(true);
-            Ok((Metered::new(tls), Protocol::Http1, peer))
-        })
-        .and_then(http(limits, signal, app).map_err(TlsError::Service))
+    let shared = Rc::new((limits.clone(), TlsAcceptor::from(Arc::new(config))));
+    fn_service(move |tcp: TcpStream| {
+        let shared = Rc::clone(&shared);
+        async move {
+            let (limits, acceptor) = &*shared;
+            let (permit, peer) = admitted(&limits.connections, &tcp)?;
+            let tls = handshake(&limits.handshakes, acceptor, tcp, peer, permit.connection()).await?;
+            Ok((ClientStream::new(tls, permit), Protocol::Http1, peer))
+        }
+    })
+    .and_then(http(limits, signal, app))
+}
+
+/// Counts a connection, and refuses it where its source has as many as it may.
+fn admitted(connections: &Connections, tcp: &TcpStream) -> io::Result<(Permit, Option<SocketAddr>)> {
+    let peer = tcp.peer_addr().ok();
+    let permit = connections.open(peer.map(|peer| peer.ip())).ok_or(io::ErrorKind::ConnectionRefused)?;
+    let _ = tcp.set_nodelay(true);
+    Ok((permit, peer))
+}
+
+async fn handshake(
+    handshakes: &Handshakes,
+    acceptor: &TlsAcceptor,
+    tcp: TcpStream,
+    peer: Option<SocketAddr>,
+    connection: &Tracked,
+) -> io::Result<TlsStream<TcpStream>> {
+    let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+    let (place, displaced) = handshakes.begin(address);
+    let shaken = async {
+        // A client that has sent nothing gets no buffers.
+        tcp.readable().await?;
+        place.speaks();
+        connection.speaks();
+        acceptor.accept_with(tcp, |tls| tls.set_buffer_limit(Some(TLS_BUFFER))).await
+    };
+    let ended = pin!(connection.ended());
+    let displaced = select(displaced, ended);
+    let (how, outcome) = match tokio::time::timeout(HANDSHAKE, select(pin!(shaken), displaced)).await {
+        Ok(Either::Left((Ok(tls), _))) => (Handshake::Completed, Ok(tls)),
+        Ok(Either::Left((Err(fault), _))) => (Handshake::Failed, Err(fault)),
+        Ok(Either::Right(_)) => (Handshake::Displaced, Err(io::ErrorKind::ConnectionAborted.into())),
+        Err(_) => (Handshake::TimedOut, Err(io::ErrorKind::TimedOut.into())),
+    };
+    place.ended(how);
+    outcome
 }
 
 fn http<IO: Socket, T: AppFactory>(
@@ -103,115 +165,29 @@ fn http<IO: Socket, T: AppFactory>(
     signal: GracefulShutdownSignal,
     app: App<T>,
 ) -> impl ServiceFactory<
-    (Metered<IO>, Protocol, Option<std::net::SocketAddr>),
+    (ClientStream<IO>, Protocol, Option<SocketAddr>),
     Config = (),
     Response = (),
-    Error = actix_http::error::DispatchError,
+    Error = DispatchError,
     InitError = (),
 > {
     use actix_service::IntoServiceFactory;
-    let silence = limits.keep_alive + limits.head;
-    let app = app.into_factory().map_err(|error: Error| -> HttpResponse { error.error_response() });
+    let timeouts = limits.connections.timeouts();
+    let app = answered(map_config(app.into_factory(), |()| AppConfig::default()));
     HttpService::build()
         .graceful_shutdown_signal(move || {
             let signal = signal.clone();
             async move { signal.notified().await }
         })
-        .keep_alive(limits.keep_alive)
-        .client_request_timeout(limits.head)
-        .client_disconnect_timeout(limits.disconnect)
-        .on_connect_ext(move |io: &Metered<IO>, data: &mut actix_http::Extensions| {
-            let counted = (&limits.sources, &limits.metrics);
-            connection::watch(io.io.tcp(), IO::SECURE, Rc::clone(&io.read), counted, data, silence);
-            if let (Some(authorities), Some(tls)) = (&limits.client_authorities, io.io.tls()) {
+        .keep_alive(timeouts.keep_alive)
+        .client_request_timeout(timeouts.head)
+        .client_disconnect_timeout(timeouts.disconnect)
+        .h1_write_buffer_size(WRITE_BUFFER)
+        .on_connect_ext(move |stream: &ClientStream<IO>, data: &mut actix_http::Extensions| {
+            Connection::insert(stream.flow(), IO::SECURE, data);
+            if let (Some(authorities), Some(tls)) = (&limits.client_authorities, stream.io().tls()) {
                 authorities.look_at(tls, data);
             }
         })
-        .finish(map_config(app, |()| AppConfig::default()))
-}
-
-/// What a connection is made of.
-pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin + 'static {
-    /// Whether nobody between reads along.
-    const SECURE: bool;
-
-    fn tcp(&self) -> &TcpStream;
-
-    fn tls(&self) -> Option<&rustls::ServerConnection>;
-}
-
-impl Socket for TcpStream {
-    const SECURE: bool = false;
-
-    fn tcp(&self) -> &TcpStream {
-        self
-    }
-
-    fn tls(&self) -> Option<&rustls::ServerConnection> {
-        None
-    }
-}
-
-impl Socket for TlsStream<TcpStream> {
-    const SECURE: bool = true;
-
-    fn tcp(&self) -> &TcpStream {
-        self.get_ref().0
-    }
-
-    fn tls(&self) -> Option<&rustls::ServerConnection> {
-        Some(self.get_ref().1)
-    }
-}
-
-/// A connection that counts what is read from it.
-pub(crate) struct Metered<IO> {
-    io: IO,
-    read: Rc<Cell<u64>>,
-}
-
-impl<IO> Metered<IO> {
-    fn new(io: IO) -> Self {
-        Self { io, read: Rc::default() }
-    }
-}
-
-impl<IO: AsyncRead + Unpin> AsyncRead for Metered<IO> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.io).poll_read(cx, buffer);
-        let more = buffer.filled().len() - before;
-        self.read.set(self.read.get().saturating_add(more as u64));
-        polled
-    }
-}
-
-impl<IO: AsyncWrite + Unpin> AsyncWrite for Metered<IO> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
+        .finish(app)
 }

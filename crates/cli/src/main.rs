@@ -7,6 +7,7 @@ mod blocking_answers;
 mod clock;
 mod commands;
 mod config_file;
+mod descriptors;
 mod duration;
 mod failure;
 mod input;

@@ -151,15 +151,23 @@ fn ht_06_heads_are_limited() {
         stream.write_all(head(&lines).as_bytes()).unwrap();
         assert_eq!(read_answers(&mut stream, 1)[0].status, 200);
     }
-    for lines in [large(33_000), large(120_000), format!("{}{}", large(17_000), large(17_000))] {
+    for lines in
+        [large(33_000), large(120_000), large(2_000_000), format!("{}{}", large(17_000), large(17_000))]
+    {
         let answer = wire.refused(head(&lines), 431);
         check_answer(&answer, E(431, "invalid_request"), "431");
         assert_eq!(answer.header("Connection"), Some("close"));
     }
-    // These are refused before any of our code sees them, without a body.
-    for lines in [fields(120), large(200_000)] {
-        assert_eq!(wire.refused(head(&lines), 431).text(), "");
-    }
+    let long = format!("GET /{} HTTP/1.1\r\nHost: as.test\r\n\r\n", "y".repeat(100_000));
+    check_answer(&wire.refused(long, 431), E(431, "invalid_request"), "a long target");
+    // Nothing more than the head has to arrive, and not all of it.
+    let endless = head(&large(60_000)).replace("\r\n\r\n", "");
+    check_answer(&wire.refused(endless, 431), E(431, "invalid_request"), "a head without end");
+    // This is refused before any of our code sees it, without a body.
+    assert_eq!(wire.refused(head(&fields(120)), 431).text(), "");
+    wire.refused(format!("{}{PROBE}", "\r\n".repeat(10_000)), 200);
+    let nothing = wire.until_closed("\r\n".repeat(50_000));
+    assert!(nothing.is_empty(), "empty lines without end: {}", String::from_utf8_lossy(&nothing));
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod companions;
 mod documents;
 mod framing;
 mod issuer_keys;
+mod pipelining;
 mod proofs;
 mod server;
 mod shown;

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokenberg_actix::{BasePathFault, Operations, ServerBuilder};
 
-fn get(address: std::net::SocketAddr, path: &str) -> Option<(u16, String)> {
+pub(crate) fn get(address: std::net::SocketAddr, path: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();

@@ -42,11 +42,19 @@ fn ht_08_a_slow_head_is_given_up() {
 #[test]
 fn ht_08_a_slow_head_of_a_later_request_is_given_up() {
     let wire =
-        Wire::with(service(), |b| b.head_timeout(Duration::from_secs(1)).keep_alive(Duration::from_secs(1)));
+        Wire::with(service(), |b| b.head_timeout(Duration::from_secs(1)).keep_alive(Duration::from_secs(60)));
     let mut stream = wire.connect();
     stream.write_all(b"GET /openapi.json HTTP/1.1\r\nHost: as.test\r\n\r\n").unwrap();
     assert_eq!(read_answers(&mut stream, 1)[0].status, 200);
-    stream.write_all(b"GET /openapi.json HTTP/1.1\r\nHos").unwrap();
+    // A byte now and then does not prolong it.
+    let begun = Instant::now();
+    for byte in GET[..GET.len() - 4].iter().chain(std::iter::repeat(&b'y')) {
+        if stream.write_all(&[*byte]).is_err() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+        assert!(begun.elapsed() < PATIENCE, "still waits for a slow client");
+    }
     assert!(read_until_closed(&mut stream).is_empty());
 }
 
@@ -121,25 +129,66 @@ fn ht_07_ab_03_few_large_bodies_are_read_at_a_time() {
     drop(stalled);
 }
 
+const GET: &[u8] = b"GET /openapi.json HTTP/1.1\r\nHost: as.test\r\n\r\n";
+
+/// A connection that has been used once and is kept.
+fn kept(wire: &Wire) -> TcpStream {
+    let mut stream = wire.connect();
+    stream.write_all(GET).unwrap();
+    assert_eq!(read_answers(&mut stream, 1)[0].status, 200);
+    stream
+}
+
+fn is_open(stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    let peeked = stream.peek(&mut [0]);
+    stream.set_nonblocking(false).unwrap();
+    peeked.is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock)
+}
+
 #[test]
-fn ht_10_one_source_has_so_many_connections_and_no_more() {
-    let wire = Wire::with(service(), |builder| builder.most_connections_of_a_source(3));
-    let get = b"GET /openapi.json HTTP/1.1\r\nHost: as.test\r\n\r\n";
-    let mut held: Vec<TcpStream> = (0..3).map(|_| wire.connect()).collect();
-    for stream in &mut held {
-        stream.write_all(get).unwrap();
-        assert_eq!(read_answers(stream, 1)[0].status, 200);
+fn ht_10_one_source_has_so_many_connections_and_its_idle_ones_make_room() {
+    let world = World::new();
+    let wire = Wire::with(world.service(), |builder| builder.most_connections_of_a_source(3));
+    let mut held: Vec<TcpStream> = (0..4).map(|_| kept(&wire)).collect();
+    assert!(read_until_closed(&mut held[0]).is_empty(), "the one that was idle for longest");
+    assert!(held[1..].iter().all(is_open));
+    // Those that are answered are not ended for another.
+    *world.slow.lock().unwrap() = Some(Duration::from_secs(2));
+    for stream in &mut held[1..] {
+        stream.write_all(&form(CC).basic(C1).to_wire()).unwrap();
     }
-    assert!(wire.until_closed(get).is_empty(), "the fourth is closed without an answer");
-    held.pop();
-    // The place is free as soon as the server has seen that the connection ended.
+    let closing = [&GET[..GET.len() - 2], b"Connection: close\r\n\r\n"].concat();
     let begin = Instant::now();
-    while wire
-        .until_closed("GET /openapi.json HTTP/1.1\r\nHost: as.test\r\nConnection: close\r\n\r\n")
-        .is_empty()
-    {
+    while !wire.until_closed(&closing).is_empty() {
+        // It came before the server had read the three requests, and took the place of one.
+        assert!(begin.elapsed() < PATIENCE, "the fourth is never refused");
+        held.push(wire.connect());
+        held.last_mut().unwrap().write_all(&form(CC).basic(C1).to_wire()).unwrap();
+    }
+    drop(held);
+    // The places are free as soon as the server has seen that the connections ended.
+    *world.slow.lock().unwrap() = None;
+    let begin = Instant::now();
+    while wire.until_closed(&closing).is_empty() {
         assert!(begin.elapsed() < PATIENCE, "no place was ever free again");
     }
+}
+
+#[test]
+fn ht_10_idle_connections_are_ended_before_new_ones_wait() {
+    let wire = Wire::with(service(), |builder| builder.most_connections(16));
+    // Some have sent nothing, and some a part of a request.
+    let mut silent: Vec<TcpStream> = (0..8).map(|_| wire.connect()).collect();
+    for stream in &mut silent[4..] {
+        stream.write_all(&GET[..20]).unwrap();
+    }
+    let mut held: Vec<TcpStream> = (0..60).map(|_| kept(&wire)).collect();
+    assert!(held[59..].iter().all(is_open));
+    for stream in silent.iter_mut().chain(&mut held[..44]) {
+        assert!(read_until_closed(stream).is_empty());
+    }
+    check_answer(&wire.ask(&form(CC).basic(C1)), Expected::Ok, "beside as many as there may be");
 }
 
 #[test]

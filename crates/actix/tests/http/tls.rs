@@ -17,22 +17,42 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokenberg_actix::tls::{self, TlsFault};
 
 /// Writes a new certificate and its key, and gives the certificate.
-fn certify(directory: &Path) -> CertificateDer<'static> {
+pub(crate) fn certify(directory: &Path) -> CertificateDer<'static> {
     let certified = rcgen::generate_simple_self_signed(["as.test".to_owned()]).unwrap();
     std::fs::write(directory.join("cert.pem"), certified.cert.pem()).unwrap();
     std::fs::write(directory.join("key.pem"), certified.signing_key.serialize_pem()).unwrap();
     certified.cert.der().clone()
 }
 
-type Client = StreamOwned<ClientConnection, TcpStream>;
+pub(crate) type Client = StreamOwned<ClientConnection, TcpStream>;
 
 /// Connects, trusting this certificate only.
-fn connect(wire: &Wire, trusted: &CertificateDer<'static>, alpn: &[&str]) -> std::io::Result<Client> {
+pub(crate) fn connect(
+    wire: &Wire,
+    trusted: &CertificateDer<'static>,
+    alpn: &[&str],
+) -> std::io::Result<Client> {
     connect_by(wire.address, std::slice::from_ref(trusted), alpn, rustls::DEFAULT_VERSIONS)
 }
 
 fn connect_by(
     address: SocketAddr,
+    trusted: &[CertificateDer<'static>],
+    alpn: &[&str],
+    versions: &[&'static SupportedProtocolVersion],
+) -> std::io::Result<Client> {
+    let socket = TcpStream::connect(address)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    over_by(socket, trusted, alpn, versions)
+}
+
+/// Speaks TLS over a connection that is open, trusting this certificate only.
+pub(crate) fn over(socket: TcpStream, trusted: &CertificateDer<'static>) -> std::io::Result<Client> {
+    over_by(socket, std::slice::from_ref(trusted), &[], rustls::DEFAULT_VERSIONS)
+}
+
+fn over_by(
+    mut socket: TcpStream,
     trusted: &[CertificateDer<'static>],
     alpn: &[&str],
     versions: &[&'static SupportedProtocolVersion],
@@ -48,8 +68,6 @@ fn connect_by(
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
     let name = ServerName::try_from("as.test").unwrap();
     let mut connection = ClientConnection::new(Arc::new(config), name).unwrap();
-    let mut socket = TcpStream::connect(address)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
     connection.complete_io(&mut socket)?;
     Ok(StreamOwned::new(connection, socket))
 }

@@ -4,11 +4,12 @@ use super::issuer::names::Names;
 use super::key;
 use super::serve::Serve;
 use crate::arguments::Common;
+use crate::descriptors::Descriptors;
 use crate::failure::AlreadySaid;
 use crate::output::Output;
 use crate::server::settings::Settings;
 use crate::store_access::{StoreLocation, wait_for};
-use crate::{clock, input, issuer_keys, logging, moment_text};
+use crate::{clock, input, issuer_keys, logging, moment_text, server};
 use serde_json::{Value, json};
 use std::path::Path;
 use tokenberg_core::{AuthMethod, Issuer, KeyMaterial, KeySource, Lifetime, Timestamp};
@@ -116,6 +117,12 @@ fn check_settings(settings: &Settings, findings: &mut Findings) {
     }
     if let Err(error) = issuer_keys::held(&settings.fetching, std::sync::Arc::default()) {
         findings.problem("issuer-ca", format!("{error:#}"));
+    }
+    let places = Descriptors::read().if_raised().places(server::workers(settings));
+    if places.are_few() {
+        findings.note("descriptors", places.to_string());
+    } else {
+        findings.ok("descriptors", places.to_string());
     }
     for (name, address) in [("listen", Some(settings.listen)), ("ops-listen", settings.ops_listen)] {
         let Some(address) = address else { continue };

@@ -3,6 +3,7 @@
 use super::following::Following;
 use crate::clock;
 use crate::commands::key;
+use crate::descriptors::{self, Descriptors};
 use tokenberg_actix::Exposition;
 use tokenberg_core::{KeyMaterial, Timestamp};
 use tokenberg_jose::IssuerKeySets;
@@ -14,6 +15,14 @@ pub(super) fn expose(following: &Following, started: Timestamp, to: &mut Exposit
     to.sample("tokenberg_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
     to.gauge("process_start_time_seconds", "When it was started.", seconds(started));
     to.gauge("tokenberg_ready", "Whether /readyz says yes.", f64::from(u8::from(following.ready().is_ok())));
+
+    let descriptors = Descriptors::read();
+    if let Some(limit) = descriptors.limit() {
+        to.gauge("process_max_fds", "How many file descriptors may be open.", count(limit));
+    }
+    if let Some(open) = descriptors::open() {
+        to.gauge("process_open_fds", "How many file descriptors are open.", count(open));
+    }
 
     let watched = following.watched();
     let health = watched.health();

@@ -14,6 +14,7 @@ mod undecided_names;
 
 use crate::arguments::Common;
 use crate::commands::serve::Serve;
+use crate::descriptors::Descriptors;
 use crate::logging::{self, LogFilter};
 use crate::{clock, input, issuer_keys, output};
 use anyhow::Context;
@@ -58,11 +59,15 @@ pub(crate) fn run(common: Common, asked: Serve, settings: Settings) -> anyhow::R
     outcome
 }
 
-/// How many connections one address may have, where clients connect by themselves: a sixth of all that there may be.
-const MOST_OF_A_SOURCE: usize = 4096;
+/// How many threads serve: one for each core, if nothing else is configured.
+pub(crate) fn workers(settings: &Settings) -> usize {
+    settings.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
 
 async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     let settings = changeable.settings.clone();
+    let (descriptors, not_raised) = Descriptors::raised();
+    let places = descriptors.places(workers(&settings));
     let key_fetches = Arc::<KeyFetches>::default();
     let issuer_keys = issuer_keys::held(&settings.fetching, Arc::clone(&key_fetches))?;
     // Before the store is touched: a port in use is no reason to make one.
@@ -97,12 +102,11 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     let mut server = ServerBuilder::new(service.clone())
         .listen(listener)
         .base_path(&settings.base_path)?
-        .drain_delay(settings.drain_delay);
-    if let Some(workers) = settings.workers {
-        server = server.workers(workers);
-    }
+        .drain_delay(settings.drain_delay)
+        .workers(workers(&settings))
+        .most_connections(places.connections);
     if settings.faces_clients() {
-        server = server.most_connections_of_a_source(MOST_OF_A_SOURCE);
+        server = server.most_connections_of_a_source(places.of_a_source);
     }
     if let Some(tls) = &changeable.tls {
         server = server.tls(tls.config()?);
@@ -133,6 +137,14 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     undecided_names::begin(following.clone());
     let serving = actix_web::rt::spawn(running.serve());
     warn_of_plain_http(&following);
+    if let Some(error) = not_raised {
+        tracing::warn!(%error, "cannot raise the soft limit of file descriptors to the hard one");
+    }
+    if places.are_few() {
+        tracing::warn!("{places}");
+    } else {
+        tracing::info!("{places}");
+    }
     tracing::info!(issuer = issuer.as_str(), store = %settings.store.url, listen = settings.address(port), "ready");
     tell(&settings, port, operations_at, first.as_ref())?;
     notify::tell(notify::State::Ready);

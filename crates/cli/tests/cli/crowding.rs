@@ -24,8 +24,7 @@ fn ht_10_thousands_of_idle_connections_keep_nobody_out() {
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let files =
         limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next());
-    // The server needs two for each.
-    let most = files.and_then(|files| files.parse::<usize>().ok()).map_or(400, |files| (files - 200) / 2);
+    let most = files.and_then(|files| files.parse::<usize>().ok()).map_or(400, |files| files - 200);
     let count = most.min(5000);
     if count < 5000 {
         println!("only {count} connections: there may not be more open files here");

@@ -30,6 +30,7 @@ mod secrecy;
 mod secret_sources;
 mod showing_keys;
 mod starting;
+mod strangers;
 mod support;
 #[cfg(feature = "otlp")]
 mod tracing;

@@ -1,0 +1,225 @@
+//! Counts the open connections of a server, of each source and in all, and ends those that hold a place for nothing;
+//! conformance HT-08 and HT-10.
+
+use crate::client_address::TrustedProxies;
+use crate::connection_figures::{ConnectionFigures, EndedBy};
+use crate::sources::site;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+mod tracked;
+
+pub(crate) use tracked::{Activity, Timeouts, Tracked};
+
+/// How often connections are checked.
+const SWEEP: Duration = Duration::from_millis(500);
+
+/// How soon those are not searched again of which none could be ended.
+const FRUITLESS: Duration = Duration::from_millis(100);
+
+/// The open connections of a server. A clone counts the same.
+#[derive(Clone)]
+pub(crate) struct Connections(Arc<Inner>);
+
+struct Inner {
+    most: usize,
+    most_of_a_source: usize,
+    unlimited: TrustedProxies,
+    timeouts: Timeouts,
+    figures: Arc<ConnectionFigures>,
+    epoch: Instant,
+    open: Mutex<Open>,
+}
+
+#[derive(Default)]
+struct Open {
+    number: u64,
+    all: HashMap<u64, Held>,
+    sources: HashMap<IpAddr, Tally>,
+    tally: Tally,
+}
+
+/// How many connections there are, without those that were asked to end.
+#[derive(Default)]
+struct Tally {
+    count: usize,
+    /// When some were last searched that could be ended, and none was found; since the epoch.
+    searched_for_nothing: Option<Duration>,
+}
+
+struct Held {
+    connection: Arc<Tracked>,
+    source: Option<IpAddr>,
+}
+
+/// The place of a connection, until it is dropped.
+pub(crate) struct Permit {
+    connections: Connections,
+    number: u64,
+    connection: Arc<Tracked>,
+}
+
+impl Connections {
+    /// At most so many of a source; of `most` in all it makes room when they are almost reached. Behind trusted proxies
+    /// are many clients, so they may have as many as there are.
+    pub(crate) fn new(
+        (most, most_of_a_source): (usize, usize),
+        unlimited: TrustedProxies,
+        timeouts: Timeouts,
+        figures: Arc<ConnectionFigures>,
+    ) -> Self {
+        let epoch = Instant::now();
+        Self(Arc::new(Inner {
+            most,
+            most_of_a_source,
+            unlimited,
+            timeouts,
+            figures,
+            epoch,
+            open: Mutex::default(),
+        }))
+    }
+
+    pub(crate) fn timeouts(&self) -> Timeouts {
+        self.0.timeouts
+    }
+
+    /// A place for one more connection. Where the source has as many as it may, and where almost all places are taken,
+    /// idle ones are ended. None, if the source has its number and none of them is idle.
+    pub(crate) fn open(&self, address: Option<IpAddr>) -> Option<Permit> {
+        let inner = &self.0;
+        inner.figures.opened();
+        let source = address.filter(|address| !inner.unlimited.contains(*address)).map(site);
+        let mut open = self.lock();
+        let has_its_number = |open: &Open| {
+            source
+                .and_then(|source| open.sources.get(&source))
+                .is_some_and(|t| t.count >= inner.most_of_a_source)
+        };
+        if has_its_number(&open) {
+            self.make_room(&mut open, 1 + inner.most_of_a_source / 64, source);
+            if has_its_number(&open) {
+                inner.figures.refused();
+                inner.figures.closed();
+                return None;
+            }
+        }
+        if open.tally.count >= inner.most - inner.most / 8 {
+            self.make_room(&mut open, 1 + inner.most / 64, None);
+        }
+        let connection = Arc::new(Tracked::new(inner.epoch));
+        let number = open.number;
+        open.number += 1;
+        open.tally.count += 1;
+        if let Some(source) = source {
+            open.sources.entry(source).or_default().count += 1;
+        }
+        open.all.insert(number, Held { connection: Arc::clone(&connection), source });
+        drop(open);
+        Some(Permit { connections: self.clone(), number, connection })
+    }
+
+    /// Ends so many, those first whose clients have shown the least, and the longest idle first; of one source, or of all.
+    fn make_room(&self, open: &mut Open, count: usize, of: Option<IpAddr>) {
+        let now = self.0.epoch.elapsed();
+        let tally = open.tally_of(of);
+        if tally.searched_for_nothing.is_some_and(|then| now.saturating_sub(then) < FRUITLESS) {
+            return;
+        }
+        let mut idle: Vec<((u8, Duration), u64)> = open
+            .all
+            .iter()
+            .filter(|(_, held)| of.is_none() || held.source == of)
+            .filter_map(|(number, held)| Some((held.connection.idle_since(now)?, *number)))
+            .collect();
+        open.tally_of(of).searched_for_nothing = idle.is_empty().then_some(now);
+        if idle.len() > count {
+            idle.select_nth_unstable(count - 1);
+        }
+        for (_, number) in idle.into_iter().take(count) {
+            self.end(open, number, EndedBy::Crowded);
+        }
+    }
+
+    fn end(&self, open: &mut Open, number: u64, by: EndedBy) {
+        let Some(held) = open.all.get(&number) else { return };
+        let (connection, source) = (Arc::clone(&held.connection), held.source);
+        if connection.has_to_end() {
+            return;
+        }
+        self.0.figures.ended(by);
+        open.uncount(&connection, source);
+        connection.end();
+    }
+
+    /// Ends what has lasted for too long, for ever.
+    pub(crate) async fn keep_sweeping(&self) {
+        loop {
+            tokio::time::sleep(SWEEP).await;
+            self.sweep();
+        }
+    }
+
+    fn sweep(&self) {
+        let now = self.0.epoch.elapsed();
+        let mut open = self.lock();
+        let over: Vec<(u64, EndedBy)> = open
+            .all
+            .iter()
+            .filter_map(|(number, held)| Some((*number, held.connection.over(now, self.0.timeouts)?)))
+            .collect();
+        for (number, by) in over {
+            self.end(&mut open, number, by);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Open {
+    /// A connection that is about to end has no place any more.
+    fn uncount(&mut self, connection: &Tracked, source: Option<IpAddr>) {
+        if !connection.uncount() {
+            return;
+        }
+        self.tally.count -= 1;
+        let Some(source) = source else { return };
+        if let Some(tally) = self.sources.get_mut(&source) {
+            tally.count -= 1;
+            if tally.count == 0 {
+                self.sources.remove(&source);
+            }
+        }
+    }
+
+    /// The tally of a source, or of all.
+    fn tally_of(&mut self, source: Option<IpAddr>) -> &mut Tally {
+        match source {
+            Some(source) => self.sources.entry(source).or_default(),
+            None => &mut self.tally,
+        }
+    }
+}
+
+impl Permit {
+    pub(crate) fn connection(&self) -> &Arc<Tracked> {
+        &self.connection
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.connections.0.figures.closed();
+        let mut open = self.connections.lock();
+        if let Some(held) = open.all.remove(&self.number) {
+            open.uncount(&held.connection, held.source);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

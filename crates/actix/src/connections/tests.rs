@@ -1,0 +1,142 @@
+//! Tests whose connections are ended, and when.
+
+use super::tracked::ACTIVITY_BITS;
+use super::*;
+use std::sync::atomic::Ordering;
+
+const TIMEOUTS: Timeouts = Timeouts {
+    keep_alive: Duration::from_secs(75),
+    head: Duration::from_secs(5),
+    disconnect: Duration::from_secs(1),
+    write: Duration::from_secs(10),
+};
+
+fn connections(most: usize, most_of_a_source: usize) -> Connections {
+    let proxies = ["198.51.100.0/24".parse().unwrap()].into_iter().collect();
+    Connections::new((most, most_of_a_source), proxies, TIMEOUTS, Arc::default())
+}
+
+/// A connection that answers.
+fn busy(connections: &Connections, address: &str) -> Option<Permit> {
+    let permit = connections.open(at(address));
+    permit.iter().for_each(|permit| permit.connection.begins());
+    permit
+}
+
+fn at(text: &str) -> Option<IpAddr> {
+    Some(text.parse().unwrap())
+}
+
+/// States that it does this since so many milliseconds after the epoch.
+fn does(permit: &Permit, activity: Activity, since: u64) {
+    permit.connection.activity.store(since << ACTIVITY_BITS | activity as u64, Ordering::Relaxed);
+}
+
+#[test]
+fn ht_10_ab_03_each_source_has_its_own_bound_and_none_is_remembered() {
+    let connections = connections(1000, 2);
+    let held = (busy(&connections, "192.0.2.1"), busy(&connections, "::ffff:192.0.2.1"));
+    assert!(held.0.is_some() && held.1.is_some());
+    assert!(connections.open(at("192.0.2.1")).is_none());
+    let other = connections.open(at("192.0.2.2"));
+    assert!(other.is_some());
+    let site = (busy(&connections, "2001:db8::1"), busy(&connections, "2001:db8::2"));
+    assert!(
+        connections.open(at("2001:db8::3")).is_none() && connections.open(at("2001:db8:0:1::3")).is_some()
+    );
+    let proxied: Vec<_> = (0..9).map(|_| connections.open(at("198.51.100.7"))).collect();
+    assert!(proxied.iter().all(Option::is_some), "HT-22: a trusted proxy is not counted");
+    drop((held, other, site, proxied));
+    let open = connections.lock();
+    assert!(open.sources.is_empty() && open.all.is_empty() && open.tally.count == 0);
+}
+
+#[test]
+fn ht_10_the_longest_idle_connection_of_a_source_makes_room_for_its_next() {
+    let connections = connections(1000, 3);
+    let permits: Vec<Permit> = (0..3).map(|_| busy(&connections, "192.0.2.1").unwrap()).collect();
+    let other = connections.open(at("192.0.2.2")).unwrap();
+    does(&other, Activity::Idle, 1);
+    does(&permits[0], Activity::Idle, 30);
+    does(&permits[1], Activity::Head, 20);
+    let fourth = busy(&connections, "192.0.2.1").unwrap();
+    let ended = |permit: &Permit| permit.connection.has_to_end();
+    assert!(ended(&permits[1]) && !ended(&permits[0]) && !ended(&permits[2]) && !ended(&other));
+    // Its place is free before it has noticed, and is not freed again when it has.
+    drop(permits);
+    drop(fourth);
+    assert_eq!(connections.lock().tally.count, 1);
+}
+
+#[test]
+fn ht_10_those_make_room_first_that_have_shown_the_least_and_the_young_last() {
+    let connections = connections(1000, 1000);
+    let open = || connections.open(at("192.0.2.1")).unwrap();
+    let [silent, speaking, asked, young, younger] = [(); 5].map(|()| open());
+    speaking.connection.speaks();
+    asked.connection.begins();
+    asked.connection.speaks();
+    younger.connection.begins();
+    for (permit, activity, since) in [
+        (&silent, Activity::Handshake, 700),
+        (&speaking, Activity::Head, 600),
+        (&asked, Activity::Idle, 500),
+        (&young, Activity::Handshake, 760),
+        (&younger, Activity::Idle, 770),
+    ] {
+        does(permit, activity, since);
+    }
+    let now = Duration::from_secs(1);
+    let keys = [&silent, &speaking, &asked, &young, &younger].map(|p| p.connection.idle_since(now).unwrap());
+    assert!(keys.is_sorted(), "{keys:?}");
+}
+
+#[test]
+fn ht_10_idle_and_stalled_connections_make_room_before_all_places_are_taken() {
+    let connections = connections(64, usize::MAX);
+    let permits: Vec<Permit> = (0..56).map(|_| busy(&connections, "192.0.2.1").unwrap()).collect();
+    let ended = || permits.iter().filter(|permit| permit.connection.has_to_end()).count();
+    let more = busy(&connections, "192.0.2.2");
+    assert_eq!((more.is_some(), ended()), (true, 0), "none is ended that is answering");
+    does(&permits[7], Activity::Idle, 50);
+    does(&permits[8], Activity::Idle, 40);
+    does(&permits[9], Activity::Ending, 60);
+    // What was searched without a result a moment ago is not searched again.
+    connections.lock().tally.searched_for_nothing = Some(connections.0.epoch.elapsed() + FRUITLESS);
+    let more = (more, busy(&connections, "192.0.2.2"));
+    assert_eq!(ended(), 0);
+    connections.lock().tally.searched_for_nothing = None;
+    let more = (more, connections.open(at("192.0.2.2")));
+    assert!(ended() == 2 && !permits[9].connection.has_to_end());
+    permits[3].connection.stalled_since.store(1, Ordering::Relaxed);
+    let now = Duration::from_secs(2);
+    let idle_since = |at: usize, now| permits[at].connection.idle_since(now).map(|(_, since)| since);
+    assert_eq!(idle_since(3, now), Some(Duration::from_millis(1)));
+    assert_eq!(idle_since(3, Duration::from_millis(500)), None, "it may only be slow");
+    does(&permits[4], Activity::Body, 2);
+    assert_eq!(idle_since(4, now), Some(Duration::from_millis(2)));
+    assert_eq!(idle_since(4, Duration::from_millis(500)), None, "nor may this");
+    drop(more);
+}
+
+#[test]
+fn ht_08_ht_10_what_lasts_for_too_long_is_ended() {
+    let connections = connections(1000, 1000);
+    let permit = connections.open(at("192.0.2.1")).unwrap();
+    let tracked = permit.connection();
+    for (activity, stalled, limit, by) in [
+        (Activity::Idle, false, 80, Some(EndedBy::Idle)),
+        (Activity::Head, false, 6, Some(EndedBy::SlowHead)),
+        (Activity::Ending, false, 2, Some(EndedBy::Stalled)),
+        (Activity::Handshake, false, 3600, None),
+        (Activity::Body, false, 3600, None),
+        (Activity::Busy, false, 3600, None),
+        (Activity::Busy, true, 10, Some(EndedBy::Stalled)),
+        (Activity::Idle, true, 10, Some(EndedBy::Stalled)),
+    ] {
+        does(&permit, activity, 1000);
+        tracked.stalled_since.store(if stalled { 1000 } else { 0 }, Ordering::Relaxed);
+        let after = |seconds: u64| tracked.over(Duration::from_secs(1 + seconds), TIMEOUTS);
+        assert_eq!((after(limit), after(limit + 1)), (None, by), "{activity:?}");
+    }
+}
