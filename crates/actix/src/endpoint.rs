@@ -8,14 +8,14 @@ use crate::connection::Connection;
 use crate::fault::Fault;
 use crate::routes::{INTROSPECTION, REVOCATION, TOKENS};
 use crate::service::TokenService;
-use crate::{body, reply};
+use crate::{body, reply, throttle};
 use actix_web::dev::Payload;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 use tokenberg_core::{
     Authentication, Credential, ErrorCode, LARGEST_BODY, LARGEST_PRESENTATION, Presented, PresentedToken,
-    Reading, Request,
+    Request,
 };
 
 /// RFC 9449 §4.1.
@@ -131,11 +131,11 @@ async fn decide(
         Endpoint::Tokens => {
             let presented = Presented::of(&presented)?;
             audit.presented(&presented);
-            let readings = match presented.authentication() {
-                Authentication::Credential(credential) => readings(credential),
-                Authentication::Bearer(_) => &[],
+            let credential = match presented.authentication() {
+                Authentication::Credential(credential) => limited(credential),
+                Authentication::Bearer(bearer) => throttle::Credential::Token(bearer.token.expose()),
             };
-            let attempt = service.attempt(audit.source(), readings)?;
+            let attempt = service.attempt(audit.source(), credential)?;
             let granted = attempt.judged(service.answer(presented, audit).await)?;
             audit.granted(&granted);
             let needs_nonce = service.policy().require_dpop_nonce && !dpop.is_empty();
@@ -145,7 +145,7 @@ async fn decide(
         Endpoint::Introspection => {
             let presented = PresentedToken::of(&presented)?;
             audit.authenticates(presented.credential());
-            let attempt = service.attempt(audit.source(), readings(presented.credential()))?;
+            let attempt = service.attempt(audit.source(), limited(presented.credential()))?;
             let introspection = attempt.judged(service.introspect(presented, audit).await)?;
             audit.introspected(&introspection);
             Ok(reply::introspected(&introspection))
@@ -153,7 +153,7 @@ async fn decide(
         Endpoint::Revocation => {
             let presented = PresentedToken::of(&presented)?;
             audit.authenticates(presented.credential());
-            let attempt = service.attempt(audit.source(), readings(presented.credential()))?;
+            let attempt = service.attempt(audit.source(), limited(presented.credential()))?;
             let outcome = attempt.judged(service.revoke(presented, audit).await)?;
             audit.revoked(&outcome);
             Ok(reply::revoked())
@@ -161,11 +161,12 @@ async fn decide(
     }
 }
 
-/// The secret, if it is one that proves the client: nothing else can be guessed.
-fn readings(credential: &Credential) -> &[Reading] {
+/// What of the credential could be guessed, or is costly to verify.
+fn limited(credential: &Credential) -> throttle::Credential<'_> {
     match credential {
-        Credential::Secret(secret) => &secret.readings,
-        Credential::Assertion(_) | Credential::Certificate(_) => &[],
+        Credential::Secret(secret) => throttle::Credential::Secret(&secret.readings),
+        Credential::Assertion(assertion) => throttle::Credential::Token(assertion.assertion.expose()),
+        Credential::Certificate(_) => throttle::Credential::Other,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::fault::Fault;
 use crate::metadata::{Abilities, Metadata};
 use crate::metrics::Metrics;
 use crate::observer::Observer;
-use crate::throttle::{Attempt, Throttle};
+use crate::throttle::{Attempt, Credential, Throttle};
 use crate::world::World;
 use crate::{openapi, random_bits, routes};
 use actix_web::web;
@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokenberg_core::{
     Answers, Entropy, Granted, Introspection, IntrospectionEndpoint, Issuer, IssuerKeys, LARGEST_BODY,
-    Policy, Presented, PresentedToken, Reading, Recorder, RevocationEndpoint, Revocations, Revoked, Revoking,
+    Policy, Presented, PresentedToken, Recorder, RevocationEndpoint, Revocations, Revoked, Revoking,
     SingleUse, Timestamp, TokenEndpoint, TokenFault, TokenVerification,
 };
 use tokio::sync::Semaphore;
@@ -305,10 +305,10 @@ impl TokenService {
         Costly::expose(&[&self.inner.waits.digests, &self.inner.waits.signatures], to);
     }
 
-    /// Whether the secret in these readings may be looked at; there are none where the client proves itself otherwise.
-    pub(crate) fn attempt(&self, source: Option<IpAddr>, readings: &[Reading]) -> Result<Attempt<'_>, Fault> {
+    /// Whether what the client authenticates with may be checked, or there were too many failures.
+    pub(crate) fn attempt(&self, source: Option<IpAddr>, by: Credential<'_>) -> Result<Attempt<'_>, Fault> {
         let moment = self.moment();
-        self.inner.throttle.attempt(source, readings, |secret| moment.may_be_guessed(secret))
+        self.inner.throttle.attempt(source, by, |secret| moment.may_be_guessed(secret))
     }
 
     /// Whether tokens can be revoked here.

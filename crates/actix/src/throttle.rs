@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
-use tokenberg_core::{Reading, Refusal, Secret};
+use tokenberg_core::{Reading, Refusal, Secret, SignatureFault, TokenFault};
 
 /// How many keys each table has room for; about a megabyte for both.
 const KEYS: usize = 32 * 1024;
@@ -25,6 +25,8 @@ const PROVEN: usize = 16 * 1024;
 pub(crate) struct Throttle {
     by_client: Shards,
     by_source: Shards,
+    /// Signatures that took long to verify and were not good, by source.
+    forgeries: Shards,
     proven: Box<[AtomicU64]>,
     keys: RandomState,
     begun: Instant,
@@ -34,8 +36,8 @@ pub(crate) struct Throttle {
 struct Shards(Box<[Mutex<FailureTable>]>);
 
 impl Shards {
-    fn new(allowance: Allowance) -> Self {
-        Self((0..SHARDS).map(|_| Mutex::new(FailureTable::new(allowance, KEYS / SHARDS))).collect())
+    fn new(allowance: Allowance, keys: usize) -> Self {
+        Self((0..SHARDS).map(|_| Mutex::new(FailureTable::new(allowance, keys / SHARDS))).collect())
     }
 
     fn of(&self, key: u64) -> MutexGuard<'_, FailureTable> {
@@ -49,8 +51,9 @@ impl Throttle {
     /// At most so many failures a minute from one source: for one client identifier, and for all together.
     pub(crate) fn new(for_one_client: u32, for_all: u32, metrics: Arc<Metrics>) -> Self {
         Self {
-            by_client: Shards::new(Allowance::per_minute(for_one_client)),
-            by_source: Shards::new(Allowance::per_minute(for_all)),
+            by_client: Shards::new(Allowance::per_minute(for_one_client), KEYS),
+            by_source: Shards::new(Allowance::per_minute(for_all), KEYS),
+            forgeries: Shards::new(Allowance::per_minute(for_all), KEYS / 16),
             proven: (0..PROVEN).map(|_| AtomicU64::new(0)).collect(),
             keys: RandomState::new(),
             begun: Instant::now(),
@@ -58,18 +61,24 @@ impl Throttle {
         }
     }
 
-    /// Whether the secret may be looked at, before anything costly is done.
+    /// Whether the credential may be checked, before anything costly is done.
     ///
-    /// A secret of which it is known that nobody guesses it is always looked at: see [`Attempt::judged`].
+    /// Secrets that are known to be unguessable are always checked: see [`Attempt::judged`].
     pub(crate) fn attempt(
         &self,
         source: Option<IpAddr>,
-        readings: &[Reading],
+        credential: Credential<'_>,
         may_be_guessed: impl Fn(&Secret) -> bool,
     ) -> Result<Attempt<'_>, Fault> {
-        let by_secret = !readings.is_empty();
-        let Some(source) = source.map(site).filter(|_| by_secret) else {
-            return Ok(Attempt { throttle: self, by_secret, keys: None });
+        let source = source.map(site);
+        let attempt = |by_secret, keys, forgery| Attempt { throttle: self, by_secret, keys, forgery };
+        let (readings, source) = match (credential, source) {
+            (Credential::Token(token), Some(source)) if is_costly(token) => {
+                return self.verification(source).map(|forgery| attempt(false, None, Some(forgery)));
+            }
+            (Credential::Secret(readings), Some(source)) => (readings, source),
+            (Credential::Secret(_), None) => return Ok(attempt(true, None, None)),
+            (Credential::Token(_) | Credential::Other, _) => return Ok(attempt(false, None, None)),
         };
         let pairs = readings.iter().map(|r| self.keys.hash_one((&r.client_id, source))).collect();
         let keys = Keys {
@@ -80,7 +89,18 @@ impl Throttle {
         if keys.may_be_guessed {
             self.check(&keys)?;
         }
-        Ok(Attempt { throttle: self, by_secret, keys: Some(keys) })
+        Ok(attempt(true, Some(keys), None))
+    }
+
+    /// Whether this source may have another signature verified that takes long: a client's own are good, so only who forges them
+    /// is ever refused.
+    fn verification(&self, source: IpAddr) -> Result<u64, Fault> {
+        let key = self.keys.hash_one(("signature", source));
+        if let Some(seconds) = self.forgeries.of(key).refused_for(key, self.now()) {
+            self.metrics.throttled(ThrottledBy::Source);
+            return Err(Fault::TooManyFailures { seconds });
+        }
+        Ok(key)
     }
 
     fn check(&self, keys: &Keys) -> Result<(), Fault> {
@@ -110,10 +130,35 @@ impl Throttle {
     }
 }
 
+/// What a client authenticates with, as far as failures of it are limited.
+#[derive(Clone, Copy)]
+pub(crate) enum Credential<'a> {
+    /// A secret, in each reading of what was sent.
+    Secret(&'a [Reading]),
+    /// A token or an assertion, whose signature is verified.
+    Token(&'a str),
+    /// What can neither be guessed nor costs anything.
+    Other,
+}
+
+/// The length of a signature with ES384, 96 bytes, in base64url. No other algorithm that is verified has that length.
+const ES384_SIGNATURE: usize = 128;
+/// The length of a signature by an RSA key of 4096 bits, 512 bytes, in base64url.
+const RSA_4096_SIGNATURE: usize = 683;
+
+/// Whether to verify the signature of the token takes several times as long as all else of a request: with ES384 half a
+/// millisecond, with RSA keys of more than 4096 bits a quarter.
+fn is_costly(token: &str) -> bool {
+    let signature = token.rsplit('.').next().unwrap_or_default().len();
+    signature == ES384_SIGNATURE || signature > RSA_4096_SIGNATURE
+}
+
 /// A client that tries to authenticate.
 pub(crate) struct Attempt<'a> {
     throttle: &'a Throttle,
     by_secret: bool,
+    /// Under which key a bad signature is counted, if verifying it is costly.
+    forgery: Option<u64>,
     /// None where nobody knows from where the request comes.
     keys: Option<Keys>,
 }
@@ -134,6 +179,10 @@ impl Attempt<'_> {
         let failed = self.by_secret && outcome.as_ref().err().is_some_and(is_failed_authentication);
         if failed {
             self.throttle.metrics.failed_authentication();
+        }
+        if let Some(key) = self.forgery.filter(|_| outcome.as_ref().err().is_some_and(is_bad_signature)) {
+            let now = self.throttle.now();
+            self.throttle.forgeries.of(key).record(key, now);
         }
         let Some(keys) = self.keys else { return outcome };
         if failed {
@@ -173,10 +222,21 @@ fn is_failed_authentication(denied: &Denied) -> bool {
     )
 }
 
+/// That the signature of the credential is not good, which no client with a key of its own ever sends.
+fn is_bad_signature(denied: &Denied) -> bool {
+    let Denied::Refused(refusal) = denied else { return false };
+    let (Refusal::BearerToken(TokenFault::Signature(fault))
+    | Refusal::ClientAssertion(TokenFault::Signature(fault))) = refusal
+    else {
+        return false;
+    };
+    matches!(fault, SignatureFault::Signature { .. })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokenberg_core::ClientId;
+    use tokenberg_core::{ClientId, KeyId};
 
     fn throttle() -> Throttle {
         Throttle::new(5, 20, Arc::default())
@@ -193,8 +253,9 @@ mod tests {
 
     /// Tries once; the secret `generated` is one that nobody guesses.
     fn try_once(t: &Throttle, source: &str, id: &str, secret: &str, right: bool) -> Result<(), &'static str> {
-        let attempt =
-            t.attempt(source.parse().ok(), &reading(id, secret), |secret| secret.expose() != "generated");
+        let attempt = t.attempt(source.parse().ok(), Credential::Secret(&reading(id, secret)), |secret| {
+            secret.expose() != "generated"
+        });
         let outcome =
             attempt.map_err(Denied::Fault).and_then(|a| a.judged(if right { Ok(()) } else { wrong() }));
         outcome.map_err(|denied| match denied {
@@ -262,7 +323,8 @@ mod tests {
         let both = |t: &Throttle| {
             let readings =
                 [reading("%631", "x"), reading("c1", "x")].into_iter().flatten().collect::<Vec<_>>();
-            t.attempt("192.0.2.1".parse().ok(), &readings, |_| true).map(|a| drop(a.judged(wrong())))
+            t.attempt("192.0.2.1".parse().ok(), Credential::Secret(&readings), |_| true)
+                .map(|a| drop(a.judged(wrong())))
         };
         for _ in 0..5 {
             assert_eq!(both(&t), Ok(()));
@@ -281,5 +343,42 @@ mod tests {
         for _ in 0..100 {
             assert_eq!(try_once(&t, "unknown", "c1", "x", false), Err("refused"));
         }
+    }
+
+    #[test]
+    fn ab_09_a_source_that_forges_costly_signatures_is_refused_and_no_other_is() {
+        let t = throttle();
+        let token = |bytes: usize| format!("e30.e30.{}", "A".repeat((bytes * 4).div_ceil(3)));
+        let bad = || {
+            let fault = SignatureFault::Signature { key: KeyId::new("k") };
+            Err(Denied::Refused(Refusal::BearerToken(TokenFault::Signature(fault))))
+        };
+        let try_once = |source: &str, token: &str, outcome: Result<(), Denied>| {
+            let attempt = t.attempt(source.parse().ok(), Credential::Token(token), |_| true);
+            attempt.map_err(Denied::Fault).and_then(|attempt| attempt.judged(outcome))
+        };
+        let is_throttled = |outcome: Result<(), Denied>| {
+            matches!(outcome, Err(Denied::Fault(Fault::TooManyFailures { .. })))
+        };
+        let expired = || Err(Denied::Refused(Refusal::BearerToken(TokenFault::Audience)));
+        for _ in 0..100 {
+            assert!(!is_throttled(try_once("192.0.2.1", &token(64), bad())), "ES256 and EdDSA cost nothing");
+            assert!(!is_throttled(try_once("192.0.2.1", &token(512), bad())), "nor does RSA up to 4096 bits");
+            assert!(
+                !is_throttled(try_once("192.0.2.1", &token(96), expired())),
+                "a good signature is no forgery"
+            );
+        }
+        for bytes in [96, 1024] {
+            let source = format!("192.0.2.{bytes}").replace("1024", "102");
+            let refused = (0..100).filter(|_| is_throttled(try_once(&source, &token(bytes), bad()))).count();
+            assert_eq!(refused, 80, "20 a minute");
+            assert!(
+                is_throttled(try_once(&source, &token(96), Ok(()))),
+                "good or not is not verified any more"
+            );
+            assert!(!is_throttled(try_once(&source, &token(64), Ok(()))));
+        }
+        assert!(!is_throttled(try_once("192.0.2.9", &token(96), Ok(()))), "another source");
     }
 }
