@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes docs/performance.md of what was measured. Every figure in it is one of these, or computed of them here."""
+"""Writes docs/performance.md from the measured figures. Every figure in it was measured, or is computed from these here."""
 
 import os
 import platform
@@ -12,6 +12,9 @@ import time
 from pathlib import Path
 from statistics import median
 
+from figures import LIMITS, RING, ratio, spread
+from goals import goals, goals_line, unmet
+
 DAY = 86_400
 WARM_UP = 6
 
@@ -19,26 +22,51 @@ WARM_UP = 6
 def text(figures):
     loads = figures["loads"]
     cpu = {name: [one["cpu_us_per_request"] for one in runs] for name, runs in loads.items()}
-    parts = [HEAD.format(**figures), machine_line(figures["machine"])]
-    parts += ["## Goals", "", *goals(figures, cpu), ""]
+    table, reached, missed = goals(figures, cpu)
+    parts = ["# What a token costs", "", *summary(figures, cpu), goals_line(reached, missed), ""]
+    parts += ["## Goals", "", *table, "", *unmet(figures, cpu, missed)]
+    parts += [HOW.format(**figures), machine_line(figures["machine"])]
     parts += ["## CPU time of a request", "", *requests(loads, cpu), ""]
     parts += ["## In one process", "", *in_process(figures), ""]
     parts += ["## From start to first token, and memory", "", *starts(figures), ""]
     parts += ["## Many clients", "", *many(figures["many"]), ""]
     parts += ["## After years", "", *after_years(figures["years"]), ""]
     parts += ["## What a core does for a token", "", *profile(figures["profile"], cpu), ""]
-    parts += [why(figures, cpu), ""]
     parts += ["## Scale on paper", "", *paper(figures, cpu), ""]
     return "\n".join(parts)
 
 
-HEAD = """# What a token costs
+HOW = """## How it was measured
 
-Written by `.ci/performance/run`; do not edit. Every figure is the median of {rounds} rounds of {seconds:g} s, with the smallest and
-the largest in parentheses. In each round each case is measured once, the server on one core and the load, which never sleeps, on another. CPU time is
-what the kernel counts for the server's process, with its threads. On a machine that others use too, times rise and fall
-by a third and more; what is to be trusted are ratios within one run.
+`.ci/performance/run` measures, and writes this page; do not edit it. Every figure is the median of {rounds} rounds of {seconds:g} s,
+with the smallest and the largest in parentheses. Each round measures each case once, with the server on one core and the
+load, which never sleeps, on another. CPU time is what the kernel counts for all threads of the server's process.
+
+On a machine that others use too, times vary by a third and more. Compare ratios within one run, not times of different runs.
 """
+
+
+def summary(figures, cpu):
+    """What most readers want to know, before any table."""
+    us = lambda name: median(cpu[name])
+    es256, rs256, exchange = (us(name) for name in ("client credentials ES256", "client credentials RS256", "exchange ES256"))
+    of = lambda what: median([one["ES256"][what] / 1000 for one in figures["in_process"]])
+    memory = median([one["rss_kib"] / 1024 for one in figures["loads"]["client credentials ES256"]])
+    crowd = figures["many"]
+    lines = [
+        f"- **Tokens.** One core issues up to {1e6 / es256:,.0f} tokens a second with ES256 ({es256:,.1f} µs of CPU time each), or {1e6 / rs256:,.0f} with RS256",
+        f"  ({rs256:,.1f} µs). It makes up to {1e6 / exchange:,.0f} exchanges a second ({exchange:,.1f} µs each).",
+        "- **Scale.** A token needs no database, so the rate grows with the number of cores and nodes. [Scale on paper](#scale-on-paper) has an example.",
+        f"- **Memory and start.** The server takes {memory:,.1f} MiB under load, and {crowd['bytes_per_client']:,.0f} bytes for each registered client. It issues the first token",
+        f"  {median(figures['cold_start']['ES256']) * 1000:,.0f} ms after its start; with {crowd['clients']:,} clients, after {median(crowd['start_seconds_two_cores']):,.2f} s.",
+        f"- **At a catalog.** The extractor takes {of('extract'):,.1f} µs for a token that it has verified before, and {of('extract_fresh'):,.1f} µs otherwise, of which {of('raw_verify'):,.1f}",
+        "  are the verification of the signature (ES256).",
+    ]
+    peer = "client credentials oidc-provider ES256"
+    if peer in cpu:
+        of_peer = median([one["rss_kib"] / 1024 for one in figures["loads"][peer]])
+        lines.append(f"- **Beside oidc-provider** on the same machine: {es256:,.1f} instead of {us(peer):,.1f} µs for a token, {memory:,.1f} instead of {of_peer:,.1f} MiB.")
+    return lines
 
 
 def machine():
@@ -58,7 +86,7 @@ def machine():
 def machine_line(machine):
     return (
         f"Measured on {machine['cores']} cores of {machine['cpu']} with {machine['memory_gib']} GiB, {machine['system']}, {machine['rustc']}; "
-        f"{machine['load_average']:.1f} processes wanted a core when it began.\n" + crowded(machine)
+        f"the load average was {machine['load_average']:.1f} at the beginning.\n" + crowded(machine)
     )
 
 
@@ -66,75 +94,9 @@ def crowded(machine):
     if machine["load_average"] < machine["cores"] / 2:
         return ""
     return (
-        "\n**That is more than a quiet machine has.** What is told in CPU time had to share caches; what is told as time on the clock (starts, reading\n"
-        "a store, a look-up, latencies, requests a second) had to wait for a core, and is several times what it would be.\n"
+        "\n**The machine was not quiet.** CPU times include the effect of shared caches. Elapsed times (starts, reading a store, a look-up, latencies,\n"
+        "requests a second) include waiting for a core, and are several times what they would be.\n"
     )
-
-
-def spread(values, digits=1):
-    return f"{median(values):,.{digits}f} ({min(values):,.{digits}f} – {max(values):,.{digits}f})"
-
-
-def ratio(numerators, denominators):
-    """Round by round, because only what was measured at the same time compares."""
-    return [n / d for n, d in zip(numerators, denominators)]
-
-
-def goals(figures, cpu):
-    raw = {
-        (alg, what): [one[alg][what] / 1000 for one in figures["in_process"]]
-        for alg in ("ES256", "EdDSA", "RS256")
-        for what in ("raw_sign", "raw_verify", "extract", "extract_fresh")
-    }
-    static = cpu["static answer"]
-    total = lambda *series: [sum(values) for values in zip(*series)]
-    core = lambda name: [one["core"][name] / 1000 for one in figures["in_process"]]
-    rows = []
-
-    def goal(number, what, most, measured, digits=2):
-        reached = "reached" if median(measured) <= most else "**not reached**"
-        rows.append(f"| {number} | {what} | {most:.3g} | {spread(measured, digits)} | {reached} |")
-
-    for alg, most in (("ES256", 1.25), ("EdDSA", 1.25), ("RS256", 1.05)):
-        limit = total(static, raw[alg, "raw_sign"])
-        goal(1, f"client credentials {alg} ÷ (static answer + raw signature)", most, ratio(cpu[f"client credentials {alg}"], limit))
-    for alg in ("ES256", "EdDSA"):
-        limit = total(static, raw[alg, "raw_sign"], raw[alg, "raw_verify"])
-        goal(1, f"exchange {alg} ÷ (static + verification + signature)", 1.25, ratio(cpu[f"exchange {alg}"], limit))
-    goal(1, "exchange with an actor seen before ÷ exchange", 1.0, ratio(cpu["exchange ES256 with actor"], cpu["exchange ES256"]))
-    if "client credentials oidc-provider ES256" in cpu:
-        peer = "oidc-provider ES256"
-        goal(2, "CPU of an ES256 token ÷ oidc-provider's", 1 / 12, ratio(cpu["client credentials ES256"], cpu[f"client credentials {peer}"]), 3)
-        memory = lambda name: [one["rss_kib"] for one in figures["loads"][name]]
-        goal(2, "memory ÷ oidc-provider's", 1 / 8, ratio(memory("client credentials ES256"), memory(f"client credentials {peer}")), 3)
-        start = figures["cold_start"]
-        goal(2, "start to first token ÷ oidc-provider's", 1 / 12, ratio(start["ES256"], start[peer]), 3)
-    goal(3, "client credentials in the core alone, µs", 5, core("client_credentials"))
-    goal(3, "exchange in the core alone, µs", 12, core("exchange"))
-    if count := figures["allocations"].get("client_credentials"):
-        goal(3, "allocations of client credentials in the core", 12, [count], 0)
-    crowd = figures["many"]
-    of = f"{crowd['clients']:,} clients: "
-    goal(4, of + "bytes each in memory", 200, [crowd["bytes_per_client"]], 0)
-    goal(4, of + "a look-up, ns CPU", 250, [one["lookup_cpu_ns"] for one in crowd["lookup"]], 0)
-    goal(4, of + "seconds from start to first token", 1.5, crowd["start_seconds_two_cores"])
-    p99 = lambda runs: [one["latency_us"]["p99"] for one in runs]
-    goal(4, of + "p99 while clients change ÷ p99 while none does", 1.05, ratio(p99(crowd["changing"]), p99(crowd["still"])))
-    goal(5, "extractor, ES256 token seen before, µs", 2, raw["ES256", "extract"])
-    goal(5, "extractor, ES256 token not seen before ÷ raw verification", 1.1, ratio(raw["ES256", "extract_fresh"], raw["ES256", "raw_verify"]))
-    # Neither the line of the log nor the record in the store.
-    records = {rate: [one["cpu_us_per_record"] for one in told] for rate, told in figures["recording"].items()}
-    # At the rate that comes nearest to that of the load: the more there are, the more are written together.
-    busiest = max(records, key=int)
-    bare = [quiet - record for quiet, record in zip(cpu["client credentials ES256, no log"], records[busiest])]
-    goal(6, "client credentials with audit ÷ without", 1.1, ratio(cpu["client credentials ES256"], bare))
-    for rate, told in records.items():
-        rows.append(f"| 6 | a record in the store at {int(rate):,} a second, µs | | {spread(told)} | |")
-    shares = figures.get("profile", {}).get("client credentials ES256")
-    if shares:
-        rows.append(f"| 6 | {LIMITS}, by samples, µs | | {shares.get(LIMITS, 0) * median(cpu['client credentials ES256']):.1f} | |")
-    head = ["| goal | what | at most | measured | |", "|---|---|---|---|---|"]
-    return head + rows
 
 
 def requests(loads, cpu):
@@ -145,8 +107,8 @@ def requests(loads, cpu):
         rows.append(f"| {name} | {spread(cpu[name])} | {median(per_second):,.0f} | {median(p50):.1f} | {median(p99):.1f} |")
     return rows + [
         "",
-        "The load keeps 16 connections busy (4 with Authlib), so the latencies are those of a full queue. The log goes to the null device. An",
-        "exchange is of 6,000 subject tokens in turn, more than are remembered, unless it says otherwise.",
+        "The load keeps 16 connections busy (4 with Authlib), so the latencies are those of a full queue. The log goes to the null device. Exchanges",
+        "use 6,000 subject tokens in turn, more than the cache holds; \"seen before\" means that the token is in the cache.",
     ]
 
 
@@ -158,6 +120,11 @@ def in_process(figures):
         rows.append(f"| {alg} | " + " | ".join(spread(v) for v in values) + " |")
     ours, theirs = ([one["EdDSA"]["sign"] / 1000 for one in figures[name]] for name in ("in_process", "in_process_aws_lc"))
     rows += ["", f"In a build with the feature `aws-lc`, a whole token with EdDSA takes {spread(theirs)} µs, {spread(ratio(theirs, ours), 2)} of that."]
+    rows += [
+        "",
+        "Of what the extractor takes for a new token besides the verification, about a third is taking the token apart; the rest is its claims, its hash, and the",
+        "entry in the cache. Hardware performance counters are not available in a virtual machine like this one.",
+    ]
     rows += ["", "| part of the core, without signatures | µs | allocations |", "|---|---|---|"]
     for name in runs[0]["core"]:
         allocations = figures["allocations"].get(name, "")
@@ -185,10 +152,10 @@ def many(figures):
     rows.append(f"| reading all of them, s | {spread([one['read_seconds'] for one in lookup], 2)} |")
     rows.append(f"| the same, s CPU | {spread([one['read_cpu_seconds'] for one in lookup], 2)} |")
     rows.append(f"| memory of the server for each, bytes | {figures['bytes_per_client']:,.0f} |")
-    rows.append(f"| a look-up in an order that no cache foresees, ns | {spread([one['lookup_ns'] for one in lookup], 0)} |")
+    rows.append(f"| a look-up of a random client, ns | {spread([one['lookup_ns'] for one in lookup], 0)} |")
     rows.append(f"| the same, ns CPU | {spread([one['lookup_cpu_ns'] for one in lookup], 0)} |")
     rows.append(f"| the same on huge pages (`GLIBC_TUNABLES=glibc.malloc.hugetlb=1`) | {spread([one['lookup_cpu_ns'] for one in figures['lookup_huge']], 0)} |")
-    rows.append(f"| one read at a random place of as much memory as they fill, ns CPU | {spread([one['memory_read_cpu_ns'] for one in lookup], 0)} |")
+    rows.append(f"| one read at a random place of as much memory, ns CPU | {spread([one['memory_read_cpu_ns'] for one in lookup], 0)} |")
     rows.append(f"| client credentials, µs CPU | {spread([one['cpu_us_per_request'] for one in figures['loads']])} |")
     for q in ("p50", "p99"):
         rows.append(f"| {q} at 1,000 requests a second, µs | {spread([one[q] for one in still], 0)} |")
@@ -199,7 +166,7 @@ def many(figures):
 def after_years(figures):
     held, much, nothing = figures["held"], figures["much"], figures["nothing"]
     what = f"{held['clients']:,} clients, {held['revocations']:,} revocations, {held['used_ids']:,} used identifiers"
-    rows = [f"A store with {what}, beside one with nothing but what the load needs; single-use identifiers are the database's alone.", ""]
+    rows = [f"A store with {what}, beside one that has only what the load needs. Single-use identifiers are in the database only, not in memory.", ""]
     rows += ["| | with them | without |", "|---|---|---|"]
 
     def row(name, of, digits):
@@ -213,49 +180,16 @@ def after_years(figures):
         row(f"{case}: µs CPU", lambda one: [load["cpu_us_per_request"] for load in one[case]], 1)
     read = figures["read"]
     times = f"{spread([one['read_seconds'] for one in read], 2)} s, of CPU {spread([one['read_cpu_seconds'] for one in read], 2)} s"
-    return rows + ["", f"Reading clients and revocations takes {times}. A request with a DPoP proof waits until the disk has its identifier."]
-
-
-def why(figures, cpu):
-    """What stands in the way of the goals that are not reached, as far as it can be told in figures."""
-    of = lambda alg, what: median([one[alg][what] / 1000 for one in figures["in_process"]])
-    lookup = median([one["lookup_cpu_ns"] for one in figures["many"]["lookup"]])
-    read = median([one["memory_read_cpu_ns"] for one in figures["many"]["lookup"]])
-    still = [one["latency_us"]["p99"] for one in figures["many"]["still"]]
-    static, alone = median(cpu["static answer"]), of("ES256", "raw_sign") + of("ES256", "raw_verify")
-    text = f"""**Client credentials and exchange.** Beside the static answer and the cryptography, the time is spread over everything that a request passes
-through, and no part of it is the one that is too much: HTTP and the kernel take more than for the static answer because a request and its answer are longer
-and the caches hold more than one loop. What would change it is less to do (no log, no record) or another HTTP server under the same routes.
-An RSA signature is made on another thread, so that nobody else waits for it; on one core that costs switches between threads, each way.
-"""
-    exchange = figures.get("profile", {}).get("exchange ES256")
-    if exchange:
-        ring = exchange.get(RING, 0) * median(cpu["exchange ES256"])
-        text += f"""In an exchange, signatures and hashes alone take {ring:.0f} µs, where one verification and one signature by themselves, over and over, take {alone:.0f}: the goal leaves
-{1.25 * (static + alone) - ring:.0f} µs for HTTP, kernel and all else together, of which the static answer takes {static:.0f}.
-"""
-    return text + f"""
-**Memory.** Of the {figures['all_pages'] / 2**20:.1f} MiB that the server with ES256 fills, {figures['file_pages'] / 2**20:.1f} are pages of the program itself and of the C library, which
-several servers on one machine share.
-
-**A look-up** touches three places of memory that no cache has, one after the other: where the hash is, where the client is, and the client. One read at a
-random place of as much memory takes {read:.0f} ns here, and a look-up {lookup / read:.1f} times that, so the goal is that of {250 / read:.1f} reads. In a virtual machine each
-costs a walk through two sets of page tables besides, as the same on huge pages shows in part.
-
-**The 99th percentile while clients change.** The server, the load, the change and the disk share two cores. Without any change it was between {min(still):,.0f} and {max(still):,.0f} µs
-from round to round.
-
-**The extractor's first time.** Of what it takes beside the verification, taking the token apart is a third or so; the rest is its claims, its hash, and the place that
-remembers it. The processor's own counters are not to be had in a virtual machine like this one."""
+    return rows + ["", f"Reading clients and revocations takes {times}. A request with a DPoP proof waits until its identifier is on disk."]
 
 
 def paper(figures, cpu):
-    """From the measured CPU time of a token alone; no more is known here."""
+    """From the measured CPU time of a token alone."""
     es256, rs256 = (median(cpu[f"client credentials {alg}"]) for alg in ("ES256", "RS256"))
     exchange = median(cpu["exchange ES256"])
     per_core = 1e6 / es256
     rows = [
-        "A client that renews an hourly token at half its life asks 48 times a day. Half of a core is left free for peaks.",
+        "Computed from the CPU times above. A client that renews an hourly token after half its lifetime sends 48 requests a day. Half of each core is left free for peaks.",
         "",
         "| | ES256 | RS256 |",
         "|---|---|---|",
@@ -269,9 +203,9 @@ def paper(figures, cpu):
     crowd = figures["many"]
     rows += [
         "",
-        "A token needs no database, so nodes share nothing that a token waits for, and the table grows in proportion; what saturates first is",
-        f"the cores that sign. Memory is {crowd['bytes_per_client']:,.0f} bytes for each client on every node, whatever is issued. Only changes reach the database:",
-        "clients, keys, revocations, each one transaction, and every node reads what has changed.",
+        "A token needs no database, so nodes share nothing that a token waits for, and the rates grow in proportion; the cores that sign saturate",
+        f"first. Memory is {crowd['bytes_per_client']:,.0f} bytes for each client on every node, however many tokens are issued. Only changes reach the database:",
+        "clients, keys, revocations, each in one transaction, and every node reads what has changed.",
     ]
     return rows
 
@@ -279,16 +213,16 @@ def paper(figures, cpu):
 def allocations():
     """Of the parts of the core, as `cargo bench` counts them."""
     command = ["cargo", "bench", "--locked", "--quiet", "-p", "tokenberg-bench", "--bench", "parts", "--", "core", "--max-time", "0.1"]
-    told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=Path(__file__).parent).stdout
-    found = counted(told)
-    assert {"client_credentials", "exchange"} <= found.keys(), f"cargo bench told no allocations:\n{told}"
+    output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=Path(__file__).parent).stdout
+    found = counted(output)
+    assert {"client_credentials", "exchange"} <= found.keys(), f"cargo bench printed no allocations:\n{output}"
     return found
 
 
-def counted(told):
-    """What was allocated and what grew, of what divan prints: the most of a call. Of what shrank or was given back nothing counts."""
+def counted(printed):
+    """Allocations and reallocations that grow, from what divan prints: the most of a call. Deallocations and shrinking do not count."""
     counts = {}
-    for name, lines in re.findall(r"─ (\w+) [^\n]*\n(.*?)(?=─ |\Z)", told, re.DOTALL):
+    for name, lines in re.findall(r"─ (\w+) [^\n]*\n(.*?)(?=─ |\Z)", printed, re.DOTALL):
         of = [re.search(rf"[^\S\n]{{2,}}{kind}:[^\n]*\n[^\n]*?[\d.]+ +│ ([\d.]+)", lines) for kind in ("alloc", "grow")]
         if of[0]:
             counts[name] = sum(float(found[1]) for found in of if found)
@@ -310,9 +244,9 @@ def samples(server, load, seconds=4):
         loading.join()
         # Without --no-inline it looks up the inlined functions of each sample, for many minutes.
         command = ["perf", "report", "-i", str(data), "--stdio", "--no-inline", "--no-children", "--sort", "comm,dso,symbol", "-t", "\t"]
-        told = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=120).stdout
+        output = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=120).stdout
     shares = {}
-    for line in told.splitlines():
+    for line in output.splitlines():
         fields = [field.strip() for field in line.split("\t")]
         if line.startswith("#") or len(fields) < 4:
             continue
@@ -328,9 +262,6 @@ THREADS = (
     (r"^tokenberg-store", "SQLite's threads: writing the audit"),
     (r"^tokenberg$", "the main thread: chaining the records of the audit, following the store"),
 )
-
-RING = "signatures and hashes: ring"
-LIMITS = "metrics, limiter, revocations, looking up clients"
 
 # The first that fits.
 KINDS = (
@@ -351,7 +282,7 @@ def profile(shares, cpu):
     names = [name for name in shares if shares[name]]
     if not names:
         return ["`perf` is not installed, so there is no profile."]
-    rows = ["Samples by `perf` under full load, as parts of the CPU time of a request in microseconds. What the compiler has put into its callers counts there.", ""]
+    rows = ["Samples of `perf` under full load, as parts of the CPU time of a request in microseconds. Inlined functions count for their callers.", ""]
     rows += ["| | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
     of = {name: {kind: share * median(cpu[name]) for kind, share in shares[name].items()} for name in names}
     for kind in sorted({kind for name in names for kind in of[name]}, key=lambda kind: -max(of[name].get(kind, 0) for name in names)):

@@ -7,7 +7,7 @@
 //!
 //! Each [`Step`] owns all that is known so far, asks one thing, and is consumed by the answer. So there is no trait that
 //! has to be sync or async: an adapter that has everything in memory calls [`drive`] with its [`Answers`], and one that
-//! waits writes the loop of twenty lines itself. Time and randomness are arguments. Inside of the flow, going on for a
+//! waits writes that loop itself. Time and randomness are arguments. Inside of the flow, going on for a
 //! client that has not proven who it is, or from a token that was not verified, does not compile.
 //!
 //! ```

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compares the measured figures with the goals, and states the reason where a goal is not reached."""
+
+from statistics import median
+
+from figures import LIMITS, RING, ratio, spread
+
+# Why a goal is not reached; each has a paragraph in `reasons`.
+REQUEST, ACTOR, MEMORY, LOOKUP, CHANGES, EXTRACTOR, AUDIT, OTHER = range(8)
+
+
+def goals(figures, cpu):
+    raw = {
+        (alg, what): [one[alg][what] / 1000 for one in figures["in_process"]]
+        for alg in ("ES256", "EdDSA", "RS256")
+        for what in ("raw_sign", "raw_verify", "extract", "extract_fresh")
+    }
+    static = cpu["static answer"]
+    total = lambda *series: [sum(values) for values in zip(*series)]
+    core = lambda name: [one["core"][name] / 1000 for one in figures["in_process"]]
+    rows, met, missed = [], [], []
+
+    def goal(number, why, what, most, measured, digits=2):
+        is_met = median(measured) <= most
+        (met if is_met else missed).append((why, what))
+        outcome = "reached" if is_met else "**not reached**"
+        rows.append(f"| {number} | {what} | {most:.3g} | {spread(measured, digits)} | {outcome} |")
+
+    for alg, most in (("ES256", 1.25), ("EdDSA", 1.25), ("RS256", 1.05)):
+        limit = total(static, raw[alg, "raw_sign"])
+        goal(1, REQUEST, f"client credentials {alg} ÷ (static answer + raw signature)", most, ratio(cpu[f"client credentials {alg}"], limit))
+    for alg in ("ES256", "EdDSA"):
+        limit = total(static, raw[alg, "raw_sign"], raw[alg, "raw_verify"])
+        goal(1, REQUEST, f"exchange {alg} ÷ (static + verification + signature)", 1.25, ratio(cpu[f"exchange {alg}"], limit))
+    goal(1, ACTOR, "exchange with an actor seen before ÷ exchange", 1.0, ratio(cpu["exchange ES256 with actor"], cpu["exchange ES256"]))
+    if "client credentials oidc-provider ES256" in cpu:
+        peer = "oidc-provider ES256"
+        goal(2, REQUEST, "CPU of an ES256 token ÷ oidc-provider's", 1 / 12, ratio(cpu["client credentials ES256"], cpu[f"client credentials {peer}"]), 3)
+        memory = lambda name: [one["rss_kib"] for one in figures["loads"][name]]
+        goal(2, MEMORY, "memory ÷ oidc-provider's", 1 / 8, ratio(memory("client credentials ES256"), memory(f"client credentials {peer}")), 3)
+        start = figures["cold_start"]
+        goal(2, OTHER, "start to first token ÷ oidc-provider's", 1 / 12, ratio(start["ES256"], start[peer]), 3)
+    goal(3, OTHER, "client credentials in the core alone, µs", 5, core("client_credentials"))
+    goal(3, OTHER, "exchange in the core alone, µs", 12, core("exchange"))
+    if count := figures["allocations"].get("client_credentials"):
+        goal(3, OTHER, "allocations of client credentials in the core", 12, [count], 0)
+    crowd = figures["many"]
+    of = f"{crowd['clients']:,} clients: "
+    goal(4, OTHER, of + "bytes each in memory", 200, [crowd["bytes_per_client"]], 0)
+    goal(4, LOOKUP, of + "a look-up, ns CPU", 250, [one["lookup_cpu_ns"] for one in crowd["lookup"]], 0)
+    goal(4, OTHER, of + "seconds from start to first token", 1.5, crowd["start_seconds_two_cores"])
+    p99 = lambda runs: [one["latency_us"]["p99"] for one in runs]
+    goal(4, CHANGES, of + "p99 while clients change ÷ p99 while none does", 1.05, ratio(p99(crowd["changing"]), p99(crowd["still"])))
+    goal(5, OTHER, "extractor, ES256 token seen before, µs", 2, raw["ES256", "extract"])
+    goal(5, EXTRACTOR, "extractor, ES256 token not seen before ÷ raw verification", 1.1, ratio(raw["ES256", "extract_fresh"], raw["ES256", "raw_verify"]))
+    records = cost_of_records(figures)
+    # Neither the line of the log nor the record in the store.
+    busiest = max(records, key=int)
+    bare = [quiet - record for quiet, record in zip(cpu["client credentials ES256, no log"], records[busiest])]
+    goal(6, AUDIT, "client credentials with audit ÷ without", 1.1, ratio(cpu["client credentials ES256"], bare))
+    for rate, costs in records.items():
+        rows.append(f"| 6 | a record in the store at {int(rate):,} a second, µs | | {spread(costs)} | |")
+    shares = figures.get("profile", {}).get("client credentials ES256")
+    if shares:
+        rows.append(f"| 6 | {LIMITS}, by samples, µs | | {shares.get(LIMITS, 0) * median(cpu['client credentials ES256']):.1f} | |")
+    head = ["| goal | what | at most | measured | |", "|---|---|---|---|---|"]
+    return head + rows, len(met), missed
+
+
+def cost_of_records(figures):
+    """At each rate: the more records a second there are, the more are written together. The highest rate is nearest to that of the load."""
+    return {rate: [one["cpu_us_per_record"] for one in runs] for rate, runs in figures["recording"].items()}
+
+
+def goals_line(reached, missed):
+    if not missed:
+        return f"- **Goals.** All {reached} are reached."
+    return f"- **Goals.** {reached} of {reached + len(missed)} are reached. [The others](#goals-that-are-not-reached) are listed with the reasons."
+
+
+def unmet(figures, cpu, missed):
+    """The goals that are not reached, each group with its reason."""
+    if not missed:
+        return []
+    texts = reasons(figures, cpu)
+    lines = ["### Goals that are not reached", ""]
+    for why in sorted({why for why, _ in missed}):
+        title, text = texts[why]
+        which = [f"- {what}" for other, what in missed if other == why]
+        lines += [f"**{title}**", "", *which, "", text, ""]
+    return lines
+
+
+def reasons(figures, cpu):
+    of = lambda alg, what: median([one[alg][what] / 1000 for one in figures["in_process"]])
+    us = lambda name: median(cpu[name])
+    lookup = median([one["lookup_cpu_ns"] for one in figures["many"]["lookup"]])
+    read = median([one["memory_read_cpu_ns"] for one in figures["many"]["lookup"]])
+    still = [one["latency_us"]["p99"] for one in figures["many"]["still"]]
+    records = cost_of_records(figures)
+    static, alone = us("static answer"), of("ES256", "raw_sign") + of("ES256", "raw_verify")
+    requests = """Besides the static answer and the cryptography, the time is spread over everything that a request passes through, and no single part dominates:
+HTTP and the kernel take more than for the static answer, because a request and its response are longer and the caches hold more
+than one loop. Less work (no log, no record) or another HTTP server under the same routes would change it. RSA signatures are made
+on another thread, so that other requests do not wait; on one core this costs two switches between threads."""
+    exchange = figures.get("profile", {}).get("exchange ES256")
+    if exchange:
+        ring = exchange.get(RING, 0) * us("exchange ES256")
+        requests += f"""
+
+In an exchange, signatures and hashes take {ring:.0f} µs. One verification and one signature alone, repeated, take {alone:.0f}. So the goal leaves
+{1.25 * (static + alone) - ring:.0f} µs for HTTP, kernel and everything else; the static answer takes {static:.0f}."""
+    return {
+        REQUEST: ("Client credentials and exchanges", requests),
+        ACTOR: (
+            "An exchange with an actor",
+            """It does everything that an exchange without one does, and also reads and checks the actor's token. That token was verified before and is cached, so it
+costs no verification. The ratio cannot fall below 1 by more than the variation between rounds.""",
+        ),
+        MEMORY: (
+            "Memory",
+            f"""Of the {figures['all_pages'] / 2**20:.1f} MiB of the server with ES256, {figures['file_pages'] / 2**20:.1f} are pages of the program and of the C library, which several servers on one machine share.""",
+        ),
+        LOOKUP: (
+            "A look-up of a client",
+            f"""It reads three places of memory that no cache has, one after the other: the hash, the entry of the client, and the client. One read at a random place of as much
+memory takes {read:.0f} ns here, and a look-up {lookup / read:.1f} times that; the goal is that of {250 / read:.1f} reads. In a virtual machine each read
+also walks two sets of page tables, as the measurement with huge pages shows in part.""",
+        ),
+        CHANGES: (
+            "The 99th percentile while clients change",
+            f"""The server, the load, the change and the disk share two cores. Without any change, it was between {min(still):,.0f} and {max(still):,.0f} µs in different rounds.""",
+        ),
+        EXTRACTOR: ("The extractor's first time", "[In one process](#in-one-process) has the parts of it."),
+        AUDIT: (
+            "The audit",
+            f"""A request takes {us('client credentials ES256'):.1f} µs with the line of the log and the record in the store, and {us('client credentials ES256, no log'):.1f} µs without the
+line, of which the record takes {median(records[max(records, key=int)]):.1f}. The goal leaves a tenth of the rest for both.""",
+        ),
+        OTHER: ("Others", "No reason is known."),
+    }
