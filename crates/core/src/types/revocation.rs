@@ -2,7 +2,8 @@
 
 use super::claims::{AccessTokenClaims, TokenId};
 use super::client_id::ClientId;
-use super::provenance::Origin;
+use super::issuer::Issuer;
+use super::provenance::{Origin, Participant};
 use super::time::Timestamp;
 
 /// What the operator or a client revoked.
@@ -87,4 +88,56 @@ impl Revocation {
             }
         }
     }
+}
+
+/// The times before which tokens of parties were revoked, wherever they are kept.
+pub trait RevokedBefore {
+    /// The time before which the tokens of the client were revoked.
+    fn of_client(&self, client: &str) -> Option<Timestamp>;
+
+    /// The time before which the tokens for this subject of the issuer were revoked.
+    fn of_subject(&self, issuer: &Issuer, subject: &str) -> Option<Timestamp>;
+
+    /// The time before which the tokens for all subjects of the issuer were revoked, because it was removed.
+    fn of_issuer(&self, issuer: &Issuer) -> Option<Timestamp>;
+}
+
+impl Revocation {
+    /// Why the token is revoked, if the tokens of a party on which it depends were revoked from before a time. The narrower
+    /// reason first.
+    #[must_use]
+    pub fn before(token: &AccessTokenClaims, times: &impl RevokedBefore) -> Option<Self> {
+        if let Some(before) = times.of_client(token.client_id.as_str()) {
+            let revocation = Self::Client { before };
+            if revocation.reaches(token) {
+                return Some(revocation);
+            }
+        }
+        let of_participant = |participant| of_participant(&token.issuer, participant, times);
+        if let Some(revocation) = token.participants().find_map(of_participant) {
+            return Some(Self::Origin(Box::new(revocation)));
+        }
+        let issuer = token.subject_issuer();
+        // The operator may know the subject by the name that catalogs see.
+        let names = [token.issuer_subject().as_str(), token.subject.as_str()];
+        let before = names.into_iter().map(|name| times.of_subject(issuer, name)).max().flatten();
+        let before = before.max(times.of_issuer(issuer))?;
+        Some(Self::Subject { before }).filter(|revocation| revocation.reaches(token))
+    }
+}
+
+/// What was revoked of a client, or of a subject of another issuer, with whose token another one was obtained.
+fn of_participant(
+    ours: &Issuer,
+    participant: Participant<'_>,
+    times: &impl RevokedBefore,
+) -> Option<Revocation> {
+    let Participant { issuer, subject, since } = participant;
+    let of_client = if issuer.is_none() { times.of_client(subject) } else { None };
+    if let Some(before) = of_client.filter(|before| since < *before) {
+        return Some(Revocation::Client { before });
+    }
+    let of_all = issuer.and_then(|issuer| times.of_issuer(issuer));
+    let before = times.of_subject(issuer.unwrap_or(ours), subject).max(of_all)?;
+    (since < before).then_some(Revocation::Subject { before })
 }
