@@ -1,6 +1,6 @@
 //! What does it take to give a token back? Revocation, RFC 7009.
 
-use crate::flow::inquiry::{self, Expired, Findings, Inquiry};
+use crate::flow::inquiry::{self, Findings, Inquiry, Untimely};
 use crate::policy::Policy;
 use crate::policy::proof::Authenticated;
 use crate::refusal::{Refusal, TokenFault};
@@ -52,7 +52,7 @@ impl RevocationEndpoint {
     /// # Errors
     /// A [`Refusal`] if that is clear without asking anything.
     pub fn start(&self, presented: PresentedToken, now: Timestamp) -> Result<Inquiry<Revoking>, Refusal> {
-        inquiry::begin(Arc::clone(&self.policy), presented, now, judge, Expired::WhileRenewable)
+        inquiry::begin(Arc::clone(&self.policy), presented, now, judge, Untimely::WhilePresentable)
     }
 }
 

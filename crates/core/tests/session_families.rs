@@ -1,0 +1,71 @@
+//! Which tokens a revocation reaches: the branches of a session, RFC 7009 §2.1, and revocations of a party; conformance RV and TX-38.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
+use serde_json::json;
+use tokenberg_core::{Introspection, Lifetime, Revocation, TokenType};
+use tokenberg_testkit::{
+    Ask, ForeignKey, ISSUER, NOW, World, alice, at1, at2, by_c1, by_c2, chain, client, trusted,
+};
+
+const IDP: &str = "https://idp.test";
+
+fn by_c3(ask: Ask) -> Ask {
+    ask.basic("c3", "s3")
+}
+
+fn is_active(world: &World, token: &str, by: fn(Ask) -> Ask) -> bool {
+    matches!(world.introspect(&by(Ask::token(token))), Ok(Introspection::Active(_)))
+}
+
+fn revoke(world: &mut World, token: &str, by: fn(Ask) -> Ask) {
+    world.revoke(&by(Ask::token(token))).unwrap().unwrap();
+}
+
+fn as_jwt(token: &str) -> Ask {
+    Ask::exchange_of(token, TokenType::IdToken)
+}
+
+/// `c1` and `c3` may act for users of an issuer, `c2` is the resource server of the catalog, and `c3` may impersonate `c1`.
+fn world() -> (World, ForeignKey) {
+    let (mut world, key) = (World::new(), ForeignKey::new(Some("p1")));
+    world.issuers = vec![trusted(IDP, &key)];
+    world.register(client("c3", "s3", "catalog ns:read"));
+    for id in ["c1", "c3"] {
+        world.change(id, |c| c.rights_mut().may_act_for = vec![format!("{IDP}|*").parse().unwrap()]);
+    }
+    world.change("c2", |c| c.rights_mut().serves = vec!["https://cat.test".into()]);
+    world.change("c3", |c| c.rights_mut().may_impersonate = vec![format!("{ISSUER}|c1").parse().unwrap()]);
+    (world, key)
+}
+
+#[test]
+fn rv_03_rv_06_a_token_of_a_node_whose_clock_is_ahead_is_revoked() {
+    let mut world = World::new();
+    let token = at2(&mut world);
+    let set_back = |world: &mut World| world.now = tokenberg_core::Timestamp::from_seconds(NOW - 6).unwrap();
+    set_back(&mut world);
+    assert!(!is_active(&world, &token, by_c2), "its time has not come at this node");
+    // Answered 200, so it has to be done: at the other node, and here in a second, the token is good.
+    assert!(world.revoke(&by_c2(Ask::token(&token))).unwrap().is_some());
+    world.pass(6);
+    assert!(!is_active(&world, &token, by_c2));
+    assert_eq!(world.check(by_c2(Ask::exchange(&token))).code(), "400 invalid_request");
+}
+
+#[test]
+fn jw_34_no_renewal_before_the_session_began_so_that_what_is_granted_is_good() {
+    let mut world = World::new();
+    world.pass(60);
+    let token = at2(&mut world);
+    // Clocks of several nodes, or one that is set back twice: each step is within the leeway, both together are not.
+    world.now = tokenberg_core::Timestamp::from_seconds(NOW + 56).unwrap();
+    let renewed = world.check(by_c2(Ask::exchange(&token))).token();
+    assert!(is_active(&world, &renewed, by_c2));
+    world.now = tokenberg_core::Timestamp::from_seconds(NOW + 54).unwrap();
+    assert_eq!(world.check(by_c2(Ask::exchange(&renewed))).code(), "400 invalid_request");
+    assert!(!is_active(&world, &renewed, by_c2));
+    world.pass(1);
+    let answer = world.check(by_c2(Ask::exchange(&renewed)));
+    assert!(is_active(&world, &answer.token(), by_c2));
+    assert!(answer.claims().remaining(world.now) > Lifetime::ZERO);
+}
