@@ -4,6 +4,7 @@ use crate::answer::Answer;
 use crate::ask::Ask;
 use crate::clients;
 use crate::explained;
+use crate::revoked_times::RevokedTimes;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +32,8 @@ pub struct World {
     pub now: Timestamp,
     /// What the operator took back.
     pub revoked: Vec<Revocation>,
+    /// What the operator revoked from before a time, by party.
+    pub before: RevokedTimes,
     /// The issuers that are trusted.
     pub issuers: Vec<TrustedIssuer>,
     /// What the operator decided about subjects: issuer, or none, and name.
@@ -68,6 +71,7 @@ impl World {
             endpoint: TokenEndpoint::new(Policy::new(ISSUER.parse().unwrap())),
             now,
             revoked: Vec::new(),
+            before: RevokedTimes::default(),
             issuers: Vec::new(),
             subjects: Vec::new(),
             fetched: BTreeMap::new(),
@@ -254,7 +258,8 @@ impl Answers for World {
     }
 
     fn revoked(&self, token: &AccessTokenClaims) -> Option<Revocation> {
-        self.revoked.iter().find_map(|revocation| revocation.reason_for(token))
+        let by_id = self.revoked.iter().find_map(|revocation| revocation.reason_for(token));
+        by_id.or_else(|| Revocation::before(token, &self.before))
     }
 
     fn keys(&self) -> &dyn Keys {
@@ -272,14 +277,18 @@ impl Answers for World {
     }
 
     fn subject(&self, issuer: Option<&Issuer>, subject: &str, sub: &str) -> SubjectStanding {
-        let is_it = |known: &&(Option<Issuer>, String, SubjectStanding)| {
-            known.0.as_ref() == issuer && known.1 == subject
-        };
-        let standing = self.subjects.iter().find(is_it).map(|known| known.2.clone()).unwrap_or_default();
+        // The operator may know the subject by either name.
         let trusted = issuer.and_then(|issuer| self.issuers.iter().find(|known| known.issuer == *issuer));
+        let is_it = |known: &&(Option<Issuer>, String, SubjectStanding)| {
+            known.0.as_ref() == issuer && (known.1 == subject || known.1 == sub)
+        };
+        let known = self.subjects.iter().filter(is_it).map(|known| &known.2);
+        let revoked_before = known.clone().map(|known| known.revoked_before).max().flatten();
+        let of_names = [subject, sub].iter().filter_map(|name| self.before.of_name(issuer, name)).max();
+        let disabled = known.into_iter().any(|known| known.disabled);
         let client = sub.parse().ok().filter(|id| self.clients.contains_key(id));
         let namesake = Namesake::find(sub, trusted, client.as_ref(), &self.issuers);
-        SubjectStanding { namesake, ..standing }
+        SubjectStanding { disabled, revoked_before: revoked_before.max(of_names), namesake }
     }
 
     fn nonce(&self, now: Timestamp) -> Option<Box<str>> {
