@@ -39,6 +39,30 @@ fn world() -> (World, ForeignKey) {
 }
 
 #[test]
+fn law_8_a_revoked_subject_ends_what_it_obtained_as_a_client() {
+    let (mut world, key) = world();
+    let subject = at1(&mut world);
+    let impersonated = world.check(by_c3(Ask::exchange(&subject))).token();
+    assert_eq!(chain(&world.check(by_c3(Ask::exchange(&impersonated)))), Vec::<String>::new());
+    let users = world.check(by_c3(as_jwt(&key.sign(&alice(&json!({"aud": "c3"})))))).token();
+    let passed_on = world.check(by_c2(Ask::exchange(&impersonated))).token();
+    world.pass(1);
+    // `tokenberg revoke --subject c3`, whosever name it is.
+    world.before.subject(None, "c3", world.now.as_seconds());
+    for (what, token, by) in [
+        ("as the client alone", &impersonated, by_c3 as fn(Ask) -> Ask),
+        ("as the actor", &users, by_c3),
+        ("as a party that passed the token on", &passed_on, by_c2),
+    ] {
+        assert!(!is_active(&world, token, by), "{what}");
+        assert_ne!(world.check(by(Ask::exchange(token))).code(), "200", "{what}");
+    }
+    assert!(is_active(&world, &subject, by_c1), "the subject is another one");
+    let again = world.check(by_c3(Ask::exchange(&subject))).token();
+    assert!(is_active(&world, &again, by_c3), "what it obtains afterwards");
+}
+
+#[test]
 fn rv_03_rv_06_a_token_of_a_node_whose_clock_is_ahead_is_revoked() {
     let mut world = World::new();
     let token = at2(&mut world);

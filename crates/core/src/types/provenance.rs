@@ -95,20 +95,21 @@ impl AccessTokenClaims {
         self.session.provenance.iter().flat_map(|provenance| provenance.all_origins())
     }
 
-    /// Everybody but the subject on whom the token depends: those with whose tokens it was obtained, and those who act or acted.
+    /// Every party but the subject on which the token depends: its client, those with whose tokens it was obtained, and those
+    /// that act or acted.
     pub fn participants(&self) -> impl Iterator<Item = Participant<'_>> {
-        let actors = self.actor.iter().flat_map(Actor::chain).filter_map(|actor| {
+        let since = self.session.joined();
+        let client = Participant { issuer: None, subject: self.client_id.as_str(), since };
+        let actors = self.actor.iter().flat_map(Actor::chain).filter_map(move |actor| {
             let named = (actor.issuer.as_ref(), actor.subject.as_str());
             let is_named = |other: Participant<'_>| (other.issuer, other.subject) == named;
-            if self.origins().map(Origin::participant).any(is_named) {
+            if is_named(client) || self.origins().map(Origin::participant).any(is_named) {
                 return None;
             }
-            // Of an actor without a token of its own is known only when it was the client, or that it acted by then.
-            let is_client = named == (None, self.client_id.as_str());
-            let since = if is_client { self.session.joined() } else { self.issued_at };
-            Some(Participant { issuer: named.0, subject: named.1, since })
+            // Of another actor without a token of its own is known only that it acted by then.
+            Some(Participant { issuer: named.0, subject: named.1, since: self.issued_at })
         });
-        self.origins().map(Origin::participant).chain(actors)
+        [client].into_iter().chain(self.origins().map(Origin::participant)).chain(actors)
     }
 }
 

@@ -107,22 +107,17 @@ impl Revocation {
     /// reason first.
     #[must_use]
     pub fn before(token: &AccessTokenClaims, times: &impl RevokedBefore) -> Option<Self> {
-        if let Some(before) = times.of_client(token.client_id.as_str()) {
-            let revocation = Self::Client { before };
-            if revocation.reaches(token) {
-                return Some(revocation);
-            }
-        }
-        let of_participant = |participant| of_participant(&token.issuer, participant, times);
-        if let Some(revocation) = token.participants().find_map(of_participant) {
-            return Some(Self::Origin(Box::new(revocation)));
-        }
+        let of_client = times.of_client(token.client_id.as_str()).map(|before| Self::Client { before });
         let issuer = token.subject_issuer();
         // The operator may know the subject by the name that catalogs see.
         let names = [token.issuer_subject().as_str(), token.subject.as_str()];
-        let before = names.into_iter().map(|name| times.of_subject(issuer, name)).max().flatten();
-        let before = before.max(times.of_issuer(issuer))?;
-        Some(Self::Subject { before }).filter(|revocation| revocation.reaches(token))
+        let of_subject = names.into_iter().map(|name| times.of_subject(issuer, name)).max().flatten();
+        let of_subject = of_subject.max(times.of_issuer(issuer)).map(|before| Self::Subject { before });
+        let direct = of_client.into_iter().chain(of_subject).find(|revocation| revocation.reaches(token));
+        direct.or_else(|| {
+            let of_participant = |participant| of_participant(&token.issuer, participant, times);
+            token.participants().find_map(of_participant).map(|revocation| Self::Origin(Box::new(revocation)))
+        })
     }
 }
 
