@@ -39,6 +39,56 @@ fn world() -> (World, ForeignKey) {
 }
 
 #[test]
+fn rv_07_what_is_passed_on_after_a_client_revoked_what_it_had_of_a_session_is_good() {
+    let (mut world, key) = world();
+    let users = world.check(by_c1(as_jwt(&key.sign(&alice(&json!({})))))).token();
+    let pass_on = |world: &mut World| world.check(by_c2(Ask::exchange(&users))).token();
+    let (first, second) = (pass_on(&mut world), pass_on(&mut world));
+    let renewed = world.check(Ask::exchange(&first).bearer(&first)).token();
+    let passed_back = world.check(by_c1(Ask::exchange(&first))).token();
+    // A resource server that revokes what it obtained for one query, and obtains a token for the next, in the same second.
+    revoke(&mut world, &first, by_c2);
+    let third = pass_on(&mut world);
+    for (what, token, by, is) in [
+        ("what was revoked", &first, by_c2 as fn(Ask) -> Ask, false),
+        ("its renewal", &renewed, by_c2, false),
+        ("what was obtained with it", &passed_back, by_c1, false),
+        ("what was passed on separately", &second, by_c2, true),
+        ("what was passed on afterwards", &third, by_c2, true),
+        ("the session", &users, by_c1, true),
+    ] {
+        assert_eq!(is_active(&world, token, by), is, "{what}");
+        assert_eq!(world.check(by(Ask::exchange(token))).code() == "200", is, "{what}");
+    }
+    // The session as a whole ends with what its first client has of it.
+    revoke(&mut world, &users, by_c1);
+    for token in [&second, &third] {
+        assert!(!is_active(&world, token, by_c2));
+    }
+}
+
+#[test]
+fn rv_07_a_client_that_revokes_a_token_of_its_own_session_ends_the_session() {
+    let (mut world, key) = world();
+    world.issuers.push(trusted("https://q.test", &key));
+    world.change("c1", |c1| c1.rights_mut().may_act_for.push("https://q.test|robot".parse().unwrap()));
+    let own = world.token("c1", "s1-Z7", "catalog");
+    let users = world.check(as_jwt(&key.sign(&alice(&json!({})))).actor(&own).bearer(&own)).token();
+    let robot = key.sign(&alice(&json!({"iss": "https://q.test", "sub": "robot"})));
+    let by_robot = by_c1(Ask::exchange(&own)).with("actor_token", &robot);
+    let by_robot = world.check(by_robot.with("actor_token_type", TokenType::IdToken.as_urn()));
+    assert_eq!(chain(&by_robot), ["robot"]);
+    revoke(&mut world, &by_robot.token(), by_c1);
+    // What is written is the session, which no rule about who acts can read in two ways.
+    let session = by_robot.claims().session.id.clone();
+    assert_eq!(world.revoked[0], Revocation::Session(session));
+    for (what, token) in [("with the robot", &by_robot.token()), ("its own", &own), ("of a user", &users)] {
+        assert!(!is_active(&world, token, by_c1), "{what}");
+    }
+    assert!(!world.token("c1", "s1-Z7", "catalog").is_empty(), "the client itself goes on");
+}
+
+#[test]
 fn law_8_a_revoked_subject_ends_what_it_obtained_as_a_client() {
     let (mut world, key) = world();
     let subject = at1(&mut world);

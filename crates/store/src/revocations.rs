@@ -165,10 +165,15 @@ impl RevokedIds {
     /// The wider reason first: whoever is told of a token alone may think that its renewals live.
     pub(crate) fn find(&self, token: &AccessTokenClaims) -> Option<Revocation> {
         let (session, client) = (&token.session.id, &token.client_id);
-        if self.sessions.find(session.as_str()).is_some() {
-            return Some(Revocation::Session(session.clone()));
+        let ids = [Some(session), token.session.branch()];
+        if let Some(id) = ids.into_iter().flatten().find(|id| self.sessions.find(id.as_str()).is_some()) {
+            return Some(Revocation::Session(id.clone()));
         }
-        if !token.is_clients_own() && self.sessions.find(delegation(session, client).as_str()).is_some() {
+        let has_branch = token.session.branch().is_some();
+        if !has_branch
+            && !token.is_of_clients_session()
+            && self.sessions.find(delegation(session, client).as_str()).is_some()
+        {
             return Some(Revocation::Delegation { session: session.clone(), client: client.clone() });
         }
         if let Some(revocation) = token.origins().find_map(|origin| self.of_origin(origin)) {

@@ -31,7 +31,7 @@ pub(crate) fn of(
         [Some(subject.end), Some(lasts(client.client())), token.principal().map(lasts), actors_end(parties)];
     let end = limits.into_iter().flatten().min().unwrap_or(now);
     if now < end {
-        let provenance = provenance(parties, delegation, now)?;
+        let provenance = provenance(parties, delegation, id, now)?;
         return Ok(Session { end, provenance, ..subject.clone() });
     }
     let could_begin_one = client.with_credential()
@@ -90,6 +90,7 @@ fn actors_end(parties: &Parties<'_>) -> Option<Timestamp> {
 fn provenance(
     parties: &Parties<'_>,
     delegation: &Delegation,
+    id: &TokenId,
     now: Timestamp,
 ) -> Result<Option<Box<Provenance>>, Refusal> {
     let token = parties.subject.own().map(ProvenToken::claims);
@@ -97,6 +98,7 @@ fn provenance(
         token.and_then(|token| token.session.provenance.as_deref()).cloned().unwrap_or_default();
     if let Some(token) = token.filter(|token| token.client_id != *parties.client.id()) {
         provenance.joined = Some(now).filter(|now| *now > token.session.start);
+        provenance.branch = Some(id.clone());
         let renewed_with = std::mem::take(&mut provenance.renewed_with);
         add(&mut provenance.origins, renewed_with);
         add(&mut provenance.origins, [origin(token)]);
@@ -148,7 +150,7 @@ fn actors_origins(parties: &Parties<'_>, now: Timestamp) -> Vec<Origin> {
 
 fn origin(token: &AccessTokenClaims) -> Origin {
     Origin::Session {
-        session: token.session.id.clone(),
+        session: token.session.family().clone(),
         client: token.client_id.clone(),
         joined: token.session.joined(),
     }
@@ -156,7 +158,7 @@ fn origin(token: &AccessTokenClaims) -> Origin {
 
 fn is_of(token: &AccessTokenClaims, client: &Authenticated, origin: &Origin) -> bool {
     match origin {
-        Origin::Session { session, client: by, .. } => *session == token.session.id && by == client.id(),
+        Origin::Session { session, client: by, .. } => session == token.session.family() && by == client.id(),
         Origin::Foreign { .. } => false,
     }
 }

@@ -12,10 +12,10 @@ pub enum Revocation {
     /// This one token.
     #[error("the token {} was revoked", .0.as_str())]
     Token(TokenId),
-    /// All tokens that go back to the same authentication.
+    /// All tokens that go back to the same authentication, or the branch of them that was passed on to one client.
     #[error("the session {} was revoked", .0.as_str())]
     Session(TokenId),
-    /// All tokens that a client got in a session which began with somebody else's authentication.
+    /// All tokens that a client got in another principal's session, apart from what was passed on to it.
     #[error("what {client} has of the session {} was revoked", .session.as_str())]
     Delegation {
         /// The session.
@@ -50,9 +50,9 @@ impl Revocation {
     pub fn reaches(&self, token: &AccessTokenClaims) -> bool {
         match self {
             Self::Token(id) => *id == token.token_id,
-            Self::Session(id) => *id == token.session.id,
+            Self::Session(id) => *id == token.session.id || Some(id) == token.session.branch(),
             Self::Delegation { session, client } => {
-                *session == token.session.id && *client == token.client_id
+                session == token.session.family() && *client == token.client_id
             }
             Self::Client { before } => token.session.joined() < *before,
             Self::Subject { before } => token.session.start < *before,
