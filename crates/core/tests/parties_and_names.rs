@@ -4,7 +4,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use tokenberg_core::{Introspection, Lifetime, Refusal, SubjectStanding, TokenFault, TokenType};
+use tokenberg_core::{Lifetime, Refusal, TokenFault, TokenType};
 use tokenberg_testkit::{Ask, ForeignKey, NOW, World, alice, by_c1, chain, trusted};
 
 const IDP: &str = "https://idp.test";
@@ -81,3 +81,19 @@ fn cc_17_the_prefix_of_a_disabled_issuer_stays_reserved() {
     }
 }
 
+#[test]
+fn tx_44_law_3_a_user_from_an_unsecured_jwt_outlives_the_actors_session_when_renewed_with_it_too() {
+    let (mut world, key) = world();
+    world.change("c1", |c1| c1.rights_mut().session_lifetime = Lifetime::from_hours(2));
+    let actor = world.token("c1", "s1-Z7", "catalog");
+    world.pass(3000);
+    let renewed_actor = world.check(by_c1(Ask::exchange(&actor))).token();
+    let begun = world.check(unsecured("bob", NOW + 3000).actor(&actor).bearer(&actor));
+    world.pass(3000);
+    let renewed = world.check(Ask::exchange(&begun.token()).actor(&renewed_actor).bearer(&renewed_actor));
+    assert_eq!(renewed.claims().session.end, begun.claims().session.end, "not that of the catalog's session");
+    // A token of another issuer as the actor does end it.
+    let robot = key.sign(&alice(&json!({"iss": Q, "sub": "robot", "exp": NOW + 6100})));
+    let by_robot = world.check(with_actor(by_c1(Ask::exchange(&renewed.token())), &robot));
+    assert_eq!(by_robot.claims().session.end.as_seconds(), NOW + 6100);
+}

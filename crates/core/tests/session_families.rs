@@ -113,6 +113,34 @@ fn law_8_a_revoked_subject_ends_what_it_obtained_as_a_client() {
 }
 
 #[test]
+fn law_8_the_actor_token_with_which_another_client_got_hold_of_a_session_stays_with_it() {
+    let (mut world, key) = world();
+    let users = world.check(by_c1(as_jwt(&key.sign(&alice(&json!({})))))).token();
+    world.change("c3", |c3| c3.rights_mut().may_impersonate = vec![format!("{IDP}|*").parse().unwrap()]);
+    let impersonated = world.check(by_c3(Ask::exchange(&users))).token();
+    // `c1` is the present actor already, so its token changes no actor; but it makes the result a token of `c1`.
+    let stolen = world.token("c1", "s1-Z7", "catalog");
+    let taken = world.check(Ask::exchange(&impersonated).actor(&stolen).bearer(&stolen));
+    assert_eq!(chain(&taken), ["c1"]);
+    let another = world.token("c1", "s1-Z7", "catalog");
+    let renewed = world.check(Ask::exchange(&taken.token()).actor(&another).bearer(&another)).token();
+    assert!(is_active(&world, &renewed, by_c1));
+    revoke(&mut world, &stolen, by_c1);
+    assert!(!is_active(&world, &renewed, by_c1), "law 8: however often it was renewed since");
+}
+
+#[test]
+fn law_8_a_renewal_depends_on_the_actor_token_that_was_named_last_and_on_none_before() {
+    let mut world = World::new();
+    let (first, other) = (at1(&mut world), at1(&mut world));
+    let renewed = world.check(by_c1(Ask::exchange(&first)).actor(&other)).token();
+    // An actor token of the same session adds nothing, and takes the place of the other.
+    let again = world.check(by_c1(Ask::exchange(&renewed)).actor(&first)).token();
+    revoke(&mut world, &other, by_c1);
+    assert_eq!((is_active(&world, &renewed, by_c1), is_active(&world, &again, by_c1)), (false, true));
+}
+
+#[test]
 fn rv_03_rv_06_a_token_of_a_node_whose_clock_is_ahead_is_revoked() {
     let mut world = World::new();
     let token = at2(&mut world);
