@@ -44,7 +44,8 @@ pub struct World {
     pub has_memory: bool,
     used: Mutex<BTreeSet<(Box<str>, Box<str>)>>,
     keys: Keyring,
-    material: KeyMaterial,
+    /// The last one signs.
+    materials: Vec<KeyMaterial>,
     clients: BTreeMap<ClientId, Arc<Client>>,
     minted: u128,
 }
@@ -78,7 +79,7 @@ impl World {
             has_memory: true,
             used: Mutex::new(BTreeSet::new()),
             keys: Keyring::read(std::slice::from_ref(&key), now).unwrap(),
-            material: key,
+            materials: vec![key],
             clients: BTreeMap::new(),
             minted: 0,
         };
@@ -210,9 +211,38 @@ impl World {
     }
 
     /// The name of the key that signs.
+    ///
+    /// # Panics
+    /// If all were revoked.
     #[must_use]
     pub fn kid(&self) -> &str {
-        self.material.id.as_str()
+        self.signing().id.as_str()
+    }
+
+    fn signing(&self) -> &KeyMaterial {
+        self.materials.last().expect("a key signs")
+    }
+
+    /// Makes a new key, which signs at once, also when the clock is set back by up to an hour.
+    ///
+    /// # Panics
+    /// If no key can be made.
+    pub fn rotate(&mut self) {
+        let from = Timestamp::from_seconds(self.now.as_seconds() - 3600).unwrap();
+        self.materials.push(generate(Algorithm::ES256, from, from).unwrap());
+        self.keys = Keyring::read(&self.materials, self.now).unwrap();
+    }
+
+    /// Removes a key, and makes a new one if it was the last.
+    ///
+    /// # Panics
+    /// If no key can be made.
+    pub fn revoke_key(&mut self, kid: &str) {
+        self.materials.retain(|key| key.id.as_str() != kid);
+        if self.materials.is_empty() {
+            self.rotate();
+        }
+        self.keys = Keyring::read(&self.materials, self.now).unwrap();
     }
 
     /// Signs any header and payload with our own key, as no code of ours would.
@@ -224,7 +254,7 @@ impl World {
         use base64::Engine;
         use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
         let random = SystemRandom::new();
-        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &self.material.pkcs8, &random)
+        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &self.signing().pkcs8, &random)
             .unwrap();
         let input = format!("{}.{}", BASE64URL.encode(header), BASE64URL.encode(payload));
         let signature = key.sign(&random, input.as_bytes()).unwrap();
