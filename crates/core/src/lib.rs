@@ -115,7 +115,7 @@ pub use types::provenance::{MOST_ORIGINS, MayAct, Origin, Participant, Provenanc
 pub use types::registration::{
     AllowedScope, AuthMethod, Client, GrantType, LONGEST_ASSERTION_LIFETIME, Rights,
 };
-pub use types::revocation::Revocation;
+pub use types::revocation::{Revocation, RevokedBefore};
 pub use types::scope::{CATALOG, Scope, ScopeError};
 pub use types::scope_mapping::{ScopeMapping, ScopeMappingError};
 pub use types::secret::{LONGEST_CLIENT_SECRET, Secret, SecretDigest};

@@ -9,8 +9,7 @@ use crate::shards::Shards;
 use crate::store::Store;
 use std::collections::HashMap;
 use tokenberg_core::{
-    AccessTokenClaims, ClientId, Issuer, Origin, Participant, Revocation, ShortText, Subject, Timestamp,
-    TokenId,
+    AccessTokenClaims, ClientId, Issuer, Origin, Revocation, ShortText, Subject, Timestamp, TokenId,
 };
 
 /// Something to be taken back.
@@ -166,10 +165,15 @@ impl RevokedIds {
     /// The wider reason first: whoever is told of a token alone may think that its renewals live.
     pub(crate) fn find(&self, token: &AccessTokenClaims) -> Option<Revocation> {
         let (session, client) = (&token.session.id, &token.client_id);
-        if self.sessions.find(session.as_str()).is_some() {
-            return Some(Revocation::Session(session.clone()));
+        let ids = [Some(session), token.session.branch()];
+        if let Some(id) = ids.into_iter().flatten().find(|id| self.sessions.find(id.as_str()).is_some()) {
+            return Some(Revocation::Session(id.clone()));
         }
-        if !token.is_clients_own() && self.sessions.find(delegation(session, client).as_str()).is_some() {
+        let has_branch = token.session.branch().is_some();
+        if !has_branch
+            && !token.is_of_clients_session()
+            && self.sessions.find(delegation(session, client).as_str()).is_some()
+        {
             return Some(Revocation::Delegation { session: session.clone(), client: client.clone() });
         }
         if let Some(revocation) = token.origins().find_map(|origin| self.of_origin(origin)) {
@@ -235,44 +239,8 @@ impl RevokedBefore {
         Ok(())
     }
 
-    /// The narrower reason first.
-    pub(crate) fn find(&self, token: &AccessTokenClaims) -> Option<Revocation> {
-        if let Some(before) = self.clients.get(token.client_id.as_str()) {
-            let revocation = Revocation::Client { before: *before };
-            if revocation.reaches(token) {
-                return Some(revocation);
-            }
-        }
-        let of_participant = |participant| self.of_participant(&token.issuer, participant);
-        if let Some(revocation) = token.participants().find_map(of_participant) {
-            return Some(Revocation::Origin(Box::new(revocation)));
-        }
-        let issuer = Some(token.subject_issuer());
-        // An operator may know the subject by the name that catalogs see.
-        let names = [token.issuer_subject().as_str(), token.subject.as_str(), EVERYBODY];
-        let before = names.into_iter().filter_map(|name| self.of_subject(issuer, name)).max()?;
-        Some(Revocation::Subject { before }).filter(|revocation| revocation.reaches(token))
-    }
-
-    /// What was revoked of a client, or of a subject of another issuer, with whose token another one was obtained.
-    fn of_participant(&self, ours: &Issuer, participant: Participant<'_>) -> Option<Revocation> {
-        let Participant { issuer, subject, since } = participant;
-        let client = self.clients.get(subject).filter(|_| issuer.is_none());
-        let client = client.map(|before| Revocation::Client { before: *before });
-        let everybody = issuer.and_then(|issuer| self.of_subject(Some(issuer), EVERYBODY));
-        let subject = self.of_subject(issuer.or(Some(ours)), subject).max(everybody);
-        let subject = subject.map(|before| Revocation::Subject { before });
-        client.into_iter().chain(subject).find(|revocation| match revocation {
-            Revocation::Client { before } | Revocation::Subject { before } => since < *before,
-            Revocation::Token(_)
-            | Revocation::Session(_)
-            | Revocation::Delegation { .. }
-            | Revocation::Origin(_) => false,
-        })
-    }
-
     /// The latest time for the subject of the issuer; without an issuer, what counts whosever name it is.
-    pub(crate) fn of_subject(&self, issuer: Option<&Issuer>, subject: &str) -> Option<Timestamp> {
+    pub(crate) fn of_name(&self, issuer: Option<&Issuer>, subject: &str) -> Option<Timestamp> {
         let applies =
             |r: &&OfSubject| r.issuer.as_deref().is_none_or(|i| issuer.is_some_and(|it| it.as_str() == i));
         self.subjects.get(subject)?.iter().filter(applies).map(|r| r.before).max()
@@ -280,5 +248,19 @@ impl RevokedBefore {
 
     pub(crate) fn len(&self) -> usize {
         self.clients.len() + self.subjects.values().map(Vec::len).sum::<usize>()
+    }
+}
+
+impl tokenberg_core::RevokedBefore for RevokedBefore {
+    fn of_client(&self, client: &str) -> Option<Timestamp> {
+        self.clients.get(client).copied()
+    }
+
+    fn of_subject(&self, issuer: &Issuer, subject: &str) -> Option<Timestamp> {
+        self.of_name(Some(issuer), subject)
+    }
+
+    fn of_issuer(&self, issuer: &Issuer) -> Option<Timestamp> {
+        self.of_name(Some(issuer), EVERYBODY)
     }
 }

@@ -79,7 +79,7 @@ impl Snapshot {
             disabled: [subject, sub].iter().any(|name| self.disabled_subjects.has(issuer, name)),
             revoked_before: [subject, sub]
                 .iter()
-                .filter_map(|name| self.revoked_before.of_subject(issuer, name))
+                .filter_map(|name| self.revoked_before.of_name(issuer, name))
                 .max(),
             namesake: Namesake::find(sub, trusted, client, self.issuers.in_order()),
         }
@@ -100,7 +100,7 @@ impl Snapshot {
     /// Whether the operator took the token back.
     #[must_use]
     pub fn revoked(&self, token: &AccessTokenClaims) -> Option<Revocation> {
-        self.revoked_ids.find(token).or_else(|| self.revoked_before.find(token))
+        self.revoked_ids.find(token).or_else(|| Revocation::before(token, &*self.revoked_before))
     }
 
     /// How many revocations there are.

@@ -138,7 +138,8 @@ impl<K: Keys + 'static> World for Watched<K> {
 impl<K: Keys + 'static> Revocations for Watched<K> {
     fn revoke<'a>(&'a self, revoke: &'a Revoke) -> Writing<'a> {
         Box::pin(async move {
-            let (token, session, until) = (revoke.id().clone(), revoke.session().clone(), revoke.until());
+            let session = revoke.branch().unwrap_or(revoke.session()).clone();
+            let (token, until) = (revoke.id().clone(), revoke.until());
             let not_written = |error: StoreError| NotWritten { reason: error.to_string() };
             let client = revoke.client().cloned();
             let family = NewRevocation::Family { token, session, client, until };

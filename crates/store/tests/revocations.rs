@@ -170,6 +170,50 @@ async fn rv_07_what_a_client_has_of_anothers_session_goes_alone() {
 }
 
 #[tokio::test]
+async fn rv_07_a_branch_of_a_session_goes_alone_with_what_was_obtained_with_it() {
+    let Some(world) = World::of_either_kind() else { return };
+    let store = world.open().await;
+    let of = |client: &str, jti: &str, branch: Option<&str>, origin: Option<&str>| {
+        let mut claims = token(client, 0, jti, "s1");
+        claims.subject = "c1".parse().unwrap();
+        let since = at(0);
+        let of_c2 =
+            |session: &str| Origin::Session { session: token_id(session), client: id("c2"), joined: since };
+        claims.session.provenance = Some(Box::new(Provenance {
+            branch: branch.map(token_id),
+            origins: origin.into_iter().map(of_c2).collect(),
+            ..Provenance::default()
+        }));
+        claims
+    };
+    let family = NewRevocation::Family {
+        token: token_id("t1"),
+        session: token_id("b1"),
+        client: None,
+        until: at(3600),
+    };
+    store.revoke(&family).await.unwrap();
+    for (what, claims, is) in [
+        ("of the branch", of("c2", "t2", Some("b1"), None), true),
+        ("obtained with the branch", of("c3", "t3", Some("b3"), Some("b1")), true),
+        ("of another branch of the client", of("c2", "t4", Some("b2"), None), false),
+        ("of the client that began the session", of("c1", "t5", None, None), false),
+    ] {
+        assert_eq!(revoked(&store, &claims).await.is_some(), is, "{what}");
+    }
+    // What an older version revoked without branches does not reach them.
+    let of_client = NewRevocation::Family {
+        token: token_id("t9"),
+        session: token_id("s1"),
+        client: Some(id("c2")),
+        until: at(9),
+    };
+    store.revoke(&of_client).await.unwrap();
+    assert!(revoked(&store, &of("c2", "t6", None, None)).await.is_some());
+    assert!(revoked(&store, &of("c2", "t4", Some("b2"), None)).await.is_none());
+}
+
+#[tokio::test]
 async fn law_8_what_was_obtained_with_a_token_is_revoked_with_it() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;

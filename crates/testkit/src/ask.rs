@@ -131,6 +131,28 @@ impl Ask {
         self.with("client_id", id).with("client_secret", secret)
     }
 
+    /// The values of `Authorization`.
+    pub fn authorizations(&self) -> impl Iterator<Item = &[u8]> {
+        self.authorization.iter().map(Vec::as_slice)
+    }
+
+    /// The DPoP proofs.
+    pub fn proofs(&self) -> impl Iterator<Item = &[u8]> {
+        self.dpop.iter().map(Vec::as_slice)
+    }
+
+    /// The certificate of the connection.
+    #[must_use]
+    pub fn shown(&self) -> Option<&PeerCertificate> {
+        self.certificate.as_ref()
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn form(&self) -> &[u8] {
+        &self.body
+    }
+
     /// With a query in the address.
     #[must_use]
     pub fn query(mut self, query: &str) -> Self {

@@ -4,6 +4,7 @@ use crate::answer::Answer;
 use crate::ask::Ask;
 use crate::clients;
 use crate::explained;
+use crate::revoked_times::RevokedTimes;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +32,8 @@ pub struct World {
     pub now: Timestamp,
     /// What the operator took back.
     pub revoked: Vec<Revocation>,
+    /// What the operator revoked from before a time, by party.
+    pub before: RevokedTimes,
     /// The issuers that are trusted.
     pub issuers: Vec<TrustedIssuer>,
     /// What the operator decided about subjects: issuer, or none, and name.
@@ -41,7 +44,8 @@ pub struct World {
     pub has_memory: bool,
     used: Mutex<BTreeSet<(Box<str>, Box<str>)>>,
     keys: Keyring,
-    material: KeyMaterial,
+    /// The last one signs.
+    materials: Vec<KeyMaterial>,
     clients: BTreeMap<ClientId, Arc<Client>>,
     minted: u128,
 }
@@ -68,13 +72,14 @@ impl World {
             endpoint: TokenEndpoint::new(Policy::new(ISSUER.parse().unwrap())),
             now,
             revoked: Vec::new(),
+            before: RevokedTimes::default(),
             issuers: Vec::new(),
             subjects: Vec::new(),
             fetched: BTreeMap::new(),
             has_memory: true,
             used: Mutex::new(BTreeSet::new()),
             keys: Keyring::read(std::slice::from_ref(&key), now).unwrap(),
-            material: key,
+            materials: vec![key],
             clients: BTreeMap::new(),
             minted: 0,
         };
@@ -206,9 +211,38 @@ impl World {
     }
 
     /// The name of the key that signs.
+    ///
+    /// # Panics
+    /// If all were revoked.
     #[must_use]
     pub fn kid(&self) -> &str {
-        self.material.id.as_str()
+        self.signing().id.as_str()
+    }
+
+    fn signing(&self) -> &KeyMaterial {
+        self.materials.last().expect("a key signs")
+    }
+
+    /// Makes a new key, which signs at once, also when the clock is set back by up to an hour.
+    ///
+    /// # Panics
+    /// If no key can be made.
+    pub fn rotate(&mut self) {
+        let from = Timestamp::from_seconds(self.now.as_seconds() - 3600).unwrap();
+        self.materials.push(generate(Algorithm::ES256, from, from).unwrap());
+        self.keys = Keyring::read(&self.materials, self.now).unwrap();
+    }
+
+    /// Removes a key, and makes a new one if it was the last.
+    ///
+    /// # Panics
+    /// If no key can be made.
+    pub fn revoke_key(&mut self, kid: &str) {
+        self.materials.retain(|key| key.id.as_str() != kid);
+        if self.materials.is_empty() {
+            self.rotate();
+        }
+        self.keys = Keyring::read(&self.materials, self.now).unwrap();
     }
 
     /// Signs any header and payload with our own key, as no code of ours would.
@@ -220,7 +254,7 @@ impl World {
         use base64::Engine;
         use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
         let random = SystemRandom::new();
-        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &self.material.pkcs8, &random)
+        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &self.signing().pkcs8, &random)
             .unwrap();
         let input = format!("{}.{}", BASE64URL.encode(header), BASE64URL.encode(payload));
         let signature = key.sign(&random, input.as_bytes()).unwrap();
@@ -254,7 +288,8 @@ impl Answers for World {
     }
 
     fn revoked(&self, token: &AccessTokenClaims) -> Option<Revocation> {
-        self.revoked.iter().find_map(|revocation| revocation.reason_for(token))
+        let by_id = self.revoked.iter().find_map(|revocation| revocation.reason_for(token));
+        by_id.or_else(|| Revocation::before(token, &self.before))
     }
 
     fn keys(&self) -> &dyn Keys {
@@ -272,14 +307,18 @@ impl Answers for World {
     }
 
     fn subject(&self, issuer: Option<&Issuer>, subject: &str, sub: &str) -> SubjectStanding {
-        let is_it = |known: &&(Option<Issuer>, String, SubjectStanding)| {
-            known.0.as_ref() == issuer && known.1 == subject
-        };
-        let standing = self.subjects.iter().find(is_it).map(|known| known.2.clone()).unwrap_or_default();
+        // The operator may know the subject by either name.
         let trusted = issuer.and_then(|issuer| self.issuers.iter().find(|known| known.issuer == *issuer));
+        let is_it = |known: &&(Option<Issuer>, String, SubjectStanding)| {
+            known.0.as_ref() == issuer && (known.1 == subject || known.1 == sub)
+        };
+        let known = self.subjects.iter().filter(is_it).map(|known| &known.2);
+        let revoked_before = known.clone().map(|known| known.revoked_before).max().flatten();
+        let of_names = [subject, sub].iter().filter_map(|name| self.before.of_name(issuer, name)).max();
+        let disabled = known.into_iter().any(|known| known.disabled);
         let client = sub.parse().ok().filter(|id| self.clients.contains_key(id));
         let namesake = Namesake::find(sub, trusted, client.as_ref(), &self.issuers);
-        SubjectStanding { namesake, ..standing }
+        SubjectStanding { disabled, revoked_before: revoked_before.max(of_names), namesake }
     }
 
     fn nonce(&self, now: Timestamp) -> Option<Box<str>> {

@@ -8,7 +8,7 @@ use crate::policy::proof::Authenticated;
 use crate::policy::{Policy, access_token};
 use crate::refusal::{Refusal, TokenFault};
 use crate::request::presented_token::PresentedToken;
-use crate::{AccessTokenClaims, Timestamp};
+use crate::{AccessTokenClaims, SignedToken, Timestamp};
 use std::sync::Arc;
 
 /// What has to be done before an introspection or a revocation gets any further, or what it came to.
@@ -35,13 +35,14 @@ pub(crate) type Findings = Result<(Arc<AccessTokenClaims>, Recollection), TokenF
 /// Decides what the findings mean to this client.
 pub(crate) type Judge<End> = fn(&Policy, &Authenticated, Findings, Timestamp) -> Result<End, Refusal>;
 
-/// Which expired tokens are looked at further.
+/// Which tokens are checked further although they are not valid at the time of the request.
 #[derive(Clone, Copy)]
-pub(crate) enum Expired {
-    /// None: it is not active.
+pub(crate) enum Untimely {
+    /// None: such a token is not active.
     Never,
-    /// Those that their client could still renew, or whose renewals live (conformance D13).
-    WhileRenewable,
+    /// Those that their client can still renew or whose renewals live (conformance D13), and those that become valid later: a
+    /// node whose clock is ahead issued them.
+    WhilePresentable,
 }
 
 pub(crate) fn begin<End: 'static>(
@@ -49,17 +50,14 @@ pub(crate) fn begin<End: 'static>(
     presented: PresentedToken,
     now: Timestamp,
     judge: Judge<End>,
-    expired: Expired,
+    untimely: Untimely,
 ) -> Result<Inquiry<End>, Refusal> {
     let PresentedToken { credential, token } = presented;
     let known = Arc::clone(&policy);
     client_authentication::prove(&known, credential, now, move |client| {
-        let asking = Asking { policy, client, now, judge, expired };
+        let asking = Asking { policy, client, now, judge, untimely };
         Ok(read_token::ask(token?, Arc::clone(&asking.policy), now, move |token| {
-            let claims = token
-                .and_then(|token| token.begun(now, asking.policy.clock_leeway).cloned())
-                .and_then(|claims| asking.unexpired(&claims).map(|()| claims));
-            match claims {
+            match token.and_then(|token| asking.timely(&token)) {
                 Ok(claims) => Ok(recall::ask(claims, move |claims, recollection| {
                     asking.judged(Ok((claims, recollection)))
                 })),
@@ -75,17 +73,25 @@ struct Asking<End> {
     client: Authenticated,
     now: Timestamp,
     judge: Judge<End>,
-    expired: Expired,
+    untimely: Untimely,
 }
 
 impl<End> Asking<End> {
-    fn unexpired(&self, claims: &AccessTokenClaims) -> Result<(), TokenFault> {
-        match self.expired {
-            Expired::WhileRenewable if self.now < self.policy.remembers_until(claims, claims.session.end) => {
-                Ok(())
+    fn timely(&self, token: &SignedToken) -> Result<Arc<AccessTokenClaims>, TokenFault> {
+        match self.untimely {
+            Untimely::WhilePresentable if self.is_presentable(token.claims()) => {
+                Ok(Arc::clone(token.claims()))
             }
-            Expired::Never | Expired::WhileRenewable => access_token::unexpired(claims, self.now),
+            Untimely::Never | Untimely::WhilePresentable => {
+                let claims = token.begun(self.now, self.policy.clock_leeway)?;
+                access_token::unexpired(claims, self.now)?;
+                Ok(Arc::clone(claims))
+            }
         }
+    }
+
+    fn is_presentable(&self, claims: &AccessTokenClaims) -> bool {
+        self.now < self.policy.remembers_until(claims, claims.session.end)
     }
 
     fn judged(self, findings: Findings) -> Result<Inquiry<End>, Refusal> {

@@ -1,6 +1,6 @@
 //! Is this token good, and may the asking client know? Introspection, RFC 7662.
 
-use crate::flow::inquiry::{self, Expired, Findings, Inquiry};
+use crate::flow::inquiry::{self, Findings, Inquiry, Untimely};
 use crate::policy::proof::Authenticated;
 use crate::policy::{Policy, access_token};
 use crate::refusal::{Refusal, TokenFault};
@@ -58,7 +58,7 @@ impl IntrospectionEndpoint {
         presented: PresentedToken,
         now: Timestamp,
     ) -> Result<Inquiry<Introspection>, Refusal> {
-        inquiry::begin(Arc::clone(&self.policy), presented, now, judge, Expired::Never)
+        inquiry::begin(Arc::clone(&self.policy), presented, now, judge, Untimely::Never)
     }
 }
 

@@ -116,8 +116,9 @@ fn check_may_act(
     let client = identity_of_client(client);
     let acting = named.unwrap_or(&client);
     let is_its_issuer = match &may_act.issuer {
-        // Without an issuer it is a name in whichever realm the actor is in: it narrows all the same.
-        None => true,
+        // RFC 8693 §4.4: "the combination of the two claims "iss" and "sub" are sometimes necessary to uniquely identify". Without
+        // an issuer it names a client of ours or another subject of its own issuer, and no namesake at a third one.
+        None => acting.realm == Realm::Ours || acting.realm == subject.identity().realm,
         Some(issuer) => acting.realm.issuer().unwrap_or(&policy.issuer) == issuer,
     };
     if is_its_issuer && acting.subject == may_act.subject {

@@ -79,7 +79,7 @@ impl Policy {
     /// none lives longer than a token may. With a client's own token sessions of users were begun that may outlive its own.
     #[must_use]
     pub fn remembers_until(&self, token: &AccessTokenClaims, now: Timestamp) -> Timestamp {
-        let longest = if token.is_clients_own() {
+        let longest = if token.is_of_clients_session() {
             rights::LONGEST_SESSION_LIFETIME
         } else {
             rights::LONGEST_TOKEN_LIFETIME

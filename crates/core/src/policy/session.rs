@@ -31,7 +31,7 @@ pub(crate) fn of(
         [Some(subject.end), Some(lasts(client.client())), token.principal().map(lasts), actors_end(parties)];
     let end = limits.into_iter().flatten().min().unwrap_or(now);
     if now < end {
-        let provenance = provenance(parties, delegation, now)?;
+        let provenance = provenance(parties, delegation, id, now)?;
         return Ok(Session { end, provenance, ..subject.clone() });
     }
     let could_begin_one = client.with_credential()
@@ -62,15 +62,11 @@ fn begun(parties: &Parties<'_>, id: &TokenId, now: Timestamp) -> Result<Session,
 }
 
 /// When a session that begins now ends: none outlives the client's session lifetime, a foreign subject token unless its issuer may
-/// be outlived, or the actor's session.
-///
-/// Only a user of an unsecured JWT outlives the session of the actor, and ends when that is revoked: the client could as well name
-/// the user anew, and engines that renew many users' tokens at once depend on it (conformance TX-44).
+/// be outlived, or the end that the actor sets.
 fn end_of_new(parties: &Parties<'_>, now: Timestamp) -> Result<Timestamp, Refusal> {
     let longest = now.plus(rights::session_lifetime(parties.client.client()));
     let limit = match parties.subject {
-        ProvenSubject::Asserted(_) => None,
-        ProvenSubject::Own(_) => actors_end(parties),
+        ProvenSubject::Asserted(_) | ProvenSubject::Own(_) => actors_end(parties),
         ProvenSubject::Foreign(token) => {
             let claims = token.claims();
             let subjects = (!claims.issuer.trust.outlives_subject).then_some(claims.expires_at);
@@ -81,8 +77,16 @@ fn end_of_new(parties: &Parties<'_>, now: Timestamp) -> Result<Timestamp, Refusa
     if now < end { Ok(end) } else { Err(Refusal::SessionOver { end, now }) }
 }
 
+/// When the result has to end because of its actor.
+///
+/// A user from an unsecured JWT outlives the session of a client that acts, and ends when that session is revoked: the client can
+/// name the user again at any time, and engines that renew many users' tokens at once depend on it (conformance TX-44).
 fn actors_end(parties: &Parties<'_>) -> Option<Timestamp> {
-    parties.actor.map(ProvenActor::end)
+    let actor = parties.actor?;
+    match (actor, parties.subject.identity().realm) {
+        (ProvenActor::Own(_), Realm::Asserted) => None,
+        (ProvenActor::Own(_) | ProvenActor::Foreign(_), _) => Some(actor.end()),
+    }
 }
 
 /// What the result depends on besides its session: that of the subject token, the subject token itself where it was passed to
@@ -90,13 +94,16 @@ fn actors_end(parties: &Parties<'_>) -> Option<Timestamp> {
 fn provenance(
     parties: &Parties<'_>,
     delegation: &Delegation,
+    id: &TokenId,
     now: Timestamp,
 ) -> Result<Option<Box<Provenance>>, Refusal> {
     let token = parties.subject.own().map(ProvenToken::claims);
     let mut provenance =
         token.and_then(|token| token.session.provenance.as_deref()).cloned().unwrap_or_default();
-    if let Some(token) = token.filter(|token| token.client_id != *parties.client.id()) {
+    let passed_on = token.filter(|token| token.client_id != *parties.client.id());
+    if let Some(token) = passed_on {
         provenance.joined = Some(now).filter(|now| *now > token.session.start);
+        provenance.branch = Some(id.clone());
         let renewed_with = std::mem::take(&mut provenance.renewed_with);
         add(&mut provenance.origins, renewed_with);
         add(&mut provenance.origins, [origin(token)]);
@@ -105,9 +112,9 @@ fn provenance(
     let mut actors = actors_origins(parties, now);
     // A token of the same session and client adds nothing: whatever ends the one ends the other.
     actors.retain(|origin| !token.is_some_and(|token| is_of(token, parties.client, origin)));
-    if delegation.is_extended {
+    if delegation.is_extended || passed_on.is_some() {
         add(&mut provenance.origins, actors);
-    } else if !actors.is_empty() {
+    } else if parties.actor.is_some() {
         // Renewals with ever new tokens of the same actor would make the token longer each time, and give nothing that the
         // subject token alone does not.
         provenance.renewed_with = actors;
@@ -148,7 +155,7 @@ fn actors_origins(parties: &Parties<'_>, now: Timestamp) -> Vec<Origin> {
 
 fn origin(token: &AccessTokenClaims) -> Origin {
     Origin::Session {
-        session: token.session.id.clone(),
+        session: token.session.family().clone(),
         client: token.client_id.clone(),
         joined: token.session.joined(),
     }
@@ -156,7 +163,7 @@ fn origin(token: &AccessTokenClaims) -> Origin {
 
 fn is_of(token: &AccessTokenClaims, client: &Authenticated, origin: &Origin) -> bool {
     match origin {
-        Origin::Session { session, client: by, .. } => *session == token.session.id && by == client.id(),
+        Origin::Session { session, client: by, .. } => session == token.session.family() && by == client.id(),
         Origin::Foreign { .. } => false,
     }
 }

@@ -69,6 +69,11 @@ impl SignedToken {
         (&self.claims.token_id, &self.claims.client_id)
     }
 
+    /// The claims, whatever the time is.
+    pub(crate) fn claims(&self) -> &Arc<AccessTokenClaims> {
+        &self.claims
+    }
+
     /// The claims, if their time has come. Whether it is over is for the caller to ask.
     pub(crate) fn begun(
         &self,
@@ -76,12 +81,14 @@ impl SignedToken {
         leeway: Lifetime,
     ) -> Result<&Arc<AccessTokenClaims>, TokenFault> {
         let claims = &self.claims;
-        for from in [Some(claims.issued_at), self.not_before].into_iter().flatten() {
+        // A renewal while the clock is behind the beginning of the session would be invalid itself.
+        let start = claims.session.start;
+        for from in [Some(claims.issued_at), Some(start), self.not_before].into_iter().flatten() {
             if from > now.plus(leeway) || from > claims.expires_at {
                 return Err(TokenFault::NotYetValid { from, now });
             }
         }
-        if claims.session.end < claims.expires_at || claims.session.start > claims.issued_at.plus(leeway) {
+        if claims.session.end < claims.expires_at || start > claims.issued_at.plus(leeway) {
             return Err(ClaimFault("tokenberg_session").into());
         }
         Ok(claims)

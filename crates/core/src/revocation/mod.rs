@@ -1,6 +1,6 @@
 //! What does it take to give a token back? Revocation, RFC 7009.
 
-use crate::flow::inquiry::{self, Expired, Findings, Inquiry};
+use crate::flow::inquiry::{self, Findings, Inquiry, Untimely};
 use crate::policy::Policy;
 use crate::policy::proof::Authenticated;
 use crate::refusal::{Refusal, TokenFault};
@@ -52,7 +52,7 @@ impl RevocationEndpoint {
     /// # Errors
     /// A [`Refusal`] if that is clear without asking anything.
     pub fn start(&self, presented: PresentedToken, now: Timestamp) -> Result<Inquiry<Revoking>, Refusal> {
-        inquiry::begin(Arc::clone(&self.policy), presented, now, judge, Expired::WhileRenewable)
+        inquiry::begin(Arc::clone(&self.policy), presented, now, judge, Untimely::WhilePresentable)
     }
 }
 
@@ -104,22 +104,29 @@ impl Revoke {
         &self.claims.token_id
     }
 
-    /// The session that the token belongs to: all its tokens go, or those of [`Revoke::client`].
+    /// The session that the token belongs to. All its tokens go, or those of [`Revoke::branch`] or [`Revoke::client`].
     #[must_use]
     pub fn session(&self) -> &TokenId {
         &self.claims.session.id
     }
 
-    /// The client whose tokens go, if the session is not its own and the others' stay.
+    /// The branch of the session whose tokens go, if the session was passed on to the client.
+    #[must_use]
+    pub fn branch(&self) -> Option<&TokenId> {
+        self.claims.session.branch()
+    }
+
+    /// The client whose tokens go, if it began the session for another principal.
     #[must_use]
     pub fn client(&self) -> Option<&ClientId> {
-        (!self.claims.is_clients_own()).then_some(&self.claims.client_id)
+        let is_all = self.branch().is_some() || self.claims.is_of_clients_session();
+        (!is_all).then_some(&self.claims.client_id)
     }
 
     /// What is taken back beside the token itself.
     #[must_use]
     pub fn family(&self) -> Revocation {
-        let session = self.session().clone();
+        let session = self.claims.session.family().clone();
         match self.client() {
             None => Revocation::Session(session),
             Some(client) => Revocation::Delegation { session, client: client.clone() },

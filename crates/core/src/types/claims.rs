@@ -121,8 +121,13 @@ impl AccessTokenClaims {
     /// Whether this is the token of a client for itself: nobody acts for anybody.
     #[must_use]
     pub fn is_clients_own(&self) -> bool {
-        self.actor.is_none()
-            && self.session.subject_issuer.is_none()
+        self.actor.is_none() && self.is_of_clients_session()
+    }
+
+    /// Whether the token belongs to a session of its client for itself, whoever acts in the token.
+    #[must_use]
+    pub fn is_of_clients_session(&self) -> bool {
+        self.session.subject_issuer.is_none()
             && !self.session.asserted
             && self.subject.as_str() == self.client_id.as_str()
     }

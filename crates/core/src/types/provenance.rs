@@ -17,6 +17,9 @@ use serde_json::{Map, Value};
 pub struct Provenance {
     /// `joined`: when the client got its first token of this session, if that is later than the session's start.
     pub joined: Option<Timestamp>,
+    /// `branch`: the `jti` of that first token, if another client passed the session on. It names what the client has of the
+    /// session, which goes with the branch alone when the client revokes it.
+    pub branch: Option<TokenId>,
     /// `sub`: the subject as its issuer calls it, if `sub` of the token has the issuer's prefix before it.
     pub subject: Option<Subject>,
     /// `may_act`: the only party that may become the actor, as the issuer of the subject decided (RFC 8693 §4.4).
@@ -38,7 +41,7 @@ pub const MOST_ORIGINS: usize = 16;
 pub enum Origin {
     /// `id`, `client_id`, `since`: a token of ours.
     Session {
-        /// The session of the token.
+        /// The session of the token, or the branch of it that was passed on to the client.
         session: TokenId,
         /// The client to which it was issued.
         client: ClientId,
@@ -95,20 +98,21 @@ impl AccessTokenClaims {
         self.session.provenance.iter().flat_map(|provenance| provenance.all_origins())
     }
 
-    /// Everybody but the subject on whom the token depends: those with whose tokens it was obtained, and those who act or acted.
+    /// Every party but the subject on which the token depends: its client, those with whose tokens it was obtained, and those
+    /// that act or acted.
     pub fn participants(&self) -> impl Iterator<Item = Participant<'_>> {
-        let actors = self.actor.iter().flat_map(Actor::chain).filter_map(|actor| {
+        let since = self.session.joined();
+        let client = Participant { issuer: None, subject: self.client_id.as_str(), since };
+        let actors = self.actor.iter().flat_map(Actor::chain).filter_map(move |actor| {
             let named = (actor.issuer.as_ref(), actor.subject.as_str());
             let is_named = |other: Participant<'_>| (other.issuer, other.subject) == named;
-            if self.origins().map(Origin::participant).any(is_named) {
+            if is_named(client) || self.origins().map(Origin::participant).any(is_named) {
                 return None;
             }
-            // Of an actor without a token of its own is known only when it was the client, or that it acted by then.
-            let is_client = named == (None, self.client_id.as_str());
-            let since = if is_client { self.session.joined() } else { self.issued_at };
-            Some(Participant { issuer: named.0, subject: named.1, since })
+            // Of another actor without a token of its own is known only that it acted by then.
+            Some(Participant { issuer: named.0, subject: named.1, since: self.issued_at })
         });
-        self.origins().map(Origin::participant).chain(actors)
+        [client].into_iter().chain(self.origins().map(Origin::participant)).chain(actors)
     }
 }
 
@@ -126,6 +130,9 @@ impl Provenance {
     pub(super) fn serialize_members<M: SerializeMap>(&self, session: &mut M) -> Result<(), M::Error> {
         if let Some(joined) = self.joined {
             session.serialize_entry("joined", &joined.as_seconds())?;
+        }
+        if let Some(branch) = &self.branch {
+            session.serialize_entry("branch", branch.as_str())?;
         }
         if let Some(subject) = &self.subject {
             session.serialize_entry("sub", subject.as_str())?;
@@ -185,6 +192,7 @@ pub(super) fn read_provenance(session: &Map<String, Value>) -> Result<Option<Box
     }
     let provenance = Provenance {
         joined: has("joined").then(|| time(session, "joined")).transpose()?,
+        branch: has("branch").then(|| token_id(session, "branch", "branch")).transpose()?,
         subject: has("sub").then(|| parsed(session, "sub")).transpose()?,
         may_act: session.get("may_act").map(read_may_act).transpose()?,
         served: session.get("served").map(read_served).transpose()?,
@@ -249,7 +257,7 @@ mod tests {
     fn a_provenance_that_was_written_reads_the_same() {
         for members in [
             json!({}),
-            json!({"joined":2}),
+            json!({"joined":2,"branch":"y"}),
             json!({"sub":"alice"}),
             json!({"may_act":{"iss":"https://idp.test","sub":"x"},"served":"https://cat.test"}),
             json!({"with":[{"id":"s","client_id":"c2","since":1},{"iss":"https://q.test","sub":"m","since":2}]}),

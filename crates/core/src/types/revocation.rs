@@ -2,7 +2,8 @@
 
 use super::claims::{AccessTokenClaims, TokenId};
 use super::client_id::ClientId;
-use super::provenance::Origin;
+use super::issuer::Issuer;
+use super::provenance::{Origin, Participant};
 use super::time::Timestamp;
 
 /// What the operator or a client revoked.
@@ -11,10 +12,10 @@ pub enum Revocation {
     /// This one token.
     #[error("the token {} was revoked", .0.as_str())]
     Token(TokenId),
-    /// All tokens that go back to the same authentication.
+    /// All tokens that go back to the same authentication, or the branch of them that was passed on to one client.
     #[error("the session {} was revoked", .0.as_str())]
     Session(TokenId),
-    /// All tokens that a client got in a session which began with somebody else's authentication.
+    /// All tokens that a client got in another principal's session, apart from what was passed on to it.
     #[error("what {client} has of the session {} was revoked", .session.as_str())]
     Delegation {
         /// The session.
@@ -49,9 +50,9 @@ impl Revocation {
     pub fn reaches(&self, token: &AccessTokenClaims) -> bool {
         match self {
             Self::Token(id) => *id == token.token_id,
-            Self::Session(id) => *id == token.session.id,
+            Self::Session(id) => *id == token.session.id || Some(id) == token.session.branch(),
             Self::Delegation { session, client } => {
-                *session == token.session.id && *client == token.client_id
+                session == token.session.family() && *client == token.client_id
             }
             Self::Client { before } => token.session.joined() < *before,
             Self::Subject { before } => token.session.start < *before,
@@ -87,4 +88,51 @@ impl Revocation {
             }
         }
     }
+}
+
+/// The times before which tokens of parties were revoked, wherever they are kept.
+pub trait RevokedBefore {
+    /// The time before which the tokens of the client were revoked.
+    fn of_client(&self, client: &str) -> Option<Timestamp>;
+
+    /// The time before which the tokens for this subject of the issuer were revoked.
+    fn of_subject(&self, issuer: &Issuer, subject: &str) -> Option<Timestamp>;
+
+    /// The time before which the tokens for all subjects of the issuer were revoked, because it was removed.
+    fn of_issuer(&self, issuer: &Issuer) -> Option<Timestamp>;
+}
+
+impl Revocation {
+    /// Why the token is revoked, if the tokens of a party on which it depends were revoked from before a time. The narrower
+    /// reason first.
+    #[must_use]
+    pub fn before(token: &AccessTokenClaims, times: &impl RevokedBefore) -> Option<Self> {
+        let of_client = times.of_client(token.client_id.as_str()).map(|before| Self::Client { before });
+        let issuer = token.subject_issuer();
+        // The operator may know the subject by the name that catalogs see.
+        let names = [token.issuer_subject().as_str(), token.subject.as_str()];
+        let of_subject = names.into_iter().map(|name| times.of_subject(issuer, name)).max().flatten();
+        let of_subject = of_subject.max(times.of_issuer(issuer)).map(|before| Self::Subject { before });
+        let direct = of_client.into_iter().chain(of_subject).find(|revocation| revocation.reaches(token));
+        direct.or_else(|| {
+            let of_participant = |participant| of_participant(&token.issuer, participant, times);
+            token.participants().find_map(of_participant).map(|revocation| Self::Origin(Box::new(revocation)))
+        })
+    }
+}
+
+/// What was revoked of a client, or of a subject of another issuer, with whose token another one was obtained.
+fn of_participant(
+    ours: &Issuer,
+    participant: Participant<'_>,
+    times: &impl RevokedBefore,
+) -> Option<Revocation> {
+    let Participant { issuer, subject, since } = participant;
+    let of_client = if issuer.is_none() { times.of_client(subject) } else { None };
+    if let Some(before) = of_client.filter(|before| since < *before) {
+        return Some(Revocation::Client { before });
+    }
+    let of_all = issuer.and_then(|issuer| times.of_issuer(issuer));
+    let before = times.of_subject(issuer.unwrap_or(ours), subject).max(of_all)?;
+    (since < before).then_some(Revocation::Subject { before })
 }

@@ -41,6 +41,18 @@ impl Session {
         self.provenance.as_ref().and_then(|provenance| provenance.joined).unwrap_or(self.start)
     }
 
+    /// What the client has of the session: the branch that was passed on to it, or the session itself.
+    #[must_use]
+    pub fn family(&self) -> &TokenId {
+        self.branch().unwrap_or(&self.id)
+    }
+
+    /// The branch of the session that was passed on to the client, if it did not begin the session.
+    #[must_use]
+    pub fn branch(&self) -> Option<&TokenId> {
+        self.provenance.as_ref()?.branch.as_ref()
+    }
+
     /// The subject as its issuer calls it, where `sub` of the token has the issuer's prefix before it.
     #[must_use]
     pub fn issuer_subject(&self) -> Option<&Subject> {

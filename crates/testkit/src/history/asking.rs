@@ -1,0 +1,116 @@
+//! Writes a request of the model as one of the wire.
+
+use super::cast::{ISSUERS, WORKLOAD};
+use super::player::Player;
+use super::site::Site;
+use crate::laws::{Asks, By, Credential, Foreign, Presented, Request};
+use crate::{Ask, ISSUER};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value, json};
+use tokenberg_core::{Timestamp, TokenType};
+
+impl<S: Site> Player<S> {
+    /// The request as it is sent.
+    pub(super) fn ask_of(&mut self, request: &Request) -> Ask {
+        let ask = match &request.asks {
+            Asks::Itself => Ask::credentials(),
+            Asks::Grant(assertion) => Ask::jwt_bearer(&self.signed(assertion, ISSUER)),
+            Asks::Exchange { subject, actor } => {
+                let (subject, kind) = self.written(subject);
+                let mut ask = Ask::exchange_of(&subject, kind);
+                if let Some(actor) = actor {
+                    let (actor, kind) = self.written(actor);
+                    ask = ask.with("actor_token", &actor).with("actor_token_type", kind.as_urn());
+                }
+                ask
+            }
+        };
+        let mut ask = match request.by {
+            By::Credential(client) => self.authenticated(ask, client),
+            By::Bearer(index) => ask.bearer(&self.model.tokens[index].text),
+        };
+        if !request.scope.is_empty() {
+            ask = ask.with("scope", request.scope);
+        }
+        for audience in &request.audience {
+            ask = ask.with("audience", audience);
+        }
+        if let Some(key) = request.proven.key {
+            let (id, now) = (self.fresh(), self.site.now());
+            let now = Timestamp::from_seconds(now).expect("a time of this century");
+            ask = ask.dpop(&self.keys.proofs[key].proof(now, &id, &json!({})));
+        }
+        match request.proven.certificate {
+            Some(number) => ask.certificate(self.site.certificate(number)),
+            None => ask,
+        }
+    }
+
+    /// The request with the credential of the client.
+    pub(super) fn authenticated(&mut self, ask: Ask, client: &str) -> Ask {
+        let registration = super::cast::registration(client, self.tempo);
+        let now = self.site.now();
+        match registration.credential {
+            Credential::Secret => ask.basic(client, &self.site.secret(client)),
+            Credential::Certificate(_) => ask.with("client_id", client),
+            Credential::Key => {
+                let id = self.fresh();
+                let claims = json!({"iss": client, "sub": client, "aud": ISSUER, "iat": now, "exp": now + 60, "jti": id});
+                ask.assertion(&self.keys.signer.sign(&claims))
+            }
+            Credential::Federated(issuer, _) => {
+                let claims =
+                    json!({"iss": issuer, "sub": WORKLOAD, "aud": ISSUER, "iat": now, "exp": now + 60});
+                ask.assertion(&self.key_of(issuer).sign(&claims))
+            }
+        }
+    }
+
+    fn written(&self, presented: &Presented) -> (String, TokenType) {
+        match presented {
+            Presented::Own(index) => (self.model.tokens[*index].text.clone(), TokenType::AccessToken),
+            Presented::Foreign(foreign) => {
+                let kind = if foreign.issued % 2 == 0 { TokenType::IdToken } else { TokenType::Jwt };
+                (self.signed(foreign, "everybody"), kind)
+            }
+            Presented::Unsecured(name) => {
+                let claims =
+                    json!({"sub": name, "iat": self.site.now(), "scope": "ns:write", "act": {"sub": "x"}});
+                let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
+                let token = format!("{}.{}.", encode(r#"{"alg":"none"}"#), encode(&claims.to_string()));
+                (token, TokenType::Jwt)
+            }
+        }
+    }
+
+    /// A token of the issuer. What it says of scope is not believed.
+    fn signed(&self, foreign: &Foreign, audience: &str) -> String {
+        let mut claims = json!({"iss": foreign.issuer, "sub": foreign.name, "aud": audience, "iat": foreign.issued,
+            "exp": foreign.expires, "scope": "ns:write"});
+        if let Some(may_act) = foreign.may_act {
+            claims["may_act"] = json!({"sub": may_act.name});
+            if let Some(issuer) = may_act.issuer {
+                claims["may_act"]["iss"] = issuer.into();
+            }
+        }
+        let [key, certificate] = self.thumbprints(foreign.bound);
+        let members = [("jkt", key), ("x5t#S256", certificate)];
+        let members = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into())));
+        let cnf: Map<String, Value> = members.collect();
+        if !cnf.is_empty() {
+            claims["cnf"] = cnf.into();
+        }
+        self.key_of(foreign.issuer).sign(&claims)
+    }
+
+    fn key_of(&self, issuer: &str) -> &crate::ForeignKey {
+        &self.keys.issuers[usize::from(issuer != ISSUERS[0])]
+    }
+
+    /// An identifier that was not used before.
+    fn fresh(&mut self) -> String {
+        self.made += 1;
+        format!("{}-{}", self.name, self.made)
+    }
+}

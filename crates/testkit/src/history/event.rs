@@ -1,0 +1,376 @@
+//! The events of a history, and how they are read from bytes.
+
+use super::cast::{AUDIENCES, CERTIFICATES, CLIENTS, ISSUERS, SCOPES, USERS};
+use crate::laws::Bound;
+
+/// One event of a history. Numbers of tokens are taken modulo what there is, the latest first.
+///
+/// `fits` is whether a request proves the keys that it has to, and `choice` by which client and about which token it is sent.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "each is what it says")]
+pub enum Event {
+    /// A client asks for a token of its own.
+    Begin {
+        client: usize,
+        scope: usize,
+        audience: Option<usize>,
+        fits: bool,
+    },
+    /// A token is exchanged for another one.
+    Exchange {
+        subject: usize,
+        by: Asker,
+        actor: Acting,
+        scope: usize,
+        audience: Option<usize>,
+        choice: Choice,
+        fits: bool,
+    },
+    /// A recent token is passed on to another client, which may have it.
+    PassOn {
+        number: usize,
+        scope: usize,
+    },
+    /// A token of an issuer is exchanged, or is an assertion that is a grant.
+    User {
+        user: User,
+        by: usize,
+        actor: Acting,
+        scope: usize,
+        choice: Choice,
+        fits: bool,
+        is_grant: bool,
+    },
+    /// A client names a user in an unsecured JWT.
+    Name {
+        user: usize,
+        by: usize,
+        actor: Acting,
+        scope: usize,
+        choice: Choice,
+        fits: bool,
+    },
+    /// Time passes: so many sixteenths of the lifetime of a token.
+    Pass {
+        sixteenths: u32,
+    },
+    /// Time passes until just before, at or just after an end of the token.
+    PassTo {
+        token: usize,
+        end: End,
+        after: i64,
+    },
+    /// The clock is set back by so many seconds.
+    StepBack {
+        seconds: u32,
+    },
+    /// From now on, requests prove this key and show this certificate unless they have to fit.
+    Hold {
+        key: Option<usize>,
+        certificate: Option<usize>,
+    },
+    /// A client introspects a token.
+    Look {
+        token: usize,
+        by: usize,
+    },
+    /// A client revokes a token by RFC 7009: its own client, or another one.
+    RevokeByClient {
+        token: usize,
+        by: Option<usize>,
+    },
+    RevokeToken {
+        token: usize,
+    },
+    RevokeClient {
+        client: usize,
+        ago: u32,
+    },
+    RevokeSubject {
+        user: usize,
+        whose: usize,
+        ago: u32,
+    },
+    EnableClient {
+        client: usize,
+        enabled: bool,
+    },
+    /// Removes the client, or registers it as it was at the beginning.
+    RemoveClient {
+        client: usize,
+    },
+    /// Registers or removes the client that is called like a user.
+    Namesake,
+    Right {
+        client: usize,
+        right: Right,
+        is_given: bool,
+    },
+    Lifetime {
+        client: usize,
+        of_token: bool,
+        eighths: i64,
+    },
+    EnableIssuer {
+        issuer: usize,
+        enabled: bool,
+    },
+    /// Removes the issuer, or trusts it as at the beginning.
+    RemoveIssuer {
+        issuer: usize,
+    },
+    /// Trusts the issuer, or changes its terms.
+    Issuer {
+        issuer: usize,
+        has_prefix: bool,
+        shared: bool,
+        outlives: bool,
+    },
+    Subject {
+        user: usize,
+        whose: usize,
+        disabled: bool,
+    },
+    RotateKey,
+    RevokeKey {
+        token: usize,
+    },
+    /// The server ends and starts again; `killed` without a warning.
+    Restart {
+        killed: bool,
+    },
+}
+
+/// Which of several requests is sent.
+#[derive(Clone, Copy, Debug)]
+pub enum Choice {
+    /// The first.
+    Any,
+    /// One that should be granted.
+    Granted,
+    /// One that should be refused, for the reason that was the rarest so far.
+    Refused,
+}
+
+/// Who asks for an exchange.
+#[derive(Clone, Copy, Debug)]
+pub enum Asker {
+    /// The client of the subject token, by its credential.
+    ItsClient,
+    /// This client, by its credential.
+    Client(usize),
+    /// The subject token itself, as the Bearer.
+    Itself,
+    /// The actor token, as the Bearer; this client's.
+    Actor(usize),
+}
+
+/// Which token is the actor.
+#[derive(Clone, Copy, Debug)]
+pub enum Acting {
+    NoOne,
+    /// The latest token that the asking client obtained for itself.
+    Own,
+    /// Any token.
+    Token(usize),
+    /// A user of an issuer.
+    User(User),
+}
+
+/// A token of an issuer.
+#[derive(Clone, Copy, Debug)]
+pub struct User {
+    /// The issuer.
+    pub issuer: usize,
+    /// The user; beyond those, the issuer's robot.
+    pub name: usize,
+    /// Which end it has; see [`User::seconds`].
+    pub end: u8,
+    /// Which `may_act` it has.
+    pub may_act: u8,
+    /// The key or the certificate that it is bound to.
+    pub bound: Bound,
+}
+
+impl User {
+    /// How long the token lives from now on: over for longer than the leeway or not as long, about to end, or for a while.
+    #[must_use]
+    pub fn seconds(&self, token_lifetime: i64) -> i64 {
+        match self.end % 16 {
+            0 => -40,
+            1 => -29,
+            2 => -5,
+            3 | 4 => token_lifetime / 16 + 1,
+            5..=7 => token_lifetime / 12,
+            8..=11 => token_lifetime / 2,
+            _ => token_lifetime * 3,
+        }
+    }
+}
+
+/// An end of a token.
+#[derive(Clone, Copy, Debug)]
+pub enum End {
+    /// Its own.
+    Token,
+    /// That of its session.
+    Session,
+    /// Of the time in which it can still be renewed.
+    Grace,
+}
+
+/// A right that is withdrawn or given.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, reason = "they are those of a registration")]
+pub enum Right {
+    MayActFor,
+    MayImpersonate,
+    MayAssertUsers,
+    Serves,
+    Scope,
+    Audience,
+    ClientCredentials,
+    TokenExchange,
+    AnyKey,
+}
+
+const RIGHTS: [Right; 9] = [
+    Right::MayActFor,
+    Right::MayImpersonate,
+    Right::MayAssertUsers,
+    Right::Serves,
+    Right::Scope,
+    Right::Audience,
+    Right::ClientCredentials,
+    Right::TokenExchange,
+    Right::AnyKey,
+];
+
+/// The bytes of one event.
+pub const EVENT_LENGTH: usize = 8;
+
+impl Event {
+    /// Reads events from a script of bytes: every script is some history.
+    #[must_use]
+    pub fn script(bytes: &[u8]) -> Vec<Self> {
+        bytes.as_chunks().0.iter().map(Self::read).collect()
+    }
+
+    /// Whether the operator does it.
+    #[must_use]
+    pub fn is_change(&self) -> bool {
+        match self {
+            Self::Begin { .. }
+            | Self::Exchange { .. }
+            | Self::PassOn { .. }
+            | Self::User { .. }
+            | Self::Name { .. }
+            | Self::Pass { .. }
+            | Self::PassTo { .. }
+            | Self::StepBack { .. }
+            | Self::Hold { .. }
+            | Self::Look { .. }
+            | Self::RevokeByClient { .. } => false,
+            Self::RevokeToken { .. }
+            | Self::RevokeClient { .. }
+            | Self::RevokeSubject { .. }
+            | Self::EnableClient { .. }
+            | Self::RemoveClient { .. }
+            | Self::Namesake
+            | Self::Right { .. }
+            | Self::Lifetime { .. }
+            | Self::EnableIssuer { .. }
+            | Self::RemoveIssuer { .. }
+            | Self::Issuer { .. }
+            | Self::Subject { .. }
+            | Self::RotateKey
+            | Self::RevokeKey { .. }
+            | Self::Restart { .. } => true,
+        }
+    }
+
+    /// Reads one event.
+    #[must_use]
+    pub fn read(&[kind, a, b, c, d, e, f, g]: &[u8; EVENT_LENGTH]) -> Self {
+        let at = usize::from;
+        let client = at(a) % CLIENTS.len();
+        let scope = if d < 128 { 0 } else { at(d) % SCOPES.len() };
+        let audience = (e >= 208).then(|| at(e) % AUDIENCES.len());
+        let fits = f < 224;
+        let choice = match a {
+            0..120 => Choice::Granted,
+            120..200 => Choice::Refused,
+            200..=255 => Choice::Any,
+        };
+        let own = if f % 8 < 6 { Acting::Own } else { Acting::NoOne };
+        let user = User {
+            issuer: at(g) % ISSUERS.len(),
+            name: at(b) % (USERS.len() + 1),
+            end: c,
+            may_act: g / 2,
+            bound: Bound {
+                key: (f % 8 == 7).then(|| at(f / 8) % 2),
+                certificate: (f % 8 == 6).then(|| at(f / 8) % CERTIFICATES.len()),
+            },
+        };
+        let actor = match f % 5 {
+            0 | 1 => Acting::NoOne,
+            2 => Acting::Own,
+            3 => Acting::Token(at(c)),
+            _ => Acting::User(User {
+                issuer: at(d) % ISSUERS.len(),
+                name: if b < 200 { USERS.len() } else { user.name },
+                ..user
+            }),
+        };
+        let by = match e % 8 {
+            0 | 1 => Asker::ItsClient,
+            2 => Asker::Itself,
+            3 => Asker::Actor(client),
+            _ => Asker::Client(client),
+        };
+        let (is, whose, ago) = (b % 4 != 0, at(c) % (ISSUERS.len() + 2), u32::from(d) % 4 * u32::from(e));
+        match kind {
+            0..16 => Self::Begin { client, scope, audience, fits },
+            16..86 => Self::Exchange { subject: at(b) / 4, by, actor, scope, audience, choice, fits },
+            86..96 => Self::PassOn { number: at(b), scope },
+            96..136 => Self::User { user, by: client, actor, scope, choice, fits, is_grant: e % 8 == 0 },
+            136..160 => Self::Name { user: at(b) % USERS.len(), by: client, actor: own, scope, choice, fits },
+            160..166 => Self::Pass { sixteenths: u32::from(b) % 20 },
+            166..174 => Self::PassTo {
+                token: at(b),
+                end: [End::Token, End::Session, End::Grace][at(c) % 3],
+                after: i64::from(d) % 3 - 1,
+            },
+            174..176 => Self::StepBack { seconds: 1 + u32::from(b) % 12 },
+            176..182 => Self::Hold {
+                key: (b % 3 != 0).then(|| at(b) % 2),
+                certificate: (c % 2 == 0).then(|| at(c / 2) % CERTIFICATES.len()),
+            },
+            182..188 => Self::Look { token: at(b), by: client },
+            188..198 => Self::RevokeByClient { token: at(b), by: (c % 4 == 0).then_some(client) },
+            198..205 => Self::RevokeToken { token: at(b) },
+            205..208 => Self::RevokeClient { client: at(a), ago },
+            208..211 => Self::RevokeSubject { user: at(b), whose, ago },
+            211..215 => Self::EnableClient { client: at(a), enabled: is },
+            215..219 => Self::RemoveClient { client: at(a) },
+            219..223 => Self::Namesake,
+            223..235 => {
+                Self::Right { client: at(a), right: RIGHTS[at(c) % RIGHTS.len()], is_given: b % 2 == 0 }
+            }
+            235..239 => Self::Lifetime { client, of_token: b % 2 == 0, eighths: [1, 4, 8, 16][at(c) % 4] },
+            239..241 => Self::EnableIssuer { issuer: at(a) % ISSUERS.len(), enabled: is },
+            241..242 => Self::RemoveIssuer { issuer: at(a) % ISSUERS.len() },
+            242..246 => Self::Issuer {
+                issuer: at(a) % ISSUERS.len(),
+                has_prefix: c % 2 == 0,
+                shared: c % 8 > 5,
+                outlives: is,
+            },
+            246..251 => Self::Subject { user: at(b), whose, disabled: d % 4 == 0 },
+            251..252 => Self::RotateKey,
+            252..253 => Self::RevokeKey { token: at(b) },
+            253..=255 => Self::Restart { killed: a % 2 == 0 },
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! How far scope and audience reach, and what a request proves: laws 1, 2 and 7.
+
+use super::judge::{Asking, Reason};
+use super::parties::{Bound, Realm};
+use super::presented::{Actor, Subject};
+use super::register::{Credential, Registration};
+use std::collections::BTreeSet;
+
+/// The tokens of a scope.
+pub(super) fn tokens(scope: &str) -> BTreeSet<String> {
+    scope.split(' ').filter(|token| !token.is_empty()).map(str::to_owned).collect()
+}
+
+const CATALOG: &str = "catalog";
+
+impl Registration {
+    /// D10: `catalog` may always be granted.
+    fn allows(&self, token: &str) -> bool {
+        token == CATALOG || self.scope.split(' ').any(|known| known == token)
+    }
+}
+
+impl Asking<'_> {
+    /// What is asked for, if that is within the limit; all of it if nothing is asked for.
+    fn within(&self, limit: BTreeSet<String>) -> Result<BTreeSet<String>, Reason> {
+        let asked = tokens(self.request.scope);
+        if limit.is_empty() || !asked.is_subset(&limit) {
+            return Err("1: the scope exceeds what may be granted");
+        }
+        Ok(if asked.is_empty() { limit } else { asked })
+    }
+
+    /// The scope of a token of the client's own (CC-09).
+    pub(super) fn own_scope(&self) -> Result<BTreeSet<String>, Reason> {
+        let asked = tokens(if self.request.scope.is_empty() { CATALOG } else { self.request.scope });
+        let all = asked.iter().all(|token| self.registration.allows(token));
+        if all { Ok(asked) } else { Err("1: the scope exceeds what may be granted") }
+    }
+
+    /// Law 1.
+    pub(super) fn scope(
+        &self,
+        model: &super::Model,
+        subject: &Subject,
+        actor: Option<&Actor>,
+    ) -> Result<BTreeSet<String>, Reason> {
+        let of_actor = actor.map(|actor| &actor.scope);
+        // A user from an unsecured JWT has what the actor has.
+        let Some(mut limit) = subject.scope.clone().or_else(|| of_actor.cloned()) else {
+            return Err("1: there is nothing that could be granted");
+        };
+        limit.retain(|token| {
+            let of_principal = match subject.principal.realm {
+                Realm::Ours => model.register.client(&subject.principal.name),
+                Realm::Of(_) | Realm::Unsecured => None,
+            };
+            self.registration.allows(token)
+                && of_actor.is_none_or(|actor| actor.contains(token))
+                && of_principal.is_none_or(|principal| principal.allows(token))
+        });
+        self.within(limit)
+    }
+
+    /// The audience of a token of the client's own (RI-01, RI-02).
+    pub(super) fn own_audience(&self) -> Result<BTreeSet<String>, Reason> {
+        self.audience_within(|_| true, false)
+    }
+
+    /// Law 2.
+    pub(super) fn audience(
+        &self,
+        subject: &Subject,
+        actor: Option<&Actor>,
+    ) -> Result<BTreeSet<String>, Reason> {
+        let of_actor = actor.and_then(|actor| actor.audience.as_ref());
+        let is_of_both = |audience: &str| {
+            subject.audience.as_ref().is_none_or(|of| of.contains(audience))
+                && of_actor.is_none_or(|of| of.contains(audience))
+        };
+        self.audience_within(is_of_both, subject.audience.is_some())
+    }
+
+    /// What is asked for. If nothing is: all that may be granted of a token of ours, or else the first.
+    fn audience_within(
+        &self,
+        may_be: impl Fn(&str) -> bool,
+        takes_all: bool,
+    ) -> Result<BTreeSet<String>, Reason> {
+        let limit: Vec<&str> =
+            self.registration.audiences.iter().copied().filter(|audience| may_be(audience)).collect();
+        let asked = &self.request.audience;
+        if limit.is_empty() || !asked.iter().all(|audience| limit.contains(audience)) {
+            return Err("2: the audience exceeds what may be granted");
+        }
+        let granted = match (asked.is_empty(), takes_all) {
+            (false, _) => asked.clone(),
+            (true, true) => limit,
+            (true, false) => limit[..1].to_vec(),
+        };
+        Ok(granted.into_iter().map(str::to_owned).collect())
+    }
+
+    /// What the request proves binds the result. A certificate of a client that authenticates otherwise binds nothing (MT-07).
+    pub(super) fn proves(&self) -> Bound {
+        let is_credential = matches!(self.registration.credential, Credential::Certificate(_))
+            && matches!(self.request.by, super::By::Credential(_));
+        Bound {
+            key: self.request.proven.key,
+            certificate: self.request.proven.certificate.filter(|_| is_credential),
+        }
+    }
+}

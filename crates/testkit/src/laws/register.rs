@@ -1,0 +1,298 @@
+//! What the operator decided: clients and their rights, issuers, subjects and revocations.
+
+use super::Pattern;
+use super::parties::{Principal, Realm};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A client as it is registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// A disabled client is refused, and so is every token that depends on it.
+    pub enabled: bool,
+    /// How it authenticates.
+    pub credential: Credential,
+    /// Whether it may use the grants `client_credentials`, `token_exchange` and `jwt_bearer`.
+    pub grants: [bool; 3],
+    /// Its scope, between spaces; `catalog` is always in it.
+    pub scope: &'static str,
+    /// Its audiences; the first is its default.
+    pub audiences: Vec<&'static str>,
+    /// The lifetime of its tokens, in seconds.
+    pub token_lifetime: i64,
+    /// The lifetime of its sessions, in seconds.
+    pub session_lifetime: i64,
+    /// For whom it may act.
+    pub may_act_for: Vec<Pattern>,
+    /// Whom it may impersonate.
+    pub may_impersonate: Vec<Pattern>,
+    /// The users whom it may name in an unsecured JWT; `*` is every one.
+    pub may_assert_users: Vec<&'static str>,
+    /// The audiences whose resource server it is.
+    pub serves: Vec<&'static str>,
+    /// Whether it gets tokens with a DPoP proof only.
+    pub dpop_bound: bool,
+}
+
+/// How a client authenticates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// By a secret.
+    Secret,
+    /// By a certificate with this subject.
+    Certificate(&'static str),
+    /// By assertions that the key of the test signs.
+    Key,
+    /// By a token of this issuer for this subject.
+    Federated(&'static str, &'static str),
+}
+
+/// The terms of a trusted issuer, as far as the histories change them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// A disabled issuer is refused, and so is every token that depends on it.
+    pub enabled: bool,
+    /// What `sub` of our tokens has before the name.
+    pub prefix: Option<&'static str>,
+    /// Whether the operator says that equal names are one principal.
+    pub shared: bool,
+    /// Whether a session may outlive the subject token that began it.
+    pub outlives: bool,
+    /// What its subjects may have, between spaces.
+    pub scope: &'static str,
+}
+
+/// A change that the operator makes.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "each is what it says")]
+pub enum Change {
+    /// Registers the client, or gives it other rights.
+    Client {
+        id: &'static str,
+        registration: Box<Registration>,
+    },
+    EnableClient {
+        id: &'static str,
+        enabled: bool,
+    },
+    RemoveClient {
+        id: &'static str,
+    },
+    /// Trusts the issuer, or changes its terms.
+    Issuer {
+        issuer: &'static str,
+        terms: Terms,
+    },
+    EnableIssuer {
+        issuer: &'static str,
+        enabled: bool,
+    },
+    RemoveIssuer {
+        issuer: &'static str,
+    },
+    /// Disables or enables a user of an issuer, or one from an unsecured JWT: as it was named, and by its other names.
+    Subject {
+        principal: Principal,
+        others: Vec<String>,
+        disabled: bool,
+    },
+    /// Revokes the whole session of the token.
+    RevokeToken {
+        token: usize,
+    },
+    /// Revokes what the client obtained until so many seconds ago.
+    RevokeClient {
+        id: &'static str,
+        ago: i64,
+    },
+    /// Revokes what was obtained for the subject until so many seconds ago, as it was named and by its other names; without a
+    /// realm, whosever name it is.
+    RevokeSubject {
+        realm: Option<Realm>,
+        name: &'static str,
+        others: Vec<(Realm, String)>,
+        ago: i64,
+    },
+    /// Makes a new key that signs at once.
+    RotateKey,
+    /// Revokes the key that signed the token.
+    RevokeKey {
+        token: usize,
+    },
+}
+
+/// What the operator decided.
+#[derive(Default)]
+pub struct Register {
+    clients: BTreeMap<&'static str, Registration>,
+    /// In the order in which they were registered.
+    issuers: Vec<(&'static str, Terms)>,
+    disabled: BTreeSet<Principal>,
+    pub(super) sessions: BTreeSet<String>,
+    pub(super) delegations: BTreeSet<(String, &'static str)>,
+    pub(super) keys: BTreeSet<String>,
+    clients_before: BTreeMap<&'static str, i64>,
+    subjects_before: BTreeMap<(Option<Realm>, String), i64>,
+    issuers_before: BTreeMap<&'static str, i64>,
+}
+
+impl Register {
+    /// The client, if it is registered.
+    #[must_use]
+    pub fn client(&self, id: &str) -> Option<&Registration> {
+        self.clients.get(id)
+    }
+
+    /// The issuer, if it is trusted.
+    #[must_use]
+    pub fn issuer(&self, issuer: &str) -> Option<&Terms> {
+        self.issuers.iter().find(|(known, _)| *known == issuer).map(|(_, terms)| terms)
+    }
+
+    pub(super) fn issuers(&self) -> impl Iterator<Item = &(&'static str, Terms)> {
+        self.issuers.iter()
+    }
+
+    /// Whether the principal may take part in anything now.
+    #[must_use]
+    pub fn stands(&self, principal: &Principal) -> bool {
+        match principal.realm {
+            Realm::Ours => self.client_stands(&principal.name),
+            Realm::Of(issuer) => self.trusts(issuer) && !self.is_shut_out(principal, issuer),
+            Realm::Unsecured => !self.disabled.contains(principal),
+        }
+    }
+
+    fn is_shut_out(&self, principal: &Principal, issuer: &str) -> bool {
+        self.disabled.contains(principal) || self.disabled.contains(&self.as_seen(principal, issuer))
+    }
+
+    /// The operator may name the subject as catalogs see it, with the prefix of its issuer.
+    fn as_seen(&self, principal: &Principal, issuer: &str) -> Principal {
+        let prefix = self.issuer(issuer).and_then(|terms| terms.prefix).unwrap_or("");
+        Principal { realm: principal.realm, name: format!("{prefix}{}", principal.name) }
+    }
+
+    /// Whether the issuer is trusted and enabled.
+    #[must_use]
+    pub fn trusts(&self, issuer: &str) -> bool {
+        self.issuer(issuer).is_some_and(|terms| terms.enabled)
+    }
+
+    /// What the issuer itself calls the user whom catalogs know by this name.
+    #[must_use]
+    pub fn own_name(&self, issuer: &str, name: &str) -> Option<String> {
+        let own = name.strip_prefix(self.issuer(issuer)?.prefix?)?;
+        (!own.is_empty()).then(|| own.to_owned())
+    }
+
+    /// The subjects that are disabled.
+    pub fn disabled(&self) -> impl Iterator<Item = &Principal> {
+        self.disabled.iter()
+    }
+
+    /// Whether the operator disabled this subject.
+    #[must_use]
+    pub fn is_disabled(&self, principal: &Principal) -> bool {
+        self.disabled.contains(principal)
+    }
+
+    /// Whether the key of this name was revoked.
+    #[must_use]
+    pub fn is_key_revoked(&self, key: &str) -> bool {
+        self.keys.contains(key)
+    }
+
+    fn client_stands(&self, id: &str) -> bool {
+        self.client(id).is_some_and(|client| {
+            let is_vouched_for = match client.credential {
+                Credential::Federated(issuer, _) => self.trusts(issuer),
+                Credential::Secret | Credential::Certificate(_) | Credential::Key => true,
+            };
+            client.enabled && is_vouched_for
+        })
+    }
+
+    /// The time before which what depends on the principal was revoked.
+    #[must_use]
+    pub fn revoked_before(&self, principal: &Principal) -> Option<i64> {
+        let of_issuer = match principal.realm {
+            Realm::Of(issuer) => self.issuers_before.get(issuer).copied(),
+            Realm::Ours | Realm::Unsecured => None,
+        };
+        self.subject_revoked_before(principal).max(of_issuer)
+    }
+
+    /// The same without the removal of an issuer, which revokes nothing that the issuer itself has signed.
+    #[must_use]
+    pub fn subject_revoked_before(&self, principal: &Principal) -> Option<i64> {
+        // `revoke --issuer OURS` names a user from an unsecured JWT, too: no other issuer names it.
+        let realm = if principal.realm == Realm::Unsecured { Realm::Ours } else { principal.realm };
+        let of = |realm: Option<Realm>| self.subjects_before.get(&(realm, principal.name.clone())).copied();
+        of(None).max(of(Some(realm)))
+    }
+
+    /// The time before which what the client obtained was revoked.
+    #[must_use]
+    pub fn client_revoked_before(&self, id: &str) -> Option<i64> {
+        self.clients_before.get(id).copied()
+    }
+
+    /// Notes a change; `before` is the time from which on what is issued is not revoked by it.
+    pub fn apply(&mut self, change: &Change, before: i64) {
+        match change {
+            Change::Client { id, registration } => {
+                self.clients.insert(id, (**registration).clone());
+            }
+            Change::EnableClient { id, enabled } => {
+                if let Some(client) = self.clients.get_mut(id) {
+                    client.enabled = *enabled;
+                }
+            }
+            Change::RemoveClient { id } => {
+                self.clients.remove(id);
+                later(&mut self.clients_before, id, before);
+                later(&mut self.subjects_before, (None, (*id).to_owned()), before);
+            }
+            Change::Issuer { issuer, terms } => {
+                match self.issuers.iter_mut().find(|(known, _)| known == issuer) {
+                    Some((_, known)) => *known = *terms,
+                    None => self.issuers.push((issuer, *terms)),
+                }
+            }
+            Change::EnableIssuer { issuer, enabled } => {
+                if let Some((_, terms)) = self.issuers.iter_mut().find(|(known, _)| known == issuer) {
+                    terms.enabled = *enabled;
+                }
+            }
+            Change::RemoveIssuer { issuer } => {
+                self.issuers.retain(|(known, _)| known != issuer);
+                later(&mut self.issuers_before, issuer, before);
+            }
+            Change::Subject { principal, others, disabled } => {
+                let others = others.iter().map(|name| Principal::new(principal.realm, name));
+                for named in std::iter::once(principal.clone()).chain(others) {
+                    if *disabled {
+                        self.disabled.insert(named);
+                    } else {
+                        self.disabled.remove(&named);
+                    }
+                }
+            }
+            Change::RevokeClient { id, .. } => later(&mut self.clients_before, id, before),
+            Change::RevokeSubject { realm, name, others, .. } => {
+                let others = others.iter().map(|(realm, name)| (Some(*realm), name.clone()));
+                for named in std::iter::once((*realm, (*name).to_owned())).chain(others) {
+                    later(&mut self.subjects_before, named, before);
+                }
+            }
+            // These need the token, which the model has.
+            Change::RevokeToken { .. } | Change::RevokeKey { .. } | Change::RotateKey => {}
+        }
+    }
+}
+
+/// TX-38: the later time wins, in whichever order they come.
+fn later<K: Ord>(times: &mut BTreeMap<K, i64>, key: K, before: i64) {
+    let known = times.entry(key).or_insert(before);
+    *known = before.max(*known);
+}

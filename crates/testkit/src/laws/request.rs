@@ -1,0 +1,75 @@
+//! What a request presents, in the terms of the laws.
+
+use super::parties::{Bound, MayAct, Principal, Realm};
+
+/// A request to the token endpoint.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// As what the client authenticates.
+    pub by: By,
+    /// What it asks for.
+    pub asks: Asks,
+    /// The scope that it asks for, between spaces; empty for none.
+    pub scope: &'static str,
+    /// The audiences that it asks for.
+    pub audience: Vec<&'static str>,
+    /// The key of the DPoP proof, and the certificate of the connection.
+    pub proven: Bound,
+}
+
+/// As what a client authenticates.
+#[derive(Clone, Copy, Debug)]
+pub enum By {
+    /// As this client, by its own credential.
+    Credential(&'static str),
+    /// By this token as the Bearer (D3).
+    Bearer(usize),
+}
+
+/// What a request asks for.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "each is what it says")]
+pub enum Asks {
+    /// A token of the client's own.
+    Itself,
+    /// A token for a token.
+    Exchange { subject: Presented, actor: Option<Presented> },
+    /// A token for an assertion (RFC 7523 §2.1).
+    Grant(Foreign),
+}
+
+/// A token as the subject or the actor.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "each is what it says")]
+pub enum Presented {
+    /// One of ours, by number.
+    Own(usize),
+    Foreign(Foreign),
+    /// The name in an unsecured JWT.
+    Unsecured(&'static str),
+}
+
+/// A token of another issuer.
+#[derive(Clone, Copy, Debug)]
+pub struct Foreign {
+    /// Who signed it.
+    pub issuer: &'static str,
+    /// The subject.
+    pub name: &'static str,
+    /// `iat`.
+    pub issued: i64,
+    /// `exp`.
+    pub expires: i64,
+    /// `may_act`, if it is there.
+    pub may_act: Option<MayAct>,
+    /// The key or the certificate that it is bound to.
+    pub bound: Bound,
+}
+
+impl Foreign {
+    /// The principal that it is about.
+    #[must_use]
+    pub fn principal(&self) -> Principal {
+        Principal::new(Realm::Of(self.issuer), self.name)
+    }
+}

@@ -1,0 +1,270 @@
+//! What each token was obtained with, and what ends it: laws 8 and 10.
+
+use super::judge::Expected;
+use super::parties::{Bound, MayAct, Principal, Realm};
+use super::register::Change;
+use super::{LEEWAY, Model};
+use std::collections::BTreeSet;
+use tokenberg_core::{AccessTokenClaims, CompactJws};
+
+/// A token that was issued, and what it was obtained with.
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// The token.
+    pub text: String,
+    /// The name of the key that signed it.
+    pub key: String,
+    /// On whose behalf.
+    pub principal: Principal,
+    /// `sub`.
+    pub sub: String,
+    /// To whom it was issued.
+    pub client: &'static str,
+    /// Who acts, the present actor first.
+    pub chain: Vec<Principal>,
+    /// The session.
+    pub session: String,
+    /// The first token that the client obtained of the session, if another client passed it on.
+    pub branch: Option<String>,
+    /// When the session began.
+    pub start: i64,
+    /// When it ends.
+    pub end: i64,
+    /// When the client obtained its first token of the session.
+    pub joined: i64,
+    /// What it may be used for.
+    pub scope: BTreeSet<String>,
+    /// Where it may be used.
+    pub audience: BTreeSet<String>,
+    /// `iat`.
+    pub issued: i64,
+    /// `exp`.
+    pub expires: i64,
+    /// What it is bound to.
+    pub bound: Bound,
+    /// The only party that may become the actor.
+    pub may_act: Option<MayAct>,
+    /// The audience as whose resource server the client obtained it.
+    pub served: Option<&'static str>,
+    /// What it was obtained with.
+    pub with: BTreeSet<Origin>,
+    /// The actor of the last renewal with one.
+    pub renewed_with: BTreeSet<Origin>,
+}
+
+/// Something that a token was obtained with.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// A token of ours: its session or branch, its client, and when that client obtained its first token of the session.
+    Session(String, &'static str, i64),
+    /// A token of another issuer, and when it was presented.
+    Foreign(Principal, i64),
+}
+
+impl Origin {
+    /// The session or branch, if it is a token of ours.
+    #[must_use]
+    pub fn family(&self) -> Option<&str> {
+        match self {
+            Self::Session(family, _, _) => Some(family),
+            Self::Foreign(..) => None,
+        }
+    }
+
+    /// Whose token it was, and since when the party has taken part.
+    #[must_use]
+    pub fn party(&self) -> (Principal, i64) {
+        match self {
+            Self::Session(_, client, since) => (Principal::client(client), *since),
+            Self::Foreign(principal, since) => (principal.clone(), *since),
+        }
+    }
+}
+
+impl Token {
+    /// Whether it is the token of a client for itself.
+    #[must_use]
+    pub fn is_clients_own(&self) -> bool {
+        self.chain.is_empty() && self.principal == Principal::client(self.client)
+    }
+
+    /// What its client has of the session: all of it, or the branch that was passed on to it.
+    #[must_use]
+    pub fn family(&self) -> &str {
+        self.branch.as_deref().unwrap_or(&self.session)
+    }
+
+    /// What another token was obtained with that was obtained with this one.
+    #[must_use]
+    pub fn origins(&self) -> BTreeSet<Origin> {
+        let itself = Origin::Session(self.family().to_owned(), self.client, self.joined);
+        self.with.iter().chain(&self.renewed_with).cloned().chain([itself]).collect()
+    }
+}
+
+impl Model {
+    /// Law 8: why the token has ended, whatever its times say.
+    #[must_use]
+    pub fn ended(&self, token: &Token) -> Option<&'static str> {
+        let register = &self.register;
+        let client = Principal::client(token.client);
+        if register.keys.contains(&token.key) {
+            return Some("the key that signed it was revoked");
+        }
+        if register.sessions.contains(&token.session) || register.sessions.contains(token.family()) {
+            return Some("8: its session was revoked");
+        }
+        let delegation = (token.family().to_owned(), token.client);
+        if register.delegations.contains(&delegation) {
+            return Some("8: what its client has of the session was revoked");
+        }
+        if !register.stands(&client) || !register.stands(&token.principal) {
+            return Some("8: its client or its subject is disabled or gone");
+        }
+        let as_seen = Principal { realm: token.principal.realm, name: token.sub.clone() };
+        if register.is_disabled(&as_seen) {
+            return Some("8: its subject is disabled, by the name that catalogs see");
+        }
+        if !token.chain.iter().all(|actor| register.stands(actor)) {
+            return Some("8: an actor is disabled or gone");
+        }
+        let is_before = |before: Option<i64>, since: i64| before.is_some_and(|before| since < before);
+        if is_before(register.client_revoked_before(token.client), token.joined)
+            || is_before(self.subject_revoked_before(token), token.start)
+        {
+            return Some("8: what its client or its subject obtained before was revoked");
+        }
+        let may_ask_for = |audience: &&&str| token.audience.contains(**audience);
+        if !register
+            .client(token.client)
+            .is_some_and(|client| client.audiences.iter().any(|a| may_ask_for(&a)))
+        {
+            return Some("2: its client may ask for none of its audiences any more");
+        }
+        self.ended_by_origin(token)
+    }
+
+    /// The operator may know the subject by the name that catalogs see, too.
+    fn subject_revoked_before(&self, token: &Token) -> Option<i64> {
+        let as_seen = Principal { realm: token.principal.realm, name: token.sub.clone() };
+        self.register.revoked_before(&token.principal).max(self.register.revoked_before(&as_seen))
+    }
+
+    fn ended_by_origin(&self, token: &Token) -> Option<&'static str> {
+        let register = &self.register;
+        let itself = [(Principal::client(token.client), token.joined)];
+        for origin in token.with.iter().chain(&token.renewed_with) {
+            if let Origin::Session(session, client, _) = origin
+                && (register.sessions.contains(session)
+                    || register.delegations.contains(&(session.clone(), *client)))
+            {
+                return Some("8: what it was obtained with was revoked");
+            }
+        }
+        let parties = token.with.iter().chain(&token.renewed_with).map(Origin::party).chain(itself);
+        for (party, since) in parties {
+            if !register.stands(&party) {
+                return Some("8: a party that it was obtained with is disabled or gone");
+            }
+            let of_client = match party.realm {
+                Realm::Ours => register.client_revoked_before(&party.name),
+                Realm::Of(_) | Realm::Unsecured => None,
+            };
+            if register.revoked_before(&party).max(of_client).is_some_and(|before| since < before) {
+                return Some("8: what a party of it obtained before was revoked");
+            }
+        }
+        None
+    }
+
+    /// Why the token cannot be used now as an actor or a Bearer, nor at a catalog.
+    #[must_use]
+    pub fn unusable(&self, token: &Token, now: i64) -> Option<&'static str> {
+        if now >= token.expires {
+            return Some("it has expired");
+        }
+        if token.issued.max(token.start) > now + LEEWAY {
+            return Some("it is of the future");
+        }
+        self.ended(token)
+    }
+
+    /// IN-10: whether introspection says that the token is active, to a client that may know, and a catalog accepts it.
+    #[must_use]
+    pub fn is_active(&self, token: &Token, now: i64) -> bool {
+        self.unusable(token, now).is_none()
+    }
+
+    /// The last token that the client obtained for itself.
+    #[must_use]
+    pub fn latest_own(&self, client: &str) -> Option<usize> {
+        self.tokens.iter().rposition(|token| token.client == client && token.is_clients_own())
+    }
+}
+
+impl Model {
+    /// Notes a change; `before` is the time from which on what is issued is not revoked by it.
+    pub fn apply(&mut self, change: &Change, before: i64) {
+        match change {
+            Change::RevokeToken { token } => {
+                self.register.sessions.insert(self.tokens[*token].session.clone());
+            }
+            Change::RevokeKey { token } => {
+                self.register.keys.insert(self.tokens[*token].key.clone());
+            }
+            Change::Client { .. }
+            | Change::EnableClient { .. }
+            | Change::RemoveClient { .. }
+            | Change::Issuer { .. }
+            | Change::EnableIssuer { .. }
+            | Change::RemoveIssuer { .. }
+            | Change::Subject { .. }
+            | Change::RevokeClient { .. }
+            | Change::RevokeSubject { .. }
+            | Change::RotateKey => self.register.apply(change, before),
+        }
+    }
+
+    /// Notes that the client of the token revoked it (RFC 7009): with its own session, or with what it has of the session.
+    pub fn revoke_by_client(&mut self, index: usize) {
+        let token = &self.tokens[index];
+        if let Some(branch) = &token.branch {
+            self.register.sessions.insert(branch.clone());
+        } else if token.principal == Principal::client(token.client) {
+            self.register.sessions.insert(token.session.clone());
+        } else {
+            self.register.delegations.insert((token.session.clone(), token.client));
+        }
+    }
+
+    /// Notes a token that was issued as expected.
+    pub fn keep(&mut self, text: String, claims: &AccessTokenClaims, expected: Expected) {
+        let framed = CompactJws::parse(&text).expect("it was issued");
+        let key = framed.header().kid.as_ref().map_or("", |kid| kid.as_str()).to_owned();
+        let session = claims.session.id.as_str().to_owned();
+        let id = claims.token_id.as_str().to_owned();
+        let branch = if expected.is_passed_on { Some(id) } else { expected.branch };
+        self.tokens.push(Token {
+            text,
+            key,
+            principal: expected.principal,
+            sub: expected.sub,
+            client: expected.client,
+            chain: expected.chain,
+            session,
+            branch,
+            start: expected.start,
+            end: expected.end,
+            joined: expected.joined,
+            scope: expected.scope,
+            audience: expected.audience,
+            issued: claims.issued_at.as_seconds(),
+            expires: expected.expires,
+            bound: expected.bound,
+            may_act: expected.may_act,
+            served: expected.served,
+            with: expected.with,
+            renewed_with: expected.renewed_with,
+        });
+    }
+}

@@ -1,0 +1,140 @@
+//! Whether random histories reach what the laws of delegation are about: a law that is never tried holds always.
+//!
+//! `TOKENBERG_HISTORIES=10000` plays so many, each of 200 events, and `TOKENBERG_HISTORIES_SEED` others; `-- --nocapture` shows
+//! what they reached.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
+use std::collections::BTreeMap;
+use tokenberg_testkit::history::EVENT_LENGTH;
+use tokenberg_testkit::{Event, History, SeededBytes};
+
+fn variable(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap())
+}
+
+#[test]
+fn histories_reach_what_the_laws_are_about() {
+    let mut bytes = SeededBytes::new(variable("TOKENBERG_HISTORIES_SEED").unwrap_or(6));
+    let (histories, events) = variable("TOKENBERG_HISTORIES").map_or((100, 60), |histories| (histories, 200));
+    let mut reached: BTreeMap<String, usize> = BTreeMap::new();
+    for played in 0..MOST * histories {
+        if played >= histories && missing(&reached).is_empty() {
+            break;
+        }
+        let mut note = |what: &str, times: usize| *reached.entry(what.to_owned()).or_default() += times;
+        let mut history = History::new();
+        for _ in 0..events {
+            let event: [u8; EVENT_LENGTH] = bytes.take();
+            history.play(&Event::read(&event));
+        }
+        let player = history.player();
+        player.reached().iter().for_each(|(what, times)| note(what, *times));
+        for token in &player.model.tokens {
+            if let Some(why) = player.model.ended(token) {
+                note(&format!("ended: {why}"), 1);
+            }
+        }
+    }
+    println!("{reached:#?}");
+    assert!(missing(&reached).is_empty(), "no history reached: {:#?}", missing(&reached));
+}
+
+/// How many times as many histories are played if something was not reached.
+const MOST: u64 = 4;
+
+fn missing(reached: &BTreeMap<String, usize>) -> Vec<&'static str> {
+    let is_reached = |what: &&str| what.split(" | ").any(|what| reached.contains_key(what));
+    EXPECTED.into_iter().filter(|what| !is_reached(what)).collect()
+}
+
+/// What has to be reached; alternatives are separated by "|".
+const EXPECTED: [&str; 88] = [
+    "granted: a user from an unsecured JWT",
+    "granted: a user of an issuer",
+    "granted: a user whose issuer has a prefix",
+    "granted: a client that is acted for",
+    "granted: an impersonated principal",
+    "granted: two actors",
+    "granted: three actors",
+    "granted: a foreign actor",
+    "granted: may_act",
+    "granted: bound to a key",
+    "granted: bound to a certificate",
+    "granted: bound to both",
+    "granted: obtained by a resource server",
+    "granted: passed on",
+    "granted: renewed with an actor",
+    "granted: obtained with three",
+    "client change",
+    "client remove",
+    "clock set back",
+    "granted after the clock was set back",
+    "client disable ended a token by its client",
+    "client remove ended a token by its client",
+    "revoke --client ended a token by its client",
+    "client disable ended a token by its subject",
+    "client remove ended a token by its subject",
+    "revoke --client ended a token by its subject",
+    "client disable ended a token by its actor",
+    "client remove ended a token by its actor",
+    "revoke --client ended a token by its actor",
+    "client disable ended a token by its origin | client remove ended a token by its origin",
+    "issuer disable ended a token by its subject",
+    "issuer remove ended a token by its subject",
+    "issuer disable ended a token by its foreign actor",
+    "issuer remove ended a token by its foreign actor",
+    "subject disable ended a token by its subject",
+    "revoke --subject ended a token by its subject",
+    "subject disable ended a token by its foreign actor | revoke --subject ended a token by its foreign actor",
+    "revoke --token-file ended a token by its session",
+    "revoke --token-file ended a token by its origin",
+    "RFC 7009 revoked a session of the client: ended a token of it",
+    "RFC 7009 revoked a session of the client: ended a token obtained with it",
+    "RFC 7009 revoked a session for another principal: ended a token of it",
+    "RFC 7009 revoked a session for another principal: ended a token obtained with it",
+    "RFC 7009 revoked a branch: ended a token of it",
+    "RFC 7009 revoked a branch: ended a token obtained with it",
+    "ended: 8: an actor is disabled or gone",
+    "ended: 8: its client or its subject is disabled or gone",
+    "ended: 8: its session was revoked",
+    "ended: 8: what a party of it obtained before was revoked",
+    "ended: 8: what it was obtained with was revoked",
+    "ended: 8: what its client has of the session was revoked",
+    "ended: 8: what its client or its subject obtained before was revoked",
+    "ended: the key that signed it was revoked",
+    "refused: 10: expired, and its client is not its subject or actor, or it is too late",
+    "refused: 10: expired, and not renewed by the credential of its client",
+    "refused: 10: the actors of an expired token stay",
+    "refused: 1: the scope exceeds what may be granted",
+    "refused: 2: its client may ask for none of its audiences any more",
+    "refused: 2: the audience exceeds what may be granted",
+    "refused: 3: the session is over",
+    "refused: 6: another party may act",
+    "refused: 6: another party may act in a later exchange, too",
+    "refused: 6: the client may not act for the foreign actor",
+    "refused: 7: the Bearer is bound",
+    "refused: 7: the actor token is bound",
+    "refused: 7: the foreign token is bound",
+    "refused: 7: the subject token is bound",
+    "refused: 8: an actor is disabled or gone",
+    "refused: 8: its session was revoked",
+    "refused: 8: the foreign token is from before a revocation",
+    "refused: 8: what a party of it obtained before was revoked",
+    "refused: 8: what it was obtained with was revoked",
+    "refused: 8: what its client has of the session was revoked",
+    "refused: 9: the client has no right to it",
+    "refused: CC-17: it is the name of another principal",
+    "refused: DP-13: the client gets tokens with a DPoP proof only",
+    "refused: GB-06: the assertion lives too long",
+    "refused: TX-25: the client may not use the grant",
+    "refused: TX-37: the subject or its issuer is disabled",
+    "refused: TX-37: the user is disabled",
+    "refused: TX-58, TX-61: the actor token is not the client's own",
+    "refused: TX-61: no token of the client's own is the actor",
+    "refused: it has expired",
+    "refused: it is of the future",
+    "refused: the client is not authenticated",
+    "refused: the foreign token has expired, or is of the future",
+    "refused: the issuer is not trusted",
+    "refused: the key that signed it was revoked",
+];
