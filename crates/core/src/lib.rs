@@ -128,7 +128,7 @@ pub use types::subject_names::{LONGEST_SUBJECT_PREFIX, Namesake, SubjectNames, s
 pub use types::subject_pattern::{SubjectPattern, SubjectPatternError};
 pub use types::subject_standing::SubjectStanding;
 pub use types::target::{Target, TargetError};
-pub use types::time::{Lifetime, Timestamp, TimestampOutOfRange};
+pub use types::time::{Lifetime, Timestamp, TimestampOutOfRange, UNITS_OF_TIME};
 pub use types::token_type::{TokenType, TypedToken};
 pub use types::trusted_issuer::{AcceptedAs, KeySource, LONGEST_MAX_AGE, Trust, TrustedIssuer};
 pub use types::user_pattern::{UserPattern, UserPatternError};
