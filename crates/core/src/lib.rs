@@ -106,6 +106,7 @@ pub use types::confirmation::{Confirmation, Possession, Thumbprint};
 pub use types::distinguished_name::{DistinguishedName, DistinguishedNameError};
 pub use types::dpop_proof::DpopProof;
 pub use types::entropy::Entropy;
+pub use types::excerpt::{Excerpt, LONGEST_EXCERPT};
 pub use types::federation::Federation;
 pub use types::issuer::{Issuer, IssuerError};
 pub use types::json::JsonFault;
