@@ -32,7 +32,7 @@ impl PresentedTokens {
         match answer {
             Ok(token) => self.0.push(Presented::Ours(Arc::clone(token))),
             // It is somebody else's, and looked at as such, or not at all.
-            Err(TokenFault::Issuer | TokenFault::Type) => {}
+            Err(TokenFault::Issuer { .. } | TokenFault::Type(_)) => {}
             Err(_) => {
                 if let Ok(token) = CompactJws::parse(token.expose()) {
                     self.claims(&token);

@@ -112,6 +112,7 @@ fn proof(headers: &[&[u8]]) -> Option<Result<DpopProof, Refusal>> {
     if one.contains(&b',') {
         return Some(Err(Refusal::SeveralProofs));
     }
-    let text = std::str::from_utf8(one).map_err(|_| Refusal::MalformedProof(crate::FramingFault::Base64));
+    let text = std::str::from_utf8(one)
+        .map_err(|_| Refusal::MalformedProof(crate::FramingFault::Base64(crate::Part::Proof)));
     Some(text.and_then(|text| DpopProof::parse(text).map_err(Refusal::MalformedProof)))
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod actor;
 pub(crate) mod algorithm;
+pub(crate) mod claim_fault;
 pub(crate) mod claims;
 pub(crate) mod client_id;
 pub(crate) mod compact_jws;
@@ -23,6 +24,7 @@ pub(crate) mod scope_mapping;
 pub(crate) mod secret;
 pub(crate) mod session;
 pub(crate) mod short_text;
+pub(crate) mod signature_fault;
 pub(crate) mod spiffe_id;
 pub(crate) mod stored_secret;
 pub(crate) mod subject;
