@@ -88,6 +88,7 @@ pub use refusal::{
     NonceFault, NotAccepted, NotFederated, NotPossessed, NotRenewable, OfAnotherKind, Principal, ProofFault,
     Refusal, SessionLimit, TokenFault, WithoutRight,
 };
+pub use request::claimed::ClaimedToken;
 pub use request::client_authentication::{
     AssertionAuthentication, AssertionKind, Authentication, BasicFault, BearerAuthentication,
     CertificateAuthentication, Credential, Reading, Role, SecretAuthentication, SecretPlace,

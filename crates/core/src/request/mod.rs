@@ -1,5 +1,6 @@
 //! What was sent? Bytes in, a request that is valid by construction out; RFC 6749 §3.2.
 
+pub(crate) mod claimed;
 pub(crate) mod client_authentication;
 pub(crate) mod form;
 pub(crate) mod presented_token;
