@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "the modules of a test share what they need")]
 
 mod administration;
+mod advising;
 mod auditing;
 mod backing_up;
 mod being_a_client;
