@@ -17,6 +17,7 @@ mod flooding;
 mod foreign;
 mod hostile;
 mod issuers;
+mod misplaced;
 mod namesakes;
 mod naming;
 mod nodes;
