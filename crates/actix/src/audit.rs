@@ -7,7 +7,6 @@ use crate::endpoint::Endpoint;
 use crate::fault::Fault;
 use crate::guard::RequestId;
 use crate::observer::Observer;
-use crate::presented_tokens::PresentedTokens;
 use crate::service::TokenService;
 use actix_web::{HttpMessage, HttpRequest};
 use std::borrow::Cow;
@@ -16,9 +15,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 use tokenberg_core::{
-    AccessTokenClaims, Actor, AuditRecord, Authentication, ClientId, CompactJws, Credential, GrantType,
-    Granted, Introspection, Issuer, Presented, Revoked, Scope, Secret, SignedToken, Subject, Thumbprint,
-    TokenFault, UNSECURED,
+    AccessTokenClaims, Actor, AuditRecord, Authentication, ClaimedToken, ClientId, Credential, GrantType,
+    Granted, Introspection, Issuer, Presented, Revoked, Scope, Subject, Thumbprint, TokenFault, UNSECURED,
 };
 use tracing::field;
 use unanswered::Proof;
@@ -29,8 +27,9 @@ use unanswered::Proof;
 /// `subject`, `subject_issuer`, `issuer_subject`, `subject_auth`, `bound`, `actors`, `scope_out`, `aud`, `jti`, `subject_jti`,
 /// `actor_jti`. Texts that a client may have chosen are values of their own and never part of a message, so whoever writes lines can
 /// quote them, as `tracing-subscriber` does. The client of a refused request is the registered one that it claims to be; an
-/// identifier that nobody has is not written, because a secret may stand in its place. `tokens` of a refused request are the `jti`
-/// and `client_id`, or else `iss`, of the tokens and assertions that it presented, as they claim to be.
+/// identifier that no client has is not written, because a secret may stand in its place. `tokens` of a refused request are the `jti`
+/// and `client_id`, or else `iss`, of the tokens and assertions that it presented, and `presented` are their `iss`, `sub` and `aud`,
+/// each with its parameter: as they claim, whether they were verified or not, and cut to 128 bytes each.
 ///
 /// `subject_auth` is how it is known whom the token is about: `client`, `own_token`, the issuer that says so, or `unsecured` where
 /// a client's word is all that there is. `subject_issuer` is the issuer of the subject, where it is not ours; `issuer_subject` is
@@ -77,7 +76,6 @@ pub(crate) struct Audit {
     method: Option<&'static str>,
     grant: Option<GrantType>,
     scope: Option<Scope>,
-    tokens: PresentedTokens,
 }
 
 impl Audit {
@@ -100,7 +98,6 @@ impl Audit {
             method: None,
             grant: None,
             scope: None,
-            tokens: PresentedTokens::default(),
         }
     }
 
@@ -142,16 +139,6 @@ impl Audit {
     /// Somebody is registered under the identifier that was presented.
     pub(crate) fn claimed(&mut self, client: &ClientId) {
         self.client = Some(client.clone());
-    }
-
-    /// A token was presented; whether it is good is not known yet.
-    pub(crate) fn token(&mut self, token: &CompactJws) {
-        self.tokens.claims(token);
-    }
-
-    /// A token was presented that may be ours.
-    pub(crate) fn read(&mut self, token: &Secret, answer: &Result<Arc<SignedToken>, TokenFault>) {
-        self.tokens.read(token, answer);
     }
 
     pub(crate) fn granted(&self, granted: &Granted) {
@@ -199,24 +186,30 @@ impl Audit {
         });
     }
 
-    pub(crate) fn introspected(&self, introspection: &Introspection) {
+    pub(crate) fn introspected(&self, introspection: &Introspection, body: &[u8]) {
         match introspection {
-            Introspection::Active(claims) => self.told("active", Some(claims), None),
-            Introspection::Inactive(inactivity) => self.told("inactive", None, Some(&inactivity.to_string())),
+            Introspection::Active(claims) => self.answered("active", Ok(claims)),
+            Introspection::Inactive(inactivity) => {
+                self.answered("inactive", Err((&inactivity.to_string(), body)));
+            }
         }
     }
 
-    pub(crate) fn revoked(&self, outcome: &Result<Revoked, TokenFault>) {
+    pub(crate) fn revoked(&self, outcome: &Result<Revoked, TokenFault>, body: &[u8]) {
         match outcome {
-            Ok(revoked) => self.told("revoked", Some(revoked.claims()), None),
-            Err(fault) => self.told("nothing to revoke", None, Some(&fault.to_string())),
+            Ok(revoked) => self.answered("revoked", Ok(revoked.claims())),
+            Err(fault) => self.answered("nothing to revoke", Err((&fault.to_string(), body))),
         }
     }
 
-    /// What became of a presented token: what it says if it is good, and otherwise what it claims to be.
-    fn told(&self, outcome: &str, good: Option<&AccessTokenClaims>, reason: Option<&str>) {
+    /// Logs and records the outcome for a presented token: with its claims if it is good, and otherwise with the reason and with what
+    /// it claims to be, which the body says.
+    fn answered(&self, outcome: &str, token: Result<&AccessTokenClaims, (&str, &[u8])>) {
         self.count(outcome);
-        let tokens = good.is_none() && !self.tokens.is_empty();
+        let good = token.ok();
+        let reason = token.err().map(|(reason, _)| reason);
+        let presented = token.err().map(|(_, body)| ClaimedToken::all_of(body)).unwrap_or_default();
+        let tokens: Vec<String> = presented.iter().map(ClaimedToken::name).collect();
         tracing::info!(
             target: AUDIT,
             endpoint = self.endpoint.path(),
@@ -232,7 +225,8 @@ impl Audit {
             bound = good.and_then(bound).map(field::debug),
             jti = good.map(|claims| claims.token_id.as_str()),
             session = good.map(|claims| claims.session.id.as_str()),
-            tokens = tokens.then(|| field::debug(self.tokens.texts())),
+            tokens = (!tokens.is_empty()).then(|| field::debug(&tokens)),
+            presented = (!presented.is_empty()).then(|| field::debug(&presented)),
             outcome,
             reason,
             "answered about a token"
@@ -246,7 +240,9 @@ impl Audit {
                     subject_auth: asserted,
                     ..about(claims, record)
                 },
-                None => AuditRecord { tokens: self.tokens.texts(), ..record },
+                None => {
+                    AuditRecord { tokens: tokens.into_iter().map(Cow::Owned).collect(), presented, ..record }
+                }
             }
         });
     }

@@ -20,7 +20,7 @@ pub enum BearerError {
     #[error("Authorization holds no token")]
     Malformed,
     /// The token is not good.
-    #[error("the token is not acceptable: {0}")]
+    #[error("the token{mark} is not acceptable: {0}", mark = .0.mark())]
     InvalidToken(#[from] TokenFault),
     /// The token has expired, where [`expired_as_419`](crate::BearerConfig::expired_as_419) was asked for.
     #[error("the token is not acceptable: {0}")]

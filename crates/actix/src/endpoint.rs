@@ -78,21 +78,21 @@ pub(crate) async fn answer(
         Ok(response) => response,
         Err(Denied::Refused(refusal)) => {
             let error = service.policy().error_for(&refusal);
-            audit.refused(&refusal, &error);
+            audit.refused(&refusal, &error, &body);
             let needs_nonce = error.code == ErrorCode::UseDpopNonce;
             let nonce = if needs_nonce { service.dpop_nonce() } else { None };
             reply::refused(error, nonce.as_deref(), audit.request_id())
         }
         Err(Denied::Unsigned(fault)) => {
-            audit.unsigned(&fault);
+            audit.unsigned(&fault, &body);
             reply::fault(Fault::Unsigned)
         }
         Err(Denied::Unwritten(fault)) => {
-            audit.unwritten(&fault);
+            audit.unwritten(&fault, &body);
             reply::fault(Fault::Unwritten)
         }
         Err(Denied::KeysUnavailable(fault)) => {
-            audit.without_keys(&fault);
+            audit.without_keys(&fault, &body);
             reply::fault(Fault::KeysUnavailable { seconds: fault.retry_after.as_seconds() })
         }
         Err(Denied::Fault(fault)) => {
@@ -147,7 +147,7 @@ async fn decide(
             audit.authenticates(presented.credential());
             let attempt = service.attempt(audit.source(), limited(presented.credential()))?;
             let introspection = attempt.judged(service.introspect(presented, audit).await)?;
-            audit.introspected(&introspection);
+            audit.introspected(&introspection, body);
             Ok(reply::introspected(&introspection))
         }
         Endpoint::Revocation => {
@@ -155,7 +155,7 @@ async fn decide(
             audit.authenticates(presented.credential());
             let attempt = service.attempt(audit.source(), limited(presented.credential()))?;
             let outcome = attempt.judged(service.revoke(presented, audit).await)?;
-            audit.revoked(&outcome);
+            audit.revoked(&outcome, body);
             Ok(reply::revoked())
         }
     }

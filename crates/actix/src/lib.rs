@@ -50,7 +50,6 @@ mod observer;
 mod one_method;
 mod openapi;
 mod operations;
-mod presented_tokens;
 mod protected_resource;
 mod random_bits;
 mod reply;

@@ -216,6 +216,7 @@ fn is_failed_authentication(denied: &Denied) -> bool {
     matches!(
         refusal,
         Refusal::WrongSecret { .. }
+            | Refusal::ExpiredSecret(_)
             | Refusal::UnknownClient(_)
             | Refusal::DisabledClient(_)
             | Refusal::OtherMethod { .. }
@@ -360,7 +361,7 @@ mod tests {
         let is_throttled = |outcome: Result<(), Denied>| {
             matches!(outcome, Err(Denied::Fault(Fault::TooManyFailures { .. })))
         };
-        let expired = || Err(Denied::Refused(Refusal::BearerToken(TokenFault::Audience)));
+        let expired = || Err(Denied::Refused(Refusal::BearerToken(TokenFault::NoActor)));
         for _ in 0..100 {
             assert!(!is_throttled(try_once("192.0.2.1", &token(64), bad())), "ES256 and EdDSA cost nothing");
             assert!(!is_throttled(try_once("192.0.2.1", &token(512), bad())), "nor does RSA up to 4096 bits");

@@ -4,8 +4,8 @@
 
 use crate::{
     AccessTokenClaims, Algorithm, Algorithms, AuthMethod, Client, ClientId, CompactJws, DpopProof, Issuer,
-    KeyId, KeysUnavailable, NotWritten, Once, Participant, Revocation, Secret, SecretDigest, SignedToken,
-    SubjectStanding, Timestamp, TokenFault, TrustedIssuer,
+    KeyId, KeysUnavailable, NotWritten, Once, Participant, Principal, Revocation, Secret, SecretDigest,
+    SignatureFault, SignedToken, SubjectStanding, Timestamp, TokenFault, TrustedIssuer,
 };
 use std::sync::Arc;
 
@@ -181,12 +181,12 @@ pub struct Recollection {
 pub enum ParticipantsStanding {
     /// All of them, if there are any, are good.
     Good,
-    /// A client of ours is disabled, or not registered any more.
-    Client(Box<str>),
-    /// A subject of another issuer is disabled.
-    Subject(Box<str>),
-    /// An issuer is disabled, or not trusted any more.
-    Issuer(Box<str>),
+    /// A client or an issuer is no longer registered.
+    Gone(Principal),
+    /// A client, an issuer or a subject of one is disabled.
+    Disabled(Principal),
+    /// No issuer that vouches for this client is trusted and enabled.
+    NotVouchedFor(ClientId),
 }
 
 impl Recollection {
@@ -227,24 +227,26 @@ fn participants_standing(
     answers: &(impl Answers + ?Sized),
     token: &AccessTokenClaims,
 ) -> ParticipantsStanding {
+    use ParticipantsStanding::{Disabled, Gone, NotVouchedFor};
     for Participant { issuer, subject, .. } in token.participants() {
         match issuer {
             // The client of the token itself is recalled anyway.
             None if subject == token.client_id.as_str() => {}
-            None => {
-                let client = subject.parse().ok().and_then(|id| answers.client(&id));
-                if !client.is_some_and(|client| client.enabled && is_vouched_for(answers, &client)) {
-                    return ParticipantsStanding::Client(subject.into());
+            None => match subject.parse().ok().and_then(|id| answers.client(&id)) {
+                None => return Gone(Principal::Client(subject.into())),
+                Some(client) if !client.enabled => return Disabled(Principal::Client(subject.into())),
+                Some(client) if !is_vouched_for(answers, &client) => return NotVouchedFor(client.id.clone()),
+                Some(_) => {}
+            },
+            Some(issuer) => match answers.issuer(issuer.as_str()) {
+                None => return Gone(Principal::Issuer(issuer.clone())),
+                Some(trusted) if !trusted.enabled => return Disabled(Principal::Issuer(issuer.clone())),
+                Some(trusted) => {
+                    if answers.subject(Some(issuer), subject, &trusted.trust.sub_of(subject)).disabled {
+                        return Disabled(Principal::User(Some(issuer.clone()), subject.into()));
+                    }
                 }
-            }
-            Some(issuer) => {
-                let Some(trusted) = answers.issuer(issuer.as_str()).filter(|issuer| issuer.enabled) else {
-                    return ParticipantsStanding::Issuer(issuer.as_str().into());
-                };
-                if answers.subject(Some(issuer), subject, &trusted.trust.sub_of(subject)).disabled {
-                    return ParticipantsStanding::Subject(subject.into());
-                }
-            }
+            },
         }
     }
     ParticipantsStanding::Good
@@ -282,44 +284,6 @@ impl Verified {
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
-}
-
-/// Why a signature could not be confirmed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SignatureFault {
-    /// There is no key by that name or, without a name, none that fits.
-    #[error("no key of the issuer fits the token's kid and alg")]
-    NoKey,
-    /// Two different keys fit, so that the token does not say which it means.
-    #[error(
-        "two different keys of the issuer fit the token's kid and alg, so it is not known which is meant"
-    )]
-    Several,
-    /// The key that the token names is published, and cannot be used.
-    #[error("the issuer publishes key {key:?}, but it is not used: {reason}", key = .key.as_str())]
-    Unusable {
-        /// The key that the token names.
-        key: KeyId,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
-    /// The header's `alg` is not an algorithm of the key (RFC 8725 §3.1).
-    #[error("the token's alg is not {expected}, the algorithm of key {key}")]
-    Algorithm {
-        /// The key that the token names.
-        key: KeyId,
-        /// What the key is used with.
-        expected: Algorithms,
-    },
-    /// A key fits by an algorithm that is not accepted.
-    #[error("the token is signed with {0}, which is not accepted")]
-    NotAccepted(Algorithm),
-    /// The signature is not that of this key over this token.
-    #[error("the signature does not verify with key {key}")]
-    Signature {
-        /// The key that was tried.
-        key: KeyId,
-    },
 }
 
 /// Why nothing could be signed. It is the operator's fault, never the client's.

@@ -23,13 +23,13 @@
 //! assert_eq!(granted.claims.client_id.as_str(), "c1");
 //! assert_eq!(granted.response.scope.map(|scope| scope.to_string()), Some("catalog".to_owned()));
 //!
-//! // What is refused is told twice: exactly, for the log, and sparingly, for the client.
+//! // A refusal has two descriptions: an exact one for the log, and a sparing one for the client.
 //! # let entropy = Entropy::from_bits([8; 16]);
 //! let stranger = Presented::read(&[], None, b"grant_type=client_credentials&client_id=c1&client_secret=x")?;
 //! let Err(tokenberg_core::NotGranted::Refused(refusal)) = drive(endpoint.start(stranger, now, entropy)?, &world) else {
 //!     unreachable!("the secret is wrong");
 //! };
-//! assert_eq!(refusal.to_string(), "the secret is not one of the 1 live secrets of client c1");
+//! assert_eq!(refusal.to_string(), "wrong secret for the client c1, which has 1 live secret");
 //! assert_eq!(endpoint.policy().error_for(&refusal).status(), 401);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -58,9 +58,7 @@ mod revocation;
 mod types;
 mod waits;
 
-pub use answers::{
-    Answers, Keys, ParticipantsStanding, Recollection, SignatureFault, SigningFault, Verified, World,
-};
+pub use answers::{Answers, Keys, ParticipantsStanding, Recollection, SigningFault, Verified, World};
 pub use client::{AnswerFault, ClientAuthentication, Held, NextRequest, Outgoing, Renewal, read_answer};
 pub use drive::{Granted, NotGranted, drive, inquire};
 pub use error::{Challenge, ErrorCode, NotAnOAuthError, OAuthError};
@@ -84,7 +82,13 @@ pub use policy::signing_keys::{
     signing, taken_away,
 };
 pub use record::{AuditRecord, Recorder};
-pub use refusal::{Hint, NotRenewable, ProofFault, Refusal, TokenFault};
+pub use refusal::{
+    AgeLimit, AudienceFault, AudienceRule, AuthorizedParty, CertificateFault, CertificateRule,
+    ClientIdsDiffer, Cue, DelegatedActor, ExpiredSecret, Hint, Involved, Involvement, IssuerRule, MayNotAct,
+    NonceFault, NotAccepted, NotFederated, NotPossessed, NotRenewable, OfAnotherKind, Principal, ProofFault,
+    Refusal, SessionLimit, TokenFault, WithoutRight,
+};
+pub use request::claimed::ClaimedToken;
 pub use request::client_authentication::{
     AssertionAuthentication, AssertionKind, Authentication, BasicFault, BearerAuthentication,
     CertificateAuthentication, Credential, Reading, Role, SecretAuthentication, SecretPlace,
@@ -99,13 +103,15 @@ pub use response::{PresentedAs, TokenResponse, TokenResponseFault};
 pub use revocation::{RevocationEndpoint, Revoke, Revoked, Revoking};
 pub use types::actor::Actor;
 pub use types::algorithm::{Algorithm, Algorithms, KeyId, NotForSigning, UnknownAlgorithm};
-pub use types::claims::{ACCESS_TOKEN_TYPE, AccessTokenClaims, ClaimFault, TokenId, UNSECURED};
+pub use types::claim_fault::{ClaimFault, Defect, HeaderFault};
+pub use types::claims::{ACCESS_TOKEN_TYPE, AccessTokenClaims, TokenId, UNSECURED};
 pub use types::client_id::{ClientId, ClientIdError};
-pub use types::compact_jws::{CompactJws, FramingFault, Header, LONGEST_TOKEN};
+pub use types::compact_jws::{CompactJws, FramingFault, Header, LONGEST_TOKEN, Part};
 pub use types::confirmation::{Confirmation, Possession, Thumbprint};
 pub use types::distinguished_name::{DistinguishedName, DistinguishedNameError};
 pub use types::dpop_proof::DpopProof;
 pub use types::entropy::Entropy;
+pub use types::excerpt::{Excerpt, LONGEST_EXCERPT};
 pub use types::federation::Federation;
 pub use types::issuer::{Issuer, IssuerError};
 pub use types::json::JsonFault;
@@ -121,6 +127,7 @@ pub use types::scope_mapping::{ScopeMapping, ScopeMappingError};
 pub use types::secret::{LONGEST_CLIENT_SECRET, Secret, SecretDigest};
 pub use types::session::Session;
 pub use types::short_text::ShortText;
+pub use types::signature_fault::{NoKey, OtherAlgorithm, SignatureFault, Sought};
 pub use types::spiffe_id::{SpiffeId, SpiffeIdError};
 pub use types::stored_secret::{StoredSecret, StoredSecrets};
 pub use types::subject::{Subject, SubjectError, deceives};
@@ -128,7 +135,7 @@ pub use types::subject_names::{LONGEST_SUBJECT_PREFIX, Namesake, SubjectNames, s
 pub use types::subject_pattern::{SubjectPattern, SubjectPatternError};
 pub use types::subject_standing::SubjectStanding;
 pub use types::target::{Target, TargetError};
-pub use types::time::{Lifetime, Timestamp, TimestampOutOfRange};
+pub use types::time::{Lifetime, Timestamp, TimestampOutOfRange, UNITS_OF_TIME};
 pub use types::token_type::{TokenType, TypedToken};
 pub use types::trusted_issuer::{AcceptedAs, KeySource, LONGEST_MAX_AGE, Trust, TrustedIssuer};
 pub use types::user_pattern::{UserPattern, UserPatternError};

@@ -1,6 +1,6 @@
 //! What is kept of a decision: an audit record, which never holds a token or a secret; conformance SE-01, SE-05 and SE-06.
 
-use crate::deceives;
+use crate::{ClaimedToken, deceives};
 use serde::Serialize;
 use std::borrow::Cow;
 
@@ -74,6 +74,9 @@ pub struct AuditRecord<'a> {
     /// What the tokens of a refused request claim to be: identifier and client.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tokens: Vec<Cow<'a, str>>,
+    /// What the tokens of a refused request claim as `iss`, `sub` and `aud`, each with its parameter.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub presented: Vec<ClaimedToken>,
     /// `granted`, `active`, `inactive`, `revoked`, `nothing to revoke`, or the code of the error.
     pub outcome: &'a str,
     /// The status of the answer, where the request was not looked into or could not be answered.
@@ -127,6 +130,7 @@ impl AuditRecord<'_> {
             subject_jti,
             actor_jti,
             tokens,
+            presented,
             outcome: _,
             status: _,
             reason,
@@ -150,6 +154,8 @@ impl AuditRecord<'_> {
             actor_jti,
         ];
         texts.into_iter().for_each(|text| cut(text, LONGEST_UNVERIFIED));
+        // Its values are excerpts, which are as short already.
+        presented.truncate(MOST_UNVERIFIED);
         for list in [actors, aud, bound, tokens] {
             let left_out = list.len().saturating_sub(MOST_UNVERIFIED);
             list.truncate(MOST_UNVERIFIED);
@@ -207,6 +213,11 @@ fn cut_text(text: &mut Cow<'_, str>, longest: usize) {
 mod tests {
     use super::*;
 
+    fn claimed(text: &str) -> ClaimedToken {
+        let claims = serde_json::json!({"iss": text, "sub": text, "aud": [text, text]});
+        ClaimedToken::of(crate::Parameter::ClientAssertion, claims.as_object().unwrap())
+    }
+
     fn hostile(text: &str) -> AuditRecord<'_> {
         let some = || Some(Cow::Borrowed(text));
         let many = || vec![Cow::Borrowed(text); 300];
@@ -233,6 +244,7 @@ mod tests {
             subject_jti: some(),
             actor_jti: some(),
             tokens: many(),
+            presented: vec![claimed(text); 300],
             outcome: "temporarily_unavailable",
             status: Some(503),
             reason: some(),
@@ -247,8 +259,8 @@ mod tests {
             let mut record = hostile(&long);
             record.cut_as_unverified();
             let written = serde_json::to_string(&record).unwrap();
-            // All fields at once, which no request has; a quotation mark takes two bytes.
-            assert!(written.len() < 10_000, "{text:?}: {}", written.len());
+            // All fields at once, which no request has; a quotation mark takes two bytes, in an excerpt four.
+            assert!(written.len() < 13_000, "{text:?}: {}", written.len());
             assert!(written.contains("\"unverified\":true") && written.contains("(296 more)"), "{written}");
             let reason = record.reason.unwrap();
             assert!(reason.ends_with(&format!("… (cut, {} bytes)", long.len())), "{reason}");

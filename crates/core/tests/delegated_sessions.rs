@@ -102,7 +102,8 @@ fn law_6_tx_55_may_act_is_asked_for_as_long_as_the_session_lasts() {
         ("after a renewal", by_c2(Ask::exchange(&renewed))),
         ("a foreign actor", foreign_actor(by_c1(Ask::exchange(&session)), &robot(&key, NOW + 600))),
     ] {
-        assert_eq!(world.check(ask).refusal(), &Refusal::SubjectToken(TokenFault::MayNotAct), "{what}");
+        let answer = world.check(ask);
+        assert!(matches!(answer.refusal(), Refusal::SubjectToken(TokenFault::MayNotAct(_))), "{what}");
     }
     world.change("c2", |c2| {
         c2.rights_mut().may_impersonate = vec![format!("{IDP}|*").parse().unwrap()];
@@ -153,7 +154,8 @@ fn law_7_tx_27_the_result_is_bound_to_what_subject_and_actor_were_bound_to() {
         ("no proof", by_c1(user(&users)).actor(&by_key)),
         ("another key", by_c1(user(&users)).actor(&by_key).dpop(&proof(&world, &other))),
     ] {
-        assert_eq!(world.check(ask).refusal(), &Refusal::ActorToken(TokenFault::Bound), "{what}");
+        let answer = world.check(ask);
+        assert!(matches!(answer.refusal(), Refusal::ActorToken(TokenFault::Bound(_))), "{what}");
     }
     // Two bindings that differ are never fulfilled together; two kinds are both kept.
     let of_other = {

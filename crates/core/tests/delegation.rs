@@ -105,7 +105,7 @@ fn tx_58_an_actor_who_is_acted_for_is_no_actor() {
     let delegated = world.check(x0(&subject).actor(&actor).bearer(&actor)).token();
     let answer = world.check(x0(&subject).actor(&delegated).bearer(&delegated));
     assert_eq!(answer.code(), BAD);
-    assert_eq!(*answer.refusal(), Refusal::ActorIsDelegated);
+    assert!(matches!(answer.refusal(), Refusal::ActorIsDelegated(_)));
 }
 
 #[test]
@@ -123,9 +123,9 @@ fn tx_53_a_token_got_by_impersonation_names_nobody_as_actor() {
     let as_c1 = world.check(by_c2(x0(&subject))).token();
     let of_c3 = world.token("c3", "s3", "catalog");
     let forged = world.check(x0(&of_c3).actor(&as_c1).bearer(&as_c1));
-    assert_eq!(*forged.refusal(), Refusal::ActorIsDelegated, "c1 never acted");
+    assert!(matches!(forged.refusal(), Refusal::ActorIsDelegated(_)), "c1 never acted");
     let hidden = world.check(x0(&subject).actor(&as_c1).bearer(&as_c1));
-    assert_eq!(*hidden.refusal(), Refusal::ActorIsDelegated, "nor does c2 hide behind him");
+    assert!(matches!(hidden.refusal(), Refusal::ActorIsDelegated(_)), "nor does c2 hide behind it");
 }
 
 #[test]

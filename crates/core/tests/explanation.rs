@@ -49,27 +49,30 @@ fn each_refusal_tells_its_facts_and_what_would_allow_it() {
     for (ask, parts) in [
         (
             cc().basic("c1", "wrong-secret"),
-            &["the secret is WRONG: client c1 has secret 1, which has no end", "client secret add c1"][..],
+            &["the secret is WRONG: client c1 has secret 1, which never expires", "client secret add c1"][..],
         ),
         (
             cc().basic("cexp", "sexp"),
-            &["NOT live: it is secret 1, which EXPIRED at T0", "is an old one that expired"],
+            &["NOT live: it is secret 1, which EXPIRED at T0", "sends the old secret 1: "],
         ),
         (
             cc().basic("coff", "soff"),
             &["it is DISABLED", "the secret of client coff is right", "client enable coff"],
         ),
         (cc().basic("nobody-here", "x"), &["NO client is registered as nob…", "tokenberg client list"]),
-        (cc().with("client_id", "c1"), &["refused", "the client has to send its credential"]),
         (
             by_c1(Ask::jwt_bearer("a.b.c")),
-            &["it may use client_credentials, token_exchange", "--grant jwt_bearer"],
+            &[
+                "it may use client_credentials, token_exchange",
+                "`tokenberg client change c1 --grant client_credentials,token_exchange,jwt_bearer`",
+            ],
         ),
         (
             by_c1(cc().with("scope", "admin catalog")),
             &[
                 "(admin is not in the registration of client c1)",
-                "register c1 with admin in --scope; or the client asks for no more than \"catalog\"",
+                "`tokenberg client change c1 --scope 'catalog ns:read ns:write PRINCIPAL_ROLE:ALL admin'`",
+                "or the client has to request no more than \"catalog\"",
             ],
         ),
         (
@@ -82,11 +85,17 @@ fn each_refusal_tells_its_facts_and_what_would_allow_it() {
         ),
         (
             by_c1(Ask::exchange(&token).with("scope", "ns:write")),
-            &["(ns:write is not in the subject token)", "has to be got with \"ns:write\""],
+            &[
+                "(ns:write is not in the subject token)",
+                "the subject token has to have \"ns:write\" in its scope",
+            ],
         ),
         (
             by_c1(Ask::exchange(&token).actor(&other)),
-            &["the actor_token (ES256,", "a token of its own (c1) as the actor_token"],
+            &[
+                "the actor_token (ES256,",
+                "the client c1 has to present a token of its own as the actor_token",
+            ],
         ),
         (
             by_c1(id_token(json!({})).with("scope", "PRINCIPAL_ROLE:ALL ns:write")),
@@ -100,7 +109,7 @@ fn each_refusal_tells_its_facts_and_what_would_allow_it() {
             by_c2(id_token(json!({"aud": "c2"}))),
             &[
                 "alice, of https://idp.test, is not disabled",
-                "register c2 with --may-act-for 'https://idp.test|alice'",
+                "`tokenberg client change c2 --may-act-for 'https://idp.test|alice'`",
             ],
         ),
         (
@@ -109,24 +118,30 @@ fn each_refusal_tells_its_facts_and_what_would_allow_it() {
         ),
         (
             by_c1(id_token(json!({"iss": "https://evil.test"}))),
-            &["https://evil.test is not on the list", "issuer add https://evil.test"],
+            &[
+                "\"https://evil.test\" is not on the list",
+                "`tokenberg issuer add https://evil.test --discover --accept id_token`",
+            ],
         ),
-        (by_c1(id_token(json!({"exp": NOW - 60}))), &["exp T-60", "the client has to get another one"]),
+        (by_c1(id_token(json!({"exp": NOW - 60}))), &["exp T-60", "the client has to obtain a new token"]),
         (
             by_c1(Ask::exchange_of(
                 &ForeignKey::new(Some("p1")).sign(&alice(&json!({}))),
                 TokenType::IdToken,
             )),
-            &["NOT verified by the keys of https://idp.test", "signed with a key that https://idp.test has"],
+            &[
+                "NOT verified by the keys of https://idp.test",
+                "https://idp.test has to sign the subject token with a key that it publishes now",
+            ],
         ),
         (
             by_c1(Ask::exchange_of(
                 &key.sign(&alice(&json!({"may_act": {"sub": "bob"}}))),
                 TokenType::IdToken,
             )),
-            &["may_act {\"sub\":\"bob\"}", "says in may_act who may act"],
+            &["may_act {\"sub\":\"bob\"}", "its may_act names \"bob\", and the actor is the client \"c1\""],
         ),
-        (by_c1(cc().and(b"&scope=a&scope=b")), &["the client has to repair its request"]),
+        (by_c1(cc().and(b"&scope=a&scope=b")), &["the client has to send another request"]),
     ] {
         let told = told(&world, &ask);
         for part in parts {
@@ -193,12 +208,12 @@ fn what_an_issuer_has_already_stands_in_the_command_that_changes_it() {
     let azp = json!({"aud": ["c1", "other"], "azp": "other"});
     assert_eq!(command(&world, azp), format!("{change} --audience 'api://a b' --audience other"));
     let odd = json!({"aud": "a'\n; reboot"});
-    assert_eq!(command(&world, odd), format!("{change} --audience 'api://a b' --audience AUDIENCE"));
+    assert_eq!(command(&world, odd), "", "a value that deceives its reader is in no command");
     let day = 24 * 3600;
     let long_lived = json!({"iat": NOW - 5, "exp": NOW + 2 * day});
-    assert_eq!(command(&world, long_lived.clone()), format!("{change} --max-age {}s", 2 * day + 5));
+    assert_eq!(command(&world, long_lived.clone()), format!("{change} --max-age 2d5s"));
     let old = json!({"iat": NOW - 2 * day, "exp": NOW + 60});
-    assert_eq!(command(&world, old), format!("{change} --max-age {}s", 2 * day + 60));
+    assert_eq!(command(&world, old), format!("{change} --max-age 2d1m"));
     assert_eq!(
         command(&world, json!({"iat": NOW, "exp": NOW + 400 * day})),
         "",

@@ -270,7 +270,7 @@ fn tx_38_cve_2026_8922_what_was_revoked_before_a_time_counts_by_when_it_was_made
     let answer = world.check(by_c1(jwt(&token)));
     assert!(matches!(
         answer.refusal(),
-        Refusal::SubjectToken(TokenFault::Revoked(Revocation::Subject { .. }))
+        Refusal::SubjectToken(TokenFault::Revoked(revocation)) if matches!(**revocation, Revocation::Subject { .. })
     ));
 }
 
@@ -353,7 +353,7 @@ fn ks_06_an_issuer_of_plain_http_is_trusted_only_where_that_was_said() {
     world.change("c1", |c| c.rights_mut().may_act_for = vec![format!("{KEYCLOAK}|*").parse().unwrap()]);
     let token = key.sign(&alice(&json!({"iss": KEYCLOAK})));
     let refused = world.check(by_c1(id_token(&token)));
-    assert_eq!(*refused.refusal(), Refusal::SubjectToken(TokenFault::Issuer));
+    assert!(matches!(refused.refusal(), Refusal::SubjectToken(TokenFault::Issuer { .. })));
     world.issuers[0].trust.insecure_http = true;
     let first = world.check(by_c1(id_token(&token))).token();
     assert_eq!(world.check(Ask::exchange(&first).bearer(&first)).code(), "200", "the session names it");

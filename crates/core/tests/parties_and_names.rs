@@ -57,7 +57,7 @@ fn law_6_tx_55_may_act_without_an_issuer_names_no_subject_of_a_third_issuer() {
     let namesake = token(Q, "c1", Value::Null);
     for ask in [user(&token(IDP, "alice", json!({"sub": "c1"}))), Ask::exchange(&session.token())] {
         let answer = world.check(with_actor(by_c1(ask), &namesake));
-        assert_eq!(*answer.refusal(), Refusal::SubjectToken(TokenFault::MayNotAct));
+        assert!(matches!(answer.refusal(), Refusal::SubjectToken(TokenFault::MayNotAct(_))));
     }
 }
 

@@ -84,10 +84,10 @@ fn id(text: &str) -> TokenId {
 
 type Change = fn(&mut Presenting);
 
-/// What may become of a token after it was seen, and how what is then wrong with it is told.
+/// What may become of a token after it was seen, and the reason for which it is refused then.
 const CHANGES: [(Change, &str); 19] = [
     (|p| p.world.pass(60), "it expired"),
-    (|p| p.world.now = at(NOW - 6), "it is valid from"),
+    (|p| p.world.now = at(NOW - 6), "its iat is 2027-01-15T08:00:00Z; it is 2027-01-15T07:59:54Z now"),
     (|p| revoke(p, |claims| Revocation::Token(claims.token_id.clone())), "the token x was revoked"),
     (|p| revoke(p, |claims| Revocation::Session(claims.session.id.clone())), "the session s was revoked"),
     (|p| revoke(p, |_| Revocation::Client { before: at(NOW + 1) }), "tokens of the client from before"),
@@ -100,17 +100,26 @@ const CHANGES: [(Change, &str); 19] = [
         |p| revoke(p, |_| origin(Revocation::Client { before: at(NOW + 1) })),
         "it was obtained with a token that is revoked: tokens of the client",
     ),
-    (|p| p.world.change("c2", |c2| c2.enabled = false), "the client of an actor that it names is disabled"),
-    (|p| p.world.unregister("c2"), "the client of an actor that it names is disabled"),
-    (|p| p.world.change("c1", |c1| c1.enabled = false), "the client that it names is disabled"),
-    (|p| p.world.unregister("c1"), "the client that it names is not registered"),
-    (|p| disable(p, "alice"), "the subject that it names is disabled"),
-    (|p| disable(p, "bob"), "the actor that it names is disabled"),
-    (|p| p.world.issuers.clear(), "the issuer of an actor that it names is disabled"),
-    (|p| p.verification = verification("https://other.test", CATALOG), "its issuer is not trusted"),
-    (|p| p.verification = verification(ISSUER, "https://other.test"), "its audience is not one"),
-    (|p| p.possession.key = None, "it is bound to a key"),
-    (|p| p.possession.certificate = Some(Thumbprint::of([3; 32])), "it is bound to a key"),
+    (|p| p.world.change("c2", |c2| c2.enabled = false), "the client c2, on which it depends, is disabled"),
+    (|p| p.world.unregister("c2"), "the client c2, on which it depends, is no longer registered"),
+    (|p| p.world.change("c1", |c1| c1.enabled = false), "the client c1, to which it was issued, is disabled"),
+    (|p| p.world.unregister("c1"), "the client c1, to which it was issued, is no longer registered"),
+    (|p| disable(p, "alice"), "its subject, \"alice\" of https://idp.test, is disabled"),
+    (|p| disable(p, "bob"), "\"bob\" of https://idp.test, on which it depends, is disabled"),
+    (
+        |p| p.world.issuers.clear(),
+        "the issuer https://idp.test of a party on which it depends is no longer registered",
+    ),
+    (
+        |p| p.verification = verification("https://other.test", CATALOG),
+        "its iss is \"https://as.test\", and has to be \"https://other.test\"",
+    ),
+    (
+        |p| p.verification = verification(ISSUER, "https://other.test"),
+        "its aud is [\"https://cat.test\"], and here it has to be for one of",
+    ),
+    (|p| p.possession.key = None, "it is bound to the DPoP key AQE"),
+    (|p| p.possession.certificate = Some(Thumbprint::of([3; 32])), "it is bound to the DPoP key AQE"),
 ];
 
 #[test]
@@ -138,7 +147,7 @@ fn jw_40_a_principal_who_is_disabled_ends_what_others_were_seen_with_for_him() {
         presenting.token(&json!({"sub": "c2", "act": {"sub": "c1"}, "tokenberg_session": session}));
     assert!(presenting.ask(&token).is_ok());
     presenting.world.change("c2", |c2| c2.enabled = false);
-    assert_eq!(presenting.ask(&token), Err(TokenFault::Disabled("subject")));
+    assert!(matches!(presenting.ask(&token), Err(TokenFault::Disabled(_))));
 }
 
 #[test]
@@ -161,7 +170,7 @@ fn jw_40_what_was_not_verified_is_not_taken_for_what_was() {
     let signed = |verification: &TokenVerification| {
         presenting.world.keys().signed(&unseen, verification.issuer(), presenting.world.now).map(drop)
     };
-    assert_eq!(signed(&elsewhere), Err(TokenFault::Issuer));
+    assert!(matches!(signed(&elsewhere), Err(TokenFault::Issuer { .. })));
     assert_eq!(signed(&presenting.verification), Ok(()));
-    assert_eq!(signed(&elsewhere), Err(TokenFault::Issuer));
+    assert!(matches!(signed(&elsewhere), Err(TokenFault::Issuer { .. })));
 }

@@ -167,7 +167,7 @@ fn tx_27_a_bound_token_is_not_freed() {
     let bound = world.sign(&claims);
     let answer = world.check(by_c1(x0(&bound)));
     assert_eq!(answer.code(), BAD);
-    assert_eq!(*answer.refusal(), Refusal::SubjectToken(TokenFault::Bound));
+    assert!(matches!(answer.refusal(), Refusal::SubjectToken(TokenFault::Bound(_))));
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn tx_35_cve_2025_30144_issuer_confusion() {
     claims.issuer = "https://idp.test".parse().unwrap();
     let ours_in_their_name = world.sign(&claims);
     let answer = world.check(by_c1(x0(&ours_in_their_name)));
-    assert_eq!(*answer.refusal(), Refusal::SubjectToken(TokenFault::Issuer));
+    assert!(matches!(answer.refusal(), Refusal::SubjectToken(TokenFault::Issuer { .. })));
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn an_address_that_is_not_verified_is_no_subject() {
                 else {
                     unreachable!("{:?}", answer.refusal())
                 };
-                assert!(matches!(fault, TokenFault::UnverifiedEmail(_)), "{said}: {fault}");
+                assert!(matches!(fault, TokenFault::UnverifiedEmail { .. }), "{said}: {fault}");
             }
         }
     }

@@ -96,7 +96,12 @@ impl Keyring {
 
     /// The key at this position, if it still verifies at `now`.
     fn live(&self, position: usize, now: Timestamp) -> Result<&Entry, SignatureFault> {
-        self.keys.get(position).filter(|entry| !entry.times().is_over(now)).ok_or(SignatureFault::NoKey)
+        let entry = self.keys.get(position).ok_or(SignatureFault::NoKeys)?;
+        if entry.times().is_over(now) {
+            let since = entry.verifies_until.unwrap_or(now);
+            return Err(SignatureFault::Retired { key: entry.key.id().clone(), since });
+        }
+        Ok(entry)
     }
 
     /// Computes what is not remembered, and remembers what was found good: the one way into [`Seen`].
@@ -112,7 +117,7 @@ impl Keyring {
         }
         let verified = self.public.verify(token)?;
         let position = self.keys.iter().position(|entry| entry.key.id() == verified.key());
-        let position = position.ok_or(SignatureFault::NoKey)?;
+        let position = position.ok_or(SignatureFault::NoKeys)?;
         self.live(position, now)?;
         self.seen.keep(name, position);
         Ok(verified)
@@ -137,7 +142,8 @@ impl Keys for Keyring {
 
     fn signed(&self, text: &str, issuer: &Issuer, now: Timestamp) -> Result<Arc<SignedToken>, TokenFault> {
         if text.len() > LONGEST_TOKEN {
-            return Err(FramingFault::TooLong.into());
+            let (part, bytes, most) = (tokenberg_core::Part::Token, text.len(), LONGEST_TOKEN);
+            return Err(FramingFault::TooLong { part, bytes, most }.into());
         }
         let name = Name::of(text);
         if let Some(Found { key, token: Some(token) }) = self.seen.find(&name)

@@ -6,7 +6,9 @@ use crate::unfit_key::UnfitKey;
 use crate::verifying_key::{Material, VerifyingKey};
 use serde_json::Value;
 use std::sync::Arc;
-use tokenberg_core::{Algorithm, Algorithms, CompactJws, DpopProof, Header, KeyId, SignatureFault, Verified};
+use tokenberg_core::{
+    Algorithm, Algorithms, CompactJws, DpopProof, Header, KeyId, NoKey, SignatureFault, Sought, Verified,
+};
 
 /// The longest JWK Set that is read, in bytes.
 pub const LARGEST_JWKS: usize = 512 * 1024;
@@ -121,7 +123,7 @@ impl PublicKeys {
                 None => found = Some((key, algorithm)),
                 // The same key under two names is one key.
                 Some((other, _)) if other.material() == key.material() => {}
-                Some(_) => return Err(SignatureFault::Several),
+                Some(_) => return Err(SignatureFault::Several(Box::new(Sought::by(header)))),
             }
         }
         found.ok_or_else(|| self.why_none(accepted, header))
@@ -139,16 +141,27 @@ impl PublicKeys {
         {
             return SignatureFault::NotAccepted(other);
         }
-        let Some(kid) = &header.kid else { return SignatureFault::NoKey };
+        let Some(kid) = &header.kid else { return self.no_key(header) };
         if let Some(key) = self.named(header).next() {
             let all = self.named(header).map(|key| key.algorithms_among(accepted));
             let expected = all.fold(Algorithms::default(), Algorithms::union);
-            return SignatureFault::Algorithm { key: key.id().clone(), expected };
+            return SignatureFault::algorithm(header, key.id().clone(), expected);
         }
         match self.ignored.iter().find(|ignored| ignored.id.as_ref() == Some(kid)) {
             Some(ignored) => SignatureFault::Unusable { key: kid.clone(), reason: ignored.reason.as_str() },
-            None => SignatureFault::NoKey,
+            None => self.no_key(header),
         }
+    }
+
+    /// No key fits, with what may be the cause: keys that are published and not used.
+    fn no_key(&self, header: &Header) -> SignatureFault {
+        let reason = self.ignored.first().map(|ignored| ignored.reason.as_str());
+        SignatureFault::NoKey(Box::new(NoKey {
+            sought: Sought::by(header),
+            usable: self.keys.len(),
+            unusable: self.ignored.len() + self.left_out,
+            reason: reason.or((self.left_out > 0).then_some("the set has more than 100 keys")),
+        }))
     }
 
     /// Whether the set holds what such a header names, usable or not: a newer set would say no more about the token.
@@ -280,13 +293,13 @@ pub(crate) fn verify_with_own_key(proof: &DpopProof) -> Result<Verified, Signatu
     jwk.remove("kid");
     let jwk = Value::Object(jwk);
     let read = PublicJwk::of(&jwk, Spelling::Canonical).and_then(PublicJwk::read);
-    let key = read.map_err(|_| SignatureFault::NoKey)?;
+    let key = read.map_err(|unfit| SignatureFault::Carried(unfit.as_str()))?;
     // Key and header have the same author, so an RSA key that does not say which padding it is for is for the one that is used.
     let ours: Algorithms = Algorithm::SIGNING.into_iter().collect();
     let usable = key.algorithms_among(ours);
     let token = proof.token();
     let Some(algorithm) = usable.named(&token.header().alg) else {
-        return Err(SignatureFault::Algorithm { key: key.id().clone(), expected: usable });
+        return Err(SignatureFault::algorithm(token.header(), key.id().clone(), usable));
     };
     key.verify(algorithm, token.signing_input(), token.signature())
 }

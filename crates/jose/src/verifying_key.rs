@@ -111,7 +111,7 @@ impl VerifyingKey {
         // cryptographic operation is performed."
         let possible = self.possible_algorithms();
         if !possible.contains(algorithm) {
-            return Err(SignatureFault::Algorithm { key: self.id.clone(), expected: possible });
+            return Err(SignatureFault::NotAccepted(algorithm));
         }
         let outcome = match (&self.material, rsa_parameters(algorithm)) {
             (Material::P256(point), None) => {

@@ -81,7 +81,7 @@ fn jw_13_without_alg_the_type_and_curve_decide() {
             // One key, one algorithm: an RSA key that does not say otherwise is for RS256.
             assert!(matches!(
                 keys.verify(&signer.token()),
-                Err(SignatureFault::Algorithm { expected, .. }) if expected == Algorithm::RS256.into()
+                Err(SignatureFault::Algorithm(fault)) if fault.expected == Algorithm::RS256.into()
             ));
         } else {
             assert_eq!(keys.verify(&signer.token()).map(|v| v.algorithm()), Ok(algorithm));
@@ -170,7 +170,7 @@ fn jw_16_without_a_kid_only_the_one_that_fits() {
     // A key without a kid is called by its thumbprint, and so by nothing else.
     let unnamed = set(&[&a.jwk_with("kid", Value::Null)]);
     assert_eq!(unnamed.verify(&a.token()).unwrap().key().as_str(), a.jwk["kid"]);
-    assert_eq!(unnamed.verify(&b.token()), Err(SignatureFault::NoKey));
+    assert!(matches!(unnamed.verify(&b.token()), Err(SignatureFault::NoKey(_))));
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn jw_25_what_does_not_belong_into_a_set_is_ignored_and_told() {
             (tokenberg_core::KeyId::new(good.jwk["kid"].as_str().unwrap()), UnfitKey::Twice.as_str());
         let expected = match set.len() {
             0 => SignatureFault::Unusable { key, reason },
-            _ => SignatureFault::Algorithm { key, expected: Algorithm::EdDSA.into() },
+            _ => SignatureFault::algorithm(good.token().header(), key, Algorithm::EdDSA.into()),
         };
         assert_eq!(set.verify(&good.token()), Err(expected));
         assert_eq!(set.ignored().iter().map(|k| k.reason).collect::<Vec<_>>(), [UnfitKey::Twice; 2]);

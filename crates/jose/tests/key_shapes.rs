@@ -339,8 +339,8 @@ fn jw_16_jw_25_a_token_that_two_different_keys_would_fit_is_refused() {
     let keys = set(&[rsa.jwk(json!({})), other_rsa(no_alg)]);
     let accepted = |list: &[Algorithm]| list.iter().copied().collect::<Algorithms>();
     let [rs256, ps256] = [Algorithm::RS256, Algorithm::PS256];
-    assert_eq!(outcome(&keys, accepted(&[rs256]), &token), Err(SignatureFault::Several));
-    assert_eq!(outcome(&keys, accepted(&[rs256, ps256]), &token), Err(SignatureFault::Several));
+    assert!(matches!(outcome(&keys, accepted(&[rs256]), &token), Err(SignatureFault::Several(_))));
+    assert!(matches!(outcome(&keys, accepted(&[rs256, ps256]), &token), Err(SignatureFault::Several(_))));
     assert_eq!(outcome(&keys, accepted(&[ps256]), &token), Err(SignatureFault::NotAccepted(rs256)));
     // Nor is a key used that was published with its private half elsewhere in the set.
     let leaked = set(&[rsa.jwk(json!({"d": "AAAA", "kid": "a"})), rsa.jwk(json!({}))]);

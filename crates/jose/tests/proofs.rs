@@ -131,23 +131,27 @@ fn dp_03_headers_that_carry_no_proof() {
     let fault = |member: &str, value: Value| {
         DpopProof::parse(&prover.proof(&with(&prover.header(), member, value))).err()
     };
+    let member = |member: &str, value: Value| match fault(member, value) {
+        Some(FramingFault::Header(fault)) => fault.member().to_owned(),
+        other => format!("{other:?}"),
+    };
     for typ in [Value::Null, json!("JWT"), json!("at+jwt"), json!("dpop"), json!("dpop+jwt ")] {
-        assert_eq!(fault("typ", typ.clone()), Some(FramingFault::Header("typ")), "{typ}");
+        assert_eq!(member("typ", typ.clone()), "typ", "{typ}");
     }
     for typ in ["DPOP+JWT", "application/dpop+jwt", "dpop+JWT"] {
         verified(&prover.proof(&with(&prover.header(), "typ", json!(typ)))).unwrap();
     }
     for jwk in [Value::Null, json!("x"), json!([]), json!(1)] {
-        assert_eq!(fault("jwk", jwk.clone()), Some(FramingFault::Header("jwk")), "{jwk}");
+        assert_eq!(member("jwk", jwk.clone()), "jwk", "{jwk}");
     }
     for alg in ["none", "None", "NONE"] {
         assert_eq!(fault("alg", json!(alg)), Some(FramingFault::Unsecured), "{alg}");
     }
-    assert_eq!(fault("alg", Value::Null), Some(FramingFault::Header("alg")));
-    assert_eq!(fault("crit", json!(["x"])), Some(FramingFault::Header("crit")));
+    assert_eq!(member("alg", Value::Null), "alg");
+    assert_eq!(member("crit", json!(["x"])), "crit");
     for alg in ["HS256", "HS512", "RS256", "ES384", "EdDSA", "es256", "ES256K", "none "] {
         let answer = verified(&prover.proof(&with(&prover.header(), "alg", json!(alg))));
-        assert!(matches!(answer, Err(SignatureFault::Algorithm { .. })), "{alg}: {answer:?}");
+        assert!(matches!(answer, Err(SignatureFault::Algorithm(_))), "{alg}: {answer:?}");
     }
 }
 
@@ -198,7 +202,7 @@ fn dp_03_only_a_public_key_to_verify_with_is_one() {
         json!({ "keys": [prover.jwk] }),
     ] {
         let answer = verified(&prover.proof(&with(&prover.header(), "jwk", jwk.clone())));
-        assert_eq!(answer, Err(SignatureFault::NoKey), "{jwk}");
+        assert!(matches!(answer, Err(SignatureFault::Carried(_))), "{jwk}");
     }
     let rsa = Prover::new(Algorithm::RS256);
     for (member, value) in [
@@ -215,7 +219,7 @@ fn dp_03_only_a_public_key_to_verify_with_is_one() {
     ] {
         let jwk = with(&rsa.jwk, member, json!(value));
         let answer = verified(&rsa.proof(&with(&rsa.header(), "jwk", jwk)));
-        assert_eq!(answer, Err(SignatureFault::NoKey), "{member} {value}");
+        assert!(matches!(answer, Err(SignatureFault::Carried(_))), "{member} {value}");
     }
 }
 
@@ -256,7 +260,7 @@ fn dp_16_a_key_has_one_spelling_and_so_one_thumbprint() {
             for spelling in spellings {
                 let jwk = with(&prover.jwk, member, json!(spelling));
                 let answer = verified(&prover.proof(&with(&prover.header(), "jwk", jwk)));
-                assert_eq!(answer, Err(SignatureFault::NoKey), "{algorithm} {member} {spelling}");
+                assert!(matches!(answer, Err(SignatureFault::Carried(_))), "{algorithm} {member} {spelling}");
             }
         }
     }

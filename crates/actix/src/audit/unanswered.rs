@@ -2,8 +2,10 @@
 
 use super::{AUDIT, Audit};
 use crate::fault::Fault;
+use std::borrow::Cow;
 use tokenberg_core::{
-    AuditRecord, Credential, KeysUnavailable, NotWritten, OAuthError, Refusal, SigningFault,
+    AuditRecord, ClaimedToken, Credential, Excerpt, KeysUnavailable, NotWritten, OAuthError, Refusal,
+    SigningFault,
 };
 use tracing::field;
 
@@ -32,6 +34,8 @@ struct Ending<'a> {
     code: &'a str,
     status: Option<u16>,
     reason: String,
+    /// The body, if what its tokens claim is recorded.
+    body: Option<&'a [u8]>,
     /// Whether a client had been authenticated.
     is_verified: bool,
 }
@@ -50,6 +54,7 @@ macro_rules! log {
             grant = $record.grant,
             scope_in = $record.scope_in.as_deref(),
             tokens = (!$record.tokens.is_empty()).then(|| field::debug(&$record.tokens)),
+            presented = (!$record.presented.is_empty()).then(|| field::debug(&$record.presented)),
             outcome = $record.outcome,
             status = $record.status,
             reason = $record.reason.as_deref(),
@@ -61,30 +66,31 @@ macro_rules! log {
 }
 
 impl Audit {
-    pub(crate) fn refused(&self, refusal: &Refusal, error: &OAuthError) {
+    pub(crate) fn refused(&self, refusal: &Refusal, error: &OAuthError, body: &[u8]) {
         let is_verified = !refusal.precedes_authentication(self.proof == Proof::Bearer);
-        let (code, reason) = (error.code.as_str(), refusal.to_string());
-        self.fell_through(Ending { said: "refused a request", code, status: None, reason, is_verified });
+        let (said, code, reason) = ("refused a request", error.code.as_str(), refusal.to_string());
+        self.fell_through(Ending { said, code, status: None, reason, body: Some(body), is_verified });
     }
 
-    pub(crate) fn unsigned(&self, fault: &SigningFault) {
-        self.error(Fault::Unsigned, fault.to_string());
+    pub(crate) fn unsigned(&self, fault: &SigningFault, body: &[u8]) {
+        self.error(Fault::Unsigned, fault.to_string(), Some(body));
     }
 
-    pub(crate) fn unwritten(&self, fault: &NotWritten) {
-        self.error(Fault::Unwritten, fault.to_string());
+    pub(crate) fn unwritten(&self, fault: &NotWritten, body: &[u8]) {
+        self.error(Fault::Unwritten, fault.to_string(), Some(body));
     }
 
-    pub(crate) fn without_keys(&self, fault: &KeysUnavailable) {
+    pub(crate) fn without_keys(&self, fault: &KeysUnavailable, body: &[u8]) {
         let seconds = fault.retry_after.as_seconds();
-        self.error(Fault::KeysUnavailable { seconds }, fault.to_string());
+        self.error(Fault::KeysUnavailable { seconds }, fault.to_string(), Some(body));
     }
 
+    /// What is answered before the tokens matter, such as 429, costs nothing for them.
     pub(crate) fn failed(&self, fault: Fault) {
-        self.error(fault, fault.to_string());
+        self.error(fault, fault.to_string(), None);
     }
 
-    fn error(&self, fault: Fault, reason: String) {
+    fn error(&self, fault: Fault, reason: String, body: Option<&[u8]>) {
         let (status, error) = fault.told();
         let said = if status.is_server_error() {
             "failed to answer a request"
@@ -99,6 +105,7 @@ impl Audit {
             code: error.code.as_str(),
             status: Some(status.as_u16()),
             reason,
+            body,
             is_verified: self.is_authenticated || is_after_secret,
         });
     }
@@ -106,12 +113,15 @@ impl Audit {
     /// Logs and records a request that was not answered as it wished, with what its tokens claim to be; or counts it, if it is one
     /// of too many without client authentication.
     fn fell_through(&self, ending: Ending<'_>) {
-        let Ending { said, code, status, reason, is_verified } = ending;
+        let Ending { said, code, status, reason, body, is_verified } = ending;
         self.count(code);
+        let presented = body.map(ClaimedToken::all_of).unwrap_or_default();
         let mut record = AuditRecord {
             status,
             reason: Some(reason.into()),
-            tokens: self.tokens.texts(),
+            tokens: presented.iter().map(|token| token.name().into()).collect(),
+            presented,
+            scope_in: self.scope.as_ref().map(|scope| without_secret(scope.as_str())),
             ..self.begun_record(code)
         };
         if !is_verified {
@@ -130,4 +140,10 @@ impl Audit {
             recorder.record(&record);
         }
     }
+}
+
+/// The scope of a refused request. A client may have sent a token or a secret in its place.
+fn without_secret(scope: &str) -> Cow<'_, str> {
+    let excerpt = Excerpt::of_claim(scope);
+    if excerpt.is_redacted() { excerpt.to_plain().into() } else { scope.into() }
 }

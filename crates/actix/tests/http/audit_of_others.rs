@@ -104,3 +104,63 @@ async fn se_06_whoever_is_refused_can_name_the_request_unless_authentication_fai
         assert!(status != 401 || !description.contains("request "), "{description}");
     }
 }
+
+#[actix_web::test]
+async fn se_06_a_refused_identity_is_recorded_with_the_iss_sub_and_aud_that_it_presented() {
+    let world = World::new();
+    let service = world.service();
+    let (_, minted) = logged(&service, &[form(CC).basic(C1)]).await;
+    let actor = minted[0].token();
+    let by = |claims: &Value| {
+        let kind = encoded("urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+        let assertion = world.idp.sign(claims);
+        form(format!("{CC}&client_assertion={assertion}&client_assertion_type={kind}"))
+    };
+    let user = |changes: &Value| {
+        let (subject, id_token) =
+            (world.idp.sign(&alice(changes)), encoded("urn:ietf:params:oauth:token-type:id_token"));
+        form(format!("{EXCHANGE}&subject_token={subject}&subject_token_type={id_token}")).basic(C1)
+    };
+    let bearer = encoded("urn:ietf:params:oauth:grant-type:jwt-bearer");
+    let assertion = world.idp.sign(&json!({"iss": IDP, "sub": "bob", "aud": "elsewhere", "exp": NOW + 60}));
+    let slash = format!("{IDP}/");
+    let workload =
+        json!({"iss": IDP, "sub": "repo:a/b:ref:refs/heads/other", "aud": ISSUER, "exp": NOW + 60});
+    for (ask, presented) in [
+        (
+            by(&workload),
+            format!(
+                r#"[client_assertion(iss "{IDP}", sub "repo:a/b:ref:refs/heads/other", aud "{ISSUER}")]"#
+            ),
+        ),
+        (user(&json!({"iss": slash})), format!(r#"[subject_token(iss "{slash}", sub "alice", aud "c1")]"#)),
+        (
+            user(&json!({"aud": ["x", "y"]})),
+            format!(r#"[subject_token(iss "{IDP}", sub "alice", aud ["x", "y"])]"#),
+        ),
+        (
+            form(format!("grant_type={bearer}&assertion={assertion}")).basic(C1),
+            format!(r#"[assertion(iss "{IDP}", sub "bob", aud "elsewhere")]"#),
+        ),
+        (
+            asserting(&world, "c1", &actor),
+            format!(
+                r#"[subject_token(sub "c1"), actor_token(iss "{ISSUER}", sub "c1", aud "https://cat.test")]"#
+            ),
+        ),
+        (
+            form(format!("token={}", world.idp.sign(&alice(&json!({})))))
+                .basic(RS1)
+                .at("/v1/oauth/introspect"),
+            format!(r#"[token(iss "{IDP}", sub "alice", aud "c1")]"#),
+        ),
+    ] {
+        let (log, answers) = logged(&service, std::slice::from_ref(&ask)).await;
+        let events = log.events();
+        assert_eq!(events.len(), 1, "{events:#?}");
+        assert_eq!(events[0]["presented"], presented, "{} {:#}", answers[0].text(), events[0]);
+        for part in std::str::from_utf8(&ask.body).unwrap().split(['=', '&', '.']).filter(|p| p.len() > 30) {
+            assert!(!log.text().contains(part) || part.starts_with("urn"), "{part}");
+        }
+    }
+}

@@ -213,7 +213,7 @@ fn wl_13_a_clusters_own_authority_and_a_rotation() {
     assert!(good(&token(&first), 0).is_ok());
     server.set(ok(&second.jwks()));
     assert!(good(&token(&second), 1).is_ok());
-    assert_eq!(good(&token(&first), 2), Err(SignatureFault::NoKey));
+    assert!(matches!(good(&token(&first), 2), Err(SignatureFault::NoKey(_))));
     assert_eq!(server.asked().len(), 3);
     // The web's authorities do not know it, and nobody else is believed because of it.
     let keys = held(&Fetching { ca: None, ..fetching }, Arc::default()).unwrap();

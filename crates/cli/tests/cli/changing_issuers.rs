@@ -217,7 +217,7 @@ fn cc_17_what_explain_advises_of_an_issuer_can_be_pasted_and_loses_nothing() {
     let expected = [
         "--accept jwt,id_token".to_owned(),
         "--alg RS256,ES256".to_owned(),
-        format!("--max-age {}s", 2 * day),
+        "--max-age 2d".to_owned(),
         r"--audience 'it'\''s' --audience elsewhere".to_owned(),
         "--subject-prefix a.example:".to_owned(),
         "--scope 'catalog a ns:write'".to_owned(),

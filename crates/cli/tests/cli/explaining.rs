@@ -26,9 +26,9 @@ fn a_refusal_is_told_with_its_reason_what_the_client_hears_and_what_would_allow_
         "request    asks for client_credentials with the scope \"catalog admin\", and authenticates by client_secret_post",
         "client     client c1 is registered: it is enabled;",
         "secret     the secret of client c1 is right: it is secret ",
-        "refused: the scope \"admin\" may not be granted; what may be is \"catalog\" (admin is not in the registration of client c1)",
+        "refused: the scope \"admin\" may not be granted; what may be is \"catalog ns:read\" (admin is not in the registration of client c1)",
         "the client is told: 400 invalid_scope: the scope exceeds what may be granted",
-        "to allow it: register c1 with admin in --scope; or the client asks for no more than \"catalog\"",
+        "to allow it: `tokenberg client change c1 --scope 'catalog ns:read admin'`; or the client has to request no more than \"catalog\"",
     ] {
         assert!(said.out.contains(part), "{part} is not in\n{}", said.out);
     }
@@ -36,7 +36,7 @@ fn a_refusal_is_told_with_its_reason_what_the_client_hears_and_what_would_allow_
     let value = json.json();
     assert_eq!(json.code, 1);
     assert_eq!(value["verdict"], "refused");
-    assert_eq!(value["reason"], "the secret is not one of the 1 live secrets of client c1");
+    assert_eq!(value["reason"], "wrong secret for the client c1, which has 1 live secret");
     assert_eq!(value["client_is_told"]["error"], "invalid_client");
     assert_eq!(value["rules"].as_array().unwrap().len(), 3);
     // Reading it as a person, nobody can be made to see something else.
@@ -94,8 +94,9 @@ fn a_foreign_identity_is_explained_and_nothing_is_written() {
     let said = place.run_with(&["explain", "--issuer", ISSUER], &form, &[]);
     assert_eq!(said.code, 1);
     assert!(said.out.contains("issuer https://k8s.example is trusted"), "{}", said.out);
-    let federate =
-        format!("to allow it: tokenberg client federate ID --issuer https://k8s.example --subject {subject}");
+    let federate = format!(
+        "to allow it: the operator has to register the identity for a client: tokenberg client federate ID --issuer https://k8s.example --subject {subject}"
+    );
     assert!(said.out.contains(&federate), "{}", said.out);
     for part in assertion.split('.') {
         assert!(!said.out.contains(part), "a part of the assertion is told");

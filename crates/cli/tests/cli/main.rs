@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "the modules of a test share what they need")]
 
 mod administration;
+mod advising;
 mod auditing;
 mod backing_up;
 mod being_a_client;
@@ -16,6 +17,7 @@ mod flooding;
 mod foreign;
 mod hostile;
 mod issuers;
+mod misplaced;
 mod namesakes;
 mod naming;
 mod nodes;

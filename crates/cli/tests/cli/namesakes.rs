@@ -215,7 +215,7 @@ fn cc_17_se_06_tokens_audit_and_explanation_have_issuer_and_name() {
         world.trino, tokens[0]
     );
     let told = world.place.run_with(&["explain", "--issuer", &world.server.url], &form, &[]).done().out;
-    assert!(told.contains("for okta:alice of https://a.example, who is not disabled"), "{told}");
+    assert!(told.contains("for okta:alice of https://a.example, which is not disabled"), "{told}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Writes a command so that it can be pasted into a shell.
 
+use crate::{Excerpt, deceives};
+
 /// The text as one word of a POSIX shell.
 #[must_use]
 pub fn quoted(text: &str) -> String {
@@ -12,6 +14,18 @@ pub fn quoted(text: &str) -> String {
 pub(super) fn option(name: &str, value: &str) -> String {
     let between = if value.starts_with('-') { '=' } else { ' ' };
     format!(" {name}{between}{}", quoted(value))
+}
+
+/// The option with each of the values.
+pub(super) fn options<'a>(name: &str, values: impl IntoIterator<Item = &'a str>) -> String {
+    values.into_iter().map(|value| option(name, value)).collect()
+}
+
+/// A value of a request for a command; `None` if it is longer than 255 bytes, has characters that deceive the reader, or may be a
+/// token or a secret.
+pub(super) fn fit(value: &str) -> Option<&str> {
+    let is_fit = |value: &str| !value.is_empty() && value.len() <= 255 && !value.chars().any(deceives);
+    Some(value).filter(|value| is_fit(value) && !Excerpt::of_claim(value).is_redacted())
 }
 
 #[cfg(test)]
@@ -30,5 +44,10 @@ mod tests {
         ] {
             assert_eq!(option("--x", value), written);
         }
+        assert_eq!(options("--x", ["a", "-b"]), " --x a --x=-b");
+        for unfit in ["", "a\nb", "a\u{202e}b", &"x".repeat(256), "tkb0aB0aB0aB0aB0aB0aB0aB0aB"] {
+            assert_eq!(fit(unfit), None);
+        }
+        assert_eq!(fit("it's"), Some("it's"));
     }
 }

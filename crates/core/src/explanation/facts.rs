@@ -1,8 +1,6 @@
 //! What was found out? Facts of registrations, secrets and keys, without anything that is secret.
 
-use crate::{
-    AllowedScope, Client, ClientId, GrantType, Rights, ShortText, SubjectPattern, Timestamp, UserPattern,
-};
+use crate::{AllowedScope, Client, ClientId, Rights, ShortText, SubjectPattern, Timestamp, UserPattern};
 
 /// A client as it is registered, without its secrets' digests.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +21,7 @@ impl Registration {
     /// What of it matters to a decision, as the middle of a sentence.
     pub(super) fn told(&self) -> String {
         let rights = &self.rights;
-        let grants: Vec<&str> = rights.grants.iter().map(|grant| short(*grant)).collect();
+        let grants: Vec<&str> = rights.grants.iter().map(|grant| grant.as_str()).collect();
         let scope = match &rights.scope {
             AllowedScope::Every => "every scope".to_owned(),
             AllowedScope::Only(scope) => format!("the scope {:?}", scope.as_str()),
@@ -85,15 +83,6 @@ pub(super) fn listed(texts: &[&str]) -> String {
     if texts.is_empty() { NOTHING.to_owned() } else { texts.join(", ") }
 }
 
-/// The grant as it is registered.
-pub(super) fn short(grant: GrantType) -> &'static str {
-    match grant {
-        GrantType::ClientCredentials => "client_credentials",
-        GrantType::TokenExchange => "token_exchange",
-        GrantType::JwtBearer => "jwt_bearer",
-    }
-}
-
 /// A secret of the client, by the name that it has towards the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretFound {
@@ -110,7 +99,7 @@ pub struct SecretFound {
 impl SecretFound {
     pub(super) fn told(&self, at: &dyn Fn(Timestamp) -> String) -> String {
         match (self.expires_at, self.is_live) {
-            (None, _) => format!("secret {}, which has no end", self.id),
+            (None, _) => format!("secret {}, which never expires", self.id),
             (Some(end), true) => format!("secret {}, which is live until {}", self.id, at(end)),
             (Some(end), false) => format!("secret {}, which EXPIRED at {}", self.id, at(end)),
         }
@@ -126,7 +115,7 @@ pub enum KeysTold {
     Issuer(crate::Issuer),
     /// Those that the client is registered with.
     Client(ClientId),
-    /// Nobody's: it is refused whatever comes out.
+    /// A decoy: it is refused whatever comes out.
     Nobody,
 }
 
@@ -136,7 +125,9 @@ impl std::fmt::Display for KeysTold {
             Self::Ourselves => f.write_str("our own keys"),
             Self::Issuer(issuer) => write!(f, "the keys of {issuer}"),
             Self::Client(id) => write!(f, "the keys of client {id}"),
-            Self::Nobody => f.write_str("nobody's keys, since nobody is there whose they could be"),
+            Self::Nobody => {
+                f.write_str("a decoy key, since no client or issuer is known whose keys could be used")
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Commands that change what is registered of an issuer, with the values that it has already: `tokenberg issuer change`.
 
-use super::command::{option, quoted};
+use super::command::{option, options, quoted};
 use crate::{
     AcceptedAs, Algorithm, Issuer, LONGEST_MAX_AGE, Lifetime, Scope, TrustedIssuer, suggested_prefix,
 };
@@ -25,13 +25,28 @@ pub(super) fn algorithm(known: &TrustedIssuer, more: Algorithm) -> String {
 /// Its tokens may be for this audience, too.
 pub(super) fn audience(known: &TrustedIssuer, more: &str) -> String {
     let all = known.trust.audiences.iter().map(|audience| &**audience).chain([more]);
-    all.fold(of(&known.issuer), |command, audience| command + &option("--audience", audience))
+    of(&known.issuer) + &options("--audience", all)
 }
 
 /// Its tokens may live, and be, this old; `None` if that is more than an issuer can have.
 pub(super) fn max_age(known: &TrustedIssuer, age: Lifetime) -> Option<String> {
-    let command = || format!("{} --max-age {}s", of(&known.issuer), age.as_seconds());
+    let command = || format!("{} --max-age {age}", of(&known.issuer));
     (age > known.trust.max_age && age <= LONGEST_MAX_AGE).then(command)
+}
+
+/// Another claim is the subject.
+pub(super) fn subject_claim(issuer: &Issuer, claim: &str) -> String {
+    of(issuer) + &option("--subject-claim", claim)
+}
+
+/// Sessions of its users last longer than the tokens that begin them.
+pub(super) fn outlives_subject(issuer: &Issuer) -> String {
+    format!("{} --outlives-subject true", of(issuer))
+}
+
+/// It may be an `http` URL of another machine.
+pub(super) fn insecure_http(issuer: &Issuer) -> String {
+    format!("{} --insecure-http true", of(issuer))
 }
 
 /// All its subjects may have this scope, too.

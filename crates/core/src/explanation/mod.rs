@@ -1,7 +1,9 @@
 //! Why was this decided so? The whole decision about a request, told to the operator; nothing is minted or used up.
 
+mod client_change;
 mod command;
 mod facts;
+mod findings;
 mod issuer_change;
 mod questions;
 mod remedy;

@@ -9,16 +9,47 @@ use crate::request::client_authentication::{Authentication, Credential};
 use crate::request::token_request::TokenRequest;
 use crate::types::unsecured_jwt::UnsecuredJwt;
 use crate::{
-    Answers, ClientId, Hint, Policy, Presented, Refusal, Secret, SecretDigest, SignedToken, Timestamp,
+    AcceptedAs, Answers, ClientId, CompactJws, Excerpt, Hint, Issuer, Policy, Presented, Refusal, Secret,
+    SecretDigest, SignedToken, Timestamp, TokenType, TypedToken,
 };
 use serde_json::{Map, Value};
 use std::sync::Arc;
+
+/// A token of the request.
+struct Place {
+    name: &'static str,
+    token: Secret,
+    /// What it was presented as; `None` for the credential of a client.
+    presented_as: Option<AcceptedAs>,
+}
+
+impl Place {
+    fn of(name: &'static str, token: &Secret, presented_as: Option<AcceptedAs>) -> Self {
+        Self { name, token: token.clone(), presented_as }
+    }
+
+    /// A typed token of an exchange.
+    fn typed(name: &'static str, typed: &TypedToken) -> Self {
+        let presented_as = match typed.token_type {
+            TokenType::IdToken => AcceptedAs::IdToken,
+            TokenType::AccessToken => AcceptedAs::AccessToken,
+            TokenType::Jwt | TokenType::RefreshToken | TokenType::Saml1 | TokenType::Saml2 => AcceptedAs::Jwt,
+        };
+        Self::of(name, &typed.token, Some(presented_as))
+    }
+
+    /// A claim of the token, whatever the token is worth.
+    fn claim(&self, name: &str) -> Option<Box<str>> {
+        let token = CompactJws::parse(self.token.expose()).ok()?;
+        token.unverified_payload().get(name).and_then(Value::as_str).map(Into::into)
+    }
+}
 
 /// What was found out so far.
 pub(super) struct Trace {
     pub(super) rules: Vec<Rule>,
     /// The tokens of the request, each with the place where it stood.
-    places: Vec<(&'static str, Secret)>,
+    places: Vec<Place>,
     /// The user whom an unsigned assertion names.
     asserted: Option<Box<str>>,
 }
@@ -30,9 +61,9 @@ impl Trace {
 
     pub(super) fn presented(&mut self, presented: &Presented) {
         match presented.authentication() {
-            Authentication::Bearer(bearer) => self.places.push(("Bearer", bearer.token.clone())),
+            Authentication::Bearer(bearer) => self.places.push(Place::of("Bearer", &bearer.token, None)),
             Authentication::Credential(Credential::Assertion(assertion)) => {
-                self.places.push(("client_assertion", assertion.assertion.clone()));
+                self.places.push(Place::of("client_assertion", &assertion.assertion, None));
             }
             Authentication::Credential(Credential::Secret(_) | Credential::Certificate(_)) => {}
         }
@@ -42,13 +73,13 @@ impl Trace {
             let asked = match request {
                 TokenRequest::ClientCredentials(request) => &request.targets,
                 TokenRequest::TokenExchange(request) => {
-                    self.places.push(("subject_token", request.subject.token.clone()));
-                    let actor = request.actor.iter().map(|actor| ("actor_token", actor.token.clone()));
-                    self.places.extend(actor);
+                    self.places.push(Place::typed("subject_token", &request.subject));
+                    self.places.extend(request.actor.iter().map(|actor| Place::typed("actor_token", actor)));
                     &request.targets
                 }
                 TokenRequest::JwtBearer(request) => {
-                    self.places.push(("assertion", request.assertion.clone()));
+                    let used_as = Some(AcceptedAs::JwtBearer);
+                    self.places.push(Place::of("assertion", &request.assertion, used_as));
                     &request.targets
                 }
             };
@@ -59,8 +90,8 @@ impl Trace {
         let unsigned = self
             .places
             .iter()
-            .find(|(place, token)| *place == "subject_token" && UnsecuredJwt::is_one(token.expose()));
-        if let Some(token) = unsigned.and_then(|(_, token)| UnsecuredJwt::parse(token.expose()).ok()) {
+            .find(|place| place.name == "subject_token" && UnsecuredJwt::is_one(place.token.expose()));
+        if let Some(token) = unsigned.and_then(|place| UnsecuredJwt::parse(place.token.expose()).ok()) {
             let claims = told_claims(token.unsigned_payload(), &[]);
             self.asserted = claims.get("sub").and_then(Value::as_str).map(Into::into);
             self.rules.push(Rule::Unsigned { claims });
@@ -82,6 +113,7 @@ impl Trace {
                     }
                 };
                 let found = client.as_deref().map(Registration::of);
+                self.rules.extend(self.identity(question.who(), answers));
                 let asserted = self.asserted.as_deref().filter(|name| match question.who() {
                     Who::Id(id) => id.as_str() == *name,
                     Who::Federated(..) => false,
@@ -98,10 +130,15 @@ impl Trace {
                 question.digested(&digest)?
             }
             Question::FindIssuer(question) => {
-                let found = answers.issuer(question.issuer());
+                let asked = question.issuer();
+                let found = answers.issuer(asked);
+                let near = if found.is_none() { near(asked, answers) } else { None };
+                let place = self.places.iter().find(|place| place.claim("iss").as_deref() == Some(asked));
                 self.rules.push(Rule::Issuer {
-                    asked: question.issuer().into(),
+                    asked: asked.into(),
                     found: found.as_deref().cloned().map(Box::new),
+                    near,
+                    presented_as: place.and_then(|place| place.presented_as),
                 });
                 question.found(found)?
             }
@@ -126,7 +163,7 @@ impl Trace {
                     named: question.claims().client_id.clone(),
                     subject: question.claims().subject.clone(),
                     subject_issuer: question.claims().session.subject_issuer.clone(),
-                    principal: known.principal.as_ref().map(|principal| principal.enabled),
+                    principal: known.principal.as_deref().map(Registration::of).map(Box::new),
                     trusted: known.issuer.as_deref().cloned().map(Box::new),
                     standing: known.subject.clone(),
                     revocation: known.revocation.clone(),
@@ -140,7 +177,7 @@ impl Trace {
                 question.recalled(standing)?
             }
             Question::UseOnce(question) => {
-                let otherwise = question.replayed().clone();
+                let otherwise = question.replayed();
                 self.rules.push(Rule::FirstUse { once: question.once().clone(), otherwise });
                 question.used(true)?
             }
@@ -150,8 +187,21 @@ impl Trace {
 
     /// Where the token stood in the request.
     fn place(&self, token: &str) -> String {
-        let at = self.places.iter().filter(|(_, text)| text.expose() == token);
-        at.map(|(place, _)| *place).collect::<Vec<_>>().join(" and ")
+        let at = self.places.iter().filter(|place| place.token.expose() == token);
+        at.map(|place| place.name).collect::<Vec<_>>().join(" and ")
+    }
+
+    /// For which client the identity stands that the request presents for the client that it names.
+    fn identity(&self, who: &Who, answers: &(impl Answers + ?Sized)) -> Option<Rule> {
+        let (Who::Id(_), Some(Rule::Issuer { found: Some(trusted), presented_as: None, .. })) =
+            (who, self.rules.last())
+        else {
+            return None;
+        };
+        let assertion = self.places.iter().find(|place| place.name == "client_assertion")?;
+        let (issuer, subject) = (trusted.issuer.clone(), assertion.claim("sub")?);
+        let stands_for = answers.federated(&issuer, &subject).map(|client| client.id.clone());
+        Some(Rule::Identity { issuer, subject, stands_for })
     }
 
     fn read(&mut self, question: ReadToken<Step>, answers: &(impl Answers + ?Sized)) -> Result<Step, Halt> {
@@ -229,7 +279,19 @@ fn secret(
     Some(Rule::Secret { client: id, secrets: secrets.collect() })
 }
 
-/// The claims that decisions are made of. Others are nobody's business, not even the operator's.
+/// A trusted issuer whose identifier differs in what is easily mistaken: a slash at its end, or the scheme.
+fn near(asked: &str, answers: &(impl Answers + ?Sized)) -> Option<Issuer> {
+    let bare = asked.trim_end_matches('/');
+    let other_scheme = match bare.split_once("://") {
+        Some(("http", rest)) => format!("https://{rest}"),
+        Some(("https", rest)) => format!("http://{rest}"),
+        Some(_) | None => format!("https://{bare}"),
+    };
+    let candidates = [bare.to_owned(), format!("{bare}/"), other_scheme.clone(), format!("{other_scheme}/")];
+    candidates.iter().find_map(|text| answers.issuer(text)).map(|near| near.issuer.clone())
+}
+
+/// The claims that decisions are made of. Others are not shown.
 const TOLD: [&str; 16] = [
     "iss",
     "sub",
@@ -260,6 +322,19 @@ fn told_claims(payload: &Map<String, Value>, mapped: &[&str]) -> Map<String, Val
 }
 
 fn picked(payload: &Map<String, Value>, names: &[&str]) -> Map<String, Value> {
-    let is_told = |name: &str| names.contains(&name);
-    payload.iter().filter(|(name, _)| is_told(name)).map(|(n, v)| (n.clone(), v.clone())).collect()
+    let is_shown = |name: &str| names.contains(&name);
+    payload.iter().filter(|(name, _)| is_shown(name)).map(|(n, v)| (n.clone(), redacted(v))).collect()
+}
+
+/// The value, with an excerpt in the place of each text that may be a token or a secret.
+fn redacted(value: &Value) -> Value {
+    match value {
+        Value::String(text) => {
+            let excerpt = Excerpt::of_claim(text);
+            if excerpt.is_redacted() { excerpt.to_plain().into() } else { text.as_str().into() }
+        }
+        Value::Array(values) => values.iter().map(redacted).collect(),
+        Value::Object(members) => members.iter().map(|(n, v)| (n.clone(), redacted(v))).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
 }

@@ -1,138 +1,157 @@
-//! What would have to change for this to be granted? For each reason what the operator can do, or who else.
+//! What would have to change for a request to be granted: for each reason a command of the operator, or who has to do what.
+//!
+//! What stands in backticks is a command that can be pasted into a shell; it keeps what is registered already.
 
-use super::command::quoted;
+use super::command::{fit, option, quoted};
+use super::findings::Findings;
 use super::rule::Rule;
-use super::{issuer_change, token_remedy};
+use super::{client_change, issuer_change, token_remedy};
 use crate::policy::limits::Party;
-use crate::request::client_authentication::BasicFault;
-use crate::{AuthMethod, ClientId, Issuer, Policy, Refusal, Scope};
+use crate::{
+    AuthMethod, Ceiling, CertificateFault, CertificateRule, ClientId, DelegatedActor, Excerpt, ExpiredSecret,
+    Issuer, Lifetime, NonceFault, Policy, Refusal, Scope, ScopeCeiling, SessionLimit, Timestamp,
+};
 
 /// A sentence without its end. One match over all reasons, so that a new one does not compile without.
 pub(super) fn of(refusal: &Refusal, rules: &[Rule], policy: &Policy) -> String {
+    let found = Findings::of(rules);
     match refusal {
         Refusal::MalformedForm(_)
         | Refusal::SeveralAuthorizationHeaders
-        | Refusal::SeveralAuthenticationMethods
-        | Refusal::IncompleteClientAssertion
-        | Refusal::UnsupportedClientAssertion
+        | Refusal::SeveralAuthenticationMethods(..)
+        | Refusal::IncompleteClientAssertion(_)
+        | Refusal::UnsupportedClientAssertion(_)
         | Refusal::SeveralProofs
         | Refusal::MalformedProof(_)
         | Refusal::MalformedBearer
         | Refusal::SecretTooLong
-        | Refusal::UnsupportedGrantType
+        | Refusal::UnsupportedGrantType(_)
         | Refusal::MissingParameter(_)
-        | Refusal::UnknownTokenType(_)
+        | Refusal::UnknownTokenType { .. }
         | Refusal::MalformedScope(_)
         | Refusal::MalformedTarget(_) => {
-            "the client has to repair its request; nothing that is registered would change this".to_owned()
+            "the client has to send another request; no registration would change this".to_owned()
         }
-        Refusal::ClientAssertion(fault) => token_remedy::of(fault, token_remedy::CLIENT_ASSERTION, rules, policy),
-        Refusal::Assertion(fault) => token_remedy::of(fault, "the assertion", rules, policy),
-        Refusal::BearerToken(fault) => token_remedy::of(fault, "the Bearer token", rules, policy),
-        Refusal::SubjectToken(fault) => token_remedy::of(fault, "the subject token", rules, policy),
-        Refusal::ActorToken(fault) => token_remedy::of(fault, "the actor token", rules, policy),
-        Refusal::ClientAssertionReplayed | Refusal::AssertionReplayed => {
-            "the client has to make a new assertion, with another jti, for each request".to_owned()
+        Refusal::ClientAssertion(fault) => {
+            token_remedy::of(fault, "the client assertion", &found, policy)
         }
-        Refusal::ProofReplayed => {
-            "the client has to make a new DPoP proof, with another jti, for each request".to_owned()
+        Refusal::Assertion(fault) => token_remedy::of(fault, "the assertion", &found, policy),
+        Refusal::BearerToken(fault) => token_remedy::of(fault, "the Bearer token", &found, policy),
+        Refusal::SubjectToken(fault) => token_remedy::of(fault, "the subject token", &found, policy),
+        Refusal::ActorToken(fault) => token_remedy::of(fault, "the actor token", &found, policy),
+        Refusal::ClientAssertionReplayed(_) | Refusal::AssertionReplayed(_) => {
+            "the client has to sign a new assertion, with another jti, for each request".to_owned()
         }
-        Refusal::WrongCertificate { client, subject } => format!(
-            "the client has to show its own certificate, of an authority of --tls-client-ca; if {subject:?} is its own, register {client} with --tls-subject {}",
-            quoted(subject)
+        Refusal::ProofReplayed(_) => {
+            "the client has to sign a new DPoP proof, with another jti, for each request".to_owned()
+        }
+        Refusal::WrongCertificate(fault) => wrong_certificate(fault),
+        Refusal::Proof(_) => format!(
+            "the client has to sign a DPoP proof now, for POST and {}; compare that address, --base-path and the clocks",
+            policy.token_endpoint()
         ),
-        Refusal::Proof(_) => {
-            "the client has to make the proof for POST and the token endpoint of our issuer, now; compare the issuer and its clock with ours".to_owned()
+        Refusal::ProofNonce(NonceFault::Missing | NonceFault::NotOurs) => {
+            "the client has to repeat the request with the nonce from the header DPoP-Nonce of the response".to_owned()
         }
-        Refusal::ProofNonce => {
-            "the client has to repeat the request with the nonce that the answer has in DPoP-Nonce".to_owned()
+        Refusal::ProofMissing(client) => format!(
+            "the client has to send a DPoP proof; or `{}` gives it tokens without one",
+            client_change::not_dpop_bound(client)
+        ),
+        Refusal::NoCredentials | Refusal::UnknownScheme => {
+            "the client has to send its credential: Authorization: Basic, client_secret or client_assertion".to_owned()
         }
-        Refusal::ProofMissing(client) => {
-            format!("the client has to send a DPoP proof, or register {client} without --dpop-bound")
+        Refusal::MalformedBasic(_) => {
+            "the client has to send the base64 of client_id:client_secret after Basic".to_owned()
         }
-        Refusal::NoCredentials => "the client has to send its credential, in Authorization or in the form".to_owned(),
-        Refusal::MalformedBasic(fault) => match fault {
-            BasicFault::Base64 | BasicFault::Utf8 | BasicFault::NoColon | BasicFault::Empty => {
-                "the client has to send base64 of client_id:client_secret after Basic".to_owned()
-            }
-        },
         Refusal::SecretWithoutClientId => {
-            "the client has to be given its credential as client_id:client_secret, both parts".to_owned()
+            "the client has to be configured with its credential as client_id:client_secret, both parts".to_owned()
         }
-        Refusal::ClientIdsDiffer => {
+        Refusal::ClientIdsDiffer(_) => {
             "the client has to send one client_id, its own, wherever it names itself".to_owned()
         }
         Refusal::UnknownClient(_) => {
-            "compare the identifier with `tokenberg client list`, in this very store; `tokenberg client add ID` registers it".to_owned()
+            "the operator has to compare the identifier with `tokenberg client list`, in this very store, and register it with tokenberg client add ID if it is missing".to_owned()
         }
-        Refusal::DisabledClient(client) => format!("tokenberg client enable {}", quoted(client.as_str())),
-        Refusal::WrongSecret { client, live } => wrong_secret(client, *live, rules),
-        Refusal::OtherMethod { client, registered } => other_method(client, *registered),
+        Refusal::DisabledClient(client) => format!("`tokenberg client enable {}`", quoted(client.as_str())),
+        Refusal::ExpiredSecret(fault) => expired_secret(fault, &found),
+        Refusal::WrongSecret { client, live } => another_secret(client, *live, &found),
+        Refusal::OtherMethod { client, registered, .. } => other_method(client, *registered),
         Refusal::BearerOutsideOfExchange => {
-            "the client has to send its own credential: a token is one for token exchange only".to_owned()
+            "the client has to send its own credential: a token authenticates it for token exchange only".to_owned()
         }
         Refusal::BearerIsNeitherSubjectNorActor => {
             "the client has to send its own credential, or the subject_token or actor_token as the Bearer".to_owned()
         }
-        Refusal::GrantNotAllowed { client, grant } => {
-            let grant = super::facts::short(*grant);
-            format!("register {client} with --grant {grant} besides those that it has")
+        Refusal::GrantNotAllowed { client, grant, registered } => {
+            format!("`{}`", client_change::grant(client, registered, *grant))
         }
         Refusal::UnsupportedTokenType { kind, .. } => format!(
-            "the client has to ask for an access_token, and to present access_token, id_token or jwt; {kind} is never taken"
+            "the client has to request an access_token, and to present an access_token, id_token or jwt; {kind} is never accepted"
         ),
-        Refusal::ScopeNotAllowed { refused, allowed, ceilings } => scope(refused, allowed, ceilings, rules),
+        Refusal::ScopeNotAllowed { refused, allowed, ceilings } => scope(refused, allowed, ceilings, &found),
         Refusal::TargetNotAllowed { refused, allowed, ceilings } => {
-            target(refused.as_deref(), allowed, ceilings)
+            target(refused.as_deref(), allowed, ceilings, &found, policy)
         }
-        Refusal::MayNotActFor { client, subject, issuer, .. } => may_act_for(client, subject, issuer.as_ref()),
+        Refusal::MayNotActFor { client, subject, issuer, .. } => {
+            may_act_for(client, subject, issuer.as_ref(), &found)
+        }
         Refusal::ActorOfAnotherClient { client, of } => format!(
-            "the client has to present a token of its own ({client}) as the actor_token, or {of} has to ask itself"
+            "the client {client} has to present a token of its own as the actor_token, or {of} has to send the request itself"
         ),
-        Refusal::ActorIsDelegated => {
-            "the client has to present a token about itself as the actor_token: one that it got with its own credential, for nobody else".to_owned()
+        Refusal::ActorIsDelegated(DelegatedActor::HasAct | DelegatedActor::About(_)) => {
+            "the client has to present a token about itself as the actor_token: one that it obtained with its own credential".to_owned()
         }
-        Refusal::ChainTooDeep { deepest, .. } => {
-            format!("somebody nearer to the subject has to ask: a chain has {deepest} actors at most, whatever is registered")
+        Refusal::ChainTooDeep { deepest, .. } => format!(
+            "a party nearer to the subject has to send the request: a chain has {deepest} actors at most, whatever is registered"
+        ),
+        Refusal::TooManyOrigins { most, .. } => {
+            format!("the subject has to authenticate again: a token depends on {most} others at most")
         }
-        Refusal::TooManyOrigins { .. } => {
-            "the subject has to authenticate again: a token depends on 16 others at most".to_owned()
-        }
-        Refusal::SessionOver { .. } => {
-            "whoever began the session has to authenticate again; register the client, and the subject if he is a client, with a longer --session-lifetime for later ones".to_owned()
-        }
+        Refusal::SessionOver { limit, now, .. } => session_over(*limit, *now, &found),
         Refusal::TokenOfAnotherClient { of, .. } => {
-            format!("{of} has to ask itself, or the operator uses `tokenberg revoke`")
+            format!("the client {of} has to revoke it itself, or the operator with tokenberg revoke")
         }
         Refusal::TokenTooLarge { .. } => {
-            "the client has to ask for fewer scopes and audiences by name".to_owned()
+            "the client has to request fewer scopes and audiences, by name".to_owned()
         }
     }
 }
 
-fn wrong_secret(client: &ClientId, live: usize, rules: &[Rule]) -> String {
-    let expired = rules.iter().any(|rule| match rule {
-        Rule::Secret { secrets, .. } => secrets.iter().any(|secret| secret.is_presented && !secret.is_live),
-        Rule::Request { .. }
-        | Rule::Unsigned { .. }
-        | Rule::AssertedName { .. }
-        | Rule::Client { .. }
-        | Rule::Issuer { .. }
-        | Rule::Signature { .. }
-        | Rule::Proof { .. }
-        | Rule::Recalled { .. }
-        | Rule::Subject { .. }
-        | Rule::FirstUse { .. } => false,
-    });
-    let client = quoted(client.as_str());
-    match (expired, live) {
-        (true, 0) => format!(
-            "the secret is an old one that expired: tokenberg client secret add {client} makes a new one"
+fn wrong_certificate(fault: &CertificateFault) -> String {
+    let client = &fault.client;
+    match &fault.rule {
+        CertificateRule::Untrusted => format!(
+            "the client {client} has to connect with a certificate for client authentication of an authority of --tls-client-ca, or the operator has to add its authority there"
         ),
-        (true, _) => "the secret is an old one that expired: give the client the live one".to_owned(),
-        (false, 0) => format!("no secret of it is live: tokenberg client secret add {client}"),
-        (false, _) => {
-            format!("give the client a secret that is live, or tokenberg client secret add {client}")
+        CertificateRule::Expired { .. } => {
+            format!("the client {client} has to connect again, with a certificate that has not expired")
+        }
+        CertificateRule::Name { .. } => format!(
+            "the client {client} has to connect with its own certificate; if this one is, the operator has to register the client again with its name (--tls-subject, --tls-san)"
+        ),
+    }
+}
+
+fn expired_secret(fault: &ExpiredSecret, found: &Findings<'_>) -> String {
+    let ExpiredSecret { client, secret, live, .. } = fault;
+    format!("the client sends the old secret {secret}: {}", another_secret(client, *live, found))
+}
+
+fn another_secret(client: &ClientId, live: usize, found: &Findings<'_>) -> String {
+    let id = quoted(client.as_str());
+    let add = format!("`tokenberg client secret add {id}` generates one");
+    let secrets = found.live_secrets();
+    match live {
+        0 => format!("the client has to be given a new secret: {add}"),
+        1 => {
+            format!("the client has to be given its live secret, {}, or a new one: {add}", secrets.join(", "))
+        }
+        _ => {
+            let first = secrets.first().copied().unwrap_or("SECRET_ID");
+            format!(
+                "the client has to be given one of its live secrets, {}; or, of which two at most are live, `tokenberg client secret expire {id} {first}` ends one, and then {add}",
+                secrets.join(", ")
+            )
         }
     }
 }
@@ -140,93 +159,174 @@ fn wrong_secret(client: &ClientId, live: usize, rules: &[Rule]) -> String {
 fn other_method(client: &ClientId, registered: AuthMethod) -> String {
     match registered {
         AuthMethod::ClientSecret => {
-            format!("{client} has to send its secret; register it with --auth-method for anything else")
+            format!(
+                "the client {client} has to send its secret, or the operator has to register it again with another --auth-method"
+            )
         }
-        AuthMethod::PrivateKeyJwt => format!("{client} has to send a client_assertion that it signed"),
+        AuthMethod::PrivateKeyJwt => {
+            format!("the client {client} has to send a client_assertion that it signed")
+        }
         AuthMethod::TlsClientAuth => format!(
-            "{client} has to connect with its certificate, and send its client_id in the form; no secret"
+            "the client {client} has to connect with its certificate, and send its client_id in the form, without a secret"
         ),
         AuthMethod::Federated => format!(
-            "{client} has nothing of its own: send the foreign identity as client_assertion, and see `tokenberg client federate`"
+            "the client {client} has no credential of its own, so it has to send a foreign identity as client_assertion; tokenberg client federate registers which"
         ),
     }
 }
 
-fn may_act_for(client: &ClientId, subject: &str, issuer: Option<&Issuer>) -> String {
+/// The right of a client to act for a subject; `issuer` is who names that, and without one a client asserts it.
+pub(super) fn may_act_for(
+    client: &ClientId,
+    subject: &str,
+    issuer: Option<&Issuer>,
+    found: &Findings<'_>,
+) -> String {
+    let Some((known, subject)) = found.registration(client).zip(fit(subject)) else {
+        return format!("the operator has to register the client {client} with --may-act-for ISSUER|SUBJECT");
+    };
     match issuer {
+        // A star in a name stands for more than the name.
         Some(issuer) => format!(
-            "register {client} with --may-act-for {}, or with --may-impersonate for tokens that do not name it",
-            pattern(issuer, subject)
+            "`{}`; --may-impersonate instead gives it tokens that do not name it as the actor",
+            client_change::may_act_for(known, &format!("{issuer}|{subject}"))
         ),
-        None => format!("register {client} with --may-assert-users {}", quoted(subject)),
+        None => format!("`{}`", client_change::may_assert(known, subject)),
     }
 }
 
-/// The pattern that stands for this subject; a star in a name would stand for more.
-pub(super) fn pattern(issuer: &Issuer, subject: &str) -> String {
-    quoted(&format!("{issuer}|{subject}"))
-}
-
-fn scope(refused: &Scope, allowed: &Scope, ceilings: &crate::ScopeCeilings, rules: &[Rule]) -> String {
-    let short: Vec<(&Party, Vec<&str>)> = ceilings
+fn scope(
+    refused: &Scope,
+    allowed: &Scope,
+    ceilings: &[Ceiling<ScopeCeiling>],
+    found: &Findings<'_>,
+) -> String {
+    let steps: Vec<String> = ceilings
         .iter()
-        .map(|ceiling| (&ceiling.party, refused.tokens().filter(|token| !ceiling.allows(token)).collect()))
-        .filter(|(_, lacks): &(_, Vec<&str>)| !lacks.is_empty())
+        .map(|ceiling| (&ceiling.party, refused.retain(|token| !ceiling.allows(token))))
+        .filter(|(_, lacking)| !lacking.is_empty())
+        .map(|(party, lacking)| widen(party, &lacking, found))
         .collect();
-    let steps: Vec<String> =
-        short.iter().map(|(party, lacks)| widen(party, &lacks.join(" "), rules)).collect();
     if steps.is_empty() {
-        return format!(
-            "nothing is left that all of these allow: {}; they have to have something in common",
-            ceilings.iter().map(|ceiling| ceiling.party.to_string()).collect::<Vec<_>>().join(", ")
-        );
+        let parties: Vec<String> = ceilings.iter().map(|ceiling| ceiling.party.to_string()).collect();
+        return format!("the operator has to give these a scope in common: {}", parties.join(", "));
     }
     let or_less = if allowed.is_empty() {
         String::new()
     } else {
-        format!("; or the client asks for no more than {:?}", allowed.as_str())
+        format!("; or the client has to request no more than {:?}", allowed.as_str())
     };
     format!("{}{or_less}", steps.join("; and "))
 }
 
-fn widen(party: &Party, lacks: &str, rules: &[Rule]) -> String {
+fn widen(party: &Party, lacking: &Scope, found: &Findings<'_>) -> String {
+    let is_fit = lacking.tokens().all(|token| fit(token).is_some());
     match party {
-        Party::Client(id) | Party::Principal(id) => {
-            format!("register {id} with {} in --scope", quoted(lacks))
-        }
-        Party::SubjectToken => {
-            format!("the subject token has to be got with {lacks:?} in its scope from the beginning")
-        }
+        Party::Client(id) | Party::Principal(id) => match found.registration(id).filter(|_| is_fit) {
+            Some(known) => format!("`{}`", client_change::scope(known, lacking)),
+            None => format!("the operator has to give {id} more in --scope"),
+        },
+        Party::SubjectToken => format!(
+            "the subject token has to have {} in its scope, so the client has to request that from the beginning",
+            Excerpt::of_claim(lacking.as_str())
+        ),
         Party::SubjectIssuer(issuer) | Party::ActorIssuer(issuer) => {
-            match token_remedy::trusted(rules, issuer) {
+            match found.trusted(issuer).filter(|_| is_fit) {
                 Some(known) => format!(
-                    "give it to all users of {issuer}: `{}`; or to some of them: `{}`",
-                    issuer_change::scope(known, lacks),
-                    issuer_change::map(known, lacks)
+                    "`{}` gives it to all users of {issuer}, and to some of them {}",
+                    issuer_change::scope(known, lacking.as_str()),
+                    issuer_change::map(known, lacking.as_str())
                 ),
-                None => format!("let users of {issuer} have {}", quoted(lacks)),
+                None => format!("the operator has to give more --scope to users of {issuer}"),
             }
         }
-        Party::ActorToken => format!("the actor token has to be got with {lacks:?} in its scope"),
+        Party::ActorToken => {
+            format!(
+                "the client has to request {} for its actor token, too",
+                Excerpt::of_claim(lacking.as_str())
+            )
+        }
     }
 }
 
-fn target(refused: Option<&str>, allowed: &[Box<str>], ceilings: &crate::AudienceCeilings) -> String {
+fn target(
+    refused: Option<&str>,
+    allowed: &[Box<str>],
+    ceilings: &crate::AudienceCeilings,
+    found: &Findings<'_>,
+    policy: &Policy,
+) -> String {
     let Some(target) = refused else {
         let parties: Vec<String> = ceilings.iter().map(|ceiling| ceiling.party.to_string()).collect();
-        return format!("these have to have an audience in common: {}", parties.join(", "));
+        return format!("the operator has to give these an audience in common: {}", parties.join(", "));
     };
     let lacking = ceilings.iter().filter(|ceiling| !ceiling.allows(target)).map(|c| match &c.party {
-        Party::Client(id) | Party::Principal(id) => {
-            format!("register {id} with --audience {}", quoted(target))
+        Party::Client(id) | Party::Principal(id) => match found.registration(id).zip(fit(target)) {
+            Some((known, target)) => {
+                format!("`{}`", client_change::audience(known, &policy.issuer, target))
+            }
+            None => format!("the operator has to give {id} an --audience more"),
+        },
+        Party::SubjectToken => {
+            "the subject token has to be for it, so the client has to request it from the beginning"
+                .to_owned()
         }
-        Party::SubjectToken => format!("the subject token has to be got for {target:?}, too"),
-        Party::ActorToken => format!("the actor token has to be got for {target:?}, too"),
+        Party::ActorToken => "the client has to request its actor token for it, too".to_owned(),
         Party::SubjectIssuer(issuer) | Party::ActorIssuer(issuer) => format!("{issuer} has to allow it"),
     });
     let steps = lacking.collect::<Vec<_>>().join("; and ");
     if allowed.is_empty() {
         return steps;
     }
-    format!("{steps}; or the client asks for {}", allowed.join(", "))
+    format!("{steps}; or the client has to request one of {}", allowed.join(", "))
+}
+
+fn session_over(limit: SessionLimit, now: Timestamp, found: &Findings<'_>) -> String {
+    const AGAIN: &str = "the subject has to authenticate again, and the client to exchange its new token";
+    // The session has to reach some time beyond now, from its beginning on.
+    let needed = || {
+        let session = found.claims?.get("tokenberg_session")?;
+        let start = Timestamp::from_seconds(session.get("start")?.as_i64()?).ok()?;
+        Some(now.plus(Lifetime::from_hours(1)).since(start))
+    };
+    let longer = |client: &str| {
+        let lifetime = needed().filter(|needed| *needed <= crate::LONGEST_SESSION_LIFETIME);
+        match lifetime {
+            Some(lifetime) => {
+                format!("`{}`; or {AGAIN}", client_change::session_lifetime(client, lifetime))
+            }
+            None => AGAIN.to_owned(),
+        }
+    };
+    match limit {
+        SessionLimit::Client => found.client.map_or_else(|| AGAIN.to_owned(), |c| longer(c.id.as_str())),
+        SessionLimit::Principal => found.text("sub").and_then(fit).map_or_else(|| AGAIN.to_owned(), longer),
+        SessionLimit::SubjectToken => match found.issuer {
+            Some(known) => format!("`{}`; or {AGAIN}", issuer_change::outlives_subject(&known.issuer)),
+            None => AGAIN.to_owned(),
+        },
+        SessionLimit::Actor => {
+            "the client has to obtain a new actor token with its own credential".to_owned()
+        }
+        SessionLimit::Subject => {
+            format!("{AGAIN}; a longer --session-lifetime of the client counts for later sessions only")
+        }
+    }
+}
+
+/// The command that lets an identity stand for a client.
+pub(super) fn federate(
+    client: &str,
+    issuer: &Issuer,
+    subject: &str,
+    more: &[(&str, Option<&str>)],
+) -> String {
+    let more = more.iter().filter_map(|(name, value)| value.map(|value| option(name, value)));
+    format!(
+        "tokenberg client federate {}{}{}{}",
+        quoted(client),
+        option("--issuer", issuer.as_str()),
+        option("--subject", subject),
+        more.collect::<String>()
+    )
 }

@@ -1,10 +1,10 @@
 //! What decided? One finding each, with its facts, and as a sentence for a tired operator.
 
-use super::facts::{KeysTold, Named, Registration, SecretFound, listed, short};
+use super::facts::{KeysTold, Named, Registration, SecretFound, listed};
 use crate::types::compact_jws::Header;
 use crate::{
-    AcceptedAs, ClientId, GrantType, Issuer, KeySource, Namesake, Once, Refusal, Revocation, SignatureFault,
-    Subject, SubjectNames, SubjectStanding, Timestamp, TokenId, TrustedIssuer, Verified,
+    AcceptedAs, ClientId, Excerpt, GrantType, Issuer, KeySource, Namesake, Once, Refusal, Revocation,
+    SignatureFault, Subject, SubjectNames, SubjectStanding, Timestamp, TokenId, TrustedIssuer, Verified,
 };
 use serde_json::{Map, Value};
 
@@ -22,8 +22,15 @@ pub enum Rule {
     Client { named: Named, found: Option<Registration> },
     /// Whether the secret is one of the client's.
     Secret { client: ClientId, secrets: Vec<SecretFound> },
-    /// Whether the issuer is trusted, and for what.
-    Issuer { asked: Box<str>, found: Option<Box<TrustedIssuer>> },
+    /// Whether the issuer is trusted, and for what; `near` is one that is written nearly so.
+    Issuer {
+        asked: Box<str>,
+        found: Option<Box<TrustedIssuer>>,
+        near: Option<Issuer>,
+        presented_as: Option<AcceptedAs>,
+    },
+    /// For which client a foreign identity stands.
+    Identity { issuer: Issuer, subject: Box<str>, stands_for: Option<ClientId> },
     /// Whether a signature is good; not known where the keys could not be had.
     Signature {
         place: String,
@@ -41,7 +48,7 @@ pub enum Rule {
         named: ClientId,
         subject: Subject,
         subject_issuer: Option<Issuer>,
-        principal: Option<bool>,
+        principal: Option<Box<Registration>>,
         trusted: Option<Box<TrustedIssuer>>,
         standing: SubjectStanding,
         revocation: Option<Revocation>,
@@ -63,6 +70,7 @@ impl Rule {
             Self::Client { .. } => "client",
             Self::Secret { .. } => "secret",
             Self::Issuer { .. } => "issuer",
+            Self::Identity { .. } => "identity",
             Self::Signature { .. } => "signature",
             Self::Proof { .. } => "proof",
             Self::Recalled { .. } => "recalled",
@@ -71,56 +79,56 @@ impl Rule {
         }
     }
 
-    /// The claims that were looked at, of a rule about a token.
+    /// The claims that were compared, of a rule about a token.
     #[must_use]
     pub fn claims(&self) -> Option<&Map<String, Value>> {
-        match self {
-            Self::Unsigned { claims } | Self::Signature { claims, .. } | Self::Proof { claims, .. } => {
-                Some(claims)
-            }
+        if let Self::Unsigned { claims } | Self::Signature { claims, .. } | Self::Proof { claims, .. } = self
+        {
+            return Some(claims);
+        }
+        None
+    }
+
+    /// The clients that were found, of a rule about some.
+    pub(super) fn registrations(&self) -> impl Iterator<Item = &Registration> {
+        let found = match self {
+            Self::Client { found, .. } => [found.as_ref(), None],
+            Self::Recalled { client, principal, .. } => [client.as_deref(), principal.as_deref()],
             Self::Request { .. }
+            | Self::Unsigned { .. }
             | Self::AssertedName { .. }
-            | Self::Client { .. }
             | Self::Secret { .. }
             | Self::Issuer { .. }
-            | Self::Recalled { .. }
+            | Self::Identity { .. }
+            | Self::Signature { .. }
+            | Self::Proof { .. }
             | Self::Subject { .. }
-            | Self::FirstUse { .. } => None,
-        }
+            | Self::FirstUse { .. } => [None, None],
+        };
+        found.into_iter().flatten()
+    }
+
+    /// The secrets of a client, of a rule about these.
+    pub(super) fn secrets(&self) -> &[SecretFound] {
+        if let Self::Secret { secrets, .. } = self { secrets } else { &[] }
     }
 
     /// The trusted issuer that was found, of a rule about one.
     pub(super) fn trusted_issuer(&self) -> Option<&TrustedIssuer> {
-        match self {
-            Self::Issuer { found: trusted, .. } | Self::Recalled { trusted, .. } => trusted.as_deref(),
-            Self::Request { .. }
-            | Self::Unsigned { .. }
-            | Self::AssertedName { .. }
-            | Self::Client { .. }
-            | Self::Secret { .. }
-            | Self::Signature { .. }
-            | Self::Proof { .. }
-            | Self::Subject { .. }
-            | Self::FirstUse { .. } => None,
+        if let Self::Issuer { found: trusted, .. } | Self::Recalled { trusted, .. } = self {
+            return trusted.as_deref();
         }
+        None
     }
 
     /// The issuer of the subject that has the name of another principal, of a rule about such a subject.
     pub(super) fn issuer_of_namesake(&self, by: &Namesake) -> Option<&Issuer> {
-        let (issuer, standing) = match self {
-            Self::Recalled { subject_issuer, standing, .. } => (subject_issuer, standing),
-            Self::Subject { issuer, standing, .. } => (issuer, standing),
-            Self::Request { .. }
-            | Self::Unsigned { .. }
-            | Self::AssertedName { .. }
-            | Self::Client { .. }
-            | Self::Secret { .. }
-            | Self::Issuer { .. }
-            | Self::Signature { .. }
-            | Self::Proof { .. }
-            | Self::FirstUse { .. } => return None,
-        };
-        issuer.as_ref().filter(|_| standing.namesake.as_ref() == Some(by))
+        if let Self::Recalled { subject_issuer: issuer, standing, .. }
+        | Self::Subject { issuer, standing, .. } = self
+        {
+            return issuer.as_ref().filter(|_| standing.namesake.as_ref() == Some(by));
+        }
+        None
     }
 
     /// The finding in one sentence; `at` writes times.
@@ -128,30 +136,48 @@ impl Rule {
     pub fn sentence(&self, at: &dyn Fn(Timestamp) -> String) -> String {
         match self {
             Self::Request { grant, method, scope, targets } => {
-                let grant = grant.map_or("no grant that is supported", short);
-                let scope =
-                    if scope.is_empty() { "no scope".to_owned() } else { format!("the scope {scope:?}") };
-                let targets: Vec<&str> = targets.iter().map(|target| &**target).collect();
+                let grant = grant.map_or("no grant that is supported", GrantType::as_str);
+                let scope = if scope.is_empty() {
+                    "no scope".to_owned()
+                } else {
+                    format!("the scope {}", Excerpt::of_claim(scope))
+                };
+                let targets: Vec<String> =
+                    targets.iter().map(|target| Excerpt::of_parameter(target).to_plain()).collect();
                 let place =
-                    if targets.is_empty() { String::new() } else { format!(" for {}", listed(&targets)) };
+                    if targets.is_empty() { String::new() } else { format!(" for {}", targets.join(", ")) };
                 format!("asks for {grant} with {scope}{place}, and authenticates by {method}")
             }
             Self::Unsigned { claims } => {
-                format!("the subject_token is not signed, and says {}", told(claims, at))
+                format!("the subject_token is not signed, and claims {}", told(claims, at))
             }
             Self::AssertedName { name, is_client: false } => {
-                format!("{name} is no client of ours, so a client may assert the name if it is allowed to")
+                format!(
+                    "{} is no client, so a client may assert the name if it is registered to",
+                    Excerpt::of_claim(name)
+                )
             }
             Self::AssertedName { name, is_client: true } => {
-                format!("{name} is a client of ours, whom nobody may assert")
+                format!("{} is a client, and no client may assert another", Excerpt::of_claim(name))
             }
             Self::Client { named, found } => client(named, found.as_ref()),
             Self::Secret { client, secrets } => secret(client, secrets, at),
-            Self::Issuer { asked, found: None } => format!("{asked} is not on the list of trusted issuers"),
+            Self::Issuer { asked, found: None, near, .. } => {
+                let near = near.as_ref().map_or_else(String::new, |near| format!("; {near} is"));
+                format!("{} is not on the list of trusted issuers{near}", Excerpt::of_claim(asked))
+            }
             Self::Issuer { found: Some(found), .. } => issuer(found),
+            Self::Identity { issuer, subject, stands_for } => {
+                let subject = Excerpt::of_claim(subject);
+                match stands_for {
+                    Some(client) => format!("{subject} of {issuer} stands for client {client}"),
+                    None => format!("{subject} of {issuer} stands for NO client, or for several"),
+                }
+            }
             Self::Signature { place, keys, header, verified, claims } => {
-                let kid = header.kid.as_ref().map_or("no kid", |kid| kid.as_str());
-                let named = format!("the {place} ({}, {kid})", header.alg);
+                let kid = header.kid.as_ref().map(|kid| Excerpt::of_claim(kid.as_str()).to_plain());
+                let alg = Excerpt::of_claim(&header.alg).to_plain();
+                let named = format!("the {place} ({alg}, {})", kid.as_deref().unwrap_or("no kid"));
                 let says = told(claims, at);
                 match verified {
                     Some(Ok(by)) => format!(
@@ -162,13 +188,13 @@ impl Rule {
                     Some(Err(fault)) => {
                         format!("{named} is NOT verified by {keys}: {fault}; it claims {says}")
                     }
-                    None => format!("{named} cannot be checked: {keys} are not to be had; it claims {says}"),
+                    None => format!("{named} cannot be verified: {keys} are not available; it claims {says}"),
                 }
             }
             Self::Proof { verified, nonce, claims } => {
                 let key = match verified {
-                    Ok(by) => format!("is made with the key {} that it carries", by.key().as_str()),
-                    Err(fault) => format!("is NOT good: {fault}"),
+                    Ok(by) => format!("is signed with the key {} that it carries", by.key().as_str()),
+                    Err(fault) => format!("is NOT valid: {fault}"),
                 };
                 let nonce = match nonce {
                     None => "no nonce",
@@ -195,28 +221,30 @@ impl Rule {
                     None => "GONE",
                 };
                 let of_subject = match principal {
-                    Some(enabled) => state(Some(*enabled)).to_owned(),
+                    Some(client) => state(Some(client.enabled)).to_owned(),
                     None => standing_told(standing, at),
                 };
                 let taken = revocation.as_ref().map_or_else(
-                    || "nobody revoked it".to_owned(),
+                    || "it is not revoked".to_owned(),
                     |revocation| format!("it is REVOKED: {revocation}"),
                 );
                 format!(
-                    "our token {} was issued to client {named}, which is {}, for {subject}{whose}, who is {of_subject}; {taken}",
+                    "our token {} was issued to client {named}, which is {}, for {}{whose}, which is {of_subject}; {taken}",
                     token.as_str(),
                     state(client.as_ref().map(|client| client.enabled)),
+                    Excerpt::of_claim(subject.as_str()).to_plain(),
                 )
             }
             Self::Subject { issuer, subject, standing } => {
                 let whose = issuer
                     .as_ref()
                     .map_or_else(|| "whom a client asserts".to_owned(), |issuer| format!("of {issuer}"));
+                let subject = Excerpt::of_claim(subject.as_str()).to_plain();
                 format!("{subject}, {whose}, is {}", standing_told(standing, at))
             }
             Self::FirstUse { once, otherwise } => format!(
-                "the identifier {:?} ({}) would be used up now, and remembered until {}; if it was used before, {otherwise}",
-                once.id,
+                "the identifier {} ({}) would be used up now, and remembered until {}; if it was used before, {otherwise}",
+                Excerpt::of_claim(&once.id),
                 once.namespace,
                 at(once.until)
             ),
@@ -229,10 +257,11 @@ fn client(named: &Named, found: Option<&Registration>) -> String {
         (Named::Id(_), Some(client)) => format!("client {} is registered: {}", client.id, client.told()),
         (Named::Id(hint), None) => format!("NO client is registered as {hint}"),
         (Named::Identity(issuer, subject), Some(client)) => {
+            let subject = Excerpt::of_claim(subject);
             format!("{subject} of {issuer} stands for client {}: {}", client.id, client.told())
         }
         (Named::Identity(issuer, subject), None) => {
-            format!("{subject} of {issuer} stands for NO client, or for several")
+            format!("{} of {issuer} stands for NO client, or for several", Excerpt::of_claim(subject))
         }
     }
 }
@@ -310,8 +339,23 @@ fn told(claims: &Map<String, Value>, at: &dyn Fn(Timestamp) -> String) -> String
             "exp" | "iat" | "nbf" => value.as_i64().and_then(|seconds| Timestamp::from_seconds(seconds).ok()),
             _ => None,
         };
-        format!("{name} {}", time.map_or_else(|| value.to_string(), at))
+        format!("{name} {}", time.map_or_else(|| shown(value), at))
     });
     let told: Vec<String> = told.collect();
     if told.is_empty() { "nothing".to_owned() } else { told.join(", ") }
+}
+
+/// The longest object of a token that is written whole, in bytes.
+const LONGEST_OBJECT: usize = 512;
+
+/// A claim in a sentence. Texts in it that may be a token or a secret were redacted before.
+fn shown(value: &Value) -> String {
+    if !value.is_object() {
+        return Excerpt::of_value(Some(value)).to_string();
+    }
+    let text = value.to_string();
+    if text.len() <= LONGEST_OBJECT {
+        return text;
+    }
+    format!("{}… ({} bytes)", &text[..text.floor_char_boundary(LONGEST_OBJECT)], text.len())
 }

@@ -1,182 +1,270 @@
-//! What would have to change for this token to be taken? For each fault what the operator can do, or who else.
+//! What would have to change for a token to be accepted: for each fault a command of the operator, or who has to do what.
 
-use super::command::quoted;
-use super::issuer_change;
-use super::remedy::pattern;
-use super::rule::Rule;
-use crate::policy::foreign_token;
+use super::command::{fit, quoted};
+use super::findings::Findings;
+use super::remedy::{federate, may_act_for};
+use super::{client_change, issuer_change};
 use crate::{
-    ClientId, Issuer, Lifetime, Namesake, NotRenewable, Policy, Revocation, SignatureFault, Subject,
-    Timestamp, TokenFault, TrustedIssuer, deceives,
+    AgeLimit, AudienceFault, AudienceRule, ClaimFault, Involved, IssuerRule, LONGEST_ASSERTION_LIFETIME,
+    Lifetime, Namesake, NotFederated, NotRenewable, Policy, Principal, Revocation, SignatureFault, Subject,
+    Timestamp, TokenFault, WithoutRight,
 };
-use serde_json::{Map, Value};
-
-/// What the assertion of a client is called.
-pub(super) const CLIENT_ASSERTION: &str = "the client assertion";
 
 /// A sentence without its end, about what is called `token`.
-pub(super) fn of(fault: &TokenFault, token: &str, rules: &[Rule], policy: &Policy) -> String {
-    let found = Found::of(rules);
+pub(super) fn of(fault: &TokenFault, token: &str, found: &Findings<'_>, policy: &Policy) -> String {
     match fault {
-        TokenFault::Framing(_) => format!("{token} has to be a signed JWT, whole and unchanged"),
-        TokenFault::Type => format!(
-            "{token} has to be of the kind that it is sent as: an access token of ours has typ at+jwt, an ID token goes as id_token only"
+        TokenFault::Framing(_) => format!("the client has to send {token} as a signed JWT, whole and unchanged"),
+        TokenFault::Type(_) => format!(
+            "the client has to send {token} as what it is: an access token of ours has the typ at+jwt, an ID token goes as id_token only"
         ),
-        TokenFault::OtherKind { by, what } => {
-            format!("{token} has to be of the kind that it is sent as; by its {by} it is {what}")
+        TokenFault::OtherKind(kind) => {
+            let declared = kind.token_type().map(|kind| format!("declare {token} as {kind}, or to "));
+            format!(
+                "the client has to {}send another token: {token} is {}, and not {}",
+                declared.unwrap_or_default(),
+                kind.what,
+                kind.presented_as
+            )
         }
         TokenFault::DeclaredType(kind) => {
-            format!("{token} is ours: the client has to declare it as access_token, not as {kind}")
+            format!("the client has to declare {token} as access_token, not as {kind}, since it is one of ours")
         }
-        TokenFault::Issuer => match found.asked_issuer {
-            Some(issuer) => format!(
-                "if you trust {issuer}: tokenberg issuer add {} --discover --accept …",
-                quoted(issuer)
-            ),
-            None => format!(
-                "{token} has to be of our issuer, {}, or of one that is trusted; compare --issuer",
-                policy.issuer
-            ),
-        },
-        TokenFault::Signature(SignatureFault::Unusable { key, .. }) => format!(
-            "{} has to publish key {:?} so that it can be used, or to sign with another",
-            found.issuer.map_or_else(|| "its maker".to_owned(), |known| known.issuer.to_string()),
-            key.as_str()
-        ),
-        TokenFault::Signature(SignatureFault::Several) => format!(
-            "{} has to give its keys different kids, and the kid of one to {token}",
-            found.issuer.map_or_else(|| "its maker".to_owned(), |known| known.issuer.to_string())
-        ),
-        TokenFault::Signature(SignatureFault::Algorithm { .. }) => format!(
-            "{token} has to be signed with the algorithm of its key; an RSA key without alg is for RS256, unless --alg of the issuer says \
-             otherwise"
-        ),
-        TokenFault::Signature(_) => format!(
-            "{token} has to be signed with a key that {} has now; compare its kid and alg with the keys that are published",
-            found.issuer.map_or_else(|| "its issuer".to_owned(), |known| known.issuer.to_string())
-        ),
-        TokenFault::Claim(claim) => match found.issuer.and_then(|known| known.trust.subject_prefix.as_deref()) {
-            Some(prefix) if claim.0 == "sub" => format!(
-                "{token} has to name a subject of at most {} bytes: with the prefix {prefix:?} it is `sub`, which has 255",
-                255_usize.saturating_sub(prefix.len())
-            ),
-            Some(_) | None => {
-                format!("the issuer of {token} has to write the claim {} as its RFC has it", claim.0)
-            }
-        },
-        TokenFault::UnverifiedEmail(claim) => format!(
-            "the issuer has to verify the address and write {claim}: true; a --subject-claim that is not an address needs neither"
-        ),
-        TokenFault::Expired { .. } => {
-            format!("the client has to get another one: {token} is over; if it should not be, compare the clocks")
+        TokenFault::Issuer { rule, .. } => issuer(rule, token, found, policy),
+        TokenFault::Signature(fault) => signature(fault, token, found),
+        TokenFault::Claim(claim) | TokenFault::UnverifiedClaim(claim) => self::claim(claim, token, found),
+        TokenFault::UnverifiedEmail { claim, .. } => {
+            let issuer = found.issuer.map_or_else(|| "the issuer".to_owned(), |known| known.issuer.to_string());
+            let another = found.issuer.filter(|known| *known.trust.subject_claim == *"email");
+            let another = another.map_or_else(String::new, |known| {
+                format!("; or `{}`, which is no address", issuer_change::subject_claim(&known.issuer, "sub"))
+            });
+            format!("{issuer} has to verify the address and write {claim}: true{another}")
         }
+        TokenFault::Expired { .. } => format!(
+            "the client has to obtain a new token, since {token} has expired; if it should not have, the operator has to compare the clocks"
+        ),
         TokenFault::NotRenewable { why, .. } => match why {
-            NotRenewable::OtherClient => "the client to which it was issued has to renew it".to_owned(),
+            NotRenewable::OtherClient(of) => format!("the client {of} has to renew it"),
             NotRenewable::NotTheActor => {
-                "the user has to log in again, and the client to exchange before the token expires".to_owned()
+                "the user has to sign in again, and the client to exchange the token before it expires".to_owned()
             }
             NotRenewable::AnotherActor => {
                 "the client has to renew the token without an actor_token first".to_owned()
             }
-            NotRenewable::TooLate(_) => "the client has to ask for client_credentials again".to_owned(),
+            NotRenewable::TooLate { .. } => {
+                "the client has to request a token with client_credentials again".to_owned()
+            }
         },
         TokenFault::NotYetValid { .. } => {
-            format!("compare the clocks: whoever made {token} is ahead of us")
+            format!("the operator has to compare the clocks: that of the maker of {token} is ahead of ours")
         }
-        TokenFault::Audience => audience(token, &found, policy),
+        TokenFault::Backwards { .. } => format!("the maker of {token} has to issue it with times in their order"),
+        TokenFault::Audience(fault) => audience(fault, token, found, policy),
+        TokenFault::AuthorizedParty(fault) => {
+            let (known, azp) = (found.trusted(&fault.issuer), found.text("azp").and_then(fit));
+            match known.zip(azp) {
+                Some((known, azp)) => format!(
+                    "the user has to sign in for the client {}; or, if tokens for that party are for us, `{}`",
+                    fault.client,
+                    issuer_change::audience(known, azp)
+                ),
+                None => format!("the user has to sign in for the client {}", fault.client),
+            }
+        }
         TokenFault::Revoked(revocation) => revoked(revocation).to_owned(),
-        TokenFault::Gone(what) => {
-            format!("register the {what} again; tokens from before stay refused, so a new one is needed")
+        TokenFault::Gone(who) => gone(who),
+        TokenFault::Disabled(who) => format!("`{}`", enable(&who.principal)),
+        TokenFault::NotVouchedFor(client) => {
+            let registered = found.registration(client).map_or(&[][..], |known| &known.rights.federations);
+            match registered.first() {
+                Some(federation) => format!("`tokenberg issuer enable {}`", quoted(federation.issuer.as_str())),
+                None => format!("the operator has to register an identity for the client {client} (client federate)"),
+            }
         }
-        TokenFault::Disabled(what) => format!(
-            "the {what} was disabled on purpose; `tokenberg client enable`, `issuer enable` or `subject enable` takes that back"
-        ),
-        TokenFault::NotAcceptedAs(used_as) => match found.issuer {
-            Some(known) => format!("`{}`", issuer_change::accept(known, *used_as)),
-            None => format!("the issuer of {token} has to be accepted as {used_as}"),
+        TokenFault::NotAcceptedAs(fault) => match found.trusted(&fault.issuer) {
+            Some(known) => format!("`{}`", issuer_change::accept(known, fault.used_as)),
+            None => format!("the operator has to accept tokens of {} as {}", fault.issuer, fault.used_as),
         },
-        TokenFault::Algorithm(algorithm) => match found.issuer {
+        TokenFault::Algorithm { algorithm, .. } => match found.issuer {
             Some(known) => format!("`{}`", issuer_change::algorithm(known, *algorithm)),
             None => format!("the issuer of {token} has to sign with another algorithm than {algorithm}"),
         },
-        TokenFault::TooLongLived { .. } | TokenFault::TooOld { .. } if token == CLIENT_ASSERTION => {
-            let client = found.client.map_or("CLIENT", ClientId::as_str);
-            format!(
-                "the client has to make {token} for shorter; or `tokenberg client change {client} --assertion-lifetime 1h`, which is the most"
-            )
+        TokenFault::TooLongLived { now, limit, .. } | TokenFault::TooOld { now, limit, .. } => {
+            too_old(token, *limit, *now, found)
         }
-        TokenFault::TooLongLived { most, .. } | TokenFault::TooOld { most, .. } => too_old(token, *most, &found),
-        TokenFault::MayNotAct => {
-            "the subject's issuer says in may_act who may act for him; nobody here can allow another".to_owned()
+        TokenFault::MayNotAct(_) => {
+            "the issuer of the subject has to name the actor in may_act; no registration here allows another".to_owned()
         }
-        TokenFault::NameTaken { sub, by } => name_taken(sub, by, rules),
-        TokenFault::NotThisActor | TokenFault::MayNotActFor => match (found.client, found.subject) {
-            (Some(client), Some((issuer, subject))) => {
-                format!("register {client} with --may-act-for {}", pattern(issuer, subject.as_str()))
+        TokenFault::NameTaken { sub, by } => name_taken(sub, by, found),
+        TokenFault::NotThisActor(fault) | TokenFault::MayNotActFor(fault) | TokenFault::MayNotAssert(fault) => {
+            let WithoutRight { client, issuer, subject } = &**fault;
+            may_act_for(client, subject, issuer.as_ref(), found)
+        }
+        TokenFault::NotFederated(fault) => not_federated(fault, found),
+        TokenFault::NoActor => {
+            "the client has to send its own access token as the actor_token: it asserts the user".to_owned()
+        }
+        TokenFault::AssertsClient(_) => {
+            "the client has to name a user: no client asserts another, which has to authenticate itself and be acted for by --may-act-for".to_owned()
+        }
+        TokenFault::Bound(_) => {
+            format!("the client has to prove the key that {token} is bound to: by a DPoP proof, or by its certificate")
+        }
+    }
+}
+
+fn issuer(rule: &IssuerRule, token: &str, found: &Findings<'_>, policy: &Policy) -> String {
+    let asked = found.asked.filter(|asked| fit(asked.issuer).is_some());
+    match (rule, asked) {
+        (IssuerRule::InsecureHttp, _) => match found.issuer {
+            Some(known) => {
+                format!(
+                    "for a trial, `{}`; otherwise its issuer has to be https",
+                    issuer_change::insecure_http(&known.issuer)
+                )
             }
-            (_, None) | (None, _) => "register the client with --may-act-for ISSUER|SUBJECT".to_owned(),
+            None => format!("the issuer of {token} has to be https"),
         },
-        TokenFault::NotFederated => match (found.asked_issuer, found.claimed_subject) {
-            (Some(issuer), Some(subject)) => format!(
-                "tokenberg client federate ID --issuer {} --subject {}",
-                quoted(issuer),
-                quoted(subject)
+        (IssuerRule::Trusted | IssuerRule::TrustDomain, Some(asked)) => {
+            let accept =
+                asked.presented_as.map_or_else(String::new, |used_as| format!(" --accept {used_as}"));
+            let keys = if asked.issuer.starts_with("spiffe:") { "--jwks FILE" } else { "--discover" };
+            let add = format!("tokenberg issuer add {} {keys}{accept}", quoted(asked.issuer));
+            let near = asked.near.map_or_else(String::new, |near| {
+                format!("its issuer has to write {near} in iss, to the letter; or, ")
+            });
+            if keys == "--discover" {
+                format!("{near}if it is trusted: `{add}`")
+            } else {
+                format!("{near}the operator has to trust it: {add}")
+            }
+        }
+        (IssuerRule::Ours(_) | IssuerRule::Trusted | IssuerRule::TrustDomain, _) => format!(
+            "the client has to send a token of our issuer, {}, or of one that is trusted; the operator has to compare --issuer",
+            policy.issuer
+        ),
+    }
+}
+
+fn signature(fault: &SignatureFault, token: &str, found: &Findings<'_>) -> String {
+    let maker = found.issuer.map_or_else(|| "the maker".to_owned(), |known| known.issuer.to_string());
+    match fault {
+        SignatureFault::Unusable { key, .. } => format!(
+            "{maker} has to publish the key {:?} so that it can be used, or to sign with another",
+            key.as_str()
+        ),
+        SignatureFault::Several(_) => {
+            format!("{maker} has to give its keys different kids, and the kid of one to {token}")
+        }
+        SignatureFault::Algorithm(fault) => format!(
+            "{maker} has to sign {token} with {}, the algorithm of its key; an RSA key without alg is for RS256, unless --alg of the issuer says otherwise",
+            fault.expected
+        ),
+        SignatureFault::NoKey(fault) if fault.unusable > 0 => format!(
+            "{maker} has to sign {token} with a usable key, or to publish its key so that it can be used"
+        ),
+        SignatureFault::Retired { .. } => {
+            "the client has to obtain a new token: ours are signed with another key now".to_owned()
+        }
+        SignatureFault::NoKeys => {
+            "the operator has to register the client with its public keys (client jwks)".to_owned()
+        }
+        SignatureFault::NoKey(_)
+        | SignatureFault::NotAccepted(_)
+        | SignatureFault::Signature { .. }
+        | SignatureFault::Carried(_)
+        | SignatureFault::OtherKey(_) => format!(
+            "{maker} has to sign {token} with a key that it publishes now; compare its kid and alg with those"
+        ),
+    }
+}
+
+fn claim(fault: &ClaimFault, token: &str, found: &Findings<'_>) -> String {
+    let claim = fault.claim();
+    let known = found.issuer.filter(|known| *known.trust.subject_claim == *claim);
+    match known.and_then(|known| known.trust.subject_prefix.as_deref()) {
+        Some(prefix) => format!(
+            "the issuer of {token} has to write a subject of at most {} bytes in {claim}: with the prefix {prefix:?} it becomes sub, which has 255",
+            255_usize.saturating_sub(prefix.len())
+        ),
+        None if found.issuer.is_none() => {
+            format!("the client that made {token} has to write the claim {claim} as its RFC has it")
+        }
+        None => format!("the issuer of {token} has to write the claim {claim} as its RFC has it"),
+    }
+}
+
+fn audience(fault: &AudienceFault, token: &str, found: &Findings<'_>, policy: &Policy) -> String {
+    let first = || {
+        let aud = found.claims?.get("aud")?;
+        aud.as_str().or_else(|| aud.as_array()?.first()?.as_str()).and_then(fit)
+    };
+    match &fault.rule {
+        AudienceRule::OfIssuer { issuer, accepted } => {
+            let change = found.trusted(issuer).zip(first());
+            let change = change.map_or_else(String::new, |(known, aud)| {
+                format!(
+                    "; or, if tokens for that audience are for us, `{}`",
+                    issuer_change::audience(known, aud)
+                )
+            });
+            format!("the client has to obtain {token} for one of {accepted}{change}")
+        }
+        AudienceRule::OfClient { client, .. } => match found.registration(client).zip(first()) {
+            Some((known, aud)) => format!(
+                "`{}`; or the client has to obtain a new token",
+                client_change::audience(known, &policy.issuer, aud)
             ),
-            (_, None) | (None, _) => "tokenberg client federate says what stands for a client".to_owned(),
+            None => format!("the operator has to give {client} an --audience of the token"),
         },
-        TokenFault::NobodyAsserts => {
-            let client = found.client.map_or("the client", ClientId::as_str);
-            let name = found.claimed_subject.unwrap_or("USER");
-            format!(
-                "the client has to send its own access token as the actor_token, and be registered: {client} with --may-assert-users {}",
-                quoted(name)
-            )
+        AudienceRule::OfResource { accepted } => {
+            format!("the client has to obtain {token} for one of {accepted}")
         }
-        TokenFault::AssertsClient => {
-            "nobody may assert a client: that client has to authenticate itself, and to be acted for by --may-act-for".to_owned()
-        }
-        TokenFault::Bound => {
-            format!("the client has to prove the key that {token} is bound to: a DPoP proof, or its certificate")
-        }
-    }
-}
-
-fn audience(token: &str, found: &Found<'_>, policy: &Policy) -> String {
-    match found.issuer {
-        Some(known) => {
-            let mut accepted = vec![policy.issuer.to_string(), policy.token_endpoint()];
-            accepted.extend(known.trust.audiences.iter().map(ToString::to_string));
-            let change = match found.refused_audience(&accepted) {
-                Some(audience) => issuer_change::audience(known, audience),
-                None => issuer_change::audience(known, "AUDIENCE"),
-            };
-            format!(
-                "{token} has to be for one of {} (or, an id_token, for the asking client); or, if tokens for another audience are for us, \
-                 `{change}`; of a token that stands for a client, `tokenberg client federate` says the audience",
-                accepted.join(", ")
-            )
-        }
-        None => {
-            let registered = found.client.map_or_else(String::new, |client| format!(" of {client}"));
-            format!(
-                "{token} has to be for an audience that is registered for its client{registered}; a client assertion for {} alone",
-                policy.issuer
-            )
+        AudienceRule::OfAssertion { accepted } => format!(
+            "the client has to sign {token} with aud {accepted}, and nothing else; a client that sends the token endpoint is registered with --endpoint-as-audience"
+        ),
+        AudienceRule::OfFederation { client, accepted } => {
+            let registered = found.registration(client).and_then(|known| {
+                let issuer = &found.issuer?.issuer;
+                let is_it = |known: &&crate::Federation| {
+                    found.text("sub").is_some_and(|sub| known.is_of(issuer, sub))
+                };
+                known.rights.federations.iter().find(is_it)
+            });
+            let change = registered.zip(first()).map_or_else(String::new, |(known, aud)| {
+                let more = [("--audience", Some(aud)), ("--uid", known.uid.as_deref())];
+                let federate = federate(client.as_str(), &known.issuer, &known.subject, &more);
+                format!("; or, if that audience is for us alone, `{federate}`")
+            });
+            format!("the workload has to request {token} for {accepted}{change}")
         }
     }
 }
 
-/// A longer `--max-age` helps up to the most that an issuer can have, and an assertion of the jwt-bearer grant not at all.
-fn too_old(token: &str, most: Lifetime, found: &Found<'_>) -> String {
-    let issuer = found.issuer.filter(|known| known.trust.max_age == most);
-    let command = issuer.zip(found.lifetime()).and_then(|(known, age)| issuer_change::max_age(known, age));
-    let or_more = command.map_or_else(String::new, |command| format!("; or `{command}`"));
-    format!("{token} has to be made later and for shorter: for {most} at most{or_more}")
+/// What a command can do about the age depends on what limits it.
+fn too_old(token: &str, limit: AgeLimit, now: Timestamp, found: &Findings<'_>) -> String {
+    let needed: Option<Lifetime> = found.needed_age(now);
+    let command = match limit {
+        AgeLimit::Issuer => {
+            found.issuer.zip(needed).and_then(|(known, age)| issuer_change::max_age(known, age))
+        }
+        AgeLimit::Client => found
+            .client
+            .zip(needed)
+            .filter(|(_, age)| *age <= LONGEST_ASSERTION_LIFETIME)
+            .map(|(known, age)| client_change::assertion_lifetime(&known.id, age)),
+        AgeLimit::Grant | AgeLimit::Unsecured => None,
+    };
+    let maker = match limit {
+        AgeLimit::Issuer => "its issuer",
+        AgeLimit::Client | AgeLimit::Grant | AgeLimit::Unsecured => "the client",
+    };
+    let or_longer = command.map_or_else(String::new, |command| format!("; or `{command}`"));
+    format!("{maker} has to make {token} later, and for a shorter time{or_longer}")
 }
 
-fn name_taken(sub: &Subject, by: &Namesake, rules: &[Rule]) -> String {
-    let issuer = rules.iter().find_map(|rule| rule.issuer_of_namesake(by));
-    let Some(known) = issuer.and_then(|issuer| trusted(rules, issuer)) else {
+fn name_taken(sub: &Subject, by: &Namesake, found: &Findings<'_>) -> String {
+    let Some(known) = found.issuer_of_namesake(by) else {
         return format!("the client has to name another user: this name is that of {by}");
     };
     let (issuer, prefix) = (&known.issuer, known.trust.subject_prefix.as_deref());
@@ -199,87 +287,62 @@ fn name_taken(sub: &Subject, by: &Namesake, rules: &[Rule]) -> String {
     }
 }
 
+fn not_federated(fault: &NotFederated, found: &Findings<'_>) -> String {
+    let subject = found.identity.map(|(_, subject, _)| subject).or_else(|| found.text("sub"));
+    let stands_for = found.identity.and_then(|(_, _, client)| client);
+    let named = fault.client.as_ref().filter(|_| fault.is_client_known);
+    match (subject.and_then(fit), named, stands_for) {
+        (Some(_), Some(named), Some(other)) if named != other => format!(
+            "the request has to name the client {other}, for which the identity stands, and not {named}; or the operator has to move it, with client federate --remove and client federate"
+        ),
+        (Some(subject), Some(named), _) => {
+            format!("`{}`", federate(named.as_str(), &fault.issuer, subject, &[]))
+        }
+        (Some(subject), None, _) => format!(
+            "the operator has to register the identity for a client: {}",
+            federate("ID", &fault.issuer, subject, &[])
+        ),
+        (None, _, _) => {
+            "the operator has to register the identity for a client with tokenberg client federate".to_owned()
+        }
+    }
+}
+
+fn gone(who: &Involved) -> String {
+    match &who.principal {
+        Principal::Client(id) => format!(
+            "the operator has to register the client {id} again; its tokens from before stay refused, so a new one is needed"
+        ),
+        Principal::Issuer(issuer) => format!(
+            "the operator has to trust {issuer} again (issuer add), and its users have to sign in again"
+        ),
+        Principal::User(..) => "the user has to sign in again".to_owned(),
+    }
+}
+
+/// The command that enables a principal again.
+fn enable(who: &Principal) -> String {
+    match who {
+        Principal::Client(id) => format!("tokenberg client enable {}", quoted(id)),
+        Principal::Issuer(issuer) => format!("tokenberg issuer enable {}", quoted(issuer.as_str())),
+        Principal::User(None, subject) => format!("tokenberg subject enable {}", quoted(subject)),
+        Principal::User(Some(issuer), subject) => {
+            format!("tokenberg subject enable {} --issuer {}", quoted(subject), quoted(issuer.as_str()))
+        }
+    }
+}
+
 fn revoked(revocation: &Revocation) -> &'static str {
     match revocation {
-        Revocation::Token(_) => "the client has to get another token: this one was revoked",
+        Revocation::Token(_) => "the client has to obtain another token: this one was revoked",
         Revocation::Session(_) | Revocation::Delegation { .. } => {
-            "whoever began the session has to authenticate again: it was revoked"
+            "the party that began the session has to authenticate again: it was revoked"
         }
         Revocation::Client { .. } | Revocation::Subject { .. } => {
-            "whoever is meant has to authenticate again: everything from before was revoked"
+            "the client, or its user, has to authenticate again: all tokens from before were revoked"
         }
         Revocation::Origin(_) => {
             "the subject has to sign in again, and the client to exchange with a token of its own that is not revoked"
         }
-    }
-}
-
-/// The issuer as the rules found it registered.
-pub(super) fn trusted<'a>(rules: &'a [Rule], issuer: &Issuer) -> Option<&'a TrustedIssuer> {
-    rules.iter().find_map(|rule| rule.trusted_issuer().filter(|known| known.issuer == *issuer))
-}
-
-/// Who and what the rules were last about.
-#[derive(Default)]
-struct Found<'a> {
-    client: Option<&'a ClientId>,
-    issuer: Option<&'a TrustedIssuer>,
-    asked_issuer: Option<&'a str>,
-    subject: Option<(&'a Issuer, &'a Subject)>,
-    claims: Option<&'a Map<String, Value>>,
-    claimed_subject: Option<&'a str>,
-}
-
-impl<'a> Found<'a> {
-    fn of(rules: &'a [Rule]) -> Self {
-        let mut found = Self::default();
-        for rule in rules {
-            match rule {
-                Rule::Client { found: Some(client), .. } => found.client = Some(&client.id),
-                Rule::Recalled { named, .. } => found.client = found.client.or(Some(named)),
-                Rule::Issuer { asked, found: known } => {
-                    found.asked_issuer = Some(asked);
-                    found.issuer = known.as_deref();
-                }
-                Rule::Subject { issuer: Some(issuer), subject, .. } => {
-                    found.subject = Some((issuer, subject))
-                }
-                Rule::Unsigned { claims } | Rule::Signature { claims, .. } => {
-                    found.claims = Some(claims);
-                    found.claimed_subject = claims.get("sub").and_then(|sub| sub.as_str());
-                }
-                Rule::Client { found: None, .. }
-                | Rule::Subject { issuer: None, .. }
-                | Rule::Request { .. }
-                | Rule::AssertedName { .. }
-                | Rule::Secret { .. }
-                | Rule::Proof { .. }
-                | Rule::FirstUse { .. } => {}
-            }
-        }
-        found
-    }
-
-    /// From `iat` until `exp`, of the last token.
-    fn lifetime(&self) -> Option<Lifetime> {
-        let time =
-            |name: &str| self.claims?.get(name)?.as_i64().and_then(|at| Timestamp::from_seconds(at).ok());
-        Some(time("exp")?.since(time("iat")?))
-    }
-
-    /// The audience that keeps the last token from being accepted: `azp` of an ID token whose `aud` is good, else its first `aud`.
-    fn refused_audience(&self, accepted: &[String]) -> Option<&'a str> {
-        let claims = self.claims?;
-        let audience = foreign_token::audience(claims).ok()?;
-        let is_accepted = |aud: &&str| {
-            accepted.iter().any(|known| known == aud)
-                || self.client.is_some_and(|client| client.as_str() == *aud)
-        };
-        let refused = if audience.iter().any(is_accepted) {
-            claims.get("azp").and_then(Value::as_str)
-        } else {
-            audience.first().copied()
-        };
-        refused.filter(|audience| audience.len() <= 255 && !audience.chars().any(deceives))
     }
 }

@@ -4,7 +4,7 @@ use super::exchange::Exchange;
 use super::{Asked, Known, Possessed, Shown, Step, check_proof_sent, party};
 use crate::policy::access_token;
 use crate::policy::proof::{Authenticated, ProvenToken};
-use crate::refusal::Refusal;
+use crate::refusal::{ClientIdsDiffer, Refusal};
 use crate::request::client_authentication::BearerAuthentication;
 use crate::request::token_request::TokenRequest;
 use std::sync::Arc;
@@ -32,8 +32,13 @@ fn exchanged(
     token: ProvenToken,
 ) -> Result<Step, Refusal> {
     let client = Authenticated::by_bearer(&token);
-    if bearer.client_id.is_some_and(|id| *id != *client.id().as_str()) {
-        return Err(Refusal::ClientIdsDiffer);
+    if bearer.client_id.as_ref().is_some_and(|id| **id != *client.id().as_str()) {
+        let named = bearer.client_id.as_deref().unwrap_or_default();
+        return Err(Refusal::ClientIdsDiffer(ClientIdsDiffer::boxed(
+            named,
+            client.id().as_str(),
+            "the Bearer token",
+        )));
     }
     let request = asked.of(&client)?;
     check_proof_sent(&client, &possessed)?;

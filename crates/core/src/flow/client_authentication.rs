@@ -7,11 +7,13 @@ use crate::flow::find_client::Who;
 use crate::policy::foreign_token::text;
 use crate::policy::proof::Authenticated;
 use crate::policy::{Policy, certificate, client_assertion, token_kind};
-use crate::refusal::{Hint, Refusal, TokenFault};
+use crate::refusal::{ClientIdsDiffer, Hint, NotFederated, Refusal, TokenFault};
 use crate::request::client_authentication::{
     AssertionAuthentication, AssertionKind, CertificateAuthentication, Credential,
 };
-use crate::{Client, ClientId, CompactJws, SpiffeId, Timestamp, TrustedIssuer};
+use crate::{
+    ClaimFault, Client, ClientId, CompactJws, Defect, Excerpt, Once, SpiffeId, Timestamp, TrustedIssuer,
+};
 use std::sync::Arc;
 
 /// What the client will be asked about next, once it has proven who it is.
@@ -74,30 +76,35 @@ impl Assertion {
             CompactJws::parse(presented.assertion.expose()).map_err(|fault| not_good(fault.into()))?;
         token_kind::check_client_assertion(&token).map_err(not_good)?;
         let payload = token.unverified_payload();
-        let subject = text(payload, "sub").ok_or(not_good(crate::ClaimFault("sub").into()))?;
+        let bad_claim = |name: &'static str, rule: String| {
+            TokenFault::UnverifiedClaim(ClaimFault::new(name, Defect::of_text(payload.get(name), rule)))
+        };
+        let subject = text(payload, "sub").ok_or_else(|| not_good(bad_claim("sub", String::new())))?;
         let maker = match presented.kind {
             AssertionKind::JwtSpiffe => Maker::of_workload(subject),
             // A workload's identity is one whatever it is declared as; `iss` of an SVID means nothing.
             AssertionKind::JwtBearer if subject.starts_with("spiffe:") => Maker::of_workload(subject),
             AssertionKind::JwtBearer => match text(payload, "iss") {
                 Some(issuer) if issuer == subject => {
-                    subject.parse().map(Maker::Client).map_err(|_| TokenFault::Issuer)
+                    let client: Result<ClientId, _> = subject.parse();
+                    client.map(Maker::Client).map_err(|rule| bad_claim("sub", rule.to_string()))
                 }
                 Some(issuer) => Ok(Maker::Issuer { issuer: issuer.into(), subject: subject.into() }),
-                None => Err(TokenFault::Issuer),
+                None => Err(bad_claim("iss", String::new())),
             },
         };
         // RFC 7521 §4.2: the identifier "MUST identify the same client as is identified by the client assertion".
-        let client_id = presented.client_id.map(|id| id.parse()).transpose();
-        let client_id = client_id.map_err(|_| Refusal::ClientIdsDiffer)?;
-        Ok(Self { maker: maker.map_err(not_good)?, policy, token, now, client_id })
+        let named = presented.client_id.as_deref();
+        let client_id = named.map(str::parse).transpose().map_err(|_| differs(named, subject))?;
+        let maker = maker.map_err(not_good)?;
+        Ok(Self { maker, policy, token, now, client_id })
     }
 
     fn prove<S: Asks + 'static>(self, then: Then<S>) -> Result<S, Refusal> {
         match self.maker {
             Maker::Client(ref id) => {
-                if self.client_id.as_ref().is_some_and(|other| other != id) {
-                    return Err(Refusal::ClientIdsDiffer);
+                if let Some(other) = self.client_id.as_ref().filter(|other| *other != id) {
+                    return Err(differs(Some(other.as_str()), id.as_str()));
                 }
                 let who = Who::Id(id.clone());
                 Ok(find_client::ask(who, move |client| Ok(self.made_by(client, then))))
@@ -116,7 +123,10 @@ impl Assertion {
     /// Checks what the client made for itself, with the keys that it is registered with.
     fn made_by<S: Asks + 'static>(self, client: Option<Arc<Client>>, then: Then<S>) -> S {
         let client = match client {
-            None => return self.nobody(Refusal::UnknownClient(Hint::of(""))),
+            None => {
+                let unknown = Refusal::UnknownClient(Hint::of(self.claimed_subject()));
+                return self.nobody(unknown);
+            }
             Some(client) => match client_assertion::signs_for_itself(&client) {
                 Ok(()) => client,
                 Err(refusal) => return self.nobody(refusal),
@@ -125,7 +135,8 @@ impl Assertion {
         let (policy, now) = (self.policy, self.now);
         verify_token::ask(self.token, KeysOf::Client(Arc::clone(&client)), now, move |token, verified| {
             let (client, once) = client_assertion::check_own(&policy, client, &token, verified, now)?;
-            Ok(use_once::ask(once, Refusal::ClientAssertionReplayed, move || then(client)))
+            let replayed = |once: &Once| Refusal::ClientAssertionReplayed(Excerpt::of_claim(&once.id));
+            Ok(use_once::ask(once, replayed, move || then(client)))
         })
     }
 
@@ -135,16 +146,20 @@ impl Assertion {
         issuer: Arc<TrustedIssuer>,
         then: Then<S>,
     ) -> Result<S, Refusal> {
-        let Maker::Issuer { subject, .. } = &self.maker else {
-            return Err(Refusal::ClientAssertion(TokenFault::Issuer));
-        };
         let who = match &self.client_id {
             Some(id) => Who::Id(id.clone()),
-            None => Who::Federated(issuer.issuer.clone(), subject.clone()),
+            None => Who::Federated(issuer.issuer.clone(), self.claimed_subject().into()),
         };
         Ok(find_client::ask(who, move |client| {
             let Some(client) = client else {
-                return Ok(self.nobody(Refusal::ClientAssertion(TokenFault::NotFederated)));
+                let fault = NotFederated {
+                    issuer: issuer.issuer.clone(),
+                    subject: Excerpt::of_claim(self.claimed_subject()),
+                    client: self.client_id.clone(),
+                    is_client_known: false,
+                    is_verified: false,
+                };
+                return Ok(self.nobody(Refusal::ClientAssertion(TokenFault::NotFederated(Box::new(fault)))));
             };
             let (policy, now) = (self.policy, self.now);
             let keys = KeysOf::Issuer(Arc::clone(&issuer));
@@ -154,18 +169,36 @@ impl Assertion {
         }))
     }
 
+    /// The subject that it claims to be about.
+    fn claimed_subject(&self) -> &str {
+        match &self.maker {
+            Maker::Client(id) => id.as_str(),
+            Maker::Issuer { subject, .. } => subject,
+        }
+    }
+
     /// Refuses after a signature was verified, so that nobody learns by the time who is registered (conformance CJ-17).
     fn nobody<S: Asks + 'static>(self, refusal: Refusal) -> S {
         verify_token::ask(self.token, KeysOf::Nobody, self.now, move |_, _| Err(refusal))
     }
 }
 
+/// The form names another client than the assertion.
+fn differs(named: Option<&str>, subject: &str) -> Refusal {
+    let named = named.unwrap_or_default();
+    Refusal::ClientIdsDiffer(ClientIdsDiffer::boxed(named, subject, "the client assertion"))
+}
+
 impl Maker {
     /// The trust domain is that of the subject, whoever `iss` names (conformance WL-03).
     fn of_workload(subject: &str) -> Result<Self, TokenFault> {
-        let id: SpiffeId = subject.parse().map_err(|_| crate::ClaimFault("sub"))?;
+        let bad = |rule: String| {
+            let defect = Defect::Rule { found: Excerpt::of_claim(subject), rule: rule.into() };
+            TokenFault::UnverifiedClaim(ClaimFault::new("sub", defect))
+        };
+        let id: SpiffeId = subject.parse().map_err(|rule: crate::SpiffeIdError| bad(rule.to_string()))?;
         if !id.has_path() {
-            return Err(crate::ClaimFault("sub").into());
+            return Err(bad("it names a trust domain and no workload".to_owned()));
         }
         Ok(Self::Issuer { issuer: id.trust_domain().into(), subject: id.as_str().into() })
     }

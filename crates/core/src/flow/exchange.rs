@@ -6,12 +6,12 @@ use crate::policy::exchange::{self, Parties};
 use crate::policy::party::{ProvenActor, ProvenSubject};
 use crate::policy::proof::{Authenticated, ProvenToken};
 use crate::policy::{access_token, delegation, foreign_token, session};
-use crate::refusal::{Refusal, TokenFault};
+use crate::refusal::{DelegatedActor, Refusal, TokenFault, WithoutRight};
 use crate::request::client_authentication::Role;
 use crate::request::form::Parameter;
 use crate::request::token_request::TokenExchangeRequest;
 use crate::types::unsecured_jwt::UnsecuredJwt;
-use crate::{AcceptedAs, CompactJws, TokenType, TypedToken};
+use crate::{AcceptedAs, CompactJws, Subject, TokenType, TypedToken};
 use std::sync::Arc;
 
 /// An exchange by a client that is known, with the tokens that were proven so far.
@@ -98,7 +98,7 @@ impl Exchange {
         };
         let token = self.request.subject.token.clone();
         let then = move |token: Result<_, _>| match token {
-            Err(TokenFault::Issuer | TokenFault::Type) => self.prove_foreign_subject(),
+            Err(TokenFault::Issuer { .. } | TokenFault::Type(_)) => self.prove_foreign_subject(),
             token => {
                 self.subject = Some(ProvenSubject::Own(token.map_err(Refusal::SubjectToken)?));
                 self.next()
@@ -124,9 +124,14 @@ impl Exchange {
         let checking = self.checking();
         let acts = matches!(&self.actor, Some(ProvenActor::Own(token)) if token.claims().client_id == *self.client.id());
         let client = Arc::clone(self.client.client());
-        let may_assert = move |name: &_| {
-            let may = acts && delegation::may_assert(&client, name);
-            if may { Ok(()) } else { Err(TokenFault::NobodyAsserts) }
+        let may_assert = move |name: &Subject| {
+            if !acts {
+                Err(TokenFault::NoActor)
+            } else if !delegation::may_assert(&client, name) {
+                Err(TokenFault::MayNotAssert(WithoutRight::boxed(&client.id, None, name.as_str())))
+            } else {
+                Ok(())
+            }
         };
         let text = self.request.subject.token.clone();
         let then = move |user: Result<_, _>| {
@@ -152,7 +157,7 @@ impl Exchange {
         let times = move |claims: &_| access_token::unexpired(claims, now);
         let token = actor.token.clone();
         let then = move |token: Result<_, _>| match token {
-            Err(TokenFault::Issuer | TokenFault::Type) => self.prove_foreign_actor(),
+            Err(TokenFault::Issuer { .. } | TokenFault::Type(_)) => self.prove_foreign_actor(),
             token => {
                 self.actor = Some(ProvenActor::Own(token.map_err(Refusal::ActorToken)?));
                 self.next()
@@ -167,7 +172,7 @@ impl Exchange {
         let (token, issuer, used_as) = foreign(actor, &self.known).map_err(Refusal::ActorToken)?;
         // Conformance D24: somebody for whom others act is no actor.
         if token.unverified_payload().contains_key("act") {
-            return Err(Refusal::ActorIsDelegated);
+            return Err(Refusal::ActorIsDelegated(DelegatedActor::HasAct));
         }
         let client = self.client.id().clone();
         let then = move |token: Result<_, _>| {
@@ -222,7 +227,7 @@ fn foreign(token: &TypedToken, known: &Known) -> Result<(CompactJws, Box<str>, A
     let (framed, issuer) = foreign_token::framed(token.token.expose(), used_as)?;
     if *issuer == *known.policy.issuer.as_str() {
         return Err(match used_as {
-            AcceptedAs::AccessToken => TokenFault::Type,
+            AcceptedAs::AccessToken => TokenFault::Type(framed.into_typ()),
             AcceptedAs::IdToken | AcceptedAs::Jwt | AcceptedAs::JwtBearer => {
                 TokenFault::DeclaredType(token.token_type)
             }

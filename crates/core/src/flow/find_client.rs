@@ -61,8 +61,10 @@ impl<S: Asks> Proving<S> {
         self.outcome = match (self.outcome, outcome) {
             (Ok(first), _) => Ok(first),
             (Err(_), Ok(second)) => Ok(second),
-            // That a secret was wrong says more to the operator than that another reading named nobody.
-            (Err(first @ (Refusal::WrongSecret { .. } | Refusal::DisabledClient(_))), Err(_)) => Err(first),
+            // That a secret is wrong or an old one says more to the operator than that another reading names no client.
+            (Err(first @ (Refusal::ExpiredSecret(_) | Refusal::DisabledClient(_))), Err(_)) => Err(first),
+            (Err(_), Err(second @ Refusal::ExpiredSecret(_))) => Err(second),
+            (Err(first @ Refusal::WrongSecret { .. }), Err(_)) => Err(first),
             (Err(_), Err(second)) => Err(second),
         };
         self

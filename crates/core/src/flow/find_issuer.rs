@@ -1,8 +1,8 @@
 //! Is this issuer trusted? Asked before any of its keys is; RFC 7523 §3, RFC 8693 §2.1, conformance KS-06.
 
 use super::question::{Asks, Question};
-use crate::TrustedIssuer;
-use crate::refusal::{Refusal, TokenFault};
+use crate::refusal::{Involved, Involvement, IssuerRule, Principal, Refusal, TokenFault};
+use crate::{Excerpt, TrustedIssuer};
 use std::sync::Arc;
 
 /// Is this issuer on the list of trusted ones, under exactly this identifier?
@@ -32,14 +32,18 @@ impl<S> FindIssuer<S> {
     /// # Errors
     /// A [`Refusal`] if the issuer is not trusted, or not for this.
     pub fn found(self, issuer: Option<Arc<TrustedIssuer>>) -> Result<S, Refusal> {
-        let trusted = match issuer {
-            Some(issuer) if issuer.issuer.as_str() != &*self.issuer => Err(TokenFault::Issuer),
+        let refused = |rule| TokenFault::Issuer { iss: Excerpt::of_claim(&self.issuer), rule };
+        let trusted = match issuer.filter(|issuer| issuer.issuer.as_str() == &*self.issuer) {
             Some(issuer) if issuer.issuer.is_plain_http() && !issuer.trust.insecure_http => {
-                Err(TokenFault::Issuer)
+                Err(refused(IssuerRule::InsecureHttp))
             }
-            Some(issuer) if !issuer.enabled => Err(TokenFault::Disabled("issuer")),
+            Some(issuer) if !issuer.enabled => {
+                let issuer = Principal::Issuer(issuer.issuer.clone());
+                Err(TokenFault::Disabled(Involved::boxed(Involvement::Issuer, issuer)))
+            }
             Some(issuer) => Ok(issuer),
-            None => Err(TokenFault::Issuer),
+            None if self.issuer.starts_with("spiffe:") => Err(refused(IssuerRule::TrustDomain)),
+            None => Err(refused(IssuerRule::Trusted)),
         };
         (self.then)(trusted)
     }

@@ -6,9 +6,9 @@ use crate::policy::exchange::{self, Parties};
 use crate::policy::foreign_token;
 use crate::policy::party::{ProvenForeign, ProvenSubject};
 use crate::policy::proof::Authenticated;
-use crate::refusal::{Refusal, TokenFault};
+use crate::refusal::{Refusal, TokenFault, WithoutRight};
 use crate::request::token_request::JwtBearerRequest;
-use crate::{AcceptedAs, Once};
+use crate::{AcceptedAs, Excerpt, Once};
 use std::sync::Arc;
 
 pub(super) fn begin(
@@ -49,8 +49,8 @@ fn granted(
     let claims = claims.map_err(|refusal| {
         if let Refusal::SubjectToken(fault) = refusal {
             Refusal::Assertion(fault)
-        } else if matches!(refusal, Refusal::MayNotActFor { .. }) {
-            Refusal::Assertion(TokenFault::MayNotActFor)
+        } else if let Refusal::MayNotActFor { client, subject, issuer, .. } = refusal {
+            Refusal::Assertion(TokenFault::MayNotActFor(WithoutRight::boxed(&client, issuer, &subject)))
         } else {
             refusal
         }
@@ -59,9 +59,11 @@ fn granted(
     let limits = known.explains(|| exchange::limits(&known.policy, &parties));
     match once {
         None => conclude(&known, claims, decision, limits, possessed.once),
-        Some(once) => Ok(use_once::ask(once, Refusal::AssertionReplayed, move || {
-            conclude(&known, claims, decision, limits, possessed.once)
-        })),
+        Some(once) => Ok(use_once::ask(
+            once,
+            |once| Refusal::AssertionReplayed(Excerpt::of_claim(&once.id)),
+            move || conclude(&known, claims, decision, limits, possessed.once),
+        )),
     }
 }
 

@@ -36,7 +36,8 @@ use crate::request::client_authentication::Authentication;
 use crate::request::token_request::TokenRequest;
 use crate::types::confirmation::Possession;
 use crate::{
-    AccessTokenClaims, DpopProof, Entropy, GrantType, Once, PeerCertificate, Thumbprint, Timestamp, TokenId,
+    AccessTokenClaims, DpopProof, Entropy, Excerpt, GrantType, Once, PeerCertificate, Thumbprint, Timestamp,
+    TokenId,
 };
 use std::sync::Arc;
 
@@ -226,8 +227,10 @@ fn conclude(
     let now = known.now;
     match once {
         None => Ok(sign::ask(claims, decision, limits, now)),
-        Some(once) => Ok(use_once::ask(once, Refusal::ProofReplayed, move || {
-            Ok(sign::ask(claims, decision, limits, now))
-        })),
+        Some(once) => Ok(use_once::ask(
+            once,
+            |once| Refusal::ProofReplayed(Excerpt::of_claim(&once.id)),
+            move || Ok(sign::ask(claims, decision, limits, now)),
+        )),
     }
 }

@@ -82,12 +82,12 @@ pub(crate) fn foreign<S: Asks + 'static>(
     let Checking { policy, now, possession } = checking.clone();
     find_issuer::ask(issuer, move |trusted| {
         let issuer = match trusted {
-            Ok(issuer) if !issuer.trust.accept.contains(&used_as) => {
-                return then(Err(TokenFault::NotAcceptedAs(used_as)));
-            }
             Ok(issuer) => issuer,
             Err(fault) => return then(Err(fault)),
         };
+        if let Err(fault) = foreign_token::check_accepted(&issuer, used_as) {
+            return then(Err(fault));
+        }
         let keys = KeysOf::Issuer(Arc::clone(&issuer));
         Ok(verify_token::ask(token, keys, now, move |token, verified| {
             let claims = foreign_token::claims(&policy, &token, verified, &issuer, used_as, &client, now);

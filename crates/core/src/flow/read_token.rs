@@ -2,9 +2,9 @@
 
 use super::question::{Asks, Question};
 use crate::answers::Keys;
-use crate::policy::Policy;
+use crate::policy::{Policy, access_token};
 use crate::refusal::{Refusal, TokenFault};
-use crate::{Issuer, Secret, SignedToken, Timestamp};
+use crate::{Excerpt, Issuer, Secret, SignedToken, Timestamp};
 use std::sync::Arc;
 
 /// What does this token say, if it is ours?
@@ -60,7 +60,11 @@ impl<S> ReadToken<S> {
     pub fn read(self, answer: Result<Arc<SignedToken>, TokenFault>) -> Result<S, Refusal> {
         // An answer about the token of another issuer must not pass for one about this.
         let answer = answer.and_then(|token| {
-            if *token.issuer() == self.policy.issuer { Ok(token) } else { Err(TokenFault::Issuer) }
+            if *token.issuer() == self.policy.issuer {
+                return Ok(token);
+            }
+            let iss = Excerpt::of_claim(token.issuer().as_str());
+            Err(access_token::of_another_issuer(Some(iss), &self.policy.issuer))
         });
         (self.then)(answer)
     }

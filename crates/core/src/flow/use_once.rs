@@ -8,13 +8,13 @@ use crate::refusal::Refusal;
 /// burns an identifier with what would be refused anyway.
 pub struct UseOnce<S> {
     once: Once,
-    replayed: Refusal,
+    replayed: fn(&Once) -> Refusal,
     then: Box<dyn FnOnce() -> Result<S, Refusal> + Send>,
 }
 
 pub(crate) fn ask<S: Asks>(
     once: Once,
-    replayed: Refusal,
+    replayed: fn(&Once) -> Refusal,
     then: impl FnOnce() -> Result<S, Refusal> + Send + 'static,
 ) -> S {
     Question::UseOnce(UseOnce { once, replayed, then: Box::new(then) }).into()
@@ -27,9 +27,9 @@ impl<S> UseOnce<S> {
         &self.once
     }
 
-    /// What is told if it was used before.
-    pub(crate) fn replayed(&self) -> &Refusal {
-        &self.replayed
+    /// Why the request is refused if it was used before.
+    pub(crate) fn replayed(&self) -> Refusal {
+        (self.replayed)(&self.once)
     }
 
     /// Answers whether this was the first use.
@@ -37,6 +37,6 @@ impl<S> UseOnce<S> {
     /// # Errors
     /// A [`Refusal`] if it was not, or if what follows is refused without asking more.
     pub fn used(self, is_first: bool) -> Result<S, Refusal> {
-        if is_first { (self.then)() } else { Err(self.replayed) }
+        if is_first { (self.then)() } else { Err(self.replayed()) }
     }
 }

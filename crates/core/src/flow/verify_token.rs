@@ -84,7 +84,7 @@ impl<S> VerifyToken<S> {
 
     fn in_vain(&self, keys: &dyn Keys) -> Result<Verified, SignatureFault> {
         let _ = std::hint::black_box(keys.verify_with(NOBODYS_KEYS, Algorithms::default(), &self.token));
-        Err(SignatureFault::NoKey)
+        Err(SignatureFault::NoKeys)
     }
 
     /// Answers with what these keys say of the signature.
@@ -93,7 +93,7 @@ impl<S> VerifyToken<S> {
     /// A [`Refusal`] if the signature, a claim or a time is not good.
     pub fn verified(self, answer: Result<Verified, SignatureFault>) -> Result<S, Refusal> {
         let answer = match &self.keys {
-            KeysOf::Nobody => Err(SignatureFault::NoKey),
+            KeysOf::Nobody => Err(SignatureFault::NoKeys),
             KeysOf::Issuer(_) | KeysOf::Client(_) => answer,
         };
         (self.then)(self.token, answer)

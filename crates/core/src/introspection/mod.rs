@@ -5,7 +5,7 @@ use crate::policy::proof::Authenticated;
 use crate::policy::{Policy, access_token};
 use crate::refusal::{Refusal, TokenFault};
 use crate::request::presented_token::PresentedToken;
-use crate::{AccessTokenClaims, ClientId, Timestamp, TokenEndpoint};
+use crate::{AccessTokenClaims, ClientId, Excerpt, Timestamp, TokenEndpoint};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -28,17 +28,21 @@ pub enum Introspection {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Inactivity {
     /// It is not good.
-    #[error("the token is not good: {0}")]
+    #[error("the token{mark} is not good: {0}", mark = .0.mark())]
     Fault(#[from] TokenFault),
-    /// It is good, and none of the client's business (RFC 7662 §4, conformance D17).
+    /// It is good, and the client may not see it (RFC 7662 §4, conformance D17).
     #[error(
-        "the client {client} neither serves the audience of the token nor is {of}, to whom it was issued"
+        "the client {client} is registered with --serves {serves}, which is no audience of the token, {aud}, and it is not {of}, to which the token was issued"
     )]
     NotVisible {
-        /// Who asks.
+        /// The client that asks.
         client: ClientId,
-        /// To whom the token was issued.
+        /// The client to which the token was issued.
         of: ClientId,
+        /// What the client serves.
+        serves: Excerpt,
+        /// The audiences of the token.
+        aud: Excerpt,
     },
 }
 
@@ -81,7 +85,12 @@ fn judge(
     // RFC 7662 §4: "the authorization server MUST determine whether or not the protected resource is allowed to see it".
     let serves_it = client.client().rights.serves.iter().any(|served| claims.audience.contains(served));
     if !serves_it && claims.client_id != *client.id() {
-        let inactivity = Inactivity::NotVisible { client: client.id().clone(), of: claims.client_id.clone() };
+        let inactivity = Inactivity::NotVisible {
+            client: client.id().clone(),
+            of: claims.client_id.clone(),
+            serves: Excerpt::of_list(client.client().rights.serves.iter().map(AsRef::as_ref)),
+            aud: Excerpt::of_list(claims.audience.iter().map(AsRef::as_ref)),
+        };
         return Ok(Introspection::Inactive(inactivity));
     }
     Ok(Introspection::Active(claims))

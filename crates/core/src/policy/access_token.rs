@@ -4,11 +4,14 @@ use super::proof::{ProvenToken, StandingToken};
 use super::signed_token::SignedToken;
 use super::{Policy, address, dpop, foreign_token, rights};
 use crate::answers::{ParticipantsStanding, Recollection};
-use crate::refusal::{ProofFault, TokenFault};
+use crate::refusal::{
+    AudienceFault, AudienceRule, Involved, Involvement, IssuerRule, NotPossessed, Principal, ProofFault,
+    TokenFault,
+};
 use crate::types::confirmation::Possession;
 use crate::{
-    ACCESS_TOKEN_TYPE, AccessTokenClaims, CompactJws, DpopProof, Issuer, Lifetime, Once, SignatureFault,
-    Thumbprint, Timestamp, Verified,
+    ACCESS_TOKEN_TYPE, AccessTokenClaims, ClaimFault, CompactJws, Defect, DpopProof, Excerpt, Issuer,
+    Lifetime, Once, SignatureFault, Thumbprint, Timestamp, Verified,
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -18,18 +21,27 @@ pub(crate) fn framed(text: &str, issuer: &Issuer) -> Result<CompactJws, TokenFau
     let token = CompactJws::parse(text)?;
     // RFC 9068 §4: "The resource server MUST verify that the 'typ' header value is 'at+jwt' or 'application/at+jwt'".
     if !token.header().is_type(ACCESS_TOKEN_TYPE) {
-        return Err(TokenFault::Type);
+        return Err(TokenFault::Type(token.into_typ()));
     }
     match token.unverified_payload().get("iss") {
         Some(Value::String(iss)) if iss.as_str() == issuer.as_str() => Ok(token),
-        Some(_) | None => Err(TokenFault::Issuer),
+        Some(Value::String(_)) => Err(of_another_issuer(token.into_issuer(), issuer)),
+        iss @ (Some(_) | None) => {
+            Err(TokenFault::UnverifiedClaim(ClaimFault::new("iss", Defect::of_text(iss, ""))))
+        }
     }
+}
+
+/// A token that has to be ours and is not.
+pub(crate) fn of_another_issuer(iss: Option<Excerpt>, ours: &Issuer) -> TokenFault {
+    let iss = iss.unwrap_or_else(|| Excerpt::of_value(None));
+    TokenFault::Issuer { iss, rule: IssuerRule::Ours(ours.clone()) }
 }
 
 /// RFC 7519 §4.1.4: on or after `exp` it is over; no leeway for our own clocks.
 pub(crate) fn unexpired(claims: &AccessTokenClaims, now: Timestamp) -> Result<(), TokenFault> {
     if now >= claims.expires_at {
-        return Err(TokenFault::Expired { expired: claims.expires_at, now });
+        return Err(TokenFault::Expired { expired: claims.expires_at, now, leeway: Lifetime::ZERO });
     }
     Ok(())
 }
@@ -40,35 +52,48 @@ pub(crate) fn standing(
     recollection: Recollection,
 ) -> Result<StandingToken, TokenFault> {
     if let Some(revocation) = recollection.revocation {
-        return Err(TokenFault::Revoked(revocation));
+        return Err(TokenFault::Revoked(Box::new(revocation)));
     }
-    let client = recollection.client.ok_or(TokenFault::Gone("client"))?;
-    if !client.enabled || client.id != claims.client_id {
-        return Err(TokenFault::Disabled("client"));
+    // An adapter whose look-up folds case must not turn one client or issuer into another.
+    let holder = || Involved::boxed(Involvement::Holder, Principal::Client(claims.client_id.as_str().into()));
+    let client = recollection.client.filter(|client| client.id == claims.client_id);
+    let client = client.ok_or_else(|| TokenFault::Gone(holder()))?;
+    if !client.enabled {
+        return Err(TokenFault::Disabled(holder()));
     }
     if !recollection.is_vouched_for {
-        return Err(TokenFault::Disabled("issuer of the client's identity"));
+        return Err(TokenFault::NotVouchedFor(Box::new(client.id.clone())));
     }
     match recollection.participants {
         ParticipantsStanding::Good => {}
-        ParticipantsStanding::Client(_) => return Err(TokenFault::Disabled("client of an actor")),
-        ParticipantsStanding::Subject(_) => return Err(TokenFault::Disabled("actor")),
-        ParticipantsStanding::Issuer(_) => return Err(TokenFault::Disabled("issuer of an actor")),
-    }
-    let is_ours = claims.session.subject_issuer.is_none() && !claims.session.asserted;
-    if recollection.subject.disabled {
-        return Err(TokenFault::Disabled("subject"));
-    }
-    if let Some(issuer) = &claims.session.subject_issuer {
-        let trusted = recollection.issuer.as_ref().ok_or(TokenFault::Gone("issuer of the subject"))?;
-        if !trusted.enabled || trusted.issuer != *issuer {
-            return Err(TokenFault::Disabled("issuer of the subject"));
+        ParticipantsStanding::Gone(who) => {
+            return Err(TokenFault::Gone(Involved::boxed(Involvement::Participant, who)));
+        }
+        ParticipantsStanding::Disabled(who) => {
+            return Err(TokenFault::Disabled(Involved::boxed(Involvement::Participant, who)));
+        }
+        ParticipantsStanding::NotVouchedFor(client) => {
+            return Err(TokenFault::NotVouchedFor(Box::new(client)));
         }
     }
-    if is_ours {
-        let principal = recollection.principal.as_ref().ok_or(TokenFault::Gone("subject"))?;
-        if !principal.enabled || principal.id.as_str() != claims.subject.as_str() {
-            return Err(TokenFault::Disabled("subject"));
+    let issuer = claims.session.subject_issuer.as_ref();
+    if recollection.subject.disabled {
+        let user = Principal::User(issuer.cloned(), claims.issuer_subject().as_str().into());
+        return Err(TokenFault::Disabled(Involved::boxed(Involvement::Subject, user)));
+    }
+    if let Some(issuer) = issuer {
+        let of_subject = || Involved::boxed(Involvement::Subject, Principal::Issuer(issuer.clone()));
+        let trusted = recollection.issuer.as_ref().filter(|trusted| trusted.issuer == *issuer);
+        if !trusted.ok_or_else(|| TokenFault::Gone(of_subject()))?.enabled {
+            return Err(TokenFault::Disabled(of_subject()));
+        }
+    } else if !claims.session.asserted {
+        let subject =
+            || Involved::boxed(Involvement::Subject, Principal::Client(claims.subject.as_str().into()));
+        let principal = recollection.principal.as_ref();
+        let principal = principal.filter(|principal| principal.id.as_str() == claims.subject.as_str());
+        if !principal.ok_or_else(|| TokenFault::Gone(subject()))?.enabled {
+            return Err(TokenFault::Disabled(subject()));
         }
     }
     Ok(StandingToken::new(claims, client, recollection.principal, recollection.subject.namesake))
@@ -82,7 +107,19 @@ pub(crate) fn at_home(token: StandingToken) -> Result<StandingToken, TokenFault>
         .audience
         .iter()
         .any(|aud| rights::audiences_of_tokens(client, issuer).any(|known| *known == **aud));
-    if is_for_one { Ok(token) } else { Err(TokenFault::Audience) }
+    if is_for_one {
+        return Ok(token);
+    }
+    let rule = AudienceRule::OfClient {
+        client: client.id.clone(),
+        accepted: Excerpt::of_list(rights::audiences_of_tokens(client, issuer)),
+    };
+    Err(not_for(token.claims(), rule))
+}
+
+fn not_for(claims: &AccessTokenClaims, rule: AudienceRule) -> TokenFault {
+    let aud = Excerpt::of_list(claims.audience.iter().map(AsRef::as_ref));
+    TokenFault::Audience(Box::new(AudienceFault { aud, rule }))
 }
 
 /// The last check: every key that the token is bound to was proven with this very request (RFC 9700 §2.2.1).
@@ -93,7 +130,9 @@ pub(crate) fn possessed(token: StandingToken, possession: &Possession) -> Result
 
 fn check_possession(claims: &AccessTokenClaims, possession: &Possession) -> Result<(), TokenFault> {
     match &claims.confirmation {
-        Some(confirmation) if !possession.fulfils(confirmation) => Err(TokenFault::Bound),
+        Some(confirmation) if !possession.fulfils(confirmation) => {
+            Err(TokenFault::Bound(NotPossessed::boxed(confirmation, possession)))
+        }
         Some(_) | None => Ok(()),
     }
 }
@@ -152,12 +191,14 @@ impl TokenVerification {
         possession: &Possession,
     ) -> Result<Arc<AccessTokenClaims>, TokenFault> {
         if *token.issuer() != self.issuer {
-            return Err(TokenFault::Issuer);
+            let iss = Excerpt::of_claim(token.issuer().as_str());
+            return Err(of_another_issuer(Some(iss), &self.issuer));
         }
         let claims = token.begun(now, self.leeway)?;
         unexpired(claims, now)?;
         if !claims.audience.iter().any(|aud| self.audience.contains(aud)) {
-            return Err(TokenFault::Audience);
+            let accepted = Excerpt::of_list(self.audience.iter().map(AsRef::as_ref));
+            return Err(not_for(claims, AudienceRule::OfResource { accepted }));
         }
         check_possession(claims, possession)?;
         Ok(Arc::clone(claims))
@@ -197,11 +238,15 @@ impl TokenVerification {
         now: Timestamp,
     ) -> Result<(Possession, Once), ProofFault> {
         let (method, address) = request;
+        let is_address = |sent: &str| address::is_same(sent, address);
         let (key, id, issued) =
-            dpop::made_for(proof, verified, method, |sent| address::is_same(sent, address), now)?;
-        let hash = Thumbprint::of(token_hash);
-        if foreign_token::text(proof.token().unverified_payload(), "ath") != Some(hash.as_str()) {
-            return Err(ProofFault::Claim("ath"));
+            dpop::made_for(proof, verified, method, (is_address, || address.to_owned()), now)?;
+        let (claims, hash) = (proof.token().unverified_payload(), Thumbprint::of(token_hash));
+        let ath = foreign_token::text(claims, "ath").ok_or_else(|| {
+            ProofFault::Claim(ClaimFault::new("ath", Defect::of_text(claims.get("ath"), "")))
+        })?;
+        if ath != hash.as_str() {
+            return Err(ProofFault::Token);
         }
         let namespace = format!("dpop at a resource {}", key.as_str()).into();
         let once = Once { namespace, id, until: dpop::remembered_until(issued) };

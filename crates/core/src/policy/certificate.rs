@@ -1,8 +1,8 @@
 //! Is this client the one whose certificate was shown? RFC 8705 §2.1.
 
 use super::proof::Authenticated;
-use crate::refusal::Refusal;
-use crate::{AuthMethod, Client, PeerCertificate, Timestamp};
+use crate::refusal::{CertificateFault, CertificateRule, Refusal};
+use crate::{AuthMethod, Client, Excerpt, PeerCertificate, Timestamp};
 use std::sync::Arc;
 
 /// Checks that the certificate has the one name that the client is registered with.
@@ -13,17 +13,23 @@ pub(crate) fn check(
 ) -> Result<Authenticated, Refusal> {
     let registered = client.rights.auth_method;
     if registered != AuthMethod::TlsClientAuth {
-        return Err(Refusal::OtherMethod { client: client.id.clone(), registered });
+        let presented = "tls_client_auth";
+        return Err(Refusal::OtherMethod { client: client.id.clone(), registered, presented });
     }
     if !client.enabled {
         return Err(Refusal::DisabledClient(client.id.clone()));
     }
-    // A connection may outlive its certificate.
-    let is_good = client.rights.certificate.as_ref().is_some_and(|name| certificate.is_of(name))
-        && now < certificate.not_after;
-    if is_good {
-        Ok(Authenticated::by_credential(client))
+    let name = client.rights.certificate.as_ref();
+    let rule = if !certificate.trusted {
+        CertificateRule::Untrusted
+    } else if now >= certificate.not_after {
+        // A connection may outlive its certificate.
+        CertificateRule::Expired { not_after: certificate.not_after, now }
+    } else if !name.is_some_and(|name| certificate.is_of(name)) {
+        CertificateRule::Name { registered: name.cloned(), found: certificate.names.clone() }
     } else {
-        Err(Refusal::WrongCertificate { client: client.id.clone(), subject: certificate.subject.clone() })
-    }
+        return Ok(Authenticated::by_credential(client));
+    };
+    let subject = Excerpt::of_claim(&certificate.subject);
+    Err(Refusal::WrongCertificate(Box::new(CertificateFault { client: client.id.clone(), subject, rule })))
 }

@@ -4,10 +4,10 @@ use super::Policy;
 use super::foreign_times::{self, Bounds};
 use super::foreign_token::{audience, signed_by, text, token_id};
 use super::proof::Authenticated;
-use crate::refusal::{Refusal, TokenFault};
+use crate::refusal::{AgeLimit, AudienceFault, AudienceRule, NotFederated, Refusal, TokenFault};
 use crate::{
-    AuthMethod, ClaimFault, Client, CompactJws, Federation, LONGEST_ASSERTION_LIFETIME, Lifetime, Once,
-    SignatureFault, Timestamp, TrustedIssuer, Verified,
+    AuthMethod, ClaimFault, Client, ClientId, CompactJws, Defect, Excerpt, Federation,
+    LONGEST_ASSERTION_LIFETIME, Lifetime, Once, SignatureFault, Timestamp, TrustedIssuer, Verified,
 };
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -19,7 +19,8 @@ const LEEWAY: Lifetime = Lifetime::from_seconds(30);
 pub(crate) fn signs_for_itself(client: &Client) -> Result<(), Refusal> {
     if client.rights.auth_method != AuthMethod::PrivateKeyJwt || client.rights.jwks.is_none() {
         let registered = client.rights.auth_method;
-        return Err(Refusal::OtherMethod { client: client.id.clone(), registered });
+        let presented = "private_key_jwt";
+        return Err(Refusal::OtherMethod { client: client.id.clone(), registered, presented });
     }
     Ok(())
 }
@@ -48,22 +49,24 @@ fn claims_of_own(
     now: Timestamp,
 ) -> Result<Once, TokenFault> {
     let verified = verified?;
-    if token.header().kid.as_ref().is_some_and(|kid| kid != verified.key()) {
-        return Err(TokenFault::Signature(SignatureFault::NoKey));
+    if let Some(kid) = token.header().kid.as_ref().filter(|kid| *kid != verified.key()) {
+        return Err(TokenFault::Signature(SignatureFault::OtherKey(kid.clone())));
     }
     let payload = token.unverified_payload();
     // RFC 7523 §3: "For client authentication, the subject MUST be the 'client_id' of the OAuth client", and so is the issuer.
     for claim in ["iss", "sub"] {
         if text(payload, claim) != Some(client.id.as_str()) {
-            return Err(ClaimFault(claim).into());
+            let found = Excerpt::of_value(payload.get(claim));
+            let expected = Excerpt::of_claim(client.id.as_str());
+            return Err(ClaimFault::new(claim, Defect::Value { found, expected }).into());
         }
     }
     check_audience(policy, payload, None, client.rights.endpoint_as_audience)?;
     let max_age = client.rights.assertion_lifetime.min(LONGEST_ASSERTION_LIFETIME);
-    let bounds = Bounds { leeway: LEEWAY, max_age, needs_issued_at: false };
+    let bounds = Bounds { leeway: LEEWAY, max_age, limit: AgeLimit::Client, needs_issued_at: false };
     let times = foreign_times::check(payload, now, bounds)?;
     // RFC 7523 §3: the server "MAY ensure that JWTs are not replayed"; here it does (conformance CJ-07).
-    let id = token_id(payload)?.ok_or(ClaimFault("jti"))?;
+    let id = token_id(payload)?.ok_or_else(|| ClaimFault::missing("jti"))?;
     let namespace = format!("client_assertion {}", client.id.as_str()).into();
     Ok(Once { namespace, id, until: times.expires_at.plus(LEEWAY) })
 }
@@ -94,20 +97,32 @@ fn federated(
     now: Timestamp,
 ) -> Result<(), TokenFault> {
     let payload = signed_by(token, verified, issuer)?;
-    // A trust domain is named by the subject; `iss` of a JWT-SVID is optional and nobody's business (JWT-SVID §3).
+    // A trust domain is named by the subject; `iss` of a JWT-SVID is optional and ignored (JWT-SVID §3).
     if !issuer.issuer.is_spiffe() && text(payload, "iss") != Some(issuer.issuer.as_str()) {
-        return Err(TokenFault::Issuer);
+        let found = Excerpt::of_value(payload.get("iss"));
+        let expected = Excerpt::of_claim(issuer.issuer.as_str());
+        return Err(ClaimFault::new("iss", Defect::Value { found, expected }).into());
     }
-    let subject = text(payload, "sub").ok_or(ClaimFault("sub"))?;
-    let bounds =
-        Bounds { leeway: issuer.trust.leeway, max_age: issuer.trust.max_age, needs_issued_at: false };
-    foreign_times::check(payload, now, bounds)?;
+    let sub = payload.get("sub");
+    let subject = sub.and_then(Value::as_str);
+    let subject = subject.ok_or_else(|| ClaimFault::new("sub", Defect::of_text(sub, "")))?;
+    let (leeway, max_age, limit) = (issuer.trust.leeway, issuer.trust.max_age, AgeLimit::Issuer);
+    foreign_times::check(payload, now, Bounds { leeway, max_age, limit, needs_issued_at: false })?;
     let mut registered = client.rights.federations.iter().filter(|f| f.is_of(&issuer.issuer, subject));
     let outcome = |federation: &Federation| {
-        check_audience(policy, payload, federation.audience.as_deref(), false)?;
+        check_audience(policy, payload, Some((federation, &client.id)), false)?;
         check_uid(payload, federation)
     };
-    let first = registered.next().ok_or(TokenFault::NotFederated)?;
+    let not_federated = || {
+        TokenFault::NotFederated(Box::new(NotFederated {
+            issuer: issuer.issuer.clone(),
+            subject: Excerpt::of_claim(subject),
+            client: Some(client.id.clone()),
+            is_client_known: true,
+            is_verified: true,
+        }))
+    };
+    let first = registered.next().ok_or_else(not_federated)?;
     outcome(first).or_else(|fault| registered.find_map(|other| outcome(other).ok()).ok_or(fault))
 }
 
@@ -116,10 +131,12 @@ fn check_uid(payload: &Map<String, Value>, federation: &Federation) -> Result<()
     let Some(pinned) = federation.uid.as_deref() else { return Ok(()) };
     let kubernetes = payload.get("kubernetes.io").and_then(Value::as_object);
     let account = kubernetes.and_then(|k| k.get("serviceaccount")).and_then(Value::as_object);
-    if account.and_then(|account| text(account, "uid")) == Some(pinned) {
+    let uid = account.and_then(|account| account.get("uid"));
+    if uid.and_then(Value::as_str) == Some(pinned) {
         return Ok(());
     }
-    Err(ClaimFault("kubernetes.io.serviceaccount.uid").into())
+    let (found, expected) = (Excerpt::of_value(uid), Excerpt::of_claim(pinned));
+    Err(ClaimFault::new("kubernetes.io.serviceaccount.uid", Defect::Value { found, expected }).into())
 }
 
 /// draft-ietf-oauth-rfc7523bis: the issuer identifier "as its sole value", a text or an array of one, to the byte. More than one
@@ -127,14 +144,22 @@ fn check_uid(payload: &Map<String, Value>, federation: &Federation) -> Result<()
 fn check_audience(
     policy: &Policy,
     payload: &Map<String, Value>,
-    registered: Option<&str>,
+    federation: Option<(&Federation, &ClientId)>,
     or_endpoint: bool,
 ) -> Result<(), TokenFault> {
-    let [sole] = audience(payload)?[..] else { return Err(TokenFault::Audience) };
+    let registered = federation.and_then(|(federation, _)| federation.audience.as_deref());
     let expected = registered.unwrap_or(policy.issuer.as_str());
     let is_text = payload.get("aud").is_some_and(Value::is_string);
-    if sole == expected || (or_endpoint && is_text && policy.is_token_endpoint(sole)) {
+    let is_good = |sole: &str| sole == expected || (or_endpoint && is_text && policy.is_token_endpoint(sole));
+    if matches!(audience(payload)?[..], [sole] if is_good(sole)) {
         return Ok(());
     }
-    Err(TokenFault::Audience)
+    let rule = match federation {
+        Some((_, client)) => {
+            AudienceRule::OfFederation { client: client.clone(), accepted: Excerpt::of_claim(expected) }
+        }
+        None => AudienceRule::OfAssertion { accepted: Excerpt::of_claim(expected) },
+    };
+    let aud = Excerpt::of_value(payload.get("aud"));
+    Err(TokenFault::Audience(Box::new(AudienceFault { aud, rule })))
 }

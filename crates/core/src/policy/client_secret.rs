@@ -1,11 +1,11 @@
 //! Is this one of the client's live secrets? RFC 6749 §2.3.1; conformance CA-18 and AB-06.
 
 use super::proof::Authenticated;
-use crate::refusal::{Hint, Refusal};
+use crate::refusal::{ExpiredSecret, Hint, Refusal};
 use crate::{AuthMethod, Client, ClientId, SecretDigest, Timestamp};
 use std::sync::Arc;
 
-/// How many secrets a client may have live at a time; as many are compared for each client, whether it has them or not.
+/// How many secrets a client may have live at a time; as many are compared at least for each client, whether it has them or not.
 pub(crate) const LIVE_SECRETS: usize = 2;
 
 /// Compares the digest of the presented secret with those of the client.
@@ -20,26 +20,38 @@ pub(crate) fn check(
     // An adapter whose look-up folds case must not turn one client into another.
     let client = client.filter(|found| Some(&found.id) == id.as_ref());
     let nothing = SecretDigest([0; 32]);
-    let live = client.iter().flat_map(|c| c.secrets.iter()).filter(|secret| secret.is_live(now));
-    let mut count = 0;
-    let mut is_right = false;
-    for stored in live {
-        is_right |= stored.digest.matches(digest);
-        count += 1;
+    let stored = client.as_deref().map_or(&[][..], |client| &client.secrets);
+    let (mut is_right, mut expired) = (false, None);
+    for (position, secret) in stored.iter().enumerate() {
+        // One that has expired is compared, too, so that the operator learns which one it was.
+        let matches = secret.digest.matches(digest);
+        let is_live = secret.is_live(now);
+        is_right |= matches && is_live;
+        expired = if matches && !is_live { Some(position) } else { expired };
     }
-    for _ in count..LIVE_SECRETS {
+    for _ in stored.len()..LIVE_SECRETS {
         let _ = std::hint::black_box(nothing.matches(digest));
     }
+    let live = stored.iter().filter(|secret| secret.is_live(now)).count();
     let Some(client) = client else {
         return Err(Refusal::UnknownClient(Hint::of(id.as_ref().map_or("", ClientId::as_str))));
     };
     if client.rights.auth_method != AuthMethod::ClientSecret {
-        Err(Refusal::OtherMethod { client: client.id.clone(), registered: client.rights.auth_method })
-    } else if !client.enabled {
-        Err(Refusal::DisabledClient(client.id.clone()))
-    } else if !is_right {
-        Err(Refusal::WrongSecret { client: client.id.clone(), live: count })
-    } else {
-        Ok(Authenticated::by_credential(client))
+        let (registered, presented) = (client.rights.auth_method, "a client secret");
+        return Err(Refusal::OtherMethod { client: client.id.clone(), registered, presented });
     }
+    if !client.enabled {
+        return Err(Refusal::DisabledClient(client.id.clone()));
+    }
+    if is_right {
+        return Ok(Authenticated::by_credential(client));
+    }
+    let expired = expired.and_then(|position| client.secrets.get(position));
+    Err(match expired.and_then(|secret| Some((secret, secret.expires_at?))) {
+        Some((secret, expired)) => {
+            let (client, secret) = (client.id.clone(), secret.id.clone());
+            Refusal::ExpiredSecret(Box::new(ExpiredSecret { client, secret, expired, now, live }))
+        }
+        None => Refusal::WrongSecret { client: client.id.clone(), live },
+    })
 }

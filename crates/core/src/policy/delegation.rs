@@ -4,7 +4,7 @@ use super::Policy;
 use super::exchange::Parties;
 use super::party::{Identity, ProvenActor, ProvenSubject, Realm, identity_of};
 use super::proof::Authenticated;
-use crate::refusal::{Refusal, TokenFault};
+use crate::refusal::{DelegatedActor, MayNotAct, Refusal, TokenFault, WithoutRight};
 use crate::{Actor, Client, Issuer, Subject, SubjectPattern};
 
 /// Who acts in the result, and by which right.
@@ -124,7 +124,9 @@ fn check_may_act(
     if is_its_issuer && acting.subject == may_act.subject {
         return Ok(());
     }
-    Err(Refusal::SubjectToken(TokenFault::MayNotAct))
+    let actor_issuer = acting.realm.issuer().cloned();
+    let fault = MayNotAct { may_act: may_act.clone(), actor_issuer, actor: acting.subject.clone() };
+    Err(Refusal::SubjectToken(TokenFault::MayNotAct(Box::new(fault))))
 }
 
 fn identity_of_client(client: &Authenticated) -> Identity {
@@ -146,7 +148,9 @@ fn identity_of_actor(
             let rights = &client.client().rights;
             let may = [&rights.may_act_for, &rights.may_impersonate];
             if !may.iter().any(|patterns| matches(policy, patterns, &identity)) {
-                return Err(Refusal::ActorToken(TokenFault::NotThisActor));
+                let issuer = identity.realm.issuer().cloned();
+                let fault = WithoutRight::boxed(client.id(), issuer, identity.subject.as_str());
+                return Err(Refusal::ActorToken(TokenFault::NotThisActor(fault)));
             }
             return Ok(identity);
         }
@@ -158,7 +162,7 @@ fn identity_of_actor(
         });
     }
     if !token.is_clients_own() {
-        return Err(Refusal::ActorIsDelegated);
+        return Err(Refusal::ActorIsDelegated(DelegatedActor::About(token.subject.clone())));
     }
     Ok(identity_of(token))
 }

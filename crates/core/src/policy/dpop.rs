@@ -4,8 +4,11 @@ use super::Policy;
 use super::address;
 use super::foreign_times::numeric_date;
 use super::foreign_token::text;
-use crate::refusal::{ProofFault, Refusal};
-use crate::{DpopProof, Lifetime, Once, SignatureFault, Thumbprint, Timestamp, Verified};
+use crate::refusal::{NonceFault, ProofFault, Refusal};
+use crate::{
+    ClaimFault, Defect, DpopProof, Excerpt, Lifetime, Once, SignatureFault, Thumbprint, Timestamp, Verified,
+};
+use serde_json::{Map, Value};
 
 /// How old a proof may be (RFC 9449 §11.1: "within a relatively brief period").
 const OLDEST: Lifetime = Lifetime::from_seconds(60);
@@ -29,10 +32,12 @@ pub(crate) fn check(
     now: Timestamp,
 ) -> Result<Proven, Refusal> {
     let is_ours = |address: &str| address::is_of_token_endpoint(policy, address);
-    let (key, id, issued) = made_for(proof, verified, "POST", is_ours, now).map_err(Refusal::Proof)?;
+    let ours = || policy.token_endpoint();
+    let (key, id, issued) =
+        made_for(proof, verified, "POST", (is_ours, ours), now).map_err(Refusal::Proof)?;
     let has_nonce = proof.token().unverified_payload().contains_key("nonce");
     if (has_nonce || policy.require_dpop_nonce) && !nonce_is_ours {
-        return Err(Refusal::ProofNonce);
+        return Err(Refusal::ProofNonce(if has_nonce { NonceFault::NotOurs } else { NonceFault::Missing }));
     }
     let namespace = format!("dpop {}", key.as_str()).into();
     Ok(Proven { key, once: Once { namespace, id, until: remembered_until(issued) } })
@@ -43,29 +48,45 @@ pub(crate) fn remembered_until(issued: Timestamp) -> Timestamp {
     issued.plus(OLDEST).plus(AHEAD)
 }
 
-/// The key, `jti` and `iat` of a proof for this method, and for an address of which the caller says whether it is the one.
+/// The key, `jti` and `iat` of a proof for this method, and for an address of which the caller says whether it is the one, and which
+/// one it has to be.
 pub(crate) fn made_for(
     proof: &DpopProof,
     verified: Result<Verified, SignatureFault>,
     method: &str,
-    is_address: impl FnOnce(&str) -> bool,
+    (is_address, address): (impl FnOnce(&str) -> bool, impl FnOnce() -> String),
     now: Timestamp,
 ) -> Result<(Thumbprint, Box<str>, Timestamp), ProofFault> {
     let verified = verified.map_err(ProofFault::Signature)?;
-    let key = Thumbprint::parse(verified.key().as_str()).ok_or(ProofFault::Claim("jwk"))?;
+    let key = Thumbprint::parse(verified.key().as_str());
+    let key = key.ok_or_else(|| ProofFault::Signature(SignatureFault::OtherKey(verified.key().clone())))?;
     let claims = proof.token().unverified_payload();
-    let id =
-        text(claims, "jti").filter(|id| (1..=256).contains(&id.len())).ok_or(ProofFault::Claim("jti"))?;
+    let id = required(claims, "jti", |id| (1..=256).contains(&id.len()), "it has 1 to 256 bytes")?;
     // RFC 9449 §4.3(8): compared to the byte.
-    if text(claims, "htm").ok_or(ProofFault::Claim("htm"))? != method {
-        return Err(ProofFault::Method);
+    let htm = required(claims, "htm", |_| true, "")?;
+    if htm != method {
+        let [htm, method] = [htm, method].map(|text| Box::new(Excerpt::of_claim(text)));
+        return Err(ProofFault::Method { htm, method });
     }
-    if !is_address(text(claims, "htu").ok_or(ProofFault::Claim("htu"))?) {
-        return Err(ProofFault::Address);
+    let htu = required(claims, "htu", |_| true, "")?;
+    if !is_address(htu) {
+        let [htu, address] = [htu, &address()].map(|text| Box::new(Excerpt::of_claim(text)));
+        return Err(ProofFault::Address { htu, address });
     }
-    let issued = numeric_date(claims, "iat").ok().flatten().ok_or(ProofFault::Claim("iat"))?;
+    let issued = numeric_date(claims, "iat").map_err(ProofFault::Claim)?;
+    let issued = issued.ok_or_else(|| ProofFault::Claim(ClaimFault::missing("iat")))?;
     if issued > now.plus(AHEAD) || now > issued.plus(OLDEST) {
-        return Err(ProofFault::Time { issued, now });
+        return Err(ProofFault::Time { issued, now, oldest: OLDEST, ahead: AHEAD });
     }
     Ok((key, id.into(), issued))
+}
+
+fn required<'a>(
+    claims: &'a Map<String, Value>,
+    name: &'static str,
+    is_good: impl FnOnce(&str) -> bool,
+    rule: &'static str,
+) -> Result<&'a str, ProofFault> {
+    let text = text(claims, name).filter(|text| is_good(text));
+    text.ok_or_else(|| ProofFault::Claim(ClaimFault::new(name, Defect::of_text(claims.get(name), rule))))
 }

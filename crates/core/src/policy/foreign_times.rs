@@ -1,7 +1,7 @@
 //! Does it hold now? The times of a JWT that others made: RFC 7519 §4.1.4 to §4.1.6, RFC 7523 §3.
 
-use crate::refusal::TokenFault;
-use crate::{ClaimFault, Lifetime, Timestamp};
+use crate::refusal::{AgeLimit, TokenFault};
+use crate::{ClaimFault, Defect, Lifetime, Timestamp};
 use serde_json::{Map, Value};
 
 /// Within which bounds the times have to be.
@@ -11,6 +11,8 @@ pub(crate) struct Bounds {
     pub(crate) leeway: Lifetime,
     /// How far `exp` may be ahead, and `iat` behind.
     pub(crate) max_age: Lifetime,
+    /// What says so.
+    pub(crate) limit: AgeLimit,
     /// Whether there has to be an `iat`.
     pub(crate) needs_issued_at: bool,
 }
@@ -28,26 +30,31 @@ pub(crate) fn check(
     now: Timestamp,
     bounds: Bounds,
 ) -> Result<Times, TokenFault> {
-    let expires_at = numeric_date(payload, "exp")?.ok_or(ClaimFault("exp"))?;
+    let Bounds { leeway, max_age: most, limit, .. } = bounds;
+    let expires_at = numeric_date(payload, "exp")?.ok_or_else(|| ClaimFault::missing("exp"))?;
     let not_before = numeric_date(payload, "nbf")?;
     let issued_at = numeric_date(payload, "iat")?;
     // RFC 7519 §4.1.4: "on or after which the JWT MUST NOT be accepted".
-    if now >= expires_at.plus(bounds.leeway) {
-        return Err(TokenFault::Expired { expired: expires_at, now });
+    if now >= expires_at.plus(leeway) {
+        return Err(TokenFault::Expired { expired: expires_at, now, leeway });
     }
-    if expires_at > now.plus(bounds.max_age).plus(bounds.leeway) {
-        return Err(TokenFault::TooLongLived { expires: expires_at, most: bounds.max_age });
+    if expires_at > now.plus(most).plus(leeway) {
+        return Err(TokenFault::TooLongLived { expires: expires_at, now, most, limit });
     }
-    for from in [issued_at, not_before].into_iter().flatten() {
-        if from > now.plus(bounds.leeway) || from > expires_at {
-            return Err(TokenFault::NotYetValid { from, now });
+    for (claim, from) in [("iat", issued_at), ("nbf", not_before)] {
+        let Some(from) = from else { continue };
+        if from > now.plus(leeway) {
+            return Err(TokenFault::NotYetValid { claim, from, now, leeway });
+        }
+        if from > expires_at {
+            return Err(TokenFault::Backwards { claim, from, expires: expires_at });
         }
     }
     match issued_at {
-        Some(issued) if now > issued.plus(bounds.max_age).plus(bounds.leeway) => {
-            Err(TokenFault::TooOld { issued, most: bounds.max_age })
+        Some(issued) if now > issued.plus(most).plus(leeway) => {
+            Err(TokenFault::TooOld { issued, now, most, limit })
         }
-        None if bounds.needs_issued_at => Err(ClaimFault("iat").into()),
+        None if bounds.needs_issued_at => Err(ClaimFault::missing("iat").into()),
         Some(_) | None => Ok(Times { expires_at, issued_at }),
     }
 }
@@ -56,8 +63,11 @@ pub(crate) fn check(
 pub(crate) fn numeric_date(
     payload: &Map<String, Value>,
     name: &'static str,
-) -> Result<Option<Timestamp>, TokenFault> {
-    let fault = || TokenFault::from(ClaimFault(name));
+) -> Result<Option<Timestamp>, ClaimFault> {
+    let fault = || {
+        let rule = "a number of seconds from 1970 to 9999";
+        ClaimFault::new(name, Defect::of(payload.get(name), Value::is_number, rule))
+    };
     let Some(value) = payload.get(name) else { return Ok(None) };
     let seconds = match (value.as_i64(), value.as_f64()) {
         (Some(whole), _) => whole,
@@ -81,7 +91,8 @@ mod tests {
 
     fn checked(payload: &Value, leeway: u32, needs_issued_at: bool) -> Result<Times, TokenFault> {
         let (leeway, max_age) = (Lifetime::from_seconds(leeway), Lifetime::from_seconds(300));
-        check(payload.as_object().unwrap(), at(1000), Bounds { leeway, max_age, needs_issued_at })
+        let bounds = Bounds { leeway, max_age, limit: AgeLimit::Issuer, needs_issued_at };
+        check(payload.as_object().unwrap(), at(1000), bounds)
     }
 
     #[test]

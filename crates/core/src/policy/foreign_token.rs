@@ -3,11 +3,15 @@
 use super::Policy;
 use super::foreign_times::{self, Bounds};
 use super::token_kind;
-use crate::refusal::TokenFault;
+use crate::refusal::{
+    AgeLimit, AudienceFault, AudienceRule, AuthorizedParty, Involved, Involvement, NotAccepted, Principal,
+    TokenFault,
+};
+use crate::types::claims::audience_fault;
 use crate::types::provenance::read_may_act;
 use crate::{
-    AcceptedAs, ClaimFault, ClientId, CompactJws, Confirmation, Lifetime, MayAct, Scope, SignatureFault,
-    Subject, SubjectStanding, Timestamp, TrustedIssuer, Verified,
+    AcceptedAs, Algorithms, ClaimFault, ClientId, CompactJws, Confirmation, Defect, Excerpt, Lifetime,
+    MayAct, Scope, SignatureFault, Subject, SubjectStanding, Timestamp, Trust, TrustedIssuer, Verified,
 };
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -42,7 +46,9 @@ pub(crate) fn framed(text: &str, used_as: AcceptedAs) -> Result<(CompactJws, Box
     token_kind::check(&token, used_as)?;
     let issuer = match token.unverified_payload().get("iss") {
         Some(Value::String(issuer)) => issuer.as_str().into(),
-        Some(_) | None => return Err(TokenFault::Issuer),
+        iss @ (Some(_) | None) => {
+            return Err(TokenFault::UnverifiedClaim(ClaimFault::new("iss", Defect::of_text(iss, ""))));
+        }
     };
     Ok((token, issuer))
 }
@@ -58,22 +64,23 @@ pub(crate) fn claims(
     now: Timestamp,
 ) -> Result<ForeignClaims, TokenFault> {
     let trust = &issuer.trust;
-    if !trust.accept.contains(&used_as) {
-        return Err(TokenFault::NotAcceptedAs(used_as));
-    }
+    check_accepted(issuer, used_as)?;
     let payload = signed_by(token, verified, issuer)?;
     let needs_issued_at = used_as == AcceptedAs::IdToken;
-    let max_age = match used_as {
-        AcceptedAs::JwtBearer => trust.max_age.min(LONGEST_GRANT),
-        AcceptedAs::IdToken | AcceptedAs::Jwt | AcceptedAs::AccessToken => trust.max_age,
+    let (max_age, limit) = match used_as {
+        AcceptedAs::JwtBearer if LONGEST_GRANT <= trust.max_age => (LONGEST_GRANT, AgeLimit::Grant),
+        AcceptedAs::JwtBearer | AcceptedAs::IdToken | AcceptedAs::Jwt | AcceptedAs::AccessToken => {
+            (trust.max_age, AgeLimit::Issuer)
+        }
     };
-    let bounds = Bounds { leeway: trust.leeway, max_age, needs_issued_at };
+    let bounds = Bounds { leeway: trust.leeway, max_age, limit, needs_issued_at };
     let times = foreign_times::check(payload, now, bounds)?;
     check_audience(policy, payload, issuer, used_as, client)?;
     let subject = subject(payload, &trust.subject_claim)?;
+    let sub = trust.sub_of(subject.as_str()).parse().map_err(|_| with_prefix_fault(trust, &subject))?;
     Ok(ForeignClaims {
         issuer: Arc::clone(issuer),
-        sub: trust.sub_of(subject.as_str()).parse().map_err(|_| ClaimFault("sub"))?,
+        sub,
         subject,
         expires_at: times.expires_at,
         issued_at: times.issued_at,
@@ -95,8 +102,32 @@ fn subject(payload: &Map<String, Value>, claim: &str) -> Result<Subject, TokenFa
     if claim == EMAIL {
         verified_email(payload)?;
     }
-    let subject = text(payload, claim).and_then(|subject| subject.parse().ok());
-    subject.ok_or_else(|| ClaimFault("sub").into())
+    let value = payload.get(claim);
+    let fault = |rule: String| ClaimFault::new(claim.to_owned(), Defect::of_text(value, rule)).into();
+    match value.and_then(Value::as_str).map(str::parse) {
+        Some(Ok(subject)) => Ok(subject),
+        Some(Err(rule)) => Err(fault(crate::SubjectError::to_string(&rule))),
+        None => Err(fault(String::new())),
+    }
+}
+
+/// A subject that is too long only because of the prefix that its issuer is registered with.
+fn with_prefix_fault(trust: &Trust, subject: &Subject) -> ClaimFault {
+    let prefix = trust.subject_prefix.as_deref().unwrap_or_default();
+    let bytes = prefix.len() + subject.as_str().len();
+    let rule = format!("with the prefix {prefix:?} it is {bytes} bytes long, and a subject has 255 at most");
+    let found = Excerpt::of_claim(subject.as_str());
+    ClaimFault::new(trust.subject_claim.to_string(), Defect::Rule { found, rule: rule.into() })
+}
+
+/// Whether the operator accepts tokens of the issuer as this.
+pub(crate) fn check_accepted(issuer: &TrustedIssuer, used_as: AcceptedAs) -> Result<(), TokenFault> {
+    let accepted = &issuer.trust.accept;
+    if accepted.contains(&used_as) {
+        return Ok(());
+    }
+    let (issuer, accepted) = (issuer.issuer.clone(), accepted.as_slice().into());
+    Err(TokenFault::NotAcceptedAs(Box::new(NotAccepted { issuer, used_as, accepted })))
 }
 
 /// OpenID Connect Core 1.0 §5.1: `email_verified` is "[t]rue if the End-User's e-mail address has been verified; otherwise false". Some
@@ -110,7 +141,8 @@ fn verified_email(payload: &Map<String, Value>) -> Result<(), TokenFault> {
             Some(Value::Null | Value::Bool(false) | Value::Array(_) | Value::Object(_)) => false,
         };
         if !is_true {
-            return Err(TokenFault::UnverifiedEmail(claim));
+            let value = Box::new(Excerpt::of_value(payload.get(claim)));
+            return Err(TokenFault::UnverifiedEmail { claim, value });
         }
     }
     Ok(())
@@ -122,17 +154,19 @@ pub(crate) fn signed_by<'a>(
     verified: Result<Verified, SignatureFault>,
     issuer: &TrustedIssuer,
 ) -> Result<&'a Map<String, Value>, TokenFault> {
+    let accepted: Algorithms = issuer.trust.accepted_algorithms();
     let verified = match verified {
-        Err(SignatureFault::NotAccepted(algorithm)) => return Err(TokenFault::Algorithm(algorithm)),
+        Err(SignatureFault::NotAccepted(algorithm)) => {
+            return Err(TokenFault::Algorithm { algorithm, accepted });
+        }
         other => other?,
     };
-    let accepted = &issuer.trust.algorithms;
-    if !accepted.is_empty() && !accepted.contains(&verified.algorithm()) {
-        return Err(TokenFault::Algorithm(verified.algorithm()));
+    if !accepted.is_empty() && !accepted.contains(verified.algorithm()) {
+        return Err(TokenFault::Algorithm { algorithm: verified.algorithm(), accepted });
     }
     // An answer for another token must not pass for one about this.
-    if token.header().kid.as_ref().is_some_and(|kid| kid != verified.key()) {
-        return Err(TokenFault::Signature(SignatureFault::NoKey));
+    if let Some(kid) = token.header().kid.as_ref().filter(|kid| *kid != verified.key()) {
+        return Err(TokenFault::Signature(SignatureFault::OtherKey(kid.clone())));
     }
     Ok(token.unverified_payload())
 }
@@ -150,7 +184,16 @@ fn check_audience(
     let is_us = |aud: &str| aud == policy.issuer.as_str() || policy.is_token_endpoint(aud);
     let is_client = |aud: &str| used_as == AcceptedAs::IdToken && aud == client.as_str();
     if !audience.iter().any(|aud| is_registered(aud) || is_us(aud) || is_client(aud)) {
-        return Err(TokenFault::Audience);
+        let endpoint = policy.token_endpoint();
+        let ours = [policy.issuer.as_str(), &endpoint].into_iter();
+        let clients = Some(client.as_str()).filter(|_| used_as == AcceptedAs::IdToken);
+        let registered = issuer.trust.audiences.iter().map(AsRef::as_ref);
+        let accepted = Excerpt::of_list(registered.chain(clients).chain(ours));
+        let (aud, rule) = (
+            Excerpt::of_value(payload.get("aud")),
+            AudienceRule::OfIssuer { issuer: issuer.issuer.clone(), accepted },
+        );
+        return Err(TokenFault::Audience(Box::new(AudienceFault { aud, rule })));
     }
     // OpenID Connect Core 1.0 §3.1.3.7: "If an azp (authorized party) Claim is present, the Client SHOULD verify that its
     // client_id is the Claim Value." Of other tokens it says to whom they were issued, who may well be somebody else.
@@ -158,7 +201,14 @@ fn check_audience(
         match payload.get("azp") {
             None => {}
             Some(Value::String(azp)) if is_client(azp) || is_registered(azp) => {}
-            Some(_) => return Err(TokenFault::Audience),
+            azp @ Some(_) => {
+                return Err(TokenFault::AuthorizedParty(Box::new(AuthorizedParty {
+                    azp: Excerpt::of_value(azp),
+                    client: client.clone(),
+                    issuer: issuer.issuer.clone(),
+                    registered: Excerpt::of_list(issuer.trust.audiences.iter().map(AsRef::as_ref)),
+                })));
+            }
         }
     }
     Ok(())
@@ -172,7 +222,7 @@ pub(crate) fn audience(payload: &Map<String, Value>) -> Result<Vec<&str>, TokenF
         Some(_) | None => None,
     };
     let is_good = |audience: &Vec<&str>| !audience.is_empty() && audience.iter().all(|aud| !aud.is_empty());
-    audience.filter(is_good).ok_or_else(|| ClaimFault("aud").into())
+    audience.filter(is_good).ok_or_else(|| audience_fault(payload).into())
 }
 
 /// RFC 7519 §4.1.7: `jti` is a text; RFC 7523 §3 lets it be absent.
@@ -180,7 +230,7 @@ pub(crate) fn token_id(payload: &Map<String, Value>) -> Result<Option<Box<str>>,
     match payload.get("jti") {
         None => Ok(None),
         Some(Value::String(id)) if (1..=256).contains(&id.len()) => Ok(Some(id.as_str().into())),
-        Some(_) => Err(ClaimFault("jti").into()),
+        jti @ Some(_) => Err(ClaimFault::new("jti", Defect::of_text(jti, "it has 1 to 256 bytes")).into()),
     }
 }
 
@@ -191,12 +241,13 @@ pub(crate) fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'
 /// What the operator has decided about the subject since, or before.
 pub(crate) fn standing(claims: &ForeignClaims, standing: &SubjectStanding) -> Result<(), TokenFault> {
     if standing.disabled {
-        return Err(TokenFault::Disabled("subject"));
+        let user = Principal::User(Some(claims.issuer.issuer.clone()), claims.subject.as_str().into());
+        return Err(TokenFault::Disabled(Involved::boxed(Involvement::Subject, user)));
     }
     match standing.revoked_before {
         // A token that does not say when it was made may be from before.
         Some(before) if claims.issued_at.is_none_or(|issued| issued < before) => {
-            Err(TokenFault::Revoked(crate::Revocation::Subject { before }))
+            Err(TokenFault::Revoked(Box::new(crate::Revocation::Subject { before })))
         }
         Some(_) | None => Ok(()),
     }

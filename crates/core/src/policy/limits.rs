@@ -1,6 +1,6 @@
 //! Who limits what may be granted, and to what? The ceilings by party, for the log of a refusal and for whoever asks why.
 
-use crate::{AllowedScope, ClientId, Issuer, Scope};
+use crate::{AllowedScope, ClientId, Excerpt, Issuer, Scope};
 
 /// Somebody who takes part in a request, and what of him limits it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,27 +84,57 @@ impl Ceiling<Vec<Box<str>>> {
     }
 }
 
-/// More scope-tokens than this are not told of one by one.
-const MOST_TOLD: usize = 8;
+/// More scope-tokens than this are not named one by one.
+const MOST_NAMED: usize = 8;
+
+/// The longest list of scope-tokens that is written whole, in bytes.
+const LONGEST_LIST: usize = 512;
+
+/// The scope that all parties allow, as the end of a sentence: each scope-token of it, or that it is every one.
+pub(crate) fn allowed_by_all(ceilings: &ScopeCeilings) -> String {
+    let bounded = ceilings.iter().find_map(|ceiling| match &ceiling.allowed {
+        ScopeCeiling::Registered(AllowedScope::Every) => None,
+        ScopeCeiling::Registered(AllowedScope::Only(scope)) => Some(Scope::catalog().union(scope)),
+        ScopeCeiling::Held(scope) => Some(scope.clone()),
+    });
+    let Some(bounded) = bounded else { return "every scope".to_owned() };
+    let common = bounded.retain(|token| ceilings.iter().all(|ceiling| ceiling.allows(token)));
+    let text = common.as_str();
+    if text.is_empty() {
+        return "nothing".to_owned();
+    }
+    if text.len() <= LONGEST_LIST {
+        return format!("{text:?}");
+    }
+    let end = text[..LONGEST_LIST].rfind(' ').unwrap_or(LONGEST_LIST);
+    format!("\"{} …\" ({} scope-tokens)", &text[..end], common.tokens().count())
+}
 
 /// Which party lacks which of the scope-tokens, as the end of a sentence.
 pub(crate) fn lacking_scope(refused: &Scope, ceilings: &ScopeCeilings) -> String {
-    let told = refused.tokens().take(MOST_TOLD).filter_map(|token| {
-        named(token, ceilings.iter().filter(|ceiling| !ceiling.allows(token)).map(|c| &c.party))
+    let lacking = refused.tokens().take(MOST_NAMED).filter_map(|token| {
+        named(
+            &Excerpt::of_claim(token),
+            ceilings.iter().filter(|ceiling| !ceiling.allows(token)).map(|c| &c.party),
+        )
     });
-    bracketed(&told.collect::<Vec<_>>())
+    bracketed(&lacking.collect::<Vec<_>>())
 }
 
 /// The same for a target.
 pub(crate) fn lacking_target(refused: Option<&str>, ceilings: &AudienceCeilings) -> String {
-    let told = refused.and_then(|target| {
-        named(target, ceilings.iter().filter(|ceiling| !ceiling.allows(target)).map(|c| &c.party))
+    let lacking = refused.and_then(|target| {
+        named(
+            &Excerpt::of_parameter(target),
+            ceilings.iter().filter(|ceiling| !ceiling.allows(target)).map(|c| &c.party),
+        )
     });
-    bracketed(&told.into_iter().collect::<Vec<_>>())
+    bracketed(&lacking.into_iter().collect::<Vec<_>>())
 }
 
-fn named<'a>(what: &str, parties: impl Iterator<Item = &'a Party>) -> Option<String> {
+fn named<'a>(what: &Excerpt, parties: impl Iterator<Item = &'a Party>) -> Option<String> {
     let parties: Vec<String> = parties.map(ToString::to_string).collect();
+    let what = what.to_plain();
     (!parties.is_empty()).then(|| format!("{what} is not in {}", parties.join(" nor in ")))
 }
 

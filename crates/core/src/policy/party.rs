@@ -1,13 +1,15 @@
 //! Who takes part in an exchange, and what has he to hand on? Subject and actor, RFC 8693 §1.1; each proven before.
 
+use super::foreign_times;
 use super::foreign_token::{self, ForeignClaims};
 use super::proof::ProvenToken;
-use crate::refusal::TokenFault;
+use crate::refusal::{AgeLimit, Involved, Involvement, NotPossessed, Principal, TokenFault};
+use crate::types::claims;
 use crate::types::confirmation::Possession;
 use crate::types::unsecured_jwt::UnsecuredJwt;
 use crate::{
-    AccessTokenClaims, Actor, ClaimFault, Confirmation, Issuer, Lifetime, MayAct, Namesake, Scope, Subject,
-    SubjectStanding, Timestamp,
+    AccessTokenClaims, Actor, ClaimFault, Confirmation, Defect, Issuer, Lifetime, MayAct, Namesake, Scope,
+    Subject, SubjectStanding, Timestamp,
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -75,8 +77,8 @@ impl ProvenForeign {
     ) -> Result<Self, TokenFault> {
         foreign_token::standing(&claims, &standing)?;
         // RFC 9700 §2.2.1: what is bound to a key is not exchanged without that key.
-        if claims.confirmation.as_ref().is_some_and(|confirmation| !possession.fulfils(confirmation)) {
-            return Err(TokenFault::Bound);
+        if let Some(bound) = claims.confirmation.as_ref().filter(|bound| !possession.fulfils(bound)) {
+            return Err(TokenFault::Bound(NotPossessed::boxed(bound, possession)));
         }
         Ok(Self { claims: Arc::new(claims), namesake: standing.namesake })
     }
@@ -101,20 +103,23 @@ pub(crate) fn asserted_name(
     leeway: Lifetime,
 ) -> Result<Subject, TokenFault> {
     let payload = token.unsigned_payload();
-    let subject = payload.get("sub").and_then(Value::as_str).and_then(|sub| sub.parse().ok());
-    let subject: Subject = subject.ok_or(ClaimFault("sub"))?;
-    let issued = super::foreign_times::numeric_date(payload, "iat")?.ok_or(ClaimFault("iat"))?;
+    let subject = claims::parsed::<Subject>(payload, "sub")?;
+    let issued = foreign_times::numeric_date(payload, "iat")?.ok_or_else(|| ClaimFault::missing("iat"))?;
     if issued > now.plus(leeway) {
-        return Err(TokenFault::NotYetValid { from: issued, now });
+        return Err(TokenFault::NotYetValid { claim: "iat", from: issued, now, leeway });
     }
     if now > issued.plus(FRESH) {
-        return Err(TokenFault::TooOld { issued, most: FRESH });
+        return Err(TokenFault::TooOld { issued, now, most: FRESH, limit: AgeLimit::Unsecured });
     }
+    let Some(exp) = payload.get("exp") else { return Ok(subject) };
     // An `exp` beyond all times is as good as none; one in the past is meant.
-    let ended = payload.get("exp").map(|exp| exp.as_f64().is_none_or(|end| (now.as_seconds() as f64) >= end));
-    match ended {
-        Some(true) => Err(ClaimFault("exp").into()),
-        Some(false) | None => Ok(subject),
+    match exp.as_f64() {
+        None => Err(ClaimFault::new("exp", Defect::of(Some(exp), Value::is_number, "a number")).into()),
+        Some(end) if (now.as_seconds() as f64) < end => Ok(subject),
+        Some(end) => {
+            let expired = Timestamp::from_seconds(end.max(0.0) as i64).unwrap_or(now);
+            Err(TokenFault::Expired { expired, now, leeway: Lifetime::ZERO })
+        }
     }
 }
 
@@ -127,13 +132,16 @@ impl AssertedUser {
         now: Timestamp,
     ) -> Result<Self, TokenFault> {
         if is_client {
-            return Err(TokenFault::AssertsClient);
+            return Err(TokenFault::AssertsClient(name));
         }
         if standing.disabled {
-            return Err(TokenFault::Disabled("subject"));
+            let user = Principal::User(None, name.as_str().into());
+            return Err(TokenFault::Disabled(Involved::boxed(Involvement::Subject, user)));
         }
         match standing.revoked_before {
-            Some(before) if now < before => Err(TokenFault::Revoked(crate::Revocation::Subject { before })),
+            Some(before) if now < before => {
+                Err(TokenFault::Revoked(Box::new(crate::Revocation::Subject { before })))
+            }
             Some(_) | None => Ok(Self { name, namesake: standing.namesake }),
         }
     }

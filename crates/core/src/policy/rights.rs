@@ -16,7 +16,8 @@ pub(crate) fn check_grant(client: &Client, grant: GrantType) -> Result<(), Refus
     if client.rights.grants.contains(&grant) {
         return Ok(());
     }
-    Err(Refusal::GrantNotAllowed { client: client.id.clone(), grant })
+    let registered = client.rights.grants.as_slice().into();
+    Err(Refusal::GrantNotAllowed { client: client.id.clone(), grant, registered })
 }
 
 /// All or nothing: what is asked for if all of it is within `ceiling`, or all of the ceiling if nothing is asked for.

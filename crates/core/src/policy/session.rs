@@ -5,9 +5,10 @@ use super::exchange::Parties;
 use super::party::{ProvenActor, ProvenSubject, Realm};
 use super::proof::{Authenticated, ProvenToken};
 use super::{Policy, rights};
-use crate::refusal::{NotRenewable, Refusal, TokenFault};
+use crate::refusal::{NotRenewable, Refusal, SessionLimit, TokenFault};
 use crate::{
-    AccessTokenClaims, GrantType, MOST_ORIGINS, Origin, Provenance, Session, Subject, Timestamp, TokenId,
+    AccessTokenClaims, GrantType, Lifetime, MOST_ORIGINS, Origin, Provenance, Session, Subject, Timestamp,
+    TokenId,
 };
 
 /// The session of the result: that of the subject, which ends no later than that of the actor.
@@ -34,12 +35,18 @@ pub(crate) fn of(
         let provenance = provenance(parties, delegation, id, now)?;
         return Ok(Session { end, provenance, ..subject.clone() });
     }
+    let limit = match limits.iter().position(|limit| *limit == Some(end)) {
+        Some(0) | None => SessionLimit::Subject,
+        Some(1) => SessionLimit::Client,
+        Some(2) => SessionLimit::Principal,
+        Some(_) => SessionLimit::Actor,
+    };
     let could_begin_one = client.with_credential()
         && token.claims().client_id == *client.id()
         && token.claims().is_clients_own()
         && rights::check_grant(client.client(), GrantType::ClientCredentials).is_ok();
     if !could_begin_one {
-        return Err(Refusal::SessionOver { end, now });
+        return Err(Refusal::SessionOver { end, now, limit });
     }
     // What the old session depended on is of no concern to one that begins with the client's credential.
     let mut provenance = Provenance::default();
@@ -74,7 +81,18 @@ fn end_of_new(parties: &Parties<'_>, now: Timestamp) -> Result<Timestamp, Refusa
         }
     };
     let end = limit.map_or(longest, |limit| limit.min(longest));
-    if now < end { Ok(end) } else { Err(Refusal::SessionOver { end, now }) }
+    if now < end {
+        return Ok(end);
+    }
+    let is_actors = actors_end(parties) == Some(end);
+    let limit = match parties.subject {
+        _ if is_actors => SessionLimit::Actor,
+        ProvenSubject::Foreign(_) if end < longest => SessionLimit::SubjectToken,
+        ProvenSubject::Own(_) | ProvenSubject::Foreign(_) | ProvenSubject::Asserted(_) => {
+            SessionLimit::Client
+        }
+    };
+    Err(Refusal::SessionOver { end, now, limit })
 }
 
 /// When the result has to end because of its actor.
@@ -186,18 +204,18 @@ pub(crate) fn check_expired(
     now: Timestamp,
 ) -> Result<(), TokenFault> {
     if !client.with_credential() {
-        return Err(TokenFault::Expired { expired: token.expires_at, now });
+        return Err(TokenFault::Expired { expired: token.expires_at, now, leeway: Lifetime::ZERO });
     }
     let acts = token
         .actor
         .as_ref()
         .is_some_and(|actor| actor.issuer.is_none() && actor.subject.as_str() == client.id().as_str());
     let why = if token.client_id != *client.id() {
-        NotRenewable::OtherClient
+        NotRenewable::OtherClient(Box::new(token.client_id.clone()))
     } else if !token.is_clients_own() && !acts {
         NotRenewable::NotTheActor
     } else if now.since(token.expires_at) > policy.expired_subject_grace {
-        NotRenewable::TooLate(policy.expired_subject_grace)
+        NotRenewable::TooLate { now, most: policy.expired_subject_grace }
     } else {
         return Ok(());
     };

@@ -2,11 +2,11 @@
 
 use super::access_token::framed;
 use crate::refusal::TokenFault;
+use crate::types::claims;
 use crate::{
-    AccessTokenClaims, ClaimFault, ClientId, CompactJws, Issuer, Lifetime, SignatureFault, Timestamp,
-    TokenId, Verified,
+    AccessTokenClaims, ClaimFault, ClientId, CompactJws, Defect, Excerpt, Issuer, Lifetime, SignatureFault,
+    Timestamp, TokenId, Verified,
 };
-use serde_json::Value;
 use std::sync::Arc;
 
 /// What an access token of ours says, which a key of ours has signed.
@@ -40,20 +40,16 @@ impl SignedToken {
     ) -> Result<Self, TokenFault> {
         let verified = verified?;
         // An answer for another token must not pass for one about this.
-        if token.header().kid.as_ref().is_some_and(|kid| kid != verified.key()) {
-            return Err(TokenFault::Signature(SignatureFault::NoKey));
+        if let Some(kid) = token.header().kid.as_ref().filter(|kid| *kid != verified.key()) {
+            return Err(TokenFault::Signature(SignatureFault::OtherKey(kid.clone())));
         }
         let payload = token.unverified_payload();
         // We issue none, so whoever wrote it meant a rule that we would not keep (RFC 8693 §4.4).
         if payload.contains_key("may_act") {
-            return Err(ClaimFault("may_act").into());
+            return Err(ClaimFault::new("may_act", Defect::NotAllowed).into());
         }
         let claims = Arc::new(AccessTokenClaims::read(payload)?);
-        let not_before = match payload.get("nbf").map(Value::as_i64) {
-            None => None,
-            Some(Some(seconds)) => Some(Timestamp::from_seconds(seconds).map_err(|_| ClaimFault("nbf"))?),
-            Some(None) => return Err(ClaimFault("nbf").into()),
-        };
+        let not_before = payload.contains_key("nbf").then(|| claims::time(payload, "nbf")).transpose()?;
         Ok(Self { claims, not_before })
     }
 
@@ -83,14 +79,32 @@ impl SignedToken {
         let claims = &self.claims;
         // A renewal while the clock is behind the beginning of the session would be invalid itself.
         let start = claims.session.start;
-        for from in [Some(claims.issued_at), Some(start), self.not_before].into_iter().flatten() {
-            if from > now.plus(leeway) || from > claims.expires_at {
-                return Err(TokenFault::NotYetValid { from, now });
+        let beginnings = [
+            ("iat", Some(claims.issued_at)),
+            ("tokenberg_session.start", Some(start)),
+            ("nbf", self.not_before),
+        ];
+        for (claim, from) in beginnings {
+            let Some(from) = from else { continue };
+            if from > now.plus(leeway) {
+                return Err(TokenFault::NotYetValid { claim, from, now, leeway });
+            }
+            if from > claims.expires_at {
+                return Err(TokenFault::Backwards { claim, from, expires: claims.expires_at });
             }
         }
-        if claims.session.end < claims.expires_at || start > claims.issued_at.plus(leeway) {
-            return Err(ClaimFault("tokenberg_session").into());
+        let end = claims.session.end;
+        if end < claims.expires_at {
+            return Err(session_fault("tokenberg_session.end", end, "it is not before exp"));
+        }
+        if start > claims.issued_at.plus(leeway) {
+            return Err(session_fault("tokenberg_session.start", start, "it is not after iat"));
         }
         Ok(claims)
     }
+}
+
+fn session_fault(claim: &'static str, time: Timestamp, rule: &'static str) -> TokenFault {
+    let found = Excerpt::of_claim(&time.to_string());
+    ClaimFault::new(claim, Defect::Rule { found, rule: rule.into() }).into()
 }

@@ -2,8 +2,8 @@
 //!
 //! All kinds are signed with the same keys, so a good signature does not tell a logout token from an ID token.
 
-use crate::refusal::TokenFault;
-use crate::{ACCESS_TOKEN_TYPE, AcceptedAs, CompactJws};
+use crate::refusal::{Cue, OfAnotherKind, TokenFault};
+use crate::{ACCESS_TOKEN_TYPE, AcceptedAs, CompactJws, Excerpt};
 use serde_json::{Map, Value};
 
 /// `typ` of a client assertion (draft-ietf-oauth-rfc7523bis).
@@ -53,50 +53,99 @@ const DPOP_PROOF: &str = "a DPoP proof (RFC 9449)";
 const TRANSACTION: &str = "a transaction token";
 const RESPONSE: &str = "an authorization response";
 const METADATA: &str = "metadata of a client or server";
-const ID_TOKEN: &str = "an ID token";
-const ACCESS_TOKEN: &str = "an access token";
+pub(crate) const ID_TOKEN: &str = "an ID token";
+pub(crate) const ACCESS_TOKEN: &str = "an access token";
 const CLIENT_ASSERTION: &str = "a client assertion (RFC 7523)";
+const OF_ANOTHER_KIND: &str = "of another kind";
 
 /// Claims in which providers write the kind of a token: Keycloak, Amazon Cognito, and PingAM (ForgeRock).
 const SAYING_CLAIMS: [&str; 4] = ["typ", "token_use", "tokenName", "token_type"];
 
 /// Refuses a token of another kind than what it is presented as.
 pub(crate) fn check(token: &CompactJws, used_as: AcceptedAs) -> Result<(), TokenFault> {
+    checked(token, used_as).map_err(|other| other.presented_as(used_as_words(used_as)))
+}
+
+/// What a token says that it is, instead of what it was presented as.
+struct Other<'a> {
+    says: Says<'a>,
+    what: &'static str,
+}
+
+/// What in it says so; its value is read for a refusal only.
+#[derive(Clone, Copy)]
+enum Says<'a> {
+    Header(&'a str),
+    Value(&'static str, &'a Value),
+    Claims(&'static [&'static str]),
+    SelfIssued(&'a Value),
+}
+
+fn used_as_words(used_as: AcceptedAs) -> &'static str {
+    match used_as {
+        AcceptedAs::IdToken => "an id_token",
+        AcceptedAs::Jwt => "a jwt",
+        AcceptedAs::AccessToken => "an access_token",
+        AcceptedAs::JwtBearer => "the assertion of the jwt-bearer grant",
+    }
+}
+
+fn checked(token: &CompactJws, used_as: AcceptedAs) -> Result<(), Other<'_>> {
     let (header, payload) = (token.header(), token.unverified_payload());
     let is_access_token = header.is_type(ACCESS_TOKEN_TYPE);
+    let typ = Says::Header(header.typ.as_deref().unwrap_or_default());
     // An access token of RFC 9068 has its own `typ`, and older ones say `JWT` or nothing, as ID tokens do.
     if header.typ.is_some() && !header.is_type("JWT") && !is_access_token {
-        let what = if header.is_type(CLIENT_ASSERTION_TYPE) { CLIENT_ASSERTION } else { "of another kind" };
-        return Err(TokenFault::OtherKind { by: "typ", what });
+        let what = if header.is_type(CLIENT_ASSERTION_TYPE) { CLIENT_ASSERTION } else { OF_ANOTHER_KIND };
+        return Err(Other { says: typ, what });
     }
     check_claims(payload)?;
     // RFC 7523 §3: an assertion that its own subject makes authenticates a client.
-    if said(payload, "sub").is_some() && said(payload, "sub") == said(payload, "iss") {
-        return Err(TokenFault::OtherKind { by: "sub", what: CLIENT_ASSERTION });
+    if let Some(sub) = said(payload, "sub")
+        && said(payload, "iss") == Some(sub)
+    {
+        return Err(Other { says: Says::SelfIssued(sub), what: CLIENT_ASSERTION });
     }
     let says = Saying::of(payload)?;
-    let access_token = if is_access_token { Some("typ") } else { says.access_token };
+    let access_token = if is_access_token { Some(typ) } else { says.access_token };
     let id_token = says.id_token.or_else(|| {
         // OpenID Connect Core 1.0 §3.1.3.6 and §3.3.2.11: hashes of what was issued with an ID token. Up to version 24, Keycloak
         // copies `nonce` into access tokens, and says that they are some.
-        let only_without = if access_token.is_none() { Some("nonce") } else { None };
-        ["at_hash", "c_hash"].into_iter().chain(only_without).find(|name| said(payload, name).is_some())
+        const HASHES_AND_NONCE: [&[&str]; 3] = [&["at_hash"], &["c_hash"], &["nonce"]];
+        let telling = if access_token.is_none() { &HASHES_AND_NONCE[..] } else { &HASHES_AND_NONCE[..2] };
+        telling.iter().find(|names| said(payload, names[0]).is_some()).map(|names| Says::Claims(names))
     });
     let other = match used_as {
-        AcceptedAs::IdToken => access_token.map(|by| (by, ACCESS_TOKEN)),
-        AcceptedAs::AccessToken => id_token.map(|by| (by, ID_TOKEN)),
+        AcceptedAs::IdToken => access_token.map(|says| (says, ACCESS_TOKEN)),
+        AcceptedAs::AccessToken => id_token.map(|says| (says, ID_TOKEN)),
         AcceptedAs::Jwt | AcceptedAs::JwtBearer => {
-            let of_rfc_9068 = is_access_token.then_some(("typ", ACCESS_TOKEN));
-            of_rfc_9068.or_else(|| id_token.map(|by| (by, ID_TOKEN)))
+            let of_rfc_9068 = is_access_token.then_some((typ, ACCESS_TOKEN));
+            of_rfc_9068.or_else(|| id_token.map(|says| (says, ID_TOKEN)))
         }
     };
-    other.map_or(Ok(()), |(by, what)| Err(TokenFault::OtherKind { by, what }))
+    other.map_or(Ok(()), |(says, what)| Err(Other { says, what }))
+}
+
+impl Other<'_> {
+    fn presented_as(self, presented_as: &'static str) -> TokenFault {
+        let by = match self.says {
+            Says::Header(typ) => Cue::Header(Excerpt::of_claim(typ)),
+            Says::Value(claim, value) => Cue::Value(claim, Excerpt::of_value(Some(value))),
+            Says::Claims(names) => Cue::Claims(names),
+            Says::SelfIssued(name) => Cue::SelfIssued(Excerpt::of_value(Some(name))),
+        };
+        TokenFault::OtherKind(Box::new(OfAnotherKind { by, what: self.what, presented_as }))
+    }
 }
 
 /// Refuses a token that is neither an assertion of a client nor an identity of a workload, which are ID tokens or plain JWTs.
 ///
 /// draft-ietf-oauth-rfc7523bis has a `typ` of its own, and does not ask servers to insist; a JWT-SVID may say `JOSE` (JWT-SVID §2).
 pub(crate) fn check_client_assertion(token: &CompactJws) -> Result<(), TokenFault> {
+    checked_client_assertion(token).map_err(|other| other.presented_as("the assertion of a client"))
+}
+
+fn checked_client_assertion(token: &CompactJws) -> Result<(), Other<'_>> {
     let (header, payload) = (token.header(), token.unverified_payload());
     let is_svid = said(payload, "sub").and_then(Value::as_str).is_some_and(|sub| sub.starts_with("spiffe:"));
     let is_good = header.typ.is_none()
@@ -104,49 +153,50 @@ pub(crate) fn check_client_assertion(token: &CompactJws) -> Result<(), TokenFaul
         || header.is_type(CLIENT_ASSERTION_TYPE)
         || (is_svid && header.is_type("JOSE"));
     if !is_good {
-        let what = if header.is_type(ACCESS_TOKEN_TYPE) { ACCESS_TOKEN } else { "of another kind" };
-        return Err(TokenFault::OtherKind { by: "typ", what });
+        let what = if header.is_type(ACCESS_TOKEN_TYPE) { ACCESS_TOKEN } else { OF_ANOTHER_KIND };
+        return Err(Other { says: Says::Header(header.typ.as_deref().unwrap_or_default()), what });
     }
     check_claims(payload)?;
     Saying::of(payload).map(|_| ())
 }
 
-fn check_claims(payload: &Map<String, Value>) -> Result<(), TokenFault> {
+fn check_claims(payload: &Map<String, Value>) -> Result<(), Other<'_>> {
     for (names, what) in OTHER_KINDS {
         if names.iter().all(|name| said(payload, name).is_some()) {
-            return Err(TokenFault::OtherKind { by: names[0], what });
+            return Err(Other { says: Says::Claims(names), what });
         }
     }
     let is_key_set = |keys: &Vec<Value>| keys.iter().any(|key| key.get("kty").is_some());
     if payload.get("keys").and_then(Value::as_array).is_some_and(is_key_set) {
-        return Err(TokenFault::OtherKind { by: "keys", what: "a signed key set" });
+        return Err(Other { says: Says::Claims(&["keys"]), what: "a signed key set" });
     }
     Ok(())
 }
 
 /// The claims by which a provider says what kind of token it is.
-struct Saying {
-    id_token: Option<&'static str>,
-    access_token: Option<&'static str>,
+struct Saying<'a> {
+    id_token: Option<Says<'a>>,
+    access_token: Option<Says<'a>>,
 }
 
-impl Saying {
-    fn of(payload: &Map<String, Value>) -> Result<Self, TokenFault> {
+impl<'a> Saying<'a> {
+    fn of(payload: &'a Map<String, Value>) -> Result<Self, Other<'a>> {
         let mut found = Self { id_token: None, access_token: None };
         for by in SAYING_CLAIMS {
-            let Some(Value::String(word)) = payload.get(by) else { continue };
+            let Some(value @ Value::String(word)) = payload.get(by) else { continue };
+            let says = Says::Value(by, value);
             let word = word.to_ascii_lowercase();
             match word.strip_prefix("application/").unwrap_or(&word) {
-                "id" | "id_token" => found.id_token = found.id_token.or(Some(by)),
+                "id" | "id_token" => found.id_token = found.id_token.or(Some(says)),
                 "bearer" | "dpop" | "at+jwt" | "access" | "access_token" => {
-                    found.access_token = found.access_token.or(Some(by));
+                    found.access_token = found.access_token.or(Some(says));
                 }
                 "jwt" => {}
                 other => {
                     // What Keycloak writes into `typ` is the kind in any case: Refresh, Offline, Logout, an action by e-mail. The other
                     // names are in use for other things, too.
                     if by == "typ" || other.starts_with("refresh") || other.starts_with("logout") {
-                        return Err(TokenFault::OtherKind { by, what: "of another kind" });
+                        return Err(Other { says, what: OF_ANOTHER_KIND });
                     }
                 }
             }

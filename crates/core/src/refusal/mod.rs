@@ -1,22 +1,35 @@
 //! Why was it refused, exactly? For logs, audit and the operator; and the one map to what the client is told.
 
+mod facts;
 mod hint;
 mod not_renewable;
+mod parties;
 mod proof_fault;
+mod request_facts;
 mod stage;
+mod token_fault;
 mod told;
 
+pub use facts::{AgeLimit, AudienceFault, AudienceRule, AuthorizedParty, Cue, IssuerRule, OfAnotherKind};
 pub use hint::Hint;
 pub use not_renewable::NotRenewable;
+pub use parties::{
+    Involved, Involvement, MayNotAct, NotAccepted, NotFederated, NotPossessed, Principal, WithoutRight,
+};
 pub use proof_fault::ProofFault;
+pub use request_facts::{
+    CertificateFault, CertificateRule, ClientIdsDiffer, DelegatedActor, ExpiredSecret, NonceFault,
+    SessionLimit,
+};
+pub use token_fault::TokenFault;
 
-use crate::policy::limits::{AudienceCeilings, ScopeCeilings, lacking_scope, lacking_target};
+use crate::policy::limits::{AudienceCeilings, ScopeCeilings, allowed_by_all, lacking_scope, lacking_target};
 use crate::request::client_authentication::BasicFault;
 use crate::request::form::{FormFault, Parameter};
 use crate::{
-    ClaimFault, ClientId, FramingFault, GrantType, Lifetime, Revocation, Scope, ScopeError, SignatureFault,
-    TargetError, Timestamp, TokenType,
+    ClientId, Excerpt, FramingFault, GrantType, Scope, ScopeError, TargetError, Timestamp, TokenType,
 };
+use request_facts::{Grants, listed};
 
 /// Why a token request was refused, with the facts that decided it. Never holds a secret or a token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,29 +41,24 @@ pub enum Refusal {
     /// More than one `Authorization` header field.
     #[error("the request has more than one Authorization header")]
     SeveralAuthorizationHeaders,
-    /// More than one way of authenticating.
-    #[error("the request authenticates the client in more than one way")]
-    SeveralAuthenticationMethods,
-    /// `client_assertion` or `client_assertion_type` without the other.
-    #[error("client_assertion and client_assertion_type belong together")]
-    IncompleteClientAssertion,
+    /// More than one way of authenticating: these two.
+    #[error("the request authenticates the client in more than one way: by {0} and by {1}")]
+    SeveralAuthenticationMethods(&'static str, &'static str),
+    /// `client_assertion` or `client_assertion_type` without the other, which is missing.
+    #[error("client_assertion and client_assertion_type belong together, and {} is missing", .0.name())]
+    IncompleteClientAssertion(Parameter),
     /// `client_assertion_type` is none that we know (RFC 7521 §4.2).
-    #[error("client_assertion_type is not one that is supported")]
-    UnsupportedClientAssertion,
+    #[error("client_assertion_type is {0}, which is not supported")]
+    UnsupportedClientAssertion(Excerpt),
     /// The client assertion is not good.
-    #[error("the client assertion is not acceptable: {0}")]
+    #[error("the client assertion{mark} is not acceptable: {0}", mark = .0.mark())]
     ClientAssertion(TokenFault),
-    /// The client assertion was used before (conformance CJ-07).
-    #[error("the client assertion was used before")]
-    ClientAssertionReplayed,
-    /// The certificate of the connection is not that of the client, or nobody trusts who issued it.
-    #[error("the certificate with the subject {:?} is not that of client {client}, or is not trusted", hint::cut(.subject))]
-    WrongCertificate {
-        /// The client.
-        client: ClientId,
-        /// The subject of the certificate.
-        subject: Box<str>,
-    },
+    /// The client assertion with this `jti` was used before (conformance CJ-07).
+    #[error("the client assertion with the jti {0} was used before")]
+    ClientAssertionReplayed(Excerpt),
+    /// The certificate of the connection is not that of the client, has expired, or was issued by an authority that is not trusted.
+    #[error("{0}")]
+    WrongCertificate(Box<CertificateFault>),
     /// More than one DPoP proof (RFC 9449 §4.3(1)).
     #[error("the request has more than one DPoP proof")]
     SeveralProofs,
@@ -60,49 +68,55 @@ pub enum Refusal {
     /// The DPoP proof is not for this request.
     #[error("the DPoP proof is not acceptable: {0}")]
     Proof(ProofFault),
-    /// The DPoP proof was used before.
-    #[error("the DPoP proof was used before")]
-    ProofReplayed,
+    /// The DPoP proof with this `jti` was used before.
+    #[error("the DPoP proof with the jti {0} was used before")]
+    ProofReplayed(Excerpt),
     /// The DPoP proof needs a nonce of ours, or has one that is not (RFC 9449 §8).
-    #[error("the DPoP proof has no nonce that was handed out lately")]
-    ProofNonce,
+    #[error("{0}")]
+    ProofNonce(NonceFault),
     /// The client is registered for bound tokens only (RFC 9449 §5.2).
-    #[error("the client {0} gets tokens with a DPoP proof only")]
+    #[error("the request has no DPoP proof, and the client {0} is registered with --dpop-bound")]
     ProofMissing(ClientId),
     /// The assertion of the jwt-bearer grant is not good.
-    #[error("the assertion is not acceptable: {0}")]
+    #[error("the assertion{mark} is not acceptable: {0}", mark = .0.mark())]
     Assertion(TokenFault),
-    /// The assertion of the jwt-bearer grant was used before.
-    #[error("the assertion was used before")]
-    AssertionReplayed,
+    /// The assertion of the jwt-bearer grant with this `jti` was used before.
+    #[error("the assertion with the jti {0} was used before")]
+    AssertionReplayed(Excerpt),
     /// No credentials at all.
-    #[error("the request has no client credentials")]
+    #[error("the request has no client credentials: no Authorization, client_secret or client_assertion")]
     NoCredentials,
+    /// An `Authorization` of another scheme, and no other credentials. The scheme may be a secret.
+    #[error("the scheme of the Authorization header is neither Basic nor Bearer")]
+    UnknownScheme,
     /// A Basic header that says nothing.
     #[error("Authorization: Basic is unreadable: {0}")]
     MalformedBasic(BasicFault),
     /// A Bearer header that has no token in it.
     #[error("Authorization: Bearer holds no token")]
     MalformedBearer,
-    /// A secret, and nobody whose secret it is.
+    /// A secret without the identifier of a client.
     #[error("client_secret was sent without client_id")]
     SecretWithoutClientId,
     /// A secret of more than 1024 bytes.
     #[error("the client secret is longer than 1024 bytes")]
     SecretTooLong,
     /// The form and the header, or the form and the token, name different clients.
-    #[error("client_id is not the client of the Authorization header")]
-    ClientIdsDiffer,
-    /// Nobody is registered under that identifier.
+    #[error("{0}")]
+    ClientIdsDiffer(Box<ClientIdsDiffer>),
+    /// No client is registered under that identifier.
     ///
-    /// A secret may stand where the identifier should, so only its beginning is told.
+    /// A secret may stand where the identifier should, so only its beginning is kept.
     #[error("no client is registered as {0}")]
     UnknownClient(Hint),
     /// The client exists and was disabled.
     #[error("the client {0} is disabled")]
     DisabledClient(ClientId),
-    /// The client exists and the secret is not one of its live ones.
-    #[error("the secret is not one of the {live} live secrets of client {client}")]
+    /// The secret is one of the client's that has expired.
+    #[error("{0}")]
+    ExpiredSecret(Box<ExpiredSecret>),
+    /// The client exists, and this was never its secret, or expired more than 30 days ago.
+    #[error("wrong secret for the client {client}, which has {live} live {}", if *.live == 1 { "secret" } else { "secrets" })]
     WrongSecret {
         /// The client.
         client: ClientId,
@@ -110,12 +124,14 @@ pub enum Refusal {
         live: usize,
     },
     /// The client exists and is registered to authenticate otherwise (conformance CA-19).
-    #[error("the client {client} is registered to authenticate by {}", .registered.as_str())]
+    #[error("the client {client} is registered to authenticate by {}, and the request does by {presented}", .registered.as_str())]
     OtherMethod {
         /// The client.
         client: ClientId,
         /// How it would have to authenticate.
         registered: crate::AuthMethod,
+        /// How the request authenticates it.
+        presented: &'static str,
     },
     /// A Bearer as the only credential of anything that is no exchange (conformance TX-24).
     #[error("a Bearer token authenticates a client for token exchange only")]
@@ -124,25 +140,32 @@ pub enum Refusal {
     #[error("the Bearer token is neither the subject_token nor the actor_token")]
     BearerIsNeitherSubjectNorActor,
     /// The Bearer itself is not good.
-    #[error("the Bearer token is not acceptable: {0}")]
+    #[error("the Bearer token{mark} is not acceptable: {0}", mark = .0.mark())]
     BearerToken(TokenFault),
     /// The client is not registered for the grant.
-    #[error("the client {client} is not registered for the grant {}", .grant.as_parameter())]
+    #[error("the client {client} is registered for the grants {}, and not for {}", Grants(.registered), .grant.as_str())]
     GrantNotAllowed {
         /// The client.
         client: ClientId,
         /// The grant.
         grant: GrantType,
+        /// Those that it is registered for.
+        registered: Box<[GrantType]>,
     },
     /// A grant that we do not know.
-    #[error("grant_type is not one that is supported")]
-    UnsupportedGrantType,
+    #[error("grant_type is {0}, which is not supported")]
+    UnsupportedGrantType(Excerpt),
     /// A parameter that the grant, or another parameter, demands.
     #[error("the parameter {} is missing", .0.name())]
     MissingParameter(Parameter),
     /// A token type identifier that RFC 8693 §3 does not have.
-    #[error("the parameter {} is not a known token type identifier", .0.name())]
-    UnknownTokenType(Parameter),
+    #[error("the parameter {} is {found}, which is not a token type identifier", .parameter.name())]
+    UnknownTokenType {
+        /// The parameter.
+        parameter: Parameter,
+        /// Its value.
+        found: Excerpt,
+    },
     /// A token type that we know and do not take.
     #[error("a {kind} is not accepted as {}", .parameter.name())]
     UnsupportedTokenType {
@@ -156,13 +179,13 @@ pub enum Refusal {
     MalformedScope(ScopeError),
     /// Scope-tokens that may not be granted here.
     #[error(
-        "the scope {:?} may not be granted; what may be is {:?}{}",
-        .refused.as_str(), .allowed.as_str(), lacking_scope(.refused, .ceilings)
+        "the scope {} may not be granted; what may be is {}{}",
+        Excerpt::of_claim(.refused.as_str()), allowed_by_all(.ceilings), lacking_scope(.refused, .ceilings)
     )]
     ScopeNotAllowed {
         /// What was asked for and is not allowed; empty if nothing was asked for and nothing is left.
         refused: Scope,
-        /// What could have been asked for, as far as that is a list.
+        /// What of that which was asked for may be granted.
         allowed: Scope,
         /// Who allows what.
         ceilings: ScopeCeilings,
@@ -171,10 +194,7 @@ pub enum Refusal {
     #[error("{0}")]
     MalformedTarget(TargetError),
     /// A resource or audience that may not be asked for here.
-    #[error(
-        "the target {} may not be asked for; what may be is {allowed:?}{}",
-        .refused.as_deref().unwrap_or("that is left"), lacking_target(.refused.as_deref(), .ceilings)
-    )]
+    #[error("{}; what may be is {}{}", request_facts::refused_target(.refused.as_deref()), listed(.allowed), lacking_target(.refused.as_deref(), .ceilings))]
     TargetNotAllowed {
         /// The first that is not allowed; none if nothing was asked for and nothing is left.
         refused: Option<Box<str>>,
@@ -184,15 +204,16 @@ pub enum Refusal {
         ceilings: AudienceCeilings,
     },
     /// The subject token is not good.
-    #[error("the subject token is not acceptable: {0}")]
+    #[error("the subject token{mark} is not acceptable: {0}", mark = .0.mark())]
     SubjectToken(TokenFault),
     /// The actor token is not good.
-    #[error("the actor token is not acceptable: {0}")]
+    #[error("the actor token{mark} is not acceptable: {0}", mark = .0.mark())]
     ActorToken(TokenFault),
     /// A token of another client, and no policy that lets this client exchange it.
     #[error(
-        "the client {client} may not get a token for subject {subject:?}{}",
-        .of.as_ref().map(|of| format!(" whose token was issued to client {of}")).unwrap_or_default()
+        "the client {client} may not get a token for the subject {}{}{}", Excerpt::of_claim(.subject),
+        .issuer.as_ref().map(|issuer| format!(" of {issuer}")).unwrap_or_default(),
+        .of.as_ref().map(|of| format!(", whose token was issued to the client {of}")).unwrap_or_default()
     )]
     MayNotActFor {
         /// Who asks.
@@ -204,17 +225,17 @@ pub enum Refusal {
         /// Whose name the subject is; `None` if a client asserted it.
         issuer: Option<crate::Issuer>,
     },
-    /// An actor token of somebody else than the client that asks.
-    #[error("the actor token was issued to client {of}, not to {client}")]
+    /// An actor token that was issued to another client than the one that asks.
+    #[error("the actor token was issued to the client {of}, not to {client}")]
     ActorOfAnotherClient {
         /// Who asks.
         client: ClientId,
         /// To whom the actor token was issued.
         of: ClientId,
     },
-    /// An actor who is himself acted for (conformance D24), or whom the client impersonates.
-    #[error("the actor token is not about the client itself")]
-    ActorIsDelegated,
+    /// An actor for whom others act (conformance D24), or whom the client impersonates.
+    #[error("the actor token is not about the client itself: {0}")]
+    ActorIsDelegated(DelegatedActor),
     /// Too many actors.
     #[error("the chain would have {depth} actors, more than {deepest}")]
     ChainTooDeep {
@@ -232,12 +253,14 @@ pub enum Refusal {
         most: usize,
     },
     /// The session's absolute end has come.
-    #[error("the session ended at {end}, and it is {now}")]
+    #[error("the session ended at {end}, {limit}; it is {now} now")]
     SessionOver {
         /// Its end.
         end: Timestamp,
         /// The present.
         now: Timestamp,
+        /// What ended it.
+        limit: SessionLimit,
     },
     /// A token of another client, presented to be revoked (RFC 7009 §2.1, conformance D18).
     #[error("the client {client} may not revoke the token of client {of}")]
@@ -255,126 +278,4 @@ pub enum Refusal {
         /// The most that is issued.
         most: usize,
     },
-}
-
-/// Why a token that was presented is not good.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum TokenFault {
-    /// It is no token that we read.
-    #[error("{0}")]
-    Framing(#[from] FramingFault),
-    /// Its `typ` is not `at+jwt` (RFC 9068 §4).
-    #[error("its typ is not at+jwt")]
-    Type,
-    /// Its `typ` or a claim says that it is another kind of token than what it was presented as.
-    #[error("its {by} says that it is {what}")]
-    OtherKind {
-        /// The header member `typ`, or the claim.
-        by: &'static str,
-        /// What it is.
-        what: &'static str,
-    },
-    /// It was declared as something that a token of ours is not.
-    #[error("it was declared as {0}, and no issuer of such is trusted")]
-    DeclaredType(TokenType),
-    /// `iss` is absent or not an issuer that is trusted; its keys were not asked for.
-    #[error("its issuer is not trusted")]
-    Issuer,
-    /// The signature is not good.
-    #[error("{0}")]
-    Signature(#[from] SignatureFault),
-    /// A claim is absent or malformed.
-    #[error("{0}")]
-    Claim(#[from] ClaimFault),
-    /// RFC 7519 §4.1.4: "on or after which the JWT MUST NOT be accepted".
-    #[error("it expired at {expired}, and it is {now}")]
-    Expired {
-        /// `exp`.
-        expired: Timestamp,
-        /// The present.
-        now: Timestamp,
-    },
-    /// Its subject, or what it may have, is an e-mail address that its issuer has not verified.
-    #[error("its e-mail address is not verified: {0} is there and not true")]
-    UnverifiedEmail(&'static str),
-    /// Expired, presented with the client's own credential, and still not renewable (conformance D13).
-    #[error("it expired at {expired}, and {why}")]
-    NotRenewable {
-        /// `exp`.
-        expired: Timestamp,
-        /// Which condition it does not meet.
-        why: NotRenewable,
-    },
-    /// `iat` or `nbf` lies further in the future than clocks differ, or after `exp`.
-    #[error("it is valid from {from}, and it is {now}")]
-    NotYetValid {
-        /// `iat` or `nbf`.
-        from: Timestamp,
-        /// The present.
-        now: Timestamp,
-    },
-    /// `aud` names none of those that it should.
-    #[error("its audience is not one that is acceptable here")]
-    Audience,
-    /// The operator took it back.
-    #[error("{0}")]
-    Revoked(Revocation),
-    /// The client or subject that it names is unknown.
-    #[error("the {0} that it names is not registered any more")]
-    Gone(&'static str),
-    /// The client or subject that it names is disabled.
-    #[error("the {0} that it names is disabled")]
-    Disabled(&'static str),
-    /// The operator does not take tokens of its issuer as this.
-    #[error("its issuer is not trusted for {0}")]
-    NotAcceptedAs(crate::AcceptedAs),
-    /// The operator does not take this algorithm of its issuer.
-    #[error("it is signed with {0}, which is not accepted of its issuer")]
-    Algorithm(crate::Algorithm),
-    /// `exp` is further ahead than is accepted.
-    #[error("it would live until {expires}, longer than {most}")]
-    TooLongLived {
-        /// `exp`.
-        expires: Timestamp,
-        /// How far it may be ahead.
-        most: Lifetime,
-    },
-    /// It was made too long ago.
-    #[error("it was made at {issued}, longer ago than {most}")]
-    TooOld {
-        /// `iat`.
-        issued: Timestamp,
-        /// How old it may be.
-        most: Lifetime,
-    },
-    /// Its issuer lets somebody else act for its subject (RFC 8693 §4.4).
-    #[error("its may_act does not name the actor")]
-    MayNotAct,
-    /// Another principal has the name of its subject (RFC 9068 §5).
-    #[error("catalogs would take its subject {sub:?} for {by}", sub = .sub.as_str())]
-    NameTaken {
-        /// `sub` of the token that it would give.
-        sub: crate::Subject,
-        /// The other principal.
-        by: crate::Namesake,
-    },
-    /// A foreign actor for whom the client may not act.
-    #[error("the client may not act for its subject")]
-    NotThisActor,
-    /// The client may not have a token for its subject.
-    #[error("the client may not get a token for its subject")]
-    MayNotActFor,
-    /// The foreign identity stands for no client, or not for this one.
-    #[error("its subject is not registered for the client")]
-    NotFederated,
-    /// An unsigned assertion without an actor who may make it (conformance TX-61).
-    #[error("it is not signed, and no actor is there who may assert its subject")]
-    NobodyAsserts,
-    /// An unsigned assertion that names a client (conformance TX-66).
-    #[error("it is not signed, and names a client")]
-    AssertsClient,
-    /// It is bound to a key, and nothing proves possession of that (RFC 9700 §2.2.1).
-    #[error("it is bound to a key of which no proof was given")]
-    Bound,
 }

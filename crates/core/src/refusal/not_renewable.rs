@@ -1,13 +1,13 @@
 //! Why an expired token is not renewed: conformance D13.
 
-use crate::Lifetime;
+use crate::{ClientId, Lifetime, Timestamp};
 
 /// Which condition of the renewal of an expired token is not met (conformance D13).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotRenewable {
-    /// It was issued to somebody else.
-    #[error("it was issued to another client")]
-    OtherClient,
+    /// It was issued to another client.
+    #[error("it was issued to the client {0}, which alone renews it")]
+    OtherClient(Box<ClientId>),
     /// It is for a user, and its present actor is not the client: the client's credential does not stand for them.
     #[error(
         "it is neither the client's own nor is the client its present actor, so the client's credential does not renew it"
@@ -17,6 +17,11 @@ pub enum NotRenewable {
     #[error("an expired token is renewed as it is, without another actor")]
     AnotherActor,
     /// It expired too long ago.
-    #[error("that is longer ago than {0}")]
-    TooLate(Lifetime),
+    #[error("it is {now} now, and {most} later is the most")]
+    TooLate {
+        /// The present.
+        now: Timestamp,
+        /// How long after its end a token is renewed.
+        most: Lifetime,
+    },
 }

@@ -1,28 +1,45 @@
 //! Why a DPoP proof was refused: RFC 9449 §4.3.
 
-use crate::{SignatureFault, Timestamp};
+use crate::{ClaimFault, Excerpt, Lifetime, SignatureFault, Timestamp};
 
-/// Why a DPoP proof does not prove what it should (RFC 9449 §4.3).
+/// Why a DPoP proof does not prove what it should (RFC 9449 §4.3). Its claims may be written by anyone who holds some key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProofFault {
     /// It is not signed with the key that it carries, or that is no key to verify with.
     #[error("{0}")]
     Signature(SignatureFault),
     /// A claim is absent or malformed.
-    #[error("the claim {0} is missing or malformed")]
-    Claim(&'static str),
+    #[error("{0}")]
+    Claim(ClaimFault),
     /// It is for another method.
-    #[error("it is for another method")]
-    Method,
+    #[error("its htm is {htm}, and the method of the request is {method}")]
+    Method {
+        /// `htm`.
+        htm: Box<Excerpt>,
+        /// The method of the request.
+        method: Box<Excerpt>,
+    },
     /// It is for another address.
-    #[error("it is for another address")]
-    Address,
+    #[error("its htu is {htu}, and the address of the request is {address}")]
+    Address {
+        /// `htu`.
+        htu: Box<Excerpt>,
+        /// The address that it should be for.
+        address: Box<Excerpt>,
+    },
+    /// It is for another token: `ath` is not the hash of the one that was presented (RFC 9449 §4.3(11)).
+    #[error("its ath is not the hash of the token that was presented with it")]
+    Token,
     /// It is too old, or from the future.
-    #[error("it was made at {issued}, and it is {now}")]
+    #[error("its iat is {issued}; it is {now} now, and {oldest} ago and {ahead} ahead is the most")]
     Time {
         /// `iat`.
         issued: Timestamp,
         /// The present.
         now: Timestamp,
+        /// How old it may be.
+        oldest: Lifetime,
+        /// How far ahead the clock of the client may be.
+        ahead: Lifetime,
     },
 }

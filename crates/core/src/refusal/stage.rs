@@ -12,34 +12,36 @@ impl Refusal {
         match self {
             Self::MalformedForm(_)
             | Self::SeveralAuthorizationHeaders
-            | Self::SeveralAuthenticationMethods
-            | Self::IncompleteClientAssertion
-            | Self::UnsupportedClientAssertion
+            | Self::SeveralAuthenticationMethods(..)
+            | Self::IncompleteClientAssertion(_)
+            | Self::UnsupportedClientAssertion(_)
             | Self::ClientAssertion(_)
-            | Self::ClientAssertionReplayed
-            | Self::WrongCertificate { .. }
+            | Self::ClientAssertionReplayed(_)
+            | Self::WrongCertificate(_)
             | Self::NoCredentials
+            | Self::UnknownScheme
             | Self::MalformedBasic(_)
             | Self::MalformedBearer
             | Self::SecretWithoutClientId
             | Self::SecretTooLong
-            | Self::ClientIdsDiffer
+            | Self::ClientIdsDiffer(_)
             | Self::UnknownClient(_)
             | Self::DisabledClient(_)
+            | Self::ExpiredSecret(_)
             | Self::WrongSecret { .. }
             | Self::OtherMethod { .. }
             | Self::BearerOutsideOfExchange
             | Self::BearerIsNeitherSubjectNorActor
             | Self::BearerToken(_) => true,
-            Self::SeveralProofs | Self::MalformedProof(_) | Self::Proof(_) | Self::ProofNonce => by_bearer,
-            Self::ProofReplayed
+            Self::SeveralProofs | Self::MalformedProof(_) | Self::Proof(_) | Self::ProofNonce(_) => by_bearer,
+            Self::ProofReplayed(_)
             | Self::ProofMissing(_)
             | Self::Assertion(_)
-            | Self::AssertionReplayed
+            | Self::AssertionReplayed(_)
             | Self::GrantNotAllowed { .. }
-            | Self::UnsupportedGrantType
+            | Self::UnsupportedGrantType(_)
             | Self::MissingParameter(_)
-            | Self::UnknownTokenType(_)
+            | Self::UnknownTokenType { .. }
             | Self::UnsupportedTokenType { .. }
             | Self::MalformedScope(_)
             | Self::ScopeNotAllowed { .. }
@@ -49,7 +51,7 @@ impl Refusal {
             | Self::ActorToken(_)
             | Self::MayNotActFor { .. }
             | Self::ActorOfAnotherClient { .. }
-            | Self::ActorIsDelegated
+            | Self::ActorIsDelegated(_)
             | Self::ChainTooDeep { .. }
             | Self::TooManyOrigins { .. }
             | Self::SessionOver { .. }

@@ -17,14 +17,16 @@ impl Refusal {
         match self {
             Self::MalformedForm(fault) => form_error(*fault),
             Self::SeveralAuthorizationHeaders => error(InvalidRequest, "more than one Authorization header"),
-            Self::SeveralAuthenticationMethods => {
+            Self::SeveralAuthenticationMethods(..) => {
                 error(InvalidRequest, "more than one client authentication method")
             }
-            Self::IncompleteClientAssertion => {
+            Self::IncompleteClientAssertion(_) => {
                 error(InvalidRequest, "client_assertion and client_assertion_type belong together")
             }
-            Self::ClientIdsDiffer => error(InvalidRequest, "client_id differs from the authenticated client"),
-            Self::NoCredentials => {
+            Self::ClientIdsDiffer(_) => {
+                error(InvalidRequest, "client_id differs from the authenticated client")
+            }
+            Self::NoCredentials | Self::UnknownScheme => {
                 error(InvalidClient, "client authentication is required").challenged(Challenge::Basic)
             }
             Self::MalformedBasic(_) => {
@@ -35,14 +37,15 @@ impl Refusal {
                 error(InvalidClient, "client_id missing: the credential has to be client_id:client_secret")
                     .challenged(Challenge::Basic)
             }
-            Self::UnsupportedClientAssertion
+            Self::UnsupportedClientAssertion(_)
             | Self::ClientAssertion(_)
-            | Self::ClientAssertionReplayed
-            | Self::WrongCertificate { .. }
+            | Self::ClientAssertionReplayed(_)
+            | Self::WrongCertificate(_)
             | Self::SecretTooLong
             | Self::UnknownClient(_)
             | Self::DisabledClient(_)
             | Self::OtherMethod { .. }
+            | Self::ExpiredSecret(_)
             | Self::WrongSecret { .. } => NOT_AUTHENTICATED.challenged(Challenge::Basic),
             Self::BearerOutsideOfExchange => {
                 error(InvalidClient, "a Bearer token does not authenticate the client for this")
@@ -60,14 +63,14 @@ impl Refusal {
             Self::MalformedProof(_) | Self::Proof(_) => {
                 error(ErrorCode::InvalidDpopProof, "the DPoP proof is not for this request, or is malformed")
             }
-            Self::ProofReplayed => error(ErrorCode::InvalidDpopProof, "the DPoP proof was used before"),
+            Self::ProofReplayed(_) => error(ErrorCode::InvalidDpopProof, "the DPoP proof was used before"),
             Self::ProofMissing(_) => {
                 error(ErrorCode::InvalidDpopProof, "the client has to send a DPoP proof")
             }
-            Self::ProofNonce => {
+            Self::ProofNonce(_) => {
                 error(ErrorCode::UseDpopNonce, "the DPoP proof needs the nonce of DPoP-Nonce")
             }
-            Self::Assertion(_) | Self::AssertionReplayed => {
+            Self::Assertion(_) | Self::AssertionReplayed(_) => {
                 error(ErrorCode::InvalidGrant, "the assertion is not acceptable")
             }
             Self::GrantNotAllowed { .. } => {
@@ -76,12 +79,12 @@ impl Refusal {
             Self::TokenOfAnotherClient { .. } => {
                 error(ErrorCode::UnauthorizedClient, "the token was issued to another client")
             }
-            Self::UnsupportedGrantType => error(
+            Self::UnsupportedGrantType(_) => error(
                 ErrorCode::UnsupportedGrantType,
                 "supported are client_credentials, token-exchange and jwt-bearer",
             ),
             Self::MissingParameter(parameter) => error(InvalidRequest, missing(*parameter)),
-            Self::UnknownTokenType(_) => error(InvalidRequest, "unknown token type identifier"),
+            Self::UnknownTokenType { .. } => error(InvalidRequest, "unknown token type identifier"),
             Self::UnsupportedTokenType { kind, .. } => error(InvalidRequest, unsupported(*kind)),
             Self::MalformedScope(_) => error(InvalidScope, "the scope is malformed"),
             Self::ScopeNotAllowed { .. } => error(InvalidScope, "the scope exceeds what may be granted"),
@@ -100,7 +103,7 @@ impl Refusal {
             Self::SubjectToken(_) | Self::MayNotActFor { .. } => {
                 error(InvalidRequest, "the subject_token is not acceptable")
             }
-            Self::ActorToken(_) | Self::ActorOfAnotherClient { .. } | Self::ActorIsDelegated => {
+            Self::ActorToken(_) | Self::ActorOfAnotherClient { .. } | Self::ActorIsDelegated(_) => {
                 error(InvalidRequest, "the actor_token is not acceptable")
             }
             Self::ChainTooDeep { .. } => error(InvalidRequest, "the chain of actors is too deep"),

@@ -1,9 +1,9 @@
 //! How does the client prove who it is? RFC 6749 §2.3, and the Bearer of Iceberg's specification.
 
 use super::form::{Form, Parameter, decode_strictly};
-use crate::refusal::Refusal;
+use crate::refusal::{ClientIdsDiffer, Refusal};
 use crate::types::secret::LONGEST_CLIENT_SECRET;
-use crate::{ClientId, PeerCertificate, Secret};
+use crate::{ClientId, Excerpt, PeerCertificate, Secret};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
@@ -191,11 +191,22 @@ impl Authentication {
         let secret = form.value(Parameter::ClientSecret);
         let assertion = form.value(Parameter::ClientAssertion);
         if assertion.is_some() != form.value(Parameter::ClientAssertionType).is_some() {
-            return Err(Refusal::IncompleteClientAssertion);
+            let missing = match assertion {
+                None => Parameter::ClientAssertion,
+                Some(_) => Parameter::ClientAssertionType,
+            };
+            return Err(Refusal::IncompleteClientAssertion(missing));
         }
         match (header, secret, assertion) {
-            (Header::Basic(_), Some(_), _) | (Header::Basic(_), _, Some(_)) | (_, Some(_), Some(_)) => {
-                Err(Refusal::SeveralAuthenticationMethods)
+            (Header::Basic(_), Some(_), _) => {
+                Err(Refusal::SeveralAuthenticationMethods(BASIC, Parameter::ClientSecret.name()))
+            }
+            (Header::Basic(_), None, Some(_)) => {
+                Err(Refusal::SeveralAuthenticationMethods(BASIC, Parameter::ClientAssertion.name()))
+            }
+            (Header::Bearer(_) | Header::Other | Header::Absent, Some(_), Some(_)) => {
+                let (secret, assertion) = (Parameter::ClientSecret.name(), Parameter::ClientAssertion.name());
+                Err(Refusal::SeveralAuthenticationMethods(secret, assertion))
             }
             (_, None, Some(assertion)) => self::assertion(assertion, id, form),
             (Header::Basic(credentials), None, None) => basic(credentials, id),
@@ -204,9 +215,8 @@ impl Authentication {
             (Header::Bearer(token), None, None) => {
                 bearer(token, id, form).or_else(|refusal| shown(certificate, id).ok_or(refusal))
             }
-            (Header::Other | Header::Absent, None, None) => {
-                shown(certificate, id).ok_or(Refusal::NoCredentials)
-            }
+            (Header::Other, None, None) => shown(certificate, id).ok_or(Refusal::UnknownScheme),
+            (Header::Absent, None, None) => shown(certificate, id).ok_or(Refusal::NoCredentials),
         }
     }
 }
@@ -223,7 +233,9 @@ fn assertion(assertion: &str, id: Option<&str>, form: &Form<'_>) -> Result<Authe
     let declared = form.value(Parameter::ClientAssertionType);
     let kind = AssertionKind::ALL.into_iter().find(|kind| Some(kind.as_parameter()) == declared);
     Ok(Authentication::Credential(Credential::Assertion(AssertionAuthentication {
-        kind: kind.ok_or(Refusal::UnsupportedClientAssertion)?,
+        kind: kind.ok_or_else(|| {
+            Refusal::UnsupportedClientAssertion(Excerpt::of_keyword(declared.unwrap_or_default()))
+        })?,
         assertion: Secret::new(assertion.to_owned()),
         client_id: id.map(Into::into),
     })))
@@ -249,6 +261,8 @@ impl Credential {
         }
     }
 }
+
+const BASIC: &str = "Authorization: Basic";
 
 enum Header<'a> {
     Absent,
@@ -296,10 +310,12 @@ fn basic(credentials: &[u8], id_in_form: Option<&str>) -> Result<Authentication,
     text.drain(..=client_id.len());
     readings.push(Reading { client_id, secret: Secret::new(std::mem::take(&mut *text)) });
     if let Some(expected) = id_in_form {
-        readings.retain(|reading| *reading.client_id == *expected);
-        if readings.is_empty() {
-            return Err(Refusal::ClientIdsDiffer);
+        if let Some(other) = readings.iter().rfind(|reading| *reading.client_id != *expected)
+            && readings.iter().all(|reading| *reading.client_id != *expected)
+        {
+            return Err(Refusal::ClientIdsDiffer(ClientIdsDiffer::boxed(expected, &other.client_id, BASIC)));
         }
+        readings.retain(|reading| *reading.client_id == *expected);
     }
     secrets(SecretPlace::Basic, readings)
 }

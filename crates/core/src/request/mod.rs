@@ -1,5 +1,6 @@
 //! What was sent? Bytes in, a request that is valid by construction out; RFC 6749 §3.2.
 
+pub(crate) mod claimed;
 pub(crate) mod client_authentication;
 pub(crate) mod form;
 pub(crate) mod presented_token;
@@ -112,6 +113,7 @@ fn proof(headers: &[&[u8]]) -> Option<Result<DpopProof, Refusal>> {
     if one.contains(&b',') {
         return Some(Err(Refusal::SeveralProofs));
     }
-    let text = std::str::from_utf8(one).map_err(|_| Refusal::MalformedProof(crate::FramingFault::Base64));
+    let text = std::str::from_utf8(one)
+        .map_err(|_| Refusal::MalformedProof(crate::FramingFault::Base64(crate::Part::Proof)));
     Some(text.and_then(|text| DpopProof::parse(text).map_err(Refusal::MalformedProof)))
 }

@@ -2,7 +2,7 @@
 
 use super::form::{Form, Parameter};
 use crate::refusal::Refusal;
-use crate::{GrantType, Scope, Secret, Target, TokenType, TypedToken};
+use crate::{Excerpt, GrantType, Scope, Secret, Target, TokenType, TypedToken};
 
 /// A request that is well-formed: what its grant demands is there, and what belongs together stands together.
 #[derive(Clone)]
@@ -104,7 +104,8 @@ impl TokenRequest {
 /// The grant that is named: exactly, and in this case only.
 pub(super) fn grant_type(form: &Form<'_>) -> Result<GrantType, Refusal> {
     let name = form.value(Parameter::GrantType).ok_or(Refusal::MissingParameter(Parameter::GrantType))?;
-    GrantType::ALL.into_iter().find(|grant| grant.as_parameter() == name).ok_or(Refusal::UnsupportedGrantType)
+    let grant = GrantType::ALL.into_iter().find(|grant| grant.as_parameter() == name);
+    grant.ok_or_else(|| Refusal::UnsupportedGrantType(Excerpt::of_keyword(name)))
 }
 
 fn scope(form: &Form<'_>) -> Result<Scope, Refusal> {
@@ -131,6 +132,9 @@ fn typed_token(form: &Form<'_>, token: Parameter, kind: Parameter) -> Result<Opt
 }
 
 fn token_type(form: &Form<'_>, parameter: Parameter) -> Result<Option<TokenType>, Refusal> {
-    let read = |urn| TokenType::from_urn(urn).ok_or(Refusal::UnknownTokenType(parameter));
+    let read = |urn| {
+        let found = || Excerpt::of_keyword(urn);
+        TokenType::from_urn(urn).ok_or_else(|| Refusal::UnknownTokenType { parameter, found: found() })
+    };
     form.value(parameter).map(read).transpose()
 }

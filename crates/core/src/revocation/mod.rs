@@ -77,7 +77,7 @@ fn judge(
     }
     match recollection.revocation {
         Some(revocation @ (Revocation::Session(_) | Revocation::Delegation { .. })) => {
-            Ok(Revoking::Nothing(TokenFault::Revoked(revocation)))
+            Ok(Revoking::Nothing(TokenFault::Revoked(Box::new(revocation))))
         }
         // The others reach this token and perhaps not all of its family. That somebody is disabled may be taken back.
         Some(

@@ -1,6 +1,7 @@
 //! Who acts for the subject, and who did before? `act`, RFC 8693 §4.1.
 
-use super::claims::{ClaimFault, parsed};
+use super::claim_fault::{ClaimFault, Defect};
+use super::claims::parsed;
 use super::issuer::Issuer;
 use super::subject::Subject;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -42,19 +43,30 @@ impl Serialize for Actor {
 }
 
 pub(super) fn read_actor(act: &Value, depth: usize) -> Result<Actor, ClaimFault> {
-    let members = act.as_object().filter(|_| depth <= DEEPEST_CHAIN).ok_or(ClaimFault("act"))?;
+    let members = act.as_object().filter(|_| depth <= DEEPEST_CHAIN).ok_or_else(|| {
+        ClaimFault::new("act", Defect::of(Some(act), Value::is_object, "an object, with 16 actors at most"))
+    })?;
     // RFC 8693 §4.1: claims within act "pertain only to the identity of the actor"; others "are not meaningful".
-    if members.keys().any(|name| !matches!(name.as_str(), "iss" | "sub" | "act")) {
-        return Err(ClaimFault("act"));
+    if let Some(other) = members.keys().find(|name| !matches!(name.as_str(), "iss" | "sub" | "act")) {
+        return Err(ClaimFault::unknown_member("act", other));
     }
-    Ok(Actor {
-        issuer: members.get("iss").map(foreign_issuer).transpose()?,
-        subject: parsed(members, "sub").map_err(|_| ClaimFault("act"))?,
-        prior: members.get("act").map(|prior| read_actor(prior, depth + 1).map(Box::new)).transpose()?,
-    })
+    let read = || {
+        Ok(Actor {
+            issuer: members.get("iss").map(|iss| foreign_issuer(iss, "iss")).transpose()?,
+            subject: parsed(members, "sub")?,
+            prior: None,
+        })
+    };
+    let actor = read().map_err(|fault: ClaimFault| fault.within("act"))?;
+    let prior = members.get("act").map(|prior| read_actor(prior, depth + 1).map(Box::new)).transpose()?;
+    Ok(Actor { prior, ..actor })
 }
 
-/// Another issuer, as it calls itself.
-pub(super) fn foreign_issuer(value: &Value) -> Result<Issuer, ClaimFault> {
-    value.as_str().and_then(|text| Issuer::foreign(text).ok()).ok_or(ClaimFault("act"))
+/// Another issuer, as it calls itself, in this member.
+pub(super) fn foreign_issuer(value: &Value, name: &'static str) -> Result<Issuer, ClaimFault> {
+    match value.as_str().map(Issuer::foreign) {
+        Some(Ok(issuer)) => Ok(issuer),
+        Some(Err(rule)) => Err(ClaimFault::new(name, Defect::of_text(Some(value), rule.to_string()))),
+        None => Err(ClaimFault::new(name, Defect::of_text(Some(value), ""))),
+    }
 }

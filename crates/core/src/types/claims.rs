@@ -1,6 +1,7 @@
 //! What does our access token say? RFC 9068 §2.2, with `act` of RFC 8693 §4.1.
 
 use super::actor::{Actor, read_actor};
+use super::claim_fault::{ClaimFault, Defect};
 use super::client_id::ClientId;
 use super::confirmation::Confirmation;
 use super::issuer::Issuer;
@@ -75,11 +76,6 @@ impl TokenId {
     }
 }
 
-/// A claim that is absent or is not what its RFC says. Never holds the value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the claim {0} is missing or malformed")]
-pub struct ClaimFault(pub &'static str);
-
 impl AccessTokenClaims {
     /// Reads the claims of a payload. Says nothing about who wrote them, nor whether they hold now.
     ///
@@ -93,7 +89,7 @@ impl AccessTokenClaims {
             client_id: parsed(payload, "client_id")?,
             issued_at: time(payload, "iat")?,
             expires_at: time(payload, "exp")?,
-            token_id: token_id(payload, "jti", "jti")?,
+            token_id: token_id(payload, "jti")?,
             scope: scope(payload)?,
             actor: payload.get("act").map(|act| read_actor(act, 1)).transpose()?,
             confirmation: payload.get("cnf").map(Confirmation::read).transpose()?,
@@ -176,51 +172,75 @@ impl Serialize for AccessTokenClaims {
 
 /// The marker stands exactly where the session says that the subject was asserted.
 fn check_marker(claims: &AccessTokenClaims, payload: &Map<String, Value>) -> Result<(), ClaimFault> {
-    let marked = payload.get("amr").map(|amr| *amr == serde_json::json!([UNSECURED]));
-    match (claims.session.asserted, marked) {
+    let amr = payload.get("amr");
+    match (claims.session.asserted, amr.map(|amr| *amr == serde_json::json!([UNSECURED]))) {
         (true, Some(true)) | (false, None) => Ok(()),
-        (true, None | Some(false)) | (false, Some(_)) => Err(ClaimFault("amr")),
+        (true, None | Some(false)) => {
+            let rule = "[\"unsecured\"], because the session says so";
+            Err(ClaimFault::new("amr", Defect::of(amr, Value::is_array, rule)))
+        }
+        (false, Some(_)) => Err(ClaimFault::new("amr", Defect::NotAllowed)),
     }
 }
 
-pub(super) fn parsed<T: std::str::FromStr>(
+pub(crate) fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
     members: &Map<String, Value>,
     name: &'static str,
 ) -> Result<T, ClaimFault> {
-    members.get(name).and_then(Value::as_str).and_then(|text| text.parse().ok()).ok_or(ClaimFault(name))
+    let value = members.get(name);
+    match value.and_then(Value::as_str).map(str::parse) {
+        Some(Ok(parsed)) => Ok(parsed),
+        Some(Err(rule)) => Err(ClaimFault::new(name, Defect::of_text(value, rule.to_string()))),
+        None => Err(ClaimFault::new(name, Defect::of_text(value, ""))),
+    }
 }
 
 /// NumericDate, as whole seconds only: we write no fractions, so a token of ours has none (RFC 7519 §2).
-pub(super) fn time(members: &Map<String, Value>, name: &'static str) -> Result<Timestamp, ClaimFault> {
-    let seconds = members.get(name).and_then(Value::as_i64).ok_or(ClaimFault(name))?;
-    Timestamp::from_seconds(seconds).map_err(|_| ClaimFault(name))
+pub(crate) fn time(members: &Map<String, Value>, name: &'static str) -> Result<Timestamp, ClaimFault> {
+    let value = members.get(name);
+    let time = value.and_then(Value::as_i64).and_then(|seconds| Timestamp::from_seconds(seconds).ok());
+    time.ok_or_else(|| {
+        let rule = "a whole number of seconds from 1970 to 9999";
+        ClaimFault::new(name, Defect::of(value, Value::is_number, rule))
+    })
 }
 
-pub(super) fn token_id(
-    members: &Map<String, Value>,
-    name: &str,
-    fault: &'static str,
-) -> Result<TokenId, ClaimFault> {
-    members.get(name).and_then(Value::as_str).and_then(TokenId::parse).ok_or(ClaimFault(fault))
+pub(super) fn token_id(members: &Map<String, Value>, name: &'static str) -> Result<TokenId, ClaimFault> {
+    let value = members.get(name);
+    value.and_then(Value::as_str).and_then(TokenId::parse).ok_or_else(|| {
+        ClaimFault::new(
+            name,
+            Defect::of_text(value, "an identifier of ours is 1 to 64 characters of base64url"),
+        )
+    })
 }
 
 fn scope(payload: &Map<String, Value>) -> Result<Scope, ClaimFault> {
     let scope: Scope = parsed(payload, "scope")?;
-    if scope.is_empty() { Err(ClaimFault("scope")) } else { Ok(scope) }
+    if scope.is_empty() {
+        return Err(ClaimFault::new("scope", Defect::of_text(payload.get("scope"), "it has no scope-token")));
+    }
+    Ok(scope)
 }
 
 /// RFC 7519 §4.1.3: an array of StringOrURI values or a single one; required by RFC 9068 §2.2.
 fn audience(payload: &Map<String, Value>) -> Result<Vec<Box<str>>, ClaimFault> {
-    const FAULT: ClaimFault = ClaimFault("aud");
-    let text = |value: &Value| match value.as_str() {
-        Some(text) if !text.is_empty() => Ok(Box::from(text)),
-        Some(_) | None => Err(FAULT),
-    };
-    match payload.get("aud") {
-        Some(one @ Value::String(_)) => Ok(vec![text(one)?]),
+    let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(Box::from);
+    let audience = match payload.get("aud") {
+        Some(one @ Value::String(_)) => text(one).map(|one| vec![one]),
         Some(Value::Array(many)) if !many.is_empty() => many.iter().map(text).collect(),
-        Some(_) | None => Err(FAULT),
-    }
+        Some(_) | None => None,
+    };
+    audience.ok_or_else(|| audience_fault(payload))
+}
+
+/// What is wrong with an `aud` that is neither a text nor an array of texts, or has an empty one.
+pub(crate) fn audience_fault(payload: &Map<String, Value>) -> ClaimFault {
+    let is_of_type = |value: &Value| value.is_string() || value.is_array();
+    ClaimFault::new(
+        "aud",
+        Defect::of(payload.get("aud"), is_of_type, "a text or an array of texts, none empty"),
+    )
 }
 
 #[cfg(test)]
@@ -232,6 +252,51 @@ mod tests {
         json!({"iss":"https://as.test","aud":"https://cat.test","sub":"c1","client_id":"c1","iat":1,"exp":2,"jti":"x",
             "scope":"catalog","act":{"sub":"b","act":{"iss":"https://idp.test","sub":"a"}},
             "tokenberg_session":{"id":"x","start":1,"end":9}})
+    }
+
+    /// The claim that is refused.
+    fn faulty(payload: &Value) -> String {
+        let fault = AccessTokenClaims::read(payload.as_object().unwrap()).unwrap_err();
+        fault.claim().split('.').next().unwrap().to_owned()
+    }
+
+    #[test]
+    fn each_fault_of_a_claim_says_what_was_found_and_what_was_expected() {
+        for (name, value, says) in [
+            (
+                "exp",
+                json!("2"),
+                r#"the claim exp is "2", and has to be a whole number of seconds from 1970 to 9999"#,
+            ),
+            ("exp", json!(-1), "the claim exp is -1: a whole number of seconds from 1970 to 9999"),
+            (
+                "aud",
+                json!(["x", ""]),
+                "the claim aud is [\"x\", \"\"]: a text or an array of texts, none empty",
+            ),
+            ("aud", json!(1), "the claim aud is 1, and has to be a text or an array of texts, none empty"),
+            (
+                "sub",
+                json!("a\u{202e}b"),
+                r#"the claim sub is "a\u{202e}b": a subject is 1 to 255 bytes long"#,
+            ),
+            ("sub", json!(null), "the claim sub is null, and has to be a text"),
+            ("amr", json!(["unsecured"]), "the claim amr is not allowed here"),
+            ("act", json!({"sub": "a", "exp": 1}), "the claim act.exp is not allowed here"),
+            ("act", json!({"sub": ""}), "the claim act.sub is \"\": a subject is"),
+            ("cnf", json!({"kid": "k"}), "the claim cnf.kid is not allowed here"),
+            ("cnf", json!({}), "the claim cnf is an object: it has jkt, x5t#S256 or both"),
+            (
+                "tokenberg_session",
+                json!({"id": "x", "start": 1, "end": "9"}),
+                r#"the claim tokenberg_session.end is "9""#,
+            ),
+        ] {
+            let mut payload = payload();
+            payload[name] = value;
+            let fault = AccessTokenClaims::read(payload.as_object().unwrap()).unwrap_err().to_string();
+            assert!(fault.starts_with(says), "{fault}");
+        }
     }
 
     #[test]
@@ -300,20 +365,13 @@ mod tests {
             for value in bad {
                 let mut payload = payload();
                 payload[name] = value.clone();
-                assert_eq!(
-                    AccessTokenClaims::read(payload.as_object().unwrap()),
-                    Err(ClaimFault(name)),
-                    "{name} {value}"
-                );
+                assert_eq!(faulty(&payload), name, "{value}");
             }
             if !matches!(name, "act" | "cnf") {
                 let mut payload = payload();
                 payload.as_object_mut().unwrap().remove(name);
-                assert_eq!(
-                    AccessTokenClaims::read(payload.as_object().unwrap()),
-                    Err(ClaimFault(name)),
-                    "no {name}"
-                );
+                let fault = AccessTokenClaims::read(payload.as_object().unwrap()).unwrap_err();
+                assert_eq!(fault, ClaimFault::missing(name));
             }
         }
     }
@@ -326,6 +384,6 @@ mod tests {
         }
         let mut payload = payload();
         payload["act"] = act;
-        assert_eq!(AccessTokenClaims::read(payload.as_object().unwrap()), Err(ClaimFault("act")));
+        assert_eq!(faulty(&payload), "act");
     }
 }

@@ -1,6 +1,6 @@
 //! To which key is a token bound? `cnf`, RFC 7800 §3.1: `jkt` of RFC 9449 §6.1, `x5t#S256` of RFC 8705 §3.1.
 
-use super::claims::ClaimFault;
+use super::claim_fault::{ClaimFault, Defect};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -55,16 +55,22 @@ impl Confirmation {
     /// # Errors
     /// If it is no object with one or both of the members.
     pub fn read(cnf: &Value) -> Result<Self, ClaimFault> {
-        const FAULT: ClaimFault = ClaimFault("cnf");
-        let members = cnf.as_object().ok_or(FAULT)?;
-        if members.keys().any(|name| name != KEY && name != CERTIFICATE) {
-            return Err(FAULT);
+        let fault = |rule| ClaimFault::new("cnf", Defect::of(Some(cnf), Value::is_object, rule));
+        let members = cnf.as_object().ok_or_else(|| fault("an object"))?;
+        if let Some(other) = members.keys().find(|name| *name != KEY && *name != CERTIFICATE) {
+            return Err(ClaimFault::unknown_member("cnf", other));
         }
-        let thumbprint = |name: &str| {
-            let read = |value: &Value| value.as_str().and_then(Thumbprint::parse).ok_or(FAULT);
+        let thumbprint = |name: &'static str| {
+            let read = |value: &Value| {
+                value.as_str().and_then(Thumbprint::parse).ok_or_else(|| {
+                    let rule = "a thumbprint is 43 characters of base64url";
+                    ClaimFault::new(name, Defect::of_text(Some(value), rule)).within("cnf")
+                })
+            };
             members.get(name).map(read).transpose()
         };
-        Self::of(thumbprint(KEY)?, thumbprint(CERTIFICATE)?).ok_or(FAULT)
+        Self::of(thumbprint(KEY)?, thumbprint(CERTIFICATE)?)
+            .ok_or_else(|| fault("it has jkt, x5t#S256 or both"))
     }
 }
 

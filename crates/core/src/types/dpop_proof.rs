@@ -1,9 +1,8 @@
 //! Is this text a DPoP proof, and what does it claim? RFC 9449 §4.2 and §4.3.
 
-use super::compact_jws::{CompactJws, FramingFault};
-use super::json::strict_object;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use super::claim_fault::{Defect, HeaderFault};
+use super::compact_jws::{CompactJws, FramingFault, Part, object};
+use super::excerpt::Excerpt;
 use serde_json::{Map, Value};
 
 /// The longest proof, in bytes: one public key and a few claims.
@@ -23,18 +22,22 @@ impl DpopProof {
     /// If it is no token that we read, its `typ` is not `dpop+jwt`, or it carries no `jwk`.
     pub fn parse(text: &str) -> Result<Self, FramingFault> {
         if text.len() > LONGEST {
-            return Err(FramingFault::TooLong);
+            return Err(FramingFault::TooLong { part: Part::Proof, bytes: text.len(), most: LONGEST });
         }
         let token = CompactJws::parse(text)?;
         if !token.header().is_type("dpop+jwt") {
-            return Err(FramingFault::Header("typ"));
+            let defect = match token.into_typ() {
+                None => Defect::Missing,
+                Some(found) => Defect::Value { found, expected: Excerpt::of_claim("dpop+jwt") },
+            };
+            return Err(HeaderFault::new("typ", defect).into());
         }
-        let encoded = text.split('.').next().unwrap_or_default();
-        let bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| FramingFault::Base64)?;
-        let header = strict_object(&bytes).map_err(|fault| FramingFault::Json { part: "header", fault })?;
+        let header = object(Part::Header, text.split('.').next().unwrap_or_default())?;
         match header.get("jwk") {
             Some(Value::Object(jwk)) => Ok(Self { token, jwk: jwk.clone() }),
-            Some(_) | None => Err(FramingFault::Header("jwk")),
+            other @ (Some(_) | None) => {
+                Err(HeaderFault::new("jwk", Defect::of(other, Value::is_object, "an object")).into())
+            }
         }
     }
 

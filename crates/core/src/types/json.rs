@@ -1,14 +1,22 @@
 //! Is it one JSON object that every parser reads alike? RFC 8259, RFC 7515 §4 and RFC 7519 §4.
 
+use super::excerpt::Excerpt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
 /// Why bytes are no strict JSON object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JsonFault {
-    /// Not JSON, not UTF-8, nested deeper than 127, something after the end, or a member name given twice.
-    #[error("not strict JSON, or a member name stands twice")]
-    Syntax,
+    /// Not UTF-8.
+    #[error("not UTF-8")]
+    Utf8,
+    /// Not JSON, nested deeper than 127, or something after the end.
+    #[error("not strict JSON, or nested too deep, at byte {0}")]
+    Syntax(usize),
+    /// RFC 7519 §4: "The Claim Names within a JWT Claims Set MUST be unique". RFC 7515 §4 says the same of headers.
+    #[error("an object with the member {0} twice")]
+    Repeated(Box<Excerpt>),
     /// JSON, but an array, a number, a string, a truth value or null.
     #[error("JSON, but not an object")]
     NotAnObject,
@@ -21,8 +29,26 @@ pub(crate) fn strict_object(bytes: &[u8]) -> Result<Map<String, Value>, JsonFaul
         Ok(Unique(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_))) => {
             Err(JsonFault::NotAnObject)
         }
-        Err(_) => Err(JsonFault::Syntax),
+        Err(error) => Err(fault(bytes, &error)),
     }
+}
+
+fn fault(bytes: &[u8], error: &serde_json::Error) -> JsonFault {
+    if std::str::from_utf8(bytes).is_err() {
+        return JsonFault::Utf8;
+    }
+    if !error.is_data() {
+        let before: usize = bytes
+            .split(|b| *b == b'\n')
+            .take(error.line().saturating_sub(1))
+            .map(|line| line.len() + 1)
+            .sum();
+        return JsonFault::Syntax(before + error.column());
+    }
+    // The one thing that the visitor refuses; serde_json adds the place.
+    let text = error.to_string();
+    let name = text.rsplit_once(" at line ").map_or(&*text, |(name, _)| name);
+    JsonFault::Repeated(Box::new(Excerpt::of_claim(name)))
 }
 
 /// A value in which no object has a member twice; `serde_json::Value` itself silently keeps the last.
@@ -83,9 +109,10 @@ impl<'de> Visitor<'de> for UniqueVisitor {
         let mut map = Map::new();
         while let Some(name) = members.next_key::<String>()? {
             let Unique(value) = members.next_value()?;
-            if map.insert(name, value).is_some() {
-                return Err(A::Error::custom("a member stands twice"));
-            }
+            match map.entry(name) {
+                Entry::Vacant(place) => place.insert(value),
+                Entry::Occupied(first) => return Err(A::Error::custom(first.key())),
+            };
         }
         Ok(Value::Object(map))
     }
@@ -111,8 +138,10 @@ mod tests {
             b"{\"a\":01}",
             "{\"a\":1}".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>().leak(),
         ] {
-            assert_eq!(strict_object(bad), Err(JsonFault::Syntax), "{bad:?}");
+            assert!(matches!(strict_object(bad), Err(JsonFault::Syntax(_) | JsonFault::Utf8)), "{bad:?}");
         }
+        assert_eq!(strict_object(b"{\"a\":\"\xff\"}"), Err(JsonFault::Utf8));
+        assert_eq!(strict_object(b"{\n\"a\":1,}"), Err(JsonFault::Syntax(9)));
         for not_object in [&b"[]"[..], b"\"x\"", b"1", b"null", b"true"] {
             assert_eq!(strict_object(not_object), Err(JsonFault::NotAnObject));
         }
@@ -121,13 +150,15 @@ mod tests {
 
     #[test]
     fn jw_05_a_member_may_not_stand_twice_at_any_depth() {
-        for bad in [
-            r#"{"exp":1,"exp":2}"#,
-            r#"{"sub":"a","s\u0075b":"root"}"#,
-            r#"{"act":{"sub":"a","sub":"b"}}"#,
-            r#"{"a":[{"x":{"y":1,"y":1}}]}"#,
+        for (bad, name) in [
+            (r#"{"exp":1,"exp":2}"#, "exp"),
+            (r#"{"sub":"a","s\u0075b":"root"}"#, "sub"),
+            (r#"{"act":{"sub":"a","sub":"b"}}"#, "sub"),
+            (r#"{"a":[{"x":{"y":1,"y":1}}]}"#, "y"),
+            (r#"{"a at line 1":1,"a at line 1":1}"#, "a at line 1"),
         ] {
-            assert_eq!(strict_object(bad.as_bytes()), Err(JsonFault::Syntax), "{bad}");
+            let fault = JsonFault::Repeated(Box::new(Excerpt::of_claim(name)));
+            assert_eq!(strict_object(bad.as_bytes()), Err(fault), "{bad}");
         }
     }
 
@@ -135,7 +166,7 @@ mod tests {
     fn jw_06_depth_is_capped() {
         for open in ["[", "{\"a\":"] {
             let deep = format!("{{\"a\":{}", open.repeat(20_000));
-            assert_eq!(strict_object(deep.as_bytes()), Err(JsonFault::Syntax));
+            assert!(matches!(strict_object(deep.as_bytes()), Err(JsonFault::Syntax(at)) if at < 1024));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod actor;
 pub(crate) mod algorithm;
+pub(crate) mod claim_fault;
 pub(crate) mod claims;
 pub(crate) mod client_id;
 pub(crate) mod compact_jws;
@@ -9,6 +10,7 @@ pub(crate) mod confirmation;
 pub(crate) mod distinguished_name;
 pub(crate) mod dpop_proof;
 pub(crate) mod entropy;
+pub(crate) mod excerpt;
 pub(crate) mod federation;
 pub(crate) mod issuer;
 pub(crate) mod json;
@@ -22,6 +24,7 @@ pub(crate) mod scope_mapping;
 pub(crate) mod secret;
 pub(crate) mod session;
 pub(crate) mod short_text;
+pub(crate) mod signature_fault;
 pub(crate) mod spiffe_id;
 pub(crate) mod stored_secret;
 pub(crate) mod subject;

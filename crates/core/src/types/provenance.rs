@@ -1,7 +1,8 @@
 //! What a token depends on beside its session: the members of `tokenberg_session` that only delegated tokens have.
 
 use super::actor::{Actor, foreign_issuer};
-use super::claims::{AccessTokenClaims, ClaimFault, TokenId, parsed, time, token_id};
+use super::claim_fault::{ClaimFault, Defect};
+use super::claims::{AccessTokenClaims, TokenId, parsed, time, token_id};
 use super::client_id::ClientId;
 use super::issuer::Issuer;
 use super::subject::Subject;
@@ -192,7 +193,7 @@ pub(super) fn read_provenance(session: &Map<String, Value>) -> Result<Option<Box
     }
     let provenance = Provenance {
         joined: has("joined").then(|| time(session, "joined")).transpose()?,
-        branch: has("branch").then(|| token_id(session, "branch", "branch")).transpose()?,
+        branch: has("branch").then(|| token_id(session, "branch")).transpose()?,
         subject: has("sub").then(|| parsed(session, "sub")).transpose()?,
         may_act: session.get("may_act").map(read_may_act).transpose()?,
         served: session.get("served").map(read_served).transpose()?,
@@ -200,7 +201,8 @@ pub(super) fn read_provenance(session: &Map<String, Value>) -> Result<Option<Box
         renewed_with: session.get("renewed_with").map(read_origins).transpose()?.unwrap_or_default(),
     };
     if provenance.all_origins().count() > MOST_ORIGINS {
-        return Err(ClaimFault("with"));
+        let rule = "it has 16 members at most, together with renewed_with";
+        return Err(ClaimFault::new("with", Defect::of(session.get("with"), Value::is_array, rule)));
     }
     Ok(provenance.boxed())
 }
@@ -208,32 +210,42 @@ pub(super) fn read_provenance(session: &Map<String, Value>) -> Result<Option<Box
 /// RFC 8693 §4.4: "a JSON object", whose members "identify the party that is asserted as being eligible to act". Anything else
 /// is malformed, and not "no restriction" (conformance TX-55).
 pub(crate) fn read_may_act(value: &Value) -> Result<MayAct, ClaimFault> {
-    const FAULT: ClaimFault = ClaimFault("may_act");
-    let members = value.as_object().ok_or(FAULT)?;
-    Ok(MayAct {
-        issuer: members.get("iss").map(foreign_issuer).transpose().map_err(|_| FAULT)?,
-        subject: parsed(members, "sub").map_err(|_| FAULT)?,
-    })
+    let members = value
+        .as_object()
+        .ok_or_else(|| ClaimFault::new("may_act", Defect::of(Some(value), Value::is_object, "an object")))?;
+    let read = || {
+        Ok(MayAct {
+            issuer: members.get("iss").map(|iss| foreign_issuer(iss, "iss")).transpose()?,
+            subject: parsed(members, "sub")?,
+        })
+    };
+    read().map_err(|fault: ClaimFault| fault.within("may_act"))
 }
 
 fn read_served(value: &Value) -> Result<Box<str>, ClaimFault> {
-    value.as_str().filter(|text| !text.is_empty()).map(Into::into).ok_or(ClaimFault("served"))
+    let served = value.as_str().filter(|text| !text.is_empty()).map(Into::into);
+    served.ok_or_else(|| ClaimFault::new("served", Defect::of_text(Some(value), "it is not empty")))
 }
 
 fn read_origins(value: &Value) -> Result<Vec<Origin>, ClaimFault> {
-    let many = value.as_array().filter(|many| !many.is_empty()).ok_or(ClaimFault("with"))?;
+    let many = value.as_array().filter(|many| !many.is_empty()).ok_or_else(|| {
+        ClaimFault::new("with", Defect::of(Some(value), Value::is_array, "an array that is not empty"))
+    })?;
     many.iter().map(read_origin).collect()
 }
 
 fn read_origin(value: &Value) -> Result<Origin, ClaimFault> {
-    let members = value.as_object().ok_or(ClaimFault("with"))?;
+    let members = value
+        .as_object()
+        .ok_or_else(|| ClaimFault::new("with", Defect::of(Some(value), Value::is_object, "an object")))?;
     let since = time(members, "since")?;
     match members.get("iss") {
         Some(issuer) => {
-            Ok(Origin::Foreign { issuer: foreign_issuer(issuer)?, subject: parsed(members, "sub")?, since })
+            let issuer = foreign_issuer(issuer, "iss")?;
+            Ok(Origin::Foreign { issuer, subject: parsed(members, "sub")?, since })
         }
         None => Ok(Origin::Session {
-            session: token_id(members, "id", "with")?,
+            session: token_id(members, "id")?,
             client: parsed(members, "client_id")?,
             joined: since,
         }),
@@ -242,7 +254,7 @@ fn read_origin(value: &Value) -> Result<Origin, ClaimFault> {
 
 #[cfg(test)]
 mod tests {
-    use crate::{AccessTokenClaims, ClaimFault};
+    use crate::AccessTokenClaims;
     use serde_json::{Value, json};
 
     fn payload(members: &Value) -> Value {
@@ -297,7 +309,7 @@ mod tests {
         ] {
             let payload = payload(&members);
             let read = AccessTokenClaims::read(payload.as_object().unwrap());
-            assert_eq!(read, Err(ClaimFault("tokenberg_session")), "{members}");
+            assert!(read.unwrap_err().claim().starts_with("tokenberg_session"), "{members}");
         }
     }
 }

@@ -165,6 +165,16 @@ impl GrantType {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::ClientCredentials, Self::TokenExchange, Self::JwtBearer];
 
+    /// The name on the command line.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientCredentials => "client_credentials",
+            Self::TokenExchange => "token_exchange",
+            Self::JwtBearer => "jwt_bearer",
+        }
+    }
+
     /// The value of `grant_type`.
     #[must_use]
     pub fn as_parameter(self) -> &'static str {

@@ -1,7 +1,8 @@
 //! The authentication that a token goes back to: the private claim `tokenberg_session`.
 
 use super::actor::foreign_issuer;
-use super::claims::{ClaimFault, TokenId, time, token_id};
+use super::claim_fault::{ClaimFault, Defect};
+use super::claims::{TokenId, time, token_id};
 use super::issuer::Issuer;
 use super::provenance::{Provenance, read_provenance};
 use super::subject::Subject;
@@ -81,13 +82,18 @@ impl Serialize for Session {
 
 pub(super) fn read_session(payload: &Map<String, Value>) -> Result<Session, ClaimFault> {
     const NAME: &str = "tokenberg_session";
-    const FAULT: ClaimFault = ClaimFault(NAME);
-    let members = payload.get(NAME).and_then(Value::as_object).ok_or(FAULT)?;
-    let issuer = members.get("sub_iss").map(foreign_issuer).transpose();
+    let session = payload.get(NAME);
+    let members = session
+        .and_then(Value::as_object)
+        .ok_or_else(|| ClaimFault::new(NAME, Defect::of(session, Value::is_object, "an object")))?;
+    read_members(members).map_err(|fault| fault.within(NAME))
+}
+
+fn read_members(members: &Map<String, Value>) -> Result<Session, ClaimFault> {
     let session = Session {
-        id: token_id(members, "id", NAME)?,
-        start: time(members, "start").map_err(|_| FAULT)?,
-        end: time(members, "end").map_err(|_| FAULT)?,
+        id: token_id(members, "id")?,
+        start: time(members, "start")?,
+        end: time(members, "end")?,
         asserted: match members.get("sub_auth") {
             None => false,
             Some(how)
@@ -95,14 +101,17 @@ pub(super) fn read_session(payload: &Map<String, Value>) -> Result<Session, Clai
             {
                 true
             }
-            Some(_) => return Err(FAULT),
+            how @ Some(_) => {
+                let rule = "it is unsecured, and then there is no sub_iss";
+                return Err(ClaimFault::new("sub_auth", Defect::of_text(how, rule)));
+            }
         },
-        subject_issuer: issuer.map_err(|_| FAULT)?,
-        provenance: read_provenance(members).map_err(|_| FAULT)?,
+        subject_issuer: members.get("sub_iss").map(|iss| foreign_issuer(iss, "sub_iss")).transpose()?,
+        provenance: read_provenance(members)?,
     };
     // Only another issuer's users have a name that differs from `sub`.
     if session.issuer_subject().is_some() && session.subject_issuer.is_none() {
-        return Err(FAULT);
+        return Err(ClaimFault::missing("sub_iss"));
     }
     Ok(session)
 }

@@ -58,10 +58,29 @@ impl From<Timestamp> for i64 {
     }
 }
 
+/// The time in UTC as RFC 3339 has it, to the second: `2026-11-21T21:58:00Z`.
 impl std::fmt::Display for Timestamp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
+        let (days, second) = (self.0.div_euclid(86_400), self.0.rem_euclid(86_400));
+        let (year, month, day) = date(days);
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
     }
+}
+
+/// Year, month and day of the proleptic Gregorian calendar, so many days after 1970-01-01; no day lies before that.
+fn date(days: i64) -> (i64, i64, i64) {
+    // Counted from 0000-03-01, a leap day is the last day of its year, and an era of 400 years has 146,097 days.
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year + year / 4 - year / 100);
+    // The months from March on have 31, 30, 31, 30, 31 days, and again: 153 in five months.
+    let months_after_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * months_after_march + 2) / 5 + 1;
+    let (month, next) =
+        if months_after_march < 10 { (months_after_march + 3, 0) } else { (months_after_march - 9, 1) };
+    (400 * era + year + next, month, day)
 }
 
 /// A length of time in whole seconds, from 0 to about 136 years.
@@ -92,9 +111,23 @@ impl Lifetime {
     }
 }
 
+/// The units of a length of time, from large to small, with their seconds.
+pub const UNITS_OF_TIME: [(char, u32); 4] = [('d', 86_400), ('h', 3600), ('m', 60), ('s', 1)];
+
+/// The length with units, the largest first and none that is zero: `15m`, `1h30m`, `0s`.
 impl std::fmt::Display for Lifetime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} s", self.0)
+        if self.0 == 0 {
+            return f.write_str("0s");
+        }
+        let mut left = self.0;
+        for (unit, seconds) in UNITS_OF_TIME {
+            if left >= seconds {
+                write!(f, "{}{unit}", left / seconds)?;
+                left %= seconds;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -110,6 +143,36 @@ mod tests {
         assert_eq!(last.plus(Lifetime::from_seconds(u32::MAX)), last);
         assert!(Timestamp::from_seconds(LAST + 1).is_err());
         assert!(Timestamp::from_seconds(-1).is_err());
+    }
+
+    #[test]
+    fn a_time_is_written_as_rfc_3339_and_a_length_of_time_with_units() {
+        for (seconds, written) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (951_868_800, "2000-03-01T00:00:00Z"),
+            (1_709_251_199, "2024-02-29T23:59:59Z"),
+            (1_795_298_280, "2026-11-21T21:58:00Z"),
+            (1_798_761_599, "2026-12-31T23:59:59Z"),
+            (1_798_761_600, "2027-01-01T00:00:00Z"),
+            (4_107_542_399, "2100-02-28T23:59:59Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+            (LAST, "9999-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(Timestamp(seconds).to_string(), written);
+        }
+        for (seconds, written) in [
+            (0, "0s"),
+            (1, "1s"),
+            (90, "1m30s"),
+            (900, "15m"),
+            (5400, "1h30m"),
+            (86_400, "1d"),
+            (93_784, "1d2h3m4s"),
+        ] {
+            assert_eq!(Lifetime(seconds).to_string(), written);
+        }
+        assert_eq!(Lifetime(u32::MAX).to_string(), "49710d6h28m15s");
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! Is this an assertion without a signature, as Iceberg's specification allows and Trino sends it? RFC 7519 §6.
 
-use super::compact_jws::FramingFault;
-use super::json::strict_object;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use super::claim_fault::{Defect, HeaderFault};
+use super::compact_jws::{FramingFault, Part, object};
+use super::excerpt::Excerpt;
 use serde_json::{Map, Value};
 
 /// The longest that is looked at, in bytes.
@@ -28,23 +27,28 @@ impl UnsecuredJwt {
     /// If it is anything else than header, payload and an empty signature, or the header says more than `alg` and `typ`.
     pub(crate) fn parse(text: &str) -> Result<Self, FramingFault> {
         if text.len() > LONGEST {
-            return Err(FramingFault::TooLong);
+            return Err(FramingFault::TooLong { part: Part::Token, bytes: text.len(), most: LONGEST });
         }
-        let unsigned = text.strip_suffix('.').ok_or(FramingFault::Segments)?;
-        let (header, payload) = unsigned.split_once('.').ok_or(FramingFault::Segments)?;
-        let header = object("header", header)?;
-        if header.keys().any(|name| name != "alg" && name != "typ") {
-            return Err(FramingFault::Header("alg and typ alone"));
+        let segments = || FramingFault::Segments(text.split('.').count());
+        let unsigned = text.strip_suffix('.').ok_or_else(segments)?;
+        let (header, payload) = unsigned.split_once('.').ok_or_else(segments)?;
+        let header = object(Part::Header, header)?;
+        if let Some(other) = header.keys().find(|name| *name != "alg" && *name != "typ") {
+            return Err(HeaderFault::not_allowed(other).into());
         }
+        let another = |name: &'static str, expected| {
+            let (found, expected) = (Excerpt::of_value(header.get(name)), Excerpt::of_claim(expected));
+            FramingFault::from(HeaderFault::new(name, Defect::Value { found, expected }))
+        };
         if header.get("alg").and_then(Value::as_str) != Some("none") {
-            return Err(FramingFault::Header("alg"));
+            return Err(another("alg", "none"));
         }
         match header.get("typ").map(Value::as_str) {
             None => {}
             Some(Some(typ)) if typ.eq_ignore_ascii_case("JWT") => {}
-            Some(_) => return Err(FramingFault::Header("typ")),
+            Some(_) => return Err(another("typ", "JWT")),
         }
-        Ok(Self { payload: object("payload", payload)? })
+        Ok(Self { payload: object(Part::Payload, payload)? })
     }
 
     /// What whoever made it says.
@@ -53,14 +57,11 @@ impl UnsecuredJwt {
     }
 }
 
-fn object(part: &'static str, segment: &str) -> Result<Map<String, Value>, FramingFault> {
-    let bytes = URL_SAFE_NO_PAD.decode(segment).map_err(|_| FramingFault::Base64)?;
-    strict_object(&bytes).map_err(|fault| FramingFault::Json { part, fault })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     fn parse(header: &str, rest: &str) -> Result<(), FramingFault> {
         let text = format!("{}.{}{rest}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode("{}"));

@@ -87,7 +87,7 @@ fn tx_06_jw_38_what_announces_itself_as_something_else_begins_nothing() {
             else {
                 unreachable!("{door:?} {changes}: {:?}", answer.refusal())
             };
-            let is_it = matches!(fault, TokenFault::OtherKind { by: found, .. } if *found == by);
+            let is_it = matches!(fault, TokenFault::OtherKind(found) if found.by.name() == by);
             assert!(is_it, "{door:?} {typ:?} {changes}: {fault}");
         };
         for (by, changes) in &claims {

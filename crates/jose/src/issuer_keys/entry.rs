@@ -7,7 +7,7 @@ use super::flight::Flight;
 use super::limits::FetchLimits;
 use crate::public_keys::PublicKeys;
 use std::sync::Arc;
-use tokenberg_core::{CompactJws, KeySource, Lifetime, Timestamp};
+use tokenberg_core::{CompactJws, Excerpt, KeySource, Lifetime, Timestamp};
 
 /// How long after it has ceased to be fresh a set is used while it is fetched again. Later, requests wait for the fetch, so that
 /// a key that was revoked does not verify on a quiet day.
@@ -145,7 +145,8 @@ impl Entry {
             Some(set) if sought.was_signed_before(set) => Decision::Use(Arc::clone(&set.keys)),
             Some(_) | None => {
                 let retry_after = self.budget.wait(now, limits).min(LONGEST_WAIT);
-                Decision::Unavailable(Outage { fault: FetchFault::UnknownKey, retry_after })
+                let kid = sought.token.header().kid.as_ref().map(|kid| Excerpt::of_claim(kid.as_str()));
+                Decision::Unavailable(Outage { fault: FetchFault::UnknownKey(kid), retry_after })
             }
         }
     }

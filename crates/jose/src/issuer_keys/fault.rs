@@ -2,6 +2,7 @@
 
 use super::address::{Address, AddressFault};
 use crate::public_keys::JwksFault;
+use tokenberg_core::Excerpt;
 
 /// Why a fetch brought no keys.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -87,12 +88,19 @@ pub enum FetchFault {
     #[error("the key set that is published has no key that can be used")]
     Empty,
     /// A token names a key that was not published when the keys were last fetched, and it is too early to fetch them again.
-    #[error("the token names a key that was not published when they were last fetched")]
-    UnknownKey,
+    #[error("{} was not published when they were last fetched", named(.0.as_ref()))]
+    UnknownKey(Option<Excerpt>),
     /// It took all the time that there is for it.
     #[error("it took too long")]
     TooLong,
     /// Whoever fetches broke off, or the system gave no thread.
     #[error("the fetch broke off")]
     BrokeOff,
+}
+
+fn named(kid: Option<&Excerpt>) -> String {
+    match kid {
+        Some(kid) => format!("the key {kid}, which the token names,"),
+        None => "a key for the alg of the token, which names none,".to_owned(),
+    }
 }

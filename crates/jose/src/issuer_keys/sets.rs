@@ -137,7 +137,7 @@ impl IssuerKeys for IssuerKeySets {
             let keys = match &issuer.trust.keys {
                 KeySource::Jwks(text) => match self.shared.given.of(text) {
                     Ok(keys) => keys,
-                    Err(_) => return Ok(Err(SignatureFault::NoKey)),
+                    Err(_) => return Ok(Err(SignatureFault::no_key(token.header(), 0))),
                 },
                 KeySource::JwksUri(_) | KeySource::Discovery => {
                     let sought = Sought { token, now, leeway: issuer.trust.leeway };

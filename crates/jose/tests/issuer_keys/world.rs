@@ -110,7 +110,7 @@ impl Held {
 
     /// Verifies, and waits as long as it takes.
     pub(crate) fn verify(&self, issuer: &TrustedIssuer, token: &CompactJws, now: i64) -> Checked {
-        self.sets.verify_blocking(issuer, token, at(now))
+        without_facts(self.sets.verify_blocking(issuer, token, at(now)))
     }
 
     /// Verifies, which must not need to wait.
@@ -164,7 +164,7 @@ impl<'a> Watched<'a> {
     pub(crate) fn poll(&mut self) -> Option<Checked> {
         let waker = Waker::from(Arc::clone(&self.wakes));
         match self.future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(answer) => Some(answer),
+            Poll::Ready(answer) => Some(without_facts(answer)),
             Poll::Pending => None,
         }
     }
@@ -253,4 +253,12 @@ pub(crate) fn retry_after(answer: Checked) -> Option<u32> {
     answer.err().map(|outage| outage.retry_after.as_seconds())
 }
 
-pub(crate) const NO_KEY: Checked = Ok(Err(SignatureFault::NoKey));
+/// That no key fits, without which one was looked for.
+pub(crate) const NO_KEY: Checked = Ok(Err(SignatureFault::NoKeys));
+
+fn without_facts(answer: Checked) -> Checked {
+    match answer {
+        Ok(Err(SignatureFault::NoKey(_))) => NO_KEY,
+        other => other,
+    }
+}

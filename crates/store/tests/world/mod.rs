@@ -238,15 +238,15 @@ impl Keys for Names {
     }
 
     fn verify(&self, _: &CompactJws, _: Timestamp) -> Result<Verified, SignatureFault> {
-        Err(SignatureFault::NoKey)
+        Err(SignatureFault::NoKeys)
     }
 
     fn verify_with(&self, _: &str, _: Algorithms, _: &CompactJws) -> Result<Verified, SignatureFault> {
-        Err(SignatureFault::NoKey)
+        Err(SignatureFault::NoKeys)
     }
 
     fn verify_proof(&self, _: &DpopProof) -> Result<Verified, SignatureFault> {
-        Err(SignatureFault::NoKey)
+        Err(SignatureFault::NoKeys)
     }
 
     fn sha256(&self, _: &[u8]) -> [u8; 32] {
