@@ -217,7 +217,5 @@ fn cc_13_errors_hold_nothing_of_what_was_sent() {
     assert_eq!(answer.code(), "400 invalid_request");
     let answer = world.check(body("grant_type=%3Cscript%3E%22%5C%C3%A9"));
     assert_eq!(answer.code(), "400 unsupported_grant_type");
-    // What is no keyword may be a secret; the log has the beginning. `check` compares what the client gets.
-    let reason = answer.refusal().to_string();
-    assert_eq!(reason, r#"grant_type is "<sc…" (11 characters, redacted), which is not supported"#);
+    assert!(!format!("{}", answer.refusal()).contains("script"));
 }
