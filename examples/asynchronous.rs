@@ -1,41 +1,43 @@
-//! How is a token request answered where an answer may have to be awaited? The same steps, in a loop of one's own.
+//! Answers a token request on an event loop: from memory, and awaits the three answers that take time.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use std::sync::Arc;
 use tokenberg_core::{
-    Answers, Client, ClientId, Policy, Presented, Question, Secret, Step, TokenEndpoint, TokenResponse, Who,
+    Answered, Answers, Pending, Policy, Presented, Secret, Step, TokenEndpoint, TokenResponse,
 };
 use tokenberg_examples::{OneClient, entropy, now};
 
-/// Stands for a directory that is asked over the network.
-async fn find_client(directory: &OneClient, id: &ClientId) -> Option<Arc<Client>> {
-    directory.client(id)
-}
-
-async fn answer(mut step: Step, world: &OneClient) -> Result<TokenResponse> {
+async fn answer(mut step: Step, world: &Arc<OneClient>) -> Result<TokenResponse> {
     loop {
-        step = match step {
-            // Whatever has to be awaited is answered by itself ...
-            Step::Ask(Question::FindClient(question)) => {
-                let client = match question.who() {
-                    Who::Id(id) => find_client(world, id).await,
-                    Who::Federated(..) => None,
-                };
-                question.found(client)?
-            }
-            // ... and the rest from memory.
-            Step::Ask(question) => question.answer(world)?,
+        let question = match step {
+            Step::Ask(question) => question,
             Step::Sign(question) => {
                 let token = world.keys().sign(question.claims(), question.now())?;
                 return Ok(question.signed(token));
             }
+        };
+        step = match question.answer(&**world, &mut ())? {
+            Answered::Next(step) => step,
+            Answered::Pending(Pending::Digest(question)) => {
+                // Some 20 ms of computing for a secret that a person chose: not on the event loop.
+                let world = Arc::clone(world);
+                let computed = actix_web::web::block(move || {
+                    let digest = world.digest(question.client_id(), question.secret());
+                    (question, digest)
+                });
+                let (question, digest) = computed.await?;
+                question.digested(&digest, &mut ())?
+            }
+            Answered::Pending(Pending::FetchKeys(_)) => bail!("this program trusts no issuer"),
+            Answered::Pending(Pending::UseOnce(_)) => bail!("this program has no memory for assertions"),
         }
     }
 }
 
 #[actix_web::main]
 async fn main() -> Result<()> {
-    let world = OneClient::new(&Secret::new("correct horse battery staple, but 256 bits of it".to_owned()))?;
+    let secret = Secret::new("correct horse battery staple, but 256 bits of it".to_owned());
+    let world = Arc::new(OneClient::new(&secret)?);
     let endpoint = TokenEndpoint::new(Policy::new("https://catalog.example".parse()?));
 
     let body = b"grant_type=client_credentials&client_id=spark\

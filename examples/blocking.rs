@@ -1,4 +1,4 @@
-//! How is a token request answered without HTTP and without a runtime? The core, driven by its own blocking loop.
+//! Answers a token request without HTTP and without a runtime: the core's own blocking loop.
 
 use anyhow::Result;
 use tokenberg_core::{Policy, Presented, Renewal, Secret, TokenEndpoint, drive};
@@ -16,15 +16,15 @@ fn main() -> Result<()> {
 
     // The server's side: bytes in, a response out.
     let presented = Presented::read(&[], None, sent.form.expose().as_bytes())?;
-    let granted = drive(endpoint.start(presented, now()?, entropy()?)?, &world)?;
+    let granted = drive(endpoint.start(presented, now()?, entropy()?)?, &world, &())?;
     println!(
         "granted {} to {} until {}",
         granted.claims.scope, granted.claims.client_id, granted.claims.expires_at
     );
 
-    // What is refused is told twice: exactly, and as the client gets it.
+    // A refusal is the exact reason, for the operator; the client receives less.
     let stranger = Presented::read(&[], None, b"grant_type=client_credentials&client_id=x&client_secret=y")?;
-    if let Err(refusal) = drive(endpoint.start(stranger, now()?, entropy()?)?, &world) {
+    if let Err(refusal) = drive(endpoint.start(stranger, now()?, entropy()?)?, &world, &()) {
         println!("refused: {refusal}");
     }
     Ok(())

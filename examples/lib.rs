@@ -12,8 +12,8 @@ use ring::rand::{SecureRandom, SystemRandom};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokenberg_core::{
-    AccessTokenClaims, Algorithm, AllowedScope, Answers, Client, ClientId, Entropy, Keys, Revocation, Rights,
-    Scope, Secret, SecretDigest, StoredSecret, Timestamp,
+    AccessTokenClaims, Algorithm, AllowedScope, Answers, Client, ClientId, Entropy, Issuer, Keys, Revocation,
+    Rights, Scope, Secret, SecretDigest, StoredSecret, SubjectStanding, Timestamp, TrustedIssuer,
 };
 use tokenberg_jose::{Keyring, generate};
 
@@ -85,6 +85,30 @@ impl Answers for OneClient {
 
     fn keys(&self) -> &dyn Keys {
         &self.keys
+    }
+
+    fn may_be_guessed(&self, _: &Secret) -> bool {
+        true
+    }
+
+    fn issuer(&self, _: &str) -> Option<Arc<TrustedIssuer>> {
+        None
+    }
+
+    fn federated(&self, _: &Issuer, _: &str) -> Option<Arc<Client>> {
+        None
+    }
+
+    fn subject(&self, _: Option<&Issuer>, _: &str, _: &str) -> SubjectStanding {
+        SubjectStanding::default()
+    }
+
+    fn nonce(&self, _: Timestamp) -> Option<Box<str>> {
+        None
+    }
+
+    fn accepts_nonce(&self, _: &str, _: Timestamp) -> bool {
+        false
     }
 }
 

@@ -1,4 +1,4 @@
-//! Who answers the core's questions here? The loop of `tokenberg_core::drive`, with what takes long off the event loop.
+//! Answers the core's questions: from one moment in memory, and on other threads what takes long.
 
 use crate::audit::Audit;
 use crate::costly::Costly;
@@ -6,24 +6,23 @@ use crate::fault::Fault;
 use std::sync::Arc;
 use std::time::Instant;
 use tokenberg_core::{
-    Answers, Asks, DigestSecret, Granted, Inquiry, IssuerKeys, KeysUnavailable, NotWritten, Question,
-    Recollection, Refusal, SignatureFault, SigningFault, SingleUse, Step, UseOnce, Verified, VerifyToken,
-    Who,
+    Answered, Answers, Asks, DigestSecret, Granted, Inquiry, IssuerKeys, KeysUnavailable, NotGranted,
+    NotWritten, Pending, Question, SingleUse, Step,
 };
 
-/// Why there is no answer but an error.
+/// Why the answer is an error.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Denied {
     #[error(transparent)]
-    Refused(#[from] Refusal),
-    #[error(transparent)]
-    Unsigned(#[from] SigningFault),
-    #[error(transparent)]
-    Unwritten(#[from] NotWritten),
-    #[error(transparent)]
-    KeysUnavailable(#[from] KeysUnavailable),
+    NotGranted(NotGranted),
     #[error(transparent)]
     Fault(#[from] Fault),
+}
+
+impl<E: Into<NotGranted>> From<E> for Denied {
+    fn from(reason: E) -> Self {
+        Self::NotGranted(reason.into())
+    }
 }
 
 /// What is asked when an answer has to wait.
@@ -82,86 +81,50 @@ async fn question<S: Asks + Send + 'static>(
     waits: &Waits,
     audit: &mut Audit,
 ) -> Result<S, Denied> {
-    Ok(match asked {
-        Question::FindClient(question) => {
-            let client = match question.who() {
-                Who::Id(id) => moment.client(id),
-                Who::Federated(issuer, subject) => moment.federated(issuer, subject),
-            };
-            if let Some(client) = &client {
-                audit.claimed(&client.id);
-            }
-            question.found(client)?
+    let pending = match asked.answer(&**moment, audit)? {
+        Answered::Next(step) => return Ok(step),
+        Answered::Pending(pending) => pending,
+    };
+    Ok(match pending {
+        Pending::Digest(question) => digest(question, moment, &waits.digests, audit).await?,
+        Pending::FetchKeys(question) => {
+            let keys = waits.issuer_keys.as_ref().ok_or_else(|| {
+                KeysUnavailable::new(&question.issuer().issuer, "nothing here fetches keys")
+            })?;
+            let answer = keys.verify(question.issuer(), question.token(), question.now()).await?;
+            question.verified(answer, audit)?
         }
-        Question::DigestSecret(question) => digest(question, moment, &waits.digests).await?,
-        Question::FindIssuer(question) => {
-            let issuer = moment.issuer(question.issuer());
-            question.found(issuer)?
-        }
-        Question::ReadToken(question) => {
-            let answer = question.compute(moment.keys());
-            question.read(answer)?
-        }
-        Question::VerifyToken(question) => {
-            let answer = signature(&question, moment, waits).await?;
-            question.verified(answer)?
-        }
-        Question::VerifyProof(question) => {
-            let answer = moment.keys().verify_proof(question.proof());
-            let is_ours = question.nonce().is_some_and(|nonce| moment.accepts_nonce(nonce, question.now()));
-            question.verified(answer, is_ours)?
-        }
-        Question::Recall(question) => {
-            let recollection = Recollection::of(&**moment, question.claims());
-            question.recalled(recollection)?
-        }
-        Question::RecallSubject(question) => {
-            let standing = question.standing(&**moment);
-            question.recalled(standing)?
-        }
-        Question::UseOnce(question) => {
-            let is_first = used_first(&question, waits).await?;
+        Pending::UseOnce(question) => {
+            // Without a memory nothing is used for the first time (conformance CJ-10).
+            let memory = waits
+                .single_use
+                .as_ref()
+                .ok_or_else(|| NotWritten { reason: "nothing here remembers what was used".to_owned() })?;
+            let is_first = memory.use_once(question.once()).await?;
             question.used(is_first)?
         }
     })
-}
-
-async fn signature<S>(
-    question: &VerifyToken<S>,
-    moment: &Arc<dyn Answers>,
-    waits: &Waits,
-) -> Result<Result<Verified, SignatureFault>, Denied> {
-    match (question.compute(moment.keys()), &waits.issuer_keys) {
-        (Ok(answer), _) => Ok(answer),
-        (Err(issuer), Some(keys)) => Ok(keys.verify(issuer, question.token(), question.now()).await?),
-        (Err(issuer), None) => Err(KeysUnavailable::new(&issuer.issuer, "nothing here fetches keys").into()),
-    }
-}
-
-/// Without a memory nothing is used for the first time (conformance CJ-10).
-async fn used_first<S>(question: &UseOnce<S>, waits: &Waits) -> Result<bool, Denied> {
-    match &waits.single_use {
-        Some(memory) => Ok(memory.use_once(question.once()).await?),
-        None => Err(NotWritten { reason: "nothing here remembers what was used".to_owned() }.into()),
-    }
 }
 
 async fn digest<S: Asks + Send + 'static>(
     question: DigestSecret<S>,
     moment: &Arc<dyn Answers>,
     costly: &Costly,
+    audit: &mut Audit,
 ) -> Result<S, Denied> {
-    let mut takes_long = moment.is_costly(question.client_id(), question.secret());
-    let mut _turn = None;
-    if takes_long {
-        _turn = costly.turn((question.client_id(), question.secret().expose())).await;
-        // If it was right, it is known by now to whoever waited.
-        takes_long = moment.is_costly(question.client_id(), question.secret());
-    }
-    let world = Arc::clone(moment);
-    let digest = move || {
-        let digest = world.digest(question.client_id(), question.secret());
-        question.digested(&digest)
+    let turn = costly.turn((question.client_id(), question.secret().expose())).await;
+    // After a wait for the same secret, a right one is known.
+    let (question, digest) = if moment.is_costly(question.client_id(), question.secret()) {
+        let world = Arc::clone(moment);
+        let compute = move || {
+            let digest = world.digest(question.client_id(), question.secret());
+            (question, digest)
+        };
+        costly.run(compute).await?
+    } else {
+        let digest = moment.digest(question.client_id(), question.secret());
+        (question, digest)
     };
-    if takes_long { Ok(costly.run(digest).await??) } else { Ok(digest()?) }
+    drop(turn);
+    Ok(question.digested(&digest, audit)?)
 }

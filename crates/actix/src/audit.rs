@@ -1,5 +1,6 @@
 //! What is remembered of a decision? One event each, without any token or secret; conformance SE-01, SE-05 and SE-06.
 
+mod event;
 mod unanswered;
 
 use crate::client_address::ClientAddress;
@@ -15,8 +16,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 use tokenberg_core::{
-    AccessTokenClaims, Actor, AuditRecord, Authentication, ClaimedToken, ClientId, Credential, GrantType,
-    Granted, Introspection, Issuer, Presented, Revoked, Scope, Subject, Thumbprint, TokenFault, UNSECURED,
+    AccessTokenClaims, Actor, AuditRecord, Authentication, ClaimedToken, Client, ClientId, Credential,
+    GrantType, Granted, Introspection, Issuer, Listener, Outcome, Presented, Revoked, Scope, Subject,
+    Thumbprint, TokenFault, UNSECURED, Who,
 };
 use tracing::field;
 use unanswered::Proof;
@@ -47,6 +49,8 @@ pub const AUDIT: &str = "tokenberg::audit";
 ///
 /// Fields: `endpoint`, `request_id`, `grant` and `outcome`, as in the audit.
 pub const SPANS: &str = "tokenberg::request";
+
+const ABOUT_A_TOKEN: &str = "answered about a token";
 
 /// The span of a request.
 pub(crate) fn span(request: &HttpRequest, endpoint: Endpoint) -> tracing::Span {
@@ -106,11 +110,11 @@ impl Audit {
         self.source.map(|source| source.ip)
     }
 
-    fn count(&self, outcome: &str) {
+    fn count(&self, outcome: Outcome) {
         self.is_counted.set(true);
         let span = tracing::Span::current();
         if !span.is_disabled() {
-            span.record("grant", self.grant.map(GrantType::as_parameter)).record("outcome", outcome);
+            span.record("grant", self.grant.map(GrantType::as_parameter)).record("outcome", outcome.as_str());
         }
         self.observer.metrics().answered(self.endpoint, self.grant, outcome, self.begun.elapsed());
     }
@@ -136,128 +140,77 @@ impl Audit {
         self.is_authenticated = true;
     }
 
-    /// Somebody is registered under the identifier that was presented.
-    pub(crate) fn claimed(&mut self, client: &ClientId) {
-        self.client = Some(client.clone());
-    }
-
     pub(crate) fn granted(&self, granted: &Granted) {
-        self.count("granted");
+        self.count(Outcome::Granted);
         let (claims, decision) = (&granted.claims, &granted.decision);
-        let actors: Vec<&str> =
-            claims.actor.iter().flat_map(Actor::chain).map(|actor| actor.subject.as_str()).collect();
-        // Whoever was only asserted stays so, however often the token is renewed (conformance TX-69).
+        let actors = claims.actor.iter().flat_map(Actor::chain);
+        // A user whom only a client names stays so, however often the token is renewed (conformance TX-69).
         let subject_auth = if claims.session.asserted { UNSECURED } else { decision.subject_proof.as_str() };
-        tracing::info!(
-            target: AUDIT,
-            endpoint = self.endpoint.path(),
-            request_id = self.name(),
-            source = self.source.map(field::display),
-            client = claims.client_id.as_str(),
-            method = decision.method,
-            grant = decision.grant.as_parameter(),
-            subject = claims.subject.as_str(),
-            subject_issuer = subject_issuer(claims),
-            issuer_subject = issuer_subject(claims),
-            actors = ?actors,
-            scope_in = decision.scope_asked.as_str(),
-            scope_out = claims.scope.as_str(),
-            aud = ?claims.audience,
-            jti = claims.token_id.as_str(),
-            subject_auth,
-            bound = bound(claims).map(field::debug),
-            subject_jti = decision.subject_token.as_deref(),
-            actor_jti = decision.actor_token.as_deref(),
-            outcome = "granted",
-            "granted a token"
-        );
-        self.record("granted", |record| AuditRecord {
+        let record = AuditRecord {
             client: Some(claims.client_id.as_str().into()),
             method: Some(decision.method),
             grant: Some(decision.grant.as_parameter()),
-            actors: actors.iter().map(|&actor| actor.into()).collect(),
+            actors: actors.map(|actor| actor.subject.as_str().into()).collect(),
             subject_auth: Some(subject_auth.into()),
             scope_in: Some(decision.scope_asked.as_str().into()),
             scope_out: Some(claims.scope.as_str().into()),
             aud: claims.audience.iter().map(|aud| (&**aud).into()).collect(),
             subject_jti: decision.subject_token.as_deref().map(Cow::Borrowed),
             actor_jti: decision.actor_token.as_deref().map(Cow::Borrowed),
-            ..about(claims, record)
-        });
+            ..about(claims, self.begun_record(Outcome::Granted))
+        };
+        self.report(&record, "granted a token");
     }
 
     pub(crate) fn introspected(&self, introspection: &Introspection, body: &[u8]) {
         match introspection {
-            Introspection::Active(claims) => self.answered("active", Ok(claims)),
-            Introspection::Inactive(inactivity) => {
-                self.answered("inactive", Err((&inactivity.to_string(), body)));
-            }
+            Introspection::Active(claims) => self.good(Outcome::Active, claims),
+            Introspection::Inactive(reason) => self.worthless(Outcome::Inactive, reason.to_string(), body),
         }
     }
 
     pub(crate) fn revoked(&self, outcome: &Result<Revoked, TokenFault>, body: &[u8]) {
         match outcome {
-            Ok(revoked) => self.answered("revoked", Ok(revoked.claims())),
-            Err(fault) => self.answered("nothing to revoke", Err((&fault.to_string(), body))),
+            Ok(revoked) => self.good(Outcome::Revoked, revoked.claims()),
+            Err(reason) => self.worthless(Outcome::NothingToRevoke, reason.to_string(), body),
         }
     }
 
-    /// Logs and records the outcome for a presented token: with its claims if it is good, and otherwise with the reason and with what
-    /// it claims to be, which the body says.
-    fn answered(&self, outcome: &str, token: Result<&AccessTokenClaims, (&str, &[u8])>) {
+    /// A presented token that is good, with its claims.
+    fn good(&self, outcome: Outcome, claims: &AccessTokenClaims) {
         self.count(outcome);
-        let good = token.ok();
-        let reason = token.err().map(|(reason, _)| reason);
-        let presented = token.err().map(|(_, body)| ClaimedToken::all_of(body)).unwrap_or_default();
-        let tokens: Vec<String> = presented.iter().map(ClaimedToken::name).collect();
-        tracing::info!(
-            target: AUDIT,
-            endpoint = self.endpoint.path(),
-            request_id = self.name(),
-            source = self.source.map(field::display),
-            client = self.client(),
-            method = self.method,
-            owner = good.map(|claims| claims.client_id.as_str()),
-            subject = good.map(|claims| claims.subject.as_str()),
-            subject_issuer = good.and_then(subject_issuer),
-            issuer_subject = good.and_then(issuer_subject),
-            subject_auth = good.filter(|claims| claims.session.asserted).map(|_| UNSECURED),
-            bound = good.and_then(bound).map(field::debug),
-            jti = good.map(|claims| claims.token_id.as_str()),
-            session = good.map(|claims| claims.session.id.as_str()),
-            tokens = (!tokens.is_empty()).then(|| field::debug(&tokens)),
-            presented = (!presented.is_empty()).then(|| field::debug(&presented)),
-            outcome,
-            reason,
-            "answered about a token"
-        );
-        self.record(outcome, |record| {
-            let record = AuditRecord { reason: reason.map(Cow::Borrowed), ..record };
-            let asserted = good.filter(|claims| claims.session.asserted).map(|_| UNSECURED.into());
-            match good {
-                Some(claims) => AuditRecord {
-                    owner: Some(claims.client_id.as_str().into()),
-                    subject_auth: asserted,
-                    ..about(claims, record)
-                },
-                None => {
-                    AuditRecord { tokens: tokens.into_iter().map(Cow::Owned).collect(), presented, ..record }
-                }
-            }
-        });
+        let record = AuditRecord {
+            owner: Some(claims.client_id.as_str().into()),
+            subject_auth: claims.session.asserted.then(|| UNSECURED.into()),
+            ..about(claims, self.begun_record(outcome))
+        };
+        self.report(&record, ABOUT_A_TOKEN);
     }
 
-    /// Passes the same as an event says on to the recorder, if there is one.
-    fn record<'a>(&'a self, outcome: &'a str, complete: impl FnOnce(AuditRecord<'a>) -> AuditRecord<'a>) {
+    /// A presented token that is not good, or that the client may not see, with what it claims.
+    fn worthless(&self, outcome: Outcome, reason: String, body: &[u8]) {
+        self.count(outcome);
+        let presented = ClaimedToken::all_of(body);
+        let record = AuditRecord {
+            reason: Some(reason.into()),
+            tokens: presented.iter().map(|token| token.name().into()).collect(),
+            presented,
+            ..self.begun_record(outcome)
+        };
+        self.report(&record, ABOUT_A_TOKEN);
+    }
+
+    /// Logs the record, and passes it to the recorder, if there is one.
+    fn report(&self, record: &AuditRecord<'_>, message: &'static str) {
+        event::log(record, self.source, message);
         if let Some(recorder) = self.observer.recorder() {
-            recorder.record(&complete(self.begun_record(outcome)));
+            recorder.record(record);
         }
     }
 
     /// What is known of every request.
-    fn begun_record<'a>(&'a self, outcome: &'a str) -> AuditRecord<'a> {
+    fn begun_record(&self, outcome: Outcome) -> AuditRecord<'_> {
         AuditRecord {
-            endpoint: self.endpoint.path(),
             request_id: self.name(),
             source: self.source.map(|source| source.ip.to_string().into()),
             port: self.source.and_then(|source| source.port),
@@ -265,8 +218,7 @@ impl Audit {
             method: self.method,
             grant: self.grant.map(GrantType::as_parameter),
             scope_in: self.scope.as_ref().map(|scope| scope.as_str().into()),
-            outcome,
-            ..AuditRecord::default()
+            ..AuditRecord::new(self.endpoint.path(), outcome)
         }
     }
 
@@ -278,9 +230,14 @@ impl Audit {
     fn name(&self) -> Option<&str> {
         self.request_id.as_ref().map(RequestId::as_str)
     }
+}
 
-    fn client(&self) -> Option<&str> {
-        self.client.as_ref().map(ClientId::as_str)
+impl Listener for Audit {
+    /// A client is registered under the identifier that was presented.
+    fn client_found(&mut self, _: &Who, client: Option<&Client>) {
+        if let Some(client) = client {
+            self.client = Some(client.id.clone());
+        }
     }
 }
 

@@ -36,7 +36,7 @@ impl BearerConfig {
         let checked = verification.clone();
         let check = move |token: &str, now: Timestamp, possession: &Possession| {
             let moment = checking.moment();
-            let token = moment.keys().signed(token, checked.issuer(), now)?;
+            let token = moment.keys().read(token, checked.issuer(), now).ours(checked.issuer())?;
             let claims = checked.signed(&token, now, possession)?;
             let recollection = Recollection::of(&*moment, &claims);
             let claims = checked.recalled(claims, recollection)?;

@@ -14,8 +14,8 @@ use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 use tokenberg_core::{
-    Authentication, Credential, ErrorCode, LARGEST_BODY, LARGEST_PRESENTATION, Presented, PresentedToken,
-    Request,
+    Authentication, Credential, ErrorCode, LARGEST_BODY, LARGEST_PRESENTATION, NotGranted, Presented,
+    PresentedToken, Request,
 };
 
 /// RFC 9449 §4.1.
@@ -76,30 +76,33 @@ pub(crate) async fn answer(
     };
     match decide(service, endpoint, request, &body, &mut audit).await {
         Ok(response) => response,
-        Err(Denied::Refused(refusal)) => {
+        Err(Denied::NotGranted(NotGranted::Refused(refusal))) => {
             let error = service.policy().error_for(&refusal);
             audit.refused(&refusal, &error, &body);
             let needs_nonce = error.code == ErrorCode::UseDpopNonce;
             let nonce = if needs_nonce { service.dpop_nonce() } else { None };
             reply::refused(error, nonce.as_deref(), audit.request_id())
         }
-        Err(Denied::Unsigned(fault)) => {
-            audit.unsigned(&fault, &body);
-            reply::fault(Fault::Unsigned)
+        Err(Denied::NotGranted(NotGranted::Unsigned(reason))) => {
+            outage(&audit, Fault::Unsigned, &reason, &body)
         }
-        Err(Denied::Unwritten(fault)) => {
-            audit.unwritten(&fault, &body);
-            reply::fault(Fault::Unwritten)
+        Err(Denied::NotGranted(NotGranted::Unwritten(reason))) => {
+            outage(&audit, Fault::Unwritten, &reason, &body)
         }
-        Err(Denied::KeysUnavailable(fault)) => {
-            audit.without_keys(&fault, &body);
-            reply::fault(Fault::KeysUnavailable { seconds: fault.retry_after.as_seconds() })
+        Err(Denied::NotGranted(NotGranted::KeysUnavailable(reason))) => {
+            let seconds = reason.retry_after.as_seconds();
+            outage(&audit, Fault::KeysUnavailable { seconds }, &reason, &body)
         }
         Err(Denied::Fault(fault)) => {
             audit.failed(fault);
             reply::fault_of(fault, audit.request_id())
         }
     }
+}
+
+fn outage(audit: &Audit, fault: Fault, reason: &dyn std::fmt::Display, body: &[u8]) -> HttpResponse {
+    audit.failed_because(fault, reason.to_string(), Some(body));
+    reply::fault(fault)
 }
 
 async fn decide(

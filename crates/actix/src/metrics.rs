@@ -6,31 +6,15 @@ use crate::exposition::{Exposition, exact};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokenberg_core::GrantType;
-
-/// How a request may end, as in the audit; anything else is the last.
-const OUTCOMES: [&str; 17] = [
-    "granted",
-    "active",
-    "inactive",
-    "revoked",
-    "nothing to revoke",
-    "invalid_request",
-    "invalid_client",
-    "invalid_grant",
-    "unauthorized_client",
-    "unsupported_grant_type",
-    "invalid_scope",
-    "invalid_target",
-    "invalid_dpop_proof",
-    "use_dpop_nonce",
-    "temporarily_unavailable",
-    "server_error",
-    "other",
-];
+use tokenberg_core::{ErrorCode, GrantType, Outcome};
 
 /// Those that are shown before they have happened, so that the first is an increase.
-const ALWAYS_SHOWN: [&str; 4] = ["granted", "invalid_client", "temporarily_unavailable", "server_error"];
+const ALWAYS_SHOWN: [Outcome; 4] = [
+    Outcome::Granted,
+    Outcome::Refused(ErrorCode::InvalidClient),
+    Outcome::Refused(ErrorCode::TemporarilyUnavailable),
+    Outcome::Refused(ErrorCode::ServerError),
+];
 
 /// Requests without a grant that we know come last.
 const GRANTS: usize = GrantType::ALL.len() + 1;
@@ -59,7 +43,7 @@ pub(crate) enum Document {
 /// The figures of one service.
 #[derive(Default)]
 pub(crate) struct Metrics {
-    requests: [[[AtomicU64; OUTCOMES.len()]; GRANTS]; ENDPOINTS.len()],
+    requests: [[[AtomicU64; Outcome::COUNT]; GRANTS]; ENDPOINTS.len()],
     durations: [Histogram; ENDPOINTS.len()],
     signing: Histogram,
     failed_authentications: AtomicU64,
@@ -67,24 +51,21 @@ pub(crate) struct Metrics {
     documents: [AtomicU64; 3],
     connections: Arc<ConnectionFigures>,
     unrecorded: AtomicU64,
-    left_out: [AtomicU64; OUTCOMES.len()],
+    left_out: [AtomicU64; Outcome::COUNT],
 }
 
 impl Metrics {
-    /// How a request may end; anything else counts as the last.
-    pub(crate) const OUTCOMES: [&'static str; OUTCOMES.len()] = OUTCOMES;
-
     /// A request that was answered.
     pub(crate) fn answered(
         &self,
         endpoint: Endpoint,
         grant: Option<GrantType>,
-        outcome: &str,
+        outcome: Outcome,
         after: Duration,
     ) {
         let grant = grant.and_then(|grant| GrantType::ALL.iter().position(|g| *g == grant));
         let endpoint = place(endpoint);
-        one_more(&self.requests[endpoint][grant.unwrap_or(GRANTS - 1)][place_of_outcome(outcome)]);
+        one_more(&self.requests[endpoint][grant.unwrap_or(GRANTS - 1)][outcome.index()]);
         self.durations[endpoint].observe(after);
     }
 
@@ -106,11 +87,11 @@ impl Metrics {
     }
 
     /// A decision that was neither recorded nor logged.
-    pub(crate) fn left_out(&self, outcome: &str) {
-        one_more(&self.left_out[place_of_outcome(outcome)]);
+    pub(crate) fn left_out(&self, outcome: Outcome) {
+        one_more(&self.left_out[outcome.index()]);
     }
 
-    /// How many decisions were neither recorded nor logged, in the order of [`Metrics::OUTCOMES`].
+    /// How many decisions were neither recorded nor logged, in the order of [`Outcome::all`].
     pub(crate) fn all_left_out(&self) -> Vec<u64> {
         self.left_out.iter().map(read).collect()
     }
@@ -172,9 +153,9 @@ impl Metrics {
             LEFT_OUT,
             "Requests without client authentication that were neither recorded nor logged, by outcome.",
         );
-        for (outcome, count) in OUTCOMES.iter().zip(self.all_left_out()) {
-            if count > 0 || *outcome == "invalid_client" {
-                to.sample(LEFT_OUT, &[("outcome", &outcome.replace(' ', "_"))], exact(count));
+        for (outcome, count) in Outcome::all().zip(self.all_left_out()) {
+            if count > 0 || outcome == Outcome::Refused(ErrorCode::InvalidClient) {
+                to.sample(LEFT_OUT, &[("outcome", &outcome.as_str().replace(' ', "_"))], exact(count));
             }
         }
     }
@@ -185,11 +166,11 @@ impl Metrics {
         for ((endpoint, name), by_grant) in ENDPOINTS.iter().zip(&self.requests) {
             for (at, by_outcome) in by_grant.iter().enumerate() {
                 let grant = GrantType::ALL.get(at).map_or_else(|| "none".to_owned(), |grant| short(*grant));
-                for (outcome, count) in OUTCOMES.iter().zip(by_outcome) {
+                for (outcome, count) in Outcome::all().zip(by_outcome) {
                     let count = read(count);
-                    let shown = *endpoint == Endpoint::Tokens && ALWAYS_SHOWN.contains(outcome);
+                    let shown = *endpoint == Endpoint::Tokens && ALWAYS_SHOWN.contains(&outcome);
                     if count > 0 || shown {
-                        let outcome = outcome.replace(' ', "_");
+                        let outcome = outcome.as_str().replace(' ', "_");
                         let labels = [("endpoint", *name), ("grant", &grant), ("outcome", &outcome)];
                         to.sample(NAME, &labels, exact(count));
                     }
@@ -197,10 +178,6 @@ impl Metrics {
             }
         }
     }
-}
-
-fn place_of_outcome(outcome: &str) -> usize {
-    OUTCOMES.iter().position(|known| *known == outcome).unwrap_or(OUTCOMES.len() - 1)
 }
 
 fn place(endpoint: Endpoint) -> usize {
@@ -297,15 +274,20 @@ mod tests {
     }
 
     #[test]
-    fn se_07_no_outcome_makes_a_label_of_its_own() {
+    fn se_07_each_outcome_is_a_label_of_ours() {
         let metrics = Metrics::default();
-        metrics.answered(Endpoint::Tokens, None, "what a client\"chose", Duration::ZERO);
+        Outcome::all().for_each(|outcome| {
+            metrics.answered(Endpoint::Tokens, None, outcome, Duration::ZERO);
+        });
         let mut exposition = Exposition::default();
         metrics.expose(&mut exposition);
         let text = exposition.into_text();
-        assert!(
-            text.contains("tokenberg_requests_total{endpoint=\"token\",grant=\"none\",outcome=\"other\"} 1")
-        );
-        assert!(!text.contains("chose"));
+        for outcome in Outcome::all() {
+            let outcome = outcome.as_str().replace(' ', "_");
+            let sample = format!(
+                "tokenberg_requests_total{{endpoint=\"token\",grant=\"none\",outcome=\"{outcome}\"}} 1"
+            );
+            assert!(text.lines().any(|line| line == sample), "{sample}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokenberg_core::{AuditRecord, Recorder};
+use tokenberg_core::{AuditRecord, Outcome, Recorder};
 
 /// How many sources have a budget of their own at a time.
 const SOURCES: usize = 8 * 1024;
@@ -81,7 +81,7 @@ impl Observer {
             unverified: Mutex::new(Unverified {
                 budget: Budget::new(unverified_bytes_per_minute),
                 by_source: FailureTable::new(Allowance::per_minute(of_a_source), SOURCES),
-                reported: vec![0; Metrics::OUTCOMES.len()],
+                reported: vec![0; Outcome::COUNT],
                 is_report_due: false,
             }),
             keys: RandomState::new(),
@@ -141,10 +141,8 @@ impl Observer {
         let total = self.metrics.all_left_out();
         let reported = std::mem::replace(&mut unverified.reported, total.clone());
         drop(unverified);
-        let since = Metrics::OUTCOMES
-            .into_iter()
-            .zip(total.iter().zip(reported).map(|(total, before)| total - before));
-        let outcomes: Vec<(&'static str, u64)> = since.filter(|(_, count)| *count > 0).collect();
+        let since = Outcome::all().zip(total.iter().zip(reported).map(|(total, before)| total - before));
+        let outcomes: Vec<(Outcome, u64)> = since.filter(|(_, count)| *count > 0).collect();
         if outcomes.is_empty() {
             return;
         }
@@ -155,7 +153,7 @@ impl Observer {
         tracing::warn!(
             target: AUDIT,
             records,
-            outcomes = ?outcomes,
+            outcomes = ?outcomes.iter().map(|(outcome, count)| (outcome.as_str(), count)).collect::<Vec<_>>(),
             "left out requests without client authentication: they exceeded what they may write in a minute"
         );
     }
@@ -190,13 +188,17 @@ fn length(record: &AuditRecord<'_>) -> u64 {
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicU64, Ordering};
+    use tokenberg_core::ErrorCode;
+
+    const WRONG: Outcome = Outcome::Refused(ErrorCode::InvalidClient);
+    const AWAY: Outcome = Outcome::Refused(ErrorCode::TemporarilyUnavailable);
 
     /// How many records came, and what was left out.
     #[derive(Default)]
     struct Kept {
         records: AtomicU64,
         bytes: AtomicU64,
-        left_out: Mutex<Vec<(&'static str, u64)>>,
+        left_out: Mutex<Vec<(Outcome, u64)>>,
     }
 
     impl Recorder for Kept {
@@ -204,7 +206,7 @@ mod tests {
             self.records.fetch_add(1, Ordering::Relaxed);
             self.bytes.fetch_add(length(record), Ordering::Relaxed);
         }
-        fn left_out(&self, outcomes: &[(&'static str, u64)]) {
+        fn left_out(&self, outcomes: &[(Outcome, u64)]) {
             self.left_out.lock().unwrap().extend(outcomes);
         }
         fn has_room_for_unverified(&self) -> bool {
@@ -248,8 +250,7 @@ mod tests {
             let mut record = AuditRecord {
                 client: Some(n.to_string().into()),
                 scope_in: Some(scope.as_str().into()),
-                outcome: if n % 2 == 0 { "invalid_client" } else { "temporarily_unavailable" },
-                ..AuditRecord::default()
+                ..AuditRecord::new("", if n % 2 == 0 { WRONG } else { AWAY })
             };
             record.cut_as_unverified();
             if observer.admits(&record, Some(source)) {
@@ -264,13 +265,13 @@ mod tests {
         let left_out = kept.left_out.lock().unwrap();
         assert_eq!(left_out.iter().map(|(_, count)| count).sum::<u64>(), 20_000 - admitted);
         let outcomes: Vec<_> = left_out.iter().map(|(outcome, _)| *outcome).collect();
-        assert_eq!(outcomes, ["invalid_client", "temporarily_unavailable"]);
+        assert_eq!(outcomes, [WRONG, AWAY]);
     }
 
     #[test]
     fn se_06_cwe_779_one_source_leaves_room_for_others() {
         let observer = Arc::new(Observer::new(Arc::default(), None, 256 * 1024));
-        let record = AuditRecord { outcome: "invalid_client", ..AuditRecord::default() };
+        let record = AuditRecord::new("", WRONG);
         let from = |source: &str| observer.admits(&record, source.parse().ok());
         let admitted = (0..10_000).filter(|_| from("192.0.2.1")).count();
         assert!((32..100).contains(&admitted), "{admitted}");

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
-use tokenberg_core::{Reading, Refusal, Secret, SignatureFault, TokenFault};
+use tokenberg_core::{NotGranted, Reading, Refusal, Secret, SignatureFault, TokenFault};
 
 /// How many keys each table has room for; about a megabyte for both.
 const KEYS: usize = 32 * 1024;
@@ -176,11 +176,14 @@ impl Attempt<'_> {
     /// A generated secret has 256 random bits. Whether one is right can be told at any time, because no number of
     /// questions finds one; so whoever shares the source with an attacker, and his victim's identifier, goes on working.
     pub(crate) fn judged<T>(self, outcome: Result<T, Denied>) -> Result<T, Denied> {
-        let failed = self.by_secret && outcome.as_ref().err().is_some_and(is_failed_authentication);
+        let failed =
+            self.by_secret && outcome.as_ref().err().and_then(refusal).is_some_and(Refusal::is_failed_guess);
         if failed {
             self.throttle.metrics.failed_authentication();
         }
-        if let Some(key) = self.forgery.filter(|_| outcome.as_ref().err().is_some_and(is_bad_signature)) {
+        if let Some(key) =
+            self.forgery.filter(|_| outcome.as_ref().err().and_then(refusal).is_some_and(is_bad_signature))
+        {
             let now = self.throttle.now();
             self.throttle.forgeries.of(key).record(key, now);
         }
@@ -209,23 +212,18 @@ impl Attempt<'_> {
     }
 }
 
-/// Only what somebody who guesses secrets would get. A token that is no good is none: it cannot be guessed, and Iceberg's
-/// Java client presents one seven times in three seconds before it gives up (conformance IC-12).
-fn is_failed_authentication(denied: &Denied) -> bool {
-    let Denied::Refused(refusal) = denied else { return false };
-    matches!(
-        refusal,
-        Refusal::WrongSecret { .. }
-            | Refusal::ExpiredSecret(_)
-            | Refusal::UnknownClient(_)
-            | Refusal::DisabledClient(_)
-            | Refusal::OtherMethod { .. }
-    )
+fn refusal(denied: &Denied) -> Option<&Refusal> {
+    match denied {
+        Denied::NotGranted(NotGranted::Refused(refusal)) => Some(refusal),
+        Denied::NotGranted(
+            NotGranted::Unsigned(_) | NotGranted::Unwritten(_) | NotGranted::KeysUnavailable(_),
+        )
+        | Denied::Fault(_) => None,
+    }
 }
 
 /// That the signature of the credential is not good, which no client with a key of its own ever sends.
-fn is_bad_signature(denied: &Denied) -> bool {
-    let Denied::Refused(refusal) = denied else { return false };
+fn is_bad_signature(refusal: &Refusal) -> bool {
     let (Refusal::BearerToken(TokenFault::Signature(fault))
     | Refusal::ClientAssertion(TokenFault::Signature(fault))) = refusal
     else {
@@ -249,7 +247,7 @@ mod tests {
 
     fn wrong() -> Result<(), Denied> {
         let client: ClientId = "c1".parse().unwrap();
-        Err(Denied::Refused(Refusal::WrongSecret { client, live: 1 }))
+        Err(Denied::from(Refusal::WrongSecret { client, live: 1 }))
     }
 
     /// Tries once; the secret `generated` is one that nobody guesses.
@@ -261,11 +259,7 @@ mod tests {
             attempt.map_err(Denied::Fault).and_then(|a| a.judged(if right { Ok(()) } else { wrong() }));
         outcome.map_err(|denied| match denied {
             Denied::Fault(Fault::TooManyFailures { .. }) => "throttled",
-            Denied::Fault(_)
-            | Denied::Refused(_)
-            | Denied::Unsigned(_)
-            | Denied::Unwritten(_)
-            | Denied::KeysUnavailable(_) => "refused",
+            Denied::Fault(_) | Denied::NotGranted(_) => "refused",
         })
     }
 
@@ -338,9 +332,9 @@ mod tests {
     fn ic_12_only_secrets_are_guessed_and_an_unknown_source_is_not_held_to_account() {
         let t = throttle();
         for denied in [Refusal::NoCredentials, Refusal::SecretTooLong, Refusal::MalformedBearer] {
-            assert!(!is_failed_authentication(&Denied::Refused(denied)));
+            assert!(!denied.is_failed_guess());
         }
-        assert!(!is_failed_authentication(&Denied::Fault(Fault::Overloaded)));
+        assert!(refusal(&Denied::Fault(Fault::Overloaded)).is_none());
         for _ in 0..100 {
             assert_eq!(try_once(&t, "unknown", "c1", "x", false), Err("refused"));
         }
@@ -352,7 +346,7 @@ mod tests {
         let token = |bytes: usize| format!("e30.e30.{}", "A".repeat((bytes * 4).div_ceil(3)));
         let bad = || {
             let fault = SignatureFault::Signature { key: KeyId::new("k") };
-            Err(Denied::Refused(Refusal::BearerToken(TokenFault::Signature(fault))))
+            Err(Denied::from(Refusal::BearerToken(TokenFault::Signature(fault))))
         };
         let try_once = |source: &str, token: &str, outcome: Result<(), Denied>| {
             let attempt = t.attempt(source.parse().ok(), Credential::Token(token), |_| true);
@@ -361,7 +355,7 @@ mod tests {
         let is_throttled = |outcome: Result<(), Denied>| {
             matches!(outcome, Err(Denied::Fault(Fault::TooManyFailures { .. })))
         };
-        let expired = || Err(Denied::Refused(Refusal::BearerToken(TokenFault::NoActor)));
+        let expired = || Err(Denied::from(Refusal::BearerToken(TokenFault::NoActor)));
         for _ in 0..100 {
             assert!(!is_throttled(try_once("192.0.2.1", &token(64), bad())), "ES256 and EdDSA cost nothing");
             assert!(!is_throttled(try_once("192.0.2.1", &token(512), bad())), "nor does RSA up to 4096 bits");

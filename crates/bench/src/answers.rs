@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tokenberg_core::{
     AccessTokenClaims, Algorithm, Algorithms, AllowedScope, Answers, Client, ClientId, CompactJws, DpopProof,
-    KeyId, Keys, Lifetime, Revocation, Rights, Secret, SecretDigest, SignatureFault, SigningFault,
-    StoredSecret, SubjectPattern, Timestamp, Verified,
+    Issuer, KeyId, Keys, Lifetime, Revocation, Rights, Secret, SecretDigest, SignatureFault, SigningFault,
+    StoredSecret, SubjectPattern, SubjectStanding, Timestamp, TrustedIssuer, Verified,
 };
 use tokenberg_jose::Keyring;
 
@@ -72,6 +72,30 @@ impl Answers for FixedAnswers {
     fn keys(&self) -> &dyn Keys {
         &*self.keys
     }
+
+    fn may_be_guessed(&self, _: &Secret) -> bool {
+        true
+    }
+
+    fn issuer(&self, _: &str) -> Option<Arc<TrustedIssuer>> {
+        None
+    }
+
+    fn federated(&self, _: &Issuer, _: &str) -> Option<Arc<Client>> {
+        None
+    }
+
+    fn subject(&self, _: Option<&Issuer>, _: &str, _: &str) -> SubjectStanding {
+        SubjectStanding::default()
+    }
+
+    fn nonce(&self, _: Timestamp) -> Option<Box<str>> {
+        None
+    }
+
+    fn accepts_nonce(&self, _: &str, _: Timestamp) -> bool {
+        false
+    }
 }
 
 /// The store's HMAC is measured with the store, so here is no hash at all.
@@ -101,10 +125,6 @@ impl Keys for Unsigned {
 
     fn verify_proof(&self, _: &DpopProof) -> Result<Verified, SignatureFault> {
         Ok(Verified::assertion(KeyId::new("none"), Algorithm::ES256))
-    }
-
-    fn sha256(&self, _: &[u8]) -> [u8; 32] {
-        [0; 32]
     }
 
     fn jwks(&self) -> Arc<str> {

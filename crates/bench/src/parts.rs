@@ -168,7 +168,7 @@ impl Asked {
     fn answered(&self, body: &[u8], answers: &FixedAnswers) -> Granted {
         let presented = Presented::read(&[&self.basic], None, body).expect("a request");
         let step = self.endpoint.start(presented, now(), Entropy::from_bits([7; 16])).expect("a step");
-        drive(step, answers).expect("a token")
+        drive(step, answers, &()).expect("a token")
     }
 }
 

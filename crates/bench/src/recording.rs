@@ -4,7 +4,7 @@ use crate::process::Processes;
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use std::time::Duration;
-use tokenberg_core::{AuditRecord, Recorder};
+use tokenberg_core::{AuditRecord, Outcome, Recorder};
 use tokenberg_store::{AuditTrail, KekSource, Store, StoreUrl, WhenFull};
 
 /// The options of `recording`.
@@ -68,7 +68,6 @@ fn record(trail: &AuditTrail, made: &mut u64, count: u32) {
 /// What the endpoint records of a grant of client credentials.
 fn granted<'a>(request_id: &'a str, jti: &'a str) -> AuditRecord<'a> {
     AuditRecord {
-        endpoint: "/v1/oauth/tokens",
         request_id: Some(request_id),
         source: Some("192.0.2.7".into()),
         port: Some(40_000),
@@ -82,8 +81,7 @@ fn granted<'a>(request_id: &'a str, jti: &'a str) -> AuditRecord<'a> {
         aud: vec!["https://tokens.example".into()],
         jti: Some(jti.into()),
         session: Some(jti.into()),
-        outcome: "granted",
-        ..AuditRecord::default()
+        ..AuditRecord::new("/v1/oauth/tokens", Outcome::Granted)
     }
 }
 

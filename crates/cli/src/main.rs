@@ -3,7 +3,7 @@
 #![allow(rustdoc::bare_urls, reason = "what documents an argument is its help on a terminal")]
 
 mod arguments;
-mod blocking_answers;
+mod blocking;
 mod clock;
 mod commands;
 mod config_file;

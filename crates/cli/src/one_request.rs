@@ -1,7 +1,7 @@
 //! Which request is it, and what is it answered from? For commands that decide about one request without HTTP.
 
 use crate::arguments::Common;
-use crate::blocking_answers::BlockingAnswers;
+use crate::blocking::Waiting;
 use crate::config_file::ConfigFile;
 use crate::issuer_keys::{self, Fetching};
 use crate::store_access::{StoreLocation, runtime};
@@ -10,7 +10,7 @@ use clap::Args;
 use ring::rand::{SecureRandom, SystemRandom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokenberg_core::{Answers, Entropy, Issuer, Policy, Request, Secret, Timestamp, TokenEndpoint};
+use tokenberg_core::{Answers, Blocking, Entropy, Issuer, Policy, Request, Secret, Timestamp, TokenEndpoint};
 use tokenberg_jose::Keyring;
 use zeroize::Zeroizing;
 
@@ -84,7 +84,7 @@ impl OneRequest {
         &self,
         common: &Common,
         now: Timestamp,
-        decide: impl FnOnce(&dyn Answers) -> anyhow::Result<T>,
+        decide: impl FnOnce(&dyn Answers, &dyn Blocking) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
         let file = common.config.as_deref().map(config_file::read).transpose()?.unwrap_or_default();
         let location = StoreLocation::with_file(common, &file)?;
@@ -95,7 +95,7 @@ impl OneRequest {
             anyhow::Ok(store.watch(move |keys, _: Option<&Keyring>| Keyring::read(keys, now)).await?)
         })?;
         let moment = watched.now();
-        decide(&BlockingAnswers::new(&*moment, &runtime, &watched, Some(&keys)))
+        decide(&*moment, &Waiting::new(&runtime, &watched, Some(&keys)))
     }
 
     /// The endpoint that decides.

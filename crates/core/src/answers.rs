@@ -4,8 +4,8 @@
 
 use crate::{
     AccessTokenClaims, Algorithm, Algorithms, AuthMethod, Client, ClientId, CompactJws, DpopProof, Issuer,
-    KeyId, KeysUnavailable, NotWritten, Once, Participant, Principal, Revocation, Secret, SecretDigest,
-    SignatureFault, SignedToken, SubjectStanding, Timestamp, TokenFault, TrustedIssuer,
+    KeyId, Participant, Principal, Revocation, Secret, SecretDigest, SignatureFault, SubjectStanding,
+    Timestamp, TokenReading, TrustedIssuer,
 };
 use std::sync::Arc;
 
@@ -25,15 +25,12 @@ pub trait Keys: Send + Sync {
     /// If no key of ours fits, or the signature is not good.
     fn verify(&self, token: &CompactJws, now: Timestamp) -> Result<Verified, SignatureFault>;
 
-    /// Reads an access token of this issuer that a key of ours has signed, one that still verifies at `now`.
+    /// Reads a token that may be an access token of this issuer, with a key of ours that still verifies at `now`.
     ///
-    /// Where what was read is remembered, it is under a cryptographic hash of the whole token, and only by what has itself checked
-    /// the signature; whether the key still verifies is asked each time (conformance JW-40).
-    ///
-    /// # Errors
-    /// A [`TokenFault`] if it is malformed, of another type or of another issuer, or the signature or a claim is not good.
-    fn signed(&self, token: &str, issuer: &Issuer, now: Timestamp) -> Result<Arc<SignedToken>, TokenFault> {
-        SignedToken::read(token, issuer, |token| self.verify(token, now)).map(Arc::new)
+    /// An implementation may cache what it read, under a cryptographic hash of the whole token and only where it checked the
+    /// signature itself; whether the key still verifies is checked each time (conformance JW-40).
+    fn read(&self, token: &str, issuer: &Issuer, now: Timestamp) -> TokenReading {
+        TokenReading::read(token, issuer, |token| self.verify(token, now))
     }
 
     /// The public keys as a JWK Set (RFC 7517 §5), JSON, of every key that may verify a live token.
@@ -60,9 +57,6 @@ pub trait Keys: Send + Sync {
     /// # Errors
     /// If the key is not a public key of ours to verify with, or the signature is not good.
     fn verify_proof(&self, proof: &DpopProof) -> Result<Verified, SignatureFault>;
-
-    /// SHA-256, for thumbprints and the hash of an access token (RFC 9449 §4.2).
-    fn sha256(&self, bytes: &[u8]) -> [u8; 32];
 }
 
 /// Everything that a token request is answered from: one moment of the world, held in memory.
@@ -79,68 +73,34 @@ pub trait Answers: Send + Sync {
     /// be right.
     fn is_costly(&self, client_id: &str, secret: &Secret) -> bool;
 
-    /// Whether somebody who may ask often enough could guess the secret, as one that a person chose.
+    /// Whether an attacker who may try often enough could guess the secret, as one that a person chose.
     ///
-    /// It depends on the secret alone, never on what is registered. Where it is not known, it may be.
-    fn may_be_guessed(&self, secret: &Secret) -> bool {
-        let _ = secret;
-        true
-    }
+    /// It depends on the secret alone, never on what is registered.
+    fn may_be_guessed(&self, secret: &Secret) -> bool;
 
-    /// Whether the operator took the token back, by itself or with others.
+    /// Whether the token was revoked, alone or with others.
     fn revoked(&self, token: &AccessTokenClaims) -> Option<Revocation>;
 
     /// Our keys.
     fn keys(&self) -> &dyn Keys;
 
-    /// The issuer that is on the list of trusted ones under exactly this identifier, disabled ones too. By default nobody is.
-    fn issuer(&self, _issuer: &str) -> Option<Arc<TrustedIssuer>> {
-        None
-    }
+    /// The trusted issuer with exactly this identifier, disabled ones too.
+    fn issuer(&self, issuer: &str) -> Option<Arc<TrustedIssuer>>;
 
     /// The client for which this subject of this issuer stands, if it is registered for exactly one.
-    fn federated(&self, _issuer: &Issuer, _subject: &str) -> Option<Arc<Client>> {
-        None
-    }
+    fn federated(&self, issuer: &Issuer, subject: &str) -> Option<Arc<Client>>;
 
     /// What the operator decided about the subject of another issuer or, without one, about the user of an unsecured JWT.
     ///
-    /// `sub` is what `sub` of our tokens says: the subject, after the issuer's prefix. [`Namesake::find`](crate::Namesake::find) computes who else has
-    /// that name.
-    fn subject(&self, _issuer: Option<&Issuer>, _subject: &str, _sub: &str) -> SubjectStanding {
-        SubjectStanding::default()
-    }
+    /// `sub` is what `sub` of our tokens says: the subject, after the issuer's prefix. [`Namesake::find`](crate::Namesake::find)
+    /// computes who else has that name.
+    fn subject(&self, issuer: Option<&Issuer>, subject: &str, sub: &str) -> SubjectStanding;
 
     /// The nonce that DPoP proofs should have from now on, if there are nonces (RFC 9449 §8).
-    fn nonce(&self, _now: Timestamp) -> Option<Box<str>> {
-        None
-    }
+    fn nonce(&self, now: Timestamp) -> Option<Box<str>>;
 
-    /// Whether this nonce was handed out lately, on whichever node.
-    fn accepts_nonce(&self, _nonce: &str, _now: Timestamp) -> bool {
-        false
-    }
-
-    /// As [`SingleUse::use_once`](crate::SingleUse::use_once), on the calling thread: for [`drive`](crate::drive) only.
-    ///
-    /// # Errors
-    /// If it cannot be remembered, as by answers that have no memory.
-    fn use_once(&self, _once: &Once) -> Result<bool, NotWritten> {
-        Err(NotWritten { reason: "nothing here remembers what was used".to_owned() })
-    }
-
-    /// As [`IssuerKeys::verify`](crate::IssuerKeys::verify), on the calling thread: for [`drive`](crate::drive) only.
-    ///
-    /// # Errors
-    /// If the keys cannot be had, as by answers that fetch nothing.
-    fn verify_fetched(
-        &self,
-        issuer: &TrustedIssuer,
-        _token: &CompactJws,
-        _now: Timestamp,
-    ) -> Result<Result<Verified, SignatureFault>, KeysUnavailable> {
-        Err(KeysUnavailable::new(&issuer.issuer, "nothing here fetches keys"))
-    }
+    /// Whether this nonce was issued recently, by any node.
+    fn accepts_nonce(&self, nonce: &str, now: Timestamp) -> bool;
 }
 
 /// Hands out moments: each request is answered from exactly one, however the world changes meanwhile.

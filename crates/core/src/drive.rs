@@ -1,20 +1,20 @@
-//! How is a request answered where nothing has to wait? The whole loop of an adapter, for programs that may block.
+//! Answers the questions of a request: from memory, and on a thread that may block.
 
 use crate::answers::{Answers, Recollection, SigningFault};
-use crate::flow::{Asks, Decision, Inquiry, Question, Step, Who};
-use crate::{AccessTokenClaims, KeysUnavailable, NotWritten, Refusal, TokenResponse};
+use crate::flow::{Answered, Asks, Decision, Inquiry, Listener, Pending, Question, Step, Who};
+use crate::{AccessTokenClaims, Blocking, KeysUnavailable, NotWritten, Refusal, TokenResponse};
 
 /// A request that was granted.
 pub struct Granted {
-    /// What the client gets.
+    /// What the client receives.
     pub response: TokenResponse,
     /// What was signed.
     pub claims: AccessTokenClaims,
-    /// On what it was decided.
+    /// The facts of the decision.
     pub decision: Decision,
 }
 
-/// A request that was not granted. Its `Display` is the exact reason, for the operator; the client is told what
+/// A request that was not granted. Its `Display` is the exact reason, for the operator; the client receives what
 /// [`Policy::error_for`](crate::Policy::error_for) makes of the refusal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotGranted {
@@ -24,23 +24,27 @@ pub enum NotGranted {
     /// We failed to sign.
     #[error(transparent)]
     Unsigned(#[from] SigningFault),
-    /// We cannot remember what must be used only once.
+    /// The use of a single-use identifier could not be recorded.
     #[error(transparent)]
     Unwritten(#[from] NotWritten),
-    /// The keys of another issuer are not to be had.
+    /// The keys of another issuer cannot be obtained.
     #[error(transparent)]
     KeysUnavailable(#[from] KeysUnavailable),
 }
 
-/// Answers every step from `answers`, on the calling thread: up to some 30 ms for a secret that a person chose, and as long as
-/// a disk or another server takes where one is asked.
+/// Answers every step on the calling thread: up to some 30 ms for a secret that a person chose, and as long as `blocking` takes to
+/// ask a disk or another server.
 ///
 /// # Errors
 /// [`NotGranted`].
-pub fn drive(mut step: Step, answers: &(impl Answers + ?Sized)) -> Result<Granted, NotGranted> {
+pub fn drive(
+    mut step: Step,
+    answers: &(impl Answers + ?Sized),
+    blocking: &(impl Blocking + ?Sized),
+) -> Result<Granted, NotGranted> {
     loop {
         step = match step {
-            Step::Ask(question) => question.answer(answers)?,
+            Step::Ask(question) => wait(question, answers, blocking)?,
             Step::Sign(question) => {
                 let access_token = answers.keys().sign(question.claims(), question.now())?;
                 return Ok(question.granted(access_token));
@@ -49,69 +53,111 @@ pub fn drive(mut step: Step, answers: &(impl Answers + ?Sized)) -> Result<Grante
     }
 }
 
-/// Answers every question about a presented token from `answers`, on the calling thread.
+/// Answers every question about a presented token on the calling thread.
 ///
 /// # Errors
-/// [`NotGranted`] if the client did not prove who it is, or may not have what it asks for.
-pub fn inquire<End>(mut inquiry: Inquiry<End>, answers: &(impl Answers + ?Sized)) -> Result<End, NotGranted> {
+/// [`NotGranted`] if the client is not authenticated, or may not have what it asks for.
+pub fn inquire<End>(
+    mut inquiry: Inquiry<End>,
+    answers: &(impl Answers + ?Sized),
+    blocking: &(impl Blocking + ?Sized),
+) -> Result<End, NotGranted> {
     loop {
         inquiry = match inquiry {
-            Inquiry::Ask(question) => question.answer(answers)?,
+            Inquiry::Ask(question) => wait(question, answers, blocking)?,
             Inquiry::Answered(end) => return Ok(end),
         }
     }
 }
 
+fn wait<S: Asks>(
+    question: Question<S>,
+    answers: &(impl Answers + ?Sized),
+    blocking: &(impl Blocking + ?Sized),
+) -> Result<S, NotGranted> {
+    let pending = match question.answer(answers, &mut ())? {
+        Answered::Next(step) => return Ok(step),
+        Answered::Pending(pending) => pending,
+    };
+    Ok(match pending {
+        Pending::Digest(question) => {
+            let digest = answers.digest(question.client_id(), question.secret());
+            question.digested(&digest, &mut ())?
+        }
+        Pending::FetchKeys(question) => {
+            let answer = blocking.verify(question.issuer(), question.token(), question.now())?;
+            question.verified(answer, &mut ())?
+        }
+        Pending::UseOnce(question) => {
+            let is_first = blocking.use_once(question.once())?;
+            question.used(is_first)?
+        }
+    })
+}
+
 impl<S: Asks> Question<S> {
-    /// Answers the question from `answers`, on the calling thread.
+    /// Answers the question from `answers`, or returns what the adapter has to wait for. Never blocks.
     ///
     /// # Errors
-    /// [`NotGranted`] if the answer leads to a refusal, or there is none to be had.
-    pub fn answer(self, answers: &(impl Answers + ?Sized)) -> Result<S, NotGranted> {
-        Ok(match self {
-            Self::FindClient(question) => {
+    /// A [`Refusal`] that the answer leads to.
+    pub fn answer(
+        self,
+        answers: &(impl Answers + ?Sized),
+        listener: &mut (impl Listener + ?Sized),
+    ) -> Result<Answered<S>, Refusal> {
+        Ok(Answered::Next(match self {
+            Question::FindClient(question) => {
                 let client = match question.who() {
                     Who::Id(id) => answers.client(id),
                     Who::Federated(issuer, subject) => answers.federated(issuer, subject),
                 };
+                listener.client_found(question.who(), client.as_deref());
                 question.found(client)?
             }
-            Self::DigestSecret(question) => {
+            Question::DigestSecret(question) => {
+                if answers.is_costly(question.client_id(), question.secret()) {
+                    return Ok(Answered::Pending(Pending::Digest(question)));
+                }
                 let digest = answers.digest(question.client_id(), question.secret());
-                question.digested(&digest)?
+                question.digested(&digest, listener)?
             }
-            Self::FindIssuer(question) => {
+            Question::FindIssuer(question) => {
                 let issuer = answers.issuer(question.issuer());
+                listener.issuer_found(question.issuer(), issuer.as_deref());
                 question.found(issuer)?
             }
-            Self::ReadToken(question) => {
-                let answer = question.compute(answers.keys());
-                question.read(answer)?
+            Question::ReadToken(question) => {
+                let reading = question.compute(answers.keys());
+                listener.token_read(question.token(), &reading);
+                question.read(reading)?
             }
-            Self::VerifyToken(question) => {
-                let answer = match question.compute(answers.keys()) {
-                    Ok(answer) => answer,
-                    Err(issuer) => answers.verify_fetched(issuer, question.token(), question.now())?,
-                };
-                question.verified(answer)?
+            Question::VerifyToken(question) => {
+                listener.verification_begun(question.token(), question.keys());
+                match question.compute(answers.keys()) {
+                    Ok(answer) => question.answered(answer, listener)?,
+                    Err(issuer) => {
+                        return Ok(Answered::Pending(Pending::FetchKeys(question.fetching(issuer))));
+                    }
+                }
             }
-            Self::VerifyProof(question) => {
+            Question::VerifyProof(question) => {
                 let answer = answers.keys().verify_proof(question.proof());
-                let is_ours = question.nonce().is_some_and(|n| answers.accepts_nonce(n, question.now()));
-                question.verified(answer, is_ours)?
+                let nonce_is_ours =
+                    question.nonce().map(|nonce| answers.accepts_nonce(nonce, question.now()));
+                listener.proof_checked(question.proof(), &answer, nonce_is_ours);
+                question.verified(answer, nonce_is_ours == Some(true))?
             }
-            Self::Recall(question) => {
-                let recollection = Recollection::of(answers, question.claims());
-                question.recalled(recollection)?
+            Question::Recall(question) => {
+                let known = Recollection::of(answers, question.claims());
+                listener.token_recalled(question.claims(), &known);
+                question.recalled(known)?
             }
-            Self::RecallSubject(question) => {
+            Question::RecallSubject(question) => {
                 let standing = question.standing(answers);
+                listener.subject_recalled(question.issuer(), question.subject(), &standing);
                 question.recalled(standing)?
             }
-            Self::UseOnce(question) => {
-                let is_first = answers.use_once(question.once())?;
-                question.used(is_first)?
-            }
-        })
+            Question::UseOnce(question) => return Ok(Answered::Pending(Pending::UseOnce(question))),
+        }))
     }
 }

@@ -1,10 +1,10 @@
-//! What is the client told? The error response, RFC 6749 §5.2.
+//! The error response, RFC 6749 §5.2.
 
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 
-/// The code of an error response.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The code of an error response of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorCode {
     /// The request is malformed, or a token in it is not acceptable (RFC 6749 §5.2, RFC 8693 §2.2.2).
     InvalidRequest,
@@ -28,14 +28,27 @@ pub enum ErrorCode {
     TemporarilyUnavailable,
     /// We failed (the code of RFC 6749 §4.1.2.1, used here with 500).
     ServerError,
-    /// A code of another server that we do not know; at most 64 characters of it.
-    Other(Box<str>),
 }
 
 impl ErrorCode {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Self; 11] = [
+        Self::InvalidRequest,
+        Self::InvalidClient,
+        Self::InvalidGrant,
+        Self::UnauthorizedClient,
+        Self::UnsupportedGrantType,
+        Self::InvalidScope,
+        Self::InvalidTarget,
+        Self::InvalidDpopProof,
+        Self::UseDpopNonce,
+        Self::TemporarilyUnavailable,
+        Self::ServerError,
+    ];
+
     /// The value of `error`.
     #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::InvalidRequest => "invalid_request",
             Self::InvalidClient => "invalid_client",
@@ -48,28 +61,7 @@ impl ErrorCode {
             Self::UseDpopNonce => "use_dpop_nonce",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
             Self::ServerError => "server_error",
-            Self::Other(code) => code,
         }
-    }
-
-    /// The code that is written so.
-    #[must_use]
-    pub fn parse(text: &str) -> Self {
-        let known = [
-            Self::InvalidRequest,
-            Self::InvalidClient,
-            Self::InvalidGrant,
-            Self::UnauthorizedClient,
-            Self::UnsupportedGrantType,
-            Self::InvalidScope,
-            Self::InvalidTarget,
-            Self::InvalidDpopProof,
-            Self::UseDpopNonce,
-            Self::TemporarilyUnavailable,
-            Self::ServerError,
-        ];
-        let other = || Self::Other(text.chars().take(64).collect::<String>().into());
-        known.into_iter().find(|code| code.as_str() == text).unwrap_or_else(other)
     }
 }
 
@@ -93,29 +85,22 @@ impl Challenge {
     }
 }
 
-/// An error response as it goes over the wire, in either direction.
+/// An error response of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OAuthError {
     /// `error`.
     pub code: ErrorCode,
-    /// `error_description`: for a developer to read. Ours are constant texts without anything that the client sent.
+    /// `error_description`: for a developer to read. It holds nothing that the client sent.
     pub description: Option<Cow<'static, str>>,
-    /// `error_uri`, which we never send.
-    pub uri: Option<Box<str>>,
     /// What goes into `WWW-Authenticate`; every 401 has one (RFC 9110 §15.5.2).
     pub challenge: Option<Challenge>,
 }
-
-/// A body that is no error response of RFC 6749 §5.2.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the answer is not an OAuth error: no JSON object with a text `error`")]
-pub struct NotAnOAuthError;
 
 impl OAuthError {
     /// An error of ours.
     #[must_use]
     pub const fn new(code: ErrorCode, description: &'static str) -> Self {
-        Self { code, description: Some(Cow::Borrowed(description)), uri: None, challenge: None }
+        Self { code, description: Some(Cow::Borrowed(description)), challenge: None }
     }
 
     /// The same with a challenge.
@@ -138,8 +123,7 @@ impl OAuthError {
             | ErrorCode::InvalidScope
             | ErrorCode::InvalidTarget
             | ErrorCode::InvalidDpopProof
-            | ErrorCode::UseDpopNonce
-            | ErrorCode::Other(_) => 400,
+            | ErrorCode::UseDpopNonce => 400,
         }
     }
 
@@ -151,30 +135,7 @@ impl OAuthError {
         if let Some(description) = &self.description {
             body.insert("error_description".to_owned(), description.as_ref().into());
         }
-        if let Some(uri) = &self.uri {
-            body.insert("error_uri".to_owned(), uri.as_ref().into());
-        }
         Value::Object(body).to_string()
-    }
-
-    /// Reads the body of another server's error response.
-    ///
-    /// # Errors
-    /// If it is not a JSON object with a text `error`.
-    pub fn parse(body: &[u8]) -> Result<Self, NotAnOAuthError> {
-        let body: Map<String, Value> = serde_json::from_slice(body).map_err(|_| NotAnOAuthError)?;
-        // RFC 6749 §5.2 allows these characters only; another server's text reaches our terminals and logs.
-        let is_allowed = |c: &char| matches!(c, '\x20'..='\x21' | '\x23'..='\x5B' | '\x5D'..='\x7E');
-        let text = |name: &str| {
-            let given = body.get(name).and_then(Value::as_str)?;
-            Some(given.chars().filter(is_allowed).take(512).collect::<String>())
-        };
-        Ok(Self {
-            code: ErrorCode::parse(&text("error").ok_or(NotAnOAuthError)?),
-            description: text("error_description").map(Cow::Owned),
-            uri: text("error_uri").map(Into::into),
-            challenge: None,
-        })
     }
 }
 

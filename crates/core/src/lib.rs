@@ -5,10 +5,11 @@
 //!                                                                     └─────────────> Refusal ── Policy::error_for ──> OAuthError
 //! ```
 //!
-//! Each [`Step`] owns all that is known so far, asks one thing, and is consumed by the answer. So there is no trait that
-//! has to be sync or async: an adapter that has everything in memory calls [`drive`] with its [`Answers`], and one that
-//! waits writes that loop itself. Time and randomness are arguments. Inside of the flow, going on for a
-//! client that has not proven who it is, or from a token that was not verified, does not compile.
+//! Each [`Step`] owns all that is known so far, asks one thing, and is consumed by the answer. So no trait has to be sync or
+//! async: [`Question::answer`] answers what is in memory from [`Answers`] and returns the three things that take time as a
+//! [`Pending`]. A program that may block calls [`drive`]; one with an event loop awaits those three itself. Time and randomness
+//! are arguments. Inside the flow, proceeding for a client that is not authenticated, or from a token that is not verified, does
+//! not compile.
 //!
 //! ```
 //! use tokenberg_core::{Policy, Presented, TokenEndpoint, drive};
@@ -16,17 +17,17 @@
 //! # let now = Timestamp::from_seconds(tokenberg_testkit::NOW)?;
 //! # let entropy = Entropy::from_bits([7; 16]);
 //! # let world = tokenberg_testkit::World::new();
-//! // `world` is anything that implements `Answers`: clients, keys and revocations, in memory.
+//! // `world` implements `Answers` (clients, keys and revocations, in memory) and `Blocking` (what takes time).
 //! let endpoint = TokenEndpoint::new(Policy::new("https://as.test".parse()?));
 //! let presented = Presented::read(&[b"Basic YzE6czEtWjc="], None, b"grant_type=client_credentials")?;
-//! let granted = drive(endpoint.start(presented, now, entropy)?, &world)?;
+//! let granted = drive(endpoint.start(presented, now, entropy)?, &world, &world)?;
 //! assert_eq!(granted.claims.client_id.as_str(), "c1");
 //! assert_eq!(granted.response.scope.map(|scope| scope.to_string()), Some("catalog".to_owned()));
 //!
 //! // A refusal has two descriptions: an exact one for the log, and a sparing one for the client.
 //! # let entropy = Entropy::from_bits([8; 16]);
 //! let stranger = Presented::read(&[], None, b"grant_type=client_credentials&client_id=c1&client_secret=x")?;
-//! let Err(tokenberg_core::NotGranted::Refused(refusal)) = drive(endpoint.start(stranger, now, entropy)?, &world) else {
+//! let Err(tokenberg_core::NotGranted::Refused(refusal)) = drive(endpoint.start(stranger, now, entropy)?, &world, &world) else {
 //!     unreachable!("the secret is wrong");
 //! };
 //! assert_eq!(refusal.to_string(), "wrong secret for the client c1, which has 1 live secret");
@@ -49,6 +50,7 @@ mod error;
 mod explanation;
 mod flow;
 mod introspection;
+mod outcome;
 mod policy;
 mod record;
 mod refusal;
@@ -59,24 +61,28 @@ mod types;
 mod waits;
 
 pub use answers::{Answers, Keys, ParticipantsStanding, Recollection, SigningFault, Verified, World};
-pub use client::{AnswerFault, ClientAuthentication, Held, NextRequest, Outgoing, Renewal, read_answer};
+pub use client::{
+    AnswerFault, ClientAuthentication, Held, NextRequest, Outgoing, ReceivedError, Renewal, read_answer,
+};
 pub use drive::{Granted, NotGranted, drive, inquire};
-pub use error::{Challenge, ErrorCode, NotAnOAuthError, OAuthError};
+pub use error::{Challenge, ErrorCode, OAuthError};
 pub use explanation::{
     Explanation, Granting, KeysTold, Named, Refusing, Registration, Rule, SecretFound, Verdict, explain,
     quoted,
 };
 pub use flow::{
-    Asks, Decision, DigestSecret, FindClient, FindIssuer, Inquiry, KeysOf, NOBODYS_KEYS, Question, ReadToken,
-    Recall, RecallSubject, Sign, Step, SubjectProof, TokenEndpoint, UseOnce, VerifyProof, VerifyToken, Who,
+    Answered, Asks, Decision, DigestSecret, FetchKeys, FindClient, FindIssuer, Inquiry, KeysOf, Listener,
+    NOBODYS_KEYS, Pending, Question, ReadToken, Recall, RecallSubject, Sign, Step, SubjectProof,
+    TokenEndpoint, UseOnce, VerifyProof, VerifyToken, Who,
 };
 pub use introspection::{Inactivity, Introspection, IntrospectionEndpoint};
+pub use outcome::Outcome;
 pub use policy::Policy;
 pub use policy::access_token::TokenVerification;
 pub use policy::address::TOKEN_ENDPOINT_PATHS;
 pub use policy::limits::{AudienceCeilings, Ceiling, Limits, Party, ScopeCeiling, ScopeCeilings};
 pub use policy::rights::{LONGEST_SESSION_LIFETIME, LONGEST_TOKEN_LIFETIME};
-pub use policy::signed_token::SignedToken;
+pub use policy::signed_token::{SignedToken, TokenReading};
 pub use policy::signing_keys::{
     AnotherWaits, KeyState, KeyTimes, PUBLICATION_DELAY, Succession, Successor, introduced, is_rotation_due,
     signing, taken_away,
@@ -139,4 +145,6 @@ pub use types::time::{Lifetime, Timestamp, TimestampOutOfRange, UNITS_OF_TIME};
 pub use types::token_type::{TokenType, TypedToken};
 pub use types::trusted_issuer::{AcceptedAs, KeySource, LONGEST_MAX_AGE, Trust, TrustedIssuer};
 pub use types::user_pattern::{UserPattern, UserPatternError};
-pub use waits::{IssuerKeys, KeysUnavailable, NotWritten, Once, Revocations, SingleUse, Waiting, Writing};
+pub use waits::{
+    Blocking, IssuerKeys, KeysUnavailable, NotWritten, Once, Revocations, SingleUse, Waiting, Writing,
+};

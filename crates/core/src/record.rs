@@ -1,13 +1,13 @@
 //! What is kept of a decision: an audit record, which never holds a token or a secret; conformance SE-01, SE-05 and SE-06.
 
-use crate::{ClaimedToken, deceives};
+use crate::{ClaimedToken, Outcome, deceives};
 use serde::Serialize;
 use std::borrow::Cow;
 
 /// One decision about one request: what was asked, by whom, and what came of it.
 ///
 /// Texts are as they were presented, and may contain anything but secrets: the recorder escapes them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct AuditRecord<'a> {
     /// The path that was asked, under the issuer.
     pub endpoint: &'static str,
@@ -77,8 +77,8 @@ pub struct AuditRecord<'a> {
     /// What the tokens of a refused request claim as `iss`, `sub` and `aud`, each with its parameter.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub presented: Vec<ClaimedToken>,
-    /// `granted`, `active`, `inactive`, `revoked`, `nothing to revoke`, or the code of the error.
-    pub outcome: &'a str,
+    /// How it ended.
+    pub outcome: Outcome,
     /// The status of the answer, where the request was not looked into or could not be answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
@@ -102,6 +102,40 @@ const LONGEST_UNVERIFIED_REASON: usize = 256;
 const MOST_UNVERIFIED: usize = 4;
 
 impl AuditRecord<'_> {
+    /// A record of which nothing else is known.
+    #[must_use]
+    pub const fn new(endpoint: &'static str, outcome: Outcome) -> Self {
+        Self {
+            endpoint,
+            request_id: None,
+            source: None,
+            port: None,
+            client: None,
+            method: None,
+            grant: None,
+            owner: None,
+            subject: None,
+            subject_issuer: None,
+            issuer_subject: None,
+            subject_auth: None,
+            actors: Vec::new(),
+            scope_in: None,
+            scope_out: None,
+            aud: Vec::new(),
+            jti: None,
+            bound: Vec::new(),
+            session: None,
+            subject_jti: None,
+            actor_jti: None,
+            tokens: Vec::new(),
+            presented: Vec::new(),
+            outcome,
+            status: None,
+            reason: None,
+            is_unverified: false,
+        }
+    }
+
     /// Marks the record as one without client authentication, and cuts every text in it: to 128 bytes, the reason to 256, a list to
     /// 4 texts. A text that was cut ends with its original length. A control character, or another one that must not be displayed,
     /// becomes U+FFFD, so that neither JSON nor a log needs several bytes for it.
@@ -165,12 +199,6 @@ impl AuditRecord<'_> {
             }
         }
     }
-
-    /// Whether something came of it. Of what came to nothing a stranger can make any number, and each alike.
-    #[must_use]
-    pub fn is_effective(&self) -> bool {
-        matches!(self.outcome, "granted" | "active" | "revoked")
-    }
 }
 
 /// Keeps audit records.
@@ -180,7 +208,7 @@ pub trait Recorder: Send + Sync {
 
     /// Adds to the number of decisions, by outcome, that were neither recorded nor logged, because requests without client
     /// authentication had used up what they may write. Never waits.
-    fn left_out(&self, outcomes: &[(&'static str, u64)]);
+    fn left_out(&self, outcomes: &[(Outcome, u64)]);
 
     /// Whether another record of a request without client authentication would be kept. If not, it is left out and counted.
     fn has_room_for_unverified(&self) -> bool;
@@ -245,7 +273,7 @@ mod tests {
             actor_jti: some(),
             tokens: many(),
             presented: vec![claimed(text); 300],
-            outcome: "temporarily_unavailable",
+            outcome: Outcome::Failed(crate::ErrorCode::TemporarilyUnavailable),
             status: Some(503),
             reason: some(),
             is_unverified: false,

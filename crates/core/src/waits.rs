@@ -37,6 +37,42 @@ pub trait IssuerKeys: Send + Sync {
     ) -> Waiting<'a, Result<Result<Verified, SignatureFault>, KeysUnavailable>>;
 }
 
+/// What a program that may block waits for on its own thread: the same as [`SingleUse`] and [`IssuerKeys`], for
+/// [`drive`](crate::drive) and [`inquire`](crate::inquire). `()` has no memory and fetches nothing.
+pub trait Blocking {
+    /// As [`SingleUse::use_once`].
+    ///
+    /// # Errors
+    /// If it cannot be recorded.
+    fn use_once(&self, once: &Once) -> Result<bool, NotWritten>;
+
+    /// As [`IssuerKeys::verify`].
+    ///
+    /// # Errors
+    /// If the keys cannot be obtained.
+    fn verify(
+        &self,
+        issuer: &TrustedIssuer,
+        token: &CompactJws,
+        now: Timestamp,
+    ) -> Result<Result<Verified, SignatureFault>, KeysUnavailable>;
+}
+
+impl Blocking for () {
+    fn use_once(&self, _: &Once) -> Result<bool, NotWritten> {
+        Err(NotWritten { reason: "nothing here remembers what was used".to_owned() })
+    }
+
+    fn verify(
+        &self,
+        issuer: &TrustedIssuer,
+        _: &CompactJws,
+        _: Timestamp,
+    ) -> Result<Result<Verified, SignatureFault>, KeysUnavailable> {
+        Err(KeysUnavailable::new(&issuer.issuer, "nothing here fetches keys"))
+    }
+}
+
 /// An identifier that is good for one use (RFC 7523 §3, RFC 9449 §11.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Once {

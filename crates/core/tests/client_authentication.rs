@@ -254,17 +254,3 @@ fn se_01_an_identifier_that_may_be_a_secret_is_not_told() {
         assert!(!told.contains(&secret[..5]), "{told}");
     }
 }
-
-#[test]
-fn ca_24_an_adapter_that_folds_case_makes_nobody_another() {
-    use tokenberg_core::{Answers, Entropy, Presented, Question, Step, Who};
-    let world = World::new();
-    let presented = Presented::read(&[b"Basic QzE6czEtWjc="], None, b"grant_type=client_credentials");
-    let step = presented.and_then(|p| world.endpoint.start(p, world.now, Entropy::from_bits([7; 16])));
-    let Ok(Step::Ask(Question::FindClient(question))) = step else { panic!("asks for the client") };
-    assert_eq!(*question.who(), Who::Id("C1".parse().unwrap()));
-    let found = question.found(world.client(&"c1".parse().unwrap()));
-    let Ok(Step::Ask(Question::DigestSecret(question))) = found else { panic!("digests") };
-    let digest = world.digest("c1", question.secret());
-    assert!(question.digested(&digest).is_err());
-}

@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokenberg_core::{
-    AccessTokenClaims, Algorithms, Answers, Client, ClientId, CompactJws, DpopProof, Entropy,
+    AccessTokenClaims, Algorithms, Answers, Blocking, Client, ClientId, CompactJws, DpopProof, Entropy,
     IntrospectionEndpoint, Issuer, Keys, Presented, PresentedToken, Request, Revocation, Secret,
     SecretDigest, SignatureFault, SigningFault, SubjectStanding, Timestamp, TokenType, TrustedIssuer,
     Verified, drive, inquire,
@@ -64,9 +64,6 @@ impl Keys for Counting<'_> {
         Self::count(&self.verified);
         self.world.keys().verify_proof(proof)
     }
-    fn sha256(&self, bytes: &[u8]) -> [u8; 32] {
-        self.world.keys().sha256(bytes)
-    }
 }
 
 impl Answers for Counting<'_> {
@@ -97,10 +94,22 @@ impl Answers for Counting<'_> {
     fn subject(&self, issuer: Option<&Issuer>, subject: &str, sub: &str) -> SubjectStanding {
         self.world.subject(issuer, subject, sub)
     }
+    fn may_be_guessed(&self, secret: &Secret) -> bool {
+        self.world.may_be_guessed(secret)
+    }
+    fn nonce(&self, now: Timestamp) -> Option<Box<str>> {
+        self.world.nonce(now)
+    }
+    fn accepts_nonce(&self, nonce: &str, now: Timestamp) -> bool {
+        self.world.accepts_nonce(nonce, now)
+    }
+}
+
+impl Blocking for Counting<'_> {
     fn use_once(&self, once: &tokenberg_core::Once) -> Result<bool, tokenberg_core::NotWritten> {
         self.world.use_once(once)
     }
-    fn verify_fetched(
+    fn verify(
         &self,
         issuer: &TrustedIssuer,
         token: &CompactJws,
@@ -108,7 +117,7 @@ impl Answers for Counting<'_> {
     ) -> Result<Result<Verified, SignatureFault>, tokenberg_core::KeysUnavailable> {
         Self::count(&self.fetched);
         Self::count(&self.verified);
-        self.world.verify_fetched(issuer, token, now)
+        Blocking::verify(self.world, issuer, token, now)
     }
 }
 
@@ -126,7 +135,8 @@ fn counts(world: &World, authorization: &str, dpop: Option<&str>, body: &str) ->
     let entropy = Entropy::from_bits(MINTED.replace(MINTED.get() + 1).to_be_bytes());
     let counting = Counting::new(world);
     let presented = Presented::of(&request).unwrap();
-    let outcome = world.endpoint.start(presented, world.now, entropy).map(|step| drive(step, &counting));
+    let outcome =
+        world.endpoint.start(presented, world.now, entropy).map(|step| drive(step, &counting, &counting));
     (matches!(outcome, Ok(Ok(_))), counting.counts())
 }
 
@@ -240,7 +250,7 @@ fn in_05_ab_07_after_its_signature_every_inactive_token_is_looked_at_alike() {
         let presented = PresentedToken::of(&Request { body: body.as_bytes(), ..Request::default() }).unwrap();
         let counting = Counting::new(world);
         let endpoint = IntrospectionEndpoint::of(&world.endpoint);
-        let told = inquire(endpoint.start(presented, world.now).unwrap(), &counting).unwrap();
+        let told = inquire(endpoint.start(presented, world.now).unwrap(), &counting, &counting).unwrap();
         assert_eq!(told.to_json(), r#"{"active":false}"#);
         counting.counts()
     };

@@ -40,7 +40,8 @@ fn at_catalog(world: &World, token: &str) -> Result<(), TokenFault> {
     let verification = TokenVerification::new(ISSUER.parse().unwrap(), vec!["https://cat.test".into()]);
     // The first time, and when it was seen; and in a process that has nothing but the keys.
     let signed = || {
-        let signed = world.keys().signed(token, verification.issuer(), world.now)?;
+        let signed =
+            world.keys().read(token, verification.issuer(), world.now).ours(verification.issuer())?;
         verification.signed(&signed, world.now, &Possession::default())
     };
     let by_keys = verification.framed(token).and_then(|framed| {

@@ -52,7 +52,8 @@ impl Presenting {
 
     fn ask(&self, token: &str) -> Result<Arc<AccessTokenClaims>, TokenFault> {
         let now = self.world.now;
-        let signed = self.world.keys().signed(token, self.verification.issuer(), now)?;
+        let issuer = self.verification.issuer();
+        let signed = self.world.keys().read(token, issuer, now).ours(issuer)?;
         let claims = self.verification.signed(&signed, now, &self.possession)?;
         let recollection = Recollection::of(&self.world, &claims);
         self.verification.recalled(claims, recollection)
@@ -168,7 +169,8 @@ fn jw_40_what_was_not_verified_is_not_taken_for_what_was() {
     let (unseen, _) = presenting.token(&json!({}));
     let elsewhere = verification("https://other.test", CATALOG);
     let signed = |verification: &TokenVerification| {
-        presenting.world.keys().signed(&unseen, verification.issuer(), presenting.world.now).map(drop)
+        let issuer = verification.issuer();
+        presenting.world.keys().read(&unseen, issuer, presenting.world.now).ours(issuer).map(drop)
     };
     assert!(matches!(signed(&elsewhere), Err(TokenFault::Issuer { .. })));
     assert_eq!(signed(&presenting.verification), Ok(()));

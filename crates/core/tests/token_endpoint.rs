@@ -1,6 +1,6 @@
 //! Is every form read as RFC 6749 §3.2 has it? Conformance TE, asked of the whole flow.
 
-use tokenberg_testkit::{Ask, World};
+use tokenberg_testkit::{Ask, ForeignKey, World};
 
 fn c1() -> Ask {
     Ask::default().basic("c1", "s1-Z7")
@@ -183,6 +183,8 @@ fn te_24_tx_25_a_grant_that_the_client_is_not_registered_for() {
 
 #[test]
 fn te_25_checks_come_in_one_order() {
+    let mut world = World::new();
+    let proof = ForeignKey::new(None).proof(world.now, "j1", &serde_json::json!({"htm": "GET"}));
     let rows = vec![
         (
             "unknown client, unsupported grant",
@@ -206,8 +208,25 @@ fn te_25_checks_come_in_one_order() {
             Ask::raw("grant_type=urn:ietf:params:oauth:grant-type:token-exchange").basic("cnx", "snx"),
             "400 unauthorized_client",
         ),
+        (
+            "bad secret, bad proof, bad scope",
+            Ask::credentials().with("scope", "\"").dpop(&proof).basic("c1", "bad"),
+            "401 invalid_client Basic",
+        ),
+        (
+            "bad proof, bad scope",
+            Ask::credentials().with("scope", "\"").dpop(&proof).basic("c1", "s1-Z7"),
+            "400 invalid_dpop_proof",
+        ),
+        (
+            "bad proof, grant not allowed",
+            Ask::raw("grant_type=urn:ietf:params:oauth:grant-type:token-exchange")
+                .dpop(&proof)
+                .basic("cnx", "snx"),
+            "400 unauthorized_client",
+        ),
     ];
-    check(&mut World::new(), rows);
+    check(&mut world, rows);
 }
 
 #[test]

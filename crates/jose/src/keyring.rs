@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use tokenberg_core::{
     AccessTokenClaims, Algorithms, CompactJws, DpopProof, FramingFault, Issuer, KeyMaterial, KeyTimes, Keys,
-    LONGEST_TOKEN, Secret, SignatureFault, SignedToken, SigningFault, Timestamp, TokenFault, Verified,
+    LONGEST_TOKEN, Secret, SignatureFault, SigningFault, Timestamp, TokenReading, Verified,
 };
 
 /// Our own keys at one moment: immutable, to be replaced as a whole by [`Keyring::updated`].
@@ -140,20 +140,25 @@ impl Keys for Keyring {
         self.verify_called(Name::of(token.expose()), token, now)
     }
 
-    fn signed(&self, text: &str, issuer: &Issuer, now: Timestamp) -> Result<Arc<SignedToken>, TokenFault> {
+    fn read(&self, text: &str, issuer: &Issuer, now: Timestamp) -> TokenReading {
         if text.len() > LONGEST_TOKEN {
             let (part, bytes, most) = (tokenberg_core::Part::Token, text.len(), LONGEST_TOKEN);
-            return Err(FramingFault::TooLong { part, bytes, most }.into());
+            return TokenReading::Bad(FramingFault::TooLong { part, bytes, most }.into());
         }
         let name = Name::of(text);
         if let Some(Found { key, token: Some(token) }) = self.seen.find(&name)
             && token.issuer() == issuer
         {
-            return self.live(key, now).map(|_| token).map_err(TokenFault::from);
+            return match self.live(key, now) {
+                Ok(_) => TokenReading::Ours(token),
+                Err(fault) => TokenReading::Bad(fault.into()),
+            };
         }
-        let token = Arc::new(SignedToken::read(text, issuer, |token| self.verify_called(name, token, now))?);
-        self.seen.keep_read(&name, &token);
-        Ok(token)
+        let reading = TokenReading::read(text, issuer, |token| self.verify_called(name, token, now));
+        if let TokenReading::Ours(token) = &reading {
+            self.seen.keep_read(&name, token);
+        }
+        reading
     }
 
     fn verify_with(
@@ -168,12 +173,6 @@ impl Keys for Keyring {
 
     fn verify_proof(&self, proof: &DpopProof) -> Result<Verified, SignatureFault> {
         crate::public_keys::verify_with_own_key(proof)
-    }
-
-    fn sha256(&self, bytes: &[u8]) -> [u8; 32] {
-        let mut hash = [0; 32];
-        hash.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref());
-        hash
     }
 
     fn jwks(&self) -> Arc<str> {
@@ -319,10 +318,11 @@ mod tests {
         let stranger = "https://other.test".parse().unwrap();
         for (token, is_good) in [(&bad, false), (&good, true)] {
             let found = || keys.seen.find(&Name::of(token));
-            assert!(keys.signed(token, &stranger, at(0)).is_err() && found().is_none());
+            let elsewhere = keys.read(token, &stranger, at(0));
+            assert!(matches!(elsewhere, TokenReading::Foreign(_)) && found().is_none());
             let outcome = keys.verify(&CompactJws::parse(token).unwrap(), at(0));
             assert_eq!((outcome.is_ok(), found().is_some()), (is_good, is_good));
-            let outcome = keys.signed(token, &claims.issuer, at(0));
+            let outcome = keys.read(token, &claims.issuer, at(0)).ours(&claims.issuer);
             let is_read = found().is_some_and(|found| found.token.is_some());
             assert_eq!((outcome.is_ok(), is_read), (is_good, is_good));
         }

@@ -141,7 +141,7 @@ fn jw_40_a_token_that_was_verified_before_is_no_other_token_and_its_key_may_end(
     }
     // A key that has ended, or is gone, verifies nothing any more, whatever it verified before.
     let issuer = claims().issuer;
-    let signed = |keys: &Keyring, now| keys.signed(&first, &issuer, at(now)).map(drop);
+    let signed = |keys: &Keyring, now| keys.read(&first, &issuer, at(now)).ours(&issuer).map(drop);
     assert_eq!((signed(&keys, 99), signed(&keys, 99)), (Ok(()), Ok(())));
     let retired = keys.verify(&parse(&first), at(100)).unwrap_err();
     assert!(matches!(retired, SignatureFault::Retired { since, .. } if since == at(100)), "{retired}");

@@ -51,7 +51,7 @@ impl ForeignKey {
     pub fn thumbprint(&self) -> Thumbprint {
         let jwk = self.jwk();
         let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":{},"y":{}}}"#, jwk["x"], jwk["y"]);
-        Thumbprint::of(digest(&SHA256, canonical.as_bytes()).as_ref().try_into().unwrap())
+        Thumbprint::of(sha256(canonical.as_bytes()))
     }
 
     /// A token with the usual header and these claims.
@@ -139,4 +139,13 @@ pub fn certificate(subject: &str, seed: u8) -> PeerCertificate {
         names: Vec::new(),
         not_after: Timestamp::from_seconds(NOW + 86_400 * 365).unwrap(),
     }
+}
+
+/// SHA-256.
+///
+/// # Panics
+/// Never.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    digest(&SHA256, bytes).as_ref().try_into().unwrap()
 }

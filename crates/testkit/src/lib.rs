@@ -23,6 +23,7 @@ mod world;
 pub use answer::Answer;
 pub use ask::Ask;
 pub use clients::client;
+pub use foreign::sha256;
 pub use foreign::{ForeignKey, alice, certificate, changed, trusted};
 pub use forgery::{Door, Doors};
 pub use history::{Event, History};

@@ -10,11 +10,11 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use tokenberg_core::{
-    AccessTokenClaims, Algorithm, Answers, Client, ClientId, CompactJws, Entropy, Explanation, Introspection,
-    IntrospectionEndpoint, Issuer, KeyMaterial, Keys, KeysUnavailable, Lifetime, Namesake, NotGranted,
-    NotWritten, Once, Policy, Presented, PresentedToken, Refusal, Request, Revocation, RevocationEndpoint,
-    Revoked, Revoking, Secret, SecretDigest, SignatureFault, SubjectStanding, Timestamp, TokenEndpoint,
-    TrustedIssuer, Verified, drive, explain, inquire,
+    AccessTokenClaims, Algorithm, Answers, Blocking, Client, ClientId, CompactJws, Entropy, Explanation,
+    Introspection, IntrospectionEndpoint, Issuer, KeyMaterial, Keys, KeysUnavailable, Lifetime, Namesake,
+    NotGranted, NotWritten, Once, Policy, Presented, PresentedToken, Refusal, Request, Revocation,
+    RevocationEndpoint, Revoked, Revoking, Secret, SecretDigest, SignatureFault, SubjectStanding, Timestamp,
+    TokenEndpoint, TrustedIssuer, Verified, drive, explain, inquire,
 };
 use tokenberg_jose::{Keyring, generate};
 
@@ -142,7 +142,7 @@ impl World {
         let granted = with_request(ask, Presented::of)
             .and_then(|presented| self.endpoint.start(presented, self.now, entropy))
             .map_err(NotGranted::from)
-            .and_then(|step| drive(step, &*self));
+            .and_then(|step| drive(step, &*self, &*self));
         explained::check(&explanation, &granted, &ask.body);
         match granted {
             Ok(granted) => {
@@ -169,7 +169,7 @@ impl World {
         let entropy = Entropy::from_bits((self.minted + 1).to_be_bytes());
         let used = self.used.lock().unwrap().clone();
         let explained =
-            with_request(ask, |request| explain(&self.endpoint, request, self.now, entropy, self));
+            with_request(ask, |request| explain(&self.endpoint, request, self.now, entropy, self, self));
         assert_eq!(*self.used.lock().unwrap(), used, "explaining used something up");
         explained
     }
@@ -181,7 +181,7 @@ impl World {
     pub fn introspect(&self, ask: &Ask) -> Result<Introspection, Refusal> {
         let endpoint = IntrospectionEndpoint::of(&self.endpoint);
         let step = presented_token(ask).and_then(|presented| endpoint.start(presented, self.now))?;
-        answered(inquire(step, self))
+        answered(inquire(step, self, self))
     }
 
     /// What revocation comes to; what is to be written is, at once.
@@ -191,7 +191,7 @@ impl World {
     pub fn revoke(&mut self, ask: &Ask) -> Result<Option<Revoked>, Refusal> {
         let endpoint = RevocationEndpoint::of(&self.endpoint);
         let step = presented_token(ask).and_then(|presented| endpoint.start(presented, self.now))?;
-        match answered(inquire(step, &*self))? {
+        match answered(inquire(step, &*self, &*self))? {
             Revoking::Nothing(_) => Ok(None),
             Revoking::Write(revoke) => {
                 self.revoked.push(revoke.family());
@@ -330,6 +330,12 @@ impl Answers for World {
         [epoch, epoch - 1].iter().any(|epoch| nonce == format!("nonce-{epoch}"))
     }
 
+    fn may_be_guessed(&self, _: &Secret) -> bool {
+        true
+    }
+}
+
+impl Blocking for World {
     fn use_once(&self, once: &Once) -> Result<bool, NotWritten> {
         assert!(once.until > self.now, "it could not be presented again anyway");
         if !self.has_memory {
@@ -338,7 +344,7 @@ impl Answers for World {
         Ok(self.used.lock().unwrap().insert((once.namespace.clone(), once.id.clone())))
     }
 
-    fn verify_fetched(
+    fn verify(
         &self,
         issuer: &TrustedIssuer,
         token: &CompactJws,

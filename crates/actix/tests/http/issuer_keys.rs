@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokenberg_actix::{Fixed, TokenService};
 use tokenberg_core::{
-    AccessTokenClaims, Answers, Client, ClientId, KeySource, Keys, Policy, Revocation, Secret, SecretDigest,
-    TrustedIssuer,
+    AccessTokenClaims, Answers, Client, ClientId, Issuer, KeySource, Keys, Policy, Revocation, Secret,
+    SecretDigest, SubjectStanding, Timestamp, TrustedIssuer,
 };
 use tokenberg_jose::{Address, Document, Fetch, FetchLimits, IssuerKeySets};
 use tokenberg_testkit::{ForeignKey, alice, trusted};
@@ -39,6 +39,21 @@ impl Answers for WithIssuer {
     }
     fn keys(&self) -> &dyn Keys {
         Answers::keys(&*self.world)
+    }
+    fn may_be_guessed(&self, secret: &Secret) -> bool {
+        Answers::may_be_guessed(&*self.world, secret)
+    }
+    fn federated(&self, issuer: &Issuer, subject: &str) -> Option<Arc<Client>> {
+        Answers::federated(&*self.world, issuer, subject)
+    }
+    fn subject(&self, issuer: Option<&Issuer>, subject: &str, sub: &str) -> SubjectStanding {
+        Answers::subject(&*self.world, issuer, subject, sub)
+    }
+    fn nonce(&self, now: Timestamp) -> Option<Box<str>> {
+        Answers::nonce(&*self.world, now)
+    }
+    fn accepts_nonce(&self, nonce: &str, now: Timestamp) -> bool {
+        Answers::accepts_nonce(&*self.world, nonce, now)
     }
     fn issuer(&self, issuer: &str) -> Option<Arc<TrustedIssuer>> {
         (self.issuer.issuer.as_str() == issuer).then(|| Arc::clone(&self.issuer))

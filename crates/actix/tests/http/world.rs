@@ -9,7 +9,7 @@ use tokenberg_core::{
     AcceptedAs, AccessTokenClaims, Algorithm, Algorithms, AllowedScope, Answers, AuthMethod, CertificateName,
     Client, ClientId, CompactJws, DpopProof, Federation, GrantType, Issuer, IssuerKeys, KeySource, Keys,
     KeysUnavailable, NotWritten, Once, Policy, Revocation, Revocations, Revoke, Rights, Secret, SecretDigest,
-    SignatureFault, SignedToken, SigningFault, SingleUse, StoredSecret, Timestamp, TokenFault, TokenId,
+    SignatureFault, SigningFault, SingleUse, StoredSecret, SubjectStanding, Timestamp, TokenId, TokenReading,
     TrustedIssuer, Verified, Waiting, Writing,
 };
 use tokenberg_jose::Keyring;
@@ -250,6 +250,14 @@ impl Answers for World {
         clients.iter().find(|c| c.rights.federations.iter().any(|f| f.is_of(issuer, subject))).cloned()
     }
 
+    fn may_be_guessed(&self, _: &Secret) -> bool {
+        true
+    }
+
+    fn subject(&self, _: Option<&Issuer>, _: &str, _: &str) -> SubjectStanding {
+        SubjectStanding::default()
+    }
+
     fn nonce(&self, now: Timestamp) -> Option<Box<str>> {
         Some(format!("nonce-{}", now.as_seconds() / 60).into())
     }
@@ -317,8 +325,8 @@ impl Keys for TestKeys {
         self.keyring.verify(token, now)
     }
 
-    fn signed(&self, token: &str, issuer: &Issuer, now: Timestamp) -> Result<Arc<SignedToken>, TokenFault> {
-        self.keyring.signed(token, issuer, now)
+    fn read(&self, token: &str, issuer: &Issuer, now: Timestamp) -> TokenReading {
+        self.keyring.read(token, issuer, now)
     }
 
     fn verify_with(
@@ -332,10 +340,6 @@ impl Keys for TestKeys {
 
     fn verify_proof(&self, proof: &DpopProof) -> Result<Verified, SignatureFault> {
         self.keyring.verify_proof(proof)
-    }
-
-    fn sha256(&self, bytes: &[u8]) -> [u8; 32] {
-        self.keyring.sha256(bytes)
     }
 
     fn jwks(&self) -> Arc<str> {

@@ -41,8 +41,8 @@ pub(crate) fn run(common: &Common, asked: &Explain, output: Output) -> anyhow::R
     let now = at.map_err(crate::failure::wrong_usage)?.unwrap_or(present);
     let sent = asked.request.read()?;
     let (endpoint, entropy) = (asked.request.endpoint(), one_request::entropy()?);
-    let explanation = asked.request.answered(common, now, |answers| {
-        Ok(sent.as_request(|request| explain(&endpoint, request, now, entropy, answers)))
+    let explanation = asked.request.answered(common, now, |answers, blocking| {
+        Ok(sent.as_request(|request| explain(&endpoint, request, now, entropy, answers, blocking)))
     })?;
     let written = |time: Timestamp| moment_text::with_distance(time, now);
     output.show(|| value(&explanation, &written), || text(&explanation, &written))?;

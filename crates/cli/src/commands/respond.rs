@@ -7,7 +7,7 @@ use crate::{clock, output};
 use clap::Args;
 use serde_json::{Map, Value, json};
 use tokenberg_core::{
-    Answers, ErrorCode, Granted, NotGranted, OAuthError, Policy, Presented, Refusal, Timestamp,
+    Answers, Blocking, ErrorCode, Granted, NotGranted, OAuthError, Policy, Presented, Refusal, Timestamp,
     TokenEndpoint, drive,
 };
 
@@ -32,7 +32,9 @@ pub(crate) fn run(common: &Common, asked: &Respond) -> anyhow::Result<()> {
     let sent = asked.request.read()?;
     let now = clock::now()?;
     let endpoint = asked.request.endpoint();
-    let answer = asked.request.answered(common, now, |answers| answer(&sent, &endpoint, answers, now))?;
+    let answer = asked
+        .request
+        .answered(common, now, |answers, blocking| answer(&sent, &endpoint, (answers, blocking), now))?;
     let is_granted = answer.status == 200;
     let whole = json!({"status": answer.status, "headers": answer.headers, "body": answer.body});
     output::print(&format!("{}\n", output::escaped(&whole)))?;
@@ -48,7 +50,7 @@ struct Answer {
 fn answer(
     sent: &Sent,
     endpoint: &TokenEndpoint,
-    answers: &dyn Answers,
+    (answers, blocking): (&dyn Answers, &dyn Blocking),
     now: Timestamp,
 ) -> anyhow::Result<Answer> {
     let entropy = one_request::entropy()?;
@@ -56,7 +58,7 @@ fn answer(
         .as_request(Presented::of)
         .and_then(|presented| endpoint.start(presented, now, entropy))
         .map_err(NotGranted::Refused)
-        .and_then(|step| drive(step, answers));
+        .and_then(|step| drive(step, answers, blocking));
     match driven {
         Ok(Granted { response, .. }) => Ok(Answer {
             status: 200,

@@ -1,6 +1,48 @@
-//! What did the server say? RFC 6749 §5.1 and §5.2, from any server of this API.
+//! Reads the answer of any server of this API, RFC 6749 §5.1 and §5.2.
 
-use crate::{NotAnOAuthError, OAuthError, TokenResponse, TokenResponseFault};
+use crate::{ErrorCode, TokenResponse, TokenResponseFault};
+use serde_json::{Map, Value};
+
+/// An error response of a server. Its texts hold only the characters that RFC 6749 §5.2 allows, because they reach terminals and logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceivedError {
+    /// `error`, at most 64 characters. [`ReceivedError::known_code`] compares it with ours.
+    pub code: Box<str>,
+    /// `error_description`, at most 512 characters.
+    pub description: Option<Box<str>>,
+    /// `error_uri`, at most 512 characters.
+    pub uri: Option<Box<str>>,
+}
+
+impl ReceivedError {
+    /// Reads a body; `None` if it is not a JSON object with a text `error`.
+    fn parse(body: &[u8]) -> Option<Self> {
+        let body: Map<String, Value> = serde_json::from_slice(body).ok()?;
+        let is_allowed = |c: &char| matches!(c, '\x20'..='\x21' | '\x23'..='\x5B' | '\x5D'..='\x7E');
+        let text = |name: &str, most: usize| -> Option<Box<str>> {
+            let given = body.get(name).and_then(Value::as_str)?;
+            Some(given.chars().filter(is_allowed).take(most).collect::<String>().into())
+        };
+        Some(Self {
+            code: text("error", 64)?,
+            description: text("error_description", 512),
+            uri: text("error_uri", 512),
+        })
+    }
+
+    /// The code, if it is one that this server uses as well.
+    #[must_use]
+    pub fn known_code(&self) -> Option<ErrorCode> {
+        ErrorCode::ALL.into_iter().find(|code| code.as_str() == &*self.code)
+    }
+}
+
+impl std::fmt::Display for ReceivedError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.code)?;
+        self.description.iter().try_for_each(|description| write!(f, ": {description}"))
+    }
+}
 
 /// Why there is no token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -11,7 +53,7 @@ pub enum AnswerFault {
         /// The HTTP status.
         status: u16,
         /// The error response.
-        error: OAuthError,
+        error: ReceivedError,
     },
     /// The server succeeded, with a body that is no token response.
     #[error("the server answered 200, but {0}")]
@@ -32,10 +74,10 @@ pub fn read_answer(status: u16, body: &[u8]) -> Result<TokenResponse, AnswerFaul
     if status == 200 {
         return TokenResponse::parse(body).map_err(AnswerFault::NoToken);
     }
-    match OAuthError::parse(body) {
-        Ok(error) => Err(AnswerFault::Refused { status, error }),
-        Err(NotAnOAuthError) => Err(AnswerFault::NoError { status }),
-    }
+    Err(match ReceivedError::parse(body) {
+        Some(error) => AnswerFault::Refused { status, error },
+        None => AnswerFault::NoError { status },
+    })
 }
 
 #[cfg(test)]
@@ -48,7 +90,7 @@ mod tests {
         assert!(read_answer(200, br#"{"access_token":"t","token_type":"bearer"}"#).is_ok());
         let refused = read_answer(400, br#"{"error":"invalid_scope","error_description":"no"}"#).err();
         assert!(
-            matches!(refused, Some(AnswerFault::Refused { status: 400, error }) if error.code == ErrorCode::InvalidScope)
+            matches!(refused, Some(AnswerFault::Refused { status: 400, error }) if error.known_code() == Some(ErrorCode::InvalidScope))
         );
         // Iceberg's own error model, as a catalog without a token endpoint answers.
         let nested = br#"{"error":{"message":"m","type":"T","code":404}}"#;

@@ -4,6 +4,6 @@ mod answer;
 mod outgoing;
 mod renewal;
 
-pub use answer::{AnswerFault, read_answer};
+pub use answer::{AnswerFault, ReceivedError, read_answer};
 pub use outgoing::{ClientAuthentication, Outgoing};
 pub use renewal::{Held, NextRequest, Renewal};

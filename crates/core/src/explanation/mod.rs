@@ -5,20 +5,20 @@ mod command;
 mod facts;
 mod findings;
 mod issuer_change;
-mod questions;
 mod remedy;
 mod rule;
 mod token_remedy;
+mod trace;
 
 pub use command::quoted;
 pub use facts::{KeysTold, Named, Registration, SecretFound};
 pub use rule::Rule;
 
-use crate::flow::Step;
+use crate::flow::{Answered, Pending, Step};
 use crate::policy::limits::Limits;
 use crate::request::Request;
 use crate::{
-    AccessTokenClaims, Answers, Decision, Entropy, KeysUnavailable, OAuthError, Presented, Refusal,
+    AccessTokenClaims, Answers, Blocking, Decision, Entropy, KeysUnavailable, OAuthError, Presented, Refusal,
     Timestamp, TokenEndpoint,
 };
 
@@ -64,46 +64,52 @@ pub struct Refusing {
     pub remedy: String,
 }
 
-/// Why it goes no further. As [`NotGranted`](crate::NotGranted), but for what needs a signature or a memory.
-enum Halt {
-    Refused(Refusal),
-    KeysUnavailable(KeysUnavailable),
-}
-
-impl From<Refusal> for Halt {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-/// Decides about the request as [`drive`](crate::drive) would, and tells what on. It signs nothing, and what may be used
-/// once is taken as not used before and left so; everything else is asked of `answers`, once, as for a real request.
+/// Decides about the request as [`drive`](crate::drive) would, and records each rule that decided. It signs nothing and uses nothing
+/// up: a single-use identifier counts as unused. Everything else comes from `answers` and `blocking`, as for a real request.
 pub fn explain(
     endpoint: &TokenEndpoint,
     request: &Request<'_>,
     now: Timestamp,
     entropy: Entropy,
     answers: &(impl Answers + ?Sized),
+    blocking: &(impl Blocking + ?Sized),
 ) -> Explanation {
-    let mut trace = questions::Trace::new();
-    let step = Presented::of(request).and_then(|presented| {
+    let mut trace = trace::Trace::new(answers, &endpoint.policy().issuer, now);
+    let mut step = Presented::of(request).and_then(|presented| {
         trace.presented(&presented);
         endpoint.begin(presented, now, entropy, true)
     });
-    let mut step = step.map_err(Halt::from);
     loop {
-        step = match step {
-            Ok(Step::Ask(question)) => trace.answer(question, answers),
+        let question = match step {
+            Ok(Step::Ask(question)) => question,
             Ok(Step::Sign(sign)) => {
                 let claims = sign.claims().clone();
                 let (decision, limits) = (sign.decision().clone(), sign.limits().cloned());
                 let verdict = Verdict::Granted(Box::new(Granting { claims, decision, limits }));
                 return Explanation { rules: trace.rules, verdict };
             }
-            Err(Halt::KeysUnavailable(outage)) => {
-                return Explanation { rules: trace.rules, verdict: Verdict::Undecided(outage) };
+            Err(refusal) => return trace.refused(endpoint.policy(), refusal),
+        };
+        step = match question.answer(answers, &mut trace) {
+            Ok(Answered::Next(step)) => Ok(step),
+            Ok(Answered::Pending(Pending::Digest(question))) => {
+                let digest = answers.digest(question.client_id(), question.secret());
+                question.digested(&digest, &mut trace)
             }
-            Err(Halt::Refused(refusal)) => return trace.refused(endpoint.policy(), refusal),
+            Ok(Answered::Pending(Pending::FetchKeys(question))) => {
+                match blocking.verify(question.issuer(), question.token(), question.now()) {
+                    Ok(answer) => question.verified(answer, &mut trace),
+                    Err(outage) => {
+                        question.unavailable(&mut trace);
+                        return Explanation { rules: trace.rules, verdict: Verdict::Undecided(outage) };
+                    }
+                }
+            }
+            Ok(Answered::Pending(Pending::UseOnce(question))) => {
+                trace.single_use(&question);
+                question.used(true)
+            }
+            Err(refusal) => Err(refusal),
         };
     }
 }

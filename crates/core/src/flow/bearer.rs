@@ -1,7 +1,8 @@
 //! Which client asks, if a token of the request is all that it shows? Iceberg's Bearer; conformance D3, TX-20 to TX-24.
 
 use super::exchange::Exchange;
-use super::{Asked, Known, Possessed, Shown, Step, check_proof_sent, party};
+use super::party::{self, Presented};
+use super::{Asked, Known, Possessed, Shown, Step, check_proof_sent};
 use crate::policy::access_token;
 use crate::policy::proof::{Authenticated, ProvenToken};
 use crate::refusal::{ClientIdsDiffer, Refusal};
@@ -13,8 +14,14 @@ pub(super) fn begin(known: Known, asked: Asked, bearer: BearerAuthentication, sh
     let token = bearer.token.clone();
     let (policy, now) = (Arc::clone(&known.policy), known.now);
     let times = move |claims: &_| access_token::unexpired(claims, now);
+    let ours = Arc::clone(&policy);
     let then = move |token: Result<_, _>| {
-        let token = token.map_err(Refusal::BearerToken)?;
+        let token = match token.map_err(Refusal::BearerToken)? {
+            Presented::Ours(token) => token,
+            Presented::Foreign(token) => {
+                return Err(Refusal::BearerToken(access_token::foreign(token, &ours.issuer)));
+            }
+        };
         shown.prove(known, move |known, possessed| {
             let token =
                 access_token::possessed(token, &possessed.possession).map_err(Refusal::BearerToken)?;
@@ -42,7 +49,7 @@ fn exchanged(
     }
     let request = asked.of(&client)?;
     check_proof_sent(&client, &possessed)?;
-    match request {
+    match request? {
         TokenRequest::TokenExchange(request) => {
             Exchange::begin(known, client, request, possessed)?.with_bearer(bearer.is, token)?.next()
         }

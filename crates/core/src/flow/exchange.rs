@@ -1,6 +1,6 @@
 //! Which tokens are still to be proven before the exchange? RFC 8693 §2.1.
 
-use super::party::{self, Checking};
+use super::party::{self, Checking, Presented};
 use super::{Decision, Known, Possessed, Step, conclude};
 use crate::policy::exchange::{self, Parties};
 use crate::policy::party::{ProvenActor, ProvenSubject};
@@ -88,7 +88,8 @@ impl Exchange {
             return self.prove_asserted();
         }
         if self.request.subject.token_type != TokenType::AccessToken {
-            return self.prove_foreign_subject();
+            let token = parsed(&self.request.subject).map_err(Refusal::SubjectToken)?;
+            return self.prove_foreign_subject(token);
         }
         let checking = self.checking();
         let (policy, client, now) = (checking.policy.clone(), self.client.clone(), checking.now);
@@ -97,20 +98,20 @@ impl Exchange {
             Err(_) => session::check_expired(&policy, &client, claims, now),
         };
         let token = self.request.subject.token.clone();
-        let then = move |token: Result<_, _>| match token {
-            Err(TokenFault::Issuer { .. } | TokenFault::Type(_)) => self.prove_foreign_subject(),
-            token => {
-                self.subject = Some(ProvenSubject::Own(token.map_err(Refusal::SubjectToken)?));
+        let then = move |token: Result<_, _>| match token.map_err(Refusal::SubjectToken)? {
+            Presented::Foreign(token) => self.prove_foreign_subject(token),
+            Presented::Ours(token) => {
+                self.subject = Some(ProvenSubject::Own(token));
                 self.next()
             }
         };
         Ok(party::own(&checking, token, times, then))
     }
 
-    fn prove_foreign_subject(mut self) -> Result<Step, Refusal> {
+    fn prove_foreign_subject(mut self, token: CompactJws) -> Result<Step, Refusal> {
         let checking = self.checking();
         let (token, issuer, used_as) =
-            foreign(&self.request.subject, &self.known).map_err(Refusal::SubjectToken)?;
+            foreign(token, self.request.subject.token_type, &self.known).map_err(Refusal::SubjectToken)?;
         let client = self.client.id().clone();
         let then = move |token: Result<_, _>| {
             self.subject = Some(ProvenSubject::Foreign(token.map_err(Refusal::SubjectToken)?));
@@ -150,26 +151,27 @@ impl Exchange {
         }
         let Some(actor) = &self.request.actor else { return self.next() };
         if actor.token_type != TokenType::AccessToken {
-            return self.prove_foreign_actor();
+            let token = parsed(actor).map_err(Refusal::ActorToken)?;
+            let declared = actor.token_type;
+            return self.prove_foreign_actor(token, declared);
         }
         let checking = self.checking();
         let now = checking.now;
         let times = move |claims: &_| access_token::unexpired(claims, now);
         let token = actor.token.clone();
-        let then = move |token: Result<_, _>| match token {
-            Err(TokenFault::Issuer { .. } | TokenFault::Type(_)) => self.prove_foreign_actor(),
-            token => {
-                self.actor = Some(ProvenActor::Own(token.map_err(Refusal::ActorToken)?));
+        let then = move |token: Result<_, _>| match token.map_err(Refusal::ActorToken)? {
+            Presented::Foreign(token) => self.prove_foreign_actor(token, TokenType::AccessToken),
+            Presented::Ours(token) => {
+                self.actor = Some(ProvenActor::Own(token));
                 self.next()
             }
         };
         Ok(party::own(&checking, token, times, then))
     }
 
-    fn prove_foreign_actor(mut self) -> Result<Step, Refusal> {
-        let Some(actor) = &self.request.actor else { return self.next() };
+    fn prove_foreign_actor(mut self, token: CompactJws, declared: TokenType) -> Result<Step, Refusal> {
         let checking = self.checking();
-        let (token, issuer, used_as) = foreign(actor, &self.known).map_err(Refusal::ActorToken)?;
+        let (token, issuer, used_as) = foreign(token, declared, &self.known).map_err(Refusal::ActorToken)?;
         // Conformance D24: somebody for whom others act is no actor.
         if token.unverified_payload().contains_key("act") {
             return Err(Refusal::ActorIsDelegated(DelegatedActor::HasAct));
@@ -218,22 +220,30 @@ impl Exchange {
 
 /// A token that says whose it is, and is not ours; no key was asked for. One of ours is an access token and nothing else
 /// (conformance TX-06).
-fn foreign(token: &TypedToken, known: &Known) -> Result<(CompactJws, Box<str>, AcceptedAs), TokenFault> {
-    let used_as = match token.token_type {
+fn foreign(
+    token: CompactJws,
+    declared: TokenType,
+    known: &Known,
+) -> Result<(CompactJws, Box<str>, AcceptedAs), TokenFault> {
+    let used_as = match declared {
         TokenType::AccessToken => AcceptedAs::AccessToken,
         TokenType::IdToken => AcceptedAs::IdToken,
         TokenType::Jwt | TokenType::RefreshToken | TokenType::Saml1 | TokenType::Saml2 => AcceptedAs::Jwt,
     };
-    let (framed, issuer) = foreign_token::framed(token.token.expose(), used_as)?;
+    let issuer = foreign_token::issuer_of(&token, used_as)?;
     if *issuer == *known.policy.issuer.as_str() {
         return Err(match used_as {
-            AcceptedAs::AccessToken => TokenFault::Type(framed.into_typ()),
+            AcceptedAs::AccessToken => TokenFault::Type(token.into_typ()),
             AcceptedAs::IdToken | AcceptedAs::Jwt | AcceptedAs::JwtBearer => {
-                TokenFault::DeclaredType(token.token_type)
+                TokenFault::DeclaredType(declared)
             }
         });
     }
-    Ok((framed, issuer, used_as))
+    Ok((token, issuer, used_as))
+}
+
+fn parsed(token: &TypedToken) -> Result<CompactJws, TokenFault> {
+    Ok(CompactJws::parse(token.token.expose())?)
 }
 
 /// Types of RFC 8693 §3 that nobody here issues or reads.

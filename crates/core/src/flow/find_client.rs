@@ -1,5 +1,6 @@
 //! Who asks, and does he know the secret? RFC 6749 §2.3.1; and who is it that a foreign identity stands for?
 
+use super::listener::Listener;
 use super::question::{Asks, Question};
 use crate::policy::client_secret;
 use crate::policy::proof::Authenticated;
@@ -93,16 +94,13 @@ enum Purpose<S> {
 
 impl<S: Asks> FindClient<S> {
     /// Who is meant.
-    #[must_use]
-    pub fn who(&self) -> &Who {
+    pub(crate) fn who(&self) -> &Who {
         &self.who
     }
 
-    /// Answers with the registration, disabled or not, or with `None` if there is none.
-    ///
-    /// # Errors
-    /// A [`Refusal`] where no secret is asked for; otherwise whoever asks learns nothing before his was digested.
-    pub fn found(self, client: Option<Arc<Client>>) -> Result<S, Refusal> {
+    /// Answers with the registration, disabled or not, or with `None` if there is none. Where a secret was presented, it is digested
+    /// before anything is refused.
+    pub(crate) fn found(self, client: Option<Arc<Client>>) -> Result<S, Refusal> {
         match (self.purpose, self.who) {
             (Purpose::Secret(proving, reading), Who::Id(client_id)) => {
                 let client_id = Some(client_id);
@@ -141,17 +139,17 @@ impl<S: Asks> DigestSecret<S> {
         &self.reading.secret
     }
 
-    /// When it was presented.
-    pub(crate) fn now(&self) -> Timestamp {
-        self.proving.now
-    }
-
     /// Answers with the digest.
     ///
     /// # Errors
-    /// A [`Refusal`] if the client has not proven who it is, or what it asks for is refused without asking more.
-    pub fn digested(self, digest: &SecretDigest) -> Result<S, Refusal> {
+    /// A [`Refusal`] if the secret does not authenticate the client, or what it asks for is refused without asking more.
+    pub fn digested(
+        self,
+        digest: &SecretDigest,
+        listener: &mut (impl Listener + ?Sized),
+    ) -> Result<S, Refusal> {
         let now = self.proving.now;
+        listener.secret_digested(self.client_id(), digest, now);
         self.proving.record(client_secret::check(self.client_id, self.client, digest, now)).next()
     }
 }

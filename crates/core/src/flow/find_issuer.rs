@@ -22,16 +22,12 @@ pub(crate) fn ask<S: Asks>(
 
 impl<S> FindIssuer<S> {
     /// What the token claims as its issuer, or for SPIFFE the trust domain of its subject. Any text.
-    #[must_use]
-    pub fn issuer(&self) -> &str {
+    pub(crate) fn issuer(&self) -> &str {
         &self.issuer
     }
 
     /// Answers with the issuer, disabled or not, or with `None` if it is not on the list.
-    ///
-    /// # Errors
-    /// A [`Refusal`] if the issuer is not trusted, or not for this.
-    pub fn found(self, issuer: Option<Arc<TrustedIssuer>>) -> Result<S, Refusal> {
+    pub(crate) fn found(self, issuer: Option<Arc<TrustedIssuer>>) -> Result<S, Refusal> {
         let refused = |rule| TokenFault::Issuer { iss: Excerpt::of_claim(&self.issuer), rule };
         let trusted = match issuer.filter(|issuer| issuer.issuer.as_str() == &*self.issuer) {
             Some(issuer) if issuer.issuer.is_plain_http() && !issuer.trust.insecure_http => {

@@ -56,8 +56,8 @@ pub(crate) fn begin<End: 'static>(
     let known = Arc::clone(&policy);
     client_authentication::prove(&known, credential, now, move |client| {
         let asking = Asking { policy, client, now, judge, untimely };
-        Ok(read_token::ask(token?, Arc::clone(&asking.policy), now, move |token| {
-            match token.and_then(|token| asking.timely(&token)) {
+        Ok(read_token::ask(token?, Arc::clone(&asking.policy), now, move |reading| {
+            match reading.ours(&asking.policy.issuer).and_then(|token| asking.timely(&token)) {
                 Ok(claims) => Ok(recall::ask(claims, move |claims, recollection| {
                     asking.judged(Ok((claims, recollection)))
                 })),

@@ -8,7 +8,7 @@ use crate::policy::party::{ProvenForeign, ProvenSubject};
 use crate::policy::proof::Authenticated;
 use crate::refusal::{Refusal, TokenFault, WithoutRight};
 use crate::request::token_request::JwtBearerRequest;
-use crate::{AcceptedAs, Excerpt, Once};
+use crate::{AcceptedAs, CompactJws, Excerpt, Once};
 use std::sync::Arc;
 
 pub(super) fn begin(
@@ -18,8 +18,9 @@ pub(super) fn begin(
     possessed: Possessed,
 ) -> Result<Step, Refusal> {
     let used_as = AcceptedAs::JwtBearer;
-    let (token, issuer) =
-        foreign_token::framed(request.assertion.expose(), used_as).map_err(Refusal::Assertion)?;
+    let token =
+        CompactJws::parse(request.assertion.expose()).map_err(|fault| Refusal::Assertion(fault.into()))?;
+    let issuer = foreign_token::issuer_of(&token, used_as).map_err(Refusal::Assertion)?;
     let checking = Checking {
         policy: Arc::clone(&known.policy),
         now: known.now,

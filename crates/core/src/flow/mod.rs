@@ -7,7 +7,9 @@ pub(crate) mod find_client;
 mod find_issuer;
 pub(crate) mod inquiry;
 mod jwt_bearer;
+mod listener;
 pub(crate) mod party;
+mod pending;
 pub(crate) mod question;
 mod read_token;
 mod recall;
@@ -19,6 +21,8 @@ mod verify_token;
 pub use find_client::{DigestSecret, FindClient, Who};
 pub use find_issuer::FindIssuer;
 pub use inquiry::Inquiry;
+pub use listener::Listener;
+pub use pending::{Answered, FetchKeys, Pending};
 pub use question::{Asks, Question};
 pub use read_token::ReadToken;
 pub use recall::{Recall, RecallSubject};
@@ -178,10 +182,10 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// The request, for a client that may use its grant.
-    fn of(self, client: &Authenticated) -> Result<TokenRequest, Refusal> {
+    /// The request, whose parameters were not checked yet, for a client that may use its grant.
+    fn of(self, client: &Authenticated) -> Result<Result<TokenRequest, Refusal>, Refusal> {
         rights::check_grant(client.client(), self.grant_type?)?;
-        self.request
+        Ok(self.request)
     }
 }
 
@@ -190,7 +194,7 @@ fn authenticated(known: Known, client: Authenticated, asked: Asked, shown: Shown
     let request = asked.of(&client)?;
     shown.prove(known, move |known, possessed| {
         check_proof_sent(&client, &possessed)?;
-        match request {
+        match request? {
             TokenRequest::ClientCredentials(request) => {
                 let id = known.id.clone();
                 let possession = &possessed.possession;

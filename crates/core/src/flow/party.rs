@@ -6,6 +6,7 @@ use super::verify_token::{self, KeysOf};
 use super::{find_client, find_issuer, read_token, recall};
 use crate::policy::party::{self, AssertedUser, ProvenForeign};
 use crate::policy::proof::{ProvenToken, StandingToken};
+use crate::policy::signed_token::TokenReading;
 use crate::policy::{Policy, access_token, foreign_token};
 use crate::refusal::{Refusal, TokenFault};
 use crate::types::confirmation::Possession;
@@ -34,17 +35,29 @@ pub(crate) trait Times: FnOnce(&AccessTokenClaims) -> Result<(), TokenFault> + S
 
 impl<F: FnOnce(&AccessTokenClaims) -> Result<(), TokenFault> + Send + 'static> Times for F {}
 
-/// Verifies a token of ours, and that every key that it is bound to was proven. [`TokenFault::Issuer`] and [`TokenFault::Type`] mean
-/// that another issuer may have made it.
+/// What a presented token turned out to be.
+pub(crate) enum Presented<P> {
+    /// A good token of ours.
+    Ours(P),
+    /// A token that another issuer may have made.
+    Foreign(CompactJws),
+}
+
+/// Verifies a token that may be ours, and that every key that it is bound to was proven.
 pub(crate) fn own<S: Asks + 'static>(
     checking: &Checking,
     token: Secret,
     times: impl Times,
-    then: impl Then<S, ProvenToken>,
+    then: impl Then<S, Presented<ProvenToken>>,
 ) -> S {
     let Checking { policy, now, possession } = checking.clone();
     standing(policy, now, token, times, move |token| {
-        then(token.and_then(|token| access_token::possessed(token, &possession)))
+        then(token.and_then(|token| {
+            Ok(match token {
+                Presented::Ours(token) => Presented::Ours(access_token::possessed(token, &possession)?),
+                Presented::Foreign(token) => Presented::Foreign(token),
+            })
+        }))
     })
 }
 
@@ -54,17 +67,21 @@ pub(crate) fn standing<S: Asks + 'static>(
     now: Timestamp,
     token: Secret,
     times: impl Times,
-    then: impl Then<S, StandingToken>,
+    then: impl Then<S, Presented<StandingToken>>,
 ) -> S {
     let leeway = policy.clock_leeway;
-    read_token::ask(token, policy, now, move |token| {
-        let claims = token
-            .and_then(|token| token.begun(now, leeway).cloned())
-            .and_then(|claims| times(&claims).map(|()| claims));
-        match claims {
+    read_token::ask(token, policy, now, move |reading| {
+        let token = match reading {
+            TokenReading::Ours(token) => token,
+            TokenReading::Foreign(token) => return then(Ok(Presented::Foreign(token))),
+            TokenReading::Bad(fault) => return then(Err(fault)),
+        };
+        let claims = token.begun(now, leeway).cloned();
+        match claims.and_then(|claims| times(&claims).map(|()| claims)) {
             Err(fault) => then(Err(fault)),
             Ok(claims) => Ok(recall::ask(claims, move |claims, recollection| {
-                then(access_token::standing(claims, recollection).and_then(access_token::at_home))
+                let token = access_token::standing(claims, recollection).and_then(access_token::at_home);
+                then(token.map(Presented::Ours))
             })),
         }
     })

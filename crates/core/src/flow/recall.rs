@@ -21,17 +21,12 @@ pub(crate) fn ask<S: Asks>(
 
 impl<S> Recall<S> {
     /// The claims of the token, whose signature and times are good.
-    #[must_use]
-    pub fn claims(&self) -> &AccessTokenClaims {
+    pub(crate) fn claims(&self) -> &AccessTokenClaims {
         &self.claims
     }
 
     /// Answers with what is known.
-    ///
-    /// # Errors
-    /// A [`Refusal`] if the token was revoked or its client or subject may do nothing any more, or if what is asked for
-    /// is refused without asking more.
-    pub fn recalled(self, recollection: Recollection) -> Result<S, Refusal> {
+    pub(crate) fn recalled(self, recollection: Recollection) -> Result<S, Refusal> {
         (self.then)(self.claims, recollection)
     }
 }
@@ -54,34 +49,22 @@ pub(crate) fn ask_subject<S: Asks>(
 
 impl<S> RecallSubject<S> {
     /// The issuer that names the subject; `None` for the user of an unsecured JWT.
-    #[must_use]
-    pub fn issuer(&self) -> Option<&Issuer> {
+    pub(crate) fn issuer(&self) -> Option<&Issuer> {
         self.issuer.as_ref()
     }
 
     /// The subject, as its issuer calls it.
-    #[must_use]
-    pub fn subject(&self) -> &Subject {
+    pub(crate) fn subject(&self) -> &Subject {
         &self.subject
     }
 
-    /// What `sub` of our tokens says: the subject, after the prefix that its issuer is registered with.
-    #[must_use]
-    pub fn sub(&self) -> &Subject {
-        &self.sub
-    }
-
     /// What is known, from `answers`.
-    #[must_use]
-    pub fn standing(&self, answers: &(impl Answers + ?Sized)) -> SubjectStanding {
+    pub(crate) fn standing(&self, answers: &(impl Answers + ?Sized)) -> SubjectStanding {
         answers.subject(self.issuer(), self.subject.as_str(), self.sub.as_str())
     }
 
     /// Answers with what is known.
-    ///
-    /// # Errors
-    /// A [`Refusal`] if the subject may do nothing, or if what is asked for is refused without asking more.
-    pub fn recalled(self, standing: SubjectStanding) -> Result<S, Refusal> {
+    pub(crate) fn recalled(self, standing: SubjectStanding) -> Result<S, Refusal> {
         (self.then)(standing)
     }
 }

@@ -24,29 +24,23 @@ pub(crate) fn ask<S: Asks>(
 
 impl<S> VerifyProof<S> {
     /// The proof.
-    #[must_use]
-    pub fn proof(&self) -> &DpopProof {
+    pub(crate) fn proof(&self) -> &DpopProof {
         &self.proof
     }
 
     /// The nonce in it, if there is one (RFC 9449 §8).
-    #[must_use]
-    pub fn nonce(&self) -> Option<&str> {
+    pub(crate) fn nonce(&self) -> Option<&str> {
         self.proof.token().unverified_payload().get("nonce").and_then(Value::as_str)
     }
 
     /// When it was presented.
-    #[must_use]
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.now
     }
 
     /// Answers with what [`Keys::verify_proof`](crate::Keys::verify_proof) says, and whether the nonce, if there is one, was
     /// handed out lately.
-    ///
-    /// # Errors
-    /// A [`Refusal`] if what follows is refused without asking more. A bad proof is told when the client has proven who it is.
-    pub fn verified(
+    pub(crate) fn verified(
         self,
         answer: Result<Verified, SignatureFault>,
         nonce_is_ours: bool,

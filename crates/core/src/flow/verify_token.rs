@@ -1,5 +1,7 @@
 //! Is this signature good? RFC 7515 §5.2.
 
+use super::listener::Listener;
+use super::pending::FetchKeys;
 use super::question::{Asks, Question};
 use crate::answers::Keys;
 use crate::refusal::Refusal;
@@ -44,35 +46,31 @@ pub(crate) fn ask<S: Asks>(
 
 impl<S> VerifyToken<S> {
     /// The token.
-    #[must_use]
-    pub fn token(&self) -> &CompactJws {
+    pub(crate) fn token(&self) -> &CompactJws {
         &self.token
     }
 
     /// Whose keys may verify it.
-    #[must_use]
-    pub fn keys(&self) -> &KeysOf {
+    pub(crate) fn keys(&self) -> &KeysOf {
         &self.keys
     }
 
     /// The time at which the key has to be one that verifies.
-    #[must_use]
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.now
     }
 
-    /// What these keys say of the signature, as far as that only has to be computed: `Err` names the issuer whose keys may
-    /// have to be fetched first.
-    ///
-    /// # Errors
-    /// The issuer that [`IssuerKeys`](crate::IssuerKeys) is to be asked about.
-    pub fn compute(&self, keys: &dyn Keys) -> Result<Result<Verified, SignatureFault>, &TrustedIssuer> {
+    /// What these keys say of the signature; `Err` names the issuer whose keys have to be fetched first.
+    pub(crate) fn compute(
+        &self,
+        keys: &dyn Keys,
+    ) -> Result<Result<Verified, SignatureFault>, Arc<TrustedIssuer>> {
         match &self.keys {
             KeysOf::Issuer(issuer) => match &issuer.trust.keys {
                 KeySource::Jwks(jwks) => {
                     Ok(keys.verify_with(jwks, issuer.trust.accepted_algorithms(), &self.token))
                 }
-                KeySource::JwksUri(_) | KeySource::Discovery => Err(issuer),
+                KeySource::JwksUri(_) | KeySource::Discovery => Err(Arc::clone(issuer)),
             },
             KeysOf::Client(client) => Ok(match client.rights.jwks.as_deref() {
                 Some(jwks) => keys.verify_with(jwks, Algorithms::default(), &self.token),
@@ -82,20 +80,26 @@ impl<S> VerifyToken<S> {
         }
     }
 
+    pub(crate) fn fetching(self, issuer: Arc<TrustedIssuer>) -> FetchKeys<S> {
+        FetchKeys { question: self, issuer }
+    }
+
     fn in_vain(&self, keys: &dyn Keys) -> Result<Verified, SignatureFault> {
         let _ = std::hint::black_box(keys.verify_with(NOBODYS_KEYS, Algorithms::default(), &self.token));
         Err(SignatureFault::NoKeys)
     }
 
     /// Answers with what these keys say of the signature.
-    ///
-    /// # Errors
-    /// A [`Refusal`] if the signature, a claim or a time is not good.
-    pub fn verified(self, answer: Result<Verified, SignatureFault>) -> Result<S, Refusal> {
+    pub(crate) fn answered(
+        self,
+        answer: Result<Verified, SignatureFault>,
+        listener: &mut (impl Listener + ?Sized),
+    ) -> Result<S, Refusal> {
         let answer = match &self.keys {
             KeysOf::Nobody => Err(SignatureFault::NoKeys),
             KeysOf::Issuer(_) | KeysOf::Client(_) => answer,
         };
+        listener.signature_checked(&self.token, &self.keys, Some(&answer));
         (self.then)(self.token, answer)
     }
 }

@@ -16,19 +16,36 @@ use crate::{
 use serde_json::Value;
 use std::sync::Arc;
 
-/// Reads the framing of a token that should be ours, before any key is asked for.
-pub(crate) fn framed(text: &str, issuer: &Issuer) -> Result<CompactJws, TokenFault> {
+/// A token by what its header and `iss` say, before any key is asked for.
+pub(crate) enum Framed {
+    /// It says that it is an access token of ours.
+    Ours(CompactJws),
+    /// It says that it is something else, or of another issuer.
+    Foreign(CompactJws),
+}
+
+/// Reads the framing of a token that may be ours.
+pub(crate) fn framed(text: &str, issuer: &Issuer) -> Result<Framed, TokenFault> {
     let token = CompactJws::parse(text)?;
     // RFC 9068 §4: "The resource server MUST verify that the 'typ' header value is 'at+jwt' or 'application/at+jwt'".
     if !token.header().is_type(ACCESS_TOKEN_TYPE) {
-        return Err(TokenFault::Type(token.into_typ()));
+        return Ok(Framed::Foreign(token));
     }
     match token.unverified_payload().get("iss") {
-        Some(Value::String(iss)) if iss.as_str() == issuer.as_str() => Ok(token),
-        Some(Value::String(_)) => Err(of_another_issuer(token.into_issuer(), issuer)),
+        Some(Value::String(iss)) if iss.as_str() == issuer.as_str() => Ok(Framed::Ours(token)),
+        Some(Value::String(_)) => Ok(Framed::Foreign(token)),
         iss @ (Some(_) | None) => {
             Err(TokenFault::UnverifiedClaim(ClaimFault::new("iss", Defect::of_text(iss, ""))))
         }
+    }
+}
+
+/// The fault of a foreign token where only an access token of ours is accepted.
+pub(crate) fn foreign(token: CompactJws, ours: &Issuer) -> TokenFault {
+    if token.header().is_type(ACCESS_TOKEN_TYPE) {
+        of_another_issuer(token.into_issuer(), ours)
+    } else {
+        TokenFault::Type(token.into_typ())
     }
 }
 
@@ -162,7 +179,10 @@ impl TokenVerification {
     /// # Errors
     /// A [`TokenFault`] if it is malformed, of another type or of another issuer.
     pub fn framed(&self, token: &str) -> Result<CompactJws, TokenFault> {
-        framed(token, &self.issuer)
+        match framed(token, &self.issuer)? {
+            Framed::Ours(token) => Ok(token),
+            Framed::Foreign(token) => Err(foreign(token, &self.issuer)),
+        }
     }
 
     /// Checks the claims of a token whose signature was checked, of which whoever presents it has proven this `possession`.
@@ -180,7 +200,7 @@ impl TokenVerification {
         self.signed(&SignedToken::of(token, verified)?, now, possession)
     }
 
-    /// The same for a token that [`Keys::signed`](crate::Keys::signed) has read, now or earlier: all that changes is asked each time.
+    /// The same for a token that [`Keys::read`](crate::Keys::read) has read, now or earlier: all that changes is asked each time.
     ///
     /// # Errors
     /// As [`TokenVerification::claims`], and if it is the token of another issuer.

@@ -40,17 +40,15 @@ pub(crate) struct ForeignClaims {
     pub(crate) scope: Scope,
 }
 
-/// Reads the framing of a token that others made, and whom it names as its issuer. No key was asked for.
-pub(crate) fn framed(text: &str, used_as: AcceptedAs) -> Result<(CompactJws, Box<str>), TokenFault> {
-    let token = CompactJws::parse(text)?;
-    token_kind::check(&token, used_as)?;
-    let issuer = match token.unverified_payload().get("iss") {
-        Some(Value::String(issuer)) => issuer.as_str().into(),
+/// Reads which issuer a token names that others made, if it may be used so. No key was asked for.
+pub(crate) fn issuer_of(token: &CompactJws, used_as: AcceptedAs) -> Result<Box<str>, TokenFault> {
+    token_kind::check(token, used_as)?;
+    match token.unverified_payload().get("iss") {
+        Some(Value::String(issuer)) => Ok(issuer.as_str().into()),
         iss @ (Some(_) | None) => {
-            return Err(TokenFault::UnverifiedClaim(ClaimFault::new("iss", Defect::of_text(iss, ""))));
+            Err(TokenFault::UnverifiedClaim(ClaimFault::new("iss", Defect::of_text(iss, ""))))
         }
-    };
-    Ok((token, issuer))
+    }
 }
 
 /// Reads the claims of a token whose signature was checked with the keys of `issuer`, for a use that the issuer is trusted for.

@@ -1,6 +1,6 @@
 //! What of a token of ours never changes? What one of our keys has signed, read once; conformance JW-40.
 
-use super::access_token::framed;
+use super::access_token::{Framed, foreign, framed};
 use crate::refusal::TokenFault;
 use crate::types::claims;
 use crate::{
@@ -20,19 +20,6 @@ pub struct SignedToken {
 }
 
 impl SignedToken {
-    /// Reads a token that should be of this issuer; only then `verify` is asked about its signature.
-    ///
-    /// # Errors
-    /// A [`TokenFault`] if it is malformed, of another type or of another issuer, or the signature or a claim is not good.
-    pub fn read(
-        text: &str,
-        issuer: &Issuer,
-        verify: impl FnOnce(&CompactJws) -> Result<Verified, SignatureFault>,
-    ) -> Result<Self, TokenFault> {
-        let token = framed(text, issuer)?;
-        Self::of(&token, verify(&token))
-    }
-
     /// Reads the claims of a token whose signature was checked.
     pub(crate) fn of(
         token: &CompactJws,
@@ -101,6 +88,46 @@ impl SignedToken {
             return Err(session_fault("tokenberg_session.start", start, "it is not after iat"));
         }
         Ok(claims)
+    }
+}
+
+/// What a token turned out to be that may be an access token of ours.
+pub enum TokenReading {
+    /// An access token of ours, whose signature is good.
+    Ours(Arc<SignedToken>),
+    /// Something else, by its `typ` or its `iss`. Nothing of it is verified.
+    Foreign(CompactJws),
+    /// Malformed, or an access token of ours by what it says, whose signature or claims are not good.
+    Bad(TokenFault),
+}
+
+impl TokenReading {
+    /// Reads a token that may be one of this issuer; `verify` checks the signature of one that says so.
+    pub fn read(
+        text: &str,
+        issuer: &Issuer,
+        verify: impl FnOnce(&CompactJws) -> Result<Verified, SignatureFault>,
+    ) -> Self {
+        match framed(text, issuer) {
+            Ok(Framed::Ours(token)) => match SignedToken::of(&token, verify(&token)) {
+                Ok(token) => Self::Ours(Arc::new(token)),
+                Err(fault) => Self::Bad(fault),
+            },
+            Ok(Framed::Foreign(token)) => Self::Foreign(token),
+            Err(fault) => Self::Bad(fault),
+        }
+    }
+
+    /// The token, where only an access token of this issuer is accepted.
+    ///
+    /// # Errors
+    /// A [`TokenFault`] if it is malformed, of another type or of another issuer, or the signature or a claim is not good.
+    pub fn ours(self, issuer: &Issuer) -> Result<Arc<SignedToken>, TokenFault> {
+        match self {
+            Self::Ours(token) => Ok(token),
+            Self::Foreign(token) => Err(foreign(token, issuer)),
+            Self::Bad(fault) => Err(fault),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Why was it refused, exactly? For logs, audit and the operator; and the one map to what the client is told.
 
 mod facts;
+mod guess;
 mod hint;
 mod not_renewable;
 mod parties;

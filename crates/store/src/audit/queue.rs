@@ -91,7 +91,7 @@ impl Queue {
     /// record with their number while it waits, so that a flood of them neither fills the queue nor the disk.
     pub(crate) fn put(&mut self, at: i64, record: &AuditRecord<'_>, text: Option<&str>) -> bool {
         let mut key = None;
-        if !record.is_effective() {
+        if !record.outcome.is_effective() {
             let hash = self.hashes.hash_one(AuditRecord { request_id: None, port: None, ..record.clone() });
             let place = self.alike.get(&hash).and_then(|n| n.checked_sub(self.taken));
             let alike = place.and_then(|n| usize::try_from(n).ok()).and_then(|n| self.waiting.get_mut(n));
@@ -251,14 +251,16 @@ impl Taken {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokenberg_core::{ErrorCode, Outcome};
 
-    fn put(queue: &mut Queue, outcome: &str, request: usize, client: &str) -> bool {
+    const WRONG: Outcome = Outcome::Refused(ErrorCode::InvalidClient);
+
+    fn put(queue: &mut Queue, outcome: Outcome, request: usize, client: &str) -> bool {
         let request = request.to_string();
         let record = AuditRecord {
             request_id: Some(&request),
             client: Some(client.into()),
-            outcome,
-            ..AuditRecord::default()
+            ..AuditRecord::new("", outcome)
         };
         queue.put(0, &record, None)
     }
@@ -267,9 +269,9 @@ mod tests {
     fn ab_01_se_06_what_comes_to_nothing_alike_is_one_record_and_what_has_effect_is_many() {
         let mut queue = Queue::new(USUAL_QUEUE);
         for n in 0..1000 {
-            assert!(put(&mut queue, "granted", n, "c1"));
-            assert!(put(&mut queue, "invalid_client", n, "c1"));
-            assert!(put(&mut queue, "invalid_client", n, "c2"));
+            assert!(put(&mut queue, Outcome::Granted, n, "c1"));
+            assert!(put(&mut queue, WRONG, n, "c1"));
+            assert!(put(&mut queue, WRONG, n, "c2"));
         }
         assert_eq!(queue.load().records, 1002);
         let taken = queue.take(3);
@@ -283,13 +285,13 @@ mod tests {
             serde_json::from_str::<serde_json::Value>(text).unwrap();
         }
         // What was taken is on its way, and another request is another record.
-        assert!(put(&mut queue, "invalid_client", 1, "c1"));
+        assert!(put(&mut queue, WRONG, 1, "c1"));
         assert_eq!(queue.load().records, 1003);
         queue.written(&taken);
         let rest = queue.take(usize::MAX);
         assert_eq!(rest.len(), 1000);
         queue.written(&rest);
-        assert!(put(&mut queue, "invalid_client", 1, "c1"));
+        assert!(put(&mut queue, WRONG, 1, "c1"));
         assert_eq!(queue.load().records, 1);
     }
 
@@ -308,7 +310,7 @@ mod tests {
             (0, 9),
         ] {
             for _ in 0..put_now {
-                assert!(put(&mut queue, "granted", came, "c1"));
+                assert!(put(&mut queue, Outcome::Granted, came, "c1"));
                 came += 1;
             }
             let taken = queue.take(take_now);
@@ -327,14 +329,14 @@ mod tests {
             let mut queue = Queue::new(most);
             for n in 0..most {
                 assert_eq!(queue.is_full(), n >= most - most / 8, "{n} of {most}");
-                assert!(put(&mut queue, "granted", n as usize, "c1"));
+                assert!(put(&mut queue, Outcome::Granted, n as usize, "c1"));
             }
-            assert!(queue.is_full() && !put(&mut queue, "granted", 0, "c1"));
+            assert!(queue.is_full() && !put(&mut queue, Outcome::Granted, 0, "c1"));
             let taken = queue.take(1);
             assert_eq!(taken.len(), 1);
-            assert!(!put(&mut queue, "granted", 0, "c1"), "it is not written yet");
+            assert!(!put(&mut queue, Outcome::Granted, 0, "c1"), "it is not written yet");
             queue.written(&taken);
-            assert!(put(&mut queue, "granted", 0, "c1"));
+            assert!(put(&mut queue, Outcome::Granted, 0, "c1"));
         }
     }
 
@@ -345,8 +347,7 @@ mod tests {
         let of_size = |n: usize| AuditRecord {
             jti: Some(n.to_string().into()),
             scope_in: Some(scope.as_str().into()),
-            outcome: "granted",
-            ..AuditRecord::default()
+            ..AuditRecord::new("", Outcome::Granted)
         };
         let kept = (0..4096).take_while(|n| queue.put(0, &of_size(*n), None)).count();
         assert!((69..=70).contains(&kept), "{kept} of 60 kB in 4 MiB");
@@ -360,15 +361,14 @@ mod tests {
         let mut queue = Queue::new(80);
         let of_stranger = |n: usize| AuditRecord {
             source: Some(n.to_string().into()),
-            outcome: "invalid_client",
             is_unverified: true,
-            ..AuditRecord::default()
+            ..AuditRecord::new("", WRONG)
         };
         let is_kept = |n: &usize| queue.has_room_for_unverified() && queue.put(0, &of_stranger(*n), None);
         let kept = (0..1000).filter(is_kept).count();
         assert_eq!((kept, queue.is_full()), (10, false));
         for n in 0..80 {
-            assert!(put(&mut queue, "granted", n, "c1"), "{n}");
+            assert!(put(&mut queue, Outcome::Granted, n, "c1"), "{n}");
         }
         assert_eq!((queue.load().records, queue.most().records), (90, 90));
         let kept = (1000..2000).filter(|n| queue.put(0, &of_stranger(*n), None)).count();
@@ -383,7 +383,7 @@ mod tests {
     fn se_06_cwe_779_a_queue_that_is_never_empty_remembers_no_more_than_what_waits() {
         let mut queue = Queue::new(USUAL_QUEUE);
         for n in 0..10_000 {
-            put(&mut queue, "invalid_scope", 0, &n.to_string());
+            put(&mut queue, Outcome::Refused(ErrorCode::InvalidScope), 0, &n.to_string());
             if queue.load().records > 10 {
                 let taken = queue.take(1);
                 queue.written(&taken);

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokenberg_core::{AuditRecord, Recorder};
+use tokenberg_core::{AuditRecord, Outcome, Recorder};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -117,17 +117,17 @@ impl Store {
 impl Recorder for AuditTrail {
     fn record(&self, record: &AuditRecord<'_>) {
         // Serialized before the queue is locked; of refusals that are alike, only one is serialized.
-        if record.is_effective() {
+        if record.outcome.is_effective() {
             written(record, |text| self.put(record, Some(text)));
         } else {
             self.put(record, None);
         }
     }
 
-    fn left_out(&self, outcomes: &[(&'static str, u64)]) {
+    fn left_out(&self, outcomes: &[(Outcome, u64)]) {
         let mut left_out = held(&self.0.left_out);
         for (outcome, count) in outcomes {
-            *left_out.entry(outcome).or_default() += count;
+            *left_out.entry(outcome.as_str()).or_default() += count;
         }
         drop(left_out);
         self.0.wake.notify_one();

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokenberg_core::{
     AccessTokenClaims, Algorithm, Algorithms, AuditRecord, Client, ClientId, CompactJws, DpopProof, KeyId,
-    KeyMaterial, Keys, Rights, Secret, Session, SignatureFault, SigningFault, Timestamp, TokenId, Verified,
+    KeyMaterial, Keys, Outcome, Rights, Secret, Session, SignatureFault, SigningFault, Timestamp, TokenId,
+    Verified,
 };
 use tokenberg_store::{
     AddedSecret, AuditTrail, KekSource, Moment, NewSecret, Store, StoreError, StoreUrl, Watched,
@@ -31,7 +32,7 @@ pub const URL: &str = "TOKENBERG_TEST_URL";
 pub const KEY_FILE: &str = "TOKENBERG_TEST_KEY_FILE";
 
 pub fn granted(n: usize) -> AuditRecord<'static> {
-    AuditRecord { jti: Some(format!("jti-{n}").into()), outcome: "granted", ..AuditRecord::default() }
+    AuditRecord { jti: Some(format!("jti-{n}").into()), ..AuditRecord::new("", Outcome::Granted) }
 }
 
 pub async fn until_written(trail: &AuditTrail, records: u64) {
@@ -247,10 +248,6 @@ impl Keys for Names {
 
     fn verify_proof(&self, _: &DpopProof) -> Result<Verified, SignatureFault> {
         Err(SignatureFault::NoKeys)
-    }
-
-    fn sha256(&self, _: &[u8]) -> [u8; 32] {
-        [0; 32]
     }
 
     fn jwks(&self) -> Arc<str> {

@@ -1,0 +1,67 @@
+//! Waits on the calling thread for what is not in memory: for commands that answer one request.
+
+use tokenberg_core::{
+    Blocking, CompactJws, IssuerKeys, KeysUnavailable, NotWritten, Once, SignatureFault, SingleUse,
+    Timestamp, TrustedIssuer, Verified,
+};
+use tokio::runtime::Runtime;
+
+/// Waits on a runtime. Must not be used from within that runtime.
+pub(crate) struct Waiting<'a> {
+    runtime: &'a Runtime,
+    single_use: &'a dyn SingleUse,
+    issuer_keys: Option<&'a dyn IssuerKeys>,
+}
+
+impl<'a> Waiting<'a> {
+    /// Records single use with `single_use`, and fetches with `issuer_keys`, if anything.
+    pub(crate) fn new(
+        runtime: &'a Runtime,
+        single_use: &'a dyn SingleUse,
+        issuer_keys: Option<&'a dyn IssuerKeys>,
+    ) -> Self {
+        Self { runtime, single_use, issuer_keys }
+    }
+}
+
+impl Blocking for Waiting<'_> {
+    fn use_once(&self, once: &Once) -> Result<bool, NotWritten> {
+        self.runtime.block_on(self.single_use.use_once(once))
+    }
+
+    fn verify(
+        &self,
+        issuer: &TrustedIssuer,
+        token: &CompactJws,
+        now: Timestamp,
+    ) -> Result<Result<Verified, SignatureFault>, KeysUnavailable> {
+        match self.issuer_keys {
+            Some(keys) => self.runtime.block_on(keys.verify(issuer, token, now)),
+            None => Blocking::verify(&(), issuer, token, now),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokenberg_jose::Keyring;
+    use tokenberg_store::{KekSource, Store, StoreUrl};
+
+    #[test]
+    fn cj_07_what_waits_is_waited_for_on_a_plain_thread() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = StoreUrl::sqlite(&directory.path().join("db"));
+        let runtime = crate::store_access::runtime().unwrap();
+        let now = Timestamp::from_seconds(1_800_000_000).unwrap();
+        let watched = runtime
+            .block_on(async {
+                let store = Store::open(&url, KekSource::File(url.key_file().unwrap())).await?;
+                store.watch(move |keys, _: Option<&Keyring>| Keyring::read(keys, now)).await
+            })
+            .unwrap_or_else(|e| panic!("{e}"));
+        let waiting = Waiting::new(&runtime, &watched, None);
+        let once = Once { namespace: "n".into(), id: "j".into(), until: now };
+        assert_eq!((waiting.use_once(&once), waiting.use_once(&once)), (Ok(true), Ok(false)));
+    }
+}

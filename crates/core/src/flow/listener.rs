@@ -1,0 +1,62 @@
+//! Observes the answers of a request: for an audit, or to explain a decision.
+
+use super::{KeysOf, Who};
+use crate::answers::{Recollection, Verified};
+use crate::policy::signed_token::TokenReading;
+use crate::{
+    AccessTokenClaims, Client, CompactJws, DpopProof, Issuer, Secret, SecretDigest, SignatureFault, Subject,
+    SubjectStanding, Timestamp, TrustedIssuer,
+};
+
+/// Learns what each question of a request was answered with, before the flow decides about it.
+///
+/// It changes no decision. A listener implements what it records; each method does nothing by default, and `()` ignores everything.
+/// Nothing that a method receives has been authenticated unless it says so.
+pub trait Listener {
+    /// Which client is registered under what the request named.
+    fn client_found(&mut self, _who: &Who, _client: Option<&Client>) {}
+
+    /// What a presented secret would be stored as; `client_id` is empty if it could not be an identifier.
+    fn secret_digested(&mut self, _client_id: &str, _digest: &SecretDigest, _now: Timestamp) {}
+
+    /// Which trusted issuer has the identifier that a token claims.
+    fn issuer_found(&mut self, _claimed: &str, _issuer: Option<&TrustedIssuer>) {}
+
+    /// What a token turned out to be that may be one of ours.
+    fn token_read(&mut self, _token: &Secret, _reading: &TokenReading) {}
+
+    /// Whose keys are about to verify a token or assertion.
+    fn verification_begun(&mut self, _token: &CompactJws, _keys: &KeysOf) {}
+
+    /// Whether its signature is good; `None` if the keys could not be obtained.
+    fn signature_checked(
+        &mut self,
+        _token: &CompactJws,
+        _keys: &KeysOf,
+        _answer: Option<&Result<Verified, SignatureFault>>,
+    ) {
+    }
+
+    /// Whether a DPoP proof was signed by its own key, and whether its nonce, if it has one, is one of ours.
+    fn proof_checked(
+        &mut self,
+        _proof: &DpopProof,
+        _answer: &Result<Verified, SignatureFault>,
+        _nonce_is_ours: Option<bool>,
+    ) {
+    }
+
+    /// What is known now about a token of ours whose signature is good.
+    fn token_recalled(&mut self, _claims: &AccessTokenClaims, _known: &Recollection) {}
+
+    /// What the operator decided about the subject of another issuer.
+    fn subject_recalled(
+        &mut self,
+        _issuer: Option<&Issuer>,
+        _subject: &Subject,
+        _standing: &SubjectStanding,
+    ) {
+    }
+}
+
+impl Listener for () {}
