@@ -5,8 +5,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use std::collections::BTreeMap;
-use tokenberg_testkit::history::EVENT_LENGTH;
-use tokenberg_testkit::{Event, History, SeededBytes};
+use tokenberg_testkit::history::{Acting, Choice, EVENT_LENGTH, Event, User};
+use tokenberg_testkit::laws::Bound;
+use tokenberg_testkit::{History, SeededBytes};
 
 fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap())
@@ -37,6 +38,32 @@ fn histories_reach_what_the_laws_are_about() {
     }
     println!("{reached:#?}");
     assert!(missing(&reached).is_empty(), "no history reached: {:#?}", missing(&reached));
+}
+
+#[test]
+fn tx_37_a_later_prefix_ends_no_session_although_the_prefixed_name_is_that_of_a_disabled_subject() {
+    let mut history = History::new();
+    let prefix = |has_prefix| Event::Issuer { issuer: 1, has_prefix, shared: false, outlives: true };
+    let alice = User { issuer: 1, name: 0, end: 15, may_act: 15, bound: Bound::default() };
+    let begun = Event::User {
+        user: alice,
+        by: 5,
+        actor: Acting::NoOne,
+        scope: 0,
+        choice: Choice::Granted,
+        fits: true,
+        is_grant: false,
+    };
+    // The fifth user is called `q:alice`; the third and later numbers of whose it is are those of the issuers.
+    let disabled = Event::Subject { user: 4, whose: 3, disabled: true };
+    for event in [prefix(false), begun, disabled, prefix(true)] {
+        history.play(&event);
+    }
+    let model = &history.player().model;
+    let token = model.tokens.last().unwrap();
+    assert_eq!((&*token.principal.name, &*token.sub, model.ended(token)), ("alice", "alice", None));
+    let disabled: Vec<&str> = model.register.disabled().map(|subject| subject.name.as_str()).collect();
+    assert_eq!(disabled, ["q:alice"]);
 }
 
 /// How many times as many histories are played if something was not reached.

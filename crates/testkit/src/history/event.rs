@@ -168,6 +168,7 @@ pub enum Asker {
 /// Which token is the actor.
 #[derive(Clone, Copy, Debug)]
 pub enum Acting {
+    /// No actor token.
     NoOne,
     /// The latest token that the asking client obtained for itself.
     Own,

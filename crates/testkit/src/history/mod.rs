@@ -19,7 +19,7 @@ mod site;
 pub use cast::{
     AUDIENCES, CERTIFICATES, CLIENTS, IDP, ISSUERS, NAMESAKE, Q, Tempo, WATCH, WORKLOAD, registration, terms,
 };
-pub use event::{EVENT_LENGTH, Event};
+pub use event::{Acting, Choice, EVENT_LENGTH, Event, User};
 pub use on_world::{History, OnWorld};
 pub use player::{Keys, Player, Tally};
 pub use site::{Introspected, Outcome, Reply, Site};

@@ -162,6 +162,19 @@ impl Register {
         }
     }
 
+    /// The same for the subject of a token, which the operator names as the issuer does or as the token does: a prefix that the
+    /// issuer has received since then does not count.
+    #[must_use]
+    pub fn subject_stands(&self, principal: &Principal, sub: &str) -> bool {
+        let as_named = Principal::new(principal.realm, sub);
+        match principal.realm {
+            Realm::Of(issuer) => {
+                self.trusts(issuer) && !self.is_disabled(principal) && !self.is_disabled(&as_named)
+            }
+            Realm::Ours | Realm::Unsecured => self.stands(principal),
+        }
+    }
+
     fn is_shut_out(&self, principal: &Principal, issuer: &str) -> bool {
         self.disabled.contains(principal) || self.disabled.contains(&self.as_seen(principal, issuer))
     }

@@ -118,12 +118,8 @@ impl Model {
         if register.delegations.contains(&delegation) {
             return Some("8: what its client has of the session was revoked");
         }
-        if !register.stands(&client) || !register.stands(&token.principal) {
+        if !register.stands(&client) || !register.subject_stands(&token.principal, &token.sub) {
             return Some("8: its client or its subject is disabled or gone");
-        }
-        let as_seen = Principal { realm: token.principal.realm, name: token.sub.clone() };
-        if register.is_disabled(&as_seen) {
-            return Some("8: its subject is disabled, by the name that catalogs see");
         }
         if !token.chain.iter().all(|actor| register.stands(actor)) {
             return Some("8: an actor is disabled or gone");
