@@ -1,7 +1,7 @@
 //! Does a token of ours with any `tokenberg_session` yield more than that session has? Conformance TX-44 and TX-38, D13.
 
 use crate::scenario::{at1, at2, by_c1, by_c2};
-use crate::{Ask, ISSUER, NOW, World};
+use crate::{Ask, ForeignKey, ISSUER, NOW, World, trusted};
 use serde_json::{Map, Value, json};
 use tokenberg_core::{
     AccessTokenClaims, Actor, CompactJws, Lifetime, MOST_ORIGINS, Origin, Revocation, Session, TokenId,
@@ -13,7 +13,7 @@ const MOST_ACTORS: usize = 16;
 /// How long a session of a client lasts.
 const LONGEST_SESSION: Lifetime = Lifetime::from_hours(12);
 
-/// A world in which `c1` and `c2` may act for any subject, and whose key signs what another version of the service could have
+/// A world in which `c1` and `c2` may act for any subject and any user of two issuers, and whose key signs what another version of the service could have
 /// issued.
 pub struct SessionClaims {
     world: World,
@@ -29,11 +29,14 @@ impl SessionClaims {
     #[must_use]
     pub fn new() -> Self {
         let mut world = World::new();
+        let key = ForeignKey::new(Some("p1"));
+        world.issuers = ["https://idp.test", "https://q.test"].map(|issuer| trusted(issuer, &key)).into();
         for id in ["c1", "c2"] {
-            let patterns = [ISSUER, "https://idp.test", "https://as.test/users"];
+            let patterns = [ISSUER, "https://idp.test", "https://q.test"];
             let patterns = patterns.map(|issuer| format!("{issuer}|*").parse().unwrap());
             world.change(id, |client| {
                 client.rights_mut().may_act_for = patterns.into();
+                client.rights_mut().may_assert_users = vec!["*".parse().unwrap()];
                 client.rights_mut().session_lifetime = LONGEST_SESSION;
             });
         }
