@@ -4,10 +4,11 @@
 use libfuzzer_sys::fuzz_target;
 use std::cell::RefCell;
 use tokenberg_core::{AccessTokenClaims, CompactJws, DpopProof, Issuer, ScopeMapping, SpiffeId, TokenType};
-use tokenberg_testkit::{Ask, ForeignKey, World, by_c1, trusted};
+use tokenberg_testkit::{Ask, ForeignKey, World, alice, by_c1, trusted};
 
 thread_local! {
     static WORLD: RefCell<World> = RefCell::new(world());
+    static PLAIN: RefCell<(World, ForeignKey)> = RefCell::new((World::new(), ForeignKey::new(Some("p1"))));
 }
 
 /// A world that trusts an issuer whose key nobody has, and in which `c1` may act for all of its users.
@@ -18,6 +19,31 @@ fn world() -> World {
         c1.rights_mut().may_act_for = vec!["https://idp.test|*".parse().expect("a pattern")];
     });
     world
+}
+
+/// Whether it is an `http` URL of a loopback address (RFC 8252 §7.3). Written apart from the code that it checks.
+fn is_loopback(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("http://") else { return false };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let is_port = |port: &str| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+    let host =
+        authority.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(authority, |(host, _)| host);
+    host == "localhost"
+        || host == "[::1]"
+        || host.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.octets()[0] == 127)
+}
+
+/// A genuine token of a listed issuer of plain `http` is good only with `insecure_http`.
+fn trusted_only_where_said(world: &mut World, key: &ForeignKey, issuer: &str) {
+    let Ok(pattern) = format!("{issuer}|*").parse() else { return };
+    world.issuers = vec![trusted(issuer, key)];
+    world.change("c1", |c1| c1.rights_mut().may_act_for = vec![pattern]);
+    let token = key.sign(&alice(&serde_json::json!({"iss": issuer})));
+    for insecure_http in [false, true] {
+        world.issuers[0].trust.insecure_http = insecure_http;
+        let code = world.check(by_c1(Ask::exchange_of(&token, TokenType::IdToken))).code();
+        assert_eq!(code == "200", insecure_http, "{issuer}: {code}");
+    }
 }
 
 fuzz_target!(|bytes: &[u8]| {
@@ -46,9 +72,11 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(text.bytes().all(|b| b.is_ascii_graphic()) && !text.contains(['?', '#']));
         // In a path it is a character like any other; before the host it would hide who is meant.
         assert!(!text.split('/').nth(2).is_some_and(|authority| authority.contains('@')), "{text}");
-        let is_local =
-            ["http://localhost", "http://127.", "http://[::1]"].iter().any(|l| text.starts_with(l));
-        assert!(text.starts_with("https://") || issuer.is_spiffe() || is_local, "{text}");
+        let is_secure = text.starts_with("https://") || issuer.is_spiffe() || is_loopback(text);
+        assert_eq!(issuer.is_plain_http(), !is_secure, "{text}");
+        if !is_secure {
+            PLAIN.with_borrow_mut(|(world, key)| trusted_only_where_said(world, key, text));
+        }
     }
     if let Ok(mapping) = text.parse::<ScopeMapping>() {
         let printed = mapping.to_string();

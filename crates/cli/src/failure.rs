@@ -1,9 +1,9 @@
 //! How does a command say that it did not work? One plain sentence on standard error, and an exit code.
 
+use crate::output::without_controls;
 use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
-use tokenberg_core::deceives;
 
 /// What was asked for contradicts itself or misses something; the exit code is 2, as for a flag that does not exist.
 #[derive(Debug, thiserror::Error)]
@@ -51,33 +51,10 @@ fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{}", without_controls(line));
 }
 
-/// What a file or a server sent must not steer the terminal.
-pub(crate) fn without_controls(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    for c in text.chars() {
-        if deceives(c) && c != '\n' {
-            clean.extend(c.escape_unicode());
-        } else {
-            clean.push(c);
-        }
-    }
-    clean
-}
-
 /// `tokenberg client list | head -1` is no failure that anybody wants to read about.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let of_io = |cause: &(dyn Error + 'static)| {
         cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
     };
     error.chain().any(of_io)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn se_05_what_is_told_cannot_steer_a_terminal() {
-        assert_eq!(without_controls("a\u{1b}[31m\u{202e}\u{9b}é"), "a\\u{1b}[31m\\u{202e}\\u{9b}é");
-    }
 }

@@ -61,6 +61,24 @@ pub(crate) fn in_sight(json: &str) -> String {
     text
 }
 
+/// What a file or a server sent must not steer the terminal.
+pub(crate) fn without_controls(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    for c in text.chars() {
+        if deceives(c) && c != '\n' {
+            clean.extend(c.escape_unicode());
+        } else {
+            clean.push(c);
+        }
+    }
+    clean
+}
+
+/// The same, with ends of lines escaped, too: for a name within a line.
+pub(crate) fn on_one_line(text: &str) -> String {
+    without_controls(&text.replace('\n', "\\n"))
+}
+
 /// Columns of equal width with two spaces between them; the first row is the heading.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -94,6 +112,12 @@ mod tests {
         let text = escaped(&value);
         assert!(!text.chars().any(|c| c != '\n' && deceives(c)), "{text}");
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+    }
+
+    #[test]
+    fn se_05_what_is_told_cannot_steer_a_terminal() {
+        assert_eq!(without_controls("a\u{1b}[31m\u{202e}\u{9b}é"), "a\\u{1b}[31m\\u{202e}\\u{9b}é");
+        assert_eq!(on_one_line("a\nb\u{9b}"), "a\\nb\\u{9b}");
     }
 
     #[test]

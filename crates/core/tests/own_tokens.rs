@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use tokenberg_core::{Answers, Possession, Recollection, TokenFault, TokenVerification};
-use tokenberg_testkit::{Ask, ISSUER, NOW, World};
+use tokenberg_testkit::{Ask, ISSUER, NOW, World, changed};
 
 fn header(world: &World) -> Value {
     json!({"alg": "ES256", "typ": "at+jwt", "kid": world.kid()})
@@ -137,6 +137,28 @@ fn jw_30_jw_32_jw_33_jw_34_times() {
         let token = world.sign_raw(&header, &claims.to_string());
         assert_eq!(at_catalog(&world, &token).is_ok(), passes, "{claims}");
         assert_eq!(world.check(Ask::exchange(&token).bearer(&token)).code() == "200", passes, "{claims}");
+    }
+}
+
+#[test]
+fn tx_44_a_session_with_a_member_that_is_not_known_is_refused() {
+    let mut world = World::new();
+    let header = header(&world).to_string();
+    let session = |more: &Value| changed(json!({"id": "x", "start": NOW, "end": NOW + 60}), more);
+    let origin = json!({"id": "y", "client_id": "c2", "since": NOW});
+    let may_act = json!({"sub": "c1"});
+    for (more, passes) in [
+        (json!({}), true),
+        (json!({"with": [origin]}), true),
+        (json!({"may_act": may_act}), true),
+        // A newer version may restrict a session so; renewing the token here would lift that.
+        (json!({"audience": "https://cat.test"}), false),
+        (json!({"with": [with(origin.clone(), "until", json!(NOW + 9))]}), false),
+        (json!({"may_act": with(may_act.clone(), "scope", json!("catalog"))}), false),
+    ] {
+        let claims = with(payload(), "tokenberg_session", session(&more));
+        let token = world.sign_raw(&header, &claims.to_string());
+        assert_eq!(verdict(&mut world, &token), passes, "{more}");
     }
 }
 

@@ -1,9 +1,9 @@
 //! Why was this refused? `tokenberg explain`: the whole decision about one request from standard input; nothing is minted.
 
 use crate::arguments::Common;
-use crate::failure::{AlreadySaid, without_controls};
+use crate::failure::AlreadySaid;
 use crate::one_request::{self, OneRequest};
-use crate::output::Output;
+use crate::output::{Output, without_controls};
 use crate::{clock, moment_text};
 use clap::Args;
 use serde_json::{Map, Value, json};

@@ -1,6 +1,7 @@
 //! What is done? One file for each command.
 
 pub(crate) mod audit;
+mod audit_text;
 pub(crate) mod backup;
 pub(crate) mod check;
 pub(crate) mod client;

@@ -136,7 +136,7 @@ pub(crate) fn run(asked: &Token, output: Output) -> anyhow::Result<()> {
         let whole: Value = serde_json::from_slice(&answer.body)?;
         output::print(&format!("{}\n", output::escaped(&whole)))?;
     } else {
-        output::print(&format!("{}\n", crate::failure::without_controls(response.access_token.expose())))?;
+        output::print(&format!("{}\n", output::without_controls(response.access_token.expose())))?;
     }
     Ok(())
 }

@@ -101,8 +101,13 @@ fn host(authority: &str) -> Option<&str> {
         None => authority.find(':').unwrap_or(authority.len()),
     };
     let (host, port) = authority.split_at(end);
-    let port_is_good = port.strip_prefix(':').map_or(port.is_empty(), |digits| digits.parse::<u16>().is_ok());
+    let port_is_good = port.strip_prefix(':').map_or(port.is_empty(), is_port);
     port_is_good.then_some(host)
+}
+
+/// `port = *DIGIT` (RFC 3986 §3.2.3). Rust's numbers may have a sign.
+fn is_port(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok()
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -213,6 +218,8 @@ mod tests {
             "https://",
             "http://",
             "http://u@keycloak",
+            "http://keycloak:+80",
+            "https://idp.test:+443",
             "HTTP://keycloak",
             "ftp://keycloak",
         ] {

@@ -191,11 +191,15 @@ pub(super) fn read_provenance(session: &Map<String, Value>) -> Result<Option<Box
     if session.len() == 3 {
         return Ok(None);
     }
+    // A newer version may restrict a session by a member of which this one knows nothing, and must not drop it.
+    if let Some(unknown) = session.keys().find(|name| !is_known(name)) {
+        return Err(ClaimFault::unknown_member("tokenberg_session", unknown));
+    }
     let provenance = Provenance {
         joined: has("joined").then(|| time(session, "joined")).transpose()?,
         branch: has("branch").then(|| token_id(session, "branch")).transpose()?,
         subject: has("sub").then(|| parsed(session, "sub")).transpose()?,
-        may_act: session.get("may_act").map(read_may_act).transpose()?,
+        may_act: session.get("may_act").map(read_own_may_act).transpose()?,
         served: session.get("served").map(read_served).transpose()?,
         origins: session.get("with").map(read_origins).transpose()?.unwrap_or_default(),
         renewed_with: session.get("renewed_with").map(read_origins).transpose()?.unwrap_or_default(),
@@ -205,6 +209,23 @@ pub(super) fn read_provenance(session: &Map<String, Value>) -> Result<Option<Box
         return Err(ClaimFault::new("with", Defect::of(session.get("with"), Value::is_array, rule)));
     }
     Ok(provenance.boxed())
+}
+
+fn is_known(member: &str) -> bool {
+    matches!(
+        member,
+        "id" | "start"
+            | "end"
+            | "sub_iss"
+            | "sub_auth"
+            | "joined"
+            | "branch"
+            | "sub"
+            | "may_act"
+            | "served"
+            | "with"
+            | "renewed_with"
+    )
 }
 
 /// RFC 8693 §4.4: "a JSON object", whose members "identify the party that is asserted as being eligible to act". Anything else
@@ -222,6 +243,18 @@ pub(crate) fn read_may_act(value: &Value) -> Result<MayAct, ClaimFault> {
     read().map_err(|fault: ClaimFault| fault.within("may_act"))
 }
 
+/// As it is printed here. Another issuer's claim may have further members.
+fn read_own_may_act(value: &Value) -> Result<MayAct, ClaimFault> {
+    let may_act = read_may_act(value)?;
+    let members = 1 + usize::from(may_act.issuer.is_some());
+    if value.as_object().is_some_and(|object| object.len() == members) {
+        Ok(may_act)
+    } else {
+        let rule = "it has the members iss and sub only";
+        Err(ClaimFault::new("may_act", Defect::of(Some(value), Value::is_object, rule)))
+    }
+}
+
 fn read_served(value: &Value) -> Result<Box<str>, ClaimFault> {
     let served = value.as_str().filter(|text| !text.is_empty()).map(Into::into);
     served.ok_or_else(|| ClaimFault::new("served", Defect::of_text(Some(value), "it is not empty")))
@@ -235,9 +268,9 @@ fn read_origins(value: &Value) -> Result<Vec<Origin>, ClaimFault> {
 }
 
 fn read_origin(value: &Value) -> Result<Origin, ClaimFault> {
-    let members = value
-        .as_object()
-        .ok_or_else(|| ClaimFault::new("with", Defect::of(Some(value), Value::is_object, "an object")))?;
+    let members = value.as_object().filter(|members| members.len() == 3).ok_or_else(|| {
+        ClaimFault::new("with", Defect::of(Some(value), Value::is_object, "an object of three members"))
+    })?;
     let since = time(members, "since")?;
     match members.get("iss") {
         Some(issuer) => {
@@ -306,6 +339,13 @@ mod tests {
             json!({"with":[{"iss":"https://q.test","since":1}]}),
             json!({"with":many}),
             json!({"renewed_with":null}),
+            // What a newer version may restrict a session by.
+            json!({"until":1}),
+            json!({"must_not":null,"joined":2}),
+            json!({"may_act":{"sub":"x","scope":"y"}}),
+            json!({"may_act":{"iss":"https://idp.test","sub":"x","scope":"y"}}),
+            json!({"with":[{"id":"s","client_id":"c2","since":1,"until":2}]}),
+            json!({"with":[{"iss":"https://q.test","sub":"m","since":2,"id":"s"}]}),
         ] {
             let payload = payload(&members);
             let read = AccessTokenClaims::read(payload.as_object().unwrap());

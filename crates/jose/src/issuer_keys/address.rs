@@ -143,8 +143,13 @@ fn host(authority: &str) -> Option<&str> {
         None => authority.find(':').unwrap_or(authority.len()),
     };
     let (host, port) = authority.split_at(end);
-    let port_is_good = port.strip_prefix(':').map_or(port.is_empty(), |digits| digits.parse::<u16>().is_ok());
+    let port_is_good = port.strip_prefix(':').map_or(port.is_empty(), is_port);
     (port_is_good && !host.is_empty() && !host.contains('@')).then_some(host)
+}
+
+/// `port = *DIGIT` (RFC 3986 §3.2.3). Rust's numbers may have a sign.
+fn is_port(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok()
 }
 
 fn is_this_machine(host: &str) -> bool {
@@ -228,6 +233,7 @@ mod tests {
             ("https://", Err(AddressFault::Form), Err(AddressFault::Form)),
             ("https://:1/", Err(AddressFault::Form), Err(AddressFault::Form)),
             ("https://a.test:x/", Err(AddressFault::Form), Err(AddressFault::Form)),
+            ("https://a.test:+443/", Err(AddressFault::Form), Err(AddressFault::Form)),
             ("https://user:hush@a.test/", Err(AddressFault::Form), Err(AddressFault::Form)),
             ("https://a.test/#f", Err(AddressFault::Form), Err(AddressFault::Form)),
             ("https://a.test/a b", Err(AddressFault::Form), Err(AddressFault::Form)),
