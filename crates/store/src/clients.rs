@@ -8,7 +8,7 @@ use crate::known_rights::{KnownRights, from_json};
 use crate::revocations::{CLIENT, SUBJECT};
 use crate::secrets::AddedSecret;
 use crate::store::Store;
-use futures_util::TryStreamExt;
+use crate::tx::values;
 use tokenberg_core::{Client, ClientId, Rights, SecretDigest, StoredSecret, Timestamp};
 
 /// A client as the operator sees it.
@@ -111,17 +111,20 @@ impl Store {
     /// # Errors
     /// If the store fails or is damaged.
     pub async fn clients(&self) -> Result<Vec<ClientRecord>, StoreError> {
-        let mut clients = Vec::new();
-        let mut gathering = Gathering::default();
-        read_moment!(&self.0.db, connection => {
-            let mut rows = sqlx::query_as::<_, Row>(SELECT_CLIENTS).fetch(connection);
-            while let Some(row) = rows.try_next().await? {
-                clients.extend(gathering.add(row)?.map(ClientRow::into_record));
-            }
-            drop(rows);
-            Ok(())
-        })?;
-        clients.extend(gathering.finish().map(ClientRow::into_record));
+        let read = self.0.db.moment(|tx| {
+            Box::pin(async {
+                let mut clients = Vec::new();
+                let mut gathering = Gathering::default();
+                let add = |row| {
+                    clients.extend(gathering.add(row)?.map(ClientRow::into_record));
+                    Ok(())
+                };
+                tx.each(SELECT_CLIENTS, &[], add).await?;
+                clients.extend(gathering.finish().map(ClientRow::into_record));
+                Ok(clients)
+            })
+        });
+        let mut clients = read.await?;
         // Each kind of database has its own idea of the order of texts.
         clients.sort_by(|a, b| a.id.as_str().cmp(b.id.as_str()));
         Ok(clients)
@@ -133,10 +136,7 @@ impl Store {
     /// If there is no such client, or the store fails or is damaged.
     pub async fn client(&self, id: &ClientId) -> Result<ClientRecord, StoreError> {
         let mut gathering = Gathering::default();
-        let rows: Vec<Row> = read!(&self.0.db, connection => {
-            sqlx::query_as(SELECT_CLIENT).bind(id.as_str()).fetch_all(connection).await
-        })?;
-        for row in rows {
+        for row in self.0.db.all(SELECT_CLIENT, values![id.as_str()]).await? {
             gathering.add(row)?;
         }
         gathering
@@ -152,10 +152,9 @@ impl Store {
     pub async fn clients_beginning_with(&self, prefix: &str, most: u32) -> Result<Vec<ClientId>, StoreError> {
         let read =
             "SELECT id FROM clients WHERE substr(id, 1, length($1)) = $1 AND id <> $1 ORDER BY id LIMIT $2";
-        let ids: Vec<String> = read!(&self.0.db, connection => {
-            sqlx::query_scalar(read).bind(prefix).bind(i64::from(most)).fetch_all(connection).await
-        })?;
-        let read = |id: String| id.parse().map_err(|_| StoreError::damaged(format!("the client {id:?}")));
+        let ids: Vec<(String,)> = self.0.db.all(read, values![prefix, i64::from(most)]).await?;
+        let read =
+            |(id,): (String,)| id.parse().map_err(|_| StoreError::damaged(format!("the client {id:?}")));
         ids.into_iter().map(read).collect()
     }
 

@@ -6,6 +6,7 @@ use crate::db::Part;
 use crate::error::StoreError;
 use crate::revocations::SUBJECT;
 use crate::store::Store;
+use crate::tx::values;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tokenberg_core::{Issuer, Timestamp, Trust, TrustedIssuer};
@@ -145,7 +146,7 @@ impl Store {
     /// # Errors
     /// If the store fails or is damaged.
     pub async fn issuers(&self) -> Result<Vec<IssuerRecord>, StoreError> {
-        let rows: Vec<Row> = read!(&self.0.db, pool => sqlx::query_as(SELECT_ISSUERS).fetch_all(pool).await)?;
+        let rows: Vec<Row> = self.0.db.all(SELECT_ISSUERS, &[]).await?;
         rows.into_iter().map(read_issuer).collect()
     }
 
@@ -155,9 +156,7 @@ impl Store {
     /// If it is not on the list, or the store fails or is damaged.
     pub async fn issuer(&self, issuer: &Issuer) -> Result<IssuerRecord, StoreError> {
         let read = "SELECT issuer, enabled, trust, created_at FROM issuers WHERE issuer = $1";
-        let row: Option<Row> = read!(&self.0.db, pool => {
-            sqlx::query_as(read).bind(issuer.as_str()).fetch_optional(pool).await
-        })?;
+        let row: Option<Row> = self.0.db.find(read, values![issuer.as_str()]).await?;
         row.map(read_issuer).unwrap_or_else(|| Err(StoreError::NoSuchIssuer { issuer: issuer.clone() }))
     }
 }

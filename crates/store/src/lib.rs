@@ -55,6 +55,8 @@ mod snapshot;
 mod store;
 mod store_url;
 mod subjects;
+mod transactions;
+mod tx;
 mod used_ids;
 mod used_secrets;
 mod watch;

@@ -3,7 +3,7 @@
 use crate::db::Db;
 use crate::error::StoreError;
 use crate::postgres::LONG_PATIENCE;
-use sqlx::AssertSqlSafe;
+use crate::tx::{Tx, values};
 use std::time::{Duration, Instant};
 
 /// The steps; after the n-th the schema is n.
@@ -139,11 +139,9 @@ const FIFTH: &str = "";
 
 /// The schema of the database; `None` if it has none yet.
 pub(crate) async fn version(db: &Db) -> Result<Option<i64>, StoreError> {
-    let read = "SELECT MAX(version) FROM schema_version";
-    let found: Result<Option<i64>, StoreError> =
-        read!(db, connection => sqlx::query_scalar(read).fetch_one(connection).await);
+    let found = db.find_value::<Option<i64>>("SELECT MAX(version) FROM schema_version", &[]).await;
     match found {
-        Ok(found) => Ok(found.filter(|version| *version > 0)),
+        Ok(found) => Ok(found.flatten().filter(|version| *version > 0)),
         // There is no such table: SQLite's SQLITE_ERROR, PostgreSQL's undefined_table.
         Err(StoreError::Database { code, .. }) if code == "1" || code == "42P01" => Ok(None),
         Err(error) => Err(error),
@@ -178,40 +176,30 @@ fn may_pass(error: &StoreError) -> bool {
 }
 
 async fn take_steps(db: &Db, known: i64) -> Result<(), StoreError> {
-    change!(db, [], connection => {
-        sqlx::query("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)")
-            .execute(&mut *connection)
-            .await?;
-        sqlx::query("CREATE UNIQUE INDEX IF NOT EXISTS schema_versions ON schema_version (version)")
-            .execute(&mut *connection)
-            .await?;
-        Ok(())
-    })?;
-    change!(db, LONG_PATIENCE, [], connection => {
-        // Locks the row until the end, in every kind of database.
-        sqlx::query(
-            "INSERT INTO schema_version (version) VALUES (0) ON CONFLICT (version) DO UPDATE SET version = excluded.version",
-        )
-        .execute(&mut *connection)
-        .await?;
-        let found: Option<i64> =
-            sqlx::query_scalar("SELECT MAX(version) FROM schema_version").fetch_one(&mut *connection).await?;
-        let found = found.unwrap_or(0);
-        if found > known {
-            return Err(StoreError::NewerSchema { found, known });
-        }
-        for (version, step) in (1..).zip(STEPS).filter(|(version, _)| *version > found) {
-            // All that the dialects differ in.
-            let step = match db {
-                Db::Lite { .. } => step.to_owned(),
-                Db::Postgres(_) => step.replace(" BLOB", " BYTEA"),
-            };
-            sqlx::raw_sql(AssertSqlSafe(step)).execute(&mut *connection).await?;
-            sqlx::query("INSERT INTO schema_version (version) VALUES ($1)")
-                .bind(version)
-                .execute(&mut *connection)
-                .await?;
-        }
-        Ok(())
-    })
+    let make = db.change(&[], |tx| {
+        Box::pin(async move {
+            tx.execute("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)", &[]).await?;
+            let index = "CREATE UNIQUE INDEX IF NOT EXISTS schema_versions ON schema_version (version)";
+            tx.execute(index, &[]).await
+        })
+    });
+    make.await?;
+    let take = db.change_within(LONG_PATIENCE, &[], |tx| Box::pin(take_steps_in(tx, known)));
+    take.await
+}
+
+async fn take_steps_in(tx: &mut Tx<'_>, known: i64) -> Result<(), StoreError> {
+    // Locks the row until the end, in every kind of database.
+    let lock = "INSERT INTO schema_version (version) VALUES (0) ON CONFLICT (version) DO UPDATE SET version = excluded.version";
+    tx.execute(lock, &[]).await?;
+    let found: Option<i64> = tx.value("SELECT MAX(version) FROM schema_version", &[]).await?;
+    let found = found.unwrap_or(0);
+    if found > known {
+        return Err(StoreError::NewerSchema { found, known });
+    }
+    for (version, step) in (1..).zip(STEPS).filter(|(version, _)| *version > found) {
+        tx.execute_all(step).await?;
+        tx.execute("INSERT INTO schema_version (version) VALUES ($1)", values![version]).await?;
+    }
+    Ok(())
 }

@@ -4,6 +4,7 @@ use crate::db::Part;
 use crate::error::StoreError;
 use crate::hex::to_hex;
 use crate::store::Store;
+use crate::tx::values;
 use std::borrow::Cow;
 use tokenberg_core::Timestamp;
 
@@ -23,17 +24,13 @@ impl Store {
     /// # Errors
     /// If the store fails; then the identifier must be taken for used.
     pub async fn use_once(&self, namespace: &str, id: &str, until: Timestamp) -> Result<bool, StoreError> {
-        change!(&self.0.db, [], connection => {
-            let done = sqlx::query(
-                "INSERT INTO used_ids (namespace, id, until) VALUES ($1, $2, $3) ON CONFLICT (namespace, id) DO NOTHING",
-            )
-            .bind(written(namespace))
-            .bind(written(id))
-            .bind(until.as_seconds())
-            .execute(&mut *connection)
-            .await?;
-            Ok(done.rows_affected() == 1)
-        })
+        let insert = "INSERT INTO used_ids (namespace, id, until) VALUES ($1, $2, $3) \
+                      ON CONFLICT (namespace, id) DO NOTHING";
+        let (namespace, id) = (&*written(namespace), &*written(id));
+        let insert = self.0.db.change(&[], |tx| {
+            Box::pin(async move { tx.execute(insert, values![namespace, id, until]).await })
+        });
+        Ok(insert.await? == 1)
     }
 
     /// Forgets what nobody can present any more: used identifiers and revocations two hours after their time, secrets
@@ -84,16 +81,15 @@ impl Store {
     ) -> Result<u64, StoreError> {
         let mut forgotten = 0;
         loop {
-            let left: Option<i64> = read!(&self.0.db, connection => {
-                sqlx::query_scalar(any).bind(over).fetch_optional(connection).await
-            })?;
+            let left: Option<i64> = self.0.db.find_value(any, values![over]).await?;
             if left.is_none() {
                 return Ok(forgotten);
             }
-            forgotten += change!(&self.0.db, *parts, connection => {
-                let done = sqlx::query(delete).bind(over).bind(BATCH).execute(&mut *connection).await?;
-                Ok(done.rows_affected())
-            })?;
+            let delete = self
+                .0
+                .db
+                .change(parts, |tx| Box::pin(async move { tx.execute(delete, values![over, BATCH]).await }));
+            forgotten += delete.await?;
         }
     }
 }

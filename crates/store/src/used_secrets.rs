@@ -2,6 +2,7 @@
 
 use crate::error::StoreError;
 use crate::store::Store;
+use crate::tx::values;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokenberg_core::Timestamp;
@@ -63,20 +64,17 @@ impl Store {
     }
 
     async fn write_uses(&self, batch: &[(Box<str>, Box<str>)], now: Timestamp) -> Result<(), StoreError> {
-        change!(&self.0.db, [], connection => {
-            for (client, secret) in batch {
-                // Another node may have noted a later use; and one that is dead was refused.
-                sqlx::query(
-                    "UPDATE client_secrets SET last_used_at = $3 WHERE client_id = $1 AND id = $2 \
-                     AND (last_used_at IS NULL OR last_used_at < $3) AND (expires_at IS NULL OR expires_at > $3)",
-                )
-                .bind(&**client)
-                .bind(&**secret)
-                .bind(now.as_seconds())
-                .execute(&mut *connection)
-                .await?;
-            }
-            Ok(())
-        })
+        // Another node may have noted a later use; and one that is dead was refused.
+        let update = "UPDATE client_secrets SET last_used_at = $3 WHERE client_id = $1 AND id = $2 \
+                      AND (last_used_at IS NULL OR last_used_at < $3) AND (expires_at IS NULL OR expires_at > $3)";
+        let write = self.0.db.change(&[], |tx| {
+            Box::pin(async move {
+                for (client, secret) in batch {
+                    tx.execute(update, values![&**client, &**secret, now]).await?;
+                }
+                Ok(())
+            })
+        });
+        write.await
     }
 }
