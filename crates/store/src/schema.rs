@@ -139,9 +139,8 @@ const FIFTH: &str = "";
 
 /// The schema of the database; `None` if it has none yet.
 pub(crate) async fn version(db: &Db) -> Result<Option<i64>, StoreError> {
-    let found = db.find_value::<Option<i64>>("SELECT MAX(version) FROM schema_version", &[]).await;
-    match found {
-        Ok(found) => Ok(found.flatten().filter(|version| *version > 0)),
+    match db.value::<Option<i64>>("SELECT MAX(version) FROM schema_version", &[]).await {
+        Ok(found) => Ok(found.filter(|version| *version > 0)),
         // There is no such table: SQLite's SQLITE_ERROR, PostgreSQL's undefined_table.
         Err(StoreError::Database { code, .. }) if code == "1" || code == "42P01" => Ok(None),
         Err(error) => Err(error),

@@ -1,6 +1,6 @@
 //! How is the store opened, and how does it begin?
 
-use crate::audit::{Change, Links, STORE_MADE};
+use crate::audit::{Change, Links, STORE_MADE, append_to_installation};
 use crate::client_secret::NewSecret;
 use crate::database_file::DatabaseFile;
 use crate::db::{Db, Part};
@@ -15,6 +15,7 @@ use crate::schema;
 use crate::seal::{Purpose, Seal, Sealer};
 use crate::secrets::AddedSecret;
 use crate::store_url::StoreUrl;
+use crate::tx::Tx;
 use crate::used_secrets::UsedSecrets;
 use arc_swap::ArcSwap;
 use std::fs::OpenOptions;
@@ -119,6 +120,12 @@ impl Store {
 
     pub(crate) fn source(&self) -> &str {
         self.0.source.get().map_or("unknown", |source| source)
+    }
+
+    /// Records a change in the chain of the installation, as the last thing that its transaction does. Returns the record's number.
+    pub(crate) async fn record_change(&self, tx: &mut Tx<'_>, change: Change) -> Result<i64, StoreError> {
+        let change = change.with("source", self.source());
+        Ok(append_to_installation(tx, &self.0.links, change).await?.number)
     }
 
     /// Adds the first key if there is none, and the first client if there is neither a client nor a key; both or nothing.

@@ -140,6 +140,14 @@ impl Db {
         self.read(|tx| Box::pin(tx.find(sql, values))).await
     }
 
+    /// [`Tx::value`] by itself.
+    pub(crate) async fn value<T>(&self, sql: &'static str, values: &[Value<'_>]) -> Result<T, StoreError>
+    where
+        (T,): Row,
+    {
+        self.read(|tx| Box::pin(tx.value(sql, values))).await
+    }
+
     /// [`Tx::find_value`] by itself.
     pub(crate) async fn find_value<T>(
         &self,
@@ -149,7 +157,7 @@ impl Db {
     where
         (T,): Row,
     {
-        Ok(self.find(sql, values).await?.map(|(value,)| value))
+        self.read(|tx| Box::pin(tx.find_value(sql, values))).await
     }
 }
 

@@ -9,6 +9,7 @@ use tokenberg_core::{ClientId, Issuer, KeyId, KeyMaterial, Timestamp};
 pub(crate) const FOREIGN_HEAD: &str = "foreign_head";
 
 /// What is written of a change.
+#[derive(Clone)]
 pub(crate) struct Change(Map<String, Value>);
 
 impl Change {

@@ -41,6 +41,7 @@ mod walk;
 mod witness;
 mod writer;
 
+pub(crate) use append::append_to_installation;
 pub(crate) use change::{Change, FOREIGN_HEAD};
 pub use differences::{Difference, Discrepancy};
 pub(crate) use facts::tag_of_text;

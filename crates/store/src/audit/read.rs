@@ -4,6 +4,7 @@ use crate::audit::row::{count, records};
 use crate::audit::{Head, Links, Row};
 use crate::error::StoreError;
 use crate::store::Store;
+use crate::tx::values;
 use std::collections::{HashMap, VecDeque};
 use tokenberg_core::Timestamp;
 
@@ -123,7 +124,13 @@ impl Store {
     pub(crate) async fn audit_chains(&self) -> Result<Vec<String>, StoreError> {
         let read =
             "SELECT chain FROM audit_heads UNION SELECT DISTINCT chain FROM audit_records ORDER BY chain";
-        read!(&self.0.db, connection => sqlx::query_scalar(read).fetch_all(connection).await)
+        let chains: Vec<(String,)> = self.0.db.all(read, &[]).await?;
+        Ok(chains.into_iter().map(|(chain,)| chain).collect())
+    }
+
+    /// The number of the first record of a chain that is kept, if the chain has a head.
+    pub(crate) async fn audit_first(&self, chain: &str) -> Result<Option<i64>, StoreError> {
+        self.0.db.find_value("SELECT first FROM audit_heads WHERE chain = $1", values![chain]).await
     }
 
     /// The number of the last record before the first row that is as young as that.
@@ -133,18 +140,15 @@ impl Store {
     async fn before(&self, chain: &str, since: i64) -> Result<i64, StoreError> {
         let read = "SELECT MIN(number) FROM (SELECT number FROM audit_records WHERE chain = $1 AND at >= $2 \
                     ORDER BY at LIMIT 5000) AS young";
-        let first: Option<i64> = read!(&self.0.db, connection => {
-            sqlx::query_scalar(read).bind(chain).bind(since).fetch_one(connection).await
-        })?;
+        let first: Option<i64> = self.0.db.value(read, values![chain, since]).await?;
         self.number_before(chain, first).await
     }
 
     /// The number of the last record before a row; without one, of all.
     pub(crate) async fn number_before(&self, chain: &str, first: Option<i64>) -> Result<i64, StoreError> {
         let read = "SELECT MAX(number) FROM audit_records WHERE chain = $1 AND number < $2";
-        let last: Option<i64> = read!(&self.0.db, connection => {
-            sqlx::query_scalar(read).bind(chain).bind(first.unwrap_or(i64::MAX)).fetch_one(connection).await
-        })?;
+        let end = first.unwrap_or(i64::MAX);
+        let last: Option<i64> = self.0.db.value(read, values![chain, end]).await?;
         Ok(last.unwrap_or(0))
     }
 
@@ -156,8 +160,6 @@ impl Store {
         most: i64,
     ) -> Result<Vec<Row>, StoreError> {
         let to = after.saturating_add(most);
-        read!(&self.0.db, connection => {
-            sqlx::query_as(SELECT_RECORDS).bind(chain).bind(after).bind(to).fetch_all(connection).await
-        })
+        self.0.db.all(SELECT_RECORDS, values![chain, after, to]).await
     }
 }

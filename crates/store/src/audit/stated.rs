@@ -9,10 +9,11 @@ use crate::audit::inventory::Inventory;
 use crate::audit::ledger::{Ledger, STATED};
 use crate::audit::walk::AuditMoment;
 use crate::audit::witness::{HEADS, Witness, heads};
-use crate::audit::{Change, INSTALLATION, Links, now};
+use crate::audit::{Change, Head, INSTALLATION, Links, append_to_installation, now};
 use crate::error::StoreError;
 use crate::hex::to_hex;
 use crate::store::Store;
+use crate::tx::{Tx, values};
 use crate::used_ids::DEAD_SECRETS;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{Value, json};
@@ -36,6 +37,18 @@ macro_rules! put_complete {
         .execute(&mut *$connection)
         .await?
     };
+}
+
+/// Writes up to which record the installation's chain is complete.
+pub(crate) async fn put_complete(
+    tx: &mut Tx<'_>,
+    links: &Links,
+    as_of: i64,
+    head: &Head,
+) -> Result<(), StoreError> {
+    let put = "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    let value = sealed(links, as_of, head.number, &head.hash);
+    tx.execute(put, values![COMPLETE, &value]).await.map(drop)
 }
 
 /// What the row says.
@@ -66,9 +79,7 @@ pub(crate) fn opened(links: &Links, value: &[u8]) -> Option<Complete> {
 impl Store {
     /// What the row says, if its seal is right.
     pub(crate) async fn audit_complete(&self) -> Result<Option<Complete>, StoreError> {
-        let value: Option<Vec<u8>> = read!(&self.0.db, connection => {
-            sqlx::query_scalar(SELECT_COMPLETE).bind(COMPLETE).fetch_optional(connection).await
-        })?;
+        let value: Option<Vec<u8>> = self.0.db.find_value(SELECT_COMPLETE, values![COMPLETE]).await?;
         Ok(value.and_then(|value| opened(&self.0.links, &value)))
     }
 
@@ -81,10 +92,7 @@ impl Store {
 
     /// Completes the installation's chain, if an older version began it or removed records from it.
     pub(crate) async fn complete_audit(&self) -> Result<(), StoreError> {
-        let read = "SELECT first FROM audit_heads WHERE chain = $1";
-        let first: Option<i64> = read!(&self.0.db, connection => {
-            sqlx::query_scalar(read).bind(INSTALLATION).fetch_optional(connection).await
-        })?;
+        let first = self.audit_first(INSTALLATION).await?;
         let known = self.audit_complete_as_of().await?;
         match (known, first) {
             (_, None) => Ok(()),
@@ -124,24 +132,27 @@ impl Store {
         }
         for (part, things) in (1..).zip(&parts) {
             let is_last = part == parts.len();
-            change!(&self.0.db, [], connection => {
-                let mut change = Change::event(STATED);
-                if let Some(replaced) = replaced.as_ref().filter(|_| part == 1) {
-                    change = change.with(HEADS, heads([replaced]));
-                }
-                let change = change
-                    .with("as_of", as_of)
-                    .with("id", id.as_str())
-                    .with("part", part)
-                    .with("of", parts.len())
-                    .with("things", *things);
-                let change = change.with("source", self.source());
-                let head = append_to_installation!(&self.0.links, connection, change);
-                if is_last {
-                    put_complete!(&self.0.links, connection, as_of, &head);
-                }
-                Ok(())
-            })?;
+            let mut change = Change::event(STATED);
+            if let Some(replaced) = replaced.as_ref().filter(|_| part == 1) {
+                change = change.with(HEADS, heads([replaced]));
+            }
+            let change = &change
+                .with("as_of", as_of)
+                .with("id", id.as_str())
+                .with("part", part)
+                .with("of", parts.len())
+                .with("things", *things)
+                .with("source", self.source());
+            let write = self.0.db.change(&[], |tx| {
+                Box::pin(async move {
+                    let head = append_to_installation(tx, &self.0.links, change.clone()).await?;
+                    if is_last {
+                        put_complete(tx, &self.0.links, as_of, &head).await?;
+                    }
+                    Ok(())
+                })
+            });
+            write.await?;
         }
         Ok(as_of)
     }
