@@ -4,12 +4,13 @@ use crate::audit::{Change, tag_of_text};
 use crate::client_secret::NewSecret;
 use crate::db::Part;
 use crate::error::StoreError;
+use crate::federations::record_federations;
 use crate::known_rights::{KnownRights, from_json};
-use crate::revocations::{CLIENT, SUBJECT};
-use crate::secrets::AddedSecret;
+use crate::revocations::{CLIENT, SUBJECT, revoke_before};
+use crate::secrets::{AddedSecret, insert_secret};
 use crate::store::Store;
-use crate::tx::values;
-use tokenberg_core::{Client, ClientId, Rights, SecretDigest, StoredSecret, Timestamp};
+use crate::tx::{Tx, values};
+use tokenberg_core::{Client, ClientId, Federation, Rights, SecretDigest, StoredSecret, Timestamp};
 
 /// A client as the operator sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,35 +40,17 @@ pub struct SecretRecord {
     pub last_used_at: Option<Timestamp>,
 }
 
-macro_rules! insert_client {
-    ($connection:expr, $id:expr, $rights:expr, $now:expr) => {
-        sqlx::query(
-            "INSERT INTO clients (id, enabled, rights, created_at) VALUES ($1, 1, $2, $3) ON CONFLICT (id) DO NOTHING",
-        )
-        .bind($id.as_str())
-        .bind(&$rights)
-        .bind($now.as_seconds())
-        .execute(&mut *$connection)
-        .await?
-    };
-}
-
-/// Clients and their secrets in one pass; the rows of a client follow each other.
-macro_rules! select_clients {
-    ($which:literal) => {
-        concat!(
-            "SELECT c.id, c.enabled, c.rights, c.created_at, s.id, s.digest, s.created_at, s.expires_at, s.last_used_at \
-             FROM clients c LEFT JOIN client_secrets s ON s.client_id = c.id ",
-            $which,
-            " ORDER BY c.id, s.created_at, s.id"
-        )
-    };
-}
-const SELECT_CLIENTS: &str = select_clients!("");
+// Clients and their secrets in one pass; the rows of a client follow each other.
+const SELECT_CLIENTS: &str = "SELECT c.id, c.enabled, c.rights, c.created_at, s.id, s.digest, s.created_at, s.expires_at, s.last_used_at \
+     FROM clients c LEFT JOIN client_secrets s ON s.client_id = c.id \
+     ORDER BY c.id, s.created_at, s.id";
+const SELECT_CLIENT: &str = "SELECT c.id, c.enabled, c.rights, c.created_at, s.id, s.digest, s.created_at, s.expires_at, s.last_used_at \
+     FROM clients c LEFT JOIN client_secrets s ON s.client_id = c.id \
+     WHERE c.id = $1 ORDER BY c.id, s.created_at, s.id";
+pub(crate) const SELECT_CHANGED_CLIENTS: &str = "SELECT c.id, c.enabled, c.rights, c.created_at, s.id, s.digest, s.created_at, s.expires_at, s.last_used_at \
+     FROM clients c LEFT JOIN client_secrets s ON s.client_id = c.id \
+     JOIN changed_clients h ON h.id = c.id WHERE h.revision > $1 ORDER BY c.id, s.created_at, s.id";
 pub(crate) const SELECT_CHANGED_IDS: &str = "SELECT id FROM changed_clients WHERE revision > $1";
-pub(crate) const SELECT_CHANGED_CLIENTS: &str =
-    select_clients!("JOIN changed_clients h ON h.id = c.id WHERE h.revision > $1");
-const SELECT_CLIENT: &str = select_clients!("WHERE c.id = $1");
 
 impl Store {
     /// Adds a client, with a secret or without one. Returns the secret if there is one.
@@ -87,22 +70,24 @@ impl Store {
             Some(secret) => Some(self.prepare(id, secret).await?),
             None => None,
         };
-        change!(&self.0.db, [Part::Clients], connection => {
-            if insert_client!(connection, id, rights, now).rows_affected() == 0 {
-                return Err(StoreError::ClientExists { id: id.clone() });
-            }
-            note_federations!(connection, id, federations);
-            note_client!(connection, id);
-            if let Some(prepared) = &prepared {
-                insert_secret!(connection, id, prepared, now);
-            }
-            let mut change = Change::client("client added", id).with_json("rights", &rights);
-            if let Some(prepared) = &prepared {
-                change = change.with_secret(&self.0.links, prepared);
-            }
-            note!(self, connection, change);
-            Ok(())
-        })?;
+        let mut change = Change::client("client added", id).with_json("rights", &rights);
+        if let Some(prepared) = &prepared {
+            change = change.with_secret(&self.0.links, prepared);
+        }
+        let (rights, secret, change) = (&rights, &prepared, &change);
+        let add = self.0.db.change(&[Part::Clients], |tx| {
+            Box::pin(async move {
+                if !insert_client(tx, id, rights, now).await? {
+                    return Err(StoreError::ClientExists { id: id.clone() });
+                }
+                record_federations(tx, id, federations).await?;
+                if let Some(secret) = secret {
+                    insert_secret(tx, id, secret, now).await?;
+                }
+                self.record_change(tx, change.clone()).await
+            })
+        });
+        add.await?;
         Ok(prepared.map(|p| p.added))
     }
 
@@ -163,18 +148,16 @@ impl Store {
     /// # Errors
     /// If there is no such client, or the store fails.
     pub async fn set_enabled(&self, id: &ClientId, enabled: bool) -> Result<(), StoreError> {
-        change!(&self.0.db, [Part::Clients], connection => {
-            let done = sqlx::query("UPDATE clients SET enabled = $2 WHERE id = $1")
-                .bind(id.as_str())
-                .bind(i64::from(enabled))
-                .execute(&mut *connection)
-                .await?;
-            note_client!(connection, id);
-            found(done.rows_affected(), id)?;
-            let change = if enabled { "client enabled" } else { "client disabled" };
-            note!(self, connection, Change::client(change, id));
-            Ok(())
-        })
+        let set = self.0.db.change(&[Part::Clients], |tx| {
+            Box::pin(async move {
+                let update = "UPDATE clients SET enabled = $2 WHERE id = $1";
+                found(tx.execute(update, values![id.as_str(), enabled]).await?, id)?;
+                mark_client_changed(tx, id).await?;
+                let change = if enabled { "client enabled" } else { "client disabled" };
+                self.record_change(tx, Change::client(change, id)).await
+            })
+        });
+        set.await.map(drop)
     }
 
     /// Replaces what the client may do.
@@ -184,18 +167,15 @@ impl Store {
     pub async fn set_rights(&self, id: &ClientId, rights: &Rights) -> Result<(), StoreError> {
         let federations = &rights.federations;
         let rights = to_json(rights)?;
-        change!(&self.0.db, [Part::Clients], connection => {
-            let done = sqlx::query("UPDATE clients SET rights = $2 WHERE id = $1")
-                .bind(id.as_str())
-                .bind(&rights)
-                .execute(&mut *connection)
-                .await?;
-            found(done.rows_affected(), id)?;
-            note_federations!(connection, id, federations);
-            note_client!(connection, id);
-            note!(self, connection, Change::client("client changed", id).with_json("rights", &rights));
-            Ok(())
-        })
+        let rights = &rights;
+        let set = self.0.db.change(&[Part::Clients], |tx| {
+            Box::pin(async move {
+                update_rights(tx, id, rights, federations).await?;
+                let change = Change::client("client changed", id).with_json("rights", rights);
+                self.record_change(tx, change).await
+            })
+        });
+        set.await.map(drop)
     }
 
     /// Replaces what the client may do, if that is still this; whether it was. Where nothing differs, nothing is changed.
@@ -236,32 +216,28 @@ impl Store {
     pub(crate) async fn change_rights(
         &self,
         id: &ClientId,
-        change: impl Fn(&mut Rights) -> Result<bool, StoreError>,
+        change: impl Fn(&mut Rights) -> Result<bool, StoreError> + Send + Sync,
     ) -> Result<bool, StoreError> {
-        change!(&self.0.db, [Part::Clients], connection => {
-            let rights: Option<String> = sqlx::query_scalar("SELECT rights FROM clients WHERE id = $1")
-                .bind(id.as_str())
-                .fetch_optional(&mut *connection)
-                .await?;
-            let before = rights.ok_or_else(|| StoreError::NoSuchClient { id: id.clone() })?;
-            let mut rights = from_json(&before, id.as_str())?;
-            if !change(&mut rights)? {
-                return Ok(false);
-            }
-            let text = to_json(&rights)?;
-            sqlx::query("UPDATE clients SET rights = $2 WHERE id = $1")
-                .bind(id.as_str())
-                .bind(&text)
-                .execute(&mut *connection)
-                .await?;
-            note_federations!(connection, id, &rights.federations);
-            note_client!(connection, id);
-            // Or rights that were granted by SQL would become those of the record when another part of them is changed.
-            let before = tag_of_text(&self.0.links, &before).to_json();
-            let change = Change::client("client changed", id).with_json("rights", &text);
-            note!(self, connection, change.with("rights_before", before));
-            Ok(true)
-        })
+        let change = &change;
+        let change = self.0.db.change(&[Part::Clients], |tx| {
+            Box::pin(async move {
+                let read = "SELECT rights FROM clients WHERE id = $1";
+                let before: Option<String> = tx.find_value(read, values![id.as_str()]).await?;
+                let before = before.ok_or_else(|| StoreError::NoSuchClient { id: id.clone() })?;
+                let mut rights = from_json(&before, id.as_str())?;
+                if !change(&mut rights)? {
+                    return Ok(false);
+                }
+                let text = to_json(&rights)?;
+                update_rights(tx, id, &text, &rights.federations).await?;
+                // Or rights that were granted by SQL would become those of the record when another part of them is changed.
+                let before = tag_of_text(&self.0.links, &before).to_json();
+                let change = Change::client("client changed", id).with_json("rights", &text);
+                self.record_change(tx, change.with("rights_before", before)).await?;
+                Ok(true)
+            })
+        });
+        change.await
     }
 
     /// Removes the client and its secrets, and revokes its tokens and those that others have for it, from before a time, so
@@ -271,19 +247,51 @@ impl Store {
     /// # Errors
     /// If there is no such client, or the store fails.
     pub async fn remove_client(&self, before: Timestamp, id: &ClientId) -> Result<(), StoreError> {
-        change!(&self.0.db, [Part::Clients, Part::RevokedBefore], connection => {
-            let done = sqlx::query("DELETE FROM clients WHERE id = $1")
-                .bind(id.as_str())
-                .execute(&mut *connection)
-                .await?;
-            found(done.rows_affected(), id)?;
-            note_client!(connection, id);
-            revoke_before!(connection, CLIENT, "", id.as_str(), before);
-            revoke_before!(connection, SUBJECT, "", id.as_str(), before);
-            note!(self, connection, Change::client("client removed", id).with("revoked_before", before.as_seconds()));
-            Ok(())
-        })
+        let remove = self.0.db.change(&[Part::Clients, Part::RevokedBefore], |tx| {
+            Box::pin(async move {
+                found(tx.execute("DELETE FROM clients WHERE id = $1", values![id.as_str()]).await?, id)?;
+                mark_client_changed(tx, id).await?;
+                revoke_before(tx, CLIENT, "", id.as_str(), before).await?;
+                revoke_before(tx, SUBJECT, "", id.as_str(), before).await?;
+                let change = Change::client("client removed", id);
+                self.record_change(tx, change.with("revoked_before", before.as_seconds())).await
+            })
+        });
+        remove.await.map(drop)
     }
+}
+
+/// Adds a client, and marks it as changed; `false` if the identifier is taken.
+pub(crate) async fn insert_client(
+    tx: &mut Tx<'_>,
+    id: &ClientId,
+    rights: &str,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let insert = "INSERT INTO clients (id, enabled, rights, created_at) VALUES ($1, 1, $2, $3) ON CONFLICT (id) DO NOTHING";
+    let is_added = tx.execute(insert, values![id.as_str(), rights, now]).await? == 1;
+    mark_client_changed(tx, id).await?;
+    Ok(is_added)
+}
+
+/// Replaces the rights of a client and its foreign identities, and marks it as changed.
+async fn update_rights(
+    tx: &mut Tx<'_>,
+    id: &ClientId,
+    rights: &str,
+    federations: &[Federation],
+) -> Result<(), StoreError> {
+    let update = "UPDATE clients SET rights = $2 WHERE id = $1";
+    found(tx.execute(update, values![id.as_str(), rights]).await?, id)?;
+    record_federations(tx, id, federations).await?;
+    mark_client_changed(tx, id).await
+}
+
+/// Records that the client is to be read again, or is gone.
+pub(crate) async fn mark_client_changed(tx: &mut Tx<'_>, id: &ClientId) -> Result<(), StoreError> {
+    let mark = "INSERT INTO changed_clients (id, revision) SELECT $1, number FROM revisions WHERE part = 'clients' \
+                ON CONFLICT (id) DO UPDATE SET revision = excluded.revision";
+    tx.execute(mark, values![id.as_str()]).await.map(drop)
 }
 
 fn found(rows: u64, id: &ClientId) -> Result<(), StoreError> {

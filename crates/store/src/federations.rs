@@ -2,55 +2,8 @@
 
 use crate::error::StoreError;
 use crate::store::Store;
+use crate::tx::{Tx, values};
 use tokenberg_core::{ClientId, Federation, Issuer};
-
-/// Notes the identities of the client besides its rights, where the database can see that no two clients have the same.
-macro_rules! note_federations {
-    ($connection:expr, $client:expr, $federations:expr) => {{
-        let federations: &[tokenberg_core::Federation] = $federations;
-        let before: Vec<(String, String)> =
-            sqlx::query_as("SELECT issuer, subject FROM federations WHERE client_id = $1")
-                .bind($client.as_str())
-                .fetch_all(&mut *$connection)
-                .await?;
-        if !before.is_empty() {
-            sqlx::query("DELETE FROM federations WHERE client_id = $1")
-                .bind($client.as_str())
-                .execute(&mut *$connection)
-                .await?;
-        }
-        for federation in federations {
-            let (issuer, subject) = (federation.issuer.as_str(), &*federation.subject);
-            // An issuer that was taken off the list since is no reason to refuse other changes.
-            if !before.iter().any(|(i, s)| i == issuer && s == subject) {
-                let known: Option<String> =
-                    sqlx::query_scalar("SELECT issuer FROM issuers WHERE issuer = $1")
-                        .bind(issuer)
-                        .fetch_optional(&mut *$connection)
-                        .await?;
-                if known.is_none() {
-                    return Err($crate::error::StoreError::NoSuchIssuer {
-                        issuer: federation.issuer.clone(),
-                    });
-                }
-            }
-            let others = if federation.issuer.is_spiffe() {
-                sqlx::query_as("SELECT subject, client_id FROM federations WHERE issuer = $1").bind(issuer)
-            } else {
-                let same = "SELECT subject, client_id FROM federations WHERE issuer = $1 AND subject = $2";
-                sqlx::query_as(same).bind(issuer).bind(subject)
-            };
-            let others: Vec<(String, String)> = others.fetch_all(&mut *$connection).await?;
-            $crate::federations::check_free(federation, $client, &others)?;
-            sqlx::query("INSERT INTO federations (issuer, subject, client_id) VALUES ($1, $2, $3)")
-                .bind(issuer)
-                .bind(subject)
-                .bind($client.as_str())
-                .execute(&mut *$connection)
-                .await?;
-        }
-    }};
-}
 
 impl Store {
     /// Lets a foreign identity stand for the client, in place of one of the same issuer and subject.
@@ -96,10 +49,9 @@ impl Store {
     /// If the store fails or is damaged.
     pub async fn federated_with(&self, issuer: &Issuer) -> Result<Vec<ClientId>, StoreError> {
         let read = "SELECT DISTINCT client_id FROM federations WHERE issuer = $1 ORDER BY client_id";
-        let ids: Vec<String> = read!(&self.0.db, pool => {
-            sqlx::query_scalar(read).bind(issuer.as_str()).fetch_all(pool).await
-        })?;
-        let read = |id: String| id.parse().map_err(|_| StoreError::damaged(format!("the client {id:?}")));
+        let ids: Vec<(String,)> = self.0.db.all(read, values![issuer.as_str()]).await?;
+        let read =
+            |(id,): (String,)| id.parse().map_err(|_| StoreError::damaged(format!("the client {id:?}")));
         ids.into_iter().map(read).collect()
     }
 }
@@ -108,8 +60,41 @@ fn is(federation: &Federation, issuer: &Issuer, subject: &str) -> bool {
     federation.issuer == *issuer && *federation.subject == *subject
 }
 
+/// Replaces the identities of the client in the table in which the database can see that no two clients have the same.
+pub(crate) async fn record_federations(
+    tx: &mut Tx<'_>,
+    client: &ClientId,
+    federations: &[Federation],
+) -> Result<(), StoreError> {
+    let read = "SELECT issuer, subject FROM federations WHERE client_id = $1";
+    let before: Vec<(String, String)> = tx.all(read, values![client.as_str()]).await?;
+    if !before.is_empty() {
+        tx.execute("DELETE FROM federations WHERE client_id = $1", values![client.as_str()]).await?;
+    }
+    for federation in federations {
+        let (issuer, subject) = (federation.issuer.as_str(), &*federation.subject);
+        // An issuer that was taken off the list since is no reason to refuse other changes.
+        if !before.iter().any(|(i, s)| i == issuer && s == subject) {
+            let read = "SELECT issuer FROM issuers WHERE issuer = $1";
+            let known: Option<String> = tx.find_value(read, values![issuer]).await?;
+            known.ok_or_else(|| StoreError::NoSuchIssuer { issuer: federation.issuer.clone() })?;
+        }
+        let others = if federation.issuer.is_spiffe() {
+            let read = "SELECT subject, client_id FROM federations WHERE issuer = $1";
+            tx.all(read, values![issuer]).await?
+        } else {
+            let read = "SELECT subject, client_id FROM federations WHERE issuer = $1 AND subject = $2";
+            tx.all(read, values![issuer, subject]).await?
+        };
+        check_free(federation, client, &others)?;
+        let insert = "INSERT INTO federations (issuer, subject, client_id) VALUES ($1, $2, $3)";
+        tx.execute(insert, values![issuer, subject, client.as_str()]).await?;
+    }
+    Ok(())
+}
+
 /// Whether nobody else claims what the federation claims; `others` are subjects of the same issuer, and whose they are.
-pub(crate) fn check_free(
+fn check_free(
     federation: &Federation,
     client: &ClientId,
     others: &[(String, String)],

@@ -4,9 +4,9 @@ use crate::audit::Change;
 use crate::clients::time;
 use crate::db::Part;
 use crate::error::StoreError;
-use crate::revocations::SUBJECT;
+use crate::revocations::{SUBJECT, revoke_before};
 use crate::store::Store;
-use crate::tx::values;
+use crate::tx::{Tx, values};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tokenberg_core::{Issuer, Timestamp, Trust, TrustedIssuer};
@@ -33,23 +33,19 @@ impl Store {
     /// If it is on the list already, or the store fails.
     pub async fn add_issuer(&self, now: Timestamp, issuer: &Issuer, trust: &Trust) -> Result<(), StoreError> {
         let trust = to_json(trust)?;
-        change!(&self.0.db, [Part::Issuers], connection => {
-            let done = sqlx::query(
-                "INSERT INTO issuers (issuer, enabled, trust, created_at) VALUES ($1, 1, $2, $3) \
-                 ON CONFLICT (issuer) DO NOTHING",
-            )
-            .bind(issuer.as_str())
-            .bind(&trust)
-            .bind(now.as_seconds())
-            .execute(&mut *connection)
-            .await?;
-            if done.rows_affected() == 1 {
-                note!(self, connection, Change::issuer("issuer added", issuer).with_json("trust", &trust));
-                Ok(())
-            } else {
-                Err(StoreError::IssuerExists { issuer: issuer.clone() })
-            }
-        })
+        let trust = &trust;
+        let add = self.0.db.change(&[Part::Issuers], |tx| {
+            Box::pin(async move {
+                let insert = "INSERT INTO issuers (issuer, enabled, trust, created_at) VALUES ($1, 1, $2, $3) \
+                              ON CONFLICT (issuer) DO NOTHING";
+                if tx.execute(insert, values![issuer.as_str(), trust, now]).await? == 0 {
+                    return Err(StoreError::IssuerExists { issuer: issuer.clone() });
+                }
+                let change = Change::issuer("issuer added", issuer).with_json("trust", trust);
+                self.record_change(tx, change).await
+            })
+        });
+        add.await.map(drop)
     }
 
     /// Replaces what the tokens of the issuer are worth, keys and all. Disabled, it stays so.
@@ -58,16 +54,9 @@ impl Store {
     /// If it is not on the list, or the store fails.
     pub async fn set_trust(&self, issuer: &Issuer, trust: &Trust) -> Result<(), StoreError> {
         let trust = to_json(trust)?;
-        change!(&self.0.db, [Part::Issuers], connection => {
-            let done = sqlx::query("UPDATE issuers SET trust = $2 WHERE issuer = $1")
-                .bind(issuer.as_str())
-                .bind(&trust)
-                .execute(&mut *connection)
-                .await?;
-            found(done.rows_affected(), issuer)?;
-            note!(self, connection, Change::issuer("issuer changed", issuer).with_json("trust", &trust));
-            Ok(())
-        })
+        let trust = &trust;
+        let set = self.0.db.change(&[Part::Issuers], |tx| Box::pin(self.update_trust(tx, issuer, trust)));
+        set.await
     }
 
     /// Replaces what the tokens of the issuer are worth, if that is still `before`; returns whether it was. Where nothing differs,
@@ -85,23 +74,27 @@ impl Store {
             return Ok(self.issuer(issuer).await?.trusted.trust == *before);
         }
         let text = to_json(after)?;
-        change!(&self.0.db, [Part::Issuers], connection => {
-            let present: Option<String> = sqlx::query_scalar("SELECT trust FROM issuers WHERE issuer = $1")
-                .bind(issuer.as_str())
-                .fetch_optional(&mut *connection)
-                .await?;
-            let present = present.ok_or_else(|| StoreError::NoSuchIssuer { issuer: issuer.clone() })?;
-            if read_trust(&present, issuer.as_str())? != *before {
-                return Ok(false);
-            }
-            sqlx::query("UPDATE issuers SET trust = $2 WHERE issuer = $1")
-                .bind(issuer.as_str())
-                .bind(&text)
-                .execute(&mut *connection)
-                .await?;
-            note!(self, connection, Change::issuer("issuer changed", issuer).with_json("trust", &text));
-            Ok(true)
-        })
+        let text = &text;
+        let replace = self.0.db.change(&[Part::Issuers], |tx| {
+            Box::pin(async move {
+                let read = "SELECT trust FROM issuers WHERE issuer = $1";
+                let present: Option<String> = tx.find_value(read, values![issuer.as_str()]).await?;
+                let present = present.ok_or_else(|| StoreError::NoSuchIssuer { issuer: issuer.clone() })?;
+                if read_trust(&present, issuer.as_str())? != *before {
+                    return Ok(false);
+                }
+                self.update_trust(tx, issuer, text).await?;
+                Ok(true)
+            })
+        });
+        replace.await
+    }
+
+    async fn update_trust(&self, tx: &mut Tx<'_>, issuer: &Issuer, trust: &str) -> Result<(), StoreError> {
+        let update = "UPDATE issuers SET trust = $2 WHERE issuer = $1";
+        found(tx.execute(update, values![issuer.as_str(), trust]).await?, issuer)?;
+        let change = Change::issuer("issuer changed", issuer).with_json("trust", trust);
+        self.record_change(tx, change).await.map(drop)
     }
 
     /// Enables or disables the issuer. While it is disabled, its tokens and what was got with them are good for nothing.
@@ -109,17 +102,15 @@ impl Store {
     /// # Errors
     /// If it is not on the list, or the store fails.
     pub async fn set_issuer_enabled(&self, issuer: &Issuer, enabled: bool) -> Result<(), StoreError> {
-        change!(&self.0.db, [Part::Issuers], connection => {
-            let done = sqlx::query("UPDATE issuers SET enabled = $2 WHERE issuer = $1")
-                .bind(issuer.as_str())
-                .bind(i64::from(enabled))
-                .execute(&mut *connection)
-                .await?;
-            found(done.rows_affected(), issuer)?;
-            let change = if enabled { "issuer enabled" } else { "issuer disabled" };
-            note!(self, connection, Change::issuer(change, issuer));
-            Ok(())
-        })
+        let set = self.0.db.change(&[Part::Issuers], |tx| {
+            Box::pin(async move {
+                let update = "UPDATE issuers SET enabled = $2 WHERE issuer = $1";
+                found(tx.execute(update, values![issuer.as_str(), enabled]).await?, issuer)?;
+                let change = if enabled { "issuer enabled" } else { "issuer disabled" };
+                self.record_change(tx, Change::issuer(change, issuer)).await
+            })
+        });
+        set.await.map(drop)
     }
 
     /// Takes the issuer off the list, and revokes what its subjects have of us from before a time, so that it stays dead if
@@ -128,17 +119,16 @@ impl Store {
     /// # Errors
     /// If it is not on the list, or the store fails.
     pub async fn remove_issuer(&self, before: Timestamp, issuer: &Issuer) -> Result<(), StoreError> {
-        change!(&self.0.db, [Part::Issuers, Part::RevokedBefore], connection => {
-            let done = sqlx::query("DELETE FROM issuers WHERE issuer = $1")
-                .bind(issuer.as_str())
-                .execute(&mut *connection)
-                .await?;
-            found(done.rows_affected(), issuer)?;
-            revoke_before!(connection, SUBJECT, issuer.as_str(), EVERYBODY, before);
-            let change = Change::issuer("issuer removed", issuer);
-            note!(self, connection, change.with("revoked_before", before.as_seconds()));
-            Ok(())
-        })
+        let remove = self.0.db.change(&[Part::Issuers, Part::RevokedBefore], |tx| {
+            Box::pin(async move {
+                let delete = "DELETE FROM issuers WHERE issuer = $1";
+                found(tx.execute(delete, values![issuer.as_str()]).await?, issuer)?;
+                revoke_before(tx, SUBJECT, issuer.as_str(), EVERYBODY, before).await?;
+                let change = Change::issuer("issuer removed", issuer);
+                self.record_change(tx, change.with("revoked_before", before.as_seconds())).await
+            })
+        });
+        remove.await.map(drop)
     }
 
     /// All issuers, by identifier.

@@ -3,10 +3,13 @@
 use crate::audit::Change;
 use crate::db::Part;
 use crate::error::StoreError;
+use crate::keys::{delete_key, end_key};
 use crate::store::Store;
+use crate::tx::{Tx, values};
 use serde_json::Value;
 use tokenberg_core::{
-    KeyId, KeyMaterial, KeyTimes, Lifetime, Successor, Timestamp, introduced, is_rotation_due, taken_away,
+    KeyId, KeyMaterial, KeyTimes, Lifetime, Succession, Successor, Timestamp, introduced, is_rotation_due,
+    taken_away,
 };
 
 /// A key that was added, and what became of others.
@@ -40,30 +43,6 @@ pub enum NowSigning {
     New(KeyId),
 }
 
-macro_rules! introduce {
-    ($store:expr, $connection:expr, $key:expr, $succession:expr) => {{
-        let mut key = $key.clone();
-        key.signs_from = $succession.signs_from;
-        let sealed = seal_key!($store, $connection, &key);
-        if insert_key!($connection, key, sealed).rows_affected() == 0 {
-            return Err(StoreError::KeyExists { id: key.id });
-        }
-        for other in &$succession.dropped {
-            delete_key!($connection, other);
-        }
-        for other in &$succession.ending {
-            end_key!($connection, other, Some($succession.end));
-        }
-        let names = |keys: &[KeyId]| keys.iter().map(|key| key.as_str().to_owned()).collect::<Vec<_>>();
-        let change = Change::key("key added", &key)
-            .with("dropped", names(&$succession.dropped))
-            .with("ending", names(&$succession.ending))
-            .with("end", $succession.end.as_seconds());
-        note!($store, $connection, change);
-        IntroducedKey { id: key.id, signs_from: key.signs_from, dropped: $succession.dropped }
-    }};
-}
-
 impl Store {
     /// Adds a key, which is published at once, and settles when it signs and until when the others verify.
     ///
@@ -75,11 +54,14 @@ impl Store {
         key: &KeyMaterial,
         at_once: bool,
     ) -> Result<IntroducedKey, StoreError> {
-        change!(&self.0.db, [Part::Keys], connection => {
-            let keys = select_keys!(self, connection);
-            let succession = introduced(&times(&keys), now, at_once)?;
-            Ok(introduce!(self, connection, key, succession))
-        })
+        let introduce = self.0.db.change(&[Part::Keys], |tx| {
+            Box::pin(async move {
+                let keys = self.keys_in(tx).await?;
+                let succession = introduced(&times(&keys), now, at_once)?;
+                self.introduce(tx, key, succession).await
+            })
+        });
+        introduce.await
     }
 
     /// Adds the key if the one that signs is old enough and none waits; `None` if not. Of several nodes that ask at once, one
@@ -93,14 +75,41 @@ impl Store {
         key: &KeyMaterial,
         every: Lifetime,
     ) -> Result<Option<IntroducedKey>, StoreError> {
-        change!(&self.0.db, [Part::Keys], connection => {
-            let keys = select_keys!(self, connection);
-            if !is_rotation_due(&times(&keys), now, every) {
-                return Ok(None);
-            }
-            let succession = introduced(&times(&keys), now, false)?;
-            Ok(Some(introduce!(self, connection, key, succession)))
-        })
+        let rotate = self.0.db.change(&[Part::Keys], |tx| {
+            Box::pin(async move {
+                let keys = self.keys_in(tx).await?;
+                if !is_rotation_due(&times(&keys), now, every) {
+                    return Ok(None);
+                }
+                let succession = introduced(&times(&keys), now, false)?;
+                self.introduce(tx, key, succession).await.map(Some)
+            })
+        });
+        rotate.await
+    }
+
+    async fn introduce(
+        &self,
+        tx: &mut Tx<'_>,
+        key: &KeyMaterial,
+        succession: Succession,
+    ) -> Result<IntroducedKey, StoreError> {
+        let Succession { signs_from, dropped, ending, end } = succession;
+        let key = KeyMaterial { signs_from, ..key.clone() };
+        self.insert_key(tx, &key).await?;
+        for other in &dropped {
+            delete_key(tx, other).await?;
+        }
+        for other in &ending {
+            end_key(tx, other, Some(end)).await?;
+        }
+        let names = |keys: &[KeyId]| keys.iter().map(|key| key.as_str().to_owned()).collect::<Vec<_>>();
+        let change = Change::key("key added", &key)
+            .with("dropped", names(&dropped))
+            .with("ending", names(&ending))
+            .with("end", end.as_seconds());
+        self.record_change(tx, change).await?;
+        Ok(IntroducedKey { id: key.id, signs_from, dropped })
     }
 
     /// Takes a key away: what it signed verifies no more, and it is not published. If it is the one that signs, the next one
@@ -114,43 +123,48 @@ impl Store {
         id: &KeyId,
         spare: &KeyMaterial,
     ) -> Result<RevokedKey, StoreError> {
-        change!(&self.0.db, [Part::Keys], connection => {
-            let keys = select_keys!(self, connection);
-            if !keys.iter().any(|key| key.id == *id) {
-                return Err(StoreError::NoSuchKey { id: id.clone() });
+        let revoke = self.0.db.change(&[Part::Keys], |tx| Box::pin(self.revoke_key_in(tx, now, id, spare)));
+        let signing = revoke.await?;
+        Ok(RevokedKey { id: id.clone(), signing })
+    }
+
+    async fn revoke_key_in(
+        &self,
+        tx: &mut Tx<'_>,
+        now: Timestamp,
+        id: &KeyId,
+        spare: &KeyMaterial,
+    ) -> Result<NowSigning, StoreError> {
+        let keys = self.keys_in(tx).await?;
+        if !keys.iter().any(|key| key.id == *id) {
+            return Err(StoreError::NoSuchKey { id: id.clone() });
+        }
+        let successor = taken_away(&times(&keys), id, now);
+        delete_key(tx, id).await?;
+        let change = Change::key_named("key revoked", id);
+        let (signing, change) = match successor {
+            Successor::Unchanged { goes_on } => {
+                if let Some(signer) = &goes_on {
+                    end_key(tx, signer, None).await?;
+                }
+                let change = change.with("now_signing", Value::Null);
+                (NowSigning::Unchanged, change.with("goes_on", goes_on.as_ref().map(KeyId::as_str)))
             }
-            let successor = taken_away(&times(&keys), id, now);
-            delete_key!(connection, id);
-            let change = Change::key_named("key revoked", id);
-            let (signing, change) = match successor {
-                Successor::Unchanged { goes_on } => {
-                    if let Some(signer) = &goes_on {
-                        end_key!(connection, signer, None::<Timestamp>);
-                    }
-                    let change = change.with("now_signing", Value::Null);
-                    (NowSigning::Unchanged, change.with("goes_on", goes_on.as_ref().map(KeyId::as_str)))
-                }
-                Successor::Published { id, signs_from } => {
-                    sqlx::query("UPDATE signing_keys SET signs_from = $2 WHERE id = $1")
-                        .bind(id.as_str())
-                        .bind(signs_from.as_seconds())
-                        .execute(&mut *connection)
-                        .await?;
-                    let change = change.with("now_signing", id.as_str()).with("published", true);
-                    (NowSigning::Published(id), change.with("signs_from", signs_from.as_seconds()))
-                }
-                Successor::New { signs_from } => {
-                    let mut key = spare.clone();
-                    key.signs_from = signs_from;
-                    let sealed = seal_key!(self, connection, &key);
-                    insert_key!(connection, key, sealed);
-                    let change = change.with("now_signing", key.id.as_str()).with_key(&key);
-                    (NowSigning::New(key.id), change)
-                }
-            };
-            note!(self, connection, change);
-            Ok(RevokedKey { id: id.clone(), signing })
-        })
+            Successor::Published { id, signs_from } => {
+                let update = "UPDATE signing_keys SET signs_from = $2 WHERE id = $1";
+                tx.execute(update, values![id.as_str(), signs_from]).await?;
+                let change = change.with("now_signing", id.as_str()).with("published", true);
+                (NowSigning::Published(id), change.with("signs_from", signs_from.as_seconds()))
+            }
+            Successor::New { signs_from } => {
+                let key = KeyMaterial { signs_from, ..spare.clone() };
+                self.insert_key(tx, &key).await?;
+                let change = change.with("now_signing", key.id.as_str()).with_key(&key);
+                (NowSigning::New(key.id), change)
+            }
+        };
+        self.record_change(tx, change).await?;
+        Ok(signing)
     }
 }
 

@@ -6,61 +6,8 @@ use crate::db::Part;
 use crate::error::StoreError;
 use crate::seal::{Purpose, Sealer};
 use crate::store::Store;
+use crate::tx::{Tx, values};
 use tokenberg_core::{KeyId, KeyMaterial, Timestamp};
-
-macro_rules! insert_key {
-    ($connection:expr, $key:expr, $sealed:expr) => {
-        sqlx::query(
-            "INSERT INTO signing_keys (id, algorithm, sealed, created_at, signs_from, verifies_until) \
-             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING",
-        )
-        .bind($key.id.as_str())
-        .bind($key.algorithm.as_str())
-        .bind($sealed.as_slice())
-        .bind($key.created_at.as_seconds())
-        .bind($key.signs_from.as_seconds())
-        .bind($key.verifies_until.map(Timestamp::as_seconds))
-        .execute(&mut *$connection)
-        .await?
-    };
-}
-
-macro_rules! end_key {
-    ($connection:expr, $id:expr, $verifies_until:expr) => {
-        sqlx::query("UPDATE signing_keys SET verifies_until = $2 WHERE id = $1")
-            .bind($id.as_str())
-            .bind($verifies_until.map(tokenberg_core::Timestamp::as_seconds))
-            .execute(&mut *$connection)
-            .await?
-    };
-}
-
-macro_rules! delete_key {
-    ($connection:expr, $id:expr) => {
-        sqlx::query("DELETE FROM signing_keys WHERE id = $1")
-            .bind($id.as_str())
-            .execute(&mut *$connection)
-            .await?
-    };
-}
-
-/// Seals the key as the store is sealed at this moment of the transaction.
-macro_rules! seal_key {
-    ($store:expr, $connection:expr, $key:expr) => {
-        $crate::keys::sealed($key, &present_seal!($store, $connection).sealer)?
-    };
-}
-
-/// All keys with their private halves, as of this moment of the transaction.
-macro_rules! select_keys {
-    ($store:expr, $connection:expr) => {{
-        let rows: Vec<$crate::keys::Row> =
-            sqlx::query_as($crate::keys::SELECT_KEYS).fetch_all(&mut *$connection).await?;
-        let seal = present_seal!($store, $connection);
-        let keys = rows.into_iter().map(|row| $crate::keys::read_key(row, &seal.sealer));
-        keys.collect::<Result<Vec<tokenberg_core::KeyMaterial>, $crate::error::StoreError>>()?
-    }};
-}
 
 pub(crate) const SELECT_KEYS: &str = "SELECT id, algorithm, sealed, created_at, signs_from, verifies_until \
      FROM signing_keys ORDER BY signs_from, created_at, id";
@@ -74,15 +21,13 @@ impl Store {
     /// # Errors
     /// If the key is there already, or the store fails.
     pub async fn add_key(&self, key: &KeyMaterial) -> Result<(), StoreError> {
-        change!(&self.0.db, [Part::Keys], connection => {
-            let sealed = seal_key!(self, connection, key);
-            if insert_key!(connection, key, sealed).rows_affected() == 1 {
-                note!(self, connection, Change::key("key added", key));
-                Ok(())
-            } else {
-                Err(StoreError::KeyExists { id: key.id.clone() })
-            }
-        })
+        let add = self.0.db.change(&[Part::Keys], |tx| {
+            Box::pin(async move {
+                self.insert_key(tx, key).await?;
+                self.record_change(tx, Change::key("key added", key)).await
+            })
+        });
+        add.await.map(drop)
     }
 
     /// All keys with their private halves, by the time from which they sign.
@@ -90,7 +35,7 @@ impl Store {
     /// # Errors
     /// If the store fails or is damaged.
     pub async fn keys(&self) -> Result<Vec<KeyMaterial>, StoreError> {
-        read_moment!(&self.0.db, connection => { Ok(select_keys!(self, connection)) })
+        self.0.db.moment(|tx| Box::pin(self.keys_in(tx))).await
     }
 
     /// Settles from when on the key verifies nothing any more; `None` takes that back.
@@ -98,12 +43,15 @@ impl Store {
     /// # Errors
     /// If there is no such key, or the store fails.
     pub async fn set_key_end(&self, id: &KeyId, verifies_until: Option<Timestamp>) -> Result<(), StoreError> {
-        change!(&self.0.db, [Part::Keys], connection => {
-            found(end_key!(connection, id, verifies_until).rows_affected(), id)?;
-            let until = verifies_until.map(Timestamp::as_seconds);
-            note!(self, connection, Change::key_named("key end set", id).with("verifies_until", until));
-            Ok(())
-        })
+        let set = self.0.db.change(&[Part::Keys], |tx| {
+            Box::pin(async move {
+                found(end_key(tx, id, verifies_until).await?, id)?;
+                let until = verifies_until.map(Timestamp::as_seconds);
+                let change = Change::key_named("key end set", id).with("verifies_until", until);
+                self.record_change(tx, change).await
+            })
+        });
+        set.await.map(drop)
     }
 
     /// Removes the key: what it signed no longer verifies.
@@ -111,12 +59,49 @@ impl Store {
     /// # Errors
     /// If there is no such key, or the store fails.
     pub async fn remove_key(&self, id: &KeyId) -> Result<(), StoreError> {
-        change!(&self.0.db, [Part::Keys], connection => {
-            found(delete_key!(connection, id).rows_affected(), id)?;
-            note!(self, connection, Change::key_named("key removed", id));
-            Ok(())
-        })
+        let remove = self.0.db.change(&[Part::Keys], |tx| {
+            Box::pin(async move {
+                found(delete_key(tx, id).await?, id)?;
+                self.record_change(tx, Change::key_named("key removed", id)).await
+            })
+        });
+        remove.await.map(drop)
     }
+
+    /// All keys with their private halves, as of this moment of the transaction.
+    pub(crate) async fn keys_in(&self, tx: &mut Tx<'_>) -> Result<Vec<KeyMaterial>, StoreError> {
+        let rows: Vec<Row> = tx.all(SELECT_KEYS, &[]).await?;
+        let seal = self.present_seal(tx).await?;
+        rows.into_iter().map(|row| read_key(row, &seal.sealer)).collect()
+    }
+
+    /// Adds a key, sealed as the store is at this moment of the transaction.
+    pub(crate) async fn insert_key(&self, tx: &mut Tx<'_>, key: &KeyMaterial) -> Result<(), StoreError> {
+        let insert = "INSERT INTO signing_keys (id, algorithm, sealed, created_at, signs_from, verifies_until) \
+                      VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING";
+        let sealed = sealed(key, &self.present_seal(tx).await?.sealer)?;
+        let (id, algorithm) = (key.id.as_str(), key.algorithm.as_str());
+        let values = values![id, algorithm, &sealed, key.created_at, key.signs_from, key.verifies_until];
+        match tx.execute(insert, values).await? {
+            0 => Err(StoreError::KeyExists { id: key.id.clone() }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Sets when a key stops verifying. Returns the number of keys that have this name.
+pub(crate) async fn end_key(
+    tx: &mut Tx<'_>,
+    id: &KeyId,
+    verifies_until: Option<Timestamp>,
+) -> Result<u64, StoreError> {
+    let update = "UPDATE signing_keys SET verifies_until = $2 WHERE id = $1";
+    tx.execute(update, values![id.as_str(), verifies_until]).await
+}
+
+/// Removes a key. Returns the number of keys that had this name.
+pub(crate) async fn delete_key(tx: &mut Tx<'_>, id: &KeyId) -> Result<u64, StoreError> {
+    tx.execute("DELETE FROM signing_keys WHERE id = $1", values![id.as_str()]).await
 }
 
 fn found(rows: u64, id: &KeyId) -> Result<(), StoreError> {

@@ -7,19 +7,11 @@ use crate::key_encryption_key::KekSource;
 use crate::keys::{Row, SELECT_KEYS, read_key, sealed};
 use crate::seal::{Purpose, Seal, Sealer};
 use crate::store::Store;
+use crate::tx::{Tx, values};
 use std::sync::Arc;
 
 /// It is sealed first, and anew whenever the key changes: who finds it as it was has the right key.
 pub(crate) const SELECT_PEPPER: &str = "SELECT value FROM meta WHERE name = 'pepper'";
-
-/// What the store is sealed with at this moment of the transaction.
-macro_rules! present_seal {
-    ($store:expr, $connection:expr) => {{
-        let pepper: Option<Vec<u8>> =
-            sqlx::query_scalar($crate::reseal::SELECT_PEPPER).fetch_optional(&mut *$connection).await?;
-        $store.seal_of(pepper)?
-    }};
-}
 
 impl Store {
     /// Seals everything with the key from another place; that of before opens nothing any more. If this fails or is
@@ -33,29 +25,33 @@ impl Store {
     pub async fn change_key_encryption_key(&self, new: &KekSource) -> Result<usize, StoreError> {
         // Made, if it is a file that is not there, and on disk before anything needs it.
         let sealer = Sealer::new(&new.key(false)?)?;
-        let (keys, pepper) = change!(&self.0.db, [Part::Keys], connection => {
-            let old = present_seal!(self, connection);
-            let plain = old.plain_pepper().ok_or_else(|| StoreError::damaged("the pepper"))?;
-            let pepper = sealer.seal(Purpose::Pepper, &plain)?;
-            sqlx::query("UPDATE meta SET value = $1 WHERE name = 'pepper'")
-                .bind(pepper.as_slice())
-                .execute(&mut *connection)
-                .await?;
-            let rows: Vec<Row> = sqlx::query_as(SELECT_KEYS).fetch_all(&mut *connection).await?;
-            let keys = rows.len();
-            for row in rows {
-                let key = read_key(row, &old.sealer)?;
-                sqlx::query("UPDATE signing_keys SET sealed = $2 WHERE id = $1")
-                    .bind(key.id.as_str())
-                    .bind(sealed(&key, &sealer)?)
-                    .execute(&mut *connection)
-                    .await?;
-            }
-            note!(self, connection, Change::new("key-encryption key changed").with("signing_keys", keys));
-            Ok((keys, pepper))
-        })?;
+        let new_sealer = &sealer;
+        let reseal = self.0.db.change(&[Part::Keys], |tx| {
+            Box::pin(async move {
+                let old = self.present_seal(tx).await?;
+                let plain = old.plain_pepper().ok_or_else(|| StoreError::damaged("the pepper"))?;
+                let pepper = new_sealer.seal(Purpose::Pepper, &plain)?;
+                tx.execute("UPDATE meta SET value = $1 WHERE name = 'pepper'", values![&pepper]).await?;
+                let rows: Vec<Row> = tx.all(SELECT_KEYS, &[]).await?;
+                let keys = rows.len();
+                for row in rows {
+                    let key = read_key(row, &old.sealer)?;
+                    let update = "UPDATE signing_keys SET sealed = $2 WHERE id = $1";
+                    tx.execute(update, values![key.id.as_str(), &sealed(&key, new_sealer)?]).await?;
+                }
+                let change = Change::new("key-encryption key changed").with("signing_keys", keys);
+                self.record_change(tx, change).await?;
+                Ok((keys, pepper))
+            })
+        });
+        let (keys, pepper) = reseal.await?;
         self.0.seal.store(Arc::new(Seal { sealer, pepper }));
         Ok(keys)
+    }
+
+    /// What the store is sealed with at this moment of the transaction.
+    pub(crate) async fn present_seal(&self, tx: &mut Tx<'_>) -> Result<Arc<Seal>, StoreError> {
+        self.seal_of(tx.find_value(SELECT_PEPPER, &[]).await?)
     }
 
     /// What opens a store with this sealed pepper: as it was opened, or the key that is where that one came from now.

@@ -7,6 +7,7 @@ use crate::error::StoreError;
 use crate::issuers::EVERYBODY;
 use crate::shards::Shards;
 use crate::store::Store;
+use crate::tx::{Tx, values};
 use std::collections::HashMap;
 use tokenberg_core::{
     AccessTokenClaims, ClientId, Issuer, Origin, Revocation, ShortText, Subject, Timestamp, TokenId,
@@ -58,23 +59,6 @@ pub enum NewRevocation {
     },
 }
 
-/// The later time wins, in whichever order they come.
-macro_rules! revoke_before {
-    ($connection:expr, $kind:expr, $issuer:expr, $name:expr, $before:expr) => {
-        sqlx::query(
-            "INSERT INTO revoked_before (kind, issuer, name, before) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT (kind, issuer, name) DO UPDATE SET before = excluded.before \
-             WHERE excluded.before > revoked_before.before",
-        )
-        .bind($kind)
-        .bind($issuer)
-        .bind($name)
-        .bind($before.as_seconds())
-        .execute(&mut *$connection)
-        .await?
-    };
-}
-
 impl Store {
     /// Takes something back. What was already taken back stays so: a later time wins, an earlier one changes nothing.
     ///
@@ -98,33 +82,48 @@ impl Store {
                 (SUBJECT, issuer.as_ref().map_or("", Issuer::as_str), subject.as_str(), before)
             }
         };
-        change!(&self.0.db, [Part::RevokedBefore], connection => {
-            revoke_before!(connection, kind, issuer, name, before);
-            let change = Change::new("revoked").with("issuer", Some(issuer).filter(|i| !i.is_empty()));
-            note!(self, connection, change.with(kind, name).with("before", before.as_seconds()));
-            Ok(())
-        })
+        let before = *before;
+        let revoke = self.0.db.change(&[Part::RevokedBefore], |tx| {
+            Box::pin(async move {
+                revoke_before(tx, kind, issuer, name, before).await?;
+                let change = Change::new("revoked").with("issuer", Some(issuer).filter(|i| !i.is_empty()));
+                let change = change.with(kind, name).with("before", before.as_seconds());
+                self.record_change(tx, change).await
+            })
+        });
+        revoke.await.map(drop)
     }
 
     async fn revoke_ids(&self, ids: &[(&str, &str)], until: Timestamp) -> Result<(), StoreError> {
-        change!(&self.0.db, [Part::RevokedIds], connection => {
-            for (kind, id) in ids {
-                sqlx::query(
-                    "INSERT INTO revoked_ids (kind, id, until, revision) \
-                     SELECT $1, $2, $3, number FROM revisions WHERE part = 'revoked_ids' \
-                     ON CONFLICT (kind, id) DO UPDATE SET until = excluded.until WHERE excluded.until > revoked_ids.until",
-                )
-                .bind(*kind)
-                .bind(*id)
-                .bind(until.as_seconds())
-                .execute(&mut *connection)
-                .await?;
-            }
-            let change = ids.iter().fold(Change::new("revoked"), |change, (kind, id)| change.with(kind, *id));
-            note!(self, connection, change.with("until", until.as_seconds()));
-            Ok(())
-        })
+        let insert = "INSERT INTO revoked_ids (kind, id, until, revision) \
+                      SELECT $1, $2, $3, number FROM revisions WHERE part = 'revoked_ids' \
+                      ON CONFLICT (kind, id) DO UPDATE SET until = excluded.until WHERE excluded.until > revoked_ids.until";
+        let revoke = self.0.db.change(&[Part::RevokedIds], |tx| {
+            Box::pin(async move {
+                let mut change = Change::new("revoked");
+                for (kind, id) in ids {
+                    tx.execute(insert, values![*kind, *id, until]).await?;
+                    change = change.with(kind, *id);
+                }
+                self.record_change(tx, change.with("until", until.as_seconds())).await
+            })
+        });
+        revoke.await.map(drop)
     }
+}
+
+/// Revokes the tokens of a client or a subject from before a time. The later time wins, in whichever order they come.
+pub(crate) async fn revoke_before(
+    tx: &mut Tx<'_>,
+    kind: &str,
+    issuer: &str,
+    name: &str,
+    before: Timestamp,
+) -> Result<(), StoreError> {
+    let insert = "INSERT INTO revoked_before (kind, issuer, name, before) VALUES ($1, $2, $3, $4) \
+                  ON CONFLICT (kind, issuer, name) DO UPDATE SET before = excluded.before \
+                  WHERE excluded.before > revoked_before.before";
+    tx.execute(insert, values![kind, issuer, name, before]).await.map(drop)
 }
 
 /// What a client has of a session of somebody else. No session is called so: a `jti` has no bar.

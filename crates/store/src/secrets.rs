@@ -2,9 +2,11 @@
 
 use crate::audit::Change;
 use crate::client_secret::{NewSecret, SecretStrength, check, generate};
+use crate::clients::mark_client_changed;
 use crate::db::Part;
 use crate::error::StoreError;
 use crate::store::Store;
+use crate::tx::{Tx, values};
 use ring::rand::{SecureRandom, SystemRandom};
 use tokenberg_core::{ClientId, Secret, SecretDigest, Timestamp};
 
@@ -26,18 +28,6 @@ pub(crate) struct Prepared {
     pub(crate) digest: SecretDigest,
 }
 
-macro_rules! insert_secret {
-    ($connection:expr, $client:expr, $prepared:expr, $now:expr) => {
-        sqlx::query("INSERT INTO client_secrets (client_id, id, digest, created_at) VALUES ($1, $2, $3, $4)")
-            .bind($client.as_str())
-            .bind(&*$prepared.added.secret_id)
-            .bind($prepared.digest.0.as_slice())
-            .bind($now.as_seconds())
-            .execute(&mut *$connection)
-            .await?
-    };
-}
-
 impl Store {
     /// Gives the client another secret; the old one goes on working.
     ///
@@ -50,32 +40,28 @@ impl Store {
         secret: NewSecret,
     ) -> Result<AddedSecret, StoreError> {
         let prepared = self.prepare(client, secret).await?;
-        change!(&self.0.db, [Part::Clients], connection => {
-            let known: Option<i64> = sqlx::query_scalar("SELECT enabled FROM clients WHERE id = $1")
-                .bind(client.as_str())
-                .fetch_optional(&mut *connection)
-                .await?;
-            if known.is_none() {
-                return Err(StoreError::NoSuchClient { id: client.clone() });
-            }
-            let live: Vec<String> = sqlx::query_scalar(
-                "SELECT id FROM client_secrets WHERE client_id = $1 AND (expires_at IS NULL OR expires_at > $2) \
-                 ORDER BY created_at, id",
-            )
-            .bind(client.as_str())
-            .bind(now.as_seconds())
-            .fetch_all(&mut *connection)
-            .await?;
-            if let [first, second, ..] = live.as_slice() {
-                let live = [first.as_str().into(), second.as_str().into()];
-                return Err(StoreError::TooManySecrets { client: client.clone(), live });
-            }
-            insert_secret!(connection, client, prepared, now);
-            note_client!(connection, client);
-            let change = Change::client("secret added", client).with_secret(&self.0.links, &prepared);
-            note!(self, connection, change);
-            Ok(())
-        })?;
+        let new = &prepared;
+        let add = self.0.db.change(&[Part::Clients], |tx| {
+            Box::pin(async move {
+                let read = "SELECT enabled FROM clients WHERE id = $1";
+                let known: Option<i64> = tx.find_value(read, values![client.as_str()]).await?;
+                if known.is_none() {
+                    return Err(StoreError::NoSuchClient { id: client.clone() });
+                }
+                let read = "SELECT id FROM client_secrets WHERE client_id = $1 \
+                            AND (expires_at IS NULL OR expires_at > $2) ORDER BY created_at, id";
+                let live: Vec<(String,)> = tx.all(read, values![client.as_str(), now]).await?;
+                if let [(first,), (second,), ..] = live.as_slice() {
+                    let live = [first.as_str().into(), second.as_str().into()];
+                    return Err(StoreError::TooManySecrets { client: client.clone(), live });
+                }
+                insert_secret(tx, client, new, now).await?;
+                mark_client_changed(tx, client).await?;
+                let change = Change::client("secret added", client).with_secret(&self.0.links, new);
+                self.record_change(tx, change).await
+            })
+        });
+        add.await?;
         Ok(prepared.added)
     }
 
@@ -89,24 +75,21 @@ impl Store {
         secret_id: &str,
         at: Timestamp,
     ) -> Result<(), StoreError> {
-        let there = change!(&self.0.db, [Part::Clients], connection => {
-            let done = sqlx::query(
-                "UPDATE client_secrets SET expires_at = CASE WHEN expires_at < $3 THEN expires_at ELSE $3 END \
-                 WHERE client_id = $1 AND id = $2",
-            )
-            .bind(client.as_str())
-            .bind(secret_id)
-            .bind(at.as_seconds())
-            .execute(&mut *connection)
-            .await?;
-            note_client!(connection, client);
-            let is_there = done.rows_affected() == 1;
-            if is_there {
+        let update = "UPDATE client_secrets \
+                      SET expires_at = CASE WHEN expires_at < $3 THEN expires_at ELSE $3 END \
+                      WHERE client_id = $1 AND id = $2";
+        let expire = self.0.db.change(&[Part::Clients], |tx| {
+            Box::pin(async move {
+                if tx.execute(update, values![client.as_str(), secret_id, at]).await? == 0 {
+                    return Ok(false);
+                }
+                mark_client_changed(tx, client).await?;
                 let change = Change::client("secret end set", client).with("secret", secret_id);
-                note!(self, connection, change.with("until", at.as_seconds()));
-            }
-            Ok(is_there)
-        })?;
+                self.record_change(tx, change.with("until", at.as_seconds())).await?;
+                Ok(true)
+            })
+        });
+        let there = expire.await?;
         if there {
             return Ok(());
         }
@@ -135,4 +118,16 @@ impl Store {
         let added = AddedSecret { secret_id, secret: is_generated.then_some(text), strength };
         Ok(Prepared { added, digest })
     }
+}
+
+/// Adds a secret to a client.
+pub(crate) async fn insert_secret(
+    tx: &mut Tx<'_>,
+    client: &ClientId,
+    secret: &Prepared,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let insert = "INSERT INTO client_secrets (client_id, id, digest, created_at) VALUES ($1, $2, $3, $4)";
+    let values = values![client.as_str(), &*secret.added.secret_id, &secret.digest.0, now];
+    tx.execute(insert, values).await.map(drop)
 }

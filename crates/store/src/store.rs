@@ -1,7 +1,9 @@
 //! How is the store opened, and how does it begin?
 
+use crate::audit::stated::put_complete;
 use crate::audit::{Change, Links, STORE_MADE, append_to_installation};
 use crate::client_secret::NewSecret;
+use crate::clients::{insert_client, to_json};
 use crate::database_file::DatabaseFile;
 use crate::db::{Db, Part};
 use crate::digest::{Digester, new_pepper};
@@ -13,9 +15,9 @@ use crate::remembered::Remembered;
 use crate::reseal::SELECT_PEPPER;
 use crate::schema;
 use crate::seal::{Purpose, Seal, Sealer};
-use crate::secrets::AddedSecret;
+use crate::secrets::{AddedSecret, insert_secret};
 use crate::store_url::StoreUrl;
-use crate::tx::Tx;
+use crate::tx::{Tx, values};
 use crate::used_secrets::UsedSecrets;
 use arc_swap::ArcSwap;
 use std::fs::OpenOptions;
@@ -143,26 +145,28 @@ impl Store {
         secret: NewSecret,
     ) -> Result<Bootstrap, StoreError> {
         let root_secret = self.prepare(root, secret).await?;
-        let rights = crate::clients::to_json(rights)?;
-        let (key_added, root_added) = change!(&self.0.db, [Part::Clients, Part::Keys], connection => {
-            let keys: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM signing_keys").fetch_one(&mut *connection).await?;
-            let clients: i64 =
-                sqlx::query_scalar("SELECT COUNT(*) FROM clients").fetch_one(&mut *connection).await?;
-            if keys > 0 {
-                return Ok((false, false));
-            }
-            let sealed = seal_key!(self, connection, key);
-            insert_key!(connection, key, sealed);
-            note!(self, connection, Change::key("key added", key));
-            if clients > 0 {
-                return Ok((true, false));
-            }
-            insert_client!(connection, root, rights, now);
-            note_client!(connection, root);
-            insert_secret!(connection, root, root_secret, now);
-            note!(self, connection, Change::client("client added", root).with_json("rights", &rights).with_secret(&self.0.links, &root_secret));
-            Ok((true, true))
-        })?;
+        let rights = to_json(rights)?;
+        let (rights, new_secret) = (&rights, &root_secret);
+        let add = self.0.db.change(&[Part::Clients, Part::Keys], |tx| {
+            Box::pin(async move {
+                let keys: i64 = tx.value("SELECT COUNT(*) FROM signing_keys", &[]).await?;
+                let clients: i64 = tx.value("SELECT COUNT(*) FROM clients", &[]).await?;
+                if keys > 0 {
+                    return Ok((false, false));
+                }
+                self.insert_key(tx, key).await?;
+                self.record_change(tx, Change::key("key added", key)).await?;
+                if clients > 0 {
+                    return Ok((true, false));
+                }
+                insert_client(tx, root, rights, now).await?;
+                insert_secret(tx, root, new_secret, now).await?;
+                let change = Change::client("client added", root).with_json("rights", rights);
+                self.record_change(tx, change.with_secret(&self.0.links, new_secret)).await?;
+                Ok((true, true))
+            })
+        });
+        let (key_added, root_added) = add.await?;
         Ok(Bootstrap { key_added, root: root_added.then_some(root_secret.added) })
     }
 
@@ -187,28 +191,26 @@ fn create(path: &Path) -> Result<(), StoreError> {
 
 /// Opens the pepper with the key-encryption key, which proves that it is the right one; makes both on an empty store.
 async fn unseal(db: &Db, kek: &KekSource) -> Result<Seal, StoreError> {
-    let read = SELECT_PEPPER;
-    let mut found: Option<Vec<u8>> =
-        read!(db, connection => sqlx::query_scalar(read).fetch_optional(connection).await)?;
+    let mut found: Option<Vec<u8>> = db.find_value(SELECT_PEPPER, &[]).await?;
     if found.is_none() {
         // In the transaction of a part, so that two processes agree on the key as on the pepper.
-        found = change!(db, [Part::Keys], connection => {
-            let found: Option<Vec<u8>> = sqlx::query_scalar(read).fetch_optional(&mut *connection).await?;
-            if found.is_some() {
-                return Ok(found);
-            }
-            let pepper = new_pepper()?;
-            let sealed = Sealer::new(&kek.key(false)?)?.seal(Purpose::Pepper, pepper.as_slice())?;
-            sqlx::query("INSERT INTO meta (name, value) VALUES ('pepper', $1)")
-                .bind(sealed.as_slice())
-                .execute(&mut *connection)
-                .await?;
-            // Before this nothing was configured, so a thing without a record was added by SQL.
-            let links = Links::new(pepper.as_slice());
-            let head = append_to_installation!(&links, connection, Change::event(STORE_MADE));
-            put_complete!(&links, connection, 0, &head);
-            Ok(Some(sealed))
-        })?;
+        let make = db.change(&[Part::Keys], |tx| {
+            Box::pin(async move {
+                let found: Option<Vec<u8>> = tx.find_value(SELECT_PEPPER, &[]).await?;
+                if found.is_some() {
+                    return Ok(found);
+                }
+                let pepper = new_pepper()?;
+                let sealed = Sealer::new(&kek.key(false)?)?.seal(Purpose::Pepper, pepper.as_slice())?;
+                tx.execute("INSERT INTO meta (name, value) VALUES ('pepper', $1)", values![&sealed]).await?;
+                // Before this nothing was configured, so a thing without a record was added by SQL.
+                let links = Links::new(pepper.as_slice());
+                let head = append_to_installation(tx, &links, Change::event(STORE_MADE)).await?;
+                put_complete(tx, &links, 0, &head).await?;
+                Ok(Some(sealed))
+            })
+        });
+        found = make.await?;
     }
     let sealed = found.unwrap_or_default();
     Seal::open(kek, sealed)?.ok_or_else(|| StoreError::WrongKey { from: kek.name() })

@@ -5,6 +5,7 @@ use crate::clients::time;
 use crate::db::Part;
 use crate::error::StoreError;
 use crate::store::Store;
+use crate::tx::values;
 use std::collections::{HashMap, HashSet};
 use tokenberg_core::{Issuer, Subject, Timestamp};
 
@@ -39,22 +40,18 @@ impl Store {
         if let Some(issuer) = issuer {
             self.issuer(issuer).await?;
         }
-        change!(&self.0.db, [Part::DisabledSubjects], connection => {
-            let done = sqlx::query(
-                "INSERT INTO disabled_subjects (issuer, name, since) VALUES ($1, $2, $3) \
-                 ON CONFLICT (issuer, name) DO NOTHING",
-            )
-            .bind(text(issuer))
-            .bind(subject.as_str())
-            .bind(now.as_seconds())
-            .execute(&mut *connection)
-            .await?;
-            if done.rows_affected() == 1 {
-                let change = of("subject disabled", issuer, subject).with("since", now.as_seconds());
-                note!(self, connection, change);
-            }
-            Ok(())
-        })
+        let insert = "INSERT INTO disabled_subjects (issuer, name, since) VALUES ($1, $2, $3) \
+                      ON CONFLICT (issuer, name) DO NOTHING";
+        let disable = self.0.db.change(&[Part::DisabledSubjects], |tx| {
+            Box::pin(async move {
+                if tx.execute(insert, values![text(issuer), subject.as_str(), now]).await? == 1 {
+                    let change = of("subject disabled", issuer, subject).with("since", now.as_seconds());
+                    self.record_change(tx, change).await?;
+                }
+                Ok(())
+            })
+        });
+        disable.await
     }
 
     /// Takes back what [`Store::disable_subject`] did.
@@ -62,19 +59,17 @@ impl Store {
     /// # Errors
     /// If the subject is not disabled, or the store fails.
     pub async fn enable_subject(&self, issuer: Option<&Issuer>, subject: &Subject) -> Result<(), StoreError> {
-        change!(&self.0.db, [Part::DisabledSubjects], connection => {
-            let done = sqlx::query("DELETE FROM disabled_subjects WHERE issuer = $1 AND name = $2")
-                .bind(text(issuer))
-                .bind(subject.as_str())
-                .execute(&mut *connection)
-                .await?;
-            if done.rows_affected() == 1 {
-                note!(self, connection, of("subject enabled", issuer, subject));
-                Ok(())
-            } else {
-                Err(StoreError::NotDisabled { issuer: issuer.cloned(), subject: subject.clone() })
-            }
-        })
+        let delete = "DELETE FROM disabled_subjects WHERE issuer = $1 AND name = $2";
+        let enable = self.0.db.change(&[Part::DisabledSubjects], |tx| {
+            Box::pin(async move {
+                if tx.execute(delete, values![text(issuer), subject.as_str()]).await? == 0 {
+                    let (issuer, subject) = (issuer.cloned(), subject.clone());
+                    return Err(StoreError::NotDisabled { issuer, subject });
+                }
+                self.record_change(tx, of("subject enabled", issuer, subject)).await
+            })
+        });
+        enable.await.map(drop)
     }
 
     /// Everybody who is shut out, by issuer and name.
@@ -82,8 +77,7 @@ impl Store {
     /// # Errors
     /// If the store fails or is damaged.
     pub async fn disabled_subjects(&self) -> Result<Vec<DisabledSubject>, StoreError> {
-        let rows: Vec<Row> =
-            read!(&self.0.db, pool => sqlx::query_as(SELECT_DISABLED).fetch_all(pool).await)?;
+        let rows: Vec<Row> = self.0.db.all(SELECT_DISABLED, &[]).await?;
         let read = |(issuer, name, since): Row| {
             let damaged = || StoreError::damaged(format!("the disabled subject {name:?}"));
             let issuer =
