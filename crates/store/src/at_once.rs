@@ -1,7 +1,6 @@
 //! How is everything read at a start? As few long texts: each row that a database hands over by itself costs microseconds.
 
 use crate::clients::time;
-use crate::db::Db;
 use crate::error::StoreError;
 use crate::hex::from_hex;
 use crate::known_rights::{KnownRights, WrittenRights};
@@ -11,83 +10,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use tokenberg_core::{Client, SecretDigest, ShortText, StoredSecret};
 
-// A record is the fields of a row with a character between them, and between records another one. Both are control characters
-// that stand neither in identifiers nor in JSON, so a row that has one is damaged.
+// What is between the fields of a record and between records in the statements of `Dialect`. Both are control characters that
+// stand neither in identifiers nor in JSON, so a row that has one is damaged.
 const FIELD: char = '\u{1f}';
 const RECORD: char = '\u{1e}';
-
-/// The statements that read a table as texts of records, in the order in which the rows lie there.
-pub(crate) struct Tables {
-    pub(crate) clients: &'static str,
-    pub(crate) secrets: &'static str,
-    pub(crate) revoked_ids: &'static str,
-}
-
-impl Tables {
-    pub(crate) fn of(db: &Db) -> &'static Self {
-        match db {
-            Db::Lite { .. } => &SQLITE,
-            Db::Postgres(_) => &POSTGRES,
-        }
-    }
-}
-
-pub(crate) const COUNT_CLIENTS: &str = "SELECT COUNT(*) FROM clients";
-pub(crate) const COUNT_REVOKED_IDS: &str = "SELECT COUNT(*) FROM revoked_ids";
-
-macro_rules! client {
-    () => {
-        "id || '\u{1f}' || CAST(enabled AS TEXT) || '\u{1f}' || rights"
-    };
-}
-macro_rules! secret {
-    ($hex:literal) => {
-        concat!(
-            "client_id || '\u{1f}' || id || '\u{1f}' || ",
-            $hex,
-            " || '\u{1f}' || COALESCE(CAST(expires_at AS TEXT), '')"
-        )
-    };
-}
-macro_rules! revoked_id {
-    () => {
-        "kind || '\u{1f}' || id"
-    };
-}
-
-/// SQLite puts 256 neighbours into one text. A page is some numbers of rows, whichever of them there are.
-macro_rules! in_pages {
-    ($record:expr, $table:literal) => {
-        concat!(
-            "WITH RECURSIVE page (first) AS (SELECT MIN(rowid) FROM ",
-            $table,
-            " UNION ALL SELECT (SELECT MIN(rowid) FROM ",
-            $table,
-            " WHERE rowid >= first + 256) FROM page WHERE first IS NOT NULL) SELECT (SELECT string_agg(",
-            $record,
-            ", '\u{1e}') FROM ",
-            $table,
-            " WHERE rowid >= first AND rowid < first + 256) FROM page WHERE first IS NOT NULL"
-        )
-    };
-}
-const SQLITE: Tables = Tables {
-    clients: in_pages!(client!(), "clients"),
-    secrets: in_pages!(secret!("hex(digest)"), "client_secrets"),
-    revoked_ids: in_pages!(revoked_id!(), "revoked_ids"),
-};
-
-/// PostgreSQL reads ahead by itself, and a row of one column is cheap.
-macro_rules! each {
-    ($record:expr, $table:literal) => {
-        concat!("SELECT ", $record, " FROM ", $table)
-    };
-}
-const POSTGRES: Tables = Tables {
-    clients: each!(client!(), "clients"),
-    secrets: each!(secret!("encode(digest, 'hex')"), "client_secrets"),
-    revoked_ids: each!(revoked_id!(), "revoked_ids"),
-};
 
 /// All clients, while they are read: first they, then their secrets.
 pub(crate) struct AllClients<'a> {

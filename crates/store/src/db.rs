@@ -11,7 +11,7 @@ use sqlx::{ConnectOptions, Connection};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// The kinds of databases. The macros below expand their body once for each.
+/// A database of one kind or the other.
 pub(crate) enum Db {
     /// SQLite: one connection writes, so that the writers of one process queue up instead of polling for the lock.
     Lite { read: SqlitePool, write: SqlitePool },
@@ -63,153 +63,18 @@ impl Part {
 /// How long a writer waits for the lock of another process.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Reads, by one statement: `read!(db, connection => …)`; the body is a `Result`.
-macro_rules! read {
-    ($db:expr, $connection:ident => $body:expr) => {
-        match $db {
-            $crate::db::Db::Lite { read: $connection, .. } => {
-                let outcome: Result<_, $crate::error::StoreError> =
-                    async { $body.map_err($crate::error::StoreError::from) }.await;
-                outcome
-            }
-            $crate::db::Db::Postgres(postgres) => {
-                $crate::postgres::within($crate::postgres::PATIENCE, async {
-                    let mut lent = postgres.lend().await?;
-                    let $connection = &mut **lent;
-                    let outcome: Result<_, $crate::error::StoreError> =
-                        async { $body.map_err($crate::error::StoreError::from) }.await;
-                    let outcome = outcome?;
-                    lent.give_back();
-                    Ok(outcome)
-                })
-                .await
-            }
-        }
-    };
-}
+/// The number of each part, in the order of [`Part::ALL`].
+pub(crate) type Numbers = [i64; Part::ALL.len()];
 
-/// Reads by several statements that all see one moment; the body is a `Result<_, StoreError>`.
-macro_rules! read_moment {
-    ($db:expr, $connection:ident => $body:block) => {
-        match $db {
-            $crate::db::Db::Lite { read, .. } => {
-                let mut transaction = read.begin().await?;
-                let outcome: Result<_, $crate::error::StoreError> = async {
-                    let $connection = &mut *transaction;
-                    $body
-                }
-                .await;
-                transaction.rollback().await?;
-                outcome
-            }
-            $crate::db::Db::Postgres(postgres) => {
-                $crate::postgres::within($crate::postgres::LONG_PATIENCE, async {
-                    let mut lent = postgres.lend().await?;
-                    let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
-                    let mut transaction = sqlx::Connection::begin_with(&mut **lent, begin).await?;
-                    let outcome: Result<_, $crate::error::StoreError> = async {
-                        let $connection = &mut *transaction;
-                        $body
-                    }
-                    .await;
-                    transaction.rollback().await?;
-                    lent.give_back();
-                    outcome
-                })
-                .await
-            }
-        }
-    };
-}
+pub(crate) const SELECT_NUMBERS: &str = "SELECT part, number FROM revisions";
 
-/// Changes: the numbers of the parts and the body, a `Result<_, StoreError>` on `$connection`, in one durable transaction.
-///
-/// The numbers are raised first. On SQLite the transaction starts as a writer, so that nothing that the body has read can
-/// change before it writes. On PostgreSQL raising a number locks its row until the end: writers of a part queue up, what they
-/// read is what the one before has left, and a number is seen only with all that was noted under it and under smaller ones.
-/// A body that reads before it writes therefore has to name a part. It may run more than once.
-macro_rules! change {
-    ($db:expr, $parts:expr, $connection:ident => $body:block) => {
-        change!($db, $crate::postgres::PATIENCE, $parts, $connection => $body)
-    };
-    ($db:expr, $patience:expr, $parts:expr, $connection:ident => $body:block) => {{
-        let parts: &[$crate::db::Part] = &$parts;
-        match $db {
-            $crate::db::Db::Lite { write, .. } => {
-                let mut transaction = write.begin_with("BEGIN IMMEDIATE").await?;
-                raise!(transaction, parts);
-                let outcome: Result<_, $crate::error::StoreError> = async {
-                    let $connection = &mut *transaction;
-                    $body
-                }
-                .await;
-                let outcome = outcome?;
-                transaction.commit().await?;
-                Ok::<_, $crate::error::StoreError>(outcome)
-            }
-            $crate::db::Db::Postgres(postgres) => {
-                let mut attempts = $crate::postgres::Attempts::new();
-                loop {
-                    let outcome = $crate::postgres::within($patience, async {
-                        let mut lent = postgres.lend().await?;
-                        let begin = "BEGIN ISOLATION LEVEL READ COMMITTED";
-                        let mut transaction = sqlx::Connection::begin_with(&mut **lent, begin).await?;
-                        raise!(transaction, parts);
-                        let outcome: Result<_, $crate::error::StoreError> = async {
-                            let $connection = &mut *transaction;
-                            $body
-                        }
-                        .await;
-                        match outcome {
-                            Ok(outcome) => {
-                                transaction.commit().await?;
-                                Ok((outcome, lent))
-                            }
-                            Err(error) => {
-                                transaction.rollback().await?;
-                                lent.give_back();
-                                Err(error)
-                            }
-                        }
-                    })
-                    .await;
-                    match outcome {
-                        Ok((outcome, lent)) => {
-                            postgres.announce(lent, parts).await;
-                            break Ok::<_, $crate::error::StoreError>(outcome);
-                        }
-                        Err(error) if attempts.may_go_on(&error).await => {}
-                        Err(error) => break Err(error),
-                    }
-                }
-            }
-        }
-    }};
-}
-
-/// Raises the numbers of the parts, always in the same order, so that no two wait for each other.
-macro_rules! raise {
-    ($transaction:expr, $parts:expr) => {
-        for part in $crate::db::Part::ALL.iter().filter(|part| $parts.contains(part)) {
-            sqlx::query("UPDATE revisions SET number = number + 1 WHERE part = $1")
-                .bind(part.name())
-                .execute(&mut *$transaction)
-                .await?;
-        }
-    };
-}
-
-/// Notes that the client is to be read again, or is gone.
-macro_rules! note_client {
-    ($connection:expr, $id:expr) => {
-        sqlx::query(
-            "INSERT INTO changed_clients (id, revision) SELECT $1, number FROM revisions WHERE part = 'clients' \
-             ON CONFLICT (id) DO UPDATE SET revision = excluded.revision",
-        )
-        .bind($id.as_str())
-        .execute(&mut *$connection)
-        .await?
-    };
+pub(crate) fn numbers(rows: &[(String, i64)]) -> Result<Numbers, StoreError> {
+    let mut numbers = [0; Part::ALL.len()];
+    for part in Part::ALL {
+        let row = rows.iter().find(|(name, _)| name == part.name());
+        numbers[part as usize] = row.ok_or_else(|| StoreError::damaged("the table of revisions"))?.1;
+    }
+    Ok(numbers)
 }
 
 impl Db {

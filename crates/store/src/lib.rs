@@ -10,46 +10,38 @@
 //! are digests only.
 #![forbid(unsafe_code)]
 
-// In the order in which their macros are used.
-#[macro_use]
-mod db;
-#[macro_use]
-mod audit;
-#[macro_use]
-mod revocations;
-#[macro_use]
-mod secrets;
-#[macro_use]
-mod federations;
-#[macro_use]
-mod clients;
-#[macro_use]
-mod reseal;
-#[macro_use]
-mod keys;
-
 mod at_once;
+mod audit;
 mod backup;
 mod client_secret;
+mod clients;
 mod database_file;
+mod db;
+mod dialect;
 mod digest;
 mod error;
+mod federations;
 mod hex;
 mod issuers;
 mod key_encryption_key;
 mod key_succession;
+mod keys;
 mod known_rights;
 mod moment;
 mod nonces;
 mod notifications;
 mod postgres;
 mod postgres_url;
+mod read_snapshot;
 mod registered;
 mod remembered;
+mod reseal;
+mod revocations;
 mod runtime_thread;
 mod schema;
 mod seal;
 mod secret_file;
+mod secrets;
 mod shards;
 mod snapshot;
 mod store;

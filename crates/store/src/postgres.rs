@@ -182,6 +182,7 @@ impl Attempts {
 mod tests {
     use super::*;
     use crate::db::Db;
+    use crate::tx::values;
 
     #[tokio::test]
     async fn rv_06_op_21_sessions_are_durable_and_bounded_whatever_the_database_is_configured_for() {
@@ -197,11 +198,8 @@ mod tests {
             ("statement_timeout", "1min"),
             ("idle_in_transaction_session_timeout", "10s"),
         ] {
-            let read = "SELECT current_setting($1)";
-            let found: Result<String, StoreError> = read!(&db, connection => {
-                sqlx::query_scalar(read).bind(setting).fetch_one(connection).await
-            });
-            assert_eq!(found.unwrap(), value, "{setting}");
+            let found: String = db.value("SELECT current_setting($1)", values![setting]).await.unwrap();
+            assert_eq!(found, value, "{setting}");
         }
     }
 }

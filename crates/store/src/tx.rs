@@ -72,14 +72,13 @@ impl Tx<'_> {
         })
     }
 
-    /// Runs several statements that define tables. `BLOB` becomes `BYTEA` on PostgreSQL.
+    /// Runs several statements that define tables.
     pub(crate) async fn execute_all(&mut self, sql: &'static str) -> Result<(), StoreError> {
+        // Only the program's own text.
+        let sql = AssertSqlSafe(sql.replace("BLOB", self.dialect().bytes));
         match self {
             Self::Sqlite(c) => raw_sql(sql).execute(&mut **c).await.map(drop)?,
-            Self::Postgres(c) => {
-                let sql = AssertSqlSafe(sql.replace(" BLOB", " BYTEA"));
-                raw_sql(sql).execute(&mut **c).await.map(drop)?;
-            }
+            Self::Postgres(c) => raw_sql(sql).execute(&mut **c).await.map(drop)?,
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! What happened here, and has anybody changed what was written of it? Chains of records; conformance SE-06.
 //!
 //! ```text
-//! change! ── note! ────────────────> the chain `installation`: changes by the operator, and which nodes began
+//! a change ── record_change ───────> the chain `installation`: changes by the operator, and which nodes began
 //! AuditTrail ── queue ── batches ──> a chain for each node: what it decided
 //!                 witnesses          each says how far the other had come
 //! ```
@@ -12,19 +12,12 @@
 //! a chain that was removed with its head is missed. The key is derived from the pepper: who can write the tables, but has
 //! no key-encryption key, can compute none of it.
 
-// In the order in which their macros are used.
-#[macro_use]
 mod append;
-#[macro_use]
 mod change;
-#[macro_use]
-pub(crate) mod inventory;
-#[macro_use]
-pub(crate) mod stated;
-
 mod claims;
 mod differences;
 mod facts;
+mod inventory;
 mod ledger;
 mod link;
 mod load;
@@ -35,6 +28,7 @@ mod read;
 mod report;
 mod retention;
 mod row;
+pub(crate) mod stated;
 mod trail;
 mod verify;
 mod walk;

@@ -27,19 +27,6 @@ pub(crate) const COMPLETE: &str = "audit_complete_as_of";
 pub(crate) const SELECT_COMPLETE: &str = "SELECT value FROM meta WHERE name = $1";
 
 /// Writes up to which record the installation's chain is complete.
-macro_rules! put_complete {
-    ($links:expr, $connection:expr, $as_of:expr, $head:expr) => {
-        sqlx::query(
-            "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        )
-        .bind($crate::audit::stated::COMPLETE)
-        .bind($crate::audit::stated::sealed($links, $as_of, $head.number, &$head.hash))
-        .execute(&mut *$connection)
-        .await?
-    };
-}
-
-/// Writes up to which record the installation's chain is complete.
 pub(crate) async fn put_complete(
     tx: &mut Tx<'_>,
     links: &Links,
