@@ -1,8 +1,8 @@
 //! How is the store copied while it is in use? A whole and consistent file, or none; conformance OP-10.
 
-use crate::db::Db;
+use crate::database::Db;
 use crate::error::StoreError;
-use crate::key_encryption_key::{owners_only, sync_directory};
+use crate::private_file::{owners_only, sync_directory};
 use crate::store::Store;
 use ring::rand::{SecureRandom, SystemRandom};
 use std::fs::{self, OpenOptions};

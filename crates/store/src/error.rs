@@ -1,7 +1,7 @@
 //! Why could the store not do it? Facts and a hint for the operator; never a secret, and never the values of a statement.
 
-use crate::client_secret::SecretFault;
-use crate::key_encryption_key::KekError;
+use crate::digest::SecretFault;
+use crate::keys::KekError;
 use std::path::PathBuf;
 use tokenberg_core::{AnotherWaits, ClientId, Issuer, KeyId, Subject};
 

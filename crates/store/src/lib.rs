@@ -10,65 +10,32 @@
 //! are digests only.
 #![forbid(unsafe_code)]
 
-mod at_once;
 mod audit;
 mod backup;
-mod client_secret;
-mod clients;
-mod database_file;
-mod db;
-mod dialect;
+mod database;
 mod digest;
 mod error;
-mod federations;
 mod hex;
-mod issuers;
-mod key_encryption_key;
-mod key_succession;
 mod keys;
-mod known_rights;
-mod moment;
 mod nonces;
-mod notifications;
-mod postgres;
-mod postgres_url;
-mod read_snapshot;
-mod registered;
-mod remembered;
-mod reseal;
+mod private_file;
+mod registrations;
 mod revocations;
-mod runtime_thread;
-mod schema;
-mod seal;
-mod secret_file;
-mod secrets;
 mod shards;
+mod single_use;
 mod snapshot;
 mod store;
-mod store_url;
-mod subjects;
-mod transactions;
-mod tx;
-mod used_ids;
-mod used_secrets;
-mod watch;
 
 pub use audit::{
     AuditCursor, AuditEntry, AuditFigures, AuditReport, AuditTrail, Break, ChainReport, Difference,
     Discrepancy, TrailOptions, USUAL_QUEUE, WhenFull,
 };
-pub use client_secret::{NewSecret, SecretFault, SecretStrength};
-pub use clients::{ClientRecord, SecretRecord};
+pub use database::{StoreUrl, StoreUrlError};
+pub use digest::{NewSecret, SecretFault, SecretStrength};
 pub use error::StoreError;
-pub use issuers::IssuerRecord;
-pub use key_encryption_key::{KekError, KekSource, KeyEncryptionKey};
-pub use key_succession::{IntroducedKey, NowSigning, RevokedKey};
-pub use moment::Moment;
+pub use keys::{IntroducedKey, KekError, KekSource, KeyEncryptionKey, NowSigning, RevokedKey};
+pub use private_file::open_to_others;
+pub use registrations::{AddedSecret, Bootstrap, ClientRecord, DisabledSubject, IssuerRecord, SecretRecord};
 pub use revocations::NewRevocation;
-pub use secret_file::open_to_others;
-pub use secrets::AddedSecret;
-pub use snapshot::Snapshot;
-pub use store::{Bootstrap, Store};
-pub use store_url::{StoreUrl, StoreUrlError};
-pub use subjects::DisabledSubject;
-pub use watch::{Health, Watched};
+pub use snapshot::{Health, Moment, Snapshot, Watched};
+pub use store::Store;

@@ -1,13 +1,10 @@
 //! What did the operator take back? RFC 7009 §2, and "revoke all before"; conformance RV-06, RV-08, TX-38.
 
 use crate::audit::Change;
-use crate::clients::time;
-use crate::db::Part;
+use crate::database::{Part, Tx, time, values};
 use crate::error::StoreError;
-use crate::issuers::EVERYBODY;
 use crate::shards::Shards;
 use crate::store::Store;
-use crate::tx::{Tx, values};
 use std::collections::HashMap;
 use tokenberg_core::{
     AccessTokenClaims, ClientId, Issuer, Origin, Revocation, ShortText, Subject, Timestamp, TokenId,
@@ -135,6 +132,9 @@ pub(crate) const TOKEN: &str = "token";
 pub(crate) const SESSION: &str = "session";
 pub(crate) const CLIENT: &str = "client";
 pub(crate) const SUBJECT: &str = "subject";
+
+/// Where a subject is named: all subjects of the issuer. None is called so.
+pub(crate) const EVERYBODY: &str = "";
 
 pub(crate) const SELECT_IDS: &str = "SELECT kind, id FROM revoked_ids WHERE revision > $1";
 pub(crate) const SELECT_BEFORE: &str = "SELECT kind, issuer, name, before FROM revoked_before";

@@ -1,30 +1,19 @@
 //! How is the store opened, and how does it begin?
 
-use crate::audit::stated::put_complete;
+use crate::audit::complete::put_complete;
 use crate::audit::{Change, Links, STORE_MADE, append_to_installation};
-use crate::client_secret::NewSecret;
-use crate::clients::{insert_client, to_json};
-use crate::database_file::DatabaseFile;
-use crate::db::{Db, Part};
-use crate::digest::{Digester, new_pepper};
+use crate::database::{DatabaseFile, Db, Part, StoreUrl, Tx, schema, values};
+use crate::digest::{Digester, VerifiedSecrets, new_pepper};
 use crate::error::StoreError;
-use crate::key_encryption_key::{KekSource, owners_only, sync_directory};
-use crate::known_rights::KnownRights;
+use crate::keys::{KekSource, Purpose, SELECT_PEPPER, Seal, Sealer};
 use crate::nonces::Nonces;
-use crate::remembered::Remembered;
-use crate::reseal::SELECT_PEPPER;
-use crate::schema;
-use crate::seal::{Purpose, Seal, Sealer};
-use crate::secrets::{AddedSecret, insert_secret};
-use crate::store_url::StoreUrl;
-use crate::tx::{Tx, values};
-use crate::used_secrets::UsedSecrets;
+use crate::private_file::{owners_only, sync_directory};
+use crate::registrations::{KnownRights, UsedSecrets};
 use arc_swap::ArcSwap;
 use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use tokenberg_core::{ClientId, KeyMaterial, Rights, Timestamp};
 
 /// An open store. A clone is the same store; several processes may have one open at a time.
 ///
@@ -43,21 +32,12 @@ pub(crate) struct Inner {
     pub(crate) links: Links,
     /// Who changes what is changed here.
     source: OnceLock<Box<str>>,
-    pub(crate) remembered: Remembered,
+    pub(crate) verified_secrets: VerifiedSecrets,
     /// What the rights of clients that are in memory are shared with.
     pub(crate) known_rights: KnownRights,
     pub(crate) used_secrets: UsedSecrets,
     /// The file that was opened, if it is one.
     pub(crate) file: Option<DatabaseFile>,
-}
-
-/// What [`Store::bootstrap`] did.
-#[derive(Clone)]
-pub struct Bootstrap {
-    /// Whether the key was added, because there was none.
-    pub key_added: bool,
-    /// The secret of the client, if the client was added, because there was neither a client nor a key.
-    pub root: Option<AddedSecret>,
 }
 
 impl Store {
@@ -106,7 +86,7 @@ impl Store {
             nonces: Nonces::new(&pepper),
             links: Links::new(&pepper),
             source: OnceLock::new(),
-            remembered: Remembered::new()?,
+            verified_secrets: VerifiedSecrets::new()?,
             known_rights: KnownRights::default(),
             used_secrets: UsedSecrets::default(),
             file,
@@ -128,46 +108,6 @@ impl Store {
     pub(crate) async fn record_change(&self, tx: &mut Tx<'_>, change: Change) -> Result<i64, StoreError> {
         let change = change.with("source", self.source());
         Ok(append_to_installation(tx, &self.0.links, change).await?.number)
-    }
-
-    /// Adds the first key if there is none, and the first client if there is neither a client nor a key; both or nothing.
-    ///
-    /// Of several processes that start on one store, exactly one does it; the others find what it made.
-    ///
-    /// # Errors
-    /// If the secret cannot be registered, or the store fails.
-    pub async fn bootstrap(
-        &self,
-        now: Timestamp,
-        key: &KeyMaterial,
-        root: &ClientId,
-        rights: &Rights,
-        secret: NewSecret,
-    ) -> Result<Bootstrap, StoreError> {
-        let root_secret = self.prepare(root, secret).await?;
-        let rights = to_json(rights)?;
-        let (rights, new_secret) = (&rights, &root_secret);
-        let add = self.0.db.change(&[Part::Clients, Part::Keys], |tx| {
-            Box::pin(async move {
-                let keys: i64 = tx.value("SELECT COUNT(*) FROM signing_keys", &[]).await?;
-                let clients: i64 = tx.value("SELECT COUNT(*) FROM clients", &[]).await?;
-                if keys > 0 {
-                    return Ok((false, false));
-                }
-                self.insert_key(tx, key).await?;
-                self.record_change(tx, Change::key("key added", key)).await?;
-                if clients > 0 {
-                    return Ok((true, false));
-                }
-                insert_client(tx, root, rights, now).await?;
-                insert_secret(tx, root, new_secret, now).await?;
-                let change = Change::client("client added", root).with_json("rights", rights);
-                self.record_change(tx, change.with_secret(&self.0.links, new_secret)).await?;
-                Ok((true, true))
-            })
-        });
-        let (key_added, root_added) = add.await?;
-        Ok(Bootstrap { key_added, root: root_added.then_some(root_secret.added) })
     }
 
     /// Waits for what is under way and closes the files. Without it they are closed some time after the last clone is dropped.

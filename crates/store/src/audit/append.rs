@@ -1,9 +1,9 @@
 //! How do records and heads get into the database? A statement for each row, which is kept, and copies no more than that row.
 
-use crate::audit::read::{HeadRow, SELECT_HEAD, read_head};
+use crate::audit::head::{HeadRow, SELECT_HEAD, read_head};
 use crate::audit::{Block, Change, FOREIGN_HEAD, Head, INSTALLATION, Links, NOTHING, Row, now};
+use crate::database::{Tx, values};
 use crate::error::StoreError;
-use crate::tx::{Tx, values};
 use std::slice;
 
 /// Adds a record to the chain of the installation, as the last thing that a transaction does. Returns the new head.

@@ -1,12 +1,14 @@
 //! What did the operator change? A record in the transaction of the change itself, so that there is not one without the other.
 
 use crate::audit::{Links, tag_of_digest};
-use crate::secrets::Prepared;
 use serde_json::{Map, Value};
-use tokenberg_core::{ClientId, Issuer, KeyId, KeyMaterial, Timestamp};
+use tokenberg_core::{ClientId, Issuer, KeyId, KeyMaterial, StoredSecret, Timestamp};
 
 /// The field of a record that follows a head with a wrong seal.
 pub(crate) const FOREIGN_HEAD: &str = "foreign_head";
+
+/// The event of the first record of a new store, in which nothing is configured.
+pub(crate) const STORE_MADE: &str = "store made";
 
 /// What is written of a change.
 #[derive(Clone)]
@@ -58,9 +60,9 @@ impl Change {
     }
 
     /// With the name of a secret, and a keyed hash of its digest.
-    pub(crate) fn with_secret(self, links: &Links, secret: &Prepared) -> Self {
-        self.with("secret", &*secret.added.secret_id)
-            .with("secret_tag", tag_of_digest(links, &secret.digest.0).to_json())
+    pub(crate) fn with_secret(self, links: &Links, secret: &StoredSecret) -> Self {
+        let tag = tag_of_digest(links, &secret.digest.0).to_json();
+        self.with("secret", secret.id.as_str()).with("secret_tag", tag)
     }
 
     pub(crate) fn into_text(self) -> String {

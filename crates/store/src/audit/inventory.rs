@@ -2,9 +2,9 @@
 
 use crate::audit::Links;
 use crate::audit::facts::{Fact, FactName, Facts, Kind, Name, tag_of, tag_of_text};
+use crate::database::Tx;
 use crate::error::StoreError;
 use crate::hex::to_hex;
-use crate::tx::Tx;
 use std::collections::HashMap;
 
 /// Everything that is configured.

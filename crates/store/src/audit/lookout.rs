@@ -1,9 +1,9 @@
 //! Compares all chains with what they were, once a minute, and lets the installation's chain witness those of nodes.
 
+use crate::audit::head::{HeadRow, SELECT_HEADS, read_head};
 use crate::audit::observed::{Observed, Present, WentBack};
-use crate::audit::read::{HeadRow, SELECT_HEADS, read_head};
 use crate::audit::row::records;
-use crate::audit::trail::TrailOptions;
+use crate::audit::shared::TrailOptions;
 use crate::audit::walk::{AnchorRow, SELECT_ANCHORS};
 use crate::audit::witness::Witness;
 use crate::audit::{Head, INSTALLATION};

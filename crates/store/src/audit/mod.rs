@@ -15,8 +15,10 @@
 mod append;
 mod change;
 mod claims;
+pub(crate) mod complete;
 mod differences;
 mod facts;
+mod head;
 mod inventory;
 mod ledger;
 mod link;
@@ -28,7 +30,8 @@ mod read;
 mod report;
 mod retention;
 mod row;
-pub(crate) mod stated;
+mod shared;
+mod stated;
 mod trail;
 mod verify;
 mod walk;
@@ -36,18 +39,18 @@ mod witness;
 mod writer;
 
 pub(crate) use append::append_to_installation;
-pub(crate) use change::{Change, FOREIGN_HEAD};
+pub(crate) use change::{Change, FOREIGN_HEAD, STORE_MADE};
 pub use differences::{Difference, Discrepancy};
 pub(crate) use facts::tag_of_text;
+pub(crate) use head::{HeadRow, SELECT_HEAD, read_head};
 pub(crate) use inventory::tag_of_digest;
-pub(crate) use ledger::STORE_MADE;
 pub(crate) use link::{Head, Links, NOTHING};
 pub use queue::{USUAL_QUEUE, WhenFull};
 pub use read::{AuditCursor, AuditEntry};
-pub(crate) use read::{HeadRow, SELECT_HEAD, read_head};
 pub use report::{AuditReport, Break, ChainReport};
 pub(crate) use row::{Block, Row};
-pub use trail::{AuditFigures, AuditTrail, TrailOptions};
+pub use shared::TrailOptions;
+pub use trail::{AuditFigures, AuditTrail};
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

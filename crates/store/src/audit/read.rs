@@ -1,10 +1,10 @@
 //! What do the chains say? All of it in the order of time, or what is new since it was last asked.
 
+use crate::audit::Row;
 use crate::audit::row::{count, records};
-use crate::audit::{Head, Links, Row};
+use crate::database::values;
 use crate::error::StoreError;
 use crate::store::Store;
-use crate::tx::values;
 use std::collections::{HashMap, VecDeque};
 use tokenberg_core::Timestamp;
 
@@ -32,25 +32,10 @@ pub struct AuditCursor {
 /// How many records of a chain are read at once.
 const PAGE: i64 = 200;
 
-/// Chain, number, hash, time, beginning, end, seal.
-pub(crate) type HeadRow = (String, i64, Vec<u8>, i64, i64, i64, Vec<u8>);
-pub(crate) const SELECT_HEADS: &str =
-    "SELECT chain, number, hash, at, begun, ended, seal FROM audit_heads ORDER BY begun, chain";
-
-pub(crate) const SELECT_HEAD: &str =
-    "SELECT chain, number, hash, at, begun, ended, seal FROM audit_heads WHERE chain = $1";
-
 /// The rows of a chain behind one number and up to another, but one row in any case.
 pub(crate) const SELECT_RECORDS: &str = "SELECT number, at, record, hash FROM audit_records WHERE chain = $1 AND number > $2 AND number <= \
     COALESCE((SELECT MAX(number) FROM audit_records WHERE chain = $1 AND number > $2 AND number <= $3), \
     (SELECT MIN(number) FROM audit_records WHERE chain = $1 AND number > $2)) ORDER BY number";
-
-/// The head, if its seal is right.
-pub(crate) fn read_head(links: &Links, row: HeadRow) -> Option<Head> {
-    let (chain, number, hash, at, begun, ended, seal) = row;
-    let head = Head { chain, number, hash: hash.try_into().ok()?, at, begun, ended: ended != 0 };
-    (ended == i64::from(head.ended) && links.seal(&head).as_slice() == seal).then_some(head)
-}
 
 impl AuditCursor {
     /// At what was recorded at this time and later; `None` is the beginning.

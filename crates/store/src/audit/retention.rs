@@ -5,9 +5,9 @@ use crate::audit::read::SELECT_RECORDS;
 use crate::audit::row::count;
 use crate::audit::verify::node_begun;
 use crate::audit::{Break, INSTALLATION, Row};
+use crate::database::{Tx, values};
 use crate::error::StoreError;
 use crate::store::Store;
-use crate::tx::{Tx, values};
 use tokenberg_core::Timestamp;
 
 /// How many records one transaction removes, or one row of more, so that others wait for milliseconds at most.
@@ -176,7 +176,7 @@ mod tests {
         store.complete_audit().await.unwrap();
         let report = store.verify_audit().await.unwrap();
         assert!(report.is_whole() && report.uncompared == 0, "{report:?}");
-        let crate::db::Db::Lite { write, .. } = &store.0.db else { panic!("it is SQLite") };
+        let crate::database::Db::Lite { write, .. } = &store.0.db else { panic!("it is SQLite") };
         sqlx::query("UPDATE clients SET enabled = 0").execute(write).await.unwrap();
         let differences = store.verify_audit().await.unwrap().differences;
         assert_eq!(differences[0].what, Discrepancy::Changed("enabled".to_owned()));

@@ -1,13 +1,13 @@
 //! Reads a chain from its first record that is kept to its head, and checks each row against the one before it.
 
+use crate::audit::complete::{COMPLETE, Complete, SELECT_COMPLETE, opened};
+use crate::audit::head::{HeadRow, SELECT_HEADS, read_head};
 use crate::audit::inventory::{Inventory, inventory};
-use crate::audit::read::{HeadRow, SELECT_HEADS, read_head};
 use crate::audit::row::count;
-use crate::audit::stated::{COMPLETE, Complete, SELECT_COMPLETE, opened};
 use crate::audit::{Break, Head, INSTALLATION, Row};
+use crate::database::values;
 use crate::error::StoreError;
 use crate::store::Store;
-use crate::tx::values;
 use std::collections::HashMap;
 
 /// How many records are read at once.

@@ -1,0 +1,142 @@
+//! Where is the store? The value of `--store`.
+
+use crate::database::postgres_url::PostgresUrl;
+use crate::database::url_error::StoreUrlError;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// The address of a store: `sqlite:PATH`, or the same as `sqlite://PATH`; or `postgres://USER@HOST:PORT/DATABASE`.
+///
+/// The path is taken as it is, relative to the working directory if it does not start with `/`. A password in the URL is
+/// shown neither by `Display` nor by `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoreUrl(pub(crate) Place);
+
+/// Which kind of database, and where.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    Sqlite(PathBuf),
+    Postgres(Box<PostgresUrl>),
+}
+
+impl std::str::FromStr for StoreUrl {
+    type Err = StoreUrlError;
+
+    fn from_str(text: &str) -> Result<Self, StoreUrlError> {
+        if let Some(rest) = text.strip_prefix("postgres:").or_else(|| text.strip_prefix("postgresql:")) {
+            return Ok(Self(Place::Postgres(Box::new(PostgresUrl::parse(rest)?))));
+        }
+        let rest = text.strip_prefix("sqlite:").ok_or(StoreUrlError::Scheme)?;
+        let path = rest.strip_prefix("//").unwrap_or(rest);
+        if path.is_empty() || path.ends_with('/') {
+            Err(StoreUrlError::NoPath)
+        } else if path.starts_with(":memory:") {
+            Err(StoreUrlError::InMemory)
+        } else if path.starts_with("file:") || path.contains(['?', '#', '\0']) {
+            Err(StoreUrlError::Options)
+        } else {
+            Ok(Self(Place::Sqlite(path.into())))
+        }
+    }
+}
+
+impl StoreUrl {
+    /// The store in this SQLite file.
+    #[must_use]
+    pub fn sqlite(path: &Path) -> Self {
+        Self(Place::Sqlite(path.to_owned()))
+    }
+
+    /// The file of the database, if it is one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match &self.0 {
+            Place::Sqlite(path) => Some(path),
+            Place::Postgres(_) => None,
+        }
+    }
+
+    /// Where the key-encryption key is unless somebody says otherwise: beside the database, `PATH.key`. There is no such place
+    /// beside a PostgreSQL database.
+    #[must_use]
+    pub fn key_file(&self) -> Option<PathBuf> {
+        let mut name = self.path()?.as_os_str().to_owned();
+        name.push(".key");
+        Some(name.into())
+    }
+
+    /// Whether what goes to the store and back could be read on the way by others than this machine.
+    #[must_use]
+    pub fn is_in_the_clear(&self) -> bool {
+        match &self.0 {
+            Place::Sqlite(_) => false,
+            Place::Postgres(url) => url.is_in_the_clear(),
+        }
+    }
+}
+
+impl fmt::Display for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Place::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Place::Postgres(url) => url.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_is_a_file_of_sqlite() {
+        for (text, path) in [
+            ("sqlite:tokenberg.db", "tokenberg.db"),
+            ("sqlite://tokenberg.db", "tokenberg.db"),
+            ("sqlite:/var/x y.db", "/var/x y.db"),
+            ("sqlite:///var/x.db", "/var/x.db"),
+        ] {
+            let url = text.parse::<StoreUrl>().unwrap();
+            assert_eq!(url.path(), Some(Path::new(path)));
+            assert_eq!(url.to_string().parse(), Ok(url.clone()));
+            assert_eq!(url.key_file(), Some(PathBuf::from(format!("{path}.key"))));
+        }
+    }
+
+    #[test]
+    fn a_store_is_a_database_of_postgresql() {
+        for text in ["postgres://u:hush@h:5/d", "postgresql://u:hush@h:5/d"] {
+            let url = text.parse::<StoreUrl>().unwrap();
+            assert_eq!((url.path(), url.key_file()), (None, None));
+            assert_eq!((url.to_string(), format!("{url:?}")), ("postgres://u@h:5/d".into(), url.to_string()));
+        }
+    }
+
+    #[test]
+    fn what_is_no_store_says_what_would_be_one() {
+        for (text, why) in [
+            ("Postgres://u:hush@h/d", StoreUrlError::Scheme),
+            ("tokenberg.db", StoreUrlError::Scheme),
+            ("SQLITE:x", StoreUrlError::Scheme),
+            ("mysql://h", StoreUrlError::Scheme),
+            ("", StoreUrlError::Scheme),
+            ("sqlite:", StoreUrlError::NoPath),
+            ("sqlite://", StoreUrlError::NoPath),
+            ("sqlite:dir/", StoreUrlError::NoPath),
+            ("sqlite::memory:", StoreUrlError::InMemory),
+            ("sqlite:file:x", StoreUrlError::Options),
+            ("sqlite:x?mode=ro", StoreUrlError::Options),
+        ] {
+            let fault = text.parse::<StoreUrl>().unwrap_err();
+            assert_eq!(fault, why, "{text}");
+            assert!(fault.to_string().contains("sqlite:"));
+            assert!(!fault.to_string().contains("hush"));
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! When was a secret last used? Noted in memory, and written for many requests at once: conformance CA-21.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Which secrets were used since this was last written: of each client, the names of its secrets. There are no more than
+/// are registered.
+#[derive(Default)]
+pub(crate) struct UsedSecrets(Mutex<HashMap<Box<str>, Vec<Box<str>>>>);
+
+impl UsedSecrets {
+    pub(crate) fn note(&self, client_id: &str, secret_id: &str) {
+        let mut used = self.used();
+        match used.get_mut(client_id) {
+            Some(secrets) if secrets.iter().any(|secret| **secret == *secret_id) => {}
+            Some(secrets) => secrets.push(secret_id.into()),
+            None => {
+                used.insert(client_id.into(), vec![secret_id.into()]);
+            }
+        }
+    }
+
+    /// All of them, in an order that all nodes have in common, so that no two wait for each other.
+    pub(crate) fn take(&self) -> Vec<(Box<str>, Box<str>)> {
+        let used = std::mem::take(&mut *self.used());
+        let mut all: Vec<_> = used
+            .into_iter()
+            .flat_map(|(id, secrets)| secrets.into_iter().map(move |s| (id.clone(), s)))
+            .collect();
+        all.sort();
+        all
+    }
+
+    fn used(&self) -> MutexGuard<'_, HashMap<Box<str>, Vec<Box<str>>>> {
+        // A panic elsewhere loses the time of a use at most.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,153 @@
+//! Was this identifier seen before? Single use of `jti`, RFC 7523 §3 and conformance CJ-07; and what can be forgotten?
+
+use crate::database::{Part, values};
+use crate::error::StoreError;
+use crate::hex::to_hex;
+use crate::store::Store;
+use std::borrow::Cow;
+use tokenberg_core::Timestamp;
+
+/// What is over is kept two hours longer, so that a clock that jumps ahead and back frees nothing (conformance OP-02).
+const GRACE: i64 = 2 * 3600;
+/// A dead secret is listed for 30 days, and named as the reason of a refusal.
+pub(crate) const DEAD_SECRETS: i64 = 30 * 24 * 3600;
+/// Rows that one transaction deletes, so that others wait a few milliseconds at most.
+const BATCH: i64 = 1000;
+
+impl Store {
+    /// Uses up the identifier. `true` exactly once, for whichever process asks first; it is on disk before this returns.
+    ///
+    /// `namespace` says what the identifier is and whose, so that two issuers may use the same one. `until` is the end of
+    /// what carries the identifier: it is remembered at least that long.
+    ///
+    /// # Errors
+    /// If the store fails; then the identifier must be taken for used.
+    pub async fn use_once(&self, namespace: &str, id: &str, until: Timestamp) -> Result<bool, StoreError> {
+        let insert = "INSERT INTO used_ids (namespace, id, until) VALUES ($1, $2, $3) \
+                      ON CONFLICT (namespace, id) DO NOTHING";
+        let (namespace, id) = (&*written(namespace), &*written(id));
+        let insert = self.0.db.change(&[], |tx| {
+            Box::pin(async move { tx.execute(insert, values![namespace, id, until]).await })
+        });
+        Ok(insert.await? == 1)
+    }
+
+    /// Forgets what nobody can present any more: used identifiers and revocations two hours after their time, secrets
+    /// 30 days after their end. Returns how many. To be called every few minutes; it lets others in between.
+    ///
+    /// # Errors
+    /// If the store fails; what was forgotten until then stays forgotten.
+    pub async fn expire(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let over = now.as_seconds() - GRACE;
+        let past: [(&str, &str, i64, &[Part]); 3] = [
+            (
+                "SELECT until FROM used_ids WHERE until <= $1 LIMIT 1",
+                "DELETE FROM used_ids WHERE (namespace, id) IN \
+                 (SELECT namespace, id FROM used_ids WHERE until <= $1 LIMIT $2)",
+                over,
+                &[],
+            ),
+            (
+                "SELECT until FROM revoked_ids WHERE until <= $1 LIMIT 1",
+                "DELETE FROM revoked_ids WHERE (kind, id) IN \
+                 (SELECT kind, id FROM revoked_ids WHERE until <= $1 LIMIT $2)",
+                over,
+                &[Part::ForgottenIds],
+            ),
+            (
+                "SELECT expires_at FROM client_secrets WHERE expires_at <= $1 LIMIT 1",
+                "DELETE FROM client_secrets WHERE (client_id, id) IN \
+                 (SELECT client_id, id FROM client_secrets WHERE expires_at <= $1 LIMIT $2)",
+                now.as_seconds() - DEAD_SECRETS,
+                // They are dead in memory too, and who holds them there need not read for it.
+                &[],
+            ),
+        ];
+        let mut forgotten = 0;
+        for (any, delete, over, parts) in past {
+            forgotten += self.forget(any, delete, over, parts).await?;
+        }
+        Ok(forgotten)
+    }
+
+    /// Deletes in batches, and only if there is something: reading disturbs nobody, and watchers need not reload for nothing.
+    async fn forget(
+        &self,
+        any: &'static str,
+        delete: &'static str,
+        over: i64,
+        parts: &[Part],
+    ) -> Result<u64, StoreError> {
+        let mut forgotten = 0;
+        loop {
+            let left: Option<i64> = self.0.db.find_value(any, values![over]).await?;
+            if left.is_none() {
+                return Ok(forgotten);
+            }
+            let delete = self
+                .0
+                .db
+                .change(parts, |tx| Box::pin(async move { tx.execute(delete, values![over, BATCH]).await }));
+            forgotten += delete.await?;
+        }
+    }
+}
+
+/// The text, or its hash where it could not stand in an index: PostgreSQL takes no NUL, and some 2,700 bytes in all.
+///
+/// What is written is what other versions look for: a change needs a migration (conformance OP-31).
+fn written(text: &str) -> Cow<'_, str> {
+    const LONGEST: usize = 512;
+    const HASHED: &str = "sha256:";
+    if text.len() <= LONGEST && !text.starts_with(HASHED) && !text.contains('\0') {
+        return text.into();
+    }
+    let hash = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+    format!("{HASHED}{}", to_hex(hash.as_ref())).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{KekSource, Store, StoreError, StoreUrl};
+    use tokenberg_core::Timestamp;
+
+    #[tokio::test]
+    async fn op_21_a_full_disk_is_an_outage_and_passes() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = StoreUrl::sqlite(&directory.path().join("db"));
+        let store = Store::open(&url, KekSource::File(url.key_file().unwrap()))
+            .await
+            .unwrap_or_else(|e| panic!("{e}"));
+        let crate::database::Db::Lite { write, .. } = &store.0.db else { panic!("it is SQLite") };
+        let limit = |sql| sqlx::query_scalar::<_, i64>(sql).fetch_one(write);
+        limit("PRAGMA max_page_count = 1").await.unwrap();
+        let until = Timestamp::from_seconds(60).unwrap();
+        let mut n = 0;
+        let full = loop {
+            n += 1;
+            match store.use_once("jti", &format!("{n} {}", "x".repeat(500)), until).await {
+                Ok(first) => assert!(first && n < 1000),
+                Err(full) => break full,
+            }
+        };
+        assert_eq!(full, StoreError::Unavailable { reason: "the disk is full".to_owned() });
+        limit("PRAGMA max_page_count = 1000000").await.unwrap();
+        // Whatever the outage left of the connection must not make it last.
+        assert!(store.use_once("jti", &format!("{n} {}", "x".repeat(500)), until).await.unwrap());
+    }
+
+    #[test]
+    fn op_31_what_is_written_of_an_identifier_stays_as_it_is() {
+        use super::written;
+        let long = "a".repeat(513);
+        for (text, kept) in [
+            ("jti-1", "jti-1"),
+            (&long[1..], &long[1..]),
+            (&long, "sha256:02425c0f5b0dabf3d2b9115f3f7723a02ad8bcfb1534a0d231614fd42b8188f6"),
+            ("a\0b", "sha256:59b271ae1bbcb1d31d41929817f4b16fb439eb4f31520b5ad1d5ce98920a7138"),
+            ("sha256:x", "sha256:fe8eb9ab9836bcf963c044b6f84eb71c089db399876f45e72a6c21b488da26c4"),
+        ] {
+            assert_eq!(written(text), kept);
+        }
+    }
+}
