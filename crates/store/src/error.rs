@@ -201,6 +201,7 @@ pub enum StoreError {
     },
 }
 
+#[cfg(feature = "postgres")]
 const CONFLICT: &str = "another process changed the same at the same time";
 const LOCKED: &str = "the database is locked by another process";
 
@@ -222,7 +223,8 @@ impl StoreError {
         matches!(self, Self::Unavailable { reason } if reason == LOCKED)
     }
 
-    /// Whether the database undid it for the sake of others, so that it may be tried again as a whole.
+    /// Whether the database rolled the transaction back because of another one, so that it may be repeated as a whole.
+    #[cfg(feature = "postgres")]
     pub(crate) fn is_conflict(&self) -> bool {
         matches!(self, Self::Unavailable { reason } if reason == CONFLICT)
     }
@@ -246,12 +248,14 @@ impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         if let sqlx::Error::Database(fault) = &error {
             let code = fault.code().unwrap_or_default();
-            let is_postgres = fault.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some();
-            return if is_postgres {
-                of_postgres(&code, fault.message())
-            } else {
-                of_sqlite(&code, fault.message())
-            };
+            #[cfg(feature = "postgres")]
+            if fault.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some() {
+                return of_postgres(&code, fault.message());
+            }
+            #[cfg(feature = "sqlite")]
+            return of_sqlite(&code, fault.message());
+            #[cfg(not(feature = "sqlite"))]
+            return Self::Database { code: code.into_owned(), message: fault.message().to_owned() };
         }
         if matches!(error, sqlx::Error::PoolTimedOut) {
             return Self::unavailable("no connection to the database could be had in time");
@@ -265,6 +269,7 @@ impl From<sqlx::Error> for StoreError {
 }
 
 /// Result codes of SQLite; the low eight bits say which kind (https://www.sqlite.org/rescode.html).
+#[cfg(feature = "sqlite")]
 fn of_sqlite(code: &str, message: &str) -> StoreError {
     let kind = code.parse::<i64>().map_or(-1, |c| c & 0xFF);
     match kind {
@@ -280,6 +285,7 @@ fn of_sqlite(code: &str, message: &str) -> StoreError {
 }
 
 /// SQLSTATE; the first two characters say which class (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+#[cfg(feature = "postgres")]
 fn of_postgres(code: &str, message: &str) -> StoreError {
     match (code.get(..2).unwrap_or_default(), code) {
         (_, "40001" | "40P01") => StoreError::unavailable(CONFLICT),
@@ -302,20 +308,25 @@ mod tests {
 
     #[test]
     fn op_21_only_what_may_pass_is_unavailable() {
+        #[cfg(feature = "sqlite")]
         for code in ["5", "261", "6", "10", "778", "13", "14", "8"] {
             assert!(of_sqlite(code, "").is_unavailable(), "{code}");
         }
+        #[cfg(feature = "sqlite")]
         for code in ["1", "11", "26", "1555", ""] {
             assert!(!of_sqlite(code, "").is_unavailable(), "{code}");
         }
+        #[cfg(feature = "postgres")]
         for code in [
             "08006", "57P01", "57P03", "53300", "53100", "28P01", "40001", "25006", "57014", "55P03", "3D000",
         ] {
             assert!(of_postgres(code, "").is_unavailable(), "{code}");
         }
+        #[cfg(feature = "postgres")]
         for code in ["42P01", "23505", "42501", "XX001", "22021", ""] {
             assert!(!of_postgres(code, "").is_unavailable(), "{code}");
         }
+        #[cfg(feature = "postgres")]
         assert!(of_postgres("40P01", "").is_conflict() && !of_postgres("57P01", "").is_conflict());
         assert!(StoreError::from(sqlx::Error::PoolTimedOut).is_unavailable());
     }

@@ -10,6 +10,9 @@
 //! are digests only.
 #![forbid(unsafe_code)]
 
+#[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+compile_error!("tokenberg-store needs the feature `sqlite` or `postgres`");
+
 mod audit;
 mod backup;
 mod database;

@@ -106,7 +106,7 @@ fn written(text: &str) -> Cow<'_, str> {
     format!("{HASHED}{}", to_hex(hash.as_ref())).into()
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "sqlite"))]
 mod tests {
     use crate::{KekSource, Store, StoreError, StoreUrl};
     use tokenberg_core::Timestamp;
@@ -118,7 +118,7 @@ mod tests {
         let store = Store::open(&url, KekSource::File(url.key_file().unwrap()))
             .await
             .unwrap_or_else(|e| panic!("{e}"));
-        let crate::database::Db::Lite { write, .. } = &store.0.db else { panic!("it is SQLite") };
+        let write = store.0.db.sqlite_writer();
         let limit = |sql| sqlx::query_scalar::<_, i64>(sql).fetch_one(write);
         limit("PRAGMA max_page_count = 1").await.unwrap();
         let until = Timestamp::from_seconds(60).unwrap();

@@ -1,4 +1,5 @@
 //! What does a stolen disk give away, and what does the operator hear when a key is not where it should be?
+#![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod world;

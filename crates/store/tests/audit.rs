@@ -1,4 +1,5 @@
 //! Is everything on record, and is it found when somebody changes what was recorded? Conformance SE-06.
+#![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod world;

@@ -1,4 +1,5 @@
 //! Are records that were written together read one by one, and is none of them changed or hidden unseen? Conformance SE-06.
+#![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod world;

@@ -1,4 +1,5 @@
 //! A chain that is cut, removed or turned back is found by what other chains say of it: conformance SE-06.
+#![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod world;

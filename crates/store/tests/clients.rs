@@ -1,4 +1,5 @@
 //! Who is let in? Registration, rotation and what a stranger can learn.
+#![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod world;

@@ -1,4 +1,5 @@
 //! Is what is read at once, at a start, the same as what is read row by row? And do many share what is the same?
+#![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod world;

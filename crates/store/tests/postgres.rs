@@ -1,4 +1,5 @@
 //! What can only go wrong with a server: it is gone, paused, cut off, or many write to it at once. Conformance OP-20, OP-21.
+#![cfg(all(feature = "sqlite", feature = "postgres"))]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod world;

@@ -1,4 +1,5 @@
 //! Are records written while the store is away and when the process is killed? Conformance SE-06, OP-10 and OP-21.
+#![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod world;

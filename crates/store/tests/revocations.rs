@@ -1,4 +1,5 @@
 //! Is what was taken back dead, and what can be forgotten gone?
+#![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod world;

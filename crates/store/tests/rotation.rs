@@ -1,4 +1,5 @@
 //! Does one key follow another without a gap, once for all nodes, and can the key change that seals them? KS-04, KS-05, OP-02.
+#![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod world;

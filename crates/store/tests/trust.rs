@@ -1,4 +1,5 @@
 //! Whom is believed besides ourselves, for which client, and who is shut out? And does a running server follow?
+#![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod world;

@@ -1,4 +1,5 @@
 //! Does a running server follow the store, and does it keep what it has when it cannot?
+#![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod world;

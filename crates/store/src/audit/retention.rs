@@ -154,7 +154,7 @@ impl Store {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "sqlite"))]
 mod tests {
     use crate::audit::{INSTALLATION, now};
     use crate::{Discrepancy, KekSource, Store, StoreUrl};
@@ -176,7 +176,7 @@ mod tests {
         store.complete_audit().await.unwrap();
         let report = store.verify_audit().await.unwrap();
         assert!(report.is_whole() && report.uncompared == 0, "{report:?}");
-        let crate::database::Db::Lite { write, .. } = &store.0.db else { panic!("it is SQLite") };
+        let write = store.0.db.sqlite_writer();
         sqlx::query("UPDATE clients SET enabled = 0").execute(write).await.unwrap();
         let differences = store.verify_audit().await.unwrap().differences;
         assert_eq!(differences[0].what, Discrepancy::Changed("enabled".to_owned()));

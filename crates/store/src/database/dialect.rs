@@ -1,11 +1,11 @@
-//! What the databases spell differently. All other SQL is the same for both.
+//! The SQL that differs between the databases. All other SQL is the same for both.
 
 use crate::database::tx::Tx;
 
-/// How one kind of database says what another says otherwise.
+/// The SQL of one kind of database that differs from that of the other.
 ///
-/// The statements that read a whole table return texts of records, in the order in which the rows lie there: each row that a
-/// database hands over by itself costs microseconds. Between records stands U+001E, between the fields of a record U+001F.
+/// The statements that read a whole table return texts of records, in the order in which the rows are stored: each row that a
+/// database returns separately costs microseconds. Between records stands U+001E, between the fields of a record U+001F.
 pub(crate) struct Dialect {
     /// The type of a column with bytes, which the schema calls `BLOB`.
     pub(crate) bytes: &'static str,
@@ -18,6 +18,7 @@ pub(crate) struct Dialect {
 }
 
 /// SQLite puts the rows of 256 neighboring numbers into one text.
+#[cfg(feature = "sqlite")]
 const SQLITE: Dialect = Dialect {
     bytes: "BLOB",
     all_clients: "WITH RECURSIVE page (first) AS (SELECT MIN(rowid) FROM clients UNION ALL \
@@ -36,6 +37,7 @@ const SQLITE: Dialect = Dialect {
 };
 
 /// PostgreSQL sends rows ahead, and one of a single column is cheap: each is a text of one record.
+#[cfg(feature = "postgres")]
 const POSTGRES: Dialect = Dialect {
     bytes: "BYTEA",
     all_clients: "SELECT id || '\u{1f}' || CAST(enabled AS TEXT) || '\u{1f}' || rights FROM clients",
@@ -47,7 +49,9 @@ const POSTGRES: Dialect = Dialect {
 impl Tx<'_> {
     pub(crate) fn dialect(&self) -> &'static Dialect {
         match self {
+            #[cfg(feature = "sqlite")]
             Self::Sqlite(_) => &SQLITE,
+            #[cfg(feature = "postgres")]
             Self::Postgres(_) => &POSTGRES,
         }
     }

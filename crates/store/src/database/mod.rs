@@ -3,13 +3,22 @@
 mod database_file;
 mod db;
 mod dialect;
+mod news;
+#[cfg(feature = "postgres")]
 mod notifications;
 mod part;
 mod patience;
+#[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "postgres")]
 mod postgres_url;
+#[cfg(feature = "postgres")]
 mod runtime_thread;
 pub(crate) mod schema;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+#[cfg(feature = "sqlite")]
+mod sqlite_backup;
 mod store_url;
 mod transactions;
 mod tx;
@@ -17,7 +26,7 @@ mod url_error;
 
 pub(crate) use database_file::DatabaseFile;
 pub(crate) use db::Db;
-pub(crate) use notifications::News;
+pub(crate) use news::News;
 pub(crate) use part::{Numbers, Part, SELECT_NUMBERS, numbers};
 pub(crate) use patience::within;
 pub use store_url::StoreUrl;

@@ -41,32 +41,6 @@ impl Notifications {
     }
 }
 
-/// When is it time to ask whether something has changed?
-pub(crate) struct News {
-    interval: Duration,
-    notifications: Option<Notifications>,
-}
-
-impl News {
-    /// Now and then.
-    pub(crate) fn every(interval: Duration) -> Self {
-        Self { interval, notifications: None }
-    }
-
-    /// When something is heard, and now and then.
-    pub(crate) fn heard(notifications: Notifications, interval: Duration) -> Self {
-        Self { interval, notifications: Some(notifications) }
-    }
-
-    /// Returns when it is time.
-    pub(crate) async fn wait(&mut self) {
-        match &mut self.notifications {
-            None => tokio::time::sleep(self.interval).await,
-            Some(notifications) => notifications.heard_within(self.interval).await,
-        }
-    }
-}
-
 async fn listen(options: PgConnectOptions, heard: watch::Sender<()>) {
     let mut pause = PAUSES.0;
     let mut is_told = false;
@@ -156,10 +130,10 @@ mod tests {
 
     #[tokio::test]
     async fn op_20_where_nobody_can_be_heard_it_is_asked_now_and_then() {
-        let nobody = Notifications::listen(url_at(1, "nothing").parse().unwrap(), &Handle::current());
-        let mut news = News::heard(nobody, Duration::from_millis(20));
+        let mut nobody = Notifications::listen(url_at(1, "nothing").parse().unwrap(), &Handle::current());
         for _ in 0..3 {
-            tokio::time::timeout(LONG, news.wait()).await.unwrap();
+            let silence = nobody.heard_within(Duration::from_millis(20));
+            tokio::time::timeout(LONG, silence).await.unwrap();
         }
         assert_eq!(CHANNEL, "tokenberg_changed", "nodes of all versions have to agree on it");
     }

@@ -1,15 +1,14 @@
 //! How long a caller waits for the database.
 
 use crate::error::StoreError;
-use std::future::Future;
 use std::time::Duration;
 
-/// How long whatever a request waits for may take in all.
+/// The limit for everything that a request waits for.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
-/// How long it may take to read everything, or to migrate.
+/// The limit for reading everything, and for a migration.
 pub(crate) const LONG_PATIENCE: Duration = Duration::from_secs(60);
 
-/// Gives up when it takes too long; whatever connection it was using is closed then.
+/// Fails if the work takes longer; the connection that it used is closed then.
 pub(crate) async fn within<T>(
     patience: Duration,
     work: impl Future<Output = Result<T, StoreError>>,

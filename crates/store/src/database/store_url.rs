@@ -1,5 +1,6 @@
 //! Where is the store? The value of `--store`.
 
+#[cfg(feature = "postgres")]
 use crate::database::postgres_url::PostgresUrl;
 use crate::database::url_error::StoreUrlError;
 use std::fmt;
@@ -15,7 +16,9 @@ pub struct StoreUrl(pub(crate) Place);
 /// Which kind of database, and where.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Place {
+    #[cfg(feature = "sqlite")]
     Sqlite(PathBuf),
+    #[cfg(feature = "postgres")]
     Postgres(Box<PostgresUrl>),
 }
 
@@ -24,7 +27,7 @@ impl std::str::FromStr for StoreUrl {
 
     fn from_str(text: &str) -> Result<Self, StoreUrlError> {
         if let Some(rest) = text.strip_prefix("postgres:").or_else(|| text.strip_prefix("postgresql:")) {
-            return Ok(Self(Place::Postgres(Box::new(PostgresUrl::parse(rest)?))));
+            return Self::parse_postgres(rest);
         }
         let rest = text.strip_prefix("sqlite:").ok_or(StoreUrlError::Scheme)?;
         let path = rest.strip_prefix("//").unwrap_or(rest);
@@ -35,13 +38,34 @@ impl std::str::FromStr for StoreUrl {
         } else if path.starts_with("file:") || path.contains(['?', '#', '\0']) {
             Err(StoreUrlError::Options)
         } else {
-            Ok(Self(Place::Sqlite(path.into())))
+            Self::parse_path(path)
         }
     }
 }
 
 impl StoreUrl {
+    #[cfg(feature = "postgres")]
+    fn parse_postgres(rest: &str) -> Result<Self, StoreUrlError> {
+        Ok(Self(Place::Postgres(Box::new(PostgresUrl::parse(rest)?))))
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    fn parse_postgres(_: &str) -> Result<Self, StoreUrlError> {
+        Err(StoreUrlError::WithoutPostgres)
+    }
+
+    #[cfg(feature = "sqlite")]
+    fn parse_path(path: &str) -> Result<Self, StoreUrlError> {
+        Ok(Self(Place::Sqlite(path.into())))
+    }
+
+    #[cfg(not(feature = "sqlite"))]
+    fn parse_path(_: &str) -> Result<Self, StoreUrlError> {
+        Err(StoreUrlError::WithoutSqlite)
+    }
+
     /// The store in this SQLite file.
+    #[cfg(feature = "sqlite")]
     #[must_use]
     pub fn sqlite(path: &Path) -> Self {
         Self(Place::Sqlite(path.to_owned()))
@@ -51,7 +75,9 @@ impl StoreUrl {
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match &self.0 {
+            #[cfg(feature = "sqlite")]
             Place::Sqlite(path) => Some(path),
+            #[cfg(feature = "postgres")]
             Place::Postgres(_) => None,
         }
     }
@@ -69,7 +95,9 @@ impl StoreUrl {
     #[must_use]
     pub fn is_in_the_clear(&self) -> bool {
         match &self.0 {
+            #[cfg(feature = "sqlite")]
             Place::Sqlite(_) => false,
+            #[cfg(feature = "postgres")]
             Place::Postgres(url) => url.is_in_the_clear(),
         }
     }
@@ -78,7 +106,9 @@ impl StoreUrl {
 impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
+            #[cfg(feature = "sqlite")]
             Place::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            #[cfg(feature = "postgres")]
             Place::Postgres(url) => url.fmt(f),
         }
     }
@@ -94,6 +124,7 @@ impl fmt::Debug for StoreUrl {
 mod tests {
     use super::*;
 
+    #[cfg(feature = "sqlite")]
     #[test]
     fn a_store_is_a_file_of_sqlite() {
         for (text, path) in [
@@ -109,6 +140,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "postgres")]
     #[test]
     fn a_store_is_a_database_of_postgresql() {
         for text in ["postgres://u:hush@h:5/d", "postgresql://u:hush@h:5/d"] {
@@ -138,5 +170,17 @@ mod tests {
             assert!(fault.to_string().contains("sqlite:"));
             assert!(!fault.to_string().contains("hush"));
         }
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    #[test]
+    fn a_build_without_postgresql_says_so() {
+        assert_eq!("postgres://u@h/d".parse::<StoreUrl>(), Err(StoreUrlError::WithoutPostgres));
+    }
+
+    #[cfg(not(feature = "sqlite"))]
+    #[test]
+    fn a_build_without_sqlite_says_so() {
+        assert_eq!("sqlite:x".parse::<StoreUrl>(), Err(StoreUrlError::WithoutSqlite));
     }
 }

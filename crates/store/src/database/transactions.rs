@@ -1,22 +1,28 @@
-//! Runs transactions and single statements: how they begin, what may be tried again, and how long they may take.
+//! Runs transactions and single statements: how they begin, which are repeated, and how long they may take.
 
 use crate::database::db::Db;
 use crate::database::part::Part;
-use crate::database::patience::{LONG_PATIENCE, PATIENCE, within};
+use crate::database::patience::PATIENCE;
+#[cfg(feature = "postgres")]
+use crate::database::patience::{LONG_PATIENCE, within};
+#[cfg(feature = "postgres")]
 use crate::database::postgres::Attempts;
+#[cfg(feature = "sqlite")]
+use crate::database::sqlite::Sqlite;
 use crate::database::tx::{Row, Scoped, Tx, Value, Work, values};
 use crate::error::StoreError;
+#[cfg(feature = "postgres")]
 use sqlx::Connection;
 use std::time::Duration;
 
 impl Db {
-    /// Makes a change in one durable transaction: raises the numbers of the parts, and does the work. It may be done more than once,
-    /// because PostgreSQL undoes one of two transactions that get in each other's way.
+    /// Makes a change in one durable transaction: raises the numbers of the parts, and does the work. The work may run more than
+    /// once, because PostgreSQL rolls back one of two transactions that conflict.
     ///
     /// The numbers are raised first. On SQLite the transaction starts as a writer, so that nothing that the work has read can
-    /// change before it writes. On PostgreSQL raising a number locks its row until the end: writers of a part queue up, what they
-    /// read is what the one before has left, and a number is seen only with all that was written under it and under smaller ones.
-    /// Work that reads before it writes therefore has to name a part.
+    /// change before it writes. On PostgreSQL raising a number locks its row until the end: writers of a part queue up, they read
+    /// what the writer before them left, and a number is visible only with all changes under it and under smaller numbers. Work that
+    /// reads before it writes therefore has to name a part.
     pub(crate) async fn change<'env, T>(
         &self,
         parts: &[Part],
@@ -25,7 +31,11 @@ impl Db {
         self.change_within(PATIENCE, parts, work).await
     }
 
-    /// The same, with a limit of its own for how long PostgreSQL may take.
+    /// [`Db::change`] with another limit for how long PostgreSQL may take.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(unused_variables, reason = "SQLite has its busy timeout instead")
+    )]
     pub(crate) async fn change_within<'env, T>(
         &self,
         patience: Duration,
@@ -37,12 +47,14 @@ impl Db {
             work(&mut tx).await
         };
         match self {
-            Self::Lite { write, .. } => {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(Sqlite { write, .. }) => {
                 let mut transaction = write.begin_with("BEGIN IMMEDIATE").await?;
                 let outcome = work(Tx::Sqlite(&mut transaction).into()).await?;
                 transaction.commit().await?;
                 Ok(outcome)
             }
+            #[cfg(feature = "postgres")]
             Self::Postgres(postgres) => {
                 let mut attempts = Attempts::new();
                 loop {
@@ -75,18 +87,20 @@ impl Db {
         }
     }
 
-    /// Reads by several statements that all see one moment.
+    /// Reads with several statements that all see one moment.
     pub(crate) async fn moment<'env, T>(
         &self,
         work: impl for<'t, 'c> FnOnce(&'t mut Scoped<'c, 'env>) -> Work<'t, T>,
     ) -> Result<T, StoreError> {
         match self {
-            Self::Lite { read, .. } => {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(Sqlite { read, .. }) => {
                 let mut transaction = read.begin().await?;
                 let outcome = work(&mut Tx::Sqlite(&mut transaction).into()).await;
                 transaction.rollback().await?;
                 outcome
             }
+            #[cfg(feature = "postgres")]
             Self::Postgres(postgres) => {
                 within(LONG_PATIENCE, async {
                     let mut lent = postgres.lend().await?;
@@ -102,16 +116,18 @@ impl Db {
         }
     }
 
-    /// Reads by one statement, outside of any transaction.
+    /// Reads with one statement, outside of any transaction.
     async fn read<'env, T>(
         &self,
         work: impl for<'t, 'c> FnOnce(&'t mut Scoped<'c, 'env>) -> Work<'t, T>,
     ) -> Result<T, StoreError> {
         match self {
-            Self::Lite { read, .. } => {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(Sqlite { read, .. }) => {
                 let mut connection = read.acquire().await?;
                 work(&mut Tx::Sqlite(&mut connection).into()).await
             }
+            #[cfg(feature = "postgres")]
             Self::Postgres(postgres) => {
                 within(PATIENCE, async {
                     let mut lent = postgres.lend().await?;
@@ -124,7 +140,7 @@ impl Db {
         }
     }
 
-    /// [`Tx::all`] by itself.
+    /// [`Tx::all`] outside of a transaction.
     pub(crate) async fn all<R: Row>(
         &self,
         sql: &'static str,
@@ -133,7 +149,7 @@ impl Db {
         self.read(|tx| Box::pin(tx.all(sql, values))).await
     }
 
-    /// [`Tx::find`] by itself.
+    /// [`Tx::find`] outside of a transaction.
     pub(crate) async fn find<R: Row>(
         &self,
         sql: &'static str,
@@ -142,7 +158,7 @@ impl Db {
         self.read(|tx| Box::pin(tx.find(sql, values))).await
     }
 
-    /// [`Tx::value`] by itself.
+    /// [`Tx::value`] outside of a transaction.
     pub(crate) async fn value<T>(&self, sql: &'static str, values: &[Value<'_>]) -> Result<T, StoreError>
     where
         (T,): Row,
@@ -150,7 +166,7 @@ impl Db {
         self.read(|tx| Box::pin(tx.value(sql, values))).await
     }
 
-    /// [`Tx::find_value`] by itself.
+    /// [`Tx::find_value`] outside of a transaction.
     pub(crate) async fn find_value<T>(
         &self,
         sql: &'static str,
@@ -163,7 +179,7 @@ impl Db {
     }
 }
 
-/// Raises the numbers of the parts, always in the same order, so that no two wait for each other.
+/// Raises the numbers of the parts, always in the same order, so that no two transactions wait for each other.
 async fn raise(tx: &mut Tx<'_>, parts: &[Part]) -> Result<(), StoreError> {
     for part in Part::ALL.iter().filter(|part| parts.contains(part)) {
         let raise = "UPDATE revisions SET number = number + 1 WHERE part = $1";

@@ -4,12 +4,11 @@ use crate::error::StoreError;
 use futures_util::TryStreamExt;
 use futures_util::future::{BoxFuture, ready};
 use sqlx::error::BoxDynError;
-use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{
-    Arguments, AssertSqlSafe, Encode, FromRow, PgConnection, SqliteConnection, Type, query_as_with,
-    query_with, raw_sql,
-};
+#[cfg(feature = "postgres")]
+use sqlx::postgres::{PgArguments, PgConnection, PgRow};
+#[cfg(feature = "sqlite")]
+use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
+use sqlx::{Arguments, AssertSqlSafe, Encode, FromRow, Type, query_as_with, query_with, raw_sql};
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use tokenberg_core::Timestamp;
@@ -21,7 +20,9 @@ pub(crate) type Work<'t, T> = BoxFuture<'t, Result<T, StoreError>>;
 ///
 /// A statement is a `&'static str`, so that no value can become part of it.
 pub(crate) enum Tx<'c> {
+    #[cfg(feature = "sqlite")]
     Sqlite(&'c mut SqliteConnection),
+    #[cfg(feature = "postgres")]
     Postgres(&'c mut PgConnection),
 }
 
@@ -62,10 +63,12 @@ impl Tx<'_> {
         values: &[Value<'_>],
     ) -> Result<u64, StoreError> {
         Ok(match self {
+            #[cfg(feature = "sqlite")]
             Self::Sqlite(c) => query_with(sql, arguments::<SqliteArguments>(values)?)
                 .execute(&mut **c)
                 .await?
                 .rows_affected(),
+            #[cfg(feature = "postgres")]
             Self::Postgres(c) => {
                 query_with(sql, arguments::<PgArguments>(values)?).execute(&mut **c).await?.rows_affected()
             }
@@ -77,7 +80,9 @@ impl Tx<'_> {
         // Only the program's own text.
         let sql = AssertSqlSafe(sql.replace("BLOB", self.dialect().bytes));
         match self {
+            #[cfg(feature = "sqlite")]
             Self::Sqlite(c) => raw_sql(sql).execute(&mut **c).await.map(drop)?,
+            #[cfg(feature = "postgres")]
             Self::Postgres(c) => raw_sql(sql).execute(&mut **c).await.map(drop)?,
         }
         Ok(())
@@ -90,9 +95,11 @@ impl Tx<'_> {
         values: &[Value<'_>],
     ) -> Result<Vec<R>, StoreError> {
         Ok(match self {
+            #[cfg(feature = "sqlite")]
             Self::Sqlite(c) => {
                 query_as_with(sql, arguments::<SqliteArguments>(values)?).fetch_all(&mut **c).await?
             }
+            #[cfg(feature = "postgres")]
             Self::Postgres(c) => {
                 query_as_with(sql, arguments::<PgArguments>(values)?).fetch_all(&mut **c).await?
             }
@@ -107,7 +114,9 @@ impl Tx<'_> {
         mut take: impl FnMut(R) -> Result<(), StoreError> + Send,
     ) -> Result<(), StoreError> {
         let rows = match self {
+            #[cfg(feature = "sqlite")]
             Self::Sqlite(c) => query_as_with(sql, arguments::<SqliteArguments>(values)?).fetch(&mut **c),
+            #[cfg(feature = "postgres")]
             Self::Postgres(c) => query_as_with(sql, arguments::<PgArguments>(values)?).fetch(&mut **c),
         };
         rows.map_err(StoreError::from).try_for_each(|row| ready(take(row))).await
@@ -120,9 +129,11 @@ impl Tx<'_> {
         values: &[Value<'_>],
     ) -> Result<Option<R>, StoreError> {
         Ok(match self {
+            #[cfg(feature = "sqlite")]
             Self::Sqlite(c) => {
                 query_as_with(sql, arguments::<SqliteArguments>(values)?).fetch_optional(&mut **c).await?
             }
+            #[cfg(feature = "postgres")]
             Self::Postgres(c) => {
                 query_as_with(sql, arguments::<PgArguments>(values)?).fetch_optional(&mut **c).await?
             }
@@ -150,13 +161,36 @@ impl Tx<'_> {
     }
 }
 
-/// A tuple of columns that both databases can give.
-pub(crate) trait Row:
-    for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin
-{
-}
+/// A tuple of columns that both databases can return.
+pub(crate) trait Row: FromSqlite + FromPostgres + Send + Unpin {}
 
-impl<R> Row for R where R: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
+impl<R: FromSqlite + FromPostgres + Send + Unpin> Row for R {}
+
+/// A tuple of columns that SQLite can return.
+#[cfg(feature = "sqlite")]
+pub(crate) trait FromSqlite: for<'r> FromRow<'r, SqliteRow> {}
+
+#[cfg(feature = "sqlite")]
+impl<R: for<'r> FromRow<'r, SqliteRow>> FromSqlite for R {}
+
+#[cfg(not(feature = "sqlite"))]
+pub(crate) trait FromSqlite {}
+
+#[cfg(not(feature = "sqlite"))]
+impl<R> FromSqlite for R {}
+
+/// A tuple of columns that PostgreSQL can return.
+#[cfg(feature = "postgres")]
+pub(crate) trait FromPostgres: for<'r> FromRow<'r, PgRow> {}
+
+#[cfg(feature = "postgres")]
+impl<R: for<'r> FromRow<'r, PgRow>> FromPostgres for R {}
+
+#[cfg(not(feature = "postgres"))]
+pub(crate) trait FromPostgres {}
+
+#[cfg(not(feature = "postgres"))]
+impl<R> FromPostgres for R {}
 
 /// The time of a column with seconds since 1970.
 pub(crate) fn time(seconds: i64) -> Result<Timestamp, StoreError> {

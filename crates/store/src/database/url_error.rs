@@ -30,4 +30,10 @@ pub enum StoreUrlError {
     /// A query, a fragment, or a `file:` URL within.
     #[error("a store takes no options: write sqlite:PATH without file:, ? and #")]
     Options,
+    /// A PostgreSQL store, in a build without the feature `postgres`.
+    #[error("this build of tokenberg has no PostgreSQL: the feature `postgres` of tokenberg-store is off")]
+    WithoutPostgres,
+    /// An SQLite store, in a build without the feature `sqlite`.
+    #[error("this build of tokenberg has no SQLite: the feature `sqlite` of tokenberg-store is off")]
+    WithoutSqlite,
 }
