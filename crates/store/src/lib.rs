@@ -1,13 +1,14 @@
-//! What does Tokenberg remember? Clients, trusted issuers, signing keys, revocations and used identifiers, in a database that survives `kill -9`.
+//! The state of Tokenberg: clients, trusted issuers, signing keys, revocations and used identifiers, in a database that
+//! survives `kill -9`.
 //!
 //! ```text
 //! Store ── open, administer, use_once: each change is one durable transaction that raises a revision
-//!   └─ watch ─> Watched ── now() ─> Moment: a Snapshot in memory, and the Keys built from it; it answers the flow of the core
+//!   └─ watch ─> Watched ── now() ─> Moment: a Snapshot in memory and the Keys built from it, which answers the core's questions
 //! ```
 //!
-//! A token is answered from a [`Moment`] and costs no I/O; [`Watched`] follows the revision, whoever raised it.
-//! Signing keys and the pepper are sealed with a [`KeyEncryptionKey`] that is not in the database; of client secrets there
-//! are digests only.
+//! A token request is answered from a [`Moment`], without I/O. [`Watched`] follows the revision, whichever process raised it.
+//! Signing keys and the pepper are sealed with a [`KeyEncryptionKey`] that is not in the database. Client secrets are stored as
+//! digests.
 #![forbid(unsafe_code)]
 
 #[cfg(not(any(feature = "sqlite", feature = "postgres")))]

@@ -1,4 +1,4 @@
-//! Permissions of files that hold a secret: the rule for key files of every kind; conformance KS-07.
+//! Files that hold a secret: who may read them, and how they are created; conformance KS-07.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
@@ -23,14 +23,14 @@ pub fn open_to_others(_: &Metadata) -> Option<u32> {
     None
 }
 
-/// Files that are made so are their owner's only.
+/// Makes only the owner able to read and write a file that is created with these options.
 pub(crate) fn owners_only(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     options
 }
 
-/// Makes the new name durable, not only the content.
+/// Makes the name of a new file durable, not only its content.
 #[cfg(unix)]
 pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -1,4 +1,4 @@
-//! Was this identifier seen before? Single use of `jti`, RFC 7523 §3 and conformance CJ-07; and what can be forgotten?
+//! Single-use identifiers (`jti`, RFC 7523 §3, conformance CJ-07), and the deletion of expired rows.
 
 use crate::database::{Part, values};
 use crate::error::StoreError;
@@ -7,21 +7,21 @@ use crate::store::Store;
 use std::borrow::Cow;
 use tokenberg_core::Timestamp;
 
-/// What is over is kept two hours longer, so that a clock that jumps ahead and back frees nothing (conformance OP-02).
+/// How many seconds expired rows are kept, so that a clock that jumps ahead and back frees no identifier (conformance OP-02).
 const GRACE: i64 = 2 * 3600;
-/// A dead secret is listed for 30 days, and named as the reason of a refusal.
+/// How many seconds an expired secret is kept, listed, and named as the reason of a refusal.
 pub(crate) const DEAD_SECRETS: i64 = 30 * 24 * 3600;
-/// Rows that one transaction deletes, so that others wait a few milliseconds at most.
+/// How many rows one transaction deletes, so that other writers wait a few milliseconds at most.
 const BATCH: i64 = 1000;
 
 impl Store {
-    /// Uses up the identifier. `true` exactly once, for whichever process asks first; it is on disk before this returns.
+    /// Uses the identifier up. Returns `true` exactly once, to the first caller of all processes; the use is on disk then.
     ///
-    /// `namespace` says what the identifier is and whose, so that two issuers may use the same one. `until` is the end of
-    /// what carries the identifier: it is remembered at least that long.
+    /// `namespace` says what the identifier is and who issued it, so that two issuers may use the same one. `until` is the
+    /// expiry of what carries the identifier; the use is stored at least until then.
     ///
     /// # Errors
-    /// If the store fails; then the identifier must be taken for used.
+    /// If the store fails; then the caller must treat the identifier as used.
     pub async fn use_once(&self, namespace: &str, id: &str, until: Timestamp) -> Result<bool, StoreError> {
         let insert = "INSERT INTO used_ids (namespace, id, until) VALUES ($1, $2, $3) \
                       ON CONFLICT (namespace, id) DO NOTHING";
@@ -32,11 +32,11 @@ impl Store {
         Ok(insert.await? == 1)
     }
 
-    /// Forgets what nobody can present any more: used identifiers and revocations two hours after their time, secrets
-    /// 30 days after their end. Returns how many. To be called every few minutes; it lets others in between.
+    /// Deletes expired rows: used identifiers and revocations two hours after their time, secrets 30 days after their expiry.
+    /// Returns their number. Call it every few minutes; other writers get their turn between batches.
     ///
     /// # Errors
-    /// If the store fails; what was forgotten until then stays forgotten.
+    /// If the store fails; rows deleted until then stay deleted.
     pub async fn expire(&self, now: Timestamp) -> Result<u64, StoreError> {
         let over = now.as_seconds() - GRACE;
         let past: [(&str, &str, i64, &[Part]); 3] = [
@@ -59,43 +59,44 @@ impl Store {
                 "DELETE FROM client_secrets WHERE (client_id, id) IN \
                  (SELECT client_id, id FROM client_secrets WHERE expires_at <= $1 LIMIT $2)",
                 now.as_seconds() - DEAD_SECRETS,
-                // They are dead in memory too, and who holds them there need not read for it.
+                // They are expired in memory as well, so watchers need not reload.
                 &[],
             ),
         ];
-        let mut forgotten = 0;
+        let mut deleted = 0;
         for (any, delete, over, parts) in past {
-            forgotten += self.forget(any, delete, over, parts).await?;
+            deleted += self.delete(any, delete, over, parts).await?;
         }
-        Ok(forgotten)
+        Ok(deleted)
     }
 
-    /// Deletes in batches, and only if there is something: reading disturbs nobody, and watchers need not reload for nothing.
-    async fn forget(
+    /// Deletes in batches, and only if there is something to delete: a read blocks no writer, and watchers reload only after a
+    /// change.
+    async fn delete(
         &self,
         any: &'static str,
         delete: &'static str,
         over: i64,
         parts: &[Part],
     ) -> Result<u64, StoreError> {
-        let mut forgotten = 0;
+        let mut deleted = 0;
         loop {
             let left: Option<i64> = self.0.db.find_value(any, values![over]).await?;
             if left.is_none() {
-                return Ok(forgotten);
+                return Ok(deleted);
             }
             let delete = self
                 .0
                 .db
                 .change(parts, |tx| Box::pin(async move { tx.execute(delete, values![over, BATCH]).await }));
-            forgotten += delete.await?;
+            deleted += delete.await?;
         }
     }
 }
 
-/// The text, or its hash where it could not stand in an index: PostgreSQL takes no NUL, and some 2,700 bytes in all.
+/// The text, or its hash if an index cannot contain it: PostgreSQL allows no NUL and some 2,700 bytes.
 ///
-/// What is written is what other versions look for: a change needs a migration (conformance OP-31).
+/// Other versions look for the same form: a change needs a migration (conformance OP-31).
 fn written(text: &str) -> Cow<'_, str> {
     const LONGEST: usize = 512;
     const HASHED: &str = "sha256:";
@@ -118,7 +119,7 @@ mod tests {
         let store = Store::open(&url, KekSource::File(url.key_file().unwrap()))
             .await
             .unwrap_or_else(|e| panic!("{e}"));
-        let write = store.0.db.sqlite_writer();
+        let write = store.0.db.sqlite_writer().unwrap();
         let limit = |sql| sqlx::query_scalar::<_, i64>(sql).fetch_one(write);
         limit("PRAGMA max_page_count = 1").await.unwrap();
         let until = Timestamp::from_seconds(60).unwrap();
@@ -132,7 +133,7 @@ mod tests {
         };
         assert_eq!(full, StoreError::Unavailable { reason: "the disk is full".to_owned() });
         limit("PRAGMA max_page_count = 1000000").await.unwrap();
-        // Whatever the outage left of the connection must not make it last.
+        // The state that the outage left the connection in must not prolong it.
         assert!(store.use_once("jti", &format!("{n} {}", "x".repeat(500)), until).await.unwrap());
     }
 

@@ -1,4 +1,4 @@
-//! How do records and heads get into the database? A statement for each row, which is kept, and copies no more than that row.
+//! Writes records and heads of chains: a prepared statement for each row, which copies no more than that row.
 
 use crate::audit::head::{HeadRow, SELECT_HEAD, read_head};
 use crate::audit::{Block, Change, FOREIGN_HEAD, Head, INSTALLATION, Links, NOTHING, Row, now};
@@ -6,7 +6,7 @@ use crate::database::{Tx, values};
 use crate::error::StoreError;
 use std::slice;
 
-/// Adds a record to the chain of the installation, as the last thing that a transaction does. Returns the new head.
+/// Appends a record to the installation's chain, as the last statement of a transaction. Returns the new head.
 ///
 /// Locks the head until the end, so that the writers of this chain queue up.
 pub(crate) async fn append_to_installation(
@@ -25,7 +25,7 @@ pub(crate) async fn append_to_installation(
     let at = now();
     let from = Head { number, hash, ..Head::new(INSTALLATION, 0, at) };
     let mut head = from.clone();
-    // The change is made all the same, but it must not turn a forged head into a sealed one unnoticed.
+    // The change is made in any case, but it must not seal a forged head unnoticed.
     let change = if read_head(links, row).is_some() { change } else { change.with(FOREIGN_HEAD, true) };
     let row = head.extend(links, Block::of_one(at, change.into_text()));
     insert_rows(tx, INSTALLATION, slice::from_ref(&row)).await?;
@@ -52,7 +52,7 @@ pub(crate) async fn insert_head(tx: &mut Tx<'_>, links: &Links, head: &Head) -> 
     tx.execute(insert, values).await.map(drop)
 }
 
-/// Moves the head of a chain on, if it is as it was left; whether it was.
+/// Moves the head of a chain on, if it is as it was left. Returns whether it was.
 pub(crate) async fn move_head(
     tx: &mut Tx<'_>,
     links: &Links,

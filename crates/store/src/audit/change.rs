@@ -1,4 +1,5 @@
-//! What did the operator change? A record in the transaction of the change itself, so that there is not one without the other.
+//! The record of a change by the operator. It is written in the transaction of the change, so that neither exists without the
+//! other.
 
 use crate::audit::{Links, tag_of_digest};
 use serde_json::{Map, Value};
@@ -10,17 +11,17 @@ pub(crate) const FOREIGN_HEAD: &str = "foreign_head";
 /// The event of the first record of a new store, in which nothing is configured.
 pub(crate) const STORE_MADE: &str = "store made";
 
-/// What is written of a change.
+/// The record of a change or of an event.
 #[derive(Clone)]
 pub(crate) struct Change(Map<String, Value>);
 
 impl Change {
-    /// Of what kind it is.
+    /// The record of a change of this kind.
     pub(crate) fn new(what: &str) -> Self {
         Self(Map::new()).with("change", what)
     }
 
-    /// What happened to a process, and not to what is configured.
+    /// The record of an event of a process, which changes no configuration.
     pub(crate) fn event(what: &str) -> Self {
         Self(Map::new()).with("event", what)
     }
@@ -41,7 +42,7 @@ impl Change {
         Self::key_named(what, &key.id).with_key(key)
     }
 
-    /// With the algorithm and the times of a key.
+    /// Adds the algorithm and the times of a key.
     pub(crate) fn with_key(self, key: &KeyMaterial) -> Self {
         self.with("alg", key.algorithm.as_str())
             .with("created_at", key.created_at.as_seconds())
@@ -54,12 +55,12 @@ impl Change {
         self
     }
 
-    /// With what was written as JSON.
+    /// Adds a column that holds JSON.
     pub(crate) fn with_json(self, name: &str, json: &str) -> Self {
         self.with(name, serde_json::from_str::<Value>(json).unwrap_or_else(|_| json.into()))
     }
 
-    /// With the name of a secret, and a keyed hash of its digest.
+    /// Adds the name of a secret, and a keyed hash of its digest.
     pub(crate) fn with_secret(self, links: &Links, secret: &StoredSecret) -> Self {
         let tag = tag_of_digest(links, &secret.digest.0).to_json();
         self.with("secret", secret.id.as_str()).with("secret_tag", tag)

@@ -65,7 +65,7 @@ fn secret(
     }
 }
 
-/// What stands for the digest of a secret.
+/// The fact that represents the digest of a secret.
 pub(crate) fn tag_of_digest(links: &Links, digest: &[u8]) -> Fact {
     tag_of(links, to_hex(digest))
 }

@@ -1,4 +1,4 @@
-//! What happened here, and has anybody changed what was written of it? Chains of records; conformance SE-06.
+//! The audit: chains of records that show what happened, and whether a record was changed; conformance SE-06.
 //!
 //! ```text
 //! a change ── record_change ───────> the chain `installation`: changes by the operator, and which nodes began
@@ -6,11 +6,11 @@
 //!                 witnesses          each says how far the other had come
 //! ```
 //!
-//! Each record has a number, and each row, of one record or of many that were written together, a keyed hash over itself and
-//! the hash before it. The last number and hash of a chain stand
-//! in its head, so that an end that was cut off is missed; a node's chain is named in the chain of the installation, so that
-//! a chain that was removed with its head is missed. The key is derived from the pepper: who can write the tables, but has
-//! no key-encryption key, can compute none of it.
+//! Each record has a number. Each row, of one record or of several that were written together, has a keyed hash over itself and
+//! the hash before it. The head of a chain holds its last number and hash, which shows that an end was cut off. The
+//! installation's chain names the chains of nodes, which shows that a chain was removed with its head. The key is derived from
+//! the pepper: an attacker who can write the tables, but does not have the key-encryption key, can compute none of these
+//! hashes.
 
 mod append;
 mod change;
@@ -54,10 +54,11 @@ pub use trail::{AuditFigures, AuditTrail};
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The chain of what the operator changed, one for all processes on the store.
+/// The name of the chain of the operator's changes, one for all processes on the store.
 pub(crate) const INSTALLATION: &str = "installation";
 
-/// Milliseconds since 1970 by the clock of this machine: a record says when it was made, whatever time a request is judged by.
+/// Milliseconds since 1970 by the clock of this machine. A record holds when it was made, whichever time a request is judged
+/// by.
 pub(crate) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)

@@ -1,4 +1,4 @@
-//! What do the chains say? All of it in the order of time, or what is new since it was last asked.
+//! Reads the chains in the order of time: all records, or those since the last read.
 
 use crate::audit::Row;
 use crate::audit::row::{count, records};
@@ -8,20 +8,20 @@ use crate::store::Store;
 use std::collections::{HashMap, VecDeque};
 use tokenberg_core::Timestamp;
 
-/// A record as it stands in the store. Whether it is genuine, [`Store::verify_audit`] says.
+/// A record as it is stored. [`Store::verify_audit`] checks whether it is genuine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEntry {
     /// The chain: the name of a node, or `installation`.
     pub chain: String,
     /// Its number in the chain.
     pub number: i64,
-    /// When it was made, in milliseconds since 1970, by the clock of whoever made it.
+    /// When it was made, in milliseconds since 1970, by the clock of its node.
     pub at: i64,
     /// What it says: a JSON object.
     pub record: String,
 }
 
-/// How far somebody has read.
+/// How far a reader has read.
 #[derive(Debug, Default)]
 pub struct AuditCursor {
     /// Milliseconds since 1970.
@@ -38,14 +38,14 @@ pub(crate) const SELECT_RECORDS: &str = "SELECT number, at, record, hash FROM au
     (SELECT MIN(number) FROM audit_records WHERE chain = $1 AND number > $2)) ORDER BY number";
 
 impl AuditCursor {
-    /// At what was recorded at this time and later; `None` is the beginning.
+    /// A cursor at the records of this time and later; `None` is the beginning.
     #[must_use]
     pub fn since(time: Option<Timestamp>) -> Self {
         Self { since: time.map_or(0, |time| time.as_seconds() * 1000), read: HashMap::new() }
     }
 }
 
-/// What was read of a chain and not handed on yet.
+/// Records of a chain that were read and not passed on yet.
 struct Page {
     chain: String,
     entries: VecDeque<AuditEntry>,
@@ -64,10 +64,10 @@ fn entries<'a>(chain: &'a str, (number, at, text, _): &'a Row) -> impl Iterator<
 }
 
 impl Store {
-    /// Hands on what there is beyond the cursor, in the order of time as far as the chains are, and moves the cursor on.
+    /// Passes on the records behind the cursor, in the order of time as far as the chains are, and moves the cursor.
     ///
     /// # Errors
-    /// If the store fails, or whoever takes the records does.
+    /// If the store or `take` fails.
     pub async fn read_audit<E: From<StoreError>>(
         &self,
         cursor: &mut AuditCursor,
@@ -89,7 +89,7 @@ impl Store {
                     let rows = self.audit_page(&page.chain, read, PAGE).await?;
                     page.may_have_more = !rows.is_empty();
                     page.entries = rows.iter().flat_map(|row| entries(&page.chain, row)).collect();
-                    // Whoever was given the first records of a row alone goes on behind them.
+                    // The cursor may be inside of a row.
                     page.entries.retain(|entry| entry.number > read);
                 }
             }

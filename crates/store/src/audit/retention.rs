@@ -176,7 +176,7 @@ mod tests {
         store.complete_audit().await.unwrap();
         let report = store.verify_audit().await.unwrap();
         assert!(report.is_whole() && report.uncompared == 0, "{report:?}");
-        let write = store.0.db.sqlite_writer();
+        let write = store.0.db.sqlite_writer().unwrap();
         sqlx::query("UPDATE clients SET enabled = 0").execute(write).await.unwrap();
         let differences = store.verify_audit().await.unwrap().differences;
         assert_eq!(differences[0].what, Discrepancy::Changed("enabled".to_owned()));

@@ -19,31 +19,31 @@ const LAST: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct AuditTrail(Arc<Shared>);
 
-/// How the trail does.
+/// The state of the trail.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AuditFigures {
-    /// How long the oldest record has waited that is not in the store yet.
+    /// How long the oldest record that is not in the store yet has waited.
     pub lag: Duration,
-    /// How many records wait to be written.
+    /// The number of records that wait to be written.
     pub waiting: u64,
-    /// How many may.
+    /// The most that may wait.
     pub most_waiting: u64,
-    /// The length of their texts in bytes.
+    /// The length of their texts, in bytes.
     pub waiting_bytes: u64,
     /// The most that this may be.
     pub most_waiting_bytes: u64,
-    /// How many records are in the store.
+    /// The number of records that were written.
     pub written: u64,
-    /// How many could not be kept.
+    /// The number of records that were lost.
     pub lost: u64,
     /// How many times this process has found a chain turned back, rewritten or removed.
     pub went_back: u64,
 }
 
 impl Store {
-    /// Begins a chain of records for this process, and goes on writing what it is given.
+    /// Begins a chain of records for this process, and writes what it receives.
     ///
-    /// To be called within a tokio runtime; the trail lasts no longer than that.
+    /// Must be called within a tokio runtime. The trail ends with the runtime.
     #[must_use]
     pub fn audit_trail(&self, when_full: WhenFull) -> AuditTrail {
         self.audit_trail_with(TrailOptions { when_full, ..TrailOptions::default() })
@@ -116,7 +116,7 @@ impl AuditTrail {
         }
     }
 
-    /// How it does.
+    /// The state of the trail.
     #[must_use]
     pub fn figures(&self) -> AuditFigures {
         let shared = &*self.0;

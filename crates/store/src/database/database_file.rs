@@ -1,23 +1,24 @@
-//! Is the database still the file that was opened? One that was replaced or removed goes on being read, and is nobody's.
+//! Notices that the database file was replaced or removed: SQLite would go on reading the old file, which nothing writes any
+//! more.
 
 use crate::error::StoreError;
 use std::path::{Path, PathBuf};
 
-/// A database file, by its path and by what the file system calls it.
+/// A database file: its path, and its identity in the file system.
 pub(crate) struct DatabaseFile {
     path: PathBuf,
     identity: (u64, u64),
 }
 
 impl DatabaseFile {
-    /// To be called when the database has just been opened.
+    /// The file of a database that was just opened.
     pub(crate) fn opened(path: &Path) -> Result<Self, StoreError> {
         let identity =
             identity(path).ok_or_else(|| StoreError::Missing { store: path.display().to_string() })?;
         Ok(Self { path: path.to_owned(), identity })
     }
 
-    /// Fails if another file, or none, stands at the path now. Costs one system call.
+    /// Fails if there is another file at the path now, or none. Costs one system call.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         if identity(&self.path) == Some(self.identity) {
             return Ok(());

@@ -1,23 +1,23 @@
-//! Who says that another node has changed something? PostgreSQL's NOTIFY, where there is one; it may get lost, so we ask, too.
+//! Receives PostgreSQL's notifications that another node has changed something. They may get lost, so a watch also polls.
 
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-/// The channel. It carries nothing: whoever hears it asks for the revision.
+/// The channel. Notifications have no payload: the receiver reads the revision.
 pub(crate) const CHANNEL: &str = "tokenberg_changed";
 
-/// How long what is heard is gathered before it is acted on.
+/// How long notifications are gathered before the watch acts on them.
 const GATHERING: Duration = Duration::from_millis(20);
-/// How long to listen before looking whether the connection is still one; a network forgets quietly.
+/// How long to listen before testing the connection: a network may drop one without a sign.
 const SILENCE: Duration = Duration::from_secs(10);
-/// How long an answer to that may take.
+/// The limit for connecting, and for that test.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How long to wait before listening again, at first and at most.
+/// How long to wait before connecting again: at first, and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
-/// What is heard. A clone hears the same.
+/// Receives the notifications. A clone receives the same ones.
 #[derive(Clone)]
 pub(crate) struct Notifications(watch::Receiver<()>);
 
@@ -29,11 +29,11 @@ impl Notifications {
         Self(receiver)
     }
 
-    /// Returns when something was heard since the last time, or when the time is over.
+    /// Returns when a notification has arrived since the last call, or when the time has passed.
     pub(crate) async fn heard_within(&mut self, time: Duration) {
         let begun = tokio::time::Instant::now();
         match tokio::time::timeout(time, self.0.changed()).await {
-            // What is changed in one go is read in one go.
+            // Changes that come together are read together.
             Ok(Ok(())) => tokio::time::sleep(GATHERING).await,
             Ok(Err(_ended)) => tokio::time::sleep_until(begun + time).await,
             Err(_silence) => {}
@@ -43,23 +43,23 @@ impl Notifications {
 
 async fn listen(options: PgConnectOptions, heard: watch::Sender<()>) {
     let mut pause = PAUSES.0;
-    let mut is_told = false;
+    let mut is_reported = false;
     loop {
         let (was_listening, error) = listen_once(&options, &heard).await;
         if was_listening {
-            (pause, is_told) = (PAUSES.0, false);
-        } else if !is_told {
-            is_told = true;
-            tracing::warn!(%error, "the store sends no notifications; changes are found by asking twice a second");
+            (pause, is_reported) = (PAUSES.0, false);
+        } else if !is_reported {
+            is_reported = true;
+            tracing::warn!(%error, "the store sends no notifications; the server polls for changes twice a second");
         }
         tokio::time::sleep(pause).await;
         pause = (2 * pause).min(PAUSES.1);
     }
 }
 
-/// Listens until it cannot; says whether it could at all.
+/// Listens until the connection fails. Returns whether it had been established, and the error.
 async fn listen_once(options: &PgConnectOptions, heard: &watch::Sender<()>) -> (bool, sqlx::Error) {
-    // A pool of its own, so that a connection that hangs takes no place from those that work.
+    // A separate pool, so that a connection that hangs takes no place in the pool of the others.
     let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).max_lifetime(None);
     let pool = pool.connect_lazy_with(options.clone());
     let begin = async {
@@ -72,12 +72,12 @@ async fn listen_once(options: &PgConnectOptions, heard: &watch::Sender<()>) -> (
         Ok(listener) => listener,
         Err(error) => return (false, error),
     };
-    // Something may have been said before.
+    // A notification may have been sent before.
     heard.send_replace(());
     loop {
         let outcome = match tokio::time::timeout(SILENCE, listener.try_recv()).await {
             Ok(Ok(Some(_))) => {
-                // One look is enough for all that was said by now.
+                // One check covers all notifications that have arrived by now.
                 while listener.next_buffered().is_some() {}
                 heard.send_replace(());
                 Ok(())
@@ -104,7 +104,7 @@ mod tests {
     use sqlx::{Connection, Executor, PgConnection};
     use tokenberg_testkit::{Line, Postgres, Wire, url_at};
 
-    /// Longer than anything may take.
+    /// A limit that a working machine does not reach.
     const LONG: Duration = Duration::from_secs(60);
 
     #[tokio::test]
@@ -117,7 +117,7 @@ mod tests {
         let mut notifications = Notifications::listen(options, &Handle::current());
         for _ in 0..2 {
             let heard = async {
-                // Once because it began to listen, and once because somebody spoke.
+                // One because it began to listen, and one because of the notification.
                 notifications.0.changed().await.unwrap();
                 other.execute("NOTIFY tokenberg_changed").await.unwrap();
                 notifications.0.changed().await.unwrap();

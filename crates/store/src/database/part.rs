@@ -2,20 +2,20 @@
 
 use crate::error::StoreError;
 
-/// What a watcher follows, each by itself. Each has a number that every change to it raises.
+/// A part that a watcher follows separately. Each has a number, which every change to it raises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     Clients,
     Keys,
-    /// Tokens and sessions that were revoked.
+    /// Revoked tokens and sessions.
     RevokedIds,
-    /// Those of them that were forgotten again.
+    /// The deletion of expired revocations of tokens and sessions.
     ForgottenIds,
-    /// "Revoke all before".
+    /// Revocations of all tokens of a client or subject from before a time.
     RevokedBefore,
-    /// Other issuers whose tokens are taken.
+    /// Trusted issuers.
     Issuers,
-    /// Users who were shut out.
+    /// Disabled subjects.
     DisabledSubjects,
 }
 

@@ -1,4 +1,4 @@
-//! How is PostgreSQL spoken to, so that a server that is gone, paused or cut off delays nobody for long?
+//! The connections to PostgreSQL. A server that is gone, paused or cut off delays no caller for long.
 
 use crate::database::notifications::{CHANNEL, Notifications};
 use crate::database::part::Part;
@@ -14,12 +14,12 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// How long connecting may take, or waiting for a connection.
+/// The limit for connecting, and for waiting for a connection of the pool.
 const CONNECT: Duration = Duration::from_secs(3);
-/// How many connections a node has at most, beside the one that listens.
+/// The most connections of a node, beside the one that listens.
 const CONNECTIONS: u32 = 8;
 
-/// The server frees itself of us, too: a node that froze in the middle of a transaction must not hold its locks for ever.
+/// Limits that the server enforces: a node that froze in the middle of a transaction must not keep its locks for ever.
 const SETTINGS: &str = "SET statement_timeout = '60s'; SET lock_timeout = '4s'; \
      SET idle_in_transaction_session_timeout = '10s'";
 
@@ -27,20 +27,20 @@ const SETTINGS: &str = "SET statement_timeout = '60s'; SET lock_timeout = '4s'; 
 pub(crate) struct Postgres {
     pool: PgPool,
     options: PgConnectOptions,
-    /// Where connections live. A runtime of a request may end before the connection that was made for it.
+    /// The runtime that drives the connections. The runtime of a request may end before the connection that was opened for it.
     runtime: RuntimeThread,
     notifications: OnceLock<Notifications>,
-    /// Whether the engine has NOTIFY.
+    /// Whether the database supports NOTIFY.
     has_notify: AtomicBool,
 }
 
 impl Postgres {
-    /// Connects, and fails with the reason if it cannot.
+    /// Connects. Fails with the reason if it cannot.
     pub(crate) async fn connect(url: &PostgresUrl) -> Result<Self, StoreError> {
         let cannot = |reason: String| StoreError::CannotOpen { store: url.to_string(), reason };
         let options = url.options().clone();
         let runtime = RuntimeThread::start().map_err(|error| cannot(error.to_string()))?;
-        // The pool would go on trying where nobody listens, and not tell why.
+        // The pool would retry a refused connection without reporting why.
         let trial = within(PATIENCE, async {
             let mut connection = PgConnection::connect_with(&options).await?;
             sqlx::raw_sql(SETTINGS).execute(&mut connection).await?;
@@ -56,7 +56,7 @@ impl Postgres {
         Ok(Self { pool, options, runtime, notifications: OnceLock::new(), has_notify })
     }
 
-    /// A connection that works.
+    /// Takes a connection from the pool.
     pub(crate) async fn lend(&self) -> Result<Lent, StoreError> {
         let pool = self.pool.clone();
         let acquired = self.runtime.handle().spawn(async move { pool.acquire().await });
@@ -64,9 +64,9 @@ impl Postgres {
         Ok(Lent { connection, is_in_order: false })
     }
 
-    /// Tells the other nodes that something has changed. They find out anyway, only later.
+    /// Notifies the other nodes of a change. Without it they see the change later.
     ///
-    /// After the transaction, because an engine that does not know the statement would end it.
+    /// Runs after the transaction, because a database that does not know the statement would abort it.
     pub(crate) async fn announce(&self, mut lent: Lent, parts: &[Part]) {
         if !parts.is_empty() && self.has_notify.load(Ordering::Relaxed) {
             let notify = AssertSqlSafe(format!("NOTIFY {CHANNEL}"));
@@ -74,27 +74,27 @@ impl Postgres {
             match said.await {
                 Ok(_) => {}
                 Err(StoreError::Database { .. }) => self.has_notify.store(false, Ordering::Relaxed),
-                // Whatever it is, the change is made; and the connection is closed, as nobody gives it back.
+                // The change is committed in any case. The connection is not given back, which closes it.
                 Err(_) => return,
             }
         }
         lent.give_back();
     }
 
-    /// What tells that others have changed something; it begins to listen when this is first asked.
+    /// The notifications of changes by other nodes. The first call begins to listen.
     pub(crate) fn notifications(&self) -> &Notifications {
         self.notifications.get_or_init(|| Notifications::listen(self.options.clone(), self.runtime.handle()))
     }
 
     pub(crate) async fn close(&self) {
-        // A server that does not answer is not waited for.
+        // Does not wait for a server that does not answer.
         let _ = tokio::time::timeout(CONNECT, self.pool.close()).await;
     }
 }
 
 async fn settle(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::raw_sql(SETTINGS).execute(&mut *connection).await?;
-    // What was acknowledged has to survive, whatever the database is configured for. Other engines have no such choice.
+    // Acknowledged changes have to survive, however the database is configured. Other databases have no such setting.
     let read = "SELECT current_setting('synchronous_commit')";
     let commit: Result<String, _> = sqlx::query_scalar(read).fetch_one(&mut *connection).await;
     if commit.is_ok_and(|setting| setting == "off") {
@@ -107,7 +107,7 @@ fn reason(error: StoreError) -> String {
     if let StoreError::Unavailable { reason } = error { reason } else { error.to_string() }
 }
 
-/// A connection that goes back when its conversation has come to an end, and is closed when it was broken off.
+/// A connection of the pool. It returns to the pool if it was given back, and is closed if its use was interrupted.
 pub(crate) struct Lent {
     connection: PoolConnection<sqlx::Postgres>,
     is_in_order: bool,
@@ -136,13 +136,13 @@ impl DerefMut for Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         if !self.is_in_order {
-            // Returning it would wait for an answer that may never come, and keep its place in the pool as long.
+            // Returning it would wait for an answer that may never come, and occupy its place in the pool meanwhile.
             self.connection.close_on_drop();
         }
     }
 }
 
-/// How often a change that the database undid for the sake of others is tried again.
+/// Counts how often a change was repeated that the database rolled back because of a conflict.
 pub(crate) struct Attempts(u32);
 
 impl Attempts {

@@ -1,4 +1,4 @@
-//! Where is a PostgreSQL store? `postgres://USER@HOST:PORT/DATABASE`; whoever prints it sees no password.
+//! The address of a PostgreSQL store, `postgres://USER@HOST:PORT/DATABASE`. Printing it shows no password.
 
 use crate::database::url_error::StoreUrlError;
 use sqlx::ConnectOptions;
@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::IpAddr;
 use zeroize::Zeroizing;
 
-/// Parameters that are understood. sqlx would write others to the log, values and all.
+/// The known parameters. sqlx would log others together with their values.
 const KNOWN: [&str; 13] = [
     "application_name",
     "dbname",
@@ -24,7 +24,7 @@ const KNOWN: [&str; 13] = [
     "user",
 ];
 
-/// The address of a PostgreSQL database, with what the variables `PG…` and the password file say about the rest.
+/// The address of a PostgreSQL database, completed from the variables `PG…` and the password file.
 #[derive(Clone)]
 pub(crate) struct PostgresUrl {
     text: Zeroizing<String>,
@@ -32,13 +32,13 @@ pub(crate) struct PostgresUrl {
 }
 
 impl PostgresUrl {
-    /// `rest` is what stands after `postgres:` or `postgresql:`.
+    /// Parses what follows `postgres:` or `postgresql:`.
     pub(crate) fn parse(rest: &str) -> Result<Self, StoreUrlError> {
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
         let place = place.strip_prefix("//").ok_or(StoreUrlError::PostgresForm)?;
         let (authority, database) = place.split_once('/').unwrap_or((place, ""));
         let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-        // A password with a slash or the like is cut in two there; its end must not pass for the name of a database.
+        // A password with an unencoded slash or the like is cut there; its end must not be mistaken for the name of a database.
         let is_odd = rest.contains(|c: char| c == '#' || c.is_whitespace() || c.is_control())
             || database.contains(['/', '@', ':'])
             || host.contains(',');
@@ -68,7 +68,7 @@ impl PostgresUrl {
         &self.options
     }
 
-    /// Whether anybody on the way to the database could read along.
+    /// Whether the connection may be unencrypted and leaves this machine.
     pub(crate) fn is_in_the_clear(&self) -> bool {
         let may_be_plain = match self.options.get_ssl_mode() {
             PgSslMode::Disable | PgSslMode::Allow | PgSslMode::Prefer => true,

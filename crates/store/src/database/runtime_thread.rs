@@ -1,10 +1,10 @@
-//! On which runtime do connections live? On one of the store's own, which lasts as long as the store.
+//! A runtime for the store's connections, which lasts as long as the store.
 
 use std::io;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
-/// A thread that drives connections and what goes on in the background. It ends when this is dropped.
+/// A thread that drives connections and background tasks. It ends when this is dropped.
 pub(crate) struct RuntimeThread {
     handle: Handle,
     _until_dropped: oneshot::Sender<()>,
@@ -16,7 +16,7 @@ impl RuntimeThread {
         let handle = runtime.handle().clone();
         let (until_dropped, dropped) = oneshot::channel::<()>();
         std::thread::Builder::new().name("tokenberg-store".to_owned()).spawn(move || {
-            // Nothing is ever sent.
+            // The channel carries no message; dropping the sender ends the runtime.
             let _ = runtime.block_on(dropped);
         })?;
         Ok(Self { handle, _until_dropped: until_dropped })

@@ -1,4 +1,4 @@
-//! Which tables are there? Each schema is the one before and a step; an older store takes the steps when it is opened.
+//! The tables. Each version of the schema adds a step to the one before; opening an older store runs the missing steps.
 
 use crate::database::db::Db;
 use crate::database::patience::LONG_PATIENCE;
@@ -6,14 +6,15 @@ use crate::database::tx::{Tx, values};
 use crate::error::StoreError;
 use std::time::{Duration, Instant};
 
-/// The steps; after the n-th the schema is n.
+/// The steps; after the n-th, the schema has version n.
 const STEPS: [&str; 5] = [FIRST, SECOND, THIRD, FOURTH, FIFTH];
 
-/// How long a start waits for another one that migrates.
+/// How long a start waits for the migration of another process.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-// A step only adds: nodes of the version before go on with the store while it is taken, and after.
-// changed_clients says under which number of 'clients' a client, or one that is gone, changed last; revoked_ids has its own.
+// A step only adds, so that nodes of the version before can use the store during and after the migration.
+// changed_clients holds the number of 'clients' under which a client changed last or was removed; revoked_ids has its own
+// column.
 // Times are seconds since 1970. TEXT is compared byte for byte: SQLite's BINARY collation, PostgreSQL's equality.
 const FIRST: &str = "
 CREATE TABLE meta (
@@ -78,8 +79,8 @@ CREATE TABLE used_ids (
 CREATE INDEX used_ids_until ON used_ids (until);
 ";
 
-// Other issuers, the foreign identities of clients, and users who were shut out. The issuer of a user whom a client asserts
-// is ''. What stands in federations stands in the rights of the clients, too; here the database keeps it from standing twice.
+// Trusted issuers, the foreign identities of clients, and disabled subjects. The issuer of an unsecured user is ''. The rights of
+// the clients contain their federations as well; this table lets the database refuse an identity of two clients.
 const SECOND: &str = "
 CREATE TABLE issuers (
     issuer TEXT PRIMARY KEY NOT NULL,
@@ -103,12 +104,12 @@ CREATE TABLE disabled_subjects (
 INSERT INTO revisions (part, number) VALUES ('issuers', 1), ('disabled_subjects', 1);
 ";
 
-// When a secret was last used, to the minute; no part of what a snapshot shows.
+// When a secret was last used, to the minute; not part of a snapshot.
 const THIRD: &str = "
 ALTER TABLE client_secrets ADD COLUMN last_used_at BIGINT;
 ";
 
-// The audit: records, and for each chain where it ends and where it begins. Times are milliseconds since 1970.
+// The audit: records, and for each chain its end and its beginning. Times are milliseconds since 1970.
 const FOURTH: &str = "
 CREATE TABLE audit_records (
     chain TEXT NOT NULL,
@@ -133,24 +134,24 @@ CREATE TABLE audit_heads (
 );
 ";
 
-// From here on a row of audit_records may hold several records, with the number of the last and the time of the youngest; who knows only the
-// version before would take it for tampered with.
+// From here on a row of audit_records may hold several records, with the number of the last and the time of the youngest; the
+// version before would report it as tampered with.
 const FIFTH: &str = "";
 
-/// The schema of the database; `None` if it has none yet.
+/// The version of the schema; `None` if the database has none yet.
 pub(crate) async fn version(db: &Db) -> Result<Option<i64>, StoreError> {
     match db.value::<Option<i64>>("SELECT MAX(version) FROM schema_version", &[]).await {
         Ok(found) => Ok(found.filter(|version| *version > 0)),
-        // There is no such table: SQLite's SQLITE_ERROR, PostgreSQL's undefined_table.
+        // The table does not exist: SQLITE_ERROR of SQLite, undefined_table of PostgreSQL.
         Err(StoreError::Database { code, .. }) if code == "1" || code == "42P01" => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// Brings the database to the newest schema, all steps or none; of several processes, one does it while the others wait.
+/// Migrates the database to the newest schema, all steps or none. Of several processes, one does it while the others wait.
 pub(crate) async fn migrate(db: &Db) -> Result<(), StoreError> {
     let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
-    // An ordinary start changes nothing, and needs no right to.
+    // An ordinary start changes nothing, and needs no permission to.
     match version(db).await? {
         Some(found) if found == known => return Ok(()),
         Some(found) if found > known => return Err(StoreError::NewerSchema { found, known }),
@@ -159,7 +160,7 @@ pub(crate) async fn migrate(db: &Db) -> Result<(), StoreError> {
     let begun = Instant::now();
     loop {
         match take_steps(db, known).await {
-            // Who is waited for too long, and who makes the very first table at the same moment, are not in the way for long.
+            // A lock, or another process that creates the first table at the same moment, is gone soon.
             Err(error) if may_pass(&error) && begun.elapsed() < PATIENCE => {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
@@ -169,7 +170,7 @@ pub(crate) async fn migrate(db: &Db) -> Result<(), StoreError> {
 }
 
 fn may_pass(error: &StoreError) -> bool {
-    // PostgreSQL's `IF NOT EXISTS` looks first and then creates.
+    // PostgreSQL's `IF NOT EXISTS` first checks and then creates.
     let is_race = |code: &str| ["23505", "42P07", "42710", "XX000"].contains(&code);
     error.is_lock() || matches!(error, StoreError::Database { code, .. } if is_race(code))
 }
@@ -188,7 +189,7 @@ async fn take_steps(db: &Db, known: i64) -> Result<(), StoreError> {
 }
 
 async fn take_steps_in(tx: &mut Tx<'_>, known: i64) -> Result<(), StoreError> {
-    // Locks the row until the end, in every kind of database.
+    // Locks the row until the end, in either database.
     let lock = "INSERT INTO schema_version (version) VALUES (0) ON CONFLICT (version) DO UPDATE SET version = excluded.version";
     tx.execute(lock, &[]).await?;
     let found: Option<i64> = tx.value("SELECT MAX(version) FROM schema_version", &[]).await?;

@@ -1,4 +1,4 @@
-//! Where is the store? The value of `--store`.
+//! The address of a store: the value of `--store`.
 
 #[cfg(feature = "postgres")]
 use crate::database::postgres_url::PostgresUrl;
@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 
 /// The address of a store: `sqlite:PATH`, or the same as `sqlite://PATH`; or `postgres://USER@HOST:PORT/DATABASE`.
 ///
-/// The path is taken as it is, relative to the working directory if it does not start with `/`. A password in the URL is
-/// shown neither by `Display` nor by `Debug`.
+/// A path that does not start with `/` is relative to the working directory; nothing in it is decoded. Neither `Display` nor
+/// `Debug` shows the password of a URL.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoreUrl(pub(crate) Place);
 
-/// Which kind of database, and where.
+/// The kind of database, and its address.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Place {
     #[cfg(feature = "sqlite")]
@@ -71,7 +71,7 @@ impl StoreUrl {
         Self(Place::Sqlite(path.to_owned()))
     }
 
-    /// The file of the database, if it is one.
+    /// The file of the database; `None` for PostgreSQL.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match &self.0 {
@@ -82,8 +82,7 @@ impl StoreUrl {
         }
     }
 
-    /// Where the key-encryption key is unless somebody says otherwise: beside the database, `PATH.key`. There is no such place
-    /// beside a PostgreSQL database.
+    /// The default file of the key-encryption key, `PATH.key` beside the SQLite file; `None` for PostgreSQL.
     #[must_use]
     pub fn key_file(&self) -> Option<PathBuf> {
         let mut name = self.path()?.as_os_str().to_owned();
@@ -91,7 +90,7 @@ impl StoreUrl {
         Some(name.into())
     }
 
-    /// Whether what goes to the store and back could be read on the way by others than this machine.
+    /// Whether traffic with the store may leave this machine unencrypted.
     #[must_use]
     pub fn is_in_the_clear(&self) -> bool {
         match &self.0 {

@@ -1,26 +1,26 @@
-//! What is a client secret made of, and did we generate it? RFC 6749 §2.3.1 and Appendix A.2.
+//! The form of client secrets: generated and chosen ones. RFC 6749 §2.3.1 and Appendix A.2.
 
 use ring::digest::{SHA256, digest};
 use ring::error::Unspecified;
 use ring::rand::SecureRandom;
 use tokenberg_core::{LONGEST_CLIENT_SECRET, Secret};
 
-/// What every generated secret starts with, so that a scanner finds one that leaked.
+/// The prefix of generated secrets, so that a scanner finds a leaked one.
 const PREFIX: &str = "tkb";
 /// 43 characters out of 62 are 256.03 bits.
 const RANDOM: usize = 43;
 const CHECKSUM: usize = 6;
 const GENERATED: usize = PREFIX.len() + RANDOM + CHECKSUM;
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-/// A chosen secret that is shorter is called weak.
+/// A shorter chosen secret counts as weak.
 const SHORT: usize = 12;
 
-/// Where the secret of a client is to come from.
+/// Where the secret of a client comes from.
 #[derive(Clone)]
 pub enum NewSecret {
-    /// From us: 256 random bits in 52 characters of `[A-Za-z0-9]`, which no client's encoding changes.
+    /// Tokenberg generates 256 random bits in 52 characters of `[A-Za-z0-9]`, which no client's encoding changes.
     Generate,
-    /// From the operator: 1 to 1024 printable ASCII characters.
+    /// The operator chooses 1 to 1024 printable ASCII characters.
     Chosen(Secret),
 }
 
@@ -33,7 +33,7 @@ pub enum SecretStrength {
     Weak,
 }
 
-/// Why a text cannot be a client's secret. Holds nothing of the text.
+/// Why a text cannot be a client's secret. Contains nothing of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SecretFault {
     /// No characters.
@@ -48,7 +48,7 @@ pub enum SecretFault {
 }
 
 // client-secret = *VSCHAR      VSCHAR = %x20-7E
-// An empty one proves nothing.
+// The grammar allows an empty one, which would authenticate nothing.
 pub(crate) fn check(secret: &Secret) -> Result<SecretStrength, SecretFault> {
     let text = secret.expose();
     if text.is_empty() {
@@ -62,15 +62,15 @@ pub(crate) fn check(secret: &Secret) -> Result<SecretStrength, SecretFault> {
     }
 }
 
-/// Makes a secret: `tkb`, 43 random characters, and a checksum of 6.
+/// Generates a secret: `tkb`, 43 random characters, and a checksum of 6.
 pub(crate) fn generate(random: &dyn SecureRandom) -> Result<Secret, Unspecified> {
-    // All of the capacity at once, so that no copy of a part stays behind in memory.
+    // The whole capacity at once, so that no copy of a part stays in memory.
     let mut text = String::with_capacity(GENERATED);
     text.push_str(PREFIX);
     while text.len() < PREFIX.len() + RANDOM {
         let mut byte = [0_u8];
         random.fill(&mut byte)?;
-        // 248 is 4 * 62; what is above would favour the first characters.
+        // 248 is 4 * 62; greater values would favor the first characters.
         if byte[0] < 248 {
             text.push(char::from(ALPHABET[usize::from(byte[0]) % 62]));
         }
@@ -79,7 +79,7 @@ pub(crate) fn generate(random: &dyn SecureRandom) -> Result<Secret, Unspecified>
     Ok(Secret::new(text))
 }
 
-/// Whether the text has the form of a generated secret. Only the text decides, never who presents it.
+/// Whether the text has the form of a generated secret. Depends on the text only, not on the client.
 pub(crate) fn is_generated(text: &str) -> bool {
     text.len() == GENERATED
         && text.starts_with(PREFIX)

@@ -1,8 +1,8 @@
-//! What is a client secret stored as? A digest, in a way that the presented secret alone decides; conformance SE-03, CA-23, AB-06.
+//! Digests of client secrets. The presented secret alone decides how its digest is derived; conformance SE-03, CA-23, AB-06.
 //!
-//! A secret that we generated has 256 random bits, so one keyed hash is enough. Anything else may have been chosen by a
-//! person and is made costly to guess with Argon2id (RFC 9106 §3.1). Neither asks whether the client exists: a stranger
-//! waits as long as a client.
+//! A generated secret has 256 random bits, so one keyed hash is enough. Any other secret may have been chosen by a person, and
+//! Argon2id (RFC 9106 §3.1) makes it costly to guess. Neither depends on whether the client exists, so an unknown client takes
+//! as long as a known one.
 
 use crate::digest::client_secret::is_generated;
 use crate::error::StoreError;
@@ -14,15 +14,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokenberg_core::{LONGEST_CLIENT_SECRET, Secret, SecretDigest};
 use zeroize::Zeroizing;
 
-/// How many rooms for Argon2 are kept; more than as many at once costs memory for as long as they take.
-const MOST_ROOMS: usize = 8;
+/// The most buffers for Argon2 that are kept; more concurrent computations allocate their own.
+const MOST_BUFFERS: usize = 8;
 
-/// Derives digests with the pepper of the store, without which a stolen database does not even let one guess.
+/// Derives digests with the pepper of the store, without which guesses cannot be tested on a stolen database.
 pub(crate) struct Digester {
     pepper: hmac::Key,
     stretched: AtomicU64,
-    // Argon2 needs 19 MiB each time. Handed back to the allocator they are kept in pieces that nobody else can use.
-    rooms: Mutex<Vec<Vec<Block>>>,
+    // Argon2 needs 19 MiB each time. The allocator would keep freed ones in pieces that nothing else can use.
+    buffers: Mutex<Vec<Vec<Block>>>,
 }
 
 /// A new pepper: 32 random bytes.
@@ -32,13 +32,13 @@ pub(crate) fn new_pepper() -> Result<Zeroizing<[u8; 32]>, StoreError> {
     Ok(pepper)
 }
 
-/// A digest, or what it takes to have it.
+/// A digest, or the computation that yields it.
 pub(crate) enum Quick<'a> {
     Done(SecretDigest),
     Costly(Stretch<'a>),
 }
 
-/// Argon2id that was not computed yet.
+/// A computation of Argon2id that has not run yet.
 pub(crate) struct Stretch<'a> {
     digester: &'a Digester,
     client_id: &'a str,
@@ -56,11 +56,11 @@ impl Digester {
         Self {
             pepper: hmac::Key::new(hmac::HMAC_SHA256, pepper),
             stretched: AtomicU64::new(0),
-            rooms: Mutex::default(),
+            buffers: Mutex::default(),
         }
     }
 
-    /// The digest of the secret for this client, known or not.
+    /// The digest of the secret for this client, which need not exist.
     pub(crate) fn digest(&self, client_id: &str, secret: &Secret) -> SecretDigest {
         match self.quick(client_id, secret) {
             Quick::Done(digest) => digest,
@@ -68,11 +68,11 @@ impl Digester {
         }
     }
 
-    /// The same, if it takes no milliseconds.
+    /// The digest if it takes microseconds, or else the computation.
     pub(crate) fn quick<'a>(&'a self, client_id: &'a str, secret: &'a Secret) -> Quick<'a> {
         let text = secret.expose();
         if text.len() > LONGEST_CLIENT_SECRET {
-            // CA-22: "> 1024 bytes rejected pre-hash". None is registered, so this digest is nobody's.
+            // CA-22: "> 1024 bytes rejected pre-hash". No such secret is registered, so no client has this digest.
             Quick::Done(self.hash(&["too long"]))
         } else if is_generated(text) {
             Quick::Done(self.hash(&["generated", client_id, text]))
@@ -87,7 +87,7 @@ impl Digester {
         text.len() <= LONGEST_CLIENT_SECRET && !is_generated(text)
     }
 
-    /// How often Argon2id was computed so far.
+    /// How often Argon2id was computed.
     pub(crate) fn count(&self) -> u64 {
         self.stretched.load(Ordering::Relaxed)
     }
@@ -98,27 +98,27 @@ impl Digester {
         let mut digest = [0; 32];
         // Argon2id, 19456 KiB, 2 passes, 1 lane.
         let argon2 = Argon2::default();
-        let mut room = self.rooms().pop().unwrap_or_default();
-        room.resize(argon2.params().block_count(), Block::default());
+        let mut buffer = self.buffers().pop().unwrap_or_default();
+        buffer.resize(argon2.params().block_count(), Block::default());
         let outcome =
-            argon2.hash_password_into_with_memory(text.as_bytes(), &salt[..16], &mut digest, &mut room);
-        let mut rooms = self.rooms();
-        if rooms.len() < MOST_ROOMS {
-            rooms.push(room);
+            argon2.hash_password_into_with_memory(text.as_bytes(), &salt[..16], &mut digest, &mut buffer);
+        let mut buffers = self.buffers();
+        if buffers.len() < MOST_BUFFERS {
+            buffers.push(buffer);
         }
-        drop(rooms);
+        drop(buffers);
         match outcome {
             Ok(()) => SecretDigest(digest),
             Err(error) => {
-                // Lengths are right by construction, so this is a lack of memory.
+                // Lengths are right by construction, so memory was lacking.
                 tracing::error!(%error, "a client secret could not be checked");
                 self.hash(&["failed"])
             }
         }
     }
 
-    fn rooms(&self) -> MutexGuard<'_, Vec<Vec<Block>>> {
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    fn buffers(&self) -> MutexGuard<'_, Vec<Vec<Block>>> {
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn hash(&self, parts: &[&str]) -> SecretDigest {
@@ -185,7 +185,7 @@ mod tests {
         let digester = Digester::new(&[7; 32]);
         for client in ["c1", "nobody", "c1"] {
             digester.digest(client, &secret("wrong"));
-            assert_eq!(digester.rooms().len(), 1);
+            assert_eq!(digester.buffers().len(), 1);
         }
         let first = digester.digest("c1", &secret("one"));
         digester.digest("c1", &secret("another"));

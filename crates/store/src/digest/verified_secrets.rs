@@ -1,4 +1,4 @@
-//! Was this secret right a moment ago? So that an honest client with a chosen secret pays for Argon2 once, not at every request.
+//! Remembers verified secrets, so that a client with a chosen secret costs Argon2 once, and not at every request.
 
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -6,12 +6,12 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokenberg_core::{Secret, SecretDigest};
 
-/// How many are remembered; the oldest goes first.
+/// The most entries; the oldest is evicted first.
 const MOST: usize = 1024;
 
-/// Digests of secrets that were right, under a keyed hash of client and secret; the key dies with the process.
+/// Digests of verified secrets, by a keyed hash of client and secret. The key exists only in this process.
 ///
-/// It says what the digest is, not that it still counts: who asks compares it with what is registered now.
+/// An entry is the digest of a secret. Whether it is still valid, the caller checks against the present registration.
 pub(crate) struct VerifiedSecrets {
     key: hmac::Key,
     digests: Mutex<Digests>,
@@ -23,7 +23,7 @@ struct Digests {
     oldest_first: VecDeque<[u8; 32]>,
 }
 
-/// What a client and a secret are remembered under.
+/// The key of an entry: a keyed hash of client and secret.
 pub(crate) struct Name([u8; 32]);
 
 impl VerifiedSecrets {
@@ -60,7 +60,7 @@ impl VerifiedSecrets {
     }
 
     fn lock(&self) -> MutexGuard<'_, Digests> {
-        // Nothing in here panics while it is locked; and a cache may be incomplete.
+        // Nothing here panics while it is locked, and a cache may be incomplete.
         self.digests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! What is everything in the store sealed with, and who may read it? Conformance KS-07.
+//! The key-encryption key, and the file that holds it; conformance KS-07.
 
 use crate::private_file::{open_to_others, owners_only, sync_directory};
 use base64::Engine;
@@ -20,16 +20,16 @@ pub struct KeyEncryptionKey(Zeroizing<[u8; 32]>);
 /// Where the key-encryption key comes from.
 #[derive(Clone)]
 pub enum KekSource {
-    /// A file that is closed to others, see [`open_to_others`]. It is made when the store has nothing sealed yet.
+    /// A file that is closed to others, see [`open_to_others`]. It is created while nothing in the store is sealed yet.
     File(PathBuf),
-    /// The text itself, as out of an environment variable.
+    /// The text of the key, as from an environment variable.
     Text(Secret),
 }
 
-/// Why there is no key-encryption key. Names the file, and never what is in it.
+/// Why there is no key-encryption key. Contains the path of the file, and nothing of its content.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KekError {
-    /// The store is sealed, and the file is not there.
+    /// The store is sealed, and the file does not exist.
     #[error("the key file {path} is missing; the store's keys cannot be read without it", path = path.display())]
     Missing {
         /// The file.
@@ -46,34 +46,34 @@ pub enum KekError {
         /// Its permissions.
         mode: u32,
     },
-    /// It holds something else than a key.
+    /// It does not contain a key.
     #[error("{from} does not hold 32 bytes as 64 hexadecimal digits or as base64")]
     Malformed {
         /// Where the text came from.
         from: String,
     },
-    /// The system failed to read or to write it.
+    /// It cannot be read or written.
     #[error("the key file {path} cannot be {what}: {reason}", path = path.display())]
     File {
         /// The file.
         path: PathBuf,
         /// `read` or `made`.
         what: &'static str,
-        /// What the system said.
+        /// The error of the operating system.
         reason: String,
     },
-    /// The operating system gave no random numbers.
+    /// The operating system returned no random numbers.
     #[error("the operating system gave no random numbers")]
     NoRandomness,
 }
 
-/// Standard and URL-safe texts differ in two characters, and padding is not always copied along.
+/// Both alphabets and missing padding are accepted.
 const LENIENT: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
-/// No key is longer, whatever stands around it; so that a wrong path does not read a wrong gigabyte.
+/// The limit for a key file, so that a wrong path does not read a gigabyte.
 const LONGEST_FILE: u64 = 1024;
 
 impl KeyEncryptionKey {
@@ -100,7 +100,7 @@ impl KeyEncryptionKey {
             }
         };
         let file = File::open(path).map_err(refused)?;
-        // Asked of the open file, so that it is not another one than is read.
+        // The mode of the open file, so that it is that of the file that is read.
         if let Some(mode) = open_to_others(&file.metadata().map_err(refused)?) {
             return Err(KekError::OpenToOthers { path: path.to_owned(), mode });
         }
@@ -115,12 +115,12 @@ impl KeyEncryptionKey {
         }
     }
 
-    /// Makes a key and its file, with mode 0600; if the file is there already, or another process is faster, it reads that one.
+    /// Creates a key and its file, with mode 0600. If the file exists already, or another process is faster, reads that one.
     ///
     /// The file appears with all of its content or not at all, and is on disk before this returns.
     ///
     /// # Errors
-    /// If the file cannot be made, or is there and cannot be read.
+    /// If the file cannot be created, or exists and cannot be read.
     pub fn create_file(path: &Path) -> Result<Self, KekError> {
         if path.exists() {
             return Self::from_file(path);
@@ -132,7 +132,7 @@ impl KeyEncryptionKey {
         aside.push(format!(".{:016x}.tmp", u64::from_be_bytes(tag)));
         let aside = PathBuf::from(aside);
         let linked = write_new(&aside, &key).and_then(|()| fs::hard_link(&aside, path));
-        // It may not be there, and if it stays, nobody else can read it.
+        // It may not exist, and if it stays, only its owner can read it.
         let _ = fs::remove_file(&aside);
         match linked.and_then(|()| sync_directory(path)) {
             Ok(()) => Ok(key),
@@ -143,10 +143,10 @@ impl KeyEncryptionKey {
         }
     }
 
-    /// Reads the key from a text, as out of an environment variable.
+    /// Parses the key, as from an environment variable.
     ///
     /// # Errors
-    /// If the text is no key.
+    /// If the text is not a key.
     pub fn from_text(text: &Secret) -> Result<Self, KekError> {
         parse(text.expose()).ok_or_else(|| KekError::Malformed { from: "the key-encryption key".to_owned() })
     }
@@ -157,7 +157,7 @@ impl KeyEncryptionKey {
 }
 
 impl KekSource {
-    /// The key; a file is made only if nothing is sealed yet.
+    /// Reads the key. A file is created only if nothing is sealed yet.
     pub(crate) fn key(&self, is_sealed: bool) -> Result<KeyEncryptionKey, KekError> {
         match self {
             Self::File(path) if is_sealed => KeyEncryptionKey::from_file(path),
@@ -166,7 +166,7 @@ impl KekSource {
         }
     }
 
-    /// Where the key comes from, for an error.
+    /// Where the key comes from, for error messages.
     pub(crate) fn name(&self) -> String {
         match self {
             Self::File(path) => format!("the file {}", path.display()),

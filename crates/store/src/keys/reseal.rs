@@ -1,4 +1,4 @@
-//! How does the key-encryption key change? All that is sealed is sealed anew in one transaction; whoever reads it notices.
+//! Changes the key-encryption key: seals everything with the new key in one transaction. Other processes notice when they read.
 
 use crate::audit::Change;
 use crate::database::{Part, Tx, values};
@@ -10,16 +10,16 @@ use crate::store::Store;
 use std::sync::Arc;
 
 impl Store {
-    /// Seals everything with the key from another place; that of before opens nothing any more. If this fails or is
-    /// broken off, either all is sealed anew or nothing. Returns how many signing keys were.
+    /// Seals everything with the key from `new`. The old key opens nothing any more. If this fails or is interrupted, either
+    /// everything is sealed with the new key or nothing. Returns the number of signing keys.
     ///
-    /// A store that is open elsewhere goes on with what it has read, and with the new key once that is where it reads the old
-    /// one.
+    /// Another process that has the store open keeps using what it has read, and the new key as soon as that is where the
+    /// process read the old one.
     ///
     /// # Errors
-    /// If there is no key at the other place and none can be made there, or the store fails.
+    /// If `new` has no key and none can be created there, or the store fails.
     pub async fn change_key_encryption_key(&self, new: &KekSource) -> Result<usize, StoreError> {
-        // Made, if it is a file that is not there, and on disk before anything needs it.
+        // A missing file is created, and is on disk before anything needs it.
         let sealer = Sealer::new(&new.key(false)?)?;
         let new_sealer = &sealer;
         let reseal = self.0.db.change(&[Part::Keys], |tx| {
@@ -45,12 +45,13 @@ impl Store {
         Ok(keys)
     }
 
-    /// What the store is sealed with at this moment of the transaction.
+    /// The seal of the store at this moment of the transaction.
     pub(crate) async fn present_seal(&self, tx: &mut Tx<'_>) -> Result<Arc<Seal>, StoreError> {
         self.seal_of(tx.find_value(SELECT_PEPPER, &[]).await?)
     }
 
-    /// What opens a store with this sealed pepper: as it was opened, or the key that is where that one came from now.
+    /// The seal that opens this sealed pepper: the present one, or that of the key which is now where the present one came
+    /// from.
     pub(crate) fn seal_of(&self, pepper: Option<Vec<u8>>) -> Result<Arc<Seal>, StoreError> {
         let pepper = pepper.ok_or_else(|| StoreError::damaged("the pepper"))?;
         let present = self.0.seal.load_full();

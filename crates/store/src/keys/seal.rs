@@ -1,4 +1,4 @@
-//! How does a key rest in the database? Sealed: ChaCha20-Poly1305 (RFC 8439 §2.8), bound to what it is and whose.
+//! Seals keys in the database with ChaCha20-Poly1305 (RFC 8439 §2.8), bound to their purpose and name.
 
 use crate::error::StoreError;
 use crate::keys::key_encryption_key::{KekSource, KeyEncryptionKey};
@@ -6,7 +6,7 @@ use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundK
 use ring::rand::{SecureRandom, SystemRandom};
 use zeroize::Zeroizing;
 
-/// The first byte of everything sealed, and the last of what is authenticated with it.
+/// The first byte of every sealed value, and the last byte of its authenticated data.
 const VERSION: u8 = 1;
 
 /// Seals and opens with the key-encryption key.
@@ -15,7 +15,7 @@ pub(crate) struct Sealer {
     random: SystemRandom,
 }
 
-/// What is sealed; a sealed value opens under its own purpose and identifier only.
+/// What is sealed. A sealed value opens only for its own purpose and identifier.
 #[derive(Clone, Copy)]
 pub(crate) enum Purpose<'a> {
     /// The pepper of the digests.
@@ -34,7 +34,7 @@ impl Sealer {
     pub(crate) fn seal(&self, purpose: Purpose<'_>, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
         let mut nonce = [0_u8; NONCE_LEN];
         self.random.fill(&mut nonce)?;
-        // All of the capacity at once, so that no copy of the plain bytes stays behind in memory.
+        // The whole capacity at once, so that no copy of the plain bytes stays in memory.
         let mut text = Vec::with_capacity(plain.len() + CHACHA20_POLY1305.tag_len());
         text.extend_from_slice(plain);
         let nonce_value = Nonce::assume_unique_for_key(nonce);
@@ -42,7 +42,7 @@ impl Sealer {
         Ok([&[VERSION], nonce.as_slice(), text.as_slice()].concat())
     }
 
-    /// The plain bytes; `None` if it was sealed with another key or for another purpose, or was changed.
+    /// The plain bytes; `None` if the value was sealed with another key or for another purpose, or was changed.
     pub(crate) fn open(&self, purpose: Purpose<'_>, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (version, rest) = sealed.split_first()?;
         let (nonce, text) = rest.split_at_checked(NONCE_LEN)?;
@@ -57,18 +57,18 @@ impl Sealer {
     }
 }
 
-/// It is sealed first, and anew whenever the key changes: who finds it as it was has the right key.
+/// The pepper is sealed first, and again whenever the key changes: as long as it is unchanged, the key is the right one.
 pub(crate) const SELECT_PEPPER: &str = "SELECT value FROM meta WHERE name = 'pepper'";
 
-/// What the store is sealed with at a moment.
+/// The key that seals the store, and the pepper that it seals.
 pub(crate) struct Seal {
     pub(crate) sealer: Sealer,
-    /// The sealed pepper, which changes when the store is sealed anew.
+    /// The sealed pepper, which changes with the key.
     pub(crate) pepper: Vec<u8>,
 }
 
 impl Seal {
-    /// The seal, if the key from there opens the sealed pepper.
+    /// The seal, if the key opens the sealed pepper.
     pub(crate) fn open(kek: &KekSource, pepper: Vec<u8>) -> Result<Option<Self>, StoreError> {
         let seal = Self { sealer: Sealer::new(&kek.key(true)?)?, pepper };
         Ok(seal.plain_pepper().is_some().then_some(seal))

@@ -1,4 +1,4 @@
-//! Which keys sign, and how do they rest? Sealed; conformance SE-03, KS-04.
+//! The signing keys, sealed in the database; conformance SE-03, KS-04.
 
 use crate::audit::Change;
 use crate::database::{Part, Tx, time, values};
@@ -10,14 +10,14 @@ use tokenberg_core::{KeyId, KeyMaterial, Timestamp};
 pub(crate) const SELECT_KEYS: &str = "SELECT id, algorithm, sealed, created_at, signs_from, verifies_until \
      FROM signing_keys ORDER BY signs_from, created_at, id";
 
-/// Name, algorithm, sealed private key, creation, first and last moment.
+/// Name, algorithm, sealed private key, creation, when it begins to sign and stops to verify.
 pub(crate) type Row = (String, String, Vec<u8>, i64, i64, Option<i64>);
 
 impl Store {
-    /// Adds a key. It is published at once, and signs from its time on.
+    /// Adds a key. It is published at once, and signs from its `signs_from` on.
     ///
     /// # Errors
-    /// If the key is there already, or the store fails.
+    /// If the key exists already, or the store fails.
     pub async fn add_key(&self, key: &KeyMaterial) -> Result<(), StoreError> {
         let add = self.0.db.change(&[Part::Keys], |tx| {
             Box::pin(async move {
@@ -28,7 +28,7 @@ impl Store {
         add.await.map(drop)
     }
 
-    /// All keys with their private halves, by the time from which they sign.
+    /// All keys with their private halves, sorted by the time from which they sign.
     ///
     /// # Errors
     /// If the store fails or is damaged.
@@ -36,7 +36,7 @@ impl Store {
         self.0.db.moment(|tx| Box::pin(self.keys_in(tx))).await
     }
 
-    /// Settles from when on the key verifies nothing any more; `None` takes that back.
+    /// Sets when the key stops to verify; `None` means never.
     ///
     /// # Errors
     /// If there is no such key, or the store fails.

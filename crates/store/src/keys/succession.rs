@@ -1,4 +1,4 @@
-//! How does a key take over from another? Decided on what the store holds in the very transaction: conformance KS-04, KS-05.
+//! Rotates and revokes signing keys, decided on the keys that the transaction reads; conformance KS-04, KS-05.
 
 use crate::audit::Change;
 use crate::database::{Part, Tx, values};
@@ -11,42 +11,43 @@ use tokenberg_core::{
     taken_away,
 };
 
-/// A key that was added, and what became of others.
+/// A key that was added, and its effect on others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IntroducedKey {
     /// The key.
     pub id: KeyId,
     /// From when on it signs.
     pub signs_from: Timestamp,
-    /// Keys that waited for their time, and were dropped.
+    /// Published keys that did not sign yet, and were dropped.
     pub dropped: Vec<KeyId>,
 }
 
-/// A key that was taken away, and who signs now.
+/// A key that was revoked, and the key that signs now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RevokedKey {
     /// The key.
     pub id: KeyId,
-    /// Who signs.
+    /// The key that signs now.
     pub signing: NowSigning,
 }
 
-/// Who signs after a key was taken away.
+/// The key that signs after another one was revoked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NowSigning {
-    /// Whoever did before.
+    /// The same key as before.
     Unchanged,
-    /// A key that had been published and waited for its time.
+    /// A published key that did not sign yet.
     Published(KeyId),
-    /// The spare one, which nobody knew.
+    /// The spare key, which had not been published.
     New(KeyId),
 }
 
 impl Store {
-    /// Adds a key, which is published at once, and settles when it signs and until when the others verify.
+    /// Adds a key, which is published at once, and sets when it begins to sign and until when the others verify.
     ///
     /// # Errors
-    /// If the key is there already, another one waits for its time and the new one is not to sign at once, or the store fails.
+    /// If the key exists already, another published key does not sign yet and the new one is not to sign at once, or the store
+    /// fails.
     pub async fn introduce_key(
         &self,
         now: Timestamp,
@@ -63,8 +64,8 @@ impl Store {
         introduce.await
     }
 
-    /// Adds the key if the one that signs is old enough and none waits; `None` if not. Of several nodes that ask at once, one
-    /// does it.
+    /// Adds the key if the one that signs is old enough and no other has been published; returns `None` if not. Of several
+    /// nodes that call it at the same time, one adds a key.
     ///
     /// # Errors
     /// If the store fails.
@@ -111,8 +112,8 @@ impl Store {
         Ok(IntroducedKey { id: key.id, signs_from, dropped })
     }
 
-    /// Takes a key away: what it signed verifies no more, and it is not published. If it is the one that signs, the next one
-    /// does at once, and if there is none, the spare one.
+    /// Revokes a key: it is not published any more, and what it signed does not verify. If it was the one that signs, the next
+    /// published key signs at once, or the spare one if there is none.
     ///
     /// # Errors
     /// If there is no such key, or the store fails.

@@ -13,16 +13,16 @@ use tokenberg_core::{ClientId, KeyMaterial, Rights, Timestamp};
 /// What [`Store::bootstrap`] did.
 #[derive(Clone)]
 pub struct Bootstrap {
-    /// Whether the key was added, because there was none.
+    /// Whether the key was added: the store had none.
     pub key_added: bool,
-    /// The secret of the client, if the client was added, because there was neither a client nor a key.
+    /// The secret of the client, if the client was added: the store had neither a client nor a key.
     pub root: Option<AddedSecret>,
 }
 
 impl Store {
-    /// Adds the first key if there is none, and the first client if there is neither a client nor a key; both or nothing.
+    /// Adds the first key if the store has none, and the first client if it has neither a client nor a key, in one transaction.
     ///
-    /// Of several processes that start on one store, exactly one does it; the others find what it made.
+    /// Of several processes that start on one store, exactly one does it.
     ///
     /// # Errors
     /// If the secret cannot be registered, or the store fails.

@@ -10,30 +10,30 @@ use tokenberg_core::{Client, ClientId, Rights, SecretDigest, StoredSecret, Times
 pub struct ClientRecord {
     /// The identifier that it presents.
     pub id: ClientId,
-    /// Whether it and its tokens are good for anything.
+    /// Whether it is enabled. A disabled client and its tokens are refused.
     pub enabled: bool,
     /// What it may do.
     pub rights: Rights,
     /// When it was added.
     pub created_at: Timestamp,
-    /// Its secrets, dead ones too, the oldest first.
+    /// Its secrets, the oldest first, expired ones included.
     pub secrets: Vec<SecretRecord>,
 }
 
-/// A secret as the operator sees it: everything but the secret.
+/// A secret as the operator sees it: everything but its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretRecord {
     /// Its name.
     pub id: Box<str>,
     /// When it was added.
     pub created_at: Timestamp,
-    /// From when on it is dead.
+    /// When it expires; `None` means never.
     pub expires_at: Option<Timestamp>,
-    /// When it was last used, to the minute or so, if it ever was.
+    /// When it was last used, to about a minute; `None` means never.
     pub last_used_at: Option<Timestamp>,
 }
 
-// Clients and their secrets in one pass; the rows of a client follow each other.
+// Clients with their secrets; the rows of a client follow each other.
 pub(crate) const SELECT_CLIENTS: &str = "SELECT c.id, c.enabled, c.rights, c.created_at, s.id, s.digest, s.created_at, s.expires_at, s.last_used_at \
      FROM clients c LEFT JOIN client_secrets s ON s.client_id = c.id \
      ORDER BY c.id, s.created_at, s.id";
@@ -45,7 +45,7 @@ pub(crate) const SELECT_CHANGED_CLIENTS: &str = "SELECT c.id, c.enabled, c.right
      JOIN changed_clients h ON h.id = c.id WHERE h.revision > $1 ORDER BY c.id, s.created_at, s.id";
 pub(crate) const SELECT_CHANGED_IDS: &str = "SELECT id FROM changed_clients WHERE revision > $1";
 
-/// Adds a client, and marks it as changed; `false` if the identifier is taken.
+/// Adds a client, and marks it as changed. Returns `false` if the identifier is taken.
 pub(crate) async fn insert_client(
     tx: &mut Tx<'_>,
     id: &ClientId,
@@ -70,7 +70,7 @@ pub(crate) async fn insert_secret(
     tx.execute(insert, values).await.map(drop)
 }
 
-/// Records that the client is to be read again, or is gone.
+/// Marks the client as changed or removed, so that watchers read it again.
 pub(crate) async fn mark_client_changed(tx: &mut Tx<'_>, id: &ClientId) -> Result<(), StoreError> {
     let mark = "INSERT INTO changed_clients (id, revision) SELECT $1, number FROM revisions WHERE part = 'clients' \
                 ON CONFLICT (id) DO UPDATE SET revision = excluded.revision";
@@ -96,12 +96,12 @@ struct SecretRow {
     last_used_at: Option<Timestamp>,
 }
 
-/// Puts together the rows of a client.
+/// Collects the rows of a client.
 #[derive(Default)]
 pub(crate) struct Gathering(Option<ClientRow>);
 
 impl Gathering {
-    /// Takes a row; returns the client before it, if this row is of another one.
+    /// Adds a row. Returns the previous client when the row belongs to the next one.
     pub(crate) fn add(&mut self, row: Row) -> Result<Option<ClientRow>, StoreError> {
         let (id, enabled, rights, created_at, secret, digest, secret_created_at, expires_at, last_used_at) =
             row;
@@ -132,7 +132,7 @@ impl Gathering {
         Ok(complete)
     }
 
-    /// The last client.
+    /// Returns the last client.
     pub(crate) fn finish(self) -> Option<ClientRow> {
         self.0
     }

@@ -1,4 +1,4 @@
-//! Which clients are there, and what may they do? Registration, RFC 6749 §2.
+//! Clients and their rights: registration, RFC 6749 §2.
 
 use crate::audit::{Change, tag_of_text};
 use crate::database::{Part, Tx, values};
@@ -19,7 +19,7 @@ impl Store {
     /// Adds a client, with a secret or without one. Returns the secret if there is one.
     ///
     /// # Errors
-    /// If the identifier is taken, the secret cannot be registered, a federation is not possible, or the store fails.
+    /// If the identifier is taken, the secret or a federation is refused, or the store fails.
     pub async fn add_client(
         &self,
         now: Timestamp,
@@ -54,7 +54,7 @@ impl Store {
         Ok(prepared.map(|p| p.added))
     }
 
-    /// All clients, by identifier.
+    /// All clients, sorted by identifier.
     ///
     /// # Errors
     /// If the store fails or is damaged.
@@ -73,7 +73,7 @@ impl Store {
             })
         });
         let mut clients = read.await?;
-        // Each kind of database has its own idea of the order of texts.
+        // The databases sort texts differently.
         clients.sort_by(|a, b| a.id.as_str().cmp(b.id.as_str()));
         Ok(clients)
     }
@@ -93,7 +93,7 @@ impl Store {
             .ok_or_else(|| StoreError::NoSuchClient { id: id.clone() })
     }
 
-    /// Identifiers of clients that begin with the prefix and go on after it, in order, `most` at most.
+    /// The identifiers of at most `most` clients that begin with the prefix and are longer, sorted.
     ///
     /// # Errors
     /// If the store fails or is damaged.
@@ -106,7 +106,7 @@ impl Store {
         ids.into_iter().map(read).collect()
     }
 
-    /// Enables or disables the client. While it is disabled, neither it nor its tokens are good for anything.
+    /// Enables or disables the client. A disabled client and its tokens are refused.
     ///
     /// # Errors
     /// If there is no such client, or the store fails.
@@ -123,10 +123,10 @@ impl Store {
         set.await.map(drop)
     }
 
-    /// Replaces what the client may do.
+    /// Replaces the rights of the client.
     ///
     /// # Errors
-    /// If there is no such client, a federation is not possible, or the store fails.
+    /// If there is no such client, a federation is refused, or the store fails.
     pub async fn set_rights(&self, id: &ClientId, rights: &Rights) -> Result<(), StoreError> {
         let federations = &rights.federations;
         let rights = to_json(rights)?;
@@ -141,7 +141,8 @@ impl Store {
         set.await.map(drop)
     }
 
-    /// Replaces what the client may do, if that is still this; whether it was. Where nothing differs, nothing is changed.
+    /// Replaces the rights of the client if they are still `before`. Returns whether they were. If `after` is the same, nothing
+    /// is changed or recorded.
     ///
     /// # Errors
     /// As [`Store::set_rights`].
@@ -162,7 +163,7 @@ impl Store {
         .await
     }
 
-    /// Replaces the public keys of the client, a JWK Set; those before verify nothing any more.
+    /// Replaces the public keys of the client, a JWK Set. The previous keys verify nothing any more.
     ///
     /// # Errors
     /// If there is no such client, or the store fails.
@@ -175,7 +176,8 @@ impl Store {
         .map(drop)
     }
 
-    /// Changes a part of the rights, whatever happens to the others meanwhile, if `change` says so; whether it did.
+    /// Changes a part of the present rights in one transaction. Returns what `change` returns: whether there was something to
+    /// change.
     pub(crate) async fn change_rights(
         &self,
         id: &ClientId,
@@ -193,7 +195,8 @@ impl Store {
                 }
                 let text = to_json(&rights)?;
                 update_rights(tx, id, &text, &rights.federations).await?;
-                // Or rights that were granted by SQL would become those of the record when another part of them is changed.
+                // Without it, rights that were granted by SQL would become recorded ones when another part of the rights is
+                // changed.
                 let before = tag_of_text(&self.0.links, &before).to_json();
                 let change = Change::client("client changed", id).with_json("rights", &text);
                 self.record_change(tx, change.with("rights_before", before)).await?;
@@ -203,9 +206,9 @@ impl Store {
         change.await
     }
 
-    /// Removes the client and its secrets, and revokes its tokens and those that others have for it, from before a time, so
-    /// that they stay dead if another client gets the same identifier. The time should be a second that has begun after
-    /// the last of these was issued.
+    /// Removes the client and its secrets, and revokes its tokens and those that others hold for it, issued before a time, so
+    /// that they stay revoked if another client gets the same identifier. The time should be a second that began after the last
+    /// of these was issued.
     ///
     /// # Errors
     /// If there is no such client, or the store fails.

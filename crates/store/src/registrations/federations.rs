@@ -1,4 +1,4 @@
-//! Which foreign identity stands for which client? Each for one at most; workload identities, conformance WL-10 and WL-14.
+//! Foreign identities that authenticate clients, each at most one client: workload identities, conformance WL-10 and WL-14.
 
 use crate::database::{Tx, values};
 use crate::error::StoreError;
@@ -6,10 +6,10 @@ use crate::store::Store;
 use tokenberg_core::{ClientId, Federation, Issuer};
 
 impl Store {
-    /// Lets a foreign identity stand for the client, in place of one of the same issuer and subject.
+    /// Lets a foreign identity authenticate the client. Replaces one of the same issuer and subject.
     ///
     /// # Errors
-    /// If there is no such client, the issuer is not on the list, the identity stands for another client, or the store fails.
+    /// If there is no such client, the issuer is not trusted, the identity belongs to another client, or the store fails.
     pub async fn federate(&self, id: &ClientId, federation: &Federation) -> Result<(), StoreError> {
         self.change_rights(id, |rights| {
             let federations = &mut rights.federations;
@@ -24,10 +24,10 @@ impl Store {
         .map(drop)
     }
 
-    /// Takes back what [`Store::federate`] did.
+    /// Removes a foreign identity from the client.
     ///
     /// # Errors
-    /// If there is no such client, the identity does not stand for it, or the store fails.
+    /// If there is no such client, the identity is not registered for it, or the store fails.
     pub async fn unfederate(&self, id: &ClientId, issuer: &Issuer, subject: &str) -> Result<(), StoreError> {
         self.change_rights(id, |rights| {
             let federations = &mut rights.federations;
@@ -43,7 +43,7 @@ impl Store {
         .map(drop)
     }
 
-    /// The clients for which the issuer vouches.
+    /// The clients that have an identity of this issuer.
     ///
     /// # Errors
     /// If the store fails or is damaged.
@@ -60,7 +60,7 @@ fn is(federation: &Federation, issuer: &Issuer, subject: &str) -> bool {
     federation.issuer == *issuer && *federation.subject == *subject
 }
 
-/// Replaces the identities of the client in the table in which the database can see that no two clients have the same.
+/// Replaces the identities of the client in the table that keeps two clients from having the same one.
 pub(crate) async fn record_federations(
     tx: &mut Tx<'_>,
     client: &ClientId,
@@ -73,7 +73,7 @@ pub(crate) async fn record_federations(
     }
     for federation in federations {
         let (issuer, subject) = (federation.issuer.as_str(), &*federation.subject);
-        // An issuer that was taken off the list since is no reason to refuse other changes.
+        // An issuer that was removed since is no reason to refuse other changes.
         if !before.iter().any(|(i, s)| i == issuer && s == subject) {
             let read = "SELECT issuer FROM issuers WHERE issuer = $1";
             let known: Option<String> = tx.find_value(read, values![issuer]).await?;
@@ -93,7 +93,7 @@ pub(crate) async fn record_federations(
     Ok(())
 }
 
-/// Whether nobody else claims what the federation claims; `others` are subjects of the same issuer, and whose they are.
+/// Fails if another client has the identity or overlaps with it. `others` are subjects of the same issuer, with their clients.
 fn check_free(
     federation: &Federation,
     client: &ClientId,
@@ -115,7 +115,7 @@ fn check_free(
     }
 }
 
-/// Whether all or some of what is registered as `other` is below the prefix that ends in `/*`.
+/// Whether identities that `other` matches are below the prefix, which ends in `/*`.
 fn covers(prefix: &str, other: &str) -> bool {
     prefix.strip_suffix('*').is_some_and(|above| above.ends_with('/') && other.starts_with(above))
 }

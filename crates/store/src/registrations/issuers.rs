@@ -1,4 +1,4 @@
-//! Whose tokens do we take besides our own? The list of trusted issuers; conformance KS-06.
+//! The list of trusted issuers; conformance KS-06.
 
 use crate::audit::Change;
 use crate::database::{Part, Tx, time, values};
@@ -12,7 +12,7 @@ use tokenberg_core::{Issuer, Timestamp, Trust, TrustedIssuer};
 /// An issuer as the operator sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IssuerRecord {
-    /// Who it is, whether it is enabled, and what its tokens are worth.
+    /// Its identifier, whether it is enabled, and how far it is trusted.
     pub trusted: TrustedIssuer,
     /// When it was added.
     pub created_at: Timestamp,
@@ -28,7 +28,7 @@ impl Store {
     /// Trusts an issuer.
     ///
     /// # Errors
-    /// If it is on the list already, or the store fails.
+    /// If it is trusted already, or the store fails.
     pub async fn add_issuer(&self, now: Timestamp, issuer: &Issuer, trust: &Trust) -> Result<(), StoreError> {
         let trust = to_json(trust)?;
         let trust = &trust;
@@ -46,7 +46,7 @@ impl Store {
         add.await.map(drop)
     }
 
-    /// Replaces what the tokens of the issuer are worth, keys and all. Disabled, it stays so.
+    /// Replaces how far the issuer is trusted, with which keys. A disabled issuer stays disabled.
     ///
     /// # Errors
     /// If it is not on the list, or the store fails.
@@ -57,7 +57,7 @@ impl Store {
         set.await
     }
 
-    /// Replaces what the tokens of the issuer are worth, if that is still `before`; returns whether it was. Where nothing differs,
+    /// Replaces how far the issuer is trusted if that is still `before`. Returns whether it was. If `after` is the same,
     /// nothing is changed or recorded.
     ///
     /// # Errors
@@ -95,7 +95,7 @@ impl Store {
         self.record_change(tx, change).await.map(drop)
     }
 
-    /// Enables or disables the issuer. While it is disabled, its tokens and what was got with them are good for nothing.
+    /// Enables or disables the issuer. While it is disabled, its tokens, and ours that were obtained with them, are refused.
     ///
     /// # Errors
     /// If it is not on the list, or the store fails.
@@ -111,8 +111,8 @@ impl Store {
         set.await.map(drop)
     }
 
-    /// Takes the issuer off the list, and revokes what its subjects have of us from before a time, so that it stays dead if
-    /// the issuer is trusted again. Identities that are federated with it stay registered, and stand for nobody meanwhile.
+    /// Removes the issuer, and revokes our tokens for its subjects issued before a time, so that they stay revoked if the
+    /// issuer is trusted again. Federated identities of the issuer stay registered, and authenticate no client meanwhile.
     ///
     /// # Errors
     /// If it is not on the list, or the store fails.
@@ -129,7 +129,7 @@ impl Store {
         remove.await.map(drop)
     }
 
-    /// All issuers, by identifier.
+    /// All issuers, sorted by identifier.
     ///
     /// # Errors
     /// If the store fails or is damaged.
@@ -171,7 +171,7 @@ fn read_issuer((issuer, enabled, trust, created_at): Row) -> Result<IssuerRecord
     Ok(IssuerRecord { trusted, created_at: time(created_at)? })
 }
 
-/// The issuers in memory, each by its exact text, and in the order in which they were registered.
+/// The issuers in memory, by exact identifier, and in the order in which they were registered.
 #[derive(Default)]
 pub(crate) struct TrustedIssuers {
     by_name: HashMap<Box<str>, Arc<TrustedIssuer>>,

@@ -1,4 +1,4 @@
-//! Which rights are known already? Many clients may do the same, and then share one copy of it in memory.
+//! Lets clients with equal rights share one copy in memory.
 
 use crate::error::StoreError;
 use std::collections::HashMap;
@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokenberg_core::Rights;
 
-/// The rights that clients in memory have, as long as one has them.
+/// The rights of the clients in memory, held as long as a client has them.
 #[derive(Default)]
 pub(crate) struct KnownRights {
     hasher: RandomState,
@@ -16,22 +16,22 @@ pub(crate) struct KnownRights {
 #[derive(Default)]
 struct ByHash {
     known: HashMap<u64, Weak<Rights>>,
-    /// How many there may be before those that nobody has any more are looked for.
+    /// How many entries there may be before those of rights that no client has any more are removed.
     enough: usize,
 }
 
-/// Fewer are not worth being looked through.
+/// Fewer entries are not searched for unused ones.
 const FEW: usize = 1024;
 
 impl KnownRights {
-    /// The rights, shared with whoever has the same.
+    /// Returns the rights, shared with clients that have equal ones.
     pub(crate) fn share(&self, rights: Rights) -> Arc<Rights> {
-        // Keys, names and foreign identities are one client's.
+        // Keys, names and foreign identities belong to one client.
         if rights.jwks.is_some() || rights.certificate.is_some() || !rights.federations.is_empty() {
             return Arc::new(rights);
         }
         let hash = self.hasher.hash_one(&rights);
-        // A panic elsewhere has left it whole: it is changed by single insertions.
+        // A panic elsewhere leaves it consistent: it changes by single insertions.
         let mut by_hash = self.by_hash.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(same) = by_hash.known.get(&hash).and_then(Weak::upgrade)
             && *same == rights
@@ -49,7 +49,7 @@ impl KnownRights {
     }
 }
 
-/// Reads rights as they are written in the store, each text once.
+/// Parses rights as they are stored, each text once.
 pub(crate) struct WrittenRights<'a> {
     known: &'a KnownRights,
     last: Option<(Box<str>, Arc<Rights>)>,
@@ -57,14 +57,14 @@ pub(crate) struct WrittenRights<'a> {
 }
 
 impl<'a> WrittenRights<'a> {
-    /// More texts than these are not remembered: then clients are too different for it to pay.
+    /// The most texts that are kept: with more, clients are too different for it to pay.
     const MOST: usize = 4096;
 
     pub(crate) fn new(known: &'a KnownRights) -> Self {
         Self { known, last: None, read: HashMap::new() }
     }
 
-    /// The rights that the text says.
+    /// Parses rights.
     pub(crate) fn read(&mut self, text: &str, whose: &str) -> Result<Arc<Rights>, StoreError> {
         if let Some((last, rights)) = &self.last
             && **last == *text
@@ -138,7 +138,7 @@ mod tests {
             assert!(count(&known) <= FEW + 1, "after {n}");
         }
         assert!(kept.iter().zip(0..).all(|(rights, n)| Arc::ptr_eq(rights, &known.share(lasting(n)))));
-        // As many as are in use are kept, however many that is.
+        // All that are in use are kept, however many they are.
         let many: Vec<_> = (0..5000).map(|n| known.share(lasting(100_000 + n))).collect();
         assert!(many.iter().zip(0..).all(|(r, n)| Arc::ptr_eq(r, &known.share(lasting(100_000 + n)))));
         drop(many);

@@ -1,4 +1,4 @@
-//! How does a client get a secret, a second one, and lose the first? Rotation: conformance CA-21.
+//! Adds, expires and rotates the secrets of clients, and records their use; conformance CA-21.
 
 use crate::audit::Change;
 use crate::database::{Part, values};
@@ -9,15 +9,15 @@ use crate::store::Store;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokenberg_core::{ClientId, Secret, StoredSecret, Timestamp};
 
-/// Rows that one transaction writes, so that others wait a few milliseconds at most.
+/// How many rows one transaction writes, so that other writers wait a few milliseconds at most.
 const BATCH: usize = 500;
 
 /// A secret that was registered.
 #[derive(Clone)]
 pub struct AddedSecret {
-    /// Names the secret towards the operator: 8 hexadecimal digits.
+    /// The name of the secret for the operator: 8 hexadecimal digits.
     pub secret_id: Box<str>,
-    /// The secret itself if it was generated, to be shown once: it cannot be read from the store again.
+    /// The text of the secret, if it was generated. It cannot be read from the store again.
     pub secret: Option<Secret>,
     /// Whether the operator should be warned.
     pub strength: SecretStrength,
@@ -31,10 +31,10 @@ pub(crate) struct Prepared {
 }
 
 impl Store {
-    /// Gives the client another secret; the old one goes on working.
+    /// Adds another secret to the client. The old one stays valid.
     ///
     /// # Errors
-    /// If there is no such client, it has two secrets that are live at `now`, the secret cannot be registered, or the store fails.
+    /// If there is no such client, it has two live secrets at `now`, the secret is refused, or the store fails.
     pub async fn add_secret(
         &self,
         now: Timestamp,
@@ -67,7 +67,7 @@ impl Store {
         Ok(prepared.added)
     }
 
-    /// Lets the secret work until `at` and no longer; `at` may be now, in the past, or ahead. An end that is set is never put off.
+    /// Lets the secret expire at `at`, which may be in the past or in the future. An expiry that is set is never postponed.
     ///
     /// # Errors
     /// If there is no such client or secret, or the store fails.
@@ -99,7 +99,7 @@ impl Store {
         Err(StoreError::NoSuchSecret { client: client.clone(), secret: secret_id.into() })
     }
 
-    /// Derives the digest, on a thread of its own, because Argon2 takes tens of milliseconds.
+    /// Derives the digest, on a blocking thread, because Argon2 takes tens of milliseconds.
     pub(crate) async fn prepare(&self, client: &ClientId, secret: NewSecret) -> Result<Prepared, StoreError> {
         let random = SystemRandom::new();
         let mut number = [0; 4];
@@ -123,11 +123,11 @@ impl Store {
         Ok(Prepared { added, stored })
     }
 
-    /// Writes down which secrets were used since the last time, as used now. To be called once a minute or so, and at the end.
-    /// Returns how many.
+    /// Writes which secrets were used since the last call, with `now` as the time of their use. Call it about once a minute,
+    /// and at the end. Returns their number.
     ///
     /// # Errors
-    /// If the store fails; what was not written is kept for the next time.
+    /// If the store fails; what was not written is kept for the next call.
     pub async fn write_used_secrets(&self, now: Timestamp) -> Result<usize, StoreError> {
         let used = self.0.used_secrets.take();
         for (n, batch) in used.chunks(BATCH).enumerate() {
@@ -142,7 +142,7 @@ impl Store {
     }
 
     async fn write_uses(&self, batch: &[(Box<str>, Box<str>)], now: Timestamp) -> Result<(), StoreError> {
-        // Another node may have noted a later use; and one that is dead was refused.
+        // Another node may have written a later use. An expired secret was refused.
         let update = "UPDATE client_secrets SET last_used_at = $3 WHERE client_id = $1 AND id = $2 \
                       AND (last_used_at IS NULL OR last_used_at < $3) AND (expires_at IS NULL OR expires_at > $3)";
         let write = self.0.db.change(&[], |tx| {

@@ -1,4 +1,4 @@
-//! Which users has the operator shut out? Subjects of other issuers, and users whom a client asserts; conformance TX-37.
+//! Disabled subjects: of other issuers, or of unsecured JWTs; conformance TX-37.
 
 use crate::audit::Change;
 use crate::database::{Part, time, values};
@@ -7,10 +7,10 @@ use crate::store::Store;
 use std::collections::{HashMap, HashSet};
 use tokenberg_core::{Issuer, Subject, Timestamp};
 
-/// Somebody who was shut out.
+/// A disabled subject.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DisabledSubject {
-    /// Whose name it is; `None` for a user whom a client asserts without a signature.
+    /// The issuer of the subject; `None` for the user of an unsecured JWT.
     pub issuer: Option<Issuer>,
     /// The subject.
     pub subject: Subject,
@@ -21,14 +21,14 @@ pub struct DisabledSubject {
 pub(crate) const SELECT_DISABLED: &str =
     "SELECT issuer, name, since FROM disabled_subjects ORDER BY issuer, name";
 
-/// Issuer or nothing, name, since when.
+/// Issuer or an empty text, name, since when.
 pub(crate) type Row = (String, String, i64);
 
 impl Store {
-    /// Shuts the subject out: its tokens and what was got with them are good for nothing. Who is shut out already stays so.
+    /// Disables the subject: its tokens, and ours that were obtained with them, are refused. A disabled subject stays disabled.
     ///
     /// # Errors
-    /// If the issuer is not on the list, or the store fails.
+    /// If the issuer is not trusted, or the store fails.
     pub async fn disable_subject(
         &self,
         now: Timestamp,
@@ -52,7 +52,7 @@ impl Store {
         disable.await
     }
 
-    /// Takes back what [`Store::disable_subject`] did.
+    /// Enables a disabled subject.
     ///
     /// # Errors
     /// If the subject is not disabled, or the store fails.
@@ -70,7 +70,7 @@ impl Store {
         enable.await.map(drop)
     }
 
-    /// Everybody who is shut out, by issuer and name.
+    /// All disabled subjects, sorted by issuer and name.
     ///
     /// # Errors
     /// If the store fails or is damaged.
@@ -94,7 +94,7 @@ fn text(issuer: Option<&Issuer>) -> &str {
     issuer.map_or("", Issuer::as_str)
 }
 
-/// Who is shut out, in memory.
+/// The disabled subjects, in memory.
 #[derive(Default)]
 pub(crate) struct DisabledSubjects(HashMap<Box<str>, HashSet<Box<str>>>);
 

@@ -1,10 +1,10 @@
-//! When was a secret last used? Noted in memory, and written for many requests at once: conformance CA-21.
+//! Which secrets were used, collected in memory and written for many requests together; conformance CA-21.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Which secrets were used since this was last written: of each client, the names of its secrets. There are no more than
-/// are registered.
+/// The secrets that were used since the last write: for each client, the names of its secrets. There are no more than are
+/// registered.
 #[derive(Default)]
 pub(crate) struct UsedSecrets(Mutex<HashMap<Box<str>, Vec<Box<str>>>>);
 
@@ -20,7 +20,7 @@ impl UsedSecrets {
         }
     }
 
-    /// All of them, in an order that all nodes have in common, so that no two wait for each other.
+    /// Takes all of them, sorted, so that no two nodes wait for each other.
     pub(crate) fn take(&self) -> Vec<(Box<str>, Box<str>)> {
         let used = std::mem::take(&mut *self.used());
         let mut all: Vec<_> = used
@@ -32,7 +32,7 @@ impl UsedSecrets {
     }
 
     fn used(&self) -> MutexGuard<'_, HashMap<Box<str>, Vec<Box<str>>>> {
-        // A panic elsewhere loses the time of a use at most.
+        // A panic elsewhere loses at most the time of a use.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

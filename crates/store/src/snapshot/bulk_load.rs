@@ -1,4 +1,4 @@
-//! How is everything read at a start? As few long texts: each row that a database hands over by itself costs microseconds.
+//! Reads whole tables at a start, as few long texts: each row that a database returns separately costs microseconds.
 
 use crate::database::time;
 use crate::error::StoreError;
@@ -10,27 +10,27 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use tokenberg_core::{Client, SecretDigest, ShortText, StoredSecret};
 
-// What is between the fields of a record and between records in the statements of `Dialect`. Both are control characters that
-// stand neither in identifiers nor in JSON, so a row that has one is damaged.
+// The separators of fields and of records in the statements of `Dialect`. Neither identifiers nor JSON contain these control
+// characters, so a row that does is damaged.
 const FIELD: char = '\u{1f}';
 const RECORD: char = '\u{1e}';
 
-/// All clients, while they are read: first they, then their secrets.
+/// Collects all clients: first the clients, then their secrets.
 pub(crate) struct AllClients<'a> {
-    /// Those whose secrets are still to come, in the order in which they came.
+    /// Clients whose secrets are not read yet, in the order in which they were read.
     waiting: VecDeque<Arc<Client>>,
     registered: Registered,
-    /// Secrets that did not come in the order of their clients.
+    /// Secrets that were not read in the order of their clients.
     strays: Vec<(ShortText, StoredSecret)>,
     rights: WrittenRights<'a>,
     count: i64,
 }
 
-/// So many clients may have no secret until one has: then its secret is a stray, and is looked up.
+/// How many clients are searched for that of a secret. If it is not among them, it is looked up later.
 const AHEAD: usize = 8;
 
 impl<'a> AllClients<'a> {
-    /// So many will come.
+    /// Makes room for `count` clients.
     pub(crate) fn new(count: i64, known: &'a KnownRights) -> Self {
         let expected = usize::try_from(count).unwrap_or(0);
         Self {
@@ -74,14 +74,14 @@ impl<'a> AllClients<'a> {
         Ok(())
     }
 
-    /// The client, if it is one of the next: secrets mostly lie in the order of their clients, and a look-up costs more.
+    /// Takes the client if it is one of the next: secrets mostly have the order of their clients, and a look-up costs more.
     fn next(&mut self, id: &str) -> Option<&mut Client> {
         let before = self.waiting.iter().take(AHEAD).position(|client| client.id.as_str() == id)?;
         self.waiting.drain(..before).for_each(|client| self.registered.put(client));
         self.waiting.front_mut().and_then(Arc::get_mut)
     }
 
-    /// All of them, if as many came as there are.
+    /// Returns all clients, if as many were read as exist.
     pub(crate) fn finish(mut self) -> Result<Registered, StoreError> {
         self.waiting.drain(..).for_each(|client| self.registered.put(client));
         for (client, secret) in self.strays {
@@ -104,7 +104,7 @@ pub(crate) fn add_revoked_ids(revoked: &mut RevokedIds, records: &str) -> Result
     })
 }
 
-/// As many fields as there must be; of a record that has others, the first is named.
+/// Splits a record into its fields. If there are more or fewer, the error contains the first field.
 fn fields<'a, const N: usize>(record: &'a str, what: &str) -> Result<[&'a str; N], StoreError> {
     let mut split = record.split(FIELD);
     let fields = [(); N].map(|()| split.next());

@@ -1,4 +1,4 @@
-//! What is in the store at one moment? Everything that tokens are answered from, in memory.
+//! A snapshot: everything that token requests are answered from, in memory.
 
 use crate::database::{Numbers, Part};
 use crate::registrations::{DisabledSubjects, TrustedIssuers};
@@ -10,7 +10,7 @@ use tokenberg_core::{
     SubjectStanding, TrustedIssuer,
 };
 
-/// The clients, keys, revocations and trusted issuers of one moment. It never changes, and a clone costs nothing.
+/// The clients, keys, revocations and trusted issuers of one moment. A snapshot never changes; cloning it is cheap.
 #[derive(Clone)]
 pub struct Snapshot {
     pub(crate) numbers: Numbers,
@@ -23,43 +23,43 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The client of this identifier, disabled ones too.
+    /// The client with this identifier, even if it is disabled.
     #[must_use]
     pub fn client(&self, id: &ClientId) -> Option<&Arc<Client>> {
         self.clients.find(id.as_str())
     }
 
-    /// How many clients there are.
+    /// The number of clients.
     #[must_use]
     pub fn clients(&self) -> usize {
         self.clients.len()
     }
 
-    /// The enabled client for which this subject of this issuer stands, if it is exactly one.
+    /// The enabled client that this foreign identity authenticates, if it is exactly one.
     #[must_use]
     pub fn federated(&self, issuer: &Issuer, subject: &str) -> Option<&Arc<Client>> {
         self.clients.federated(issuer, subject)
     }
 
-    /// The issuer that is trusted under exactly this identifier, disabled ones too.
+    /// The trusted issuer with exactly this identifier, even if it is disabled.
     #[must_use]
     pub fn issuer(&self, issuer: &str) -> Option<&Arc<TrustedIssuer>> {
         self.issuers.find(issuer)
     }
 
-    /// How many issuers are trusted, disabled ones counted.
+    /// The number of trusted issuers, disabled ones included.
     #[must_use]
     pub fn issuers(&self) -> usize {
         self.issuers.len()
     }
 
-    /// The trusted issuers, disabled ones too, in the order in which they were registered.
+    /// The trusted issuers, disabled ones included, in the order in which they were registered.
     pub fn issuers_in_order(&self) -> impl Iterator<Item = &TrustedIssuer> {
         self.issuers.in_order()
     }
 
-    /// What the operator decided about a subject of another issuer or, without one, about the user of an unsecured JWT; and who
-    /// else has the name `sub` that our tokens give it. The operator may know the subject by either name.
+    /// The status of a subject of another issuer or, without one, of the user of an unsecured JWT, and who else has the name
+    /// `sub` that our tokens give it. The operator may use either name.
     #[must_use]
     pub fn subject(&self, issuer: Option<&Issuer>, subject: &str, sub: &str) -> SubjectStanding {
         let trusted = issuer.and_then(|issuer| self.issuer(issuer.as_str())).map(AsRef::as_ref);
@@ -74,25 +74,25 @@ impl Snapshot {
         }
     }
 
-    /// How many subjects are disabled.
+    /// The number of disabled subjects.
     #[must_use]
     pub fn disabled_subjects(&self) -> usize {
         self.disabled_subjects.len()
     }
 
-    /// The signing keys, by the time from which they sign.
+    /// The signing keys, sorted by the time from which they sign.
     #[must_use]
     pub fn keys(&self) -> &[KeyMaterial] {
         &self.keys
     }
 
-    /// Whether the operator took the token back.
+    /// The revocation of the token, if it was revoked.
     #[must_use]
     pub fn revoked(&self, token: &AccessTokenClaims) -> Option<Revocation> {
         self.revoked_ids.find(token).or_else(|| Revocation::before(token, &*self.revoked_before))
     }
 
-    /// How many revocations there are.
+    /// The number of revocations.
     #[must_use]
     pub fn revocations(&self) -> usize {
         self.revoked_ids.len() + self.revoked_before.len()
@@ -104,9 +104,10 @@ impl Snapshot {
         self.numbers.iter().sum()
     }
 
-    /// Whether this digest is that of a secret of the client that is good for as long as nobody changes anything.
+    /// Whether this is the digest of a secret of an enabled client that stays valid until the registration changes.
     ///
-    /// Not so of a disabled client or a secret with an end: for those, right and wrong have to take the same time (AB-06).
+    /// `false` for a disabled client, and for a secret that expires: for those, a right and a wrong secret have to take the
+    /// same time (AB-06).
     pub(crate) fn vouches(&self, client_id: &str, digest: &SecretDigest) -> bool {
         self.clients.find(client_id).is_some_and(|client| {
             client.enabled
@@ -114,10 +115,10 @@ impl Snapshot {
         })
     }
 
-    /// The name of the secret that the digest is of, if the client is enabled.
+    /// The name of the secret with this digest, if the client is enabled.
     pub(crate) fn secret_of(&self, client_id: &str, digest: &SecretDigest) -> Option<&str> {
         let client = self.clients.find(client_id).filter(|client| client.enabled)?;
-        // All are compared, wherever the right one stands.
+        // Compares all of them, wherever the right one is.
         client.secrets.iter().fold(None, |found, secret| {
             if secret.digest.matches(digest) { Some(secret.id.as_str()) } else { found }
         })
@@ -127,7 +128,7 @@ impl Snapshot {
         Arc::ptr_eq(&self.keys, &other.keys)
     }
 
-    /// Goes back to the keys of another snapshot, and to their number, so that they count as changed since.
+    /// Takes the keys of another snapshot, with their number, so that the present keys count as changed since.
     pub(crate) fn take_keys_of(&mut self, other: &Self) {
         self.keys = other.keys.clone();
         self.numbers[Part::Keys as usize] = other.numbers[Part::Keys as usize];

@@ -1,4 +1,4 @@
-//! What answers a token request? One moment of the store and the keys built from it, without I/O.
+//! Answers token requests from one moment of the store, without I/O.
 
 use crate::digest::{Digester, Quick};
 use crate::snapshot::in_memory::Snapshot;
@@ -9,7 +9,7 @@ use tokenberg_core::{
     SubjectStanding, Timestamp, TrustedIssuer,
 };
 
-/// A snapshot and the keys that were built from it. A request is answered from one moment from beginning to end.
+/// A snapshot, and the keys that were built from it. A request is answered from one moment from beginning to end.
 pub struct Moment<K> {
     pub(crate) store: Store,
     pub(crate) snapshot: Snapshot,
@@ -17,9 +17,9 @@ pub struct Moment<K> {
 }
 
 impl<K> Moment<K> {
-    fn remembered(&self, client_id: &str, secret: &Secret) -> Option<SecretDigest> {
-        let remembered = &self.store.0.verified_secrets;
-        let digest = remembered.find(&remembered.name(client_id, secret))?;
+    fn verified(&self, client_id: &str, secret: &Secret) -> Option<SecretDigest> {
+        let verified = &self.store.0.verified_secrets;
+        let digest = verified.find(&verified.name(client_id, secret))?;
         self.snapshot.vouches(client_id, &digest).then_some(digest)
     }
 
@@ -29,30 +29,30 @@ impl<K> Moment<K> {
             Quick::Done(digest) => return digest,
             Quick::Costly(stretch) => stretch,
         };
-        if let Some(digest) = self.remembered(client_id, secret) {
+        if let Some(digest) = self.verified(client_id, secret) {
             return digest;
         }
         let digest = stretch.compute();
-        // Only what is right: a wrong secret and an unknown client cost as much the thousandth time.
+        // Only a right secret is kept: a wrong one, or that of an unknown client, costs the same every time.
         if self.snapshot.vouches(client_id, &digest) {
             store.verified_secrets.keep(store.verified_secrets.name(client_id, secret), digest.clone());
         }
         digest
     }
 
-    /// How often this process has computed Argon2id for a secret that a person chose: the dearest thing that it does.
+    /// How often this process has computed Argon2id for a chosen secret, its most expensive computation.
     #[must_use]
     pub fn stretched_digests(&self) -> u64 {
         self.store.0.digester.count()
     }
 
-    /// What the store held.
+    /// The snapshot of the store.
     #[must_use]
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
     }
 
-    /// The keys as they were built.
+    /// The keys that were built from the snapshot.
     #[must_use]
     pub fn signing_keys(&self) -> &K {
         &self.keys
@@ -72,9 +72,9 @@ impl<K: Keys> Answers for Moment<K> {
         digest
     }
 
-    // That it is known to be right is told to nobody who does not know it.
+    // Only a caller that has the right secret can find out that it was verified before.
     fn is_costly(&self, client_id: &str, secret: &Secret) -> bool {
-        Digester::is_costly(secret) && self.remembered(client_id, secret).is_none()
+        Digester::is_costly(secret) && self.verified(client_id, secret).is_none()
     }
 
     fn may_be_guessed(&self, secret: &Secret) -> bool {

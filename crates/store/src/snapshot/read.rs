@@ -32,8 +32,8 @@ impl Store {
         Ok(numbers(&self.0.db.all(SELECT_NUMBERS, &[]).await?)? != since.numbers)
     }
 
-    /// Reads what has changed since the snapshot, and shares the rest with it. If the keys cannot be opened, because the store
-    /// was sealed anew, it has none, and comes with the reason.
+    /// Reads what has changed since the snapshot, and shares the rest with it. If the store was sealed with another key, the
+    /// new snapshot has no keys, and the error is returned with it.
     pub(crate) async fn snapshot_after(
         &self,
         before: Option<&Snapshot>,
@@ -78,19 +78,20 @@ impl Store {
     }
 }
 
-/// The snapshot before, and the numbers that the parts have now.
+/// The previous snapshot, and the present numbers of the parts.
 struct Since<'a> {
     before: Option<&'a Snapshot>,
     numbers: Numbers,
 }
 
 impl<'a> Since<'a> {
-    /// The snapshot, if the part is still as it was then.
+    /// The previous snapshot, if the part has not changed since.
     fn same(&self, part: Part) -> Option<&'a Snapshot> {
         self.before.filter(|before| before.numbers[part as usize] == self.numbers[part as usize])
     }
 
-    /// The snapshot and the number of the part then, if the part has gone on from there. A database that was restored has not.
+    /// The previous snapshot with its number of the part, if the part has a greater number now. That of a restored database may
+    /// be smaller.
     fn older(&self, part: Part) -> Option<(&'a Snapshot, i64)> {
         let then = |before: &'a Snapshot| (before, before.numbers[part as usize]);
         self.before.map(then).filter(|(_, number)| *number < self.numbers[part as usize])
@@ -141,7 +142,7 @@ async fn changed_clients(
 
 async fn read_revoked_ids(tx: &mut Tx<'_>, since: &Since<'_>) -> Result<Arc<RevokedIds>, StoreError> {
     let same_dropped = since.same(Part::ForgottenIds);
-    // Neither after the database was restored from a copy: then everything is read.
+    // `None` after the database was restored from a copy: then everything is read.
     let usable = same_dropped.or_else(|| since.older(Part::ForgottenIds).map(|(older, _)| older));
     let mut kept = usable.and_then(|_| since.same(Part::RevokedIds)).map(|same| same.revoked_ids.clone());
     if let Some((older, number)) = usable.and_then(|_| since.older(Part::RevokedIds)) {

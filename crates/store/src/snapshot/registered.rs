@@ -1,4 +1,4 @@
-//! Which client is it? By its identifier, and by the foreign identities that stand for it; in memory, and cheap to change.
+//! The clients in memory, by identifier and by foreign identity, cheap to change.
 
 use crate::shards::Shards;
 use std::borrow::Borrow;
@@ -9,12 +9,12 @@ use tokenberg_core::{Client, ClientId, Federation, Issuer, SpiffeId, StoredSecre
 #[derive(Clone)]
 pub(crate) struct Registered {
     by_id: Shards<ById>,
-    /// Clients without federations have no part in it, and a change of theirs does not touch it.
+    /// Only of clients with federations; a change of another client does not copy it.
     identities: Arc<Shards<Identity>>,
 }
 
 impl Registered {
-    /// None yet, but room for so many.
+    /// An empty set with room for this many clients.
     pub(crate) fn with_room_for(clients: usize) -> Self {
         Self { by_id: Shards::with_room_for(clients), identities: Arc::new(Shards::new()) }
     }
@@ -27,7 +27,7 @@ impl Registered {
         self.by_id.len()
     }
 
-    /// Puts the client in, in place of one of the same name.
+    /// Adds the client. Replaces one of the same name.
     pub(crate) fn put(&mut self, client: impl Into<Arc<Client>>) {
         let client = client.into();
         if let Some(before) = self.by_id.put(ById(client.clone())) {
@@ -55,7 +55,7 @@ impl Registered {
         }
     }
 
-    /// Forgets what the client stood for until now.
+    /// Removes the identities of the client.
     fn disclaim(&mut self, before: &Client) {
         for federation in &before.rights.federations {
             self.change(federation, |clients| clients.retain(|other| *other != before.id));
@@ -74,7 +74,7 @@ impl Registered {
         }
     }
 
-    /// The one enabled client for which the subject of the issuer stands; none if two claim it.
+    /// The one enabled client that the identity authenticates; `None` if two clients have it.
     pub(crate) fn federated(&self, issuer: &Issuer, subject: &str) -> Option<&Arc<Client>> {
         let mut found: Option<&Arc<Client>> = None;
         let mut is_ambiguous = false;
@@ -107,7 +107,7 @@ fn name(issuer: &Issuer, subject: &str) -> String {
     format!("{issuer} {subject}")
 }
 
-/// A client that is found by its identifier, exact in every byte, without a second copy of it.
+/// A client that is found by its exact identifier, without a copy of it.
 #[derive(Clone)]
 struct ById(Arc<Client>);
 
@@ -117,8 +117,7 @@ impl Borrow<str> for ById {
     }
 }
 
-/// A foreign identity as it is registered, and the clients for which it stands: one, unless somebody has mended the
-/// database by hand.
+/// A foreign identity as it is registered, and its clients: one, unless the database was changed by hand.
 #[derive(Clone)]
 struct Identity {
     name: Box<str>,
@@ -204,7 +203,7 @@ mod tests {
         registered.put(client("c", &[(TD, "spiffe://td.test/x/y"), (TD, "spiffe://td.test/*")]));
         assert_eq!(found(&registered, TD, "spiffe://td.test/x/y"), None);
         registered.remove("a");
-        // One client by two ways is one client.
+        // A client that is found in two ways is one client.
         assert_eq!(found(&registered, TD, "spiffe://td.test/x/y").as_deref(), Some("c"));
     }
 

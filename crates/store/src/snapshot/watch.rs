@@ -1,4 +1,4 @@
-//! How does a running server follow the store? It asks for the revision several times a second, and reloads what has changed.
+//! Follows the store while a server runs: reads the revision several times a second, and reloads what has changed.
 
 use crate::database::{News, within};
 use crate::error::StoreError;
@@ -13,13 +13,13 @@ use tokenberg_core::{
     KeyMaterial, Keys, NotWritten, Once, Revocations, Revoke, SingleUse, Waiting, World, Writing,
 };
 
-/// How long a revocation waits until it is seen here, after it was written.
+/// How long a revocation that was written waits until this process sees it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The present moment of a store, kept up to date in the background. A clone is the same watch.
 ///
-/// Changes by any process are seen within half a second and the time that reading them takes, and mostly much sooner. If reading
-/// fails, the last moment stays and [`Watched::health`] tells. The background task ends when the last clone is dropped.
+/// Changes by any process are seen within half a second plus the time that reading them takes, mostly much sooner. If reading
+/// fails, the last moment stays, and [`Watched::health`] reports it. The background task ends when the last clone is dropped.
 pub struct Watched<K>(Arc<Inner<K>>);
 
 struct Inner<K> {
@@ -41,9 +41,9 @@ struct Condition {
 /// How far behind the store a [`Watched`] may be.
 #[derive(Clone, Debug)]
 pub struct Health {
-    /// How long ago clients and revocations were last known to be the present ones; under a second when all is well.
+    /// How long ago clients and revocations were last known to be up to date; under a second in normal operation.
     pub age: Duration,
-    /// Why the last attempt failed, if it did. Keys that were refused are a fault, and leave `age` small.
+    /// Why the last attempt failed, if it did. Keys that were refused are a fault that does not raise `age`.
     pub fault: Option<StoreError>,
 }
 
@@ -54,10 +54,10 @@ impl<K> Clone for Watched<K> {
 }
 
 impl Store {
-    /// Reads the store and goes on watching it. `build` makes the keys, from those of the store and from what it made before,
-    /// whenever the keys of the store have changed.
+    /// Reads the store and follows it. `build` makes the keys from those of the store and its previous result, whenever the
+    /// keys of the store have changed.
     ///
-    /// To be called within a tokio runtime; the watch lasts no longer than that.
+    /// Must be called within a tokio runtime. The watch ends with the runtime.
     ///
     /// # Errors
     /// If the store fails or is damaged, or `build` refuses the keys.
@@ -92,19 +92,19 @@ async fn follow<K: Keys>(watched: Weak<Inner<K>>, mut news: News) {
     loop {
         news.wait().await;
         let Some(inner) = watched.upgrade() else { return };
-        // What fails is told by `health` and by the log.
+        // Failures are reported by `health` and in the log.
         let _ = inner.refresh().await;
     }
 }
 
 impl<K: Keys> Watched<K> {
-    /// The present moment. To be asked once for each request, which is then answered from it.
+    /// The present moment. Call it once for each request, and answer the whole request from it.
     #[must_use]
     pub fn now(&self) -> Arc<Moment<K>> {
         self.0.moment.load_full()
     }
 
-    /// Follows the store at once, as after a change that this process has made.
+    /// Reads changes of the store now, as after a change by this process.
     ///
     /// # Errors
     /// If the store fails or is damaged, or the keys are refused; the last moment stays.
@@ -144,7 +144,7 @@ impl<K: Keys + 'static> Revocations for Watched<K> {
             let family = NewRevocation::Family { token, session, client, until };
             self.store().revoke(&family).await.map_err(not_written)?;
             match within(PATIENCE, self.refresh()).await {
-                // Keys that are refused keep no revocation from being seen.
+                // Refused keys do not keep a revocation from being seen.
                 Ok(()) | Err(StoreError::KeysRejected { .. }) => Ok(()),
                 Err(error) if error.is_of_the_seal() => Ok(()),
                 Err(error) => Err(not_written(error)),
@@ -183,15 +183,15 @@ impl<K: Keys> Inner<K> {
         fault.map_or(Ok(()), Err)
     }
 
-    /// Returns why the keys were refused, if they were: then all but the keys is the present, because a client that was
-    /// disabled must not go on working for the sake of a bad key.
+    /// Returns why the keys were refused, if they were. Then everything but the keys is up to date, because a bad key must not
+    /// keep a disabled client working.
     async fn follow(&self) -> Result<Option<StoreError>, StoreError> {
         let before = self.moment.load_full();
         if let Some(file) = &self.store.0.file {
             file.check()?;
         }
         let (mut snapshot, unopened) = if self.may_be_another() {
-            // That it answers at all is found out first, because reading everything may take a while.
+            // A short read first shows whether the store answers, because reading everything may take a while.
             self.store.has_changed(&before.snapshot).await?;
             self.store.snapshot_after(None).await?
         } else if self.store.has_changed(&before.snapshot).await? {
@@ -217,14 +217,14 @@ impl<K: Keys> Inner<K> {
         Ok(fault)
     }
 
-    /// Whether a standby that had not heard everything may have taken over: then the same number can stand for something else.
+    /// Whether a standby that had not received every change may have taken over: then the same number can mean another state.
     fn may_be_another(&self) -> bool {
         let was_away = self.condition().fault.as_ref().is_some_and(StoreError::is_unavailable);
         was_away && self.store.0.file.is_none()
     }
 
     fn condition(&self) -> MutexGuard<'_, Condition> {
-        // It is set in one go, so a panic elsewhere cannot have left it half done.
+        // It is set as a whole, so a panic elsewhere leaves it consistent.
         self.condition.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

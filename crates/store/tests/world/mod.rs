@@ -1,4 +1,4 @@
-//! A store in a directory of its own, and the values that its tests need.
+//! A store in its own directory, and the values that the tests need.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(unreachable_pub, reason = "it is a module of test files")]
@@ -22,12 +22,12 @@ use tokenberg_testkit::{Postgres, Wire, url_at};
 
 pub const NOW: i64 = 1_800_000_000;
 
-/// The same tests are compiled twice; the program `on_postgres` is the one that runs them on PostgreSQL.
+/// The same tests are compiled twice; the program `on_postgres` runs them on PostgreSQL.
 pub fn is_postgres() -> bool {
     module_path!().starts_with("on_postgres::")
 }
 
-/// What a process of its own needs to know to open the same store.
+/// The variables from which another process opens the same store.
 pub const URL: &str = "TOKENBERG_TEST_URL";
 pub const KEY_FILE: &str = "TOKENBERG_TEST_KEY_FILE";
 
@@ -72,7 +72,7 @@ impl World {
         self.url.parse().unwrap()
     }
 
-    /// A process of its own on the same store, which runs one ignored test of this program; what it prints can be read. `test` is
+    /// Starts another process on the same store, which runs one ignored test of this program. Its output is piped. `test` is
     /// the path of the test, which begins with the name of the program.
     pub fn process(&self, test: &str) -> Child {
         let name = test.split_once("::").unwrap().1;
@@ -110,7 +110,7 @@ impl World {
         Self { url: url_at(wire.port(), database), ..Self::new() }
     }
 
-    /// Does something to the database behind the store's back.
+    /// Runs SQL on the database, outside of the store.
     pub async fn execute(&self, sql: &'static str) {
         if self.url.starts_with("sqlite:") {
             let mut connection = sqlx::SqliteConnection::connect(&self.url).await.unwrap();
@@ -125,12 +125,12 @@ impl World {
         }
     }
 
-    /// Variables for a process of its own.
+    /// The variables for another process.
     pub fn variables(&self) -> [(&'static str, String); 2] {
         [(URL, self.url.clone()), (KEY_FILE, self.key_file().display().to_string())]
     }
 
-    /// Everything that is on disk but the key file.
+    /// Everything on disk but the key file.
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         for entry in std::fs::read_dir(self.directory()).unwrap() {
@@ -200,7 +200,7 @@ pub async fn add(store: &Store, client: &str, secret: NewSecret) -> AddedSecret 
     added.unwrap_or_else(|e| panic!("{e}")).unwrap()
 }
 
-/// Whether the client would be let in with the secret: what the core asks of the moment, in its order.
+/// Whether the client would be authenticated with the secret: the questions of the core, in its order.
 pub fn is_let_in(moment: &Moment<Names>, client: &str, text: &str, now: Timestamp) -> bool {
     use tokenberg_core::Answers;
     let digest = moment.digest(client, &secret(text));
