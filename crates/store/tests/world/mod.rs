@@ -125,6 +125,16 @@ impl World {
         }
     }
 
+    /// Runs SQL on the tables of the audit in one transaction, while nodes that run wait.
+    pub async fn execute_alone(&self, sql: &str) {
+        let begin = if self.url.starts_with("sqlite:") {
+            "BEGIN IMMEDIATE"
+        } else {
+            "BEGIN; LOCK TABLE audit_heads, audit_records IN ACCESS EXCLUSIVE MODE"
+        };
+        self.execute(format!("{begin}; {sql}; COMMIT").leak()).await;
+    }
+
     /// The variables for another process.
     pub fn variables(&self) -> [(&'static str, String); 2] {
         [(URL, self.url.clone()), (KEY_FILE, self.key_file().display().to_string())]
