@@ -52,7 +52,7 @@ impl Store {
                 "DELETE FROM revoked_ids WHERE (kind, id) IN \
                  (SELECT kind, id FROM revoked_ids WHERE until <= $1 LIMIT $2)",
                 over,
-                &[Part::ForgottenIds],
+                &[Part::ExpiredIds],
             ),
             (
                 "SELECT expires_at FROM client_secrets WHERE expires_at <= $1 LIMIT 1",

@@ -10,7 +10,7 @@ pub(crate) enum Part {
     /// Revoked tokens and sessions.
     RevokedIds,
     /// The deletion of expired revocations of tokens and sessions.
-    ForgottenIds,
+    ExpiredIds,
     /// Revocations of all tokens of a client or subject from before a time.
     RevokedBefore,
     /// Trusted issuers.
@@ -24,7 +24,7 @@ impl Part {
         Self::Clients,
         Self::Keys,
         Self::RevokedIds,
-        Self::ForgottenIds,
+        Self::ExpiredIds,
         Self::RevokedBefore,
         Self::Issuers,
         Self::DisabledSubjects,
@@ -35,7 +35,7 @@ impl Part {
             Self::Clients => "clients",
             Self::Keys => "keys",
             Self::RevokedIds => "revoked_ids",
-            Self::ForgottenIds => "forgotten_ids",
+            Self::ExpiredIds => "forgotten_ids",
             Self::RevokedBefore => "revoked_before",
             Self::Issuers => "issuers",
             Self::DisabledSubjects => "disabled_subjects",

@@ -141,9 +141,9 @@ async fn changed_clients(
 }
 
 async fn read_revoked_ids(tx: &mut Tx<'_>, since: &Since<'_>) -> Result<Arc<RevokedIds>, StoreError> {
-    let same_dropped = since.same(Part::ForgottenIds);
+    let same_dropped = since.same(Part::ExpiredIds);
     // `None` after the database was restored from a copy: then everything is read.
-    let usable = same_dropped.or_else(|| since.older(Part::ForgottenIds).map(|(older, _)| older));
+    let usable = same_dropped.or_else(|| since.older(Part::ExpiredIds).map(|(older, _)| older));
     let mut kept = usable.and_then(|_| since.same(Part::RevokedIds)).map(|same| same.revoked_ids.clone());
     if let Some((older, number)) = usable.and_then(|_| since.older(Part::RevokedIds)) {
         let mut revoked = (*older.revoked_ids).clone();
