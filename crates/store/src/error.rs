@@ -1,40 +1,40 @@
-//! Why could the store not do it? Facts and a hint for the operator; never a secret, and never the values of a statement.
+//! The errors of the store: facts and a hint for the operator. They contain no secret, and no values of a statement.
 
-use crate::client_secret::SecretFault;
-use crate::key_encryption_key::KekError;
+use crate::digest::SecretFault;
+use crate::keys::KekError;
 use std::path::PathBuf;
 use tokenberg_core::{AnotherWaits, ClientId, Issuer, KeyId, Subject};
 
-/// Why the store could not do what it was asked.
+/// Why an operation of the store failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// It cannot be reached now, or cannot write: locked, an I/O fault, a full disk. Trying again later may help.
+    /// The store cannot be reached or written now: it is locked, an I/O error, a full disk. A retry may succeed.
     #[error("the store is unavailable: {reason}")]
     Unavailable {
-        /// What is in the way.
+        /// The cause.
         reason: String,
     },
-    /// The database file that is open is not the one at its path any more.
+    /// The open database file is not the one at its path any more.
     #[error("the store {path} was replaced or removed while it was in use: restart the server to use what is there now", path = path.display())]
     Replaced {
-        /// Where it was.
+        /// The path.
         path: PathBuf,
     },
-    /// There is no store where one was expected.
+    /// The store does not exist.
     #[error("there is no store at {store}; `tokenberg serve` makes one, or name another with --store")]
     Missing {
         /// The file, or the URL without the password.
         store: String,
     },
-    /// The database can be neither opened nor made.
+    /// The database can be neither opened nor created.
     #[error("the store {store} cannot be opened: {reason}")]
     CannotOpen {
         /// The file, or the URL without the password.
         store: String,
-        /// What the system or the database said.
+        /// The error of the operating system or the database.
         reason: String,
     },
-    /// A newer Tokenberg has written it.
+    /// A newer version of Tokenberg wrote the store.
     #[error(
         "the store has schema {found}, and this version knows schemas up to {known}: a newer tokenberg is needed"
     )]
@@ -47,35 +47,35 @@ pub enum StoreError {
     /// The key-encryption key is missing or malformed.
     #[error(transparent)]
     KeyEncryptionKey(#[from] KekError),
-    /// There is a key-encryption key, but the store was sealed with another.
-    #[error("the key from {from} is not the one that the store was sealed with; put the right one back")]
+    /// The store was sealed with another key-encryption key.
+    #[error("the key from {from} is not the one that the store was sealed with; restore the right one")]
     WrongKey {
-        /// Where the key came from.
+        /// Where the key comes from.
         from: String,
     },
-    /// The store was sealed with another key while it was open, and the new one is not where the old one came from.
+    /// The store was sealed with another key while it was open, and the new key is not where the old one was read.
     #[error(
-        "the store was sealed with another key meanwhile, and the key from {from} is not it: put the new one there; what was \
-         read until then stays in force"
+        "the store was sealed with another key, and the key from {from} is not it: put the new one there; until then the \
+         server uses the keys that it has read"
     )]
     Resealed {
-        /// Where the key came from.
+        /// Where the key comes from.
         from: String,
     },
-    /// A row does not hold what was once written.
+    /// A row does not contain what was written.
     #[error("the store is damaged: {what} cannot be read")]
     Damaged {
-        /// Which part.
+        /// The part.
         what: String,
     },
-    /// The audit is not as it was written.
+    /// The audit was changed.
     #[error("the audit is broken at number {number} of the chain {chain}: {what}")]
     AuditBroken {
         /// The chain.
         chain: String,
-        /// The first number that is not right.
+        /// The number of the first broken record.
         number: i64,
-        /// What is not right with it.
+        /// What is wrong with it.
         what: String,
     },
     /// The identifier is taken.
@@ -95,10 +95,10 @@ pub enum StoreError {
     NoSuchSecret {
         /// The client.
         client: ClientId,
-        /// The name that was asked for.
+        /// The name.
         secret: Box<str>,
     },
-    /// A client may have two live secrets, which is what a rotation needs.
+    /// The client has two live secrets, which is the most.
     #[error("the client {client} has two live secrets already; expire {} or {} first", live[0], live[1])]
     TooManySecrets {
         /// The client.
@@ -109,38 +109,38 @@ pub enum StoreError {
     /// The secret cannot be registered.
     #[error(transparent)]
     Secret(#[from] SecretFault),
-    /// The issuer is on the list already.
+    /// The issuer is trusted already.
     #[error("the issuer {issuer} is trusted already")]
     IssuerExists {
         /// The issuer.
         issuer: Issuer,
     },
-    /// The issuer is not on the list.
+    /// The issuer is not trusted.
     #[error(
-        "the issuer {issuer} is not trusted; `tokenberg issuer list` shows which are, each to be named exactly so"
+        "the issuer {issuer} is not trusted; `tokenberg issuer list` shows the exact identifiers of those that are"
     )]
     NoSuchIssuer {
         /// The issuer.
         issuer: Issuer,
     },
-    /// Another client claims the identity, or some of it.
+    /// Another client has the identity, or one that overlaps with it.
     #[error(
         "{subject} of {issuer} stands for the client {client} already, and an identity stands for one client"
     )]
     FederatedAlready {
-        /// Whose name the subject is.
+        /// The issuer of the subject.
         issuer: Issuer,
         /// The subject as it is registered.
         subject: Box<str>,
         /// The client.
         client: Box<str>,
     },
-    /// The identity does not stand for the client.
+    /// The client does not have the identity.
     #[error("{subject} of {issuer} does not stand for the client {client}")]
     NoSuchFederation {
         /// The client.
         client: ClientId,
-        /// Whose name the subject is.
+        /// The issuer of the subject.
         issuer: Issuer,
         /// The subject.
         subject: Box<str>,
@@ -148,12 +148,12 @@ pub enum StoreError {
     /// The subject is not disabled.
     #[error("{subject}{} is not disabled", issuer.as_ref().map_or_else(String::new, |issuer| format!(" of {issuer}")))]
     NotDisabled {
-        /// Whose name it is; `None` for a user whom a client asserts.
+        /// The issuer of the subject; `None` for the user of an unsecured JWT.
         issuer: Option<Issuer>,
         /// The subject.
         subject: Subject,
     },
-    /// The key is there already.
+    /// The key exists already.
     #[error("the key {id} is in the store already")]
     KeyExists {
         /// The key.
@@ -165,16 +165,16 @@ pub enum StoreError {
         /// The name.
         id: KeyId,
     },
-    /// Another key waits for its time to sign.
+    /// Another published key does not sign yet.
     #[error(transparent)]
     AnotherKeyWaits(#[from] AnotherWaits),
-    /// The keys of the store are readable, but whoever signs with them refuses them.
+    /// The keys of the store can be read, but the signer refuses them.
     #[error("the signing keys of the store cannot be used: {reason}")]
     KeysRejected {
-        /// What the signer said.
+        /// The error of the signer.
         reason: String,
     },
-    /// A backup never replaces a file.
+    /// The file of a backup exists already.
     #[error("{path} is there already; a backup replaces nothing", path = path.display())]
     BackupExists {
         /// The file.
@@ -185,44 +185,46 @@ pub enum StoreError {
     Backup {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         reason: String,
     },
-    /// The operating system gave no random numbers.
+    /// The operating system returned no random numbers.
     #[error("the operating system gave no random numbers")]
     NoRandomness,
-    /// Anything else that the database says; a mistake of ours.
+    /// Any other error of the database; a bug in Tokenberg.
     #[error("the database refused: {message} (code {code})")]
     Database {
-        /// The database's own code.
+        /// The code of the database.
         code: String,
         /// Its message, without values.
         message: String,
     },
 }
 
+#[cfg(feature = "postgres")]
 const CONFLICT: &str = "another process changed the same at the same time";
 const LOCKED: &str = "the database is locked by another process";
 
 impl StoreError {
-    /// Whether it may pass: the adapter answers 503 with `Retry-After`, and never 401.
+    /// Whether a retry may succeed: the adapter answers 503 with `Retry-After`, never 401.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
     }
 
-    /// Whether the store could be read, and the keys in it not be opened, because it was sealed anew.
+    /// Whether the store was read, but its keys were not opened, because it was sealed with another key.
     #[must_use]
     pub fn is_of_the_seal(&self) -> bool {
         matches!(self, Self::Resealed { .. } | Self::KeyEncryptionKey(_))
     }
 
-    /// Whether another process is writing just now.
+    /// Whether another process has locked the database.
     pub(crate) fn is_lock(&self) -> bool {
         matches!(self, Self::Unavailable { reason } if reason == LOCKED)
     }
 
-    /// Whether the database undid it for the sake of others, so that it may be tried again as a whole.
+    /// Whether the database rolled the transaction back because of another one, so that it may be repeated as a whole.
+    #[cfg(feature = "postgres")]
     pub(crate) fn is_conflict(&self) -> bool {
         matches!(self, Self::Unavailable { reason } if reason == CONFLICT)
     }
@@ -246,15 +248,17 @@ impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         if let sqlx::Error::Database(fault) = &error {
             let code = fault.code().unwrap_or_default();
-            let is_postgres = fault.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some();
-            return if is_postgres {
-                of_postgres(&code, fault.message())
-            } else {
-                of_sqlite(&code, fault.message())
-            };
+            #[cfg(feature = "postgres")]
+            if fault.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some() {
+                return of_postgres(&code, fault.message());
+            }
+            #[cfg(feature = "sqlite")]
+            return of_sqlite(&code, fault.message());
+            #[cfg(not(feature = "sqlite"))]
+            return Self::Database { code: code.into_owned(), message: fault.message().to_owned() };
         }
         if matches!(error, sqlx::Error::PoolTimedOut) {
-            return Self::unavailable("no connection to the database could be had in time");
+            return Self::unavailable("no connection to the database was available in time");
         }
         let column = matches!(
             error,
@@ -265,14 +269,15 @@ impl From<sqlx::Error> for StoreError {
 }
 
 /// Result codes of SQLite; the low eight bits say which kind (https://www.sqlite.org/rescode.html).
+#[cfg(feature = "sqlite")]
 fn of_sqlite(code: &str, message: &str) -> StoreError {
     let kind = code.parse::<i64>().map_or(-1, |c| c & 0xFF);
     match kind {
         5 | 6 => StoreError::unavailable(LOCKED),
-        7 => StoreError::unavailable("there is no memory left"),
+        7 => StoreError::unavailable("SQLite is out of memory"),
         8 => StoreError::unavailable("the database is read-only; is its directory writable?"),
         10 => StoreError::unavailable("reading or writing the database failed"),
-        11 | 26 => StoreError::damaged("the file is no intact SQLite database, and so it"),
+        11 | 26 => StoreError::damaged("the SQLite file is corrupt, and"),
         13 => StoreError::unavailable("the disk is full"),
         14 => StoreError::unavailable("a file of the database cannot be opened; is its directory writable?"),
         _ => StoreError::Database { code: code.to_owned(), message: message.to_owned() },
@@ -280,6 +285,7 @@ fn of_sqlite(code: &str, message: &str) -> StoreError {
 }
 
 /// SQLSTATE; the first two characters say which class (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+#[cfg(feature = "postgres")]
 fn of_postgres(code: &str, message: &str) -> StoreError {
     match (code.get(..2).unwrap_or_default(), code) {
         (_, "40001" | "40P01") => StoreError::unavailable(CONFLICT),
@@ -302,20 +308,25 @@ mod tests {
 
     #[test]
     fn op_21_only_what_may_pass_is_unavailable() {
+        #[cfg(feature = "sqlite")]
         for code in ["5", "261", "6", "10", "778", "13", "14", "8"] {
             assert!(of_sqlite(code, "").is_unavailable(), "{code}");
         }
+        #[cfg(feature = "sqlite")]
         for code in ["1", "11", "26", "1555", ""] {
             assert!(!of_sqlite(code, "").is_unavailable(), "{code}");
         }
+        #[cfg(feature = "postgres")]
         for code in [
             "08006", "57P01", "57P03", "53300", "53100", "28P01", "40001", "25006", "57014", "55P03", "3D000",
         ] {
             assert!(of_postgres(code, "").is_unavailable(), "{code}");
         }
+        #[cfg(feature = "postgres")]
         for code in ["42P01", "23505", "42501", "XX001", "22021", ""] {
             assert!(!of_postgres(code, "").is_unavailable(), "{code}");
         }
+        #[cfg(feature = "postgres")]
         assert!(of_postgres("40P01", "").is_conflict() && !of_postgres("57P01", "").is_conflict());
         assert!(StoreError::from(sqlx::Error::PoolTimedOut).is_unavailable());
     }

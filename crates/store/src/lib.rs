@@ -1,80 +1,45 @@
-//! What does Tokenberg remember? Clients, trusted issuers, signing keys, revocations and used identifiers, in a database that survives `kill -9`.
+//! The state of Tokenberg: clients, trusted issuers, signing keys, revocations and used identifiers, in a database that
+//! survives `kill -9`.
 //!
 //! ```text
 //! Store ── open, administer, use_once: each change is one durable transaction that raises a revision
-//!   └─ watch ─> Watched ── now() ─> Moment: a Snapshot in memory, and the Keys built from it; it answers the flow of the core
+//!   └─ watch ─> Watched ── now() ─> Moment: a Snapshot in memory and the Keys built from it, which answers the core's questions
 //! ```
 //!
-//! A token is answered from a [`Moment`] and costs no I/O; [`Watched`] follows the revision, whoever raised it.
-//! Signing keys and the pepper are sealed with a [`KeyEncryptionKey`] that is not in the database; of client secrets there
-//! are digests only.
+//! A token request is answered from a [`Moment`], without I/O. [`Watched`] follows the revision, whichever process raised it.
+//! Signing keys and the pepper are sealed with a [`KeyEncryptionKey`] that is not in the database. Client secrets are stored as
+//! digests.
 #![forbid(unsafe_code)]
 
-// In the order in which their macros are used.
-#[macro_use]
-mod db;
-#[macro_use]
-mod audit;
-#[macro_use]
-mod revocations;
-#[macro_use]
-mod secrets;
-#[macro_use]
-mod federations;
-#[macro_use]
-mod clients;
-#[macro_use]
-mod reseal;
-#[macro_use]
-mod keys;
+#[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+compile_error!("tokenberg-store needs the feature `sqlite` or `postgres`");
 
-mod at_once;
+mod audit;
 mod backup;
-mod client_secret;
-mod database_file;
+mod database;
 mod digest;
 mod error;
 mod hex;
-mod issuers;
-mod key_encryption_key;
-mod key_succession;
-mod known_rights;
-mod moment;
+mod keys;
 mod nonces;
-mod notifications;
-mod postgres;
-mod postgres_url;
-mod registered;
-mod remembered;
-mod runtime_thread;
-mod schema;
-mod seal;
-mod secret_file;
+mod private_file;
+mod registrations;
+mod revocations;
 mod shards;
+mod single_use;
 mod snapshot;
 mod store;
-mod store_url;
-mod subjects;
-mod used_ids;
-mod used_secrets;
-mod watch;
 
 pub use audit::{
     AuditCursor, AuditEntry, AuditFigures, AuditReport, AuditTrail, Break, ChainReport, Difference,
     Discrepancy, TrailOptions, USUAL_QUEUE, WhenFull,
 };
-pub use client_secret::{NewSecret, SecretFault, SecretStrength};
-pub use clients::{ClientRecord, SecretRecord};
+pub use database::{StoreUrl, StoreUrlError};
+pub use digest::{NewSecret, SecretFault, SecretStrength};
 pub use error::StoreError;
-pub use issuers::IssuerRecord;
-pub use key_encryption_key::{KekError, KekSource, KeyEncryptionKey};
-pub use key_succession::{IntroducedKey, NowSigning, RevokedKey};
-pub use moment::Moment;
+pub use keys::{IntroducedKey, KekError, KekSource, KeyEncryptionKey, NowSigning, RevokedKey};
+pub use private_file::open_to_others;
+pub use registrations::{AddedSecret, Bootstrap, ClientRecord, DisabledSubject, IssuerRecord, SecretRecord};
 pub use revocations::NewRevocation;
-pub use secret_file::open_to_others;
-pub use secrets::AddedSecret;
-pub use snapshot::Snapshot;
-pub use store::{Bootstrap, Store};
-pub use store_url::{StoreUrl, StoreUrlError};
-pub use subjects::DisabledSubject;
-pub use watch::{Health, Watched};
+pub use snapshot::{Health, Moment, Snapshot, Watched};
+pub use store::Store;

@@ -1,18 +1,18 @@
-//! Which nonces are good now? Nothing is kept: a nonce is a keyed hash of the time. RFC 9449 §8, conformance DP-10.
+//! DPoP nonces, RFC 9449 §8: a nonce is a keyed hash of the time, so none is stored. Conformance DP-10.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
 use tokenberg_core::Timestamp;
 
-/// For how long the same nonce is handed out, in seconds; it is accepted once as long again.
+/// How long the same nonce is issued, in seconds. It is accepted for as long again.
 const EPOCH: i64 = 60;
 
 /// The nonces of a store: the same on every node that shares its pepper.
 pub(crate) struct Nonces(hmac::Key);
 
 impl Nonces {
-    /// The key is derived from the pepper, so that no nonce is ever a digest of something else.
+    /// The key is derived from the pepper, so that no nonce equals a digest of anything else.
     pub(crate) fn new(pepper: &[u8]) -> Self {
         let pepper = hmac::Key::new(hmac::HMAC_SHA256, pepper);
         Self(hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&pepper, b"nonces").as_ref()))

@@ -1,10 +1,9 @@
-//! What did the operator take back? RFC 7009 §2, and "revoke all before"; conformance RV-06, RV-08, TX-38.
+//! Revocations of tokens and sessions (RFC 7009 §2), and of all tokens of a client or subject from before a time; conformance
+//! RV-06, RV-08, TX-38.
 
 use crate::audit::Change;
-use crate::clients::time;
-use crate::db::Part;
+use crate::database::{Part, Tx, time, values};
 use crate::error::StoreError;
-use crate::issuers::EVERYBODY;
 use crate::shards::Shards;
 use crate::store::Store;
 use std::collections::HashMap;
@@ -12,32 +11,32 @@ use tokenberg_core::{
     AccessTokenClaims, ClientId, Issuer, Origin, Revocation, ShortText, Subject, Timestamp, TokenId,
 };
 
-/// Something to be taken back.
+/// What to revoke.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NewRevocation {
     /// One token.
     Token {
         /// Its `jti`.
         id: TokenId,
-        /// Until when it has to be remembered: the token's end.
+        /// Until when the revocation is stored: the token's expiry.
         until: Timestamp,
     },
-    /// All tokens that go back to one authentication.
+    /// All tokens of one session, that is, of one authentication.
     Session {
         /// The session.
         id: TokenId,
-        /// Until when it has to be remembered: the session's end.
+        /// Until when the revocation is stored: the session's end.
         until: Timestamp,
     },
-    /// One token, and all that go back to the same authentication, or what one client has of these; both or neither.
+    /// One token together with all tokens of its session, or with those that one client holds of the session; both or neither.
     Family {
         /// The `jti` of the token.
         token: TokenId,
         /// The session.
         session: TokenId,
-        /// The client, if only its tokens go.
+        /// The client, if only its tokens of the session are revoked.
         client: Option<ClientId>,
-        /// Until when it has to be remembered: until nothing of the session can be presented any more.
+        /// Until when the revocations are stored: the end of the last token of the session.
         until: Timestamp,
     },
     /// All tokens of the client from before a time; [`Revocation::reaches`] says which these are.
@@ -49,7 +48,7 @@ pub enum NewRevocation {
     },
     /// All tokens for the subject from before a time; [`Revocation::reaches`] says which these are.
     Subject {
-        /// Whose name the subject is; `None` is anybody's.
+        /// Whose name the subject is; `None` matches every issuer.
         issuer: Option<Issuer>,
         /// The subject.
         subject: Subject,
@@ -58,28 +57,11 @@ pub enum NewRevocation {
     },
 }
 
-/// The later time wins, in whichever order they come.
-macro_rules! revoke_before {
-    ($connection:expr, $kind:expr, $issuer:expr, $name:expr, $before:expr) => {
-        sqlx::query(
-            "INSERT INTO revoked_before (kind, issuer, name, before) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT (kind, issuer, name) DO UPDATE SET before = excluded.before \
-             WHERE excluded.before > revoked_before.before",
-        )
-        .bind($kind)
-        .bind($issuer)
-        .bind($name)
-        .bind($before.as_seconds())
-        .execute(&mut *$connection)
-        .await?
-    };
-}
-
 impl Store {
-    /// Takes something back. What was already taken back stays so: a later time wins, an earlier one changes nothing.
+    /// Revokes tokens. What was revoked already stays revoked: the later time counts.
     ///
     /// # Errors
-    /// If the store fails; then it must not be said to be revoked.
+    /// If the store fails; then the caller must not report success.
     pub async fn revoke(&self, revocation: &NewRevocation) -> Result<(), StoreError> {
         let (kind, issuer, name, before) = match revocation {
             NewRevocation::Token { id, until } => {
@@ -98,36 +80,52 @@ impl Store {
                 (SUBJECT, issuer.as_ref().map_or("", Issuer::as_str), subject.as_str(), before)
             }
         };
-        change!(&self.0.db, [Part::RevokedBefore], connection => {
-            revoke_before!(connection, kind, issuer, name, before);
-            let change = Change::new("revoked").with("issuer", Some(issuer).filter(|i| !i.is_empty()));
-            note!(self, connection, change.with(kind, name).with("before", before.as_seconds()));
-            Ok(())
-        })
+        let before = *before;
+        let revoke = self.0.db.change(&[Part::RevokedBefore], |tx| {
+            Box::pin(async move {
+                revoke_before(tx, kind, issuer, name, before).await?;
+                let change = Change::new("revoked").with("issuer", Some(issuer).filter(|i| !i.is_empty()));
+                let change = change.with(kind, name).with("before", before.as_seconds());
+                self.record_change(tx, change).await
+            })
+        });
+        revoke.await.map(drop)
     }
 
     async fn revoke_ids(&self, ids: &[(&str, &str)], until: Timestamp) -> Result<(), StoreError> {
-        change!(&self.0.db, [Part::RevokedIds], connection => {
-            for (kind, id) in ids {
-                sqlx::query(
-                    "INSERT INTO revoked_ids (kind, id, until, revision) \
-                     SELECT $1, $2, $3, number FROM revisions WHERE part = 'revoked_ids' \
-                     ON CONFLICT (kind, id) DO UPDATE SET until = excluded.until WHERE excluded.until > revoked_ids.until",
-                )
-                .bind(*kind)
-                .bind(*id)
-                .bind(until.as_seconds())
-                .execute(&mut *connection)
-                .await?;
-            }
-            let change = ids.iter().fold(Change::new("revoked"), |change, (kind, id)| change.with(kind, *id));
-            note!(self, connection, change.with("until", until.as_seconds()));
-            Ok(())
-        })
+        let insert = "INSERT INTO revoked_ids (kind, id, until, revision) \
+                      SELECT $1, $2, $3, number FROM revisions WHERE part = 'revoked_ids' \
+                      ON CONFLICT (kind, id) DO UPDATE SET until = excluded.until WHERE excluded.until > revoked_ids.until";
+        let revoke = self.0.db.change(&[Part::RevokedIds], |tx| {
+            Box::pin(async move {
+                let mut change = Change::new("revoked");
+                for (kind, id) in ids {
+                    tx.execute(insert, values![*kind, *id, until]).await?;
+                    change = change.with(kind, *id);
+                }
+                self.record_change(tx, change.with("until", until.as_seconds())).await
+            })
+        });
+        revoke.await.map(drop)
     }
 }
 
-/// What a client has of a session of somebody else. No session is called so: a `jti` has no bar.
+/// Revokes the tokens of a client or a subject from before a time. Of several times the latest counts, in whichever order they
+/// are set.
+pub(crate) async fn revoke_before(
+    tx: &mut Tx<'_>,
+    kind: &str,
+    issuer: &str,
+    name: &str,
+    before: Timestamp,
+) -> Result<(), StoreError> {
+    let insert = "INSERT INTO revoked_before (kind, issuer, name, before) VALUES ($1, $2, $3, $4) \
+                  ON CONFLICT (kind, issuer, name) DO UPDATE SET before = excluded.before \
+                  WHERE excluded.before > revoked_before.before";
+    tx.execute(insert, values![kind, issuer, name, before]).await.map(drop)
+}
+
+/// The name of what a client holds of another client's session. No session has such a name, because a `jti` contains no bar.
 fn delegation(session: &TokenId, client: &ClientId) -> String {
     format!("{}|{client}", session.as_str())
 }
@@ -137,10 +135,13 @@ pub(crate) const SESSION: &str = "session";
 pub(crate) const CLIENT: &str = "client";
 pub(crate) const SUBJECT: &str = "subject";
 
+/// In place of a subject's name: all subjects of the issuer. No subject has an empty name.
+pub(crate) const EVERYBODY: &str = "";
+
 pub(crate) const SELECT_IDS: &str = "SELECT kind, id FROM revoked_ids WHERE revision > $1";
 pub(crate) const SELECT_BEFORE: &str = "SELECT kind, issuer, name, before FROM revoked_before";
 
-/// The tokens and sessions that were revoked, in memory. For how long is the business of the database.
+/// The revoked tokens and sessions, in memory. Only the database knows until when they are stored.
 #[derive(Clone)]
 pub(crate) struct RevokedIds {
     tokens: Shards<ShortText>,
@@ -162,7 +163,7 @@ impl RevokedIds {
         Ok(())
     }
 
-    /// The wider reason first: whoever is told of a token alone may think that its renewals live.
+    /// Returns the wider reason first: a revoked token alone would suggest that its renewals are valid.
     pub(crate) fn find(&self, token: &AccessTokenClaims) -> Option<Revocation> {
         let (session, client) = (&token.session.id, &token.client_id);
         let ids = [Some(session), token.session.branch()];
@@ -200,8 +201,9 @@ impl RevokedIds {
         self.tokens.len() + self.sessions.len()
     }
 
-    /// Whether these may stay, with what the database has forgotten of them, when it has so many left. What nobody can present
-    /// any more does no harm, and to let it go everything has to be read: so not before it is a fifth, unless all are few.
+    /// Whether this set may stay in use although the database, which has `left` rows now, has deleted expired ones. Expired
+    /// entries do no harm, and to drop them everything has to be read. So they stay until they are a fifth of the set, unless
+    /// the set is small.
     pub(crate) fn may_stay(&self, left: i64) -> bool {
         const FEW: usize = 10_000;
         let left = usize::try_from(left).unwrap_or(0);
@@ -209,7 +211,7 @@ impl RevokedIds {
     }
 }
 
-/// The times before which tokens were revoked, in memory.
+/// The times before which tokens are revoked, in memory.
 #[derive(Default)]
 pub(crate) struct RevokedBefore {
     clients: HashMap<Box<str>, Timestamp>,
@@ -217,7 +219,7 @@ pub(crate) struct RevokedBefore {
 }
 
 struct OfSubject {
-    /// `None` is anybody's.
+    /// `None` matches every issuer.
     issuer: Option<Box<str>>,
     before: Timestamp,
 }
@@ -239,7 +241,7 @@ impl RevokedBefore {
         Ok(())
     }
 
-    /// The latest time for the subject of the issuer; without an issuer, what counts whosever name it is.
+    /// The latest time for the subject of the issuer; without an issuer, only the times that apply to every issuer.
     pub(crate) fn of_name(&self, issuer: Option<&Issuer>, subject: &str) -> Option<Timestamp> {
         let applies =
             |r: &&OfSubject| r.issuer.as_deref().is_none_or(|i| issuer.is_some_and(|it| it.as_str() == i));

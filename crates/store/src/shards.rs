@@ -1,4 +1,4 @@
-//! How does a large set change a little without being copied? In 1024 parts: the next version shares all that did not change.
+//! A set in 1024 parts, so that a changed version of a large set shares the parts that did not change.
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
@@ -6,10 +6,10 @@ use std::borrow::Borrow;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-/// With a million members, one change copies about a thousand.
+/// With a million members, one change copies about a thousand of them.
 const SHARDS: usize = 1024;
 
-/// A set of what is found by a text. A clone shares its parts until one of the two changes.
+/// A set whose members are found by a text. A clone shares its parts until one of the two changes.
 #[derive(Clone)]
 pub(crate) struct Shards<T> {
     hasher: RandomState,
@@ -21,10 +21,10 @@ impl<T: Borrow<str> + Clone> Shards<T> {
         Self::with_room_for(0)
     }
 
-    /// An empty one that will not have to grow for so many members.
+    /// An empty set with room for this many members.
     pub(crate) fn with_room_for(members: usize) -> Self {
         let each = members / SHARDS;
-        // A part may get more than its share; that it gets four standard deviations more is rare, and then it grows.
+        // A part may get more than its share. Few get four standard deviations more, and those grow.
         let room = if each == 0 { 0 } else { each + 4 * each.isqrt() };
         let parts = (0..SHARDS).map(|_| Arc::new(HashTable::with_capacity(room))).collect();
         Self { hasher: RandomState::new(), parts }
@@ -35,13 +35,13 @@ impl<T: Borrow<str> + Clone> Shards<T> {
         self.parts[part(hash)].find(hash, |member| member.borrow() == name)
     }
 
-    /// The member, to be changed into one of the same name.
+    /// The member of this name. Its name must not change.
     pub(crate) fn find_mut(&mut self, name: &str) -> Option<&mut T> {
         let hash = self.hasher.hash_one(name);
         Arc::make_mut(&mut self.parts[part(hash)]).find_mut(hash, |member| member.borrow() == name)
     }
 
-    /// Puts the member in, in place of one of the same name, which is returned.
+    /// Adds the member. Replaces and returns one of the same name.
     pub(crate) fn put(&mut self, member: T) -> Option<T> {
         let Self { hasher, parts } = self;
         let hash = hasher.hash_one(member.borrow());
@@ -55,7 +55,7 @@ impl<T: Borrow<str> + Clone> Shards<T> {
         }
     }
 
-    /// Takes the member out.
+    /// Removes and returns the member.
     pub(crate) fn remove(&mut self, name: &str) -> Option<T> {
         self.find(name)?;
         let hash = self.hasher.hash_one(name);
@@ -68,7 +68,7 @@ impl<T: Borrow<str> + Clone> Shards<T> {
     }
 }
 
-/// In which part it is. A table itself goes by the highest and the lowest bits.
+/// The part of a hash. The tables inside use the highest and the lowest bits.
 fn part(hash: u64) -> usize {
     (hash >> 40) as usize % SHARDS
 }

@@ -1,70 +1,55 @@
-//! How is the store opened, and how does it begin?
+//! The store: how it is opened, created and closed.
 
-use crate::audit::{Change, Links, STORE_MADE};
-use crate::client_secret::NewSecret;
-use crate::database_file::DatabaseFile;
-use crate::db::{Db, Part};
-use crate::digest::{Digester, new_pepper};
+use crate::audit::complete::put_complete;
+use crate::audit::{Change, Links, STORE_MADE, append_to_installation};
+use crate::database::{DatabaseFile, Db, Part, StoreUrl, Tx, schema, values};
+use crate::digest::{Digester, VerifiedSecrets, new_pepper};
 use crate::error::StoreError;
-use crate::key_encryption_key::{KekSource, owners_only, sync_directory};
-use crate::known_rights::KnownRights;
+use crate::keys::{KekSource, Purpose, SELECT_PEPPER, Seal, Sealer};
 use crate::nonces::Nonces;
-use crate::remembered::Remembered;
-use crate::reseal::SELECT_PEPPER;
-use crate::schema;
-use crate::seal::{Purpose, Seal, Sealer};
-use crate::secrets::AddedSecret;
-use crate::store_url::StoreUrl;
-use crate::used_secrets::UsedSecrets;
+use crate::private_file::{owners_only, sync_directory};
+use crate::registrations::{KnownRights, UsedSecrets};
 use arc_swap::ArcSwap;
 use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use tokenberg_core::{ClientId, KeyMaterial, Rights, Timestamp};
 
-/// An open store. A clone is the same store; several processes may have one open at a time.
+/// An open store. A clone is the same store. Several processes may open a store at the same time.
 ///
-/// Every method that changes something returns when the change is on disk. A change whose future is dropped may have happened.
+/// Every method that changes something returns when the change is on disk. If its future is dropped, the change may or may not
+/// have been made.
 #[derive(Clone)]
 pub struct Store(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) db: Db,
     pub(crate) seal: ArcSwap<Seal>,
-    /// Where the key-encryption key is read again, should the store have been sealed anew.
+    /// Where the key-encryption key is read again after the store was sealed with another one.
     pub(crate) kek: KekSource,
     pub(crate) digester: Digester,
     pub(crate) nonces: Nonces,
-    /// What ties the records of the audit together.
+    /// Computes the hashes that link the records of the audit.
     pub(crate) links: Links,
-    /// Who changes what is changed here.
+    /// Who makes the changes of this process, for the audit.
     source: OnceLock<Box<str>>,
-    pub(crate) remembered: Remembered,
-    /// What the rights of clients that are in memory are shared with.
+    pub(crate) verified_secrets: VerifiedSecrets,
+    /// The rights of the clients in memory; equal rights are shared.
     pub(crate) known_rights: KnownRights,
     pub(crate) used_secrets: UsedSecrets,
-    /// The file that was opened, if it is one.
+    /// The file that was opened; `None` for PostgreSQL.
     pub(crate) file: Option<DatabaseFile>,
 }
 
-/// What [`Store::bootstrap`] did.
-#[derive(Clone)]
-pub struct Bootstrap {
-    /// Whether the key was added, because there was none.
-    pub key_added: bool,
-    /// The secret of the client, if the client was added, because there was neither a client nor a key.
-    pub root: Option<AddedSecret>,
-}
-
 impl Store {
-    /// Opens the store, and makes it if it is not there: the database with mode 0600, its tables, and the key file. A database
-    /// of PostgreSQL has to be there, and gets its tables.
+    /// Opens the store, and creates what is missing: the SQLite file with mode 0600, the tables, and the key file. A PostgreSQL
+    /// database must exist.
     ///
-    /// An older schema is brought to the newest one. The key file is made only while nothing is sealed yet.
+    /// An older schema is migrated to the newest one. The key file is created only while nothing is sealed yet.
     ///
     /// # Errors
-    /// If the files cannot be read, made or written, the key-encryption key is missing or another one, or a newer version wrote the store.
+    /// If the files cannot be read, created or written, the key-encryption key is missing or is not the right one, or a newer
+    /// version wrote the store.
     pub async fn open(url: &StoreUrl, kek: KekSource) -> Result<Self, StoreError> {
         if let Some(path) = url.path() {
             create(path)?;
@@ -72,12 +57,12 @@ impl Store {
         Self::connect(url, &kek, true).await
     }
 
-    /// Opens the store, which must be there: for commands that administer it.
+    /// Opens the store, which must exist; for commands that administer it.
     ///
     /// # Errors
     /// If there is no database, and as [`Store::open`].
     pub async fn open_existing(url: &StoreUrl, kek: KekSource) -> Result<Self, StoreError> {
-        // An empty file is what somebody made by hand; making a store of it is not the business of a command that reads.
+        // An empty file was created by hand. A command that reads does not make a store of it.
         if let Some(path) = url.path()
             && std::fs::metadata(path).map_or(true, |file| file.len() == 0)
         {
@@ -103,14 +88,14 @@ impl Store {
             nonces: Nonces::new(&pepper),
             links: Links::new(&pepper),
             source: OnceLock::new(),
-            remembered: Remembered::new()?,
+            verified_secrets: VerifiedSecrets::new()?,
             known_rights: KnownRights::default(),
             used_secrets: UsedSecrets::default(),
             file,
         })))
     }
 
-    /// Names who makes the changes that are made with this, for the audit; what was said first stays.
+    /// Sets who makes the changes of this store, for the audit. Only the first call has an effect.
     #[must_use]
     pub fn changed_by(self, source: &str) -> Self {
         self.0.source.get_or_init(|| source.into());
@@ -121,51 +106,21 @@ impl Store {
         self.0.source.get().map_or("unknown", |source| source)
     }
 
-    /// Adds the first key if there is none, and the first client if there is neither a client nor a key; both or nothing.
-    ///
-    /// Of several processes that start on one store, exactly one does it; the others find what it made.
-    ///
-    /// # Errors
-    /// If the secret cannot be registered, or the store fails.
-    pub async fn bootstrap(
-        &self,
-        now: Timestamp,
-        key: &KeyMaterial,
-        root: &ClientId,
-        rights: &Rights,
-        secret: NewSecret,
-    ) -> Result<Bootstrap, StoreError> {
-        let root_secret = self.prepare(root, secret).await?;
-        let rights = crate::clients::to_json(rights)?;
-        let (key_added, root_added) = change!(&self.0.db, [Part::Clients, Part::Keys], connection => {
-            let keys: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM signing_keys").fetch_one(&mut *connection).await?;
-            let clients: i64 =
-                sqlx::query_scalar("SELECT COUNT(*) FROM clients").fetch_one(&mut *connection).await?;
-            if keys > 0 {
-                return Ok((false, false));
-            }
-            let sealed = seal_key!(self, connection, key);
-            insert_key!(connection, key, sealed);
-            note!(self, connection, Change::key("key added", key));
-            if clients > 0 {
-                return Ok((true, false));
-            }
-            insert_client!(connection, root, rights, now);
-            note_client!(connection, root);
-            insert_secret!(connection, root, root_secret, now);
-            note!(self, connection, Change::client("client added", root).with_json("rights", &rights).with_secret(&self.0.links, &root_secret));
-            Ok((true, true))
-        })?;
-        Ok(Bootstrap { key_added, root: root_added.then_some(root_secret.added) })
+    /// Records a change in the installation's chain, as the last statement of its transaction. Returns the number of the
+    /// record.
+    pub(crate) async fn record_change(&self, tx: &mut Tx<'_>, change: Change) -> Result<i64, StoreError> {
+        let change = change.with("source", self.source());
+        Ok(append_to_installation(tx, &self.0.links, change).await?.number)
     }
 
-    /// Waits for what is under way and closes the files. Without it they are closed some time after the last clone is dropped.
+    /// Waits for running statements and closes the files. Without this call they are closed some time after the last clone is
+    /// dropped.
     pub async fn close(&self) {
         self.0.db.close().await;
     }
 }
 
-/// Makes an empty file that only its owner may read; SQLite gives the files beside it the same mode.
+/// Creates an empty file that only its owner can read. SQLite gives the files beside it the same mode.
 fn create(path: &Path) -> Result<(), StoreError> {
     let made = owners_only(OpenOptions::new().write(true).create_new(true)).open(path);
     match made.and_then(|file| file.sync_all()).and_then(|()| sync_directory(path)) {
@@ -178,30 +133,28 @@ fn create(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Opens the pepper with the key-encryption key, which proves that it is the right one; makes both on an empty store.
+/// Opens the pepper with the key-encryption key, which shows that it is the right key. On an empty store, creates both.
 async fn unseal(db: &Db, kek: &KekSource) -> Result<Seal, StoreError> {
-    let read = SELECT_PEPPER;
-    let mut found: Option<Vec<u8>> =
-        read!(db, connection => sqlx::query_scalar(read).fetch_optional(connection).await)?;
+    let mut found: Option<Vec<u8>> = db.find_value(SELECT_PEPPER, &[]).await?;
     if found.is_none() {
-        // In the transaction of a part, so that two processes agree on the key as on the pepper.
-        found = change!(db, [Part::Keys], connection => {
-            let found: Option<Vec<u8>> = sqlx::query_scalar(read).fetch_optional(&mut *connection).await?;
-            if found.is_some() {
-                return Ok(found);
-            }
-            let pepper = new_pepper()?;
-            let sealed = Sealer::new(&kek.key(false)?)?.seal(Purpose::Pepper, pepper.as_slice())?;
-            sqlx::query("INSERT INTO meta (name, value) VALUES ('pepper', $1)")
-                .bind(sealed.as_slice())
-                .execute(&mut *connection)
-                .await?;
-            // Before this nothing was configured, so a thing without a record was added by SQL.
-            let links = Links::new(pepper.as_slice());
-            let head = append_to_installation!(&links, connection, Change::event(STORE_MADE));
-            put_complete!(&links, connection, 0, &head);
-            Ok(Some(sealed))
-        })?;
+        // In a transaction of a part, so that two processes agree on the key and on the pepper.
+        let make = db.change(&[Part::Keys], |tx| {
+            Box::pin(async move {
+                let found: Option<Vec<u8>> = tx.find_value(SELECT_PEPPER, &[]).await?;
+                if found.is_some() {
+                    return Ok(found);
+                }
+                let pepper = new_pepper()?;
+                let sealed = Sealer::new(&kek.key(false)?)?.seal(Purpose::Pepper, pepper.as_slice())?;
+                tx.execute("INSERT INTO meta (name, value) VALUES ('pepper', $1)", values![&sealed]).await?;
+                // Nothing was configured before this record, so anything without a record was added by SQL.
+                let links = Links::new(pepper.as_slice());
+                let head = append_to_installation(tx, &links, Change::event(STORE_MADE)).await?;
+                put_complete(tx, &links, 0, &head).await?;
+                Ok(Some(sealed))
+            })
+        });
+        found = make.await?;
     }
     let sealed = found.unwrap_or_default();
     Seal::open(kek, sealed)?.ok_or_else(|| StoreError::WrongKey { from: kek.name() })

@@ -1,4 +1,5 @@
-//! What does a stolen disk give away, and what does the operator hear when a key is not where it should be?
+//! A stolen disk contains no secret, and a missing or wrong key is reported to the operator.
+#![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod world;
@@ -24,7 +25,7 @@ async fn se_03_neither_secrets_nor_private_keys_are_on_disk() {
     let world = World::new();
     let store = world.open().await;
     let generated = add(&store, "c1", NewSecret::Generate).await.secret.unwrap();
-    add(&store, "c2", chosen("a secret that somebody chose")).await;
+    add(&store, "c2", chosen("a secret that a person chose")).await;
     store.add_key(&key("k1")).await.unwrap();
     let private = key("k1").pkcs8;
     // Once with the write-ahead log, and once when all has gone into the database.
@@ -35,7 +36,7 @@ async fn se_03_neither_secrets_nor_private_keys_are_on_disk() {
     for bytes in [with_log, world.bytes()] {
         assert!(holds(&bytes, b"c1") && holds(&bytes, b"k1"));
         assert!(!holds(&bytes, generated.expose().as_bytes()));
-        assert!(!holds(&bytes, b"a secret that somebody chose"));
+        assert!(!holds(&bytes, b"a secret that a person chose"));
         assert!(!holds(&bytes, &private[..16]));
     }
     assert_eq!(mode(&world.path()), 0o600);
@@ -64,10 +65,10 @@ async fn ks_07_a_key_file_that_others_can_read_is_refused_by_name_unless_root_ga
     {
         for mode in modes {
             change(owner, *mode);
-            let told = fault(world.try_open().await).to_string();
-            assert!(told.contains(&format!("mode {mode:04o}")), "{told}");
-            assert!(told.contains(&format!("chmod 600 '{}'", world.key_file().display())), "{told}");
-            assert!(!told.contains(content.trim()));
+            let message = fault(world.try_open().await).to_string();
+            assert!(message.contains(&format!("mode {mode:04o}")), "{message}");
+            assert!(message.contains(&format!("chmod 600 '{}'", world.key_file().display())), "{message}");
+            assert!(!message.contains(content.trim()));
         }
     }
     for (owner, mode) in [(others, 0o400), (others, 0o600), (root, 0o600), (root, 0o640), (root, 0o440)] {
@@ -87,9 +88,9 @@ async fn ks_07_a_malformed_key_file_is_named_and_not_shown() {
     {
         fs::write(&path, content).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        let told = fault(world.try_open().await).to_string();
-        assert!(told.starts_with(&format!("the key file {} does not hold", path.display())), "{told}");
-        assert!(!told.contains("hush"));
+        let message = fault(world.try_open().await).to_string();
+        assert!(message.starts_with(&format!("the key file {} does not hold", path.display())), "{message}");
+        assert!(!message.contains("hush"));
     }
     fs::write(&path, [0xFF; 32]).unwrap();
     assert!(fault(world.try_open().await).to_string().contains("does not hold"));
@@ -160,9 +161,9 @@ async fn op_12_a_store_that_is_not_there_is_not_made_by_administration() {
 async fn op_12_a_place_where_nothing_can_be_made_is_named() {
     for path in ["/proc/tokenberg.db", "/nonexistent/tokenberg.db", "/dev/null/tokenberg.db"] {
         let url = StoreUrl::sqlite(Path::new(path));
-        let told = fault(Store::open(&url, KekSource::File(url.key_file().unwrap())).await).to_string();
-        assert!(told.starts_with(&format!("the store {path} cannot be opened: ")), "{told}");
-        assert!(told.contains("directory"), "{told}");
+        let message = fault(Store::open(&url, KekSource::File(url.key_file().unwrap())).await).to_string();
+        assert!(message.starts_with(&format!("the store {path} cannot be opened: ")), "{message}");
+        assert!(message.contains("directory"), "{message}");
     }
     let world = World::new();
     let url = StoreUrl::sqlite(world.directory());
@@ -171,8 +172,8 @@ async fn op_12_a_place_where_nothing_can_be_made_is_named() {
         StoreError::CannotOpen { .. }
     ));
     fs::write(world.path(), "this is no database, but it is long enough to look like one").unwrap();
-    let told = fault(world.try_open().await).to_string();
-    assert!(told.contains("no intact SQLite database"), "{told}");
+    let message = fault(world.try_open().await).to_string();
+    assert!(message.contains("the SQLite file is corrupt"), "{message}");
 }
 
 #[tokio::test]
@@ -185,7 +186,8 @@ async fn op_21_cc_19_a_database_that_was_replaced_is_told_and_not_taken_for_the_
     let aside = path.with_extension("aside");
     std::fs::rename(&path, &aside).unwrap();
     until(&watched, |w| matches!(w.health().fault, Some(StoreError::Replaced { .. }))).await;
-    // As when a backup is put back: a client that is disabled in there is not disabled here, and that is told.
+    // As after a backup was restored: a client that was disabled since is enabled in it, and the server reports that the file
+    // was replaced.
     std::fs::copy(&aside, &path).unwrap();
     assert!(matches!(watched.refresh().await, Err(StoreError::Replaced { .. })));
     assert!(watched.now().client(&id("c1")).is_some(), "what was read stays in force");

@@ -1,5 +1,6 @@
 //! A store whose audit was begun by the version before witnesses is whole, is said to have fewer of them, and gets them: conformance
 //! SE-06, OP-12.
+#![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod world;

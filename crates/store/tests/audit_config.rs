@@ -1,4 +1,5 @@
 //! Rights that are granted, and restrictions that are lifted, by a statement of SQL are found and named: conformance SE-06.
+#![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod world;

@@ -1,5 +1,6 @@
 //! Random histories of several nodes and an operator are whole at every step, and random manipulations of them are found:
 //! conformance SE-06.
+#![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod world;

@@ -1,4 +1,5 @@
-//! Is what was changed behind the store's back noticed?
+//! Damage and newer schemas are noticed.
+#![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod world;

@@ -1,4 +1,5 @@
-//! Does what was acknowledged survive, whoever else writes and whenever the power goes?
+//! Acknowledged changes survive concurrent writers and a power cut at any moment.
+#![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod world;

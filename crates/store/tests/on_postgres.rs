@@ -1,4 +1,5 @@
-//! Does all of it hold on PostgreSQL, too? The same tests once more, each with a database of its own.
+//! The same tests on PostgreSQL, each with its own database.
+#![cfg(all(feature = "sqlite", feature = "postgres"))]
 #![allow(
     clippy::duplicate_mod,
     reason = "each of the files has the world for itself, as when it stands alone"

@@ -1,4 +1,6 @@
-//! What can only go wrong with a server: it is gone, paused, cut off, or many write to it at once. Conformance OP-20, OP-21.
+//! Failures of a database server: it is gone, paused or cut off, or many nodes write at the same time. Conformance OP-20,
+//! OP-21.
+#![cfg(all(feature = "sqlite", feature = "postgres"))]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod world;
@@ -52,7 +54,7 @@ async fn op_20_a_change_that_is_committed_later_is_not_skipped() {
     slow.execute("COMMIT").await.unwrap();
     quick.await.unwrap().unwrap();
     until(&watched, |w| w.now().snapshot().revocations() == 2).await;
-    // A node that does not commit at all holds nobody up for ever.
+    // A node that never commits does not block the others for ever.
     slow.execute("BEGIN").await.unwrap();
     slow.execute("UPDATE revisions SET number = number + 1 WHERE part = 'revoked_ids'").await.unwrap();
     unavailable(store.revoke(&revocation("third"))).await;
@@ -69,7 +71,7 @@ async fn op_20_the_other_nodes_are_told_of_changes_and_of_nothing_else() {
     listener.listen("tokenberg_changed").await.unwrap();
     assert!(store.use_once("jti", "a", at(60)).await.unwrap());
     listener.execute("SELECT 1").await.unwrap();
-    assert!(listener.next_buffered().is_none(), "nobody keeps used identifiers in memory");
+    assert!(listener.next_buffered().is_none(), "no node keeps used identifiers in memory");
     store.revoke(&revocation("t1")).await.unwrap();
     assert_eq!(listener.recv().await.unwrap().payload(), "");
     listener.execute("SELECT 1").await.unwrap();
@@ -93,9 +95,9 @@ async fn op_21_a_server_that_is_gone_is_an_outage_and_when_it_is_back_all_is_as_
         unavailable(store.use_once("jti", mode, at(60))).await;
         until(&watched, |w| w.health().fault.as_ref().is_some_and(StoreError::is_unavailable)).await;
         assert!(is_let_in(&watched.now(), "c1", "s1-Z7", at(0)), "what is in memory goes on");
-        let told = fault(world.try_open().await).to_string();
-        assert!(told.contains("cannot be opened") && told.contains("127.0.0.1"), "{told}");
-        assert!(!told.contains(POSTGRES_PASSWORD));
+        let message = fault(world.try_open().await).to_string();
+        assert!(message.contains("cannot be opened") && message.contains("127.0.0.1"), "{message}");
+        assert!(!message.contains(POSTGRES_PASSWORD));
         postgres.start_again();
         until(&watched, |w| w.health().fault.is_none()).await;
         assert!(store.use_once("jti", mode, at(60)).await.unwrap(), "it had not been used");
@@ -122,8 +124,8 @@ async fn op_21_a_server_that_does_not_answer_holds_nobody_up() {
         one.await.unwrap();
     }
     until(&watched, |w| w.health().fault.is_some()).await;
-    let told = fault(tokio::time::timeout(LONG, world.try_open()).await.unwrap()).to_string();
-    assert!(told.contains("did not answer"), "{told}");
+    let message = fault(tokio::time::timeout(LONG, world.try_open()).await.unwrap()).to_string();
+    assert!(message.contains("did not answer"), "{message}");
     wire.set(Line::Open);
     until(&watched, |w| w.health().fault.is_none()).await;
     assert!(store.use_once("jti", "new", at(60)).await.unwrap());
@@ -157,7 +159,7 @@ async fn op_21_connections_that_the_network_forgot_are_replaced() {
         one.await.unwrap();
     }
     other.execute("ROLLBACK").await.unwrap();
-    // Each of those that are kept may cost somebody its time, but no more.
+    // Each connection of the pool may cost one caller its limit, but no more.
     let mut failures = 0;
     while store.use_once("jti", "a", at(60)).await.is_err() {
         failures += 1;
@@ -198,10 +200,10 @@ async fn se_05_no_error_shows_the_password() {
         (format!("{good}?sslmode=verify-full"), "UnknownIssuer"),
     ] {
         let world = World::new();
-        let told = fault(Store::open(&url.parse().unwrap(), world.key()).await);
-        let told = format!("{told} {told:?}");
-        assert!(told.contains(expected) && told.contains("127.0.0.1"), "{told}");
-        assert!(!told.contains("hush"), "{told}");
+        let message = fault(Store::open(&url.parse().unwrap(), world.key()).await);
+        let message = format!("{message} {message:?}");
+        assert!(message.contains(expected) && message.contains("127.0.0.1"), "{message}");
+        assert!(!message.contains("hush"), "{message}");
     }
 }
 

@@ -1,4 +1,5 @@
-//! Is what was taken back dead, and what can be forgotten gone?
+//! Revoked tokens are refused, and expired rows are deleted.
+#![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod world;

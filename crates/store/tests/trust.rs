@@ -1,4 +1,5 @@
-//! Whom is believed besides ourselves, for which client, and who is shut out? And does a running server follow?
+//! Trusted issuers, foreign identities and disabled subjects, and that a running server follows their changes.
+#![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod world;
@@ -46,7 +47,7 @@ async fn ks_06_an_issuer_is_trusted_by_its_exact_text_and_followed() {
     let Some(world) = World::of_either_kind() else { return };
     let (here, there) = (world.open().await, world.open().await);
     let watched = watch(&here).await;
-    assert!(watched.now().issuer(IDP).is_none(), "by default nobody is trusted");
+    assert!(watched.now().issuer(IDP).is_none(), "by default no issuer is trusted");
     let mut worth = Trust::new(KeySource::Jwks(r#"{"keys":[]}"#.into()));
     worth.accept = vec![AcceptedAs::IdToken, AcceptedAs::JwtBearer];
     worth.map = vec!["groups=a:PRINCIPAL_ROLE:a".parse().unwrap()];
@@ -68,7 +69,7 @@ async fn ks_06_an_issuer_is_trusted_by_its_exact_text_and_followed() {
     watched.refresh().await.unwrap();
     let now = watched.now().issuer(IDP).unwrap();
     assert_eq!((&now.trust, now.enabled), (&worth, false), "other keys do not enable it again");
-    assert!(before.issuer(IDP).unwrap().enabled, "whoever holds the moment before goes on with that");
+    assert!(before.issuer(IDP).unwrap().enabled, "an older moment does not change");
 
     there.remove_issuer(at(5), &foreign(IDP)).await.unwrap();
     watched.refresh().await.unwrap();
@@ -251,7 +252,7 @@ async fn wl_14_an_identity_stands_for_one_client_however_it_is_registered() {
         fault(store.client(&id("c")).await);
         store.set_rights(&id("b"), &rights()).await.unwrap();
     }
-    // An issuer that is gone keeps nobody from changing other rights, and lets nothing new in.
+    // A removed issuer does not block changes of other rights, and no identity of it can be added.
     store.remove_issuer(at(1), &foreign(K8S)).await.unwrap();
     let mut kept = store.client(&id("a")).await.unwrap().rights;
     kept.dpop_bound = true;

@@ -84,6 +84,15 @@ fn no_file_is_longer_than_400_lines_and_each_says_what_it_is() {
 }
 
 #[test]
+fn the_store_defines_one_macro_which_binds_values() {
+    let sources = files(&[".rs"]);
+    let of_store = sources.iter().filter(|(path, _)| path.starts_with(root().join("crates/store")));
+    let macros: Vec<&str> =
+        of_store.flat_map(|(_, text)| text.lines()).filter(|line| line.contains("macro_rules!")).collect();
+    assert_eq!(macros, ["macro_rules! values {"]);
+}
+
+#[test]
 fn nothing_is_unsafe_unfinished_or_of_one_machine() {
     for (path, text) in
         files(&[".rs", ".md", ".toml", ".py", ".sh", "run", ".yaml", ".java", ".mjs", ".json"])

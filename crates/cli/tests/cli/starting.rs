@@ -155,7 +155,7 @@ fn op_12_a_start_that_cannot_work_says_why_in_one_sentence() {
     assert!(said.err.contains("no/such/directory.db"), "{}", said.err);
     place.file("text", &"this is no database ".repeat(100));
     let said = place.start(&["--store", "sqlite:text"], &[]).err().unwrap().refused();
-    assert!(said.err.contains("no intact SQLite database"), "{}", said.err);
+    assert!(said.err.contains("the SQLite file is corrupt"), "{}", said.err);
 }
 
 #[test]

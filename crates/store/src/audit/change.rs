@@ -1,23 +1,27 @@
-//! What did the operator change? A record in the transaction of the change itself, so that there is not one without the other.
+//! The record of a change by the operator. It is written in the transaction of the change, so that neither exists without the
+//! other.
 
 use crate::audit::{Links, tag_of_digest};
-use crate::secrets::Prepared;
 use serde_json::{Map, Value};
-use tokenberg_core::{ClientId, Issuer, KeyId, KeyMaterial, Timestamp};
+use tokenberg_core::{ClientId, Issuer, KeyId, KeyMaterial, StoredSecret, Timestamp};
 
 /// The field of a record that follows a head with a wrong seal.
 pub(crate) const FOREIGN_HEAD: &str = "foreign_head";
 
-/// What is written of a change.
+/// The event of the first record of a new store, in which nothing is configured.
+pub(crate) const STORE_MADE: &str = "store made";
+
+/// The record of a change or of an event.
+#[derive(Clone)]
 pub(crate) struct Change(Map<String, Value>);
 
 impl Change {
-    /// Of what kind it is.
+    /// The record of a change of this kind.
     pub(crate) fn new(what: &str) -> Self {
         Self(Map::new()).with("change", what)
     }
 
-    /// What happened to a process, and not to what is configured.
+    /// The record of an event of a process, which changes no configuration.
     pub(crate) fn event(what: &str) -> Self {
         Self(Map::new()).with("event", what)
     }
@@ -38,7 +42,7 @@ impl Change {
         Self::key_named(what, &key.id).with_key(key)
     }
 
-    /// With the algorithm and the times of a key.
+    /// Adds the algorithm and the times of a key.
     pub(crate) fn with_key(self, key: &KeyMaterial) -> Self {
         self.with("alg", key.algorithm.as_str())
             .with("created_at", key.created_at.as_seconds())
@@ -51,58 +55,18 @@ impl Change {
         self
     }
 
-    /// With what was written as JSON.
+    /// Adds a column that holds JSON.
     pub(crate) fn with_json(self, name: &str, json: &str) -> Self {
         self.with(name, serde_json::from_str::<Value>(json).unwrap_or_else(|_| json.into()))
     }
 
-    /// With the name of a secret, and a keyed hash of its digest.
-    pub(crate) fn with_secret(self, links: &Links, secret: &Prepared) -> Self {
-        self.with("secret", &*secret.added.secret_id)
-            .with("secret_tag", tag_of_digest(links, &secret.digest.0).to_json())
+    /// Adds the name of a secret, and a keyed hash of its digest.
+    pub(crate) fn with_secret(self, links: &Links, secret: &StoredSecret) -> Self {
+        let tag = tag_of_digest(links, &secret.digest.0).to_json();
+        self.with("secret", secret.id.as_str()).with("secret_tag", tag)
     }
 
     pub(crate) fn into_text(self) -> String {
         Value::Object(self.0).to_string()
     }
-}
-
-/// Adds a record to the chain of the installation, as the last thing that a transaction does. Its number.
-///
-/// Locks the head until the end, so that the writers of this chain queue up.
-macro_rules! note {
-    ($store:expr, $connection:expr, $change:expr) => {{
-        let change = $change.with("source", $store.source());
-        append_to_installation!(&$store.0.links, $connection, change).number
-    }};
-}
-
-/// The same for a store that is being opened. Returns the new head.
-macro_rules! append_to_installation {
-    ($links:expr, $connection:expr, $change:expr) => {{
-        use $crate::audit::{Block, FOREIGN_HEAD, Head, HeadRow, INSTALLATION, SELECT_HEAD, read_head};
-        let links: &$crate::audit::Links = $links;
-        let lock = "UPDATE audit_heads SET chain = chain WHERE chain = $1";
-        let locked = sqlx::query(lock).bind(INSTALLATION).execute(&mut *$connection).await?.rows_affected();
-        if locked == 0 {
-            let head = Head::new(INSTALLATION, 0, $crate::audit::now());
-            insert_head!($connection, links, &head);
-            sqlx::query(lock).bind(INSTALLATION).execute(&mut *$connection).await?;
-        }
-        let row: HeadRow =
-            sqlx::query_as(SELECT_HEAD).bind(INSTALLATION).fetch_one(&mut *$connection).await?;
-        let (number, hash) = (row.1, row.2.clone());
-        let hash =
-            hash.try_into().map_err(|_| $crate::error::StoreError::damaged("the head of the audit"))?;
-        let at = $crate::audit::now();
-        let from = Head { number, hash, ..Head::new(INSTALLATION, 0, at) };
-        let mut head = from.clone();
-        let change: $crate::audit::Change = $change;
-        // The change is made all the same, but it must not turn a forged head into a sealed one unnoticed.
-        let change = if read_head(links, row).is_some() { change } else { change.with(FOREIGN_HEAD, true) };
-        let row = head.extend(links, Block::of_one(at, change.into_text()));
-        insert_records!($connection, INSTALLATION, std::slice::from_ref(&row));
-        move_head!($connection, links, &from, &head);
-        head
-    }};
 }

@@ -4,7 +4,7 @@
 use crate::audit::facts::{Fact, FactName, Facts, Kind, Name};
 use crate::audit::inventory::Inventory;
 use crate::audit::ledger::{Entry, Ledger};
-use crate::used_ids::DEAD_SECRETS;
+use crate::single_use::DEAD_SECRETS;
 use std::fmt;
 
 /// Something that is configured otherwise than the installation's chain says.

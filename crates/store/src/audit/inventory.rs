@@ -2,61 +2,50 @@
 
 use crate::audit::Links;
 use crate::audit::facts::{Fact, FactName, Facts, Kind, Name, tag_of, tag_of_text};
+use crate::database::Tx;
+use crate::error::StoreError;
 use crate::hex::to_hex;
 use std::collections::HashMap;
 
 /// Everything that is configured.
 pub(crate) type Inventory = HashMap<Name, Facts>;
 
-/// Reads everything that is configured, in the transaction of a moment.
-macro_rules! inventory {
-    ($store:expr, $connection:expr) => {{
-        use futures_util::TryStreamExt;
-        use $crate::audit::inventory::*;
-        let links = &$store.0.links;
-        let mut inventory = Inventory::new();
-        {
-            let mut rows = sqlx::query_as(SELECT_CLIENTS).fetch(&mut *$connection);
-            while let Some(row) = rows.try_next().await? {
-                inventory.extend([client(links, row)]);
-            }
-        }
-        {
-            let mut rows = sqlx::query_as(SELECT_SECRETS).fetch(&mut *$connection);
-            while let Some(row) = rows.try_next().await? {
-                secret(links, &mut inventory, row);
-            }
-        }
-        {
-            let mut rows = sqlx::query_as(SELECT_REVOKED_IDS).fetch(&mut *$connection);
-            while let Some(row) = rows.try_next().await? {
-                inventory.extend([revoked_id(row)]);
-            }
-        }
-        let rows = sqlx::query_as(SELECT_REVOKED_BEFORE).fetch_all(&mut *$connection).await?;
-        inventory.extend(rows.into_iter().map(revoked_before));
-        let rows = sqlx::query_as(SELECT_ISSUERS).fetch_all(&mut *$connection).await?;
-        inventory.extend(rows.into_iter().map(|row| issuer(links, row)));
-        let rows = sqlx::query_as(SELECT_KEYS).fetch_all(&mut *$connection).await?;
-        inventory.extend(rows.into_iter().map(|row| key(links, row)));
-        let rows = sqlx::query_as(SELECT_DISABLED_SUBJECTS).fetch_all(&mut *$connection).await?;
-        inventory.extend(rows.into_iter().map(disabled_subject));
-        inventory
-    }};
+/// Reads everything that is configured.
+pub(crate) async fn inventory(tx: &mut Tx<'_>, links: &Links) -> Result<Inventory, StoreError> {
+    let mut inventory = Inventory::new();
+    let add_client = |row| {
+        inventory.extend([client(links, row)]);
+        Ok(())
+    };
+    tx.each(SELECT_CLIENTS, &[], add_client).await?;
+    let add_secret = |row| {
+        secret(links, &mut inventory, row);
+        Ok(())
+    };
+    tx.each(SELECT_SECRETS, &[], add_secret).await?;
+    let add_revoked_id = |row| {
+        inventory.extend([revoked_id(row)]);
+        Ok(())
+    };
+    tx.each(SELECT_REVOKED_IDS, &[], add_revoked_id).await?;
+    inventory.extend(tx.all(SELECT_REVOKED_BEFORE, &[]).await?.into_iter().map(revoked_before));
+    inventory.extend(tx.all(SELECT_ISSUERS, &[]).await?.into_iter().map(|row| issuer(links, row)));
+    inventory.extend(tx.all(SELECT_KEYS, &[]).await?.into_iter().map(|row| key(links, row)));
+    inventory.extend(tx.all(SELECT_DISABLED_SUBJECTS, &[]).await?.into_iter().map(disabled_subject));
+    Ok(inventory)
 }
 
-pub(crate) const SELECT_CLIENTS: &str = "SELECT id, enabled, rights FROM clients";
-pub(crate) const SELECT_SECRETS: &str = "SELECT client_id, id, digest, expires_at FROM client_secrets";
-pub(crate) const SELECT_ISSUERS: &str = "SELECT issuer, enabled, trust FROM issuers";
-pub(crate) const SELECT_KEYS: &str =
-    "SELECT id, algorithm, created_at, signs_from, verifies_until FROM signing_keys";
-pub(crate) const SELECT_DISABLED_SUBJECTS: &str = "SELECT issuer, name, since FROM disabled_subjects";
-pub(crate) const SELECT_REVOKED_IDS: &str = "SELECT kind, id, until FROM revoked_ids";
-pub(crate) const SELECT_REVOKED_BEFORE: &str = "SELECT kind, issuer, name, before FROM revoked_before";
+const SELECT_CLIENTS: &str = "SELECT id, enabled, rights FROM clients";
+const SELECT_SECRETS: &str = "SELECT client_id, id, digest, expires_at FROM client_secrets";
+const SELECT_ISSUERS: &str = "SELECT issuer, enabled, trust FROM issuers";
+const SELECT_KEYS: &str = "SELECT id, algorithm, created_at, signs_from, verifies_until FROM signing_keys";
+const SELECT_DISABLED_SUBJECTS: &str = "SELECT issuer, name, since FROM disabled_subjects";
+const SELECT_REVOKED_IDS: &str = "SELECT kind, id, until FROM revoked_ids";
+const SELECT_REVOKED_BEFORE: &str = "SELECT kind, issuer, name, before FROM revoked_before";
 
 type Thing = (Name, Facts);
 
-pub(crate) fn client(links: &Links, (id, enabled, rights): (String, i64, String)) -> Thing {
+fn client(links: &Links, (id, enabled, rights): (String, i64, String)) -> Thing {
     let facts = [
         // Any other number than 0 enables it.
         (FactName::Enabled, Fact::Number(i64::from(enabled != 0))),
@@ -65,7 +54,7 @@ pub(crate) fn client(links: &Links, (id, enabled, rights): (String, i64, String)
     (Name::new(Kind::Client, &[&id]), facts.into())
 }
 
-pub(crate) fn secret(
+fn secret(
     links: &Links,
     inventory: &mut Inventory,
     (client, id, digest, expires_at): (String, String, Vec<u8>, Option<i64>),
@@ -76,12 +65,12 @@ pub(crate) fn secret(
     }
 }
 
-/// What stands for the digest of a secret.
+/// The fact that represents the digest of a secret.
 pub(crate) fn tag_of_digest(links: &Links, digest: &[u8]) -> Fact {
     tag_of(links, to_hex(digest))
 }
 
-pub(crate) fn issuer(links: &Links, (issuer, enabled, trust): (String, i64, String)) -> Thing {
+fn issuer(links: &Links, (issuer, enabled, trust): (String, i64, String)) -> Thing {
     let facts = [
         (FactName::Enabled, Fact::Number(i64::from(enabled != 0))),
         (FactName::Trust, tag_of_text(links, &trust)),
@@ -89,7 +78,7 @@ pub(crate) fn issuer(links: &Links, (issuer, enabled, trust): (String, i64, Stri
     (Name::new(Kind::Issuer, &[&issuer]), facts.into())
 }
 
-pub(crate) fn key(links: &Links, row: (String, String, i64, i64, Option<i64>)) -> Thing {
+fn key(links: &Links, row: (String, String, i64, i64, Option<i64>)) -> Thing {
     let (id, algorithm, created_at, signs_from, verifies_until) = row;
     let facts = [
         (FactName::Algorithm, tag_of(links, algorithm)),
@@ -101,16 +90,16 @@ pub(crate) fn key(links: &Links, row: (String, String, i64, i64, Option<i64>)) -
     (Name::new(Kind::Key, &[&id]), facts.into())
 }
 
-pub(crate) fn disabled_subject((issuer, name, since): (String, String, i64)) -> Thing {
+fn disabled_subject((issuer, name, since): (String, String, i64)) -> Thing {
     let facts = [(FactName::Since, Fact::Number(since))];
     (Name::new(Kind::DisabledSubject, &[&issuer, &name]), facts.into())
 }
 
-pub(crate) fn revoked_id((kind, id, until): (String, String, i64)) -> Thing {
+fn revoked_id((kind, id, until): (String, String, i64)) -> Thing {
     (Name::new(Kind::RevokedId, &[&kind, &id]), [(FactName::Until, Fact::Number(until))].into())
 }
 
-pub(crate) fn revoked_before((kind, issuer, name, before): (String, String, String, i64)) -> Thing {
+fn revoked_before((kind, issuer, name, before): (String, String, String, i64)) -> Thing {
     let name = Name::new(Kind::RevokedBefore, &[&kind, &issuer, &name]);
     (name, [(FactName::Before, Fact::Number(before))].into())
 }

@@ -4,14 +4,12 @@
 //! the ledger says, in records of the event `stated`. Older versions wrote neither these nor all fields: what they left out is
 //! [`Fact::Unknown`], and is not compared.
 
-use crate::audit::Links;
 use crate::audit::facts::{Fact, FactName, Facts, Kind, Name, tag_of, tag_of_json};
+use crate::audit::{Links, STORE_MADE};
 use crate::revocations::{CLIENT, SESSION, SUBJECT, TOKEN};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
-/// The event of the first record of a new store, in which nothing is configured.
-pub(crate) const STORE_MADE: &str = "store made";
 /// The event of records that repeat the ledger.
 pub(crate) const STATED: &str = "stated";
 

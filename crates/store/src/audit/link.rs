@@ -1,15 +1,15 @@
-//! What ties a row to the one before it? HMAC-SHA256 (RFC 2104) over what it says, where it stands and what was before.
+//! Links a row to the one before it: HMAC-SHA256 (RFC 2104) over its content, its place, and the hash before it.
 
 use crate::audit::{Block, Row};
 use ring::hmac;
 
-/// The key of the chains, without which no row and no head can be made.
+/// The key of the chains, without which no row and no head can be forged.
 pub(crate) struct Links(hmac::Key);
 
-/// Before the first row of a chain.
+/// The hash before the first row of a chain.
 pub(crate) const NOTHING: [u8; 32] = [0; 32];
 
-/// Where a chain ends.
+/// The end of a chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) chain: String,
@@ -77,7 +77,7 @@ impl Links {
 }
 
 impl Head {
-    /// Nothing yet.
+    /// The head of a chain without records.
     pub(crate) fn new(chain: &str, begun: i64, at: i64) -> Self {
         Self { chain: chain.to_owned(), number: 0, hash: NOTHING, at, begun, ended: false }
     }

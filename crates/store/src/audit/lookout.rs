@@ -1,9 +1,10 @@
 //! Compares all chains with what they were, once a minute, and lets the installation's chain witness those of nodes.
 
+use crate::audit::head::{HeadRow, SELECT_HEADS, read_head};
 use crate::audit::observed::{Observed, Present, WentBack};
-use crate::audit::read::{HeadRow, SELECT_HEADS, read_head};
 use crate::audit::row::records;
-use crate::audit::trail::TrailOptions;
+use crate::audit::shared::TrailOptions;
+use crate::audit::walk::{AnchorRow, SELECT_ANCHORS};
 use crate::audit::witness::Witness;
 use crate::audit::{Head, INSTALLATION};
 use crate::error::StoreError;
@@ -184,13 +185,14 @@ impl Lookout {
 impl Store {
     /// All chains that have a head.
     async fn present_chains(&self) -> Result<HashMap<String, Present>, StoreError> {
-        let anchors = "SELECT chain, first, before, anchor FROM audit_heads";
-        let (heads, anchors) = read_moment!(&self.0.db, connection => {
-            let heads: Vec<HeadRow> = sqlx::query_as(SELECT_HEADS).fetch_all(&mut *connection).await?;
-            let anchors: Vec<(String, i64, Vec<u8>, Vec<u8>)> =
-                sqlx::query_as(anchors).fetch_all(&mut *connection).await?;
-            Ok((heads, anchors))
-        })?;
+        let read = self.0.db.moment(|tx| {
+            Box::pin(async {
+                let heads: Vec<HeadRow> = tx.all(SELECT_HEADS, &[]).await?;
+                let anchors: Vec<AnchorRow> = tx.all(SELECT_ANCHORS, &[]).await?;
+                Ok((heads, anchors))
+            })
+        });
+        let (heads, anchors) = read.await?;
         let mut present: HashMap<String, Present> = heads
             .into_iter()
             .map(|row| (row.0.clone(), Present { head: read_head(&self.0.links, row), first: None }))

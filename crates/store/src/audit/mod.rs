@@ -1,30 +1,25 @@
-//! What happened here, and has anybody changed what was written of it? Chains of records; conformance SE-06.
+//! The audit: chains of records that show what happened, and whether a record was changed; conformance SE-06.
 //!
 //! ```text
-//! change! ── note! ────────────────> the chain `installation`: changes by the operator, and which nodes began
+//! a change ── record_change ───────> the chain `installation`: changes by the operator, and which nodes began
 //! AuditTrail ── queue ── batches ──> a chain for each node: what it decided
 //!                 witnesses          each says how far the other had come
 //! ```
 //!
-//! Each record has a number, and each row, of one record or of many that were written together, a keyed hash over itself and
-//! the hash before it. The last number and hash of a chain stand
-//! in its head, so that an end that was cut off is missed; a node's chain is named in the chain of the installation, so that
-//! a chain that was removed with its head is missed. The key is derived from the pepper: who can write the tables, but has
-//! no key-encryption key, can compute none of it.
+//! Each record has a number. Each row, of one record or of several that were written together, has a keyed hash over itself and
+//! the hash before it. The head of a chain holds its last number and hash, which shows that an end was cut off. The
+//! installation's chain names the chains of nodes, which shows that a chain was removed with its head. The key is derived from
+//! the pepper: an attacker who can write the tables, but does not have the key-encryption key, can compute none of these
+//! hashes.
 
-// In the order in which their macros are used.
-#[macro_use]
 mod append;
-#[macro_use]
 mod change;
-#[macro_use]
-pub(crate) mod inventory;
-#[macro_use]
-pub(crate) mod stated;
-
 mod claims;
+pub(crate) mod complete;
 mod differences;
 mod facts;
+mod head;
+mod inventory;
 mod ledger;
 mod link;
 mod load;
@@ -35,31 +30,35 @@ mod read;
 mod report;
 mod retention;
 mod row;
+mod shared;
+mod stated;
 mod trail;
 mod verify;
 mod walk;
 mod witness;
 mod writer;
 
-pub(crate) use change::{Change, FOREIGN_HEAD};
+pub(crate) use append::append_to_installation;
+pub(crate) use change::{Change, FOREIGN_HEAD, STORE_MADE};
 pub use differences::{Difference, Discrepancy};
 pub(crate) use facts::tag_of_text;
+pub(crate) use head::{HeadRow, SELECT_HEAD, read_head};
 pub(crate) use inventory::tag_of_digest;
-pub(crate) use ledger::STORE_MADE;
 pub(crate) use link::{Head, Links, NOTHING};
 pub use queue::{USUAL_QUEUE, WhenFull};
 pub use read::{AuditCursor, AuditEntry};
-pub(crate) use read::{HeadRow, SELECT_HEAD, read_head};
 pub use report::{AuditReport, Break, ChainReport};
 pub(crate) use row::{Block, Row};
-pub use trail::{AuditFigures, AuditTrail, TrailOptions};
+pub use shared::TrailOptions;
+pub use trail::{AuditFigures, AuditTrail};
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The chain of what the operator changed, one for all processes on the store.
+/// The name of the chain of the operator's changes, one for all processes on the store.
 pub(crate) const INSTALLATION: &str = "installation";
 
-/// Milliseconds since 1970 by the clock of this machine: a record says when it was made, whatever time a request is judged by.
+/// Milliseconds since 1970 by the clock of this machine. A record holds when it was made, whichever time a request is judged
+/// by.
 pub(crate) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)

@@ -27,7 +27,7 @@ pub enum WhenFull {
     Refuse,
 }
 
-/// A record that waits; what it says stands with what the others say.
+/// A record that waits; its text is among those of the others.
 #[derive(Debug)]
 struct Waiting {
     at: i64,
@@ -37,7 +37,7 @@ struct Waiting {
     is_unverified: bool,
 }
 
-/// How many records have their texts together; whoever takes as many at once takes them as they are.
+/// How many records have their texts in one piece, which is taken without copying.
 pub(crate) const PIECE: usize = 2048;
 
 #[derive(Debug, Default)]
@@ -59,12 +59,12 @@ pub(crate) struct Queue {
     /// What was put in and is not written yet, including what was taken out.
     loads: Loads,
     waiting: VecDeque<Waiting>,
-    /// What they say, one after the other, so that none needs memory of its own; in pieces of [`PIECE`], so that nobody who is
-    /// served waits while those that are left are copied.
+    /// Their texts, one after the other, so that none needs its own allocation; in pieces of [`PIECE`], so that no request
+    /// waits while the rest is copied.
     pieces: VecDeque<Piece>,
     /// How many were taken out so far.
     taken: u64,
-    /// By what it says: which of all that came it was.
+    /// By text: the number of the record among all that were put in.
     alike: HashMap<u64, u64>,
     hashes: RandomState,
 }
@@ -85,10 +85,10 @@ impl Queue {
         }
     }
 
-    /// Takes a record, and what is to be written of it if somebody has written it out already; `false` if there is no room.
+    /// Puts a record in, with its text if it was serialized already. Returns `false` if there is no room.
     ///
-    /// Requests that come to nothing are in everybody's power. Those that differ in nothing but their own identifier and port are one
-    /// record with their number while it waits, so that a flood of them neither fills the queue nor the disk.
+    /// Any client can send requests that are refused. Those that differ only in their own identifier and port are one record
+    /// with a count while it waits, so that a flood of them fills neither the queue nor the disk.
     pub(crate) fn put(&mut self, at: i64, record: &AuditRecord<'_>, text: Option<&str>) -> bool {
         let mut key = None;
         if !record.outcome.is_effective() {
@@ -194,7 +194,7 @@ impl Queue {
         most
     }
 
-    /// Whether none is left to be taken.
+    /// Whether no record is left to take.
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
@@ -204,14 +204,14 @@ impl Queue {
     }
 }
 
-/// What is done with the record as JSON. It is written where the one before it was, on this thread.
+/// Passes the record on as JSON, in a buffer that this thread reuses.
 pub(crate) fn written<T>(record: &AuditRecord<'_>, done: impl FnOnce(&str) -> T) -> T {
     thread_local! {
         static TEXT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     }
     TEXT.with_borrow_mut(|text| {
         text.clear();
-        // It holds nothing that could not be written, or is not UTF-8.
+        // A record contains nothing that cannot be serialized, and only UTF-8.
         let is_written = serde_json::to_writer(&mut *text, record).is_ok();
         done(std::str::from_utf8(text).ok().filter(|_| is_written).unwrap_or("{}"))
     })
@@ -284,7 +284,7 @@ mod tests {
         for text in &texts {
             serde_json::from_str::<serde_json::Value>(text).unwrap();
         }
-        // What was taken is on its way, and another request is another record.
+        // Taken records are being written, so another request is another record.
         assert!(put(&mut queue, WRONG, 1, "c1"));
         assert_eq!(queue.load().records, 1003);
         queue.written(&taken);

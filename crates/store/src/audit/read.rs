@@ -1,26 +1,27 @@
-//! What do the chains say? All of it in the order of time, or what is new since it was last asked.
+//! Reads the chains in the order of time: all records, or those since the last read.
 
+use crate::audit::Row;
 use crate::audit::row::{count, records};
-use crate::audit::{Head, Links, Row};
+use crate::database::values;
 use crate::error::StoreError;
 use crate::store::Store;
 use std::collections::{HashMap, VecDeque};
 use tokenberg_core::Timestamp;
 
-/// A record as it stands in the store. Whether it is genuine, [`Store::verify_audit`] says.
+/// A record as it is stored. [`Store::verify_audit`] checks whether it is genuine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEntry {
     /// The chain: the name of a node, or `installation`.
     pub chain: String,
     /// Its number in the chain.
     pub number: i64,
-    /// When it was made, in milliseconds since 1970, by the clock of whoever made it.
+    /// When it was made, in milliseconds since 1970, by the clock of its node.
     pub at: i64,
     /// What it says: a JSON object.
     pub record: String,
 }
 
-/// How far somebody has read.
+/// How far a reader has read.
 #[derive(Debug, Default)]
 pub struct AuditCursor {
     /// Milliseconds since 1970.
@@ -31,35 +32,20 @@ pub struct AuditCursor {
 /// How many records of a chain are read at once.
 const PAGE: i64 = 200;
 
-/// Chain, number, hash, time, beginning, end, seal.
-pub(crate) type HeadRow = (String, i64, Vec<u8>, i64, i64, i64, Vec<u8>);
-pub(crate) const SELECT_HEADS: &str =
-    "SELECT chain, number, hash, at, begun, ended, seal FROM audit_heads ORDER BY begun, chain";
-
-pub(crate) const SELECT_HEAD: &str =
-    "SELECT chain, number, hash, at, begun, ended, seal FROM audit_heads WHERE chain = $1";
-
 /// The rows of a chain behind one number and up to another, but one row in any case.
 pub(crate) const SELECT_RECORDS: &str = "SELECT number, at, record, hash FROM audit_records WHERE chain = $1 AND number > $2 AND number <= \
     COALESCE((SELECT MAX(number) FROM audit_records WHERE chain = $1 AND number > $2 AND number <= $3), \
     (SELECT MIN(number) FROM audit_records WHERE chain = $1 AND number > $2)) ORDER BY number";
 
-/// The head, if its seal is right.
-pub(crate) fn read_head(links: &Links, row: HeadRow) -> Option<Head> {
-    let (chain, number, hash, at, begun, ended, seal) = row;
-    let head = Head { chain, number, hash: hash.try_into().ok()?, at, begun, ended: ended != 0 };
-    (ended == i64::from(head.ended) && links.seal(&head).as_slice() == seal).then_some(head)
-}
-
 impl AuditCursor {
-    /// At what was recorded at this time and later; `None` is the beginning.
+    /// A cursor at the records of this time and later; `None` is the beginning.
     #[must_use]
     pub fn since(time: Option<Timestamp>) -> Self {
         Self { since: time.map_or(0, |time| time.as_seconds() * 1000), read: HashMap::new() }
     }
 }
 
-/// What was read of a chain and not handed on yet.
+/// Records of a chain that were read and not passed on yet.
 struct Page {
     chain: String,
     entries: VecDeque<AuditEntry>,
@@ -78,10 +64,10 @@ fn entries<'a>(chain: &'a str, (number, at, text, _): &'a Row) -> impl Iterator<
 }
 
 impl Store {
-    /// Hands on what there is beyond the cursor, in the order of time as far as the chains are, and moves the cursor on.
+    /// Passes on the records behind the cursor, in the order of time as far as the chains are, and moves the cursor.
     ///
     /// # Errors
-    /// If the store fails, or whoever takes the records does.
+    /// If the store or `take` fails.
     pub async fn read_audit<E: From<StoreError>>(
         &self,
         cursor: &mut AuditCursor,
@@ -103,7 +89,7 @@ impl Store {
                     let rows = self.audit_page(&page.chain, read, PAGE).await?;
                     page.may_have_more = !rows.is_empty();
                     page.entries = rows.iter().flat_map(|row| entries(&page.chain, row)).collect();
-                    // Whoever was given the first records of a row alone goes on behind them.
+                    // The cursor may be inside of a row.
                     page.entries.retain(|entry| entry.number > read);
                 }
             }
@@ -123,7 +109,13 @@ impl Store {
     pub(crate) async fn audit_chains(&self) -> Result<Vec<String>, StoreError> {
         let read =
             "SELECT chain FROM audit_heads UNION SELECT DISTINCT chain FROM audit_records ORDER BY chain";
-        read!(&self.0.db, connection => sqlx::query_scalar(read).fetch_all(connection).await)
+        let chains: Vec<(String,)> = self.0.db.all(read, &[]).await?;
+        Ok(chains.into_iter().map(|(chain,)| chain).collect())
+    }
+
+    /// The number of the first record of a chain that is kept, if the chain has a head.
+    pub(crate) async fn audit_first(&self, chain: &str) -> Result<Option<i64>, StoreError> {
+        self.0.db.find_value("SELECT first FROM audit_heads WHERE chain = $1", values![chain]).await
     }
 
     /// The number of the last record before the first row that is as young as that.
@@ -133,18 +125,15 @@ impl Store {
     async fn before(&self, chain: &str, since: i64) -> Result<i64, StoreError> {
         let read = "SELECT MIN(number) FROM (SELECT number FROM audit_records WHERE chain = $1 AND at >= $2 \
                     ORDER BY at LIMIT 5000) AS young";
-        let first: Option<i64> = read!(&self.0.db, connection => {
-            sqlx::query_scalar(read).bind(chain).bind(since).fetch_one(connection).await
-        })?;
+        let first: Option<i64> = self.0.db.value(read, values![chain, since]).await?;
         self.number_before(chain, first).await
     }
 
     /// The number of the last record before a row; without one, of all.
     pub(crate) async fn number_before(&self, chain: &str, first: Option<i64>) -> Result<i64, StoreError> {
         let read = "SELECT MAX(number) FROM audit_records WHERE chain = $1 AND number < $2";
-        let last: Option<i64> = read!(&self.0.db, connection => {
-            sqlx::query_scalar(read).bind(chain).bind(first.unwrap_or(i64::MAX)).fetch_one(connection).await
-        })?;
+        let end = first.unwrap_or(i64::MAX);
+        let last: Option<i64> = self.0.db.value(read, values![chain, end]).await?;
         Ok(last.unwrap_or(0))
     }
 
@@ -156,8 +145,6 @@ impl Store {
         most: i64,
     ) -> Result<Vec<Row>, StoreError> {
         let to = after.saturating_add(most);
-        read!(&self.0.db, connection => {
-            sqlx::query_as(SELECT_RECORDS).bind(chain).bind(after).bind(to).fetch_all(connection).await
-        })
+        self.0.db.all(SELECT_RECORDS, values![chain, after, to]).await
     }
 }

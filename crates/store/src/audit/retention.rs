@@ -5,6 +5,7 @@ use crate::audit::read::SELECT_RECORDS;
 use crate::audit::row::count;
 use crate::audit::verify::node_begun;
 use crate::audit::{Break, INSTALLATION, Row};
+use crate::database::{Tx, values};
 use crate::error::StoreError;
 use crate::store::Store;
 use tokenberg_core::Timestamp;
@@ -54,9 +55,7 @@ impl Store {
     /// configured if that keeps expired records.
     async fn stated_until(&self, before: i64) -> Result<i64, StoreError> {
         let kept_from = self.kept_from(INSTALLATION, before).await?;
-        let needed: Option<i64> = read!(&self.0.db, connection => {
-            sqlx::query_scalar(SELECT_NEEDED).bind(INSTALLATION).bind(before).fetch_one(connection).await
-        })?;
+        let needed: Option<i64> = self.0.db.value(SELECT_NEEDED, values![INSTALLATION, before]).await?;
         let end = kept_from.min(needed.unwrap_or(i64::MAX));
         let known = self.audit_complete_as_of().await?;
         let stays = known.map_or(0, |as_of| as_of + 1);
@@ -70,9 +69,7 @@ impl Store {
     async fn kept_from(&self, chain: &str, before: i64) -> Result<i64, StoreError> {
         // Those that go are at the beginning, so that is where it is looked for: `+at` uses no index of times.
         let read = "SELECT number FROM audit_records WHERE chain = $1 AND +at >= $2 ORDER BY number LIMIT 1";
-        let young: Option<i64> = read!(&self.0.db, connection => {
-            sqlx::query_scalar(read).bind(chain).bind(before).fetch_optional(connection).await
-        })?;
+        let young: Option<i64> = self.0.db.find_value(read, values![chain, before]).await?;
         Ok(self.number_before(chain, young).await? + 1)
     }
 
@@ -82,101 +79,82 @@ impl Store {
         if !self.begins_before(chain, kept_from).await? {
             return Ok(0);
         }
+        let remove = self.0.db.change(&[], |tx| Box::pin(self.remove_rows(tx, chain, before, kept_from)));
+        remove.await
+    }
+
+    /// Verifies and removes some of the first rows of a chain, none from `kept_from` on.
+    async fn remove_rows(
+        &self,
+        tx: &mut Tx<'_>,
+        chain: &str,
+        before: i64,
+        kept_from: i64,
+    ) -> Result<u64, StoreError> {
         let broken = |number: i64, what: Break| StoreError::AuditBroken {
             chain: chain.to_owned(),
             number,
             what: what.to_string(),
         };
-        change!(&self.0.db, [], connection => {
-            sqlx::query("UPDATE audit_heads SET chain = chain WHERE chain = $1")
-                .bind(chain)
-                .execute(&mut *connection)
-                .await?;
-            let read = "SELECT first, before, anchor, number FROM audit_heads WHERE chain = $1";
-            let found: Option<(i64, Vec<u8>, Vec<u8>, i64)> =
-                sqlx::query_as(read).bind(chain).fetch_optional(&mut *connection).await?;
-            let Some((first, mut hash, anchor, last)) = found else { return Err(broken(1, Break::Head)) };
-            if self.0.links.anchor(chain, first, &hash).as_slice() != anchor {
-                return Err(broken(first, Break::Anchor));
+        tx.execute("UPDATE audit_heads SET chain = chain WHERE chain = $1", values![chain]).await?;
+        let read = "SELECT first, before, anchor, number FROM audit_heads WHERE chain = $1";
+        let found: Option<(i64, Vec<u8>, Vec<u8>, i64)> = tx.find(read, values![chain]).await?;
+        let Some((first, mut hash, anchor, last)) = found else { return Err(broken(1, Break::Head)) };
+        if self.0.links.anchor(chain, first, &hash).as_slice() != anchor {
+            return Err(broken(first, Break::Anchor));
+        }
+        let mut end = kept_from.min(last + 1);
+        if chain == INSTALLATION {
+            let needed: Option<i64> = tx.value(SELECT_NEEDED, values![chain, before]).await?;
+            end = end.min(needed.unwrap_or(i64::MAX));
+        }
+        if end <= first {
+            return Ok(0);
+        }
+        let to = end.min(first + BATCH) - 1;
+        let rows: Vec<Row> = tx.all(SELECT_RECORDS, values![chain, first - 1, to]).await?;
+        // The first record that is not known to be right.
+        let mut number = first;
+        let mut begun = Vec::new();
+        for (found, at, text, stored) in rows {
+            hash = self.0.links.link(chain, found, at, &text, &hash).to_vec();
+            if found != number + count(&text) - 1 || hash != stored {
+                return Err(broken(number, Break::Changed));
             }
-            let mut end = kept_from.min(last + 1);
-            if chain == INSTALLATION {
-                let needed: Option<i64> = sqlx::query_scalar(SELECT_NEEDED)
-                    .bind(chain)
-                    .bind(before)
-                    .fetch_one(&mut *connection)
-                    .await?;
-                end = end.min(needed.unwrap_or(i64::MAX));
+            number = found + 1;
+            begun.extend(node_begun(&text).filter(|_| chain == INSTALLATION));
+        }
+        // A head expires together with the record that names it. If it is missing before, the chain was removed, and this
+        // record is the evidence.
+        for node in begun {
+            let there: i64 =
+                tx.value("SELECT COUNT(*) FROM audit_heads WHERE chain = $1", values![&node]).await?;
+            if there == 0 {
+                let what = Break::Gone.to_string();
+                return Err(StoreError::AuditBroken { chain: node, number: 1, what });
             }
-            if end <= first {
-                return Ok(0);
-            }
-            let rows: Vec<Row> = sqlx::query_as(SELECT_RECORDS)
-                .bind(chain)
-                .bind(first - 1)
-                .bind(end.min(first + BATCH) - 1)
-                .fetch_all(&mut *connection)
-                .await?;
-            // The first record that is not known to be right.
-            let mut number = first;
-            let mut begun = Vec::new();
-            for (found, at, text, stored) in rows {
-                hash = self.0.links.link(chain, found, at, &text, &hash).to_vec();
-                if found != number + count(&text) - 1 || hash != stored {
-                    return Err(broken(number, Break::Changed));
-                }
-                number = found + 1;
-                begun.extend(node_begun(&text).filter(|_| chain == INSTALLATION));
-            }
-            // A head expires together with the record that names it. If it is missing before, the chain was removed, and this
-            // record is the evidence.
-            for node in begun {
-                let there: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM audit_heads WHERE chain = $1")
-                    .bind(&node)
-                    .fetch_one(&mut *connection)
-                    .await?;
-                if there == 0 {
-                    let what = Break::Gone.to_string();
-                    return Err(StoreError::AuditBroken { chain: node, number: 1, what });
-                }
-            }
-            if number == first || number > end {
-                return Err(broken(number.min(end), Break::Removed));
-            }
-            let end = number;
-            sqlx::query("DELETE FROM audit_records WHERE chain = $1 AND number < $2")
-                .bind(chain)
-                .bind(end)
-                .execute(&mut *connection)
-                .await?;
-            sqlx::query("UPDATE audit_heads SET first = $2, before = $3, anchor = $4 WHERE chain = $1")
-                .bind(chain)
-                .bind(end)
-                .bind(hash.as_slice())
-                .bind(self.0.links.anchor(chain, end, &hash).as_slice())
-                .execute(&mut *connection)
-                .await?;
-            if chain == INSTALLATION {
-                sqlx::query("DELETE FROM audit_heads WHERE chain <> $1 AND begun < $2")
-                    .bind(chain)
-                    .bind(end)
-                    .execute(&mut *connection)
-                    .await?;
-            }
-            Ok(u64::try_from(end - first).unwrap_or(0))
-        })
+        }
+        if number == first || number > end {
+            return Err(broken(number.min(end), Break::Removed));
+        }
+        let end = number;
+        tx.execute("DELETE FROM audit_records WHERE chain = $1 AND number < $2", values![chain, end]).await?;
+        let anchor = self.0.links.anchor(chain, end, &hash);
+        let update = "UPDATE audit_heads SET first = $2, before = $3, anchor = $4 WHERE chain = $1";
+        tx.execute(update, values![chain, end, &hash, &anchor]).await?;
+        if chain == INSTALLATION {
+            let delete = "DELETE FROM audit_heads WHERE chain <> $1 AND begun < $2";
+            tx.execute(delete, values![chain, end]).await?;
+        }
+        Ok(u64::try_from(end - first).unwrap_or(0))
     }
 
     async fn begins_before(&self, chain: &str, number: i64) -> Result<bool, StoreError> {
-        let read = "SELECT first FROM audit_heads WHERE chain = $1";
-        let first: Option<i64> = read!(&self.0.db, connection => {
-            sqlx::query_scalar(read).bind(chain).fetch_optional(connection).await
-        })?;
-        Ok(first.is_some_and(|first| first < number))
+        Ok(self.audit_first(chain).await?.is_some_and(|first| first < number))
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "sqlite"))]
 mod tests {
     use crate::audit::{INSTALLATION, now};
     use crate::{Discrepancy, KekSource, Store, StoreUrl};
@@ -198,7 +176,7 @@ mod tests {
         store.complete_audit().await.unwrap();
         let report = store.verify_audit().await.unwrap();
         assert!(report.is_whole() && report.uncompared == 0, "{report:?}");
-        let crate::db::Db::Lite { write, .. } = &store.0.db else { panic!("it is SQLite") };
+        let write = store.0.db.sqlite_writer().unwrap();
         sqlx::query("UPDATE clients SET enabled = 0").execute(write).await.unwrap();
         let differences = store.verify_audit().await.unwrap().differences;
         assert_eq!(differences[0].what, Discrepancy::Changed("enabled".to_owned()));

@@ -1,5 +1,5 @@
-//! What does a row of the audit hold? A record, or a block of those that were written together: a row for each costs the database
-//! several times what it costs to write what they say.
+//! The rows of the audit: one record, or a block of records that were written together. A row for each record costs the
+//! database several times as much.
 //!
 //! ```text
 //! {"endpoint":…}                           one record, made when the row says
@@ -12,7 +12,7 @@ use std::fmt::Write;
 /// Number of the last record in it, time of the youngest, the records, hash.
 pub(crate) type Row = (i64, i64, String, Vec<u8>);
 
-/// How many records a block holds at most, so that whoever reads one needs some hundred kilobytes.
+/// The most records of a block, so that reading one takes some hundred kilobytes.
 const MOST: usize = 256;
 
 /// When a record was made, in milliseconds since 1970, and what it says: a JSON object in one line.
@@ -27,12 +27,12 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    /// A record by itself.
+    /// A block of one record.
     pub(crate) fn of_one(at: i64, text: String) -> Self {
         Self { records: 1, at, text }
     }
 
-    /// All of them, in as few blocks as may be.
+    /// All records, in as few blocks as possible.
     pub(crate) fn all<'a>(records: &'a [Record<'a>]) -> impl Iterator<Item = Self> + 'a {
         records.chunks(MOST).filter_map(|records| {
             if let [(at, record)] = records {
@@ -56,7 +56,7 @@ pub(crate) fn records(at: i64, text: &str) -> impl Iterator<Item = Record<'_>> {
     let is_block = text.starts_with(|c: char| c.is_ascii_digit() || c == '-');
     let one = (!is_block).then_some((at, text));
     let several = if is_block { text } else { "" };
-    // A line that nobody here has written says what it says; whether it is genuine, its hash tells.
+    // A forged line is read as it is; its hash shows that it is forged.
     let several = several.lines().map(move |line| match line.split_once(' ') {
         Some((made, record)) => (made.parse().unwrap_or(at), record),
         None => (at, line),

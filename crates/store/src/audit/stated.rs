@@ -4,71 +4,28 @@
 //! The chain is repeated, not the tables: what was changed there by SQL stays a difference. Only what the chain does not say,
 //! because an older version wrote or removed its records, is taken over from the tables, once.
 
+use crate::audit::complete::{COMPLETE, Complete, SELECT_COMPLETE, opened, put_complete};
 use crate::audit::facts::{Fact, FactName, Facts, Kind, Name};
 use crate::audit::inventory::Inventory;
 use crate::audit::ledger::{Ledger, STATED};
 use crate::audit::walk::AuditMoment;
 use crate::audit::witness::{HEADS, Witness, heads};
-use crate::audit::{Change, INSTALLATION, Links, now};
+use crate::audit::{Change, INSTALLATION, append_to_installation, now};
+use crate::database::values;
 use crate::error::StoreError;
 use crate::hex::to_hex;
+use crate::single_use::DEAD_SECRETS;
 use crate::store::Store;
-use crate::used_ids::DEAD_SECRETS;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{Value, json};
 
 /// The most things in one record, so that it has some tens of kilobytes at most.
 const THINGS: usize = 100;
 
-/// The row of `meta` that says up to which record the chain is complete, and by which record. It is sealed. It saves reading the
-/// chain, and it witnesses the record.
-pub(crate) const COMPLETE: &str = "audit_complete_as_of";
-pub(crate) const SELECT_COMPLETE: &str = "SELECT value FROM meta WHERE name = $1";
-
-/// Writes up to which record the installation's chain is complete.
-macro_rules! put_complete {
-    ($links:expr, $connection:expr, $as_of:expr, $head:expr) => {
-        sqlx::query(
-            "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        )
-        .bind($crate::audit::stated::COMPLETE)
-        .bind($crate::audit::stated::sealed($links, $as_of, $head.number, &$head.hash))
-        .execute(&mut *$connection)
-        .await?
-    };
-}
-
-/// What the row says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Complete {
-    /// The chain is complete up to this record.
-    as_of: i64,
-    /// The record that makes it complete.
-    pub(crate) number: i64,
-    pub(crate) hash: [u8; 32],
-}
-
-/// `as_of`, number, hash, seal.
-pub(crate) fn sealed(links: &Links, as_of: i64, number: i64, hash: &[u8]) -> Vec<u8> {
-    let mut value = [&as_of.to_be_bytes()[..], &number.to_be_bytes(), hash].concat();
-    value.extend(links.complete(&value));
-    value
-}
-
-pub(crate) fn opened(links: &Links, value: &[u8]) -> Option<Complete> {
-    let (as_of, rest) = value.split_first_chunk()?;
-    let (number, rest) = rest.split_first_chunk()?;
-    let hash = *rest.first_chunk()?;
-    let complete = Complete { as_of: i64::from_be_bytes(*as_of), number: i64::from_be_bytes(*number), hash };
-    (sealed(links, complete.as_of, complete.number, &hash) == value).then_some(complete)
-}
-
 impl Store {
     /// What the row says, if its seal is right.
     pub(crate) async fn audit_complete(&self) -> Result<Option<Complete>, StoreError> {
-        let value: Option<Vec<u8>> = read!(&self.0.db, connection => {
-            sqlx::query_scalar(SELECT_COMPLETE).bind(COMPLETE).fetch_optional(connection).await
-        })?;
+        let value: Option<Vec<u8>> = self.0.db.find_value(SELECT_COMPLETE, values![COMPLETE]).await?;
         Ok(value.and_then(|value| opened(&self.0.links, &value)))
     }
 
@@ -81,10 +38,7 @@ impl Store {
 
     /// Completes the installation's chain, if an older version began it or removed records from it.
     pub(crate) async fn complete_audit(&self) -> Result<(), StoreError> {
-        let read = "SELECT first FROM audit_heads WHERE chain = $1";
-        let first: Option<i64> = read!(&self.0.db, connection => {
-            sqlx::query_scalar(read).bind(INSTALLATION).fetch_optional(connection).await
-        })?;
+        let first = self.audit_first(INSTALLATION).await?;
         let known = self.audit_complete_as_of().await?;
         match (known, first) {
             (_, None) => Ok(()),
@@ -124,24 +78,27 @@ impl Store {
         }
         for (part, things) in (1..).zip(&parts) {
             let is_last = part == parts.len();
-            change!(&self.0.db, [], connection => {
-                let mut change = Change::event(STATED);
-                if let Some(replaced) = replaced.as_ref().filter(|_| part == 1) {
-                    change = change.with(HEADS, heads([replaced]));
-                }
-                let change = change
-                    .with("as_of", as_of)
-                    .with("id", id.as_str())
-                    .with("part", part)
-                    .with("of", parts.len())
-                    .with("things", *things);
-                let change = change.with("source", self.source());
-                let head = append_to_installation!(&self.0.links, connection, change);
-                if is_last {
-                    put_complete!(&self.0.links, connection, as_of, &head);
-                }
-                Ok(())
-            })?;
+            let mut change = Change::event(STATED);
+            if let Some(replaced) = replaced.as_ref().filter(|_| part == 1) {
+                change = change.with(HEADS, heads([replaced]));
+            }
+            let change = &change
+                .with("as_of", as_of)
+                .with("id", id.as_str())
+                .with("part", part)
+                .with("of", parts.len())
+                .with("things", *things)
+                .with("source", self.source());
+            let write = self.0.db.change(&[], |tx| {
+                Box::pin(async move {
+                    let head = append_to_installation(tx, &self.0.links, change.clone()).await?;
+                    if is_last {
+                        put_complete(tx, &self.0.links, as_of, &head).await?;
+                    }
+                    Ok(())
+                })
+            });
+            write.await?;
         }
         Ok(as_of)
     }

@@ -2,16 +2,15 @@
 
 use crate::audit::load::Load;
 use crate::audit::now;
-use crate::audit::queue::{Queue, USUAL_QUEUE, WhenFull, written};
+use crate::audit::queue::{Queue, WhenFull, written};
+use crate::audit::shared::{Shared, TrailOptions, held};
 use crate::audit::writer::Writer;
 use crate::store::Store;
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokenberg_core::{AuditRecord, Outcome, Recorder};
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
 
 /// How long [`AuditTrail::end`] waits for what is left.
 const LAST: Duration = Duration::from_secs(5);
@@ -20,73 +19,31 @@ const LAST: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct AuditTrail(Arc<Shared>);
 
-/// How a trail is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TrailOptions {
-    /// What is done about records that cannot be kept.
-    pub when_full: WhenFull,
-    /// The most records of authenticated requests that wait in memory. Their texts have at most 1 KiB for each of that number,
-    /// and at least 1 MiB in all. An eighth more may wait for requests without client authentication.
-    pub most_waiting: u32,
-    /// How often all chains are compared with what they were; 1m by default.
-    pub look_every: Duration,
-    /// How often the installation's chain witnesses those of nodes; 5m by default.
-    pub witness_every: Duration,
-}
-
-impl Default for TrailOptions {
-    fn default() -> Self {
-        Self {
-            when_full: WhenFull::Drop,
-            most_waiting: USUAL_QUEUE,
-            look_every: Duration::from_secs(60),
-            witness_every: Duration::from_secs(300),
-        }
-    }
-}
-
-/// How the trail does.
+/// The state of the trail.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AuditFigures {
-    /// How long the oldest record has waited that is not in the store yet.
+    /// How long the oldest record that is not in the store yet has waited.
     pub lag: Duration,
-    /// How many records wait to be written.
+    /// The number of records that wait to be written.
     pub waiting: u64,
-    /// How many may.
+    /// The most that may wait.
     pub most_waiting: u64,
-    /// The length of their texts in bytes.
+    /// The length of their texts, in bytes.
     pub waiting_bytes: u64,
     /// The most that this may be.
     pub most_waiting_bytes: u64,
-    /// How many records are in the store.
+    /// The number of records that were written.
     pub written: u64,
-    /// How many could not be kept.
+    /// The number of records that were lost.
     pub lost: u64,
     /// How many times this process has found a chain turned back, rewritten or removed.
     pub went_back: u64,
 }
 
-/// What the trail and the task that writes have in common.
-pub(super) struct Shared {
-    pub(super) store: Store,
-    pub(super) options: TrailOptions,
-    pub(super) queue: Mutex<Queue>,
-    /// Since when the batch that is being written has waited.
-    pub(super) writing_since: Mutex<Option<Instant>>,
-    pub(super) written: AtomicU64,
-    pub(super) lost: AtomicU64,
-    pub(super) went_back: AtomicU64,
-    /// How many decisions were left out since the trail began, by outcome.
-    pub(super) left_out: Mutex<BTreeMap<&'static str, u64>>,
-    pub(super) wake: Notify,
-    pub(super) is_ending: AtomicBool,
-    task: Mutex<Option<JoinHandle<()>>>,
-}
-
 impl Store {
-    /// Begins a chain of records for this process, and goes on writing what it is given.
+    /// Begins a chain of records for this process, and writes what it receives.
     ///
-    /// To be called within a tokio runtime; the trail lasts no longer than that.
+    /// Must be called within a tokio runtime. The trail ends with the runtime.
     #[must_use]
     pub fn audit_trail(&self, when_full: WhenFull) -> AuditTrail {
         self.audit_trail_with(TrailOptions { when_full, ..TrailOptions::default() })
@@ -159,7 +116,7 @@ impl AuditTrail {
         }
     }
 
-    /// How it does.
+    /// The state of the trail.
     #[must_use]
     pub fn figures(&self) -> AuditFigures {
         let shared = &*self.0;
@@ -193,8 +150,4 @@ impl AuditTrail {
             tracing::error!(records, "the end of the audit could not be written");
         }
     }
-}
-
-pub(super) fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

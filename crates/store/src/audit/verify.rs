@@ -48,11 +48,7 @@ impl Store {
         if let Some(found) = self.audit_hash(chain, number).await? {
             return Ok(to_hex(&found) == hash);
         }
-        let read = "SELECT first FROM audit_heads WHERE chain = $1";
-        let first: Option<i64> = read!(&self.0.db, connection => {
-            sqlx::query_scalar(read).bind(chain).fetch_optional(connection).await
-        })?;
-        Ok(first.is_some_and(|first| first > number))
+        Ok(self.audit_first(chain).await?.is_some_and(|first| first > number))
     }
 
     async fn verify_once(&self) -> Result<AuditReport, StoreError> {

@@ -1,10 +1,11 @@
 //! Reads a chain from its first record that is kept to its head, and checks each row against the one before it.
 
-use crate::audit::inventory::Inventory;
-use crate::audit::read::{HeadRow, SELECT_HEADS, read_head};
+use crate::audit::complete::{COMPLETE, Complete, SELECT_COMPLETE, opened};
+use crate::audit::head::{HeadRow, SELECT_HEADS, read_head};
+use crate::audit::inventory::{Inventory, inventory};
 use crate::audit::row::count;
-use crate::audit::stated::{COMPLETE, Complete, SELECT_COMPLETE, opened};
 use crate::audit::{Break, Head, INSTALLATION, Row};
+use crate::database::values;
 use crate::error::StoreError;
 use crate::store::Store;
 use std::collections::HashMap;
@@ -13,7 +14,8 @@ use std::collections::HashMap;
 const PAGE: i64 = 1000;
 
 /// Chain, number of its first record that is kept, hash before it, seal of both.
-type AnchorRow = (String, i64, Vec<u8>, Vec<u8>);
+pub(crate) type AnchorRow = (String, i64, Vec<u8>, Vec<u8>);
+pub(crate) const SELECT_ANCHORS: &str = "SELECT chain, first, before, anchor FROM audit_heads";
 
 /// All chains and all that is configured, as of one moment. Records up to the heads never change; they expire.
 pub(crate) struct AuditMoment {
@@ -61,16 +63,17 @@ impl AuditMoment {
 
 impl Store {
     pub(crate) async fn audit_moment(&self) -> Result<AuditMoment, StoreError> {
-        let ends = "SELECT chain, MIN(number), MAX(number) FROM audit_records GROUP BY chain";
-        let (heads, anchors, ends, complete, inventory) = read_moment!(&self.0.db, connection => {
-            let heads: Vec<HeadRow> = sqlx::query_as(SELECT_HEADS).fetch_all(&mut *connection).await?;
-            let read = "SELECT chain, first, before, anchor FROM audit_heads";
-            let anchors: Vec<AnchorRow> = sqlx::query_as(read).fetch_all(&mut *connection).await?;
-            let ends: Vec<(String, i64, i64)> = sqlx::query_as(ends).fetch_all(&mut *connection).await?;
-            let complete: Option<Vec<u8>> =
-                sqlx::query_scalar(SELECT_COMPLETE).bind(COMPLETE).fetch_optional(&mut *connection).await?;
-            Ok((heads, anchors, ends, complete, inventory!(self, connection)))
-        })?;
+        let read = self.0.db.moment(|tx| {
+            Box::pin(async {
+                let heads: Vec<HeadRow> = tx.all(SELECT_HEADS, &[]).await?;
+                let anchors: Vec<AnchorRow> = tx.all(SELECT_ANCHORS, &[]).await?;
+                let ends = "SELECT chain, MIN(number), MAX(number) FROM audit_records GROUP BY chain";
+                let ends: Vec<(String, i64, i64)> = tx.all(ends, &[]).await?;
+                let complete: Option<Vec<u8>> = tx.find_value(SELECT_COMPLETE, values![COMPLETE]).await?;
+                Ok((heads, anchors, ends, complete, inventory(tx, &self.0.links).await?))
+            })
+        });
+        let (heads, anchors, ends, complete, inventory) = read.await?;
         let mut anchors: HashMap<String, AnchorRow> =
             anchors.into_iter().map(|row| (row.0.clone(), row)).collect();
         let mut rows: HashMap<String, (i64, i64)> =
@@ -142,8 +145,6 @@ impl Store {
     /// The hash of the row that ends with this record.
     pub(crate) async fn audit_hash(&self, chain: &str, number: i64) -> Result<Option<Vec<u8>>, StoreError> {
         let read = "SELECT hash FROM audit_records WHERE chain = $1 AND number = $2";
-        read!(&self.0.db, connection => {
-            sqlx::query_scalar(read).bind(chain).bind(number).fetch_optional(connection).await
-        })
+        self.0.db.find_value(read, values![chain, number]).await
     }
 }

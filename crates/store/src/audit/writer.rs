@@ -1,12 +1,14 @@
 //! The task that writes the decisions of a node, in batches, with witnesses of the other chains.
 
+use crate::audit::append::{insert_head, insert_rows, move_head};
 use crate::audit::lookout::Lookout;
 use crate::audit::observed::{WentBack, is_expired};
 use crate::audit::queue::{PIECE, Taken};
 use crate::audit::row::Record;
-use crate::audit::trail::{Shared, held};
+use crate::audit::shared::{Shared, held};
 use crate::audit::witness::{HEADS, Witness, heads};
 use crate::audit::{Block, Change, Head, HeadRow, INSTALLATION, Row, SELECT_HEAD, now, read_head};
+use crate::database::values;
 use crate::error::StoreError;
 use crate::hex::to_hex;
 use crate::store::Store;
@@ -333,37 +335,43 @@ impl Store {
         SystemRandom::new().fill(&mut bits)?;
         // A new one each time: if an answer was lost, that chain stays empty.
         let chain = format!("{:016x}", u64::from_be_bytes(bits));
-        change!(&self.0.db, [], connection => {
-            let mut event = Change::event("node began").with("node", chain.as_str());
-            if !others.is_empty() {
-                event = event.with(HEADS, heads(others));
-            }
-            if let Some(other) = instead {
-                event = event.with("instead_of", other.chain.as_str()).with("left_at", other.number);
-            }
-            let begun = note!(self, connection, event);
-            let head = Head::new(&chain, begun, now());
-            insert_head!(connection, &self.0.links, &head);
-            Ok(head)
-        })
+        let mut event = Change::event("node began").with("node", chain.as_str());
+        if !others.is_empty() {
+            event = event.with(HEADS, heads(others));
+        }
+        if let Some(other) = instead {
+            event = event.with("instead_of", other.chain.as_str()).with("left_at", other.number);
+        }
+        let (chain, event) = (&chain, &event);
+        let begin = self.0.db.change(&[], |tx| {
+            Box::pin(async move {
+                let begun = self.record_change(tx, event.clone()).await?;
+                let head = Head::new(chain, begun, now());
+                insert_head(tx, &self.0.links, &head).await?;
+                Ok(head)
+            })
+        });
+        begin.await
     }
 
     async fn append_batch(&self, batch: &Batch) -> Result<Found, StoreError> {
         let Batch { from, to, rows, .. } = batch;
-        change!(&self.0.db, [], connection => {
-            if move_head!(connection, &self.0.links, from, to) == 1 {
-                insert_records!(connection, from.chain.as_str(), rows);
-                return Ok(Found::AsLeft);
-            }
-            let read = "SELECT number, hash FROM audit_heads WHERE chain = $1";
-            let found: Option<(i64, Vec<u8>)> =
-                sqlx::query_as(read).bind(from.chain.as_str()).fetch_optional(&mut *connection).await?;
-            Ok(match found {
-                None => Found::Nothing,
-                Some((number, hash)) if number == to.number && hash == to.hash => Found::Written,
-                Some(_) => Found::Another,
+        let append = self.0.db.change(&[], |tx| {
+            Box::pin(async move {
+                if move_head(tx, &self.0.links, from, to).await? {
+                    insert_rows(tx, &from.chain, rows).await?;
+                    return Ok(Found::AsLeft);
+                }
+                let read = "SELECT number, hash FROM audit_heads WHERE chain = $1";
+                let found: Option<(i64, Vec<u8>)> = tx.find(read, values![&from.chain]).await?;
+                Ok(match found {
+                    None => Found::Nothing,
+                    Some((number, hash)) if number == to.number && hash == to.hash => Found::Written,
+                    Some(_) => Found::Another,
+                })
             })
-        })
+        });
+        append.await
     }
 
     /// Writes witnesses of other chains into the installation's chain. Returns the number of the record.
@@ -372,17 +380,13 @@ impl Store {
         event: &str,
         witnesses: &[&Witness],
     ) -> Result<i64, StoreError> {
-        change!(&self.0.db, [], connection => {
-            let event = Change::event(event).with(HEADS, heads(witnesses.iter().copied()));
-            Ok(note!(self, connection, event))
-        })
+        let event = &Change::event(event).with(HEADS, heads(witnesses.iter().copied()));
+        self.0.db.change(&[], |tx| Box::pin(self.record_change(tx, event.clone()))).await
     }
 
     /// The head of the installation's chain, if its seal is right.
     pub(super) async fn installation_head(&self) -> Result<Option<Head>, StoreError> {
-        let row: Option<HeadRow> = read!(&self.0.db, connection => {
-            sqlx::query_as(SELECT_HEAD).bind(INSTALLATION).fetch_optional(connection).await
-        })?;
+        let row: Option<HeadRow> = self.0.db.find(SELECT_HEAD, values![INSTALLATION]).await?;
         Ok(row.and_then(|row| read_head(&self.0.links, row)))
     }
 }

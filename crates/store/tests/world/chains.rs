@@ -1,8 +1,9 @@
 //! What tests of the audit share: nodes that have recorded something, and what is found of their chains.
 
 use super::{granted, until_written};
+use std::time::Duration;
 use tokenberg_core::Recorder;
-use tokenberg_store::{Break, Store, WhenFull};
+use tokenberg_store::{AuditTrail, Break, Store, TrailOptions, WhenFull};
 
 /// A node that has recorded so many decisions and ended.
 pub async fn node(store: &Store, decisions: usize) {
@@ -34,4 +35,13 @@ pub async fn broken(store: &Store) -> Option<(String, i64, Break)> {
         report.chains.iter().find_map(|c| c.broken.map(|(number, what)| (c.chain.clone(), number, what)));
     assert_eq!(first.is_none(), report.is_whole(), "{report:?}");
     first
+}
+
+/// A trail that compares and witnesses chains often.
+pub fn watching(store: &Store) -> AuditTrail {
+    store.audit_trail_with(TrailOptions {
+        look_every: Duration::from_millis(20),
+        witness_every: Duration::from_millis(100),
+        ..TrailOptions::default()
+    })
 }

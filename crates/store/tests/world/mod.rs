@@ -1,4 +1,4 @@
-//! A store in a directory of its own, and the values that its tests need.
+//! A store in its own directory, and the values that the tests need.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(unreachable_pub, reason = "it is a module of test files")]
@@ -22,12 +22,12 @@ use tokenberg_testkit::{Postgres, Wire, url_at};
 
 pub const NOW: i64 = 1_800_000_000;
 
-/// The same tests are compiled twice; the program `on_postgres` is the one that runs them on PostgreSQL.
+/// The same tests are compiled twice; the program `on_postgres` runs them on PostgreSQL.
 pub fn is_postgres() -> bool {
     module_path!().starts_with("on_postgres::")
 }
 
-/// What a process of its own needs to know to open the same store.
+/// The variables from which another process opens the same store.
 pub const URL: &str = "TOKENBERG_TEST_URL";
 pub const KEY_FILE: &str = "TOKENBERG_TEST_KEY_FILE";
 
@@ -72,7 +72,7 @@ impl World {
         self.url.parse().unwrap()
     }
 
-    /// A process of its own on the same store, which runs one ignored test of this program; what it prints can be read. `test` is
+    /// Starts another process on the same store, which runs one ignored test of this program. Its output is piped. `test` is
     /// the path of the test, which begins with the name of the program.
     pub fn process(&self, test: &str) -> Child {
         let name = test.split_once("::").unwrap().1;
@@ -110,25 +110,37 @@ impl World {
         Self { url: url_at(wire.port(), database), ..Self::new() }
     }
 
-    /// Does something to the database behind the store's back.
+    /// Runs SQL on the database, outside of the store.
     pub async fn execute(&self, sql: &'static str) {
         if self.url.starts_with("sqlite:") {
             let mut connection = sqlx::SqliteConnection::connect(&self.url).await.unwrap();
             sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
             connection.close().await.unwrap();
-        } else {
+        }
+        #[cfg(feature = "postgres")]
+        if !self.url.starts_with("sqlite:") {
             let mut connection = sqlx::PgConnection::connect(&self.url).await.unwrap();
             sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
             connection.close().await.unwrap();
         }
     }
 
-    /// Variables for a process of its own.
+    /// Runs SQL on the tables of the audit in one transaction, while nodes that run wait.
+    pub async fn execute_alone(&self, sql: &str) {
+        let begin = if self.url.starts_with("sqlite:") {
+            "BEGIN IMMEDIATE"
+        } else {
+            "BEGIN; LOCK TABLE audit_heads, audit_records IN ACCESS EXCLUSIVE MODE"
+        };
+        self.execute(format!("{begin}; {sql}; COMMIT").leak()).await;
+    }
+
+    /// The variables for another process.
     pub fn variables(&self) -> [(&'static str, String); 2] {
         [(URL, self.url.clone()), (KEY_FILE, self.key_file().display().to_string())]
     }
 
-    /// Everything that is on disk but the key file.
+    /// Everything on disk but the key file.
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         for entry in std::fs::read_dir(self.directory()).unwrap() {
@@ -198,7 +210,7 @@ pub async fn add(store: &Store, client: &str, secret: NewSecret) -> AddedSecret 
     added.unwrap_or_else(|e| panic!("{e}")).unwrap()
 }
 
-/// Whether the client would be let in with the secret: what the core asks of the moment, in its order.
+/// Whether the client would be authenticated with the secret: the questions of the core, in its order.
 pub fn is_let_in(moment: &Moment<Names>, client: &str, text: &str, now: Timestamp) -> bool {
     use tokenberg_core::Answers;
     let digest = moment.digest(client, &secret(text));

@@ -1,0 +1,60 @@
+//! An open database of either kind. One SQL text serves both: `$n`, `ON CONFLICT`, seconds as BIGINT.
+
+use crate::database::news::News;
+#[cfg(feature = "postgres")]
+use crate::database::postgres::Postgres;
+#[cfg(feature = "sqlite")]
+use crate::database::sqlite::Sqlite;
+use crate::database::store_url::{Place, StoreUrl};
+use crate::error::StoreError;
+
+/// A database of either kind.
+pub(crate) enum Db {
+    #[cfg(feature = "sqlite")]
+    Sqlite(Sqlite),
+    /// PostgreSQL, or a database that speaks its protocol.
+    #[cfg(feature = "postgres")]
+    Postgres(Box<Postgres>),
+}
+
+impl Db {
+    /// Connects to the database, which must exist.
+    pub(crate) async fn connect(url: &StoreUrl) -> Result<Self, StoreError> {
+        match &url.0 {
+            #[cfg(feature = "sqlite")]
+            Place::Sqlite(path) => Ok(Self::Sqlite(Sqlite::connect(path).await?)),
+            #[cfg(feature = "postgres")]
+            Place::Postgres(url) => Ok(Self::Postgres(Box::new(Postgres::connect(url).await?))),
+        }
+    }
+
+    /// When a watch should check for changes.
+    pub(crate) fn news(&self) -> News {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => News::of_sqlite(),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(postgres) => News::of_postgres(postgres.notifications().clone()),
+        }
+    }
+
+    /// Waits for running statements and closes all connections.
+    pub(crate) async fn close(&self) {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(sqlite) => sqlite.close().await,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(postgres) => postgres.close().await,
+        }
+    }
+
+    /// The connection of SQLite that writes.
+    #[cfg(all(test, feature = "sqlite"))]
+    pub(crate) fn sqlite_writer(&self) -> Option<&sqlx::SqlitePool> {
+        match self {
+            Self::Sqlite(sqlite) => Some(&sqlite.write),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => None,
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! SQLite and PostgreSQL: addresses, connections, transactions and the schema. All SQL that differs between them is here.
+
+mod database_file;
+mod db;
+mod dialect;
+mod news;
+#[cfg(feature = "postgres")]
+mod notifications;
+mod part;
+mod patience;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "postgres")]
+mod postgres_url;
+#[cfg(feature = "postgres")]
+mod runtime_thread;
+pub(crate) mod schema;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+#[cfg(feature = "sqlite")]
+mod sqlite_backup;
+mod store_url;
+mod transactions;
+mod tx;
+mod url_error;
+
+pub(crate) use database_file::DatabaseFile;
+pub(crate) use db::Db;
+pub(crate) use news::News;
+pub(crate) use part::{Numbers, Part, SELECT_NUMBERS, numbers};
+pub(crate) use patience::within;
+pub use store_url::StoreUrl;
+pub(crate) use tx::{Tx, Value, time, values};
+pub use url_error::StoreUrlError;

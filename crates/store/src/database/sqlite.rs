@@ -1,0 +1,65 @@
+//! The connections to an SQLite file.
+
+use crate::error::StoreError;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Connection};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long a writer waits for the lock of another process.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The connections to one file. One connection writes, so that the writers of a process queue up instead of polling for the lock.
+pub(crate) struct Sqlite {
+    pub(crate) read: SqlitePool,
+    pub(crate) write: SqlitePool,
+}
+
+impl Sqlite {
+    /// Opens the file, which must exist.
+    pub(crate) async fn connect(path: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(false)
+            .journal_mode(SqliteJournalMode::Wal)
+            // In WAL mode only FULL makes a commit survive a power cut.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            // Half a megabyte for each connection instead of two: what is read again and again is in the snapshot.
+            .pragma("cache_size", "-512")
+            .busy_timeout(PATIENCE)
+            .thread_name(|number| format!("tokenberg-store-{number}"))
+            .disable_statement_logging();
+        let pool = |connections| {
+            SqlitePoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(2 * PATIENCE)
+                // SQLite ends a transaction on its own when the disk is full, and sqlx then counts it as open for ever. Such a
+                // connection is closed, or one full disk would mean no more writes until a restart.
+                .test_before_acquire(true)
+                .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
+        };
+        let started = Instant::now();
+        // Two processes that change a new file to WAL at the same time disturb each other, and SQLite does not wait there.
+        let write = loop {
+            match pool(1).connect_with(options.clone()).await.map_err(StoreError::from) {
+                Ok(write) => break write,
+                Err(error) if error.is_lock() && started.elapsed() < PATIENCE => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                Err(error) => {
+                    let reason = error.to_string();
+                    return Err(StoreError::CannotOpen { store: path.display().to_string(), reason });
+                }
+            }
+        };
+        Ok(Self { read: pool(4).connect_lazy_with(options), write })
+    }
+
+    pub(crate) async fn close(&self) {
+        self.read.close().await;
+        self.write.close().await;
+    }
+}

@@ -1,0 +1,189 @@
+//! Runs transactions and single statements: how they begin, which are repeated, and how long they may take.
+
+use crate::database::db::Db;
+use crate::database::part::Part;
+use crate::database::patience::PATIENCE;
+#[cfg(feature = "postgres")]
+use crate::database::patience::{LONG_PATIENCE, within};
+#[cfg(feature = "postgres")]
+use crate::database::postgres::Attempts;
+#[cfg(feature = "sqlite")]
+use crate::database::sqlite::Sqlite;
+use crate::database::tx::{Row, Scoped, Tx, Value, Work, values};
+use crate::error::StoreError;
+#[cfg(feature = "postgres")]
+use sqlx::Connection;
+use std::time::Duration;
+
+impl Db {
+    /// Makes a change in one durable transaction: raises the numbers of the parts, and does the work. The work may run more than
+    /// once, because PostgreSQL rolls back one of two transactions that conflict.
+    ///
+    /// The numbers are raised first. On SQLite the transaction starts as a writer, so that nothing that the work has read can
+    /// change before it writes. On PostgreSQL raising a number locks its row until the end: writers of a part queue up, they read
+    /// what the writer before them left, and a number is visible only with all changes under it and under smaller numbers. Work that
+    /// reads before it writes therefore has to name a part.
+    pub(crate) async fn change<'env, T>(
+        &self,
+        parts: &[Part],
+        work: impl for<'t, 'c> Fn(&'t mut Scoped<'c, 'env>) -> Work<'t, T>,
+    ) -> Result<T, StoreError> {
+        self.change_within(PATIENCE, parts, work).await
+    }
+
+    /// [`Db::change`] with another limit for how long PostgreSQL may take.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(unused_variables, reason = "SQLite has its busy timeout instead")
+    )]
+    pub(crate) async fn change_within<'env, T>(
+        &self,
+        patience: Duration,
+        parts: &[Part],
+        work: impl for<'t, 'c> Fn(&'t mut Scoped<'c, 'env>) -> Work<'t, T>,
+    ) -> Result<T, StoreError> {
+        let work = async |mut tx: Scoped<'_, 'env>| {
+            raise(&mut tx, parts).await?;
+            work(&mut tx).await
+        };
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(Sqlite { write, .. }) => {
+                let mut transaction = write.begin_with("BEGIN IMMEDIATE").await?;
+                let outcome = work(Tx::Sqlite(&mut transaction).into()).await?;
+                transaction.commit().await?;
+                Ok(outcome)
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(postgres) => {
+                let mut attempts = Attempts::new();
+                loop {
+                    let attempt = within(patience, async {
+                        let mut lent = postgres.lend().await?;
+                        let begin = "BEGIN ISOLATION LEVEL READ COMMITTED";
+                        let mut transaction = lent.begin_with(begin).await?;
+                        match work(Tx::Postgres(&mut transaction).into()).await {
+                            Ok(outcome) => {
+                                transaction.commit().await?;
+                                Ok((outcome, lent))
+                            }
+                            Err(error) => {
+                                transaction.rollback().await?;
+                                lent.give_back();
+                                Err(error)
+                            }
+                        }
+                    });
+                    match attempt.await {
+                        Ok((outcome, lent)) => {
+                            postgres.announce(lent, parts).await;
+                            return Ok(outcome);
+                        }
+                        Err(error) if attempts.may_go_on(&error).await => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads with several statements that all see one moment.
+    pub(crate) async fn moment<'env, T>(
+        &self,
+        work: impl for<'t, 'c> FnOnce(&'t mut Scoped<'c, 'env>) -> Work<'t, T>,
+    ) -> Result<T, StoreError> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(Sqlite { read, .. }) => {
+                let mut transaction = read.begin().await?;
+                let outcome = work(&mut Tx::Sqlite(&mut transaction).into()).await;
+                transaction.rollback().await?;
+                outcome
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(postgres) => {
+                within(LONG_PATIENCE, async {
+                    let mut lent = postgres.lend().await?;
+                    let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+                    let mut transaction = lent.begin_with(begin).await?;
+                    let outcome = work(&mut Tx::Postgres(&mut transaction).into()).await;
+                    transaction.rollback().await?;
+                    lent.give_back();
+                    outcome
+                })
+                .await
+            }
+        }
+    }
+
+    /// Reads with one statement, outside of any transaction.
+    async fn read<'env, T>(
+        &self,
+        work: impl for<'t, 'c> FnOnce(&'t mut Scoped<'c, 'env>) -> Work<'t, T>,
+    ) -> Result<T, StoreError> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(Sqlite { read, .. }) => {
+                let mut connection = read.acquire().await?;
+                work(&mut Tx::Sqlite(&mut connection).into()).await
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(postgres) => {
+                within(PATIENCE, async {
+                    let mut lent = postgres.lend().await?;
+                    let outcome = work(&mut Tx::Postgres(&mut lent).into()).await?;
+                    lent.give_back();
+                    Ok(outcome)
+                })
+                .await
+            }
+        }
+    }
+
+    /// [`Tx::all`] outside of a transaction.
+    pub(crate) async fn all<R: Row>(
+        &self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<Vec<R>, StoreError> {
+        self.read(|tx| Box::pin(tx.all(sql, values))).await
+    }
+
+    /// [`Tx::find`] outside of a transaction.
+    pub(crate) async fn find<R: Row>(
+        &self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<Option<R>, StoreError> {
+        self.read(|tx| Box::pin(tx.find(sql, values))).await
+    }
+
+    /// [`Tx::value`] outside of a transaction.
+    pub(crate) async fn value<T>(&self, sql: &'static str, values: &[Value<'_>]) -> Result<T, StoreError>
+    where
+        (T,): Row,
+    {
+        self.read(|tx| Box::pin(tx.value(sql, values))).await
+    }
+
+    /// [`Tx::find_value`] outside of a transaction.
+    pub(crate) async fn find_value<T>(
+        &self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<Option<T>, StoreError>
+    where
+        (T,): Row,
+    {
+        self.read(|tx| Box::pin(tx.find_value(sql, values))).await
+    }
+}
+
+/// Raises the numbers of the parts, always in the same order, so that no two transactions wait for each other.
+async fn raise(tx: &mut Tx<'_>, parts: &[Part]) -> Result<(), StoreError> {
+    for part in Part::ALL.iter().filter(|part| parts.contains(part)) {
+        let raise = "UPDATE revisions SET number = number + 1 WHERE part = $1";
+        tx.execute(raise, values![part.name()]).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,12 @@
+//! Signing keys, and the key-encryption key that seals them.
+
+mod key_encryption_key;
+mod reseal;
+mod seal;
+mod signing_keys;
+mod succession;
+
+pub use key_encryption_key::{KekError, KekSource, KeyEncryptionKey};
+pub(crate) use seal::{Purpose, SELECT_PEPPER, Seal, Sealer};
+pub(crate) use signing_keys::{SELECT_KEYS, read_key};
+pub use succession::{IntroducedKey, NowSigning, RevokedKey};

@@ -1,0 +1,201 @@
+//! The list of trusted issuers; conformance KS-06.
+
+use crate::audit::Change;
+use crate::database::{Part, Tx, time, values};
+use crate::error::StoreError;
+use crate::revocations::{EVERYBODY, SUBJECT, revoke_before};
+use crate::store::Store;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use tokenberg_core::{Issuer, Timestamp, Trust, TrustedIssuer};
+
+/// An issuer as the operator sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuerRecord {
+    /// Its identifier, whether it is enabled, and how far it is trusted.
+    pub trusted: TrustedIssuer,
+    /// When it was added.
+    pub created_at: Timestamp,
+}
+
+pub(crate) const SELECT_ISSUERS: &str =
+    "SELECT issuer, enabled, trust, created_at FROM issuers ORDER BY issuer";
+
+/// Identifier, enabled, trust, creation.
+pub(crate) type Row = (String, i64, String, i64);
+
+impl Store {
+    /// Trusts an issuer.
+    ///
+    /// # Errors
+    /// If it is trusted already, or the store fails.
+    pub async fn add_issuer(&self, now: Timestamp, issuer: &Issuer, trust: &Trust) -> Result<(), StoreError> {
+        let trust = to_json(trust)?;
+        let trust = &trust;
+        let add = self.0.db.change(&[Part::Issuers], |tx| {
+            Box::pin(async move {
+                let insert = "INSERT INTO issuers (issuer, enabled, trust, created_at) VALUES ($1, 1, $2, $3) \
+                              ON CONFLICT (issuer) DO NOTHING";
+                if tx.execute(insert, values![issuer.as_str(), trust, now]).await? == 0 {
+                    return Err(StoreError::IssuerExists { issuer: issuer.clone() });
+                }
+                let change = Change::issuer("issuer added", issuer).with_json("trust", trust);
+                self.record_change(tx, change).await
+            })
+        });
+        add.await.map(drop)
+    }
+
+    /// Replaces how far the issuer is trusted, with which keys. A disabled issuer stays disabled.
+    ///
+    /// # Errors
+    /// If it is not on the list, or the store fails.
+    pub async fn set_trust(&self, issuer: &Issuer, trust: &Trust) -> Result<(), StoreError> {
+        let trust = to_json(trust)?;
+        let trust = &trust;
+        let set = self.0.db.change(&[Part::Issuers], |tx| Box::pin(self.update_trust(tx, issuer, trust)));
+        set.await
+    }
+
+    /// Replaces how far the issuer is trusted if that is still `before`. Returns whether it was. If `after` is the same,
+    /// nothing is changed or recorded.
+    ///
+    /// # Errors
+    /// If it is not on the list, or the store fails or is damaged.
+    pub async fn replace_trust(
+        &self,
+        issuer: &Issuer,
+        before: &Trust,
+        after: &Trust,
+    ) -> Result<bool, StoreError> {
+        if before == after {
+            return Ok(self.issuer(issuer).await?.trusted.trust == *before);
+        }
+        let text = to_json(after)?;
+        let text = &text;
+        let replace = self.0.db.change(&[Part::Issuers], |tx| {
+            Box::pin(async move {
+                let read = "SELECT trust FROM issuers WHERE issuer = $1";
+                let present: Option<String> = tx.find_value(read, values![issuer.as_str()]).await?;
+                let present = present.ok_or_else(|| StoreError::NoSuchIssuer { issuer: issuer.clone() })?;
+                if read_trust(&present, issuer.as_str())? != *before {
+                    return Ok(false);
+                }
+                self.update_trust(tx, issuer, text).await?;
+                Ok(true)
+            })
+        });
+        replace.await
+    }
+
+    async fn update_trust(&self, tx: &mut Tx<'_>, issuer: &Issuer, trust: &str) -> Result<(), StoreError> {
+        let update = "UPDATE issuers SET trust = $2 WHERE issuer = $1";
+        found(tx.execute(update, values![issuer.as_str(), trust]).await?, issuer)?;
+        let change = Change::issuer("issuer changed", issuer).with_json("trust", trust);
+        self.record_change(tx, change).await.map(drop)
+    }
+
+    /// Enables or disables the issuer. While it is disabled, its tokens, and ours that were obtained with them, are refused.
+    ///
+    /// # Errors
+    /// If it is not on the list, or the store fails.
+    pub async fn set_issuer_enabled(&self, issuer: &Issuer, enabled: bool) -> Result<(), StoreError> {
+        let set = self.0.db.change(&[Part::Issuers], |tx| {
+            Box::pin(async move {
+                let update = "UPDATE issuers SET enabled = $2 WHERE issuer = $1";
+                found(tx.execute(update, values![issuer.as_str(), enabled]).await?, issuer)?;
+                let change = if enabled { "issuer enabled" } else { "issuer disabled" };
+                self.record_change(tx, Change::issuer(change, issuer)).await
+            })
+        });
+        set.await.map(drop)
+    }
+
+    /// Removes the issuer, and revokes our tokens for its subjects issued before a time, so that they stay revoked if the
+    /// issuer is trusted again. Federated identities of the issuer stay registered, and authenticate no client meanwhile.
+    ///
+    /// # Errors
+    /// If it is not on the list, or the store fails.
+    pub async fn remove_issuer(&self, before: Timestamp, issuer: &Issuer) -> Result<(), StoreError> {
+        let remove = self.0.db.change(&[Part::Issuers, Part::RevokedBefore], |tx| {
+            Box::pin(async move {
+                let delete = "DELETE FROM issuers WHERE issuer = $1";
+                found(tx.execute(delete, values![issuer.as_str()]).await?, issuer)?;
+                revoke_before(tx, SUBJECT, issuer.as_str(), EVERYBODY, before).await?;
+                let change = Change::issuer("issuer removed", issuer);
+                self.record_change(tx, change.with("revoked_before", before.as_seconds())).await
+            })
+        });
+        remove.await.map(drop)
+    }
+
+    /// All issuers, sorted by identifier.
+    ///
+    /// # Errors
+    /// If the store fails or is damaged.
+    pub async fn issuers(&self) -> Result<Vec<IssuerRecord>, StoreError> {
+        let rows: Vec<Row> = self.0.db.all(SELECT_ISSUERS, &[]).await?;
+        rows.into_iter().map(read_issuer).collect()
+    }
+
+    /// One issuer.
+    ///
+    /// # Errors
+    /// If it is not on the list, or the store fails or is damaged.
+    pub async fn issuer(&self, issuer: &Issuer) -> Result<IssuerRecord, StoreError> {
+        let read = "SELECT issuer, enabled, trust, created_at FROM issuers WHERE issuer = $1";
+        let row: Option<Row> = self.0.db.find(read, values![issuer.as_str()]).await?;
+        row.map(read_issuer).unwrap_or_else(|| Err(StoreError::NoSuchIssuer { issuer: issuer.clone() }))
+    }
+}
+
+fn found(rows: u64, issuer: &Issuer) -> Result<(), StoreError> {
+    if rows == 1 { Ok(()) } else { Err(StoreError::NoSuchIssuer { issuer: issuer.clone() }) }
+}
+
+fn to_json(trust: &Trust) -> Result<String, StoreError> {
+    serde_json::to_string(trust).map_err(|_| StoreError::damaged("the trust to be written"))
+}
+
+fn read_trust(trust: &str, issuer: &str) -> Result<Trust, StoreError> {
+    serde_json::from_str(trust).map_err(|_| StoreError::damaged(format!("the issuer {issuer:?}")))
+}
+
+fn read_issuer((issuer, enabled, trust, created_at): Row) -> Result<IssuerRecord, StoreError> {
+    let trusted = TrustedIssuer {
+        issuer: Issuer::foreign(&issuer)
+            .map_err(|_| StoreError::damaged(format!("the issuer {issuer:?}")))?,
+        enabled: enabled != 0,
+        trust: read_trust(&trust, &issuer)?,
+    };
+    Ok(IssuerRecord { trusted, created_at: time(created_at)? })
+}
+
+/// The issuers in memory, by exact identifier, and in the order in which they were registered.
+#[derive(Default)]
+pub(crate) struct TrustedIssuers {
+    by_name: HashMap<Box<str>, Arc<TrustedIssuer>>,
+    in_order: BTreeMap<(Timestamp, Box<str>), Arc<TrustedIssuer>>,
+}
+
+impl TrustedIssuers {
+    pub(crate) fn add(&mut self, row: Row) -> Result<(), StoreError> {
+        let IssuerRecord { trusted, created_at } = read_issuer(row)?;
+        let (name, trusted): (Box<str>, _) = (trusted.issuer.as_str().into(), Arc::new(trusted));
+        self.in_order.insert((created_at, name.clone()), Arc::clone(&trusted));
+        self.by_name.insert(name, trusted);
+        Ok(())
+    }
+
+    pub(crate) fn find(&self, issuer: &str) -> Option<&Arc<TrustedIssuer>> {
+        self.by_name.get(issuer)
+    }
+
+    pub(crate) fn in_order(&self) -> impl Iterator<Item = &TrustedIssuer> {
+        self.in_order.values().map(AsRef::as_ref)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.by_name.len()
+    }
+}

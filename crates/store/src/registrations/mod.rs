@@ -1,0 +1,22 @@
+//! What operators register: clients with their secrets and foreign identities, trusted issuers, and disabled subjects.
+
+mod bootstrap;
+mod client_rows;
+mod clients;
+mod federations;
+mod issuers;
+mod known_rights;
+mod secrets;
+mod subjects;
+mod used_secrets;
+
+pub use bootstrap::Bootstrap;
+pub use client_rows::{ClientRecord, SecretRecord};
+pub(crate) use client_rows::{ClientRow, Gathering, SELECT_CHANGED_CLIENTS, SELECT_CHANGED_IDS};
+pub use issuers::IssuerRecord;
+pub(crate) use issuers::{SELECT_ISSUERS, TrustedIssuers};
+pub(crate) use known_rights::{KnownRights, WrittenRights};
+pub use secrets::AddedSecret;
+pub use subjects::DisabledSubject;
+pub(crate) use subjects::{DisabledSubjects, SELECT_DISABLED};
+pub(crate) use used_secrets::UsedSecrets;

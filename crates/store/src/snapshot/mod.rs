@@ -1,0 +1,12 @@
+//! The store in memory: a snapshot of one moment, how it is read, and the watch that keeps it up to date.
+
+mod bulk_load;
+mod in_memory;
+mod moment;
+mod read;
+mod registered;
+mod watch;
+
+pub use in_memory::Snapshot;
+pub use moment::Moment;
+pub use watch::{Health, Watched};

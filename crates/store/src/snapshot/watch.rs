@@ -1,0 +1,230 @@
+//! Follows the store while a server runs: reads the revision several times a second, and reloads what has changed.
+
+use crate::database::{News, within};
+use crate::error::StoreError;
+use crate::revocations::NewRevocation;
+use crate::snapshot::moment::Moment;
+use crate::store::Store;
+use arc_swap::ArcSwap;
+use std::fmt::Display;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+use tokenberg_core::{
+    KeyMaterial, Keys, NotWritten, Once, Revocations, Revoke, SingleUse, Waiting, World, Writing,
+};
+
+/// How long a revocation that was written waits until this process sees it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The present moment of a store, kept up to date in the background. A clone is the same watch.
+///
+/// Changes by any process are seen within half a second plus the time that reading them takes, mostly much sooner. If reading
+/// fails, the last moment stays, and [`Watched::health`] reports it. The background task ends when the last clone is dropped.
+pub struct Watched<K>(Arc<Inner<K>>);
+
+struct Inner<K> {
+    store: Store,
+    build: Box<Build<K>>,
+    moment: ArcSwap<Moment<K>>,
+    condition: Mutex<Condition>,
+    /// One reload at a time, so that an older moment never replaces a newer one.
+    reloading: tokio::sync::Mutex<()>,
+}
+
+type Build<K> = dyn Fn(&[KeyMaterial], Option<&K>) -> Result<K, StoreError> + Send + Sync;
+
+struct Condition {
+    checked_at: Instant,
+    fault: Option<StoreError>,
+}
+
+/// How far behind the store a [`Watched`] may be.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// How long ago clients and revocations were last known to be up to date; under a second in normal operation.
+    pub age: Duration,
+    /// Why the last attempt failed, if it did. Keys that were refused are a fault that does not raise `age`.
+    pub fault: Option<StoreError>,
+}
+
+impl<K> Clone for Watched<K> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl Store {
+    /// Reads the store and follows it. `build` makes the keys from those of the store and its previous result, whenever the
+    /// keys of the store have changed.
+    ///
+    /// Must be called within a tokio runtime. The watch ends with the runtime.
+    ///
+    /// # Errors
+    /// If the store fails or is damaged, or `build` refuses the keys.
+    pub async fn watch<K, E>(
+        &self,
+        build: impl Fn(&[KeyMaterial], Option<&K>) -> Result<K, E> + Send + Sync + 'static,
+    ) -> Result<Watched<K>, StoreError>
+    where
+        K: Keys + 'static,
+        E: Display,
+    {
+        let build: Box<Build<K>> = Box::new(move |material, before| {
+            build(material, before).map_err(|e| StoreError::KeysRejected { reason: e.to_string() })
+        });
+        let checked_at = Instant::now();
+        let snapshot = self.snapshot().await?;
+        let keys = Arc::new(build(snapshot.keys(), None)?);
+        let moment = Moment { store: self.clone(), snapshot, keys };
+        let watched = Watched(Arc::new(Inner {
+            store: self.clone(),
+            build,
+            moment: ArcSwap::from_pointee(moment),
+            condition: Mutex::new(Condition { checked_at, fault: None }),
+            reloading: tokio::sync::Mutex::default(),
+        }));
+        tokio::spawn(follow(Arc::downgrade(&watched.0), self.0.db.news()));
+        Ok(watched)
+    }
+}
+
+async fn follow<K: Keys>(watched: Weak<Inner<K>>, mut news: News) {
+    loop {
+        news.wait().await;
+        let Some(inner) = watched.upgrade() else { return };
+        // Failures are reported by `health` and in the log.
+        let _ = inner.refresh().await;
+    }
+}
+
+impl<K: Keys> Watched<K> {
+    /// The present moment. Call it once for each request, and answer the whole request from it.
+    #[must_use]
+    pub fn now(&self) -> Arc<Moment<K>> {
+        self.0.moment.load_full()
+    }
+
+    /// Reads changes of the store now, as after a change by this process.
+    ///
+    /// # Errors
+    /// If the store fails or is damaged, or the keys are refused; the last moment stays.
+    pub async fn refresh(&self) -> Result<(), StoreError> {
+        self.0.refresh().await
+    }
+
+    /// How far behind the store it may be.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let condition = self.0.condition();
+        Health { age: condition.checked_at.elapsed(), fault: condition.fault.clone() }
+    }
+
+    /// The store that is watched.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+}
+
+impl<K: Keys + 'static> World for Watched<K> {
+    type Moment = Moment<K>;
+
+    fn now(&self) -> Arc<Moment<K>> {
+        Self::now(self)
+    }
+}
+
+impl<K: Keys + 'static> Revocations for Watched<K> {
+    fn revoke<'a>(&'a self, revoke: &'a Revoke) -> Writing<'a> {
+        Box::pin(async move {
+            let session = revoke.branch().unwrap_or(revoke.session()).clone();
+            let (token, until) = (revoke.id().clone(), revoke.until());
+            let not_written = |error: StoreError| NotWritten { reason: error.to_string() };
+            let client = revoke.client().cloned();
+            let family = NewRevocation::Family { token, session, client, until };
+            self.store().revoke(&family).await.map_err(not_written)?;
+            match within(PATIENCE, self.refresh()).await {
+                // Refused keys do not keep a revocation from being seen.
+                Ok(()) | Err(StoreError::KeysRejected { .. }) => Ok(()),
+                Err(error) if error.is_of_the_seal() => Ok(()),
+                Err(error) => Err(not_written(error)),
+            }
+        })
+    }
+}
+
+impl<K: Keys + 'static> SingleUse for Watched<K> {
+    fn use_once<'a>(&'a self, once: &'a Once) -> Waiting<'a, Result<bool, NotWritten>> {
+        Box::pin(async move {
+            let used = self.store().use_once(&once.namespace, &once.id, once.until).await;
+            used.map_err(|error| NotWritten { reason: error.to_string() })
+        })
+    }
+}
+
+impl<K: Keys> Inner<K> {
+    async fn refresh(&self) -> Result<(), StoreError> {
+        let _one_at_a_time = self.reloading.lock().await;
+        let checked_at = Instant::now();
+        let outcome = self.follow().await;
+        let mut condition = self.condition();
+        if outcome.is_ok() {
+            condition.checked_at = checked_at;
+        }
+        let fault = outcome.unwrap_or_else(Some);
+        match &fault {
+            Some(error) if condition.fault.as_ref() != fault.as_ref() => {
+                tracing::warn!(%error, "the store cannot be followed; what was last read stays in force");
+            }
+            None if condition.fault.is_some() => tracing::info!("the store can be followed again"),
+            Some(_) | None => {}
+        }
+        condition.fault.clone_from(&fault);
+        fault.map_or(Ok(()), Err)
+    }
+
+    /// Returns why the keys were refused, if they were. Then everything but the keys is up to date, because a bad key must not
+    /// keep a disabled client working.
+    async fn follow(&self) -> Result<Option<StoreError>, StoreError> {
+        let before = self.moment.load_full();
+        if let Some(file) = &self.store.0.file {
+            file.check()?;
+        }
+        let (mut snapshot, unopened) = if self.may_be_another() {
+            // A short read first shows whether the store answers, because reading everything may take a while.
+            self.store.has_changed(&before.snapshot).await?;
+            self.store.snapshot_after(None).await?
+        } else if self.store.has_changed(&before.snapshot).await? {
+            self.store.snapshot_after(Some(&before.snapshot)).await?
+        } else {
+            return Ok(None);
+        };
+        let (keys, fault) = if unopened.is_some() {
+            snapshot.take_keys_of(&before.snapshot);
+            (before.keys.clone(), unopened)
+        } else if snapshot.has_keys_of(&before.snapshot) {
+            (before.keys.clone(), None)
+        } else {
+            match (self.build)(snapshot.keys(), Some(&before.keys)) {
+                Ok(keys) => (Arc::new(keys), None),
+                Err(fault) => {
+                    snapshot.take_keys_of(&before.snapshot);
+                    (before.keys.clone(), Some(fault))
+                }
+            }
+        };
+        self.moment.store(Arc::new(Moment { store: self.store.clone(), snapshot, keys }));
+        Ok(fault)
+    }
+
+    /// Whether a standby that had not received every change may have taken over: then the same number can mean another state.
+    fn may_be_another(&self) -> bool {
+        let was_away = self.condition().fault.as_ref().is_some_and(StoreError::is_unavailable);
+        was_away && self.store.0.file.is_none()
+    }
+
+    fn condition(&self) -> MutexGuard<'_, Condition> {
+        // It is set as a whole, so a panic elsewhere leaves it consistent.
+        self.condition.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
