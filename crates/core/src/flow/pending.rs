@@ -10,6 +10,7 @@ use crate::{CompactJws, SignatureFault, Timestamp, TrustedIssuer, Verified};
 use std::sync::Arc;
 
 /// What answering a question from memory leads to.
+#[allow(clippy::large_enum_variant, reason = "it lives for one turn of its adapter's loop")]
 #[must_use = "a request makes no progress until it is answered"]
 pub enum Answered<S> {
     /// The next step.
