@@ -62,7 +62,8 @@ fn tell(event: FetchEvent) {
                     | UnfitKey::RsaSize
                     | UnfitKey::RsaExponent
                     | UnfitKey::RsaModulus
-                    | UnfitKey::Twice => tracing::warn!(issuer = issuer.as_str(), "{key}"),
+                    | UnfitKey::Twice
+                    | UnfitKey::Surplus => tracing::warn!(issuer = issuer.as_str(), "{key}"),
                 }
             }
             let issuer = issuer.as_str();
