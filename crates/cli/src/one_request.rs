@@ -2,8 +2,7 @@
 
 use crate::arguments::Common;
 use crate::blocking::Waiting;
-use crate::config_file::ConfigFile;
-use crate::issuer_keys::{self, Fetching};
+use crate::issuer_keys::{self, IssuerAccess};
 use crate::store_access::{StoreLocation, runtime};
 use crate::{config_file, input};
 use clap::Args;
@@ -33,13 +32,8 @@ pub(crate) struct OneRequest {
     #[arg(long)]
     strict_iceberg_errors: bool,
 
-    /// The certificates by which issuers whose keys are fetched are believed, as `serve --issuer-ca`
-    #[arg(long, value_name = "FILE", env = "TOKENBERG_ISSUER_CA")]
-    issuer_ca: Option<PathBuf>,
-
-    /// Fetch the keys of issuers at addresses that only we can reach, too, as `serve --allow-private-issuers`
-    #[arg(long, env = "TOKENBERG_ALLOW_PRIVATE_ISSUERS", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    allow_private_issuers: Option<bool>,
+    #[command(flatten)]
+    issuer_access: IssuerAccess,
 }
 
 /// What was sent.
@@ -65,17 +59,6 @@ impl OneRequest {
         Ok(Sent { authorization, dpop, body })
     }
 
-    /// How keys are fetched: a flag beats the file.
-    fn fetching(&self, file: &ConfigFile) -> Fetching {
-        let usual = Fetching::default();
-        let allow_private = self.allow_private_issuers.or(file.allow_private_issuers);
-        Fetching {
-            ca: self.issuer_ca.as_ref().or(file.issuer_ca.as_ref()).cloned(),
-            allow_private: allow_private.unwrap_or(usual.allow_private),
-            ..usual
-        }
-    }
-
     /// Opens the store and goes on with what it answers at `now`.
     ///
     /// # Errors
@@ -88,7 +71,7 @@ impl OneRequest {
     ) -> anyhow::Result<T> {
         let file = common.config.as_deref().map(config_file::read).transpose()?.unwrap_or_default();
         let location = StoreLocation::with_file(common, &file)?;
-        let keys = issuer_keys::held(&self.fetching(&file), Arc::default())?;
+        let keys = issuer_keys::held(&self.issuer_access.fetching(&file), Arc::default())?;
         let runtime = runtime()?;
         let watched = runtime.block_on(async {
             let store = location.open_existing().await?;

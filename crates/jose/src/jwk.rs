@@ -16,6 +16,14 @@ use tokenberg_core::{Algorithm, Algorithms, KeyId};
 /// RFC 7518 §6.2.2, §6.3.2 and §6.4.1, RFC 8037 §2 and RFC 9964: what only the holder of a private key knows.
 const PRIVATE_MEMBERS: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
 
+/// The other members that say something about a key.
+const PUBLIC_MEMBERS: [&str; 10] = ["kty", "use", "key_ops", "alg", "kid", "crv", "x", "y", "n", "e"];
+
+/// Whether a member of this name says something about a key.
+pub(crate) fn is_known(name: &str) -> bool {
+    PUBLIC_MEMBERS.contains(&name) || PRIVATE_MEMBERS.contains(&name)
+}
+
 /// The longest `kid`, in bytes: that of a token's header.
 const LONGEST_KEY_ID: usize = 256;
 
@@ -36,10 +44,9 @@ pub(crate) struct PublicJwk<'a> {
 }
 
 impl<'a> PublicJwk<'a> {
-    /// A JWK is a JSON object.
-    pub(crate) fn of(json: &'a Value, spelling: Spelling) -> Result<Self, UnfitKey> {
-        let members = json.as_object().ok_or(UnfitKey::Malformed)?;
-        Ok(Self { members, spelling })
+    /// A JWK is a JSON object with these members.
+    pub(crate) fn of(members: &'a Map<String, Value>, spelling: Spelling) -> Self {
+        Self { members, spelling }
     }
 
     /// The key, with every algorithm that it may be used with.
@@ -70,6 +77,30 @@ impl<'a> PublicJwk<'a> {
             }
             Some(_) => Err(UnfitKey::KeyId),
         }
+    }
+
+    /// The member that is missing, of the wrong type, or not base64url, if there is one.
+    pub(crate) fn faulty_member(self) -> Option<&'static str> {
+        let is_no_text = |name: &&str| self.text(name).is_err();
+        if let Some(name) = ["kty", "use", "alg", "crv"].into_iter().find(is_no_text) {
+            return Some(name);
+        }
+        if self.member("key_ops").is_some_and(|operations| !operations.is_array()) {
+            return Some("key_ops");
+        }
+        let Ok(Some(kty)) = self.text("kty") else { return Some("kty") };
+        let (is_on_curve, numbers): (bool, &[&'static str]) = match kty {
+            "EC" => (true, &["x", "y"]),
+            "OKP" => (true, &["x"]),
+            "RSA" => (false, &["n", "e"]),
+            "oct" => (false, &["k"]),
+            _ => return None,
+        };
+        if is_on_curve && self.member("crv").is_none() {
+            return Some("crv");
+        }
+        let is_zero = |name: &str| kty == "RSA" && self.number(name).is_ok_and(|number| number.is_empty());
+        numbers.iter().find(|name| self.bytes(name).is_err() || is_zero(name)).copied()
     }
 
     /// Refuses secrets and private keys, whatever else is wrong with them.
@@ -210,6 +241,7 @@ fn without_leading_zeros(bytes: &[u8]) -> &[u8] {
 
 /// Checks a key and an algorithm of ours.
 pub(crate) fn canonical(json: &Value, algorithm: Algorithm) -> Result<VerifyingKey, UnfitKey> {
-    let key = PublicJwk::of(json, Spelling::Canonical)?.read()?;
+    let members = json.as_object().ok_or(UnfitKey::Malformed)?;
+    let key = PublicJwk::of(members, Spelling::Canonical).read()?;
     if key.algorithms_among(algorithm.into()).is_empty() { Err(UnfitKey::Algorithm) } else { Ok(key) }
 }

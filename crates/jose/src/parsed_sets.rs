@@ -76,7 +76,7 @@ mod tests {
         let first = sets.of(&set(0, 0)).unwrap();
         assert!(Arc::ptr_eq(&first, &sets.of(&set(0, 0)).unwrap()));
         assert!(!Arc::ptr_eq(&first, &sets.of(&set(1, 0)).unwrap()));
-        assert_eq!(sets.of("{}").err(), Some(JwksFault::Form));
+        assert_eq!(sets.of("{}").err(), Some(JwksFault::NoKeys));
         assert_eq!(sets.held.lock().unwrap().sets.len(), 2);
     }
 

@@ -1,30 +1,30 @@
 //! Reads the keys of others, a JWK Set, and chooses the one that verifies a token: RFC 7517 §5, RFC 8725 §3, conformance JW-12 to
 //! JW-25.
 
+use crate::json_parts::{Broken, Part};
 use crate::jwk::{PublicJwk, Spelling};
-use crate::unfit_key::UnfitKey;
-use crate::verifying_key::{Material, VerifyingKey};
-use serde_json::Value;
+use crate::jwks_reading::Reading;
+use crate::unfit_key::{Defect, UnfitKey};
+use crate::verifying_key::VerifyingKey;
 use std::sync::Arc;
 use tokenberg_core::{
     Algorithm, Algorithms, CompactJws, DpopProof, Header, KeyId, NoKey, SignatureFault, Sought, Verified,
 };
 
 /// The longest JWK Set that is read, in bytes.
-pub const LARGEST_JWKS: usize = 512 * 1024;
+pub const LARGEST_JWKS: usize = 1024 * 1024;
 
 /// The most keys of a JWK Set that are used; further ones are left out.
-pub const MOST_KEYS: usize = 100;
-
-/// The most keys that are listed as ignored; further ones are counted.
-const MOST_IGNORED: usize = 100;
+pub const MOST_KEYS: usize = 500;
 
 /// Public keys, each with the algorithms that it may be used with.
 #[derive(Debug, Default)]
 pub struct PublicKeys {
-    keys: Vec<Arc<VerifyingKey>>,
-    ignored: Vec<IgnoredKey>,
-    left_out: usize,
+    pub(crate) keys: Vec<Arc<VerifyingKey>>,
+    pub(crate) ignored: Vec<IgnoredKey>,
+    pub(crate) left_out: usize,
+    /// The names of those that were left out, and why.
+    pub(crate) unlisted: Vec<(KeyId, UnfitKey)>,
 }
 
 /// A key of a JWK Set that is not used.
@@ -36,6 +36,8 @@ pub struct IgnoredKey {
     pub id: Option<KeyId>,
     /// Why.
     pub reason: UnfitKey,
+    /// What exactly is malformed, if that is the reason and known.
+    pub defect: Option<Defect>,
 }
 
 /// Why a text is no JWK Set that we read.
@@ -44,9 +46,27 @@ pub enum JwksFault {
     /// Longer than [`LARGEST_JWKS`].
     #[error("the JWK Set is longer than {LARGEST_JWKS} bytes")]
     TooLarge,
-    /// Not JSON, or not an object with an array `keys`.
-    #[error("this is no JWK Set: a JSON object with an array named keys")]
-    Form,
+    /// Not JSON; a document that was cut off is not either.
+    #[error("this is no JWK Set: it is not JSON from byte {offset} on")]
+    Json {
+        /// Where it ceases to be JSON, in bytes from its start. Its length if it ends too early.
+        offset: usize,
+    },
+    /// JSON, but not an object.
+    #[error("this is no JWK Set: a JWK Set is an object, and this is {0}")]
+    Object(&'static str),
+    /// An object without a member `keys`.
+    #[error("this is no JWK Set: the object has no member keys")]
+    NoKeys,
+    /// The member `keys` is not an array.
+    #[error("this is no JWK Set: its member keys is an array, and this is {0}")]
+    Keys(&'static str),
+}
+
+impl From<Broken> for JwksFault {
+    fn from(Broken(offset): Broken) -> Self {
+        Self::Json { offset }
+    }
 }
 
 impl PublicKeys {
@@ -56,20 +76,32 @@ impl PublicKeys {
     /// is called by its thumbprint. A key without `alg` has the algorithm of its type and curve; for RSA see
     /// [`PublicKeys::verify_among`].
     ///
+    /// Each key is read by itself, and of its members only those that matter: what is wrong with one key or with any other member
+    /// costs no other key.
+    ///
     /// # Errors
     /// If the text as a whole is no JWK Set, or too large.
     pub fn from_jwks(json: &str) -> Result<Self, JwksFault> {
+        Self::from_bytes(json.as_bytes())
+    }
+
+    /// As [`PublicKeys::from_jwks`], for a text that may not be UTF-8 everywhere.
+    ///
+    /// # Errors
+    /// If the text as a whole is no JWK Set, or too large.
+    pub fn from_bytes(json: &[u8]) -> Result<Self, JwksFault> {
         if json.len() > LARGEST_JWKS {
             return Err(JwksFault::TooLarge);
         }
-        // RFC 8259 §8.1: parsers "MAY ignore the presence of a byte order mark". RFC 7517 §4 lets them take "only the lexically
-        // last duplicate member name", as this one does.
-        let json = json.strip_prefix('\u{feff}').unwrap_or(json);
-        let set: Value = serde_json::from_str(json).map_err(|_| JwksFault::Form)?;
-        let jwks = set.get("keys").and_then(Value::as_array).ok_or(JwksFault::Form)?;
+        let whole = Part::whole(json)?;
+        if whole.members().is_none() {
+            return Err(JwksFault::Object(whole.kind()));
+        }
+        let keys = whole.member("keys")?.ok_or(JwksFault::NoKeys)?;
+        let mut entries = keys.elements().ok_or(JwksFault::Keys(keys.kind()))?;
         let mut reading = Reading::default();
-        for (position, jwk) in jwks.iter().enumerate() {
-            reading.take(position, jwk);
+        while let Some(entry) = entries.element()? {
+            reading.take(entry);
         }
         Ok(reading.finish())
     }
@@ -147,30 +179,33 @@ impl PublicKeys {
             let expected = all.fold(Algorithms::default(), Algorithms::union);
             return SignatureFault::algorithm(header, key.id().clone(), expected);
         }
-        match self.ignored.iter().find(|ignored| ignored.id.as_ref() == Some(kid)) {
-            Some(ignored) => SignatureFault::Unusable { key: kid.clone(), reason: ignored.reason.as_str() },
+        match self.why_unused(kid) {
+            Some(reason) => SignatureFault::Unusable { key: kid.clone(), reason: reason.as_str() },
             None => self.no_key(header),
         }
     }
 
     /// No key fits, with what may be the cause: keys that are published and not used.
     fn no_key(&self, header: &Header) -> SignatureFault {
-        let reason = self.ignored.first().map(|ignored| ignored.reason.as_str());
         SignatureFault::NoKey(Box::new(NoKey {
             sought: Sought::by(header),
             usable: self.keys.len(),
             unusable: self.ignored.len() + self.left_out,
-            reason: reason.or((self.left_out > 0).then_some("the set has more than 100 keys")),
+            reason: self.ignored.first().map(|ignored| ignored.reason.as_str()),
         }))
+    }
+
+    /// Why the key of this name is not used; `None` if the set has no such key.
+    fn why_unused(&self, kid: &KeyId) -> Option<UnfitKey> {
+        let listed = self.ignored.iter().find(|ignored| ignored.id.as_ref() == Some(kid));
+        let unlisted = || self.unlisted.iter().find(|(id, _)| id == kid).map(|(_, reason)| *reason);
+        listed.map(|ignored| ignored.reason).or_else(unlisted)
     }
 
     /// Whether the set holds what such a header names, usable or not: a newer set would say no more about the token.
     pub(crate) fn knows(&self, header: &Header) -> bool {
         match &header.kid {
-            Some(kid) => {
-                self.named(header).next().is_some()
-                    || self.ignored.iter().any(|ignored| ignored.id.as_ref() == Some(kid))
-            }
+            Some(kid) => self.named(header).next().is_some() || self.why_unused(kid).is_some(),
             None => self.keys.iter().any(|key| key.possible_algorithms().named(&header.alg).is_some()),
         }
     }
@@ -187,10 +222,16 @@ impl PublicKeys {
         &self.ignored
     }
 
-    /// How many keys of the set are neither used nor listed as ignored, because it is too large.
+    /// How many keys of the set are neither used nor listed as ignored, because there are too many.
     #[must_use]
     pub fn left_out(&self) -> usize {
         self.left_out
+    }
+
+    /// The number of keys that can be used with one of these algorithms; an empty set stands for all.
+    #[must_use]
+    pub fn usable_among(&self, accepted: Algorithms) -> usize {
+        self.keys.iter().filter(|key| !key.algorithms_among(accepted).is_empty()).count()
     }
 
     /// The number of keys to verify with.
@@ -206,83 +247,16 @@ impl PublicKeys {
     }
 }
 
-/// A set that is being read.
-#[derive(Default)]
-struct Reading {
-    keys: Vec<(usize, VerifyingKey)>,
-    ignored: Vec<IgnoredKey>,
-    left_out: usize,
-    /// Keys whose private half is in the set, too.
-    leaked: Vec<Material>,
-}
-
-impl Reading {
-    fn take(&mut self, position: usize, json: &Value) {
-        let jwk = PublicJwk::of(json, Spelling::Any);
-        match jwk.and_then(PublicJwk::read) {
-            Ok(key) => {
-                if self.keys.iter_mut().any(|(_, known)| known.merge(&key)) {
-                    return;
-                }
-                if self.keys.len() < MOST_KEYS {
-                    self.keys.push((position, key));
-                } else {
-                    self.left_out += 1;
-                }
-            }
-            Err(reason) => {
-                let id = jwk.ok().and_then(|jwk| jwk.key_id().ok().flatten());
-                if reason == UnfitKey::Private && self.leaked.len() < MOST_KEYS {
-                    self.leaked.extend(jwk.and_then(PublicJwk::material));
-                }
-                self.ignore(IgnoredKey { position, id, reason });
-            }
-        }
-    }
-
-    fn ignore(&mut self, key: IgnoredKey) {
-        // A leak is listed in any case: the operator has to hear of it.
-        let is_first_leak = key.reason.is_leak() && !self.ignored.iter().any(|other| other.reason.is_leak());
-        if self.ignored.len() < MOST_IGNORED || is_first_leak {
-            self.ignored.push(key);
-        } else {
-            self.left_out += 1;
-        }
-    }
-
-    fn finish(mut self) -> PublicKeys {
-        let keys = std::mem::take(&mut self.keys);
-        let reasons: Vec<Option<UnfitKey>> = keys
-            .iter()
-            .map(|(position, key)| {
-                let is_same_name = |(other, twin): &&(usize, VerifyingKey)| {
-                    other != position && !key.is_told_apart_from(twin)
-                };
-                if self.leaked.contains(key.material()) {
-                    Some(UnfitKey::Leaked)
-                } else {
-                    keys.iter().find(is_same_name).map(|_| UnfitKey::Twice)
-                }
-            })
-            .collect();
-        let mut used = Vec::with_capacity(keys.len());
-        for ((position, key), reason) in keys.into_iter().zip(reasons) {
-            match reason {
-                None => used.push(Arc::new(key)),
-                Some(reason) => self.ignore(IgnoredKey { position, id: Some(key.id().clone()), reason }),
-            }
-        }
-        self.ignored.sort_by_key(|key| key.position);
-        PublicKeys { keys: used, ignored: self.ignored, left_out: self.left_out }
-    }
-}
-
 impl std::fmt::Display for IgnoredKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // A foreign `kid` may be any text, so it is written with escapes.
         match &self.id {
-            Some(id) => write!(f, "key {} ({:?}) is ignored: {}", self.position, id.as_str(), self.reason),
-            None => write!(f, "key {} is ignored: {}", self.position, self.reason),
+            Some(id) => write!(f, "key {} ({:?}) is ignored: ", self.position, id.as_str())?,
+            None => write!(f, "key {} is ignored: ", self.position)?,
+        }
+        match self.defect {
+            Some(defect) => write!(f, "{defect}"),
+            None => write!(f, "{}", self.reason),
         }
     }
 }
@@ -291,8 +265,7 @@ impl std::fmt::Display for IgnoredKey {
 pub(crate) fn verify_with_own_key(proof: &DpopProof) -> Result<Verified, SignatureFault> {
     let mut jwk = proof.jwk().clone();
     jwk.remove("kid");
-    let jwk = Value::Object(jwk);
-    let read = PublicJwk::of(&jwk, Spelling::Canonical).and_then(PublicJwk::read);
+    let read = PublicJwk::of(&jwk, Spelling::Canonical).read();
     let key = read.map_err(|unfit| SignatureFault::Carried(unfit.as_str()))?;
     // Key and header have the same author, so an RSA key that does not say which padding it is for is for the one that is used.
     let ours: Algorithms = Algorithm::SIGNING.into_iter().collect();

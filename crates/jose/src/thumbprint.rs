@@ -79,7 +79,7 @@ mod tests {
                 "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I",
             ),
         ] {
-            let read = PublicJwk::of(&jwk, Spelling::Canonical).unwrap().material().unwrap();
+            let read = PublicJwk::of(jwk.as_object().unwrap(), Spelling::Canonical).material().unwrap();
             assert_eq!(of(&read), KeyId::new(expected));
             let jwk: Jwk = serde_json::from_value(jwk).unwrap();
             assert_eq!(thumbprint(&jwk), Some(KeyId::new(expected)));

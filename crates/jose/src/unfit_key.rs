@@ -28,6 +28,8 @@ pub enum UnfitKey {
     RsaModulus,
     /// Another key of the set has the same `kid` and `alg`, so that a token does not say which it means.
     Twice,
+    /// The set has [`MOST_KEYS`](crate::MOST_KEYS) usable keys before it.
+    Surplus,
 }
 
 impl UnfitKey {
@@ -47,6 +49,7 @@ impl UnfitKey {
             Self::RsaExponent => "its RSA exponent is 1, even or too large",
             Self::RsaModulus => "its RSA modulus is known to be weak",
             Self::Twice => "another key has the same kid and alg",
+            Self::Surplus => "the set has more than 500 usable keys, and it comes after the first 500",
         }
     }
 
@@ -55,4 +58,21 @@ impl UnfitKey {
     pub fn is_leak(self) -> bool {
         matches!(self, Self::Symmetric | Self::Private)
     }
+}
+
+/// What exactly is wrong with an entry of a JWK Set that is malformed. It never holds what is in the entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Defect {
+    /// It is not a JSON object, but this.
+    #[error("it is no object, but {0}")]
+    Kind(&'static str),
+    /// It is not JSON.
+    #[error("it is not JSON from byte {offset} of the set on")]
+    Json {
+        /// In bytes from the start of the set.
+        offset: usize,
+    },
+    /// This member is missing, of the wrong type, or not base64url.
+    #[error("its member {0} is missing or malformed")]
+    Member(&'static str),
 }

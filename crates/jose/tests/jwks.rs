@@ -274,7 +274,7 @@ fn ks_06_a_set_has_limits() {
     // A set is used as far as it goes, however much of it is of no use.
     let mut many: Vec<Value> = (0..MOST_KEYS + 7).map(|n| with_kid(&jwk, &format!("k{n}"))).collect();
     let keys = set(&many.iter().collect::<Vec<_>>());
-    assert_eq!((keys.len(), keys.ignored().len(), keys.left_out()), (MOST_KEYS, 0, 7));
+    assert_eq!((keys.len(), keys.ignored().len(), keys.left_out()), (MOST_KEYS, 7, 0));
     many.splice(0..0, vec![json!({"kty": "FOO"}); 1000]);
     let keys = set(&many.iter().collect::<Vec<_>>());
     assert_eq!((keys.len(), keys.ignored().len(), keys.left_out()), (MOST_KEYS, 100, 907));
@@ -287,9 +287,20 @@ fn ks_06_a_set_has_limits() {
         |length: usize| PublicKeys::from_jwks(&format!("{empty}{}", " ".repeat(length - empty.len())));
     assert!(padded(LARGEST_JWKS).unwrap().is_empty());
     assert_eq!(padded(LARGEST_JWKS + 1).unwrap_err(), JwksFault::TooLarge);
-    for bad in ["", "{}", "[]", "null", "x", r#"{"keys":{}}"#, r#"{"keys":null}"#, "{\"keys\":[]}x", "<html>"]
-    {
-        assert_eq!(PublicKeys::from_jwks(bad).unwrap_err(), JwksFault::Form, "{bad}");
+    for (bad, fault) in [
+        ("", JwksFault::Json { offset: 0 }),
+        ("x", JwksFault::Object("a word that is not JSON")),
+        ("<html>", JwksFault::Json { offset: 0 }),
+        ("{\"keys\":[]}x", JwksFault::Json { offset: 11 }),
+        ("{\"keys\":[", JwksFault::Json { offset: 9 }),
+        ("{}", JwksFault::NoKeys),
+        ("[]", JwksFault::Object("an array")),
+        ("null", JwksFault::Object("null")),
+        (r#"{"keys":{}}"#, JwksFault::Keys("an object")),
+        (r#"{"keys":null}"#, JwksFault::Keys("null")),
+    ] {
+        assert_eq!(PublicKeys::from_jwks(bad).unwrap_err(), fault, "{bad}");
     }
-    assert_eq!(PublicKeys::from_jwks(&"[".repeat(100_000)).unwrap_err(), JwksFault::Form);
+    let deep = PublicKeys::from_jwks(&"[".repeat(100_000));
+    assert_eq!(deep.unwrap_err(), JwksFault::Json { offset: 100_000 });
 }

@@ -6,13 +6,14 @@ use super::serve::Serve;
 use crate::arguments::Common;
 use crate::descriptors::Descriptors;
 use crate::failure::AlreadySaid;
+use crate::issuer_keys::{Fetching, Outcome, Trial};
 use crate::output::Output;
 use crate::server::settings::Settings;
 use crate::store_access::{StoreLocation, wait_for};
 use crate::{clock, input, issuer_keys, logging, moment_text, server};
 use serde_json::{Value, json};
 use std::path::Path;
-use tokenberg_core::{AuthMethod, Issuer, KeyMaterial, KeySource, Lifetime, Timestamp};
+use tokenberg_core::{AuthMethod, Issuer, KeyMaterial, KeySource, Lifetime, Timestamp, TrustedIssuer};
 use tokenberg_jose::{Keyring, PublicKeys};
 use tokenberg_store::{ClientRecord, IssuerRecord, Store, StoreError};
 
@@ -63,9 +64,11 @@ pub(crate) fn run(common: &Common, asked: Serve, output: Output) -> anyhow::Resu
             None
         }
     };
+    let mut fetching = None;
     let store = match Settings::resolve(common, &asked) {
         Ok(settings) => {
             check_settings(&settings, &mut findings);
+            fetching = Some(settings.fetching.clone());
             Some(settings.store)
         }
         Err(error) => {
@@ -75,10 +78,10 @@ pub(crate) fn run(common: &Common, asked: Serve, output: Output) -> anyhow::Resu
         }
     };
     if let (Some(store), Some(now)) = (store, now) {
-        wait_for(async {
-            check_store(store, now, &mut findings).await;
-            Ok(())
-        })?;
+        let issuers = wait_for(async { Ok(check_store(store, now, &mut findings).await) })?;
+        if let Some(fetching) = fetching {
+            check_published(&issuers, &fetching, &mut findings);
+        }
     }
     let is_good = findings.0.iter().all(|finding| finding.state != "problem");
     output.show(
@@ -136,7 +139,8 @@ fn check_settings(settings: &Settings, findings: &mut Findings) {
     }
 }
 
-async fn check_store(location: StoreLocation, now: Timestamp, findings: &mut Findings) {
+/// Checks the store, and returns the issuers that are registered in it.
+async fn check_store(location: StoreLocation, now: Timestamp, findings: &mut Findings) -> Vec<IssuerRecord> {
     let url = location.url.clone();
     if let Some(path) = url.path().filter(|path| !path.exists()) {
         let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -148,7 +152,7 @@ async fn check_store(location: StoreLocation, now: Timestamp, findings: &mut Fin
                 format!("{} is no directory, so {url} cannot be made", directory.display()),
             );
         }
-        return;
+        return Vec::new();
     }
     if url.is_in_the_clear() {
         findings.note(
@@ -160,26 +164,29 @@ async fn check_store(location: StoreLocation, now: Timestamp, findings: &mut Fin
     let store = match location.open_existing().await {
         Ok(store) => store,
         Err(error) => {
-            return match error.downcast_ref::<StoreError>() {
+            match error.downcast_ref::<StoreError>() {
                 // The database can be reached, and is empty.
                 Some(missing @ StoreError::Missing { .. }) => findings.note("store", missing.to_string()),
                 Some(_) | None => findings.problem("store", format!("{error:#}")),
-            };
+            }
+            return Vec::new();
         }
     };
     findings.ok("store", url.to_string());
     if let Some(path) = key_file {
         findings.ok("key file", path.display().to_string());
     }
-    check_content(&store, now, findings).await;
+    let issuers = check_content(&store, now, findings).await;
     store.close().await;
+    issuers
 }
 
-async fn check_content(store: &Store, now: Timestamp, findings: &mut Findings) {
+async fn check_content(store: &Store, now: Timestamp, findings: &mut Findings) -> Vec<IssuerRecord> {
     let (keys, clients, issuers) = match (store.keys().await, store.clients().await, store.issuers().await) {
         (Ok(keys), Ok(clients), Ok(issuers)) => (keys, clients, issuers),
         (Err(error), _, _) | (_, Err(error), _) | (_, _, Err(error)) => {
-            return findings.problem("store", error.to_string());
+            findings.problem("store", error.to_string());
+            return Vec::new();
         }
     };
     check_keys(&keys, now, findings);
@@ -193,6 +200,7 @@ async fn check_content(store: &Store, now: Timestamp, findings: &mut Findings) {
             format!("it is behind: the store has an entry of {}", moment_text::with_distance(newest, now));
         findings.problem("clock", text);
     }
+    issuers
 }
 
 fn check_clients(
@@ -225,7 +233,7 @@ fn check_clients(
     }
 }
 
-/// What can be told without asking anybody: keys that are published elsewhere are not fetched here.
+/// Checks issuers without the network; [`check_published`] fetches the keys that they publish.
 fn check_issuers(issuers: &[IssuerRecord], findings: &mut Findings) {
     for record in issuers {
         let issuer = &record.trusted.issuer;
@@ -251,7 +259,39 @@ fn check_issuers(issuers: &[IssuerRecord], findings: &mut Findings) {
         }
     }
     if !issuers.is_empty() {
-        findings.ok("issuers", format!("{} trusted", issuers.len()));
+        let enabled = issuers.iter().filter(|record| record.trusted.enabled).count();
+        findings.ok("issuers", format!("{} registered, {enabled} enabled", issuers.len()));
+    }
+}
+
+/// Fetches the keys of each enabled issuer that publishes them, as a server would.
+fn check_published(issuers: &[IssuerRecord], fetching: &Fetching, findings: &mut Findings) {
+    let publishes = |trusted: &&TrustedIssuer| match trusted.trust.keys {
+        KeySource::Jwks(_) => false,
+        KeySource::JwksUri(_) | KeySource::Discovery => trusted.enabled,
+    };
+    let issuers: Vec<&TrustedIssuer> =
+        issuers.iter().map(|record| &record.trusted).filter(publishes).collect();
+    // A file that cannot be read is a problem that was found before.
+    let Ok(trial) = Trial::new(fetching) else { return };
+    for (TrustedIssuer { issuer, .. }, tried) in trial.of_all(&issuers) {
+        match tried.outcome {
+            Outcome::Usable(1) => {
+                findings.ok("issuer keys", format!("{issuer} publishes 1 key that can be used"))
+            }
+            Outcome::Usable(usable) => {
+                findings.ok("issuer keys", format!("{issuer} publishes {usable} keys that can be used"));
+            }
+            Outcome::Unusable(reason) => {
+                findings.problem("issuer keys", format!("no key of {issuer} can be used: {reason}"));
+            }
+            Outcome::Unreachable(reason) => {
+                findings.note("issuer keys", format!("the keys of {issuer} cannot be fetched now: {reason}"));
+            }
+        }
+        for unused in tried.unused {
+            findings.note("issuer keys", format!("{issuer}: {unused}"));
+        }
     }
 }
 

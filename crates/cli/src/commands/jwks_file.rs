@@ -3,7 +3,7 @@
 use crate::failure::warn;
 use crate::input;
 use anyhow::Context;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::path::Path;
 use tokenberg_jose::PublicKeys;
 
@@ -13,20 +13,23 @@ use tokenberg_jose::PublicKeys;
 /// If it is no JWK Set, it holds a private key or a secret, or no key of it can be used. Of a key only its position is named.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Box<str>> {
     let bytes = input::bytes(path)?;
-    let text = std::str::from_utf8(&bytes).ok().with_context(|| not(path, "UTF-8 text"))?;
+    // What is no text is in a label, or in a key that is not used. PostgreSQL keeps no NUL.
+    let text = String::from_utf8_lossy(&bytes).replace('\0', "\u{fffd}");
     let text = text.trim_start_matches('\u{feff}').trim();
-    let set: Value = serde_json::from_str(text).map_err(|_| anyhow::anyhow!(not(path, "JSON")))?;
-    if set.get("keys").is_none() {
+    let public = PublicKeys::from_jwks(text);
+    if public.is_err() {
         // A private key of its own is the worse mistake of the two.
-        refuse_leak(&PublicKeys::from_jwks(&json!({"keys": [set]}).to_string())?, path)?;
+        if let Ok(one) = PublicKeys::from_jwks(&format!("{{\"keys\":[{text}]}}")) {
+            refuse_leak(&one, path)?;
+        }
     }
-    let public = PublicKeys::from_jwks(text).with_context(|| path.display().to_string())?;
+    let public = public.with_context(|| path.display().to_string())?;
     refuse_leak(&public, path)?;
     for ignored in public.ignored() {
         warn(&ignored.to_string());
     }
     if public.left_out() > 0 {
-        warn(&format!("the set is too large: {} of its keys are not used", public.left_out()));
+        warn(&format!("{} further keys are not used, and too many to be listed", public.left_out()));
     }
     anyhow::ensure!(!public.is_empty(), "no key of {} can be used to verify a signature", path.display());
     Ok(text.into())
@@ -42,21 +45,18 @@ fn refuse_leak(keys: &PublicKeys, path: &Path) -> anyhow::Result<()> {
     );
 }
 
-fn not(path: &Path, what: &str) -> String {
-    format!(
-        "{} is not {what}; it should be a JWK Set, a JSON object with an array named keys",
-        path.display()
-    )
-}
-
-/// The set as JSON, to be shown. What is kept was read before, so it is JSON.
+/// The set as JSON, to be shown; as a text if a value in it is none that JSON parsers take.
 pub(crate) fn shown(jwks: &str) -> Value {
-    serde_json::from_str(jwks).unwrap_or(Value::Null)
+    serde_json::from_str(jwks).unwrap_or_else(|_| jwks.into())
 }
 
 /// The names of the keys, or how many there are, for people.
 pub(crate) fn summary(jwks: &str) -> String {
     let set = shown(jwks);
+    if set.is_string() {
+        let usable = PublicKeys::from_jwks(jwks).map_or(0, |keys| keys.len());
+        return format!("{usable} usable {}", if usable == 1 { "key" } else { "keys" });
+    }
     let keys = set.get("keys").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let names: Vec<&str> = keys.iter().filter_map(|key| key.get("kid").and_then(Value::as_str)).collect();
     let count = if keys.len() == 1 { "1 key".to_owned() } else { format!("{} keys", keys.len()) };

@@ -149,8 +149,7 @@ fn keys(web: &Web, issuer: &Issuer) -> anyhow::Result<PublicKeys> {
     let uri: Url = uri.parse().context("the jwks_uri of the metadata is no address")?;
     let answer = web.get(&uri, LARGEST_JWKS as u64)?;
     anyhow::ensure!(answer.status == 200, "{uri} answered {}", answer.status);
-    let json = std::str::from_utf8(&answer.body).with_context(|| format!("{uri} is not UTF-8 text"))?;
-    let keys = PublicKeys::from_jwks(json).with_context(|| uri.to_string())?;
+    let keys = PublicKeys::from_bytes(&answer.body).with_context(|| uri.to_string())?;
     for ignored in keys.ignored() {
         warn(&ignored.to_string());
     }

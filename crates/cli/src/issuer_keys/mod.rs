@@ -3,14 +3,44 @@
 mod reachable;
 #[cfg(test)]
 mod tests;
+mod trial;
 mod web;
 
+pub(crate) use trial::{Outcome, Trial};
+
+use crate::config_file::ConfigFile;
 use crate::server::key_fetches::KeyFetches;
+use clap::Args;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokenberg_core::Lifetime;
 use tokenberg_jose::{FetchEvent, FetchLimits, IssuerKeySets, UnfitKey};
 use web::IssuerWeb;
+
+/// Which servers the keys of issuers may be fetched from, for commands that fetch as `serve` does.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct IssuerAccess {
+    /// CA certificates (PEM) to trust when fetching issuers' keys, instead of the public roots, as `serve --issuer-ca`
+    #[arg(long, value_name = "FILE", env = "TOKENBERG_ISSUER_CA")]
+    issuer_ca: Option<PathBuf>,
+
+    /// Fetch issuers' keys also from addresses that only this machine or its network can reach, as `serve --allow-private-issuers`
+    #[arg(long, env = "TOKENBERG_ALLOW_PRIVATE_ISSUERS", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    allow_private_issuers: Option<bool>,
+}
+
+impl IssuerAccess {
+    /// How keys are fetched: a flag beats the file.
+    pub(crate) fn fetching(&self, file: &ConfigFile) -> Fetching {
+        let usual = Fetching::default();
+        let allow_private = self.allow_private_issuers.or(file.allow_private_issuers);
+        Fetching {
+            ca: self.issuer_ca.as_ref().or(file.issuer_ca.as_ref()).cloned(),
+            allow_private: allow_private.unwrap_or(usual.allow_private),
+            ..usual
+        }
+    }
+}
 
 /// What the operator says about fetching.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,11 +79,13 @@ fn tell(event: FetchEvent) {
         FetchEvent::Fetched { issuer, keys, ignored, left_out, fresh_for } => {
             for key in ignored {
                 match key.reason {
-                    // Keys for something else, as for encryption, are usual.
-                    UnfitKey::Purpose | UnfitKey::Algorithm => {
+                    // Keys for something else, as for encryption, are usual beside others.
+                    UnfitKey::Purpose | UnfitKey::Algorithm if keys > 0 => {
                         tracing::debug!(issuer = issuer.as_str(), "{key}");
                     }
-                    UnfitKey::Malformed
+                    UnfitKey::Purpose
+                    | UnfitKey::Algorithm
+                    | UnfitKey::Malformed
                     | UnfitKey::KeyId
                     | UnfitKey::Symmetric
                     | UnfitKey::Private
@@ -62,7 +94,8 @@ fn tell(event: FetchEvent) {
                     | UnfitKey::RsaSize
                     | UnfitKey::RsaExponent
                     | UnfitKey::RsaModulus
-                    | UnfitKey::Twice => tracing::warn!(issuer = issuer.as_str(), "{key}"),
+                    | UnfitKey::Twice
+                    | UnfitKey::Surplus => tracing::warn!(issuer = issuer.as_str(), "{key}"),
                 }
             }
             let issuer = issuer.as_str();
@@ -70,7 +103,7 @@ fn tell(event: FetchEvent) {
                 tracing::warn!(
                     issuer,
                     left_out,
-                    "the key set of an issuer is too large; the rest is not used"
+                    "further keys of an issuer's set are not used, and too many to be listed"
                 );
             }
             if keys == 0 {

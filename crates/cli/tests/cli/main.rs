@@ -23,6 +23,7 @@ mod naming;
 mod nodes;
 mod parity;
 mod proving;
+mod publishing;
 mod recording;
 mod registering;
 mod revoking;

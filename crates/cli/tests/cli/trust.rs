@@ -40,7 +40,7 @@ fn ks_06_an_issuer_is_added_with_what_was_asked_for_and_changed_only_when_that_w
     let place = place();
     let mut asked = words(
         "issuer add https://idp.example/ --jwks-uri https://idp.example/keys?p=1 --accept id_token,jwt --accept jwt_bearer \
-         --audience api://a --audience b --alg ES256,PS256 --subject-claim oid --leeway 1m --max-age 2h --outlives-subject --subject-prefix idp: --json",
+         --audience api://a --audience b --alg ES256,PS256 --subject-claim oid --leeway 1m --max-age 2h --outlives-subject --subject-prefix idp: --no-fetch --json",
     );
     asked.extend([
         "--scope",
@@ -68,7 +68,8 @@ fn ks_06_an_issuer_is_added_with_what_was_asked_for_and_changed_only_when_that_w
     let again = run(&place, "issuer add https://idp.example/ --discover").refused();
     assert!(again.err.contains("--replace"), "{}", again.err);
     run(&place, "issuer disable https://idp.example/").done();
-    let replaced = run(&place, "issuer add https://idp.example/ --discover --replace --json").done();
+    let replaced =
+        run(&place, "issuer add https://idp.example/ --discover --replace --no-fetch --json").done();
     assert_eq!(
         (replaced.json()["replaced"].clone(), replaced.json()["enabled"].clone()),
         (json!(true), json!(false))

@@ -4,8 +4,9 @@ use super::Fetch;
 use super::address::{Address, By};
 use super::fault::FetchFault;
 use super::limits::freshness;
-use crate::public_keys::{JwksFault, LARGEST_JWKS, PublicKeys};
-use serde_json::{Map, Value};
+use crate::json_parts::Part;
+use crate::public_keys::{LARGEST_JWKS, PublicKeys};
+use serde_json::Value;
 use std::time::{Duration, Instant};
 use tokenberg_core::{KeySource, Lifetime, TrustedIssuer};
 
@@ -60,11 +61,13 @@ impl Asking<'_> {
     fn key_set(&self, address: &Address) -> Result<Published, FetchFault> {
         let document = self.get(address, LARGEST_JWKS)?;
         let fault = |fault| FetchFault::Jwks { address: address.clone(), fault };
-        let json = std::str::from_utf8(&document.body).map_err(|_| fault(JwksFault::Form))?;
-        let keys = PublicKeys::from_jwks(json).map_err(fault)?;
+        let keys = PublicKeys::from_bytes(&document.body).map_err(fault)?;
         let cached = document.cache_control.as_deref().and_then(max_age);
-        // Only a bundle has these two members, but whoever has none is asked as often as his answer says.
-        let (hint, sequence) = if self.issuer.issuer.is_spiffe() { spiffe(json) } else { (None, None) };
+        // Only a bundle has these two members.
+        let is_bundle = self.issuer.issuer.is_spiffe();
+        let number =
+            |name| member(&document.body, name).filter(|_| is_bundle).as_ref().and_then(Value::as_u64);
+        let (hint, sequence) = (number("spiffe_refresh_hint"), number("spiffe_sequence"));
         Ok(Published { keys, fresh_for: freshness(hint.or(cached)), sequence })
     }
 
@@ -86,14 +89,17 @@ impl Asking<'_> {
     }
 
     fn jwks_uri(&self, place: &Address, document: &Document) -> Result<Address, FetchFault> {
-        let metadata: Map<String, Value> = serde_json::from_slice(&document.body)
-            .map_err(|_| FetchFault::Metadata { address: place.clone() })?;
-        if metadata.get("issuer").and_then(Value::as_str) != Some(self.issuer.issuer.as_str()) {
+        let part = Part::whole(&document.body).ok().filter(|part| part.members().is_some());
+        let part = part.ok_or_else(|| FetchFault::Metadata { address: place.clone() })?;
+        let text = |name| match part.member(name) {
+            Ok(value) => Ok(value.and_then(Part::string)),
+            Err(_) => Err(FetchFault::Metadata { address: place.clone() }),
+        };
+        if text("issuer")?.as_deref() != Some(self.issuer.issuer.as_str()) {
             return Err(FetchFault::Issuer { address: place.clone() });
         }
-        let uri = metadata.get("jwks_uri").and_then(Value::as_str);
-        let uri = uri.ok_or_else(|| FetchFault::NoJwksUri { address: place.clone() })?;
-        address(uri, self.issuer, By::Metadata)
+        let uri = text("jwks_uri")?.ok_or_else(|| FetchFault::NoJwksUri { address: place.clone() })?;
+        address(&uri, self.issuer, By::Metadata)
     }
 
     fn get(&self, address: &Address, largest: usize) -> Result<Document, FetchFault> {
@@ -132,11 +138,9 @@ fn max_age(cache_control: &str) -> Option<u64> {
     })
 }
 
-/// `spiffe_refresh_hint` and `spiffe_sequence`, SPIFFE Trust Domain and Bundle §4.1.
-fn spiffe(json: &str) -> (Option<u64>, Option<u64>) {
-    let Ok(bundle) = serde_json::from_str::<Value>(json) else { return (None, None) };
-    let number = |name| bundle.get(name).and_then(Value::as_u64);
-    (number("spiffe_refresh_hint"), number("spiffe_sequence"))
+/// The value of a member of a document, whatever is in the other members.
+fn member(document: &[u8], name: &str) -> Option<Value> {
+    Part::whole(document).ok()?.member(name).ok()??.value()
 }
 
 #[cfg(test)]

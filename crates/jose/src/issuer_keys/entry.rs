@@ -194,7 +194,7 @@ impl Entry {
                 let keys = Arc::new(published.keys);
                 (last.failures, last.fault) = if keys.is_empty() {
                     // The keys from before were revoked, and which ones are next is not known yet.
-                    (last.failures.saturating_add(1), Some(FetchFault::Empty))
+                    (last.failures.saturating_add(1), Some(FetchFault::empty(&keys)))
                 } else {
                     (0, None)
                 };

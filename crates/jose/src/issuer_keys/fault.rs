@@ -1,7 +1,7 @@
 //! Why could the keys of an issuer not be had? In words for the operator; nothing of what was fetched is in them.
 
 use super::address::{Address, AddressFault};
-use crate::public_keys::JwksFault;
+use crate::public_keys::{IgnoredKey, JwksFault, PublicKeys};
 use tokenberg_core::Excerpt;
 
 /// Why a fetch brought no keys.
@@ -85,8 +85,13 @@ pub enum FetchFault {
         came: u64,
     },
     /// A set without a key to verify with.
-    #[error("the key set that is published has no key that can be used")]
-    Empty,
+    #[error("the key set that is published has no key that can be used: {}", contents(.first.as_deref(), *.others))]
+    Empty {
+        /// The first of its keys, and why it is not used; `None` if the set is empty.
+        first: Option<Box<IgnoredKey>>,
+        /// How many more there are.
+        others: usize,
+    },
     /// A token names a key that was not published when the keys were last fetched, and it is too early to fetch them again.
     #[error("{} was not published when they were last fetched", named(.0.as_ref()))]
     UnknownKey(Option<Excerpt>),
@@ -102,5 +107,41 @@ fn named(kid: Option<&Excerpt>) -> String {
     match kid {
         Some(kid) => format!("the key {kid}, which the token names,"),
         None => "a key for the alg of the token, which names none,".to_owned(),
+    }
+}
+
+impl FetchFault {
+    /// That none of these keys can be used.
+    pub(super) fn empty(keys: &PublicKeys) -> Self {
+        let first = keys.ignored().first().cloned().map(Box::new);
+        Self::Empty { first, others: (keys.ignored().len() + keys.left_out()).saturating_sub(1) }
+    }
+
+    /// Whether the issuer could not be reached or could not answer, so that its keys may be good: later they may be had.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::TooLong | Self::BrokeOff | Self::UnknownKey(_) => true,
+            // RFC 9110 §15.5.9 and §15.6, RFC 6585 §4.
+            Self::Status { status, .. } => *status >= 500 || matches!(status, 408 | 429),
+            Self::Address { .. }
+            | Self::Redirect { .. }
+            | Self::TooLarge { .. }
+            | Self::Metadata { .. }
+            | Self::Issuer { .. }
+            | Self::NoJwksUri { .. }
+            | Self::Jwks { .. }
+            | Self::Given(_)
+            | Self::Sequence { .. }
+            | Self::Empty { .. } => false,
+        }
+    }
+}
+
+fn contents(first: Option<&IgnoredKey>, others: usize) -> String {
+    match (first, others) {
+        (None, _) => "it is empty".to_owned(),
+        (Some(first), 0) => first.to_string(),
+        (Some(first), _) => format!("{first}; {others} more are in the log"),
     }
 }

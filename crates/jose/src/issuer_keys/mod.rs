@@ -45,7 +45,7 @@ pub enum FetchEvent {
         keys: usize,
         /// Those that are not used, and why.
         ignored: Vec<IgnoredKey>,
-        /// How many more the set has, because it is too large.
+        /// How many more of the set are not used, too many to be listed.
         left_out: usize,
         /// How long they are not fetched again, unless a token names another one.
         fresh_for: Lifetime,

@@ -76,9 +76,13 @@ fn ks_06_only_a_set_within_its_limits_is_taken() {
         (307, set(&[&signer]), "redirects (status 307)"),
         (404, set(&[&signer]), "answered 404"),
         (204, String::new(), "answered 204"),
-        (200, String::new(), "no JWK Set"),
-        (200, "{}".to_owned(), "no JWK Set"),
-        (200, format!("{}{}", set(&[&signer]), " ".repeat(LARGEST_JWKS)), "longer than 524288 bytes"),
+        (200, String::new(), "no JWK Set: it is not JSON from byte 0 on"),
+        (200, "<!DOCTYPE html>".to_owned(), "no JWK Set: it is not JSON from byte 0 on"),
+        (200, set(&[&signer])[..90].to_owned(), "no JWK Set: it is not JSON from byte 90 on"),
+        (200, "{}".to_owned(), "no JWK Set: the object has no member keys"),
+        (200, "[]".to_owned(), "no JWK Set: a JWK Set is an object, and this is an array"),
+        (200, r#"{"keys":{}}"#.to_owned(), "no JWK Set: its member keys is an array, and this is an object"),
+        (200, format!("{}{}", set(&[&signer]), " ".repeat(LARGEST_JWKS)), "longer than 1048576 bytes"),
     ] {
         let held = Held::new();
         held.pages.answer(JWKS, status, body, None);

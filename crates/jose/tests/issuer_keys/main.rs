@@ -4,5 +4,6 @@
 mod asking;
 mod ceasing;
 mod finding;
+mod lenient;
 mod rotating;
 mod world;

@@ -35,7 +35,7 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
-    pub(crate) fn put(&self, url: &str, body: impl Into<String>) {
+    pub(crate) fn put(&self, url: &str, body: impl Into<Vec<u8>>) {
         self.answer(url, 200, body, None);
     }
 
@@ -43,14 +43,11 @@ impl Pages {
         &self,
         url: &str,
         status: u16,
-        body: impl Into<String>,
+        body: impl Into<Vec<u8>>,
         cache_control: Option<&str>,
     ) {
-        let document = Document {
-            status,
-            body: body.into().into_bytes(),
-            cache_control: cache_control.map(str::to_owned),
-        };
+        let document =
+            Document { status, body: body.into(), cache_control: cache_control.map(str::to_owned) };
         self.pages.lock().unwrap().insert(url.to_owned(), document);
     }
 
@@ -79,7 +76,7 @@ struct Web(Arc<Pages>);
 
 impl Fetch for Web {
     fn fetch(&self, address: &Address, largest: usize, within: Duration) -> Result<Document, String> {
-        assert!(largest <= 512 * 1024 && within <= Duration::from_secs(5));
+        assert!(largest <= 1024 * 1024 && within <= Duration::from_secs(5));
         self.0.asked.lock().unwrap().push(address.as_str().to_owned());
         let mut hanging = self.0.hanging.lock().unwrap();
         while hanging.is_some_and(|end| address.as_str().ends_with(end)) {

@@ -3,7 +3,9 @@
 use super::foreign;
 use super::naming::{self, Naming};
 use super::terms::{self, accepted};
+use super::trying::{self, Trying};
 use crate::commands::jwks_file;
+use crate::issuer_keys::Trial;
 use crate::output::Output;
 use crate::store_access::StoreLocation;
 use crate::{clock, duration};
@@ -33,7 +35,8 @@ Then a client has to be allowed to act for the users:
   tokenberg client add trino --may-act-for 'https://idp.example|*'
 
 The identifier is compared with `iss` byte for byte, a slash at its end included. Keys come only from where this command says,
-never from what a token says. A running server follows within one second.")]
+never from what a token says. Keys that are published are fetched once, and what does not work is reported; the issuer is added
+in any case. A running server follows within one second.")]
 pub(crate) struct Add {
     /// The issuer, exactly as its tokens name it in `iss`: an https URL, or a SPIFFE trust domain (spiffe://td.example)
     #[arg(value_name = "URL", value_parser = foreign)]
@@ -105,6 +108,9 @@ pub(crate) struct Add {
     /// Replace what was said about this issuer before, keys and all; disabled, it stays so
     #[arg(long)]
     replace: bool,
+
+    #[command(flatten)]
+    pub(super) trying: Trying,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -148,7 +154,12 @@ pub(super) fn key_address(text: &str) -> Result<Box<str>, String> {
 /// # Errors
 /// If what was said contradicts itself, the file of keys is not what it should be, the issuer is there already, or the store
 /// fails.
-pub(super) async fn run(location: StoreLocation, asked: Add, output: Output) -> anyhow::Result<()> {
+pub(super) async fn run(
+    location: StoreLocation,
+    asked: Add,
+    trial: Option<&Trial>,
+    output: Output,
+) -> anyhow::Result<()> {
     let (issuer, replace) = (asked.issuer.clone(), asked.replace);
     let trust = trust(asked)?;
     let now = clock::now()?;
@@ -172,10 +183,17 @@ pub(super) async fn run(location: StoreLocation, asked: Add, output: Output) -> 
     naming::print_notes(&store, &issuer, before.as_ref()).await;
     store.close().await;
     terms::note_disabled(&issuer, enabled);
+    let found = trying::report(trial, &issuer, &trust);
     let replaced = before.is_some();
     output.show(
-        || json!({"issuer": issuer, "enabled": enabled, "replaced": replaced, "trust": trust}),
-        || format!("issuer {issuer} is {}", if replaced { "trusted in another way now" } else { "trusted" }),
+        || {
+            json!({"issuer": issuer, "enabled": enabled, "replaced": replaced, "trust": trust,
+                "usable_keys": found.usable(), "unused_keys": found.unused()})
+        },
+        || {
+            let how = if replaced { "trusted in another way now" } else { "trusted" };
+            format!("issuer {issuer} is {how}{}", found.sentence())
+        },
     )?;
     Ok(())
 }

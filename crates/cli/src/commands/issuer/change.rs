@@ -3,10 +3,12 @@
 use super::add::{Accept, key_address};
 use super::naming::{self, prefix};
 use super::terms::{self, accepted};
+use super::trying::{self, Trying};
 use super::{foreign, show};
 use crate::commands::jwks_file;
 use crate::duration;
 use crate::failure::wrong_usage;
+use crate::issuer_keys::Trial;
 use crate::output::Output;
 use crate::store_access::StoreLocation;
 use clap::{Args, ValueEnum};
@@ -29,6 +31,7 @@ Examples:
   tokenberg issuer change https://kubernetes.default.svc.cluster.local --jwks cluster.jwks
   tokenberg issuer change https://idp.example --clear map,alg
 
+Keys that are published are fetched once if the change concerns them, and what does not work is reported.
 A disabled issuer stays disabled. Tokens that were issued keep what they say until they expire; what they are renewed into or
 exchanged for goes by what is registered then, and a session keeps its end. A running server follows within one second."
 )]
@@ -39,6 +42,9 @@ pub(crate) struct Change {
 
     #[command(flatten)]
     named: Named,
+
+    #[command(flatten)]
+    pub(super) trying: Trying,
 }
 
 /// What is to change; at least one.
@@ -138,8 +144,13 @@ const ATTEMPTS: usize = 5;
 ///
 /// # Errors
 /// If what it would have contradicts itself, the file of keys cannot be used, the issuer is not trusted, or the store fails.
-pub(super) async fn run(location: StoreLocation, asked: Change, output: Output) -> anyhow::Result<()> {
-    let Change { issuer, named } = asked;
+pub(super) async fn run(
+    location: StoreLocation,
+    asked: Change,
+    trial: Option<&Trial>,
+    output: Output,
+) -> anyhow::Result<()> {
+    let Change { issuer, named, trying: _ } = asked;
     // Once, since standard input is read only once.
     let keys = named.keys()?;
     let store = location.clone().open_existing().await?;
@@ -164,10 +175,19 @@ pub(super) async fn run(location: StoreLocation, asked: Change, output: Output) 
     let enabled = store.issuer(&issuer).await?.trusted.enabled;
     store.close().await;
     terms::note_disabled(&issuer, enabled);
+    if named.concerns_keys() {
+        trying::report(trial, &issuer, &after);
+    }
     show::one(location, &issuer, output).await
 }
 
 impl Named {
+    /// Whether other keys are used afterwards, or other algorithms, or they come another way.
+    fn concerns_keys(&self) -> bool {
+        let is_from_elsewhere = self.jwks_uri.is_some() || self.discover || self.insecure_http.is_some();
+        is_from_elsewhere || !self.alg.is_empty() || self.clear.contains(&List::Alg)
+    }
+
     fn keys(&self) -> anyhow::Result<Option<KeySource>> {
         Ok(match (&self.jwks, &self.jwks_uri) {
             (Some(file), _) => Some(KeySource::Jwks(jwks_file::read(file)?)),

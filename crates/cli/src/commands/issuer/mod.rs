@@ -6,6 +6,7 @@ pub(crate) mod names;
 pub(crate) mod naming;
 mod show;
 mod terms;
+mod trying;
 
 use crate::arguments::Common;
 use crate::commands::revoke::awaited;
@@ -57,10 +58,18 @@ pub(crate) fn foreign(text: &str) -> Result<Issuer, String> {
 /// Why it could not be done.
 pub(crate) fn run(common: &Common, asked: Issuers, output: Output) -> anyhow::Result<()> {
     let location = StoreLocation::of(common)?;
+    // Before anything is changed, so that a file that cannot be read changes nothing.
+    let trial = match &asked {
+        Issuers::Add(asked) => asked.trying.trial(common)?,
+        Issuers::Change(asked) => asked.trying.trial(common)?,
+        Issuers::List | Issuers::Show(_) | Issuers::Disable(_) | Issuers::Enable(_) | Issuers::Remove(_) => {
+            None
+        }
+    };
     wait_for(async {
         match asked {
-            Issuers::Add(asked) => add::run(location, *asked, output).await,
-            Issuers::Change(asked) => change::run(location, *asked, output).await,
+            Issuers::Add(asked) => add::run(location, *asked, trial.as_ref(), output).await,
+            Issuers::Change(asked) => change::run(location, *asked, trial.as_ref(), output).await,
             Issuers::List => show::list(location, output).await,
             Issuers::Show(asked) => show::one(location, &asked.issuer, output).await,
             Issuers::Disable(asked) => set_enabled(location, &asked.issuer, false, output).await,

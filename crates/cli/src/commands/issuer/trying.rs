@@ -1,0 +1,95 @@
+//! Says what an issuer publishes when it is registered, so that no user is the first to find that its keys do not work.
+
+use crate::arguments::Common;
+use crate::config_file;
+use crate::failure::warn;
+use crate::issuer_keys::{IssuerAccess, Outcome, Trial};
+use clap::Args;
+use serde_json::{Value, json};
+use tokenberg_core::{Issuer, KeySource, Trust, TrustedIssuer};
+
+/// Whether and how the keys are fetched once.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Trying {
+    /// Do not fetch its keys now to see whether they can be used
+    #[arg(long)]
+    no_fetch: bool,
+
+    #[command(flatten)]
+    access: IssuerAccess,
+}
+
+impl Trying {
+    /// What fetches them; `None` if nothing is to be fetched.
+    ///
+    /// # Errors
+    /// If the certificates or the configuration file cannot be read.
+    pub(super) fn trial(&self, common: &Common) -> anyhow::Result<Option<Trial>> {
+        if self.no_fetch {
+            return Ok(None);
+        }
+        let file = common.config.as_deref().map(config_file::read).transpose()?.unwrap_or_default();
+        Trial::new(&self.access.fetching(&file)).map(Some)
+    }
+}
+
+/// What was found of the published keys.
+#[derive(Default)]
+pub(super) struct Found {
+    usable: Option<usize>,
+    unused: Vec<String>,
+}
+
+impl Found {
+    /// For people, behind what was done.
+    pub(super) fn sentence(&self) -> String {
+        match self.usable {
+            None | Some(0) => String::new(),
+            Some(1) => "; 1 of its published keys can be used".to_owned(),
+            Some(usable) => format!("; {usable} of its published keys can be used"),
+        }
+    }
+
+    /// For programs: `null` if nothing was fetched.
+    pub(super) fn usable(&self) -> Value {
+        json!(self.usable)
+    }
+
+    /// For programs.
+    pub(super) fn unused(&self) -> Value {
+        json!(self.unused)
+    }
+}
+
+/// Fetches the keys, if they are published, and warns of what does not work. What was registered stays so.
+pub(super) fn report(trial: Option<&Trial>, issuer: &Issuer, trust: &Trust) -> Found {
+    let Some(trial) = trial else { return Found::default() };
+    match &trust.keys {
+        // These were read from a file, and reported.
+        KeySource::Jwks(_) => return Found::default(),
+        KeySource::JwksUri(_) | KeySource::Discovery => {}
+    }
+    let trusted = TrustedIssuer { issuer: issuer.clone(), enabled: true, trust: trust.clone() };
+    let tried = trial.of(&trusted);
+    for unused in &tried.unused {
+        warn(unused);
+    }
+    let usable = match tried.outcome {
+        Outcome::Usable(usable) => Some(usable),
+        Outcome::Unusable(reason) => {
+            warn(&format!(
+                "no published key of {issuer} can be used, and its tokens are answered 503 until one can: {reason}; `tokenberg check` \
+                 fetches them again"
+            ));
+            Some(0)
+        }
+        Outcome::Unreachable(reason) => {
+            warn(&format!(
+                "the keys of {issuer} cannot be fetched now, and its tokens are answered 503 until they can: {reason}; `tokenberg \
+                 check` tries again"
+            ));
+            None
+        }
+    };
+    Found { usable, unused: tried.unused }
+}

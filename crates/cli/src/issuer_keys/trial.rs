@@ -1,0 +1,90 @@
+//! Fetches the keys of an issuer once, to say whether they can be used: for `issuer add`, `issuer change` and `check`.
+
+use super::{Fetching, IssuerWeb};
+use std::time::Duration;
+use tokenberg_core::TrustedIssuer;
+use tokenberg_jose::{FetchLimits, IssuerKeySets, PublicKeys};
+
+/// How long the fetch of one issuer's keys may take.
+const LONGEST: Duration = Duration::from_secs(3);
+
+/// How many issuers are asked at a time.
+const AT_ONCE: usize = 16;
+
+/// What a fetch brought.
+pub(crate) struct Tried {
+    /// Whether there is a key to verify with.
+    pub(crate) outcome: Outcome,
+    /// Each key that is not used, with the reason.
+    pub(crate) unused: Vec<String>,
+}
+
+/// Whether there is a key to verify with.
+pub(crate) enum Outcome {
+    /// So many.
+    Usable(usize),
+    /// None, for this reason. An operator, here or of the issuer, has to change something.
+    Unusable(String),
+    /// The issuer could not be reached or could not answer, for this reason.
+    Unreachable(String),
+}
+
+/// Fetches keys as a server with these settings.
+pub(crate) struct Trial(IssuerKeySets);
+
+impl Trial {
+    /// # Errors
+    /// If the certificates cannot be read.
+    pub(crate) fn new(fetching: &Fetching) -> anyhow::Result<Self> {
+        let web = IssuerWeb::new(fetching.ca.as_deref(), fetching.allow_private)?;
+        let limits = FetchLimits { within: LONGEST, ..FetchLimits::default() };
+        // Of a single fetch nothing is reported but its result.
+        Ok(Self(IssuerKeySets::new(web, limits, drop)))
+    }
+
+    /// Fetches the keys of one issuer; takes 3 s at most.
+    pub(crate) fn of(&self, issuer: &TrustedIssuer) -> Tried {
+        match self.0.fetched_once(issuer) {
+            Ok(keys) => tried(issuer, &keys),
+            Err(fault) => {
+                let outcome = if fault.is_outage() { Outcome::Unreachable } else { Outcome::Unusable };
+                Tried { outcome: outcome(fault.to_string()), unused: Vec::new() }
+            }
+        }
+    }
+
+    /// Fetches the keys of several issuers, in their order.
+    pub(crate) fn of_all<'a>(&self, issuers: &[&'a TrustedIssuer]) -> Vec<(&'a TrustedIssuer, Tried)> {
+        let mut all = Vec::with_capacity(issuers.len());
+        for some in issuers.chunks(AT_ONCE) {
+            std::thread::scope(|scope| {
+                let asking: Vec<_> = some.iter().map(|issuer| scope.spawn(|| self.of(issuer))).collect();
+                for (issuer, asked) in some.iter().zip(asking) {
+                    all.extend(asked.join().ok().map(|tried| (*issuer, tried)));
+                }
+            });
+        }
+        all
+    }
+}
+
+fn tried(issuer: &TrustedIssuer, keys: &PublicKeys) -> Tried {
+    let mut unused: Vec<String> = keys.ignored().iter().map(ToString::to_string).collect();
+    if keys.left_out() > 0 {
+        unused.push(format!("{} further keys are not used, and too many to be listed", keys.left_out()));
+    }
+    let outcome = match (keys.usable_among(issuer.trust.accepted_algorithms()), keys.len(), unused.len()) {
+        (0, 0, 0) => Outcome::Unusable("the set that it publishes is empty".to_owned()),
+        (0, 0, _) => Outcome::Unusable("no key of the set that it publishes can be used".to_owned()),
+        (0, others, _) => {
+            let names: Vec<&str> =
+                issuer.trust.algorithms.iter().map(|algorithm| algorithm.as_str()).collect();
+            Outcome::Unusable(format!(
+                "it has no key for an algorithm that is accepted (--alg {}), but {others} for others",
+                names.join(",")
+            ))
+        }
+        (usable, _, _) => Outcome::Usable(usable),
+    };
+    Tried { outcome, unused }
+}
