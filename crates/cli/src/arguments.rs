@@ -1,9 +1,9 @@
 //! What can be asked of the command? The arguments, with what `--help` teaches about them.
 
-use crate::{commands, input};
+use crate::commands::Command;
+use crate::common::Common;
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use std::path::PathBuf;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
 
 /// Everything that was asked for.
 #[derive(Debug, Parser)]
@@ -30,70 +30,6 @@ pub(crate) struct Arguments {
     /// The command.
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-/// What applies to several commands.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct Common {
-    /// Print one JSON value on standard output and nothing else there
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
-
-    /// The store: sqlite:PATH or postgres://USER@HOST:PORT/DATABASE [default: sqlite:tokenberg.db]
-    #[arg(long, global = true, value_name = "URL", env = "TOKENBERG_STORE", hide_env_values = true, help_heading = STORE,
-          value_parser = input::line::<String>)]
-    pub(crate) store: Option<String>,
-
-    /// The file of the key that the store is sealed with; the variable TOKENBERG_KEY may hold the key itself instead
-    /// [default: the path of the store and `.key`, if it is a file]
-    #[arg(long, global = true, value_name = "FILE", env = "TOKENBERG_KEY_FILE", help_heading = STORE)]
-    pub(crate) key_file: Option<PathBuf>,
-
-    /// A TOML file with `store`, `key-file` and, for serve and check, all its other flags as keys
-    #[arg(long, global = true, value_name = "FILE", env = "TOKENBERG_CONFIG", help_heading = STORE)]
-    pub(crate) config: Option<PathBuf>,
-}
-
-const STORE: &str = "Options of commands that use the store";
-
-/// What can be done.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    /// Serve tokens over HTTP
-    Serve(Box<commands::serve::Serve>),
-    /// Register clients and say what they may do
-    #[command(subcommand)]
-    Client(commands::client::Client),
-    /// Say whose tokens are taken besides our own, and what they are worth
-    #[command(subcommand)]
-    Issuer(commands::issuer::Issuers),
-    /// Shut users of other issuers out, and let them in again
-    #[command(subcommand)]
-    Subject(commands::subject::Subjects),
-    /// List, rotate, revoke and import the keys that tokens are signed with
-    #[command(subcommand)]
-    Key(commands::key::Key),
-    /// Change the key that the store is sealed with
-    #[command(subcommand)]
-    KeyEncryptionKey(commands::key_encryption_key::KeyEncryptionKey),
-    /// Take back a token and its family, or all that a client or a subject has
-    Revoke(commands::revoke::Revoke),
-    /// Be a client: get a token from a server and print it
-    Token(Box<commands::token::Token>),
-    /// Look inside a token, without verifying anything
-    Inspect(commands::inspect::Inspect),
-    /// Verify a token against the published keys of its issuer
-    Verify(commands::verify::Verify),
-    /// Answer one token request from standard input, without HTTP
-    Respond(Box<commands::respond::Respond>),
-    /// Tell why one token request from standard input is granted or refused, and mint nothing
-    Explain(Box<commands::explain::Explain>),
-    /// Print what was decided and changed, and verify that nobody has tampered with that
-    Audit(commands::audit::Audit),
-    /// Copy the store to a new file, while it is in use
-    Backup(commands::backup::Backup),
-    /// Check configuration, store, keys and clock: what would not work, and why
-    Check(Box<commands::serve::Serve>),
 }
 
 /// Which of the common options a command has no use for. It does not show them, and refuses them.

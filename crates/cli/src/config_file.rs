@@ -1,7 +1,8 @@
 //! What does the configuration file say? TOML: every flag of `serve` is a key; conformance OP-12: an unknown key is an error.
 
-use crate::commands::serve::{AuditWhenFull, LogFormat};
+use crate::commands::serve::AuditWhenFull;
 use crate::duration;
+use crate::logging::LogFormat;
 use anyhow::Context;
 use serde::{Deserialize, Deserializer};
 use std::net::SocketAddr;

@@ -1,10 +1,11 @@
 //! What is logged, and where? Standard error, in lines for people or machines; conformance SE-01 and SE-05.
 
-use crate::commands::serve::LogFormat;
 use crate::failure::wrong_usage;
 use crate::log_floods::LogFloods;
 use crate::output::in_sight;
+use clap::ValueEnum;
 use jiff::Timestamp;
+use serde::Deserialize;
 use std::cell::RefCell;
 use std::fmt::{Debug, Write};
 use std::io::{self, IsTerminal};
@@ -20,6 +21,16 @@ use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
 
 /// Changes what is logged while the process runs.
 #[derive(Clone)]

@@ -6,12 +6,15 @@ mod arguments;
 mod blocking_answers;
 mod clock;
 mod commands;
+mod common;
 mod config_file;
 mod descriptors;
 mod duration;
 mod failure;
 mod input;
 mod issuer_keys;
+mod issuer_names;
+mod key_state;
 mod log_floods;
 mod logging;
 mod moment_text;
@@ -31,7 +34,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(wrong) => return failure::wrong_arguments(&wrong),
     };
-    match commands::run(arguments) {
+    match commands::run(&arguments.common, arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure::report(&error),
     }

@@ -1,7 +1,7 @@
 //! Which request is it, and what is it answered from? For commands that decide about one request without HTTP.
 
-use crate::arguments::Common;
 use crate::blocking_answers::BlockingAnswers;
+use crate::common::Common;
 use crate::config_file::ConfigFile;
 use crate::issuer_keys::{self, Fetching};
 use crate::store_access::{StoreLocation, runtime};

@@ -1,6 +1,6 @@
 //! Which store, and sealed with which key? Flag before variable before file.
 
-use crate::arguments::Common;
+use crate::common::Common;
 use crate::config_file::ConfigFile;
 use crate::failure::{note, warn, wrong_usage};
 use crate::{config_file, input};

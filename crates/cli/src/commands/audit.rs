@@ -1,6 +1,6 @@
 //! `tokenberg audit`: prints and verifies what was decided and changed; conformance SE-05, SE-06.
 
-use crate::arguments::Common;
+use crate::common::Common;
 use crate::failure::without_controls;
 use crate::output::{Output, in_sight, print, table};
 use crate::store_access::{StoreLocation, wait_for};

@@ -1,15 +1,14 @@
 //! Would a server start, and would it work? `tokenberg check`: configuration, store, keys and clock; it changes nothing.
 
-use super::issuer::names::Names;
-use super::key;
 use super::serve::Serve;
-use crate::arguments::Common;
+use crate::common::Common;
 use crate::descriptors::Descriptors;
 use crate::failure::AlreadySaid;
+use crate::issuer_names::Names;
 use crate::output::Output;
 use crate::server::settings::Settings;
 use crate::store_access::{StoreLocation, wait_for};
-use crate::{clock, input, issuer_keys, logging, moment_text, server};
+use crate::{clock, input, issuer_keys, key_state, logging, moment_text, server};
 use serde_json::{Value, json};
 use std::path::Path;
 use tokenberg_core::{AuthMethod, Issuer, KeyMaterial, KeySource, Lifetime, Timestamp};
@@ -259,7 +258,7 @@ fn check_keys(keys: &[KeyMaterial], now: Timestamp, findings: &mut Findings) {
     if let Err(fault) = Keyring::read(keys, now) {
         findings.problem("keys", fault.to_string());
     }
-    match key::signing(keys, now) {
+    match key_state::signing(keys, now) {
         Some(key) => findings.ok("keys", format!("{} ({}) signs", key.id, key.algorithm)),
         None if keys.is_empty() => findings.note("keys", "there is none yet; `tokenberg serve` makes one"),
         None => findings.problem("keys", "none signs now; `tokenberg key rotate --now` makes one that does"),

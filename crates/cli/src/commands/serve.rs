@@ -1,7 +1,8 @@
 //! How is a server started? `tokenberg serve`, whose flags are also those of `tokenberg check`.
 
-use crate::arguments::Common;
+use crate::common::Common;
 use crate::duration;
+use crate::logging::LogFormat;
 use crate::server::{self, settings::Settings};
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
@@ -165,16 +166,6 @@ pub(crate) enum AuditWhenFull {
     Drop,
     /// Answer 503 until there is room
     Refuse,
-}
-
-/// How log lines are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum LogFormat {
-    /// For people
-    Text,
-    /// One JSON object a line
-    Json,
 }
 
 /// Serves until it is told to end.

@@ -1,11 +1,12 @@
 //! Fetches the keys of issuers, with GET from the addresses of registered ones and nothing else: conformance KS-06 and WL-13.
 
+mod key_fetches;
 mod reachable;
 #[cfg(test)]
 mod tests;
 mod web;
 
-use crate::server::key_fetches::KeyFetches;
+pub(crate) use key_fetches::KeyFetches;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokenberg_core::Lifetime;

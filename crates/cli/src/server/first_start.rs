@@ -1,8 +1,8 @@
 //! How does an empty store begin? With a signing key and one client, whose credential is shown once or was given.
 
-use crate::commands::issuer::names::Names;
 use crate::failure::wrong_usage;
 use crate::input;
+use crate::issuer_names::Names;
 use crate::output::facts;
 use tokenberg_core::{Algorithm, AllowedScope, ClientId, Rights, Secret, Timestamp};
 use tokenberg_store::{NewSecret, SecretStrength, Snapshot, Store};

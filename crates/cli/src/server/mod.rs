@@ -5,22 +5,21 @@ mod figures;
 mod first_start;
 mod following;
 mod housekeeping;
-pub(crate) mod key_fetches;
 mod notify;
 mod rotation;
 pub(crate) mod settings;
 mod signals;
 mod undecided_names;
 
-use crate::arguments::Common;
 use crate::commands::serve::Serve;
+use crate::common::Common;
 use crate::descriptors::Descriptors;
+use crate::issuer_keys::{self, KeyFetches};
 use crate::logging::{self, LogFilter};
-use crate::{clock, input, issuer_keys, output};
+use crate::{clock, input, output};
 use anyhow::Context;
 use first_start::FirstCredential;
 use following::Following;
-use key_fetches::KeyFetches;
 use rotation::Rotation;
 use settings::Settings;
 use std::net::{SocketAddr, TcpListener};
@@ -120,8 +119,7 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
         let operations = Operations::new(move || following.ready()).metrics(&service, move |to| {
             figures::expose(&figures, started, to);
             figures::expose_audit(audit.figures(), to);
-            figures::expose_issuers(&figures, &issuer_keys, to);
-            key_fetches.expose(to);
+            figures::expose_issuers(&figures, &issuer_keys, &key_fetches, to);
         });
         server = server.operations(listener, operations);
     }

@@ -1,11 +1,12 @@
 //! With which settings does the server run? Flag before variable before file, and nothing that contradicts itself.
 
 use super::audit_settings::AuditSettings;
-use crate::arguments::Common;
-use crate::commands::serve::{LogFormat, Serve};
+use crate::commands::serve::Serve;
+use crate::common::Common;
 use crate::config_file::{self, ConfigFile};
 use crate::failure::wrong_usage;
 use crate::issuer_keys::Fetching;
+use crate::logging::LogFormat;
 use crate::store_access::StoreLocation;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;

@@ -2,13 +2,13 @@
 
 mod add;
 mod change;
-pub(crate) mod names;
 pub(crate) mod naming;
 mod show;
 mod terms;
 
-use crate::arguments::Common;
-use crate::commands::revoke::awaited;
+use super::foreign_issuer::foreign;
+use crate::clock;
+use crate::common::Common;
 use crate::failure::note;
 use crate::output::Output;
 use crate::store_access::{StoreLocation, wait_for};
@@ -41,14 +41,6 @@ pub(crate) struct Url {
     /// The issuer, exactly as its tokens name it
     #[arg(value_name = "URL", value_parser = foreign)]
     issuer: Issuer,
-}
-
-/// Reads the identifier of another issuer.
-///
-/// # Errors
-/// A sentence that says what it should be.
-pub(crate) fn foreign(text: &str) -> Result<Issuer, String> {
-    Issuer::foreign(text).map_err(|fault| format!("{fault}; or a SPIFFE trust domain, spiffe://td.example"))
 }
 
 /// Does it.
@@ -93,7 +85,7 @@ async fn set_enabled(
 
 async fn remove(location: StoreLocation, issuer: &Issuer, output: Output) -> anyhow::Result<()> {
     let store = location.open_existing().await?;
-    store.remove_issuer(awaited(None).await?, issuer).await?;
+    store.remove_issuer(clock::next_second().await?, issuer).await?;
     let clients = store.federated_with(issuer).await?;
     store.close().await;
     if !clients.is_empty() {
