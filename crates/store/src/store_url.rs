@@ -96,6 +96,15 @@ impl StoreUrl {
         Some(name.into())
     }
 
+    /// The address as it was written, without a password in it.
+    #[must_use]
+    pub fn without_password(&self) -> String {
+        match &self.0 {
+            Place::Sqlite(path) => format!("sqlite:{}", path.display()),
+            Place::Postgres(url) => url.without_password(),
+        }
+    }
+
     /// Whether what goes to the store and back could be read on the way by others than this machine.
     #[must_use]
     pub fn is_in_the_clear(&self) -> bool {
