@@ -1,11 +1,12 @@
-//! What can be asked of the command? The arguments, with what `--help` teaches about them.
+//! The arguments of the command `tokenberg`, and what `--help` teaches about them.
 
 use crate::commands::Command;
 use crate::common::Common;
+use crate::configuration::{Configuration, Environment};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
 
-/// Everything that was asked for.
+/// The arguments.
 #[derive(Debug, Parser)]
 #[command(
     name = "tokenberg",
@@ -14,17 +15,17 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
     disable_help_subcommand = true,
     max_term_width = 110,
     after_help = "\
-Begin with:
-  tokenberg serve                serves on 127.0.0.1:8183; on an empty store it makes the client
-                                 `root` and prints its credential, once
-  tokenberg client add spark     registers a client and prints its secret, once
+Start here:
+  tokenberg serve                serves on 127.0.0.1:8183; on an empty store it creates the client
+                                 `root` and prints its credential once
+  tokenberg client add spark     registers a client and prints its secret once
   tokenberg token --server http://127.0.0.1:8183 --client-id spark --secret-file spark.secret
 
-Secrets never stand in arguments: they come from files, standard input or the environment.
+Secrets are never arguments: they come from files, standard input or variables.
 Exit codes: 0 done; 1 refused, with the reason on standard error; 2 wrong usage."
 )]
 pub(crate) struct Arguments {
-    /// What applies to several commands.
+    /// The options that several commands share.
     #[command(flatten)]
     pub(crate) common: Common,
     /// The command.
@@ -32,7 +33,7 @@ pub(crate) struct Arguments {
     pub(crate) command: Command,
 }
 
-/// Which of the common options a command has no use for. It does not show them, and refuses them.
+/// The common options that a command has no use for. It hides and refuses them.
 const USELESS: [(&str, &[&str]); 4] = [
     ("serve", &["json"]),
     ("token", &["store", "key_file", "config"]),
@@ -54,20 +55,22 @@ fn command() -> clap::Command {
     command
 }
 
-/// Reads the arguments of this process.
+/// Parses the arguments of this process, with its variables and the configuration file.
 ///
 /// # Errors
-/// What clap says: an error, or the help or version that was asked for.
-pub(crate) fn parse() -> Result<Arguments, clap::Error> {
+/// A [`clap::Error`] with what is wrong with the arguments, or with the help or version that they ask for; or mistakes in the
+/// configuration that leave a required option without a value.
+pub(crate) fn parse() -> anyhow::Result<(Arguments, Configuration)> {
     let mut command = command();
-    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
-    if let Some(sentence) = useless_option(&matches) {
-        return Err(command.error(clap::error::ErrorKind::ArgumentConflict, sentence));
+    let environment = Environment::of_process(&command);
+    let configuration = Configuration::read(command.clone(), std::env::args_os().collect(), environment)?;
+    if let Some(sentence) = useless_option(configuration.matches()) {
+        return Err(command.error(clap::error::ErrorKind::ArgumentConflict, sentence).into());
     }
-    Arguments::from_arg_matches(&matches)
+    Ok((Arguments::from_arg_matches(configuration.matches())?, configuration))
 }
 
-/// No option is taken and then ignored. Variables are another matter: they may be set for other commands.
+/// A sentence about an option that would be ignored. Variables may be set for other commands.
 fn useless_option(matches: &ArgMatches) -> Option<String> {
     let (name, below) = matches.subcommand()?;
     let (_, useless) = USELESS.iter().find(|(command, _)| *command == name)?;

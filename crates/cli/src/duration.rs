@@ -1,6 +1,7 @@
-//! How long? `2s`, `15m`, `1h`, `7d`, and put together `1h30m`.
+//! Durations as operators write them: `2s`, `15m`, `1h`, `7d`, and combined `1h30m`.
 
 use crate::failure::wrong_usage;
+use serde::{Serialize, Serializer};
 use std::fmt::Write;
 use tokenberg_core::Lifetime;
 
@@ -11,7 +12,7 @@ const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3600), ('m', 60), ('s', 1)
 /// # Errors
 /// A sentence that shows how it is written.
 pub(crate) fn parse(text: &str) -> Result<Lifetime, String> {
-    let wrong = || "a length of time is written as in 2s, 15m, 1h, 7d or 1h30m".to_owned();
+    let wrong = || "expected a duration, such as 2s, 15m, 1h, 7d or 1h30m".to_owned();
     let mut total: u64 = 0;
     let mut number: Option<u64> = None;
     let mut smallest = u64::MAX;
@@ -48,6 +49,26 @@ pub(crate) fn written(lifetime: Lifetime) -> String {
         }
     }
     if text.is_empty() { "0s".to_owned() } else { text }
+}
+
+/// Parses a length of time of at least so many seconds.
+pub(crate) fn at_least(
+    seconds: u32,
+) -> impl Fn(&str) -> Result<Lifetime, String> + Clone + Send + Sync + 'static {
+    let shortest = Lifetime::from_seconds(seconds);
+    move |text| {
+        let long_enough = Some(parse(text)?).filter(|lifetime| *lifetime >= shortest);
+        long_enough.ok_or_else(|| format!("expected a duration of at least {}", written(shortest)))
+    }
+}
+
+/// Serializes a length of time as it is read.
+pub(crate) fn serialize<'a, L, S: Serializer>(lifetime: &'a L, serializer: S) -> Result<S::Ok, S::Error>
+where
+    &'a L: Into<Option<&'a Lifetime>>,
+{
+    let lifetime: Option<&Lifetime> = lifetime.into();
+    lifetime.map(|lifetime| written(*lifetime)).serialize(serializer)
 }
 
 /// Refuses what is nothing, or too long.

@@ -1,11 +1,11 @@
 //! What is logged, and where? Standard error, in lines for people or machines; conformance SE-01 and SE-05.
 
-use crate::failure::wrong_usage;
+use crate::failure::warn;
 use crate::log_floods::LogFloods;
 use crate::output::in_sight;
 use clap::ValueEnum;
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::Serialize;
 use std::cell::RefCell;
 use std::fmt::{Debug, Write};
 use std::io::{self, IsTerminal};
@@ -23,8 +23,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
 /// How log lines are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum LogFormat {
     /// For people
     Text,
@@ -58,30 +58,44 @@ impl LogFilter {
     }
 }
 
+/// Parses a filter, and returns its text.
+///
+/// # Errors
+/// If it is none.
+pub(crate) fn filter(text: &str) -> Result<String, String> {
+    let wrong =
+        |error| format!("expected a filter, such as `info` or `warn,tokenberg::audit=info` ({error})");
+    EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(wrong)
+}
+
 /// The filter of a server.
 ///
 /// # Errors
 /// If it is none.
-pub(crate) fn of_server(filter: Option<&str>) -> anyhow::Result<EnvFilter> {
-    // actix tells how it starts its threads, which is of no interest unless one asks.
-    parsed(filter, "info,actix_server=warn")
+pub(crate) fn of_server(filter: &str) -> anyhow::Result<EnvFilter> {
+    Ok(EnvFilter::try_new(filter)?)
 }
 
 /// Begins to log for a server.
 ///
 /// # Errors
-/// If the filter is none, or somebody logs already.
-pub(crate) fn start_for_server(filter: Option<&str>, format: LogFormat) -> anyhow::Result<LogFilter> {
+/// If the filter is none, or logging has begun already.
+pub(crate) fn start_for_server(filter: &str, format: LogFormat) -> anyhow::Result<LogFilter> {
     start(of_server(filter)?, format, true)
 }
 
-/// Begins to log for any other command: what does not fit into its answer, and no more.
+/// Begins to log for any other command: errors, unless TOKENBERG_LOG or RUST_LOG is a filter. A wrong filter is warned of.
 ///
 /// # Errors
-/// If the filter is none, or somebody logs already.
+/// If logging has begun already.
 pub(crate) fn start_for_command() -> anyhow::Result<()> {
-    let filter = std::env::var("TOKENBERG_LOG").ok();
-    start(parsed(filter.as_deref(), "error")?, LogFormat::Text, false).map(|_| ())
+    let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let filter = ["TOKENBERG_LOG", "RUST_LOG"].into_iter().find(is_set).and_then(|name| {
+        let text = std::env::var(name).unwrap_or_default();
+        let parsed = filter(&text);
+        parsed.inspect_err(|reason| warn(&format!("invalid value {text:?} for {name}: {reason}"))).ok()
+    });
+    start(EnvFilter::try_new(filter.as_deref().unwrap_or("error"))?, LogFormat::Text, false).map(|_| ())
 }
 
 fn start(filter: EnvFilter, format: LogFormat, is_server: bool) -> anyhow::Result<LogFilter> {
@@ -92,10 +106,10 @@ fn start(filter: EnvFilter, format: LogFormat, is_server: bool) -> anyhow::Resul
     #[cfg(feature = "otlp")]
     let filter = with_spans(filter, traces.is_some());
     let (filter, handle) = reload::Layer::new(filter);
-    let is_terminal = io::stderr().is_terminal();
-    let lines = fmt::layer().with_writer(io::stderr).with_timer(Clock).with_ansi(is_terminal);
+    let is_colored = io::stderr().is_terminal();
+    let lines = fmt::layer().with_writer(io::stderr).with_timer(Clock).with_ansi(is_colored);
     let lines: Box<dyn Layer<_> + Send + Sync> = match format {
-        LogFormat::Text if is_terminal => lines.boxed(),
+        LogFormat::Text if is_colored => lines.boxed(),
         LogFormat::Text => lines.fmt_fields(PlainFields).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_writer(|| JsonLines).boxed(),
     };
@@ -239,13 +253,6 @@ fn with_spans(filter: EnvFilter, wanted: bool) -> EnvFilter {
         Ok(directive) if wanted => filter.add_directive(directive),
         Ok(_) | Err(_) => filter,
     }
-}
-
-/// The filter that was asked for, else that of RUST_LOG, else the default.
-fn parsed(filter: Option<&str>, default: &str) -> anyhow::Result<EnvFilter> {
-    let of_rust = std::env::var("RUST_LOG").ok().filter(|text| !text.is_empty());
-    let text = filter.or(of_rust.as_deref()).unwrap_or(default);
-    EnvFilter::try_new(text).map_err(|fault| wrong_usage(format!("--log: {text:?} is no filter ({fault})")))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ mod blocking_answers;
 mod clock;
 mod commands;
 mod common;
-mod config_file;
+mod configuration;
 mod descriptors;
 mod duration;
 mod failure;
@@ -30,11 +30,10 @@ mod web;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let arguments = match arguments::parse() {
-        Ok(arguments) => arguments,
-        Err(wrong) => return failure::wrong_arguments(&wrong),
-    };
-    match commands::run(&arguments.common, arguments.command) {
+    let done = arguments::parse().and_then(|(arguments, configuration)| {
+        commands::run(&arguments.common, arguments.command, configuration)
+    });
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure::report(&error),
     }

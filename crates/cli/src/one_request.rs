@@ -1,45 +1,40 @@
-//! Which request is it, and what is it answered from? For commands that decide about one request without HTTP.
+//! One request, and what it is answered from: for commands that decide about it without HTTP.
 
 use crate::blocking_answers::BlockingAnswers;
 use crate::common::Common;
-use crate::config_file::ConfigFile;
-use crate::issuer_keys::{self, Fetching};
+use crate::input;
+use crate::issuer_keys::{self, IssuerAccess};
 use crate::store_access::{StoreLocation, runtime};
-use crate::{config_file, input};
-use clap::Args;
+use clap::{ArgAction, Args};
 use ring::rand::{SecureRandom, SystemRandom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokenberg_core::{Answers, Entropy, Issuer, Policy, Request, Secret, Timestamp, TokenEndpoint};
-use tokenberg_jose::Keyring;
+use tokenberg_jose::{FetchLimits, Keyring};
 use zeroize::Zeroizing;
 
 /// The request, and under which policy it is decided.
 #[derive(Debug, Args)]
 pub(crate) struct OneRequest {
-    /// The value of the Authorization header is in this file
+    /// File with the value of the Authorization header
     #[arg(long, value_name = "FILE")]
     authorization_file: Option<PathBuf>,
 
-    /// The value of the DPoP header is in this file
+    /// File with the value of the DPoP header
     #[arg(long, value_name = "FILE")]
     dpop_file: Option<PathBuf>,
 
-    /// Whom the token is from; the default is that of a server with all defaults
+    /// Issuer of the token, as `serve --issuer`
     #[arg(long, value_name = "URL", env = "TOKENBERG_ISSUER", default_value = "http://127.0.0.1:8183")]
     issuer: Issuer,
 
-    /// Answer with the six error codes of Iceberg's specification only, as `serve --strict-iceberg-errors`
-    #[arg(long)]
+    /// Send only the six error codes of Iceberg's specification, as `serve --strict-iceberg-errors`
+    #[arg(long, value_name = "BOOL", env = "TOKENBERG_STRICT_ICEBERG_ERRORS", action = ArgAction::Set, num_args = 0..=1,
+          require_equals = true, default_value = "false", default_missing_value = "true")]
     strict_iceberg_errors: bool,
 
-    /// The certificates by which issuers whose keys are fetched are believed, as `serve --issuer-ca`
-    #[arg(long, value_name = "FILE", env = "TOKENBERG_ISSUER_CA")]
-    issuer_ca: Option<PathBuf>,
-
-    /// Fetch the keys of issuers at addresses that only we can reach, too, as `serve --allow-private-issuers`
-    #[arg(long, env = "TOKENBERG_ALLOW_PRIVATE_ISSUERS", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    allow_private_issuers: Option<bool>,
+    #[command(flatten)]
+    issuer_access: IssuerAccess,
 }
 
 /// What was sent.
@@ -65,17 +60,6 @@ impl OneRequest {
         Ok(Sent { authorization, dpop, body })
     }
 
-    /// How keys are fetched: a flag beats the file.
-    fn fetching(&self, file: &ConfigFile) -> Fetching {
-        let usual = Fetching::default();
-        let allow_private = self.allow_private_issuers.or(file.allow_private_issuers);
-        Fetching {
-            ca: self.issuer_ca.as_ref().or(file.issuer_ca.as_ref()).cloned(),
-            allow_private: allow_private.unwrap_or(usual.allow_private),
-            ..usual
-        }
-    }
-
     /// Opens the store and goes on with what it answers at `now`.
     ///
     /// # Errors
@@ -86,9 +70,8 @@ impl OneRequest {
         now: Timestamp,
         decide: impl FnOnce(&dyn Answers) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
-        let file = common.config.as_deref().map(config_file::read).transpose()?.unwrap_or_default();
-        let location = StoreLocation::with_file(common, &file)?;
-        let keys = issuer_keys::held(&self.fetching(&file), Arc::default())?;
+        let location = StoreLocation::of(common)?;
+        let keys = issuer_keys::held(&self.issuer_access, FetchLimits::default(), Arc::default())?;
         let runtime = runtime()?;
         let watched = runtime.block_on(async {
             let store = location.open_existing().await?;

@@ -1,14 +1,14 @@
 //! Would a server start, and would it work? `tokenberg check`: configuration, store, keys and clock; it changes nothing.
 
-use super::serve::Serve;
 use crate::common::Common;
+use crate::configuration::Configuration;
 use crate::descriptors::Descriptors;
 use crate::failure::AlreadySaid;
 use crate::issuer_names::Names;
 use crate::output::Output;
 use crate::server::settings::Settings;
 use crate::store_access::{StoreLocation, wait_for};
-use crate::{clock, input, issuer_keys, key_state, logging, moment_text, server};
+use crate::{clock, input, issuer_keys, key_state, moment_text};
 use serde_json::{Value, json};
 use std::path::Path;
 use tokenberg_core::{AuthMethod, Issuer, KeyMaterial, KeySource, Lifetime, Timestamp};
@@ -49,8 +49,13 @@ impl Findings {
 /// Checks everything, and fails if anything would not work.
 ///
 /// # Errors
-/// If there is a problem; it was told then.
-pub(crate) fn run(common: &Common, asked: Serve, output: Output) -> anyhow::Result<()> {
+/// If there is a problem, which is printed then.
+pub(crate) fn run(
+    common: &Common,
+    settings: &Settings,
+    configuration: &Configuration,
+    output: Output,
+) -> anyhow::Result<()> {
     let mut findings = Findings::default();
     let now = match clock::now() {
         Ok(now) => {
@@ -62,15 +67,21 @@ pub(crate) fn run(common: &Common, asked: Serve, output: Output) -> anyhow::Resu
             None
         }
     };
-    let store = match Settings::resolve(common, &asked) {
-        Ok(settings) => {
-            check_settings(&settings, &mut findings);
-            Some(settings.store)
-        }
+    for sentence in configuration.warnings() {
+        findings.note("configuration", sentence);
+    }
+    for sentence in configuration.mistakes().sentences() {
+        findings.problem("configuration", sentence);
+    }
+    // What is left of settings with mistakes may be something that nobody wanted.
+    if configuration.mistakes().is_empty() {
+        check_settings(settings, &mut findings);
+    }
+    let store = match StoreLocation::of(common) {
+        Ok(store) => Some(store),
         Err(error) => {
             findings.problem("configuration", format!("{error:#}"));
-            // What else is wrong may be of interest, too.
-            StoreLocation::of(common).ok()
+            None
         }
     };
     if let (Some(store), Some(now)) = (store, now) {
@@ -95,18 +106,25 @@ fn value(finding: &Finding) -> Value {
 }
 
 fn check_settings(settings: &Settings, findings: &mut Findings) {
-    match settings.issuer_at(settings.listen.port()) {
+    let listening = &settings.listening;
+    let mistakes = settings.check().err().unwrap_or_default();
+    for sentence in mistakes.sentences() {
+        findings.problem("configuration", sentence);
+    }
+    match listening.issuer_at(listening.listen.port()) {
         Ok(issuer) => findings.ok("issuer", issuer.as_str()),
+        // Then the address makes none, which is said above.
+        Err(_) if !mistakes.is_empty() => {}
         Err(error) => findings.problem("issuer", format!("{error:#}")),
     }
-    if let Err(error) = logging::of_server(settings.log.as_deref()) {
-        findings.problem("log", format!("{error:#}"));
+    if let Some(sentence) = listening.odd_issuer() {
+        findings.note("issuer", sentence);
     }
     if settings.is_first_key_impossible() {
         findings.note("alg", "RSA keys are not generated, so an empty store could not begin with one");
     }
-    if let Some((cert, key)) = &settings.tls {
-        match settings.loaded_tls() {
+    if let Some((cert, key)) = listening.tls_files() {
+        match listening.loaded_tls() {
             Ok(_) => findings.ok("tls", format!("certificate {}", cert.display())),
             Err(fault) => findings.problem("tls", fault.to_string()),
         }
@@ -114,23 +132,25 @@ fn check_settings(settings: &Settings, findings: &mut Findings) {
             findings.note("tls", format!("{} is open to others (mode {mode:04o})", key.display()));
         }
     }
-    if let Err(error) = issuer_keys::held(&settings.fetching, std::sync::Arc::default()) {
+    if let Err(error) =
+        issuer_keys::held(&settings.issuer_access, settings.fetch_limits(), std::sync::Arc::default())
+    {
         findings.problem("issuer-ca", format!("{error:#}"));
     }
-    let places = Descriptors::read().if_raised().places(server::workers(settings));
+    let places = Descriptors::read().if_raised().places(settings.workers());
     if places.are_few() {
         findings.note("descriptors", places.to_string());
     } else {
         findings.ok("descriptors", places.to_string());
     }
-    for (name, address) in [("listen", Some(settings.listen)), ("ops-listen", settings.ops_listen)] {
+    for (name, address) in [("listen", Some(listening.listen)), ("ops-listen", listening.ops_listen)] {
         let Some(address) = address else { continue };
         match std::net::TcpListener::bind(address) {
             Ok(_) => findings.ok(name, address.to_string()),
             Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
                 findings.note(name, format!("{address} is in use, perhaps by a server that runs already"));
             }
-            Err(error) => findings.problem(name, format!("{address} cannot be listened at: {error}")),
+            Err(error) => findings.problem(name, format!("cannot listen on {address}: {error}")),
         }
     }
 }

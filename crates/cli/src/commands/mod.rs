@@ -1,4 +1,4 @@
-//! What is done? One file for each command.
+//! The commands, a file for each.
 
 pub(crate) mod audit;
 pub(crate) mod backup;
@@ -21,62 +21,72 @@ pub(crate) mod token;
 pub(crate) mod verify;
 
 use crate::common::Common;
+use crate::configuration::Configuration;
+use crate::failure::warn;
 use crate::logging;
 use crate::output::Output;
+use crate::server::settings::Settings;
 use clap::Subcommand;
 
-/// What can be done.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Serve tokens over HTTP
     Serve(Box<serve::Serve>),
-    /// Register clients and say what they may do
+    /// Manage clients
     #[command(subcommand)]
     Client(client::Client),
-    /// Say whose tokens are taken besides our own, and what they are worth
+    /// Manage trusted issuers
     #[command(subcommand)]
     Issuer(issuer::Issuers),
-    /// Shut users of other issuers out, and let them in again
+    /// Disable or enable users of other issuers
     #[command(subcommand)]
     Subject(subject::Subjects),
-    /// List, rotate, revoke and import the keys that tokens are signed with
+    /// Manage signing keys
     #[command(subcommand)]
     Key(key::Key),
-    /// Change the key that the store is sealed with
+    /// Change the key that seals the store
     #[command(subcommand)]
     KeyEncryptionKey(key_encryption_key::KeyEncryptionKey),
-    /// Take back a token and its family, or all that a client or a subject has
+    /// Revoke a token and its session, or all tokens of a client or a subject
     Revoke(revoke::Revoke),
-    /// Be a client: get a token from a server and print it
+    /// Get a token from a server, as a client
     Token(Box<token::Token>),
-    /// Look inside a token, without verifying anything
+    /// Decode a token without verifying it
     Inspect(inspect::Inspect),
-    /// Verify a token against the published keys of its issuer
+    /// Verify a token with the published keys of its issuer
     Verify(verify::Verify),
     /// Answer one token request from standard input, without HTTP
     Respond(Box<respond::Respond>),
-    /// Tell why one token request from standard input is granted or refused, and mint nothing
+    /// Explain why one token request from standard input is granted or refused, without issuing a token
     Explain(Box<explain::Explain>),
-    /// Print what was decided and changed, and verify that nobody has tampered with that
+    /// Print the audit of decisions and changes, or verify that it was not tampered with
     Audit(audit::Audit),
-    /// Copy the store to a new file, while it is in use
+    /// Copy an SQLite store to a new file while it is in use
     Backup(backup::Backup),
-    /// Check configuration, store, keys and clock: what would not work, and why
-    Check(Box<serve::Serve>),
+    /// Check configuration, store, keys and clock, and report what would not work
+    Check(Box<Settings>),
 }
 
-/// Does what was asked for.
+/// Runs the command.
 ///
 /// # Errors
-/// Why it could not be done, as a sentence.
-pub(crate) fn run(common: &Common, command: Command) -> anyhow::Result<()> {
+/// Why it failed, as a sentence, or all mistakes in the configuration.
+pub(crate) fn run(common: &Common, command: Command, configuration: Configuration) -> anyhow::Result<()> {
     let output = Output { json: common.json };
-    let needs_own_log = matches!(&command, Command::Serve(_));
-    if !needs_own_log {
+    let (is_server, is_check) = (matches!(command, Command::Serve(_)), matches!(command, Command::Check(_)));
+    // `check` has both among its findings, and a server logs warnings.
+    if !is_check {
+        configuration.mistakes().clone().into_result()?;
+    }
+    if !is_check && !is_server {
+        configuration.warnings().iter().for_each(|sentence| warn(sentence));
+    }
+    if !is_server {
         logging::start_for_command()?;
     }
     match command {
-        Command::Serve(asked) => serve::run(common, *asked),
+        Command::Serve(asked) => serve::run(common, *asked, configuration),
         Command::Client(asked) => client::run(common, asked, output),
         Command::Issuer(asked) => issuer::run(common, asked, output),
         Command::Subject(asked) => subject::run(common, asked, output),
@@ -90,6 +100,6 @@ pub(crate) fn run(common: &Common, command: Command) -> anyhow::Result<()> {
         Command::Explain(asked) => explain::run(common, &asked, output),
         Command::Audit(asked) => audit::run(common, asked, output),
         Command::Backup(asked) => backup::run(common, &asked, output),
-        Command::Check(asked) => check::run(common, *asked, output),
+        Command::Check(settings) => check::run(common, &settings, &configuration, output),
     }
 }
