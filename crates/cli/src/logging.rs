@@ -98,6 +98,12 @@ pub(crate) fn start_for_command() -> anyhow::Result<()> {
     start(EnvFilter::try_new(filter.as_deref().unwrap_or("error"))?, LogFormat::Text, false).map(|_| ())
 }
 
+/// Whether the environment allows colors on a terminal; <https://no-color.org>: any value of NO_COLOR but the empty one forbids them.
+fn allows_color() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
+}
+
 fn start(filter: EnvFilter, format: LogFormat, is_server: bool) -> anyhow::Result<LogFilter> {
     #[cfg(feature = "otlp")]
     let traces = if is_server { crate::traces::Traces::begin()? } else { None };
@@ -106,7 +112,7 @@ fn start(filter: EnvFilter, format: LogFormat, is_server: bool) -> anyhow::Resul
     #[cfg(feature = "otlp")]
     let filter = with_spans(filter, traces.is_some());
     let (filter, handle) = reload::Layer::new(filter);
-    let is_colored = io::stderr().is_terminal();
+    let is_colored = io::stderr().is_terminal() && allows_color();
     let lines = fmt::layer().with_writer(io::stderr).with_timer(Clock).with_ansi(is_colored);
     let lines: Box<dyn Layer<_> + Send + Sync> = match format {
         LogFormat::Text if is_colored => lines.boxed(),

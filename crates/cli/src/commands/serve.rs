@@ -34,7 +34,8 @@ They need the same --issuer and the same key of the store.
 On SIGTERM or SIGINT the server finishes the requests that began and ends; a second signal ends it
 at once. On SIGHUP it reloads TLS certificates, --log and --rotate-keys-every without dropping a
 connection. If anything in the configuration is wrong, all of the old stays in force. Settings that
-changed and need a restart are named in the log.")]
+changed and need a restart are named in the log. Without --config, a server ends when its terminal
+is closed.")]
 pub(crate) struct Serve {
     /// Print every setting with its value and where that comes from, as a configuration file, and exit
     #[arg(long)]

@@ -128,6 +128,11 @@ impl Configuration {
         Ok(fresh)
     }
 
+    /// Whether there is a configuration file.
+    pub(crate) fn has_file(&self) -> bool {
+        self.file.is_some()
+    }
+
     /// The parsed arguments.
     pub(crate) fn matches(&self) -> &ArgMatches {
         &self.matches

@@ -7,7 +7,7 @@ use crate::common::Common;
 use crate::logging;
 use crate::store_access::StoreLocation;
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::task::Poll;
 use tokenberg_actix::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -24,18 +24,23 @@ pub(super) fn heed(handle: Handle, changeable: Changeable) -> io::Result<()> {
 }
 
 async fn handle_all(mut signals: Vec<(SignalKind, Signal)>, handle: Handle, mut changeable: Changeable) {
+    let had_terminal = has_terminal();
     let mut is_ending = false;
     loop {
         let kind = next(&mut signals).await;
-        if kind == SignalKind::hangup() {
+        let is_hangup = kind == SignalKind::hangup();
+        // The system sends SIGHUP when the terminal is closed, too. Without a file there would be nothing to reload.
+        let is_closed = is_hangup && !changeable.configuration.has_file() && had_terminal && !has_terminal();
+        if is_hangup && !is_closed {
             changeable.reload();
         } else if !is_ending {
             is_ending = true;
             notify::tell(State::Stopping);
-            tracing::info!("ending; requests that were begun are finished");
+            let reason = if is_closed { "its terminal was closed" } else { "a signal" };
+            tracing::info!(reason, "ending; requests that were begun are finished");
             let handle = handle.clone();
             actix_web::rt::spawn(async move { handle.drain().await });
-        } else {
+        } else if !is_hangup {
             tracing::warn!("ending at once");
             // What was acknowledged is on disk already.
             std::process::exit(128 + kind.as_raw_value());
@@ -52,6 +57,11 @@ async fn next(signals: &mut [(SignalKind, Signal)]) -> SignalKind {
         received.map_or(Poll::Pending, Poll::Ready)
     })
     .await
+}
+
+/// Whether standard input, output or error is a terminal that is still there.
+fn has_terminal() -> bool {
+    io::stdin().is_terminal() || io::stdout().is_terminal() || io::stderr().is_terminal()
 }
 
 impl Changeable {

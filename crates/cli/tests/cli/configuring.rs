@@ -1,8 +1,12 @@
 //! The settings of a server by flag, variable and file, as an operator meets them; conformance OP-12 and OP-13.
 
-use crate::support::{Place, within_a_second};
-use std::fs;
+use crate::support::{Place, get, within_a_second};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use std::fs::{self, File, OpenOptions};
+use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::process::Stdio;
 
 fn example() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/tokenberg.example.toml");
@@ -209,4 +213,75 @@ fn op_13_what_changed_in_the_file_is_reloaded_or_named_and_a_mistake_changes_not
     assert!(log.contains("--tls-client-ca needs --tls-cert"), "settings that do not fit together: {log}");
     assert!(reload("log = \"info\"\n").contains("reloaded the configuration"));
     assert_eq!(server.ask("root", "first-secret-of-root").status, 200);
+}
+
+/// A terminal: our end, and that of a program.
+fn terminal() -> (File, OwnedFd) {
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&ours).unwrap();
+    unlockpt(&ours).unwrap();
+    let path = ptsname(&ours, Vec::new()).unwrap().into_string().unwrap();
+    let theirs = OpenOptions::new().read(true).write(true).open(path).unwrap();
+    (ours.into(), theirs.into())
+}
+
+#[test]
+fn op_13_a_server_without_a_file_ends_when_its_terminal_is_closed() {
+    for (has_file, has_terminal, ends) in [(false, true, true), (true, true, false), (false, false, false)] {
+        let place = Place::new();
+        place.file("t.toml", "");
+        let (ours, theirs) = terminal();
+        let mut command = place.command();
+        command.args(["serve", "--listen", "127.0.0.1:0"]);
+        if has_file {
+            command.args(["--config", "t.toml"]);
+        }
+        let input = if has_terminal { theirs.into() } else { Stdio::null() };
+        let mut server = place.started(command, input).unwrap_or_else(|said| panic!("{}", said.err));
+        server.signal("HUP");
+        within_a_second("the terminal is still there", || {
+            server.log().contains("reloaded the configuration")
+        });
+        drop(ours);
+        server.signal("HUP");
+        if ends {
+            assert_eq!(server.ended().code(), Some(0), "{}", server.log());
+            assert!(server.log().contains("its terminal was closed"), "{}", server.log());
+        } else {
+            within_a_second("it is reloaded again", || {
+                server.log().matches("reloaded the configuration").count() == 2
+            });
+            assert_eq!(get(&format!("{}/.well-known/jwks.json", server.url)).status, 200);
+        }
+    }
+}
+
+#[test]
+fn op_12_the_log_is_colored_on_a_terminal_that_wants_it() {
+    for (variables, is_colored) in [
+        (&[("TERM", "xterm")][..], true),
+        (&[("TERM", "xterm"), ("NO_COLOR", "")], true),
+        (&[("TERM", "xterm"), ("NO_COLOR", "1")], false),
+        (&[("TERM", "dumb")], false),
+    ] {
+        let place = Place::new();
+        let (mut ours, theirs) = terminal();
+        // It ends after its first lines: the port is in use.
+        let used = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = used.local_addr().unwrap().to_string();
+        let mut command = place.command();
+        command
+            .args(["serve", "--listen", &address])
+            .envs(variables.iter().copied())
+            .env("TOKENBERG_ZZZ", "1");
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(theirs).spawn().unwrap();
+        drop(command);
+        let mut log = Vec::new();
+        // Linux reports an error at the end of a terminal.
+        let _ = ours.read_to_end(&mut log);
+        assert_eq!(child.wait().unwrap().code(), Some(1));
+        let log = String::from_utf8(log).unwrap();
+        assert!(log.contains("unknown variable TOKENBERG_ZZZ") && log.contains("ss -ltnp"), "{log}");
+        assert_eq!(log.contains('\u{1b}'), is_colored, "{variables:?} {log}");
+    }
 }
