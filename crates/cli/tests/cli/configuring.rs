@@ -215,6 +215,30 @@ fn op_13_what_changed_in_the_file_is_reloaded_or_named_and_a_mistake_changes_not
     assert_eq!(server.ask("root", "first-secret-of-root").status, 200);
 }
 
+#[test]
+fn op_12_commands_that_decide_take_their_settings_from_the_file_of_the_server() {
+    let place = Place::new();
+    let config = place.file("t.toml", "issuer = \"https://file.example\"\nstrict-iceberg-errors = true\n");
+    drop(place.serve(&[]));
+    let form = "grant_type=client_credentials&client_id=root&client_secret=first-secret-of-root";
+    let respond = |flags: &[&str], form: &str| {
+        place.run_with(&[&["respond", "--config", &config], flags].concat(), form, &[]).json()
+    };
+    for (flags, issuer) in
+        [(&[][..], "https://file.example"), (&["--issuer", "https://flag.example"], "https://flag.example")]
+    {
+        let token = respond(flags, form)["body"]["access_token"].as_str().unwrap().to_owned();
+        place.file("token", &token);
+        assert!(place.run(&["inspect", "token"]).done().out.contains(issuer), "{flags:?}");
+    }
+    let form = format!("{form}&audience=x");
+    for (flags, code) in
+        [(&[][..], "invalid_request"), (&["--strict-iceberg-errors=false"], "invalid_target")]
+    {
+        assert_eq!(respond(flags, &form)["body"]["error"], code, "{flags:?}");
+    }
+}
+
 /// A terminal: our end, and that of a program.
 fn terminal() -> (File, OwnedFd) {
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
