@@ -1,4 +1,4 @@
-//! How does a command say that it did not work? One plain sentence on standard error, and an exit code.
+//! How a command fails: one plain sentence for each mistake on standard error, and an exit code.
 
 use std::error::Error;
 use std::io::{self, Write};

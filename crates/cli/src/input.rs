@@ -1,4 +1,4 @@
-//! Where do secrets and tokens come from? A file or standard input, never argv: conformance SE-04.
+//! Reads secrets and tokens from files, standard input and variables, never from arguments: conformance SE-04.
 
 use anyhow::Context;
 use std::convert::Infallible;

@@ -1,4 +1,4 @@
-//! What is logged, and where? Standard error, in lines for people or machines; conformance SE-01 and SE-05.
+//! The log, on standard error, in lines for people or machines; conformance SE-01 and SE-05.
 
 use crate::failure::warn;
 use crate::log_floods::LogFloods;
@@ -44,7 +44,7 @@ impl LogFilter {
     /// Logs by another filter from now on.
     ///
     /// # Errors
-    /// If nobody logs any more.
+    /// If logging has ended.
     pub(crate) fn change(&self, filter: EnvFilter) -> anyhow::Result<()> {
         #[cfg(feature = "otlp")]
         let filter = with_spans(filter, self.traces.is_some());
@@ -133,7 +133,7 @@ fn start(filter: EnvFilter, format: LogFormat, is_server: bool) -> anyhow::Resul
     })
 }
 
-/// Writes lines of JSON in which no character can steer a terminal, whoever has put it into a text.
+/// Writes lines of JSON in which no character of any text can steer a terminal.
 struct JsonLines;
 
 impl io::Write for JsonLines {
@@ -235,7 +235,7 @@ fn is_plain(text: &str) -> bool {
     text.bytes().fold(true, |plain, b| plain & (b' '..=b'~').contains(&b))
 }
 
-/// Keeps control characters from ending a line or steering a terminal, whoever has put them in.
+/// Keeps control characters of any text from ending a line or steering a terminal.
 struct OneLine<'a, 'b>(&'a mut Writer<'b>);
 
 impl Write for OneLine<'_, '_> {
@@ -251,7 +251,7 @@ impl Write for OneLine<'_, '_> {
     }
 }
 
-/// The same filter, which lets spans through if somebody wants them.
+/// The same filter, which lets spans through if they are exported.
 #[cfg(feature = "otlp")]
 fn with_spans(filter: EnvFilter, wanted: bool) -> EnvFilter {
     let directive = format!("{}=debug", tokenberg_actix::SPANS).parse();

@@ -1,4 +1,4 @@
-//! The command `tokenberg`: what was asked for, and did it work? Exit code 0: done; 1: refused; 2: wrong usage.
+//! The command `tokenberg`. Exit code 0: done; 1: refused; 2: wrong usage.
 #![forbid(unsafe_code)]
 #![allow(rustdoc::bare_urls, reason = "what documents an argument is its help on a terminal")]
 

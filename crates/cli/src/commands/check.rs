@@ -1,4 +1,4 @@
-//! Would a server start, and would it work? `tokenberg check`: configuration, store, keys and clock; it changes nothing.
+//! `tokenberg check`: reports what would not work in configuration, store, keys and clock. It changes nothing.
 
 use crate::common::Common;
 use crate::configuration::Configuration;
@@ -73,7 +73,7 @@ pub(crate) fn run(
     for sentence in configuration.mistakes().sentences() {
         findings.problem("configuration", sentence);
     }
-    // What is left of settings with mistakes may be something that nobody wanted.
+    // Without the settings that have mistakes, the others may not be what the operator wants.
     if configuration.mistakes().is_empty() {
         check_settings(settings, &mut findings);
     }
@@ -244,7 +244,7 @@ fn check_clients(
     }
 }
 
-/// What can be told without asking anybody: keys that are published elsewhere are not fetched here.
+/// Checks issuers without the network: keys that they publish are not fetched.
 fn check_issuers(issuers: &[IssuerRecord], findings: &mut Findings) {
     for record in issuers {
         let issuer = &record.trusted.issuer;
@@ -255,8 +255,8 @@ fn check_issuers(issuers: &[IssuerRecord], findings: &mut Findings) {
             findings.note(
                 "issuers",
                 format!(
-                    "{issuer} is trusted over plain http (--insecure-http): whoever is on the way can replace its keys, and so be any \
-                     of its users"
+                    "{issuer} is trusted over plain http (--insecure-http): an attacker on the path can replace its keys, and so \
+                     act as any of its users"
                 ),
             );
         }

@@ -1,4 +1,4 @@
-//! How does an empty store begin? With a signing key and one client, whose credential is shown once or was given.
+//! Prepares an empty store: a signing key, and one client, whose credential is printed once or comes from a variable.
 
 use crate::failure::wrong_usage;
 use crate::input::SecretVariable;

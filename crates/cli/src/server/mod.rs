@@ -1,4 +1,4 @@
-//! How does the server run? Start, follow the store, and end in order: conformance OP-12, OP-13 and OP-30.
+//! Runs the server: it starts, follows the store, and ends in order; conformance OP-12, OP-13 and OP-30.
 
 mod audit_settings;
 mod figures;
@@ -133,7 +133,7 @@ async fn serve(changeable: Changeable, location: StoreLocation) -> anyhow::Resul
     let running = server.run()?;
     let rotation = changeable.rotation.clone();
     signals::heed(running.handle(), changeable)?;
-    // Last of all, so that nothing can fail between making a credential and telling it.
+    // Last of all, so that nothing can fail between making a credential and printing it.
     let as_read = following.watched().now();
     let first = first_start::prepare(&store, as_read.snapshot(), settings.alg, clock::now()?).await?;
     following.catch_up().await?;
@@ -153,7 +153,7 @@ async fn serve(changeable: Changeable, location: StoreLocation) -> anyhow::Resul
     tracing::info!(issuer = issuer.as_str(), store = %location.url, listen = listening.address(port), "ready");
     tell(listening, port, operations_at, first.as_ref())?;
     notify::tell(notify::State::Ready);
-    serving.await.context("the server broke off")??;
+    serving.await.context("the server failed")??;
     housekeeping::write_uses(&store).await;
     service.report_left_out();
     audit.end().await;
@@ -169,7 +169,7 @@ fn warn_of_plain_http(following: &Following) {
             let issuer = trusted.issuer.as_str();
             tracing::warn!(
                 issuer,
-                "an issuer is trusted over plain http (--insecure-http): whoever is on the way can replace its keys"
+                "an issuer is trusted over plain http (--insecure-http): an attacker on the path can replace its keys"
             );
         }
     }
@@ -225,7 +225,7 @@ pub(crate) fn bound(address: SocketAddr) -> anyhow::Result<TcpListener> {
     })
 }
 
-/// Conformance KS-07. A warning only, because orchestrators mount keys for containers in which there is nobody else.
+/// Conformance KS-07. A warning only, because orchestrators mount keys for containers with one user.
 fn warn_if_open_to_others(key: &Path) {
     if let Some(mode) = input::open_to_others(key) {
         tracing::warn!("the TLS key {} is open to others (mode {mode:04o})", key.display());

@@ -37,7 +37,7 @@ async fn handle_all(mut signals: Vec<(SignalKind, Signal)>, handle: Handle, mut 
             is_ending = true;
             notify::tell(State::Stopping);
             let reason = if is_closed { "its terminal was closed" } else { "a signal" };
-            tracing::info!(reason, "ending; requests that were begun are finished");
+            tracing::info!(reason, "ending after the requests in progress");
             let handle = handle.clone();
             actix_web::rt::spawn(async move { handle.drain().await });
         } else if !is_hangup {
