@@ -134,7 +134,8 @@ impl Entry {
 /// Adds every key of the table, those of tables in it by all their names.
 fn flatten(before: &str, table: &DeTable<'_>, line_of: &dyn Fn(usize) -> usize, entries: &mut Vec<Entry>) {
     for (name, value) in table {
-        let key = format!("{before}{}", name.get_ref());
+        // Escaped, because messages show keys, and what they show must not steer a terminal.
+        let key = format!("{before}{}", name.get_ref().escape_debug());
         let line = line_of(name.span().start);
         if let Some(table) = value.get_ref().as_table().filter(|table| !table.is_empty()) {
             flatten(&format!("{key}."), table, line_of, entries);

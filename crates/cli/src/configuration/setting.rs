@@ -122,6 +122,9 @@ pub(super) fn reason(error: &clap::Error) -> String {
     if let (ErrorKind::ValueValidation, Some(source)) = (error.kind(), error.source()) {
         return source.to_string();
     }
+    if error.kind() == ErrorKind::InvalidUtf8 {
+        return "expected UTF-8 text".to_owned();
+    }
     let Some(ContextValue::Strings(valid)) = error.get(ContextKind::ValidValue) else {
         return "expected a value".to_owned();
     };

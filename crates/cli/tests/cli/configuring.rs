@@ -45,6 +45,7 @@ fn op_12_every_mistake_in_the_file_is_reported_with_its_line() {
         ("lisen = 1", &["unknown key `lisen` at t.toml:1, did you mean `listen`?"][..]),
         ("tls_crt = \"x\"", &["unknown key `tls_crt` at t.toml:1, did you mean `tls-cert`?"]),
         ("zzz = 1", &["unknown key `zzz` at t.toml:1"]),
+        ("\"a\\nb\\u001b[31m\\u202e\" = 1", &["unknown key `a\\nb\\u{1b}[31m\\u{202e}` at t.toml:1"]),
         ("config = \"other.toml\"", &["unknown key `config` at t.toml:1"]),
         ("json = true", &["unknown key `json` at t.toml:1"]),
         (
