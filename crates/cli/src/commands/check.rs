@@ -78,6 +78,11 @@ pub(crate) fn run(
         check_settings(settings, &mut findings);
     }
     let store = match StoreLocation::of(common) {
+        // Then the mistake may be in the address of the store, and the default is another store.
+        Ok(_) if !configuration.mistakes().is_empty() && !configuration.gives("store") => {
+            findings.note("store", "not checked, because mistakes in the configuration may concern it");
+            None
+        }
         Ok(store) => Some(store),
         Err(error) => {
             findings.problem("configuration", format!("{error:#}"));

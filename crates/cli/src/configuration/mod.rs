@@ -156,6 +156,12 @@ impl Configuration {
         self.environment.unknown(&self.command)
     }
 
+    /// Whether a flag, a variable or the file gives the setting.
+    pub(crate) fn gives(&self, name: &str) -> bool {
+        let mut settings = settings(&self.command).into_iter();
+        settings.any(|setting| setting.name() == name && self.origin(&setting) != Origin::Default)
+    }
+
     fn origin(&self, option: &Setting<'_>) -> Origin {
         match leaf(&self.command, &self.matches).1.value_source(option.id()) {
             Some(ValueSource::CommandLine) => Origin::Flag,
