@@ -1,7 +1,6 @@
 //! The variables `TOKENBERG_…` of the process. An empty one counts as absent; one that no command reads is warned of.
 
-use super::setting::{Setting, nearest};
-use super::{FALLBACKS, Given, Origin};
+use super::setting::{Given, Origin, Setting, nearest};
 use crate::failure::Mistakes;
 use crate::input::{SecretVariable, without_line_end};
 use clap::{Arg, Command};
@@ -13,6 +12,9 @@ const PREFIX: &str = "TOKENBERG_";
 
 /// Settings of the file that a secret variable takes precedence over.
 const REPLACED: [(&str, SecretVariable); 1] = [("key-file", SecretVariable::Key)];
+
+/// Settings that have a variable of other programs besides, which the file takes precedence over.
+pub(super) const FALLBACKS: [(&str, &str); 1] = [("log", "RUST_LOG")];
 
 /// Variables that have a value. Those of secrets are not kept, only that they are set.
 #[derive(Clone, Default)]

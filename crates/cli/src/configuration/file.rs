@@ -1,36 +1,12 @@
 //! The configuration file: TOML in which every setting is a key. All mistakes of it are reported at once, each with its line.
 
-use super::setting::{Setting, nearest};
-use super::{Given, Origin};
+use super::setting::{Given, Kind, Origin, Setting, nearest};
 use crate::failure::Mistakes;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-
-/// The type of a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Text,
-    Number,
-    Switch,
-    List,
-    /// A type that no setting has.
-    Other(&'static str),
-}
-
-impl Kind {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Text => "a string",
-            Self::Number => "a whole number",
-            Self::Switch => "true or false",
-            Self::List => "an array of strings",
-            Self::Other(name) => name,
-        }
-    }
-}
 
 /// A key, with the tables that it is in, and its value as flags would have it.
 struct Entry {

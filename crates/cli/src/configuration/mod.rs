@@ -15,8 +15,8 @@ use crate::failure::Mistakes;
 use clap::error::{ContextKind, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, FromArgMatches};
-use setting::{Setting, leaf};
-use std::collections::BTreeMap;
+use environment::FALLBACKS;
+use setting::{Given, Origin, Setting, leaf};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -25,25 +25,6 @@ const SERVER: &str = "serve";
 
 /// The option that names the file.
 const FILE: &str = "config";
-
-/// Settings that have a variable of other programs besides, which the file takes precedence over.
-const FALLBACKS: [(&str, &str); 1] = [("log", "RUST_LOG")];
-
-/// Where the value of a setting comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Origin {
-    /// The command line.
-    Flag,
-    /// The variable of this name.
-    Variable(String),
-    /// This line of the configuration file.
-    Line(usize),
-    /// The declaration of the setting.
-    Default,
-}
-
-/// The values that a variable or the file gives an option, by its name.
-type Given = BTreeMap<String, (Vec<OsString>, Origin)>;
 
 /// The command line with what variables and the configuration file add to it.
 pub(crate) struct Configuration {

@@ -1,8 +1,7 @@
 //! The settings as a configuration file: every key with its value and where the value comes from, for `serve --print-config`.
 
-use super::file::Kind;
-use super::setting::{Setting, leaf};
-use super::{Configuration, Origin, settings};
+use super::setting::{Kind, Origin, Setting, leaf};
+use super::{Configuration, settings};
 use crate::failure::without_controls;
 use serde_json::{Map, Value};
 use std::fmt::Write;

@@ -1,11 +1,51 @@
 //! One option that has a variable: its name, its type in TOML, and its parser.
 
-use super::file::Kind;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::any::TypeId;
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::ffi::{OsStr, OsString};
+
+/// The type of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Text,
+    Number,
+    Switch,
+    List,
+    /// A type that no setting has.
+    Other(&'static str),
+}
+
+impl Kind {
+    /// The name in messages.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Text => "a string",
+            Self::Number => "a whole number",
+            Self::Switch => "true or false",
+            Self::List => "an array of strings",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+/// Where the value of a setting comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The command line.
+    Flag,
+    /// The variable of this name.
+    Variable(String),
+    /// This line of the configuration file.
+    Line(usize),
+    /// The declaration of the setting.
+    Default,
+}
+
+/// The values that a variable or the file gives an option, by its name.
+pub(super) type Given = BTreeMap<String, (Vec<OsString>, Origin)>;
 
 /// An option of clap that has a long flag and a variable.
 #[derive(Clone, Copy)]

@@ -16,7 +16,7 @@ use crate::common::Common;
 use crate::configuration::Configuration;
 use crate::descriptors::Descriptors;
 use crate::issuer_keys::{self, KeyFetches};
-use crate::logging::{self, LogFilter};
+use crate::logging;
 use crate::store_access::StoreLocation;
 use crate::{clock, input, output};
 use anyhow::Context;
@@ -25,6 +25,7 @@ use following::Following;
 use listening::Listening;
 use rotation::Rotation;
 use settings::Settings;
+use signals::Changeable;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -35,16 +36,6 @@ use tokenberg_actix::{Operations, ServerBuilder, TokenService};
 use tokenberg_core::{Lifetime, Policy};
 use tokenberg_store::Store;
 use tokio::net::TcpSocket;
-
-/// A server with its configuration, and what can change while it runs.
-pub(crate) struct Changeable {
-    configuration: Configuration,
-    common: Common,
-    settings: Settings,
-    tls: Option<Tls>,
-    rotation: Rotation,
-    log: LogFilter,
-}
 
 /// Serves until a signal ends it.
 ///

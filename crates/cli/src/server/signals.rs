@@ -1,16 +1,28 @@
 //! Handles signals: SIGTERM and SIGINT end the server in order, the second time at once; SIGHUP reloads what can change; OP-13, OP-30.
 
-use super::Changeable;
 use super::notify::{self, State};
+use super::rotation::Rotation;
 use super::settings::{Reloaded, Settings, needing_restart};
 use crate::common::Common;
-use crate::logging;
+use crate::configuration::Configuration;
+use crate::logging::{self, LogFilter};
 use crate::store_access::StoreLocation;
 use std::future::poll_fn;
 use std::io::{self, IsTerminal};
 use std::task::Poll;
 use tokenberg_actix::Handle;
+use tokenberg_actix::tls::Tls;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// A server with its configuration, and what can change while it runs.
+pub(super) struct Changeable {
+    pub(super) configuration: Configuration,
+    pub(super) common: Common,
+    pub(super) settings: Settings,
+    pub(super) tls: Option<Tls>,
+    pub(super) rotation: Rotation,
+    pub(super) log: LogFilter,
+}
 
 /// Handles signals from now on.
 ///
