@@ -1,8 +1,8 @@
 //! What time is it? The one place where the command asks, so that everything else is told.
 
 use anyhow::Context;
-use std::time::{SystemTime, UNIX_EPOCH};
-use tokenberg_core::Timestamp;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokenberg_core::{Lifetime, Timestamp};
 
 /// Before this, tokens made by this program cannot have existed: 2026-01-01T00:00:00Z (conformance OP-12).
 const EARLIEST: i64 = 1_767_225_600;
@@ -23,4 +23,17 @@ pub(crate) fn now() -> anyhow::Result<Timestamp> {
         crate::moment_text::written(now)
     );
     Ok(now)
+}
+
+/// Waits for the next second and returns it. Tokens carry whole seconds, so every token that was issued before the call is older
+/// than the result, and no token that is issued after it is.
+///
+/// # Errors
+/// As [`now`].
+pub(crate) async fn next_second() -> anyhow::Result<Timestamp> {
+    let next = now()?.plus(Lifetime::from_seconds(1));
+    while now()? < next {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok(next)
 }

@@ -1,6 +1,7 @@
-//! How long? `2s`, `15m`, `1h`, `7d`, and put together `1h30m`.
+//! Durations as operators write them: `2s`, `15m`, `1h`, `7d`, and combined `1h30m`.
 
 use crate::failure::wrong_usage;
+use serde::{Serialize, Serializer};
 use tokenberg_core::{Lifetime, UNITS_OF_TIME};
 
 /// Reads a length of time.
@@ -8,7 +9,7 @@ use tokenberg_core::{Lifetime, UNITS_OF_TIME};
 /// # Errors
 /// A sentence that shows how it is written.
 pub(crate) fn parse(text: &str) -> Result<Lifetime, String> {
-    let wrong = || "a length of time is written as in 2s, 15m, 1h, 7d or 1h30m".to_owned();
+    let wrong = || "expected a duration, such as 2s, 15m, 1h, 7d or 1h30m".to_owned();
     let mut total: u64 = 0;
     let mut number: Option<u64> = None;
     let mut smallest = u32::MAX;
@@ -36,6 +37,26 @@ pub(crate) fn parse(text: &str) -> Result<Lifetime, String> {
 /// Writes it as it is read: the largest units first, none that is zero.
 pub(crate) fn written(lifetime: Lifetime) -> String {
     lifetime.to_string()
+}
+
+/// Parses a length of time of at least so many seconds.
+pub(crate) fn at_least(
+    seconds: u32,
+) -> impl Fn(&str) -> Result<Lifetime, String> + Clone + Send + Sync + 'static {
+    let shortest = Lifetime::from_seconds(seconds);
+    move |text| {
+        let long_enough = Some(parse(text)?).filter(|lifetime| *lifetime >= shortest);
+        long_enough.ok_or_else(|| format!("expected a duration of at least {}", written(shortest)))
+    }
+}
+
+/// Serializes a length of time as it is read.
+pub(crate) fn serialize<'a, L, S: Serializer>(lifetime: &'a L, serializer: S) -> Result<S::Ok, S::Error>
+where
+    &'a L: Into<Option<&'a Lifetime>>,
+{
+    let lifetime: Option<&Lifetime> = lifetime.into();
+    lifetime.map(|lifetime| written(*lifetime)).serialize(serializer)
 }
 
 /// Refuses what is nothing, or too long.

@@ -1,4 +1,4 @@
-//! How does a command say that it did not work? One plain sentence on standard error, and an exit code.
+//! How a command fails: one plain sentence for each mistake on standard error, and an exit code.
 
 use crate::output::without_controls;
 use std::error::Error;
@@ -10,6 +10,52 @@ use std::process::ExitCode;
 #[error("{0}")]
 pub(crate) struct WrongUsage(pub(crate) String);
 
+/// Everything that is wrong with the configuration, a sentence each.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Mistakes {
+    sentences: Vec<String>,
+    is_usage: bool,
+}
+
+impl Mistakes {
+    /// Adds a mistake in a file, or one that the machine has: exit code 1.
+    pub(crate) fn add(&mut self, sentence: impl Into<String>) {
+        self.sentences.push(sentence.into());
+    }
+
+    /// Adds a mistake in flags or variables: exit code 2.
+    pub(crate) fn add_usage(&mut self, sentence: impl Into<String>) {
+        self.is_usage = true;
+        self.add(sentence);
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sentences.is_empty()
+    }
+
+    /// The sentences.
+    pub(crate) fn sentences(&self) -> impl Iterator<Item = &str> {
+        self.sentences.iter().map(String::as_str)
+    }
+
+    /// An error, if there is a mistake.
+    ///
+    /// # Errors
+    /// All of them.
+    pub(crate) fn into_result(self) -> Result<(), Self> {
+        if self.is_empty() { Ok(()) } else { Err(self) }
+    }
+}
+
+impl std::fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.sentences.join("; "))
+    }
+}
+
+impl Error for Mistakes {}
+
 /// It was refused, and standard error or standard output says already why.
 #[derive(Debug, thiserror::Error)]
 #[error("refused")]
@@ -20,18 +66,25 @@ pub(crate) fn wrong_usage(sentence: impl Into<String>) -> anyhow::Error {
     WrongUsage(sentence.into()).into()
 }
 
-/// Tells the error, causes and all, and says how to exit.
+/// Prints the error with its causes, and returns the exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     if error.downcast_ref::<AlreadySaid>().is_some() || is_broken_pipe(error) {
         return ExitCode::FAILURE;
+    }
+    if let Some(error) = error.downcast_ref::<clap::Error>() {
+        return wrong_arguments(error);
+    }
+    if let Some(mistakes) = error.downcast_ref::<Mistakes>() {
+        mistakes.sentences().for_each(|sentence| say(&format!("error: {sentence}")));
+        return if mistakes.is_usage { ExitCode::from(2) } else { ExitCode::FAILURE };
     }
     say(&format!("error: {error:#}"));
     if error.downcast_ref::<WrongUsage>().is_some() { ExitCode::from(2) } else { ExitCode::FAILURE }
 }
 
-/// Tells what clap says: help and version go to standard output with 0, everything else to standard error with 2.
-pub(crate) fn wrong_arguments(error: &clap::Error) -> ExitCode {
-    // Whoever closed the stream does not want to know.
+/// Prints what clap has to say: help and version on standard output with 0, everything else on standard error with 2.
+fn wrong_arguments(error: &clap::Error) -> ExitCode {
+    // If the stream is closed, there is no reader.
     let _ = error.print();
     if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
 }

@@ -1,4 +1,4 @@
-//! Where do secrets and tokens come from? A file or standard input, never argv: conformance SE-04.
+//! Reads secrets and tokens from files, standard input and variables, never from arguments: conformance SE-04.
 
 use anyhow::Context;
 use std::convert::Infallible;
@@ -78,19 +78,46 @@ fn name(path: &Path) -> String {
     if path.as_os_str() == OsStr::new("-") { "standard input".to_owned() } else { path.display().to_string() }
 }
 
-/// The value of an environment variable that holds a secret, without one line end; an empty one counts as absent.
-///
-/// # Errors
-/// If it is not text; the error names the variable only.
-pub(crate) fn secret_variable(name: &str) -> anyhow::Result<Option<Secret>> {
-    match std::env::var(name) {
-        Ok(mut text) => {
-            // In place, so that no copy of the secret stays behind in memory.
-            text.truncate(without_line_end(&text).len());
-            Ok((!text.is_empty()).then(|| Secret::new(text)))
+/// A variable that holds a secret. There is no flag for it, because every user of the machine can read arguments.
+#[derive(Clone, Copy)]
+pub(crate) enum SecretVariable {
+    /// The key that the store is sealed with.
+    Key,
+    /// The credential of the first client of a new store.
+    BootstrapCredential,
+    /// The secret of the client that `tokenberg token` is.
+    ClientSecret,
+}
+
+impl SecretVariable {
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Key, Self::BootstrapCredential, Self::ClientSecret];
+
+    /// The name of the variable.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Key => "TOKENBERG_KEY",
+            Self::BootstrapCredential => "TOKENBERG_BOOTSTRAP_CREDENTIAL",
+            Self::ClientSecret => "TOKENBERG_CLIENT_SECRET",
         }
-        Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => anyhow::bail!("the variable {name} is not UTF-8 text"),
+    }
+
+    /// The value without one line end; an empty one counts as absent.
+    ///
+    /// # Errors
+    /// If it is not text; the error names the variable only.
+    pub(crate) fn read(self) -> anyhow::Result<Option<Secret>> {
+        match std::env::var(self.name()) {
+            Ok(mut text) => {
+                // In place, so that no copy of the secret stays behind in memory.
+                text.truncate(without_line_end(&text).len());
+                Ok((!text.is_empty()).then(|| Secret::new(text)))
+            }
+            Err(std::env::VarError::NotPresent) => Ok(None),
+            Err(std::env::VarError::NotUnicode(_)) => {
+                anyhow::bail!("the variable {} is not UTF-8 text", self.name())
+            }
+        }
     }
 }
 

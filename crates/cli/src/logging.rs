@@ -1,10 +1,11 @@
-//! What is logged, and where? Standard error, in lines for people or machines; conformance SE-01 and SE-05.
+//! The log, on standard error, in lines for people or machines; conformance SE-01 and SE-05.
 
-use crate::commands::serve::LogFormat;
-use crate::failure::wrong_usage;
+use crate::failure::warn;
 use crate::log_floods::LogFloods;
 use crate::output::in_sight;
+use clap::ValueEnum;
 use jiff::Timestamp;
+use serde::Serialize;
 use std::cell::RefCell;
 use std::fmt::{Debug, Write};
 use std::io::{self, IsTerminal};
@@ -21,6 +22,16 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
 /// Changes what is logged while the process runs.
 #[derive(Clone)]
 pub(crate) struct LogFilter {
@@ -33,7 +44,7 @@ impl LogFilter {
     /// Logs by another filter from now on.
     ///
     /// # Errors
-    /// If nobody logs any more.
+    /// If logging has ended.
     pub(crate) fn change(&self, filter: EnvFilter) -> anyhow::Result<()> {
         #[cfg(feature = "otlp")]
         let filter = with_spans(filter, self.traces.is_some());
@@ -47,30 +58,50 @@ impl LogFilter {
     }
 }
 
+/// Parses a filter, and returns its text.
+///
+/// # Errors
+/// If it is none.
+pub(crate) fn filter(text: &str) -> Result<String, String> {
+    let wrong =
+        |error| format!("expected a filter, such as `info` or `warn,tokenberg::audit=info` ({error})");
+    EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(wrong)
+}
+
 /// The filter of a server.
 ///
 /// # Errors
 /// If it is none.
-pub(crate) fn of_server(filter: Option<&str>) -> anyhow::Result<EnvFilter> {
-    // actix tells how it starts its threads, which is of no interest unless one asks.
-    parsed(filter, "info,actix_server=warn")
+pub(crate) fn of_server(filter: &str) -> anyhow::Result<EnvFilter> {
+    Ok(EnvFilter::try_new(filter)?)
 }
 
 /// Begins to log for a server.
 ///
 /// # Errors
-/// If the filter is none, or somebody logs already.
-pub(crate) fn start_for_server(filter: Option<&str>, format: LogFormat) -> anyhow::Result<LogFilter> {
+/// If the filter is none, or logging has begun already.
+pub(crate) fn start_for_server(filter: &str, format: LogFormat) -> anyhow::Result<LogFilter> {
     start(of_server(filter)?, format, true)
 }
 
-/// Begins to log for any other command: what does not fit into its answer, and no more.
+/// Begins to log for any other command: errors, unless TOKENBERG_LOG or RUST_LOG is a filter. A wrong filter is warned of.
 ///
 /// # Errors
-/// If the filter is none, or somebody logs already.
+/// If logging has begun already.
 pub(crate) fn start_for_command() -> anyhow::Result<()> {
-    let filter = std::env::var("TOKENBERG_LOG").ok();
-    start(parsed(filter.as_deref(), "error")?, LogFormat::Text, false).map(|_| ())
+    let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let filter = ["TOKENBERG_LOG", "RUST_LOG"].into_iter().find(is_set).and_then(|name| {
+        let text = std::env::var(name).unwrap_or_default();
+        let parsed = filter(&text);
+        parsed.inspect_err(|reason| warn(&format!("invalid value {text:?} for {name}: {reason}"))).ok()
+    });
+    start(EnvFilter::try_new(filter.as_deref().unwrap_or("error"))?, LogFormat::Text, false).map(|_| ())
+}
+
+/// Whether the environment allows colors on a terminal; <https://no-color.org>: any value of NO_COLOR but the empty one forbids them.
+fn allows_color() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
 }
 
 fn start(filter: EnvFilter, format: LogFormat, is_server: bool) -> anyhow::Result<LogFilter> {
@@ -81,10 +112,10 @@ fn start(filter: EnvFilter, format: LogFormat, is_server: bool) -> anyhow::Resul
     #[cfg(feature = "otlp")]
     let filter = with_spans(filter, traces.is_some());
     let (filter, handle) = reload::Layer::new(filter);
-    let is_terminal = io::stderr().is_terminal();
-    let lines = fmt::layer().with_writer(io::stderr).with_timer(Clock).with_ansi(is_terminal);
+    let is_colored = io::stderr().is_terminal() && allows_color();
+    let lines = fmt::layer().with_writer(io::stderr).with_timer(Clock).with_ansi(is_colored);
     let lines: Box<dyn Layer<_> + Send + Sync> = match format {
-        LogFormat::Text if is_terminal => lines.boxed(),
+        LogFormat::Text if is_colored => lines.boxed(),
         LogFormat::Text => lines.fmt_fields(PlainFields).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_writer(|| JsonLines).boxed(),
     };
@@ -102,7 +133,7 @@ fn start(filter: EnvFilter, format: LogFormat, is_server: bool) -> anyhow::Resul
     })
 }
 
-/// Writes lines of JSON in which no character can steer a terminal, whoever has put it into a text.
+/// Writes lines of JSON in which no character of any text can steer a terminal.
 struct JsonLines;
 
 impl io::Write for JsonLines {
@@ -204,7 +235,7 @@ fn is_plain(text: &str) -> bool {
     text.bytes().fold(true, |plain, b| plain & (b' '..=b'~').contains(&b))
 }
 
-/// Keeps control characters from ending a line or steering a terminal, whoever has put them in.
+/// Keeps control characters of any text from ending a line or steering a terminal.
 struct OneLine<'a, 'b>(&'a mut Writer<'b>);
 
 impl Write for OneLine<'_, '_> {
@@ -220,7 +251,7 @@ impl Write for OneLine<'_, '_> {
     }
 }
 
-/// The same filter, which lets spans through if somebody wants them.
+/// The same filter, which lets spans through if they are exported.
 #[cfg(feature = "otlp")]
 fn with_spans(filter: EnvFilter, wanted: bool) -> EnvFilter {
     let directive = format!("{}=debug", tokenberg_actix::SPANS).parse();
@@ -228,13 +259,6 @@ fn with_spans(filter: EnvFilter, wanted: bool) -> EnvFilter {
         Ok(directive) if wanted => filter.add_directive(directive),
         Ok(_) | Err(_) => filter,
     }
-}
-
-/// The filter that was asked for, else that of RUST_LOG, else the default.
-fn parsed(filter: Option<&str>, default: &str) -> anyhow::Result<EnvFilter> {
-    let of_rust = std::env::var("RUST_LOG").ok().filter(|text| !text.is_empty());
-    let text = filter.or(of_rust.as_deref()).unwrap_or(default);
-    EnvFilter::try_new(text).map_err(|fault| wrong_usage(format!("--log: {text:?} is no filter ({fault})")))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The command `tokenberg`: what was asked for, and did it work? Exit code 0: done; 1: refused; 2: wrong usage.
+//! The command `tokenberg`. Exit code 0: done; 1: refused; 2: wrong usage.
 #![forbid(unsafe_code)]
 #![allow(rustdoc::bare_urls, reason = "what documents an argument is its help on a terminal")]
 
@@ -6,12 +6,15 @@ mod arguments;
 mod blocking;
 mod clock;
 mod commands;
-mod config_file;
+mod common;
+mod configuration;
 mod descriptors;
 mod duration;
 mod failure;
 mod input;
 mod issuer_keys;
+mod issuer_names;
+mod key_state;
 mod log_floods;
 mod logging;
 mod moment_text;
@@ -27,11 +30,10 @@ mod web;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let arguments = match arguments::parse() {
-        Ok(arguments) => arguments,
-        Err(wrong) => return failure::wrong_arguments(&wrong),
-    };
-    match commands::run(arguments) {
+    let done = arguments::parse().and_then(|(arguments, configuration)| {
+        commands::run(&arguments.common, arguments.command, configuration)
+    });
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure::report(&error),
     }

@@ -1,35 +1,36 @@
-//! Which request is it, and what is it answered from? For commands that decide about one request without HTTP.
+//! One request, and what it is answered from: for commands that decide about it without HTTP.
 
-use crate::arguments::Common;
 use crate::blocking::Waiting;
+use crate::common::Common;
+use crate::input;
 use crate::issuer_keys::{self, IssuerAccess};
 use crate::store_access::{StoreLocation, runtime};
-use crate::{config_file, input};
-use clap::Args;
+use clap::{ArgAction, Args};
 use ring::rand::{SecureRandom, SystemRandom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokenberg_core::{Answers, Blocking, Entropy, Issuer, Policy, Request, Secret, Timestamp, TokenEndpoint};
-use tokenberg_jose::Keyring;
+use tokenberg_jose::{FetchLimits, Keyring};
 use zeroize::Zeroizing;
 
 /// The request, and under which policy it is decided.
 #[derive(Debug, Args)]
 pub(crate) struct OneRequest {
-    /// The value of the Authorization header is in this file
+    /// File with the value of the Authorization header
     #[arg(long, value_name = "FILE")]
     authorization_file: Option<PathBuf>,
 
-    /// The value of the DPoP header is in this file
+    /// File with the value of the DPoP header
     #[arg(long, value_name = "FILE")]
     dpop_file: Option<PathBuf>,
 
-    /// Whom the token is from; the default is that of a server with all defaults
+    /// Issuer of the token, as `serve --issuer`
     #[arg(long, value_name = "URL", env = "TOKENBERG_ISSUER", default_value = "http://127.0.0.1:8183")]
     issuer: Issuer,
 
-    /// Answer with the six error codes of Iceberg's specification only, as `serve --strict-iceberg-errors`
-    #[arg(long)]
+    /// Send only the six error codes of Iceberg's specification, as `serve --strict-iceberg-errors`
+    #[arg(long, value_name = "BOOL", env = "TOKENBERG_STRICT_ICEBERG_ERRORS", action = ArgAction::Set, num_args = 0..=1,
+          require_equals = true, default_value = "false", default_missing_value = "true")]
     strict_iceberg_errors: bool,
 
     #[command(flatten)]
@@ -69,9 +70,8 @@ impl OneRequest {
         now: Timestamp,
         decide: impl FnOnce(&dyn Answers, &dyn Blocking) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
-        let file = common.config.as_deref().map(config_file::read).transpose()?.unwrap_or_default();
-        let location = StoreLocation::with_file(common, &file)?;
-        let keys = issuer_keys::held(&self.issuer_access.fetching(&file), Arc::default())?;
+        let location = StoreLocation::of(common)?;
+        let keys = issuer_keys::held(&self.issuer_access, FetchLimits::default(), Arc::default())?;
         let runtime = runtime()?;
         let watched = runtime.block_on(async {
             let store = location.open_existing().await?;

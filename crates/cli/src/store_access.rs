@@ -1,23 +1,16 @@
-//! Which store, and sealed with which key? Flag before variable before file.
+//! The store that is configured, and the key that seals it.
 
-use crate::arguments::Common;
-use crate::config_file::ConfigFile;
+use crate::common::Common;
 use crate::failure::{note, warn, wrong_usage};
-use crate::{config_file, input};
+use crate::input::SecretVariable;
 use std::future::Future;
 use std::path::PathBuf;
 use tokenberg_store::{KekSource, Store, StoreUrl};
 use tokio::runtime::Runtime;
 
-/// Where the store is unless somebody says otherwise.
-const DEFAULT_STORE: &str = "sqlite:tokenberg.db";
-
-/// The variable that may hold the key-encryption key itself.
-const KEY_VARIABLE: &str = "TOKENBERG_KEY";
-
-/// What is said where there is no place beside the store.
+/// The message where no key file can lie beside the store.
 const NO_KEY_FILE: &str = "a PostgreSQL store has no key file beside it: name one with --key-file (or TOKENBERG_KEY_FILE), the same \
-     on all nodes, or give the key itself in TOKENBERG_KEY; the first start makes the file if it is not there";
+     on all nodes, or give the key itself in TOKENBERG_KEY; the first start creates the file if it does not exist";
 
 /// A store that can be opened.
 #[derive(Clone)]
@@ -29,37 +22,27 @@ pub(crate) struct StoreLocation {
 }
 
 impl StoreLocation {
-    /// Reads it from the arguments, and from the configuration file where they name one.
+    /// The store that is configured.
     ///
     /// # Errors
-    /// If the address is none, or more than one key is named.
+    /// If no key is configured, or more than one.
     pub(crate) fn of(common: &Common) -> anyhow::Result<Self> {
-        let file = common.config.as_deref().map(config_file::read).transpose()?.unwrap_or_default();
-        Self::with_file(common, &file)
-    }
-
-    /// The same for a configuration file that was read already.
-    ///
-    /// # Errors
-    /// If the address is none, or more than one key is named.
-    pub(crate) fn with_file(common: &Common, file: &ConfigFile) -> anyhow::Result<Self> {
-        let text = common.store.as_deref().or(file.store.as_deref()).unwrap_or(DEFAULT_STORE);
-        let url: StoreUrl = text.parse().map_err(|fault| wrong_usage(format!("--store: {fault}")))?;
         warn_of_secret_argument();
-        let key = match (&common.key_file, input::secret_variable(KEY_VARIABLE)?) {
+        let variable = SecretVariable::Key;
+        let key = match (common.key_file.clone(), variable.read()?) {
             (Some(_), Some(_)) => {
                 return Err(wrong_usage(format!(
-                    "the key of the store is named twice, by --key-file (or TOKENBERG_KEY_FILE) and by {KEY_VARIABLE}"
+                    "the key of the store is given twice, by --key-file (or TOKENBERG_KEY_FILE) and by {}",
+                    variable.name()
                 )));
             }
-            (Some(path), None) => KekSource::File(path.clone()),
             (None, Some(text)) => KekSource::Text(text),
-            (None, None) => match file.key_file.clone().or_else(|| url.key_file()) {
+            (path, None) => match path.or_else(|| common.store.key_file()) {
                 Some(path) => KekSource::File(path),
                 None => return Err(wrong_usage(NO_KEY_FILE)),
             },
         };
-        Ok(Self { url, key })
+        Ok(Self { url: common.store.clone(), key })
     }
 
     /// The file of the key, if it comes from one.

@@ -1,7 +1,7 @@
 //! `tokenberg audit`: prints and verifies what was decided and changed; conformance SE-05, SE-06.
 
 use super::audit_text::{finding, line, text, value};
-use crate::arguments::Common;
+use crate::common::Common;
 use crate::output::{Output, on_one_line, print};
 use crate::store_access::{StoreLocation, wait_for};
 use crate::{clock, moment_text};

@@ -1,6 +1,6 @@
 //! How is the store kept twice? `tokenberg backup FILE`, with or without a server running.
 
-use crate::arguments::Common;
+use crate::common::Common;
 use crate::failure::note;
 use crate::output::Output;
 use crate::store_access::{StoreLocation, wait_for};

@@ -1,16 +1,15 @@
-//! Would a server start, and would it work? `tokenberg check`: configuration, store, keys and clock; it changes nothing.
+//! `tokenberg check`: reports what would not work in configuration, store, keys and clock. It changes nothing.
 
-use super::issuer::names::Names;
-use super::key;
-use super::serve::Serve;
-use crate::arguments::Common;
+use crate::common::Common;
+use crate::configuration::Configuration;
 use crate::descriptors::Descriptors;
 use crate::failure::AlreadySaid;
-use crate::issuer_keys::{Fetching, Outcome, Trial};
+use crate::issuer_keys::{IssuerAccess, Outcome, Trial};
+use crate::issuer_names::Names;
 use crate::output::Output;
 use crate::server::settings::Settings;
 use crate::store_access::{StoreLocation, wait_for};
-use crate::{clock, input, issuer_keys, logging, moment_text, server};
+use crate::{clock, input, issuer_keys, key_state, moment_text};
 use serde_json::{Value, json};
 use std::path::Path;
 use tokenberg_core::{AuthMethod, Issuer, KeyMaterial, KeySource, Lifetime, Timestamp, TrustedIssuer};
@@ -51,8 +50,13 @@ impl Findings {
 /// Checks everything, and fails if anything would not work.
 ///
 /// # Errors
-/// If there is a problem; it was told then.
-pub(crate) fn run(common: &Common, asked: Serve, output: Output) -> anyhow::Result<()> {
+/// If there is a problem, which is printed then.
+pub(crate) fn run(
+    common: &Common,
+    settings: &Settings,
+    configuration: &Configuration,
+    output: Output,
+) -> anyhow::Result<()> {
     let mut findings = Findings::default();
     let now = match clock::now() {
         Ok(now) => {
@@ -64,23 +68,32 @@ pub(crate) fn run(common: &Common, asked: Serve, output: Output) -> anyhow::Resu
             None
         }
     };
-    let mut fetching = None;
-    let store = match Settings::resolve(common, &asked) {
-        Ok(settings) => {
-            check_settings(&settings, &mut findings);
-            fetching = Some(settings.fetching.clone());
-            Some(settings.store)
+    for sentence in configuration.warnings() {
+        findings.note("configuration", sentence);
+    }
+    for sentence in configuration.mistakes().sentences() {
+        findings.problem("configuration", sentence);
+    }
+    // Without the settings that have mistakes, the others may not be what the operator wants.
+    if configuration.mistakes().is_empty() {
+        check_settings(settings, &mut findings);
+    }
+    let store = match StoreLocation::of(common) {
+        // Then the mistake may be in the address of the store, and the default is another store.
+        Ok(_) if !configuration.mistakes().is_empty() && !configuration.gives("store") => {
+            findings.note("store", "not checked, because mistakes in the configuration may concern it");
+            None
         }
+        Ok(store) => Some(store),
         Err(error) => {
             findings.problem("configuration", format!("{error:#}"));
-            // What else is wrong may be of interest, too.
-            StoreLocation::of(common).ok()
+            None
         }
     };
     if let (Some(store), Some(now)) = (store, now) {
         let issuers = wait_for(async { Ok(check_store(store, now, &mut findings).await) })?;
-        if let Some(fetching) = fetching {
-            check_published(&issuers, &fetching, &mut findings);
+        if configuration.mistakes().is_empty() {
+            check_published(&issuers, &settings.issuer_access, &mut findings);
         }
     }
     let is_good = findings.0.iter().all(|finding| finding.state != "problem");
@@ -99,18 +112,25 @@ fn value(finding: &Finding) -> Value {
 }
 
 fn check_settings(settings: &Settings, findings: &mut Findings) {
-    match settings.issuer_at(settings.listen.port()) {
+    let listening = &settings.listening;
+    let mistakes = settings.check().err().unwrap_or_default();
+    for sentence in mistakes.sentences() {
+        findings.problem("configuration", sentence);
+    }
+    match listening.issuer_at(listening.listen.port()) {
         Ok(issuer) => findings.ok("issuer", issuer.as_str()),
+        // Then the address makes none, which is said above.
+        Err(_) if !mistakes.is_empty() => {}
         Err(error) => findings.problem("issuer", format!("{error:#}")),
     }
-    if let Err(error) = logging::of_server(settings.log.as_deref()) {
-        findings.problem("log", format!("{error:#}"));
+    if let Some(sentence) = listening.odd_issuer() {
+        findings.note("issuer", sentence);
     }
     if settings.is_first_key_impossible() {
         findings.note("alg", "RSA keys are not generated, so an empty store could not begin with one");
     }
-    if let Some((cert, key)) = &settings.tls {
-        match settings.loaded_tls() {
+    if let Some((cert, key)) = listening.tls_files() {
+        match listening.loaded_tls() {
             Ok(_) => findings.ok("tls", format!("certificate {}", cert.display())),
             Err(fault) => findings.problem("tls", fault.to_string()),
         }
@@ -118,23 +138,25 @@ fn check_settings(settings: &Settings, findings: &mut Findings) {
             findings.note("tls", format!("{} is open to others (mode {mode:04o})", key.display()));
         }
     }
-    if let Err(error) = issuer_keys::held(&settings.fetching, std::sync::Arc::default()) {
+    if let Err(error) =
+        issuer_keys::held(&settings.issuer_access, settings.fetch_limits(), std::sync::Arc::default())
+    {
         findings.problem("issuer-ca", format!("{error:#}"));
     }
-    let places = Descriptors::read().if_raised().places(server::workers(settings));
+    let places = Descriptors::read().if_raised().places(settings.workers());
     if places.are_few() {
         findings.note("descriptors", places.to_string());
     } else {
         findings.ok("descriptors", places.to_string());
     }
-    for (name, address) in [("listen", Some(settings.listen)), ("ops-listen", settings.ops_listen)] {
+    for (name, address) in [("listen", Some(listening.listen)), ("ops-listen", listening.ops_listen)] {
         let Some(address) = address else { continue };
         match std::net::TcpListener::bind(address) {
             Ok(_) => findings.ok(name, address.to_string()),
             Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
                 findings.note(name, format!("{address} is in use, perhaps by a server that runs already"));
             }
-            Err(error) => findings.problem(name, format!("{address} cannot be listened at: {error}")),
+            Err(error) => findings.problem(name, format!("cannot listen on {address}: {error}")),
         }
     }
 }
@@ -244,8 +266,8 @@ fn check_issuers(issuers: &[IssuerRecord], findings: &mut Findings) {
             findings.note(
                 "issuers",
                 format!(
-                    "{issuer} is trusted over plain http (--insecure-http): whoever is on the way can replace its keys, and so be any \
-                     of its users"
+                    "{issuer} is trusted over plain http (--insecure-http): an attacker on the path can replace its keys, and so \
+                     act as any of its users"
                 ),
             );
         }
@@ -265,7 +287,7 @@ fn check_issuers(issuers: &[IssuerRecord], findings: &mut Findings) {
 }
 
 /// Fetches the keys of each enabled issuer that publishes them, as a server would.
-fn check_published(issuers: &[IssuerRecord], fetching: &Fetching, findings: &mut Findings) {
+fn check_published(issuers: &[IssuerRecord], access: &IssuerAccess, findings: &mut Findings) {
     let publishes = |trusted: &&TrustedIssuer| match trusted.trust.keys {
         KeySource::Jwks(_) => false,
         KeySource::JwksUri(_) | KeySource::Discovery => trusted.enabled,
@@ -273,7 +295,7 @@ fn check_published(issuers: &[IssuerRecord], fetching: &Fetching, findings: &mut
     let issuers: Vec<&TrustedIssuer> =
         issuers.iter().map(|record| &record.trusted).filter(publishes).collect();
     // A file that cannot be read is a problem that was found before.
-    let Ok(trial) = Trial::new(fetching) else { return };
+    let Ok(trial) = Trial::new(access) else { return };
     for (TrustedIssuer { issuer, .. }, tried) in trial.of_all(&issuers) {
         match tried.outcome {
             Outcome::Usable(1) => {
@@ -299,7 +321,7 @@ fn check_keys(keys: &[KeyMaterial], now: Timestamp, findings: &mut Findings) {
     if let Err(fault) = Keyring::read(keys, now) {
         findings.problem("keys", fault.to_string());
     }
-    match key::signing(keys, now) {
+    match key_state::signing(keys, now) {
         Some(key) => findings.ok("keys", format!("{} ({}) signs", key.id, key.algorithm)),
         None if keys.is_empty() => findings.note("keys", "there is none yet; `tokenberg serve` makes one"),
         None => findings.problem("keys", "none signs now; `tokenberg key rotate --now` makes one that does"),

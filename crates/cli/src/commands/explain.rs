@@ -1,6 +1,6 @@
 //! Why was this refused? `tokenberg explain`: the whole decision about one request from standard input; nothing is minted.
 
-use crate::arguments::Common;
+use crate::common::Common;
 use crate::failure::AlreadySaid;
 use crate::one_request::{self, OneRequest};
 use crate::output::{Output, without_controls};

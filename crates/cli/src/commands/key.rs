@@ -1,15 +1,16 @@
 //! Which keys sign tokens, and how do they change without a pause? `tokenberg key …`; conformance KS-04.
 
-use super::key_show::{self, Show};
-use crate::arguments::Common;
+use super::key_show::{self, Show, value};
+use crate::common::Common;
 use crate::failure::{note, warn};
+use crate::key_state::{signing, state};
 use crate::output::{Output, table};
 use crate::store_access::{StoreLocation, wait_for};
 use crate::{clock, input, moment_text};
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::{Path, PathBuf};
-use tokenberg_core::{Algorithm, KeyId, KeyMaterial, KeyState, Timestamp};
+use tokenberg_core::{Algorithm, KeyId, KeyMaterial, Timestamp};
 use tokenberg_store::{NowSigning, Store, StoreError};
 
 /// `tokenberg key …`
@@ -257,29 +258,6 @@ fn list(keys: &[KeyMaterial], now: Timestamp, output: Output) -> anyhow::Result<
     Ok(())
 }
 
-/// `published` before it signs, `signing`, `retired` while it only verifies, and `over` when it does nothing any more.
-pub(crate) fn state(key: &KeyMaterial, keys: &[KeyMaterial], now: Timestamp) -> &'static str {
-    KeyState::of(key.times(), keys.iter().map(KeyMaterial::times), now).as_str()
-}
-
-/// The key that signs now.
-pub(crate) fn signing(keys: &[KeyMaterial], now: Timestamp) -> Option<&KeyMaterial> {
-    let signer = tokenberg_core::signing(keys.iter().map(KeyMaterial::times), now)?;
-    keys.iter().find(|key| key.id == *signer.id)
-}
-
-/// The key as JSON, without anything private.
-pub(super) fn value(key: &KeyMaterial, state: &str) -> Value {
-    json!({
-        "kid": key.id,
-        "alg": key.algorithm,
-        "state": state,
-        "created_at": moment_text::written(key.created_at),
-        "signs_from": moment_text::written(key.signs_from),
-        "verifies_until": key.verifies_until.map(moment_text::written),
-    })
-}
-
 /// KS-07: a key that others could read may be a copy in other hands.
 fn warn_if_open_to_others(path: &Path) {
     if let Some(mode) = input::open_to_others(path) {
@@ -287,39 +265,5 @@ fn warn_if_open_to_others(path: &Path) {
             "{} is open to others (mode {mode:04o}); everyone who has read it can sign tokens",
             path.display()
         ));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key(id: &str, signs_from: i64, verifies_until: Option<i64>) -> KeyMaterial {
-        let at = |seconds| Timestamp::from_seconds(seconds).unwrap();
-        KeyMaterial {
-            id: tokenberg_core::KeyId::new(id),
-            algorithm: Algorithm::ES256,
-            pkcs8: Vec::new().into(),
-            created_at: at(0),
-            signs_from: at(signs_from),
-            verifies_until: verifies_until.map(at),
-        }
-    }
-
-    #[test]
-    fn ks_04_states_follow_from_the_times() {
-        let keys = [
-            key("old", 0, Some(50)),
-            key("older", 0, Some(10)),
-            key("present", 20, None),
-            key("next", 40, None),
-        ];
-        let states = |now| {
-            let now = Timestamp::from_seconds(now).unwrap();
-            keys.iter().map(|k| state(k, &keys, now)).collect::<Vec<_>>()
-        };
-        assert_eq!(states(30), ["retired", "over", "signing", "published"]);
-        assert_eq!(states(40), ["retired", "over", "retired", "signing"]);
-        assert_eq!(states(50), ["over", "over", "retired", "signing"]);
     }
 }

@@ -1,6 +1,6 @@
 //! How does the key change that the store is sealed with? `tokenberg key-encryption-key change`; conformance SE-03, KS-07.
 
-use crate::arguments::Common;
+use crate::common::Common;
 use crate::output::Output;
 use crate::store_access::{StoreLocation, wait_for};
 use clap::{Args, Subcommand};

@@ -1,10 +1,10 @@
 //! `tokenberg key show`: one signing key, and its public half as PEM for verifiers that read no key set; conformance KS-02.
 
-use super::key::{state, value};
+use crate::key_state::state;
 use crate::moment_text;
 use crate::output::{Output, facts};
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokenberg_core::{KeyId, KeyMaterial, Timestamp};
 use tokenberg_store::StoreError;
 
@@ -46,6 +46,18 @@ pub(super) fn run(keys: &[KeyMaterial], asked: &Show, now: Timestamp, output: Ou
         || pem.clone().unwrap_or_else(|| text(key, state, now)),
     )?;
     Ok(())
+}
+
+/// The key as JSON, without anything private.
+pub(super) fn value(key: &KeyMaterial, state: &str) -> Value {
+    json!({
+        "kid": key.id,
+        "alg": key.algorithm,
+        "state": state,
+        "created_at": moment_text::written(key.created_at),
+        "signs_from": moment_text::written(key.signs_from),
+        "verifies_until": key.verifies_until.map(moment_text::written),
+    })
 }
 
 fn text(key: &KeyMaterial, state: &str, now: Timestamp) -> String {

@@ -1,4 +1,4 @@
-//! What is done? One file for each command.
+//! The commands, a file for each.
 
 pub(crate) mod audit;
 mod audit_text;
@@ -6,6 +6,7 @@ pub(crate) mod backup;
 pub(crate) mod check;
 pub(crate) mod client;
 pub(crate) mod explain;
+mod foreign_issuer;
 pub(crate) mod inspect;
 pub(crate) mod issuer;
 mod jwks_file;
@@ -20,36 +21,86 @@ mod subject_names;
 pub(crate) mod token;
 pub(crate) mod verify;
 
-use crate::arguments::{Arguments, Command};
+use crate::common::Common;
+use crate::configuration::Configuration;
+use crate::failure::warn;
 use crate::logging;
 use crate::output::Output;
+use crate::server::settings::Settings;
+use clap::Subcommand;
 
-/// Does what was asked for.
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve tokens over HTTP
+    Serve(Box<serve::Serve>),
+    /// Manage clients
+    #[command(subcommand)]
+    Client(client::Client),
+    /// Manage trusted issuers
+    #[command(subcommand)]
+    Issuer(issuer::Issuers),
+    /// Disable or enable users of other issuers
+    #[command(subcommand)]
+    Subject(subject::Subjects),
+    /// Manage signing keys
+    #[command(subcommand)]
+    Key(key::Key),
+    /// Change the key that seals the store
+    #[command(subcommand)]
+    KeyEncryptionKey(key_encryption_key::KeyEncryptionKey),
+    /// Revoke a token and its session, or all tokens of a client or a subject
+    Revoke(revoke::Revoke),
+    /// Get a token from a server, as a client
+    Token(Box<token::Token>),
+    /// Decode a token without verifying it
+    Inspect(inspect::Inspect),
+    /// Verify a token with the published keys of its issuer
+    Verify(verify::Verify),
+    /// Answer one token request from standard input, without HTTP
+    Respond(Box<respond::Respond>),
+    /// Explain why one token request from standard input is granted or refused, without issuing a token
+    Explain(Box<explain::Explain>),
+    /// Print the audit of decisions and changes, or verify that it was not tampered with
+    Audit(audit::Audit),
+    /// Copy an SQLite store to a new file while it is in use
+    Backup(backup::Backup),
+    /// Check configuration, store, keys and clock, and report what would not work
+    Check(Box<Settings>),
+}
+
+/// Runs the command.
 ///
 /// # Errors
-/// Why it could not be done, as a sentence.
-pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { common, command } = arguments;
+/// Why it failed, as a sentence, or all mistakes in the configuration.
+pub(crate) fn run(common: &Common, command: Command, configuration: Configuration) -> anyhow::Result<()> {
     let output = Output { json: common.json };
-    let needs_own_log = matches!(&command, Command::Serve(_));
-    if !needs_own_log {
+    let (is_server, is_check) = (matches!(command, Command::Serve(_)), matches!(command, Command::Check(_)));
+    // `check` has both among its findings, and a server logs warnings.
+    if !is_check {
+        configuration.mistakes().clone().into_result()?;
+    }
+    if !is_check && !is_server {
+        configuration.warnings().iter().for_each(|sentence| warn(sentence));
+    }
+    if !is_server {
         logging::start_for_command()?;
     }
     match command {
-        Command::Serve(asked) => serve::run(&common, *asked),
-        Command::Client(asked) => client::run(&common, asked, output),
-        Command::Issuer(asked) => issuer::run(&common, asked, output),
-        Command::Subject(asked) => subject::run(&common, asked, output),
-        Command::Key(asked) => key::run(&common, asked, output),
-        Command::KeyEncryptionKey(asked) => key_encryption_key::run(&common, asked, output),
-        Command::Revoke(asked) => revoke::run(&common, asked, output),
+        Command::Serve(asked) => serve::run(common, *asked, configuration),
+        Command::Client(asked) => client::run(common, asked, output),
+        Command::Issuer(asked) => issuer::run(common, asked, output),
+        Command::Subject(asked) => subject::run(common, asked, output),
+        Command::Key(asked) => key::run(common, asked, output),
+        Command::KeyEncryptionKey(asked) => key_encryption_key::run(common, asked, output),
+        Command::Revoke(asked) => revoke::run(common, asked, output),
         Command::Token(asked) => token::run(&asked, output),
         Command::Inspect(asked) => inspect::run(&asked, output),
         Command::Verify(asked) => verify::run(&asked, output),
-        Command::Respond(asked) => respond::run(&common, &asked),
-        Command::Explain(asked) => explain::run(&common, &asked, output),
-        Command::Audit(asked) => audit::run(&common, asked, output),
-        Command::Backup(asked) => backup::run(&common, &asked, output),
-        Command::Check(asked) => check::run(&common, *asked, output),
+        Command::Respond(asked) => respond::run(common, &asked),
+        Command::Explain(asked) => explain::run(common, &asked, output),
+        Command::Audit(asked) => audit::run(common, asked, output),
+        Command::Backup(asked) => backup::run(common, &asked, output),
+        Command::Check(settings) => check::run(common, &settings, &configuration, output),
     }
 }

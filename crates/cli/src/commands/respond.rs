@@ -1,6 +1,6 @@
 //! What would the token endpoint answer? `tokenberg respond`: one request from standard input, without HTTP; conformance OP-32.
 
-use crate::arguments::Common;
+use crate::common::Common;
 use crate::failure::AlreadySaid;
 use crate::one_request::{self, OneRequest, Sent};
 use crate::{clock, output};

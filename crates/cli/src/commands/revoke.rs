@@ -1,8 +1,8 @@
 //! What is taken back? `tokenberg revoke`: a token and its family, or all that a client or a subject has; RFC 7009, TX-38.
 
-use crate::arguments::Common;
-use crate::commands::issuer::foreign;
+use crate::commands::foreign_issuer::foreign;
 use crate::commands::subject_names;
+use crate::common::Common;
 use crate::failure::{note, wrong_usage};
 use crate::output::Output;
 use crate::store_access::{StoreLocation, wait_for};
@@ -11,9 +11,8 @@ use anyhow::Context;
 use clap::{ArgGroup, Args};
 use serde_json::json;
 use std::path::PathBuf;
-use std::time::Duration;
 use tokenberg_core::{
-    AccessTokenClaims, ClientId, CompactJws, Issuer, Keys, Lifetime, Policy, Secret, Subject, Timestamp,
+    AccessTokenClaims, ClientId, CompactJws, Issuer, Keys, Policy, Secret, Subject, Timestamp,
     TokenVerification,
 };
 use tokenberg_jose::Keyring;
@@ -95,19 +94,6 @@ fn before(text: &str, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
     Ok(Some(time))
 }
 
-/// The time itself, or the beginning of the next second: tokens know only whole seconds, so whatever was issued until now is
-/// then from before, and nothing is that is issued after.
-pub(crate) async fn awaited(before: Option<Timestamp>) -> anyhow::Result<Timestamp> {
-    if let Some(time) = before {
-        return Ok(time);
-    }
-    let next = clock::now()?.plus(Lifetime::from_seconds(1));
-    while clock::now()? < next {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    Ok(next)
-}
-
 async fn revoke_token(store: &Store, token: &Secret, output: Output) -> anyhow::Result<()> {
     let now = clock::now()?;
     let keys = Keyring::read(&store.keys().await?, now)?;
@@ -160,7 +146,10 @@ async fn revoke_client(
 ) -> anyhow::Result<()> {
     // A slip of the finger must not pass for done.
     store.client(&id).await?;
-    let before = awaited(before).await?;
+    let before = match before {
+        Some(time) => time,
+        None => clock::next_second().await?,
+    };
     store.revoke(&NewRevocation::Client { id: id.clone(), before }).await?;
     let time = moment_text::written(before);
     output.show(
@@ -182,7 +171,10 @@ async fn revoke_subject(
     {
         note(&format!("{issuer} is on no list of trusted issuers, so it should be our own"));
     }
-    let before = awaited(before).await?;
+    let before = match before {
+        Some(time) => time,
+        None => clock::next_second().await?,
+    };
     // Without an issuer, the subject of that name of every issuer: the operator may not know which one it is.
     let mut subjects = vec![(issuer.clone(), subject.clone())];
     match &issuer {

@@ -1,9 +1,9 @@
 //! Who is shut out? `tokenberg subject …`: users of other issuers, and users whom a client asserts; conformance TX-37.
 
-use crate::arguments::Common;
 use crate::clock;
-use crate::commands::issuer::foreign;
+use crate::commands::foreign_issuer::foreign;
 use crate::commands::subject_names;
+use crate::common::Common;
 use crate::failure::note;
 use crate::moment_text;
 use crate::output::{Output, table};

@@ -1,7 +1,7 @@
 //! How does a client get a token? `tokenberg token`: the core's client side, and blocking HTTP around it.
 
 use crate::failure::wrong_usage;
-use crate::input;
+use crate::input::{self, SecretVariable};
 use crate::output::{self, Output};
 use crate::web::{Web, address};
 use clap::Args;
@@ -198,7 +198,7 @@ fn authentication(asked: &Token, request: &TokenRequest) -> anyhow::Result<Clien
     }
     let secret: Option<Secret> = match &asked.secret_file {
         Some(path) => Some(input::secret(path)?),
-        None => input::secret_variable("TOKENBERG_CLIENT_SECRET")?,
+        None => SecretVariable::ClientSecret.read()?,
     };
     match (&asked.client_id, secret, request) {
         (Some(client_id), Some(client_secret), _) if asked.basic => {

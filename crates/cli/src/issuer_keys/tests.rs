@@ -1,7 +1,7 @@
 //! Does it fetch from real sockets what it may, and nothing else? Conformance KS-06 and WL-13.
 
 use super::web::IssuerWeb;
-use super::{Fetching, held};
+use super::{IssuerAccess, held};
 use serde_json::json;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,7 +12,7 @@ use tokenberg_core::{
     AccessTokenClaims, Algorithm, CompactJws, Issuer, KeySource, Keys, SignatureFault, Timestamp, Trust,
     TrustedIssuer,
 };
-use tokenberg_jose::{Address, Fetch, Keyring, generate};
+use tokenberg_jose::{Address, Fetch, FetchLimits, Keyring, generate};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -181,7 +181,7 @@ fn ks_06_plain_http_is_fetched_where_the_operator_allows_it_and_never_from_the_m
         TrustedIssuer { issuer, enabled: true, trust }
     };
     let checked = |url: String, insecure_http: bool| {
-        let keys = held(&Fetching::default(), Arc::default()).unwrap();
+        let keys = held(&IssuerAccess::default(), FetchLimits::default(), Arc::default()).unwrap();
         keys.verify_blocking(&trusted(url, insecure_http), &token(&signer), at(0))
     };
     let here = || format!("http://127.0.0.1:{}/jwks", server.port);
@@ -207,8 +207,8 @@ fn wl_13_a_clusters_own_authority_and_a_rotation() {
         enabled: true,
         trust: Trust::new(KeySource::JwksUri(url.into())),
     };
-    let fetching = Fetching { ca: Some(ca), allow_private: true, ..Fetching::default() };
-    let keys = held(&fetching, Arc::default()).unwrap();
+    let access = IssuerAccess { issuer_ca: Some(ca), allow_private_issuers: true };
+    let keys = held(&access, FetchLimits::default(), Arc::default()).unwrap();
     let good = |token: &CompactJws, now| keys.verify_blocking(&trusted, token, at(now)).unwrap();
     assert!(good(&token(&first), 0).is_ok());
     server.set(ok(&second.jwks()));
@@ -216,7 +216,8 @@ fn wl_13_a_clusters_own_authority_and_a_rotation() {
     assert!(matches!(good(&token(&first), 2), Err(SignatureFault::NoKey(_))));
     assert_eq!(server.asked().len(), 3);
     // The web's authorities do not know it, and nobody else is believed because of it.
-    let keys = held(&Fetching { ca: None, ..fetching }, Arc::default()).unwrap();
+    let keys =
+        held(&IssuerAccess { issuer_ca: None, ..access }, FetchLimits::default(), Arc::default()).unwrap();
     let fault = keys.verify_blocking(&trusted, &token(&second), at(0)).unwrap_err().to_string();
     assert!(fault.contains("https://localhost"), "{fault}");
     // It connected, and told nothing.

@@ -1,6 +1,6 @@
 //! Fetches the keys of an issuer once, to say whether they can be used: for `issuer add`, `issuer change` and `check`.
 
-use super::{Fetching, IssuerWeb};
+use super::{IssuerAccess, IssuerWeb};
 use std::time::Duration;
 use tokenberg_core::TrustedIssuer;
 use tokenberg_jose::{FetchLimits, IssuerKeySets, PublicKeys};
@@ -35,8 +35,8 @@ pub(crate) struct Trial(IssuerKeySets);
 impl Trial {
     /// # Errors
     /// If the certificates cannot be read.
-    pub(crate) fn new(fetching: &Fetching) -> anyhow::Result<Self> {
-        let web = IssuerWeb::new(fetching.ca.as_deref(), fetching.allow_private)?;
+    pub(crate) fn new(access: &IssuerAccess) -> anyhow::Result<Self> {
+        let web = IssuerWeb::new(access.issuer_ca.as_deref(), access.allow_private_issuers)?;
         let limits = FetchLimits { within: LONGEST, ..FetchLimits::default() };
         // Of a single fetch nothing is reported but its result.
         Ok(Self(IssuerKeySets::new(web, limits, drop)))

@@ -1,9 +1,9 @@
 //! How do store and keys do, in figures? What `/metrics` says beside the requests; conformance SE-07: numbers only.
 
 use super::following::Following;
-use crate::clock;
-use crate::commands::key;
 use crate::descriptors::{self, Descriptors};
+use crate::issuer_keys::KeyFetches;
+use crate::{clock, key_state};
 use tokenberg_actix::Exposition;
 use tokenberg_core::{KeyMaterial, Timestamp};
 use tokenberg_jose::IssuerKeySets;
@@ -60,7 +60,17 @@ pub(super) fn expose(following: &Following, started: Timestamp, to: &mut Exposit
 }
 
 /// Writes how many keys there are of each issuer that is trusted: the list is the operator's, so the labels are bounded.
-pub(super) fn expose_issuers(following: &Following, keys: &IssuerKeySets, to: &mut Exposition) {
+pub(super) fn expose_issuers(
+    following: &Following,
+    keys: &IssuerKeySets,
+    fetches: &KeyFetches,
+    to: &mut Exposition,
+) {
+    const FETCHES: &str = "tokenberg_issuer_key_fetches_total";
+    to.family("counter", FETCHES, "Fetches of the keys of issuers.");
+    for (outcome, fetches) in [("fetched", fetches.fetched()), ("failed", fetches.failed())] {
+        to.sample(FETCHES, &[("outcome", outcome)], count(fetches));
+    }
     const USABLE: &str = "tokenberg_issuer_usable_keys";
     to.family("gauge", USABLE, "Keys of an issuer that verify; absent until they are first fetched.");
     let Ok(now) = clock::now() else { return };
@@ -118,11 +128,11 @@ fn expose_keys(keys: &[KeyMaterial], now: Timestamp, to: &mut Exposition) {
         "Keys by what they do: published before they sign, signing, retired while they verify.",
     );
     for state in ["published", "signing", "retired"] {
-        let in_state = keys.iter().filter(|key| key::state(key, keys, now) == state).count();
+        let in_state = keys.iter().filter(|key| key_state::state(key, keys, now) == state).count();
         to.sample(COUNT, &[("state", state)], count(in_state as u64));
     }
     // Both only while there is such a key: an age of nothing would look like a young key.
-    if let Some(signing) = key::signing(keys, now) {
+    if let Some(signing) = key_state::signing(keys, now) {
         to.gauge(
             "tokenberg_signing_key_age_seconds",
             "Since the key that signs began to.",
@@ -148,6 +158,6 @@ fn float(number: i64) -> f64 {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "Prometheus has no integers")]
-pub(super) fn count(number: u64) -> f64 {
+fn count(number: u64) -> f64 {
     number as f64
 }

@@ -1,14 +1,11 @@
-//! How does an empty store begin? With a signing key and one client, whose credential is shown once or was given.
+//! Prepares an empty store: a signing key, and one client, whose credential is printed once or comes from a variable.
 
-use crate::commands::issuer::names::Names;
 use crate::failure::wrong_usage;
-use crate::input;
+use crate::input::SecretVariable;
+use crate::issuer_names::Names;
 use crate::output::facts;
 use tokenberg_core::{Algorithm, AllowedScope, ClientId, Rights, Secret, Timestamp};
 use tokenberg_store::{NewSecret, SecretStrength, Snapshot, Store};
-
-/// The variable that may hold the first credential, `ID:SECRET`.
-const VARIABLE: &str = "TOKENBERG_BOOTSTRAP_CREDENTIAL";
 
 /// A credential that was generated, to be shown once.
 pub(crate) struct FirstCredential {
@@ -49,19 +46,23 @@ pub(crate) async fn prepare(
         tracing::warn!(client = client_id.as_str(), "{sentence}");
     }
     if added.strength == SecretStrength::Weak {
-        tracing::warn!("the secret in {VARIABLE} is short enough to be guessed");
+        tracing::warn!(
+            "the secret in {} is short enough to be guessed",
+            SecretVariable::BootstrapCredential.name()
+        );
     }
     Ok(added.secret.map(|secret| FirstCredential { client_id, secret }))
 }
 
 /// The credential that the operator gave: the identifier ends at the first colon.
 fn given() -> anyhow::Result<Option<(ClientId, Secret)>> {
-    let Some(text) = input::secret_variable(VARIABLE)? else { return Ok(None) };
+    let variable = SecretVariable::BootstrapCredential;
+    let Some(text) = variable.read()? else { return Ok(None) };
     let (id, secret) = text
         .expose()
         .split_once(':')
-        .ok_or_else(|| wrong_usage(format!("{VARIABLE} is written ID:SECRET")))?;
-    let id = id.parse().map_err(|fault| wrong_usage(format!("{VARIABLE}: {fault}")))?;
+        .ok_or_else(|| wrong_usage(format!("{} is written ID:SECRET", variable.name())))?;
+    let id = id.parse().map_err(|fault| wrong_usage(format!("{}: {fault}", variable.name())))?;
     Ok(Some((id, Secret::new(secret.to_owned()))))
 }
 

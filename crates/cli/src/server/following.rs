@@ -1,6 +1,6 @@
 //! What introduces store and keys to the server? The watched store as the world that actix answers from.
 
-use crate::clock;
+use crate::{clock, key_state};
 use std::sync::Arc;
 use std::time::Duration;
 use tokenberg_core::{KeyMaterial, Timestamp, World};
@@ -58,7 +58,7 @@ impl Following {
         }
         let now = clock::now().map_err(|fault| fault.to_string())?;
         let moment = self.watched.now();
-        if crate::commands::key::signing(moment.snapshot().keys(), now).is_none() {
+        if key_state::signing(moment.snapshot().keys(), now).is_none() {
             return Err("no key is there to sign with".to_owned());
         }
         Ok(is_away.map_or(seen.clone(), with))

@@ -1,88 +1,85 @@
-//! How does the server run? Start, follow the store, and end in order: conformance OP-12, OP-13 and OP-30.
+//! Runs the server: it starts, follows the store, and ends in order; conformance OP-12, OP-13 and OP-30.
 
 mod audit_settings;
 mod figures;
 mod first_start;
 mod following;
 mod housekeeping;
-pub(crate) mod key_fetches;
+mod listening;
 mod notify;
 mod rotation;
 pub(crate) mod settings;
 mod signals;
 mod undecided_names;
 
-use crate::arguments::Common;
-use crate::commands::serve::Serve;
+use crate::common::Common;
+use crate::configuration::Configuration;
 use crate::descriptors::Descriptors;
-use crate::logging::{self, LogFilter};
-use crate::{clock, input, issuer_keys, output};
+use crate::issuer_keys::{self, KeyFetches};
+use crate::logging;
+use crate::store_access::StoreLocation;
+use crate::{clock, input, output};
 use anyhow::Context;
 use first_start::FirstCredential;
 use following::Following;
-use key_fetches::KeyFetches;
+use listening::Listening;
 use rotation::Rotation;
 use settings::Settings;
+use signals::Changeable;
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokenberg_actix::tls::Tls;
 use tokenberg_actix::{Operations, ServerBuilder, TokenService};
-use tokenberg_core::Policy;
+use tokenberg_core::{Lifetime, Policy};
 use tokenberg_store::Store;
 use tokio::net::TcpSocket;
 
-/// What can change while the server runs.
-pub(crate) struct Changeable {
-    common: Common,
-    asked: Serve,
-    settings: Settings,
-    tls: Option<Tls>,
-    rotation: Rotation,
-    log: LogFilter,
-}
-
-/// Serves until it is told to end.
+/// Serves until a signal ends it.
 ///
 /// # Errors
 /// If it cannot start.
-pub(crate) fn run(common: Common, asked: Serve, settings: Settings) -> anyhow::Result<()> {
-    let log = logging::start_for_server(settings.log.as_deref(), settings.log_format)?;
-    let tls = settings.loaded_tls()?;
-    if let Some((_, key)) = &settings.tls {
+pub(crate) fn run(common: &Common, settings: Settings, configuration: Configuration) -> anyhow::Result<()> {
+    let location = StoreLocation::of(common)?;
+    let log = logging::start_for_server(&settings.reloaded.log, settings.log_format)?;
+    for sentence in configuration.warnings() {
+        tracing::warn!("{sentence}");
+    }
+    let tls = settings.listening.loaded_tls()?;
+    if let Some((_, key)) = settings.listening.tls_files() {
         warn_if_open_to_others(key);
     }
-    let rotation = Rotation::of(settings.rotate_keys_every);
-    let changeable = Changeable { common, asked, settings, tls, rotation, log: log.clone() };
-    let outcome = actix_web::rt::System::new().block_on(serve(changeable));
+    let rotation = Rotation::of(settings.reloaded.rotate_keys_every);
+    let common = common.clone();
+    let changeable = Changeable { configuration, common, settings, tls, rotation, log: log.clone() };
+    let outcome = actix_web::rt::System::new().block_on(serve(changeable, location));
     log.end();
     outcome
 }
 
-/// How many threads serve: one for each core, if nothing else is configured.
-pub(crate) fn workers(settings: &Settings) -> usize {
-    settings.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
-}
-
-async fn serve(changeable: Changeable) -> anyhow::Result<()> {
+async fn serve(changeable: Changeable, location: StoreLocation) -> anyhow::Result<()> {
     let settings = changeable.settings.clone();
+    let listening = &settings.listening;
     let (descriptors, not_raised) = Descriptors::raised();
-    let places = descriptors.places(workers(&settings));
+    let places = descriptors.places(settings.workers());
     let key_fetches = Arc::<KeyFetches>::default();
-    let issuer_keys = issuer_keys::held(&settings.fetching, Arc::clone(&key_fetches))?;
+    let issuer_keys =
+        issuer_keys::held(&settings.issuer_access, settings.fetch_limits(), Arc::clone(&key_fetches))?;
     // Before the store is touched: a port in use is no reason to make one.
-    let listener = bound(settings.listen)?;
+    let listener = bound(listening.listen)?;
     let port = listener.local_addr()?.port();
-    let ops_listener = settings.ops_listen.map(bound).transpose()?;
+    let ops_listener = listening.ops_listen.map(bound).transpose()?;
     let operations_at = ops_listener.as_ref().map(TcpListener::local_addr).transpose()?;
 
-    let store = Store::open(&settings.store.url, settings.store.key.clone()).await?.changed_by("a server");
+    let store = Store::open(&location.url, location.key).await?.changed_by("a server");
     let audit = store.audit_trail_with(settings.audit.trail());
-    let following = Following::of(&store, settings.max_staleness).await?;
-    let mut policy = Policy::new(settings.issuer_at(port)?);
+    let following = Following::of(&store, seconds(settings.max_staleness)).await?;
+    let mut policy = Policy::new(listening.issuer_at(port)?);
     policy.strict_iceberg_errors = settings.strict_iceberg_errors;
     policy.require_dpop_nonce = settings.require_dpop_nonce;
-    policy.base_path = (!settings.base_path.is_empty()).then(|| settings.base_path.as_str().into());
+    policy.base_path = (!listening.base_path.is_empty()).then(|| listening.base_path.as_str().into());
     let issuer = policy.issuer.clone();
     let mut service = TokenService::builder(policy, following.clone())
         .revocations(following.watched())
@@ -91,8 +88,8 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
         .issuer_keys(issuer_keys.clone())
         .failures_per_client(settings.failures_per_client)
         .failures_per_source(settings.failures_per_source)
-        .unverified_bytes_per_minute(settings.audit.unauthenticated_bytes)
-        .trusted_proxies(settings.trusted_proxies.clone());
+        .unverified_bytes_per_minute(settings.audit.audit_unauthenticated_bytes)
+        .trusted_proxies(listening.trusted_proxies());
     let client_authorities = changeable.tls.as_ref().and_then(Tls::client_authorities);
     if client_authorities.is_some() {
         service = service.client_certificates();
@@ -101,11 +98,11 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
 
     let mut server = ServerBuilder::new(service.clone())
         .listen(listener)
-        .base_path(&settings.base_path)?
-        .drain_delay(settings.drain_delay)
-        .workers(workers(&settings))
+        .base_path(&listening.base_path)?
+        .drain_delay(seconds(settings.drain_delay))
+        .workers(settings.workers())
         .most_connections(places.connections);
-    if settings.faces_clients() {
+    if listening.faces_clients() {
         server = server.most_connections_of_a_source(places.of_a_source);
     }
     if let Some(tls) = &changeable.tls {
@@ -120,19 +117,18 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
         let operations = Operations::new(move || following.ready()).metrics(&service, move |to| {
             figures::expose(&figures, started, to);
             figures::expose_audit(audit.figures(), to);
-            figures::expose_issuers(&figures, &issuer_keys, to);
-            key_fetches.expose(to);
+            figures::expose_issuers(&figures, &issuer_keys, &key_fetches, to);
         });
         server = server.operations(listener, operations);
     }
     let running = server.run()?;
     let rotation = changeable.rotation.clone();
     signals::heed(running.handle(), changeable)?;
-    // Last of all, so that nothing can fail between making a credential and telling it.
+    // Last of all, so that nothing can fail between making a credential and printing it.
     let as_read = following.watched().now();
     let first = first_start::prepare(&store, as_read.snapshot(), settings.alg, clock::now()?).await?;
     following.catch_up().await?;
-    housekeeping::begin(store.clone(), settings.audit.retention);
+    housekeeping::begin(store.clone(), settings.audit.audit_retention);
     rotation.begin(following.clone());
     undecided_names::begin(following.clone());
     let serving = actix_web::rt::spawn(running.serve());
@@ -145,10 +141,10 @@ async fn serve(changeable: Changeable) -> anyhow::Result<()> {
     } else {
         tracing::info!("{places}");
     }
-    tracing::info!(issuer = issuer.as_str(), store = %settings.store.url, listen = settings.address(port), "ready");
-    tell(&settings, port, operations_at, first.as_ref())?;
+    tracing::info!(issuer = issuer.as_str(), store = %location.url, listen = listening.address(port), "ready");
+    tell(listening, port, operations_at, first.as_ref())?;
     notify::tell(notify::State::Ready);
-    serving.await.context("the server broke off")??;
+    serving.await.context("the server failed")??;
     housekeeping::write_uses(&store).await;
     service.report_left_out();
     audit.end().await;
@@ -164,7 +160,7 @@ fn warn_of_plain_http(following: &Following) {
             let issuer = trusted.issuer.as_str();
             tracing::warn!(
                 issuer,
-                "an issuer is trusted over plain http (--insecure-http): whoever is on the way can replace its keys"
+                "an issuer is trusted over plain http (--insecure-http): an attacker on the path can replace its keys"
             );
         }
     }
@@ -172,27 +168,31 @@ fn warn_of_plain_http(following: &Following) {
 
 /// The lines on standard output; what listens is ready by now.
 fn tell(
-    settings: &Settings,
+    listening: &Listening,
     port: u16,
     operations_at: Option<SocketAddr>,
     first: Option<&FirstCredential>,
 ) -> anyhow::Result<()> {
-    let mut text = format!("listening on {}\n", settings.address(port));
+    let mut text = format!("listening on {}\n", listening.address(port));
     if let Some(address) = operations_at {
         text.push_str(&format!("operations on http://{address}\n"));
     }
     if let Some(first) = first {
         // A certificate is for the name in the issuer; a loopback address has no certificate to ask for.
-        let base = match (&settings.tls, &settings.issuer) {
+        let base = match (listening.tls_files(), &listening.issuer) {
             (Some(_), Some(issuer)) => issuer.to_string(),
             (Some(_), None) | (None, Some(_) | None) => {
-                format!("{}{}", settings.reachable(port), settings.base_path)
+                format!("{}{}", listening.reachable(port), listening.base_path)
             }
         };
         text.push_str(&first.text(&format!("{base}/v1/oauth/tokens")));
     }
     output::print(&text)?;
     Ok(())
+}
+
+fn seconds(lifetime: Lifetime) -> Duration {
+    Duration::from_secs(lifetime.as_seconds().into())
 }
 
 /// Binds the address, with room for as many connections to wait as actix has by default.
@@ -204,10 +204,19 @@ pub(crate) fn bound(address: SocketAddr) -> anyhow::Result<TcpListener> {
         socket.bind(address)?;
         socket.listen(WAITING)?.into_std()
     };
-    bind().with_context(|| format!("{address} cannot be listened at"))
+    bind().map_err(|error| {
+        let port = address.port();
+        if error.kind() == ErrorKind::AddrInUse {
+            anyhow::anyhow!(
+                "cannot listen on {address}, which is in use; `ss -ltnp 'sport = :{port}'` names the process that listens there"
+            )
+        } else {
+            anyhow::anyhow!("cannot listen on {address}: {error}")
+        }
+    })
 }
 
-/// Conformance KS-07. A warning only, because orchestrators mount keys for containers in which there is nobody else.
+/// Conformance KS-07. A warning only, because orchestrators mount keys for containers with one user.
 fn warn_if_open_to_others(key: &Path) {
     if let Some(mode) = input::open_to_others(key) {
         tracing::warn!("the TLS key {} is open to others (mode {mode:04o})", key.display());

@@ -1,4 +1,4 @@
-//! Whom do we tell that we are ready? The service manager that started us, by the protocol of `sd_notify(3)`.
+//! Notifies the service manager that started the server, by the protocol of `sd_notify(3)`.
 
 use std::ffi::OsStr;
 use std::io;
@@ -6,22 +6,22 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-/// What it may want to know.
+/// The states that it is notified of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// We serve, or have read the configuration again, whether it was good or not.
+    /// The server serves, or has reloaded its configuration, whether it was right or not.
     Ready,
-    /// We read the configuration again.
+    /// The server reloads its configuration.
     Reloading,
-    /// We were told to end, and finish what was begun.
+    /// The server ends after the requests in progress.
     Stopping,
 }
 
-/// Tells it, if we were started by one that listens.
+/// Sends the state, if a service manager listens.
 pub(super) fn tell(state: State) {
     let Some(socket) = std::env::var_os("NOTIFY_SOCKET").filter(|socket| !socket.is_empty()) else { return };
     if let Err(error) = send(&socket, state) {
-        tracing::warn!(%error, "the service manager cannot be told: {state:?}");
+        tracing::warn!(%error, "cannot notify the service manager: {state:?}");
     }
 }
 

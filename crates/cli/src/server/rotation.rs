@@ -1,8 +1,7 @@
 //! When is a new signing key made without anybody asking? When the present one has signed for long enough: KS-04, OP-02, OP-20.
 
 use super::following::Following;
-use crate::clock;
-use crate::commands::key;
+use crate::{clock, key_state};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
@@ -58,7 +57,8 @@ impl Rotation {
         let moment = watched.now();
         let keys = moment.snapshot().keys();
         let times: Vec<_> = keys.iter().map(KeyMaterial::times).collect();
-        let Some(present) = key::signing(keys, now).filter(|_| is_rotation_due(&times, now, every)) else {
+        let Some(present) = key_state::signing(keys, now).filter(|_| is_rotation_due(&times, now, every))
+        else {
             tracing::debug!("no new signing key is due");
             return Ok(());
         };

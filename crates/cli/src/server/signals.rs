@@ -1,107 +1,110 @@
-//! What do signals do? SIGTERM and SIGINT end in order, the second time at once; SIGHUP reads what can change; OP-13, OP-30.
+//! Handles signals: SIGTERM and SIGINT end the server in order, the second time at once; SIGHUP reloads what can change; OP-13, OP-30.
 
-use super::Changeable;
 use super::notify::{self, State};
-use super::settings::Settings;
-use crate::logging;
-use std::io;
+use super::rotation::Rotation;
+use super::settings::{Reloaded, Settings, needing_restart};
+use crate::common::Common;
+use crate::configuration::Configuration;
+use crate::logging::{self, LogFilter};
+use crate::store_access::StoreLocation;
+use std::future::poll_fn;
+use std::io::{self, IsTerminal};
+use std::task::Poll;
 use tokenberg_actix::Handle;
+use tokenberg_actix::tls::Tls;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Heeds signals from now on.
+/// A server with its configuration, and what can change while it runs.
+pub(super) struct Changeable {
+    pub(super) configuration: Configuration,
+    pub(super) common: Common,
+    pub(super) settings: Settings,
+    pub(super) tls: Option<Tls>,
+    pub(super) rotation: Rotation,
+    pub(super) log: LogFilter,
+}
+
+/// Handles signals from now on.
 ///
 /// # Errors
 /// If the system does not let us.
 pub(super) fn heed(handle: Handle, changeable: Changeable) -> io::Result<()> {
-    let terminate = signal(SignalKind::terminate())?;
-    let interrupt = signal(SignalKind::interrupt())?;
-    let hang_up = signal(SignalKind::hangup())?;
-    actix_web::rt::spawn(end(terminate, interrupt, handle));
-    actix_web::rt::spawn(reload(hang_up, changeable));
+    let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
+    let signals = kinds.into_iter().map(|kind| Ok((kind, signal(kind)?))).collect::<io::Result<_>>()?;
+    actix_web::rt::spawn(handle_all(signals, handle, changeable));
     Ok(())
 }
 
-async fn end(mut terminate: Signal, mut interrupt: Signal, handle: Handle) {
-    either(&mut terminate, &mut interrupt).await;
-    notify::tell(State::Stopping);
-    tracing::info!("ending; requests that were begun are finished");
-    actix_web::rt::spawn(async move { handle.drain().await });
-    let number = either(&mut terminate, &mut interrupt).await;
-    tracing::warn!("ending at once");
-    // What was acknowledged is on disk already.
-    std::process::exit(128 + number);
+async fn handle_all(mut signals: Vec<(SignalKind, Signal)>, handle: Handle, mut changeable: Changeable) {
+    let had_terminal = has_terminal();
+    let mut is_ending = false;
+    loop {
+        let kind = next(&mut signals).await;
+        let is_hangup = kind == SignalKind::hangup();
+        // The system sends SIGHUP when the terminal is closed, too. Without a file there would be nothing to reload.
+        let is_closed = is_hangup && !changeable.configuration.has_file() && had_terminal && !has_terminal();
+        if is_hangup && !is_closed {
+            changeable.reload();
+        } else if !is_ending {
+            is_ending = true;
+            notify::tell(State::Stopping);
+            let reason = if is_closed { "its terminal was closed" } else { "a signal" };
+            tracing::info!(reason, "ending after the requests in progress");
+            let handle = handle.clone();
+            actix_web::rt::spawn(async move { handle.drain().await });
+        } else if !is_hangup {
+            tracing::warn!("ending at once");
+            // What was acknowledged is on disk already.
+            std::process::exit(128 + kind.as_raw_value());
+        }
+    }
 }
 
-/// Waits for one of the two and says which number it has.
-async fn either(terminate: &mut Signal, interrupt: &mut Signal) -> i32 {
-    std::future::poll_fn(|context| {
-        if terminate.poll_recv(context).is_ready() {
-            return std::task::Poll::Ready(SignalKind::terminate().as_raw_value());
-        }
-        interrupt.poll_recv(context).map(|_| SignalKind::interrupt().as_raw_value())
+/// Waits for any of the signals.
+async fn next(signals: &mut [(SignalKind, Signal)]) -> SignalKind {
+    poll_fn(|context| {
+        let received = signals
+            .iter_mut()
+            .find_map(|(kind, signal)| signal.poll_recv(context).is_ready().then_some(*kind));
+        received.map_or(Poll::Pending, Poll::Ready)
     })
     .await
 }
 
-async fn reload(mut hang_up: Signal, mut changeable: Changeable) {
-    while hang_up.recv().await.is_some() {
+/// Whether standard input, output or error is a terminal that is still there.
+fn has_terminal() -> bool {
+    io::stdin().is_terminal() || io::stdout().is_terminal() || io::stderr().is_terminal()
+}
+
+impl Changeable {
+    /// Reads again what can change, and logs how that went.
+    fn reload(&mut self) {
         notify::tell(State::Reloading);
-        match changeable.reload() {
-            Ok(()) => tracing::info!("read the configuration again"),
+        match self.try_reload() {
+            Ok(()) => tracing::info!("reloaded the configuration"),
             Err(error) => {
-                tracing::error!(error = %format!("{error:#}"), "the new configuration is bad; the old one stays")
+                tracing::error!(error = %format!("{error:#}"), "the new configuration is wrong; the old one stays in force");
             }
         }
         notify::tell(State::Ready);
     }
-}
 
-impl Changeable {
-    /// Reads again what can change. Nothing changes unless all of it is good.
-    fn reload(&mut self) -> anyhow::Result<()> {
-        let fresh = Settings::resolve(&self.common, &self.asked)?;
-        let filter = logging::of_server(fresh.log.as_deref())?;
+    /// Nothing changes unless all of it is right.
+    fn try_reload(&mut self) -> anyhow::Result<()> {
+        let configuration = self.configuration.again()?;
+        let (common, fresh): (Common, Settings) = (configuration.options()?, configuration.options()?);
+        fresh.check()?;
+        StoreLocation::of(&common)?;
+        let filter = logging::of_server(&fresh.reloaded.log)?;
+        let others = needing_restart((&common, &fresh), (&self.common, &self.settings))?;
         if let Some(tls) = &self.tls {
             tls.reload()?;
         }
-        self.rotation.set(fresh.rotate_keys_every);
-        for name in fresh.needing_restart(&self.settings) {
-            tracing::warn!("{name} has changed, and needs a restart to take effect");
+        let Reloaded { rotate_keys_every, log: _ } = fresh.reloaded;
+        self.rotation.set(rotate_keys_every);
+        for key in others {
+            tracing::warn!("{key} has changed, and needs a restart to take effect");
         }
         self.log.change(filter)
-    }
-}
-
-impl Settings {
-    /// What differs between the two and cannot change while the server runs.
-    fn needing_restart(&self, running: &Self) -> Vec<&'static str> {
-        let differing = [
-            ("store", self.store.url != running.store.url),
-            ("key-file", self.store.key_file() != running.store.key_file()),
-            ("listen", self.listen != running.listen),
-            ("ops-listen", self.ops_listen != running.ops_listen),
-            ("issuer", self.issuer != running.issuer),
-            ("base-path", self.base_path != running.base_path),
-            ("tls-cert or tls-key", self.tls != running.tls),
-            ("trusted-proxy", self.trusted_proxies != running.trusted_proxies),
-            ("failures-per-client", self.failures_per_client != running.failures_per_client),
-            ("failures-per-source", self.failures_per_source != running.failures_per_source),
-            ("tls-client-ca", self.tls_client_ca != running.tls_client_ca),
-            ("require-dpop-nonce", self.require_dpop_nonce != running.require_dpop_nonce),
-            ("strict-iceberg-errors", self.strict_iceberg_errors != running.strict_iceberg_errors),
-            ("log-format", self.log_format != running.log_format),
-            ("issuer-ca, allow-private-issuers or jwks-refetch-after", self.fetching != running.fetching),
-            ("workers", self.workers != running.workers),
-            ("drain-delay", self.drain_delay != running.drain_delay),
-            ("max-staleness", self.max_staleness != running.max_staleness),
-            ("audit-retention", self.audit.retention != running.audit.retention),
-            ("audit-when-full", self.audit.when_full != running.audit.when_full),
-            ("audit-queue", self.audit.queue != running.audit.queue),
-            (
-                "audit-unauthenticated-bytes",
-                self.audit.unauthenticated_bytes != running.audit.unauthenticated_bytes,
-            ),
-        ];
-        differing.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! Warns of issuers of an earlier version whose users may have the names of clients: conformance CC-17.
 
 use super::following::Following;
-use crate::commands::issuer::names::Names;
+use crate::issuer_names::Names;
 use std::collections::HashSet;
 use std::time::Duration;
 use tokenberg_core::Issuer;

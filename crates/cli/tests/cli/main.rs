@@ -9,6 +9,7 @@ mod backing_up;
 mod being_a_client;
 mod believing;
 mod changing_issuers;
+mod configuring;
 mod crowding;
 mod deploying;
 mod explaining;

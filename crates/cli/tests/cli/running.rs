@@ -167,7 +167,7 @@ fn ht_20_tls_is_spoken_and_certificates_change_without_a_restart() {
     ask(&first).done();
     place.file("t.toml", "tls-cert = \"cert.pem\"\ntls-key = \"key.pem\"\nlog = \"debug\"\nworkers = 7\n");
     server.signal("HUP");
-    within_a_second("it is read again", || server.log().contains("read the configuration again"));
+    within_a_second("it is read again", || server.log().contains("reloaded the configuration"));
     assert!(server.log().contains("workers has changed, and needs a restart"));
     ask(&second).done();
     ask(&first).refused();

@@ -117,13 +117,19 @@ impl Place {
         more: &[&str],
         variables: &[(&str, &str)],
     ) -> Result<Server, Said> {
-        let log = self.path(&format!("log-{}", fs::read_dir(self.0.path()).unwrap().count()));
-        let mut child = command
+        command
             .arg("serve")
             .args(if more.contains(&"--listen") { &[][..] } else { &["--listen", "127.0.0.1:0"] })
             .args(more)
-            .envs(variables.iter().copied())
-            .stdin(Stdio::null())
+            .envs(variables.iter().copied());
+        self.started(command, Stdio::null())
+    }
+
+    /// The server that a command with all its arguments starts.
+    pub fn started(&self, mut command: Command, input: Stdio) -> Result<Server, Said> {
+        let log = self.path(&format!("log-{}", fs::read_dir(self.0.path()).unwrap().count()));
+        let mut child = command
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(fs::File::create(&log).unwrap())
             .spawn()

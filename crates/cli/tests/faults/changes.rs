@@ -54,14 +54,14 @@ fn op_11_op_13_ca_21_changes_under_load_fail_no_request() {
             site.run(&["client", "secret", "expire", "root", old]).done();
             // Certificates and configuration, good and bad.
             certificate(&site);
-            reload(&server, "read the configuration again");
+            reload(&server, "reloaded the configuration");
             site.place.file("cert.pem", "nonsense");
             reload(&server, "the old one stays");
             certificate(&site);
             site.place.file("t.toml", "unknown = 1\n");
             reload(&server, "the old one stays");
             site.place.file("t.toml", &format!("{good}rotate-keys-every = \"90d\"\n"));
-            reload(&server, "read the configuration again");
+            reload(&server, "reloaded the configuration");
             site.place.file("t.toml", good);
         }
     });

@@ -68,6 +68,22 @@ impl PostgresUrl {
         &self.options
     }
 
+    /// The address as it was written, without the password of the user and without the parameter `password`.
+    pub(crate) fn without_password(&self) -> String {
+        let (place, query) = self.text.split_once('?').unwrap_or((&self.text, ""));
+        // The path of a socket has its slashes encoded, and the name of a database has no `@`.
+        let place = match place.rsplit_once('@') {
+            Some((user, host)) => {
+                let user = user.strip_prefix("postgres://").unwrap_or(user);
+                format!("postgres://{}@{host}", user.split(':').next().unwrap_or_default())
+            }
+            None => place.to_owned(),
+        };
+        let is_shown = |pair: &&str| !pair.is_empty() && pair.split('=').next() != Some("password");
+        let query = query.split('&').filter(is_shown).collect::<Vec<_>>().join("&");
+        if query.is_empty() { place } else { format!("{place}?{query}") }
+    }
+
     /// Whether the connection may be unencrypted and leaves this machine.
     pub(crate) fn is_in_the_clear(&self) -> bool {
         let may_be_plain = match self.options.get_ssl_mode() {
@@ -132,6 +148,19 @@ mod tests {
             let url = parse(text).unwrap();
             assert_eq!(url.to_string(), shown);
             assert_eq!(format!("{url:?}"), shown);
+        }
+        for (text, without) in [
+            ("postgres://u:hush@h:5/d", "postgres://u@h:5/d"),
+            ("postgres://u:hush@h:5/d?sslmode=require", "postgres://u@h:5/d?sslmode=require"),
+            ("postgres://u:hu:sh@h?password=hush&port=7", "postgres://u@h?port=7"),
+            ("postgres://u@v:hush@h/d", "postgres://u@v@h/d"),
+            ("postgres://:hush@h/d", "postgres://@h/d"),
+            ("postgres:///d?host=/run/pg&user=u&password=hu=sh", "postgres:///d?host=/run/pg&user=u"),
+            ("postgres://h:5/d", "postgres://h:5/d"),
+        ] {
+            let url = parse(text).unwrap();
+            assert_eq!(url.without_password(), without, "{text}");
+            assert!(parse(without).is_ok(), "{without}");
         }
         let of = |text: &str| parse(text).unwrap();
         assert!(of("postgres://u:a@h/d") == of("postgres://u:a@h/d"));

@@ -90,6 +90,17 @@ impl StoreUrl {
         Some(name.into())
     }
 
+    /// The address as it was written, without a password in it.
+    #[must_use]
+    pub fn without_password(&self) -> String {
+        match &self.0 {
+            #[cfg(feature = "sqlite")]
+            Place::Sqlite(path) => format!("sqlite:{}", path.display()),
+            #[cfg(feature = "postgres")]
+            Place::Postgres(url) => url.without_password(),
+        }
+    }
+
     /// Whether traffic with the store may leave this machine unencrypted.
     #[must_use]
     pub fn is_in_the_clear(&self) -> bool {

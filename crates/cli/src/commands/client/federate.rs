@@ -1,6 +1,6 @@
 //! Which foreign identity stands for the client? `tokenberg client federate`: Kubernetes, CI and SPIFFE; WL-04, WL-10 to WL-14.
 
-use crate::commands::issuer::foreign;
+use crate::commands::foreign_issuer::foreign;
 use crate::failure::{warn, wrong_usage};
 use crate::output::Output;
 use crate::store_access::StoreLocation;

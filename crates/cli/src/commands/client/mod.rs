@@ -10,8 +10,8 @@ mod secret;
 mod show;
 mod terms;
 
-use crate::arguments::Common;
-use crate::commands::revoke::awaited;
+use crate::clock;
+use crate::common::Common;
 use crate::output::Output;
 use crate::store_access::{StoreLocation, wait_for};
 use clap::{Args, Subcommand};
@@ -91,7 +91,7 @@ async fn set_enabled(
 
 async fn remove(location: StoreLocation, id: &ClientId, output: Output) -> anyhow::Result<()> {
     let store = location.open_existing().await?;
-    store.remove_client(awaited(None).await?, id).await?;
+    store.remove_client(clock::next_second().await?, id).await?;
     store.close().await;
     output.show(|| json!({"client_id": id, "removed": true}), || format!("client {id} was removed"))?;
     Ok(())

@@ -1,20 +1,18 @@
 //! What are another issuer's tokens worth? `tokenberg issuer add`; RFC 8693 §3, RFC 7523 §3, conformance TX-30 to TX-39.
 
-use super::foreign;
 use super::naming::{self, Naming};
-use super::terms::{self, accepted};
+use super::terms::{self, Accept, accepted};
 use super::trying::{self, Trying};
+use crate::commands::foreign_issuer::foreign;
 use crate::commands::jwks_file;
 use crate::issuer_keys::Trial;
 use crate::output::Output;
 use crate::store_access::StoreLocation;
 use crate::{clock, duration};
-use clap::{ArgGroup, Args, ValueEnum};
+use clap::{ArgGroup, Args};
 use serde_json::json;
 use std::path::PathBuf;
-use tokenberg_core::{
-    AcceptedAs, Algorithm, Issuer, KeySource, Lifetime, Scope, ScopeMapping, Trust, quoted,
-};
+use tokenberg_core::{Algorithm, Issuer, KeySource, Lifetime, Scope, ScopeMapping, Trust, quoted};
 use tokenberg_store::StoreError;
 use url::Url;
 
@@ -111,30 +109,6 @@ pub(crate) struct Add {
 
     #[command(flatten)]
     pub(super) trying: Trying,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub(super) enum Accept {
-    /// Subject token of the type id_token: a user who logged in for the asking client
-    IdToken,
-    /// Subject token of the type jwt: any JWT for us
-    Jwt,
-    /// Subject token of the type access_token: an access token for us
-    AccessToken,
-    /// Assertion of the jwt-bearer grant (RFC 7523)
-    JwtBearer,
-}
-
-impl Accept {
-    pub(super) fn is(self) -> AcceptedAs {
-        match self {
-            Self::IdToken => AcceptedAs::IdToken,
-            Self::Jwt => AcceptedAs::Jwt,
-            Self::AccessToken => AcceptedAs::AccessToken,
-            Self::JwtBearer => AcceptedAs::JwtBearer,
-        }
-    }
 }
 
 /// An address of keys; kept as it was written. Whether it may be plain http is decided when all is known.

@@ -1,10 +1,11 @@
 //! Changes what another issuer's tokens are worth: `tokenberg issuer change`. What is named changes, everything else stays.
 
-use super::add::{Accept, key_address};
+use super::add::key_address;
 use super::naming::{self, prefix};
-use super::terms::{self, accepted};
+use super::show;
+use super::terms::{self, Accept, accepted};
 use super::trying::{self, Trying};
-use super::{foreign, show};
+use crate::commands::foreign_issuer::foreign;
 use crate::commands::jwks_file;
 use crate::duration;
 use crate::failure::wrong_usage;

@@ -2,14 +2,14 @@
 
 mod add;
 mod change;
-pub(crate) mod names;
 pub(crate) mod naming;
 mod show;
 mod terms;
 mod trying;
 
-use crate::arguments::Common;
-use crate::commands::revoke::awaited;
+use super::foreign_issuer::foreign;
+use crate::clock;
+use crate::common::Common;
 use crate::failure::note;
 use crate::output::Output;
 use crate::store_access::{StoreLocation, wait_for};
@@ -44,14 +44,6 @@ pub(crate) struct Url {
     issuer: Issuer,
 }
 
-/// Reads the identifier of another issuer.
-///
-/// # Errors
-/// A sentence that says what it should be.
-pub(crate) fn foreign(text: &str) -> Result<Issuer, String> {
-    Issuer::foreign(text).map_err(|fault| format!("{fault}; or a SPIFFE trust domain, spiffe://td.example"))
-}
-
 /// Does it.
 ///
 /// # Errors
@@ -60,8 +52,8 @@ pub(crate) fn run(common: &Common, asked: Issuers, output: Output) -> anyhow::Re
     let location = StoreLocation::of(common)?;
     // Before anything is changed, so that a file that cannot be read changes nothing.
     let trial = match &asked {
-        Issuers::Add(asked) => asked.trying.trial(common)?,
-        Issuers::Change(asked) => asked.trying.trial(common)?,
+        Issuers::Add(asked) => asked.trying.trial()?,
+        Issuers::Change(asked) => asked.trying.trial()?,
         Issuers::List | Issuers::Show(_) | Issuers::Disable(_) | Issuers::Enable(_) | Issuers::Remove(_) => {
             None
         }
@@ -102,7 +94,7 @@ async fn set_enabled(
 
 async fn remove(location: StoreLocation, issuer: &Issuer, output: Output) -> anyhow::Result<()> {
     let store = location.open_existing().await?;
-    store.remove_issuer(awaited(None).await?, issuer).await?;
+    store.remove_issuer(clock::next_second().await?, issuer).await?;
     let clients = store.federated_with(issuer).await?;
     store.close().await;
     if !clients.is_empty() {

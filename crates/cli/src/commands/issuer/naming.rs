@@ -1,7 +1,7 @@
 //! What catalogs call users of an issuer: the options `--subject-prefix` and `--shared-names`, and what is said about them.
 
-use super::names::{MOST_CLIENTS, Names};
 use crate::failure::{note, warn};
+use crate::issuer_names::{MOST_CLIENTS, Names};
 use clap::Args;
 use tokenberg_core::{ClientId, Issuer, LONGEST_SUBJECT_PREFIX, SubjectNames, Trust, deceives};
 use tokenberg_store::{Store, StoreError};

@@ -1,13 +1,38 @@
 //! Checks what an operator registers of another issuer, and notes what comes of it.
 
-use super::add::Accept;
 use crate::failure::{note, warn, wrong_usage};
 use crate::{duration, web};
+use clap::ValueEnum;
 use tokenberg_core::{AcceptedAs, Issuer, KeySource, LONGEST_MAX_AGE, Lifetime, Trust, quoted};
 use url::Url;
 
 /// A clock that is further off should be set, not tolerated.
 const LONGEST_LEEWAY: Lifetime = Lifetime::from_seconds(5 * 60);
+
+/// What tokens of an issuer are accepted as.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(super) enum Accept {
+    /// Subject token of the type id_token: a user who logged in for the asking client
+    IdToken,
+    /// Subject token of the type jwt: any JWT for us
+    Jwt,
+    /// Subject token of the type access_token: an access token for us
+    AccessToken,
+    /// Assertion of the jwt-bearer grant (RFC 7523)
+    JwtBearer,
+}
+
+impl Accept {
+    fn is(self) -> AcceptedAs {
+        match self {
+            Self::IdToken => AcceptedAs::IdToken,
+            Self::Jwt => AcceptedAs::Jwt,
+            Self::AccessToken => AcceptedAs::AccessToken,
+            Self::JwtBearer => AcceptedAs::JwtBearer,
+        }
+    }
+}
 
 /// Checks that the values are in range and do not contradict each other.
 ///

@@ -1,7 +1,5 @@
 //! Says what an issuer publishes when it is registered, so that no user is the first to find that its keys do not work.
 
-use crate::arguments::Common;
-use crate::config_file;
 use crate::failure::warn;
 use crate::issuer_keys::{IssuerAccess, Outcome, Trial};
 use clap::Args;
@@ -23,13 +21,9 @@ impl Trying {
     /// What fetches them; `None` if nothing is to be fetched.
     ///
     /// # Errors
-    /// If the certificates or the configuration file cannot be read.
-    pub(super) fn trial(&self, common: &Common) -> anyhow::Result<Option<Trial>> {
-        if self.no_fetch {
-            return Ok(None);
-        }
-        let file = common.config.as_deref().map(config_file::read).transpose()?.unwrap_or_default();
-        Trial::new(&self.access.fetching(&file)).map(Some)
+    /// If the certificates cannot be read.
+    pub(super) fn trial(&self) -> anyhow::Result<Option<Trial>> {
+        if self.no_fetch { Ok(None) } else { Trial::new(&self.access).map(Some) }
     }
 }
 

@@ -13,7 +13,7 @@ struct Named<'a> {
 }
 
 /// The most clients of which a warning has the names.
-pub(super) const MOST_CLIENTS: usize = 3;
+pub(crate) const MOST_CLIENTS: usize = 3;
 
 impl<'a> Names<'a> {
     /// Of issuers in the order in which they were registered.
@@ -48,7 +48,7 @@ impl<'a> Names<'a> {
     }
 
     /// The prefix of the issuer's users, if it has users and a prefix.
-    pub(super) fn prefix_of(&self, issuer: &Issuer) -> Option<&'a str> {
+    pub(crate) fn prefix_of(&self, issuer: &Issuer) -> Option<&'a str> {
         let trust = &self.find(issuer)?.trusted.trust;
         trust.subject_prefix.as_deref().filter(|_| trust.names_subjects())
     }
@@ -60,7 +60,7 @@ impl<'a> Names<'a> {
     }
 
     /// What is to be said while the issuer is added or changed: of its users and those of all other enabled ones.
-    pub(super) fn of_issuer(&self, issuer: &Issuer) -> Vec<String> {
+    pub(crate) fn of_issuer(&self, issuer: &Issuer) -> Vec<String> {
         let Some(at) = self.0.iter().position(|named| named.issuer() == issuer) else { return Vec::new() };
         let others = |other: &usize| *other != at && self.0[*other].trusted.enabled;
         let others: Vec<usize> = (0..self.0.len()).filter(others).collect();
@@ -69,7 +69,7 @@ impl<'a> Names<'a> {
     }
 
     /// The note of an issuer without a prefix that is new: which of its users get no token, and what can be decided.
-    pub(super) fn without_prefix(&self, issuer: &Issuer) -> Option<String> {
+    pub(crate) fn without_prefix(&self, issuer: &Issuer) -> Option<String> {
         let named = self.find(issuer)?;
         let trust = &named.trusted.trust;
         let is_noted = trust.names_subjects()
@@ -87,7 +87,7 @@ impl<'a> Names<'a> {
     }
 
     /// Clients whose names users of the issuer would have by its prefix; of more than three, the first three.
-    pub(super) fn clients_in_prefix<'c>(
+    pub(crate) fn clients_in_prefix<'c>(
         &self,
         issuer: &Issuer,
         clients: impl IntoIterator<Item = &'c ClientId>,

@@ -1,0 +1,49 @@
+//! The state of a signing key, for `key list`, `check`, metrics and rotation; conformance KS-04.
+
+use tokenberg_core::{KeyMaterial, KeyState, Timestamp};
+
+/// `published` before it signs, `signing`, `retired` while it only verifies, and `over` when it does nothing any more.
+pub(crate) fn state(key: &KeyMaterial, keys: &[KeyMaterial], now: Timestamp) -> &'static str {
+    KeyState::of(key.times(), keys.iter().map(KeyMaterial::times), now).as_str()
+}
+
+/// The key that signs now.
+pub(crate) fn signing(keys: &[KeyMaterial], now: Timestamp) -> Option<&KeyMaterial> {
+    let signer = tokenberg_core::signing(keys.iter().map(KeyMaterial::times), now)?;
+    keys.iter().find(|key| key.id == *signer.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokenberg_core::{Algorithm, KeyId};
+
+    fn key(id: &str, signs_from: i64, verifies_until: Option<i64>) -> KeyMaterial {
+        let at = |seconds| Timestamp::from_seconds(seconds).unwrap();
+        KeyMaterial {
+            id: KeyId::new(id),
+            algorithm: Algorithm::ES256,
+            pkcs8: Vec::new().into(),
+            created_at: at(0),
+            signs_from: at(signs_from),
+            verifies_until: verifies_until.map(at),
+        }
+    }
+
+    #[test]
+    fn ks_04_states_follow_from_the_times() {
+        let keys = [
+            key("old", 0, Some(50)),
+            key("older", 0, Some(10)),
+            key("present", 20, None),
+            key("next", 40, None),
+        ];
+        let states = |now| {
+            let now = Timestamp::from_seconds(now).unwrap();
+            keys.iter().map(|k| state(k, &keys, now)).collect::<Vec<_>>()
+        };
+        assert_eq!(states(30), ["retired", "over", "signing", "published"]);
+        assert_eq!(states(40), ["retired", "over", "retired", "signing"]);
+        assert_eq!(states(50), ["over", "over", "retired", "signing"]);
+    }
+}
