@@ -1,7 +1,7 @@
 //! Marks on each connection when a request is being answered and when its answer is complete: RFC 9112 §9.6.
 
 use crate::connection::{Connection, Exchange};
-use actix_http::{ConnectionType, Request, Response};
+use actix_http::{ConnectionType, Request, Response, Version};
 use actix_service::{ServiceFactory, apply_fn_factory};
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::ServiceResponse;
@@ -38,6 +38,9 @@ where
                 Err(error) => error.error_response(),
             };
             let mut response: Response<BoxBody> = response.into();
+            // actix reuses heads, and the version of an earlier answer is still there until this one is encoded. Of
+            // HTTP/1.0 it would mean that the connection ends.
+            response.head_mut().version = Version::HTTP_11;
             let is_incomplete = exchange.as_ref().is_some_and(Exchange::is_incomplete);
             if is_last || is_incomplete || response.head().connection_type() == ConnectionType::Close {
                 response.head_mut().set_connection_type(ConnectionType::Close);
