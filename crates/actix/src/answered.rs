@@ -14,7 +14,7 @@ use std::task::{Context, Poll, ready};
 const PIECE: usize = 4 * 1024;
 
 /// Wraps an app. A request that asks for the end of the connection is its last, and so is one that is answered before its
-/// body has arrived.
+/// body has arrived, or while the place of the connection is needed.
 pub(crate) fn answered<F>(
     app: F,
 ) -> impl ServiceFactory<
@@ -41,8 +41,8 @@ where
             // actix reuses heads, and the version of an earlier answer is still there until this one is encoded. Of
             // HTTP/1.0 it would mean that the connection ends.
             response.head_mut().version = Version::HTTP_11;
-            let is_incomplete = exchange.as_ref().is_some_and(Exchange::is_incomplete);
-            if is_last || is_incomplete || response.head().connection_type() == ConnectionType::Close {
+            let has_to_end = exchange.as_ref().is_some_and(|e| e.is_incomplete() || e.is_last());
+            if is_last || has_to_end || response.head().connection_type() == ConnectionType::Close {
                 response.head_mut().set_connection_type(ConnectionType::Close);
                 exchange.iter().for_each(Exchange::ends_connection);
             }

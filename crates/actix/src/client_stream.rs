@@ -10,6 +10,7 @@ use crate::framing::Framer;
 use actix_web::rt::net::TcpStream;
 use std::io;
 use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -230,6 +231,30 @@ impl<IO: Socket> ClientStream<IO> {
         Poll::Ready(Ok(()))
     }
 
+    /// Hands on what has arrived on a connection that has to end, and then its end: a request that has arrived in full is
+    /// answered.
+    fn poll_last(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.flow.is_ending()
+            || self.flow.is_stalled()
+            || self.framer.is_lost()
+            || !self.cut_off.is_empty()
+        {
+            return Poll::Ready(Ok(()));
+        }
+        let is_turn_over = self.turn >= TURN;
+        match self.poll_request(cx, buffer) {
+            Poll::Pending if is_turn_over || self.has_arrived() => Poll::Pending,
+            Poll::Pending => Poll::Ready(Ok(())),
+            Poll::Ready(outcome) => Poll::Ready(outcome),
+        }
+    }
+
+    /// Whether something waits in the system of which the event loop has not heard yet. It hears of it in its next turn.
+    fn has_arrived(&self) -> bool {
+        let socket = self.io.tcp().as_fd().try_clone_to_owned().map(std::net::TcpStream::from);
+        socket.and_then(|socket| socket.peek(&mut [0])).is_ok_and(|length| length > 0)
+    }
+
     /// Notes whether a write waits for the client, and ends a connection that has to end and would wait.
     fn watch_write<T>(&mut self, cx: &Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if polled.is_pending() {
@@ -254,8 +279,9 @@ impl<IO: Socket> AsyncRead for ClientStream<IO> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.flow.has_to_end() {
-            return Poll::Ready(Ok(()));
+        let is_whole = this.framer.is_between() && this.flow.is_unanswered();
+        if this.flow.has_to_end() && !is_whole {
+            return this.poll_last(cx, buffer);
         }
         if this.flow.is_ending() {
             return this.poll_discard(cx);
@@ -267,10 +293,7 @@ impl<IO: Socket> AsyncRead for ClientStream<IO> {
             this.cut_off = later;
             return Poll::Ready(Ok(()));
         }
-        if this.framer.is_lost()
-            || this.framer.is_between() && this.flow.is_unanswered()
-            || this.flow.is_stalled()
-        {
+        if this.framer.is_lost() || is_whole || this.flow.is_stalled() {
             return this.poll_ahead(cx);
         }
         this.poll_request(cx, buffer)

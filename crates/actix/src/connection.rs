@@ -177,6 +177,11 @@ impl Exchange {
         self.0.is_incomplete.get()
     }
 
+    /// Whether the connection cannot be kept for another request: it was asked to end, or others need its place.
+    pub(crate) fn is_last(&self) -> bool {
+        self.0.has_to_end() || self.0.permit.is_needed()
+    }
+
     /// States that the answer says `Connection: close`.
     pub(crate) fn ends_connection(&self) {
         self.0.is_ending.set(true);

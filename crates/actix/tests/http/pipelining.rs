@@ -38,7 +38,7 @@ fn as_1_1(got: &[u8]) -> Vec<u8> {
 }
 
 /// A connection with the smallest receive buffer that the system allows.
-fn narrow(wire: &Wire) -> TcpStream {
+pub(crate) fn narrow(wire: &Wire) -> TcpStream {
     let address = wire.address;
     let connected = actix_web::rt::System::new().block_on(async move {
         let socket = actix_web::rt::net::TcpSocket::new_v4().unwrap();
