@@ -226,7 +226,15 @@ impl<IO: Socket> ClientStream<IO> {
         }
         if let Some(end) = self.framer.cut_off() {
             self.cut_off = end;
-            if end.is_empty() { self.flow.end() } else { self.flow.cut_off() }
+            if end.is_empty() {
+                self.flow.end()
+            } else {
+                self.flow.cut_off()
+            }
+            // Nothing would be the end of the connection.
+            if portion.length == 0 {
+                self.put_cut_off(buffer);
+            }
         }
         Poll::Ready(Ok(()))
     }
@@ -253,6 +261,14 @@ impl<IO: Socket> ClientStream<IO> {
     fn has_arrived(&self) -> bool {
         let socket = self.io.tcp().as_fd().try_clone_to_owned().map(std::net::TcpStream::from);
         socket.and_then(|socket| socket.peek(&mut [0])).is_ok_and(|length| length > 0)
+    }
+
+    /// Hands out what ends a head that is too large.
+    fn put_cut_off(&mut self, buffer: &mut ReadBuf<'_>) {
+        let length = self.cut_off.len().min(buffer.remaining());
+        let (now, later) = self.cut_off.split_at(length);
+        buffer.put_slice(now);
+        self.cut_off = later;
     }
 
     /// Notes whether a write waits for the client, and ends a connection that has to end and would wait.
@@ -287,10 +303,7 @@ impl<IO: Socket> AsyncRead for ClientStream<IO> {
             return this.poll_discard(cx);
         }
         if !this.cut_off.is_empty() {
-            let length = this.cut_off.len().min(buffer.remaining());
-            let (now, later) = this.cut_off.split_at(length);
-            buffer.put_slice(now);
-            this.cut_off = later;
+            this.put_cut_off(buffer);
             return Poll::Ready(Ok(()));
         }
         if this.framer.is_lost() || is_whole || this.flow.is_stalled() {
