@@ -221,6 +221,9 @@ impl<IO: Socket> ClientStream<IO> {
         };
         self.turn += portion.length;
         self.flow.handed_on(portion, self.framer.is_between());
+        if self.framer.is_wasteful() {
+            self.flow.wastes();
+        }
         if self.framer.is_in_head() {
             self.flow.begins_head();
         }

@@ -12,6 +12,10 @@ pub(crate) const LARGEST_RAW_HEAD: usize = 40 * 1024;
 /// The most fields of a head (conformance HT-06): as many as actix decodes, which answers more with an empty body.
 pub(crate) const MOST_FIELDS: usize = 96;
 
+/// How much of a body in chunks may be sizes, extensions, trailers and line ends, in bytes, and as a share of its data.
+/// These cost more to read than data: a body of 1 MiB in chunks of one byte, 94 ms.
+const MOST_OVERHEAD: (u64, u64) = (64 * 1024, 8);
+
 /// The longest line of which the value is read when the line arrives in parts.
 const LONGEST_KEPT_LINE: usize = 256;
 
@@ -20,6 +24,9 @@ const LONGEST_KEPT_LINE: usize = 256;
 pub(crate) struct Framer {
     place: Place,
     head: Head,
+    /// What was read of a body in chunks: its data, and the rest.
+    chunked: (u64, u64),
+    is_wasteful: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,6 +96,7 @@ impl Framer {
                     }
                     self.place = self.head.body();
                     self.head.clear();
+                    self.chunked = (0, 0);
                     portion.ends_head = true;
                 }
                 Place::Body(remaining) => {
@@ -103,6 +111,7 @@ impl Framer {
                     let (length, next) = chunk.read(rest);
                     portion.length += length;
                     self.place = match next {
+                        _ if self.wastes(chunk, length as u64) => Place::Unknown,
                         Some(Chunk::End) => Place::Head,
                         Some(next) => Place::Chunks(next),
                         None => Place::Unknown,
@@ -115,6 +124,23 @@ impl Framer {
             }
         }
         portion
+    }
+
+    /// Counts what was read in this state. Returns whether too little of the body is data.
+    fn wastes(&mut self, chunk: Chunk, length: u64) -> bool {
+        let (data, rest) = &mut self.chunked;
+        if matches!(chunk, Chunk::Data(_)) {
+            *data += length;
+        } else {
+            *rest += length;
+        }
+        self.is_wasteful = *rest > MOST_OVERHEAD.0 + *data / MOST_OVERHEAD.1;
+        self.is_wasteful
+    }
+
+    /// Whether nothing more of a body is handed out because too little of it is data.
+    pub(crate) fn is_wasteful(&self) -> bool {
+        self.is_wasteful
     }
 
     /// Whether the last request is complete, and nothing of the next was read. Empty lines are nothing.

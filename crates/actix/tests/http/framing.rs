@@ -72,6 +72,51 @@ fn ht_02_chunks_are_read_strictly() {
 }
 
 #[test]
+fn ht_07_bodies_in_many_small_chunks_are_not_read_to_their_end() {
+    let wire = Wire::of(service());
+    let head = |path: &str| {
+        let form = "grant_type=client_credentials&token=";
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: as.test\r\nContent-Type: {FORM}\r\nTransfer-Encoding: chunked\r\n\r\n\
+             {:x}\r\n{form}\r\n",
+            form.len()
+        )
+    };
+    let chunks = |count: usize, size: usize| {
+        let chunk = format!("{size:x}\r\n{}\r\n", "a".repeat(size));
+        format!("{}0\r\n\r\n", chunk.repeat(count))
+    };
+    let extended =
+        |count: usize| format!("{}0\r\n\r\n", "1;x=yyyyyyyyyyyyyyyyyyyyyyyy\r\na\r\n".repeat(count));
+    let trailed = |count: usize| format!("1\r\na\r\n0\r\n{}\r\n", "x: y\r\n".repeat(count));
+    let introspection = "/v1/oauth/introspect";
+    for (path, body, status) in [
+        // What is read to its end has no client.
+        (T, chunks(10_000, 1), 401),
+        (T, extended(1000), 401),
+        (introspection, chunks(10_000, 1), 401),
+        (introspection, chunks(30_000, 32), 401),
+        (introspection, chunks(200, 5000), 401),
+        (T, chunks(20_000, 1), 400),
+        (T, extended(4000), 400),
+        (T, trailed(20_000), 400),
+        (introspection, chunks(20_000, 1), 400),
+        (introspection, chunks(1_000_000, 1), 400),
+        (introspection, chunks(60_000, 8), 400),
+    ] {
+        let answer = wire.refused(format!("{}{body}", head(path)), status);
+        if status == 400 {
+            check_answer(&answer, E(400, "invalid_request"), path);
+            assert_eq!(answer.header("Connection"), Some("close"));
+        }
+    }
+    // Each body is counted by itself.
+    let mut stream = wire.connect();
+    stream.write_all(format!("{}{}", head(T), chunks(8000, 1)).repeat(3).as_bytes()).unwrap();
+    assert!(read_answers(&mut stream, 3).iter().all(|answer| answer.status == 401));
+}
+
+#[test]
 fn ht_04_heads_that_are_refused() {
     let wire = Wire::of(service());
     for head in [
