@@ -122,12 +122,12 @@ fn ht_10_idle_and_stalled_connections_make_room_before_all_places_are_taken() {
 
 #[test]
 fn ht_10_a_server_without_places_makes_room_before_one_more_asks_for_it() {
-    let stalls = |permit: &Permit| permit.connection.stalled_since.store(1, Ordering::Relaxed);
-    let slow: [(&str, &dyn Fn(&Permit)); 4] = [
-        ("no body", &|permit| does(permit, Activity::Body, 1)),
-        ("reads nothing", &stalls),
-        ("no head", &|permit| does(permit, Activity::Head, 1)),
-        ("nothing", &|permit| does(permit, Activity::Idle, 1)),
+    type Slow = fn(&Permit);
+    let slow: [(&str, Slow); 4] = [
+        ("no body", |permit| does(permit, Activity::Body, 1)),
+        ("reads nothing", |permit| permit.connection.stalled_since.store(1, Ordering::Relaxed)),
+        ("no head", |permit| does(permit, Activity::Head, 1)),
+        ("nothing", |permit| does(permit, Activity::Idle, 1)),
     ];
     for (what, slow) in slow {
         let connections = connections(64, usize::MAX);
