@@ -1,7 +1,7 @@
 //! Marks on each connection when a request is being answered and when its answer is complete: RFC 9112 §9.6.
 
 use crate::connection::{Connection, Exchange};
-use actix_http::{ConnectionType, Request, Response};
+use actix_http::{ConnectionType, Request, Response, Version};
 use actix_service::{ServiceFactory, apply_fn_factory};
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::ServiceResponse;
@@ -14,7 +14,7 @@ use std::task::{Context, Poll, ready};
 const PIECE: usize = 4 * 1024;
 
 /// Wraps an app. A request that asks for the end of the connection is its last, and so is one that is answered before its
-/// body has arrived.
+/// body has arrived, or while the place of the connection is needed.
 pub(crate) fn answered<F>(
     app: F,
 ) -> impl ServiceFactory<
@@ -38,8 +38,11 @@ where
                 Err(error) => error.error_response(),
             };
             let mut response: Response<BoxBody> = response.into();
-            let is_incomplete = exchange.as_ref().is_some_and(Exchange::is_incomplete);
-            if is_last || is_incomplete || response.head().connection_type() == ConnectionType::Close {
+            // actix reuses heads, and the version of an earlier answer is still there until this one is encoded. Of
+            // HTTP/1.0 it would mean that the connection ends.
+            response.head_mut().version = Version::HTTP_11;
+            let has_to_end = exchange.as_ref().is_some_and(|e| e.is_incomplete() || e.is_last());
+            if is_last || has_to_end || response.head().connection_type() == ConnectionType::Close {
                 response.head_mut().set_connection_type(ConnectionType::Close);
                 exchange.iter().for_each(Exchange::ends_connection);
             }

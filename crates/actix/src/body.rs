@@ -10,13 +10,14 @@ use std::time::Duration;
 use tokenberg_core::LARGEST_BODY;
 use tokio::sync::Semaphore;
 
-/// Reads a form; what is left of the payload was not read if this fails.
+/// Reads a form; what is left of the payload was not read if this fails. `wastes` says when no more of it will come, because
+/// too little of it is data.
 pub(crate) async fn read(
     headers: &HeaderMap,
     payload: &mut Payload,
     largest: usize,
     timeout: Duration,
-    meter: Option<Meter>,
+    wastes: Option<Rc<Cell<bool>>>,
     large_bodies: &Semaphore,
 ) -> Result<Vec<u8>, Fault> {
     check_declaration(headers)?;
@@ -24,31 +25,11 @@ pub(crate) async fn read(
     if declared.is_some_and(|length| length > largest as u64) {
         return Err(Fault::BodyTooLarge);
     }
-    let meter = meter.filter(|_| declared.is_none());
+    let wastes = wastes.filter(|_| declared.is_none());
     let declared = declared.and_then(|length| usize::try_from(length).ok());
-    tokio::time::timeout(timeout, collect(payload, declared, largest, meter, large_bodies))
+    tokio::time::timeout(timeout, collect(payload, declared, largest, wastes, large_bodies))
         .await
         .map_err(|_| Fault::BodyTimeout)?
-}
-
-/// Counts what was read from the connection since the body began.
-pub(crate) struct Meter {
-    read: Rc<Cell<u64>>,
-    at_first: u64,
-}
-
-impl Meter {
-    pub(crate) fn new(read: Rc<Cell<u64>>) -> Self {
-        Self { at_first: read.get(), read }
-    }
-
-    /// Fails if what was read is mostly not body. Chunks of a single byte take six; what follows on the connection, and
-    /// was read along, is no more than its buffer.
-    fn check(&self, body: usize) -> Result<(), Fault> {
-        const BUFFER: u64 = 256 * 1024;
-        let read = self.read.get() - self.at_first;
-        if read > BUFFER + 8 * body as u64 { Err(Fault::BrokenBody) } else { Ok(()) }
-    }
 }
 
 /// How much memory a declared length is worth before that much has arrived.
@@ -58,17 +39,19 @@ async fn collect(
     payload: &mut Payload,
     declared: Option<usize>,
     largest: usize,
-    meter: Option<Meter>,
+    wastes: Option<Rc<Cell<bool>>>,
     large_bodies: &Semaphore,
 ) -> Result<Vec<u8>, Fault> {
     let mut body = Vec::with_capacity(declared.unwrap_or_default().min(BELIEVED));
     let mut place = None;
     loop {
-        let next = match &meter {
+        let next = match &wastes {
             None => payload.next().await,
-            Some(meter) => {
+            Some(wastes) => {
                 let next = tokio::time::timeout(Duration::from_millis(100), payload.next()).await;
-                meter.check(body.len())?;
+                if wastes.get() {
+                    return Err(Fault::BrokenBody);
+                }
                 let Ok(next) = next else { continue };
                 next
             }

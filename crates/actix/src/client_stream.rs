@@ -10,6 +10,7 @@ use crate::framing::Framer;
 use actix_web::rt::net::TcpStream;
 use std::io;
 use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -220,14 +221,57 @@ impl<IO: Socket> ClientStream<IO> {
         };
         self.turn += portion.length;
         self.flow.handed_on(portion, self.framer.is_between());
+        if self.framer.is_wasteful() {
+            self.flow.wastes();
+        }
         if self.framer.is_in_head() {
             self.flow.begins_head();
         }
         if let Some(end) = self.framer.cut_off() {
             self.cut_off = end;
-            if end.is_empty() { self.flow.end() } else { self.flow.cut_off() }
+            if end.is_empty() {
+                self.flow.end()
+            } else {
+                self.flow.cut_off()
+            }
+            // Nothing would be the end of the connection.
+            if portion.length == 0 {
+                self.put_cut_off(buffer);
+            }
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Hands on what has arrived on a connection that has to end, and then its end: a request that has arrived in full is
+    /// answered.
+    fn poll_last(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.flow.is_ending()
+            || self.flow.is_stalled()
+            || self.framer.is_lost()
+            || !self.cut_off.is_empty()
+        {
+            return Poll::Ready(Ok(()));
+        }
+        let is_turn_over = self.turn >= TURN;
+        match self.poll_request(cx, buffer) {
+            Poll::Pending if is_turn_over || self.has_arrived() => Poll::Pending,
+            Poll::Pending => Poll::Ready(Ok(())),
+            Poll::Ready(outcome) => Poll::Ready(outcome),
+        }
+    }
+
+    /// Whether something waits in the system of which the event loop has not heard yet. It hears of it in its next turn.
+    fn has_arrived(&self) -> bool {
+        let socket = self.io.tcp().as_fd().try_clone_to_owned().map(std::net::TcpStream::from);
+        socket.and_then(|socket| socket.peek(&mut [0])).is_ok_and(|length| length > 0)
+    }
+
+    /// Hands out what ends a head that is too large.
+    fn put_cut_off(&mut self, buffer: &mut ReadBuf<'_>) {
+        let length = self.cut_off.len().min(buffer.remaining());
+        let (now, later) = self.cut_off.split_at(length);
+        buffer.put_slice(now);
+        self.cut_off = later;
     }
 
     /// Notes whether a write waits for the client, and ends a connection that has to end and would wait.
@@ -254,23 +298,18 @@ impl<IO: Socket> AsyncRead for ClientStream<IO> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.flow.has_to_end() {
-            return Poll::Ready(Ok(()));
+        let is_whole = this.framer.is_between() && this.flow.is_unanswered();
+        if this.flow.has_to_end() && !is_whole {
+            return this.poll_last(cx, buffer);
         }
         if this.flow.is_ending() {
             return this.poll_discard(cx);
         }
         if !this.cut_off.is_empty() {
-            let length = this.cut_off.len().min(buffer.remaining());
-            let (now, later) = this.cut_off.split_at(length);
-            buffer.put_slice(now);
-            this.cut_off = later;
+            this.put_cut_off(buffer);
             return Poll::Ready(Ok(()));
         }
-        if this.framer.is_lost()
-            || this.framer.is_between() && this.flow.is_unanswered()
-            || this.flow.is_stalled()
-        {
+        if this.framer.is_lost() || is_whole || this.flow.is_stalled() {
             return this.poll_ahead(cx);
         }
         this.poll_request(cx, buffer)

@@ -29,9 +29,9 @@ impl Connection {
         self.flow.is_cut_off.get()
     }
 
-    /// Counts the bytes that requests on it had so far.
-    pub(crate) fn meter(&self) -> Rc<Cell<u64>> {
-        Rc::clone(&self.flow.handed_on)
+    /// Whether the body of its request is not read to its end, because too little of it is data.
+    pub(crate) fn wastes(&self) -> Rc<Cell<bool>> {
+        Rc::clone(&self.flow.is_wasteful)
     }
 
     /// Begins to answer a request.
@@ -48,7 +48,7 @@ impl Connection {
 /// Where a connection stands between its transport and the requests on it.
 pub(crate) struct Flow {
     permit: Permit,
-    handed_on: Rc<Cell<u64>>,
+    is_wasteful: Rc<Cell<bool>>,
     is_unanswered: Cell<bool>,
     is_ending: Cell<bool>,
     is_cut_off: Cell<bool>,
@@ -64,7 +64,7 @@ impl Flow {
         permit.connection().does(Activity::Idle);
         Self {
             permit,
-            handed_on: Rc::default(),
+            is_wasteful: Rc::default(),
             is_unanswered: Cell::new(false),
             is_ending: Cell::new(false),
             is_cut_off: Cell::new(false),
@@ -74,16 +74,20 @@ impl Flow {
         }
     }
 
-    /// Counts what actix was given. `is_complete` says whether the request ends with it.
+    /// Notes what actix was given. `is_complete` says whether the request ends with it.
     pub(crate) fn handed_on(&self, portion: Portion, is_complete: bool) {
         let was_incomplete = self.is_incomplete.replace(!is_complete);
         if is_complete && was_incomplete && self.is_unanswered() {
             self.permit.connection().begins();
         }
-        self.handed_on.set(self.handed_on.get().saturating_add(portion.length as u64));
         if portion.ends_head {
             self.is_unanswered.set(true);
         }
+    }
+
+    /// States that nothing more of a body is handed on, because too little of it is data.
+    pub(crate) fn wastes(&self) {
+        self.is_wasteful.set(true);
     }
 
     /// Whether a request has not been answered to its end.
@@ -175,6 +179,11 @@ impl Exchange {
     /// Whether the end of the request is not known yet, so that nothing can follow it.
     pub(crate) fn is_incomplete(&self) -> bool {
         self.0.is_incomplete.get()
+    }
+
+    /// Whether the connection cannot be kept for another request: it was asked to end, or others need its place.
+    pub(crate) fn is_last(&self) -> bool {
+        self.0.has_to_end() || self.0.permit.is_needed()
     }
 
     /// States that the answer says `Connection: close`.

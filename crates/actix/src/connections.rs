@@ -6,6 +6,7 @@ use crate::connection_figures::{ConnectionFigures, EndedBy};
 use crate::sources::site;
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,11 +14,15 @@ mod tracked;
 
 pub(crate) use tracked::{Activity, Timeouts, Tracked};
 
-/// How often connections are checked.
+/// How often connections are checked for what lasts for too long.
 const SWEEP: Duration = Duration::from_millis(500);
 
+/// How often it is checked whether the server is crowded. While all places are taken, none is accepted that would make
+/// room for itself.
+const RELIEF: Duration = Duration::from_millis(50);
+
 /// How soon those are not searched again of which none could be ended.
-const FRUITLESS: Duration = Duration::from_millis(100);
+const FRUITLESS: Duration = Duration::from_millis(20);
 
 /// The open connections of a server. A clone counts the same.
 #[derive(Clone)]
@@ -30,6 +35,7 @@ struct Inner {
     timeouts: Timeouts,
     figures: Arc<ConnectionFigures>,
     epoch: Instant,
+    is_crowded: AtomicBool,
     open: Mutex<Open>,
 }
 
@@ -45,8 +51,8 @@ struct Open {
 #[derive(Default)]
 struct Tally {
     count: usize,
-    /// When some were last searched that could be ended, and none was found; since the epoch.
-    searched_for_nothing: Option<Duration>,
+    /// When some were last searched that could be ended, and none was found; since the epoch, and whether it was crowded.
+    searched_for_nothing: Option<(Duration, bool)>,
 }
 
 struct Held {
@@ -78,6 +84,7 @@ impl Connections {
             timeouts,
             figures,
             epoch,
+            is_crowded: AtomicBool::new(false),
             open: Mutex::default(),
         }))
     }
@@ -87,7 +94,7 @@ impl Connections {
     }
 
     /// A place for one more connection. Where the source has as many as it may, and where almost all places are taken,
-    /// idle ones are ended. None, if the source has its number and none of them is idle.
+    /// idle ones are ended. None, if the source has its number and none of them can be ended.
     pub(crate) fn open(&self, address: Option<IpAddr>) -> Option<Permit> {
         let inner = &self.0;
         inner.figures.opened();
@@ -99,7 +106,7 @@ impl Connections {
                 .is_some_and(|t| t.count >= inner.most_of_a_source)
         };
         if has_its_number(&open) {
-            self.make_room(&mut open, 1 + inner.most_of_a_source / 64, source);
+            self.make_room(&mut open, 1 + inner.most_of_a_source / 64, source, true);
             if has_its_number(&open) {
                 inner.figures.refused();
                 inner.figures.closed();
@@ -107,12 +114,14 @@ impl Connections {
             }
         }
         if open.tally.count >= inner.most - inner.most / 8 {
-            self.make_room(&mut open, 1 + inner.most / 64, None);
+            let is_crowded = inner.is_crowded_with(open.tally.count);
+            self.make_room(&mut open, 1 + inner.most / 64, None, is_crowded);
         }
         let connection = Arc::new(Tracked::new(inner.epoch));
         let number = open.number;
         open.number += 1;
         open.tally.count += 1;
+        inner.note_crowd(&open);
         if let Some(source) = source {
             open.sources.entry(source).or_default().count += 1;
         }
@@ -122,19 +131,32 @@ impl Connections {
     }
 
     /// Ends so many, those first whose clients have shown the least, and the longest idle first; of one source, or of all.
-    fn make_room(&self, open: &mut Open, count: usize, of: Option<IpAddr>) {
+    fn make_room(&self, open: &mut Open, count: usize, of: Option<IpAddr>, is_crowded: bool) {
         let now = self.0.epoch.elapsed();
         let tally = open.tally_of(of);
-        if tally.searched_for_nothing.is_some_and(|then| now.saturating_sub(then) < FRUITLESS) {
-            return;
+        let is_fruitless = |(then, was_crowded): (Duration, bool)| {
+            now.saturating_sub(then) < FRUITLESS && (was_crowded || !is_crowded)
+        };
+        if !tally.searched_for_nothing.is_some_and(is_fruitless) {
+            self.make_room_at(now, open, count, of, is_crowded);
         }
+    }
+
+    fn make_room_at(
+        &self,
+        now: Duration,
+        open: &mut Open,
+        count: usize,
+        of: Option<IpAddr>,
+        is_crowded: bool,
+    ) {
         let mut idle: Vec<((u8, Duration), u64)> = open
             .all
             .iter()
             .filter(|(_, held)| of.is_none() || held.source == of)
-            .filter_map(|(number, held)| Some((held.connection.idle_since(now)?, *number)))
+            .filter_map(|(number, held)| Some((held.connection.idle_since(now, is_crowded)?, *number)))
             .collect();
-        open.tally_of(of).searched_for_nothing = idle.is_empty().then_some(now);
+        open.tally_of(of).searched_for_nothing = idle.is_empty().then_some((now, is_crowded));
         if idle.len() > count {
             idle.select_nth_unstable(count - 1);
         }
@@ -154,16 +176,21 @@ impl Connections {
         connection.end();
     }
 
-    /// Ends what has lasted for too long, for ever.
+    /// Ends what has lasted for too long, and makes room where almost no place is left, for ever.
     pub(crate) async fn keep_sweeping(&self) {
+        let mut swept = Duration::ZERO;
         loop {
-            tokio::time::sleep(SWEEP).await;
-            self.sweep();
+            tokio::time::sleep(RELIEF).await;
+            let now = self.0.epoch.elapsed();
+            if now.saturating_sub(swept) >= SWEEP {
+                self.sweep(now);
+                swept = now;
+            }
+            self.relieve(now);
         }
     }
 
-    fn sweep(&self) {
-        let now = self.0.epoch.elapsed();
+    fn sweep(&self, now: Duration) {
         let mut open = self.lock();
         let over: Vec<(u64, EndedBy)> = open
             .all
@@ -175,8 +202,30 @@ impl Connections {
         }
     }
 
+    /// Makes room as of now, if the server is crowded: until an eighth of all places is free.
+    fn relieve(&self, now: Duration) {
+        let most = self.0.most;
+        let mut open = self.lock();
+        if self.0.is_crowded_with(open.tally.count) {
+            let surplus = open.tally.count - (most - most / 8);
+            self.make_room_at(now, &mut open, surplus + 1 + most / 64, None, true);
+        }
+        self.0.note_crowd(&open);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Open> {
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Whether so many leave almost no place.
+    fn is_crowded_with(&self, count: usize) -> bool {
+        count >= self.most - self.most / 16
+    }
+
+    fn note_crowd(&self, open: &Open) {
+        self.is_crowded.store(self.is_crowded_with(open.tally.count), Ordering::Relaxed);
     }
 }
 
@@ -208,6 +257,11 @@ impl Open {
 impl Permit {
     pub(crate) fn connection(&self) -> &Arc<Tracked> {
         &self.connection
+    }
+
+    /// Whether the server has almost no place left, so that no connection should be kept for another request.
+    pub(crate) fn is_needed(&self) -> bool {
+        self.connections.0.is_crowded.load(Ordering::Relaxed)
     }
 }
 

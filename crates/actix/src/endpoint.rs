@@ -2,7 +2,6 @@
 
 use crate::answering::Denied;
 use crate::audit::Audit;
-use crate::body::Meter;
 use crate::client_authorities::Shown;
 use crate::connection::Connection;
 use crate::fault::Fault;
@@ -65,9 +64,9 @@ pub(crate) async fn answer(
         return reply::closing(reply::fault(Fault::PlainHttp), payload);
     }
     let (largest, timeout) = (service.largest_body() + endpoint.more_than_tokens(), service.body_timeout());
-    let meter = request.conn_data::<Connection>().map(|connection| Meter::new(connection.meter()));
+    let wastes = request.conn_data::<Connection>().map(Connection::wastes);
     let large = service.large_bodies();
-    let body = match body::read(request.headers(), &mut payload, largest, timeout, meter, large).await {
+    let body = match body::read(request.headers(), &mut payload, largest, timeout, wastes, large).await {
         Ok(body) => body,
         Err(fault) => {
             audit.failed(fault);

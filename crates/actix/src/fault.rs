@@ -10,7 +10,7 @@ pub(crate) enum Fault {
     NotFound,
     #[error("the method is not one of {0}")]
     MethodNotAllowed(&'static str),
-    #[error("the head has more than 100 fields or 32 KiB")]
+    #[error("the head has more than 96 fields or 32 KiB")]
     HeadTooLarge,
     #[error("the target names another authority than the Host header")]
     AuthorityMismatch,

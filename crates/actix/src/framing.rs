@@ -9,6 +9,13 @@
 /// around names and values.
 pub(crate) const LARGEST_RAW_HEAD: usize = 40 * 1024;
 
+/// The most fields of a head (conformance HT-06): as many as actix decodes, which answers more with an empty body.
+pub(crate) const MOST_FIELDS: usize = 96;
+
+/// How much of a body in chunks may be sizes, extensions, trailers and line ends, in bytes, and as a share of its data.
+/// These cost more to read than data: a body of 1 MiB in chunks of one byte, 94 ms.
+const MOST_OVERHEAD: (u64, u64) = (64 * 1024, 8);
+
 /// The longest line of which the value is read when the line arrives in parts.
 const LONGEST_KEPT_LINE: usize = 256;
 
@@ -17,6 +24,9 @@ const LONGEST_KEPT_LINE: usize = 256;
 pub(crate) struct Framer {
     place: Place,
     head: Head,
+    /// What was read of a body in chunks: its data, and the rest.
+    chunked: (u64, u64),
+    is_wasteful: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +49,8 @@ struct Head {
     line: Vec<u8>,
     content_length: Option<u64>,
     is_chunked: bool,
+    /// Whether a field begins behind the last that is allowed.
+    has_surplus: bool,
 }
 
 /// The states of actix-http's decoder of chunks (`h1/chunked.rs`), which are those of RFC 9112 §7.1.
@@ -70,7 +82,8 @@ pub(crate) struct Portion {
 }
 
 impl Framer {
-    /// Reads on, to the end of a request at most. The part is empty only if there are no bytes or [`Framer::is_lost`].
+    /// Reads on, to the end of a request at most. The part is empty only if there are no bytes, or [`Framer::is_lost`], or
+    /// something follows to [`Framer::cut_off`].
     pub(crate) fn read(&mut self, bytes: &[u8]) -> Portion {
         let mut portion = Portion { length: 0, ends_head: false };
         while let rest @ [_, ..] = &bytes[portion.length..] {
@@ -83,6 +96,7 @@ impl Framer {
                     }
                     self.place = self.head.body();
                     self.head.clear();
+                    self.chunked = (0, 0);
                     portion.ends_head = true;
                 }
                 Place::Body(remaining) => {
@@ -97,6 +111,7 @@ impl Framer {
                     let (length, next) = chunk.read(rest);
                     portion.length += length;
                     self.place = match next {
+                        _ if self.wastes(chunk, length as u64) => Place::Unknown,
                         Some(Chunk::End) => Place::Head,
                         Some(next) => Place::Chunks(next),
                         None => Place::Unknown,
@@ -109,6 +124,23 @@ impl Framer {
             }
         }
         portion
+    }
+
+    /// Counts what was read in this state. Returns whether too little of the body is data.
+    fn wastes(&mut self, chunk: Chunk, length: u64) -> bool {
+        let (data, rest) = &mut self.chunked;
+        if matches!(chunk, Chunk::Data(_)) {
+            *data += length;
+        } else {
+            *rest += length;
+        }
+        self.is_wasteful = *rest > MOST_OVERHEAD.0 + *data / MOST_OVERHEAD.1;
+        self.is_wasteful
+    }
+
+    /// Whether nothing more of a body is handed out because too little of it is data.
+    pub(crate) fn is_wasteful(&self) -> bool {
+        self.is_wasteful
     }
 
     /// Whether the last request is complete, and nothing of the next was read. Empty lines are nothing.
@@ -126,10 +158,11 @@ impl Framer {
         self.place == Place::Unknown
     }
 
-    /// If the head is larger than [`LARGEST_RAW_HEAD`]: what ends it here, so that it can be answered, and from then on
+    /// If the head is larger than [`LARGEST_RAW_HEAD`] or has more than [`MOST_FIELDS`]: what ends it here, so that it can be answered, and from then on
     /// nothing more is handed out. Empty, if there is nothing that could be answered.
     pub(crate) fn cut_off(&mut self) -> Option<&'static [u8]> {
-        if self.place != Place::Head || self.head.bytes <= LARGEST_RAW_HEAD {
+        let is_large = self.head.bytes > LARGEST_RAW_HEAD || self.head.has_surplus;
+        if self.place != Place::Head || !is_large {
             return None;
         }
         self.place = Place::Unknown;
@@ -147,6 +180,9 @@ impl Head {
     /// Reads to the end of the head. Returns how much that is, and whether it has ended.
     fn read(&mut self, bytes: &[u8]) -> (usize, bool) {
         let (mut length, mut has_ended) = (0, false);
+        if self.begins_surplus(bytes) {
+            return (0, false);
+        }
         while let Some(end) = memchr::memchr(b'\n', &bytes[length..]) {
             let line = &bytes[length..=length + end];
             length += line.len();
@@ -157,16 +193,23 @@ impl Head {
                 let line = std::mem::take(&mut self.line);
                 self.line_ends(&line)
             };
-            if has_ended {
+            if has_ended || self.begins_surplus(&bytes[length..]) {
                 break;
             }
         }
-        if !has_ended {
+        if !has_ended && !self.has_surplus {
             self.keep(&bytes[length..]);
             length = bytes.len();
         }
         self.bytes += length;
         (length, has_ended)
+    }
+
+    /// Whether a field begins here behind the last that is allowed.
+    fn begins_surplus(&mut self, bytes: &[u8]) -> bool {
+        let may_end = self.lines <= MOST_FIELDS || !self.line.is_empty();
+        self.has_surplus |= !may_end && bytes.first().is_some_and(|byte| !b"\r\n".contains(byte));
+        self.has_surplus
     }
 
     /// Keeps a part of a line that has not ended before.
@@ -203,8 +246,9 @@ impl Head {
 
     /// Begins anew.
     fn clear(&mut self) {
-        self.line.clear();
-        (self.bytes, self.lines, self.content_length, self.is_chunked) = (0, 0, None, false);
+        let mut line = std::mem::take(&mut self.line);
+        line.clear();
+        *self = Self { line, ..Self::default() };
     }
 
     /// The body that follows. actix refuses a head with two lengths, or with a length and an encoding.

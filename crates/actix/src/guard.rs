@@ -2,6 +2,7 @@
 
 use crate::connection::Connection;
 use crate::fault::Fault;
+use crate::framing::MOST_FIELDS;
 use crate::reply;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -15,9 +16,6 @@ use std::hash::{BuildHasher, RandomState};
 use std::panic::AssertUnwindSafe;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-/// The most fields of a head (conformance HT-06).
-const MOST_FIELDS: usize = 100;
 
 /// The largest head, in bytes.
 const LARGEST_HEAD: usize = 32 * 1024;

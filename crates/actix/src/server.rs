@@ -140,7 +140,8 @@ impl ServerBuilder {
     /// least 16. Each takes one file descriptor.
     ///
     /// When seven eighths are open, a new one ends those that have been idle for longest, and those whose clients do not
-    /// read. When all are open, others wait until they are accepted. Of the places, a half and at most 4,096 may be taken
+    /// read. When fifteen sixteenths are, answers end their connections, and those end whose clients are slow. When all
+    /// are open, others wait until they are accepted. Of the places, a half and at most 4,096 may be taken
     /// by TLS handshakes, a quarter of these by one source before others need them.
     pub fn most_connections(self, most_connections: usize) -> Self {
         Self { most_connections: most_connections.max(16), ..self }

@@ -87,7 +87,8 @@ fn ht_10_those_make_room_first_that_have_shown_the_least_and_the_young_last() {
         does(permit, activity, since);
     }
     let now = Duration::from_secs(1);
-    let keys = [&silent, &speaking, &asked, &young, &younger].map(|p| p.connection.idle_since(now).unwrap());
+    let keys =
+        [&silent, &speaking, &asked, &young, &younger].map(|p| p.connection.idle_since(now, false).unwrap());
     assert!(keys.is_sorted(), "{keys:?}");
 }
 
@@ -102,7 +103,7 @@ fn ht_10_idle_and_stalled_connections_make_room_before_all_places_are_taken() {
     does(&permits[8], Activity::Idle, 40);
     does(&permits[9], Activity::Ending, 60);
     // What was searched without a result a moment ago is not searched again.
-    connections.lock().tally.searched_for_nothing = Some(connections.0.epoch.elapsed() + FRUITLESS);
+    connections.lock().tally.searched_for_nothing = Some((connections.0.epoch.elapsed() + FRUITLESS, false));
     let more = (more, busy(&connections, "192.0.2.2"));
     assert_eq!(ended(), 0);
     connections.lock().tally.searched_for_nothing = None;
@@ -110,13 +111,63 @@ fn ht_10_idle_and_stalled_connections_make_room_before_all_places_are_taken() {
     assert!(ended() == 2 && !permits[9].connection.has_to_end());
     permits[3].connection.stalled_since.store(1, Ordering::Relaxed);
     let now = Duration::from_secs(2);
-    let idle_since = |at: usize, now| permits[at].connection.idle_since(now).map(|(_, since)| since);
+    let idle_since = |at: usize, now| permits[at].connection.idle_since(now, false).map(|(_, since)| since);
     assert_eq!(idle_since(3, now), Some(Duration::from_millis(1)));
     assert_eq!(idle_since(3, Duration::from_millis(500)), None, "it may only be slow");
     does(&permits[4], Activity::Body, 2);
     assert_eq!(idle_since(4, now), Some(Duration::from_millis(2)));
     assert_eq!(idle_since(4, Duration::from_millis(500)), None, "nor may this");
     drop(more);
+}
+
+#[test]
+fn ht_10_a_server_without_places_makes_room_before_one_more_asks_for_it() {
+    type Slow = fn(&Permit);
+    let slow: [(&str, Slow); 4] = [
+        ("no body", |permit| does(permit, Activity::Body, 1)),
+        ("reads nothing", |permit| permit.connection.stalled_since.store(1, Ordering::Relaxed)),
+        ("no head", |permit| does(permit, Activity::Head, 1)),
+        ("nothing", |permit| does(permit, Activity::Idle, 1)),
+    ];
+    for (what, slow) in slow {
+        let connections = connections(64, usize::MAX);
+        let proven = what == "no body" || what == "reads nothing";
+        let open = || connections.open(at("192.0.2.1")).unwrap();
+        let permits: Vec<Permit> = (0..64).map(|_| open()).collect();
+        for permit in &permits {
+            if proven { permit.connection.begins() } else { permit.connection.speaks() }
+        }
+        permits[1..].iter().for_each(slow);
+        permits[0].connection.begins();
+        let ended = || permits.iter().filter(|permit| permit.connection.has_to_end()).count();
+        connections.relieve(Duration::from_millis(50));
+        assert_eq!((ended(), permits[0].is_needed()), (0, true), "{what}: it may be on its way");
+        connections.relieve(Duration::from_millis(150));
+        assert_eq!((ended(), permits[0].is_needed()), (10, false), "{what}");
+        // There is room, and who is only slow may stay.
+        connections.relieve(Duration::from_millis(150));
+        assert_eq!((ended(), permits[0].connection.has_to_end()), (10, false), "{what}");
+    }
+}
+
+#[test]
+fn ht_10_a_source_that_has_its_number_of_slow_connections_makes_room_for_its_next() {
+    let connections = connections(1000, 3);
+    let permits: Vec<Permit> = (0..3).map(|_| busy(&connections, "192.0.2.1").unwrap()).collect();
+    does(&permits[0], Activity::Body, 0);
+    does(&permits[1], Activity::Body, 1);
+    let begun = Instant::now();
+    let next = loop {
+        if let Some(permit) = connections.open(at("192.0.2.1")) {
+            break permit;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(10), "a body that does not come keeps others out");
+        std::thread::yield_now();
+    };
+    assert!(connections.0.epoch.elapsed() >= Duration::from_millis(100), "it may be on its way");
+    let ended = permits.iter().map(|permit| permit.connection.has_to_end());
+    assert_eq!(ended.collect::<Vec<_>>(), [true, false, false]);
+    drop(next);
 }
 
 #[test]

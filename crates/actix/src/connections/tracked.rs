@@ -12,8 +12,12 @@ const SLACK: Duration = Duration::from_secs(1);
 /// How long a connection is spared that does nothing yet, or for the moment, while there are others that do nothing.
 const GRACE: Duration = Duration::from_millis(250);
 
-/// How long a connection is spared, when places are short, whose client reads nothing or does not send its body.
+/// How long a connection is spared, while there are others to end, whose client reads nothing or does not send its body.
 const SLOW: Duration = Duration::from_secs(1);
+
+/// How long a connection is spared, even if no place is left, whose client has sent no whole request, reads nothing, or
+/// does not send its body.
+const BRIEF: Duration = Duration::from_millis(100);
 
 /// For how long a connection may do what.
 #[derive(Clone, Copy, Debug)]
@@ -167,26 +171,25 @@ impl Tracked {
     }
 
     /// How soon it should make room for others, the least soonest, unless it is of use or was asked to end: by what its
-    /// client has shown, and since when it does nothing for it. All of these come before those that are young.
-    pub(super) fn idle_since(&self, now: Duration) -> Option<(u8, Duration)> {
-        let since = self.unused_since(now)?;
-        let is_young = now.saturating_sub(since) < GRACE;
-        Some((if is_young { u8::MAX } else { self.shown.load(Ordering::Relaxed) }, since))
-    }
-
-    fn unused_since(&self, now: Duration) -> Option<Duration> {
+    /// client has shown, and since when it does nothing for it. All of these come before those that are young. Whether
+    /// clients that are slow for less than [`SLOW`] are among these depends on whether the server `is_crowded`.
+    pub(super) fn idle_since(&self, now: Duration, is_crowded: bool) -> Option<(u8, Duration)> {
         if self.has_to_end() {
             return None;
         }
-        let if_slow = |since| (now.saturating_sub(since) >= SLOW).then_some(since);
-        match (self.activity(), self.stalled_since()) {
-            (_, Some(since)) => if_slow(since),
-            (Activity::Body, None) => if_slow(self.since()),
+        let shown = self.shown.load(Ordering::Relaxed);
+        let is_proven = shown == Shown::Request as u8;
+        // After how long it may end, and after how long it is not young.
+        let (since, least, grace) = match (self.activity(), self.stalled_since()) {
+            (_, Some(since)) => (since, if is_crowded { BRIEF } else { SLOW }, SLOW),
+            (Activity::Body, None) => (self.since(), if is_crowded { BRIEF } else { SLOW }, SLOW),
             (Activity::Handshake | Activity::Idle | Activity::Head | Activity::Ending, None) => {
-                Some(self.since())
+                (self.since(), if is_proven { Duration::ZERO } else { BRIEF }, GRACE)
             }
-            (Activity::Busy, None) => None,
-        }
+            (Activity::Busy, None) => return None,
+        };
+        let age = now.saturating_sub(since);
+        (age >= least).then_some((if age < grace { u8::MAX } else { shown }, since))
     }
 
     /// Why it should end by now, if it should.

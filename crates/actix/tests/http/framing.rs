@@ -72,6 +72,51 @@ fn ht_02_chunks_are_read_strictly() {
 }
 
 #[test]
+fn ht_07_bodies_in_many_small_chunks_are_not_read_to_their_end() {
+    let wire = Wire::of(service());
+    let head = |path: &str| {
+        let form = "grant_type=client_credentials&token=";
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: as.test\r\nContent-Type: {FORM}\r\nTransfer-Encoding: chunked\r\n\r\n\
+             {:x}\r\n{form}\r\n",
+            form.len()
+        )
+    };
+    let chunks = |count: usize, size: usize| {
+        let chunk = format!("{size:x}\r\n{}\r\n", "a".repeat(size));
+        format!("{}0\r\n\r\n", chunk.repeat(count))
+    };
+    let extended =
+        |count: usize| format!("{}0\r\n\r\n", "1;x=yyyyyyyyyyyyyyyyyyyyyyyy\r\na\r\n".repeat(count));
+    let trailed = |count: usize| format!("1\r\na\r\n0\r\n{}\r\n", "x: y\r\n".repeat(count));
+    let introspection = "/v1/oauth/introspect";
+    for (path, body, status) in [
+        // What is read to its end has no client.
+        (T, chunks(10_000, 1), 401),
+        (T, extended(1000), 401),
+        (introspection, chunks(10_000, 1), 401),
+        (introspection, chunks(30_000, 32), 401),
+        (introspection, chunks(200, 5000), 401),
+        (T, chunks(20_000, 1), 400),
+        (T, extended(4000), 400),
+        (T, trailed(20_000), 400),
+        (introspection, chunks(20_000, 1), 400),
+        (introspection, chunks(1_000_000, 1), 400),
+        (introspection, chunks(60_000, 8), 400),
+    ] {
+        let answer = wire.refused(format!("{}{body}", head(path)), status);
+        if status == 400 {
+            check_answer(&answer, E(400, "invalid_request"), path);
+            assert_eq!(answer.header("Connection"), Some("close"));
+        }
+    }
+    // Each body is counted by itself.
+    let mut stream = wire.connect();
+    stream.write_all(format!("{}{}", head(T), chunks(8000, 1)).repeat(3).as_bytes()).unwrap();
+    assert!(read_answers(&mut stream, 3).iter().all(|answer| answer.status == 401));
+}
+
+#[test]
 fn ht_04_heads_that_are_refused() {
     let wire = Wire::of(service());
     for head in [
@@ -146,25 +191,47 @@ fn ht_06_heads_are_limited() {
     let head = |lines: &str| format!("GET /.well-known/jwks.json HTTP/1.1\r\nHost: as.test\r\n{lines}\r\n");
     let fields = |n: usize| (0..n).map(|i| format!("x{i}: y\r\n")).collect::<String>();
     let large = |n: usize| format!("x: {}\r\n", "y".repeat(n));
-    for lines in [fields(80), large(30_000)] {
+    // The first of 96 is Host.
+    for lines in [fields(80), fields(95), large(30_000)] {
         let mut stream = wire.connect();
         stream.write_all(head(&lines).as_bytes()).unwrap();
         assert_eq!(read_answers(&mut stream, 1)[0].status, 200);
     }
-    for lines in
-        [large(33_000), large(120_000), large(2_000_000), format!("{}{}", large(17_000), large(17_000))]
-    {
+    for lines in [
+        large(33_000),
+        large(120_000),
+        large(2_000_000),
+        format!("{}{}", large(17_000), large(17_000)),
+        fields(96),
+        fields(97),
+        fields(99),
+        fields(120),
+        fields(4000),
+        format!("{}Content-Length: 5\r\n", fields(96)),
+    ] {
         let answer = wire.refused(head(&lines), 431);
         check_answer(&answer, E(431, "invalid_request"), "431");
         assert_eq!(answer.header("Connection"), Some("close"));
+        assert_eq!(answer.header("Cache-Control"), Some("no-store"));
+    }
+    // However the last field arrives, and whatever stands before and behind it.
+    for (lines, status) in [(fields(95), 200), (fields(96), 431)] {
+        let bytes = format!("\r\n{}", head(&lines));
+        for at in bytes.len() - 12..bytes.len() {
+            let mut stream = wire.connect();
+            stream.write_all(&bytes.as_bytes()[..at]).unwrap();
+            let _ = stream.write_all(format!("{}{PROBE}", &bytes[at..]).as_bytes());
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+            let answers = parse(&read_until_closed(&mut stream), &[]);
+            let expected: &[u16] = if status == 200 { &[200, 200] } else { &[431] };
+            assert_eq!(answers.iter().map(|answer| answer.status).collect::<Vec<_>>(), expected, "{at}");
+        }
     }
     let long = format!("GET /{} HTTP/1.1\r\nHost: as.test\r\n\r\n", "y".repeat(100_000));
     check_answer(&wire.refused(long, 431), E(431, "invalid_request"), "a long target");
     // Nothing more than the head has to arrive, and not all of it.
     let endless = head(&large(60_000)).replace("\r\n\r\n", "");
     check_answer(&wire.refused(endless, 431), E(431, "invalid_request"), "a head without end");
-    // This is refused before any of our code sees it, without a body.
-    assert_eq!(wire.refused(head(&fields(120)), 431).text(), "");
     wire.refused(format!("{}{PROBE}", "\r\n".repeat(10_000)), 200);
     let nothing = wire.until_closed("\r\n".repeat(50_000));
     assert!(nothing.is_empty(), "empty lines without end: {}", String::from_utf8_lossy(&nothing));

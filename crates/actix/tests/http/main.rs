@@ -10,6 +10,7 @@ mod bearer_proofs;
 mod check;
 mod client_certificates;
 mod companions;
+mod crowded;
 mod documents;
 mod framing;
 mod issuer_keys;

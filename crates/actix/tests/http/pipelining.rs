@@ -3,7 +3,7 @@
 use crate::check::*;
 use crate::server::get;
 use crate::tls::{certify, connect};
-use crate::wire::{PATIENCE, Wire, parse, read_until_closed};
+use crate::wire::{PATIENCE, Wire, parse, read_answers, read_until_closed};
 use crate::world::*;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -38,7 +38,7 @@ fn as_1_1(got: &[u8]) -> Vec<u8> {
 }
 
 /// A connection with the smallest receive buffer that the system allows.
-fn narrow(wire: &Wire) -> TcpStream {
+pub(crate) fn narrow(wire: &Wire) -> TcpStream {
     let address = wire.address;
     let connected = actix_web::rt::System::new().block_on(async move {
         let socket = actix_web::rt::net::TcpSocket::new_v4().unwrap();
@@ -144,6 +144,30 @@ fn ht_12_nothing_that_follows_close_is_processed() {
         got.extend_from_slice(&buffer[..n]);
     }
     assert_eq!(world.revoked.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn ht_05_a_request_of_http_1_0_ends_no_connection_of_another_client() {
+    let wire = Wire::of(service());
+    for (stranger, ends) in [
+        ("GET /nowhere HTTP/1.0\r\n\r\n".to_owned(), true),
+        (KEYS.replace("1.1", "1.0"), true),
+        (posted("").replace("1.1", "1.0"), true),
+        (KEYS.replace("1.1", "1.0").replace("\r\n\r\n", "\r\nConnection: keep-alive\r\n\r\n"), false),
+    ] {
+        // As many heads of answers as actix may keep for the next.
+        for mut stream in (0..8).map(|_| wire.connect()).collect::<Vec<_>>() {
+            stream.write_all(stranger.as_bytes()).unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+            let got = read_until_closed(&mut stream);
+            assert_eq!(String::from_utf8_lossy(&got).contains("keep-alive"), !ends, "{stranger:?}");
+        }
+        let mut stream = wire.connect();
+        stream.write_all(format!("{KEYS}{KEYS}{OPENAPI}{}", posted("")).repeat(4).as_bytes()).unwrap();
+        for answer in read_answers(&mut stream, 16) {
+            assert_eq!((answer.status, answer.header("Connection")), (200, None), "after {stranger:?}");
+        }
+    }
 }
 
 #[test]
