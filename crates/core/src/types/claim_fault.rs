@@ -105,7 +105,13 @@ impl ClaimFault {
     /// A member of an object that must not have it. The name may be any text.
     #[must_use]
     pub(crate) fn unknown_member(object: &'static str, member: &str) -> Self {
-        Self::new(Excerpt::of_claim(member).to_plain(), Defect::NotAllowed).within(object)
+        Self::not_allowed(member).within(object)
+    }
+
+    /// A claim that must not be there. The name may be any text.
+    #[must_use]
+    pub(crate) fn not_allowed(claim: &str) -> Self {
+        Self::new(Excerpt::of_claim(claim).to_plain(), Defect::NotAllowed)
     }
 
     /// The same about a member of an object: `act.sub`.

@@ -191,9 +191,9 @@ pub(super) fn read_provenance(session: &Map<String, Value>) -> Result<Option<Box
     if session.len() == 3 {
         return Ok(None);
     }
-    // A newer version may restrict a session by a member of which this one knows nothing, and must not drop it.
+    // A newer version may restrict a session by a member that this one does not know, and must not drop.
     if let Some(unknown) = session.keys().find(|name| !is_known(name)) {
-        return Err(ClaimFault::unknown_member("tokenberg_session", unknown));
+        return Err(ClaimFault::not_allowed(unknown));
     }
     let provenance = Provenance {
         joined: has("joined").then(|| time(session, "joined")).transpose()?,
@@ -312,6 +312,13 @@ mod tests {
             let read = AccessTokenClaims::read(payload.as_object().unwrap()).unwrap();
             assert_eq!(Value::Object(read.to_json()), payload, "{members}");
         }
+    }
+
+    #[test]
+    fn a_member_that_is_not_known_is_named_by_its_path() {
+        let payload = payload(&json!({"until": 1}));
+        let fault = AccessTokenClaims::read(payload.as_object().unwrap()).unwrap_err();
+        assert_eq!(fault.to_string(), "the claim tokenberg_session.until is not allowed here");
     }
 
     #[test]
