@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, Connection};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokenberg_core::{AllowedScope, AuditRecord, Recorder, Rights, Timestamp, deceives};
+use tokenberg_core::{AllowedScope, AuditRecord, Outcome, Recorder, Rights, Timestamp, deceives};
 use tokenberg_store::{AuditCursor, AuditEntry, KekSource, NewSecret, Store, StoreError, StoreUrl, WhenFull};
 use tokio::runtime::Runtime;
 
@@ -248,7 +248,7 @@ async fn begun(directory: &Path) -> (Store, SqliteConnection) {
         let trail = store.audit_trail(WhenFull::Drop);
         for n in 1..=4 {
             let jti = Some(format!("jti-{n}").into());
-            trail.record(&AuditRecord { jti, outcome: "granted", ..AuditRecord::default() });
+            trail.record(&AuditRecord { jti, ..AuditRecord::new("", Outcome::Granted) });
             while is_slow && trail.figures().written < n {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
