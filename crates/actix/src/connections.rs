@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 mod tracked;
 
+use tracked::Need;
 pub(crate) use tracked::{Activity, Timeouts, Tracked};
 
 /// How often connections are checked for what lasts for too long.
@@ -51,8 +52,8 @@ struct Open {
 #[derive(Default)]
 struct Tally {
     count: usize,
-    /// When some were last searched that could be ended, and none was found; since the epoch, and whether it was crowded.
-    searched_for_nothing: Option<(Duration, bool)>,
+    /// When some were last searched that could be ended, and none was found; since the epoch, and for which need.
+    searched_for_nothing: Option<(Duration, Need)>,
 }
 
 struct Held {
@@ -106,7 +107,7 @@ impl Connections {
                 .is_some_and(|t| t.count >= inner.most_of_a_source)
         };
         if has_its_number(&open) {
-            self.make_room(&mut open, 1 + inner.most_of_a_source / 64, source, true);
+            self.make_room(&mut open, 1 + inner.most_of_a_source / 64, source, Need::Refused);
             if has_its_number(&open) {
                 inner.figures.refused();
                 inner.figures.closed();
@@ -114,8 +115,8 @@ impl Connections {
             }
         }
         if open.tally.count >= inner.most - inner.most / 8 {
-            let is_crowded = inner.is_crowded_with(open.tally.count);
-            self.make_room(&mut open, 1 + inner.most / 64, None, is_crowded);
+            let need = if inner.is_crowded_with(open.tally.count) { Need::Crowded } else { Need::Few };
+            self.make_room(&mut open, 1 + inner.most / 64, None, need);
         }
         let connection = Arc::new(Tracked::new(inner.epoch));
         let number = open.number;
@@ -131,32 +132,24 @@ impl Connections {
     }
 
     /// Ends so many, those first whose clients have shown the least, and the longest idle first; of one source, or of all.
-    fn make_room(&self, open: &mut Open, count: usize, of: Option<IpAddr>, is_crowded: bool) {
+    fn make_room(&self, open: &mut Open, count: usize, of: Option<IpAddr>, need: Need) {
         let now = self.0.epoch.elapsed();
         let tally = open.tally_of(of);
-        let is_fruitless = |(then, was_crowded): (Duration, bool)| {
-            now.saturating_sub(then) < FRUITLESS && (was_crowded || !is_crowded)
-        };
+        let is_fruitless =
+            |(then, for_need): (Duration, Need)| now.saturating_sub(then) < FRUITLESS && for_need >= need;
         if !tally.searched_for_nothing.is_some_and(is_fruitless) {
-            self.make_room_at(now, open, count, of, is_crowded);
+            self.make_room_at(now, open, count, of, need);
         }
     }
 
-    fn make_room_at(
-        &self,
-        now: Duration,
-        open: &mut Open,
-        count: usize,
-        of: Option<IpAddr>,
-        is_crowded: bool,
-    ) {
+    fn make_room_at(&self, now: Duration, open: &mut Open, count: usize, of: Option<IpAddr>, need: Need) {
         let mut idle: Vec<((u8, Duration), u64)> = open
             .all
             .iter()
             .filter(|(_, held)| of.is_none() || held.source == of)
-            .filter_map(|(number, held)| Some((held.connection.idle_since(now, is_crowded)?, *number)))
+            .filter_map(|(number, held)| Some((held.connection.idle_since(now, need)?, *number)))
             .collect();
-        open.tally_of(of).searched_for_nothing = idle.is_empty().then_some((now, is_crowded));
+        open.tally_of(of).searched_for_nothing = idle.is_empty().then_some((now, need));
         if idle.len() > count {
             idle.select_nth_unstable(count - 1);
         }
@@ -208,7 +201,7 @@ impl Connections {
         let mut open = self.lock();
         if self.0.is_crowded_with(open.tally.count) {
             let surplus = open.tally.count - (most - most / 8);
-            self.make_room_at(now, &mut open, surplus + 1 + most / 64, None, true);
+            self.make_room_at(now, &mut open, surplus + 1 + most / 64, None, Need::Crowded);
         }
         self.0.note_crowd(&open);
     }

@@ -1,6 +1,6 @@
 //! Tests whose connections are ended, and when.
 
-use super::tracked::ACTIVITY_BITS;
+use super::tracked::{ACTIVITY_BITS, Need};
 use super::*;
 use std::sync::atomic::Ordering;
 
@@ -87,8 +87,8 @@ fn ht_10_those_make_room_first_that_have_shown_the_least_and_the_young_last() {
         does(permit, activity, since);
     }
     let now = Duration::from_secs(1);
-    let keys =
-        [&silent, &speaking, &asked, &young, &younger].map(|p| p.connection.idle_since(now, false).unwrap());
+    let keys = [&silent, &speaking, &asked, &young, &younger]
+        .map(|p| p.connection.idle_since(now, Need::Few).unwrap());
     assert!(keys.is_sorted(), "{keys:?}");
 }
 
@@ -103,7 +103,8 @@ fn ht_10_idle_and_stalled_connections_make_room_before_all_places_are_taken() {
     does(&permits[8], Activity::Idle, 40);
     does(&permits[9], Activity::Ending, 60);
     // What was searched without a result a moment ago is not searched again.
-    connections.lock().tally.searched_for_nothing = Some((connections.0.epoch.elapsed() + FRUITLESS, false));
+    connections.lock().tally.searched_for_nothing =
+        Some((connections.0.epoch.elapsed() + FRUITLESS, Need::Few));
     let more = (more, busy(&connections, "192.0.2.2"));
     assert_eq!(ended(), 0);
     connections.lock().tally.searched_for_nothing = None;
@@ -111,7 +112,8 @@ fn ht_10_idle_and_stalled_connections_make_room_before_all_places_are_taken() {
     assert!(ended() == 2 && !permits[9].connection.has_to_end());
     permits[3].connection.stalled_since.store(1, Ordering::Relaxed);
     let now = Duration::from_secs(2);
-    let idle_since = |at: usize, now| permits[at].connection.idle_since(now, false).map(|(_, since)| since);
+    let idle_since =
+        |at: usize, now| permits[at].connection.idle_since(now, Need::Few).map(|(_, since)| since);
     assert_eq!(idle_since(3, now), Some(Duration::from_millis(1)));
     assert_eq!(idle_since(3, Duration::from_millis(500)), None, "it may only be slow");
     does(&permits[4], Activity::Body, 2);
@@ -167,7 +169,8 @@ fn ht_10_a_source_that_has_its_number_of_slow_connections_makes_room_for_its_nex
     assert!(connections.0.epoch.elapsed() >= Duration::from_millis(100), "it may be on its way");
     let ended = permits.iter().map(|permit| permit.connection.has_to_end());
     assert_eq!(ended.collect::<Vec<_>>(), [true, false, false]);
-    drop(next);
+    // One that has sent nothing makes room at once, because the next is refused otherwise.
+    assert!(connections.open(at("192.0.2.1")).is_some() && next.connection.has_to_end());
 }
 
 #[test]

@@ -15,8 +15,8 @@ const GRACE: Duration = Duration::from_millis(250);
 /// How long a connection is spared, while there are others to end, whose client reads nothing or does not send its body.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// How long a connection is spared, even if no place is left, whose client has sent no whole request, reads nothing, or
-/// does not send its body.
+/// How long a connection is spared, even if no place is left, whose client reads nothing or does not send its body; or has
+/// sent no whole request, unless another is refused otherwise.
 const BRIEF: Duration = Duration::from_millis(100);
 
 /// For how long a connection may do what.
@@ -57,6 +57,17 @@ pub(crate) enum Activity {
     Busy,
     /// The last answer has been given.
     Ending,
+}
+
+/// How much a place is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Need {
+    /// Few are left.
+    Few,
+    /// Almost none is left, and what cannot end yet is asked again soon.
+    Crowded,
+    /// The one that needs it is refused otherwise.
+    Refused,
 }
 
 pub(super) const ACTIVITY_BITS: u64 = 3;
@@ -171,20 +182,21 @@ impl Tracked {
     }
 
     /// How soon it should make room for others, the least soonest, unless it is of use or was asked to end: by what its
-    /// client has shown, and since when it does nothing for it. All of these come before those that are young. Whether
-    /// clients that are slow for less than [`SLOW`] are among these depends on whether the server `is_crowded`.
-    pub(super) fn idle_since(&self, now: Duration, is_crowded: bool) -> Option<(u8, Duration)> {
+    /// client has shown, and since when it does nothing for it. All of these come before those that are young.
+    pub(super) fn idle_since(&self, now: Duration, need: Need) -> Option<(u8, Duration)> {
         if self.has_to_end() {
             return None;
         }
         let shown = self.shown.load(Ordering::Relaxed);
         let is_proven = shown == Shown::Request as u8;
         // After how long it may end, and after how long it is not young.
-        let (since, least, grace) = match (self.activity(), self.stalled_since()) {
-            (_, Some(since)) => (since, if is_crowded { BRIEF } else { SLOW }, SLOW),
-            (Activity::Body, None) => (self.since(), if is_crowded { BRIEF } else { SLOW }, SLOW),
+        let slow = (if need == Need::Few { SLOW } else { BRIEF }, SLOW);
+        let idle = (if is_proven || need == Need::Refused { Duration::ZERO } else { BRIEF }, GRACE);
+        let (since, (least, grace)) = match (self.activity(), self.stalled_since()) {
+            (_, Some(since)) => (since, slow),
+            (Activity::Body, None) => (self.since(), slow),
             (Activity::Handshake | Activity::Idle | Activity::Head | Activity::Ending, None) => {
-                (self.since(), if is_proven { Duration::ZERO } else { BRIEF }, GRACE)
+                (self.since(), idle)
             }
             (Activity::Busy, None) => return None,
         };
