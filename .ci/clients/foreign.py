@@ -16,7 +16,7 @@ class Foreign:
         self.url = self._provider.opened["issuer"]
         users = ("--may-act-for", f"{self.url}|*")
         world.administer(
-            "issuer", "add", self.url, "--discover", "--alg", "ES256", "--audience", world.token_server,
+            "issuer", "add", self.url, "--discover", "--shared-names", "--alg", "ES256", "--audience", world.token_server,
             "--accept", "id_token,access_token,jwt_bearer",
             "--scope", "catalog", "--map", "groups=analysts:PRINCIPAL_ROLE:analyst",
         )

@@ -82,7 +82,7 @@ def _ending(world, name, terms):
 def _with_id_tokens(world, name, terms, lifetime, *trust):
     provider = world.provider()
     url = provider.opened["issuer"]
-    world.administer("issuer", "add", url, "--discover", "--accept", "id_token", *trust)
+    world.administer("issuer", "add", url, "--discover", "--shared-names", "--accept", "id_token", *trust)
     client = world.add_client(
         f"sessions-{name}", "--token-lifetime", f"{terms.lifetime}s", "--may-act-for", f"{url}|*")
 
