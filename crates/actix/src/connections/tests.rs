@@ -156,8 +156,8 @@ fn ht_10_a_server_without_places_makes_room_before_one_more_asks_for_it() {
 fn ht_10_a_source_that_has_its_number_of_slow_connections_makes_room_for_its_next() {
     let connections = connections(1000, 3);
     let permits: Vec<Permit> = (0..3).map(|_| busy(&connections, "192.0.2.1").unwrap()).collect();
+    // The others are answered meanwhile.
     does(&permits[0], Activity::Body, 0);
-    does(&permits[1], Activity::Body, 1);
     let begun = Instant::now();
     let next = loop {
         if let Some(permit) = connections.open(at("192.0.2.1")) {
