@@ -80,10 +80,7 @@ fn wait<S: Asks>(
         Answered::Pending(pending) => pending,
     };
     Ok(match pending {
-        Pending::Digest(question) => {
-            let digest = answers.digest(question.client_id(), question.secret());
-            question.digested(&digest, &mut ())?
-        }
+        Pending::Digest(question) => question.computed(answers, &mut ())?,
         Pending::FetchKeys(question) => {
             let answer = blocking.verify(question.issuer(), question.token(), question.now())?;
             question.verified(answer, &mut ())?
@@ -118,8 +115,7 @@ impl<S: Asks> Question<S> {
                 if answers.is_costly(question.client_id(), question.secret()) {
                     return Ok(Answered::Pending(Pending::Digest(question)));
                 }
-                let digest = answers.digest(question.client_id(), question.secret());
-                question.digested(&digest, listener)?
+                question.computed(answers, listener)?
             }
             Question::FindIssuer(question) => {
                 let issuer = answers.issuer(question.issuer());

@@ -92,10 +92,7 @@ pub fn explain(
         };
         step = match question.answer(answers, &mut trace) {
             Ok(Answered::Next(step)) => Ok(step),
-            Ok(Answered::Pending(Pending::Digest(question))) => {
-                let digest = answers.digest(question.client_id(), question.secret());
-                question.digested(&digest, &mut trace)
-            }
+            Ok(Answered::Pending(Pending::Digest(question))) => question.computed(answers, &mut trace),
             Ok(Answered::Pending(Pending::FetchKeys(question))) => {
                 match blocking.verify(question.issuer(), question.token(), question.now()) {
                     Ok(answer) => question.verified(answer, &mut trace),

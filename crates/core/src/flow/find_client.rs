@@ -6,7 +6,7 @@ use crate::policy::client_secret;
 use crate::policy::proof::Authenticated;
 use crate::refusal::Refusal;
 use crate::request::client_authentication::{Reading, SecretAuthentication};
-use crate::{Client, ClientId, Issuer, Secret, SecretDigest, Timestamp};
+use crate::{Answers, Client, ClientId, Issuer, Secret, SecretDigest, Timestamp};
 use std::sync::Arc;
 
 /// Begins to prove the client by its secret, and goes on with `then` once that is done.
@@ -137,6 +137,19 @@ impl<S: Asks> DigestSecret<S> {
     #[must_use]
     pub fn secret(&self) -> &Secret {
         &self.reading.secret
+    }
+
+    /// Derives the digest on the calling thread, and answers with it.
+    ///
+    /// # Errors
+    /// As [`DigestSecret::digested`].
+    pub fn computed(
+        self,
+        answers: &(impl Answers + ?Sized),
+        listener: &mut (impl Listener + ?Sized),
+    ) -> Result<S, Refusal> {
+        let digest = answers.digest(self.client_id(), self.secret());
+        self.digested(&digest, listener)
     }
 
     /// Answers with the digest.
