@@ -142,6 +142,9 @@ impl Audit {
 
     pub(crate) fn granted(&self, granted: &Granted) {
         self.count(Outcome::Granted);
+        if !self.is_reported() {
+            return;
+        }
         let (claims, decision) = (&granted.claims, &granted.decision);
         let actors = claims.actor.iter().flat_map(Actor::chain);
         // A user whom only a client names stays so, however often the token is renewed (conformance TX-69).
@@ -179,6 +182,9 @@ impl Audit {
     /// A presented token that is good, with its claims.
     fn good(&self, outcome: Outcome, claims: &AccessTokenClaims) {
         self.count(outcome);
+        if !self.is_reported() {
+            return;
+        }
         let record = AuditRecord {
             owner: Some(claims.client_id.as_str().into()),
             subject_auth: claims.session.asserted.then(|| UNSECURED.into()),
@@ -190,14 +196,12 @@ impl Audit {
     /// A presented token that is not good, or that the client may not see, with what it claims.
     fn worthless(&self, outcome: Outcome, reason: String, body: &[u8]) {
         self.count(outcome);
-        let presented = ClaimedToken::all_of(body);
-        let record = AuditRecord {
-            reason: Some(reason.into()),
-            tokens: presented.iter().map(|token| token.name().into()).collect(),
-            presented,
-            ..self.begun_record(outcome)
-        };
-        self.report(&record, ABOUT_A_TOKEN);
+        self.report(&self.failed_record(outcome, reason, Some(body)), ABOUT_A_TOKEN);
+    }
+
+    /// Whether a record would be logged or kept: an embedding program may want neither.
+    fn is_reported(&self) -> bool {
+        self.observer.recorder().is_some() || tracing::enabled!(target: AUDIT, tracing::Level::INFO)
     }
 
     /// Logs the record, and passes it to the recorder, if there is one.
@@ -219,6 +223,17 @@ impl Audit {
             grant: self.grant.map(GrantType::as_parameter),
             scope_in: self.scope.as_ref().map(|scope| scope.as_str().into()),
             ..AuditRecord::new(self.endpoint.path(), outcome)
+        }
+    }
+
+    /// The same of a request that failed, with what the tokens in its body claim, if that is recorded.
+    fn failed_record(&self, outcome: Outcome, reason: String, body: Option<&[u8]>) -> AuditRecord<'_> {
+        let presented = body.map(ClaimedToken::all_of).unwrap_or_default();
+        AuditRecord {
+            reason: Some(reason.into()),
+            tokens: presented.iter().map(|token| token.name().into()).collect(),
+            presented,
+            ..self.begun_record(outcome)
         }
     }
 

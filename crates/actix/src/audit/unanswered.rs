@@ -2,8 +2,7 @@
 
 use super::Audit;
 use crate::fault::Fault;
-use std::borrow::Cow;
-use tokenberg_core::{AuditRecord, ClaimedToken, Credential, Excerpt, OAuthError, Outcome, Refusal};
+use tokenberg_core::{AuditRecord, Credential, Excerpt, OAuthError, Outcome, Refusal};
 
 /// What a client authenticates with, as far as it says what a failure comes after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,14 +74,11 @@ impl Audit {
     fn fell_through(&self, ending: Ending<'_>) {
         let Ending { said, outcome, status, reason, body, is_verified } = ending;
         self.count(outcome);
-        let presented = body.map(ClaimedToken::all_of).unwrap_or_default();
         let mut record = AuditRecord {
             status,
-            reason: Some(reason.into()),
-            tokens: presented.iter().map(|token| token.name().into()).collect(),
-            presented,
-            scope_in: self.scope.as_ref().map(|scope| without_secret(scope.as_str())),
-            ..self.begun_record(outcome)
+            // A client may have sent a token or a secret in its place.
+            scope_in: self.scope.as_ref().map(|scope| Excerpt::redacted(scope.as_str())),
+            ..self.failed_record(outcome, reason, body)
         };
         if !is_verified {
             record.cut_as_unverified();
@@ -92,10 +88,4 @@ impl Audit {
         }
         self.report(&record, said);
     }
-}
-
-/// The scope of a refused request. A client may have sent a token or a secret in its place.
-fn without_secret(scope: &str) -> Cow<'_, str> {
-    let excerpt = Excerpt::of_claim(scope);
-    if excerpt.is_redacted() { excerpt.to_plain().into() } else { scope.into() }
 }

@@ -5,6 +5,7 @@ use super::rule::Rule;
 use super::{Explanation, Refusing, Verdict, remedy};
 use crate::answers::Recollection;
 use crate::flow::{KeysOf, Listener, Step, UseOnce, Who};
+use crate::policy::access_token::{Framed, framed};
 use crate::policy::signed_token::TokenReading;
 use crate::request::client_authentication::{Authentication, Credential};
 use crate::request::token_request::TokenRequest;
@@ -174,16 +175,8 @@ impl<A: Answers + ?Sized> Listener for Trace<'_, A> {
         });
     }
 
-    fn token_read(&mut self, token: &Secret, reading: &TokenReading) {
-        let is_ours = match reading {
-            TokenReading::Ours(_) | TokenReading::Bad(_) => true,
-            TokenReading::Foreign(_) => false,
-        };
-        let framed = CompactJws::parse(token.expose()).ok().filter(|framed| {
-            let iss = framed.unverified_payload().get("iss").and_then(Value::as_str);
-            is_ours && iss == Some(self.issuer.as_str())
-        });
-        let Some(framed) = framed else { return };
+    fn token_read(&mut self, token: &Secret, _: &TokenReading) {
+        let Ok(Framed::Ours(framed)) = framed(token.expose(), self.issuer) else { return };
         self.rules.push(Rule::Signature {
             place: self.place(token.expose()),
             keys: KeysTold::Ourselves,
@@ -300,10 +293,7 @@ fn picked(payload: &Map<String, Value>, names: &[&str]) -> Map<String, Value> {
 /// The value, with an excerpt in the place of each text that may be a token or a secret.
 fn redacted(value: &Value) -> Value {
     match value {
-        Value::String(text) => {
-            let excerpt = Excerpt::of_claim(text);
-            if excerpt.is_redacted() { excerpt.to_plain().into() } else { text.as_str().into() }
-        }
+        Value::String(text) => Excerpt::redacted(text).into(),
         Value::Array(values) => values.iter().map(redacted).collect(),
         Value::Object(members) => members.iter().map(|(n, v)| (n.clone(), redacted(v))).collect(),
         Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),

@@ -3,6 +3,7 @@
 
 use super::subject::deceives;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::fmt::Write;
 
 /// The longest excerpt, in bytes as it is written, escapes included.
@@ -104,6 +105,13 @@ impl Excerpt {
         }
         let (shown, is_whole) = escaped(text);
         Self { shown: shown.into(), form: if is_whole { Form::Whole } else { Form::Cut(text.len()) } }
+    }
+
+    /// The text itself, or what an excerpt shows of it if it may be a token or a secret as in [`Excerpt::of_claim`].
+    #[must_use]
+    pub fn redacted(text: &str) -> Cow<'_, str> {
+        let excerpt = Self::of_claim(text);
+        if excerpt.is_redacted() { excerpt.to_plain().into() } else { text.into() }
     }
 
     /// Whether the text may be a token or a secret, so that only its beginning is in it.
