@@ -10,15 +10,15 @@ use tokio::runtime::Runtime;
 pub(crate) struct Waiting<'a> {
     runtime: &'a Runtime,
     single_use: &'a dyn SingleUse,
-    issuer_keys: Option<&'a dyn IssuerKeys>,
+    issuer_keys: &'a dyn IssuerKeys,
 }
 
 impl<'a> Waiting<'a> {
-    /// Records single use with `single_use`, and fetches with `issuer_keys`, if anything.
+    /// Records single use with `single_use`, and fetches with `issuer_keys`.
     pub(crate) fn new(
         runtime: &'a Runtime,
         single_use: &'a dyn SingleUse,
-        issuer_keys: Option<&'a dyn IssuerKeys>,
+        issuer_keys: &'a dyn IssuerKeys,
     ) -> Self {
         Self { runtime, single_use, issuer_keys }
     }
@@ -35,17 +35,16 @@ impl Blocking for Waiting<'_> {
         token: &CompactJws,
         now: Timestamp,
     ) -> Result<Result<Verified, SignatureFault>, KeysUnavailable> {
-        match self.issuer_keys {
-            Some(keys) => self.runtime.block_on(keys.verify(issuer, token, now)),
-            None => Blocking::verify(&(), issuer, token, now),
-        }
+        self.runtime.block_on(self.issuer_keys.verify(issuer, token, now))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokenberg_jose::Keyring;
+    use crate::issuer_keys::{IssuerAccess, held};
+    use std::sync::Arc;
+    use tokenberg_jose::{FetchLimits, Keyring};
     use tokenberg_store::{KekSource, Store, StoreUrl};
 
     #[test]
@@ -60,7 +59,8 @@ mod tests {
                 store.watch(move |keys, _: Option<&Keyring>| Keyring::read(keys, now)).await
             })
             .unwrap_or_else(|e| panic!("{e}"));
-        let waiting = Waiting::new(&runtime, &watched, None);
+        let keys = held(&IssuerAccess::default(), FetchLimits::default(), Arc::default()).unwrap();
+        let waiting = Waiting::new(&runtime, &watched, &keys);
         let once = Once { namespace: "n".into(), id: "j".into(), until: now };
         assert_eq!((waiting.use_once(&once), waiting.use_once(&once)), (Ok(true), Ok(false)));
     }

@@ -78,7 +78,7 @@ impl OneRequest {
             anyhow::Ok(store.watch(move |keys, _: Option<&Keyring>| Keyring::read(keys, now)).await?)
         })?;
         let moment = watched.now();
-        decide(&*moment, &Waiting::new(&runtime, &watched, Some(&keys)))
+        decide(&*moment, &Waiting::new(&runtime, &watched, &keys))
     }
 
     /// The endpoint that decides.

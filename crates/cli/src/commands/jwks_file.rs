@@ -1,7 +1,7 @@
 //! Reads a file of public keys, a JWK Set that somebody else made, before it is kept: RFC 7517 §5.
 
 use crate::failure::warn;
-use crate::input;
+use crate::{input, issuer_keys};
 use anyhow::Context;
 use serde_json::Value;
 use std::path::Path;
@@ -25,12 +25,7 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Box<str>> {
     }
     let public = public.with_context(|| path.display().to_string())?;
     refuse_leak(&public, path)?;
-    for ignored in public.ignored() {
-        warn(&ignored.to_string());
-    }
-    if public.left_out() > 0 {
-        warn(&format!("{} further keys are not used, and too many to be listed", public.left_out()));
-    }
+    issuer_keys::unused(&public).iter().for_each(|sentence| warn(sentence));
     anyhow::ensure!(!public.is_empty(), "no key of {} can be used to verify a signature", path.display());
     Ok(text.into())
 }

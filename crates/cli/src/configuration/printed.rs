@@ -2,7 +2,7 @@
 
 use super::setting::{Kind, Origin, Setting, leaf};
 use super::{Configuration, settings};
-use crate::output::without_controls;
+use crate::output::on_one_line;
 use serde_json::{Map, Value};
 use std::fmt::Write;
 
@@ -55,7 +55,7 @@ impl Configuration {
             Origin::Variable(name) => format!("from {name}"),
             Origin::Line(line) => {
                 let file = self.file.as_ref().map_or_else(String::new, |file| file.display().to_string());
-                format!("from {}:{line}", without_controls(&file).replace('\n', "\\n"))
+                format!("from {}:{line}", on_one_line(&file))
             }
             Origin::Default => "default".to_owned(),
         }

@@ -8,7 +8,7 @@ mod trial;
 mod web;
 
 pub(crate) use key_fetches::KeyFetches;
-pub(crate) use trial::{Outcome, Trial};
+pub(crate) use trial::{Outcome, Trial, unused};
 
 use crate::configuration::values::path;
 use clap::{ArgAction, Args};

@@ -68,11 +68,17 @@ impl Trial {
     }
 }
 
-fn tried(issuer: &TrustedIssuer, keys: &PublicKeys) -> Tried {
+/// A sentence about each key of a set that is not used, and one about those that are too many to be listed.
+pub(crate) fn unused(keys: &PublicKeys) -> Vec<String> {
     let mut unused: Vec<String> = keys.ignored().iter().map(ToString::to_string).collect();
     if keys.left_out() > 0 {
         unused.push(format!("{} further keys are not used, and too many to be listed", keys.left_out()));
     }
+    unused
+}
+
+fn tried(issuer: &TrustedIssuer, keys: &PublicKeys) -> Tried {
+    let unused = unused(keys);
     let outcome = match (keys.usable_among(issuer.trust.accepted_algorithms()), keys.len(), unused.len()) {
         (0, 0, 0) => Outcome::Unusable("the set that it publishes is empty".to_owned()),
         (0, 0, _) => Outcome::Unusable("no key of the set that it publishes can be used".to_owned()),
