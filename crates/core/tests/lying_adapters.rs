@@ -12,7 +12,7 @@ use tokenberg_testkit::{ForeignKey, World, alice, at1, changed, trusted};
 /// What the adapter answers instead of the truth.
 enum Lie {
     Nothing,
-    /// Whoever is asked for, this client is found.
+    /// Whichever client is asked for, this one is found.
     Client(&'static str),
     /// Whatever is presented, it reads as this token.
     Reading(String, Issuer),
@@ -165,7 +165,7 @@ fn ca_24_another_client_than_was_asked_for_is_not_authenticated() {
 }
 
 #[test]
-fn ca_18_the_digest_of_another_secret_authenticates_nobody() {
+fn ca_18_the_digest_of_another_secret_authenticates_no_client() {
     let world = World::new();
     let basic = Some("Basic YzE6czEtWjc=");
     assert_eq!(refusal(&world, Lie::Nothing, basic, CREDENTIALS), None);

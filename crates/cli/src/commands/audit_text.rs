@@ -4,7 +4,7 @@ use crate::output::{in_sight, on_one_line, table};
 use serde_json::{Map, Value, json};
 use tokenberg_store::{AuditEntry, AuditReport, Break, ChainReport, Difference};
 
-/// One line of JSON, in which no character can steer a terminal, whoever has written what stands in the store.
+/// One line of JSON, in which no character can steer a terminal, whatever stands in the store.
 ///
 /// What is no record of ours, an object without the three members that come first here, is printed as a text.
 pub(crate) fn line(entry: &AuditEntry) -> String {

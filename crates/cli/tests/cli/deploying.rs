@@ -41,7 +41,7 @@ fn op_30_op_13_the_service_manager_is_told_what_we_do() {
     // Nobody listens: it serves all the same, and says so.
     let server = place.serve_with(&[], &[("NOTIFY_SOCKET", place.path("nobody").to_str().unwrap())]);
     assert_eq!(server.ask("root", "first-secret-of-root").status, 200);
-    within_a_second("it is told in the log", || server.log().contains("cannot notify the service manager"));
+    within_a_second("the log says so", || server.log().contains("cannot notify the service manager"));
 }
 
 #[cfg(target_os = "linux")]

@@ -31,7 +31,7 @@ fn ks_06_what_an_issuer_publishes_is_reported_when_it_is_added_or_changed() {
     let (jwks, encrypting) = (key().jwks(), encrypting());
     let uri = format!("{}/jwks", idp.url);
     let not_for_signatures = "key 0 (\"1\") is ignored: its use or key_ops says";
-    for (published, more, usable, told) in [
+    for (published, more, usable, expected) in [
         (&*jwks, &[][..], json!(1), ""),
         (&*jwks, &["--alg", "RS256,PS256"], json!(0), "(--alg RS256,PS256), but 1 for others"),
         (r#"{"keys":[]}"#, &[], json!(0), "the set that it publishes is empty"),
@@ -50,7 +50,7 @@ fn ks_06_what_an_issuer_publishes_is_reported_when_it_is_added_or_changed() {
                 "{}",
                 said.err
             );
-            assert!(said.err.contains(told), "{} is not {told}", said.err);
+            assert!(said.err.contains(expected), "{} is not {expected}", said.err);
             // What was registered is registered in any case.
             place.run(&["issuer", "show", &idp.url]).done();
         }
@@ -68,21 +68,21 @@ fn ks_06_what_an_issuer_publishes_is_reported_when_it_is_added_or_changed() {
         (&["--leeway", "1m"], false),
     ] {
         let said = place.run(&[&["issuer", "change", &idp.url], options].concat()).done();
-        let told = said.err.contains("no published key of") && said.err.contains(not_for_signatures);
-        assert_eq!(told, warns, "{options:?}: {}", said.err);
+        let warned = said.err.contains("no published key of") && said.err.contains(not_for_signatures);
+        assert_eq!(warned, warns, "{options:?}: {}", said.err);
     }
 }
 
 #[test]
 fn ks_06_an_issuer_that_cannot_be_reached_is_added_with_a_warning_and_the_rules_of_the_server() {
     let place = Place::new();
-    for (url, more, told) in [
+    for (url, more, expected) in [
         (DOWN, &[][..], "cannot be fetched now"),
         ("https://127.0.0.1:9", &[], "say --allow-private-issuers"),
         ("https://127.0.0.1:9", &["--allow-private-issuers"], "cannot be fetched now"),
     ] {
         let said = add(&place, url, &[&["--discover"], more].concat()).done();
-        assert!(said.err.contains(told) && said.err.contains("`tokenberg check`"), "{}", said.err);
+        assert!(said.err.contains(expected) && said.err.contains("`tokenberg check`"), "{}", said.err);
         assert_eq!(said.json()["usable_keys"], Value::Null);
     }
     let said = add(&place, "https://127.0.0.1:9", &["--discover", "--allow-private-issuers"]).done();

@@ -120,7 +120,7 @@ impl AccessTokenClaims {
         self.actor.is_none() && self.is_of_clients_session()
     }
 
-    /// Whether the token belongs to a session of its client for itself, whoever acts in the token.
+    /// Whether the token belongs to a session of its client for itself, whichever actor the token names.
     #[must_use]
     pub fn is_of_clients_session(&self) -> bool {
         self.session.subject_issuer.is_none()

@@ -116,20 +116,20 @@ fn ks_06_jw_25_a_malformed_entry_costs_no_other_and_is_listed_with_what_is_wrong
         (with("kid", b"\"\xfc\""), "its kid is not a text"),
     ];
     for value in odd_values().into_iter().filter(|value| value.as_slice() != b"\"]}\\\"{[\"") {
-        for (member, told) in
+        for (member, expected) in
             [("x", "its member x is"), ("kty", "its member kty is"), ("alg", "its member alg is")]
         {
-            cases.push((with(member, &value), told));
+            cases.push((with(member, &value), expected));
         }
     }
-    for (entry, told) in cases {
+    for (entry, expected) in cases {
         for (position, document) in [(0, of_keys(&[&entry, &good])), (1, of_keys(&[&good, &entry]))] {
             let held = Held::new();
             held.pages.put(JWKS, document.clone());
             assert!(is_good(held.verify(&idp(), &signer.token(), 0)), "{}", start(&document));
             let unused = unused(&held);
             assert!(unused.len() == 1 && unused[0].starts_with(&format!("key {position} ")), "{unused:?}");
-            assert!(position == 1 || unused[0].contains(told), "{unused:?} is not {told}");
+            assert!(position == 1 || unused[0].contains(expected), "{unused:?} is not {expected}");
         }
     }
 }
@@ -147,9 +147,10 @@ fn jw_25_an_odd_value_hides_no_private_key() {
         let held = Held::new();
         held.pages.put(JWKS, of_keys(&[&public, &entry]));
         assert!(is_outage(held.verify(&idp(), &signer.token(), 0)), "{}", start(&entry));
-        let told = unused(&held);
-        let private = told.iter().any(|told| told.ends_with("its private key was published with it"));
-        assert!(private && !told.iter().any(|told| told.contains("aHVzaA")), "{told:?}");
+        let sentences = unused(&held);
+        let private =
+            sentences.iter().any(|sentence| sentence.ends_with("its private key was published with it"));
+        assert!(private && !sentences.iter().any(|sentence| sentence.contains("aHVzaA")), "{sentences:?}");
     }
     // A null is no private half.
     let held = Held::new();
@@ -204,11 +205,11 @@ fn ks_06_a_large_set_is_used_as_far_as_it_goes() {
     let held = Held::new();
     held.pages.put(JWKS, set(keys));
     let most = format!("more than {MOST_KEYS} usable keys");
-    for (token, told) in [(&token, most.as_str()), (&token_of("y149"), "not supported")] {
+    for (token, expected) in [(&token, most.as_str()), (&token_of("y149"), "not supported")] {
         for now in 0..10 {
             match held.verify(&idp(), token, now) {
                 Ok(Err(SignatureFault::Unusable { reason, .. })) => {
-                    assert!(reason.contains(told), "{reason}")
+                    assert!(reason.contains(expected), "{reason}")
                 }
                 other => panic!("{other:?}"),
             }
@@ -223,7 +224,7 @@ fn ks_06_that_no_key_can_be_used_is_said_with_the_reason() {
     let signer = Signer::new();
     let mut encrypting = signer.jwk();
     encrypting["use"] = "enc".into();
-    for (keys, told) in [
+    for (keys, expected) in [
         (vec![], "can be used: it is empty"),
         (vec![encrypting.clone()], "its use or key_ops says that it is not for verifying signatures"),
         (vec![json!(null), encrypting], "key 0 is ignored: it is no object, but null; 1 more"),
@@ -231,6 +232,6 @@ fn ks_06_that_no_key_can_be_used_is_said_with_the_reason() {
         let held = Held::new();
         held.pages.put(JWKS, json!({ "keys": keys }).to_string());
         let outage = held.verify(&idp(), &signer.token(), 0).unwrap_err();
-        assert!(outage.reason.contains(told), "{} is not {told}", outage.reason);
+        assert!(outage.reason.contains(expected), "{} is not {expected}", outage.reason);
     }
 }
