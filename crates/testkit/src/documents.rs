@@ -225,8 +225,10 @@ impl Documents {
         assert!(wells.iter().all(own), "{issuer}: {asked:?}");
         assert_eq!(is_usable, !rest.is_empty(), "{issuer}: {asked:?}");
         if let [uri] = rest {
-            let said: Value = serde_json::from_str(body).expect("metadata");
-            assert_eq!((&said["issuer"], &said["jwks_uri"]), (&json!(issuer), &json!(uri)), "{issuer}");
+            // Members besides these two may be of a form that serde_json refuses.
+            if let Ok(said) = serde_json::from_str::<Value>(body) {
+                assert_eq!((&said["issuer"], &said["jwks_uri"]), (&json!(issuer), &json!(uri)), "{issuer}");
+            }
             assert!(matches!(status, 200 | 404), "{status}");
             assert!(may_be_asked(uri, issuer, insecure_http), "{issuer}: {uri}");
         }
