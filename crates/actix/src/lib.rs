@@ -1,5 +1,4 @@
-//! How do the core's questions and answers travel over HTTP? RFC 6749 §3.2 on actix-web, for a server of its own or
-//! mounted in anybody's.
+//! The HTTP transport of the token service on actix-web (RFC 6749 §3.2): a server of its own, or routes to mount in another.
 //!
 //! - [`TokenService`] answers token requests from a [`World`]; [`TokenService::configure`] mounts it in any actix app.
 //!   Introspection comes with it, and revocation where [`TokenServiceBuilder::revocations`] says who writes them down.
@@ -22,60 +21,33 @@
 //! that end with a bare line feed, as RFC 9112 §2.2 permits; proxies in front of it should be strict.
 #![forbid(unsafe_code)]
 
-mod answered;
 mod answering;
-mod audit;
 mod bearer;
-mod bearer_config;
-mod bearer_error;
-mod body;
-mod client_address;
-mod client_authorities;
-mod client_certificate;
-mod client_stream;
 mod connection;
-mod connection_figures;
-mod connections;
-mod costly;
+mod documents;
 mod endpoint;
-mod exposition;
-mod failures;
-mod fault;
-mod framing;
-mod guard;
-mod handshakes;
-mod metadata;
-mod metrics;
-mod observer;
-mod one_method;
-mod openapi;
-mod operations;
-mod protected_resource;
-mod random_bits;
-mod reply;
+mod observe;
+mod paths;
 mod routes;
 mod server;
 mod service;
-mod sources;
-mod throttle;
 pub mod tls;
-mod transport;
-mod world;
 
-pub use audit::{AUDIT, SPANS};
+pub use answering::world::{Fixed, World};
 pub use bearer::Bearer;
-pub use bearer_config::BearerConfig;
-pub use bearer_error::{BearerError, BearerRefusal};
-pub use client_address::{Network, NetworkFault, TrustedProxies};
-pub use client_authorities::ClientAuthorities;
-pub use exposition::Exposition;
-pub use guard::RequestId;
-pub use one_method::one_method_only;
-pub use operations::Operations;
-pub use protected_resource::ProtectedResource;
+pub use bearer::config::BearerConfig;
+pub use bearer::error::{BearerError, BearerRefusal};
+pub use bearer::one_method::one_method_only;
+pub use connection::address::{Network, NetworkFault, TrustedProxies};
+pub use connection::authorities::ClientAuthorities;
+pub use documents::protected_resource::ProtectedResource;
+pub use endpoint::request_id::RequestId;
+pub use observe::AUDIT;
+pub use observe::audit::SPANS;
+pub use observe::exposition::Exposition;
+pub use server::operations::Operations;
 pub use server::{
     BasePathFault, Handle, LONGEST_KEEP_ALIVE, MOST_CONNECTIONS, OPERATIONS_CONNECTIONS, Running,
     ServerBuilder, check_base_path,
 };
 pub use service::{TokenService, TokenServiceBuilder};
-pub use world::{Fixed, World};

@@ -1,11 +1,14 @@
-//! What is where? The paths of the token endpoint and of its documents; RFC 8414 §3, RFC 8615.
+//! Mounts the token endpoint and its documents: RFC 8414 §3, RFC 8615.
 
-use crate::audit;
-use crate::endpoint::{self, Endpoint};
-use crate::fault::Fault;
-use crate::guard::guard;
-use crate::metrics::Document;
-use crate::reply;
+use crate::endpoint;
+use crate::endpoint::fault::Fault;
+use crate::endpoint::guard::guard;
+use crate::endpoint::reply;
+use crate::observe::audit;
+use crate::observe::metrics::Document;
+use crate::paths::{
+    AUTHORIZATION_SERVER, Endpoint, INTROSPECTION, JWKS, OPENAPI, OPENID_CONFIGURATION, REVOCATION,
+};
 use crate::service::TokenService;
 use actix_web::http::Method;
 use actix_web::middleware::from_fn;
@@ -13,17 +16,24 @@ use actix_web::{HttpRequest, HttpResponse, Resource, Route, web};
 use tokenberg_core::TOKEN_ENDPOINT_PATHS;
 use tracing::Instrument;
 
-/// Where tokens are asked for, under the issuer.
-pub(crate) const TOKENS: &str = "/v1/oauth/tokens";
-/// Where tokens are introspected and revoked.
-pub(crate) const INTROSPECTION: &str = "/v1/oauth/introspect";
-pub(crate) const REVOCATION: &str = "/v1/oauth/revoke";
-pub(crate) const JWKS: &str = "/.well-known/jwks.json";
-pub(crate) const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
-pub(crate) const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
-pub(crate) const OPENAPI: &str = "/openapi.json";
+impl TokenService {
+    /// Mounts the routes, for [`App::configure`](actix_web::App::configure) or inside of a
+    /// [`web::scope`](actix_web::web::scope()) whose path is that of the issuer.
+    pub fn configure(&self) -> impl Fn(&mut web::ServiceConfig) + Clone + Send + Sync + 'static {
+        let service = self.clone();
+        move |config| mount(&service, config)
+    }
 
-pub(crate) fn mount(service: &TokenService, config: &mut web::ServiceConfig) {
+    /// Mounts the metadata documents where RFC 8414 §3.1 has them for an issuer with a path: outside of that path, at
+    /// `/.well-known/oauth-authorization-server/PATH`. For the app itself, beside a scope that [`TokenService::configure`]
+    /// is mounted in; for an issuer without a path it mounts nothing.
+    pub fn configure_root(&self) -> impl Fn(&mut web::ServiceConfig) + Clone + Send + Sync + 'static {
+        let service = self.clone();
+        move |config| mount_inserted(&service, config)
+    }
+}
+
+fn mount(service: &TokenService, config: &mut web::ServiceConfig) {
     // Each separately, because actix matches a resource of several paths by regular expressions. All are answered in place; a redirect
     // would send the secret twice.
     for path in TOKEN_ENDPOINT_PATHS {
@@ -45,7 +55,7 @@ pub(crate) fn mount(service: &TokenService, config: &mut web::ServiceConfig) {
 
 /// RFC 8414 §3.1: the well-known part is inserted between the host and the path of the issuer, so these stand outside of
 /// the path that all others are under.
-pub(crate) fn mount_inserted(service: &TokenService, config: &mut web::ServiceConfig) {
+fn mount_inserted(service: &TokenService, config: &mut web::ServiceConfig) {
     let path = service.issuer().path();
     if !path.is_empty() {
         let inserted = |well_known: &str| format!("{well_known}{path}");

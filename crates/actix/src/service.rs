@@ -1,18 +1,18 @@
-//! What is a token service made of? A policy, a world, a clock, and the limits of its listener.
+//! The token service: a policy, a world, a clock, and the limits of its requests.
 
-use crate::answering::{self, Denied, Waits};
-use crate::audit::Audit;
-use crate::client_address::TrustedProxies;
-use crate::costly::Costly;
-use crate::exposition::Exposition;
-use crate::fault::Fault;
-use crate::metadata::{Abilities, Metadata};
-use crate::metrics::Metrics;
-use crate::observer::Observer;
-use crate::throttle::{Attempt, Credential, Throttle};
-use crate::world::World;
-use crate::{openapi, random_bits, routes};
-use actix_web::web;
+use crate::answering::compute_pool::ComputePool;
+use crate::answering::random_bits;
+use crate::answering::throttle::{Attempt, Credential, Throttle};
+use crate::answering::world::World;
+use crate::answering::{self, Backends, Denied};
+use crate::connection::address::TrustedProxies;
+use crate::documents::metadata::{Abilities, Metadata};
+use crate::documents::openapi;
+use crate::endpoint::fault::Fault;
+use crate::observe::audit::Audit;
+use crate::observe::exposition::Exposition;
+use crate::observe::metrics::Metrics;
+use crate::observe::observer::Observer;
 use ring::rand::SystemRandom;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ struct Inner {
     is_too_old: Box<dyn Fn() -> bool + Send + Sync>,
     clock: Box<dyn Fn() -> Result<Timestamp, Fault> + Send + Sync>,
     random: SystemRandom,
-    waits: Waits,
+    backends: Backends,
     throttle: Throttle,
     trusted_proxies: TrustedProxies,
     observer: Arc<Observer>,
@@ -196,14 +196,14 @@ impl TokenServiceBuilder {
             is_too_old: self.is_too_old,
             clock: self.clock,
             random: SystemRandom::new(),
-            waits: Waits {
-                digests: Costly::new(
+            backends: Backends {
+                digests: ComputePool::new(
                     "digest",
                     self.digests_at_once,
                     self.digests_waiting,
                     Arc::clone(&metrics),
                 ),
-                signatures: Costly::new(
+                signatures: ComputePool::new(
                     "signature",
                     self.digests_at_once,
                     SIGNATURES_WAITING,
@@ -250,21 +250,6 @@ impl TokenService {
         }
     }
 
-    /// Mounts the routes, for [`App::configure`](actix_web::App::configure) or inside of a
-    /// [`web::scope`](actix_web::web::scope()) whose path is that of the issuer.
-    pub fn configure(&self) -> impl Fn(&mut web::ServiceConfig) + Clone + Send + Sync + 'static {
-        let service = self.clone();
-        move |config| routes::mount(&service, config)
-    }
-
-    /// Mounts the metadata documents where RFC 8414 §3.1 has them for an issuer with a path: outside of that path, at
-    /// `/.well-known/oauth-authorization-server/PATH`. For the app itself, beside a scope that [`TokenService::configure`]
-    /// is mounted in; for an issuer without a path it mounts nothing.
-    pub fn configure_root(&self) -> impl Fn(&mut web::ServiceConfig) + Clone + Send + Sync + 'static {
-        let service = self.clone();
-        move |config| routes::mount_inserted(&service, config)
-    }
-
     /// Who we are.
     #[must_use]
     pub fn issuer(&self) -> &Issuer {
@@ -302,7 +287,7 @@ impl TokenService {
 
     pub(crate) fn expose(&self, to: &mut Exposition) {
         self.metrics().expose(to);
-        Costly::expose(&[&self.inner.waits.digests, &self.inner.waits.signatures], to);
+        ComputePool::expose(&[&self.inner.backends.digests, &self.inner.backends.signatures], to);
     }
 
     /// Whether what the client authenticates with may be checked, or there were too many failures.
@@ -358,7 +343,7 @@ impl TokenService {
     pub(crate) async fn answer(&self, presented: Presented, audit: &mut Audit) -> Result<Granted, Denied> {
         let bits = random_bits::next(&self.inner.random)?;
         let step = self.inner.endpoint.start(presented, self.time()?, Entropy::from_bits(bits))?;
-        answering::answer(step, self.moment(), &self.inner.waits, audit).await
+        answering::answer(step, self.moment(), &self.inner.backends, audit).await
     }
 
     /// Tells of a token.
@@ -368,7 +353,7 @@ impl TokenService {
         audit: &mut Audit,
     ) -> Result<Introspection, Denied> {
         let inquiry = self.inner.introspection.start(presented, self.time()?)?;
-        let told = answering::inquire(inquiry, self.moment(), &self.inner.waits, audit).await?;
+        let told = answering::inquire(inquiry, self.moment(), &self.inner.backends, audit).await?;
         audit.authenticated();
         if self.is_too_old() { Err(Fault::TooOld.into()) } else { Ok(told) }
     }
@@ -381,7 +366,7 @@ impl TokenService {
     ) -> Result<Result<Revoked, TokenFault>, Denied> {
         let Revocation { endpoint, revocations } = self.inner.revocation.as_ref().ok_or(Fault::NotFound)?;
         let inquiry = endpoint.start(presented, self.time()?)?;
-        let decided = answering::inquire(inquiry, self.moment(), &self.inner.waits, audit).await?;
+        let decided = answering::inquire(inquiry, self.moment(), &self.inner.backends, audit).await?;
         audit.authenticated();
         match decided {
             Revoking::Nothing(fault) => Ok(Err(fault)),

@@ -1,0 +1,172 @@
+//! Counts failures in a leaky bucket for each key, in a table of fixed size; conformance AB-01, AB-03.
+//!
+//! Values and arithmetic only: the time is an argument, and whoever shares a table between threads locks it.
+
+/// Milliseconds of a clock that never goes back.
+pub(crate) type Millis = u64;
+
+/// How many failures a key may have, and how fast they are forgotten.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Allowance {
+    most: u64,
+    /// How long one failure is remembered.
+    each: Millis,
+}
+
+impl Allowance {
+    /// As many at once, and as many in every minute after.
+    pub(crate) fn per_minute(most: u32) -> Self {
+        let most = u64::from(most.max(1));
+        Self { most, each: (60_000 / most).max(1) }
+    }
+
+    fn full(self) -> Millis {
+        self.most * self.each
+    }
+}
+
+/// The failures of one key: all that counts is when the last of them is forgotten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Failures {
+    forgotten_at: Millis,
+}
+
+impl Failures {
+    /// One more of them. Requests that were under way when the allowance ran out are remembered as well, up to twice of it.
+    #[must_use]
+    pub(crate) fn and_one_more(self, allowance: Allowance, now: Millis) -> Self {
+        let most = now + 2 * allowance.full();
+        Self { forgotten_at: (self.forgotten_at.max(now) + allowance.each).min(most) }
+    }
+
+    /// For how many seconds the key has no failure left, if it has none now.
+    pub(crate) fn refused_for(self, allowance: Allowance, now: Millis) -> Option<u32> {
+        let with_one_more = self.forgotten_at.saturating_sub(now) + allowance.each;
+        let too_much = with_one_more.checked_sub(allowance.full()).filter(|over| *over > 0)?;
+        Some(u32::try_from(too_much.div_ceil(1000)).unwrap_or(u32::MAX))
+    }
+}
+
+/// How many keys share a place of the table.
+const WAYS: usize = 8;
+
+/// One place of the table.
+#[derive(Clone, Copy, Default)]
+struct Places([(u64, Failures); WAYS]);
+
+impl Places {
+    fn of(&self, key: u64) -> Failures {
+        self.0.iter().find(|(other, _)| *other == key).map(|(_, failures)| *failures).unwrap_or_default()
+    }
+
+    /// A new key takes the place of the one with the fewest failures, so that many new keys push out each other and never
+    /// one that is refused.
+    fn put(&mut self, key: u64, failures: Failures) {
+        let place = match self.0.iter_mut().position(|(other, _)| *other == key) {
+            Some(at) => self.0.get_mut(at),
+            None => self.0.iter_mut().min_by_key(|(_, failures)| failures.forgotten_at),
+        };
+        if let Some(place) = place {
+            *place = (key, failures);
+        }
+    }
+}
+
+/// The failures of many keys, in a fixed number of places. Keys are hashes that nobody outside can foresee.
+pub(crate) struct FailureTable {
+    allowance: Allowance,
+    places: Box<[Places]>,
+}
+
+impl FailureTable {
+    /// Room for at most `keys`.
+    pub(crate) fn new(allowance: Allowance, keys: usize) -> Self {
+        Self { allowance, places: vec![Places::default(); (keys / WAYS).max(1)].into() }
+    }
+
+    /// For how many seconds the key is refused, if it is.
+    pub(crate) fn refused_for(&self, key: u64, now: Millis) -> Option<u32> {
+        self.places[self.place(key)].of(key).refused_for(self.allowance, now)
+    }
+
+    /// Counts a failure.
+    pub(crate) fn record(&mut self, key: u64, now: Millis) {
+        let allowance = self.allowance;
+        let at = self.place(key);
+        let places = &mut self.places[at];
+        places.put(key, places.of(key).and_one_more(allowance, now));
+    }
+
+    fn place(&self, key: u64) -> usize {
+        // The low bits; whoever shares tables out takes the high ones.
+        (key % self.places.len() as u64) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEN: Allowance = Allowance { most: 10, each: 6000 };
+
+    fn after(count: usize, now: Millis) -> Failures {
+        (0..count).fold(Failures::default(), |failures, _| failures.and_one_more(TEN, now))
+    }
+
+    #[test]
+    fn ab_01_a_key_is_refused_when_its_failures_are_used_up_and_gets_them_back() {
+        for (failures, now, refused_for) in [
+            (0, 0, None),
+            (9, 0, None),
+            (10, 0, Some(6)),
+            (10, 1, Some(6)),
+            (10, 5_001, Some(1)),
+            (10, 5_999, Some(1)),
+            (10, 6_000, None),
+            (12, 0, Some(18)),
+            (12, 17_999, Some(1)),
+            (12, 18_000, None),
+            // However many were under way, the end is near.
+            (20, 0, Some(66)),
+            (10_000, 0, Some(66)),
+            (10_000, 120_000, None),
+        ] {
+            assert_eq!(after(failures, 0).refused_for(TEN, now), refused_for, "{failures} {now}");
+        }
+        // Once refused, one a time is left, not all at once.
+        let slow = after(10, 0).and_one_more(TEN, 6_000);
+        assert_eq!(slow.refused_for(TEN, 6_000), Some(6));
+        assert_eq!(Allowance::per_minute(0).most, 1);
+        assert!(Allowance::per_minute(1_000_000).each > 0);
+    }
+
+    #[test]
+    fn ic_12_few_failures_in_a_storm_of_renewals_refuse_nobody() {
+        let allowance = Allowance::per_minute(30);
+        let storm = (0..7).fold(Failures::default(), |f, n| f.and_one_more(allowance, n * 430));
+        assert_eq!(storm.refused_for(allowance, 3_000), None);
+    }
+
+    #[test]
+    fn ab_03_a_million_keys_need_no_more_room_and_free_none_that_is_refused() {
+        let mut table = FailureTable::new(TEN, 1024);
+        let room = table.places.len();
+        let mut state = 1_u64;
+        let mut key = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state ^ (state >> 29)
+        };
+        let hot: Vec<u64> = (0..64).map(|_| key()).collect();
+        for _ in 0..10 {
+            hot.iter().for_each(|key| table.record(*key, 0));
+        }
+        for _ in 0..1_000_000 {
+            table.record(key(), 1);
+        }
+        assert_eq!(table.places.len(), room);
+        let refused = hot.iter().filter(|key| table.refused_for(**key, 1).is_some()).count();
+        // Of 64 keys in 128 places a few share one; none shares it with seven others.
+        assert_eq!(refused, hot.len());
+        assert_eq!(table.refused_for(key(), 1), None, "a stranger is not blamed for others");
+    }
+}

@@ -1,0 +1,134 @@
+//! Answers the core's questions: from one moment in memory, and on other threads what takes long.
+
+pub(crate) mod compute_pool;
+pub(crate) mod failures;
+pub(crate) mod random_bits;
+pub(crate) mod throttle;
+pub(crate) mod world;
+
+use crate::answering::compute_pool::ComputePool;
+use crate::endpoint::fault::Fault;
+use crate::observe::audit::Audit;
+use std::sync::Arc;
+use std::time::Instant;
+use tokenberg_core::{
+    Answered, Answers, Asks, Blocking, DigestSecret, Granted, Inquiry, IssuerKeys, NotGranted, Pending,
+    Question, SingleUse, Step,
+};
+
+/// Why the answer is an error.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Denied {
+    #[error(transparent)]
+    NotGranted(NotGranted),
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+impl<E: Into<NotGranted>> From<E> for Denied {
+    fn from(reason: E) -> Self {
+        Self::NotGranted(reason.into())
+    }
+}
+
+/// What is asked when an answer has to wait.
+pub(crate) struct Backends {
+    pub(crate) digests: ComputePool,
+    pub(crate) signatures: ComputePool,
+    pub(crate) single_use: Option<Box<dyn SingleUse>>,
+    pub(crate) issuer_keys: Option<Box<dyn IssuerKeys>>,
+}
+
+/// Answers every step from one moment.
+pub(crate) async fn answer(
+    mut step: Step,
+    moment: Arc<dyn Answers>,
+    backends: &Backends,
+    audit: &mut Audit,
+) -> Result<Granted, Denied> {
+    loop {
+        step = match step {
+            Step::Ask(asked) => question(asked, &moment, backends, audit).await?,
+            Step::Sign(question) => {
+                audit.authenticated();
+                let takes_long = moment.keys().is_costly(question.now());
+                let world = Arc::clone(&moment);
+                let metrics = Arc::clone(backends.signatures.metrics());
+                let sign = move || {
+                    let begun = Instant::now();
+                    let access_token = world.keys().sign(question.claims(), question.now())?;
+                    metrics.signed(begun.elapsed());
+                    Ok(question.granted(access_token))
+                };
+                return if takes_long { backends.signatures.run(sign).await? } else { sign() };
+            }
+        }
+    }
+}
+
+/// Answers every question about a presented token from one moment.
+pub(crate) async fn inquire<End: Send + 'static>(
+    mut inquiry: Inquiry<End>,
+    moment: Arc<dyn Answers>,
+    backends: &Backends,
+    audit: &mut Audit,
+) -> Result<End, Denied> {
+    loop {
+        inquiry = match inquiry {
+            Inquiry::Ask(asked) => question(asked, &moment, backends, audit).await?,
+            Inquiry::Answered(end) => return Ok(end),
+        }
+    }
+}
+
+async fn question<S: Asks + Send + 'static>(
+    asked: Question<S>,
+    moment: &Arc<dyn Answers>,
+    backends: &Backends,
+    audit: &mut Audit,
+) -> Result<S, Denied> {
+    let pending = match asked.answer(&**moment, audit)? {
+        Answered::Next(step) => return Ok(step),
+        Answered::Pending(pending) => pending,
+    };
+    Ok(match pending {
+        Pending::Digest(question) => digest(question, moment, &backends.digests, audit).await?,
+        Pending::FetchKeys(question) => {
+            let (issuer, token, now) = (question.issuer(), question.token(), question.now());
+            let answer = match &backends.issuer_keys {
+                Some(keys) => keys.verify(issuer, token, now).await?,
+                None => ().verify(issuer, token, now)?,
+            };
+            question.verified(answer, audit)?
+        }
+        Pending::UseOnce(question) => {
+            let is_first = match &backends.single_use {
+                Some(memory) => memory.use_once(question.once()).await?,
+                // Without a memory nothing is used for the first time (conformance CJ-10).
+                None => ().use_once(question.once())?,
+            };
+            question.used(is_first)?
+        }
+    })
+}
+
+async fn digest<S: Asks + Send + 'static>(
+    question: DigestSecret<S>,
+    moment: &Arc<dyn Answers>,
+    pool: &ComputePool,
+    audit: &mut Audit,
+) -> Result<S, Denied> {
+    let turn = pool.single_flight((question.client_id(), question.secret().expose())).await;
+    // After a wait for the same secret, a right one is known.
+    if !moment.is_costly(question.client_id(), question.secret()) {
+        return Ok(question.computed(&**moment, audit)?);
+    }
+    let world = Arc::clone(moment);
+    let compute = move || {
+        let digest = world.digest(question.client_id(), question.secret());
+        (question, digest)
+    };
+    let (question, digest) = pool.run(compute).await?;
+    drop(turn);
+    Ok(question.digested(&digest, audit)?)
+}

@@ -1,0 +1,30 @@
+//! The worlds from which the embedding program lets requests be answered: one moment for each request.
+
+use std::sync::Arc;
+use tokenberg_core::Answers;
+
+pub use tokenberg_core::World;
+
+/// A world that hands out the same answers always; they may still change from within.
+pub struct Fixed<A>(Arc<A>);
+
+impl<A: Answers + 'static> Fixed<A> {
+    /// The world of these answers.
+    pub fn new(answers: A) -> Self {
+        Self(Arc::new(answers))
+    }
+}
+
+impl<A: Answers + 'static> From<Arc<A>> for Fixed<A> {
+    fn from(answers: Arc<A>) -> Self {
+        Self(answers)
+    }
+}
+
+impl<A: Answers + 'static> World for Fixed<A> {
+    type Moment = A;
+
+    fn now(&self) -> Arc<A> {
+        Arc::clone(&self.0)
+    }
+}

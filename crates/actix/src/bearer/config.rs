@@ -1,0 +1,151 @@
+//! Configures which tokens a catalog accepts (RFC 9068 §4, RFC 9449 §7), in the process of the token service or in another.
+
+use crate::bearer::error::BearerError;
+use crate::service::TokenService;
+use ring::digest::{SHA256, digest};
+use std::sync::Arc;
+use tokenberg_core::{
+    AccessTokenClaims, CompactJws, DpopProof, Once, Possession, Recollection, SignatureFault, SingleUse,
+    Timestamp, TokenFault, TokenVerification, Verified,
+};
+
+type Check =
+    dyn Fn(&str, Timestamp, &Possession) -> Result<Arc<AccessTokenClaims>, BearerError> + Send + Sync;
+type Clock = dyn Fn() -> Result<Timestamp, BearerError> + Send + Sync;
+type VerifyProof = dyn Fn(&DpopProof) -> Result<Verified, SignatureFault> + Send + Sync;
+
+/// How [`Bearer`](crate::Bearer) checks tokens; to be put into the app with
+/// [`App::app_data`](actix_web::App::app_data).
+#[derive(Clone)]
+pub struct BearerConfig {
+    verification: TokenVerification,
+    check: Arc<Check>,
+    clock: Arc<Clock>,
+    verify_proof: Option<Arc<VerifyProof>>,
+    base: Option<Arc<str>>,
+    single_use: Option<Arc<dyn SingleUse>>,
+    expired_as_419: bool,
+}
+
+impl BearerConfig {
+    /// For a catalog in the same process: what was revoked or disabled counts from the next request on.
+    #[must_use]
+    pub fn of(service: &TokenService) -> Self {
+        let verification = service.verification();
+        let (checking, timing, proving) = (service.clone(), service.clone(), service.clone());
+        let checked = verification.clone();
+        let check = move |token: &str, now: Timestamp, possession: &Possession| {
+            let moment = checking.moment();
+            let token = moment.keys().read(token, checked.issuer(), now).ours(checked.issuer())?;
+            let claims = checked.signed(&token, now, possession)?;
+            let recollection = Recollection::of(&*moment, &claims);
+            let claims = checked.recalled(claims, recollection)?;
+            if checking.is_too_old() { Err(BearerError::TooOld) } else { Ok(claims) }
+        };
+        Self {
+            verification,
+            check: Arc::new(check),
+            clock: Arc::new(move || timing.time().map_err(|_| BearerError::Unavailable)),
+            verify_proof: Some(Arc::new(move |proof| proving.moment().keys().verify_proof(proof))),
+            base: None,
+            single_use: None,
+            expired_as_419: false,
+        }
+    }
+
+    /// For a catalog in another process, which has the published keys and a clock, and cannot know what was revoked.
+    #[must_use]
+    pub fn verifying(
+        verification: TokenVerification,
+        verify: impl Fn(&CompactJws) -> Result<Verified, SignatureFault> + Send + Sync + 'static,
+        clock: impl Fn() -> Timestamp + Send + Sync + 'static,
+    ) -> Self {
+        let checked = verification.clone();
+        let check = move |token: &str, now: Timestamp, possession: &Possession| {
+            let token = checked.framed(token)?;
+            Ok(checked.claims(&token, verify(&token), now, possession)?)
+        };
+        Self {
+            verification,
+            check: Arc::new(check),
+            clock: Arc::new(move || Ok(clock())),
+            verify_proof: None,
+            base: None,
+            single_use: None,
+            expired_as_419: false,
+        }
+    }
+
+    /// Takes tokens that are bound to a key, with the scheme `DPoP`, for requests to addresses under this one: the scheme and host
+    /// that clients know, and what a proxy takes off the path, as in `https://catalog.example`. No header of a request, such as
+    /// Host, says where it was sent to.
+    #[must_use]
+    pub fn at(self, base: &str) -> Self {
+        Self { base: Some(base.trim_end_matches('/').into()), ..self }
+    }
+
+    /// How the signature of a DPoP proof is checked in a catalog of another process, as by
+    /// [`Keys::verify_proof`](tokenberg_core::Keys::verify_proof). Without it, [`BearerConfig::at`] has no effect there.
+    #[must_use]
+    pub fn verify_proofs(
+        self,
+        verify_proof: impl Fn(&DpopProof) -> Result<Verified, SignatureFault> + Send + Sync + 'static,
+    ) -> Self {
+        Self { verify_proof: Some(Arc::new(verify_proof)), ..self }
+    }
+
+    /// Takes each DPoP proof once (RFC 9449 §11.1). Without a memory, whoever sees a request with its proof can send it again, the
+    /// same and within a minute.
+    #[must_use]
+    pub fn single_use(self, single_use: impl SingleUse + 'static) -> Self {
+        Self { single_use: Some(Arc::new(single_use)), ..self }
+    }
+
+    /// Answers 419 to an expired token, for old PyIceberg; others recover on 401 only (conformance IC-06).
+    #[must_use]
+    pub fn expired_as_419(self) -> Self {
+        Self { expired_as_419: true, ..self }
+    }
+
+    /// Whether tokens are taken with the scheme `DPoP`.
+    pub(crate) fn takes_proofs(&self) -> bool {
+        self.base.is_some() && self.verify_proof.is_some()
+    }
+
+    pub(crate) fn memory(&self) -> Option<&Arc<dyn SingleUse>> {
+        self.single_use.as_ref()
+    }
+
+    /// Checks a token of which whoever presents it has proven this possession.
+    pub(crate) fn check(
+        &self,
+        token: &str,
+        possession: &Possession,
+    ) -> Result<Arc<AccessTokenClaims>, BearerError> {
+        match (self.check)(token, (self.clock)()?, possession) {
+            Err(BearerError::InvalidToken(fault @ TokenFault::Expired { .. })) if self.expired_as_419 => {
+                Err(BearerError::TimedOut(fault))
+            }
+            other => other,
+        }
+    }
+
+    /// Checks a proof for this token and a request with this method to this path.
+    pub(crate) fn prove(
+        &self,
+        proof: &DpopProof,
+        token: &str,
+        method: &str,
+        path: &str,
+    ) -> Result<(Possession, Once), BearerError> {
+        let (Some(base), Some(verify)) = (&self.base, &self.verify_proof) else {
+            return Err(BearerError::NoCredentials);
+        };
+        let mut hash = [0; 32];
+        let digest = digest(&SHA256, token.as_bytes());
+        hash.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
+        let address = format!("{base}{path}");
+        let now = (self.clock)()?;
+        Ok(self.verification.proof(proof, verify(proof), (method, &address), hash, now)?)
+    }
+}

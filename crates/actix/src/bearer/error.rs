@@ -1,0 +1,203 @@
+//! The refusals of a catalog's access token: RFC 6750 §3 and RFC 9449 §7.1, in the error model of Iceberg's REST specification.
+
+use crate::documents::metadata::proof_algorithms;
+use crate::endpoint::reply;
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, ResponseError};
+use serde_json::json;
+use tokenberg_core::{FramingFault, NotWritten, ProofFault, TokenFault};
+
+/// Why a request has no [`Bearer`](crate::Bearer), or not one that suffices. Its `Display` is for logs.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BearerError {
+    /// No `Authorization`, or one of another scheme.
+    #[error("the request has no Bearer token")]
+    NoCredentials,
+    /// More than one token, or more than one place for it.
+    #[error("the request carries a token in more than one way")]
+    SeveralMethods,
+    /// `Bearer` or `DPoP` without exactly one token of the grammar.
+    #[error("Authorization holds no token")]
+    Malformed,
+    /// The token is not good.
+    #[error("the token{mark} is not acceptable: {0}", mark = .0.mark())]
+    InvalidToken(#[from] TokenFault),
+    /// The token has expired, where [`expired_as_419`](crate::BearerConfig::expired_as_419) was asked for.
+    #[error("the token is not acceptable: {0}")]
+    TimedOut(TokenFault),
+    /// `DPoP` without exactly one proof.
+    #[error("the request has no DPoP proof, or more than one")]
+    NotOneProof,
+    /// A DPoP header that is no proof.
+    #[error("the DPoP proof is unreadable: {0}")]
+    MalformedProof(FramingFault),
+    /// The proof is not for this request and this token.
+    #[error("the DPoP proof is not acceptable: {0}")]
+    InvalidProof(#[from] ProofFault),
+    /// The proof was used before.
+    #[error("the DPoP proof was used before")]
+    ProofReplayed,
+    /// A proof beside a token that is bound to no key (RFC 9449 §7.2).
+    #[error("the token is not bound to a key, and was sent with the scheme DPoP")]
+    NotBound,
+    /// It is not certain whether the proof was used before.
+    #[error(transparent)]
+    Unwritten(NotWritten),
+    /// The token is good and does not hold this scope-token.
+    #[error("the token lacks the scope {0}")]
+    InsufficientScope(Box<str>),
+    /// The app has no [`BearerConfig`](crate::BearerConfig).
+    #[error(
+        "put `.app_data(BearerConfig::of(&service))`, and not a web::Data of it, on the App or the scope of this route"
+    )]
+    NotConfigured,
+    /// What is known of the store is so old that the token may have been revoked since (conformance OP-21).
+    #[error("what is known of the store is too old to say that the token is good")]
+    TooOld,
+    /// There is no time to check against.
+    #[error("the clock is out of range")]
+    Unavailable,
+}
+
+/// How a token was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Bearer,
+    Dpop,
+}
+
+/// Why a request has no [`Bearer`](crate::Bearer), and how it could have one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{error}")]
+pub struct BearerRefusal {
+    /// Why.
+    pub error: BearerError,
+    /// By which scheme it tried.
+    pub(crate) scheme: Option<Scheme>,
+    pub(crate) takes_proofs: bool,
+}
+
+impl From<BearerError> for BearerRefusal {
+    fn from(error: BearerError) -> Self {
+        Self { error, scheme: Some(Scheme::Bearer), takes_proofs: false }
+    }
+}
+
+impl BearerError {
+    /// `type` and `message` of Iceberg's `ErrorModel`.
+    fn model(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::NoCredentials => ("NotAuthorizedException", "a Bearer token is required"),
+            Self::SeveralMethods => {
+                ("BadRequestException", "the token has to be in one Authorization header only")
+            }
+            Self::Malformed | Self::InvalidToken(_) => {
+                ("NotAuthorizedException", "the token is malformed, expired or revoked")
+            }
+            Self::NotOneProof
+            | Self::MalformedProof(_)
+            | Self::InvalidProof(_)
+            | Self::ProofReplayed
+            | Self::NotBound => {
+                ("NotAuthorizedException", "the DPoP proof is not for this request and this token")
+            }
+            Self::Unwritten(_) | Self::TooOld => ("ServiceUnavailableException", "try again in a second"),
+            Self::TimedOut(_) => ("AuthenticationTimeoutException", "the token expired"),
+            Self::InsufficientScope(_) => ("ForbiddenException", "the scope of the token does not suffice"),
+            Self::NotConfigured | Self::Unavailable => {
+                ("InternalServerError", "an internal failure, which was logged")
+            }
+        }
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::NoCredentials
+            | Self::Malformed
+            | Self::InvalidToken(_)
+            | Self::NotOneProof
+            | Self::MalformedProof(_)
+            | Self::InvalidProof(_)
+            | Self::ProofReplayed
+            | Self::NotBound => StatusCode::UNAUTHORIZED,
+            Self::SeveralMethods => StatusCode::BAD_REQUEST,
+            Self::InsufficientScope(_) => StatusCode::FORBIDDEN,
+            Self::TimedOut(_) => StatusCode::from_u16(419).unwrap_or(StatusCode::UNAUTHORIZED),
+            Self::Unwritten(_) | Self::TooOld => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotConfigured | Self::Unavailable => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    // RFC 6750 §3.1: "If the request lacks any authentication information […], the resource server SHOULD NOT include an
+    // error code or other error information."
+    fn code(&self) -> Option<String> {
+        Some(match self {
+            Self::NoCredentials
+            | Self::Unwritten(_)
+            | Self::TooOld
+            | Self::NotConfigured
+            | Self::Unavailable => return None,
+            Self::SeveralMethods => r#"error="invalid_request""#.to_owned(),
+            Self::Malformed | Self::InvalidToken(_) | Self::TimedOut(_) | Self::NotBound => {
+                r#"error="invalid_token""#.to_owned()
+            }
+            Self::NotOneProof | Self::MalformedProof(_) | Self::InvalidProof(_) | Self::ProofReplayed => {
+                r#"error="invalid_dpop_proof""#.to_owned()
+            }
+            Self::InsufficientScope(scope) => format!(r#"error="insufficient_scope", scope="{scope}""#),
+        })
+    }
+}
+
+impl BearerRefusal {
+    /// What goes into `WWW-Authenticate`: each scheme that would do, and at the one that was tried what was wrong with it.
+    fn challenges(&self) -> Vec<String> {
+        if self.error.status().is_server_error() {
+            return Vec::new();
+        }
+        let code = |scheme| if self.scheme == Some(scheme) { self.error.code() } else { None };
+        let bearer = code(Scheme::Bearer).map(|code| format!(", {code}")).unwrap_or_default();
+        let mut challenges = vec![format!(r#"Bearer realm="tokenberg"{bearer}"#)];
+        if self.takes_proofs {
+            let dpop = code(Scheme::Dpop).map(|code| format!("{code}, ")).unwrap_or_default();
+            challenges.push(format!(r#"DPoP {dpop}algs="{}""#, proof_algorithms().join(" ")));
+        }
+        challenges
+    }
+}
+
+impl ResponseError for BearerRefusal {
+    fn status_code(&self) -> StatusCode {
+        self.error.status()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let status = self.status_code();
+        let reason = self.to_string();
+        if status.is_server_error() {
+            tracing::error!(status = status.as_u16(), reason = ?reason, "could not judge a Bearer token");
+        } else {
+            tracing::debug!(status = status.as_u16(), reason = ?reason, "refused a Bearer token");
+        }
+        let (kind, message) = self.error.model();
+        let mut response = reply::private(status);
+        for challenge in self.challenges() {
+            response.append_header((header::WWW_AUTHENTICATE, challenge));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((header::RETRY_AFTER, 1));
+        }
+        let error = json!({ "error": { "message": message, "type": kind, "code": status.as_u16() } });
+        response.body(error.to_string())
+    }
+}
+
+impl ResponseError for BearerError {
+    fn status_code(&self) -> StatusCode {
+        self.status()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        BearerRefusal::from(self.clone()).error_response()
+    }
+}

@@ -1,0 +1,208 @@
+//! Extracts and verifies the access token of a request to a catalog: RFC 6750 §2.1, RFC 9449 §7.1, RFC 8705 §3.
+
+pub(crate) mod config;
+pub(crate) mod error;
+pub(crate) mod one_method;
+
+use crate::bearer::config::BearerConfig;
+use crate::bearer::error::{BearerError, BearerRefusal, Scheme};
+use crate::connection::authorities::ConnectionCertificate;
+use crate::endpoint::DPOP;
+use actix_web::dev::Payload;
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::{FromRequest, HttpRequest};
+use futures_util::future::{Either, LocalBoxFuture, Ready, ready};
+use std::sync::Arc;
+use tokenberg_core::{
+    AccessTokenClaims, Actor, ClientId, DpopProof, Issuer, Once, Possession, Scope, Subject, Thumbprint,
+};
+
+/// A request that came with a good access token of ours; [`BearerConfig`] says what is good.
+///
+/// ```
+/// use actix_web::HttpResponse;
+/// use tokenberg_actix::{Bearer, BearerError};
+///
+/// async fn load_table(token: Bearer) -> Result<HttpResponse, BearerError> {
+///     token.require_scope("catalog")?;
+///     Ok(HttpResponse::Ok().body(token.subject().to_string()))
+/// }
+/// ```
+///
+/// An `Option<Bearer>` is `None` for a bad or revoked token as well as for none at all: it makes an intruder anonymous
+/// where he should be refused.
+#[derive(Clone, Debug)]
+pub struct Bearer {
+    claims: Arc<AccessTokenClaims>,
+}
+
+impl Bearer {
+    /// On whose behalf the request is made.
+    #[must_use]
+    pub fn subject(&self) -> &Subject {
+        &self.claims.subject
+    }
+
+    /// Whose name [`Bearer::subject`] is, if it is not a name of ours: two issuers may have an `alice` each.
+    #[must_use]
+    pub fn subject_issuer(&self) -> Option<&Issuer> {
+        self.claims.session.subject_issuer.as_ref()
+    }
+
+    /// Whether nobody authenticated the subject: its name is the word of the client alone, see
+    /// [`Rights::may_assert_users`](tokenberg_core::Rights::may_assert_users). A catalog may refuse such tokens.
+    #[must_use]
+    pub fn is_unsecured(&self) -> bool {
+        self.claims.session.asserted
+    }
+
+    /// To whom the token was issued.
+    #[must_use]
+    pub fn client_id(&self) -> &ClientId {
+        &self.claims.client_id
+    }
+
+    /// Who acts for the subject, the present actor first, then those before; empty if the subject acts itself.
+    pub fn actors(&self) -> impl Iterator<Item = &Actor> {
+        self.claims.actor.iter().flat_map(Actor::chain)
+    }
+
+    /// What the token may be used for.
+    #[must_use]
+    pub fn scope(&self) -> &Scope {
+        &self.claims.scope
+    }
+
+    /// All that the token says.
+    #[must_use]
+    pub fn claims(&self) -> &AccessTokenClaims {
+        &self.claims
+    }
+
+    /// Whether the scope holds this scope-token.
+    ///
+    /// # Errors
+    /// [`BearerError::InsufficientScope`], which answers 403.
+    pub fn require_scope(&self, scope: &str) -> Result<(), BearerError> {
+        if self.claims.scope.contains(scope) {
+            return Ok(());
+        }
+        // It goes into a header, where only scope-tokens may stand (RFC 6750 §3).
+        let told = scope.parse::<Scope>().map(|scope| scope.as_str().into()).unwrap_or_default();
+        Err(BearerError::InsufficientScope(told))
+    }
+}
+
+impl FromRequest for Bearer {
+    type Error = BearerRefusal;
+    type Future =
+        Either<Ready<Result<Self, BearerRefusal>>, LocalBoxFuture<'static, Result<Self, BearerRefusal>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let Some(config) = request.app_data::<BearerConfig>() else {
+            return Either::Left(ready(Err(BearerError::NotConfigured.into())));
+        };
+        let told = |scheme| {
+            let takes_proofs = config.takes_proofs();
+            move |error| BearerRefusal { error, scheme, takes_proofs }
+        };
+        let (scheme, token) = match credentials(request.headers(), config.takes_proofs()) {
+            Ok(found) => found,
+            Err((scheme, error)) => return Either::Left(ready(Err(told(scheme)(error)))),
+        };
+        let told = told(Some(scheme));
+        match (read(request, config, scheme, token), config.memory().map(Arc::clone)) {
+            (Ok((bearer, Some(once))), Some(memory)) => Either::Right(Box::pin(async move {
+                match memory.use_once(&once).await {
+                    Ok(true) => Ok(bearer),
+                    Ok(false) => Err(told(BearerError::ProofReplayed)),
+                    Err(fault) => Err(told(BearerError::Unwritten(fault))),
+                }
+            })),
+            (Ok((bearer, _)), _) => Either::Left(ready(Ok(bearer))),
+            (Err(error), _) => Either::Left(ready(Err(told(error)))),
+        }
+    }
+}
+
+/// Checks all but whether the proof was seen before: nobody uses it up with a request that is refused.
+fn read(
+    request: &HttpRequest,
+    config: &BearerConfig,
+    scheme: Scheme,
+    token: &str,
+) -> Result<(Bearer, Option<Once>), BearerError> {
+    // RFC 6750 §2: "Clients MUST NOT use more than one method to transmit the token in each request."
+    if names_access_token(request.query_string().as_bytes()) {
+        return Err(BearerError::SeveralMethods);
+    }
+    let certificate =
+        request.conn_data::<ConnectionCertificate>().map(|shown| Thumbprint::of(shown.thumbprint()));
+    match scheme {
+        Scheme::Bearer => {
+            let claims = config.check(token, &Possession { key: None, certificate })?;
+            Ok((Bearer { claims }, None))
+        }
+        Scheme::Dpop => {
+            let proof = proof(request.headers())?;
+            let (method, path) = (request.method().as_str(), request.uri().path());
+            let (Possession { key, .. }, once) = config.prove(&proof, token, method, path)?;
+            let claims = config.check(token, &Possession { key, certificate })?;
+            // RFC 9449 §7.2: what is not bound is a Bearer token, whoever sends a proof beside it.
+            if claims.confirmation.as_ref().is_none_or(|confirmation| confirmation.key.is_none()) {
+                return Err(BearerError::NotBound);
+            }
+            Ok((Bearer { claims }, Some(once)))
+        }
+    }
+}
+
+/// RFC 9449 §4.3(1): "There is not more than one DPoP HTTP request header field".
+fn proof(headers: &HeaderMap) -> Result<DpopProof, BearerError> {
+    let mut values = headers.get_all(DPOP);
+    match (values.next(), values.next()) {
+        (Some(one), None) => {
+            let text =
+                one.to_str().ok().filter(|text| !text.contains(',')).ok_or(BearerError::NotOneProof)?;
+            DpopProof::parse(text).map_err(BearerError::MalformedProof)
+        }
+        (None | Some(_), _) => Err(BearerError::NotOneProof),
+    }
+}
+
+/// Whether a form, or a query, has a parameter `access_token`.
+pub(crate) fn names_access_token(form: &[u8]) -> bool {
+    form.split(|b| *b == b'&').any(|pair| pair.split(|b| *b == b'=').next() == Some(b"access_token"))
+}
+
+// credentials = ( "Bearer" / "DPoP" ) 1*SP b64token
+// b64token    = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
+fn credentials(
+    headers: &HeaderMap,
+    takes_proofs: bool,
+) -> Result<(Scheme, &str), (Option<Scheme>, BearerError)> {
+    let mut values = headers.get_all(header::AUTHORIZATION);
+    let (Some(value), None) = (values.next(), values.next()) else {
+        let several = headers.contains_key(header::AUTHORIZATION);
+        return Err(if several {
+            (Some(Scheme::Bearer), BearerError::SeveralMethods)
+        } else {
+            (None, BearerError::NoCredentials)
+        });
+    };
+    let value =
+        std::str::from_utf8(value.as_bytes()).map_err(|_| (Some(Scheme::Bearer), BearerError::Malformed))?;
+    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+    let scheme = if scheme.eq_ignore_ascii_case("bearer") {
+        Scheme::Bearer
+    } else if takes_proofs && scheme.eq_ignore_ascii_case("dpop") {
+        Scheme::Dpop
+    } else {
+        return Err((None, BearerError::NoCredentials));
+    };
+    // What is not of the grammar is no token of ours, and refused as such.
+    match token.trim_start_matches(' ') {
+        "" => Err((Some(scheme), BearerError::Malformed)),
+        token => Ok((scheme, token)),
+    }
+}

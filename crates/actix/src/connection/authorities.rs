@@ -1,0 +1,181 @@
+//! Verifies client certificates against the trusted authorities: optional in the handshake, judged after it. RFC 8705 §2.1, RFC 5280 §6.
+
+use crate::connection::certificate;
+use crate::tls::fault::TlsFault;
+use crate::tls::provider::provider;
+use actix_tls::accept::rustls_0_23::TlsStream;
+use actix_web::dev::Extensions;
+use actix_web::rt::net::TcpStream;
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{
+    DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConnection, SignatureScheme,
+};
+use std::any::Any;
+use std::borrow::Cow;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use tokenberg_core::PeerCertificate;
+
+/// The authorities whose certificates authenticate clients, as they were last read.
+#[derive(Clone)]
+pub struct ClientAuthorities {
+    file: PathBuf,
+    current: Arc<RwLock<Judge>>,
+}
+
+/// Judges chains: signatures, times, constraints, and that they are for client authentication.
+type Judge = Arc<dyn ClientCertVerifier>;
+
+/// The certificate that was shown on a connection, in actix's data of the connection.
+pub(crate) struct ConnectionCertificate {
+    certificate: PeerCertificate,
+    chain: Vec<CertificateDer<'static>>,
+    judged_by: Judge,
+    authorities: ClientAuthorities,
+}
+
+impl ConnectionCertificate {
+    /// What it says, judged by the authorities of now: the connection may be older than they are.
+    pub(crate) fn certificate(&self) -> Cow<'_, PeerCertificate> {
+        let judge = self.authorities.judge();
+        if Arc::ptr_eq(&judge, &self.judged_by) {
+            return Cow::Borrowed(&self.certificate);
+        }
+        let trusted = verdict(&judge, &self.chain);
+        let read = self.chain.first().and_then(|own| certificate::read(own, trusted));
+        Cow::Owned(read.unwrap_or_else(|| PeerCertificate { trusted: false, ..self.certificate.clone() }))
+    }
+
+    /// What a token can be bound to, whoever trusts the certificate.
+    pub(crate) fn thumbprint(&self) -> [u8; 32] {
+        self.certificate.thumbprint
+    }
+}
+
+/// Whether the chain, the client's own certificate first, is good now.
+fn verdict(judge: &Judge, chain: &[CertificateDer<'_>]) -> bool {
+    let [own, others @ ..] = chain else { return false };
+    let verdict = judge.verify_client_cert(own, others, UnixTime::now());
+    if let Err(fault) = &verdict {
+        tracing::debug!(reason = %fault, "a client certificate is not trusted");
+    }
+    verdict.is_ok()
+}
+
+impl ClientAuthorities {
+    pub(crate) fn load(file: PathBuf) -> Result<Self, TlsFault> {
+        let current = Arc::new(RwLock::new(read(&file)?));
+        Ok(Self { file, current })
+    }
+
+    /// What is in the file now.
+    pub(crate) fn read_again(&self) -> Result<impl FnOnce() + use<'_>, TlsFault> {
+        let fresh = read(&self.file)?;
+        Ok(move || *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh)
+    }
+
+    /// For the handshake of anybody's [`rustls::ServerConfig`]: asks for a certificate and takes none for an answer, nor any
+    /// whose key is proven for an offence.
+    ///
+    /// Whether it is trusted is found out when the connection stands: a client may have a certificate for reasons of its own,
+    /// and a secret besides (conformance MT-07).
+    #[must_use]
+    pub fn verifier(&self) -> Arc<dyn ClientCertVerifier> {
+        Arc::new(AnyCertificate(provider()))
+    }
+
+    /// For [`HttpServer::on_connect`](actix_web::HttpServer::on_connect) of a server that is not ours: hands the certificate of a
+    /// connection to the token endpoint and to [`Bearer`](crate::Bearer).
+    pub fn on_connect(&self) -> impl Fn(&dyn Any, &mut Extensions) + Clone + Send + Sync + 'static {
+        let authorities = self.clone();
+        move |connection, data| {
+            if let Some(tls) = connection.downcast_ref::<TlsStream<TcpStream>>() {
+                authorities.look_at(tls.get_ref().1, data);
+            }
+        }
+    }
+
+    /// Judges the certificate of a connection, if there is one, by what holds now.
+    pub(crate) fn look_at(&self, connection: &ServerConnection, data: &mut Extensions) {
+        let Some(chain @ [own, ..]) = connection.peer_certificates() else { return };
+        let judged_by = self.judge();
+        if let Some(certificate) = certificate::read(own, verdict(&judged_by, chain)) {
+            let (chain, authorities) = (chain.to_vec(), self.clone());
+            data.insert(ConnectionCertificate { certificate, chain, judged_by, authorities });
+        }
+    }
+
+    fn judge(&self) -> Judge {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn read(file: &Path) -> Result<Judge, TlsFault> {
+    let unreadable = |source| TlsFault::Authorities { path: file.to_owned(), source };
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(file).map_err(unreadable)? {
+        roots.add(certificate.map_err(unreadable)?)?;
+    }
+    if roots.is_empty() {
+        return Err(TlsFault::NoCertificate(file.to_owned()));
+    }
+    let judge = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build();
+    judge.map_err(|fault| TlsFault::Unusable(Error::General(fault.to_string())))
+}
+
+/// Takes every certificate whose key is proven in the handshake.
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ClientCertVerifier for AnyCertificate {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    /// No names: they could change while the server runs, and clients with one certificate need none to choose it.
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+impl fmt::Debug for AnyCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AnyCertificate")
+    }
+}

@@ -1,0 +1,152 @@
+//! Reads a client certificate: RFC 5280 §4, RFC 8705 §2.1.2 and §3.1, and X509-SVID §2 to §4.
+
+use std::net::IpAddr;
+use tokenberg_core::{CertificateName, DistinguishedName, PeerCertificate, Timestamp};
+use x509_cert::Certificate;
+use x509_cert::der::{Any, Decode, Tag, Tagged};
+use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::{BasicConstraints, KeyUsage, SubjectAltName};
+
+/// `CN` (RFC 4519 §2.3).
+const COMMON_NAME: &str = "2.5.4.3";
+
+/// Reads a certificate; whether anybody trusts it was found out before. One that breaks the rules for what it claims to be is
+/// trusted for nothing, and one that cannot be read is none.
+pub(crate) fn read(der: &[u8], is_trusted: bool) -> Option<PeerCertificate> {
+    let certificate = Certificate::from_der(der).ok()?;
+    let facts = certificate.tbs_certificate();
+    let alternative = facts.get_extension::<SubjectAltName>().ok()?;
+    let names: Vec<CertificateName> =
+        alternative.iter().flat_map(|(_, names)| &names.0).filter_map(name).collect();
+    let common_names = facts.subject().iter().filter(|part| part.oid.to_string() == COMMON_NAME).count();
+    let ends = i64::try_from(facts.validity().not_after.to_unix_duration().as_secs()).ok()?;
+    let is_workload = names.iter().any(is_spiffe_id);
+    Some(PeerCertificate {
+        thumbprint: thumbprint(der),
+        trusted: is_trusted && (!is_workload || is_leaf_for_signing(&certificate)),
+        subject: subject(&certificate).unwrap_or_default().into(),
+        common_names,
+        names,
+        not_after: Timestamp::from_seconds(ends).ok()?,
+    })
+}
+
+/// RFC 8705 §3.1: "the base64url-encoded SHA-256 hash […] of the DER encoding of the X.509 certificate".
+fn thumbprint(der: &[u8]) -> [u8; 32] {
+    let digest = ring::digest::digest(&ring::digest::SHA256, der);
+    let mut thumbprint = [0; 32];
+    thumbprint.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
+    thumbprint
+}
+
+/// Empty if there is a value in it that is no text, so that nobody is registered as it.
+fn subject(certificate: &Certificate) -> Option<String> {
+    let name = certificate.tbs_certificate().subject();
+    let mut parts = Vec::new();
+    for part in name.iter_rdn() {
+        let attributes = part.iter().map(|one| Some((one.oid.to_string(), text(&one.value)?)));
+        parts.push(attributes.collect::<Option<Vec<_>>>()?);
+    }
+    // RFC 4514 §2.1: "starting with the last element of the sequence and moving backwards toward the first".
+    let parts: Vec<Vec<(&str, &str)>> = parts
+        .iter()
+        .rev()
+        .map(|part| part.iter().map(|(kind, value)| (kind.as_str(), value.as_str())).collect())
+        .collect();
+    Some(DistinguishedName::of(&parts).as_str().to_owned())
+}
+
+// DirectoryString, RFC 5280 §4.1.2.4. Of a TeletexString nobody knows what it means beyond ASCII.
+fn text(value: &Any) -> Option<String> {
+    let (kind, bytes) = (value.tag(), value.value());
+    let utf_8 = || std::str::from_utf8(bytes).ok().map(str::to_owned);
+    if kind == Tag::Utf8String {
+        utf_8()
+    } else if [Tag::PrintableString, Tag::Ia5String, Tag::TeletexString].contains(&kind) {
+        utf_8().filter(|text| text.is_ascii())
+    } else if kind == Tag::BmpString {
+        let (units, []) = bytes.as_chunks::<2>() else { return None };
+        String::from_utf16(&units.iter().map(|unit| u16::from_be_bytes(*unit)).collect::<Vec<_>>()).ok()
+    } else {
+        None
+    }
+}
+
+fn name(name: &GeneralName) -> Option<CertificateName> {
+    Some(match name {
+        GeneralName::DnsName(dns) => CertificateName::Dns(dns.as_str().into()),
+        GeneralName::UniformResourceIdentifier(uri) => CertificateName::Uri(uri.as_str().into()),
+        GeneralName::Rfc822Name(email) => CertificateName::Email(email.as_str().into()),
+        GeneralName::IpAddress(ip) => {
+            let ip: IpAddr = match ip.as_bytes() {
+                [a, b, c, d] => [*a, *b, *c, *d].into(),
+                bytes => <[u8; 16]>::try_from(bytes).ok()?.into(),
+            };
+            CertificateName::Ip(ip.to_string().into())
+        }
+        GeneralName::OtherName(_)
+        | GeneralName::DirectoryName(_)
+        | GeneralName::EdiPartyName(_)
+        | GeneralName::RegisteredId(_) => return None,
+    })
+}
+
+fn is_spiffe_id(name: &CertificateName) -> bool {
+    match name {
+        CertificateName::Uri(uri) => uri.get(..9).is_some_and(|s| s.eq_ignore_ascii_case("spiffe://")),
+        CertificateName::Subject(_)
+        | CertificateName::Dns(_)
+        | CertificateName::Ip(_)
+        | CertificateName::Email(_) => false,
+    }
+}
+
+/// X509-SVID §4.1 and §4.3: a leaf has "the cA field […] set to false", "MUST set digitalSignature" and "MUST NOT set
+/// keyCertSign or cRLSign".
+fn is_leaf_for_signing(certificate: &Certificate) -> bool {
+    let facts = certificate.tbs_certificate();
+    let (constraints, usage) = (facts.get_extension::<BasicConstraints>(), facts.get_extension::<KeyUsage>());
+    let is_leaf = constraints.is_ok_and(|found| found.is_none_or(|(_, constraints)| !constraints.ca));
+    let signs = |usage: KeyUsage| usage.digital_signature() && !usage.key_cert_sign() && !usage.crl_sign();
+    is_leaf && usage.ok().flatten().is_some_and(|(_, usage)| signs(usage))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use tokenberg_core::Thumbprint;
+
+    /// RFC 8705 Appendix A.
+    const EXAMPLE: &str = "MIIBBjCBrAIBAjAKBggqhkjOPQQDAjAPMQ0wCwYDVQQDDARtdGxzMB4XDTE4MTAxODEyMzcwOVoXDTIyMDUwMjEyMzcwOVow\
+        DzENMAsGA1UEAwwEbXRsczBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABNcnyxwqV6hY8QnhxxzFQ03C7HKW9OylMbnQZjjJ/Au08/coZwxS7LfA4vOLS9Wu\
+        neIXhbGGWvsDSb0tH6IxLm8wCgYIKoZIzj0EAwIDSQAwRgIhAP0RC1E+vwJD/D1AGHGzuri+hlV/PpQEKTWUVeORWz83AiEA5x2eXZOVbUlJSGQgjwD5vaUa\
+        KlLR50Q2DmFfQj1L+SY=";
+
+    #[test]
+    fn mt_04_the_thumbprint_of_the_rfcs_example() {
+        let read = read(&STANDARD.decode(EXAMPLE).unwrap(), true).unwrap();
+        let text = Thumbprint::of(read.thumbprint);
+        assert_eq!(text.as_str(), "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0");
+        assert_eq!((&*read.subject, read.common_names, read.names), ("CN=mtls", 1, vec![]));
+        assert_eq!(read.not_after, Timestamp::from_seconds(1_651_495_029).unwrap());
+    }
+
+    #[test]
+    fn mt_05_whatever_the_bytes_are_nothing_panics_and_nothing_is_trusted() {
+        let good = STANDARD.decode(EXAMPLE).unwrap();
+        for length in 0..good.len() {
+            assert!(read(&good[..length], true).is_none(), "{length}");
+        }
+        // Each byte in turn, in all that it could be: some are still certificates, with other values in them.
+        for at in 0..good.len() {
+            for byte in [0, 1, 0x30, 0x7F, 0x80, 0x84, 0xFF] {
+                let mut bent = good.clone();
+                bent[at] = byte;
+                let read = read(&bent, true);
+                assert!(bent == good || read.is_none_or(|read| read.thumbprint != thumbprint(&good)));
+            }
+        }
+    }
+}

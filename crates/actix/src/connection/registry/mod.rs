@@ -1,0 +1,272 @@
+//! Counts the open connections of a server, of each source and in all, and ends those that hold a place for nothing;
+//! conformance HT-08 and HT-10.
+
+use crate::connection::address::TrustedProxies;
+use crate::connection::figures::{ConnectionFigures, EndedBy};
+use crate::connection::sources::site;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+mod tracked;
+
+use tracked::Need;
+pub(crate) use tracked::{Activity, Timeouts, Tracked};
+
+/// How often connections are checked for what lasts for too long.
+const SWEEP: Duration = Duration::from_millis(500);
+
+/// How often it is checked whether the server is crowded. While all places are taken, none is accepted that would make
+/// room for itself.
+const RELIEF: Duration = Duration::from_millis(50);
+
+/// How soon those are not searched again of which none could be ended.
+const FRUITLESS: Duration = Duration::from_millis(20);
+
+/// The open connections of a server. A clone counts the same.
+#[derive(Clone)]
+pub(crate) struct Connections(Arc<Inner>);
+
+struct Inner {
+    most: usize,
+    most_of_a_source: usize,
+    unlimited: TrustedProxies,
+    timeouts: Timeouts,
+    figures: Arc<ConnectionFigures>,
+    epoch: Instant,
+    is_crowded: AtomicBool,
+    open: Mutex<Open>,
+}
+
+#[derive(Default)]
+struct Open {
+    number: u64,
+    all: HashMap<u64, Held>,
+    sources: HashMap<IpAddr, Tally>,
+    tally: Tally,
+}
+
+/// How many connections there are, without those that were asked to end.
+#[derive(Default)]
+struct Tally {
+    count: usize,
+    /// When some were last searched that could be ended, and none was found; since the epoch, and for which need.
+    searched_for_nothing: Option<(Duration, Need)>,
+}
+
+struct Held {
+    connection: Arc<Tracked>,
+    source: Option<IpAddr>,
+}
+
+/// The place of a connection, until it is dropped.
+pub(crate) struct Permit {
+    connections: Connections,
+    number: u64,
+    connection: Arc<Tracked>,
+}
+
+impl Connections {
+    /// At most so many of a source; of `most` in all it makes room when they are almost reached. Behind trusted proxies
+    /// are many clients, so they may have as many as there are.
+    pub(crate) fn new(
+        (most, most_of_a_source): (usize, usize),
+        unlimited: TrustedProxies,
+        timeouts: Timeouts,
+        figures: Arc<ConnectionFigures>,
+    ) -> Self {
+        let epoch = Instant::now();
+        Self(Arc::new(Inner {
+            most,
+            most_of_a_source,
+            unlimited,
+            timeouts,
+            figures,
+            epoch,
+            is_crowded: AtomicBool::new(false),
+            open: Mutex::default(),
+        }))
+    }
+
+    pub(crate) fn timeouts(&self) -> Timeouts {
+        self.0.timeouts
+    }
+
+    /// A place for one more connection. Where the source has as many as it may, and where almost all places are taken,
+    /// idle ones are ended. None, if the source has its number and none of them can be ended.
+    pub(crate) fn open(&self, address: Option<IpAddr>) -> Option<Permit> {
+        let inner = &self.0;
+        inner.figures.opened();
+        let source = address.filter(|address| !inner.unlimited.contains(*address)).map(site);
+        let mut open = self.lock();
+        let has_its_number = |open: &Open| {
+            source
+                .and_then(|source| open.sources.get(&source))
+                .is_some_and(|t| t.count >= inner.most_of_a_source)
+        };
+        if has_its_number(&open) {
+            self.make_room(&mut open, 1 + inner.most_of_a_source / 64, source, Need::Refused);
+            if has_its_number(&open) {
+                inner.figures.refused();
+                inner.figures.closed();
+                return None;
+            }
+        }
+        if open.tally.count >= inner.most - inner.most / 8 {
+            let need = if inner.is_crowded_with(open.tally.count) { Need::Crowded } else { Need::Few };
+            self.make_room(&mut open, 1 + inner.most / 64, None, need);
+        }
+        let connection = Arc::new(Tracked::new(inner.epoch));
+        let number = open.number;
+        open.number += 1;
+        open.tally.count += 1;
+        inner.note_crowd(&open);
+        if let Some(source) = source {
+            open.sources.entry(source).or_default().count += 1;
+        }
+        open.all.insert(number, Held { connection: Arc::clone(&connection), source });
+        drop(open);
+        Some(Permit { connections: self.clone(), number, connection })
+    }
+
+    /// Ends so many, those first whose clients have shown the least, and the longest idle first; of one source, or of all.
+    fn make_room(&self, open: &mut Open, count: usize, of: Option<IpAddr>, need: Need) {
+        let now = self.0.epoch.elapsed();
+        let tally = open.tally_of(of);
+        let is_fruitless =
+            |(then, for_need): (Duration, Need)| now.saturating_sub(then) < FRUITLESS && for_need >= need;
+        if !tally.searched_for_nothing.is_some_and(is_fruitless) {
+            self.make_room_at(now, open, count, of, need);
+        }
+    }
+
+    fn make_room_at(&self, now: Duration, open: &mut Open, count: usize, of: Option<IpAddr>, need: Need) {
+        let mut idle: Vec<((u8, Duration), u64)> = open
+            .all
+            .iter()
+            .filter(|(_, held)| of.is_none() || held.source == of)
+            .filter_map(|(number, held)| Some((held.connection.idle_since(now, need)?, *number)))
+            .collect();
+        open.tally_of(of).searched_for_nothing = idle.is_empty().then_some((now, need));
+        if idle.len() > count {
+            idle.select_nth_unstable(count - 1);
+        }
+        for (_, number) in idle.into_iter().take(count) {
+            self.end(open, number, EndedBy::Crowded);
+        }
+    }
+
+    fn end(&self, open: &mut Open, number: u64, by: EndedBy) {
+        let Some(held) = open.all.get(&number) else { return };
+        let (connection, source) = (Arc::clone(&held.connection), held.source);
+        if connection.has_to_end() {
+            return;
+        }
+        self.0.figures.ended(by);
+        open.uncount(&connection, source);
+        connection.end();
+    }
+
+    /// Ends what has lasted for too long, and makes room where almost no place is left, for ever.
+    pub(crate) async fn keep_sweeping(&self) {
+        let mut swept = Duration::ZERO;
+        loop {
+            tokio::time::sleep(RELIEF).await;
+            let now = self.0.epoch.elapsed();
+            if now.saturating_sub(swept) >= SWEEP {
+                self.sweep(now);
+                swept = now;
+            }
+            self.relieve(now);
+        }
+    }
+
+    fn sweep(&self, now: Duration) {
+        let mut open = self.lock();
+        let over: Vec<(u64, EndedBy)> = open
+            .all
+            .iter()
+            .filter_map(|(number, held)| Some((*number, held.connection.over(now, self.0.timeouts)?)))
+            .collect();
+        for (number, by) in over {
+            self.end(&mut open, number, by);
+        }
+    }
+
+    /// Makes room as of now, if the server is crowded: until an eighth of all places is free.
+    fn relieve(&self, now: Duration) {
+        let most = self.0.most;
+        let mut open = self.lock();
+        if self.0.is_crowded_with(open.tally.count) {
+            let surplus = open.tally.count - (most - most / 8);
+            self.make_room_at(now, &mut open, surplus + 1 + most / 64, None, Need::Crowded);
+        }
+        self.0.note_crowd(&open);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Whether so many leave almost no place.
+    fn is_crowded_with(&self, count: usize) -> bool {
+        count >= self.most - self.most / 16
+    }
+
+    fn note_crowd(&self, open: &Open) {
+        self.is_crowded.store(self.is_crowded_with(open.tally.count), Ordering::Relaxed);
+    }
+}
+
+impl Open {
+    /// A connection that is about to end has no place any more.
+    fn uncount(&mut self, connection: &Tracked, source: Option<IpAddr>) {
+        if !connection.uncount() {
+            return;
+        }
+        self.tally.count -= 1;
+        let Some(source) = source else { return };
+        if let Some(tally) = self.sources.get_mut(&source) {
+            tally.count -= 1;
+            if tally.count == 0 {
+                self.sources.remove(&source);
+            }
+        }
+    }
+
+    /// The tally of a source, or of all.
+    fn tally_of(&mut self, source: Option<IpAddr>) -> &mut Tally {
+        match source {
+            Some(source) => self.sources.entry(source).or_default(),
+            None => &mut self.tally,
+        }
+    }
+}
+
+impl Permit {
+    pub(crate) fn connection(&self) -> &Arc<Tracked> {
+        &self.connection
+    }
+
+    /// Whether the server has almost no place left, so that no connection should be kept for another request.
+    pub(crate) fn is_needed(&self) -> bool {
+        self.connections.0.is_crowded.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.connections.0.figures.closed();
+        let mut open = self.connections.lock();
+        if let Some(held) = open.all.remove(&self.number) {
+            open.uncount(&held.connection, held.source);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

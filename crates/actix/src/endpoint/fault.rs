@@ -1,0 +1,190 @@
+//! Faults of the transport, before and after the core, and the response for each: RFC 9110 §15; one enum, one map.
+
+use actix_web::http::StatusCode;
+use tokenberg_core::{ErrorCode, OAuthError};
+
+/// Why a request did not reach the core, or its answer not the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Fault {
+    #[error("there is nothing at this path")]
+    NotFound,
+    #[error("the method is not one of {0}")]
+    MethodNotAllowed(&'static str),
+    #[error("the head has more than 96 fields or 32 KiB")]
+    HeadTooLarge,
+    #[error("the target names another authority than the Host header")]
+    AuthorityMismatch,
+    #[error("the Host header names no host")]
+    Host,
+    #[error("the request asks for another protocol")]
+    Upgrade,
+    #[error("the body is not declared as a form")]
+    ContentType,
+    #[error("the body is declared in another charset than UTF-8")]
+    Charset,
+    #[error("the body is declared as compressed")]
+    ContentEncoding,
+    #[error("the body is larger than is read")]
+    BodyTooLarge,
+    #[error("the body did not arrive in time")]
+    BodyTimeout,
+    #[error("the body broke off or is not framed as HTTP has it")]
+    BrokenBody,
+    #[error("a trusted proxy says that the client spoke plain HTTP")]
+    PlainHttp,
+    #[error("too many failed authentications; refused for {seconds} s")]
+    TooManyFailures {
+        /// By when there is one more to be had.
+        seconds: u32,
+    },
+    #[error("too many secrets wait to be digested")]
+    Overloaded,
+    #[error("nothing could be signed")]
+    Unsigned,
+    #[error("what has to be remembered could not be written")]
+    Unwritten,
+    #[error("there is no room for another record of the audit")]
+    Unrecorded,
+    #[error("cannot obtain the keys of another issuer")]
+    KeysUnavailable {
+        /// Until it is worth trying again.
+        seconds: u32,
+    },
+    #[error("what is known of the store is too old to tell of a token")]
+    TooOld,
+    #[error("the system gave no random bits")]
+    NoRandomness,
+    #[error("the clock is out of range")]
+    NoTime,
+    #[error("the handler panicked")]
+    Panicked,
+}
+
+impl Fault {
+    /// The status, and what stands in the body.
+    pub(crate) fn told(self) -> (StatusCode, OAuthError) {
+        use ErrorCode::{InvalidRequest, ServerError, TemporarilyUnavailable};
+        let (status, code, description) = match self {
+            Self::NotFound => (StatusCode::NOT_FOUND, InvalidRequest, "there is nothing at this path"),
+            Self::MethodNotAllowed(_) => {
+                (StatusCode::METHOD_NOT_ALLOWED, InvalidRequest, "the method is not allowed here")
+            }
+            Self::HeadTooLarge => (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                InvalidRequest,
+                "the request header is too large",
+            ),
+            Self::Host => (StatusCode::BAD_REQUEST, InvalidRequest, "the Host header is malformed"),
+            Self::Upgrade => {
+                (StatusCode::BAD_REQUEST, InvalidRequest, "there is no other protocol to upgrade to")
+            }
+            Self::AuthorityMismatch => {
+                (StatusCode::BAD_REQUEST, InvalidRequest, "the request target and Host differ")
+            }
+            Self::ContentType => (
+                StatusCode::BAD_REQUEST,
+                InvalidRequest,
+                "Content-Type has to be application/x-www-form-urlencoded",
+            ),
+            Self::Charset => (StatusCode::BAD_REQUEST, InvalidRequest, "the form has to be UTF-8"),
+            Self::ContentEncoding => {
+                (StatusCode::BAD_REQUEST, InvalidRequest, "a Content-Encoding is not supported")
+            }
+            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, InvalidRequest, "the body is too large"),
+            Self::BodyTimeout => {
+                (StatusCode::REQUEST_TIMEOUT, InvalidRequest, "the body did not arrive in time")
+            }
+            Self::BrokenBody => (StatusCode::BAD_REQUEST, InvalidRequest, "the body cannot be read"),
+            Self::PlainHttp => (
+                StatusCode::BAD_REQUEST,
+                InvalidRequest,
+                "secrets travel over TLS only; ask by https, and change the secret that was just sent",
+            ),
+            Self::TooManyFailures { .. } => (
+                StatusCode::TOO_MANY_REQUESTS,
+                TemporarilyUnavailable,
+                "too many failed authentications from here; try again later",
+            ),
+            Self::Overloaded => {
+                (StatusCode::SERVICE_UNAVAILABLE, TemporarilyUnavailable, "try again in a second")
+            }
+            Self::Unwritten => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                TemporarilyUnavailable,
+                "it could not be written down; try again in a second",
+            ),
+            Self::Unrecorded => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                TemporarilyUnavailable,
+                "it could not be recorded; try again in a second",
+            ),
+            Self::KeysUnavailable { .. } => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                TemporarilyUnavailable,
+                "the keys of the issuer of a token cannot be fetched now; try again after Retry-After",
+            ),
+            Self::TooOld => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                TemporarilyUnavailable,
+                "whether it was revoked is not known now; try again in a second",
+            ),
+            Self::Unsigned | Self::NoRandomness | Self::NoTime | Self::Panicked => {
+                (StatusCode::INTERNAL_SERVER_ERROR, ServerError, "an internal failure, which was logged")
+            }
+        };
+        (status, OAuthError::new(code, description))
+    }
+
+    /// `Allow`, which every 405 has (RFC 9110 §15.5.6).
+    pub(crate) fn allow(self) -> Option<&'static str> {
+        if let Self::MethodNotAllowed(methods) = self { Some(methods) } else { None }
+    }
+
+    /// Seconds of `Retry-After`: without it, Iceberg's Java client does not try again (conformance IC-16).
+    pub(crate) fn retry_after(self) -> Option<u32> {
+        if let Self::TooManyFailures { seconds } | Self::KeysUnavailable { seconds } = self {
+            return Some(seconds);
+        }
+        matches!(self, Self::Overloaded | Self::Unwritten | Self::Unrecorded | Self::TooOld).then_some(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cc_14_every_fault_is_a_flat_oauth_error() {
+        for fault in [
+            Fault::NotFound,
+            Fault::MethodNotAllowed("POST"),
+            Fault::HeadTooLarge,
+            Fault::AuthorityMismatch,
+            Fault::ContentType,
+            Fault::Charset,
+            Fault::ContentEncoding,
+            Fault::BodyTooLarge,
+            Fault::BodyTimeout,
+            Fault::BrokenBody,
+            Fault::PlainHttp,
+            Fault::TooManyFailures { seconds: 7 },
+            Fault::Overloaded,
+            Fault::Unsigned,
+            Fault::Unwritten,
+            Fault::Unrecorded,
+            Fault::KeysUnavailable { seconds: 42 },
+            Fault::TooOld,
+            Fault::NoRandomness,
+            Fault::NoTime,
+            Fault::Panicked,
+        ] {
+            let (status, error) = fault.told();
+            assert!(status.is_client_error() || status.is_server_error());
+            let description = error.description.unwrap();
+            assert!(description.bytes().all(|b| matches!(b, 0x20 | 0x21 | 0x23..=0x5B | 0x5D..=0x7E)));
+            assert_eq!(fault.allow().is_some(), status == StatusCode::METHOD_NOT_ALLOWED);
+            let later = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&status);
+            assert_eq!(fault.retry_after().is_some(), later);
+        }
+    }
+}

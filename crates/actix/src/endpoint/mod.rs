@@ -1,0 +1,153 @@
+//! Reads and answers a form: RFC 6749 §3.2, and its companions RFC 7662 §2 and RFC 7009 §2.
+
+pub(crate) mod body;
+pub(crate) mod fault;
+pub(crate) mod guard;
+pub(crate) mod reply;
+pub(crate) mod request_id;
+
+use crate::answering::Denied;
+use crate::answering::throttle;
+use crate::connection::Connection;
+use crate::connection::authorities::ConnectionCertificate;
+use crate::endpoint::fault::Fault;
+use crate::observe::audit::Audit;
+use crate::paths::Endpoint;
+use crate::service::TokenService;
+use actix_web::dev::Payload;
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse};
+use tokenberg_core::{Authentication, Credential, ErrorCode, NotGranted, Presented, PresentedToken, Request};
+
+/// RFC 9449 §4.1.
+pub(crate) const DPOP: HeaderName = HeaderName::from_static("dpop");
+
+/// Answers whatever arrives at the endpoint.
+pub(crate) async fn answer(
+    service: &TokenService,
+    endpoint: Endpoint,
+    request: &HttpRequest,
+    mut payload: Payload,
+) -> HttpResponse {
+    if *request.method() != Method::POST {
+        return reply::closing(reply::fault(Fault::MethodNotAllowed("POST")), payload);
+    }
+    let origin = service.trusted_proxies().origin(request);
+    let mut audit = Audit::of(request, endpoint, origin.address, service.observer());
+    if origin.is_plain {
+        audit.failed(Fault::PlainHttp);
+        return reply::closing(reply::fault(Fault::PlainHttp), payload);
+    }
+    let (largest, timeout) = (service.largest_body() + endpoint.more_than_tokens(), service.body_timeout());
+    let wastes = request.conn_data::<Connection>().map(Connection::wastes);
+    let large = service.large_bodies();
+    let body = match body::read(request.headers(), &mut payload, largest, timeout, wastes, large).await {
+        Ok(body) => body,
+        Err(fault) => {
+            audit.failed(fault);
+            return reply::closing(reply::fault_of(fault, audit.request_id()), payload);
+        }
+    };
+    match decide(service, endpoint, request, &body, &mut audit).await {
+        Ok(response) => response,
+        Err(Denied::NotGranted(NotGranted::Refused(refusal))) => {
+            let error = service.policy().error_for(&refusal);
+            audit.refused(&refusal, &error, &body);
+            let needs_nonce = error.code == ErrorCode::UseDpopNonce;
+            let nonce = if needs_nonce { service.dpop_nonce() } else { None };
+            reply::refused(error, nonce.as_deref(), audit.request_id())
+        }
+        Err(Denied::NotGranted(NotGranted::Unsigned(reason))) => {
+            outage(&audit, Fault::Unsigned, &reason, &body)
+        }
+        Err(Denied::NotGranted(NotGranted::Unwritten(reason))) => {
+            outage(&audit, Fault::Unwritten, &reason, &body)
+        }
+        Err(Denied::NotGranted(NotGranted::KeysUnavailable(reason))) => {
+            let seconds = reason.retry_after.as_seconds();
+            outage(&audit, Fault::KeysUnavailable { seconds }, &reason, &body)
+        }
+        Err(Denied::Fault(fault)) => {
+            audit.failed(fault);
+            reply::fault_of(fault, audit.request_id())
+        }
+    }
+}
+
+fn outage(audit: &Audit, fault: Fault, reason: &dyn std::fmt::Display, body: &[u8]) -> HttpResponse {
+    audit.failed_because(fault, reason.to_string(), Some(body));
+    reply::fault(fault)
+}
+
+async fn decide(
+    service: &TokenService,
+    endpoint: Endpoint,
+    request: &HttpRequest,
+    body: &[u8],
+    audit: &mut Audit,
+) -> Result<HttpResponse, Denied> {
+    // What is revoked is recorded by whoever writes it, or not revoked.
+    if endpoint != Endpoint::Revocation
+        && service.observer().recorder().is_some_and(|recorder| !recorder.has_room())
+    {
+        service.metrics().unrecorded();
+        return Err(Fault::Unrecorded.into());
+    }
+    let authorization = values(request, &header::AUTHORIZATION);
+    let dpop = values(request, &DPOP);
+    let certificate = request.conn_data::<ConnectionCertificate>().map(ConnectionCertificate::certificate);
+    let presented = Request {
+        authorization: &authorization,
+        dpop: &dpop,
+        // Of the connection; whoever sends Client-Cert says about himself what he likes (conformance MT-05).
+        certificate: certificate.as_deref(),
+        query: request.uri().query(),
+        body,
+    };
+    match endpoint {
+        Endpoint::Tokens => {
+            let presented = Presented::of(&presented)?;
+            audit.presented(&presented);
+            let credential = match presented.authentication() {
+                Authentication::Credential(credential) => limited(credential),
+                Authentication::Bearer(bearer) => throttle::Credential::Token(bearer.token.expose()),
+            };
+            let attempt = service.attempt(audit.source(), credential)?;
+            let granted = attempt.judged(service.answer(presented, audit).await)?;
+            audit.granted(&granted);
+            let needs_nonce = service.policy().require_dpop_nonce && !dpop.is_empty();
+            let nonce = if needs_nonce { service.dpop_nonce() } else { None };
+            Ok(reply::granted(&granted.response, nonce.as_deref()))
+        }
+        Endpoint::Introspection => {
+            let presented = PresentedToken::of(&presented)?;
+            audit.authenticates(presented.credential());
+            let attempt = service.attempt(audit.source(), limited(presented.credential()))?;
+            let introspection = attempt.judged(service.introspect(presented, audit).await)?;
+            audit.introspected(&introspection, body);
+            Ok(reply::introspected(&introspection))
+        }
+        Endpoint::Revocation => {
+            let presented = PresentedToken::of(&presented)?;
+            audit.authenticates(presented.credential());
+            let attempt = service.attempt(audit.source(), limited(presented.credential()))?;
+            let outcome = attempt.judged(service.revoke(presented, audit).await)?;
+            audit.revoked(&outcome, body);
+            Ok(reply::revoked())
+        }
+    }
+}
+
+/// What of the credential could be guessed, or is costly to verify.
+fn limited(credential: &Credential) -> throttle::Credential<'_> {
+    match credential {
+        Credential::Secret(secret) => throttle::Credential::Secret(&secret.readings),
+        Credential::Assertion(assertion) => throttle::Credential::Token(assertion.assertion.expose()),
+        Credential::Certificate(_) => throttle::Credential::Other,
+    }
+}
+
+fn values<'r>(request: &'r HttpRequest, name: &HeaderName) -> Vec<&'r [u8]> {
+    request.headers().get_all(name).map(HeaderValue::as_bytes).collect()
+}

@@ -1,0 +1,164 @@
+//! Writes responses: RFC 6749 §5.1 and §5.2, RFC 9111 §5.2.2.5, RFC 9110 §13.1.2.
+
+use crate::endpoint::fault::Fault;
+use crate::endpoint::request_id::RequestId;
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::Payload;
+use actix_web::http::header::{self, HeaderName};
+use actix_web::http::{ConnectionType, StatusCode};
+use actix_web::web::Bytes;
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use std::convert::Infallible;
+use std::fmt::Write;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokenberg_core::{Introspection, OAuthError, TokenResponse};
+
+/// The header that guards all answers against being taken for something else than they say.
+fn builder(status: StatusCode) -> HttpResponseBuilder {
+    let mut response = HttpResponse::build(status);
+    response
+        .insert_header((header::CONTENT_TYPE, "application/json"))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
+    response
+}
+
+/// An answer that nobody may keep.
+pub(crate) fn private(status: StatusCode) -> HttpResponseBuilder {
+    let mut response = builder(status);
+    // RFC 6749 §5.1: "The authorization server MUST include the HTTP 'Cache-Control' response header field with a value
+    // of 'no-store' […] as well as the 'Pragma' response header field with a value of 'no-cache'."
+    response.insert_header((header::CACHE_CONTROL, "no-store")).insert_header((header::PRAGMA, "no-cache"));
+    response
+}
+
+/// RFC 9449 §8.1.
+const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+
+/// The token, and the nonce for the next proof where there has to be one (RFC 9449 §8.2).
+pub(crate) fn granted(response: &TokenResponse, nonce: Option<&str>) -> HttpResponse {
+    let mut granted = private(StatusCode::OK);
+    if let Some(nonce) = nonce {
+        granted.insert_header((DPOP_NONCE, nonce));
+    }
+    granted.body(String::from(response.to_json()))
+}
+
+/// What is told of a token.
+pub(crate) fn introspected(introspection: &Introspection) -> HttpResponse {
+    private(StatusCode::OK).body(introspection.to_json())
+}
+
+/// That a token is worth nothing any more. RFC 7009 §2.2: "The content of the response body is ignored".
+pub(crate) fn revoked() -> HttpResponse {
+    private(StatusCode::OK).body("{}")
+}
+
+/// What the core refused, and the nonce that the next proof should have.
+pub(crate) fn refused(error: OAuthError, nonce: Option<&str>, id: Option<&RequestId>) -> HttpResponse {
+    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    let mut response = private(status);
+    if let Some(challenge) = error.challenge {
+        response.insert_header((header::WWW_AUTHENTICATE, challenge.as_header()));
+    }
+    if let Some(nonce) = nonce {
+        response.insert_header((DPOP_NONCE, nonce));
+    }
+    response.body(naming(error, status, id).to_json())
+}
+
+/// The same, and its description says what the request is called in our log, so that whoever reads it can ask us. Not where
+/// authentication failed: those answers are alike to the last byte (conformance CA-18).
+fn naming(error: OAuthError, status: StatusCode, id: Option<&RequestId>) -> OAuthError {
+    match (&error.description, id) {
+        (Some(description), Some(id)) if status.is_client_error() && status != StatusCode::UNAUTHORIZED => {
+            let description = format!("{description} (request {})", id.as_str());
+            OAuthError { description: Some(description.into()), ..error }
+        }
+        (Some(_) | None, Some(_) | None) => error,
+    }
+}
+
+/// What did not get as far as the core, or failed behind it.
+pub(crate) fn fault(fault: Fault) -> HttpResponse {
+    fault_of(fault, None)
+}
+
+/// The same of a request that the log tells of.
+pub(crate) fn fault_of(fault: Fault, id: Option<&RequestId>) -> HttpResponse {
+    let (status, error) = fault.told();
+    let mut response = private(status);
+    if let Some(methods) = fault.allow() {
+        response.insert_header((header::ALLOW, methods));
+    }
+    if let Some(seconds) = fault.retry_after() {
+        response.insert_header((header::RETRY_AFTER, seconds));
+    }
+    response.body(naming(error, status, id).to_json())
+}
+
+/// An answer to a request whose body was not read to its end: the connection ends with it.
+///
+/// actix would go on reading a chunked body for as long as it comes, unless somebody still holds the payload; so the
+/// answer holds it (conformance HT-07, HT-12).
+pub(crate) fn closing(mut response: HttpResponse, payload: Payload) -> HttpResponse {
+    if matches!(payload, Payload::None) {
+        return response;
+    }
+    response.head_mut().set_connection_type(ConnectionType::Close);
+    let (response, body) = response.into_parts();
+    let body = body.try_into_bytes().unwrap_or_default();
+    response.set_body(BoxBody::new(Holding { size: body.len(), body: Some(body), _payload: payload }))
+}
+
+struct Holding {
+    size: usize,
+    body: Option<Bytes>,
+    _payload: Payload,
+}
+
+impl MessageBody for Holding {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.size as u64)
+    }
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Poll::Ready(self.get_mut().body.take().filter(|body| !body.is_empty()).map(Ok))
+    }
+}
+
+/// A document that everybody may read and keep for a while: keys and metadata (conformance KS-03, MD-06).
+pub(crate) fn public(request: &HttpRequest, text: &str) -> HttpResponse {
+    let tag = entity_tag(text);
+    let known = is_known(request, &tag);
+    let mut response = if known { HttpResponse::NotModified() } else { builder(StatusCode::OK) };
+    response
+        .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
+        .insert_header((header::ETAG, tag))
+        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"));
+    if known { response.finish() } else { response.body(text.to_owned()) }
+}
+
+fn entity_tag(text: &str) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+    let mut tag = String::from("\"");
+    for byte in digest.as_ref().iter().take(16) {
+        // Writing to a String cannot fail.
+        let _ = write!(tag, "{byte:02x}");
+    }
+    tag.push('"');
+    tag
+}
+
+// If-None-Match = "*" / #entity-tag            RFC 9110 §13.1.2, compared weakly
+fn is_known(request: &HttpRequest, tag: &str) -> bool {
+    request
+        .headers()
+        .get_all(header::IF_NONE_MATCH)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
+}

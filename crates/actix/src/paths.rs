@@ -1,0 +1,40 @@
+//! The paths of the service, under the issuer: RFC 8414 §3, RFC 8615.
+
+use tokenberg_core::{LARGEST_BODY, LARGEST_PRESENTATION};
+
+/// Where tokens are asked for, under the issuer.
+pub(crate) const TOKENS: &str = "/v1/oauth/tokens";
+/// Where tokens are introspected and revoked.
+pub(crate) const INTROSPECTION: &str = "/v1/oauth/introspect";
+pub(crate) const REVOCATION: &str = "/v1/oauth/revoke";
+pub(crate) const JWKS: &str = "/.well-known/jwks.json";
+pub(crate) const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
+pub(crate) const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
+pub(crate) const OPENAPI: &str = "/openapi.json";
+
+/// One of the endpoints that take a form from a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Tokens,
+    Introspection,
+    Revocation,
+}
+
+impl Endpoint {
+    /// Where it is, under the issuer.
+    pub(crate) fn path(self) -> &'static str {
+        match self {
+            Self::Tokens => TOKENS,
+            Self::Introspection => INTROSPECTION,
+            Self::Revocation => REVOCATION,
+        }
+    }
+
+    /// How much more than a token request its body may have.
+    pub(crate) fn more_than_tokens(self) -> usize {
+        match self {
+            Self::Tokens => 0,
+            Self::Introspection | Self::Revocation => LARGEST_PRESENTATION - LARGEST_BODY,
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Answers the probes of an orchestrator (liveness, readiness) and serves the metrics, on a listener of its own.
+
+use crate::observe::exposition::Exposition;
+use crate::service::TokenService;
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// `GET /healthz`: 200 while the process answers. `GET /readyz`: 200, or 503 with the reason while it should get no requests.
+/// `GET /metrics`: the figures of a service for Prometheus, with [`Operations::metrics`].
+#[derive(Clone)]
+pub struct Operations {
+    ready: Arc<dyn Fn() -> Result<String, String> + Send + Sync>,
+    draining: Arc<AtomicBool>,
+    expose: Option<Arc<Expose>>,
+}
+
+type Expose = dyn Fn(&mut Exposition) + Send + Sync;
+
+impl Operations {
+    /// Asks `ready` at each `/readyz`; what it says is shown there, good or bad, so it must hold no secret.
+    #[must_use]
+    pub fn new(ready: impl Fn() -> Result<String, String> + Send + Sync + 'static) -> Self {
+        Self { ready: Arc::new(ready), draining: Arc::new(AtomicBool::new(false)), expose: None }
+    }
+
+    /// Serves the figures of `service`, and what `more` adds to them at each `/metrics`.
+    #[must_use]
+    pub fn metrics(
+        self,
+        service: &TokenService,
+        more: impl Fn(&mut Exposition) + Send + Sync + 'static,
+    ) -> Self {
+        let service = service.clone();
+        let expose = move |to: &mut Exposition| {
+            service.expose(to);
+            more(to);
+        };
+        Self { expose: Some(Arc::new(expose)), ..self }
+    }
+
+    /// Mounts the routes.
+    pub fn configure(&self) -> impl Fn(&mut web::ServiceConfig) + Clone + Send + Sync + 'static {
+        let operations = self.clone();
+        move |config| {
+            let operations = operations.clone();
+            let asked = operations.clone();
+            let ready = move || std::future::ready(asked.readiness());
+            config.route("/healthz", web::get().to(|| std::future::ready(text(StatusCode::OK, "ok"))));
+            config.route("/readyz", web::get().to(ready));
+            if let Some(expose) = operations.expose.clone() {
+                let metrics = move || {
+                    let mut exposition = Exposition::default();
+                    expose(&mut exposition);
+                    std::future::ready(figures(exposition))
+                };
+                config.route("/metrics", web::get().to(metrics));
+            }
+        }
+    }
+
+    /// From now on `/readyz` answers 503, whatever else holds.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    fn readiness(&self) -> HttpResponse {
+        if self.draining.load(Ordering::Acquire) {
+            return text(StatusCode::SERVICE_UNAVAILABLE, "draining");
+        }
+        match (self.ready)() {
+            Ok(more) if more.is_empty() => text(StatusCode::OK, "ready"),
+            Ok(more) => text(StatusCode::OK, &format!("ready; {more}")),
+            Err(reason) => text(StatusCode::SERVICE_UNAVAILABLE, &reason),
+        }
+    }
+}
+
+fn figures(exposition: Exposition) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header(("Cache-Control", "no-store"))
+        .content_type("text/plain; version=0.0.4; charset=utf-8")
+        .body(exposition.into_text())
+}
+
+fn text(status: StatusCode, line: &str) -> HttpResponse {
+    HttpResponse::build(status)
+        .insert_header(("Cache-Control", "no-store"))
+        .content_type("text/plain; charset=utf-8")
+        .body(format!("{line}\n"))
+}
