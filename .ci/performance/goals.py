@@ -47,10 +47,10 @@ def goals(figures, cpu):
     crowd = figures["many"]
     of = f"{crowd['clients']:,} clients: "
     goal(4, OTHER, of + "bytes each in memory", 200, [crowd["bytes_per_client"]], 0)
-    goal(4, LOOKUP, of + "a look-up, ns CPU", 250, [one["lookup_cpu_ns"] for one in crowd["lookup"]], 0)
+    goal(4, LOOKUP, of + "a lookup, ns CPU", 250, [one["lookup_cpu_ns"] for one in crowd["lookup"]], 0)
     goal(4, OTHER, of + "seconds from start to first token", 1.5, crowd["start_seconds_two_cores"])
     p99 = lambda runs: [one["latency_us"]["p99"] for one in runs]
-    goal(4, CHANGES, of + "p99 while clients change ÷ p99 while none does", 1.05, ratio(p99(crowd["changing"]), p99(crowd["still"])))
+    goal(4, CHANGES, of + "p99 while clients change ÷ p99 without changes", 1.05, ratio(p99(crowd["changing"]), p99(crowd["still"])))
     goal(5, OTHER, "extractor, ES256 token seen before, µs", 2, raw["ES256", "extract"])
     goal(5, EXTRACTOR, "extractor, ES256 token not seen before ÷ raw verification", 1.1, ratio(raw["ES256", "extract_fresh"], raw["ES256", "raw_verify"]))
     records = cost_of_records(figures)
@@ -99,10 +99,10 @@ def reasons(figures, cpu):
     still = [one["latency_us"]["p99"] for one in figures["many"]["still"]]
     records = cost_of_records(figures)
     static, alone = us("static answer"), of("ES256", "raw_sign") + of("ES256", "raw_verify")
-    requests = """Besides the static answer and the cryptography, the time is spread over everything that a request passes through, and no single part dominates:
-HTTP and the kernel take more than for the static answer, because a request and its response are longer and the caches hold more
-than one loop. Less work (no log, no record) or another HTTP server under the same routes would change it. RSA signatures are made
-on another thread, so that other requests do not wait; on one core this costs two switches between threads."""
+    requests = """Besides the static answer and the cryptography, no single part dominates. HTTP and the kernel take more time than for the static answer,
+because request and response are longer, and more code shares the CPU caches. Less work (no log, no record) or another HTTP server under
+the same routes would change the ratio. RSA signatures are made on another thread, so that other requests do not wait; on one core this
+costs two thread switches."""
     exchange = figures.get("profile", {}).get("exchange ES256")
     if exchange:
         ring = exchange.get(RING, 0) * us("exchange ES256")
@@ -114,28 +114,28 @@ In an exchange, signatures and hashes take {ring:.0f} µs. One verification and 
         REQUEST: ("Client credentials and exchanges", requests),
         ACTOR: (
             "An exchange with an actor",
-            """It does everything that an exchange without one does, and also reads and checks the actor's token. That token was verified before and is cached, so it
-costs no verification. The ratio cannot fall below 1 by more than the variation between rounds.""",
+            """This exchange does everything that an exchange without an actor does, and also parses and checks the actor's token. That token was verified before
+and is cached, so it costs no verification. The ratio cannot fall below 1 by more than the variation between rounds.""",
         ),
         MEMORY: (
             "Memory",
             f"""Of the {figures['all_pages'] / 2**20:.1f} MiB of the server with ES256, {figures['file_pages'] / 2**20:.1f} are pages of the program and of the C library, which several servers on one machine share.""",
         ),
         LOOKUP: (
-            "A look-up of a client",
-            f"""It reads three places of memory that no cache has, one after the other: the hash, the entry of the client, and the client. One read at a random place of as much
-memory takes {read:.0f} ns here, and a look-up {lookup / read:.1f} times that; the goal is that of {250 / read:.1f} reads. In a virtual machine each read
+            "A lookup of a client",
+            f"""A lookup reads three memory locations that are in no CPU cache, one after the other: the hash, the entry of the client, and the client. One read at a
+random location in the same amount of memory takes {read:.0f} ns here. A lookup takes {lookup / read:.1f} times that; the goal corresponds to {250 / read:.1f} reads. In a virtual machine each read
 also walks two sets of page tables, as the measurement with huge pages shows in part.""",
         ),
         CHANGES: (
             "The 99th percentile while clients change",
-            f"""The server, the load, the change and the disk share two cores. Without any change, it was between {min(still):,.0f} and {max(still):,.0f} µs in different rounds.""",
+            f"""The server, the load, the change and the disk share two cores. Without any change, the 99th percentile was between {min(still):,.0f} and {max(still):,.0f} µs in different rounds.""",
         ),
         EXTRACTOR: ("The extractor's first time", "[In one process](#in-one-process) has the parts of it."),
         AUDIT: (
             "The audit",
-            f"""A request takes {us('client credentials ES256'):.1f} µs with the line of the log and the record in the store, and {us('client credentials ES256, no log'):.1f} µs without the
-line, of which the record takes {median(records[max(records, key=int)]):.1f}. The goal leaves a tenth of the rest for both.""",
+            f"""A request takes {us('client credentials ES256'):.1f} µs with the log line and the record in the store, and {us('client credentials ES256, no log'):.1f} µs without the
+log line. The record takes {median(records[max(records, key=int)]):.1f} µs of that. The goal leaves a tenth of the rest for log line and record.""",
         ),
         OTHER: ("Others", "No reason is known."),
     }

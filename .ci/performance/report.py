@@ -38,11 +38,11 @@ def text(figures):
 
 HOW = """## How it was measured
 
-`.ci/performance/run` measures, and writes this page; do not edit it. Every figure is the median of {rounds} rounds of {seconds:g} s,
+`.ci/performance/run` measures and writes this page; do not edit it. Every figure is the median of {rounds} rounds of {seconds:g} s,
 with the smallest and the largest in parentheses. Each round measures each case once, with the server on one core and the
 load, which never sleeps, on another. CPU time is what the kernel counts for all threads of the server's process.
 
-On a machine that others use too, times vary by a third and more. Compare ratios within one run, not times of different runs.
+On a shared machine, times vary by a third and more. Compare ratios within one run, not times of different runs.
 """
 
 
@@ -56,7 +56,7 @@ def summary(figures, cpu):
     lines = [
         f"- **Tokens.** One core issues up to {1e6 / es256:,.0f} tokens a second with ES256 ({es256:,.1f} µs of CPU time each), or {1e6 / rs256:,.0f} with RS256",
         f"  ({rs256:,.1f} µs). It makes up to {1e6 / exchange:,.0f} exchanges a second ({exchange:,.1f} µs each).",
-        "- **Scale.** A token needs no database, so the rate grows with the number of cores and nodes. [Scale on paper](#scale-on-paper) has an example.",
+        "- **Scale.** A token waits for no database, so the rate grows with the number of cores and nodes. [Scale on paper](#scale-on-paper) has an example.",
         f"- **Memory and start.** The server takes {memory:,.1f} MiB under load, and {crowd['bytes_per_client']:,.0f} bytes for each registered client. It issues the first token",
         f"  {median(figures['cold_start']['ES256']) * 1000:,.0f} ms after its start; with {crowd['clients']:,} clients, after {median(crowd['start_seconds_two_cores']):,.2f} s.",
         f"- **At a catalog.** The extractor takes {of('extract'):,.1f} µs for a token that it has verified before, and {of('extract_fresh'):,.1f} µs otherwise, of which {of('raw_verify'):,.1f}",
@@ -65,7 +65,7 @@ def summary(figures, cpu):
     peer = "client credentials oidc-provider ES256"
     if peer in cpu:
         of_peer = median([one["rss_kib"] / 1024 for one in figures["loads"][peer]])
-        lines.append(f"- **Beside oidc-provider** on the same machine: {es256:,.1f} instead of {us(peer):,.1f} µs for a token, {memory:,.1f} instead of {of_peer:,.1f} MiB.")
+        lines.append(f"- **Compared with oidc-provider** on the same machine: {es256:,.1f} instead of {us(peer):,.1f} µs for a token, {memory:,.1f} instead of {of_peer:,.1f} MiB.")
     return lines
 
 
@@ -94,7 +94,7 @@ def crowded(machine):
     if machine["load_average"] < machine["cores"] / 2:
         return ""
     return (
-        "\n**The machine was not quiet.** CPU times include the effect of shared caches. Elapsed times (starts, reading a store, a look-up, latencies,\n"
+        "\n**The machine was not quiet.** CPU times include the effect of shared caches. Elapsed times (starts, reading a store, a lookup, latencies,\n"
         "requests a second) include waiting for a core, and are several times what they would be.\n"
     )
 
@@ -122,7 +122,7 @@ def in_process(figures):
     rows += ["", f"In a build with the feature `aws-lc`, a whole token with EdDSA takes {spread(theirs)} µs, {spread(ratio(theirs, ours), 2)} of that."]
     rows += [
         "",
-        "Of what the extractor takes for a new token besides the verification, about a third is taking the token apart; the rest is its claims, its hash, and the",
+        "Of what the extractor takes for a new token besides the verification, about a third is splitting and decoding the token; the rest is its claims, its hash, and the",
         "entry in the cache. Hardware performance counters are not available in a virtual machine like this one.",
     ]
     rows += ["", "| part of the core, without signatures | µs | allocations |", "|---|---|---|"]
@@ -152,10 +152,10 @@ def many(figures):
     rows.append(f"| reading all of them, s | {spread([one['read_seconds'] for one in lookup], 2)} |")
     rows.append(f"| the same, s CPU | {spread([one['read_cpu_seconds'] for one in lookup], 2)} |")
     rows.append(f"| memory of the server for each, bytes | {figures['bytes_per_client']:,.0f} |")
-    rows.append(f"| a look-up of a random client, ns | {spread([one['lookup_ns'] for one in lookup], 0)} |")
+    rows.append(f"| a lookup of a random client, ns | {spread([one['lookup_ns'] for one in lookup], 0)} |")
     rows.append(f"| the same, ns CPU | {spread([one['lookup_cpu_ns'] for one in lookup], 0)} |")
     rows.append(f"| the same on huge pages (`GLIBC_TUNABLES=glibc.malloc.hugetlb=1`) | {spread([one['lookup_cpu_ns'] for one in figures['lookup_huge']], 0)} |")
-    rows.append(f"| one read at a random place of as much memory, ns CPU | {spread([one['memory_read_cpu_ns'] for one in lookup], 0)} |")
+    rows.append(f"| one read at a random location in the same amount of memory, ns CPU | {spread([one['memory_read_cpu_ns'] for one in lookup], 0)} |")
     rows.append(f"| client credentials, µs CPU | {spread([one['cpu_us_per_request'] for one in figures['loads']])} |")
     for q in ("p50", "p99"):
         rows.append(f"| {q} at 1,000 requests a second, µs | {spread([one[q] for one in still], 0)} |")
@@ -166,7 +166,7 @@ def many(figures):
 def after_years(figures):
     held, much, nothing = figures["held"], figures["much"], figures["nothing"]
     what = f"{held['clients']:,} clients, {held['revocations']:,} revocations, {held['used_ids']:,} used identifiers"
-    rows = [f"A store with {what}, beside one that has only what the load needs. Single-use identifiers are in the database only, not in memory.", ""]
+    rows = [f"A store with {what}, compared with one that has only what the load needs. Single-use identifiers are in the database only, not in memory.", ""]
     rows += ["| | with them | without |", "|---|---|---|"]
 
     def row(name, of, digits):
@@ -203,9 +203,9 @@ def paper(figures, cpu):
     crowd = figures["many"]
     rows += [
         "",
-        "A token needs no database, so nodes share nothing that a token waits for, and the rates grow in proportion; the cores that sign saturate",
-        f"first. Memory is {crowd['bytes_per_client']:,.0f} bytes for each client on every node, however many tokens are issued. Only changes reach the database:",
-        "clients, keys, revocations, each in one transaction, and every node reads what has changed.",
+        "A token waits for no database and for nothing else that nodes share, so the rates grow in proportion. The cores that sign saturate",
+        f"first. Memory is {crowd['bytes_per_client']:,.0f} bytes for each client on every node, however many tokens are issued. Two things reach the database: changes of",
+        "clients, keys and revocations, which every node reads, and the audit's records, in batches. Several nodes over one database were not measured.",
     ]
     return rows
 
@@ -260,16 +260,16 @@ def samples(server, load, seconds=4):
 
 THREADS = (
     (r"^tokenberg-store", "SQLite's threads: writing the audit"),
-    (r"^tokenberg$", "the main thread: chaining the records of the audit, following the store"),
+    (r"^tokenberg$", "the main thread: chaining audit records, following the store"),
 )
 
 # The first that fits.
 KINDS = (
-    (r"\[k\]|\[kernel|\[vdso", "the kernel: the socket, waiting, random bits"),
+    (r"\[k\]|\[kernel|\[vdso", "the kernel: socket, waiting, random bits"),
     (r"ring_core|ecp_nistz|ring::|p256|bn_|x25519|GFp", RING),
     (r"malloc|_int_|cfree|realloc|calloc|unlink_chunk|[^a-z]free", "allocating"),
     (r"throttle|failures::|metrics|revoc|recall|remembered|sources::|shards", LIMITS),
-    (r"tracing|core::fmt|alloc::fmt|nu_ansi|logging|audit|record", "the event of the log and the record of the audit"),
+    (r"tracing|core::fmt|alloc::fmt|nu_ansi|logging|audit|record", "the log event and the audit record"),
     (r"memmove|memset|memcpy|memcmp|strlen|libc", "copying, and other parts of the C library"),
     (r"actix|tokio|http::|bytes::|regex|mio::|httparse", "HTTP and the event loop"),
     (r"tokenberg_|serde|base64|percent|form_urlencoded|zeroize", "Tokenberg: reading, deciding, writing"),
