@@ -213,3 +213,28 @@ fn the_map_of_rfcs_names_files_and_tests_that_exist() {
     }
     assert!(names > 50, "the map names {names} tests");
 }
+
+/// Whether it is the whole name of a test that carries an id, such as `te_11_…` or `d13_…`; prefixes end with an underscore.
+fn is_name_of_a_test(quoted: &str) -> bool {
+    let mut parts = quoted.split('_');
+    let (first, second) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let is_number = |text: &str| (1..=2).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    let has_id = first.len() == 2 && is_number(second) || first.get(1..).is_some_and(is_number);
+    has_id
+        && parts.count() > 1
+        && !quoted.ends_with('_')
+        && quoted.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+}
+
+#[test]
+fn tests_that_documents_name_exist() {
+    let sources: String = files(&[".rs", ".py"]).into_iter().map(|(_, text)| text).collect();
+    let mut named = BTreeSet::new();
+    for (path, text) in files(&[".md"]) {
+        for quoted in text.split('`').skip(1).step_by(2).filter(|quoted| is_name_of_a_test(quoted)) {
+            assert!(sources.contains(&format!("fn {quoted}(")), "{} names {quoted}", path.display());
+            named.insert(quoted.to_owned());
+        }
+    }
+    assert!(named.len() > 200, "the documents name {} tests", named.len());
+}
