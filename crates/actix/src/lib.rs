@@ -23,14 +23,21 @@
 
 mod answering;
 mod bearer;
+#[cfg(feature = "server")]
 mod connection;
 mod documents;
 mod endpoint;
+mod head_limits;
 mod observe;
+mod operations;
+mod origin;
 mod paths;
+mod peer;
 mod routes;
+#[cfg(feature = "server")]
 mod server;
 mod service;
+#[cfg(feature = "server")]
 pub mod tls;
 
 pub use answering::world::{Fixed, World};
@@ -38,14 +45,16 @@ pub use bearer::Bearer;
 pub use bearer::config::BearerConfig;
 pub use bearer::error::{BearerError, BearerRefusal};
 pub use bearer::one_method::one_method_only;
-pub use connection::address::{Network, NetworkFault, TrustedProxies};
+#[cfg(feature = "server")]
 pub use connection::authorities::ClientAuthorities;
 pub use documents::protected_resource::ProtectedResource;
 pub use endpoint::request_id::RequestId;
 pub use observe::AUDIT;
 pub use observe::audit::SPANS;
 pub use observe::exposition::Exposition;
-pub use server::operations::Operations;
+pub use operations::Operations;
+pub use origin::{Network, NetworkFault, TrustedProxies};
+#[cfg(feature = "server")]
 pub use server::{
     BasePathFault, Handle, LONGEST_KEEP_ALIVE, MOST_CONNECTIONS, OPERATIONS_CONNECTIONS, Running,
     ServerBuilder, check_base_path,

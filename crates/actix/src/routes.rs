@@ -12,7 +12,7 @@ use crate::paths::{
 use crate::service::TokenService;
 use actix_web::http::Method;
 use actix_web::middleware::from_fn;
-use actix_web::{HttpRequest, HttpResponse, Resource, Route, web};
+use actix_web::{HttpRequest, HttpResponse, Resource, web};
 use tokenberg_core::TOKEN_ENDPOINT_PATHS;
 use tracing::Instrument;
 
@@ -72,13 +72,6 @@ fn mount_inserted(service: &TokenService, config: &mut web::ServiceConfig) {
             openid_configuration,
         ));
     }
-}
-
-/// What answers at every other path of a server of our own.
-pub(crate) fn nothing_here() -> Route {
-    let answer =
-        |payload: web::Payload| async { reply::closing(reply::fault(Fault::NotFound), payload.into_inner()) };
-    web::route().to(answer).wrap(from_fn(guard))
 }
 
 fn authorization_server(service: &TokenService, request: &HttpRequest) -> HttpResponse {

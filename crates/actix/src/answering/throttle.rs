@@ -2,9 +2,9 @@
 
 use crate::answering::Denied;
 use crate::answering::failures::{Allowance, FailureTable, Millis};
-use crate::connection::sources::site;
 use crate::endpoint::fault::Fault;
 use crate::observe::metrics::{Metrics, ThrottledBy};
+use crate::origin::sources::site;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};

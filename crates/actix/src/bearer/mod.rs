@@ -6,15 +6,15 @@ pub(crate) mod one_method;
 
 use crate::bearer::config::BearerConfig;
 use crate::bearer::error::{BearerError, BearerRefusal, Scheme};
-use crate::connection::authorities::ConnectionCertificate;
 use crate::endpoint::DPOP;
+use crate::peer;
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::{Either, LocalBoxFuture, Ready, ready};
 use std::sync::Arc;
 use tokenberg_core::{
-    AccessTokenClaims, Actor, ClientId, DpopProof, Issuer, Once, Possession, Scope, Subject, Thumbprint,
+    AccessTokenClaims, Actor, ClientId, DpopProof, Issuer, Once, Possession, Scope, Subject,
 };
 
 /// A request that came with a good access token of ours; [`BearerConfig`] says what is good.
@@ -136,8 +136,7 @@ fn read(
     if names_access_token(request.query_string().as_bytes()) {
         return Err(BearerError::SeveralMethods);
     }
-    let certificate =
-        request.conn_data::<ConnectionCertificate>().map(|shown| Thumbprint::of(shown.thumbprint()));
+    let certificate = peer::thumbprint(request);
     match scheme {
         Scheme::Bearer => {
             let claims = config.check(token, &Possession { key: None, certificate })?;

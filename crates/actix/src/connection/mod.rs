@@ -1,6 +1,5 @@
 //! What the transport of a connection and the requests on it know of each other: RFC 9112 §9.3.2 and §9.6.
 
-pub(crate) mod address;
 pub(crate) mod answered;
 pub(crate) mod authorities;
 pub(crate) mod certificate;
@@ -8,7 +7,6 @@ pub(crate) mod figures;
 pub(crate) mod framing;
 pub(crate) mod handshakes;
 pub(crate) mod registry;
-pub(crate) mod sources;
 pub(crate) mod stream;
 
 use crate::connection::framing::Portion;

@@ -1,10 +1,10 @@
 //! Wraps every route: limits of the head, a request identifier, and a panic that stays one answer.
 
-use crate::connection::Connection;
-use crate::connection::framing::MOST_FIELDS;
 use crate::endpoint::fault::Fault;
 use crate::endpoint::reply;
 use crate::endpoint::request_id::RequestId;
+use crate::head_limits::{LARGEST_HEAD, MOST_FIELDS};
+use crate::peer;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
@@ -15,9 +15,6 @@ use actix_web::{Error, HttpMessage};
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 
-/// The largest head, in bytes.
-const LARGEST_HEAD: usize = 32 * 1024;
-
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Wraps a route of ours.
@@ -26,12 +23,10 @@ pub(crate) async fn guard(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = RequestId::next();
-    let of_ours = request.conn_data::<Connection>();
     // Whether a host has to be asked by TLS from now on is for its owner to say, so only a server of ours says it.
-    let secure = of_ours.is_some_and(Connection::is_secure);
-    let is_cut_off = of_ours.is_some_and(Connection::is_cut_off);
+    let secure = peer::is_secure(&request);
     request.extensions_mut().insert(id);
-    let checked = if is_cut_off { Err(Fault::HeadTooLarge) } else { check_head(&request) };
+    let checked = if peer::is_cut_off(&request) { Err(Fault::HeadTooLarge) } else { check_head(&request) };
     let mut response = match checked {
         Ok(()) => {
             let answer = AssertUnwindSafe(async move { next.call(request).await }).catch_unwind().await;

@@ -8,11 +8,10 @@ pub(crate) mod request_id;
 
 use crate::answering::Denied;
 use crate::answering::throttle;
-use crate::connection::Connection;
-use crate::connection::authorities::ConnectionCertificate;
 use crate::endpoint::fault::Fault;
 use crate::observe::audit::Audit;
 use crate::paths::Endpoint;
+use crate::peer;
 use crate::service::TokenService;
 use actix_web::dev::Payload;
 use actix_web::http::Method;
@@ -40,7 +39,7 @@ pub(crate) async fn answer(
         return reply::closing(reply::fault(Fault::PlainHttp), payload);
     }
     let (largest, timeout) = (service.largest_body() + endpoint.more_than_tokens(), service.body_timeout());
-    let wastes = request.conn_data::<Connection>().map(Connection::wastes);
+    let wastes = peer::wastes(request);
     let large = service.large_bodies();
     let body = match body::read(request.headers(), &mut payload, largest, timeout, wastes, large).await {
         Ok(body) => body,
@@ -96,7 +95,7 @@ async fn decide(
     }
     let authorization = values(request, &header::AUTHORIZATION);
     let dpop = values(request, &DPOP);
-    let certificate = request.conn_data::<ConnectionCertificate>().map(ConnectionCertificate::certificate);
+    let certificate = peer::certificate(request);
     let presented = Request {
         authorization: &authorization,
         dpop: &dpop,

@@ -1,9 +1,9 @@
 //! Counts what was answered; each request adds to a few atomics. Conformance SE-07: labels are words of ours.
 
+#[cfg(feature = "server")]
 use crate::connection::figures::ConnectionFigures;
 use crate::observe::exposition::{Exposition, exact};
 use crate::paths::Endpoint;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokenberg_core::{ErrorCode, GrantType, Outcome};
@@ -49,7 +49,8 @@ pub(crate) struct Metrics {
     failed_authentications: AtomicU64,
     throttled: [AtomicU64; 2],
     documents: [AtomicU64; 3],
-    connections: Arc<ConnectionFigures>,
+    #[cfg(feature = "server")]
+    connections: std::sync::Arc<ConnectionFigures>,
     unrecorded: AtomicU64,
     left_out: [AtomicU64; Outcome::COUNT],
 }
@@ -101,7 +102,8 @@ impl Metrics {
     }
 
     /// The figures of the connections of a server of ours.
-    pub(crate) fn connections(&self) -> &Arc<ConnectionFigures> {
+    #[cfg(feature = "server")]
+    pub(crate) fn connections(&self) -> &std::sync::Arc<ConnectionFigures> {
         &self.connections
     }
 
@@ -141,6 +143,7 @@ impl Metrics {
             let count = exact(read(&self.documents[document as usize]));
             to.sample("tokenberg_documents_total", &[("document", name)], count);
         }
+        #[cfg(feature = "server")]
         self.connections.expose(to);
         to.counter(
             "tokenberg_audit_refused_total",

@@ -2,9 +2,9 @@
 //! authentication may cause, whatever they vary; conformance SE-06, CWE-779.
 
 use crate::answering::failures::{Allowance, FailureTable};
-use crate::connection::sources::site;
 use crate::observe::AUDIT;
 use crate::observe::metrics::Metrics;
+use crate::origin::sources::site;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::IpAddr;

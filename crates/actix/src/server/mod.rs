@@ -1,18 +1,20 @@
 //! Runs the service as a server of its own: listeners, their limits, and a graceful end.
 
-pub(crate) mod operations;
 pub(crate) mod transport;
 
 use crate::TrustedProxies;
 use crate::connection::authorities::ClientAuthorities;
 use crate::connection::registry::{Connections, Timeouts};
-use crate::routes;
-use crate::server::operations::Operations;
+use crate::endpoint::fault::Fault;
+use crate::endpoint::guard::guard;
+use crate::endpoint::reply;
+use crate::operations::Operations;
 use crate::server::transport::Limits;
 use crate::service::TokenService;
 use actix_service::ServiceFactory;
 use actix_web::dev::{Server, ServerHandle, ServiceRequest, ServiceResponse};
-use actix_web::{App, Error, web};
+use actix_web::middleware::from_fn;
+use actix_web::{App, Error, Route, web};
 use futures_util::future::{Either, select};
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
@@ -261,10 +263,10 @@ fn app(
                 under_base(config);
             } else {
                 let scope = web::scope(base_path).configure(under_base);
-                config.service(scope.default_service(routes::nothing_here()));
+                config.service(scope.default_service(nothing_here()));
             }
         })
-        .default_service(routes::nothing_here())
+        .default_service(nothing_here())
 }
 
 fn run_operations(
@@ -364,4 +366,11 @@ impl Handle {
     pub async fn stop(&self) {
         self.server.stop(false).await;
     }
+}
+
+/// Answers every path where nothing is.
+fn nothing_here() -> Route {
+    let answer =
+        |payload: web::Payload| async { reply::closing(reply::fault(Fault::NotFound), payload.into_inner()) };
+    web::route().to(answer).wrap(from_fn(guard))
 }

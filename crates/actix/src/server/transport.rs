@@ -1,13 +1,13 @@
 //! Serves HTTP/1.1 over TCP or TLS: what turns an accepted socket into requests to an app.
 
 use crate::connection::Connection;
-use crate::connection::address::TrustedProxies;
 use crate::connection::answered::answered;
 use crate::connection::authorities::ClientAuthorities;
 use crate::connection::figures::{ConnectionFigures, Handshake};
 use crate::connection::handshakes::Handshakes;
 use crate::connection::registry::{Connections, Permit, Timeouts, Tracked};
 use crate::connection::stream::{ClientStream, Socket};
+use crate::origin::TrustedProxies;
 use actix_http::{HttpService, Protocol, error::DispatchError};
 use actix_server::GracefulShutdownSignal;
 use actix_service::{ServiceFactory, ServiceFactoryExt, fn_service, map_config};

@@ -5,12 +5,11 @@
 //! bytes and answers 400 to what is malformed. From the first byte that the framer does not understand, it hands out
 //! nothing more, so a disagreement about framing never becomes a second request.
 
+use crate::head_limits::MOST_FIELDS;
+
 /// The largest head that actix is given, in bytes. `crate::endpoint::guard` refuses less than this, but does not count what stands
 /// around names and values.
 pub(crate) const LARGEST_RAW_HEAD: usize = 40 * 1024;
-
-/// The most fields of a head (conformance HT-06): as many as actix decodes, which answers more with an empty body.
-pub(crate) const MOST_FIELDS: usize = 96;
 
 /// How much of a body in chunks may be sizes, extensions, trailers and line ends, in bytes, and as a share of its data.
 /// These cost more to read than data: a body of 1 MiB in chunks of one byte, 94 ms.

@@ -3,9 +3,9 @@
 //! A connection that waits for its handshake costs a descriptor and little else, so none is refused. Where there are too
 //! many, the one that has waited longest is displaced: one that has sent nothing before one that has.
 
-use crate::connection::address::TrustedProxies;
 use crate::connection::figures::{ConnectionFigures, Handshake};
-use crate::connection::sources::site;
+use crate::origin::TrustedProxies;
+use crate::origin::sources::site;
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

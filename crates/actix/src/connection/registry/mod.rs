@@ -1,9 +1,9 @@
 //! Counts the open connections of a server, of each source and in all, and ends those that hold a place for nothing;
 //! conformance HT-08 and HT-10.
 
-use crate::connection::address::TrustedProxies;
 use crate::connection::figures::{ConnectionFigures, EndedBy};
-use crate::connection::sources::site;
+use crate::origin::TrustedProxies;
+use crate::origin::sources::site;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,7 +1,7 @@
 //! Writes an audit record as an event of the log: the one list of its fields.
 
-use crate::connection::address::ClientAddress;
 use crate::observe::AUDIT;
+use crate::origin::ClientAddress;
 use tokenberg_core::{AuditRecord, Outcome};
 use tracing::field::{self, DebugValue};
 

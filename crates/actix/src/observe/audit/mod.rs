@@ -4,11 +4,11 @@ mod event;
 mod proof;
 mod unanswered;
 
-use crate::connection::address::ClientAddress;
 use crate::endpoint::fault::Fault;
 use crate::endpoint::request_id::RequestId;
 use crate::observe::AUDIT;
 use crate::observe::observer::Observer;
+use crate::origin::ClientAddress;
 use crate::paths::Endpoint;
 use actix_web::{HttpMessage, HttpRequest};
 use proof::Proof;
