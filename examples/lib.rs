@@ -10,7 +10,7 @@ use anyhow::{Result, anyhow};
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 use tokenberg_core::{
     AccessTokenClaims, Algorithm, AllowedScope, Answers, Client, ClientId, Entropy, Issuer, Keys, Revocation,
     Rights, Scope, Secret, SecretDigest, StoredSecret, SubjectStanding, Timestamp, TrustedIssuer,
@@ -22,8 +22,7 @@ use tokenberg_jose::{Keyring, generate};
 /// # Errors
 /// If the clock of the machine stands before 1970.
 pub fn now() -> Result<Timestamp> {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-    Ok(Timestamp::from_seconds(i64::try_from(seconds)?)?)
+    Ok(SystemTime::now().try_into()?)
 }
 
 /// Randomness, which the core takes as an argument.

@@ -16,7 +16,7 @@ use crate::origin::TrustedProxies;
 use ring::rand::SystemRandom;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 use tokenberg_core::{
     Answers, Entropy, Granted, Introspection, IntrospectionEndpoint, Issuer, IssuerKeys, LARGEST_BODY,
     Policy, Presented, PresentedToken, Recorder, RevocationEndpoint, Revocations, Revoked, Revoking,
@@ -379,7 +379,5 @@ impl TokenService {
 }
 
 fn system_clock() -> Result<Timestamp, Fault> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|_| Fault::NoTime)?;
-    let seconds = i64::try_from(since.as_secs()).map_err(|_| Fault::NoTime)?;
-    Timestamp::from_seconds(seconds).map_err(|_| Fault::NoTime)
+    SystemTime::now().try_into().map_err(|_| Fault::NoTime)
 }

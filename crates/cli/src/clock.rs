@@ -1,7 +1,7 @@
 //! What time is it? The one place where the command asks, so that everything else is told.
 
 use anyhow::Context;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 use tokenberg_core::{Lifetime, Timestamp};
 
 /// Before this, tokens made by this program cannot have existed: 2026-01-01T00:00:00Z (conformance OP-12).
@@ -12,13 +12,9 @@ const EARLIEST: i64 = 1_767_225_600;
 /// # Errors
 /// If the clock is so wrong that tokens signed by it would help nobody.
 pub(crate) fn now() -> anyhow::Result<Timestamp> {
-    let seconds = match SystemTime::now().duration_since(UNIX_EPOCH) {
-        Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
-        Err(_) => 0,
-    };
-    let now = Timestamp::from_seconds(seconds).context("the clock of this machine is wrong")?;
+    let now = Timestamp::try_from(SystemTime::now()).context("the clock of this machine is wrong")?;
     anyhow::ensure!(
-        seconds >= EARLIEST,
+        now.as_seconds() >= EARLIEST,
         "the clock of this machine is wrong: it says {}, which is before this program was made",
         crate::moment_text::written(now)
     );

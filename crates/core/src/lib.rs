@@ -109,6 +109,7 @@ pub use response::{PresentedAs, TokenResponse, TokenResponseFault};
 pub use revocation::{RevocationEndpoint, Revoke, Revoked, Revoking};
 pub use types::actor::Actor;
 pub use types::algorithm::{Algorithm, Algorithms, KeyId, NotForSigning, UnknownAlgorithm};
+pub use types::authority;
 pub use types::claim_fault::{ClaimFault, Defect, HeaderFault};
 pub use types::claims::{ACCESS_TOKEN_TYPE, AccessTokenClaims, TokenId, UNSECURED};
 pub use types::client_id::{ClientId, ClientIdError};

@@ -1,13 +1,14 @@
 //! How does a client prove that it has a key? By a proof of its own for each request, used once: DPoP, RFC 9449 §4.2.
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use serde_json::json;
 use std::cell::Cell;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
+use tokenberg_core::Timestamp;
 
 /// A key with ES256, and what its proofs are for.
 pub(super) struct ProofKey {
@@ -41,7 +42,7 @@ impl ProofKey {
     /// Another proof, of now.
     pub(super) fn proof(&self) -> Result<String> {
         self.made.set(self.made.get() + 1);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?.as_secs();
+        let now = Timestamp::try_from(SystemTime::now())?.as_seconds();
         let jti = format!("{}-{}", self.name, self.made.get());
         let claims = json!({"jti": jti, "htm": "POST", "htu": self.address, "iat": now});
         let signed = format!("{}.{}", self.header, encoded(claims.to_string()));

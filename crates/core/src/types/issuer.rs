@@ -1,5 +1,6 @@
 //! Who made the token? The issuer identifier, RFC 8414 §2.
 
+use super::authority::{host, is_loopback};
 use super::spiffe_id::SpiffeId;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -65,8 +66,7 @@ impl Issuer {
         let authority = rest.split('/').next().unwrap_or_default();
         let graphic = text.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&b));
         let dots = rest.split('/').skip(1).any(|segment| matches!(segment, "." | ".."));
-        let host = host(authority).filter(|host| !host.is_empty());
-        if host.is_none() || authority.contains('@') || !graphic || dots || text.len() > 2048 {
+        if host(authority).is_none() || !graphic || dots || text.len() > 2048 {
             return Err(IssuerError::Form);
         }
         Ok(Self(text.into()))
@@ -91,28 +91,6 @@ impl Issuer {
     pub fn is_spiffe(&self) -> bool {
         self.0.starts_with("spiffe:")
     }
-}
-
-/// The host of `host [ ":" port ]` (RFC 3986 §3.2), if it is of that form.
-fn host(authority: &str) -> Option<&str> {
-    let end = match authority.find(']') {
-        Some(bracket) if authority.starts_with('[') => bracket + 1,
-        Some(_) => return None,
-        None => authority.find(':').unwrap_or(authority.len()),
-    };
-    let (host, port) = authority.split_at(end);
-    let port_is_good = port.strip_prefix(':').map_or(port.is_empty(), is_port);
-    port_is_good.then_some(host)
-}
-
-/// `port = *DIGIT` (RFC 3986 §3.2.3). Rust's numbers may have a sign.
-fn is_port(text: &str) -> bool {
-    text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok()
-}
-
-fn is_loopback(host: &str) -> bool {
-    matches!(host, "localhost" | "[::1]")
-        || host.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 impl Issuer {

@@ -2,6 +2,7 @@
 
 pub(crate) mod actor;
 pub(crate) mod algorithm;
+pub mod authority;
 pub(crate) mod claim_fault;
 pub(crate) mod claims;
 pub(crate) mod client_id;

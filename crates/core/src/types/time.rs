@@ -1,6 +1,7 @@
 //! When, and for how long? Seconds as JSON integers: NumericDate, RFC 7519 §2.
 
 use serde::{Deserialize, Serialize};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The last second of the year 9999: a later time is a mistake or an attack.
 const LAST: i64 = 253_402_300_799;
@@ -49,6 +50,19 @@ impl TryFrom<i64> for Timestamp {
     type Error = TimestampOutOfRange;
     fn try_from(seconds: i64) -> Result<Self, Self::Error> {
         Self::from_seconds(seconds)
+    }
+}
+
+/// The time of a system clock, in whole seconds; fractions are dropped. An error says how far before 1970 the clock is, as a negative
+/// number.
+impl TryFrom<SystemTime> for Timestamp {
+    type Error = TimestampOutOfRange;
+    fn try_from(time: SystemTime) -> Result<Self, Self::Error> {
+        let whole = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX);
+        match time.duration_since(UNIX_EPOCH) {
+            Ok(since) => Self::from_seconds(whole(since.as_secs())),
+            Err(before) => Err(TimestampOutOfRange(-whole(before.duration().as_secs().max(1)))),
+        }
     }
 }
 
@@ -143,6 +157,16 @@ mod tests {
         assert_eq!(last.plus(Lifetime::from_seconds(u32::MAX)), last);
         assert!(Timestamp::from_seconds(LAST + 1).is_err());
         assert!(Timestamp::from_seconds(-1).is_err());
+    }
+
+    #[test]
+    fn op_03_a_system_clock_is_read_in_whole_seconds_from_1970_on() {
+        let after = |milliseconds| UNIX_EPOCH + std::time::Duration::from_millis(milliseconds);
+        assert_eq!(Timestamp::try_from(after(1_795_298_280_999)).unwrap(), Timestamp(1_795_298_280));
+        assert_eq!(Timestamp::try_from(UNIX_EPOCH).unwrap(), Timestamp(0));
+        let before = UNIX_EPOCH - std::time::Duration::from_millis(1500);
+        assert_eq!(Timestamp::try_from(before), Err(TimestampOutOfRange(-1)));
+        assert!(Timestamp::try_from(after(1000 * (LAST as u64 + 1))).is_err());
     }
 
     #[test]

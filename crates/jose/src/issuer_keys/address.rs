@@ -1,6 +1,6 @@
 //! The addresses that keys may be fetched from: RFC 8414 §3.1, OpenID Connect Discovery 1.0 §4, KS-06.
 
-use std::net::Ipv4Addr;
+use tokenberg_core::authority::{host, is_loopback};
 use tokenberg_core::{Issuer, TrustedIssuer};
 
 /// The longest address, in bytes.
@@ -64,7 +64,7 @@ impl Address {
         let host = checked_host(url, authority)?;
         // An issuer of plain http is one on this machine; see `Issuer`.
         let is_here = issuer.as_str().starts_with("http://") && !issuer.is_plain_http();
-        if reach == Reach::ThisMachine && !(is_this_machine(host) && is_here) {
+        if reach == Reach::ThisMachine && !(is_loopback(host) && is_here) {
             return Err(AddressFault::Scheme);
         }
         Ok(Self { url: url.into(), reach })
@@ -133,27 +133,6 @@ fn checked_host<'a>(url: &str, authority: &'a str) -> Result<&'a str, AddressFau
     let graphic = url.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}#".contains(&b));
     let host = host(authority).ok_or(AddressFault::Form)?;
     if graphic && url.len() <= LONGEST { Ok(host) } else { Err(AddressFault::Form) }
-}
-
-/// The host of `host [ ":" port ]` (RFC 3986 §3.2), if it is of that form and there is one.
-fn host(authority: &str) -> Option<&str> {
-    let end = match authority.find(']') {
-        Some(bracket) if authority.starts_with('[') => bracket + 1,
-        Some(_) => return None,
-        None => authority.find(':').unwrap_or(authority.len()),
-    };
-    let (host, port) = authority.split_at(end);
-    let port_is_good = port.strip_prefix(':').map_or(port.is_empty(), is_port);
-    (port_is_good && !host.is_empty() && !host.contains('@')).then_some(host)
-}
-
-/// `port = *DIGIT` (RFC 3986 §3.2.3). Rust's numbers may have a sign.
-fn is_port(text: &str) -> bool {
-    text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok()
-}
-
-fn is_this_machine(host: &str) -> bool {
-    matches!(host, "localhost" | "[::1]") || host.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]
