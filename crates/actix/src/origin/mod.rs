@@ -4,16 +4,14 @@ pub(crate) mod sources;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderMap, HeaderName};
+use ipnet::IpNet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 /// A network of addresses, as `10.0.0.0/8`, `2001:db8::/32` or a single address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
-    address: IpAddr,
-    length: u8,
-}
+pub struct Network(IpNet);
 
 /// Why a text is no network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,22 +28,11 @@ impl FromStr for Network {
     type Err = NetworkFault;
 
     fn from_str(text: &str) -> Result<Self, NetworkFault> {
-        let (address, length) = text.split_once('/').map_or((text, None), |(a, l)| (a, Some(l)));
-        let address: IpAddr = address.parse().map_err(|_| NetworkFault::Malformed)?;
-        let bits = if address.is_ipv4() { 32 } else { 128 };
-        let is_number = |text: &&str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        let length = match length {
-            None => bits,
-            Some(text) => Some(text)
-                .filter(is_number)
-                .and_then(|text| text.parse().ok())
-                .filter(|length| *length <= bits)
-                .ok_or(NetworkFault::Malformed)?,
+        let network = match text.parse::<IpAddr>() {
+            Ok(address) => IpNet::from(address),
+            Err(_) => text.parse().map_err(|_| NetworkFault::Malformed)?,
         };
-        if without_tail(address, length) != address {
-            return Err(NetworkFault::BitsBeyond);
-        }
-        Ok(Self { address, length })
+        if network.trunc() == network { Ok(Self(network)) } else { Err(NetworkFault::BitsBeyond) }
     }
 }
 
@@ -53,28 +40,13 @@ impl Network {
     /// Whether the address is in it.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        address.is_ipv4() == self.address.is_ipv4() && without_tail(address, self.length) == self.address
+        self.0.contains(&address.to_canonical())
     }
 }
 
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.length)
-    }
-}
-
-/// The address with all bits after the first `length` cleared.
-fn without_tail(address: IpAddr, length: u8) -> IpAddr {
-    match address {
-        IpAddr::V4(v4) => {
-            let mask = u32::MAX.checked_shl(32 - u32::from(length.min(32))).unwrap_or(0);
-            IpAddr::V4((v4.to_bits() & mask).into())
-        }
-        IpAddr::V6(v6) => {
-            let mask = u128::MAX.checked_shl(128 - u32::from(length.min(128))).unwrap_or(0);
-            IpAddr::V6((v6.to_bits() & mask).into())
-        }
+        self.0.fmt(f)
     }
 }
 
