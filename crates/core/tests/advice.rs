@@ -214,3 +214,80 @@ fn se_06_what_ended_a_session_is_what_its_advice_changes() {
     let (_, advice) = refused(&world, &Ask::credentials().basic("c9", "s9"));
     assert_eq!(advice, "`tokenberg client change c9 --grant token_exchange,client_credentials`");
 }
+
+/// An unsecured JWT about a user of this name.
+fn unsecured(name: &str) -> String {
+    use base64::Engine;
+    let encoded = |value: Value| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(value.to_string());
+    format!("{}.{}.", encoded(json!({"alg": "none"})), encoded(json!({"sub": name, "iat": NOW})))
+}
+
+#[test]
+fn se_06_no_right_is_advised_for_an_unsecured_user_with_the_name_of_another_principal() {
+    let (mut world, _) = world();
+    world.issuers[0].trust.subject_prefix = Some("idp:".into());
+    let actor = at1(&mut world);
+    let ask = |name: &str| by_c1(Ask::exchange_of(&unsecured(name), TokenType::Jwt));
+    for (name, advised) in [
+        ("c2", "name another user: \"c2\" is the name of a client"),
+        ("idp:alice", "name another user: this name is that of a user of https://idp.test"),
+        ("alice", "`tokenberg client change c1 --may-assert-users alice`"),
+    ] {
+        let (reason, advice) = refused(&world, &ask(name).actor(&actor));
+        assert!(reason.contains("the client c1 may not assert the user"), "{reason}");
+        assert!(advice.contains(advised), "{advice}");
+        // Without the token of the client as the actor, too.
+        let (reason, advice) = refused(&world, &ask(name));
+        assert!(reason.contains("there is no actor_token"), "{reason}");
+        assert_eq!(advice.contains(advised), name != "alice", "{advice}");
+    }
+    // The advice is right: the right does not help where it is not advised.
+    world.change("c1", |c1| c1.rights_mut().may_assert_users = vec!["*".parse().unwrap()]);
+    for (name, code) in
+        [("c2", "400 invalid_request"), ("idp:alice", "400 invalid_request"), ("alice", "200")]
+    {
+        assert_eq!(world.check(ask(name).actor(&actor)).code(), code, "{name}");
+    }
+}
+
+#[test]
+fn se_06_advice_about_a_subject_names_its_fault_and_not_the_length_of_a_prefix() {
+    let (mut world, key) = world();
+    let trust = &mut world.issuers[0].trust;
+    trust.subject_prefix = Some("idp:".into());
+    trust.subject_claim = "upn".into();
+    let user =
+        |upn: Value| by_c1(Ask::exchange_of(&key.sign(&alice(&json!({"upn": upn}))), TokenType::IdToken));
+    for (upn, advised) in [
+        (
+            json!(null),
+            "https://idp.test has to correct the claim upn of the subject token, which is missing; or `tokenberg issuer change https://idp.test --subject-claim sub`",
+        ),
+        (json!(12), "which is 12, and has to be a text"),
+        (json!("a\u{202e}b"), "which is \"a\\u{202e}b\": "),
+        (json!(""), "which is \"\": "),
+        (
+            json!("x".repeat(252)),
+            "has to write a subject of at most 251 bytes in upn: with the prefix \"idp:\"",
+        ),
+    ] {
+        let (reason, advice) = refused(&world, &user(upn));
+        assert!(advice.contains(advised), "{advice} ({reason})");
+        assert_eq!(advised.contains("bytes"), advice.contains("bytes in"), "{advice}");
+    }
+    world.issuers[0].trust.subject_claim = "sub".into();
+    assert_eq!(world.check(user(json!(null))).code(), "200");
+}
+
+#[test]
+fn a_disabled_unsecured_user_is_named_without_a_second_comma() {
+    let (mut world, _) = world();
+    world.change("c1", |c1| c1.rights_mut().may_assert_users = vec!["*".parse().unwrap()]);
+    let disabled = tokenberg_core::SubjectStanding { disabled: true, ..Default::default() };
+    world.subjects.push((None, "alice".to_owned(), disabled));
+    let actor = at1(&mut world);
+    let ask = by_c1(Ask::exchange_of(&unsecured("alice"), TokenType::Jwt).actor(&actor));
+    let (reason, advice) = refused(&world, &ask);
+    assert!(reason.ends_with("its subject, the unsecured user \"alice\", is disabled"), "{reason}");
+    assert_eq!(advice, "`tokenberg subject enable alice`");
+}

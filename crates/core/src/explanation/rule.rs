@@ -238,7 +238,7 @@ impl Rule {
             Self::Subject { issuer, subject, standing } => {
                 let whose = issuer
                     .as_ref()
-                    .map_or_else(|| "whom a client asserts".to_owned(), |issuer| format!("of {issuer}"));
+                    .map_or_else(|| "an unsecured user".to_owned(), |issuer| format!("of {issuer}"));
                 let subject = Excerpt::of_claim(subject.as_str()).to_plain();
                 format!("{subject}, {whose}, is {}", standing_told(standing, at))
             }

@@ -5,15 +5,17 @@ use super::findings::Findings;
 use super::remedy::{federate, may_act_for};
 use super::{client_change, issuer_change};
 use crate::{
-    AgeLimit, AudienceFault, AudienceRule, ClaimFault, Involved, IssuerRule, LONGEST_ASSERTION_LIFETIME,
-    Lifetime, Namesake, NotFederated, NotRenewable, Policy, Principal, Revocation, SignatureFault, Subject,
-    Timestamp, TokenFault, WithoutRight,
+    AgeLimit, AudienceFault, AudienceRule, ClaimFault, Defect, Excerpt, Involved, IssuerRule,
+    LONGEST_ASSERTION_LIFETIME, Lifetime, Namesake, NotFederated, NotRenewable, Policy, Principal,
+    Revocation, SignatureFault, Subject, Timestamp, TokenFault, WithoutRight,
 };
 
 /// A sentence without its end, about what is called `token`.
 pub(super) fn of(fault: &TokenFault, token: &str, found: &Findings<'_>, policy: &Policy) -> String {
     match fault {
-        TokenFault::Framing(_) => format!("the client has to send {token} as a signed JWT, whole and unchanged"),
+        TokenFault::Framing(_) => {
+            format!("the client has to send {token} as a signed JWT, whole and unchanged")
+        }
         TokenFault::Type(_) => format!(
             "the client has to send {token} as what it is: an access token of ours has the typ at+jwt, an ID token goes as id_token only"
         ),
@@ -27,13 +29,16 @@ pub(super) fn of(fault: &TokenFault, token: &str, found: &Findings<'_>, policy: 
             )
         }
         TokenFault::DeclaredType(kind) => {
-            format!("the client has to declare {token} as access_token, not as {kind}, since it is one of ours")
+            format!(
+                "the client has to declare {token} as access_token, not as {kind}, since it is one of ours"
+            )
         }
         TokenFault::Issuer { rule, .. } => issuer(rule, token, found, policy),
         TokenFault::Signature(fault) => signature(fault, token, found),
         TokenFault::Claim(claim) | TokenFault::UnverifiedClaim(claim) => self::claim(claim, token, found),
         TokenFault::UnverifiedEmail { claim, .. } => {
-            let issuer = found.issuer.map_or_else(|| "the issuer".to_owned(), |known| known.issuer.to_string());
+            let issuer =
+                found.issuer.map_or_else(|| "the issuer".to_owned(), |known| known.issuer.to_string());
             let another = found.issuer.filter(|known| *known.trust.subject_claim == *"email");
             let another = another.map_or_else(String::new, |known| {
                 format!("; or `{}`, which is no address", issuer_change::subject_claim(&known.issuer, "sub"))
@@ -46,7 +51,8 @@ pub(super) fn of(fault: &TokenFault, token: &str, found: &Findings<'_>, policy: 
         TokenFault::NotRenewable { why, .. } => match why {
             NotRenewable::OtherClient(of) => format!("the client {of} has to renew it"),
             NotRenewable::NotTheActor => {
-                "the user has to sign in again, and the client to exchange the token before it expires".to_owned()
+                "the user has to sign in again, and the client to exchange the token before it expires"
+                    .to_owned()
             }
             NotRenewable::AnotherActor => {
                 "the client has to renew the token without an actor_token first".to_owned()
@@ -58,7 +64,9 @@ pub(super) fn of(fault: &TokenFault, token: &str, found: &Findings<'_>, policy: 
         TokenFault::NotYetValid { .. } => {
             format!("the operator has to compare the clocks: that of the maker of {token} is ahead of ours")
         }
-        TokenFault::Backwards { .. } => format!("the maker of {token} has to issue it with times in their order"),
+        TokenFault::Backwards { .. } => {
+            format!("the maker of {token} has to issue it with times in their order")
+        }
         TokenFault::Audience(fault) => audience(fault, token, found, policy),
         TokenFault::AuthorizedParty(fault) => {
             let (known, azp) = (found.trusted(&fault.issuer), found.text("azp").and_then(fit));
@@ -77,8 +85,12 @@ pub(super) fn of(fault: &TokenFault, token: &str, found: &Findings<'_>, policy: 
         TokenFault::NotVouchedFor(client) => {
             let registered = found.registration(client).map_or(&[][..], |known| &known.rights.federations);
             match registered.first() {
-                Some(federation) => format!("`tokenberg issuer enable {}`", quoted(federation.issuer.as_str())),
-                None => format!("the operator has to register an identity for the client {client} (client federate)"),
+                Some(federation) => {
+                    format!("`tokenberg issuer enable {}`", quoted(federation.issuer.as_str()))
+                }
+                None => format!(
+                    "the operator has to register an identity for the client {client} (client federate)"
+                ),
             }
         }
         TokenFault::NotAcceptedAs(fault) => match found.trusted(&fault.issuer) {
@@ -93,10 +105,13 @@ pub(super) fn of(fault: &TokenFault, token: &str, found: &Findings<'_>, policy: 
             too_old(token, *limit, *now, found)
         }
         TokenFault::MayNotAct(_) => {
-            "the issuer of the subject has to name the actor in may_act; no registration here allows another".to_owned()
+            "the issuer of the subject has to name the actor in may_act; no registration here allows another"
+                .to_owned()
         }
         TokenFault::NameTaken { sub, by } => name_taken(sub, by, found),
-        TokenFault::NotThisActor(fault) | TokenFault::MayNotActFor(fault) | TokenFault::MayNotAssert(fault) => {
+        TokenFault::NotThisActor(fault)
+        | TokenFault::MayNotActFor(fault)
+        | TokenFault::MayNotAssert(fault) => {
             let WithoutRight { client, issuer, subject } = &**fault;
             may_act_for(client, subject, issuer.as_ref(), found)
         }
@@ -104,11 +119,14 @@ pub(super) fn of(fault: &TokenFault, token: &str, found: &Findings<'_>, policy: 
         TokenFault::NoActor => {
             "the client has to send its own access token as the actor_token: it asserts the user".to_owned()
         }
-        TokenFault::AssertsClient(_) => {
-            "the client has to name a user: no client asserts another, which has to authenticate itself and be acted for by --may-act-for".to_owned()
-        }
+        TokenFault::AssertsClient(name) => format!(
+            "the client has to name another user: {} is the name of a client, and an unsecured JWT never names a client; to act for that client, the client has to send a token of it as the subject_token",
+            Excerpt::of_claim(name.as_str())
+        ),
         TokenFault::Bound(_) => {
-            format!("the client has to prove the key that {token} is bound to: by a DPoP proof, or by its certificate")
+            format!(
+                "the client has to prove the key that {token} is bound to: by a DPoP proof, or by its certificate"
+            )
         }
     }
 }
@@ -180,18 +198,21 @@ fn signature(fault: &SignatureFault, token: &str, found: &Findings<'_>) -> Strin
 }
 
 fn claim(fault: &ClaimFault, token: &str, found: &Findings<'_>) -> String {
-    let claim = fault.claim();
-    let known = found.issuer.filter(|known| *known.trust.subject_claim == *claim);
-    match known.and_then(|known| known.trust.subject_prefix.as_deref()) {
-        Some(prefix) => format!(
+    let (claim, defect) = (fault.claim(), fault.defect());
+    if let Defect::TooLongWithPrefix { prefix, .. } = defect {
+        return format!(
             "the issuer of {token} has to write a subject of at most {} bytes in {claim}: with the prefix {prefix:?} it becomes sub, which has 255",
             255_usize.saturating_sub(prefix.len())
-        ),
-        None if found.issuer.is_none() => {
-            format!("the client that made {token} has to write the claim {claim} as its RFC has it")
-        }
-        None => format!("the issuer of {token} has to write the claim {claim} as its RFC has it"),
+        );
     }
+    let Some(known) = found.issuer else {
+        return format!("the client that made {token} has to correct its claim {claim}, which {defect}");
+    };
+    let is_subject = *known.trust.subject_claim == *claim;
+    let another = found.text("sub").filter(|_| is_subject && claim != "sub").map_or_else(String::new, |_| {
+        format!("; or `{}`", issuer_change::subject_claim(&known.issuer, "sub"))
+    });
+    format!("{} has to correct the claim {claim} of {token}, which {defect}{another}", known.issuer)
 }
 
 fn audience(fault: &AudienceFault, token: &str, found: &Findings<'_>, policy: &Policy) -> String {

@@ -13,7 +13,7 @@ use crate::types::unsecured_jwt::UnsecuredJwt;
 use crate::{
     AcceptedAs, AccessTokenClaims, Answers, Client, ClientId, CompactJws, DpopProof, Excerpt, Hint, Issuer,
     Policy, Presented, Refusal, Secret, SecretDigest, SignatureFault, Subject, SubjectStanding, Timestamp,
-    TokenType, TrustedIssuer, TypedToken, Verified,
+    TokenFault, TokenType, TrustedIssuer, TypedToken, Verified,
 };
 use serde_json::{Map, Value};
 
@@ -127,9 +127,26 @@ impl<'a, A: Answers + ?Sized> Trace<'a, A> {
         self.rules.push(Rule::FirstUse { once: question.once().clone(), otherwise: question.replayed() });
     }
 
+    /// The refusal that remains when the client gets the right, or the actor token, that this one asks for: an unsecured user has a
+    /// name that another principal has. That is checked last, so that no client finds out who is registered.
+    fn lasting(&self, refusal: &Refusal) -> Option<Refusal> {
+        let Refusal::SubjectToken(TokenFault::NoActor | TokenFault::MayNotAssert(_)) = refusal else {
+            return None;
+        };
+        let name: Subject = self.asserted.as_deref()?.parse().ok()?;
+        let is_client = name.as_str().parse().is_ok_and(|id| self.answers.client(&id).is_some());
+        let namesake = self.answers.subject(None, name.as_str(), name.as_str()).namesake;
+        Some(Refusal::SubjectToken(match namesake {
+            _ if is_client => TokenFault::AssertsClient(name),
+            by => TokenFault::NameTaken { sub: name, by: by? },
+        }))
+    }
+
     /// The end of a request that is refused.
     pub(super) fn refused(self, policy: &Policy, refusal: Refusal) -> Explanation {
-        let (told, remedy) = (policy.error_for(&refusal), remedy::of(&refusal, &self.rules, policy));
+        let lasting = self.lasting(&refusal);
+        let told = policy.error_for(&refusal);
+        let remedy = remedy::of(lasting.as_ref().unwrap_or(&refusal), &self.rules, policy);
         let verdict = Verdict::Refused(Box::new(Refusing { refusal, told, remedy }));
         Explanation { rules: self.rules, verdict }
     }

@@ -113,9 +113,9 @@ fn subject(payload: &Map<String, Value>, claim: &str) -> Result<Subject, TokenFa
 fn with_prefix_fault(trust: &Trust, subject: &Subject) -> ClaimFault {
     let prefix = trust.subject_prefix.as_deref().unwrap_or_default();
     let bytes = prefix.len() + subject.as_str().len();
-    let rule = format!("with the prefix {prefix:?} it is {bytes} bytes long, and a subject has 255 at most");
     let found = Excerpt::of_claim(subject.as_str());
-    ClaimFault::new(trust.subject_claim.to_string(), Defect::Rule { found, rule: rule.into() })
+    let defect = Defect::TooLongWithPrefix { found, prefix: prefix.into(), bytes };
+    ClaimFault::new(trust.subject_claim.to_string(), defect)
 }
 
 /// Whether the operator accepts tokens of the issuer as this.

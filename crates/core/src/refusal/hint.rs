@@ -2,14 +2,15 @@
 
 use crate::deceives;
 
-/// The beginning of a text that may be a secret: enough to recognise a slip, not enough to use.
+/// The beginning of a text that may be a secret: half of it, four characters at most. That is enough to recognize an identifier with a
+/// typo, and not enough to use a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hint(Box<str>);
 
 impl Hint {
     pub(crate) fn of(text: &str) -> Self {
         let characters = text.chars().count();
-        let beginning = text.chars().take(characters.min(12) / 3);
+        let beginning = text.chars().take(characters.div_ceil(2).min(4).min(characters.saturating_sub(1)));
         let mut shown = String::new();
         for c in beginning {
             if deceives(c) { shown.extend(c.escape_unicode()) } else { shown.push(c) }
@@ -21,5 +22,26 @@ impl Hint {
 impl std::fmt::Display for Hint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Hint;
+
+    #[test]
+    fn se_01_a_hint_shows_half_of_a_short_text_and_four_characters_at_most() {
+        for (text, shown) in [
+            ("", "… (0 characters)"),
+            ("x", "… (1 characters)"),
+            ("c9", "c… (2 characters)"),
+            ("etl", "et… (3 characters)"),
+            ("spark", "spa… (5 characters)"),
+            ("trino-etl", "trin… (9 characters)"),
+            ("wrong-secret-444", "wron… (16 characters)"),
+            ("é\u{202e}é\u{202e}", "é\\u{202e}… (4 characters)"),
+        ] {
+            assert_eq!(Hint::of(text).to_string(), shown);
+        }
     }
 }

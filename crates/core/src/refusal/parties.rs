@@ -55,7 +55,7 @@ impl Display for Principal {
             Self::Client(id) => write!(f, "the client {id}"),
             Self::User(Some(issuer), subject) => write!(f, "{} of {issuer}", Excerpt::of_claim(subject)),
             Self::User(None, subject) => {
-                write!(f, "the user {}, whom a client asserts,", Excerpt::of_claim(subject))
+                write!(f, "the unsecured user {}", Excerpt::of_claim(subject))
             }
             Self::Issuer(issuer) => write!(f, "the issuer {issuer}"),
         }

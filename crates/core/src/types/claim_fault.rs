@@ -45,6 +45,16 @@ pub enum Defect {
         /// The greatest length.
         most: usize,
     },
+    /// It is too long only because of the prefix that its issuer is registered with.
+    #[error("is {found}: with the prefix {prefix:?} it is {bytes} bytes long, and a subject has 255 at most")]
+    TooLongWithPrefix {
+        /// What it is.
+        found: Excerpt,
+        /// The prefix.
+        prefix: Box<str>,
+        /// The length of both together, in bytes.
+        bytes: usize,
+    },
     /// It does not follow a rule.
     #[error("is {found}: {rule}")]
     Rule {
