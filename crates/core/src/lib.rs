@@ -90,9 +90,9 @@ pub use policy::signing_keys::{
 pub use record::{AuditRecord, Recorder};
 pub use refusal::{
     AgeLimit, AudienceFault, AudienceRule, AuthorizedParty, CertificateFault, CertificateRule,
-    ClientIdsDiffer, Cue, DelegatedActor, ExpiredSecret, Hint, Involved, Involvement, IssuerRule, MayNotAct,
-    NonceFault, NotAccepted, NotFederated, NotPossessed, NotRenewable, OfAnotherKind, Principal, ProofFault,
-    Refusal, SessionLimit, TokenFault, WithoutRight,
+    ClientIdsDiffer, CopyFault, Cue, DelegatedActor, ExpiredSecret, Hint, Involved, Involvement, IssuerRule,
+    MayNotAct, NonceFault, NotAccepted, NotFederated, NotPossessed, NotRenewable, OfAnotherKind, Principal,
+    ProofFault, Refusal, SessionLimit, TokenFault, WithoutRight,
 };
 pub use request::claimed::ClaimedToken;
 pub use request::client_authentication::{

@@ -291,3 +291,27 @@ fn a_disabled_unsecured_user_is_named_without_a_second_comma() {
     assert!(reason.ends_with("its subject, the unsecured user \"alice\", is disabled"), "{reason}");
     assert_eq!(advice, "`tokenberg subject enable alice`");
 }
+
+#[test]
+fn se_01_se_06_what_was_copied_along_with_a_secret_is_named_and_the_secret_is_not() {
+    let (mut world, _) = world();
+    for (sent, named, correction) in [
+        ("`s1-Z7`", "is in backticks", "without the backticks around it"),
+        ("\"s1-Z7\"", "is in quotation marks or angle brackets", "without the quotation marks"),
+        (" s1-Z7", "begins or ends with a space", "without the spaces"),
+        ("s1-Z7\n", "begins or ends with a line end", "without the line end"),
+        ("client_secret: s1-Z7", "begins with a label", "without its label"),
+        ("c1:s1-Z7", "begins with the client_id and a colon", "without its client_id"),
+    ] {
+        let ask = Ask::credentials().basic("c1", sent);
+        let (reason, advice) = refused(&world, &ask);
+        assert!(reason.starts_with("wrong secret for the client c1") && reason.contains(named), "{reason}");
+        assert!(
+            advice.starts_with("the client has to send the secret") && advice.contains(correction),
+            "{advice}"
+        );
+        assert!(!format!("{reason}{advice}").contains("s1-Z7"), "{reason} {advice}");
+        assert_eq!(world.check(ask).code(), "401 invalid_client Basic");
+    }
+    assert_eq!(world.check(Ask::credentials().basic("c1", "s1-Z7")).code(), "200");
+}

@@ -244,7 +244,7 @@ mod tests {
 
     fn wrong() -> Result<(), Denied> {
         let client: ClientId = "c1".parse().unwrap();
-        Err(Denied::from(Refusal::WrongSecret { client, live: 1 }))
+        Err(Denied::from(Refusal::WrongSecret { client, live: 1, copied: None }))
     }
 
     /// Tries once; the secret `generated` is one that nobody guesses.

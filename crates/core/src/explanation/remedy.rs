@@ -74,7 +74,10 @@ pub(super) fn of(refusal: &Refusal, rules: &[Rule], policy: &Policy) -> String {
         }
         Refusal::DisabledClient(client) => format!("`tokenberg client enable {}`", quoted(client.as_str())),
         Refusal::ExpiredSecret(fault) => expired_secret(fault, &found),
-        Refusal::WrongSecret { client, live } => another_secret(client, *live, &found),
+        Refusal::WrongSecret { client, live, copied } => {
+            let correction = copied.map(|fault| format!("the client has to {}; if it is wrong still, ", fault.correction()));
+            format!("{}{}", correction.unwrap_or_default(), another_secret(client, *live, &found))
+        }
         Refusal::OtherMethod { client, registered, .. } => other_method(client, *registered),
         Refusal::BearerOutsideOfExchange => {
             "the client has to send its own credential: a token authenticates it for token exchange only".to_owned()

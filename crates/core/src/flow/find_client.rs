@@ -163,6 +163,7 @@ impl<S: Asks> DigestSecret<S> {
     ) -> Result<S, Refusal> {
         let now = self.proving.now;
         listener.secret_digested(self.client_id(), digest, now);
-        self.proving.record(client_secret::check(self.client_id, self.client, digest, now)).next()
+        let presented = (&self.reading.secret, digest);
+        self.proving.record(client_secret::check(self.client_id, self.client, presented, now)).next()
     }
 }

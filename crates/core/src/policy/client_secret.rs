@@ -1,20 +1,20 @@
 //! Is this one of the client's live secrets? RFC 6749 §2.3.1; conformance CA-18 and AB-06.
 
 use super::proof::Authenticated;
-use crate::refusal::{ExpiredSecret, Hint, Refusal};
-use crate::{AuthMethod, Client, ClientId, SecretDigest, Timestamp};
+use crate::refusal::{CopyFault, ExpiredSecret, Hint, Refusal};
+use crate::{AuthMethod, Client, ClientId, Secret, SecretDigest, Timestamp};
 use std::sync::Arc;
 
 /// How many secrets a client may have live at a time; as many are compared at least for each client, whether it has them or not.
 pub(crate) const LIVE_SECRETS: usize = 2;
 
-/// Compares the digest of the presented secret with those of the client.
+/// Compares the digest of the presented secret with those of the client. Of the secret itself, only a refusal describes the form.
 ///
 /// The same work is done for a client that does not exist, is disabled, or has no live secret.
 pub(crate) fn check(
     id: Option<ClientId>,
     client: Option<Arc<Client>>,
-    digest: &SecretDigest,
+    (secret, digest): (&Secret, &SecretDigest),
     now: Timestamp,
 ) -> Result<Authenticated, Refusal> {
     // An adapter whose look-up folds case must not turn one client into another.
@@ -22,10 +22,10 @@ pub(crate) fn check(
     let nothing = SecretDigest([0; 32]);
     let stored = client.as_deref().map_or(&[][..], |client| &client.secrets);
     let (mut is_right, mut expired) = (false, None);
-    for (position, secret) in stored.iter().enumerate() {
+    for (position, known) in stored.iter().enumerate() {
         // One that has expired is compared, too, so that the operator learns which one it was.
-        let matches = secret.digest.matches(digest);
-        let is_live = secret.is_live(now);
+        let matches = known.digest.matches(digest);
+        let is_live = known.is_live(now);
         is_right |= matches && is_live;
         expired = if matches && !is_live { Some(position) } else { expired };
     }
@@ -52,6 +52,9 @@ pub(crate) fn check(
             let (client, secret) = (client.id.clone(), secret.id.clone());
             Refusal::ExpiredSecret(Box::new(ExpiredSecret { client, secret, expired, now, live }))
         }
-        None => Refusal::WrongSecret { client: client.id.clone(), live },
+        None => {
+            let copied = CopyFault::of(secret.expose(), &client.id);
+            Refusal::WrongSecret { client: client.id.clone(), live, copied }
+        }
     })
 }

@@ -1,5 +1,6 @@
 //! Why was it refused, exactly? For logs, audit and the operator; and the one map to what the client is told.
 
+mod copy_fault;
 mod facts;
 mod guess;
 mod hint;
@@ -11,6 +12,7 @@ mod stage;
 mod token_fault;
 mod told;
 
+pub use copy_fault::CopyFault;
 pub use facts::{AgeLimit, AudienceFault, AudienceRule, AuthorizedParty, Cue, IssuerRule, OfAnotherKind};
 pub use hint::Hint;
 pub use not_renewable::NotRenewable;
@@ -117,12 +119,15 @@ pub enum Refusal {
     #[error("{0}")]
     ExpiredSecret(Box<ExpiredSecret>),
     /// The client exists, and this was never its secret, or expired more than 30 days ago.
-    #[error("wrong secret for the client {client}, which has {live} live {}", if *.live == 1 { "secret" } else { "secrets" })]
+    #[error("wrong secret for the client {client}, which has {live} live {}{}", if *.live == 1 { "secret" } else { "secrets" },
+        .copied.map(|fault| format!("; {fault}")).unwrap_or_default())]
     WrongSecret {
         /// The client.
         client: ClientId,
         /// How many live secrets it has.
         live: usize,
+        /// What the presented secret has that a person probably copied along with it.
+        copied: Option<CopyFault>,
     },
     /// The client exists and is registered to authenticate otherwise (conformance CA-19).
     #[error("the client {client} is registered to authenticate by {}, and the request does by {presented}", .registered.as_str())]
