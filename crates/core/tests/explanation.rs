@@ -59,7 +59,7 @@ fn each_refusal_tells_its_facts_and_what_would_allow_it() {
             cc().basic("coff", "soff"),
             &["it is DISABLED", "the secret of client coff is right", "client enable coff"],
         ),
-        (cc().basic("nobody-here", "x"), &["NO client is registered as nob…", "tokenberg client list"]),
+        (cc().basic("nobody-here", "x"), &["NO client is registered as nobo…", "tokenberg client list"]),
         (
             by_c1(Ask::jwt_bearer("a.b.c")),
             &[

@@ -1,5 +1,6 @@
 //! Why was this decided so? The whole decision about a request, told to the operator; nothing is minted or used up.
 
+mod ceiling_remedy;
 mod client_change;
 mod command;
 mod facts;

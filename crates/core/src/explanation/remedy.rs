@@ -5,11 +5,10 @@
 use super::command::{fit, option, quoted};
 use super::findings::Findings;
 use super::rule::Rule;
-use super::{client_change, issuer_change, token_remedy};
-use crate::policy::limits::Party;
+use super::{ceiling_remedy, client_change, issuer_change, token_remedy};
 use crate::{
-    AuthMethod, Ceiling, CertificateFault, CertificateRule, ClientId, DelegatedActor, Excerpt, ExpiredSecret,
-    Issuer, Lifetime, NonceFault, Policy, Refusal, Scope, ScopeCeiling, SessionLimit, Timestamp,
+    AuthMethod, CertificateFault, CertificateRule, ClientId, DelegatedActor, ExpiredSecret, Issuer, Lifetime,
+    NonceFault, Policy, Refusal, SessionLimit, Timestamp,
 };
 
 /// A sentence without its end. One match over all reasons, so that a new one does not compile without.
@@ -91,9 +90,11 @@ pub(super) fn of(refusal: &Refusal, rules: &[Rule], policy: &Policy) -> String {
         Refusal::UnsupportedTokenType { kind, .. } => format!(
             "the client has to request an access_token, and to present an access_token, id_token or jwt; {kind} is never accepted"
         ),
-        Refusal::ScopeNotAllowed { refused, allowed, ceilings } => scope(refused, allowed, ceilings, &found),
+        Refusal::ScopeNotAllowed { refused, allowed, ceilings } => {
+            ceiling_remedy::scope(refused, allowed, ceilings, &found)
+        }
         Refusal::TargetNotAllowed { refused, allowed, ceilings } => {
-            target(refused.as_deref(), allowed, ceilings, &found, policy)
+            ceiling_remedy::target(refused.as_deref(), allowed, ceilings, &found, policy)
         }
         Refusal::MayNotActFor { client, subject, issuer, .. } => {
             may_act_for(client, subject, issuer.as_ref(), &found)
@@ -196,92 +197,6 @@ pub(super) fn may_act_for(
         ),
         None => format!("`{}`", client_change::may_assert(known, subject)),
     }
-}
-
-fn scope(
-    refused: &Scope,
-    allowed: &Scope,
-    ceilings: &[Ceiling<ScopeCeiling>],
-    found: &Findings<'_>,
-) -> String {
-    let steps: Vec<String> = ceilings
-        .iter()
-        .map(|ceiling| (&ceiling.party, refused.retain(|token| !ceiling.allows(token))))
-        .filter(|(_, lacking)| !lacking.is_empty())
-        .map(|(party, lacking)| widen(party, &lacking, found))
-        .collect();
-    if steps.is_empty() {
-        let parties: Vec<String> = ceilings.iter().map(|ceiling| ceiling.party.to_string()).collect();
-        return format!("the operator has to give these a scope in common: {}", parties.join(", "));
-    }
-    let or_less = if allowed.is_empty() {
-        String::new()
-    } else {
-        format!("; or the client has to request no more than {:?}", allowed.as_str())
-    };
-    format!("{}{or_less}", steps.join("; and "))
-}
-
-fn widen(party: &Party, lacking: &Scope, found: &Findings<'_>) -> String {
-    let is_fit = lacking.tokens().all(|token| fit(token).is_some());
-    match party {
-        Party::Client(id) | Party::Principal(id) => match found.registration(id).filter(|_| is_fit) {
-            Some(known) => format!("`{}`", client_change::scope(known, lacking)),
-            None => format!("the operator has to give {id} more in --scope"),
-        },
-        Party::SubjectToken => format!(
-            "the subject token has to have {} in its scope, so the client has to request that from the beginning",
-            Excerpt::of_claim(lacking.as_str())
-        ),
-        Party::SubjectIssuer(issuer) | Party::ActorIssuer(issuer) => {
-            match found.trusted(issuer).filter(|_| is_fit) {
-                Some(known) => format!(
-                    "`{}` gives it to all users of {issuer}, and to some of them {}",
-                    issuer_change::scope(known, lacking.as_str()),
-                    issuer_change::map(known, lacking.as_str())
-                ),
-                None => format!("the operator has to give more --scope to users of {issuer}"),
-            }
-        }
-        Party::ActorToken => {
-            format!(
-                "the client has to request {} for its actor token, too",
-                Excerpt::of_claim(lacking.as_str())
-            )
-        }
-    }
-}
-
-fn target(
-    refused: Option<&str>,
-    allowed: &[Box<str>],
-    ceilings: &crate::AudienceCeilings,
-    found: &Findings<'_>,
-    policy: &Policy,
-) -> String {
-    let Some(target) = refused else {
-        let parties: Vec<String> = ceilings.iter().map(|ceiling| ceiling.party.to_string()).collect();
-        return format!("the operator has to give these an audience in common: {}", parties.join(", "));
-    };
-    let lacking = ceilings.iter().filter(|ceiling| !ceiling.allows(target)).map(|c| match &c.party {
-        Party::Client(id) | Party::Principal(id) => match found.registration(id).zip(fit(target)) {
-            Some((known, target)) => {
-                format!("`{}`", client_change::audience(known, &policy.issuer, target))
-            }
-            None => format!("the operator has to give {id} an --audience more"),
-        },
-        Party::SubjectToken => {
-            "the subject token has to be for it, so the client has to request it from the beginning"
-                .to_owned()
-        }
-        Party::ActorToken => "the client has to request its actor token for it, too".to_owned(),
-        Party::SubjectIssuer(issuer) | Party::ActorIssuer(issuer) => format!("{issuer} has to allow it"),
-    });
-    let steps = lacking.collect::<Vec<_>>().join("; and ");
-    if allowed.is_empty() {
-        return steps;
-    }
-    format!("{steps}; or the client has to request one of {}", allowed.join(", "))
 }
 
 fn session_over(limit: SessionLimit, now: Timestamp, found: &Findings<'_>) -> String {

@@ -74,6 +74,24 @@ impl Ceiling<ScopeCeiling> {
             ScopeCeiling::Held(scope) => scope.contains(token),
         }
     }
+
+    /// Whether this party allows no scope at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match &self.allowed {
+            ScopeCeiling::Registered(_) => false,
+            ScopeCeiling::Held(scope) => scope.is_empty(),
+        }
+    }
+
+    /// The scope-tokens that this party allows; `None` if that is every one.
+    fn listed(&self) -> Option<Scope> {
+        match &self.allowed {
+            ScopeCeiling::Registered(AllowedScope::Every) => None,
+            ScopeCeiling::Registered(AllowedScope::Only(scope)) => Some(Scope::catalog().union(scope)),
+            ScopeCeiling::Held(scope) => Some(scope.clone()),
+        }
+    }
 }
 
 impl Ceiling<Vec<Box<str>>> {
@@ -92,14 +110,23 @@ const LONGEST_LIST: usize = 512;
 
 /// The scope that all parties allow, as the end of a sentence: each scope-token of it, or that it is every one.
 pub(crate) fn allowed_by_all(ceilings: &ScopeCeilings) -> String {
-    let bounded = ceilings.iter().find_map(|ceiling| match &ceiling.allowed {
-        ScopeCeiling::Registered(AllowedScope::Every) => None,
-        ScopeCeiling::Registered(AllowedScope::Only(scope)) => Some(Scope::catalog().union(scope)),
-        ScopeCeiling::Held(scope) => Some(scope.clone()),
-    });
-    let Some(bounded) = bounded else { return "every scope".to_owned() };
-    let common = bounded.retain(|token| ceilings.iter().all(|ceiling| ceiling.allows(token)));
-    let text = common.as_str();
+    if ceilings.iter().all(|ceiling| ceiling.listed().is_none()) {
+        return "every scope".to_owned();
+    }
+    shown(&scope_within_all(ceilings))
+}
+
+/// The scope that all of these parties allow; `catalog` if each of them allows every scope.
+pub(crate) fn scope_within_all<'a>(
+    ceilings: impl IntoIterator<Item = &'a Ceiling<ScopeCeiling>, IntoIter: Clone>,
+) -> Scope {
+    let ceilings = ceilings.into_iter();
+    let bounded = ceilings.clone().find_map(Ceiling::listed).unwrap_or_else(Scope::catalog);
+    bounded.retain(|token| ceilings.clone().all(|ceiling| ceiling.allows(token)))
+}
+
+fn shown(scope: &Scope) -> String {
+    let text = scope.as_str();
     if text.is_empty() {
         return "nothing".to_owned();
     }
@@ -107,11 +134,18 @@ pub(crate) fn allowed_by_all(ceilings: &ScopeCeilings) -> String {
         return format!("{text:?}");
     }
     let end = text[..LONGEST_LIST].rfind(' ').unwrap_or(LONGEST_LIST);
-    format!("\"{} …\" ({} scope-tokens)", &text[..end], common.tokens().count())
+    format!("\"{} …\" ({} scope-tokens)", &text[..end], scope.tokens().count())
 }
 
-/// Which party lacks which of the scope-tokens, as the end of a sentence.
+/// Which party lacks which of the scope-tokens, as the end of a sentence; of no scope-tokens, what each party allows.
 pub(crate) fn lacking_scope(refused: &Scope, ceilings: &ScopeCeilings) -> String {
+    if refused.is_empty() {
+        let allowed = ceilings.iter().map(|ceiling| {
+            let scope = ceiling.listed().map_or_else(|| "every scope".to_owned(), |scope| shown(&scope));
+            format!("{} allows {scope}", ceiling.party)
+        });
+        return bracketed(&allowed.collect::<Vec<_>>());
+    }
     let lacking = refused.tokens().take(MOST_NAMED).filter_map(|token| {
         named(
             &Excerpt::of_claim(token),
@@ -123,12 +157,17 @@ pub(crate) fn lacking_scope(refused: &Scope, ceilings: &ScopeCeilings) -> String
 
 /// The same for a target.
 pub(crate) fn lacking_target(refused: Option<&str>, ceilings: &AudienceCeilings) -> String {
-    let lacking = refused.and_then(|target| {
-        named(
-            &Excerpt::of_parameter(target),
-            ceilings.iter().filter(|ceiling| !ceiling.allows(target)).map(|c| &c.party),
-        )
-    });
+    let Some(target) = refused else {
+        let allowed = ceilings.iter().map(|ceiling| {
+            let targets = Excerpt::of_list(ceiling.allowed.iter().map(AsRef::as_ref));
+            format!("{} allows {targets}", ceiling.party)
+        });
+        return bracketed(&allowed.collect::<Vec<_>>());
+    };
+    let lacking = named(
+        &Excerpt::of_parameter(target),
+        ceilings.iter().filter(|ceiling| !ceiling.allows(target)).map(|c| &c.party),
+    );
     bracketed(&lacking.into_iter().collect::<Vec<_>>())
 }
 

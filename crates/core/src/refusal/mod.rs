@@ -185,8 +185,8 @@ pub enum Refusal {
     MalformedScope(ScopeError),
     /// Scope-tokens that may not be granted here.
     #[error(
-        "the scope {} may not be granted; what may be is {}{}",
-        Excerpt::of_claim(.refused.as_str()), allowed_by_all(.ceilings), lacking_scope(.refused, .ceilings)
+        "{}; what may be is {}{}",
+        request_facts::refused_scope(.refused), allowed_by_all(.ceilings), lacking_scope(.refused, .ceilings)
     )]
     ScopeNotAllowed {
         /// What was asked for and is not allowed; empty if nothing was asked for and nothing is left.

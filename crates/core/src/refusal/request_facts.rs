@@ -1,7 +1,7 @@
 //! The facts that decided about a request apart from its tokens.
 
 use super::Hint;
-use crate::{CertificateName, ClientId, Excerpt, GrantType, ShortText, Subject, Timestamp};
+use crate::{CertificateName, ClientId, Excerpt, GrantType, Scope, ShortText, Subject, Timestamp};
 use std::fmt::{Display, Formatter, Result};
 
 /// A secret that expired.
@@ -201,6 +201,14 @@ impl Display for Grants<'_> {
         f.write_str(if names.is_empty() { "(none)" } else { "" })?;
         f.write_str(&names.join(", "))
     }
+}
+
+/// Scope-tokens that were asked for and are not allowed; empty if nothing was asked for and nothing is left.
+pub(super) fn refused_scope(refused: &Scope) -> String {
+    if refused.is_empty() {
+        return "no scope is left that all parties allow".to_owned();
+    }
+    format!("the scope {} may not be granted", Excerpt::of_claim(refused.as_str()))
 }
 
 /// What was asked for and is not allowed; `None` if nothing was asked for and nothing is left.
