@@ -87,6 +87,12 @@ pub trait Answers: Send + Sync {
     /// The trusted issuer with exactly this identifier, disabled ones too.
     fn issuer(&self, issuer: &str) -> Option<Arc<TrustedIssuer>>;
 
+    /// A trusted issuer whose identifier is similar to this text ([`Issuer::is_similar_to`]), for a message to the operator; without a
+    /// list of issuers, `None`.
+    fn similar_issuer(&self, _issuer: &str) -> Option<Arc<TrustedIssuer>> {
+        None
+    }
+
     /// The client for which this subject of this issuer stands, if it is registered for exactly one.
     fn federated(&self, issuer: &Issuer, subject: &str) -> Option<Arc<Client>>;
 

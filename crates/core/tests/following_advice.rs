@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops")]
 
 use serde_json::{Value, json};
-use tokenberg_core::{AllowedScope, TokenType, Verdict};
-use tokenberg_testkit::{Ask, ForeignKey, NOW, World, alice, at1, by_c1, trusted};
+use tokenberg_core::{AcceptedAs, AllowedScope, GrantType, Issuer, KeySource, TokenType, Verdict};
+use tokenberg_testkit::{Ask, ForeignKey, ISSUER, NOW, World, alice, at1, by_c1, by_c2, trusted};
 
 const IDP: &str = "https://idp.test";
 
@@ -182,4 +182,112 @@ fn se_06_audiences_without_one_in_common_name_the_command_for_one() {
         c1.rights_mut().audiences = vec!["https://two.test".into(), "https://cat.test".into()]
     });
     assert_eq!(world.check(ask).code(), "200");
+}
+
+#[test]
+fn se_06_an_advice_has_every_step_to_a_token() {
+    let (mut world, key) = world();
+    let claims = json!({"iss": IDP, "sub": "dave", "aud": ISSUER, "iat": NOW, "exp": NOW + 60, "jti": "1"});
+    world.issuers[0].trust.accept = vec![AcceptedAs::IdToken];
+    world.change("c2", |c2| c2.rights_mut().grants = vec![GrantType::ClientCredentials]);
+    let ask = || by_c2(Ask::jwt_bearer(&key.sign(&claims)));
+    // Three refusals, one after the other; the first advice has the commands against all of them.
+    let steps = [
+        "`tokenberg client change c2 --grant client_credentials,jwt_bearer`",
+        "`tokenberg issuer change https://idp.test --accept id_token,jwt_bearer`",
+        "`tokenberg client change c2 --may-act-for 'https://idp.test|dave'`",
+    ];
+    let changes: [fn(&mut World); 3] = [
+        |world| world.change("c2", |c2| c2.rights_mut().grants.push(GrantType::JwtBearer)),
+        |world| world.issuers[0].trust.accept.push(AcceptedAs::JwtBearer),
+        |world| {
+            let dave = "https://idp.test|dave".parse().unwrap();
+            world.change("c2", |c2| c2.rights_mut().may_act_for.push(dave));
+        },
+    ];
+    for (done, change) in changes.iter().enumerate() {
+        let (_, advice) = refused(&world, &ask());
+        let first = advice.split("; --may-impersonate").next().unwrap();
+        assert_eq!(first, steps[done..].join("; and then "));
+        change(&mut world);
+    }
+    assert_eq!(world.check(ask()).code(), "200");
+    // No registration makes a bad signature good: the last step says so.
+    world.issuers[0].trust.accept = vec![AcceptedAs::IdToken];
+    let other = by_c2(Ask::jwt_bearer(&ForeignKey::new(Some("p9")).sign(&claims)));
+    let (_, advice) = refused(&world, &other);
+    assert!(advice.contains("; and then https://idp.test has to sign the assertion with a key"), "{advice}");
+}
+
+#[test]
+fn se_06_an_issuer_that_is_spelled_otherwise_is_compared_with_those_that_are_registered() {
+    for (written, difference) in [
+        ("https://idp.test/", "by a slash at its end"),
+        ("https://IDP.test", "in upper and lower case"),
+        ("http://idp.test", "in the scheme"),
+        ("https://idp.test:443/", "in its spelling"),
+    ] {
+        let (mut world, key) = world();
+        let trust = &mut world.issuers[0].trust;
+        (trust.keys, trust.accept, trust.outlives_subject) =
+            (KeySource::Discovery, vec![AcceptedAs::IdToken], true);
+        trust.map = vec!["groups=readers:ns:read".parse().unwrap()];
+        world.fetched.insert(IDP.to_owned(), Some(key.jwks()));
+        let user =
+            |iss: &str| by_c1(Ask::exchange_of(&key.sign(&alice(&json!({"iss": iss}))), TokenType::IdToken));
+        let (_, advice) = refused(&world, &user(written));
+        let question = format!(
+            "did you mean {IDP}? That issuer is registered, and iss has to be equal to it character by character; {written} differs {difference}. The issuer has to write {IDP} in iss"
+        );
+        assert!(advice.starts_with(&question), "{advice}");
+        let is_http = difference == "in the scheme";
+        assert_eq!(advice == question, is_http, "no plain http is advised: {advice}");
+        world.issuers[0].trust.insecure_http = is_http;
+        let (_, advice) = refused(&world, &user(written));
+        let flags = if is_http { " --insecure-http" } else { "" };
+        let commands = format!(
+            "`tokenberg issuer add {written} --discover --accept id_token --scope 'catalog ns:read' --map 'groups=readers:ns:read' --outlives-subject{flags}`; and then `tokenberg client change c1 --may-act-for '{IDP}|*' --may-act-for '{written}|alice'`"
+        );
+        assert!(advice.contains(&commands), "{advice}");
+        // Either is enough.
+        assert_eq!(world.check(user(IDP)).code(), "200");
+        let mut again = world.issuers[0].clone();
+        again.issuer = Issuer::foreign(written).unwrap();
+        world.issuers.push(again);
+        world.fetched.insert(written.to_owned(), Some(key.jwks()));
+        let both = [IDP, written].map(|issuer| format!("{issuer}|alice").parse().unwrap());
+        world.change("c1", |c1| c1.rights_mut().may_act_for = both.to_vec());
+        assert_eq!(world.check(user(written)).code(), "200");
+    }
+}
+
+#[test]
+fn se_06_no_command_is_advised_that_would_be_refused() {
+    let (mut world, key) = world();
+    // Names within a prefix are those of the issuer that was registered first, so it has to be removed.
+    world.issuers[0].trust.subject_prefix = Some("idp:".into());
+    let user =
+        |iss: &str| by_c1(Ask::exchange_of(&key.sign(&alice(&json!({"iss": iss}))), TokenType::IdToken));
+    let (_, advice) = refused(&world, &user("https://idp.test/"));
+    assert!(
+        advice.contains("`tokenberg issuer remove https://idp.test` and tokenberg issuer add https://idp.test/ --jwks FILE"),
+        "keys in a file are not known here: {advice}"
+    );
+    let (_, advice) = refused(&world, &user("idp.test"));
+    assert_eq!(
+        advice,
+        "the issuer of the subject token has to write its whole URL in iss, such as https://idp.test"
+    );
+    let (_, advice) = refused(&world, &user("http://other.test"));
+    assert!(
+        advice.ends_with(
+            "`tokenberg issuer add http://other.test --discover --accept id_token --insecure-http`"
+        ),
+        "{advice}"
+    );
+    let (_, advice) = refused(&world, &user("https://other.test"));
+    assert_eq!(
+        advice,
+        "if it is trusted: `tokenberg issuer add https://other.test --discover --accept id_token`"
+    );
 }

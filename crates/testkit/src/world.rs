@@ -300,6 +300,10 @@ impl Answers for World {
         self.issuers.iter().find(|known| known.issuer.as_str() == issuer).cloned().map(Arc::new)
     }
 
+    fn similar_issuer(&self, issuer: &str) -> Option<Arc<TrustedIssuer>> {
+        self.issuers.iter().find(|known| known.issuer.is_similar_to(issuer)).cloned().map(Arc::new)
+    }
+
     fn federated(&self, issuer: &Issuer, subject: &str) -> Option<Arc<Client>> {
         let is_its = |c: &&Arc<Client>| c.rights.federations.iter().any(|f| f.is_of(issuer, subject));
         let mut clients = self.clients.values().filter(is_its);

@@ -29,7 +29,7 @@ pub(super) struct Asked<'a> {
     /// What the token claims as its issuer.
     pub(super) issuer: &'a str,
     /// A trusted issuer that is written nearly so.
-    pub(super) near: Option<&'a Issuer>,
+    pub(super) near: Option<&'a TrustedIssuer>,
     /// What the token was presented as; `None` for the assertion of a client.
     pub(super) presented_as: Option<AcceptedAs>,
 }
@@ -45,7 +45,7 @@ impl<'a> Findings<'a> {
                 }
                 Rule::Issuer { asked, found: known, near, presented_as } => {
                     found.asked =
-                        Some(Asked { issuer: asked, near: near.as_ref(), presented_as: *presented_as });
+                        Some(Asked { issuer: asked, near: near.as_deref(), presented_as: *presented_as });
                     found.issuer = known.as_deref();
                 }
                 Rule::Identity { issuer, subject, stands_for } => {

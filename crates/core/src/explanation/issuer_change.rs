@@ -2,12 +2,56 @@
 
 use super::command::{option, options, quoted};
 use crate::{
-    AcceptedAs, Algorithm, Issuer, LONGEST_MAX_AGE, Lifetime, Scope, TrustedIssuer, suggested_prefix,
+    AcceptedAs, Algorithm, Issuer, KeySource, LONGEST_MAX_AGE, Lifetime, Scope, SubjectNames, Trust,
+    TrustedIssuer, suggested_prefix,
 };
 
 /// The command without what is to change.
 pub(super) fn of(issuer: &Issuer) -> String {
     format!("tokenberg issuer change {}", quoted(issuer.as_str()))
+}
+
+/// Registers this issuer with terms that another one has. Keys in a file are not in the registration of the other, so the operator has to
+/// add them to the command, which is then not in backticks.
+pub(super) fn add(issuer: &Issuer, trust: &Trust) -> String {
+    let mut command = format!("tokenberg issuer add {}", quoted(issuer.as_str()));
+    match &trust.keys {
+        KeySource::Jwks(_) => command += " --jwks FILE",
+        KeySource::JwksUri(address) => command += &option("--jwks-uri", address),
+        KeySource::Discovery => command += " --discover",
+    }
+    let listed = |names: Vec<&str>| names.join(",");
+    let accept = listed(trust.accept.iter().map(|used_as| used_as.as_str()).collect());
+    let algorithms = listed(trust.algorithms.iter().map(|algorithm| algorithm.as_str()).collect());
+    let (plain, mut texts) = (Trust::new(trust.keys.clone()), Vec::new());
+    let mut differing = |name: &'static str, value: String, usual: String| {
+        texts.extend(Some((name, value)).filter(|(_, value)| *value != usual));
+    };
+    differing("--accept", accept, String::new());
+    differing("--alg", algorithms, String::new());
+    differing("--subject-claim", trust.subject_claim.to_string(), plain.subject_claim.to_string());
+    differing(
+        "--subject-prefix",
+        trust.subject_prefix.as_deref().unwrap_or_default().to_owned(),
+        String::new(),
+    );
+    differing("--scope", trust.scope.to_string(), plain.scope.to_string());
+    differing("--leeway", trust.leeway.to_string(), plain.leeway.to_string());
+    differing("--max-age", trust.max_age.to_string(), plain.max_age.to_string());
+    texts.iter().for_each(|(name, value)| command += &option(name, value));
+    command += &options("--audience", trust.audiences.iter().map(AsRef::as_ref));
+    trust.map.iter().for_each(|mapping| command += &option("--map", &mapping.to_string()));
+    for (flag, is_set) in [
+        (" --shared-names", trust.subject_names == SubjectNames::Shared && trust.subject_prefix.is_none()),
+        (" --outlives-subject", trust.outlives_subject),
+        (" --insecure-http", trust.insecure_http),
+    ] {
+        command += if is_set { flag } else { "" };
+    }
+    match &trust.keys {
+        KeySource::Jwks(_) => command,
+        KeySource::JwksUri(_) | KeySource::Discovery => format!("`{command}`"),
+    }
 }
 
 /// Its tokens are accepted as this, too.

@@ -6,8 +6,10 @@ mod command;
 mod facts;
 mod findings;
 mod issuer_change;
+mod issuer_remedy;
 mod remedy;
 mod rule;
+mod supposed;
 mod token_remedy;
 mod trace;
 
@@ -22,6 +24,7 @@ use crate::{
     AccessTokenClaims, Answers, Blocking, Decision, Entropy, KeysUnavailable, OAuthError, Presented, Refusal,
     Timestamp, TokenEndpoint,
 };
+use supposed::{Supposed, WithKeys};
 
 /// A decision with all that it was made of. Holds claims, and never a secret or a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +70,36 @@ pub struct Refusing {
 
 /// Decides about the request as [`drive`](crate::drive) would, and records each rule that decided. It signs nothing and uses nothing
 /// up: a single-use identifier counts as unused. Everything else comes from `answers` and `blocking`, as for a real request.
+///
+/// Where one change of a registration leads to another refusal, the advice has the next step, too.
 pub fn explain(
+    endpoint: &TokenEndpoint,
+    request: &Request<'_>,
+    now: Timestamp,
+    entropy: Entropy,
+    answers: &(impl Answers + ?Sized),
+    blocking: &(impl Blocking + ?Sized),
+) -> Explanation {
+    let mut explanation = decide(endpoint, request, now, entropy, answers, blocking);
+    let mut supposed = Supposed::new(answers);
+    let (mut is_followed, mut steps) = (supposed.follow(&explanation), Vec::new());
+    while is_followed && steps.len() < MOST_STEPS {
+        let keys = WithKeys { supposed: &supposed, blocking };
+        let next = decide(endpoint, request, now, Entropy::from_bits([0; 16]), &supposed, &keys);
+        is_followed = supposed.follow(&next);
+        let Verdict::Refused(refusing) = next.verdict else { break };
+        steps.push(refusing.remedy);
+    }
+    if let Verdict::Refused(refusing) = &mut explanation.verdict {
+        steps.iter().for_each(|step| refusing.remedy += &format!("; and then {step}"));
+    }
+    explanation
+}
+
+/// The most steps that an advice has after the first one.
+const MOST_STEPS: usize = 4;
+
+fn decide(
     endpoint: &TokenEndpoint,
     request: &Request<'_>,
     now: Timestamp,

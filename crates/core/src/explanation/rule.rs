@@ -26,7 +26,7 @@ pub enum Rule {
     Issuer {
         asked: Box<str>,
         found: Option<Box<TrustedIssuer>>,
-        near: Option<Issuer>,
+        near: Option<Box<TrustedIssuer>>,
         presented_as: Option<AcceptedAs>,
     },
     /// For which client a foreign identity stands.
@@ -163,7 +163,7 @@ impl Rule {
             Self::Client { named, found } => client(named, found.as_ref()),
             Self::Secret { client, secrets } => secret(client, secrets, at),
             Self::Issuer { asked, found: None, near, .. } => {
-                let near = near.as_ref().map_or_else(String::new, |near| format!("; {near} is"));
+                let near = near.as_ref().map_or_else(String::new, |near| format!("; {} is", near.issuer));
                 format!("{} is not on the list of trusted issuers{near}", Excerpt::of_claim(asked))
             }
             Self::Issuer { found: Some(found), .. } => issuer(found),

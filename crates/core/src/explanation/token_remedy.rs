@@ -3,11 +3,11 @@
 use super::command::{fit, quoted};
 use super::findings::Findings;
 use super::remedy::{federate, may_act_for};
-use super::{client_change, issuer_change};
+use super::{client_change, issuer_change, issuer_remedy};
 use crate::{
-    AgeLimit, AudienceFault, AudienceRule, ClaimFault, Defect, Excerpt, Involved, IssuerRule,
-    LONGEST_ASSERTION_LIFETIME, Lifetime, Namesake, NotFederated, NotRenewable, Policy, Principal,
-    Revocation, SignatureFault, Subject, Timestamp, TokenFault, WithoutRight,
+    AgeLimit, AudienceFault, AudienceRule, ClaimFault, Defect, Excerpt, Involved, LONGEST_ASSERTION_LIFETIME,
+    Lifetime, Namesake, NotFederated, NotRenewable, Policy, Principal, Revocation, SignatureFault, Subject,
+    Timestamp, TokenFault, WithoutRight,
 };
 
 /// A sentence without its end, about what is called `token`.
@@ -33,7 +33,7 @@ pub(super) fn of(fault: &TokenFault, token: &str, found: &Findings<'_>, policy: 
                 "the client has to declare {token} as access_token, not as {kind}, since it is one of ours"
             )
         }
-        TokenFault::Issuer { rule, .. } => issuer(rule, token, found, policy),
+        TokenFault::Issuer { rule, .. } => issuer_remedy::of(rule, token, found, policy),
         TokenFault::Signature(fault) => signature(fault, token, found),
         TokenFault::Claim(claim) | TokenFault::UnverifiedClaim(claim) => self::claim(claim, token, found),
         TokenFault::UnverifiedEmail { claim, .. } => {
@@ -128,39 +128,6 @@ pub(super) fn of(fault: &TokenFault, token: &str, found: &Findings<'_>, policy: 
                 "the client has to prove the key that {token} is bound to: by a DPoP proof, or by its certificate"
             )
         }
-    }
-}
-
-fn issuer(rule: &IssuerRule, token: &str, found: &Findings<'_>, policy: &Policy) -> String {
-    let asked = found.asked.filter(|asked| fit(asked.issuer).is_some());
-    match (rule, asked) {
-        (IssuerRule::InsecureHttp, _) => match found.issuer {
-            Some(known) => {
-                format!(
-                    "for a trial, `{}`; otherwise its issuer has to be https",
-                    issuer_change::insecure_http(&known.issuer)
-                )
-            }
-            None => format!("the issuer of {token} has to be https"),
-        },
-        (IssuerRule::Trusted | IssuerRule::TrustDomain, Some(asked)) => {
-            let accept =
-                asked.presented_as.map_or_else(String::new, |used_as| format!(" --accept {used_as}"));
-            let keys = if asked.issuer.starts_with("spiffe:") { "--jwks FILE" } else { "--discover" };
-            let add = format!("tokenberg issuer add {} {keys}{accept}", quoted(asked.issuer));
-            let near = asked.near.map_or_else(String::new, |near| {
-                format!("its issuer has to write {near} in iss, to the letter; or, ")
-            });
-            if keys == "--discover" {
-                format!("{near}if it is trusted: `{add}`")
-            } else {
-                format!("{near}the operator has to trust it: {add}")
-            }
-        }
-        (IssuerRule::Ours(_) | IssuerRule::Trusted | IssuerRule::TrustDomain, _) => format!(
-            "the client has to send a token of our issuer, {}, or of one that is trusted; the operator has to compare --issuer",
-            policy.issuer
-        ),
     }
 }
 

@@ -182,12 +182,12 @@ impl<A: Answers + ?Sized> Listener for Trace<'_, A> {
     }
 
     fn issuer_found(&mut self, claimed: &str, issuer: Option<&TrustedIssuer>) {
-        let near = if issuer.is_none() { near(claimed, self.answers) } else { None };
+        let near = if issuer.is_none() { self.answers.similar_issuer(claimed) } else { None };
         let place = self.places.iter().find(|place| place.claim("iss").as_deref() == Some(claimed));
         self.rules.push(Rule::Issuer {
             asked: claimed.into(),
             found: issuer.cloned().map(Box::new),
-            near,
+            near: near.map(|near| Box::new((*near).clone())),
             presented_as: place.and_then(|place| place.presented_as),
         });
     }
@@ -258,18 +258,6 @@ impl<A: Answers + ?Sized> Listener for Trace<'_, A> {
         let (issuer, subject) = (issuer.cloned(), subject.clone());
         self.rules.push(Rule::Subject { issuer, subject, standing: standing.clone() });
     }
-}
-
-/// A trusted issuer whose identifier differs in what is easily mistaken: a slash at its end, or the scheme.
-fn near(asked: &str, answers: &(impl Answers + ?Sized)) -> Option<Issuer> {
-    let bare = asked.trim_end_matches('/');
-    let other_scheme = match bare.split_once("://") {
-        Some(("http", rest)) => format!("https://{rest}"),
-        Some(("https", rest)) => format!("http://{rest}"),
-        Some(_) | None => format!("https://{bare}"),
-    };
-    let candidates = [bare.to_owned(), format!("{bare}/"), other_scheme.clone(), format!("{other_scheme}/")];
-    candidates.iter().find_map(|text| answers.issuer(text)).map(|near| near.issuer.clone())
 }
 
 /// The claims that decisions are made of. Others are not shown.

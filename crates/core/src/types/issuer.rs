@@ -86,11 +86,28 @@ impl Issuer {
         self.0.strip_suffix(self.path()).unwrap_or(&self.0)
     }
 
+    /// Whether the text differs from the identifier only in what is easily mistaken: upper and lower case, slashes at the end, `http`
+    /// for `https`, no scheme at all, the port 443, or the path of the metadata.
+    #[must_use]
+    pub fn is_similar_to(&self, text: &str) -> bool {
+        similar(&self.0) == similar(text)
+    }
+
     /// Whether it is a SPIFFE trust domain, whose tokens name it in their subject.
     #[must_use]
     pub fn is_spiffe(&self) -> bool {
         self.0.starts_with("spiffe:")
     }
+}
+
+/// What is left of an identifier without what is easily mistaken.
+fn similar(text: &str) -> String {
+    let text = text.trim().to_ascii_lowercase();
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(&text);
+    let rest = rest.trim_end_matches('/');
+    let rest = rest.strip_suffix("/.well-known/openid-configuration").unwrap_or(rest).trim_end_matches('/');
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    format!("{}{path}", authority.strip_suffix(":443").unwrap_or(authority))
 }
 
 impl Issuer {
@@ -209,6 +226,26 @@ mod tests {
             [("https://h/a/b", "https://h"), ("https://h:1/", "https://h:1"), ("https://h", "https://h")]
         {
             assert_eq!(Issuer::foreign(issuer).unwrap().origin(), origin);
+        }
+    }
+
+    #[test]
+    fn an_issuer_is_similar_to_what_is_easily_mistaken_for_it_and_to_nothing_else() {
+        let issuer = Issuer::foreign("https://idp.test/realms/Lake").unwrap();
+        for (text, is_similar) in [
+            ("https://idp.test/realms/Lake", true),
+            ("https://idp.test/realms/Lake/", true),
+            ("https://IDP.test/realms/lake", true),
+            ("http://idp.test/realms/Lake", true),
+            ("idp.test/realms/Lake", true),
+            ("https://idp.test:443/realms/Lake", true),
+            ("https://idp.test/realms/Lake/.well-known/openid-configuration", true),
+            ("https://idp.test:8443/realms/Lake", false),
+            ("https://idp.test/realms/Lakes", false),
+            ("https://idp.test", false),
+            ("", false),
+        ] {
+            assert_eq!(issuer.is_similar_to(text), is_similar, "{text}");
         }
     }
 }

@@ -93,6 +93,11 @@ impl<K: Keys> Answers for Moment<K> {
         self.snapshot.issuer(issuer).cloned()
     }
 
+    fn similar_issuer(&self, issuer: &str) -> Option<Arc<TrustedIssuer>> {
+        let similar = self.snapshot.issuers_in_order().find(|known| known.issuer.is_similar_to(issuer))?;
+        self.issuer(similar.issuer.as_str())
+    }
+
     fn federated(&self, issuer: &Issuer, subject: &str) -> Option<Arc<Client>> {
         self.snapshot.federated(issuer, subject).cloned()
     }
