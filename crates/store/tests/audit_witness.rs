@@ -299,6 +299,44 @@ async fn se_06_a_node_that_has_nothing_to_record_notices_that_the_store_was_turn
 }
 
 #[tokio::test]
+async fn se_06_a_node_that_sees_the_installation_turned_back_names_it_and_not_its_own_chain() {
+    let Some(world) = World::of_either_kind() else { return };
+    let store = world.open().await;
+    add(&store, "c1", NewSecret::Generate).await;
+    let trail = watching(&store);
+    trail.record(&granted(0));
+    until_written(&trail, 1).await;
+    world.execute_alone(MIDDLE).await;
+    add(&store, "c2", NewSecret::Generate).await;
+    trail.record(&granted(1));
+    until_written(&trail, 2).await;
+    until("all is witnessed", async || {
+        store.verify_audit().await.unwrap().chains.iter().all(|chain| chain.witnessed > 3)
+    })
+    .await;
+    world.execute_alone(&put_back("'installation'")).await;
+    let mut evidence = Vec::new();
+    until("it is written", async || {
+        let take = |entry: AuditEntry| {
+            if entry.record.contains("chain went back") {
+                evidence.push(entry);
+            }
+            Ok::<_, StoreError>(())
+        };
+        store.read_audit(&mut AuditCursor::default(), take).await.unwrap();
+        !evidence.is_empty()
+    })
+    .await;
+    trail.end().await;
+    assert_eq!(trail.figures().went_back, 1);
+    assert_ne!(evidence[0].chain, "installation", "it stands in the chain of the node");
+    let record: serde_json::Value = serde_json::from_str(&evidence[0].record).unwrap();
+    assert_eq!(record["went_back"], serde_json::json!(["installation"]));
+    let found = found(&store).await;
+    assert_eq!(found.iter().map(|chain| chain.chain.as_str()).collect::<Vec<_>>(), ["installation"]);
+}
+
+#[tokio::test]
 async fn se_06_the_end_of_a_node_that_was_killed_is_seen_by_the_others_and_by_the_next_one() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;

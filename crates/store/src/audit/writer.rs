@@ -263,7 +263,10 @@ impl Writer {
             say(self.left_out_since(&left_out));
         }
         if !self.went_back.is_empty() {
-            say(Change::event("chain went back").with(HEADS, heads(&self.went_back)));
+            // By name, too: the record stands in the chain of this server, which is not the one that went back.
+            let names: Vec<&str> = self.went_back.iter().map(|was| was.chain.as_str()).collect();
+            let event = Change::event("chain went back").with("went_back", names);
+            say(event.with(HEADS, heads(&self.went_back)));
         }
         let installation = self.lookout.news().cloned();
         if let Some(installation) = &installation {
