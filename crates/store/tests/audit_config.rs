@@ -328,3 +328,32 @@ async fn se_06_what_is_over_may_be_gone_and_what_is_not_may_not() {
     store.expire_audit(at(1_000_000_000)).await.unwrap();
     assert_eq!(differences(&store).await, [""; 0]);
 }
+
+#[tokio::test]
+async fn se_06_what_no_server_can_read_is_found_although_its_content_is_as_it_was_recorded() {
+    let Some(world) = World::of_either_kind() else { return };
+    let store = world.open().await;
+    configured(&store).await;
+    node(&store, 2).await;
+    world.execute(keep().leak()).await;
+    for (sql, said) in [
+        // A member that is there twice: readers of JSON disagree on which one counts.
+        (
+            "UPDATE clients SET rights = replace(rights, '\"serves\":[]', '\"serves\":[],\"serves\":[]') WHERE id = 'etl'",
+            "client etl cannot be read",
+        ),
+        (
+            "UPDATE issuers SET trust = replace(trust, '\"leeway\":7', '\"leeway\":7,\"leeway\":7') \
+             WHERE issuer = 'https://idp.example'",
+            "issuer https://idp.example cannot be read",
+        ),
+        ("UPDATE client_secrets SET created_at = -1 WHERE client_id = 'root'", "client root cannot be read"),
+    ] {
+        world.execute(sql).await;
+        assert!(store.watch(Names::build).await.is_err() || sql.contains("created_at"), "{sql}");
+        let differences = differences(&store).await;
+        assert!(differences.len() == 1 && differences[0].starts_with(said), "{sql}: {differences:?}");
+        world.execute(restore().leak()).await;
+    }
+    assert_eq!(differences(&store).await, [""; 0]);
+}

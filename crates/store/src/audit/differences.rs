@@ -5,6 +5,7 @@ use crate::audit::facts::{Fact, FactName, Facts, Kind, Name};
 use crate::audit::inventory::Inventory;
 use crate::audit::ledger::{Entry, Ledger};
 use crate::single_use::DEAD_SECRETS;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// Something that is configured otherwise than the installation's chain says.
@@ -29,6 +30,8 @@ pub enum Discrepancy {
     Gone,
     /// A part of it, which is named here, is not as it was recorded.
     Changed(String),
+    /// No server of this version can read it.
+    Unreadable,
     /// A part of it, which is named here, was not as recorded when a command changed it.
     ChangedBefore(String),
 }
@@ -50,6 +53,10 @@ impl fmt::Display for Difference {
                 write!(f, "{thing} was removed from the store without a record; it was there by ")?;
                 record(f)
             }
+            Discrepancy::Unreadable => write!(
+                f,
+                "{thing} cannot be read by a server: none starts with it, and those that run do not follow its changes"
+            ),
             Discrepancy::Changed(part) => {
                 write!(f, "{thing} has another value of {part:?} than in ")?;
                 record(f)
@@ -104,6 +111,15 @@ pub(crate) fn differences(ledger: &Ledger<'_>, inventory: &Inventory, now: i64) 
     }));
     found.sort_by_key(|(name, _)| *name);
     (found.into_iter().map(|(_, difference)| difference).collect(), unstated)
+}
+
+/// Adds what no server can read, unless another difference of it is known.
+pub(crate) fn add_unreadable(found: &mut Vec<Difference>, unreadable: &BTreeSet<Name>) {
+    for thing in unreadable.iter().map(ToString::to_string) {
+        if found.iter().all(|difference| difference.thing != thing) {
+            found.push(Difference { thing, what: Discrepancy::Unreadable, record: None });
+        }
+    }
 }
 
 /// Whether it is a revocation that has expired.

@@ -33,6 +33,7 @@ mod row;
 mod shared;
 mod stated;
 mod trail;
+mod unreadable;
 mod verify;
 mod walk;
 mod witness;

@@ -2,7 +2,7 @@
 //! the store is configured as it was recorded.
 
 use crate::audit::claims::{Claims, ClaimsOfOne, check, greatest};
-use crate::audit::differences::differences;
+use crate::audit::differences::{add_unreadable, differences};
 use crate::audit::ledger::Ledger;
 use crate::audit::report::{AuditReport, Break, ChainReport};
 use crate::audit::row::records;
@@ -99,8 +99,9 @@ impl Store {
                 }
             }
         }
-        let (differences, uncompared) =
+        let (mut differences, uncompared) =
             if is_whole { differences(&ledger, &moment.inventory, now() / 1000) } else { (Vec::new(), 0) };
+        add_unreadable(&mut differences, &moment.unreadable);
         Ok(AuditReport { chains, differences, uncompared })
     }
 

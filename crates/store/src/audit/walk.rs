@@ -1,6 +1,7 @@
 //! Reads a chain from its first record that is kept to its head, and checks each row against the one before it.
 
 use crate::audit::complete::{COMPLETE, Complete, SELECT_COMPLETE, opened};
+use crate::audit::facts::Name;
 use crate::audit::head::{HeadRow, SELECT_HEADS, read_head};
 use crate::audit::inventory::{Inventory, inventory};
 use crate::audit::row::count;
@@ -8,7 +9,7 @@ use crate::audit::{Break, Head, INSTALLATION, Row};
 use crate::database::values;
 use crate::error::StoreError;
 use crate::store::Store;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// How many records are read at once.
 const PAGE: i64 = 1000;
@@ -24,6 +25,8 @@ pub(crate) struct AuditMoment {
     /// Chains that have records, but no head.
     pub(crate) headless: Vec<String>,
     pub(crate) inventory: Inventory,
+    /// What of it no server could read.
+    pub(crate) unreadable: BTreeSet<Name>,
     /// What is known of the installation's chain outside of it.
     pub(crate) complete: Option<Complete>,
 }
@@ -70,10 +73,11 @@ impl Store {
                 let ends = "SELECT chain, MIN(number), MAX(number) FROM audit_records GROUP BY chain";
                 let ends: Vec<(String, i64, i64)> = tx.all(ends, &[]).await?;
                 let complete: Option<Vec<u8>> = tx.find_value(SELECT_COMPLETE, values![COMPLETE]).await?;
-                Ok((heads, anchors, ends, complete, inventory(tx, &self.0.links).await?))
+                let inventory = inventory(tx, &self.0.links).await?;
+                Ok((heads, anchors, ends, complete, inventory, self.unreadable(tx).await?))
             })
         });
-        let (heads, anchors, ends, complete, inventory) = read.await?;
+        let (heads, anchors, ends, complete, inventory, unreadable) = read.await?;
         let mut anchors: HashMap<String, AnchorRow> =
             anchors.into_iter().map(|row| (row.0.clone(), row)).collect();
         let mut rows: HashMap<String, (i64, i64)> =
@@ -92,7 +96,7 @@ impl Store {
         };
         let chains = heads.into_iter().map(extent).collect();
         let complete = complete.and_then(|value| opened(&self.0.links, &value));
-        Ok(AuditMoment { chains, headless: rows.into_keys().collect(), inventory, complete })
+        Ok(AuditMoment { chains, headless: rows.into_keys().collect(), inventory, unreadable, complete })
     }
 
     /// Reads a chain, and passes each intact row on. Returns the first broken record, and why it is broken.

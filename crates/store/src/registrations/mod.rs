@@ -12,9 +12,11 @@ mod used_secrets;
 
 pub use bootstrap::Bootstrap;
 pub use client_rows::{ClientRecord, SecretRecord};
-pub(crate) use client_rows::{ClientRow, Gathering, SELECT_CHANGED_CLIENTS, SELECT_CHANGED_IDS};
+pub(crate) use client_rows::{
+    ClientRow, Gathering, Row as ClientRecordRow, SELECT_CHANGED_CLIENTS, SELECT_CHANGED_IDS, SELECT_CLIENTS,
+};
 pub use issuers::IssuerRecord;
-pub(crate) use issuers::{SELECT_ISSUERS, TrustedIssuers};
+pub(crate) use issuers::{Row as IssuerRow, SELECT_ISSUERS, TrustedIssuers};
 pub(crate) use known_rights::{KnownRights, WrittenRights};
 pub use secrets::AddedSecret;
 pub use subjects::DisabledSubject;
