@@ -34,7 +34,7 @@ pub use audit::{
     AuditCursor, AuditEntry, AuditFigures, AuditReport, AuditTrail, Break, ChainReport, Difference,
     Discrepancy, TrailOptions, USUAL_QUEUE, WhenFull,
 };
-pub use database::{StoreUrl, StoreUrlError};
+pub use database::{SchemaDeviation, SchemaDifference, StoreUrl, StoreUrlError};
 pub use digest::{NewSecret, SecretFault, SecretStrength};
 pub use error::StoreError;
 pub use keys::{IntroducedKey, KekError, KekSource, KeyEncryptionKey, NowSigning, RevokedKey};

@@ -2,7 +2,7 @@
 
 use crate::audit::complete::put_complete;
 use crate::audit::{Change, Links, STORE_MADE, append_to_installation};
-use crate::database::{DatabaseFile, Db, Part, StoreUrl, Tx, schema, values};
+use crate::database::{DatabaseFile, Db, Part, SchemaDifference, StoreUrl, Tx, schema, values};
 use crate::digest::{Digester, VerifiedSecrets, new_pepper};
 use crate::error::StoreError;
 use crate::keys::{KekSource, Purpose, SELECT_PEPPER, Seal, Sealer};
@@ -111,6 +111,14 @@ impl Store {
     pub(crate) async fn record_change(&self, tx: &mut Tx<'_>, change: Change) -> Result<i64, StoreError> {
         let change = change.with("source", self.source());
         Ok(append_to_installation(tx, &self.0.links, change).await?.number)
+    }
+
+    /// What in the schema of the database is not as the migrations create it: triggers, rules, views in the place of tables.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn schema_differences(&self) -> Result<Vec<SchemaDifference>, StoreError> {
+        self.0.db.schema_differences().await
     }
 
     /// Waits for running statements and closes the files. Without this call they are closed some time after the last clone is

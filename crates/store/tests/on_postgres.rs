@@ -31,6 +31,8 @@ mod recording;
 mod revocations;
 #[path = "rotation.rs"]
 mod rotation;
+#[path = "schema.rs"]
+mod schema;
 #[path = "trust.rs"]
 mod trust;
 #[path = "watch.rs"]

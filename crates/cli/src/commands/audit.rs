@@ -20,8 +20,8 @@ Examples:
   tokenberg audit --since now --follow
       goes on until it is interrupted
   tokenberg audit verify
-      exit code 1 if a record was removed or changed, a chain was cut, removed or turned back, or a client, issuer, key,
-      disabled user or revocation is not as it was recorded
+      exit code 1 if a record was removed or changed, a chain was cut, removed or turned back, a client, issuer, key,
+      disabled user or revocation is not as it was recorded, or a table has a trigger or another definition
 
 One JSON object a line: when, in which chain, its number there, and what happened. A row of the database that holds no
 record is printed with \"damaged\":true and its text in \"record\"."
@@ -107,7 +107,9 @@ async fn verify(store: &Store, noted: &[String], output: Output) -> anyhow::Resu
         },
     );
     let differences = report.differences.iter().map(ToString::to_string);
-    let findings: Vec<String> = broken.chain(differences).map(|finding| on_one_line(&finding)).collect();
+    let schema = report.schema.iter().filter(|found| found.affects_servers()).map(ToString::to_string);
+    let findings: Vec<String> =
+        broken.chain(differences).chain(schema).map(|finding| on_one_line(&finding)).collect();
     if let [first, others @ ..] = &findings[..] {
         let more =
             if others.is_empty() { String::new() } else { format!(" (and {} more, above)", others.len()) };

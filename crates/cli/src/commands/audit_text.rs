@@ -2,7 +2,7 @@
 
 use crate::output::{in_sight, on_one_line, table};
 use serde_json::{Map, Value, json};
-use tokenberg_store::{AuditEntry, AuditReport, Break, ChainReport, Difference};
+use tokenberg_store::{AuditEntry, AuditReport, Break, ChainReport, Difference, SchemaDifference};
 
 /// One line of JSON, in which no character can steer a terminal, whatever stands in the store.
 ///
@@ -72,6 +72,10 @@ pub(crate) fn value(report: &AuditReport) -> Value {
         })
     };
     let difference = |difference: &Difference| json!({"thing": difference.thing, "record": difference.record, "what": difference.to_string()});
+    let schema = |found: &SchemaDifference| {
+        json!({"kind": found.kind, "name": found.name, "table": found.table, "what": found.to_string(),
+            "affects_servers": found.affects_servers()})
+    };
     let chains: Vec<Value> = report.chains.iter().map(chain).collect();
     let differences: Vec<Value> = report.differences.iter().map(difference).collect();
     json!({
@@ -79,6 +83,7 @@ pub(crate) fn value(report: &AuditReport) -> Value {
         "records": report.records(),
         "chains": chains,
         "differences": differences,
+        "schema": report.schema.iter().map(schema).collect::<Vec<_>>(),
         "uncompared": report.uncompared,
     })
 }
@@ -101,6 +106,10 @@ pub(crate) fn text(report: &AuditReport) -> String {
     let mut text = format!("{}\n", table(&rows));
     for difference in &report.differences {
         text.push_str(&on_one_line(&format!("DIFFERENT: {difference}")));
+        text.push('\n');
+    }
+    for found in &report.schema {
+        text.push_str(&on_one_line(&format!("SCHEMA: {found}")));
         text.push('\n');
     }
     if report.uncompared > 0 {
@@ -184,7 +193,8 @@ mod tests {
             witnessed: 4,
             broken: Some((4, Break::TurnedBack)),
         };
-        let report = AuditReport { chains: vec![broken], differences: Vec::new(), uncompared: 0 };
+        let report =
+            AuditReport { chains: vec![broken], differences: Vec::new(), schema: Vec::new(), uncompared: 0 };
         let text = text(&report);
         assert!(!text.chars().any(|c| c != '\n' && tokenberg_core::deceives(c)), "{text}");
         assert!(!text.lines().any(|line| line.starts_with("all is well")), "{text}");

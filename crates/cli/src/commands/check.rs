@@ -6,7 +6,7 @@ use crate::descriptors::Descriptors;
 use crate::failure::AlreadySaid;
 use crate::issuer_keys::{IssuerAccess, Outcome, Trial};
 use crate::issuer_names::Names;
-use crate::output::Output;
+use crate::output::{Output, on_one_line};
 use crate::server::settings::Settings;
 use crate::store_access::{StoreLocation, wait_for};
 use crate::{clock, input, issuer_keys, key_state, moment_text};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 use tokenberg_core::{AuthMethod, Issuer, KeyMaterial, KeySource, Lifetime, Timestamp, TrustedIssuer};
 use tokenberg_jose::{Keyring, PublicKeys};
-use tokenberg_store::{ClientRecord, IssuerRecord, Store, StoreError};
+use tokenberg_store::{ClientRecord, IssuerRecord, SchemaDifference, Store, StoreError};
 
 /// Clocks of several machines may differ by this.
 const LEEWAY: Lifetime = Lifetime::from_seconds(60);
@@ -198,9 +198,29 @@ async fn check_store(location: StoreLocation, now: Timestamp, findings: &mut Fin
     if let Some(path) = key_file {
         findings.ok("key file", path.display().to_string());
     }
+    check_schema(&store, findings).await;
     let issuers = check_content(&store, now, findings).await;
     store.close().await;
     issuers
+}
+
+async fn check_schema(store: &Store, findings: &mut Findings) {
+    let differences = match store.schema_differences().await {
+        Ok(differences) => differences,
+        Err(error) => return findings.problem("schema", error.to_string()),
+    };
+    if !differences.iter().any(SchemaDifference::affects_servers) {
+        findings.ok("schema", "the tables are those that the migrations create");
+    }
+    for difference in differences {
+        // Names come from the database, where anyone with access to it may have chosen them.
+        let sentence = on_one_line(&difference.to_string());
+        if difference.affects_servers() {
+            findings.problem("schema", sentence);
+        } else {
+            findings.note("schema", sentence);
+        }
+    }
 }
 
 async fn check_content(store: &Store, now: Timestamp, findings: &mut Findings) -> Vec<IssuerRecord> {

@@ -1,6 +1,7 @@
 //! What `audit verify` found.
 
 use crate::audit::Difference;
+use crate::database::SchemaDifference;
 use std::fmt;
 
 /// What was found.
@@ -10,6 +11,8 @@ pub struct AuditReport {
     pub chains: Vec<ChainReport>,
     /// What is configured otherwise than the installation's chain says. Empty if that chain is broken: nothing is compared then.
     pub differences: Vec<Difference>,
+    /// What in the schema of the database is not as the migrations create it.
+    pub schema: Vec<SchemaDifference>,
     /// How many clients, issuers, keys, disabled subjects and revocations were not compared, because the chain was begun by a
     /// version that did not record them. A server of this version records them when it starts.
     pub uncompared: u64,
@@ -76,11 +79,12 @@ impl fmt::Display for Break {
 }
 
 impl AuditReport {
-    /// Whether everything is as it was written, and configured as it was recorded.
+    /// Whether everything is as it was written, and configured as it was recorded, in tables that the migrations created.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         let are_whole = self.chains.iter().all(|chain| chain.broken.is_none());
-        !self.chains.is_empty() && are_whole && self.differences.is_empty()
+        let is_ours = !self.schema.iter().any(SchemaDifference::affects_servers);
+        !self.chains.is_empty() && are_whole && is_ours && self.differences.is_empty()
     }
 
     /// How many records were read.

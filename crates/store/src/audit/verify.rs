@@ -102,7 +102,8 @@ impl Store {
         let (mut differences, uncompared) =
             if is_whole { differences(&ledger, &moment.inventory, now() / 1000) } else { (Vec::new(), 0) };
         add_unreadable(&mut differences, &moment.unreadable);
-        Ok(AuditReport { chains, differences, uncompared })
+        let schema = self.schema_differences().await?;
+        Ok(AuditReport { chains, differences, schema, uncompared })
     }
 
     /// Reads the claims of the installation's chain about those of nodes, before its rows are verified.

@@ -15,6 +15,7 @@ mod postgres_url;
 #[cfg(feature = "postgres")]
 mod runtime_thread;
 pub(crate) mod schema;
+mod schema_differences;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(feature = "sqlite")]
@@ -29,6 +30,7 @@ pub(crate) use db::Db;
 pub(crate) use news::News;
 pub(crate) use part::{Numbers, Part, SELECT_NUMBERS, numbers};
 pub(crate) use patience::within;
+pub use schema_differences::{SchemaDeviation, SchemaDifference};
 pub use store_url::StoreUrl;
 pub(crate) use tx::{Tx, Value, time, values};
 pub use url_error::StoreUrlError;

@@ -9,6 +9,12 @@ use std::time::{Duration, Instant};
 /// The steps; after the n-th, the schema has version n.
 const STEPS: [&str; 5] = [FIRST, SECOND, THIRD, FOURTH, FIFTH];
 
+/// The table of the versions, which is there before the first step.
+const VERSIONS: [&str; 2] = [
+    "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)",
+    "CREATE UNIQUE INDEX IF NOT EXISTS schema_versions ON schema_version (version)",
+];
+
 /// How long a start waits for the migration of another process.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -178,9 +184,10 @@ fn may_pass(error: &StoreError) -> bool {
 async fn take_steps(db: &Db, known: i64) -> Result<(), StoreError> {
     let make = db.change(&[], |tx| {
         Box::pin(async move {
-            tx.execute("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)", &[]).await?;
-            let index = "CREATE UNIQUE INDEX IF NOT EXISTS schema_versions ON schema_version (version)";
-            tx.execute(index, &[]).await
+            for statement in VERSIONS {
+                tx.execute(statement, &[]).await?;
+            }
+            Ok(())
         })
     });
     make.await?;
@@ -202,4 +209,47 @@ async fn take_steps_in(tx: &mut Tx<'_>, known: i64) -> Result<(), StoreError> {
         tx.execute("INSERT INTO schema_version (version) VALUES ($1)", values![version]).await?;
     }
     Ok(())
+}
+
+/// Creates the newest schema in an empty database.
+#[cfg(feature = "sqlite")]
+pub(crate) async fn create_newest(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    for statements in VERSIONS.into_iter().chain(STEPS) {
+        tx.execute_all(statements).await?;
+    }
+    Ok(())
+}
+
+/// The statements that create something, each from `TABLE` or `INDEX` on.
+fn created() -> impl Iterator<Item = &'static str> {
+    let statements = VERSIONS.into_iter().chain(STEPS).flat_map(|step| step.split(';'));
+    statements.filter_map(|statement| statement.trim().strip_prefix("CREATE "))
+}
+
+/// The tables of the newest schema.
+pub(crate) fn tables() -> Vec<&'static str> {
+    created().filter_map(|statement| name_after(statement, "TABLE ")).collect()
+}
+
+/// The tables that have a primary key.
+#[cfg(feature = "postgres")]
+pub(crate) fn primary_keys() -> Vec<&'static str> {
+    let with_key = created().filter(|statement| statement.contains("PRIMARY KEY"));
+    with_key.filter_map(|statement| name_after(statement, "TABLE ")).collect()
+}
+
+/// The indexes that are created by name, with their tables.
+#[cfg(feature = "postgres")]
+pub(crate) fn indexes() -> Vec<(&'static str, &'static str)> {
+    let index = |statement: &'static str| {
+        let name = name_after(statement.strip_prefix("UNIQUE ").unwrap_or(statement), "INDEX ")?;
+        let (_, on) = statement.split_once(" ON ")?;
+        Some((name, on.split(' ').next()?))
+    };
+    created().filter_map(index).collect()
+}
+
+fn name_after(statement: &'static str, kind: &str) -> Option<&'static str> {
+    let rest = statement.strip_prefix(kind)?;
+    rest.strip_prefix("IF NOT EXISTS ").unwrap_or(rest).split(' ').next()
 }
