@@ -7,7 +7,7 @@ mod world;
 use std::sync::Arc;
 use std::time::Duration;
 use tokenberg_core::{Answers, Policy, Revocations, Revoke, TokenId};
-use tokenberg_store::{NewRevocation, NewSecret, Snapshot, StoreError};
+use tokenberg_store::{NewRevocation, NewSecret, Snapshot, StoreError, Watched};
 use world::*;
 
 #[tokio::test]
@@ -197,4 +197,51 @@ async fn what_is_followed_step_by_step_is_what_is_read_at_once() {
         }
     }
     assert!(watched.now().snapshot().clients() > 0 && watched.now().snapshot().revocations() > 5);
+}
+
+/// A trigger that sets the number of each part back when it is raised.
+fn hold() -> &'static str {
+    if is_postgres() {
+        "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.number := OLD.number; RETURN NEW; END'; \
+         CREATE TRIGGER hold BEFORE UPDATE ON revisions FOR EACH ROW EXECUTE FUNCTION hold()"
+    } else {
+        "CREATE TRIGGER hold AFTER UPDATE ON revisions BEGIN UPDATE revisions SET number = OLD.number \
+         WHERE part = OLD.part; END"
+    }
+}
+
+#[tokio::test]
+async fn op_20_a_revision_that_a_trigger_holds_or_that_goes_back_hides_no_change() {
+    let Some(world) = World::of_either_kind() else { return };
+    let (here, there) = (world.open().await, world.open().await);
+    add(&there, "c1", NewSecret::Generate).await;
+    let watched = here.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));
+    let is_enabled = |w: &Watched<Names>| w.now().client(&id("c1")).unwrap().enabled;
+    // Ordinary changes, and records that change nothing, are no reason to read everything again.
+    add(&there, "c2", NewSecret::Generate).await;
+    chains::node(&there, 1).await;
+    until(&watched, |w| w.now().client(&id("c2")).is_some()).await;
+    assert_eq!(watched.health().rereads, 0);
+    world.execute(hold()).await;
+    there.set_enabled(&id("c1"), false).await.unwrap();
+    until(&watched, |w| !is_enabled(w)).await;
+    assert_eq!(watched.health().rereads, 1);
+    let claims = token("c1", 0, "jti-1", "s-1");
+    let revoke = Revoke::of(claims.clone(), &Policy::new(claims.issuer.clone()), at(0));
+    watched.revoke(&revoke).await.unwrap();
+    assert!(watched.now().revoked(&claims).is_some());
+    assert_eq!(watched.health().rereads, 2);
+    world.execute(if is_postgres() { "DROP TRIGGER hold ON revisions" } else { "DROP TRIGGER hold" }).await;
+    // The number of another part is raised, and that of the clients goes back.
+    world
+        .execute(
+            "UPDATE clients SET enabled = 1; UPDATE revisions SET number = number + 1; \
+        UPDATE revisions SET number = 1 WHERE part = 'clients'",
+        )
+        .await;
+    until(&watched, is_enabled).await;
+    assert_eq!(watched.health().rereads, 3);
+    add(&there, "c3", NewSecret::Generate).await;
+    until(&watched, |w| w.now().client(&id("c3")).is_some()).await;
+    assert_eq!(watched.health().rereads, 3);
 }

@@ -36,6 +36,11 @@ pub(super) fn expose(following: &Following, started: Timestamp, to: &mut Exposit
         "Whether the store cannot be followed.",
         f64::from(u8::from(health.fault.is_some())),
     );
+    to.counter(
+        "tokenberg_store_rereads_total",
+        "How often everything was read again because the revisions of the store hid a change or went back.",
+        health.rereads,
+    );
     let moment = watched.now();
     let snapshot = moment.snapshot();
     to.gauge(

@@ -264,3 +264,47 @@ fn se_06_verify_names_what_was_put_back_removed_or_granted_by_sql_and_writes_not
     }
     place.run(&["audit", "verify"]).done();
 }
+
+#[test]
+fn se_06_op_20_a_trigger_that_holds_revisions_hides_nothing_and_is_named() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    let secret = place.add("etl", &[]);
+    within_a_second("the client is there", || server.ask("etl", &secret).status == 200);
+    if !sql(
+        &place,
+        "CREATE TRIGGER hold AFTER UPDATE ON revisions BEGIN \
+         UPDATE revisions SET number = OLD.number WHERE part = OLD.part; END; CREATE TABLE notes (text TEXT)",
+    ) {
+        return;
+    }
+    place.run(&["client", "disable", "etl"]).done();
+    within_a_second("the client is refused", || server.ask("etl", &secret).status == 401);
+    assert!(server.log().contains("changes were recorded that the table revisions does not count"));
+    let named = "trigger hold of table revisions is not part of the schema";
+    let refused = place.run(&["audit", "verify"]).refused();
+    assert!(
+        refused.err.contains(named) && refused.out.contains(&format!("SCHEMA: {named}")),
+        "{}",
+        refused.err
+    );
+    let json = place.run(&["audit", "verify", "--json"]).json();
+    let affects = |found: &&Value| found["affects_servers"] == true;
+    let found: Vec<&Value> = json["schema"].as_array().unwrap().iter().filter(affects).collect();
+    assert_eq!((json["whole"].as_bool(), found.len(), &found[0]["name"]), (Some(false), 1, &"hold".into()));
+    let checked = place.run(&["check"]);
+    assert!(checked.out.contains(&format!("problem  schema: {named}")), "{}", checked.out);
+    assert!(
+        checked.out.contains("note     schema: table notes is not part of the schema"),
+        "{}",
+        checked.out
+    );
+    assert!(sql(&place, "DROP TRIGGER hold"));
+    place.run(&["audit", "verify"]).done();
+    assert!(
+        place
+            .run(&["check"])
+            .out
+            .contains("ok       schema: the tables are those that the migrations create")
+    );
+}

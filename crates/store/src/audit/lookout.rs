@@ -182,6 +182,18 @@ impl Lookout {
     }
 }
 
+/// Logs what can change what servers read and write, and was not created by a migration.
+pub(crate) async fn log_schema(store: &Store) {
+    match store.schema_differences().await {
+        Ok(differences) => {
+            for difference in differences.iter().filter(|difference| difference.affects_servers()) {
+                tracing::error!(%difference, "the schema of the store was changed; run: tokenberg audit verify");
+            }
+        }
+        Err(error) => tracing::warn!(%error, "cannot compare the schema of the store"),
+    }
+}
+
 impl Store {
     /// All chains that have a head.
     async fn present_chains(&self) -> Result<HashMap<String, Present>, StoreError> {

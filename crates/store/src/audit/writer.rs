@@ -1,7 +1,7 @@
 //! The task that writes the decisions of a node, in batches, with witnesses of the other chains.
 
 use crate::audit::append::{insert_head, insert_rows, move_head};
-use crate::audit::lookout::Lookout;
+use crate::audit::lookout::{Lookout, log_schema};
 use crate::audit::observed::{WentBack, is_expired};
 use crate::audit::queue::{PIECE, Taken};
 use crate::audit::row::Record;
@@ -165,6 +165,7 @@ impl Writer {
                 if self.noted_at.is_none_or(|noted| noted.elapsed() >= NOTE_EVERY) {
                     self.noted_at = Some(Instant::now());
                     log_notes(self.lookout.installation(), &Witness::from(&head));
+                    log_schema(&shared.store).await;
                 }
             }
             Some(false) => self.begin_instead(head).await,

@@ -28,7 +28,7 @@ mod url_error;
 pub(crate) use database_file::DatabaseFile;
 pub(crate) use db::Db;
 pub(crate) use news::News;
-pub(crate) use part::{Numbers, Part, SELECT_NUMBERS, numbers};
+pub(crate) use part::{Numbers, Part, Progress, SELECT_PROGRESS};
 pub(crate) use patience::within;
 pub use schema_differences::{SchemaDeviation, SchemaDifference};
 pub use store_url::StoreUrl;

@@ -22,7 +22,8 @@ impl Db {
     /// The numbers are raised first. On SQLite the transaction starts as a writer, so that nothing that the work has read can
     /// change before it writes. On PostgreSQL raising a number locks its row until the end: writers of a part queue up, they read
     /// what the writer before them left, and a number is visible only with all changes under it and under smaller numbers. Work that
-    /// reads before it writes therefore has to name a part.
+    /// reads before it writes therefore has to name a part. Work records no more changes than it names parts, because a watch compares
+    /// both numbers.
     pub(crate) async fn change<'env, T>(
         &self,
         parts: &[Part],

@@ -14,6 +14,8 @@ use tokenberg_core::{
 #[derive(Clone)]
 pub struct Snapshot {
     pub(crate) numbers: Numbers,
+    /// The number of the last record in the installation's chain.
+    pub(crate) recorded: i64,
     pub(crate) clients: Arc<Registered>,
     pub(crate) keys: Arc<[KeyMaterial]>,
     pub(crate) revoked_ids: Arc<RevokedIds>,

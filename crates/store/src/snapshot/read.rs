@@ -1,6 +1,6 @@
 //! Reads a snapshot from the store: all of it, or the parts that changed since another one.
 
-use crate::database::{Numbers, Part, SELECT_NUMBERS, Tx, numbers, values};
+use crate::database::{Numbers, Part, Progress, SELECT_PROGRESS, Tx, values};
 use crate::error::StoreError;
 use crate::keys::{SELECT_KEYS, SELECT_PEPPER, read_key};
 use crate::registrations::{
@@ -15,6 +15,22 @@ use crate::store::Store;
 use std::sync::Arc;
 use tokenberg_core::KeyMaterial;
 
+/// What has happened since a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Drift {
+    /// Nothing is configured otherwise. The installation's chain ends with this number now.
+    Same { recorded: i64 },
+    /// The numbers of the parts show what has changed.
+    Changed,
+    /// The numbers of the parts do not show what has changed, for this reason.
+    Distrusted(&'static str),
+}
+
+/// How many changes the installation's chain has behind one number and up to another. Its other records are events. Quotation marks
+/// inside of texts are escaped.
+const COUNT_CHANGES: &str = "SELECT COUNT(*) FROM audit_records WHERE chain = 'installation' AND number > $1 AND number <= $2 \
+    AND record LIKE '%\"change\":\"%'";
+
 impl Store {
     /// Reads everything, as of one moment.
     ///
@@ -27,9 +43,22 @@ impl Store {
         }
     }
 
-    /// Whether something has changed since the snapshot.
-    pub(crate) async fn has_changed(&self, since: &Snapshot) -> Result<bool, StoreError> {
-        Ok(numbers(&self.0.db.all(SELECT_NUMBERS, &[]).await?)? != since.numbers)
+    /// Compares the store with the snapshot, and with the number of the last record of the installation's chain at its time.
+    pub(crate) async fn since(&self, before: &Snapshot, recorded: i64) -> Result<Drift, StoreError> {
+        let now = Progress::of(&self.0.db.all(SELECT_PROGRESS, &[]).await?)?;
+        if now.went_back_since(&before.numbers) {
+            return Ok(Drift::Distrusted("a number of the table revisions went back"));
+        }
+        let raised = now.raised_since(&before.numbers);
+        if now.recorded > recorded {
+            let changes: i64 = self.0.db.value(COUNT_CHANGES, values![recorded, now.recorded]).await?;
+            if changes > raised {
+                return Ok(Drift::Distrusted(
+                    "changes were recorded that the table revisions does not count",
+                ));
+            }
+        }
+        Ok(if raised > 0 { Drift::Changed } else { Drift::Same { recorded: now.recorded } })
     }
 
     /// Reads what has changed since the snapshot, and shares the rest with it. If the store was sealed with another key, the
@@ -46,7 +75,7 @@ impl Store {
         tx: &mut Tx<'_>,
         before: Option<&Snapshot>,
     ) -> Result<(Snapshot, Option<StoreError>), StoreError> {
-        let numbers = numbers(&tx.all(SELECT_NUMBERS, &[]).await?)?;
+        let Progress { numbers, recorded } = Progress::of(&tx.all(SELECT_PROGRESS, &[]).await?)?;
         let since = Since { before, numbers };
         let clients = read_clients(tx, &since, &self.0.known_rights).await?;
         let (keys, unopened) = self.read_keys(tx, &since).await?;
@@ -54,8 +83,16 @@ impl Store {
         let revoked_before = read_revoked_before(tx, &since).await?;
         let issuers = read_issuers(tx, &since).await?;
         let disabled_subjects = read_disabled_subjects(tx, &since).await?;
-        let snapshot =
-            Snapshot { numbers, clients, keys, revoked_ids, revoked_before, issuers, disabled_subjects };
+        let snapshot = Snapshot {
+            numbers,
+            recorded,
+            clients,
+            keys,
+            revoked_ids,
+            revoked_before,
+            issuers,
+            disabled_subjects,
+        };
         Ok((snapshot, unopened))
     }
 

@@ -4,9 +4,11 @@ use crate::database::{News, within};
 use crate::error::StoreError;
 use crate::revocations::NewRevocation;
 use crate::snapshot::moment::Moment;
+use crate::snapshot::read::Drift;
 use crate::store::Store;
 use arc_swap::ArcSwap;
 use std::fmt::Display;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokenberg_core::{
@@ -27,6 +29,9 @@ struct Inner<K> {
     build: Box<Build<K>>,
     moment: ArcSwap<Moment<K>>,
     condition: Mutex<Condition>,
+    /// The number of the last record in the installation's chain that was compared with the numbers of the parts.
+    recorded: AtomicI64,
+    rereads: AtomicU64,
     /// One reload at a time, so that an older moment never replaces a newer one.
     reloading: tokio::sync::Mutex<()>,
 }
@@ -45,6 +50,9 @@ pub struct Health {
     pub age: Duration,
     /// Why the last attempt failed, if it did. Keys that were refused are a fault that does not raise `age`.
     pub fault: Option<StoreError>,
+    /// How often everything was read again, because a revision went back or did not count a change that is recorded. Both happen
+    /// after an older copy of the database was restored, and by a trigger or a statement that hides changes from servers.
+    pub rereads: u64,
 }
 
 impl<K> Clone for Watched<K> {
@@ -75,11 +83,14 @@ impl Store {
         let checked_at = Instant::now();
         let snapshot = self.snapshot().await?;
         let keys = Arc::new(build(snapshot.keys(), None)?);
+        let recorded = snapshot.recorded;
         let moment = Moment { store: self.clone(), snapshot, keys };
         let watched = Watched(Arc::new(Inner {
             store: self.clone(),
             build,
             moment: ArcSwap::from_pointee(moment),
+            recorded: AtomicI64::new(recorded),
+            rereads: AtomicU64::new(0),
             condition: Mutex::new(Condition { checked_at, fault: None }),
             reloading: tokio::sync::Mutex::default(),
         }));
@@ -116,7 +127,8 @@ impl<K: Keys> Watched<K> {
     #[must_use]
     pub fn health(&self) -> Health {
         let condition = self.0.condition();
-        Health { age: condition.checked_at.elapsed(), fault: condition.fault.clone() }
+        let rereads = self.0.rereads.load(Ordering::Relaxed);
+        Health { age: condition.checked_at.elapsed(), fault: condition.fault.clone(), rereads }
     }
 
     /// The store that is watched.
@@ -190,15 +202,26 @@ impl<K: Keys> Inner<K> {
         if let Some(file) = &self.store.0.file {
             file.check()?;
         }
-        let (mut snapshot, unopened) = if self.may_be_another() {
-            // A short read first shows whether the store answers, because reading everything may take a while.
-            self.store.has_changed(&before.snapshot).await?;
-            self.store.snapshot_after(None).await?
-        } else if self.store.has_changed(&before.snapshot).await? {
-            self.store.snapshot_after(Some(&before.snapshot)).await?
-        } else {
-            return Ok(None);
+        // A short read also shows whether the store answers, because reading everything may take a while.
+        let news = self.store.since(&before.snapshot, self.recorded.load(Ordering::Relaxed)).await?;
+        let (mut snapshot, unopened) = match news {
+            _ if self.may_be_another() => self.store.snapshot_after(None).await?,
+            Drift::Same { recorded } => {
+                self.recorded.store(recorded, Ordering::Relaxed);
+                return Ok(None);
+            }
+            Drift::Changed => self.store.snapshot_after(Some(&before.snapshot)).await?,
+            Drift::Distrusted(reason) => {
+                let all = self.store.snapshot_after(None).await?;
+                self.rereads.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(
+                    reason,
+                    "everything was read again from the store; run: tokenberg audit verify"
+                );
+                all
+            }
         };
+        self.recorded.store(snapshot.recorded, Ordering::Relaxed);
         let (keys, fault) = if unopened.is_some() {
             snapshot.take_keys_of(&before.snapshot);
             (before.keys.clone(), unopened)
