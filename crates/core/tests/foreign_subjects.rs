@@ -208,6 +208,13 @@ fn tx_55_may_act_names_who_may_act_and_nobody_else() {
         (json!({}), false),
         (json!({"sub": 1}), false),
         (json!({"sub": "c1", "iss": 1}), false),
+        // What says more of the party, and what means nothing there (RFC 8693 §4.4).
+        (json!({"sub": "c1", "email": "c1@example.net", "aud": "x", "exp": 1, "nbf": 1}), true),
+        // What may name fewer parties than `sub` does.
+        (json!({"sub": "c1", "client_id": "portal"}), false),
+        (json!({"sub": "c1", "sub_id": {"format": "opaque", "id": "x"}}), false),
+        (json!({"sub": "c1", "acr": "high"}), false),
+        (json!({"email": "c1@example.net"}), false),
         (json!(null), true),
     ] {
         let mut claims = alice(&json!({}));

@@ -3,7 +3,7 @@
 //! All kinds are signed with the same keys, so a good signature does not tell a logout token from an ID token.
 
 use crate::refusal::{Cue, OfAnotherKind, TokenFault};
-use crate::{ACCESS_TOKEN_TYPE, AcceptedAs, CompactJws, Excerpt};
+use crate::{ACCESS_TOKEN_TYPE, AcceptedAs, ClaimFault, CompactJws, Defect, Excerpt};
 use serde_json::{Map, Value};
 
 /// `typ` of a client assertion (draft-ietf-oauth-rfc7523bis).
@@ -79,6 +79,8 @@ enum Says<'a> {
     Value(&'static str, &'a Value),
     Claims(&'static [&'static str]),
     SelfIssued(&'a Value),
+    /// The claim has a type by which it says nothing.
+    Malformed(&'static str, &'a Value, &'static str),
 }
 
 fn used_as_words(used_as: AcceptedAs) -> &'static str {
@@ -133,6 +135,10 @@ impl Other<'_> {
             Says::Value(claim, value) => Cue::Value(claim, Excerpt::of_value(Some(value))),
             Says::Claims(names) => Cue::Claims(names),
             Says::SelfIssued(name) => Cue::SelfIssued(Excerpt::of_value(Some(name))),
+            Says::Malformed(claim, value, expected) => {
+                let defect = Defect::Type { found: Excerpt::of_value(Some(value)), expected };
+                return TokenFault::UnverifiedClaim(ClaimFault::new(claim, defect));
+            }
         };
         TokenFault::OtherKind(Box::new(OfAnotherKind { by, what: self.what, presented_as }))
     }
@@ -162,6 +168,10 @@ fn checked_client_assertion(token: &CompactJws) -> Result<(), Other<'_>> {
 
 fn check_claims(payload: &Map<String, Value>) -> Result<(), Other<'_>> {
     for (names, what) in OTHER_KINDS {
+        // A claim that alone says what kind the token is of says so with every value but null, which no kind has.
+        if let ([name], Some(null @ Value::Null)) = (names, payload.get(names[0])) {
+            return Err(Other { says: Says::Malformed(name, null, "left out, or not null"), what });
+        }
         if names.iter().all(|name| said(payload, name).is_some()) {
             return Err(Other { says: Says::Claims(names), what });
         }
@@ -183,7 +193,16 @@ impl<'a> Saying<'a> {
     fn of(payload: &'a Map<String, Value>) -> Result<Self, Other<'a>> {
         let mut found = Self { id_token: None, access_token: None };
         for by in SAYING_CLAIMS {
-            let Some(value @ Value::String(word)) = payload.get(by) else { continue };
+            let (value, word) = match said(payload, by) {
+                None => continue,
+                Some(value @ Value::String(word)) => (value, word),
+                Some(value) if by == "typ" => {
+                    let says = Says::Malformed(by, value, "a text");
+                    return Err(Other { says, what: OF_ANOTHER_KIND });
+                }
+                // The other names are in use for other things, too.
+                Some(_) => continue,
+            };
             let says = Says::Value(by, value);
             let word = word.to_ascii_lowercase();
             match word.strip_prefix("application/").unwrap_or(&word) {
@@ -193,8 +212,7 @@ impl<'a> Saying<'a> {
                 }
                 "jwt" => {}
                 other => {
-                    // What Keycloak writes into `typ` is the kind in any case: Refresh, Offline, Logout, an action by e-mail. The other
-                    // names are in use for other things, too.
+                    // What Keycloak writes into `typ` is the kind in any case: Refresh, Offline, Logout, an action by e-mail.
                     if by == "typ" || other.starts_with("refresh") || other.starts_with("logout") {
                         return Err(Other { says, what: OF_ANOTHER_KIND });
                     }

@@ -228,12 +228,21 @@ fn is_known(member: &str) -> bool {
     )
 }
 
+/// Members of `may_act` that do not narrow down which party it names: RFC 8693 §4.4 calls `email` "additional useful information about
+/// that party", and `exp`, `nbf` and `aud` "not meaningful when used within a "may_act" claim".
+const INFORMATION: [&str; 4] = ["email", "exp", "nbf", "aud"];
+
 /// RFC 8693 §4.4: "a JSON object", whose members "identify the party that is asserted as being eligible to act". Anything else
-/// is malformed, and not "no restriction" (conformance TX-55).
+/// is malformed, and not "no restriction" (conformance TX-55). That includes members that are not known here: with one such as
+/// `client_id`, the issuer names fewer parties than `iss` and `sub` do.
 pub(crate) fn read_may_act(value: &Value) -> Result<MayAct, ClaimFault> {
     let members = value
         .as_object()
         .ok_or_else(|| ClaimFault::new("may_act", Defect::of(Some(value), Value::is_object, "an object")))?;
+    let is_known = |member: &str| matches!(member, "iss" | "sub") || INFORMATION.contains(&member);
+    if let Some(unknown) = members.keys().find(|member| !is_known(member)) {
+        return Err(ClaimFault::unknown_member("may_act", unknown));
+    }
     let read = || {
         Ok(MayAct {
             issuer: members.get("iss").map(|iss| foreign_issuer(iss, "iss")).transpose()?,
@@ -243,7 +252,7 @@ pub(crate) fn read_may_act(value: &Value) -> Result<MayAct, ClaimFault> {
     read().map_err(|fault: ClaimFault| fault.within("may_act"))
 }
 
-/// As it is printed here. Another issuer's claim may have further members.
+/// As it is written here. Another issuer's claim may have `email` and the like.
 fn read_own_may_act(value: &Value) -> Result<MayAct, ClaimFault> {
     let may_act = read_may_act(value)?;
     let members = 1 + usize::from(may_act.issuer.is_some());

@@ -97,14 +97,41 @@ fn tx_06_jw_38_what_announces_itself_as_something_else_begins_nothing() {
             check(typ, &json!({}), if typ.is_empty() { None } else { Some("typ") });
         }
         check("JWT", &json!({}), None);
-        // Null is absence.
-        check("JWT", &json!({}), None);
-        let null = key.sign_raw(&header("JWT"), &{
-            let mut payload = genuine(door, &format!("null-{door:?}"));
-            (payload["events"], payload["jwks"], payload["typ"]) = (Value::Null, Value::Null, Value::Null);
-            payload.to_string()
-        });
-        assert_eq!(world.check(present(door, &null, &key)).code(), "200", "{door:?}");
+        // The claim `typ` is absent if it is null, and a text otherwise. One that alone makes a token one of another kind is never null.
+        let typ = "has to be a text";
+        for (claim, value, fault) in [
+            ("typ", Value::Null, None),
+            ("token_use", Value::Null, None),
+            ("typ", json!(["Bearer"]), Some(typ)),
+            ("typ", json!({"Bearer": 1}), Some(typ)),
+            ("token_use", json!(["x"]), None),
+            ("events", Value::Null, Some("has to be left out, or not null")),
+            ("jwks", Value::Null, Some("has to be left out, or not null")),
+            ("vc", Value::Null, Some("has to be left out, or not null")),
+            ("dest", Value::Null, None),
+        ] {
+            let mut payload = genuine(door, &format!("{claim}-{value}-{door:?}"));
+            payload[claim] = value.clone();
+            let answer =
+                world.check(present(door, &key.sign_raw(&header("JWT"), &payload.to_string()), &key));
+            match fault {
+                None => assert_eq!(answer.code(), "200", "{door:?} {claim} {value}"),
+                Some(fault) => {
+                    let reason = answer.refusal().to_string();
+                    let named = format!("the claim {claim} is ");
+                    assert!(reason.contains(&named) && reason.ends_with(fault), "{door:?}: {reason}");
+                }
+            }
+        }
+        let array = key.sign_raw(
+            &header("JWT").replace("\"JWT\"", "[\"JWT\"]"),
+            &genuine(door, &format!("array-{door:?}")).to_string(),
+        );
+        let reason = world.check(present(door, &array, &key)).refusal().to_string();
+        assert!(
+            reason.ends_with("the header member typ is [\"JWT\"], and has to be a text"),
+            "{door:?}: {reason}"
+        );
     }
     // An assertion of an issuer for itself, which it would authenticate elsewhere with, is about no user.
     for door in [Door::IdToken, Door::Jwt, Door::AccessToken, Door::Actor, Door::Grant] {
@@ -129,7 +156,8 @@ fn tx_06_what_is_an_id_token_is_what_its_provider_says() {
         (json!({"typ": "ID"}), "JWT", [true, false, false]),
         (json!({"typ": "Bearer"}), "JWT", [false, true, true]),
         (json!({"typ": "JWT"}), "JWT", [true, true, true]),
-        (json!({"typ": 7}), "JWT", [true, true, true]),
+        (json!({"typ": 7}), "JWT", [false, false, false]),
+        (json!({"token_type": 7}), "JWT", [true, true, true]),
         (json!({"token_use": "id"}), "", [true, false, false]),
         (json!({"token_use": "access"}), "", [false, true, true]),
         (json!({"tokenName": "access_token", "nonce": "n"}), "", [false, true, true]),
