@@ -91,10 +91,18 @@ mod tests {
     }
 
     #[test]
-    fn every_option_says_what_it_is_for() {
+    fn every_option_and_every_value_says_what_it_is_for() {
         fn walk(command: &clap::Command) {
             for argument in command.get_arguments() {
-                assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
+                let named = format!("{} {}", command.get_name(), argument.get_id());
+                assert!(argument.get_help().is_some(), "{named}");
+                // "true" and "false" need no explanation; every other value does.
+                let values = argument.get_possible_values();
+                let values = values.iter().filter(|value| !matches!(value.get_name(), "true" | "false"));
+                let is_explained = |value: &clap::builder::PossibleValue| value.get_help().is_some();
+                let unexplained: Vec<&str> =
+                    values.filter(|value| !is_explained(value)).map(|value| value.get_name()).collect();
+                assert_eq!(unexplained, [""; 0], "{named}");
             }
             command.get_subcommands().for_each(walk);
         }

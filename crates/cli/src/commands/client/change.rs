@@ -97,19 +97,24 @@ struct Named {
     #[arg(long, value_name = "true|false")]
     dpop_bound: Option<bool>,
 
-    /// What it is to have none of any more
-    #[arg(long, value_name = "WHAT,…", value_delimiter = ',')]
+    /// Lists of which it has nothing from now on. These five can be cleared; everything else can be replaced only, a narrow scope by
+    /// --scope catalog
+    #[arg(long, value_name = "LIST,…", value_delimiter = ',')]
     clear: Vec<List>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 enum List {
-    /// Then our issuer is its one audience
+    /// Then it may ask for tokens for our issuer only
     Audience,
+    /// Then it acts for no other subject by this right, and sessions that it has by it are not renewed
     MayActFor,
+    /// Then it gets no token of another subject that does not name it as the actor
     MayImpersonate,
+    /// Then it names no users in unsecured JWTs
     MayAssertUsers,
+    /// Then it introspects and exchanges no tokens that were sent to it as a resource server
     Serves,
 }
 

@@ -118,8 +118,8 @@ struct Named {
     #[arg(long, value_name = "true|false")]
     insecure_http: Option<bool>,
 
-    /// What it is to have none of any more
-    #[arg(long, value_name = "WHAT,…", value_delimiter = ',')]
+    /// Terms of which it has none from now on. These can be cleared; everything else can be replaced only
+    #[arg(long, value_name = "TERM,…", value_delimiter = ',')]
     clear: Vec<List>,
 }
 
