@@ -1,6 +1,8 @@
 //! Warnings about names that two principals could have, although catalogs decide by `sub` alone: RFC 9068 §5, conformance CC-17.
 
-use tokenberg_core::{ClientId, Issuer, SubjectNames, TrustedIssuer, quoted, suggested_prefix};
+use tokenberg_core::{
+    ClientId, Issuer, SubjectNames, TrustedIssuer, prefixes_overlap, quoted, suggested_prefix,
+};
 use tokenberg_store::IssuerRecord;
 
 /// The trusted issuers, in the order in which they were registered.
@@ -24,7 +26,7 @@ impl<'a> Names<'a> {
             let prefixes = issuers.iter().filter_map(|other| other.trust.subject_prefix.as_deref());
             let is_taken = |prefix: &str| {
                 let suggested = names.iter().map(|named| named.suggestion.as_str());
-                prefixes.clone().chain(suggested).any(|other| overlap(prefix, other))
+                prefixes.clone().chain(suggested).any(|other| prefixes_overlap(prefix, other))
             };
             let suggestion = suggested_prefix(&trusted.issuer, is_taken);
             names.push(Named { trusted, suggestion });
@@ -143,7 +145,7 @@ impl<'a> Names<'a> {
             match (named.prefix(), other.prefix()) {
                 (None, None) if !(named.is_shared() && other.is_shared()) => alike.push(other),
                 (Some(mine), Some(theirs))
-                    if overlap(mine, theirs) && !(named.may_share() && other.may_share()) =>
+                    if prefixes_overlap(mine, theirs) && !(named.may_share() && other.may_share()) =>
                 {
                     let (first, last) = if at < place { (named, other) } else { (other, named) };
                     let ends = format!("`{}` keeps them apart", named.command(&named.prefix_option()));
@@ -240,11 +242,6 @@ impl Named<'_> {
             self.command("--separate-names")
         )
     }
-}
-
-/// Whether some text begins with both prefixes.
-fn overlap(one: &str, other: &str) -> bool {
-    one.starts_with(other) || other.starts_with(one)
 }
 
 /// What comes of two prefixes that overlap: the longer one wins, and among equals the one that was registered first.

@@ -138,7 +138,9 @@ pub use types::signature_fault::{NoKey, OtherAlgorithm, SignatureFault, Sought};
 pub use types::spiffe_id::{SpiffeId, SpiffeIdError};
 pub use types::stored_secret::{StoredSecret, StoredSecrets};
 pub use types::subject::{Subject, SubjectError, deceives};
-pub use types::subject_names::{LONGEST_SUBJECT_PREFIX, Namesake, SubjectNames, suggested_prefix};
+pub use types::subject_names::{
+    LONGEST_SUBJECT_PREFIX, Namesake, SubjectNames, prefixes_overlap, suggested_prefix,
+};
 pub use types::subject_pattern::{SubjectPattern, SubjectPatternError};
 pub use types::subject_standing::SubjectStanding;
 pub use types::target::{Target, TargetError};

@@ -109,6 +109,10 @@ pub(super) fn of(fault: &TokenFault, token: &str, found: &Findings<'_>, policy: 
                 .to_owned()
         }
         TokenFault::NameTaken { sub, by } => name_taken(sub, by, found),
+        TokenFault::Renamed { .. } => {
+            "the user has to sign in again: the prefix of the issuer's users was changed after the session began"
+                .to_owned()
+        }
         TokenFault::NotThisActor(fault)
         | TokenFault::MayNotActFor(fault)
         | TokenFault::MayNotAssert(fault) => {

@@ -11,7 +11,7 @@ use crate::refusal::{
 use crate::types::confirmation::Possession;
 use crate::{
     ACCESS_TOKEN_TYPE, AccessTokenClaims, ClaimFault, CompactJws, Defect, DpopProof, Excerpt, Issuer,
-    Lifetime, Once, SignatureFault, Thumbprint, Timestamp, Verified,
+    Lifetime, Namesake, Once, SignatureFault, Thumbprint, Timestamp, TrustedIssuer, Verified,
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -113,7 +113,27 @@ pub(crate) fn standing(
             return Err(TokenFault::Disabled(subject()));
         }
     }
-    Ok(StandingToken::new(claims, client, recollection.principal, recollection.subject.namesake))
+    check_name(&claims, recollection.subject.namesake, recollection.issuer.as_deref())?;
+    Ok(StandingToken::new(claims, client, recollection.principal))
+}
+
+/// RFC 9068 §5: the authorization server should "prevent collisions between sub values", because catalogs decide by `sub`. A client
+/// may have been registered under the name since the session began, and a prefix that an issuer gave up may be that of another.
+fn check_name(
+    claims: &AccessTokenClaims,
+    namesake: Option<Namesake>,
+    issuer: Option<&TrustedIssuer>,
+) -> Result<(), TokenFault> {
+    if let Some(by) = namesake {
+        return Err(TokenFault::NameTaken { sub: claims.subject.clone(), by });
+    }
+    let (sub, subject) = (&claims.subject, claims.issuer_subject());
+    match issuer {
+        Some(issuer) if sub != subject && !issuer.trust.gives_name(sub, subject) => {
+            Err(TokenFault::Renamed { sub: sub.clone(), issuer: issuer.issuer.clone() })
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Whether the token is for anything that its client may still ask tokens for.

@@ -165,10 +165,12 @@ impl ProvenSubject {
         }
     }
 
-    /// The other principal that catalogs would take it for.
+    /// The other principal that catalogs would take it for. Of a token of ours, [`access_token::standing`] has compared that.
+    ///
+    /// [`access_token::standing`]: super::access_token::standing
     pub(crate) fn namesake(&self) -> Option<&Namesake> {
         match self {
-            Self::Own(token) => token.namesake(),
+            Self::Own(_) => None,
             Self::Foreign(token) => token.namesake.as_ref(),
             Self::Asserted(user) => user.namesake.as_ref(),
         }

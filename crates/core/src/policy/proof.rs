@@ -1,6 +1,6 @@
 //! What has been proven so far? Values that exactly one function makes each, and that the next demands.
 
-use crate::{AccessTokenClaims, Client, ClientId, Namesake};
+use crate::{AccessTokenClaims, Client, ClientId};
 use std::sync::Arc;
 
 /// A client that has proven who it is.
@@ -49,7 +49,6 @@ pub(crate) struct StandingToken {
     claims: Arc<AccessTokenClaims>,
     client: Arc<Client>,
     principal: Option<Arc<Client>>,
-    namesake: Option<Namesake>,
 }
 
 impl StandingToken {
@@ -58,9 +57,8 @@ impl StandingToken {
         claims: Arc<AccessTokenClaims>,
         client: Arc<Client>,
         principal: Option<Arc<Client>>,
-        namesake: Option<Namesake>,
     ) -> Self {
-        Self { claims, client, principal, namesake }
+        Self { claims, client, principal }
     }
 
     pub(crate) fn claims(&self) -> &AccessTokenClaims {
@@ -85,14 +83,13 @@ pub(crate) struct ProvenToken {
     claims: Arc<AccessTokenClaims>,
     client: Arc<Client>,
     principal: Option<Arc<Client>>,
-    namesake: Option<Namesake>,
 }
 
 impl ProvenToken {
     /// Only [`super::access_token::possessed`] makes one.
     pub(super) fn of(token: StandingToken) -> Self {
-        let StandingToken { claims, client, principal, namesake } = token;
-        Self { claims, client, principal, namesake }
+        let StandingToken { claims, client, principal } = token;
+        Self { claims, client, principal }
     }
 
     pub(crate) fn claims(&self) -> &AccessTokenClaims {
@@ -102,10 +99,5 @@ impl ProvenToken {
     /// The registration of the subject, where the subject is a client of ours.
     pub(crate) fn principal(&self) -> Option<&Client> {
         self.principal.as_deref()
-    }
-
-    /// The other principal that has the name of the subject.
-    pub(crate) fn namesake(&self) -> Option<&Namesake> {
-        self.namesake.as_ref()
     }
 }

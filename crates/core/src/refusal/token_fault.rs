@@ -4,7 +4,7 @@ use super::facts::{AgeLimit, AudienceFault, AuthorizedParty, IssuerRule, OfAnoth
 use super::not_renewable::NotRenewable;
 use super::parties::{Involved, MayNotAct, NotAccepted, NotFederated, NotPossessed, WithoutRight};
 use crate::{
-    Algorithms, ClaimFault, Excerpt, FramingFault, Lifetime, Namesake, Revocation, SignatureFault, Subject,
+    Algorithms, ClaimFault, Excerpt, FramingFault, Issuer, Lifetime, Namesake, Revocation, SignatureFault, Subject,
     Timestamp, TokenType,
 };
 
@@ -153,6 +153,14 @@ pub enum TokenFault {
         /// The other principal.
         by: Namesake,
     },
+    /// `sub` has a prefix that its issuer does not have any more, and that another issuer may have (RFC 9068 §5).
+    #[error("users of {issuer} no longer have the prefix that its subject {} has", Excerpt::of_claim(.sub.as_str()))]
+    Renamed {
+        /// `sub` of the token.
+        sub: Subject,
+        /// The issuer of the subject.
+        issuer: Issuer,
+    },
     /// An actor of another issuer for whom the client may not act.
     #[error("{0}")]
     NotThisActor(Box<WithoutRight>),
@@ -212,6 +220,7 @@ impl TokenFault {
             | Self::TooOld { .. }
             | Self::MayNotAct(_)
             | Self::NameTaken { .. }
+            | Self::Renamed { .. }
             | Self::NotThisActor(_)
             | Self::MayNotActFor(_)
             | Self::Bound(_) => false,

@@ -2,6 +2,7 @@
 
 use super::client_id::ClientId;
 use super::issuer::Issuer;
+use super::subject::Subject;
 use super::trusted_issuer::{Trust, TrustedIssuer};
 use serde::{Deserialize, Serialize};
 
@@ -46,13 +47,13 @@ impl SubjectNames {
 }
 
 impl Namesake {
-    /// The principal that has the name `sub` besides the subject of `issuer`, unless the operator says that they are one; without
-    /// an issuer, besides a user from an unsecured JWT.
+    /// The principal that has the name `sub` besides the subject of `issuer`, or could have it; without an issuer, besides a user
+    /// from an unsecured JWT.
     ///
-    /// `client` is the client that is registered under the name, `issuers` are all trusted ones in the order in which they were
-    /// registered. A name belongs to the client that is registered under it, else to the issuer with the longest prefix that
-    /// fits, and among equals to the one that was registered first. Issuers without a prefix share all other names, which the
-    /// operator is warned of.
+    /// `client` is the client that is registered under the name; it is no namesake if the operator says that equal names are one
+    /// principal. `issuers` are all trusted ones. A prefix is its issuer's alone: a name that begins with the prefix of another
+    /// issuer is refused, so of two prefixes that overlap neither gives a name that the other could give. Issuers without a prefix
+    /// share all other names, which the operator is warned of.
     #[must_use]
     pub fn find<'a>(
         sub: &str,
@@ -60,18 +61,27 @@ impl Namesake {
         client: Option<&ClientId>,
         issuers: impl IntoIterator<Item = &'a TrustedIssuer>,
     ) -> Option<Self> {
-        let may_share = |issuer: &TrustedIssuer| issuer.trust.subject_names.may_be_shared();
-        if let Some(client) = client.filter(|_| !issuer.is_some_and(may_share)) {
+        let may_share = issuer.is_some_and(|issuer| issuer.trust.subject_names.may_be_shared());
+        if let Some(client) = client.filter(|_| !may_share) {
             return Some(Self::Client(client.clone()));
         }
-        let owner = owner(sub, issuers)?;
-        let is_other = issuer.is_none_or(|issuer| issuer.issuer != owner.issuer);
-        let is_shared = issuer.is_none_or(may_share) && may_share(owner);
-        (is_other && !is_shared).then(|| Self::Issuer(owner.issuer.clone()))
+        let is_other = |known: &&TrustedIssuer| issuer.is_none_or(|issuer| issuer.issuer != known.issuer);
+        // Whether the other one is disabled, or names subjects now, does not count: catalogs still know its subjects by the prefix.
+        let has_prefix = |known: &&TrustedIssuer| {
+            known.trust.subject_prefix.as_deref().is_some_and(|prefix| sub.starts_with(prefix))
+        };
+        let other = issuers.into_iter().filter(is_other).find(has_prefix)?;
+        Some(Self::Issuer(other.issuer.clone()))
     }
 }
 
 impl Trust {
+    /// Whether `sub` of our tokens is this text now for this subject of the issuer.
+    pub(crate) fn gives_name(&self, sub: &Subject, subject: &Subject) -> bool {
+        let prefix = self.subject_prefix.as_deref().unwrap_or_default();
+        sub.as_str().strip_prefix(prefix) == Some(subject.as_str())
+    }
+
     /// Whether `sub` of our tokens could be this text for a subject of the issuer.
     #[must_use]
     pub fn could_name(&self, sub: &str) -> bool {
@@ -94,20 +104,10 @@ pub fn suggested_prefix(issuer: &Issuer, is_taken: impl Fn(&str) -> bool) -> Str
     std::iter::once(plain.clone()).chain(numbered).find(|prefix| !is_taken(prefix)).unwrap_or(plain)
 }
 
-/// The issuer for whose subjects the name is reserved, if there is one.
-fn owner<'a>(sub: &str, issuers: impl IntoIterator<Item = &'a TrustedIssuer>) -> Option<&'a TrustedIssuer> {
-    let mut owner: Option<(&str, &TrustedIssuer)> = None;
-    // While an issuer is disabled, catalogs still know its subjects by these names.
-    for trusted in issuers.into_iter().filter(|trusted| trusted.trust.names_subjects()) {
-        let Some(prefix) = trusted.trust.subject_prefix.as_deref().filter(|prefix| sub.starts_with(prefix))
-        else {
-            continue;
-        };
-        if owner.is_none_or(|(longest, _)| prefix.len() > longest.len()) {
-            owner = Some((prefix, trusted));
-        }
-    }
-    owner.map(|(_, trusted)| trusted)
+/// Whether a name could begin with both prefixes: one of them begins with the other.
+#[must_use]
+pub fn prefixes_overlap(one: &str, other: &str) -> bool {
+    one.starts_with(other) || other.starts_with(one)
 }
 
 #[cfg(test)]
@@ -149,28 +149,36 @@ mod tests {
             assert_eq!(found(&rows, of, sub), expected, "{of:?} {sub}");
         }
         let rows = [trusted("a", "x:", Separate), trusted("b", "x:y", Separate)];
-        assert_eq!(found(&rows, Some(0), "x:yz"), user("b"), "the longer prefix");
-        assert_eq!(found(&rows, Some(0), "x:z"), None);
-        let rows = [trusted("a", "x:", Separate), trusted("b", "x:", Separate)];
-        assert_eq!((found(&rows, Some(0), "x:z"), found(&rows, Some(1), "x:z")), (None, user("a")));
+        assert_eq!(found(&rows, Some(0), "x:yz"), user("b"));
+        assert_eq!(found(&rows, Some(1), "x:yz"), user("a"));
+        assert_eq!(found(&rows, Some(0), "x:z"), None, "only the first could give it");
         for names in [Shared, Undecided] {
             let rows = [trusted("a", "", names), trusted("p", "okta:", Separate), trusted("s", "x:", names)];
             assert_eq!(found(&rows, Some(0), "c1"), None, "{names:?}");
-            assert_eq!(found(&rows, Some(0), "okta:alice"), user("p"), "both have to say so");
-            assert_eq!(found(&rows, Some(0), "x:alice"), None, "{names:?}");
-            assert_eq!(found(&rows, None, "x:alice"), None, "{names:?}");
+            assert_eq!(found(&rows, Some(0), "okta:alice"), user("p"), "{names:?}");
+            assert_eq!(found(&rows, Some(0), "x:alice"), user("s"), "a prefix is its issuer's alone");
+            assert_eq!(found(&rows, None, "x:alice"), user("s"), "{names:?}");
         }
     }
 
     #[test]
-    fn an_issuer_that_names_no_subjects_reserves_no_name() {
+    fn cc_17_of_two_issuers_with_one_prefix_neither_gets_a_name() {
+        let rows =
+            [trusted("a", "x:", SubjectNames::Separate), trusted("b", "x:", SubjectNames::Separate)];
+        let [first, second] = [0, 1].map(|of| found(&rows, Some(of), "x:alice"));
+        assert_eq!(
+            (first.as_deref(), second.as_deref()),
+            (Some("a user of https://b.test"), Some("a user of https://a.test"))
+        );
+    }
+
+    #[test]
+    fn cc_17_a_prefix_is_reserved_whatever_else_its_issuer_is_registered_with() {
         let mut rows = [trusted("a", "x:", SubjectNames::Separate), trusted("b", "", SubjectNames::Separate)];
-        rows[0].trust.accept.clear();
-        assert_eq!(found(&rows, Some(1), "x:alice"), None);
-        rows[0].trust.accept = vec![AcceptedAs::JwtBearer];
-        assert!(found(&rows, Some(1), "x:alice").is_some());
-        rows[0].enabled = false;
-        assert!(found(&rows, Some(1), "x:alice").is_some(), "catalogs know the name while it is disabled");
+        for (enabled, accept) in [(true, vec![AcceptedAs::JwtBearer]), (false, vec![]), (true, vec![])] {
+            (rows[0].enabled, rows[0].trust.accept) = (enabled, accept);
+            assert!(found(&rows, Some(1), "x:alice").is_some(), "catalogs know its users by the prefix");
+        }
     }
 
     #[test]
