@@ -43,7 +43,8 @@ fn histories_reach_what_the_laws_are_about() {
 #[test]
 fn tx_37_a_later_prefix_ends_no_session_although_the_prefixed_name_is_that_of_a_disabled_subject() {
     let mut history = History::new();
-    let prefix = |has_prefix| Event::Issuer { issuer: 1, has_prefix, shared: false, outlives: true };
+    let prefix =
+        |has_prefix| Event::Issuer { issuer: 1, has_prefix, of_other: false, shared: false, outlives: true };
     let alice = User { issuer: 1, name: 0, end: 15, may_act: 15, bound: Bound::default() };
     let begun = Event::User {
         user: alice,
@@ -75,7 +76,7 @@ fn missing(reached: &BTreeMap<String, usize>) -> Vec<&'static str> {
 }
 
 /// What has to be reached; alternatives are separated by "|".
-const EXPECTED: [&str; 88] = [
+const EXPECTED: [&str; 91] = [
     "granted: a user from an unsecured JWT",
     "granted: a user of an issuer",
     "granted: a user whose issuer has a prefix",
@@ -128,6 +129,8 @@ const EXPECTED: [&str; 88] = [
     "ended: 8: what it was obtained with was revoked",
     "ended: 8: what its client has of the session was revoked",
     "ended: 8: what its client or its subject obtained before was revoked",
+    "ended: CC-17: it is the name of another principal now",
+    "ended: CC-17: its issuer has another prefix now",
     "ended: the key that signed it was revoked",
     "refused: 10: expired, and its client is not its subject or actor, or it is too late",
     "refused: 10: expired, and not renewed by the credential of its client",
@@ -151,6 +154,7 @@ const EXPECTED: [&str; 88] = [
     "refused: 8: what its client has of the session was revoked",
     "refused: 9: the client has no right to it",
     "refused: CC-17: it is the name of another principal",
+    "refused: CC-17: it is the name of another principal now",
     "refused: DP-13: the client gets tokens with a DPoP proof only",
     "refused: GB-06: the assertion lives too long",
     "refused: TX-25: the client may not use the grant",

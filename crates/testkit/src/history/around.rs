@@ -33,7 +33,14 @@ impl<S: Site> Player<S> {
         for index in ended {
             self.note_ended(change, token.as_ref(), index);
         }
+        self.check_names();
         self.look_at_some(1);
+    }
+
+    /// No two principals have a name for which one of them has a prefix, or is registered.
+    pub(super) fn check_names(&self) {
+        let confused = self.model.confused(self.site.now());
+        assert!(confused.is_none(), "CC-17: one name, two principals: {confused:?}");
     }
 
     /// Does something, checks tokens that it ends or makes active again, and renews those that it makes renewable or not. Returns

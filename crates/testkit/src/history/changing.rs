@@ -69,14 +69,18 @@ impl<S: Site> Player<S> {
                 let issuer = ISSUERS[issuer];
                 Some(match register.issuer(issuer) {
                     Some(_) => Change::RemoveIssuer { issuer },
-                    None => Change::Issuer { issuer, terms: terms(issuer) },
+                    None => {
+                        let prefix = terms(issuer).prefix.filter(|prefix| self.is_free(prefix, issuer));
+                        Change::Issuer { issuer, terms: Terms { prefix, ..terms(issuer) } }
+                    }
                 })
             }
-            Event::Issuer { issuer, has_prefix, shared, outlives } => {
+            Event::Issuer { issuer, has_prefix, of_other, shared, outlives } => {
                 let issuer = ISSUERS[issuer];
-                let prefix = if issuer == Q { "q:" } else { "p:" };
+                let prefix = if (issuer == Q) != of_other { "q:" } else { "p:" };
                 let initial = register.issuer(issuer).copied().unwrap_or_else(|| terms(issuer));
-                let prefix = has_prefix.then_some(prefix);
+                // The command line refuses a prefix that another issuer has.
+                let prefix = has_prefix.then_some(prefix).filter(|prefix| self.is_free(prefix, issuer));
                 // The command line wants one or the other.
                 let shared = shared && prefix.is_none();
                 Some(Change::Issuer { issuer, terms: Terms { prefix, shared, outlives, ..initial } })
@@ -129,7 +133,10 @@ impl<S: Site> Player<S> {
             match self.model.register.issuer(issuer) {
                 Some(known) if !known.enabled => changes.push(Change::EnableIssuer { issuer, enabled: true }),
                 Some(known) if *known == terms(issuer) => {}
-                None | Some(_) => changes.push(Change::Issuer { issuer, terms: terms(issuer) }),
+                None | Some(_) => {
+                    let prefix = terms(issuer).prefix.filter(|prefix| self.is_free(prefix, issuer));
+                    changes.push(Change::Issuer { issuer, terms: Terms { prefix, ..terms(issuer) } });
+                }
             }
         }
         changes.extend(self.model.register.client(NAMESAKE).map(|_| Change::RemoveClient { id: NAMESAKE }));
@@ -145,6 +152,13 @@ impl<S: Site> Player<S> {
         }
         let wanted = self.made as usize % changes.len().max(1);
         changes.into_iter().nth(wanted)
+    }
+
+    /// Whether no other issuer has the prefix.
+    fn is_free(&self, prefix: &str, issuer: &str) -> bool {
+        let others = ISSUERS.into_iter().filter(|other| *other != issuer);
+        let mut prefixes = others.filter_map(|other| self.model.register.issuer(other)?.prefix);
+        prefixes.all(|other| other != prefix)
     }
 
     fn subject(&self, principal: Principal, disabled: bool) -> Change {

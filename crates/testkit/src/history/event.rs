@@ -123,6 +123,8 @@ pub enum Event {
     Issuer {
         issuer: usize,
         has_prefix: bool,
+        /// Whether it asks for the prefix that the other issuer has at the beginning.
+        of_other: bool,
         shared: bool,
         outlives: bool,
     },
@@ -365,6 +367,7 @@ impl Event {
             242..246 => Self::Issuer {
                 issuer: at(a) % ISSUERS.len(),
                 has_prefix: c % 2 == 0,
+                of_other: c % 4 == 2,
                 shared: c % 8 > 5,
                 outlives: is,
             },

@@ -244,6 +244,7 @@ impl<S: Site> Player<S> {
                         self.model.keep(token, &claims, expected);
                         self.look(self.model.tokens.len() - 1);
                         self.check_begun(request, now);
+                        self.check_names();
                     }
                     Err(why) => panic!("granted although: {why}\n{}\n{claims:?}", self.described(request)),
                 }

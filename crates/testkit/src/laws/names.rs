@@ -2,7 +2,7 @@
 
 use super::Model;
 use super::parties::{Principal, Realm};
-use std::cmp::Reverse;
+use super::tokens::Token;
 
 impl Model {
     /// `sub` of a token for a principal that is named for the first time.
@@ -25,14 +25,38 @@ impl Model {
         if self.register.client(sub).is_some() && !may_share {
             return true;
         }
-        // A prefix belongs to its issuer: the longest that fits, and of equals the one that was registered first.
-        let prefix = |terms: &super::Terms| terms.prefix.filter(|prefix| sub.starts_with(prefix));
-        let owners = self.register.issuers().filter(|(_, terms)| prefix(terms).is_some());
-        let owner = owners.min_by_key(|(_, terms)| Reverse(prefix(terms).map(str::len)));
-        // Names are one if all say so that name subjects; a client that names a user says nothing of it.
-        let may_be_one = may_share || principal.realm == Realm::Unsecured;
-        owner.is_some_and(|(owner, of_owner)| {
-            principal.realm != Realm::Of(owner) && !(may_be_one && of_owner.shared)
+        // A prefix is its issuer's alone.
+        let has_prefix = |terms: &super::Terms| terms.prefix.is_some_and(|prefix| sub.starts_with(prefix));
+        self.register
+            .issuers()
+            .any(|(issuer, terms)| principal.realm != Realm::Of(issuer) && has_prefix(terms))
+    }
+
+    /// Whether the token has a name with a prefix that its issuer does not have now.
+    pub(super) fn is_renamed(&self, token: &Token) -> bool {
+        token.sub != token.principal.name && token.sub != self.sub_of(&token.principal)
+    }
+
+    /// Two active tokens with one `sub` that are about two principals, although one has the name by a prefix, or is a client whose
+    /// name the operator has not said to be shared.
+    #[must_use]
+    pub fn confused(&self, now: i64) -> Option<(&Token, &Token)> {
+        let active: Vec<&Token> = self.tokens.iter().filter(|token| self.is_active(token, now)).collect();
+        let is_exclusive = |token: &Token, other: &Token| {
+            let shares = |issuer| self.register.issuer(issuer).is_some_and(|terms| terms.shared);
+            match (token.principal.realm, other.principal.realm) {
+                (Realm::Ours, Realm::Of(issuer)) => !shares(issuer),
+                (Realm::Ours, Realm::Ours | Realm::Unsecured) => true,
+                (Realm::Of(_) | Realm::Unsecured, _) => token.sub != token.principal.name,
+            }
+        };
+        active.iter().enumerate().find_map(|(at, token)| {
+            let is_confused = |other: &&&Token| {
+                token.sub == other.sub
+                    && token.principal != other.principal
+                    && (is_exclusive(token, other) || is_exclusive(other, token))
+            };
+            active[at + 1..].iter().find(is_confused).map(|other| (*token, *other))
         })
     }
 }

@@ -121,6 +121,12 @@ impl Model {
         if !register.stands(&client) || !register.subject_stands(&token.principal, &token.sub) {
             return Some("8: its client or its subject is disabled or gone");
         }
+        if self.is_renamed(token) {
+            return Some("CC-17: its issuer has another prefix now");
+        }
+        if self.is_name_of_another(&token.principal, &token.sub) {
+            return Some("CC-17: it is the name of another principal now");
+        }
         if !token.chain.iter().all(|actor| register.stands(actor)) {
             return Some("8: an actor is disabled or gone");
         }
