@@ -41,6 +41,14 @@ impl<'a> Names<'a> {
         Self::new(records.into_iter().map(|record| &record.trusted))
     }
 
+    /// A prefix that an issuer could have which is not among these.
+    pub(crate) fn free_prefix(&self, issuer: &Issuer) -> String {
+        let taken = |prefix: &str| {
+            self.0.iter().any(|named| named.prefix().is_some_and(|other| prefixes_overlap(prefix, other)))
+        };
+        suggested_prefix(issuer, taken)
+    }
+
     fn enabled(&self) -> impl Iterator<Item = &Named<'a>> {
         self.0.iter().filter(|named| named.trusted.enabled)
     }
@@ -55,9 +63,17 @@ impl<'a> Names<'a> {
         trust.subject_prefix.as_deref().filter(|_| trust.names_subjects())
     }
 
-    /// Issuers of an earlier version whose users may have the names of others because the operator has not decided, each with
-    /// what there is to decide.
-    pub(crate) fn undecided(&self) -> impl Iterator<Item = (&Issuer, String)> {
+    /// Issuers of an earlier version about whose names the operator has to decide, each with what there is to decide: their users may
+    /// have the names of others, or get no token because their prefix overlaps with another one.
+    pub(crate) fn open(&self) -> impl Iterator<Item = (&Issuer, String)> {
+        let of_prefixes = (0..self.0.len()).flat_map(|at| {
+            let issuer = self.0[at].issuer();
+            self.overlaps(at, 0..at).into_iter().map(move |sentence| (issuer, sentence))
+        });
+        self.undecided().chain(of_prefixes)
+    }
+
+    fn undecided(&self) -> impl Iterator<Item = (&Issuer, String)> {
         self.enabled().filter(|named| named.is_undecided()).map(|named| (named.issuer(), named.decide()))
     }
 
@@ -67,7 +83,8 @@ impl<'a> Names<'a> {
         let others = |other: &usize| *other != at && self.0[*other].trusted.enabled;
         let others: Vec<usize> = (0..self.0.len()).filter(others).collect();
         let undecided = Some(&self.0[at]).filter(|named| named.is_undecided()).map(Named::decide);
-        undecided.into_iter().chain(self.with_others(at, &others)).collect()
+        let overlaps = self.overlaps(at, (0..self.0.len()).filter(|other| *other != at));
+        undecided.into_iter().chain(self.alike(at, &others)).chain(overlaps).collect()
     }
 
     /// The note of an issuer without a prefix that is new: which of its users get no token, and what can be decided.
@@ -121,43 +138,37 @@ impl<'a> Names<'a> {
 
     /// Everything that is to be said of the names as they are now.
     pub(crate) fn all<'c>(&self, clients: impl Iterator<Item = &'c ClientId> + Clone) -> Vec<String> {
-        let mut all: Vec<String> = self.undecided().map(|(_, sentence)| sentence).collect();
+        let mut all: Vec<String> = self.open().map(|(_, sentence)| sentence).collect();
         for (at, named) in self.0.iter().enumerate().filter(|(_, named)| named.trusted.enabled) {
             let earlier: Vec<usize> = (0..at).filter(|other| self.0[*other].trusted.enabled).collect();
-            all.extend(self.with_others(at, &earlier));
+            all.extend(self.alike(at, &earlier));
             all.extend(self.clients_in_prefix(named.issuer(), clients.clone()));
         }
         all
     }
 
-    /// What users of the issuer at one place and those at other places have to do with each other.
-    fn with_others(&self, at: usize, others: &[usize]) -> Vec<String> {
+    /// The warning that users of the issuer at one place and users of those at other places can have the same name.
+    fn alike(&self, at: usize, others: &[usize]) -> Option<String> {
         let named = &self.0[at];
-        if !named.trusted.trust.names_subjects() {
-            return Vec::new();
-        }
-        let mut sentences = Vec::new();
-        let mut alike: Vec<&Named<'_>> = Vec::new();
-        for (place, other) in others.iter().map(|place| (*place, &self.0[*place])) {
-            if !other.trusted.trust.names_subjects() {
-                continue;
-            }
-            match (named.prefix(), other.prefix()) {
-                (None, None) if !(named.is_shared() && other.is_shared()) => alike.push(other),
-                (Some(mine), Some(theirs))
-                    if prefixes_overlap(mine, theirs) && !(named.may_share() && other.may_share()) =>
-                {
-                    let (first, last) = if at < place { (named, other) } else { (other, named) };
-                    let ends = format!("`{}` keeps them apart", named.command(&named.prefix_option()));
-                    sentences.push(format!("{}; {ends}", overlapping(first, last)));
-                }
-                (None, None | Some(_)) | (Some(_), None | Some(_)) => {}
-            }
-        }
-        if !alike.is_empty() {
-            sentences.insert(0, named.alike(&alike));
-        }
-        sentences
+        let can_be_alike =
+            |named: &Named<'_>| named.trusted.trust.names_subjects() && named.prefix().is_none();
+        let is_alike = |other: &&Named<'_>| can_be_alike(other) && !(named.is_shared() && other.is_shared());
+        let others: Vec<&Named<'_>> = others.iter().map(|place| &self.0[*place]).filter(is_alike).collect();
+        (can_be_alike(named) && !others.is_empty()).then(|| named.alike(&others))
+    }
+
+    /// The warnings that the prefix of the issuer at one place overlaps with those at other places. A prefix is reserved while its
+    /// issuer is disabled, too.
+    fn overlaps(&self, at: usize, others: impl Iterator<Item = usize>) -> Vec<String> {
+        let named = &self.0[at];
+        let Some(mine) = named.prefix() else { return Vec::new() };
+        let has_users = |named: &Named<'_>| named.trusted.enabled && named.trusted.trust.names_subjects();
+        let others = others.map(|other| &self.0[other]).filter(|other| {
+            let does_overlap = other.prefix().is_some_and(|theirs| prefixes_overlap(mine, theirs));
+            does_overlap && (has_users(named) || has_users(other))
+        });
+        let ends = format!("`{}` keeps them apart", named.command(&named.prefix_option()));
+        others.map(|other| format!("{}; {ends}", overlapping(named, other))).collect()
     }
 }
 
@@ -234,7 +245,9 @@ impl Named<'_> {
         let apart = format!("`{}` gives its users names of their own", self.command(&self.prefix_option()));
         if !self.may_share() {
             return format!(
-                "{user} gets no token from now on, because catalogs, which see only `sub`, would take it for this client; {apart}"
+                "{user} gets no token from now on, and those that it has are inactive, because catalogs, which see only `sub`, would \
+                 take it for this client; `tokenberg audit | jq {}` shows them; {apart}",
+                quoted(&format!("select(.outcome == \"granted\" and .subject == {})", serde_json::json!(id)))
             );
         }
         format!(
@@ -244,23 +257,26 @@ impl Named<'_> {
     }
 }
 
-/// What comes of two prefixes that overlap: the longer one wins, and among equals the one that was registered first.
-fn overlapping(first: &Named<'_>, last: &Named<'_>) -> String {
-    let (mine, theirs) = (first.prefix().unwrap_or_default(), last.prefix().unwrap_or_default());
+/// What comes of two prefixes that overlap, which only an earlier version registered: a name that both could give is given by neither.
+fn overlapping(named: &Named<'_>, other: &Named<'_>) -> String {
+    let (mine, theirs) = (named.prefix().unwrap_or_default(), other.prefix().unwrap_or_default());
     if mine == theirs {
         return format!(
-            "{} and {} have the same prefix {mine:?}, which belongs to the first: users of the other get no token",
-            first.issuer(),
-            last.issuer()
+            "{} and {} have the same prefix {mine:?}, and catalogs, which see only `sub`, take their users for each other: users of \
+             neither get a token",
+            other.issuer(),
+            named.issuer(),
         );
     }
-    let (short, long) = if mine.len() < theirs.len() { (first, last) } else { (last, first) };
+    let (short, long) = if mine.len() < theirs.len() { (named, other) } else { (other, named) };
     let (prefix, whole) = (short.prefix().unwrap_or_default(), long.prefix().unwrap_or_default());
     format!(
-        "a user of {} whose name begins with {:?} gets no token: by its prefix {prefix:?} that is a name of {}, whose prefix is \
-         {whole:?}",
+        "the prefix {whole:?} of {} begins with {prefix:?}, the prefix of {}, and catalogs, which see only `sub`, take their users for \
+         each other: users of {} get no token, and neither does a user of {} whose name begins with {:?}",
+        long.issuer(),
+        short.issuer(),
+        long.issuer(),
         short.issuer(),
         whole.get(prefix.len()..).unwrap_or_default(),
-        long.issuer()
     )
 }

@@ -362,7 +362,11 @@ fn cc_17_one_name_is_one_principal() {
     assert_eq!(state(&mut world, &token, by_c1), (true, false));
     world.change("c1", |c1| c1.rights_mut().may_act_for = vec![format!("{IDP}|*").parse().unwrap()]);
     world.issuers[0].trust.subject_prefix = Some("entra:".into());
-    assert_eq!(state(&mut world, &token, by_c1), (false, false), "the name may be that of another issuer's user");
+    assert_eq!(
+        state(&mut world, &token, by_c1),
+        (false, false),
+        "the name may be that of another issuer's user"
+    );
     world.issuers[0].trust.subject_prefix = Some("okta:".into());
     let renewed = world.check(by_c1(Ask::exchange(&token)));
     assert_eq!(renewed.claims().subject.as_str(), "okta:alice", "law 4: the subject keeps its name");

@@ -2,11 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::json;
+use tokenberg_core::{AccessTokenClaims, Answers, CompactJws};
 use tokenberg_core::{
     Inactivity, Introspection, Namesake, Possession, Recollection, Refusal, SubjectNames, TokenFault,
     TokenType, TokenVerification,
 };
-use tokenberg_core::{AccessTokenClaims, Answers, CompactJws};
 use tokenberg_testkit::{Answer, Ask, ForeignKey, ISSUER, World, alice, by_c1, client, trusted};
 
 const IDP: &str = "https://idp.test";

@@ -123,6 +123,18 @@ pub enum StoreError {
         /// The issuer.
         issuer: Issuer,
     },
+    /// Another issuer has the prefix, or one that overlaps with it.
+    #[error(
+        "the prefix {prefix:?} overlaps with {taken:?}, the prefix of users of {by}: catalogs would take users of both for one"
+    )]
+    PrefixTaken {
+        /// The prefix that was asked for.
+        prefix: Box<str>,
+        /// The prefix of the other issuer.
+        taken: Box<str>,
+        /// The other issuer, which may be disabled.
+        by: Issuer,
+    },
     /// Another client has the identity, or one that overlaps with it.
     #[error(
         "{subject} of {issuer} stands for the client {client} already, and an identity stands for one client"

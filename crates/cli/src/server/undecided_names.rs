@@ -1,4 +1,4 @@
-//! Warns of issuers of an earlier version whose users may have the names of clients: conformance CC-17.
+//! Warns of issuers of an earlier version about whose names the operator has to decide: conformance CC-17.
 
 use super::following::Following;
 use crate::issuer_names::Names;
@@ -29,15 +29,15 @@ pub(super) fn begin(following: Following) {
     });
 }
 
-/// Warns of undecided issuers that are not `known`, which are the undecided ones afterwards.
+/// Warns of issuers to decide about that are not `known`, which are all of them afterwards.
 fn warn_of_new(snapshot: &Snapshot, known: &mut HashSet<Issuer>) {
     let names = Names::new(snapshot.issuers_in_order());
-    let mut undecided = HashSet::new();
-    for (issuer, sentence) in names.undecided() {
+    let mut open = HashSet::new();
+    for (issuer, sentence) in names.open() {
         if !known.contains(issuer) {
             tracing::warn!(issuer = issuer.as_str(), "{sentence}");
         }
-        undecided.insert(issuer.clone());
+        open.insert(issuer.clone());
     }
-    *known = undecided;
+    *known = open;
 }

@@ -23,6 +23,7 @@ mod namesakes;
 mod naming;
 mod nodes;
 mod parity;
+mod prefixes;
 mod proving;
 mod publishing;
 mod recording;

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use tokenberg_testkit::ForeignKey;
 
 /// A server that trusts A, with a prefix, and B, whose users may have the names of clients, and the secrets of its clients.
-struct World {
-    place: Place,
-    server: Server,
+pub struct World {
+    pub place: Place,
+    pub server: Server,
     key: ForeignKey,
     trino: String,
     alice: String,
@@ -21,7 +21,7 @@ const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 impl World {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let (place, key) = place();
         add(&place, A, &["--subject-prefix", "okta:"]).done();
         add(&place, B, &["--shared-names"]).done();
@@ -41,7 +41,7 @@ impl World {
             .tokens(&format!("{EXCHANGE}&{who}&subject_token={subject}&subject_token_type={kind}{more}"))
     }
 
-    fn signed_in(&self, issuer: &str, user: &str) -> Answer {
+    pub fn signed_in(&self, issuer: &str, user: &str) -> Answer {
         self.exchanged(&self.id_token(issuer, user), ID_TOKEN, "")
     }
 
@@ -51,7 +51,7 @@ impl World {
         [self.signed_in(A, "alice").token(), self.signed_in(B, "alice").token(), of_client]
     }
 
-    fn introspected(&self, token: &str) -> Value {
+    pub fn introspected(&self, token: &str) -> Value {
         let is_of_alice = payload(token)["client_id"] == "alice";
         let (id, secret) = if is_of_alice { ("alice", &self.alice) } else { ("trino", &self.trino) };
         let form = format!("token={token}&client_id={id}&client_secret={secret}");
@@ -59,11 +59,20 @@ impl World {
     }
 
     /// Whether the token is active, and renewed; both or neither.
-    fn lives(&self, token: &str) -> bool {
+    pub fn lives(&self, token: &str) -> bool {
         let is_active = self.introspected(token)["active"] == true;
         let renewed = self.server.renew(token).status;
         assert_eq!(is_active, renewed == 200, "{renewed} {}", payload(token));
         is_active
+    }
+
+    /// What `explain` says of the renewal of a token by its client.
+    pub fn explained(&self, token: &str) -> String {
+        let form = format!(
+            "{EXCHANGE}&client_id=trino&client_secret={}&subject_token={token}&subject_token_type={ACCESS_TOKEN}",
+            self.trino
+        );
+        self.place.run_with(&["explain", "--issuer", &self.server.url], &form, &[]).out
     }
 
     fn become_so(&self, what: &str, tokens: &[String; 3], expected: [bool; 3]) {
@@ -74,7 +83,7 @@ impl World {
     }
 }
 
-fn payload(token: &str) -> Value {
+pub fn payload(token: &str) -> Value {
     use base64::Engine;
     let payload = token.split('.').nth(1).unwrap();
     serde_json::from_slice(&base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).unwrap())
@@ -210,11 +219,7 @@ fn cc_17_se_06_tokens_audit_and_explanation_have_issuer_and_name() {
             })
         })
     });
-    let form = format!(
-        "{EXCHANGE}&client_id=trino&client_secret={}&subject_token={}&subject_token_type={ACCESS_TOKEN}",
-        world.trino, tokens[0]
-    );
-    let told = world.place.run_with(&["explain", "--issuer", &world.server.url], &form, &[]).done().out;
+    let told = world.explained(&tokens[0]);
     assert!(told.contains("for okta:alice of https://a.example, which is not disabled"), "{told}");
 }
 
@@ -233,15 +238,38 @@ fn cc_17_a_store_from_before_goes_on_working_with_a_warning_until_the_operator_d
     within_a_second("it is warned of", || world.server.log().contains(warning));
     // Deciding for names apart ends it, also for the session that has begun.
     world.place.run(&["issuer", "change", B, "--separate-names"]).done();
-    within_a_second("alice is the client again", || world.server.renew(&renewed).status == 400);
+    within_a_second("alice is the client again", || world.server.renew(&renewed).status == 401);
+    assert!(!world.lives(&session) && !world.lives(&renewed));
     assert_eq!(world.signed_in(B, "alice").status, 400);
     assert_eq!(world.signed_in(B, "bob").status, 200);
     // With a prefix, the user has a name of its own after the next sign-in.
     world.place.run(&["issuer", "change", B, "--subject-prefix", "b:"]).done();
     within_a_second("the user has a name", || world.signed_in(B, "alice").status == 200);
     assert_eq!(payload(&world.signed_in(B, "alice").token())["sub"], "b:alice");
-    assert_eq!(world.server.renew(&renewed).status, 400);
+    assert_eq!(world.server.renew(&renewed).status, 401);
     assert_eq!(world.server.ask("alice", &world.alice).status, 200);
+}
+
+#[test]
+fn cc_17_in_10_a_client_that_is_added_with_a_users_name_ends_the_users_live_tokens() {
+    let world = World::new();
+    world.place.run(&["issuer", "change", B, "--separate-names"]).done();
+    within_a_second("names are separate", || world.signed_in(B, "alice").status == 400);
+    let [bob, carol] = ["bob", "carol"].map(|user| world.signed_in(B, user).token());
+    let renewed = world.server.renew(&bob).token();
+    assert!(world.lives(&bob) && world.lives(&renewed));
+    let said = world.place.run(&["client", "add", "bob"]).done();
+    for part in [
+        "a user bob of https://b.example gets no token from now on, and those that it has are inactive",
+        "`tokenberg audit | jq 'select(.outcome == \"granted\" and .subject == \"bob\")'`",
+    ] {
+        assert!(said.err.contains(part), "{part}: {}", said.err);
+    }
+    within_a_second("bob is the client", || world.introspected(&renewed)["active"] != true);
+    assert_eq!([&bob, &renewed, &carol].map(|token| world.lives(token)), [false, false, true]);
+    let told = world.explained(&renewed);
+    assert!(told.contains("catalogs would take its subject \"bob\" for the client bob"), "{told}");
+    assert_eq!(world.signed_in(B, "bob").status, 400);
 }
 
 #[test]

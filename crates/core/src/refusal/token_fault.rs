@@ -4,8 +4,8 @@ use super::facts::{AgeLimit, AudienceFault, AuthorizedParty, IssuerRule, OfAnoth
 use super::not_renewable::NotRenewable;
 use super::parties::{Involved, MayNotAct, NotAccepted, NotFederated, NotPossessed, WithoutRight};
 use crate::{
-    Algorithms, ClaimFault, Excerpt, FramingFault, Issuer, Lifetime, Namesake, Revocation, SignatureFault, Subject,
-    Timestamp, TokenType,
+    Algorithms, ClaimFault, Excerpt, FramingFault, Issuer, Lifetime, Namesake, Revocation, SignatureFault,
+    Subject, Timestamp, TokenType,
 };
 
 /// Why a token that was presented is not good. Holds values of the token, cut to 128 bytes, and never the token.

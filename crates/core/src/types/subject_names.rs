@@ -163,8 +163,7 @@ mod tests {
 
     #[test]
     fn cc_17_of_two_issuers_with_one_prefix_neither_gets_a_name() {
-        let rows =
-            [trusted("a", "x:", SubjectNames::Separate), trusted("b", "x:", SubjectNames::Separate)];
+        let rows = [trusted("a", "x:", SubjectNames::Separate), trusted("b", "x:", SubjectNames::Separate)];
         let [first, second] = [0, 1].map(|of| found(&rows, Some(of), "x:alice"));
         assert_eq!(
             (first.as_deref(), second.as_deref()),

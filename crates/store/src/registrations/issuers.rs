@@ -7,7 +7,7 @@ use crate::revocations::{EVERYBODY, SUBJECT, revoke_before};
 use crate::store::Store;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use tokenberg_core::{Issuer, Timestamp, Trust, TrustedIssuer};
+use tokenberg_core::{Issuer, Timestamp, Trust, TrustedIssuer, prefixes_overlap};
 
 /// An issuer as the operator sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +28,9 @@ impl Store {
     /// Trusts an issuer.
     ///
     /// # Errors
-    /// If it is trusted already, or the store fails.
+    /// If it is trusted already, another issuer has an overlapping prefix, or the store fails.
     pub async fn add_issuer(&self, now: Timestamp, issuer: &Issuer, trust: &Trust) -> Result<(), StoreError> {
+        let prefix = trust.subject_prefix.as_deref();
         let trust = to_json(trust)?;
         let trust = &trust;
         let add = self.0.db.change(&[Part::Issuers], |tx| {
@@ -39,6 +40,7 @@ impl Store {
                 if tx.execute(insert, values![issuer.as_str(), trust, now]).await? == 0 {
                     return Err(StoreError::IssuerExists { issuer: issuer.clone() });
                 }
+                check_prefix(tx, issuer, None, prefix).await?;
                 let change = Change::issuer("issuer added", issuer).with_json("trust", trust);
                 self.record_change(tx, change).await
             })
@@ -49,11 +51,18 @@ impl Store {
     /// Replaces how far the issuer is trusted, with which keys. A disabled issuer stays disabled.
     ///
     /// # Errors
-    /// If it is not on the list, or the store fails.
+    /// If it is not on the list, another issuer has an overlapping prefix that is new for this one, or the store fails.
     pub async fn set_trust(&self, issuer: &Issuer, trust: &Trust) -> Result<(), StoreError> {
-        let trust = to_json(trust)?;
-        let trust = &trust;
-        let set = self.0.db.change(&[Part::Issuers], |tx| Box::pin(self.update_trust(tx, issuer, trust)));
+        let text = to_json(trust)?;
+        let text = &text;
+        let set = self.0.db.change(&[Part::Issuers], |tx| {
+            Box::pin(async move {
+                let present = present_trust(tx, issuer).await?;
+                let prefixes = [&present, trust].map(|trust| trust.subject_prefix.as_deref());
+                check_prefix(tx, issuer, prefixes[0], prefixes[1]).await?;
+                self.update_trust(tx, issuer, text).await
+            })
+        });
         set.await
     }
 
@@ -61,7 +70,8 @@ impl Store {
     /// nothing is changed or recorded.
     ///
     /// # Errors
-    /// If it is not on the list, or the store fails or is damaged.
+    /// If it is not on the list, another issuer has an overlapping prefix that is new for this one, or the store fails or is
+    /// damaged.
     pub async fn replace_trust(
         &self,
         issuer: &Issuer,
@@ -75,12 +85,11 @@ impl Store {
         let text = &text;
         let replace = self.0.db.change(&[Part::Issuers], |tx| {
             Box::pin(async move {
-                let read = "SELECT trust FROM issuers WHERE issuer = $1";
-                let present: Option<String> = tx.find_value(read, values![issuer.as_str()]).await?;
-                let present = present.ok_or_else(|| StoreError::NoSuchIssuer { issuer: issuer.clone() })?;
-                if read_trust(&present, issuer.as_str())? != *before {
+                if present_trust(tx, issuer).await? != *before {
                     return Ok(false);
                 }
+                let prefixes = [before, after].map(|trust| trust.subject_prefix.as_deref());
+                check_prefix(tx, issuer, prefixes[0], prefixes[1]).await?;
                 self.update_trust(tx, issuer, text).await?;
                 Ok(true)
             })
@@ -147,6 +156,33 @@ impl Store {
         let row: Option<Row> = self.0.db.find(read, values![issuer.as_str()]).await?;
         row.map(read_issuer).unwrap_or_else(|| Err(StoreError::NoSuchIssuer { issuer: issuer.clone() }))
     }
+}
+
+async fn present_trust(tx: &mut Tx<'_>, issuer: &Issuer) -> Result<Trust, StoreError> {
+    let read = "SELECT trust FROM issuers WHERE issuer = $1";
+    let present: Option<String> = tx.find_value(read, values![issuer.as_str()]).await?;
+    let present = present.ok_or_else(|| StoreError::NoSuchIssuer { issuer: issuer.clone() })?;
+    read_trust(&present, issuer.as_str())
+}
+
+/// Refuses a prefix that is new for the issuer and by which its users could have names of another issuer's users. An overlap that an
+/// earlier version registered stays until one of the two is changed.
+async fn check_prefix(
+    tx: &mut Tx<'_>,
+    issuer: &Issuer,
+    before: Option<&str>,
+    after: Option<&str>,
+) -> Result<(), StoreError> {
+    let Some(prefix) = after.filter(|prefix| before != Some(*prefix)) else { return Ok(()) };
+    let rows: Vec<Row> = tx.all(SELECT_ISSUERS, &[]).await?;
+    for row in rows {
+        let other = read_issuer(row)?.trusted;
+        let taken = other.trust.subject_prefix.filter(|taken| prefixes_overlap(prefix, taken));
+        if let Some(taken) = taken.filter(|_| other.issuer != *issuer) {
+            return Err(StoreError::PrefixTaken { prefix: prefix.into(), taken, by: other.issuer });
+        }
+    }
+    Ok(())
 }
 
 fn found(rows: u64, issuer: &Issuer) -> Result<(), StoreError> {

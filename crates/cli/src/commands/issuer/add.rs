@@ -142,7 +142,9 @@ pub(super) async fn run(
     match store.add_issuer(now, &issuer, &trust).await {
         Err(StoreError::IssuerExists { .. }) if replace => {
             before = Some(store.issuer(&issuer).await?.trusted.trust);
-            store.set_trust(&issuer, &trust).await?;
+            if let Err(error) = store.set_trust(&issuer, &trust).await {
+                return Err(naming::with_ways_out(&store, &issuer, error).await);
+            }
         }
         Err(error @ StoreError::IssuerExists { .. }) => {
             return Err(anyhow::Error::new(error).context(format!(
@@ -150,7 +152,8 @@ pub(super) async fn run(
                 quoted(issuer.as_str())
             )));
         }
-        done => done?,
+        Err(error) => return Err(naming::with_ways_out(&store, &issuer, error).await),
+        Ok(()) => {}
     }
     let enabled = store.issuer(&issuer).await?.trusted.enabled;
     terms::print_notes(&issuer, None, &trust);

@@ -26,7 +26,8 @@ Examples:
   tokenberg issuer change https://idp.example --accept id_token,access_token --audience api://tokenberg
       these two kinds and this audience, and none of those before
   tokenberg issuer change https://idp.example --subject-prefix 'okta:'
-      alice of this issuer is okta:alice for catalogs from now on, and grants there have to name her so
+      alice of this issuer is okta:alice for catalogs from now on, and grants there have to name her so; sessions with
+      another prefix end
   tokenberg issuer change https://idp.example --separate-names
       names stay as they are, and a user with the name of a registered client gets no token
   tokenberg issuer change https://kubernetes.default.svc.cluster.local --jwks cluster.jwks
@@ -81,7 +82,8 @@ struct Named {
     #[arg(long, value_name = "CLAIM")]
     subject_claim: Option<Box<str>>,
 
-    /// What stands before a user's name in `sub`, which is all that catalogs see; it takes the place of --shared-names
+    /// What stands before a user's name in `sub`, which is all that catalogs see; it takes the place of --shared-names. Sessions with
+    /// the prefix so far end
     #[arg(long, value_name = "PREFIX", value_parser = prefix, conflicts_with = "shared_names")]
     subject_prefix: Option<Box<str>>,
 
@@ -134,7 +136,7 @@ enum List {
     Alg,
     /// Then all its subjects may have the same scope
     Map,
-    /// Then catalogs know its users by the names that the issuer gives them
+    /// Then catalogs know its users by the names that the issuer gives them, and sessions with the prefix end
     SubjectPrefix,
 }
 
@@ -160,8 +162,10 @@ pub(super) async fn run(
         let before = store.issuer(&issuer).await?.trusted.trust;
         let after = named.clone().applied(before.clone(), keys.clone())?;
         terms::check(&issuer, &after)?;
-        if store.replace_trust(&issuer, &before, &after).await? {
-            break (before, after);
+        match store.replace_trust(&issuer, &before, &after).await {
+            Ok(true) => break (before, after),
+            Ok(false) => {}
+            Err(error) => return Err(naming::with_ways_out(&store, &issuer, error).await),
         }
         attempts += 1;
         anyhow::ensure!(

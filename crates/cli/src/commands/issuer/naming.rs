@@ -3,14 +3,14 @@
 use crate::failure::{note, warn};
 use crate::issuer_names::{MOST_CLIENTS, Names};
 use clap::Args;
-use tokenberg_core::{ClientId, Issuer, LONGEST_SUBJECT_PREFIX, SubjectNames, Trust, deceives};
+use tokenberg_core::{ClientId, Issuer, LONGEST_SUBJECT_PREFIX, SubjectNames, Trust, deceives, quoted};
 use tokenberg_store::{Store, StoreError};
 
 /// What catalogs call its users.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Naming {
     /// What stands before a user's name in `sub`, which is all that catalogs see: with 'okta:', alice is okta:alice there, and no other
-    /// issuer's user and no client gets a token by such a name. Options and commands here go on calling the user alice. Both together
+    /// issuer's user gets a token by such a name. No other issuer's prefix begins with it or is its beginning. Options and commands here go on calling the user alice. Both together
     /// have 255 bytes at most
     #[arg(long, value_name = "PREFIX", value_parser = prefix, conflicts_with = "shared_names")]
     pub(super) subject_prefix: Option<Box<str>>,
@@ -98,6 +98,22 @@ pub(crate) async fn warn_of_users(store: &Store, client: &ClientId) {
     warn_if_unread(warned);
 }
 
+/// The error of a change of the issuer; if another issuer has the prefix, with the ways out.
+pub(super) async fn with_ways_out(store: &Store, issuer: &Issuer, error: StoreError) -> anyhow::Error {
+    let StoreError::PrefixTaken { taken, by, .. } = &error else { return error.into() };
+    let free = store.issuers().await.map(|records| Names::of_records(&records).free_prefix(issuer));
+    let another = free.map_or_else(
+        |_| "another prefix".to_owned(),
+        |free| format!("another prefix, such as --subject-prefix={}", quoted(&free)),
+    );
+    let gives_up = format!(
+        "if {by} is to give up {taken:?}, `tokenberg issuer change {} --clear subject_prefix` or another prefix for it first, which ends \
+         its users' sessions",
+        quoted(by.as_str())
+    );
+    anyhow::Error::new(error).context(format!("nothing was changed; give {another}; or, {gives_up}"))
+}
+
 fn warn_if_unread(outcome: Result<(), StoreError>) {
     if let Err(error) = outcome {
         warn(&format!("whether two principals have the same name is not known: {error}"));
@@ -144,14 +160,21 @@ async fn others(store: &Store, issuer: &Issuer) -> Result<(), StoreError> {
 fn note_new_names(issuer: &Issuer, before: &Trust, after: &Trust) {
     let (old, new) = (before.sub_of("alice"), after.sub_of("alice"));
     if old != new {
+        let sessions = match &before.subject_prefix {
+            None => "sessions that began before keep the names that they have".to_owned(),
+            Some(prefix) => format!(
+                "sessions that began before have ended. A catalog that checks only signatures accepts their tokens until they expire, so \
+                 give {prefix:?} to no other issuer before then"
+            ),
+        };
         note(&format!(
             "catalogs know users of {issuer} by other names from now on: {old} is {new}. Grants in the catalogs have to name them so; \
-             sessions that began before keep the names that they have"
+             {sessions}"
         ));
     }
     if before.subject_names != SubjectNames::Separate && after.subject_names == SubjectNames::Separate {
         note(&format!(
-            "sessions of users of {issuer} with the name of a registered client are not renewed from now on"
+            "tokens of users of {issuer} with the name of a registered client are inactive from now on"
         ));
     }
 }
