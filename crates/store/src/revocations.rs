@@ -135,6 +135,10 @@ pub(crate) const SESSION: &str = "session";
 pub(crate) const CLIENT: &str = "client";
 pub(crate) const SUBJECT: &str = "subject";
 
+/// In place of a subject's issuer: the subject is a client of ours. No issuer has such a name, and an earlier version of the store
+/// finds no subject under it. It revoked the names of removed clients without an issuer, which still is every issuer.
+pub(crate) const OUR_CLIENTS: &str = "tokenberg:client";
+
 /// In place of a subject's name: all subjects of the issuer. No subject has an empty name.
 pub(crate) const EVERYBODY: &str = "";
 
@@ -260,6 +264,11 @@ impl tokenberg_core::RevokedBefore for RevokedBefore {
 
     fn of_subject(&self, issuer: &Issuer, subject: &str) -> Option<Timestamp> {
         self.of_name(Some(issuer), subject)
+    }
+
+    fn of_removed_client(&self, client: &str) -> Option<Timestamp> {
+        let of_client = |r: &&OfSubject| r.issuer.as_deref() == Some(OUR_CLIENTS);
+        self.subjects.get(client)?.iter().find(of_client).map(|r| r.before)
     }
 
     fn of_issuer(&self, issuer: &Issuer) -> Option<Timestamp> {

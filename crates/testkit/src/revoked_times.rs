@@ -10,6 +10,7 @@ pub struct RevokedTimes {
     /// Without an issuer, whosever name it is.
     subjects: BTreeMap<(Option<String>, String), i64>,
     issuers: BTreeMap<String, i64>,
+    removed: BTreeMap<String, i64>,
 }
 
 impl RevokedTimes {
@@ -21,6 +22,12 @@ impl RevokedTimes {
     /// Revokes the tokens for the subject; without an issuer, whosever name it is.
     pub fn subject(&mut self, issuer: Option<&str>, subject: &str, before: i64) {
         later(&mut self.subjects, (issuer.map(str::to_owned), subject.to_owned()), before);
+    }
+
+    /// Revokes what a client that is removed has, and what others have for it.
+    pub fn removed_client(&mut self, client: &str, before: i64) {
+        self.client(client, before);
+        later(&mut self.removed, client.to_owned(), before);
     }
 
     /// Revokes the tokens for the subjects of the issuer.
@@ -41,6 +48,10 @@ impl RevokedBefore for RevokedTimes {
 
     fn of_subject(&self, issuer: &Issuer, subject: &str) -> Option<Timestamp> {
         self.of_name(Some(issuer), subject)
+    }
+
+    fn of_removed_client(&self, client: &str) -> Option<Timestamp> {
+        at(self.removed.get(client))
     }
 
     fn of_issuer(&self, issuer: &Issuer) -> Option<Timestamp> {

@@ -273,6 +273,22 @@ fn cc_17_in_10_a_client_that_is_added_with_a_users_name_ends_the_users_live_toke
 }
 
 #[test]
+fn cc_17_tx_38_removing_a_client_reaches_no_user_who_is_called_like_it() {
+    let world = World::new();
+    let tokens = world.tokens();
+    let [of_a, of_b, _] = &tokens;
+    assert_eq!(tokens.each_ref().map(|token| world.lives(token)), [true; 3]);
+    world.place.run(&["client", "remove", "alice"]).done();
+    within_a_second("the client is gone", || world.server.renew(&tokens[2]).status == 401);
+    assert!(world.lives(of_a) && world.lives(of_b));
+    // What the client had stays revoked when it is registered again.
+    let secret = world.place.add("alice", &[]);
+    within_a_second("it is registered again", || world.server.ask("alice", &secret).status == 200);
+    assert_eq!(world.server.renew(&tokens[2]).status, 401);
+    assert!(world.lives(of_a) && world.lives(of_b));
+}
+
+#[test]
 fn op_20_an_issuer_that_a_newer_version_wrote_leaves_what_was_read_in_force() {
     let world = World::new();
     let operations = operations(&world.server);

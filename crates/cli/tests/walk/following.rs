@@ -29,10 +29,10 @@ impl Following {
         self.runtime.block_on(self.store.snapshot()).unwrap()
     }
 
-    /// The time before which tokens for this subject were revoked; the empty name is that of all subjects of the issuer.
-    pub fn revoked_before(&self, issuer: Option<&str>, subject: &str) -> Option<i64> {
-        let issuer = issuer.map(|issuer| Issuer::foreign(issuer).unwrap());
-        let status = self.snapshot().subject(issuer.as_ref(), subject, subject);
+    /// The time before which tokens for all subjects of the issuer were revoked.
+    pub fn revoked_before(&self, issuer: &str) -> Option<i64> {
+        // The empty name is that of all subjects.
+        let status = self.snapshot().subject(Some(&Issuer::foreign(issuer).unwrap()), "", "");
         status.revoked_before.map(|before| before.as_seconds())
     }
 

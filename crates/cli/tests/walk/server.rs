@@ -260,9 +260,8 @@ impl Site for OnServer {
             }
             Change::RemoveClient { id } => {
                 self.registered.remove(*id);
-                before = self.following().revoked_before(None, id);
             }
-            Change::RemoveIssuer { issuer } => before = self.following().revoked_before(Some(issuer), ""),
+            Change::RemoveIssuer { issuer } => before = self.following().revoked_before(issuer),
             Change::EnableClient { .. }
             | Change::Issuer { .. }
             | Change::EnableIssuer { .. }

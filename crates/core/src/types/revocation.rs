@@ -98,6 +98,9 @@ pub trait RevokedBefore {
     /// The time before which the tokens for this subject of the issuer were revoked.
     fn of_subject(&self, issuer: &Issuer, subject: &str) -> Option<Timestamp>;
 
+    /// The time before which the tokens for this client were revoked, whichever client has them, because it was removed.
+    fn of_removed_client(&self, client: &str) -> Option<Timestamp>;
+
     /// The time before which the tokens for all subjects of the issuer were revoked, because it was removed.
     fn of_issuer(&self, issuer: &Issuer) -> Option<Timestamp>;
 }
@@ -112,7 +115,11 @@ impl Revocation {
         // The operator may know the subject by the name that catalogs see.
         let names = [token.issuer_subject().as_str(), token.subject.as_str()];
         let of_subject = names.into_iter().map(|name| times.of_subject(issuer, name)).max().flatten();
-        let of_subject = of_subject.max(times.of_issuer(issuer)).map(|before| Self::Subject { before });
+        // A user of another issuer, or from an unsecured JWT, who is called like a client is not that client.
+        let is_client = token.session.subject_issuer.is_none() && !token.session.asserted;
+        let of_removed = is_client.then(|| times.of_removed_client(token.subject.as_str())).flatten();
+        let of_subject = of_subject.max(times.of_issuer(issuer)).max(of_removed);
+        let of_subject = of_subject.map(|before| Self::Subject { before });
         let direct = of_client.into_iter().chain(of_subject).find(|revocation| revocation.reaches(token));
         direct.or_else(|| {
             let of_participant = |participant| of_participant(&token.issuer, participant, times);

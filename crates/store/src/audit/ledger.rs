@@ -147,7 +147,9 @@ impl<'a> Ledger<'a> {
             "client removed" => {
                 self.remove(number, client());
                 self.revoke_before(number, CLIENT, "", text("client"), &record["revoked_before"]);
-                self.revoke_before(number, SUBJECT, "", text("client"), &record["revoked_before"]);
+                // An earlier version names no issuer, and has revoked the name whosever it is.
+                let issuer = text("subject_issuer");
+                self.revoke_before(number, SUBJECT, issuer, text("client"), &record["revoked_before"]);
             }
             "secret added" => {
                 let mut facts = Facts::default();

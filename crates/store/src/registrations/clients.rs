@@ -11,7 +11,7 @@ use crate::registrations::client_rows::{
 use crate::registrations::federations::record_federations;
 use crate::registrations::known_rights::{from_json, to_json};
 use crate::registrations::secrets::AddedSecret;
-use crate::revocations::{CLIENT, SUBJECT, revoke_before};
+use crate::revocations::{CLIENT, OUR_CLIENTS, SUBJECT, revoke_before};
 use crate::store::Store;
 use tokenberg_core::{ClientId, Federation, Rights, Timestamp};
 
@@ -207,8 +207,8 @@ impl Store {
     }
 
     /// Removes the client and its secrets, and revokes its tokens and those that others hold for it, issued before a time, so
-    /// that they stay revoked if another client gets the same identifier. The time should be a second that began after the last
-    /// of these was issued.
+    /// that they stay revoked if another client gets the same identifier. Users who are called like it keep theirs. The time should
+    /// be a second that began after the last of these was issued.
     ///
     /// # Errors
     /// If there is no such client, or the store fails.
@@ -218,8 +218,8 @@ impl Store {
                 found(tx.execute("DELETE FROM clients WHERE id = $1", values![id.as_str()]).await?, id)?;
                 mark_client_changed(tx, id).await?;
                 revoke_before(tx, CLIENT, "", id.as_str(), before).await?;
-                revoke_before(tx, SUBJECT, "", id.as_str(), before).await?;
-                let change = Change::client("client removed", id);
+                revoke_before(tx, SUBJECT, OUR_CLIENTS, id.as_str(), before).await?;
+                let change = Change::client("client removed", id).with("subject_issuer", OUR_CLIENTS);
                 self.record_change(tx, change.with("revoked_before", before.as_seconds())).await
             })
         });

@@ -135,8 +135,7 @@ impl Site for OnWorld {
             Change::EnableClient { id, enabled } => self.world.change(id, |c| c.enabled = *enabled),
             Change::RemoveClient { id } => {
                 self.world.unregister(id);
-                self.world.before.client(id, before);
-                self.world.before.subject(None, id, before);
+                self.world.before.removed_client(id, before);
             }
             Change::Issuer { issuer, terms } => self.trust(issuer, terms),
             Change::EnableIssuer { issuer, enabled } => {

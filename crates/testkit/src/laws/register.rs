@@ -133,6 +133,8 @@ pub struct Register {
     clients_before: BTreeMap<&'static str, i64>,
     subjects_before: BTreeMap<(Option<Realm>, String), i64>,
     issuers_before: BTreeMap<&'static str, i64>,
+    /// Of removed clients as subjects; a user who is called like one is not that client.
+    removed_before: BTreeMap<&'static str, i64>,
 }
 
 impl Register {
@@ -228,14 +230,15 @@ impl Register {
     /// The time before which what depends on the principal was revoked.
     #[must_use]
     pub fn revoked_before(&self, principal: &Principal) -> Option<i64> {
-        let of_issuer = match principal.realm {
+        let of_removal = match principal.realm {
             Realm::Of(issuer) => self.issuers_before.get(issuer).copied(),
-            Realm::Ours | Realm::Unsecured => None,
+            Realm::Ours => self.removed_before.get(&*principal.name).copied(),
+            Realm::Unsecured => None,
         };
-        self.subject_revoked_before(principal).max(of_issuer)
+        self.subject_revoked_before(principal).max(of_removal)
     }
 
-    /// The same without the removal of an issuer, which revokes nothing that the issuer itself has signed.
+    /// The same without removals: that of an issuer revokes nothing that the issuer itself has signed.
     #[must_use]
     pub fn subject_revoked_before(&self, principal: &Principal) -> Option<i64> {
         // `revoke --issuer OURS` names a user from an unsecured JWT, too: no other issuer names it.
@@ -264,7 +267,7 @@ impl Register {
             Change::RemoveClient { id } => {
                 self.clients.remove(id);
                 later(&mut self.clients_before, id, before);
-                later(&mut self.subjects_before, (None, (*id).to_owned()), before);
+                later(&mut self.removed_before, id, before);
             }
             Change::Issuer { issuer, terms } => {
                 match self.issuers.iter_mut().find(|(known, _)| known == issuer) {

@@ -10,10 +10,10 @@ mod secret;
 mod show;
 mod terms;
 
-use crate::clock;
 use crate::common::Common;
 use crate::output::Output;
 use crate::store_access::{StoreLocation, wait_for};
+use crate::{clock, moment_text};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use tokenberg_core::ClientId;
@@ -91,8 +91,12 @@ async fn set_enabled(
 
 async fn remove(location: StoreLocation, id: &ClientId, output: Output) -> anyhow::Result<()> {
     let store = location.open_existing().await?;
-    store.remove_client(clock::next_second().await?, id).await?;
+    let before = clock::next_second().await?;
+    store.remove_client(before, id).await?;
     store.close().await;
-    output.show(|| json!({"client_id": id, "removed": true}), || format!("client {id} was removed"))?;
+    output.show(
+        || json!({"client_id": id, "removed": true, "before": moment_text::written(before)}),
+        || format!("client {id} was removed"),
+    )?;
     Ok(())
 }
