@@ -15,6 +15,7 @@ pub(crate) mod key_encryption_key;
 mod key_show;
 pub(crate) mod respond;
 pub(crate) mod revoke;
+mod revoke_subject;
 pub(crate) mod serve;
 pub(crate) mod subject;
 mod subject_names;
@@ -93,7 +94,7 @@ pub(crate) fn run(common: &Common, command: Command, configuration: Configuratio
         Command::Subject(asked) => subject::run(common, asked, output),
         Command::Key(asked) => key::run(common, asked, output),
         Command::KeyEncryptionKey(asked) => key_encryption_key::run(common, asked, output),
-        Command::Revoke(asked) => revoke::run(common, asked, output),
+        Command::Revoke(asked) => revoke::run(common, asked, &configuration, output),
         Command::Token(asked) => token::run(&asked, output),
         Command::Inspect(asked) => inspect::run(&asked, output),
         Command::Verify(asked) => verify::run(&asked, output),

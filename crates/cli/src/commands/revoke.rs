@@ -1,8 +1,9 @@
 //! What is taken back? `tokenberg revoke`: a token and its family, or all that a client or a subject has; RFC 7009, TX-38.
 
 use crate::commands::foreign_issuer::foreign;
-use crate::commands::subject_names;
+use crate::commands::revoke_subject;
 use crate::common::Common;
+use crate::configuration::Configuration;
 use crate::failure::{note, wrong_usage};
 use crate::output::Output;
 use crate::store_access::{StoreLocation, wait_for};
@@ -43,7 +44,8 @@ pub(crate) struct Revoke {
     #[arg(long, value_name = "SUB", group = "what")]
     subject: Option<Subject>,
 
-    /// Only the subject of this issuer; without, the subject of that name of every issuer
+    /// Only the subject of this issuer, which is or was registered, or is our own as TOKENBERG_ISSUER or the configuration file name
+    /// it; without, the subject of that name of every issuer
     #[arg(long, value_name = "URL", value_parser = foreign, requires = "subject", conflicts_with_all = ["client", "token_file"])]
     issuer: Option<Issuer>,
 
@@ -55,9 +57,15 @@ pub(crate) struct Revoke {
 /// Takes it back.
 ///
 /// # Errors
-/// If the token is none of ours, there is no such client, the time lies ahead, or the store fails.
-pub(crate) fn run(common: &Common, asked: Revoke, output: Output) -> anyhow::Result<()> {
+/// If the token is none of ours, there is no such client or issuer, the time lies ahead, or the store fails.
+pub(crate) fn run(
+    common: &Common,
+    asked: Revoke,
+    configuration: &Configuration,
+    output: Output,
+) -> anyhow::Result<()> {
     let location = StoreLocation::of(common)?;
+    let own: Option<Issuer> = configuration.of_server("issuer").and_then(|issuer| issuer.parse().ok());
     let token = asked.token_file.as_deref().map(input::token).transpose()?;
     let before = before(&asked.before, clock::now()?)?;
     wait_for(async {
@@ -66,7 +74,7 @@ pub(crate) fn run(common: &Common, asked: Revoke, output: Output) -> anyhow::Res
             (Some(token), _, _) => revoke_token(&store, &token, output).await,
             (None, Some(client), _) => revoke_client(&store, client, before, output).await,
             (None, None, Some(subject)) => {
-                revoke_subject(&store, asked.issuer, subject, before, output).await
+                revoke_subject::run(&store, own.as_ref(), asked.issuer, subject, before, output).await
             }
             (None, None, None) => Err(wrong_usage("nothing is named that could be revoked")),
         };
@@ -155,48 +163,6 @@ async fn revoke_client(
     output.show(
         || json!({"revoked": "client", "client_id": id, "before": time}),
         || format!("the tokens of client {id} from before {time} are revoked"),
-    )?;
-    Ok(())
-}
-
-async fn revoke_subject(
-    store: &Store,
-    issuer: Option<Issuer>,
-    subject: Subject,
-    before: Option<Timestamp>,
-    output: Output,
-) -> anyhow::Result<()> {
-    if let Some(issuer) = &issuer
-        && store.issuer(issuer).await.is_err()
-    {
-        note(&format!("{issuer} is on no list of trusted issuers, so it should be our own"));
-    }
-    let before = match before {
-        Some(time) => time,
-        None => clock::next_second().await?,
-    };
-    // Without an issuer, the subject of that name of every issuer: the operator may not know which one it is.
-    let mut subjects = vec![(issuer.clone(), subject.clone())];
-    match &issuer {
-        Some(issuer) => {
-            let names = subject_names::meant(store, issuer, &subject).await?;
-            subjects = names.into_iter().map(|name| (Some(issuer.clone()), name)).collect();
-        }
-        None => {
-            let users = subject_names::known_as(store, &subject).await?;
-            subjects.extend(users.into_iter().map(|(issuer, own)| (Some(issuer), own)));
-        }
-    }
-    for (issuer, subject) in subjects {
-        store.revoke(&NewRevocation::Subject { issuer, subject, before }).await?;
-    }
-    let time = moment_text::written(before);
-    output.show(
-        || json!({"revoked": "subject", "sub": subject, "issuer": issuer, "before": time}),
-        || {
-            let whose = issuer.as_ref().map_or_else(String::new, |issuer| format!(" of {issuer}"));
-            format!("the tokens for {subject}{whose} from before {time} are revoked")
-        },
     )?;
     Ok(())
 }

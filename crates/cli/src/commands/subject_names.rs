@@ -49,6 +49,18 @@ pub(super) async fn known_as(store: &Store, sub: &Subject) -> Result<Vec<(Issuer
     Ok(issuers.into_iter().filter_map(of).collect())
 }
 
+/// What catalogs call the user whom the issuer calls so, if that is another name.
+///
+/// # Errors
+/// If the store fails.
+pub(super) async fn sub_of(
+    store: &Store,
+    issuer: &Issuer,
+    subject: &Subject,
+) -> Result<Option<String>, StoreError> {
+    Ok(prefix(store, issuer).await?.map(|prefix| format!("{prefix}{subject}")))
+}
+
 fn without(subject: &Subject, prefix: &str) -> Option<Subject> {
     subject.as_str().strip_prefix(prefix)?.parse().ok()
 }

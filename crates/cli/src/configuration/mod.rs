@@ -10,6 +10,7 @@ mod setting;
 pub(crate) mod values;
 
 pub(crate) use environment::Environment;
+pub(crate) use setting::nearest;
 
 use crate::failure::Mistakes;
 use clap::error::{ContextKind, ErrorKind};
@@ -135,6 +136,18 @@ impl Configuration {
     /// Sentences about variables that no command reads.
     pub(crate) fn warnings(&self) -> Vec<String> {
         self.environment.unknown(&self.command)
+    }
+
+    /// What its variable or the file says of a setting of the server, in a command that does not have the option.
+    pub(crate) fn of_server(&self, name: &str) -> Option<String> {
+        let settings = settings(&self.command);
+        let variable = settings.iter().find(|setting| setting.name() == name)?.variable();
+        let of_variable = self.environment.get(variable).map(|value| value.to_string_lossy().into_owned());
+        of_variable.or_else(|| {
+            let (values, _) =
+                file::read(self.file.as_ref()?, &settings, &mut Mistakes::default()).remove(name)?;
+            Some(values.first()?.to_string_lossy().into_owned())
+        })
     }
 
     /// Whether a flag, a variable or the file gives the setting.

@@ -177,7 +177,7 @@ pub(super) fn reason(error: &clap::Error) -> String {
 }
 
 /// The candidate that a misspelt name is nearest to, by the rule that clap has for flags.
-pub(super) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
+pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
     let flags = candidates.map(|name| Arg::new(name.to_owned()).long(name.to_owned()));
     let error = alone(flags).try_get_matches_from([format!("--{name}")]).err()?;
     match error.get(ContextKind::SuggestedArg) {

@@ -132,7 +132,7 @@ fn cc_17_tx_37_tx_38_revoking_and_disabling_reach_one_of_three_namesakes() {
     ] {
         let tokens = world.tokens();
         assert_eq!(tokens.each_ref().map(|token| world.lives(token)), [true; 3], "before {command}");
-        world.place.run(&words(&command)).done();
+        world.place.run_with(&words(&command), "", &[("TOKENBERG_ISSUER", &ours)]).done();
         world.become_so(&command, &tokens, expected);
         if !undo.is_empty() {
             for (place, issuer) in [A, B].into_iter().enumerate() {

@@ -152,6 +152,87 @@ fn cc_17_two_principals_never_have_live_tokens_of_one_sub_however_a_prefix_moves
 }
 
 #[test]
+fn tx_38_a_revocation_for_an_issuer_that_names_no_one_here_is_refused_with_the_one_that_is_meant() {
+    let world = World::new();
+    let ours = world.server.url.clone();
+    let token = world.signed_in(A, "alice").token();
+    let configured = world.place.file("own.toml", &format!("issuer = \"{ours}\"\n"));
+    let revoke = |issuer: &str, more: &[&str], variable: &str| {
+        let line = [&["revoke", "--subject", "alice", "--issuer", issuer], more].concat();
+        world.place.run_with(&line, "", &[("TOKENBERG_ISSUER", variable)])
+    };
+    let with_file: &[&str] = &["--config", &configured];
+    for (issuer, more, variable, meant, own) in [
+        ("https://a.example/", &[][..], "", A, "set TOKENBERG_ISSUER"),
+        ("https://A.example", &[], "", A, "set TOKENBERG_ISSUER"),
+        ("https://a.exmple", &[], &*ours, A, "our own issuer is http"),
+        ("https://b.example/", with_file, "", B, "our own issuer is http"),
+        (&*format!("{ours}/"), &[], &*ours, &*ours, "our own issuer is http"),
+        (&*ours, &[], "", "", "set TOKENBERG_ISSUER"),
+    ] {
+        let said = revoke(issuer, more, variable).refused();
+        let command = format!("`tokenberg revoke --subject alice --issuer {meant}`, if {meant} is meant");
+        for part in ["nothing was revoked", own, &*format!("the issuer {issuer} is not trusted")] {
+            assert!(said.err.contains(part), "{issuer} {part}: {}", said.err);
+        }
+        assert!(meant.is_empty() || said.err.contains(&command), "{issuer}: {}", said.err);
+    }
+    assert!(world.lives(&token));
+    for (more, variable) in [(&[][..], &*ours), (with_file, "")] {
+        revoke(&ours, more, variable).done();
+    }
+    // What it advises is what was meant.
+    paste(&world.place, &commands(&revoke("https://a.example/", &[], "").refused().err).remove(0));
+    within_a_second("it is revoked", || world.introspected(&token)["active"] != true);
+    world.place.run(&["issuer", "remove", A]).done();
+    let said = revoke(A, &[], "").done();
+    assert!(said.err.contains("https://a.example was removed, which revoked all"), "{}", said.err);
+}
+
+#[test]
+fn tx_38_cc_17_a_revocation_says_whom_it_reached() {
+    let world = World::new();
+    let said = |line: &str| {
+        let line: Vec<&str> = line.split(' ').collect();
+        let text = world.place.run(&line).done().out;
+        let text =
+            text.strip_prefix("the tokens for ").unwrap().split(" from before").next().unwrap().to_owned();
+        let reached = world.place.run(&[&line[..], &["--json"]].concat()).done().json()["reached"].clone();
+        (text, reached)
+    };
+    let of_a = |sub: &str| json!({"sub": sub, "issuer": A});
+    for (line, text, reached) in [
+        (
+            "revoke --subject alice --issuer https://a.example",
+            "alice of https://a.example (okta:alice in catalogs)",
+            json!([of_a("alice")]),
+        ),
+        (
+            "revoke --subject okta:alice --issuer https://a.example",
+            "okta:alice of https://a.example (okta:okta:alice in catalogs) and for alice of https://a.example (okta:alice in catalogs)",
+            json!([of_a("okta:alice"), of_a("alice")]),
+        ),
+        (
+            "revoke --subject okta:alice",
+            "okta:alice, whoever has that name, and for alice of https://a.example (okta:alice in catalogs)",
+            json!([{"sub": "okta:alice", "issuer": null}, of_a("alice")]),
+        ),
+        (
+            "revoke --subject alice --issuer https://b.example",
+            "alice of https://b.example",
+            json!([{"sub": "alice", "issuer": B}]),
+        ),
+    ] {
+        assert_eq!(said(line), (text.to_owned(), reached), "{line}");
+    }
+    // By a prefix that the issuer has given up, the user is meant whom it calls so itself.
+    world.place.run(&["issuer", "change", A, "--subject-prefix", "entra:"]).done();
+    let (text, reached) = said("revoke --subject okta:alice --issuer https://a.example");
+    assert_eq!(text, "okta:alice of https://a.example (entra:okta:alice in catalogs)");
+    assert_eq!(reached, json!([of_a("okta:alice")]));
+}
+
+#[test]
 fn cc_17_explain_says_that_the_prefix_of_a_session_is_not_that_of_the_issuer_any_more() {
     let world = World::new();
     let token = world.signed_in(A, "alice").token();

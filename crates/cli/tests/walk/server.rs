@@ -158,7 +158,8 @@ impl OnServer {
     /// Runs a command, and waits until the server has followed it.
     fn run(&mut self, arguments: &[String]) -> serde_json::Value {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(["--json"]).collect();
-        let printed = self.place.run(&arguments).done().json();
+        let ours = [("TOKENBERG_ISSUER", ISSUER)];
+        let printed = self.place.run_with(&arguments, "", &ours).done().json();
         self.sums.commands += 1;
         self.following().wait_for(&self.operations);
         printed

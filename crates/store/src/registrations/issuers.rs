@@ -138,6 +138,16 @@ impl Store {
         remove.await.map(drop)
     }
 
+    /// Whether the issuer was removed, which revoked the tokens for all its subjects, since this store exists.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn was_issuer_removed(&self, issuer: &Issuer) -> Result<bool, StoreError> {
+        let read = "SELECT COUNT(*) FROM revoked_before WHERE kind = $1 AND issuer = $2 AND name = $3";
+        let rows: i64 = self.0.db.value(read, values![SUBJECT, issuer.as_str(), EVERYBODY]).await?;
+        Ok(rows > 0)
+    }
+
     /// All issuers, sorted by identifier.
     ///
     /// # Errors

@@ -1,0 +1,137 @@
+//! Revokes the tokens of a subject, and reports which principals that reached: `tokenberg revoke --subject`; TX-38, CC-17.
+
+use crate::commands::subject_names;
+use crate::configuration::nearest;
+use crate::failure::note;
+use crate::output::Output;
+use crate::{clock, moment_text};
+use serde_json::json;
+use tokenberg_core::{Issuer, Subject, Timestamp, quoted};
+use tokenberg_store::{NewRevocation, Store, StoreError};
+
+/// Revokes what was issued for the subject before the time; without one, until now. `own` is our own issuer, if it is configured.
+///
+/// # Errors
+/// If the issuer is neither registered, nor was it, nor is it our own, or the store fails.
+pub(super) async fn run(
+    store: &Store,
+    own: Option<&Issuer>,
+    issuer: Option<Issuer>,
+    subject: Subject,
+    before: Option<Timestamp>,
+    output: Output,
+) -> anyhow::Result<()> {
+    if let Some(issuer) = &issuer {
+        check_issuer(store, own, issuer, &subject).await?;
+    }
+    let before = match before {
+        Some(time) => time,
+        None => clock::next_second().await?,
+    };
+    let reached = reached(store, issuer.as_ref(), &subject).await?;
+    for Reached { issuer, subject, .. } in &reached {
+        let (issuer, subject) = (issuer.clone(), subject.clone());
+        store.revoke(&NewRevocation::Subject { issuer, subject, before }).await?;
+    }
+    let time = moment_text::written(before);
+    output.show(
+        || {
+            let reached: Vec<_> =
+                reached.iter().map(|one| json!({"sub": one.subject, "issuer": one.issuer})).collect();
+            json!({"revoked": "subject", "sub": subject, "issuer": issuer, "before": time, "reached": reached})
+        },
+        || {
+            let whose: Vec<String> = reached.iter().map(ToString::to_string).collect();
+            format!("the tokens for {} from before {time} are revoked", whose.join(" and for "))
+        },
+    )?;
+    Ok(())
+}
+
+/// A name that is revoked.
+struct Reached {
+    /// Whose name it is; `None` for every principal that has it.
+    issuer: Option<Issuer>,
+    /// The name, as the issuer calls the subject or as catalogs do.
+    subject: Subject,
+    /// What catalogs call the user whom the issuer calls so, if that is another name.
+    sub: Option<String>,
+}
+
+impl std::fmt::Display for Reached {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.subject)?;
+        match (&self.issuer, &self.sub) {
+            (None, _) => f.write_str(", whoever has that name,"),
+            (Some(issuer), None) => write!(f, " of {issuer}"),
+            (Some(issuer), Some(sub)) => write!(f, " of {issuer} ({sub} in catalogs)"),
+        }
+    }
+}
+
+/// Without an issuer, the subject of that name of every issuer: the operator may not know which one it is.
+async fn reached(
+    store: &Store,
+    issuer: Option<&Issuer>,
+    subject: &Subject,
+) -> Result<Vec<Reached>, StoreError> {
+    let names: Vec<(Option<Issuer>, Subject)> = match issuer {
+        Some(issuer) => {
+            let names = subject_names::meant(store, issuer, subject).await?;
+            names.into_iter().map(|name| (Some(issuer.clone()), name)).collect()
+        }
+        None => {
+            let users = subject_names::known_as(store, subject).await?;
+            let users = users.into_iter().map(|(issuer, own)| (Some(issuer), own));
+            std::iter::once((None, subject.clone())).chain(users).collect()
+        }
+    };
+    let mut reached = Vec::with_capacity(names.len());
+    for (issuer, subject) in names {
+        let sub = match &issuer {
+            Some(issuer) => subject_names::sub_of(store, issuer, &subject).await?,
+            None => None,
+        };
+        reached.push(Reached { issuer, subject, sub });
+    }
+    Ok(reached)
+}
+
+/// A revocation for an issuer that names no one here would report success and reach nothing.
+async fn check_issuer(
+    store: &Store,
+    own: Option<&Issuer>,
+    issuer: &Issuer,
+    subject: &Subject,
+) -> anyhow::Result<()> {
+    match store.issuer(issuer).await {
+        Ok(_) => return Ok(()),
+        Err(StoreError::NoSuchIssuer { .. }) if own == Some(issuer) => return Ok(()),
+        Err(StoreError::NoSuchIssuer { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    if store.was_issuer_removed(issuer).await? {
+        note(&format!(
+            "{issuer} was removed, which revoked all that its users had; this revocation counts in case it is trusted again"
+        ));
+        return Ok(());
+    }
+    let issuers = store.issuers().await?;
+    let known = issuers.iter().map(|record| record.trusted.issuer.as_str()).chain(own.map(Issuer::as_str));
+    // Those that differ by case or a slash come before those that are spelled alike.
+    let plain = |issuer: &str| issuer.trim_end_matches('/').to_ascii_lowercase();
+    let same = known.clone().find(|known| plain(known) == plain(issuer.as_str())).map(str::to_owned);
+    let meant = same.or_else(|| nearest(issuer.as_str(), known)).map_or_else(String::new, |meant| {
+        format!(
+            "`tokenberg revoke --subject {} --issuer {}`, if {meant} is meant; ",
+            quoted(subject.as_str()),
+            quoted(&meant)
+        )
+    });
+    let ours = match own {
+        Some(own) => format!("our own issuer is {own}"),
+        None => "if it is our own issuer, set TOKENBERG_ISSUER or name the configuration file".to_owned(),
+    };
+    let error = StoreError::NoSuchIssuer { issuer: issuer.clone() };
+    Err(anyhow::Error::new(error).context(format!("nothing was revoked: {meant}{ours}")))
+}
