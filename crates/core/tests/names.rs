@@ -1,13 +1,14 @@
 //! One name is one principal at every moment, for every token that is active: RFC 9068 §5, conformance CC-17 and IN-10.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
-use tokenberg_core::{AccessTokenClaims, Answers, CompactJws};
 use tokenberg_core::{
-    Inactivity, Introspection, Namesake, Possession, Recollection, Refusal, SubjectNames, TokenFault,
-    TokenType, TokenVerification,
+    AccessTokenClaims, Answers, CompactJws, Inactivity, Introspection, Namesake, Possession, Recollection,
+    Refusal, SubjectNames, TokenFault, TokenType, TokenVerification,
 };
-use tokenberg_testkit::{Answer, Ask, ForeignKey, ISSUER, World, alice, by_c1, client, trusted};
+use tokenberg_testkit::{Answer, Ask, ForeignKey, ISSUER, NOW, World, alice, by_c1, client, trusted};
 
 const IDP: &str = "https://idp.test";
 const Q: &str = "https://q.test";
@@ -117,6 +118,44 @@ fn cc_17_a_first_prefix_ends_no_session_and_the_prefix_of_another_issuer_does() 
     set_prefix(&mut world, 1, "q:");
     assert_eq!(fault(&mut world, &alice), None);
     assert!(is_taken(fault(&mut world, &named), &format!("a user of {Q}")));
+}
+
+#[test]
+fn cc_17_a_user_whose_name_only_a_space_at_an_end_sets_apart_gets_no_token() {
+    let (mut world, key) = world();
+    set_prefix(&mut world, 1, "q:");
+    world.change("c1", |c1| c1.rights_mut().may_assert_users = vec!["*".parse().unwrap()]);
+    let actor = world.token("c1", "s1-Z7", "catalog");
+    for (name, is_good) in [
+        ("alice", true),
+        ("alice b", true),
+        ("alice  b", true),
+        ("Zoë van der Berg", true),
+        ("alice ", false),
+        (" alice", false),
+        ("  ", false),
+        (" ", false),
+    ] {
+        let unsecured = {
+            let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
+            let payload = json!({"sub": name, "iat": NOW}).to_string();
+            format!("{}.{}.", encode(r#"{"alg":"none"}"#), encode(&payload))
+        };
+        let unsecured = Ask::exchange_of(&unsecured, TokenType::Jwt).actor(&actor).bearer(&actor);
+        for (what, answer) in [
+            ("without a prefix", signed_in(&mut world, &key, IDP, name)),
+            ("with a prefix", signed_in(&mut world, &key, Q, name)),
+            ("from an unsecured JWT", world.check(unsecured)),
+        ] {
+            if is_good {
+                assert!(answer.claims().subject.as_str().ends_with(name), "{what} {name:?}");
+                continue;
+            }
+            let told = answer.refusal().to_string();
+            let parts = ["the claim sub", "no space at its beginning or its end"];
+            assert!(parts.iter().all(|part| told.contains(part)), "{what} {name:?}: {told}");
+        }
+    }
 }
 
 #[test]

@@ -231,7 +231,7 @@ fn tx_68_tx_69_the_name_is_in_nobodys_realm_and_the_token_says_so() {
     }
     assert_eq!(
         world.check(Ask::exchange(&token).bearer(&token)).code(),
-        BAD,
+        "401 invalid_client Bearer",
         "catalogs would take it for that client"
     );
     world.unregister("alice");

@@ -289,6 +289,20 @@ fn cc_17_tx_38_removing_a_client_reaches_no_user_who_is_called_like_it() {
 }
 
 #[test]
+fn cc_17_a_name_with_a_space_at_an_end_is_refused_with_its_reason() {
+    let world = World::new();
+    for (user, is_good) in [("carol d", true), ("carol ", false), (" carol", false)] {
+        for issuer in [A, B] {
+            let answer = world.signed_in(issuer, user);
+            assert_eq!(answer.status == 200, is_good, "{user:?} of {issuer}: {answer:?}");
+        }
+    }
+    within_a_second("it is in the log", || {
+        world.server.log().contains("no space at its beginning or its end")
+    });
+}
+
+#[test]
 fn op_20_an_issuer_that_a_newer_version_wrote_leaves_what_was_read_in_force() {
     let world = World::new();
     let operations = operations(&world.server);

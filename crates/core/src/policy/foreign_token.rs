@@ -9,6 +9,7 @@ use crate::refusal::{
 };
 use crate::types::claims::audience_fault;
 use crate::types::provenance::read_may_act;
+use crate::types::subject::SPACE_AT_AN_END;
 use crate::{
     AcceptedAs, Algorithms, ClaimFault, ClientId, CompactJws, Confirmation, Defect, Excerpt, Lifetime,
     MayAct, Scope, SignatureFault, Subject, SubjectStanding, Timestamp, Trust, TrustedIssuer, Verified,
@@ -103,6 +104,7 @@ fn subject(payload: &Map<String, Value>, claim: &str) -> Result<Subject, TokenFa
     let value = payload.get(claim);
     let fault = |rule: String| ClaimFault::new(claim.to_owned(), Defect::of_text(value, rule)).into();
     match value.and_then(Value::as_str).map(str::parse) {
+        Some(Ok(subject)) if Subject::has_space_at_an_end(&subject) => Err(fault(SPACE_AT_AN_END.to_owned())),
         Some(Ok(subject)) => Ok(subject),
         Some(Err(rule)) => Err(fault(crate::SubjectError::to_string(&rule))),
         None => Err(fault(String::new())),

@@ -6,6 +6,7 @@ use super::proof::ProvenToken;
 use crate::refusal::{AgeLimit, Involved, Involvement, NotPossessed, Principal, TokenFault};
 use crate::types::claims;
 use crate::types::confirmation::Possession;
+use crate::types::subject::SPACE_AT_AN_END;
 use crate::types::unsecured_jwt::UnsecuredJwt;
 use crate::{
     AccessTokenClaims, Actor, ClaimFault, Confirmation, Defect, Issuer, Lifetime, MayAct, Namesake, Scope,
@@ -104,6 +105,9 @@ pub(crate) fn asserted_name(
 ) -> Result<Subject, TokenFault> {
     let payload = token.unsigned_payload();
     let subject = claims::parsed::<Subject>(payload, "sub")?;
+    if subject.has_space_at_an_end() {
+        return Err(ClaimFault::new("sub", Defect::of_text(payload.get("sub"), SPACE_AT_AN_END)).into());
+    }
     let issued = foreign_times::numeric_date(payload, "iat")?.ok_or_else(|| ClaimFault::missing("iat"))?;
     if issued > now.plus(leeway) {
         return Err(TokenFault::NotYetValid { claim: "iat", from: issued, now, leeway });

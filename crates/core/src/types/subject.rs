@@ -50,7 +50,16 @@ fn is_blank(c: char) -> bool {
     ) || matches!(c, '\u{3164}' | '\u{ffa0}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
 }
 
+/// Why a user is not called so by an issuer or a client; as the rest of a sentence about the name.
+pub(crate) const SPACE_AT_AN_END: &str = "a user's name has no space at its beginning or its end, where nothing shows it beside the name without one";
+
 impl Subject {
+    /// Whether the name looks like another one in a list of grants. A client that an earlier version registered may be called so;
+    /// users may not.
+    pub(crate) fn has_space_at_an_end(&self) -> bool {
+        self.0.starts_with(' ') || self.0.ends_with(' ')
+    }
+
     /// The subject as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
