@@ -137,7 +137,7 @@ pub(crate) const SUBJECT: &str = "subject";
 
 /// In place of a subject's issuer: the subject is a client of ours. No issuer has such a name, and an earlier version of the store
 /// finds no subject under it. It revoked the names of removed clients without an issuer, which still is every issuer.
-pub(crate) const OUR_CLIENTS: &str = "tokenberg:client";
+pub(crate) const OUR_CLIENTS: &str = "our clients";
 
 /// In place of a subject's name: all subjects of the issuer. No subject has an empty name.
 pub(crate) const EVERYBODY: &str = "";

@@ -236,7 +236,7 @@ fn changes() -> Vec<(String, &'static str)> {
         ),
         (
             "UPDATE revoked_before SET before = before - 1 WHERE name = 'gone' AND kind = 'subject'".to_owned(),
-            "revocation of all tokens for the client gone has another value of \"before\"",
+            "revocation of all tokens of subject gone of our clients has another value of \"before\"",
         ),
         (
             "DELETE FROM revoked_before WHERE issuer = 'https://third.example'".to_owned(),

@@ -65,7 +65,7 @@ async fn se_06_the_removal_of_a_client_is_compared_with_what_it_revoked() {
     world.execute("DELETE FROM revoked_before WHERE kind = 'subject'").await;
     let found = differences().await;
     assert_eq!(found.len(), 1, "{found:?}");
-    assert!(found[0].contains("revocation of all tokens for the client alice"), "{found:?}");
+    assert!(found[0].contains("revocation of all tokens of subject alice of our clients"), "{found:?}");
 }
 
 async fn trust(store: &Store, issuer: &str, prefix: Option<&str>) -> Result<(), StoreError> {

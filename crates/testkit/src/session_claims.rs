@@ -31,6 +31,8 @@ impl SessionClaims {
         let mut world = World::new();
         let key = ForeignKey::new(Some("p1"));
         world.issuers = ["https://idp.test", "https://q.test"].map(|issuer| trusted(issuer, &key)).into();
+        // That of the seeds: a session ends with the prefix that its name has.
+        world.issuers[0].trust.subject_prefix = Some("p:".into());
         for id in ["c1", "c2"] {
             let patterns = [ISSUER, "https://idp.test", "https://q.test"];
             let patterns = patterns.map(|issuer| format!("{issuer}|*").parse().unwrap());

@@ -2,7 +2,6 @@
 
 use crate::audit::Links;
 use crate::hex::{from_hex, to_hex};
-use crate::revocations::OUR_CLIENTS;
 use serde_json::{Map, Value};
 use std::fmt;
 
@@ -68,7 +67,6 @@ impl fmt::Display for Name {
             Kind::RevokedId => write!(f, "revocation of {} {}", next(), next()),
             Kind::RevokedBefore => match (next(), next(), next()) {
                 (kind, "", name) => write!(f, "revocation of all tokens of {kind} {name}"),
-                (_, OUR_CLIENTS, name) => write!(f, "revocation of all tokens for the client {name}"),
                 (_, issuer, "") => write!(f, "revocation of all tokens of {issuer}"),
                 (kind, issuer, name) => write!(f, "revocation of all tokens of {kind} {name} of {issuer}"),
             },
