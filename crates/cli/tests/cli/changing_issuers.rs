@@ -168,11 +168,7 @@ fn cc_17_what_a_change_of_names_means_is_said() {
     assert!(replaced.err.contains("alice is okta:alice"), "{}", replaced.err);
     add(&place, A, &["--shared-names", "--replace"]).done();
     let separate = change(&place, &["--separate-names"]).done();
-    assert!(
-        separate.err.contains("with the name of a registered client are not renewed"),
-        "{}",
-        separate.err
-    );
+    assert!(separate.err.contains("with the name of a registered client are inactive"), "{}", separate.err);
     if make_undecided(&place, A) {
         // Other changes leave it undecided.
         change(&place, &["--leeway", "2m"]).done();

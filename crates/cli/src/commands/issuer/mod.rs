@@ -94,9 +94,14 @@ async fn set_enabled(
 
 async fn remove(location: StoreLocation, issuer: &Issuer, output: Output) -> anyhow::Result<()> {
     let store = location.open_existing().await?;
+    // Of an issuer that a newer version wrote, the prefix is not known; it can be removed all the same.
+    let known = store.issuer(issuer).await.ok();
     store.remove_issuer(clock::next_second().await?, issuer).await?;
     let clients = store.federated_with(issuer).await?;
     store.close().await;
+    if let Some(prefix) = known.and_then(|known| known.trusted.trust.subject_prefix) {
+        note(&naming::given_up(&prefix));
+    }
     if !clients.is_empty() {
         let names: Vec<&str> = clients.iter().map(|id| id.as_str()).collect();
         note(&format!(

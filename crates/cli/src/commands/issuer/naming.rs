@@ -156,16 +156,21 @@ async fn others(store: &Store, issuer: &Issuer) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// What becomes of sessions with a prefix that their issuer gives up, and when another issuer may have it.
+pub(super) fn given_up(prefix: &str) -> String {
+    format!(
+        "sessions that began before have ended. A catalog that checks only signatures accepts their tokens until they expire, so \
+         give {prefix:?} to no other issuer before then"
+    )
+}
+
 /// Catalogs grant by name.
 fn note_new_names(issuer: &Issuer, before: &Trust, after: &Trust) {
     let (old, new) = (before.sub_of("alice"), after.sub_of("alice"));
     if old != new {
         let sessions = match &before.subject_prefix {
             None => "sessions that began before keep the names that they have".to_owned(),
-            Some(prefix) => format!(
-                "sessions that began before have ended. A catalog that checks only signatures accepts their tokens until they expire, so \
-                 give {prefix:?} to no other issuer before then"
-            ),
+            Some(prefix) => given_up(prefix),
         };
         note(&format!(
             "catalogs know users of {issuer} by other names from now on: {old} is {new}. Grants in the catalogs have to name them so; \
