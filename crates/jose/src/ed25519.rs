@@ -1,18 +1,17 @@
-//! Who makes Ed25519 signatures? ring, or aws-lc-rs in a build with the feature `aws-lc`; RFC 8032 §5.1.6 leaves no choice in
-//! what they are.
+//! Makes Ed25519 signatures by ring, or by aws-lc-rs in a build with the feature `aws-lc`; RFC 8032 §5.1.6 makes both the same.
 
 use ring::signature::KeyPair;
 
 /// A private key for Ed25519.
 pub(crate) struct Ed25519 {
-    /// It says which keys are good, in either build.
+    /// Decides which keys are good, in either build.
     ring: ring::signature::Ed25519KeyPair,
     #[cfg(feature = "aws-lc")]
     aws_lc: aws_lc_rs::signature::Ed25519KeyPair,
 }
 
 impl Ed25519 {
-    /// Reads PKCS#8 DER, and says what is wrong with it.
+    /// Reads PKCS#8 DER; the error says what is wrong with it.
     pub(crate) fn read(pkcs8: &[u8]) -> Result<Self, String> {
         // "Maybe unchecked": PKCS#8 v1, which `openssl genpkey` writes, has no public key to compare with.
         let ring = ring::signature::Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8)

@@ -1,4 +1,4 @@
-//! How is a new signing key made? With the system's random bits: RFC 7518 §3.4, RFC 8037 §2.
+//! Generates a signing key from the system's random bits: RFC 7518 §3.4, RFC 8037 §2.
 
 use crate::key_fault::KeyFault;
 use crate::signing_key::SigningKey;
@@ -9,10 +9,10 @@ use ring::signature::{
 use tokenberg_core::{Algorithm, KeyMaterial, Timestamp};
 use zeroize::Zeroizing;
 
-/// Makes a key for ES256, ES384 or EdDSA.
+/// Generates a key for ES256, ES384 or EdDSA.
 ///
 /// # Errors
-/// If the algorithm is one of RSA, whose keys are [imported](crate::import()), or the system gives no random bits.
+/// If the algorithm is one of RSA, whose keys are [imported](crate::import()), or the system's random source fails.
 pub fn generate(
     algorithm: Algorithm,
     created_at: Timestamp,

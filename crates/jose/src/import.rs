@@ -1,4 +1,4 @@
-//! Can we sign with the key in this file? PKCS#8, RFC 5208 and RFC 5958, as PEM or DER.
+//! Imports a private key from PKCS#8, as PEM or DER: RFC 5208 and RFC 5958.
 
 use crate::generate::material;
 use crate::key_fault::{KeyFault, KeyFormat};
@@ -6,12 +6,12 @@ use crate::{pem, spki};
 use tokenberg_core::{Algorithm, KeyMaterial, Timestamp};
 use zeroize::Zeroizing;
 
-/// Takes a private key from a PKCS#8 file, PEM or DER: EC P-256 or P-384, Ed25519, or RSA of 2048 to 4096 bits.
+/// Reads a private key from a PKCS#8 file, PEM or DER: EC P-256 or P-384, Ed25519, or RSA of 2048 to 4096 bits.
 ///
-/// An RSA key is for RS256 unless PS256 is asked for; each other kind of key has one algorithm.
+/// An RSA key is for RS256 unless PS256 is requested; each other kind of key has one algorithm.
 ///
 /// # Errors
-/// If the file is none of that; the fault says how to convert it, and nothing of its content.
+/// If the file holds no such key; the error says how to convert it, and quotes nothing of its content.
 pub fn import(
     pem_or_der: &[u8],
     algorithm: Option<Algorithm>,
@@ -29,8 +29,10 @@ pub fn import(
         Kind::Rsa => ("RS256 or PS256", &[Algorithm::RS256, Algorithm::PS256]),
     };
     let chosen = match algorithm {
-        Some(asked) if !possible.contains(&asked) => return Err(KeyFault::Algorithm { kind, asked }),
-        Some(asked) => asked,
+        Some(requested) if !possible.contains(&requested) => {
+            return Err(KeyFault::Algorithm { kind, requested });
+        }
+        Some(requested) => requested,
         None => *possible.first().ok_or(KeyFormat::Kind)?,
     };
     material(pkcs8, chosen, created_at, signs_from)
@@ -44,7 +46,7 @@ enum Kind {
     Rsa,
 }
 
-/// Reads no further than the algorithm, so as to say what is wrong with a file; the key itself is ring's to read.
+/// The kind of the key. Reads no further than the algorithm, to report what is wrong with a file; ring reads the key itself.
 ///
 /// ```text
 /// PrivateKeyInfo ::= SEQUENCE { version INTEGER, privateKeyAlgorithm SEQUENCE { algorithm OID, parameters }, ... }
@@ -85,7 +87,7 @@ fn encrypted_or_public(key: &[u8]) -> KeyFormat {
     }
 }
 
-/// The first value: its tag, its content, and what follows it (X.690 §8.1).
+/// The first value: its tag, its content, and the bytes after it (X.690 §8.1).
 fn value(der: &[u8]) -> Result<(u8, &[u8], &[u8]), KeyFormat> {
     let read = || {
         let (&tag, rest) = der.split_first()?;

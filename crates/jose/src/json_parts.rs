@@ -1,12 +1,12 @@
 //! Splits JSON into its members and elements without reading their values: RFC 8259 §2 to §7.
 //!
-//! A value is skipped by its quotes and brackets. Text that a parser refuses, as an unpaired surrogate, a byte that is not UTF-8, a
-//! number out of range or deep nesting, therefore concerns only the value that it is in. Nothing here recurses, and nothing is
-//! allocated but one byte for each open bracket.
+//! A value is skipped by its quotes and brackets. Text that a parser refuses, such as an unpaired surrogate, a byte that is not
+//! UTF-8, a number out of range or deep nesting, therefore affects only the value that contains it. Nothing here recurses, and
+//! the only allocation is one byte per open bracket.
 
 use serde_json::Value;
 
-/// The offset, in bytes, at which a text ceases to be JSON.
+/// The offset, in bytes, of the first byte that is not JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Broken(pub(crate) usize);
 
@@ -22,7 +22,7 @@ impl<'a> Part<'a> {
     /// The only value of a text. RFC 8259 §8.1: parsers "MAY ignore the presence of a byte order mark".
     ///
     /// # Errors
-    /// If there is no value, or anything but white space behind it.
+    /// If there is no value, or something other than white space after it.
     pub(crate) fn whole(text: &'a [u8]) -> Result<Self, Broken> {
         let start = if text.starts_with("\u{feff}".as_bytes()) { 3 } else { 0 };
         let start = after_space(text, start);
@@ -52,11 +52,11 @@ impl<'a> Part<'a> {
         self.bytes.starts_with(b"{").then(|| Inside::of(self))
     }
 
-    /// The value of a member, if it is an object that has it. RFC 7517 §4 lets parsers take "only the lexically last duplicate member
-    /// name", as this one does.
+    /// The value of a member, if it is an object that has it. RFC 7517 §4 lets parsers take "only the lexically last duplicate
+    /// member name", as this one does.
     ///
     /// # Errors
-    /// If it is an object and something else than members is in it.
+    /// If it is an object with something other than members in it.
     pub(crate) fn member(self, name: &str) -> Result<Option<Self>, Broken> {
         let Some(mut members) = self.members() else { return Ok(None) };
         let mut found = None;
@@ -73,12 +73,12 @@ impl<'a> Part<'a> {
         self.bytes.starts_with(b"[").then(|| Inside::of(self))
     }
 
-    /// The value, if a parser takes it.
+    /// The value, if it parses.
     pub(crate) fn value(self) -> Option<Value> {
         serde_json::from_slice(self.bytes).ok()
     }
 
-    /// The text of the string that it is.
+    /// The text, if it is a string.
     pub(crate) fn string(self) -> Option<String> {
         serde_json::from_slice(self.bytes).ok()
     }
@@ -125,7 +125,7 @@ impl<'a> Inside<'a> {
         Ok(Some((name, self.next_part()?)))
     }
 
-    /// Goes to the next item, and says whether there is none.
+    /// Moves to the next item; `true` if there is none.
     fn is_over(&mut self) -> Result<bool, Broken> {
         // The last byte is the bracket that closes this part.
         let last = self.part.bytes.len() - 1;
@@ -190,7 +190,7 @@ fn opened(awaited: &mut Vec<u8>, close: u8, at: usize) -> usize {
     at + 1
 }
 
-/// Bytes of numbers, of `true`, `false` and `null`, and of words that others write in their place.
+/// Bytes of numbers, of `true`, `false` and `null`, and of words that are written in their place.
 fn is_of_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')
 }

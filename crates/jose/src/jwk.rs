@@ -1,7 +1,7 @@
 //! Reads one public key, a JWK: RFC 7517 §4, RFC 7518 §6, RFC 8037 §2; conformance JW-12 to JW-25.
 //!
-//! What others publish is read by its meaning, as other libraries do: a member that is null, an empty `key_ops`, zeros in front of
-//! a number. `tests/key_shapes.rs` has the shapes and who accepts which.
+//! Published keys are read leniently, as other libraries do: a member may be null, `key_ops` empty, and a number may have leading
+//! zeros. `tests/key_shapes.rs` lists the shapes and which libraries accept them.
 
 use crate::rsa_strength;
 use crate::thumbprint;
@@ -13,26 +13,26 @@ use serde_json::{Map, Value};
 use std::borrow::Cow;
 use tokenberg_core::{Algorithm, Algorithms, KeyId};
 
-/// RFC 7518 §6.2.2, §6.3.2 and §6.4.1, RFC 8037 §2 and RFC 9964: what only the holder of a private key knows.
+/// RFC 7518 §6.2.2, §6.3.2 and §6.4.1, RFC 8037 §2 and RFC 9964: the members of a private key.
 const PRIVATE_MEMBERS: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
 
-/// The other members that say something about a key.
+/// The other members that describe a key.
 const PUBLIC_MEMBERS: [&str; 10] = ["kty", "use", "key_ops", "alg", "kid", "crv", "x", "y", "n", "e"];
 
-/// Whether a member of this name says something about a key.
+/// Whether a member of this name describes a key.
 pub(crate) fn is_known(name: &str) -> bool {
     PUBLIC_MEMBERS.contains(&name) || PRIVATE_MEMBERS.contains(&name)
 }
 
-/// The longest `kid`, in bytes: that of a token's header.
+/// The maximum length of a `kid`, in bytes: that of a token's header.
 const LONGEST_KEY_ID: usize = 256;
 
 /// How a JWK is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Spelling {
-    /// By its meaning: for sets that issuers and operators publish.
+    /// Leniently: for sets that issuers and operators publish.
     Any,
-    /// In the one spelling that the RFCs have: for keys whose thumbprint is their name (conformance DP-16).
+    /// In the one spelling of the RFCs: for keys that are named by their thumbprint (conformance DP-16).
     Canonical,
 }
 
@@ -68,7 +68,7 @@ impl<'a> PublicJwk<'a> {
         Ok(VerifyingKey::new(id, material, algorithms))
     }
 
-    /// `kid`, if there is one.
+    /// `kid`, if present.
     pub(crate) fn key_id(self) -> Result<Option<KeyId>, UnfitKey> {
         match self.member("kid") {
             None => Ok(None),
@@ -79,7 +79,7 @@ impl<'a> PublicJwk<'a> {
         }
     }
 
-    /// The member that is missing, of the wrong type, or not base64url, if there is one.
+    /// The member that is missing, of the wrong type, or not base64url, if any.
     pub(crate) fn faulty_member(self) -> Option<&'static str> {
         let is_no_text = |name: &&str| self.text(name).is_err();
         if let Some(name) = ["kty", "use", "alg", "crv"].into_iter().find(is_no_text) {
@@ -121,7 +121,7 @@ impl<'a> PublicJwk<'a> {
 
     fn check_purpose(self) -> Result<(), UnfitKey> {
         let used_for_signatures = match self.text("use")? {
-            // The SPIFFE Trust Domain and Bundle §4.2.2 has its own word for it.
+            // The SPIFFE Trust Domain and Bundle §4.2.2 uses its own word here.
             None | Some("sig" | "jwt-svid") => true,
             Some(_) => false,
         };
@@ -133,7 +133,7 @@ impl<'a> PublicJwk<'a> {
         if used_for_signatures && may_verify { Ok(()) } else { Err(UnfitKey::Purpose) }
     }
 
-    /// The key itself, whatever it is for.
+    /// The key itself, whatever its purpose.
     pub(crate) fn material(self) -> Result<Material, UnfitKey> {
         let curve = || self.text("crv")?.ok_or(UnfitKey::Malformed);
         match self.text("kty")?.ok_or(UnfitKey::Malformed)? {
@@ -154,13 +154,13 @@ impl<'a> PublicJwk<'a> {
                 rsa_strength::check(&n, &e)?;
                 Ok(Material::Rsa { n, e })
             }
-            // Without its value it is no secret, and no key.
+            // Without a value it is neither a secret nor a key.
             "oct" => Err(UnfitKey::Malformed),
             _ => Err(UnfitKey::Algorithm),
         }
     }
 
-    /// The member, unless it says nothing. RFC 7517 §4 has no word for null; other libraries read it as absence, and write it.
+    /// The member, unless it is null. RFC 7517 §4 does not mention null; other libraries read it as absence, and write it.
     fn member(self, name: &str) -> Option<&'a Value> {
         let value = self.members.get(name)?;
         let says_nothing = match value {
@@ -180,8 +180,8 @@ impl<'a> PublicJwk<'a> {
         }
     }
 
-    /// RFC 7515 §2: base64url "with all trailing '=' characters omitted [...] and without the inclusion of any line breaks". Others
-    /// are read with them, and from the standard alphabet.
+    /// RFC 7515 §2: base64url "with all trailing '=' characters omitted [...] and without the inclusion of any line breaks". The
+    /// lenient reading allows both, and the standard alphabet.
     fn bytes(self, name: &str) -> Result<Vec<u8>, UnfitKey> {
         let text = self.text(name)?.ok_or(UnfitKey::Malformed)?;
         let text = match self.spelling {
@@ -217,7 +217,7 @@ impl<'a> PublicJwk<'a> {
         };
         let mut whole = [0; LENGTH];
         let missing = LENGTH.checked_sub(number.len()).ok_or(UnfitKey::Length)?;
-        // A few zeros are dropped by those who write numbers; half a coordinate is none.
+        // Some libraries drop a few leading zeros; half a coordinate is an error.
         let most_missing = if self.spelling == Spelling::Any { LENGTH / 4 } else { 0 };
         if missing > most_missing {
             return Err(UnfitKey::Length);
@@ -239,7 +239,7 @@ fn without_leading_zeros(bytes: &[u8]) -> &[u8] {
     &bytes[bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len())..]
 }
 
-/// Checks a key and an algorithm of ours.
+/// Checks a key and an algorithm of our own.
 pub(crate) fn canonical(json: &Value, algorithm: Algorithm) -> Result<VerifyingKey, UnfitKey> {
     let members = json.as_object().ok_or(UnfitKey::Malformed)?;
     let key = PublicJwk::of(members, Spelling::Canonical).read()?;

@@ -1,4 +1,4 @@
-//! Reads the keys of a JWK Set one by one, whatever is wrong with the others: RFC 7517 §5, conformance KS-06 and JW-25.
+//! Reads the keys of a JWK Set one by one, so that a bad key affects no other: RFC 7517 §5, conformance KS-06 and JW-25.
 
 use crate::json_parts::{Inside, Part};
 use crate::jwk::{self, PublicJwk, Spelling};
@@ -9,19 +9,19 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 use tokenberg_core::KeyId;
 
-/// The most keys that are listed as ignored; further ones are counted.
+/// The maximum number of keys that are listed as ignored; further ones are only counted.
 const MOST_IGNORED: usize = 100;
 
 /// A set that is being read.
 #[derive(Default)]
 pub(crate) struct Reading {
-    /// That of the next entry.
+    /// The position of the next entry.
     position: usize,
     keys: Vec<(usize, VerifyingKey)>,
     ignored: Vec<IgnoredKey>,
     left_out: usize,
     unlisted: Vec<(KeyId, UnfitKey)>,
-    /// Keys whose private half is in the set, too.
+    /// Keys whose private half is in the set too.
     leaked: Vec<Material>,
 }
 
@@ -69,7 +69,7 @@ impl Reading {
     }
 
     fn ignore(&mut self, key: IgnoredKey) {
-        // A leak is listed in any case: the operator has to hear of it.
+        // A leak is always listed, because the operator has to act on it.
         let is_first_leak = key.reason.is_leak() && !self.ignored.iter().any(|other| other.reason.is_leak());
         if self.ignored.len() < MOST_IGNORED || is_first_leak {
             self.ignored.push(key);
@@ -79,14 +79,14 @@ impl Reading {
         }
     }
 
-    /// The keys that can be used.
+    /// The usable keys.
     pub(crate) fn finish(mut self) -> PublicKeys {
         let keys = std::mem::take(&mut self.keys);
         let reasons: Vec<Option<UnfitKey>> = keys
             .iter()
             .map(|(position, key)| {
                 let is_same_name = |(other, twin): &&(usize, VerifyingKey)| {
-                    other != position && !key.is_told_apart_from(twin)
+                    other != position && !key.is_distinguishable_from(twin)
                 };
                 if self.leaked.contains(key.material()) {
                     Some(UnfitKey::Leaked)
@@ -109,8 +109,8 @@ impl Reading {
     }
 }
 
-/// The members that say something about a key, and where the entry ceases to be JSON, if it does. RFC 7517 §4: "Additional members can
-/// be present in the JWK; if not understood by implementations encountering them, they MUST be ignored."
+/// The members that describe a key, and where the entry stops being JSON, if it does. RFC 7517 §4: "Additional members can be
+/// present in the JWK; if not understood by implementations encountering them, they MUST be ignored."
 fn known_members(members: &mut Inside<'_>) -> (Map<String, Value>, Option<Defect>) {
     let mut known = Map::new();
     loop {
@@ -126,5 +126,5 @@ fn known_members(members: &mut Inside<'_>) -> (Map<String, Value>, Option<Defect
     }
 }
 
-/// Stands for a value that no parser takes: something is there, and it is of no type that a member of a key has.
+/// Stands for a value that does not parse: it is present, and of no type that a member of a key has.
 const UNREADABLE: Value = Value::Bool(false);

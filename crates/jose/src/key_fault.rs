@@ -1,12 +1,12 @@
-//! Why is this no signing key? Conformance KS-07: the fault names the key, never its content.
+//! Why a signing key cannot be made, imported or used. The fault names the key, never its content: conformance KS-07.
 
 use crate::unfit_key::UnfitKey;
 use tokenberg_core::{Algorithm, KeyId, NotForSigning};
 
-/// Why a key cannot be made, imported or used. It is the operator's to repair.
+/// Why a key cannot be made, imported or used. The operator has to repair it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyFault {
-    /// One key of the store, and what is wrong with it.
+    /// A key in the store, and what is wrong with it.
     #[error("key {key}: {fault}")]
     Stored {
         /// The name it is stored under.
@@ -15,40 +15,40 @@ pub enum KeyFault {
         fault: Box<KeyFault>,
     },
     /// Two keys of one name.
-    #[error("it is there twice")]
+    #[error("it is stored twice")]
     Twice,
     /// The name is not the RFC 7638 thumbprint of the public key.
     #[error("its name is not the thumbprint of its public key, {thumbprint}")]
     Name {
-        /// What it should be called.
+        /// The right name.
         thumbprint: KeyId,
     },
     /// The private key does not parse, or not as one of this algorithm. The text is ring's, a fixed word.
     #[error("the private key is no PKCS#8 key for {algorithm} ({reason})")]
     Rejected {
-        /// The algorithm it was read for.
+        /// The expected algorithm.
         algorithm: Algorithm,
-        /// Which of its checks failed.
+        /// The check that failed, in ring's words.
         reason: Box<str>,
     },
-    /// Well-formed, but not of a strength or form that we use.
+    /// Well-formed, but of a strength or form that is not accepted.
     #[error(transparent)]
     Unfit(#[from] UnfitKey),
-    /// The algorithm that was asked for needs another kind of key.
-    #[error("this kind of key is for {kind}, not for {asked}")]
+    /// The requested algorithm needs another kind of key.
+    #[error("this kind of key is for {kind}, not for {requested}")]
     Algorithm {
         /// What the key can be used with.
         kind: &'static str,
-        /// What was asked for.
-        asked: Algorithm,
+        /// The requested algorithm.
+        requested: Algorithm,
     },
-    /// An algorithm of others, which our own keys do not sign with.
-    #[error("a key of ours cannot be for {0}: {reason}", reason = NotForSigning)]
+    /// An algorithm that is accepted from issuers only; our own keys do not sign with it.
+    #[error("our own keys cannot use {0}: {reason}", reason = NotForSigning)]
     VerifyOnly(Algorithm),
-    /// Not in the one form that is read.
+    /// Not in the accepted format.
     #[error(transparent)]
     Format(#[from] KeyFormat),
-    /// RSA keys are not made here.
+    /// RSA keys are not generated here.
     #[error(
         "RSA keys cannot be generated here; make one with `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out key.pem` \
          and import it"
@@ -59,10 +59,10 @@ pub enum KeyFault {
     Random,
 }
 
-/// In which form the bytes of an import were, if not in ours.
+/// The format of an imported file, if it is not the accepted one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyFormat {
-    /// Encrypted PKCS#8 or an encrypted older form.
+    /// Encrypted PKCS#8 or an older encrypted format.
     #[error(
         "the private key is encrypted; decrypt it with `openssl pkey -in key.pem -out plain.pem` and import that"
     )]
@@ -75,21 +75,21 @@ pub enum KeyFormat {
     /// RFC 5915, `EC PRIVATE KEY`.
     #[error("this is a SEC1 key; convert it with `openssl pkcs8 -topk8 -nocrypt -in key.pem -out pkcs8.pem`")]
     Sec1,
-    /// The form of OpenSSH.
+    /// The format of OpenSSH.
     #[error("this is an OpenSSH key; convert a copy of it with `ssh-keygen -p -m PKCS8 -f key`")]
     OpenSsh,
     /// A certificate or a public key.
-    #[error("there is no private key in it")]
+    #[error("it contains no private key")]
     NotPrivate,
     /// More than one private key.
-    #[error("there is more than one private key in it")]
+    #[error("it contains more than one private key")]
     Several,
-    /// PKCS#8, but of a kind that we do not sign with.
+    /// PKCS#8, but of a kind of key that is not supported.
     #[error(
-        "the key is none of P-256, P-384, Ed25519 and RSA (for PS256 too, a key made by `-algorithm RSA`)"
+        "the key is not P-256, P-384, Ed25519 or RSA (for PS256 too, use a key made by `-algorithm RSA`)"
     )]
     Kind,
-    /// None of all these.
-    #[error("this is no PKCS#8 private key, neither PEM (`BEGIN PRIVATE KEY`) nor DER")]
+    /// None of these.
+    #[error("this is not a PKCS#8 private key, neither PEM (`BEGIN PRIVATE KEY`) nor DER")]
     Unknown,
 }

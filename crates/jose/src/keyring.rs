@@ -1,11 +1,11 @@
-//! With which of our keys do we sign now, and which verify? Conformance KS-01, KS-02 and KS-04; RFC 7517 §5.
+//! Our own keys at one moment: the one that signs, and all that verify. Conformance KS-01, KS-02 and KS-04; RFC 7517 §5.
 
+use crate::decoy::{DECOY_KEY, verify_in_any_case};
 use crate::key_fault::KeyFault;
-use crate::nobody::{NOBODY, verify_in_any_case};
 use crate::parsed_sets::ParsedSets;
 use crate::public_keys::PublicKeys;
-use crate::seen::{Found, Name, Seen};
 use crate::signing_key::SigningKey;
+use crate::token_cache::{Found, Name, TokenCache};
 use ring::rand::SystemRandom;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,16 +14,16 @@ use tokenberg_core::{
     LONGEST_TOKEN, Secret, SignatureFault, SigningFault, Timestamp, TokenReading, Verified,
 };
 
-/// Our own keys at one moment: immutable, to be replaced as a whole by [`Keyring::updated`].
+/// Our own keys at one moment: immutable, replaced as a whole by [`Keyring::updated`].
 pub struct Keyring {
     keys: Vec<Entry>,
     public: PublicKeys,
     jwks: Arc<str>,
-    /// Sets of others, which outlive this moment.
+    /// Parsed sets of issuers and clients, shared by successive keyrings.
     given: Arc<ParsedSets>,
     random: SystemRandom,
-    /// Positions in `keys`, so it begins anew with each keyring.
-    seen: Seen,
+    /// Holds positions in `keys`, so each keyring begins with an empty one.
+    token_cache: TokenCache,
 }
 
 #[derive(Clone)]
@@ -35,7 +35,7 @@ struct Entry {
 }
 
 impl Keyring {
-    /// Reads the keys of the store, but for those that verify nothing any more at `now`.
+    /// Reads the keys of the store, except those that have retired at `now`.
     ///
     /// # Errors
     /// The first key that does not parse, is not fit for its algorithm, has a wrong name, or the name of another.
@@ -43,7 +43,7 @@ impl Keyring {
         Self::assemble(keys, now, &[], Arc::default())
     }
 
-    /// Reads the keys anew, and takes over those that were parsed before under the same name and algorithm.
+    /// Reads the keys again, reusing those that were parsed before under the same name and algorithm.
     ///
     /// # Errors
     /// As [`Keyring::read`].
@@ -51,7 +51,7 @@ impl Keyring {
         Self::assemble(keys, now, &self.keys, Arc::clone(&self.given))
     }
 
-    /// Reads the keys anew, taking over from `before` where there is one: what a watch of the store asks for.
+    /// Reads the keys again, reusing those of `before` if there is one, as a watch of the store needs it.
     ///
     /// # Errors
     /// As [`Keyring::read`].
@@ -90,7 +90,7 @@ impl Keyring {
             keys: entries,
             given,
             random: SystemRandom::new(),
-            seen: Seen::new(),
+            token_cache: TokenCache::new(),
         })
     }
 
@@ -104,14 +104,14 @@ impl Keyring {
         Ok(entry)
     }
 
-    /// Computes what is not remembered, and remembers what was found good: the one way into [`Seen`].
+    /// Verifies a token unless it is cached, and caches good ones: the only caller of [`TokenCache::keep`].
     fn verify_called(
         &self,
         name: Name,
         token: &CompactJws,
         now: Timestamp,
     ) -> Result<Verified, SignatureFault> {
-        if let Some(found) = self.seen.find(&name) {
+        if let Some(found) = self.token_cache.find(&name) {
             let key = &self.live(found.key, now)?.key;
             return Ok(Verified::assertion(key.id().clone(), key.algorithm()));
         }
@@ -119,7 +119,7 @@ impl Keyring {
         let position = self.keys.iter().position(|entry| entry.key.id() == verified.key());
         let position = position.ok_or(SignatureFault::NoKeys)?;
         self.live(position, now)?;
-        self.seen.keep(name, position);
+        self.token_cache.keep(name, position);
         Ok(verified)
     }
 
@@ -146,7 +146,7 @@ impl Keys for Keyring {
             return TokenReading::Bad(FramingFault::TooLong { part, bytes, most }.into());
         }
         let name = Name::of(text);
-        if let Some(Found { key, token: Some(token) }) = self.seen.find(&name)
+        if let Some(Found { key, token: Some(token) }) = self.token_cache.find(&name)
             && token.issuer() == issuer
         {
             return match self.live(key, now) {
@@ -156,7 +156,7 @@ impl Keys for Keyring {
         }
         let reading = TokenReading::read(text, issuer, |token| self.verify_called(name, token, now));
         if let TokenReading::Ours(token) = &reading {
-            self.seen.keep_read(&name, token);
+            self.token_cache.keep_read(&name, token);
         }
         reading
     }
@@ -168,7 +168,7 @@ impl Keys for Keyring {
         token: &CompactJws,
     ) -> Result<Verified, SignatureFault> {
         let keys = self.given.of(jwks).unwrap_or_default();
-        verify_in_any_case(&keys, accepted, NOBODY.as_deref(), token).0
+        verify_in_any_case(&keys, accepted, DECOY_KEY.as_deref(), token).0
     }
 
     fn verify_proof(&self, proof: &DpopProof) -> Result<Verified, SignatureFault> {
@@ -235,14 +235,14 @@ mod tests {
         let kept = after.keys.iter().find(|e| *e.key.id() == first.id).unwrap();
         assert!(Arc::ptr_eq(&kept.key, &before.keys[0].key));
         assert_eq!(kept.verifies_until, Some(at(100)));
-        // Another algorithm is another key, whatever its name.
+        // Another algorithm is another key, even under the same name.
         let mut other = first;
         other.algorithm = Algorithm::ES384;
         assert!(before.updated(&[other], at(0)).is_err());
     }
 
     #[test]
-    fn ks_04_the_key_whose_time_came_last_signs() {
+    fn ks_04_the_key_with_the_latest_start_signs() {
         let mut keys = [made(Algorithm::ES256, 10), made(Algorithm::ES384, 20), made(Algorithm::EdDSA, 30)];
         let signer = |keys: &[KeyMaterial], now| {
             Keyring::read(keys, at(0)).unwrap().signer(at(now)).map(SigningKey::algorithm)
@@ -257,7 +257,7 @@ mod tests {
         ] {
             assert_eq!(signer(&keys, now), expected, "{now}");
         }
-        // One that was ended does not sign any more, even in a keyring that was read before.
+        // A retired key does not sign, even in a keyring that was read before it retired.
         keys[2].verifies_until = Some(at(40));
         assert_eq!(signer(&keys, 39), Some(Algorithm::EdDSA));
         assert_eq!(signer(&keys, 40), Some(Algorithm::ES384));
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn ks_02_a_name_is_there_once_and_is_the_thumbprint() {
+    fn ks_02_a_name_is_unique_and_is_the_thumbprint() {
         let key = made(Algorithm::ES256, 0);
         let named = |fault| KeyFault::Stored { key: key.id.clone(), fault: Box::new(fault) };
         assert_eq!(fault(&[key.clone(), key.clone()]), named(KeyFault::Twice));
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn jw_40_only_what_was_verified_is_remembered() {
+    fn jw_40_only_verified_tokens_are_cached() {
         let keys = Keyring::read(&[made(Algorithm::ES256, 0)], at(0)).unwrap();
         let payload = serde_json::json!({"iss":"https://as.test","aud":"https://cat.test","sub":"c1","client_id":"c1",
             "iat":1,"exp":2,"jti":"x","scope":"catalog","tokenberg_session":{"id":"x","start":1,"end":9}});
@@ -317,7 +317,7 @@ mod tests {
         let bad = good.replacen(&good[good.len() - 9..good.len() - 5], "AAAA", 1);
         let stranger = "https://other.test".parse().unwrap();
         for (token, is_good) in [(&bad, false), (&good, true)] {
-            let found = || keys.seen.find(&Name::of(token));
+            let found = || keys.token_cache.find(&Name::of(token));
             let elsewhere = keys.read(token, &stranger, at(0));
             assert!(matches!(elsewhere, TokenReading::Foreign(_)) && found().is_none());
             let outcome = keys.verify(&CompactJws::parse(token).unwrap(), at(0));

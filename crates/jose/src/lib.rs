@@ -1,16 +1,17 @@
-//! Is this signature good, and what does ours look like? JWS, JWK and JWA with ring: RFC 7515, 7517, 7518, 7638 and 8037.
+//! JOSE with ring: verifies signatures and signs. JWS, JWK and JWA: RFC 7515, 7517, 7518, 7638 and 8037.
 //!
-//! [`Keyring`] holds our own keys and implements [`tokenberg_core::Keys`]; [`PublicKeys`] holds the keys of somebody else.
-//! [`generate()`] and [`import()`] make what a keyring is read from. [`IssuerKeySets`] holds the keys of issuers that publish
-//! them, and asks a [`Fetch`] for them: there is no client for HTTP in here. Nothing decides whether a token may be used: no
-//! claim is looked at, no address comes from a token, and a token never brings its own key or chooses its algorithm.
+//! [`Keyring`] holds our own keys and implements [`tokenberg_core::Keys`]; [`PublicKeys`] holds the keys of another party.
+//! [`generate()`] and [`import()`] make the keys of a keyring. [`IssuerKeySets`] holds the keys of issuers that publish them, and
+//! fetches them by a [`Fetch`]: this crate has no client for HTTP. Nothing here decides whether a token may be used: no claim is
+//! checked, no address comes from a token, and a token never brings its own key or chooses its algorithm.
 //!
-//! With the feature `aws-lc`, Ed25519 signatures are made by aws-lc-rs, which takes less than half of the time; all else is ring's.
+//! With the feature `aws-lc`, aws-lc-rs makes Ed25519 signatures, in less than half the time; all else is ring's.
 //!
-//! `jsonwebtoken` gives the types of a JWK and of a header. Its process-wide provider is never used, so that this crate
-//! neither depends on nor disturbs one that the program around it has installed.
+//! `jsonwebtoken` gives the types of a JWK and of a header. Its process-wide provider is never used, so that this crate neither
+//! depends on nor disturbs one that the embedding program has installed.
 #![forbid(unsafe_code)]
 
+mod decoy;
 mod ed25519;
 mod generate;
 mod import;
@@ -20,15 +21,14 @@ mod jwk;
 mod jwks_reading;
 mod key_fault;
 mod keyring;
-mod nobody;
 mod parsed_sets;
 mod pem;
 mod public_keys;
 mod rsa_strength;
-mod seen;
 mod signing_key;
 mod spki;
 mod thumbprint;
+mod token_cache;
 mod unfit_key;
 #[cfg(test)]
 mod vectors;

@@ -1,16 +1,16 @@
-//! Was this JWK Set parsed before? Sets that the operator gave are the same text in every request.
+//! Caches parsed JWK Sets that the operator gave: the text is the same in every request.
 
 use crate::public_keys::{JwksFault, PublicKeys};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How many sets are held.
+/// The maximum number of cached sets.
 const MOST_SETS: usize = 1024;
 
-/// How long all of them together may be, in bytes of text.
+/// The maximum length of their texts together, in bytes.
 const MOST_BYTES: usize = 8 * 1024 * 1024;
 
-/// JWK Sets that were parsed, by their text. Who was not asked for longest is forgotten first.
+/// Parsed JWK Sets, by their text. The least recently used set is evicted first.
 #[derive(Debug, Default)]
 pub(crate) struct ParsedSets {
     held: Mutex<Held>,
@@ -24,10 +24,10 @@ struct Held {
 }
 
 impl ParsedSets {
-    /// The keys of this set, parsed now or before.
+    /// The keys of this set, from the cache or parsed now.
     ///
     /// # Errors
-    /// If it is none.
+    /// If the text is not a JWK Set.
     pub(crate) fn of(&self, jwks: &str) -> Result<Arc<PublicKeys>, JwksFault> {
         if let Some(keys) = self.held.lock().unwrap_or_else(PoisonError::into_inner).find(jwks) {
             return Ok(keys);

@@ -1,14 +1,14 @@
-//! Which private key is in this file? PEM, RFC 7468 §2, §10 and §11.
+//! Extracts the one private key of a PEM file: RFC 7468 §2, §10 and §11.
 
 use crate::key_fault::KeyFormat;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-/// The DER of the one private key in a PEM text; nothing if it is no PEM.
+/// The DER of the one private key in a PEM text; nothing if the text is not PEM.
 ///
-/// RFC 7468 §2: "Data before the encapsulation boundaries are permitted, and parsers MUST NOT malfunction when processing
-/// such data." So are the parameters that `openssl ecparam` writes first.
+/// RFC 7468 §2: "Data before the encapsulation boundaries are permitted, and parsers MUST NOT malfunction when processing such
+/// data." This also covers the parameters that `openssl ecparam` writes first.
 pub(crate) fn private_key(bytes: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, KeyFormat> {
     const BEGIN: &str = "-----BEGIN ";
     let Some(text) = std::str::from_utf8(bytes).ok().filter(|text| text.contains(BEGIN)) else {
@@ -24,7 +24,7 @@ pub(crate) fn private_key(bytes: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, Ke
             "RSA PRIVATE KEY" => return Err(KeyFormat::Pkcs1),
             "EC PRIVATE KEY" => return Err(KeyFormat::Sec1),
             "OPENSSH PRIVATE KEY" => return Err(KeyFormat::OpenSsh),
-            // A certificate, a public key, parameters.
+            // A certificate, a public key or parameters.
             _ => {}
         }
     }

@@ -1,5 +1,4 @@
-//! Reads the keys of others, a JWK Set, and chooses the one that verifies a token: RFC 7517 §5, RFC 8725 §3, conformance JW-12 to
-//! JW-25.
+//! Reads another party's JWK Set and chooses the key that verifies a token: RFC 7517 §5, RFC 8725 §3, conformance JW-12 to JW-25.
 
 use crate::json_parts::{Broken, Part};
 use crate::jwk::{PublicJwk, Spelling};
@@ -11,10 +10,10 @@ use tokenberg_core::{
     Algorithm, Algorithms, CompactJws, DpopProof, Header, KeyId, NoKey, SignatureFault, Sought, Verified,
 };
 
-/// The longest JWK Set that is read, in bytes.
+/// The maximum length of a JWK Set, in bytes.
 pub const LARGEST_JWKS: usize = 1024 * 1024;
 
-/// The most keys of a JWK Set that are used; further ones are left out.
+/// The maximum number of keys of a JWK Set that are used; further ones are left out.
 pub const MOST_KEYS: usize = 500;
 
 /// Public keys, each with the algorithms that it may be used with.
@@ -23,7 +22,7 @@ pub struct PublicKeys {
     pub(crate) keys: Vec<Arc<VerifyingKey>>,
     pub(crate) ignored: Vec<IgnoredKey>,
     pub(crate) left_out: usize,
-    /// The names of those that were left out, and why.
+    /// The names of the keys that were left out, and why.
     pub(crate) unlisted: Vec<(KeyId, UnfitKey)>,
 }
 
@@ -34,32 +33,32 @@ pub struct IgnoredKey {
     pub position: usize,
     /// Its `kid`, if it has a usable one.
     pub id: Option<KeyId>,
-    /// Why.
+    /// The reason.
     pub reason: UnfitKey,
     /// What exactly is malformed, if that is the reason and known.
     pub defect: Option<Defect>,
 }
 
-/// Why a text is no JWK Set that we read.
+/// Why a text cannot be read as a JWK Set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JwksFault {
     /// Longer than [`LARGEST_JWKS`].
     #[error("the JWK Set is longer than {LARGEST_JWKS} bytes")]
     TooLarge,
-    /// Not JSON; a document that was cut off is not either.
-    #[error("this is no JWK Set: it is not JSON from byte {offset} on")]
+    /// Not JSON, or cut off.
+    #[error("this is not a JWK Set: it is not JSON from byte {offset} on")]
     Json {
-        /// Where it ceases to be JSON, in bytes from its start. Its length if it ends too early.
+        /// Where it stops being JSON, in bytes from its start. Its length if it ends too early.
         offset: usize,
     },
     /// JSON, but not an object.
-    #[error("this is no JWK Set: a JWK Set is an object, and this is {0}")]
+    #[error("this is not a JWK Set: a JWK Set is an object, and this is {0}")]
     Object(&'static str),
     /// An object without a member `keys`.
-    #[error("this is no JWK Set: the object has no member keys")]
+    #[error("this is not a JWK Set: the object has no member keys")]
     NoKeys,
     /// The member `keys` is not an array.
-    #[error("this is no JWK Set: its member keys is an array, and this is {0}")]
+    #[error("this is not a JWK Set: its member keys is an array, and this is {0}")]
     Keys(&'static str),
 }
 
@@ -70,14 +69,14 @@ impl From<Broken> for JwksFault {
 }
 
 impl PublicKeys {
-    /// Reads a JWK Set. What cannot be used is left out and listed in [`PublicKeys::ignored`]; a set without any key is no fault.
+    /// Reads a JWK Set. Unusable keys are left out and listed in [`PublicKeys::ignored`]; a set without any key is no error.
     ///
     /// A key that is listed several times under one `kid`, once for each `alg`, is one key with all of them. A key without a `kid`
-    /// is called by its thumbprint. A key without `alg` has the algorithm of its type and curve; for RSA see
+    /// is named by its thumbprint. A key without `alg` has the algorithm of its type and curve; for RSA see
     /// [`PublicKeys::verify_among`].
     ///
-    /// Each key is read by itself, and of its members only those that matter: what is wrong with one key or with any other member
-    /// costs no other key.
+    /// Each key is read separately, and only the members that describe a key: an error in one key or in any other member affects
+    /// no other key.
     ///
     /// # Errors
     /// If the text as a whole is no JWK Set, or too large.
@@ -85,7 +84,7 @@ impl PublicKeys {
         Self::from_bytes(json.as_bytes())
     }
 
-    /// As [`PublicKeys::from_jwks`], for a text that may not be UTF-8 everywhere.
+    /// As [`PublicKeys::from_jwks`], for a text that may contain invalid UTF-8.
     ///
     /// # Errors
     /// If the text as a whole is no JWK Set, or too large.
@@ -106,31 +105,31 @@ impl PublicKeys {
         Ok(reading.finish())
     }
 
-    /// Keys of ours, which a [`Keyring`](crate::Keyring) has checked.
+    /// Our own keys, which a [`Keyring`](crate::Keyring) has checked.
     pub(crate) fn of(keys: Vec<Arc<VerifyingKey>>) -> Self {
         Self { keys, ..Self::default() }
     }
 
-    /// As [`PublicKeys::verify_among`], with every algorithm accepted that a key has.
+    /// As [`PublicKeys::verify_among`], with all algorithms of the key accepted.
     ///
     /// # Errors
-    /// If no key fits, or two different ones do, or the signature is not good.
+    /// If no key fits, or two different ones do, or the signature is wrong.
     pub fn verify(&self, token: &CompactJws) -> Result<Verified, SignatureFault> {
         self.verify_among(Algorithms::default(), token)
     }
 
     /// Checks the signature with the key that the token's `kid` and `alg` name; without a `kid`, with the only key that fits.
     ///
-    /// Of the algorithms only those that are accepted count; an empty set accepts each that a key has. An RSA key without `alg` is
-    /// used with the accepted algorithms of RSA and, if none is listed, with RS256.
+    /// Only accepted algorithms count; an empty set accepts all that a key has. An RSA key without `alg` is used with the
+    /// accepted algorithms of RSA and, if none is listed, with RS256.
     ///
     /// # Errors
-    /// If no key fits, or two different ones do, or the signature is not good.
+    /// If no key fits, or two different ones do, or the signature is wrong.
     pub fn verify_among(&self, accepted: Algorithms, token: &CompactJws) -> Result<Verified, SignatureFault> {
         self.verify_parts(accepted, token.header(), token.signing_input(), token.signature())
     }
 
-    /// As [`PublicKeys::verify_among`], for payloads that are no JSON, too.
+    /// As [`PublicKeys::verify_among`], also for payloads that are not JSON.
     pub(crate) fn verify_parts(
         &self,
         accepted: Algorithms,
@@ -142,7 +141,7 @@ impl PublicKeys {
         key.verify(algorithm, signing_input, signature)
     }
 
-    /// The one key and algorithm that such a token is verified with: settled before any signature is computed.
+    /// The one key and algorithm to verify such a token with, chosen before any signature is computed.
     fn chosen<'a>(
         &'a self,
         accepted: Algorithms,
@@ -161,7 +160,7 @@ impl PublicKeys {
         found.ok_or_else(|| self.why_none(accepted, header))
     }
 
-    /// The keys that the header's `kid` names, or all if it has none.
+    /// The keys with the header's `kid`, or all if it has none.
     fn named<'a>(&'a self, header: &'a Header) -> impl Iterator<Item = &'a VerifyingKey> {
         let is_named = move |key: &&VerifyingKey| header.kid.as_ref().is_none_or(|kid| kid == key.id());
         self.keys.iter().map(|key| &**key).filter(is_named)
@@ -185,7 +184,7 @@ impl PublicKeys {
         }
     }
 
-    /// No key fits, with what may be the cause: keys that are published and not used.
+    /// The fault for a token that no key fits, with a possible cause: published keys that are not used.
     fn no_key(&self, header: &Header) -> SignatureFault {
         SignatureFault::NoKey(Box::new(NoKey {
             sought: Sought::by(header),
@@ -202,7 +201,7 @@ impl PublicKeys {
         listed.map(|ignored| ignored.reason).or_else(unlisted)
     }
 
-    /// Whether the set holds what such a header names, usable or not: a newer set would say no more about the token.
+    /// Whether the set holds the key that the header names, usable or not: a newer set would not help the token.
     pub(crate) fn knows(&self, header: &Header) -> bool {
         match &header.kid {
             Some(kid) => self.named(header).next().is_some() || self.why_unused(kid).is_some(),
@@ -210,25 +209,25 @@ impl PublicKeys {
         }
     }
 
-    /// The key of the set, if it has exactly one.
+    /// The only key of the set, if it has exactly one.
     pub(crate) fn only(&self) -> Option<Arc<VerifyingKey>> {
         let [key] = &*self.keys else { return None };
         Some(Arc::clone(key))
     }
 
-    /// The keys of the set that are not used, in its order; the first hundred of them.
+    /// The first hundred keys of the set that are not used, in its order.
     #[must_use]
     pub fn ignored(&self) -> &[IgnoredKey] {
         &self.ignored
     }
 
-    /// How many keys of the set are neither used nor listed as ignored, because there are too many.
+    /// The number of further unused keys, which are not listed as ignored.
     #[must_use]
     pub fn left_out(&self) -> usize {
         self.left_out
     }
 
-    /// The number of keys that can be used with one of these algorithms; an empty set stands for all.
+    /// The number of keys that can be used with one of these algorithms; an empty set means all.
     #[must_use]
     pub fn usable_among(&self, accepted: Algorithms) -> usize {
         self.keys.iter().filter(|key| !key.algorithms_among(accepted).is_empty()).count()
@@ -240,7 +239,7 @@ impl PublicKeys {
         self.keys.len()
     }
 
-    /// Whether there is no key to verify with.
+    /// Whether it has no key to verify with.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
@@ -249,7 +248,7 @@ impl PublicKeys {
 
 impl std::fmt::Display for IgnoredKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // A foreign `kid` may be any text, so it is written with escapes.
+        // A `kid` of another party may be any text, so it is escaped.
         match &self.id {
             Some(id) => write!(f, "key {} ({:?}) is ignored: ", self.position, id.as_str())?,
             None => write!(f, "key {} is ignored: ", self.position)?,
@@ -261,13 +260,13 @@ impl std::fmt::Display for IgnoredKey {
     }
 }
 
-/// Checks a proof with the key in its header, which is called by its thumbprint whatever `kid` it claims.
+/// Verifies a proof with the key in its header, which is named by its thumbprint whatever its `kid`.
 pub(crate) fn verify_with_own_key(proof: &DpopProof) -> Result<Verified, SignatureFault> {
     let mut jwk = proof.jwk().clone();
     jwk.remove("kid");
     let read = PublicJwk::of(&jwk, Spelling::Canonical).read();
     let key = read.map_err(|unfit| SignatureFault::Carried(unfit.as_str()))?;
-    // Key and header have the same author, so an RSA key that does not say which padding it is for is for the one that is used.
+    // Key and header have the same author, so an RSA key without `alg` is for the padding that the header names.
     let ours: Algorithms = Algorithm::SIGNING.into_iter().collect();
     let usable = key.algorithms_among(ours);
     let token = proof.token();

@@ -1,11 +1,12 @@
-//! Is this RSA key strong enough, and cheap enough to verify with? RFC 7518 §3.3, RFC 8725 §3.5, conformance JW-23 and AB-10.
+//! Checks that an RSA key is strong enough, and cheap enough to verify with: RFC 7518 §3.3, RFC 8725 §3.5, conformance JW-23 and
+//! AB-10.
 
 use crate::unfit_key::UnfitKey;
 
 /// Fewer bits are forbidden (RFC 7518 §3.3: "A key of size 2048 bits or larger MUST be used").
 const FEWEST_BITS: usize = 2048;
 
-/// More bits would let whoever publishes a key make every verification slow.
+/// A larger key would let its publisher make every verification slow.
 const MOST_BITS: usize = 4096;
 
 /// Checks modulus and exponent, both big-endian.
@@ -29,10 +30,10 @@ pub(crate) fn check(modulus: &[u8], exponent: &[u8]) -> Result<(), UnfitKey> {
     Ok(())
 }
 
-/// Whether the modulus has the mark of the keys that can be factored: CVE-2017-15361, "ROCA".
+/// Whether the modulus has the mark of keys that can be factored: CVE-2017-15361, "ROCA".
 ///
-/// Their primes are powers of 65537 modulo a product of small primes, so the modulus is one modulo each. Of good keys one in
-/// some hundred million has the mark by chance.
+/// Their primes are powers of 65537 modulo a product of small primes, so the modulus is one modulo each. About one good key in
+/// 100 million has the mark by chance.
 fn is_of_infineon(modulus: &[u8]) -> bool {
     const SMALL_PRIMES: [u32; 38] = [
         3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101,

@@ -1,4 +1,4 @@
-//! What does our signature look like? One private key with its one algorithm, RFC 7515 §5.1 and RFC 9068 §2.1.
+//! Signs access tokens with one private key and its one algorithm: RFC 7515 §5.1 and RFC 9068 §2.1.
 
 use crate::ed25519::Ed25519;
 use crate::jwk;
@@ -22,11 +22,11 @@ use ring::signature::{
 use std::sync::Arc;
 use tokenberg_core::{ACCESS_TOKEN_TYPE, Algorithm, KeyId, Secret, SigningFault};
 
-/// A private key that was parsed once, and everything that is the same for all its tokens.
+/// A parsed private key, and all that is the same for all its tokens.
 pub(crate) struct SigningKey {
     pair: Pair,
     algorithm: Algorithm,
-    /// The encoded header and the dot behind it.
+    /// The encoded header and the dot after it.
     header: Box<str>,
     signature_length: usize,
     public: Arc<VerifyingKey>,
@@ -79,7 +79,7 @@ impl SigningKey {
         self.algorithm
     }
 
-    /// Its other half.
+    /// Its public half.
     pub(crate) fn public(&self) -> &Arc<VerifyingKey> {
         &self.public
     }
@@ -89,7 +89,7 @@ impl SigningKey {
         &self.jwk
     }
 
-    /// The content of its AlgorithmIdentifier, and the bits of its public key: what a SubjectPublicKeyInfo consists of.
+    /// The content of its AlgorithmIdentifier, and the bits of its public key: the parts of a SubjectPublicKeyInfo.
     pub(crate) fn public_bits(&self) -> (&'static [u8], &[u8]) {
         match &self.pair {
             Pair::Ecdsa(pair) if self.algorithm() == Algorithm::ES384 => {
@@ -101,7 +101,7 @@ impl SigningKey {
         }
     }
 
-    /// Whether a signature takes about a millisecond.
+    /// Whether a signature takes about 1 ms.
     pub(crate) fn is_costly(&self) -> bool {
         match self.pair {
             Pair::Rsa(..) => true,
@@ -111,7 +111,7 @@ impl SigningKey {
 
     /// The access token with this payload, in compact form.
     pub(crate) fn sign(&self, payload: &[u8], random: &SystemRandom) -> Result<Secret, SigningFault> {
-        // Room for all of it from the start, because growing would leave a copy of the token behind in freed memory.
+        // Room for all of it from the start: growing would leave a copy of the token in freed memory.
         let encoded = |length: usize| length.div_ceil(3) * 4;
         let capacity = self.header.len() + encoded(payload.len()) + 1 + encoded(self.signature_length);
         let mut token = String::with_capacity(capacity);
@@ -139,7 +139,7 @@ impl SigningKey {
     }
 }
 
-/// The pair, or what the library says is wrong with it.
+/// The key pair, or what the library says is wrong with it.
 fn pair(pkcs8: &[u8], algorithm: Algorithm) -> Result<Pair, String> {
     let random = SystemRandom::new();
     let rejected = |rejected: KeyRejected| rejected.to_string();
@@ -159,7 +159,7 @@ fn pair(pkcs8: &[u8], algorithm: Algorithm) -> Result<Pair, String> {
     }
 }
 
-/// The public half, made from what ring says is public, so that nothing private can be in it.
+/// The public half, made only from what ring says is public, so that it cannot contain anything private.
 fn public_jwk(pair: &Pair, algorithm: jsonwebtoken::Algorithm) -> Jwk {
     let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
     let parameters = match pair {
@@ -199,7 +199,7 @@ fn public_jwk(pair: &Pair, algorithm: jsonwebtoken::Algorithm) -> Jwk {
     }
 }
 
-/// The name that is written into headers and keys, if ours sign by it.
+/// The name in headers and keys, if our keys sign with it.
 fn algorithm_name(algorithm: Algorithm) -> Option<jsonwebtoken::Algorithm> {
     match algorithm {
         Algorithm::ES256 => Some(jsonwebtoken::Algorithm::ES256),
@@ -211,7 +211,7 @@ fn algorithm_name(algorithm: Algorithm) -> Option<jsonwebtoken::Algorithm> {
     }
 }
 
-/// Texts and names only, so it does not come to this; but a library has no business to panic.
+/// Unreachable, since these are texts and names only; an error is still better than a panic.
 fn unwritable(_: serde_json::Error) -> KeyFault {
     KeyFault::Unfit(UnfitKey::Malformed)
 }

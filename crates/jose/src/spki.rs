@@ -1,4 +1,4 @@
-//! The public half of a signing key as PEM, for verifiers that read no JWK Set: SubjectPublicKeyInfo, RFC 5280 §4.1.2.7 and RFC 7468 §13.
+//! Writes the public half of a signing key as PEM, for verifiers that do not read a JWK Set: RFC 5280 §4.1.2.7 and RFC 7468 §13.
 
 use crate::key_fault::KeyFault;
 use crate::signing_key::SigningKey;
@@ -37,7 +37,7 @@ fn subject_public_key_info(identifier: &[u8], public: &[u8]) -> Vec<u8> {
     value(SEQUENCE, &[value(SEQUENCE, identifier), value(BIT_STRING, &bits)].concat())
 }
 
-/// A DER value, its length in as few bytes as it fits in (X.690 §8.1.3, §10.1).
+/// A DER value, with the shortest encoding of its length (X.690 §8.1.3, §10.1).
 fn value(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = content.len().to_be_bytes();
     let leading = length.iter().take_while(|byte| **byte == 0).count();
@@ -112,9 +112,9 @@ mod tests {
             assert!(lines.iter().all(|line| line.len() <= 64 && !line.is_empty()), "{pem}");
             assert_eq!((lines[0], lines[lines.len() - 1]), (BEGIN, END), "{pem}");
             let der = STANDARD.decode(lines[1..lines.len() - 1].concat()).unwrap();
-            // As long as the whole of it, and shorter than what has the private half too.
+            // It is complete, and shorter than a PEM with the private half.
             assert!(der.len() < key.pkcs8.len(), "{}", key.algorithm);
-            assert!(import(pem.as_bytes(), None, at(0), at(0)).is_err(), "it is no private key");
+            assert!(import(pem.as_bytes(), None, at(0), at(0)).is_err(), "it contains no private key");
         }
         let mut broken = keys[0].clone();
         broken.algorithm = Algorithm::ES384;

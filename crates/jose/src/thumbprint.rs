@@ -8,10 +8,11 @@ use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 use tokenberg_core::KeyId;
 
-/// The thumbprint of a public key. A symmetric or unknown key has none: that of a symmetric key would tell something about it.
+/// The thumbprint of a public key. Symmetric and unknown keys have none: the thumbprint of a symmetric key would reveal something
+/// of it.
 #[must_use]
 pub fn thumbprint(jwk: &Jwk) -> Option<KeyId> {
-    // RFC 7638 §3: "no whitespace or line breaks [...] and with the required members ordered lexicographically". They stand
+    // RFC 7638 §3: "no whitespace or line breaks [...] and with the required members ordered lexicographically". They are written
     // in that order here too, so that it holds with the feature `preserve_order` of `serde_json` as well.
     let members = match &jwk.algorithm {
         AlgorithmParameters::EllipticCurve(ec) => {

@@ -8,15 +8,15 @@ pub enum UnfitKey {
     Malformed,
     /// `kid` is not a text of 1 to 256 bytes.
     KeyId,
-    /// A secret has no place among public keys.
+    /// A symmetric key, which does not belong in a set of public keys.
     Symmetric,
     /// It was published with its private half, so every reader of the set can sign with it.
     Private,
     /// Another entry of the set has its private half.
     Leaked,
-    /// `use` or `key_ops` says that it is for something else.
+    /// `use` or `key_ops` excludes verification.
     Purpose,
-    /// A `kty`, `crv` or `alg` that is not verified with, or these contradict each other.
+    /// An unsupported `kty`, `crv` or `alg`, or a combination that is contradictory.
     Algorithm,
     /// A coordinate does not have the length of its curve (RFC 7518 §6.2.1.2).
     Length,
@@ -26,9 +26,9 @@ pub enum UnfitKey {
     RsaExponent,
     /// Even, or made by the generator of CVE-2017-15361.
     RsaModulus,
-    /// Another key of the set has the same `kid` and `alg`, so that a token does not say which it means.
+    /// Another key of the set has the same `kid` and `alg`, so a token cannot name one of them.
     Twice,
-    /// The set has [`MOST_KEYS`](crate::MOST_KEYS) usable keys before it.
+    /// It comes after [`MOST_KEYS`](crate::MOST_KEYS) usable keys.
     Surplus,
 }
 
@@ -37,14 +37,14 @@ impl UnfitKey {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Malformed => "a member of it is missing or malformed",
+            Self::Malformed => "one of its members is missing or malformed",
             Self::KeyId => "its kid is not a text of 1 to 256 bytes",
             Self::Symmetric => "it is a symmetric key",
             Self::Private => "its private key was published with it",
             Self::Leaked => "its private key is published in the same set",
             Self::Purpose => "its use or key_ops says that it is not for verifying signatures",
             Self::Algorithm => "its kty, crv and alg are not supported, or contradict each other",
-            Self::Length => "a coordinate of it does not have the length of its curve",
+            Self::Length => "one of its coordinates does not have the length of its curve",
             Self::RsaSize => "an RSA key has 2048 to 4096 bits",
             Self::RsaExponent => "its RSA exponent is 1, even or too large",
             Self::RsaModulus => "its RSA modulus is known to be weak",
@@ -53,18 +53,18 @@ impl UnfitKey {
         }
     }
 
-    /// Whether the entry holds something that only its owner may know.
+    /// Whether the entry contains something secret.
     #[must_use]
     pub fn is_leak(self) -> bool {
         matches!(self, Self::Symmetric | Self::Private)
     }
 }
 
-/// What exactly is wrong with an entry of a JWK Set that is malformed. It never holds what is in the entry.
+/// What exactly is wrong with a malformed entry of a JWK Set, without any of its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Defect {
-    /// It is not a JSON object, but this.
-    #[error("it is no object, but {0}")]
+    /// It is of this type, not a JSON object.
+    #[error("it is {0}, not an object")]
     Kind(&'static str),
     /// It is not JSON.
     #[error("it is not JSON from byte {offset} of the set on")]

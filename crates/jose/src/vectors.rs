@@ -1,7 +1,7 @@
-//! Do we agree with everybody else's vectors? Wycheproof's JWS and JWK files and the RFCs' examples; conformance Part 3.
+//! Runs public test vectors: Wycheproof's JWS and JWK files and the RFCs' examples; conformance Part 3.
 //!
-//! They are read from `../shared/vectors` beside the repository. They stand inside the crate because many of their payloads
-//! are no JSON, which [`CompactJws`] refuses: the framing is checked with another payload in its place.
+//! They are read from `../shared/vectors` beside the repository. The tests are inside the crate because many payloads are not
+//! JSON, which [`CompactJws`] refuses: the framing is checked with another payload in its place.
 
 use crate::PublicKeys;
 use crate::signing_key::SigningKey;
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use tokenberg_core::{Algorithm, Algorithms, CompactJws};
 
-/// Where we differ from a vector and mean to: file, `tcId`, reason. A line that no longer holds fails the run.
+/// Intended differences from a vector: file, `tcId`, reason. A line that no longer holds fails the run.
 const EXCEPTIONS: [(&str, u64, &str); 0] = [];
 
 const JWS: &str = "json_web_signature_test.json";
@@ -31,7 +31,7 @@ enum Outcome {
 fn load(file: &str) -> Option<Value> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors");
     if !folder.is_dir() {
-        println!("skipped: ../shared/vectors is not here");
+        println!("skipped: ../shared/vectors does not exist");
         return None;
     }
     let text = std::fs::read_to_string(folder.join(file)).unwrap();
@@ -54,7 +54,7 @@ fn accepts(keys: &PublicKeys, token: &str) -> bool {
             .is_ok()
 }
 
-/// Why keys like these are none of ours, whatever they signed.
+/// Why keys like these are not supported, whatever they signed.
 fn unsupported(set: &Value) -> Option<String> {
     let mut algorithms = set["keys"].as_array().unwrap().iter().filter_map(|key| key["alg"].as_str());
     let other = algorithms.find(|alg| alg.parse::<Algorithm>().is_err())?;
@@ -88,7 +88,7 @@ fn run(file: &'static str) {
         for test in group["tests"].as_array().unwrap() {
             let id = test["tcId"].as_u64().unwrap();
             let corrected = (file == JWS).then(|| overrides["overrides"][id.to_string()]["expect"].as_str());
-            // No encrypted token is ever read, whatever it holds; nor is one in the JSON serialization.
+            // Encrypted tokens and the JSON serialization are never read, whatever they hold.
             let token = test.get("jws").or(test.get("jwe")).unwrap();
             let expected_good = match corrected.flatten() {
                 Some("reject") => false,
@@ -143,7 +143,7 @@ fn a_vector_has_five_outcomes() {
         (Outcome::KnownDivergence("so"), outcome(false, true, None, Some("so"))),
         (Outcome::UnexpectedFailure, outcome(true, false, None, None)),
         (Outcome::UnexpectedSuccess, outcome(false, true, skip(), None)),
-        // What was written down as diverging, and does not any more.
+        // A listed divergence that no longer diverges.
         (Outcome::UnexpectedSuccess, outcome(true, true, None, Some("so"))),
         (Outcome::UnexpectedSuccess, outcome(false, false, None, Some("so"))),
     ] {

@@ -14,13 +14,13 @@ use tokenberg_core::{Algorithm, Algorithms, KeyId, SignatureFault, Verified};
 pub(crate) struct VerifyingKey {
     id: KeyId,
     material: Material,
-    /// Those that its `alg` names; several if the key is listed once for each.
+    /// The algorithms that its `alg` names; several if the key is listed once for each.
     named: Algorithms,
     /// Whether it is listed without `alg`.
     is_open: bool,
 }
 
-/// The numbers of a public key, in their one canonical form, so that equal keys are equal.
+/// The numbers of a public key, in canonical form, so that equal keys compare equal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Material {
     /// An uncompressed point.
@@ -60,10 +60,10 @@ impl VerifyingKey {
         &self.material
     }
 
-    /// The algorithms that it verifies with, of those that are accepted; if none is listed, every one is.
+    /// The accepted algorithms that it verifies with; an empty set accepts all.
     ///
-    /// An RSA key without `alg` is for those of RSA that are listed, and for RS256 if none is: never for what a token says alone
-    /// (RFC 8725 §3.1, conformance JW-13).
+    /// An RSA key without `alg` is for the accepted algorithms of RSA, and for RS256 if none is listed: never for whatever the
+    /// token alone says (RFC 8725 §3.1, conformance JW-13).
     pub(crate) fn algorithms_among(&self, accepted: Algorithms) -> Algorithms {
         let mut own = self.named;
         if self.is_open {
@@ -78,19 +78,19 @@ impl VerifyingKey {
         if accepted.is_empty() { own } else { own.intersection(accepted) }
     }
 
-    /// Every algorithm that the key could have been meant for.
+    /// Every algorithm that the key may be meant for.
     pub(crate) fn possible_algorithms(&self) -> Algorithms {
         if self.is_open { self.material.algorithms() } else { self.named }
     }
 
-    /// Whether both have the same `kid` and the same `alg`.
-    pub(crate) fn is_told_apart_from(&self, other: &Self) -> bool {
+    /// Whether a token can name one of the two: they differ in `kid` or `alg`.
+    pub(crate) fn is_distinguishable_from(&self, other: &Self) -> bool {
         self.id != other.id
             || (self.is_open, self.named) != (other.is_open, other.named)
             || self.material.algorithms() != other.material.algorithms()
     }
 
-    /// Takes over the algorithms of the same key, if it is the same one under the same name.
+    /// Adds the algorithms of the other, if it is the same key under the same name.
     pub(crate) fn merge(&mut self, other: &Self) -> bool {
         let is_same = self.id == other.id && self.material == other.material;
         if is_same {
@@ -100,7 +100,7 @@ impl VerifyingKey {
         is_same
     }
 
-    /// Checks the signature by an algorithm that was found to be one of the key's.
+    /// Verifies a signature with an algorithm of the key.
     pub(crate) fn verify(
         &self,
         algorithm: Algorithm,

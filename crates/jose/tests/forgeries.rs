@@ -1,4 +1,4 @@
-//! Does a published key help to forge? Public keys as secrets of an HMAC, and the edges of ECDSA; conformance JW-11 and JW-20.
+//! Forgeries with a published key: as the secret of an HMAC, and at the edges of ECDSA; conformance JW-11 and JW-20.
 #![allow(clippy::unwrap_used, reason = "the functions that the tests share are tests too")]
 
 use base64::Engine;
@@ -27,7 +27,7 @@ fn der(tag: u8, content: &[u8]) -> Vec<u8> {
     [&[tag, 0x82], &length[..], content].concat()
 }
 
-/// The public key in the forms in which others have taken it for a secret.
+/// The public key in the forms in which libraries have used it as a secret.
 fn spellings(material: &KeyMaterial, set: &str) -> Vec<Vec<u8>> {
     let jwk = serde_json::from_str::<Value>(set).unwrap()["keys"][0].clone();
     let bytes = |member: &str| URL_SAFE_NO_PAD.decode(jwk[member].as_str().unwrap()).unwrap();

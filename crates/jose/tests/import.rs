@@ -1,4 +1,4 @@
-//! Which key files are taken, and what is said of the others? Conformance KS-02 and KS-07.
+//! Which key files can be imported, and the errors for the others: conformance KS-02 and KS-07.
 #![allow(clippy::unwrap_used, reason = "the functions that the tests share are tests too")]
 
 use base64::Engine;
@@ -34,13 +34,13 @@ fn ks_02_what_was_generated_can_be_imported() {
         let made = generate(algorithm, at(0), at(0)).unwrap();
         let text = pem("PRIVATE KEY", &made.pkcs8);
         for form in [&made.pkcs8[..], text.as_bytes(), text.replace('\n', "\r\n").as_bytes()] {
-            for asked in [None, Some(algorithm)] {
-                let key = import(form, asked).unwrap();
+            for requested in [None, Some(algorithm)] {
+                let key = import(form, requested).unwrap();
                 assert_eq!((&key.id, key.algorithm), (&made.id, algorithm));
                 assert_eq!((key.created_at, key.signs_from, key.verifies_until), (at(1), at(2), None));
             }
-            let asked = Algorithm::RS256;
-            assert!(matches!(fault(form, Some(asked)), KeyFault::Algorithm { .. }));
+            let requested = Algorithm::RS256;
+            assert!(matches!(fault(form, Some(requested)), KeyFault::Algorithm { .. }));
         }
     }
 }
@@ -51,13 +51,13 @@ fn ks_02_an_rsa_key_is_for_rs256_unless_asked_otherwise() {
     let (rs256, ps256) =
         (import(RSA, Some(Algorithm::RS256)).unwrap(), import(RSA, Some(Algorithm::PS256)).unwrap());
     assert_eq!((rs256.algorithm, ps256.algorithm), (Algorithm::RS256, Algorithm::PS256));
-    // The thumbprint does not tell the algorithm, so one keyring cannot hold both.
+    // The thumbprint does not depend on the algorithm, so one keyring cannot hold both.
     assert!(Keyring::read(&[rs256, ps256], at(0)).is_err());
     assert!(matches!(fault(RSA, Some(Algorithm::ES256)), KeyFault::Algorithm { .. }));
 }
 
 #[test]
-fn ks_07_other_forms_are_told_how_to_be_converted() {
+fn ks_07_other_formats_are_refused_with_the_command_that_converts_them() {
     let der = b"\0\0\0";
     for (bytes, expected, says) in [
         (pem("ENCRYPTED PRIVATE KEY", der).into_bytes(), KeyFormat::Encrypted, "openssl pkey"),
@@ -98,7 +98,7 @@ fn ks_07_a_damaged_key_is_rejected_without_its_content() {
     for bit in (0..good.pkcs8.len() * 8).step_by(7) {
         let mut bad = good.pkcs8.to_vec();
         bad[bit / 8] ^= 1 << (bit % 8);
-        // Either it is refused, or it is another whole key; never the same name for other bytes.
+        // It is refused, or read as a complete other key; never the same name for other bytes.
         if let Ok(key) = import(&bad, None) {
             assert_ne!(key.id, good.id, "bit {bit}");
         }
@@ -107,10 +107,10 @@ fn ks_07_a_damaged_key_is_rejected_without_its_content() {
 
 /// Keys as operators make them, where `openssl` is installed.
 #[test]
-fn ks_07_keys_of_openssl_are_taken() {
+fn ks_07_keys_of_openssl_are_imported() {
     let Some(rsa_1024) = openssl(&["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"], b"")
     else {
-        println!("skipped: openssl is not here");
+        println!("skipped: openssl is not installed");
         return;
     };
     assert_eq!(fault(&rsa_1024, None), KeyFault::Unfit(UnfitKey::RsaSize));
@@ -144,7 +144,7 @@ fn ks_07_keys_of_openssl_are_taken() {
         let der = openssl(&[&arguments[..], &["-outform", "DER"]].concat(), RSA).unwrap();
         assert_eq!(fault(&der, None), KeyFault::Format(form));
     }
-    // The command that the fault names does what it says.
+    // The command that the fault names works.
     let sec1 = openssl(&["ecparam", "-genkey", "-name", "prime256v1"], b"").unwrap();
     assert_eq!(fault(&sec1, None), KeyFault::Format(KeyFormat::Sec1));
     let converted = openssl(&["pkcs8", "-topk8", "-nocrypt"], &sec1).unwrap();

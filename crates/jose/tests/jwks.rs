@@ -1,4 +1,4 @@
-//! Which keys of others are used? Conformance JW-12, JW-13, JW-16, JW-23, JW-25, JW-26, WL-03 and AB-10.
+//! Which keys of another party's JWK Set are used: conformance JW-12, JW-13, JW-16, JW-23, JW-25, JW-26, WL-03 and AB-10.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "the functions that the tests share are tests too")]
 
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ fn signer(algorithm: Algorithm) -> Signer {
         Algorithm::RS256 | Algorithm::PS256 => import(rsa, Some(algorithm), at(0), at(0)).unwrap(),
         Algorithm::ES256 | Algorithm::ES384 | Algorithm::EdDSA => generate(algorithm, at(0), at(0)).unwrap(),
         Algorithm::RS384 | Algorithm::RS512 | Algorithm::PS384 | Algorithm::PS512 => {
-            panic!("{algorithm} signs nothing of ours")
+            panic!("{algorithm} does not sign our tokens")
         }
     };
     let keys = Keyring::read(&[material], at(0)).unwrap();
@@ -32,7 +32,7 @@ fn signer(algorithm: Algorithm) -> Signer {
 }
 
 impl Signer {
-    /// The JWK, with one member replaced, or taken away by a null.
+    /// The JWK, with one member replaced, or removed by a null.
     fn jwk_with(&self, member: &str, value: Value) -> Value {
         let mut jwk = self.jwk.clone();
         if value.is_null() {
@@ -51,7 +51,7 @@ impl Signer {
         CompactJws::parse(token.expose()).ok().unwrap()
     }
 
-    /// The token without a `kid`; its signature is none any more, so a good answer is `Signature`.
+    /// The token without a `kid`; its signature is wrong then, so a good answer is `Signature`.
     fn unnamed_token(&self, alg: &str) -> CompactJws {
         use base64::Engine;
         let header = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{alg}"}}"#));
@@ -78,7 +78,7 @@ fn jw_13_without_alg_the_type_and_curve_decide() {
         let signer = signer(algorithm);
         let keys = set(&[&signer.jwk_with("alg", Value::Null)]);
         if algorithm == Algorithm::PS256 {
-            // One key, one algorithm: an RSA key that does not say otherwise is for RS256.
+            // One key, one algorithm: an RSA key without `alg` is for RS256.
             assert!(matches!(
                 keys.verify(&signer.token()),
                 Err(SignatureFault::Algorithm(fault)) if fault.expected == Algorithm::RS256.into()
@@ -167,7 +167,7 @@ fn jw_16_without_a_kid_only_the_one_that_fits() {
     assert!(!fits(&[&a.jwk, &b.jwk]));
     assert!(!fits(&[&other.jwk]));
     assert!(!fits(&[]));
-    // A key without a kid is called by its thumbprint, and so by nothing else.
+    // A key without a kid is named by its thumbprint only.
     let unnamed = set(&[&a.jwk_with("kid", Value::Null)]);
     assert_eq!(unnamed.verify(&a.token()).unwrap().key().as_str(), a.jwk["kid"]);
     assert!(matches!(unnamed.verify(&b.token()), Err(SignatureFault::NoKey(_))));
@@ -210,13 +210,13 @@ fn jw_23_coordinates_have_the_exact_length_of_their_curve() {
     }
     let ed = signer(Algorithm::EdDSA);
     assert_eq!(reason(&ed.jwk_with("x", json!("AAAA"))), Some(UnfitKey::Length));
-    // A point off the curve has its length, and verifies nothing.
+    // A point off the curve has the right length, and verifies nothing.
     let off = ec.jwk_with("y", ec.jwk["x"].clone());
     assert!(matches!(set(&[&off]).verify(&ec.token()), Err(SignatureFault::Signature { .. })));
 }
 
 #[test]
-fn jw_25_what_does_not_belong_into_a_set_is_ignored_and_told() {
+fn jw_25_what_does_not_belong_in_a_set_is_ignored_and_reported() {
     let (good, other) = (signer(Algorithm::ES256), signer(Algorithm::EdDSA));
     let oct = json!({"kty":"oct","k":"AAAA","kid":"shared","alg":"HS256"});
     let twin = other.jwk_with("kid", good.jwk["kid"].clone());
@@ -236,7 +236,7 @@ fn jw_25_what_does_not_belong_into_a_set_is_ignored_and_told() {
     );
     assert!(matches!(keys.verify(&other.token()), Err(SignatureFault::Unusable { .. })));
     assert_eq!(keys.ignored()[0].to_string(), r#"key 0 ("shared") is ignored: it is a symmetric key"#);
-    // Another type of key is told apart by the token's alg.
+    // The token's alg distinguishes keys of different types.
     for set in [set(&[&good.jwk, &twin]), set(&[&twin, &good.jwk]), set(&[&good.jwk, &good.jwk])] {
         assert!(set.verify(&good.token()).is_ok() && set.ignored().is_empty());
     }
@@ -258,8 +258,8 @@ fn jw_25_a_foreign_kid_is_written_with_escapes() {
     let signer = signer(Algorithm::ES256);
     let mut jwk = signer.jwk_with("kid", json!("a\nERROR forged \u{1b}[2J"));
     jwk["use"] = json!("enc");
-    let told = set(&[&jwk]).ignored()[0].to_string();
-    assert!(!told.chars().any(char::is_control), "{told}");
+    let message = set(&[&jwk]).ignored()[0].to_string();
+    assert!(!message.chars().any(char::is_control), "{message}");
 }
 
 fn with_kid(jwk: &Value, kid: &str) -> Value {
@@ -271,14 +271,14 @@ fn with_kid(jwk: &Value, kid: &str) -> Value {
 #[test]
 fn ks_06_a_set_has_limits() {
     let jwk = signer(Algorithm::ES256).jwk;
-    // A set is used as far as it goes, however much of it is of no use.
+    // A set is used up to the limit, however many of its keys are unusable.
     let mut many: Vec<Value> = (0..MOST_KEYS + 7).map(|n| with_kid(&jwk, &format!("k{n}"))).collect();
     let keys = set(&many.iter().collect::<Vec<_>>());
     assert_eq!((keys.len(), keys.ignored().len(), keys.left_out()), (MOST_KEYS, 7, 0));
     many.splice(0..0, vec![json!({"kty": "FOO"}); 1000]);
     let keys = set(&many.iter().collect::<Vec<_>>());
     assert_eq!((keys.len(), keys.ignored().len(), keys.left_out()), (MOST_KEYS, 100, 907));
-    // A leak is listed after however many others.
+    // A leak is listed after any number of others.
     many.push(json!({"kty": "oct", "k": "AAAA"}));
     let keys = set(&many.iter().collect::<Vec<_>>());
     assert_eq!(keys.ignored().last().map(|key| key.reason), Some(UnfitKey::Symmetric));

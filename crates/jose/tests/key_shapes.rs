@@ -1,7 +1,7 @@
 //! Shapes of key sets that are in use, and which libraries accept each: conformance JW-12, JW-13, JW-16 and JW-25.
 //!
-//! A row is a set, a token, what nimbus-jose-jwt 10.3, go-jose 4.1.9, jose 6 (npm) and joserfc did with them when they were asked
-//! (`y` accepts, `-` refuses, in that order), and what is right here. What all four accept is accepted; what none accepts is not.
+//! A row is a set, a token, the results of nimbus-jose-jwt 10.3, go-jose 4.1.9, jose 6 (npm) and joserfc (`y` accepts, `-`
+//! refuses, in that order), and the right result here. What all four accept is accepted; what none accepts is not.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "the functions that the tests share are tests too")]
 
 use base64::Engine;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokenberg_core::{Algorithm, Algorithms, CompactJws, SignatureFault};
 use tokenberg_jose::{PublicKeys, UnfitKey};
 
-/// The modulus of RFC 7515 A.2, whose private key these tests do not use.
+/// The modulus of RFC 7515 A.2; these tests do not use its private key.
 const OTHER_N: &str = "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ";
 
 const SIX: [&str; 6] = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
@@ -41,7 +41,7 @@ impl Rsa {
         ring::signature::RsaPublicKeyComponents::<Vec<u8>>::from(self.0.public()).n
     }
 
-    /// As most issuers publish it, with these members besides or instead.
+    /// The shape that most issuers publish, with these members added or replaced.
     fn jwk(&self, members: Value) -> Value {
         let jwk = json!({"kty": "RSA", "kid": "k1", "use": "sig", "alg": "RS256", "n": b64(&self.n()), "e": "AQAB"});
         with(jwk, members)
@@ -72,7 +72,7 @@ impl Rsa {
     }
 }
 
-/// A new key on P-256; `x` begins with a zero if that is asked for.
+/// A new key on P-256, on request with an `x` that begins with a zero.
 struct Ec(EcdsaKeyPair);
 
 impl Ec {
@@ -103,7 +103,7 @@ impl Ec {
     }
 }
 
-/// The object with these members; `"-"` takes one away.
+/// The object with these members; `"-"` removes one.
 fn with(mut object: Value, members: Value) -> Value {
     for (name, value) in members.as_object().unwrap() {
         if value == "-" {
@@ -132,7 +132,7 @@ fn outcome(keys: &PublicKeys, accepted: Algorithms, token: &str) -> Result<Algor
     keys.verify_among(accepted, &token).map(|verified| verified.algorithm())
 }
 
-/// A row: what it is called, what the four libraries did, whether it is accepted here, the keys, the token.
+/// A row: its name, the results of the four libraries, whether it is accepted here, the keys, the token.
 type Row = (&'static str, &'static str, bool, Vec<Value>, String);
 
 fn check(rows: Vec<Row>) {
@@ -227,7 +227,7 @@ fn jw_12_jw_25_members_that_decide_are_strict() {
 }
 
 trait Refused {
-    /// A row that no library was asked about.
+    /// A row that was not tried with the libraries.
     fn into_refused(self) -> Self;
 }
 
@@ -279,7 +279,7 @@ fn jw_25_a_bad_entry_never_costs_a_good_one() {
 fn jw_25_one_key_that_is_listed_several_times_is_one_key() {
     let (rsa, ec) = (Rsa::new(), Ec::new(false));
     let token = rsa.token("RS256");
-    // As PingAM and OpenAM publish it.
+    // The shape that PingAM and OpenAM publish.
     let six: Vec<Value> = SIX.iter().map(|alg| rsa.jwk(json!({ "alg": alg }))).collect();
     let mut rows: Vec<Row> =
         SIX.iter().map(|alg| ("once for each alg", "yyyy", true, six.clone(), rsa.token(alg))).collect();
@@ -335,14 +335,14 @@ fn jw_16_jw_25_a_token_that_two_different_keys_would_fit_is_refused() {
         ]
         .concat(),
     );
-    // What may be accepted decides what fits: with PS256 listed, a key without alg is for PS256.
+    // The accepted algorithms decide what fits: with PS256 listed, a key without alg is for PS256.
     let keys = set(&[rsa.jwk(json!({})), other_rsa(no_alg)]);
     let accepted = |list: &[Algorithm]| list.iter().copied().collect::<Algorithms>();
     let [rs256, ps256] = [Algorithm::RS256, Algorithm::PS256];
     assert!(matches!(outcome(&keys, accepted(&[rs256]), &token), Err(SignatureFault::Several(_))));
     assert!(matches!(outcome(&keys, accepted(&[rs256, ps256]), &token), Err(SignatureFault::Several(_))));
     assert_eq!(outcome(&keys, accepted(&[ps256]), &token), Err(SignatureFault::NotAccepted(rs256)));
-    // Nor is a key used that was published with its private half elsewhere in the set.
+    // A key whose private half is elsewhere in the set is not used, either.
     let leaked = set(&[rsa.jwk(json!({"d": "AAAA", "kid": "a"})), rsa.jwk(json!({}))]);
     let reasons: Vec<UnfitKey> = leaked.ignored().iter().map(|key| key.reason).collect();
     assert_eq!((leaked.len(), reasons), (0, vec![UnfitKey::Private, UnfitKey::Leaked]));
@@ -359,8 +359,8 @@ fn jw_13_an_rsa_key_without_alg_takes_the_accepted_algorithm() {
         assert_eq!(outcome(&keys, listed, &token), Ok(parsed));
         assert_eq!(outcome(&keys, Algorithm::ES256.into(), &token), Err(SignatureFault::NotAccepted(parsed)));
         let unlisted = outcome(&keys, Algorithms::default(), &token);
-        assert_eq!(unlisted.is_ok(), parsed == Algorithm::RS256, "never by what the token says alone");
-        // One that says what it is for is for nothing else, whatever is accepted.
+        assert_eq!(unlisted.is_ok(), parsed == Algorithm::RS256, "the token alone never decides");
+        // A key with `alg` is for nothing else, whatever is accepted.
         let named = set(&[rsa.jwk(json!({ "alg": alg }))]);
         for other in SIX {
             let expected = other == alg;

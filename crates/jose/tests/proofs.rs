@@ -1,4 +1,4 @@
-//! Which key made this DPoP proof, and is there only one name for it? RFC 9449 §4.2 and §4.3, conformance DP-03, DP-11 and DP-16.
+//! Keys of DPoP proofs, and their only name: RFC 9449 §4.2 and §4.3, conformance DP-03, DP-11 and DP-16.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "the functions that the tests share are tests too")]
 
 use base64::Engine;
@@ -28,13 +28,13 @@ impl Prover {
             Algorithm::RS256 | Algorithm::PS256 => import(rsa, Some(algorithm), start, start),
             Algorithm::ES256 | Algorithm::ES384 | Algorithm::EdDSA => generate(algorithm, start, start),
             Algorithm::RS384 | Algorithm::RS512 | Algorithm::PS384 | Algorithm::PS512 => {
-                panic!("{algorithm} signs nothing of ours")
+                panic!("{algorithm} does not sign our tokens")
             }
         }
         .unwrap();
         let ring = Keyring::read(std::slice::from_ref(&key), start).unwrap();
         let set: Value = serde_json::from_str(&ring.jwks()).unwrap();
-        // As clients write it: the members of its type and no others.
+        // As clients write it: only the members of its type.
         let mut jwk = set["keys"][0].clone();
         for member in ["kid", "use", "alg"] {
             jwk.as_object_mut().unwrap().remove(member);
@@ -88,7 +88,7 @@ fn verified(proof: &str) -> Result<Verified, SignatureFault> {
     keys().verify_proof(&DpopProof::parse(proof).unwrap_or_else(|fault| panic!("{fault}: {proof}")))
 }
 
-/// The JWK with one member replaced, or taken away by a null.
+/// The JWK with one member replaced, or removed by a null.
 fn with(jwk: &Value, member: &str, value: Value) -> Value {
     let mut jwk = jwk.clone();
     match value {
@@ -105,8 +105,8 @@ fn dp_01_dp_03_a_key_is_called_by_its_thumbprint_with_every_algorithm() {
     for algorithm in Algorithm::SIGNING {
         let prover = Prover::new(algorithm);
         let expected = thumbprint(&serde_json::from_value(prover.jwk.clone()).unwrap()).unwrap();
-        // `kid` says nothing, and members that a browser adds do no harm.
-        let named = with(&prover.jwk, "kid", json!("somebody else"));
+        // `kid` is ignored, and members that a browser adds do no harm.
+        let named = with(&prover.jwk, "kid", json!("another name"));
         let of_browser = with(&with(&prover.jwk, "key_ops", json!(["verify"])), "ext", json!(true));
         let mut of_a_serializer = prover.jwk.clone();
         (of_a_serializer["use"], of_a_serializer["kid"]) = (Value::Null, Value::Null);

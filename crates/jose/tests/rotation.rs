@@ -1,4 +1,4 @@
-//! Does every live token verify at every instant, with the keys as they are and as a cache still has them? KS-04, KS-05, OP-11.
+//! Every live token verifies at every instant, with the current keys and with those of a cache: KS-04, KS-05, OP-11.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the functions that the tests share are tests too")]
 
 use serde_json::json;
@@ -18,7 +18,7 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(seconds).unwrap()
 }
 
-/// The keys as the store has them, changed by the rules of the core alone.
+/// The keys of the store, changed by the rules of the core alone.
 #[derive(Default)]
 struct Stored(Vec<KeyMaterial>);
 
@@ -63,22 +63,22 @@ fn token(ring: &Keyring, now: Timestamp) -> CompactJws {
     CompactJws::parse(ring.sign(&claims, now).unwrap().expose()).unwrap_or_else(|fault| panic!("{fault}"))
 }
 
-/// The instants around one at which something changes, and around when the key set of before ceases to be kept.
+/// The instants around a change, and around the expiry of the previous key set in caches.
 fn edges(change: i64) -> impl Iterator<Item = i64> {
     [0, MAX_AGE].into_iter().flat_map(move |later| (-1..=1).map(move |beside| change + later + beside))
 }
 
-/// Forty days: a new key every day and by command, keys that are taken away, and the keeping of order after them. Every two hours, and
-/// the second before, at and after every change, as the keys are and as whoever fetched them then still has them.
+/// Forty days: a new key every day and by command, revoked keys, and a rotation after each. Every two hours, and the second
+/// before, at and after every change, with the current keys and with those that a cache still has.
 #[test]
 fn ks_04_ks_05_every_live_token_verifies_now_and_with_the_keys_of_max_age_ago() {
     assert_eq!(i64::from(LONGEST_TOKEN_LIFETIME.as_seconds()), LONGEST);
     let mut stored = Stored::default();
     stored.introduce(at(0), false);
     let mut ring = Keyring::read(&stored.0, at(0)).unwrap();
-    // What the key set was, each time with when it was that last, and which tokens it has verified: that depends on no time.
+    // Each past key set, with the time when it ended, and the tokens that it verifies, which depends on no time.
     let mut published: Vec<(i64, PublicKeys, std::sync::Arc<str>, HashSet<KeyId>)> = Vec::new();
-    // Of each key that signed: a token of it, and the end of the last one.
+    // For each key that signed: one of its tokens, and the expiry of the last one.
     let mut live: HashMap<KeyId, (CompactJws, i64)> = HashMap::new();
     let (mut unknown_until, mut signers, mut most, mut built_of) = (0, Vec::new(), 0, Vec::new());
     // Every few days something is urgent.
@@ -112,7 +112,7 @@ fn ks_04_ks_05_every_live_token_verifies_now_and_with_the_keys_of_max_age_ago() 
         }
         let kept = Lifetime::from_hours(2);
         stored.0.retain(|key| key.verifies_until.is_none_or(|end| present < end.plus(kept)));
-        // As a server does: keys are built again when they have changed, and grow older until then.
+        // As a server does: the keyring is built again when keys have changed, and ages until then.
         let kept_now: Vec<_> =
             stored.0.iter().map(|k| (k.id.clone(), k.signs_from, k.verifies_until)).collect();
         if built_of != kept_now {
@@ -130,7 +130,7 @@ fn ks_04_ks_05_every_live_token_verifies_now_and_with_the_keys_of_max_age_ago() 
         if signers.last() != Some(&signer) {
             signers.push(signer.clone());
         }
-        // One token of each key stands for all of them; the last one ends as late as any.
+        // One token stands for all of its key; the last one expires as late as any.
         let (sample, _) = live.remove(&signer).unwrap_or_else(|| (token(&ring, present), 0));
         live.insert(signer.clone(), (sample, now + LONGEST));
         live.retain(|_, (_, end)| now < *end);
@@ -138,7 +138,7 @@ fn ks_04_ks_05_every_live_token_verifies_now_and_with_the_keys_of_max_age_ago() 
         for (key, (token, _)) in &live {
             assert!(ring.verify(token, present).is_ok(), "{key} at {now}");
             for (last, keys, _, verified) in &mut published {
-                // What nobody could know is not known: that is the price of urgency.
+                // A verifier cannot know a key that is too new: that is the price of urgency.
                 if (*last == now || now >= unknown_until) && verified.insert(key.clone()) {
                     assert!(keys.verify(token).is_ok(), "{key} at {now} with the keys of {last}");
                 }
@@ -162,7 +162,7 @@ fn op_11_ten_thousand_tokens_are_made_and_verified_while_keys_change() {
     use std::sync::{Arc, Mutex};
     let mut stored = Stored::default();
     stored.introduce(at(0), false);
-    // What a server has: one moment, replaced as a whole.
+    // As in a server: one moment, replaced as a whole.
     let present = Mutex::new((at(0), Arc::new(Keyring::read(&stored.0, at(0)).unwrap())));
     let (made, verified, is_over) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
     let moment = || present.lock().unwrap().clone();
@@ -176,7 +176,7 @@ fn op_11_ten_thousand_tokens_are_made_and_verified_while_keys_change() {
                     }
                     let (now, ring) = moment();
                     let token = token(&ring, now);
-                    // Those who verify have the next moment already, or the same.
+                    // Verifiers have the same moment or the next one.
                     let (later, ring) = moment();
                     // A thread may be kept waiting for longer than any token lives: a week is over in 56 ms here.
                     if later.as_seconds() - now.as_seconds() > 7 * 24 * 3600 {
@@ -184,7 +184,7 @@ fn op_11_ten_thousand_tokens_are_made_and_verified_while_keys_change() {
                     }
                     verified.fetch_add(1, Ordering::Relaxed);
                     assert!(ring.verify(&token, later).is_ok());
-                    // Reading a set anew is slow, and what it says does not depend on who reads it.
+                    // Reading a set again is slow, and its result does not depend on the reader.
                     if number % 50 == 0 {
                         assert!(PublicKeys::from_jwks(&ring.jwks()).unwrap().verify(&token).is_ok());
                     }

@@ -1,4 +1,5 @@
-//! Do tokens that we sign verify, with us and with others, and nothing else? Conformance AT-01, JW-11 to JW-22, KS-01 and KS-04.
+//! Signed tokens verify, with us and with other libraries, and nothing else does: conformance AT-01, JW-11 to JW-22, KS-01 and
+//! KS-04.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the functions that the tests share are tests too")]
 
 use base64::Engine;
@@ -22,7 +23,7 @@ fn key(algorithm: Algorithm, signs_from: i64) -> KeyMaterial {
             generate(algorithm, at(0), at(signs_from)).unwrap()
         }
         Algorithm::RS384 | Algorithm::RS512 | Algorithm::PS384 | Algorithm::PS512 => {
-            panic!("{algorithm} signs nothing of ours")
+            panic!("{algorithm} does not sign our tokens")
         }
     }
 }
@@ -49,7 +50,7 @@ fn header(token: &str) -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap()).unwrap()
 }
 
-/// The token with other header members, and a signature that was made for it by nobody.
+/// The token with other header members, and its old signature.
 fn with_header(token: &str, header: &Value) -> String {
     let (_, rest) = token.split_once('.').unwrap();
     format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header.to_string()))
@@ -117,7 +118,7 @@ fn jw_20_every_changed_bit_of_a_signature_is_noticed() {
 }
 
 #[test]
-fn jw_40_a_token_that_was_verified_before_is_no_other_token_and_its_key_may_end() {
+fn jw_40_a_cached_token_is_no_other_token_and_its_key_may_retire() {
     let mut material = key(Algorithm::ES256, 0);
     material.verifies_until = Some(at(100));
     let keys = keyring(std::slice::from_ref(&material));
@@ -125,7 +126,7 @@ fn jw_40_a_token_that_was_verified_before_is_no_other_token_and_its_key_may_end(
     for token in [&first, &first, &second] {
         assert_eq!(keys.verify(&parse(token), at(99)).unwrap().key(), &material.id);
     }
-    // The signature of the one behind the content of the other, and a payload that was changed.
+    // The signature of one with the content of the other, and a changed payload.
     let (content, signature) = (first.rsplit_once('.').unwrap().0, second.rsplit_once('.').unwrap().1);
     let (head, payload) = content.split_once('.').unwrap();
     let mut other = claims().to_json();
@@ -135,11 +136,11 @@ fn jw_40_a_token_that_was_verified_before_is_no_other_token_and_its_key_may_end(
     for forged in
         [format!("{content}.{signature}"), format!("{head}.{other}.{}", first.rsplit_once('.').unwrap().1)]
     {
-        // ECDSA signs with a random number, so that two signatures of one content are both good.
+        // ECDSA uses a random number, so two different signatures of one content are both good.
         let is_same_content = forged.starts_with(content);
         assert_eq!(keys.verify(&parse(&forged), at(99)).is_ok(), is_same_content);
     }
-    // A key that has ended, or is gone, verifies nothing any more, whatever it verified before.
+    // A retired or removed key verifies nothing, whatever it verified before.
     let issuer = claims().issuer;
     let signed = |keys: &Keyring, now| keys.read(&first, &issuer, at(now)).ours(&issuer).map(drop);
     assert_eq!((signed(&keys, 99), signed(&keys, 99)), (Ok(()), Ok(())));
@@ -154,7 +155,7 @@ fn jw_40_a_token_that_was_verified_before_is_no_other_token_and_its_key_may_end(
 
 #[test]
 fn jw_21_the_other_s_of_ecdsa_verifies_too() {
-    // JOSE allows both, so that the text of a token never identifies it.
+    // JOSE allows both, so the text of a token is no identifier.
     const ORDER: [u8; 32] = [
         0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa,
         0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
@@ -253,7 +254,7 @@ fn jw_14_a_token_does_not_bring_its_own_key() {
     let (ours, attackers) = (keyring(&[key(Algorithm::ES256, 0)]), key(Algorithm::ES256, 0));
     let forger = keyring(std::slice::from_ref(&attackers));
     let jwk = serde_json::from_str::<Value>(&forger.jwks()).unwrap()["keys"][0].clone();
-    // Signed as a whole by the attacker, who is told by `jwk` and `jku`.
+    // Signed as a whole by the attacker, whose key is in `jwk` and at `jku`.
     let forged = token(&forger, 0);
     assert!(matches!(ours.verify(&parse(&forged), at(0)), Err(SignatureFault::NoKey(_))));
     let mut header = header(&forged);
@@ -352,7 +353,7 @@ fn ks_09_algorithms_live_beside_each_other() {
 }
 
 #[test]
-fn ks_05_a_key_that_was_taken_back_is_gone_at_once() {
+fn ks_05_a_revoked_key_is_gone_immediately() {
     let (mut lost, other) = (key(Algorithm::ES256, 10), key(Algorithm::ES256, 0));
     let before = keyring(&[lost.clone(), other.clone()]);
     let stolen = token(&before, 20);

@@ -6,25 +6,25 @@ use tokenberg_core::{Issuer, TrustedIssuer};
 /// The longest address, in bytes.
 const LONGEST: usize = 2048;
 
-/// An address that may be asked for the keys of an issuer. Only this module makes one.
+/// An address that the keys of an issuer may be fetched from. Only this module makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     url: Box<str>,
     reach: Reach,
 }
 
-/// How far an address may lead.
+/// Which hosts an address may lead to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// `https`, to a machine that everybody can reach, unless the operator allows others.
+    /// `https`, to a public address, unless the operator allows others.
     Web,
-    /// `http`, to a loopback address of this machine and nowhere else.
+    /// `http`, to a loopback address of this machine only.
     ThisMachine,
-    /// `http`, to a machine that the operator named, over a network where its answers can be replaced.
+    /// `http`, to a host that the operator named, over a network where responses can be replaced.
     PlainHttp,
 }
 
-/// By whose word an address is fetched.
+/// Who gave an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum By {
     Operator,
@@ -32,7 +32,7 @@ pub(super) enum By {
     Metadata,
 }
 
-/// Why an address is not asked.
+/// Why an address is not fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressFault {
     /// Not `https`, nor plain `http` from an issuer on this machine to this machine.
@@ -41,19 +41,19 @@ pub enum AddressFault {
          --insecure-http for the issuer's own host"
     )]
     Scheme,
-    /// No URL with a host, or one with a user name, a fragment or a character that a URL does not have.
-    #[error("it is no URL with a host and without user name, fragment and spaces")]
+    /// Not a URL with a host, or one with a user name, a fragment or a character that URLs do not have.
+    #[error("it must be a URL with a host and without user name, fragment and spaces")]
     Form,
-    /// A SPIFFE trust domain has no metadata: its bundle's address has to be given.
+    /// A SPIFFE trust domain has no metadata: the operator has to give the address of its bundle.
     #[error("a trust domain publishes no metadata; give the address of its bundle")]
     TrustDomain,
 }
 
 impl Address {
-    /// Takes an address that the operator or the metadata of the issuer gave; never one out of a token.
+    /// Checks an address from the operator or from the issuer's metadata; never one from a token.
     ///
     /// # Errors
-    /// If it is not of the form or the scheme that this issuer may have.
+    /// If its form or its scheme is not allowed for this issuer.
     pub fn of(url: &str, issuer: &Issuer) -> Result<Self, AddressFault> {
         let (reach, rest) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
             (Some(rest), _) => (Reach::Web, rest),
@@ -62,7 +62,7 @@ impl Address {
         };
         let authority = rest.split(['/', '?']).next().unwrap_or_default();
         let host = checked_host(url, authority)?;
-        // An issuer of plain http is one on this machine; see `Issuer`.
+        // Plain http is for an issuer on this machine; see `Issuer`.
         let is_here = issuer.as_str().starts_with("http://") && !issuer.is_plain_http();
         if reach == Reach::ThisMachine && !(is_loopback(host) && is_here) {
             return Err(AddressFault::Scheme);
@@ -70,8 +70,8 @@ impl Address {
         Ok(Self { url: url.into(), reach })
     }
 
-    /// As [`Address::of`], but `http` may lead to another machine, if the operator allows that for the issuer: to where the operator
-    /// said, and to the issuer's own host, but not to wherever its metadata point.
+    /// As [`Address::of`], but `http` may lead to another machine if the operator allows that for the issuer: to the operator's
+    /// address and to the issuer's own host, but not to any other host that its metadata name.
     pub(super) fn for_issuer(url: &str, issuer: &TrustedIssuer, by: By) -> Result<Self, AddressFault> {
         let strict = Self::of(url, &issuer.issuer);
         let (Err(AddressFault::Scheme), true, Some(rest)) =
@@ -88,7 +88,7 @@ impl Address {
         Ok(Self { url: url.into(), reach: Reach::PlainHttp })
     }
 
-    /// Where the metadata of the issuer may be, in the order to be tried.
+    /// Where the metadata of the issuer may be, in the order of the attempts.
     ///
     /// # Errors
     /// If it is a SPIFFE trust domain.
@@ -98,8 +98,8 @@ impl Address {
             return Err(AddressFault::TrustDomain);
         }
         let origin = issuer.origin();
-        // Discovery §4.1: "If the Issuer value contains a path component, any terminating / MUST be removed before
-        // appending"; RFC 8414 §3.1 says the same for inserting.
+        // Discovery §4.1: "If the Issuer value contains a path component, any terminating / MUST be removed before appending";
+        // RFC 8414 §3.1 says the same for inserting.
         let path = issuer.path().strip_suffix('/').unwrap_or(issuer.path());
         let places = [
             format!("{origin}{path}/.well-known/openid-configuration"),
@@ -114,7 +114,7 @@ impl Address {
         &self.url
     }
 
-    /// How far it may lead.
+    /// Which hosts it may lead to.
     #[must_use]
     pub fn reach(&self) -> Reach {
         self.reach
@@ -123,12 +123,12 @@ impl Address {
 
 impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // A query may hold what is nobody's business.
+        // A query may hold a secret.
         f.write_str(self.url.split('?').next().unwrap_or_default())
     }
 }
 
-/// The host of the authority, if the whole is a URL that is fetched.
+/// The host of the authority, if the whole can be fetched.
 fn checked_host<'a>(url: &str, authority: &'a str) -> Result<&'a str, AddressFault> {
     let graphic = url.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}#".contains(&b));
     let host = host(authority).ok_or(AddressFault::Form)?;
@@ -154,7 +154,7 @@ mod tests {
         let (plain, web, here) =
             ("http://keycloak:8080/realms/x", "https://idp.test", "http://localhost:8080/realms/x");
         let (reached, scheme) = (Ok(Reach::PlainHttp), Err(AddressFault::Scheme));
-        // Whose issuer, the address, what is made of it by the operator's word, and by the metadata's.
+        // The issuer, the address, the outcome if the operator gave it, and if the metadata did.
         for (of, url, by_operator, by_metadata) in [
             (plain, "http://keycloak:8080/realms/x/certs", reached, reached),
             (plain, "http://keycloak:8080", reached, reached),
@@ -175,7 +175,7 @@ mod tests {
                 let reach =
                     |insecure| Address::for_issuer(url, &trusted(of, insecure), by).map(|a| a.reach());
                 assert_eq!(reach(true), expected, "{of} {url} {by:?}");
-                // Never without the operator's word.
+                // Never without the operator's permission.
                 assert_ne!(reach(false), Ok(Reach::PlainHttp), "{of} {url} {by:?}");
             }
         }

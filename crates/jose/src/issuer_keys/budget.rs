@@ -1,6 +1,6 @@
-//! Limits the fetches that unknown `kid`s cause: a few at once, and then one for each interval; conformance KS-06.
+//! Limits the fetches caused by unknown `kid`s: a few at once, then one per interval; conformance KS-06.
 //!
-//! Anybody can write a `kid`, so what it causes is bounded for each issuer, whoever sends how many of them.
+//! Every client can write any `kid`, so the limit counts per issuer, across all clients.
 
 use super::limits::FetchLimits;
 use tokenberg_core::{Lifetime, Timestamp};
@@ -18,7 +18,7 @@ impl Budget {
         Self { left: limits.refetches, since: now }
     }
 
-    /// Takes one fetch, if one is left.
+    /// Takes one fetch, if one is available.
     pub(super) fn take(&mut self, now: Timestamp, limits: &FetchLimits) -> bool {
         self.accrue(now, limits);
         let is_left = self.left > 0;
@@ -26,13 +26,13 @@ impl Budget {
         is_left
     }
 
-    /// How long until there is one, at least a second.
+    /// How long until a fetch is available, at least 1 s.
     pub(super) fn wait(&self, now: Timestamp, limits: &FetchLimits) -> Lifetime {
         let next = self.since.plus(interval(limits));
         next.since(now).max(Lifetime::from_seconds(1))
     }
 
-    /// Forgets a time that lies in the future because the clock was set back.
+    /// Drops a time that lies in the future because the clock was set back.
     pub(super) fn notice_clock(&mut self, now: Timestamp, noise: Lifetime) {
         if self.since.since(now) > noise {
             self.since = now;
@@ -73,7 +73,7 @@ mod tests {
         assert_eq!(taken, [1060, 1120, 1180, 1240, 1300, 1360]);
         assert_eq!(budget.wait(at(1361), &limits).as_seconds(), 59);
         assert_eq!(budget.wait(at(1500), &limits).as_seconds(), 1);
-        // A quiet quarter of an hour fills it, and not further.
+        // 15 minutes without a fetch fill it, and no more than that.
         assert_eq!((0..10).filter(|_| budget.take(at(2300), &limits)).count(), 3);
     }
 

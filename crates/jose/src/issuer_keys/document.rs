@@ -1,4 +1,5 @@
-//! What does the issuer publish? Its metadata (RFC 8414 §3.2) and its JWK Set or bundle, each bounded; conformance KS-06 and WL-06.
+//! Fetches what an issuer publishes: its metadata (RFC 8414 §3.2), its JWK Set or bundle, each bounded; conformance KS-06 and
+//! WL-06.
 
 use super::Fetch;
 use super::address::{Address, By};
@@ -10,21 +11,21 @@ use serde_json::Value;
 use std::time::{Duration, Instant};
 use tokenberg_core::{KeySource, Lifetime, TrustedIssuer};
 
-/// The longest metadata that are read, in bytes.
+/// The maximum size of metadata, in bytes.
 pub const LARGEST_METADATA: usize = 256 * 1024;
 
-/// What somebody answered.
+/// A response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Document {
     /// The HTTP status.
     pub status: u16,
     /// The body.
     pub body: Vec<u8>,
-    /// The field `Cache-Control`, if there was one.
+    /// The field `Cache-Control`, if present.
     pub cache_control: Option<String>,
 }
 
-/// A set of keys as it was published.
+/// A key set as published.
 #[derive(Debug)]
 pub(super) struct Published {
     pub(super) keys: PublicKeys,
@@ -33,7 +34,7 @@ pub(super) struct Published {
     pub(super) sequence: Option<u64>,
 }
 
-/// Gets the keys of the issuer from where the operator said that they are.
+/// Fetches the keys of the issuer from the source that the operator configured.
 pub(super) fn published(
     fetch: &dyn Fetch,
     issuer: &TrustedIssuer,
@@ -79,7 +80,7 @@ impl Asking<'_> {
             match self.get(place, LARGEST_METADATA) {
                 Ok(document) => return self.jwks_uri(place, &document),
                 Err(FetchFault::Status { address, status }) if (400..500).contains(&status) => {
-                    // What is told is that the usual place has nothing.
+                    // The first place is the usual one, so its status is reported.
                     missing.get_or_insert(FetchFault::Status { address, status });
                 }
                 Err(other) => return Err(other),
@@ -104,16 +105,16 @@ impl Asking<'_> {
 
     fn get(&self, address: &Address, largest: usize) -> Result<Document, FetchFault> {
         let left = self.within.checked_sub(self.begun.elapsed()).filter(|left| !left.is_zero());
-        let asked = address.clone();
+        let requested = address.clone();
         let document = match self.fetch.fetch(address, largest, left.ok_or(FetchFault::TooLong)?) {
             Ok(document) => document,
-            Err(reason) => return Err(FetchFault::Unreachable { address: asked, reason }),
+            Err(reason) => return Err(FetchFault::Unreachable { address: requested, reason }),
         };
         match document.status {
-            200 if document.body.len() > largest => Err(FetchFault::TooLarge { address: asked, largest }),
+            200 if document.body.len() > largest => Err(FetchFault::TooLarge { address: requested, largest }),
             200 => Ok(document),
-            status @ 300..400 => Err(FetchFault::Redirect { address: asked, status }),
-            status => Err(FetchFault::Status { address: asked, status }),
+            status @ 300..400 => Err(FetchFault::Redirect { address: requested, status }),
+            status => Err(FetchFault::Status { address: requested, status }),
         }
     }
 }
@@ -123,7 +124,7 @@ fn address(url: &str, issuer: &TrustedIssuer, by: By) -> Result<Address, FetchFa
     Address::for_issuer(url, issuer, by).map_err(|fault| FetchFault::Address { url: start(), fault })
 }
 
-/// How long an answer may be kept (RFC 9111 §5.2.2): `max-age`, or no time at all.
+/// How long a response may be kept (RFC 9111 §5.2.2): `max-age`, or 0 if it forbids to keep it.
 fn max_age(cache_control: &str) -> Option<u64> {
     let mut directives = cache_control.split(',').map(str::trim);
     if directives.clone().any(|d| d.eq_ignore_ascii_case("no-store") || d.eq_ignore_ascii_case("no-cache")) {
@@ -131,7 +132,7 @@ fn max_age(cache_control: &str) -> Option<u64> {
     }
     directives.find_map(|directive| {
         let (name, value) = directive.split_once('=')?;
-        // RFC 9111 §1.2.2: a number that is too large stands for a very long time.
+        // RFC 9111 §1.2.2: a number that is too large counts as a very long time.
         let digits = value.trim_matches('"');
         let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
         (name.eq_ignore_ascii_case("max-age") && is_number).then(|| digits.parse().unwrap_or(u64::MAX))

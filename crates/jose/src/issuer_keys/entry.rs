@@ -1,4 +1,4 @@
-//! Decides whether to use the keys that are held, to fetch, or to wait: what is known of one issuer's keys; conformance KS-06.
+//! Decides per token whether to use the cached keys of its issuer, to fetch them, or to wait; conformance KS-06.
 
 use super::budget::Budget;
 use super::document::Published;
@@ -9,19 +9,19 @@ use crate::public_keys::PublicKeys;
 use std::sync::Arc;
 use tokenberg_core::{CompactJws, Excerpt, KeySource, Lifetime, Timestamp};
 
-/// How long after it has ceased to be fresh a set is used while it is fetched again. Later, requests wait for the fetch, so that
-/// a key that was revoked does not verify on a quiet day.
+/// How long a stale set is used while it is fetched again. After that, requests wait for the fetch, so that a revoked key does
+/// not verify after hours without requests.
 const GRACE: Lifetime = Lifetime::from_seconds(60);
 
-/// How far the clocks of two requests may lie apart. If time goes back further, the clock was set.
+/// How far the clocks of two requests may differ. A greater step back means that the clock was set.
 const CLOCK_NOISE: Lifetime = Lifetime::from_seconds(60);
 
-/// The longest that a client is asked to wait before it tries again: some sleep for all of it.
+/// The longest `Retry-After`: some clients sleep for all of it.
 const LONGEST_WAIT: Lifetime = Lifetime::from_seconds(60);
 
-/// What is known of one issuer's keys.
+/// The cached keys of one issuer, and the fetches of them.
 pub(super) struct Entry {
-    /// Where they come from. Other keys come from elsewhere.
+    /// The source of the keys. A changed source invalidates the entry.
     pub(super) source: KeySource,
     set: Option<Set>,
     last: Option<Attempt>,
@@ -40,18 +40,18 @@ struct Set {
 
 struct Attempt {
     at: Timestamp,
-    /// How many in a row have failed by now.
+    /// The number of consecutive failures.
     failures: u32,
     fault: Option<FetchFault>,
 }
 
-/// A token whose key is looked for.
+/// A token whose key is needed.
 #[derive(Clone, Copy)]
 pub(super) struct Sought<'a> {
     pub(super) token: &'a CompactJws,
-    /// When it came.
+    /// When the request arrived.
     pub(super) now: Timestamp,
-    /// How far the clock of the issuer may be from ours.
+    /// The tolerated difference between the issuer's clock and ours.
     pub(super) leeway: Lifetime,
 }
 
@@ -60,7 +60,7 @@ impl Sought<'_> {
         set.keys.knows(self.token.header())
     }
 
-    /// Whether the token says that it was signed before the set was fetched. If it lies, that is to its own disadvantage.
+    /// Whether the token's `iat` is before the fetch of the set. A false `iat` harms only the token itself.
     fn was_signed_before(&self, set: &Set) -> bool {
         let issued = self.token.unverified_payload().get("iat").and_then(serde_json::Value::as_f64);
         let seconds = issued.filter(|seconds| (0.0..9e15).contains(seconds)).map(|seconds| seconds as i64);
@@ -69,27 +69,27 @@ impl Sought<'_> {
     }
 }
 
-/// What is to be done for a token.
+/// What to do for a token.
 pub(super) enum Decision {
-    /// These keys are to be used.
+    /// Use these keys.
     Use(Arc<PublicKeys>),
-    /// These keys are to be used, and fetched again meanwhile.
+    /// Use these keys, and fetch them again in the background.
     UseAndFetch(Arc<PublicKeys>),
-    /// They are to be fetched.
+    /// Fetch them.
     Fetch,
     /// A fetch is under way.
     Wait(Arc<Flight>),
-    /// They are not available.
+    /// No keys are available.
     Unavailable(Outage),
 }
 
-/// What a fetch that was waited for brought.
+/// The result of a fetch that a token waited for.
 pub(super) enum Landed {
-    /// These keys are to be used.
+    /// Use these keys.
     Use(Arc<PublicKeys>),
-    /// They are not available.
+    /// No keys are available.
     Unavailable(Outage),
-    /// The fetch had begun before the token came, and does not have its key: a later one might.
+    /// The fetch began before the token came, and does not have its key: a later one might.
     Again,
 }
 
@@ -105,7 +105,7 @@ impl Entry {
         Self { source, set: None, last: None, flight: None, budget, used_at: now }
     }
 
-    /// What is to be done for this token.
+    /// What to do for this token.
     pub(super) fn next(&mut self, sought: Sought<'_>, limits: &FetchLimits) -> Decision {
         let now = sought.now;
         self.used_at = now;
@@ -121,7 +121,7 @@ impl Entry {
         if now < set.fresh_until {
             return Decision::Use(keys);
         }
-        // An issuer that is down does not make every request wait, again and again.
+        // An issuer that is down must not delay every request.
         let need_not_wait = self.is_failing() || now < set.fresh_until.plus(GRACE);
         match (need_not_wait, self.flight.is_none() && self.may_retry(now, limits)) {
             (true, true) => Decision::UseAndFetch(keys),
@@ -130,8 +130,8 @@ impl Entry {
         }
     }
 
-    /// A key that is not in the set may be new. Whether it is cannot be said before the next fetch, and so the token is not bad: clients
-    /// give up on a 400. Only what was signed before the last fetch is known to have no key.
+    /// A key that is missing in the set may be new, which only the next fetch can show. Until then the token is not bad: clients
+    /// give up on a 400. Only a token signed before the last fetch is known to have no key.
     fn next_for_unknown(&mut self, sought: Sought<'_>, limits: &FetchLimits) -> Decision {
         let now = sought.now;
         if self.flight.is_some() || self.is_failing() {
@@ -151,7 +151,7 @@ impl Entry {
         }
     }
 
-    /// What is to be done once the fetch that was waited for has landed; `is_after` says whether it began after the token came.
+    /// What to do after the fetch that the token waited for; `is_after` says whether that fetch began after the token came.
     pub(super) fn landed(&self, sought: Sought<'_>, is_after: bool, limits: &FetchLimits) -> Landed {
         match self.set.as_ref().filter(|set| set.is_usable(sought.now, limits)) {
             Some(set) if sought.is_known_to(set) => Landed::Use(Arc::clone(&set.keys)),
@@ -171,7 +171,7 @@ impl Entry {
         flight
     }
 
-    /// Takes over what a fetch brought, unless the keys come from elsewhere by now.
+    /// Stores the result of a fetch, unless the source of the keys has changed meanwhile.
     pub(super) fn take(
         &mut self,
         flight: &Arc<Flight>,
@@ -193,7 +193,7 @@ impl Entry {
             Ok(published) => {
                 let keys = Arc::new(published.keys);
                 (last.failures, last.fault) = if keys.is_empty() {
-                    // The keys from before were revoked, and which ones are next is not known yet.
+                    // The previous keys were revoked, and the next ones are not known yet.
                     (last.failures.saturating_add(1), Some(FetchFault::empty(&keys)))
                 } else {
                     (0, None)
@@ -214,12 +214,12 @@ impl Entry {
         })
     }
 
-    /// When a token last asked for it, if it can be evicted.
+    /// When a token last needed it, if it can be evicted.
     pub(super) fn idle_since(&self) -> Option<Timestamp> {
         self.flight.is_none().then_some(self.used_at)
     }
 
-    /// How many keys there are to verify with; `None` if they were never fetched.
+    /// The number of keys to verify with; `None` if they were never fetched.
     pub(super) fn usable_keys(&self, now: Timestamp, limits: &FetchLimits) -> Option<usize> {
         let set = self.set.as_ref().filter(|set| set.is_usable(now, limits));
         match set {
@@ -254,7 +254,7 @@ impl Entry {
         last.failures == 0 || now.since(last.at) >= limits.after_failures(last.failures)
     }
 
-    /// Times from the future would keep us from fetching until they come.
+    /// Times in the future would prevent fetches until they come.
     fn notice_that_the_clock_was_set(&mut self, now: Timestamp) {
         let was_set = |then: Timestamp| then.since(now) > CLOCK_NOISE;
         self.budget.notice_clock(now, CLOCK_NOISE);

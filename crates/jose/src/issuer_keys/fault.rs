@@ -1,4 +1,4 @@
-//! Why could the keys of an issuer not be had? In words for the operator; nothing of what was fetched is in them.
+//! Why the keys of an issuer could not be obtained, in words for the operator, without anything that was fetched.
 
 use super::address::{Address, AddressFault};
 use crate::public_keys::{IgnoredKey, JwksFault, PublicKeys};
@@ -7,7 +7,7 @@ use tokenberg_core::Excerpt;
 /// Why a fetch brought no keys.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FetchFault {
-    /// An address that is not asked. The text is the operator's or the metadata's.
+    /// An address that must not be fetched. The text is the operator's or from the metadata.
     #[error("{url:?} is not fetched: {fault}")]
     Address {
         /// The address.
@@ -15,90 +15,90 @@ pub enum FetchFault {
         /// Why.
         fault: AddressFault,
     },
-    /// Whoever fetches could not.
+    /// The client for HTTP failed.
     #[error("{address} cannot be fetched: {reason}")]
     Unreachable {
-        /// What was asked.
+        /// The requested address.
         address: Address,
-        /// What was in the way.
+        /// The cause.
         reason: String,
     },
-    /// Another answer than 200.
+    /// Any status but 200.
     #[error("{address} answered {status}")]
     Status {
-        /// What was asked.
+        /// The requested address.
         address: Address,
         /// The HTTP status.
         status: u16,
     },
-    /// Somewhere else is where it is said to be.
+    /// A redirect.
     #[error("{address} redirects (status {status}), and redirects are not followed")]
     Redirect {
-        /// What was asked.
+        /// The requested address.
         address: Address,
         /// The HTTP status.
         status: u16,
     },
-    /// More than is read.
+    /// Larger than the limit.
     #[error("{address} is longer than {largest} bytes")]
     TooLarge {
-        /// What was asked.
+        /// The requested address.
         address: Address,
-        /// How much is read.
+        /// The limit, in bytes.
         largest: usize,
     },
     /// Metadata that are not a JSON object.
-    #[error("{address} is no metadata of an issuer: not a JSON object")]
+    #[error("{address} is not the metadata of an issuer: it is not a JSON object")]
     Metadata {
-        /// What was asked.
+        /// The requested address.
         address: Address,
     },
     /// RFC 8414 §3.3: "If these values are not identical, the data contained in the response MUST NOT be used."
-    #[error("{address} is the metadata of another issuer; an issuer is compared letter by letter")]
+    #[error("{address} is the metadata of another issuer (names are compared character by character)")]
     Issuer {
-        /// What was asked.
+        /// The requested address.
         address: Address,
     },
-    /// Metadata without an address of keys.
-    #[error("{address} names no jwks_uri")]
+    /// Metadata without `jwks_uri`.
+    #[error("{address} has no jwks_uri")]
     NoJwksUri {
-        /// What was asked.
+        /// The requested address.
         address: Address,
     },
     /// Not a JWK Set.
     #[error("{address}: {fault}")]
     Jwks {
-        /// What was asked.
+        /// The requested address.
         address: Address,
         /// What is wrong with it.
         fault: JwksFault,
     },
-    /// What the operator gave is no JWK Set.
+    /// The configured text is not a JWK Set.
     #[error("the keys that were given: {0}")]
     Given(JwksFault),
-    /// The SPIFFE Trust Domain and Bundle §4.1.3: an older bundle than one that was seen.
+    /// The SPIFFE Trust Domain and Bundle §4.1.3: the bundle is older than the cached one.
     #[error("the bundle has sequence {came}, which is older than {had}")]
     Sequence {
-        /// What was seen before.
+        /// The sequence of the cached bundle.
         had: u64,
-        /// What came now.
+        /// The sequence of the fetched bundle.
         came: u64,
     },
-    /// A set without a key to verify with.
-    #[error("the key set that is published has no key that can be used: {}", contents(.first.as_deref(), *.others))]
+    /// A set without a usable key.
+    #[error("the published key set has no usable key: {}", contents(.first.as_deref(), *.others))]
     Empty {
         /// The first of its keys, and why it is not used; `None` if the set is empty.
         first: Option<Box<IgnoredKey>>,
-        /// How many more there are.
+        /// The number of the others.
         others: usize,
     },
-    /// A token names a key that was not published when the keys were last fetched, and it is too early to fetch them again.
-    #[error("{} was not published when they were last fetched", named(.0.as_ref()))]
+    /// A token names a key that the last fetch did not have, and the next fetch is not due yet.
+    #[error("{} was not published at the last fetch", named(.0.as_ref()))]
     UnknownKey(Option<Excerpt>),
-    /// It took all the time that there is for it.
+    /// The fetch took longer than [`FetchLimits::within`](super::FetchLimits).
     #[error("it took too long")]
     TooLong,
-    /// Whoever fetches broke off, or the system gave no thread.
+    /// The fetch panicked, or the system gave no thread.
     #[error("the fetch broke off")]
     BrokeOff,
 }
@@ -111,13 +111,13 @@ fn named(kid: Option<&Excerpt>) -> String {
 }
 
 impl FetchFault {
-    /// That none of these keys can be used.
+    /// The message for a set without usable keys.
     pub(super) fn empty(keys: &PublicKeys) -> Self {
         let first = keys.ignored().first().cloned().map(Box::new);
         Self::Empty { first, others: (keys.ignored().len() + keys.left_out()).saturating_sub(1) }
     }
 
-    /// Whether the issuer could not be reached or could not answer, so that its keys may be good: later they may be had.
+    /// Whether the issuer was unreachable or could not answer, so that its keys may be good and a later fetch may succeed.
     #[must_use]
     pub fn is_outage(&self) -> bool {
         match self {

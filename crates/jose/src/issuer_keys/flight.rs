@@ -1,4 +1,4 @@
-//! When has the fetch landed that everybody waits for? One flight, many waiting, whatever runtime they wait in.
+//! Lets all requests for one issuer wait for a single fetch, in any async runtime.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,7 +19,7 @@ struct State {
 }
 
 impl Flight {
-    /// Lets everybody go on who waits.
+    /// Wakes all who wait.
     pub(super) fn land(&self) {
         let waiting = {
             let mut state = self.state();
@@ -29,7 +29,7 @@ impl Flight {
         waiting.into_iter().for_each(Waker::wake);
     }
 
-    /// Waits for it.
+    /// Waits until it has landed.
     pub(super) fn landed(self: &Arc<Self>) -> Landed {
         Landed { flight: Arc::clone(self), place: None }
     }
@@ -42,7 +42,7 @@ impl Flight {
 /// Ready when the flight has landed.
 pub(super) struct Landed {
     flight: Arc<Flight>,
-    /// Which of those that wait we are, so that being asked often does not make us many.
+    /// Our position among the wakers, so that a second poll does not add a second waker.
     place: Option<usize>,
 }
 
@@ -66,7 +66,7 @@ impl Future for Landed {
     }
 }
 
-/// Waits on this thread, for whoever has nothing else to do.
+/// Blocks this thread until the future is ready.
 pub(super) fn wait<T>(mut future: Pin<Box<dyn Future<Output = T> + Send + '_>>) -> T {
     struct Unpark(Thread);
     impl Wake for Unpark {

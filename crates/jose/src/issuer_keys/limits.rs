@@ -1,18 +1,18 @@
-//! How often is an issuer asked, and how long are its keys good? Conformance KS-06 and WL-06.
+//! The limits of fetches, and how long fetched keys are fresh: conformance KS-06 and WL-06.
 
 use std::time::Duration;
 use tokenberg_core::Lifetime;
 
-/// How patient we are with issuers.
+/// How often and how long the keys of issuers are fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FetchLimits {
-    /// Minimum interval between fetches that unknown keys of tokens cause, once `refetches` of them are used up; 60 s.
+    /// Minimum interval between fetches caused by an unknown `kid`, once `refetches` of them are used up; 60 s.
     pub refetch_after: Lifetime,
-    /// How many such fetches there may be at once; each `refetch_after` allows one more, up to this number. 3.
+    /// The number of such fetches that may follow each other at once; each `refetch_after` allows one more, up to this number. 3.
     pub refetches: u32,
-    /// How long keys are used when they cannot be asked for again; 24 h.
+    /// How long keys are used when they cannot be fetched again; 24 h.
     pub longest_stale: Lifetime,
-    /// How long everything that has to be fetched for one answer may take together; 5 s.
+    /// The maximum time of all fetches for one answer together; 5 s.
     pub within: Duration,
 }
 
@@ -28,8 +28,7 @@ impl Default for FetchLimits {
 }
 
 impl FetchLimits {
-    /// How long nobody is asked after so many failures in a row: a sixth of `refetch_after`, doubled each time, five times it at
-    /// most.
+    /// The pause after so many consecutive failures: a sixth of `refetch_after`, doubled each time, at most five times it.
     pub(super) fn after_failures(&self, failures: u32) -> Lifetime {
         let first = (self.refetch_after.as_seconds() / 6).max(1);
         let longest = self.refetch_after.as_seconds().saturating_mul(5).max(1);
@@ -38,16 +37,16 @@ impl FetchLimits {
     }
 }
 
-/// How long keys are fresh that say nothing about it.
+/// How long keys are fresh if the response does not say.
 const USUAL: Lifetime = Lifetime::from_seconds(600);
 
-/// Nobody makes us ask more often, whatever he says.
+/// The shortest freshness: an issuer cannot cause more frequent fetches.
 const SHORTEST: Lifetime = Lifetime::from_seconds(60);
 
-/// Nobody makes us keep keys longer that he may have taken back.
+/// The longest freshness: an issuer cannot make us keep keys longer that it may have revoked.
 const LONGEST: Lifetime = Lifetime::from_hours(24);
 
-/// How long keys are fresh whose issuer says so much about it.
+/// How long keys are fresh if the response says this many seconds.
 pub(super) fn freshness(said: Option<u64>) -> Lifetime {
     let Some(said) = said else { return USUAL };
     Lifetime::from_seconds(u32::try_from(said).unwrap_or(u32::MAX)).clamp(SHORTEST, LONGEST)
@@ -73,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn ks_06_failures_are_waited_out_longer_and_longer() {
+    fn ks_06_the_pause_grows_with_each_failure() {
         let of = |limits: FetchLimits| {
             [1, 2, 3, 5, 6, 40, u32::MAX].map(|n| limits.after_failures(n).as_seconds())
         };

@@ -1,7 +1,7 @@
-//! Which keys does an issuer sign with now? Those that it publishes, held and fetched: RFC 7517 §5, RFC 8725 §3.10, conformance KS-06.
+//! Fetches and caches the keys that issuers publish: RFC 7517 §5, RFC 8725 §3.10, conformance KS-06.
 //!
-//! [`IssuerKeySets`] decides when something is fetched and what is made of it. It has no client for HTTP and reads no clock that
-//! tells the time: whoever sets it up gives a [`Fetch`], and every request says when it is.
+//! [`IssuerKeySets`] decides when to fetch and evaluates the result. It has no client for HTTP and reads no wall clock: the
+//! caller gives it a [`Fetch`], and every request brings the time.
 
 mod address;
 mod budget;
@@ -22,41 +22,41 @@ use crate::IgnoredKey;
 use std::time::Duration;
 use tokenberg_core::{Issuer, Lifetime};
 
-/// Gets documents over a network, on a thread of its own that may block.
+/// Fetches documents over a network, on a thread of its own that may block.
 pub trait Fetch: Send + Sync + 'static {
-    /// Asks with GET for what is at this address, and returns within `within`: later than that nobody waits for it.
+    /// Sends a GET to this address, and returns within `within`: a later result is not used.
     ///
-    /// It follows no redirect, sends nothing of any request, reads no more than `largest` bytes, and connects, where the address
-    /// is one of the web, to no machine that only we can reach.
+    /// It follows no redirect, forwards nothing of any request, reads at most `largest` bytes, and connects to no private host if
+    /// the address has [`Reach::Web`].
     ///
     /// # Errors
-    /// What was in the way, in words for the operator.
+    /// The cause of the failure, for the operator.
     fn fetch(&self, address: &Address, largest: usize, within: Duration) -> Result<Document, String>;
 }
 
-/// What became of a fetch: for logs and metrics. It never holds what was fetched.
+/// The result of a fetch, for logs and metrics. It never holds fetched content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FetchEvent {
-    /// The keys of the issuer are known anew.
+    /// The keys of the issuer were fetched.
     Fetched {
-        /// Whose.
+        /// The issuer.
         issuer: Issuer,
-        /// How many there are to verify with.
+        /// The number of keys to verify with.
         keys: usize,
-        /// Those that are not used, and why.
+        /// The keys that are not used, and why.
         ignored: Vec<IgnoredKey>,
-        /// How many more of the set are not used, too many to be listed.
+        /// The number of further unused keys, which are not listed.
         left_out: usize,
-        /// How long they are not fetched again, unless a token names another one.
+        /// How long they are not fetched again, unless a token names an unknown key.
         fresh_for: Lifetime,
     },
-    /// They could not be had.
+    /// The keys could not be obtained.
     Failed {
-        /// Whose.
+        /// The issuer.
         issuer: Issuer,
-        /// Why.
+        /// The cause.
         fault: FetchFault,
-        /// Whether keys from before go on being used.
+        /// Whether the previous keys stay in use.
         stale: bool,
     },
 }

@@ -1,4 +1,4 @@
-//! Holds the keys of all issuers and fetches them: one fetch at a time for an issuer, however many requests wait; conformance KS-06.
+//! Holds the keys of all issuers and fetches them: one fetch at a time per issuer, for any number of requests; conformance KS-06.
 
 use super::document::{Published, published};
 use super::entry::{Decision, Entry, Landed, Outage, Sought};
@@ -15,11 +15,11 @@ use tokenberg_core::{
     TrustedIssuer, Verified, Waiting,
 };
 
-/// The most issuers whose keys are held. The least recently used set is evicted first.
+/// The maximum number of issuers whose keys are cached. The least recently used set is evicted first.
 const MOST_ISSUERS: usize = 1000;
 
-/// The keys of issuers that publish them: held in memory, fetched when they are needed and as seldom as can be. A clone holds the
-/// same ones.
+/// The keys of issuers that publish them: cached in memory, fetched when needed and as seldom as possible. Clones share the
+/// cache.
 #[derive(Clone)]
 pub struct IssuerKeySets {
     shared: Arc<Shared>,
@@ -28,7 +28,7 @@ pub struct IssuerKeySets {
 struct Shared {
     fetch: Box<dyn Fetch>,
     limits: FetchLimits,
-    told: Box<dyn Fn(FetchEvent) + Send + Sync>,
+    on_event: Box<dyn Fn(FetchEvent) + Send + Sync>,
     entries: Mutex<HashMap<Issuer, Entry>>,
     given: ParsedSets,
 }
@@ -36,27 +36,28 @@ struct Shared {
 type Checked = Result<Result<Verified, SignatureFault>, KeysUnavailable>;
 
 impl IssuerKeySets {
-    /// Asks by `fetch`, and tells `told` of each time. Both are called on threads of their own, `told` never for a token.
+    /// Fetches by `fetch`, and reports each fetch to `on_event`. Both are called on separate threads, and `on_event` never about
+    /// a token.
     #[must_use]
     pub fn new(
         fetch: impl Fetch,
         limits: FetchLimits,
-        told: impl Fn(FetchEvent) + Send + Sync + 'static,
+        on_event: impl Fn(FetchEvent) + Send + Sync + 'static,
     ) -> Self {
         let shared = Shared {
             fetch: Box::new(fetch),
             limits,
-            told: Box::new(told),
+            on_event: Box::new(on_event),
             entries: Mutex::default(),
             given: ParsedSets::default(),
         };
         Self { shared: Arc::new(shared) }
     }
 
-    /// As [`IssuerKeys::verify`], but waits on this thread.
+    /// As [`IssuerKeys::verify`], but blocks this thread.
     ///
     /// # Errors
-    /// If the keys cannot be had at present.
+    /// If the keys are not available at present.
     pub fn verify_blocking(
         &self,
         issuer: &TrustedIssuer,
@@ -66,17 +67,17 @@ impl IssuerKeySets {
         wait(self.verify(issuer, token, now))
     }
 
-    /// Fetches the keys of an issuer once, on this thread, and keeps nothing: to see whether they can be had. Keys that the
-    /// operator gave are read.
+    /// Fetches the keys of an issuer once, on this thread, without caching them: a check that they are available. Keys that the
+    /// operator gave are parsed.
     ///
     /// # Errors
-    /// Why they cannot be had.
+    /// Why they are not available.
     pub fn fetched_once(&self, issuer: &TrustedIssuer) -> Result<PublicKeys, FetchFault> {
         let shared = &self.shared;
         published(&*shared.fetch, issuer, shared.limits.within).map(|published| published.keys)
     }
 
-    /// The number of usable keys of an issuer; `None` if they are fetched and never were so far.
+    /// The number of usable keys of an issuer; `None` if they were never fetched.
     #[must_use]
     pub fn usable_keys(&self, issuer: &TrustedIssuer, now: Timestamp) -> Option<usize> {
         let shared = &self.shared;
@@ -90,8 +91,8 @@ impl IssuerKeySets {
         }
     }
 
-    /// The keys that the token is to be verified with. A token waits for two fetches at most: one that had begun when it came, and one
-    /// that has begun since.
+    /// The keys to verify the token with. A token waits for two fetches at most: one that was under way when it came, and one
+    /// that began later.
     async fn keys(&self, issuer: &TrustedIssuer, sought: Sought<'_>) -> Result<Arc<PublicKeys>, Outage> {
         let mut is_after = false;
         loop {
@@ -158,7 +159,7 @@ impl Shared {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks for the keys; what has to be fetched is on its way by then.
+    /// Looks up the keys, and starts a fetch if one is needed.
     fn look(self: &Arc<Self>, issuer: &TrustedIssuer, sought: Sought<'_>) -> Found {
         let (source, now) = (&issuer.trust.keys, sought.now);
         let (found, flight) = {
@@ -184,15 +185,15 @@ impl Shared {
         let landing =
             Landing { shared: Arc::clone(self), issuer: issuer.issuer.clone(), flight, outcome: None };
         let trusted = issuer.clone();
-        // One thread for each issuer at most, and those are on the operator's list. If there is none to be had, dropping
-        // the landing says so.
+        // One thread per issuer at most, and the operator lists the issuers. If the system gives no thread, dropping the landing
+        // reports that.
         let _ =
             std::thread::Builder::new().name("issuer-keys".to_owned()).spawn(move || landing.fetch(&trusted));
         found
     }
 }
 
-/// What there is for a token.
+/// What the cache has for a token.
 enum Found {
     Keys(Arc<PublicKeys>),
     /// A fetch that has begun for it.
@@ -202,7 +203,7 @@ enum Found {
     Nothing(Outage),
 }
 
-/// A fetch under way. Whatever becomes of it, dropping it lets everybody go on who waits.
+/// A fetch under way. Dropping it, after a panic too, wakes all who wait.
 struct Landing {
     shared: Arc<Shared>,
     issuer: Issuer,
@@ -228,20 +229,20 @@ impl Drop for Landing {
         self.flight.land();
         let issuer = self.issuer.clone();
         match taken {
-            Some(Ok(keys)) => (self.shared.told)(FetchEvent::Fetched {
+            Some(Ok(keys)) => (self.shared.on_event)(FetchEvent::Fetched {
                 issuer,
                 keys: keys.len(),
                 ignored: keys.ignored().to_vec(),
                 left_out: keys.left_out(),
                 fresh_for,
             }),
-            Some(Err((fault, stale))) => (self.shared.told)(FetchEvent::Failed { issuer, fault, stale }),
+            Some(Err((fault, stale))) => (self.shared.on_event)(FetchEvent::Failed { issuer, fault, stale }),
             None => {}
         }
     }
 }
 
-/// Evicts one issuer if there are too many.
+/// Evicts one issuer if the cache is full.
 fn make_room(entries: &mut HashMap<Issuer, Entry>) {
     if entries.len() < MOST_ISSUERS {
         return;

@@ -1,4 +1,4 @@
-//! When does a key cease to verify? When it was taken back, the issuer is another, or has been silent for too long; KS-06, WL-06.
+//! When keys stop verifying: after a revocation, a change of the issuer, or a long outage; KS-06, WL-06.
 
 use crate::world::{
     Held, IDP, JWKS, NO_KEY, Signer, Watched, at, idp, is_good, is_outage, issuer, set, token_of,
@@ -22,12 +22,12 @@ fn ks_06_a_removed_key_does_not_verify_after_a_quiet_day() {
     held.pages.put(JWKS, set(&[&signer]));
     assert!(is_good(held.verify(&idp(), &signer.token(), 0)));
     held.pages.put(JWKS, set(&[&Signer::new()]));
-    // Nobody came while the set ceased to be fresh, so whoever comes first waits for the new one.
+    // No request came while the set became stale, so the first one waits for the new set.
     assert_eq!(held.verify(&idp(), &signer.token(), 20_000), NO_KEY);
 }
 
 #[test]
-fn ks_06_two_at_once_do_not_get_a_removed_key_past() {
+fn ks_06_two_concurrent_requests_do_not_revive_a_removed_key() {
     let (held, signer) = (Held::new(), Signer::new());
     held.pages.put(JWKS, set(&[&signer]));
     assert!(is_good(held.verify(&idp(), &signer.token(), 0)));
@@ -39,8 +39,8 @@ fn ks_06_two_at_once_do_not_get_a_removed_key_past() {
     held.pages.hang(false);
     assert_eq!((held.fetched(), held.fetched()), (1, 1));
     assert_eq!(both[0].poll(), Some(NO_KEY), "it began the fetch");
-    // The other came while the fetch was under way, and so it is fetched once more for it.
-    assert_eq!((both[1].wait(), held.fetched(), held.pages.asked().len()), (NO_KEY, 1, 3));
+    // The other came while the fetch was under way, so one more fetch is made for it.
+    assert_eq!((both[1].wait(), held.fetched(), held.pages.requests().len()), (NO_KEY, 1, 3));
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn ks_06_keys_of_a_silent_issuer_end_after_a_day() {
     held.pages.take_away();
     for now in [700, 3600, 86_399] {
         assert!(is_good(held.verify(&idp(), &signer.token(), now)), "{now}");
-        // Nobody knows whether there is such a key, so it is an outage and no bad token.
+        // Whether such a key exists is unknown, so it is an outage and not a bad token.
         assert!(is_outage(held.verify(&idp(), &token_of("x"), now)), "{now}");
     }
     assert!(is_outage(held.verify(&idp(), &signer.token(), 86_400)));
@@ -60,7 +60,7 @@ fn ks_06_keys_of_a_silent_issuer_end_after_a_day() {
 }
 
 #[test]
-fn ks_06_keys_of_elsewhere_are_dropped_when_the_source_changes() {
+fn ks_06_keys_of_the_old_source_are_dropped_when_it_changes() {
     let (held, signer, next) = (Held::new(), Signer::new(), Signer::new());
     held.pages.put(JWKS, set(&[&signer]));
     held.pages.put("https://idp.test/new", set(&[&next]));
@@ -70,7 +70,7 @@ fn ks_06_keys_of_elsewhere_are_dropped_when_the_source_changes() {
     assert!(is_good(held.verify_at_once(&moved, &next.token(), 1)));
     assert_eq!((held.fetched(), held.fetched()), (1, 1));
 
-    // What is still under way from the old source is not taken for the new one.
+    // A late result of the old source is not stored for the new one.
     let held = Held::new();
     held.pages.put(JWKS, set(&[&signer]));
     held.pages.hang(true);
@@ -91,7 +91,7 @@ fn ks_06_keys_of_elsewhere_are_dropped_when_the_source_changes() {
 }
 
 #[test]
-fn ks_06_a_fetch_that_breaks_off_leaves_nobody_waiting() {
+fn ks_06_a_fetch_that_panics_leaves_no_request_waiting() {
     let held = Held::new();
     let broken = issuer(IDP, KeySource::JwksUri("https://idp.test/panic".into()));
     assert!(is_outage(held.verify(&broken, &token_of("x"), 0)));
@@ -115,10 +115,10 @@ fn wl_03_wl_06_a_bundle_has_its_own_rhythm_and_only_goes_forward() {
     held.pages.answer(url, 200, bundle(&signer, 7), Some("max-age=3600"));
     assert!(is_good(held.verify(&domain, &signer.token(), 0)));
     assert_eq!(held.fetched(), 1);
-    // An older one is not taken, and what was there goes on.
+    // An older one is ignored, and the previous one stays in use.
     held.pages.put(url, bundle(&next, 6));
     assert!(is_good(held.verify_at_once(&domain, &signer.token(), 89)));
-    assert_eq!(held.pages.asked().len(), 1);
+    assert_eq!(held.pages.requests().len(), 1);
     assert!(is_good(held.verify(&domain, &signer.token(), 90)));
     assert_eq!(held.failed(), ("the bundle has sequence 6, which is older than 7".to_owned(), true));
     assert!(is_outage(held.verify_at_once(&domain, &next.token(), 91)));
@@ -139,12 +139,12 @@ fn wl_03_an_authority_of_x509_svids_verifies_no_token() {
 }
 
 #[test]
-fn wl_13_keys_that_were_given_are_never_asked_for() {
+fn wl_13_configured_keys_are_never_fetched() {
     let (held, signer) = (Held::new(), Signer::new());
     let given = issuer(IDP, KeySource::Jwks(set(&[&signer]).into()));
     assert!(is_good(held.verify_at_once(&given, &signer.token(), 0)));
     assert_eq!(held.verify_at_once(&given, &token_of("x"), 0), NO_KEY);
     let none = issuer(IDP, KeySource::Jwks("no set".into()));
     assert_eq!(held.verify_at_once(&none, &signer.token(), 0), NO_KEY);
-    assert_eq!(held.pages.asked(), [""; 0]);
+    assert_eq!(held.pages.requests(), [""; 0]);
 }

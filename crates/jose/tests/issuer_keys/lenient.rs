@@ -1,11 +1,11 @@
-//! What does one odd value in a published document cost? Only the key that it is in; KS-06 and JW-25.
+//! An odd value in a published document affects only the key that contains it; KS-06 and JW-25.
 
 use crate::world::{Held, IDP, JWKS, NO_KEY, Signer, idp, is_good, is_outage, issuer, token_of};
 use serde_json::{Value, json};
 use tokenberg_core::{KeySource, Lifetime, SignatureFault};
 use tokenberg_jose::{FetchEvent, IgnoredKey, MOST_KEYS};
 
-/// What a parser of JSON refuses, or may refuse, of a member that says nothing about a key.
+/// Values that a JSON parser refuses, or may refuse, in a member that does not describe a key.
 fn odd_values() -> Vec<Vec<u8>> {
     let mut values: Vec<Vec<u8>> = [
         r#""\ud800""#,
@@ -36,7 +36,7 @@ fn bytes(value: &Value) -> Vec<u8> {
     value.to_string().into_bytes()
 }
 
-/// The object, with one more member in front of the others or behind them.
+/// The object, with one more member before or after the others.
 fn with_member(object: &Value, member: &[&[u8]], is_first: bool) -> Vec<u8> {
     let text = object.to_string();
     let inside = &text.as_bytes()[1..text.len() - 1];
@@ -53,7 +53,7 @@ fn start(document: &[u8]) -> String {
     String::from_utf8_lossy(document).chars().take(300).collect()
 }
 
-/// What is said of the keys that are not used.
+/// The messages about the keys that are not used.
 fn unused(held: &Held) -> Vec<String> {
     match held.event() {
         FetchEvent::Fetched { ignored, .. } => ignored.iter().map(IgnoredKey::to_string).collect(),
@@ -98,11 +98,11 @@ fn ks_06_jw_25_a_malformed_entry_costs_no_other_and_is_listed_with_what_is_wrong
     };
     let rsa = |n: &str| bytes(&json!({"kty": "RSA", "kid": "r", "n": n, "e": "AQAB"}));
     let mut cases = vec![
-        (b"null".to_vec(), "key 0 is ignored: it is no object, but null"),
-        (b"1e999".to_vec(), "it is no object, but a number"),
-        (b"\"\\ud800\"".to_vec(), "it is no object, but a string"),
-        (b"nope".to_vec(), "it is no object, but a word that is not JSON"),
-        (b"[{}]".to_vec(), "it is no object, but an array"),
+        (b"null".to_vec(), "key 0 is ignored: it is null, not an object"),
+        (b"1e999".to_vec(), "it is a number, not an object"),
+        (b"\"\\ud800\"".to_vec(), "it is a string, not an object"),
+        (b"nope".to_vec(), "it is a word that is not JSON, not an object"),
+        (b"[{}]".to_vec(), "it is an array, not an object"),
         (b"{}".to_vec(), "its member kty is missing or malformed"),
         (b"{\"kid\":\"a\",}".to_vec(), "key 0 (\"a\") is ignored: it is not JSON from byte 20 of the set on"),
         (b"{\"kid\":\"a\" \"kty\":1}".to_vec(), "it is not JSON from byte 20 of the set on"),
@@ -140,7 +140,7 @@ fn jw_25_an_odd_value_hides_no_private_key() {
     let (jwk, public) = (signer.jwk(), bytes(&signer.jwk()));
     let mut odd: Vec<Vec<u8>> =
         odd_values().iter().map(|value| with_member(&jwk, &[b"\"d\":", value], false)).collect();
-    // An entry that ceases to be JSON behind its private half.
+    // An entry that stops being JSON after its private half.
     odd.push(with_member(&jwk, &[b"\"d\":\"aHVzaA\",,"], false));
     odd.push(with_member(&jwk, &[b"\"\\u0064\":\"aHVzaA\""], true));
     for entry in odd {
@@ -152,7 +152,7 @@ fn jw_25_an_odd_value_hides_no_private_key() {
             sentences.iter().any(|sentence| sentence.ends_with("its private key was published with it"));
         assert!(private && !sentences.iter().any(|sentence| sentence.contains("aHVzaA")), "{sentences:?}");
     }
-    // A null is no private half.
+    // A null is not a private half.
     let held = Held::new();
     held.pages.put(JWKS, of_keys(&[&with_member(&jwk, &[b"\"d\":null"], true)]));
     assert!(is_good(held.verify(&idp(), &signer.token(), 0)));
@@ -191,7 +191,7 @@ fn ks_06_a_large_set_is_used_as_far_as_it_goes() {
     let before = |count: usize| (0..count).map(|n| named(&other, &format!("x{n}")));
     let set = |keys: Vec<Value>| json!({ "keys": keys }).to_string();
     let token = signer.token();
-    // 600 KiB of certificates, and as many keys as there may be.
+    // 600 KiB of certificates, and the maximum number of keys.
     let mut long = signer.jwk();
     long["x5c"] = json!(["A".repeat(600_000)]);
     for keys in [vec![long], before(MOST_KEYS - 1).chain([signer.jwk()]).collect()] {
@@ -199,7 +199,7 @@ fn ks_06_a_large_set_is_used_as_far_as_it_goes() {
         held.pages.put(JWKS, set(keys));
         assert!(is_good(held.verify(&idp(), &token, 0)));
     }
-    // What is left out is known by its name all the same: no token asks for it again and again, and none is answered 503.
+    // The names of left-out keys are known too: a token with one causes no fetch and gets no 503.
     let unsupported = (0..150).map(|n| json!({"kty": "AKP", "kid": format!("y{n}")}));
     let keys = before(MOST_KEYS).chain(unsupported).chain([signer.jwk()]).collect();
     let held = Held::new();
@@ -215,19 +215,19 @@ fn ks_06_a_large_set_is_used_as_far_as_it_goes() {
             }
         }
     }
-    assert_eq!(held.pages.asked(), [JWKS]);
+    assert_eq!(held.pages.requests(), [JWKS]);
     assert_eq!(held.verify(&idp(), &token_of("z"), 0), NO_KEY);
 }
 
 #[test]
-fn ks_06_that_no_key_can_be_used_is_said_with_the_reason() {
+fn ks_06_a_set_without_usable_keys_is_reported_with_the_reason() {
     let signer = Signer::new();
     let mut encrypting = signer.jwk();
     encrypting["use"] = "enc".into();
     for (keys, expected) in [
-        (vec![], "can be used: it is empty"),
+        (vec![], "no usable key: it is empty"),
         (vec![encrypting.clone()], "its use or key_ops says that it is not for verifying signatures"),
-        (vec![json!(null), encrypting], "key 0 is ignored: it is no object, but null; 1 more"),
+        (vec![json!(null), encrypting], "key 0 is ignored: it is null, not an object; 1 more"),
     ] {
         let held = Held::new();
         held.pages.put(JWKS, json!({ "keys": keys }).to_string());

@@ -1,4 +1,4 @@
-//! When an issuer rotates its keys, and when a stranger pretends that it did: unknown `kid`s, empty sets; KS-06.
+//! Rotations of an issuer's keys, and attackers who simulate one: unknown `kid`s, empty sets; KS-06.
 
 use crate::world::{
     Held, JWKS, NO_KEY, Signer, Watched, at, idp, is_good, is_outage, issuer, retry_after, set, token_made,
@@ -18,20 +18,20 @@ fn ks_06_a_new_key_right_after_a_fetch_verifies_at_once() {
         let token = token_made(signer, 1);
         let answer = held.verify(&idp(), &token, 1);
         if number < 4 {
-            // A signature that is bad is one whose key was found.
+            // A bad signature means that the key was found.
             assert!(matches!(answer, Ok(Err(SignatureFault::Signature { .. }))), "{number}: {answer:?}");
         } else {
-            assert_eq!(retry_after(answer), Some(60), "and then one a minute");
+            assert_eq!(retry_after(answer), Some(60), "then one per minute");
         }
     }
-    // A token is not bad because its key is not there yet; when it is fetched, it verifies.
+    // A token is not bad because its key is not known yet; after the fetch, it verifies.
     assert!(is_outage(held.verify_at_once(&idp(), &token_made(&signers[4], 1), 60)));
     assert!(is_good(held.verify(&idp(), &signers[4].token(), 61)));
-    assert_eq!(held.pages.asked().len(), 5);
+    assert_eq!(held.pages.requests().len(), 5);
 }
 
 #[test]
-fn ks_06_a_thousand_unknown_kids_are_a_handful_of_fetches_and_harm_nobody_else() {
+fn ks_06_a_thousand_unknown_kids_cause_few_fetches_and_harm_no_other_token() {
     let (held, signer, other) = (Held::new(), Signer::new(), Signer::new());
     held.pages.put(JWKS, set(&[&signer]));
     let elsewhere = issuer("https://other.test", KeySource::JwksUri("https://other.test/jwks".into()));
@@ -50,15 +50,15 @@ fn ks_06_a_thousand_unknown_kids_are_a_handful_of_fetches_and_harm_nobody_else()
             assert!(is_good(held.verify_at_once(&idp(), &signer.token(), now)), "{number}");
         }
     }
-    // Each fetch that began after its token had come says that there is no such key.
-    assert_eq!((bad, held.pages.asked().len()), (4, 4));
+    // Each fetch that began after its token came shows that there is no such key.
+    assert_eq!((bad, held.pages.requests().len()), (4, 4));
     assert!(is_good(held.verify(&elsewhere, &other.token(), 50)), "each issuer has its own");
     for _ in 0..1000 {
         let answer = held.verify(&idp(), &token_of("x"), 60);
         assert!(answer == NO_KEY || retry_after(answer) == Some(60));
     }
-    assert_eq!(held.pages.asked().len(), 6);
-    // What they cost the issuer's own users is a minute until a new key is seen, and never a refusal.
+    assert_eq!(held.pages.requests().len(), 6);
+    // For the issuer's own users they cost at most a minute until a new key is known, and never a refusal.
     let next = Signer::new();
     held.pages.put(JWKS, set(&[&signer, &next]));
     assert!(is_outage(held.verify_at_once(&idp(), &token_made(&next, 70), 70)));
@@ -84,7 +84,7 @@ fn ks_06_a_thousand_unknown_kids_at_the_same_moment() {
         std::thread::yield_now();
     }
     let bad = waiting.iter_mut().filter(|one| one.answer == Some(NO_KEY)).count();
-    assert!(bad >= 1 && held.pages.asked().len() <= 4, "{bad} {}", held.pages.asked().len());
+    assert!(bad >= 1 && held.pages.requests().len() <= 4, "{bad} {}", held.pages.requests().len());
 }
 
 #[test]
@@ -101,11 +101,11 @@ fn ks_06_a_fetch_that_began_before_the_token_came_does_not_make_it_a_bad_one() {
     assert!(second.poll().is_none());
     held.pages.hang(false);
     held.fetched();
-    // Only now the issuer publishes the key that it has signed with.
+    // Only now the issuer publishes the key of the token.
     held.pages.put(JWKS, set(&[&signer, &next]));
     assert_eq!(first.poll(), Some(NO_KEY));
     assert!(is_good(second.wait()));
-    assert_eq!((held.fetched(), held.pages.asked().len()), (2, 3));
+    assert_eq!((held.fetched(), held.pages.requests().len()), (2, 3));
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn ks_06_what_was_signed_before_the_last_fetch_has_no_key() {
         assert_eq!(answer == NO_KEY, is_bad, "{iat}");
         assert_eq!(retry_after(answer).is_none(), is_bad, "{iat}");
     }
-    assert_eq!(held.pages.asked().len(), 4);
+    assert_eq!(held.pages.requests().len(), 4);
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn ks_06_a_key_that_is_published_and_does_not_fit_is_not_fetched_again() {
         let answer = held.verify_at_once(&idp(), &encryption.token(), 1);
         assert!(matches!(answer, Ok(Err(SignatureFault::Unusable { .. }))), "{answer:?}");
     }
-    assert_eq!(held.pages.asked().len(), 1);
+    assert_eq!(held.pages.requests().len(), 1);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What is an issuer here? Pages that are asked for by a `Fetch` that counts, keys, and tokens.
+//! The issuers of these tests: keys, tokens, and pages that a counting `Fetch` serves.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -24,12 +24,12 @@ pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(1_800_000_000 + seconds).unwrap()
 }
 
-/// What is to be had in the web.
+/// The pages of the web.
 #[derive(Default)]
 pub(crate) struct Pages {
     pages: Mutex<HashMap<String, Document>>,
-    asked: Mutex<Vec<String>>,
-    /// The end of the addresses that are not answered.
+    requests: Mutex<Vec<String>>,
+    /// The end of the addresses that do not respond.
     hanging: Mutex<Option<&'static str>>,
     change: Condvar,
 }
@@ -51,24 +51,24 @@ impl Pages {
         self.pages.lock().unwrap().insert(url.to_owned(), document);
     }
 
-    /// Nobody is there any more.
+    /// Takes all pages down.
     pub(crate) fn take_away(&self) {
         self.pages.lock().unwrap().clear();
     }
 
-    /// Whether nothing is answered until this is set to false again.
+    /// While true, nothing responds.
     pub(crate) fn hang(&self, is_hanging: bool) {
         self.hang_at(is_hanging.then_some(""));
     }
 
-    /// Only addresses that end so are not answered.
+    /// Only addresses with this end hang.
     pub(crate) fn hang_at(&self, end: Option<&'static str>) {
         *self.hanging.lock().unwrap() = end;
         self.change.notify_all();
     }
 
-    pub(crate) fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
     }
 }
 
@@ -77,15 +77,15 @@ struct Web(Arc<Pages>);
 impl Fetch for Web {
     fn fetch(&self, address: &Address, largest: usize, within: Duration) -> Result<Document, String> {
         assert!(largest <= 1024 * 1024 && within <= Duration::from_secs(5));
-        self.0.asked.lock().unwrap().push(address.as_str().to_owned());
+        self.0.requests.lock().unwrap().push(address.as_str().to_owned());
         let mut hanging = self.0.hanging.lock().unwrap();
         while hanging.is_some_and(|end| address.as_str().ends_with(end)) {
             hanging = self.0.change.wait(hanging).unwrap();
         }
         drop(hanging);
-        assert!(!address.as_str().ends_with("/panic"), "as a fetch never should");
+        assert!(!address.as_str().ends_with("/panic"), "a fetch that panics");
         let pages = self.0.pages.lock().unwrap();
-        pages.get(address.as_str()).cloned().ok_or_else(|| "nobody is there".to_owned())
+        pages.get(address.as_str()).cloned().ok_or_else(|| "connection refused".to_owned())
     }
 }
 
@@ -100,27 +100,27 @@ impl Held {
     pub(crate) fn new() -> Self {
         let pages = Arc::new(Pages::default());
         let (sender, events) = channel();
-        let told = move |event| sender.send(event).unwrap();
-        let sets = IssuerKeySets::new(Web(Arc::clone(&pages)), FetchLimits::default(), told);
+        let on_event = move |event| sender.send(event).unwrap();
+        let sets = IssuerKeySets::new(Web(Arc::clone(&pages)), FetchLimits::default(), on_event);
         Self { sets, pages, events }
     }
 
-    /// Verifies, and waits as long as it takes.
+    /// Verifies, and waits as long as needed.
     pub(crate) fn verify(&self, issuer: &TrustedIssuer, token: &CompactJws, now: i64) -> Checked {
         without_facts(self.sets.verify_blocking(issuer, token, at(now)))
     }
 
-    /// Verifies, which must not need to wait.
+    /// Verifies, which must not wait.
     pub(crate) fn verify_at_once(&self, issuer: &TrustedIssuer, token: &CompactJws, now: i64) -> Checked {
         Watched::of(self.sets.verify(issuer, token, at(now))).poll().unwrap()
     }
 
-    /// The next event, which a thread may still be about to send.
+    /// The next event, which a thread may not have sent yet.
     pub(crate) fn event(&self) -> FetchEvent {
         self.events.recv_timeout(Duration::from_secs(60)).unwrap()
     }
 
-    /// How many keys the next event says were fetched.
+    /// The number of keys in the next event, which must be a success.
     pub(crate) fn fetched(&self) -> usize {
         match self.event() {
             FetchEvent::Fetched { keys, .. } => keys,
@@ -128,7 +128,7 @@ impl Held {
         }
     }
 
-    /// What the next event says went wrong, and whether keys from before go on.
+    /// The fault of the next event, and whether the previous keys stay in use.
     pub(crate) fn failed(&self) -> (String, bool) {
         match self.event() {
             FetchEvent::Failed { fault, stale, .. } => (fault.to_string(), stale),
@@ -137,7 +137,7 @@ impl Held {
     }
 }
 
-/// A future that somebody watches.
+/// A future with a counting waker.
 pub(crate) struct Watched<'a> {
     future: Waiting<'a, Checked>,
     pub(crate) answer: Option<Checked>,
@@ -166,7 +166,7 @@ impl<'a> Watched<'a> {
         }
     }
 
-    /// Polls until the answer is there.
+    /// Polls until it is ready.
     pub(crate) fn wait(&mut self) -> Checked {
         loop {
             match self.poll() {
@@ -176,7 +176,7 @@ impl<'a> Watched<'a> {
         }
     }
 
-    /// Polls unless the answer is there, and returns the answer as often as it is asked.
+    /// Polls until it is ready; later calls return the same answer.
     pub(crate) fn poll_again(&mut self) -> Option<&Checked> {
         if self.answer.is_none() {
             self.answer = self.poll();
@@ -193,7 +193,7 @@ pub(crate) fn issuer(name: &str, keys: KeySource) -> TrustedIssuer {
     TrustedIssuer { issuer: Issuer::foreign(name).unwrap(), enabled: true, trust: Trust::new(keys) }
 }
 
-/// A token of the signer that says when it was made, which is more than most of these tests need.
+/// A token of the signer with this `iat`; most tests do not need it.
 pub(crate) fn token_made(signer: &Signer, iat: i64) -> CompactJws {
     let token = signer.token();
     let mut parts = token.expose().split('.');
@@ -202,12 +202,12 @@ pub(crate) fn token_made(signer: &Signer, iat: i64) -> CompactJws {
     CompactJws::parse(&format!("{header}.{payload}.{signature}")).ok().unwrap()
 }
 
-/// The issuer that most tests are about.
+/// The issuer of most tests.
 pub(crate) fn idp() -> TrustedIssuer {
     issuer(IDP, KeySource::JwksUri(JWKS.into()))
 }
 
-/// A key of somebody else.
+/// Another party's key.
 pub(crate) struct Signer(Keyring);
 
 impl Signer {
@@ -245,12 +245,12 @@ pub(crate) fn is_outage(answer: Checked) -> bool {
     answer.is_err()
 }
 
-/// After how many seconds it is worth trying again, if it is an outage.
+/// `Retry-After` in seconds, if it is an outage.
 pub(crate) fn retry_after(answer: Checked) -> Option<u32> {
     answer.err().map(|outage| outage.retry_after.as_seconds())
 }
 
-/// That no key fits, without which one was looked for.
+/// The fault that no key fits, without a hint at a cause.
 pub(crate) const NO_KEY: Checked = Ok(Err(SignatureFault::NoKeys));
 
 fn without_facts(answer: Checked) -> Checked {

@@ -1,4 +1,4 @@
-//! Was this very token verified a moment ago? So that a token that comes again is not computed again; conformance JW-40.
+//! Caches verified tokens of our own, so that a repeated token is not verified again; conformance JW-40.
 
 use ring::digest::{SHA256, digest};
 use std::collections::{HashMap, VecDeque};
@@ -6,19 +6,19 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokenberg_core::SignedToken;
 
-/// How many tokens are remembered; the oldest goes first.
+/// The maximum number of cached tokens; the oldest is evicted first.
 const MOST: usize = 4096;
 
 /// Each part has its own lock, so that the threads of a server seldom wait for each other.
 const PARTS: usize = 16;
 
-/// Which key verified which token, and what it says, under the SHA-256 of the whole token, its signature included
+/// The key that verified each token, and the token's content, under the SHA-256 of the whole token including its signature
 /// (GHSA-rp9m-7r4c-75qg).
 ///
-/// Only good ones, so nobody fills it with garbage. It says that a signature is good, and nothing about whether the token
-/// is still to be taken: who asks looks at the key, at the times and at revocations every time. As no token of ours is longer than
-/// 8 KiB, neither is what is kept of one.
-pub(crate) struct Seen([Mutex<Part>; PARTS]);
+/// Only tokens with a good signature are cached, so a client cannot fill it with garbage. An entry says that the signature is
+/// good, not that the token is valid: the caller checks key, times and revocations every time. Our tokens, and so the entries,
+/// are at most 8 KiB.
+pub(crate) struct TokenCache([Mutex<Part>; PARTS]);
 
 #[derive(Default)]
 struct Part {
@@ -26,16 +26,16 @@ struct Part {
     oldest_first: VecDeque<Name>,
 }
 
-/// What is remembered of a token.
+/// A cached token.
 #[derive(Clone)]
 pub(crate) struct Found {
     /// The position of the key that has verified it.
     pub(crate) key: usize,
-    /// What it says, if somebody has asked for that.
+    /// Its content, if it was read.
     pub(crate) token: Option<Arc<SignedToken>>,
 }
 
-/// What a token is remembered under.
+/// The key of a cached token.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Name([u8; 32]);
 
@@ -47,17 +47,17 @@ impl Name {
     }
 }
 
-impl Seen {
+impl TokenCache {
     pub(crate) fn new() -> Self {
         Self(std::array::from_fn(|_| Mutex::default()))
     }
 
-    /// What is remembered of the token that is called so.
+    /// The cached token of this name.
     pub(crate) fn find(&self, name: &Name) -> Option<Found> {
         self.part(name).tokens.get(name).cloned()
     }
 
-    /// Remembers that the key at this position has verified the token.
+    /// Records that the key at this position has verified the token.
     pub(crate) fn keep(&self, name: Name, key: usize) {
         let mut part = self.part(&name);
         if part.tokens.insert(name, Found { key, token: None }).is_none() {
@@ -70,7 +70,7 @@ impl Seen {
         }
     }
 
-    /// Remembers also what the token says, if it is still known which key has verified it.
+    /// Adds the token's content, if the token is still cached.
     pub(crate) fn keep_read(&self, name: &Name, token: &Arc<SignedToken>) {
         if let Some(found) = self.part(name).tokens.get_mut(name) {
             found.token = Some(Arc::clone(token));
@@ -78,12 +78,12 @@ impl Seen {
     }
 
     fn part(&self, name: &Name) -> MutexGuard<'_, Part> {
-        // Nothing in here panics while it is locked; and what is remembered may be incomplete.
+        // Nothing panics while holding the lock, and the cache may be incomplete.
         self.0[usize::from(name.0[31]) % PARTS].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A cryptographic hash of tokens that are good, hence ours, is spread well enough by itself.
+/// Names are cryptographic hashes of our own tokens, so their first bytes are distributed evenly.
 #[derive(Default)]
 struct FirstBytes(u64);
 
@@ -104,14 +104,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn jw_40_what_is_remembered_is_bounded_and_the_oldest_goes_first() {
-        let seen = Seen::new();
+    fn jw_40_the_cache_is_bounded_and_evicts_the_oldest_token() {
+        let cache = TokenCache::new();
         let names: Vec<Name> = (0..3 * MOST).map(|n| Name::of(&n.to_string())).collect();
-        names.iter().for_each(|name| seen.keep(*name, 7));
-        let kept = seen.0.iter().map(|part| part.lock().unwrap().tokens.len()).sum::<usize>();
+        names.iter().for_each(|name| cache.keep(*name, 7));
+        let kept = cache.0.iter().map(|part| part.lock().unwrap().tokens.len()).sum::<usize>();
         assert_eq!(kept, MOST);
-        assert!(seen.0.iter().all(|part| part.lock().unwrap().oldest_first.len() == MOST / PARTS));
-        assert!(seen.find(&names[0]).is_none());
-        assert_eq!(seen.find(&names[3 * MOST - 1]).map(|found| found.key), Some(7));
+        assert!(cache.0.iter().all(|part| part.lock().unwrap().oldest_first.len() == MOST / PARTS));
+        assert!(cache.find(&names[0]).is_none());
+        assert_eq!(cache.find(&names[3 * MOST - 1]).map(|found| found.key), Some(7));
     }
 }

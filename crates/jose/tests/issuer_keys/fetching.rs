@@ -1,4 +1,4 @@
-//! How often an issuer is asked: once for all who wait, and not at all without need; KS-06.
+//! How often keys are fetched: once for all requests that wait, and not without need; KS-06.
 
 use crate::world::{Held, JWKS, NO_KEY, Signer, Watched, at, idp, is_good, is_outage, issuer, set, token_of};
 use tokenberg_core::{IssuerKeys, KeySource};
@@ -9,25 +9,25 @@ fn ks_06_a_thousand_tokens_for_an_issuer_that_is_down_are_one_fetch() {
     for _ in 0..1000 {
         assert!(is_outage(held.verify(&idp(), &signer.token(), 0)));
     }
-    assert_eq!(held.pages.asked().len(), 1);
-    assert_eq!(held.failed(), (format!("{JWKS} cannot be fetched: nobody is there"), false));
+    assert_eq!(held.pages.requests().len(), 1);
+    assert_eq!(held.failed(), (format!("{JWKS} cannot be fetched: connection refused"), false));
     // 10, 20, 40, 80, 160 seconds, and from then on every five minutes.
-    let mut asked_at = Vec::new();
+    let mut fetched_at = Vec::new();
     for now in 0..1500 {
-        let before = held.pages.asked().len();
+        let before = held.pages.requests().len();
         assert!(is_outage(held.verify(&idp(), &signer.token(), now)));
-        if held.pages.asked().len() > before {
-            asked_at.push(now);
+        if held.pages.requests().len() > before {
+            fetched_at.push(now);
         }
     }
-    assert_eq!(asked_at, [10, 30, 70, 150, 310, 610, 910, 1210]);
+    assert_eq!(fetched_at, [10, 30, 70, 150, 310, 610, 910, 1210]);
     held.pages.put(JWKS, set(&[&signer]));
     assert!(is_outage(held.verify_at_once(&idp(), &signer.token(), 1509)));
     assert!(is_good(held.verify(&idp(), &signer.token(), 1510)));
 }
 
 #[test]
-fn ks_06_one_flight_for_everybody_who_waits() {
+fn ks_06_all_waiting_requests_share_one_fetch() {
     let (held, signer) = (Held::new(), Signer::new());
     held.pages.put(JWKS, set(&[&signer]));
     held.pages.hang(true);
@@ -37,13 +37,13 @@ fn ks_06_one_flight_for_everybody_who_waits() {
     for _ in 0..3 {
         assert!(waiting.iter_mut().all(|one| one.poll().is_none()));
     }
-    // Whoever goes away takes nobody with him.
+    // A request that is cancelled cancels no other.
     waiting.truncate(400);
     held.pages.hang(false);
     assert_eq!(held.fetched(), 1);
     assert!(waiting.iter().all(|one| one.wakes() == 1), "each is woken, however often it asked");
     assert!(waiting.iter_mut().all(|one| is_good(one.poll().unwrap())));
-    assert_eq!(held.pages.asked(), [JWKS]);
+    assert_eq!(held.pages.requests(), [JWKS]);
 }
 
 #[test]
@@ -69,10 +69,10 @@ fn ks_06_known_kids_verify_while_the_issuer_hangs() {
     let (held, signer) = (Held::new(), Signer::new());
     held.pages.put(JWKS, set(&[&signer]));
     assert!(is_good(held.verify(&idp(), &signer.token(), 0)));
-    // The event is sent after the answer, and perhaps after that of the next fetch.
+    // The event is sent after the answer, perhaps after that of the next fetch.
     assert_eq!(held.fetched(), 1);
     held.pages.hang(true);
-    // Somebody seeks an unknown key, and somebody else comes when the set has just ceased to be fresh.
+    // A token names an unknown key, and another token comes when the set has just become stale.
     let (stranger, token, trusted) = (token_of("x"), signer.token(), idp());
     let mut seeking = Watched::of(held.sets.verify(&trusted, &stranger, at(100)));
     assert!(seeking.poll().is_none());
@@ -82,8 +82,8 @@ fn ks_06_known_kids_verify_while_the_issuer_hangs() {
     held.pages.take_away();
     held.pages.hang(false);
     assert!(held.failed().1);
-    assert!(is_outage(seeking.poll().unwrap()), "whether there is such a key is not known");
-    // From now on it is known that the issuer does not answer, and nobody known waits for it again.
+    assert!(is_outage(seeking.poll().unwrap()), "the key may exist");
+    // From now on the issuer is known not to answer, and tokens with known keys do not wait for it.
     held.pages.hang(true);
     for now in [700, 1000, 5000, 86_399] {
         assert!(is_good(held.verify_at_once(&trusted, &token, now)), "{now}");
@@ -92,22 +92,22 @@ fn ks_06_known_kids_verify_while_the_issuer_hangs() {
 }
 
 #[test]
-fn ks_06_keys_are_asked_for_again_in_the_background() {
+fn ks_06_stale_keys_are_fetched_again_in_the_background() {
     let (held, signer, next) = (Held::new(), Signer::new(), Signer::new());
     held.pages.answer(JWKS, 200, set(&[&signer]), Some("public, max-age=120"));
     assert!(is_good(held.verify(&idp(), &signer.token(), 0)));
     assert_eq!(held.fetched(), 1);
     held.pages.put(JWKS, set(&[&signer, &next]));
     assert!(is_good(held.verify_at_once(&idp(), &signer.token(), 119)));
-    assert_eq!(held.pages.asked().len(), 1);
+    assert_eq!(held.pages.requests().len(), 1);
     assert!(is_good(held.verify_at_once(&idp(), &signer.token(), 120)));
     assert_eq!(held.fetched(), 2);
     assert!(is_good(held.verify_at_once(&idp(), &next.token(), 121)));
-    assert_eq!(held.pages.asked(), [JWKS; 2]);
+    assert_eq!(held.pages.requests(), [JWKS; 2]);
 }
 
 #[test]
-fn ks_06_an_issuer_that_was_forgotten_is_asked_again() {
+fn ks_06_the_keys_of_an_evicted_issuer_are_fetched_again() {
     let (held, signer) = (Held::new(), Signer::new());
     let many: Vec<_> = (0..1001)
         .map(|n| issuer(&format!("https://idp-{n}.test"), KeySource::JwksUri(JWKS.into())))
@@ -116,11 +116,11 @@ fn ks_06_an_issuer_that_was_forgotten_is_asked_again() {
     for (now, one) in many.iter().enumerate() {
         assert!(is_good(held.verify(one, &signer.token(), i64::try_from(now).unwrap() / 100)));
     }
-    assert_eq!(held.pages.asked().len(), 1001);
+    assert_eq!(held.pages.requests().len(), 1001);
     let again = many.iter().filter(|one| {
-        let before = held.pages.asked().len();
+        let before = held.pages.requests().len();
         assert!(is_good(held.verify(one, &signer.token(), 11)));
-        held.pages.asked().len() > before
+        held.pages.requests().len() > before
     });
     assert!(again.count() >= 1);
 }

@@ -1,20 +1,20 @@
-//! How is it hidden that there is no key to verify with? By verifying all the same, with nobody's key; conformance CJ-17.
+//! Verifies a token with a decoy key if no key fits, so that timing does not show whether one exists; conformance CJ-17.
 
 use crate::public_keys::PublicKeys;
 use crate::verifying_key::VerifyingKey;
 use std::sync::{Arc, LazyLock};
 use tokenberg_core::{Algorithm, Algorithms, CompactJws, NOBODYS_KEYS, SignatureFault, Verified};
 
-/// The key whose private half nobody has.
-pub(crate) static NOBODY: LazyLock<Option<Arc<VerifyingKey>>> =
+/// The decoy key: a point whose private key is unknown.
+pub(crate) static DECOY_KEY: LazyLock<Option<Arc<VerifyingKey>>> =
     LazyLock::new(|| PublicKeys::from_jwks(NOBODYS_KEYS).ok()?.only());
 
-/// Verifies the token with its key, and if it has none among these, with that of nobody, so that it takes as long. What came of
-/// the second is only of interest to tests.
+/// Verifies the token with its key, or with the decoy if no key fits, so that both take equally long. Only tests use the second
+/// outcome.
 pub(crate) fn verify_in_any_case(
     keys: &PublicKeys,
     accepted: Algorithms,
-    nobody: Option<&VerifyingKey>,
+    decoy: Option<&VerifyingKey>,
     token: &CompactJws,
 ) -> (Result<Verified, SignatureFault>, Option<Result<Verified, SignatureFault>>) {
     let outcome = keys.verify_among(accepted, token);
@@ -30,7 +30,7 @@ pub(crate) fn verify_in_any_case(
             | SignatureFault::Retired { .. }
             | SignatureFault::Carried(_)
             | SignatureFault::OtherKey(_),
-        ) => nobody.map(|nobody| nobody.verify(Algorithm::ES256, token.signing_input(), token.signature())),
+        ) => decoy.map(|decoy| decoy.verify(Algorithm::ES256, token.signing_input(), token.signature())),
     };
     (outcome, pretended)
 }
@@ -51,13 +51,13 @@ mod tests {
     }
 
     #[test]
-    fn cj_17_nobodys_key_is_what_it_says() {
+    fn cj_17_the_decoy_key_is_a_hash_and_on_the_curve() {
         let set: Value = serde_json::from_str(NOBODYS_KEYS).unwrap();
         let x = digest(&SHA256, b"nobody has the private key of this point");
         assert_eq!(set["keys"][0]["x"], URL_SAFE_NO_PAD.encode(x));
-        let nobody = NOBODY.as_deref().unwrap();
-        assert_eq!(nobody.possible_algorithms(), Algorithm::ES256.into());
-        // It is on the curve: ring agrees on a key with such points only.
+        let decoy = DECOY_KEY.as_deref().unwrap();
+        assert_eq!(decoy.possible_algorithms(), Algorithm::ES256.into());
+        // It is on the curve: ring performs a key agreement only with such points.
         let agreed =
             ring::agreement::UnparsedPublicKey::new(&ring::agreement::ECDH_P256, point(&set["keys"][0]));
         let mine = ring::agreement::EphemeralPrivateKey::generate(
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn cj_17_a_token_without_a_key_is_verified_all_the_same() {
+    fn cj_17_a_token_without_a_key_is_verified_with_the_decoy() {
         let at = |seconds| Timestamp::from_seconds(seconds).unwrap();
         let ring = Keyring::read(&[generate(Algorithm::ES256, at(0), at(0)).unwrap()], at(0)).unwrap();
         let payload = json!({"iss":"https://as.test","aud":"https://cat.test","sub":"c1","client_id":"c1","iat":1,"exp":2,
@@ -76,24 +76,24 @@ mod tests {
         let claims = AccessTokenClaims::read(payload.as_object().unwrap()).unwrap();
         let token = CompactJws::parse(ring.sign(&claims, at(0)).unwrap().expose()).ok().unwrap();
         let any = Algorithms::default();
-        // In the place of nobody's, a key that the token is in fact signed with.
+        // As the decoy, a key that has in fact signed the token.
         let own = PublicKeys::from_jwks(&ring.jwks()).unwrap();
-        let nobody = own.only().unwrap();
+        let decoy = own.only().unwrap();
         let other_alg = ring.jwks().replace("ES256", "ES384").replace("P-256", "P-384");
         for none in ["{\"keys\":[]}", NOBODYS_KEYS, &other_alg] {
             let none = PublicKeys::from_jwks(none).unwrap();
-            let (outcome, pretended) = verify_in_any_case(&none, any, Some(&nobody), &token);
+            let (outcome, pretended) = verify_in_any_case(&none, any, Some(&decoy), &token);
             assert!(matches!(outcome, Err(SignatureFault::NoKey(_) | SignatureFault::Unusable { .. })));
             assert!(pretended.unwrap().is_ok());
         }
-        // With its own key, or one that it says is its own, there is no second time.
-        assert!(matches!(verify_in_any_case(&own, any, Some(&nobody), &token), (Ok(_), None)));
+        // If the token's own key is found, by content or by name, the decoy is not used.
+        assert!(matches!(verify_in_any_case(&own, any, Some(&decoy), &token), (Ok(_), None)));
         let no_key = |usable| Err(SignatureFault::no_key(token.header(), usable));
         assert_eq!(ring.verify_with(NOBODYS_KEYS, any, &token), no_key(1));
         assert!(ring.verify_with(&ring.jwks(), any, &token).is_ok());
         assert_eq!(ring.verify_with("no set", any, &token), no_key(0));
-        // Nor does an algorithm that is not accepted make a difference.
-        let (outcome, pretended) = verify_in_any_case(&own, Algorithm::RS256.into(), Some(&nobody), &token);
+        // An algorithm that is not accepted takes as long, too.
+        let (outcome, pretended) = verify_in_any_case(&own, Algorithm::RS256.into(), Some(&decoy), &token);
         assert_eq!(outcome, Err(SignatureFault::NotAccepted(Algorithm::ES256)));
         assert!(pretended.unwrap().is_ok());
     }

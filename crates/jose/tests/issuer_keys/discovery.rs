@@ -1,4 +1,4 @@
-//! Where are the keys, and is it the issuer's own word? Discovery, its limits, and what is not followed; KS-06, JW-14, JW-25.
+//! Discovery of an issuer's keys, its limits, and what is not followed; KS-06, JW-14, JW-25.
 
 use crate::world::{Held, IDP, JWKS, NO_KEY, Signer, idp, is_good, is_outage, issuer, set, token_of};
 use base64::Engine;
@@ -22,14 +22,14 @@ fn ks_06_keys_are_found_by_discovery() {
     held.pages.put(OPENID, metadata(JWKS));
     held.pages.put(JWKS, set(&[&signer]));
     assert!(is_good(held.verify(&discovered, &signer.token(), 0)));
-    assert_eq!(held.pages.asked(), [OPENID, JWKS]);
+    assert_eq!(held.pages.requests(), [OPENID, JWKS]);
     // RFC 8414's place is the second, and keys may be on another host.
     let held = Held::new();
     held.pages.answer(OPENID, 404, "", None);
     held.pages.put(OAUTH, metadata("https://keys.test/jwks"));
     held.pages.put("https://keys.test/jwks", set(&[&signer]));
     assert!(is_good(held.verify(&discovered, &signer.token(), 0)));
-    assert_eq!(held.pages.asked(), [OPENID, OAUTH, "https://keys.test/jwks"]);
+    assert_eq!(held.pages.requests(), [OPENID, OAUTH, "https://keys.test/jwks"]);
 }
 
 #[test]
@@ -40,8 +40,8 @@ fn ks_06_metadata_are_taken_only_from_the_issuer_itself() {
         (200, metadata(JWKS).replace(IDP, "https://evil.test"), "is the metadata of another issuer"),
         (200, metadata(JWKS).replacen(IDP, "https://idp.test/", 1), "is the metadata of another issuer"),
         (200, json!({ "jwks_uri": JWKS }).to_string(), "is the metadata of another issuer"),
-        (200, json!({ "issuer": IDP }).to_string(), "names no jwks_uri"),
-        (200, json!({"issuer": IDP, "jwks_uri": [JWKS]}).to_string(), "names no jwks_uri"),
+        (200, json!({ "issuer": IDP }).to_string(), "has no jwks_uri"),
+        (200, json!({"issuer": IDP, "jwks_uri": [JWKS]}).to_string(), "has no jwks_uri"),
         (200, metadata("http://idp.test/jwks"), "it is not https"),
         (200, metadata("http://127.0.0.1/jwks"), "it is not https"),
         (200, metadata("http://169.254.169.254/latest"), "it is not https"),
@@ -57,9 +57,9 @@ fn ks_06_metadata_are_taken_only_from_the_issuer_itself() {
         held.pages.answer(OPENID, status, body.clone(), None);
         held.pages.put(JWKS, set(&[&signer]));
         assert!(is_outage(held.verify(&issuer(IDP, KeySource::Discovery), &signer.token(), 0)), "{body:.80}");
-        let (told, _) = held.failed();
-        assert!(told.contains(fault), "{told} is not {fault}");
-        assert_eq!(held.pages.asked(), [OPENID], "{fault}");
+        let (message, _) = held.failed();
+        assert!(message.contains(fault), "{message} is not {fault}");
+        assert_eq!(held.pages.requests(), [OPENID], "{fault}");
     }
     let held = Held::new();
     held.pages.answer(OPENID, 404, "", None);
@@ -69,26 +69,30 @@ fn ks_06_metadata_are_taken_only_from_the_issuer_itself() {
 }
 
 #[test]
-fn ks_06_only_a_set_within_its_limits_is_taken() {
+fn ks_06_only_a_set_within_its_limits_is_accepted() {
     let signer = Signer::new();
     for (status, body, fault) in [
         (301, String::new(), "redirects (status 301)"),
         (307, set(&[&signer]), "redirects (status 307)"),
         (404, set(&[&signer]), "answered 404"),
         (204, String::new(), "answered 204"),
-        (200, String::new(), "no JWK Set: it is not JSON from byte 0 on"),
-        (200, "<!DOCTYPE html>".to_owned(), "no JWK Set: it is not JSON from byte 0 on"),
-        (200, set(&[&signer])[..90].to_owned(), "no JWK Set: it is not JSON from byte 90 on"),
-        (200, "{}".to_owned(), "no JWK Set: the object has no member keys"),
-        (200, "[]".to_owned(), "no JWK Set: a JWK Set is an object, and this is an array"),
-        (200, r#"{"keys":{}}"#.to_owned(), "no JWK Set: its member keys is an array, and this is an object"),
+        (200, String::new(), "not a JWK Set: it is not JSON from byte 0 on"),
+        (200, "<!DOCTYPE html>".to_owned(), "not a JWK Set: it is not JSON from byte 0 on"),
+        (200, set(&[&signer])[..90].to_owned(), "not a JWK Set: it is not JSON from byte 90 on"),
+        (200, "{}".to_owned(), "not a JWK Set: the object has no member keys"),
+        (200, "[]".to_owned(), "not a JWK Set: a JWK Set is an object, and this is an array"),
+        (
+            200,
+            r#"{"keys":{}}"#.to_owned(),
+            "not a JWK Set: its member keys is an array, and this is an object",
+        ),
         (200, format!("{}{}", set(&[&signer]), " ".repeat(LARGEST_JWKS)), "longer than 1048576 bytes"),
     ] {
         let held = Held::new();
         held.pages.answer(JWKS, status, body, None);
         assert!(is_outage(held.verify(&idp(), &signer.token(), 0)), "{fault}");
-        let (told, stale) = held.failed();
-        assert!(told.contains(fault) && !stale, "{told} is not {fault}");
+        let (message, stale) = held.failed();
+        assert!(message.contains(fault) && !stale, "{message} is not {fault}");
     }
 }
 
@@ -101,19 +105,19 @@ fn ks_06_plain_http_is_for_an_issuer_on_this_machine() {
         held.pages.put(uri, set(&[&signer]));
         let trusted = issuer(here, KeySource::JwksUri(uri.into()));
         assert_eq!(is_good(held.verify(&trusted, &signer.token(), 0)), good, "{uri}");
-        assert_eq!(held.pages.asked().len(), usize::from(good));
+        assert_eq!(held.pages.requests().len(), usize::from(good));
     }
 }
 
 #[test]
-fn ks_06_whether_keys_can_be_had_is_told_without_keeping_them() {
+fn ks_06_availability_of_keys_is_checked_without_caching_them() {
     let (held, signer) = (Held::new(), Signer::new());
     held.pages.put(JWKS, set(&[&signer]));
     assert_eq!(held.sets.fetched_once(&idp()).unwrap().len(), 1);
     assert_eq!(held.sets.fetched_once(&idp()).unwrap().len(), 1);
-    assert_eq!(held.pages.asked(), [JWKS; 2]);
+    assert_eq!(held.pages.requests(), [JWKS; 2]);
     let fault = held.sets.fetched_once(&issuer(IDP, KeySource::Discovery)).unwrap_err();
-    assert_eq!(fault.to_string(), format!("{OPENID} cannot be fetched: nobody is there"));
+    assert_eq!(fault.to_string(), format!("{OPENID} cannot be fetched: connection refused"));
     let given = |text: &str| held.sets.fetched_once(&issuer(IDP, KeySource::Jwks(text.into())));
     assert_eq!(given(&set(&[&signer])).unwrap().len(), 1);
     assert!(given("{}").unwrap_err().to_string().starts_with("the keys that were given: "));
@@ -123,7 +127,7 @@ fn ks_06_whether_keys_can_be_had_is_told_without_keeping_them() {
 }
 
 #[test]
-fn jw_25_what_is_not_used_is_told_without_its_content() {
+fn jw_25_unused_keys_are_reported_without_their_content() {
     let (held, signer, twice) = (Held::new(), Signer::new(), Signer::new());
     let mut twin = Signer::new().jwk();
     twin["kid"] = twice.jwk()["kid"].clone();
@@ -139,10 +143,10 @@ fn jw_25_what_is_not_used_is_told_without_its_content() {
         panic!()
     };
     assert_eq!((issuer.as_str(), fresh_for), (IDP, Lifetime::from_seconds(60)));
-    let told: Vec<_> = ignored.iter().map(|key| (key.position, key.reason)).collect();
+    let reasons: Vec<_> = ignored.iter().map(|key| (key.position, key.reason)).collect();
     let expected =
         [(0, UnfitKey::Symmetric), (1, UnfitKey::Private), (2, UnfitKey::Twice), (4, UnfitKey::Twice)];
-    assert_eq!(told, expected);
+    assert_eq!(reasons, expected);
     assert!(ignored.iter().all(|key| !key.to_string().contains("aHVzaA")));
 }
 
@@ -165,5 +169,5 @@ fn jw_14_nothing_in_a_token_says_where_keys_are() {
         assert_eq!(held.verify(&idp(), &CompactJws::parse(&text).ok().unwrap(), 0), NO_KEY, "{name}");
     }
     assert!(!is_good(held.verify(&idp(), &token_of("x"), 0)));
-    assert!(held.pages.asked().iter().all(|asked| asked == JWKS));
+    assert!(held.pages.requests().iter().all(|requested| requested == JWKS));
 }
