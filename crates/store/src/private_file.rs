@@ -1,4 +1,4 @@
-//! Files that hold a secret: who may read them, and how they are created; conformance KS-07.
+//! Checks who may read files that hold a secret, and creates them; conformance KS-07.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;

@@ -125,7 +125,7 @@ pub(crate) async fn revoke_before(
     tx.execute(insert, values![kind, issuer, name, before]).await.map(drop)
 }
 
-/// The name of what a client holds of another client's session. No session has such a name, because a `jti` contains no bar.
+/// The name of another client's session as held by this client. No session has such a name, because a `jti` contains no bar.
 fn delegation(session: &TokenId, client: &ClientId) -> String {
     format!("{}|{client}", session.as_str())
 }

@@ -1,4 +1,4 @@
-//! The store: how it is opened, created and closed.
+//! Opens, creates and closes the store.
 
 use crate::audit::complete::put_complete;
 use crate::audit::{Change, Links, STORE_MADE, append_to_installation};
@@ -62,7 +62,7 @@ impl Store {
     /// # Errors
     /// If there is no database, and as [`Store::open`].
     pub async fn open_existing(url: &StoreUrl, kek: KekSource) -> Result<Self, StoreError> {
-        // An empty file was created by hand. A command that reads does not make a store of it.
+        // An empty file was created by hand. A command that only reads must not turn it into a store.
         if let Some(path) = url.path()
             && std::fs::metadata(path).map_or(true, |file| file.len() == 0)
         {

@@ -28,7 +28,7 @@ async fn se_03_neither_secrets_nor_private_keys_are_on_disk() {
     add(&store, "c2", chosen("a secret that a person chose")).await;
     store.add_key(&key("k1")).await.unwrap();
     let private = key("k1").pkcs8;
-    // Once with the write-ahead log, and once when all has gone into the database.
+    // First with the write-ahead log, then after a checkpoint of everything.
     let with_log = world.bytes();
     assert!(world.directory().join("tokenberg.db-wal").exists());
     assert_eq!(mode(&world.directory().join("tokenberg.db-wal")), 0o600);
@@ -54,11 +54,11 @@ async fn ks_07_a_key_file_that_others_can_read_is_refused_by_name_unless_root_ga
         chown(world.key_file(), owner, None).unwrap();
         fs::set_permissions(world.key_file(), fs::Permissions::from_mode(mode)).unwrap();
     };
-    // What a group may read is accepted of root only. Another user than root cannot give files away, and tests its own.
+    // Only a file of root may be readable by its group. Another user than root cannot give files away, and tests its own.
     let is_root = fs::metadata(world.key_file()).unwrap().uid() == 0;
     let (others, root) = if is_root { (Some(65_532), Some(0)) } else { (None, None) };
     if !is_root {
-        println!("skipped: files that belong to root can only be made by root");
+        println!("skipped: only root can create files of root");
     }
     for (owner, modes) in
         [(others, &[0o640, 0o440, 0o604, 0o644, 0o660][..]), (root, &[0o604, 0o644, 0o660, 0o620])]
@@ -128,7 +128,7 @@ fn processes_that_make_the_key_file_at_once_agree_on_one_key() {
 }
 
 #[tokio::test]
-async fn op_12_a_missing_or_wrong_key_is_said_plainly_and_nothing_is_made_in_its_place() {
+async fn op_12_a_missing_or_wrong_key_is_reported_and_not_replaced() {
     let world = World::new();
     world.open().await.close().await;
     let aside = world.directory().join("aside");
@@ -149,7 +149,7 @@ async fn op_12_a_missing_or_wrong_key_is_said_plainly_and_nothing_is_made_in_its
 }
 
 #[tokio::test]
-async fn op_12_a_store_that_is_not_there_is_not_made_by_administration() {
+async fn op_12_administration_creates_no_missing_store() {
     let world = World::new();
     let kek = || world.key();
     let missing = fault(Store::open_existing(&world.url(), kek()).await);
@@ -158,7 +158,7 @@ async fn op_12_a_store_that_is_not_there_is_not_made_by_administration() {
 }
 
 #[tokio::test]
-async fn op_12_a_place_where_nothing_can_be_made_is_named() {
+async fn op_12_a_directory_that_is_not_writable_is_named() {
     for path in ["/proc/tokenberg.db", "/nonexistent/tokenberg.db", "/dev/null/tokenberg.db"] {
         let url = StoreUrl::sqlite(Path::new(path));
         let message = fault(Store::open(&url, KekSource::File(url.key_file().unwrap())).await).to_string();
@@ -177,7 +177,7 @@ async fn op_12_a_place_where_nothing_can_be_made_is_named() {
 }
 
 #[tokio::test]
-async fn op_21_cc_19_a_database_that_was_replaced_is_told_and_not_taken_for_the_present() {
+async fn op_21_cc_19_a_replaced_database_is_reported_and_not_read() {
     let world = World::new();
     let store = world.open().await;
     add(&store, "c1", NewSecret::Generate).await;

@@ -23,7 +23,7 @@ async fn entries(store: &Store) -> Vec<AuditEntry> {
     entries
 }
 
-/// What stands under this name in each record that has it.
+/// The value under this name in each record that has it.
 async fn said(store: &Store, name: &str) -> Vec<String> {
     let entries = entries(store).await;
     let of = |entry: AuditEntry| {
@@ -167,7 +167,7 @@ async fn se_06_whatever_is_tampered_with_is_found_and_named() {
         world.execute(RESTORE).await;
     }
     assert_eq!(broken(&store).await, None);
-    // All that there is: nothing says any more that there was something, but a store that was used has records.
+    // A complete removal: no record is left that names the others, but a store that was used has records.
     world.execute("DELETE FROM audit_records; DELETE FROM audit_heads").await;
     assert!(!store.verify_audit().await.unwrap().is_whole());
 }
@@ -181,7 +181,7 @@ async fn se_06_any_single_change_of_any_record_or_head_is_found() {
     node(&store, 2).await;
     world.execute(KEEP).await;
     let blob = if is_postgres() { "CAST('\\x00' AS BYTEA)" } else { "X'00'" };
-    // Never what it was, however the bytes are.
+    // Never the same value, however the bytes are.
     let turned = |column: &str| {
         if is_postgres() {
             format!("substring({column} from 2) || CAST('\\x01' AS BYTEA)")
@@ -273,7 +273,7 @@ async fn se_06_a_node_that_finds_its_chain_turned_back_says_so_and_goes_on() {
 }
 
 #[tokio::test]
-async fn se_06_what_is_too_old_goes_and_the_rest_verifies_and_says_from_where() {
+async fn se_06_expired_records_are_removed_and_the_rest_verifies_and_names_its_first() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     add(&store, "c1", NewSecret::Generate).await;
@@ -283,20 +283,20 @@ async fn se_06_what_is_too_old_goes_and_the_rest_verifies_and_says_from_where() 
     until_written(&trail, 1).await;
     assert_eq!(store.expire_audit(at(-1_000_000_000)).await, Ok(0));
     let removed = store.expire_audit(in_an_hour()).await.unwrap();
-    // The store, the client, two nodes that began and one that ended; 1500 decisions, one, and what else the nodes wrote.
+    // The store, the client, two nodes that began and one that ended; 1500 decisions, one, and further records of the nodes.
     assert_eq!(removed, 5 + 1502 + 2);
     let report = store.verify_audit().await.unwrap();
     assert!(report.is_whole(), "{report:?}");
-    // What is configured, once more.
+    // The configuration, repeated.
     assert_eq!(report.records(), 1);
     let chains: Vec<_> = report.chains.iter().map(|chain| (chain.chain.as_str(), chain.first)).collect();
     assert_eq!(chains, [("installation", 6)]);
-    // The chain of the node that still runs went with the others, so it begins another.
+    // The chain of the running node expired with the others, so it begins another.
     trail.record(&granted(1));
     trail.end().await;
     add(&store, "c2", NewSecret::Generate).await;
     assert_eq!(broken(&store).await, None);
-    assert_eq!(trail.figures().went_back, 0, "it was removed for its age");
+    assert_eq!(trail.figures().went_back, 0, "it had expired");
     assert_eq!(said(&store, "jti").await, ["jti-1"]);
     assert_eq!(store.expire_audit(in_an_hour()).await.unwrap(), 4 + 3);
 

@@ -1,5 +1,5 @@
-//! A store whose audit was begun by the version before witnesses is whole, is said to have fewer of them, and gets them: conformance
-//! SE-06, OP-12.
+//! A store whose audit an older version began, without witnesses, verifies, is reported to have fewer of them, and gets them:
+//! conformance SE-06, OP-12.
 #![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -52,7 +52,7 @@ async fn se_06_an_audit_of_the_version_before_is_whole_and_what_it_recorded_is_c
     assert!(report.is_whole(), "{report:#?}");
     assert!(report.chains.iter().all(|chain| chain.witnessed == 0));
     assert_eq!(report.chains.len(), 4);
-    // All of it has a record, but nothing says that there is nothing else.
+    // All of it has a record, but no record says that there is nothing else.
     assert_eq!(report.uncompared, 0);
     world.execute("UPDATE clients SET enabled = 1").await;
     let differences = store.verify_audit().await.unwrap().differences;
@@ -72,7 +72,7 @@ async fn se_06_an_audit_of_the_version_before_is_whole_and_what_it_recorded_is_c
 async fn se_06_the_first_node_of_this_version_adds_what_is_missing_and_everything_is_compared_from_then_on() {
     let world = before().await;
     let store = world.open().await;
-    // From before there was an audit, or its record was removed for its age.
+    // From before the audit, or its record has expired.
     world
         .execute(
             "INSERT INTO clients SELECT 'older', enabled, rights, created_at FROM clients WHERE id = 'root'",
@@ -120,7 +120,7 @@ async fn se_06_the_first_node_of_this_version_adds_what_is_missing_and_everythin
             .await;
     }
     assert_eq!(broken(&store).await, None);
-    // What the nodes of before had written is witnessed now, too.
+    // The records of the older nodes are witnessed now, too.
     let node = "(SELECT chain FROM audit_heads WHERE begun = 3)";
     world
         .execute(
@@ -134,7 +134,7 @@ async fn se_06_the_first_node_of_this_version_adds_what_is_missing_and_everythin
 }
 
 #[tokio::test]
-async fn se_06_what_only_spares_reading_the_chain_may_be_gone_or_not_ours() {
+async fn se_06_the_row_that_spares_reading_the_chain_may_be_missing_or_forged() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     add(&store, "c1", NewSecret::Generate).await;

@@ -15,7 +15,7 @@ fn issuer(name: &str) -> Issuer {
     Issuer::foreign(&format!("https://{name}.example")).unwrap()
 }
 
-/// What is found, in words.
+/// The reported differences.
 async fn differences(store: &Store) -> Vec<String> {
     let report = store.verify_audit().await.unwrap();
     assert!(report.chains.iter().all(|chain| chain.broken.is_none()), "{report:#?}");
@@ -92,7 +92,7 @@ async fn configured(store: &Store) {
     }
 }
 
-/// Keeps what is configured, and puts that in its place.
+/// Copies the configuration, and restores the copy.
 const TABLES: [&str; 7] = [
     "clients",
     "client_secrets",
@@ -113,7 +113,7 @@ fn restore() -> String {
     removed.chain(put).collect::<Vec<_>>().join("; ")
 }
 
-/// Statements that an attacker may execute, and the difference that each is reported as.
+/// Statements that an attacker may execute, and the reported difference of each.
 fn changes() -> Vec<(String, &'static str)> {
     let put_back = |client: &str| {
         format!(
@@ -264,7 +264,7 @@ async fn se_06_whatever_is_configured_by_sql_is_found_and_named_however_old_its_
             let differences = differences(&store).await;
             assert!(!differences.is_empty(), "{round}: {sql}");
             for difference in &differences {
-                // Whatever was removed is not remembered when its record is gone, and so it is without one.
+                // A removal is not recorded any more when its record has expired, so the thing is unrecorded.
                 let put_back = difference.strip_suffix(" is in the store without a record");
                 let is_so = difference.starts_with(said)
                     || put_back.is_some_and(|thing| said.starts_with(thing) && round != "as it was recorded");
@@ -278,7 +278,7 @@ async fn se_06_whatever_is_configured_by_sql_is_found_and_named_however_old_its_
         let report = store.verify_audit().await.unwrap();
         assert!(report.is_whole() && report.uncompared == 0, "{round}: {report:#?}");
     }
-    // What is changed afterwards is changed for good.
+    // Later changes are permanent.
     store.set_enabled(&id("off"), true).await.unwrap();
     store.remove_key(&KeyId::new("k1")).await.unwrap();
     add(&store, "gone", NewSecret::Generate).await;
@@ -297,7 +297,7 @@ async fn se_06_rights_that_were_granted_by_sql_do_not_become_recorded_by_the_nex
              INSERT INTO clients SELECT 'mallory', enabled, rights, created_at FROM clients",
         )
         .await;
-    // The operator changes something else of both.
+    // The operator changes another part of both.
     store.set_jwks(&id("etl"), "{}").await.unwrap();
     store.set_jwks(&id("mallory"), "{}").await.unwrap();
     store.set_enabled(&id("mallory"), true).await.unwrap();
@@ -313,7 +313,7 @@ async fn se_06_rights_that_were_granted_by_sql_do_not_become_recorded_by_the_nex
 }
 
 #[tokio::test]
-async fn se_06_what_is_over_may_be_gone_and_what_is_not_may_not() {
+async fn se_06_expired_things_may_be_missing_and_others_may_not() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     let secret = add(&store, "etl", NewSecret::Generate).await.secret_id;

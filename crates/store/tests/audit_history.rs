@@ -11,7 +11,7 @@ use tokenberg_store::{AuditReport, AuditTrail, Break, NewSecret, Store, TrailOpt
 use tokio::runtime::Runtime;
 use world::*;
 
-/// Numbers that look random, the same for the same seed.
+/// Pseudo-random numbers from a seed.
 struct Random(u64);
 
 impl Random {
@@ -27,7 +27,7 @@ impl Random {
 struct History {
     world: World,
     store: Store,
-    /// Each on a runtime of its own, which ends without a word when the node is killed.
+    /// Each on its own runtime, which ends without a record when the node is killed.
     trails: Vec<(Runtime, AuditTrail, u64)>,
     clients: usize,
     copies: Vec<AuditReport>,
@@ -158,7 +158,7 @@ async fn history(seed: u64) -> Option<()> {
             let found = history.verify().await;
             let of_it = found.chains.iter().find(|other| other.chain == chain.chain);
             if number < chain.witnessed {
-                let of_it = of_it.unwrap_or_else(|| panic!("{seed}: {chain:?} is not missed: {found:#?}"));
+                let of_it = of_it.unwrap_or_else(|| panic!("{seed}: {chain:?} is not reported: {found:#?}"));
                 let what = of_it.broken.map(|(_, what)| what);
                 let expected = if then.is_some() { Break::TurnedBack } else { Break::Gone };
                 assert_eq!(what, Some(expected), "{seed}: {n} {found:#?}");
@@ -178,7 +178,7 @@ async fn history(seed: u64) -> Option<()> {
                 format!("DELETE FROM audit_heads {of_chain}"),
             ];
             let sql = &tampering[random.below(tampering.len())];
-            // Of a chain whose records all got too old only the head is left.
+            // If all records of a chain have expired, only its head is left.
             let has_rows = chain.last >= chain.first;
             if has_rows || sql.contains("audit_heads") {
                 history.execute(sql).await;
@@ -196,7 +196,7 @@ async fn history(seed: u64) -> Option<()> {
 }
 
 #[tokio::test]
-async fn se_06_no_random_history_is_taken_for_tampered_with_and_no_manipulation_of_one_is_missed() {
+async fn se_06_no_random_history_looks_tampered_with_and_each_manipulation_is_found() {
     let seeds: u64 = if is_postgres() { 1 } else { 6 };
     let first: u64 =
         std::env::var("TOKENBERG_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);

@@ -1,4 +1,4 @@
-//! A chain that is cut, removed or turned back is found by what other chains say of it: conformance SE-06.
+//! A chain that is cut, removed or turned back is found by the witnesses in other chains: conformance SE-06.
 #![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -33,7 +33,7 @@ fn remove(chain: &str) -> String {
     format!("DELETE FROM audit_records WHERE chain = {chain}; DELETE FROM audit_heads WHERE chain = {chain}")
 }
 
-/// All that is found of chains.
+/// All damage that is found in chains.
 async fn found(store: &Store) -> Vec<ChainReport> {
     let report = store.verify_audit().await.unwrap();
     report.chains.into_iter().filter(|chain| chain.broken.is_some()).collect()
@@ -119,7 +119,7 @@ async fn se_06_whatever_is_put_back_cut_or_removed_is_found_and_named_with_the_n
         ),
         (update("number = 9", &format!("chain = {A} AND number = 5")), &a, Break::Removed, 5, 0),
         (update("number = -number", &format!("chain = {A}")), &a, Break::Changed, -5, 0),
-        // What a chain says of another.
+        // The witness of one chain about another.
         (update(heads_of, &format!("chain = {B} AND record LIKE '%heads%'")), &b, Break::Changed, 1, 0),
         (
             update(
@@ -131,8 +131,8 @@ async fn se_06_whatever_is_put_back_cut_or_removed_is_found_and_named_with_the_n
             4,
             0,
         ),
-        // A head that says where the chain was once, without its seal.
-        // Numbers with which no arithmetic goes on.
+        // A former head of the chain, without its seal.
+        // Numbers that overflow.
         (
             format!(
                 "{}; INSERT INTO audit_records SELECT chain, -9223372036854775807 - 1, at, record, hash FROM audit_records \
@@ -176,7 +176,7 @@ async fn se_06_whatever_is_put_back_cut_or_removed_is_found_and_named_with_the_n
         world.execute(RESTORE).await;
     }
     assert_eq!(found(&store).await, []);
-    // Where the end of both is cut at the same moment, and no node runs: that is how it was then, but for what is configured.
+    // The end of both is cut at the same moment, and no node runs: the audit is as it was then, but the configuration is not.
     let all = format!("{}; {}; {}", put_back(i), put_back(A), remove(B));
     world.execute(all.leak()).await;
     let report = store.verify_audit().await.unwrap();
@@ -186,7 +186,7 @@ async fn se_06_whatever_is_put_back_cut_or_removed_is_found_and_named_with_the_n
 }
 
 #[tokio::test]
-async fn se_06_a_chain_that_was_turned_back_and_went_on_is_found_by_what_was_seen_of_it_before() {
+async fn se_06_a_chain_that_was_turned_back_and_went_on_is_found_by_its_earlier_witnesses() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     add(&store, "c1", NewSecret::Generate).await;
@@ -195,7 +195,7 @@ async fn se_06_a_chain_that_was_turned_back_and_went_on_is_found_by_what_was_see
     node(&store, 1).await;
     world.execute("DELETE FROM clients WHERE id = 'c2'").await;
     world.execute(put_back("'installation'").leak()).await;
-    // As many changes as there had been: the head is sealed by ourselves again.
+    // As many changes as before: the store seals the head again.
     for n in 3..9 {
         add(&store, &format!("c{n}"), NewSecret::Generate).await;
     }
@@ -211,7 +211,7 @@ async fn se_06_a_head_that_was_not_ours_does_not_become_so_by_the_next_change() 
         add(&store, client, NewSecret::Generate).await;
     }
     assert_eq!(found(&store).await, []);
-    // Nothing is needed for this but the rows themselves: the head of before was never copied.
+    // The attacker needs only the rows: the previous head was never copied.
     world
         .execute(
             "DELETE FROM audit_records WHERE number > 2; UPDATE audit_heads SET number = 2, \
@@ -399,7 +399,7 @@ async fn se_06_nodes_that_have_nothing_to_do_do_not_make_the_audit_grow() {
 }
 
 #[tokio::test]
-async fn se_06_a_chain_that_was_removed_is_not_forgotten_with_the_record_that_names_it() {
+async fn se_06_a_chain_that_was_removed_is_still_reported_after_the_record_that_names_it() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     node(&store, 3).await;
@@ -415,11 +415,11 @@ async fn se_06_a_chain_that_was_removed_is_not_forgotten_with_the_record_that_na
     );
     assert_eq!(found(&store).await[0].broken, Some((1, Break::Gone)));
     world.execute(RESTORE).await;
-    // Everything was said once more before the refusal, which would be missed.
+    // Everything was repeated before the refusal, which would be missing.
     world.execute("DELETE FROM meta; INSERT INTO meta SELECT * FROM kept_meta").await;
     store.expire_audit(much_later).await.unwrap();
     assert_eq!(broken(&store).await, None);
-    // What says where it begins, as it was before records were removed.
+    // The statement where it begins, from before records were removed.
     world
         .execute(
             "UPDATE audit_heads SET first = k.first, before = k.before, anchor = k.anchor FROM kept_heads k \

@@ -51,8 +51,8 @@ async fn records(store: &Store) -> Vec<Value> {
     records
 }
 
-/// Everything that an operator can change here, in an order in which each can be done: what is on record of it; whether the same once more
-/// changes nothing, so that nothing is to be recorded.
+/// Everything that an operator can change here, in an order in which each can be done: its record, and whether repeating it
+/// changes nothing, so that nothing is recorded.
 #[allow(clippy::too_many_lines, reason = "a table")]
 fn changes() -> Vec<(Value, bool, Change)> {
     vec![
@@ -176,7 +176,7 @@ async fn se_06_every_change_is_made_with_its_record_or_not_at_all() {
     for (expected, is_once, change) in changes() {
         let (before, recorded) = (revision().await, records(&store).await.len());
         world.execute("ALTER TABLE audit_records RENAME TO away").await;
-        assert!(change(&store, world.directory()).await.is_err(), "{expected}: it cannot be recorded");
+        assert!(change(&store, world.directory()).await.is_err(), "{expected}: recording it failed");
         world.execute("ALTER TABLE away RENAME TO audit_records").await;
         assert_eq!((revision().await, records(&store).await.len()), (before, recorded), "{expected}");
 
@@ -189,7 +189,7 @@ async fn se_06_every_change_is_made_with_its_record_or_not_at_all() {
         assert_eq!(records_now[recorded]["source"], "the test");
         assert!(revision().await > before, "{expected}");
         if is_once {
-            // Refused, or nothing to do.
+            // Refused, or without effect.
             let _ = change(&store, world.directory()).await;
             assert_eq!(records(&store).await.len(), recorded + 1, "{expected}: nothing was changed");
         }

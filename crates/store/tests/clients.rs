@@ -1,4 +1,4 @@
-//! Registration and rotation, and what an unauthenticated client can learn.
+//! Registration and rotation of clients, and what an unauthenticated client can find out.
 #![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -9,7 +9,7 @@ use tokenberg_store::{NewSecret, SecretFault, SecretStrength, StoreError};
 use world::*;
 
 #[tokio::test]
-async fn ca_18_unknown_disabled_expired_and_secretless_clients_are_let_in_with_nothing() {
+async fn ca_18_unknown_disabled_expired_and_secretless_clients_are_refused_with_any_secret() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     add(&store, "c1", chosen("s1-Z7")).await;
@@ -22,7 +22,7 @@ async fn ca_18_unknown_disabled_expired_and_secretless_clients_are_let_in_with_n
     assert!(is_let_in(&moment, "c1", "s1-Z7", at(0)));
     for (client, text) in [
         ("c1", "s1-z7"),
-        ("nobody", "s1-Z7"),
+        ("unknown", "s1-Z7"),
         ("coff", "off-secret"),
         ("coff", "wrong"),
         ("cexp", "exp-secret"),
@@ -63,9 +63,9 @@ async fn ca_21_two_secrets_live_and_the_third_waits_for_one_to_expire() {
     assert_eq!(ends, [(at(0), Some(at(10))), (at(1), None), (at(10), None)]);
     assert_eq!(record.secrets[0].id, a.secret_id);
 
-    let nobody = StoreError::NoSuchClient { id: id("c2") };
-    assert_eq!(fault(store.expire_secret(&id("c2"), &a.secret_id, at(0)).await), nobody);
-    assert_eq!(fault(store.add_secret(at(0), &id("c2"), NewSecret::Generate).await), nobody);
+    let no_such_client = StoreError::NoSuchClient { id: id("c2") };
+    assert_eq!(fault(store.expire_secret(&id("c2"), &a.secret_id, at(0)).await), no_such_client);
+    assert_eq!(fault(store.add_secret(at(0), &id("c2"), NewSecret::Generate).await), no_such_client);
     let unknown = StoreError::NoSuchSecret { client: id("c1"), secret: "x".into() };
     assert_eq!(fault(store.expire_secret(&id("c1"), "x", at(0)).await), unknown);
 }
@@ -136,7 +136,7 @@ async fn cc_19_disabling_and_removing_take_effect_and_can_be_undone() {
     add(&store, "c1", chosen("s1-Z7")).await;
     watched.refresh().await.unwrap();
     assert!(is_let_in(&watched.now(), "c1", "s1-Z7", at(0)));
-    // Once more, so that it is answered from memory; which must not outlive the right.
+    // Repeated, so that the cache answers; a cached secret must not outlive the registration.
     assert!(is_let_in(&watched.now(), "c1", "s1-Z7", at(0)));
     store.set_enabled(&c1, false).await.unwrap();
     watched.refresh().await.unwrap();
@@ -159,19 +159,19 @@ async fn cc_19_disabling_and_removing_take_effect_and_can_be_undone() {
     // The tokens of the removed client do not become those of its successor.
     let mut for_it = token("c2", 4, "t", "s");
     for_it.subject = "c1".parse().unwrap();
-    assert!(watched.now().revoked(&for_it).is_some(), "what others had for it as well");
+    assert!(watched.now().revoked(&for_it).is_some(), "also what others held for it");
     assert!(watched.now().revoked(&token("c1", 4, "t", "s")).is_some());
     assert!(watched.now().revoked(&token("c1", 5, "t", "s")).is_none());
 
-    let nobody = StoreError::NoSuchClient { id: id("c2") };
-    assert_eq!(fault(store.set_enabled(&id("c2"), true).await), nobody);
-    assert_eq!(fault(store.set_rights(&id("c2"), &rights()).await), nobody);
-    assert_eq!(fault(store.remove_client(at(0), &id("c2")).await), nobody);
-    assert_eq!(fault(store.client(&id("c2")).await), nobody);
+    let no_such_client = StoreError::NoSuchClient { id: id("c2") };
+    assert_eq!(fault(store.set_enabled(&id("c2"), true).await), no_such_client);
+    assert_eq!(fault(store.set_rights(&id("c2"), &rights()).await), no_such_client);
+    assert_eq!(fault(store.remove_client(at(0), &id("c2")).await), no_such_client);
+    assert_eq!(fault(store.client(&id("c2")).await), no_such_client);
 }
 
 #[tokio::test]
-async fn ab_06_a_stranger_waits_as_long_as_a_client_and_the_second_time_as_well() {
+async fn ab_06_an_unknown_client_costs_as_much_as_a_known_one_every_time() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     add(&store, "c1", chosen("s1-Z7")).await;
@@ -189,7 +189,7 @@ async fn ab_06_a_stranger_waits_as_long_as_a_client_and_the_second_time_as_well(
     for _ in 0..2 {
         for (client, text) in [
             ("c1", "wrong"),
-            ("nobody", "wrong"),
+            ("unknown", "wrong"),
             ("cgen", "wrong"),
             ("coff", "off-secret"),
             ("coff", "wrong"),
@@ -199,6 +199,6 @@ async fn ab_06_a_stranger_waits_as_long_as_a_client_and_the_second_time_as_well(
         }
     }
     assert_eq!((cost("c1", "s1-Z7"), cost("c1", "s1-Z7")), (1, 0), "an honest client pays once");
-    assert!(moment.is_costly("c1", &secret("wrong")) && moment.is_costly("nobody", &secret("s1-Z7")));
-    assert!(!moment.is_costly("c1", &secret("s1-Z7")), "ab_02: nor does it queue behind a flood");
+    assert!(moment.is_costly("c1", &secret("wrong")) && moment.is_costly("unknown", &secret("s1-Z7")));
+    assert!(!moment.is_costly("c1", &secret("s1-Z7")), "ab_02: it does not queue behind a flood");
 }

@@ -39,7 +39,7 @@ async fn a_damaged_client_is_named() {
 }
 
 #[tokio::test]
-async fn ks_07_another_key_opens_nothing_and_the_right_one_is_told_from_it() {
+async fn ks_07_another_key_opens_nothing_and_is_reported_as_the_wrong_one() {
     let Some(world) = World::of_either_kind() else { return };
     world.open().await.close().await;
     let text = KekSource::Text(Secret::new("ab".repeat(32)));
@@ -55,7 +55,7 @@ async fn op_20_an_older_node_goes_on_when_a_newer_one_has_migrated() {
     let watched = store.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));
     add(&store, "c1", NewSecret::Generate).await;
     store.add_key(&key("k1")).await.unwrap();
-    // What the next step may do: add.
+    // The next step may only add.
     for sql in [
         "CREATE TABLE next (id TEXT PRIMARY KEY NOT NULL)",
         "ALTER TABLE clients ADD COLUMN next TEXT",
@@ -74,7 +74,7 @@ async fn op_20_an_older_node_goes_on_when_a_newer_one_has_migrated() {
     assert_eq!(watched.now().signing_keys().0, ["k1", "k2"]);
     assert!(!watched.now().snapshot().client(&id("c1")).unwrap().enabled);
     assert_eq!(watched.now().snapshot().revocations(), 1);
-    // Once it has ended, it does not come back: it would not know what it leaves out.
+    // Once it has ended, it cannot open the store again: it would not know what it leaves out.
     assert!(matches!(fault(world.try_open().await), StoreError::NewerSchema { found: 7, .. }));
 }
 

@@ -14,7 +14,7 @@ fn revocation() -> NewRevocation {
     NewRevocation::Token { id: TokenId::parse("jti-1").unwrap(), until: at(3600) }
 }
 
-/// Not a test of its own: the process that the test below kills.
+/// The process that the test below kills; no test by itself.
 #[tokio::test]
 #[ignore = "it is started by rv_06 and waits to be killed"]
 async fn the_process_that_is_killed() {
@@ -101,7 +101,7 @@ async fn op_20_two_stores_that_write_to_one_database_lose_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn op_12_of_servers_that_start_at_once_on_nothing_exactly_one_makes_the_root() {
+async fn op_12_of_servers_that_start_together_on_an_empty_store_one_makes_the_root() {
     let Some(world) = World::of_either_kind() else { return };
     let starts: Vec<_> = (0..6)
         .map(|n| {
@@ -150,7 +150,7 @@ async fn bootstrap_adds_a_missing_key_but_no_root_beside_other_clients() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn op_10_a_request_that_is_given_up_leaves_the_store_usable_and_whole() {
+async fn op_10_a_cancelled_request_leaves_the_store_usable_and_whole() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     for n in 0..200_u64 {

@@ -137,7 +137,7 @@ async fn op_20_clients_with_the_same_rights_share_them_and_a_change_is_of_one_al
     let second = watched.now();
     assert_eq!(*of(second.snapshot(), "b"), wider);
     assert_eq!((&*of(second.snapshot(), "a"), &*of(first.snapshot(), "b")), (&rights(), &rights()));
-    // Who gets the same again, or is new, or changes in something else, has the same copy; also after a new start.
+    // A client that is new, gets the same rights again, or changes something else has the same copy; also after a new start.
     store.set_rights(&id("b"), &rights()).await.unwrap();
     store.set_enabled(&id("c"), false).await.unwrap();
     add(&store, "d", NewSecret::Generate).await;
@@ -148,7 +148,7 @@ async fn op_20_clients_with_the_same_rights_share_them_and_a_change_is_of_one_al
             assert!(Arc::ptr_eq(&of(snapshot, client), &of(first.snapshot(), "a")), "{client}");
         }
     }
-    // What no client has any more is let go with the moment in which one had it.
+    // Rights that no client has any more are dropped with the last moment that contains them.
     let gone = Arc::downgrade(&of(second.snapshot(), "b"));
     assert!(gone.upgrade().is_some());
     drop(second);
@@ -175,7 +175,7 @@ async fn wl_10_foreign_identities_are_there_after_a_start() {
 }
 
 #[tokio::test]
-async fn rv_06_many_revocations_are_not_read_anew_for_a_few_that_are_forgotten() {
+async fn rv_06_many_revocations_are_not_read_again_when_a_few_expire() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     world
@@ -207,7 +207,7 @@ async fn rv_06_many_revocations_are_not_read_anew_for_a_few_that_are_forgotten()
     store.revoke(&NewRevocation::Token { id: other, until: at(90_000) }).await.unwrap();
     watched.refresh().await.unwrap();
     assert!(count() == 20_001 && is_revoked("new", "s"));
-    // When it is a fifth, it is let go.
+    // When they are a fifth, they are dropped.
     assert_eq!(store.expire(at(3999 + 7200)).await.unwrap(), 1000);
     watched.refresh().await.unwrap();
     assert_eq!(count(), 20_001);
@@ -220,7 +220,7 @@ async fn rv_06_many_revocations_are_not_read_anew_for_a_few_that_are_forgotten()
             && is_revoked("new", "s")
             && is_revoked("t", "r19999")
     );
-    // Of few, nothing stays behind.
+    // A small set drops all of them.
     assert_eq!(store.expire(at(10_500 + 7200)).await.unwrap(), 6500);
     watched.refresh().await.unwrap();
     assert_eq!(count(), 9500);

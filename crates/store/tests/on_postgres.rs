@@ -1,4 +1,4 @@
-//! The same tests on PostgreSQL, each with its own database.
+//! Runs the same tests on PostgreSQL, each with its own database.
 #![cfg(all(feature = "sqlite", feature = "postgres"))]
 #![allow(
     clippy::duplicate_mod,

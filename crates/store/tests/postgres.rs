@@ -23,7 +23,7 @@ fn revocation(jti: &str) -> NewRevocation {
 async fn unavailable<T>(work: impl Future<Output = Result<T, StoreError>>) {
     match tokio::time::timeout(LONG, work).await {
         Ok(outcome) => assert!(fault(outcome).is_unavailable()),
-        Err(_) => panic!("it never came back"),
+        Err(_) => panic!("it did not return"),
     }
 }
 
@@ -58,11 +58,11 @@ async fn op_20_a_change_that_is_committed_later_is_not_skipped() {
     slow.execute("BEGIN").await.unwrap();
     slow.execute("UPDATE revisions SET number = number + 1 WHERE part = 'revoked_ids'").await.unwrap();
     unavailable(store.revoke(&revocation("third"))).await;
-    assert!(store.use_once("jti", "a", at(60)).await.unwrap(), "what needs no number waits for none");
+    assert!(store.use_once("jti", "a", at(60)).await.unwrap(), "a change without a number does not wait");
 }
 
 #[tokio::test]
-async fn op_20_the_other_nodes_are_told_of_changes_and_of_nothing_else() {
+async fn op_20_the_other_nodes_are_notified_of_changes_only() {
     let Some(postgres) = Postgres::shared() else { return };
     let database = postgres.database();
     let world = World::behind(&Wire::to(postgres.port()), &database);
@@ -79,7 +79,7 @@ async fn op_20_the_other_nodes_are_told_of_changes_and_of_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn op_21_a_server_that_is_gone_is_an_outage_and_when_it_is_back_all_is_as_before() {
+async fn op_21_a_server_that_is_gone_is_an_outage_and_the_store_recovers_when_it_is_back() {
     let Some(postgres) = Postgres::start() else { return };
     let database = postgres.database();
     let wire = Wire::to(postgres.port());
@@ -100,15 +100,15 @@ async fn op_21_a_server_that_is_gone_is_an_outage_and_when_it_is_back_all_is_as_
         assert!(!message.contains(POSTGRES_PASSWORD));
         postgres.start_again();
         until(&watched, |w| w.health().fault.is_none()).await;
-        assert!(store.use_once("jti", mode, at(60)).await.unwrap(), "it had not been used");
-        assert!(!store.use_once("jti", "a", at(60)).await.unwrap(), "what was acknowledged is known");
+        assert!(store.use_once("jti", mode, at(60)).await.unwrap(), "it was unused");
+        assert!(!store.use_once("jti", "a", at(60)).await.unwrap(), "the acknowledged use is stored");
         store.revoke(&revocation(mode)).await.unwrap();
         until(&watched, |w| w.now().revoked(&token("c1", 0, mode, "s")).is_some()).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn op_21_a_server_that_does_not_answer_holds_nobody_up() {
+async fn op_21_a_server_that_does_not_answer_blocks_no_request() {
     let Some(postgres) = Postgres::shared() else { return };
     let wire = Wire::to(postgres.port());
     let world = World::behind(&wire, &postgres.database());
@@ -132,7 +132,7 @@ async fn op_21_a_server_that_does_not_answer_holds_nobody_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn op_21_connections_that_the_network_forgot_are_replaced() {
+async fn op_21_connections_that_the_network_dropped_are_replaced() {
     let Some(postgres) = Postgres::shared() else { return };
     let wire = Wire::to(postgres.port());
     let database = postgres.database();
@@ -151,7 +151,7 @@ async fn op_21_connections_that_the_network_forgot_are_replaced() {
     let waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
     let begun = std::time::Instant::now();
     while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut third).await.unwrap() < 7 {
-        assert!(begun.elapsed() < LONG, "they never came");
+        assert!(begun.elapsed() < LONG, "they did not arrive");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     wire.forget();
@@ -171,7 +171,7 @@ async fn op_21_connections_that_the_network_forgot_are_replaced() {
 }
 
 #[tokio::test]
-async fn op_21_a_standby_that_had_not_heard_everything_is_not_taken_for_what_was_there() {
+async fn op_21_a_standby_that_lacks_changes_is_noticed() {
     let Some(postgres) = Postgres::shared() else { return };
     let wire = Wire::to(postgres.port());
     let database = postgres.database();
@@ -181,7 +181,7 @@ async fn op_21_a_standby_that_had_not_heard_everything_is_not_taken_for_what_was
     watched.refresh().await.unwrap();
     wire.set(Line::Cut);
     until(&watched, |w| w.health().fault.is_some()).await;
-    // The same number, for something else.
+    // The same number, for another state.
     let mut standby = PgConnection::connect(&postgres.url(&database)).await.unwrap();
     standby.execute("UPDATE revoked_ids SET id = 'new'").await.unwrap();
     wire.set(Line::Open);

@@ -1,4 +1,4 @@
-//! Records are written after the store was away and after the process was killed; conformance SE-06, OP-10 and OP-21.
+//! Records are written after an outage of the store and after the process was killed; conformance SE-06, OP-10 and OP-21.
 #![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -47,7 +47,7 @@ async fn op_21_se_06_without_the_store_records_wait_and_what_is_lost_is_counted_
     assert!(store.verify_audit().await.unwrap().is_whole());
 }
 
-/// Not a test of its own: the process that the test below kills.
+/// The process that the test below kills; no test by itself.
 #[tokio::test]
 #[ignore = "it is started by op_10 and waits to be killed"]
 async fn the_recording_process_that_is_killed() {
@@ -76,7 +76,7 @@ async fn op_10_se_06_what_was_recorded_when_the_process_is_killed_is_a_whole_cha
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let mut counts = lines
             .filter_map(|line| line.unwrap().strip_prefix("written ").map(|n| n.parse::<u64>().unwrap()));
-        // Read no further, but not closed: the process is to end by nothing but the kill.
+        // No more is read, but the pipe stays open: only the kill may end the process.
         let last = counts.find(|count| *count >= 100 * round as u64).unwrap();
         std::thread::sleep(Duration::from_millis(17 * round as u64));
         process.kill().unwrap();

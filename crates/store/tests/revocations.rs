@@ -81,20 +81,20 @@ async fn tx_38_the_later_not_before_wins_in_whichever_order() {
 }
 
 #[tokio::test]
-async fn tx_38_anybodys_subject_and_the_issuers_subject_are_both_in_force() {
-    for (anybodys, theirs) in [(10, 20), (20, 10)] {
+async fn tx_38_the_subject_of_any_issuer_and_of_one_issuer_are_both_revoked() {
+    for (any_issuer, theirs) in [(10, 20), (20, 10)] {
         let Some(world) = World::of_either_kind() else { return };
         let store = world.open().await;
         let idp: Issuer = "https://idp.test".parse().unwrap();
-        for (issuer, time) in [(None, anybodys), (Some(idp.clone()), theirs)] {
+        for (issuer, time) in [(None, any_issuer), (Some(idp.clone()), theirs)] {
             let revocation =
                 NewRevocation::Subject { issuer, subject: "alice".parse().unwrap(), before: at(time) };
             store.revoke(&revocation).await.unwrap();
         }
-        let mut ours = token("alice", anybodys - 1, "t", "s");
+        let mut ours = token("alice", any_issuer - 1, "t", "s");
         ours.client_id = id("c1");
-        assert_eq!(revoked(&store, &ours).await, Some(Revocation::Subject { before: at(anybodys) }));
-        ours.session.start = at(anybodys);
+        assert_eq!(revoked(&store, &ours).await, Some(Revocation::Subject { before: at(any_issuer) }));
+        ours.session.start = at(any_issuer);
         assert_eq!(revoked(&store, &ours).await, None);
         ours.session.subject_issuer = Some(idp);
         ours.session.start = at(19);
@@ -105,7 +105,7 @@ async fn tx_38_anybodys_subject_and_the_issuers_subject_are_both_in_force() {
 }
 
 #[tokio::test]
-async fn op_02_nothing_is_forgotten_early_and_a_clock_that_jumps_an_hour_frees_nothing() {
+async fn op_02_nothing_is_deleted_early_and_a_clock_that_jumps_an_hour_frees_nothing() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     assert!(store.use_once("jti", "a", at(60)).await.unwrap());
@@ -129,7 +129,7 @@ async fn op_02_nothing_is_forgotten_early_and_a_clock_that_jumps_an_hour_frees_n
 }
 
 #[tokio::test]
-async fn op_22_thousands_are_forgotten_in_batches() {
+async fn op_22_thousands_are_deleted_in_batches() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     world
@@ -202,7 +202,7 @@ async fn rv_07_a_branch_of_a_session_goes_alone_with_what_was_obtained_with_it()
     ] {
         assert_eq!(revoked(&store, &claims).await.is_some(), is, "{what}");
     }
-    // What an older version revoked without branches does not reach them.
+    // A revocation by an older version, without branches, does not reach them.
     let of_client = NewRevocation::Family {
         token: token_id("t9"),
         session: token_id("s1"),
@@ -250,7 +250,7 @@ async fn law_8_what_was_obtained_with_a_token_is_revoked_with_it() {
         NewRevocation::Client { id: id("c3"), before: at(10) },
         subject(Some("https://as.test"), "c4"),
         subject(Some("https://idp.test"), "robot"),
-        subject(None, "anybody"),
+        subject(None, "alice"),
     ] {
         store.revoke(&revocation).await.unwrap();
     }
@@ -261,9 +261,9 @@ async fn law_8_what_was_obtained_with_a_token_is_revoked_with_it() {
         (origin("s3", "c3", 9), true),
         (origin("s3", "c3", 10), false),
         (origin("s4", "c4", 9), true),
-        (origin("s4", "anybody", 9), true),
+        (origin("s4", "alice", 9), true),
         (foreign("robot"), true),
-        (foreign("anybody"), true),
+        (foreign("alice"), true),
         (foreign("c3"), false),
         (foreign("c4"), false),
         (origin("s5", "robot", 9), false),
@@ -271,7 +271,7 @@ async fn law_8_what_was_obtained_with_a_token_is_revoked_with_it() {
         let found = revoked(&store, &obtained_with(vec![origin("s0", "c0", 0), with.clone()])).await;
         assert_eq!(matches!(found, Some(Revocation::Origin(_))), is_revoked, "{with:?} {found:?}");
     }
-    // The client that joined a session of another one later, and acts again after it was revoked.
+    // The client that joined another client's session later, and acts again after the revocation.
     for (joined, is_revoked) in [(9, true), (10, false)] {
         let mut joined_later = token("c3", 0, "t", "s");
         joined_later.session.subject_issuer = Issuer::foreign("https://idp.test").ok();

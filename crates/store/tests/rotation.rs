@@ -40,7 +40,7 @@ async fn op_02_a_clock_that_goes_ahead_and_comes_back_does_not_rotate_twice() {
         made.unwrap_or_else(|e| panic!("{e}")).map(|made| made.signs_from)
     };
     assert_eq!(rotate("early", due - 1).await, None);
-    // An hour ahead it is time; back again it is not, then or when the time comes, until the new one has signed for as long.
+    // An hour ahead a rotation is due; after the clock returns it is not, until the new key has signed for as long.
     assert_eq!(rotate("k1", due - 1800 + 3600).await, Some(at(due + 1800 + 600)));
     for now in [due - 1800, due, due + 1800, due + 2399, due + 2400, due + 3600 - 1800, due + 80 * DAY] {
         assert_eq!(rotate("again", now).await, None, "{now}");
@@ -77,7 +77,7 @@ async fn ks_05_a_key_is_taken_away_and_there_is_never_none_that_signs() {
         (&["k1", "k2"], "k1", vec![("k2", "signing")], NowSigning::Published(key("k2").id)),
         (&["k1", "k2"], "k2", vec![("k1", "signing")], NowSigning::Unchanged),
         (&["k0", "k1"], "k0", vec![("k1", "signing")], NowSigning::Unchanged),
-        // A retired one does not sign again: what it signed would outlive it.
+        // A retired one does not sign again: its tokens would outlive it.
         (
             &["k0", "k1"],
             "k1",
@@ -129,9 +129,9 @@ async fn se_03_the_key_encryption_key_changes_under_a_running_server() {
     assert_eq!(admin.change_key_encryption_key(&source).await.unwrap(), 1);
     assert_eq!(std::fs::metadata(&new).unwrap().permissions().mode() & 0o7777, 0o600);
 
-    // The old key opens nothing any more, and who comes with it hears the same as ever.
+    // The old key opens nothing any more, and its user gets the usual error.
     assert!(matches!(fault(world.try_open().await), StoreError::WrongKey { .. }));
-    // Who runs goes on, follows the rest, and writes nothing that the new key would not open.
+    // A running process continues, follows all other changes, and writes nothing that the new key would not open.
     add(&admin, "c2", NewSecret::Generate).await;
     until(&watched, |w| w.now().snapshot().clients() == 2).await;
     until(&watched, |w| matches!(w.health().fault, Some(StoreError::Resealed { .. }))).await;
@@ -157,7 +157,7 @@ async fn se_03_a_store_that_cannot_be_sealed_anew_stays_as_it_was() {
     std::fs::write(&bad, "no key").unwrap();
     std::fs::set_permissions(&bad, std::fs::Permissions::from_mode(0o600)).unwrap();
     fault(store.change_key_encryption_key(&KekSource::File(bad)).await);
-    // One of its keys cannot be read: then nothing is sealed anew.
+    // One of its keys cannot be read: then nothing is sealed again.
     world.execute("UPDATE signing_keys SET algorithm = 'ES384'").await;
     let new = KekSource::File(world.directory().join("new.key"));
     assert!(matches!(fault(store.change_key_encryption_key(&new).await), StoreError::Damaged { .. }));
@@ -195,7 +195,7 @@ async fn ca_21_when_a_secret_was_last_used_is_written_for_many_requests_at_once(
     assert!(is_let_in(&watched.now(), "c1", text.expose(), at(0)));
     assert_eq!(store.write_used_secrets(at(120)).await.unwrap(), 1);
     assert_eq!(used("c1").await, [Some(at(60)), Some(at(120))]);
-    // It is nothing that a node has to read again, and a node whose clock is behind takes nothing back.
+    // No node has to read it again, and a node whose clock is behind does not set it back.
     assert_eq!(store.snapshot().await.unwrap().revision(), revision);
     assert!(is_let_in(&watched.now(), "c1", text.expose(), at(0)));
     store.write_used_secrets(at(90)).await.unwrap();

@@ -68,7 +68,7 @@ async fn ks_06_an_issuer_is_trusted_by_its_exact_text_and_followed() {
     there.set_trust(&foreign(IDP), &worth).await.unwrap();
     watched.refresh().await.unwrap();
     let now = watched.now().issuer(IDP).unwrap();
-    assert_eq!((&now.trust, now.enabled), (&worth, false), "other keys do not enable it again");
+    assert_eq!((&now.trust, now.enabled), (&worth, false), "other keys do not enable it");
     assert!(before.issuer(IDP).unwrap().enabled, "an older moment does not change");
 
     there.remove_issuer(at(5), &foreign(IDP)).await.unwrap();
@@ -123,7 +123,7 @@ async fn cc_17_clients_are_found_by_the_beginning_of_their_names() {
 }
 
 #[tokio::test]
-async fn tx_37_what_was_got_with_a_removed_issuer_stays_dead_when_it_is_trusted_again() {
+async fn tx_37_tokens_of_a_removed_issuer_stay_revoked_when_it_is_trusted_again() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     let watched = watch(&store).await;
@@ -144,7 +144,7 @@ async fn tx_37_what_was_got_with_a_removed_issuer_stays_dead_when_it_is_trusted_
     assert!(moment.revoked(&session_of(Some(IDP), 10)).is_none());
     assert!(moment.revoked(&session_of(Some(K8S), 9)).is_none());
     assert!(moment.revoked(&session_of(None, 9)).is_none());
-    // What was got with one of its subjects as an actor, now or before, in whosever session.
+    // Tokens with one of its subjects as a present or earlier actor, in any session.
     let with_actor = |issuer: &str, issued| {
         let mut claims = session_of(None, 9);
         let actor = |issuer, subject: &str, prior| Actor { issuer, subject: subject.parse().unwrap(), prior };
@@ -178,7 +178,7 @@ async fn wl_10_a_foreign_identity_stands_for_its_client_at_once_and_no_longer_th
     let unknown = fault(store.federate(&id("etl"), &sa).await);
     assert_eq!(unknown, StoreError::NoSuchIssuer { issuer: foreign(K8S) });
     trust(&store, K8S).await;
-    fault(store.federate(&id("nobody"), &sa).await);
+    fault(store.federate(&id("unknown"), &sa).await);
     store.federate(&id("etl"), &sa).await.unwrap();
     assert_eq!(stands_for(&watched, K8S, &sa.subject).await.as_deref(), Some("etl"));
     assert_eq!(stands_for(&watched, K8S, "system:serviceaccount:ns:sa2").await, None);
@@ -192,7 +192,7 @@ async fn wl_10_a_foreign_identity_stands_for_its_client_at_once_and_no_longer_th
     let gone = fault(store.unfederate(&id("etl"), &sa.issuer, &sa.subject).await);
     assert!(matches!(gone, StoreError::NoSuchFederation { .. }), "{gone}");
 
-    // What a client stands for is free again when it is removed.
+    // The identities of a removed client are available again.
     store.federate(&id("etl"), &sa).await.unwrap();
     store.remove_client(at(1), &id("etl")).await.unwrap();
     store.federate(&id("spark"), &sa).await.unwrap();
@@ -243,7 +243,7 @@ async fn wl_14_an_identity_stands_for_one_client_however_it_is_registered() {
         let done = store.federate(&id("b"), &federation(issuer, subject)).await;
         let is_taken = matches!(&done, Err(StoreError::FederatedAlready { client, .. }) if &**client == "a");
         assert_eq!((done.is_ok(), is_taken), (is_free, !is_free), "{subject} {done:?}");
-        // By the rights as a whole it is the same.
+        // Replacing all rights has the same result.
         let mut whole = rights();
         whole.federations = vec![federation(issuer, subject)];
         assert_eq!(store.set_rights(&id("b"), &whole).await.is_ok(), is_free, "{subject}");
@@ -262,7 +262,7 @@ async fn wl_14_an_identity_stands_for_one_client_however_it_is_registered() {
 }
 
 #[tokio::test]
-async fn tx_37_a_subject_is_shut_out_by_issuer_and_name_and_let_in_again() {
+async fn tx_37_a_subject_is_disabled_by_issuer_and_name_and_enabled_again() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     let watched = watch(&store).await;
@@ -277,8 +277,8 @@ async fn tx_37_a_subject_is_shut_out_by_issuer_and_name_and_let_in_again() {
     let before =
         NewRevocation::Subject { issuer: Some(idp.clone()), subject: subject("carol"), before: at(7) };
     store.revoke(&before).await.unwrap();
-    let anybodys = NewRevocation::Subject { issuer: None, subject: subject("carol"), before: at(5) };
-    store.revoke(&anybodys).await.unwrap();
+    let of_any_issuer = NewRevocation::Subject { issuer: None, subject: subject("carol"), before: at(5) };
+    store.revoke(&of_any_issuer).await.unwrap();
     watched.refresh().await.unwrap();
     let moment = watched.now();
     for (issuer, name, disabled, revoked_before) in [
@@ -317,7 +317,7 @@ async fn dp_10_nonces_are_good_on_every_node_and_of_no_other_store() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn cj_07_of_fifty_at_once_on_two_nodes_one_uses_it_and_nobody_after_a_restart() {
+async fn cj_07_of_fifty_at_once_on_two_nodes_one_uses_it_and_none_after_a_restart() {
     let Some(world) = World::of_either_kind() else { return };
     let nodes = [Arc::new(watch(&world.open().await).await), Arc::new(watch(&world.open().await).await)];
     let once = Once { namespace: "client_assertion c1".into(), id: "j-1".into(), until: at(300) };
@@ -336,10 +336,10 @@ async fn cj_07_of_fifty_at_once_on_two_nodes_one_uses_it_and_nobody_after_a_rest
     }
     let again = watch(&world.open().await).await;
     assert!(!again.use_once(&once).await.unwrap());
-    // Cj-09: of another client, or by another feature, it is another identifier.
+    // CJ-09: of another client, or by another feature, it is another identifier.
     let other = Once { namespace: "client_assertion c2".into(), ..once.clone() };
     assert!(again.use_once(&other).await.unwrap());
     again.store().close().await;
     let unknown = again.use_once(&Once { id: "j-2".into(), ..once }).await;
-    assert!(unknown.is_err(), "what cannot be remembered was not used for the first time");
+    assert!(unknown.is_err(), "a use that cannot be stored is no first use");
 }

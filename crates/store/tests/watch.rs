@@ -29,7 +29,7 @@ async fn op_20_what_another_process_changes_is_seen_within_a_second() {
 }
 
 #[tokio::test]
-async fn rv_03_what_is_revoked_is_seen_here_at_once_and_elsewhere_within_a_second() {
+async fn rv_03_a_revocation_is_seen_here_immediately_and_elsewhere_within_a_second() {
     let Some(world) = World::of_either_kind() else { return };
     let (here, there) = (world.open().await, world.open().await);
     let watched = here.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));
@@ -56,7 +56,7 @@ async fn rv_06_a_store_that_fails_acknowledges_no_revocation() {
     assert!(watched.now().revoked(&claims).is_none());
     world.execute("ALTER TABLE lost RENAME TO revoked_ids").await;
     watched.revoke(&revoke).await.unwrap();
-    // Keys that cannot be used keep no revocation back.
+    // Unusable keys delay no revocation.
     store.add_key(&key("bad")).await.unwrap();
     let other = token("c1", 0, "jti-2", "s-2");
     watched.revoke(&Revoke::of(other.clone(), &Policy::new(other.issuer.clone()), at(0))).await.unwrap();
@@ -150,7 +150,7 @@ async fn the_watch_ends_with_its_last_clone() {
 }
 
 #[tokio::test]
-async fn what_is_followed_step_by_step_is_what_is_read_at_once() {
+async fn following_every_change_gives_the_same_as_reading_everything() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     let watched = store.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));

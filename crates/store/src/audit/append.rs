@@ -42,7 +42,7 @@ pub(crate) async fn insert_rows(tx: &mut Tx<'_>, chain: &str, rows: &[Row]) -> R
     Ok(())
 }
 
-/// Inserts the head of a chain without records, unless it is there.
+/// Inserts the head of a chain without records, unless it exists.
 pub(crate) async fn insert_head(tx: &mut Tx<'_>, links: &Links, head: &Head) -> Result<(), StoreError> {
     let insert = "INSERT INTO audit_heads (chain, number, hash, at, begun, ended, seal, first, before, anchor) \
                   VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9) ON CONFLICT (chain) DO NOTHING";
@@ -52,7 +52,7 @@ pub(crate) async fn insert_head(tx: &mut Tx<'_>, links: &Links, head: &Head) -> 
     tx.execute(insert, values).await.map(drop)
 }
 
-/// Moves the head of a chain on, if it is as it was left. Returns whether it was.
+/// Advances the head of a chain, if it is as it was left. Returns whether it was.
 pub(crate) async fn move_head(
     tx: &mut Tx<'_>,
     links: &Links,

@@ -1,4 +1,4 @@
-//! Checks what the chains say of each other against what is stored.
+//! Checks the statements of chains about each other against the stored rows.
 
 use crate::audit::INSTALLATION;
 use crate::audit::witness::{Witness, witnesses};
@@ -40,13 +40,13 @@ impl Claims {
         }
     }
 
-    /// Adds what is known of a record of a chain from elsewhere in the store.
+    /// Adds a claim about a record of a chain from elsewhere in the store.
     pub(crate) fn add(&mut self, chain: &str, number: i64, hash: [u8; 32]) {
         let claim = Claim { begun: None, by: String::new(), by_number: 0, holds: None };
         self.0.entry(chain.to_owned()).or_default().insert((number, Some(hash)), claim);
     }
 
-    /// Takes the claims about a chain out.
+    /// Removes and returns the claims about a chain.
     pub(crate) fn take(&mut self, chain: &str) -> ClaimsOfOne {
         self.0.remove(chain).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! Up to which record the installation's chain is known to be complete, outside of the chain.
+//! Records up to which number the installation's chain is known to be complete, in a sealed row outside of the chain.
 
 use crate::audit::{Head, Links};
 use crate::database::{Tx, values};
@@ -21,7 +21,7 @@ pub(crate) async fn put_complete(
     tx.execute(put, values![COMPLETE, &value]).await.map(drop)
 }
 
-/// What the row says.
+/// The content of the row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Complete {
     /// The chain is complete up to this record.

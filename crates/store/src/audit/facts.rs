@@ -1,4 +1,4 @@
-//! What is configured, in a form in which records of the audit and tables of the store can be compared.
+//! Facts: what is configured, in a form in which records of the audit and tables of the store can be compared.
 
 use crate::audit::Links;
 use crate::hex::{from_hex, to_hex};
@@ -311,7 +311,7 @@ mod tests {
         ] {
             assert_ne!(one, tag(other.clone()), "{other}");
         }
-        let Fact::Tag(tag) = one else { panic!("it is a tag") };
+        let Fact::Tag(tag) = one else { panic!("expected a tag") };
         assert_eq!(to_hex(&tag), "f369c0b794d6822f8e92b4d768e281dc");
     }
 }

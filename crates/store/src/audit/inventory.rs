@@ -1,4 +1,4 @@
-//! What is configured according to the tables of the store, as of one moment.
+//! Reads what is configured according to the tables of the store, as of one moment.
 
 use crate::audit::Links;
 use crate::audit::facts::{Fact, FactName, Facts, Kind, Name, tag_of, tag_of_text};

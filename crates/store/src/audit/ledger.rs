@@ -1,8 +1,8 @@
-//! What the installation's chain last said of each client, issuer, key, disabled subject and revocation.
+//! The ledger: what the installation's chain last recorded of each client, issuer, key, disabled subject and revocation.
 //!
-//! A record says what was changed; the ledger is what all of them say together. Before old records expire, `stated.rs` writes what
-//! the ledger says, in records of the event `stated`. Older versions wrote neither these nor all fields: what they left out is
-//! [`Fact::Unknown`], and is not compared.
+//! A record says what was changed; the ledger is the sum of all records. Before old records expire, `stated.rs` writes the ledger
+//! into records of the event `stated`. Older versions wrote neither these nor all fields: a missing field is [`Fact::Unknown`],
+//! and is not compared.
 
 use crate::audit::facts::{Fact, FactName, Facts, Kind, Name, tag_of, tag_of_json};
 use crate::audit::{Links, STORE_MADE};
@@ -13,18 +13,18 @@ use std::collections::{HashMap, HashSet};
 /// The event of records that repeat the ledger.
 pub(crate) const STATED: &str = "stated";
 
-/// What the chain says of a thing.
+/// The last recorded state of a thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
-    /// The record that said it last.
+    /// The record that set it.
     pub(crate) number: i64,
     /// `None` if it was removed.
     pub(crate) facts: Option<Facts>,
-    /// Whether no record says that it was added, so that only what was changed since is known.
+    /// Whether no record says that it was added, so that only later changes are known.
     pub(crate) is_partial: bool,
 }
 
-/// What the chain says of everything.
+/// The recorded state of everything.
 pub(crate) struct Ledger<'a> {
     links: &'a Links,
     /// The first record that is kept.
@@ -295,7 +295,7 @@ impl<'a> Ledger<'a> {
         self.things.insert(name, Entry { number, facts: Some(facts), is_partial: false });
     }
 
-    /// Changes what is said of a thing. One that was removed stays removed: no record has added it again.
+    /// Changes the recorded state of a thing. One that was removed stays removed: no record has added it again.
     fn set(&mut self, number: i64, name: Name, facts: impl IntoIterator<Item = (FactName, Fact)>) {
         let new = || Entry { number, facts: Some(Facts::default()), is_partial: true };
         let entry = self.things.entry(name).or_insert_with(new);

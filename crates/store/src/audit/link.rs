@@ -50,14 +50,14 @@ impl Links {
         self.sign(b"anchor", &[chain.as_bytes(), &first.to_be_bytes(), before])
     }
 
-    /// A keyed hash that stands for a longer text where texts are compared.
+    /// A keyed hash that stands for a longer text in comparisons.
     pub(crate) fn tag(&self, text: &[u8]) -> [u8; 16] {
         let mut tag = [0; 16];
         tag.copy_from_slice(&self.sign(b"tag", &[text])[..16]);
         tag
     }
 
-    /// The seal of what is known of the installation's chain outside of it.
+    /// The seal of the row about the installation's chain that is stored outside of it.
     pub(crate) fn complete(&self, value: &[u8]) -> [u8; 32] {
         self.sign(b"complete", &[value])
     }

@@ -1,4 +1,4 @@
-//! How much waits to be written, counted separately for authenticated and other requests.
+//! Measures how much waits to be written, separately for authenticated and other requests.
 
 /// Some records, and how long their texts are together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub(crate) struct Loads {
 }
 
 impl Loads {
-    /// That which a record counts to.
+    /// The load that a record counts to.
     pub(crate) fn of(&mut self, is_unverified: bool) -> &mut Load {
         if is_unverified { &mut self.unverified } else { &mut self.verified }
     }

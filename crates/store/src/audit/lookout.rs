@@ -1,4 +1,4 @@
-//! Compares all chains with what they were, once a minute, and lets the installation's chain witness those of nodes.
+//! Compares all chains with their last known heads, once a minute, and lets the installation's chain witness those of nodes.
 
 use crate::audit::head::{HeadRow, SELECT_HEADS, read_head};
 use crate::audit::observed::{Observed, Present, WentBack};
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// The most chains that one record names.
 const MOST: usize = 32;
 
-/// What a node knows of all chains.
+/// A node's knowledge of all chains.
 pub(crate) struct Lookout {
     look_every: Duration,
     witness_every: Duration,

@@ -34,7 +34,8 @@ pub(crate) struct Grown {
 }
 
 impl Observed {
-    /// Compares the chains with what they were, and remembers them as they are. One that has grown may have gone back before.
+    /// Compares the chains with their last known heads, and stores the present ones. One that has grown may have gone back
+    /// before.
     pub(crate) fn look(&mut self, present: &HashMap<String, Present>) -> (Vec<WentBack>, Vec<Grown>) {
         let begins = present.get(INSTALLATION).and_then(|installation| installation.first);
         let (mut back, mut grown) = (Vec::new(), Vec::new());

@@ -18,7 +18,7 @@ const LEAST_BYTES: usize = 1 << 20;
 /// Requests without client authentication have this part of the queue, in addition to the rest.
 const SHARE_OF_UNVERIFIED: usize = 8;
 
-/// What is done about records that cannot be kept.
+/// The policy for records that cannot be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenFull {
     /// Requests are answered, and the records are dropped and counted.
@@ -59,8 +59,8 @@ pub(crate) struct Queue {
     /// What was put in and is not written yet, including what was taken out.
     loads: Loads,
     waiting: VecDeque<Waiting>,
-    /// Their texts, one after the other, so that none needs its own allocation; in pieces of [`PIECE`], so that no request
-    /// waits while the rest is copied.
+    /// Their texts, one after the other, so that none needs its own allocation; in pieces of [`PIECE`], so that no request waits
+    /// while the rest is copied.
     pieces: VecDeque<Piece>,
     /// How many were taken out so far.
     taken: u64,
@@ -85,7 +85,7 @@ impl Queue {
         }
     }
 
-    /// Puts a record in, with its text if it was serialized already. Returns `false` if there is no room.
+    /// Adds a record, with its text if it was serialized already. Returns `false` if there is no room.
     ///
     /// Any client can send requests that are refused. Those that differ only in their own identifier and port are one record
     /// with a count while it waits, so that a flood of them fills neither the queue nor the disk.
@@ -118,13 +118,14 @@ impl Queue {
         true
     }
 
-    /// What requests without client authentication may take, beside what others may.
+    /// The limit for requests without client authentication, beside the limit for others.
     fn share(&self) -> Load {
         let Load { records, bytes } = self.most;
         Load { records: (records / SHARE_OF_UNVERIFIED).max(1), bytes: bytes / SHARE_OF_UNVERIFIED }
     }
 
-    /// Whether the share of requests without client authentication is not used up. Those that asked at the same time still fit.
+    /// Whether the share of requests without client authentication is not used up. Concurrent requests that checked it together
+    /// still fit.
     pub(crate) fn has_room_for_unverified(&self) -> bool {
         !self.loads.unverified.reaches(self.share())
     }
@@ -167,7 +168,7 @@ impl Queue {
         Taken { waiting, texts }
     }
 
-    /// Records that what was taken out is written.
+    /// Records that the batch was written.
     pub(crate) fn written(&mut self, taken: &Taken) {
         for record in &taken.waiting {
             self.loads.of(record.is_unverified).remove(Load { records: 1, bytes: record.length });
@@ -180,7 +181,7 @@ impl Queue {
         self.loads.verified.reaches(Load { records: records - records / 8, bytes: bytes - bytes / 8 })
     }
 
-    /// What is not written yet.
+    /// The load that is not written yet.
     pub(crate) fn load(&self) -> Load {
         let mut load = self.loads.verified;
         load.add(self.loads.unverified);
@@ -372,7 +373,7 @@ mod tests {
         }
         assert_eq!((queue.load().records, queue.most().records), (90, 90));
         let kept = (1000..2000).filter(|n| queue.put(0, &of_stranger(*n), None)).count();
-        assert_eq!(kept, 10, "as many that had asked before, and no more");
+        assert_eq!(kept, 10, "the concurrent requests, and no more");
         let taken = queue.take(usize::MAX);
         queue.written(&taken);
         assert_eq!(queue.load(), Load::default());

@@ -137,7 +137,7 @@ impl Store {
         Ok(last.unwrap_or(0))
     }
 
-    /// Rows behind a number, of so many records at most, but one row in any case.
+    /// Rows after a number, with at most so many records, but one row in any case.
     pub(crate) async fn audit_page(
         &self,
         chain: &str,

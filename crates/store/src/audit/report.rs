@@ -1,15 +1,16 @@
-//! What `audit verify` found.
+//! The report of `audit verify`.
 
 use crate::audit::Difference;
 use crate::database::SchemaDifference;
 use std::fmt;
 
-/// What was found.
+/// The result of a verification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditReport {
-    /// Each chain; that of the installation first, if it is there.
+    /// Each chain; that of the installation first, if it exists.
     pub chains: Vec<ChainReport>,
-    /// What is configured otherwise than the installation's chain says. Empty if that chain is broken: nothing is compared then.
+    /// Differences between the configuration and the installation's chain. Empty if that chain is broken: nothing is compared
+    /// then.
     pub differences: Vec<Difference>,
     /// What in the schema of the database is not as the migrations create it.
     pub schema: Vec<SchemaDifference>,
@@ -18,7 +19,7 @@ pub struct AuditReport {
     pub uncompared: u64,
 }
 
-/// What was found of one chain.
+/// The result for one chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChainReport {
     /// Its name.
@@ -39,7 +40,7 @@ pub struct ChainReport {
     pub broken: Option<(i64, Break)>,
 }
 
-/// What is not right.
+/// A kind of damage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Break {
     /// The record, or one that should be before it, was removed.
@@ -52,7 +53,7 @@ pub enum Break {
     Head,
     /// The whole chain is gone, its head and all its records.
     Gone,
-    /// What says where the chain begins is not ours.
+    /// The statement where the chain begins was not written by this store.
     Anchor,
     /// The chain of a node is not named by the installation, or not as it is.
     Unnamed,

@@ -1,5 +1,5 @@
 //! Removes expired records from the beginning of each chain. The rest still verifies and says where it begins; before records of
-//! the installation's chain go, it repeats everything that is configured.
+//! the installation's chain are removed, it repeats everything that is configured.
 
 use crate::audit::read::SELECT_RECORDS;
 use crate::audit::row::count;
@@ -67,7 +67,7 @@ impl Store {
 
     /// The number of the first record that is younger than a time; if there is none, the number behind the last.
     async fn kept_from(&self, chain: &str, before: i64) -> Result<i64, StoreError> {
-        // Those that go are at the beginning, so that is where it is looked for: `+at` uses no index of times.
+        // Expired records are at the beginning, so the search starts there: `+at` uses no index of times.
         let read = "SELECT number FROM audit_records WHERE chain = $1 AND +at >= $2 ORDER BY number LIMIT 1";
         let young: Option<i64> = self.0.db.find_value(read, values![chain, before]).await?;
         Ok(self.number_before(chain, young).await? + 1)
@@ -168,7 +168,7 @@ mod tests {
         let rights = Rights::new(AllowedScope::Every);
         let at = Timestamp::from_seconds(1_800_000_000).unwrap();
         store.add_client(at, &"c1".parse().unwrap(), &rights, None).await.map(drop).unwrap();
-        // As that version does: whatever is old goes, and nothing is said of it before.
+        // As that version does: it removes all old records, and repeats nothing before.
         let in_an_hour = now() + 3_600_000;
         assert_eq!(store.remove_first(INSTALLATION, in_an_hour, i64::MAX).await, Ok(2));
         let report = store.verify_audit().await.unwrap();
@@ -180,7 +180,7 @@ mod tests {
         sqlx::query("UPDATE clients SET enabled = 0").execute(write).await.unwrap();
         let differences = store.verify_audit().await.unwrap().differences;
         assert_eq!(differences[0].what, Discrepancy::Changed("enabled".to_owned()));
-        // Nothing is said anew while it is not needed.
+        // Nothing is repeated while it is not needed.
         let last = report.chains[0].last;
         store.complete_audit().await.unwrap();
         assert_eq!(store.verify_audit().await.unwrap().chains[0].last, last);

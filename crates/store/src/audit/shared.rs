@@ -1,4 +1,4 @@
-//! What the trail of a node and the task that writes it share.
+//! The state that the trail of a node shares with the task that writes it.
 
 use crate::audit::queue::{Queue, USUAL_QUEUE, WhenFull};
 use crate::store::Store;
@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-/// How a trail is kept.
+/// The options of a trail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrailOptions {
-    /// What is done about records that cannot be kept.
+    /// What to do with records that cannot be stored.
     pub when_full: WhenFull,
     /// The most records of authenticated requests that wait in memory. Their texts have at most 1 KiB for each of that number,
     /// and at least 1 MiB in all. An eighth more may wait for requests without client authentication.
@@ -34,7 +34,7 @@ impl Default for TrailOptions {
     }
 }
 
-/// What the trail and the task that writes have in common.
+/// The state that the trail and the writing task share.
 pub(super) struct Shared {
     pub(super) store: Store,
     pub(super) options: TrailOptions,

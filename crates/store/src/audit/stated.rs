@@ -1,4 +1,4 @@
-//! Repeats what the installation's chain says of everything that is configured, so that its older records can expire and
+//! Repeats the recorded state of everything that is configured, so that older records of the installation's chain can expire and
 //! `audit verify` still knows how each thing should be.
 //!
 //! The chain is repeated, not the tables: what was changed there by SQL stays a difference. Only what the chain does not say,
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 const THINGS: usize = 100;
 
 impl Store {
-    /// What the row says, if its seal is right.
+    /// The content of the row, if its seal is right.
     pub(crate) async fn audit_complete(&self) -> Result<Option<Complete>, StoreError> {
         let value: Option<Vec<u8>> = self.0.db.find_value(SELECT_COMPLETE, values![COMPLETE]).await?;
         Ok(value.and_then(|value| opened(&self.0.links, &value)))
@@ -103,8 +103,8 @@ impl Store {
         Ok(as_of)
     }
 
-    /// The record that is known from outside of the chain, if the chain does not have it: what is overwritten there has to become
-    /// part of the chain that took its place.
+    /// The record that is known from outside of the chain, if the chain does not have it: it has to become part of the chain that
+    /// replaced its own before the row is overwritten.
     async fn replaced(&self, moment: &AuditMoment) -> Result<Option<Witness>, StoreError> {
         let Some(Complete { number, hash, .. }) = moment.complete else { return Ok(None) };
         let is_kept = moment.installation().is_none_or(|extent| extent.first <= number);
@@ -125,7 +125,7 @@ fn things(ledger: &Ledger<'_>, inventory: &Inventory, now: i64) -> Vec<Value> {
     let is_complete = ledger.complete_as_of().is_some();
     let mut things: Vec<(&Name, Facts, Option<i64>)> = Vec::new();
     for (name, entry) in ledger.things() {
-        // What no record has added stays unrecorded, whatever was changed of it.
+        // A thing that no record has added stays unrecorded, even if it was changed.
         let is_stated = !(is_complete && entry.is_partial);
         let Some(facts) = entry.facts.as_ref().filter(|_| is_stated) else { continue };
         let facts = filled(facts, inventory.get(name), entry.is_partial, now);

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 /// How long [`AuditTrail::end`] waits for what is left.
 const LAST: Duration = Duration::from_secs(5);
 
-/// Where a node's decisions are recorded. A clone is the same trail.
+/// The trail that a node's decisions are recorded in. A clone is the same trail.
 #[derive(Clone)]
 pub struct AuditTrail(Arc<Shared>);
 
@@ -73,7 +73,7 @@ impl Store {
 
 impl Recorder for AuditTrail {
     fn record(&self, record: &AuditRecord<'_>) {
-        // Serialized before the queue is locked; of refusals that are alike, only one is serialized.
+        // Serialized before the queue is locked; of equal refusals, only one is serialized.
         if record.outcome.is_effective() {
             written(record, |text| self.put(record, Some(text)));
         } else {

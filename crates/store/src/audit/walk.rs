@@ -25,13 +25,13 @@ pub(crate) struct AuditMoment {
     /// Chains that have records, but no head.
     pub(crate) headless: Vec<String>,
     pub(crate) inventory: Inventory,
-    /// What of it no server could read.
+    /// The part of it that no server could read.
     pub(crate) unreadable: BTreeSet<Name>,
-    /// What is known of the installation's chain outside of it.
+    /// The row about the installation's chain that is stored outside of it.
     pub(crate) complete: Option<Complete>,
 }
 
-/// From where to where a chain goes.
+/// The extent of a chain.
 #[derive(Clone, Debug)]
 pub(crate) struct Extent {
     pub(crate) chain: String,

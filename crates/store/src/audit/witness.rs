@@ -50,7 +50,7 @@ pub(crate) fn heads<'a>(witnesses: impl IntoIterator<Item = &'a Witness>) -> Val
     witnesses.into_iter().map(head).collect()
 }
 
-/// What the records of a row say of other chains.
+/// The statements in the records of a row about other chains.
 pub(crate) fn witnesses(text: &str) -> Vec<Witness> {
     // Quotation marks inside of texts are escaped, so no decision contains these bytes.
     let may_hold = |record: &str| record.contains("\"heads\":[") || record.contains("\"left_at\":");

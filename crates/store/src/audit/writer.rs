@@ -25,7 +25,7 @@ const GATHER: Duration = Duration::from_millis(100);
 const BATCH: usize = PIECE;
 /// How often the ends of the chains are logged.
 const NOTE_EVERY: Duration = Duration::from_secs(3600);
-/// How long after a failure it is tried again.
+/// The pause after a failure.
 const AGAIN: Duration = Duration::from_millis(500);
 
 pub(super) struct Writer {
@@ -56,7 +56,7 @@ struct Batch {
     is_more_than_witness: bool,
 }
 
-/// What was found when a batch was to be written.
+/// The state of the stored chain when a batch is to be written.
 enum Found {
     /// The chain as it was left; the batch is written.
     AsLeft,
@@ -177,7 +177,7 @@ impl Writer {
     async fn begin_after(&mut self, head: Head) {
         let mut is_reported = false;
         let back = loop {
-            // What the installation's chain keeps now, and not a minute ago.
+            // What the installation's chain keeps now may differ from a minute ago.
             match self.lookout.look(&self.shared.store).await {
                 Ok(back) => break back,
                 Err(error) => self.pause(&error, &mut is_reported).await,

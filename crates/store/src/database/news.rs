@@ -1,4 +1,4 @@
-//! When a watch checks for changes.
+//! Tells a watch when to check for changes.
 
 #[cfg(feature = "postgres")]
 use crate::database::notifications::Notifications;

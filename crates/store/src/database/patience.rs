@@ -1,4 +1,4 @@
-//! How long a caller waits for the database.
+//! Limits how long a caller waits for the database.
 
 use crate::error::StoreError;
 use std::time::Duration;

@@ -79,8 +79,8 @@ impl PostgresUrl {
             }
             None => place.to_owned(),
         };
-        let is_shown = |pair: &&str| !pair.is_empty() && pair.split('=').next() != Some("password");
-        let query = query.split('&').filter(is_shown).collect::<Vec<_>>().join("&");
+        let is_public = |pair: &&str| !pair.is_empty() && pair.split('=').next() != Some("password");
+        let query = query.split('&').filter(is_public).collect::<Vec<_>>().join("&");
         if query.is_empty() { place } else { format!("{place}?{query}") }
     }
 
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn se_05_the_password_is_shown_nowhere() {
-        for (text, shown) in [
+        for (text, printed) in [
             ("postgres://u:hush@h:5/d", "postgres://u@h:5/d"),
             ("postgres://u:hush@h:5/d?sslmode=require", "postgres://u@h:5/d"),
             ("postgres://u@127.0.0.1:5/d?password=hush", "postgres://u@127.0.0.1:5/d"),
@@ -146,8 +146,8 @@ mod tests {
             ("postgres://u:hu%2Fsh@[::1]:5/d", "postgres://u@[::1]:5/d"),
         ] {
             let url = parse(text).unwrap();
-            assert_eq!(url.to_string(), shown);
-            assert_eq!(format!("{url:?}"), shown);
+            assert_eq!(url.to_string(), printed);
+            assert_eq!(format!("{url:?}"), printed);
         }
         for (text, without) in [
             ("postgres://u:hush@h:5/d", "postgres://u@h:5/d"),

@@ -1,4 +1,4 @@
-//! The form of client secrets: generated and chosen ones. RFC 6749 §2.3.1 and Appendix A.2.
+//! Generates client secrets, and checks those that an operator chose: RFC 6749 §2.3.1 and Appendix A.2.
 
 use ring::digest::{SHA256, digest};
 use ring::error::Unspecified;

@@ -1,4 +1,4 @@
-//! Remembers verified secrets, so that a client with a chosen secret costs Argon2 once, and not at every request.
+//! Caches verified secrets, so that a client with a chosen secret costs Argon2 once, and not at every request.
 
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -11,7 +11,7 @@ const MOST: usize = 1024;
 
 /// Digests of verified secrets, by a keyed hash of client and secret. The key exists only in this process.
 ///
-/// An entry is the digest of a secret. Whether it is still valid, the caller checks against the present registration.
+/// An entry is the digest of a secret. The caller checks against the present registration whether it is still valid.
 pub(crate) struct VerifiedSecrets {
     key: hmac::Key,
     digests: Mutex<Digests>,
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_bounded_and_tells_clients_and_secrets_apart() {
+    fn the_cache_is_bounded_and_distinguishes_clients_and_secrets() {
         let remembered = VerifiedSecrets::new().unwrap();
         let secret = |n: usize| Secret::new(format!("secret {n}"));
         for n in 0..MOST + 5 {

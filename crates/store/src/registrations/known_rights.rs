@@ -109,19 +109,19 @@ mod tests {
     }
 
     #[test]
-    fn the_same_rights_are_one_as_long_as_somebody_has_them() {
+    fn equal_rights_share_one_copy_while_a_client_has_them() {
         let known = KnownRights::default();
         let (one, same, other) = (known.share(lasting(1)), known.share(lasting(1)), known.share(lasting(2)));
         assert!(Arc::ptr_eq(&one, &same) && !Arc::ptr_eq(&one, &other));
         assert_eq!((&*one, &*other), (&lasting(1), &lasting(2)));
         let gone = Arc::downgrade(&one);
         drop((one, same));
-        assert!(gone.upgrade().is_none(), "what nobody has is let go");
+        assert!(gone.upgrade().is_none(), "unused rights are dropped");
         assert_eq!(*known.share(lasting(1)), lasting(1));
     }
 
     #[test]
-    fn what_is_of_one_client_alone_is_not_looked_for() {
+    fn rights_with_keys_or_identities_are_not_shared() {
         let known = KnownRights::default();
         let mut keyed = lasting(1);
         keyed.jwks = Some("{}".into());
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn rights_that_come_and_go_for_years_fill_nothing() {
+    fn unused_rights_are_removed() {
         let known = KnownRights::default();
         let kept: Vec<_> = (0..100).map(|n| known.share(lasting(n))).collect();
         for n in 0..50_000 {

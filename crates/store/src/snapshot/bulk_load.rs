@@ -154,7 +154,7 @@ mod tests {
             let is = fault(all.add_secrets(&secret));
             assert_eq!(is, r#"the store is damaged: a secret of the client "c1" cannot be read"#);
         }
-        all.add_secrets(&format!("c0\u{1f}s\u{1f}{digest}\u{1f}\u{1e}nobody\u{1f}s\u{1f}{digest}\u{1f}7"))
+        all.add_secrets(&format!("c0\u{1f}s\u{1f}{digest}\u{1f}\u{1e}unknown\u{1f}s\u{1f}{digest}\u{1f}7"))
             .unwrap_or_else(|e| panic!("{e}"));
         let registered = all.finish().unwrap_or_else(|e| panic!("{e}"));
         let secret = &registered.find("c0").unwrap().secrets[0];
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_did_not_come_is_missed() {
+    fn a_missing_client_is_noticed() {
         let known = KnownRights::default();
         let mut all = AllClients::new(2, &known);
         all.add(&format!("c1\u{1f}1\u{1f}{}", rights())).unwrap_or_else(|e| panic!("{e}"));

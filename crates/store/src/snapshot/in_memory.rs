@@ -1,4 +1,4 @@
-//! A snapshot: everything that token requests are answered from, in memory.
+//! The snapshot: all state that token requests are answered from, in memory.
 
 use crate::database::{Numbers, Part};
 use crate::registrations::{DisabledSubjects, TrustedIssuers};

@@ -33,7 +33,7 @@ impl<K> Moment<K> {
             return digest;
         }
         let digest = stretch.compute();
-        // Only a right secret is kept: a wrong one, or that of an unknown client, costs the same every time.
+        // Only a right secret is cached: a wrong one, or that of an unknown client, costs the same every time.
         if self.snapshot.vouches(client_id, &digest) {
             store.verified_secrets.keep(store.verified_secrets.name(client_id, secret), digest.clone());
         }

@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn wl_14_an_identity_that_two_enabled_clients_claim_is_nobodys() {
+    fn wl_14_an_identity_that_two_enabled_clients_claim_authenticates_neither() {
         let mut registered = Registered::with_room_for(0);
         registered.put(client("a", &[(TD, "spiffe://td.test/x/*")]));
         registered.put(client("b", &[(TD, "spiffe://td.test/x/y")]));
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn wl_14_what_a_client_no_longer_stands_for_is_forgotten_and_an_older_moment_keeps_it() {
+    fn wl_14_a_removed_identity_is_dropped_and_an_older_moment_keeps_it() {
         let mut registered = Registered::with_room_for(0);
         registered.put(client("a", &[(K8S, "x"), (K8S, "y")]));
         let before = registered.clone();
@@ -218,12 +218,12 @@ mod tests {
         registered.put(client("b", &[(K8S, "x")]));
         assert_eq!(found(&registered, K8S, "x").as_deref(), Some("b"));
         registered.remove("a");
-        registered.remove("nobody");
+        registered.remove("unknown");
         assert_eq!((found(&registered, K8S, "y"), registered.len()), (None, 2));
         assert_eq!(registered.identities.len(), 1);
         let before = registered.clone();
         registered.put(client("n", &[]));
         registered.remove("n");
-        assert!(Arc::ptr_eq(&before.identities, &registered.identities), "it is of no concern to the index");
+        assert!(Arc::ptr_eq(&before.identities, &registered.identities), "the index is unaffected");
     }
 }

@@ -156,7 +156,7 @@ impl<K: Keys + 'static> Revocations for Watched<K> {
             let family = NewRevocation::Family { token, session, client, until };
             self.store().revoke(&family).await.map_err(not_written)?;
             match within(PATIENCE, self.refresh()).await {
-                // Refused keys do not keep a revocation from being seen.
+                // Refused keys must not delay a revocation.
                 Ok(()) | Err(StoreError::KeysRejected { .. }) => Ok(()),
                 Err(error) if error.is_of_the_seal() => Ok(()),
                 Err(error) => Err(not_written(error)),

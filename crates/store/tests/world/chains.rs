@@ -1,4 +1,4 @@
-//! What tests of the audit share: nodes that have recorded something, and what is found of their chains.
+//! Helpers for tests of the audit: nodes that have recorded something, and what is found of their chains.
 
 use super::{granted, until_written};
 use std::time::Duration;
@@ -12,7 +12,7 @@ pub async fn node(store: &Store, decisions: usize) {
     trail.end().await;
 }
 
-/// The same, which has written each of them by itself.
+/// The same, with each decision written in a transaction of its own.
 pub async fn slow_node(store: &Store, decisions: u64) {
     let trail = store.audit_trail(WhenFull::Drop);
     for n in 0..decisions {
@@ -22,13 +22,13 @@ pub async fn slow_node(store: &Store, decisions: u64) {
     trail.end().await;
 }
 
-/// Keeps a copy of the audit in the database, and puts that in its place.
+/// Copies the audit in the database, and restores the copy.
 pub const KEEP: &str = "CREATE TABLE kept_records AS SELECT * FROM audit_records; \
     CREATE TABLE kept_heads AS SELECT * FROM audit_heads";
 pub const RESTORE: &str = "DELETE FROM audit_records; INSERT INTO audit_records SELECT * FROM kept_records; \
     DELETE FROM audit_heads; INSERT INTO audit_heads SELECT * FROM kept_heads";
 
-/// The first thing that is not right.
+/// The first damage that is found.
 pub async fn broken(store: &Store) -> Option<(String, i64, Break)> {
     let report = store.verify_audit().await.unwrap();
     let first =

@@ -221,7 +221,7 @@ pub fn is_let_in(moment: &Moment<Names>, client: &str, text: &str, now: Timestam
 pub async fn until(watched: &Watched<Names>, what: impl Fn(&Watched<Names>) -> bool) {
     let started = Instant::now();
     while !what(watched) {
-        assert!(started.elapsed() < Duration::from_secs(10), "it never came");
+        assert!(started.elapsed() < Duration::from_secs(10), "it did not happen");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
