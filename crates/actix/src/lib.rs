@@ -1,7 +1,7 @@
 //! The HTTP transport of the token service on actix-web (RFC 6749 §3.2): a server of its own, or routes to mount in another.
 //!
 //! - [`TokenService`] answers token requests from a [`World`]; [`TokenService::configure`] mounts it in any actix app.
-//!   Introspection comes with it, and revocation where [`TokenServiceBuilder::revocations`] says who writes them down.
+//!   Introspection comes with it, and revocation if [`TokenServiceBuilder::revocations`] says where they are stored.
 //! - [`ServerBuilder`] makes a whole server of it: timeouts, limits, TLS, a graceful end, a listener for operations.
 //! - [`Bearer`] is an extractor for catalogs that are written with actix.
 //!
@@ -15,10 +15,10 @@
 //! # Ok(()) }
 //! ```
 //!
-//! What a host application has to know: its own middleware and its actix features apply to us as well. With the
-//! `compress-*` features and `middleware::Compress`, token responses would be compressed (BREACH); with `http2`, the
-//! limits of this crate for HTTP/1.1 do not hold. Neither is switched on here. A server of ours accepts header lines
-//! that end with a bare line feed, as RFC 9112 §2.2 permits; proxies in front of it should be strict.
+//! For host applications: their own middleware and actix features apply to these routes as well. With the `compress-*` features
+//! and `middleware::Compress`, token responses would be compressed (BREACH); with `http2`, the limits of this crate for HTTP/1.1
+//! do not hold. Neither is enabled here. Our own server accepts header lines that end with a bare line feed, as RFC 9112 §2.2
+//! permits; proxies in front of it should be strict.
 #![forbid(unsafe_code)]
 
 mod answering;

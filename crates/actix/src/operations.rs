@@ -1,4 +1,4 @@
-//! Answers the probes of an orchestrator (liveness, readiness) and serves the metrics, on a listener of its own.
+//! Answers the probes of an orchestrator (liveness, readiness) and serves the metrics, on a separate listener.
 
 use crate::observe::exposition::Exposition;
 use crate::service::TokenService;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// `GET /healthz`: 200 while the process answers. `GET /readyz`: 200, or 503 with the reason while it should get no requests.
-/// `GET /metrics`: the figures of a service for Prometheus, with [`Operations::metrics`].
+/// `GET /metrics`: the metrics of a service for Prometheus, with [`Operations::metrics`].
 #[derive(Clone)]
 pub struct Operations {
     ready: Arc<dyn Fn() -> Result<String, String> + Send + Sync>,
@@ -19,13 +19,13 @@ pub struct Operations {
 type Expose = dyn Fn(&mut Exposition) + Send + Sync;
 
 impl Operations {
-    /// Asks `ready` at each `/readyz`; what it says is shown there, good or bad, so it must hold no secret.
+    /// Calls `ready` at each `/readyz`; its text is shown there, good or bad, so it must not contain a secret.
     #[must_use]
     pub fn new(ready: impl Fn() -> Result<String, String> + Send + Sync + 'static) -> Self {
         Self { ready: Arc::new(ready), draining: Arc::new(AtomicBool::new(false)), expose: None }
     }
 
-    /// Serves the figures of `service`, and what `more` adds to them at each `/metrics`.
+    /// Serves the metrics of `service`, and what `more` adds to them at each `/metrics`.
     #[must_use]
     pub fn metrics(
         self,
@@ -45,8 +45,8 @@ impl Operations {
         let operations = self.clone();
         move |config| {
             let operations = operations.clone();
-            let asked = operations.clone();
-            let ready = move || std::future::ready(asked.readiness());
+            let probed = operations.clone();
+            let ready = move || std::future::ready(probed.readiness());
             config.route("/healthz", web::get().to(|| std::future::ready(text(StatusCode::OK, "ok"))));
             config.route("/readyz", web::get().to(ready));
             if let Some(expose) = operations.expose.clone() {
@@ -60,7 +60,7 @@ impl Operations {
         }
     }
 
-    /// From now on `/readyz` answers 503, whatever else holds.
+    /// From now on `/readyz` answers 503 in any case.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Release);
     }

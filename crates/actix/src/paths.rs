@@ -2,7 +2,7 @@
 
 use tokenberg_core::{LARGEST_BODY, LARGEST_PRESENTATION};
 
-/// Where tokens are asked for, under the issuer.
+/// The token endpoint, under the issuer.
 pub(crate) const TOKENS: &str = "/v1/oauth/tokens";
 /// Where tokens are introspected and revoked.
 pub(crate) const INTROSPECTION: &str = "/v1/oauth/introspect";
@@ -12,7 +12,7 @@ pub(crate) const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-
 pub(crate) const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
 pub(crate) const OPENAPI: &str = "/openapi.json";
 
-/// One of the endpoints that take a form from a client.
+/// An endpoint that takes a form from a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     Tokens,
@@ -21,7 +21,7 @@ pub(crate) enum Endpoint {
 }
 
 impl Endpoint {
-    /// Where it is, under the issuer.
+    /// Its path, under the issuer.
     pub(crate) fn path(self) -> &'static str {
         match self {
             Self::Tokens => TOKENS,
@@ -30,7 +30,7 @@ impl Endpoint {
         }
     }
 
-    /// How much more than a token request its body may have.
+    /// How much larger than a token request its body may be.
     pub(crate) fn more_than_tokens(self) -> usize {
         match self {
             Self::Tokens => 0,

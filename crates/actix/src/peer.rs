@@ -1,5 +1,5 @@
-//! What a request can learn of its connection. That is nothing unless a server of this crate accepted it, or
-//! `ClientAuthorities::on_connect` reported its certificate.
+//! The facts about a request's connection: none unless a server of this crate accepted it, or `ClientAuthorities::on_connect`
+//! reported its certificate.
 
 #[cfg(feature = "server")]
 pub(crate) use accepted::{certificate, is_cut_off, is_secure, thumbprint, wastes};
@@ -22,7 +22,7 @@ mod accepted {
         request.conn_data::<Connection>().is_some_and(Connection::is_secure)
     }
 
-    /// Whether the head was larger than is read, and is not whole.
+    /// Whether the head exceeded the limit, and is not whole.
     pub(crate) fn is_cut_off(request: &ServiceRequest) -> bool {
         request.conn_data::<Connection>().is_some_and(Connection::is_cut_off)
     }
@@ -32,14 +32,16 @@ mod accepted {
         request.conn_data::<Connection>().map(Connection::wastes)
     }
 
-    /// The certificate of the client, judged by the authorities of now.
+    /// The certificate of the client, verified by the present authorities.
     pub(crate) fn certificate(request: &HttpRequest) -> Option<Cow<'_, PeerCertificate>> {
         request.conn_data::<ConnectionCertificate>().map(ConnectionCertificate::certificate)
     }
 
     /// The thumbprint of the client's certificate, trusted or not.
     pub(crate) fn thumbprint(request: &HttpRequest) -> Option<Thumbprint> {
-        request.conn_data::<ConnectionCertificate>().map(|shown| Thumbprint::of(shown.thumbprint()))
+        request
+            .conn_data::<ConnectionCertificate>()
+            .map(|certificate| Thumbprint::of(certificate.thumbprint()))
     }
 }
 

@@ -24,9 +24,9 @@ impl TokenService {
         move |config| mount(&service, config)
     }
 
-    /// Mounts the metadata documents where RFC 8414 §3.1 has them for an issuer with a path: outside of that path, at
-    /// `/.well-known/oauth-authorization-server/PATH`. For the app itself, beside a scope that [`TokenService::configure`]
-    /// is mounted in; for an issuer without a path it mounts nothing.
+    /// Mounts the metadata documents at the place that RFC 8414 §3.1 gives them for an issuer with a path: outside of that path,
+    /// at `/.well-known/oauth-authorization-server/PATH`. For the app itself, beside a scope that [`TokenService::configure`] is
+    /// mounted in; for an issuer without a path it mounts nothing.
     pub fn configure_root(&self) -> impl Fn(&mut web::ServiceConfig) + Clone + Send + Sync + 'static {
         let service = self.clone();
         move |config| mount_inserted(&service, config)

@@ -53,16 +53,16 @@ struct Inner {
 /// How many bodies that are larger than a token request may be read at a time.
 const LARGE_BODIES: usize = 8;
 
-/// The endpoint, and who writes down what it decides.
+/// The endpoint, with the audit of its decisions.
 struct Revocation {
     endpoint: RevocationEndpoint,
     revocations: Box<dyn Revocations>,
 }
 
-/// How many RSA signatures wait: bursts of that size are usual (wire-compat R11), and take a core three seconds.
+/// How many RSA signatures may wait: bursts of that size are usual (wire-compat R11), and take a core three seconds.
 const SIGNATURES_WAITING: usize = 4096;
 
-/// Makes a [`TokenService`]; everything but policy and world has a default.
+/// Builds a [`TokenService`]; everything but policy and world has a default.
 #[must_use = "a builder does nothing until it is built"]
 pub struct TokenServiceBuilder {
     policy: Policy,
@@ -86,46 +86,46 @@ pub struct TokenServiceBuilder {
 }
 
 impl TokenServiceBuilder {
-    /// What [`Bearer`](crate::Bearer) accepts as `aud`; the issuer by default, which is the audience of clients that are
+    /// The `aud` that [`Bearer`](crate::Bearer) accepts; the issuer by default, which is the audience of clients that are
     /// registered without one.
     pub fn audiences(self, audiences: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
         Self { audiences: Some(audiences.into_iter().map(Into::into).collect()), ..self }
     }
 
-    /// Who writes revocations down. Without anybody, there is no revocation endpoint, and the metadata name none.
+    /// Where revocations are stored. Without it, there is no revocation endpoint, and the metadata name none.
     pub fn revocations(self, revocations: impl Revocations + 'static) -> Self {
         Self { revocations: Some(Box::new(revocations)), ..self }
     }
 
-    /// Who remembers what may be used once only. Without anybody, assertions of clients and DPoP proofs are answered with 503,
-    /// and the metadata name neither.
+    /// Where single-use identifiers are stored. Without it, assertions of clients and DPoP proofs are answered with 503, and the
+    /// metadata list neither.
     pub fn single_use(self, single_use: impl SingleUse + 'static) -> Self {
         Self { single_use: Some(Box::new(single_use)), ..self }
     }
 
-    /// Who keeps a record of every decision. Without anybody, there are the events of [`AUDIT`](crate::AUDIT) only.
+    /// Where a record of every decision is kept. Without it, there are only the events of [`AUDIT`](crate::AUDIT).
     pub fn recorder(self, recorder: impl Recorder + 'static) -> Self {
         Self { recorder: Some(Arc::new(recorder)), ..self }
     }
 
-    /// Who fetches the keys of other issuers. Without anybody, only those issuers can be used whose keys are in the store.
+    /// The source of other issuers' keys. Without it, only issuers whose keys are in the store can be used.
     pub fn issuer_keys(self, issuer_keys: impl IssuerKeys + 'static) -> Self {
         Self { issuer_keys: Some(Box::new(issuer_keys)), ..self }
     }
 
-    /// States that the server asks clients for certificates, see
-    /// [`ClientAuthorities`](crate::ClientAuthorities), so that the metadata name them as a way of authenticating.
+    /// Declares that the server requests client certificates, see [`ClientAuthorities`](crate::ClientAuthorities), so that the
+    /// metadata list them as an authentication method.
     pub fn client_certificates(self) -> Self {
         Self { sees_certificates: true, ..self }
     }
 
-    /// By when a body has to be there, counted from its head; 5 s (conformance HT-09).
+    /// The timeout of a body, counted from its head; 5 s (conformance HT-09).
     pub fn body_timeout(self, body_timeout: Duration) -> Self {
         Self { body_timeout, ..self }
     }
 
     /// The largest token request in bytes; 64 KiB, and never more than the core reads. A body with a token to be introspected or
-    /// revoked may have a megabyte more.
+    /// revoked may be a megabyte larger.
     pub fn largest_body(self, largest_body: usize) -> Self {
         Self { largest_body: largest_body.min(LARGEST_BODY), ..self }
     }
@@ -135,7 +135,7 @@ impl TokenServiceBuilder {
         Self { clock: Box::new(move || Ok(clock())), ..self }
     }
 
-    /// How many costly digests are computed at once, and beside them how many costly signatures; one per core by default.
+    /// The limit of concurrent costly digests, and separately of costly signatures; one per core by default.
     pub fn digests_at_once(self, digests_at_once: usize) -> Self {
         Self { digests_at_once, ..self }
     }
@@ -146,28 +146,29 @@ impl TokenServiceBuilder {
     }
 
     /// How many wrong secrets a minute one source, an address or an IPv6 site of 2^64, may present for one client identifier
-    /// before its secrets are not looked at any more but answered with 429; 30. Generated secrets always are looked at.
+    /// before its secrets are answered with 429 unchecked; 30. Generated secrets are always checked.
     pub fn failures_per_client(self, failures_per_client: u32) -> Self {
         Self { failures_per_client, ..self }
     }
 
-    /// How many for all client identifiers together; 600. A client that has once been right from there is not held to it.
+    /// The same for all client identifiers together; 600. It does not apply to a client that has been authenticated from there.
     pub fn failures_per_source(self, failures_per_source: u32) -> Self {
         Self { failures_per_source, ..self }
     }
 
-    /// How many bytes of audit records a minute requests without client authentication may cause, each with a line of the log; 128 KiB.
-    /// Beyond that they are counted by outcome, which a record and a line a minute report. A source may have one for every 8 KiB.
+    /// How many bytes of audit records a minute requests without client authentication may cause, each with a line of the log;
+    /// 128 KiB. Beyond that they are counted by outcome, which a record and a line a minute report. A source may have one for
+    /// every 8 KiB.
     pub fn unverified_bytes_per_minute(self, unverified_bytes_per_minute: u32) -> Self {
         Self { unverified_bytes_per_minute, ..self }
     }
 
-    /// Whose `X-Forwarded-For`, `X-Forwarded-Proto` and `Forwarded` are believed; nobody's by default.
+    /// The proxies whose `X-Forwarded-For`, `X-Forwarded-Proto` and `Forwarded` are used; none by default.
     pub fn trusted_proxies(self, trusted_proxies: TrustedProxies) -> Self {
         Self { trusted_proxies, ..self }
     }
 
-    /// The service.
+    /// Builds the service.
     #[must_use]
     pub fn build(self) -> TokenService {
         let issuer = &self.policy.issuer;
@@ -224,7 +225,7 @@ impl TokenServiceBuilder {
 }
 
 impl TokenService {
-    /// Begins with what holds for every request, and what requests are answered from.
+    /// Begins a request with the facts that hold for every request, and the moment that it is answered from.
     pub fn builder(policy: Policy, world: impl World) -> TokenServiceBuilder {
         let world = Arc::new(world);
         let now = Arc::clone(&world);
@@ -250,19 +251,19 @@ impl TokenService {
         }
     }
 
-    /// Who we are.
+    /// Our issuer identifier.
     #[must_use]
     pub fn issuer(&self) -> &Issuer {
         &self.policy().issuer
     }
 
-    /// What holds for every request.
+    /// The policy of every request.
     #[must_use]
     pub fn policy(&self) -> &Policy {
         self.inner.endpoint.policy()
     }
 
-    /// How tokens of ours are checked by a resource server in this process.
+    /// The check of our tokens by a resource server in this process.
     pub(crate) fn verification(&self) -> TokenVerification {
         TokenVerification::new(self.issuer().clone(), self.inner.audiences.clone())
     }
@@ -271,8 +272,8 @@ impl TokenService {
         &self.inner.trusted_proxies
     }
 
-    /// Reports how many decisions were left out since the last report, see
-    /// [`TokenServiceBuilder::unverified_bytes_per_minute`]. To be called when the service ends; until then it happens once a minute.
+    /// Reports how many decisions were left out since the last report, see [`TokenServiceBuilder::unverified_bytes_per_minute`].
+    /// Call it when the service ends; until then it happens once a minute.
     pub fn report_left_out(&self) {
         self.inner.observer.report();
     }
@@ -290,7 +291,7 @@ impl TokenService {
         ComputePool::expose(&[&self.inner.backends.digests, &self.inner.backends.signatures], to);
     }
 
-    /// Whether what the client authenticates with may be checked, or there were too many failures.
+    /// Whether the credential may be checked, or there were too many failures.
     pub(crate) fn attempt(&self, source: Option<IpAddr>, by: Credential<'_>) -> Result<Attempt<'_>, Fault> {
         let moment = self.moment();
         self.inner.throttle.attempt(source, by, |secret| moment.may_be_guessed(secret))
@@ -305,7 +306,7 @@ impl TokenService {
         (self.inner.now)()
     }
 
-    /// Whether nobody should be told that a token is good: it may have been revoked since.
+    /// Whether the state of the store is too old to call a token active: it may have been revoked since.
     pub(crate) fn is_too_old(&self) -> bool {
         (self.inner.is_too_old)()
     }
@@ -346,16 +347,16 @@ impl TokenService {
         answering::answer(step, self.moment(), &self.inner.backends, audit).await
     }
 
-    /// Tells of a token.
+    /// Describes a token.
     pub(crate) async fn introspect(
         &self,
         presented: PresentedToken,
         audit: &mut Audit,
     ) -> Result<Introspection, Denied> {
         let inquiry = self.inner.introspection.start(presented, self.time()?)?;
-        let told = answering::inquire(inquiry, self.moment(), &self.inner.backends, audit).await?;
+        let description = answering::inquire(inquiry, self.moment(), &self.inner.backends, audit).await?;
         audit.authenticated();
-        if self.is_too_old() { Err(Fault::TooOld.into()) } else { Ok(told) }
+        if self.is_too_old() { Err(Fault::TooOld.into()) } else { Ok(description) }
     }
 
     /// Revokes a token, or says why there is nothing to revoke.

@@ -1,4 +1,4 @@
-//! Runs computations of milliseconds off the event loop, so many at a time, with a bounded queue; conformance AB-02.
+//! Runs computations of milliseconds off the event loop, a limited number at a time, with a bounded queue; conformance AB-02.
 
 use crate::endpoint::fault::Fault;
 use crate::observe::exposition::{Exposition, exact};
@@ -27,7 +27,7 @@ pub(crate) struct ComputePool {
 }
 
 impl ComputePool {
-    /// `work` is what the figures call it.
+    /// `work` is the name of the work in the metrics.
     pub(crate) fn new(
         work: &'static str,
         at_once: usize,
@@ -48,12 +48,12 @@ impl ComputePool {
         }
     }
 
-    /// Where figures of the work are kept.
+    /// The state that the metrics of the work are read from.
     pub(crate) fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
     }
 
-    /// Writes the figures of all kinds of work.
+    /// Writes the metrics of all kinds of work.
     pub(crate) fn expose(kinds: &[&Self], to: &mut Exposition) {
         let mut family = |kind, name, help, value: &dyn Fn(&Self) -> u64| {
             to.family(kind, name, help);
@@ -72,9 +72,10 @@ impl ComputePool {
         family("counter", "tokenberg_costly_refused_total", refused, &|c| c.refused.load(Ordering::Relaxed));
     }
 
-    /// Whether to compute this: a guard for the first caller, `None` for a caller that waited until another had computed the same.
+    /// Whether to compute this: a guard for the first caller, `None` for a caller that waited for another one to compute the
+    /// same.
     ///
-    /// So the hundred tasks of a job that all begin with the same secret compute one digest, and fill no queue.
+    /// So the hundred tasks of a job that all begin with the same secret compute one digest, and do not fill the queue.
     pub(crate) async fn single_flight(&self, what: impl Hash) -> Option<Turn<'_>> {
         let what = self.hashes.hash_one(what);
         let mut ended = match self.under_way().entry(what) {
@@ -84,7 +85,7 @@ impl ComputePool {
                 return Some(Turn { pool: self, what });
             }
         };
-        // It ends by being dropped.
+        // Dropping it ends the flight.
         let _ = ended.changed().await;
         None
     }
@@ -116,7 +117,7 @@ impl ComputePool {
     }
 }
 
-/// The computation under way; the callers that wait for it go on when it is dropped.
+/// The computation under way; dropping it wakes the callers that wait for it.
 pub(crate) struct Turn<'a> {
     pool: &'a ComputePool,
     what: u64,

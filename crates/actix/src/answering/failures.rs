@@ -1,20 +1,20 @@
 //! Counts failures in a leaky bucket for each key, in a table of fixed size; conformance AB-01, AB-03.
 //!
-//! Values and arithmetic only: the time is an argument, and whoever shares a table between threads locks it.
+//! Values and arithmetic only: the time is an argument, and locking is up to the caller.
 
 /// Milliseconds of a clock that never goes back.
 pub(crate) type Millis = u64;
 
-/// How many failures a key may have, and how fast they are forgotten.
+/// How many failures a key may have, and how fast they expire.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Allowance {
     most: u64,
-    /// How long one failure is remembered.
+    /// How long one failure counts.
     each: Millis,
 }
 
 impl Allowance {
-    /// As many at once, and as many in every minute after.
+    /// So many at once, and so many in every minute after.
     pub(crate) fn per_minute(most: u32) -> Self {
         let most = u64::from(most.max(1));
         Self { most, each: (60_000 / most).max(1) }
@@ -25,32 +25,32 @@ impl Allowance {
     }
 }
 
-/// The failures of one key: all that counts is when the last of them is forgotten.
+/// The failures of one key, as the time when the last of them expires.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Failures {
-    forgotten_at: Millis,
+    expires_at: Millis,
 }
 
 impl Failures {
-    /// One more of them. Requests that were under way when the allowance ran out are remembered as well, up to twice of it.
+    /// Adds a failure. Requests that were under way when the allowance ran out count as well, up to twice of it.
     #[must_use]
     pub(crate) fn and_one_more(self, allowance: Allowance, now: Millis) -> Self {
         let most = now + 2 * allowance.full();
-        Self { forgotten_at: (self.forgotten_at.max(now) + allowance.each).min(most) }
+        Self { expires_at: (self.expires_at.max(now) + allowance.each).min(most) }
     }
 
-    /// For how many seconds the key has no failure left, if it has none now.
+    /// For how many seconds the key is refused, if it has no failure left.
     pub(crate) fn refused_for(self, allowance: Allowance, now: Millis) -> Option<u32> {
-        let with_one_more = self.forgotten_at.saturating_sub(now) + allowance.each;
+        let with_one_more = self.expires_at.saturating_sub(now) + allowance.each;
         let too_much = with_one_more.checked_sub(allowance.full()).filter(|over| *over > 0)?;
         Some(u32::try_from(too_much.div_ceil(1000)).unwrap_or(u32::MAX))
     }
 }
 
-/// How many keys share a place of the table.
+/// The number of keys in a row of the table.
 const WAYS: usize = 8;
 
-/// One place of the table.
+/// A row of the table.
 #[derive(Clone, Copy, Default)]
 struct Places([(u64, Failures); WAYS]);
 
@@ -59,12 +59,11 @@ impl Places {
         self.0.iter().find(|(other, _)| *other == key).map(|(_, failures)| *failures).unwrap_or_default()
     }
 
-    /// A new key takes the place of the one with the fewest failures, so that many new keys push out each other and never
-    /// one that is refused.
+    /// A new key replaces the one with the fewest failures, so that many new keys evict each other and never one that is refused.
     fn put(&mut self, key: u64, failures: Failures) {
         let place = match self.0.iter_mut().position(|(other, _)| *other == key) {
             Some(at) => self.0.get_mut(at),
-            None => self.0.iter_mut().min_by_key(|(_, failures)| failures.forgotten_at),
+            None => self.0.iter_mut().min_by_key(|(_, failures)| failures.expires_at),
         };
         if let Some(place) = place {
             *place = (key, failures);
@@ -72,7 +71,7 @@ impl Places {
     }
 }
 
-/// The failures of many keys, in a fixed number of places. Keys are hashes that nobody outside can foresee.
+/// The failures of many keys, in a table of fixed size. Keys are hashes that clients cannot predict.
 pub(crate) struct FailureTable {
     allowance: Allowance,
     places: Box<[Places]>,
@@ -98,7 +97,7 @@ impl FailureTable {
     }
 
     fn place(&self, key: u64) -> usize {
-        // The low bits; whoever shares tables out takes the high ones.
+        // The low bits; the high ones choose the shard.
         (key % self.places.len() as u64) as usize
     }
 }
@@ -133,7 +132,7 @@ mod tests {
         ] {
             assert_eq!(after(failures, 0).refused_for(TEN, now), refused_for, "{failures} {now}");
         }
-        // Once refused, one a time is left, not all at once.
+        // After a refusal, one failure becomes available at a time, not all at once.
         let slow = after(10, 0).and_one_more(TEN, 6_000);
         assert_eq!(slow.refused_for(TEN, 6_000), Some(6));
         assert_eq!(Allowance::per_minute(0).most, 1);
@@ -141,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn ic_12_few_failures_in_a_storm_of_renewals_refuse_nobody() {
+    fn ic_12_few_failures_in_a_storm_of_renewals_refuse_no_client() {
         let allowance = Allowance::per_minute(30);
         let storm = (0..7).fold(Failures::default(), |f, n| f.and_one_more(allowance, n * 430));
         assert_eq!(storm.refused_for(allowance, 3_000), None);
@@ -167,6 +166,6 @@ mod tests {
         let refused = hot.iter().filter(|key| table.refused_for(**key, 1).is_some()).count();
         // Of 64 keys in 128 places a few share one; none shares it with seven others.
         assert_eq!(refused, hot.len());
-        assert_eq!(table.refused_for(key(), 1), None, "a stranger is not blamed for others");
+        assert_eq!(table.refused_for(key(), 1), None, "a new key has no failures");
     }
 }

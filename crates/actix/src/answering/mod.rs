@@ -1,4 +1,4 @@
-//! Answers the core's questions: from one moment in memory, and on other threads what takes long.
+//! Answers the core's questions from one moment in memory, and runs slow work on other threads.
 
 pub(crate) mod compute_pool;
 pub(crate) mod failures;
@@ -16,7 +16,7 @@ use tokenberg_core::{
     Question, SingleUse, Step,
 };
 
-/// Why the answer is an error.
+/// The cause of an error response.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Denied {
     #[error(transparent)]
@@ -31,7 +31,7 @@ impl<E: Into<NotGranted>> From<E> for Denied {
     }
 }
 
-/// What is asked when an answer has to wait.
+/// The services that an answer may have to wait for.
 pub(crate) struct Backends {
     pub(crate) digests: ComputePool,
     pub(crate) signatures: ComputePool,
@@ -48,7 +48,7 @@ pub(crate) async fn answer(
 ) -> Result<Granted, Denied> {
     loop {
         step = match step {
-            Step::Ask(asked) => question(asked, &moment, backends, audit).await?,
+            Step::Ask(question) => answer_question(question, &moment, backends, audit).await?,
             Step::Sign(question) => {
                 audit.authenticated();
                 let takes_long = moment.keys().is_costly(question.now());
@@ -75,19 +75,19 @@ pub(crate) async fn inquire<End: Send + 'static>(
 ) -> Result<End, Denied> {
     loop {
         inquiry = match inquiry {
-            Inquiry::Ask(asked) => question(asked, &moment, backends, audit).await?,
+            Inquiry::Ask(question) => answer_question(question, &moment, backends, audit).await?,
             Inquiry::Answered(end) => return Ok(end),
         }
     }
 }
 
-async fn question<S: Asks + Send + 'static>(
-    asked: Question<S>,
+async fn answer_question<S: Asks + Send + 'static>(
+    question: Question<S>,
     moment: &Arc<dyn Answers>,
     backends: &Backends,
     audit: &mut Audit,
 ) -> Result<S, Denied> {
-    let pending = match asked.answer(&**moment, audit)? {
+    let pending = match question.answer(&**moment, audit)? {
         Answered::Next(step) => return Ok(step),
         Answered::Pending(pending) => pending,
     };
@@ -104,7 +104,7 @@ async fn question<S: Asks + Send + 'static>(
         Pending::UseOnce(question) => {
             let is_first = match &backends.single_use {
                 Some(memory) => memory.use_once(question.once()).await?,
-                // Without a memory nothing is used for the first time (conformance CJ-10).
+                // Without a memory, no use counts as the first (conformance CJ-10).
                 None => ().use_once(question.once())?,
             };
             question.used(is_first)?
@@ -119,7 +119,7 @@ async fn digest<S: Asks + Send + 'static>(
     audit: &mut Audit,
 ) -> Result<S, Denied> {
     let turn = pool.single_flight((question.client_id(), question.secret().expose())).await;
-    // After a wait for the same secret, a right one is known.
+    // After a wait for the same secret, the cache may have it.
     if !moment.is_costly(question.client_id(), question.secret()) {
         return Ok(question.computed(&**moment, audit)?);
     }

@@ -4,14 +4,14 @@ use crate::endpoint::fault::Fault;
 use ring::rand::{SecureRandom, SystemRandom};
 use std::cell::RefCell;
 
-/// How many bits one identifier takes, in bytes.
+/// The size of an identifier's random bits, in bytes.
 const EACH: usize = 16;
-/// For how many identifiers bits are fetched at once, because the way to the kernel takes longer than the bits.
+/// The number of identifiers for which bits are fetched at once, because the system call takes longer than the bits.
 const AT_ONCE: usize = 16;
 
 struct Bits {
     fetched: [u8; EACH * AT_ONCE],
-    /// How many of them are still nobody's.
+    /// How many of them are unused.
     left: usize,
 }
 
@@ -19,7 +19,7 @@ thread_local! {
     static BITS: RefCell<Bits> = const { RefCell::new(Bits { fetched: [0; EACH * AT_ONCE], left: 0 }) };
 }
 
-/// Bits that nobody else has had or gets. They are for identifiers, which are no secrets once they are in a token.
+/// Random bits that are used only once. They are for identifiers, which are not secret once they are in a token.
 pub(crate) fn next(random: &SystemRandom) -> Result<[u8; EACH], Fault> {
     BITS.with_borrow_mut(|bits| {
         if bits.left == 0 {

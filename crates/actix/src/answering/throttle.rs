@@ -12,22 +12,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokenberg_core::{NotGranted, Reading, Refusal, Secret, SignatureFault, TokenFault};
 
-/// How many keys each table has room for; about a megabyte for both.
+/// The capacity of each table, in keys; about a megabyte for both.
 const KEYS: usize = 32 * 1024;
-/// Threads meet at one of so many locks.
+/// The number of locks, so that threads seldom wait for each other.
 const SHARDS: usize = 64;
-/// How many pairs of client and source that have once been right are remembered.
-const PROVEN: usize = 16 * 1024;
+/// The number of authenticated pairs of client and source that are kept.
+const AUTHENTICATED: usize = 16 * 1024;
 
 /// The failures of all clients and sources.
 ///
-/// No lock is taken for a request with a generated secret that is right.
+/// A request with a correct generated secret takes no lock.
 pub(crate) struct Throttle {
     by_client: Shards,
     by_source: Shards,
-    /// Signatures that took long to verify and were not good, by source.
+    /// Bad signatures that were costly to verify, by source.
     forgeries: Shards,
-    proven: Box<[AtomicU64]>,
+    authenticated: Box<[AtomicU64]>,
     keys: RandomState,
     begun: Instant,
     metrics: Arc<Metrics>,
@@ -42,7 +42,7 @@ impl Shards {
 
     fn of(&self, key: u64) -> MutexGuard<'_, FailureTable> {
         let shard = (key >> 32) % SHARDS as u64;
-        // A count is put in whole, so a panic elsewhere cannot have left it half done.
+        // A count is stored as a whole, so a panic elsewhere leaves it consistent.
         self.0[shard as usize].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -54,16 +54,16 @@ impl Throttle {
             by_client: Shards::new(Allowance::per_minute(for_one_client), KEYS),
             by_source: Shards::new(Allowance::per_minute(for_all), KEYS),
             forgeries: Shards::new(Allowance::per_minute(for_all), KEYS / 16),
-            proven: (0..PROVEN).map(|_| AtomicU64::new(0)).collect(),
+            authenticated: (0..AUTHENTICATED).map(|_| AtomicU64::new(0)).collect(),
             keys: RandomState::new(),
             begun: Instant::now(),
             metrics,
         }
     }
 
-    /// Whether the credential may be checked, before anything costly is done.
+    /// Checks whether the credential may be verified, before anything costly is done.
     ///
-    /// Secrets that are known to be unguessable are always checked: see [`Attempt::judged`].
+    /// Secrets known to be unguessable are always checked: see [`Attempt::judged`].
     pub(crate) fn attempt(
         &self,
         source: Option<IpAddr>,
@@ -92,8 +92,8 @@ impl Throttle {
         Ok(attempt(true, Some(keys), None))
     }
 
-    /// Whether this source may have another signature verified that takes long: a client's own are good, so only who forges them
-    /// is ever refused.
+    /// Checks whether this source may have another costly signature verified. A client's own signatures are good, so only a
+    /// source that forges them is ever refused.
     fn verification(&self, source: IpAddr) -> Result<u64, Fault> {
         let key = self.keys.hash_one(("signature", source));
         if let Some(seconds) = self.forgeries.of(key).refused_for(key, self.now()) {
@@ -122,7 +122,7 @@ impl Throttle {
     }
 
     fn slot(&self, pair: u64) -> &AtomicU64 {
-        &self.proven[(pair % PROVEN as u64) as usize]
+        &self.authenticated[(pair % AUTHENTICATED as u64) as usize]
     }
 
     fn now(&self) -> Millis {
@@ -130,22 +130,22 @@ impl Throttle {
     }
 }
 
-/// What a client authenticates with, as far as failures of it are limited.
+/// The credential of a client, as far as its failures are limited.
 #[derive(Clone, Copy)]
 pub(crate) enum Credential<'a> {
-    /// A secret, in each reading of what was sent.
+    /// A secret, in each reading of the request.
     Secret(&'a [Reading]),
     /// A token or an assertion, whose signature is verified.
     Token(&'a str),
-    /// What can neither be guessed nor costs anything.
+    /// A credential that can neither be guessed nor is costly to check.
     Other,
 }
 
-/// The length of a signature with ES384, 96 bytes, in base64url. No other algorithm that is verified has that length.
+/// The length of a signature with ES384, 96 bytes, in base64url. No other accepted algorithm has signatures of that length.
 const ES384_SIGNATURE: usize = 128;
 
-/// Whether verifying the signature of the token takes several times as long as the rest of a request: half a millisecond
-/// with ES384. RSA keys are cheap to verify with, because those of more than 4096 bits are refused (conformance AB-10).
+/// Whether verifying the signature of the token takes several times as long as the rest of a request: half a millisecond with
+/// ES384. RSA keys are cheap to verify with, because those of more than 4096 bits are refused (conformance AB-10).
 fn is_costly(token: &str) -> bool {
     token.rsplit('.').next().unwrap_or_default().len() == ES384_SIGNATURE
 }
@@ -154,24 +154,24 @@ fn is_costly(token: &str) -> bool {
 pub(crate) struct Attempt<'a> {
     throttle: &'a Throttle,
     by_secret: bool,
-    /// Under which key a bad signature is counted, if verifying it is costly.
+    /// The key that a bad signature is counted under, if verifying it is costly.
     forgery: Option<u64>,
-    /// None where nobody knows from where the request comes.
+    /// `None` if the source of the request is unknown.
     keys: Option<Keys>,
 }
 
 struct Keys {
-    /// Client identifier and source, for each reading of what was sent.
+    /// Client identifier and source, for each reading of the request.
     pairs: Vec<u64>,
     source: u64,
     may_be_guessed: bool,
 }
 
 impl Attempt<'_> {
-    /// Counts the outcome, and tells it, unless there have been too many failures.
+    /// Counts the outcome, and returns it unless there have been too many failures.
     ///
-    /// A generated secret has 256 random bits. Whether one is right can be told at any time, because no number of
-    /// questions finds one; so whoever shares the source with an attacker, and his victim's identifier, goes on working.
+    /// A generated secret has 256 random bits. The answer whether one is right is safe at any time, because no number of attempts
+    /// finds one; so a client that shares the source and the identifier with an attacker continues to work.
     pub(crate) fn judged<T>(self, outcome: Result<T, Denied>) -> Result<T, Denied> {
         let failed =
             self.by_secret && outcome.as_ref().err().and_then(refusal).is_some_and(Refusal::is_failed_guess);
@@ -219,7 +219,7 @@ fn refusal(denied: &Denied) -> Option<&Refusal> {
     }
 }
 
-/// That the signature of the credential is not good, which no client with a key of its own ever sends.
+/// Whether the signature of the credential is bad, which never happens to a client with its own key.
 fn is_bad_signature(refusal: &Refusal) -> bool {
     let (Refusal::BearerToken(TokenFault::Signature(fault))
     | Refusal::ClientAssertion(TokenFault::Signature(fault))) = refusal
@@ -247,7 +247,7 @@ mod tests {
         Err(Denied::from(Refusal::WrongSecret { client, live: 1, copied: None }))
     }
 
-    /// Tries once; the secret `generated` is one that nobody guesses.
+    /// Tries once; the secret `generated` is an unguessable one.
     fn try_once(t: &Throttle, source: &str, id: &str, secret: &str, right: bool) -> Result<(), &'static str> {
         let attempt = t.attempt(source.parse().ok(), Credential::Secret(&reading(id, secret)), |secret| {
             secret.expose() != "generated"
@@ -261,22 +261,18 @@ mod tests {
     }
 
     #[test]
-    fn ab_01_one_source_is_refused_for_one_client_and_nobody_else_is() {
+    fn ab_01_one_source_is_refused_for_one_client_and_no_other() {
         let t = throttle();
         for _ in 0..5 {
             assert_eq!(try_once(&t, "192.0.2.1", "c1", "x", false), Err("refused"));
         }
         assert_eq!(try_once(&t, "192.0.2.1", "c1", "x", false), Err("throttled"));
-        assert_eq!(
-            try_once(&t, "192.0.2.1", "c1", "x", true),
-            Err("throttled"),
-            "right or wrong is not told"
-        );
+        assert_eq!(try_once(&t, "192.0.2.1", "c1", "x", true), Err("throttled"), "refused without a check");
         assert_eq!(try_once(&t, "::ffff:192.0.2.1", "c1", "x", true), Err("throttled"));
         for (source, id) in [("192.0.2.2", "c1"), ("192.0.2.1", "c2"), ("2001:db8::1", "c1")] {
             assert_eq!(try_once(&t, source, id, "x", true), Ok(()), "{source} {id}");
         }
-        // What nobody guesses is looked at: right is right, and wrong is as for everybody.
+        // Unguessable secrets are checked: right is right, and a wrong one is refused as any other.
         assert_eq!(try_once(&t, "192.0.2.1", "c1", "generated", true), Ok(()));
         assert_eq!(try_once(&t, "192.0.2.1", "c1", "generated", false), Err("throttled"));
     }
@@ -296,10 +292,10 @@ mod tests {
     }
 
     #[test]
-    fn ab_04_d26_whoever_was_right_before_is_not_refused_for_his_neighbours() {
+    fn ab_04_d26_an_authenticated_client_is_not_refused_for_others_at_its_source() {
         let t = throttle();
         for _ in 0..10_000 {
-            assert_eq!(try_once(&t, "192.0.2.1", "honest", "x", true), Ok(()), "successes are no failures");
+            assert_eq!(try_once(&t, "192.0.2.1", "honest", "x", true), Ok(()), "successes do not count");
         }
         for n in 0..30 {
             let outcome = try_once(&t, "192.0.2.1", &format!("c{n}"), "x", false);
@@ -310,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn ab_01_neither_spelling_of_an_identifier_has_failures_of_its_own() {
+    fn ab_01_spellings_of_an_identifier_share_their_failures() {
         let t = throttle();
         let both = |t: &Throttle| {
             let readings =
@@ -326,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn ic_12_only_secrets_are_guessed_and_an_unknown_source_is_not_held_to_account() {
+    fn ic_12_only_failed_secrets_count_and_not_from_an_unknown_source() {
         let t = throttle();
         for denied in [Refusal::NoCredentials, Refusal::SecretTooLong, Refusal::MalformedBearer] {
             assert!(!denied.is_failed_guess());
@@ -356,7 +352,7 @@ mod tests {
         for _ in 0..100 {
             assert!(!is_throttled(try_once("192.0.2.1", &token(64), bad())), "ES256 and EdDSA cost nothing");
             assert!(!is_throttled(try_once("192.0.2.1", &token(512), bad())), "nor does RSA of 4096 bits");
-            assert!(!is_throttled(try_once("192.0.2.1", &token(1024), bad())), "no key verifies that");
+            assert!(!is_throttled(try_once("192.0.2.1", &token(1024), bad())), "no key has such signatures");
             assert!(
                 !is_throttled(try_once("192.0.2.1", &token(96), expired())),
                 "a good signature is no forgery"
@@ -365,7 +361,7 @@ mod tests {
         let source = "192.0.2.96";
         let refused = (0..100).filter(|_| is_throttled(try_once(source, &token(96), bad()))).count();
         assert_eq!(refused, 80, "20 a minute");
-        assert!(is_throttled(try_once(source, &token(96), Ok(()))), "good or not is not verified any more");
+        assert!(is_throttled(try_once(source, &token(96), Ok(()))), "refused without verification");
         assert!(!is_throttled(try_once(source, &token(64), Ok(()))));
         assert!(!is_throttled(try_once("192.0.2.9", &token(96), Ok(()))), "another source");
     }

@@ -1,11 +1,11 @@
-//! The worlds from which the embedding program lets requests be answered: one moment for each request.
+//! The source of the answers: one moment for each request, from the embedding program.
 
 use std::sync::Arc;
 use tokenberg_core::Answers;
 
 pub use tokenberg_core::World;
 
-/// A world that hands out the same answers always; they may still change from within.
+/// A world with the same answers for every request; their content may still change.
 pub struct Fixed<A>(Arc<A>);
 
 impl<A: Answers + 'static> Fixed<A> {

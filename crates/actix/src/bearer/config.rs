@@ -14,8 +14,7 @@ type Check =
 type Clock = dyn Fn() -> Result<Timestamp, BearerError> + Send + Sync;
 type VerifyProof = dyn Fn(&DpopProof) -> Result<Verified, SignatureFault> + Send + Sync;
 
-/// How [`Bearer`](crate::Bearer) checks tokens; to be put into the app with
-/// [`App::app_data`](actix_web::App::app_data).
+/// The configuration of [`Bearer`](crate::Bearer), to be passed to [`App::app_data`](actix_web::App::app_data).
 #[derive(Clone)]
 pub struct BearerConfig {
     verification: TokenVerification,
@@ -28,7 +27,7 @@ pub struct BearerConfig {
 }
 
 impl BearerConfig {
-    /// For a catalog in the same process: what was revoked or disabled counts from the next request on.
+    /// For a catalog in the same process: a revocation or disabling takes effect with the next request.
     #[must_use]
     pub fn of(service: &TokenService) -> Self {
         let verification = service.verification();
@@ -53,7 +52,7 @@ impl BearerConfig {
         }
     }
 
-    /// For a catalog in another process, which has the published keys and a clock, and cannot know what was revoked.
+    /// For a catalog in another process, which has the published keys and a clock, but does not know of revocations.
     #[must_use]
     pub fn verifying(
         verification: TokenVerification,
@@ -76,15 +75,15 @@ impl BearerConfig {
         }
     }
 
-    /// Takes tokens that are bound to a key, with the scheme `DPoP`, for requests to addresses under this one: the scheme and host
-    /// that clients know, and what a proxy takes off the path, as in `https://catalog.example`. No header of a request, such as
-    /// Host, says where it was sent to.
+    /// Accepts tokens that are bound to a key, with the scheme `DPoP`, for requests to addresses under this one: the scheme and
+    /// host that clients use, and the path prefix that a proxy removes, as in `https://catalog.example`. No header of a request,
+    /// such as Host, decides where it was sent to.
     #[must_use]
     pub fn at(self, base: &str) -> Self {
         Self { base: Some(base.trim_end_matches('/').into()), ..self }
     }
 
-    /// How the signature of a DPoP proof is checked in a catalog of another process, as by
+    /// How a catalog in another process verifies the signature of a DPoP proof, for example by
     /// [`Keys::verify_proof`](tokenberg_core::Keys::verify_proof). Without it, [`BearerConfig::at`] has no effect there.
     #[must_use]
     pub fn verify_proofs(
@@ -94,8 +93,8 @@ impl BearerConfig {
         Self { verify_proof: Some(Arc::new(verify_proof)), ..self }
     }
 
-    /// Takes each DPoP proof once (RFC 9449 §11.1). Without a memory, whoever sees a request with its proof can send it again, the
-    /// same and within a minute.
+    /// Accepts each DPoP proof once (RFC 9449 §11.1). Without a memory, an attacker who sees a request with its proof can repeat
+    /// the request within a minute.
     #[must_use]
     pub fn single_use(self, single_use: impl SingleUse + 'static) -> Self {
         Self { single_use: Some(Arc::new(single_use)), ..self }
@@ -107,7 +106,7 @@ impl BearerConfig {
         Self { expired_as_419: true, ..self }
     }
 
-    /// Whether tokens are taken with the scheme `DPoP`.
+    /// Whether tokens are accepted with the scheme `DPoP`.
     pub(crate) fn takes_proofs(&self) -> bool {
         self.base.is_some() && self.verify_proof.is_some()
     }
@@ -116,7 +115,7 @@ impl BearerConfig {
         self.single_use.as_ref()
     }
 
-    /// Checks a token of which whoever presents it has proven this possession.
+    /// Checks a token whose presenter has proven this possession.
     pub(crate) fn check(
         &self,
         token: &str,

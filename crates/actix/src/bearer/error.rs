@@ -7,7 +7,7 @@ use actix_web::{HttpResponse, ResponseError};
 use serde_json::json;
 use tokenberg_core::{FramingFault, NotWritten, ProofFault, TokenFault};
 
-/// Why a request has no [`Bearer`](crate::Bearer), or not one that suffices. Its `Display` is for logs.
+/// Why a request has no sufficient [`Bearer`](crate::Bearer). Its `Display` is for logs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BearerError {
     /// No `Authorization`, or one of another scheme.
@@ -16,19 +16,19 @@ pub enum BearerError {
     /// More than one token, or more than one place for it.
     #[error("the request carries a token in more than one way")]
     SeveralMethods,
-    /// `Bearer` or `DPoP` without exactly one token of the grammar.
+    /// `Bearer` or `DPoP` without exactly one well-formed token.
     #[error("Authorization holds no token")]
     Malformed,
-    /// The token is not good.
+    /// The token is not valid.
     #[error("the token{mark} is not acceptable: {0}", mark = .0.mark())]
     InvalidToken(#[from] TokenFault),
-    /// The token has expired, where [`expired_as_419`](crate::BearerConfig::expired_as_419) was asked for.
+    /// The token has expired, and [`expired_as_419`](crate::BearerConfig::expired_as_419) is set.
     #[error("the token is not acceptable: {0}")]
     TimedOut(TokenFault),
     /// `DPoP` without exactly one proof.
     #[error("the request has no DPoP proof, or more than one")]
     NotOneProof,
-    /// A DPoP header that is no proof.
+    /// A DPoP header that is not a proof.
     #[error("the DPoP proof is unreadable: {0}")]
     MalformedProof(FramingFault),
     /// The proof is not for this request and this token.
@@ -43,7 +43,7 @@ pub enum BearerError {
     /// It is not certain whether the proof was used before.
     #[error(transparent)]
     Unwritten(NotWritten),
-    /// The token is good and does not hold this scope-token.
+    /// The token is valid and does not contain this scope-token.
     #[error("the token lacks the scope {0}")]
     InsufficientScope(Box<str>),
     /// The app has no [`BearerConfig`](crate::BearerConfig).
@@ -51,10 +51,10 @@ pub enum BearerError {
         "put `.app_data(BearerConfig::of(&service))`, and not a web::Data of it, on the App or the scope of this route"
     )]
     NotConfigured,
-    /// What is known of the store is so old that the token may have been revoked since (conformance OP-21).
-    #[error("what is known of the store is too old to say that the token is good")]
+    /// The last successful read of the store is so old that the token may have been revoked since (conformance OP-21).
+    #[error("the state of the store is too old to accept a token")]
     TooOld,
-    /// There is no time to check against.
+    /// The clock is unusable.
     #[error("the clock is out of range")]
     Unavailable,
 }
@@ -66,13 +66,13 @@ pub(crate) enum Scheme {
     Dpop,
 }
 
-/// Why a request has no [`Bearer`](crate::Bearer), and how it could have one.
+/// Why a request has no [`Bearer`](crate::Bearer), and which schemes it could use.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{error}")]
 pub struct BearerRefusal {
-    /// Why.
+    /// The reason.
     pub error: BearerError,
-    /// By which scheme it tried.
+    /// The scheme of the attempt.
     pub(crate) scheme: Option<Scheme>,
     pub(crate) takes_proofs: bool,
 }
@@ -105,7 +105,7 @@ impl BearerError {
             Self::TimedOut(_) => ("AuthenticationTimeoutException", "the token expired"),
             Self::InsufficientScope(_) => ("ForbiddenException", "the scope of the token does not suffice"),
             Self::NotConfigured | Self::Unavailable => {
-                ("InternalServerError", "an internal failure, which was logged")
+                ("InternalServerError", "an internal error, which was logged")
             }
         }
     }
@@ -150,7 +150,7 @@ impl BearerError {
 }
 
 impl BearerRefusal {
-    /// What goes into `WWW-Authenticate`: each scheme that would do, and at the one that was tried what was wrong with it.
+    /// The value of `WWW-Authenticate`: each accepted scheme, with the error at the one that was tried.
     fn challenges(&self) -> Vec<String> {
         if self.error.status().is_server_error() {
             return Vec::new();
@@ -175,7 +175,7 @@ impl ResponseError for BearerRefusal {
         let status = self.status_code();
         let reason = self.to_string();
         if status.is_server_error() {
-            tracing::error!(status = status.as_u16(), reason = ?reason, "could not judge a Bearer token");
+            tracing::error!(status = status.as_u16(), reason = ?reason, "could not check a Bearer token");
         } else {
             tracing::debug!(status = status.as_u16(), reason = ?reason, "refused a Bearer token");
         }

@@ -17,7 +17,7 @@ use tokenberg_core::{
     AccessTokenClaims, Actor, ClientId, DpopProof, Issuer, Once, Possession, Scope, Subject,
 };
 
-/// A request that came with a good access token of ours; [`BearerConfig`] says what is good.
+/// A request with a valid access token of ours; [`BearerConfig`] says what is valid.
 ///
 /// ```
 /// use actix_web::HttpResponse;
@@ -29,57 +29,57 @@ use tokenberg_core::{
 /// }
 /// ```
 ///
-/// An `Option<Bearer>` is `None` for a bad or revoked token as well as for none at all: it makes an intruder anonymous
-/// where he should be refused.
+/// An `Option<Bearer>` is `None` for a bad or revoked token as well as for none at all: it treats an attacker as anonymous
+/// instead of refusing the request.
 #[derive(Clone, Debug)]
 pub struct Bearer {
     claims: Arc<AccessTokenClaims>,
 }
 
 impl Bearer {
-    /// On whose behalf the request is made.
+    /// The subject, on whose behalf the request is made.
     #[must_use]
     pub fn subject(&self) -> &Subject {
         &self.claims.subject
     }
 
-    /// Whose name [`Bearer::subject`] is, if it is not a name of ours: two issuers may have an `alice` each.
+    /// The issuer of [`Bearer::subject`], if it is another issuer: two issuers may each have an `alice`.
     #[must_use]
     pub fn subject_issuer(&self) -> Option<&Issuer> {
         self.claims.session.subject_issuer.as_ref()
     }
 
-    /// Whether nobody authenticated the subject: its name is the word of the client alone, see
+    /// Whether the subject is unsecured: only the client states its name, see
     /// [`Rights::may_assert_users`](tokenberg_core::Rights::may_assert_users). A catalog may refuse such tokens.
     #[must_use]
     pub fn is_unsecured(&self) -> bool {
         self.claims.session.asserted
     }
 
-    /// To whom the token was issued.
+    /// The client that the token was issued to.
     #[must_use]
     pub fn client_id(&self) -> &ClientId {
         &self.claims.client_id
     }
 
-    /// Who acts for the subject, the present actor first, then those before; empty if the subject acts itself.
+    /// The actors, the present one first, then the earlier ones; empty if the subject acts itself.
     pub fn actors(&self) -> impl Iterator<Item = &Actor> {
         self.claims.actor.iter().flat_map(Actor::chain)
     }
 
-    /// What the token may be used for.
+    /// The scope of the token.
     #[must_use]
     pub fn scope(&self) -> &Scope {
         &self.claims.scope
     }
 
-    /// All that the token says.
+    /// All claims of the token.
     #[must_use]
     pub fn claims(&self) -> &AccessTokenClaims {
         &self.claims
     }
 
-    /// Whether the scope holds this scope-token.
+    /// Requires that the scope contains this scope-token.
     ///
     /// # Errors
     /// [`BearerError::InsufficientScope`], which answers 403.
@@ -87,9 +87,9 @@ impl Bearer {
         if self.claims.scope.contains(scope) {
             return Ok(());
         }
-        // It goes into a header, where only scope-tokens may stand (RFC 6750 §3).
-        let told = scope.parse::<Scope>().map(|scope| scope.as_str().into()).unwrap_or_default();
-        Err(BearerError::InsufficientScope(told))
+        // The value goes into a header that allows only scope-tokens (RFC 6750 §3).
+        let missing = scope.parse::<Scope>().map(|scope| scope.as_str().into()).unwrap_or_default();
+        Err(BearerError::InsufficientScope(missing))
     }
 }
 
@@ -102,30 +102,30 @@ impl FromRequest for Bearer {
         let Some(config) = request.app_data::<BearerConfig>() else {
             return Either::Left(ready(Err(BearerError::NotConfigured.into())));
         };
-        let told = |scheme| {
+        let refusal = |scheme| {
             let takes_proofs = config.takes_proofs();
             move |error| BearerRefusal { error, scheme, takes_proofs }
         };
         let (scheme, token) = match credentials(request.headers(), config.takes_proofs()) {
             Ok(found) => found,
-            Err((scheme, error)) => return Either::Left(ready(Err(told(scheme)(error)))),
+            Err((scheme, error)) => return Either::Left(ready(Err(refusal(scheme)(error)))),
         };
-        let told = told(Some(scheme));
+        let refusal = refusal(Some(scheme));
         match (read(request, config, scheme, token), config.memory().map(Arc::clone)) {
             (Ok((bearer, Some(once))), Some(memory)) => Either::Right(Box::pin(async move {
                 match memory.use_once(&once).await {
                     Ok(true) => Ok(bearer),
-                    Ok(false) => Err(told(BearerError::ProofReplayed)),
-                    Err(fault) => Err(told(BearerError::Unwritten(fault))),
+                    Ok(false) => Err(refusal(BearerError::ProofReplayed)),
+                    Err(fault) => Err(refusal(BearerError::Unwritten(fault))),
                 }
             })),
             (Ok((bearer, _)), _) => Either::Left(ready(Ok(bearer))),
-            (Err(error), _) => Either::Left(ready(Err(told(error)))),
+            (Err(error), _) => Either::Left(ready(Err(refusal(error)))),
         }
     }
 }
 
-/// Checks all but whether the proof was seen before: nobody uses it up with a request that is refused.
+/// Checks everything except whether the proof was used before, so that a refused request does not use it up.
 fn read(
     request: &HttpRequest,
     config: &BearerConfig,
@@ -147,7 +147,7 @@ fn read(
             let (method, path) = (request.method().as_str(), request.uri().path());
             let (Possession { key, .. }, once) = config.prove(&proof, token, method, path)?;
             let claims = config.check(token, &Possession { key, certificate })?;
-            // RFC 9449 §7.2: what is not bound is a Bearer token, whoever sends a proof beside it.
+            // RFC 9449 §7.2: an unbound token is a Bearer token, even if a proof is sent beside it.
             if claims.confirmation.as_ref().is_none_or(|confirmation| confirmation.key.is_none()) {
                 return Err(BearerError::NotBound);
             }
@@ -199,7 +199,7 @@ fn credentials(
     } else {
         return Err((None, BearerError::NoCredentials));
     };
-    // What is not of the grammar is no token of ours, and refused as such.
+    // A malformed token cannot be one of ours, and is refused as such.
     match token.trim_start_matches(' ') {
         "" => Err((Some(scheme), BearerError::Malformed)),
         token => Ok((scheme, token)),

@@ -11,12 +11,12 @@ use actix_web::{Error, HttpMessage};
 
 /// Middleware that answers 400 to a form with `access_token` beside an `Authorization` header.
 ///
-/// [`Bearer`](crate::Bearer) never takes a token from a form, nor can it look into one without taking it from the
-/// handler. Catalogs whose routes read forms wrap them with `actix_web::middleware::from_fn(one_method_only)`; bodies of
-/// other types pass unread.
+/// [`Bearer`](crate::Bearer) never reads a token from a form, and cannot look into one without taking it from the handler.
+/// Catalogs whose routes read forms wrap them with `actix_web::middleware::from_fn(one_method_only)`; bodies of other types pass
+/// unread.
 ///
 /// # Errors
-/// Those of the wrapped service, of reading a form, and [`BearerError::SeveralMethods`].
+/// The errors of the wrapped service and of reading a form, and [`BearerError::SeveralMethods`].
 pub async fn one_method_only(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

@@ -10,11 +10,11 @@ use actix_web::{Error, HttpResponse};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-/// How much of a body is put into actix's buffer at a time, so that a large one does not make it grow.
+/// The size of the parts in which a body is put into actix's buffer, so that a large body does not make it grow.
 const PIECE: usize = 4 * 1024;
 
-/// Wraps an app. A request that asks for the end of the connection is its last, and so is one that is answered before its
-/// body has arrived, or while the place of the connection is needed.
+/// Wraps an app. A request that asks for the end of the connection is its last, and so is one that is answered before its body
+/// has arrived, or while the permit of the connection is needed.
 pub(crate) fn answered<F>(
     app: F,
 ) -> impl ServiceFactory<
@@ -38,8 +38,8 @@ where
                 Err(error) => error.error_response(),
             };
             let mut response: Response<BoxBody> = response.into();
-            // actix reuses heads, and the version of an earlier answer is still there until this one is encoded. Of
-            // HTTP/1.0 it would mean that the connection ends.
+            // actix reuses heads, and the version of an earlier answer is still there until this one is encoded. With HTTP/1.0 it
+            // would mean that the connection ends.
             response.head_mut().version = Version::HTTP_11;
             let has_to_end = exchange.as_ref().is_some_and(|e| e.is_incomplete() || e.is_last());
             if is_last || has_to_end || response.head().connection_type() == ConnectionType::Close {

@@ -1,4 +1,5 @@
-//! Verifies client certificates against the trusted authorities: optional in the handshake, judged after it. RFC 8705 §2.1, RFC 5280 §6.
+//! Verifies client certificates against the trusted authorities: optional in the handshake, checked after it. RFC 8705 §2.1, RFC
+//! 5280 §6.
 
 use crate::connection::certificate;
 use crate::tls::fault::TlsFault;
@@ -22,17 +23,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use tokenberg_core::PeerCertificate;
 
-/// The authorities whose certificates authenticate clients, as they were last read.
+/// The authorities whose certificates authenticate clients, as last read.
 #[derive(Clone)]
 pub struct ClientAuthorities {
     file: PathBuf,
     current: Arc<RwLock<Judge>>,
 }
 
-/// Judges chains: signatures, times, constraints, and that they are for client authentication.
+/// Verifies chains: signatures, times, constraints, and the purpose of client authentication.
 type Judge = Arc<dyn ClientCertVerifier>;
 
-/// The certificate that was shown on a connection, in actix's data of the connection.
+/// The client certificate of a connection, in actix's data of the connection.
 pub(crate) struct ConnectionCertificate {
     certificate: PeerCertificate,
     chain: Vec<CertificateDer<'static>>,
@@ -41,7 +42,7 @@ pub(crate) struct ConnectionCertificate {
 }
 
 impl ConnectionCertificate {
-    /// What it says, judged by the authorities of now: the connection may be older than they are.
+    /// Its content, verified by the present authorities: the connection may be older than they are.
     pub(crate) fn certificate(&self) -> Cow<'_, PeerCertificate> {
         let judge = self.authorities.judge();
         if Arc::ptr_eq(&judge, &self.judged_by) {
@@ -52,13 +53,13 @@ impl ConnectionCertificate {
         Cow::Owned(read.unwrap_or_else(|| PeerCertificate { trusted: false, ..self.certificate.clone() }))
     }
 
-    /// What a token can be bound to, whoever trusts the certificate.
+    /// The thumbprint that a token can be bound to, whether the certificate is trusted or not.
     pub(crate) fn thumbprint(&self) -> [u8; 32] {
         self.certificate.thumbprint
     }
 }
 
-/// Whether the chain, the client's own certificate first, is good now.
+/// Whether the chain, the client's own certificate first, is valid now.
 fn verdict(judge: &Judge, chain: &[CertificateDer<'_>]) -> bool {
     let [own, others @ ..] = chain else { return false };
     let verdict = judge.verify_client_cert(own, others, UnixTime::now());
@@ -74,23 +75,23 @@ impl ClientAuthorities {
         Ok(Self { file, current })
     }
 
-    /// What is in the file now.
+    /// The present content of the file.
     pub(crate) fn read_again(&self) -> Result<impl FnOnce() + use<'_>, TlsFault> {
         let fresh = read(&self.file)?;
         Ok(move || *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh)
     }
 
-    /// For the handshake of anybody's [`rustls::ServerConfig`]: asks for a certificate and takes none for an answer, nor any
-    /// whose key is proven for an offence.
+    /// For the handshake of any [`rustls::ServerConfig`]: requests a certificate and accepts a client without one, and any
+    /// certificate whose key is proven.
     ///
-    /// Whether it is trusted is found out when the connection stands: a client may have a certificate for reasons of its own,
-    /// and a secret besides (conformance MT-07).
+    /// Whether it is trusted is checked after the handshake: a client may have a certificate for other purposes, and a secret
+    /// besides (conformance MT-07).
     #[must_use]
     pub fn verifier(&self) -> Arc<dyn ClientCertVerifier> {
         Arc::new(AnyCertificate(provider()))
     }
 
-    /// For [`HttpServer::on_connect`](actix_web::HttpServer::on_connect) of a server that is not ours: hands the certificate of a
+    /// For [`HttpServer::on_connect`](actix_web::HttpServer::on_connect) of another server: passes the certificate of a
     /// connection to the token endpoint and to [`Bearer`](crate::Bearer).
     pub fn on_connect(&self) -> impl Fn(&dyn Any, &mut Extensions) + Clone + Send + Sync + 'static {
         let authorities = self.clone();
@@ -101,7 +102,7 @@ impl ClientAuthorities {
         }
     }
 
-    /// Judges the certificate of a connection, if there is one, by what holds now.
+    /// Verifies the certificate of a connection, if there is one, by the present authorities.
     pub(crate) fn look_at(&self, connection: &ServerConnection, data: &mut Extensions) {
         let Some(chain @ [own, ..]) = connection.peer_certificates() else { return };
         let judged_by = self.judge();
@@ -129,7 +130,7 @@ fn read(file: &Path) -> Result<Judge, TlsFault> {
     judge.map_err(|fault| TlsFault::Unusable(Error::General(fault.to_string())))
 }
 
-/// Takes every certificate whose key is proven in the handshake.
+/// Accepts every certificate whose key is proven in the handshake.
 struct AnyCertificate(Arc<CryptoProvider>);
 
 impl ClientCertVerifier for AnyCertificate {

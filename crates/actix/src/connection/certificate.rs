@@ -10,8 +10,8 @@ use x509_cert::ext::pkix::{BasicConstraints, KeyUsage, SubjectAltName};
 /// `CN` (RFC 4519 §2.3).
 const COMMON_NAME: &str = "2.5.4.3";
 
-/// Reads a certificate; whether anybody trusts it was found out before. One that breaks the rules for what it claims to be is
-/// trusted for nothing, and one that cannot be read is none.
+/// Reads a certificate; its chain was checked before. One that breaks the rules for its kind is not trusted, and one that cannot
+/// be read counts as absent.
 pub(crate) fn read(der: &[u8], is_trusted: bool) -> Option<PeerCertificate> {
     let certificate = Certificate::from_der(der).ok()?;
     let facts = certificate.tbs_certificate();
@@ -39,7 +39,7 @@ fn thumbprint(der: &[u8]) -> [u8; 32] {
     thumbprint
 }
 
-/// Empty if there is a value in it that is no text, so that nobody is registered as it.
+/// Empty if one of its values is not text, so that no client can be registered as it.
 fn subject(certificate: &Certificate) -> Option<String> {
     let name = certificate.tbs_certificate().subject();
     let mut parts = Vec::new();
@@ -56,7 +56,7 @@ fn subject(certificate: &Certificate) -> Option<String> {
     Some(DistinguishedName::of(&parts).as_str().to_owned())
 }
 
-// DirectoryString, RFC 5280 §4.1.2.4. Of a TeletexString nobody knows what it means beyond ASCII.
+// DirectoryString, RFC 5280 §4.1.2.4. The meaning of a TeletexString beyond ASCII is unknown.
 fn text(value: &Any) -> Option<String> {
     let (kind, bytes) = (value.tag(), value.value());
     let utf_8 = || std::str::from_utf8(bytes).ok().map(str::to_owned);
@@ -139,7 +139,7 @@ mod tests {
         for length in 0..good.len() {
             assert!(read(&good[..length], true).is_none(), "{length}");
         }
-        // Each byte in turn, in all that it could be: some are still certificates, with other values in them.
+        // Each byte in turn, with every value: some are still certificates, with other content.
         for at in 0..good.len() {
             for byte in [0, 1, 0x30, 0x7F, 0x80, 0x84, 0xFF] {
                 let mut bent = good.clone();

@@ -1,16 +1,16 @@
-//! Counts the connections of a server and its TLS handshakes; conformance SE-07: labels are words of ours.
+//! Counts the connections of a server and its TLS handshakes; conformance SE-07: all labels are fixed.
 
 use crate::observe::exposition::{Exposition, exact};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Why the server ended a connection, apart from an answer that said so.
+/// Why the server ended a connection, other than by an answer that said so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EndedBy {
-    /// No request for as long as a connection is kept.
+    /// It was idle for longer than connections are kept.
     Idle,
     /// The head of a request did not arrive in time.
     SlowHead,
-    /// Its place was needed for a new connection.
+    /// Its permit was needed for a new connection.
     Crowded,
     /// The client did not read its answer.
     Stalled,
@@ -22,7 +22,7 @@ pub(crate) enum Handshake {
     Completed,
     Failed,
     TimedOut,
-    /// Newer handshakes needed its place.
+    /// Newer handshakes needed its permit.
     Displaced,
 }
 
@@ -40,7 +40,7 @@ const HANDSHAKES: [(Handshake, &str); 4] = [
     (Handshake::Displaced, "displaced"),
 ];
 
-/// The figures of the connections of one server.
+/// The metrics of the connections of one server.
 #[derive(Default)]
 pub(crate) struct ConnectionFigures {
     opened: AtomicU64,
@@ -54,7 +54,7 @@ pub(crate) struct ConnectionFigures {
 }
 
 impl ConnectionFigures {
-    /// Notes how many connections and handshakes there may be.
+    /// Sets the limits of connections and handshakes.
     pub(crate) fn limited_to(&self, connections: usize, handshakes: usize) {
         self.limit.store(connections as u64, Ordering::Relaxed);
         self.handshakes_limit.store(handshakes as u64, Ordering::Relaxed);
@@ -68,7 +68,7 @@ impl ConnectionFigures {
         one_more(&self.closed);
     }
 
-    /// A connection that was closed at once because its source has too many.
+    /// A connection that was closed immediately because its source has too many.
     pub(crate) fn refused(&self) {
         one_more(&self.refused);
     }
@@ -86,7 +86,7 @@ impl ConnectionFigures {
     }
 
     pub(crate) fn expose(&self, to: &mut Exposition) {
-        // Read in this order, so that what ends meanwhile makes no negative number.
+        // Read in this order, so that the difference cannot be negative.
         let closed = read(&self.closed);
         let opened = read(&self.opened);
         to.gauge("tokenberg_connections", "Connections that are open.", exact(opened.saturating_sub(closed)));

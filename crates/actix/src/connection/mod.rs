@@ -1,4 +1,4 @@
-//! What the transport of a connection and the requests on it know of each other: RFC 9112 §9.3.2 and §9.6.
+//! The state that the transport of a connection shares with the requests on it: RFC 9112 §9.3.2 and §9.6.
 
 pub(crate) mod answered;
 pub(crate) mod authorities;
@@ -33,7 +33,7 @@ impl Connection {
         self.is_secure
     }
 
-    /// Whether the head of its request was larger than is read, and is not whole.
+    /// Whether the head of its request exceeded the limit, and is not whole.
     pub(crate) fn is_cut_off(&self) -> bool {
         self.flow.is_cut_off.get()
     }
@@ -54,7 +54,7 @@ impl Connection {
     }
 }
 
-/// Where a connection stands between its transport and the requests on it.
+/// The state of a connection between its transport and its requests.
 pub(crate) struct Flow {
     permit: Permit,
     is_wasteful: Rc<Cell<bool>>,
@@ -83,7 +83,7 @@ impl Flow {
         }
     }
 
-    /// Notes what actix was given. `is_complete` says whether the request ends with it.
+    /// Records what actix was given. `is_complete` says whether the request ends with it.
     pub(crate) fn handed_on(&self, portion: Portion, is_complete: bool) {
         let was_incomplete = self.is_incomplete.replace(!is_complete);
         if is_complete && was_incomplete && self.is_unanswered() {
@@ -94,7 +94,7 @@ impl Flow {
         }
     }
 
-    /// States that nothing more of a body is handed on, because too little of it is data.
+    /// Records that nothing more of a body is handed on, because too little of it is data.
     pub(crate) fn wastes(&self) {
         self.is_wasteful.set(true);
     }
@@ -104,7 +104,7 @@ impl Flow {
         self.is_unanswered.get()
     }
 
-    /// States that a part of a head has arrived.
+    /// Records that a part of a head has arrived.
     pub(crate) fn begins_head(&self) {
         let connection = self.permit.connection();
         if connection.activity() == Activity::Idle {
@@ -113,14 +113,14 @@ impl Flow {
         }
     }
 
-    /// States that the head ends here, whatever follows.
+    /// Records that the head ends here, whatever follows.
     pub(crate) fn cut_off(&self) {
         self.is_cut_off.set(true);
         self.is_incomplete.set(true);
         self.is_unanswered.set(true);
     }
 
-    /// States that nothing is read any more.
+    /// Records that nothing is read any more.
     pub(crate) fn end(&self) {
         self.is_ending.set(true);
         self.permit.connection().does(Activity::Ending);
@@ -137,7 +137,7 @@ impl Flow {
         self.permit.connection().has_to_end()
     }
 
-    /// States that there is something to read once the request is answered and its answer is written.
+    /// Records that there is something to read once the request is answered and its answer is written.
     pub(crate) fn wait_for_turn(&self) {
         self.waits_for_turn.set(true);
     }
@@ -147,7 +147,7 @@ impl Flow {
         self.permit.connection().register(cx);
     }
 
-    /// States that a write waits for the client. Returns whether none did before.
+    /// Records that a write waits for the client. Returns whether none did before.
     pub(crate) fn stalls(&self) -> bool {
         let is_new = !self.is_stalled.replace(true);
         if is_new {
@@ -161,12 +161,12 @@ impl Flow {
         self.is_stalled.get()
     }
 
-    /// States that the client took some of a stalled answer.
+    /// Records that the client took some of a stalled answer.
     pub(crate) fn makes_progress(&self) {
         self.permit.connection().stalls(true);
     }
 
-    /// States that no write waits any more.
+    /// Records that no write waits any more.
     pub(crate) fn flows_again(&self) {
         if self.is_stalled.replace(false) {
             self.permit.connection().stalls(false);
@@ -190,12 +190,12 @@ impl Exchange {
         self.0.is_incomplete.get()
     }
 
-    /// Whether the connection cannot be kept for another request: it was asked to end, or others need its place.
+    /// Whether the connection cannot be kept for another request: its end was requested, or its permit is needed.
     pub(crate) fn is_last(&self) -> bool {
         self.0.has_to_end() || self.0.permit.is_needed()
     }
 
-    /// States that the answer says `Connection: close`.
+    /// Records that the answer says `Connection: close`.
     pub(crate) fn ends_connection(&self) {
         self.0.is_ending.set(true);
     }

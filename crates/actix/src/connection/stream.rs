@@ -31,7 +31,7 @@ const PROGRESS: usize = 16 * 1024;
 
 /// What a connection is made of.
 pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin + 'static {
-    /// Whether what it carries is encrypted.
+    /// Whether its content is encrypted.
     const SECURE: bool;
 
     fn tcp(&self) -> &TcpStream;
@@ -69,14 +69,14 @@ pub(crate) struct ClientStream<IO> {
     flow: Rc<Flow>,
     framer: Framer,
     held: Held,
-    /// What ends a head that is too large.
+    /// The bytes that end a head that is too large.
     cut_off: &'static [u8],
     has_ended: bool,
     /// Whether the client sent more than was answered.
     has_surplus: bool,
-    /// What was handed on since the last turn of others.
+    /// The bytes that were handed on since the last turn of others.
     turn: usize,
-    /// What the client took since its stalled answer last made progress.
+    /// The bytes that the client took since its stalled answer last made progress.
     progress: usize,
 }
 
@@ -127,7 +127,7 @@ impl<IO: Socket> ClientStream<IO> {
         &self.flow
     }
 
-    /// Reads and drops what comes behind the last request, so that the answer to it is not lost by a reset.
+    /// Reads and drops what comes after the last request, so that the answer to it is not lost by a reset.
     fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.has_surplus |= !self.held.rest().is_empty();
         self.held = Held::default();
@@ -260,13 +260,13 @@ impl<IO: Socket> ClientStream<IO> {
         }
     }
 
-    /// Whether something waits in the system of which the event loop has not heard yet. It hears of it in its next turn.
+    /// Whether the system has data that the event loop does not know yet. It learns of it in its next turn.
     fn has_arrived(&self) -> bool {
         let socket = self.io.tcp().as_fd().try_clone_to_owned().map(std::net::TcpStream::from);
         socket.and_then(|socket| socket.peek(&mut [0])).is_ok_and(|length| length > 0)
     }
 
-    /// Hands out what ends a head that is too large.
+    /// Hands out the bytes that end a head that is too large.
     fn put_cut_off(&mut self, buffer: &mut ReadBuf<'_>) {
         let length = self.cut_off.len().min(buffer.remaining());
         let (now, later) = self.cut_off.split_at(length);
@@ -274,11 +274,11 @@ impl<IO: Socket> ClientStream<IO> {
         self.cut_off = later;
     }
 
-    /// Notes whether a write waits for the client, and ends a connection that has to end and would wait.
+    /// Records whether a write waits for the client, and ends a connection that has to end and would wait.
     fn watch_write<T>(&mut self, cx: &Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if polled.is_pending() {
             if self.flow.has_to_end() {
-                // Or the system would keep the answer for the client that does not read it.
+                // Otherwise the system would keep the answer for the client that does not read it.
                 let _ = self.io.tcp().set_zero_linger();
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }

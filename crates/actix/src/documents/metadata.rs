@@ -1,15 +1,15 @@
-//! Authorization server metadata, RFC 8414 §2: only what works.
+//! Builds the authorization server metadata, RFC 8414 §2, which lists only what works.
 
 use crate::paths::{INTROSPECTION, JWKS, REVOCATION, TOKENS};
 use serde_json::{Value, json};
 use tokenberg_core::{Algorithm, CATALOG, GrantType, Issuer};
 
-/// What the service was built with, on which depends what works.
+/// The parts of the service that decide what works.
 #[derive(Clone, Copy)]
 pub(crate) struct Abilities {
-    /// Somebody writes revocations down.
+    /// Revocations can be stored.
     pub(crate) revokes: bool,
-    /// Somebody remembers what may be used once only: assertions and proofs.
+    /// Single-use identifiers, of assertions and proofs, can be stored.
     pub(crate) remembers: bool,
     /// The server asks for client certificates.
     pub(crate) sees_certificates: bool,
@@ -18,12 +18,12 @@ pub(crate) struct Abilities {
 impl Abilities {
     /// The grants.
     pub(crate) fn grants(self) -> Vec<&'static str> {
-        // Issuers give their assertions a `jti`, which has to be remembered.
+        // Issuers give their assertions a `jti`, which has to be stored.
         let works = |grant: &GrantType| *grant != GrantType::JwtBearer || self.remembers;
         GrantType::ALL.into_iter().filter(works).map(GrantType::as_parameter).collect()
     }
 
-    /// How clients prove who they are, the same at each endpoint: RFC 7591 §2, RFC 8705 §2.1.1, OpenID Connect Core 1.0 §9 and
+    /// The client authentication methods, the same at each endpoint: RFC 7591 §2, RFC 8705 §2.1.1, OpenID Connect Core 1.0 §9 and
     /// draft-ietf-oauth-spiffe-client-auth §6.
     fn auth_methods(self) -> Vec<&'static str> {
         let mut methods = vec!["client_secret_basic", "client_secret_post", "spiffe_jwt"];
@@ -47,7 +47,7 @@ pub(crate) fn proof_algorithms() -> Vec<&'static str> {
     Algorithm::SIGNING.into_iter().map(Algorithm::as_str).chain(["Ed25519"]).collect()
 }
 
-/// The documents, made once: nothing of a request, such as its Host, gets into them (conformance MD-07).
+/// The documents, built once: nothing of a request, such as its Host, gets into them (conformance MD-07).
 pub(crate) struct Metadata {
     facts: Value,
     text: String,
@@ -60,7 +60,7 @@ impl Metadata {
             "jwks_uri": format!("{issuer}{JWKS}"),
             "grant_types_supported": can.grants(),
             "scopes_supported": [CATALOG],
-            // REQUIRED by §2, though §3.2 would have empty arrays omitted; readers insist on the key (MD-04).
+            // REQUIRED by §2, though §3.2 would omit empty arrays; clients insist on the key (MD-04).
             "response_types_supported": [],
         });
         let revocation = can.revokes.then_some(("revocation", REVOCATION));
@@ -68,7 +68,7 @@ impl Metadata {
         for (name, path) in endpoints {
             facts[format!("{name}_endpoint")] = format!("{issuer}{path}").into();
             facts[format!("{name}_endpoint_auth_methods_supported")] = can.auth_methods().into();
-            // §2: it "MUST be present" where a method is listed that signs.
+            // §2: it "MUST be present" if a method is listed that signs.
             facts[format!("{name}_endpoint_auth_signing_alg_values_supported")] =
                 assertion_algorithms().into();
         }
@@ -86,7 +86,7 @@ impl Metadata {
         &self.text
     }
 
-    /// The same facts for catalogs that know only OIDC discovery, with the two members that its readers demand.
+    /// The same content for catalogs that know only OIDC discovery, with the two members that these require.
     pub(crate) fn openid_configuration(&self, jwks: &str) -> String {
         let mut facts = self.facts.clone();
         facts["subject_types_supported"] = json!(["public"]);

@@ -18,7 +18,7 @@ pub(crate) fn document(issuer: &Issuer, can: Abilities) -> Value {
     for (path, id, summary) in [
         (JWKS, "getKeys", "The public keys that tokens are signed with (RFC 7517)"),
         (AUTHORIZATION_SERVER, "getMetadata", "Authorization server metadata (RFC 8414)"),
-        (OPENID_CONFIGURATION, "getOpenidConfiguration", "The same facts for OIDC discovery"),
+        (OPENID_CONFIGURATION, "getOpenidConfiguration", "The same content for OIDC discovery"),
     ] {
         paths.insert(path.to_owned(), json!({ "get": document_operation(id, summary, true) }));
     }
@@ -54,8 +54,7 @@ pub(crate) fn document(issuer: &Issuer, can: Abilities) -> Value {
 fn token_operation(can: Abilities) -> Value {
     let success = response("The token", "TokenResponse", &["Cache-Control", "DPoP-Nonce"]);
     let mut operation = form_operation("TokenRequest", success);
-    operation["responses"]["400"] =
-        error("The request, or what it asks for, is not acceptable", &["DPoP-Nonce"]);
+    operation["responses"]["400"] = error("The request is invalid", &["DPoP-Nonce"]);
     if can.remembers {
         operation["parameters"] = json!([{
             "name": "DPoP",
@@ -66,7 +65,7 @@ fn token_operation(can: Abilities) -> Value {
     }
     operation["operationId"] = "getToken".into();
     operation["summary"] =
-        "Get a token with client credentials, by token exchange or for an assertion (RFC 6749, RFC 8693, RFC 7523)".into();
+        "Obtain a token with client credentials, by token exchange or with an assertion (RFC 6749, RFC 8693, RFC 7523)".into();
     operation["description"] =
         "The client authenticates with client_id and client_secret in the form, with Basic, with a client_assertion or a \
         certificate as the metadata say, or, for token exchange, with a Bearer that is also the subject_token or the actor_token."
@@ -75,23 +74,22 @@ fn token_operation(can: Abilities) -> Value {
 }
 
 fn introspection_operation() -> Value {
-    let told = response("What may be told of the token", "Introspection", &["Cache-Control"]);
-    let mut operation = form_operation("PresentedToken", told);
+    let described = response("The state and the claims of the token", "Introspection", &["Cache-Control"]);
+    let mut operation = form_operation("PresentedToken", described);
     operation["operationId"] = "introspectToken".into();
-    operation["summary"] = "Ask whether a token is good now, and for what (RFC 7662)".into();
+    operation["summary"] = "Introspect a token: whether it is active, and its claims (RFC 7662)".into();
     operation["description"] =
-        "Told to clients that serve an audience of the token, and to the client that it was issued to. \
+        "Available to clients that serve an audience of the token, and to the client that it was issued to. \
         The client authenticates as at the token endpoint, but not with a Bearer."
             .into();
     operation
 }
 
 fn revocation_operation() -> Value {
-    let done = response("The token is worth nothing any more", "Nothing", &["Cache-Control"]);
+    let done = response("The token is no longer valid", "Nothing", &["Cache-Control"]);
     let mut operation = form_operation("PresentedToken", done);
     operation["operationId"] = "revokeToken".into();
-    operation["summary"] =
-        "Revoke a token, and all that go back to the same authentication (RFC 7009)".into();
+    operation["summary"] = "Revoke a token and all tokens of the same authentication (RFC 7009)".into();
     operation["description"] =
         "Only the client that the token was issued to may. It authenticates as at the token endpoint, but not with a \
         Bearer."
@@ -101,7 +99,7 @@ fn revocation_operation() -> Value {
 
 fn form_operation(form: &str, success: Value) -> Value {
     json!({
-        // As Iceberg's own specification has it; an empty list means that none of the schemes is demanded.
+        // As in Iceberg's own specification; an empty list means that no scheme is required.
         "security": [],
         "requestBody": {
             "required": true,
@@ -111,14 +109,14 @@ fn form_operation(form: &str, success: Value) -> Value {
         },
         "responses": {
             "200": success,
-            "400": error("The request, or what it asks for, is not acceptable", &[]),
-            "401": error("The client did not prove who it is", &["WWW-Authenticate"]),
+            "400": error("The request is invalid", &[]),
+            "401": error("The client was not authenticated", &["WWW-Authenticate"]),
             "405": error("Not POST", &["Allow"]),
             "408": error("The body did not arrive in time", &[]),
             "413": error("The body is too large", &[]),
-            "429": error("Too many wrong secrets from here; try again later", &["Retry-After"]),
+            "429": error("Too many wrong secrets from this address; try again later", &["Retry-After"]),
             "431": error("The header is too large", &[]),
-            "500": error("An internal failure", &[]),
+            "500": error("An internal error", &[]),
             "503": error("Try again", &["Retry-After"]),
         },
     })
@@ -164,11 +162,11 @@ fn token_request(can: Abilities) -> Value {
         ("scope", text("Space-separated; the registered default if absent")),
         (
             "requested_token_type",
-            token_type("The token type that is asked for", &[TokenType::AccessToken, TokenType::Jwt]),
+            token_type("The requested token type", &[TokenType::AccessToken, TokenType::Jwt]),
         ),
-        ("subject_token", text("The token of the party on whose behalf is asked")),
+        ("subject_token", text("The token of the subject")),
         ("subject_token_type", token_type("The type of subject_token", &PRESENTED)),
-        ("actor_token", text("The token of the party that acts")),
+        ("actor_token", text("The token of the actor")),
         ("actor_token_type", token_type("The type of actor_token", &PRESENTED)),
         ("assertion", text("The JWT of a trusted issuer, for the jwt-bearer grant")),
         ("resource", json!({ "type": "array", "items": { "type": "string", "format": "uri" } })),
@@ -179,13 +177,13 @@ fn token_request(can: Abilities) -> Value {
     json!({ "type": "object", "required": ["grant_type"], "properties": properties })
 }
 
-/// How a client proves who it is in the form.
+/// The parameters by which a client authenticates in the form.
 fn client_authentication() -> Map<String, Value> {
     let kinds = AssertionKind::ALL.map(AssertionKind::as_parameter);
     let members = [
         (
             "client_id",
-            json!({ "type": "string", "description": "The client, where it authenticates in the form or by certificate" }),
+            json!({ "type": "string", "description": "The client, if it authenticates in the form or by certificate" }),
         ),
         ("client_secret", json!({ "type": "string", "format": "password" })),
         ("client_assertion", json!({ "type": "string", "description": "A JWT of the client, or about it" })),
@@ -210,7 +208,7 @@ fn token_response() -> Value {
 
 fn presented_token() -> Value {
     let mut properties = client_authentication();
-    for (name, description) in [("token", "An access token"), ("token_type_hint", "Changes nothing")] {
+    for (name, description) in [("token", "An access token"), ("token_type_hint", "Ignored")] {
         properties.insert(name.to_owned(), json!({ "type": "string", "description": description }));
     }
     json!({ "type": "object", "required": ["token"], "properties": properties })
@@ -222,7 +220,7 @@ fn introspection() -> Value {
         "type": "object",
         "required": ["active"],
         "properties": {
-            "active": { "type": "boolean", "description": "If it is false, there is nothing else" },
+            "active": { "type": "boolean", "description": "If it is false, there are no other members" },
             "scope": text, "client_id": text, "sub": text, "iss": text, "jti": text,
             "token_type": { "type": "string", "enum": ["bearer", "DPoP"] },
             "exp": { "type": "integer" },

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, web};
 use serde_json::{Value, json};
 use tokenberg_core::{CATALOG, Issuer};
 
-/// The document of a catalog, for clients that ask it first: `/.well-known/oauth-protected-resource`.
+/// The document of a catalog, for clients that discover its token service: `/.well-known/oauth-protected-resource`.
 #[derive(Clone, Debug)]
 pub struct ProtectedResource {
     path: String,
@@ -14,13 +14,13 @@ pub struct ProtectedResource {
 }
 
 impl ProtectedResource {
-    /// Of the catalog at this address, as in `https://catalog.example/warehouse`, which takes tokens of this issuer.
+    /// For the catalog at this address, as in `https://catalog.example/warehouse`, which accepts tokens of this issuer.
     #[must_use]
     pub fn new(resource: &str, issuer: &Issuer) -> Self {
         let after_scheme = resource.split_once("://").map_or(resource, |(_, rest)| rest);
         let path = after_scheme.find('/').map_or("", |at| &after_scheme[at..]).trim_end_matches('/');
         let facts = json!({
-            // §3.3: whoever reads it compares both to the byte.
+            // §3.3: clients compare both byte by byte.
             "resource": resource,
             "authorization_servers": [issuer.as_str()],
             "bearer_methods_supported": ["header"],
@@ -30,7 +30,7 @@ impl ProtectedResource {
         Self { path: format!("/.well-known/oauth-protected-resource{path}"), facts }
     }
 
-    /// The catalog takes bound tokens, too; see [`BearerConfig::at`](crate::BearerConfig::at).
+    /// The catalog accepts bound tokens, too; see [`BearerConfig::at`](crate::BearerConfig::at).
     #[must_use]
     pub fn with_proofs(mut self) -> Self {
         self.facts["dpop_signing_alg_values_supported"] = proof_algorithms().into();

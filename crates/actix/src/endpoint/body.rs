@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokenberg_core::LARGEST_BODY;
 use tokio::sync::Semaphore;
 
-/// Reads a form; what is left of the payload was not read if this fails. `wastes` says when no more of it will come, because
-/// too little of it is data.
+/// Reads a form; if this fails, the rest of the payload is unread. `wastes` says when no more of it will come, because too little
+/// of it is data.
 pub(crate) async fn read(
     headers: &HeaderMap,
     payload: &mut Payload,
@@ -32,7 +32,7 @@ pub(crate) async fn read(
         .map_err(|_| Fault::BodyTimeout)?
 }
 
-/// How much memory a declared length is worth before that much has arrived.
+/// The memory that is reserved for a declared length before that much has arrived.
 const BELIEVED: usize = 16 * 1024;
 
 async fn collect(
@@ -61,14 +61,14 @@ async fn collect(
         if body.len() + chunk.len() > largest {
             return Err(Fault::BodyTooLarge);
         }
-        // Nobody has proven yet who he is, and a few at a time are more than honest clients send.
+        // The client is not authenticated yet, and clients rarely send many large bodies at once.
         if body.len() + chunk.len() > LARGEST_BODY && place.is_none() {
             place = Some(large_bodies.try_acquire().map_err(|_| Fault::Overloaded)?);
         }
         if let Some(declared) = declared
             && body.len() + chunk.len() > body.capacity()
         {
-            // At once: what a body grows out of stays with the process.
+            // Reserved at once: the buffers that a growing body leaves behind stay with the process.
             body.reserve_exact(declared.saturating_sub(body.len()));
         }
         body.extend_from_slice(&chunk);
@@ -103,7 +103,7 @@ fn is_utf_8(charset: &str) -> bool {
     ["utf-8", "utf8"].iter().any(|name| bare.eq_ignore_ascii_case(name))
 }
 
-/// The one value of a field; two would be read differently by different readers.
+/// The only value of a field; two would be read differently by different recipients.
 fn only<'h>(headers: &'h HeaderMap, name: &HeaderName, fault: Fault) -> Result<Option<&'h str>, Fault> {
     let mut values = headers.get_all(name);
     match (values.next(), values.next()) {

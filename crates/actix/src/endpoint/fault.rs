@@ -24,33 +24,33 @@ pub(crate) enum Fault {
     Charset,
     #[error("the body is declared as compressed")]
     ContentEncoding,
-    #[error("the body is larger than is read")]
+    #[error("the body is larger than the limit")]
     BodyTooLarge,
     #[error("the body did not arrive in time")]
     BodyTimeout,
-    #[error("the body broke off or is not framed as HTTP has it")]
+    #[error("the body ended early or its framing is not valid HTTP")]
     BrokenBody,
     #[error("a trusted proxy says that the client spoke plain HTTP")]
     PlainHttp,
     #[error("too many failed authentications; refused for {seconds} s")]
     TooManyFailures {
-        /// By when there is one more to be had.
+        /// Seconds until another attempt is allowed.
         seconds: u32,
     },
-    #[error("too many secrets wait to be digested")]
+    #[error("too many computations are waiting")]
     Overloaded,
-    #[error("nothing could be signed")]
+    #[error("signing failed")]
     Unsigned,
-    #[error("what has to be remembered could not be written")]
+    #[error("a revocation or single-use identifier could not be stored")]
     Unwritten,
     #[error("there is no room for another record of the audit")]
     Unrecorded,
     #[error("cannot obtain the keys of another issuer")]
     KeysUnavailable {
-        /// Until it is worth trying again.
+        /// Seconds until a retry may succeed.
         seconds: u32,
     },
-    #[error("what is known of the store is too old to tell of a token")]
+    #[error("the state of the store is too old to describe a token")]
     TooOld,
     #[error("the system gave no random bits")]
     NoRandomness,
@@ -61,8 +61,8 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// The status, and what stands in the body.
-    pub(crate) fn told(self) -> (StatusCode, OAuthError) {
+    /// The status, and the content of the body.
+    pub(crate) fn response(self) -> (StatusCode, OAuthError) {
         use ErrorCode::{InvalidRequest, ServerError, TemporarilyUnavailable};
         let (status, code, description) = match self {
             Self::NotFound => (StatusCode::NOT_FOUND, InvalidRequest, "there is nothing at this path"),
@@ -98,12 +98,12 @@ impl Fault {
             Self::PlainHttp => (
                 StatusCode::BAD_REQUEST,
                 InvalidRequest,
-                "secrets travel over TLS only; ask by https, and change the secret that was just sent",
+                "secrets are accepted over TLS only; use https, and replace the secret that was just sent",
             ),
             Self::TooManyFailures { .. } => (
                 StatusCode::TOO_MANY_REQUESTS,
                 TemporarilyUnavailable,
-                "too many failed authentications from here; try again later",
+                "too many failed authentications from this address; try again later",
             ),
             Self::Overloaded => {
                 (StatusCode::SERVICE_UNAVAILABLE, TemporarilyUnavailable, "try again in a second")
@@ -111,12 +111,12 @@ impl Fault {
             Self::Unwritten => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 TemporarilyUnavailable,
-                "it could not be written down; try again in a second",
+                "the change could not be stored; try again in a second",
             ),
             Self::Unrecorded => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 TemporarilyUnavailable,
-                "it could not be recorded; try again in a second",
+                "the request could not be recorded; try again in a second",
             ),
             Self::KeysUnavailable { .. } => (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -126,10 +126,10 @@ impl Fault {
             Self::TooOld => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 TemporarilyUnavailable,
-                "whether it was revoked is not known now; try again in a second",
+                "the revocations are not known at present; try again in a second",
             ),
             Self::Unsigned | Self::NoRandomness | Self::NoTime | Self::Panicked => {
-                (StatusCode::INTERNAL_SERVER_ERROR, ServerError, "an internal failure, which was logged")
+                (StatusCode::INTERNAL_SERVER_ERROR, ServerError, "an internal error, which was logged")
             }
         };
         (status, OAuthError::new(code, description))
@@ -140,7 +140,7 @@ impl Fault {
         if let Self::MethodNotAllowed(methods) = self { Some(methods) } else { None }
     }
 
-    /// Seconds of `Retry-After`: without it, Iceberg's Java client does not try again (conformance IC-16).
+    /// Seconds of `Retry-After`: without it, Iceberg's Java client does not retry (conformance IC-16).
     pub(crate) fn retry_after(self) -> Option<u32> {
         if let Self::TooManyFailures { seconds } | Self::KeysUnavailable { seconds } = self {
             return Some(seconds);
@@ -178,7 +178,7 @@ mod tests {
             Fault::NoTime,
             Fault::Panicked,
         ] {
-            let (status, error) = fault.told();
+            let (status, error) = fault.response();
             assert!(status.is_client_error() || status.is_server_error());
             let description = error.description.unwrap();
             assert!(description.bytes().all(|b| matches!(b, 0x20 | 0x21 | 0x23..=0x5B | 0x5D..=0x7E)));

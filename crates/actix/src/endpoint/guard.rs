@@ -1,4 +1,4 @@
-//! Wraps every route: limits of the head, a request identifier, and a panic that stays one answer.
+//! Wraps every route: limits of the head, a request identifier, and a response of 500 to a panic.
 
 use crate::endpoint::fault::Fault;
 use crate::endpoint::reply;
@@ -23,7 +23,7 @@ pub(crate) async fn guard(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = RequestId::next();
-    // Whether a host has to be asked by TLS from now on is for its owner to say, so only a server of ours says it.
+    // HSTS is for the owner of the host to set, so only our own server sends it.
     let secure = peer::is_secure(&request);
     request.extensions_mut().insert(id);
     let checked = if peer::is_cut_off(&request) { Err(Fault::HeadTooLarge) } else { check_head(&request) };
@@ -34,7 +34,7 @@ pub(crate) async fn guard(
             answer?.map_into_boxed_body()
         }
         Err(fault) => {
-            tracing::warn!(request_id = id.as_str(), reason = %fault, "refused a request for its head");
+            tracing::warn!(request_id = id.as_str(), reason = %fault, "refused a request because of its head");
             let (request, payload) = request.into_parts();
             let mut response = reply::closing(reply::fault(fault), payload);
             response.head_mut().set_connection_type(ConnectionType::Close);
@@ -43,13 +43,13 @@ pub(crate) async fn guard(
     };
     finish(response.headers_mut(), &id, secure);
     if response.status() == StatusCode::UNAUTHORIZED {
-        // Whoever fails to authenticate gets the same answer to the last byte, whatever he failed by (conformance CA-18).
+        // Every failed authentication gets the same answer to the last byte, whatever the cause (conformance CA-18).
         response.headers_mut().remove(X_REQUEST_ID);
     }
     Ok(response)
 }
 
-/// As an error, because the request is gone that an answer of a service belongs to.
+/// As an error, because the request that a service response needs is gone.
 fn panicked(id: &RequestId, secure: bool) -> Error {
     tracing::error!(request_id = id.as_str(), "a handler panicked");
     let mut response = reply::fault(Fault::Panicked);
@@ -87,7 +87,7 @@ fn check_head(request: &ServiceRequest) -> Result<(), Fault> {
     if request.headers().get_all(header::HOST).any(|host| !is_host(host.as_bytes())) {
         return Err(Fault::Host);
     }
-    // RFC 9112 §3.2.2 lets the target win over Host; two opinions on whom a request is for are refused instead.
+    // RFC 9112 §3.2.2 prefers the target to Host; a request in which they differ is refused instead.
     let host = request.headers().get(header::HOST).map(HeaderValue::as_bytes);
     match (request.uri().authority(), host) {
         (Some(authority), Some(host)) if !authority.as_str().as_bytes().eq_ignore_ascii_case(host) => {

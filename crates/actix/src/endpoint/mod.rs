@@ -1,4 +1,4 @@
-//! Reads and answers a form: RFC 6749 §3.2, and its companions RFC 7662 §2 and RFC 7009 §2.
+//! Reads and answers the form of an endpoint: RFC 6749 §3.2, and its companions RFC 7662 §2 and RFC 7009 §2.
 
 pub(crate) mod body;
 pub(crate) mod fault;
@@ -22,7 +22,7 @@ use tokenberg_core::{Authentication, Credential, ErrorCode, NotGranted, Presente
 /// RFC 9449 §4.1.
 pub(crate) const DPOP: HeaderName = HeaderName::from_static("dpop");
 
-/// Answers whatever arrives at the endpoint.
+/// Answers every request to the endpoint.
 pub(crate) async fn answer(
     service: &TokenService,
     endpoint: Endpoint,
@@ -86,7 +86,7 @@ async fn decide(
     body: &[u8],
     audit: &mut Audit,
 ) -> Result<HttpResponse, Denied> {
-    // What is revoked is recorded by whoever writes it, or not revoked.
+    // A revocation is recorded by the component that stores it, or not made.
     if endpoint != Endpoint::Revocation
         && service.observer().recorder().is_some_and(|recorder| !recorder.has_room())
     {
@@ -99,7 +99,7 @@ async fn decide(
     let presented = Request {
         authorization: &authorization,
         dpop: &dpop,
-        // Of the connection; whoever sends Client-Cert says about himself what he likes (conformance MT-05).
+        // From the connection; any client can send a header Client-Cert (conformance MT-05).
         certificate: certificate.as_deref(),
         query: request.uri().query(),
         body,
@@ -138,7 +138,7 @@ async fn decide(
     }
 }
 
-/// What of the credential could be guessed, or is costly to verify.
+/// The part of the credential that could be guessed, or is costly to verify.
 fn limited(credential: &Credential) -> throttle::Credential<'_> {
     match credential {
         Credential::Secret(secret) => throttle::Credential::Secret(&secret.readings),

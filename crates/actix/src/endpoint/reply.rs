@@ -14,7 +14,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokenberg_core::{Introspection, OAuthError, TokenResponse};
 
-/// The header that guards all answers against being taken for something else than they say.
+/// The header that keeps browsers from guessing another content type, on all responses.
 fn builder(status: StatusCode) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
     response
@@ -23,7 +23,7 @@ fn builder(status: StatusCode) -> HttpResponseBuilder {
     response
 }
 
-/// An answer that nobody may keep.
+/// A response that must not be stored.
 pub(crate) fn private(status: StatusCode) -> HttpResponseBuilder {
     let mut response = builder(status);
     // RFC 6749 §5.1: "The authorization server MUST include the HTTP 'Cache-Control' response header field with a value
@@ -35,7 +35,7 @@ pub(crate) fn private(status: StatusCode) -> HttpResponseBuilder {
 /// RFC 9449 §8.1.
 const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
-/// The token, and the nonce for the next proof where there has to be one (RFC 9449 §8.2).
+/// The token, and the nonce for the next proof if one is required (RFC 9449 §8.2).
 pub(crate) fn granted(response: &TokenResponse, nonce: Option<&str>) -> HttpResponse {
     let mut granted = private(StatusCode::OK);
     if let Some(nonce) = nonce {
@@ -44,17 +44,17 @@ pub(crate) fn granted(response: &TokenResponse, nonce: Option<&str>) -> HttpResp
     granted.body(String::from(response.to_json()))
 }
 
-/// What is told of a token.
+/// The description of a token.
 pub(crate) fn introspected(introspection: &Introspection) -> HttpResponse {
     private(StatusCode::OK).body(introspection.to_json())
 }
 
-/// That a token is worth nothing any more. RFC 7009 §2.2: "The content of the response body is ignored".
+/// The response to a revocation. RFC 7009 §2.2: "The content of the response body is ignored".
 pub(crate) fn revoked() -> HttpResponse {
     private(StatusCode::OK).body("{}")
 }
 
-/// What the core refused, and the nonce that the next proof should have.
+/// The response to a refusal by the core, with the nonce for the next proof.
 pub(crate) fn refused(error: OAuthError, nonce: Option<&str>, id: Option<&RequestId>) -> HttpResponse {
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
     let mut response = private(status);
@@ -67,8 +67,8 @@ pub(crate) fn refused(error: OAuthError, nonce: Option<&str>, id: Option<&Reques
     response.body(naming(error, status, id).to_json())
 }
 
-/// The same, and its description says what the request is called in our log, so that whoever reads it can ask us. Not where
-/// authentication failed: those answers are alike to the last byte (conformance CA-18).
+/// The same, with the request's identifier in our log in its description, so that the client's operator can name it. Not for
+/// failed authentications: those responses are alike to the last byte (conformance CA-18).
 fn naming(error: OAuthError, status: StatusCode, id: Option<&RequestId>) -> OAuthError {
     match (&error.description, id) {
         (Some(description), Some(id)) if status.is_client_error() && status != StatusCode::UNAUTHORIZED => {
@@ -79,14 +79,14 @@ fn naming(error: OAuthError, status: StatusCode, id: Option<&RequestId>) -> OAut
     }
 }
 
-/// What did not get as far as the core, or failed behind it.
+/// The response to a request that did not reach the core, or failed after it.
 pub(crate) fn fault(fault: Fault) -> HttpResponse {
     fault_of(fault, None)
 }
 
-/// The same of a request that the log tells of.
+/// The same for a request that is logged.
 pub(crate) fn fault_of(fault: Fault, id: Option<&RequestId>) -> HttpResponse {
-    let (status, error) = fault.told();
+    let (status, error) = fault.response();
     let mut response = private(status);
     if let Some(methods) = fault.allow() {
         response.insert_header((header::ALLOW, methods));
@@ -97,10 +97,10 @@ pub(crate) fn fault_of(fault: Fault, id: Option<&RequestId>) -> HttpResponse {
     response.body(naming(error, status, id).to_json())
 }
 
-/// An answer to a request whose body was not read to its end: the connection ends with it.
+/// A response to a request whose body was not read to its end: the connection ends with it.
 ///
-/// actix would go on reading a chunked body for as long as it comes, unless somebody still holds the payload; so the
-/// answer holds it (conformance HT-07, HT-12).
+/// actix would read a chunked body to its end unless the payload is still held, so the response holds it (conformance HT-07,
+/// HT-12).
 pub(crate) fn closing(mut response: HttpResponse, payload: Payload) -> HttpResponse {
     if matches!(payload, Payload::None) {
         return response;
@@ -129,7 +129,7 @@ impl MessageBody for Holding {
     }
 }
 
-/// A document that everybody may read and keep for a while: keys and metadata (conformance KS-03, MD-06).
+/// A public document that may be cached for a while: keys and metadata (conformance KS-03, MD-06).
 pub(crate) fn public(request: &HttpRequest, text: &str) -> HttpResponse {
     let tag = entity_tag(text);
     let known = is_known(request, &tag);

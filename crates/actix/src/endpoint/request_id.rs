@@ -4,13 +4,13 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What the request is called in the answer's `X-Request-Id` and in the audit: 64 bits that look
-/// random, and never what a client sent.
+/// The identifier of a request in `X-Request-Id` of the response and in the audit: 64 bits that look random, and are never chosen
+/// by a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestId([u8; 16]);
 
-/// Requests are counted, and their names are keyed hashes of the count: unlike random bits, these cost no call of the system,
-/// and nothing depends on nobody's being able to tell the next one.
+/// Requests are counted, and their identifiers are keyed hashes of the count: unlike random bits, these cost no system call, and
+/// they need not be unpredictable.
 static REQUESTS: AtomicU64 = AtomicU64::new(0);
 static NAMES: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 

@@ -4,20 +4,20 @@ use std::fmt::Write;
 
 /// A text under construction, in Prometheus' text format.
 ///
-/// Names and help texts are ours, and so are labels: nothing that a client has sent gets into them (conformance SE-07).
+/// Names, help texts and labels are fixed: nothing that a client has sent gets into them (conformance SE-07).
 #[derive(Debug, Default)]
 pub struct Exposition {
     text: String,
 }
 
 impl Exposition {
-    /// One figure that goes up and down.
+    /// A gauge.
     pub fn gauge(&mut self, name: &'static str, help: &'static str, value: f64) {
         self.family("gauge", name, help);
         self.sample(name, &[], value);
     }
 
-    /// One figure that only grows; its name ends with `_total`.
+    /// A counter; its name ends with `_total`.
     pub fn counter(&mut self, name: &'static str, help: &'static str, value: u64) {
         self.family("counter", name, help);
         self.sample(name, &[], exact(value));
@@ -29,7 +29,7 @@ impl Exposition {
         let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }
 
-    /// One of them.
+    /// One sample of a family.
     pub fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
         self.text.push_str(name);
         for (at, (label, value)) in labels.iter().enumerate() {
@@ -47,7 +47,7 @@ impl Exposition {
     }
 }
 
-/// Prometheus has no integers; beyond 2^53 one more or less is not seen.
+/// Prometheus has no integers; beyond 2^53 a difference of one is lost.
 #[allow(clippy::cast_precision_loss, reason = "as the format has it")]
 pub(crate) fn exact(value: u64) -> f64 {
     value as f64

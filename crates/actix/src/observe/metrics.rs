@@ -1,4 +1,4 @@
-//! Counts what was answered; each request adds to a few atomics. Conformance SE-07: labels are words of ours.
+//! Counts requests, decisions and durations; each request adds to a few atomics. Conformance SE-07: all labels are fixed.
 
 #[cfg(feature = "server")]
 use crate::connection::figures::ConnectionFigures;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokenberg_core::{ErrorCode, GrantType, Outcome};
 
-/// Those that are shown before they have happened, so that the first is an increase.
+/// The outcomes that are exposed at 0, so that the first occurrence is an increase.
 const ALWAYS_SHOWN: [Outcome; 4] = [
     Outcome::Granted,
     Outcome::Refused(ErrorCode::InvalidClient),
@@ -16,7 +16,7 @@ const ALWAYS_SHOWN: [Outcome; 4] = [
     Outcome::Refused(ErrorCode::ServerError),
 ];
 
-/// Requests without a grant that we know come last.
+/// Requests without a known grant come last.
 const GRANTS: usize = GrantType::ALL.len() + 1;
 
 const ENDPOINTS: [(Endpoint, &str); 3] = [
@@ -25,14 +25,14 @@ const ENDPOINTS: [(Endpoint, &str); 3] = [
     (Endpoint::Revocation, "revocation"),
 ];
 
-/// What made the throttle refuse.
+/// The reason of a refusal by the throttle.
 #[derive(Clone, Copy)]
 pub(crate) enum ThrottledBy {
     Client,
     Source,
 }
 
-/// Documents that everybody may read.
+/// Public documents.
 #[derive(Clone, Copy)]
 pub(crate) enum Document {
     Keys,
@@ -40,7 +40,7 @@ pub(crate) enum Document {
     OpenApi,
 }
 
-/// The figures of one service.
+/// The metrics of one service.
 #[derive(Default)]
 pub(crate) struct Metrics {
     requests: [[[AtomicU64; Outcome::COUNT]; GRANTS]; ENDPOINTS.len()],
@@ -101,7 +101,7 @@ impl Metrics {
         one_more(&self.documents[document as usize]);
     }
 
-    /// The figures of the connections of a server of ours.
+    /// The metrics of the connections of our own server.
     #[cfg(feature = "server")]
     pub(crate) fn connections(&self) -> &std::sync::Arc<ConnectionFigures> {
         &self.connections
@@ -121,7 +121,7 @@ impl Metrics {
         self.signing.expose(to, "tokenberg_signing_duration_seconds", &[]);
         to.counter(
             "tokenberg_failed_authentications_total",
-            "Requests with a client secret that is not right.",
+            "Requests with a wrong client secret.",
             read(&self.failed_authentications),
         );
         to.family("counter", "tokenberg_throttled_total", "Requests refused with 429 for earlier failures.");
@@ -171,8 +171,8 @@ impl Metrics {
                 let grant = GrantType::ALL.get(at).map_or_else(|| "none".to_owned(), |grant| short(*grant));
                 for (outcome, count) in Outcome::all().zip(by_outcome) {
                     let count = read(count);
-                    let shown = *endpoint == Endpoint::Tokens && ALWAYS_SHOWN.contains(&outcome);
-                    if count > 0 || shown {
+                    let is_exposed = *endpoint == Endpoint::Tokens && ALWAYS_SHOWN.contains(&outcome);
+                    if count > 0 || is_exposed {
                         let outcome = outcome.as_str().replace(' ', "_");
                         let labels = [("endpoint", *name), ("grant", &grant), ("outcome", &outcome)];
                         to.sample(NAME, &labels, exact(count));
@@ -201,7 +201,7 @@ fn read(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
 }
 
-/// Upper bounds in microseconds, and as Prometheus has them.
+/// Upper bounds in microseconds, and as Prometheus writes them.
 const BOUNDS: [(u64, &str); 13] = [
     (100, "0.0001"),
     (250, "0.00025"),
@@ -218,10 +218,10 @@ const BOUNDS: [(u64, &str); 13] = [
     (5_000_000, "5"),
 ];
 
-/// How often something took how long.
+/// A histogram of durations.
 #[derive(Default)]
 struct Histogram {
-    /// Each by itself, not with those below; the last is beyond all bounds.
+    /// Each bucket separately, without those below; the last is above all bounds.
     counts: [AtomicU64; BOUNDS.len() + 1],
     microseconds: AtomicU64,
 }

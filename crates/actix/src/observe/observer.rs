@@ -1,5 +1,5 @@
-//! What is reported of decisions: metrics, records of the audit and lines of the log; and how much of it requests without client
-//! authentication may cause, whatever they vary; conformance SE-06, CWE-779.
+//! Reports decisions to metrics, audit and log, and bounds how much of that requests without client authentication cause;
+//! conformance SE-06, CWE-779.
 
 use crate::answering::failures::{Allowance, FailureTable};
 use crate::observe::AUDIT;
@@ -12,16 +12,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokenberg_core::{AuditRecord, Outcome, Recorder};
 
-/// How many sources have a budget of their own at a time.
+/// The number of sources with their own budget at a time.
 const SOURCES: usize = 8 * 1024;
 /// A source may have one record a minute for this many bytes of the whole budget.
 const BYTES_FOR_A_RECORD_OF_A_SOURCE: u32 = 8 * 1024;
-/// How often a record and a line say how many decisions were left out.
+/// The interval of reports about decisions that were left out.
 const REPORT_EVERY: Duration = Duration::from_secs(60);
-/// How fast a budget is free again after it was used up.
+/// How fast a used-up budget is free again.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Where decisions are reported.
+/// Reports decisions.
 pub(crate) struct Observer {
     metrics: Arc<Metrics>,
     recorder: Option<Arc<dyn Recorder>>,
@@ -30,20 +30,20 @@ pub(crate) struct Observer {
     begun: Instant,
 }
 
-/// What requests without client authentication have used of their budget.
+/// The used budget of requests without client authentication.
 struct Unverified {
     budget: Budget,
     by_source: FailureTable,
-    /// How many decisions were left out when that was last reported, by outcome.
+    /// The numbers of left-out decisions at the last report, by outcome.
     reported: Vec<u64>,
     /// Whether a report is scheduled.
     is_report_due: bool,
 }
 
-/// Bytes that leak away: half of the budget at once, and as much in every minute after, so that no minute sees more than all of it.
+/// A leaky bucket of bytes: half of the budget at once, and as much in every minute after, so that no minute exceeds the budget.
 struct Budget {
     half: u64,
-    /// When all that was used is free again, on the clock of the observer.
+    /// When all of the budget is free again, on the clock of the observer.
     free_at: Duration,
 }
 
@@ -52,7 +52,7 @@ impl Budget {
         Self { half: u64::from(bytes_per_minute / 2), free_at: Duration::ZERO }
     }
 
-    /// Uses so many bytes, if they are left.
+    /// Uses so many bytes, if they are available.
     fn takes(&mut self, bytes: u64, now: Duration) -> bool {
         let Some(nanoseconds) = (MINUTE.as_nanos() * u128::from(bytes)).checked_div(self.half.into()) else {
             return false;
@@ -68,7 +68,7 @@ impl Budget {
 }
 
 impl Observer {
-    /// Requests without client authentication may cause records of so many bytes a minute, and as many lines of the log.
+    /// Limits requests without client authentication to so many bytes of records a minute, and as many lines of the log.
     pub(crate) fn new(
         metrics: Arc<Metrics>,
         recorder: Option<Arc<dyn Recorder>>,
@@ -97,7 +97,7 @@ impl Observer {
         self.recorder.as_deref()
     }
 
-    /// Whether the record of a request without client authentication is made, and its line. If not, it is counted.
+    /// Whether to record and log a request without client authentication. If not, it is counted.
     pub(crate) fn admits(self: &Arc<Self>, record: &AuditRecord<'_>, source: Option<IpAddr>) -> bool {
         let source = self.keys.hash_one(source.map(site));
         let now = self.begun.elapsed();
@@ -121,7 +121,7 @@ impl Observer {
         false
     }
 
-    /// Reports in a minute what is left out until then. A service that is used outside of a runtime reports at its end only.
+    /// Reports in a minute what is left out until then. Outside of a runtime, a service reports at its end only.
     fn schedule_report(self: &Arc<Self>) {
         let observer = Arc::downgrade(self);
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
@@ -154,7 +154,7 @@ impl Observer {
             target: AUDIT,
             records,
             outcomes = ?outcomes.iter().map(|(outcome, count)| (outcome.as_str(), count)).collect::<Vec<_>>(),
-            "left out requests without client authentication: they exceeded what they may write in a minute"
+            "left out requests without client authentication: they exceeded their log budget of this minute"
         );
     }
 
@@ -164,7 +164,7 @@ impl Observer {
     }
 }
 
-/// How many bytes the record has when it is written.
+/// The length of the record in bytes when it is written.
 fn length(record: &AuditRecord<'_>) -> u64 {
     struct Length(u64);
     impl io::Write for Length {

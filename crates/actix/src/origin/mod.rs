@@ -13,7 +13,7 @@ use std::str::FromStr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network(IpNet);
 
-/// Why a text is no network.
+/// Why a text is not a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NetworkFault {
     /// Neither an address nor an address, a slash and a number that it has bits for.
@@ -50,7 +50,7 @@ impl fmt::Display for Network {
     }
 }
 
-/// Proxies whose `X-Forwarded-For`, `X-Forwarded-Proto` and `Forwarded` are believed; of everybody else they are not read.
+/// The proxies whose `X-Forwarded-For`, `X-Forwarded-Proto` and `Forwarded` are used; the headers of others are not read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<Network>);
 
@@ -60,7 +60,7 @@ impl FromIterator<Network> for TrustedProxies {
     }
 }
 
-/// Who sent a request, as far as anybody knows whom we believe.
+/// The origin of a request, as far as the peer and trusted proxies report it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Origin {
     pub(crate) address: Option<ClientAddress>,
@@ -120,7 +120,7 @@ impl TrustedProxies {
             (true, false) => standard.ip,
             (false, true) => customary.ip,
             (true, true) if standard.ip == customary.ip => standard.ip,
-            // Proxies set one of the two and pass the other on: whoever sends both has to live with the proxy's address.
+            // Proxies set one of the two and pass the other on: a client that sends both counts under the proxy's address.
             (true, true) | (false, false) => peer.ip(),
         };
         let of_standard = match standard.client {
@@ -133,8 +133,8 @@ impl TrustedProxies {
         Origin { address, is_plain }
     }
 
-    /// The right-most address that is not of a trusted proxy: each hop appends the address that it saw, so all that stands
-    /// left of that may be invented.
+    /// The right-most address that is not of a trusted proxy: each hop appends the address that it saw, so a client may have
+    /// invented all that is left of it.
     fn client(&self, peer: IpAddr, nodes: Vec<&str>) -> Hop {
         let mut known = Hop { ip: peer, client: None };
         for (at, node) in nodes.into_iter().enumerate().rev() {
@@ -155,7 +155,7 @@ struct Hop {
     client: Option<usize>,
 }
 
-/// What one proxy says: `for` and `proto` of a forwarded-element; RFC 7239 §4.
+/// The statement of one proxy: `for` and `proto` of a forwarded-element; RFC 7239 §4.
 struct Element<'a> {
     node: &'a str,
     proto: &'a str,
@@ -184,7 +184,7 @@ fn texts(headers: &HeaderMap, name: &HeaderName) -> String {
     values.collect::<Vec<_>>().join(",")
 }
 
-/// Splits where the separator does not stand in a quoted-string.
+/// Splits at the separator, except in a quoted-string.
 fn quoted_split(text: &str, separator: char) -> Vec<&str> {
     let (mut parts, mut begin, mut quoted, mut escaped) = (Vec::new(), 0, false, false);
     for (at, c) in text.char_indices() {

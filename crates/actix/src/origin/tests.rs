@@ -30,10 +30,10 @@ fn ht_22_networks() {
 }
 
 #[test]
-fn ht_22_ht_19_the_right_most_untrusted_hop_of_a_trusted_proxy_and_of_nobody_else() {
+fn ht_22_ht_19_the_right_most_untrusted_hop_of_trusted_proxies_only() {
     let proxies: TrustedProxies = ["10.0.0.0/8", "2001:db8:ffff::/48"].map(network).into_iter().collect();
     let cases: &[Case<'_>] = &[
-        // Nobody believes a stranger.
+        // The headers of an untrusted peer are ignored.
         (
             "192.0.2.1:9",
             &[(XFF, "203.0.113.5"), (XFP, "http"), (FWD, "for=203.0.113.5;proto=http")],
@@ -50,7 +50,7 @@ fn ht_22_ht_19_the_right_most_untrusted_hop_of_a_trusted_proxy_and_of_nobody_els
         ("10.0.0.1:9", &[(XFF, "[2001:db8::7]:1234")], "2001:db8::7", false),
         ("10.0.0.1:9", &[(XFF, "2001:db8::7")], "2001:db8::7", false),
         ("10.0.0.1:9", &[(XFF, "::ffff:203.0.113.5")], "203.0.113.5", false),
-        // What cannot be read ends what is known.
+        // An unreadable value ends the search.
         ("10.0.0.1:9", &[(XFF, "203.0.113.5, unknown")], "10.0.0.1:9", false),
         ("10.0.0.1:9", &[(XFF, "203.0.113.5, junk, 10.0.0.2")], "10.0.0.2", false),
         ("10.0.0.1:9", &[(XFF, "")], "10.0.0.1:9", false),
@@ -108,7 +108,7 @@ fn ht_19_the_scheme_of_the_client_is_the_first_of_a_list() {
         (&["for=203.0.113.5;proto=https, for=10.0.0.2;proto=http"], "203.0.113.5", false),
         (&["for=203.0.113.5;proto=https", "for=10.0.0.2;proto=http"], "203.0.113.5", false),
         (&["for=203.0.113.5;proto=http, for=10.0.0.2;proto=https"], "203.0.113.5", true),
-        // The first element is the client's invention.
+        // The client invented the first element.
         (&["for=1.2.3.4;proto=https, for=203.0.113.5;proto=http"], "203.0.113.5", true),
         // Nodes without an address (RFC 7239 §6), and proxies only.
         (&["proto=http"], "10.0.0.1:9", true),
@@ -126,7 +126,7 @@ fn ht_19_the_scheme_of_the_client_is_the_first_of_a_list() {
 const XFF: &str = "X-Forwarded-For";
 const XFP: &str = "X-Forwarded-Proto";
 const FWD: &str = "Forwarded";
-/// The peer, its headers, and what comes of them.
+/// The peer, its headers, and the resulting origin.
 type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str, bool);
 
 fn check(proxies: &TrustedProxies, cases: &[Case<'_>]) {

@@ -1,4 +1,4 @@
-//! Runs the service as a server of its own: listeners, their limits, and a graceful end.
+//! Runs the service as its own server: listeners, their limits, and a graceful shutdown.
 
 pub(crate) mod transport;
 
@@ -25,26 +25,28 @@ use std::time::Duration;
 /// The longest that an idle connection is kept (conformance HT-10).
 pub const LONGEST_KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// How many connections may be open at a time by default.
+/// The default limit of open connections.
 pub const MOST_CONNECTIONS: usize = 25_000;
 
-/// How many connections the listener for operations has at a time.
+/// The limit of open connections of the listener for operations.
 pub const OPERATIONS_CONNECTIONS: usize = 64;
 
-/// The shortest timeout of a connection: actix reads a clock for these that is up to half a second late, and a timer
-/// that is over before it begins wakes nobody.
+/// The shortest timeout of a connection: actix reads a clock for these that is up to half a second late, and a timer that is over
+/// before it begins never fires.
 const SHORTEST: Duration = Duration::from_secs(1);
 
-/// A base path that is no path: it begins with a slash, does not end with one, and has only characters of a URL's path
-/// that need no encoding.
+/// An invalid base path: it has to begin with a slash, not end with one, and use only characters of a URL's path that need no
+/// encoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a base path begins with a slash, does not end with one, and has letters, digits and -._~/ only")]
+#[error(
+    "a base path has to begin with a slash, not end with one, and contain only letters, digits and -._~/"
+)]
 pub struct BasePathFault;
 
-/// Whether [`ServerBuilder::base_path`] would take it.
+/// Checks a path for [`ServerBuilder::base_path`].
 ///
 /// # Errors
-/// If not.
+/// If it is invalid.
 pub fn check_base_path(base_path: &str) -> Result<(), BasePathFault> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);
     let good = base_path.is_empty()
@@ -55,7 +57,7 @@ pub fn check_base_path(base_path: &str) -> Result<(), BasePathFault> {
     if good { Ok(()) } else { Err(BasePathFault) }
 }
 
-/// Makes a server of a [`TokenService`]. It handles no signals: whoever runs it calls [`Handle::drain`].
+/// Builds a server of a [`TokenService`]. It handles no signals: the program calls [`Handle::drain`].
 #[must_use = "a builder does nothing until it is run"]
 pub struct ServerBuilder {
     service: TokenService,
@@ -120,42 +122,41 @@ impl ServerBuilder {
         Ok(Self { base_path: base_path.to_owned(), ..self })
     }
 
-    /// Speaks TLS at all listeners but that for operations; see [`tls`](crate::tls).
+    /// Speaks TLS on all listeners except that for operations; see [`tls`](crate::tls).
     pub fn tls(self, config: rustls::ServerConfig) -> Self {
         Self { tls: Some(config), ..self }
     }
 
-    /// Judges the certificates that clients show by these; see
+    /// Verifies client certificates by these authorities; see
     /// [`Tls::with_client_authorities`](crate::tls::Tls::with_client_authorities).
     pub fn client_authorities(self, authorities: ClientAuthorities) -> Self {
         Self { client_authorities: Some(authorities), ..self }
     }
 
-    /// Serves `/healthz`, `/readyz` and what else the operations have at this listener, in plain HTTP.
+    /// Serves `/healthz`, `/readyz` and the other routes of the operations on this listener, in plain HTTP.
     pub fn operations(self, listener: TcpListener, operations: Operations) -> Self {
         Self { operations: Some((listener, operations)), ..self }
     }
 
-    /// How many threads serve; one per core by default, and at least one.
+    /// The number of worker threads; one per core by default, and at least one.
     pub fn workers(self, workers: usize) -> Self {
         Self { workers: Some(workers.max(1)), ..self }
     }
 
-    /// How many connections may be open at a time, without those for operations; [`MOST_CONNECTIONS`] by default, and at
-    /// least 16. Each takes one file descriptor.
+    /// The limit of open connections, without those for operations; [`MOST_CONNECTIONS`] by default, and at least 16. Each takes
+    /// one file descriptor.
     ///
-    /// When seven eighths are open, a new one ends those that have been idle for longest, and those whose clients do not
-    /// read. When fifteen sixteenths are, answers end their connections, and those end whose clients are slow. When all
-    /// are open, others wait until they are accepted. Of the places, a half and at most 4,096 may be taken
-    /// by TLS handshakes, a quarter of these by one source before others need them.
+    /// At seven eighths of it, a new connection ends those that have been idle for longest, and those whose clients do not read.
+    /// At fifteen sixteenths, answers end their connections, and those of slow clients end. At the limit, new connections wait
+    /// until they are accepted. TLS handshakes may take a half of the limit and at most 4,096, one source a quarter of these
+    /// before others need them.
     pub fn most_connections(self, most_connections: usize) -> Self {
         Self { most_connections: most_connections.max(16), ..self }
     }
 
-    /// How many connections one address, or one IPv6 site of 2^64, may have at a time; any number by default, because
-    /// behind a proxy all come from the same. One more ends the one that has been idle for longest, and is refused if
-    /// there is none. [`TokenServiceBuilder::trusted_proxies`](crate::TokenServiceBuilder::trusted_proxies) are not held
-    /// to it.
+    /// The limit of connections from one address, or one IPv6 site of 2^64; unlimited by default, because behind a proxy all come
+    /// from the same. One more ends the one that has been idle for longest, and is refused if there is none.
+    /// [`TokenServiceBuilder::trusted_proxies`](crate::TokenServiceBuilder::trusted_proxies) are exempt.
     pub fn most_connections_of_a_source(self, most_of_a_source: usize) -> Self {
         Self { most_of_a_source, ..self }
     }
@@ -165,28 +166,28 @@ impl ServerBuilder {
         Self { keep_alive: keep_alive.clamp(SHORTEST, LONGEST_KEEP_ALIVE), ..self }
     }
 
-    /// How long the head of a request may take; 5 s (conformance HT-08), and at least 1 s. For a later request of a
-    /// connection it is a second more.
+    /// The timeout for the head of a request; 5 s (conformance HT-08), and at least 1 s. For a later request of a connection it
+    /// is a second longer.
     pub fn head_timeout(self, head_timeout: Duration) -> Self {
         Self { head_timeout: head_timeout.max(SHORTEST), ..self }
     }
 
-    /// How long a client may take for 16 KiB of an answer that the system has no room for; 10 s, and at least 1 s.
+    /// The timeout for a client to take 16 KiB of an answer that the system cannot buffer; 10 s, and at least 1 s.
     pub fn write_timeout(self, write_timeout: Duration) -> Self {
         Self { write_timeout: write_timeout.max(SHORTEST), ..self }
     }
 
-    /// How long a connection that we close may take to notice; 1 s, and at least that.
+    /// How long a connection that we close waits for the client to close it; 1 s, and at least that.
     pub fn disconnect_timeout(self, disconnect_timeout: Duration) -> Self {
         Self { disconnect_timeout: disconnect_timeout.max(SHORTEST), ..self }
     }
 
-    /// How long requests are still accepted after `/readyz` began to say no; not at all by default.
+    /// How long requests are still accepted after `/readyz` began to answer 503; 0 by default.
     pub fn drain_delay(self, drain_delay: Duration) -> Self {
         Self { drain_delay, ..self }
     }
 
-    /// How long requests that were begun may take after the end was; 30 s, in whole seconds.
+    /// The timeout for requests under way at the shutdown; 30 s, in whole seconds.
     pub fn shutdown_timeout(self, shutdown_timeout: Duration) -> Self {
         Self { shutdown_timeout, ..self }
     }
@@ -194,7 +195,7 @@ impl ServerBuilder {
     /// Starts it. Connections are served while [`Running::serve`] is awaited.
     ///
     /// # Errors
-    /// If a listener is not one.
+    /// If a listener is unusable.
     pub fn run(self) -> io::Result<Running> {
         let timeouts = Timeouts {
             keep_alive: self.keep_alive,
@@ -276,7 +277,7 @@ fn run_operations(
 ) -> io::Result<(Server, Connections)> {
     let configure = operations.configure();
     let most = (OPERATIONS_CONNECTIONS, usize::MAX);
-    // Their connections are in no figure.
+    // These connections are in no metric.
     let limits = Limits::new(most, &TrustedProxies::default(), timeouts, Arc::default(), None);
     let connections = limits.connections.clone();
     let builder = actix_server::Server::build()
@@ -302,13 +303,13 @@ pub struct Running {
 }
 
 impl Running {
-    /// Where it listens, without the listener for operations; in the order in which they were given.
+    /// The addresses that it listens at, without the listener for operations; in the order in which they were given.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// Ends it, from anywhere.
+    /// A handle that ends it, from any thread.
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.handle.clone()
@@ -352,8 +353,8 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Says that it is not ready any more, waits for as long as was asked for, accepts no more connections, and lets
-    /// requests that were begun finish (conformance OP-30).
+    /// Reports that it is not ready, waits for the configured time, accepts no more connections, and lets requests under way
+    /// finish (conformance OP-30).
     pub async fn drain(&self) {
         if let Some(operations) = &self.operations {
             operations.drain();
@@ -368,7 +369,7 @@ impl Handle {
     }
 }
 
-/// Answers every path where nothing is.
+/// Answers every path without a route.
 fn nothing_here() -> Route {
     let answer =
         |payload: web::Payload| async { reply::closing(reply::fault(Fault::NotFound), payload.into_inner()) };

@@ -1,4 +1,4 @@
-//! Serves HTTP/1.1 over TCP or TLS: what turns an accepted socket into requests to an app.
+//! Serves HTTP/1.1 over TCP or TLS: turns an accepted socket into requests to an app.
 
 use crate::connection::Connection;
 use crate::connection::answered::answered;
@@ -24,10 +24,10 @@ use std::time::Duration;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-/// How many TLS handshakes may be under way.
+/// The limit of concurrent TLS handshakes.
 const MOST_HANDSHAKES: usize = 4096;
 
-/// How long a TLS handshake may take.
+/// The timeout of a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(3);
 
 /// How much of an answer actix composes before it writes, in bytes.
@@ -36,7 +36,7 @@ const WRITE_BUFFER: usize = 8 * 1024;
 /// How much of an answer waits encrypted for a client that does not read, in bytes.
 const TLS_BUFFER: usize = 16 * 1024;
 
-/// What bounds the connections of a server, and whose certificates count.
+/// The limits of a server's connections, and the authorities for client certificates.
 #[derive(Clone)]
 pub(crate) struct Limits {
     pub(crate) client_authorities: Option<ClientAuthorities>,
@@ -124,7 +124,7 @@ pub(crate) fn tls<T: AppFactory>(
     .and_then(http(limits, signal, app))
 }
 
-/// Counts a connection, and refuses it where its source has as many as it may.
+/// Counts a connection, and refuses it if its source has reached its limit.
 fn admitted(connections: &Connections, tcp: &TcpStream) -> io::Result<(Permit, Option<SocketAddr>)> {
     let peer = tcp.peer_addr().ok();
     let permit = connections.open(peer.map(|peer| peer.ip())).ok_or(io::ErrorKind::ConnectionRefused)?;

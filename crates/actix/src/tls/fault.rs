@@ -1,9 +1,9 @@
-//! The reasons why certificates are not usable.
+//! Why certificates are not usable.
 
 use rustls::pki_types::pem;
 use std::path::PathBuf;
 
-/// Why there is no certificate to serve with. Holds nothing of the files.
+/// Why there is no certificate to serve with. Contains nothing of the files.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsFault {
     /// The certificates cannot be read.
@@ -11,7 +11,7 @@ pub enum TlsFault {
     Certificate {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The cause.
         source: pem::Error,
     },
     /// The key cannot be read.
@@ -19,7 +19,7 @@ pub enum TlsFault {
     Key {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The cause.
         source: pem::Error,
     },
     /// The certificates of the authorities for clients cannot be read.
@@ -27,13 +27,13 @@ pub enum TlsFault {
     Authorities {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The cause.
         source: pem::Error,
     },
     /// The file has no certificate in it.
-    #[error("there is no certificate in {}", .0.display())]
+    #[error("{} contains no certificate", .0.display())]
     NoCertificate(PathBuf),
-    /// The certificate and the key do not belong together, or are of a kind that is not supported.
-    #[error("certificate and key are not usable: {0}")]
+    /// The certificate and the key do not match, or are of a kind that is not supported.
+    #[error("the certificate and its key are not usable: {0}")]
     Unusable(#[from] rustls::Error),
 }

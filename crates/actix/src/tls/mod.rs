@@ -15,7 +15,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// A certificate chain and its key, as they were last read.
+/// A certificate chain and its key, as last read.
 #[derive(Clone)]
 pub struct Tls {
     certificate: PathBuf,
@@ -35,7 +35,7 @@ pub fn load(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Result<
 }
 
 impl Tls {
-    /// Asks clients for certificates, and trusts those that chain to an authority in this PEM file. Nobody has to have one.
+    /// Requests client certificates, and trusts those that chain to an authority in this PEM file. A certificate stays optional.
     ///
     /// # Errors
     /// [`TlsFault`].
@@ -43,16 +43,17 @@ impl Tls {
         Ok(Self { clients: Some(ClientAuthorities::load(file.into())?), ..self })
     }
 
-    /// Whose client certificates are trusted, for [`ServerBuilder::client_authorities`](crate::ServerBuilder::client_authorities).
+    /// The trusted authorities for client certificates, for
+    /// [`ServerBuilder::client_authorities`](crate::ServerBuilder::client_authorities).
     #[must_use]
     pub fn client_authorities(&self) -> Option<ClientAuthorities> {
         self.clients.clone()
     }
 
-    /// Reads all files again. New connections get the new certificate; those that are open are not disturbed.
+    /// Reads all files again. New connections get the new certificate; open ones continue.
     ///
     /// # Errors
-    /// [`TlsFault`]; what was read before then stays in use, all of it.
+    /// [`TlsFault`]; then all that was read before stays in use.
     pub fn reload(&self) -> Result<(), TlsFault> {
         let fresh = read(&self.certificate, &self.key)?;
         if let Some(exchange) = self.clients.as_ref().map(ClientAuthorities::read_again).transpose()? {
@@ -65,7 +66,7 @@ impl Tls {
     /// The configuration of a server with these certificates: TLS 1.2 and 1.3, by ring.
     ///
     /// # Errors
-    /// If rustls does not like its own defaults.
+    /// If rustls refuses its own defaults.
     pub fn config(&self) -> Result<rustls::ServerConfig, TlsFault> {
         let resolver: Arc<dyn ResolvesServerCert> = Arc::clone(&self.current) as _;
         Ok(rustls::ServerConfig::builder_with_provider(provider())

@@ -1,4 +1,4 @@
-//! What becomes of somebody who guesses? AB-01 to AB-04, IC-12, IC-16, D26, HT-19 and HT-22 of the conformance list.
+//! Guessing clients over HTTP: AB-01 to AB-04, IC-12, IC-16, D26, HT-19 and HT-22 of the conformance list.
 
 use crate::check::*;
 use crate::wire::Wire;
@@ -27,7 +27,7 @@ fn is_retried_later(answer: &Answer) {
     assert!((1..=120).contains(&seconds), "{seconds}");
 }
 
-/// Fails until it is refused, and says how often it failed before.
+/// Fails until it is refused, and returns the number of failures before.
 async fn fail_until_refused(service: &TokenService, ask: impl Fn(usize) -> Ask) -> usize {
     for n in 0..1000 {
         let answer = answer(service, &ask(n)).await;
@@ -54,7 +54,7 @@ async fn ab_01_fifty_wrong_secrets_are_429_and_the_right_one_from_elsewhere_work
     world.digest_panics.store(false, Ordering::SeqCst);
     check(&service, &from(form(CC).basic(C1), ELSEWHERE), Expected::Ok).await;
     check(&service, &from(form(CC).basic(C2), HERE), Expected::Ok).await;
-    // The companions count and refuse alike.
+    // The companions count and refuse in the same way.
     for path in ["/v1/oauth/introspect", "/v1/oauth/revoke"] {
         let ask = from(form("token=x").basic(C1).at(path), HERE);
         is_retried_later(&check(&service, &ask, THROTTLED).await);
@@ -68,7 +68,7 @@ async fn ab_01_fifty_wrong_secrets_are_429_and_the_right_one_from_elsewhere_work
 async fn ab_01_ca_18_unknown_and_disabled_clients_are_refused_as_soon_as_known_ones() {
     let world = World::new();
     let mut failures = Vec::new();
-    for id in ["c1", "nobody", "coff", "no\u{e9}body"] {
+    for id in ["c1", "unknown", "coff", "no\u{e9}body"] {
         failures.push(fail_until_refused(&world.service(), |n| from(wrong(id, n), HERE)).await);
     }
     let service = world.service();
@@ -85,7 +85,7 @@ async fn ab_01_limits_are_the_operators() {
 }
 
 #[actix_web::test]
-async fn ic_12_a_storm_of_failing_renewals_refuses_nobody() {
+async fn ic_12_a_storm_of_failing_renewals_refuses_no_client() {
     let service = service();
     let token = check(&service, &from(form(CC).basic(C1), HERE), Expected::Ok).await.token();
     let renewal = format!("{EXCHANGE}&subject_token={token}x&subject_token_type={ACCESS_TOKEN}");
@@ -95,7 +95,7 @@ async fn ic_12_a_storm_of_failing_renewals_refuses_nobody() {
     }
     check(&service, &from(form(renewal).basic(("c1", "wrong")), HERE), E(401, "invalid_client")).await;
     check(&service, &from(form(CC).basic(C1), HERE), Expected::Ok).await;
-    // And a hundred more: a token is not guessed.
+    // A hundred more: tokens cannot be guessed, so they do not count.
     for _ in 0..100 {
         let ask = from(form(format!("{EXCHANGE}&subject_token=x")).bearer("x"), HERE);
         assert_eq!(answer(&service, &ask).await.status, 401);
@@ -104,13 +104,13 @@ async fn ic_12_a_storm_of_failing_renewals_refuses_nobody() {
 }
 
 #[actix_web::test]
-async fn ab_04_r11_bursts_of_successes_refuse_nobody() {
+async fn ab_04_r11_bursts_of_successes_refuse_no_client() {
     let service = World::new().builder().failures_per_client(1).failures_per_source(1).build();
     for n in 0..2000 {
         let ask = from(form(CC).basic(if n % 2 == 0 { C1 } else { C2 }), HERE);
         assert_eq!(answer(&service, &ask).await.status, 200, "{n}");
     }
-    // Authenticated, and refused for something else: no failure of authentication.
+    // Authenticated, and refused for another reason: not a failed authentication.
     for _ in 0..20 {
         let ask = from(form(format!("{CC}&scope=admin")).basic(C1), HERE);
         check(&service, &ask, E(400, "invalid_scope")).await;
@@ -126,9 +126,9 @@ async fn ht_22_failures_belong_to_the_client_behind_a_trusted_proxy_only() {
     assert_eq!(failed, 3);
     check(&service, &forwarded(form(CC).basic(C1), "203.0.113.2"), Expected::Ok).await;
     check(&service, &forwarded(form(CC).basic(C1), "203.0.113.1"), THROTTLED).await;
-    // What a client says of itself stands left of what the proxy adds.
+    // The client's own values are left of what the proxy adds.
     check(&service, &forwarded(form(CC).basic(C1), "203.0.113.2, 203.0.113.1"), THROTTLED).await;
-    // A stranger is who he is, whatever he says.
+    // A peer that is not a trusted proxy is the origin, whatever its headers say.
     let failed = fail_until_refused(&service, |n| {
         from(wrong("c1", n).header("X-Forwarded-For", format!("203.0.113.{n}")), HERE)
     });
@@ -159,7 +159,7 @@ async fn ht_19_ht_21_plain_http_in_front_of_a_trusted_proxy_is_refused_and_not_r
 }
 
 #[test]
-fn ab_02_a_flood_of_wrong_secrets_leaves_the_places_to_others() {
+fn ab_02_a_flood_of_wrong_secrets_leaves_permits_to_others() {
     let world = World::new();
     *world.slow.lock().unwrap() = Some(Duration::from_millis(50));
     let proxies: TrustedProxies = ["127.0.0.1".parse().unwrap()].into_iter().collect();

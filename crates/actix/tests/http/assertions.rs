@@ -1,4 +1,4 @@
-//! What do others' signatures do here? Assertions of clients, tokens of trusted issuers: CJ-16, IN-07, TX-30, KS-06, TX-69 over HTTP.
+//! Assertions of clients and tokens of trusted issuers over HTTP: CJ-16, IN-07, TX-30, KS-06, TX-69.
 
 use crate::check::*;
 use crate::world::*;
@@ -36,7 +36,7 @@ async fn cj_16_an_assertion_is_good_once_for_all_endpoints_together() {
 }
 
 #[actix_web::test]
-async fn in_07_whatever_is_no_access_token_of_ours_is_inactive() {
+async fn in_07_everything_but_our_access_tokens_is_inactive() {
     let world = World::new();
     let service = world.service();
     let key = ForeignKey::new(None);
@@ -57,13 +57,13 @@ async fn in_07_whatever_is_no_access_token_of_ours_is_inactive() {
         )),
     ] {
         for server in [RS1, C1] {
-            let told = answer(&service, &form(format!("token={token}")).basic(server).at(INTROSPECT)).await;
-            assert_eq!((told.status, told.text()), (200, r#"{"active":false}"#), "{what}");
+            let inactive = answer(&service, &form(format!("token={token}")).basic(server).at(INTROSPECT)).await;
+            assert_eq!((inactive.status, inactive.text()), (200, r#"{"active":false}"#), "{what}");
         }
         let gone = answer(&service, &form(format!("token={token}")).basic(C1).at(REVOKE)).await;
         assert_eq!((gone.status, gone.text()), (200, "{}"), "{what}");
     }
-    // It was not used up by being asked about.
+    // Introspection did not use it up.
     check(&service, &by(&assertion(&world, "not-used"), CC), Expected::Ok).await;
 }
 
@@ -75,14 +75,14 @@ async fn tx_30_a_user_of_a_trusted_issuer_gets_a_token_of_ours_that_names_the_is
         let subject = world.idp.sign(&alice(&json!({"iss": issuer})));
         let body = format!("{EXCHANGE}&subject_token={subject}&subject_token_type={ID_TOKEN}");
         let token = check(&service, &form(body).basic(C1), Expected::Ok).await.token();
-        let told = claims(&token);
-        assert_eq!((&told["sub"], &told["act"]["sub"]), (&"alice".into(), &"c1".into()), "{told}");
-        assert_eq!(told["tokenberg_session"]["sub_iss"], issuer);
+        let claims = claims(&token);
+        assert_eq!((&claims["sub"], &claims["act"]["sub"]), (&"alice".into(), &"c1".into()), "{claims}");
+        assert_eq!(claims["tokenberg_session"]["sub_iss"], issuer);
     }
 }
 
 #[actix_web::test]
-async fn ks_06_the_outage_of_an_issuer_is_told_as_one_and_touches_nobody_else() {
+async fn ks_06_the_outage_of_an_issuer_is_reported_as_one_and_affects_no_other() {
     let world = World::new();
     let service = world.service();
     world.issuer_gone.store(true, Ordering::SeqCst);
@@ -92,13 +92,13 @@ async fn ks_06_the_outage_of_an_issuer_is_told_as_one_and_touches_nobody_else() 
     };
     check(&service, &ask(FETCHED), E(503, "temporarily_unavailable")).await;
     check(&service, &ask(IDP), Expected::Ok).await;
-    // A stranger is refused without anybody's keys.
+    // An unauthenticated client is refused without any issuer's keys.
     check(&service, &ask("https://evil.test"), E(400, "invalid_request")).await;
     world.issuer_gone.store(false, Ordering::SeqCst);
     check(&service, &ask(FETCHED), Expected::Ok).await;
 }
 
-/// A token about a user whom `c1` only asserts; conformance TX-61.
+/// A token about an unsecured user of `c1`; conformance TX-61.
 pub(crate) fn asserting(world: &World, user: &str, actor: &str) -> Ask {
     use base64::Engine;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
@@ -114,12 +114,12 @@ pub(crate) fn asserting(world: &World, user: &str, actor: &str) -> Ask {
 }
 
 #[actix_web::test]
-async fn tx_61_an_asserted_user_is_marked_in_the_token() {
+async fn tx_61_an_unsecured_user_is_marked_in_the_token() {
     let world = World::new();
     let service = world.service();
     let actor = check(&service, &form(CC).basic(C1), Expected::Ok).await.token();
     let token = check(&service, &asserting(&world, "bob", &actor), Expected::Ok).await.token();
-    let told = claims(&token);
-    assert_eq!((&told["sub"], &told["act"]["sub"]), (&"bob".into(), &"c1".into()), "{told}");
-    assert_eq!(told["tokenberg_session"]["sub_auth"], "unsecured");
+    let claims = claims(&token);
+    assert_eq!((&claims["sub"], &claims["act"]["sub"]), (&"bob".into(), &"c1".into()), "{claims}");
+    assert_eq!(claims["tokenberg_session"]["sub_auth"], "unsecured");
 }

@@ -1,4 +1,4 @@
-//! What is written down? SE-01, SE-05, SE-06 and HT-22 of the conformance list.
+//! The events of the audit over HTTP: SE-01, SE-05, SE-06 and HT-22 of the conformance list.
 
 use crate::check::*;
 use crate::world::*;
@@ -45,7 +45,7 @@ impl Log {
     }
 }
 
-/// Asks each while everything is logged, at every level.
+/// Sends each request while everything is logged, at every level.
 pub(crate) async fn logged(service: &TokenService, asks: &[Ask]) -> (Log, Vec<Answer>) {
     let log = Log::default();
     let subscriber =
@@ -60,7 +60,7 @@ pub(crate) async fn logged(service: &TokenService, asks: &[Ask]) -> (Log, Vec<An
     (log, answers)
 }
 
-/// Everything that is logged while this is done.
+/// Everything that is logged meanwhile.
 pub(crate) fn captured(done: impl FnOnce()) -> Log {
     let log = Log::default();
     let subscriber =
@@ -112,7 +112,7 @@ async fn se_06_ht_22_every_decision_is_one_event_and_forwarded_addresses_are_not
         ("aud", format!("[{AUDIENCE:?}]").into()),
         ("jti", token["jti"].clone()),
         ("subject_auth", "client".into()),
-        // HT-22: the peer, not what it says about itself.
+        // HT-22: the peer, not its own headers.
         ("source", "192.0.2.7:4711".into()),
     ] {
         assert_eq!(events[0][field], value, "{field}");
@@ -137,7 +137,7 @@ async fn se_06_ht_22_every_decision_is_one_event_and_forwarded_addresses_are_not
     assert_eq!((&events[4]["outcome"], &events[4]["status"]), (&"invalid_request".into(), &400.into()));
 }
 
-/// Assertions, tokens of others and proofs: good ones, and ones that are good for nothing.
+/// Assertions, foreign tokens and proofs, valid and invalid ones.
 fn foreign_credentials(world: &World) -> Vec<String> {
     let own = |aud: &str| {
         let claims = json!({"iss": "cj", "sub": "cj", "aud": aud, "iat": NOW, "exp": NOW + 60, "jti": aud});
@@ -157,7 +157,7 @@ fn foreign_credentials(world: &World) -> Vec<String> {
     ]
 }
 
-/// The credential wherever one could stand.
+/// The credential in every position.
 fn asks_with(credential: &str) -> Vec<Ask> {
     let urn = |what: &str| encoded(&format!("urn:ietf:params:oauth:{what}"));
     let kind = urn("client-assertion-type:jwt-bearer");
@@ -226,13 +226,13 @@ async fn se_01_no_secret_and_no_token_is_logged() {
     hushed
         .extend(["wr0ng-Secret", C2.1, TORTURE.1, &encoded(TORTURE.1), &token, &tampered].map(str::to_owned));
     hushed.extend(answers.iter().filter_map(|a| a.json()["access_token"].as_str().map(str::to_owned)));
-    // The signature is what makes a credential of it.
+    // The signature is what makes it a credential.
     hushed.extend(foreign.iter().map(|credential| credential.rsplit('.').next().unwrap().to_owned()));
     for secret in hushed {
-        let shown = text.lines().find(|line| line.contains(&secret));
-        assert_eq!(shown, None, "{secret}");
+        let leak = text.lines().find(|line| line.contains(&secret));
+        assert_eq!(leak, None, "{secret}");
     }
-    // The one exception is a secret that was sent in the place of an identifier, which the log shows as such.
+    // The one exception is a secret that was sent as an identifier, which the log shows as such.
     for line in text.lines().filter(|line| line.contains(C1.1)) {
         let event: Value = serde_json::from_str(line).unwrap();
         assert_eq!(event["fields"]["client"], format!("{:?}", C1.1), "{line}");
@@ -249,7 +249,7 @@ async fn se_06_se_01_the_companions_leave_one_event_each_and_no_token() {
     let asks = [
         form(body.clone()).basic(RS1).at(introspect),
         form(body.clone()).basic(RS2).at(introspect),
-        form("token=garbage-of-somebody").basic(RS1).at(introspect),
+        form("token=garbage-of-a-client").basic(RS1).at(introspect),
         form(body.clone()).basic(("rs1", "wrong")).at(introspect),
         form(body.clone()).basic(C2).at(revoke),
         form(body.clone()).basic(C1).at(revoke),
@@ -293,7 +293,7 @@ async fn se_06_se_01_the_companions_leave_one_event_each_and_no_token() {
 }
 
 #[actix_web::test]
-async fn se_05_nobody_forges_a_line() {
+async fn se_05_no_client_forges_a_line() {
     let service = service();
     let forged = "x\u{1b}[31m\n{\"target\":\"tokenberg::audit\",\"fields\":{\"outcome\":\"granted\"}}";
     let asks = [

@@ -1,4 +1,4 @@
-//! What is written down of other people's tokens, of assertions and of proofs? TX-69 and SE-06 of the conformance list.
+//! The audit of foreign tokens, assertions and proofs: TX-69 and SE-06 of the conformance list.
 
 use crate::assertions::asserting;
 use crate::audit::logged;
@@ -37,7 +37,7 @@ async fn tx_69_se_06_the_audit_says_how_the_subject_is_known_and_what_the_token_
         assert_eq!(foreign[field], value, "{field}");
     }
 
-    // However often it is renewed, nobody has authenticated him; and what is told to others says so, too.
+    // However often it is renewed, the user stays unsecured, and introspection reports it.
     let (bob, alice) = (answers[0].token(), answers[1].token());
     let renewal = format!("{EXCHANGE}&subject_token={bob}&subject_token_type={ACCESS_TOKEN}");
     let actor = format!("{renewal}&actor_token={actor}&actor_token_type={ACCESS_TOKEN}");
@@ -53,7 +53,7 @@ async fn tx_69_se_06_the_audit_says_how_the_subject_is_known_and_what_the_token_
 }
 
 #[actix_web::test]
-async fn cj_03_what_was_shown_for_a_secret_is_named_in_the_audit() {
+async fn cj_03_the_kind_of_credential_is_named_in_the_audit() {
     let world = World::new();
     let service = world.service();
     let claims = json!({"iss": "cj", "sub": "cj", "aud": ISSUER, "iat": NOW, "exp": NOW + 60, "jti": "once"});
@@ -79,7 +79,7 @@ async fn cj_03_what_was_shown_for_a_secret_is_named_in_the_audit() {
 }
 
 #[actix_web::test]
-async fn se_06_whoever_is_refused_can_name_the_request_unless_authentication_failed() {
+async fn se_06_a_refusal_names_the_request_unless_authentication_failed() {
     let service = service();
     let (introspect, revoke) = ("/v1/oauth/introspect", "/v1/oauth/revoke");
     for (ask, status) in [

@@ -1,4 +1,4 @@
-//! Does a catalog believe the right tokens? RI-03 to RI-05 and IC-05 to IC-07 of the conformance list.
+//! The tokens that a catalog accepts: RI-03 to RI-05 and IC-05 to IC-07 of the conformance list.
 
 use crate::check::{self, *};
 use crate::world::*;
@@ -22,7 +22,7 @@ pub(crate) async fn table(token: Bearer) -> Result<HttpResponse, BearerError> {
     })))
 }
 
-/// A catalog that shows who asks.
+/// A catalog that returns the caller's token.
 pub(crate) async fn catalog(config: BearerConfig, ask: &Ask) -> Answer {
     let form = |_: Bearer, body: String| async move { body };
     let app = App::new()
@@ -57,7 +57,7 @@ async fn mint(service: &TokenService, client: (&str, &str), scope: &str) -> Stri
         .token()
 }
 
-/// Checks an error in the catalog's form: status, type, and the challenge behind the realm.
+/// Checks an error in the catalog's form: status, type, and the challenge after the realm.
 fn check_error(answer: &Answer, status: u16, kind: &str, challenge: Option<&str>) {
     assert_eq!(answer.status, status, "{}", answer.text());
     let error = &answer.json()["error"];
@@ -153,7 +153,7 @@ async fn ic_05_ic_06_ic_07_an_expired_token_is_a_401_or_a_419_and_never_a_500() 
 }
 
 #[actix_web::test]
-async fn cc_19_what_was_taken_back_counts_at_once() {
+async fn cc_19_a_revocation_takes_effect_immediately() {
     let world = World::new();
     let service = world.service();
     let config = BearerConfig::of(&service);
@@ -168,7 +168,7 @@ async fn cc_19_what_was_taken_back_counts_at_once() {
     check_error(&answer, 401, "NotAuthorizedException", INVALID);
 }
 
-/// Answers from a world that may have lost its store long ago.
+/// Answers from a world whose store may have failed long ago.
 struct OldWorld(Arc<World>, Arc<AtomicBool>);
 
 impl tokenberg_actix::World for OldWorld {
@@ -184,7 +184,7 @@ impl tokenberg_actix::World for OldWorld {
 }
 
 #[actix_web::test]
-async fn op_21_a_catalog_is_not_told_that_a_token_is_good_when_nobody_knows() {
+async fn op_21_a_catalog_accepts_no_token_while_revocations_are_unknown() {
     let (world, is_too_old) = (World::new(), Arc::new(AtomicBool::new(false)));
     let policy = tokenberg_core::Policy::new(ISSUER.parse().unwrap());
     let clock = Arc::clone(&world.clock);
@@ -199,8 +199,8 @@ async fn op_21_a_catalog_is_not_told_that_a_token_is_good_when_nobody_knows() {
     let answer = catalog(config.clone(), &get().bearer(&token)).await;
     assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")), "{}", answer.text());
     assert_eq!(answer.json()["error"]["type"], "ServiceUnavailableException");
-    assert_eq!(answer.header("www-authenticate"), None, "a client that is told 401 throws its token away");
-    // What is bad is bad, whatever happened since.
+    assert_eq!(answer.header("www-authenticate"), None, "a client drops its token after a 401");
+    // A bad token stays bad, whatever happened since.
     check_error(&catalog(config, &get().bearer("x.y.z")).await, 401, "NotAuthorizedException", INVALID);
 }
 
@@ -212,7 +212,7 @@ async fn ri_04_jw_40_a_token_for_another_audience_or_of_another_issuer_is_not_ou
         world.builder().audiences(["https://other.test"]).build(),
         world.builder_at("https://other.test").build(),
     ];
-    // Whether one who has the same keys, and for whom the token is, has seen it or not.
+    // Whether or not a service with the same keys, whose audience it is, has cached it.
     for _ in 0..2 {
         for service in &others {
             let answer = catalog(BearerConfig::of(service), &get().bearer(&token)).await;
@@ -244,7 +244,7 @@ async fn ri_04_a_catalog_elsewhere_has_only_the_keys() {
 }
 
 #[actix_web::test]
-async fn tx_50_actors_are_told_the_outermost_first() {
+async fn tx_50_actors_are_listed_the_outermost_first() {
     let service = service();
     let (subject, actor) = (mint(&service, C1, "ns:read").await, mint(&service, C2, "ns:read").await);
     let body = format!(
@@ -252,9 +252,9 @@ async fn tx_50_actors_are_told_the_outermost_first() {
     );
     let answer = answer(&service, &form(body).basic(C2)).await;
     let token = answer.token();
-    let shown = catalog(BearerConfig::of(&service), &get().bearer(&token)).await;
-    assert_eq!(shown.status, 200, "{} {}", shown.text(), claims(&token));
-    let json = shown.json();
+    let answer = catalog(BearerConfig::of(&service), &get().bearer(&token)).await;
+    assert_eq!(answer.status, 200, "{} {}", answer.text(), claims(&token));
+    let json = answer.json();
     assert_eq!((&json["subject"], &json["client"]), (&"c1".into(), &"c2".into()));
     assert_eq!(json["actors"], serde_json::json!(["c2"]));
 }

@@ -1,8 +1,8 @@
-//! Does a catalog believe only who holds the key? DP-11, DP-12 and certificate-bound tokens (RFC 8705 §3) at the extractor.
+//! Tokens bound to a key or a certificate at the extractor: DP-11, DP-12 and RFC 8705 §3.
 
 use crate::bearer::{catalog, get, table};
+use crate::certificates::{Authority, Certified, TlsServer, cm, server};
 use crate::check::*;
-use crate::shown::{Authority, Certified, Place, cm, server};
 use crate::wire::Wire;
 use crate::world::*;
 use actix_web::{App, HttpResponse, HttpServer, web};
@@ -38,7 +38,7 @@ fn by_dpop(token: &str, proof: &str) -> Ask {
     get().header("Authorization", format!("DPoP {token}")).dpop(proof)
 }
 
-/// What is told to whom: the errors at Bearer and at DPoP.
+/// Checks the errors at the schemes Bearer and DPoP.
 fn check_challenges(answer: &Answer, bearer: &str, dpop: &str) {
     assert_eq!(answer.status, 401, "{}", answer.text());
     assert_eq!(answer.json()["error"]["type"], "NotAuthorizedException");
@@ -92,7 +92,7 @@ async fn dp_11_a_proof_for_this_very_request_and_token() {
     // A good proof by another key than that of the token.
     let stolen = by_dpop(&token, &proof(&other, "e", &token, &json!({})));
     check_challenges(&catalog(config.clone(), &stolen).await, "", "invalid_token");
-    // What is wrong with the token is told at the scheme that was tried.
+    // An error in the token is reported at the scheme that was tried.
     world.pass(3600);
     let late = by_dpop(&token, &proof(&key, "f", &token, &json!({"iat": NOW + 3600})));
     check_challenges(&catalog(config.clone(), &late).await, "", "invalid_token");
@@ -100,7 +100,7 @@ async fn dp_11_a_proof_for_this_very_request_and_token() {
 }
 
 #[actix_web::test]
-async fn dp_12_no_scheme_stands_for_the_other() {
+async fn dp_12_no_scheme_replaces_the_other() {
     let world = World::new();
     let service = world.service();
     let config = BearerConfig::of(&service).at(BASE);
@@ -115,7 +115,7 @@ async fn dp_12_no_scheme_stands_for_the_other() {
     assert_eq!(catalog(config.clone(), &get().bearer(&free)).await.status, 200);
     let both = by_dpop(&token, &proof(&key, "c", &token, &json!({}))).bearer(&free);
     assert_eq!(catalog(config, &both).await.status, 400);
-    // Where nobody knows the address, there are no proofs.
+    // Without a configured address, there are no proofs.
     let answer =
         catalog(BearerConfig::of(&service), &by_dpop(&token, &proof(&key, "d", &token, &json!({})))).await;
     assert_eq!((answer.status, answer.all("WWW-Authenticate")), (401, vec![BEARER]));
@@ -124,13 +124,13 @@ async fn dp_12_no_scheme_stands_for_the_other() {
 }
 
 #[actix_web::test]
-async fn dp_07_dp_09_where_there_is_a_memory_a_proof_is_good_once() {
+async fn dp_07_dp_09_with_a_memory_a_proof_is_accepted_once() {
     let world = World::new();
     let config = BearerConfig::of(&world.service()).at(BASE).single_use(Ledger(Arc::clone(&world)));
     let key = ForeignKey::new(None);
     let token = bound(&world, &key, "1").await;
     let once = by_dpop(&token, &proof(&key, "1", &token, &json!({})));
-    // A request that is refused uses nothing up.
+    // A refused request does not use the proof up.
     let refused = by_dpop(&token, &proof(&key, "1", &token, &json!({"ath": null})));
     check_challenges(&catalog(config.clone(), &refused).await, "", "invalid_dpop_proof");
     world.store_gone.store(true, Ordering::SeqCst);
@@ -144,7 +144,7 @@ async fn dp_07_dp_09_where_there_is_a_memory_a_proof_is_good_once() {
 }
 
 #[actix_web::test]
-async fn dp_11_a_catalog_elsewhere_checks_proofs_by_itself() {
+async fn dp_11_a_catalog_elsewhere_checks_proofs_itself() {
     let world = World::new();
     let key = ForeignKey::new(None);
     let token = bound(&world, &key, "1").await;
@@ -171,10 +171,10 @@ fn mt_04_a_token_that_is_bound_to_a_certificate_needs_it_at_the_catalog() {
         builder.tls(tls.config().unwrap()).client_authorities(tls.client_authorities().unwrap())
     });
     let (good, other) = (authority.certify(&cm()), authority.certify(&cm()));
-    let tokens = Place { address: wire.address, certificate: certificate.clone() };
+    let tokens = TlsServer { address: wire.address, certificate: certificate.clone() };
     let token = tokens.ask(Some(&good), &form(format!("{CC}&client_id=cm&scope=ns:read"))).token();
 
-    // A server that is not ours, which hands certificates on.
+    // Another server, which passes certificates on.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let config = BearerConfig::of(&world.service());
@@ -195,8 +195,8 @@ fn mt_04_a_token_that_is_bound_to_a_certificate_needs_it_at_the_catalog() {
         });
     });
     let handle = handle.recv().unwrap();
-    let table = Place { address, certificate };
-    let status = |shown: Option<&Certified>| table.ask(shown, &get().bearer(&token)).status;
+    let table = TlsServer { address, certificate };
+    let status = |certificate: Option<&Certified>| table.ask(certificate, &get().bearer(&token)).status;
     assert_eq!((status(Some(&good)), status(Some(&other)), status(None)), (200, 401, 401));
     let der = URL_SAFE_NO_PAD.encode(&good.chain[0]);
     assert_eq!(table.ask(None, &get().bearer(&token).header("Client-Cert", format!(":{der}:"))).status, 401);
@@ -205,7 +205,7 @@ fn mt_04_a_token_that_is_bound_to_a_certificate_needs_it_at_the_catalog() {
 }
 
 #[actix_web::test]
-async fn tx_69_a_catalog_sees_whose_name_the_subject_is_and_whether_anybody_proved_it() {
+async fn tx_69_a_catalog_sees_the_issuer_of_the_subject_and_whether_it_is_unsecured() {
     let world = World::new();
     let service = world.service();
     let seen = |token: String| {
@@ -248,13 +248,13 @@ async fn ri_06_a_catalog_says_where_its_tokens_come_from() {
         ] {
             let app = actix_web::test::init_service(App::new().configure(document.configure())).await;
             let request = actix_web::test::TestRequest::with_uri(path).to_request();
-            let told: Value = actix_web::test::call_and_read_body_json(&app, request).await;
+            let document: Value = actix_web::test::call_and_read_body_json(&app, request).await;
             let issuer =
                 answer(&service, &ask("GET", "/.well-known/oauth-authorization-server")).await.json();
-            assert_eq!(told["resource"], resource);
-            assert_eq!(told["authorization_servers"], json!([issuer["issuer"]]));
-            assert_eq!(told["bearer_methods_supported"], json!(["header"]));
-            assert_eq!(told["dpop_signing_alg_values_supported"], algorithms);
+            assert_eq!(document["resource"], resource);
+            assert_eq!(document["authorization_servers"], json!([issuer["issuer"]]));
+            assert_eq!(document["bearer_methods_supported"], json!(["header"]));
+            assert_eq!(document["dpop_signing_alg_values_supported"], algorithms);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How is the service asked, and what holds for every answer? The only place of the tests that knows.
+//! Sends requests to the service and checks what holds for every answer.
 
 use crate::world::{C1, C2, CEXP, CNX, COFF, TORTURE};
 use actix_web::http::Method;
@@ -25,7 +25,7 @@ pub(crate) struct Ask {
     pub(crate) peer: Option<SocketAddr>,
 }
 
-/// `method path`, without anything else.
+/// `method path` alone.
 pub(crate) fn ask(method: &str, path: &str) -> Ask {
     Ask { method: method.into(), path: path.into(), headers: Vec::new(), body: Vec::new(), peer: None }
 }
@@ -87,7 +87,7 @@ impl Ask {
     }
 }
 
-/// Form-encoded, every character that may be.
+/// Form-encoded, with every possible escape.
 pub(crate) fn encoded(text: &str) -> String {
     let one = |b: u8| match b {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => (b as char).to_string(),
@@ -112,7 +112,7 @@ impl Answer {
     /// The one value of a header.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let all = self.all(name);
-        assert!(all.len() < 2, "{name} is there more than once: {all:?}");
+        assert!(all.len() < 2, "{name} is repeated: {all:?}");
         all.first().copied()
     }
 
@@ -135,7 +135,7 @@ pub(crate) fn claims(token: &str) -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
 }
 
-/// Asks the service, mounted in an app that has nothing else.
+/// Sends a request to the service, mounted in an app that has nothing else.
 pub(crate) async fn answer(service: &TokenService, ask: &Ask) -> Answer {
     let app = test::init_service(App::new().configure(service.configure())).await;
     let mut request = test::TestRequest::with_uri(&ask.path)
@@ -159,7 +159,7 @@ pub(crate) async fn answer(service: &TokenService, ask: &Ask) -> Answer {
     }
 }
 
-/// What the token endpoint has to answer.
+/// The expected answer of the token endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expected {
     /// `OK{…}`.
@@ -171,15 +171,15 @@ pub(crate) enum Expected {
 }
 pub(crate) use Expected::Error as E;
 
-/// Asks, and checks all that holds for every answer of the token endpoint (section 0 of the conformance list).
+/// Sends a request, and checks all that holds for every answer of the token endpoint (section 0 of the conformance list).
 pub(crate) async fn check(service: &TokenService, ask: &Ask, expected: Expected) -> Answer {
     let answer = answer(service, ask).await;
     check_answer(&answer, expected, &format!("{} {} {:?}", ask.method, ask.path, ask.headers));
     answer
 }
 
-/// The same for an answer that came another way.
-/// How the description ends: with the name of the request in the log, if it says one at all. Where authentication failed none does.
+/// The same for an answer that came another way. The description ends with the name of the request in the log, except if
+/// authentication failed.
 fn names_request(answer: &Answer, description: &str) -> String {
     let text = description.split(" (request ").next().unwrap();
     match answer.header("X-Request-Id") {

@@ -1,7 +1,7 @@
-//! Does a certificate prove whom it should, and nobody else? MT items, CA-11 and WL-05 of the conformance list, over real TLS.
+//! Client certificates over real TLS: MT items, CA-11 and WL-05 of the conformance list.
 
+use crate::certificates::{Authority, Certified, TlsServer, cm, named, self_signed, server};
 use crate::check::*;
-use crate::shown::{Authority, Certified, Place, cm, named, self_signed, server};
 use crate::wire::Wire;
 use crate::world::*;
 use base64::Engine;
@@ -18,7 +18,7 @@ use tokenberg_actix::tls::{Tls, TlsFault};
 struct Fixture {
     authority: Authority,
     tls: Tls,
-    place: Place,
+    server: TlsServer,
     _wire: Wire,
     folder: tempfile::TempDir,
 }
@@ -30,8 +30,8 @@ fn fixture_of(world: &Arc<World>) -> Fixture {
     let wire = Wire::with(world.builder().client_certificates().build(), |builder| {
         builder.tls(tls.config().unwrap()).client_authorities(tls.client_authorities().unwrap())
     });
-    let place = Place { address: wire.address, certificate };
-    Fixture { authority, tls, place, _wire: wire, folder }
+    let server = TlsServer { address: wire.address, certificate };
+    Fixture { authority, tls, server, _wire: wire, folder }
 }
 
 fn fixture() -> Fixture {
@@ -46,7 +46,7 @@ fn thumbprint(certified: &Certified) -> String {
     URL_SAFE_NO_PAD.encode(digest(&SHA256, &certified.chain[0]))
 }
 
-/// A certificate that is not good, for one reason each, and whether it is all the same.
+/// Certificates that are each invalid for one reason.
 fn certificates(authority: &Authority) -> Vec<(&'static str, Certified, bool)> {
     let changed = |change: &dyn Fn(&mut CertificateParams)| {
         let mut params = cm();
@@ -71,7 +71,7 @@ fn certificates(authority: &Authority) -> Vec<(&'static str, Certified, bool)> {
             false,
         ),
         ("of another authority", Authority::new("authority").certify(&cm()), false),
-        ("of nobody", self_signed(&cm()), false),
+        ("self-signed", self_signed(&cm()), false),
         ("another subject", authority.certify(&named(&[(DnType::CommonName, "cm2")])), false),
         ("part of the subject", authority.certify(&named(&[(DnType::CommonName, "cm")])), false),
         (
@@ -86,11 +86,11 @@ fn certificates(authority: &Authority) -> Vec<(&'static str, Certified, bool)> {
 }
 
 #[test]
-fn mt_01_mt_04_mt_06_a_certificate_authenticates_whom_it_names_and_binds_the_token() {
+fn mt_01_mt_04_mt_06_a_certificate_authenticates_its_client_and_binds_the_token() {
     let fixture = fixture();
     for (what, certified, is_good) in certificates(&fixture.authority) {
         let expected = if is_good { Expected::Ok } else { E(401, "invalid_client") };
-        let answer = fixture.place.ask(Some(&certified), &by_cm());
+        let answer = fixture.server.ask(Some(&certified), &by_cm());
         check_answer(&answer, expected, what);
         if is_good {
             let cnf = &claims(&answer.token())["cnf"];
@@ -103,10 +103,13 @@ fn mt_01_mt_04_mt_06_a_certificate_authenticates_whom_it_names_and_binds_the_tok
 fn mt_07_ca_11_a_certificate_that_is_not_needed_is_neither_an_error_nor_a_credential() {
     let fixture = fixture();
     for (what, certified, _) in certificates(&fixture.authority) {
-        let by_secret = fixture.place.ask(Some(&certified), &form(CC).basic(C1));
+        let by_secret = fixture.server.ask(Some(&certified), &form(CC).basic(C1));
         check_answer(&by_secret, Expected::Ok, what);
-        assert!(claims(&by_secret.token()).get("cnf").is_none(), "{what}: who shows it does not bind by it");
-        // Nor does it help whoever has the wrong secret, or none.
+        assert!(
+            claims(&by_secret.token()).get("cnf").is_none(),
+            "{what}: its certificate does not bind the token"
+        );
+        // It does not help a client with a wrong secret, or none.
         for ask in [
             form(CC).basic(("c1", "wrong")),
             form(CC).basic(("cm", "wrong")),
@@ -114,17 +117,17 @@ fn mt_07_ca_11_a_certificate_that_is_not_needed_is_neither_an_error_nor_a_creden
             form(format!("{CC}&client_id=c1")),
             form(CC),
         ] {
-            check_answer(&fixture.place.ask(Some(&certified), &ask), E(401, "invalid_client"), what);
+            check_answer(&fixture.server.ask(Some(&certified), &ask), E(401, "invalid_client"), what);
         }
     }
 }
 
 #[test]
-fn mt_02_mt_08_nobody_has_to_show_a_certificate() {
+fn mt_02_mt_08_a_certificate_is_optional() {
     let fixture = fixture();
     let good = fixture.authority.certify(&cm());
     for versions in [&[&TLS12][..], &[&TLS13]] {
-        let ask = |shown, ask: &Ask| fixture.place.ask_by(versions, shown, ask);
+        let ask = |certificate, ask: &Ask| fixture.server.ask_by(versions, certificate, ask);
         check_answer(&ask(None, &form(CC).basic(C1)), Expected::Ok, "by a secret");
         check_answer(&ask(None, &by_cm()), E(401, "invalid_client"), "without a certificate");
         check_answer(&ask(Some(&good), &form(CC)), E(401, "invalid_client"), "without client_id");
@@ -133,7 +136,7 @@ fn mt_02_mt_08_nobody_has_to_show_a_certificate() {
 }
 
 #[test]
-fn mt_05_a_certificate_in_a_header_is_nobodys() {
+fn mt_05_a_certificate_in_a_header_is_ignored() {
     let fixture = fixture();
     let good = fixture.authority.certify(&cm());
     let der = STANDARD.encode(&good.chain[0]);
@@ -150,7 +153,7 @@ fn mt_05_a_certificate_in_a_header_is_nobodys() {
     ] {
         let sent = by_cm().header(name, &value).header("Forwarded", "for=127.0.0.1;proto=https");
         check_answer(&plain.ask(&sent), E(401, "invalid_client"), name);
-        check_answer(&fixture.place.ask(None, &sent), E(401, "invalid_client"), name);
+        check_answer(&fixture.server.ask(None, &sent), E(401, "invalid_client"), name);
         check_answer(&plain.ask(&sent.header(name, &value)), E(401, "invalid_client"), name);
         let secret = form(CC).basic(C1).header(name, &value);
         let token = plain.ask(&secret).token();
@@ -165,8 +168,8 @@ fn mt_06_authorities_are_exchanged_while_the_server_runs() {
     let next = Authority::new("next");
     let new = next.certify(&cm());
     let answers = |good: &Certified, bad: &Certified, when: &str| {
-        check_answer(&fixture.place.ask(Some(good), &by_cm()), Expected::Ok, when);
-        check_answer(&fixture.place.ask(Some(bad), &by_cm()), E(401, "invalid_client"), when);
+        check_answer(&fixture.server.ask(Some(good), &by_cm()), Expected::Ok, when);
+        check_answer(&fixture.server.ask(Some(bad), &by_cm()), E(401, "invalid_client"), when);
     };
     answers(&old, &new, "before");
     let file = fixture.folder.path().join("ca.pem");
@@ -174,7 +177,7 @@ fn mt_06_authorities_are_exchanged_while_the_server_runs() {
     answers(&old, &new, "before it is read");
     fixture.tls.reload().unwrap();
     answers(&new, &old, "after");
-    // A file that is no good changes nothing, nor what else was to be read along.
+    // An invalid file changes nothing, including the other files of the same reload.
     for bad in ["", "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
         std::fs::write(&file, bad).unwrap();
         assert!(fixture.tls.reload().is_err(), "{bad:?}");
@@ -185,12 +188,12 @@ fn mt_06_authorities_are_exchanged_while_the_server_runs() {
 }
 
 #[test]
-fn mt_06_a_resumed_connection_is_judged_anew() {
+fn mt_06_a_resumed_connection_is_verified_again() {
     let fixture = fixture();
     let good = fixture.authority.certify(&cm());
     for versions in [&[&TLS12][..], &[&TLS13]] {
-        let client = fixture.place.client(versions, Some(&good));
-        let ask = || fixture.place.ask_as(&client, &by_cm());
+        let client = fixture.server.client(versions, Some(&good));
+        let ask = || fixture.server.ask_as(&client, &by_cm());
         let outcomes = [ask(), ask()].map(|(answer, resumed)| (answer.status, resumed));
         assert_eq!(outcomes, [(200, false), (200, true)], "{versions:?}");
         let file = fixture.folder.path().join("ca.pem");
@@ -204,7 +207,7 @@ fn mt_06_a_resumed_connection_is_judged_anew() {
 }
 
 #[test]
-fn mt_06_a_connection_that_stays_is_judged_by_the_authorities_of_now() {
+fn mt_06_an_open_connection_is_verified_by_the_present_authorities() {
     let fixture = fixture();
     let next = Authority::new("next");
     let (old, new) = (fixture.authority.certify(&cm()), next.certify(&cm()));
@@ -214,11 +217,11 @@ fn mt_06_a_connection_that_stays_is_judged_by_the_authorities_of_now() {
         fixture.tls.reload().unwrap();
     };
     for versions in [&[&TLS12][..], &[&TLS13]] {
-        for (shown, expected) in [(&old, [200, 401]), (&new, [401, 200])] {
+        for (certificate, expected) in [(&old, [200, 401]), (&new, [401, 200])] {
             std::fs::write(&file, &fixture.authority.pem).unwrap();
             fixture.tls.reload().unwrap();
-            let client = fixture.place.client(versions, Some(shown));
-            let answers = fixture.place.ask_twice(&client, &by_cm(), exchange);
+            let client = fixture.server.client(versions, Some(certificate));
+            let answers = fixture.server.ask_twice(&client, &by_cm(), exchange);
             assert_eq!(answers.iter().map(|a| a.status).collect::<Vec<_>>(), expected, "{versions:?}");
         }
     }
@@ -251,7 +254,7 @@ fn wl_05_an_x509_svid_has_one_identity_and_is_a_leaf() {
     ] {
         let expected = if is_good { Expected::Ok } else { E(401, "invalid_client") };
         let ask = form(format!("{CC}&client_id=cm-uri"));
-        check_answer(&fixture.place.ask(Some(&certified), &ask), expected, what);
+        check_answer(&fixture.server.ask(Some(&certified), &ask), expected, what);
     }
 }
 
@@ -260,31 +263,31 @@ fn md_05_mt_04_by_certificate_at_every_endpoint_and_a_bound_token_only_with_it()
     let world = World::new();
     let fixture = fixture_of(&world);
     let (good, other) = (fixture.authority.certify(&cm()), fixture.authority.certify(&cm()));
-    let metadata = fixture.place.ask(None, &ask("GET", "/.well-known/oauth-authorization-server")).json();
+    let metadata = fixture.server.ask(None, &ask("GET", "/.well-known/oauth-authorization-server")).json();
     assert_eq!(metadata["tls_client_certificate_bound_access_tokens"], true);
-    let token = fixture.place.ask(Some(&good), &by_cm()).token();
+    let token = fixture.server.ask(Some(&good), &by_cm()).token();
     let exchange =
         form(format!("{EXCHANGE}&client_id=cm&subject_token={token}&subject_token_type={ACCESS_TOKEN}"));
-    let again = fixture.place.ask(Some(&good), &exchange);
+    let again = fixture.server.ask(Some(&good), &exchange);
     check_answer(&again, Expected::Ok, "with its certificate");
     assert_eq!(claims(&again.token())["cnf"]["x5t#S256"], thumbprint(&good));
     check_answer(
-        &fixture.place.ask(Some(&other), &exchange),
+        &fixture.server.ask(Some(&other), &exchange),
         E(400, "invalid_request"),
         "the same client by another certificate",
     );
     let bearer =
         form(format!("{EXCHANGE}&subject_token={token}&subject_token_type={ACCESS_TOKEN}")).bearer(&token);
-    check_answer(&fixture.place.ask(None, &bearer), E(401, "invalid_client"), "a stolen token");
-    for (endpoint, told) in [("introspection", true), ("revocation", false)] {
+    check_answer(&fixture.server.ask(None, &bearer), E(401, "invalid_client"), "a stolen token");
+    for (endpoint, is_active) in [("introspection", true), ("revocation", false)] {
         let listed = &metadata[format!("{endpoint}_endpoint_auth_methods_supported")];
         assert!(listed.as_array().unwrap().contains(&"tls_client_auth".into()), "{endpoint}");
         let address = metadata[format!("{endpoint}_endpoint")].as_str().unwrap();
         let ask = form(format!("token={token}&client_id=cm")).at(address.strip_prefix(ISSUER).unwrap());
-        assert_eq!(fixture.place.ask(None, &ask).status, 401, "{endpoint}");
-        let answer = fixture.place.ask(Some(&good), &ask);
+        assert_eq!(fixture.server.ask(None, &ask).status, 401, "{endpoint}");
+        let answer = fixture.server.ask(Some(&good), &ask);
         assert_eq!(answer.status, 200, "{endpoint}");
         let bound_to = answer.json()["cnf"]["x5t#S256"].as_str().map(str::to_owned);
-        assert_eq!(bound_to, told.then(|| thumbprint(&good)), "{endpoint}");
+        assert_eq!(bound_to, is_active.then(|| thumbprint(&good)), "{endpoint}");
     }
 }

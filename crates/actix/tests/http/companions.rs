@@ -1,4 +1,4 @@
-//! What do resource servers and clients see of introspection and revocation? IN, RV and TX-24 of the conformance list.
+//! Introspection and revocation over HTTP: IN, RV and TX-24 of the conformance list.
 
 use crate::check::*;
 use crate::wire::Wire;
@@ -16,8 +16,8 @@ fn about(token: &str, path: &str) -> Ask {
     form(format!("token={token}")).at(path)
 }
 
-/// A success, which nobody may keep.
-async fn told(service: &TokenService, ask: &Ask) -> Answer {
+/// A success, which must not be cached.
+async fn success(service: &TokenService, ask: &Ask) -> Answer {
     let answer = answer(service, ask).await;
     assert_eq!(answer.status, 200, "{ask:?} {}", answer.text());
     for (name, value) in
@@ -29,7 +29,7 @@ async fn told(service: &TokenService, ask: &Ask) -> Answer {
 }
 
 async fn is_active(service: &TokenService, token: &str) -> bool {
-    told(service, &about(token, INTROSPECT).basic(RS1)).await.json()["active"] == true
+    success(service, &about(token, INTROSPECT).basic(RS1)).await.json()["active"] == true
 }
 
 async fn minted(service: &TokenService) -> String {
@@ -55,13 +55,13 @@ async fn in_01_rv_10_only_post_and_a_form() {
         check(&service, &form("token=x&token=x").basic(C1).at(path), E(400, "invalid_request")).await;
     }
     assert!(is_active(&service, &token).await);
-    // No script is made of an answer, whatever is asked for.
-    let answer = told(&service, &form("token=x&callback=f").basic(C1).at(REVOKE)).await;
+    // No answer becomes a script, whatever the request.
+    let answer = success(&service, &form("token=x&callback=f").basic(C1).at(REVOKE)).await;
     assert_eq!(answer.text(), "{}");
 }
 
 #[actix_web::test]
-async fn in_02_rv_01_tx_24_the_client_proves_its_secret() {
+async fn in_02_rv_01_tx_24_the_client_is_authenticated() {
     let service = service();
     let token = minted(&service).await;
     for path in [INTROSPECT, REVOKE] {
@@ -87,7 +87,7 @@ async fn in_02_rv_01_tx_24_the_client_proves_its_secret() {
 }
 
 #[actix_web::test]
-async fn in_03_in_08_in_09_what_is_told_of_an_active_token() {
+async fn in_03_in_08_in_09_the_description_of_an_active_token() {
     let service = service();
     let token = minted(&service).await;
     let expected = json!({"active": true, "scope": "catalog", "client_id": "c1", "token_type": "bearer", "sub": "c1",
@@ -100,7 +100,7 @@ async fn in_03_in_08_in_09_what_is_told_of_an_active_token() {
             .at(INTROSPECT),
         about(&token, INTROSPECT).basic(RS1).header("Accept", signed),
     ] {
-        assert_eq!(told(&service, &ask).await.json(), expected);
+        assert_eq!(success(&service, &ask).await.json(), expected);
     }
 }
 
@@ -127,13 +127,13 @@ fn in_04_an_inactive_answer_is_the_same_in_every_byte() {
     ask(about(&token, INTROSPECT).basic(RS1));
     assert_eq!((answers[0].text(), answers[0].header("Content-Length")), (r#"{"active":false}"#, Some("16")));
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:#?}");
-    // What is too large even for that is not read.
+    // A token above even that limit is not read.
     let too_large = about(&"x".repeat(2_000_000), INTROSPECT).basic(RS1);
     check_answer(&wire.ask(&too_large), E(413, "invalid_request"), "too large");
 }
 
 #[actix_web::test]
-async fn rv_02_rv_05_what_is_worth_nothing_is_revoked_already() {
+async fn rv_02_rv_05_an_invalid_token_counts_as_revoked() {
     let world = World::new();
     let service = world.service();
     let (first, second) = (minted(&service).await, minted(&service).await);
@@ -145,11 +145,11 @@ async fn rv_02_rv_05_what_is_worth_nothing_is_revoked_already() {
         about("garbage", REVOKE).basic(C2),
         form(format!("token={second}&token_type_hint=unknown")).basic(C1).at(REVOKE),
     ] {
-        answers.push(told(&service, &ask).await.text().to_owned());
+        answers.push(success(&service, &ask).await.text().to_owned());
     }
     let third = minted(&service).await;
     world.pass(3600);
-    answers.push(told(&service, &about(&third, REVOKE).basic(C1)).await.text().to_owned());
+    answers.push(success(&service, &about(&third, REVOKE).basic(C1)).await.text().to_owned());
     assert_eq!(answers, ["{}"; 6]);
     let written = world.revoked.lock().unwrap().len();
     assert_eq!(
@@ -183,7 +183,7 @@ async fn rv_03_rv_07_in_10_a_revoked_token_is_dead_everywhere_at_once() {
     for good in [&token, &renewed, &other] {
         assert!(is_active(&service, good).await && load(good).await == 200);
     }
-    told(&service, &about(&token, REVOKE).basic(C1)).await;
+    success(&service, &about(&token, REVOKE).basic(C1)).await;
     for dead in [&token, &renewed] {
         assert!(!is_active(&service, dead).await);
         assert_eq!(load(dead).await, 401);
@@ -212,13 +212,13 @@ async fn rv_06_cve_2020_15223_what_could_not_be_written_is_not_acknowledged() {
     let answer = check(&service, &revoke, E(503, "temporarily_unavailable")).await;
     assert_eq!(answer.header("Retry-After"), Some("1"));
     assert!(is_active(&service, &token).await);
-    // What needs no store is answered.
+    // Requests that need no store are answered.
     assert_eq!(
-        told(&service, &about("garbage", REVOKE).basic(C1)).await.json(),
+        success(&service, &about("garbage", REVOKE).basic(C1)).await.json(),
         Value::Object(Default::default())
     );
     check(&service, &about(&token, REVOKE).basic(C2), E(400, "unauthorized_client")).await;
     world.store_gone.store(false, Ordering::SeqCst);
-    told(&service, &revoke).await;
+    success(&service, &revoke).await;
     assert!(!is_active(&service, &token).await);
 }

@@ -1,4 +1,5 @@
-//! What if all places are taken? HT-10 of the conformance list: who makes room, and what is never broken off for it.
+//! A server whose permits are all taken: which connections make room, and what is never broken off. HT-10 of the conformance
+//! list.
 
 use crate::check::*;
 use crate::pipelining::narrow;
@@ -34,12 +35,12 @@ fn ht_10_a_flood_of_clients_that_do_not_go_on_keeps_no_other_waiting() {
         ("reads nothing", OPENAPI.repeat(200)),
         ("reads nothing after it was refused", head().repeat(4)),
     ] {
-        // Nothing else ends any of them while the test lasts.
+        // Nothing else ends any of them during the test.
         let service = World::new().builder().body_timeout(MINUTE).build();
         let wire = Wire::with(service, |builder| {
             builder.most_connections(32).head_timeout(MINUTE).write_timeout(MINUTE)
         });
-        // Three times as many as there are places, so the last wait to be accepted.
+        // Three times as many as there are permits, so the last wait to be accepted.
         let flood: Vec<TcpStream> = (0..96)
             .map(|_| {
                 let mut stream = if what == "reads nothing" { narrow(&wire) } else { wire.connect() };
@@ -55,7 +56,7 @@ fn ht_10_a_flood_of_clients_that_do_not_go_on_keeps_no_other_waiting() {
 }
 
 #[test]
-fn ht_10_no_connection_is_kept_while_its_place_is_needed() {
+fn ht_10_no_connection_is_kept_while_its_permit_is_needed() {
     let world = World::new();
     *world.slow.lock().unwrap() = Some(Duration::from_millis(500));
     let service = world.builder().digests_at_once(1).build();
@@ -77,7 +78,7 @@ fn ht_10_no_connection_is_kept_while_its_place_is_needed() {
         answer.header("Connection") != Some("close")
     };
     assert!(std::iter::repeat_with(is_kept).any(|is_kept| !is_kept || begun.elapsed() > PATIENCE));
-    assert!(begun.elapsed() <= PATIENCE, "a client keeps its place from request to request");
+    assert!(begun.elapsed() <= PATIENCE, "a client keeps its permit from request to request");
     drop(busy);
 }
 
@@ -124,7 +125,7 @@ fn ht_10_a_request_that_has_arrived_in_full_is_answered_though_its_connection_ha
         stream.write_all(OPENAPI.as_bytes()).unwrap();
         assert_eq!(read_answers(&mut stream, 1)[0].status, 200);
         stream.write_all(first.as_bytes()).unwrap();
-        // One more of the source has it ended while the only thread is held, so that it has not read the rest.
+        // One more of the source requests its end while the only thread is held, so that it has not read the rest.
         gate.shut(true);
         let mut holding = wire.connect();
         holding.write_all(format!("{}{CC}", head()).as_bytes()).unwrap();

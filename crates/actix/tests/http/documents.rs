@@ -1,4 +1,4 @@
-//! Do the documents say what is true? Metadata, keys and OpenAPI: MD and KS of the conformance list.
+//! The documents are correct: metadata, keys and OpenAPI; MD and KS of the conformance list.
 
 use crate::check::*;
 use crate::wire::Wire;
@@ -69,7 +69,7 @@ async fn md_03_openid_configuration_says_the_same() {
 }
 
 #[actix_web::test]
-async fn md_05_where_nobody_writes_revocations_down_there_is_no_endpoint_for_them() {
+async fn md_05_without_a_store_for_revocations_there_is_no_endpoint() {
     let policy = tokenberg_core::Policy::new(ISSUER.parse().unwrap());
     let service = TokenService::builder(policy, Fixed::from(World::new())).build();
     let metadata = answer(&service, &ask("GET", MD)).await.json();
@@ -141,7 +141,7 @@ fn te_27_everything_under_a_base_path() {
 }
 
 #[actix_web::test]
-async fn te_27_mounted_in_somebodys_app() {
+async fn te_27_mounted_in_another_app() {
     let service = World::new().builder_at("https://h.test/auth").build();
     let own = || async { "own" };
     let app = App::new()

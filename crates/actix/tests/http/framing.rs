@@ -1,4 +1,4 @@
-//! Where does a request end? HT-01 to HT-07, HT-12 and HT-13 of the conformance list, on raw sockets.
+//! Where a request ends: HT-01 to HT-07, HT-12 and HT-13 of the conformance list, on raw sockets.
 
 use crate::check::*;
 use crate::wire::{PATIENCE, Wire, parse, read_answers, read_until_closed};
@@ -91,7 +91,7 @@ fn ht_07_bodies_in_many_small_chunks_are_not_read_to_their_end() {
     let trailed = |count: usize| format!("1\r\na\r\n0\r\n{}\r\n", "x: y\r\n".repeat(count));
     let introspection = "/v1/oauth/introspect";
     for (path, body, status) in [
-        // What is read to its end has no client.
+        // No client sends a body that is read to its end.
         (T, chunks(10_000, 1), 401),
         (T, extended(1000), 401),
         (introspection, chunks(10_000, 1), 401),
@@ -110,7 +110,7 @@ fn ht_07_bodies_in_many_small_chunks_are_not_read_to_their_end() {
             assert_eq!(answer.header("Connection"), Some("close"));
         }
     }
-    // Each body is counted by itself.
+    // Each body is counted separately.
     let mut stream = wire.connect();
     stream.write_all(format!("{}{}", head(T), chunks(8000, 1)).repeat(3).as_bytes()).unwrap();
     assert!(read_answers(&mut stream, 3).iter().all(|answer| answer.status == 401));
@@ -250,7 +250,7 @@ fn ht_07_ht_12_bodies_are_limited_and_end_the_connection() {
     // What follows is body, never a request.
     closed(&wire.refused(format!("{}{PROBE}{PROBE}", post("Content-Length: 65537", "")), 413));
     let chunk = format!("2000\r\n{}\r\n", "a".repeat(0x2000));
-    // Endless: the client goes on for as long as it is let.
+    // Endless: the client continues as long as the server reads.
     let mut stream = wire.connect();
     stream.write_all(post("Transfer-Encoding: chunked", "").as_bytes()).unwrap();
     let begin = Instant::now();

@@ -1,4 +1,4 @@
-//! What does a client see of an issuer whose keys are fetched? A token, a refusal, or an outage; conformance KS-06 over HTTP.
+//! Clients' view of an issuer whose keys are fetched: a token, a refusal, or an outage; conformance KS-06 over HTTP.
 
 use crate::check::*;
 use crate::world::*;
@@ -60,11 +60,11 @@ impl Answers for WithIssuer {
     }
 }
 
-/// What the issuer publishes, if it is there, and how often it was asked.
+/// The pages of the issuer, unless it is down, and the number of requests for them.
 #[derive(Default)]
 struct Published {
     jwks: Mutex<Option<String>>,
-    asked: AtomicUsize,
+    requests: AtomicUsize,
 }
 
 struct Web(Arc<Published>);
@@ -72,10 +72,10 @@ struct Web(Arc<Published>);
 impl Fetch for Web {
     fn fetch(&self, address: &Address, _: usize, _: Duration) -> Result<Document, String> {
         assert_eq!(address.as_str(), "https://idp.test/jwks");
-        self.0.asked.fetch_add(1, Ordering::SeqCst);
+        self.0.requests.fetch_add(1, Ordering::SeqCst);
         match &*self.0.jwks.lock().unwrap() {
             Some(jwks) => Ok(Document { status: 200, body: jwks.clone().into_bytes(), cache_control: None }),
-            None => Err("nobody is there".to_owned()),
+            None => Err("connection refused".to_owned()),
         }
     }
 }
@@ -104,24 +104,24 @@ async fn ks_06_a_users_token_is_exchanged_with_keys_that_were_fetched() {
     let (first, second) = (ForeignKey::new(Some("1")), ForeignKey::new(Some("2")));
     let token = |key: &ForeignKey| key.sign(&alice(&serde_json::json!({})));
 
-    // Nobody knows whether the token is good, so it is not told as a bad one.
+    // Whether the token is valid is unknown, so it is not reported as invalid.
     let answer = check(&service, &exchange(&token(&first)), E(503, "temporarily_unavailable")).await;
     assert!(answer.header("Retry-After").is_some());
-    assert!(!answer.text().contains("nobody is there"));
+    assert!(!answer.text().contains("connection refused"));
     *published.jwks.lock().unwrap() = Some(first.jwks().into());
     check(&service, &exchange(&token(&first)), E(503, "temporarily_unavailable")).await;
     world.pass(10);
     let answer = check(&service, &exchange(&token(&first)), Expected::Ok).await;
     assert_eq!(claims(answer.json()["access_token"].as_str().unwrap())["sub"], "alice");
-    assert_eq!(published.asked.load(Ordering::SeqCst), 2);
+    assert_eq!(published.requests.load(Ordering::SeqCst), 2);
 
     // The issuer rotates: the new key is fetched at once, and the old one is gone.
     *published.jwks.lock().unwrap() = Some(second.jwks().into());
     check(&service, &exchange(&token(&second)), Expected::Ok).await;
     check(&service, &exchange(&token(&first)), E(400, "invalid_request")).await;
-    assert_eq!(published.asked.load(Ordering::SeqCst), 4);
+    assert_eq!(published.requests.load(Ordering::SeqCst), 4);
 
-    // A key that it does not have is a bad token as long as that can be found out, and an outage until it can be.
+    // An unknown key is a bad token as long as a fetch can show that, and an outage until then.
     let stranger = ForeignKey::new(Some("3"));
     check(&service, &exchange(&token(&stranger)), E(400, "invalid_request")).await;
     for _ in 0..20 {
@@ -130,14 +130,14 @@ async fn ks_06_a_users_token_is_exchanged_with_keys_that_were_fetched() {
         assert!((1..=60).contains(&seconds), "{seconds}");
         check(&service, &exchange(&token(&second)), Expected::Ok).await;
     }
-    assert_eq!(published.asked.load(Ordering::SeqCst), 5);
+    assert_eq!(published.requests.load(Ordering::SeqCst), 5);
     world.pass(60);
     check(&service, &exchange(&token(&stranger)), E(400, "invalid_request")).await;
-    // It was signed before the last fetch, as it says itself.
+    // Its own `iat` is before the last fetch.
     check(&service, &exchange(&token(&stranger)), E(400, "invalid_request")).await;
-    assert_eq!(published.asked.load(Ordering::SeqCst), 6);
+    assert_eq!(published.requests.load(Ordering::SeqCst), 6);
 
-    // Known keys go on while it is down.
+    // Known keys stay in use while it is down.
     *published.jwks.lock().unwrap() = None;
     world.pass(700);
     check(&service, &exchange(&token(&second)), Expected::Ok).await;

@@ -1,4 +1,4 @@
-//! What do clients see? The service over HTTP, in memory and over sockets; names are ids of the conformance list.
+//! The service over HTTP, in memory and over sockets; test names begin with ids of the conformance list.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on stops")]
 
 mod abuse;
@@ -7,6 +7,7 @@ mod audit;
 mod audit_of_others;
 mod bearer;
 mod bearer_proofs;
+mod certificates;
 mod check;
 mod client_certificates;
 mod companions;
@@ -17,7 +18,6 @@ mod issuer_keys;
 mod pipelining;
 mod proofs;
 mod server;
-mod shown;
 mod signer;
 mod timeouts;
 mod tls;

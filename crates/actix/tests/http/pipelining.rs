@@ -1,4 +1,4 @@
-//! What if a client sends more than one request at a time? HT-05, HT-10 and HT-12 of the conformance list, RFC 9112 §9.3.2 and §9.6.
+//! Several requests on a connection at a time: HT-05, HT-10 and HT-12 of the conformance list, RFC 9112 §9.3.2 and §9.6.
 
 use crate::check::*;
 use crate::server::get;
@@ -89,7 +89,7 @@ fn ht_12_nothing_that_follows_close_is_processed() {
     let plain = Wire::of(world.service());
     let secure = Wire::with(world.service(), |builder| builder.tls(tls.config().unwrap()));
     let token = plain.ask(&form(CC).basic(C1)).token();
-    // Were it processed, the token would be revoked.
+    // If it were processed, the token would be revoked.
     let revoke = form(format!("token={token}")).at("/v1/oauth/revoke").basic(C1).to_wire();
     let old = |request: &str| request.replace("HTTP/1.1", "HTTP/1.0");
     let get = |lines: &str| KEYS.replace("\r\n\r\n", &format!("\r\n{lines}\r\n\r\n"));
@@ -132,7 +132,7 @@ fn ht_12_nothing_that_follows_close_is_processed() {
             assert!(world.revoked.lock().unwrap().is_empty(), "{first:?}");
         }
     }
-    // What is to be kept is kept, and answered.
+    // A connection to be kept is kept, and answered.
     let kept = old(&get("Connection: Keep-Alive"));
     let mut stream = plain.connect();
     stream.write_all(&[kept.as_bytes(), &revoke].concat()).unwrap();
@@ -171,7 +171,7 @@ fn ht_05_a_request_of_http_1_0_ends_no_connection_of_another_client() {
 }
 
 #[test]
-fn ht_12_an_answer_that_ends_the_connection_is_not_lost_to_what_follows_it() {
+fn ht_12_an_answer_that_ends_the_connection_is_not_lost_because_of_later_requests() {
     let wire = Wire::of(service());
     let first = OPENAPI.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
     for _ in 0..20 {
@@ -197,7 +197,7 @@ fn ht_05_ht_10_a_client_that_reads_slowly_gets_every_answer() {
         });
         let (mut got, mut buffer) = (Vec::new(), [0; 4096]);
         for turn in 0.. {
-            // So that the server has to wait for the client now and then.
+            // So small that the server has to wait for the client now and then.
             if turn % 64 == 0 {
                 std::thread::sleep(Duration::from_millis(5));
             }
@@ -212,7 +212,7 @@ fn ht_05_ht_10_a_client_that_reads_slowly_gets_every_answer() {
     });
 }
 
-/// Sends requests until the server ends the connection, and gives how many bytes it took until then.
+/// Sends requests until the server ends the connection, and returns how many bytes it took until then.
 fn send_until_ended(mut stream: impl Write) -> usize {
     let (begun, bytes) = (Instant::now(), OPENAPI.repeat(200));
     let mut sent = 0;
@@ -260,7 +260,7 @@ fn ht_10_a_client_that_reads_nothing_is_read_no_further_and_ended_in_time() {
                         send_until_ended(stream)
                     };
                     drop(stopped);
-                    // What the system holds for both sides, and no more.
+                    // Only what the system holds for both sides.
                     assert!(sent < 32 << 20, "{sent}");
                 });
             }

@@ -1,4 +1,4 @@
-//! Are tokens bound to the keys that were proven? DP items of the conformance list, over HTTP.
+//! Tokens bound to keys by DPoP over HTTP: the DP items of the conformance list.
 
 use crate::check::*;
 use crate::world::*;
@@ -13,19 +13,22 @@ fn proof(key: &ForeignKey, id: &str) -> String {
 }
 
 #[actix_web::test]
-async fn dp_01_dp_15_a_proof_binds_the_token_and_introspection_tells_so() {
+async fn dp_01_dp_15_a_proof_binds_the_token_and_introspection_reports_it() {
     let service = service();
     let key = ForeignKey::new(None);
     let answer = check(&service, &form(CC).basic(C1).dpop(&proof(&key, "1")), Expected::Bound).await;
     let token = answer.token();
     let jkt = json!({"jkt": key.thumbprint().as_str()});
     assert_eq!(claims(&token)["cnf"], jkt);
-    assert_eq!(answer.header("DPoP-Nonce"), None, "nobody demands one");
-    let told =
+    assert_eq!(answer.header("DPoP-Nonce"), None, "no nonce is required");
+    let introspected =
         self::answer(&service, &form(format!("token={token}")).basic(C1).at("/v1/oauth/introspect")).await;
-    let told = told.json();
-    assert_eq!((&told["active"], &told["token_type"], &told["cnf"]), (&true.into(), &"DPoP".into(), &jkt));
-    // Without a proof, and with nobody's, it is a Bearer token as ever.
+    let introspected = introspected.json();
+    assert_eq!(
+        (&introspected["active"], &introspected["token_type"], &introspected["cnf"]),
+        (&true.into(), &"DPoP".into(), &jkt)
+    );
+    // Without a proof, it is a Bearer token.
     check(&service, &form(CC).basic(C1), Expected::Ok).await;
 }
 
@@ -51,15 +54,15 @@ async fn dp_02_dp_07_dp_17_one_proof_used_once_and_no_credential() {
     }
     check(&service, &form(CC).dpop(&one), E(401, "invalid_client")).await;
     check(&service, &form(CC).basic(("c1", "wrong")).dpop(&one), E(401, "invalid_client")).await;
-    // None of that has used it up; once it was good, it is.
+    // None of these has used it up; a valid request does.
     check(&service, &by(&[&one]), Expected::Bound).await;
     check(&service, &by(&[&one]), E(400, "invalid_dpop_proof")).await;
-    // Another key has names of its own.
+    // Another key has its own identifiers.
     check(&service, &by(&[&proof(&ForeignKey::new(None), "1")]), Expected::Bound).await;
 }
 
 #[actix_web::test]
-async fn dp_07_what_cannot_be_remembered_is_an_outage_and_no_fault_of_the_client() {
+async fn dp_07_a_use_that_cannot_be_stored_is_an_outage_and_not_the_clients_fault() {
     let world = World::new();
     let service = world.service();
     let key = ForeignKey::new(None);
@@ -99,7 +102,7 @@ async fn dp_10_a_nonce_is_demanded_handed_out_and_taken() {
     let good = check(&service, &with("6", now, &fresh(now).into()), Expected::Bound).await;
     assert_eq!(good.header("DPoP-Nonce"), Some(fresh(now).as_str()));
     check(&service, &with("7", now, &fresh(now - 60).into()), Expected::Bound).await;
-    // Who sends no proof needs no nonce; who fails to authenticate learns none.
+    // A request without a proof needs no nonce; a failed authentication gets none.
     assert_eq!(check(&service, &form(CC).basic(C1), Expected::Ok).await.header("DPoP-Nonce"), None);
     let stranger = form(CC).basic(("c1", "wrong")).dpop(&proof(&key, "8"));
     assert_eq!(check(&service, &stranger, E(401, "invalid_client")).await.header("DPoP-Nonce"), None);
@@ -108,7 +111,7 @@ async fn dp_10_a_nonce_is_demanded_handed_out_and_taken() {
 }
 
 #[actix_web::test]
-async fn dp_13_dp_14_who_has_to_prove_does_so_with_one_key_from_then_on() {
+async fn dp_13_dp_14_a_bound_session_keeps_its_key() {
     let world = World::new();
     let service = world.service();
     world.change("c1", |client| client.rights_mut().dpop_bound = true);

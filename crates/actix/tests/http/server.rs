@@ -1,4 +1,4 @@
-//! How does a server begin and end? OP-30 and the listener for operations.
+//! The start and the shutdown of a server: OP-30 and the listener for operations.
 
 use crate::check::*;
 use crate::wire::{PATIENCE, Wire, parse, read_until_closed};
@@ -45,7 +45,7 @@ fn op_30_what_was_begun_is_finished_and_readiness_goes_first() {
     let handle = wire.handle.clone();
     let draining = std::thread::spawn(move || actix_web::rt::System::new().block_on(handle.drain()));
     while get(operations_at, "/readyz") != Some((503, "draining".to_owned())) {}
-    // Until the listener closes, whoever has not noticed yet is still served.
+    // Until the listener closes, clients that have not noticed yet are still served.
     let mut late = wire.connect();
     late.write_all(&request).unwrap();
     for stream in [&mut begun, &mut late] {
@@ -112,8 +112,8 @@ fn op_30_several_listeners_and_a_free_port() {
         let serving = actix_web::rt::spawn(running.serve());
         assert_eq!(addresses.len(), 2);
         for address in addresses {
-            let asked = actix_web::rt::task::spawn_blocking(move || get(address, "/openapi.json"));
-            assert_eq!(asked.await.unwrap().map(|(status, _)| status), Some(200));
+            let openapi = actix_web::rt::task::spawn_blocking(move || get(address, "/openapi.json"));
+            assert_eq!(openapi.await.unwrap().map(|(status, _)| status), Some(200));
         }
         handle.drain().await;
         serving.await.unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! Who signs by every algorithm? Keys of clients and of holders of tokens, that tests sign with.
+//! Keys of every algorithm for tests: those of clients and of holders of tokens.
 
 use crate::world::{NOW, at};
 use base64::Engine;

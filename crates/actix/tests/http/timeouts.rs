@@ -1,4 +1,4 @@
-//! How long does a slow client hold anything? HT-08 to HT-11 of the conformance list.
+//! How long a slow client can hold anything: HT-08 to HT-11 of the conformance list.
 
 use crate::check::*;
 use crate::wire::{PATIENCE, Wire, parse, read_answers, read_until_closed};
@@ -12,7 +12,7 @@ fn quick() -> Wire {
     Wire::with(service, |builder| builder.head_timeout(Duration::from_secs(1)))
 }
 
-/// Sends bytes one by one until the server does not want more, and gives its answer.
+/// Sends bytes one by one until the server refuses more, and returns its answer.
 fn drip(mut stream: TcpStream, bytes: &[u8], pause: Duration) -> Vec<Answer> {
     let begin = Instant::now();
     for byte in bytes {
@@ -35,7 +35,7 @@ fn ht_08_a_slow_head_is_given_up() {
     let request = form(CC).basic(C1).to_wire();
     let statuses: Vec<u16> =
         drip(wire.connect(), &request, Duration::from_millis(10)).iter().map(|a| a.status).collect();
-    // The answer may be lost when the client goes on to send; that the connection ends may not.
+    // The answer may be lost when the client goes on to send; the end of the connection may not.
     assert!(statuses.is_empty() || statuses == [408], "{statuses:?}");
 }
 
@@ -84,12 +84,12 @@ fn ht_09_a_slow_body_is_given_up() {
 }
 
 #[test]
-fn ht_10_idle_connections_keep_nobody_out() {
+fn ht_10_idle_connections_block_no_client() {
     let wire = Wire::with(service(), |builder| builder.keep_alive(Duration::from_secs(30)));
     let idle: Vec<TcpStream> = (0..2_000)
         .map(|n| {
             let mut stream = wire.connect();
-            // Half of them asked something once, the others nothing yet.
+            // Half of them have sent one request, the others nothing yet.
             if n % 2 == 0 {
                 stream.write_all(b"GET /openapi.json HTTP/1.1\r\nHost: as.test\r\n\r\n").unwrap();
                 assert_eq!(read_answers(&mut stream, 1)[0].status, 200);
@@ -114,7 +114,7 @@ fn ht_07_ab_03_few_large_bodies_are_read_at_a_time() {
         stream
     };
     let stalled: Vec<TcpStream> = (0..8).map(|_| large(200_000)).collect();
-    // Until all eight have taken their places, one more may find one.
+    // Until all eight hold their permits, one more may get one.
     let begin = Instant::now();
     let refused = loop {
         assert!(begin.elapsed() < PATIENCE, "any number of large bodies is read");
@@ -153,7 +153,7 @@ fn ht_10_one_source_has_so_many_connections_and_its_idle_ones_make_room() {
     let mut held: Vec<TcpStream> = (0..4).map(|_| kept(&wire)).collect();
     assert!(read_until_closed(&mut held[0]).is_empty(), "the one that was idle for longest");
     assert!(held[1..].iter().all(is_open));
-    // Those that are answered are not ended for another.
+    // Connections that are being answered are not ended for another.
     *world.slow.lock().unwrap() = Some(Duration::from_secs(2));
     for stream in &mut held[1..] {
         stream.write_all(&form(CC).basic(C1).to_wire()).unwrap();
@@ -161,17 +161,17 @@ fn ht_10_one_source_has_so_many_connections_and_its_idle_ones_make_room() {
     let closing = [&GET[..GET.len() - 2], b"Connection: close\r\n\r\n"].concat();
     let begin = Instant::now();
     while !wire.until_closed(&closing).is_empty() {
-        // It came before the server had read the three requests, and took the place of one.
+        // It came before the server had read the three requests, and took the permit of one.
         assert!(begin.elapsed() < PATIENCE, "the fourth is never refused");
         held.push(wire.connect());
         held.last_mut().unwrap().write_all(&form(CC).basic(C1).to_wire()).unwrap();
     }
     drop(held);
-    // The places are free as soon as the server has seen that the connections ended.
+    // The permits are free as soon as the server has seen that the connections ended.
     *world.slow.lock().unwrap() = None;
     let begin = Instant::now();
     while wire.until_closed(&closing).is_empty() {
-        assert!(begin.elapsed() < PATIENCE, "no place was ever free again");
+        assert!(begin.elapsed() < PATIENCE, "no permit became free again");
     }
 }
 
@@ -183,7 +183,7 @@ fn ht_10_idle_connections_are_ended_before_new_ones_wait() {
     for stream in &mut silent[4..] {
         stream.write_all(&GET[..20]).unwrap();
     }
-    // They are spared for a moment, in which a request may arrive.
+    // They are spared briefly, because a request may arrive.
     let (begun, mut earlier) = (Instant::now(), Vec::new());
     while silent.iter().any(is_open) {
         assert!(begun.elapsed() < PATIENCE, "others are ended for them");

@@ -1,4 +1,4 @@
-//! Is TLS what it should be? HT-20 and HT-18 of the conformance list, with a real client.
+//! TLS with a real client: HT-20 and HT-18 of the conformance list.
 
 use crate::check::*;
 use crate::wire::{PATIENCE, Wire, parse, read_answers, read_until_closed};
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokenberg_actix::tls::{self, TlsFault};
 
-/// Writes a new certificate and its key, and gives the certificate.
+/// Writes a new certificate and its key, and returns the certificate.
 pub(crate) fn certify(directory: &Path) -> CertificateDer<'static> {
     let certified = rcgen::generate_simple_self_signed(["as.test".to_owned()]).unwrap();
     std::fs::write(directory.join("cert.pem"), certified.cert.pem()).unwrap();
@@ -88,7 +88,7 @@ fn ht_20_a_certificate_is_exchanged_without_dropping_a_connection() {
     assert_eq!(answer.header("Strict-Transport-Security"), Some("max-age=31536000"));
 
     let second = certify(directory.path());
-    // Nothing is read before it is asked for.
+    // Nothing is read before a reload.
     assert!(connect(&wire, &first, &[]).is_ok());
     tls.reload().unwrap();
     assert!(connect(&wire, &first, &[]).is_err());
@@ -98,7 +98,7 @@ fn ht_20_a_certificate_is_exchanged_without_dropping_a_connection() {
         check_answer(&read_answers(client, 1)[0], Expected::Ok, "after the exchange");
     }
 
-    // Files that are no good change nothing.
+    // Invalid files change nothing.
     std::fs::write(path("cert.pem"), "no certificate").unwrap();
     assert!(matches!(tls.reload(), Err(TlsFault::NoCertificate(_))));
     certify(directory.path());
@@ -137,7 +137,7 @@ fn ht_20_openssl_is_served_from_tls_1_2_on_and_refused_before() {
     };
     for (flag, served) in [("-tls1_3", true), ("-tls1_2", true), ("-tls1_1", false), ("-tls1", false)] {
         let Ok(output) = shake_hands(&[flag]) else {
-            println!("skipped: there is no openssl here");
+            println!("skipped: openssl is not installed");
             return;
         };
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -1,4 +1,4 @@
-//! Does a form become what it says, over HTTP? TE-01 to TE-28, CC, CA-15 and IC of the conformance list.
+//! Forms and their answers over HTTP: TE-01 to TE-28, CC, CA-15 and IC of the conformance list.
 
 use crate::check::*;
 use crate::world::*;
@@ -134,7 +134,7 @@ async fn te_22_to_25_grants_and_the_order_of_checks() {
     ] {
         let ask = form(format!("grant_type={grant}"));
         check(&service, &ask.clone().basic(C1), E(400, "unsupported_grant_type")).await;
-        check(&service, &ask.basic(("nobody", "x")), E(401, "invalid_client")).await;
+        check(&service, &ask.basic(("unknown", "x")), E(401, "invalid_client")).await;
     }
     let exchange = format!("{EXCHANGE}&subject_token=x&subject_token_type={ACCESS_TOKEN}");
     check(&service, &form(exchange).basic(CNX), E(400, "unauthorized_client")).await;
@@ -150,7 +150,7 @@ async fn te_26_te_27_paths_that_are_answered() {
     for path in [T, "/v1/oauth/tokens/", "//v1/oauth/tokens", "//v1/oauth/tokens/"] {
         check(&service, &form(CC).basic(C1).at(path), Expected::Ok).await;
     }
-    // In an app that is not ours, other paths are the app's to answer.
+    // In another app, other paths are up to the app.
     for path in ["/V1/OAUTH/TOKENS", "/v1/oauth/../oauth/tokens", "/v1/oauth/tokens/x", "/x/v1/oauth/tokens"]
     {
         assert_eq!(answer(&service, &form(CC).basic(C1).at(path)).await.status, 404, "{path}");
@@ -183,7 +183,7 @@ async fn ca_15_one_authorization_header_only() {
     for ask in [form(CC).basic(C1).basic(C2), form(CC).bearer("x").basic(C1), form(CC).basic(C1).basic(C1)] {
         check(&service, &ask, E(400, "invalid_request")).await;
     }
-    // PyIceberg and Java send a Bearer that may be dead beside the secret in the form.
+    // PyIceberg and Java send a Bearer that may have expired beside the secret in the form.
     let body = format!("{CC}&client_id=c1&client_secret=s1-Z7");
     check(&service, &form(body).bearer("expired"), Expected::Ok).await;
     check(&service, &form(CC).basic(TORTURE), Expected::Ok).await;

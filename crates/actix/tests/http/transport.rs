@@ -1,4 +1,4 @@
-//! What holds for every answer, whatever was asked? HT-16 to HT-22, HT-30, HT-31, CC-04, IC-16 of the conformance list.
+//! What holds for every answer to any request: HT-16 to HT-22, HT-30, HT-31, CC-04, IC-16 of the conformance list.
 
 use crate::check::*;
 use crate::wire::{Wire, read_answers};
@@ -94,13 +94,13 @@ fn ht_17_ht_18_bodies_are_declared_json() {
 #[actix_web::test]
 async fn ht_30_cors_is_off_but_for_documents() {
     let service = service();
-    for asked in [
+    for request in [
         form(CC).basic(C1),
         ask("OPTIONS", T).header("Access-Control-Request-Method", "POST"),
         ask("GET", "/openapi.json"),
     ] {
         for origin in ["https://x", "null"] {
-            let answer = answer(&service, &asked.clone().header("Origin", origin)).await;
+            let answer = answer(&service, &request.clone().header("Origin", origin)).await;
             let cors = |(name, _): &(String, String)| name.starts_with("access-control");
             assert!(!answer.headers.iter().any(cors), "{answer:?}");
         }

@@ -1,4 +1,4 @@
-//! Is all that the metadata list to be had, and nothing else? MD-03 and MD-05 of the conformance list, from the document itself.
+//! All that the metadata list works, and nothing else does: MD-03 and MD-05 of the conformance list, from the document itself.
 
 use crate::check::*;
 use crate::signer::Signer;
@@ -11,7 +11,7 @@ use tokenberg_testkit::{alice, changed};
 
 const MD: &str = "/.well-known/oauth-authorization-server";
 const ENDPOINTS: [&str; 3] = ["token", "introspection", "revocation"];
-/// All that anybody has registered as a method or an algorithm, and some that nobody has.
+/// All registered methods and algorithms, and some that do not exist.
 const METHODS: [&str; 8] = [
     "client_secret_basic",
     "client_secret_post",
@@ -36,7 +36,7 @@ fn listed(metadata: &Value, name: &str) -> Vec<String> {
     values.iter().map(|v| v.as_str().unwrap().to_owned()).collect()
 }
 
-/// A new name for an assertion or a proof.
+/// A new identifier for an assertion or a proof.
 fn fresh() -> String {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -179,7 +179,7 @@ async fn md_05_what_cannot_work_here_is_not_listed() {
         TokenService::builder(policy, Fixed::from(Arc::clone(&world))).clock(|| at(NOW))
     };
     let methods = |metadata: &Value| listed(metadata, "token_endpoint_auth_methods_supported");
-    // Nobody remembers: neither assertions nor proofs can be used once.
+    // Without a memory, neither assertions nor proofs can be used.
     let without_memory = builder().build();
     let document = metadata(&without_memory).await;
     assert_eq!(methods(&document), ["client_secret_basic", "client_secret_post", "spiffe_jwt"]);
@@ -196,7 +196,7 @@ async fn md_05_what_cannot_work_here_is_not_listed() {
         check(&without_memory, &ask, E(503, "temporarily_unavailable")).await;
     }
     check(&without_memory, &authenticated(&world, "spiffe_jwt", CC), Expected::Ok).await;
-    // Who asks for certificates says so.
+    // A server that requests certificates declares it.
     let name = "tls_client_certificate_bound_access_tokens";
     assert_eq!(
         (document.get(name), methods(&document).contains(&"tls_client_auth".to_owned())),

@@ -86,7 +86,7 @@ async fn se_06_cwe_779_what_no_client_authenticated_is_marked_and_cut_and_nothin
             (true, form(format!("token={x}&{}", assertion(&unknown))).at(INTROSPECT)),
             (true, form(format!("token={x}")).basic(("rs1", "wrong")).at(INTROSPECT)),
             (true, form(format!("token={unknown}")).at(REVOKE)),
-            // With a credential that is good, whatever else is wrong.
+            // With a valid credential, whatever else is wrong.
             (false, by_secret(CC)),
             (false, by_secret("grant_type=x")),
             (false, by_secret(EXCHANGE)),
@@ -149,7 +149,7 @@ async fn se_06_cwe_779_beyond_the_budget_there_is_neither_an_event_nor_a_record_
     let (log, _) = logged(&service, &asks).await;
     let events = log.events();
     assert!((5..40).contains(&events.len()), "{}", events.len());
-    // A client goes on as ever, and is reported.
+    // An authenticated client is still reported.
     let (log, answers) = logged(&service, &[form(CC).basic(C1), form(long(CC)).basic(C1)]).await;
     assert_eq!((answers[0].status, log.events().len()), (200, 2));
     let log = crate::audit::captured(|| service.report_left_out());

@@ -1,4 +1,4 @@
-//! What goes over a real socket? A bound server, and a client that knows nothing of HTTP but its bytes.
+//! A bound server, and a client that speaks raw bytes over a real socket.
 
 use crate::check::{Answer, Ask};
 use std::io::{ErrorKind, Read, Write};
@@ -50,7 +50,7 @@ impl Wire {
     /// Sends bytes and reads until the server closes the connection.
     pub(crate) fn until_closed(&self, bytes: impl AsRef<[u8]>) -> Vec<u8> {
         let mut stream = self.connect();
-        // The server may close before it has got everything.
+        // The server may close before it has received everything.
         let _ = stream.write_all(bytes.as_ref());
         read_until_closed(&mut stream)
     }
@@ -75,13 +75,13 @@ impl Wire {
                 n => got.extend_from_slice(&buffer[..n]),
             }
         }
-        // The server lingers for a second unless the client shows that it has heard.
+        // The server lingers for a second unless the client closes.
         let _ = stream.shutdown(Shutdown::Write);
         got.extend(read_until_closed(&mut stream));
-        let shown = String::from_utf8_lossy(&bytes.as_ref()[..bytes.as_ref().len().min(200)]).into_owned();
+        let sent = String::from_utf8_lossy(&bytes.as_ref()[..bytes.as_ref().len().min(200)]).into_owned();
         let mut answers = parse(&got, &[false]);
-        assert_eq!(answers.len(), 1, "{shown:?}: {}", String::from_utf8_lossy(&got));
-        assert_eq!(answers[0].status, status, "{shown:?}");
+        assert_eq!(answers.len(), 1, "{sent:?}: {}", String::from_utf8_lossy(&got));
+        assert_eq!(answers[0].status, status, "{sent:?}");
         answers.remove(0)
     }
 }

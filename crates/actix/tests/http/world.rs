@@ -1,4 +1,4 @@
-//! What is the service of the tests answered from? A few clients and issuers in memory, keys of `tokenberg-jose`, and switches.
+//! The world of the tests: clients and issuers in memory, keys of `tokenberg-jose`, and switches for faults.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -37,7 +37,7 @@ pub(crate) const TRUST_DOMAIN: &str = "spiffe://td.test";
 pub(crate) const WORKLOAD: &str = "spiffe://td.test/spark";
 pub(crate) const CM_SUBJECT: &str = "CN=cm,O=Test";
 
-/// The world, and what tests do to it.
+/// The world, with switches for tests.
 pub(crate) struct World {
     pub(crate) clients: RwLock<Vec<Arc<Client>>>,
     pub(crate) revoked: Mutex<Vec<TokenId>>,
@@ -164,7 +164,7 @@ fn clients() -> Vec<Arc<Client>> {
     ]
 }
 
-/// `cj` signs for itself, `cm` shows a certificate, the workload stands for `cw`, and `cd` gets bound tokens only.
+/// `cj` signs its assertions, `cm` has a certificate, the workload authenticates `cw`, and `cd` gets bound tokens only.
 fn without_secrets(cj: &ForeignKey) -> Vec<Client> {
     let client = |id: &str, method, change: &dyn Fn(&mut Rights)| {
         let mut rights = Rights {
@@ -213,12 +213,12 @@ fn digest(client_id: &str, secret: &str) -> SecretDigest {
 
 impl Answers for World {
     fn client(&self, id: &ClientId) -> Option<Arc<Client>> {
-        assert!(!self.lookup_panics.load(Ordering::SeqCst), "as the test wants it");
+        assert!(!self.lookup_panics.load(Ordering::SeqCst), "requested by the test");
         self.clients.read().unwrap().iter().find(|c| c.id == *id).cloned()
     }
 
     fn digest(&self, client_id: &str, secret: &Secret) -> SecretDigest {
-        assert!(!self.digest_panics.load(Ordering::SeqCst), "as the test wants it");
+        assert!(!self.digest_panics.load(Ordering::SeqCst), "requested by the test");
         let slow = *self.slow.lock().unwrap();
         slow.into_iter().for_each(std::thread::sleep);
         digest(client_id, secret.expose())
@@ -287,7 +287,7 @@ impl IssuerKeys for Ledger {
         _: Timestamp,
     ) -> Waiting<'a, Result<Result<Verified, SignatureFault>, KeysUnavailable>> {
         Box::pin(async move {
-            assert_eq!(issuer.issuer.as_str(), FETCHED, "nobody else's keys are fetched");
+            assert_eq!(issuer.issuer.as_str(), FETCHED, "no other issuer's keys are fetched");
             if self.0.issuer_gone.load(Ordering::SeqCst) {
                 return Err(KeysUnavailable::new(&issuer.issuer, "as the test wants it"));
             }
@@ -296,7 +296,7 @@ impl IssuerKeys for Ledger {
     }
 }
 
-/// Where the world writes revocations down, unless its store is gone.
+/// Where the world stores revocations, unless its store fails.
 pub(crate) struct Ledger(pub(crate) Arc<World>);
 
 impl Revocations for Ledger {

@@ -1,21 +1,21 @@
 //! Splits the bytes of a connection into requests: RFC 9112 §2.2, §6 and §7.1.
 //!
-//! actix decodes everything that it has read before it answers the first request. [`Framer`] finds where each request
-//! ends, so that [`crate::connection::stream`] hands actix one request at a time. It refuses nothing: actix decodes the same
-//! bytes and answers 400 to what is malformed. From the first byte that the framer does not understand, it hands out
-//! nothing more, so a disagreement about framing never becomes a second request.
+//! actix decodes everything that it has read before it answers the first request. [`Framer`] finds where each request ends, so
+//! that [`crate::connection::stream`] hands actix one request at a time. It refuses nothing: actix decodes the same bytes and
+//! answers 400 to malformed ones. From the first byte that the framer does not understand, it hands out nothing more, so a
+//! disagreement about framing never becomes a second request.
 
 use crate::head_limits::MOST_FIELDS;
 
-/// The largest head that actix is given, in bytes. `crate::endpoint::guard` refuses less than this, but does not count what stands
-/// around names and values.
+/// The largest head that actix is given, in bytes. `crate::endpoint::guard` refuses less than this, but does not count the white
+/// space around names and values.
 pub(crate) const LARGEST_RAW_HEAD: usize = 40 * 1024;
 
-/// How much of a body in chunks may be sizes, extensions, trailers and line ends, in bytes, and as a share of its data.
-/// These cost more to read than data: a body of 1 MiB in chunks of one byte, 94 ms.
+/// The allowed overhead of a chunked body (sizes, extensions, trailers and line ends), in bytes, and as a share of its data. It
+/// costs more to read than data: a body of 1 MiB in chunks of one byte, 94 ms.
 const MOST_OVERHEAD: (u64, u64) = (64 * 1024, 8);
 
-/// The longest line of which the value is read when the line arrives in parts.
+/// The longest line whose value is read when the line arrives in parts.
 const LONGEST_KEPT_LINE: usize = 256;
 
 /// Where in a request the next byte belongs.
@@ -23,7 +23,7 @@ const LONGEST_KEPT_LINE: usize = 256;
 pub(crate) struct Framer {
     place: Place,
     head: Head,
-    /// What was read of a body in chunks: its data, and the rest.
+    /// What was read of a chunked body: its data, and the overhead.
     chunked: (u64, u64),
     is_wasteful: bool,
 }
@@ -39,7 +39,7 @@ enum Place {
     Unknown,
 }
 
-/// What is known of a head of which the end has not arrived.
+/// The state of a head whose end has not arrived.
 #[derive(Default)]
 struct Head {
     bytes: usize,
@@ -48,7 +48,7 @@ struct Head {
     line: Vec<u8>,
     content_length: Option<u64>,
     is_chunked: bool,
-    /// Whether a field begins behind the last that is allowed.
+    /// Whether a field begins after the last that is allowed.
     has_surplus: bool,
 }
 
@@ -157,8 +157,8 @@ impl Framer {
         self.place == Place::Unknown
     }
 
-    /// If the head is larger than [`LARGEST_RAW_HEAD`] or has more than [`MOST_FIELDS`]: what ends it here, so that it can be answered, and from then on
-    /// nothing more is handed out. Empty, if there is nothing that could be answered.
+    /// If the head is larger than [`LARGEST_RAW_HEAD`] or has more than [`MOST_FIELDS`]: the bytes that end it here, so that it
+    /// can be answered; from then on nothing more is handed out. Empty if nothing could be answered.
     pub(crate) fn cut_off(&mut self) -> Option<&'static [u8]> {
         let is_large = self.head.bytes > LARGEST_RAW_HEAD || self.head.has_surplus;
         if self.place != Place::Head || !is_large {
@@ -204,7 +204,7 @@ impl Head {
         (length, has_ended)
     }
 
-    /// Whether a field begins here behind the last that is allowed.
+    /// Whether a field begins here after the last that is allowed.
     fn begins_surplus(&mut self, bytes: &[u8]) -> bool {
         let may_end = self.lines <= MOST_FIELDS || !self.line.is_empty();
         self.has_surplus |= !may_end && bytes.first().is_some_and(|byte| !b"\r\n".contains(byte));
@@ -217,7 +217,7 @@ impl Head {
         self.line.extend_from_slice(&part[..part.len().min(room)]);
     }
 
-    /// Takes note of a line. Returns whether it ends the head.
+    /// Processes a line. Returns whether it ends the head.
     fn line_ends(&mut self, line: &[u8]) -> bool {
         let first = match *line {
             // RFC 9112 §2.2: "a server that is expecting to receive and parse a request-line SHOULD ignore at least one
@@ -229,7 +229,7 @@ impl Head {
         if !b"CcTt".contains(&first) {
             return false;
         }
-        // Of a line that was too long to keep, the value is not known.
+        // The value of a line that was too long to keep is unknown.
         if self.lines > 1
             && let Some((name, value)) = line.strip_suffix(b"\n").and_then(field)
         {
@@ -243,7 +243,7 @@ impl Head {
         false
     }
 
-    /// Begins anew.
+    /// Resets the state.
     fn clear(&mut self) {
         let mut line = std::mem::take(&mut self.line);
         line.clear();

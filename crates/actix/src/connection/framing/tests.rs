@@ -78,7 +78,7 @@ async fn ht_06_a_head_that_is_too_large_is_cut_off_so_that_it_can_be_answered() 
     assert_eq!(framer.cut_off(), None);
 }
 
-/// Numbers that look random, and are the same each time.
+/// Pseudo-random numbers, the same in every run.
 struct Noise(u64);
 
 impl Noise {

@@ -1,7 +1,7 @@
-//! Shares the TLS handshakes among sources, before any of them has proven anything; conformance HT-10 and HT-20.
+//! Shares the TLS handshakes among sources, before any client is authenticated; conformance HT-10 and HT-20.
 //!
-//! A connection that waits for its handshake costs a descriptor and little else, so none is refused. Where there are too
-//! many, the one that has waited longest is displaced: one that has sent nothing before one that has.
+//! A connection that waits for its handshake costs a descriptor and little else, so none is refused. If there are too many, the
+//! one that has waited longest is displaced: one that has sent nothing before one that has.
 
 use crate::connection::figures::{ConnectionFigures, Handshake};
 use crate::origin::TrustedProxies;
@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// How long a handshake is left alone while there is room for others: a burst of honest clients from one address is
-/// larger than its share for less than this.
+/// How long a handshake is spared while there is room for others: a burst of clients from one address exceeds its share for less
+/// than this.
 const GRACE: Duration = Duration::from_millis(250);
 
 /// The handshakes that are under way. A clone counts the same.
@@ -47,7 +47,7 @@ struct Waiting {
     _displace: oneshot::Sender<()>,
 }
 
-/// The place of a handshake, until it is dropped.
+/// The permit of a handshake, until it is dropped.
 pub(crate) struct Place {
     handshakes: Handshakes,
     source: IpAddr,
@@ -56,8 +56,8 @@ pub(crate) struct Place {
 }
 
 impl Handshakes {
-    /// At most so many at a time, and so many of a source. Behind trusted proxies are many clients, so they have no
-    /// share, but the limit for all.
+    /// At most so many at a time, and so many of a source. Behind trusted proxies are many clients, so they have no share of
+    /// their own, but the limit for all.
     pub(crate) fn new(
         most: usize,
         share: usize,
@@ -67,8 +67,8 @@ impl Handshakes {
         Self { most: most.max(1), share: share.max(1), unshared, figures, under_way: Arc::default() }
     }
 
-    /// A place for one more. It takes that of another if the source has its share or all places are taken. The receiver
-    /// fails when another takes this one.
+    /// A permit for one more. It takes that of another if the source has its share or all permits are taken. The receiver fails
+    /// when another takes this one.
     pub(crate) fn begin(&self, address: IpAddr) -> (Place, oneshot::Receiver<()>) {
         self.figures.handshake_begun();
         let source = site(address);
@@ -126,7 +126,7 @@ impl Queues {
         std::cmp::Reverse(oldest)
     }
 
-    /// Displaces the oldest that has sent nothing, or else the oldest. Returns whether there was one whose grace is over.
+    /// Displaces the oldest that has sent nothing, or else the oldest. Returns whether there was one whose grace had ended.
     fn displace_aged(&mut self, now: Instant) -> bool {
         let is_aged = |waiting: &Waiting| now.duration_since(waiting.since) >= GRACE;
         let mut queues = [&mut self.silent, &mut self.speaking].into_iter();
@@ -134,7 +134,7 @@ impl Queues {
         aged.and_then(VecDeque::pop_front).is_some()
     }
 
-    /// The same, or displaces the oldest of those that have their grace.
+    /// The same, or displaces the oldest of those still in their grace.
     fn displace(&mut self, now: Instant) -> bool {
         if self.displace_aged(now) {
             return true;
@@ -155,7 +155,7 @@ impl Queues {
 }
 
 impl Place {
-    /// States that the client has sent something.
+    /// Records that the client has sent something.
     pub(crate) fn speaks(&self) {
         let mut under_way = self.handshakes.lock();
         let Some(queues) = under_way.sources.get_mut(&self.source) else { return };
@@ -164,7 +164,7 @@ impl Place {
         }
     }
 
-    /// Notes how the handshake ended; otherwise it counts as failed.
+    /// Records how the handshake ended; otherwise it counts as failed.
     pub(crate) fn ended(mut self, outcome: Handshake) {
         self.outcome = outcome;
     }

@@ -20,7 +20,7 @@ fn displaced(begun: &mut [Begun]) -> Vec<usize> {
     begun.iter_mut().enumerate().filter_map(|(at, begun)| is_displaced(begun).then_some(at)).collect()
 }
 
-/// States that all began at this time.
+/// Makes all begin at this time.
 fn all_began(handshakes: &Handshakes, at: Instant) {
     for queues in handshakes.lock().sources.values_mut() {
         queues.silent.iter_mut().chain(&mut queues.speaking).for_each(|waiting| waiting.since = at);
@@ -72,7 +72,7 @@ fn ht_10_ht_20_where_all_places_are_taken_the_source_with_the_most_makes_room() 
     each_one.push(begin(&handshakes, "203.0.113.99"));
     assert_eq!((displaced(&mut few), displaced(&mut each_one)), (vec![0], vec![]), "the oldest of all");
     drop((few, each_one));
-    // Where all are young, one that has sent nothing is the one whose client has only just come.
+    // If all are young, the client of one that has sent nothing has only just come.
     let mut burst: Vec<Begun> = (0..8).map(|_| begin(&handshakes, "192.0.2.1")).collect();
     burst[..7].iter().for_each(|begun| begun.0.speaks());
     all_began(&handshakes, Instant::now() + Duration::from_secs(3600));

@@ -1,4 +1,4 @@
-//! Counts the open connections of a server, of each source and in all, and ends those that hold a place for nothing;
+//! Counts the open connections of a server, of each source and in all, and ends those that hold a permit without using it;
 //! conformance HT-08 and HT-10.
 
 use crate::connection::figures::{ConnectionFigures, EndedBy};
@@ -15,14 +15,14 @@ mod tracked;
 use tracked::Need;
 pub(crate) use tracked::{Activity, Timeouts, Tracked};
 
-/// How often connections are checked for what lasts for too long.
+/// How often connections are checked for exceeded timeouts.
 const SWEEP: Duration = Duration::from_millis(500);
 
-/// How often it is checked whether the server is crowded. While all places are taken, none is accepted that would make
+/// How often it is checked whether the server is crowded. While all permits are taken, no connection is accepted that would make
 /// room for itself.
 const RELIEF: Duration = Duration::from_millis(50);
 
-/// How soon those are not searched again of which none could be ended.
+/// After a search that could end no connection: the minimum time before the next search.
 const FRUITLESS: Duration = Duration::from_millis(20);
 
 /// The open connections of a server. A clone counts the same.
@@ -48,11 +48,11 @@ struct Open {
     tally: Tally,
 }
 
-/// How many connections there are, without those that were asked to end.
+/// The number of connections, without those whose end was requested.
 #[derive(Default)]
 struct Tally {
     count: usize,
-    /// When some were last searched that could be ended, and none was found; since the epoch, and for which need.
+    /// When the last search found no connection to end; since the epoch, and for which need.
     searched_for_nothing: Option<(Duration, Need)>,
 }
 
@@ -61,7 +61,7 @@ struct Held {
     source: Option<IpAddr>,
 }
 
-/// The place of a connection, until it is dropped.
+/// The permit of a connection, until it is dropped.
 pub(crate) struct Permit {
     connections: Connections,
     number: u64,
@@ -69,8 +69,8 @@ pub(crate) struct Permit {
 }
 
 impl Connections {
-    /// At most so many of a source; of `most` in all it makes room when they are almost reached. Behind trusted proxies
-    /// are many clients, so they may have as many as there are.
+    /// At most so many of a source; of `most` in all it makes room when they are almost reached. Behind trusted proxies are many
+    /// clients, so those have no limit of their own.
     pub(crate) fn new(
         (most, most_of_a_source): (usize, usize),
         unlimited: TrustedProxies,
@@ -94,8 +94,8 @@ impl Connections {
         self.0.timeouts
     }
 
-    /// A place for one more connection. Where the source has as many as it may, and where almost all places are taken,
-    /// idle ones are ended. None, if the source has its number and none of them can be ended.
+    /// A permit for one more connection. If the source has reached its limit, or almost all permits are taken, idle connections
+    /// are ended. `None` if the source has reached its limit and none of its connections can be ended.
     pub(crate) fn open(&self, address: Option<IpAddr>) -> Option<Permit> {
         let inner = &self.0;
         inner.figures.opened();
@@ -131,7 +131,7 @@ impl Connections {
         Some(Permit { connections: self.clone(), number, connection })
     }
 
-    /// Ends so many, those first whose clients have shown the least, and the longest idle first; of one source, or of all.
+    /// Ends so many, those first whose clients have sent the least, and the longest idle first; of one source, or of all.
     fn make_room(&self, open: &mut Open, count: usize, of: Option<IpAddr>, need: Need) {
         let now = self.0.epoch.elapsed();
         let tally = open.tally_of(of);
@@ -169,7 +169,7 @@ impl Connections {
         connection.end();
     }
 
-    /// Ends what has lasted for too long, and makes room where almost no place is left, for ever.
+    /// Ends connections that exceed a timeout, and makes room when almost no permit is left; runs for ever.
     pub(crate) async fn keep_sweeping(&self) {
         let mut swept = Duration::ZERO;
         loop {
@@ -195,7 +195,7 @@ impl Connections {
         }
     }
 
-    /// Makes room as of now, if the server is crowded: until an eighth of all places is free.
+    /// Makes room as of now, if the server is crowded: until an eighth of all permits is free.
     fn relieve(&self, now: Duration) {
         let most = self.0.most;
         let mut open = self.lock();
@@ -212,7 +212,7 @@ impl Connections {
 }
 
 impl Inner {
-    /// Whether so many leave almost no place.
+    /// Whether so many leave almost no permit.
     fn is_crowded_with(&self, count: usize) -> bool {
         count >= self.most - self.most / 16
     }
@@ -223,7 +223,7 @@ impl Inner {
 }
 
 impl Open {
-    /// A connection that is about to end has no place any more.
+    /// A connection that is about to end holds no permit any more.
     fn uncount(&mut self, connection: &Tracked, source: Option<IpAddr>) {
         if !connection.uncount() {
             return;
@@ -252,7 +252,7 @@ impl Permit {
         &self.connection
     }
 
-    /// Whether the server has almost no place left, so that no connection should be kept for another request.
+    /// Whether the server has almost no permit left, so that no connection should be kept for another request.
     pub(crate) fn is_needed(&self) -> bool {
         self.connections.0.is_crowded.load(Ordering::Relaxed)
     }

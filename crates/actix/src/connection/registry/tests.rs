@@ -1,4 +1,4 @@
-//! Tests whose connections are ended, and when.
+//! Tests which connections are ended, and when.
 
 use super::tracked::{ACTIVITY_BITS, Need};
 use super::*;
@@ -27,7 +27,7 @@ fn at(text: &str) -> Option<IpAddr> {
     Some(text.parse().unwrap())
 }
 
-/// States that it does this since so many milliseconds after the epoch.
+/// Makes it do this since so many milliseconds after the epoch.
 fn does(permit: &Permit, activity: Activity, since: u64) {
     permit.connection.activity.store(since << ACTIVITY_BITS | activity as u64, Ordering::Relaxed);
 }
@@ -62,32 +62,32 @@ fn ht_10_the_longest_idle_connection_of_a_source_makes_room_for_its_next() {
     let fourth = busy(&connections, "192.0.2.1").unwrap();
     let ended = |permit: &Permit| permit.connection.has_to_end();
     assert!(ended(&permits[1]) && !ended(&permits[0]) && !ended(&permits[2]) && !ended(&other));
-    // Its place is free before it has noticed, and is not freed again when it has.
+    // Its permit is free before it notices, and is not freed again when it does.
     drop(permits);
     drop(fourth);
     assert_eq!(connections.lock().tally.count, 1);
 }
 
 #[test]
-fn ht_10_those_make_room_first_that_have_shown_the_least_and_the_young_last() {
+fn ht_10_clients_that_sent_the_least_make_room_first_and_young_ones_last() {
     let connections = connections(1000, 1000);
     let open = || connections.open(at("192.0.2.1")).unwrap();
-    let [silent, speaking, asked, young, younger] = [(); 5].map(|()| open());
+    let [silent, speaking, requested, young, younger] = [(); 5].map(|()| open());
     speaking.connection.speaks();
-    asked.connection.begins();
-    asked.connection.speaks();
+    requested.connection.begins();
+    requested.connection.speaks();
     younger.connection.begins();
     for (permit, activity, since) in [
         (&silent, Activity::Handshake, 700),
         (&speaking, Activity::Head, 600),
-        (&asked, Activity::Idle, 500),
+        (&requested, Activity::Idle, 500),
         (&young, Activity::Handshake, 760),
         (&younger, Activity::Idle, 770),
     ] {
         does(permit, activity, since);
     }
     let now = Duration::from_secs(1);
-    let keys = [&silent, &speaking, &asked, &young, &younger]
+    let keys = [&silent, &speaking, &requested, &young, &younger]
         .map(|p| p.connection.idle_since(now, Need::Few).unwrap());
     assert!(keys.is_sorted(), "{keys:?}");
 }
@@ -102,7 +102,7 @@ fn ht_10_idle_and_stalled_connections_make_room_before_all_places_are_taken() {
     does(&permits[7], Activity::Idle, 50);
     does(&permits[8], Activity::Idle, 40);
     does(&permits[9], Activity::Ending, 60);
-    // What was searched without a result a moment ago is not searched again.
+    // A search without a result a moment ago is not repeated.
     connections.lock().tally.searched_for_nothing =
         Some((connections.0.epoch.elapsed() + FRUITLESS, Need::Few));
     let more = (more, busy(&connections, "192.0.2.2"));
@@ -133,11 +133,11 @@ fn ht_10_a_server_without_places_makes_room_before_one_more_asks_for_it() {
     ];
     for (what, slow) in slow {
         let connections = connections(64, usize::MAX);
-        let proven = what == "no body" || what == "reads nothing";
+        let has_sent_a_request = what == "no body" || what == "reads nothing";
         let open = || connections.open(at("192.0.2.1")).unwrap();
         let permits: Vec<Permit> = (0..64).map(|_| open()).collect();
         for permit in &permits {
-            if proven { permit.connection.begins() } else { permit.connection.speaks() }
+            if has_sent_a_request { permit.connection.begins() } else { permit.connection.speaks() }
         }
         permits[1..].iter().for_each(slow);
         permits[0].connection.begins();
@@ -146,7 +146,7 @@ fn ht_10_a_server_without_places_makes_room_before_one_more_asks_for_it() {
         assert_eq!((ended(), permits[0].is_needed()), (0, true), "{what}: it may be on its way");
         connections.relieve(Duration::from_millis(150));
         assert_eq!((ended(), permits[0].is_needed()), (10, false), "{what}");
-        // There is room, and who is only slow may stay.
+        // There is room, so a slow client may stay.
         connections.relieve(Duration::from_millis(150));
         assert_eq!((ended(), permits[0].connection.has_to_end()), (10, false), "{what}");
     }
@@ -163,13 +163,13 @@ fn ht_10_a_source_that_has_its_number_of_slow_connections_makes_room_for_its_nex
         if let Some(permit) = connections.open(at("192.0.2.1")) {
             break permit;
         }
-        assert!(begun.elapsed() < Duration::from_secs(10), "a body that does not come keeps others out");
+        assert!(begun.elapsed() < Duration::from_secs(10), "a body that does not come blocks others");
         std::thread::yield_now();
     };
     assert!(connections.0.epoch.elapsed() >= Duration::from_millis(100), "it may be on its way");
     let ended = permits.iter().map(|permit| permit.connection.has_to_end());
     assert_eq!(ended.collect::<Vec<_>>(), [true, false, false]);
-    // One that has sent nothing makes room at once, because the next is refused otherwise.
+    // One that has sent nothing makes room immediately, because the next is refused otherwise.
     assert!(connections.open(at("192.0.2.1")).is_some() && next.connection.has_to_end());
 }
 

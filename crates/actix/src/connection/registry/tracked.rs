@@ -1,4 +1,4 @@
-//! What one connection does, as the thread that serves it says, and whether it has to end, as the others do.
+//! The state of one connection: written by the thread that serves it, and read by others to decide whether it has to end.
 
 use crate::connection::figures::EndedBy;
 use futures_util::task::AtomicWaker;
@@ -6,20 +6,20 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// What actix's own timeouts may take longer than they should.
+/// How much longer actix's own timeouts may take.
 const SLACK: Duration = Duration::from_secs(1);
 
-/// How long a connection is spared that does nothing yet, or for the moment, while there are others that do nothing.
+/// How long an idle connection is spared while other idle ones exist.
 const GRACE: Duration = Duration::from_millis(250);
 
-/// How long a connection is spared, while there are others to end, whose client reads nothing or does not send its body.
+/// How long a connection whose client reads nothing or does not send its body is spared, while there are others to end.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// How long a connection is spared, even if no place is left, whose client reads nothing or does not send its body; or has
-/// sent no whole request, unless another is refused otherwise.
+/// How long a connection is spared, even if no permit is left, whose client reads nothing or does not send its body, or has sent
+/// no whole request, unless another is refused otherwise.
 const BRIEF: Duration = Duration::from_millis(100);
 
-/// For how long a connection may do what.
+/// The timeouts of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timeouts {
     pub(crate) keep_alive: Duration,
@@ -28,21 +28,21 @@ pub(crate) struct Timeouts {
     pub(crate) write: Duration,
 }
 
-/// What is known of a connection outside of the thread that serves it.
+/// The state of a connection outside of the thread that serves it.
 pub(crate) struct Tracked {
     epoch: Instant,
     /// Milliseconds since the epoch and an [`Activity`], in the three lowest bits.
     pub(super) activity: AtomicU64,
     /// Since when a write waits for the client, in milliseconds since the epoch; 0 if none does.
     pub(super) stalled_since: AtomicU64,
-    /// What its client has shown, a [`ConnectionCertificate`].
-    shown: AtomicU8,
+    /// What its client has sent, a [`Received`].
+    received: AtomicU8,
     is_counted: AtomicBool,
     has_to_end: AtomicBool,
     waker: AtomicWaker,
 }
 
-/// What a connection does.
+/// The activity of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Activity {
     /// A TLS handshake is under way. It has a timeout of its own.
@@ -59,22 +59,22 @@ pub(crate) enum Activity {
     Ending,
 }
 
-/// How much a place is needed.
+/// How much a permit is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Need {
     /// Few are left.
     Few,
-    /// Almost none is left, and what cannot end yet is asked again soon.
+    /// Almost none is left, and connections that cannot end yet are checked again soon.
     Crowded,
-    /// The one that needs it is refused otherwise.
+    /// Without one, the new connection is refused.
     Refused,
 }
 
 pub(super) const ACTIVITY_BITS: u64 = 3;
 
-/// What the client of a connection has shown since it came.
+/// What the client of a connection has sent since it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ConnectionCertificate {
+enum Received {
     Nothing,
     Bytes,
     Request,
@@ -86,7 +86,7 @@ impl Tracked {
             epoch,
             activity: AtomicU64::new(0),
             stalled_since: AtomicU64::new(0),
-            shown: AtomicU8::new(ConnectionCertificate::Nothing as u8),
+            received: AtomicU8::new(Received::Nothing as u8),
             is_counted: AtomicBool::new(true),
             has_to_end: AtomicBool::new(false),
             waker: AtomicWaker::new(),
@@ -95,26 +95,26 @@ impl Tracked {
         tracked
     }
 
-    /// States that its client has sent something.
+    /// Records that its client has sent something.
     pub(crate) fn speaks(&self) {
         // One that has sent a whole request has sent something before.
-        let nothing = ConnectionCertificate::Nothing as u8;
-        let _ = self.shown.compare_exchange(
+        let nothing = Received::Nothing as u8;
+        let _ = self.received.compare_exchange(
             nothing,
-            ConnectionCertificate::Bytes as u8,
+            Received::Bytes as u8,
             Ordering::Relaxed,
             Ordering::Relaxed,
         );
     }
 
-    /// States that a request is being answered.
+    /// Records that a request is being answered.
     pub(crate) fn begins(&self) {
-        self.shown.store(ConnectionCertificate::Request as u8, Ordering::Relaxed);
-        // Since when does not matter, and to read a clock costs.
+        self.received.store(Received::Request as u8, Ordering::Relaxed);
+        // The time does not matter here, and reading a clock costs.
         self.activity.store(Activity::Busy as u64, Ordering::Relaxed);
     }
 
-    /// States what the connection does from now on.
+    /// Records what the connection does from now on.
     pub(crate) fn does(&self, activity: Activity) {
         self.activity.store(self.milliseconds() << ACTIVITY_BITS | activity as u64, Ordering::Relaxed);
     }
@@ -132,29 +132,29 @@ impl Tracked {
         ALL.into_iter().find(|activity| *activity as u64 == code).unwrap_or(Activity::Busy)
     }
 
-    /// States that a write waits for the client since now, or that none does any more.
+    /// Records since when a write waits for the client, or that none does any more.
     pub(crate) fn stalls(&self, does: bool) {
         let since = if does { self.milliseconds().max(1) } else { 0 };
         self.stalled_since.store(since, Ordering::Relaxed);
     }
 
-    /// Asks for its end.
+    /// Requests its end.
     pub(super) fn end(&self) {
         self.has_to_end.store(true, Ordering::Release);
         self.wake();
     }
 
-    /// Takes it out of the count. Returns whether it was in it.
+    /// Takes it out of the count. Returns whether it was counted.
     pub(super) fn uncount(&self) -> bool {
         self.is_counted.swap(false, Ordering::AcqRel)
     }
 
-    /// Whether its end was asked for.
+    /// Whether its end was requested.
     pub(crate) fn has_to_end(&self) -> bool {
         self.has_to_end.load(Ordering::Acquire)
     }
 
-    /// Backends until its end is asked for.
+    /// Waits until its end is requested.
     pub(crate) async fn ended(&self) {
         std::future::poll_fn(|cx| {
             self.register(cx);
@@ -163,7 +163,7 @@ impl Tracked {
         .await;
     }
 
-    /// Wakes this task when the end is asked for, or by [`Tracked::wake`].
+    /// Wakes this task when the end is requested, or by [`Tracked::wake`].
     pub(crate) fn register(&self, context: &Context<'_>) {
         self.waker.register(context.waker());
     }
@@ -185,17 +185,17 @@ impl Tracked {
         Some(self.stalled_since.load(Ordering::Relaxed)).filter(|since| *since > 0).map(Duration::from_millis)
     }
 
-    /// How soon it should make room for others, the least soonest, unless it is of use or was asked to end: by what its
-    /// client has shown, and since when it does nothing for it. All of these come before those that are young.
+    /// How soon it should make room for others, the least soonest; `None` if it is in use or its end was requested. The order is
+    /// by what its client has sent, and since when it is idle. All of these come before those that are young.
     pub(super) fn idle_since(&self, now: Duration, need: Need) -> Option<(u8, Duration)> {
         if self.has_to_end() {
             return None;
         }
-        let shown = self.shown.load(Ordering::Relaxed);
-        let is_proven = shown == ConnectionCertificate::Request as u8;
+        let received = self.received.load(Ordering::Relaxed);
+        let has_request = received == Received::Request as u8;
         // After how long it may end, and after how long it is not young.
         let slow = (if need == Need::Few { SLOW } else { BRIEF }, SLOW);
-        let idle = (if is_proven || need == Need::Refused { Duration::ZERO } else { BRIEF }, GRACE);
+        let idle = (if has_request || need == Need::Refused { Duration::ZERO } else { BRIEF }, GRACE);
         let (since, (least, grace)) = match (self.activity(), self.stalled_since()) {
             (_, Some(since)) => (since, slow),
             (Activity::Body, None) => (self.since(), slow),
@@ -205,10 +205,10 @@ impl Tracked {
             (Activity::Busy, None) => return None,
         };
         let age = now.saturating_sub(since);
-        (age >= least).then_some((if age < grace { u8::MAX } else { shown }, since))
+        (age >= least).then_some((if age < grace { u8::MAX } else { received }, since))
     }
 
-    /// Why it should end by now, if it should.
+    /// Why it has to end now, if it has to.
     pub(super) fn over(&self, now: Duration, timeouts: Timeouts) -> Option<EndedBy> {
         if self.stalled_since().is_some_and(|since| now.saturating_sub(since) > timeouts.write) {
             return Some(EndedBy::Stalled);

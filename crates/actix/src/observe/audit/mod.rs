@@ -29,7 +29,7 @@ use tracing::field;
 /// Fields: `endpoint`, `request_id`, `grant` and `outcome`, as in the audit.
 pub const SPANS: &str = "tokenberg::request";
 
-const ABOUT_A_TOKEN: &str = "answered about a token";
+const ABOUT_A_TOKEN: &str = "described a token";
 
 /// The span of a request.
 pub(crate) fn span(request: &HttpRequest, endpoint: Endpoint) -> tracing::Span {
@@ -45,7 +45,7 @@ pub(crate) fn span(request: &HttpRequest, endpoint: Endpoint) -> tracing::Span {
     )
 }
 
-/// What is known about a request so far.
+/// The known facts about a request so far.
 pub(crate) struct Audit {
     endpoint: Endpoint,
     request_id: Option<RequestId>,
@@ -84,7 +84,7 @@ impl Audit {
         }
     }
 
-    /// From where the request comes.
+    /// The source of the request.
     pub(crate) fn source(&self) -> Option<IpAddr> {
         self.source.map(|source| source.ip)
     }
@@ -114,7 +114,7 @@ impl Audit {
         self.proof = Proof::of(credential);
     }
 
-    /// The client has been authenticated, whatever happens from now on.
+    /// The client has been authenticated, whatever happens later.
     pub(crate) fn authenticated(&mut self) {
         self.is_authenticated = true;
     }
@@ -126,7 +126,7 @@ impl Audit {
         }
         let (claims, decision) = (&granted.claims, &granted.decision);
         let actors = claims.actor.iter().flat_map(Actor::chain);
-        // A user whom only a client names stays so, however often the token is renewed (conformance TX-69).
+        // An unsecured user stays unsecured, however often the token is renewed (conformance TX-69).
         let subject_auth = if claims.session.asserted { UNSECURED } else { decision.subject_proof.as_str() };
         let record = AuditRecord {
             client: Some(claims.client_id.as_str().into()),
@@ -158,7 +158,7 @@ impl Audit {
         }
     }
 
-    /// A presented token that is good, with its claims.
+    /// A presented token that is valid, with its claims.
     fn good(&self, outcome: Outcome, claims: &AccessTokenClaims) {
         self.count(outcome);
         if !self.is_reported() {
@@ -172,7 +172,7 @@ impl Audit {
         self.report(&record, ABOUT_A_TOKEN);
     }
 
-    /// A presented token that is not good, or that the client may not see, with what it claims.
+    /// A presented token that is not valid, or that the client may not see, with its unverified claims.
     fn worthless(&self, outcome: Outcome, reason: String, body: &[u8]) {
         self.count(outcome);
         self.report(&self.failed_record(outcome, reason, Some(body)), ABOUT_A_TOKEN);
@@ -191,7 +191,7 @@ impl Audit {
         }
     }
 
-    /// What is known of every request.
+    /// The fields of every request.
     fn begun_record(&self, outcome: Outcome) -> AuditRecord<'_> {
         AuditRecord {
             request_id: self.name(),
@@ -205,7 +205,7 @@ impl Audit {
         }
     }
 
-    /// The same of a request that failed, with what the tokens in its body claim, if that is recorded.
+    /// The same of a request that failed, with the claims of the tokens in its body, if those are recorded.
     fn failed_record(&self, outcome: Outcome, reason: String, body: Option<&[u8]>) -> AuditRecord<'_> {
         let presented = body.map(ClaimedToken::all_of).unwrap_or_default();
         AuditRecord {
@@ -216,7 +216,7 @@ impl Audit {
         }
     }
 
-    /// What the request is called.
+    /// The identifier of the request.
     pub(crate) fn request_id(&self) -> Option<&RequestId> {
         self.request_id.as_ref()
     }
@@ -227,7 +227,7 @@ impl Audit {
 }
 
 impl Listener for Audit {
-    /// A client is registered under the identifier that was presented.
+    /// Whether a client is registered under the presented identifier.
     fn client_found(&mut self, _: &Who, client: Option<&Client>) {
         if let Some(client) = client {
             self.client = Some(client.id.clone());
@@ -236,7 +236,7 @@ impl Listener for Audit {
 }
 
 impl Drop for Audit {
-    /// A panic has no other end here; [`crate::endpoint::guard`] answers it.
+    /// A panic ends here without another record; [`crate::endpoint::guard`] answers it.
     fn drop(&mut self) {
         if std::thread::panicking() && !self.is_counted.get() {
             self.failed(Fault::Panicked);
@@ -244,7 +244,7 @@ impl Drop for Audit {
     }
 }
 
-/// What a good token says of itself.
+/// The claims of a valid token.
 fn about<'a>(claims: &'a AccessTokenClaims, record: AuditRecord<'a>) -> AuditRecord<'a> {
     AuditRecord {
         subject: Some(claims.subject.as_str().into()),
@@ -257,12 +257,12 @@ fn about<'a>(claims: &'a AccessTokenClaims, record: AuditRecord<'a>) -> AuditRec
     }
 }
 
-/// Whose name the subject is, if it is not ours.
+/// The issuer of the subject, if it is not ours.
 fn subject_issuer(claims: &AccessTokenClaims) -> Option<&str> {
     claims.session.subject_issuer.as_ref().map(Issuer::as_str)
 }
 
-/// The subject as its issuer calls it, if `sub` has a prefix before that.
+/// The subject as its issuer names it, if `sub` has a prefix before that.
 fn issuer_subject(claims: &AccessTokenClaims) -> Option<&str> {
     claims.session.issuer_subject().map(Subject::as_str)
 }

@@ -2,11 +2,11 @@
 
 use tokenberg_core::Credential;
 
-/// What a client authenticates with, as far as it says what a failure comes after.
+/// The kind of a client's credential, as far as it decides what a failure comes after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Proof {
     None,
-    /// A secret or a certificate, which is checked before anything is asked of an issuer or of the store.
+    /// A secret or a certificate, which is checked before anything is requested from an issuer or the store.
     Held,
     Assertion,
     Bearer,

@@ -1,17 +1,17 @@
-//! Requests that were not answered as they wished: logged and recorded in full, or cut and bounded where no client was authenticated.
+//! Logs and records requests that were refused or failed: in full, or cut and bounded if no client was authenticated.
 
 use super::Audit;
 use super::proof::Proof;
 use crate::endpoint::fault::Fault;
 use tokenberg_core::{AuditRecord, Excerpt, OAuthError, Outcome, Refusal};
 
-/// How a request ended that was not answered as it wished.
+/// The end of a request that was refused or failed.
 struct Ending<'a> {
-    said: &'static str,
+    message: &'static str,
     outcome: Outcome,
     status: Option<u16>,
     reason: String,
-    /// The body, if what its tokens claim is recorded.
+    /// The body, if the claims of its tokens are recorded.
     body: Option<&'a [u8]>,
     /// Whether a client had been authenticated.
     is_verified: bool,
@@ -21,28 +21,28 @@ impl Audit {
     pub(crate) fn refused(&self, refusal: &Refusal, error: &OAuthError, body: &[u8]) {
         let is_verified = !refusal.precedes_authentication(self.proof == Proof::Bearer);
         let (outcome, reason) = (Outcome::Refused(error.code), refusal.to_string());
-        let said = "refused a request";
-        self.fell_through(Ending { said, outcome, status: None, reason, body: Some(body), is_verified });
+        let message = "refused a request";
+        self.fell_through(Ending { message, outcome, status: None, reason, body: Some(body), is_verified });
     }
 
-    /// What is answered before the tokens matter, such as 429, costs nothing for them.
+    /// A fault before the tokens matter, such as 429, is recorded without them.
     pub(crate) fn failed(&self, fault: Fault) {
         self.failed_because(fault, fault.to_string(), None);
     }
 
-    /// The same with the exact reason, and with the body, where what its tokens claim is recorded.
+    /// The same with the exact reason, and with the body if the claims of its tokens are recorded.
     pub(crate) fn failed_because(&self, fault: Fault, reason: String, body: Option<&[u8]>) {
-        let (status, error) = fault.told();
-        let (said, outcome) = if status.is_server_error() {
+        let (status, error) = fault.response();
+        let (message, outcome) = if status.is_server_error() {
             ("failed to answer a request", Outcome::Failed(error.code))
         } else {
-            ("did not look into a request", Outcome::Refused(error.code))
+            ("refused a request unread", Outcome::Refused(error.code))
         };
-        // An assertion is verified with keys that may be missing, and used up in a store that may be away.
+        // An assertion is verified with keys that may be unavailable, and used up in a store that may be down.
         let is_after_secret = matches!(fault, Fault::KeysUnavailable { .. } | Fault::Unwritten)
             && matches!(self.proof, Proof::Held | Proof::Bearer);
         self.fell_through(Ending {
-            said,
+            message,
             outcome,
             status: Some(status.as_u16()),
             reason,
@@ -51,10 +51,10 @@ impl Audit {
         });
     }
 
-    /// Logs and records a request that was not answered as it wished, with what its tokens claim to be; or counts it, if it is one
-    /// of too many without client authentication.
+    /// Logs and records such a request, with the unverified claims of its tokens; or only counts it, if it exceeds the limit of
+    /// requests without client authentication.
     fn fell_through(&self, ending: Ending<'_>) {
-        let Ending { said, outcome, status, reason, body, is_verified } = ending;
+        let Ending { message, outcome, status, reason, body, is_verified } = ending;
         self.count(outcome);
         let mut record = AuditRecord {
             status,
@@ -68,6 +68,6 @@ impl Audit {
                 return;
             }
         }
-        self.report(&record, said);
+        self.report(&record, message);
     }
 }

@@ -1,4 +1,4 @@
-//! Who shows a certificate? An authority, what it certifies, and a client that shows that in the handshake.
+//! Helpers for client certificates: an authority, its certificates, and a client that presents them in the handshake.
 
 use crate::check::{Answer, Ask};
 use crate::wire::{PATIENCE, parse, read_until_closed};
@@ -44,7 +44,7 @@ impl Authority {
     }
 }
 
-/// A certificate that vouches for itself.
+/// A self-signed certificate.
 pub(crate) fn self_signed(params: &CertificateParams) -> Certified {
     let key = KeyPair::generate().unwrap();
     let certificate = params.self_signed(&key).unwrap();
@@ -77,39 +77,39 @@ pub(crate) fn server(folder: &Path, authority: &Authority) -> (Tls, CertificateD
     (tls.with_client_authorities(path("ca.pem")).unwrap(), certified.cert.der().clone())
 }
 
-/// Where a server is, and how it is recognised.
-pub(crate) struct Place {
+/// The address of a server, and its certificate.
+pub(crate) struct TlsServer {
     pub(crate) address: SocketAddr,
     pub(crate) certificate: CertificateDer<'static>,
 }
 
-impl Place {
-    /// Asks over a connection of its own.
-    pub(crate) fn ask(&self, shown: Option<&Certified>, ask: &Ask) -> Answer {
-        self.ask_by(rustls::ALL_VERSIONS, shown, ask)
+impl TlsServer {
+    /// Sends a request over a new connection.
+    pub(crate) fn ask(&self, certificate: Option<&Certified>, ask: &Ask) -> Answer {
+        self.ask_by(rustls::ALL_VERSIONS, certificate, ask)
     }
 
     pub(crate) fn ask_by(
         &self,
         versions: &[&'static SupportedProtocolVersion],
-        shown: Option<&Certified>,
+        certificate: Option<&Certified>,
         ask: &Ask,
     ) -> Answer {
-        self.ask_as(&self.client(versions, shown), ask).0
+        self.ask_as(&self.client(versions, certificate), ask).0
     }
 
-    /// A client that shows this, and resumes its connections.
+    /// A client with this certificate, which resumes its connections.
     pub(crate) fn client(
         &self,
         versions: &[&'static SupportedProtocolVersion],
-        shown: Option<&Certified>,
+        certificate: Option<&Certified>,
     ) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
         let config = config.with_root_certificates(roots);
-        Arc::new(match shown {
+        Arc::new(match certificate {
             None => config.with_no_client_auth(),
             Some(Certified { chain, key }) => {
                 let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.clone()));
@@ -118,7 +118,7 @@ impl Place {
         })
     }
 
-    /// Both answers on one connection, which goes on while something happens.
+    /// Both answers on one connection, with something done in between.
     pub(crate) fn ask_twice(
         &self,
         client: &Arc<ClientConfig>,
