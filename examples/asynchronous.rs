@@ -19,7 +19,7 @@ async fn answer(mut step: Step, world: &Arc<OneClient>) -> Result<TokenResponse>
         step = match question.answer(&**world, &mut ())? {
             Answered::Next(step) => step,
             Answered::Pending(Pending::Digest(question)) => {
-                // Some 20 ms of computing for a secret that a person chose: not on the event loop.
+                // A chosen secret takes some 20 ms of computing: not on the event loop.
                 let world = Arc::clone(world);
                 let computed = actix_web::web::block(move || {
                     let digest = world.digest(question.client_id(), question.secret());

@@ -9,7 +9,7 @@ fn main() -> Result<()> {
     let world = OneClient::new(&secret)?;
     let endpoint = TokenEndpoint::new(Policy::new("https://catalog.example".parse()?));
 
-    // The client's side of the wire: what would be sent.
+    // The client's side: the bytes that would be sent.
     let client = Renewal { credential: Some(("spark".into(), secret)), ..Renewal::default() };
     let Some(next) = client.first() else { return Ok(()) };
     let sent = next.request.to_http(&next.authentication);

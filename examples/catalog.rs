@@ -1,7 +1,7 @@
-//! How does a catalog written in actix get its own token endpoint? Mounted in a few lines, beside routes that ask for a token.
+//! Mounts a token endpoint in a catalog written in actix, beside routes that require a token.
 //!
-//! The catalog is a toy: one namespace, no tables. What is real is the token endpoint, the store that it shares with
-//! `tokenberg serve`, and the [`Bearer`] that each route asks for.
+//! The catalog is a toy: one namespace, no tables. The token endpoint, the store that it shares with `tokenberg serve`, and the
+//! [`Bearer`] of each route are real.
 
 use actix_web::{App, HttpResponse, HttpServer, Responder, web};
 use anyhow::{Context, Result};
@@ -41,7 +41,7 @@ async fn main() -> Result<()> {
     let address = format!("http://{}", listener.local_addr()?);
 
     let key_file = arguments.key_file.or_else(|| arguments.store.key_file());
-    let kek = KekSource::File(key_file.context("this store has no key file beside it: say --key-file")?);
+    let kek = KekSource::File(key_file.context("this store has no key file beside it; give --key-file")?);
     let store = Store::open_existing(&arguments.store, kek).await?;
     let world = store
         .watch(|keys, before: Option<&Keyring>| anyhow::Ok(Keyring::follow(keys, before, now()?)?))
@@ -53,7 +53,7 @@ async fn main() -> Result<()> {
         .build();
 
     let printed = address.clone();
-    // Tokens that are bound to a key are taken as well, with proofs for this address, each once.
+    // Bound tokens are accepted as well, with proofs for this address, each once.
     let bearer = BearerConfig::of(&service).at(&address).single_use(world);
     let app = move || {
         App::new()
@@ -84,12 +84,12 @@ struct Resource {
     issuer: String,
 }
 
-/// Whose tokens this catalog takes (RFC 9728 §3.2).
-async fn protected_resource(told: web::Data<Resource>) -> impl Responder {
-    web::Json(json!({"resource": told.resource, "authorization_servers": [told.issuer]}))
+/// The token service of this catalog (RFC 9728 §3.2).
+async fn protected_resource(resource: web::Data<Resource>) -> impl Responder {
+    web::Json(json!({"resource": resource.resource, "authorization_servers": [resource.issuer]}))
 }
 
-/// No token or credential, and no other token server, ever stands here (apache/iceberg #16470).
+/// The configuration never contains a token, a credential or another token server (apache/iceberg #16470).
 async fn config() -> impl Responder {
     web::Json(json!({"defaults": {}, "overrides": {}}))
 }
@@ -120,7 +120,7 @@ async fn namespace(token: Bearer, name: web::Path<String>) -> Result<HttpRespons
         .json(json!({"error": {"message": message, "type": "NoSuchNamespaceException", "code": 404}})))
 }
 
-/// Clients that know Iceberg's calls only read here for whom they are answered.
+/// Returns the caller, which clients that know only Iceberg's calls can read here.
 fn caller(token: &Bearer) -> Value {
     let actors: Vec<&str> = token.actors().map(|actor| actor.subject.as_str()).collect();
     json!({"subject": token.subject().as_str(), "actors": actors.join(" ")})
@@ -131,7 +131,7 @@ async fn tables(token: Bearer) -> Result<web::Json<Value>, BearerError> {
     Ok(web::Json(json!({"identifiers": []})))
 }
 
-/// Iceberg's clients ask for `catalog`, DuckDB and Polaris for `PRINCIPAL_ROLE:ALL`; a catalog takes either.
+/// Iceberg's clients request `catalog`, DuckDB and Polaris `PRINCIPAL_ROLE:ALL`; a catalog accepts either.
 fn check(token: &Bearer) -> Result<(), BearerError> {
     if token.scope().contains("PRINCIPAL_ROLE:ALL") {
         return Ok(());

@@ -1,4 +1,4 @@
-//! What do the examples that drive the core by hand answer from? One client and one key, in memory.
+//! The answers of the examples that drive the core by hand: one client and one key, in memory.
 //!
 //! - `cargo run -p tokenberg-examples --example blocking`: the core without HTTP and without a runtime
 //! - `cargo run -p tokenberg-examples --example asynchronous`: the same, with answers that are awaited

@@ -54,7 +54,7 @@ const KEEP: &str = "PRAGMA synchronous = OFF; CREATE TABLE kept_records AS SELEC
 const RESTORE: &str = "BEGIN; DELETE FROM audit_records; INSERT INTO audit_records SELECT * FROM kept_records; \
     DELETE FROM audit_heads; INSERT INTO audit_heads SELECT * FROM kept_heads; COMMIT";
 
-/// A store whose audit has three chains, and a connection to its database for an intruder.
+/// A store whose audit has three chains, and an attacker's connection to its database.
 struct Audit {
     runtime: Runtime,
     store: Store,
@@ -112,7 +112,7 @@ impl Audit {
         assert_eq!(value["whole"], !is_changed);
     }
 
-    /// What can be read from there on; nothing of it is read twice.
+    /// The records that can be read from there on; none is read twice.
     fn read(&self, mut cursor: AuditCursor) -> Vec<AuditEntry> {
         let mut entries = Vec::new();
         let mut read = || {
@@ -128,7 +128,7 @@ impl Audit {
         entries
     }
 
-    /// One change: the table, the number of a row, and a column or what is done to the row; behind them the value.
+    /// One change: the table, the number of a row, and a column or a change of the row; then the value.
     fn change(&mut self, line: &[u8]) {
         let [table, row, what, value @ ..] = line else { return };
         let (table, columns) =

@@ -1,4 +1,4 @@
-//! The Authorization header: one credential or a refusal that tells nothing of it.
+//! The Authorization header: one credential, or a refusal that contains nothing of it.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -28,7 +28,7 @@ fuzz_target!(|header: &[u8]| {
                 assert_eq!(error.status() == 401, error.challenge.is_some());
             }
         }
-        // One header is read alike whether or not it stands alone; two never are.
+        // One header is read alike whether or not it is alone; two never are.
         assert!(Presented::read(&[header, header], None, body).is_err());
     }
 });

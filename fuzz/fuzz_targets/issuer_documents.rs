@@ -1,4 +1,4 @@
-//! Key sets, metadata and addresses of issuers: nothing costs a good key, lets a stranger in, or leads where it must not.
+//! Key sets, metadata and addresses of issuers: nothing costs a good key, lets an attacker in, or leads to a forbidden address.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,11 +1,12 @@
-//! Foreign tokens, assertions, proofs of possession, unsigned names and certificates: nothing that was tampered with is believed.
+//! Foreign tokens, assertions, proofs of possession, unsecured users and certificates: nothing that was tampered with is
+//! accepted.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use std::cell::RefCell;
 use tokenberg_testkit::Doors;
 
-/// What is used once is remembered for ever in this world, so it is made anew from time to time.
+/// This world stores single-use identifiers for ever, so it is replaced from time to time.
 const ATTACKS: u32 = 5_000;
 
 thread_local! {

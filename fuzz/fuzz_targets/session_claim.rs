@@ -1,4 +1,4 @@
-//! The session claim and what a token was obtained with: it reads as it prints, and yields no token that has more.
+//! The session claim and what a token was obtained with: it prints as it was read, and yields no token that has more.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! A compact token, a proof, an identity or a mapping: what is accepted has one spelling, and nobody who did not sign is believed.
+//! A compact token, a proof, an identity or a mapping: what is accepted has one spelling, and no forgery is accepted.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -11,7 +11,7 @@ thread_local! {
     static PLAIN: RefCell<(World, ForeignKey)> = RefCell::new((World::new(), ForeignKey::new(Some("p1"))));
 }
 
-/// A world that trusts an issuer whose key nobody has, and in which `c1` may act for all of its users.
+/// A world that trusts an issuer whose private key is unknown, and in which `c1` may act for all of its users.
 fn world() -> World {
     let mut world = World::new();
     world.issuers = vec![trusted("https://idp.test", &ForeignKey::new(Some("p1")))];
@@ -21,7 +21,7 @@ fn world() -> World {
     world
 }
 
-/// Whether it is an `http` URL of a loopback address (RFC 8252 §7.3). Written apart from the code that it checks.
+/// Whether it is an `http` URL of a loopback address (RFC 8252 §7.3). Written independently of the code that it checks.
 fn is_loopback(url: &str) -> bool {
     let Some(rest) = url.strip_prefix("http://") else { return false };
     let authority = rest.split('/').next().unwrap_or_default();
@@ -70,7 +70,7 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(issuer) = Issuer::foreign(text) {
         assert_eq!(issuer.as_str(), text);
         assert!(text.bytes().all(|b| b.is_ascii_graphic()) && !text.contains(['?', '#']));
-        // In a path it is a character like any other; before the host it would hide who is meant.
+        // In a path it is an ordinary character; before the host it would hide the real host.
         assert!(!text.split('/').nth(2).is_some_and(|authority| authority.contains('@')), "{text}");
         let is_secure = text.starts_with("https://") || issuer.is_spiffe() || is_loopback(text);
         assert_eq!(issuer.is_plain_http(), !is_secure, "{text}");
@@ -90,7 +90,7 @@ fuzz_target!(|bytes: &[u8]| {
         asks.push(by_c1(Ask::jwt_bearer(text)));
         asks.push(Ask::credentials().assertion(text));
         for ask in asks {
-            assert_ne!(world.check(ask).code(), "200", "what nobody signed was believed");
+            assert_ne!(world.check(ask).code(), "200", "a forgery was accepted");
         }
     });
 });

@@ -1,4 +1,4 @@
-//! How many instructions does each part take? Counted by valgrind, and compared by `.ci/instructions`.
+//! Counts the instructions of each part with valgrind; `.ci/instructions` compares them.
 #![allow(missing_docs, reason = "the macros write functions and modules of their own")]
 
 use gungraun::{library_benchmark, library_benchmark_group, main};
@@ -9,7 +9,7 @@ use tokenberg_core::{Algorithm, Granted, KeyMaterial, Presented, Scope};
 
 type World = (&'static Parts, &'static FixedAnswers);
 
-/// Once before it counts, so that nothing is counted that happens once in a process; and it is never dropped.
+/// Run once before counting, so that initialization of the process is not counted; never dropped.
 fn warm<T>(part: impl Fn(&Parts, &FixedAnswers) -> T) -> World {
     let parts: &Parts = Box::leak(Box::new(signed()));
     let answers: &FixedAnswers = Box::leak(Box::new(FixedAnswers::unsigned()));
@@ -50,7 +50,7 @@ fn exchange((parts, answers): World) -> Granted {
     black_box(parts.exchange(answers))
 }
 
-/// Of one key, so that the tokens of `signed` are good.
+/// With one key, so that the tokens of `signed` verify.
 fn signing() -> FixedAnswers {
     static MATERIAL: OnceLock<KeyMaterial> = OnceLock::new();
     FixedAnswers::signing(keyring(MATERIAL.get_or_init(|| material(Algorithm::ES256))))

@@ -1,4 +1,4 @@
-//! How long does each part take, and how often does it allocate? `cargo bench -p tokenberg-bench --bench parts`.
+//! Measures the time and the allocations of each part: `cargo bench -p tokenberg-bench --bench parts`.
 #![allow(clippy::expect_used, reason = "a benchmark whose world cannot be made stops")]
 
 use divan::{AllocProfiler, Bencher, black_box};
@@ -77,7 +77,7 @@ mod core {
     }
 }
 
-/// Signatures: ours, with all that belongs to a token, and those of ring alone.
+/// Signatures: ours, with the whole token, and those of ring alone.
 mod signatures {
     use super::*;
 
@@ -115,7 +115,7 @@ mod signatures {
     }
 }
 
-/// What a catalog pays for each of its requests.
+/// The cost of a request for a catalog.
 #[divan::bench]
 fn extractor(bencher: Bencher) {
     let material = material(Algorithm::ES256);

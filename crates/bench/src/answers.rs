@@ -1,4 +1,4 @@
-//! From what are the benchmarks answered? Some clients in memory, and keys that may be told to leave the signatures out.
+//! The answers of the benchmarks: some clients in memory, and keys that can skip signatures.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ pub struct FixedAnswers {
     keys: Box<dyn Keys>,
 }
 
-/// The client that asks, the one whose tokens it exchanges, and the secret of both.
+/// The requesting client, the one whose tokens it exchanges, and the secret of both.
 pub(crate) const ASKING: &str = "reporting-service";
 pub(crate) const SUBJECT: &str = "warehouse-user-7";
 pub(crate) const SECRET: &str = "tkb5GnWkEw8bYq2nXr7sVd4JhPz0uLt3cMa9fKo6RiQeTyU";
@@ -28,7 +28,7 @@ impl FixedAnswers {
         Self::with(Box::new(keys))
     }
 
-    /// With keys that compute nothing: what is left is the core.
+    /// With keys that compute nothing, so that only the core is measured.
     #[must_use]
     pub fn unsigned() -> Self {
         Self::with(Box::new(Unsigned))
@@ -98,7 +98,7 @@ impl Answers for FixedAnswers {
     }
 }
 
-/// The store's HMAC is measured with the store, so here is no hash at all.
+/// The HMAC is measured with the store, so nothing is hashed here.
 fn digest(client_id: &str) -> SecretDigest {
     let mut digest = [7; 32];
     for (byte, of_id) in digest.iter_mut().zip(client_id.bytes()) {
@@ -107,7 +107,7 @@ fn digest(client_id: &str) -> SecretDigest {
     SecretDigest(digest)
 }
 
-/// Signs with nothing, and finds every signature good.
+/// Signs without computing, and accepts every signature.
 struct Unsigned;
 
 impl Keys for Unsigned {

@@ -1,4 +1,4 @@
-//! What if a client changes now and then? Disables one and enables it again, for as long as it is left alone.
+//! Disables and enables a client repeatedly, to measure the cost of changes.
 
 use anyhow::{Context, Result};
 use std::time::Duration;

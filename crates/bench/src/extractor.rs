@@ -1,4 +1,4 @@
-//! What does a catalog pay for a request? The extractor of `tokenberg-actix`, as a handler calls it.
+//! Measures a catalog's cost of a request: the extractor of `tokenberg-actix`, called as by a handler.
 
 use crate::answers::{FixedAnswers, ISSUER};
 use crate::parts::Parts;
@@ -17,7 +17,7 @@ pub struct Extractor {
 }
 
 impl Extractor {
-    /// The tokens have to be such as these answers find good.
+    /// The tokens have to verify with these answers.
     ///
     /// # Panics
     /// If the world of the benchmark cannot be made.
@@ -39,7 +39,7 @@ impl Extractor {
         Self { requests: tokens.iter().map(request).collect(), turn: Cell::new(0) }
     }
 
-    /// Who calls?
+    /// Extracts the token of the next request.
     ///
     /// # Panics
     /// If the token is refused.
@@ -47,7 +47,7 @@ impl Extractor {
     pub fn extract(&self) -> Bearer {
         let turn = self.turn.get();
         self.turn.set((turn + 1) % self.requests.len());
-        // Nothing is waited for: no proof has to be remembered.
+        // It never waits, because no proof has to be stored.
         let found = Bearer::from_request(&self.requests[turn], &mut Payload::None).now_or_never();
         found.expect("an answer at once").expect("a good token")
     }

@@ -1,4 +1,4 @@
-//! What do the parts cost without a server? CPU time of this thread for each, JSON.
+//! Measures the parts without a server: CPU time of this thread for each, as JSON.
 
 use anyhow::Result;
 use serde_json::{Map, Value, json};
@@ -16,20 +16,20 @@ pub(crate) struct InProcess {
     seconds: f64,
 }
 
-/// So many tokens in turn are new each time, whatever was remembered.
+/// So many tokens take turns that no cache has one of them.
 const MORE_THAN_A_CACHE: u128 = 6000;
 
 /// Measures, and prints nanoseconds.
 pub(crate) fn run(options: &InProcess) -> Result<()> {
     let length = Duration::from_secs_f64(options.seconds.clamp(0.01, 60.0));
-    let mut told = Map::new();
+    let mut report = Map::new();
     for algorithm in Algorithm::SIGNING {
         let material = material(algorithm);
-        told.insert(algorithm.as_str().to_owned(), of_algorithm(&material, length));
+        report.insert(algorithm.as_str().to_owned(), of_algorithm(&material, length));
     }
     let answers = FixedAnswers::unsigned();
     let parts = Parts::new(&FixedAnswers::signing(keyring(&material(Algorithm::ES256))));
-    told.insert(
+    report.insert(
         "core".to_owned(),
         json!({
             "form": nanoseconds(length, || parts.form()),
@@ -41,7 +41,7 @@ pub(crate) fn run(options: &InProcess) -> Result<()> {
             "body": nanoseconds(length, || parts.body()),
         }),
     );
-    println!("{}", Value::Object(told));
+    println!("{}", Value::Object(report));
     Ok(())
 }
 
@@ -85,7 +85,7 @@ fn nanoseconds<T>(length: Duration, part: impl Fn() -> T) -> f64 {
     cpu.unwrap_or(elapsed) / f64::from(calls)
 }
 
-/// The CPU time of this thread in nanoseconds, where the kernel tells.
+/// The CPU time of this thread in nanoseconds, if the kernel provides it.
 fn on_cpu() -> Option<f64> {
     // The kernel brings it up to date when the thread leaves the CPU.
     std::thread::sleep(Duration::from_micros(1));

@@ -1,4 +1,4 @@
-//! What is measured? The same parts for `cargo bench`, for the instruction counts, and for the comparison.
+//! The measured parts, for `cargo bench`, for the instruction counts, and for the comparison.
 #![allow(clippy::expect_used, reason = "a benchmark whose world cannot be made stops")]
 
 mod answers;

@@ -1,6 +1,6 @@
-//! What do many clients cost? How long a store takes to be read, how much memory it fills, how long a look-up takes.
+//! Measures the cost of many clients: the time to read a store, the memory that it takes, and the time of a look-up.
 //!
-//! Times are told on the clock and as CPU time of this process: the clock goes on while others have the core.
+//! Times are given on the clock and as CPU time of this process: the clock goes on while other processes have the core.
 
 use crate::process::Processes;
 use anyhow::{Context, Result, ensure};
@@ -15,7 +15,7 @@ use tokenberg_store::{KekSource, Store, StoreUrl};
 pub(crate) struct Lookup {
     /// The store.
     store: StoreUrl,
-    /// What the identifiers of its clients begin with; a number follows, from 0 on.
+    /// The prefix of the identifiers of its clients; a number follows, from 0 on.
     #[arg(long, default_value = "client-")]
     prefix: String,
 }
@@ -23,8 +23,8 @@ pub(crate) struct Lookup {
 /// How many look-ups are timed.
 const LOOKUPS: usize = 1_000_000;
 
-/// What this machine takes for one word of memory that no cache has, in nanoseconds: read at random in as many KiB, one after the
-/// other because each tells where the next is.
+/// The time of this machine for one word of uncached memory, in nanoseconds: read at random in as many KiB, one after the other
+/// because each word holds the position of the next.
 fn of_memory(kib: u64, processes: &Processes<'_>) -> Result<f64> {
     let words = usize::try_from(kib)?.max(1) * 1024 / 8;
     let mut memory: Vec<u64> = (0..words as u64).collect();
@@ -63,7 +63,7 @@ pub(crate) fn run(options: &Lookup) -> Result<()> {
     ensure!(clients > 1, "the store has no clients to look up");
     let memory = processes.memory()?.0.saturating_sub(before);
 
-    // In an order that no cache foresees: a step that has no factor in common with their number, and is about half of it.
+    // In an order that no cache predicts: a step that has no factor in common with their number, and is about half of it.
     let mut ids = Vec::with_capacity(LOOKUPS);
     let mut number = 0;
     for _ in 0..LOOKUPS {
@@ -77,11 +77,11 @@ pub(crate) fn run(options: &Lookup) -> Result<()> {
     }
     let nanoseconds = started.elapsed().as_nanos() as f64 / LOOKUPS as f64;
     let cpu_nanoseconds = (processes.cpu()? - used).seconds() * 1e9 / LOOKUPS as f64;
-    ensure!(found > LOOKUPS / 2, "only {found} of {LOOKUPS} identifiers are there");
+    ensure!(found > LOOKUPS / 2, "only {found} of {LOOKUPS} identifiers exist");
     let revocations = snapshot.revocations();
     drop(snapshot);
     let of_memory = of_memory(memory, &processes)?;
-    let told = json!({
+    let report = json!({
         "clients": clients,
         "revocations": revocations,
         "read_seconds": read.as_secs_f64(),
@@ -91,6 +91,6 @@ pub(crate) fn run(options: &Lookup) -> Result<()> {
         "lookup_cpu_ns": cpu_nanoseconds,
         "memory_read_cpu_ns": of_memory,
     });
-    println!("{told}");
+    println!("{report}");
     Ok(())
 }

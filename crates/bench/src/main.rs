@@ -1,4 +1,4 @@
-//! What does a token cost here? Load for any token endpoint, and the figures that it is compared with.
+//! Benchmarks tokens on this machine: load for any token endpoint, and reference figures.
 
 mod ceiling;
 mod changing;
@@ -10,7 +10,7 @@ mod recording;
 
 use clap::Parser;
 
-/// Load for token endpoints of this machine, and what their figures are compared with.
+/// Load for token endpoints of this machine, and reference figures.
 #[derive(Parser)]
 #[command(name = "tokenberg-bench", version)]
 enum Command {

@@ -1,4 +1,4 @@
-//! Of what is a token made? Each part of the way from bytes to bytes, to be called again and again.
+//! The parts of a token request from bytes to bytes, to be called repeatedly.
 
 use crate::answers::{ASKING, FixedAnswers, ISSUER, SECRET, SUBJECT};
 use base64::Engine;
@@ -45,7 +45,7 @@ impl Parts {
         Self { asked, exchange: exchange.into(), delegation: delegation.into(), granted }
     }
 
-    /// The time at which all happens.
+    /// The time of all requests.
     #[must_use]
     pub fn now() -> Timestamp {
         now()
@@ -66,7 +66,7 @@ impl Parts {
     /// The form of an exchange, 1 kB.
     ///
     /// # Panics
-    /// If it is none.
+    /// If it is malformed.
     #[must_use]
     pub fn form(&self) -> Form<'_> {
         Form::parse(&self.exchange).expect("a form")
@@ -75,7 +75,7 @@ impl Parts {
     /// A Basic header.
     ///
     /// # Panics
-    /// If it is none.
+    /// If it is malformed.
     #[must_use]
     pub fn basic(&self) -> Authentication {
         Authentication::read(&[&self.asked.basic], None, &Form::default()).expect("credentials")
@@ -84,7 +84,7 @@ impl Parts {
     /// A whole request, read.
     ///
     /// # Panics
-    /// If it is none.
+    /// If it is malformed.
     #[must_use]
     pub fn presented(&self) -> Presented {
         Presented::read(&[&self.asked.basic], None, &self.delegation).expect("a request")
@@ -138,7 +138,7 @@ impl Parts {
         answers.keys().sign(self.claims(), now()).expect("a key")
     }
 
-    /// So many tokens that differ in their identifier alone.
+    /// So many tokens that differ only in their identifier.
     ///
     /// # Panics
     /// If no key signs.
@@ -155,7 +155,7 @@ impl Parts {
     /// A token, framed and verified.
     ///
     /// # Panics
-    /// If it is not good.
+    /// If it does not verify.
     #[must_use]
     pub fn verified(&self, answers: &FixedAnswers) -> CompactJws {
         let token = CompactJws::parse(self.token()).expect("a token");

@@ -1,10 +1,10 @@
-//! What has a process used so far? CPU time and memory, as the kernel counts them: proc(5).
+//! Reads the CPU time and memory of a process from the kernel: proc(5).
 
 use anyhow::{Context, Result};
 use std::fs;
 use std::ops::Sub;
 
-/// Processes that are looked at together.
+/// Processes that are measured together.
 pub(crate) struct Processes<'a>(pub(crate) &'a [u32]);
 
 /// CPU time in seconds.
@@ -12,12 +12,12 @@ pub(crate) struct Processes<'a>(pub(crate) &'a [u32]);
 pub(crate) struct Cpu {
     /// User and system time of all threads, those that have ended too, in steps of a hundredth of a second.
     pub(crate) ticks: f64,
-    /// Of the threads that are there, to the nanosecond, where the kernel tells.
+    /// Of the living threads, to the nanosecond, if the kernel provides it.
     pub(crate) scheduled: Option<f64>,
 }
 
 impl Cpu {
-    /// As exactly as the kernel tells it.
+    /// As exactly as the kernel provides it.
     pub(crate) fn seconds(self) -> f64 {
         self.scheduled.unwrap_or(self.ticks)
     }
@@ -61,7 +61,7 @@ fn ticks(pid: u32) -> Result<f64> {
     // The name stands in parentheses and may hold anything; utime and stime are the 14th and 15th field.
     let (_, fields) = stat.rsplit_once(')').context("a stat without a name")?;
     let times = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
-    Ok(times.sum::<Result<f64, _>>().context("times that are no numbers")? / TICKS)
+    Ok(times.sum::<Result<f64, _>>().context("times that are not numbers")? / TICKS)
 }
 
 fn scheduled(pid: u32) -> Option<f64> {
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_process_has_used_memory_and_time_and_nobody_has_none() {
+    fn this_process_has_used_memory_and_time_and_a_missing_one_has_none() {
         let own = [std::process::id()];
         let processes = Processes(&own);
         let (now, most) = processes.memory().unwrap();

@@ -1,4 +1,4 @@
-//! What does ring alone take? Signatures of tokens, each another one, with keys that are parsed.
+//! Measures ring alone: signatures of tokens, a different one each time, with parsed keys.
 
 use crate::parts::Parts;
 use base64::Engine;
@@ -16,7 +16,7 @@ use std::cell::Cell;
 use tokenberg_core::{Algorithm, KeyMaterial};
 use tokenberg_jose::{Keyring, generate, import};
 
-/// Of the tests of jose; it guards nothing.
+/// A key of jose's tests; it protects nothing.
 const RSA: &[u8] = include_bytes!("../../jose/tests/fixtures/rsa-2048-test-only.pem");
 
 /// A new key, or the RSA key of the tests.
@@ -48,8 +48,8 @@ pub fn keyring(material: &KeyMaterial) -> Keyring {
     Keyring::read(std::slice::from_ref(material), Parts::now()).expect("a keyring")
 }
 
-/// A key as ring has it, and signatures by it, which take turns: of one that is verified again and again the processor has learnt
-/// every branch, which no server knows of a token that comes for the first time.
+/// A key as parsed by ring, and its signatures, which take turns: a signature that is verified repeatedly trains the processor's
+/// branch prediction, unlike one that a server sees for the first time.
 pub struct Raw {
     pair: Pair,
     public: UnparsedPublicKey<Vec<u8>>,
@@ -132,7 +132,7 @@ impl Raw {
     /// Verifies the next.
     ///
     /// # Panics
-    /// If the signature is not good.
+    /// If the signature is wrong.
     pub fn verify(&self) {
         let turn = self.turn.get();
         self.turn.set((turn + 1) % self.signed.len());

@@ -1,4 +1,4 @@
-//! What does it cost to keep a record of a decision? CPU time of the whole process for each: making it, its hash, and writing batches.
+//! Measures the cost of recording a decision: CPU time of the whole process for its record, its hash, and writing batches.
 
 use crate::process::Processes;
 use anyhow::{Context, Result, ensure};
@@ -10,7 +10,7 @@ use tokenberg_store::{AuditTrail, KekSource, Store, StoreUrl, WhenFull};
 /// The options of `recording`.
 #[derive(clap::Args)]
 pub(crate) struct Recording {
-    /// The store; what is recorded stays in it.
+    /// The store; the records stay in it.
     store: StoreUrl,
     /// For how long, in seconds.
     #[arg(long, default_value_t = 2.0)]
@@ -20,7 +20,7 @@ pub(crate) struct Recording {
     rate: u32,
 }
 
-/// How often some are recorded.
+/// The interval between groups of records.
 const STEP: Duration = Duration::from_millis(10);
 
 /// Measures, and prints JSON.
@@ -35,7 +35,7 @@ async fn measure(options: &Recording, kek: KekSource) -> Result<()> {
     let trail = store.audit_trail(WhenFull::Drop);
     let own = [std::process::id()];
     let processes = Processes(&own);
-    // Which begins the chain, and prepares the statements.
+    // The first record begins the chain, and prepares the statements.
     let mut made = 0_u64;
     record(&trail, &mut made, 10);
     until_written(&trail, made).await;
@@ -65,7 +65,7 @@ fn record(trail: &AuditTrail, made: &mut u64, count: u32) {
     }
 }
 
-/// What the endpoint records of a grant of client credentials.
+/// The record of a grant of client credentials.
 fn granted<'a>(request_id: &'a str, jti: &'a str) -> AuditRecord<'a> {
     AuditRecord {
         request_id: Some(request_id),

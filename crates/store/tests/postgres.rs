@@ -154,7 +154,7 @@ async fn op_21_connections_that_the_network_dropped_are_replaced() {
         assert!(begun.elapsed() < LONG, "they did not arrive");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    wire.forget();
+    wire.drop_silently();
     for one in many {
         one.await.unwrap();
     }

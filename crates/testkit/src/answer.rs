@@ -1,4 +1,4 @@
-//! What was answered? Looked at in the terms of the conformance page.
+//! The answer to a request, in the notation of the conformance page.
 
 use serde_json::Value;
 use tokenberg_core::{AccessTokenClaims, Challenge, ErrorCode, Granted, NotGranted, OAuthError, Refusal};
@@ -7,9 +7,9 @@ use tokenberg_core::{AccessTokenClaims, Challenge, ErrorCode, Granted, NotGrante
 pub enum Answer {
     /// A token.
     Ok(Box<Granted>),
-    /// A refusal, told twice.
+    /// A refusal: the exact reason, and the client's response.
     Refused(Refusal, OAuthError),
-    /// No answer: something that had to be asked could not be.
+    /// No answer, because a service that it needs failed.
     Outage(NotGranted),
 }
 
@@ -23,10 +23,10 @@ impl Answer {
         self.granted().response.access_token.expose().to_owned()
     }
 
-    /// The claims that were signed.
+    /// The claims of the token.
     ///
     /// # Panics
-    /// If nothing was.
+    /// If there is no token.
     #[must_use]
     pub fn claims(&self) -> &AccessTokenClaims {
         &self.granted().claims
@@ -79,7 +79,7 @@ impl Answer {
         }
     }
 
-    /// What holds for every answer (conformance E400, E401, OK).
+    /// Checks what holds for every answer (conformance E400, E401, OK).
     pub(crate) fn check_shape(&self, sent: &[u8]) {
         match self {
             Self::Ok(granted) => check_success(granted, &self.body()),

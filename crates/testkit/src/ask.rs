@@ -1,4 +1,4 @@
-//! What is asked? A token request, written as shortly as a row of a table needs.
+//! Builds token requests, as briefly as a row of a table needs.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -106,7 +106,7 @@ impl Ask {
         self.basic_raw(pair.as_bytes())
     }
 
-    /// With Basic credentials, as they are.
+    /// With Basic credentials, unencoded.
     #[must_use]
     pub fn basic_raw(self, pair: &[u8]) -> Self {
         self.header(&format!("Basic {}", STANDARD.encode(pair)))

@@ -1,10 +1,10 @@
-//! Who is registered? The clients of the conformance fixture.
+//! The registered clients of the conformance fixture.
 
 use crate::world::digest;
 use std::sync::Arc;
 use tokenberg_core::{AllowedScope, Client, GrantType, Rights, Secret, StoredSecret, Timestamp};
 
-/// A client with both grants, these scopes, one secret, and everything else as by default.
+/// A client with both grants, these scopes, one secret, and defaults for everything else.
 #[must_use]
 pub fn client(id: &str, secret: &str, scope: &str) -> Client {
     Client {

@@ -1,4 +1,4 @@
-//! Does what an issuer publishes cost a good key, or let a stranger in? Key sets, metadata and their addresses; conformance KS-06.
+//! Checks that no document of an issuer costs a good key or lets an attacker in: key sets, metadata and their addresses; KS-06.
 
 use crate::key_reading::{self, Said};
 use crate::{ForeignKey, NOW, alice};
@@ -16,12 +16,13 @@ use tokenberg_jose::{
 const GOOD: &str = "good";
 /// The most ignored keys that are listed: a hundred, and the first leak.
 const MOST_IGNORED: usize = 101;
-/// The longest time that a published set may ask to be kept for, and the shortest, in seconds.
+/// The longest and the shortest time that a published set can be cached, in seconds.
 const FRESHNESS: std::ops::RangeInclusive<u32> = 60..=86_400;
 
-/// Documents of an issuer with one good key, to which anything is added, beside a stranger and a thief.
+/// Documents of an issuer with one good key and any additions, and the keys of a stranger and a thief.
 ///
-/// In a document `@x` and `@y` are the coordinates of the good key, `@X` and `@Y` those of the stranger. The thief is in no document.
+/// In a document, `@x` and `@y` are the coordinates of the good key, `@X` and `@Y` those of the stranger. The thief is in no
+/// document.
 pub struct Documents {
     good: ForeignKey,
     stranger: ForeignKey,
@@ -32,15 +33,15 @@ pub struct Documents {
     events: Receiver<FetchEvent>,
 }
 
-/// What the issuer answers, in order, and which addresses were asked.
+/// The issuer's responses, in order, and the requested addresses.
 #[derive(Clone, Default)]
 struct Pages(Arc<Mutex<(Vec<Document>, Vec<String>)>>);
 
 impl Fetch for Pages {
     fn fetch(&self, address: &Address, _: usize, _: Duration) -> Result<Document, String> {
-        let (pages, asked) = &mut *self.0.lock().unwrap();
-        asked.push(address.as_str().to_owned());
-        pages.get(asked.len() - 1).cloned().ok_or_else(|| "no more pages".to_owned())
+        let (pages, requested) = &mut *self.0.lock().unwrap();
+        requested.push(address.as_str().to_owned());
+        pages.get(requested.len() - 1).cloned().ok_or_else(|| "no more pages".to_owned())
     }
 }
 
@@ -49,7 +50,7 @@ impl Pages {
         *self.0.lock().unwrap() = (pages, Vec::new());
     }
 
-    fn asked(&self) -> Vec<String> {
+    fn requested(&self) -> Vec<String> {
         self.0.lock().unwrap().1.clone()
     }
 }
@@ -73,12 +74,13 @@ impl Documents {
         Self { good, stranger, thief, token, pages, keys, events }
     }
 
-    /// Checks what is made of a document. Its first line says what it is: `keys`, with a JWK in each further line; `metadata`, with
-    /// the number of an issuer and of a status in the second line; or `answer`, with the value of `Cache-Control` in the second line.
+    /// Checks the outcome of a document. Its first line is its kind: `keys`, with a JWK in each further line; `metadata`, with
+    /// the number of an issuer and of a status in the second line; or `answer`, with the value of `Cache-Control` in the second
+    /// line.
     ///
     /// # Panics
-    /// If a good key is lost, a stranger's token verifies, a leak is not reported, a bound is exceeded, or an address is asked that
-    /// must not be.
+    /// If a good key is lost, a stranger's token verifies, a leak is not reported, a bound is exceeded, or a forbidden address is
+    /// fetched.
     pub fn check(&mut self, text: &str) {
         let text = self.filled(text);
         match text.split_once('\n') {
@@ -106,7 +108,7 @@ impl Documents {
 
     /// The good key first, in the middle and last among the entries.
     fn check_lines(&self, lines: &str) {
-        // In an array, as there: what is too deep for a set is no entry of it.
+        // In an array, as in a set: an entry that is too deep for a set is no entry.
         let read = |line: &str| serde_json::from_str::<Value>(&format!("{{\"keys\":[{line}]}}")).ok();
         let one =
             |set: Value| set["keys"].as_array().filter(|keys| keys.len() == 1).map(|keys| keys[0].clone());
@@ -162,7 +164,10 @@ impl Documents {
             let (Some(thiefs), Some(strangers)) = (signed(&self.thief), signed(&self.stranger)) else {
                 continue;
             };
-            assert!(keys.verify(&thiefs).is_err(), "{kid:?} verifies what it did not sign: {entries:?}");
+            assert!(
+                keys.verify(&thiefs).is_err(),
+                "{kid:?} verifies a token that it did not sign: {entries:?}"
+            );
             if keys.verify(&strangers).is_ok() {
                 let thumbprint = self.stranger.thumbprint();
                 let named =
@@ -188,7 +193,7 @@ impl Documents {
         }
     }
 
-    /// Metadata of another issuer are refused, and keys are asked for where this one's may be.
+    /// Metadata of another issuer are refused, and keys are fetched only from allowed addresses of this one.
     fn check_metadata(&self, rest: &str) {
         let (numbers, body) = rest.split_once('\n').unwrap_or((rest, ""));
         let number =
@@ -208,9 +213,9 @@ impl Documents {
             let places = places.into_iter().map(|status| page(status, metadata, None));
             self.pages.set(places.chain([page(200, &keys, None)]).collect());
             let found = self.keys.fetched_once(&trusted);
-            (found.is_ok_and(|keys| keys.verify(&self.token).is_ok()), self.pages.asked())
+            (found.is_ok_and(|keys| keys.verify(&self.token).is_ok()), self.pages.requested())
         };
-        let (is_usable, asked) = fetched(body);
+        let (is_usable, requested) = fetched(body);
         let may_begin = insecure_http || !trusted.issuer.is_plain_http();
         let places = if !may_begin {
             0
@@ -219,20 +224,23 @@ impl Documents {
         } else {
             1
         };
-        assert!((places..=places + usize::from(may_begin)).contains(&asked.len()), "{issuer}: {asked:?}");
-        let (wells, rest) = asked.split_at(places);
+        assert!(
+            (places..=places + usize::from(may_begin)).contains(&requested.len()),
+            "{issuer}: {requested:?}"
+        );
+        let (wells, rest) = requested.split_at(places);
         let own = |url: &String| url.starts_with(trusted.issuer.origin()) && url.contains("/.well-known/");
-        assert!(wells.iter().all(own), "{issuer}: {asked:?}");
-        assert_eq!(is_usable, !rest.is_empty(), "{issuer}: {asked:?}");
+        assert!(wells.iter().all(own), "{issuer}: {requested:?}");
+        assert_eq!(is_usable, !rest.is_empty(), "{issuer}: {requested:?}");
         if let [uri] = rest {
             // Members besides these two may be of a form that serde_json refuses.
             if let Ok(said) = serde_json::from_str::<Value>(body) {
                 assert_eq!((&said["issuer"], &said["jwks_uri"]), (&json!(issuer), &json!(uri)), "{issuer}");
             }
             assert!(matches!(status, 200 | 404), "{status}");
-            assert!(may_be_asked(uri, issuer, insecure_http), "{issuer}: {uri}");
+            assert!(may_be_fetched(uri, issuer, insecure_http), "{issuer}: {uri}");
         }
-        // Whatever else they say, metadata of this issuer with an address of keys are good.
+        // Metadata of this issuer with an address of keys are good, whatever their other members.
         if let Ok(mut said) = serde_json::from_str::<Map<String, Value>>(body)
             && may_begin
             && matches!(status, 200 | 404)
@@ -240,12 +248,12 @@ impl Documents {
             let uri = format!("{}/keys?a=b", trusted.issuer.origin());
             said.insert("issuer".to_owned(), issuer.into());
             said.insert("jwks_uri".to_owned(), uri.as_str().into());
-            let (is_usable, asked) = fetched(&Value::Object(said).to_string());
-            assert!(is_usable && asked.last() == Some(&uri), "{issuer}: {asked:?}: {body}");
+            let (is_usable, requested) = fetched(&Value::Object(said).to_string());
+            assert!(is_usable && requested.last() == Some(&uri), "{issuer}: {requested:?}: {body}");
         }
     }
 
-    /// A set that is fetched is used for a bounded time, and says the same as one that is given.
+    /// A fetched set is used for a bounded time, and has the same keys as a configured one.
     fn check_answer(&mut self, rest: &str) {
         let (cache_control, body) = rest.split_once('\n').unwrap_or((rest, ""));
         let issuer = if cache_control.len() % 2 == 0 { "https://idp.test" } else { "spiffe://td.test" };
@@ -293,7 +301,7 @@ fn parsed(token: &str) -> Option<CompactJws> {
     CompactJws::parse(token).ok()
 }
 
-/// What is reported of a set has bounds, and no private value goes unreported.
+/// The report about a set is bounded, and lists every private key.
 fn check_bounds(keys: &PublicKeys, entries: &[Value]) {
     let ignored = keys.ignored();
     assert!(keys.len() <= MOST_KEYS && ignored.len() <= MOST_IGNORED);
@@ -311,8 +319,8 @@ fn check_bounds(keys: &PublicKeys, entries: &[Value]) {
     assert_eq!(leaks > 0, ignored.iter().any(|key| key.reason.is_leak()), "{ignored:?}");
 }
 
-/// Whether metadata of this issuer may name this address of keys. Written apart from the code that it checks.
-fn may_be_asked(uri: &str, issuer: &str, insecure_http: bool) -> bool {
+/// Whether metadata of this issuer may name this address of keys. Written independently of the code that it checks.
+fn may_be_fetched(uri: &str, issuer: &str, insecure_http: bool) -> bool {
     if uri.len() > 2048 || !uri.bytes().all(|b| b.is_ascii_graphic()) {
         return false;
     }
@@ -327,8 +335,8 @@ fn may_be_asked(uri: &str, issuer: &str, insecure_http: bool) -> bool {
             authority.rsplit_once(':').filter(|_| !authority.ends_with(']')).map_or(authority, |(h, _)| h);
         matches!(host, "localhost" | "[::1]") || host.starts_with("127.") && host.split('.').count() == 4
     };
-    let (Some(asked), Some(own)) = (authority(uri), authority(issuer)) else { return false };
-    is_local(&asked) && is_local(&own) || insecure_http && asked == own
+    let (Some(requested), Some(own)) = (authority(uri), authority(issuer)) else { return false };
+    is_local(&requested) && is_local(&own) || insecure_http && requested == own
 }
 
 /// A token that is signed with a secret, as if that were a key of the set.

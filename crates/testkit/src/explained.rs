@@ -1,9 +1,9 @@
-//! Is what is explained what is done? Each answer of the world is compared with its explanation.
+//! Compares each answer of the world with its explanation.
 
 use tokenberg_core::{Explanation, Granted, NotGranted, Refusal, Rule, Timestamp, Verdict};
 
 /// # Panics
-/// If the explanation comes to something else than the answer, or tells what was sent.
+/// If the explanation differs from the answer, or contains a credential.
 pub(crate) fn check(explanation: &Explanation, answer: &Result<Granted, NotGranted>, sent: &[u8]) {
     let is_used_before = |refusal: Option<&Refusal>| {
         let is_it = |rule: &Rule| matches!(rule, Rule::FirstUse { otherwise, .. } if refusal.is_none_or(|r| r == otherwise));
@@ -13,7 +13,7 @@ pub(crate) fn check(explanation: &Explanation, answer: &Result<Granted, NotGrant
         (Verdict::Granted(would), Ok(granted)) => {
             assert_eq!(would.claims, granted.claims, "it is explained with other claims");
             assert_eq!(would.decision, granted.decision);
-            let limits = would.limits.as_ref().expect("an explanation tells who allowed what");
+            let limits = would.limits.as_ref().expect("an explanation names who allowed what");
             let scope = granted.claims.scope.tokens();
             assert!(
                 scope.flat_map(|t| limits.scope.iter().map(move |c| c.allows(t))).all(|is| is),
@@ -37,14 +37,14 @@ pub(crate) fn check(explanation: &Explanation, answer: &Result<Granted, NotGrant
         }
         (verdict, _) => panic!("explained as {verdict:?}"),
     }
-    let told: String =
+    let text: String =
         explanation.rules.iter().map(|rule| rule.sentence(&|at: Timestamp| at.to_string())).collect();
-    let told = format!("{told} {:?}", explanation.verdict);
-    // A token has three parts, and no two of them stand together anywhere.
+    let text = format!("{text} {:?}", explanation.verdict);
+    // No two of a token's three parts occur together.
     for token in sent.split(|b| b"&=".contains(b)).filter(|part| part.len() > 100) {
         let token = String::from_utf8_lossy(token);
         for part in token.split('.').filter(|part| part.len() > 20) {
-            assert!(!told.contains(part), "{part} is told");
+            assert!(!text.contains(part), "{part} is in the explanation");
         }
     }
 }

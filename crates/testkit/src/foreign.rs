@@ -1,4 +1,4 @@
-//! Who else signs? Keys of other issuers, of clients and of holders of bound tokens, that tests sign with.
+//! Keys of other issuers, of clients and of holders of bound tokens, that tests sign with.
 
 use crate::NOW;
 use base64::Engine;
@@ -16,7 +16,7 @@ pub struct ForeignKey {
 }
 
 impl ForeignKey {
-    /// A new key, called so in headers and sets, or not called at all.
+    /// A new key, with this `kid` in headers and sets, or without one.
     ///
     /// # Panics
     /// If no key can be made.
@@ -75,10 +75,10 @@ impl ForeignKey {
         format!("{input}.{}", BASE64URL.encode(signature))
     }
 
-    /// A DPoP proof for the token endpoint of the fixture, changed by these claims; null takes a claim away.
+    /// A DPoP proof for the token endpoint of the fixture, changed by these claims; null removes a claim.
     ///
     /// # Panics
-    /// If `changes` is no object.
+    /// If `changes` is not an object.
     #[must_use]
     pub fn proof(&self, now: Timestamp, id: &str, changes: &Value) -> String {
         let claims = json!({"jti": id, "htm": "POST", "htu": "https://as.test/v1/oauth/tokens", "iat": now.as_seconds()});
@@ -87,10 +87,10 @@ impl ForeignKey {
     }
 }
 
-/// These claims, changed by those; null takes a claim away.
+/// The claims, with those of `changes` replaced; null removes a claim.
 ///
 /// # Panics
-/// If one of both is no object.
+/// If either is not an object.
 #[must_use]
 pub fn changed(mut claims: Value, changes: &Value) -> Value {
     for (name, value) in changes.as_object().unwrap() {
@@ -106,7 +106,7 @@ pub fn changed(mut claims: Value, changes: &Value) -> Value {
 /// The trusted issuer `P` of the conformance fixture, or another one with all uses but the grant.
 ///
 /// # Panics
-/// If it cannot be called so.
+/// If the name is not a valid issuer.
 #[must_use]
 pub fn trusted(issuer: &str, key: &ForeignKey) -> TrustedIssuer {
     let trust = Trust {
@@ -117,7 +117,7 @@ pub fn trusted(issuer: &str, key: &ForeignKey) -> TrustedIssuer {
     TrustedIssuer { issuer: tokenberg_core::Issuer::foreign(issuer).unwrap(), enabled: true, trust }
 }
 
-/// The claims of `UT`: an ID token of `P` for `alice`, to `c1`, good for an hour from the beginning on.
+/// The claims of `UT`: an ID token of `P` for `alice`, to `c1`, valid for an hour from the beginning.
 #[must_use]
 pub fn alice(changes: &Value) -> Value {
     let claims =

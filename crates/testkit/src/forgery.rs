@@ -1,4 +1,4 @@
-//! Is nobody believed who did not sign? Every door that takes what others made, and genuine things that were tampered with.
+//! Tries forgeries at every endpoint that accepts foreign signatures, and genuine credentials that were tampered with.
 
 use crate::{Ask, ForeignKey, ISSUER, NOW, World, alice, certificate, changed, trusted};
 use serde_json::{Value, json};
@@ -11,9 +11,9 @@ const IDP: &str = "https://idp.test";
 const DOMAIN: &str = "spiffe://td.test";
 const WORKLOAD: &str = "spiffe://td.test/spark";
 
-/// A way in, for something that was made elsewhere.
+/// A way to present a credential that was made elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each is named as what it takes")]
+#[allow(missing_docs, reason = "each is named after its credential")]
 pub enum Door {
     IdToken,
     Jwt,
@@ -104,7 +104,7 @@ impl Doors {
         Self { world, key, stranger: ForeignKey::new(Some("k1")), bound, actor, made: 0 }
     }
 
-    /// What is genuine at this door, and good once.
+    /// The genuine credential of this door, valid once.
     fn claims(&mut self, door: Door) -> Value {
         self.made += 1;
         let changes = json!({"jti": format!("made-{}", self.made)});
@@ -148,16 +148,16 @@ impl Doors {
             Door::WorkloadIdentity => Ask::credentials()
                 .with("client_assertion_type", AssertionKind::JwtSpiffe.as_parameter())
                 .with("client_assertion", text),
-            // A bound token is of no use without its key.
+            // A bound token is useless without its key.
             Door::Proof => by_c1(Ask::exchange(&self.bound)).dpop(text),
         }
     }
 
-    /// Tries, at a door that the first byte names, what the other bytes make of something genuine: the text itself tampered
-    /// with; other claims or another header with the signature of a stranger; a name that nobody signs; a certificate.
+    /// Tries, at a door that the first byte names, a variation of a genuine credential by the other bytes: the text itself
+    /// tampered with; other claims or another header with a stranger's signature; an unsecured name; a certificate.
     ///
     /// # Panics
-    /// If it is believed, or uses up what only the genuine one may.
+    /// If it is accepted, or uses up the genuine one.
     pub fn attack(&mut self, bytes: &[u8]) {
         let [which, rest @ ..] = bytes else { return };
         let door = Door::ALL[usize::from(*which) % Door::ALL.len()];
@@ -179,14 +179,14 @@ impl Doors {
         self.still_good(door, &genuine);
     }
 
-    /// The stranger knows everything but the key.
+    /// The stranger knows everything except the key.
     fn signed_by_a_stranger(&mut self, door: Door, script: &[u8]) {
         let (claims, header) = (self.claims(door), self.header(door));
         let half = script.len() / 2;
         let Some(header_text) = tamper(header.to_string().into_bytes(), &script[..half]) else { return };
         let Some(claims_text) = tamper(claims.to_string().into_bytes(), &script[half..]) else { return };
         self.refused(door, &self.stranger.sign_raw(&header_text, &claims_text));
-        // His own key in the header makes nothing of his his.
+        // The stranger's own key in the header does not help.
         let with_key = changed(header.clone(), &json!({"jwk": self.stranger.jwk()}));
         self.refused(door, &self.stranger.sign_raw(&with_key.to_string(), &claims_text));
         self.still_good(door, &self.key.sign_raw(&header.to_string(), &claims.to_string()));
@@ -195,17 +195,17 @@ impl Doors {
     fn refused(&mut self, door: Door, text: &str) {
         let before = self.world.minted();
         let answer = self.world.check(self.ask(door, text));
-        assert_ne!(answer.code(), "200", "{door:?} takes what nobody made: {text}");
+        assert_ne!(answer.code(), "200", "{door:?} accepts a forgery: {text}");
         assert_eq!(self.world.minted(), before);
     }
 
-    /// The genuine one is good, whatever was tried before; and good once, where it should be.
+    /// The genuine one is valid, whatever was tried before; and only once, if it is single-use.
     fn still_good(&mut self, door: Door, genuine: &str) {
         let ask = self.ask(door, genuine);
         assert_eq!(
             self.world.check(ask.clone()).code(),
             "200",
-            "{door:?}: a forgery used up what is genuine"
+            "{door:?}: a forgery used up the genuine one"
         );
         let again = self.world.check(ask).code();
         match door {
@@ -218,7 +218,7 @@ impl Doors {
         }
     }
 
-    /// Of what nobody signs only the name counts, and only one that the client may assert.
+    /// Of an unsecured JWT only the name counts, and only one that the client may assert.
     fn unsigned(&mut self, script: &[u8]) {
         let claims = json!({"sub": "user-a", "iat": NOW}).to_string();
         let (Some(claims), Some(tail)) =
@@ -250,12 +250,12 @@ impl Doors {
             return;
         };
         let flags = script.first().copied().unwrap_or_default();
-        let mut shown = certificate(&subject, flags);
-        shown.trusted = flags % 2 == 0;
-        shown.common_names = usize::from(flags / 2 % 3);
-        shown.names = vec![CertificateName::Dns(name.into()), CertificateName::Uri(name.into())];
-        let is_its = shown.trusted && shown.common_names <= 1 && subject == name;
-        let answer = self.world.check(Ask::credentials().with("client_id", "cm").certificate(shown));
+        let mut presented = certificate(&subject, flags);
+        presented.trusted = flags % 2 == 0;
+        presented.common_names = usize::from(flags / 2 % 3);
+        presented.names = vec![CertificateName::Dns(name.into()), CertificateName::Uri(name.into())];
+        let is_its = presented.trusted && presented.common_names <= 1 && subject == name;
+        let answer = self.world.check(Ask::credentials().with("client_id", "cm").certificate(presented));
         assert_eq!(answer.code() == "200", is_its, "{subject} {flags}");
     }
 }
@@ -270,7 +270,7 @@ fn by_c1(ask: Ask) -> Ask {
     ask.basic("c1", "s1-Z7")
 }
 
-/// The text with up to sixteen changes, each of four bytes: what, where twice, and with which byte. `None` if it is no text.
+/// The text with up to sixteen changes, each of four bytes: the kind, two positions, and a byte. `None` if it is not text.
 fn tamper(mut text: Vec<u8>, script: &[u8]) -> Option<String> {
     for change in script.chunks_exact(4).take(16) {
         let place = usize::from(u16::from_be_bytes([change[1], change[2]]));

@@ -1,11 +1,11 @@
-//! What does a JWK say? Read a second time, apart from the code that is checked: RFC 7517 §4 and RFC 7518 §6.
+//! Reads a JWK a second time, independently of the code under test: RFC 7517 §4 and RFC 7518 §6.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use tokenberg_core::Algorithm;
 
-/// A JWK, or what stands in its place.
+/// A JWK, or a value in its place.
 pub(crate) struct Said<'a>(&'a Value);
 
 impl<'a> Said<'a> {
@@ -13,7 +13,7 @@ impl<'a> Said<'a> {
         Self(entry)
     }
 
-    /// Null, and an empty text or list, say nothing.
+    /// Null, and an empty text or list, count as absent.
     fn member(&self, name: &str) -> Option<&'a Value> {
         let is_empty = |value: &Value| {
             value.is_null() || value.as_str() == Some("") || value.as_array().is_some_and(Vec::is_empty)
@@ -21,7 +21,7 @@ impl<'a> Said<'a> {
         self.0.get(name).filter(|value| !is_empty(value))
     }
 
-    /// Whether it has a value that only the holder of a secret or private key knows.
+    /// Whether it has a member of a secret or private key.
     pub(crate) fn has_private_value(&self) -> bool {
         let names = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
         self.0.is_object() && names.iter().any(|name| self.member(name).is_some())
@@ -38,7 +38,7 @@ impl<'a> Said<'a> {
         self.0["kty"] == "EC" && self.0["crv"] == "P-256" && is_same("x") && is_same("y")
     }
 
-    /// Whether nothing in it is against verifying signatures of ES256.
+    /// Whether nothing in it excludes verifying signatures of ES256.
     pub(crate) fn may_verify_es256(&self) -> bool {
         let text = |name: &str| self.member(name).map(|value| value.as_str().unwrap_or("not a text"));
         let is_for_signatures = matches!(text("use"), None | Some("sig" | "jwt-svid"));

@@ -1,4 +1,4 @@
-//! How is the core tested without I/O? One scripted world, one way to ask it, one way to look at the answer.
+//! Tests the core without I/O: one scripted world, one way to send requests, one way to check answers.
 //!
 //! Tests are data: only [`World::check`] and what it calls know the interface of the core.
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//! Where does a test get a real PostgreSQL? From the programs of the machine, in a folder and at a port of its own.
+//! Runs a real PostgreSQL for tests, in its own folder and on its own port.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -7,10 +7,10 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// The password of the user `tokenberg`. Tests look for it where it must not be.
+/// The password of the user `tokenberg`. Tests search for leaks of it.
 pub const POSTGRES_PASSWORD: &str = "hush-hush-9Qz";
 
-/// A running cluster. It is stopped and removed when the test program ends, in whichever way.
+/// A running cluster. It is stopped and removed however the test program ends.
 pub struct Postgres {
     port: u16,
     certificate: String,
@@ -19,7 +19,7 @@ pub struct Postgres {
 }
 
 struct Talk {
-    // Its standard input is ours: when we are gone, it ends.
+    // Its standard input is a pipe from us: when this process ends, it ends.
     _child: Child,
     commands: ChildStdin,
     answers: BufReader<ChildStdout>,
@@ -31,12 +31,12 @@ impl Postgres {
         static SHARED: OnceLock<Option<Postgres>> = OnceLock::new();
         let shared = SHARED.get_or_init(Self::start).as_ref();
         if shared.is_none() {
-            println!("skipped: there is no PostgreSQL below /usr/lib/postgresql, or nobody who may run it");
+            println!("skipped: there is no PostgreSQL below /usr/lib/postgresql, or no user who may run it");
         }
         shared
     }
 
-    /// A cluster of its own, for a test that stops it.
+    /// A separate cluster, for a test that stops it.
     pub fn start() -> Option<Self> {
         let programs = programs()?;
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -58,7 +58,7 @@ impl Postgres {
         let certificate = certified.cert.pem();
         command.env("CERTIFICATE", &certificate).env("PRIVATE_KEY", certified.signing_key.serialize_pem());
         command.env_remove("TMPDIR").stdin(Stdio::piped()).stdout(Stdio::piped());
-        // A signal for the tests is none for the database.
+        // Signals for the test program must not reach the database.
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = command.spawn().ok()?;
         let (commands, answers) = (child.stdin.take()?, BufReader::new(child.stdout.take()?));
@@ -84,27 +84,27 @@ impl Postgres {
         name
     }
 
-    /// The URL of a database, password and all.
+    /// The URL of a database, including the password.
     pub fn url(&self, database: &str) -> String {
         url_at(self.port, database)
     }
 
-    /// Ends the server: `fast`, or `immediate` as when it crashes.
+    /// Ends the server: `fast`, or `immediate` as in a crash.
     pub fn stop(&self, mode: &str) {
         self.tell(&format!("stop {mode}"));
     }
 
-    /// Starts the server again, on the same port and with what was committed.
+    /// Starts the server again, on the same port and with the committed data.
     pub fn start_again(&self) {
         self.tell("start");
     }
 
-    /// Freezes the server and all of its processes: what they hold stays held, and nobody answers.
+    /// Freezes the server and all of its processes: locks stay held, and nothing answers.
     pub fn freeze(&self) {
         self.tell("STOP");
     }
 
-    /// Lets it go on.
+    /// Resumes it.
     pub fn thaw(&self) {
         self.tell("CONT");
     }
@@ -116,7 +116,7 @@ impl Postgres {
     }
 }
 
-/// The URL of a database that is reached through another port, as that of a [`Wire`](crate::Wire).
+/// The URL of a database that is reached through another port, such as that of a [`Wire`](crate::Wire).
 pub fn url_at(port: u16, database: &str) -> String {
     format!("postgres://tokenberg:{POSTGRES_PASSWORD}@127.0.0.1:{port}/{database}")
 }
@@ -135,7 +135,7 @@ impl Talk {
     }
 }
 
-/// A program that comes with PostgreSQL, as `pg_dump`, if the machine has it.
+/// A program of PostgreSQL, such as `pg_dump`, if the machine has it.
 pub fn postgres_program(name: &str) -> Option<PathBuf> {
     let program = programs()?.join(name);
     program.exists().then_some(program)

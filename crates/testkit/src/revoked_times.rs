@@ -7,7 +7,7 @@ use tokenberg_core::{Issuer, RevokedBefore, Timestamp};
 #[derive(Default)]
 pub struct RevokedTimes {
     clients: BTreeMap<String, i64>,
-    /// Without an issuer, whosever name it is.
+    /// `None` matches every issuer.
     subjects: BTreeMap<(Option<String>, String), i64>,
     issuers: BTreeMap<String, i64>,
     removed: BTreeMap<String, i64>,
@@ -19,7 +19,7 @@ impl RevokedTimes {
         later(&mut self.clients, client.to_owned(), before);
     }
 
-    /// Revokes the tokens for the subject; without an issuer, whosever name it is.
+    /// Revokes the tokens for the subject; without an issuer, of every issuer.
     pub fn subject(&mut self, issuer: Option<&str>, subject: &str, before: i64) {
         later(&mut self.subjects, (issuer.map(str::to_owned), subject.to_owned()), before);
     }
@@ -63,7 +63,7 @@ fn at(seconds: Option<&i64>) -> Option<Timestamp> {
     seconds.map(|seconds| Timestamp::from_seconds(*seconds).expect("a time of this century"))
 }
 
-/// The later time wins, in whichever order they come.
+/// The later time wins, in any order.
 fn later<K: Ord>(times: &mut BTreeMap<K, i64>, key: K, before: i64) {
     let known = times.entry(key).or_insert(before);
     *known = before.max(*known);

@@ -1,4 +1,4 @@
-//! What happens in many tests? The tokens of the conformance fixture, and who asks with them.
+//! Situations of many tests: the tokens of the conformance fixture, and requests with them.
 
 use crate::{Answer, Ask, ISSUER, World};
 

@@ -1,4 +1,4 @@
-//! Bytes that look random and follow from a seed.
+//! Pseudo-random bytes from a seed.
 
 /// Bytes from a seed: xorshift64*, which is good enough to choose events and not to choose keys.
 #[derive(Clone, Debug)]

@@ -1,4 +1,5 @@
-//! Does a token of ours with any `tokenberg_session` yield more than that session has? Conformance TX-44 and TX-38, D13.
+//! Checks that a token of ours with any `tokenberg_session` yields no more than that session has. Conformance TX-44 and TX-38,
+//! D13.
 
 use crate::scenario::{at1, at2, by_c1, by_c2};
 use crate::{Ask, ForeignKey, ISSUER, NOW, World, trusted};
@@ -10,11 +11,11 @@ use tokenberg_core::{
 
 /// The most actors of a chain.
 const MOST_ACTORS: usize = 16;
-/// How long a session of a client lasts.
+/// The lifetime of a client's session.
 const LONGEST_SESSION: Lifetime = Lifetime::from_hours(12);
 
-/// A world in which `c1` and `c2` may act for any subject and any user of two issuers, and whose key signs what another version of the service could have
-/// issued.
+/// A world in which `c1` and `c2` may act for any subject and any user of two issuers, and whose key signs tokens that another
+/// version of the service could have issued.
 pub struct SessionClaims {
     world: World,
     of_c1: String,
@@ -46,11 +47,11 @@ impl SessionClaims {
         Self { world, of_c1, of_c2 }
     }
 
-    /// Checks what becomes of a token whose session is the first line, JSON. In the second line there may be an object with other
-    /// claims, which replace those of a token of `c1` for itself. Returns how many tokens it yields.
+    /// Checks a token whose session is the first line, JSON. The second line may be an object with other claims, which replace
+    /// those of a token of `c1` for itself. Returns how many tokens it yields.
     ///
     /// # Panics
-    /// If what is read prints differently, exceeds a limit, or yields a token that has more.
+    /// If the session prints differently than it was read, exceeds a limit, or yields a token that has more.
     pub fn check(&mut self, text: &str) -> usize {
         let (session, others) = text.split_once('\n').unwrap_or((text, "{}"));
         let usual = json!({"iss": ISSUER, "aud": "https://cat.test", "sub": "c1", "client_id": "c1", "iat": NOW,
@@ -60,7 +61,7 @@ impl SessionClaims {
         members.extend(others);
         members.remove("tokenberg_session");
         let members = Value::Object(members).to_string();
-        // Byte for byte, so that a member may stand there twice.
+        // Byte for byte, so that a member may be repeated.
         let payload = format!("{},\"tokenberg_session\":{session}}}", members.strip_suffix('}').unwrap());
         let header = json!({"typ": "at+jwt", "alg": "ES256", "kid": self.world.kid()}).to_string();
         let token = self.world.sign_raw(&header, &payload);
@@ -107,12 +108,12 @@ impl Default for SessionClaims {
     }
 }
 
-/// What was read prints the same, member for member, and has its limits.
+/// A session prints as it was read, member for member, within its limits.
 fn check_reading(payload: &Map<String, Value>, claims: &AccessTokenClaims) {
     let printed = claims.to_json();
     assert_eq!(AccessTokenClaims::read(&printed).as_ref(), Ok(claims));
     for name in ["tokenberg_session", "act", "cnf", "scope"] {
-        assert_eq!(printed.get(name), payload.get(name), "{name} is not printed as it was read");
+        assert_eq!(printed.get(name), payload.get(name), "{name} does not print as it was read");
     }
     let session = &claims.session;
     assert!(claims.origins().count() <= MOST_ORIGINS);
@@ -160,7 +161,7 @@ fn check_result(subject: &AccessTokenClaims, result: &AccessTokenClaims, is_by_c
         (is.start, &is.subject_issuer, is.asserted, is.issuer_subject()),
         (was.start, &was.subject_issuer, was.asserted, was.issuer_subject())
     );
-    // A renewal does not get out of a revocation of what the client got before a time; another client joins now.
+    // A renewal does not escape a revocation of the client's earlier tokens; another client joins now.
     let now = Timestamp::from_seconds(NOW).unwrap();
     let joined = if result.client_id == subject.client_id { was.joined() } else { now.max(was.start) };
     assert_eq!(is.joined(), joined, "{result:?}");

@@ -1,21 +1,21 @@
-//! What if the network fails? A wire between two ports of this machine that can be cut, and that can swallow everything.
+//! A connection between two ports of this machine that can be cut or stalled, as a failing network.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// What happens to what is sent.
+/// The state of the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line {
-    /// It arrives.
+    /// Bytes arrive.
     Open,
-    /// It waits: nobody hears anything, and nothing is closed.
+    /// Bytes wait: nothing arrives, and nothing is closed.
     Stalled,
-    /// Connections are closed, and new ones at once.
+    /// Connections are closed, new ones immediately.
     Cut,
 }
 
-/// A port of this machine behind which there is another one.
+/// A port of this machine that forwards to another one.
 pub struct Wire {
     port: u16,
     state: Arc<State>,
@@ -31,7 +31,7 @@ struct Present {
     streams: Vec<TcpStream>,
     joined: usize,
     /// Connections with a smaller number carry nothing any more.
-    forgotten: usize,
+    dropped: usize,
 }
 
 impl Wire {
@@ -39,12 +39,12 @@ impl Wire {
     pub fn to(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let here = listener.local_addr().unwrap().port();
-        let present = Present { line: Line::Open, streams: Vec::new(), joined: 0, forgotten: 0 };
+        let present = Present { line: Line::Open, streams: Vec::new(), joined: 0, dropped: 0 };
         let state = Arc::new(State { present: Mutex::new(present), changed: Condvar::new() });
         let shared = state.clone();
         std::thread::spawn(move || {
             for near in listener.incoming().map_while(Result::ok) {
-                // Whoever cannot be reached closes, as the system does for a port where nobody listens.
+                // An unreachable port closes the connection, as the system does for a port without a listener.
                 if let Ok(far) = TcpStream::connect(("127.0.0.1", port)) {
                     let _ = shared.join(near, far);
                 }
@@ -58,7 +58,7 @@ impl Wire {
         self.port
     }
 
-    /// From now on.
+    /// Sets the state of the line.
     pub fn set(&self, line: Line) {
         let mut present = self.state.lock();
         present.line = line;
@@ -71,11 +71,11 @@ impl Wire {
         self.state.changed.notify_all();
     }
 
-    /// Connections that there are now neither carry anything any more nor are closed, as when a machine has vanished and
-    /// another one has taken its address.
-    pub fn forget(&self) {
+    /// Present connections neither carry anything any more nor are closed, as if a machine had vanished and another one had taken
+    /// its address.
+    pub fn drop_silently(&self) {
         let mut present = self.state.lock();
-        present.forgotten = present.joined;
+        present.dropped = present.joined;
     }
 }
 
@@ -105,7 +105,7 @@ impl State {
         let mut room = [0; 16 * 1024];
         while let Ok(length @ 1..) = from.read(&mut room) {
             let mut present = self.lock();
-            while present.line == Line::Stalled || number < present.forgotten {
+            while present.line == Line::Stalled || number < present.dropped {
                 present = self.changed.wait(present).unwrap_or_else(PoisonError::into_inner);
             }
             drop(present);

@@ -1,4 +1,4 @@
-//! What does the world look like? Clients, keys and revocations in memory, and a clock that is set by hand.
+//! The scripted world: clients, keys and revocations in memory, and a controlled clock.
 
 use crate::answer::Answer;
 use crate::ask::Ask;
@@ -26,21 +26,21 @@ pub const NOW: i64 = 1_800_000_000;
 
 /// The scripted world.
 pub struct World {
-    /// The endpoint that is asked.
+    /// The endpoint under test.
     pub endpoint: TokenEndpoint,
     /// The present.
     pub now: Timestamp,
-    /// What the operator took back.
+    /// Revoked tokens and sessions.
     pub revoked: Vec<Revocation>,
-    /// What the operator revoked from before a time, by party.
+    /// Revocations from before a time, by party.
     pub before: RevokedTimes,
-    /// The issuers that are trusted.
+    /// The trusted issuers.
     pub issuers: Vec<TrustedIssuer>,
-    /// What the operator decided about subjects: issuer, or none, and name.
+    /// The status of subjects: issuer, or none, and name.
     pub subjects: Vec<(Option<Issuer>, String, SubjectStanding)>,
-    /// The keys of issuers that have to be fetched, as they are now; `None` while the issuer is down.
+    /// The present keys of issuers that have to be fetched; `None` while the issuer is down.
     pub fetched: BTreeMap<String, Option<Box<str>>>,
-    /// Whether what is to be used once can be remembered.
+    /// Whether single-use identifiers can be stored.
     pub has_memory: bool,
     used: Mutex<BTreeSet<(Box<str>, Box<str>)>>,
     keys: Keyring,
@@ -101,7 +101,7 @@ impl World {
         change(Arc::make_mut(client));
     }
 
-    /// Forgets a client.
+    /// Removes a client.
     pub fn unregister(&mut self, id: &str) {
         self.clients.remove(&id.parse::<ClientId>().unwrap());
     }
@@ -117,7 +117,7 @@ impl World {
         self.minted
     }
 
-    /// Asks, looks at what holds for every answer, and returns it.
+    /// Sends a request, checks what holds for every answer, and returns it.
     ///
     /// # Panics
     /// If the answer breaks a rule that holds for all answers.
@@ -160,7 +160,7 @@ impl World {
         }
     }
 
-    /// Why the next answer would be what it would be.
+    /// The explanation of the next answer.
     ///
     /// # Panics
     /// If explaining uses something up.
@@ -174,20 +174,20 @@ impl World {
         explained
     }
 
-    /// What introspection tells of a presented token.
+    /// The introspection of a presented token.
     ///
     /// # Errors
-    /// Why it tells nothing.
+    /// The reason of a refusal.
     pub fn introspect(&self, ask: &Ask) -> Result<Introspection, Refusal> {
         let endpoint = IntrospectionEndpoint::of(&self.endpoint);
         let step = presented_token(ask).and_then(|presented| endpoint.start(presented, self.now))?;
         answered(inquire(step, self, self))
     }
 
-    /// What revocation comes to; what is to be written is, at once.
+    /// The outcome of a revocation, which is stored at once.
     ///
     /// # Errors
-    /// Why nothing is revoked.
+    /// The reason why nothing is revoked.
     pub fn revoke(&mut self, ask: &Ask) -> Result<Option<Revoked>, Refusal> {
         let endpoint = RevocationEndpoint::of(&self.endpoint);
         let step = presented_token(ask).and_then(|presented| endpoint.start(presented, self.now))?;
@@ -201,7 +201,7 @@ impl World {
         }
     }
 
-    /// Signs claims that the endpoint would not: what a stolen key or an older version could have made.
+    /// Signs claims that the endpoint would not sign: as a stolen key or an older version could.
     ///
     /// # Panics
     /// If no key signs now.
@@ -245,7 +245,7 @@ impl World {
         self.keys = Keyring::read(&self.materials, self.now).unwrap();
     }
 
-    /// Signs any header and payload with our own key, as no code of ours would.
+    /// Signs any header and payload with our own key, as the service never would.
     ///
     /// # Panics
     /// If the key does not sign.
@@ -343,7 +343,7 @@ impl Blocking for World {
     fn use_once(&self, once: &Once) -> Result<bool, NotWritten> {
         assert!(once.until > self.now, "it could not be presented again anyway");
         if !self.has_memory {
-            return Err(NotWritten { reason: "as the test wants it".to_owned() });
+            return Err(NotWritten { reason: "requested by the test".to_owned() });
         }
         Ok(self.used.lock().unwrap().insert((once.namespace.clone(), once.id.clone())))
     }
@@ -358,7 +358,7 @@ impl Blocking for World {
         match self.fetched.get(name) {
             Some(Some(jwks)) => Ok(self.keys.verify_with(jwks, issuer.trust.accepted_algorithms(), token)),
             Some(None) => Err(KeysUnavailable::new(&issuer.issuer, "it is down")),
-            None => panic!("the keys of {name} are asked for, which is not trusted"),
+            None => panic!("the keys of {name} are requested, but it is not trusted"),
         }
     }
 }
@@ -388,7 +388,7 @@ fn answered<T>(outcome: Result<T, NotGranted>) -> Result<T, Refusal> {
     })
 }
 
-/// Not a hash for real secrets: it only has to differ where its inputs differ.
+/// Not a hash for real secrets: it only has to differ for different inputs.
 pub(crate) fn digest(client_id: &str, secret: &Secret) -> SecretDigest {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut bytes = [0; 32];

@@ -1,4 +1,5 @@
-//! Is every cited id defined in `docs/conformance.md` and its pages, and do their rows name tests that carry the id?
+//! Checks that every cited id is defined in `docs/conformance.md` and its pages, and that their rows name tests that carry the
+//! id.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +14,7 @@ const FAMILIES: [&str; 22] = [
 /// Families of ids such as `D13`, which is `d13_` in the name of a test.
 const LETTERS: [char; 4] = ['D', 'R', 'S', 'C'];
 
-/// Words that look like an id and are none, each with the reason.
+/// Words that look like an id and are not, each with the reason.
 const LOOKALIKES: [(&str, &str); 5] = [
     ("C1", "the client `c1` of many tests; a kind of control characters"),
     ("C2", "the client `c2` of many tests"),
@@ -48,8 +49,8 @@ fn files() -> Vec<(String, String)> {
             if may_be_script || ENDINGS.iter().any(|ending| name.ends_with(ending)) {
                 let bytes = std::fs::read(&path).unwrap();
                 if !may_be_script || bytes.starts_with(b"#!") {
-                    let shown = path.strip_prefix(root()).unwrap().display().to_string();
-                    found.push((shown, String::from_utf8(bytes).unwrap()));
+                    let path = path.strip_prefix(root()).unwrap().display().to_string();
+                    found.push((path, String::from_utf8(bytes).unwrap()));
                 }
             }
         }
@@ -167,7 +168,7 @@ fn is_meant(said: &str, name: &str) -> bool {
     }
 }
 
-/// A row of the definition: what its last cell says about tests.
+/// A row of the definition, with what its last cell says about tests.
 struct Row {
     page: String,
     id: String,
@@ -257,9 +258,9 @@ fn every_id_that_is_cited_has_one_row() {
         }
     }
     for (id, places) in places.iter().filter(|(id, _)| !defined.contains_key(id.as_str())) {
-        let shown = places.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let cited = places.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", ");
         problems.push(format!(
-            "{id} is cited ({} times, at {shown}) and has no row in docs/conformance.md or docs/conformance/: add the row, correct \
+            "{id} is cited ({} times, at {cited}) and has no row in docs/conformance.md or docs/conformance/: add the row, correct \
              the id, or, if the word is no id, add it to LOOKALIKES in crates/testkit/tests/conformance.rs",
             places.len()
         ));

@@ -1,6 +1,6 @@
-//! Whether random histories reach what the laws of delegation are about: a law that is never tried holds always.
+//! Checks that random histories reach what the laws of delegation are about: a law that is never tried always holds.
 //!
-//! `TOKENBERG_HISTORIES=10000` plays so many, each of 200 events, and `TOKENBERG_HISTORIES_SEED` others; `-- --nocapture` shows
+//! `TOKENBERG_HISTORIES=10000` plays so many, each of 200 events, and `TOKENBERG_HISTORIES_SEED` others; `-- --nocapture` prints
 //! what they reached.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
@@ -55,7 +55,7 @@ fn tx_37_a_later_prefix_ends_no_session_although_the_prefixed_name_is_that_of_a_
         fits: true,
         is_grant: false,
     };
-    // The fifth user is called `q:alice`; the third and later numbers of whose it is are those of the issuers.
+    // The fifth user is named `q:alice`; realm numbers from the third on are those of the issuers.
     let disabled = Event::Subject { user: 4, whose: 3, disabled: true };
     for event in [prefix(false), begun, disabled, prefix(true)] {
         history.play(&event);

@@ -1,4 +1,4 @@
-//! Does the house stand as `docs/architecture.md` draws it? Arrows, sizes, words and dependencies.
+//! Checks the structure that `docs/architecture.md` describes: dependencies between crates, sizes and forbidden words.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::Value;
@@ -79,7 +79,7 @@ fn no_file_is_longer_than_400_lines_and_each_says_what_it_is() {
     for (path, text) in files(&[".rs"]) {
         let lines = text.lines().count();
         assert!(lines <= 400, "{}: {lines} lines", path.display());
-        assert!(text.starts_with("//! "), "{}: the first line says what question it answers", path.display());
+        assert!(text.starts_with("//! "), "{}: the first line has to state what the file is", path.display());
     }
 }
 
@@ -151,10 +151,10 @@ fn se_09_ks_08_dependencies_are_past_their_advisories() {
 
 #[test]
 fn ic_13_ic_14_nothing_forwards_a_credential_or_hands_one_out() {
-    // Whoever could send something elsewhere would need a client for HTTP. Only the command line has one: `web.rs` for `token`
-    // and `verify`, which `serve` does not reach, and one for the keys of issuers, which it does reach and which can do nothing
-    // but GET what is at an `Address`: that is made of what the operator or an issuer's metadata say, never of a request.
-    // A build with the feature `otlp` sends spans (`traces.rs`), which hold no credential.
+    // Sending a credential elsewhere takes an HTTP client. Only the command line has one: `web.rs` for `token` and `verify`,
+    // which `serve` does not reach, and one for the keys of issuers, which it does reach and which can only GET an `Address`:
+    // that comes from the operator or an issuer's metadata, never from a request. A build with the feature `otlp` sends spans
+    // (`traces.rs`), which hold no credential.
     let may_have = [
         "Cargo.toml",
         "src/roots.rs",
@@ -165,28 +165,28 @@ fn ic_13_ic_14_nothing_forwards_a_credential_or_hands_one_out() {
     ];
     let mut fetching = Vec::new();
     for (path, text) in files(&[".rs", "Cargo.toml"]) {
-        let shown = path.display().to_string();
+        let file = path.display().to_string();
         let has_client = ["ureq", "reqwest", "awc"]
             .iter()
             .any(|name| text.contains(&format!("{name}::")) || text.contains(&format!("\n{name}.workspace")));
-        let is_allowed = may_have.iter().any(|end| shown.ends_with(&format!("crates/cli/{end}")))
-            || shown.contains("crates/cli/tests/");
-        assert!(!has_client || is_allowed || shown.ends_with("tests/house.rs"), "{shown}");
+        let is_allowed = may_have.iter().any(|end| file.ends_with(&format!("crates/cli/{end}")))
+            || file.contains("crates/cli/tests/");
+        assert!(!has_client || is_allowed || file.ends_with("tests/house.rs"), "{file}");
         let reached_by_serve =
-            ["crates/cli/src/server/", "crates/cli/src/issuer_keys/"].iter().any(|f| shown.contains(f));
-        assert!(!reached_by_serve || !text.contains("crate::web"), "{shown}");
-        if shown.contains("crates/cli/src/issuer_keys/") && !shown.ends_with("tests.rs") {
+            ["crates/cli/src/server/", "crates/cli/src/issuer_keys/"].iter().any(|f| file.contains(f));
+        assert!(!reached_by_serve || !text.contains("crate::web"), "{file}");
+        if file.contains("crates/cli/src/issuer_keys/") && !file.ends_with("tests.rs") {
             fetching.push(text);
         }
     }
     let fetching = fetching.concat();
     assert!(fetching.contains("fn fetch(&self, address: &Address, largest: usize, within: Duration)"));
-    assert_eq!(fetching.matches("agent.").count(), 1, "one way to ask");
+    assert_eq!(fetching.matches("agent.").count(), 1, "one request");
     assert_eq!(fetching.matches("agent.get(address.as_str())").count(), 1);
     for sends in
         [".post(", ".put(", ".patch(", ".delete(", ".send", ".header(", ".run(", "ureq::get", "Secret"]
     {
-        assert!(!fetching.contains(sends), "the fetcher of keys says {sends}");
+        assert!(!fetching.contains(sends), "the fetcher of keys contains {sends}");
     }
     let catalog = std::fs::read_to_string(root().join("examples/catalog.rs")).unwrap();
     assert!(catalog.contains(r#"json!({"defaults": {}, "overrides": {}})"#));

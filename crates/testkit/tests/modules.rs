@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 const CRATES: [&str; 7] = ["actix", "bench", "cli", "core", "jose", "store", "testkit"];
 
-/// Circles that exist, one a line. None may grow, and none may be added. One that has become smaller may keep its line.
+/// Existing circles, one a line. None may grow, and none may be added. One that has become smaller may keep its line.
 const EXISTING: &str = include_str!("circles.txt");
 
 /// The modules of a crate, by path.
@@ -73,12 +73,12 @@ fn uses(sources: &Sources) -> Uses {
     let uses = sources.iter().map(|(module, source)| {
         assert!(source.import("*").is_none(), "{module}: an import of * hides which items are used");
         let all = source.paths().filter_map(|path| used(sources, module, path));
-        (shown(module), all.filter(|used| used != module).map(|used| shown(&used)).collect())
+        (displayed(module), all.filter(|used| used != module).map(|used| displayed(&used)).collect())
     });
     uses.collect()
 }
 
-fn shown(module: &str) -> String {
+fn displayed(module: &str) -> String {
     if module.is_empty() { "lib".to_owned() } else { module.to_owned() }
 }
 
@@ -101,7 +101,7 @@ fn read(root: &Path, folder: &Path, sources: &mut Sources) {
     }
 }
 
-/// Where a path ends.
+/// The end of a path.
 enum End {
     Module(String),
     /// An item, in the module that defines it.

@@ -1,4 +1,4 @@
-//! Do the seeds of the fuzz targets hold without a fuzzer, and is each target described and run?
+//! Runs the seeds of the fuzz targets without a fuzzer, and checks that each target is described and run.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;

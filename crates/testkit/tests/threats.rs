@@ -1,10 +1,10 @@
-//! Does `docs/threats.md` tell of what is there? Its files, functions and tests; architecture.md, habit 14.
+//! Checks that the files, functions and tests that `docs/threats.md` names exist; architecture.md, habit 14.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// How many past vulnerabilities there are to tell of.
+/// The number of past vulnerabilities in the table.
 const ROWS: usize = 56;
 
 /// Families of cases of `.ci/clients`, each with the file that names its cases without this prefix.
@@ -59,7 +59,7 @@ fn every_past_vulnerability_has_its_row_once() {
     let numbers: Vec<usize> = rows().iter().filter_map(|row| row.number.parse().ok()).collect();
     let once: BTreeSet<usize> = numbers.iter().copied().collect();
     assert_eq!(once, (1..=ROWS).collect());
-    assert_eq!(numbers.len(), ROWS, "a number stands twice");
+    assert_eq!(numbers.len(), ROWS, "a number is repeated");
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn what_proves_it_are_tests_that_exist() {
     }
 }
 
-/// A case is written down with its name in quotes, with or without the prefix of its family.
+/// A case is defined with its name in quotes, with or without the prefix of its family.
 fn is_case(name: &str) -> bool {
     FAMILIES.iter().any(|(prefix, file)| {
         let text = std::fs::read_to_string(root().join(".ci/clients/cases").join(file)).unwrap();

@@ -1,4 +1,4 @@
-//! What is one exchange on the wire? HTTP/1.1 with keep-alive, as bytes: RFC 9112, and of it only what token endpoints send.
+//! One exchange on the wire: HTTP/1.1 with keep-alive as bytes, limited to the part of RFC 9112 that token endpoints use.
 
 use anyhow::{Context, Result, bail, ensure};
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub(super) struct Connection {
 trait Stream: AsyncRead + AsyncWrite + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 
-/// How an exchange ended.
+/// The end of an exchange.
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) closes: bool,
@@ -68,7 +68,7 @@ impl Connection {
             let Some((name, value)) = line.split_once(':') else { continue };
             let value = value.trim();
             if name.eq_ignore_ascii_case("content-length") {
-                length = Some(value.parse::<usize>().context("Content-Length is no number")?);
+                length = Some(value.parse::<usize>().context("Content-Length is not a number")?);
             } else if name.eq_ignore_ascii_case("transfer-encoding") {
                 chunked = true;
             } else if name.eq_ignore_ascii_case("connection") && value.eq_ignore_ascii_case("close") {

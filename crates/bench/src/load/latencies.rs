@@ -1,9 +1,9 @@
-//! How are millions of latencies kept in little memory? In classes that are under one percent wide.
+//! Keeps millions of latencies in little memory: counts in classes that are less than one percent wide.
 
 use serde_json::{Map, Value};
 use std::time::Duration;
 
-/// Each octave has so many classes.
+/// The number of classes of each octave.
 const CLASSES: u64 = 128;
 
 /// Counts of latencies in classes; the largest is kept exactly.
@@ -42,12 +42,12 @@ impl Latencies {
     /// In microseconds.
     pub(super) fn to_json(&self) -> Value {
         let microseconds = |nanoseconds: u64| Value::from(nanoseconds as f64 / 1000.0);
-        let mut told = Map::new();
+        let mut report = Map::new();
         for (name, of_thousand) in [("p50", 500), ("p90", 900), ("p99", 990), ("p99.9", 999)] {
-            told.insert(name.to_owned(), microseconds(self.quantile(of_thousand)));
+            report.insert(name.to_owned(), microseconds(self.quantile(of_thousand)));
         }
-        told.insert("max".to_owned(), microseconds(self.largest));
-        Value::Object(told)
+        report.insert("max".to_owned(), microseconds(self.largest));
+        Value::Object(report)
     }
 }
 

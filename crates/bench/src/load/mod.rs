@@ -1,8 +1,8 @@
-//! What does a token endpoint take? Bounded load over a fixed number of connections, each with one request at a time.
+//! Puts bounded load on a token endpoint over a fixed number of connections, each with one request at a time.
 //!
-//! Without `--rate` a connection sends its next request when the last one is answered: that is the most that is served, and
-//! the latencies are those of a queue. With it, requests are sent at their time, and one that has to wait for the answer
-//! before it counts from the time at which it should have been sent.
+//! Without `--rate` a connection sends its next request when the last one is answered: that measures the maximum throughput, and
+//! the latencies are those of a queue. With it, requests are sent on schedule, and a request that has to wait for the previous
+//! answer counts from its scheduled time.
 
 mod connection;
 mod latencies;
@@ -25,7 +25,7 @@ use target::Target;
 /// The options of `load`.
 #[derive(clap::Args)]
 pub(crate) struct Load {
-    /// The token endpoint, or what else answers a POST; only on this machine.
+    /// The token endpoint, or another address that answers a POST; only on this machine.
     url: String,
     #[command(flatten)]
     plan: Plan,
@@ -44,14 +44,14 @@ pub(crate) struct Load {
     /// How many requests a second, all connections together; as many as are answered, if it is left out.
     #[arg(long)]
     rate: Option<f64>,
-    /// A process of the server, whose CPU time and memory are told; may be repeated.
+    /// A process of the server, whose CPU time and memory are reported; may be repeated.
     #[arg(long)]
     pid: Vec<u32>,
     /// The certificate that a server with TLS is trusted by, PEM.
     #[arg(long)]
     ca: Option<PathBuf>,
-    /// Never sleeps, on a core of its own, so that no answer has to wake anybody. To wake another core costs a server as much
-    /// as the rest of an answer, above all in a virtual machine, and a server that is slow does it each time, a fast one never.
+    /// Never sleeps, on a separate core, so that no answer has to wake a sleeping core. Waking another core costs a server as
+    /// much as the rest of an answer, above all in a virtual machine; a slow server does it each time, a fast one never.
     #[arg(long)]
     awake: bool,
     /// Prints one JSON value.
@@ -59,10 +59,10 @@ pub(crate) struct Load {
     json: bool,
 }
 
-/// The longest that load is put on anything.
+/// The longest duration of load.
 const LONGEST: f64 = 600.0;
 
-/// What is counted by all connections.
+/// The counters of all connections.
 struct Tally {
     counting: Cell<bool>,
     stop: Cell<bool>,
@@ -74,7 +74,7 @@ struct Tally {
     first_failure: RefCell<Option<String>>,
 }
 
-/// Puts the load on, and tells.
+/// Runs the load, and prints the report.
 pub(crate) fn run(options: &Load) -> Result<()> {
     ensure!(options.seconds > 0.0 && options.seconds <= LONGEST, "--seconds is up to {LONGEST}");
     ensure!((0.0..=60.0).contains(&options.warm_up), "--warm-up is up to 60 seconds");
@@ -128,7 +128,7 @@ async fn measure(options: &Load, target: Target) -> Result<()> {
     let elapsed = started.elapsed();
     let cpu = processes.cpu()? - before;
     tally.stop.set(true);
-    // Whatever is still under way is not counted, and one that never answers must not keep the tool.
+    // Requests under way are not counted, and one that is never answered must not keep the tool running.
     for task in tasks {
         let abort = task.abort_handle();
         if tokio::time::timeout(Duration::from_secs(1), task).await.is_err() {
@@ -138,7 +138,7 @@ async fn measure(options: &Load, target: Target) -> Result<()> {
     tell(options, &tally, elapsed, cpu, &processes)
 }
 
-/// One connection, until it is told to stop; a connection that the server ends is made anew.
+/// One connection, until it is told to stop; a connection that the server ends is opened again.
 async fn drive(
     target: Rc<Target>,
     requests: Rc<Requests>,
@@ -171,7 +171,7 @@ async fn drive(
             Ok(request) => request,
             Err(fault) => return tally.fail(fault.to_string()),
         };
-        // A timer of ours that wakes late is not the server's fault; an answer before that came late is.
+        // If our own timer wakes late, the server is not charged for it; it is charged for a late previous answer.
         let sent = Instant::now();
         let late = pace.zip(due).map(|((pace, _), next)| next.checked_sub(pace).unwrap_or(sent));
         let began = late.filter(|late| sent.duration_since(*late) > Duration::from_millis(2)).unwrap_or(sent);
@@ -218,7 +218,7 @@ fn tell(
     let answered = tally.answered.get();
     let per_request = |seconds: f64| if answered == 0 { 0.0 } else { seconds * 1e6 / answered as f64 };
     let latencies = tally.latencies.borrow();
-    let mut told = json!({
+    let mut report = json!({
         "url": options.url,
         "grant": options.plan.name(),
         "connections": options.connections,
@@ -231,37 +231,37 @@ fn tell(
     });
     if !options.pid.is_empty() {
         let (rss, peak) = processes.memory()?;
-        told["cpu_us_per_request"] = json!(per_request(cpu.ticks));
-        told["scheduled_us_per_request"] = cpu.scheduled.map(per_request).into();
-        told["cpu_share"] = json!(cpu.ticks / elapsed.as_secs_f64());
-        told["rss_kib"] = json!(rss);
-        told["peak_rss_kib"] = json!(peak);
+        report["cpu_us_per_request"] = json!(per_request(cpu.ticks));
+        report["scheduled_us_per_request"] = cpu.scheduled.map(per_request).into();
+        report["cpu_share"] = json!(cpu.ticks / elapsed.as_secs_f64());
+        report["rss_kib"] = json!(rss);
+        report["peak_rss_kib"] = json!(peak);
     }
     if let Some(failure) = &*tally.first_failure.borrow() {
-        told["first_failure"] = failure.chars().take(300).collect::<String>().into();
+        report["first_failure"] = failure.chars().take(300).collect::<String>().into();
     }
     if options.json {
-        println!("{told}");
+        println!("{report}");
     } else {
-        tell_in_lines(&told);
+        print_lines(&report);
     }
     if answered == 0 {
-        bail!("nothing was answered with 200");
+        bail!("no request was answered with 200");
     }
     Ok(())
 }
 
-fn tell_in_lines(told: &Value) {
-    let number = |name: &str| told[name].as_f64().unwrap_or_default();
+fn print_lines(report: &Value) {
+    let number = |name: &str| report[name].as_f64().unwrap_or_default();
     println!("{:>12.0}  requests a second", number("per_second"));
     println!(
         "{:>12}  answered, {} failed, {} connections made",
-        told["answered"], told["failed"], told["connects"]
+        report["answered"], report["failed"], report["connects"]
     );
-    for (name, value) in told["latency_us"].as_object().into_iter().flatten() {
+    for (name, value) in report["latency_us"].as_object().into_iter().flatten() {
         println!("{:>12.0}  us {name}", value.as_f64().unwrap_or_default());
     }
-    if told.get("rss_kib").is_some() {
+    if report.get("rss_kib").is_some() {
         println!("{:>12.1}  us CPU a request", number("cpu_us_per_request"));
         println!("{:>12.2}  cores busy", number("cpu_share"));
         println!(
@@ -270,7 +270,7 @@ fn tell_in_lines(told: &Value) {
             number("peak_rss_kib") / 1024.0
         );
     }
-    if let Some(failure) = told["first_failure"].as_str() {
+    if let Some(failure) = report["first_failure"].as_str() {
         println!("the first failure: {failure}");
     }
 }

@@ -1,4 +1,4 @@
-//! How does a client prove that it has a key? By a proof of its own for each request, used once: DPoP, RFC 9449 §4.2.
+//! DPoP proofs of a client, one for each request: RFC 9449 §4.2.
 
 use anyhow::{Result, anyhow};
 use base64::Engine;
@@ -10,14 +10,14 @@ use std::cell::Cell;
 use std::time::SystemTime;
 use tokenberg_core::Timestamp;
 
-/// A key with ES256, and what its proofs are for.
+/// A key with ES256, and the address of its proofs.
 pub(super) struct ProofKey {
     key: EcdsaKeyPair,
     random: SystemRandom,
     /// The header of all proofs, with the public key.
     header: String,
     address: String,
-    /// Nobody else's proofs are named so.
+    /// A prefix of identifiers that no other run uses.
     name: String,
     made: Cell<u64>,
 }
@@ -30,7 +30,7 @@ impl ProofKey {
         let pkcs8 =
             EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).map_err(no_key)?;
         let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random)
-            .map_err(|rejected| anyhow!("the key is no good: {rejected}"))?;
+            .map_err(|rejected| anyhow!("the key is unusable: {rejected}"))?;
         let (x, y) = key.public_key().as_ref()[1..].split_at(32);
         let jwk = json!({"kty": "EC", "crv": "P-256", "x": encoded(x), "y": encoded(y)});
         let header = encoded(json!({"typ": "dpop+jwt", "alg": "ES256", "jwk": jwk}).to_string());

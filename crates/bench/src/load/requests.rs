@@ -1,4 +1,4 @@
-//! What is asked for? The requests of a grant, made before the load begins so that making them costs nothing then.
+//! The requests of a grant, built before the load begins so that building them is not measured.
 
 use super::proof::ProofKey;
 use super::target::Target;
@@ -10,28 +10,28 @@ use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 
-/// What the requests ask for, and for whom.
+/// The grant and the clients of the requests.
 #[derive(clap::Args)]
 pub(crate) struct Plan {
-    /// What is asked for.
+    /// The kind of request.
     #[arg(long, value_enum, default_value_t = Grant::ClientCredentials)]
     grant: Grant,
-    /// The client that asks.
+    /// The requesting client.
     #[arg(long, default_value = "")]
     client: String,
     /// A file with its secret.
     #[arg(long)]
     secret_file: Option<PathBuf>,
-    /// The client whose tokens are the subjects of an exchange; the one that asks, if it is left out.
+    /// The client whose tokens are the subjects of an exchange; by default the requesting client.
     #[arg(long)]
     subject: Option<String>,
     /// A file with the secret of the subject.
     #[arg(long)]
     subject_secret_file: Option<PathBuf>,
-    /// How many different subject tokens take turns.
+    /// The number of subject tokens that take turns.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     subjects: u32,
-    /// The scope that is asked for; none, if it is empty.
+    /// The requested scope; none, if it is empty.
     #[arg(long, default_value = "catalog")]
     scope: String,
 }
@@ -42,11 +42,11 @@ enum Grant {
     ClientCredentials,
     /// The same with a DPoP proof, which is used once: each request waits for the store.
     Dpop,
-    /// A token for a token.
+    /// A token in exchange for a token.
     Exchange,
     /// The same, with the client's own token as the actor.
     Delegation,
-    /// Each token for the next one, as a client does that renews.
+    /// Each token in exchange for the next one, as by a client that renews.
     Refresh,
     /// An empty POST: the ceiling of the transport.
     Static,
@@ -66,10 +66,10 @@ pub(super) struct Requests {
     shape: Shape,
     scope: String,
     fixed: Vec<Vec<u8>>,
-    /// The body of requests that need a proof each, and the key that makes these.
+    /// The body of requests that each need a proof, and the key for these.
     proven: Option<(String, ProofKey)>,
     turn: Cell<usize>,
-    /// The requests of those connections that renew: each its own.
+    /// The requests of renewing connections, one each.
     renewals: RefCell<Vec<Vec<u8>>>,
 }
 
@@ -79,7 +79,7 @@ struct Shape {
 }
 
 impl Requests {
-    /// Gets the tokens that the requests need.
+    /// Obtains the tokens that the requests need.
     pub(super) async fn prepare(plan: &Plan, target: &Target) -> Result<Self> {
         let scope =
             if plan.scope.is_empty() { String::new() } else { format!("&scope={}", encoded(&plan.scope)) };
@@ -159,7 +159,7 @@ impl Requests {
         Ok(Cow::Borrowed(&self.fixed[turn]))
     }
 
-    /// Takes the token of an answer for the next request, where that is what is asked for.
+    /// Uses the token of an answer for the next request, if the connection renews.
     pub(super) fn answered(&self, own: Option<usize>, body: &[u8]) -> Option<usize> {
         if let (Some(own), Some(token)) = (own, access_token(body)) {
             self.renewals.borrow_mut()[own] = self.shape.request(&refresh(token, &self.scope));
@@ -187,8 +187,8 @@ fn head(target: &Target, authorization: Option<&str>) -> String {
 }
 
 fn basic(client: &str, secret_file: Option<&Path>) -> Result<String> {
-    ensure!(!client.is_empty(), "--client names who asks");
-    let path = secret_file.with_context(|| format!("the secret of {client} comes from a file"))?;
+    ensure!(!client.is_empty(), "--client is required");
+    let path = secret_file.with_context(|| format!("the secret of {client} is read from a file"))?;
     let secret =
         std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
     Ok(format!("Basic {}", STANDARD.encode(format!("{client}:{}", secret.trim_end_matches('\n')))))

@@ -1,4 +1,4 @@
-//! Where does the load go? To this machine only: a tool that loads others is not what this is for.
+//! The address of the load, on this machine only: the tool must not load other machines.
 
 use super::connection::Connection;
 use anyhow::{Context, Result, bail};
@@ -11,11 +11,11 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-/// An address of this machine, and how it is spoken to.
+/// An address of this machine, and its protocol.
 pub(super) struct Target {
     address: SocketAddr,
     tls: Option<(TlsConnector, ServerName<'static>)>,
-    /// What stands in `Host`.
+    /// The value of `Host`.
     pub(super) authority: String,
     /// Path and query.
     pub(super) path: String,
@@ -26,27 +26,27 @@ impl Target {
         let (secure, rest) = match url.split_once("://") {
             Some(("http", rest)) => (false, rest),
             Some(("https", rest)) => (true, rest),
-            Some(_) | None => bail!("{url} is no address: http://127.0.0.1:PORT/PATH"),
+            Some(_) | None => bail!("{url} is not an address like http://127.0.0.1:PORT/PATH"),
         };
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (host, port) = authority.rsplit_once(':').context("the address has to name a port")?;
         let ip = match host.trim_matches(['[', ']']) {
             "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
-            literal => literal.parse().context("only a literal address or localhost is looked up")?,
+            literal => literal.parse().context("only a literal address or localhost is accepted")?,
         };
         if !ip.is_loopback() {
             bail!("{host} is not this machine; load is put on this machine only");
         }
         let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())?;
         Ok(Self {
-            address: SocketAddr::new(ip, port.parse().context("the port is no number")?),
+            address: SocketAddr::new(ip, port.parse().context("the port is not a number")?),
             tls: secure.then(|| connector(ca).map(|tls| (tls, name))).transpose()?,
             authority: authority.to_owned(),
             path: format!("/{path}"),
         })
     }
 
-    /// The whole address again.
+    /// The complete address.
     pub(super) fn url(&self) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://{}{}", self.authority, self.path)

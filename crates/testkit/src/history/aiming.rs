@@ -1,4 +1,4 @@
-//! Aims changes at the parties of recent tokens: a change that concerns no token tries no law.
+//! Aims changes at the parties of recent tokens: a change that affects no token tests no law.
 
 use super::around::COMPARED;
 use super::cast::{CLIENTS, ROBOTS, USERS};
@@ -8,7 +8,7 @@ use super::site::Site;
 use crate::laws::{Asks, By, Origin, Presented, Principal, Realm, Request, Token};
 use std::cmp::Reverse;
 
-/// The roles of parties, those first that are the rarest.
+/// The roles of parties, the rarest first.
 const ROLES: [&str; 5] = ["origin", "actor", "foreign actor", "subject", "client"];
 
 impl<S: Site> Player<S> {
@@ -85,7 +85,7 @@ impl<S: Site> Player<S> {
         let now = self.site.now();
         let parties: Vec<(Principal, &str)> =
             self.latest_tokens().filter(|token| self.model.is_active(token, now)).flat_map(parties).collect();
-        // Half of the numbers take the rarest role that there is.
+        // Half of the numbers take the rarest role that exists.
         let first = (number / 2 % (2 * ROLES.len())).saturating_sub(ROLES.len());
         let roles = ROLES.iter().cycle().skip(first).take(ROLES.len());
         let of_role = |role: &&str| parties.iter().find(|(party, is)| is == role && is_wanted(party));

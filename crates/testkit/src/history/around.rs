@@ -1,4 +1,4 @@
-//! Makes changes, and tries tokens for which they make a difference.
+//! Makes changes, and tries tokens that are affected by them.
 
 use super::player::Player;
 use super::site::Site;
@@ -8,7 +8,7 @@ use crate::laws::{Asks, By, Change, Presented, Request};
 pub(super) const COMPARED: usize = 16;
 
 impl<S: Site> Player<S> {
-    /// Makes a change, and tries tokens for which it makes a difference.
+    /// Makes a change, and tries tokens that are affected by it.
     pub(super) fn change(&mut self, change: &Change) {
         let token = match change {
             Change::RevokeToken { token } | Change::RevokeKey { token } => {

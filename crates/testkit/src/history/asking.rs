@@ -1,4 +1,4 @@
-//! Writes a request of the model as one of the wire.
+//! Encodes a request of the model for the wire.
 
 use super::cast::{ISSUERS, WORKLOAD};
 use super::player::Player;
@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use tokenberg_core::{Timestamp, TokenType};
 
 impl<S: Site> Player<S> {
-    /// The request as it is sent.
+    /// The encoded request.
     pub(super) fn ask_of(&mut self, request: &Request) -> Ask {
         let ask = match &request.asks {
             Asks::Itself => Ask::credentials(),
@@ -84,7 +84,7 @@ impl<S: Site> Player<S> {
         }
     }
 
-    /// A token of the issuer. What it says of scope is not believed.
+    /// A token of the issuer. Its own claim about scope is ignored.
     fn signed(&self, foreign: &Foreign, audience: &str) -> String {
         let mut claims = json!({"iss": foreign.issuer, "sub": foreign.name, "aud": audience, "iat": foreign.issued,
             "exp": foreign.expires, "scope": "ns:write"});

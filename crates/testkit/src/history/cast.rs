@@ -3,14 +3,14 @@
 use crate::ISSUER;
 use crate::laws::{Credential, Pattern, Registration, Terms};
 
-/// An issuer whose users have the names that it gives them.
+/// An issuer whose users keep the names that it gives them.
 pub const IDP: &str = "https://idp.test";
 /// An issuer with a prefix, which also names robots that act for others, and the workload that stands for the client `job`.
 pub const Q: &str = "https://q.test";
 /// Both.
 pub const ISSUERS: [&str; 2] = [IDP, Q];
 
-/// The audiences; the last is that of no resource server.
+/// The audiences; the last has no resource server.
 pub const AUDIENCES: [&str; 3] = [CAT, NEXT, LAKE];
 const CAT: &str = "https://cat.test";
 const NEXT: &str = "https://next.test";
@@ -18,14 +18,14 @@ const LAKE: &str = "https://lake.test";
 
 /// The clients that take part.
 pub const CLIENTS: [&str; 7] = ["trino", "spark", "catalog", "lake", "vault", "signer", "job"];
-/// A resource server of every audience, which is never changed and asks for nothing but introspection.
+/// A resource server of every audience, which is never changed and only introspects.
 pub const WATCH: &str = "watch";
-/// A client that is called like a user, and is registered now and then.
+/// A client with the name of a user, which is registered now and then.
 pub const NAMESAKE: &str = "dora";
 
 /// The names of users, by an issuer or in unsecured JWTs: two are those of clients, and one has the prefix of an issuer.
 pub(super) const USERS: [&str; 5] = ["alice", "bob", "spark", NAMESAKE, "q:alice"];
-/// Who acts with a token of an issuer: by number of the issuer.
+/// The actors with a token of an issuer, by number of the issuer.
 pub(super) const ROBOTS: [&str; 2] = ["agent", "robot"];
 /// The workload of `Q` that stands for the client `job`.
 pub const WORKLOAD: &str = "workload";
@@ -33,11 +33,11 @@ pub const WORKLOAD: &str = "workload";
 /// The subjects of the certificates: two of the client `vault`, and one of no client.
 pub const CERTIFICATES: [&str; 3] = ["CN=vault", "CN=vault", "CN=stranger"];
 
-/// The scopes that are asked for.
+/// The scopes of requests.
 pub(super) const SCOPES: [&str; 5] =
     ["", "catalog", "ns:read", "catalog ns:read", "catalog ns:read ns:write"];
 
-/// How long tokens and sessions last unless the operator changes it, in seconds.
+/// The lifetimes of tokens and sessions unless the operator changes them, in seconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Tempo {
     /// The lifetime of tokens.

@@ -7,7 +7,8 @@ use super::site::Site;
 use crate::laws::{Change, Credential, Principal, Realm, Registration, Terms};
 
 impl<S: Site> Player<S> {
-    /// The change that the event is now. What is so already is undone, so that a long history does not end with nothing left.
+    /// The change that the event stands for now. A change without effect is inverted, so that a long history does not end with
+    /// nothing left.
     pub(super) fn change_of(&self, event: &Event) -> Option<Change> {
         let register = &self.model.register;
         match *event {
@@ -115,7 +116,7 @@ impl<S: Site> Player<S> {
         }
     }
 
-    /// A change after which something is as at the beginning that was not.
+    /// A change that restores something to its initial state.
     pub(super) fn healing(&self) -> Option<Change> {
         let mut changes: Vec<Change> = Vec::new();
         for id in CLIENTS {
@@ -166,7 +167,7 @@ impl<S: Site> Player<S> {
         Change::Subject { principal, others: if disabled { meant } else { all }, disabled }
     }
 
-    /// Other names of the subject: what its issuer calls it, if this is what catalogs call it; and all of them.
+    /// Other names of the subject: its issuer's name for it, if this is the one that catalogs see; and all of them.
     fn names(&self, principal: &Principal) -> (Vec<String>, Vec<String>) {
         let Realm::Of(issuer) = principal.realm else { return (Vec::new(), Vec::new()) };
         let prefix = self.model.register.issuer(issuer).and_then(|terms| terms.prefix);
@@ -175,7 +176,7 @@ impl<S: Site> Player<S> {
         (own.clone(), own.into_iter().chain(as_seen).collect())
     }
 
-    /// Whether a key of ours has signed the token which was not revoked: others are unknown to the command line.
+    /// Whether one of our keys signed the token and was not revoked: the command line does not know others.
     fn is_known(&self, index: usize) -> bool {
         !self.model.register.is_key_revoked(&self.model.tokens[index].key)
     }
@@ -186,7 +187,7 @@ impl<S: Site> Player<S> {
             return Some(Change::RemoveClient { id });
         }
         let registration = registration(id, self.tempo);
-        // An identity of an issuer that is not on the list stands for no client.
+        // An identity of an issuer that is not on the list authenticates no client.
         let can_be = match registration.credential {
             Credential::Federated(issuer, _) => register.issuer(issuer).is_some(),
             Credential::Secret | Credential::Certificate(_) | Credential::Key => true,

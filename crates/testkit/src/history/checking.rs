@@ -1,4 +1,4 @@
-//! Compares what was answered with what the model says.
+//! Compares answers with the model.
 
 use super::cast::{CERTIFICATES, WATCH};
 use super::player::Player;
@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use tokenberg_core::{AccessTokenClaims, Thumbprint};
 
 impl<S: Site> Player<S> {
-    /// Compares the claims of a token with those that it has to have.
+    /// Compares the claims of a token with the required ones.
     pub(super) fn check(&self, request: &Request, expected: &Expected, claims: &AccessTokenClaims) {
         let described = || format!("\n{}\n{claims:?}\n{expected:?}", self.described(request));
         let chain: Vec<Principal> = claims.actor.iter().flat_map(|a| a.chain()).map(actor).collect();
@@ -56,7 +56,7 @@ impl<S: Site> Player<S> {
         described
     }
 
-    /// IN-10: introspection and catalogs say of the token what an exchange would.
+    /// IN-10: introspection and catalogs agree with the outcome of an exchange.
     pub(super) fn look(&mut self, index: usize) {
         self.look_by(index, WATCH);
         let token = self.model.tokens[index].clone();
@@ -117,7 +117,7 @@ impl<S: Site> Player<S> {
         can_show && self.model.register.stands(&Principal::client(client))
     }
 
-    /// Checks some tokens, others each time.
+    /// Checks some tokens, different ones each time.
     pub(super) fn look_at_some(&mut self, some: usize) {
         for n in 0..some.max(1) {
             if let Some(index) = self.token(self.made as usize * 7 + n * 3) {

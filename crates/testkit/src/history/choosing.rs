@@ -8,7 +8,7 @@ use crate::ISSUER;
 use crate::laws::{Asks, Bound, By, Credential, Foreign, MayAct, Presented, Request};
 
 impl<S: Site> Player<S> {
-    /// The request that is wanted, of the same request by each client and about each of four tokens.
+    /// The wanted request among variations of it: by each client and about each of four tokens.
     pub(super) fn choose(&self, choice: Choice, one: impl Fn(usize) -> Option<Request>) -> Option<Request> {
         let now = self.site.now();
         let mut others = (0..4 * CLIENTS.len()).filter_map(&one);
@@ -30,7 +30,7 @@ impl<S: Site> Player<S> {
         chosen.or_else(|| one(0))
     }
 
-    /// Lets clients have a token of their own: those that may name users, or this one.
+    /// Lets clients obtain a token for themselves: those that may name users, or this one.
     pub(super) fn renew_own(&mut self, this: Option<usize>) {
         let now = self.site.now();
         for (number, client) in CLIENTS.into_iter().enumerate() {
@@ -140,7 +140,7 @@ impl<S: Site> Player<S> {
         request
     }
 
-    /// What the request has to prove, and what is held besides.
+    /// The required proofs of the request, and other keys that are held.
     fn fitting(&self, request: &Request) -> Bound {
         let presented = |presented: &Presented| match presented {
             Presented::Own(index) => self.model.tokens[*index].bound,
@@ -162,7 +162,7 @@ impl<S: Site> Player<S> {
         let is_by_certificate =
             client.is_some_and(|client| matches!(client.credential, Credential::Certificate(_)));
         let mut fitting = needed.or(self.held);
-        if is_by_certificate && fitting.certificate.is_none_or(|shown| shown >= 2) {
+        if is_by_certificate && fitting.certificate.is_none_or(|number| number >= 2) {
             fitting.certificate = Some(0);
         }
         if client.is_some_and(|client| client.dpop_bound) {
@@ -172,7 +172,7 @@ impl<S: Site> Player<S> {
     }
 }
 
-/// The same kind of asker, of another client.
+/// The same kind of caller, of another client.
 pub(super) fn turned(by: Asker, n: usize) -> Asker {
     match by {
         Asker::Client(client) => Asker::Client((client + n) % CLIENTS.len()),

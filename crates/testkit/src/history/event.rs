@@ -1,15 +1,15 @@
-//! The events of a history, and how they are read from bytes.
+//! The events of a history, and their decoding from bytes.
 
 use super::cast::{AUDIENCES, CERTIFICATES, CLIENTS, ISSUERS, SCOPES, USERS};
 use crate::laws::Bound;
 
-/// One event of a history. Numbers of tokens are taken modulo what there is, the latest first.
+/// One event of a history. Numbers of tokens are taken modulo their count, the latest first.
 ///
-/// `fits` is whether a request proves the keys that it has to, and `choice` by which client and about which token it is sent.
+/// `fits` is whether a request proves the required keys, and `choice` by which client and about which token it is sent.
 #[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "each is what it says")]
 pub enum Event {
-    /// A client asks for a token of its own.
+    /// A client requests a token for itself.
     Begin {
         client: usize,
         scope: usize,
@@ -26,7 +26,7 @@ pub enum Event {
         choice: Choice,
         fits: bool,
     },
-    /// A recent token is passed on to another client, which may have it.
+    /// A recent token is passed on to another client, which may obtain it.
     PassOn {
         number: usize,
         scope: usize,
@@ -64,7 +64,7 @@ pub enum Event {
     StepBack {
         seconds: u32,
     },
-    /// From now on, requests prove this key and show this certificate unless they have to fit.
+    /// From now on, requests prove this key and present this certificate unless they have to fit.
     Hold {
         key: Option<usize>,
         certificate: Option<usize>,
@@ -99,7 +99,7 @@ pub enum Event {
     RemoveClient {
         client: usize,
     },
-    /// Registers or removes the client that is called like a user.
+    /// Registers or removes the client with the name of a user.
     Namesake,
     Right {
         client: usize,
@@ -150,11 +150,11 @@ pub enum Choice {
     Any,
     /// One that should be granted.
     Granted,
-    /// One that should be refused, for the reason that was the rarest so far.
+    /// One that should be refused, for the rarest reason so far.
     Refused,
 }
 
-/// Who asks for an exchange.
+/// The caller of an exchange.
 #[derive(Clone, Copy, Debug)]
 pub enum Asker {
     /// The client of the subject token, by its credential.
@@ -172,7 +172,7 @@ pub enum Asker {
 pub enum Acting {
     /// No actor token.
     NoOne,
-    /// The latest token that the asking client obtained for itself.
+    /// The latest token that the calling client obtained for itself.
     Own,
     /// Any token.
     Token(usize),
@@ -218,7 +218,7 @@ pub enum End {
     Token,
     /// That of its session.
     Session,
-    /// Of the time in which it can still be renewed.
+    /// The end of the time in which it can still be renewed.
     Grace,
 }
 

@@ -1,4 +1,4 @@
-//! Histories in the scripted world: the core alone, with a clock that is set by hand.
+//! Runs histories in the scripted world: the core alone, with a controlled clock.
 
 use super::cast::{CERTIFICATES, Tempo};
 use super::event::Event;
@@ -44,7 +44,7 @@ impl History {
         self.0.play(event);
     }
 
-    /// Who plays it, with what it expects and what it did.
+    /// The player, with its expectations and its results.
     #[must_use]
     pub fn player(&self) -> &Player<OnWorld> {
         &self.0
@@ -77,7 +77,7 @@ impl Site for OnWorld {
                 claims: Box::new(granted.claims.clone()),
             },
             Answer::Refused(refusal, _) => {
-                assert_eq!(self.world.minted(), minted, "what is refused mints nothing");
+                assert_eq!(self.world.minted(), minted, "a refusal mints nothing");
                 Outcome::Refused(refusal.to_string())
             }
             Answer::Outage(outage) => panic!("{outage}"),
@@ -140,7 +140,7 @@ impl Site for OnWorld {
             Change::Issuer { issuer, terms } => self.trust(issuer, terms),
             Change::EnableIssuer { issuer, enabled } => {
                 let known = self.world.issuers.iter_mut().find(|known| known.issuer.as_str() == *issuer);
-                known.expect("it is trusted").enabled = *enabled;
+                known.expect("the issuer is trusted").enabled = *enabled;
             }
             Change::RemoveIssuer { issuer } => {
                 self.world.issuers.retain(|known| known.issuer.as_str() != *issuer);

@@ -1,4 +1,4 @@
-//! Plays events on a site, and holds each answer to the model.
+//! Plays events on a site, and compares each answer with the model.
 
 use super::cast::{AUDIENCES, CLIENTS, ISSUERS, SCOPES, Tempo, USERS, WATCH, registration, terms};
 use super::choosing::turned;
@@ -23,23 +23,23 @@ pub struct Tally {
 
 /// Plays events on a site.
 pub struct Player<S> {
-    /// Where it plays.
+    /// The site.
     pub site: S,
-    /// What it expects.
+    /// The expected state.
     pub model: Model,
-    /// What it did.
+    /// The counted requests.
     pub tally: Tally,
-    /// Why requests had to be refused, by which right their client could have got the token otherwise, and how often.
+    /// The reasons of required refusals, by which right the client could have obtained the token otherwise, and how often.
     pub(super) reasons: BTreeMap<(&'static str, &'static str), usize>,
-    /// What else it reached, and how often.
+    /// Other counted situations.
     pub(super) noted: BTreeMap<String, usize>,
     pub(super) tempo: Tempo,
     pub(super) keys: Keys,
-    /// What makes identifiers of this player different from those of others.
+    /// Distinguishes identifiers of this player from those of others.
     pub(super) name: String,
     pub(super) made: u32,
     pub(super) held: Bound,
-    /// How many events were played, and after how many something is put back to what it was at the beginning.
+    /// The number of played events, and after how many something is restored to its initial state.
     played: usize,
     heals_after: usize,
     /// The latest time at which the clock was set back.
@@ -69,7 +69,7 @@ impl Default for Keys {
 impl<S: Site> Player<S> {
     /// A player on this site, where nothing is registered yet; `name` distinguishes its single-use identifiers from others.
     ///
-    /// After each `heals_after` events something that was changed is put back, so that a long history does not end with nothing
+    /// After each `heals_after` events something that was changed is restored, so that a long history does not end with nothing
     /// that could be granted.
     pub fn new(site: S, keys: Keys, tempo: Tempo, name: &str, heals_after: usize) -> Self {
         let (model, tally) = (Model::default(), Tally::default());
@@ -116,9 +116,9 @@ impl<S: Site> Player<S> {
                 self.send(&request);
             }
             Event::Exchange { subject, by, actor, scope, audience, choice, fits } => {
-                let asked = (SCOPES[scope], audience.map(|audience| AUDIENCES[audience]));
+                let requested = (SCOPES[scope], audience.map(|audience| AUDIENCES[audience]));
                 let try_one =
-                    |n| self.exchange(subject + n / CLIENTS.len(), turned(by, n), actor, asked, fits);
+                    |n| self.exchange(subject + n / CLIENTS.len(), turned(by, n), actor, requested, fits);
                 if let Some(request) = self.choose(choice, try_one) {
                     self.send(&request);
                 }
@@ -208,7 +208,7 @@ impl<S: Site> Player<S> {
     /// The number of a token, if there is one.
     pub(super) fn token(&self, index: usize) -> Option<usize> {
         let tokens = self.model.tokens.len();
-        // The latest are the most likely to be good for anything.
+        // The latest are the most likely to be valid.
         (tokens > 0).then(|| tokens - 1 - index % tokens)
     }
 
@@ -225,7 +225,7 @@ impl<S: Site> Player<S> {
         }
     }
 
-    /// Sends a request, and holds the answer to the laws.
+    /// Sends a request, and compares the answer with the laws.
     pub(super) fn send(&mut self, request: &Request) {
         let ask = self.ask_of(request);
         let reply = self.site.ask(&ask);
@@ -262,7 +262,7 @@ impl<S: Site> Player<S> {
         }
     }
 
-    /// What was granted is good for something, unless the clock was set back to before a revocation.
+    /// A granted token is usable, unless the clock was set back to before a revocation.
     fn check_begun(&self, request: &Request, now: i64) {
         let ended = self.model.tokens.last().and_then(|token| self.model.ended(token));
         assert!(

@@ -1,4 +1,4 @@
-//! What a history reached: a law that was never tried proves nothing.
+//! Counts what a history reached: a law that was never tried proves nothing.
 
 use super::player::Player;
 use super::site::Site;
@@ -26,7 +26,7 @@ impl<S: Site> Player<S> {
         *self.noted.entry(what).or_default() += 1;
     }
 
-    /// Notes by which party the change ended a token that was active before. A token that depends on the change by two parties
+    /// Records by which party the change ended a token that was active before. A token that depends on the change by two parties
     /// proves neither.
     pub(super) fn note_ended(&mut self, change: &Change, named: Option<&Token>, index: usize) {
         let token = &self.model.tokens[index];
@@ -45,7 +45,7 @@ impl<S: Site> Player<S> {
     }
 }
 
-/// What is remarkable about a token.
+/// The notable properties of a token.
 fn facts(token: &Token) -> impl Iterator<Item = &'static str> {
     let is = |realm: Realm| token.principal.realm == realm;
     let facts = [
@@ -85,7 +85,7 @@ pub(super) fn parties(token: &Token) -> Vec<(Principal, &'static str)> {
     parties
 }
 
-/// By what the token depends on a session that was revoked: it is its own, or one that it was obtained with.
+/// How the token depends on a revoked session: it is its own, or one that it was obtained with.
 fn sessions(token: &Token, named: &Token) -> Vec<&'static str> {
     let is_own = [&*token.session, token.family()].contains(&named.family());
     let mut origins = token.with.iter().chain(&token.renewed_with);
@@ -123,7 +123,7 @@ fn concerns(change: &Change, party: &Principal) -> bool {
     }
 }
 
-/// What the change is called among the counters.
+/// The name of the change among the counters.
 pub(super) fn kind(change: &Change) -> &'static str {
     match change {
         Change::Client { .. } => "client change",

@@ -35,7 +35,7 @@ pub struct Expected {
     pub renewed_with: BTreeSet<Origin>,
 }
 
-/// Why a request has to be refused.
+/// The reason for which a request has to be refused.
 pub(super) type Reason = &'static str;
 
 /// The right by which a client gets a token for a principal.
@@ -92,11 +92,11 @@ impl Model {
     fn authenticated(&self, request: &Request, now: i64) -> Result<&'static str, Reason> {
         match request.by {
             By::Credential(client) => {
-                let shown = request.proven.certificate;
+                let presented = request.proven.certificate;
                 let is_right = match self.register.client(client).map(|client| client.credential) {
                     None => false,
                     Some(Credential::Certificate(subject)) => {
-                        shown.is_some_and(|shown| crate::history::CERTIFICATES[shown] == subject)
+                        presented.is_some_and(|presented| crate::history::CERTIFICATES[presented] == subject)
                     }
                     Some(Credential::Secret | Credential::Key | Credential::Federated(..)) => true,
                 };
@@ -247,7 +247,7 @@ impl Model {
         })
     }
 
-    /// By which right the client could get what it asks for, whatever else is wrong with the request.
+    /// The right by which the client could obtain the token, whatever else is wrong with the request.
     #[must_use]
     pub fn right(&self, request: &Request, now: i64) -> &'static str {
         let client = match request.by {
@@ -271,7 +271,7 @@ impl Model {
         }
     }
 
-    /// By which right the client gets a token for the subject now.
+    /// The right by which the client obtains a token for the subject now.
     fn basis(&self, asking: &Asking<'_>, subject: &Subject) -> Option<Basis> {
         let rights = asking.registration;
         let covers = |patterns: &[Pattern]| patterns.iter().any(|p| p.covers(&subject.principal));
@@ -289,8 +289,8 @@ impl Model {
         }
     }
 
-    /// The audience as whose resource server the client obtains the token: one to which the token was sent, or for what it
-    /// obtained itself, that as whose resource server it did.
+    /// The audience as whose resource server the client obtains the token: one that the token was sent to, or, for a token that
+    /// it obtained itself, that as whose resource server it did.
     fn served(&self, asking: &Asking<'_>, subject: &Subject) -> Option<&'static str> {
         let is = |audience: &&&'static str| match subject.client {
             None => false,

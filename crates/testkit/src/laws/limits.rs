@@ -21,20 +21,20 @@ impl Registration {
 }
 
 impl Asking<'_> {
-    /// What is asked for, if that is within the limit; all of it if nothing is asked for.
+    /// The requested tokens, if they are within the limit; all of it if none are requested.
     fn within(&self, limit: BTreeSet<String>) -> Result<BTreeSet<String>, Reason> {
-        let asked = tokens(self.request.scope);
-        if limit.is_empty() || !asked.is_subset(&limit) {
+        let requested = tokens(self.request.scope);
+        if limit.is_empty() || !requested.is_subset(&limit) {
             return Err("1: the scope exceeds what may be granted");
         }
-        Ok(if asked.is_empty() { limit } else { asked })
+        Ok(if requested.is_empty() { limit } else { requested })
     }
 
     /// The scope of a token of the client's own (CC-09).
     pub(super) fn own_scope(&self) -> Result<BTreeSet<String>, Reason> {
-        let asked = tokens(if self.request.scope.is_empty() { CATALOG } else { self.request.scope });
-        let all = asked.iter().all(|token| self.registration.allows(token));
-        if all { Ok(asked) } else { Err("1: the scope exceeds what may be granted") }
+        let requested = tokens(if self.request.scope.is_empty() { CATALOG } else { self.request.scope });
+        let all = requested.iter().all(|token| self.registration.allows(token));
+        if all { Ok(requested) } else { Err("1: the scope exceeds what may be granted") }
     }
 
     /// Law 1.
@@ -80,7 +80,7 @@ impl Asking<'_> {
         self.audience_within(is_of_both, subject.audience.is_some())
     }
 
-    /// What is asked for. If nothing is: all that may be granted of a token of ours, or else the first.
+    /// The requested audiences. Without a request: all that may be granted for a token of ours, or else the first.
     fn audience_within(
         &self,
         may_be: impl Fn(&str) -> bool,
@@ -88,19 +88,19 @@ impl Asking<'_> {
     ) -> Result<BTreeSet<String>, Reason> {
         let limit: Vec<&str> =
             self.registration.audiences.iter().copied().filter(|audience| may_be(audience)).collect();
-        let asked = &self.request.audience;
-        if limit.is_empty() || !asked.iter().all(|audience| limit.contains(audience)) {
+        let requested = &self.request.audience;
+        if limit.is_empty() || !requested.iter().all(|audience| limit.contains(audience)) {
             return Err("2: the audience exceeds what may be granted");
         }
-        let granted = match (asked.is_empty(), takes_all) {
-            (false, _) => asked.clone(),
+        let granted = match (requested.is_empty(), takes_all) {
+            (false, _) => requested.clone(),
             (true, true) => limit,
             (true, false) => limit[..1].to_vec(),
         };
         Ok(granted.into_iter().map(str::to_owned).collect())
     }
 
-    /// What the request proves binds the result. A certificate of a client that authenticates otherwise binds nothing (MT-07).
+    /// The proofs of the request bind the result. A certificate of a client that authenticates otherwise binds nothing (MT-07).
     pub(super) fn proves(&self) -> Bound {
         let is_credential = matches!(self.registration.credential, Credential::Certificate(_))
             && matches!(self.request.by, super::By::Credential(_));

@@ -1,8 +1,8 @@
 //! The laws of `docs/delegation.md` as an oracle: the required outcome of an exchange, from the documents and not from the code.
 //!
-//! [`Model`] keeps what the operator decided and what each token was obtained with. For every request, [`Model::judge`] computes
-//! the claims that the result has to have, or the reasons for which it has to be refused. So the laws find what is granted
-//! although it may not be, and what is refused although it should be granted.
+//! [`Model`] keeps the decisions of the operator and the origin of each token. For every request, [`Model::judge`] computes the
+//! claims that the result has to have, or the reasons for which it has to be refused. So the laws find tokens that are granted
+//! although they may not be, and requests that are refused although they should be granted.
 //!
 //! The numbers in the reasons are those of the laws in `docs/delegation.md`; `D` and `TX` are those of the conformance page.
 
@@ -32,10 +32,10 @@ const MOST_ACTORS: usize = 5;
 /// The most parties with whose tokens a token may have been obtained.
 const MOST_ORIGINS: usize = 16;
 
-/// What the operator decided, and what each token was obtained with.
+/// The decisions of the operator, and the origin of each token.
 #[derive(Default)]
 pub struct Model {
-    /// What the operator decided.
+    /// The decisions of the operator.
     pub register: Register,
     /// The tokens that were issued, in their order.
     pub tokens: Vec<Token>,

@@ -14,7 +14,7 @@ impl Model {
         format!("{prefix}{}", principal.name)
     }
 
-    /// Whether a catalog would take the principal, who is called `sub`, for another one.
+    /// Whether a catalog would confuse the principal named `sub` with another one.
     pub(super) fn is_name_of_another(&self, principal: &Principal, sub: &str) -> bool {
         let terms = match principal.realm {
             Realm::Ours => return false,

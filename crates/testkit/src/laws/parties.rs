@@ -36,7 +36,7 @@ impl Principal {
     }
 }
 
-/// The principals for whom a client may act: those of an issuer, or of every one, and one name, or every one.
+/// A set of principals: those of an issuer, or of every one, and one name, or every one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pattern {
     /// The issuer, or `*`.
@@ -69,7 +69,7 @@ impl std::fmt::Display for Pattern {
     }
 }
 
-/// The party that an issuer names as the only one that may act for its subject (RFC 8693 §4.4).
+/// The party that an issuer names as the only actor for its subject (RFC 8693 §4.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MayAct {
     /// `iss`, if there is one.
@@ -104,7 +104,7 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Whether a request that proves `proven` may use what is bound so.
+    /// Whether a request with the proofs `proven` may use a token that is bound so.
     #[must_use]
     pub fn is_fulfilled_by(&self, proven: Self) -> bool {
         let has = |needed: Option<usize>, proven: Option<usize>| needed.is_none() || needed == proven;

@@ -1,4 +1,4 @@
-//! The tokens that a request presents as subject and actor: what they are good for, and why they are not.
+//! Judges the tokens that a request presents as subject and actor.
 
 use super::judge::{Asking, Reason};
 use super::limits::tokens;
@@ -9,16 +9,16 @@ use super::tokens::{Origin, Token};
 use super::{FOREIGN_LEEWAY, GRACE, LEEWAY, Model};
 use std::collections::BTreeSet;
 
-/// A subject that was verified.
+/// A verified subject.
 pub(super) struct Subject {
     pub(super) principal: Principal,
     pub(super) sub: String,
     pub(super) chain: Vec<Principal>,
     /// `None` unless it is a token of ours.
     pub(super) client: Option<&'static str>,
-    /// What it may be used for; `None` for a user who has what the actor has.
+    /// Its scope; `None` for a user who has the scope of the actor.
     pub(super) scope: Option<BTreeSet<String>>,
-    /// Where it may be used, if it is a token of ours.
+    /// Its audiences, if it is a token of ours.
     pub(super) audience: Option<BTreeSet<String>>,
     pub(super) session: Option<String>,
     pub(super) branch: Option<String>,
@@ -45,7 +45,7 @@ impl Subject {
     }
 }
 
-/// An actor that was verified.
+/// A verified actor.
 pub(super) struct Actor {
     pub(super) principal: Principal,
     pub(super) is_ours: bool,
@@ -57,7 +57,7 @@ pub(super) struct Actor {
 }
 
 impl Model {
-    /// The subject as it would be if nothing were to be refused.
+    /// The subject, if no check were to refuse it.
     pub(super) fn unchecked_subject(&self, asking: &Asking<'_>, presented: &Presented) -> Subject {
         match presented {
             Presented::Own(index) => Subject::of(&self.tokens[*index], asking),
@@ -200,7 +200,7 @@ impl Model {
 }
 
 impl Subject {
-    /// What a token of ours says.
+    /// The content of a token of ours.
     fn of(token: &Token, asking: &Asking<'_>) -> Self {
         Self {
             principal: token.principal.clone(),

@@ -1,4 +1,4 @@
-//! What the operator decided: clients and their rights, issuers, subjects and revocations.
+//! The decisions of the operator: clients and their rights, issuers, subjects and revocations.
 
 use super::Pattern;
 use super::parties::{Principal, Realm};
@@ -21,9 +21,9 @@ pub struct Registration {
     pub token_lifetime: i64,
     /// The lifetime of its sessions, in seconds.
     pub session_lifetime: i64,
-    /// For whom it may act.
+    /// The principals for whom it may act.
     pub may_act_for: Vec<Pattern>,
-    /// Whom it may impersonate.
+    /// The principals whom it may impersonate.
     pub may_impersonate: Vec<Pattern>,
     /// The users whom it may name in an unsecured JWT; `*` is every one.
     pub may_assert_users: Vec<&'static str>,
@@ -51,19 +51,19 @@ pub enum Credential {
 pub struct Terms {
     /// A disabled issuer is refused, and so is every token that depends on it.
     pub enabled: bool,
-    /// What `sub` of our tokens has before the name.
+    /// The prefix of `sub` in our tokens.
     pub prefix: Option<&'static str>,
     /// Whether the operator says that equal names are one principal.
     pub shared: bool,
     /// Whether a session may outlive the subject token that began it.
     pub outlives: bool,
-    /// What its subjects may have, between spaces.
+    /// The scope of its subjects, between spaces.
     pub scope: &'static str,
 }
 
 /// A change that the operator makes.
 #[derive(Clone, Debug)]
-#[allow(missing_docs, reason = "each is what it says")]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum Change {
     /// Registers the client, or gives it other rights.
     Client {
@@ -89,7 +89,7 @@ pub enum Change {
     RemoveIssuer {
         issuer: &'static str,
     },
-    /// Disables or enables a user of an issuer, or one from an unsecured JWT: as it was named, and by its other names.
+    /// Disables or enables a user of an issuer, or an unsecured one: under this name, and under its other names.
     Subject {
         principal: Principal,
         others: Vec<String>,
@@ -99,13 +99,13 @@ pub enum Change {
     RevokeToken {
         token: usize,
     },
-    /// Revokes what the client obtained until so many seconds ago.
+    /// Revokes the tokens that the client obtained until so many seconds ago.
     RevokeClient {
         id: &'static str,
         ago: i64,
     },
-    /// Revokes what was obtained for the subject until so many seconds ago, as it was named and by its other names; without a
-    /// realm, whosever name it is.
+    /// Revokes the tokens for the subject until so many seconds ago, under this name and its other names; without a realm, of
+    /// every issuer.
     RevokeSubject {
         realm: Option<Realm>,
         name: &'static str,
@@ -120,7 +120,7 @@ pub enum Change {
     },
 }
 
-/// What the operator decided.
+/// The decisions of the operator.
 #[derive(Default)]
 pub struct Register {
     clients: BTreeMap<&'static str, Registration>,
@@ -154,7 +154,7 @@ impl Register {
         self.issuers.iter()
     }
 
-    /// Whether the principal may take part in anything now.
+    /// Whether the principal may take part now.
     #[must_use]
     pub fn stands(&self, principal: &Principal) -> bool {
         match principal.realm {
@@ -193,7 +193,7 @@ impl Register {
         self.issuer(issuer).is_some_and(|terms| terms.enabled)
     }
 
-    /// What the issuer itself calls the user whom catalogs know by this name.
+    /// The issuer's own name of the user whom catalogs know by this name.
     #[must_use]
     pub fn own_name(&self, issuer: &str, name: &str) -> Option<String> {
         let own = name.strip_prefix(self.issuer(issuer)?.prefix?)?;
@@ -227,7 +227,7 @@ impl Register {
         })
     }
 
-    /// The time before which what depends on the principal was revoked.
+    /// The time before which tokens that depend on the principal were revoked.
     #[must_use]
     pub fn revoked_before(&self, principal: &Principal) -> Option<i64> {
         let of_removal = match principal.realm {
@@ -241,19 +241,19 @@ impl Register {
     /// The same without removals: that of an issuer revokes nothing that the issuer itself has signed.
     #[must_use]
     pub fn subject_revoked_before(&self, principal: &Principal) -> Option<i64> {
-        // `revoke --issuer OURS` names a user from an unsecured JWT, too: no other issuer names it.
+        // `revoke --issuer OURS` names an unsecured user, too: no other issuer names it.
         let realm = if principal.realm == Realm::Unsecured { Realm::Ours } else { principal.realm };
         let of = |realm: Option<Realm>| self.subjects_before.get(&(realm, principal.name.clone())).copied();
         of(None).max(of(Some(realm)))
     }
 
-    /// The time before which what the client obtained was revoked.
+    /// The time before which the client's tokens were revoked.
     #[must_use]
     pub fn client_revoked_before(&self, id: &str) -> Option<i64> {
         self.clients_before.get(id).copied()
     }
 
-    /// Notes a change; `before` is the time from which on what is issued is not revoked by it.
+    /// Records a change; tokens issued from `before` on are not revoked by it.
     pub fn apply(&mut self, change: &Change, before: i64) {
         match change {
             Change::Client { id, registration } => {
@@ -307,7 +307,7 @@ impl Register {
     }
 }
 
-/// TX-38: the later time wins, in whichever order they come.
+/// TX-38: the later time wins, in any order.
 fn later<K: Ord>(times: &mut BTreeMap<K, i64>, key: K, before: i64) {
     let known = times.entry(key).or_insert(before);
     *known = before.max(*known);

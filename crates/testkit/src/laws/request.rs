@@ -1,23 +1,23 @@
-//! What a request presents, in the terms of the laws.
+//! A request in the terms of the laws.
 
 use super::parties::{Bound, MayAct, Principal, Realm};
 
 /// A request to the token endpoint.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// As what the client authenticates.
+    /// The authenticated party.
     pub by: By,
-    /// What it asks for.
+    /// The requested kind of token.
     pub asks: Asks,
-    /// The scope that it asks for, between spaces; empty for none.
+    /// The requested scope, between spaces; empty for none.
     pub scope: &'static str,
-    /// The audiences that it asks for.
+    /// The requested audiences.
     pub audience: Vec<&'static str>,
     /// The key of the DPoP proof, and the certificate of the connection.
     pub proven: Bound,
 }
 
-/// As what a client authenticates.
+/// How a client authenticates.
 #[derive(Clone, Copy, Debug)]
 pub enum By {
     /// As this client, by its own credential.
@@ -26,21 +26,21 @@ pub enum By {
     Bearer(usize),
 }
 
-/// What a request asks for.
+/// The kind of request.
 #[derive(Clone, Debug)]
-#[allow(missing_docs, reason = "each is what it says")]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum Asks {
     /// A token of the client's own.
     Itself,
-    /// A token for a token.
+    /// A token in exchange for a token.
     Exchange { subject: Presented, actor: Option<Presented> },
-    /// A token for an assertion (RFC 7523 §2.1).
+    /// A token in exchange for an assertion (RFC 7523 §2.1).
     Grant(Foreign),
 }
 
 /// A token as the subject or the actor.
 #[derive(Clone, Debug)]
-#[allow(missing_docs, reason = "each is what it says")]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum Presented {
     /// One of ours, by number.
     Own(usize),
@@ -52,7 +52,7 @@ pub enum Presented {
 /// A token of another issuer.
 #[derive(Clone, Copy, Debug)]
 pub struct Foreign {
-    /// Who signed it.
+    /// The issuer that signed it.
     pub issuer: &'static str,
     /// The subject.
     pub name: &'static str,
@@ -60,7 +60,7 @@ pub struct Foreign {
     pub issued: i64,
     /// `exp`.
     pub expires: i64,
-    /// `may_act`, if it is there.
+    /// `may_act`, if present.
     pub may_act: Option<MayAct>,
     /// The key or the certificate that it is bound to.
     pub bound: Bound,

@@ -1,4 +1,4 @@
-//! What each token was obtained with, and what ends it: laws 8 and 10.
+//! The origin of each token, and what ends it: laws 8 and 10.
 
 use super::judge::Expected;
 use super::parties::{Bound, MayAct, Principal, Realm};
@@ -7,20 +7,20 @@ use super::{LEEWAY, Model};
 use std::collections::BTreeSet;
 use tokenberg_core::{AccessTokenClaims, CompactJws};
 
-/// A token that was issued, and what it was obtained with.
+/// An issued token and its origin.
 #[derive(Clone, Debug)]
 pub struct Token {
     /// The token.
     pub text: String,
     /// The name of the key that signed it.
     pub key: String,
-    /// On whose behalf.
+    /// The subject.
     pub principal: Principal,
     /// `sub`.
     pub sub: String,
-    /// To whom it was issued.
+    /// The client that it was issued to.
     pub client: &'static str,
-    /// Who acts, the present actor first.
+    /// The actors, the present one first.
     pub chain: Vec<Principal>,
     /// The session.
     pub session: String,
@@ -32,27 +32,27 @@ pub struct Token {
     pub end: i64,
     /// When the client obtained its first token of the session.
     pub joined: i64,
-    /// What it may be used for.
+    /// Its scope.
     pub scope: BTreeSet<String>,
-    /// Where it may be used.
+    /// Its audiences.
     pub audience: BTreeSet<String>,
     /// `iat`.
     pub issued: i64,
     /// `exp`.
     pub expires: i64,
-    /// What it is bound to.
+    /// Its binding.
     pub bound: Bound,
     /// The only party that may become the actor.
     pub may_act: Option<MayAct>,
     /// The audience as whose resource server the client obtained it.
     pub served: Option<&'static str>,
-    /// What it was obtained with.
+    /// The tokens that it was obtained with.
     pub with: BTreeSet<Origin>,
     /// The actor of the last renewal with one.
     pub renewed_with: BTreeSet<Origin>,
 }
 
-/// Something that a token was obtained with.
+/// A token that another one was obtained with.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
     /// A token of ours: its session or branch, its client, and when that client obtained its first token of the session.
@@ -71,7 +71,7 @@ impl Origin {
         }
     }
 
-    /// Whose token it was, and since when the party has taken part.
+    /// The party of the token, and since when it has taken part.
     #[must_use]
     pub fn party(&self) -> (Principal, i64) {
         match self {
@@ -88,13 +88,13 @@ impl Token {
         self.chain.is_empty() && self.principal == Principal::client(self.client)
     }
 
-    /// What its client has of the session: all of it, or the branch that was passed on to it.
+    /// The client's part of the session: all of it, or the branch that was passed on to it.
     #[must_use]
     pub fn family(&self) -> &str {
         self.branch.as_deref().unwrap_or(&self.session)
     }
 
-    /// What another token was obtained with that was obtained with this one.
+    /// What a token obtained with this one was obtained with.
     #[must_use]
     pub fn origins(&self) -> BTreeSet<Origin> {
         let itself = Origin::Session(self.family().to_owned(), self.client, self.joined);
@@ -103,7 +103,7 @@ impl Token {
 }
 
 impl Model {
-    /// Law 8: why the token has ended, whatever its times say.
+    /// Law 8: why the token has ended, whatever its times.
     #[must_use]
     pub fn ended(&self, token: &Token) -> Option<&'static str> {
         let register = &self.register;
@@ -205,7 +205,7 @@ impl Model {
 }
 
 impl Model {
-    /// Notes a change; `before` is the time from which on what is issued is not revoked by it.
+    /// Records a change; tokens issued from `before` on are not revoked by it.
     pub fn apply(&mut self, change: &Change, before: i64) {
         match change {
             Change::RevokeToken { token } => {
@@ -227,7 +227,7 @@ impl Model {
         }
     }
 
-    /// Notes that the client of the token revoked it (RFC 7009): with its own session, or with what it has of the session.
+    /// Records that the client of the token revoked it (RFC 7009): with its own session, or with its part of the session.
     pub fn revoke_by_client(&mut self, index: usize) {
         let token = &self.tokens[index];
         if let Some(branch) = &token.branch {
@@ -239,7 +239,7 @@ impl Model {
         }
     }
 
-    /// Notes a token that was issued as expected.
+    /// Records a token that was issued as expected.
     pub fn keep(&mut self, text: String, claims: &AccessTokenClaims, expected: Expected) {
         let framed = CompactJws::parse(&text).expect("it was issued");
         let key = framed.header().kid.as_ref().map_or("", |kid| kid.as_str()).to_owned();
