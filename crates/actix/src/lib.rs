@@ -1,4 +1,4 @@
-//! The HTTP transport of the token service on actix-web (RFC 6749 §3.2): a server of its own, or routes to mount in another.
+//! The HTTP transport of the token service on actix-web (RFC 6749 §3.2): a server, or routes to mount in another.
 //!
 //! - [`TokenService`] answers token requests from a [`World`]; [`TokenService::configure`] mounts it in any actix app.
 //!   Introspection comes with it, and revocation if [`TokenServiceBuilder::revocations`] says where they are stored.

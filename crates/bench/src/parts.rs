@@ -10,13 +10,13 @@ use tokenberg_core::{
 
 /// Requests, an endpoint, and what answers it.
 pub struct Parts {
-    asked: Asked,
+    client: Client,
     exchange: Vec<u8>,
     delegation: Vec<u8>,
     granted: Granted,
 }
 
-struct Asked {
+struct Client {
     endpoint: TokenEndpoint,
     basic: Vec<u8>,
 }
@@ -33,16 +33,16 @@ impl Parts {
     #[must_use]
     pub fn new(answers: &FixedAnswers) -> Self {
         let endpoint = TokenEndpoint::new(Policy::new(ISSUER.parse().expect("an issuer")));
-        let of = |client: &str| Asked { endpoint: endpoint.clone(), basic: basic(client) };
-        let asked = of(ASKING);
-        let granted = asked.answered(CREDENTIALS, answers);
+        let of = |client: &str| Client { endpoint: endpoint.clone(), basic: basic(client) };
+        let client = of(ASKING);
+        let granted = client.answered(CREDENTIALS, answers);
         let subject = of(SUBJECT).answered(CREDENTIALS, answers);
         let typed = |role: &str, token: &Secret| {
             format!("&{role}_token={}&{role}_token_type={ACCESS_TOKEN}", token.expose())
         };
         let exchange = format!("{EXCHANGE}{}", typed("subject", &subject.response.access_token));
         let delegation = format!("{exchange}{}", typed("actor", &granted.response.access_token));
-        Self { asked, exchange: exchange.into(), delegation: delegation.into(), granted }
+        Self { client, exchange: exchange.into(), delegation: delegation.into(), granted }
     }
 
     /// The time of all requests.
@@ -78,7 +78,7 @@ impl Parts {
     /// If it is malformed.
     #[must_use]
     pub fn basic(&self) -> Authentication {
-        Authentication::read(&[&self.asked.basic], None, &Form::default()).expect("credentials")
+        Authentication::read(&[&self.client.basic], None, &Form::default()).expect("credentials")
     }
 
     /// A whole request, read.
@@ -87,7 +87,7 @@ impl Parts {
     /// If it is malformed.
     #[must_use]
     pub fn presented(&self) -> Presented {
-        Presented::read(&[&self.asked.basic], None, &self.delegation).expect("a request")
+        Presented::read(&[&self.client.basic], None, &self.delegation).expect("a request")
     }
 
     /// Client credentials, from bytes to the answer.
@@ -96,7 +96,7 @@ impl Parts {
     /// If they are refused.
     #[must_use]
     pub fn client_credentials(&self, answers: &FixedAnswers) -> Granted {
-        self.asked.answered(CREDENTIALS, answers)
+        self.client.answered(CREDENTIALS, answers)
     }
 
     /// An exchange of a subject, from bytes to the answer.
@@ -105,7 +105,7 @@ impl Parts {
     /// If it is refused.
     #[must_use]
     pub fn exchange(&self, answers: &FixedAnswers) -> Granted {
-        self.asked.answered(&self.exchange, answers)
+        self.client.answered(&self.exchange, answers)
     }
 
     /// An exchange of a subject with an actor, from bytes to the answer.
@@ -114,7 +114,7 @@ impl Parts {
     /// If it is refused.
     #[must_use]
     pub fn delegation(&self, answers: &FixedAnswers) -> Granted {
-        self.asked.answered(&self.delegation, answers)
+        self.client.answered(&self.delegation, answers)
     }
 
     /// The claims as they are signed.
@@ -164,7 +164,7 @@ impl Parts {
     }
 }
 
-impl Asked {
+impl Client {
     fn answered(&self, body: &[u8], answers: &FixedAnswers) -> Granted {
         let presented = Presented::read(&[&self.basic], None, body).expect("a request");
         let step = self.endpoint.start(presented, now(), Entropy::from_bits([7; 16])).expect("a step");

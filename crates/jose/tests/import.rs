@@ -46,7 +46,7 @@ fn ks_02_what_was_generated_can_be_imported() {
 }
 
 #[test]
-fn ks_02_an_rsa_key_is_for_rs256_unless_asked_otherwise() {
+fn ks_02_an_rsa_key_is_for_rs256_unless_requested_otherwise() {
     assert_eq!(import(RSA, None).unwrap().algorithm, Algorithm::RS256);
     let (rs256, ps256) =
         (import(RSA, Some(Algorithm::RS256)).unwrap(), import(RSA, Some(Algorithm::PS256)).unwrap());

@@ -178,7 +178,7 @@ fn op_11_ten_thousand_tokens_are_made_and_verified_while_keys_change() {
                     let token = token(&ring, now);
                     // Verifiers have the same moment or the next one.
                     let (later, ring) = moment();
-                    // A thread may be kept waiting for longer than any token lives: a week is over in 56 ms here.
+                    // A thread may be kept waiting for longer than any token lives: a week passes in 56 ms here.
                     if later.as_seconds() - now.as_seconds() > 7 * 24 * 3600 {
                         continue;
                     }

@@ -187,7 +187,7 @@ pub enum StoreError {
         reason: String,
     },
     /// The file of a backup exists already.
-    #[error("{path} is there already; a backup replaces nothing", path = path.display())]
+    #[error("{path} exists already; a backup never replaces a file", path = path.display())]
     BackupExists {
         /// The file.
         path: PathBuf,
@@ -214,7 +214,7 @@ pub enum StoreError {
 }
 
 #[cfg(feature = "postgres")]
-const CONFLICT: &str = "another process changed the same at the same time";
+const CONFLICT: &str = "another process changed the same data at the same time";
 const LOCKED: &str = "the database is locked by another process";
 
 impl StoreError {

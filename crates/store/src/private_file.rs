@@ -8,7 +8,7 @@ use std::path::Path;
 ///
 /// The rule is that of PostgreSQL for `ssl_key_file`: `0600` or less, and `0640` or less where root owns the file. So root can give
 /// a file to the group of a service, as Kubernetes does with `fsGroup`. A file that its group may write, or that others than owner
-/// and group may read, is open to others whoever owns it. Where there are no such modes, no file is.
+/// and group may read, is open to others, with any owner. On systems without such modes, no file is.
 #[cfg(unix)]
 #[must_use]
 pub fn open_to_others(about: &Metadata) -> Option<u32> {

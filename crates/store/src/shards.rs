@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clone_keeps_what_it_had_and_shares_the_rest() {
+    fn a_clone_keeps_its_members_and_shares_the_rest() {
         let mut set = Shards::<Box<str>>::new();
         for n in 0..5000 {
             assert!(set.put(n.to_string().into()).is_none());

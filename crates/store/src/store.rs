@@ -136,7 +136,7 @@ fn create(path: &Path) -> Result<(), StoreError> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(StoreError::CannotOpen {
             store: path.display().to_string(),
-            reason: format!("{error}; its directory must be there and writable"),
+            reason: format!("{error}; its directory must exist and be writable"),
         }),
     }
 }

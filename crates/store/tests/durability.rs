@@ -14,7 +14,7 @@ fn revocation() -> NewRevocation {
     NewRevocation::Token { id: TokenId::parse("jti-1").unwrap(), until: at(3600) }
 }
 
-/// The process that the test below kills; no test by itself.
+/// The process that the test below kills; not a test itself.
 #[tokio::test]
 #[ignore = "it is started by rv_06 and waits to be killed"]
 async fn the_process_that_is_killed() {

@@ -47,7 +47,7 @@ async fn op_21_se_06_without_the_store_records_wait_and_what_is_lost_is_counted_
     assert!(store.verify_audit().await.unwrap().is_whole());
 }
 
-/// The process that the test below kills; no test by itself.
+/// The process that the test below kills; not a test itself.
 #[tokio::test]
 #[ignore = "it is started by op_10 and waits to be killed"]
 async fn the_recording_process_that_is_killed() {

@@ -70,7 +70,7 @@ async fn op_20_of_nodes_that_rotate_at_once_exactly_one_does() {
 }
 
 #[tokio::test]
-async fn ks_05_a_key_is_taken_away_and_there_is_never_none_that_signs() {
+async fn ks_05_a_key_is_revoked_and_one_always_signs() {
     for (others, revoked, expected, signing_now) in [
         // It signs alone; it signs and another waits; it waits; it only verifies.
         (&["k1"][..], "k1", vec![("spare", "signing")], NowSigning::New(key("spare").id)),

@@ -138,7 +138,7 @@ const EXPECTED: [&str; 91] = [
     "refused: 1: the scope exceeds what may be granted",
     "refused: 2: its client may ask for none of its audiences any more",
     "refused: 2: the audience exceeds what may be granted",
-    "refused: 3: the session is over",
+    "refused: 3: the session has ended",
     "refused: 6: another party may act",
     "refused: 6: another party may act in a later exchange, too",
     "refused: 6: the client may not act for the foreign actor",

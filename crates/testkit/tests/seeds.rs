@@ -21,7 +21,7 @@ fn seeds(target: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn ks_06_no_seed_of_an_issuers_documents_costs_a_good_key_or_lets_a_stranger_in() {
+fn ks_06_no_seed_of_an_issuers_documents_costs_a_good_key_or_lets_an_attacker_in() {
     let mut documents = Documents::new();
     for (_, text) in seeds("issuer_documents") {
         documents.check(&text);

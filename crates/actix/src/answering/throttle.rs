@@ -199,7 +199,7 @@ impl Attempt<'_> {
         } else if outcome.is_ok() && keys.may_be_guessed {
             for pair in &keys.pairs {
                 let slot = self.throttle.slot(*pair);
-                // Mostly it is there already, and a read is cheaper than a write.
+                // Usually the slot already holds it, and a read is cheaper than a write.
                 if slot.load(Ordering::Relaxed) != *pair {
                     slot.store(*pair, Ordering::Relaxed);
                 }

@@ -13,7 +13,7 @@ use std::task::{Context, Poll, ready};
 /// The size of the parts in which a body is put into actix's buffer, so that a large body does not make it grow.
 const PIECE: usize = 4 * 1024;
 
-/// Wraps an app. A request that asks for the end of the connection is its last, and so is one that is answered before its body
+/// Wraps an app. A request with `Connection: close` is its last, and so is one that is answered before its body
 /// has arrived, or while the permit of the connection is needed.
 pub(crate) fn answered<F>(
     app: F,

@@ -132,7 +132,7 @@ impl Flow {
         self.is_ending.get()
     }
 
-    /// Whether the connection was asked to end.
+    /// Whether the end of the connection was requested.
     pub(crate) fn has_to_end(&self) -> bool {
         self.permit.connection().has_to_end()
     }

@@ -11,7 +11,7 @@ pub(crate) struct Abilities {
     pub(crate) revokes: bool,
     /// Single-use identifiers, of assertions and proofs, can be stored.
     pub(crate) remembers: bool,
-    /// The server asks for client certificates.
+    /// The server requests client certificates.
     pub(crate) sees_certificates: bool,
 }
 

@@ -16,7 +16,7 @@ pub(crate) enum Fault {
     AuthorityMismatch,
     #[error("the Host header names no host")]
     Host,
-    #[error("the request asks for another protocol")]
+    #[error("the request wants to upgrade to another protocol")]
     Upgrade,
     #[error("the body is not declared as a form")]
     ContentType,

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use tokenberg_actix::tls::{self, Tls};
 
-/// An authority of its own.
+/// A certificate authority.
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pub(crate) pem: String,

@@ -178,7 +178,7 @@ async fn ks_01_the_key_set_is_public() {
 }
 
 #[actix_web::test]
-async fn ks_03_documents_are_kept_and_asked_for_again_by_their_tag() {
+async fn ks_03_documents_are_cached_and_revalidated_by_their_tag() {
     let service = service();
     for path in [JWKS, MD, OIDC] {
         let first = answer(&service, &ask("GET", path)).await;

@@ -263,7 +263,7 @@ fn ht_07_ht_12_bodies_are_limited_and_end_the_connection() {
 }
 
 #[test]
-fn ht_12_an_unread_body_is_never_taken_for_a_request() {
+fn ht_12_an_unread_body_never_becomes_a_request() {
     let wire = Wire::of(service());
     for (method, path) in
         [("PUT", T), ("POST", "/.well-known/jwks.json"), ("POST", "/nowhere"), ("GET", "/openapi.json")]

@@ -26,7 +26,7 @@ fn drip(mut stream: TcpStream, bytes: &[u8], pause: Duration) -> Vec<Answer> {
 }
 
 #[test]
-fn ht_08_a_slow_head_is_given_up() {
+fn ht_08_a_slow_head_times_out() {
     let wire = quick();
     let mut stream = wire.connect();
     stream.write_all(b"POST /v1/oauth/tokens HTTP/1.1\r\nHost: ").unwrap();
@@ -40,7 +40,7 @@ fn ht_08_a_slow_head_is_given_up() {
 }
 
 #[test]
-fn ht_08_a_slow_head_of_a_later_request_is_given_up() {
+fn ht_08_a_slow_head_of_a_later_request_times_out() {
     let wire =
         Wire::with(service(), |b| b.head_timeout(Duration::from_secs(1)).keep_alive(Duration::from_secs(60)));
     let mut stream = wire.connect();
@@ -59,7 +59,7 @@ fn ht_08_a_slow_head_of_a_later_request_is_given_up() {
 }
 
 #[test]
-fn ht_09_a_slow_body_is_given_up() {
+fn ht_09_a_slow_body_times_out() {
     let wire = quick();
     let head = |length: usize| {
         format!(
@@ -206,7 +206,7 @@ fn ht_10_idle_connections_are_closed() {
 }
 
 #[test]
-fn ht_11_a_promised_body_that_does_not_come_is_given_up() {
+fn ht_11_a_declared_body_that_does_not_arrive_times_out() {
     let wire = quick();
     let head = format!(
         "POST {T} HTTP/1.1\r\nHost: as.test\r\nContent-Type: {FORM}\r\nContent-Length: 29\r\nExpect: 100-continue\r\n\r\n"

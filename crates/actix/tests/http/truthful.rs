@@ -84,7 +84,7 @@ fn hmac(key: &str, claims: &Value) -> String {
 }
 
 #[actix_web::test]
-async fn md_05_every_method_that_is_listed_works_at_its_endpoint_and_no_other_does() {
+async fn md_05_every_listed_method_works_at_its_endpoint_and_no_other_does() {
     let world = World::new();
     let service = world.service();
     let metadata = metadata(&service).await;
@@ -103,7 +103,7 @@ async fn md_05_every_method_that_is_listed_works_at_its_endpoint_and_no_other_do
 }
 
 #[actix_web::test]
-async fn md_05_every_algorithm_that_is_listed_works_for_assertions_and_no_other_does() {
+async fn md_05_every_listed_algorithm_works_for_assertions_and_no_other_does() {
     let world = World::new();
     let service = world.service();
     let metadata = metadata(&service).await;
@@ -124,7 +124,7 @@ async fn md_05_every_algorithm_that_is_listed_works_for_assertions_and_no_other_
 }
 
 #[actix_web::test]
-async fn md_05_every_algorithm_that_is_listed_works_for_proofs_and_no_other_does() {
+async fn md_05_every_listed_algorithm_works_for_proofs_and_no_other_does() {
     let service = service();
     let metadata = metadata(&service).await;
     let algorithms = listed(&metadata, "dpop_signing_alg_values_supported");
@@ -139,7 +139,7 @@ async fn md_05_every_algorithm_that_is_listed_works_for_proofs_and_no_other_does
 }
 
 #[actix_web::test]
-async fn md_05_every_grant_that_is_listed_works_and_no_other_does() {
+async fn md_05_every_listed_grant_works_and_no_other_does() {
     let world = World::new();
     let service = world.service();
     let metadata = metadata(&service).await;

@@ -33,7 +33,7 @@ pub(crate) const CEXP: (&str, &str) = ("cexp", "sexp-M5");
 pub(crate) const IDP: &str = "https://idp.test";
 pub(crate) const FETCHED: &str = "https://fetched.test";
 pub(crate) const TRUST_DOMAIN: &str = "spiffe://td.test";
-/// The workload that stands for the client `cw`, and the subject of the certificate of `cm`.
+/// The workload that authenticates the client `cw`, and the subject of the certificate of `cm`.
 pub(crate) const WORKLOAD: &str = "spiffe://td.test/spark";
 pub(crate) const CM_SUBJECT: &str = "CN=cm,O=Test";
 
@@ -122,7 +122,7 @@ impl World {
     }
 }
 
-/// A service of a world of its own.
+/// A service with a separate world.
 pub(crate) fn service() -> TokenService {
     World::new().service()
 }

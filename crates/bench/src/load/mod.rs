@@ -138,7 +138,7 @@ async fn measure(options: &Load, target: Target) -> Result<()> {
     tell(options, &tally, elapsed, cpu, &processes)
 }
 
-/// One connection, until it is told to stop; a connection that the server ends is opened again.
+/// One connection, until it has to stop; a connection that the server ends is opened again.
 async fn drive(
     target: Rc<Target>,
     requests: Rc<Requests>,

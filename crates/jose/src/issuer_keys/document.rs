@@ -40,25 +40,25 @@ pub(super) fn published(
     issuer: &TrustedIssuer,
     within: Duration,
 ) -> Result<Published, FetchFault> {
-    let asking = Asking { fetch, issuer, begun: Instant::now(), within };
+    let fetching = Fetching { fetch, issuer, begun: Instant::now(), within };
     match &issuer.trust.keys {
         KeySource::Jwks(text) => {
             let keys = PublicKeys::from_jwks(text).map_err(FetchFault::Given)?;
             Ok(Published { keys, fresh_for: freshness(None), sequence: None })
         }
-        KeySource::JwksUri(url) => asking.key_set(&address(url, issuer, By::Operator)?),
-        KeySource::Discovery => asking.key_set(&asking.discovered()?),
+        KeySource::JwksUri(url) => fetching.key_set(&address(url, issuer, By::Operator)?),
+        KeySource::Discovery => fetching.key_set(&fetching.discovered()?),
     }
 }
 
-struct Asking<'a> {
+struct Fetching<'a> {
     fetch: &'a dyn Fetch,
     issuer: &'a TrustedIssuer,
     begun: Instant,
     within: Duration,
 }
 
-impl Asking<'_> {
+impl Fetching<'_> {
     fn key_set(&self, address: &Address) -> Result<Published, FetchFault> {
         let document = self.get(address, LARGEST_JWKS)?;
         let fault = |fault| FetchFault::Jwks { address: address.clone(), fault };

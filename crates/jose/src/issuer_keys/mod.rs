@@ -22,7 +22,7 @@ use crate::IgnoredKey;
 use std::time::Duration;
 use tokenberg_core::{Issuer, Lifetime};
 
-/// Fetches documents over a network, on a thread of its own that may block.
+/// Fetches documents over a network, on a separate thread that may block.
 pub trait Fetch: Send + Sync + 'static {
     /// Sends a GET to this address, and returns within `within`: a later result is not used.
     ///

@@ -33,7 +33,7 @@ fn ks_06_keys_are_found_by_discovery() {
 }
 
 #[test]
-fn ks_06_metadata_are_taken_only_from_the_issuer_itself() {
+fn ks_06_metadata_are_accepted_only_from_the_issuer_itself() {
     let signer = Signer::new();
     let long = format!("{}{}", metadata(JWKS), " ".repeat(LARGEST_METADATA));
     for (status, body, fault) in [

@@ -41,7 +41,7 @@ fn ks_06_all_waiting_requests_share_one_fetch() {
     waiting.truncate(400);
     held.pages.hang(false);
     assert_eq!(held.fetched(), 1);
-    assert!(waiting.iter().all(|one| one.wakes() == 1), "each is woken, however often it asked");
+    assert!(waiting.iter().all(|one| one.wakes() == 1), "each is woken, however often it was polled");
     assert!(waiting.iter_mut().all(|one| is_good(one.poll().unwrap())));
     assert_eq!(held.pages.requests(), [JWKS]);
 }

@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn se_06_without_the_key_nobody_makes_a_link_and_every_part_counts() {
+    fn se_06_a_link_needs_the_key_and_depends_on_every_part() {
         let links = Links::new(&[7; 32]);
         let link = links.link("c", 1, 2, "{}", &NOTHING);
         for other in [

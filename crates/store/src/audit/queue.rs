@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn ab_01_se_06_what_comes_to_nothing_alike_is_one_record_and_what_has_effect_is_many() {
+    fn ab_01_se_06_equal_refusals_are_one_record_and_effects_are_many() {
         let mut queue = Queue::new(USUAL_QUEUE);
         for n in 0..1000 {
             assert!(put(&mut queue, Outcome::Granted, n, "c1"));
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn se_06_cwe_779_what_no_client_authenticated_has_a_share_of_its_own_and_takes_no_room_of_clients() {
+    fn se_06_cwe_779_unauthenticated_requests_have_their_own_share_and_take_no_room_of_clients() {
         let mut queue = Queue::new(80);
         let of_stranger = |n: usize| AuditRecord {
             source: Some(n.to_string().into()),

@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn se_06_whatever_somebody_has_put_into_a_row_is_read_somehow() {
+    fn se_06_any_content_of_a_row_can_be_read() {
         for (text, read) in [
             ("", vec![(7, "")]),
             ("{}", vec![(7, "{}")]),

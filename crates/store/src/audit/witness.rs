@@ -90,7 +90,7 @@ mod tests {
     use crate::audit::Change;
 
     #[test]
-    fn se_06_what_is_written_of_heads_is_read_and_no_decision_is_taken_for_it() {
+    fn se_06_heads_are_read_as_written_and_no_decision_is_mistaken_for_them() {
         let head = Head { number: 7, hash: [9; 32], ..Head::new("ab", 3, 0) };
         let witness = Witness::from(&head);
         let event = Change::event("witness").with(HEADS, heads([&witness])).into_text();

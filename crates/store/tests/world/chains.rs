@@ -12,7 +12,7 @@ pub async fn node(store: &Store, decisions: usize) {
     trail.end().await;
 }
 
-/// The same, with each decision written in a transaction of its own.
+/// The same, with each decision written in a separate transaction.
 pub async fn slow_node(store: &Store, decisions: u64) {
     let trail = store.audit_trail(WhenFull::Drop);
     for n in 0..decisions {

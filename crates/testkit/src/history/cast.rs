@@ -5,7 +5,7 @@ use crate::laws::{Credential, Pattern, Registration, Terms};
 
 /// An issuer whose users keep the names that it gives them.
 pub const IDP: &str = "https://idp.test";
-/// An issuer with a prefix, which also names robots that act for others, and the workload that stands for the client `job`.
+/// An issuer with a prefix, which also names robots that act for others, and the workload that authenticates the client `job`.
 pub const Q: &str = "https://q.test";
 /// Both.
 pub const ISSUERS: [&str; 2] = [IDP, Q];
@@ -27,7 +27,7 @@ pub const NAMESAKE: &str = "dora";
 pub(super) const USERS: [&str; 5] = ["alice", "bob", "spark", NAMESAKE, "q:alice"];
 /// The actors with a token of an issuer, by number of the issuer.
 pub(super) const ROBOTS: [&str; 2] = ["agent", "robot"];
-/// The workload of `Q` that stands for the client `job`.
+/// The workload of `Q` that authenticates the client `job`.
 pub const WORKLOAD: &str = "workload";
 
 /// The subjects of the certificates: two of the client `vault`, and one of no client.

@@ -15,7 +15,7 @@ use tokenberg_core::{
     SubjectStanding, TokenVerification, TrustedIssuer,
 };
 
-/// A history in a world of its own.
+/// A history in a separate world.
 pub struct History(Player<OnWorld>);
 
 impl History {

@@ -110,7 +110,7 @@ fn concerns(change: &Change, party: &Principal) -> bool {
             party.realm == principal.realm && (party.name == principal.name || others.contains(&party.name))
         }
         Change::RevokeSubject { realm, name, others, .. } => {
-            // Our own issuer stands for users from unsecured JWTs, too.
+            // Our own issuer also means unsecured users.
             let as_named = if party.realm == Realm::Unsecured { Realm::Ours } else { party.realm };
             let is_named = party.name == *name && realm.is_none_or(|realm| realm == as_named);
             is_named || others.contains(&(party.realm, party.name.clone()))

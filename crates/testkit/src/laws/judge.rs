@@ -199,7 +199,7 @@ impl Model {
         ];
         let end = ends.into_iter().flatten().min().unwrap_or(now);
         if end <= now {
-            return Err("3: the session is over");
+            return Err("3: the session has ended");
         }
 
         let is_same_client = subject.client == Some(client);

@@ -35,7 +35,7 @@ pub(super) struct Subject {
 }
 
 impl Subject {
-    /// Whether a client that proves its credential begins a new session with a token of its own.
+    /// Whether a client that proves its credential begins a new session with its own token.
     pub(super) fn begins_anew(&self, asking: &Asking<'_>, actor: Option<&Actor>) -> bool {
         let end = self.end.min(self.start + asking.registration.session_lifetime);
         let is_over = actor.map_or(end, |actor| end.min(actor.end)) <= asking.now;

@@ -45,13 +45,13 @@ pub(crate) struct Tracked {
 /// The activity of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Activity {
-    /// A TLS handshake is under way. It has a timeout of its own.
+    /// A TLS handshake is under way. It has a separate timeout.
     Handshake,
     /// It waits for a request.
     Idle,
     /// A head has begun to arrive.
     Head,
-    /// A request is being answered of which the body has not arrived. It has a timeout of its own.
+    /// A request is being answered of which the body has not arrived. It has a separate timeout.
     Body,
     /// A request is being answered.
     Busy,
