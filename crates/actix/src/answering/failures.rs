@@ -52,21 +52,21 @@ const WAYS: usize = 8;
 
 /// A row of the table.
 #[derive(Clone, Copy, Default)]
-struct Places([(u64, Failures); WAYS]);
+struct Row([(u64, Failures); WAYS]);
 
-impl Places {
+impl Row {
     fn of(&self, key: u64) -> Failures {
         self.0.iter().find(|(other, _)| *other == key).map(|(_, failures)| *failures).unwrap_or_default()
     }
 
     /// A new key replaces the one with the fewest failures, so that many new keys evict each other and never one that is refused.
     fn put(&mut self, key: u64, failures: Failures) {
-        let place = match self.0.iter_mut().position(|(other, _)| *other == key) {
+        let entry = match self.0.iter_mut().position(|(other, _)| *other == key) {
             Some(at) => self.0.get_mut(at),
             None => self.0.iter_mut().min_by_key(|(_, failures)| failures.expires_at),
         };
-        if let Some(place) = place {
-            *place = (key, failures);
+        if let Some(entry) = entry {
+            *entry = (key, failures);
         }
     }
 }
@@ -74,31 +74,31 @@ impl Places {
 /// The failures of many keys, in a table of fixed size. Keys are hashes that clients cannot predict.
 pub(crate) struct FailureTable {
     allowance: Allowance,
-    places: Box<[Places]>,
+    rows: Box<[Row]>,
 }
 
 impl FailureTable {
     /// Room for at most `keys`.
     pub(crate) fn new(allowance: Allowance, keys: usize) -> Self {
-        Self { allowance, places: vec![Places::default(); (keys / WAYS).max(1)].into() }
+        Self { allowance, rows: vec![Row::default(); (keys / WAYS).max(1)].into() }
     }
 
     /// For how many seconds the key is refused, if it is.
     pub(crate) fn refused_for(&self, key: u64, now: Millis) -> Option<u32> {
-        self.places[self.place(key)].of(key).refused_for(self.allowance, now)
+        self.rows[self.row(key)].of(key).refused_for(self.allowance, now)
     }
 
     /// Counts a failure.
     pub(crate) fn record(&mut self, key: u64, now: Millis) {
         let allowance = self.allowance;
-        let at = self.place(key);
-        let places = &mut self.places[at];
-        places.put(key, places.of(key).and_one_more(allowance, now));
+        let at = self.row(key);
+        let row = &mut self.rows[at];
+        row.put(key, row.of(key).and_one_more(allowance, now));
     }
 
-    fn place(&self, key: u64) -> usize {
+    fn row(&self, key: u64) -> usize {
         // The low bits; the high ones choose the shard.
-        (key % self.places.len() as u64) as usize
+        (key % self.rows.len() as u64) as usize
     }
 }
 
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn ab_03_a_million_keys_need_no_more_room_and_free_none_that_is_refused() {
         let mut table = FailureTable::new(TEN, 1024);
-        let room = table.places.len();
+        let room = table.rows.len();
         let mut state = 1_u64;
         let mut key = || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -162,9 +162,9 @@ mod tests {
         for _ in 0..1_000_000 {
             table.record(key(), 1);
         }
-        assert_eq!(table.places.len(), room);
+        assert_eq!(table.rows.len(), room);
         let refused = hot.iter().filter(|key| table.refused_for(**key, 1).is_some()).count();
-        // Of 64 keys in 128 places a few share one; none shares it with seven others.
+        // Of 64 keys in 128 rows a few share one; none shares it with seven others.
         assert_eq!(refused, hot.len());
         assert_eq!(table.refused_for(key(), 1), None, "a new key has no failures");
     }

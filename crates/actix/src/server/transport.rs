@@ -140,11 +140,11 @@ async fn handshake(
     connection: &Tracked,
 ) -> io::Result<TlsStream<TcpStream>> {
     let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-    let (place, displaced) = handshakes.begin(address);
+    let (permit, displaced) = handshakes.begin(address);
     let shaken = async {
         // A client that has sent nothing gets no buffers.
         tcp.readable().await?;
-        place.speaks();
+        permit.speaks();
         connection.speaks();
         acceptor.accept_with(tcp, |tls| tls.set_buffer_limit(Some(TLS_BUFFER))).await
     };
@@ -156,7 +156,7 @@ async fn handshake(
         Ok(Either::Right(_)) => (Handshake::Displaced, Err(io::ErrorKind::ConnectionAborted.into())),
         Err(_) => (Handshake::TimedOut, Err(io::ErrorKind::TimedOut.into())),
     };
-    place.ended(how);
+    permit.ended(how);
     outcome
 }
 

@@ -1,4 +1,4 @@
-//! Guessing clients over HTTP: AB-01 to AB-04, IC-12, IC-16, D26, HT-19 and HT-22 of the conformance list.
+//! Clients that guess secrets, over HTTP: AB-01 to AB-04, IC-12, IC-16, D26, HT-19 and HT-22 of the conformance list.
 
 use crate::check::*;
 use crate::wire::Wire;

@@ -1,4 +1,4 @@
-//! What holds for every answer to any request: HT-16 to HT-22, HT-30, HT-31, CC-04, IC-16 of the conformance list.
+//! Properties of every answer: HT-16 to HT-22, HT-30, HT-31, CC-04, IC-16 of the conformance list.
 
 use crate::check::*;
 use crate::wire::{Wire, read_answers};

@@ -5,7 +5,7 @@ use crate::database::news::News;
 use crate::database::postgres::Postgres;
 #[cfg(feature = "sqlite")]
 use crate::database::sqlite::Sqlite;
-use crate::database::store_url::{Place, StoreUrl};
+use crate::database::store_url::{Location, StoreUrl};
 use crate::error::StoreError;
 
 /// A database of either kind.
@@ -22,9 +22,9 @@ impl Db {
     pub(crate) async fn connect(url: &StoreUrl) -> Result<Self, StoreError> {
         match &url.0 {
             #[cfg(feature = "sqlite")]
-            Place::Sqlite(path) => Ok(Self::Sqlite(Sqlite::connect(path).await?)),
+            Location::Sqlite(path) => Ok(Self::Sqlite(Sqlite::connect(path).await?)),
             #[cfg(feature = "postgres")]
-            Place::Postgres(url) => Ok(Self::Postgres(Box::new(Postgres::connect(url).await?))),
+            Location::Postgres(url) => Ok(Self::Postgres(Box::new(Postgres::connect(url).await?))),
         }
     }
 

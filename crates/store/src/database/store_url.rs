@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 /// A path that does not start with `/` is relative to the working directory; nothing in it is decoded. Neither `Display` nor
 /// `Debug` shows the password of a URL.
 #[derive(Clone, PartialEq, Eq)]
-pub struct StoreUrl(pub(crate) Place);
+pub struct StoreUrl(pub(crate) Location);
 
 /// The kind of database, and its address.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Location {
     #[cfg(feature = "sqlite")]
     Sqlite(PathBuf),
     #[cfg(feature = "postgres")]
@@ -46,7 +46,7 @@ impl std::str::FromStr for StoreUrl {
 impl StoreUrl {
     #[cfg(feature = "postgres")]
     fn parse_postgres(rest: &str) -> Result<Self, StoreUrlError> {
-        Ok(Self(Place::Postgres(Box::new(PostgresUrl::parse(rest)?))))
+        Ok(Self(Location::Postgres(Box::new(PostgresUrl::parse(rest)?))))
     }
 
     #[cfg(not(feature = "postgres"))]
@@ -56,7 +56,7 @@ impl StoreUrl {
 
     #[cfg(feature = "sqlite")]
     fn parse_path(path: &str) -> Result<Self, StoreUrlError> {
-        Ok(Self(Place::Sqlite(path.into())))
+        Ok(Self(Location::Sqlite(path.into())))
     }
 
     #[cfg(not(feature = "sqlite"))]
@@ -68,7 +68,7 @@ impl StoreUrl {
     #[cfg(feature = "sqlite")]
     #[must_use]
     pub fn sqlite(path: &Path) -> Self {
-        Self(Place::Sqlite(path.to_owned()))
+        Self(Location::Sqlite(path.to_owned()))
     }
 
     /// The file of the database; `None` for PostgreSQL.
@@ -76,9 +76,9 @@ impl StoreUrl {
     pub fn path(&self) -> Option<&Path> {
         match &self.0 {
             #[cfg(feature = "sqlite")]
-            Place::Sqlite(path) => Some(path),
+            Location::Sqlite(path) => Some(path),
             #[cfg(feature = "postgres")]
-            Place::Postgres(_) => None,
+            Location::Postgres(_) => None,
         }
     }
 
@@ -95,9 +95,9 @@ impl StoreUrl {
     pub fn without_password(&self) -> String {
         match &self.0 {
             #[cfg(feature = "sqlite")]
-            Place::Sqlite(path) => format!("sqlite:{}", path.display()),
+            Location::Sqlite(path) => format!("sqlite:{}", path.display()),
             #[cfg(feature = "postgres")]
-            Place::Postgres(url) => url.without_password(),
+            Location::Postgres(url) => url.without_password(),
         }
     }
 
@@ -106,9 +106,9 @@ impl StoreUrl {
     pub fn is_in_the_clear(&self) -> bool {
         match &self.0 {
             #[cfg(feature = "sqlite")]
-            Place::Sqlite(_) => false,
+            Location::Sqlite(_) => false,
             #[cfg(feature = "postgres")]
-            Place::Postgres(url) => url.is_in_the_clear(),
+            Location::Postgres(url) => url.is_in_the_clear(),
         }
     }
 }
@@ -117,9 +117,9 @@ impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             #[cfg(feature = "sqlite")]
-            Place::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Location::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
             #[cfg(feature = "postgres")]
-            Place::Postgres(url) => url.fmt(f),
+            Location::Postgres(url) => url.fmt(f),
         }
     }
 }

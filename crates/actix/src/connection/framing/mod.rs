@@ -21,7 +21,7 @@ const LONGEST_KEPT_LINE: usize = 256;
 /// Where in a request the next byte belongs.
 #[derive(Default)]
 pub(crate) struct Framer {
-    place: Place,
+    position: Position,
     head: Head,
     /// What was read of a chunked body: its data, and the overhead.
     chunked: (u64, u64),
@@ -29,7 +29,7 @@ pub(crate) struct Framer {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Place {
+enum Position {
     #[default]
     Head,
     /// So many bytes of the body are still to come.
@@ -86,37 +86,37 @@ impl Framer {
     pub(crate) fn read(&mut self, bytes: &[u8]) -> Portion {
         let mut portion = Portion { length: 0, ends_head: false };
         while let rest @ [_, ..] = &bytes[portion.length..] {
-            match self.place {
-                Place::Head => {
+            match self.position {
+                Position::Head => {
                     let (length, has_ended) = self.head.read(rest);
                     portion.length += length;
                     if !has_ended {
                         break;
                     }
-                    self.place = self.head.body();
+                    self.position = self.head.body();
                     self.head.clear();
                     self.chunked = (0, 0);
                     portion.ends_head = true;
                 }
-                Place::Body(remaining) => {
+                Position::Body(remaining) => {
                     let length = usize::try_from(remaining).map_or(rest.len(), |n| n.min(rest.len()));
                     portion.length += length;
-                    self.place = match remaining - length as u64 {
-                        0 => Place::Head,
-                        more => Place::Body(more),
+                    self.position = match remaining - length as u64 {
+                        0 => Position::Head,
+                        more => Position::Body(more),
                     };
                 }
-                Place::Chunks(chunk) => {
+                Position::Chunks(chunk) => {
                     let (length, next) = chunk.read(rest);
                     portion.length += length;
-                    self.place = match next {
-                        _ if self.wastes(chunk, length as u64) => Place::Unknown,
-                        Some(Chunk::End) => Place::Head,
-                        Some(next) => Place::Chunks(next),
-                        None => Place::Unknown,
+                    self.position = match next {
+                        _ if self.wastes(chunk, length as u64) => Position::Unknown,
+                        Some(Chunk::End) => Position::Head,
+                        Some(next) => Position::Chunks(next),
+                        None => Position::Unknown,
                     };
                 }
-                Place::Unknown => break,
+                Position::Unknown => break,
             }
             if self.is_between() {
                 break;
@@ -144,27 +144,27 @@ impl Framer {
 
     /// Whether the last request is complete, and nothing of the next was read. Empty lines are nothing.
     pub(crate) fn is_between(&self) -> bool {
-        self.place == Place::Head && self.head.lines == 0 && self.head.line.is_empty()
+        self.position == Position::Head && self.head.lines == 0 && self.head.line.is_empty()
     }
 
     /// Whether the next byte belongs to a head that has begun.
     pub(crate) fn is_in_head(&self) -> bool {
-        self.place == Place::Head && !self.is_between()
+        self.position == Position::Head && !self.is_between()
     }
 
     /// Whether the framing was not understood, so that nothing more is handed out.
     pub(crate) fn is_lost(&self) -> bool {
-        self.place == Place::Unknown
+        self.position == Position::Unknown
     }
 
     /// If the head is larger than [`LARGEST_RAW_HEAD`] or has more than [`MOST_FIELDS`]: the bytes that end it here, so that it
     /// can be answered; from then on nothing more is handed out. Empty if nothing could be answered.
     pub(crate) fn cut_off(&mut self) -> Option<&'static [u8]> {
         let is_large = self.head.bytes > LARGEST_RAW_HEAD || self.head.has_surplus;
-        if self.place != Place::Head || !is_large {
+        if self.position != Position::Head || !is_large {
             return None;
         }
-        self.place = Place::Unknown;
+        self.position = Position::Unknown;
         Some(match (self.head.lines, self.head.line.as_slice()) {
             (0, []) => b"",
             (0, _) => b" HTTP/1.1\r\nHost: _\r\n\r\n",
@@ -251,11 +251,11 @@ impl Head {
     }
 
     /// The body that follows. actix refuses a head with two lengths, or with a length and an encoding.
-    fn body(&self) -> Place {
+    fn body(&self) -> Position {
         match self.content_length {
-            _ if self.is_chunked => Place::Chunks(Chunk::SizeFirst),
-            Some(0) | None => Place::Head,
-            Some(length) => Place::Body(length),
+            _ if self.is_chunked => Position::Chunks(Chunk::SizeFirst),
+            Some(0) | None => Position::Head,
+            Some(length) => Position::Body(length),
         }
     }
 }

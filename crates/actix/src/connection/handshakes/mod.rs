@@ -48,7 +48,7 @@ struct Waiting {
 }
 
 /// The permit of a handshake, until it is dropped.
-pub(crate) struct Place {
+pub(crate) struct Permit {
     handshakes: Handshakes,
     source: IpAddr,
     number: u64,
@@ -69,7 +69,7 @@ impl Handshakes {
 
     /// A permit for one more. It takes that of another if the source has its share or all permits are taken. The receiver fails
     /// when another takes this one.
-    pub(crate) fn begin(&self, address: IpAddr) -> (Place, oneshot::Receiver<()>) {
+    pub(crate) fn begin(&self, address: IpAddr) -> (Permit, oneshot::Receiver<()>) {
         self.figures.handshake_begun();
         let source = site(address);
         let now = Instant::now();
@@ -91,7 +91,7 @@ impl Handshakes {
         let waiting = Waiting { number, since: now, _displace: displace };
         under_way.sources.entry(source).or_default().silent.push_back(waiting);
         drop(under_way);
-        (Place { handshakes: self.clone(), source, number, outcome: Handshake::Failed }, displaced)
+        (Permit { handshakes: self.clone(), source, number, outcome: Handshake::Failed }, displaced)
     }
 
     fn lock(&self) -> MutexGuard<'_, UnderWay> {
@@ -154,7 +154,7 @@ impl Queues {
     }
 }
 
-impl Place {
+impl Permit {
     /// Records that the client has sent something.
     pub(crate) fn speaks(&self) {
         let mut under_way = self.handshakes.lock();
@@ -170,7 +170,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.handshakes.figures.handshake_ended(self.outcome);
         let mut under_way = self.handshakes.lock();

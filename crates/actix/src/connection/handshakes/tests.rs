@@ -1,10 +1,10 @@
-//! Tests whose handshakes are displaced.
+//! Tests which handshakes are displaced.
 
 use super::*;
 use tokio::sync::oneshot::Receiver;
 use tokio::sync::oneshot::error::TryRecvError;
 
-type Begun = (Place, Receiver<()>);
+type Begun = (Permit, Receiver<()>);
 
 fn handshakes(most: usize, share: usize) -> Handshakes {
     let proxies = ["198.51.100.0/24".parse().unwrap()].into_iter().collect();
