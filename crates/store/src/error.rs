@@ -187,7 +187,7 @@ pub enum StoreError {
         reason: String,
     },
     /// The file of a backup exists already.
-    #[error("{path} exists already; a backup never replaces a file", path = path.display())]
+    #[error("{path} is there already; a backup never replaces a file", path = path.display())]
     BackupExists {
         /// The file.
         path: PathBuf,
