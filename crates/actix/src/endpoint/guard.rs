@@ -15,6 +15,9 @@ use actix_web::{Error, HttpMessage};
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 
+/// The target of the events of this module, which the command line limits. It does not follow the path of the module.
+const TARGET: &str = "tokenberg_actix::guard";
+
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Wraps a route of ours.
@@ -34,7 +37,8 @@ pub(crate) async fn guard(
             answer?.map_into_boxed_body()
         }
         Err(fault) => {
-            tracing::warn!(request_id = id.as_str(), reason = %fault, "refused a request because of its head");
+            let request_id = id.as_str();
+            tracing::warn!(target: TARGET, request_id, reason = %fault, "refused a request because of its head");
             let (request, payload) = request.into_parts();
             let mut response = reply::closing(reply::fault(fault), payload);
             response.head_mut().set_connection_type(ConnectionType::Close);
@@ -51,7 +55,7 @@ pub(crate) async fn guard(
 
 /// As an error, because the request that a service response needs is gone.
 fn panicked(id: &RequestId, secure: bool) -> Error {
-    tracing::error!(request_id = id.as_str(), "a handler panicked");
+    tracing::error!(target: TARGET, request_id = id.as_str(), "a handler panicked");
     let mut response = reply::fault(Fault::Panicked);
     finish(response.headers_mut(), id, secure);
     response.head_mut().set_connection_type(ConnectionType::Close);
