@@ -113,7 +113,8 @@ impl Store {
         Ok(append_to_installation(tx, &self.0.links, change).await?.number)
     }
 
-    /// What in the schema of the database is not as the migrations create it: triggers, rules, views in the place of tables.
+    /// Differences between the schema of the database and the one that the migrations create: triggers, rules, views that replace
+    /// tables.
     ///
     /// # Errors
     /// If the store fails.

@@ -337,7 +337,7 @@ async fn se_06_what_no_server_can_read_is_found_although_its_content_is_as_it_wa
     node(&store, 2).await;
     world.execute(keep().leak()).await;
     for (sql, said) in [
-        // A member that is there twice: readers of JSON disagree on which one counts.
+        // A repeated member: readers of JSON disagree on which one counts.
         (
             "UPDATE clients SET rights = replace(rights, '\"serves\":[]', '\"serves\":[],\"serves\":[]') WHERE id = 'etl'",
             "client etl cannot be read",

@@ -8,7 +8,7 @@ use tokenberg_store::{NewSecret, Store};
 use world::chains::*;
 use world::*;
 
-/// What affects servers, and what does not.
+/// The differences that affect servers, and those that do not.
 async fn found(store: &Store) -> (Vec<String>, Vec<String>) {
     let report = store.verify_audit().await.unwrap();
     assert!(report.chains.iter().all(|chain| chain.broken.is_none()), "{report:#?}");
@@ -21,7 +21,7 @@ async fn found(store: &Store) -> (Vec<String>, Vec<String>) {
 
 const ADDED: &str = " is not part of the schema and can change what servers read and write";
 
-/// Statements, what they are reported as, and what takes them back.
+/// Statements, the reported differences, and the statements that undo them.
 fn of_sqlite() -> Vec<(&'static str, Vec<&'static str>, &'static str)> {
     vec![
         (

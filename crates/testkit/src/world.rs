@@ -251,8 +251,7 @@ impl World {
     /// If the key does not sign.
     #[must_use]
     pub fn sign_raw(&self, header: &str, payload: &str) -> String {
-        use base64::Engine;
-        use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+        use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
         let random = SystemRandom::new();
         let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &self.signing().pkcs8, &random)
             .unwrap();

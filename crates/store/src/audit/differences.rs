@@ -113,7 +113,7 @@ pub(crate) fn differences(ledger: &Ledger<'_>, inventory: &Inventory, now: i64) 
     (found.into_iter().map(|(_, difference)| difference).collect(), unstated)
 }
 
-/// Adds what no server can read, unless another difference of it is known.
+/// Adds rows that no server can read, unless another difference of the same thing is known.
 pub(crate) fn add_unreadable(found: &mut Vec<Difference>, unreadable: &BTreeSet<Name>) {
     for thing in unreadable.iter().map(ToString::to_string) {
         if found.iter().all(|difference| difference.thing != thing) {

@@ -182,7 +182,7 @@ impl Lookout {
     }
 }
 
-/// Logs what can change what servers read and write, and was not created by a migration.
+/// Logs differences of the schema that can change what servers read and write.
 pub(crate) async fn log_schema(store: &Store) {
     match store.schema_differences().await {
         Ok(differences) => {

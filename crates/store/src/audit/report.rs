@@ -12,7 +12,7 @@ pub struct AuditReport {
     /// Differences between the configuration and the installation's chain. Empty if that chain is broken: nothing is compared
     /// then.
     pub differences: Vec<Difference>,
-    /// What in the schema of the database is not as the migrations create it.
+    /// Differences between the schema of the database and the one that the migrations create.
     pub schema: Vec<SchemaDifference>,
     /// How many clients, issuers, keys, disabled subjects and revocations were not compared, because the chain was begun by a
     /// version that did not record them. A server of this version records them when it starts.

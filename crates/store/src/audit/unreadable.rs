@@ -1,4 +1,4 @@
-//! Finds what a server could not read, with the functions by which servers read it.
+//! Finds rows that no server could read, with the functions by which servers read them.
 
 use crate::audit::facts::{Kind, Name};
 use crate::database::Tx;
@@ -15,7 +15,7 @@ impl Store {
     /// The names of everything that is configured and that no server of this version could read.
     ///
     /// # Errors
-    /// If the database fails. That a row cannot be read is no error.
+    /// If the database fails. An unreadable row is not an error.
     pub(crate) async fn unreadable(&self, tx: &mut Tx<'_>) -> Result<BTreeSet<Name>, StoreError> {
         let mut found = BTreeSet::new();
         let mut note = |kind: Kind, key: &[&str], read: Result<(), StoreError>| {

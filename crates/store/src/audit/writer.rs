@@ -119,7 +119,7 @@ impl Writer {
             || *held(&self.shared.left_out) != self.reported_left_out
     }
 
-    /// Begins a chain, in the place of one that is not as it was left.
+    /// Begins a chain, to replace one that is not as it was left.
     async fn begin(&mut self, instead: Option<Head>) {
         let mut is_reported = false;
         loop {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// The steps; after the n-th, the schema has version n.
 const STEPS: [&str; 5] = [FIRST, SECOND, THIRD, FOURTH, FIFTH];
 
-/// The table of the versions, which is there before the first step.
+/// The table of the versions, which exists before the first step.
 const VERSIONS: [&str; 2] = [
     "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)",
     "CREATE UNIQUE INDEX IF NOT EXISTS schema_versions ON schema_version (version)",

@@ -29,7 +29,7 @@ pub enum SchemaDeviation {
     Added,
     /// A migration creates it with another definition.
     Changed,
-    /// A migration creates it, and it is not there.
+    /// A migration creates it, and it does not exist.
     Missing,
     /// It belongs to no table of the store, so no statement of a server uses it.
     Unrelated,
