@@ -12,61 +12,17 @@ mod rule;
 mod supposed;
 mod token_remedy;
 mod trace;
+mod verdict;
 
 pub use command::quoted;
 pub use facts::{KeysTold, Named, Registration, SecretFound};
 pub use rule::Rule;
+pub use verdict::{Explanation, Granting, Refusing, Verdict};
 
 use crate::flow::{Answered, Pending, Step};
-use crate::policy::limits::Limits;
 use crate::request::Request;
-use crate::{
-    AccessTokenClaims, Answers, Blocking, Decision, Entropy, KeysUnavailable, OAuthError, Presented, Refusal,
-    Timestamp, TokenEndpoint,
-};
+use crate::{Answers, Blocking, Entropy, Presented, Timestamp, TokenEndpoint};
 use supposed::{Supposed, WithKeys};
-
-/// A decision with all that it was made of. Holds claims, and never a secret or a token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Explanation {
-    /// What was asked and found out, in the order in which it was.
-    pub rules: Vec<Rule>,
-    /// What it came to.
-    pub verdict: Verdict,
-}
-
-/// What a request comes to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It would be granted.
-    Granted(Box<Granting>),
-    /// It is refused.
-    Refused(Box<Refusing>),
-    /// It cannot be said, because keys of another issuer are not to be had.
-    Undecided(KeysUnavailable),
-}
-
-/// What would be granted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Granting {
-    /// What would be signed; its `jti` is that of no token.
-    pub claims: AccessTokenClaims,
-    /// On what it was decided.
-    pub decision: Decision,
-    /// Who allowed what.
-    pub limits: Option<Limits>,
-}
-
-/// Why it is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusing {
-    /// The exact reason, as the log has it.
-    pub refusal: Refusal,
-    /// What the client is told.
-    pub told: OAuthError,
-    /// What would have to change, as a sentence.
-    pub remedy: String,
-}
 
 /// Decides about the request as [`drive`](crate::drive) would, and records each rule that decided. It signs nothing and uses nothing
 /// up: a single-use identifier counts as unused. Everything else comes from `answers` and `blocking`, as for a real request.

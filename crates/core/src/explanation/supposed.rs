@@ -2,7 +2,7 @@
 
 use super::command::fit;
 use super::findings::Findings;
-use super::{Explanation, Verdict};
+use super::verdict::{Explanation, Verdict};
 use crate::{
     AccessTokenClaims, Answers, Blocking, Client, ClientId, CompactJws, Issuer, IssuerRule, Keys,
     KeysUnavailable, NotWritten, Once, Refusal, Revocation, Rights, Secret, SecretDigest, SignatureFault,

@@ -1,8 +1,9 @@
 //! Records a rule for each answer of a request.
 
 use super::facts::{KeysTold, Named, Registration, SecretFound};
+use super::remedy;
 use super::rule::Rule;
-use super::{Explanation, Refusing, Verdict, remedy};
+use super::verdict::{Explanation, Refusing, Verdict};
 use crate::answers::Recollection;
 use crate::flow::{KeysOf, Listener, Step, UseOnce, Who};
 use crate::policy::access_token::{Framed, framed};

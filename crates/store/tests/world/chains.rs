@@ -3,7 +3,7 @@
 use super::{granted, until_written};
 use std::time::Duration;
 use tokenberg_core::Recorder;
-use tokenberg_store::{AuditTrail, Break, Store, TrailOptions, WhenFull};
+use tokenberg_store::{AuditTrail, Break, ChainReport, Store, TrailOptions, WhenFull};
 
 /// A node that has recorded so many decisions and ended.
 pub async fn node(store: &Store, decisions: usize) {
@@ -44,4 +44,23 @@ pub fn watching(store: &Store) -> AuditTrail {
         witness_every: Duration::from_millis(100),
         ..TrailOptions::default()
     })
+}
+
+/// A copy of the audit as it is in the middle, which an attacker may have kept.
+pub const MIDDLE: &str = "CREATE TABLE mid_records AS SELECT * FROM audit_records; \
+    CREATE TABLE mid_heads AS SELECT * FROM audit_heads";
+
+/// Puts a chain back to the middle, with its head.
+pub fn put_back(chain: &str) -> String {
+    format!(
+        "DELETE FROM audit_records WHERE chain = {chain}; DELETE FROM audit_heads WHERE chain = {chain}; \
+         INSERT INTO audit_records SELECT * FROM mid_records WHERE chain = {chain}; \
+         INSERT INTO audit_heads SELECT * FROM mid_heads WHERE chain = {chain}"
+    )
+}
+
+/// All damage that is found in chains.
+pub async fn found(store: &Store) -> Vec<ChainReport> {
+    let report = store.verify_audit().await.unwrap();
+    report.chains.into_iter().filter(|chain| chain.broken.is_some()).collect()
 }
