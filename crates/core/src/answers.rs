@@ -4,7 +4,7 @@
 
 use crate::{
     AccessTokenClaims, Algorithm, Algorithms, AuthMethod, Client, ClientId, CompactJws, DpopProof, Issuer,
-    KeyId, Participant, Principal, Revocation, Secret, SecretDigest, SignatureFault, SubjectStanding,
+    KeyId, Origin, Participant, Principal, Revocation, Secret, SecretDigest, SignatureFault, SubjectStanding,
     Timestamp, TokenReading, TrustedIssuer,
 };
 use std::sync::Arc;
@@ -136,7 +136,8 @@ pub struct Recollection {
     pub subject: SubjectStanding,
     /// The issuer of its subject, where that is another one and still on the list.
     pub issuer: Option<Arc<TrustedIssuer>>,
-    /// Whether the client still has a way of proving itself: one that is proven by other issuers alone needs one of them enabled.
+    /// Whether the client can still authenticate, or its session names the identity by which it did: then that identity decides, which
+    /// is one of the participants.
     pub is_vouched_for: bool,
     /// What the operator decided about those with whose tokens it was obtained, and those who act or acted.
     pub participants: ParticipantsStanding,
@@ -151,7 +152,8 @@ pub enum ParticipantsStanding {
     Gone(Principal),
     /// A client, an issuer or a subject of one is disabled.
     Disabled(Principal),
-    /// No issuer that vouches for this client is trusted and enabled.
+    /// The identity by which this client authenticated is registered for it no longer, or no issuer that vouches for it is trusted and
+    /// enabled.
     NotVouchedFor(ClientId),
 }
 
@@ -175,7 +177,7 @@ impl Recollection {
             answers.subject(foreign, token.issuer_subject().as_str(), token.subject.as_str())
         };
         let issuer = foreign.and_then(|issuer| answers.issuer(issuer.as_str()));
-        let is_vouched_for = client.as_ref().is_none_or(|client| is_vouched_for(answers, client));
+        let is_vouched_for = client.as_ref().is_none_or(|client| is_vouched_for(answers, token, client));
         let participants = participants_standing(answers, token);
         Self {
             revocation: answers.revoked(token),
@@ -201,7 +203,9 @@ fn participants_standing(
             None => match subject.parse().ok().and_then(|id| answers.client(&id)) {
                 None => return Gone(Principal::Client(subject.into())),
                 Some(client) if !client.enabled => return Disabled(Principal::Client(subject.into())),
-                Some(client) if !is_vouched_for(answers, &client) => return NotVouchedFor(client.id.clone()),
+                Some(client) if !is_vouched_for(answers, token, &client) => {
+                    return NotVouchedFor(client.id.clone());
+                }
                 Some(_) => {}
             },
             Some(issuer) => match answers.issuer(issuer.as_str()) {
@@ -215,13 +219,33 @@ fn participants_standing(
             },
         }
     }
+    identities_standing(answers, token)
+}
+
+/// Whether the identities by which clients authenticated are still registered for them. Their issuers and subjects are participants.
+fn identities_standing(answers: &(impl Answers + ?Sized), token: &AccessTokenClaims) -> ParticipantsStanding {
+    use ParticipantsStanding::{Disabled, Gone, NotVouchedFor};
+    for origin in token.origins() {
+        let Origin::Identity { issuer, subject, client: id, .. } = origin else { continue };
+        let Some(client) = answers.client(id) else { return Gone(Principal::Client(id.as_str().into())) };
+        if !client.enabled {
+            return Disabled(Principal::Client(id.as_str().into()));
+        }
+        if !client.rights.federations.iter().any(|registered| registered.is_of(issuer, subject.as_str())) {
+            return NotVouchedFor(client.id.clone());
+        }
+    }
     ParticipantsStanding::Good
 }
 
-/// Whether the client proves itself by a credential of its own, or an issuer that vouches for it is still trusted.
-fn is_vouched_for(answers: &(impl Answers + ?Sized), client: &Client) -> bool {
+/// Whether the token names the identity by which the client authenticated, the client has a credential of its own, or an issuer that
+/// vouches for it is still trusted. Builds of November 2026 issued tokens that do not name the identity.
+fn is_vouched_for(answers: &(impl Answers + ?Sized), token: &AccessTokenClaims, client: &Client) -> bool {
+    let is_of_client =
+        |origin: &Origin| matches!(origin, Origin::Identity { client: id, .. } if *id == client.id);
     let is_trusted = |issuer: &Issuer| answers.issuer(issuer.as_str()).is_some_and(|issuer| issuer.enabled);
     client.rights.auth_method != AuthMethod::Federated
+        || token.origins().any(is_of_client)
         || client.rights.federations.iter().any(|federation| is_trusted(&federation.issuer))
 }
 

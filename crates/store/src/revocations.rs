@@ -197,7 +197,7 @@ impl RevokedIds {
                 self.sessions.find(delegation(session, client).as_str())?;
                 Some(Revocation::Delegation { session: session.clone(), client: client.clone() })
             }
-            Origin::Foreign { .. } => None,
+            Origin::Foreign { .. } | Origin::Identity { .. } => None,
         }
     }
 

@@ -135,7 +135,7 @@ fn check_revocation(claims: &AccessTokenClaims) {
     for origin in claims.origins() {
         let revocation = match origin {
             Origin::Session { session, .. } => of_session(session),
-            Origin::Foreign { since, .. } => {
+            Origin::Foreign { since, .. } | Origin::Identity { since, .. } => {
                 Revocation::Subject { before: since.plus(Lifetime::from_seconds(1)) }
             }
         };

@@ -2,7 +2,7 @@
 
 use super::question::Asks;
 use super::verify_token::KeysOf;
-use super::{find_client, find_issuer, use_once, verify_token};
+use super::{find_client, find_issuer, recall, use_once, verify_token};
 use crate::flow::find_client::Who;
 use crate::policy::foreign_token::text;
 use crate::policy::proof::Authenticated;
@@ -164,7 +164,12 @@ impl Assertion {
             let (policy, now) = (self.policy, self.now);
             let keys = KeysOf::Issuer(Arc::clone(&issuer));
             Ok(verify_token::ask(self.token, keys, now, move |token, verified| {
-                then(client_assertion::check_federated(&policy, client, &token, verified, &issuer, now)?)
+                let vouched =
+                    client_assertion::check_federated(&policy, client, &token, verified, issuer, now)?;
+                let (issuer, names) = vouched.names();
+                Ok(recall::ask_subject(Some(issuer), names, move |standing| {
+                    then(vouched.standing(&standing)?)
+                }))
             }))
         }))
     }

@@ -73,5 +73,5 @@ fn once(subject: &ProvenForeign) -> Option<Once> {
     let claims = subject.claims();
     let id = claims.token_id.clone()?;
     let namespace = format!("jwt_bearer {}", claims.issuer.issuer).into();
-    Some(Once { namespace, id, until: claims.expires_at.plus(claims.issuer.trust.leeway) })
+    Some(Once { namespace, id, until: claims.times.expires_at.plus(claims.issuer.trust.leeway) })
 }

@@ -1,13 +1,15 @@
 //! Does this assertion prove the client? RFC 7521 §4.2, RFC 7523 §3, draft-ietf-oauth-rfc7523bis; SPIFFE and Kubernetes identities.
 
 use super::Policy;
-use super::foreign_times::{self, Bounds};
-use super::foreign_token::{audience, signed_by, text, token_id};
+use super::foreign_times::{self, Bounds, Times};
+use super::foreign_token::{self, audience, signed_by, text, token_id};
 use super::proof::Authenticated;
 use crate::refusal::{AgeLimit, AudienceFault, AudienceRule, NotFederated, Refusal, TokenFault};
+use crate::types::claims;
 use crate::{
-    AuthMethod, ClaimFault, Client, ClientId, CompactJws, Defect, Excerpt, Federation,
-    LONGEST_ASSERTION_LIFETIME, Lifetime, Once, SignatureFault, Timestamp, TrustedIssuer, Verified,
+    AuthMethod, ClaimFault, Client, ClientId, CompactJws, Defect, Excerpt, Federation, Issuer,
+    LONGEST_ASSERTION_LIFETIME, Lifetime, Once, SignatureFault, Subject, SubjectStanding, Timestamp,
+    TrustedIssuer, Verified,
 };
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -71,6 +73,30 @@ fn claims_of_own(
     Ok(Once { namespace, id, until: times.expires_at.plus(LEEWAY) })
 }
 
+/// A foreign identity that stands for a client, whose assertion is good. The operator may have disabled or revoked it.
+pub(crate) struct Vouched {
+    client: Arc<Client>,
+    issuer: Arc<TrustedIssuer>,
+    subject: Subject,
+    times: Times,
+}
+
+impl Vouched {
+    /// The issuer and its subject, and the subject as our tokens would name it.
+    pub(crate) fn names(&self) -> (Issuer, (Subject, Subject)) {
+        let sub = self.issuer.trust.sub_of(self.subject.as_str()).parse();
+        (self.issuer.issuer.clone(), (self.subject.clone(), sub.unwrap_or_else(|_| self.subject.clone())))
+    }
+
+    /// The client, unless the operator has disabled the identity or revoked what it was given until now.
+    pub(crate) fn standing(self, standing: &SubjectStanding) -> Result<Authenticated, Refusal> {
+        let Self { client, issuer, subject, times } = self;
+        foreign_token::check_standing(&issuer, &subject, times, standing)
+            .map_err(Refusal::ClientAssertion)?;
+        Ok(Authenticated::by_identity(client, issuer.issuer.clone(), subject))
+    }
+}
+
 /// Checks a foreign identity that stands for the client. It may be used as often as it is good: whoever made it hands the same
 /// one out for an hour (conformance D16).
 pub(crate) fn check_federated(
@@ -78,14 +104,15 @@ pub(crate) fn check_federated(
     client: Arc<Client>,
     token: &CompactJws,
     verified: Result<Verified, SignatureFault>,
-    issuer: &TrustedIssuer,
+    issuer: Arc<TrustedIssuer>,
     now: Timestamp,
-) -> Result<Authenticated, Refusal> {
-    federated(policy, &client, token, verified, issuer, now).map_err(Refusal::ClientAssertion)?;
+) -> Result<Vouched, Refusal> {
+    let (subject, times) =
+        federated(policy, &client, token, verified, &issuer, now).map_err(Refusal::ClientAssertion)?;
     if !client.enabled {
         return Err(Refusal::DisabledClient(client.id.clone()));
     }
-    Ok(Authenticated::by_credential(client))
+    Ok(Vouched { client, issuer, subject, times })
 }
 
 fn federated(
@@ -95,7 +122,7 @@ fn federated(
     verified: Result<Verified, SignatureFault>,
     issuer: &TrustedIssuer,
     now: Timestamp,
-) -> Result<(), TokenFault> {
+) -> Result<(Subject, Times), TokenFault> {
     let payload = signed_by(token, verified, issuer)?;
     // A trust domain is named by the subject; `iss` of a JWT-SVID is optional and ignored (JWT-SVID §3).
     if !issuer.issuer.is_spiffe() && text(payload, "iss") != Some(issuer.issuer.as_str()) {
@@ -107,7 +134,8 @@ fn federated(
     let subject = sub.and_then(Value::as_str);
     let subject = subject.ok_or_else(|| ClaimFault::new("sub", Defect::of_text(sub, "")))?;
     let (leeway, max_age, limit) = (issuer.trust.leeway, issuer.trust.max_age, AgeLimit::Issuer);
-    foreign_times::check(payload, now, Bounds { leeway, max_age, limit, needs_issued_at: false })?;
+    let times =
+        foreign_times::check(payload, now, Bounds { leeway, max_age, limit, needs_issued_at: false })?;
     let mut registered = client.rights.federations.iter().filter(|f| f.is_of(&issuer.issuer, subject));
     let outcome = |federation: &Federation| {
         check_audience(policy, payload, Some((federation, &client.id)), false)?;
@@ -123,7 +151,9 @@ fn federated(
         }))
     };
     let first = registered.next().ok_or_else(not_federated)?;
-    outcome(first).or_else(|fault| registered.find_map(|other| outcome(other).ok()).ok_or(fault))
+    outcome(first).or_else(|fault| registered.find_map(|other| outcome(other).ok()).ok_or(fault))?;
+    // Sessions name the identity, and the operator disables and revokes it, as any other subject.
+    Ok((claims::parsed(payload, "sub")?, times))
 }
 
 /// An account that was deleted and made again under the same name is another one (conformance WL-12).

@@ -2,11 +2,11 @@
 
 use super::limits::{AudienceCeilings, Ceiling, Limits, Party, ScopeCeiling, ScopeCeilings};
 use super::proof::Authenticated;
-use super::{Policy, binding, rights};
+use super::{Policy, binding, rights, session};
 use crate::refusal::Refusal;
 use crate::request::token_request::ClientCredentialsRequest;
 use crate::types::confirmation::Possession;
-use crate::{AccessTokenClaims, Session, Subject, Timestamp, TokenId};
+use crate::{AccessTokenClaims, Subject, Timestamp, TokenId};
 
 /// The claims of a token for the client itself, which begins a session.
 pub(crate) fn grant(
@@ -38,7 +38,7 @@ pub(crate) fn grant(
         scope,
         actor: None,
         confirmation: binding::of(client, possession, None),
-        session: Session::own(id, now, end),
+        session: session::own(client, id, now, end),
     };
     rights::check_size(&claims)?;
     Ok(claims)

@@ -1,7 +1,7 @@
 //! Is this token of another issuer good, for this use and this client? RFC 8693 §2.1, RFC 7523 §3, OpenID Connect Core 1.0 §3.1.3.7.
 
 use super::Policy;
-use super::foreign_times::{self, Bounds};
+use super::foreign_times::{self, Bounds, Times};
 use super::token_kind;
 use crate::refusal::{
     AgeLimit, AudienceFault, AudienceRule, AuthorizedParty, Involved, Involvement, NotAccepted, Principal,
@@ -12,7 +12,8 @@ use crate::types::provenance::read_may_act;
 use crate::types::subject::SPACE_AT_AN_END;
 use crate::{
     AcceptedAs, Algorithms, ClaimFault, ClientId, CompactJws, Confirmation, Defect, Excerpt, Lifetime,
-    MayAct, Scope, SignatureFault, Subject, SubjectStanding, Timestamp, Trust, TrustedIssuer, Verified,
+    MayAct, Revocation, Scope, SignatureFault, Subject, SubjectStanding, Timestamp, Trust, TrustedIssuer,
+    Verified,
 };
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -31,8 +32,8 @@ pub(crate) struct ForeignClaims {
     pub(crate) subject: Subject,
     /// The same as `sub` of our tokens says it.
     pub(crate) sub: Subject,
-    pub(crate) expires_at: Timestamp,
-    pub(crate) issued_at: Option<Timestamp>,
+    /// `exp` and `iat`.
+    pub(crate) times: Times,
     /// `jti`, if it is a text of up to 256 bytes.
     pub(crate) token_id: Option<Box<str>>,
     pub(crate) confirmation: Option<Confirmation>,
@@ -81,8 +82,7 @@ pub(crate) fn claims(
         issuer: Arc::clone(issuer),
         sub,
         subject,
-        expires_at: times.expires_at,
-        issued_at: times.issued_at,
+        times,
         token_id: token_id(payload)?,
         confirmation: payload.get("cnf").map(Confirmation::read).transpose()?,
         may_act: payload.get("may_act").map(read_may_act).transpose()?,
@@ -238,17 +238,21 @@ pub(crate) fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'
     members.get(name).and_then(Value::as_str)
 }
 
-/// What the operator has decided about the subject since, or before.
-pub(crate) fn standing(claims: &ForeignClaims, standing: &SubjectStanding) -> Result<(), TokenFault> {
+/// Checks what the operator has decided about the subject of a token of the issuer with these times.
+pub(crate) fn check_standing(
+    issuer: &TrustedIssuer,
+    subject: &Subject,
+    times: Times,
+    standing: &SubjectStanding,
+) -> Result<(), TokenFault> {
     if standing.disabled {
-        let user = Principal::User(Some(claims.issuer.issuer.clone()), claims.subject.as_str().into());
+        let user = Principal::User(Some(issuer.issuer.clone()), subject.as_str().into());
         return Err(TokenFault::Disabled(Involved::boxed(Involvement::Subject, user)));
     }
-    match standing.revoked_before {
-        // A token that does not say when it was made may be from before.
-        Some(before) if claims.issued_at.is_none_or(|issued| issued < before) => {
-            Err(TokenFault::Revoked(Box::new(crate::Revocation::Subject { before })))
-        }
-        Some(_) | None => Ok(()),
+    // A token that does not say when it was made may be from before.
+    let is_revoked = |before: &Timestamp| times.issued_at.is_none_or(|at| at < *before);
+    match standing.revoked_before.filter(is_revoked) {
+        Some(before) => Err(TokenFault::Revoked(Box::new(Revocation::Subject { before }))),
+        None => Ok(()),
     }
 }

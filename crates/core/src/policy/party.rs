@@ -76,7 +76,7 @@ impl ProvenForeign {
         standing: SubjectStanding,
         possession: &Possession,
     ) -> Result<Self, TokenFault> {
-        foreign_token::standing(&claims, &standing)?;
+        foreign_token::check_standing(&claims.issuer, &claims.subject, claims.times, &standing)?;
         // RFC 9700 §2.2.1: what is bound to a key is not exchanged without that key.
         if let Some(bound) = claims.confirmation.as_ref().filter(|bound| !possession.fulfils(bound)) {
             return Err(TokenFault::Bound(NotPossessed::boxed(bound, possession)));
@@ -267,7 +267,7 @@ impl ProvenActor {
     pub(crate) fn end(&self) -> Timestamp {
         match self {
             Self::Own(token) => token.claims().session.end,
-            Self::Foreign(token) => token.claims().expires_at,
+            Self::Foreign(token) => token.claims().times.expires_at,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What has been proven so far? Values that exactly one function makes each, and that the next demands.
 
-use crate::{AccessTokenClaims, Client, ClientId};
+use crate::{AccessTokenClaims, Client, ClientId, Issuer, Origin, Subject, Timestamp};
 use std::sync::Arc;
 
 /// A client that has proven who it is.
@@ -11,10 +11,12 @@ pub(crate) struct Authenticated {
 }
 
 /// What the client proved it with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum AuthenticatedBy {
     /// A credential of its own, which a stolen token is not.
     Credential,
+    /// An assertion of another issuer about a subject that stands for the client.
+    Identity(Box<(Issuer, Subject)>),
     /// A token that was issued to it.
     Bearer,
 }
@@ -23,6 +25,11 @@ impl Authenticated {
     /// Only [`super::client_secret`], [`super::client_assertion`] and [`super::certificate`] make one.
     pub(super) fn by_credential(client: Arc<Client>) -> Self {
         Self { client, by: AuthenticatedBy::Credential }
+    }
+
+    /// Only [`super::client_assertion`] makes one.
+    pub(super) fn by_identity(client: Arc<Client>, issuer: Issuer, subject: Subject) -> Self {
+        Self { client, by: AuthenticatedBy::Identity(Box::new((issuer, subject))) }
     }
 
     /// The client to which a proven token was issued.
@@ -38,8 +45,23 @@ impl Authenticated {
         &self.client.id
     }
 
+    /// Whether it authenticated with this request, and not by a token that it obtained before.
     pub(crate) fn with_credential(&self) -> bool {
-        self.by == AuthenticatedBy::Credential
+        match self.by {
+            AuthenticatedBy::Credential | AuthenticatedBy::Identity(_) => true,
+            AuthenticatedBy::Bearer => false,
+        }
+    }
+
+    /// The identity by which it authenticated, as what it obtains now depends on it.
+    pub(crate) fn identity(&self, now: Timestamp) -> Option<Origin> {
+        match &self.by {
+            AuthenticatedBy::Identity(identity) => {
+                let (issuer, subject) = (**identity).clone();
+                Some(Origin::Identity { issuer, subject, client: self.client.id.clone(), since: now })
+            }
+            AuthenticatedBy::Credential | AuthenticatedBy::Bearer => None,
+        }
     }
 }
 

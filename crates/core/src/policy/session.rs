@@ -51,7 +51,15 @@ pub(crate) fn of(
     // What the old session depended on is of no concern to one that begins with the client's credential.
     let mut provenance = Provenance::default();
     add(&mut provenance.origins, actors_origins(parties, now));
+    add_identity(&mut provenance.origins, client, now);
     Ok(Session { provenance: provenance.boxed(), ..Session::own(id.clone(), now, end_of_new(parties, now)?) })
+}
+
+/// The session of a client for itself, which begins here.
+pub(crate) fn own(client: &Authenticated, id: TokenId, now: Timestamp, end: Timestamp) -> Session {
+    let origins: Vec<Origin> = client.identity(now).into_iter().collect();
+    let provenance = Provenance { origins, ..Provenance::default() }.boxed();
+    Session { provenance, ..Session::own(id, now, end) }
 }
 
 /// The session of a user of another issuer, or of an unsecured JWT, begins here.
@@ -60,6 +68,7 @@ fn begun(parties: &Parties<'_>, id: &TokenId, now: Timestamp) -> Result<Session,
     let mut provenance = Provenance { may_act: parties.subject.may_act().cloned(), ..Provenance::default() };
     provenance.subject = issuer_subject(parties, &identity.subject);
     add(&mut provenance.origins, actors_origins(parties, now));
+    add_identity(&mut provenance.origins, parties.client, now);
     Ok(Session {
         subject_issuer: identity.realm.issuer().cloned(),
         asserted: identity.realm == Realm::Asserted,
@@ -76,7 +85,7 @@ fn end_of_new(parties: &Parties<'_>, now: Timestamp) -> Result<Timestamp, Refusa
         ProvenSubject::Asserted(_) | ProvenSubject::Own(_) => actors_end(parties),
         ProvenSubject::Foreign(token) => {
             let claims = token.claims();
-            let subjects = (!claims.issuer.trust.outlives_subject).then_some(claims.expires_at);
+            let subjects = (!claims.issuer.trust.outlives_subject).then_some(claims.times.expires_at);
             subjects.into_iter().chain(actors_end(parties)).min()
         }
     };
@@ -132,6 +141,9 @@ fn provenance(
     actors.retain(|origin| !token.is_some_and(|token| is_of(token, parties.client, origin)));
     if delegation.is_extended || passed_on.is_some() {
         add(&mut provenance.origins, actors);
+        if passed_on.is_some() {
+            add_identity(&mut provenance.origins, parties.client, now);
+        }
     } else if parties.actor.is_some() {
         // Renewals with ever new tokens of the same actor would make the token longer each time, and give nothing that the
         // subject token alone does not.
@@ -182,8 +194,27 @@ fn origin(token: &AccessTokenClaims) -> Origin {
 fn is_of(token: &AccessTokenClaims, client: &Authenticated, origin: &Origin) -> bool {
     match origin {
         Origin::Session { session, client: by, .. } => session == token.session.family() && by == client.id(),
-        Origin::Foreign { .. } => false,
+        Origin::Foreign { .. } | Origin::Identity { .. } => false,
     }
+}
+
+/// Adds the identity by which the client authenticated, where the client joins the session. A renewal adds none, because it grants
+/// nothing that the token alone does not. If the same identity is there already, its earlier time is the stricter one.
+fn add_identity(origins: &mut Vec<Origin>, client: &Authenticated, now: Timestamp) {
+    let Some(identity) = client.identity(now) else { return };
+    if !origins.iter().any(|known| is_same_identity(known, &identity)) {
+        origins.push(identity);
+    }
+}
+
+fn is_same_identity(one: &Origin, other: &Origin) -> bool {
+    let named = |origin: &Origin| match origin {
+        Origin::Identity { issuer, subject, client, .. } => {
+            Some((issuer.clone(), subject.clone(), client.clone()))
+        }
+        Origin::Session { .. } | Origin::Foreign { .. } => None,
+    };
+    named(one).is_some_and(|one| Some(one) == named(other))
 }
 
 /// Adds what is not there yet.

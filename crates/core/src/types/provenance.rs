@@ -58,6 +58,17 @@ pub enum Origin {
         /// When the token was presented.
         since: Timestamp,
     },
+    /// `iss`, `sub`, `client_id`, `since`: the identity at another issuer by which a client authenticated.
+    Identity {
+        /// The issuer.
+        issuer: Issuer,
+        /// Its subject.
+        subject: Subject,
+        /// The client that the identity stands for.
+        client: ClientId,
+        /// When the client presented the assertion.
+        since: Timestamp,
+    },
 }
 
 /// The party that may become the actor, as the issuer of a subject decided (RFC 8693 §4.4). It restricts, and grants nothing.
@@ -86,7 +97,7 @@ impl Origin {
             Self::Session { client, joined, .. } => {
                 Participant { issuer: None, subject: client.as_str(), since: *joined }
             }
-            Self::Foreign { issuer, subject, since } => {
+            Self::Foreign { issuer, subject, since } | Self::Identity { issuer, subject, since, .. } => {
                 Participant { issuer: Some(issuer), subject: subject.as_str(), since: *since }
             }
         }
@@ -167,7 +178,7 @@ impl Serialize for MayAct {
 
 impl Serialize for Origin {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut origin = serializer.serialize_map(Some(3))?;
+        let mut origin = serializer.serialize_map(None)?;
         let since = match self {
             Self::Session { session, client, joined } => {
                 origin.serialize_entry("id", session.as_str())?;
@@ -177,6 +188,12 @@ impl Serialize for Origin {
             Self::Foreign { issuer, subject, since } => {
                 origin.serialize_entry("iss", issuer.as_str())?;
                 origin.serialize_entry("sub", subject.as_str())?;
+                since
+            }
+            Self::Identity { issuer, subject, client, since } => {
+                origin.serialize_entry("iss", issuer.as_str())?;
+                origin.serialize_entry("sub", subject.as_str())?;
+                origin.serialize_entry("client_id", client.as_str())?;
                 since
             }
         };
@@ -277,16 +294,25 @@ fn read_origins(value: &Value) -> Result<Vec<Origin>, ClaimFault> {
 }
 
 fn read_origin(value: &Value) -> Result<Origin, ClaimFault> {
-    let members = value.as_object().filter(|members| members.len() == 3).ok_or_else(|| {
-        ClaimFault::new("with", Defect::of(Some(value), Value::is_object, "an object of three members"))
+    let members = value.as_object().filter(|members| matches!(members.len(), 3 | 4)).ok_or_else(|| {
+        let rule = "an object of three or four members";
+        ClaimFault::new("with", Defect::of(Some(value), Value::is_object, rule))
     })?;
     let since = time(members, "since")?;
-    match members.get("iss") {
-        Some(issuer) => {
+    match (members.get("iss"), members.len()) {
+        (Some(issuer), 3) => {
             let issuer = foreign_issuer(issuer, "iss")?;
             Ok(Origin::Foreign { issuer, subject: parsed(members, "sub")?, since })
         }
-        None => Ok(Origin::Session {
+        (Some(issuer), _) => Ok(Origin::Identity {
+            issuer: foreign_issuer(issuer, "iss")?,
+            subject: parsed(members, "sub")?,
+            client: parsed(members, "client_id")?,
+            since,
+        }),
+        // With four members, one of them is not known.
+        (None, 4) => Err(ClaimFault::missing("iss")),
+        (None, _) => Ok(Origin::Session {
             session: token_id(members, "id")?,
             client: parsed(members, "client_id")?,
             joined: since,
@@ -316,6 +342,7 @@ mod tests {
             json!({"may_act":{"iss":"https://idp.test","sub":"x"},"served":"https://cat.test"}),
             json!({"with":[{"id":"s","client_id":"c2","since":1},{"iss":"https://q.test","sub":"m","since":2}]}),
             json!({"renewed_with":[{"id":"s","client_id":"c2","since":1}]}),
+            json!({"with":[{"iss":"https://q.test","sub":"w","client_id":"job","since":2}]}),
         ] {
             let payload = payload(&members);
             let read = AccessTokenClaims::read(payload.as_object().unwrap()).unwrap();
@@ -362,6 +389,8 @@ mod tests {
             json!({"may_act":{"iss":"https://idp.test","sub":"x","scope":"y"}}),
             json!({"with":[{"id":"s","client_id":"c2","since":1,"until":2}]}),
             json!({"with":[{"iss":"https://q.test","sub":"m","since":2,"id":"s"}]}),
+            json!({"with":[{"iss":"https://q.test","sub":"m","client_id":"","since":2}]}),
+            json!({"with":[{"iss":"https://q.test","sub":"m","client_id":"c2","since":2,"until":3}]}),
         ] {
             let payload = payload(&members);
             let read = AccessTokenClaims::read(payload.as_object().unwrap());

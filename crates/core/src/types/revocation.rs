@@ -80,12 +80,15 @@ impl Revocation {
             (Self::Client { before }, Origin::Session { joined: since, .. })
             | (
                 Self::Subject { before },
-                Origin::Session { joined: since, .. } | Origin::Foreign { since, .. },
+                Origin::Session { joined: since, .. }
+                | Origin::Foreign { since, .. }
+                | Origin::Identity { since, .. },
             ) => since < before,
             (Self::Token(_) | Self::Origin(_), _)
-            | (Self::Session(_) | Self::Delegation { .. } | Self::Client { .. }, Origin::Foreign { .. }) => {
-                false
-            }
+            | (
+                Self::Session(_) | Self::Delegation { .. } | Self::Client { .. },
+                Origin::Foreign { .. } | Origin::Identity { .. },
+            ) => false,
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::output::Output;
 use crate::store_access::StoreLocation;
 use clap::Args;
 use serde_json::json;
-use tokenberg_core::{ClientId, Federation, Issuer, SpiffeId};
+use tokenberg_core::{ClientId, Federation, Issuer, SpiffeId, Subject};
 
 /// `tokenberg client federate`
 #[derive(Debug, Args)]
@@ -95,6 +95,8 @@ fn check(issuer: &Issuer, subject: &str, audience: Option<&str>, uid: Option<&st
             )));
         }
     }
+    // `subject disable` and `revoke --subject` have to be able to name it.
+    subject.parse::<Subject>().map_err(|fault| wrong_usage(format!("--subject: {fault}")))?;
     if !issuer.is_spiffe() {
         if subject.contains('*') {
             warn("--subject is taken to the letter, the asterisk too: only SPIFFE IDs may end in /*");
