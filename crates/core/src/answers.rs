@@ -239,7 +239,7 @@ fn identities_standing(answers: &(impl Answers + ?Sized), token: &AccessTokenCla
 }
 
 /// Whether the token names the identity by which the client authenticated, the client has a credential of its own, or an issuer that
-/// vouches for it is still trusted. Builds of November 2026 issued tokens that do not name the identity.
+/// vouches for it is still trusted. Tokens of earlier builds do not name the identity.
 fn is_vouched_for(answers: &(impl Answers + ?Sized), token: &AccessTokenClaims, client: &Client) -> bool {
     let is_of_client =
         |origin: &Origin| matches!(origin, Origin::Identity { client: id, .. } if *id == client.id);

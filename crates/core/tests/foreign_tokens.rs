@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tokenberg_core::{
     AcceptedAs, Algorithm, KeySource, Lifetime, Refusal, Revocation, SubjectStanding, TokenFault, TokenType,
 };
-use tokenberg_testkit::{Ask, ForeignKey, ISSUER, NOW, World, alice, by_c1, by_c2, trusted};
+use tokenberg_testkit::{Ask, ForeignKey, ISSUER, NOW, RevokedTimes, World, alice, by_c1, by_c2, trusted};
 
 const BAD: &str = "400 invalid_request";
 const IDP: &str = "https://idp.test";
@@ -256,15 +256,35 @@ fn tx_37_cc_19_cve_2026_16103_who_was_disabled_or_taken_off_the_list_stops_at_on
 #[test]
 fn tx_38_cve_2026_8922_what_was_revoked_before_a_time_counts_by_when_it_was_made() {
     let (mut world, key) = world();
-    for (before, iat, good) in
-        [(NOW, NOW, true), (NOW + 1, NOW, false), (NOW + 1, NOW + 1, true), (NOW - 100, NOW - 101, false)]
-    {
+    // The issuer's clock may be ahead by the leeway of 30 s: what it issued before may say that it was issued until then.
+    for (before, iat, good) in [
+        (NOW - 30, NOW, true),
+        (NOW - 29, NOW, false),
+        (NOW, NOW + 30, true),
+        (NOW, NOW + 29, false),
+        (NOW + 1, NOW + 30, false),
+        (NOW - 100, NOW - 101, false),
+    ] {
         let revoked_before = tokenberg_core::Timestamp::from_seconds(before).ok();
-        let standing = SubjectStanding { disabled: false, revoked_before, namesake: None };
+        let standing = SubjectStanding { revoked_before, ..SubjectStanding::default() };
         world.subjects = vec![(IDP.parse().ok(), "alice".to_owned(), standing)];
         let token = key.sign(&alice(&json!({"iat": iat})));
         assert_eq!(world.check(by_c1(id_token(&token))).code() == "200", good, "{before} {iat}");
+        world.subjects.clear();
+        world.before = RevokedTimes::default();
+        world.before.issuer(IDP, before);
+        assert_eq!(world.check(by_c1(id_token(&token))).code() == "200", good, "the issuer: {before} {iat}");
     }
+    // Of a token without `iat` only the end is known: it could not be presented until 24 h before that.
+    world.before = RevokedTimes::default();
+    world.before.issuer(IDP, NOW - 23 * 3600);
+    for (exp, good) in [(NOW + 3600 + 29, false), (NOW + 3600 + 30, true)] {
+        let token = key.sign(&alice(&json!({"iat": null, "aud": ISSUER, "exp": exp})));
+        assert_eq!(world.check(by_c1(jwt(&token))).code() == "200", good, "{exp}");
+    }
+    let revoked_before = tokenberg_core::Timestamp::from_seconds(NOW - 100_000).ok();
+    let standing = SubjectStanding { revoked_before, ..SubjectStanding::default() };
+    world.subjects = vec![(IDP.parse().ok(), "alice".to_owned(), standing)];
     // A token that does not say when it was made may be from before.
     let token = key.sign(&alice(&json!({"iat": null, "aud": ISSUER})));
     let answer = world.check(by_c1(jwt(&token)));

@@ -1,4 +1,4 @@
-//! Revocations of tokens and sessions (RFC 7009 §2), and of all tokens of a client or subject from before a time; conformance
+//! Revocations of tokens and sessions (RFC 7009 §2), and of all tokens of a client, subject or issuer from before a time; conformance
 //! RV-06, RV-08, TX-38.
 
 use crate::audit::Change;
@@ -55,6 +55,13 @@ pub enum NewRevocation {
         /// The time.
         before: Timestamp,
     },
+    /// All tokens for the subjects of the issuer from before a time, and those of clients that authenticated as one of them.
+    Issuer {
+        /// The issuer.
+        issuer: Issuer,
+        /// The time.
+        before: Timestamp,
+    },
 }
 
 impl Store {
@@ -79,14 +86,15 @@ impl Store {
             NewRevocation::Subject { issuer, subject, before } => {
                 (SUBJECT, issuer.as_ref().map_or("", Issuer::as_str), subject.as_str(), before)
             }
+            NewRevocation::Issuer { issuer, before } => (SUBJECT, issuer.as_str(), EVERYBODY, before),
         };
         let before = *before;
         let revoke = self.0.db.change(&[Part::RevokedBefore], |tx| {
             Box::pin(async move {
                 revoke_before(tx, kind, issuer, name, before).await?;
                 let change = Change::new("revoked").with("issuer", Some(issuer).filter(|i| !i.is_empty()));
-                let change = change.with(kind, name).with("before", before.as_seconds());
-                self.record_change(tx, change).await
+                let change = if name == EVERYBODY { change } else { change.with(kind, name) };
+                self.record_change(tx, change.with("before", before.as_seconds())).await
             })
         });
         revoke.await.map(drop)

@@ -87,6 +87,8 @@ async fn configured(store: &Store) {
             subject: "carol".parse().unwrap(),
             before: at(7),
         },
+        NewRevocation::Issuer { issuer: issuer("other"), before: at(7) },
+        NewRevocation::Issuer { issuer: issuer("third"), before: at(3) },
     ] {
         store.revoke(&revocation).await.unwrap();
     }
@@ -241,6 +243,14 @@ fn changes() -> Vec<(String, &'static str)> {
         (
             "DELETE FROM revoked_before WHERE issuer = 'https://third.example'".to_owned(),
             "revocation of all tokens of https://third.example was removed from the store without a record",
+        ),
+        (
+            "DELETE FROM revoked_before WHERE issuer = 'https://other.example'".to_owned(),
+            "revocation of all tokens of https://other.example was removed from the store without a record",
+        ),
+        (
+            "UPDATE revoked_before SET before = before - 2 WHERE issuer = 'https://third.example'".to_owned(),
+            "revocation of all tokens of https://third.example has another value of \"before\"",
         ),
         (
             "DELETE FROM revoked_before WHERE issuer = 'https://idp.example'".to_owned(),

@@ -159,6 +159,11 @@ fn changes() -> Vec<(Value, bool, Change)> {
                 async move { store.revoke(&NewRevocation::Client { id: id("c1"), before: at(5) }).await },
             )
         }),
+        (json!({"change": "revoked", "issuer": IDP, "before": NOW + 5}), false, |store, _| {
+            Box::pin(
+                async move { store.revoke(&NewRevocation::Issuer { issuer: idp(), before: at(5) }).await },
+            )
+        }),
         (json!({"change": "client removed", "client": "c1", "revoked_before": NOW + 9}), true, |store, _| {
             Box::pin(async move { store.remove_client(at(9), &id("c1")).await })
         }),

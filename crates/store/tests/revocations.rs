@@ -4,7 +4,7 @@
 
 mod world;
 
-use tokenberg_core::{AccessTokenClaims, Issuer, Origin, Provenance, Revocation, TokenId};
+use tokenberg_core::{AccessTokenClaims, ClientId, Issuer, Origin, Provenance, Revocation, TokenId};
 use tokenberg_store::{NewRevocation, NewSecret, Store};
 use world::*;
 
@@ -78,6 +78,37 @@ async fn tx_38_the_later_not_before_wins_in_whichever_order() {
         assert_eq!(revoked(&store, &token("c2", 20, "t", "s")).await, None);
         assert_eq!(revoked(&store, &token("c3", 0, "t", "s")).await, None);
     }
+}
+
+#[tokio::test]
+async fn tx_38_law_8_an_issuer_is_revoked_with_its_users_and_the_identities_of_clients() {
+    let Some(world) = World::of_either_kind() else { return };
+    let store = world.open().await;
+    let (idp, other) = ("https://idp.test".parse::<Issuer>().unwrap(), "https://k8s.test".parse().unwrap());
+    for before in [at(20), at(10)] {
+        store.revoke(&NewRevocation::Issuer { issuer: idp.clone(), before }).await.unwrap();
+    }
+    let reason = Revocation::Issuer { before: at(20) };
+    for (issuer, since, is_revoked) in [(&idp, 19, true), (&idp, 20, false), (&other, 19, false)] {
+        let mut of_user = token("c1", since, "t", "s");
+        of_user.session.subject_issuer = Some(issuer.clone());
+        assert_eq!(revoked(&store, &of_user).await, is_revoked.then(|| reason.clone()), "{issuer} {since}");
+        let named = |client: Option<ClientId>| {
+            let (issuer, subject) = (issuer.clone(), "workload".parse().unwrap());
+            match client {
+                Some(client) => Origin::Identity { issuer, subject, client, since: at(since) },
+                None => Origin::Foreign { issuer, subject, since: at(since) },
+            }
+        };
+        for origin in [named(Some(id("c1"))), named(None)] {
+            let mut of_client = token("c1", 0, "t", "s");
+            let origins = vec![origin];
+            of_client.session.provenance = Some(Box::new(Provenance { origins, ..Provenance::default() }));
+            let expected = is_revoked.then(|| Revocation::Origin(Box::new(reason.clone())));
+            assert_eq!(revoked(&store, &of_client).await, expected, "{issuer} {since}");
+        }
+    }
+    assert_eq!(revoked(&store, &token("c1", 0, "t", "s")).await, None);
 }
 
 #[tokio::test]

@@ -153,7 +153,7 @@ async fn tx_37_tokens_of_a_removed_issuer_stay_revoked_when_it_is_trusted_again(
         claims.issued_at = at(issued);
         claims
     };
-    let before = Revocation::Origin(Box::new(Revocation::Subject { before: at(10) }));
+    let before = Revocation::Origin(Box::new(Revocation::Issuer { before: at(10) }));
     for (issuer, issued, is) in [(IDP, 9, true), (IDP, 10, false), (IDP, 11, false), (K8S, 9, false)] {
         let revoked = moment.revoked(&with_actor(issuer, issued));
         assert_eq!(revoked, is.then_some(before.clone()), "{issuer} {issued}");
@@ -293,7 +293,7 @@ async fn tx_37_a_subject_is_disabled_by_issuer_and_name_and_enabled_again() {
         (None, "carol", false, Some(at(5))),
         (Some(&idp), "", false, None),
     ] {
-        let standing = SubjectStanding { disabled, revoked_before, namesake: None };
+        let standing = SubjectStanding { disabled, revoked_before, ..SubjectStanding::default() };
         assert_eq!(moment.subject(issuer, name, name), standing, "{issuer:?} {name}");
     }
     let listed = store.disabled_subjects().await.unwrap();

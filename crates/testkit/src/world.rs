@@ -13,8 +13,8 @@ use tokenberg_core::{
     AccessTokenClaims, Algorithm, Answers, Blocking, Client, ClientId, CompactJws, Entropy, Explanation,
     Introspection, IntrospectionEndpoint, Issuer, KeyMaterial, Keys, KeysUnavailable, Lifetime, Namesake,
     NotGranted, NotWritten, Once, Policy, Presented, PresentedToken, Refusal, Request, Revocation,
-    RevocationEndpoint, Revoked, Revoking, Secret, SecretDigest, SignatureFault, SubjectStanding, Timestamp,
-    TokenEndpoint, TrustedIssuer, Verified, drive, explain, inquire,
+    RevocationEndpoint, Revoked, RevokedBefore as _, Revoking, Secret, SecretDigest, SignatureFault,
+    SubjectStanding, Timestamp, TokenEndpoint, TrustedIssuer, Verified, drive, explain, inquire,
 };
 use tokenberg_jose::{Keyring, generate};
 
@@ -321,7 +321,9 @@ impl Answers for World {
         let disabled = known.into_iter().any(|known| known.disabled);
         let client = sub.parse().ok().filter(|id| self.clients.contains_key(id));
         let namesake = Namesake::find(sub, trusted, client.as_ref(), &self.issuers);
-        SubjectStanding { disabled, revoked_before: revoked_before.max(of_names), namesake }
+        let issuer_revoked_before = issuer.and_then(|issuer| self.before.of_issuer(issuer));
+        let revoked_before = revoked_before.max(of_names);
+        SubjectStanding { disabled, revoked_before, issuer_revoked_before, namesake }
     }
 
     fn nonce(&self, now: Timestamp) -> Option<Box<str>> {

@@ -1,4 +1,5 @@
-//! What is taken back? `tokenberg revoke`: a token and its family, or all that a client or a subject has; RFC 7009, TX-38.
+//! Revokes a token and its family, or all that a client, a subject or the subjects of an issuer have: `tokenberg revoke`; RFC 7009,
+//! TX-38.
 
 use crate::commands::foreign_issuer::foreign;
 use crate::commands::revoke_subject;
@@ -21,32 +22,37 @@ use tokenberg_store::{NewRevocation, Store};
 
 /// `tokenberg revoke`
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("what").required(true), after_help = "\
+#[command(group = ArgGroup::new("what").required(true).multiple(true), after_help = "\
 Examples:
   tokenberg revoke --token-file stolen.token       the token, and all that it was renewed to or exchanged for
   tokenberg revoke --client spark                  what spark has until now; its credential goes on working
   tokenberg revoke --subject spark --before 2026-11-21T21:58:00Z
   tokenberg revoke --subject 00u1alice --issuer https://idp.example
-      what was got for that user; a new login goes on working (`subject disable` stops that, too)
+      what was obtained for that user, or by a client as that workload; a new login goes on working
+      (`subject disable` stops that, too)
+  tokenberg revoke --issuer https://idp.example
+      what was obtained with tokens of that issuer, for users and as workloads, after a key of it leaked; first replace its keys
 
-A running server follows within one second. What was revoked stays so; `client disable` can be taken back.")]
+Tokens of the issuer from before, and up to its --leeway (30s) after, are refused, too: users sign in again, workloads need a
+new token. A running server follows within one second. What was revoked stays so; `client disable` can be taken back.")]
 pub(crate) struct Revoke {
     /// The token in this file, or on standard input for `-`, and all that go back to the same authentication
-    #[arg(long, value_name = "FILE", group = "what", conflicts_with = "before")]
+    #[arg(long, value_name = "FILE", group = "what", conflicts_with_all = ["before", "client", "subject", "issuer"])]
     token_file: Option<PathBuf>,
 
     /// The tokens that were issued to this client
-    #[arg(long, value_name = "ID", group = "what")]
+    #[arg(long, value_name = "ID", group = "what", conflicts_with_all = ["subject", "issuer"])]
     client: Option<ClientId>,
 
-    /// The tokens on behalf of this subject, whichever client has them; a user of another issuer by the issuer's name for it, or with
-    /// the issuer's --subject-prefix
+    /// The tokens on behalf of this subject, whichever client has them, and those that clients obtained as this workload; a user of
+    /// another issuer by the issuer's name for it, or with the issuer's --subject-prefix
     #[arg(long, value_name = "SUB", group = "what")]
     subject: Option<Subject>,
 
-    /// Only the subject of this issuer, which is or was registered, or is our own as TOKENBERG_ISSUER or the configuration file name
-    /// it; without, the subject of that name of every issuer
-    #[arg(long, value_name = "URL", value_parser = foreign, requires = "subject", conflicts_with_all = ["client", "token_file"])]
+    /// With --subject, only the subject of this issuer, which is or was registered, or is our own as TOKENBERG_ISSUER or the configuration
+    /// file name it; --subject alone is the subject of that name of every issuer. Without --subject, all users and workloads of this
+    /// registered issuer
+    #[arg(long, value_name = "URL", group = "what", value_parser = foreign)]
     issuer: Option<Issuer>,
 
     /// Only what goes back to before then: 2026-11-21T21:58:00Z, seconds since 1970, or now
@@ -76,7 +82,10 @@ pub(crate) fn run(
             (None, None, Some(subject)) => {
                 revoke_subject::run(&store, own.as_ref(), asked.issuer, subject, before, output).await
             }
-            (None, None, None) => Err(wrong_usage("nothing is named that could be revoked")),
+            (None, None, None) => match asked.issuer {
+                Some(issuer) => revoke_issuer(&store, issuer, before, output).await,
+                None => Err(wrong_usage("nothing is named that could be revoked")),
+            },
         };
         store.close().await;
         done
@@ -163,6 +172,27 @@ async fn revoke_client(
     output.show(
         || json!({"revoked": "client", "client_id": id, "before": time}),
         || format!("the tokens of client {id} from before {time} are revoked"),
+    )?;
+    Ok(())
+}
+
+async fn revoke_issuer(
+    store: &Store,
+    issuer: Issuer,
+    before: Option<Timestamp>,
+    output: Output,
+) -> anyhow::Result<()> {
+    // A slip of the finger must not pass for done. An issuer that was removed is revoked already.
+    store.issuer(&issuer).await?;
+    let before = match before {
+        Some(time) => time,
+        None => clock::next_second().await?,
+    };
+    store.revoke(&NewRevocation::Issuer { issuer: issuer.clone(), before }).await?;
+    let time = moment_text::written(before);
+    output.show(
+        || json!({"revoked": "issuer", "issuer": issuer, "before": time}),
+        || format!("the tokens for all users and workloads of {issuer} from before {time} are revoked"),
     )?;
     Ok(())
 }

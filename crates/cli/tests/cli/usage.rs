@@ -13,6 +13,7 @@ fn wrong_flags_exit_with_2_and_a_suggestion() {
         (&["key", "rotate", "--alg", "HS256"], "ES256"),
         (&["revoke"], "--token-file"),
         (&["revoke", "--client", "a", "--subject", "b"], "--subject"),
+        (&["revoke", "--token-file", "-", "--issuer", "https://a.example"], "--issuer"),
         (&["revoke", "--token-file", "-", "--before", "now"], "--before"),
         (&["revoke", "--client", "a", "--before", "soon"], "2026-11-21T21:58:00Z"),
         (&["client", "add", "x", "--grant", "password"], "client_credentials"),

@@ -326,6 +326,9 @@ fn standing_told(standing: &SubjectStanding, at: &dyn Fn(Timestamp) -> String) -
     if let Some(before) = standing.revoked_before {
         state += &format!(", and tokens from before {} are revoked", at(before));
     }
+    if let Some(before) = standing.issuer_revoked_before {
+        state += &format!(", and tokens of its issuer from before {} are revoked", at(before));
+    }
     if let Some(namesake) = &standing.namesake {
         state += &format!("; catalogs would take it for {namesake}");
     }

@@ -330,7 +330,7 @@ fn revoked(revocation: &Revocation) -> &'static str {
         Revocation::Session(_) | Revocation::Delegation { .. } => {
             "the party that began the session has to authenticate again: it was revoked"
         }
-        Revocation::Client { .. } | Revocation::Subject { .. } => {
+        Revocation::Client { .. } | Revocation::Subject { .. } | Revocation::Issuer { .. } => {
             "the client, or its user, has to authenticate again: all tokens from before were revoked"
         }
         Revocation::Origin(_) => {

@@ -239,6 +239,9 @@ pub(crate) fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'
 }
 
 /// Checks what the operator has decided about the subject of a token of the issuer with these times.
+///
+/// A token from before a revocation is refused. The clock of the issuer may be ahead of ours by the leeway, so a token that says that it
+/// was issued within the leeway after the revocation may be from before it, too.
 pub(crate) fn check_standing(
     issuer: &TrustedIssuer,
     subject: &Subject,
@@ -249,10 +252,19 @@ pub(crate) fn check_standing(
         let user = Principal::User(Some(issuer.issuer.clone()), subject.as_str().into());
         return Err(TokenFault::Disabled(Involved::boxed(Involvement::Subject, user)));
     }
-    // A token that does not say when it was made may be from before.
-    let is_revoked = |before: &Timestamp| times.issued_at.is_none_or(|at| at < *before);
-    match standing.revoked_before.filter(is_revoked) {
-        Some(before) => Err(TokenFault::Revoked(Box::new(Revocation::Subject { before }))),
+    let Trust { leeway, max_age, .. } = issuer.trust;
+    let is_from = |before: Timestamp, unknown: bool| {
+        times.issued_at.map_or(unknown, |issued| issued < before.plus(leeway))
+    };
+    // A token that does not say when it was issued may be from before.
+    let of_subject = standing.revoked_before.filter(|before| is_from(*before, true));
+    // Tokens without `iat` are not refused for ever: they could not be presented until `max_age` before they expire.
+    let of_issuer = standing
+        .issuer_revoked_before
+        .filter(|before| is_from(*before, times.expires_at < before.plus(max_age).plus(leeway)));
+    let of_subject = of_subject.map(|before| Revocation::Subject { before });
+    match of_subject.or_else(|| of_issuer.map(|before| Revocation::Issuer { before })) {
+        Some(revocation) => Err(TokenFault::Revoked(Box::new(revocation))),
         None => Ok(()),
     }
 }

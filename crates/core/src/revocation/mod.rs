@@ -84,6 +84,7 @@ fn judge(
             Revocation::Token(_)
             | Revocation::Client { .. }
             | Revocation::Subject { .. }
+            | Revocation::Issuer { .. }
             | Revocation::Origin(_),
         )
         | None => Ok(Revoking::Write(Revoke::of(claims, policy, now))),

@@ -35,6 +35,12 @@ pub enum Revocation {
         /// The time.
         before: Timestamp,
     },
+    /// All tokens for the subjects of an issuer from before a time; see [`Revocation::reaches`].
+    #[error("tokens of all subjects of the issuer from before {before} were revoked")]
+    Issuer {
+        /// The time.
+        before: Timestamp,
+    },
     /// Something that the token was obtained with.
     #[error("it was obtained with a token that is revoked: {0}")]
     Origin(Box<Self>),
@@ -55,7 +61,7 @@ impl Revocation {
                 session == token.session.family() && *client == token.client_id
             }
             Self::Client { before } => token.session.joined() < *before,
-            Self::Subject { before } => token.session.start < *before,
+            Self::Subject { before } | Self::Issuer { before } => token.session.start < *before,
             Self::Origin(revocation) => token.origins().any(|origin| revocation.reaches_origin(origin)),
         }
     }
@@ -83,8 +89,12 @@ impl Revocation {
                 Origin::Session { joined: since, .. }
                 | Origin::Foreign { since, .. }
                 | Origin::Identity { since, .. },
-            ) => since < before,
+            )
+            | (Self::Issuer { before }, Origin::Foreign { since, .. } | Origin::Identity { since, .. }) => {
+                since < before
+            }
             (Self::Token(_) | Self::Origin(_), _)
+            | (Self::Issuer { .. }, Origin::Session { .. })
             | (
                 Self::Session(_) | Self::Delegation { .. } | Self::Client { .. },
                 Origin::Foreign { .. } | Origin::Identity { .. },
@@ -104,7 +114,7 @@ pub trait RevokedBefore {
     /// The time before which the tokens for this client were revoked, whichever client has them, because it was removed.
     fn of_removed_client(&self, client: &str) -> Option<Timestamp>;
 
-    /// The time before which the tokens for all subjects of the issuer were revoked, because it was removed.
+    /// The time before which the tokens for all subjects of the issuer were revoked, by the operator or because it was removed.
     fn of_issuer(&self, issuer: &Issuer) -> Option<Timestamp>;
 }
 
@@ -121,9 +131,10 @@ impl Revocation {
         // A user of another issuer, or from an unsecured JWT, who is called like a client is not that client.
         let is_client = token.session.subject_issuer.is_none() && !token.session.asserted;
         let of_removed = is_client.then(|| times.of_removed_client(token.subject.as_str())).flatten();
-        let of_subject = of_subject.max(times.of_issuer(issuer)).max(of_removed);
-        let of_subject = of_subject.map(|before| Self::Subject { before });
-        let direct = of_client.into_iter().chain(of_subject).find(|revocation| revocation.reaches(token));
+        let of_subject = of_subject.max(of_removed).map(|before| Self::Subject { before });
+        let of_issuer = times.of_issuer(issuer).map(|before| Self::Issuer { before });
+        let all = [of_client, of_subject, of_issuer];
+        let direct = all.into_iter().flatten().find(|revocation| revocation.reaches(token));
         direct.or_else(|| {
             let of_participant = |participant| of_participant(&token.issuer, participant, times);
             token.participants().find_map(of_participant).map(|revocation| Self::Origin(Box::new(revocation)))
@@ -142,7 +153,10 @@ fn of_participant(
     if let Some(before) = of_client.filter(|before| since < *before) {
         return Some(Revocation::Client { before });
     }
-    let of_all = issuer.and_then(|issuer| times.of_issuer(issuer));
-    let before = times.of_subject(issuer.unwrap_or(ours), subject).max(of_all)?;
-    (since < before).then_some(Revocation::Subject { before })
+    let of_subject = times.of_subject(issuer.unwrap_or(ours), subject);
+    if let Some(before) = of_subject.filter(|before| since < *before) {
+        return Some(Revocation::Subject { before });
+    }
+    let before = times.of_issuer(issuer?)?;
+    (since < before).then_some(Revocation::Issuer { before })
 }

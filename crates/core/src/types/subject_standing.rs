@@ -10,6 +10,8 @@ pub struct SubjectStanding {
     pub disabled: bool,
     /// Tokens for it from before this time were revoked.
     pub revoked_before: Option<Timestamp>,
+    /// Tokens for every subject of its issuer from before this time were revoked.
+    pub issuer_revoked_before: Option<Timestamp>,
     /// The principal that catalogs would take it for.
     pub namesake: Option<Namesake>,
 }

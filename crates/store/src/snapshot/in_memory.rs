@@ -6,8 +6,8 @@ use crate::revocations::{RevokedBefore, RevokedIds};
 use crate::snapshot::registered::Registered;
 use std::sync::Arc;
 use tokenberg_core::{
-    AccessTokenClaims, Client, ClientId, Issuer, KeyMaterial, Namesake, Revocation, SecretDigest,
-    SubjectStanding, TrustedIssuer,
+    AccessTokenClaims, Client, ClientId, Issuer, KeyMaterial, Namesake, Revocation, RevokedBefore as _,
+    SecretDigest, SubjectStanding, TrustedIssuer,
 };
 
 /// The clients, keys, revocations and trusted issuers of one moment. A snapshot never changes; cloning it is cheap.
@@ -72,6 +72,7 @@ impl Snapshot {
                 .iter()
                 .filter_map(|name| self.revoked_before.of_name(issuer, name))
                 .max(),
+            issuer_revoked_before: issuer.and_then(|issuer| self.revoked_before.of_issuer(issuer)),
             namesake: Namesake::find(sub, trusted, client, self.issuers.in_order()),
         }
     }
