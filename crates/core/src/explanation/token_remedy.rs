@@ -93,6 +93,9 @@ pub(super) fn of(fault: &TokenFault, token: &str, found: &Findings<'_>, policy: 
                 ),
             }
         }
+        TokenFault::NoSubjects(issuer) => {
+            format!("the operator has to accept tokens of {issuer} (issuer change --accept), or the user has no session here")
+        }
         TokenFault::NotAcceptedAs(fault) => match found.trusted(&fault.issuer) {
             Some(known) => format!("`{}`", issuer_change::accept(known, fault.used_as)),
             None => format!("the operator has to accept tokens of {} as {}", fault.issuer, fault.used_as),

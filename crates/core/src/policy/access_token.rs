@@ -94,14 +94,15 @@ pub(crate) fn standing(
         }
     }
     let issuer = claims.session.subject_issuer.as_ref();
+    let mut trusted = recollection.issuer;
     if recollection.subject.disabled {
         let user = Principal::User(issuer.cloned(), claims.issuer_subject().as_str().into());
         return Err(TokenFault::Disabled(Involved::boxed(Involvement::Subject, user)));
     }
     if let Some(issuer) = issuer {
         let of_subject = || Involved::boxed(Involvement::Subject, Principal::Issuer(issuer.clone()));
-        let trusted = recollection.issuer.as_ref().filter(|trusted| trusted.issuer == *issuer);
-        if !trusted.ok_or_else(|| TokenFault::Gone(of_subject()))?.enabled {
+        trusted = trusted.filter(|trusted| trusted.issuer == *issuer);
+        if !trusted.as_ref().ok_or_else(|| TokenFault::Gone(of_subject()))?.enabled {
             return Err(TokenFault::Disabled(of_subject()));
         }
     } else if !claims.session.asserted {
@@ -113,8 +114,8 @@ pub(crate) fn standing(
             return Err(TokenFault::Disabled(subject()));
         }
     }
-    check_name(&claims, recollection.subject.namesake, recollection.issuer.as_deref())?;
-    Ok(StandingToken::new(claims, client, recollection.principal))
+    check_name(&claims, recollection.subject.namesake, trusted.as_deref())?;
+    Ok(StandingToken::new(claims, client, recollection.principal, trusted))
 }
 
 /// RFC 9068 §5: the authorization server should "prevent collisions between sub values", because catalogs decide by `sub`. A client
@@ -138,19 +139,13 @@ fn check_name(
 
 /// Whether the token is for anything that its client may still ask tokens for.
 pub(crate) fn at_home(token: StandingToken) -> Result<StandingToken, TokenFault> {
-    let (client, issuer) = (token.client(), &token.claims().issuer);
-    let is_for_one = token
-        .claims()
-        .audience
-        .iter()
-        .any(|aud| rights::audiences_of_tokens(client, issuer).any(|known| *known == **aud));
-    if is_for_one {
+    let (client, claims) = (token.client(), token.claims());
+    let accepted = || rights::audiences_of_tokens(client, &claims.issuer, claims.session.served().is_some());
+    if claims.audience.iter().any(|aud| accepted().any(|known| *known == **aud)) {
         return Ok(token);
     }
-    let rule = AudienceRule::OfClient {
-        client: client.id.clone(),
-        accepted: Excerpt::of_list(rights::audiences_of_tokens(client, issuer)),
-    };
+    let accepted = Excerpt::of_list(accepted());
+    let rule = AudienceRule::OfClient { client: client.id.clone(), accepted };
     Err(not_for(token.claims(), rule))
 }
 

@@ -74,11 +74,11 @@ fn permission(
 
 /// The audience that the client serves, if the token was sent to it there: so it may have it exchanged onwards. What it obtained
 /// itself was not sent to it; it goes on with what it obtained as the resource server of an audience that it still serves.
-fn served<'a>(client: &'a Authenticated, subject: &ProvenSubject) -> Option<&'a str> {
+pub(crate) fn served<'a>(client: &'a Authenticated, subject: &ProvenSubject) -> Option<&'a str> {
     let token = subject.own()?.claims();
     let mut served = client.client().rights.serves.iter().map(AsRef::as_ref);
     if token.client_id == *client.id() {
-        let known = token.session.provenance.as_ref()?.served.as_deref()?;
+        let known = token.session.served()?;
         return served.find(|audience| *audience == known);
     }
     served.find(|audience| token.audience.iter().any(|aud| **aud == **audience))

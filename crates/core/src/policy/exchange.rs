@@ -30,6 +30,7 @@ pub(crate) fn grant(
     let (scope, targets) = asked;
     let client = parties.client;
     check_name(parties.subject)?;
+    check_issuer(parties.subject)?;
     let delegation = delegation::of(policy, parties)?;
     session::check_unchanged(parties, &delegation, now)?;
     let scope = rights::scope_within(scope, &scope_ceiling(parties), || scope_by_party(parties))?;
@@ -72,11 +73,24 @@ fn check_name(subject: &ProvenSubject) -> Result<(), Refusal> {
     }
 }
 
+/// An issuer that the operator accepts for nothing but identities of clients has no subjects any more. By which kind of token the session
+/// began is not known, so the other kinds stand for it.
+fn check_issuer(subject: &ProvenSubject) -> Result<(), Refusal> {
+    match subject.own().and_then(ProvenToken::issuer) {
+        Some(trusted) if !trusted.trust.names_subjects() => {
+            Err(Refusal::SubjectToken(TokenFault::NoSubjects(Box::new(trusted.issuer.clone()))))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// What everybody who takes part may have: subject, actor, the client as it is registered now, and the subject too
-/// where he is a client of ours (conformance TX-40, TX-42, TX-43, TX-48, TX-66;
-/// RFC 8693 §5 warns of what happens otherwise).
+/// where it is a client of ours or its issuer is registered (conformance TX-40, TX-42, TX-43, TX-48, TX-66;
+/// RFC 8693 §5 warns of what happens otherwise). The claims of the user's own token are not known any more when a token of ours
+/// is renewed, so each mapping of the issuer counts.
 fn scope_ceiling(parties: &Parties<'_>) -> Scope {
     let principal = parties.subject.own().and_then(ProvenToken::principal);
+    let issuer = parties.subject.own().and_then(ProvenToken::issuer);
     let actors = parties.actor.map(ProvenActor::scope);
     // Whoever brings no scope of his own has no more than who acts for him; without an actor he is refused elsewhere.
     let Some(widest) = parties.subject.scope().or(actors) else { return Scope::default() };
@@ -84,6 +98,7 @@ fn scope_ceiling(parties: &Parties<'_>) -> Scope {
         parties.client.client().rights.scope.allows(token)
             && actors.is_none_or(|actors| actors.contains(token))
             && principal.is_none_or(|registered| registered.rights.scope.allows(token))
+            && issuer.is_none_or(|trusted| trusted.trust.may_give(token))
     })
 }
 
@@ -96,9 +111,9 @@ fn audience_ceiling(policy: &Policy, parties: &Parties<'_>, asked: &[Target]) ->
     match parties.subject.own() {
         Some(token) => {
             let mut common = token.claims().audience.clone();
-            let is_registered =
-                |aud: &str| rights::audiences_of_tokens(client, &policy.issuer).any(|known| known == aud);
-            common.retain(|aud| is_registered(aud) && is_actors(aud));
+            let is_served = delegation::served(parties.client, parties.subject).is_some();
+            let registered = || rights::audiences_of_tokens(client, &policy.issuer, is_served);
+            common.retain(|aud| registered().any(|known| *known == **aud) && is_actors(aud));
             common
         }
         None => {
@@ -140,13 +155,20 @@ fn scope_by_party(parties: &Parties<'_>) -> ScopeCeilings {
         let party = Party::Principal(principal.id.clone());
         ceilings.push(Ceiling { party, allowed: registered(principal) });
     }
+    if let Some(trusted) = parties.subject.own().and_then(ProvenToken::issuer) {
+        let party = Party::SubjectIssuer(trusted.issuer.clone());
+        ceilings.push(Ceiling { party, allowed: ScopeCeiling::Held(trusted.trust.widest_scope()) });
+    }
     ceilings
 }
 
 fn audience_by_party(policy: &Policy, parties: &Parties<'_>) -> AudienceCeilings {
     let client = parties.client;
     let registered = match parties.subject.own() {
-        Some(_) => rights::audiences_of_tokens(client.client(), &policy.issuer).map(Into::into).collect(),
+        Some(_) => {
+            let is_served = delegation::served(client, parties.subject).is_some();
+            rights::audiences_of_tokens(client.client(), &policy.issuer, is_served).map(Into::into).collect()
+        }
         None => rights::audiences(client.client(), &policy.issuer).into_owned(),
     };
     let mut ceilings = vec![Ceiling { party: Party::Client(client.id().clone()), allowed: registered }];

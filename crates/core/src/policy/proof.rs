@@ -1,6 +1,6 @@
 //! What has been proven so far? Values that exactly one function makes each, and that the next demands.
 
-use crate::{AccessTokenClaims, Client, ClientId, Issuer, Origin, Subject, Timestamp};
+use crate::{AccessTokenClaims, Client, ClientId, Issuer, Origin, Subject, Timestamp, TrustedIssuer};
 use std::sync::Arc;
 
 /// A client that has proven who it is.
@@ -71,6 +71,7 @@ pub(crate) struct StandingToken {
     claims: Arc<AccessTokenClaims>,
     client: Arc<Client>,
     principal: Option<Arc<Client>>,
+    issuer: Option<Arc<TrustedIssuer>>,
 }
 
 impl StandingToken {
@@ -79,8 +80,9 @@ impl StandingToken {
         claims: Arc<AccessTokenClaims>,
         client: Arc<Client>,
         principal: Option<Arc<Client>>,
+        issuer: Option<Arc<TrustedIssuer>>,
     ) -> Self {
-        Self { claims, client, principal }
+        Self { claims, client, principal, issuer }
     }
 
     pub(crate) fn claims(&self) -> &AccessTokenClaims {
@@ -105,13 +107,14 @@ pub(crate) struct ProvenToken {
     claims: Arc<AccessTokenClaims>,
     client: Arc<Client>,
     principal: Option<Arc<Client>>,
+    issuer: Option<Arc<TrustedIssuer>>,
 }
 
 impl ProvenToken {
     /// Only [`super::access_token::possessed`] makes one.
     pub(super) fn of(token: StandingToken) -> Self {
-        let StandingToken { claims, client, principal } = token;
-        Self { claims, client, principal }
+        let StandingToken { claims, client, principal, issuer } = token;
+        Self { claims, client, principal, issuer }
     }
 
     pub(crate) fn claims(&self) -> &AccessTokenClaims {
@@ -121,5 +124,10 @@ impl ProvenToken {
     /// The registration of the subject, where the subject is a client of ours.
     pub(crate) fn principal(&self) -> Option<&Client> {
         self.principal.as_deref()
+    }
+
+    /// The issuer of the subject as it is registered, where that is another one.
+    pub(crate) fn issuer(&self) -> Option<&TrustedIssuer> {
+        self.issuer.as_deref()
     }
 }

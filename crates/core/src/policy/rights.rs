@@ -76,15 +76,17 @@ pub(crate) fn audiences<'a>(client: &'a Client, issuer: &Issuer) -> Cow<'a, [Box
     Cow::Borrowed(&client.rights.audiences)
 }
 
-/// What a token that was issued to the client may be for: what it may ask for, and what it is the resource server of and
-/// so may have exchanged.
+/// What a token that was issued to the client may be for: what it may ask for and, if it obtained the token as the resource server to
+/// which another client sent it, what it serves.
 pub(crate) fn audiences_of_tokens<'a>(
     client: &'a Client,
     issuer: &'a Issuer,
+    is_served: bool,
 ) -> impl Iterator<Item = &'a str> {
     let Rights { audiences, serves, .. } = &*client.rights;
     let ourselves = audiences.is_empty().then(|| issuer.as_str());
-    ourselves.into_iter().chain(audiences.iter().chain(serves).map(AsRef::as_ref))
+    let served = if is_served { serves.as_slice() } else { &[] };
+    ourselves.into_iter().chain(audiences.iter().chain(served).map(AsRef::as_ref))
 }
 
 /// Whether the token would still travel in a header (conformance AT-08).

@@ -107,6 +107,9 @@ pub enum TokenFault {
     /// No issuer that vouches for its client is trusted and enabled.
     #[error("no issuer that vouches for the client {0}, to which it was issued, is trusted and enabled")]
     NotVouchedFor(Box<crate::ClientId>),
+    /// The operator accepts no tokens of the issuer of its subject but as identities of clients.
+    #[error("tokens of {0}, the issuer of its subject, are accepted as identities of clients only")]
+    NoSubjects(Box<crate::Issuer>),
     /// The operator does not accept tokens of its issuer as this.
     #[error("{0}")]
     NotAcceptedAs(Box<NotAccepted>),
@@ -216,6 +219,7 @@ impl TokenFault {
             | Self::Revoked(_)
             | Self::Gone(_)
             | Self::NotVouchedFor(_)
+            | Self::NoSubjects(_)
             | Self::TooLongLived { .. }
             | Self::TooOld { .. }
             | Self::MayNotAct(_)

@@ -50,6 +50,12 @@ impl ScopeMapping {
         &self.claim
     }
 
+    /// What the mapping gives to a subject with the claim.
+    #[must_use]
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
     /// What the mapping gives to a subject with these claims, if anything.
     #[must_use]
     pub fn scope_for(&self, claims: &Map<String, Value>) -> Option<&Scope> {

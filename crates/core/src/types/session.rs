@@ -54,6 +54,12 @@ impl Session {
         self.provenance.as_ref()?.branch.as_ref()
     }
 
+    /// The audience as whose resource server the client obtained the token.
+    #[must_use]
+    pub fn served(&self) -> Option<&str> {
+        self.provenance.as_ref()?.served.as_deref()
+    }
+
     /// The subject as its issuer calls it, where `sub` of the token has the issuer's prefix before it.
     #[must_use]
     pub fn issuer_subject(&self) -> Option<&Subject> {

@@ -99,6 +99,18 @@ impl Trust {
         }
     }
 
+    /// Whether a subject of the issuer may have the scope-token, whatever its claims say: by the scope of every subject or by a mapping.
+    #[must_use]
+    pub fn may_give(&self, token: &str) -> bool {
+        self.scope.contains(token) || self.map.iter().any(|mapping| mapping.scope().contains(token))
+    }
+
+    /// All that a subject of the issuer may have: the scope of every subject, and that of all mappings.
+    #[must_use]
+    pub fn widest_scope(&self) -> Scope {
+        self.map.iter().fold(self.scope.clone(), |all, mapping| all.union(mapping.scope()))
+    }
+
     /// The algorithms that are accepted, as a set; an empty one accepts each that its keys have.
     #[must_use]
     pub fn accepted_algorithms(&self) -> Algorithms {
