@@ -43,8 +43,15 @@ fn histories_reach_what_the_laws_are_about() {
 #[test]
 fn tx_37_a_later_prefix_ends_no_session_although_the_prefixed_name_is_that_of_a_disabled_subject() {
     let mut history = History::new();
-    let prefix =
-        |has_prefix| Event::Issuer { issuer: 1, has_prefix, of_other: false, shared: false, outlives: true };
+    let prefix = |has_prefix| Event::Issuer {
+        issuer: 1,
+        has_prefix,
+        of_other: false,
+        shared: false,
+        outlives: true,
+        is_narrow: false,
+        names_subjects: true,
+    };
     let alice = User { issuer: 1, name: 0, end: 15, may_act: 15, bound: Bound::default() };
     let begun = Event::User {
         user: alice,
@@ -76,7 +83,7 @@ fn missing(reached: &BTreeMap<String, usize>) -> Vec<&'static str> {
 }
 
 /// What has to be reached; alternatives are separated by "|".
-const EXPECTED: [&str; 91] = [
+const EXPECTED: [&str; 106] = [
     "granted: a user from an unsecured JWT",
     "granted: a user of an issuer",
     "granted: a user whose issuer has a prefix",
@@ -93,6 +100,8 @@ const EXPECTED: [&str; 91] = [
     "granted: passed on",
     "granted: renewed with an actor",
     "granted: obtained with three",
+    "granted: obtained as a foreign identity",
+    "client federate",
     "client change",
     "client remove",
     "clock set back",
@@ -114,6 +123,13 @@ const EXPECTED: [&str; 91] = [
     "subject disable ended a token by its subject",
     "revoke --subject ended a token by its subject",
     "subject disable ended a token by its foreign actor | revoke --subject ended a token by its foreign actor",
+    "subject disable ended a token by its identity",
+    "revoke --subject ended a token by its identity",
+    "issuer disable ended a token by its identity",
+    "issuer remove ended a token by its identity",
+    "client federate --remove ended a token by its identity",
+    "revoke --issuer ended a token by its identity",
+    "revoke --issuer ended a token by its subject",
     "revoke --token-file ended a token by its session",
     "revoke --token-file ended a token by its origin",
     "RFC 7009 revoked a session of the client: ended a token of it",
@@ -125,6 +141,7 @@ const EXPECTED: [&str; 91] = [
     "ended: 8: an actor is disabled or gone",
     "ended: 8: its client or its subject is disabled or gone",
     "ended: 8: its session was revoked",
+    "ended: 8: an identity stands for its client no longer",
     "ended: 8: what a party of it obtained before was revoked",
     "ended: 8: what it was obtained with was revoked",
     "ended: 8: what its client has of the session was revoked",
@@ -147,17 +164,21 @@ const EXPECTED: [&str; 91] = [
     "refused: 7: the foreign token is bound",
     "refused: 7: the subject token is bound",
     "refused: 8: an actor is disabled or gone",
+    "refused: 8: an identity stands for its client no longer",
+    "refused: 8: the assertion is from before a revocation",
     "refused: 8: its session was revoked",
     "refused: 8: the foreign token is from before a revocation",
     "refused: 8: what a party of it obtained before was revoked",
     "refused: 8: what it was obtained with was revoked",
     "refused: 8: what its client has of the session was revoked",
+    "refused: 9: its issuer has no subjects any more",
     "refused: 9: the client has no right to it",
     "refused: CC-17: it is the name of another principal",
     "refused: CC-17: it is the name of another principal now",
     "refused: DP-13: the client gets tokens with a DPoP proof only",
     "refused: GB-06: the assertion lives too long",
     "refused: TX-25: the client may not use the grant",
+    "refused: TX-37: the identity of the client is disabled",
     "refused: TX-37: the subject or its issuer is disabled",
     "refused: TX-37: the user is disabled",
     "refused: TX-58, TX-61: the actor token is not the client's own",
@@ -167,5 +188,6 @@ const EXPECTED: [&str; 91] = [
     "refused: the client is not authenticated",
     "refused: the foreign token has expired, or is of the future",
     "refused: the issuer is not trusted",
+    "refused: tokens of the issuer are accepted as identities of clients only",
     "refused: the key that signed it was revoked",
 ];

@@ -13,6 +13,11 @@ pub fn commands(change: &Change, is_registered: bool, token: Option<&Token>, now
         Change::Client { id, registration } => added(id, registration),
         Change::EnableClient { id, enabled } => one(&["client", enable(*enabled), id]),
         Change::RemoveClient { id } => one(&["client", "remove", id]),
+        Change::Identity { client, issuer, subject, stands } => {
+            let mut federate = federate(client, issuer, subject);
+            federate.extend((!stands).then(|| "--remove".to_owned()));
+            vec![federate]
+        }
         Change::Issuer { issuer, terms } => vec![trusted(issuer, terms)],
         Change::EnableIssuer { issuer, enabled } => one(&["issuer", enable(*enabled), issuer]),
         Change::RemoveIssuer { issuer } => one(&["issuer", "remove", issuer]),
@@ -34,6 +39,9 @@ pub fn commands(change: &Change, is_registered: bool, token: Option<&Token>, now
             revoke[0].extend(issuer.into_iter().flat_map(|i| ["--issuer".to_owned(), i.to_owned()]));
             revoke
         }
+        Change::RevokeIssuer { issuer, ago } => {
+            one(&["revoke", "--issuer", issuer, "--before", &before(*ago)])
+        }
         Change::RotateKey => one(&["key", "rotate", "--now"]),
         Change::RevokeKey { .. } => one(&["key", "revoke", token.map_or("", |token| &token.key)]),
     }
@@ -45,7 +53,8 @@ fn enable(enabled: bool) -> &'static str {
 
 fn added(id: &str, registration: &Registration) -> Vec<Vec<String>> {
     let mut add = vec!["client".to_owned(), "add".to_owned(), id.to_owned()];
-    let mut then = Vec::new();
+    let then =
+        registration.identities.iter().map(|(issuer, subject)| federate(id, issuer, subject)).collect();
     match registration.credential {
         Credential::Secret => {}
         Credential::Certificate(subject) => {
@@ -54,17 +63,17 @@ fn added(id: &str, registration: &Registration) -> Vec<Vec<String>> {
         Credential::Key => {
             add.extend(["--auth-method", "private_key_jwt", "--jwks", "signer.jwks"].map(str::to_owned));
         }
-        Credential::Federated(issuer, subject) => {
-            add.extend(["--auth-method", "federated"].map(str::to_owned));
-            let federate = ["client", "federate", id, "--issuer", issuer, "--subject", subject];
-            then.push(federate.map(str::to_owned).to_vec());
-        }
+        Credential::None => add.extend(["--auth-method", "federated"].map(str::to_owned)),
     }
     if registration.dpop_bound {
         add.push("--dpop-bound".to_owned());
     }
     add.extend(rights(registration));
     [vec![add], then].concat()
+}
+
+fn federate(client: &str, issuer: &str, subject: &str) -> Vec<String> {
+    ["client", "federate", client, "--issuer", issuer, "--subject", subject].map(str::to_owned).to_vec()
 }
 
 fn changed(id: &str, registration: &Registration) -> Vec<String> {
@@ -120,8 +129,8 @@ fn trusted(issuer: &str, terms: &Terms) -> Vec<String> {
         issuer,
         "--jwks",
         &file,
-        "--accept",
-        "id_token,jwt,access_token,jwt_bearer",
+        "--leeway",
+        "5s",
         "--audience",
         "everybody",
         "--scope",
@@ -130,6 +139,9 @@ fn trusted(issuer: &str, terms: &Terms) -> Vec<String> {
     ]
     .map(str::to_owned)
     .to_vec();
+    if terms.names_subjects {
+        add.extend(["--accept", "id_token,jwt,access_token,jwt_bearer"].map(str::to_owned));
+    }
     if let Some(prefix) = terms.prefix {
         add.extend(["--subject-prefix".to_owned(), prefix.to_owned()]);
     }

@@ -1,15 +1,15 @@
 //! Aims changes at the parties of recent tokens: a change that affects no token tests no law.
 
 use super::around::COMPARED;
-use super::cast::{CLIENTS, ROBOTS, USERS};
+use super::cast::{CLIENTS, ROBOTS, USERS, WORKLOADS, registration};
 use super::player::Player;
 use super::reached::parties;
 use super::site::Site;
-use crate::laws::{Asks, By, Origin, Presented, Principal, Realm, Request, Token};
+use crate::laws::{Asks, Origin, Presented, Principal, Realm, Request, Token};
 use std::cmp::Reverse;
 
 /// The roles of parties, the rarest first.
-const ROLES: [&str; 5] = ["origin", "actor", "foreign actor", "subject", "client"];
+const ROLES: [&str; 6] = ["origin", "actor", "foreign actor", "identity", "subject", "client"];
 
 impl<S: Site> Player<S> {
     fn latest_tokens(&self) -> impl Iterator<Item = &Token> {
@@ -24,7 +24,7 @@ impl<S: Site> Player<S> {
             for client in CLIENTS.into_iter().filter(|client| *client != tokens[index].client) {
                 for actor in [None, self.model.latest_own(client).map(Presented::Own)] {
                     let asks = Asks::Exchange { subject: Presented::Own(index), actor };
-                    let request = self.request(By::Credential(client), asks, scope, None, true);
+                    let request = self.request(self.way(client), asks, scope, None, true);
                     let expected = self.model.judge(&request, now);
                     good.extend(
                         expected.map(|expected| (expected.chain.len() + expected.with.len(), request)),
@@ -63,6 +63,28 @@ impl<S: Site> Player<S> {
         chosen.map_or(CLIENTS[number / 2 % CLIENTS.len()], |token| token.client)
     }
 
+    /// The foreign identity to take from its client or to give back: client, issuer and subject. With an odd number it is one by which a
+    /// recent token was obtained.
+    pub(super) fn identity_to_change(&self, number: usize) -> (&'static str, &'static str, &'static str) {
+        let all = CLIENTS.into_iter().flat_map(|client| {
+            let identities = registration(client, self.tempo).identities;
+            identities.into_iter().map(move |(issuer, subject)| (client, issuer, subject))
+        });
+        let all: Vec<_> = all.collect();
+        let is_of = |origin: &Origin| match origin {
+            Origin::Identity(identity, of, _) => {
+                let is_it = |known: &&(&'static str, &'static str, &'static str)| {
+                    (known.0, Realm::Of(known.1), known.2) == (of, identity.realm, &*identity.name)
+                };
+                all.iter().find(is_it).copied()
+            }
+            Origin::Session(..) | Origin::Foreign(..) => None,
+        };
+        let of_latest = || self.latest_tokens().flat_map(|token| &token.with).find_map(is_of);
+        let chosen = if number % 2 == 1 { of_latest() } else { None };
+        chosen.unwrap_or(all[number / 2 % all.len()])
+    }
+
     /// The client to revoke, disable or remove: with an odd number a party of a recent token.
     pub(super) fn client_to_change(&self, number: usize) -> &'static str {
         let known = |id: &str| CLIENTS.into_iter().find(|client| *client == id);
@@ -73,7 +95,7 @@ impl<S: Site> Player<S> {
     /// The subject to revoke or disable, if the number is odd: a party of a recent token.
     pub(super) fn subject_to_change(&self, number: usize) -> Option<(Realm, &'static str)> {
         let party = self.party(number, |party| party.realm != Realm::Ours)?;
-        let name = USERS.into_iter().chain(ROBOTS).find(|name| *name == party.name)?;
+        let name = USERS.into_iter().chain(ROBOTS).chain(WORKLOADS).find(|name| *name == party.name)?;
         Some((party.realm, name))
     }
 

@@ -2,7 +2,7 @@
 
 use super::player::Player;
 use super::site::Site;
-use crate::laws::{Asks, By, Change, Presented, Request};
+use crate::laws::{Asks, Change, Presented, Request};
 
 /// How many of the latest tokens are compared before and after a change.
 pub(super) const COMPARED: usize = 16;
@@ -23,6 +23,8 @@ impl<S: Site> Player<S> {
             | Change::Subject { .. }
             | Change::RevokeClient { .. }
             | Change::RevokeSubject { .. }
+            | Change::RevokeIssuer { .. }
+            | Change::Identity { .. }
             | Change::RotateKey => None,
         };
         let ended = self.around(|player| {
@@ -75,7 +77,7 @@ impl<S: Site> Player<S> {
     }
 
     fn renewal(&self, index: usize) -> Request {
-        let by = By::Credential(self.model.tokens[index].client);
+        let by = self.way(self.model.tokens[index].client);
         let asks = Asks::Exchange { subject: Presented::Own(index), actor: None };
         self.request(by, asks, "", None, true)
     }

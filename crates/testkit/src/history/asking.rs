@@ -1,6 +1,6 @@
 //! Encodes a request of the model for the wire.
 
-use super::cast::{ISSUERS, WORKLOAD};
+use super::cast::{ISSUERS, registration};
 use super::player::Player;
 use super::site::Site;
 use crate::laws::{Asks, By, Credential, Foreign, Presented, Request};
@@ -26,10 +26,7 @@ impl<S: Site> Player<S> {
                 ask
             }
         };
-        let mut ask = match request.by {
-            By::Credential(client) => self.authenticated(ask, client),
-            By::Bearer(index) => ask.bearer(&self.model.tokens[index].text),
-        };
+        let mut ask = self.authenticated(ask, request.by);
         if !request.scope.is_empty() {
             ask = ask.with("scope", request.scope);
         }
@@ -47,11 +44,33 @@ impl<S: Site> Player<S> {
         }
     }
 
-    /// The request with the credential of the client.
-    pub(super) fn authenticated(&mut self, ask: Ask, client: &str) -> Ask {
-        let registration = super::cast::registration(client, self.tempo);
+    /// One of the ways in which the client authenticates now, another one each time.
+    pub(super) fn way(&self, client: &'static str) -> By {
+        let initial = registration(client, self.tempo);
+        let own = usize::from(initial.credential != Credential::None);
+        let known = self.model.register.client(client).filter(|known| own + known.identities.len() > 0);
+        let identities = &known.unwrap_or(&initial).identities;
+        match self.made as usize % (own + identities.len()) {
+            0 if own > 0 => By::Credential(client),
+            number => By::Identity { client, issuer: identities[number - own].0 },
+        }
+    }
+
+    /// The request, authenticated in this way.
+    pub(super) fn authenticated(&mut self, ask: Ask, by: By) -> Ask {
         let now = self.site.now();
-        match registration.credential {
+        let client = match by {
+            By::Bearer(index) => return ask.bearer(&self.model.tokens[index].text),
+            By::Identity { client, issuer } => {
+                let initial = registration(client, self.tempo);
+                let subject = initial.identities.iter().find(|known| known.0 == issuer).map(|known| known.1);
+                let claims =
+                    json!({"iss": issuer, "sub": subject, "aud": ISSUER, "iat": now, "exp": now + 60});
+                return ask.assertion(&self.key_of(issuer).sign(&claims));
+            }
+            By::Credential(client) => client,
+        };
+        match registration(client, self.tempo).credential {
             Credential::Secret => ask.basic(client, &self.site.secret(client)),
             Credential::Certificate(_) => ask.with("client_id", client),
             Credential::Key => {
@@ -59,11 +78,7 @@ impl<S: Site> Player<S> {
                 let claims = json!({"iss": client, "sub": client, "aud": ISSUER, "iat": now, "exp": now + 60, "jti": id});
                 ask.assertion(&self.keys.signer.sign(&claims))
             }
-            Credential::Federated(issuer, _) => {
-                let claims =
-                    json!({"iss": issuer, "sub": WORKLOAD, "aud": ISSUER, "iat": now, "exp": now + 60});
-                ask.assertion(&self.key_of(issuer).sign(&claims))
-            }
+            Credential::None => ask.with("client_id", client),
         }
     }
 

@@ -3,9 +3,9 @@
 use crate::ISSUER;
 use crate::laws::{Credential, Pattern, Registration, Terms};
 
-/// An issuer whose users keep the names that it gives them.
+/// An issuer whose users keep the names that it gives them, which also names a workload of `job` and one of `spark`.
 pub const IDP: &str = "https://idp.test";
-/// An issuer with a prefix, which also names robots that act for others, and the workload that authenticates the client `job`.
+/// An issuer with a prefix, which also names robots that act for others, and a workload of the client `job`.
 pub const Q: &str = "https://q.test";
 /// Both.
 pub const ISSUERS: [&str; 2] = [IDP, Q];
@@ -27,8 +27,8 @@ pub const NAMESAKE: &str = "dora";
 pub(super) const USERS: [&str; 5] = ["alice", "bob", "spark", NAMESAKE, "q:alice"];
 /// The actors with a token of an issuer, by number of the issuer.
 pub(super) const ROBOTS: [&str; 2] = ["agent", "robot"];
-/// The workload of `Q` that authenticates the client `job`.
-pub const WORKLOAD: &str = "workload";
+/// The workloads: of `Q` and of `IDP` that authenticate the client `job`, and of `IDP` that authenticates `spark`.
+pub(super) const WORKLOADS: [&str; 3] = ["workload", "pipeline", "pod"];
 
 /// The subjects of the certificates: two of the client `vault`, and one of no client.
 pub const CERTIFICATES: [&str; 3] = ["CN=vault", "CN=vault", "CN=stranger"];
@@ -55,6 +55,7 @@ pub fn terms(issuer: &str) -> Terms {
         shared: false,
         outlives: issuer == IDP,
         scope: "catalog ns:read",
+        names_subjects: true,
     }
 }
 
@@ -65,6 +66,7 @@ pub fn registration(id: &str, tempo: Tempo) -> Registration {
     let base = Registration {
         enabled: true,
         credential: Credential::Secret,
+        identities: Vec::new(),
         grants: [true; 3],
         scope: "catalog ns:read ns:write",
         audiences: vec![CAT, NEXT],
@@ -84,6 +86,7 @@ pub fn registration(id: &str, tempo: Tempo) -> Registration {
             ..base
         },
         "spark" => Registration {
+            identities: vec![(IDP, WORKLOADS[2])],
             scope: "catalog ns:read",
             session_lifetime: tempo.session / 2,
             may_act_for: vec![of("*", "*")],
@@ -110,7 +113,8 @@ pub fn registration(id: &str, tempo: Tempo) -> Registration {
             ..base
         },
         "job" => Registration {
-            credential: Credential::Federated(Q, WORKLOAD),
+            credential: Credential::None,
+            identities: vec![(Q, WORKLOADS[0]), (IDP, WORKLOADS[1])],
             may_act_for: vec![of(IDP, "*"), of(ISSUER, "signer")],
             ..base
         },

@@ -4,7 +4,7 @@ use super::cast::{CLIENTS, ISSUERS, NAMESAKE, Q, USERS, registration, terms};
 use super::event::{Event, Right};
 use super::player::Player;
 use super::site::Site;
-use crate::laws::{Change, Credential, Principal, Realm, Registration, Terms};
+use crate::laws::{Change, Principal, Realm, Registration, Terms};
 
 impl<S: Site> Player<S> {
     /// The change that the event stands for now. A change without effect is inverted, so that a long history does not end with
@@ -37,6 +37,11 @@ impl<S: Site> Player<S> {
                 let others = ISSUERS.into_iter().filter(|issuer| is_meant(issuer)).filter_map(own).collect();
                 Some(Change::RevokeSubject { realm, name, others, ago: ago.into() })
             }
+            Event::RevokeIssuer { issuer, ago } => {
+                let issuer = ISSUERS[issuer];
+                register.issuer(issuer)?;
+                Some(Change::RevokeIssuer { issuer, ago: ago.into() })
+            }
             Event::EnableClient { client, enabled } => {
                 let id = self.client_to_change(client);
                 let known = register.client(id)?;
@@ -44,6 +49,11 @@ impl<S: Site> Player<S> {
             }
             Event::RemoveClient { client } => self.register_or_remove(self.client_to_change(client)),
             Event::Namesake => self.register_or_remove(NAMESAKE),
+            Event::Right { client, right: Right::Identity, .. } => {
+                let (id, issuer, subject) = self.identity_to_change(client);
+                let stands = !register.client(id)?.identities.contains(&(issuer, subject));
+                self.identity(id, issuer, subject, stands)
+            }
             Event::Right { client, right, is_given } => {
                 let id = self.client_of_right(client);
                 let initial = registration(id, self.tempo);
@@ -76,7 +86,7 @@ impl<S: Site> Player<S> {
                     }
                 })
             }
-            Event::Issuer { issuer, has_prefix, of_other, shared, outlives } => {
+            Event::Issuer { issuer, has_prefix, of_other, shared, outlives, is_narrow, names_subjects } => {
                 let issuer = ISSUERS[issuer];
                 let prefix = if (issuer == Q) != of_other { "q:" } else { "p:" };
                 let initial = register.issuer(issuer).copied().unwrap_or_else(|| terms(issuer));
@@ -84,7 +94,9 @@ impl<S: Site> Player<S> {
                 let prefix = has_prefix.then_some(prefix).filter(|prefix| self.is_free(prefix, issuer));
                 // The command line wants one or the other.
                 let shared = shared && prefix.is_none();
-                Some(Change::Issuer { issuer, terms: Terms { prefix, shared, outlives, ..initial } })
+                let scope = if is_narrow { "catalog" } else { terms(issuer).scope };
+                let terms = Terms { prefix, shared, outlives, scope, names_subjects, ..initial };
+                Some(Change::Issuer { issuer, terms })
             }
             Event::Subject { user, whose, disabled } => {
                 let name = USERS.get(user % (USERS.len() + 1)).copied().unwrap_or("robot");
@@ -124,10 +136,18 @@ impl<S: Site> Player<S> {
             match self.model.register.client(id) {
                 None => changes.extend(self.register_or_remove(id)),
                 Some(known) if !known.enabled => changes.push(Change::EnableClient { id, enabled: true }),
-                Some(known) if *known != initial => {
-                    changes.push(Change::Client { id, registration: Box::new(initial) });
+                Some(known) => {
+                    let lacks =
+                        |identity: &&(&'static str, &'static str)| !known.identities.contains(identity);
+                    let lacking = initial.identities.iter().filter(lacks);
+                    changes.extend(
+                        lacking.filter_map(|(issuer, subject)| self.identity(id, issuer, subject, true)),
+                    );
+                    let registration = Registration { identities: known.identities.clone(), ..initial };
+                    if *known != registration {
+                        changes.push(Change::Client { id, registration: Box::new(registration) });
+                    }
                 }
-                Some(_) => {}
             }
         }
         for issuer in ISSUERS {
@@ -188,11 +208,20 @@ impl<S: Site> Player<S> {
         }
         let registration = registration(id, self.tempo);
         // An identity of an issuer that is not on the list authenticates no client.
-        let can_be = match registration.credential {
-            Credential::Federated(issuer, _) => register.issuer(issuer).is_some(),
-            Credential::Secret | Credential::Certificate(_) | Credential::Key => true,
-        };
+        let can_be = registration.identities.iter().all(|(issuer, _)| register.issuer(issuer).is_some());
         can_be.then(|| Change::Client { id, registration: Box::new(registration) })
+    }
+
+    /// The change that lets the identity stand for the client, which needs its issuer on the list, or no longer.
+    fn identity(
+        &self,
+        client: &'static str,
+        issuer: &'static str,
+        subject: &'static str,
+        stands: bool,
+    ) -> Option<Change> {
+        let can_be = !stands || self.model.register.issuer(issuer).is_some();
+        can_be.then_some(Change::Identity { client, issuer, subject, stands })
     }
 
     fn changed(&self, id: &'static str, change: impl FnOnce(&mut Registration)) -> Option<Change> {
@@ -226,8 +255,13 @@ fn change_right(now: &mut Registration, initial: &Registration, right: Right, is
         Right::Serves if is_given => now.serves = vec![initial.audiences[0]],
         Right::Serves => now.serves.clear(),
         Right::Scope => now.scope = if is_given { initial.scope } else { "catalog" },
-        Right::Audience if is_given => now.audiences.clone_from(&initial.audiences),
-        Right::Audience => now.audiences.truncate(1),
+        Right::OtherAudiences | Right::FirstAudience if is_given => {
+            now.audiences.clone_from(&initial.audiences);
+        }
+        Right::OtherAudiences => now.audiences.truncate(1),
+        Right::FirstAudience => now.audiences = initial.audiences[1..].to_vec(),
+        // It is a change of its own.
+        Right::Identity => {}
         Right::ClientCredentials => now.grants[0] = is_given,
         Right::TokenExchange => now.grants[1] = is_given || !now.may_assert_users.is_empty(),
         Right::AnyKey => now.dpop_bound = !is_given,

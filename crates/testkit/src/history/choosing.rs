@@ -41,7 +41,7 @@ impl<S: Site> Player<S> {
             };
             let own = self.model.latest_own(client).map(|index| &self.model.tokens[index]);
             if is_wanted && own.is_none_or(|token| self.model.unusable(token, now).is_some()) {
-                let request = self.request(By::Credential(client), Asks::Itself, "", None, true);
+                let request = self.request(self.way(client), Asks::Itself, "", None, true);
                 self.send(&request);
             }
         }
@@ -61,7 +61,7 @@ impl<S: Site> Player<S> {
         // Iceberg's clients present the actor's token as the Bearer.
         let by = match actor {
             Some(Presented::Own(index)) if self.made.is_multiple_of(2) => By::Bearer(index),
-            Some(_) | None => By::Credential(client),
+            Some(_) | None => self.way(client),
         };
         self.request(by, Asks::Exchange { subject, actor }, scope, None, fits)
     }
@@ -77,8 +77,8 @@ impl<S: Site> Player<S> {
         let subject = self.token(subject)?;
         let its_client = self.model.tokens[subject].client;
         let (by, actor) = match by {
-            Asker::ItsClient => (By::Credential(its_client), self.acting(actor, its_client)),
-            Asker::Client(client) => (By::Credential(CLIENTS[client]), self.acting(actor, CLIENTS[client])),
+            Asker::ItsClient => (self.way(its_client), self.acting(actor, its_client)),
+            Asker::Client(client) => (self.way(CLIENTS[client]), self.acting(actor, CLIENTS[client])),
             Asker::Itself => (By::Bearer(subject), self.acting(actor, its_client)),
             Asker::Actor(client) => {
                 let own = self.model.latest_own(CLIENTS[client])?;
@@ -155,7 +155,7 @@ impl<S: Site> Player<S> {
             }
         };
         let client = match request.by {
-            By::Credential(client) => client,
+            By::Credential(client) | By::Identity { client, .. } => client,
             By::Bearer(index) => self.model.tokens[index].client,
         };
         let client = self.model.register.client(client);

@@ -91,6 +91,10 @@ pub enum Event {
         whose: usize,
         ago: u32,
     },
+    RevokeIssuer {
+        issuer: usize,
+        ago: u32,
+    },
     EnableClient {
         client: usize,
         enabled: bool,
@@ -127,6 +131,9 @@ pub enum Event {
         of_other: bool,
         shared: bool,
         outlives: bool,
+        /// Whether its subjects have less scope than at the beginning.
+        is_narrow: bool,
+        names_subjects: bool,
     },
     Subject {
         user: usize,
@@ -201,8 +208,8 @@ impl User {
     pub fn seconds(&self, token_lifetime: i64) -> i64 {
         match self.end % 16 {
             0 => -40,
-            1 => -29,
-            2 => -5,
+            1 => -4,
+            2 => -2,
             3 | 4 => token_lifetime / 16 + 1,
             5..=7 => token_lifetime / 12,
             8..=11 => token_lifetime / 2,
@@ -231,19 +238,25 @@ pub enum Right {
     MayAssertUsers,
     Serves,
     Scope,
-    Audience,
+    /// All audiences but the first.
+    OtherAudiences,
+    FirstAudience,
+    /// A foreign identity of it or, if the number is odd, of the client of a recent token.
+    Identity,
     ClientCredentials,
     TokenExchange,
     AnyKey,
 }
 
-const RIGHTS: [Right; 9] = [
+const RIGHTS: [Right; 11] = [
     Right::MayActFor,
     Right::MayImpersonate,
     Right::MayAssertUsers,
     Right::Serves,
     Right::Scope,
-    Right::Audience,
+    Right::OtherAudiences,
+    Right::FirstAudience,
+    Right::Identity,
     Right::ClientCredentials,
     Right::TokenExchange,
     Right::AnyKey,
@@ -277,6 +290,7 @@ impl Event {
             Self::RevokeToken { .. }
             | Self::RevokeClient { .. }
             | Self::RevokeSubject { .. }
+            | Self::RevokeIssuer { .. }
             | Self::EnableClient { .. }
             | Self::RemoveClient { .. }
             | Self::Namesake
@@ -370,11 +384,14 @@ impl Event {
                 of_other: c % 4 == 2,
                 shared: c % 8 > 5,
                 outlives: is,
+                is_narrow: d % 4 == 0,
+                names_subjects: e % 8 != 0,
             },
             246..251 => Self::Subject { user: at(b), whose, disabled: d % 4 == 0 },
             251..252 => Self::RotateKey,
             252..253 => Self::RevokeKey { token: at(b) },
-            253..=255 => Self::Restart { killed: a % 2 == 0 },
+            253..254 => Self::RevokeIssuer { issuer: at(a) % ISSUERS.len(), ago },
+            254..=255 => Self::Restart { killed: a % 2 == 0 },
         }
     }
 }

@@ -17,7 +17,7 @@ mod reached;
 mod site;
 
 pub use cast::{
-    AUDIENCES, CERTIFICATES, CLIENTS, IDP, ISSUERS, NAMESAKE, Q, Tempo, WATCH, WORKLOAD, registration, terms,
+    AUDIENCES, CERTIFICATES, CLIENTS, IDP, ISSUERS, NAMESAKE, Q, Tempo, WATCH, registration, terms,
 };
 pub use event::{Acting, Choice, EVENT_LENGTH, Event, User};
 pub use on_world::{History, OnWorld};

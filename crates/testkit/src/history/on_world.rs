@@ -121,6 +121,7 @@ impl Site for OnWorld {
                 | Change::RemoveIssuer { .. }
                 | Change::RevokeClient { .. }
                 | Change::RevokeSubject { .. }
+                | Change::RevokeIssuer { .. }
         );
         if revokes_before {
             // As the command line does: the next second, so that all that was issued is from before.
@@ -137,6 +138,12 @@ impl Site for OnWorld {
                 self.world.unregister(id);
                 self.world.before.removed_client(id, before);
             }
+            Change::Identity { client, issuer, subject, stands } => self.world.change(client, |client| {
+                let federations = &mut client.rights_mut().federations;
+                let is_it = |known: &Federation| known.is_of(&Issuer::foreign(issuer).unwrap(), subject);
+                federations.retain(|known| !is_it(known));
+                federations.extend(stands.then(|| federation(issuer, subject)));
+            }),
             Change::Issuer { issuer, terms } => self.trust(issuer, terms),
             Change::EnableIssuer { issuer, enabled } => {
                 let known = self.world.issuers.iter_mut().find(|known| known.issuer.as_str() == *issuer);
@@ -169,6 +176,10 @@ impl Site for OnWorld {
                 for (realm, name) in others {
                     self.world.before.subject(Some(issuer(*realm)), name, before - ago);
                 }
+                return before - ago;
+            }
+            Change::RevokeIssuer { issuer, ago } => {
+                self.world.before.issuer(issuer, before - ago);
                 return before - ago;
             }
             Change::RotateKey => self.world.rotate(),
@@ -222,6 +233,7 @@ impl OnWorld {
             registration.may_assert_users.iter().map(|user| user.parse().unwrap()).collect();
         rights.serves = registration.serves.iter().map(|audience| (*audience).into()).collect();
         rights.dpop_bound = registration.dpop_bound;
+        rights.federations = registration.identities.iter().map(|(i, s)| federation(i, s)).collect();
         match registration.credential {
             Credential::Secret => {}
             Credential::Certificate(subject) => {
@@ -234,12 +246,9 @@ impl OnWorld {
                 rights.auth_method = AuthMethod::PrivateKeyJwt;
                 rights.jwks = Some(self.signer.clone());
             }
-            Credential::Federated(issuer, subject) => {
+            Credential::None => {
                 client.secrets = Vec::new().into();
                 rights.auth_method = AuthMethod::Federated;
-                let issuer = Issuer::foreign(issuer).unwrap();
-                rights.federations =
-                    vec![Federation { issuer, subject: subject.into(), audience: None, uid: None }];
             }
         }
         client
@@ -249,7 +258,9 @@ impl OnWorld {
         let mut new = trusted(issuer, &ForeignKey::new(None));
         new.enabled = terms.enabled;
         new.trust.keys = tokenberg_core::KeySource::Jwks(self.jwks[issuer].clone());
-        new.trust.accept = tokenberg_core::AcceptedAs::ALL.to_vec();
+        let all = tokenberg_core::AcceptedAs::ALL.to_vec();
+        new.trust.accept = if terms.names_subjects { all } else { Vec::new() };
+        new.trust.leeway = Lifetime::from_seconds(5);
         new.trust.audiences = vec!["everybody".into()];
         new.trust.scope = terms.scope.parse().unwrap();
         new.trust.subject_prefix = terms.prefix.map(Into::into);
@@ -270,4 +281,9 @@ impl OnWorld {
         let standing = SubjectStanding { disabled, ..SubjectStanding::default() };
         self.world.subjects.push((issuer, principal.name.clone(), standing));
     }
+}
+
+fn federation(issuer: &str, subject: &str) -> Federation {
+    let issuer = Issuer::foreign(issuer).unwrap();
+    Federation { issuer, subject: subject.into(), audience: None, uid: None }
 }

@@ -5,7 +5,7 @@ use super::choosing::turned;
 use super::event::{Acting, End, Event};
 use super::site::{Outcome, Site};
 use crate::ForeignKey;
-use crate::laws::{Asks, Bound, By, Change, Model, Presented, Request};
+use crate::laws::{Asks, Bound, Change, Model, Presented, Request};
 use std::collections::BTreeMap;
 
 /// How many requests a player sent, and with which outcome.
@@ -111,7 +111,7 @@ impl<S: Site> Player<S> {
         match *event {
             Event::Begin { client, scope, audience, fits } => {
                 let audience = audience.map(|audience| AUDIENCES[audience]);
-                let by = By::Credential(CLIENTS[client]);
+                let by = self.way(CLIENTS[client]);
                 let request = self.request(by, Asks::Itself, SCOPES[scope], audience, fits);
                 self.send(&request);
             }
@@ -136,7 +136,7 @@ impl<S: Site> Player<S> {
                     let by = (by + n) % CLIENTS.len();
                     let foreign = self.foreign(user, CLIENTS[by]);
                     if is_grant {
-                        let by = By::Credential(CLIENTS[by]);
+                        let by = self.way(CLIENTS[by]);
                         return Some(self.request(by, Asks::Grant(foreign), SCOPES[scope], None, fits));
                     }
                     Some(self.begin_for(Presented::Foreign(foreign), by, actor, SCOPES[scope], fits))
@@ -186,6 +186,7 @@ impl<S: Site> Player<S> {
             Event::RevokeToken { .. }
             | Event::RevokeClient { .. }
             | Event::RevokeSubject { .. }
+            | Event::RevokeIssuer { .. }
             | Event::EnableClient { .. }
             | Event::RemoveClient { .. }
             | Event::Namesake

@@ -2,7 +2,7 @@
 
 use super::player::Player;
 use super::site::Site;
-use crate::laws::{Change, Principal, Realm, Token};
+use crate::laws::{Change, Origin, Principal, Realm, Token};
 use std::collections::BTreeMap;
 
 impl<S: Site> Player<S> {
@@ -45,6 +45,10 @@ impl<S: Site> Player<S> {
     }
 }
 
+fn is_identity(origin: &Origin) -> bool {
+    matches!(origin, Origin::Identity(..))
+}
+
 /// The notable properties of a token.
 fn facts(token: &Token) -> impl Iterator<Item = &'static str> {
     let is = |realm: Realm| token.principal.realm == realm;
@@ -64,6 +68,7 @@ fn facts(token: &Token) -> impl Iterator<Item = &'static str> {
         ("obtained by a resource server", token.served.is_some()),
         ("passed on", token.branch.is_some()),
         ("renewed with an actor", !token.renewed_with.is_empty()),
+        ("obtained as a foreign identity", token.with.iter().any(is_identity)),
         ("obtained with three", token.with.len() >= 3),
     ];
     facts.into_iter().filter(|(_, is)| *is).map(|(what, _)| what)
@@ -76,7 +81,10 @@ pub(super) fn parties(token: &Token) -> Vec<(Principal, &'static str)> {
         Realm::Ours => (actor.clone(), "actor"),
         Realm::Of(_) | Realm::Unsecured => (actor.clone(), "foreign actor"),
     });
-    let origins = token.with.iter().chain(&token.renewed_with).map(|origin| (origin.party().0, "origin"));
+    let origins = token.with.iter().chain(&token.renewed_with).map(|origin| match origin {
+        Origin::Identity(identity, ..) => (identity.clone(), "identity"),
+        Origin::Session(..) | Origin::Foreign(..) => (origin.party().0, "origin"),
+    });
     for (party, role) in actors.chain(origins) {
         if !parties.iter().any(|(known, _)| *known == party) {
             parties.push((party, role));
@@ -103,9 +111,10 @@ fn concerns(change: &Change, party: &Principal) -> bool {
         Change::EnableClient { id, .. } | Change::RemoveClient { id } | Change::RevokeClient { id, .. } => {
             *party == Principal::client(id)
         }
-        Change::EnableIssuer { issuer, .. } | Change::RemoveIssuer { issuer } => {
-            party.realm == Realm::Of(issuer)
-        }
+        Change::EnableIssuer { issuer, .. }
+        | Change::RemoveIssuer { issuer }
+        | Change::RevokeIssuer { issuer, .. } => party.realm == Realm::Of(issuer),
+        Change::Identity { issuer, subject, .. } => *party == Principal::new(Realm::Of(issuer), subject),
         Change::Subject { principal, others, .. } => {
             party.realm == principal.realm && (party.name == principal.name || others.contains(&party.name))
         }
@@ -139,6 +148,9 @@ pub(super) fn kind(change: &Change) -> &'static str {
         Change::RevokeToken { .. } => "revoke --token-file",
         Change::RevokeClient { .. } => "revoke --client",
         Change::RevokeSubject { .. } => "revoke --subject",
+        Change::RevokeIssuer { .. } => "revoke --issuer",
+        Change::Identity { stands: false, .. } => "client federate --remove",
+        Change::Identity { stands: true, .. } => "client federate",
         Change::RotateKey => "key rotate",
         Change::RevokeKey { .. } => "key revoke",
     }

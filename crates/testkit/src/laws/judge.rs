@@ -89,8 +89,9 @@ impl Model {
         }
     }
 
-    fn authenticated(&self, request: &Request, now: i64) -> Result<&'static str, Reason> {
+    pub(crate) fn authenticated(&self, request: &Request, now: i64) -> Result<&'static str, Reason> {
         match request.by {
+            By::Identity { client, issuer } => self.vouched_for(client, issuer, now),
             By::Credential(client) => {
                 let presented = request.proven.certificate;
                 let is_right = match self.register.client(client).map(|client| client.credential) {
@@ -98,7 +99,8 @@ impl Model {
                     Some(Credential::Certificate(subject)) => {
                         presented.is_some_and(|presented| crate::history::CERTIFICATES[presented] == subject)
                     }
-                    Some(Credential::Secret | Credential::Key | Credential::Federated(..)) => true,
+                    Some(Credential::None) => false,
+                    Some(Credential::Secret | Credential::Key) => true,
                 };
                 let stands = self.register.stands(&Principal::client(client));
                 if is_right && stands { Ok(client) } else { Err("the client is not authenticated") }
@@ -118,6 +120,25 @@ impl Model {
                 }
             }
         }
+    }
+
+    /// TX-37, TX-38: the identity counts as long as the operator has nothing against it, and an assertion from before a revocation
+    /// does not.
+    fn vouched_for(&self, client: &'static str, issuer: &str, now: i64) -> Result<&'static str, Reason> {
+        let register = &self.register;
+        let Some(identity) = register.identity(client, issuer).filter(|_| register.trusts(issuer)) else {
+            return Err("the client is not authenticated");
+        };
+        if !register.stands(&Principal::client(client)) {
+            return Err("the client is not authenticated");
+        }
+        if !register.stands(&identity) {
+            return Err("TX-37: the identity of the client is disabled");
+        }
+        if self.is_from_before_a_revocation(&identity, now) {
+            return Err("8: the assertion is from before a revocation");
+        }
+        Ok(client)
     }
 
     /// A token of a client for itself.
@@ -140,9 +161,19 @@ impl Model {
             bound: asking.proves(),
             may_act: None,
             served: None,
-            with: BTreeSet::new(),
+            with: self.identity(asking).into_iter().collect(),
             renewed_with: BTreeSet::new(),
         })
+    }
+
+    /// The identity by which the client asks: what it begins or joins depends on it.
+    fn identity(&self, asking: &Asking<'_>) -> Option<Origin> {
+        match asking.request.by {
+            By::Identity { client, issuer } => {
+                self.register.identity(client, issuer).map(|is| Origin::Identity(is, client, asking.now))
+            }
+            By::Credential(_) | By::Bearer(_) => None,
+        }
     }
 
     fn exchanged(
@@ -156,6 +187,9 @@ impl Model {
         let subject = self.subject(asking, presented, actor.as_ref())?;
         let (client, lifetime) = (asking.client, asking.registration.session_lifetime);
         let basis = self.basis(asking, &subject).ok_or("9: the client has no right to it")?;
+        if subject.client.is_some() && !self.names_subjects(subject.principal.realm) {
+            return Err("9: its issuer has no subjects any more");
+        }
         if self.is_name_of_another(&subject.principal, &subject.sub) {
             return Err("CC-17: it is the name of another principal");
         }
@@ -217,6 +251,11 @@ impl Model {
             Some(origins) => with.extend(origins),
             None => {}
         }
+        if let Some(identity) = self.identity(asking).filter(|_| is_anew || !is_same_client)
+            && !with.iter().any(|known| known.is_same_identity(&identity))
+        {
+            with.insert(identity);
+        }
         let session = subject.session.clone().filter(|_| !is_anew);
         // A clock that was set back does not let a client join before the session began.
         let joined = if is_same_client && !is_anew { subject.joined } else { now.max(start) };
@@ -227,7 +266,7 @@ impl Model {
         let served = self.served(asking, &subject).filter(|_| !is_anew);
         Ok(Expected {
             scope: asking.scope(self, &subject, actor.as_ref())?,
-            audience: asking.audience(&subject, actor.as_ref())?,
+            audience: asking.audience(&subject, actor.as_ref(), served.is_some())?,
             principal: subject.principal,
             sub: subject.sub,
             client,
@@ -251,7 +290,7 @@ impl Model {
     #[must_use]
     pub fn right(&self, request: &Request, now: i64) -> &'static str {
         let client = match request.by {
-            By::Credential(client) => client,
+            By::Credential(client) | By::Identity { client, .. } => client,
             By::Bearer(index) => self.tokens[index].client,
         };
         let Some(registration) = self.register.client(client) else { return "none" };
@@ -298,6 +337,14 @@ impl Model {
             Some(_) => subject.audience.as_ref().is_some_and(|of| of.contains(**audience)),
         };
         asking.registration.serves.iter().find(is).copied()
+    }
+
+    /// Whether tokens of the issuer may still be those of subjects.
+    fn names_subjects(&self, realm: Realm) -> bool {
+        match realm {
+            Realm::Of(issuer) => self.register.issuer(issuer).is_some_and(|terms| terms.names_subjects),
+            Realm::Ours | Realm::Unsecured => true,
+        }
     }
 
     fn lifetime_of(&self, principal: &Principal) -> Option<i64> {

@@ -54,7 +54,12 @@ impl Asking<'_> {
                 Realm::Ours => model.register.client(&subject.principal.name),
                 Realm::Of(_) | Realm::Unsecured => None,
             };
+            let of_issuer = match subject.principal.realm {
+                Realm::Of(issuer) => model.register.issuer(issuer),
+                Realm::Ours | Realm::Unsecured => None,
+            };
             self.registration.allows(token)
+                && of_issuer.is_none_or(|terms| tokens(terms.scope).contains(token))
                 && of_actor.is_none_or(|actor| actor.contains(token))
                 && of_principal.is_none_or(|principal| principal.allows(token))
         });
@@ -63,7 +68,7 @@ impl Asking<'_> {
 
     /// The audience of a token of the client's own (RI-01, RI-02).
     pub(super) fn own_audience(&self) -> Result<BTreeSet<String>, Reason> {
-        self.audience_within(|_| true, false)
+        self.audience_within(&self.registration.audiences, |_| true, false)
     }
 
     /// Law 2.
@@ -71,23 +76,28 @@ impl Asking<'_> {
         &self,
         subject: &Subject,
         actor: Option<&Actor>,
+        is_served: bool,
     ) -> Result<BTreeSet<String>, Reason> {
         let of_actor = actor.and_then(|actor| actor.audience.as_ref());
+        let mut registered = self.registration.audiences.clone();
+        if is_served {
+            registered.extend(&self.registration.serves);
+        }
         let is_of_both = |audience: &str| {
             subject.audience.as_ref().is_none_or(|of| of.contains(audience))
                 && of_actor.is_none_or(|of| of.contains(audience))
         };
-        self.audience_within(is_of_both, subject.audience.is_some())
+        self.audience_within(&registered, is_of_both, subject.audience.is_some())
     }
 
     /// The requested audiences. Without a request: all that may be granted for a token of ours, or else the first.
     fn audience_within(
         &self,
+        registered: &[&'static str],
         may_be: impl Fn(&str) -> bool,
         takes_all: bool,
     ) -> Result<BTreeSet<String>, Reason> {
-        let limit: Vec<&str> =
-            self.registration.audiences.iter().copied().filter(|audience| may_be(audience)).collect();
+        let limit: Vec<&str> = registered.iter().copied().filter(|audience| may_be(audience)).collect();
         let requested = &self.request.audience;
         if limit.is_empty() || !requested.iter().all(|audience| limit.contains(audience)) {
             return Err("2: the audience exceeds what may be granted");

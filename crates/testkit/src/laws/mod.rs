@@ -24,7 +24,7 @@ pub use tokens::{Origin, Token};
 /// How far ahead our own clock may have been when a token was issued, in seconds.
 const LEEWAY: i64 = 5;
 /// How far the clock of a trusted issuer may be from ours, in seconds.
-const FOREIGN_LEEWAY: i64 = 30;
+const FOREIGN_LEEWAY: i64 = 5;
 /// For how long after its end a token is renewed by the credential of its client, in seconds (D13).
 const GRACE: i64 = 24 * 3600;
 /// The most actors of a token (TX-54).

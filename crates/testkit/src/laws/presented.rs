@@ -4,7 +4,7 @@ use super::judge::{Asking, Reason};
 use super::limits::tokens;
 use super::parties::{Bound, MayAct, Principal, Realm};
 use super::register::Terms;
-use super::request::{By, Foreign, Presented};
+use super::request::{Foreign, Presented};
 use super::tokens::{Origin, Token};
 use super::{FOREIGN_LEEWAY, GRACE, LEEWAY, Model};
 use std::collections::BTreeSet;
@@ -40,7 +40,7 @@ impl Subject {
         let end = self.end.min(self.start + asking.registration.session_lifetime);
         let is_over = actor.map_or(end, |actor| end.min(actor.end)) <= asking.now;
         let is_its_own = self.is_clients_own && self.client == Some(asking.client);
-        let may = matches!(asking.request.by, By::Credential(_)) && asking.registration.grants[0];
+        let may = asking.request.by.is_credential() && asking.registration.grants[0];
         is_over && is_its_own && may
     }
 }
@@ -89,7 +89,7 @@ impl Model {
         }
         if now >= token.expires {
             let acts = token.chain.first() == Some(&Principal::client(client));
-            if !matches!(asking.request.by, By::Credential(_)) || token.client != client {
+            if !asking.request.by.is_credential() || token.client != client {
                 return Err("10: expired, and not renewed by the credential of its client");
             }
             if now > token.expires + GRACE || !(acts || token.is_clients_own()) {
@@ -184,18 +184,29 @@ impl Model {
         if !self.register.stands(&principal) {
             return Err("TX-37: the subject or its issuer is disabled");
         }
+        if !terms.names_subjects {
+            return Err("tokens of the issuer are accepted as identities of clients only");
+        }
         if foreign.expires + FOREIGN_LEEWAY <= now || foreign.issued > now + FOREIGN_LEEWAY {
             return Err("the foreign token has expired, or is of the future");
         }
-        let as_seen = Principal { realm: principal.realm, name: self.sub_of(&principal) };
-        let of = |name: &Principal| self.register.subject_revoked_before(name);
-        if of(&principal).max(of(&as_seen)).is_some_and(|before| foreign.issued < before) {
+        if self.is_from_before_a_revocation(&principal, foreign.issued) {
             return Err("8: the foreign token is from before a revocation");
         }
         if !foreign.bound.is_fulfilled_by(asking.request.proven) {
             return Err("7: the foreign token is bound");
         }
         Ok(*terms)
+    }
+}
+
+impl Model {
+    /// TX-38: whether what the issuer says that it issued at this time may be from before the subject or all of the issuer was revoked. Its
+    /// clock may be ahead of ours.
+    pub(super) fn is_from_before_a_revocation(&self, principal: &Principal, issued: i64) -> bool {
+        let as_seen = Principal { realm: principal.realm, name: self.sub_of(principal) };
+        let of = |name: &Principal| self.register.revoked_before(name);
+        of(principal).max(of(&as_seen)).is_some_and(|before| issued < before + FOREIGN_LEEWAY)
     }
 }
 

@@ -9,8 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Registration {
     /// A disabled client is refused, and so is every token that depends on it.
     pub enabled: bool,
-    /// How it authenticates.
+    /// How it authenticates by itself.
     pub credential: Credential,
+    /// The foreign identities that stand for it: issuers, and their subjects.
+    pub identities: Vec<(&'static str, &'static str)>,
     /// Whether it may use the grants `client_credentials`, `token_exchange` and `jwt_bearer`.
     pub grants: [bool; 3],
     /// Its scope, between spaces; `catalog` is always in it.
@@ -42,8 +44,8 @@ pub enum Credential {
     Certificate(&'static str),
     /// By assertions that the key of the test signs.
     Key,
-    /// By a token of this issuer for this subject.
-    Federated(&'static str, &'static str),
+    /// By its foreign identities only.
+    None,
 }
 
 /// The terms of a trusted issuer, as far as the histories change them.
@@ -59,6 +61,8 @@ pub struct Terms {
     pub outlives: bool,
     /// The scope of its subjects, between spaces.
     pub scope: &'static str,
+    /// Whether its tokens are accepted as those of subjects, and not only as identities of clients.
+    pub names_subjects: bool,
 }
 
 /// A change that the operator makes.
@@ -76,6 +80,13 @@ pub enum Change {
     },
     RemoveClient {
         id: &'static str,
+    },
+    /// Lets the foreign identity stand for the client, or no longer.
+    Identity {
+        client: &'static str,
+        issuer: &'static str,
+        subject: &'static str,
+        stands: bool,
     },
     /// Trusts the issuer, or changes its terms.
     Issuer {
@@ -110,6 +121,11 @@ pub enum Change {
         realm: Option<Realm>,
         name: &'static str,
         others: Vec<(Realm, String)>,
+        ago: i64,
+    },
+    /// Revokes what was obtained with tokens of the issuer until so many seconds ago.
+    RevokeIssuer {
+        issuer: &'static str,
         ago: i64,
     },
     /// Makes a new key that signs at once.
@@ -218,13 +234,14 @@ impl Register {
     }
 
     fn client_stands(&self, id: &str) -> bool {
-        self.client(id).is_some_and(|client| {
-            let is_vouched_for = match client.credential {
-                Credential::Federated(issuer, _) => self.trusts(issuer),
-                Credential::Secret | Credential::Certificate(_) | Credential::Key => true,
-            };
-            client.enabled && is_vouched_for
-        })
+        self.client(id).is_some_and(|client| client.enabled)
+    }
+
+    /// The subject of the issuer that stands for the client.
+    #[must_use]
+    pub fn identity(&self, client: &str, issuer: &str) -> Option<Principal> {
+        let (issuer, subject) = self.client(client)?.identities.iter().find(|known| known.0 == issuer)?;
+        Some(Principal::new(Realm::Of(issuer), subject))
     }
 
     /// The time before which tokens that depend on the principal were revoked.
@@ -238,9 +255,7 @@ impl Register {
         self.subject_revoked_before(principal).max(of_removal)
     }
 
-    /// The same without removals: that of an issuer revokes nothing that the issuer itself has signed.
-    #[must_use]
-    pub fn subject_revoked_before(&self, principal: &Principal) -> Option<i64> {
+    fn subject_revoked_before(&self, principal: &Principal) -> Option<i64> {
         // `revoke --issuer OURS` names an unsecured user, too: no other issuer names it.
         let realm = if principal.realm == Realm::Unsecured { Realm::Ours } else { principal.realm };
         let of = |realm: Option<Realm>| self.subjects_before.get(&(realm, principal.name.clone())).copied();
@@ -268,6 +283,12 @@ impl Register {
                 self.clients.remove(id);
                 later(&mut self.clients_before, id, before);
                 later(&mut self.removed_before, id, before);
+            }
+            Change::Identity { client, issuer, subject, stands } => {
+                if let Some(client) = self.clients.get_mut(client) {
+                    client.identities.retain(|known| *known != (*issuer, *subject));
+                    client.identities.extend(stands.then_some((*issuer, *subject)));
+                }
             }
             Change::Issuer { issuer, terms } => {
                 match self.issuers.iter_mut().find(|(known, _)| known == issuer) {
@@ -301,6 +322,7 @@ impl Register {
                     later(&mut self.subjects_before, named, before);
                 }
             }
+            Change::RevokeIssuer { issuer, .. } => later(&mut self.issuers_before, issuer, before),
             // These need the token, which the model has.
             Change::RevokeToken { .. } | Change::RevokeKey { .. } | Change::RotateKey => {}
         }

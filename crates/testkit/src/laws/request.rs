@@ -22,8 +22,22 @@ pub struct Request {
 pub enum By {
     /// As this client, by its own credential.
     Credential(&'static str),
+    /// As this client, by an assertion of this issuer, made now, about the subject that stands for the client.
+    #[allow(missing_docs, reason = "each is what it says")]
+    Identity { client: &'static str, issuer: &'static str },
     /// By this token as the Bearer (D3).
     Bearer(usize),
+}
+
+impl By {
+    /// Whether the client authenticates, and does not present a token that it has.
+    #[must_use]
+    pub fn is_credential(self) -> bool {
+        match self {
+            Self::Credential(_) | Self::Identity { .. } => true,
+            Self::Bearer(_) => false,
+        }
+    }
 }
 
 /// The kind of request.

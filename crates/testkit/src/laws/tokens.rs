@@ -2,7 +2,7 @@
 
 use super::judge::Expected;
 use super::parties::{Bound, MayAct, Principal, Realm};
-use super::register::Change;
+use super::register::{Change, Registration};
 use super::{LEEWAY, Model};
 use std::collections::BTreeSet;
 use tokenberg_core::{AccessTokenClaims, CompactJws};
@@ -59,6 +59,8 @@ pub enum Origin {
     Session(String, &'static str, i64),
     /// A token of another issuer, and when it was presented.
     Foreign(Principal, i64),
+    /// The foreign identity by which this client authenticated, and when.
+    Identity(Principal, &'static str, i64),
 }
 
 impl Origin {
@@ -67,7 +69,17 @@ impl Origin {
     pub fn family(&self) -> Option<&str> {
         match self {
             Self::Session(family, _, _) => Some(family),
-            Self::Foreign(..) => None,
+            Self::Foreign(..) | Self::Identity(..) => None,
+        }
+    }
+
+    /// Whether both are the same identity of the same client, at whatever times.
+    pub(super) fn is_same_identity(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Identity(one, by_one, _), Self::Identity(other, by_other, _)) => {
+                (one, by_one) == (other, by_other)
+            }
+            _ => false,
         }
     }
 
@@ -76,7 +88,9 @@ impl Origin {
     pub fn party(&self) -> (Principal, i64) {
         match self {
             Self::Session(_, client, since) => (Principal::client(client), *since),
-            Self::Foreign(principal, since) => (principal.clone(), *since),
+            Self::Foreign(principal, since) | Self::Identity(principal, _, since) => {
+                (principal.clone(), *since)
+            }
         }
     }
 }
@@ -136,11 +150,12 @@ impl Model {
         {
             return Some("8: what its client or its subject obtained before was revoked");
         }
-        let may_ask_for = |audience: &&&str| token.audience.contains(**audience);
-        if !register
-            .client(token.client)
-            .is_some_and(|client| client.audiences.iter().any(|a| may_ask_for(&a)))
-        {
+        let is_its = |audience: &&str| token.audience.contains(*audience);
+        // To serve an audience is a right to tokens that were sent there.
+        let may_have = |client: &Registration| {
+            client.audiences.iter().any(is_its) || token.served.is_some() && client.serves.iter().any(is_its)
+        };
+        if !register.client(token.client).is_some_and(may_have) {
             return Some("2: its client may ask for none of its audiences any more");
         }
         self.ended_by_origin(token)
@@ -161,6 +176,12 @@ impl Model {
                     || register.delegations.contains(&(session.clone(), *client)))
             {
                 return Some("8: what it was obtained with was revoked");
+            }
+            if let Origin::Identity(identity, client, _) = origin {
+                let Realm::Of(issuer) = identity.realm else { continue };
+                if register.identity(client, issuer).as_ref() != Some(identity) {
+                    return Some("8: an identity stands for its client no longer");
+                }
             }
         }
         let parties = token.with.iter().chain(&token.renewed_with).map(Origin::party).chain(itself);
@@ -223,6 +244,8 @@ impl Model {
             | Change::Subject { .. }
             | Change::RevokeClient { .. }
             | Change::RevokeSubject { .. }
+            | Change::RevokeIssuer { .. }
+            | Change::Identity { .. }
             | Change::RotateKey => self.register.apply(change, before),
         }
     }
