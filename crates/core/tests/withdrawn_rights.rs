@@ -12,13 +12,15 @@ const IDP: &str = "https://idp.test";
 const CAT: &str = "https://cat.test";
 const NEXT: &str = "https://next.test";
 
-/// `c1` and `c2` have every scope and may act for everybody. Users have `catalog`, and analysts `ns:read`.
+/// `c1`, `c2` and `c3` may act for everybody. Users have `catalog`, and analysts `ns:read`, too.
 fn world() -> (World, ForeignKey) {
     let (mut world, key) = (World::new(), ForeignKey::new(Some("p1")));
     world.issuers = vec![trusted(IDP, &key)];
     world.issuers[0].trust.outlives_subject = true;
+    world.issuers[0].trust.scope = Scope::catalog();
     world.issuers[0].trust.map = vec!["groups=analysts:ns:read".parse().unwrap()];
-    for id in ["c1", "c2"] {
+    world.register(client("c3", "s3", "catalog ns:read"));
+    for id in ["c1", "c2", "c3"] {
         let everybody = [ISSUER, IDP].map(|issuer| format!("{issuer}|*").parse().unwrap());
         world.change(id, |client| client.rights_mut().may_act_for = everybody.into());
     }
@@ -28,6 +30,10 @@ fn world() -> (World, ForeignKey) {
 fn analyst(key: &ForeignKey) -> Ask {
     let id_token = key.sign(&alice(&json!({"aud": "c1", "groups": ["analysts"]})));
     Ask::exchange_of(&id_token, TokenType::IdToken)
+}
+
+fn by_c3(ask: Ask) -> Ask {
+    ask.basic("c3", "s3")
 }
 
 fn scope(text: &str) -> Scope {
@@ -63,7 +69,7 @@ fn law_1_tx_42_tx_48_a_renewal_gives_what_the_issuer_may_give_now() {
             by_c1(Ask::exchange(&token)),
             Ask::exchange(&token).bearer(&token),
             // Passed on to another client.
-            by_c2(Ask::exchange(&token)),
+            by_c3(Ask::exchange(&token)),
         ];
         for ask in renewals {
             let answer = world.check(ask.clone());
@@ -103,10 +109,9 @@ fn law_9_tx_48_an_issuer_that_has_no_subjects_any_more_renews_none() {
 #[test]
 fn law_2_a_withdrawn_audience_ends_a_clients_own_tokens_although_it_serves_that_audience() {
     let (mut world, key) = world();
-    world.register(client("c3", "s3", "catalog ns:read"));
-    let by_c3 = |ask: Ask| ask.basic("c3", "s3");
     world.change("c3", |c3| {
         c3.rights_mut().serves = vec![CAT.into()];
+        // It may act for users only: what another client sent there is passed on by `--serves`.
         c3.rights_mut().may_act_for = vec![format!("{IDP}|*").parse().unwrap()];
         c3.rights_mut().audiences = vec![CAT.into(), NEXT.into()];
     });
@@ -125,6 +130,21 @@ fn law_2_a_withdrawn_audience_ends_a_clients_own_tokens_although_it_serves_that_
     assert_eq!(world.check(by_c3(Ask::exchange(&sent))).code(), "200");
     world.change("c3", |c3| c3.rights_mut().serves.clear());
     assert!(!is_active(&world, &by_c3(Ask::token(&served))));
+}
+
+#[test]
+fn a_secret_that_expires_ends_no_session_and_revoke_client_does() {
+    let (mut world, _) = world();
+    let token = world.token("c1", "s1-Z7", "catalog");
+    world.change("c1", |c1| c1.secrets = Vec::new().into());
+    assert_eq!(world.check(by_c1(Ask::credentials())).code(), "401 invalid_client Basic");
+    let renewed = world.check(Ask::exchange(&token).bearer(&token)).token();
+    world.pass(1);
+    let now = world.now.as_seconds();
+    world.before.client("c1", now);
+    for token in [&token, &renewed] {
+        assert_eq!(world.check(Ask::exchange(token).bearer(token)).code(), "401 invalid_client Bearer");
+    }
 }
 
 #[test]
