@@ -4,8 +4,8 @@
 
 use crate::{
     AccessTokenClaims, Algorithm, Algorithms, AuthMethod, Client, ClientId, CompactJws, DpopProof, Issuer,
-    KeyId, Origin, Participant, Principal, Revocation, Secret, SecretDigest, SignatureFault, SubjectStanding,
-    Timestamp, TokenReading, TrustedIssuer,
+    KeyId, Origin, Participant, Principal, Revocation, Secret, SecretDigest, SignatureFault, Subject,
+    SubjectStanding, Timestamp, TokenReading, TrustedIssuer,
 };
 use std::sync::Arc;
 
@@ -152,9 +152,10 @@ pub enum ParticipantsStanding {
     Gone(Principal),
     /// A client, an issuer or a subject of one is disabled.
     Disabled(Principal),
-    /// The identity by which this client authenticated is registered for it no longer, or no issuer that vouches for it is trusted and
-    /// enabled.
+    /// No issuer that vouches for this client is trusted and enabled.
     NotVouchedFor(ClientId),
+    /// This identity, by which the client authenticated, is no longer registered for it.
+    NotFederated(ClientId, Issuer, Subject),
 }
 
 impl Recollection {
@@ -224,7 +225,7 @@ fn participants_standing(
 
 /// Whether the identities by which clients authenticated are still registered for them. Their issuers and subjects are participants.
 fn identities_standing(answers: &(impl Answers + ?Sized), token: &AccessTokenClaims) -> ParticipantsStanding {
-    use ParticipantsStanding::{Disabled, Gone, NotVouchedFor};
+    use ParticipantsStanding::{Disabled, Gone, NotFederated};
     for origin in token.origins() {
         let Origin::Identity { issuer, subject, client: id, .. } = origin else { continue };
         let Some(client) = answers.client(id) else { return Gone(Principal::Client(id.as_str().into())) };
@@ -232,7 +233,7 @@ fn identities_standing(answers: &(impl Answers + ?Sized), token: &AccessTokenCla
             return Disabled(Principal::Client(id.as_str().into()));
         }
         if !client.rights.federations.iter().any(|registered| registered.is_of(issuer, subject.as_str())) {
-            return NotVouchedFor(client.id.clone());
+            return NotFederated(id.clone(), issuer.clone(), subject.clone());
         }
     }
     ParticipantsStanding::Good

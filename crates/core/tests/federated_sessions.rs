@@ -157,6 +157,19 @@ fn law_8_tx_37_tx_38_what_a_client_obtained_as_an_identity_ends_with_that_identi
 }
 
 #[test]
+fn law_8_the_reason_names_the_identity_that_was_taken_from_the_client() {
+    let mut s = setting();
+    let ask = s.as_account(Ask::credentials());
+    let own = s.world.check(ask).token();
+    s.unfederate(K8S);
+    let answer = s.world.check(Ask::exchange(&own).bearer(&own));
+    let expected = format!(
+        "the identity \"{ACCOUNT}\" of {K8S}, by which the client etl authenticated, is no longer registered for it"
+    );
+    assert!(answer.refusal().to_string().contains(&expected), "{}", answer.refusal());
+}
+
+#[test]
 fn law_8_a_new_session_by_the_other_identity_does_not_depend_on_the_first() {
     let mut s = setting();
     let ask = s.as_pipeline(Ask::credentials());

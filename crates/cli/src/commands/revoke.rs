@@ -182,7 +182,7 @@ async fn revoke_issuer(
     before: Option<Timestamp>,
     output: Output,
 ) -> anyhow::Result<()> {
-    // A slip of the finger must not pass for done. An issuer that was removed is revoked already.
+    // A mistyped issuer must not be reported as revoked. One that was removed is revoked already.
     store.issuer(&issuer).await?;
     let before = match before {
         Some(time) => time,

@@ -93,8 +93,12 @@ pub(super) fn of(fault: &TokenFault, token: &str, found: &Findings<'_>, policy: 
                 ),
             }
         }
+        TokenFault::IdentityRemoved(fault) => format!(
+            "the client has to authenticate again, as an identity that is registered for it; or the operator has to register this one again for the client {} (client federate)",
+            fault.client
+        ),
         TokenFault::NoSubjects(issuer) => {
-            format!("the operator has to accept tokens of {issuer} (issuer change --accept), or the user has no session here")
+            format!("the operator has to accept tokens of users of {issuer} again (issuer change --accept)")
         }
         TokenFault::NotAcceptedAs(fault) => match found.trusted(&fault.issuer) {
             Some(known) => format!("`{}`", issuer_change::accept(known, fault.used_as)),

@@ -6,7 +6,7 @@ use super::{Policy, address, dpop, foreign_token, rights};
 use crate::answers::{ParticipantsStanding, Recollection};
 use crate::refusal::{
     AudienceFault, AudienceRule, Involved, Involvement, IssuerRule, NotPossessed, Principal, ProofFault,
-    TokenFault,
+    TokenFault, WithoutRight,
 };
 use crate::types::confirmation::Possession;
 use crate::{
@@ -91,6 +91,10 @@ pub(crate) fn standing(
         }
         ParticipantsStanding::NotVouchedFor(client) => {
             return Err(TokenFault::NotVouchedFor(Box::new(client)));
+        }
+        ParticipantsStanding::NotFederated(client, issuer, subject) => {
+            let identity = WithoutRight::boxed(&client, Some(issuer), subject.as_str());
+            return Err(TokenFault::IdentityRemoved(identity));
         }
     }
     let issuer = claims.session.subject_issuer.as_ref();

@@ -147,6 +147,11 @@ impl WithoutRight {
     pub(crate) fn boxed(client: &ClientId, issuer: Option<Issuer>, subject: &str) -> Box<Self> {
         Box::new(Self { client: client.clone(), issuer, subject: subject.into() })
     }
+
+    /// The issuer of the subject as text, empty if a client asserted it.
+    pub(super) fn issuer(&self) -> &str {
+        self.issuer.as_ref().map_or("", Issuer::as_str)
+    }
 }
 
 impl Display for WithoutRight {

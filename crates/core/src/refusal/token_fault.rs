@@ -107,6 +107,9 @@ pub enum TokenFault {
     /// No issuer that vouches for its client is trusted and enabled.
     #[error("no issuer that vouches for the client {0}, to which it was issued, is trusted and enabled")]
     NotVouchedFor(Box<crate::ClientId>),
+    /// The identity by which a client on which it depends authenticated is registered for that client no longer.
+    #[error("the identity {} of {}, by which the client {} authenticated, is no longer registered for it", Excerpt::of_claim(&.0.subject), .0.issuer(), .0.client)]
+    IdentityRemoved(Box<WithoutRight>),
     /// The operator accepts no tokens of the issuer of its subject but as identities of clients.
     #[error("tokens of {0}, the issuer of its subject, are accepted as identities of clients only")]
     NoSubjects(Box<crate::Issuer>),
@@ -219,6 +222,7 @@ impl TokenFault {
             | Self::Revoked(_)
             | Self::Gone(_)
             | Self::NotVouchedFor(_)
+            | Self::IdentityRemoved(_)
             | Self::NoSubjects(_)
             | Self::TooLongLived { .. }
             | Self::TooOld { .. }

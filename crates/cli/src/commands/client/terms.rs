@@ -58,7 +58,8 @@ pub(crate) struct Terms {
     #[arg(long, value_name = "PATTERN")]
     may_assert_users: Vec<UserPattern>,
 
-    /// What it is the resource server of: it may exchange and introspect tokens for that audience. Repeat for several
+    /// What it is the resource server of: it may exchange and introspect tokens that other clients send there. Its own tokens for that
+    /// audience need --audience. Repeat for several
     #[arg(long, value_name = "AUDIENCE", value_parser = audience)]
     serves: Vec<Box<str>>,
 }

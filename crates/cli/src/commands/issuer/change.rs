@@ -34,8 +34,10 @@ Examples:
   tokenberg issuer change https://idp.example --clear map,alg
 
 Keys that are published are fetched once if the change concerns them, and what does not work is reported.
-A disabled issuer stays disabled. Tokens that were issued keep what they say until they expire; what they are renewed into or
-exchanged for goes by what is registered then, and a session keeps its end. A running server follows within one second."
+A disabled issuer stays disabled. Tokens that were issued keep what they say until they expire. What they are renewed into or
+exchanged for is within --scope and all of --map as registered then, whatever the claims of the user's own token were; a session
+keeps its end. Fewer kinds in --accept end no session, none (--clear accept) ends the renewals of all users; `tokenberg revoke
+--issuer` ends all sessions at once. A running server follows within one second."
 )]
 pub(crate) struct Change {
     /// The issuer, exactly as its tokens name it

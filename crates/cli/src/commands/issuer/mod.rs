@@ -32,7 +32,7 @@ pub(crate) enum Issuers {
     Disable(Url),
     /// Take back what `disable` did
     Enable(Url),
-    /// Trust the issuer no more; what was got with its tokens stays refused even if it is added again
+    /// Trust the issuer no more; its tokens from before, and what was obtained with them, stay refused even if it is added again
     Remove(Url),
 }
 
