@@ -14,8 +14,8 @@ const IDP: &str = "https://idp.test";
 const ACCOUNT: &str = "system:serviceaccount:jobs:etl";
 const PIPELINE: &str = "repo:example/warehouse";
 
-/// `etl` has identities at two issuers and no credential; `dual` has an identity at one of them and a secret. Both may act for the
-/// users of a third issuer, and `c1` for everybody.
+/// `etl` has identities at two issuers and no credential; `dual` has an identity at one of them and a secret. All of them and `c1` may
+/// act for the users of a third issuer and for clients.
 struct Setting {
     world: World,
     key: ForeignKey,
@@ -38,7 +38,8 @@ fn setting() -> Setting {
     ] {
         let mut client = client(id, "s-dual", "catalog ns:read");
         client.rights_mut().federations = federations;
-        client.rights_mut().may_act_for = vec![format!("{IDP}|*").parse().unwrap()];
+        client.rights_mut().may_act_for =
+            [IDP, ISSUER].map(|issuer| format!("{issuer}|*").parse().unwrap()).into();
         if id == "etl" {
             client.secrets = Vec::new().into();
             client.rights_mut().auth_method = AuthMethod::Federated;
@@ -101,7 +102,7 @@ fn identities(answer: &Answer) -> Vec<String> {
 type End = fn(&mut Setting);
 
 /// What ends the sessions that `etl` obtained as the service account, and whether they end with it.
-const ENDS: [(&str, End, bool); 10] = [
+const ENDS: [(&str, End, bool); 12] = [
     ("nothing happened", |_| {}, false),
     ("the account is disabled", |s| s.disable(K8S, ACCOUNT), true),
     (
@@ -114,6 +115,8 @@ const ENDS: [(&str, End, bool); 10] = [
         |s| s.world.before.subject(Some(K8S), ACCOUNT, NOW),
         false,
     ),
+    ("the issuer of the account is revoked", |s| s.world.before.issuer(K8S, NOW + 5), true),
+    ("the other issuer is revoked", |s| s.world.before.issuer(CI, NOW + 5), false),
     ("the issuer of the account is disabled", |s| s.world.issuers[0].enabled = false, true),
     ("the issuer of the account is removed", |s| drop(s.world.issuers.remove(0)), true),
     ("the account stands for the client no longer", |s| s.unfederate(K8S), true),
@@ -143,9 +146,15 @@ fn law_8_tx_37_tx_38_what_a_client_obtained_as_an_identity_ends_with_that_identi
         let renewed = s.world.check(ask);
         assert_eq!(identities(&renewed), [format!("etl as {ACCOUNT} of {K8S} since 0")]);
         let renewed = renewed.token();
+        // Passed on by `c1`, which has a secret, to the client as that identity.
+        let of_c1 = s.world.token("c1", "s1-Z7", "catalog");
+        let ask = s.as_account(Ask::exchange(&of_c1));
+        let joined = s.world.check(ask);
+        assert_eq!(identities(&joined), [format!("etl as {ACCOUNT} of {K8S} since 0")]);
+        let joined = joined.token();
         s.world.pass(5);
         end(&mut s);
-        for token in [&own, &users, &renewed] {
+        for token in [&own, &users, &renewed, &joined] {
             let (by_itself, _) = s.renewals(token);
             assert_eq!(by_itself, !ends, "{what}");
         }
