@@ -2,7 +2,7 @@
 
 use super::limits::{AudienceCeilings, Ceiling, Limits, Party, ScopeCeiling, ScopeCeilings};
 use super::proof::Authenticated;
-use super::{Policy, binding, rights, session};
+use super::{Policy, binding, rights};
 use crate::refusal::Refusal;
 use crate::request::token_request::ClientCredentialsRequest;
 use crate::types::confirmation::Possession;
@@ -38,7 +38,7 @@ pub(crate) fn grant(
         scope,
         actor: None,
         confirmation: binding::of(client, possession, None),
-        session: session::own(client, id, now, end),
+        session: client.begin_session(id, now, end),
     };
     rights::check_size(&claims)?;
     Ok(claims)

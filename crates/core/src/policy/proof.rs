@@ -1,6 +1,9 @@
 //! What has been proven so far? Values that exactly one function makes each, and that the next demands.
 
-use crate::{AccessTokenClaims, Client, ClientId, Issuer, Origin, Subject, Timestamp, TrustedIssuer};
+use crate::{
+    AccessTokenClaims, Client, ClientId, Issuer, Origin, Provenance, Session, Subject, Timestamp, TokenId,
+    TrustedIssuer,
+};
 use std::sync::Arc;
 
 /// A client that has proven who it is.
@@ -62,6 +65,13 @@ impl Authenticated {
             }
             AuthenticatedBy::Credential | AuthenticatedBy::Bearer => None,
         }
+    }
+
+    /// A session of the client for itself, which begins now and depends on the identity by which the client authenticated.
+    pub(crate) fn begin_session(&self, id: TokenId, now: Timestamp, end: Timestamp) -> Session {
+        let origins: Vec<Origin> = self.identity(now).into_iter().collect();
+        let provenance = Provenance { origins, ..Provenance::default() }.boxed();
+        Session { provenance, ..Session::own(id, now, end) }
     }
 }
 

@@ -55,13 +55,6 @@ pub(crate) fn of(
     Ok(Session { provenance: provenance.boxed(), ..Session::own(id.clone(), now, end_of_new(parties, now)?) })
 }
 
-/// The session of a client for itself, which begins here.
-pub(crate) fn own(client: &Authenticated, id: TokenId, now: Timestamp, end: Timestamp) -> Session {
-    let origins: Vec<Origin> = client.identity(now).into_iter().collect();
-    let provenance = Provenance { origins, ..Provenance::default() }.boxed();
-    Session { provenance, ..Session::own(id, now, end) }
-}
-
 /// The session of a user of another issuer, or of an unsecured JWT, begins here.
 fn begun(parties: &Parties<'_>, id: &TokenId, now: Timestamp) -> Result<Session, Refusal> {
     let identity = parties.subject.identity();
