@@ -390,7 +390,9 @@ impl Event {
             246..251 => Self::Subject { user: at(b), whose, disabled: d % 4 == 0 },
             251..252 => Self::RotateKey,
             252..253 => Self::RevokeKey { token: at(b) },
-            253..254 => Self::RevokeIssuer { issuer: at(a) % ISSUERS.len(), ago },
+            253..254 => {
+                Self::RevokeIssuer { issuer: at(a) % ISSUERS.len(), ago: if d % 4 == 1 { ago } else { 0 } }
+            }
             254..=255 => Self::Restart { killed: a % 2 == 0 },
         }
     }
