@@ -164,20 +164,23 @@ fn se_06_what_nothing_is_left_of_names_the_party_that_allows_nothing_and_its_com
 
 #[test]
 fn se_06_audiences_without_one_in_common_name_the_command_for_one() {
-    let (mut world, key) = world();
-    let actor = world.check(by_c1(Ask::credentials())).token();
-    world.change("c1", |c1| c1.rights_mut().audiences = vec!["https://two.test".into()]);
-    world.change("c1", |c1| c1.rights_mut().serves = vec!["https://cat.test".into()]);
-    let ask = by_c1(Ask::exchange_of(&key.sign(&alice(&json!({}))), TokenType::IdToken).actor(&actor));
+    let mut world = World::new();
+    let sent = world.check(by_c2(Ask::credentials())).token();
+    world.change("c1", |c1| {
+        c1.rights_mut().audiences = vec!["https://two.test".into()];
+        c1.rights_mut().may_act_for = vec![format!("{ISSUER}|c2").parse().unwrap()];
+    });
+    let ask = by_c1(Ask::exchange(&sent));
     let (reason, advice) = refused(&world, &ask);
-    assert!(reason.contains("(the registration of client c1 allows [\"https://two.test\"]; the actor token allows [\"https://cat.test\"])"), "{reason}");
+    assert!(reason.contains("(the registration of client c1 allows [\"https://two.test\"]; the subject token allows [\"https://cat.test\"])"), "{reason}");
     assert_eq!(
         advice,
-        "`tokenberg client change c1 --audience https://two.test --audience https://cat.test`; or the client has to request its actor token for \"https://two.test\", too"
+        "`tokenberg client change c1 --audience https://two.test --audience https://cat.test`; or the subject token has to be for \"https://two.test\", so the client has to request that from the beginning"
     );
-    let fresh = world.check(by_c1(Ask::credentials())).token();
-    let by_fresh = by_c1(Ask::exchange_of(&key.sign(&alice(&json!({}))), TokenType::IdToken).actor(&fresh));
-    assert_eq!(world.check(by_fresh).code(), "200");
+    world.change("c2", |c2| c2.rights_mut().audiences = vec!["https://two.test".into()]);
+    let fresh = world.check(by_c2(Ask::credentials())).token();
+    assert_eq!(world.check(by_c1(Ask::exchange(&fresh))).code(), "200");
+    world.change("c2", |c2| c2.rights_mut().audiences = vec!["https://cat.test".into()]);
     world.change("c1", |c1| {
         c1.rights_mut().audiences = vec!["https://two.test".into(), "https://cat.test".into()]
     });
