@@ -279,7 +279,7 @@ impl Answers for World {
     }
 
     fn digest(&self, client_id: &str, secret: &Secret) -> SecretDigest {
-        digest(client_id, secret)
+        clients::digest(client_id, secret)
     }
 
     fn is_costly(&self, _: &str, _: &Secret) -> bool {
@@ -387,16 +387,4 @@ fn answered<T>(outcome: Result<T, NotGranted>) -> Result<T, Refusal> {
             panic!("{denied}")
         }
     })
-}
-
-/// Not a hash for real secrets: it only has to differ for different inputs.
-pub(crate) fn digest(client_id: &str, secret: &Secret) -> SecretDigest {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut bytes = [0; 32];
-    for (index, chunk) in bytes.chunks_mut(8).enumerate() {
-        let mut hasher = DefaultHasher::new();
-        (index, client_id, secret.expose()).hash(&mut hasher);
-        chunk.copy_from_slice(&hasher.finish().to_be_bytes());
-    }
-    SecretDigest(bytes)
 }
