@@ -191,3 +191,14 @@ const EXPECTED: [&str; 106] = [
     "refused: tokens of the issuer are accepted as identities of clients only",
     "refused: the key that signed it was revoked",
 ];
+
+#[test]
+fn tx_38_a_user_from_an_unsecured_jwt_begins_nothing_before_the_users_revocation() {
+    let mut history = History::new();
+    let named =
+        Event::Name { user: 3, by: 0, actor: Acting::Own, scope: 0, choice: Choice::Granted, fits: true };
+    let revoked = Event::RevokeSubject { user: 161, whose: 0, ago: 0 };
+    for event in [named.clone(), revoked, Event::StepBack { seconds: 1 }, named] {
+        history.play(&event);
+    }
+}

@@ -167,9 +167,7 @@ impl Assertion {
                 let vouched =
                     client_assertion::check_federated(&policy, client, &token, verified, issuer, now)?;
                 let (issuer, names) = vouched.names();
-                Ok(recall::ask_subject(Some(issuer), names, move |standing| {
-                    then(vouched.standing(&standing)?)
-                }))
+                Ok(recall::ask_subject(issuer, names, move |standing| then(vouched.standing(&standing)?)))
             }))
         }))
     }

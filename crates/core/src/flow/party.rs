@@ -11,7 +11,7 @@ use crate::policy::{Policy, access_token, foreign_token};
 use crate::refusal::{Refusal, TokenFault};
 use crate::types::confirmation::Possession;
 use crate::types::unsecured_jwt::UnsecuredJwt;
-use crate::{AcceptedAs, AccessTokenClaims, ClientId, CompactJws, Secret, Subject, Timestamp};
+use crate::{AcceptedAs, AccessTokenClaims, ClientId, CompactJws, Issuer, Secret, Subject, Timestamp};
 use std::sync::Arc;
 
 /// What every token of a request is checked under.
@@ -112,7 +112,7 @@ pub(crate) fn foreign<S: Asks + 'static>(
                 Err(fault) => then(Err(fault)),
                 Ok(claims) => {
                     let names = (claims.subject.clone(), claims.sub.clone());
-                    Ok(recall::ask_subject(Some(issuer.issuer.clone()), names, move |standing| {
+                    Ok(recall::ask_subject(issuer.issuer.clone(), names, move |standing| {
                         then(ProvenForeign::of(claims, standing, &possession))
                     }))
                 }
@@ -139,20 +139,23 @@ pub(crate) fn asserted<S: Asks + 'static>(
     };
     match name.as_str().parse() {
         // Nobody can be registered so.
-        Err(_) => Ok(ask_about(name, false, now, then)),
+        Err(_) => Ok(ask_about(policy.issuer.clone(), name, false, now, then)),
         Ok(id) => {
-            Ok(find_client::ask(Who::Id(id), move |client| Ok(ask_about(name, client.is_some(), now, then))))
+            let own = policy.issuer.clone();
+            let ask = move |is_client| Ok(ask_about(own, name, is_client, now, then));
+            Ok(find_client::ask(Who::Id(id), move |client| ask(client.is_some())))
         }
     }
 }
 
 fn ask_about<S: Asks + 'static>(
+    own: Issuer,
     name: Subject,
     is_client: bool,
     now: Timestamp,
     then: impl Then<S, AssertedUser>,
 ) -> S {
-    recall::ask_subject(None, (name.clone(), name.clone()), move |standing| {
+    recall::ask_user(own, name.clone(), move |standing| {
         then(AssertedUser::of(name, is_client, standing, now))
     })
 }

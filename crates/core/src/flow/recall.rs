@@ -36,15 +36,35 @@ pub struct RecallSubject<S> {
     issuer: Option<Issuer>,
     subject: Subject,
     sub: Subject,
+    /// Our own issuer, as whose subject a revocation may name the user of an unsecured JWT.
+    own: Option<Issuer>,
     then: Box<dyn FnOnce(SubjectStanding) -> Result<S, Refusal> + Send>,
 }
 
+/// Asks about the user of an unsecured JWT.
+pub(crate) fn ask_user<S: Asks>(
+    own: Issuer,
+    name: Subject,
+    then: impl FnOnce(SubjectStanding) -> Result<S, Refusal> + Send + 'static,
+) -> S {
+    let (subject, sub) = (name.clone(), name);
+    Question::RecallSubject(RecallSubject {
+        issuer: None,
+        subject,
+        sub,
+        own: Some(own),
+        then: Box::new(then),
+    })
+    .into()
+}
+
 pub(crate) fn ask_subject<S: Asks>(
-    issuer: Option<Issuer>,
+    issuer: Issuer,
     (subject, sub): (Subject, Subject),
     then: impl FnOnce(SubjectStanding) -> Result<S, Refusal> + Send + 'static,
 ) -> S {
-    Question::RecallSubject(RecallSubject { issuer, subject, sub, then: Box::new(then) }).into()
+    let issuer = Some(issuer);
+    Question::RecallSubject(RecallSubject { issuer, subject, sub, own: None, then: Box::new(then) }).into()
 }
 
 impl<S> RecallSubject<S> {
@@ -60,7 +80,10 @@ impl<S> RecallSubject<S> {
 
     /// What is known, from `answers`.
     pub(crate) fn standing(&self, answers: &(impl Answers + ?Sized)) -> SubjectStanding {
-        answers.subject(self.issuer(), self.subject.as_str(), self.sub.as_str())
+        let of = |issuer| answers.subject(issuer, self.subject.as_str(), self.sub.as_str());
+        let standing = of(self.issuer());
+        let as_own = self.own.as_ref().and_then(|own| of(Some(own)).revoked_before);
+        SubjectStanding { revoked_before: standing.revoked_before.max(as_own), ..standing }
     }
 
     /// Answers with what is known.
