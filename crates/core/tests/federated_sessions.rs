@@ -257,12 +257,25 @@ fn law_8_a_token_of_an_earlier_build_ends_when_no_issuer_of_its_client_is_truste
 }
 
 #[test]
-fn wl_10_an_identity_has_the_length_of_a_subject() {
-    let mut s = setting();
-    for (length, code) in [(255, "200"), (256, "401 invalid_client Basic")] {
-        let subject = "a".repeat(length);
-        s.world.change("etl", |etl| etl.rights_mut().federations[0].subject = subject.as_str().into());
-        let assertion = s.assertion(K8S, &subject);
-        assert_eq!(s.world.check(Ask::credentials().assertion(&assertion)).code(), code, "{length}");
+fn wl_04_an_identity_of_2048_bytes_authenticates_and_its_tokens_are_good() {
+    let Setting { mut world, key } = setting();
+    let id = |length: usize| format!("spiffe://td.test/{}", "a".repeat(length - "spiffe://td.test/".len()));
+    world.issuers.push(trusted("spiffe://td.test", &key));
+    for (length, code) in [(256, "200"), (2048, "200"), (2049, "401 invalid_client Basic")] {
+        let subject: Box<str> = id(length).into();
+        let federation = Federation {
+            issuer: Issuer::foreign("spiffe://td.test").unwrap(),
+            subject: subject.clone(),
+            audience: None,
+            uid: None,
+        };
+        world.change("etl", |etl| etl.rights_mut().federations = vec![federation]);
+        let claims = json!({"sub": subject, "aud": [ISSUER], "exp": NOW + 300, "iat": NOW});
+        let answer = world.check(Ask::credentials().assertion(&key.sign(&claims)));
+        assert_eq!(answer.code(), code, "{length}");
+        if code == "200" {
+            let token = answer.token();
+            assert_eq!(world.check(Ask::exchange(&token).bearer(&token)).code(), "200", "{length}");
+        }
     }
 }

@@ -5,7 +5,6 @@ use super::foreign_times::{self, Bounds, Times};
 use super::foreign_token::{self, audience, signed_by, text, token_id};
 use super::proof::Authenticated;
 use crate::refusal::{AgeLimit, AudienceFault, AudienceRule, NotFederated, Refusal, TokenFault};
-use crate::types::claims;
 use crate::{
     AuthMethod, ClaimFault, Client, ClientId, CompactJws, Defect, Excerpt, Federation, Issuer,
     LONGEST_ASSERTION_LIFETIME, Lifetime, Once, SignatureFault, Subject, SubjectStanding, Timestamp,
@@ -153,7 +152,8 @@ fn federated(
     let first = registered.next().ok_or_else(not_federated)?;
     outcome(first).or_else(|fault| registered.find_map(|other| outcome(other).ok()).ok_or(fault))?;
     // Sessions name the identity, and the operator disables and revokes it, as any other subject.
-    Ok((claims::parsed(payload, "sub")?, times))
+    let identity = Subject::of_client(subject);
+    Ok((identity.map_err(|rule| ClaimFault::new("sub", Defect::of_text(sub, rule.to_string())))?, times))
 }
 
 /// An account that was deleted and made again under the same name is another one (conformance WL-12).

@@ -293,6 +293,14 @@ fn read_origins(value: &Value) -> Result<Vec<Origin>, ClaimFault> {
     many.iter().map(read_origin).collect()
 }
 
+fn identity(members: &Map<String, Value>) -> Result<Subject, ClaimFault> {
+    let value = members.get("sub");
+    let subject = value.and_then(Value::as_str).map(Subject::of_client).and_then(Result::ok);
+    subject.ok_or_else(|| {
+        ClaimFault::new("sub", Defect::of_text(value, "it is the name of a client at another issuer"))
+    })
+}
+
 fn read_origin(value: &Value) -> Result<Origin, ClaimFault> {
     let members = value.as_object().filter(|members| matches!(members.len(), 3 | 4)).ok_or_else(|| {
         let rule = "an object of three or four members";
@@ -306,7 +314,7 @@ fn read_origin(value: &Value) -> Result<Origin, ClaimFault> {
         }
         (Some(issuer), _) => Ok(Origin::Identity {
             issuer: foreign_issuer(issuer, "iss")?,
-            subject: parsed(members, "sub")?,
+            subject: identity(members)?,
             client: parsed(members, "client_id")?,
             since,
         }),

@@ -12,14 +12,16 @@ pub struct Subject(Box<str>);
 #[error("a subject is 1 to 255 bytes long and has no control, format or bidirectional characters")]
 pub struct SubjectError;
 
+/// The longest `sub` of a token of ours, in bytes.
+const LONGEST: usize = 255;
+
+/// The longest identity of a client at another issuer, in bytes: that of a SPIFFE ID (SPIFFE-ID §2.3).
+const LONGEST_IDENTITY: usize = 2048;
+
 impl std::str::FromStr for Subject {
     type Err = SubjectError;
     fn from_str(text: &str) -> Result<Self, SubjectError> {
-        let is_plain = text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
-        if text.is_empty() || text.len() > 255 || !is_plain && text.chars().any(deceives) {
-            return Err(SubjectError);
-        }
-        Ok(Self(text.into()))
+        Self::of_at_most(LONGEST, text)
     }
 }
 
@@ -54,6 +56,22 @@ fn is_blank(c: char) -> bool {
 pub(crate) const SPACE_AT_AN_END: &str = "a user's name has no space at its beginning or its end, where nothing shows it beside the name without one";
 
 impl Subject {
+    /// The subject by which another issuer names a client. No token of ours has it as `sub`, so it may have 2048 bytes.
+    ///
+    /// # Errors
+    /// [`SubjectError`].
+    pub(crate) fn of_client(text: &str) -> Result<Self, SubjectError> {
+        Self::of_at_most(LONGEST_IDENTITY, text)
+    }
+
+    fn of_at_most(longest: usize, text: &str) -> Result<Self, SubjectError> {
+        let is_plain = text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+        if text.is_empty() || text.len() > longest || !is_plain && text.chars().any(deceives) {
+            return Err(SubjectError);
+        }
+        Ok(Self(text.into()))
+    }
+
     /// Whether the name looks like another one in a list of grants. A client that an earlier version registered may be called so;
     /// users may not.
     pub(crate) fn has_space_at_an_end(&self) -> bool {
