@@ -121,6 +121,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn dp_05_an_address_has_a_host_no_user_and_only_ascii() {
+        assert!(Normal::of("https://as.test:443/token?x#y").is_some());
+        for address in [
+            "https:///token",
+            "https://:443/token",
+            "https://c1@as.test/",
+            "https://as.test/t\u{f6}",
+            "ftp://as.test/",
+        ] {
+            assert_eq!(Normal::of(address), None, "{address}");
+        }
+    }
+
+    #[test]
     fn dp_05_addresses_are_compared_without_query_and_with_the_normalization_of_rfc_3986() {
         let ours = "https://as.test/v1/oauth/tokens";
         for same in [

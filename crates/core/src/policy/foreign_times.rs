@@ -71,10 +71,8 @@ pub(crate) fn numeric_date(
     let Some(value) = payload.get(name) else { return Ok(None) };
     let seconds = match (value.as_i64(), value.as_f64()) {
         (Some(whole), _) => whole,
-        // Up to 2^53 a whole number survives; the last second that we know is far below.
-        (None, Some(fraction)) if (0.0..9e15).contains(&fraction) && value.is_f64() => {
-            fraction.floor() as i64
-        }
+        // Up to 2^53 a whole number survives, and the cast saturates; the last second that is a time is far below.
+        (None, Some(fraction)) => fraction.floor() as i64,
         (None, _) => return Err(fault()),
     };
     Timestamp::from_seconds(seconds).map(Some).map_err(|_| fault())

@@ -1,0 +1,233 @@
+//! What a decision records, which of two faults is reported, and where limits lie to the second and to the byte.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops")]
+
+use serde_json::json;
+use tokenberg_core::{
+    AcceptedAs, AllowedScope, AuthMethod, Client, GrantType, Presented, Refusal, Rights, Rule, SubjectProof,
+    TokenFault, TokenType,
+};
+use tokenberg_testkit::{Answer, Ask, ForeignKey, ISSUER, NOW, World, alice, at1, by_c1, changed, trusted};
+
+const IDP: &str = "https://idp.test";
+
+fn world() -> (World, ForeignKey) {
+    let (mut world, key) = (World::new(), ForeignKey::new(Some("p1")));
+    world.issuers = vec![trusted(IDP, &key)];
+    world.change("c1", |c1| {
+        c1.rights_mut().may_act_for = vec![format!("{IDP}|*").parse().unwrap()];
+        c1.rights_mut().may_assert_users = vec!["*".parse().unwrap()];
+    });
+    (world, key)
+}
+
+fn refused(answer: &Answer) -> String {
+    answer.refusal().to_string()
+}
+
+#[test]
+fn te_04_nothing_of_a_request_stands_in_the_query() {
+    let body = b"grant_type=client_credentials";
+    let read = |query| Presented::read(&[b"Basic YzE6czEtWjc="], query, body).err();
+    assert_eq!(read(None), None);
+    assert!(matches!(read(Some("client_secret=s1-Z7")), Some(Refusal::MalformedForm(_))));
+}
+
+#[test]
+fn se_06_a_request_says_which_grant_it_is_for_if_it_is_a_known_one() {
+    for (name, grant) in [
+        ("client_credentials", Some(GrantType::ClientCredentials)),
+        ("urn:ietf:params:oauth:grant-type:token-exchange", Some(GrantType::TokenExchange)),
+        ("urn:ietf:params:oauth:grant-type:jwt-bearer", Some(GrantType::JwtBearer)),
+        ("password", None),
+    ] {
+        let body = format!("grant_type={name}");
+        let presented = Presented::read(&[b"Basic YzE6czEtWjc="], None, body.as_bytes()).unwrap();
+        assert_eq!(presented.grant_type(), grant, "{name}");
+    }
+}
+
+#[test]
+fn tx_69_se_06_a_decision_records_the_grant_the_tokens_and_the_proof_of_the_subject() {
+    let (mut world, key) = world();
+    let id_token = |jti: &str| key.sign(&alice(&json!({"jti": jti})));
+    let own = at1(&mut world);
+    let unsecured = "eyJhbGciOiJub25lIn0.";
+    let named = format!("{unsecured}{}.", {
+        use base64::Engine;
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(json!({"sub": "bob", "iat": NOW}).to_string())
+    });
+    let of = |world: &mut World, ask: Ask| match world.check(by_c1(ask)) {
+        Answer::Ok(granted) => granted.decision,
+        Answer::Refused(refusal, _) => panic!("{refusal}"),
+        Answer::Outage(outage) => panic!("{outage}"),
+    };
+    let jti = world.introspect(&by_c1(Ask::token(&own)));
+    let tokenberg_core::Introspection::Active(claims) = jti.unwrap() else { panic!("not active") };
+    let own_id = Some(claims.token_id.as_str());
+    let (exchange, bearer) = (GrantType::TokenExchange, GrantType::JwtBearer);
+    let issuer = IDP.parse().unwrap();
+    for (ask, grant, proof, auth, subject, actor) in [
+        (Ask::credentials(), GrantType::ClientCredentials, SubjectProof::Client, "client", None, None),
+        (Ask::exchange(&own), exchange, SubjectProof::Own, "own_token", own_id, None),
+        (
+            Ask::exchange_of(&id_token("i1"), TokenType::IdToken).actor(&own),
+            exchange,
+            SubjectProof::Issuer(issuer),
+            IDP,
+            Some("i1"),
+            own_id,
+        ),
+        (
+            Ask::exchange_of(&named, TokenType::Jwt).actor(&own),
+            exchange,
+            SubjectProof::Unsecured,
+            "unsecured",
+            None,
+            own_id,
+        ),
+    ] {
+        let decision = of(&mut world, ask.clone());
+        assert_eq!((decision.grant, &decision.subject_proof), (grant, &proof), "{ask:?}");
+        assert_eq!(decision.subject_proof.as_str(), auth, "{ask:?}");
+        let tokens = (decision.subject_token.as_deref(), decision.actor_token.as_deref());
+        assert_eq!(tokens, (subject, actor), "{ask:?}");
+    }
+    world.issuers[0].trust.accept = vec![AcceptedAs::JwtBearer];
+    world.change("c1", |c1| c1.rights_mut().grants.push(bearer));
+    let claims = json!({"iss": IDP, "sub": "alice", "aud": ISSUER, "iat": NOW, "exp": NOW + 60, "jti": "a1"});
+    assert_eq!(of(&mut world, Ask::jwt_bearer(&key.sign(&claims))).grant, bearer);
+}
+
+#[test]
+fn tx_61_of_two_bad_tokens_the_subject_is_reported_and_of_an_unsecured_one_the_actor() {
+    let (mut world, _) = world();
+    let unsecured = "eyJhbGciOiJub25lIn0.eyJzdWIiOiIifQ.";
+    let ask = |subject, kind| by_c1(Ask::exchange_of(subject, kind).actor("x.y.z"));
+    let answer = world.check(ask("x.y.z", TokenType::AccessToken));
+    assert!(matches!(answer.refusal(), Refusal::SubjectToken(_)), "{}", refused(&answer));
+    let answer = world.check(ask(unsecured, TokenType::Jwt));
+    assert!(matches!(answer.refusal(), Refusal::ActorToken(_)), "{}", refused(&answer));
+}
+
+#[test]
+fn d23_one_token_as_subject_and_actor_is_verified_once() {
+    let mut world = World::new();
+    let (token, other) = (at1(&mut world), at1(&mut world));
+    let signatures = |actor: &str| {
+        let explained = world.explain(&by_c1(Ask::exchange(&token).actor(actor)));
+        explained.rules.iter().filter(|rule| matches!(rule, Rule::Signature { .. })).count()
+    };
+    assert_eq!((signatures(&token), signatures(&other)), (1, 2));
+}
+
+#[test]
+fn wl_03_a_trust_domain_that_is_not_trusted_is_called_that() {
+    let (mut world, key) = world();
+    let workload = |sub: &str| {
+        key.sign(&json!({"iss": "https://x.test", "sub": sub, "aud": ISSUER, "iat": NOW, "exp": NOW + 60}))
+    };
+    for (sub, is_domain) in [("spiffe://td.test/a", true), ("w", false)] {
+        let answer = world.check(Ask::credentials().assertion(&workload(sub)));
+        assert_eq!(refused(&answer).contains("trust domain"), is_domain, "{}", refused(&answer));
+    }
+}
+
+#[test]
+fn rv_04_an_expired_token_is_revocable_until_nothing_accepts_it_and_not_a_second_longer() {
+    for (left, is_written) in [(1, true), (0, false)] {
+        let mut world = World::new();
+        let token = at1(&mut world);
+        let tokenberg_core::Introspection::Active(claims) =
+            world.introspect(&by_c1(Ask::token(&token))).unwrap()
+        else {
+            panic!("not active")
+        };
+        let last = world.endpoint.policy().remembers_until(&claims, claims.session.end);
+        world.now = tokenberg_core::Timestamp::from_seconds(last.as_seconds() - left).unwrap();
+        let outcome = world.revoke(&by_c1(Ask::token(&token))).unwrap();
+        assert_eq!(outcome.is_some(), is_written, "{left} s before {last}");
+    }
+}
+
+#[test]
+fn cj_02_a_client_with_another_method_does_not_authenticate_by_an_assertion_although_it_has_a_key() {
+    let (mut world, key) = (World::new(), ForeignKey::new(Some("k1")));
+    let rights = |auth_method, jwks| Rights {
+        auth_method,
+        jwks,
+        ..Rights::new(AllowedScope::Only("catalog".parse().unwrap()))
+    };
+    let mut register = |auth_method, has_key: bool| {
+        let rights = rights(auth_method, has_key.then(|| key.jwks()));
+        let id = "cj".parse().unwrap();
+        world.register(Client { id, enabled: true, secrets: Vec::new().into(), rights: rights.into() });
+        let claims =
+            json!({"iss": "cj", "sub": "cj", "aud": ISSUER, "exp": NOW + 60, "iat": NOW, "jti": "1"});
+        world.check(Ask::credentials().assertion(&key.sign(&claims)))
+    };
+    for (method, has_key) in [(AuthMethod::ClientSecret, true), (AuthMethod::PrivateKeyJwt, false)] {
+        let answer = register(method, has_key);
+        assert!(matches!(answer.refusal(), Refusal::OtherMethod { .. }), "{}", refused(&answer));
+    }
+    assert_eq!(register(AuthMethod::PrivateKeyJwt, true).code(), "200");
+}
+
+#[test]
+fn tx_13_an_audience_with_an_empty_member_is_malformed_and_the_accepted_ones_are_named() {
+    let (mut world, key) = world();
+    let mut ask = |aud: serde_json::Value, kind| {
+        let token = key.sign(&changed(alice(&json!({})), &json!({"aud": aud})));
+        world.check(by_c1(Ask::exchange_of(&token, kind)))
+    };
+    for aud in [json!([ISSUER, ""]), json!([""]), json!([])] {
+        let answer = ask(aud.clone(), TokenType::IdToken);
+        let Refusal::SubjectToken(TokenFault::Claim(_)) = answer.refusal() else {
+            panic!("{aud}: {}", refused(&answer))
+        };
+    }
+    // The client is an audience of ID tokens only.
+    for (kind, is_named) in [(TokenType::IdToken, true), (TokenType::Jwt, false)] {
+        let answer = ask(json!("https://other.test"), kind);
+        assert_eq!(refused(&answer).contains("\"c1\""), is_named, "{}", refused(&answer));
+    }
+}
+
+#[test]
+fn tx_38_an_unsecured_user_is_refused_until_the_second_of_the_revocation() {
+    for (before, code) in [(NOW + 1, "400 invalid_request"), (NOW, "200")] {
+        let (mut world, _) = world();
+        let actor = at1(&mut world);
+        world.before.subject(None, "bob", before);
+        let named = {
+            use base64::Engine;
+            base64::engine::general_purpose::URL_SAFE_NO_PAD
+                .encode(json!({"sub": "bob", "iat": NOW}).to_string())
+        };
+        let unsecured = format!("eyJhbGciOiJub25lIn0.{named}.");
+        let ask = by_c1(Ask::exchange_of(&unsecured, TokenType::Jwt).actor(&actor));
+        assert_eq!(world.check(ask).code(), code, "{before}");
+    }
+}
+
+#[test]
+fn cc_17_a_subject_that_is_too_long_with_its_prefix_is_refused_with_its_length() {
+    let (mut world, key) = world();
+    world.issuers[0].trust.subject_prefix = Some("idp:".into());
+    let token = key.sign(&alice(&json!({"sub": "a".repeat(252)})));
+    let actor = at1(&mut world);
+    let answer = world.check(by_c1(Ask::exchange_of(&token, TokenType::IdToken).actor(&actor)));
+    assert!(refused(&answer).contains("256"), "{}", refused(&answer));
+}
+
+#[test]
+fn se_06_the_limit_of_a_users_own_token_is_that_of_the_token_and_not_of_its_issuer() {
+    let (mut world, key) = world();
+    let id_token = key.sign(&alice(&json!({})));
+    let actor = at1(&mut world);
+    let wide = |ask: Ask| by_c1(ask.actor(&actor)).with("scope", "PRINCIPAL_ROLE:unknown");
+    let users = world.check(by_c1(Ask::exchange_of(&id_token, TokenType::IdToken).actor(&actor))).token();
+    let by_token = refused(&world.check(wide(Ask::exchange(&users))));
+    let by_issuer = refused(&world.check(wide(Ask::exchange_of(&id_token, TokenType::IdToken))));
+    assert!(by_token.contains("in the subject token"), "{by_token}");
+    assert!(!by_issuer.contains("in the subject token"), "{by_issuer}");
+}
