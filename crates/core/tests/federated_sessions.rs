@@ -279,3 +279,22 @@ fn wl_04_an_identity_of_2048_bytes_authenticates_and_its_tokens_are_good() {
         }
     }
 }
+
+#[test]
+fn law_8_what_an_expired_token_is_renewed_to_depends_on_the_identity_that_renews_it() {
+    let account = "system:serviceaccount:jobs:dual";
+    let mut s = setting();
+    let begun = s.world.check(Ask::credentials().basic("dual", "s-dual")).token();
+    for (is_expired, named) in [(false, 0), (true, 1)] {
+        s.world.pass(if is_expired { 3600 } else { 0 });
+        let ask = Ask::exchange(&begun).assertion(&s.assertion(K8S, account));
+        let renewed = s.world.check(ask);
+        assert_eq!(identities(&renewed).len(), named, "expired: {is_expired}");
+        if is_expired {
+            let renewed = renewed.token();
+            s.disable(K8S, account);
+            let ended = s.world.check(Ask::exchange(&renewed).bearer(&renewed));
+            assert!(matches!(ended.refusal(), Refusal::BearerToken(TokenFault::Disabled(_))));
+        }
+    }
+}

@@ -134,13 +134,14 @@ fn provenance(
     actors.retain(|origin| !token.is_some_and(|token| is_of(token, parties.client, origin)));
     if delegation.is_extended || passed_on.is_some() {
         add(&mut provenance.origins, actors);
-        if passed_on.is_some() {
-            add_identity(&mut provenance.origins, parties.client, now);
-        }
     } else if parties.actor.is_some() {
         // Renewals with ever new tokens of the same actor would make the token longer each time, and give nothing that the
         // subject token alone does not.
         provenance.renewed_with = actors;
+    }
+    // An expired token alone grants nothing, so what it is renewed to depends on the identity that renews it.
+    if passed_on.is_some() || token.is_some_and(|token| token.expires_at <= now) {
+        add_identity(&mut provenance.origins, parties.client, now);
     }
     checked(provenance)
 }

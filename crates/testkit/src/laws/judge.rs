@@ -251,7 +251,8 @@ impl Model {
             Some(origins) => with.extend(origins),
             None => {}
         }
-        if let Some(identity) = self.identity(asking).filter(|_| is_anew || !is_same_client)
+        if let Some(identity) =
+            self.identity(asking).filter(|_| is_anew || !is_same_client || subject.has_expired)
             && !with.iter().any(|known| known.is_same_identity(&identity))
         {
             with.insert(identity);
