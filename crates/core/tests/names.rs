@@ -178,3 +178,15 @@ fn cc_17_of_overlapping_prefixes_of_an_earlier_version_no_name_is_given_twice() 
         }
     }
 }
+
+#[test]
+fn cc_17_a_first_prefix_ends_a_session_whose_name_another_user_of_the_issuer_has_then() {
+    let (mut world, key) = world();
+    let [like_prefixed, other] =
+        ["cc:alice", "bob"].map(|user| signed_in(&mut world, &key, IDP, user).token());
+    assert_eq!(fault(&mut world, &like_prefixed), None);
+    set_prefix(&mut world, 0, "cc:");
+    assert_eq!(signed_in(&mut world, &key, IDP, "alice").claims().subject.as_str(), "cc:alice");
+    assert!(matches!(fault(&mut world, &like_prefixed), Some(TokenFault::Renamed { .. })));
+    assert_eq!(fault(&mut world, &other), None, "no other user has that name");
+}

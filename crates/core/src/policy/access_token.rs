@@ -133,8 +133,13 @@ fn check_name(
         return Err(TokenFault::NameTaken { sub: claims.subject.clone(), by });
     }
     let (sub, subject) = (&claims.subject, claims.issuer_subject());
+    // A name without a prefix stays good when the issuer gets its first one, unless another user of the issuer has that name now.
+    let has_prefix = |issuer: &TrustedIssuer| {
+        let prefix = issuer.trust.subject_prefix.as_deref();
+        sub != subject || prefix.is_some_and(|prefix| sub.as_str().starts_with(prefix))
+    };
     match issuer {
-        Some(issuer) if sub != subject && !issuer.trust.gives_name(sub, subject) => {
+        Some(issuer) if !issuer.trust.gives_name(sub, subject) && has_prefix(issuer) => {
             Err(TokenFault::Renamed { sub: sub.clone(), issuer: issuer.issuer.clone() })
         }
         Some(_) | None => Ok(()),

@@ -32,9 +32,12 @@ impl Model {
             .any(|(issuer, terms)| principal.realm != Realm::Of(issuer) && has_prefix(terms))
     }
 
-    /// Whether the token has a name with a prefix that its issuer does not have now.
+    /// Whether the token has a name with a prefix that its issuer does not have now, or that is another user's of its issuer now.
     pub(super) fn is_renamed(&self, token: &Token) -> bool {
-        token.sub != token.principal.name && token.sub != self.sub_of(&token.principal)
+        let Realm::Of(issuer) = token.principal.realm else { return false };
+        let prefix = self.register.issuer(issuer).and_then(|terms| terms.prefix);
+        let has_prefix = prefix.is_some_and(|prefix| token.sub.starts_with(prefix));
+        (token.sub != token.principal.name || has_prefix) && token.sub != self.sub_of(&token.principal)
     }
 
     /// Two active tokens with one `sub` that are about two principals, although one has the name by a prefix, or is a client whose
