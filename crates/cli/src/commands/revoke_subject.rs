@@ -21,6 +21,7 @@ pub(super) async fn run(
     before: Option<Timestamp>,
     output: Output,
 ) -> anyhow::Result<()> {
+    subject_names::check_single(&subject)?;
     if let Some(issuer) = &issuer {
         check_issuer(store, own, issuer, &subject).await?;
     }

@@ -64,6 +64,7 @@ pub(crate) fn run(common: &Common, asked: Subjects, output: Output) -> anyhow::R
 
 async fn disable(store: &Store, name: Name, output: Output) -> anyhow::Result<()> {
     let Name { subject, issuer } = name;
+    subject_names::check_single(&subject)?;
     let names = match &issuer {
         Some(issuer) => subject_names::meant(store, issuer, &subject).await?,
         None => vec![subject.clone()],

@@ -1,7 +1,23 @@
 //! The names of one user of another issuer: the issuer's own, and with the prefix by which catalogs know it; conformance CC-17.
 
+use crate::failure::wrong_usage;
 use tokenberg_core::{Issuer, Subject};
 use tokenberg_store::{Store, StoreError};
+
+/// Refuses the pattern of SPIFFE IDs, which names no subject: a decision about it would reach nothing.
+///
+/// # Errors
+/// If it is one.
+pub(super) fn check_single(subject: &Subject) -> anyhow::Result<()> {
+    let text = subject.as_str();
+    if text.starts_with("spiffe:") && text.ends_with("/*") {
+        return Err(wrong_usage(&format!(
+            "{text} is a pattern, and a token has a single identifier as its subject; name one, or use `tokenberg client federate --remove`, \
+             `tokenberg client disable` or `tokenberg revoke --issuer`"
+        )));
+    }
+    Ok(())
+}
 
 /// The name as an operator gave it and, if it begins with the prefix of the issuer, what the issuer itself calls that user.
 ///

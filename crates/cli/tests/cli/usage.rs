@@ -91,3 +91,15 @@ fn ic_03_a_short_token_lifetime_is_warned_of() {
     let said = place.run(&["client", "add", "y", "--token-lifetime", "60s"]).done();
     assert!(!said.err.contains("warning"), "{}", said.err);
 }
+
+#[test]
+fn wl_04_a_pattern_of_spiffe_ids_is_no_subject_that_is_disabled_or_revoked() {
+    let place = Place::new();
+    place.run(&["client", "add", "c1", "--scope", "catalog"]).done();
+    let pattern = "spiffe://td.test/jobs/*";
+    for command in [&["subject", "disable", pattern][..], &["revoke", "--subject", pattern]] {
+        let said = place.run(&[command, &["--issuer", "spiffe://td.test"]].concat());
+        assert_eq!(said.code, 2, "{command:?} {}", said.err);
+        assert!(said.err.contains("is a pattern"), "{command:?} {}", said.err);
+    }
+}

@@ -80,7 +80,8 @@ struct Named {
     #[arg(long, value_name = "ALG,…", value_delimiter = ',')]
     alg: Vec<Algorithm>,
 
-    /// The claim whose value is the subject. Rights, disabled users and revocations go by the value, so they have to be given anew
+    /// The claim whose value is the subject. Rights, disabled users and revocations go by the value, so they have to be given anew. Sessions
+    /// keep the subjects of the claim so far until `tokenberg revoke --issuer` ends them
     #[arg(long, value_name = "CLAIM")]
     subject_claim: Option<Box<str>>,
 
