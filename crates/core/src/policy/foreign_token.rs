@@ -8,7 +8,7 @@ use crate::refusal::{
     TokenFault,
 };
 use crate::types::claims::audience_fault;
-use crate::types::provenance::read_may_act;
+use crate::types::provenance_reading::read_may_act;
 use crate::types::subject::SPACE_AT_AN_END;
 use crate::{
     AcceptedAs, Algorithms, ClaimFault, ClientId, CompactJws, Confirmation, Defect, Excerpt, Lifetime,

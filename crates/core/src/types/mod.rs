@@ -18,6 +18,7 @@ pub(crate) mod json;
 pub(crate) mod key_material;
 pub(crate) mod peer_certificate;
 pub(crate) mod provenance;
+pub(crate) mod provenance_reading;
 pub(crate) mod registration;
 pub(crate) mod revocation;
 pub(crate) mod scope;

@@ -60,7 +60,7 @@ impl Subject {
     ///
     /// # Errors
     /// [`SubjectError`].
-    pub(crate) fn of_client(text: &str) -> Result<Self, SubjectError> {
+    pub fn of_client(text: &str) -> Result<Self, SubjectError> {
         Self::of_at_most(LONGEST_IDENTITY, text)
     }
 
