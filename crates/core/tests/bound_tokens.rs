@@ -3,7 +3,8 @@
 
 use serde_json::{Value, json};
 use tokenberg_core::{
-    AllowedScope, AuthMethod, CertificateName, Client, ClientId, Refusal, Rights, Thumbprint, TokenFault,
+    AllowedScope, AuthMethod, CertificateName, Client, ClientId, Federation, Refusal, Rights, Thumbprint,
+    TokenFault,
 };
 use tokenberg_testkit::{
     Ask, ForeignKey, ISSUER, NOW, World, by_c1, certificate, changed, client, sha256, trusted, vectors,
@@ -345,4 +346,26 @@ fn mt_03_wl_05_what_signed_itself_is_nobodys_and_a_workload_has_one_name() {
     own.trusted = false;
     assert_eq!(world.check(ask(&own)).code(), "401 invalid_client Basic");
     world.register(client("x", "s", "catalog"));
+}
+
+#[test]
+fn law_7_mt_04_a_certificate_binds_only_what_the_client_obtains_by_it() {
+    let key = ForeignKey::new(Some("p1"));
+    let mut world = World::new();
+    world.issuers = vec![trusted("https://k8s.test", &key)];
+    let mut client = cm("cm", CertificateName::Subject("CN=cm".into()));
+    client.rights_mut().federations = vec![Federation {
+        issuer: "https://k8s.test".parse().unwrap(),
+        subject: "workload".into(),
+        audience: None,
+        uid: None,
+    }];
+    world.register(client);
+    let claims =
+        json!({"iss": "https://k8s.test", "sub": "workload", "aud": ISSUER, "iat": NOW, "exp": NOW + 60});
+    let by_identity =
+        Ask::credentials().assertion(&key.sign(&claims)).certificate(certificate("CN=other", 9));
+    assert_eq!(world.check(by_identity).claims().confirmation, None);
+    let by_certificate = Ask::credentials().with("client_id", "cm").certificate(certificate("CN=cm", 7));
+    assert!(world.check(by_certificate).claims().confirmation.is_some());
 }

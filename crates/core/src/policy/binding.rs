@@ -12,8 +12,12 @@ pub(crate) fn of<'a>(
     inherited: impl IntoIterator<Item = &'a Confirmation>,
 ) -> Option<Confirmation> {
     let mut certificate = match client.client().rights.auth_method {
-        AuthMethod::TlsClientAuth => possession.certificate.clone(),
-        AuthMethod::ClientSecret | AuthMethod::PrivateKeyJwt | AuthMethod::Federated => None,
+        // By a foreign identity or as the Bearer, any certificate may be shown.
+        AuthMethod::TlsClientAuth if client.by_own_credential() => possession.certificate.clone(),
+        AuthMethod::TlsClientAuth
+        | AuthMethod::ClientSecret
+        | AuthMethod::PrivateKeyJwt
+        | AuthMethod::Federated => None,
     };
     let mut key = possession.key.clone();
     for confirmation in inherited {

@@ -56,6 +56,14 @@ impl Authenticated {
         }
     }
 
+    /// Whether it authenticated with this request by the credential that it is registered with.
+    pub(crate) fn by_own_credential(&self) -> bool {
+        match self.by {
+            AuthenticatedBy::Credential => true,
+            AuthenticatedBy::Identity(_) | AuthenticatedBy::Bearer => false,
+        }
+    }
+
     /// The identity by which it authenticated, as what it obtains now depends on it.
     pub(crate) fn identity(&self, now: Timestamp) -> Option<Origin> {
         match &self.by {
