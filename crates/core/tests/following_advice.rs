@@ -294,3 +294,21 @@ fn se_06_no_command_is_advised_that_would_be_refused() {
         "if it is trusted: `tokenberg issuer add https://other.test --discover --accept id_token`"
     );
 }
+
+#[test]
+fn se_06_no_advice_for_a_name_with_a_star_gives_a_right_to_other_names() {
+    let (mut world, key) = world();
+    world.change("c1", |c1| c1.rights_mut().may_act_for.clear());
+    let actor = at1(&mut world);
+    for name in ["*", "adm*"] {
+        let id_token = key.sign(&alice(&json!({"sub": name})));
+        for ask in [
+            Ask::exchange_of(&id_token, TokenType::IdToken),
+            Ask::exchange_of(&unsecured(name), TokenType::Jwt).actor(&actor),
+        ] {
+            let (_, advice) = refused(&world, &by_c1(ask));
+            assert!(advice.contains("nothing allows"), "{name}: {advice}");
+            assert!(!advice.contains("tokenberg client change"), "{name}: {advice}");
+        }
+    }
+}

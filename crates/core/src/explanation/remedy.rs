@@ -189,8 +189,14 @@ pub(super) fn may_act_for(
     let Some((known, subject)) = found.registration(client).zip(fit(subject)) else {
         return format!("the operator has to register the client {client} with --may-act-for ISSUER|SUBJECT");
     };
+    if subject.contains('*') {
+        return format!(
+            "nothing allows {} alone: `*` stands for any text in --may-act-for and --may-assert-users, so a right for it would be one for \
+             every name that fits",
+            quoted(subject)
+        );
+    }
     match issuer {
-        // A star in a name stands for more than the name.
         Some(issuer) => format!(
             "`{}`; --may-impersonate instead gives it tokens that do not name it as the actor",
             client_change::may_act_for(known, &format!("{issuer}|{subject}"))
