@@ -1,7 +1,7 @@
 //! Which foreign identity stands for the client? `tokenberg client federate`: Kubernetes, CI and SPIFFE; WL-04, WL-10 to WL-14.
 
 use crate::commands::foreign_issuer::foreign;
-use crate::failure::{warn, wrong_usage};
+use crate::failure::{note, warn, wrong_usage};
 use crate::output::Output;
 use crate::store_access::StoreLocation;
 use clap::Args;
@@ -95,8 +95,15 @@ fn check(issuer: &Issuer, subject: &str, audience: Option<&str>, uid: Option<&st
             )));
         }
     }
-    // `subject disable` and `revoke --subject` have to be able to name it.
-    subject.parse::<Subject>().map_err(|fault| wrong_usage(format!("--subject: {fault}")))?;
+    if Subject::of_client(subject).is_err() {
+        let rule = "--subject has 1 to 2048 bytes and no control, format or bidirectional characters";
+        return Err(wrong_usage(rule));
+    }
+    if subject.parse::<Subject>().is_err() {
+        note(
+            "the subject has more than 255 bytes, so `subject disable` and `revoke --subject` cannot name it",
+        );
+    }
     if !issuer.is_spiffe() {
         if subject.contains('*') {
             warn("--subject is taken to the letter, the asterisk too: only SPIFFE IDs may end in /*");

@@ -130,8 +130,10 @@ pub(super) fn print_notes(issuer: &Issuer, before: Option<&Trust>, trust: &Trust
     if before.is_some_and(|before| before.subject_claim != trust.subject_claim && trust.names_subjects()) {
         note(&format!(
             "its users are known by the claim {} from now on: --may-act-for of clients, `subject disable` and `revoke --subject` have to \
-             name its values, and so do grants in catalogs",
-            trust.subject_claim
+             name its values, and so do grants in catalogs; sessions that began before keep the former names until \
+             `tokenberg revoke --issuer {}` ends them",
+            trust.subject_claim,
+            quoted(issuer.as_str())
         ));
     }
 }
