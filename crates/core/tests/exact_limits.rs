@@ -194,10 +194,14 @@ fn tx_13_an_audience_with_an_empty_member_is_malformed_and_the_accepted_ones_are
 
 #[test]
 fn tx_38_an_unsecured_user_is_refused_until_the_second_of_the_revocation() {
-    for (before, code) in [(NOW + 1, "400 invalid_request"), (NOW, "200")] {
+    // A revocation names such a user alone, or as a subject of our own issuer.
+    let times = [(NOW + 1, "400 invalid_request"), (NOW, "200")];
+    for (own, (before, code)) in
+        [None, Some(ISSUER)].into_iter().flat_map(|own| times.map(|time| (own, time)))
+    {
         let (mut world, _) = world();
         let actor = at1(&mut world);
-        world.before.subject(None, "bob", before);
+        world.before.subject(own, "bob", before);
         let named = {
             use base64::Engine;
             base64::engine::general_purpose::URL_SAFE_NO_PAD
