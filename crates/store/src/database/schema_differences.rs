@@ -3,6 +3,7 @@
 
 use crate::database::db::Db;
 use crate::database::schema;
+#[cfg(feature = "sqlite")]
 use crate::database::tx::Tx;
 #[cfg(feature = "postgres")]
 use crate::database::tx::values;
