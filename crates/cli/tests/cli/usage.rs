@@ -103,3 +103,26 @@ fn wl_04_a_pattern_of_spiffe_ids_is_no_subject_that_is_disabled_or_revoked() {
         assert!(said.err.contains("is a pattern"), "{command:?} {}", said.err);
     }
 }
+
+#[test]
+fn wl_12_a_federation_that_is_replaced_notes_what_it_loses_and_what_stays_good() {
+    let place = Place::new();
+    let issuer = "https://k8s.example";
+    place.run(&["client", "add", "etl", "--auth-method", "federated"]).done();
+    place.run(&["issuer", "add", issuer, "--discover", "--no-fetch"]).done();
+    let federate = |more: &[&str]| {
+        let line = ["client", "federate", "etl", "--issuer", issuer, "--subject", "account"];
+        place.run(&[&line, more].concat()).done().err
+    };
+    let revoke = "`tokenberg revoke --subject account --issuer https://k8s.example` ends them";
+    assert_eq!(federate(&["--uid", "1", "--audience", "lake"]), "");
+    assert_eq!(federate(&["--uid", "1", "--audience", "lake"]), "");
+    let other = federate(&["--uid", "2", "--audience", "lake"]);
+    assert!(other.contains(revoke) && !other.contains("is not set now"), "{other}");
+    let none = federate(&[]);
+    for part in
+        [revoke, "--uid was 2 before and is not set now", "--audience was lake before and is not set now"]
+    {
+        assert!(none.contains(part), "{part}: {none}");
+    }
+}

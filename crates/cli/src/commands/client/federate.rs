@@ -6,7 +6,7 @@ use crate::output::Output;
 use crate::store_access::StoreLocation;
 use clap::Args;
 use serde_json::json;
-use tokenberg_core::{ClientId, Federation, Issuer, SpiffeId, Subject};
+use tokenberg_core::{ClientId, Federation, Issuer, SpiffeId, Subject, quoted};
 
 /// `tokenberg client federate`
 #[derive(Debug, Args)]
@@ -70,6 +70,7 @@ pub(super) async fn run(location: StoreLocation, asked: Federate, output: Output
     check(&issuer, &subject, audience.as_deref(), uid.as_deref())?;
     let federation = Federation { issuer, subject: subject.into(), audience, uid };
     let store = location.open_existing().await?;
+    let known = store.client(&id).await?.rights;
     store.federate(&id, &federation).await?;
     let is_enabled = store.issuer(&federation.issuer).await?.trusted.enabled;
     store.close().await;
@@ -79,12 +80,36 @@ pub(super) async fn run(location: StoreLocation, asked: Federate, output: Output
             federation.issuer
         ));
     }
+    let is_same =
+        |other: &&Federation| other.issuer == federation.issuer && other.subject == federation.subject;
+    if let Some(before) = known.federations.iter().find(is_same) {
+        note_changes(before, &federation);
+    }
     let Federation { issuer, subject, .. } = &federation;
     output.show(
         || json!({"client_id": id, "federation": federation}),
         || format!("{subject} of {issuer} stands for client {id}"),
     )?;
     Ok(())
+}
+
+/// Notes what the registration had before and no longer has, and what stays good.
+fn note_changes(before: &Federation, now: &Federation) {
+    let lost = [("--audience", &before.audience, &now.audience), ("--uid", &before.uid, &now.uid)];
+    for (option, value, _) in lost.iter().filter(|(_, before, now)| before.is_some() && now.is_none()) {
+        let value = value.as_deref().unwrap_or_default();
+        note(&format!(
+            "{option} was {} before and is not set now; the command replaces what it registered before",
+            quoted(value)
+        ));
+    }
+    if before.uid.is_some() && before.uid != now.uid {
+        note(&format!(
+            "tokens that were obtained with the former uid stay good; `tokenberg revoke --subject {} --issuer {}` ends them",
+            quoted(&now.subject),
+            quoted(now.issuer.as_str())
+        ));
+    }
 }
 
 fn check(issuer: &Issuer, subject: &str, audience: Option<&str>, uid: Option<&str>) -> anyhow::Result<()> {
