@@ -1,6 +1,6 @@
-//! Who answers the questions of the flow? Traits that only compute, so that keys, store and transport need not know each other.
+//! The traits that answer the questions of the flow. They only compute, so keys, store and transport are independent of each other.
 //!
-//! The flow calls none of them: an adapter asks a [`Step`](crate::Step) what it needs, asks these, and answers the step.
+//! The flow calls none of them: an adapter reads from a [`Step`](crate::Step) what it needs, calls these traits, and answers the step.
 
 use crate::{
     AccessTokenClaims, Algorithm, Algorithms, AuthMethod, Client, ClientId, CompactJws, DpopProof, Issuer,
@@ -19,10 +19,10 @@ pub trait Keys: Send + Sync {
 
     /// Checks the signature with the key that the header names, and with the algorithm of that key.
     ///
-    /// A key that verifies nothing any more at `now` does not fit, whenever the keys were last read.
+    /// A key whose verification period ended before `now` does not match, whenever the keys were last read.
     ///
     /// # Errors
-    /// If no key of ours fits, or the signature is not good.
+    /// If no key of ours matches, or the signature is invalid.
     fn verify(&self, token: &CompactJws, now: Timestamp) -> Result<Verified, SignatureFault>;
 
     /// Reads a token that may be an access token of this issuer, with a key of ours that still verifies at `now`.
@@ -43,7 +43,7 @@ pub trait Keys: Send + Sync {
     /// one that fits. Of the algorithms only those that are accepted count; an empty list accepts each that a key has.
     ///
     /// # Errors
-    /// If no key of the set fits, or two different ones do, the set is none, or the signature is not good.
+    /// If no key of the set fits, or two different ones do, the set is none, or the signature is not valid.
     fn verify_with(
         &self,
         jwks: &str,
@@ -55,7 +55,7 @@ pub trait Keys: Send + Sync {
     /// thumbprint of that key.
     ///
     /// # Errors
-    /// If the key is not a public key of ours to verify with, or the signature is not good.
+    /// If the key is not a public key of ours to verify with, or the signature is not valid.
     fn verify_proof(&self, proof: &DpopProof) -> Result<Verified, SignatureFault>;
 }
 
@@ -73,12 +73,12 @@ pub trait Answers: Send + Sync {
     /// be right.
     fn is_costly(&self, client_id: &str, secret: &Secret) -> bool;
 
-    /// Whether an attacker who may try often enough could guess the secret, as one that a person chose.
+    /// Whether an attacker with enough attempts could guess the secret, such as one that a person chose.
     ///
     /// It depends on the secret alone, never on what is registered.
     fn may_be_guessed(&self, secret: &Secret) -> bool;
 
-    /// Whether the token was revoked, alone or with others.
+    /// Whether the token was revoked, alone or together with others.
     fn revoked(&self, token: &AccessTokenClaims) -> Option<Revocation>;
 
     /// Our keys.
@@ -117,7 +117,7 @@ pub trait World: Send + Sync + 'static {
     /// The present moment; cheap, and never waits.
     fn now(&self) -> Arc<Self::Moment>;
 
-    /// Whether the present moment is so old that nobody should be told that a token is still good (conformance OP-21).
+    /// Whether the present moment is too old to report a token as still active (conformance OP-21).
     fn is_too_old(&self) -> bool {
         false
     }
@@ -126,27 +126,27 @@ pub trait World: Send + Sync + 'static {
 /// What is known now about a token that was issued earlier.
 #[derive(Clone)]
 pub struct Recollection {
-    /// Whether it was taken back.
+    /// Whether the token was revoked.
     pub revocation: Option<Revocation>,
     /// The registration of the client that it names, disabled or not.
     pub client: Option<Arc<Client>>,
     /// The registration of its subject, disabled or not, where the subject is one of ours.
     pub principal: Option<Arc<Client>>,
-    /// What the operator decided about its subject, where that is nobody of ours.
+    /// The operator's decision about its subject, where that is a subject of another issuer.
     pub subject: SubjectStanding,
     /// The issuer of its subject, where that is another one and still on the list.
     pub issuer: Option<Arc<TrustedIssuer>>,
     /// Whether the client can still authenticate, or its session names the identity by which it did: then that identity decides, which
     /// is one of the participants.
     pub is_vouched_for: bool,
-    /// What the operator decided about those with whose tokens it was obtained, and those who act or acted.
+    /// The operator's decisions about the parties whose tokens it was obtained with, and about present and prior actors.
     pub participants: ParticipantsStanding,
 }
 
-/// What is known now about all those with whose tokens a token was obtained: it ends with each of them.
+/// The present status of all parties whose tokens a token was obtained with: it ends with each of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ParticipantsStanding {
-    /// All of them, if there are any, are good.
+    /// All of them, if there are any, are in good standing.
     Good,
     /// A client or an issuer is no longer registered.
     Gone(Principal),
@@ -159,7 +159,7 @@ pub enum ParticipantsStanding {
 }
 
 impl Recollection {
-    /// Asks for everything that has to be recalled about the token.
+    /// Collects everything that has to be recalled about the token.
     #[must_use]
     pub fn of(answers: &(impl Answers + ?Sized), token: &AccessTokenClaims) -> Self {
         let client = answers.client(&token.client_id);
@@ -239,8 +239,8 @@ fn identities_standing(answers: &(impl Answers + ?Sized), token: &AccessTokenCla
     ParticipantsStanding::Good
 }
 
-/// Whether the token names the identity by which the client authenticated, the client has a credential of its own, or an issuer that
-/// vouches for it is still trusted. Tokens of earlier builds do not name the identity.
+/// Whether the token names the identity by which the client authenticated, the client has its own credential, or an issuer that vouches
+/// for it is still trusted. Tokens of earlier builds do not name the identity.
 fn is_vouched_for(answers: &(impl Answers + ?Sized), token: &AccessTokenClaims, client: &Client) -> bool {
     let is_of_client =
         |origin: &Origin| matches!(origin, Origin::Identity { client: id, .. } if *id == client.id);
@@ -250,7 +250,7 @@ fn is_vouched_for(answers: &(impl Answers + ?Sized), token: &AccessTokenClaims, 
         || client.rights.federations.iter().any(|federation| is_trusted(&federation.issuer))
 }
 
-/// That a signature is good, by a loud name: whoever makes one vouches for the token that it is given back with.
+/// States that a signature is valid. The name is conspicuous because the code that makes one vouches for the token it is returned with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
     key: KeyId,
@@ -258,7 +258,7 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// States that the signature was checked with this key and algorithm, and is good.
+    /// States that the signature was verified with this key and algorithm.
     #[must_use]
     pub fn assertion(key: KeyId, algorithm: Algorithm) -> Self {
         Self { key, algorithm }
@@ -277,10 +277,10 @@ impl Verified {
     }
 }
 
-/// Why nothing could be signed. It is the operator's fault, never the client's.
+/// Why signing failed. The cause is always the server, never the client.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SigningFault {
-    /// There is no signing key whose time has come.
+    /// No signing key is active yet.
     #[error("no key is there to sign with")]
     NoKey,
     /// The key refused.

@@ -1,4 +1,4 @@
-//! What may be shown of values that hold secrets? Everything but these; for `{:?}` in a program around us.
+//! `Debug` of values that hold secrets: prints everything but the secrets, so that an embedding program can use `{:?}`.
 
 use crate::{
     Granted, Inquiry, Presented, PresentedToken, Question, Step, TokenRequest, TokenResponse, TypedToken,

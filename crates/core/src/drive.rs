@@ -1,4 +1,4 @@
-//! Answers the questions of a request: from memory, and on a thread that may block.
+//! Answers the questions of a request, from memory and on a thread that may block.
 
 use crate::answers::{Answers, Recollection, SigningFault};
 use crate::flow::{Answered, Asks, Decision, Inquiry, Listener, Pending, Question, Step, Who};
@@ -32,8 +32,8 @@ pub enum NotGranted {
     KeysUnavailable(#[from] KeysUnavailable),
 }
 
-/// Answers every step on the calling thread: up to some 30 ms for a secret that a person chose, and as long as `blocking` takes to
-/// ask a disk or another server.
+/// Answers every step on the calling thread. It takes up to 30 ms for a secret chosen by a person, and as long as `blocking` needs to
+/// query a disk or another server.
 ///
 /// # Errors
 /// [`NotGranted`].
@@ -56,7 +56,7 @@ pub fn drive(
 /// Answers every question about a presented token on the calling thread.
 ///
 /// # Errors
-/// [`NotGranted`] if the client is not authenticated, or may not have what it asks for.
+/// [`NotGranted`] if the client is not authenticated, or the request is not allowed.
 pub fn inquire<End>(
     mut inquiry: Inquiry<End>,
     answers: &(impl Answers + ?Sized),

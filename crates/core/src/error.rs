@@ -8,7 +8,7 @@ use std::borrow::Cow;
 pub enum ErrorCode {
     /// The request is malformed, or a token in it is not acceptable (RFC 6749 §5.2, RFC 8693 §2.2.2).
     InvalidRequest,
-    /// The client did not prove who it is (RFC 6749 §5.2).
+    /// Client authentication failed (RFC 6749 §5.2).
     InvalidClient,
     /// An assertion that is a grant is not acceptable (RFC 6749 §5.2, RFC 7523 §3.1).
     InvalidGrant,
@@ -16,11 +16,11 @@ pub enum ErrorCode {
     UnauthorizedClient,
     /// We do not know this grant (RFC 6749 §5.2).
     UnsupportedGrantType,
-    /// The scope is malformed or is not this client's to have (RFC 6749 §5.2).
+    /// The scope is malformed, or this client may not have it (RFC 6749 §5.2).
     InvalidScope,
-    /// The resource or audience is malformed or not this client's to ask for (RFC 8707 §2, RFC 8693 §2.2.2).
+    /// The resource or audience is malformed, or this client may not request it (RFC 8707 §2, RFC 8693 §2.2.2).
     InvalidTarget,
-    /// The DPoP proof is not good (RFC 9449 §5).
+    /// The DPoP proof is not valid (RFC 9449 §5).
     InvalidDpopProof,
     /// The DPoP proof needs a nonce of ours (RFC 9449 §8).
     UseDpopNonce,
@@ -65,12 +65,12 @@ impl ErrorCode {
     }
 }
 
-/// How a client that failed to authenticate should try (RFC 9110 §11.6.1); constant texts, so nothing is reflected.
+/// How a client that failed to authenticate should retry (RFC 9110 §11.6.1); constant texts, so no input is reflected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Challenge {
     /// With its id and secret (RFC 7617 §2).
     Basic,
-    /// With another token: this one is not good (RFC 6750 §3.1).
+    /// With another token: this one is not valid (RFC 6750 §3.1).
     BearerInvalidToken,
 }
 
@@ -90,9 +90,9 @@ impl Challenge {
 pub struct OAuthError {
     /// `error`.
     pub code: ErrorCode,
-    /// `error_description`: for a developer to read. It holds nothing that the client sent.
+    /// `error_description`: for a developer to read. It contains nothing that the client sent.
     pub description: Option<Cow<'static, str>>,
-    /// What goes into `WWW-Authenticate`; every 401 has one (RFC 9110 §15.5.2).
+    /// The value of `WWW-Authenticate`; every 401 has one (RFC 9110 §15.5.2).
     pub challenge: Option<Challenge>,
 }
 

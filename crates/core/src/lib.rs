@@ -1,15 +1,14 @@
-//! What does the token endpoint of an Apache Iceberg REST catalog answer? The protocol, without any I/O.
+//! The protocol of the token endpoint of an Apache Iceberg REST catalog, without any I/O.
 //!
 //! ```text
 //! bytes ── Presented::read ──> Presented ── TokenEndpoint::start ──> Step ⇄ your loop, or `drive` ──> TokenResponse
 //!                                                                     └─────────────> Refusal ── Policy::error_for ──> OAuthError
 //! ```
 //!
-//! Each [`Step`] owns all that is known so far, asks one thing, and is consumed by the answer. So no trait has to be sync or
-//! async: [`Question::answer`] answers what is in memory from [`Answers`] and returns the three things that take time as a
-//! [`Pending`]. A program that may block calls [`drive`]; one with an event loop awaits those three itself. Time and randomness
-//! are arguments. Inside the flow, proceeding for a client that is not authenticated, or from a token that is not verified, does
-//! not compile.
+//! Each [`Step`] owns all that is known so far, asks one question, and is consumed by the answer. So no trait has to be sync or async:
+//! [`Question::answer`] answers from memory with [`Answers`] and returns the three things that take time as a [`Pending`]. A program that
+//! may block calls [`drive`]; one with an event loop awaits those three itself. Time and randomness are arguments. Inside the flow, code
+//! that proceeds for an unauthenticated client, or from an unverified token, does not compile.
 //!
 //! ```
 //! use tokenberg_core::{Policy, Presented, TokenEndpoint, drive};
@@ -24,7 +23,7 @@
 //! assert_eq!(granted.claims.client_id.as_str(), "c1");
 //! assert_eq!(granted.response.scope.map(|scope| scope.to_string()), Some("catalog".to_owned()));
 //!
-//! // A refusal has two descriptions: an exact one for the log, and a sparing one for the client.
+//! A refusal has two descriptions: an exact one for the log, and a brief one for the client.
 //! # let entropy = Entropy::from_bits([8; 16]);
 //! let stranger = Presented::read(&[], None, b"grant_type=client_credentials&client_id=c1&client_secret=x")?;
 //! let Err(tokenberg_core::NotGranted::Refused(refusal)) = drive(endpoint.start(stranger, now, entropy)?, &world, &world) else {
@@ -35,11 +34,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`IntrospectionEndpoint`] and [`RevocationEndpoint`] stand beside, read a [`PresentedToken`] and ask the fewer questions of an
-//! [`Inquiry`], which [`inquire`] answers where nothing has to wait.
+//! [`IntrospectionEndpoint`] and [`RevocationEndpoint`] read a [`PresentedToken`] and ask the fewer questions of an [`Inquiry`].
+//! [`inquire`] answers these on a thread that may block.
 //!
-//! The same types serve a client: [`TokenRequest::to_http`] prints, [`read_answer`] reads, [`Renewal`] says when to ask
-//! again and with what. [`TokenVerification`] is what a catalog checks of a token that it is presented with.
+//! The same types serve a client: [`TokenRequest::to_http`] writes a request, [`read_answer`] reads the response, [`Renewal`] decides
+//! when to renew and with which request. [`TokenVerification`] is the check that a catalog makes of a token presented to it.
 #![forbid(unsafe_code)]
 
 mod answers;

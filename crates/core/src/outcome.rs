@@ -14,9 +14,9 @@ pub enum Outcome {
     Inactive,
     /// A token was revoked, with its session.
     Revoked,
-    /// A token that should be revoked was not good anyway.
+    /// A token that should be revoked was already invalid.
     NothingToRevoke,
-    /// The client received this error for what it asked.
+    /// The client received this error.
     Refused(ErrorCode),
     /// The server could not answer; the client received this error with a status of 500 or 503.
     Failed(ErrorCode),
@@ -47,7 +47,7 @@ impl Outcome {
         }
     }
 
-    /// What records and logs call it: `granted`, `active`, `inactive`, `revoked`, `nothing to revoke`, or the code of the error.
+    /// The name in records and logs: `granted`, `active`, `inactive`, `revoked`, `nothing to revoke`, or the code of the error.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -60,7 +60,7 @@ impl Outcome {
         }
     }
 
-    /// Whether the client obtained what it asked for. An unauthenticated caller can cause any number of the others.
+    /// Whether the request succeeded. An unauthenticated caller can cause any number of the other outcomes.
     #[must_use]
     pub const fn is_effective(self) -> bool {
         match self {

@@ -1,15 +1,15 @@
-//! What is kept of a decision: an audit record, which never holds a token or a secret; conformance SE-01, SE-05 and SE-06.
+//! The audit record of a decision, which never contains a token or a secret; conformance SE-01, SE-05 and SE-06.
 
 use crate::{ClaimedToken, Outcome, deceives};
 use serde::Serialize;
 use std::borrow::Cow;
 
-/// One decision about one request: what was asked, by whom, and what came of it.
+/// One decision about one request: the request, the client and the outcome.
 ///
-/// Texts are as they were presented, and may contain anything but secrets: the recorder escapes them.
+/// Texts are as they were presented, and may contain any characters, but no secrets: the recorder escapes them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct AuditRecord<'a> {
-    /// The path that was asked, under the issuer.
+    /// The path of the endpoint, under the issuer.
     pub endpoint: &'static str,
     /// What the answer and the log call the request.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,7 +32,7 @@ pub struct AuditRecord<'a> {
     /// The client that a presented token belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<Cow<'a, str>>,
-    /// Whom the token is about.
+    /// The subject of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<Cow<'a, str>>,
     /// Whose name the subject is, if it is not ours.
@@ -41,13 +41,13 @@ pub struct AuditRecord<'a> {
     /// The subject as its issuer calls it, where `subject` has the prefix of the issuer before that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer_subject: Option<Cow<'a, str>>,
-    /// How the subject was proven.
+    /// How the subject was authenticated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject_auth: Option<Cow<'a, str>>,
-    /// Who acts for the subject, the present actor first.
+    /// The actors of the subject, the present one first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub actors: Vec<Cow<'a, str>>,
-    /// The scope that was asked for.
+    /// The requested scope.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope_in: Option<Cow<'a, str>>,
     /// The scope that was granted.
@@ -102,7 +102,7 @@ const LONGEST_UNVERIFIED_REASON: usize = 256;
 const MOST_UNVERIFIED: usize = 4;
 
 impl AuditRecord<'_> {
-    /// A record of which nothing else is known.
+    /// A record with no other fields set.
     #[must_use]
     pub const fn new(endpoint: &'static str, outcome: Outcome) -> Self {
         Self {
@@ -206,14 +206,14 @@ pub trait Recorder: Send + Sync {
     /// Takes a record. Never waits: what cannot be kept is counted as lost.
     fn record(&self, record: &AuditRecord<'_>);
 
-    /// Adds to the number of decisions, by outcome, that were neither recorded nor logged, because requests without client
-    /// authentication had used up what they may write. Never waits.
+    /// Adds to the number of decisions, by outcome, that were neither recorded nor logged, because requests without client authentication
+    /// had used up their quota of records. Never waits.
     fn left_out(&self, outcomes: &[(Outcome, u64)]);
 
     /// Whether another record of a request without client authentication would be kept. If not, it is left out and counted.
     fn has_room_for_unverified(&self) -> bool;
 
-    /// Whether another record would be kept. `false` asks for requests to be refused rather than not recorded.
+    /// Whether there is room for another record. `false` means that requests should be refused rather than left unrecorded.
     fn has_room(&self) -> bool;
 }
 

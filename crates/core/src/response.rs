@@ -1,4 +1,4 @@
-//! What does the client get? The successful response, RFC 6749 §5.1 and RFC 8693 §2.2.1.
+//! The successful response, RFC 6749 §5.1 and RFC 8693 §2.2.1.
 
 use crate::types::json::strict_object;
 use crate::{AccessTokenClaims, Lifetime, Scope, Secret, TokenType};
@@ -84,7 +84,7 @@ impl TokenResponse {
             issued_token_type: self.issued_token_type.map(TokenType::as_urn),
             scope: self.scope.as_ref().map(Scope::as_str),
         };
-        // Room for all of it at once: a buffer that grows would leave copies of the token behind.
+        // Capacity for the whole body: a buffer that grows would leave copies of the token behind.
         let plain = token.bytes().fold(true, |plain, b| plain & (b >= b' ') & (b != b'"') & (b != b'\\'));
         let of_token = if plain { token.len() } else { 6 * token.len() };
         let room = of_token + self.scope.as_ref().map_or(0, |s| s.as_str().len()) + 192;
@@ -92,7 +92,7 @@ impl TokenResponse {
         json.extend_from_slice(b"{\"access_token\":");
         // Writing texts and numbers to memory cannot fail, and JSON is UTF-8.
         if plain {
-            // Nothing in it is to be escaped, and it is most of the body.
+            // The token needs no escapes, and it is most of the body.
             json.push(b'"');
             json.extend_from_slice(token.as_bytes());
             json.push(b'"');

@@ -1,34 +1,34 @@
-//! Which answers have to wait, for a disk or for somebody else's server? The traits of an adapter that awaits them.
+//! The answers that wait for a disk or another server: the traits of an adapter that awaits them.
 //!
-//! What only computes is in [`Answers`](crate::Answers).
+//! Answers that are only computed are in [`Answers`](crate::Answers).
 
 use crate::{CompactJws, Issuer, Lifetime, Revoke, SignatureFault, Timestamp, TrustedIssuer, Verified};
 use std::pin::Pin;
 
-/// Something that is under way.
+/// A pending operation.
 pub type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A write that is under way.
+/// A pending write.
 pub type Writing<'a> = Waiting<'a, Result<(), NotWritten>>;
 
-/// Takes tokens back, on disk before anybody is told of it.
+/// Revokes tokens, durably before any response reports it.
 pub trait Revocations: Send + Sync {
-    /// Writes it durably; whatever this process answers afterwards already knows of it.
+    /// Writes it durably; every later answer of this process takes it into account.
     ///
-    /// Dropping the future leaves open whether it was written.
+    /// After the future is dropped, it is unknown whether it was written.
     fn revoke<'a>(&'a self, revoke: &'a Revoke) -> Writing<'a>;
 }
 
-/// Remembers what may be used once only, for all nodes together.
+/// Stores the use of single-use identifiers, for all nodes together.
 pub trait SingleUse: Send + Sync {
-    /// Uses the identifier up: `true` exactly once, whoever asks first; it is on disk by then.
+    /// Uses the identifier up: returns `true` exactly once, to the first caller, after it is on disk.
     fn use_once<'a>(&'a self, once: &'a Once) -> Waiting<'a, Result<bool, NotWritten>>;
 }
 
 /// Holds the keys of issuers that publish them at an address, and fetches them.
 pub trait IssuerKeys: Send + Sync {
-    /// Checks the signature with the keys of this issuer, fetching them if need be. Never asked about an issuer that is not
-    /// trusted, nor with an address out of a token (conformance KS-06).
+    /// Checks the signature with the keys of this issuer, fetching them if necessary. Never called for an issuer that is not trusted, nor
+    /// with an address from a token (conformance KS-06).
     fn verify<'a>(
         &'a self,
         issuer: &'a TrustedIssuer,
@@ -37,8 +37,8 @@ pub trait IssuerKeys: Send + Sync {
     ) -> Waiting<'a, Result<Result<Verified, SignatureFault>, KeysUnavailable>>;
 }
 
-/// What a program that may block waits for on its own thread: the same as [`SingleUse`] and [`IssuerKeys`], for
-/// [`drive`](crate::drive) and [`inquire`](crate::inquire). `()` has no memory and fetches nothing.
+/// The traits [`SingleUse`] and [`IssuerKeys`] for a program that may block, for [`drive`](crate::drive) and [`inquire`](crate::inquire).
+/// `()` has no memory and fetches nothing.
 pub trait Blocking {
     /// As [`SingleUse::use_once`].
     ///
@@ -73,10 +73,10 @@ impl Blocking for () {
     }
 }
 
-/// An identifier that is good for one use (RFC 7523 §3, RFC 9449 §11.1).
+/// An identifier for a single use (RFC 7523 §3, RFC 9449 §11.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Once {
-    /// What the identifier is and whose, so that neither features nor clients take each other's.
+    /// The kind and the owner of the identifier, so that identifiers of different features or clients do not collide.
     pub namespace: Box<str>,
     /// The identifier.
     pub id: Box<str>,
@@ -84,11 +84,11 @@ pub struct Once {
     pub until: Timestamp,
 }
 
-/// Why it is not certain that something was written. The client is told to try again, and never that it was done.
+/// Why it is not certain that a write succeeded. The response asks the client to retry, and never reports success.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it could not be written: {reason}")]
 pub struct NotWritten {
-    /// What is in the way; no secret.
+    /// The cause, without any secret.
     pub reason: String,
 }
 
@@ -96,16 +96,16 @@ pub struct NotWritten {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot obtain the keys of {issuer}: {reason}")]
 pub struct KeysUnavailable {
-    /// Whose.
+    /// The issuer whose keys are unavailable.
     pub issuer: Box<str>,
-    /// What is in the way.
+    /// The cause.
     pub reason: String,
-    /// After how long it is worth trying again: `Retry-After` of the answer, a second at least.
+    /// The delay before a retry: `Retry-After` of the response, at least one second.
     pub retry_after: Lifetime,
 }
 
 impl KeysUnavailable {
-    /// An outage of which nobody knows how long it lasts.
+    /// An outage of unknown duration.
     #[must_use]
     pub fn new(issuer: &Issuer, reason: impl Into<String>) -> Self {
         let retry_after = Lifetime::from_seconds(1);

@@ -1,4 +1,4 @@
-//! Reads the answer of any server of this API, RFC 6749 §5.1 and §5.2.
+//! Reads the response of any server of this API, RFC 6749 §5.1 and §5.2.
 
 use crate::{ErrorCode, TokenResponse, TokenResponseFault};
 use serde_json::{Map, Value};

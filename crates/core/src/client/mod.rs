@@ -1,4 +1,4 @@
-//! How does a client ask, read the answer, and know when to ask again? The other side of the same wire, without I/O.
+//! The client side of the protocol: sends requests, reads responses and decides when to renew a token, without I/O.
 
 mod answer;
 mod outgoing;

@@ -1,4 +1,4 @@
-//! What is sent? The request of RFC 6749 §4.4.2 and RFC 8693 §2.1 as a form and header fields.
+//! Writes the request of RFC 6749 §4.4.2 and RFC 8693 §2.1 as a form and header fields.
 
 use crate::request::form::Parameter;
 use crate::{AssertionKind, Secret, Target, TokenRequest, TypedToken};
@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-/// How the client proves who it is.
+/// How the client authenticates.
 #[derive(Clone)]
 pub enum ClientAuthentication {
     /// `Authorization: Basic`, with id and secret form-encoded (RFC 6749 §2.3.1).
@@ -40,7 +40,7 @@ pub enum ClientAuthentication {
 
 /// A `POST` to the token endpoint.
 pub struct Outgoing {
-    /// The value of `Authorization`, if there is to be one.
+    /// The value of `Authorization`, if any.
     pub authorization: Option<Secret>,
     /// The body, of type `application/x-www-form-urlencoded`.
     pub form: Secret,
@@ -54,7 +54,7 @@ impl Outgoing {
 }
 
 impl TokenRequest {
-    /// Prints the request. [`crate::Presented::read`] reads the same out of it.
+    /// Writes the request. [`crate::Presented::read`] reads the same values from it.
     ///
     /// ```
     /// use tokenberg_core::{ClientAuthentication, ClientCredentialsRequest, Secret, TokenRequest};
@@ -147,7 +147,7 @@ fn put_scope_and_targets<'a>(pairs: &mut Vec<(Parameter, &'a str)>, scope: &'a s
 fn print(pairs: &[(Parameter, &str)]) -> Secret {
     let named: Vec<(&str, &str)> =
         pairs.iter().map(|(parameter, value)| (parameter.name(), *value)).collect();
-    // Printing pairs of texts cannot fail; an empty form would be refused by whoever reads it.
+    // Serializing pairs of texts cannot fail; the server would refuse an empty form.
     Secret::new(serde_urlencoded::to_string(named).unwrap_or_default())
 }
 

@@ -1,4 +1,4 @@
-//! When is a new token needed, and with which request? Iceberg's three ways, in the order of its Java client.
+//! Decides when a new token is needed and with which request: Iceberg's three ways, in the order of its Java client.
 
 use super::outgoing::ClientAuthentication;
 use crate::{
@@ -33,7 +33,7 @@ impl Held {
         }
     }
 
-    /// When to ask for the next: a tenth of the lifetime before the end, five minutes at most, as Iceberg's Java client.
+    /// When to request the next token: a tenth of the lifetime before expiry, at most five minutes, as Iceberg's Java client does.
     #[must_use]
     pub fn renew_at(&self) -> Option<Timestamp> {
         const EARLIEST: u32 = 300;
@@ -48,14 +48,14 @@ impl Held {
     }
 }
 
-/// What a client knows for getting its tokens anew.
+/// The values with which a client renews its tokens.
 #[derive(Clone, Default)]
 pub struct Renewal {
     /// Its identifier and secret, if it has them.
     pub credential: Option<(Box<str>, Secret)>,
-    /// The scope to ask for; empty to leave it to the server.
+    /// The scope to request; empty to leave it to the server.
     pub scope: Scope,
-    /// The targets to ask for.
+    /// The targets to request.
     pub targets: Vec<Target>,
     /// Whether the server exchanges tokens; without, the first grant is used again.
     pub exchange: bool,
@@ -66,7 +66,7 @@ pub struct Renewal {
 pub struct NextRequest {
     /// The request.
     pub request: TokenRequest,
-    /// How the client proves who it is.
+    /// How the client authenticates.
     pub authentication: ClientAuthentication,
 }
 
@@ -74,7 +74,7 @@ impl Renewal {
     /// The request that gets the next token at `now`: exchange with the token itself as Bearer while it lives, exchange
     /// with the credential when it has expired, the first grant again where there is no exchange or no token.
     ///
-    /// `None` if nothing is left to prove: no live token and no credential.
+    /// `None` if there is neither a live token nor a credential to authenticate with.
     #[must_use]
     pub fn next(&self, held: Option<&Held>, now: Timestamp) -> Option<NextRequest> {
         let basic = self

@@ -1,5 +1,5 @@
-//! What would have to change for a scope or an audience to be granted: for each party that does not allow it a command, or who has to do
-//! what.
+//! What would have to change for a scope or an audience to be granted: for each party that does not allow it, a command, or the person
+//! responsible and the change.
 
 use super::command::fit;
 use super::findings::Findings;
@@ -7,7 +7,7 @@ use super::{client_change, issuer_change};
 use crate::policy::limits::{Party, scope_within_all};
 use crate::{AudienceCeilings, CATALOG, Ceiling, Excerpt, Policy, Scope, ScopeCeiling, ScopeCeilings};
 
-/// A sentence without its end about a scope that was refused; `refused` is empty if the request names no scope and nothing is left.
+/// A sentence without its end about a refused scope; `refused` is empty if the request names no scope and none is left.
 pub(super) fn scope(
     refused: &Scope,
     allowed: &Scope,
@@ -37,7 +37,7 @@ fn scope_in_common(ceilings: &ScopeCeilings, found: &Findings<'_>) -> String {
         let steps = empty.iter().map(|ceiling| widen(ceiling, &one, found));
         return steps.collect::<Vec<_>>().join("; and ");
     }
-    // None is empty, but they have nothing in common: one of them has to allow what all others do.
+    // No ceiling is empty, but they have nothing in common: one of them has to allow what all the others do.
     let options = ceilings.iter().filter_map(|ceiling| {
         let common = scope_within_all(ceilings.iter().filter(|other| other.party != ceiling.party));
         (!common.is_empty()).then(|| widen(ceiling, &one_of(&common), found))
@@ -46,7 +46,7 @@ fn scope_in_common(ceilings: &ScopeCeilings, found: &Findings<'_>) -> String {
     if options.is_empty() { in_common("scope", ceilings) } else { options.join("; or ") }
 }
 
-/// `catalog` if it is in there, or else the first; `catalog` of nothing.
+/// `catalog` if the scope contains it, otherwise the first scope-token; `catalog` if the scope is empty.
 fn one_of(scope: &Scope) -> Scope {
     let one = scope.tokens().find(|token| *token == CATALOG).or_else(|| scope.tokens().next());
     one.and_then(|token| token.parse().ok()).unwrap_or_else(Scope::catalog)
@@ -91,7 +91,7 @@ fn widen(ceiling: &Ceiling<ScopeCeiling>, lacking: &Scope, found: &Findings<'_>)
     format!("{nothing}{change}")
 }
 
-/// A sentence without its end about an audience that was refused; `None` if the request names none and nothing is left.
+/// A sentence without its end about a refused audience; `None` if the request names no audience and none is left.
 pub(super) fn target(
     refused: Option<&str>,
     allowed: &[Box<str>],

@@ -1,4 +1,4 @@
-//! Commands that change what a client may do, with everything that it may already: `tokenberg client change`.
+//! Commands that change what a client may do and keep its present rights: `tokenberg client change`.
 
 use super::command::{option, options, quoted};
 use super::facts::Registration;
@@ -24,7 +24,7 @@ pub(super) fn scope(known: &Registration, more: &Scope) -> String {
     of(&known.id) + &option("--scope", present.union(more).as_str())
 }
 
-/// It may ask tokens for this audience, too; what it gets where it asks for none stays.
+/// Also allows the client to request tokens for this audience; its default audience stays.
 pub(super) fn audience(known: &Registration, ours: &Issuer, more: &str) -> String {
     let registered = known.rights.audiences.iter().map(AsRef::as_ref);
     let ourselves = known.rights.audiences.is_empty().then(|| ours.as_str());

@@ -21,7 +21,7 @@ pub(super) fn options<'a>(name: &str, values: impl IntoIterator<Item = &'a str>)
     values.into_iter().map(|value| option(name, value)).collect()
 }
 
-/// A value of a request for a command; `None` if it is longer than 255 bytes, has characters that deceive the reader, or may be a
+/// A value of a request for a command; `None` if it is longer than 255 bytes, has characters that are unsafe to display, or may be a
 /// token or a secret.
 pub(super) fn fit(value: &str) -> Option<&str> {
     let is_fit = |value: &str| !value.is_empty() && value.len() <= 255 && !value.chars().any(deceives);

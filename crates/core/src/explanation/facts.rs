@@ -1,4 +1,4 @@
-//! What was found out? Facts of registrations, secrets and keys, without anything that is secret.
+//! Facts about registrations, secrets and keys that a decision used, without any secret value.
 
 use crate::{AllowedScope, Client, ClientId, Rights, ShortText, SubjectPattern, Timestamp, UserPattern};
 
@@ -18,7 +18,7 @@ impl Registration {
         Self { id: client.id.clone(), enabled: client.enabled, rights: (*client.rights).clone() }
     }
 
-    /// What of it matters to a decision, as the middle of a sentence.
+    /// The facts that matter to a decision, as the middle of a sentence.
     pub(super) fn told(&self) -> String {
         let rights = &self.rights;
         let grants: Vec<&str> = rights.grants.iter().map(|grant| grant.as_str()).collect();
@@ -83,12 +83,12 @@ pub(super) fn listed(texts: &[&str]) -> String {
     if texts.is_empty() { NOTHING.to_owned() } else { texts.join(", ") }
 }
 
-/// A secret of the client, by the name that it has towards the operator.
+/// A secret of the client, by the name under which the operator sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretFound {
     /// Its name.
     pub id: ShortText,
-    /// From when on it is dead.
+    /// When it expires.
     pub expires_at: Option<Timestamp>,
     /// Whether it is live.
     pub is_live: bool,
@@ -115,7 +115,7 @@ pub enum KeysTold {
     Issuer(crate::Issuer),
     /// Those that the client is registered with.
     Client(ClientId),
-    /// A decoy: it is refused whatever comes out.
+    /// A decoy: the token is refused whatever the result.
     Nobody,
 }
 

@@ -1,4 +1,4 @@
-//! Looks up in the rules what a remedy needs: who was found, and what a token said.
+//! Looks up in the rules what a remedy needs: the principals found, and the contents of a token.
 
 use super::facts::Registration;
 use super::rule::Rule;
@@ -9,11 +9,11 @@ use serde_json::{Map, Value};
 #[derive(Default)]
 pub(super) struct Findings<'a> {
     rules: &'a [Rule],
-    /// The client that asks.
+    /// The client that made the request.
     pub(super) client: Option<&'a Registration>,
     /// The issuer of the last token of another issuer.
     pub(super) issuer: Option<&'a TrustedIssuer>,
-    /// The issuer that was looked for.
+    /// The issuer that was looked up.
     pub(super) asked: Option<Asked<'a>>,
     /// The last subject of another issuer.
     pub(super) subject: Option<(&'a Issuer, &'a Subject)>,
@@ -23,7 +23,7 @@ pub(super) struct Findings<'a> {
     pub(super) identity: Option<(&'a Issuer, &'a str, Option<&'a ClientId>)>,
 }
 
-/// An issuer that was looked for.
+/// An issuer that was looked up.
 #[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
     /// What the token claims as its issuer.

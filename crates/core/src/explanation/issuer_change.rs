@@ -1,4 +1,4 @@
-//! Commands that change what is registered of an issuer, with the values that it has already: `tokenberg issuer change`.
+//! Commands that change the registration of an issuer and keep its present values: `tokenberg issuer change`.
 
 use super::command::{option, options, quoted};
 use crate::{
@@ -11,7 +11,7 @@ pub(super) fn of(issuer: &Issuer) -> String {
     format!("tokenberg issuer change {}", quoted(issuer.as_str()))
 }
 
-/// Registers this issuer with terms that another one has. Keys in a file are not in the registration of the other, so the operator has to
+/// Registers this issuer with the terms of another one. Keys in a file are not part of the other's registration, so the operator has to
 /// add them to the command, which is then not in backticks.
 pub(super) fn add(issuer: &Issuer, trust: &Trust) -> String {
     let mut command = format!("tokenberg issuer add {}", quoted(issuer.as_str()));

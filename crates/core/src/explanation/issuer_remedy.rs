@@ -1,4 +1,4 @@
-//! What would have to change for a token to be accepted whose issuer is not registered, or not so.
+//! What would have to change for a token to be accepted whose issuer is not registered, or is registered with other terms.
 
 use super::command::{fit, quoted};
 use super::findings::{Asked, Findings};

@@ -1,4 +1,4 @@
-//! Why was this decided so? The whole decision about a request, told to the operator; nothing is minted or used up.
+//! Explains the whole decision about a request to the operator, without issuing a token or using up an identifier.
 
 mod ceiling_remedy;
 mod client_change;
@@ -24,10 +24,10 @@ use crate::request::Request;
 use crate::{Answers, Blocking, Entropy, Presented, Timestamp, TokenEndpoint};
 use supposed::{Supposed, WithKeys};
 
-/// Decides about the request as [`drive`](crate::drive) would, and records each rule that decided. It signs nothing and uses nothing
-/// up: a single-use identifier counts as unused. Everything else comes from `answers` and `blocking`, as for a real request.
+/// Decides about the request as [`drive`](crate::drive) would, and records each rule that decided. It signs nothing, and a single-use
+/// identifier counts as unused. Everything else comes from `answers` and `blocking`, as for a real request.
 ///
-/// Where one change of a registration leads to another refusal, the advice has the next step, too.
+/// Where one change of a registration leads to another refusal, the advice also contains the next step.
 pub fn explain(
     endpoint: &TokenEndpoint,
     request: &Request<'_>,

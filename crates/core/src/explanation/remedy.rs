@@ -1,6 +1,7 @@
-//! What would have to change for a request to be granted: for each reason a command of the operator, or who has to do what.
+//! What would have to change for a request to be granted: for each reason, a command of the operator, or the person responsible and the
+//! change.
 //!
-//! What stands in backticks is a command that can be pasted into a shell; it keeps what is registered already.
+//! Text in backticks is a command that can be pasted into a shell; it keeps the values that are already registered.
 
 use super::command::{fit, option, quoted};
 use super::findings::Findings;

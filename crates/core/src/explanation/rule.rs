@@ -1,4 +1,4 @@
-//! What decided? One finding each, with its facts, and as a sentence for a tired operator.
+//! The findings that decided about a request: each with its facts, and as a sentence for the operator.
 
 use super::facts::{KeysTold, Named, Registration, SecretFound, listed};
 use crate::types::compact_jws::Header;
@@ -12,13 +12,13 @@ use serde_json::{Map, Value};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each field is what the sentence of its rule says of it")]
 pub enum Rule {
-    /// What was asked for.
+    /// The grant and the scope that were requested.
     Request { grant: Option<GrantType>, method: &'static str, scope: String, targets: Vec<Box<str>> },
     /// The subject token is not signed.
     Unsigned { claims: Map<String, Value> },
-    /// Whether whoever is only asserted is a client of ours.
+    /// Whether the name of an unsecured user is also that of a registered client.
     AssertedName { name: Box<str>, is_client: bool },
-    /// Who is registered so.
+    /// The client registered under an identifier, if there is one.
     Client { named: Named, found: Option<Registration> },
     /// Whether the secret is one of the client's.
     Secret { client: ClientId, secrets: Vec<SecretFound> },
@@ -31,7 +31,7 @@ pub enum Rule {
     },
     /// For which client a foreign identity stands.
     Identity { issuer: Issuer, subject: Box<str>, stands_for: Option<ClientId> },
-    /// Whether a signature is good; not known where the keys could not be had.
+    /// Whether a signature is valid; unknown if the keys could not be obtained.
     Signature {
         place: String,
         keys: KeysTold,
@@ -53,7 +53,7 @@ pub enum Rule {
         standing: SubjectStanding,
         revocation: Option<Revocation>,
     },
-    /// What the operator decided about a subject that is none of ours.
+    /// The operator's decision about a subject of another issuer.
     Subject { issuer: Option<Issuer>, subject: Subject, standing: SubjectStanding },
     /// What a real request would use up.
     FirstUse { once: Once, otherwise: Refusal },

@@ -1,4 +1,4 @@
-//! What would be decided if the operator had followed an advice? So an advice has all the steps to a token, not the first one only.
+//! Decides as if the operator had followed an advice, so that an advice contains all the steps to a token, not only the first one.
 
 use super::command::fit;
 use super::findings::Findings;
@@ -24,7 +24,7 @@ struct Supposition {
     present: Arc<TrustedIssuer>,
 }
 
-/// Asks for the keys of the issuer that is registered now, whatever is supposed of it.
+/// Fetches the keys of the issuer as it is registered now, even if the advice supposes another registration.
 pub(super) struct WithKeys<'a, A: ?Sized, B: ?Sized> {
     pub(super) supposed: &'a Supposed<'a, A>,
     pub(super) blocking: &'a B,

@@ -1,4 +1,5 @@
-//! What would have to change for a token to be accepted: for each fault a command of the operator, or who has to do what.
+//! What would have to change for a token to be accepted: for each fault, a command of the operator, or the person responsible and the
+//! change.
 
 use super::command::{fit, quoted};
 use super::findings::Findings;

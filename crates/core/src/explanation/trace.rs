@@ -41,7 +41,7 @@ impl Place {
         Self::of(name, &typed.token, Some(presented_as))
     }
 
-    /// A claim of the token, whatever the token is worth.
+    /// A claim of the token, whether or not the token is valid.
     fn claim(&self, name: &str) -> Option<Box<str>> {
         let token = CompactJws::parse(self.token.expose()).ok()?;
         token.unverified_payload().get(name).and_then(Value::as_str).map(Into::into)
@@ -56,7 +56,7 @@ pub(super) struct Trace<'a, A: ?Sized> {
     pub(super) rules: Vec<Rule>,
     /// The tokens of the request, each with the place where it stood.
     places: Vec<Place>,
-    /// The user whom an unsigned assertion names.
+    /// The user named by an unsecured JWT.
     asserted: Option<Box<str>>,
 }
 
@@ -123,13 +123,13 @@ impl<'a, A: Answers + ?Sized> Trace<'a, A> {
         Some(Rule::Identity { issuer, subject, stands_for })
     }
 
-    /// Records an identifier that is good once. It is not used up: as long as it is unused, the request goes on.
+    /// Records a single-use identifier. It is not used up: if it is unused, the request continues.
     pub(super) fn single_use(&mut self, question: &UseOnce<Step>) {
         self.rules.push(Rule::FirstUse { once: question.once().clone(), otherwise: question.replayed() });
     }
 
-    /// The refusal that remains when the client gets the right, or the actor token, that this one asks for: an unsecured user has a
-    /// name that another principal has. That is checked last, so that no client finds out who is registered.
+    /// The refusal that remains once the client has the right, or the actor token, that this refusal demands: an unsecured user has the
+    /// name of another principal. That is checked last, so that no client can find out which names are registered.
     fn lasting(&self, refusal: &Refusal) -> Option<Refusal> {
         let Refusal::SubjectToken(TokenFault::NoActor | TokenFault::MayNotAssert(_)) = refusal else {
             return None;
@@ -261,7 +261,7 @@ impl<A: Answers + ?Sized> Listener for Trace<'_, A> {
     }
 }
 
-/// The claims that decisions are made of. Others are not shown.
+/// The claims that decisions are based on. Other claims are not displayed.
 const TOLD: [&str; 16] = [
     "iss",
     "sub",

@@ -7,7 +7,7 @@ use crate::{AccessTokenClaims, Decision, KeysUnavailable, OAuthError, Refusal};
 /// A decision with all that it was made of. Holds claims, and never a secret or a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
-    /// What was asked and found out, in the order in which it was.
+    /// The findings, in the order in which they were made.
     pub rules: Vec<Rule>,
     /// The verdict.
     pub verdict: Verdict,
@@ -20,7 +20,7 @@ pub enum Verdict {
     Granted(Box<Granting>),
     /// It is refused.
     Refused(Box<Refusing>),
-    /// It cannot be said, because the keys of another issuer are not available.
+    /// Undecided, because the keys of another issuer are not available.
     Undecided(KeysUnavailable),
 }
 
@@ -31,7 +31,7 @@ pub struct Granting {
     pub claims: AccessTokenClaims,
     /// On what it was decided.
     pub decision: Decision,
-    /// Who allowed what.
+    /// The ceilings of each party.
     pub limits: Option<Limits>,
 }
 
@@ -40,7 +40,7 @@ pub struct Granting {
 pub struct Refusing {
     /// The exact reason, as the log has it.
     pub refusal: Refusal,
-    /// What the client is told.
+    /// The error that the client receives.
     pub told: OAuthError,
     /// What would have to change, as a sentence.
     pub remedy: String,

@@ -1,4 +1,4 @@
-//! Which client asks, if a token of the request is all that it shows? Iceberg's Bearer; conformance D3, TX-20 to TX-24.
+//! Authenticates a client by a token of the request alone: Iceberg's Bearer; conformance D3, TX-20 to TX-24.
 
 use super::exchange::Exchange;
 use super::party::{self, Presented};

@@ -1,4 +1,4 @@
-//! Is the client who it says? Every way of proving it that is not a token: RFC 6749 §2.3, RFC 7521 §4.2, RFC 8705 §2.
+//! Authenticates the client in every way other than a token: RFC 6749 §2.3, RFC 7521 §4.2, RFC 8705 §2.
 
 use super::question::Asks;
 use super::verify_token::KeysOf;
@@ -16,10 +16,10 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// What the client will be asked about next, once it has proven who it is.
+/// The continuation after the client has authenticated.
 type Then<S> = Box<dyn FnOnce(Authenticated) -> Result<S, Refusal> + Send>;
 
-/// Proves the client, and goes on with `then`.
+/// Authenticates the client, and continues with `then`.
 pub(crate) fn prove<S: Asks + 'static>(
     policy: &Arc<Policy>,
     credential: Credential,
@@ -48,7 +48,7 @@ fn by_certificate<S: Asks + 'static>(
     }))
 }
 
-/// An assertion that has the form of one. Who made it is not known yet.
+/// An assertion in the form of one. Its maker is not verified yet.
 struct Assertion {
     policy: Arc<Policy>,
     token: CompactJws,
@@ -57,7 +57,7 @@ struct Assertion {
     maker: Maker,
 }
 
-/// Who says that he made it.
+/// The party named as the maker of an assertion.
 enum Maker {
     /// The client itself: `iss` and `sub` are the same.
     Client(ClientId),
@@ -82,7 +82,7 @@ impl Assertion {
         let subject = text(payload, "sub").ok_or_else(|| not_good(bad_claim("sub", String::new())))?;
         let maker = match presented.kind {
             AssertionKind::JwtSpiffe => Maker::of_workload(subject),
-            // A workload's identity is one whatever it is declared as; `iss` of an SVID means nothing.
+            // A SPIFFE identity is one whatever assertion type is declared; `iss` of an SVID has no meaning.
             AssertionKind::JwtBearer if subject.starts_with("spiffe:") => Maker::of_workload(subject),
             AssertionKind::JwtBearer => match text(payload, "iss") {
                 Some(issuer) if issuer == subject => {
@@ -111,7 +111,7 @@ impl Assertion {
             }
             Maker::Issuer { ref issuer, .. } => {
                 let issuer = issuer.clone();
-                // The allow-list is asked before any key is, and before anybody learns whether such a client exists.
+                // The allow-list is checked before any key is fetched, and before a caller can find out whether such a client exists.
                 Ok(find_issuer::ask(&issuer, move |trusted| match trusted {
                     Ok(issuer) => self.about_client(issuer, then),
                     Err(fault) => Ok(self.nobody(Refusal::ClientAssertion(fault))),
@@ -180,7 +180,8 @@ impl Assertion {
         }
     }
 
-    /// Refuses after a signature was verified, so that nobody learns by the time who is registered (conformance CJ-17).
+    /// Refuses after a signature was verified, so that the response time does not reveal which clients are registered (conformance
+    /// CJ-17).
     fn nobody<S: Asks + 'static>(self, refusal: Refusal) -> S {
         verify_token::ask(self.token, KeysOf::Nobody, self.now, move |_, _| Err(refusal))
     }
@@ -193,7 +194,7 @@ fn differs(named: Option<&str>, subject: &str) -> Refusal {
 }
 
 impl Maker {
-    /// The trust domain is that of the subject, whoever `iss` names (conformance WL-03).
+    /// The trust domain is that of the subject, whatever `iss` says (conformance WL-03).
     fn of_workload(subject: &str) -> Result<Self, TokenFault> {
         let bad = |rule: String| {
             let defect = Defect::Rule { found: Excerpt::of_claim(subject), rule: rule.into() };

@@ -1,4 +1,4 @@
-//! Which tokens are still to be proven before the exchange? RFC 8693 §2.1.
+//! The steps that verify the tokens of an exchange: RFC 8693 §2.1.
 
 use super::party::{self, Checking, Presented};
 use super::{Decision, Known, Possessed, Step, conclude};
@@ -14,7 +14,7 @@ use crate::types::unsecured_jwt::UnsecuredJwt;
 use crate::{AcceptedAs, CompactJws, Subject, TokenType, TypedToken};
 use std::sync::Arc;
 
-/// An exchange by a client that is known, with the tokens that were proven so far.
+/// An exchange by an authenticated client, with the tokens verified so far.
 pub(super) struct Exchange {
     known: Known,
     client: Authenticated,
@@ -66,7 +66,7 @@ impl Exchange {
 
     pub(super) fn next(self) -> Result<Step, Refusal> {
         match (&self.request.actor, &self.actor, &self.subject) {
-            // Who is only asserted needs to be so by somebody, who comes first.
+            // An unsecured user needs an actor who asserts it, and the actor is verified first.
             (Some(_), None, None) if self.is_unsecured() => self.prove_actor(),
             (_, _, None) => self.prove_subject(),
             (Some(_), None, Some(_)) => self.prove_actor(),
@@ -120,7 +120,7 @@ impl Exchange {
         Ok(party::foreign(&checking, token, &issuer, used_as, client, then))
     }
 
-    /// A name without a proof is worth something only from a client that may say it, with a token of its own as the actor.
+    /// An unsecured name counts only if the client may assert it and presents its own token as the actor.
     fn prove_asserted(mut self) -> Result<Step, Refusal> {
         let checking = self.checking();
         let acts = matches!(&self.actor, Some(ProvenActor::Own(token)) if token.claims().client_id == *self.client.id());
@@ -144,7 +144,7 @@ impl Exchange {
 
     fn prove_actor(mut self) -> Result<Step, Refusal> {
         if let (true, Some(ProvenSubject::Own(same))) = (self.has_one_token(), &self.subject) {
-            // An expired subject may be renewed by its client; an expired actor acts for nobody.
+            // An expired subject may be renewed by its client; an expired actor may not act.
             access_token::unexpired(same.claims(), self.known.now).map_err(Refusal::ActorToken)?;
             self.actor = Some(ProvenActor::Own(same.clone()));
             return self.next();
@@ -172,7 +172,7 @@ impl Exchange {
     fn prove_foreign_actor(mut self, token: CompactJws, declared: TokenType) -> Result<Step, Refusal> {
         let checking = self.checking();
         let (token, issuer, used_as) = foreign(token, declared, &self.known).map_err(Refusal::ActorToken)?;
-        // Conformance D24: somebody for whom others act is no actor.
+        // Conformance D24: a subject with an actor cannot be an actor.
         if token.unverified_payload().contains_key("act") {
             return Err(Refusal::ActorIsDelegated(DelegatedActor::HasAct));
         }
@@ -218,8 +218,7 @@ impl Exchange {
     }
 }
 
-/// A token that says whose it is, and is not ours; no key was asked for. One of ours is an access token and nothing else
-/// (conformance TX-06).
+/// A token that names another issuer; no key has been fetched. A token of ours is only ever an access token (conformance TX-06).
 fn foreign(
     token: CompactJws,
     declared: TokenType,
@@ -246,7 +245,7 @@ fn parsed(token: &TypedToken) -> Result<CompactJws, TokenFault> {
     Ok(CompactJws::parse(token.token.expose())?)
 }
 
-/// Types of RFC 8693 §3 that nobody here issues or reads.
+/// Types of RFC 8693 §3 that we neither issue nor read.
 fn check_declared(token: &TypedToken, parameter: Parameter) -> Result<(), Refusal> {
     match token.token_type {
         TokenType::AccessToken | TokenType::IdToken | TokenType::Jwt => Ok(()),

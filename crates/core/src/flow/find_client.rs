@@ -1,4 +1,4 @@
-//! Who asks, and does he know the secret? RFC 6749 §2.3.1; and who is it that a foreign identity stands for?
+//! Finds the client and checks its secret, RFC 6749 §2.3.1; finds the client that a foreign identity stands for.
 
 use super::listener::Listener;
 use super::question::{Asks, Question};
@@ -9,7 +9,7 @@ use crate::request::client_authentication::{Reading, SecretAuthentication};
 use crate::{Answers, Client, ClientId, Issuer, Secret, SecretDigest, Timestamp};
 use std::sync::Arc;
 
-/// Begins to prove the client by its secret, and goes on with `then` once that is done.
+/// Starts authentication by client secret, and continues with `then` on success.
 pub(crate) fn begin<S: Asks + 'static>(
     secret: SecretAuthentication,
     now: Timestamp,
@@ -19,7 +19,7 @@ pub(crate) fn begin<S: Asks + 'static>(
     Proving { now, then: Box::new(then), readings, outcome: Err(Refusal::NoCredentials) }.next()
 }
 
-/// Asks who is registered so, for a purpose that does not need his secret.
+/// Looks up the client registered under this identifier, for a purpose that does not need its secret.
 pub(crate) fn ask<S: Asks>(
     who: Who,
     then: impl FnOnce(Option<Arc<Client>>) -> Result<S, Refusal> + Send + 'static,
@@ -31,7 +31,7 @@ type ThenFound<S> = Box<dyn FnOnce(Option<Arc<Client>>) -> Result<S, Refusal> + 
 
 type Then<S> = Box<dyn FnOnce(Authenticated) -> Result<S, Refusal> + Send>;
 
-/// Every reading is tried to its end, so that the time tells nothing about which one was right.
+/// Every reading is tried to its end, so that the response time does not reveal which one was right.
 struct Proving<S> {
     now: Timestamp,
     then: Then<S>,
@@ -50,7 +50,7 @@ impl<S: Asks> Proving<S> {
                 who: Who::Id(client_id),
                 purpose: Purpose::Secret(self, reading),
             }),
-            // Nobody can be registered so; the secret is digested all the same.
+            // No client can be registered under such an identifier; the secret is digested all the same.
             Err(_) => {
                 Question::DigestSecret(DigestSecret { proving: self, reading, client_id: None, client: None })
             }
@@ -62,7 +62,7 @@ impl<S: Asks> Proving<S> {
         self.outcome = match (self.outcome, outcome) {
             (Ok(first), _) => Ok(first),
             (Err(_), Ok(second)) => Ok(second),
-            // That a secret is wrong or an old one says more to the operator than that another reading names no client.
+            // For the operator, a wrong or expired secret is more informative than another reading that names no client.
             (Err(first @ (Refusal::ExpiredSecret(_) | Refusal::DisabledClient(_))), Err(_)) => Err(first),
             (Err(_), Err(second @ Refusal::ExpiredSecret(_))) => Err(second),
             (Err(first @ Refusal::WrongSecret { .. }), Err(_)) => Err(first),
@@ -81,7 +81,7 @@ pub enum Who {
     Federated(Issuer, Box<str>),
 }
 
-/// Who is registered so?
+/// Asks for the client registered under an identifier.
 pub struct FindClient<S> {
     who: Who,
     purpose: Purpose<S>,
@@ -93,7 +93,7 @@ enum Purpose<S> {
 }
 
 impl<S: Asks> FindClient<S> {
-    /// Who is meant.
+    /// How the client was named.
     pub(crate) fn who(&self) -> &Who {
         &self.who
     }
@@ -118,7 +118,7 @@ impl<S: Asks> FindClient<S> {
     }
 }
 
-/// What would this secret be stored as? The answer may take milliseconds.
+/// Asks for the stored form of a secret. The answer may take milliseconds.
 pub struct DigestSecret<S> {
     proving: Proving<S>,
     reading: Reading,
@@ -127,7 +127,7 @@ pub struct DigestSecret<S> {
 }
 
 impl<S: Asks> DigestSecret<S> {
-    /// The identifier that goes into the digest, empty if it could not be one.
+    /// The identifier that the digest includes, empty if it is not a valid one.
     #[must_use]
     pub fn client_id(&self) -> &str {
         self.client_id.as_ref().map_or("", ClientId::as_str)
@@ -155,7 +155,7 @@ impl<S: Asks> DigestSecret<S> {
     /// Answers with the digest.
     ///
     /// # Errors
-    /// A [`Refusal`] if the secret does not authenticate the client, or what it asks for is refused without asking more.
+    /// A [`Refusal`] if the secret does not authenticate the client, or the request is refused without further questions.
     pub fn digested(
         self,
         digest: &SecretDigest,

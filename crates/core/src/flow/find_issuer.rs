@@ -1,11 +1,11 @@
-//! Is this issuer trusted? Asked before any of its keys is; RFC 7523 §3, RFC 8693 §2.1, conformance KS-06.
+//! Checks whether an issuer is trusted, before any of its keys is fetched; RFC 7523 §3, RFC 8693 §2.1, conformance KS-06.
 
 use super::question::{Asks, Question};
 use crate::refusal::{Involved, Involvement, IssuerRule, Principal, Refusal, TokenFault};
 use crate::{Excerpt, TrustedIssuer};
 use std::sync::Arc;
 
-/// Is this issuer on the list of trusted ones, under exactly this identifier?
+/// Asks whether this issuer is on the list of trusted ones, under exactly this identifier.
 pub struct FindIssuer<S> {
     issuer: Box<str>,
     then: Box<Then<S>>,

@@ -1,4 +1,4 @@
-//! What has to be asked about a token that a client presents? RFC 7662 §2.1 and RFC 7009 §2.1, as far as they are the same.
+//! The questions about a token that a client presents: the common part of RFC 7662 §2.1 and RFC 7009 §2.1.
 
 use super::client_authentication;
 use super::question::Question;
@@ -19,7 +19,7 @@ use std::sync::Arc;
 pub enum Inquiry<End> {
     /// Answer this.
     Ask(Question<Self>),
-    /// Nothing more is to be asked.
+    /// No question is left.
     Answered(End),
 }
 
@@ -29,7 +29,7 @@ impl<End> From<Question<Self>> for Inquiry<End> {
     }
 }
 
-/// What was found out about the token: its claims, if it is an unexpired one of ours, and what is recalled of it.
+/// The findings about the token: its claims, if it is an unexpired one of ours, and its recalled status.
 pub(crate) type Findings = Result<(Arc<AccessTokenClaims>, Recollection), TokenFault>;
 
 /// Decides what the findings mean to this client.
@@ -67,7 +67,7 @@ pub(crate) fn begin<End: 'static>(
     })
 }
 
-/// Who asks, and what for.
+/// The client that made the request, and its purpose.
 struct Asking<End> {
     policy: Arc<Policy>,
     client: Authenticated,

@@ -1,4 +1,4 @@
-//! What is still to be proven before an assertion is a grant? RFC 7523 §2.1 and §3.
+//! The steps that verify an assertion before it is a grant: RFC 7523 §2.1 and §3.
 
 use super::party::{self, Checking};
 use super::{Decision, Known, Possessed, Step, conclude, use_once};
@@ -46,7 +46,7 @@ fn granted(
     let parties = Parties { client, subject: &subject, actor: None, possession: &possessed.possession };
     let asked = (&request.scope, &request.targets[..]);
     let claims = exchange::grant(&known.policy, &parties, asked, known.now, known.id.clone());
-    // RFC 7523 §3.1: an assertion that is good for nothing here is an invalid grant.
+    // RFC 7523 §3.1: an assertion that is not valid here is an invalid grant.
     let claims = claims.map_err(|refusal| {
         if let Refusal::SubjectToken(fault) = refusal {
             Refusal::Assertion(fault)
@@ -68,7 +68,7 @@ fn granted(
     }
 }
 
-/// RFC 7523 §3: `jti` is optional; where there is one, the assertion is good once.
+/// RFC 7523 §3: `jti` is optional; an assertion that has one is single-use.
 fn once(subject: &ProvenForeign) -> Option<Once> {
     let claims = subject.claims();
     let id = claims.token_id.clone()?;

@@ -8,10 +8,10 @@ use crate::{
     SubjectStanding, Timestamp, TrustedIssuer,
 };
 
-/// Learns what each question of a request was answered with, before the flow decides about it.
+/// Receives the answer to each question of a request, before the flow decides about it.
 ///
-/// It changes no decision. A listener implements what it records; each method does nothing by default, and `()` ignores everything.
-/// Nothing that a method receives has been authenticated unless it says so.
+/// It changes no decision. A listener implements the methods it needs; the default of each does nothing, and `()` ignores everything. An
+/// argument of a method has not been authenticated unless the method says so.
 pub trait Listener {
     /// Which client is registered under what the request named.
     fn client_found(&mut self, _who: &Who, _client: Option<&Client>) {}
@@ -28,7 +28,7 @@ pub trait Listener {
     /// Whose keys are about to verify a token or assertion.
     fn verification_begun(&mut self, _token: &CompactJws, _keys: &KeysOf) {}
 
-    /// Whether its signature is good; `None` if the keys could not be obtained.
+    /// Whether its signature is valid; `None` if the keys could not be obtained.
     fn signature_checked(
         &mut self,
         _token: &CompactJws,
@@ -46,7 +46,7 @@ pub trait Listener {
     ) {
     }
 
-    /// What is known now about a token of ours whose signature is good.
+    /// What is known now about a token of ours whose signature is valid.
     fn token_recalled(&mut self, _claims: &AccessTokenClaims, _known: &Recollection) {}
 
     /// What the operator decided about the subject of another issuer.

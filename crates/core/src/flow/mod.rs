@@ -1,4 +1,4 @@
-//! What happens next? A request as a chain of owned steps, each of which asks its caller one thing.
+//! The flow of a request: a chain of owned steps, each of which asks its caller one question.
 
 mod bearer;
 pub(crate) mod client_authentication;
@@ -88,16 +88,16 @@ impl TokenEndpoint {
 
     /// Begins with a request at the time `now`.
     ///
-    /// The order is always the same: the client proves who it is, then its right to the grant is checked, then the
-    /// grant's parameters, then the tokens, then what may be granted, and last what may be used only once.
+    /// The order is always the same: the client authenticates, then its right to the grant is checked, then the grant's parameters, then
+    /// the tokens, then what may be granted, and last the single-use identifiers.
     ///
     /// # Errors
-    /// A [`Refusal`] if that is clear without asking anything.
+    /// A [`Refusal`] if that is clear without any question.
     pub fn start(&self, presented: Presented, now: Timestamp, entropy: Entropy) -> Result<Step, Refusal> {
         self.begin(presented, now, entropy, false)
     }
 
-    /// The same; whether it is explained changes no decision, and only what is kept of it.
+    /// As [`TokenEndpoint::start`]; `explained` changes no decision, only what is recorded of it.
     pub(crate) fn begin(
         &self,
         presented: Presented,
@@ -132,7 +132,7 @@ pub(crate) struct Known {
     pub(crate) now: Timestamp,
     pub(crate) id: TokenId,
     pub(crate) method: &'static str,
-    /// Whether somebody wants to know who allowed what.
+    /// Whether the caller wants an explanation of which party allowed what.
     pub(crate) explained: bool,
 }
 
@@ -142,21 +142,21 @@ impl Known {
     }
 }
 
-/// What the request shows of keys that a token could be bound to. A proof is verified once the client is authenticated: to verify
-/// one can cost thirty times as much as the rest of a request, and no unauthenticated caller decides with which algorithm.
+/// The keys of the request that a token could be bound to. A proof is verified after the client is authenticated: verifying one can cost
+/// thirty times as much as the rest of a request, and no unauthenticated caller may choose the algorithm.
 pub(crate) struct Shown {
     certificate: Option<PeerCertificate>,
     proof: Option<Result<DpopProof, Refusal>>,
 }
 
-/// Which keys were proven, and the proof that is still to be used up.
+/// The keys whose possession is proven, and the proof that is still to be used up.
 pub(crate) struct Possessed {
     possession: Possession,
     once: Option<Once>,
 }
 
 impl Shown {
-    /// Verifies the proof, if there is one, and goes on with what is proven.
+    /// Verifies the proof, if there is one, and continues with the keys that it proves.
     fn prove(
         self,
         known: Known,
@@ -175,7 +175,7 @@ impl Shown {
     }
 }
 
-/// What was asked for; nothing of it is checked before the client is authenticated (conformance TE-25).
+/// The grant parameters of the request; none of them is checked before the client is authenticated (conformance TE-25).
 pub(crate) struct Asked {
     grant_type: Result<GrantType, Refusal>,
     request: Result<TokenRequest, Refusal>,
@@ -189,7 +189,7 @@ impl Asked {
     }
 }
 
-/// Goes on with a client that has authenticated with its own credential.
+/// Continues with a client that has authenticated with its own credential.
 fn authenticated(known: Known, client: Authenticated, asked: Asked, shown: Shown) -> Result<Step, Refusal> {
     let request = asked.of(&client)?;
     shown.prove(known, move |known, possessed| {
@@ -220,7 +220,7 @@ fn check_proof_sent(client: &Authenticated, possessed: &Possessed) -> Result<(),
     Ok(())
 }
 
-/// Uses up the proof, now that nothing else is in the way (conformance DP-09), and asks for the signature.
+/// Uses up the proof after all other checks (conformance DP-09), and asks for the signature.
 fn conclude(
     known: &Known,
     claims: AccessTokenClaims,

@@ -1,4 +1,4 @@
-//! Who is this token about, and is it good? Each token of an exchange, whoever issued it; RFC 8693 §2.1.
+//! Verifies each token of an exchange and identifies its subject, whatever its issuer; RFC 8693 §2.1.
 
 use super::find_client::Who;
 use super::question::Asks;
@@ -22,7 +22,7 @@ pub(crate) struct Checking {
     pub(crate) possession: Possession,
 }
 
-/// Goes on with a token that is good, or with what is wrong with it.
+/// Continues with a valid token, or with what is wrong with it.
 pub(crate) trait Then<S, P>:
     FnOnce(Result<P, TokenFault>) -> Result<S, Refusal> + Send + 'static
 {
@@ -30,7 +30,7 @@ pub(crate) trait Then<S, P>:
 
 impl<S, P, F: FnOnce(Result<P, TokenFault>) -> Result<S, Refusal> + Send + 'static> Then<S, P> for F {}
 
-/// Which tokens are let pass whose time is over.
+/// The rule that decides which expired tokens are accepted.
 pub(crate) trait Times: FnOnce(&AccessTokenClaims) -> Result<(), TokenFault> + Send + 'static {}
 
 impl<F: FnOnce(&AccessTokenClaims) -> Result<(), TokenFault> + Send + 'static> Times for F {}
@@ -43,7 +43,7 @@ pub(crate) enum Presented<P> {
     Foreign(CompactJws),
 }
 
-/// Verifies a token that may be ours, and that every key that it is bound to was proven.
+/// Verifies a token that may be ours, and that possession of every key that it is bound to is proven.
 pub(crate) fn own<S: Asks + 'static>(
     checking: &Checking,
     token: Secret,
@@ -61,7 +61,7 @@ pub(crate) fn own<S: Asks + 'static>(
     })
 }
 
-/// The same, whoever holds the keys that the token is bound to.
+/// The same, without proof of possession of the keys that the token is bound to.
 pub(crate) fn standing<S: Asks + 'static>(
     policy: Arc<Policy>,
     now: Timestamp,
@@ -87,7 +87,7 @@ pub(crate) fn standing<S: Asks + 'static>(
     })
 }
 
-/// Proves a token of another issuer, which is asked for on the list of trusted ones first.
+/// Verifies a token of another issuer, after checking that the issuer is trusted.
 pub(crate) fn foreign<S: Asks + 'static>(
     checking: &Checking,
     token: CompactJws,
@@ -121,7 +121,7 @@ pub(crate) fn foreign<S: Asks + 'static>(
     })
 }
 
-/// Looks at a user whom the client names without a proof: he must not be one of our clients, nor disabled.
+/// Checks an unsecured user: the name must not be that of a client of ours, and the user must not be disabled.
 pub(crate) fn asserted<S: Asks + 'static>(
     checking: &Checking,
     text: &str,
@@ -138,7 +138,7 @@ pub(crate) fn asserted<S: Asks + 'static>(
         Err(fault) => return then(Err(fault)),
     };
     match name.as_str().parse() {
-        // Nobody can be registered so.
+        // No client can be registered under such a name.
         Err(_) => Ok(ask_about(policy.issuer.clone(), name, false, now, then)),
         Ok(id) => {
             let own = policy.issuer.clone();

@@ -1,4 +1,4 @@
-//! The three answers that take time: a costly digest, keys that have to be fetched, and a write of the store.
+//! The three answers that take time: a costly digest, keys that have to be fetched, and a write to the store.
 
 use super::find_client::DigestSecret;
 use super::listener::Listener;
@@ -28,7 +28,7 @@ pub enum Pending<S> {
     Digest(DigestSecret<S>),
     /// Verify a signature with keys that their issuer publishes.
     FetchKeys(FetchKeys<S>),
-    /// Record the use of an identifier that is good once.
+    /// Record the use of a single-use identifier.
     UseOnce(UseOnce<S>),
 }
 
@@ -45,7 +45,7 @@ impl<S: Asks> FetchKeys<S> {
         &self.issuer
     }
 
-    /// The token, of which nothing is verified yet.
+    /// The token, which is not yet verified.
     #[must_use]
     pub fn token(&self) -> &CompactJws {
         self.question.token()
@@ -65,7 +65,7 @@ impl<S: Asks> FetchKeys<S> {
     /// Answers with what the keys say of the signature.
     ///
     /// # Errors
-    /// A [`Refusal`] if the signature, a claim or a time is not good.
+    /// A [`Refusal`] if the signature, a claim or a time is not valid.
     pub fn verified(
         self,
         answer: Result<Verified, SignatureFault>,

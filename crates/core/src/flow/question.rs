@@ -1,4 +1,4 @@
-//! What can be asked of an adapter, by every endpoint alike? The questions, and how each is answered from memory.
+//! The questions that every endpoint asks of an adapter, and how each is answered from memory.
 
 use super::find_client::{DigestSecret, FindClient};
 use super::find_issuer::FindIssuer;
@@ -13,27 +13,27 @@ use super::verify_token::VerifyToken;
 /// Exhaustive on purpose: an adapter that does not answer a question does not compile.
 #[must_use = "a request makes no progress until its question is answered"]
 pub enum Question<S> {
-    /// Who is registered under this identifier?
+    /// The client registered under this identifier.
     FindClient(FindClient<S>),
-    /// What would this secret be stored as?
+    /// The stored form of this secret.
     DigestSecret(DigestSecret<S>),
-    /// Is this issuer on the list of trusted ones?
+    /// Whether this issuer is on the list of trusted ones.
     FindIssuer(FindIssuer<S>),
-    /// What does this token say, if it is ours?
+    /// The contents of this token, if it is ours.
     ReadToken(ReadToken<S>),
-    /// Is this signature good?
+    /// Whether this signature is valid.
     VerifyToken(VerifyToken<S>),
-    /// Is this proof of possession made with the key that it carries?
+    /// Whether this proof of possession was made with the key that it carries.
     VerifyProof(VerifyProof<S>),
-    /// What is known now about this token of ours?
+    /// The present status of this token of ours.
     Recall(Recall<S>),
-    /// What is known now about this subject of another issuer?
+    /// The present status of this subject of another issuer.
     RecallSubject(RecallSubject<S>),
-    /// Was this used before?
+    /// Whether this identifier was used before.
     UseOnce(UseOnce<S>),
 }
 
-/// A step of an endpoint: what can be asked on the way to its end.
+/// A step of an endpoint: the questions on the way to its end.
 pub trait Asks: From<Question<Self>> + Sized {}
 
 impl<S: From<Question<S>>> Asks for S {}

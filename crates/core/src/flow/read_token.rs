@@ -1,4 +1,4 @@
-//! What does this token of ours say? RFC 9068 §4. Whoever answers may have read it before; conformance JW-40.
+//! Reads a token of ours, RFC 9068 §4. The adapter may answer from a cache; conformance JW-40.
 
 use super::question::{Asks, Question};
 use crate::answers::Keys;
@@ -8,7 +8,7 @@ use crate::refusal::Refusal;
 use crate::{Excerpt, Secret, Timestamp};
 use std::sync::Arc;
 
-/// What does this token say, if it is ours?
+/// Asks for the contents of this token, if it is ours.
 pub struct ReadToken<S> {
     token: Secret,
     policy: Arc<Policy>,

@@ -1,4 +1,4 @@
-//! What is known now about a token that was issued earlier? Revocation, RFC 7009 §2.1; disabled clients and subjects.
+//! Recalls the present status of a token issued earlier: revocation, RFC 7009 §2.1; disabled clients and subjects.
 
 use super::question::{Asks, Question};
 use crate::answers::Recollection;
@@ -6,7 +6,7 @@ use crate::refusal::Refusal;
 use crate::{AccessTokenClaims, Answers, Issuer, Subject, SubjectStanding};
 use std::sync::Arc;
 
-/// What is known now about this token of ours? [`Recollection::of`] gathers the answer.
+/// Asks for the present status of this token of ours. [`Recollection::of`] gathers the answer.
 pub struct Recall<S> {
     claims: Arc<AccessTokenClaims>,
     then: Box<dyn FnOnce(Arc<AccessTokenClaims>, Recollection) -> Result<S, Refusal> + Send>,
@@ -20,7 +20,7 @@ pub(crate) fn ask<S: Asks>(
 }
 
 impl<S> Recall<S> {
-    /// The claims of the token, whose signature and times are good.
+    /// The claims of the token, whose signature and times are valid.
     pub(crate) fn claims(&self) -> &AccessTokenClaims {
         &self.claims
     }
@@ -31,7 +31,7 @@ impl<S> Recall<S> {
     }
 }
 
-/// What has the operator decided about this subject, whatever his token says?
+/// Asks for the operator's decision about this subject, whatever its token says.
 pub struct RecallSubject<S> {
     issuer: Option<Issuer>,
     subject: Subject,
@@ -41,7 +41,7 @@ pub struct RecallSubject<S> {
     then: Box<dyn FnOnce(SubjectStanding) -> Result<S, Refusal> + Send>,
 }
 
-/// Asks about the user of an unsecured JWT.
+/// Asks for the status of the user of an unsecured JWT.
 pub(crate) fn ask_user<S: Asks>(
     own: Issuer,
     name: Subject,

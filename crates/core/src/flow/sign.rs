@@ -1,4 +1,4 @@
-//! What is signed, and what does the client get? RFC 9068 §2 and RFC 6749 §5.1.
+//! Asks for the signature of a new token, and composes the response: RFC 9068 §2 and RFC 6749 §5.1.
 
 use super::Step;
 use crate::drive::Granted;
@@ -22,9 +22,9 @@ pub struct Decision {
     pub grant: GrantType,
     /// How the client authenticated: `client_secret_basic`, `private_key_jwt`, `bearer`, ….
     pub method: &'static str,
-    /// What was asked for; empty if nothing was.
+    /// The requested scope; empty if none was requested.
     pub scope_asked: Scope,
-    /// How the subject was proven.
+    /// How the subject was authenticated.
     pub subject_proof: SubjectProof,
     /// `jti` of the subject token; of a foreign one any text of up to 256 bytes.
     pub subject_token: Option<Box<str>>,
@@ -32,21 +32,21 @@ pub struct Decision {
     pub actor_token: Option<Box<str>>,
 }
 
-/// How it is known whom a token is about.
+/// How the subject of a token was established.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SubjectProof {
-    /// It is the client that asks.
+    /// The subject is the client that made the request.
     Client,
     /// By a token of ours.
     Own,
     /// By a token of this issuer.
     Issuer(Issuer),
-    /// By nothing but the client's word (conformance TX-69).
+    /// Only the client's statement (conformance TX-69).
     Unsecured,
 }
 
 impl SubjectProof {
-    /// How it stands in the audit, as `subject_auth`.
+    /// The value of `subject_auth` in the audit record.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
@@ -119,7 +119,7 @@ impl Sign {
         &self.decision
     }
 
-    /// Who allowed what, if somebody wants it explained.
+    /// Which party allowed what, if an explanation was requested.
     pub(crate) fn limits(&self) -> Option<&Limits> {
         self.limits.as_deref()
     }
@@ -130,7 +130,7 @@ impl Sign {
         self.now
     }
 
-    /// Answers with the signed token, for whoever also has to tell what was decided.
+    /// Answers with the signed token, for a caller that also reports the decision.
     #[must_use]
     pub fn granted(self, access_token: Secret) -> Granted {
         let response = TokenResponse {

@@ -1,11 +1,11 @@
-//! Was this used before? Single use of identifiers, RFC 7523 §3 and RFC 9449 §11.1. The last check before what it lets through.
+//! Checks single use of identifiers, RFC 7523 §3 and RFC 9449 §11.1. It is the last check before a request is granted.
 
 use super::question::{Asks, Question};
 use crate::Once;
 use crate::refusal::Refusal;
 
-/// Was this used before? The answer uses it up, durably and for all nodes, so it is asked when all else is good: nobody
-/// burns an identifier with what would be refused anyway.
+/// Asks whether this identifier was used before. The answer uses it up, durably and for all nodes, so it is the last question: a request
+/// that would be refused anyway does not use up an identifier.
 pub struct UseOnce<S> {
     once: Once,
     replayed: fn(&Once) -> Refusal,
@@ -35,7 +35,7 @@ impl<S> UseOnce<S> {
     /// Answers whether this was the first use.
     ///
     /// # Errors
-    /// A [`Refusal`] if it was not, or if what follows is refused without asking more.
+    /// A [`Refusal`] if it was not, or if the rest is refused without further questions.
     pub fn used(self, is_first: bool) -> Result<S, Refusal> {
         if is_first { (self.then)() } else { Err(self.replayed()) }
     }

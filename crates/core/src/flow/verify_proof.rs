@@ -1,11 +1,11 @@
-//! Does whoever asks hold the key that he says? DPoP, RFC 9449 §4.3.
+//! Asks whether the caller holds the key of a DPoP proof: RFC 9449 §4.3.
 
 use super::question::{Asks, Question};
 use crate::refusal::Refusal;
 use crate::{DpopProof, SignatureFault, Timestamp, Verified};
 use serde_json::Value;
 
-/// Is this proof made with the key that it carries, and is its nonce one of ours?
+/// Asks whether this proof was made with the key that it carries, and whether its nonce is one of ours.
 pub struct VerifyProof<S> {
     proof: DpopProof,
     now: Timestamp,

@@ -1,4 +1,4 @@
-//! Is this signature good? RFC 7515 §5.2.
+//! Asks whether a signature is valid: RFC 7515 §5.2.
 
 use super::listener::Listener;
 use super::pending::FetchKeys;
@@ -15,17 +15,17 @@ pub enum KeysOf {
     Issuer(Arc<TrustedIssuer>),
     /// Those that the client is registered with.
     Client(Arc<Client>),
-    /// Nobody's: the token is refused whatever comes out, and takes as long as one that is not (conformance CJ-17).
+    /// The decoy key: the token is refused whatever the result, after the same time as one that is verified (conformance CJ-17).
     Nobody,
 }
 
-/// A JWK Set of one key whose private half nobody has, so that there is something to verify with where there is nobody.
+/// A JWK Set with one decoy key, whose private key is not known, to verify with where no client or issuer is known.
 ///
 /// Its x is the SHA-256 of `nobody has the private key of this point`, which happens to be that of a point of the curve; its y
 /// is the even one of the two.
 pub const NOBODYS_KEYS: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","alg":"ES256","x":"C7zradwvhZFkSLU2MWr9B-z3z-DEIPj86IWUsLCoKE4","y":"hsQTJfqb9Pdyv79v-8dp13kc3OJVaqmEWIiVIuZIEZI"}]}"#;
 
-/// Is this signature good? Asked about tokens of an issuer that is trusted, and about assertions of clients.
+/// Asks whether a signature is valid, for tokens of trusted issuers and for assertions of clients.
 pub struct VerifyToken<S> {
     token: CompactJws,
     keys: KeysOf,

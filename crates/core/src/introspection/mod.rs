@@ -1,4 +1,4 @@
-//! Is this token good, and may the asking client know? Introspection, RFC 7662.
+//! Introspection, RFC 7662: whether a token is active, if the requesting client may know.
 
 use crate::flow::inquiry::{self, Findings, Inquiry, Untimely};
 use crate::policy::proof::Authenticated;
@@ -15,27 +15,27 @@ pub struct IntrospectionEndpoint {
     policy: Arc<Policy>,
 }
 
-/// What is told of a token (RFC 7662 §2.2).
+/// The result of an introspection (RFC 7662 §2.2).
 #[derive(Clone, Debug)]
 pub enum Introspection {
-    /// It is good now, and the client may know what it says.
+    /// It is active, and the client may read its claims.
     Active(Arc<AccessTokenClaims>),
-    /// It is not, or the client may not know; which of both, only the operator is told.
+    /// The token is inactive, or the client may not know; only the operator can see which.
     Inactive(Inactivity),
 }
 
-/// Why nothing is told of a token.
+/// Why a token is reported as inactive.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Inactivity {
-    /// It is not good.
+    /// It is not valid.
     #[error("the token{mark} is not good: {0}", mark = .0.mark())]
     Fault(#[from] TokenFault),
-    /// It is good, and the client may not see it (RFC 7662 §4, conformance D17).
+    /// It is valid, but the client may not see it (RFC 7662 §4, conformance D17).
     #[error(
         "the client {client} is registered with --serves {serves}, which is no audience of the token, {aud}, and it is not {of}, to which the token was issued"
     )]
     NotVisible {
-        /// The client that asks.
+        /// The client that made the request.
         client: ClientId,
         /// The client to which the token was issued.
         of: ClientId,
@@ -56,7 +56,7 @@ impl IntrospectionEndpoint {
     /// Begins with a request at the time `now`.
     ///
     /// # Errors
-    /// A [`Refusal`] if that is clear without asking anything.
+    /// A [`Refusal`] if that is clear without any question.
     pub fn start(
         &self,
         presented: PresentedToken,
@@ -66,9 +66,9 @@ impl IntrospectionEndpoint {
     }
 }
 
-/// The same functions decide here as where tokens are exchanged and where they are used, so all agree (conformance IN-10).
+/// The same functions decide here and where tokens are exchanged or used, so all agree (conformance IN-10).
 ///
-/// A token that is bound to a key is active with its `cnf`: whoever it is presented to asks for the proof.
+/// A token that is bound to a key is active, with its `cnf`: the resource server it is presented to demands the proof.
 fn judge(
     _: &Policy,
     client: &Authenticated,

@@ -1,4 +1,4 @@
-//! Is this access token of ours good now? RFC 9068 §4 and RFC 7519 §4.1; conformance JW items.
+//! Checks whether an access token of ours is valid now: RFC 9068 §4 and RFC 7519 §4.1; conformance JW items.
 
 use super::proof::{ProvenToken, StandingToken};
 use super::signed_token::SignedToken;
@@ -16,11 +16,11 @@ use crate::{
 use serde_json::Value;
 use std::sync::Arc;
 
-/// A token by what its header and `iss` say, before any key is asked for.
+/// A token classified by its header and `iss`, before any key is fetched.
 pub(crate) enum Framed {
-    /// It says that it is an access token of ours.
+    /// Its header and `iss` are those of an access token of ours.
     Ours(CompactJws),
-    /// It says that it is something else, or of another issuer.
+    /// It is another kind of token, or another issuer's.
     Foreign(CompactJws),
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn of_another_issuer(iss: Option<Excerpt>, ours: &Issuer) -> TokenFau
     TokenFault::Issuer { iss, rule: IssuerRule::Ours(ours.clone()) }
 }
 
-/// RFC 7519 §4.1.4: on or after `exp` it is over; no leeway for our own clocks.
+/// RFC 7519 §4.1.4: a token has expired on or after `exp`; there is no leeway for our own clocks.
 pub(crate) fn unexpired(claims: &AccessTokenClaims, now: Timestamp) -> Result<(), TokenFault> {
     if now >= claims.expires_at {
         return Err(TokenFault::Expired { expired: claims.expires_at, now, leeway: Lifetime::ZERO });
@@ -146,7 +146,7 @@ fn check_name(
     }
 }
 
-/// Whether the token is for anything that its client may still ask tokens for.
+/// Whether the token has an audience that its client may still request.
 pub(crate) fn at_home(token: StandingToken) -> Result<StandingToken, TokenFault> {
     let (client, claims) = (token.client(), token.claims());
     let accepted = || rights::audiences_of_tokens(client, &claims.issuer, claims.session.served().is_some());
@@ -163,7 +163,7 @@ fn not_for(claims: &AccessTokenClaims, rule: AudienceRule) -> TokenFault {
     TokenFault::Audience(Box::new(AudienceFault { aud, rule }))
 }
 
-/// The last check: every key that the token is bound to was proven with this very request (RFC 9700 §2.2.1).
+/// The last check: this request proves possession of every key that the token is bound to (RFC 9700 §2.2.1).
 pub(crate) fn possessed(token: StandingToken, possession: &Possession) -> Result<ProvenToken, TokenFault> {
     check_possession(token.claims(), possession)?;
     Ok(ProvenToken::of(token))
@@ -198,7 +198,7 @@ impl TokenVerification {
         Self { issuer, audience, leeway }
     }
 
-    /// Reads a token before any key is asked for.
+    /// Reads a token before any key is fetched.
     ///
     /// # Errors
     /// A [`TokenFault`] if it is malformed, of another type or of another issuer.
@@ -209,11 +209,11 @@ impl TokenVerification {
         }
     }
 
-    /// Checks the claims of a token whose signature was checked, of which whoever presents it has proven this `possession`.
+    /// Checks the claims of a token whose signature was checked, presented by a caller that has proven this `possession`.
     ///
     /// # Errors
-    /// A [`TokenFault`] if the signature, a claim, a time or the audience is not good, or the token is bound to a key that was
-    /// not proven.
+    /// A [`TokenFault`] if the signature, a claim, a time or the audience is not valid, or if possession of a key that the token is bound
+    /// to is not proven.
     pub fn claims(
         &self,
         token: &CompactJws,
@@ -224,7 +224,8 @@ impl TokenVerification {
         self.signed(&SignedToken::of(token, verified)?, now, possession)
     }
 
-    /// The same for a token that [`Keys::read`](crate::Keys::read) has read, now or earlier: all that changes is asked each time.
+    /// The same for a token that [`Keys::read`](crate::Keys::read) has read, now or earlier: everything that can change is checked each
+    /// time.
     ///
     /// # Errors
     /// As [`TokenVerification::claims`], and if it is the token of another issuer.
@@ -269,10 +270,10 @@ impl TokenVerification {
     /// Checks a DPoP proof that came with the token, for a request with this method to this address (RFC 9449 §4.3 and §7.1).
     /// `token_hash` is the SHA-256 of the token as it was presented.
     ///
-    /// Returns what was proven, and what has to be used once: a resource server that has a memory asks it.
+    /// Returns the proven keys and the single-use identifier; a resource server that has a store records its use there.
     ///
     /// # Errors
-    /// A [`ProofFault`] if the proof is not good, or not for this request and this token.
+    /// A [`ProofFault`] if the proof is not valid, or not for this request and this token.
     pub fn proof(
         &self,
         proof: &DpopProof,

@@ -1,4 +1,4 @@
-//! Compares the address that a DPoP proof is made for with ours: RFC 9449 §4.3(9), RFC 3986 §6.2.2 and §6.2.3.
+//! Compares the address in a DPoP proof with ours: RFC 9449 §4.3(9), RFC 3986 §6.2.2 and §6.2.3.
 
 use super::Policy;
 
@@ -67,7 +67,7 @@ fn normal_path(path: &str) -> String {
     if path.is_empty() { "/".to_owned() } else { path }
 }
 
-/// RFC 3986 §6.2.2.2: escapes of unreserved characters are decoded; others in capitals, §6.2.2.1.
+/// RFC 3986 §6.2.2.2: escapes of unreserved characters are decoded; other escapes are in upper case, §6.2.2.1.
 fn unescaped(path: &str) -> String {
     let mut written = String::with_capacity(path.len());
     let mut rest = path;

@@ -1,4 +1,4 @@
-//! Is this client the one whose certificate was shown? RFC 8705 §2.1.
+//! Authenticates a client by its TLS certificate: RFC 8705 §2.1.
 
 use super::proof::Authenticated;
 use crate::refusal::{CertificateFault, CertificateRule, Refusal};

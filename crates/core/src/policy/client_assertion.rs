@@ -1,4 +1,5 @@
-//! Does this assertion prove the client? RFC 7521 §4.2, RFC 7523 §3, draft-ietf-oauth-rfc7523bis; SPIFFE and Kubernetes identities.
+//! Checks whether an assertion authenticates the client: RFC 7521 §4.2, RFC 7523 §3, draft-ietf-oauth-rfc7523bis; SPIFFE and Kubernetes
+//! identities.
 
 use super::Policy;
 use super::foreign_times::{self, Bounds, Times};
@@ -26,7 +27,7 @@ pub(crate) fn signs_for_itself(client: &Client) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Checks an assertion that the client made for itself. What comes out is proven once its `jti` was used up.
+/// Checks an assertion that the client made itself. The client is authenticated after its `jti` was used up.
 pub(crate) fn check_own(
     policy: &Policy,
     client: Arc<Client>,
@@ -72,7 +73,7 @@ fn claims_of_own(
     Ok(Once { namespace, id, until: times.expires_at.plus(LEEWAY) })
 }
 
-/// A foreign identity that stands for a client, whose assertion is good. The operator may have disabled or revoked it.
+/// A foreign identity that stands for a client, whose assertion is valid. The operator may have disabled or revoked it.
 pub(crate) struct Vouched {
     client: Arc<Client>,
     issuer: Arc<TrustedIssuer>,
@@ -96,8 +97,8 @@ impl Vouched {
     }
 }
 
-/// Checks a foreign identity that stands for the client. It may be used as often as it is good: whoever made it hands the same
-/// one out for an hour (conformance D16).
+/// Checks a foreign identity that stands for the client. It may be used repeatedly until it expires, because its issuer returns the same
+/// one for an hour (conformance D16).
 pub(crate) fn check_federated(
     policy: &Policy,
     client: Arc<Client>,
@@ -151,7 +152,7 @@ fn federated(
     };
     let first = registered.next().ok_or_else(not_federated)?;
     outcome(first).or_else(|fault| registered.find_map(|other| outcome(other).ok()).ok_or(fault))?;
-    // Sessions name the identity, and the operator disables and revokes it, as any other subject.
+    // Sessions name the identity, and the operator disables and revokes it, like any other subject.
     let identity = Subject::of_client(subject);
     Ok((identity.map_err(|rule| ClaimFault::new("sub", Defect::of_text(sub, rule.to_string())))?, times))
 }
@@ -169,8 +170,8 @@ fn check_uid(payload: &Map<String, Value>, federation: &Federation) -> Result<()
     Err(ClaimFault::new("kubernetes.io.serviceaccount.uid", Defect::Value { found, expected }).into())
 }
 
-/// draft-ietf-oauth-rfc7523bis: the issuer identifier "as its sole value", a text or an array of one, to the byte. More than one
-/// would let whoever got the assertion for another server use it here (CVE-2025-27370).
+/// draft-ietf-oauth-rfc7523bis: the issuer identifier "as its sole value", a text or an array of one, to the byte. With more than one, a
+/// server that received the assertion could use it here (CVE-2025-27370).
 fn check_audience(
     policy: &Policy,
     payload: &Map<String, Value>,

@@ -1,4 +1,4 @@
-//! What does a client get for itself? RFC 6749 §4.4 and RFC 9068 §2.2.
+//! The claims of a token that a client obtains for itself: RFC 6749 §4.4 and RFC 9068 §2.2.
 
 use super::limits::{AudienceCeilings, Ceiling, Limits, Party, ScopeCeiling, ScopeCeilings};
 use super::proof::Authenticated;

@@ -1,4 +1,4 @@
-//! Is this one of the client's live secrets? RFC 6749 §2.3.1; conformance CA-18 and AB-06.
+//! Checks a secret against the client's live secrets: RFC 6749 §2.3.1; conformance CA-18 and AB-06.
 
 use super::proof::Authenticated;
 use crate::refusal::{CopyFault, ExpiredSecret, Hint, Refusal};
@@ -23,7 +23,7 @@ pub(crate) fn check(
     let stored = client.as_deref().map_or(&[][..], |client| &client.secrets);
     let (mut is_right, mut expired) = (false, None);
     for (position, known) in stored.iter().enumerate() {
-        // One that has expired is compared, too, so that the operator learns which one it was.
+        // Expired secrets are compared too, so that the operator can see which one was used.
         let matches = known.digest.matches(digest);
         let is_live = known.is_live(now);
         is_right |= matches && is_live;

@@ -1,4 +1,4 @@
-//! Who acts for whom in the result? The chain of actors, RFC 8693 §1.1, §4.1 and §4.4.
+//! The chain of actors of an exchange's result: RFC 8693 §1.1, §4.1 and §4.4.
 
 use super::Policy;
 use super::exchange::Parties;
@@ -7,9 +7,9 @@ use super::proof::Authenticated;
 use crate::refusal::{DelegatedActor, MayNotAct, Refusal, TokenFault, WithoutRight};
 use crate::{Actor, Client, Issuer, Subject, SubjectPattern};
 
-/// Who acts in the result, and by which right.
+/// The actors of the result, and the right by which they act.
 pub(crate) struct Delegation {
-    /// The present actor and those before; `None` if nobody acts for the subject.
+    /// The present actor and the prior ones; `None` if the subject has no actor.
     pub(crate) chain: Option<Actor>,
     /// Whether the present actor is another one than that of the subject token.
     pub(crate) is_extended: bool,
@@ -19,15 +19,15 @@ pub(crate) struct Delegation {
 
 /// The chain of the result: that of the subject, with the present actor before it where there is a new one.
 ///
-/// Laws, each with a test: an actor of the subject is never lost; the present actor is one that was authenticated; the
-/// chain never has more than [`Policy::deepest_chain`] actors; who acts for himself adds nobody; whom the subject's issuer
-/// lets act, and nobody else, acts, for as long as the session lasts.
+/// Laws, each with a test: an actor of the subject is never lost; the present actor is one that was authenticated; the chain never has
+/// more than [`Policy::deepest_chain`] actors; a party that acts for itself adds no actor; only the parties that the subject's issuer
+/// permits may act, for as long as the session lasts.
 pub(crate) fn of(policy: &Policy, parties: &Parties<'_>) -> Result<Delegation, Refusal> {
     let Parties { client, subject, actor, .. } = *parties;
     let named = actor.map(|actor| identity_of_actor(policy, client, actor)).transpose()?;
     check_may_act(policy, client, subject, named.as_ref())?;
     let served = served(client, subject);
-    // Only a client's own token needs no right: one that it got for somebody else is renewed as long as it may act for him.
+    // Only a client's own token needs no right: a token obtained for another subject is renewed as long as the client may act for it.
     let is_its_own = subject
         .own()
         .is_some_and(|token| token.claims().client_id == *client.id() && token.claims().is_clients_own());
@@ -43,7 +43,7 @@ pub(crate) fn of(policy: &Policy, parties: &Parties<'_>) -> Result<Delegation, R
     Ok(Delegation { chain, is_extended, served: served.map(Into::into) })
 }
 
-/// What lets a client have a token for somebody else.
+/// The permission by which a client may obtain a token for another subject.
 enum Permission {
     ActFor,
     Impersonate,
@@ -84,13 +84,13 @@ pub(crate) fn served<'a>(client: &'a Authenticated, subject: &ProvenSubject) -> 
     served.find(|audience| token.audience.iter().any(|aud| **aud == **audience))
 }
 
-/// A pattern names an issuer, so whoever was only asserted is matched by none: his name is nobody's word but a client's.
+/// A pattern names an issuer, so it never matches an unsecured user, whose name only a client states.
 fn matches(policy: &Policy, patterns: &[SubjectPattern], identity: &Identity) -> bool {
     let Some(issuer) = issuer_of(policy, &identity.realm) else { return false };
     patterns.iter().any(|pattern| pattern.matches(issuer, identity.subject.as_str()))
 }
 
-/// Who gave the name; of a name that was only asserted, nobody did.
+/// The issuer of the name; an unsecured name has none.
 fn issuer_of<'a>(policy: &'a Policy, realm: &'a Realm) -> Option<&'a Issuer> {
     match realm {
         Realm::Ours => Some(&policy.issuer),
@@ -104,8 +104,8 @@ pub(crate) fn may_assert(client: &Client, user: &Subject) -> bool {
     client.rights.may_assert_users.iter().any(|pattern| pattern.matches(user.as_str()))
 }
 
-/// RFC 8693 §4.4: who "is authorized to become the actor". It is asked of every exchange, for as long as the session lasts. Where no
-/// actor is named, the client is the one that acts.
+/// RFC 8693 §4.4: who "is authorized to become the actor". It is checked in every exchange, for as long as the session lasts. If no actor
+/// is named, the client is the actor.
 fn check_may_act(
     policy: &Policy,
     client: &Authenticated,
@@ -116,8 +116,8 @@ fn check_may_act(
     let client = identity_of_client(client);
     let acting = named.unwrap_or(&client);
     let is_its_issuer = match &may_act.issuer {
-        // RFC 8693 §4.4: "the combination of the two claims "iss" and "sub" are sometimes necessary to uniquely identify". Without
-        // an issuer it names a client of ours or another subject of its own issuer, and no namesake at a third one.
+        // RFC 8693 §4.4: "the combination of the two claims "iss" and "sub" are sometimes necessary to uniquely identify". Without an
+        // issuer, it names a client of ours or another subject of its own issuer, not a subject of a third issuer with the same name.
         None => acting.realm == Realm::Ours || acting.realm == subject.identity().realm,
         Some(issuer) => acting.realm.issuer().unwrap_or(&policy.issuer) == issuer,
     };
@@ -133,9 +133,9 @@ fn identity_of_client(client: &Authenticated) -> Identity {
     Identity { realm: Realm::Ours, subject: Subject::from(client.id()) }
 }
 
-/// An actor token of ours has to be the asking client's, and about the client itself: somebody who is acted for is no actor
-/// (conformance D24), and neither is somebody whom the client impersonates. A foreign actor has to be somebody for whom the
-/// client may act: it brings him along.
+/// An actor token of ours has to be issued to the requesting client and be about the client itself: a subject with an actor cannot be an
+/// actor (conformance D24), and neither can a subject that the client impersonates. A foreign actor has to be a subject for whom the
+/// client may act.
 fn identity_of_actor(
     policy: &Policy,
     client: &Authenticated,

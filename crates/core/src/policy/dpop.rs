@@ -1,4 +1,4 @@
-//! Is this a proof for this very request? DPoP, RFC 9449 §4.3.
+//! Checks that a DPoP proof is for this very request: RFC 9449 §4.3.
 
 use super::Policy;
 use super::address;
@@ -13,17 +13,17 @@ use serde_json::{Map, Value};
 /// How old a proof may be (RFC 9449 §11.1: "within a relatively brief period").
 const OLDEST: Lifetime = Lifetime::from_seconds(60);
 
-/// How far ahead the clock of the client may be: what the FAPI 2.0 Security Profile asks of authorization servers.
+/// How far ahead the clock of the client may be, as the FAPI 2.0 Security Profile requires of authorization servers.
 const AHEAD: Lifetime = Lifetime::from_seconds(10);
 
-/// What a good proof proves; its `jti` is still to be used up.
+/// The key and the `jti` of a valid proof; the `jti` is still to be used up.
 #[derive(Clone)]
 pub(crate) struct Proven {
     pub(crate) key: Thumbprint,
     pub(crate) once: Once,
 }
 
-/// Checks all of RFC 9449 §4.3 but whether the proof was seen before.
+/// Checks all of RFC 9449 §4.3 except whether the proof was used before.
 pub(crate) fn check(
     policy: &Policy,
     proof: &DpopProof,

@@ -1,4 +1,4 @@
-//! What does a client get for a token? RFC 8693 §2.2; the one function that composes subject, actor and policy.
+//! Composes subject, actor and policy into the claims of an exchanged token, in one function: RFC 8693 §2.2.
 
 use super::limits::{AudienceCeilings, Ceiling, Limits, Party, ScopeCeiling, ScopeCeilings};
 use super::party::{ProvenActor, ProvenSubject, Realm};
@@ -8,7 +8,7 @@ use crate::refusal::{Refusal, TokenFault};
 use crate::types::confirmation::Possession;
 use crate::{AccessTokenClaims, Confirmation, Scope, Target, Timestamp, TokenId};
 
-/// What was proven before anything is composed.
+/// The parties that were verified before the result is composed.
 pub(crate) struct Parties<'a> {
     pub(crate) client: &'a Authenticated,
     pub(crate) subject: &'a ProvenSubject,
@@ -16,10 +16,10 @@ pub(crate) struct Parties<'a> {
     pub(crate) possession: &'a Possession,
 }
 
-/// The claims of the result: docs/delegation.md has the laws of it.
+/// The claims of the result: docs/delegation.md describes its laws.
 ///
-/// Scope and audience are within those of the subject, of the actor and of the client's present registration; the
-/// session is the subject's; the subject stays who he is; what was bound to a key stays bound to it.
+/// Scope and audience are within those of the subject, of the actor and of the client's present registration; the session is the
+/// subject's; the subject is unchanged; a token bound to a key stays bound to it.
 pub(crate) fn grant(
     policy: &Policy,
     parties: &Parties<'_>,
@@ -73,8 +73,8 @@ fn check_name(subject: &ProvenSubject) -> Result<(), Refusal> {
     }
 }
 
-/// An issuer that the operator accepts for nothing but identities of clients has no subjects any more. By which kind of token the session
-/// began is not known, so the other kinds stand for it.
+/// An issuer that the operator accepts only for identities of clients has no subjects any more. The kind of token that began the session
+/// is not known, so any other accepted kind is sufficient.
 fn check_issuer(subject: &ProvenSubject) -> Result<(), Refusal> {
     match subject.own().and_then(ProvenToken::issuer) {
         Some(trusted) if !trusted.trust.names_subjects() => {
@@ -84,15 +84,15 @@ fn check_issuer(subject: &ProvenSubject) -> Result<(), Refusal> {
     }
 }
 
-/// What everybody who takes part may have: subject, actor, the client as it is registered now, and the subject too
-/// where it is a client of ours or its issuer is registered (conformance TX-40, TX-42, TX-43, TX-48, TX-66;
-/// RFC 8693 §5 warns of what happens otherwise). The claims of the user's own token are not known any more when a token of ours
-/// is renewed, so each mapping of the issuer counts.
+/// The scope that all parties may have: subject, actor, the client as it is registered now, and the subject's registration where it is a
+/// client of ours or its issuer is registered (conformance TX-40, TX-42, TX-43, TX-48, TX-66; RFC 8693 §5 warns of the consequences
+/// otherwise). The claims of the user's own token are not known any more when a token of ours is renewed, so each mapping of the issuer
+/// counts.
 fn scope_ceiling(parties: &Parties<'_>) -> Scope {
     let principal = parties.subject.own().and_then(ProvenToken::principal);
     let issuer = parties.subject.own().and_then(ProvenToken::issuer);
     let actors = parties.actor.map(ProvenActor::scope);
-    // Whoever brings no scope of his own has no more than who acts for him; without an actor he is refused elsewhere.
+    // A subject without its own scope gets no more than its actor; without an actor it is refused elsewhere.
     let Some(widest) = parties.subject.scope().or(actors) else { return Scope::default() };
     widest.retain(|token| {
         parties.client.client().rights.scope.allows(token)
@@ -102,8 +102,8 @@ fn scope_ceiling(parties: &Parties<'_>) -> Scope {
     })
 }
 
-/// A token of ours goes where it went before, and no further. For somebody from elsewhere it is as for the client itself: one
-/// place, its first, unless it asks for others that it may ask for.
+/// A token of ours keeps its audience or narrows it. For a foreign subject the rule is that of the client itself: its first audience,
+/// unless it requests other audiences that it may request.
 fn audience_ceiling(policy: &Policy, parties: &Parties<'_>, asked: &[Target]) -> Vec<Box<str>> {
     let client = parties.client.client();
     let actors = parties.actor.and_then(ProvenActor::audience);
@@ -127,7 +127,7 @@ fn audience_ceiling(policy: &Policy, parties: &Parties<'_>, asked: &[Target]) ->
     }
 }
 
-/// Who takes part, and what each of them allows: the same as [`scope_ceiling`] and [`audience_ceiling`], told apart.
+/// The parties and what each of them allows: the same as [`scope_ceiling`] and [`audience_ceiling`], but separately for each party.
 pub(crate) fn limits(policy: &Policy, parties: &Parties<'_>) -> Limits {
     Limits { scope: scope_by_party(parties), audience: audience_by_party(policy, parties) }
 }

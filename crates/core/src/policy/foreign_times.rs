@@ -1,4 +1,4 @@
-//! Does it hold now? The times of a JWT that others made: RFC 7519 §4.1.4 to §4.1.6, RFC 7523 §3.
+//! Checks the times of a JWT that another issuer made: RFC 7519 §4.1.4 to §4.1.6, RFC 7523 §3.
 
 use crate::refusal::{AgeLimit, TokenFault};
 use crate::{ClaimFault, Defect, Lifetime, Timestamp};
@@ -7,11 +7,11 @@ use serde_json::{Map, Value};
 /// Within which bounds the times have to be.
 #[derive(Clone, Copy)]
 pub(crate) struct Bounds {
-    /// How far the other clock may be from ours; applied to `exp`, `nbf` and `iat` alike (conformance OP-01).
+    /// The maximum difference between the issuer's clock and ours; applied to each of `exp`, `nbf` and `iat` (conformance OP-01).
     pub(crate) leeway: Lifetime,
     /// How far `exp` may be ahead, and `iat` behind.
     pub(crate) max_age: Lifetime,
-    /// What says so.
+    /// The setting that imposes the limit.
     pub(crate) limit: AgeLimit,
     /// Whether there has to be an `iat`.
     pub(crate) needs_issued_at: bool,
@@ -24,7 +24,7 @@ pub(crate) struct Times {
     pub(crate) issued_at: Option<Timestamp>,
 }
 
-/// Reads and checks `exp`, `nbf` and `iat`. `exp` has to be there: what never ends is taken from nobody (conformance JW-33).
+/// Reads and checks `exp`, `nbf` and `iat`. `exp` is required: a token that never expires is always refused (conformance JW-33).
 pub(crate) fn check(
     payload: &Map<String, Value>,
     now: Timestamp,

@@ -1,4 +1,5 @@
-//! Is this token of another issuer good, for this use and this client? RFC 8693 §2.1, RFC 7523 §3, OpenID Connect Core 1.0 §3.1.3.7.
+//! Checks whether a token of another issuer is valid for this use and this client: RFC 8693 §2.1, RFC 7523 §3, OpenID Connect Core 1.0
+//! §3.1.3.7.
 
 use super::Policy;
 use super::foreign_times::{self, Bounds, Times};
@@ -18,14 +19,14 @@ use crate::{
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
-/// RFC 7523 §3 lets "the authorization server [...] reject JWTs with an 'exp' claim value that is unreasonably far in the
-/// future": an assertion that is a grant is used at once (conformance GB-06).
+/// RFC 7523 §3 lets "the authorization server [...] reject JWTs with an 'exp' claim value that is unreasonably far in the future": an
+/// assertion that is a grant is used immediately (conformance GB-06).
 const LONGEST_GRANT: Lifetime = Lifetime::from_seconds(300);
 
 /// The claim of an e-mail address (OpenID Connect Core 1.0 §5.1).
 const EMAIL: &str = "email";
 
-/// A foreign token whose signature and claims are good; nobody has asked the operator yet.
+/// A foreign token whose signature and claims are valid; the operator's decision about its subject is not yet known.
 pub(crate) struct ForeignClaims {
     pub(crate) issuer: Arc<TrustedIssuer>,
     /// The subject, as the issuer calls it.
@@ -38,11 +39,11 @@ pub(crate) struct ForeignClaims {
     pub(crate) token_id: Option<Box<str>>,
     pub(crate) confirmation: Option<Confirmation>,
     pub(crate) may_act: Option<MayAct>,
-    /// What the issuer's subjects may have, and this one besides.
+    /// The scope of the issuer's subjects, and the additional scope of this one.
     pub(crate) scope: Scope,
 }
 
-/// Reads which issuer a token names that others made, if it may be used so. No key was asked for.
+/// Reads the issuer that a foreign token names, if the token may be used in this way. No key has been fetched.
 pub(crate) fn issuer_of(token: &CompactJws, used_as: AcceptedAs) -> Result<Box<str>, TokenFault> {
     token_kind::check(token, used_as)?;
     match token.unverified_payload().get("iss") {
@@ -89,7 +90,7 @@ pub(crate) fn claims(
         scope: trust
             .map
             .iter()
-            // An address that nobody has verified gives nothing.
+            // An unverified email address grants no scope.
             .filter(|mapping| mapping.claim() != EMAIL || verified_email(payload).is_ok())
             .filter_map(|mapping| mapping.scope_for(payload))
             .fold(trust.scope.clone(), |all, more| all.union(more)),
@@ -195,8 +196,8 @@ fn check_audience(
         );
         return Err(TokenFault::Audience(Box::new(AudienceFault { aud, rule })));
     }
-    // OpenID Connect Core 1.0 §3.1.3.7: "If an azp (authorized party) Claim is present, the Client SHOULD verify that its
-    // client_id is the Claim Value." Of other tokens it says to whom they were issued, who may well be somebody else.
+    // OpenID Connect Core 1.0 §3.1.3.7: "If an azp (authorized party) Claim is present, the Client SHOULD verify that its client_id is
+    // the Claim Value." In other tokens it names the party they were issued to, which need not be the client.
     if used_as == AcceptedAs::IdToken {
         match payload.get("azp") {
             None => {}

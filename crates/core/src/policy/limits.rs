@@ -1,19 +1,19 @@
-//! Who limits what may be granted, and to what? The ceilings by party, for the log of a refusal and for whoever asks why.
+//! The ceilings of a grant by party, for the log of a refusal and for explanations.
 
 use crate::{AllowedScope, ClientId, Excerpt, Issuer, Scope};
 
-/// Somebody who takes part in a request, and what of him limits it.
+/// A party of a request, and which of its rights limits the grant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Party {
-    /// The client that asks, as it is registered now.
+    /// The client that made the request, as it is registered now.
     Client(ClientId),
     /// The subject token, which is ours.
     SubjectToken,
-    /// What the subject's issuer gives him here.
+    /// The rights that the subject's issuer gives it here.
     SubjectIssuer(Issuer),
     /// The actor token, which is ours.
     ActorToken,
-    /// What the actor's issuer gives him here.
+    /// The rights that the actor's issuer gives it here.
     ActorIssuer(Issuer),
     /// The subject as it is registered now, where it is a client of ours.
     Principal(ClientId),
@@ -46,7 +46,7 @@ pub struct Ceiling<T> {
 pub enum ScopeCeiling {
     /// What is registered, and `catalog`.
     Registered(AllowedScope),
-    /// What the party holds, and nothing else.
+    /// Exactly the scope that the party holds.
     Held(Scope),
 }
 
@@ -108,7 +108,7 @@ const MOST_NAMED: usize = 8;
 /// The longest list of scope-tokens that is written whole, in bytes.
 const LONGEST_LIST: usize = 512;
 
-/// The scope that all parties allow, as the end of a sentence: each scope-token of it, or that it is every one.
+/// The scope that all parties allow, as the end of a sentence: each of its scope-tokens, or a statement that all are allowed.
 pub(crate) fn allowed_by_all(ceilings: &ScopeCeilings) -> String {
     if ceilings.iter().all(|ceiling| ceiling.listed().is_none()) {
         return "every scope".to_owned();

@@ -1,4 +1,4 @@
-//! What may be granted? Pure functions of values: no question is asked here, and nothing waits.
+//! The rules of what may be granted: pure functions of values, which ask no question and never wait.
 
 pub(crate) mod access_token;
 pub(crate) mod address;
@@ -23,10 +23,10 @@ pub(crate) mod token_kind;
 
 use crate::{AccessTokenClaims, Issuer, Lifetime, Timestamp};
 
-/// What holds for every request, whoever asks.
+/// The settings that apply to every request, whatever the client.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// Who we are: `iss` of every token.
+    /// Our issuer identifier: `iss` of every token.
     pub issuer: Issuer,
     /// For how long after its end a client's own token can still be renewed with the client's credential; 24 h.
     pub expired_subject_grace: Lifetime,
@@ -39,12 +39,12 @@ pub struct Policy {
     pub strict_iceberg_errors: bool,
     /// Whether a DPoP proof needs a nonce of ours (RFC 9449 §8); off.
     pub require_dpop_nonce: bool,
-    /// The path that the endpoints are served under, besides that of the issuer: a DPoP proof may be made for either. It begins with
-    /// a slash and does not end with one.
+    /// The path that the endpoints are served under, in addition to that of the issuer: a DPoP proof may be made for either. It begins
+    /// with a slash and does not end with one.
     pub base_path: Option<Box<str>>,
 }
 
-/// Where tokens are asked for, under the issuer: as Iceberg's specification has it.
+/// The path of the token endpoint under the issuer, as in Iceberg's specification.
 const TOKEN_ENDPOINT: &str = address::TOKEN_ENDPOINT_PATHS[0];
 
 impl Policy {
@@ -72,11 +72,11 @@ impl Policy {
         address.strip_prefix(self.issuer.as_str()) == Some(TOKEN_ENDPOINT)
     }
 
-    /// Until when a revocation of the token's session, made at `now`, has to be remembered: until nothing that depends on the
-    /// session can be presented any more, not even an expired token by its own client, on a node whose clock is late.
+    /// The time until which a revocation of the token's session, made at `now`, has to be kept: until no token that depends on the
+    /// session can be presented any more, including an expired token presented by its own client, on a node whose clock is late.
     ///
-    /// The session of one of its tokens may end earlier than that of another; but none is made after the revocation, and
-    /// none lives longer than a token may. With a client's own token sessions of users were begun that may outlive its own.
+    /// One token of the session may expire earlier than another; but none is issued after the revocation, and none lives longer than the
+    /// maximum lifetime of a token. Sessions of users that were begun with a client's own token may outlive it.
     #[must_use]
     pub fn remembers_until(&self, token: &AccessTokenClaims, now: Timestamp) -> Timestamp {
         let longest = if token.is_of_clients_session() {
@@ -88,7 +88,7 @@ impl Policy {
         last.plus(self.expired_subject_grace).plus(self.clock_leeway)
     }
 
-    /// What the client is told of a refusal under this policy.
+    /// The error that the client receives for a refusal under this policy.
     #[must_use]
     pub fn error_for(&self, refusal: &crate::Refusal) -> crate::OAuthError {
         let error = refusal.to_oauth_error();

@@ -1,4 +1,4 @@
-//! Who takes part in an exchange, and what has he to hand on? Subject and actor, RFC 8693 §1.1; each proven before.
+//! The subject and the actor of an exchange, RFC 8693 §1.1, each verified before, and the rights they pass on.
 
 use super::foreign_times;
 use super::foreign_token::{self, ForeignClaims};
@@ -15,18 +15,18 @@ use crate::{
 use serde_json::Value;
 use std::sync::Arc;
 
-/// Somebody in whose name a client may ask for a token.
+/// A subject for whom a client may request a token.
 #[derive(Clone)]
 pub(crate) enum ProvenSubject {
     /// By a token of ours.
     Own(ProvenToken),
     /// By a token of an issuer that is trusted.
     Foreign(ProvenForeign),
-    /// By the word of the client that acts for him, and by nothing else.
+    /// An unsecured user, named only by the client that acts for it.
     Asserted(AssertedUser),
 }
 
-/// Somebody who acts.
+/// A party that acts for the subject.
 #[derive(Clone)]
 pub(crate) enum ProvenActor {
     /// By a token of ours.
@@ -35,37 +35,37 @@ pub(crate) enum ProvenActor {
     Foreign(ProvenForeign),
 }
 
-/// A foreign token whose signature, claims and times are good, whose subject the operator has not disabled, and of which
-/// everything it is bound to was proven.
+/// A foreign token whose signature, claims and times are valid, whose subject the operator has not disabled, and for which possession of
+/// every key that it is bound to is proven.
 #[derive(Clone)]
 pub(crate) struct ProvenForeign {
     claims: Arc<ForeignClaims>,
     namesake: Option<Namesake>,
 }
 
-/// A user whom a client named without a proof, who is nobody of ours and not disabled. Worth nothing without an actor who may
-/// assert him.
+/// An unsecured user that a client named, who is not a client of ours and not disabled. It grants nothing without an actor that may
+/// assert it.
 #[derive(Clone)]
 pub(crate) struct AssertedUser {
     name: Subject,
     namesake: Option<Namesake>,
 }
 
-/// Whose name, and which: who somebody is.
+/// The identity of a principal: its name and the realm of that name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) realm: Realm,
     pub(crate) subject: Subject,
 }
 
-/// Who gave the name. The same name in two realms is two people.
+/// The authority that gave the name. The same name in two realms is two principals.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Realm {
     /// We did: it is the identifier of a client.
     Ours,
-    /// Another issuer did.
+    /// Another issuer gave the name.
     Of(Issuer),
-    /// Some client says so.
+    /// Only a client states the name, without a signature.
     Asserted,
 }
 
@@ -94,10 +94,10 @@ impl ProvenForeign {
     }
 }
 
-/// How old an unsecured assertion may be: whoever acts makes it when he needs it (conformance TX-67).
+/// The maximum age of an unsecured assertion: the actor makes it when it needs it (conformance TX-67).
 const FRESH: Lifetime = Lifetime::from_seconds(300);
 
-/// The user that an unsecured JWT names, and nothing else of it: whatever more it says, nobody vouches for.
+/// The user that an unsecured JWT names. All other claims are ignored, because no issuer vouches for them.
 pub(crate) fn asserted_name(
     token: &UnsecuredJwt,
     now: Timestamp,
@@ -160,7 +160,7 @@ impl ProvenSubject {
         }
     }
 
-    /// What `sub` of our tokens says of it.
+    /// The `sub` of our tokens for this subject.
     pub(crate) fn sub(&self) -> &Subject {
         match self {
             Self::Own(token) => &token.claims().subject,
@@ -169,7 +169,7 @@ impl ProvenSubject {
         }
     }
 
-    /// The other principal that catalogs would take it for. Of a token of ours, [`access_token::standing`] has compared that.
+    /// The other principal that catalogs would confuse it with. For a token of ours, [`access_token::standing`] has compared that.
     ///
     /// [`access_token::standing`]: super::access_token::standing
     pub(crate) fn namesake(&self) -> Option<&Namesake> {
@@ -180,7 +180,7 @@ impl ProvenSubject {
         }
     }
 
-    /// Who acted for him before. What a foreign token says of that is history that we do not vouch for (conformance TX-53).
+    /// The prior actors. Those that a foreign token names are history that we do not vouch for (conformance TX-53).
     pub(crate) fn prior(&self) -> Option<&Actor> {
         match self {
             Self::Own(token) => token.claims().actor.as_ref(),
@@ -188,7 +188,7 @@ impl ProvenSubject {
         }
     }
 
-    /// What he may have; `None` if that is all that his actor may.
+    /// The scope that it may have; `None` if that is the scope of its actor.
     pub(crate) fn scope(&self) -> Option<&Scope> {
         match self {
             Self::Own(token) => Some(&token.claims().scope),
@@ -213,7 +213,7 @@ impl ProvenSubject {
         }
     }
 
-    /// Whom its issuer lets act, and nobody else: for as long as its session lasts.
+    /// The only party that its issuer permits to act, for as long as its session lasts.
     pub(crate) fn may_act(&self) -> Option<&MayAct> {
         match self {
             Self::Foreign(token) => token.claims().may_act.as_ref(),
@@ -247,7 +247,7 @@ impl ProvenActor {
         }
     }
 
-    /// Where he may use a token, if his own says so.
+    /// The audience of its own token, if that limits the result.
     pub(crate) fn audience(&self) -> Option<&[Box<str>]> {
         match self {
             Self::Own(token) => Some(&token.claims().audience),
@@ -272,7 +272,7 @@ impl ProvenActor {
     }
 }
 
-/// Whom a token of ours is about.
+/// The subject of a token of ours.
 pub(crate) fn identity_of(token: &AccessTokenClaims) -> Identity {
     let realm = match (&token.session.subject_issuer, token.session.asserted) {
         (Some(issuer), _) => Realm::Of(issuer.clone()),
@@ -283,7 +283,7 @@ pub(crate) fn identity_of(token: &AccessTokenClaims) -> Identity {
 }
 
 impl Realm {
-    /// How it stands in `act`, which has no word for somebody who was only asserted; such a one never acts.
+    /// The issuer as it is written in `act`. `act` cannot express an unsecured user, who never acts.
     pub(crate) fn issuer(&self) -> Option<&Issuer> {
         match self {
             Self::Of(issuer) => Some(issuer),

@@ -1,4 +1,4 @@
-//! What has been proven so far? Values that exactly one function makes each, and that the next demands.
+//! Evidence types: exactly one function makes each value, and the next step requires it.
 
 use crate::{
     AccessTokenClaims, Client, ClientId, Issuer, Origin, Provenance, Session, Subject, Timestamp, TokenId,
@@ -6,7 +6,7 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// A client that has proven who it is.
+/// A client that has authenticated.
 #[derive(Clone)]
 pub(crate) struct Authenticated {
     client: Arc<Client>,
@@ -16,7 +16,7 @@ pub(crate) struct Authenticated {
 /// What the client proved it with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum AuthenticatedBy {
-    /// A credential of its own, which a stolen token is not.
+    /// The client's own credential, as opposed to a token, which may be stolen.
     Credential,
     /// An assertion of another issuer about a subject that stands for the client.
     Identity(Box<(Issuer, Subject)>),
@@ -35,7 +35,7 @@ impl Authenticated {
         Self { client, by: AuthenticatedBy::Identity(Box::new((issuer, subject))) }
     }
 
-    /// The client to which a proven token was issued.
+    /// The client to which a verified token was issued.
     pub(crate) fn by_bearer(token: &ProvenToken) -> Self {
         Self { client: Arc::clone(&token.client), by: AuthenticatedBy::Bearer }
     }
@@ -83,8 +83,8 @@ impl Authenticated {
     }
 }
 
-/// A token of ours whose signature, claims and times are good, and that nobody took back. If it is bound to a key, nobody
-/// may have proven to hold that: it may be told of, and nothing may be minted for it.
+/// A token of ours whose signature, claims and times are valid, and that is not revoked. If it is bound to a key, possession may be
+/// unproven: it may be reported on, but no token may be issued for it.
 pub(crate) struct StandingToken {
     claims: Arc<AccessTokenClaims>,
     client: Arc<Client>,
@@ -117,9 +117,9 @@ impl StandingToken {
     }
 }
 
-/// A token that stands, and of which every key that it is bound to was proven.
+/// A valid, unrevoked token for which possession of every key that it is bound to is proven.
 ///
-/// It may have expired; only the exchange of a subject with the client's own credential gets to see such a one.
+/// It may have expired; such a token is accepted only as the subject of an exchange with the client's own credential.
 #[derive(Clone)]
 pub(crate) struct ProvenToken {
     claims: Arc<AccessTokenClaims>,

@@ -1,4 +1,4 @@
-//! What of that which is asked for may be had? Scope, RFC 6749 §3.3; targets, RFC 8707 §2 and RFC 8693 §2.1.
+//! Computes which part of a request may be granted. Scope, RFC 6749 §3.3; targets, RFC 8707 §2 and RFC 8693 §2.1.
 
 use super::limits::{AudienceCeilings, ScopeCeilings};
 use crate::refusal::Refusal;
@@ -20,10 +20,10 @@ pub(crate) fn check_grant(client: &Client, grant: GrantType) -> Result<(), Refus
     Err(Refusal::GrantNotAllowed { client: client.id.clone(), grant, registered })
 }
 
-/// All or nothing: what is asked for if all of it is within `ceiling`, or all of the ceiling if nothing is asked for.
+/// All or nothing: the requested scope if all of it is within `ceiling`, or all of the ceiling if none is requested.
 ///
-/// The order is that of the ceiling. Never empty, because a token that is good for nothing helps nobody and an empty `scope` breaks clients.
-/// Whose ceilings these are is asked for a refusal only.
+/// The order is that of the ceiling. Never empty, because a token without scope is useless and an empty `scope` breaks clients. The
+/// parties' ceilings are computed for a refusal only.
 pub(crate) fn scope_within(
     asked: &Scope,
     ceiling: &Scope,
@@ -68,7 +68,7 @@ pub(crate) fn session_lifetime(client: &Client) -> Lifetime {
     client.rights.session_lifetime.min(LONGEST_SESSION_LIFETIME)
 }
 
-/// What the client may ask tokens for; where nothing is registered, ourselves.
+/// The audiences that the client may request; where none is registered, our issuer.
 pub(crate) fn audiences<'a>(client: &'a Client, issuer: &Issuer) -> Cow<'a, [Box<str>]> {
     if client.rights.audiences.is_empty() {
         return Cow::Owned(vec![issuer.as_str().into()]);
@@ -76,8 +76,8 @@ pub(crate) fn audiences<'a>(client: &'a Client, issuer: &Issuer) -> Cow<'a, [Box
     Cow::Borrowed(&client.rights.audiences)
 }
 
-/// What a token that was issued to the client may be for: what it may ask for and, if it obtained the token as the resource server to
-/// which another client sent it, what it serves.
+/// The audiences that a token issued to the client may have: those that it may request and, if it obtained the token as the resource
+/// server to which another client sent it, those that it serves.
 pub(crate) fn audiences_of_tokens<'a>(
     client: &'a Client,
     issuer: &'a Issuer,
@@ -102,8 +102,8 @@ pub(crate) fn check_size(claims: &AccessTokenClaims) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The length of everything in the token that can be long, with what is written around each. An eighth of the largest token is a
-/// fraction of it even where each byte is escaped and all else is added.
+/// The length of all texts of the token that can be long, with the bytes written around each. An eighth of the largest token remains a
+/// fraction of it even if each byte is escaped and everything else is added.
 fn texts(claims: &AccessTokenClaims) -> usize {
     const AROUND_EACH: usize = 64;
     let issuer = |issuer: Option<&Issuer>| issuer.map_or(0, |issuer| issuer.as_str().len());

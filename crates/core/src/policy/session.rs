@@ -1,4 +1,4 @@
-//! The session of the result of an exchange, and what else the result depends on; RFC 8693 §2.2.1 leaves both to the deployment.
+//! The session of an exchange's result, and the other tokens the result depends on; RFC 8693 §2.2.1 leaves both to the deployment.
 
 use super::delegation::Delegation;
 use super::exchange::Parties;
@@ -13,8 +13,8 @@ use crate::{
 
 /// The session of the result: that of the subject, which ends no later than that of the actor.
 ///
-/// When it is over, a client that has authenticated with its own credential begins a new one for its own token, because it could
-/// as well have asked for client credentials; a stolen token without the credential never does.
+/// When it has expired, a client that has authenticated with its own credential begins a new one for its own token, because it could
+/// equally have requested client credentials; a stolen token without the credential never does.
 pub(crate) fn of(
     parties: &Parties<'_>,
     delegation: &Delegation,
@@ -97,10 +97,10 @@ fn end_of_new(parties: &Parties<'_>, now: Timestamp) -> Result<Timestamp, Refusa
     Err(Refusal::SessionOver { end, now, limit })
 }
 
-/// When the result has to end because of its actor.
+/// The time at which the result has to expire because of its actor.
 ///
-/// A user from an unsecured JWT outlives the session of a client that acts, and ends when that session is revoked: the client can
-/// name the user again at any time, and engines that renew many users' tokens at once depend on it (conformance TX-44).
+/// A user from an unsecured JWT outlives the session of a client that acts, and ends when that session is revoked: the client can name
+/// the user again at any time, and engines that renew many users' tokens simultaneously depend on it (conformance TX-44).
 fn actors_end(parties: &Parties<'_>) -> Option<Timestamp> {
     let actor = parties.actor?;
     match (actor, parties.subject.identity().realm) {
@@ -109,8 +109,8 @@ fn actors_end(parties: &Parties<'_>) -> Option<Timestamp> {
     }
 }
 
-/// What the result depends on besides its session: that of the subject token, the subject token itself where it was passed to
-/// another client, and the actor's.
+/// The dependencies of the result other than its session: those of the subject token, the subject token itself where it was passed to
+/// another client, and those of the actor.
 fn provenance(
     parties: &Parties<'_>,
     delegation: &Delegation,
@@ -130,16 +130,16 @@ fn provenance(
     }
     provenance.served.clone_from(&delegation.served);
     let mut actors = actors_origins(parties, now);
-    // A token of the same session and client adds nothing: whatever ends the one ends the other.
+    // A token of the same session and client adds no dependency: the same revocations end both.
     actors.retain(|origin| !token.is_some_and(|token| is_of(token, parties.client, origin)));
     if delegation.is_extended || passed_on.is_some() {
         add(&mut provenance.origins, actors);
     } else if parties.actor.is_some() {
-        // Renewals with ever new tokens of the same actor would make the token longer each time, and give nothing that the
-        // subject token alone does not.
+        // Renewals with ever new tokens of the same actor would make the token longer each time, and grant no more than the subject token
+        // alone.
         provenance.renewed_with = actors;
     }
-    // An expired token alone grants nothing, so what it is renewed to depends on the identity that renews it.
+    // An expired token alone grants nothing, so the result depends on the identity that renews it.
     if passed_on.is_some() || token.is_some_and(|token| token.expires_at <= now) {
         add_identity(&mut provenance.origins, parties.client, now);
     }
@@ -192,8 +192,8 @@ fn is_of(token: &AccessTokenClaims, client: &Authenticated, origin: &Origin) -> 
     }
 }
 
-/// Adds the identity by which the client authenticated, where the client joins the session. A renewal adds none, because it grants
-/// nothing that the token alone does not. If the same identity is there already, its earlier time is the stricter one.
+/// Adds the identity by which the client authenticated, where the client joins the session. A renewal adds none, because it grants no
+/// more than the token alone. If the same identity is already present, its earlier time is the stricter one.
 fn add_identity(origins: &mut Vec<Origin>, client: &Authenticated, now: Timestamp) {
     let Some(identity) = client.identity(now) else { return };
     if !origins.iter().any(|known| is_same_identity(known, &identity)) {

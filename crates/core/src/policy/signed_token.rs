@@ -1,4 +1,4 @@
-//! What of a token of ours never changes? What one of our keys has signed, read once; conformance JW-40.
+//! The unchanging part of a token of ours, signed by one of our keys and read once; conformance JW-40.
 
 use super::access_token::{Framed, foreign, framed};
 use crate::refusal::TokenFault;
@@ -9,10 +9,10 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// What an access token of ours says, which a key of ours has signed.
+/// The contents of an access token that a key of ours has signed.
 ///
-/// It says nothing about now, so it may be remembered: times, audience, possession, revocations and whether the key still verifies
-/// are asked each time that the token is presented.
+/// It contains no present status, so it may be cached: times, audience, possession, revocations and whether the key still verifies are
+/// checked each time the token is presented.
 #[derive(Clone, Debug)]
 pub struct SignedToken {
     claims: Arc<AccessTokenClaims>,
@@ -31,7 +31,7 @@ impl SignedToken {
             return Err(TokenFault::Signature(SignatureFault::OtherKey(kid.clone())));
         }
         let payload = token.unverified_payload();
-        // We issue none, so whoever wrote it meant a rule that we would not keep (RFC 8693 §4.4).
+        // We issue none, so a token that has it was meant to follow a rule that we would not enforce (RFC 8693 §4.4).
         if payload.contains_key("may_act") {
             return Err(ClaimFault::new("may_act", Defect::NotAllowed).into());
         }
@@ -46,7 +46,7 @@ impl SignedToken {
         &self.claims.issuer
     }
 
-    /// What it is called, and to whom it was issued: what a log may say of it, good or not.
+    /// Its identifier and the client it was issued to, which a log may contain whether or not the token is valid.
     #[must_use]
     pub fn name(&self) -> (&TokenId, &ClientId) {
         (&self.claims.token_id, &self.claims.client_id)
@@ -57,7 +57,7 @@ impl SignedToken {
         &self.claims
     }
 
-    /// The claims, if their time has come. Whether it is over is for the caller to ask.
+    /// The claims, if the token is valid yet. The caller checks whether it has expired.
     pub(crate) fn begun(
         &self,
         now: Timestamp,
@@ -93,11 +93,11 @@ impl SignedToken {
 
 /// What a token turned out to be that may be an access token of ours.
 pub enum TokenReading {
-    /// An access token of ours, whose signature is good.
+    /// An access token of ours, whose signature is valid.
     Ours(Arc<SignedToken>),
-    /// Something else, by its `typ` or its `iss`. Nothing of it is verified.
+    /// Any other token, by its `typ` or its `iss`. It is not verified.
     Foreign(CompactJws),
-    /// Malformed, or an access token of ours by what it says, whose signature or claims are not good.
+    /// Malformed, or an access token of ours by what it says, whose signature or claims are not valid.
     Bad(TokenFault),
 }
 
@@ -121,7 +121,7 @@ impl TokenReading {
     /// The token, where only an access token of this issuer is accepted.
     ///
     /// # Errors
-    /// A [`TokenFault`] if it is malformed, of another type or of another issuer, or the signature or a claim is not good.
+    /// A [`TokenFault`] if it is malformed, of another type or of another issuer, or the signature or a claim is not valid.
     pub fn ours(self, issuer: &Issuer) -> Result<Arc<SignedToken>, TokenFault> {
         match self {
             Self::Ours(token) => Ok(token),

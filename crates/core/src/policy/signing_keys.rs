@@ -1,4 +1,5 @@
-//! Which key signs, which only verify, and what follows when one comes or goes? Conformance KS-04, KS-05 and OP-02.
+//! Decides which key signs, which keys only verify, and how they change when a key is added or removed: conformance KS-04, KS-05 and
+//! OP-02.
 
 use super::rights::LONGEST_TOKEN_LIFETIME;
 use crate::types::algorithm::KeyId;
@@ -19,20 +20,20 @@ pub struct KeyTimes<'a> {
     pub created_at: Timestamp,
     /// From when on it signs, unless another key's time came later.
     pub signs_from: Timestamp,
-    /// From when on it verifies nothing any more, if that is settled.
+    /// When its verification period ends, if that is settled.
     pub verifies_until: Option<Timestamp>,
 }
 
 /// What a key does at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyState {
-    /// Everybody can know it, and it does not sign yet.
+    /// The key is published, but does not sign yet.
     Published,
     /// It signs.
     Signing,
     /// It only verifies what it has signed.
     Retired,
-    /// It does nothing any more.
+    /// The key neither signs nor verifies any more.
     Over,
 }
 
@@ -51,7 +52,7 @@ impl KeyState {
         }
     }
 
-    /// As it is shown.
+    /// The name for display.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -77,27 +78,27 @@ impl KeyMaterial {
 }
 
 impl<'a> KeyTimes<'a> {
-    /// Whether it verifies nothing any more.
+    /// Whether its verification period has ended.
     #[must_use]
     pub fn is_over(&self, now: Timestamp) -> bool {
         self.verifies_until.is_some_and(|until| until <= now)
     }
 
-    /// The later to begin is the greater; where two begin at once, the younger, and then the greater name.
+    /// Orders keys by start time; of two that start at the same time, the younger is the greater, then the greater name.
     #[must_use]
     pub fn order(&self) -> (Timestamp, Timestamp, &'a KeyId) {
         (self.signs_from, self.created_at, self.id)
     }
 }
 
-/// The key that signs now: of those whose time has come the latest.
+/// The key that signs now: the latest of those whose signing period has begun.
 #[must_use]
 pub fn signing<'a>(keys: impl IntoIterator<Item = KeyTimes<'a>>, now: Timestamp) -> Option<KeyTimes<'a>> {
     let candidates = keys.into_iter().filter(|key| key.signs_from <= now && !key.is_over(now));
     candidates.reduce(|a, b| if a.order() < b.order() { b } else { a })
 }
 
-/// A key that was published and waits for its time. One at a time: the next would take its place before it has signed.
+/// A key that is published and waits to sign. There is one at a time: the next would replace it before it has signed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the key {id} is published already and signs from {signs_from}")]
 pub struct AnotherWaits {
@@ -107,7 +108,7 @@ pub struct AnotherWaits {
     pub signs_from: Timestamp,
 }
 
-/// What has to be done with the other keys when one comes or goes.
+/// The changes to the other keys when a key is added or removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Succession {
     /// From when on the new key signs.
@@ -116,22 +117,22 @@ pub struct Succession {
     pub dropped: Vec<KeyId>,
     /// Keys whose end is settled now.
     pub ending: Vec<KeyId>,
-    /// Their end: when the last token that they can have signed is over.
+    /// The end of their verification period: when the last token that they can have signed has expired.
     pub end: Timestamp,
 }
 
-/// What follows from a new key: it signs when every catalog has seen it, or at once.
+/// Computes the changes for a new key: it signs when every catalog has fetched it, or immediately.
 ///
 /// # Errors
-/// If another key waits for its time, and the new one is not to sign at once.
+/// If another key is waiting to sign, and the new one is not to sign immediately.
 pub fn introduced(keys: &[KeyTimes<'_>], now: Timestamp, at_once: bool) -> Result<Succession, AnotherWaits> {
     let waiting: Vec<_> = keys.iter().filter(|key| key.signs_from > now).collect();
     if let Some(other) = waiting.first().filter(|_| !at_once) {
         return Err(AnotherWaits { id: other.id.clone(), signs_from: other.signs_from });
     }
-    // Where none signs, waiting would help nobody.
+    // If no key signs, waiting has no benefit.
     let signs_from = if at_once || signing(keys.iter().copied(), now).is_none() {
-        // Of two keys that begin in the same second, the other could be the one that signs.
+        // Of two keys that start in the same second, the other could be the one that signs.
         let has_begun_now = keys.iter().any(|key| key.signs_from == now);
         if has_begun_now { now.plus(Lifetime::from_seconds(1)) } else { now }
     } else {
@@ -157,13 +158,13 @@ pub fn is_rotation_due(keys: &[KeyTimes<'_>], now: Timestamp, every: Lifetime) -
     !waits && signing(keys.iter().copied(), now).is_some_and(|key| key.signs_from.plus(every) <= now)
 }
 
-/// Who signs after a key was taken away.
+/// The key that signs after a key was removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Successor {
-    /// The one that did before, or nobody as before. If it was about to be replaced by the key that is gone, its end is
-    /// not settled any more.
+    /// The signing key stays the same, or there is none, as before. If the removed key was about to replace it, its end is not settled
+    /// any more.
     Unchanged {
-        /// The key whose end is taken back.
+        /// The key whose end is withdrawn.
         goes_on: Option<KeyId>,
     },
     /// One that was published and waited for its time, from this time on.
@@ -180,8 +181,8 @@ pub enum Successor {
     },
 }
 
-/// What follows when `id` is taken away at once. A retired key never signs again: its end is settled, and what it signed now
-/// could outlive it.
+/// Computes the changes when `id` is removed immediately. A retired key never signs again: its end is settled, and a token that it signed
+/// now could outlive it.
 #[must_use]
 pub fn taken_away(keys: &[KeyTimes<'_>], id: &KeyId, now: Timestamp) -> Successor {
     /// Nodes whose clocks are behind must not be without a key that signs.

@@ -1,6 +1,6 @@
-//! Reads what kind of token a JWT says that it is, by `typ` and by claims that only that kind has: RFC 8725 §3.11 and §3.12.
+//! Reads the kind of a JWT from `typ` and from claims that only that kind has: RFC 8725 §3.11 and §3.12.
 //!
-//! All kinds are signed with the same keys, so a good signature does not tell a logout token from an ID token.
+//! All kinds are signed with the same keys, so a valid signature does not distinguish a logout token from an ID token.
 
 use crate::refusal::{Cue, OfAnotherKind, TokenFault};
 use crate::{ACCESS_TOKEN_TYPE, AcceptedAs, ClaimFault, CompactJws, Defect, Excerpt};
@@ -66,20 +66,20 @@ pub(crate) fn check(token: &CompactJws, used_as: AcceptedAs) -> Result<(), Token
     checked(token, used_as).map_err(|other| other.presented_as(used_as_words(used_as)))
 }
 
-/// What a token says that it is, instead of what it was presented as.
+/// The kind that a token states, which differs from the one it was presented as.
 struct Other<'a> {
     says: Says<'a>,
     what: &'static str,
 }
 
-/// What in it says so; its value is read for a refusal only.
+/// The header member or claim that states it; its value is read for a refusal only.
 #[derive(Clone, Copy)]
 enum Says<'a> {
     Header(&'a str),
     Value(&'static str, &'a Value),
     Claims(&'static [&'static str]),
     SelfIssued(&'a Value),
-    /// The claim has a type by which it says nothing.
+    /// The claim has a type that is not allowed for it.
     Malformed(&'static str, &'a Value, &'static str),
 }
 
@@ -96,7 +96,7 @@ fn checked(token: &CompactJws, used_as: AcceptedAs) -> Result<(), Other<'_>> {
     let (header, payload) = (token.header(), token.unverified_payload());
     let is_access_token = header.is_type(ACCESS_TOKEN_TYPE);
     let typ = Says::Header(header.typ.as_deref().unwrap_or_default());
-    // An access token of RFC 9068 has its own `typ`, and older ones say `JWT` or nothing, as ID tokens do.
+    // An access token of RFC 9068 has its own `typ`; older access tokens have `JWT` or none, as ID tokens do.
     if header.typ.is_some() && !header.is_type("JWT") && !is_access_token {
         let what = if header.is_type(CLIENT_ASSERTION_TYPE) { CLIENT_ASSERTION } else { OF_ANOTHER_KIND };
         return Err(Other { says: typ, what });
@@ -146,7 +146,7 @@ impl Other<'_> {
 
 /// Refuses a token that is neither an assertion of a client nor an identity of a workload, which are ID tokens or plain JWTs.
 ///
-/// draft-ietf-oauth-rfc7523bis has a `typ` of its own, and does not ask servers to insist; a JWT-SVID may say `JOSE` (JWT-SVID §2).
+/// draft-ietf-oauth-rfc7523bis has its own `typ`, but does not require servers to insist on it; a JWT-SVID may have `JOSE` (JWT-SVID §2).
 pub(crate) fn check_client_assertion(token: &CompactJws) -> Result<(), TokenFault> {
     checked_client_assertion(token).map_err(|other| other.presented_as("the assertion of a client"))
 }
@@ -200,7 +200,7 @@ impl<'a> Saying<'a> {
                     let says = Says::Malformed(by, value, "a text");
                     return Err(Other { says, what: OF_ANOTHER_KIND });
                 }
-                // The other names are in use for other things, too.
+                // The other names are also used for other purposes.
                 Some(_) => continue,
             };
             let says = Says::Value(by, value);

@@ -1,9 +1,9 @@
-//! What came along when a person copied a secret: quotation marks, spaces, a label.
+//! Text that was copied together with a secret by mistake: quotation marks, spaces, a label.
 
 use crate::ClientId;
 use std::fmt::{Display, Formatter, Result};
 
-/// What a wrong secret has that was probably not part of the right one. It contains nothing of the secret.
+/// The part of a wrong secret that was probably not part of the right one. It contains nothing of the secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CopyFault {
     /// It begins or ends with a line feed or carriage return, as the content of a file.

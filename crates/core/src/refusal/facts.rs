@@ -1,4 +1,4 @@
-//! The facts that decided about a token: what it said, and what would have been accepted.
+//! The facts that decided about a token: its contents, and what would have been accepted.
 
 use crate::policy::token_kind;
 use crate::{ClientId, Excerpt, Issuer, TokenType};
@@ -53,7 +53,7 @@ impl OfAnotherKind {
     }
 }
 
-/// What in a token says of which kind it is.
+/// The part of a token that states its kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cue {
     /// The header member `typ`.
@@ -67,7 +67,7 @@ pub enum Cue {
 }
 
 impl Cue {
-    /// The header member or claim that says so, or the first of them.
+    /// The header member or claim that states it, or the first of them.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -92,7 +92,7 @@ impl Display for OfAnotherKind {
     }
 }
 
-/// What says how old a token of others may be, and how long it may live.
+/// The rule that limits the age and the lifetime of a foreign token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AgeLimit {
     /// `--max-age` of its issuer.
@@ -116,7 +116,7 @@ impl Display for AgeLimit {
     }
 }
 
-/// An `aud` that does not name whom it should.
+/// An `aud` that does not name the expected audience.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AudienceFault {
     /// `aud`.
@@ -183,12 +183,12 @@ impl Display for AudienceFault {
     }
 }
 
-/// An `azp` that is neither the asking client nor an audience of its issuer.
+/// An `azp` that is neither the requesting client nor an audience of its issuer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthorizedParty {
     /// `azp`.
     pub azp: Excerpt,
-    /// The client that asks.
+    /// The client that made the request.
     pub client: ClientId,
     /// The issuer.
     pub issuer: Issuer,

@@ -1,4 +1,4 @@
-//! Tells a wrong guess at a client secret from every other refusal.
+//! Distinguishes a wrong guess at a client secret from every other refusal.
 
 use super::Refusal;
 

@@ -1,8 +1,8 @@
-//! What an operator may read of a text that may be a secret.
+//! The part of a possible secret that an operator may read.
 
 use crate::deceives;
 
-/// The beginning of a text that may be a secret: half of it, four characters at most. That is enough to recognize an identifier with a
+/// The beginning of a text that may be a secret: half of it, at most four characters. That is enough to recognize an identifier with a
 /// typo, and not enough to use a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hint(Box<str>);

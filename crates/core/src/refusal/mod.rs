@@ -1,4 +1,4 @@
-//! Why was it refused, exactly? For logs, audit and the operator; and the one map to what the client is told.
+//! The exact reason of a refusal, for logs, audit and the operator; and the one map to the error that the client receives.
 
 mod copy_fault;
 mod facts;
@@ -53,7 +53,7 @@ pub enum Refusal {
     /// `client_assertion_type` is none that we know (RFC 7521 §4.2).
     #[error("client_assertion_type is {0}, which is not supported")]
     UnsupportedClientAssertion(Excerpt),
-    /// The client assertion is not good.
+    /// The client assertion is not valid.
     #[error("the client assertion{mark} is not acceptable: {0}", mark = .0.mark())]
     ClientAssertion(TokenFault),
     /// The client assertion with this `jti` was used before (conformance CJ-07).
@@ -80,7 +80,7 @@ pub enum Refusal {
     /// The client is registered for bound tokens only (RFC 9449 §5.2).
     #[error("the request has no DPoP proof, and the client {0} is registered with --dpop-bound")]
     ProofMissing(ClientId),
-    /// The assertion of the jwt-bearer grant is not good.
+    /// The assertion of the jwt-bearer grant is not valid.
     #[error("the assertion{mark} is not acceptable: {0}", mark = .0.mark())]
     Assertion(TokenFault),
     /// The assertion of the jwt-bearer grant with this `jti` was used before.
@@ -89,10 +89,10 @@ pub enum Refusal {
     /// No credentials at all.
     #[error("the request has no client credentials: no Authorization, client_secret or client_assertion")]
     NoCredentials,
-    /// An `Authorization` of another scheme, and no other credentials. The scheme may be a secret.
+    /// An `Authorization` of another scheme, and no other credentials. The scheme name may contain a secret.
     #[error("the scheme of the Authorization header is neither Basic nor Bearer")]
     UnknownScheme,
-    /// A Basic header that says nothing.
+    /// A Basic header that cannot be read.
     #[error("Authorization: Basic is unreadable: {0}")]
     MalformedBasic(BasicFault),
     /// A Bearer header that has no token in it.
@@ -145,7 +145,7 @@ pub enum Refusal {
     /// A Bearer that is neither token of the form (conformance D3).
     #[error("the Bearer token is neither the subject_token nor the actor_token")]
     BearerIsNeitherSubjectNorActor,
-    /// The Bearer itself is not good.
+    /// The Bearer itself is not valid.
     #[error("the Bearer token{mark} is not acceptable: {0}", mark = .0.mark())]
     BearerToken(TokenFault),
     /// The client is not registered for the grant.
@@ -172,7 +172,7 @@ pub enum Refusal {
         /// Its value.
         found: Excerpt,
     },
-    /// A token type that we know and do not take.
+    /// A token type that we know and do not accept.
     #[error("a {kind} is not accepted as {}", .parameter.name())]
     UnsupportedTokenType {
         /// Where it was declared.
@@ -189,30 +189,30 @@ pub enum Refusal {
         request_facts::refused_scope(.refused), allowed_by_all(.ceilings), lacking_scope(.refused, .ceilings)
     )]
     ScopeNotAllowed {
-        /// What was asked for and is not allowed; empty if nothing was asked for and nothing is left.
+        /// The requested scope that is not allowed; empty if none was requested and none is left.
         refused: Scope,
-        /// What of that which was asked for may be granted.
+        /// The part of the requested scope that may be granted.
         allowed: Scope,
-        /// Who allows what.
+        /// The ceilings of each party.
         ceilings: ScopeCeilings,
     },
     /// A resource or audience that is not of the grammar.
     #[error("{0}")]
     MalformedTarget(TargetError),
-    /// A resource or audience that may not be asked for here.
+    /// A resource or audience that the client may not request.
     #[error("{}; what may be is {}{}", request_facts::refused_target(.refused.as_deref()), listed(.allowed), lacking_target(.refused.as_deref(), .ceilings))]
     TargetNotAllowed {
-        /// The first that is not allowed; none if nothing was asked for and nothing is left.
+        /// The first that is not allowed; `None` if none was requested and none is left.
         refused: Option<Box<str>>,
-        /// What could have been asked for.
+        /// The targets that are allowed.
         allowed: Vec<Box<str>>,
-        /// Who allows what.
+        /// The ceilings of each party.
         ceilings: AudienceCeilings,
     },
-    /// The subject token is not good.
+    /// The subject token is not valid.
     #[error("the subject token{mark} is not acceptable: {0}", mark = .0.mark())]
     SubjectToken(TokenFault),
-    /// The actor token is not good.
+    /// The actor token is not valid.
     #[error("the actor token{mark} is not acceptable: {0}", mark = .0.mark())]
     ActorToken(TokenFault),
     /// A token of another client, and no policy that lets this client exchange it.
@@ -222,24 +222,24 @@ pub enum Refusal {
         .of.as_ref().map(|of| format!(", whose token was issued to the client {of}")).unwrap_or_default()
     )]
     MayNotActFor {
-        /// Who asks.
+        /// The client that made the request.
         client: ClientId,
-        /// To whom the subject token was issued, if it is one of ours.
+        /// The client to which the subject token was issued, if it is one of ours.
         of: Option<ClientId>,
         /// Its subject.
         subject: Box<str>,
         /// Whose name the subject is; `None` if a client asserted it.
         issuer: Option<crate::Issuer>,
     },
-    /// An actor token that was issued to another client than the one that asks.
+    /// An actor token that was issued to another client than the requesting one.
     #[error("the actor token was issued to the client {of}, not to {client}")]
     ActorOfAnotherClient {
-        /// Who asks.
+        /// The client that made the request.
         client: ClientId,
-        /// To whom the actor token was issued.
+        /// The client to which the actor token was issued.
         of: ClientId,
     },
-    /// An actor for whom others act (conformance D24), or whom the client impersonates.
+    /// An actor that has an actor itself (conformance D24), or that the client impersonates.
     #[error("the actor token is not about the client itself: {0}")]
     ActorIsDelegated(DelegatedActor),
     /// Too many actors.
@@ -271,9 +271,9 @@ pub enum Refusal {
     /// A token of another client, presented to be revoked (RFC 7009 §2.1, conformance D18).
     #[error("the client {client} may not revoke the token of client {of}")]
     TokenOfAnotherClient {
-        /// Who asks.
+        /// The client that made the request.
         client: ClientId,
-        /// To whom the token was issued.
+        /// The client to which the token was issued.
         of: ClientId,
     },
     /// The token would be larger than what travels safely in a header.

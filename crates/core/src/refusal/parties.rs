@@ -1,4 +1,4 @@
-//! The facts that decided about a token: on whom it depends, and who may do what.
+//! The facts that decided about a token: the parties it depends on, and their rights.
 
 use crate::types::confirmation::Possession;
 use crate::{AcceptedAs, ClientId, Confirmation, Excerpt, Issuer, MayAct, Subject, Thumbprint};
@@ -22,7 +22,7 @@ pub enum Involvement {
     Holder,
     /// The token is about it, or the issuer names the subject.
     Subject,
-    /// The token was obtained with a token of it, or it acts or acted.
+    /// The token was obtained with one of its tokens, or it is the present or a prior actor.
     Participant,
 }
 
@@ -109,7 +109,7 @@ impl Display for NotAccepted {
 /// A `may_act` that names another party than the actor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MayNotAct {
-    /// Whom it names.
+    /// The party that it names.
     pub may_act: MayAct,
     /// The issuer of the actor; `None` for a client of ours.
     pub actor_issuer: Option<Issuer>,
@@ -135,9 +135,9 @@ impl Display for MayNotAct {
 /// A client, and a subject for which it may not act.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WithoutRight {
-    /// The client that asks.
+    /// The client that made the request.
     pub client: ClientId,
-    /// Who names the subject; `None` if a client asserted it.
+    /// The issuer that names the subject; `None` if a client asserted it.
     pub issuer: Option<Issuer>,
     /// The subject.
     pub subject: Box<str>,
@@ -204,7 +204,7 @@ impl Display for NotFederated {
 pub struct NotPossessed {
     /// The keys that the token is bound to.
     pub bound: Confirmation,
-    /// The keys that the request proves.
+    /// The keys whose possession the request proves.
     pub proven: Possession,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{ClaimFault, Excerpt, Lifetime, SignatureFault, Timestamp};
 
-/// Why a DPoP proof does not prove what it should (RFC 9449 §4.3). Its claims may be written by anyone who holds some key.
+/// Why a DPoP proof was refused (RFC 9449 §4.3). Its claims may be written by anyone who holds some key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProofFault {
     /// It is not signed with the key that it carries, or that is no key to verify with.

@@ -1,4 +1,4 @@
-//! The facts that decided about a request apart from its tokens.
+//! The facts that decided about a request, other than those about its tokens.
 
 use super::Hint;
 use crate::{CertificateName, ClientId, Excerpt, GrantType, Scope, ShortText, Subject, Timestamp};
@@ -9,7 +9,7 @@ use std::fmt::{Display, Formatter, Result};
 pub struct ExpiredSecret {
     /// The client.
     pub client: ClientId,
-    /// The name of the secret towards the operator.
+    /// The name under which the operator sees the secret.
     pub secret: ShortText,
     /// When it expired.
     pub expired: Timestamp,
@@ -130,7 +130,7 @@ fn name(name: &CertificateName) -> String {
 pub enum NonceFault {
     /// It has none, and has to have one.
     Missing,
-    /// It is none of ours, or one of more than a few minutes ago.
+    /// The nonce is not one of ours, or is more than a few minutes old.
     NotOurs,
 }
 
@@ -146,9 +146,9 @@ impl Display for NonceFault {
 /// Why the subject of an actor token is no actor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DelegatedActor {
-    /// The token of another issuer has `act`: others act for its subject.
+    /// The token of another issuer has `act`: its subject has an actor.
     HasAct,
-    /// The token of ours is about this subject, for whom the client acts or whom it impersonates.
+    /// The token of ours is about this subject, which the client acts for or impersonates.
     About(Subject),
 }
 
@@ -203,7 +203,7 @@ impl Display for Grants<'_> {
     }
 }
 
-/// Scope-tokens that were asked for and are not allowed; empty if nothing was asked for and nothing is left.
+/// The requested scope-tokens that are not allowed; empty if none was requested and none is left.
 pub(super) fn refused_scope(refused: &Scope) -> String {
     if refused.is_empty() {
         return "no scope is left that all parties allow".to_owned();
@@ -211,7 +211,7 @@ pub(super) fn refused_scope(refused: &Scope) -> String {
     format!("the scope {} may not be granted", Excerpt::of_claim(refused.as_str()))
 }
 
-/// What was asked for and is not allowed; `None` if nothing was asked for and nothing is left.
+/// The requested target that is not allowed; `None` if none was requested and none is left.
 pub(super) fn refused_target(refused: Option<&str>) -> String {
     match refused {
         Some(target) => format!("the target {} may not be asked for", Excerpt::of_parameter(target)),

@@ -3,10 +3,10 @@
 use super::Refusal;
 
 impl Refusal {
-    /// Whether this was decided before a client was authenticated, so that anyone can cause it, as often as they like.
+    /// Whether this was decided before a client was authenticated, so that anyone can cause it, any number of times.
     ///
-    /// `by_bearer` says that a token is all that the request authenticates with: if that token is bound to a key, the DPoP proof is
-    /// checked before the token counts. A client with a credential of its own is authenticated before its proof is reported.
+    /// `by_bearer` means that the request authenticates with a token only: if that token is bound to a key, the DPoP proof is checked
+    /// before the token counts. A client with its own credential is authenticated before its proof is reported.
     #[must_use]
     pub fn precedes_authentication(&self, by_bearer: bool) -> bool {
         match self {

@@ -1,4 +1,4 @@
-//! Why a token that was presented is not good, with the facts that decided it: RFC 7519 §4, RFC 7523 §3, RFC 9068 §4.
+//! Why a presented token is not valid, with the facts that decided it: RFC 7519 §4, RFC 7523 §3, RFC 9068 §4.
 
 use super::facts::{AgeLimit, AudienceFault, AuthorizedParty, IssuerRule, OfAnotherKind};
 use super::not_renewable::NotRenewable;
@@ -8,7 +8,7 @@ use crate::{
     Subject, Timestamp, TokenType,
 };
 
-/// Why a token that was presented is not good. Holds values of the token, cut to 128 bytes, and never the token.
+/// Why a token that was presented is not valid. Holds values of the token, cut to 128 bytes, and never the token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenFault {
@@ -24,7 +24,7 @@ pub enum TokenFault {
     /// It is a token of ours, and was declared as something that those are not.
     #[error("it is a token of ours, which is an access_token, and it was declared as {0}")]
     DeclaredType(TokenType),
-    /// `iss` is not an issuer that is trusted; its keys were not asked for.
+    /// `iss` is not an issuer that is trusted; its keys were not fetched.
     #[error("{}", .rule.of(.iss))]
     Issuer {
         /// `iss`, or for SPIFFE the trust domain of `sub`.
@@ -32,7 +32,7 @@ pub enum TokenFault {
         /// Which issuer it has to be.
         rule: IssuerRule,
     },
-    /// The signature is not good.
+    /// The signature is not valid.
     #[error("{0}")]
     Signature(#[from] SignatureFault),
     /// A claim is absent or malformed, in a token whose signature was verified.
@@ -181,19 +181,19 @@ pub enum TokenFault {
         "it is not signed, and there is no actor_token of the client, which would have to assert its subject"
     )]
     NoActor,
-    /// An unsigned assertion of a user whom the client may not assert (conformance TX-61).
+    /// An unsecured user that the client may not assert (conformance TX-61).
     #[error("it is not signed, and the client {} may not assert the user {}", .0.client, Excerpt::of_claim(&.0.subject))]
     MayNotAssert(Box<WithoutRight>),
     /// An unsigned assertion that names a client (conformance TX-66).
     #[error("it is not signed, and names {}, which is a client", Excerpt::of_claim(.0.as_str()))]
     AssertsClient(Subject),
-    /// It is bound to a key, and nothing proves possession of that (RFC 9700 §2.2.1).
+    /// It is bound to a key, and possession of that key is not proven (RFC 9700 §2.2.1).
     #[error("{0}")]
     Bound(Box<NotPossessed>),
 }
 
 impl TokenFault {
-    /// Whether the signature had not been verified when this was found, so that anyone may have written what it says.
+    /// Whether the signature had not been verified when this was found, so that anyone may have written the claims.
     #[must_use]
     pub fn is_unverified(&self) -> bool {
         match self {
@@ -235,7 +235,7 @@ impl TokenFault {
         }
     }
 
-    /// The mark of a token in a reason: ` (unverified)`, or nothing.
+    /// The mark of a token in a reason: ` (unverified)`, or empty.
     #[must_use]
     pub fn mark(&self) -> &'static str {
         if self.is_unverified() { " (unverified)" } else { "" }

@@ -1,4 +1,4 @@
-//! What is the client told of a refusal? The one map from the exact reason to the wire, RFC 6749 §5.2.
+//! Maps the exact reason of a refusal to the error that the client receives; the only such map, RFC 6749 §5.2.
 
 use super::Refusal;
 use crate::request::form::{FormFault, Parameter};
@@ -8,8 +8,8 @@ const NOT_AUTHENTICATED: OAuthError =
     OAuthError::new(ErrorCode::InvalidClient, "client authentication failed: unknown client or wrong secret");
 
 impl Refusal {
-    /// What the client is told: enough to repair its request, nothing about others, and nothing that it sent.
-    /// [`Policy::error_for`](crate::Policy::error_for) is the door to it.
+    /// The error that the client receives: enough to repair its request, no information about other principals, and no text that it sent.
+    /// [`Policy::error_for`](crate::Policy::error_for) is the public function for it.
     #[must_use]
     pub(crate) fn to_oauth_error(&self) -> OAuthError {
         use ErrorCode::{InvalidClient, InvalidRequest, InvalidScope, InvalidTarget};
@@ -93,7 +93,7 @@ impl Refusal {
                 InvalidTarget,
                 "resource has to be an absolute URI without fragment, audience printable ASCII",
             ),
-            // Who named no target gets one of the codes that every client knows.
+            // A client that named no target receives one of the codes that every client knows.
             Self::TargetNotAllowed { refused: None, .. } => {
                 error(InvalidRequest, "nothing is left of the audience of the subject_token")
             }

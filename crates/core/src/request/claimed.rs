@@ -1,5 +1,5 @@
-//! What do the tokens of a refused request claim to be? For the log and the audit, and never the tokens themselves; conformance SE-01
-//! and SE-06.
+//! Reads what the tokens of a refused request claim, for the log and the audit, and never the tokens themselves; conformance SE-01 and
+//! SE-06.
 
 use super::form::{Form, LARGEST_PRESENTATION, Parameter};
 use crate::types::unsecured_jwt::UnsecuredJwt;
@@ -16,7 +16,7 @@ const PARAMETERS: [Parameter; 5] = [
     Parameter::Token,
 ];
 
-/// What a token or an assertion claims to be. Nothing of it is verified, and each value is an [`Excerpt`]: 128 bytes at most.
+/// The claims of a token or an assertion. They are not verified, and each value is an [`Excerpt`]: at most 128 bytes.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct ClaimedToken {
     /// The parameter in which it was sent.
@@ -37,8 +37,7 @@ pub struct ClaimedToken {
 }
 
 impl ClaimedToken {
-    /// Reads what the tokens and assertions of a form claim. What is no JWT claims nothing and is left out; a form that cannot be
-    /// read has none.
+    /// Reads what the tokens and assertions of a form claim. A text that is no JWT is left out; a form that cannot be read has no claims.
     #[must_use]
     pub fn all_of(body: &[u8]) -> Vec<Self> {
         let Ok(form) = Form::parse_up_to(body, LARGEST_PRESENTATION) else { return Vec::new() };
@@ -66,7 +65,7 @@ impl ClaimedToken {
         }
     }
 
-    /// Its `jti`, and its `client_id` or else its `iss`: tokens of ours name a client, others their issuer.
+    /// Its `jti`, and its `client_id` or else its `iss`: tokens of ours name a client, foreign tokens their issuer.
     #[must_use]
     pub fn name(&self) -> String {
         let plain = |excerpt: &Option<Excerpt>| excerpt.as_ref().map(Excerpt::to_plain).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! How does the client prove who it is? RFC 6749 §2.3, and the Bearer of Iceberg's specification.
+//! Reads how the client authenticates: RFC 6749 §2.3, and the Bearer of Iceberg's specification.
 
 use super::form::{Form, Parameter, decode_strictly};
 use crate::refusal::{ClientIdsDiffer, Refusal};
@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-/// How a request claims to come from a client; nothing is checked yet.
+/// How a request claims to come from a client; it is not checked yet.
 pub enum Authentication {
     /// A credential of the client's own.
     Credential(Credential),
@@ -37,7 +37,7 @@ impl Credential {
         }
     }
 
-    /// The client that is claimed, if that is a possible identifier; nothing is proven.
+    /// The client that is claimed, if that is a possible identifier; it is not authenticated.
     #[must_use]
     pub fn claimed_client_id(&self) -> Option<ClientId> {
         match self {
@@ -48,7 +48,7 @@ impl Credential {
     }
 }
 
-/// A client assertion, not yet looked at.
+/// A client assertion, not yet parsed.
 pub struct AssertionAuthentication {
     /// What kind it is declared as.
     pub kind: AssertionKind,
@@ -88,7 +88,8 @@ impl AssertionKind {
     }
 }
 
-/// A certificate, and whose it is said to be. RFC 8705 §2 demands `client_id`, so that nobody has to search.
+/// A certificate, and the client that it is claimed to belong to. RFC 8705 §2 requires `client_id`, so that the server need not search
+/// for the client.
 pub struct CertificateAuthentication {
     /// `client_id` of the form.
     pub client_id: Box<str>,
@@ -149,11 +150,11 @@ pub struct BearerAuthentication {
 pub enum Role {
     /// `subject_token`: on whose behalf.
     Subject,
-    /// `actor_token`: who acts.
+    /// `actor_token`: the token of the actor.
     Actor,
 }
 
-/// Why an `Authorization: Basic` says nothing.
+/// Why an `Authorization: Basic` header cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BasicFault {
     /// Not base64 with padding (RFC 4648 §4).
@@ -174,9 +175,9 @@ impl Authentication {
     /// Reads the values of all `Authorization` header fields, the credentials of the form, and the certificate of the connection.
     ///
     /// # Errors
-    /// A [`Refusal`]: no credentials, unreadable ones, or more than one way of proving (RFC 6749 §2.3: "The client MUST
-    /// NOT use more than one authentication method in each request"). A certificate beside another way is none: connections
-    /// may have one for reasons of their own.
+    /// A [`Refusal`]: no credentials, unreadable ones, or more than one way of authenticating (RFC 6749 §2.3: "The client MUST NOT use
+    /// more than one authentication method in each request"). A certificate together with another way does not count, because connections
+    /// may have one for their own reasons.
     pub fn read(
         authorization: &[&[u8]],
         certificate: Option<&PeerCertificate>,
@@ -210,7 +211,7 @@ impl Authentication {
             }
             (_, None, Some(assertion)) => self::assertion(assertion, id, form),
             (Header::Basic(credentials), None, None) => basic(credentials, id),
-            // A Bearer beside a secret in the body is what Java and PyIceberg send: the secret counts, the Bearer does not.
+            // Java and PyIceberg send a Bearer together with a secret in the body: the secret counts, the Bearer does not.
             (Header::Bearer(_) | Header::Other | Header::Absent, Some(secret), None) => body(id, secret),
             (Header::Bearer(token), None, None) => {
                 bearer(token, id, form).or_else(|refusal| shown(certificate, id).ok_or(refusal))
@@ -242,7 +243,7 @@ fn assertion(assertion: &str, id: Option<&str>, form: &Form<'_>) -> Result<Authe
 }
 
 impl Credential {
-    /// The same where a client has to prove its own credential: a Bearer never stands for it (conformance TX-24).
+    /// The same where a client has to use its own credential: a Bearer never replaces it (conformance TX-24).
     ///
     /// # Errors
     /// As [`Authentication::read`].
@@ -305,7 +306,7 @@ fn basic(credentials: &[u8], id_in_form: Option<&str>) -> Result<Authentication,
         let secret = Secret::new(decoded_secret.into_owned());
         readings.push(Reading { client_id: decoded_id.into(), secret });
     }
-    // What was decoded becomes the secret: there is one copy of it.
+    // The decoded text becomes the secret, so there is one copy of it.
     let client_id: Box<str> = id.into();
     text.drain(..=client_id.len());
     readings.push(Reading { client_id, secret: Secret::new(std::mem::take(&mut *text)) });

@@ -1,4 +1,4 @@
-//! Which parameters were sent? `application/x-www-form-urlencoded`, read strictly: RFC 6749 §3.2 and Appendix B.
+//! Reads the parameters of an `application/x-www-form-urlencoded` body strictly: RFC 6749 §3.2 and Appendix B.
 
 use std::borrow::Cow;
 use zeroize::Zeroize;
@@ -6,11 +6,11 @@ use zeroize::Zeroize;
 /// The largest body, in bytes: two large tokens and room to spare.
 pub const LARGEST_BODY: usize = 64 * 1024;
 
-/// The largest body in which a token is presented to be introspected or revoked: one of a whole megabyte is garbage like any
-/// other, and is told of as such (conformance IN-04).
+/// The largest body in which a token is presented to be introspected or revoked: a token of a whole megabyte is invalid like any other
+/// garbage, and is reported as such (conformance IN-04).
 pub const LARGEST_PRESENTATION: usize = 1024 * 1024 + LARGEST_BODY;
 
-/// More parameters than this are refused, known or not; as many may be `resource` and `audience` besides.
+/// The limit of parameters, known or not; as many `resource` and `audience` parameters are allowed in addition.
 const MOST_PARAMETERS: usize = 64;
 
 /// The longest parameter name, in bytes as sent.
@@ -86,20 +86,20 @@ impl Parameter {
         Self::ALL.into_iter().find(|p| p.name() == name)
     }
 
-    /// RFC 8693 §2.1 allows several of these two, and of no other.
+    /// RFC 8693 §2.1 allows several of these two parameters only.
     fn may_repeat(self) -> bool {
         matches!(self, Self::Resource | Self::Audience)
     }
 }
 
-/// Why a body is no form that we read. Holds nothing of it.
+/// Why a body is not a form that we read. Contains nothing of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FormFault {
     /// More bytes than are read.
     #[error("the form is too long")]
     TooLong,
-    /// More than 64 parameters besides `resource` and `audience`, or more than 64 of these.
+    /// More than 64 parameters other than `resource` and `audience`, or more than 64 of these.
     #[error("the form has more than {MOST_PARAMETERS} parameters, or as many targets")]
     TooMany,
     /// A name of more than 64 bytes.
@@ -122,7 +122,7 @@ pub enum FormFault {
     InQuery(Parameter),
 }
 
-/// The parameters that we know, each decoded, at most once and not empty; all others are ignored.
+/// The parameters that we know, each decoded, at most one of each and not empty; all others are ignored.
 #[derive(Default)]
 pub struct Form<'a> {
     single: [Option<Cow<'a, str>>; Parameter::ALL.len()],
@@ -202,7 +202,7 @@ impl Drop for Form<'_> {
     }
 }
 
-/// Refuses parameters of ours in the query of the address; all others there are nobody's business.
+/// Refuses parameters of ours in the query of the address; other parameters there are ignored.
 ///
 /// # Errors
 /// [`FormFault::InQuery`].
@@ -214,7 +214,7 @@ pub(crate) fn check_query(query: &str) -> Result<(), FormFault> {
     }
 }
 
-/// Decodes one form-encoded value strictly: `None` if a `%` encodes nothing or the result is not UTF-8.
+/// Decodes one form-encoded value strictly: `None` if a `%` does not encode a byte or the result is not UTF-8.
 pub(super) fn decode_strictly(raw: &str) -> Option<Cow<'_, str>> {
     decode(raw.as_bytes()).ok()
 }
@@ -227,7 +227,7 @@ enum Undecodable {
 
 /// What is written as it is, as nearly every value, is not copied.
 fn decode(raw: &[u8]) -> Result<Cow<'_, str>, Undecodable> {
-    // Searching for one byte looks at several in one step, and a token has neither.
+    // A search for one byte compares several at a time, and a token contains neither.
     if !raw.contains(&b'%') && !raw.contains(&b'+') {
         return std::str::from_utf8(raw).map(Cow::Borrowed).map_err(|_| Undecodable::Utf8);
     }
@@ -263,11 +263,11 @@ fn read_value(parameter: Parameter, raw: &[u8]) -> Result<Cow<'_, str>, FormFaul
         Undecodable::Percent => FormFault::Percent(parameter),
         Undecodable::Utf8 => FormFault::Utf8(parameter),
     })?;
-    // Scope has a grammar of its own, with an error code of its own for what it does not allow.
+    // Scope has its own grammar, and its own error code for values outside it.
     let is_bad = if parameter == Parameter::Scope {
         value.as_bytes().contains(&0)
     } else {
-        // Tokens are long; without an early end, several bytes are looked at in one step.
+        // Tokens are long; without an early return, several bytes are compared at a time.
         value.bytes().fold(false, |found, b| found | b.is_ascii_control())
     };
     if is_bad { Err(FormFault::Control(parameter)) } else { Ok(value) }

@@ -1,4 +1,4 @@
-//! What was sent? Bytes in, a request that is valid by construction out; RFC 6749 §3.2.
+//! Reads bytes into a request that is valid by construction: RFC 6749 §3.2.
 
 pub(crate) mod claimed;
 pub(crate) mod client_authentication;
@@ -31,7 +31,7 @@ pub struct Request<'a> {
 pub struct Presented {
     pub(crate) authentication: Authentication,
     pub(crate) grant_type: Result<GrantType, Refusal>,
-    // What is wrong with the grant's parameters is nobody's business who has not proven who he is.
+    // Faults of the grant's parameters are reported to authenticated clients only.
     pub(crate) request: Result<TokenRequest, Refusal>,
     pub(crate) proof: Option<Result<DpopProof, Refusal>>,
     pub(crate) certificate: Option<PeerCertificate>,
@@ -41,8 +41,8 @@ impl Presented {
     /// Reads a request: the values of all its `Authorization` header fields, the query of its address, and its body.
     ///
     /// # Errors
-    /// A [`Refusal`] if the form is malformed, if a parameter stands in the query, or if there are no readable
-    /// credentials. What else is wrong is told after the client has proven who it is.
+    /// A [`Refusal`] if the form is malformed, if a parameter is in the query, or if there are no readable credentials. Other faults are
+    /// reported after the client has authenticated.
     pub fn read(authorization: &[&[u8]], query: Option<&str>, body: &[u8]) -> Result<Self, Refusal> {
         Self::of(&Request { authorization, query, body, ..Request::default() })
     }
@@ -69,7 +69,7 @@ impl Presented {
         &self.authentication
     }
 
-    /// The client that the request claims to come from, for the log; nothing is proven, and a Bearer does not say.
+    /// The client that the request claims to come from, for the log; it is not authenticated, and a Bearer does not name one.
     #[must_use]
     pub fn claimed_client_id(&self) -> Option<ClientId> {
         match &self.authentication {
@@ -87,23 +87,22 @@ impl Presented {
         }
     }
 
-    /// The grant that is asked for, for the log, if it is one that we know.
+    /// The requested grant, for the log, if it is one that we know.
     #[must_use]
     pub fn grant_type(&self) -> Option<GrantType> {
         self.grant_type.as_ref().ok().copied()
     }
 
-    /// What is asked for, whoever asks.
+    /// The token request, whichever client made it.
     ///
     /// # Errors
-    /// The [`Refusal`] that a client that has proven who it is would get for the grant's parameters.
+    /// The [`Refusal`] that an authenticated client would get for the grant's parameters.
     pub fn request(&self) -> Result<&TokenRequest, &Refusal> {
         self.request.as_ref()
     }
 }
 
-/// RFC 9449 §4.3(1): "There is not more than one DPoP HTTP request header field". What is wrong with it is told to a client that
-/// has proven who it is.
+/// RFC 9449 §4.3(1): "There is not more than one DPoP HTTP request header field". Its faults are reported to authenticated clients only.
 fn proof(headers: &[&[u8]]) -> Option<Result<DpopProof, Refusal>> {
     let one = match headers {
         [] => return None,

@@ -1,4 +1,4 @@
-//! Which token is asked about, or given back? RFC 7662 §2.1 and RFC 7009 §2.1, which have the same parameters.
+//! Reads the token to be introspected or revoked: RFC 7662 §2.1 and RFC 7009 §2.1, which have the same parameters.
 
 use super::Request;
 use super::client_authentication::Credential;
@@ -8,10 +8,10 @@ use crate::refusal::Refusal;
 
 /// A request for introspection or revocation as it arrived: with readable credentials, not yet checked against anything.
 ///
-/// `token_type_hint` is read past: there is one kind of token here, and "an invalid hint" changes nothing (RFC 7009 §2.1).
+/// `token_type_hint` is ignored: there is one kind of token here, and "an invalid hint" changes nothing (RFC 7009 §2.1).
 pub struct PresentedToken {
     pub(crate) credential: Credential,
-    // That it is missing is nobody's business who has not proven who he is.
+    // A missing token is reported to authenticated clients only.
     pub(crate) token: Result<Secret, Refusal>,
 }
 

@@ -1,4 +1,4 @@
-//! What does the client ask for? The token request, RFC 6749 §4.4.2 and RFC 8693 §2.1.
+//! The token request of RFC 6749 §4.4.2 and RFC 8693 §2.1.
 
 use super::form::{Form, Parameter};
 use crate::refusal::Refusal;
@@ -20,7 +20,7 @@ pub enum TokenRequest {
 pub struct JwtBearerRequest {
     /// `assertion`: a JWT of an issuer that is trusted for this.
     pub assertion: Secret,
-    /// What is asked for; empty if the client leaves it to us.
+    /// The requested scope; empty if the client leaves it to us.
     pub scope: Scope,
     /// Where it will be used; empty if the client leaves it to us.
     pub targets: Vec<Target>,
@@ -29,7 +29,7 @@ pub struct JwtBearerRequest {
 /// RFC 6749 §4.4.2, with the targets of RFC 8707 §2.
 #[derive(Clone, Default)]
 pub struct ClientCredentialsRequest {
-    /// What is asked for; empty if the client leaves it to us.
+    /// The requested scope; empty if the client leaves it to us.
     pub scope: Scope,
     /// Where it will be used; empty if the client leaves it to us.
     pub targets: Vec<Target>,
@@ -40,13 +40,13 @@ pub struct ClientCredentialsRequest {
 pub struct TokenExchangeRequest {
     /// On whose behalf.
     pub subject: TypedToken,
-    /// Who acts, if that is told.
+    /// The actor token, if there is one.
     pub actor: Option<TypedToken>,
-    /// What is asked for; empty if the client leaves it to us.
+    /// The requested scope; empty if the client leaves it to us.
     pub scope: Scope,
     /// Where it will be used; empty if the client leaves it to us.
     pub targets: Vec<Target>,
-    /// What kind of token is asked for, if that is told.
+    /// The requested type of token, if there is one.
     pub requested_token_type: Option<TokenType>,
 }
 
@@ -61,7 +61,7 @@ impl TokenRequest {
         }
     }
 
-    /// The scope that is asked for; empty if the client leaves it to us.
+    /// The requested scope; empty if the client leaves it to us.
     #[must_use]
     pub fn scope(&self) -> &Scope {
         match self {

@@ -1,4 +1,4 @@
-//! What does it take to give a token back? Revocation, RFC 7009.
+//! Token revocation, RFC 7009.
 
 use crate::flow::inquiry::{self, Findings, Inquiry, Untimely};
 use crate::policy::Policy;
@@ -14,27 +14,27 @@ pub struct RevocationEndpoint {
     policy: Arc<Policy>,
 }
 
-/// What is to be done about a token that its client gives back.
+/// The action for a token that its client revokes.
 #[derive(Debug)]
 pub enum Revoking {
-    /// Nothing: it is worth nothing already. RFC 7009 §2.2: "invalid tokens do not cause an error response".
+    /// None: the token is already invalid. RFC 7009 §2.2: "invalid tokens do not cause an error response".
     Nothing(TokenFault),
     /// Write this: the last question.
     Write(Revoke),
 }
 
-/// Write this, durably, and only then answer.
+/// Write this durably before responding.
 ///
-/// The token goes, and with it every token that goes back to the same authentication: whoever has one of them could renew it
-/// for another (RFC 7009 §2.1, conformance RV-07). Of a session that is somebody else's, only what this client has of it
-/// goes: who acts for others does not end their sessions.
+/// The token is revoked, together with every token that goes back to the same authentication, because the holder of one could renew it
+/// for another (RFC 7009 §2.1, conformance RV-07). Of another principal's session, only this client's share is revoked: an actor does not
+/// end the sessions of its subjects.
 #[derive(Debug)]
 pub struct Revoke {
     claims: Arc<AccessTokenClaims>,
     until: Timestamp,
 }
 
-/// A token that was given back, for good.
+/// A token that was revoked permanently.
 #[derive(Debug)]
 pub struct Revoked {
     claims: Arc<AccessTokenClaims>,
@@ -50,7 +50,7 @@ impl RevocationEndpoint {
     /// Begins with a request at the time `now`.
     ///
     /// # Errors
-    /// A [`Refusal`] if that is clear without asking anything.
+    /// A [`Refusal`] if that is clear without any question.
     pub fn start(&self, presented: PresentedToken, now: Timestamp) -> Result<Inquiry<Revoking>, Refusal> {
         inquiry::begin(Arc::clone(&self.policy), presented, now, judge, Untimely::WhilePresentable)
     }
@@ -64,11 +64,11 @@ fn judge(
 ) -> Result<Revoking, Refusal> {
     let (claims, recollection) = match findings {
         Ok(found) => found,
-        // Nothing is kept of garbage, so nobody fills the store with it (conformance RV-08).
+        // Invalid tokens are not stored, so no client can fill the store with them (conformance RV-08).
         Err(fault) => return Ok(Revoking::Nothing(fault)),
     };
-    // RFC 7009 §2.1: "verifies whether the token was issued to the client making the revocation request. If this
-    // validation fails, the request is refused". Before anything is recalled, so that a stranger learns nothing of that.
+    // RFC 7009 §2.1: "verifies whether the token was issued to the client making the revocation request. If this validation fails, the
+    // request is refused". This precedes any recall, so that another client cannot find out the token's status.
     if claims.client_id != *client.id() {
         return Err(Refusal::TokenOfAnotherClient {
             client: client.id().clone(),
@@ -79,7 +79,7 @@ fn judge(
         Some(revocation @ (Revocation::Session(_) | Revocation::Delegation { .. })) => {
             Ok(Revoking::Nothing(TokenFault::Revoked(Box::new(revocation))))
         }
-        // The others reach this token and perhaps not all of its family. That somebody is disabled may be taken back.
+        // The other revocations reach this token and perhaps not all of its family. A disabled principal may be enabled again.
         Some(
             Revocation::Token(_)
             | Revocation::Client { .. }
@@ -92,7 +92,7 @@ fn judge(
 }
 
 impl Revoke {
-    /// What it takes to revoke this token under this policy, by whoever may.
+    /// The revocation of this token under this policy, for any caller that may revoke it.
     #[must_use]
     pub fn of(claims: impl Into<Arc<AccessTokenClaims>>, policy: &Policy, now: Timestamp) -> Self {
         let claims = claims.into();
@@ -124,7 +124,7 @@ impl Revoke {
         (!is_all).then_some(&self.claims.client_id)
     }
 
-    /// What is taken back beside the token itself.
+    /// The tokens that are revoked in addition to the token itself.
     #[must_use]
     pub fn family(&self) -> Revocation {
         let session = self.claims.session.family().clone();
@@ -148,7 +148,7 @@ impl Revoke {
 }
 
 impl Revoked {
-    /// What the token said.
+    /// The claims of the token.
     #[must_use]
     pub fn claims(&self) -> &AccessTokenClaims {
         &self.claims

@@ -1,4 +1,4 @@
-//! Who acts for the subject, and who did before? `act`, RFC 8693 §4.1.
+//! The present and the prior actors of a subject: `act`, RFC 8693 §4.1.
 
 use super::claim_fault::{ClaimFault, Defect};
 use super::claims::parsed;
@@ -7,14 +7,14 @@ use super::subject::Subject;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
-/// One actor of the chain and, inside, who acted before (RFC 8693 §4.1). It identifies, and grants nothing.
+/// One actor of the chain and, nested, the prior one (RFC 8693 §4.1). It identifies, and grants nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {
     /// `iss`, where the subject is not one of ours.
     pub issuer: Option<Issuer>,
     /// `sub`.
     pub subject: Subject,
-    /// `act`: the actor before this one, who is history.
+    /// `act`: the prior actor.
     pub prior: Option<Box<Actor>>,
 }
 

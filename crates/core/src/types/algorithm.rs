@@ -1,8 +1,8 @@
-//! How is it signed? JWS algorithms, RFC 7518 §3.1 and RFC 8037 §3.1.
+//! The JWS algorithms of RFC 7518 §3.1 and RFC 8037 §3.1.
 
 use serde::{Deserialize, Serialize};
 
-/// A signature algorithm that we verify. There is no `none` and no HMAC, so neither can be asked for.
+/// A signature algorithm that we verify. There is no `none` and no HMAC, so no token can select them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Algorithm {
     /// ECDSA on P-256 with SHA-256 (RFC 7518 §3.4): the default.
@@ -14,15 +14,15 @@ pub enum Algorithm {
     EdDSA,
     /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518 §3.3).
     RS256,
-    /// RSASSA-PKCS1-v1_5 with SHA-384 (RFC 7518 §3.3); of others only.
+    /// RSASSA-PKCS1-v1_5 with SHA-384 (RFC 7518 §3.3); for foreign tokens only.
     RS384,
-    /// RSASSA-PKCS1-v1_5 with SHA-512 (RFC 7518 §3.3); of others only.
+    /// RSASSA-PKCS1-v1_5 with SHA-512 (RFC 7518 §3.3); for foreign tokens only.
     RS512,
     /// RSASSA-PSS with SHA-256 (RFC 7518 §3.5).
     PS256,
-    /// RSASSA-PSS with SHA-384 (RFC 7518 §3.5); of others only.
+    /// RSASSA-PSS with SHA-384 (RFC 7518 §3.5); for foreign tokens only.
     PS384,
-    /// RSASSA-PSS with SHA-512 (RFC 7518 §3.5); of others only.
+    /// RSASSA-PSS with SHA-512 (RFC 7518 §3.5); for foreign tokens only.
     PS512,
 }
 
@@ -75,12 +75,12 @@ impl Algorithm {
     }
 }
 
-/// A name that is none of our algorithms.
+/// The error for a name that is not one of our algorithms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the algorithms are ES256, ES384, EdDSA, RS256, RS384, RS512, PS256, PS384 and PS512")]
 pub struct UnknownAlgorithm;
 
-/// A name that is none of the algorithms of our own keys.
+/// The error for a name that is not one of the algorithms of our own keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("our keys sign with ES256, ES384, EdDSA, RS256 or PS256")]
 pub struct NotForSigning;

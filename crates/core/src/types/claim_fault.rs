@@ -1,4 +1,4 @@
-//! Which claim or header member of a token is not acceptable, and what is wrong with it: RFC 7519 §4 and §5, RFC 9068 §2.2.
+//! The fault of a claim or header member of a token: RFC 7519 §4 and §5, RFC 9068 §2.2.
 
 use super::excerpt::Excerpt;
 use serde_json::Value;
@@ -63,7 +63,7 @@ pub enum Defect {
         /// The rule.
         rule: Cow<'static, str>,
     },
-    /// It has another value than it has to have.
+    /// It has another value than the required one.
     #[error("is {found}, and has to be {expected}")]
     Value {
         /// What it is.

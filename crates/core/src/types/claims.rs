@@ -1,4 +1,4 @@
-//! What does our access token say? RFC 9068 §2.2, with `act` of RFC 8693 §4.1.
+//! The claims of our access tokens: RFC 9068 §2.2, with `act` of RFC 8693 §4.1.
 
 use super::actor::{Actor, read_actor};
 use super::claim_fault::{ClaimFault, Defect};
@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// The `typ` of our access tokens (RFC 9068 §2.1).
 pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
 
-/// The value in `amr` of a token whose subject was asserted by its actor and authenticated by nobody (conformance TX-69).
+/// The value in `amr` of a token whose subject is an unsecured user: asserted by its actor and not authenticated (conformance TX-69).
 pub const UNSECURED: &str = "unsecured";
 
 /// The claims of an access token of ours. Each is what its RFC says; `session` is private.
@@ -28,7 +28,7 @@ pub struct AccessTokenClaims {
     pub audience: Vec<Box<str>>,
     /// `sub`: on whose behalf. A client's own token has the client's identifier here.
     pub subject: Subject,
-    /// `client_id`: to whom the token was issued (RFC 8693 §4.3).
+    /// `client_id`: the client to which the token was issued (RFC 8693 §4.3).
     pub client_id: ClientId,
     /// `iat`.
     pub issued_at: Timestamp,
@@ -77,7 +77,7 @@ impl TokenId {
 }
 
 impl AccessTokenClaims {
-    /// Reads the claims of a payload. Says nothing about who wrote them, nor whether they hold now.
+    /// Reads the claims of a payload. Checks neither the signature nor whether the claims are valid now.
     ///
     /// # Errors
     /// The first claim that is missing or malformed.
@@ -114,7 +114,7 @@ impl AccessTokenClaims {
         self.expires_at.since(now)
     }
 
-    /// Whether this is the token of a client for itself: nobody acts for anybody.
+    /// Whether this is the token of a client for itself: it has no actor.
     #[must_use]
     pub fn is_clients_own(&self) -> bool {
         self.actor.is_none() && self.is_of_clients_session()
@@ -162,7 +162,7 @@ impl Serialize for AccessTokenClaims {
             payload.serialize_entry("cnf", cnf)?;
         }
         if self.session.asserted {
-            // RFC 9068 §2.2.1 has `amr` for how the subject was authenticated; here nobody has seen it (conformance TX-69).
+            // RFC 9068 §2.2.1 has `amr` for how the subject was authenticated; this subject was not authenticated (conformance TX-69).
             payload.serialize_entry("amr", &[UNSECURED])?;
         }
         payload.serialize_entry("tokenberg_session", &self.session)?;

@@ -1,4 +1,4 @@
-//! Who is the client? The client identifier, RFC 6749 §2.2 and Appendix A.1.
+//! The client identifier, RFC 6749 §2.2 and Appendix A.1.
 
 use super::short_text::ShortText;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ const LONGEST: usize = 255;
 #[serde(try_from = "String", into = "String")]
 pub struct ClientId(ShortText);
 
-/// Why a text is no client identifier. Holds nothing of the text, because a secret may stand where an identifier should.
+/// Why a text is not a client identifier. Contains nothing of the text, because a secret may be in its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClientIdError {
     /// No characters.
@@ -42,7 +42,7 @@ impl std::str::FromStr for ClientId {
 }
 
 // client-id = *VSCHAR      VSCHAR = %x20-7E
-// An empty one names nobody.
+// An empty identifier names no client.
 fn check(text: &str) -> Result<(), ClientIdError> {
     if text.is_empty() {
         Err(ClientIdError::Empty)

@@ -1,4 +1,4 @@
-//! Is this text a JWS in compact form, and what does its header claim? RFC 7515 §3.1, §4 and §7.1.
+//! Parses a JWS in compact form and reads its header: RFC 7515 §3.1, §4 and §7.1.
 
 use super::algorithm::KeyId;
 use super::claim_fault::{Defect, HeaderFault};
@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-/// The longest token that is looked at, in bytes.
+/// The length of the longest token that is parsed, in bytes.
 pub const LONGEST_TOKEN: usize = 16 * 1024;
 
 /// The longest encoded header, in bytes.
@@ -19,7 +19,7 @@ const LONGEST_KEY_ID: usize = 256;
 
 /// A token of three canonical base64url segments, whose header and payload are strict JSON objects.
 ///
-/// Nothing is verified: that it has this form says only that everybody reads the same in it.
+/// It is not verified: its form only ensures that every parser reads the same contents.
 #[derive(Clone)]
 pub struct CompactJws {
     text: super::secret::Secret,
@@ -30,7 +30,7 @@ pub struct CompactJws {
     signature: Vec<u8>,
 }
 
-/// The members of a header that matter. `jwk`, `jku`, `x5u` and `x5c` are never looked at: no token brings its own key.
+/// The members of a header that matter. `jwk`, `jku`, `x5u` and `x5c` are ignored: a token cannot supply its own key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     /// `alg`, as it was written; never `none`. Compared with the key's algorithm, never a choice of one.
@@ -47,7 +47,7 @@ pub enum FramingFault {
     /// It is longer than 16 KiB, its header longer than 4 KiB, or a DPoP proof or an unsecured JWT longer than 4 KiB.
     #[error("the {part} is {bytes} bytes long, more than {most}")]
     TooLong {
-        /// The token or a segment of it.
+        /// The part that is too long: the token or a segment of it.
         part: Part,
         /// Its length.
         bytes: usize,
@@ -76,7 +76,7 @@ pub enum FramingFault {
     /// `alg` is `none`, in whatever case: this token was never signed.
     #[error("its alg is none, so it is not signed")]
     Unsecured,
-    /// There is nothing after the second dot.
+    /// The third segment is empty.
     #[error("its signature is empty, so it is not signed")]
     NoSignature,
 }
@@ -112,7 +112,7 @@ impl CompactJws {
     /// Reads the framing of a token.
     ///
     /// # Errors
-    /// See [`FramingFault`]; none of them says anything about the signature.
+    /// See [`FramingFault`]; these errors do not concern the signature.
     pub fn parse(text: &str) -> Result<Self, FramingFault> {
         if text.len() > LONGEST_TOKEN {
             return Err(FramingFault::TooLong { part: Part::Token, bytes: text.len(), most: LONGEST_TOKEN });
@@ -187,7 +187,7 @@ impl CompactJws {
         &self.text.expose()[self.payload_start..self.signature_start - 1]
     }
 
-    /// The claims, by a loud name: whoever reads them before the signature was verified reads what anybody may have written.
+    /// The claims. The name is conspicuous because before the signature is verified, anyone may have written them.
     #[must_use]
     pub fn unverified_payload(&self) -> &Map<String, Value> {
         &self.payload

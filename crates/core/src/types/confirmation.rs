@@ -1,4 +1,4 @@
-//! To which key is a token bound? `cnf`, RFC 7800 §3.1: `jkt` of RFC 9449 §6.1, `x5t#S256` of RFC 8705 §3.1.
+//! The key that a token is bound to: `cnf`, RFC 7800 §3.1; `jkt` of RFC 9449 §6.1, `x5t#S256` of RFC 8705 §3.1.
 
 use super::claim_fault::{ClaimFault, Defect};
 use base64::Engine;
@@ -31,7 +31,7 @@ impl Thumbprint {
     }
 }
 
-/// The keys that somebody has to hold who presents the token: each that is there.
+/// The keys that a caller has to hold to present the token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confirmation {
     /// `jkt`: the RFC 7638 thumbprint of the key of DPoP proofs.
@@ -44,7 +44,7 @@ const KEY: &str = "jkt";
 const CERTIFICATE: &str = "x5t#S256";
 
 impl Confirmation {
-    /// What a holder of these has proven, if that is anything.
+    /// The confirmation of these keys; `None` if there are none.
     #[must_use]
     pub fn of(key: Option<Thumbprint>, certificate: Option<Thumbprint>) -> Option<Self> {
         (key.is_some() || certificate.is_some()).then_some(Self { key, certificate })
@@ -86,7 +86,7 @@ impl Serialize for Confirmation {
     }
 }
 
-/// Which keys whoever asks has proven to hold, with this very request.
+/// The keys whose possession the caller has proven with this very request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Possession {
     /// The thumbprint of the key of a good DPoP proof.
@@ -96,7 +96,7 @@ pub struct Possession {
 }
 
 impl Possession {
-    /// Whether all that the confirmation names was proven.
+    /// Whether possession of all keys of the confirmation is proven.
     #[must_use]
     pub fn fulfils(&self, confirmation: &Confirmation) -> bool {
         let has =

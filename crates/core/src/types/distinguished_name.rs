@@ -1,10 +1,9 @@
-//! How is the subject of a certificate written? RFC 4514, in one spelling, so that two texts can be compared byte for byte.
+//! The subject of a certificate as text: RFC 4514 in one canonical form, so that two texts can be compared byte for byte.
 
-/// A distinguished name in its one spelling: `CN=spark,O=Example`.
+/// A distinguished name in its canonical form: `CN=spark,O=Example`.
 ///
-/// Types of attributes are in capitals, by their short names where RFC 4514 §3 has one; nothing stands around commas, plus and
-/// equals signs; several attributes of one part are sorted; what has to be escaped is, with a backslash, and nothing else.
-/// Values are kept to the letter.
+/// Attribute types are in upper case, by their short names where RFC 4514 §3 has one; there are no spaces around commas, plus and equals
+/// signs; several attributes of one part are sorted; only characters that have to be escaped are, with a backslash. Values are unchanged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DistinguishedName(Box<str>);
 
@@ -31,8 +30,8 @@ const TYPES: [(&str, &str); 10] = [
 ];
 
 impl DistinguishedName {
-    /// The name that has these parts, the most specific first: the other way round than in the certificate (RFC 4514 §2.1).
-    /// Each part is one attribute or several, a type (short, or an OID in dotted decimals) and a value.
+    /// The name that has these parts, the most specific first: the reverse of their order in the certificate (RFC 4514 §2.1). Each part
+    /// is one attribute or several, a type (short, or an OID in dotted decimals) and a value.
     #[must_use]
     pub fn of(parts: &[Vec<(&str, &str)>]) -> Self {
         let part = |attributes: &Vec<(&str, &str)>| {

@@ -1,4 +1,4 @@
-//! Is this text a DPoP proof, and what does it claim? RFC 9449 §4.2 and §4.3.
+//! Parses a DPoP proof and reads its claims: RFC 9449 §4.2 and §4.3.
 
 use super::claim_fault::{Defect, HeaderFault};
 use super::compact_jws::{CompactJws, FramingFault, Part, object};
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 /// The longest proof, in bytes: one public key and a few claims.
 const LONGEST: usize = 4096;
 
-/// A proof of the form that RFC 9449 §4.2 has, with the public key that it carries. Nothing is verified.
+/// A proof in the form of RFC 9449 §4.2, with the public key that it carries. It is not verified.
 #[derive(Clone)]
 pub struct DpopProof {
     token: CompactJws,
@@ -47,7 +47,7 @@ impl DpopProof {
         &self.token
     }
 
-    /// The public key that it carries: whoever holds the private half made the proof, whoever that is.
+    /// The public key that it carries. If the signature is valid, the holder of the private key made the proof.
     #[must_use]
     pub fn jwk(&self) -> &Map<String, Value> {
         &self.jwk

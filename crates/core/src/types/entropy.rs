@@ -1,10 +1,10 @@
-//! What makes the token unique? Randomness, as a value; conformance SE-08.
+//! The random bits that make a token unique, as a value; conformance SE-08.
 
 /// 128 bits from the random source of the operating system, for one request and never for another.
 pub struct Entropy([u8; 16]);
 
 impl Entropy {
-    /// Takes the bits, which have to be unpredictable and used once.
+    /// Takes the bits, which have to be unpredictable and used for one token only.
     #[must_use]
     pub fn from_bits(bits: [u8; 16]) -> Self {
         Self(bits)

@@ -1,4 +1,4 @@
-//! What an operator may read of a text that a client or another issuer chose: cut, escaped, and never a token or a secret;
+//! The part that an operator may read of a text chosen by a client or another issuer: truncated, escaped, and never a token or a secret;
 //! conformance SE-01 and SE-05, CWE-117, CWE-779.
 
 use super::subject::deceives;
@@ -9,8 +9,8 @@ use std::fmt::Write;
 /// The longest excerpt, in bytes as it is written, escapes included.
 pub const LONGEST_EXCERPT: usize = 128;
 
-/// A text that a client or another issuer chose, as far as it may be shown: 128 bytes of it, with escapes for characters that
-/// deceive a reader, and of what may be a token or a secret the first characters only.
+/// A displayable part of a text that a client or another issuer chose: at most 128 bytes, with escapes for characters that are unsafe to
+/// display. If the text may be a token or a secret, only its first characters are included.
 ///
 /// Its `Display` is for a sentence: `"alice"`, `"aaaa…" (300 bytes)`, `"eyJh…" (812 characters, redacted)`, `12`, `an object`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -23,9 +23,9 @@ pub struct Excerpt {
 enum Form {
     /// All of a text.
     Whole,
-    /// The beginning of a text of so many bytes.
+    /// The beginning of a text, and the length of the text in bytes.
     Cut(usize),
-    /// The beginning of a text of so many characters that may be a token or a secret.
+    /// The beginning of a text that may be a token or a secret, and its length in characters.
     Redacted(usize),
     /// No text, but a number, a list or a description.
     Bare,
@@ -57,7 +57,7 @@ impl Excerpt {
         Self::of_checked(text, true)
     }
 
-    /// As [`Excerpt::of_claim`], without a copy where nothing of the text is changed.
+    /// As [`Excerpt::of_claim`], without a copy if the text is unchanged.
     #[must_use]
     pub(crate) fn of_owned(text: Box<str>) -> Self {
         let is_plain = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'"' && byte != b'\\';
@@ -107,7 +107,7 @@ impl Excerpt {
         Self { shown: shown.into(), form: if is_whole { Form::Whole } else { Form::Cut(text.len()) } }
     }
 
-    /// The text itself, or what an excerpt shows of it if it may be a token or a secret as in [`Excerpt::of_claim`].
+    /// The text itself, or an excerpt if it may be a token or a secret as in [`Excerpt::of_claim`].
     #[must_use]
     pub fn redacted(text: &str) -> Cow<'_, str> {
         let excerpt = Self::of_claim(text);
@@ -188,7 +188,7 @@ fn list(values: impl Iterator<Item = Excerpt>) -> String {
         let between = if count == 1 { "" } else { ", " };
         // Writing to a string does not fail.
         let _ = write!(text, "{between}{value}");
-        // The first is always there: it has a limit of its own.
+        // The first is always included: it has its own limit.
         if is_whole && count > 1 && text.len() > LONGEST_EXCERPT {
             is_whole = false;
         }

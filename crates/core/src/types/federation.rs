@@ -1,10 +1,10 @@
-//! Which foreign identity stands for a client? Workload identities: RFC 7521 §4.2, RFC 7523 §2.2, SPIFFE-ID §2.
+//! Foreign identities that stand for a client. Workload identities: RFC 7521 §4.2, RFC 7523 §2.2, SPIFFE-ID §2.
 
 use super::issuer::Issuer;
 use super::spiffe_id::SpiffeId;
 use serde::{Deserialize, Serialize};
 
-/// A foreign identity that a client may authenticate with, instead of a credential of its own.
+/// A foreign identity that a client may authenticate with, instead of its own credential.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Federation {

@@ -1,4 +1,4 @@
-//! Who made the token? The issuer identifier, RFC 8414 §2.
+//! The issuer identifier, RFC 8414 §2.
 
 use super::authority::{host, is_loopback};
 use super::spiffe_id::SpiffeId;
@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 /// An issuer identifier: an `https` URL (or `http` on a loopback address) without query and fragment.
 ///
-/// Kept and compared as the exact text, never normalised (RFC 8414 §3.3, RFC 9068 §4). Text is parsed as that of an issuer of
-/// our own; [`Issuer::foreign`] takes what others call themselves.
+/// Kept and compared as the exact text, never normalized (RFC 8414 §3.3, RFC 9068 §4). Parsing follows the rules for our own issuer;
+/// [`Issuer::foreign`] accepts the identifiers of other issuers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Issuer(Arc<str>);

@@ -1,4 +1,4 @@
-//! Is it one JSON object that every parser reads alike? RFC 8259, RFC 7515 §4 and RFC 7519 §4.
+//! Reads one JSON object strictly, so that every parser reads the same: RFC 8259, RFC 7515 §4 and RFC 7519 §4.
 
 use super::excerpt::Excerpt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -22,7 +22,7 @@ pub enum JsonFault {
     NotAnObject,
 }
 
-/// Reads one JSON object and nothing else; a member name that occurs twice, at any depth and after unescaping, is an error.
+/// Reads exactly one JSON object; a member name that occurs twice, at any depth and after unescaping, is an error.
 pub(crate) fn strict_object(bytes: &[u8]) -> Result<Map<String, Value>, JsonFault> {
     match serde_json::from_slice(bytes) {
         Ok(Unique(Value::Object(members))) => Ok(members),

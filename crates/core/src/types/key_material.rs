@@ -1,4 +1,4 @@
-//! What is a signing key, from the store to the signer? A private key and its times; conformance KS-04.
+//! A signing key on its way from the store to the signer: a private key and its times; conformance KS-04.
 
 use super::algorithm::{Algorithm, KeyId};
 use super::time::Timestamp;
@@ -20,6 +20,6 @@ pub struct KeyMaterial {
     pub created_at: Timestamp,
     /// From when on it signs, unless another key's time came later.
     pub signs_from: Timestamp,
-    /// From when on it verifies nothing any more, if that is settled.
+    /// When its verification period ends, if that is settled.
     pub verifies_until: Option<Timestamp>,
 }

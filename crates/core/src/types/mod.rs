@@ -1,4 +1,4 @@
-//! Validated values: one grammar, one door, one file each.
+//! Validated values: one grammar, one constructor and one file each.
 
 pub(crate) mod actor;
 pub(crate) mod algorithm;

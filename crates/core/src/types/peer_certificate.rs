@@ -1,18 +1,18 @@
-//! Which certificate did the client show in the TLS handshake? RFC 8705 §2 and §3.
+//! The client certificate of the TLS handshake: RFC 8705 §2 and §3.
 
 use super::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// A client certificate whose private key was proven in the handshake, as far as it matters here.
+/// The relevant fields of a client certificate whose private key was proven in the handshake.
 ///
-/// Who makes one vouches for that: an adapter never takes it out of a header that anybody can send.
+/// The code that makes one vouches for that: an adapter must not take it from a header that any client can send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerCertificate {
     /// SHA-256 of the DER (RFC 8705 §3.1).
     pub thumbprint: [u8; 32],
     /// Whether it chains to an authority that the operator trusts for clients, for client authentication, now.
     pub trusted: bool,
-    /// The subject as text (RFC 4514), types of attributes in capitals, nothing around commas; empty if it has none.
+    /// The subject as text (RFC 4514), attribute types in upper case, no spaces around commas; empty if it has none.
     pub subject: Box<str>,
     /// How many `CN` the subject has; more than one is ambiguous.
     pub common_names: usize,
@@ -39,7 +39,7 @@ pub enum CertificateName {
 }
 
 impl PeerCertificate {
-    /// Whether it is trusted and has this name, in the field in which it was registered and no other.
+    /// Whether it is trusted and has this name, in exactly the field in which it was registered.
     #[must_use]
     pub fn is_of(&self, registered: &CertificateName) -> bool {
         let is_named = match registered {

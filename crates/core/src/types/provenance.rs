@@ -1,4 +1,4 @@
-//! What a token depends on beside its session: the members of `tokenberg_session` that only delegated tokens have.
+//! What a token depends on in addition to its session: the members of `tokenberg_session` that only delegated tokens have.
 
 use super::actor::Actor;
 use super::claims::{AccessTokenClaims, TokenId};
@@ -8,13 +8,13 @@ use super::subject::Subject;
 use super::time::Timestamp;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-/// What a token depends on, apart from the authentication that began its session.
+/// The dependencies of a token, other than the authentication that began its session.
 ///
-/// The end of a session, a right or a revocation reaches a token long after it was issued, so the token itself carries what is
-/// compared then: RFC 8693 leaves to the deployment how tokens that were obtained with each other are related (§2.2.1, §7).
+/// The end of a session, a right or a revocation reaches a token long after it was issued, so the token itself carries the values that
+/// are compared then: RFC 8693 leaves to the deployment how tokens that were obtained with each other are related (§2.2.1, §7).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Provenance {
-    /// `joined`: when the client got its first token of this session, if that is later than the session's start.
+    /// `joined`: when the client obtained its first token of this session, if that is later than the session's start.
     pub joined: Option<Timestamp>,
     /// `branch`: the `jti` of that first token, if another client passed the session on. It names what the client has of the
     /// session, which goes with the branch alone when the client revokes it.
@@ -44,7 +44,7 @@ pub enum Origin {
         session: TokenId,
         /// The client to which it was issued.
         client: ClientId,
-        /// When that client got its first token of the session.
+        /// When that client obtained its first token of the session.
         joined: Timestamp,
     },
     /// `iss`, `sub`, `since`: a token of another issuer.
@@ -85,7 +85,7 @@ pub struct Participant<'a> {
     pub issuer: Option<&'a Issuer>,
     /// Its name: the identifier of a client, or the subject as its issuer calls it.
     pub subject: &'a str,
-    /// Since when it takes part.
+    /// When its participation began.
     pub since: Timestamp,
 }
 
@@ -119,7 +119,7 @@ impl AccessTokenClaims {
             if is_named(client) || self.origins().map(Origin::participant).any(is_named) {
                 return None;
             }
-            // Of another actor without a token of its own is known only that it acted by then.
+            // A prior actor without its own token is only known to have acted by then.
             Some(Participant { issuer: named.0, subject: named.1, since: self.issued_at })
         });
         [client].into_iter().chain(self.origins().map(Origin::participant)).chain(actors)
@@ -132,7 +132,7 @@ impl Provenance {
         self.origins.iter().chain(&self.renewed_with)
     }
 
-    /// `None` if nothing is in it.
+    /// `None` if it is empty.
     pub(crate) fn boxed(self) -> Option<Box<Self>> {
         (self != Self::default()).then(|| Box::new(self))
     }

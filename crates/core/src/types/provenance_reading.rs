@@ -1,4 +1,4 @@
-//! Reads what a token depends on from its claim `tokenberg_session`.
+//! Reads the dependencies of a token from its claim `tokenberg_session`.
 
 use super::actor::foreign_issuer;
 use super::claim_fault::{ClaimFault, Defect};
@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 pub(super) fn read_provenance(session: &Map<String, Value>) -> Result<Option<Box<Provenance>>, ClaimFault> {
     let has = |name: &str| session.contains_key(name);
-    // Most sessions have nothing else than `id`, `start` and `end`.
+    // Most sessions have only `id`, `start` and `end`.
     if session.len() == 3 {
         return Ok(None);
     }

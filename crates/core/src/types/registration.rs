@@ -1,4 +1,4 @@
-//! What does the operator allow a client? The registration that RFC 6749 §2 presupposes.
+//! The rights that the operator gives a client: the registration that RFC 6749 §2 presupposes.
 
 use super::client_id::ClientId;
 use super::federation::Federation;
@@ -16,9 +16,9 @@ use std::sync::Arc;
 pub struct Client {
     /// The identifier that it presents.
     pub id: ClientId,
-    /// A disabled client is refused as if it did not exist, and so is every token of it.
+    /// A disabled client is refused as if it did not exist, and so are all its tokens.
     pub enabled: bool,
-    /// The secrets that may be live; each is asked for its end at every use.
+    /// The secrets that may be live; the expiry of each is checked at every use.
     pub secrets: StoredSecrets,
     /// What it may do; clients that may do the same can share it.
     pub rights: Arc<Rights>,
@@ -39,26 +39,26 @@ pub struct Rights {
     pub auth_method: AuthMethod,
     /// The grants that it may use.
     pub grants: Vec<GrantType>,
-    /// The scope-tokens that it may have, besides `catalog`.
+    /// The scope-tokens that it may have, in addition to `catalog`.
     pub scope: AllowedScope,
-    /// What it gets when it asks for no scope; never empty.
+    /// The scope of its tokens if it requests none; never empty.
     pub default_scope: Scope,
-    /// What it may ask tokens for; the first is its default. If there is none, it is our issuer.
+    /// The audiences that it may request; the first is its default. If there is none, it is our issuer.
     pub audiences: Vec<Box<str>>,
     /// How long a token lives; a week at most, whatever stands here.
     pub token_lifetime: Lifetime,
     /// How long tokens can be renewed from one authentication on.
     pub session_lifetime: Lifetime,
-    /// Subjects for whom it may get tokens that name it as the actor.
+    /// Subjects for whom it may obtain tokens that name it as the actor.
     #[serde(default)]
     pub may_act_for: Vec<SubjectPattern>,
-    /// Subjects for whom it may get tokens that do not name it.
+    /// Subjects for whom it may obtain tokens that do not name it.
     #[serde(default)]
     pub may_impersonate: Vec<SubjectPattern>,
     /// The audiences whose resource server it is.
     #[serde(default)]
     pub serves: Vec<Box<str>>,
-    /// Users whom it may name in an unsecured JWT, and get tokens for that name it as the actor (conformance TX-61).
+    /// Users that it may name in an unsecured JWT, and obtain tokens for that name it as the actor (conformance TX-61).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub may_assert_users: Vec<UserPattern>,
     /// Its public keys, a JWK Set, if it authenticates with `private_key_jwt`.
@@ -67,14 +67,14 @@ pub struct Rights {
     /// The one name that its certificate has, if it authenticates with `tls_client_auth`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<CertificateName>,
-    /// Foreign identities that stand for it, besides its own way of authenticating.
+    /// Foreign identities that stand for it, in addition to its own way of authenticating.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub federations: Vec<Federation>,
     /// Whether it gets tokens with a DPoP proof only (RFC 9449 §5.2, `dpop_bound_access_tokens`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dpop_bound: bool,
-    /// Whether `aud` of its assertions may be the address of the token endpoint instead of our issuer, as libraries had it
-    /// before draft-ietf-oauth-rfc7523bis.
+    /// Whether `aud` of its assertions may be the address of the token endpoint instead of our issuer, as in libraries before
+    /// draft-ietf-oauth-rfc7523bis.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub endpoint_as_audience: bool,
     /// How far ahead `exp` of its assertions may be, and how old they may be: five minutes unless the operator says otherwise, and
@@ -122,7 +122,7 @@ impl Rights {
     }
 }
 
-/// How a client proves who it is.
+/// How a client authenticates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthMethod {
@@ -132,7 +132,7 @@ pub enum AuthMethod {
     PrivateKeyJwt,
     /// By a certificate of an authority that the operator trusts (RFC 8705 §2.1).
     TlsClientAuth,
-    /// By nothing of its own: only foreign identities stand for it.
+    /// No credential: only foreign identities stand for it.
     Federated,
 }
 
@@ -190,15 +190,15 @@ impl GrantType {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AllowedScope {
-    /// Whatever it asks for, `PRINCIPAL_ROLE:ALL` too: the client of the operator.
+    /// Any scope that it requests, including `PRINCIPAL_ROLE:ALL`: the client of the operator.
     Every,
     /// These, each literally.
     Only(Scope),
 }
 
 impl AllowedScope {
-    /// The default scope of a client that is registered for this scope: `catalog`, or the whole scope where that lacks `catalog`,
-    /// because a client that is registered for roles only needs these in the tokens that it asks for without a scope.
+    /// The default scope of a client that is registered for this scope: `catalog`, or the whole scope where that lacks `catalog`, because
+    /// a client that is registered for roles only needs these in the tokens that it requests without a scope.
     #[must_use]
     pub fn default_scope(&self) -> Scope {
         match self {
@@ -207,7 +207,7 @@ impl AllowedScope {
         }
     }
 
-    /// What of `asked` may be granted, in the order of the registration, so that it does not depend on who asks how.
+    /// The part of `asked` that may be granted, in the order of the registration, so that it does not depend on the order of the request.
     #[must_use]
     pub fn ceiling(&self, asked: &Scope) -> Scope {
         match self {
@@ -219,7 +219,7 @@ impl AllowedScope {
         }
     }
 
-    /// Whether this scope-token may be granted. `catalog` always may: every Iceberg client asks for it by default.
+    /// Whether this scope-token may be granted. `catalog` always may: every Iceberg client requests it by default.
     #[must_use]
     pub fn allows(&self, token: &str) -> bool {
         match self {

@@ -1,4 +1,4 @@
-//! What was revoked, and which tokens that reaches: RFC 7009 §2.1 and "revoke all before" (conformance TX-38).
+//! Revocations, and the tokens that each of them reaches: RFC 7009 §2.1 and "revoke all before" (conformance TX-38).
 
 use super::claims::{AccessTokenClaims, TokenId};
 use super::client_id::ClientId;
@@ -15,7 +15,7 @@ pub enum Revocation {
     /// All tokens that go back to the same authentication, or the branch of them that was passed on to one client.
     #[error("the session {} was revoked", .0.as_str())]
     Session(TokenId),
-    /// All tokens that a client got in another principal's session, apart from what was passed on to it.
+    /// All tokens that a client obtained in another principal's session, except those that were passed on to it.
     #[error("what {client} has of the session {} was revoked", .session.as_str())]
     Delegation {
         /// The session.

@@ -1,10 +1,10 @@
-//! What may a token be used for? Scope, RFC 6749 §3.3 and Appendix A.4.
+//! The scope of a token: RFC 6749 §3.3 and Appendix A.4.
 
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// The scope that every Iceberg client asks for by default, and that is always granted to an authenticated client.
+/// The scope that every Iceberg client requests by default, and that is always granted to an authenticated client.
 pub const CATALOG: &str = "catalog";
 
 /// More scope-tokens than this in one value are refused, repeats included.
@@ -13,7 +13,7 @@ const MOST_TOKENS: usize = 256;
 /// A scope longer than this, in bytes, is refused.
 const LONGEST: usize = 4096;
 
-/// A set of scope-tokens, each once, in the order in which they were first given; may be empty.
+/// A set of distinct scope-tokens, in the order in which they were first given; may be empty.
 ///
 /// ```
 /// use tokenberg_core::Scope;
@@ -102,14 +102,14 @@ fn check_principal_role(token: &str) -> Result<(), ScopeError> {
 }
 
 impl Scope {
-    /// The scope [`CATALOG`] and nothing else.
+    /// The scope that consists of [`CATALOG`] only.
     #[must_use]
     pub fn catalog() -> Self {
         Self(CATALOG.into())
     }
 
     fn of(text: &str) -> Self {
-        // Nothing is allocated for nothing.
+        // An empty scope allocates nothing.
         if text.is_empty() { Self::default() } else { Self(text.into()) }
     }
 
@@ -170,7 +170,7 @@ impl Scope {
     /// The tokens that are in both, in the order of this scope.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
-        // Mostly it is what was asked for, word for word.
+        // In most cases it is exactly the requested scope.
         if self.tokens().filter(|t| other.contains(t)).eq(other.tokens()) {
             return other.clone();
         }

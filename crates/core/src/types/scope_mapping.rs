@@ -1,4 +1,4 @@
-//! Gives a subject scope by one of its claims: `CLAIM=VALUE:SCOPE`.
+//! Grants scope to a subject by one of its claims: `CLAIM=VALUE:SCOPE`.
 
 use super::scope::Scope;
 use serde::{Deserialize, Serialize};
@@ -6,12 +6,12 @@ use serde_json::{Map, Value};
 
 /// `CLAIM=VALUE:SCOPE`: a subject whose claim is, or contains, this value may have this scope.
 ///
-/// The claim is a member of the payload by that name or, where there is none, a path: each dot goes into an object
-/// (`realm_access.roles`). Where that leads nowhere, names with dots in them are tried, at each step the longest first
-/// (`resource_access.my.client.roles`). `\.` is a dot of a name and nothing else, and then every other dot is a step; `\=` is an
-/// equals sign of a name, `\\` a backslash.
+/// The claim is a member of the payload by that name or, where there is none, a path: each dot descends into an object
+/// (`realm_access.roles`). If that path does not exist, names with dots in them are tried, at each step the longest first
+/// (`resource_access.my.client.roles`). `\.` is always a dot of a name, and if there is one, every other dot is a step; `\=` is an equals
+/// sign of a name, `\\` a backslash.
 ///
-/// A text is compared as it is, and by the words in it, as in `scope`; of an array, each text.
+/// A text matches as a whole, or by one of its words, as in `scope`; an array matches by each of its texts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ScopeMapping {
@@ -44,7 +44,7 @@ impl std::str::FromStr for ScopeMapping {
 }
 
 impl ScopeMapping {
-    /// The claim that is looked at, perhaps as a path with dots.
+    /// The claim that is compared, perhaps as a path with dots.
     #[must_use]
     pub fn claim(&self) -> &str {
         &self.claim
@@ -120,8 +120,8 @@ fn at_steps<'a>(claims: &'a Map<String, Value>, path: &str) -> Option<&'a Value>
     names.try_fold(first, |value, name| value.as_object()?.get(name))
 }
 
-/// At each step the longest name first that is a member, and on from there. An object is asked at one place of the path only, so
-/// this takes no longer than the payload is large.
+/// Takes at each step the longest name that is a member, and continues from there. Each object is searched at one place of the path only,
+/// so the time is at most proportional to the size of the payload.
 fn at_longest<'a>(claims: &'a Map<String, Value>, steps: &[&str]) -> Option<&'a Value> {
     (1..=steps.len()).rev().find_map(|length| {
         let (name, rest) = (steps[..length].join("."), &steps[length..]);
@@ -130,7 +130,7 @@ fn at_longest<'a>(claims: &'a Map<String, Value>, steps: &[&str]) -> Option<&'a 
     })
 }
 
-/// Dots that are escaped belong to a name, and the others are steps.
+/// Escaped dots belong to a name, and the others are steps.
 fn at_exactly<'a>(claims: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
     let mut rest = path;
     let mut object = claims;

@@ -1,13 +1,13 @@
-//! What must never be shown? Secrets and tokens: RFC 6749 §2.3.1 and §10.3.
+//! Secrets and tokens, which must never be displayed: RFC 6749 §2.3.1 and §10.3.
 
 use zeroize::Zeroizing;
 
-/// The longest client secret that is looked at, in bytes; a longer one is wrong before any hash is computed.
+/// The length of the longest client secret that is checked, in bytes; a longer one is refused before any hash is computed.
 pub const LONGEST_CLIENT_SECRET: usize = 1024;
 
-/// A text that grants something to whoever holds it: a client secret, a token, an assertion, a whole form.
+/// A text that grants access to its holder: a client secret, a token, an assertion, a whole form.
 ///
-/// It cannot be printed, compared or serialised, and its memory is cleared when it is dropped.
+/// It cannot be printed, compared or serialized, and its memory is cleared when it is dropped.
 /// [`Secret::expose`] is the one way to the text, and easy to search for.
 ///
 /// ```compile_fail
@@ -23,7 +23,7 @@ impl Secret {
         Self(Zeroizing::new(text))
     }
 
-    /// The text itself, to be sent, hashed or verified, and never to be kept or shown.
+    /// The text itself, to be sent, hashed or verified, but never stored or displayed.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -31,15 +31,15 @@ impl Secret {
 }
 
 impl From<Secret> for String {
-    /// The text itself, to be sent: from here on nobody clears its memory.
+    /// The text itself, to be sent: its memory is no longer cleared.
     fn from(mut secret: Secret) -> Self {
         std::mem::take(&mut *secret.0)
     }
 }
 
-/// What a secret of a client is stored as: 256 bits that were derived from the client's id and the secret.
+/// The stored form of a client's secret: 256 bits derived from the client's id and the secret.
 ///
-/// Not a secret of its own, and useless without the key of the store; still compared in constant time, and in no other way:
+/// It is not itself a secret, and useless without the key of the store. It can be compared in constant time only:
 ///
 /// ```compile_fail
 /// let digest = tokenberg_core::SecretDigest([0; 32]);
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn ab_05_every_bit_counts_wherever_it_stands() {
-        // That the time does not depend on where is the word of `subtle`; that nothing else compares is the compiler's.
+        // `subtle` guarantees that the time does not depend on the position; the compiler guarantees that there is no other comparison.
         let one = SecretDigest([0xA5; 32]);
         assert!(one.matches(&one.clone()));
         for bit in 0..256 {

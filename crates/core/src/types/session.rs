@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 pub struct Session {
     /// `id`: the `jti` of the session's first token, which names the family of all tokens that came from it.
     pub id: TokenId,
-    /// `start`: when a credential was last proven.
+    /// `start`: when the client last authenticated with a credential.
     pub start: Timestamp,
     /// `end`: no token of the session lives longer.
     pub end: Timestamp,
@@ -25,7 +25,7 @@ pub struct Session {
     pub subject_issuer: Option<Issuer>,
     /// `sub_auth` is `unsecured`: the subject is from an unsecured JWT (RFC 7519 §6) and was authenticated by no issuer.
     pub asserted: bool,
-    /// What else the token depends on; `None` for what a client got for itself.
+    /// The other dependencies of the token; `None` for a token that a client obtained for itself.
     pub provenance: Option<Box<Provenance>>,
 }
 
@@ -36,7 +36,7 @@ impl Session {
         Self { id, start, end, subject_issuer: None, asserted: false, provenance: None }
     }
 
-    /// When the client of the token got its first token of this session. A client to which another one passed a token joins
+    /// When the client of the token obtained its first token of this session. A client to which another one passed a token joins
     /// later than the session starts.
     #[must_use]
     pub fn joined(&self) -> Timestamp {

@@ -1,4 +1,4 @@
-//! How is one of a million short texts kept? In place, without an allocation of its own.
+//! A short text stored in place, without its own allocation, because a server may keep a million of them.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;

@@ -11,7 +11,7 @@ pub enum SignatureFault {
     /// No key fits the token.
     #[error("{0}")]
     NoKey(Box<NoKey>),
-    /// There is nothing to verify with: no client or issuer is known whose keys could be used.
+    /// There is no key to verify with: no known client or issuer has keys for it.
     #[error("no key is known to verify it with")]
     NoKeys,
     /// Two different keys fit, so that the token does not say which it means.
@@ -42,7 +42,7 @@ pub enum SignatureFault {
     Retired {
         /// The key.
         key: KeyId,
-        /// Since when.
+        /// When it stopped verifying.
         since: Timestamp,
     },
     /// The key that a DPoP proof carries cannot be used.
@@ -66,7 +66,7 @@ pub struct NoKey {
     pub reason: Option<&'static str>,
 }
 
-/// The key that a token asks for.
+/// The key that the header of a token names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sought {
     /// `kid`, if it has one.
@@ -88,7 +88,7 @@ pub struct OtherAlgorithm {
 }
 
 impl Sought {
-    /// What this header asks for.
+    /// The key that this header names.
     #[must_use]
     pub fn by(header: &Header) -> Self {
         Self {
@@ -99,7 +99,7 @@ impl Sought {
 }
 
 impl SignatureFault {
-    /// No key fits this header, of so many that there are.
+    /// No key matches this header; the count is that of the available keys.
     #[must_use]
     pub fn no_key(header: &Header, usable: usize) -> Self {
         Self::NoKey(Box::new(NoKey { sought: Sought::by(header), usable, unusable: 0, reason: None }))

@@ -1,4 +1,4 @@
-//! Is this a SPIFFE identifier, and of which trust domain? The SPIFFE Identity and Verifiable Identity Document §2.
+//! Parses SPIFFE identifiers and their trust domains: the SPIFFE Identity and Verifiable Identity Document §2.
 
 /// The longest identifier, in bytes (SPIFFE-ID §2.3: implementations "MUST support ... up to 2048 bytes").
 const LONGEST: usize = 2048;

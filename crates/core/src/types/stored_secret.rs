@@ -1,4 +1,4 @@
-//! What is kept of a client's secrets? Digests and ends, compactly: most clients have one secret.
+//! The stored form of a client's secrets: digests and expiry times, compactly, because most clients have one secret.
 
 use super::secret::SecretDigest;
 use super::short_text::ShortText;
@@ -8,11 +8,11 @@ use std::ops::{Deref, DerefMut};
 /// A secret as it is stored.
 #[derive(Clone)]
 pub struct StoredSecret {
-    /// Names the secret towards the operator.
+    /// The name under which the operator sees the secret.
     pub id: ShortText,
     /// Derived from client id and secret by the one way that the secret's own form prescribes.
     pub digest: SecretDigest,
-    /// From when on it is dead.
+    /// When it expires.
     pub expires_at: Option<Timestamp>,
 }
 

@@ -1,8 +1,8 @@
-//! Whom is the token about? `sub`, RFC 7519 §4.1.2.
+//! The subject of a token: `sub`, RFC 7519 §4.1.2.
 
 use serde::{Deserialize, Serialize};
 
-/// A subject: 1 to 255 bytes of text without characters that deceive a reader of logs.
+/// A subject: 1 to 255 bytes of text without characters that are unsafe to display.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Subject(Box<str>);
@@ -25,8 +25,8 @@ impl std::str::FromStr for Subject {
     }
 }
 
-/// Whether a character deceives who reads a line of text: controls, whatever is not seen or turns the line around, and spaces that
-/// are not the space. The general categories Cc and Cf of Unicode 16, spaces, and letters without a shape.
+/// Whether a character is unsafe to display: controls, characters that are invisible or reverse the line, and spaces other than
+/// U+0020. The general categories Cc and Cf of Unicode 16, spaces, and letters without a shape.
 #[must_use]
 pub fn deceives(c: char) -> bool {
     let is_odd_space = c != ' ' && c.is_whitespace();
@@ -52,7 +52,7 @@ fn is_blank(c: char) -> bool {
     ) || matches!(c, '\u{3164}' | '\u{ffa0}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
 }
 
-/// Why a user is not called so by an issuer or a client; as the rest of a sentence about the name.
+/// Why a user cannot have this name at an issuer or a client; as the rest of a sentence about the name.
 pub(crate) const SPACE_AT_AN_END: &str = "a user's name has no space at its beginning or its end, where nothing shows it beside the name without one";
 
 impl Subject {

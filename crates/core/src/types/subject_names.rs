@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SubjectNames {
-    /// Registered before this was asked. They may, as before, and the operator is warned.
+    /// Registered before this setting existed. They may, as before, and the operator is warned.
     #[default]
     Undecided,
     /// They may not: a subject whose name another principal has gets no token.
@@ -47,8 +47,8 @@ impl SubjectNames {
 }
 
 impl Namesake {
-    /// The principal that has the name `sub` besides the subject of `issuer`, or could have it; without an issuer, besides a user
-    /// from an unsecured JWT.
+    /// The principal other than the subject of `issuer` that has the name `sub`, or could have it; without an issuer, the principal other
+    /// than a user from an unsecured JWT.
     ///
     /// `client` is the client that is registered under the name; it is no namesake if the operator says that equal names are one
     /// principal. `issuers` are all trusted ones. A prefix is its issuer's alone: a name that begins with the prefix of another

@@ -1,4 +1,4 @@
-//! For whom may a client act? A glob over `ISSUER|SUBJECT`.
+//! The subjects for whom a client may act, as a glob over `ISSUER|SUBJECT`.
 
 use super::issuer::Issuer;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! What the operator has decided about a subject, whatever its token says.
+//! The operator's decision about a subject, whatever its token says.
 
 use super::subject_names::Namesake;
 use super::time::Timestamp;
@@ -12,6 +12,6 @@ pub struct SubjectStanding {
     pub revoked_before: Option<Timestamp>,
     /// Tokens for every subject of its issuer from before this time were revoked.
     pub issuer_revoked_before: Option<Timestamp>,
-    /// The principal that catalogs would take it for.
+    /// The principal that catalogs would confuse it with.
     pub namesake: Option<Namesake>,
 }

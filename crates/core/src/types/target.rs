@@ -1,4 +1,4 @@
-//! Where will the token be used? `resource` (RFC 8707 §2) and `audience` (RFC 8693 §2.1).
+//! Where a token will be used: `resource` (RFC 8707 §2) and `audience` (RFC 8693 §2.1).
 
 /// One place where a token is to be used, as the client named it.
 #[derive(Clone, Debug, PartialEq, Eq)]

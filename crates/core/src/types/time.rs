@@ -1,4 +1,4 @@
-//! When, and for how long? Seconds as JSON integers: NumericDate, RFC 7519 §2.
+//! Points in time and durations, in seconds as JSON integers: NumericDate, RFC 7519 §2.
 
 use serde::{Deserialize, Serialize};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -106,13 +106,13 @@ impl Lifetime {
     /// No time at all.
     pub const ZERO: Self = Self(0);
 
-    /// So many seconds.
+    /// A duration of this many seconds.
     #[must_use]
     pub const fn from_seconds(seconds: u32) -> Self {
         Self(seconds)
     }
 
-    /// So many hours; 136 years at most.
+    /// A duration of this many hours; at most 136 years.
     #[must_use]
     pub const fn from_hours(hours: u32) -> Self {
         Self(hours.saturating_mul(3600))

@@ -1,4 +1,4 @@
-//! What kind of token is it? Token type identifiers, RFC 8693 §3.
+//! Token type identifiers, RFC 8693 §3.
 
 use super::secret::Secret;
 
@@ -61,9 +61,9 @@ impl std::fmt::Display for TokenType {
 /// A token and the type that was declared for it, which RFC 8693 §2.1 never lets apart.
 #[derive(Clone)]
 pub struct TypedToken {
-    /// The token, not yet looked at.
+    /// The token, not yet parsed.
     pub token: Secret,
-    /// What the client says it is.
+    /// The type that the client declares.
     pub token_type: TokenType,
 }
 

@@ -1,4 +1,4 @@
-//! Whose tokens do we take besides our own, and what are they worth here? RFC 8693 §1.1, RFC 7523 §3, RFC 7521 §4.
+//! The issuers whose tokens are accepted in addition to our own, and the rights of their tokens: RFC 8693 §1.1, RFC 7523 §3, RFC 7521 §4.
 
 use super::algorithm::{Algorithm, Algorithms};
 use super::issuer::Issuer;
@@ -9,26 +9,26 @@ use super::time::Lifetime;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
-/// Another issuer whose tokens the operator has decided to take.
+/// Another issuer whose tokens the operator has decided to accept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrustedIssuer {
     /// Its identifier: `iss` of its tokens, to the byte.
     pub issuer: Issuer,
-    /// A disabled issuer is refused as if it were not on the list, and so is everything that was got with its tokens.
+    /// A disabled issuer is refused as if it were not on the list, and so are all tokens that were obtained with its tokens.
     pub enabled: bool,
-    /// What its tokens are worth.
+    /// The rights of its tokens.
     pub trust: Trust,
 }
 
-/// What the tokens of an issuer are worth; plain values, kept in the store as JSON.
+/// The rights of an issuer's tokens; plain values, kept in the store as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trust {
     /// Where its public keys come from.
     pub keys: KeySource,
-    /// Values of `aud` that are accepted, beside our issuer, our token endpoint, and for an `id_token` the asking client.
+    /// Values of `aud` that are accepted, in addition to our issuer, our token endpoint, and for an `id_token` the requesting client.
     pub audiences: Vec<Box<str>>,
-    /// As what its tokens are accepted; workload identities of clients need none of these.
+    /// The uses for which its tokens are accepted; workload identities of clients need none of these.
     pub accept: Vec<AcceptedAs>,
     /// The algorithms that are accepted; empty for all that its keys have.
     #[serde(default)]
@@ -39,23 +39,23 @@ pub struct Trust {
     pub max_age: Lifetime,
     /// The claim whose value is the subject; `sub`.
     pub subject_claim: Box<str>,
-    /// What `sub` of our tokens has before the subject, so that no other principal has the same name; none.
+    /// The prefix of the subject in `sub` of our tokens, so that no other principal has the same name; `None` for no prefix.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject_prefix: Option<Box<str>>,
     /// Whether its subjects may have the names of other principals.
     #[serde(default)]
     pub subject_names: SubjectNames,
-    /// What every subject of it may have.
+    /// The scope that each of its subjects may have.
     pub scope: Scope,
-    /// What a subject may have besides, by its claims.
+    /// The additional scope that a subject may have by its claims.
     #[serde(default)]
     pub map: Vec<ScopeMapping>,
     /// Whether a session may outlive the subject token that began it, up to the client's session lifetime. Iceberg's
     /// Java clients need it: they renew a user's session for as long as they run.
     #[serde(default)]
     pub outlives_subject: bool,
-    /// Whether the issuer, or the address of its keys, may be an `http` URL of another machine, so that whoever is on the way can replace
-    /// its keys: for trials in containers.
+    /// Whether the issuer, or the address of its keys, may be an `http` URL of another machine, where an attacker on the network path can
+    /// replace its keys: for trials in containers.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub insecure_http: bool,
 }
@@ -64,7 +64,7 @@ pub struct Trust {
 pub const LONGEST_MAX_AGE: Lifetime = Lifetime::from_hours(366 * 24);
 
 impl Trust {
-    /// What an issuer is worth unless somebody decides otherwise: `catalog` for every subject, and no use as a subject.
+    /// The rights of an issuer unless the operator decides otherwise: `catalog` for every subject, and no use as a subject.
     #[must_use]
     pub fn new(keys: KeySource) -> Self {
         Self {
@@ -90,7 +90,7 @@ impl Trust {
         !self.accept.is_empty()
     }
 
-    /// What `sub` of our tokens says of a subject of the issuer.
+    /// The `sub` of our tokens for a subject of the issuer.
     #[must_use]
     pub fn sub_of<'a>(&self, subject: &'a str) -> Cow<'a, str> {
         match &self.subject_prefix {

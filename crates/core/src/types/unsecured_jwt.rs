@@ -1,22 +1,22 @@
-//! Is this an assertion without a signature, as Iceberg's specification allows and Trino sends it? RFC 7519 §6.
+//! Reads an unsecured JWT, as Iceberg's specification allows and Trino sends it: RFC 7519 §6.
 
 use super::claim_fault::{Defect, HeaderFault};
 use super::compact_jws::{FramingFault, Part, object};
 use super::excerpt::Excerpt;
 use serde_json::{Map, Value};
 
-/// The longest that is looked at, in bytes.
+/// The length of the longest that is parsed, in bytes.
 const LONGEST: usize = 4096;
 
-/// A JWT that says of itself that nobody signed it: exactly `alg` `none`, and nothing after the second dot.
+/// An unsecured JWT: exactly `alg` `none`, and an empty signature.
 ///
-/// No credential; at most a statement of whoever is authenticated otherwise (conformance TX-60 to TX-69).
+/// It is no credential, but at most a statement of a client that is authenticated otherwise (conformance TX-60 to TX-69).
 pub(crate) struct UnsecuredJwt {
     payload: Map<String, Value>,
 }
 
 impl UnsecuredJwt {
-    /// Whether the text has no signature, and so can be nothing else. A text with one is never read as unsecured.
+    /// Whether the text has no signature, so that it can only be an unsecured JWT. A text with a signature is never read as unsecured.
     pub(crate) fn is_one(text: &str) -> bool {
         text.ends_with('.') && text.bytes().filter(|b| *b == b'.').count() == 2
     }
@@ -51,7 +51,7 @@ impl UnsecuredJwt {
         Ok(Self { payload: object(Part::Payload, payload)? })
     }
 
-    /// What whoever made it says.
+    /// The claims of the JWT, as its maker states them.
     pub(crate) fn unsigned_payload(&self) -> &Map<String, Value> {
         &self.payload
     }

@@ -1,4 +1,4 @@
-//! Whom may a client assert without a signature? A glob over the bare name of a user; conformance TX-66.
+//! The users that a client may assert without a signature, as a glob over the bare name of a user; conformance TX-66.
 
 use super::subject_pattern::glob;
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct UserPattern(Box<str>);
 
-/// A pattern that names nobody.
+/// The error for a pattern that matches no user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a pattern of users is not empty: alice, team-*, or * for everybody")]
 pub struct UserPatternError;
