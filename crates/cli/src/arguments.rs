@@ -58,7 +58,7 @@ fn command() -> clap::Command {
 /// Parses the arguments of this process, with its variables and the configuration file.
 ///
 /// # Errors
-/// A [`clap::Error`] with what is wrong with the arguments, or with the help or version that they ask for; or mistakes in the
+/// A [`clap::Error`] about the arguments, or with the help or version that they request; or mistakes in the
 /// configuration that leave a required option without a value.
 pub(crate) fn parse() -> anyhow::Result<(Arguments, Configuration)> {
     let mut command = command();

@@ -1,4 +1,4 @@
-//! What time is it? The one place where the command asks, so that everything else is told.
+//! The clock of this machine: the one place where the command reads the time; everything else receives it as an argument.
 
 use anyhow::Context;
 use std::time::{Duration, SystemTime};
@@ -10,7 +10,7 @@ const EARLIEST: i64 = 1_767_225_600;
 /// The present, by the clock of this machine.
 ///
 /// # Errors
-/// If the clock is so wrong that tokens signed by it would help nobody.
+/// If the clock is so wrong that tokens signed by it would be useless.
 pub(crate) fn now() -> anyhow::Result<Timestamp> {
     let now = Timestamp::try_from(SystemTime::now()).context("the clock of this machine is wrong")?;
     anyhow::ensure!(

@@ -4,56 +4,56 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io;
 use tokenberg_actix::{MOST_CONNECTIONS, OPERATIONS_CONNECTIONS};
 
-/// What the store, the log, certificates and the keys of issuers may need at a time.
+/// The descriptors that the store, the log, certificates and fetches of issuers' keys may need at a time.
 const FILES: usize = 96;
 
-/// What each thread needs that serves.
+/// The descriptors that each worker thread needs.
 const PER_WORKER: usize = 8;
 
-/// Fewer connections than this are worth a warning.
+/// The number of connections below which a warning is printed.
 const FEW: usize = 1000;
 
-/// The most of a source, where there are many places.
+/// The maximum number of connections of a source.
 const MOST_OF_A_SOURCE: usize = 4096;
 
-/// The limits of the process, `RLIMIT_NOFILE`. None is no limit.
+/// The limits of the process, `RLIMIT_NOFILE`. `None` is no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Descriptors {
     soft: Option<u64>,
     hard: Option<u64>,
 }
 
-/// How many the process has open, where the system has a directory that says so.
+/// The number of open descriptors of the process, where the system has a directory that lists them.
 pub(crate) fn open() -> Option<u64> {
     let listed = std::fs::read_dir("/proc/self/fd").ok()?.count();
-    // One of them is that of the directory.
+    // One of them belongs to the directory itself.
     u64::try_from(listed.saturating_sub(1)).ok()
 }
 
-/// How many connections fit into so many descriptors.
+/// The number of connections that fit into a number of descriptors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Places {
-    /// How many descriptors there are. None is no limit.
+    /// The number of descriptors. `None` is no limit.
     pub(crate) descriptors: Option<u64>,
-    /// How many connections may be open at a time.
+    /// The maximum number of open connections.
     pub(crate) connections: usize,
-    /// How many of them one source may have, where sources are known.
+    /// The maximum number of connections of one source, where sources are known.
     pub(crate) of_a_source: usize,
 }
 
 impl Descriptors {
-    /// The limits as they are.
+    /// Reads the present limits.
     pub(crate) fn read() -> Self {
         let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
         Self { soft: current, hard: maximum }
     }
 
-    /// How many may be open.
+    /// The maximum number of open descriptors.
     pub(crate) fn limit(self) -> Option<u64> {
         self.soft
     }
 
-    /// Raises the soft limit to the hard one. Returns what the limits are then, and why they are as they were, if the
+    /// Raises the soft limit to the hard one. Returns the resulting limits, and the error if the
     /// system refused.
     pub(crate) fn raised() -> (Self, Option<io::Error>) {
         let as_it_was = Self::read();
@@ -67,16 +67,16 @@ impl Descriptors {
         }
     }
 
-    /// What they are in a server that raises the soft limit.
+    /// The limits in a server that raises the soft limit.
     pub(crate) fn if_raised(self) -> Self {
         Self { soft: self.hard, hard: self.hard }
     }
 
-    /// How many connections fit, beside what else so many threads need.
+    /// The number of connections that fit, besides the descriptors that so many threads need.
     pub(crate) fn places(self, workers: usize) -> Places {
         let others = OPERATIONS_CONNECTIONS + FILES + PER_WORKER * workers;
         let connections = match self.soft.map(|soft| usize::try_from(soft).unwrap_or(usize::MAX)) {
-            // Half of few is for connections all the same: not everything is needed always.
+            // At least half of them is for connections: not all others are needed at all times.
             Some(soft) => soft.saturating_sub(others).max(soft / 2).min(MOST_CONNECTIONS),
             None => MOST_CONNECTIONS,
         };
@@ -86,7 +86,7 @@ impl Descriptors {
 }
 
 impl Places {
-    /// Whether there are so few that it should be known.
+    /// Whether there are so few that a warning is printed.
     pub(crate) fn are_few(self) -> bool {
         self.connections < FEW
     }

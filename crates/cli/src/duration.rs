@@ -4,10 +4,10 @@ use crate::failure::wrong_usage;
 use serde::{Serialize, Serializer};
 use tokenberg_core::{Lifetime, UNITS_OF_TIME};
 
-/// Reads a length of time.
+/// Parses a duration.
 ///
 /// # Errors
-/// A sentence that shows how it is written.
+/// A sentence that shows the expected form.
 pub(crate) fn parse(text: &str) -> Result<Lifetime, String> {
     let wrong = || "expected a duration, such as 2s, 15m, 1h, 7d or 1h30m".to_owned();
     let mut total: u64 = 0;
@@ -20,7 +20,7 @@ pub(crate) fn parse(text: &str) -> Result<Lifetime, String> {
             continue;
         }
         let (_, seconds) = UNITS_OF_TIME.into_iter().find(|(unit, _)| *unit == c).ok_or_else(wrong)?;
-        // From large to small and each once, so that `1m1h` is taken for the slip that it is.
+        // Units have to be in descending order without repetition, so that the typo `1m1h` is refused.
         if seconds >= smallest {
             return Err(wrong());
         }
@@ -34,12 +34,12 @@ pub(crate) fn parse(text: &str) -> Result<Lifetime, String> {
     u32::try_from(total).map(Lifetime::from_seconds).map_err(|_| wrong())
 }
 
-/// Writes it as it is read: the largest units first, none that is zero.
+/// Formats the duration as it is parsed: the largest units first, without units that are zero.
 pub(crate) fn written(lifetime: Lifetime) -> String {
     lifetime.to_string()
 }
 
-/// Parses a length of time of at least so many seconds.
+/// Parses a duration of at least so many seconds.
 pub(crate) fn at_least(
     seconds: u32,
 ) -> impl Fn(&str) -> Result<Lifetime, String> + Clone + Send + Sync + 'static {
@@ -50,7 +50,7 @@ pub(crate) fn at_least(
     }
 }
 
-/// Serializes a length of time as it is read.
+/// Serializes a duration in the form in which it is parsed.
 pub(crate) fn serialize<'a, L, S: Serializer>(lifetime: &'a L, serializer: S) -> Result<S::Ok, S::Error>
 where
     &'a L: Into<Option<&'a Lifetime>>,
@@ -59,7 +59,7 @@ where
     lifetime.map(|lifetime| written(*lifetime)).serialize(serializer)
 }
 
-/// Refuses what is nothing, or too long.
+/// Refuses a duration that is zero or too long.
 ///
 /// # Errors
 /// Wrong usage of the flag.

@@ -5,12 +5,12 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// What was asked for contradicts itself or misses something; the exit code is 2, as for a flag that does not exist.
+/// The arguments contradict each other or are incomplete; the exit code is 2, as for a flag that does not exist.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct WrongUsage(pub(crate) String);
 
-/// Everything that is wrong with the configuration, a sentence each.
+/// All mistakes in the configuration, a sentence each.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Mistakes {
     sentences: Vec<String>,
@@ -18,7 +18,7 @@ pub(crate) struct Mistakes {
 }
 
 impl Mistakes {
-    /// Adds a mistake in a file, or one that the machine has: exit code 1.
+    /// Adds a mistake in a file, or a fault of the machine: exit code 1.
     pub(crate) fn add(&mut self, sentence: impl Into<String>) {
         self.sentences.push(sentence.into());
     }
@@ -29,7 +29,7 @@ impl Mistakes {
         self.add(sentence);
     }
 
-    /// Whether there is none.
+    /// Whether there are no mistakes.
     pub(crate) fn is_empty(&self) -> bool {
         self.sentences.is_empty()
     }
@@ -42,7 +42,7 @@ impl Mistakes {
     /// An error, if there is a mistake.
     ///
     /// # Errors
-    /// All of them.
+    /// All mistakes.
     pub(crate) fn into_result(self) -> Result<(), Self> {
         if self.is_empty() { Ok(()) } else { Err(self) }
     }
@@ -56,7 +56,7 @@ impl std::fmt::Display for Mistakes {
 
 impl Error for Mistakes {}
 
-/// It was refused, and standard error or standard output says already why.
+/// The request was refused, and the reason has already been printed to standard error or standard output.
 #[derive(Debug, thiserror::Error)]
 #[error("refused")]
 pub(crate) struct AlreadySaid;
@@ -82,29 +82,29 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     if error.downcast_ref::<WrongUsage>().is_some() { ExitCode::from(2) } else { ExitCode::FAILURE }
 }
 
-/// Prints what clap has to say: help and version on standard output with 0, everything else on standard error with 2.
+/// Prints the message of clap: help and version on standard output with 0, everything else on standard error with 2.
 fn wrong_arguments(error: &clap::Error) -> ExitCode {
     // If the stream is closed, there is no reader.
     let _ = error.print();
     if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
 }
 
-/// A warning, which changes no exit code.
+/// Prints a warning, which changes no exit code.
 pub(crate) fn warn(sentence: &str) {
     say(&format!("warning: {sentence}"));
 }
 
-/// Something worth knowing that is no result.
+/// Prints a note: useful information that is not a result.
 pub(crate) fn note(sentence: &str) {
     say(&format!("note: {sentence}"));
 }
 
 fn say(line: &str) {
-    // There is nowhere left to tell that standard error is closed.
+    // There is no place left to report that standard error is closed.
     let _ = writeln!(io::stderr(), "{}", without_controls(line));
 }
 
-/// `tokenberg client list | head -1` is no failure that anybody wants to read about.
+/// Whether the error is a broken pipe, as in `tokenberg client list | head -1`, which is not worth a message.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let of_io = |cause: &(dyn Error + 'static)| {
         cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)

@@ -9,13 +9,13 @@ use std::path::Path;
 use tokenberg_core::Secret;
 use zeroize::Zeroizing;
 
-/// More than any secret, token, form or key file has.
+/// The size limit of a secret, token, form or key file, in bytes.
 const LARGEST: u64 = 1024 * 1024;
 
 /// The bytes of a file; `-` is standard input.
 ///
 /// # Errors
-/// If it cannot be read or is larger than one megabyte; the error names the file, never what is in it.
+/// If the file cannot be read or is larger than one megabyte; the error names the file, never its content.
 pub(crate) fn bytes(path: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     if path.as_os_str() == OsStr::new("-") {
         return read(io::stdin().lock()).context("standard input cannot be read");
@@ -31,14 +31,14 @@ fn read(from: impl Read) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     Ok(bytes)
 }
 
-/// The mode of a file of a key that others may use; nothing for `-`, and for a file that cannot be found.
+/// The mode of a key file that other users can access; `None` for `-`, and for a file that cannot be found.
 pub(crate) fn open_to_others(path: &Path) -> Option<u32> {
     let is_file = path.as_os_str() != OsStr::new("-");
     let about = is_file.then(|| std::fs::metadata(path).ok()).flatten()?;
     tokenberg_store::open_to_others(&about)
 }
 
-/// The text without one line end, `\n` or `\r\n`: editors and `echo` write one that is no part of a secret.
+/// The text without one line end, `\n` or `\r\n`: editors and `echo` append one that does not belong to the secret.
 pub(crate) fn without_line_end(text: &str) -> &str {
     text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line))
 }
@@ -46,7 +46,7 @@ pub(crate) fn without_line_end(text: &str) -> &str {
 /// Reads an argument whose variable may be filled from a secret as well, without one line end.
 ///
 /// # Errors
-/// None; it has the signature that clap asks for.
+/// None; clap requires this signature.
 pub(crate) fn line<T: for<'text> From<&'text str>>(text: &str) -> Result<T, Infallible> {
     Ok(without_line_end(text).into())
 }
@@ -54,7 +54,7 @@ pub(crate) fn line<T: for<'text> From<&'text str>>(text: &str) -> Result<T, Infa
 /// The content as a secret, without one line end.
 ///
 /// # Errors
-/// If it cannot be read, or is not text.
+/// If the file cannot be read, or is not text.
 pub(crate) fn secret(path: &Path) -> anyhow::Result<Secret> {
     let bytes = bytes(path)?;
     let text =
@@ -65,7 +65,7 @@ pub(crate) fn secret(path: &Path) -> anyhow::Result<Secret> {
 /// The content as a token: without whitespace around it, since no token has any.
 ///
 /// # Errors
-/// If it cannot be read, is not text, or is empty.
+/// If the file cannot be read, is not text, or is empty.
 pub(crate) fn token(path: &Path) -> anyhow::Result<Secret> {
     let bytes = bytes(path)?;
     let text =
@@ -85,12 +85,12 @@ pub(crate) enum SecretVariable {
     Key,
     /// The credential of the first client of a new store.
     BootstrapCredential,
-    /// The secret of the client that `tokenberg token` is.
+    /// The client secret of `tokenberg token`.
     ClientSecret,
 }
 
 impl SecretVariable {
-    /// All of them.
+    /// All secret variables.
     pub(crate) const ALL: [Self; 3] = [Self::Key, Self::BootstrapCredential, Self::ClientSecret];
 
     /// The name of the variable.
@@ -105,11 +105,11 @@ impl SecretVariable {
     /// The value without one line end; an empty one counts as absent.
     ///
     /// # Errors
-    /// If it is not text; the error names the variable only.
+    /// If the value is not text; the error names the variable only.
     pub(crate) fn read(self) -> anyhow::Result<Option<Secret>> {
         match std::env::var(self.name()) {
             Ok(mut text) => {
-                // In place, so that no copy of the secret stays behind in memory.
+                // Truncated in place, so that no copy of the secret stays in memory.
                 text.truncate(without_line_end(&text).len());
                 Ok((!text.is_empty()).then(|| Secret::new(text)))
             }

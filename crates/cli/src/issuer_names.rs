@@ -14,11 +14,11 @@ struct Named<'a> {
     suggestion: String,
 }
 
-/// The most clients of which a warning has the names.
+/// The maximum number of clients that a warning names.
 pub(crate) const MOST_CLIENTS: usize = 3;
 
 impl<'a> Names<'a> {
-    /// Of issuers in the order in which they were registered.
+    /// The names of issuers in the order in which they were registered.
     pub(crate) fn new(issuers: impl IntoIterator<Item = &'a TrustedIssuer>) -> Self {
         let issuers: Vec<&TrustedIssuer> = issuers.into_iter().collect();
         let mut names: Vec<Named<'_>> = Vec::with_capacity(issuers.len());
@@ -34,14 +34,14 @@ impl<'a> Names<'a> {
         Self(names)
     }
 
-    /// Of issuers as the store lists them.
+    /// The names of issuers as the store lists them.
     pub(crate) fn of_records(records: &'a [IssuerRecord]) -> Self {
         let mut records: Vec<&IssuerRecord> = records.iter().collect();
         records.sort_by_key(|record| (record.created_at, record.trusted.issuer.as_str()));
         Self::new(records.into_iter().map(|record| &record.trusted))
     }
 
-    /// A prefix that an issuer could have which is not among these.
+    /// A prefix for the issuer that is not among these.
     pub(crate) fn free_prefix(&self, issuer: &Issuer) -> String {
         let taken = |prefix: &str| {
             self.0.iter().any(|named| named.prefix().is_some_and(|other| prefixes_overlap(prefix, other)))
@@ -63,8 +63,8 @@ impl<'a> Names<'a> {
         trust.subject_prefix.as_deref().filter(|_| trust.names_subjects())
     }
 
-    /// Issuers of an earlier version about whose names the operator has to decide, each with what there is to decide: their users may
-    /// have the names of others, or get no token because their prefix overlaps with another one.
+    /// Issuers of an earlier version about whose users' names the operator has to decide, each with the open decision: their users may
+    /// have the names of others, or receive no token because their prefix overlaps with another one.
     pub(crate) fn open(&self) -> impl Iterator<Item = (&Issuer, String)> {
         let of_prefixes = (0..self.0.len()).flat_map(|at| {
             let issuer = self.0[at].issuer();
@@ -77,7 +77,7 @@ impl<'a> Names<'a> {
         self.enabled().filter(|named| named.is_undecided()).map(|named| (named.issuer(), named.decide()))
     }
 
-    /// What is to be said while the issuer is added or changed: of its users and those of all other enabled ones.
+    /// The warnings while the issuer is added or changed, about its users and those of all other enabled issuers.
     pub(crate) fn of_issuer(&self, issuer: &Issuer) -> Vec<String> {
         let Some(at) = self.0.iter().position(|named| named.issuer() == issuer) else { return Vec::new() };
         let others = |other: &usize| *other != at && self.0[*other].trusted.enabled;
@@ -87,7 +87,7 @@ impl<'a> Names<'a> {
         undecided.into_iter().chain(self.alike(at, &others)).chain(overlaps).collect()
     }
 
-    /// The note of an issuer without a prefix that is new: which of its users get no token, and what can be decided.
+    /// The note about a new issuer without a prefix: which of its users get no token, and what can be decided.
     pub(crate) fn without_prefix(&self, issuer: &Issuer) -> Option<String> {
         let named = self.find(issuer)?;
         let trust = &named.trusted.trust;
@@ -105,7 +105,7 @@ impl<'a> Names<'a> {
         })
     }
 
-    /// Clients whose names users of the issuer would have by its prefix; of more than three, the first three.
+    /// The clients whose names users of the issuer would have by its prefix; of more than three, the first three.
     pub(crate) fn clients_in_prefix<'c>(
         &self,
         issuer: &Issuer,
@@ -130,13 +130,13 @@ impl<'a> Names<'a> {
         })
     }
 
-    /// What is to be said while a client is registered under the name: which users could be named so.
+    /// The warnings while a client is registered under the name: which users could have the same name.
     pub(crate) fn of_client(&self, id: &ClientId) -> Vec<String> {
         let could = |named: &&Named<'_>| named.trusted.trust.could_name(id.as_str());
         self.enabled().filter(could).map(|named| named.and_client(id)).collect()
     }
 
-    /// Everything that is to be said of the names as they are now.
+    /// All warnings about the names as they are now.
     pub(crate) fn all<'c>(&self, clients: impl Iterator<Item = &'c ClientId> + Clone) -> Vec<String> {
         let mut all: Vec<String> = self.open().map(|(_, sentence)| sentence).collect();
         for (at, named) in self.0.iter().enumerate().filter(|(_, named)| named.trusted.enabled) {
@@ -196,7 +196,7 @@ impl Named<'_> {
         }
     }
 
-    /// The command that changes the issuer so.
+    /// The command that changes the issuer with these options.
     fn command(&self, options: &str) -> String {
         format!("tokenberg issuer change {} {options}", quoted(self.issuer().as_str()))
     }
@@ -257,7 +257,7 @@ impl Named<'_> {
     }
 }
 
-/// What comes of two prefixes that overlap, which only an earlier version registered: a name that both could give is given by neither.
+/// The effect of two overlapping prefixes, which only an earlier version registered: a name that both could give is given by neither.
 fn overlapping(named: &Named<'_>, other: &Named<'_>) -> String {
     let (mine, theirs) = (named.prefix().unwrap_or_default(), other.prefix().unwrap_or_default());
     if mine == theirs {

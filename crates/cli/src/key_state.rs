@@ -2,7 +2,7 @@
 
 use tokenberg_core::{KeyMaterial, KeyState, Timestamp};
 
-/// `published` before it signs, `signing`, `retired` while it only verifies, and `over` when it does nothing any more.
+/// The state of the key: `published` before it signs, `signing`, `retired` while it only verifies, and `over` when it is unused.
 pub(crate) fn state(key: &KeyMaterial, keys: &[KeyMaterial], now: Timestamp) -> &'static str {
     KeyState::of(key.times(), keys.iter().map(KeyMaterial::times), now).as_str()
 }

@@ -6,15 +6,15 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-/// How many such lines a minute there may be.
+/// The maximum number of such lines per minute.
 const MOST: u32 = 60;
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Drops events of these targets that are more than [`MOST`] a minute, and says how many they were.
+/// Drops events of these targets above [`MOST`] a minute, and logs the number of dropped events.
 #[derive(Default)]
 pub(crate) struct LogFloods(Mutex<Lines>);
 
-/// Whether a stranger decides how often events of the target happen. What is decided about requests is bounded where it is decided.
+/// Whether strangers can cause any number of events of the target. Events about requests are bounded where requests are decided.
 fn is_bounded(target: &str) -> bool {
     target.starts_with("actix") || target == "tokenberg_actix::guard"
 }
@@ -27,11 +27,11 @@ struct Lines {
     left_out: u64,
 }
 
-/// What is done about an event.
+/// What to do with an event.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     Write,
-    /// It is the first of a minute, and so many were dropped in the minute before.
+    /// Write it, and the number of events that were dropped in the minute before.
     WriteAfter(u64),
     Drop,
 }

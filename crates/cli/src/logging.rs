@@ -32,7 +32,7 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// Changes what is logged while the process runs.
+/// Changes the filter of the log while the process runs.
 #[derive(Clone)]
 pub(crate) struct LogFilter {
     filter: reload::Handle<EnvFilter, Registry>,
@@ -41,7 +41,7 @@ pub(crate) struct LogFilter {
 }
 
 impl LogFilter {
-    /// Logs by another filter from now on.
+    /// Replaces the filter.
     ///
     /// # Errors
     /// If logging has ended.
@@ -51,7 +51,7 @@ impl LogFilter {
         Ok(self.filter.reload(filter)?)
     }
 
-    /// Sends what waits to be sent elsewhere.
+    /// Sends the spans that are still queued.
     pub(crate) fn end(&self) {
         #[cfg(feature = "otlp")]
         self.traces.iter().for_each(crate::traces::Traces::end);
@@ -61,7 +61,7 @@ impl LogFilter {
 /// Parses a filter, and returns its text.
 ///
 /// # Errors
-/// If it is none.
+/// If the filter is invalid.
 pub(crate) fn filter(text: &str) -> Result<String, String> {
     let wrong =
         |error| format!("expected a filter, such as `info` or `warn,tokenberg::audit=info` ({error})");
@@ -71,23 +71,23 @@ pub(crate) fn filter(text: &str) -> Result<String, String> {
 /// The filter of a server.
 ///
 /// # Errors
-/// If it is none.
+/// If the filter is invalid.
 pub(crate) fn of_server(filter: &str) -> anyhow::Result<EnvFilter> {
     Ok(EnvFilter::try_new(filter)?)
 }
 
-/// Begins to log for a server.
+/// Starts the log of a server.
 ///
 /// # Errors
-/// If the filter is none, or logging has begun already.
+/// If the filter is invalid, or the log has been started already.
 pub(crate) fn start_for_server(filter: &str, format: LogFormat) -> anyhow::Result<LogFilter> {
     start(of_server(filter)?, format, true)
 }
 
-/// Begins to log for any other command: errors, unless TOKENBERG_LOG or RUST_LOG is a filter. A wrong filter is warned of.
+/// Starts the log of any other command: errors, unless TOKENBERG_LOG or RUST_LOG is a filter. An invalid filter causes a warning.
 ///
 /// # Errors
-/// If logging has begun already.
+/// If the log has been started already.
 pub(crate) fn start_for_command() -> anyhow::Result<()> {
     let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let filter = ["TOKENBERG_LOG", "RUST_LOG"].into_iter().find(is_set).and_then(|name| {
@@ -119,7 +119,7 @@ fn start(filter: EnvFilter, format: LogFormat, is_server: bool) -> anyhow::Resul
         LogFormat::Text => lines.fmt_fields(PlainFields).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_writer(|| JsonLines).boxed(),
     };
-    // In the lines, a span would say again what each of them says.
+    // In the lines, a span would repeat what each of them contains.
     #[cfg(feature = "otlp")]
     let lines = lines.with_filter(filter_fn(|about| about.target() != tokenberg_actix::SPANS));
     let subscriber = Registry::default().with(filter).with(LogFloods::default()).with(lines);
@@ -133,7 +133,7 @@ fn start(filter: EnvFilter, format: LogFormat, is_server: bool) -> anyhow::Resul
     })
 }
 
-/// Writes lines of JSON in which no character of any text can steer a terminal.
+/// Writes lines of JSON in which no character of any text can control a terminal.
 struct JsonLines;
 
 impl io::Write for JsonLines {
@@ -150,7 +150,7 @@ impl io::Write for JsonLines {
     }
 }
 
-/// Says when a line was written, as in `2026-07-30T12:00:00.000001Z`. The day and the time of it are worked out once a second.
+/// Writes the time of a line, as in `2026-07-30T12:00:00.000001Z`. Its date and time are formatted once a second.
 struct Clock;
 
 impl FormatTime for Clock {
@@ -178,8 +178,8 @@ impl FormatTime for Clock {
     }
 }
 
-/// Writes what a line says and its fields: as the layer would, at a third of the cost, because there are no colours in a file
-/// and most texts have nothing to be escaped.
+/// Writes the message and the fields of a line: as the layer would, at a third of the cost, because there are no colors in a file
+/// and most texts need no escaping.
 struct PlainFields;
 
 impl<'w> FormatFields<'w> for PlainFields {
@@ -230,12 +230,12 @@ impl Visit for PlainLine<'_> {
     }
 }
 
-/// Whether all of it is printable ASCII. Looking at all of it, wherever the first other is, takes many bytes at a time.
+/// Whether the text is all printable ASCII. Checking all bytes, without an early exit, processes many bytes at a time.
 fn is_plain(text: &str) -> bool {
     text.bytes().fold(true, |plain, b| plain & (b' '..=b'~').contains(&b))
 }
 
-/// Keeps control characters of any text from ending a line or steering a terminal.
+/// Keeps control characters of any text from ending a line or controlling a terminal.
 struct OneLine<'a, 'b>(&'a mut Writer<'b>);
 
 impl Write for OneLine<'_, '_> {
@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn se_05_a_text_is_written_alike_whether_it_has_to_be_escaped_or_not() {
-        /// Writes all that it is told into one text.
+        /// A writer that collects everything written to it in one text.
         #[derive(Clone, Default)]
         struct Lines(Arc<Mutex<String>>);
         impl io::Write for Lines {

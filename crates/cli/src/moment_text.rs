@@ -1,4 +1,4 @@
-//! When, for people? RFC 3339 in UTC, and how far away that is.
+//! Times in text for people: RFC 3339 in UTC, and the distance from now.
 
 use crate::duration;
 use tokenberg_core::{Lifetime, Timestamp};
@@ -15,7 +15,7 @@ pub(crate) fn with_distance(time: Timestamp, now: Timestamp) -> String {
 
 fn distance(time: Timestamp, now: Timestamp) -> String {
     let rounded = |lifetime: Lifetime| {
-        // Seconds are of no interest where days are told.
+        // Seconds are omitted where the text has days.
         let seconds = lifetime.as_seconds();
         let grain = if seconds >= 86_400 { 3600 } else { 1 };
         Lifetime::from_seconds(seconds / grain * grain)
@@ -27,10 +27,10 @@ fn distance(time: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// Reads a time: RFC 3339 (`2026-11-21T21:58:00Z`), `now`, or a length of time from now on (`+15m`).
+/// Parses a time: RFC 3339 (`2026-11-21T21:58:00Z`), `now`, or a duration from now on (`+15m`).
 ///
 /// # Errors
-/// A sentence that shows how it is written.
+/// A sentence that shows the expected form.
 pub(crate) fn parse(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     let wrong = || format!("{text:?} is no time; write 2026-11-21T21:58:00Z, now, or +15m");
     if text == "now" {

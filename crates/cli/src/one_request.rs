@@ -37,7 +37,7 @@ pub(crate) struct OneRequest {
     issuer_access: IssuerAccess,
 }
 
-/// What was sent.
+/// The request that was read.
 pub(crate) struct Sent {
     authorization: Option<Secret>,
     dpop: Option<Secret>,
@@ -48,22 +48,22 @@ impl OneRequest {
     /// Reads the request: its headers from files, its body from standard input.
     ///
     /// # Errors
-    /// If something cannot be read.
+    /// If a file or standard input cannot be read.
     pub(crate) fn read(&self) -> anyhow::Result<Sent> {
         let header = |file: &Option<PathBuf>| file.as_deref().map(input::secret).transpose();
         let (authorization, dpop) = (header(&self.authorization_file)?, header(&self.dpop_file)?);
         let mut body = input::bytes(Path::new("-"))?;
-        // What a shell or an editor puts at the end of a line is no part of a form.
+        // A line end that a shell or an editor appends is not part of the form.
         if body.last() == Some(&b'\n') {
             body.pop();
         }
         Ok(Sent { authorization, dpop, body })
     }
 
-    /// Opens the store and goes on with what it answers at `now`.
+    /// Opens the store and calls `decide` with its state at `now`.
     ///
     /// # Errors
-    /// If the store cannot be read, or `decide` says so.
+    /// If the store cannot be read, or `decide` fails.
     pub(crate) fn answered<T>(
         &self,
         common: &Common,
@@ -90,7 +90,7 @@ impl OneRequest {
 }
 
 impl Sent {
-    /// Goes on with the request.
+    /// Calls `decide` with the request.
     pub(crate) fn as_request<T>(&self, decide: impl FnOnce(&Request<'_>) -> T) -> T {
         let (authorization, dpop) = (values(self.authorization.as_ref()), values(self.dpop.as_ref()));
         let body = &*self.body;
@@ -105,7 +105,7 @@ fn values(header: Option<&Secret>) -> Vec<&[u8]> {
 /// Random bits for the identifier of a token.
 ///
 /// # Errors
-/// If the operating system has none.
+/// If the operating system provides none.
 pub(crate) fn entropy() -> anyhow::Result<Entropy> {
     let mut bits = [0; 16];
     SystemRandom::new()

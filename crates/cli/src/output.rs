@@ -1,11 +1,11 @@
-//! What does standard output get? One JSON value, or text for people; never both.
+//! Standard output: one JSON value, or text for people; never both.
 
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use tokenberg_core::deceives;
 
-/// How results are told.
+/// The format of results.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output {
     /// Whether `--json` was given.
@@ -29,7 +29,7 @@ impl Output {
     }
 }
 
-/// Writes to standard output and waits until it is out.
+/// Writes to standard output and flushes it.
 ///
 /// # Errors
 /// If standard output is closed.
@@ -39,12 +39,12 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// The value as indented JSON in which no character can steer a terminal.
+/// The value as indented JSON in which no character can control a terminal.
 pub(crate) fn escaped(value: &Value) -> String {
     in_sight(&format!("{value:#}"))
 }
 
-/// The same JSON without characters that can steer a terminal; what ends a line stays.
+/// The same JSON without characters that can control a terminal; line ends stay.
 pub(crate) fn in_sight(json: &str) -> String {
     let mut text = String::with_capacity(json.len() + 1);
     for c in json.chars() {
@@ -61,7 +61,7 @@ pub(crate) fn in_sight(json: &str) -> String {
     text
 }
 
-/// What a file or a server sent must not steer the terminal.
+/// The text without characters by which a file or a server could control the terminal.
 pub(crate) fn without_controls(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for c in text.chars() {
@@ -74,7 +74,7 @@ pub(crate) fn without_controls(text: &str) -> String {
     clean
 }
 
-/// The same, with ends of lines escaped, too: for a name within a line.
+/// The same, with line ends escaped, too: for a name within a line.
 pub(crate) fn on_one_line(text: &str) -> String {
     without_controls(&text.replace('\n', "\\n"))
 }
@@ -95,7 +95,7 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
     text
 }
 
-/// Names and values, one a line; what has no value is left out.
+/// Names and values, one a line; names without a value are omitted.
 pub(crate) fn facts(facts: &[(&str, String)]) -> String {
     let rows = facts.iter().filter(|(_, value)| !value.is_empty());
     table(&rows.map(|(name, value)| vec![(*name).to_owned(), value.clone()]).collect::<Vec<_>>())

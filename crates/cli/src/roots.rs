@@ -1,4 +1,4 @@
-//! Whose certificates do we believe? Those of the web, or only those of a file: for a company's or a cluster's own authority.
+//! The trusted root certificates: the public roots, or only those of a file, for the authority of a company or a cluster.
 
 use crate::input;
 use anyhow::Context;
@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use ureq::tls::{Certificate, PemItem, RootCerts};
 
-/// The certificates of the web, or only those of the file `ca`.
+/// The public roots, or only the certificates of the file `ca`.
 ///
 /// # Errors
 /// If the file holds no certificate.

@@ -53,18 +53,18 @@ impl StoreLocation {
         }
     }
 
-    /// Opens the store, which must be there.
+    /// Opens the store, which must exist.
     ///
     /// # Errors
-    /// What the store says.
+    /// The error of the store.
     pub(crate) async fn open_existing(self) -> anyhow::Result<Store> {
         Ok(Store::open_existing(&self.url, self.key).await?.changed_by(&operator()))
     }
 
-    /// Opens the store, and makes it if it is not there.
+    /// Opens the store, and creates it if it does not exist.
     ///
     /// # Errors
-    /// What the store says.
+    /// The error of the store.
     pub(crate) async fn open_or_make(self) -> anyhow::Result<Store> {
         if self.url.path().is_some_and(|path| !path.exists()) {
             note(&format!("there was no store yet; {} is a new one", self.url));
@@ -91,7 +91,7 @@ fn user_number() -> Option<String> {
     None
 }
 
-/// Secrets have no place in arguments, which everybody on the machine can read (conformance SE-05).
+/// Warns of secrets in arguments, which every user of the machine can read (conformance SE-05).
 fn warn_of_secret_argument() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     let shows_password = |argument: String| {
@@ -112,10 +112,10 @@ fn warn_of_secret_argument() {
     }
 }
 
-/// Runs a command that waits for the store, on a runtime of its own.
+/// Runs a command that waits for the store, on its own runtime.
 ///
 /// # Errors
-/// What the command says.
+/// The error of the command.
 pub(crate) fn wait_for<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     runtime()?.block_on(command)
 }
@@ -123,7 +123,7 @@ pub(crate) fn wait_for<T>(command: impl Future<Output = anyhow::Result<T>>) -> a
 /// A runtime on the calling thread.
 ///
 /// # Errors
-/// If the operating system gives none.
+/// If the operating system cannot create it.
 pub(crate) fn runtime() -> std::io::Result<Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }

@@ -1,6 +1,6 @@
-//! Where do spans go? To a collector of OpenTelemetry, by OTLP over HTTP, in builds with the feature `otlp`.
+//! Sends spans to a collector of OpenTelemetry, by OTLP over HTTP, in builds with the feature `otlp`.
 //!
-//! A span says when a request was answered, and how; nothing of what was sent with it.
+//! A span records when a request was answered, and how; it holds no content of the request.
 
 use anyhow::Context;
 use opentelemetry::trace::TracerProvider;
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Whoever sets one of these wants spans; they are the specification's, as are all others that begin so.
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 
-/// What sends spans, until it is told to end.
+/// Sends spans until it is shut down.
 #[derive(Clone)]
 pub(crate) struct Traces(SdkTracerProvider);
 
@@ -60,7 +60,7 @@ impl Traces {
             .boxed()
     }
 
-    /// Sends what is left.
+    /// Sends the remaining spans.
     pub(crate) fn end(&self) {
         if let Err(error) = self.0.shutdown() {
             tracing::warn!(%error, "the last spans could not be sent");

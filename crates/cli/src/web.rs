@@ -1,4 +1,4 @@
-//! How is a server asked? Blocking HTTP that follows no redirect and sends no secret over an open line: conformance HT-21.
+//! Blocking HTTP to a server, which follows no redirect and sends no secret over plain http: conformance HT-21.
 
 use crate::roots;
 use anyhow::Context;
@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 /// How long a server may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A server to ask.
+/// A server to send requests to.
 pub(crate) struct Web {
     agent: ureq::Agent,
     insecure_http: bool,
@@ -28,8 +28,8 @@ pub(crate) struct Answer {
 }
 
 impl Web {
-    /// Trusts the certificates of the web, or only those of the file `ca`; plain http is for this machine only unless
-    /// `insecure_http` says otherwise.
+    /// Trusts the public roots, or only the certificates of the file `ca`; plain http is for this machine only unless
+    /// `insecure_http` allows more.
     ///
     /// # Errors
     /// If the file holds no certificate.

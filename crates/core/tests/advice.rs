@@ -1,6 +1,6 @@
-//! Does a refusal name the rule that decided, and is the request granted once its advice is followed? SE-06 of the conformance list.
+//! A refusal names the deciding rule, and the request is granted once its advice is followed: SE-06 of the conformance list.
 //!
-//! What `tokenberg explain` advises as a command is run as it was printed by the tests of the command line, `advising.rs` there.
+//! The tests of the command line run the commands that `tokenberg explain` advises as they are printed, in `advising.rs` there.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops")]
 
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ fn world() -> (World, ForeignKey) {
     (world, key)
 }
 
-/// Reason and advice of a request; fails if it would be granted.
+/// The reason and the advice of a refusal; fails if the request is granted.
 fn refused(world: &World, ask: &Ask) -> (String, String) {
     let verdict = world.explain(ask).verdict;
     let Verdict::Refused(refusing) = verdict else { panic!("{verdict:?}") };
@@ -91,7 +91,7 @@ fn se_06_each_rule_has_a_reason_of_its_own_with_the_claim_and_its_value() {
         let (found, _) = refused(&world, &ask);
         assert!(found.contains(reason), "{reason} is not in: {found}");
     }
-    // A key that is published and cannot be used.
+    // A published key that is unusable.
     let mut jwks: Value = serde_json::from_str(&key.jwks()).unwrap();
     jwks["keys"][0]["use"] = "enc".into();
     world.issuers[0].trust.keys = KeySource::Jwks(jwks.to_string().into());
@@ -163,7 +163,7 @@ fn se_06_what_the_client_is_advised_to_send_is_granted() {
         assert_eq!(world.check(ask).code()[..1], *"4", "{reason}");
         assert_eq!(world.check(repaired).code(), "200", "{found}");
     }
-    // What was used before: with another `jti`.
+    // A single-use identifier was used before: with another `jti` the request is granted.
     for (again, advice, repaired) in [
         (own(json!({})), "sign a new assertion, with another jti", own(json!({"jti": "2"}))),
         (
@@ -196,7 +196,7 @@ fn se_06_what_ended_a_session_is_what_its_advice_changes() {
     assert_eq!(lifetime, "1h11m40s", "an hour more than has passed: {advice}");
     world.change("c1", |c1| c1.rights_mut().session_lifetime = Lifetime::from_seconds(4300));
     assert_eq!(world.check(renewal).code(), "200");
-    // It ends with the token of the user, whom its issuer's users do not outlive.
+    // It ends with the token of the user, which the sessions of its issuer's users do not outlive.
     world.change("c1", |c1| c1.rights_mut().session_lifetime = Lifetime::from_hours(12));
     let sign_in = |now: i64| key.sign(&alice(&json!({"iat": now - 3600, "exp": now - 10})));
     let ask = by_c1(Ask::exchange_of(&sign_in(world.now.as_seconds()), TokenType::IdToken));

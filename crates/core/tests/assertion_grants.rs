@@ -1,4 +1,4 @@
-//! When is an assertion a grant? RFC 7523 §2.1 and §3.1; conformance GB.
+//! Assertions as grants: RFC 7523 §2.1 and §3.1; conformance GB.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::{Value, json};
@@ -129,11 +129,11 @@ fn gb_03_the_client_proves_itself_first() {
 fn gb_06_with_an_identifier_it_is_good_once() {
     let (mut world, key) = world();
     let once = key.sign(&claims(&json!({"jti": "1"})));
-    // What is refused for another reason burns nothing.
+    // A request that is refused for another reason does not use up the assertion.
     assert_eq!(world.check(ask(&once).with("scope", "ns:write")).code(), "400 invalid_scope");
     assert_eq!(world.check(ask(&once)).code(), "200");
     assert_eq!(world.check(ask(&once)).code(), NO);
-    // Another issuer's is another one.
+    // The same identifier of another issuer is another one.
     let second = ForeignKey::new(Some("q1"));
     let mut other = trusted("https://other.test", &second);
     other.trust.accept = vec![AcceptedAs::JwtBearer];

@@ -1,4 +1,4 @@
-//! What does an attacker gain with one token, or with one issuer? Nothing beyond what that token or issuer may do.
+//! An attacker with one token or one issuer gains nothing beyond what that token or issuer may do.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops")]
 
 use base64::Engine;
@@ -15,7 +15,7 @@ use tokenberg_testkit::{
 const P: &str = "https://idp.test";
 const Q: &str = "https://evil.test";
 
-/// Everything that the fixture has: a good issuer `P`, another trusted one `Q`, clients by secret, by key and by workload identity.
+/// The whole fixture: a valid issuer `P`, another trusted one `Q`, clients by secret, by key and by workload identity.
 fn world() -> (World, ForeignKey, ForeignKey) {
     let (mut world, p, q) = (World::new(), ForeignKey::new(Some("k1")), ForeignKey::new(Some("k1")));
     world.issuers = vec![trusted(P, &p), trusted(Q, &q)];
@@ -55,7 +55,7 @@ fn unsecured(claims: &Value) -> String {
     format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), URL_SAFE_NO_PAD.encode(claims.to_string()))
 }
 
-/// Plays each case, and looks at whatever was granted.
+/// Sends each case, and checks whatever was granted.
 fn play(world: &mut World, cases: Vec<(&str, Ask)>, is_within: impl Fn(&AccessTokenClaims) -> bool) -> usize {
     let mut granted = 0;
     for (what, ask) in cases {
@@ -108,12 +108,12 @@ fn who_has_one_token_of_a_client_has_that_token_and_its_renewals() {
         claims.client_id.as_str() == "c2" && claims.is_clients_own() && claims.scope.as_str() == "catalog"
     };
     assert_eq!(play(&mut world, cases, own), 1, "a renewal of what was stolen, and nothing else");
-    // The companions tell him nothing, and he takes nothing back.
+    // The companions reveal nothing to the attacker, and revoke nothing for it.
     for ask in [Ask::token(&victims).bearer(&stolen), Ask::token(&stolen).bearer(&stolen)] {
         assert_eq!(world.introspect(&ask).err(), Some(Refusal::BearerOutsideOfExchange));
         assert_eq!(world.revoke(&ask).err(), Some(Refusal::BearerOutsideOfExchange));
     }
-    // After the session is over, it is over.
+    // A session that has expired stays expired.
     world.pass(12 * 3600);
     assert_eq!(world.check(Ask::exchange(&stolen).bearer(&stolen)).code(), "401 invalid_client Bearer");
 }
@@ -188,7 +188,7 @@ fn who_has_an_issuer_has_the_subjects_of_that_issuer() {
         cases.push((what, spiffe.with("client_assertion", &token)));
         cases.push((what, c1(Ask::credentials()).dpop(&token)));
     }
-    // Its key under the name of the other issuer's, and a client's own key under the issuer's name.
+    // The attacker's key under the name of the other issuer's, and a client's own key under the issuer's name.
     cases.push((
         "for a client",
         Ask::credentials().assertion(&forged(&json!({"iss": "cj", "sub": "cj", "aud": ISSUER, "jti": "1"}))),
@@ -204,7 +204,7 @@ fn who_has_an_issuer_has_the_subjects_of_that_issuer() {
             Some(issuer) => {
                 issuer == Q && claims.subject.as_str() == "mallory" && actor == Some((None, "c1", true))
             }
-            // What c1 lets mallory do for c1, with the credential of c1.
+            // The delegation that c1 permits mallory, with the credential of c1.
             None => claims.subject.as_str() == "c1" && actor == Some((Some(Q), "mallory", true)),
         };
         who && claims.client_id.as_str() == "c1"
@@ -213,7 +213,7 @@ fn who_has_an_issuer_has_the_subjects_of_that_issuer() {
             && claims.audience == ["https://cat.test".into()]
     };
     assert!(play(&mut world, cases, within) > 10, "its own subjects come through, as they may");
-    // Once the issuer is off the list, so is all that it was good for.
+    // Once the issuer is removed, everything that depended on it is refused.
     let session = world.check(c1(Ask::exchange_of(&forged(&json!({})), TokenType::IdToken))).token();
     world.issuers.pop();
     assert_eq!(world.check(Ask::exchange(&session).bearer(&session)).code(), "401 invalid_client Bearer");

@@ -1,4 +1,4 @@
-//! Who may use a token that is bound to a key? DPoP, RFC 9449, and certificates, RFC 8705; conformance DP, MT, TX-27, TX-45.
+//! Who may use a token that is bound to a key: DPoP, RFC 9449, and certificates, RFC 8705; conformance DP, MT, TX-27, TX-45.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ fn dp_01_dp_15_a_proof_binds_the_token_and_introspection_says_so() {
         (&told["token_type"], &told["cnf"]["jkt"]),
         (&"DPoP".into(), &key.thumbprint().as_str().into())
     );
-    // Without one it is as ever (IC-01).
+    // Without a proof nothing changes (IC-01).
     assert_eq!(world.check(cc()).body()["token_type"], "bearer");
 }
 
@@ -89,7 +89,7 @@ fn dp_02_dp_03_dp_04_dp_05_dp_06_dp_09_dp_16_every_defect_of_a_proof() {
     let (one, two) = (key.proof(world.now, "x", &json!({})), key.proof(world.now, "y", &json!({})));
     assert_eq!(*world.check(cc().dpop(&one).dpop(&two)).refusal(), Refusal::SeveralProofs);
     assert_eq!(world.minted(), 0);
-    // None of it burnt the identifier, and what may differ may differ.
+    // None of the refusals used up the identifier, and permitted differences are accepted.
     assert_eq!(world.check(cc().dpop(&one)).code(), "200");
     for (id, changes) in [
         ("a", json!({"htu": "HTTPS://AS.TEST:443/v1/oauth/tokens?x#y"})),
@@ -102,7 +102,7 @@ fn dp_02_dp_03_dp_04_dp_05_dp_06_dp_09_dp_16_every_defect_of_a_proof() {
     ] {
         assert_eq!(world.check(cc().dpop(&key.proof(world.now, id, &changes))).code(), "200", "{changes}");
     }
-    // A media type in any case, and a `kid` that means nothing.
+    // A media type in any case, and a `kid` that is ignored.
     let header = json!({"typ": "application/DPoP+JWT", "alg": "ES256", "kid": "x", "jwk": key.jwk()});
     let proof = key.sign_raw(&header.to_string(), &claims.replace("\"x\"", "\"e\""));
     assert_eq!(world.check(cc().dpop(&proof)).code(), "200");
@@ -166,7 +166,7 @@ fn dp_13_dp_17_ca_14_who_has_to_send_a_proof_and_that_it_is_no_credential() {
     assert_eq!(world.check(alone).code(), "401 invalid_client Basic");
     let scheme = Ask::credentials().header("DPoP abc").dpop(&key.proof(world.now, "3", &json!({})));
     assert_eq!(world.check(scheme).code(), "401 invalid_client Basic");
-    // Who has not proven who he is is told nothing of his proof.
+    // A client that has not authenticated learns nothing about its proof.
     assert_eq!(
         world.check(Ask::credentials().basic("c2", "x").dpop("garbage")).code(),
         "401 invalid_client Basic"
@@ -198,15 +198,15 @@ fn dp_14_tx_27_tx_45_what_is_bound_stays_bound_to_the_same_key() {
         assert_eq!(renewed.claims().confirmation.as_ref().unwrap().key, Some(key.thumbprint()));
         assert_eq!(renewed.body()["token_type"], "DPoP");
     }
-    // Nor is it freed by becoming the actor of somebody else.
+    // The binding also remains when the token becomes the actor of another subject.
     let plain = world.token("c1", "s1-Z7", "catalog");
     let answer = world.check(by_c1(Ask::exchange(&plain).actor(&token)));
     assert!(matches!(answer.refusal(), Refusal::ActorToken(TokenFault::Bound(_))));
-    // What was not bound can be.
+    // An unbound token can be bound.
     let narrowed =
         world.check(Ask::exchange(&plain).bearer(&plain).dpop(&key.proof(world.now, &id(), &json!({}))));
     assert_eq!(narrowed.claims().confirmation.as_ref().unwrap().key, Some(key.thumbprint()));
-    // An expired one neither.
+    // An expired token is refused, too.
     world.pass(3605);
     assert_eq!(world.check(by_c1(Ask::exchange(&token))).code(), BAD);
     let renewed = world.check(by_c1(Ask::exchange(&token)).dpop(&key.proof(world.now, &id(), &json!({}))));
@@ -298,7 +298,7 @@ fn mt_01_mt_02_mt_04_mt_07_ca_11_a_certificate_is_a_credential_of_whom_it_is_reg
     let mut over = certificate("CN=cm", 7);
     over.not_after = world.now;
     assert_eq!(world.check(Ask::credentials().with("client_id", "cm").certificate(over)).code(), NO);
-    // Somebody with a secret may have any certificate: it is neither a credential nor in the way, and binds nothing.
+    // A client with a secret may show any certificate: it is neither a credential nor an obstacle, and binds nothing.
     let beside = world.check(cc().certificate(certificate("CN=cm", 7)));
     assert_eq!(beside.claims().confirmation, None);
     world.change("cm", |cm| cm.enabled = false);
@@ -318,7 +318,7 @@ fn tx_27_mt_04_a_token_for_a_certificate_is_renewed_over_a_connection_with_it() 
     assert_eq!(renewed.claims().confirmation.as_ref().unwrap().certificate, Some(Thumbprint::of([7; 32])));
     let credential = world.check(shown(Ask::exchange(&token)).with("client_id", "cm"));
     assert_eq!(credential.code(), "200", "its own credential, as D13 has it");
-    // Bound to both, if it proves both.
+    // The token is bound to both, if the client proves both.
     let key = ForeignKey::new(None);
     let both = world.check(shown(renew()).dpop(&key.proof(world.now, "1", &json!({}))));
     let cnf = both.claims().confirmation.clone().unwrap();
@@ -341,7 +341,7 @@ fn mt_03_wl_05_what_signed_itself_is_nobodys_and_a_workload_has_one_name() {
     let mut two = svid.clone();
     two.names.push(CertificateName::Uri("spiffe://td.test/ns/b".into()));
     assert_eq!(world.check(ask(&two)).code(), "401 invalid_client Basic");
-    // Self-signed certificates are not a way of authenticating here, whatever they say.
+    // Self-signed certificates are not an authentication method here, whatever they contain.
     let mut own = svid;
     own.trusted = false;
     assert_eq!(world.check(ask(&own)).code(), "401 invalid_client Basic");

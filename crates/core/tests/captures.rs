@@ -1,4 +1,4 @@
-//! Are the bytes that real clients sent answered? The recorded requests, with our own tokens in place of theirs.
+//! Answers the recorded requests of real clients, with our own tokens in place of theirs.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use base64::Engine;
@@ -9,7 +9,7 @@ use std::path::Path;
 use tokenberg_core::AllowedScope;
 use tokenberg_testkit::{Ask, ForeignKey, ISSUER, World, alice, client, trusted};
 
-/// The recorded secrets have an `é`, which RFC 6749 appendix A.2 does not allow and which no registration takes.
+/// The recorded secrets have an `é`, which RFC 6749 appendix A.2 does not allow and which no registration accepts.
 const ACCENTED: [(&str, &str); 2] =
     [("s3cr%3Aet%2B%2F%3D%26%25%C3%A9", "s3cr%3Aet%2B%2F%3D%26%25"), ("é", "")];
 
@@ -66,7 +66,7 @@ fn world() -> World {
     world
 }
 
-/// The request with our tokens and without the accents; what was expired when it was recorded is expired again.
+/// The request with our tokens and without the accents; tokens that were expired in the recording are expired again.
 fn ours(world: &mut World, request: &Recorded) -> Ask {
     let mut body = request.body.replace(ACCENTED[0].0, ACCENTED[0].1);
     let mut authorization = request.authorization.clone();
@@ -114,7 +114,7 @@ fn expected(request: &Recorded) -> &'static str {
     "200"
 }
 
-/// All recorded requests, each with the name of its file; none where the records are not.
+/// All recorded requests, each with the name of its file; empty where there are no records.
 fn captures() -> Vec<(String, Recorded)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/captures");
     let Ok(files) = std::fs::read_dir(&folder) else {
@@ -143,7 +143,7 @@ fn ic_08_ic_09_ic_10_ic_18_recorded_requests_are_answered() {
     assert!(captures.is_empty() || counts["200"] > 100, "{counts:?}");
 }
 
-/// What stood for a user's token when Iceberg's Java client was recorded: a kind each.
+/// The placeholders for a user's token in the recordings of Iceberg's Java client, one for each kind.
 const USERS: [&str; 4] = ["user.id.token", "user.access.token", "u.j.t", "table.jwt.tok"];
 
 #[test]
@@ -156,7 +156,7 @@ fn ic_09_recorded_exchanges_for_users_succeed_with_a_users_token() {
         else {
             continue;
         };
-        // Without an actor nobody asks, and nobody gets anything (conformance TX-20).
+        // Without client authentication, no client is identified, and nothing is granted (conformance TX-20).
         if request.authorization.is_none() {
             continue;
         }

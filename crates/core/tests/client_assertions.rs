@@ -1,4 +1,4 @@
-//! Does a client prove itself by a JWT? RFC 7521 §4.2, RFC 7523 §2.2 and §3; conformance CJ, WL and JW for that entry.
+//! Authenticates clients by a JWT: RFC 7521 §4.2, RFC 7523 §2.2 and §3; conformance CJ, WL and JW for that entry.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::{Value, json};
@@ -70,7 +70,7 @@ fn cj_01_cj_02_cj_11_the_parameters_of_an_assertion() {
     let spiffe = AssertionKind::JwtSpiffe.as_parameter();
     let ask = Ask::credentials().with("client_assertion_type", spiffe).with("client_assertion", &fresh());
     assert_eq!(world.check(ask).code(), NO, "not a workload");
-    // An assertion does not stand for a secret that is required, nor the other way round (CVE-2026-16093, CA-19).
+    // An assertion does not replace a required secret, nor the other way round (CVE-2026-16093, CA-19).
     for secret in ["s", "cj", ""] {
         assert_eq!(world.check(Ask::credentials().basic_raw(format!("cj:{secret}").as_bytes())).code(), NO);
     }
@@ -146,7 +146,7 @@ fn cj_03_cj_04_cj_05_cj_06_cve_2025_27370_every_claim_is_as_it_has_to_be() {
     ];
     for (name, values) in tables {
         for (index, (value, good)) in values.into_iter().enumerate() {
-            // An assertion may have a past; its own times fit each other.
+            // An assertion may have been issued earlier; its own times are consistent.
             let early = json!({"iat": NOW - 100});
             let id = format!("{name}{index}");
             let mut all = claims(&id, &if name == "exp" { early } else { json!({}) });
@@ -158,7 +158,7 @@ fn cj_03_cj_04_cj_05_cj_06_cve_2025_27370_every_claim_is_as_it_has_to_be() {
             assert_eq!(answer.code(), if good { "200" } else { NO }, "{name} {value}");
         }
     }
-    // As libraries had it before, for clients that are registered so; never in a list (CJ-04).
+    // The audience of older libraries, for clients that are registered so; never in a list (CJ-04).
     world.change("cj", |cj| cj.rights_mut().endpoint_as_audience = true);
     assert_eq!(world.check(ask(&key.sign(&claims("l1", &json!({"aud": TOKENS}))))).code(), "200");
     assert_eq!(world.check(ask(&key.sign(&claims("l2", &json!({"aud": [TOKENS]}))))).code(), NO);
@@ -170,7 +170,7 @@ fn cj_07_cj_08_cj_09_cve_2020_5300_cve_2026_4282_an_assertion_is_good_once() {
     let (mut world, key) = world();
     let second = ForeignKey::new(Some("k1"));
     world.register(cj("cj2", &second));
-    // What is refused burns nothing.
+    // A refused assertion is not used up.
     let forged = second.sign(&claims("J", &json!({})));
     assert_eq!(world.check(ask(&forged)).code(), NO);
     let wrong = key.sign(&claims("J", &json!({"aud": "https://evil"})));
@@ -181,12 +181,12 @@ fn cj_07_cj_08_cj_09_cve_2020_5300_cve_2026_4282_an_assertion_is_good_once() {
     assert_eq!(world.check(ask(&once)).code(), NO);
     let same_id = key.sign(&claims("J", &json!({"exp": NOW + 200})));
     assert_eq!(world.check(ask(&same_id)).code(), NO);
-    // Of another client it is another one, and so is it for another feature.
+    // The identifier of another client is another one, and so is one of another feature.
     let others = second.sign(&changed(claims("J", &json!({})), &json!({"iss": "cj2", "sub": "cj2"})));
     assert_eq!(world.check(ask(&others)).code(), "200");
     let proof = key.proof(world.now, "J", &json!({}));
     assert_eq!(world.check(Ask::credentials().basic("c1", "s1-Z7").dpop(&proof)).code(), "200");
-    // To the end of its life.
+    // Until the end of its lifetime.
     world.pass(299);
     assert_eq!(world.check(ask(&once)).code(), NO);
     world.pass(30);
@@ -202,7 +202,7 @@ fn cj_07_cj_08_cj_09_cve_2020_5300_cve_2026_4282_an_assertion_is_good_once() {
 fn cj_06_cj_08_an_assertion_lives_as_long_as_is_registered_and_is_remembered_as_long() {
     let (mut world, key) = world();
     let hour = |id: &str, more: i64| key.sign(&claims(id, &json!({"exp": NOW + 3600 + more})));
-    // Five minutes, unless the operator says otherwise.
+    // The limit is five minutes, unless the operator configures another.
     assert!(matches!(
         world.check(ask(&hour("a", 0))).refusal(),
         Refusal::ClientAssertion(TokenFault::TooLongLived { most, .. }) if most.as_seconds() == 300
@@ -211,7 +211,7 @@ fn cj_06_cj_08_an_assertion_lives_as_long_as_is_registered_and_is_remembered_as_
     for (more, code) in [(0, "200"), (30, "200"), (31, NO), (86_400, NO)] {
         assert_eq!(world.check(ask(&hour(&format!("b{more}"), more))).code(), code, "{more}");
     }
-    // No more than an hour, whatever is registered.
+    // An hour is the maximum, whatever is registered.
     world.change("cj", |cj| cj.rights_mut().assertion_lifetime = Lifetime::from_hours(24));
     assert_eq!(world.check(ask(&hour("c", 31))).code(), NO);
     let old = json!({"iat": NOW - 3600, "exp": NOW + 60});
@@ -297,13 +297,13 @@ fn em_08_an_address_as_an_identifier_is_no_address_to_fetch() {
     let (mut world, key) = world();
     let id = "https://client.test/metadata.json";
     let token = key.sign(&changed(claims("1", &json!({})), &json!({"iss": id, "sub": id})));
-    // `World` panics if anything of it is fetched.
+    // `World` panics if a key is fetched.
     assert_eq!(world.check(ask(&token)).code(), NO);
 }
 
 #[test]
 fn cj_13_a_secret_signs_nothing() {
-    // client_secret_jwt would need secrets that can be read back, so it is not offered, not even to who has a secret.
+    // client_secret_jwt would need secrets that can be read back, so it is not offered, not even to clients with a secret.
     let (mut world, key) = world();
     use base64::Engine;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -313,7 +313,7 @@ fn cj_13_a_secret_signs_nothing() {
         URL_SAFE_NO_PAD
             .encode(changed(claims("h", &json!({})), &json!({"iss": "c1", "sub": "c1"})).to_string())
     );
-    // Signed with the very secret of c1, with nothing, and with the public key of cj (CVE-2026-33322, CVE-2026-45363).
+    // Signed with the secret of c1, with an empty key, and with the public key of cj (CVE-2026-33322, CVE-2026-45363).
     for secret in ["s1-Z7", "", &key.jwks()] {
         let shared = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret.as_bytes());
         let signature = URL_SAFE_NO_PAD.encode(ring::hmac::sign(&shared, input.as_bytes()));

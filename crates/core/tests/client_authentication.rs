@@ -1,4 +1,4 @@
-//! Does every client prove who it is, in one way? RFC 6749 §2.3; conformance CA.
+//! Every client authenticates, by exactly one method: RFC 6749 §2.3; conformance CA.
 
 use tokenberg_testkit::{Ask, World, client};
 
@@ -77,7 +77,7 @@ fn ca_05_the_scheme_in_any_case_and_one_or_more_spaces() {
 #[test]
 fn ca_06_ca_07_ca_08_ca_09_unreadable_basic_is_one_consistent_refusal() {
     let mut world = World::new();
-    // `c1:s1-Z7` is `YzE6czEtWjc=`; the others are broken in one way each.
+    // `c1:s1-Z7` is `YzE6czEtWjc=`; each of the others has one defect.
     for header in [
         "Basic YzE6czEtWjc",
         "Basic YzE6czEt_jc=",

@@ -1,4 +1,4 @@
-//! What does a client get for itself? RFC 6749 §4.4 and RFC 9068 §2; conformance CC, AT and RI.
+//! Tokens that a client obtains for itself: RFC 6749 §4.4 and RFC 9068 §2; conformance CC, AT and RI.
 
 use serde_json::Value;
 use tokenberg_core::{AllowedScope, Lifetime};

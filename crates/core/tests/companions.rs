@@ -1,4 +1,4 @@
-//! What is told of a token, and to whom? RFC 7662; conformance IN.
+//! What introspection and revocation reveal about a token, and to which client: RFC 7662; conformance IN.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops")]
 
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ fn told(world: &World, ask: &Ask) -> Value {
     }
 }
 
-/// Asked by the resource server.
+/// Whether the token is active to the resource server.
 fn is_active(world: &World, token: &str) -> bool {
     let told = told(world, &Ask::token(token).basic("rs1", "rs-secret"));
     if told["active"] != true {
@@ -46,7 +46,7 @@ fn in_01_in_02_tx_24_who_asks_has_to_prove_who_he_is_and_to_name_a_token() {
         (Ask::token(&token), "401 invalid_client"),
         (Ask::token(&token).bearer(&token), "401 invalid_client"),
         (Ask::token(&token).bearer("?"), "401 invalid_client"),
-        // A Bearer is none, whatever else the form pretends to be.
+        // A Bearer is no client authentication, whatever else the form contains.
         (exchange, "401 invalid_client"),
         (Ask::token(&token).basic("rs1", "wrong"), "401 invalid_client"),
         (Ask::token(&token).basic("nobody", "x"), "401 invalid_client"),
@@ -143,7 +143,7 @@ fn in_04_in_07_cve_2026_37979_cve_2026_18208_an_inactive_token_is_not_told_of() 
             assert_eq!(text(&world, &Ask::token(&bad).basic(id, secret)), inactive, "{:.80}", bad);
         }
     }
-    // Not the business of whoever neither serves its audience nor owns it.
+    // Refused to clients that neither serve its audience nor own it.
     for (id, secret) in [("rs2", "rs-secret"), ("c2", "s2-Q4")] {
         assert_eq!(text(&world, &Ask::token(&token).basic(id, secret)), inactive, "{id}");
     }
@@ -309,7 +309,7 @@ fn rv_06_rv_08_a_revocation_is_remembered_for_as_long_as_any_token_of_the_sessio
     let mut world = world();
     let token = world.token("c1", "s1-Z7", "catalog");
     let mut claims = world.check(Ask::exchange(&token).bearer(&token)).claims().clone();
-    // As of a client with short sessions, which got it from one with long ones.
+    // The session of a client with short sessions, which got the token from one with long ones.
     claims.session.end = world.now.plus(Lifetime::from_seconds(60));
     claims.expires_at = claims.session.end;
     let revoke = Revoke::of(claims, world.endpoint.policy(), world.now);
@@ -322,7 +322,7 @@ fn rv_06_rv_08_a_revocation_is_remembered_for_as_long_as_any_token_of_the_sessio
 fn rv_04_nobody_revokes_the_token_of_another() {
     let mut world = world();
     let token = world.token("c1", "s1-Z7", "catalog");
-    // Not even its resource server, which may introspect it.
+    // Not even its resource server may revoke it, although it may introspect it.
     for (id, secret) in [("c2", "s2-Q4"), ("rs1", "rs-secret")] {
         let refusal = world.revoke(&Ask::token(&token).basic(id, secret)).err().unwrap();
         assert!(matches!(refusal, Refusal::TokenOfAnotherClient { .. }), "{refusal}");

@@ -1,4 +1,4 @@
-//! How much is done for a request, whoever sends it? Questions counted instead of time; conformance AB-07 to AB-09, CJ-17, IN-05.
+//! Bounds the work for a request of any sender, by counting queries instead of time; conformance AB-07 to AB-09, CJ-17, IN-05.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::json;
@@ -13,7 +13,7 @@ use tokenberg_core::{
 };
 use tokenberg_testkit::{ForeignKey, NOW, World, alice, at1, trusted};
 
-/// A world that counts what it is asked.
+/// A world that counts the queries to it.
 struct Counting<'a> {
     world: &'a World,
     verified: AtomicUsize,
@@ -163,7 +163,7 @@ fn ab_09_a_request_costs_three_verifications_and_one_fetch_at_most() {
     let proof = holder.proof(world.now, "1", &json!({}));
     let (granted, [verified, digested, _, fetched]) = counts(&world, &bearer, Some(&proof), &body(&good));
     assert_eq!((granted, verified, digested, fetched), (true, 3, 0, 1));
-    // What is refused costs no more, whatever stands in it.
+    // A refused request costs no more, whatever it contains.
     let stranger = key.sign(&alice(&json!({"iss": "https://evil.test", "jku": "https://evil.test"})));
     let (granted, [verified, _, _, fetched]) = counts(&world, &bearer, Some(&proof), &body(&stranger));
     assert_eq!((granted, verified, fetched), (false, 2, 0));

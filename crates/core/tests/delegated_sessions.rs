@@ -13,7 +13,7 @@ const BAD: &str = "400 invalid_request";
 const IDP: &str = "https://idp.test";
 const Q: &str = "https://q.test";
 
-/// `c1`, `c2` and `c3` may act for everybody; users of two issuers, which do not cap the sessions of their users.
+/// `c1`, `c2` and `c3` may act for every subject; users of two issuers, which do not cap the sessions of their users.
 fn world() -> (World, ForeignKey) {
     let (mut world, key) = (World::new(), ForeignKey::new(Some("p1")));
     world.issuers = vec![trusted(IDP, &key), trusted(Q, &key)];
@@ -62,7 +62,7 @@ fn law_3_no_result_outlives_an_actor_when_a_new_session_begins() {
         let actor = robot(&key, NOW + 200 + left);
         assert_eq!(world.check(foreign_actor(by_c1(Ask::exchange(&own)), &actor)).code(), BAD, "{left}");
     }
-    // An actor of our own, whose session ends before.
+    // The actor's token is ours, and its session ends earlier.
     world.change("c1", |c1| c1.rights_mut().session_lifetime = Lifetime::from_seconds(30));
     let actor = world.token("c1", "s1-Z7", "catalog");
     world.change("c1", |c1| c1.rights_mut().session_lifetime = Lifetime::from_hours(12));
@@ -157,7 +157,7 @@ fn law_7_tx_27_the_result_is_bound_to_what_subject_and_actor_were_bound_to() {
         let answer = world.check(ask);
         assert!(matches!(answer.refusal(), Refusal::ActorToken(TokenFault::Bound(_))), "{what}");
     }
-    // Two bindings that differ are never fulfilled together; two kinds are both kept.
+    // Two bindings that differ cannot be fulfilled together; two kinds are both kept.
     let of_other = {
         let proof = proof(&world, &other);
         world.check(by_c1(user(&users)).dpop(&proof)).token()
@@ -177,7 +177,7 @@ fn cnf_of(token: &str) -> Value {
     tokenberg_core::CompactJws::parse(token).unwrap().unverified_payload()["cnf"].clone()
 }
 
-/// What can end a token, and what it then says of itself.
+/// An event, and whether the token is still valid after it.
 type Ends = (&'static str, fn(&mut World, &Obtained), bool);
 
 /// The parties of [`law_8_a_token_ends_with_everything_that_it_was_obtained_with`].
@@ -316,7 +316,7 @@ fn tx_48_a_right_that_was_withdrawn_renews_nothing_whatever_else_the_client_may(
         assert_eq!(state(&mut world, &session, by_c1), (true, false), "--serves {serves}");
         assert_eq!(world.check(Ask::exchange(&session).bearer(&session)).code(), BAD);
     }
-    // What a resource server obtained for a token that was sent to it, it renews as long as it serves that audience.
+    // A resource server renews what it obtained for a token that was sent to it, as long as it serves that audience.
     let own = world.token("c2", "s2-Q4", "catalog");
     world.change("c1", |c1| {
         c1.rights_mut().serves = vec!["https://cat.test".into()];
@@ -384,7 +384,7 @@ fn cc_17_the_operator_can_say_that_names_are_one() {
         world.issuers[0].trust.subject_names = names;
         assert_eq!(world.check(by_c1(user(&users))).code(), code, "{names:?}");
     }
-    // It is still not the client itself.
+    // The user is still not the client itself.
     world.issuers[0].trust.subject_names = Shared;
     let named = world.check(by_c1(user(&users)));
     assert!(!named.claims().is_clients_own());

@@ -1,4 +1,4 @@
-//! Who acts for whom, and how is it told? Delegation, RFC 8693 §1.1 and §4.1; conformance TX-43 and TX-50 to TX-61.
+//! Delegation, and how actors are reported: RFC 8693 §1.1 and §4.1; conformance TX-43 and TX-50 to TX-61.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use tokenberg_core::{Actor, Refusal};
@@ -44,7 +44,7 @@ fn tx_50_tx_51_tx_52_actors_are_named_and_nested() {
     assert_eq!(act, serde_json::json!({"sub": "c3", "act": {"sub": "c2"}}), "identity only");
     let renewed = world.check(x0(&twice.token()).bearer(&twice.token()));
     assert_eq!(chain(&renewed), ["c3", "c2"], "keycloak #52691: renewing without an actor loses none");
-    // The outermost actor again adds nothing, and losing him is not possible.
+    // The outermost actor again adds nothing, and it cannot be dropped.
     let again = world.check(x0(&twice.token()).actor(&third).bearer(&third));
     assert_eq!(chain(&again), ["c3", "c2"]);
 }
@@ -147,7 +147,7 @@ fn tx_48_a_right_to_act_that_was_withdrawn_ends_the_renewals() {
         assert_eq!(world.check(x0(token).bearer(token)).code(), BAD);
         assert_eq!(world.check(by_c2(x0(token))).code(), BAD);
     }
-    // To serve the audience is a right to pass on what is sent there, not to renew what was obtained by another right.
+    // Serving the audience gives the right to pass on tokens sent there, not to renew those obtained by another right.
     world.change("c2", |c2| c2.rights_mut().serves = vec!["https://cat.test".into()]);
     assert_eq!(world.check(x0(&delegated).bearer(&delegated)).code(), BAD);
     let passed_on = world.check(by_c2(x0(&subject)));

@@ -185,7 +185,7 @@ fn tx_13_an_audience_with_an_empty_member_is_malformed_and_the_accepted_ones_are
             panic!("{aud}: {}", refused(&answer))
         };
     }
-    // The client is an audience of ID tokens only.
+    // The client is an accepted audience of ID tokens only.
     for (kind, is_named) in [(TokenType::IdToken, true), (TokenType::Jwt, false)] {
         let answer = ask(json!("https://other.test"), kind);
         assert_eq!(refused(&answer).contains("\"c1\""), is_named, "{}", refused(&answer));
@@ -194,7 +194,7 @@ fn tx_13_an_audience_with_an_empty_member_is_malformed_and_the_accepted_ones_are
 
 #[test]
 fn tx_38_an_unsecured_user_is_refused_until_the_second_of_the_revocation() {
-    // A revocation names such a user alone, or as a subject of our own issuer.
+    // A revocation names such a user without an issuer, or as a subject of our own issuer.
     let times = [(NOW + 1, "400 invalid_request"), (NOW, "200")];
     for (own, (before, code)) in
         [None, Some(ISSUER)].into_iter().flat_map(|own| times.map(|time| (own, time)))

@@ -1,4 +1,4 @@
-//! Is the operator told why, and what would change it? Nothing is minted or used up for that.
+//! Explains to the operator why a request is refused, and what would change that. Nothing is minted or used up for that.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::json;
@@ -17,7 +17,7 @@ fn at(time: Timestamp) -> String {
     format!("T{}", time.as_seconds() - NOW)
 }
 
-/// Everything that is told, in one text.
+/// The whole explanation, in one text.
 fn told(world: &World, ask: &Ask) -> String {
     let explanation = world.explain(ask);
     let rules: Vec<String> = explanation.rules.iter().map(|rule| rule.sentence(&at)).collect();
@@ -181,7 +181,7 @@ fn what_the_operator_is_told_to_register_is_what_is_missing() {
     );
 }
 
-/// What would allow it.
+/// The advice for the request.
 fn allowed_by(world: &World, ask: &Ask) -> String {
     told(world, ask).split("allow: ").nth(1).unwrap().to_owned()
 }
@@ -226,7 +226,7 @@ fn what_an_issuer_has_already_stands_in_the_command_that_changes_it() {
         map.contains(all) && map.contains(&some.replace("CLAIM=VALUE:ns:drop", "'CLAIM=VALUE:ns:drop'")),
         "{map}"
     );
-    // An assertion of the grant lives five minutes at most, whatever its issuer has.
+    // An assertion of the grant lives five minutes at most, whatever is registered for its issuer.
     world.issuers[0].trust.accept = AcceptedAs::ALL.to_vec();
     world.change("c1", |c1| c1.rights_mut().grants = GrantType::ALL.to_vec());
     let grant = by_c1(Ask::jwt_bearer(&key.sign(&alice(&changed(long_lived, &json!({"aud": ISSUER}))))));
@@ -257,7 +257,7 @@ fn cc_17_the_remedy_is_about_the_issuer_of_the_subject_and_its_names() {
         let remedy = remedy(&world, ask);
         assert!(remedy.contains(apart) && remedy.contains(one), "{remedy}");
     }
-    // A session that began before its name was another's.
+    // A session that began before its name belonged to another principal.
     let session = world.check(by_c1(exchange(&named(IDP, "alice")))).token();
     world.register(client("alice", "s", "catalog"));
     let renewal = || by_c1(Ask::exchange(&session));
@@ -348,7 +348,7 @@ fn explaining_uses_nothing_up_and_says_what_would_be() {
     }
     assert_eq!(world.check(ask.clone()).code(), "200", "it was not used up");
     assert_eq!(world.check(ask).code(), "401 invalid_client Basic", "and now it is");
-    // Where nothing can be remembered, it can still be explained.
+    // Without a memory for single-use identifiers, the explanation still works.
     world.has_memory = false;
     let claims = tokenberg_testkit::changed(claims, &json!({"jti": "another"}));
     let ask = Ask::credentials().assertion(&key.sign(&claims));

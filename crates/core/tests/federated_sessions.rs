@@ -1,4 +1,4 @@
-//! What a session depends on that a client obtained as a foreign identity: who vouched for it; law 8, RFC 7521 §4.2, conformance WL.
+//! A client's session depends on the issuer of the foreign identity it began with; law 8, RFC 7521 §4.2, conformance WL.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::json;
@@ -70,7 +70,7 @@ impl Setting {
         Ask::exchange_of(&self.key.sign(&alice(&json!({"aud": ISSUER}))), TokenType::Jwt)
     }
 
-    /// Whether the token can be renewed by itself, and with a new assertion of the other issuer.
+    /// Whether the token can be renewed on its own, and with a new assertion of the other issuer.
     fn renewals(&mut self, token: &str) -> (bool, bool) {
         let by_itself = self.world.check(Ask::exchange(token).bearer(token)).code() == "200";
         let ask = self.as_pipeline(Ask::exchange(token));
@@ -101,7 +101,7 @@ fn identities(answer: &Answer) -> Vec<String> {
 
 type End = fn(&mut Setting);
 
-/// What ends the sessions that `etl` obtained as the service account, and whether they end with it.
+/// The events that end the sessions that `etl` obtained as the service account, and whether they end with it.
 const ENDS: [(&str, End, bool); 12] = [
     ("nothing happened", |_| {}, false),
     ("the account is disabled", |s| s.disable(K8S, ACCOUNT), true),
@@ -141,7 +141,7 @@ fn law_8_tx_37_tx_38_what_a_client_obtained_as_an_identity_ends_with_that_identi
         let passed_on = s.world.check(by_c1(Ask::exchange(&users)));
         assert_eq!(identities(&passed_on), [format!("etl as {ACCOUNT} of {K8S} since 0")]);
         let passed_on = passed_on.token();
-        // Renewed by an assertion of the other issuer: the session still depends on who vouched for it first.
+        // Renewed by an assertion of the other issuer: the session still depends on the first issuer.
         let ask = s.as_pipeline(Ask::exchange(&own));
         let renewed = s.world.check(ask);
         assert_eq!(identities(&renewed), [format!("etl as {ACCOUNT} of {K8S} since 0")]);

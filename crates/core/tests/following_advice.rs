@@ -1,4 +1,4 @@
-//! Is the request granted once its advice is followed, where that takes more than a look at the reason? SE-06 of the conformance list.
+//! The request is granted once its advice is followed, where the reason alone does not suffice: SE-06 of the conformance list.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops")]
 
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ fn world() -> (World, ForeignKey) {
     (world, key)
 }
 
-/// Reason and advice of a request; fails if it would be granted.
+/// The reason and the advice of a refusal; fails if the request is granted.
 fn refused(world: &World, ask: &Ask) -> (String, String) {
     let verdict = world.explain(ask).verdict;
     let Verdict::Refused(refusing) = verdict else { panic!("{verdict:?}") };
@@ -42,12 +42,12 @@ fn se_06_no_right_is_advised_for_an_unsecured_user_with_the_name_of_another_prin
         let (reason, advice) = refused(&world, &ask(name).actor(&actor));
         assert!(reason.contains("the client c1 may not assert the user"), "{reason}");
         assert!(advice.contains(advised), "{advice}");
-        // Without the token of the client as the actor, too.
+        // The same without the token of the client as the actor.
         let (reason, advice) = refused(&world, &ask(name));
         assert!(reason.contains("there is no actor_token"), "{reason}");
         assert_eq!(advice.contains(advised), name != "alice", "{advice}");
     }
-    // The advice is right: the right does not help where it is not advised.
+    // The advice is right: the right has no effect where it is not advised.
     world.change("c1", |c1| c1.rights_mut().may_assert_users = vec!["*".parse().unwrap()]);
     for (name, code) in
         [("c2", "400 invalid_request"), ("idp:alice", "400 invalid_request"), ("alice", "200")]
@@ -144,7 +144,7 @@ fn se_06_what_nothing_is_left_of_names_the_party_that_allows_nothing_and_its_com
     assert!(advice.contains(&format!("allows nothing: {command}")), "{advice}");
     world.issuers[0].trust.scope = "catalog".parse().unwrap();
     assert_eq!(world.check(user()).code(), "200");
-    // Each party allows something, and they have nothing in common: what one of them has to allow is what the others do.
+    // The parties' scopes do not overlap: each has to allow what the others allow.
     world.issuers[0].trust.scope = "PRINCIPAL_ROLE:x".parse().unwrap();
     let (reason, advice) = refused(&world, &user());
     assert!(reason.contains("by issuer https://idp.test allows \"PRINCIPAL_ROLE:x\""), "{reason}");
@@ -215,7 +215,7 @@ fn se_06_an_advice_has_every_step_to_a_token() {
         change(&mut world);
     }
     assert_eq!(world.check(ask()).code(), "200");
-    // No registration makes a bad signature good: the last step says so.
+    // No registration makes an invalid signature valid: the last step reports that.
     world.issuers[0].trust.accept = vec![AcceptedAs::IdToken];
     let other = by_c2(Ask::jwt_bearer(&ForeignKey::new(Some("p9")).sign(&claims)));
     let (_, advice) = refused(&world, &other);
@@ -252,7 +252,7 @@ fn se_06_an_issuer_that_is_spelled_otherwise_is_compared_with_those_that_are_reg
             "`tokenberg issuer add {written} --discover --accept id_token --scope 'catalog ns:read' --map 'groups=readers:ns:read' --outlives-subject{flags}`; and then `tokenberg client change c1 --may-act-for '{IDP}|*' --may-act-for '{written}|alice'`"
         );
         assert!(advice.contains(&commands), "{advice}");
-        // Either is enough.
+        // Either change suffices.
         assert_eq!(world.check(user(IDP)).code(), "200");
         let mut again = world.issuers[0].clone();
         again.issuer = Issuer::foreign(written).unwrap();

@@ -1,4 +1,4 @@
-//! What becomes of a token when somebody who acts in it is shut out? Actors of other issuers, RFC 8693 §4.1; conformance TX-37.
+//! The effect on a token when one of its actors is disabled: actors of other issuers, RFC 8693 §4.1; conformance TX-37.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::json;
@@ -22,7 +22,7 @@ fn tx_37_what_was_got_with_an_actor_of_an_issuer_ends_with_him_and_with_his_issu
         .with("actor_token", &actor)
         .with("actor_token_type", TokenType::IdToken.as_urn());
     let first = world.check(ask).token();
-    // Renewed without him, he is one of those who acted before.
+    // Renewed without that actor, the token lists it among the earlier ones.
     let renewed = world.check(by_c1(Ask::exchange(&first))).token();
     let state = |world: &mut World| {
         [&first, &renewed].map(|token| {

@@ -1,4 +1,4 @@
-//! What is a token of another issuer worth here? RFC 8693 §4; conformance TX-12 to TX-59, for tokens that are not ours.
+//! The rights that a token of another issuer gives: RFC 8693 §4; conformance TX-12 to TX-59, for tokens that are not ours.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use tokenberg_testkit::{Ask, ForeignKey, ISSUER, NOW, World, alice, at1, by_c1, 
 const BAD: &str = "400 invalid_request";
 const IDP: &str = "https://idp.test";
 
-/// A world in which `c1` may act for whomever the issuer `P` names.
+/// A world in which `c1` may act for all users of the issuer `P`.
 fn world() -> (World, ForeignKey) {
     let (mut world, key) = (World::new(), ForeignKey::new(Some("p1")));
     world.issuers = vec![trusted(IDP, &key)];
@@ -41,7 +41,7 @@ fn tx_41_tx_42_tx_59_what_a_subject_may_have_is_what_its_issuer_maps() {
         (json!({"groups": ["readers"]}), "ns:read", Some("ns:read")),
         (json!({}), "ns:read", None),
         (json!({"scope": "catalog ns:read ns:write"}), "ns:write", None),
-        // The group gives it, and the client may not have it.
+        // The group gives the scope, but the client may not have it.
         (json!({"groups": "admins"}), "PRINCIPAL_ROLE:admin", None),
         (json!({"groups": "admins"}), "PRINCIPAL_ROLE:ALL", None),
         (json!({"groups": "admins"}), "", Some("catalog")),
@@ -53,7 +53,7 @@ fn tx_41_tx_42_tx_59_what_a_subject_may_have_is_what_its_issuer_maps() {
             None => assert_eq!(answer.code(), "400 invalid_scope", "{changes} {asked}"),
         }
     }
-    // Nothing else of a foreign token comes through.
+    // No other claim of a foreign token is adopted.
     let loud = json!({"scope": "ns:write", "client_id": "root", "roles": ["admin"], "jti": "theirs", "amr": ["pwd"],
         "act": {"sub": "admin"}, "tokenberg_session": {"id": "x", "start": 1, "end": 9_999_999_999_i64}, "__proto__": {"x": 1}});
     let quiet = world.check(by_c1(id_token(&key.sign(&alice(&json!({})))))).claims().clone();
@@ -114,7 +114,7 @@ fn tx_43_tx_50_a_user_with_the_catalogs_token_as_the_actor() {
     let tokenberg_testkit::Answer::Ok(granted) = &answer else { panic!("granted") };
     assert_eq!(granted.decision.subject_proof, SubjectProof::Issuer(IDP.parse().unwrap()));
     assert_eq!(granted.decision.subject_token.as_deref(), Some("their-id"));
-    // No more than the actor.
+    // The scope is limited to that of the actor.
     let narrow = world.token("c1", "s1-Z7", "catalog");
     assert_eq!(
         world.check(by_c1(id_token(&token).actor(&narrow)).with("scope", "ns:read")).code(),
@@ -174,7 +174,7 @@ fn tx_44_the_result_ends_with_what_it_was_got_with() {
     assert!(answer.claims().expires_at >= world.check(by_c1(Ask::credentials())).claims().expires_at);
     let end = answer.claims().session.end;
     assert_eq!(end.as_seconds() - NOW, 12 * 3600);
-    // And no loop of renewals outlives that.
+    // A loop of renewals does not outlive that either.
     let mut token = answer.token();
     let mut renewals = 0;
     loop {
@@ -208,9 +208,9 @@ fn tx_55_may_act_names_who_may_act_and_nobody_else() {
         (json!({}), false),
         (json!({"sub": 1}), false),
         (json!({"sub": "c1", "iss": 1}), false),
-        // What says more of the party, and what means nothing there (RFC 8693 §4.4).
+        // Further claims about the party, and claims without meaning there (RFC 8693 §4.4).
         (json!({"sub": "c1", "email": "c1@example.net", "aud": "x", "exp": 1, "nbf": 1}), true),
-        // What may name fewer parties than `sub` does.
+        // Claims that may name fewer parties than `sub` does.
         (json!({"sub": "c1", "client_id": "portal"}), false),
         (json!({"sub": "c1", "sub_id": {"format": "opaque", "id": "x"}}), false),
         (json!({"sub": "c1", "acr": "high"}), false),
@@ -223,7 +223,7 @@ fn tx_55_may_act_names_who_may_act_and_nobody_else() {
         }
         let token = key.sign(&claims);
         assert_eq!(world.check(by_c1(id_token(&token).actor(&actor))).code() == "200", good, "{may_act}");
-        // Without an actor token it is the client who acts.
+        // Without an actor token the client is the actor.
         assert_eq!(world.check(by_c1(id_token(&token))).code() == "200", good, "{may_act} without");
         world.change("c1", |c1| c1.rights_mut().may_impersonate = vec![format!("{IDP}|*").parse().unwrap()]);
         assert_eq!(world.check(by_c1(id_token(&token))).code() == "200", good, "{may_act} impersonated");
@@ -266,7 +266,7 @@ fn tx_55_rfc_8693_appendix_a_2_with_keys_of_ours() {
     );
     assert_eq!(claims.actor.as_ref().unwrap().issuer.as_ref().map(Issuer::as_str), Some(ORIGINAL));
     assert_eq!(world.check(ask(&actor("someone@example.net"))).code(), BAD);
-    // The client brings along only whom it may act for.
+    // The client adds only subjects that it may act for.
     world.change("c1", |c1| c1.rights_mut().may_act_for = vec![format!("{ORIGINAL}|user*").parse().unwrap()]);
     assert_eq!(world.check(ask(&actor("admin@example.net"))).code(), BAD);
 }
@@ -274,7 +274,7 @@ fn tx_55_rfc_8693_appendix_a_2_with_keys_of_ours() {
 #[test]
 fn tx_51_tx_52_tx_53_tx_57_tx_58_the_chain_begins_with_us() {
     let (mut world, key) = world();
-    // What a foreign token says of its actors is not believed, and gives no right.
+    // The actors in a foreign token are not trusted, and give no right.
     let told = key.sign(&alice(&json!({"act": {"sub": "admin", "scope": "ns:write"}})));
     let first = world.check(by_c1(id_token(&told)));
     assert_eq!(chain(&first), ["c1"]);
@@ -285,7 +285,7 @@ fn tx_51_tx_52_tx_53_tx_57_tx_58_the_chain_begins_with_us() {
     assert_eq!(onward.claims().session.subject_issuer.as_ref().map(Issuer::as_str), Some(IDP));
     let json = Value::Object(onward.claims().to_json());
     assert_eq!(json["act"], json!({"sub": "c2", "act": {"sub": "c1"}}));
-    // Who is acted for is no actor, be he ours or not (D24).
+    // The subject is no actor, whether it is ours or not (D24).
     let token = key.sign(&alice(&json!({})));
     assert_eq!(world.check(by_c1(id_token(&token).actor(&first.token()))).code(), BAD);
     let acting = key.sign(&alice(&json!({"aud": ISSUER, "act": {"sub": "x"}})));
@@ -293,7 +293,7 @@ fn tx_51_tx_52_tx_53_tx_57_tx_58_the_chain_begins_with_us() {
         .with("actor_token", &acting)
         .with("actor_token_type", TokenType::Jwt.as_urn());
     assert!(matches!(world.check(ask).refusal(), Refusal::ActorIsDelegated(_)));
-    // Who acts for himself adds nobody.
+    // A client that acts for itself adds no actor.
     let himself = by_c1(id_token(&token))
         .with("actor_token", &token)
         .with("actor_token_type", TokenType::IdToken.as_urn());

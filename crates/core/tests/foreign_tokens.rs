@@ -1,4 +1,4 @@
-//! Is a token of another issuer good? RFC 8693 §2.1, RFC 8725; conformance TX-30 to TX-38 and JW, for tokens that are not ours.
+//! Verifies tokens of other issuers: RFC 8693 §2.1, RFC 8725; conformance TX-30 to TX-38 and JW, for tokens that are not ours.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use tokenberg_testkit::{Ask, ForeignKey, ISSUER, NOW, RevokedTimes, World, alice
 const BAD: &str = "400 invalid_request";
 const IDP: &str = "https://idp.test";
 
-/// A world in which `c1` may act for whomever the issuer `P` names.
+/// A world in which `c1` may act for all users of the issuer `P`.
 fn world() -> (World, ForeignKey) {
     let (mut world, key) = (World::new(), ForeignKey::new(Some("p1")));
     world.issuers = vec![trusted(IDP, &key)];
@@ -57,7 +57,7 @@ fn tx_30_every_defect_of_a_subject_reads_the_same_for_the_client() {
         let answer = world.check(by_c1(id_token(&token)));
         assert_eq!(answer.code(), BAD, "{what}");
         told.insert(world.error_for(answer.refusal()).description.unwrap().into_owned());
-        // The same as the actor of a good subject (TX-31).
+        // The same as the actor of a valid subject (TX-31).
         let actor = by_c1(id_token(&good)).with("actor_token", &token);
         let actor = actor.with("actor_token_type", TokenType::IdToken.as_urn());
         assert_eq!(world.check(actor).code(), BAD, "{what} as the actor");
@@ -90,7 +90,7 @@ fn tx_32_cve_2026_55669_an_id_token_is_for_the_client_that_asks() {
         let answer = world.check(by_c1(id_token(&key.sign(&alice(&changes)))));
         assert_eq!(answer.code() == "200", good, "{changes}");
     }
-    // Nor does c2 get anything for a token that c1 was meant to have.
+    // c2 obtains nothing for a token with the audience c1 either.
     assert_eq!(world.check(by_c2(id_token(&key.sign(&alice(&json!({})))))).code(), BAD);
 }
 
@@ -127,7 +127,7 @@ fn tx_33_jw_31_jw_33_jw_36_jw_37_what_an_id_token_has_to_say() {
             assert_eq!(world.check(by_c1(id_token(&key.sign(&claims)))).code(), BAD, "{name} {value}");
         }
     }
-    // A name given twice, at any depth (JW-05).
+    // A duplicate member name, at any depth (JW-05).
     let payload = alice(&json!({})).to_string().replacen("\"sub\"", "\"sub\":\"root\",\"sub\"", 1);
     let twice = key.sign_raw(r#"{"alg":"ES256","kid":"p1"}"#, &payload);
     assert_eq!(world.check(by_c1(id_token(&twice))).code(), BAD);
@@ -210,14 +210,14 @@ fn tx_06_jw_38_what_a_token_is_declared_as_is_what_it_is() {
             assert_eq!(answer.code() == "200", good, "{typ} as {kind}");
         }
     }
-    // What only an ID token has makes it one.
+    // A claim that only ID tokens have makes the token an ID token.
     for only in [json!({"nonce": "n"}), json!({"at_hash": "h"}), json!({"c_hash": "h"})] {
         let token = key.sign(&payload(&only));
         assert_eq!(world.check(by_c1(id_token(&token))).code(), "200", "{only}");
         assert_eq!(world.check(by_c1(jwt(&token))).code(), BAD, "{only}");
         assert_eq!(world.check(by_c1(Ask::exchange(&token))).code(), BAD, "{only}");
     }
-    // And the issuer is trusted for what it is trusted for.
+    // The issuer is trusted only for the registered uses.
     world.issuers[0].trust.accept = vec![AcceptedAs::IdToken];
     let token = key.sign(&payload(&json!({})));
     assert_eq!(world.check(by_c1(id_token(&token))).code(), "200");
@@ -256,7 +256,7 @@ fn tx_37_cc_19_cve_2026_16103_who_was_disabled_or_taken_off_the_list_stops_at_on
 #[test]
 fn tx_38_cve_2026_8922_what_was_revoked_before_a_time_counts_by_when_it_was_made() {
     let (mut world, key) = world();
-    // The issuer's clock may be ahead by the leeway of 30 s: what it issued before may say that it was issued until then.
+    // The issuer's clock may be ahead by the leeway of 30 s: tokens that it issued before may have an `iat` up to then.
     for (before, iat, good) in [
         (NOW - 30, NOW, true),
         (NOW - 29, NOW, false),
@@ -275,7 +275,7 @@ fn tx_38_cve_2026_8922_what_was_revoked_before_a_time_counts_by_when_it_was_made
         world.before.issuer(IDP, before);
         assert_eq!(world.check(by_c1(id_token(&token))).code() == "200", good, "the issuer: {before} {iat}");
     }
-    // Of a token without `iat` only the end is known: it could not be presented until 24 h before that.
+    // Of a token without `iat` only the expiry is known: it could not be presented until 24 h before that.
     world.before = RevokedTimes::default();
     world.before.issuer(IDP, NOW - 23 * 3600);
     for (exp, good) in [(NOW + 3600 + 29, false), (NOW + 3600 + 30, true)] {
@@ -285,7 +285,7 @@ fn tx_38_cve_2026_8922_what_was_revoked_before_a_time_counts_by_when_it_was_made
     let revoked_before = tokenberg_core::Timestamp::from_seconds(NOW - 100_000).ok();
     let standing = SubjectStanding { revoked_before, ..SubjectStanding::default() };
     world.subjects = vec![(IDP.parse().ok(), "alice".to_owned(), standing)];
-    // A token that does not say when it was made may be from before.
+    // A token without `iat` may be from before.
     let token = key.sign(&alice(&json!({"iat": null, "aud": ISSUER})));
     let answer = world.check(by_c1(jwt(&token)));
     assert!(matches!(
@@ -386,7 +386,7 @@ fn ks_06_keys_are_asked_of_trusted_issuers_only_and_their_outage_is_no_refusal()
     let token = key.sign(&alice(&json!({})));
     world.fetched.insert(IDP.to_owned(), Some(key.jwks()));
     assert_eq!(world.check(by_c1(id_token(&token))).code(), "200");
-    // `World` panics if keys are asked for that belong to nobody on the list.
+    // `World` panics on a request for the keys of an issuer that is not registered.
     let stranger = key.sign(&alice(&json!({"iss": "https://evil.test"})));
     assert_eq!(world.check(by_c1(id_token(&stranger))).code(), BAD);
     world.issuers[0].enabled = false;
@@ -395,6 +395,6 @@ fn ks_06_keys_are_asked_of_trusted_issuers_only_and_their_outage_is_no_refusal()
     world.issuers[0].enabled = true;
     world.fetched.insert(IDP.to_owned(), None);
     assert_eq!(world.check(by_c1(id_token(&token))).code(), "503");
-    // Whoever has not proven who he is learns nothing of that.
+    // A client that has not authenticated learns nothing of that.
     assert_eq!(world.check(id_token(&token).basic("c1", "wrong")).code(), "401 invalid_client Basic");
 }

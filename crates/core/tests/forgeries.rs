@@ -1,4 +1,4 @@
-//! Is nobody believed who did not sign, at any door? What the fuzz target `proofs` does, for a moment and without a fuzzer.
+//! Forged signatures are refused at every entry: as the fuzz target `proofs` does, briefly and without a fuzzer.
 
 use proptest::prelude::*;
 use tokenberg_testkit::{Door, Doors};

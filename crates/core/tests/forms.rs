@@ -1,10 +1,10 @@
-//! Do we read what everybody reads? Our decoder beside that of `serde_urlencoded`, which is lenient; conformance TE-14 to TE-18.
+//! Compares our form decoder with that of `serde_urlencoded`, which is lenient; conformance TE-14 to TE-18.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use proptest::prelude::*;
 use tokenberg_core::{Form, Parameter};
 
-/// Of what bodies are put together.
+/// The pieces that bodies are composed of.
 static PIECES: [&str; 20] = [
     "scope",
     "sc%6Fpe",

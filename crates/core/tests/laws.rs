@@ -1,4 +1,4 @@
-//! Which laws does no sequence of requests break? The invariants of delegation, over random histories.
+//! Checks that no sequence of requests breaks the invariants of delegation, over random histories.
 
 use proptest::prelude::*;
 use tokenberg_core::Presented;

@@ -1,4 +1,4 @@
-//! What an adapter answers that was not asked for grants nothing: another client, another issuer's claims, another key, another digest.
+//! Wrong answers of an adapter grant nothing: another client, another issuer's claims, another key, another digest.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops")]
 
 use std::sync::Arc;
@@ -9,16 +9,16 @@ use tokenberg_core::{
 };
 use tokenberg_testkit::{ForeignKey, World, alice, at1, changed, trusted};
 
-/// What the adapter answers instead of the truth.
+/// The wrong answer of the adapter.
 enum Lie {
     Nothing,
-    /// Whichever client is asked for, this one is found.
+    /// Returns this client for every query.
     Client(&'static str),
-    /// Whatever is presented, it reads as this token.
+    /// Every presented token reads as this token.
     Reading(String, Issuer),
-    /// Whatever is presented, it reads as this foreign token.
+    /// Every presented token reads as this foreign token.
     Foreign(String),
-    /// Another key than the token names has verified it.
+    /// The token was verified by another key than it names.
     Key,
     /// The digest is that of this secret.
     Digest(&'static str),
@@ -193,7 +193,7 @@ fn tx_35_an_answer_about_another_token_is_none_about_this() {
     let their: Issuer = "https://other.test".parse().unwrap();
     let read = refusal(&world, Lie::Reading(elsewhere.clone(), their), basic, &exchange(&token));
     assert!(matches!(read, Some(Refusal::SubjectToken(TokenFault::Issuer { .. }))), "{read:?}");
-    // A good token of a trusted issuer, which was not presented.
+    // A valid token of a trusted issuer, which was not presented.
     let idp = ForeignKey::new(Some("p1"));
     world.issuers = vec![trusted("https://idp.test", &idp)];
     world.change("c1", |c1| {

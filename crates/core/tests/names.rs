@@ -34,7 +34,7 @@ fn signed_in(world: &mut World, key: &ForeignKey, issuer: &str, user: &str) -> A
     world.check(by_c1(Ask::exchange_of(&token, TokenType::IdToken)))
 }
 
-/// Why the token is not good, which introspection, a catalog, a renewal and an exchange by the Bearer agree about.
+/// The reason why the token is invalid, about which introspection, a catalog, a renewal and an exchange by the Bearer agree.
 fn fault(world: &mut World, token: &str) -> Option<TokenFault> {
     let of_introspection = match world.introspect(&by_c1(Ask::token(token))).unwrap() {
         Introspection::Active(_) => None,
@@ -71,7 +71,7 @@ fn cc_17_in_10_a_client_with_a_users_name_ends_the_users_tokens_everywhere_at_on
     assert_eq!(fault(&mut world, &token), None);
     world.register(client("alice", "s", "catalog"));
     assert!(is_taken(fault(&mut world, &token), "the client alice"));
-    // The token of the client itself is about no user, and a user of another name is no namesake.
+    // The token of the client itself has no user as its subject, and a user of another name is no namesake.
     let own = world.token("alice", "s", "catalog");
     let of_client = world.introspect(&Ask::token(&own).basic("alice", "s"));
     assert!(matches!(of_client, Ok(Introspection::Active(_))));

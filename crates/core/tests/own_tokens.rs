@@ -1,4 +1,4 @@
-//! Which tokens pass for ours? RFC 9068 §4 and RFC 8725; conformance JW and AT, with the right key and everything else wrong.
+//! Which tokens are accepted as ours: RFC 9068 §4 and RFC 8725; conformance JW and AT, with the right key and everything else wrong.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::{Value, json};
@@ -38,7 +38,7 @@ fn verdict(world: &mut World, token: &str) -> bool {
 
 fn at_catalog(world: &World, token: &str) -> Result<(), TokenFault> {
     let verification = TokenVerification::new(ISSUER.parse().unwrap(), vec!["https://cat.test".into()]);
-    // The first time, and when it was seen; and in a process that has nothing but the keys.
+    // The first time, from the cache, and in a process that has only the keys.
     let signed = || {
         let signed =
             world.keys().read(token, verification.issuer(), world.now).ours(verification.issuer())?;
@@ -133,7 +133,7 @@ fn jw_30_jw_32_jw_33_jw_34_times() {
         (with(base.clone(), "exp", json!(NOW + 101)), false),
         (with(base.clone(), "exp", json!(i64::MAX)), false),
     ] {
-        // An expired token of the client's own is renewed with its credential, and nowhere else passes.
+        // An expired token of the client's own is renewed with its credential, and is refused everywhere else.
         let token = world.sign_raw(&header, &claims.to_string());
         assert_eq!(at_catalog(&world, &token).is_ok(), passes, "{claims}");
         assert_eq!(world.check(Ask::exchange(&token).bearer(&token)).code() == "200", passes, "{claims}");
@@ -197,7 +197,7 @@ fn jw_05_jw_31_jw_35_jw_36_jw_37_claims_that_do_not_pass() {
 
 #[test]
 fn at_09_cve_2026_27840_no_part_of_a_token_passes_for_it() {
-    // There are no opaque tokens here, whose truncation was once accepted; ours are whole or nothing.
+    // There are no opaque tokens here, whose truncation was once accepted; ours are accepted only in full.
     let mut world = World::new();
     let token = world.token("c1", "s1-Z7", "catalog");
     for end in (0..token.len()).step_by(7).chain([token.len() - 1]) {
@@ -230,7 +230,7 @@ fn jw_39_jw_40_each_token_is_judged_by_itself_every_time() {
 
 #[test]
 fn se_02_secrets_are_never_shown() {
-    // That `Secret` has no Debug, Display, PartialEq or Serialize is a compile_fail example of its own.
+    // A separate compile_fail example shows that `Secret` has no Debug, Display, PartialEq or Serialize.
     let mut world = World::new();
     for ask in [
         Ask::credentials().basic("c1", "correct-horse-battery"),

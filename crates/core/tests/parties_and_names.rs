@@ -51,7 +51,7 @@ fn law_6_tx_55_may_act_without_an_issuer_names_no_subject_of_a_third_issuer() {
         let answer = world.check(with_actor(ask, &token(actor, "robot", Value::Null)));
         assert_eq!(answer.code() == "200", is_good, "{may_act} {actor}");
     }
-    // The client that is named, and a user of another issuer who is called like it, now and later in the session.
+    // The named client, and a user of another issuer with the same name, now and later in the session.
     let session = world.check(by_c1(user(&token(IDP, "alice", json!({"sub": "c1"})))));
     assert_eq!(chain(&session), ["c1"]);
     let namesake = token(Q, "c1", Value::Null);
@@ -67,7 +67,7 @@ fn cc_17_the_prefix_of_a_disabled_issuer_stays_reserved() {
     world.issuers[1].trust.subject_prefix = Some("okta:".into());
     let actor = world.token("c1", "s1-Z7", "catalog");
     for enabled in [true, false] {
-        // Catalogs go on granting rights to `okta:alice` while the issuer is disabled, perhaps because it was broken into.
+        // Catalogs go on granting rights to `okta:alice` while the issuer is disabled, perhaps because it was compromised.
         world.issuers[1].enabled = enabled;
         let of_another = by_c1(user(&key.sign(&alice(&json!({"sub": "okta:alice"})))));
         for ask in [of_another, unsecured("okta:alice", NOW).actor(&actor).bearer(&actor)] {

@@ -1,4 +1,4 @@
-//! Does a token live on, and for how long at most? Iceberg's refresh by exchange; conformance TX-44 to TX-48.
+//! Renews tokens by exchange, as Iceberg does, and limits how long a session lasts; conformance TX-44 to TX-48.
 
 use tokenberg_core::{AllowedScope, Lifetime, Refusal, Revocation, TokenFault};
 use tokenberg_testkit::{Ask, ForeignKey, ISSUER, World, by_c2, client, trusted};
@@ -126,7 +126,7 @@ fn tx_47_wire_compat_1_3_a_users_expired_token_never_becomes_the_services_own() 
     let renewed = world.check(by_c1(Ask::exchange(&users)));
     assert_eq!(renewed.claims().subject.as_str(), "alice", "still alice, while it lives");
     assert_eq!(renewed.claims().actor, claims.actor);
-    // A user who happens to be called like the client, impersonated.
+    // A user with the same name as the client, impersonated.
     claims.actor = None;
     claims.subject = "c1".parse().unwrap();
     let namesake = world.sign(&claims);

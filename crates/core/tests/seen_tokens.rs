@@ -1,4 +1,4 @@
-//! Is a token that was seen before asked everything again? Conformance JW-40, as the extractor of a catalog asks.
+//! A cached token is checked in full again: conformance JW-40, as the extractor of a catalog does.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(seconds).unwrap()
 }
 
-/// Whoever is presented with the token, where it is for, and what whoever presents it has proven.
+/// The verifier, the audience, and what the presenter of the token has proven.
 struct Presenting {
     world: World,
     verification: TokenVerification,
@@ -85,7 +85,7 @@ fn id(text: &str) -> TokenId {
 
 type Change = fn(&mut Presenting);
 
-/// What may become of a token after it was seen, and the reason for which it is refused then.
+/// Changes after a token was cached, and the reason for which the token is refused then.
 const CHANGES: [(Change, &str); 19] = [
     (|p| p.world.pass(60), "it expired"),
     (|p| p.world.now = at(NOW - 6), "its iat is 2027-01-15T08:00:00Z; it is 2027-01-15T07:59:54Z now"),
@@ -156,7 +156,7 @@ fn jw_40_what_was_not_verified_is_not_taken_for_what_was() {
     let presenting = Presenting::new();
     let (token, _) = presenting.token(&json!({}));
     let (other, _) = presenting.token(&json!({"scope": "catalog ns:read"}));
-    // One that did not verify leaves nothing behind, however often it comes.
+    // A token that failed to verify leaves nothing in the cache, however often it is presented.
     let (content, signature) = (other.rsplit_once('.').unwrap().0, token.rsplit_once('.').unwrap().1);
     let forged = format!("{content}.{signature}");
     for _ in 0..3 {
@@ -165,7 +165,7 @@ fn jw_40_what_was_not_verified_is_not_taken_for_what_was() {
     }
     assert_eq!(presenting.ask(&other).unwrap().scope.as_str(), "catalog ns:read");
     assert!(matches!(presenting.ask(&forged), Err(TokenFault::Signature(_))));
-    // Nor does one that a verifier of another issuer was shown.
+    // A token that was presented to a verifier of another issuer leaves nothing either.
     let (unseen, _) = presenting.token(&json!({}));
     let elsewhere = verification("https://other.test", CATALOG);
     let signed = |verification: &TokenVerification| {

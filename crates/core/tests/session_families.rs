@@ -60,7 +60,7 @@ fn rv_07_what_is_passed_on_after_a_client_revoked_what_it_had_of_a_session_is_go
         assert_eq!(is_active(&world, token, by), is, "{what}");
         assert_eq!(world.check(by(Ask::exchange(token))).code() == "200", is, "{what}");
     }
-    // The session as a whole ends with what its first client has of it.
+    // The session as a whole ends when the token of its first client is revoked.
     revoke(&mut world, &users, by_c1);
     for token in [&second, &third] {
         assert!(!is_active(&world, token, by_c2));
@@ -79,7 +79,7 @@ fn rv_07_a_client_that_revokes_a_token_of_its_own_session_ends_the_session() {
     let by_robot = world.check(by_robot.with("actor_token_type", TokenType::IdToken.as_urn()));
     assert_eq!(chain(&by_robot), ["robot"]);
     revoke(&mut world, &by_robot.token(), by_c1);
-    // What is written is the session, which no rule about who acts can read in two ways.
+    // The record names the session, which no rule about actors can read in two ways.
     let session = by_robot.claims().session.id.clone();
     assert_eq!(world.revoked[0], Revocation::Session(session));
     for (what, token) in [("with the robot", &by_robot.token()), ("its own", &own), ("of a user", &users)] {
@@ -97,7 +97,7 @@ fn law_8_a_revoked_subject_ends_what_it_obtained_as_a_client() {
     let users = world.check(by_c3(as_jwt(&key.sign(&alice(&json!({"aud": "c3"})))))).token();
     let passed_on = world.check(by_c2(Ask::exchange(&impersonated))).token();
     world.pass(1);
-    // `tokenberg revoke --subject c3`, whosever name it is.
+    // `tokenberg revoke --subject c3`, for every principal of that name.
     world.before.subject(None, "c3", world.now.as_seconds());
     for (what, token, by) in [
         ("as the client alone", &impersonated, by_c3 as fn(Ask) -> Ask),
@@ -147,7 +147,7 @@ fn rv_03_rv_06_a_token_of_a_node_whose_clock_is_ahead_is_revoked() {
     let set_back = |world: &mut World| world.now = tokenberg_core::Timestamp::from_seconds(NOW - 6).unwrap();
     set_back(&mut world);
     assert!(!is_active(&world, &token, by_c2), "its time has not come at this node");
-    // Answered 200, so it has to be done: at the other node, and here in a second, the token is good.
+    // The answer was 200, so the revocation has to hold where the token is valid: at the other node now, and here after a few seconds.
     assert!(world.revoke(&by_c2(Ask::token(&token))).unwrap().is_some());
     world.pass(6);
     assert!(!is_active(&world, &token, by_c2));

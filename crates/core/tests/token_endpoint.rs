@@ -1,4 +1,4 @@
-//! Is every form read as RFC 6749 §3.2 has it? Conformance TE, asked of the whole flow.
+//! Every form is read as RFC 6749 §3.2 requires: conformance TE, tested through the whole flow.
 
 use tokenberg_testkit::{Ask, ForeignKey, World};
 
@@ -10,7 +10,7 @@ fn body(raw: impl AsRef<[u8]>) -> Ask {
     c1().and(raw.as_ref())
 }
 
-/// Runs a table; after each refusal nothing was minted and the next valid request still succeeds.
+/// Runs a table; after each refusal no token was minted and the next valid request still succeeds.
 fn check(world: &mut World, rows: Vec<(&str, Ask, &str)>) {
     for (name, ask, expected) in rows {
         let before = world.minted();
@@ -236,7 +236,7 @@ fn cc_13_errors_hold_nothing_of_what_was_sent() {
     assert_eq!(answer.code(), "400 invalid_request");
     let answer = world.check(body("grant_type=%3Cscript%3E%22%5C%C3%A9"));
     assert_eq!(answer.code(), "400 unsupported_grant_type");
-    // What is no keyword may be a secret; the log has the beginning. `check` compares what the client gets.
+    // Text that is no keyword may be a secret; the log has the beginning. `check` compares the answer to the client.
     let reason = answer.refusal().to_string();
     assert_eq!(reason, r#"grant_type is "<sc…" (11 characters, redacted), which is not supported"#);
 }

@@ -1,4 +1,4 @@
-//! Who may exchange which token, and what comes of it? RFC 8693; conformance TX, for tokens of our own.
+//! Who may exchange which token, and what the result is: RFC 8693; conformance TX, for tokens of our own.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use tokenberg_core::{CompactJws, Refusal, Revocation, TokenFault, TokenType};
@@ -280,7 +280,7 @@ fn tx_39_tx_14_cve_2022_1245_audiences_do_not_widen() {
     assert_eq!(kept.claims().audience, ["https://cat.test".into(), "https://other.test".into()]);
     let one = world.check(x0(&both).bearer(&both).with("resource", "https://other.test"));
     assert_eq!(one.claims().audience, ["https://other.test".into()]);
-    // c2 is not registered for the other audience, so what it gets for c1 is not for there.
+    // c2 is not registered for the other audience, so its token for c1 does not have that audience.
     let_c2_act_for_c1(&mut world);
     assert_eq!(world.check(by_c2(x0(&both))).claims().audience, ["https://cat.test".into()]);
     let elsewhere = world.check(by_c1(x0(&both)).with("resource", "https://other.test")).token();
@@ -360,7 +360,7 @@ fn tx_62_tx_63_tx_64_no_spelling_of_none_passes_anywhere() {
 
 #[test]
 fn jw_21_the_twin_of_a_signature_is_the_same_token() {
-    // With (r, s) also (r, n - s) verifies: whoever revokes a token by its jti revokes both.
+    // With (r, s) also (r, n - s) verifies: revoking a token by its jti revokes both.
     let mut world = World::new();
     let token = at1(&mut world);
     let (rest, _) = token.rsplit_once('.').unwrap();

@@ -1,4 +1,4 @@
-//! What is a name without a proof worth? The unsecured JWT that Iceberg's specification allows; conformance TX-60 to TX-69.
+//! The rights that an unsecured JWT gives, which Iceberg's specification allows; conformance TX-60 to TX-69.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use base64::Engine;
@@ -40,7 +40,7 @@ fn tx_60_off_by_default() {
     let token = trino(&json!({}));
     assert_eq!(world.check(ask(&token).actor(&actor).bearer(&actor)).code(), BAD);
     assert_eq!(world.check(ask(&token).actor(&actor).basic("c1", "s1-Z7")).code(), BAD);
-    // Nor does the right to act for others give it.
+    // The right to act for others does not give it either.
     world.change("c1", |c1| c1.rights_mut().may_act_for = vec!["*|*".parse().unwrap()]);
     world.change("c1", |c1| c1.rights_mut().may_impersonate = vec!["*|*".parse().unwrap()]);
     assert_eq!(world.check(ask(&token).actor(&actor).bearer(&actor)).code(), BAD);
@@ -205,7 +205,7 @@ fn tx_44_an_unsecured_user_has_the_clients_session_lifetime_and_ends_with_the_ac
     assert_eq!(state(&mut world), BAD, "the client may no longer name the user");
     world.change("ca", |ca| ca.rights_mut().may_assert_users = vec!["*".parse().unwrap()]);
     assert_eq!(state(&mut world), "200");
-    // The actor's token is revoked, long after it expired: what was obtained with it ends.
+    // The actor's token is revoked, long after it expired: the tokens obtained with it end.
     world.revoke(&Ask::token(&actor).basic("ca", "sa")).unwrap().unwrap();
     assert_eq!(state(&mut world), BAD);
     assert_eq!(world.check(Ask::exchange(&token).bearer(&token)).code(), "401 invalid_client Bearer");
@@ -220,7 +220,7 @@ fn tx_68_tx_69_the_name_is_in_nobodys_realm_and_the_token_says_so() {
     let json = Value::Object(answer.claims().to_json());
     assert_eq!((&json["amr"], &json["act"]), (&json!(["unsecured"]), &json!({"sub": "ca"})));
     assert_eq!(json["tokenberg_session"]["sub_auth"], "unsecured");
-    // A client of that name is somebody else, and so is the alice of an issuer.
+    // A client of that name is another principal, and so is the alice of an issuer.
     world.register(client("alice", "s", "catalog ns:read"));
     assert!(!answer.claims().is_clients_own());
     let token = answer.token();
@@ -235,13 +235,13 @@ fn tx_68_tx_69_the_name_is_in_nobodys_realm_and_the_token_says_so() {
         "catalogs would take it for that client"
     );
     world.unregister("alice");
-    // Renewal keeps all of it, as long as the client may still say so.
+    // Renewal keeps all of it, as long as the client may still assert the user.
     let renewed = world.check(Ask::exchange(&token).bearer(&token));
     assert!(renewed.claims().session.asserted);
     assert_eq!(chain(&renewed), ["ca"]);
     world.change("ca", |ca| ca.rights_mut().may_assert_users.clear());
     assert_eq!(world.check(Ask::exchange(&token).bearer(&token)).code(), BAD);
-    // The marker cannot be had without the session, nor the session without the marker.
+    // The marker never occurs without the session, nor the session without the marker.
     world.change("ca", |ca| ca.rights_mut().may_assert_users = vec!["*".parse().unwrap()]);
     let header = format!(r#"{{"alg":"ES256","typ":"at+jwt","kid":"{}"}}"#, world.kid());
     for changes in [json!({"amr": null}), json!({"amr": ["pwd"]}), json!({"amr": "unsecured"})] {

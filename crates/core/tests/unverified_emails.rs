@@ -1,4 +1,4 @@
-//! Does an e-mail address that nobody verified name anybody? OpenID Connect Core 1.0 §5.1 and §5.7.
+//! An unverified e-mail address names no user: OpenID Connect Core 1.0 §5.1 and §5.7.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ fn world(subject_claim: &str) -> (World, ForeignKey) {
     (world, key)
 }
 
-/// What is said of the address, and whether it counts as verified.
+/// The statements about the address, and whether each counts as verified.
 fn statements() -> Vec<(Value, bool)> {
     vec![
         (json!({}), true),

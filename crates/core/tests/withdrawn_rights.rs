@@ -1,4 +1,4 @@
-//! What becomes of a session when the operator gives less: to the issuer of its subject, to its client, to an earlier party; laws 1,
+//! The effect on a session when the operator reduces the rights of its subject's issuer, its client or an earlier party; laws 1,
 //! 2 and 9 of docs/delegation.md, conformance TX-40, TX-42, TX-48.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
@@ -12,7 +12,7 @@ const IDP: &str = "https://idp.test";
 const CAT: &str = "https://cat.test";
 const NEXT: &str = "https://next.test";
 
-/// `c1`, `c2` and `c3` may act for everybody. Users have `catalog`, and analysts `ns:read`, too.
+/// `c1`, `c2` and `c3` may act for every subject. Users have `catalog`, and analysts `ns:read`, too.
 fn world() -> (World, ForeignKey) {
     let (mut world, key) = (World::new(), ForeignKey::new(Some("p1")));
     world.issuers = vec![trusted(IDP, &key)];
@@ -53,7 +53,7 @@ fn law_1_tx_42_tx_48_a_renewal_gives_what_the_issuer_may_give_now() {
     type Narrow = fn(&mut World);
     let cases: [(&str, Narrow, &str); 5] = [
         ("as before", |_| {}, "catalog ns:read"),
-        // The claims of the user are not known any more: what any mapping could give counts.
+        // The claims of the user are not known any more: every scope that a mapping could give counts.
         (
             "another group",
             |w| w.issuers[0].trust.map = vec!["groups=other:ns:read".parse().unwrap()],
@@ -78,7 +78,7 @@ fn law_1_tx_42_tx_48_a_renewal_gives_what_the_issuer_may_give_now() {
             } else {
                 assert_eq!(answer.body()["scope"], left, "{what}");
             }
-            // As for a client whose scope was narrowed: without a scope it is cut, and a request for more is refused.
+            // As for a client whose scope was narrowed: without a scope parameter it is cut, and a request for more is refused.
             let asked = world.check(ask.with("scope", "catalog ns:read"));
             assert_eq!(asked.code() == "200", left == "catalog ns:read", "{what}");
             if asked.code() != "200" {
@@ -111,7 +111,7 @@ fn law_2_a_withdrawn_audience_ends_a_clients_own_tokens_although_it_serves_that_
     let (mut world, key) = world();
     world.change("c3", |c3| {
         c3.rights_mut().serves = vec![CAT.into()];
-        // It may act for users only: what another client sent there is passed on by `--serves`.
+        // It may act for users only: tokens that another client sent there are passed on by `--serves`.
         c3.rights_mut().may_act_for = vec![format!("{IDP}|*").parse().unwrap()];
         c3.rights_mut().audiences = vec![CAT.into(), NEXT.into()];
     });
@@ -126,7 +126,7 @@ fn law_2_a_withdrawn_audience_ends_a_clients_own_tokens_although_it_serves_that_
         assert_eq!(world.check(by_c3(Ask::exchange(token))).code() == "200", good);
         assert_eq!(world.check(Ask::exchange(token).bearer(token)).code() == "200", good);
     }
-    // What is sent there from now on is passed on, as before.
+    // Tokens that are sent there from now on are passed on, as before.
     assert_eq!(world.check(by_c3(Ask::exchange(&sent))).code(), "200");
     world.change("c3", |c3| c3.rights_mut().serves.clear());
     assert!(!is_active(&world, &by_c3(Ask::token(&served))));
@@ -157,7 +157,7 @@ fn law_9_a_right_of_an_earlier_party_is_not_asked_again() {
     world.change("c1", |c1| c1.rights_mut().may_act_for.clear());
     assert_eq!(world.check(by_c1(Ask::exchange(&first))).code(), BAD, "it renews nothing of its own");
     assert_eq!(world.check(by_c2(Ask::exchange(&passed_on))).code(), "200");
-    // To end that, the operator revokes what the earlier party obtained.
+    // To end that, the operator revokes the tokens that the earlier party obtained.
     world.pass(1);
     let now = world.now.as_seconds();
     world.before.client("c1", now);

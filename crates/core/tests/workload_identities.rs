@@ -1,4 +1,4 @@
-//! Does a foreign identity stand for a client? Kubernetes, SPIFFE and others, RFC 7521 §4.2; conformance WL.
+//! A foreign identity authenticates a client: Kubernetes, SPIFFE and others, RFC 7521 §4.2; conformance WL.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::{Value, json};
@@ -50,7 +50,7 @@ fn wl_02_wl_10_wl_11_wl_12_wl_14_a_service_account_stands_for_one_client() {
     };
     let good = account(&json!({}));
     for _ in 0..2 {
-        // Kubernetes hands the same one out for an hour, so it is not single-use (D16).
+        // Kubernetes issues the same token for an hour, so it is not single-use (D16).
         assert_eq!(world.check(ask(&good)).claims().client_id.as_str(), "wl");
     }
     assert_eq!(world.check(ask(&good).with("client_id", "wl")).code(), "200");
@@ -79,22 +79,22 @@ fn wl_02_wl_10_wl_11_wl_12_wl_14_a_service_account_stands_for_one_client() {
             .code(),
         NO
     );
-    // Pinned to the account, not to its name.
+    // The identity is pinned to the account's UID, not to its name.
     world.change("wl", |wl| wl.rights_mut().federations[0].uid = Some("u-1".into()));
     assert_eq!(world.check(ask(&good)).code(), "200");
     let again = json!({"kubernetes.io": {"serviceaccount": {"name": "sa", "uid": "u-2"}}});
     assert_eq!(world.check(ask(&account(&again))).code(), NO);
     assert_eq!(world.check(ask(&account(&json!({"kubernetes.io": null})))).code(), NO);
-    // With an audience of its own, for that alone.
+    // With its own audience, it is accepted for that alone.
     world.change("wl", |wl| wl.rights_mut().federations[0].audience = Some("tokens".into()));
     assert_eq!(world.check(ask(&good)).code(), NO);
     assert_eq!(world.check(ask(&account(&json!({"aud": "tokens"})))).code(), "200");
-    // It proves a client, and is no subject, nor a grant.
+    // It authenticates a client, and is neither a subject nor a grant.
     assert_eq!(
         world.check(Ask::exchange_of(&good, tokenberg_core::TokenType::Jwt).basic("c1", "s1-Z7")).code(),
         "400 invalid_request"
     );
-    // What it got goes with the issuer that vouches for it.
+    // The client's tokens are refused together with the issuer of its identity.
     let token = world.check(ask(&account(&json!({"aud": "tokens"})))).token();
     let renew = || Ask::exchange(&token).bearer(&token);
     assert_eq!(world.check(renew()).code(), "200");
@@ -126,7 +126,7 @@ fn wl_01_wl_03_wl_04_a_workload_is_of_its_own_trust_domain() {
         assert_eq!(world.check(spiffe(&good)).claims().client_id.as_str(), "wl");
     }
     assert_eq!(world.check(ask(&good)).code(), "200", "an SVID is one however it is declared");
-    // `iss` of an SVID names nobody's keys.
+    // `iss` of an SVID does not select keys.
     assert_eq!(world.check(spiffe(&svid(&key, &json!({"iss": "https://evil.test"})))).code(), "200");
     for changes in [
         json!({"sub": "spiffe://td.test/ns/a/sa/bc"}),

@@ -55,10 +55,10 @@ struct Verify {
     noted: Vec<String>,
 }
 
-/// How often `--follow` looks.
+/// The interval between the reads of `--follow`.
 const EVERY: Duration = Duration::from_millis(250);
 
-/// Prints or verifies.
+/// Prints or verifies the audit.
 ///
 /// # Errors
 /// If the store fails, or the audit was tampered with.
@@ -86,7 +86,7 @@ async fn show(store: &Store, since: Option<Timestamp>, follow: bool) -> anyhow::
         let mut lines = String::new();
         let printed = store.read_audit(&mut cursor, |entry| {
             lines.push_str(&line(&entry));
-            // Neither a write for each line, nor all of it in memory.
+            // The lines are written in batches, so that neither each line is a write, nor all of them are in memory.
             if lines.len() > 1 << 16 { Ok(print(&std::mem::take(&mut lines))?) } else { anyhow::Ok(()) }
         });
         printed.await?;
@@ -125,7 +125,7 @@ async fn verify(store: &Store, noted: &[String], output: Output) -> anyhow::Resu
     Ok(())
 }
 
-/// The first of the noted records that is not there as it was noted.
+/// The first of the noted records that is missing or differs.
 async fn missing(store: &Store, noted: &[String]) -> anyhow::Result<Option<String>> {
     for note in noted {
         let wrong = || crate::failure::wrong_usage(format!("{note:?} is no note; write CHAIN/NUMBER/HASH"));

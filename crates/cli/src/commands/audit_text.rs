@@ -1,12 +1,12 @@
-//! What does `tokenberg audit` print? Records as lines of JSON, and what was found of them; conformance SE-05, SE-06.
+//! The output of `tokenberg audit`: records as lines of JSON, and the result of verifying them; conformance SE-05, SE-06.
 
 use crate::output::{in_sight, on_one_line, table};
 use serde_json::{Map, Value, json};
 use tokenberg_store::{AuditEntry, AuditReport, Break, ChainReport, Difference, SchemaDifference};
 
-/// One line of JSON, in which no character can steer a terminal, whatever stands in the store.
+/// One line of JSON, in which no character can control a terminal, whatever the store contains.
 ///
-/// What is no record of ours, an object without the three members that come first here, is printed as a text.
+/// An entry that is not a record of ours, an object without the three members that come first here, is printed as a text.
 pub(crate) fn line(entry: &AuditEntry) -> String {
     let mut line = format!(
         "{{\"time\":{},\"chain\":{},\"number\":{}",
@@ -22,7 +22,7 @@ pub(crate) fn line(entry: &AuditEntry) -> String {
             line.push_str(&format!(",\"damaged\":true,\"record\":{record}}}"));
         }
     }
-    // In JSON these are raw between texts only.
+    // In JSON these are raw only between strings.
     let mut line = in_sight(&line.replace(['\n', '\r', '\t'], " "));
     line.push('\n');
     line

@@ -1,4 +1,4 @@
-//! How is the store kept twice? `tokenberg backup FILE`, with or without a server running.
+//! `tokenberg backup FILE`: copies the store, with or without a server running.
 
 use crate::common::Common;
 use crate::failure::note;
@@ -25,7 +25,7 @@ pub(crate) struct Backup {
 /// Copies the store.
 ///
 /// # Errors
-/// If the file is there already or cannot be written, or the store fails.
+/// If the file exists already or cannot be written, or the store fails.
 pub(crate) fn run(common: &Common, asked: &Backup, output: Output) -> anyhow::Result<()> {
     let location = StoreLocation::of(common)?;
     let key_file = location.key_file();

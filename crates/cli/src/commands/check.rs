@@ -16,10 +16,10 @@ use tokenberg_core::{AuthMethod, Issuer, KeyMaterial, KeySource, Lifetime, Times
 use tokenberg_jose::{Keyring, PublicKeys};
 use tokenberg_store::{ClientRecord, IssuerRecord, SchemaDifference, Store, StoreError};
 
-/// Clocks of several machines may differ by this.
+/// The tolerated difference between the clocks of several machines.
 const LEEWAY: Lifetime = Lifetime::from_seconds(60);
 
-/// What was found.
+/// The findings.
 #[derive(Default)]
 struct Findings(Vec<Finding>);
 
@@ -50,7 +50,7 @@ impl Findings {
 /// Checks everything, and fails if anything would not work.
 ///
 /// # Errors
-/// If there is a problem, which is printed then.
+/// If there is a problem; the problems have been printed by then.
 pub(crate) fn run(
     common: &Common,
     settings: &Settings,
@@ -119,7 +119,7 @@ fn check_settings(settings: &Settings, findings: &mut Findings) {
     }
     match listening.issuer_at(listening.listen.port()) {
         Ok(issuer) => findings.ok("issuer", issuer.as_str()),
-        // Then the address makes none, which is said above.
+        // Without a valid address there is no issuer; the mistake is reported above.
         Err(_) if !mistakes.is_empty() => {}
         Err(error) => findings.problem("issuer", format!("{error:#}")),
     }

@@ -1,4 +1,4 @@
-//! Why was this refused? `tokenberg explain`: the whole decision about one request from standard input; nothing is minted.
+//! `tokenberg explain`: explains the whole decision about one request from standard input; nothing is minted.
 
 use crate::common::Common;
 use crate::failure::AlreadySaid;
@@ -31,7 +31,7 @@ pub(crate) struct Explain {
     at: Option<String>,
 }
 
-/// Tells the decision.
+/// Prints the decision.
 ///
 /// # Errors
 /// If the store cannot be read, or the request is refused.
@@ -126,7 +126,7 @@ fn scope(allowed: &ScopeCeiling) -> String {
     }
 }
 
-/// The claims without what only a token has: the identifier that this one would get.
+/// The claims without those that only an issued token has, such as its identifier.
 fn told(claims: &AccessTokenClaims) -> Map<String, Value> {
     let mut told = claims.to_json();
     told.remove("jti");

@@ -1,4 +1,4 @@
-//! What does this token say? `tokenberg inspect`: header and claims, and nothing verified.
+//! `tokenberg inspect`: prints the header and claims of a token without verifying it.
 
 use crate::failure::note;
 use crate::output::{self, Output};
@@ -24,7 +24,7 @@ pub(crate) struct Inspect {
     file: PathBuf,
 }
 
-/// As lenient as a curious reader: what is shown here is trusted by nobody.
+/// A lenient decoder, because the output is only displayed and never trusted.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
     GeneralPurposeConfig::new()
@@ -35,7 +35,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 /// Shows the token.
 ///
 /// # Errors
-/// If there is nothing in it to be shown.
+/// If the token has no readable content.
 pub(crate) fn run(asked: &Inspect, output: Output) -> anyhow::Result<()> {
     let token = input::token(&asked.file)?;
     let now = clock::now()?;

@@ -1,4 +1,4 @@
-//! Reads a file of public keys, a JWK Set that somebody else made, before it is kept: RFC 7517 §5.
+//! Reads and checks a file of public keys, a JWK Set from another party, before it is stored: RFC 7517 §5.
 
 use crate::failure::warn;
 use crate::{input, issuer_keys};
@@ -7,18 +7,18 @@ use serde_json::Value;
 use std::path::Path;
 use tokenberg_jose::PublicKeys;
 
-/// Reads the file, or standard input for `-`. Keys that verify nothing cause a warning each, and are kept.
+/// Reads the file, or standard input for `-`. Keys that verify nothing cause a warning each, and are stored.
 ///
 /// # Errors
-/// If it is no JWK Set, it holds a private key or a secret, or no key of it can be used. Of a key only its position is named.
+/// If it is not a JWK Set, it contains a private key or a secret, or no key in it is usable. A key is named by its position only.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Box<str>> {
     let bytes = input::bytes(path)?;
-    // What is no text is in a label, or in a key that is not used. PostgreSQL keeps no NUL.
+    // Bytes that are not UTF-8 are in a label, or in a key that is not used. PostgreSQL stores no NUL.
     let text = String::from_utf8_lossy(&bytes).replace('\0', "\u{fffd}");
     let text = text.trim_start_matches('\u{feff}').trim();
     let public = PublicKeys::from_jwks(text);
     if public.is_err() {
-        // A private key of its own is the worse mistake of the two.
+        // A single private key is the worse mistake of the two, so it is reported first.
         if let Ok(one) = PublicKeys::from_jwks(&format!("{{\"keys\":[{text}]}}")) {
             refuse_leak(&one, path)?;
         }
@@ -40,12 +40,12 @@ fn refuse_leak(keys: &PublicKeys, path: &Path) -> anyhow::Result<()> {
     );
 }
 
-/// The set as JSON, to be shown; as a text if a value in it is none that JSON parsers take.
+/// The set as JSON for display; as text if JSON parsers do not accept a value in it.
 pub(crate) fn shown(jwks: &str) -> Value {
     serde_json::from_str(jwks).unwrap_or_else(|_| jwks.into())
 }
 
-/// The names of the keys, or how many there are, for people.
+/// The names of the keys, or their number, for people.
 pub(crate) fn summary(jwks: &str) -> String {
     let set = shown(jwks);
     if set.is_string() {

@@ -1,4 +1,4 @@
-//! Which keys sign tokens, and how do they change without a pause? `tokenberg key …`; conformance KS-04.
+//! `tokenberg key …`: manages signing keys, and rotates them without downtime; conformance KS-04.
 
 use super::key_show::{self, Show, value};
 use crate::common::Common;
@@ -88,15 +88,15 @@ pub(crate) struct Import {
     now: bool,
 }
 
-/// What an operator does about catalogs built on Quarkus, whose cache of keys outlives `max-age`.
+/// The advice for operators of catalogs built on Quarkus, whose cache of keys outlives `max-age`.
 const QUARKUS: &str = "catalogs built on Quarkus (Apache Polaris, Nessie) up to 10m after the first token with a kid that is new to \
      them: set quarkus.oidc.token.forced-jwk-refresh-interval=30S there, restart them now, or let them ask introspection \
      about every token (quarkus.oidc.token.require-jwt-introspection-only=true)";
 
-/// Does it.
+/// Runs the command.
 ///
 /// # Errors
-/// Why it could not be done.
+/// The reason why the command failed.
 pub(crate) fn run(common: &Common, asked: Key, output: Output) -> anyhow::Result<()> {
     let location = StoreLocation::of(common)?;
     let now = clock::now()?;
@@ -130,7 +130,7 @@ pub(crate) fn run(common: &Common, asked: Key, output: Output) -> anyhow::Result
             Key::Import(asked) => {
                 let bytes = input::bytes(&asked.file)?;
                 warn_if_open_to_others(&asked.file);
-                // Before the store, so that a file without a key makes none.
+                // Imported before the store is opened, so that a file without a key creates no store.
                 let key = tokenberg_jose::import(&bytes, asked.alg, now, now)?;
                 let store = location.open_or_make().await?;
                 introduce(&store, key, asked.now, now, output).await?;
@@ -258,7 +258,7 @@ fn list(keys: &[KeyMaterial], now: Timestamp, output: Output) -> anyhow::Result<
     Ok(())
 }
 
-/// KS-07: a key that others could read may be a copy in other hands.
+/// Warns of a key file that others can read, since there may be copies of it: KS-07.
 fn warn_if_open_to_others(path: &Path) {
     if let Some(mode) = input::open_to_others(path) {
         warn(&format!(

@@ -1,4 +1,4 @@
-//! How does the key change that the store is sealed with? `tokenberg key-encryption-key change`; conformance SE-03, KS-07.
+//! `tokenberg key-encryption-key change`: changes the key that seals the store; conformance SE-03, KS-07.
 
 use crate::common::Common;
 use crate::output::Output;
@@ -31,10 +31,10 @@ pub(crate) struct Change {
     new_key_file: PathBuf,
 }
 
-/// Does it.
+/// Runs the command.
 ///
 /// # Errors
-/// If the present key is not the right one, there is no new one, or the store fails.
+/// If the present key is wrong, the new one is missing, or the store fails.
 pub(crate) fn run(common: &Common, asked: KeyEncryptionKey, output: Output) -> anyhow::Result<()> {
     let KeyEncryptionKey::Change(asked) = asked;
     let location = StoreLocation::of(common)?;

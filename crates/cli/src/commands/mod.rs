@@ -73,7 +73,7 @@ pub(crate) enum Command {
 /// Runs the command.
 ///
 /// # Errors
-/// Why it failed, as a sentence, or all mistakes in the configuration.
+/// The reason why the command failed, as a sentence, or all mistakes in the configuration.
 pub(crate) fn run(common: &Common, command: Command, configuration: Configuration) -> anyhow::Result<()> {
     let output = Output { json: common.json };
     let (is_server, is_check) = (matches!(command, Command::Serve(_)), matches!(command, Command::Check(_)));

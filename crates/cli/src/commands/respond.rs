@@ -1,4 +1,4 @@
-//! What would the token endpoint answer? `tokenberg respond`: one request from standard input, without HTTP; conformance OP-32.
+//! `tokenberg respond`: answers one request from standard input as the token endpoint would, without HTTP; conformance OP-32.
 
 use crate::common::Common;
 use crate::failure::AlreadySaid;
@@ -85,7 +85,7 @@ fn answer(
 }
 
 fn refused(refusal: &Refusal, policy: &Policy) -> anyhow::Result<Answer> {
-    // For the operator, who may know; the client is told what stands in the body.
+    // The details are for the operator; the client receives only the body.
     crate::failure::note(&refusal.to_string());
     written(&policy.error_for(refusal))
 }
@@ -98,7 +98,7 @@ fn written(error: &OAuthError) -> anyhow::Result<Answer> {
     })
 }
 
-/// As the server sends them (RFC 6749 §5.1: "Cache-Control" with "no-store" and "Pragma" with "no-cache").
+/// The headers as the server sends them (RFC 6749 §5.1: "Cache-Control" with "no-store" and "Pragma" with "no-cache").
 fn headers(challenge: Option<&str>) -> Map<String, Value> {
     let mut headers = Map::new();
     headers.insert("content-type".to_owned(), "application/json".into());

@@ -60,10 +60,10 @@ pub(crate) struct Revoke {
     before: String,
 }
 
-/// Takes it back.
+/// Revokes the tokens that the arguments name.
 ///
 /// # Errors
-/// If the token is none of ours, there is no such client or issuer, the time lies ahead, or the store fails.
+/// If the token is not ours, the client or issuer does not exist, the time is in the future, or the store fails.
 pub(crate) fn run(
     common: &Common,
     asked: Revoke,
@@ -92,7 +92,7 @@ pub(crate) fn run(
     })
 }
 
-/// The time that was asked for; `None` is now. A time ahead would refuse tokens for as long, and could not be taken back.
+/// The requested time; `None` is now. A future time would refuse tokens until then, and could not be undone.
 fn before(text: &str, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
     if text == "now" {
         return Ok(None);
@@ -115,7 +115,7 @@ async fn revoke_token(store: &Store, token: &Secret, output: Output) -> anyhow::
     let now = clock::now()?;
     let keys = Keyring::read(&store.keys().await?, now)?;
     let claims = ours(&keys, token.expose(), now)?;
-    // Only how long an issuer's sessions are remembered is asked of it, and that is the same for all of ours.
+    // Only the lifetime of an issuer's sessions is read from the policy, and that is the same for all of our issuers.
     let revoke = tokenberg_core::Revoke::of(claims.clone(), &Policy::new(claims.issuer.clone()), now);
     if claims.session.end <= now {
         note("the session of the token is over, so the token was worth nothing already");
@@ -144,7 +144,7 @@ async fn revoke_token(store: &Store, token: &Secret, output: Output) -> anyhow::
     Ok(())
 }
 
-/// What the token says, if a key of this store has signed it, for whichever issuer. It may have expired: its session goes on.
+/// The claims of the token, if a key of this store has signed it, for any issuer. It may have expired: its session goes on.
 fn ours(keys: &Keyring, token: &str, now: Timestamp) -> anyhow::Result<AccessTokenClaims> {
     let unverified = CompactJws::parse(token).context("this is no token")?;
     let issuer = unverified.unverified_payload().get("iss").and_then(|iss| iss.as_str());
@@ -161,7 +161,7 @@ async fn revoke_client(
     before: Option<Timestamp>,
     output: Output,
 ) -> anyhow::Result<()> {
-    // A slip of the finger must not pass for done.
+    // A typo must not be reported as success.
     store.client(&id).await?;
     let before = match before {
         Some(time) => time,
@@ -182,7 +182,7 @@ async fn revoke_issuer(
     before: Option<Timestamp>,
     output: Output,
 ) -> anyhow::Result<()> {
-    // A mistyped issuer must not be reported as revoked. One that was removed is revoked already.
+    // A mistyped issuer must not be reported as revoked. The tokens of a removed issuer are revoked already.
     store.issuer(&issuer).await?;
     let before = match before {
         Some(time) => time,

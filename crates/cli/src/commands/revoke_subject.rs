@@ -12,7 +12,7 @@ use tokenberg_store::{NewRevocation, Store, StoreError};
 /// Revokes what was issued for the subject before the time; without one, until now. `own` is our own issuer, if it is configured.
 ///
 /// # Errors
-/// If the issuer is neither registered, nor was it, nor is it our own, or the store fails.
+/// If the issuer is not registered, never was, and is not our own, or the store fails.
 pub(super) async fn run(
     store: &Store,
     own: Option<&Issuer>,
@@ -51,11 +51,11 @@ pub(super) async fn run(
 
 /// A name that is revoked.
 struct Reached {
-    /// Whose name it is; `None` for every principal that has it.
+    /// The issuer of the name; `None` for every principal that has it.
     issuer: Option<Issuer>,
     /// The name, as the issuer calls the subject or as catalogs do.
     subject: Subject,
-    /// What catalogs call the user whom the issuer calls so, if that is another name.
+    /// The name of the issuer's user in catalogs, if it differs from the issuer's name.
     sub: Option<String>,
 }
 
@@ -70,7 +70,7 @@ impl std::fmt::Display for Reached {
     }
 }
 
-/// Without an issuer, the subject of that name of every issuer: the operator may not know which one it is.
+/// The revoked names; without an issuer, the subject of that name of every issuer: the operator may not know which one it is.
 async fn reached(
     store: &Store,
     issuer: Option<&Issuer>,
@@ -98,7 +98,7 @@ async fn reached(
     Ok(reached)
 }
 
-/// A revocation for an issuer that names no one here would report success and reach nothing.
+/// Refuses an issuer that names no user here: a revocation for it would report success and reach nothing.
 async fn check_issuer(
     store: &Store,
     own: Option<&Issuer>,
@@ -119,7 +119,7 @@ async fn check_issuer(
     }
     let issuers = store.issuers().await?;
     let known = issuers.iter().map(|record| record.trusted.issuer.as_str()).chain(own.map(Issuer::as_str));
-    // Those that differ by case or a slash come before those that are spelled alike.
+    // Issuers that differ by case or a slash come before those with a similar spelling.
     let plain = |issuer: &str| issuer.trim_end_matches('/').to_ascii_lowercase();
     let same = known.clone().find(|known| plain(known) == plain(issuer.as_str())).map(str::to_owned);
     let meant = same.or_else(|| nearest(issuer.as_str(), known)).map_or_else(String::new, |meant| {

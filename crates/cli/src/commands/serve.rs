@@ -48,7 +48,7 @@ pub(crate) struct Serve {
 /// Serves until a signal ends it.
 ///
 /// # Errors
-/// If it cannot start.
+/// If the server cannot start.
 pub(crate) fn run(common: &Common, asked: Serve, configuration: Configuration) -> anyhow::Result<()> {
     if asked.print_config {
         configuration.warnings().iter().for_each(|sentence| warn(sentence));

@@ -1,4 +1,4 @@
-//! Who is shut out? `tokenberg subject …`: users of other issuers, and users whom a client asserts; conformance TX-37.
+//! `tokenberg subject …`: disables and enables users of other issuers, and unsecured users; conformance TX-37.
 
 use crate::clock;
 use crate::commands::foreign_issuer::foreign;
@@ -44,10 +44,10 @@ pub(crate) struct Name {
     issuer: Option<Issuer>,
 }
 
-/// Does it.
+/// Runs the command.
 ///
 /// # Errors
-/// Why it could not be done.
+/// The reason why the command failed.
 pub(crate) fn run(common: &Common, asked: Subjects, output: Output) -> anyhow::Result<()> {
     let location = StoreLocation::of(common)?;
     wait_for(async {

@@ -7,7 +7,7 @@ use tokenberg_store::{Store, StoreError};
 /// Refuses the pattern of SPIFFE IDs, which names no subject: a decision about it would reach nothing.
 ///
 /// # Errors
-/// If it is one.
+/// If the subject is such a pattern.
 pub(super) fn check_single(subject: &Subject) -> anyhow::Result<()> {
     let text = subject.as_str();
     if text.starts_with("spiffe:") && text.ends_with("/*") {
@@ -19,9 +19,9 @@ pub(super) fn check_single(subject: &Subject) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The name as an operator gave it and, if it begins with the prefix of the issuer, what the issuer itself calls that user.
+/// The name as an operator gave it and, if it begins with the prefix of the issuer, the issuer's own name of that user.
 ///
-/// Tokens are compared by both names. What is written by the issuer's own also reaches tokens that the user took part in as an
+/// Tokens are compared by both names. A record under the issuer's own name also applies to tokens that the user took part in as an
 /// actor, and stays in force when the prefix changes.
 ///
 /// # Errors
@@ -36,7 +36,7 @@ pub(super) async fn meant(
     Ok(std::iter::once(subject.clone()).chain(own).collect())
 }
 
-/// Every name under which the user may have been written: as it was given, without the prefix and with it.
+/// Every name under which the user may be recorded: as given, without the prefix and with it.
 ///
 /// # Errors
 /// If the store fails.
@@ -52,7 +52,7 @@ pub(super) async fn all(
     Ok(names)
 }
 
-/// Users of trusted issuers whom catalogs know by this name, each as its issuer calls it.
+/// The users of trusted issuers whom catalogs know by this name, each with the name that its issuer uses.
 ///
 /// # Errors
 /// If the store fails.
@@ -65,7 +65,7 @@ pub(super) async fn known_as(store: &Store, sub: &Subject) -> Result<Vec<(Issuer
     Ok(issuers.into_iter().filter_map(of).collect())
 }
 
-/// What catalogs call the user whom the issuer calls so, if that is another name.
+/// The name of the issuer's user in catalogs, if it differs from the issuer's name.
 ///
 /// # Errors
 /// If the store fails.
@@ -84,7 +84,7 @@ fn without(subject: &Subject, prefix: &str) -> Option<Subject> {
 async fn prefix(store: &Store, issuer: &Issuer) -> Result<Option<Box<str>>, StoreError> {
     match store.issuer(issuer).await {
         Ok(record) => Ok(record.trusted.trust.subject_prefix),
-        // Our own, or one that was removed.
+        // The issuer is our own, or was removed.
         Err(StoreError::NoSuchIssuer { .. }) => Ok(None),
         Err(error) => Err(error),
     }

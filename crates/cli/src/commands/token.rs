@@ -1,4 +1,4 @@
-//! How does a client get a token? `tokenberg token`: the core's client side, and blocking HTTP around it.
+//! `tokenberg token`: obtains a token as a client: the core's client side, and blocking HTTP around it.
 
 use crate::failure::wrong_usage;
 use crate::input::{self, SecretVariable};
@@ -13,7 +13,7 @@ use tokenberg_core::{
 };
 use url::Url;
 
-/// Where the token endpoint is below the address of the service.
+/// The path of the token endpoint below the address of the service.
 const TOKEN_ENDPOINT: &str = "/v1/oauth/tokens";
 
 /// `tokenberg token`
@@ -120,7 +120,7 @@ fn resource(text: &str) -> Result<String, String> {
 /// Gets a token and prints it.
 ///
 /// # Errors
-/// If there is nothing to prove who asks, or the server cannot be reached or refuses.
+/// If there is no credential to authenticate with, or the server cannot be reached or refuses.
 pub(crate) fn run(asked: &Token, output: Output) -> anyhow::Result<()> {
     check_standard_input(asked)?;
     let request = request(asked)?;
@@ -132,7 +132,7 @@ pub(crate) fn run(asked: &Token, output: Output) -> anyhow::Result<()> {
         AnswerFault::NoToken(_) | AnswerFault::NoError { .. } => fault.into(),
     })?;
     if output.json {
-        // What the server sent, members that we do not know included.
+        // Prints the whole answer of the server, including unknown members.
         let whole: Value = serde_json::from_slice(&answer.body)?;
         output::print(&format!("{}\n", output::escaped(&whole)))?;
     } else {
@@ -189,7 +189,7 @@ fn request(asked: &Token) -> anyhow::Result<TokenRequest> {
     }))
 }
 
-/// A secret if there is one; else, for an exchange, the actor's token or the subject's as Bearer.
+/// The authentication: a secret if there is one; else, for an exchange, the actor's token or the subject's as Bearer.
 fn authentication(asked: &Token, request: &TokenRequest) -> anyhow::Result<ClientAuthentication> {
     if let Some(file) = &asked.client_assertion_file {
         let assertion = input::token(file)?;
@@ -224,7 +224,7 @@ fn authentication(asked: &Token, request: &TokenRequest) -> anyhow::Result<Clien
     }
 }
 
-/// A JWT-SVID is told by its subject.
+/// The kind of an assertion: a JWT-SVID is recognized by its subject.
 fn kind_of(assertion: &str) -> AssertionKind {
     let framed = CompactJws::parse(assertion).ok();
     let subject =

@@ -1,4 +1,4 @@
-//! Is this token good? `tokenberg verify`: with the published keys of the issuer, RFC 8414 §3 and RFC 9068 §4.
+//! `tokenberg verify`: verifies a token with the published keys of the issuer, RFC 8414 §3 and RFC 9068 §4.
 
 use crate::failure::{note, warn};
 use crate::output::{Output, facts};
@@ -15,7 +15,7 @@ use tokenberg_core::{
 use tokenberg_jose::{LARGEST_JWKS, PublicKeys};
 use url::Url;
 
-/// More than any metadata has.
+/// The size limit of metadata, in bytes.
 const LARGEST_METADATA: u64 = 256 * 1024;
 
 /// `tokenberg verify`
@@ -47,7 +47,7 @@ pub(crate) struct Verify {
 /// Verifies the token.
 ///
 /// # Errors
-/// If the keys of the issuer cannot be had, or the token is not good.
+/// If the keys of the issuer cannot be obtained, or the token is invalid.
 pub(crate) fn run(asked: &Verify, output: Output) -> anyhow::Result<()> {
     let token = input::token(&asked.file)?;
     let outcome = verified(asked, token.expose())?;
@@ -96,14 +96,14 @@ fn actors(claims: &AccessTokenClaims) -> String {
     chain.map(|actor| actor.subject.to_string()).collect::<Vec<_>>().join(", before that ")
 }
 
-/// The outer error is that nothing could be verified, the inner one that the token is not good.
+/// Verifies the token. The outer error means that verification was not possible, the inner one that the token is invalid.
 fn verified(asked: &Verify, token: &str) -> anyhow::Result<Result<Arc<AccessTokenClaims>, TokenFault>> {
     let audience = match &asked.audience {
         Some(audience) => vec![audience.clone()],
         None => audiences_of(token),
     };
     let verification = TokenVerification::new(asked.issuer.clone(), audience);
-    // Before anything is fetched: a token of somebody else is no reason to ask this issuer.
+    // Checked before anything is fetched: a token of another issuer is no reason to send a request to this one.
     let framed = match verification.framed(token) {
         Ok(framed) => framed,
         Err(fault) => return Ok(Err(fault)),
@@ -120,7 +120,7 @@ fn verified(asked: &Verify, token: &str) -> anyhow::Result<Result<Arc<AccessToke
     Ok(claims)
 }
 
-/// What whoever presents the token would have to prove. Here nobody presents it, so it is taken for proven, and told.
+/// The possession that a presenter would have to prove. The command does not present the token, so it assumes and reports the proof.
 fn possession_of(token: &CompactJws) -> Possession {
     let confirmation = token.unverified_payload().get("cnf").and_then(|cnf| Confirmation::read(cnf).ok());
     confirmation

@@ -7,16 +7,16 @@ use clap::{Arg, Command};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 
-/// What the names of all variables begin with.
+/// The prefix of the names of all variables.
 const PREFIX: &str = "TOKENBERG_";
 
 /// Settings of the file that a secret variable takes precedence over.
 const REPLACED: [(&str, SecretVariable); 1] = [("key-file", SecretVariable::Key)];
 
-/// Settings that have a variable of other programs besides, which the file takes precedence over.
+/// Settings with an additional variable of other programs, which the file takes precedence over.
 pub(super) const FALLBACKS: [(&str, &str); 1] = [("log", "RUST_LOG")];
 
-/// Variables that have a value. Those of secrets are not kept, only that they are set.
+/// Variables that have a value. The values of secrets are not kept, only that they are set.
 #[derive(Clone, Default)]
 pub(crate) struct Environment {
     values: BTreeMap<String, OsString>,
@@ -77,7 +77,7 @@ impl Environment {
         }
     }
 
-    /// A sentence about each variable that no command reads, with the one that it may have been meant to be.
+    /// A sentence about each variable that no command reads, with a suggestion of the intended one.
     pub(super) fn unknown(&self, command: &Command) -> Vec<String> {
         let mut known: BTreeSet<String> =
             SecretVariable::ALL.iter().map(|variable| variable.name().to_owned()).collect();
@@ -86,7 +86,7 @@ impl Environment {
         });
         let unknown = self.others.iter().filter(|name| !known.contains(*name));
         let sentence = |name: &String| {
-            // Without what all have in common, by which all would be alike.
+            // Compared without the common prefix, which would make all names similar.
             let known = known.iter().filter_map(|known| known.strip_prefix(PREFIX));
             let meant = nearest(name.strip_prefix(PREFIX).unwrap_or(name), known);
             let meant = meant.map_or_else(String::new, |meant| format!(", did you mean {PREFIX}{meant}?"));
@@ -96,7 +96,7 @@ impl Environment {
     }
 }
 
-/// Calls with every option of the command and of those below it.
+/// Calls `with` for every option of the command and of its subcommands.
 fn walk(command: &Command, with: &mut dyn FnMut(&Arg)) {
     command.get_arguments().for_each(&mut *with);
     command.get_subcommands().for_each(|below| walk(below, with));

@@ -8,7 +8,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// A key, with the tables that it is in, and its value as flags would have it.
+/// A key with the tables that contain it, and its value in the form of a flag.
 struct Entry {
     key: String,
     line: usize,
@@ -29,7 +29,7 @@ pub(super) fn read(path: &Path, settings: &[Setting<'_>], mistakes: &mut Mistake
     };
     let line_of = |offset: usize| 1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
     let (table, errors) = DeTable::parse_recoverable(&text);
-    // One for each line, in their order.
+    // One mistake for each line, in the order of the lines.
     let mut found = BTreeMap::new();
     for error in errors {
         let line = line_of(error.span().map_or(0, |span| span.start));
@@ -38,7 +38,7 @@ pub(super) fn read(path: &Path, settings: &[Setting<'_>], mistakes: &mut Mistake
     }
     let mut entries = Vec::new();
     flatten("", table.get_ref(), &line_of, &mut entries);
-    // What the parser makes of a line with a syntax error is a guess.
+    // The parser guesses the entries of a line with a syntax error, so they are dropped.
     entries.retain(|entry| !found.contains_key(&entry.line));
     entries.sort_by_key(|entry| entry.line);
     for entry in entries {
@@ -73,7 +73,7 @@ fn syntax<'a>(line: &str, message: &'a str) -> &'a str {
 }
 
 impl Entry {
-    /// The name of the setting, if the entry is right; otherwise a sentence about what is wrong at `place`.
+    /// The name of the setting, if the entry is valid; otherwise a sentence about the mistake at `place`.
     fn checked<'a>(&self, settings: &[Setting<'a>], place: &str) -> Result<&'a str, String> {
         let key = &self.key;
         let Some(setting) = settings.iter().find(|setting| setting.name() == key.replace('_', "-")) else {
@@ -98,7 +98,7 @@ impl Entry {
         Ok(setting.name())
     }
 
-    /// The setting that an unknown key may have been meant to be: there are no tables, so the name of one may be the beginning of it.
+    /// The setting that an unknown key is probably meant to be: there are no tables, so the name of one may be the beginning of it.
     fn meant(&self, settings: &[Setting<'_>]) -> Option<String> {
         let key = self.key.to_lowercase().replace(['_', '.'], "-");
         let end = self.key.rsplit('.').next().unwrap_or_default();
@@ -107,10 +107,10 @@ impl Entry {
     }
 }
 
-/// Adds every key of the table, those of tables in it by all their names.
+/// Adds every key of the table, and those of nested tables with their full names.
 fn flatten(before: &str, table: &DeTable<'_>, line_of: &dyn Fn(usize) -> usize, entries: &mut Vec<Entry>) {
     for (name, value) in table {
-        // Escaped, because messages show keys, and what they show must not steer a terminal.
+        // Escaped, because messages show keys, and their characters must not control a terminal.
         let key = format!("{before}{}", name.get_ref().escape_debug());
         let line = line_of(name.span().start);
         if let Some(table) = value.get_ref().as_table().filter(|table| !table.is_empty()) {

@@ -1,6 +1,6 @@
 //! Reads the settings: a flag takes precedence over its variable, and a variable over the configuration file; conformance OP-12.
 //!
-//! A setting is declared once, as an option of clap with a variable. What its variable or the file says becomes the default of the
+//! A setting is declared once, as an option of clap with a variable. The value of its variable or of the file becomes the default of the
 //! option before the arguments are parsed, so that one parser reads all three.
 
 mod environment;
@@ -27,7 +27,7 @@ const SERVER: &str = "serve";
 /// The option that names the file.
 const FILE: &str = "config";
 
-/// The command line with what variables and the configuration file add to it.
+/// The command line with the values of variables and the configuration file.
 pub(crate) struct Configuration {
     command: Command,
     arguments: Vec<OsString>,
@@ -42,7 +42,7 @@ impl Configuration {
     /// Parses the arguments, with variables and the configuration file. Values with mistakes are left out.
     ///
     /// # Errors
-    /// A [`clap::Error`] about the arguments, or with the help or version that they ask for; [`Mistakes`] if a required option is
+    /// A [`clap::Error`] about the arguments, or with the help or version that they request; [`Mistakes`] if a required option is
     /// among the values that are left out.
     pub(crate) fn read(
         command: Command,
@@ -120,7 +120,7 @@ impl Configuration {
         &self.matches
     }
 
-    /// The options of the command that is run.
+    /// The options of the command.
     ///
     /// # Errors
     /// If that command does not have these options.
@@ -128,7 +128,7 @@ impl Configuration {
         T::from_arg_matches(leaf(&self.command, &self.matches).1)
     }
 
-    /// What is wrong with variables and the configuration file.
+    /// The mistakes in variables and the configuration file.
     pub(crate) fn mistakes(&self) -> &Mistakes {
         &self.mistakes
     }
@@ -138,7 +138,7 @@ impl Configuration {
         self.environment.unknown(&self.command)
     }
 
-    /// What its variable or the file says of a setting of the server, in a command that does not have the option.
+    /// The value of a server setting from its variable or the file, in a command that does not have the option.
     pub(crate) fn of_server(&self, name: &str) -> Option<String> {
         let settings = settings(&self.command);
         let variable = settings.iter().find(|setting| setting.name() == name)?.variable();
@@ -171,7 +171,7 @@ fn settings(command: &Command) -> Vec<Setting<'_>> {
     options.filter(|option| option.name() != FILE).collect()
 }
 
-/// The command with every option changed.
+/// The command, with every option changed by `change`.
 fn map_options(command: Command, change: &dyn Fn(Arg) -> Arg) -> Command {
     command.mut_args(change).mut_subcommands(|below| map_options(below, change))
 }
@@ -181,7 +181,7 @@ fn without_variable(option: Arg) -> Arg {
     option.env(clap::builder::Resettable::Reset)
 }
 
-/// The error as a terminal may show it: help names all variables, and no message repeats a value that may hold a password.
+/// The error in a form that a terminal may show: help names all variables, and no message repeats a value that may hold a password.
 fn presentable(error: clap::Error, command: &Command, arguments: &[OsString]) -> clap::Error {
     if !error.use_stderr() {
         let help = map_options(command.clone(), &|option| option.hide_env_values(true));

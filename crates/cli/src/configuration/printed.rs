@@ -15,7 +15,7 @@ Each key is a flag, too (listen: --listen), and a variable (TOKENBERG_LISTEN). A
 variable over this file. Paths are relative to the working directory. A password in `store` is not shown.";
 
 impl Configuration {
-    /// A configuration file with these values, by key. What has no value is a comment.
+    /// A configuration file with these values, by key. A key without a value is a comment.
     ///
     /// # Errors
     /// If a path is not UTF-8, as TOML is.
@@ -62,7 +62,7 @@ impl Configuration {
     }
 }
 
-/// The value in TOML. None if there is none.
+/// The value in TOML; `None` if there is no value.
 fn written(value: &Value) -> Option<String> {
     toml::Value::try_from(value).ok().map(|value| value.to_string())
 }

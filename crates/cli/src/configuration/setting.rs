@@ -14,7 +14,7 @@ pub(super) enum Kind {
     Number,
     Switch,
     List,
-    /// A type that no setting has.
+    /// Another type, which no setting has.
     Other(&'static str),
 }
 
@@ -31,7 +31,7 @@ impl Kind {
     }
 }
 
-/// Where the value of a setting comes from.
+/// The source of the value of a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
     /// The command line.
@@ -56,23 +56,23 @@ pub(super) struct Setting<'a> {
 }
 
 impl<'a> Setting<'a> {
-    /// The option as a setting. None without a variable, and none for a hidden option, which its command has no use for.
+    /// The option as a setting. `None` without a variable, and for a hidden option, which its command does not use.
     pub(super) fn of(option: &'a Arg) -> Option<Self> {
         let (name, variable) = (option.get_long()?, option.get_env()?.to_str()?);
         (!option.is_hide_set()).then_some(Self { option, name, variable })
     }
 
-    /// How clap calls it.
+    /// The identifier of the option in clap.
     pub(super) fn id(&self) -> &'a str {
         self.option.get_id().as_str()
     }
 
-    /// How flag and key of the file are called.
+    /// The name of the flag and of the key of the file.
     pub(super) fn name(&self) -> &'a str {
         self.name
     }
 
-    /// How its variable is called.
+    /// The name of its variable.
     pub(super) fn variable(&self) -> &'a str {
         self.variable
     }
@@ -82,7 +82,7 @@ impl<'a> Setting<'a> {
         self.option.get_value_names().and_then(|names| names.first()).map_or("VALUE", |name| name.as_str())
     }
 
-    /// What it is for, as help has it, and the words that it may be.
+    /// Its description in the help, and its possible values.
     pub(super) fn help(&self) -> String {
         let help = self.option.get_help().map_or_else(String::new, ToString::to_string);
         let words: Vec<_> =
@@ -91,7 +91,7 @@ impl<'a> Setting<'a> {
         if is_word { format!("{help} [{}]", words.join(" or ")) } else { help }
     }
 
-    /// The heading of its part of the help.
+    /// The heading of its section in the help.
     pub(super) fn heading(&self) -> &'a str {
         self.option.get_help_heading().unwrap_or("Options")
     }
@@ -121,7 +121,7 @@ impl<'a> Setting<'a> {
         Some(if self.kind() == Kind::Text { format!("\"{default}\"") } else { default.to_owned() })
     }
 
-    /// Whether the flag would take the value; if not, why.
+    /// Whether the flag accepts the value; if not, why.
     pub(super) fn check(&self, value: &OsStr) -> Result<(), String> {
         let mut flag = Arg::new("value").long("value").value_parser(self.option.get_value_parser().clone());
         if let Some(delimiter) = self.option.get_value_delimiter() {
@@ -135,7 +135,7 @@ impl<'a> Setting<'a> {
         }
     }
 
-    /// A sentence about a wrong value in `place`, which is a variable, or a key and its line.
+    /// A sentence about an invalid value in `place`, which is a variable, or a key and its line.
     pub(super) fn invalid(&self, value: Option<&OsStr>, place: &str, reason: &str) -> String {
         let value = value.filter(|_| !self.is_secret());
         let value = value.map_or_else(String::new, |value| format!(" {:?}", value.to_string_lossy()));
@@ -143,7 +143,7 @@ impl<'a> Setting<'a> {
     }
 }
 
-/// The options with a variable of the command that the arguments name, and what the arguments say about them.
+/// The options with a variable of the command that the arguments name, and their values in the arguments.
 pub(super) fn leaf<'a>(command: &'a Command, matches: &'a ArgMatches) -> (Vec<Setting<'a>>, &'a ArgMatches) {
     let (mut command, mut matches) = (command, matches);
     let mut options: Vec<&Arg> = command.get_arguments().collect();
@@ -157,7 +157,7 @@ pub(super) fn leaf<'a>(command: &'a Command, matches: &'a ArgMatches) -> (Vec<Se
     (options.into_iter().filter_map(Setting::of).collect(), matches)
 }
 
-/// Why clap refuses a value, without the value and the flag.
+/// The reason why clap refuses a value, without the value and the flag.
 pub(super) fn reason(error: &clap::Error) -> String {
     if let (ErrorKind::ValueValidation, Some(source)) = (error.kind(), error.source()) {
         return source.to_string();
@@ -176,7 +176,7 @@ pub(super) fn reason(error: &clap::Error) -> String {
     format!("expected {}{suggested}", valid.join(" or "))
 }
 
-/// The candidate that a misspelt name is nearest to, by the rule that clap has for flags.
+/// The candidate that is most similar to a misspelled name, by the rule that clap has for flags.
 pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
     let flags = candidates.map(|name| Arg::new(name.to_owned()).long(name.to_owned()));
     let error = alone(flags).try_get_matches_from([format!("--{name}")]).err()?;

@@ -25,10 +25,10 @@ pub(crate) fn socket_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| wrong.to_owned())
 }
 
-/// Parses a path before all routes; a single slash is none.
+/// Parses a path before all routes; a single slash is refused.
 ///
 /// # Errors
-/// If it is no path.
+/// If it is not a valid path.
 pub(crate) fn base_path(text: &str) -> Result<String, BasePathFault> {
     let text = if text == "/" { "" } else { text };
     tokenberg_actix::check_base_path(text).map(|()| text.to_owned())

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokenberg_jose::FetchEvent;
 
-/// How many fetches succeeded and failed, for all issuers together.
+/// The numbers of successful and failed fetches, for all issuers together.
 #[derive(Default)]
 pub(crate) struct KeyFetches {
     fetched: AtomicU64,

@@ -56,7 +56,7 @@ fn tell(event: FetchEvent) {
         FetchEvent::Fetched { issuer, keys, ignored, left_out, fresh_for } => {
             for key in ignored {
                 match key.reason {
-                    // Keys for something else, as for encryption, are usual beside others.
+                    // Keys for other purposes, such as encryption, are common beside others.
                     UnfitKey::Purpose | UnfitKey::Algorithm if keys > 0 => {
                         tracing::debug!(issuer = issuer.as_str(), "{key}");
                     }

@@ -1,7 +1,7 @@
-//! May we connect to this machine? Where a name leads is looked up once, checked, and connected to: conformance KS-06.
+//! Restricts the addresses to connect to: a name is resolved once, its address is checked, and connected to: conformance KS-06.
 //!
-//! Names are whoever's domain it is to lead anywhere, also to what only we can reach: other services on this machine and in this
-//! network, and the metadata service of a cloud, which hands out credentials.
+//! The owner of a domain can point a name at any address, also at those that only we can reach: other services on this machine and
+//! in this network, and the metadata service of a cloud, which hands out credentials.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -10,16 +10,16 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
-/// Where we may connect to.
+/// The addresses that we may connect to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reachable {
-    /// What everybody can reach.
+    /// Addresses that are reachable from the public internet.
     Public,
     /// This machine.
     Loopback,
     /// A host that the operator named, for trials in containers: any but those that hand out the credentials of a cloud.
     Named,
-    /// Whatever the operator has put on the list of issuers.
+    /// Any address, since the operator has registered the issuer.
     Anything,
 }
 
@@ -34,7 +34,7 @@ impl Reachable {
     }
 }
 
-/// Looks names up, and gives only addresses that we may connect to: there is no second look-up that could say otherwise.
+/// Resolves names to addresses that we may connect to. There is no second look-up that could return a different address.
 #[derive(Debug)]
 pub(super) struct CheckedResolver {
     reachable: Reachable,
@@ -74,13 +74,13 @@ impl Resolver for CheckedResolver {
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let addresses = self.names.resolve(uri, config, timeout)?;
-        // One that is not allowed among others is no accident.
+        // A forbidden address among permitted ones is no accident.
         self.checked(&addresses)?;
         Ok(addresses)
     }
 }
 
-/// Whether it is an address of the link or of no machine, or one at which clouds have their metadata service.
+/// Whether the address is link-local, unspecified, or that of a cloud's metadata service.
 fn is_link_local_or_metadata(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => {
@@ -102,7 +102,7 @@ fn is_link_local_or_metadata(ip: IpAddr) -> bool {
     }
 }
 
-/// Whether everybody reaches the same machine there: neither private nor special (IANA's special-purpose address registries,
+/// Whether the address is public: neither private nor special (IANA's special-purpose address registries,
 /// RFC 6890).
 fn is_public(ip: IpAddr) -> bool {
     match ip {

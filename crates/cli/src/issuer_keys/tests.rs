@@ -1,4 +1,4 @@
-//! Does it fetch from real sockets what it may, and nothing else? Conformance KS-06 and WL-13.
+//! Fetches from real sockets: only permitted addresses are fetched from. Conformance KS-06 and WL-13.
 
 use super::web::IssuerWeb;
 use super::{IssuerAccess, held};
@@ -16,7 +16,7 @@ use tokenberg_jose::{Address, Fetch, FetchLimits, Keyring, generate};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A server that answers every request with the same bytes, and keeps what it was asked.
+/// A server that answers every request with the same bytes, and records the requests.
 struct Server {
     port: u16,
     asked: Arc<Mutex<Vec<String>>>,
@@ -68,7 +68,7 @@ fn serve(stream: &mut (impl Read + Write), answer: &[u8], asked: &Mutex<Vec<Stri
         head.push(byte[0]);
     }
     asked.lock().unwrap().push(String::from_utf8_lossy(&head).into_owned());
-    // Whoever was asked too much hangs up.
+    // The peer may have closed the connection already, if the answer was too large.
     let _ = stream.write_all(answer).and_then(|()| stream.flush());
 }
 
@@ -139,7 +139,7 @@ fn ks_06_what_is_too_long_is_not_read_to_its_end() {
 
 #[test]
 fn ks_06_who_hangs_is_not_waited_for() {
-    // It accepts connections, and that is all.
+    // It accepts connections, and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let within = Duration::from_millis(300);
     let fault = web().fetch(&here(silent.local_addr().unwrap().port()), 100, within).unwrap_err();
@@ -215,12 +215,12 @@ fn wl_13_a_clusters_own_authority_and_a_rotation() {
     assert!(good(&token(&second), 1).is_ok());
     assert!(matches!(good(&token(&first), 2), Err(SignatureFault::NoKey(_))));
     assert_eq!(server.asked().len(), 3);
-    // The web's authorities do not know it, and nobody else is believed because of it.
+    // The public roots do not include the certificate, and a server with any other certificate is not trusted either.
     let keys =
         held(&IssuerAccess { issuer_ca: None, ..access }, FetchLimits::default(), Arc::default()).unwrap();
     let fault = keys.verify_blocking(&trusted, &token(&second), at(0)).unwrap_err().to_string();
     assert!(fault.contains("https://localhost"), "{fault}");
-    // It connected, and told nothing.
+    // It connected, and sent nothing.
     assert!(server.asked().iter().skip(3).all(String::is_empty));
 }
 

@@ -5,25 +5,25 @@ use std::time::Duration;
 use tokenberg_core::TrustedIssuer;
 use tokenberg_jose::{FetchLimits, IssuerKeySets, PublicKeys};
 
-/// How long the fetch of one issuer's keys may take.
+/// The time limit for fetching one issuer's keys.
 const LONGEST: Duration = Duration::from_secs(3);
 
-/// How many issuers are asked at a time.
+/// The number of issuers whose keys are fetched concurrently.
 const AT_ONCE: usize = 16;
 
-/// What a fetch brought.
+/// The result of a fetch.
 pub(crate) struct Tried {
-    /// Whether there is a key to verify with.
+    /// Whether there is a usable key.
     pub(crate) outcome: Outcome,
     /// Each key that is not used, with the reason.
     pub(crate) unused: Vec<String>,
 }
 
-/// Whether there is a key to verify with.
+/// Whether there is a usable key.
 pub(crate) enum Outcome {
-    /// So many.
+    /// The number of usable keys.
     Usable(usize),
-    /// None, for this reason. An operator, here or of the issuer, has to change something.
+    /// No key is usable, for this reason. An operator, here or of the issuer, has to change something.
     Unusable(String),
     /// The issuer could not be reached or could not answer, for this reason.
     Unreachable(String),
@@ -38,7 +38,7 @@ impl Trial {
     pub(crate) fn new(access: &IssuerAccess) -> anyhow::Result<Self> {
         let web = IssuerWeb::new(access.issuer_ca.as_deref(), access.allow_private_issuers)?;
         let limits = FetchLimits { within: LONGEST, ..FetchLimits::default() };
-        // Of a single fetch nothing is reported but its result.
+        // A single fetch reports only its result.
         Ok(Self(IssuerKeySets::new(web, limits, drop)))
     }
 
@@ -68,7 +68,7 @@ impl Trial {
     }
 }
 
-/// A sentence about each key of a set that is not used, and one about those that are too many to be listed.
+/// A sentence about each key of a set that is not used, and one about the number of keys that are not listed.
 pub(crate) fn unused(keys: &PublicKeys) -> Vec<String> {
     let mut unused: Vec<String> = keys.ignored().iter().map(ToString::to_string).collect();
     if keys.left_out() > 0 {

@@ -1,4 +1,4 @@
-//! What is published at this address? One GET, without redirects, bounded in time and size, of nothing but public documents: KS-06.
+//! Fetches a public document from an address: one GET, without redirects, bounded in time and size: KS-06.
 
 use super::reachable::{CheckedResolver, Reachable};
 use crate::roots;
@@ -9,10 +9,10 @@ use ureq::Agent;
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::unversioned::transport::DefaultConnector;
 
-/// How long it may take to find a machine, and how long to reach it.
+/// The time limits for resolving a name, and for connecting.
 const LONGEST_CONNECTING: Duration = Duration::from_secs(2);
 
-/// The web, as far as issuers are.
+/// The HTTP client for the documents of issuers.
 pub(super) struct IssuerWeb {
     web: Agent,
     this_machine: Agent,
@@ -20,7 +20,7 @@ pub(super) struct IssuerWeb {
 }
 
 impl IssuerWeb {
-    /// Believes the certificates of the web, or only those of the file `ca`.
+    /// Trusts the public roots, or only the certificates of the file `ca`.
     ///
     /// # Errors
     /// If the file holds no certificate.
@@ -46,7 +46,7 @@ fn agent(roots: RootCerts, reachable: Reachable, only_https: bool) -> Agent {
         .user_agent(concat!("tokenberg/", env!("CARGO_PKG_VERSION")))
         .tls_config(TlsConfig::builder().root_certs(roots).build());
     if reachable != Reachable::Anything {
-        // A proxy looks names up by itself, so nobody would check where they lead.
+        // A proxy resolves names itself, so the addresses would not be checked.
         config = config.proxy(None);
     }
     Agent::with_parts(config.build(), DefaultConnector::default(), CheckedResolver::new(reachable))
@@ -66,7 +66,7 @@ impl Fetch for IssuerWeb {
         let mut answer = request.call().map_err(|fault| fault.to_string())?;
         let cache_control = answer.headers().get("Cache-Control").and_then(|field| field.to_str().ok());
         let cache_control = cache_control.map(str::to_owned);
-        // ureq takes reaching the limit for passing it.
+        // ureq treats reaching the limit as exceeding it.
         let largest = u64::try_from(largest).unwrap_or(u64::MAX).saturating_add(1);
         let body = answer.body_mut().with_config().limit(largest).read_to_vec();
         let body = body.map_err(|fault| fault.to_string())?;

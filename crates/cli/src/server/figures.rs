@@ -1,4 +1,4 @@
-//! How do store and keys do, in figures? What `/metrics` says beside the requests; conformance SE-07: numbers only.
+//! The metrics of store and keys, which `/metrics` reports beside those of requests; conformance SE-07: numbers only.
 
 use super::following::Following;
 use crate::descriptors::{self, Descriptors};
@@ -9,7 +9,7 @@ use tokenberg_core::{KeyMaterial, Timestamp};
 use tokenberg_jose::IssuerKeySets;
 use tokenberg_store::AuditFigures;
 
-/// Writes the figures of this moment.
+/// Writes the present metrics.
 pub(super) fn expose(following: &Following, started: Timestamp, to: &mut Exposition) {
     to.family("gauge", "tokenberg_build_info", "The version that runs; always 1.");
     to.sample("tokenberg_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
@@ -64,7 +64,7 @@ pub(super) fn expose(following: &Following, started: Timestamp, to: &mut Exposit
     }
 }
 
-/// Writes how many keys there are of each issuer that is trusted: the list is the operator's, so the labels are bounded.
+/// Writes the number of keys of each trusted issuer: the operator registers issuers, so the labels are bounded.
 pub(super) fn expose_issuers(
     following: &Following,
     keys: &IssuerKeySets,
@@ -89,7 +89,7 @@ pub(super) fn expose_issuers(
     }
 }
 
-/// Writes how the audit does.
+/// Writes the metrics of the audit.
 pub(super) fn expose_audit(audit: AuditFigures, to: &mut Exposition) {
     to.gauge(
         "tokenberg_audit_lag_seconds",
@@ -136,7 +136,7 @@ fn expose_keys(keys: &[KeyMaterial], now: Timestamp, to: &mut Exposition) {
         let in_state = keys.iter().filter(|key| key_state::state(key, keys, now) == state).count();
         to.sample(COUNT, &[("state", state)], count(in_state as u64));
     }
-    // Both only while there is such a key: an age of nothing would look like a young key.
+    // Both are present only while there is such a key: an age of zero would look like a young key.
     if let Some(signing) = key_state::signing(keys, now) {
         to.gauge(
             "tokenberg_signing_key_age_seconds",

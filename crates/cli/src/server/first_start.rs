@@ -13,10 +13,10 @@ pub(crate) struct FirstCredential {
     secret: Secret,
 }
 
-/// Makes the first key and the first client, if the store had neither when it was read, and still has neither.
+/// Creates the first key and the first client, if the store had neither when it was read, and still has neither.
 ///
 /// # Errors
-/// If the credential in the variable is none, or the store fails.
+/// If the credential in the variable is invalid, or the store fails.
 pub(crate) async fn prepare(
     store: &Store,
     as_read: &Snapshot,
@@ -24,7 +24,7 @@ pub(crate) async fn prepare(
     now: Timestamp,
 ) -> anyhow::Result<Option<FirstCredential>> {
     let given = given()?;
-    // Looked at first, so that an ordinary start writes nothing.
+    // Checked first, so that an ordinary start writes nothing.
     if !as_read.keys().is_empty() {
         if as_read.clients() == 0 {
             tracing::warn!("no client is registered yet; `tokenberg client add` registers one");
@@ -67,7 +67,7 @@ fn given() -> anyhow::Result<Option<(ClientId, Secret)>> {
 }
 
 impl FirstCredential {
-    /// The credential for people, with a command that gets a token by it.
+    /// The credential for people, with a command that obtains a token with it.
     pub(crate) fn text(&self, token_endpoint: &str) -> String {
         let known = facts(&[
             ("client id", self.client_id.to_string()),

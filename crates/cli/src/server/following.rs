@@ -1,4 +1,4 @@
-//! What introduces store and keys to the server? The watched store as the world that actix answers from.
+//! Connects store and keys to the server: the watched store as the world that actix answers from.
 
 use crate::{clock, key_state};
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use tokenberg_store::{Moment, Store, StoreError, Watched};
 #[derive(Clone)]
 pub(crate) struct Following {
     watched: Watched<Keyring>,
-    /// A server that has not seen its store for longer is not ready: what was disabled meanwhile would still work.
+    /// The longest time without reading the store: after that the server is not ready, since disabled clients would still work.
     max_staleness: Duration,
 }
 
 impl Following {
-    /// Reads the store and goes on following it.
+    /// Reads the store and starts following it.
     ///
     /// # Errors
     /// If the store fails, or its keys cannot be used.
@@ -24,12 +24,12 @@ impl Following {
         Ok(Self { watched: store.watch(keyring).await?, max_staleness })
     }
 
-    /// Where revocations are written down.
+    /// The watched store, which records revocations.
     pub(crate) fn watched(&self) -> Watched<Keyring> {
         self.watched.clone()
     }
 
-    /// Follows at once, as after a change of our own.
+    /// Follows the store immediately, as after a change of our own.
     ///
     /// # Errors
     /// If the store fails, or its keys cannot be used.
@@ -37,8 +37,8 @@ impl Following {
         self.watched.refresh().await
     }
 
-    /// Whether requests can be answered, and if not, why. A store that is away for a while is no reason: what needs nothing new
-    /// from it is answered from memory, and if all nodes stopped for it, nobody would answer (conformance OP-21).
+    /// Whether requests can be answered, and if not, why. A temporary outage of the store is no reason: requests that need no new
+    /// data are answered from memory, and if all nodes stopped for it, no node would answer (conformance OP-21).
     ///
     /// # Errors
     /// The reason, which holds no secret.
@@ -48,7 +48,7 @@ impl Following {
         let seen =
             format!("the store was last seen {age} s ago, of {} s at most", self.max_staleness.as_secs());
         let with = |fault: &StoreError| format!("{seen}: {fault}");
-        // A store that was sealed anew is followed in all but its signing keys.
+        // After the store was resealed, the server still follows everything but its signing keys.
         let is_away = health.fault.as_ref().filter(|fault| fault.is_unavailable() || fault.is_of_the_seal());
         match (&health.fault, is_away) {
             (Some(fault), None) => return Err(fault.to_string()),
@@ -77,7 +77,7 @@ impl World for Following {
     }
 }
 
-/// Builds the keys of a moment, out of those of the moment before where they are the same.
+/// Builds the present keys, reusing the previous ones where they are the same.
 fn keyring(material: &[KeyMaterial], before: Option<&Keyring>) -> Result<Keyring, String> {
     let now: Timestamp = clock::now().map_err(|fault| fault.to_string())?;
     Keyring::follow(material, before, now).map_err(|fault| fault.to_string())

@@ -1,18 +1,18 @@
-//! What can be forgotten, and what is written down for many requests at once? Old things and records, and which secrets were used.
+//! Deletes expired data and records, and writes in batches which secrets were used.
 
 use crate::clock;
 use std::time::Duration;
 use tokenberg_core::{Lifetime, Timestamp};
 use tokenberg_store::{Store, StoreError};
 
-/// How often.
+/// The interval between runs.
 const INTERVAL: Duration = Duration::from_secs(300);
-/// How often it is written down which secrets were used.
+/// The interval between writes of which secrets were used.
 const INTERVAL_OF_USES: Duration = Duration::from_secs(60);
-/// A key is kept this much longer than it verifies, so that a clock that jumps ahead and back loses none (conformance OP-02).
+/// The time that a key is kept after it last verifies, so that a clock that jumps ahead and back loses none (conformance OP-02).
 const GRACE: Lifetime = Lifetime::from_hours(2);
 
-/// Begins, in the background, until the runtime ends.
+/// Starts housekeeping in the background, until the runtime ends.
 pub(super) fn begin(store: Store, audit_retention: Lifetime) {
     let used_in = store.clone();
     actix_web::rt::spawn(async move {
@@ -25,7 +25,7 @@ pub(super) fn begin(store: Store, audit_retention: Lifetime) {
         loop {
             actix_web::rt::time::sleep(INTERVAL).await;
             if let Err(error) = clean(&store).await {
-                // What is left over does no harm; the next time may succeed.
+                // Remaining data does no harm; the next run may succeed.
                 tracing::warn!(error = %format!("{error:#}"), "could not clean the store");
             }
             if let Err(error) = forget_records(&store, audit_retention).await {
@@ -35,7 +35,7 @@ pub(super) fn begin(store: Store, audit_retention: Lifetime) {
     });
 }
 
-/// Writes down which secrets were used (conformance CA-21).
+/// Writes which secrets were used (conformance CA-21).
 pub(super) async fn write_uses(store: &Store) {
     let written = async { anyhow::Ok(store.write_used_secrets(clock::now()?).await?) };
     if let Err(error) = written.await {
@@ -55,7 +55,7 @@ async fn clean(store: &Store) -> anyhow::Result<()> {
                 Ok(()) => {
                     tracing::info!(kid = key.id.as_str(), "removed a key that verifies nothing any more");
                 }
-                // Another node was quicker.
+                // Another node has removed the key already.
                 Err(StoreError::NoSuchKey { .. }) => {}
                 Err(error) => return Err(error.into()),
             }

@@ -100,7 +100,7 @@ impl Listening {
         }
     }
 
-    /// A sentence if the issuer does not end with the base path. A proxy that changes paths can make both right.
+    /// A sentence if the issuer does not end with the base path. A proxy that rewrites paths can make both right.
     pub(crate) fn odd_issuer(&self) -> Option<String> {
         let issuer = self.issuer.as_ref()?;
         let path = issuer.as_str().splitn(4, '/').nth(3).map_or_else(String::new, |path| format!("/{path}"));
@@ -132,7 +132,7 @@ impl Listening {
     /// Certificate, key and client authorities, read.
     ///
     /// # Errors
-    /// If a file is not what it should be.
+    /// If a file is invalid.
     pub(crate) fn loaded_tls(&self) -> Result<Option<Tls>, TlsFault> {
         let Some((cert, key)) = self.tls_files() else { return Ok(None) };
         let tls = tls::load(cert, key)?;
@@ -165,7 +165,7 @@ impl Listening {
     /// The issuer of a server that listens at `port`.
     ///
     /// # Errors
-    /// If its address makes no issuer.
+    /// If its address is not a valid issuer.
     pub(crate) fn issuer_at(&self, port: u16) -> anyhow::Result<Issuer> {
         match &self.issuer {
             Some(issuer) => Ok(issuer.clone()),

@@ -40,7 +40,7 @@ use tokio::net::TcpSocket;
 /// Serves until a signal ends it.
 ///
 /// # Errors
-/// If it cannot start.
+/// If the server cannot start.
 pub(crate) fn run(common: &Common, settings: Settings, configuration: Configuration) -> anyhow::Result<()> {
     let location = StoreLocation::of(common)?;
     let log = logging::start_for_server(&settings.reloaded.log, settings.log_format)?;
@@ -124,7 +124,7 @@ async fn serve(changeable: Changeable, location: StoreLocation) -> anyhow::Resul
     let running = server.run()?;
     let rotation = changeable.rotation.clone();
     signals::heed(running.handle(), changeable)?;
-    // Last of all, so that nothing can fail between making a credential and printing it.
+    // This is the last step, so that nothing can fail between creating a credential and printing it.
     let as_read = following.watched().now();
     let first = first_start::prepare(&store, as_read.snapshot(), settings.alg, clock::now()?).await?;
     following.catch_up().await?;
@@ -178,7 +178,7 @@ fn tell(
         text.push_str(&format!("operations on http://{address}\n"));
     }
     if let Some(first) = first {
-        // A certificate is for the name in the issuer; a loopback address has no certificate to ask for.
+        // A certificate is for the name in the issuer; no certificate is issued for a loopback address.
         let base = match (listening.tls_files(), &listening.issuer) {
             (Some(_), Some(issuer)) => issuer.to_string(),
             (Some(_), None) | (None, Some(_) | None) => {

@@ -1,4 +1,4 @@
-//! When is a new signing key made without anybody asking? When the present one has signed for long enough: KS-04, OP-02, OP-20.
+//! Rotates the signing key automatically when the present one has signed for long enough: KS-04, OP-02, OP-20.
 
 use super::following::Following;
 use crate::{clock, key_state};
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use tokenberg_core::{Algorithm, KeyMaterial, Lifetime, is_rotation_due};
 
-/// How often it is asked whether it is time. A day more or less would do.
+/// The interval between checks. A day more or less would make no difference.
 const INTERVAL: Duration = Duration::from_secs(60);
 
 /// After how long a key is replaced; it can change while the server runs.

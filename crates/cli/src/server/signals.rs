@@ -27,7 +27,7 @@ pub(super) struct Changeable {
 /// Handles signals from now on.
 ///
 /// # Errors
-/// If the system does not let us.
+/// If the system does not allow a handler.
 pub(super) fn heed(handle: Handle, changeable: Changeable) -> io::Result<()> {
     let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
     let signals = kinds.into_iter().map(|kind| Ok((kind, signal(kind)?))).collect::<io::Result<_>>()?;
@@ -41,7 +41,7 @@ async fn handle_all(mut signals: Vec<(SignalKind, Signal)>, handle: Handle, mut 
     loop {
         let kind = next(&mut signals).await;
         let is_hangup = kind == SignalKind::hangup();
-        // The system sends SIGHUP when the terminal is closed, too. Without a file there would be nothing to reload.
+        // The system sends SIGHUP when the terminal is closed, too. Without a file there would be no configuration to reload.
         let is_closed = is_hangup && !changeable.configuration.has_file() && had_terminal && !has_terminal();
         if is_hangup && !is_closed {
             changeable.reload();

@@ -1,4 +1,4 @@
-//! Warns of issuers of an earlier version about whose names the operator has to decide: conformance CC-17.
+//! Warns of issuers of an earlier version about whose users' names the operator has to decide: conformance CC-17.
 
 use super::following::Following;
 use crate::issuer_names::Names;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokenberg_core::Issuer;
 use tokenberg_store::Snapshot;
 
-/// How often it is asked whether the store has changed; that costs nothing while it has not.
+/// The interval between checks whether the store has changed; a check costs nothing while it has not.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Warns of those that are there now, and in the background, until the runtime ends, of each that comes to be one.

@@ -1,4 +1,4 @@
-//! Does a running server follow what is done to its store? Clients, secrets and keys: conformance CA-21, CC-19, KS-04.
+//! A running server follows the changes to its store: clients, secrets and keys: conformance CA-21, CC-19, KS-04.
 
 use crate::support::{Place, Server, get, within_a_second};
 use serde_json::Value;
@@ -13,7 +13,7 @@ fn ca_21_a_secret_changes_without_a_pause_or_a_restart() {
     let second = added["client_secret"].as_str().unwrap();
     within_a_second("both secrets work", || server.ask("c1", second).status == 200);
     assert_eq!(server.ask("c1", &first).status, 200);
-    // A third is one too many, and the sentence says which could go.
+    // A third secret exceeds the limit, and the message names those that could be removed.
     let third = place.run(&["client", "secret", "add", "c1"]).refused();
     let shown = place.run(&["client", "show", "c1", "--json"]).done().json();
     let ids: Vec<&str> =
@@ -26,7 +26,7 @@ fn ca_21_a_secret_changes_without_a_pause_or_a_restart() {
         (server.ask("c1", second).status, server.ask("c1", &first).code().to_owned()),
         (200, "invalid_client".to_owned())
     );
-    // An end that lies ahead.
+    // An expiry in the future.
     let ahead =
         ["client", "secret", "expire", "c1", added["secret_id"].as_str().unwrap(), "--at", "+1h", "--json"];
     assert!(place.run(&ahead).done().json()["expires_at"].as_str().unwrap().ends_with('Z'));
@@ -130,7 +130,7 @@ fn cc_19_what_a_client_may_do_changes_and_what_was_not_named_stays() {
         let words = ["client", "change", "c1"].into_iter().chain(line.split_whitespace());
         place.run(&words.collect::<Vec<_>>())
     };
-    // What is shown is what it has now; secrets and all else are as they were.
+    // The output shows the present rights; secrets and everything else are unchanged.
     let said =
         change("--token-lifetime 15m --may-act-for https://idp.example|* --grant client_credentials --json");
     let mut expected = before.clone();
@@ -138,7 +138,7 @@ fn cc_19_what_a_client_may_do_changes_and_what_was_not_named_stays() {
     expected["may_act_for"] = serde_json::json!(["https://idp.example|*"]);
     expected["grants"] = serde_json::json!(["client_credentials"]);
     let mut shown = said.done().json();
-    // To the minute, and it may have been noted meanwhile.
+    // The time is exact to the minute, and may have been recorded meanwhile.
     shown["secrets"][0]["last_used_at"] = before["secrets"][0]["last_used_at"].clone();
     assert_eq!(shown, expected);
     within_a_second("tokens live shorter", || server.ask("c1", &secret).body["expires_in"] == 900);
@@ -161,7 +161,7 @@ fn cc_19_what_a_client_may_do_changes_and_what_was_not_named_stays() {
         assert_eq!(shown[name], value, "{name}");
     }
     within_a_second("a proof is asked for", || ask("a").code() == "invalid_dpop_proof");
-    // What would contradict itself, and what is nothing, changes nothing.
+    // A contradictory or empty change is refused and changes nothing.
     for (line, said) in [
         ("", "--scope"),
         ("--default-scope b", "b"),
@@ -177,14 +177,14 @@ fn cc_19_what_a_client_may_do_changes_and_what_was_not_named_stays() {
     }
     assert!(place.run(&["client", "change", "c2", "--scope", "a"]).refused().err.contains("c2"));
     assert_eq!(place.run(&["client", "show", "c1", "--json"]).done().json()["scope"], "a");
-    // What is not named is not spoken of.
+    // Notes mention only the changed settings.
     change("--clear may_act_for --token-lifetime 5s --grant token_exchange --may-assert-users u*").done();
     assert!(!change("--scope b --default-scope b").done().err.contains("5s"));
     assert!(change("--grant client_credentials").err.contains("--clear may_assert_users"));
     change("--grant client_credentials --clear may_assert_users --every-scope").done();
     let narrowed = change("--scope a --default-scope a").done();
     assert!(narrowed.err.contains("--every-scope"), "{}", narrowed.err);
-    // Nothing to do is no change, and no record of one.
+    // An empty change changes nothing, and is not recorded.
     let records = |place: &Place| place.run(&["audit"]).done().out.matches("client changed").count();
     let many = records(&place);
     change("--scope a").done();
@@ -270,7 +270,7 @@ fn ks_04_a_new_key_is_published_before_it_signs_and_the_old_one_stays() {
     let expected =
         [(first.clone(), "signing".to_owned(), true), (second.clone(), "published".to_owned(), false)];
     assert_eq!(states(&place), expected);
-    // Another rotation has to wait, unless it is urgent: then the key that waits is dropped.
+    // Another rotation has to wait, unless it is urgent: then the waiting key is dropped.
     assert!(place.run(&["key", "rotate"]).refused().err.contains("--now"));
     let urgent = place.run(&["key", "rotate", "--now", "--alg", "EdDSA", "--json"]).done().json();
     let third = urgent["kid"].as_str().unwrap().to_owned();

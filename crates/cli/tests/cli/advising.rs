@@ -1,4 +1,4 @@
-//! Is the advice of `tokenberg explain` right? Each command in it is run as it was printed, and the same request is granted then.
+//! The advice of `tokenberg explain` is right: each command in it is run as printed, and the same request is granted then.
 
 use crate::foreign::{assertion_form, claims};
 use crate::naming::{commands, paste};
@@ -12,7 +12,7 @@ const IDP: &str = "https://idp.example";
 const GROUP: &str = "urn:ietf:params:oauth:grant-type";
 const TYPE: &str = "urn:ietf:params:oauth:token-type";
 
-/// A running server, and a key that clients and other issuers sign with.
+/// A running server, and a key with which clients and other issuers sign.
 struct Bench {
     place: Place,
     server: Server,
@@ -47,12 +47,12 @@ impl Bench {
         self.client(id, &["--may-act-for", &format!("{issuer}|*")])
     }
 
-    /// An exchange of a token that says so.
+    /// An exchange of a token with these claims.
     fn user(&self, credential: &str, claims: &Value) -> String {
         exchange(&self.key.sign(claims), "id_token") + credential
     }
 
-    /// What `explain` advises; fails unless the request is refused.
+    /// The advice of `explain`; fails unless the request is refused.
     fn advice(&self, form: &str) -> String {
         let said = self.place.run_with(&["explain", "--json", "--issuer", ISSUER], form, &[]);
         let value = said.json();
@@ -76,7 +76,7 @@ impl Bench {
         self.granted(form, &advice);
     }
 
-    /// The same with the first command that is advised, which has to begin so. Its value may grow with each second.
+    /// The same with the first command of the advice, which has to begin so. Its value may grow with each second.
     fn follow_first(&self, form: &str, beginning: &str) {
         let advice = self.advice(form);
         let command = commands(&advice).remove(0);
@@ -133,7 +133,7 @@ fn se_06_advice_about_what_a_client_may_do_is_followed_to_a_token() {
     within_a_second("c1 has to prove a key", || bench.status(&own(&c1, "")) == 400);
     bench.follow(&own(&c1, ""), &[&change("--dpop-bound false")]);
 
-    // The grant, and after that the right to act for another client's token.
+    // First the grant is missing, and after that the right to act for another client's token.
     let c2 = bench.client("c2", &["--scope", "catalog"]);
     within_a_second("c2 is there", || bench.status(&own(&c2, "")) == 200);
     let token = post(&bench.server.endpoint(), None, &own(&c2, "")).token();
@@ -143,14 +143,14 @@ fn se_06_advice_about_what_a_client_may_do_is_followed_to_a_token() {
     let act_for = change(&format!("--may-act-for '{ISSUER}|c2'"));
     assert_eq!(commands(&advice), [grant.as_str(), &act_for]);
     bench.follow(&form, &[&grant, &act_for]);
-    // What the token is for is withdrawn from its client.
+    // The audience of the token is withdrawn from its client.
     bench.run(&["client", "change", "c2", "--audience", "https://other.example"]);
     within_a_second("c2 has another audience", || bench.status(&form) == 400);
     bench.follow(
         &form,
         &[&format!("tokenberg client change c2 --audience https://other.example --audience {ISSUER}")],
     );
-    // The subject of a token is a client that was disabled.
+    // The subject of a token is a disabled client.
     bench.run(&["client", "disable", "c2"]);
     within_a_second("c2 is disabled", || bench.status(&form) == 400);
     bench.follow(&form, &["tokenberg client enable c2"]);
@@ -177,7 +177,7 @@ fn se_06_advice_about_a_secret_is_followed_to_a_token() {
         said.json()["reason"].as_str().unwrap().to_owned()
     };
     let first_id = live().remove(0);
-    // None of its two live ones: one of them has to go first.
+    // The secret is none of the two live ones: one of them has to be removed first.
     let second = added();
     let advice = bench.advice(&form("wrong"));
     assert_eq!(reason(&form("wrong")), "wrong secret for the client c1, which has 2 live secrets");
@@ -187,7 +187,7 @@ fn se_06_advice_about_a_secret_is_followed_to_a_token() {
     paste(&bench.place, expire);
     let third = added();
     bench.granted(&form(&third), &advice);
-    // The one that was ended is named as such, and is no wrong secret.
+    // An expired secret is reported as such, and not as a wrong secret.
     let old = reason(&form(if ended == first_id { &first } else { &second }));
     assert!(old.starts_with(&format!("the secret {ended} of the client c1 expired at ")), "{old}");
     assert!(old.ends_with("the client has 2 live secrets"), "{old}");
@@ -228,7 +228,7 @@ fn se_06_advice_about_users_of_an_issuer_is_followed_to_a_token() {
     ]);
     within_a_second("the issuer is trusted", || bench.advice(&sign_in(&json!({}))).contains("--accept"));
     bench.follow(&sign_in(&json!({})), &[&change("--accept jwt,id_token")]);
-    // One that is written nearly so.
+    // An issuer with a similar spelling.
     let near = bench.advice(&sign_in(&json!({"iss": format!("{IDP}/")})));
     assert!(near.starts_with(&format!("did you mean {IDP}? ")), "{near}");
     assert!(near.contains("iss has to be equal to it character by character"), "{near}");
@@ -250,7 +250,7 @@ fn se_06_advice_about_users_of_an_issuer_is_followed_to_a_token() {
     let email = json!({"email": "alice@lake.example", "email_verified": false});
     within_a_second("addresses are subjects", || bench.status(&sign_in(&email)) == 400);
     bench.follow(&sign_in(&email), &[&change("--subject-claim sub")]);
-    // The issuer and a user of it that were disabled.
+    // A disabled issuer and a disabled user of it.
     for (disable, enable) in [
         (&["issuer", "disable", IDP][..], format!("tokenberg issuer enable {IDP}")),
         (
@@ -281,7 +281,7 @@ fn se_06_advice_about_users_of_an_issuer_is_followed_to_a_token() {
     let form = format!("grant_type={GROUP}:jwt-bearer&assertion={assertion}{c2}");
     let both = format!("tokenberg client change c2 --may-act-for '{IDP}|carol' --may-act-for '{IDP}|dave'");
     within_a_second("assertions are accepted", || bench.advice(&form).contains(&both));
-    // The other way round: one advice has both commands.
+    // In the reverse order: one advice has both commands.
     bench.run(&["issuer", "change", IDP, "--accept", "id_token"]);
     within_a_second("assertions are not accepted", || bench.advice(&form).contains("--accept"));
     bench.follow(&form, &[&change("--accept id_token,jwt_bearer"), &both]);
@@ -301,7 +301,7 @@ fn se_06_advice_about_workloads_and_assertions_of_clients_is_followed_to_a_token
     bench.follow(&workload(&json!({})), &[&federate]);
     bench.follow(&workload(&json!({"aud": "lake"})), &[&format!("{federate} --audience lake")]);
     let unfederate = ["client", "federate", "etl", "--issuer", IDP, "--subject", sub, "--remove"];
-    // Its token is one of a workload that stands for no client any more.
+    // The token is one of a workload that is no longer mapped to a client.
     let token = post(&bench.server.endpoint(), None, &workload(&json!({"aud": "lake"}))).token();
     let renewal = || exchange(&token, "access_token") + &bench.client_of("c9");
     bench.run(&["issuer", "disable", IDP]);

@@ -1,4 +1,4 @@
-//! Is there a record of everything that was decided and changed, and none of a secret? SE-01, SE-05, SE-06, OP-10 and OP-21.
+//! The audit records every decision and change, and no secret: SE-01, SE-05, SE-06, OP-10 and OP-21.
 
 use crate::support::{Place, Said, Server, files, post, within_a_second};
 use base64::Engine;
@@ -17,7 +17,7 @@ fn audit(place: &Place) -> Vec<Value> {
     records(&place.run(&["audit"]).done())
 }
 
-/// How many there are for which this is said.
+/// The number of records in which the field has this value.
 fn count(records: &[Value], name: &str, value: &str) -> usize {
     records.iter().filter(|record| record[name] == value).count()
 }
@@ -107,14 +107,14 @@ fn se_06_verify_names_what_was_tampered_with_and_a_note_kept_elsewhere_finds_a_s
     assert!(note.starts_with("installation/"), "{note}");
     place.run(&["audit", "verify", "--noted", note]).done();
     assert_eq!(place.run(&["audit", "verify", "--noted", "installation"]).code, 2);
-    // The whole store of an hour ago: by itself it is as it was.
+    // The whole store of an hour ago is restored, which is consistent in itself.
     let turned_back = Place::new();
     std::fs::write(turned_back.path("tokenberg.db"), bytes).unwrap();
     std::fs::copy(place.path("tokenberg.db.key"), turned_back.path("tokenberg.db.key")).unwrap();
     turned_back.run(&["audit", "verify"]).done();
     let refused = turned_back.run(&["audit", "verify", "--noted", note]).refused();
     assert!(refused.err.contains("tampered") && refused.err.contains(note), "{}", refused.err);
-    // One byte of a record, in the file.
+    // One byte of a record in the file is changed.
     let mut bytes = std::fs::read(turned_back.path("tokenberg.db")).unwrap();
     let at = bytes.windows(12).rposition(|w| w == b"client added").unwrap();
     bytes[at] = b'C';
@@ -135,7 +135,7 @@ fn se_06_following_prints_what_comes_and_ends_in_order_when_interrupted() {
     let mut follower =
         place.command().args(["audit", "--follow", "--since", "now"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
-    // Until one is seen, nobody knows whether it follows already.
+    // Until one is seen, it is unknown whether the command follows already.
     let (done, asking) = std::sync::mpsc::channel::<()>();
     let endpoint = server.endpoint();
     std::thread::scope(|threads| {
@@ -147,7 +147,7 @@ fn se_06_following_prints_what_comes_and_ends_in_order_when_interrupted() {
             }
         });
         let is_granted = |line: String| serde_json::from_str::<Value>(&line).unwrap()["outcome"] == "granted";
-        // The first lines may be of the second in which it was started.
+        // The first lines may be of the second in which the command was started.
         let seen = lines.by_ref().map_while(Result::ok).any(is_granted);
         done.send(()).unwrap();
         assert!(seen);
@@ -167,7 +167,7 @@ fn op_10_se_06_a_server_that_was_killed_leaves_a_whole_audit_and_the_next_goes_o
         let asked = 20 * round;
         (0..asked).for_each(|_| drop(server.ask("root", ROOT).token()));
         within_a_second("some are recorded", || count(&audit(&place), "outcome", "granted") > 0);
-        // Killed, when it is dropped.
+        // Dropping the server kills it.
         drop(server);
         place.run(&["audit", "verify"]).done();
     }
@@ -175,7 +175,7 @@ fn op_10_se_06_a_server_that_was_killed_leaves_a_whole_audit_and_the_next_goes_o
     assert_eq!(count(&audit(&place), "event", "ended"), 0);
 }
 
-/// Does something to the database behind the back of every server; `false` if the machine has no SQLite.
+/// Changes the database without the knowledge of any server; `false` if the machine has no SQLite.
 fn sql(place: &Place, statements: &str) -> bool {
     let done = Command::new("sqlite3").arg(place.path("tokenberg.db")).arg(statements).output();
     match done {
@@ -207,7 +207,7 @@ fn se_06_verify_names_what_was_put_back_removed_or_granted_by_sql_and_writes_not
     within_a_second("the token is recorded", || count(&audit(&place), "outcome", "granted") == 1);
     server.signal("TERM");
     assert!(server.ended().success());
-    // The log has what `--noted` takes, so that it is known outside of the store.
+    // The log has the value for `--noted`, so that it is known outside of the store.
     let log = server.log();
     let notes: Vec<&str> = log.split("note=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     assert!(notes.len() >= 2, "{log}");

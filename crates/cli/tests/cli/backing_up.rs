@@ -1,4 +1,4 @@
-//! Is a backup whole, and can one go on from it? OP-10, with a server that writes meanwhile.
+//! A backup is complete and usable: OP-10, with a server that writes meanwhile.
 
 use crate::support::{Place, post, within_a_second};
 use std::fs;
@@ -19,7 +19,7 @@ fn op_10_a_backup_under_writes_is_whole_and_a_server_goes_on_from_it() {
     let revoke = |token: &str| post(&revocation, None, &format!("{who}&token={token}")).status;
     assert_eq!(revoke(&early), 200);
 
-    // Somebody revokes for as long as copies are made.
+    // Another thread revokes tokens while copies are made.
     let (stop, written) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -48,11 +48,11 @@ fn op_10_a_backup_under_writes_is_whole_and_a_server_goes_on_from_it() {
     }
     assert!(!crate::support::files(&place.path("")).iter().any(|(path, _)| path.ends_with(".tmp")));
 
-    // Restoring, as the help has it.
+    // Restores the backup as the help describes it.
     server.signal("TERM");
     server.ended();
     for beside in ["tokenberg.db-wal", "tokenberg.db-shm"] {
-        // They are there only if the server was killed.
+        // These files exist only if the server was killed.
         let _ = fs::remove_file(place.path(beside));
     }
     fs::copy(place.path("copy-4.db"), place.path("tokenberg.db")).unwrap();
@@ -86,7 +86,7 @@ fn op_10_a_backup_replaces_nothing_and_leaves_nothing_behind() {
     assert!(said.out.contains("it's a copy.db") && said.err.contains("tokenberg.db.key"), "{}", said.err);
     let names: Vec<_> = fs::read_dir(place.path("")).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert!(!names.iter().any(|name| name.to_string_lossy().contains(".tmp")), "{names:?}");
-    // Neither the key nor a secret is in it.
+    // Neither the key nor a secret is in the copy.
     let copy = fs::read(place.path("it's a copy.db")).unwrap();
     for secret in ["first-secret-of-root", fs::read_to_string(place.path("tokenberg.db.key")).unwrap().trim()]
     {
@@ -94,7 +94,7 @@ fn op_10_a_backup_replaces_nothing_and_leaves_nothing_behind() {
     }
 }
 
-/// As docs/operations.md has it: `pg_dump` of the one database, and the key-encryption key, which is not in it.
+/// As docs/operations.md describes it: `pg_dump` of the one database, and the key-encryption key, which is not in it.
 #[test]
 fn op_10_what_pg_dump_has_of_a_store_is_whole_and_of_no_use_without_its_key() {
     let Some(postgres) = Postgres::shared() else { return };

@@ -1,4 +1,4 @@
-//! Does the command work as a client, and against servers that mean no good? `token`, `inspect`, `verify`.
+//! The command as a client, also of hostile servers: `token`, `inspect`, `verify`.
 
 use crate::support::{Place, Server};
 use std::io::{Read, Write};
@@ -62,7 +62,7 @@ fn a_token_is_fetched_inspected_and_verified() {
     let said = verify(&["--audience", "https://other.example"]).refused();
     assert!(said.err.contains("not valid"), "{}", said.err);
     assert_eq!(verify(&["--audience", "x", "--json"]).json()["valid"], false);
-    // Letter by letter: the same server under another name is another issuer.
+    // Issuers are compared exactly: the same server under another name is another issuer.
     let other = server.url.replace("127.0.0.1", "localhost");
     let said = place.run(&["verify", "token", "--issuer", &other]).refused();
     assert!(
@@ -90,7 +90,7 @@ fn a_token_is_renewed_with_itself_and_exchanged_with_a_credential() {
     let more = ["--requested-token-type", urn, "--actor-token-file", "old", "--actor-token-type", urn];
     place.run(&[&get[..], &exchange, &more, &who].concat()).done();
     place.run(&[&get[..], &exchange, &more].concat()).done();
-    // Refusals are told by code and description.
+    // Refusals are reported with code and description.
     let said = place.run(&[&get[..], &who, &["--scope", "admin"]].concat()).refused();
     assert!(said.err.contains("invalid_scope") && said.out.is_empty(), "{}", said.err);
     place.file("wrong", "nonsense");
@@ -119,7 +119,7 @@ fn a_token_is_renewed_with_itself_and_exchanged_with_a_credential() {
     }
 }
 
-/// Answers each connection with one text, and hands back what it was asked.
+/// Answers each connection with one text, and returns the request.
 fn answers(text: &'static str) -> (String, std::thread::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -127,7 +127,7 @@ fn answers(text: &'static str) -> (String, std::thread::JoinHandle<String>) {
         let (mut stream, _) = listener.accept().unwrap();
         let mut request = vec![0; 8192];
         let mut length = 0;
-        // Head and body may come apart.
+        // Head and body may arrive separately.
         while !String::from_utf8_lossy(&request[..length]).contains("client_secret") {
             let read = stream.read(&mut request[length..]).unwrap();
             if read == 0 {
@@ -212,7 +212,7 @@ fn a_server_that_talks_nonsense_is_told_apart_from_a_refusal() {
 #[test]
 fn inspect_shows_what_tokenberg_would_not_read() {
     let place = Place::new();
-    // {"alg":"none"} and {"sub":"x","exp":1}, unsigned.
+    // {"alg":"none"} and {"sub":"x","exp":1}, without a signature.
     let said = place.run_with(&["inspect"], "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4IiwiZXhwIjoxfQ.", &[]).done();
     assert!(
         said.out.contains("its alg is none, so it is not signed") && said.out.contains("ago)"),

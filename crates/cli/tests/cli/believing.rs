@@ -1,4 +1,4 @@
-//! Does a catalog that asks for a `Bearer` hear what was taken away? A real server, a catalog on the same store, HTTP: KS-05.
+//! A catalog that verifies a `Bearer` learns of revocations: a real server, a catalog on the same store, HTTP: KS-05.
 
 use crate::support::{Place, Server, within_a_second};
 use actix_web::{App, HttpServer, web};
@@ -77,7 +77,7 @@ fn ks_05_jw_40_a_catalog_refuses_at_once_what_a_revoked_key_signed_and_nothing_e
     let other = of_another_key(&server, &lost);
     assert_eq!(kid(&unseen), lost);
     within_a_second("the catalog knows the other key", || ask(&catalog, &other) == 200);
-    // Twice each: from then on it is remembered that their signatures are good.
+    // Each is sent twice: from then on their verified signatures are cached.
     for token in [&seen, &other, &seen, &other] {
         assert_eq!(ask(&catalog, token), 200);
     }
@@ -87,7 +87,7 @@ fn ks_05_jw_40_a_catalog_refuses_at_once_what_a_revoked_key_signed_and_nothing_e
         ask(&catalog, &seen) == 401
     });
     assert_eq!((ask(&catalog, &unseen), ask(&catalog, &seen), ask(&catalog, &other)), (401, 401, 200));
-    // The one that signs now, too, while a third takes over.
+    // The key that signs now is revoked, too, while a third one takes over.
     place.run(&["key", "revoke", &kid(&other)]).done();
     within_a_second("what was seen is refused", || ask(&catalog, &other) == 401);
     let third = of_another_key(&server, &kid(&other));

@@ -1,4 +1,4 @@
-//! `tokenberg issuer change`: what is named changes and everything else stays, whoever else changes it at the same time.
+//! `tokenberg issuer change`: changes what is named and keeps everything else, also under concurrent changes.
 
 use crate::foreign::claims;
 use crate::naming::{A, B, add, commands, make_undecided, paste, place};
@@ -10,7 +10,7 @@ fn change(place: &Place, more: &[&str]) -> crate::support::Said {
     place.run(&[&["issuer", "change", A], more].concat())
 }
 
-/// Everything that is shown of the issuer but when it was added.
+/// The output of `issuer show` without the time of registration.
 fn shown(place: &Place) -> Value {
     let mut shown = place.run(&["issuer", "show", A, "--json"]).done().json();
     shown.as_object_mut().unwrap().remove("created_at");
@@ -110,7 +110,7 @@ fn cc_17_a_change_that_contradicts_itself_changes_nothing() {
     assert_eq!(change(&place, &["--jwks", "nothing.json"]).code, 1);
     let unknown = place.run(&["issuer", "change", B, "--discover"]).refused();
     assert!(unknown.err.contains("not trusted"), "{}", unknown.err);
-    // What is so already is no change.
+    // Setting the present value is no change.
     change(&place, &["--subject-prefix", "okta:", "--accept", "id_token"]).done();
     assert_eq!(shown(&place), before);
     assert_eq!(place.run(&["audit"]).done().out.lines().count(), records);

@@ -118,11 +118,11 @@ fn op_12_every_mistake_in_the_file_is_reported_with_its_line() {
             for (found, expected) in found.iter().zip(expected) {
                 assert!(found.contains(expected), "{text}: {found}");
             }
-            // The default may be another store than the one that was meant.
+            // The default may be another store than the intended one.
             assert!(command == "serve" || lines.contains("note     store: not checked"), "{lines}");
             assert!(!lines.contains("hush"), "{lines}");
         }
-        // Other commands that take the file report the same.
+        // Other commands that read the file report the same.
         assert!(place.run(&["client", "list", "--config", "t.toml"]).err.contains(expected[0]), "{text}");
     }
 }
@@ -169,7 +169,7 @@ fn op_12_variables_are_named_in_errors_and_unknown_ones_are_warned_of() {
         let said = place.run_with(&["serve", "--print-config"], "", &[(name, "hush")]).done();
         assert!(said.err.contains(note) && said.out == example(), "{}", said.err);
     }
-    // Compose files set variables to nothing, and Kubernetes sets these where a service is called tokenberg.
+    // Compose files set variables to the empty string, and Kubernetes sets these where a service is called tokenberg.
     for (name, value) in [
         ("TOKENBERG_LISTEN", ""),
         ("TOKENBERG_WORKERS", "\n"),
@@ -242,7 +242,7 @@ fn op_12_commands_that_decide_take_their_settings_from_the_file_of_the_server() 
     }
 }
 
-/// A terminal: our end, and that of a program.
+/// A terminal: our end, and the end of a program.
 fn terminal() -> (File, OwnedFd) {
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
     grantpt(&ours).unwrap();
@@ -293,7 +293,7 @@ fn op_12_the_log_is_colored_on_a_terminal_that_wants_it() {
     ] {
         let place = Place::new();
         let (mut ours, theirs) = terminal();
-        // It ends after its first lines: the port is in use.
+        // The server ends after its first lines, because the port is in use.
         let used = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = used.local_addr().unwrap().to_string();
         let mut command = place.command();

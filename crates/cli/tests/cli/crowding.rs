@@ -1,4 +1,4 @@
-//! What if very many come, or one who guesses? HT-10, AB-01, D26 and HT-22 against the real server.
+//! Serves very many clients, and one that guesses secrets: HT-10, AB-01, D26 and HT-22 against the real server.
 
 use crate::support::{Place, Server, get};
 use std::fs;
@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::Duration;
 
-/// A connection that has been used once and is kept.
+/// A connection that has been used once and is kept open.
 fn kept(address: &str) -> std::io::Result<TcpStream> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
@@ -44,7 +44,7 @@ fn ht_10_thousands_of_idle_connections_keep_nobody_out() {
     drop(crowd);
 }
 
-/// Asks for a token from another address of this machine, and gives the whole answer.
+/// Requests a token from another address of this machine, and returns the whole answer.
 fn ask_from(server: &Server, source: &str, secret: &str, header: &str) -> String {
     let address: SocketAddr = server.address().parse().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -93,7 +93,7 @@ fn ab_01_d26_a_guesser_is_429_and_others_are_served() {
     let seconds = refused.split("retry-after: ").nth(1).unwrap().split("\r\n").next().unwrap();
     assert!((1..=120).contains(&seconds.parse::<u32>().unwrap()));
     assert!(ask_from(&server, "127.0.0.3", &generated, "").starts_with("HTTP/1.1 200"), "from elsewhere");
-    // From the same address, too: nobody guesses a generated secret.
+    // It is granted from the same address, too: a generated secret is unguessable.
     assert!(ask_from(&server, "127.0.0.2", &generated, "").starts_with("HTTP/1.1 200"));
     ask_until_429(&generated[..40]);
 }
@@ -125,7 +125,7 @@ fn ht_22_ab_01_a_chosen_secret_is_refused_where_somebody_guesses_and_nowhere_els
     }
 }
 
-/// Asks for so many tokens at once, each on a connection of its own that is there before; the statuses.
+/// Requests so many tokens concurrently, each on its own connection that was opened before; returns the statuses.
 fn burst(server: &Server, (id, secret): (&str, &str), count: usize) -> Vec<String> {
     let form = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");
     let connect = |_| TcpStream::connect(server.address()).unwrap();
@@ -147,8 +147,8 @@ fn burst(server: &Server, (id, secret): (&str, &str), count: usize) -> Vec<Strin
     streams.into_iter().map(status).collect()
 }
 
-/// The executors of a job of Spark, the workers of Trino: with a secret that a person chose, which is to be stretched first, and
-/// with keys whose signatures take their time.
+/// The executors of a job of Spark, the workers of Trino: with a secret chosen by a person, which has to be stretched first, and
+/// with keys whose signatures are expensive to verify.
 #[test]
 fn r11_ab_02_hundreds_that_begin_at_once_are_all_served() {
     let place = Place::new();

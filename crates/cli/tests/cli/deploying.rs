@@ -1,4 +1,4 @@
-//! Do the files that deploy us fit the command? The unit, the image, the manifests; and what a service manager is told.
+//! The deployment files match the command: the unit, the image, the manifests, and the notifications to a service manager.
 
 use crate::support::{Place, within_a_second};
 use std::collections::BTreeSet;
@@ -38,7 +38,7 @@ fn op_30_op_13_the_service_manager_is_told_what_we_do() {
     server.signal("TERM");
     assert_eq!(told(&socket), "STOPPING=1");
     assert_eq!(server.ended().code(), Some(0));
-    // Nobody listens: it serves all the same, and says so.
+    // No process listens on the socket: the server starts all the same, and reports that.
     let server = place.serve_with(&[], &[("NOTIFY_SOCKET", place.path("nobody").to_str().unwrap())]);
     assert_eq!(server.ask("root", "first-secret-of-root").status, 200);
     within_a_second("the log says so", || server.log().contains("cannot notify the service manager"));
@@ -57,7 +57,7 @@ fn op_30_a_service_manager_may_listen_at_an_abstract_name() {
     assert_eq!(told(&socket), "READY=1");
 }
 
-/// The words of a text that begin so, without the comments of the file formats.
+/// The words of a text with this beginning, without the comments of the file formats.
 fn words(text: &str, begin: &str) -> BTreeSet<String> {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let words = text.split(|c: char| !is_word(c)).filter(|word| word.starts_with(begin));
@@ -74,7 +74,7 @@ fn op_12_flags_and_variables_in_the_deployment_files_exist() {
     let mut found = BTreeSet::new();
     for name in ["tokenberg.service", "Dockerfile", "kubernetes.yaml"] {
         let text = read(name);
-        // Of other commands in the same files.
+        // Options of other commands in the same files.
         let of_others = ["--parents", "--from-literal", "--from", "--release", "--locked"];
         let ours: BTreeSet<String> =
             words(&text, "--").into_iter().filter(|flag| !of_others.contains(&flag.as_str())).collect();

@@ -1,4 +1,4 @@
-//! Why was this refused? `tokenberg explain`, as an operator uses it.
+//! `tokenberg explain`, as an operator uses it to find the reason of a refusal.
 
 use crate::support::{Place, files};
 
@@ -39,7 +39,7 @@ fn a_refusal_is_told_with_its_reason_what_the_client_hears_and_what_would_allow_
     assert_eq!(value["reason"], "wrong secret for the client c1, which has 1 live secret");
     assert_eq!(value["client_is_told"]["error"], "invalid_client");
     assert_eq!(value["rules"].as_array().unwrap().len(), 3);
-    // Reading it as a person, nobody can be made to see something else.
+    // Control characters in the request cannot change what a person reads in the output.
     let steering = place.run_with(&explain, &form(&secret, "&audience=%1B%5B2J"), &[]);
     assert!(!steering.out.contains('\u{1b}'), "{:?}", steering.out);
 }
@@ -62,7 +62,7 @@ fn what_would_be_granted_is_told_whole_and_no_token_is_made() {
     assert_eq!((claims["iss"].as_str(), claims["sub"].as_str()), (Some(ISSUER), Some("c1")));
     assert!(claims.get("jti").is_none() && claims["tokenberg_session"].get("id").is_none());
     assert!(!said.out.contains("eyJ") && !value.to_string().contains("eyJ"));
-    // As of another time.
+    // The request is explained as of another time.
     let past = ["explain", "--json", "--issuer", ISSUER, "--at", "2026-01-01T00:00:00Z"];
     let value = place.run_with(&past, &form(&secret, ""), &[]).done().json();
     assert_eq!(value["claims"]["iat"], 1_767_225_600);
@@ -77,7 +77,7 @@ fn a_foreign_identity_is_explained_and_nothing_is_written() {
     let subject = "system:serviceaccount:etl:spark";
     let jwks = place.file("empty.jwks", r#"{"keys":[{"kty":"EC","crv":"P-256","alg":"ES256","kid":"k","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#);
     place.run(&["issuer", "add", "https://k8s.example", "--jwks", &jwks]).done();
-    // Somebody else signed it: it is told whose keys were asked, and what the identity would have to be.
+    // Another key signed it: the explanation names the keys that were tried, and the identity that is required.
     let claims = format!(
         r#"{{"iss":"https://k8s.example","sub":"{subject}","aud":"{ISSUER}","exp":4000000000,"jti":"a"}}"#
     );
@@ -101,7 +101,7 @@ fn a_foreign_identity_is_explained_and_nothing_is_written() {
     for part in assertion.split('.') {
         assert!(!said.out.contains(part), "a part of the assertion is told");
     }
-    // Nothing was written: every file is as it was.
+    // Nothing was written: every file is unchanged.
     let written = |found: &[(std::path::PathBuf, Vec<u8>)]| -> Vec<(String, Vec<u8>)> {
         let is_store = |name: &str| name.ends_with(".db") || name.ends_with(".key");
         let named = found.iter().map(|(path, bytes)| (path.display().to_string(), bytes.clone()));

@@ -1,4 +1,4 @@
-//! Do the figures say what happened, and nothing that is secret? SE-07, AB-01, and the names that dashboards use.
+//! The metrics are correct and hold no secret: SE-07, AB-01, and the names that dashboards use.
 
 use crate::support::{Place, Server, get, post, within_a_second};
 use base64::Engine;
@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The figures, by name and labels, and the families with their kinds.
+/// The metrics, by name and labels, and the families with their types.
 struct Figures {
     text: String,
     values: BTreeMap<String, f64>,
     families: BTreeMap<String, String>,
 }
 
-/// Reads Prometheus' text format, strictly.
+/// Parses Prometheus' text format, strictly.
 fn scrape(operations: &str) -> Figures {
     let answer = get(&format!("{operations}/metrics"));
     assert_eq!(answer.status, 200);
@@ -139,14 +139,14 @@ fn se_07_the_figures_say_what_happened_and_nothing_that_was_sent() {
         assert_eq!(figures.value(series), value, "{series}");
     }
     assert!(figures.value("tokenberg_revocations") >= 1.0);
-    // Those that differ in nothing but their request may be one record.
+    // Requests that differ only in their request id may share a record.
     within_a_second("all is recorded", || {
         let figures = scrape(&operations);
         let records = figures.value("tokenberg_audit_records_total");
         let unwritten = ["tokenberg_audit_lag_seconds", "tokenberg_audit_waiting"];
         unwritten.iter().all(|series| figures.value(series) == 0.0) && (6.0..=11.0).contains(&records)
     });
-    // One for each wrong secret, and the first right one, which a person chose.
+    // One for each wrong secret, and one for the first use of the right one, which a person chose.
     assert!(figures.value("tokenberg_stretched_digests_total") >= 4.0);
     assert!(figures.value("tokenberg_connections_total") >= 5.0);
     assert!(figures.value("tokenberg_snapshot_revision") > begun.value("tokenberg_snapshot_revision"));
@@ -191,7 +191,7 @@ fn ks_06_fetches_of_issuers_keys_are_counted() {
     };
     exchange(&token);
     within_a_second("it is counted", || (fetches("fetched"), fetches("failed")) == (1.0, 0.0));
-    // The same with the other issuer in its payload; that nobody signed it so is found out after its keys are there.
+    // The same with the other issuer in its payload; the invalid signature is found after the keys of that issuer are fetched.
     let mut parts: Vec<String> = token.split('.').map(str::to_owned).collect();
     let mut claims: serde_json::Value =
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(&parts[1]).unwrap()).unwrap();
@@ -205,7 +205,7 @@ fn docs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
 }
 
-/// Every name of a figure that stands in the text.
+/// The names of all metrics in the text.
 fn names(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
     words.filter(|w| w.starts_with("tokenberg_") || w.starts_with("process_")).map(str::to_owned).collect()
@@ -236,7 +236,7 @@ fn se_07_dashboard_alerts_and_docs_name_figures_that_exist() {
     let described = names(&fs::read_to_string(docs().join("operations.md")).unwrap());
     let undescribed: Vec<_> = figures.families.keys().filter(|name| !described.contains(*name)).collect();
     assert!(undescribed.is_empty(), "docs/operations.md does not say what {undescribed:?} count");
-    // Whoever runs it sees each of them.
+    // The operator sees each of them in the help.
     let shown =
         ["grafana-dashboard.json", "alerts.yaml"].map(|f| fs::read_to_string(docs().join(f)).unwrap());
     let shown = names(&shown.concat());

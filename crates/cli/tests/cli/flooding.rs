@@ -1,4 +1,4 @@
-//! What if many connections come that take and give nothing back? HT-05, HT-10 and HT-20 against the real server.
+//! Many connections that consume resources and send nothing: HT-05, HT-10 and HT-20 against the real server.
 
 use crate::support::{Place, Server, get};
 use rustls::pki_types::pem::PemObject;
@@ -10,10 +10,10 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// No test waits longer than this for anything.
+/// The longest time that a test waits.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How much larger the server may become by any such flood, in KiB.
+/// The limit for the growth of the server's memory by any such flood, in KiB.
 const ROOM: usize = 32 * 1024;
 
 const FORM: &str = "grant_type=client_credentials&client_id=root&client_secret=first-secret-of-root";
@@ -59,7 +59,7 @@ impl Tls {
     }
 }
 
-/// Asks for a token on a connection; the status.
+/// Requests a token on a connection; returns the status.
 fn token_on(mut stream: impl Read + Write) -> std::io::Result<String> {
     write!(
         stream,
@@ -109,7 +109,7 @@ fn limited(place: &Place, soft: u32, hard: u32) -> Command {
 
 const BOOTSTRAP: [(&str, &str); 1] = [("TOKENBERG_BOOTSTRAP_CREDENTIAL", "root:first-secret-of-root")];
 
-/// 128 KiB of each kind of request that could be sent without reading.
+/// 128 KiB of each kind of request that can be sent without reading the answer.
 fn floods() -> Vec<Vec<u8>> {
     const HALF: usize = 64 * 1024;
     let form = |lines: &str, body: &str| {
@@ -143,14 +143,14 @@ fn floods() -> Vec<Vec<u8>> {
     .iter()
     .map(|unit| unit.repeat(2 * HALF / unit.len() + 1).into_bytes())
     .collect();
-    // Parts of a request that is never whole.
+    // Parts of a request that is never complete.
     floods.push(large.as_bytes()[..large.len() - 1].to_vec());
     floods.push(format!("GET / HTTP/1.1\r\nHost: x\r\nx: {}", "y".repeat(2 * HALF)).into_bytes());
     floods.push("\r\n".repeat(HALF).into_bytes());
     floods
 }
 
-/// Sends until the server does not take more.
+/// Sends until the server accepts no more bytes.
 fn send(stream: &mut impl Write, bytes: &[u8]) {
     let mut rest = bytes;
     while let [_, ..] = rest {
@@ -190,7 +190,7 @@ fn ht_05_ht_10_what_is_sent_without_reading_fills_no_memory() {
         let mut held: Vec<Box<dyn Write>> = Vec::new();
         for (count, flood) in floods.iter().cycle().take(200).enumerate() {
             let stream = connect(&format!("127.0.0.{}", 2 + count % 7), target).unwrap();
-            // So that a connection that is read no further costs the test little.
+            // A short timeout, so that a connection that the server stops reading costs the test little.
             stream.set_write_timeout(Some(Duration::from_millis(30))).unwrap();
             let mut stream: Box<dyn Write> = if name == "TLS" {
                 match tls.over(stream) {
@@ -235,7 +235,7 @@ fn ht_10_ht_20_silent_connections_keep_no_tls_client_waiting() {
             let under_way = figure(&operations, "tokenberg_tls_handshakes");
             under_way >= most && figure(&operations, "tokenberg_connections") >= most
         };
-        // More than a source's share, or than actix would have at all.
+        // More than the share of a source, or than actix would have in total.
         let most = limits.map_or(512.0, |_| 29.0);
         let (begun, mut served, mut failed) = (Instant::now(), 0, Vec::new());
         let mut silent = Vec::new();
@@ -246,14 +246,14 @@ fn ht_10_ht_20_silent_connections_keep_no_tls_client_waiting() {
             let is_flooded = are_counted(most);
             for source in ["127.0.0.2", "127.0.0.3"] {
                 let stream = connect(source, address).unwrap();
-                // Others come between its connection and its handshake, but no more than a share.
+                // Other connections are accepted between its connection and its handshake, but no more than a share.
                 silent.extend(flood(10));
                 match tls.over(stream).and_then(token_on) {
                     Ok(status) => {
                         assert_eq!(status, "200", "from {source}");
                         served += u32::from(is_flooded && are_counted(most));
                     }
-                    // It took this test more than the 3 s that a handshake may.
+                    // The test took longer than the 3 s that a handshake may take.
                     Err(fault) => failed.push((source, fault)),
                 }
             }
@@ -268,7 +268,7 @@ fn ht_10_ht_20_silent_connections_keep_no_tls_client_waiting() {
     }
 }
 
-/// A connection that has been used once and is kept.
+/// A connection that has been used once and is kept open.
 fn kept(address: SocketAddr) -> TcpStream {
     let mut stream = connect("127.0.0.1", address).unwrap();
     write!(stream, "HEAD /.well-known/jwks.json HTTP/1.1\r\nHost: {address}\r\n\r\n").unwrap();
@@ -307,7 +307,7 @@ fn ht_10_few_descriptors_are_enough_for_any_number_of_idle_connections() {
     assert_eq!((places, figure(&operations, "process_max_fds")), (848.0, 1024.0));
     assert!(open < 1000.0, "{open} are open");
     assert!(!server.log().contains("Too many open files"), "{}", server.log());
-    // While the client keeps them all.
+    // Dropped here, so that the client keeps all of them until now.
     drop(crowd);
     let crowd: Vec<TcpStream> = (0..1000).map(|_| kept(address)).collect();
     assert!(figure(&operations, "tokenberg_connections_ended_total{reason=\"crowded\"}") > 100.0);

@@ -1,4 +1,4 @@
-//! Do the words of others count for as long as the operator wants, and no longer? A real server, and tokens that others signed.
+//! Foreign tokens are accepted for as long as the operator permits, and no longer: a real server, and tokens of other issuers.
 
 use crate::support::{Answer, Place, Server, post, within_a_second};
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ pub fn assertion_form(assertion: &str) -> String {
     )
 }
 
-/// A place whose store trusts this key as that of the cluster, and knows one of its service accounts as `etl`.
+/// A place whose store trusts this key as that of the cluster, and has one of its service accounts as `etl`.
 fn cluster(key: &ForeignKey) -> Place {
     let place = Place::new();
     place.file("cluster.json", &key.jwks());
@@ -75,14 +75,14 @@ fn wl_10_a_service_account_is_its_client_until_anything_of_that_is_taken_back() 
         place.run(back).done();
         within_a_second(&back.join(" "), || works(&server));
     }
-    // TX-38: the token stays refused after its issuer was removed, and one that is signed later is good.
+    // TX-38: the token stays refused after its issuer was removed, and one that is signed later is accepted.
     place.run(&["issuer", "remove", K8S]).done();
     within_a_second("the issuer is removed", || !works(&server));
     place.run(&["issuer", "add", K8S, "--jwks", "cluster.json", "--leeway", "0s"]).done();
     let again = || with_assertion(&server, &key.sign(&claims(K8S, ACCOUNT, &server.url, &json!({}))));
     within_a_second("the issuer is trusted again", || again().status == 200);
     assert!(!works(&server));
-    // WL-12: the account was deleted and made again.
+    // WL-12: the account was deleted and created again.
     place.run(&[&federate[..], &["--uid", "uid-1"]].concat()).done();
     within_a_second("the uid counts", || again().status == 401);
     for (uid, status) in [("uid-1", 200), ("uid-2", 401)] {
@@ -121,7 +121,7 @@ fn cj_07_cj_15_an_assertion_is_used_once_by_whichever_process_and_keys_roll_over
     assert_eq!([respond(&assertion), respond(&assertion)], [json!(200), json!(401)]);
     let another = key.sign(&claims("signer", "signer", issuer, &json!({"jti": "j-2"})));
     assert_eq!(respond(&another), 200);
-    // Replaced keys count at once, and those before no more.
+    // Replaced keys take effect immediately, and the previous ones are no longer accepted.
     let next = ForeignKey::new(Some("next"));
     place.file("signer.json", &next.jwks());
     place.run(&["client", "jwks", "signer", "signer.json"]).done();
@@ -130,7 +130,7 @@ fn cj_07_cj_15_an_assertion_is_used_once_by_whichever_process_and_keys_roll_over
     assert_eq!([respond(&old), respond(&new)], [json!(401), json!(200)]);
 }
 
-/// A place whose store takes id_tokens of the provider, and lets `trino` act for its users; its server and trino's secret.
+/// A place whose store accepts id_tokens of the provider, and lets `trino` act for its users; its server and trino's secret.
 fn provider(key: &ForeignKey) -> (Place, Server, String) {
     let place = Place::new();
     place.file("idp.json", &key.jwks());
@@ -140,7 +140,7 @@ fn provider(key: &ForeignKey) -> (Place, Server, String) {
     (place, server, secret)
 }
 
-/// The clocks of the test are the same, so what is signed from the second of a revocation on is good.
+/// The clocks of the test are the same, so tokens signed from the second of a revocation on are accepted.
 fn trust_provider(place: &Place) {
     let add = ["issuer", "add", IDP, "--jwks", "idp.json", "--accept", "id_token", "--leeway", "0s"];
     place.run(&add).done();
@@ -153,7 +153,7 @@ fn exchange(server: &Server, secret: &str, subject: &str, kind: &str) -> Answer 
     ))
 }
 
-/// The status of a renewal by the token itself.
+/// The status of a renewal with the token itself as the credential.
 fn renewed(server: &Server, token: &str) -> u16 {
     let form = format!(
         "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&subject_token={token}\
@@ -215,7 +215,7 @@ fn tx_37_a_user_who_is_shut_out_gets_nothing_and_what_was_got_is_dead() {
         within_a_second(&back.join(" "), || gets("alice") == 200);
         assert_eq!(renewed(&server, &alice), 200, "{back:?}");
     }
-    // The same name elsewhere is somebody else.
+    // The same name at another issuer is another user.
     place.run(&["subject", "disable", "alice"]).done();
     place.run(&["revoke", "--subject", "alice", "--issuer", "https://other.example"]).refused();
     std::thread::sleep(std::time::Duration::from_millis(500));
@@ -262,7 +262,7 @@ fn tx_44_issuer_add_notes_that_sessions_end_with_the_users_token_and_its_advice_
         }
         assert_eq!(said.json()["issuer"], IDP, "one value on standard output");
     }
-    // The note is true, and what it advises changes it.
+    // The note is correct, and its advice resolves it.
     let secret = place.add("trino", &["--may-act-for", &format!("{IDP}|*")]);
     place.run(&["key", "rotate"]).done();
     let user = key.sign(&claims(IDP, "alice", "trino", &json!({})));

@@ -1,4 +1,4 @@
-//! Can anybody who sends something write a line of the log or of the audit, or steer the terminal of who reads it? SE-05.
+//! No request can forge a line of the log or of the audit, or control the terminal of their reader: SE-05.
 
 use crate::foreign::claims;
 use crate::support::{Place, Server, within_a_second};
@@ -10,9 +10,9 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use tokenberg_testkit::ForeignKey;
 
-/// A line of its own, an escape, a C1 control, an override of the direction, a separator of lines, and what ends a string.
+/// A line feed, an escape, a C1 control, a direction override, a line separator, and characters that end a string.
 const EVIL: &str = "x\n{\"level\":\"ERROR\",\"target\":\"tokenberg::audit\",\"fields\":{\"outcome\":\"forged\"}}\r\u{1b}[2J\u{9b}31m\u{202e}\u{2028}\\\"'";
-/// What a name may be of that a user, an issuer or a client really has.
+/// A valid, but unusual name of a user, an issuer or a client.
 const ODD: &str = r#"al"ice\n'], outcome="forged"}"#;
 const IDP: &str = "https://idp.example";
 
@@ -20,7 +20,7 @@ fn encoded(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
-/// Sends the bytes as they are; the status.
+/// Sends the bytes as they are; returns the status.
 fn send(server: &Server, path: &[u8], headers: &[(&str, Vec<u8>)], body: &str) -> u16 {
     let mut bytes = [b"POST ", path, b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"].concat();
     let usual = ("Content-Type", b"application/x-www-form-urlencoded".to_vec());
@@ -30,19 +30,19 @@ fn send(server: &Server, path: &[u8], headers: &[(&str, Vec<u8>)], body: &str) -
     }
     bytes.extend(format!("Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes());
     let mut stream = TcpStream::connect(server.address()).unwrap();
-    // It may have been closed before all was sent.
+    // The server may have closed the connection before all was sent.
     let _ = stream.write_all(&bytes);
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
     String::from_utf8_lossy(&answer).split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
 }
 
-/// What can be sent in a header without ending it.
+/// All bytes that can be sent in a header without ending it.
 fn in_a_header() -> Vec<u8> {
     EVIL.bytes().filter(|b| !b"\r\n".contains(b)).collect()
 }
 
-/// Everything that can be sent, each with `EVIL` in one place. No answer is 200.
+/// Sends all kinds of requests, each with `EVIL` in one place. No answer is 200.
 fn send_all(server: &Server, credential: &str, tokens: &[String]) {
     let evil = encoded(EVIL);
     let exchange = "grant_type=urn:ietf:params:oauth:grant-type:token-exchange";
@@ -122,7 +122,7 @@ fn send_all(server: &Server, credential: &str, tokens: &[String]) {
     }
 }
 
-/// Nothing that moves a cursor, hides, or turns a line around.
+/// Whether the line has no character that moves a cursor, hides text, or reverses the direction.
 fn is_plain(line: &str) -> bool {
     line.chars().all(|c| !c.is_control() && !matches!(c, '\u{2028}'..='\u{202e}'))
 }
@@ -158,7 +158,7 @@ fn se_05_whatever_is_sent_is_one_line_for_each_event_in_log_and_audit() {
             key.sign(&claims(EVIL, ODD, ODD, &json!({"jti": ODD}))),
         ];
         send_all(&server, &credential, &tokens);
-        // One is granted, to whoever is called so and for whoever is called so.
+        // One request is granted, with this name for both the user and the actor.
         let user = key.sign(&claims(IDP, ODD, ODD, &json!({"jti": EVIL})));
         let form = format!(
             "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&{credential}&subject_token={user}\

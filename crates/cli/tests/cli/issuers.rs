@@ -1,4 +1,4 @@
-//! What may be said of an issuer, and the keys that it publishes: conformance JW-25 and KS-06, by the real binary.
+//! The settings of an issuer, and the keys that it publishes: conformance JW-25 and KS-06, by the real binary.
 
 use crate::foreign::{assertion_form, claims};
 use crate::support::{Answer, Place, Server, get, within_a_second};
@@ -8,7 +8,7 @@ use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use tokenberg_testkit::ForeignKey;
 
-/// An issuer on this machine that publishes what it is told to, as its metadata and as its key set.
+/// An issuer on this machine that publishes the given metadata and key set.
 pub(crate) struct Publisher {
     pub(crate) url: String,
     jwks: Arc<Mutex<String>>,
@@ -78,7 +78,7 @@ fn ks_06_a_rotation_is_seen_at_once_and_an_empty_set_is_a_warning_a_figure_and_5
     assert_eq!((status(&first), usable().as_deref()), (200, Some("1")));
     idp.publish(&second.jwks());
     assert_eq!((status(&second), status(&first)), (200, 400), "the new key is there, and the old one gone");
-    // The last of a few fetches, and then an outage until the next minute; known keys go on.
+    // The last of a few fetches, and then an outage until the next minute; known keys stay in use.
     assert_eq!(status(&stranger), 400);
     let answer = exchange(&server, &secret, &token(&stranger));
     assert_eq!((answer.status, answer.code()), (503, "temporarily_unavailable"));
@@ -115,7 +115,7 @@ fn jw_12_every_algorithm_that_is_verified_can_be_named() {
     assert_eq!(shown["algorithms"], all.split(',').collect::<Value>());
     let said = place.run(&["issuer", "add", "https://a.example", "--discover", "--alg", "HS512"]);
     assert!(said.code == 2 && said.err.contains("RS384, RS512, PS256, PS384 and PS512"), "{}", said.err);
-    // Our own keys are for the algorithms that they were for before.
+    // Our own keys keep their algorithms.
     for line in [&["key", "rotate", "--alg", "RS512"][..], &["key", "import", "x", "--alg", "PS384"]] {
         let said = place.run(line);
         assert!(said.code == 2 && said.err.contains("our keys sign with"), "{}", said.err);
@@ -128,7 +128,7 @@ fn jw_25_a_file_of_keys_is_read_by_its_meaning() {
     place.serve(&[]);
     let key = ForeignKey::new(Some("own"));
     let mut jwk = serde_json::from_str::<Value>(&key.jwks()).unwrap()["keys"][0].clone();
-    // As serializers of .NET and PHP write what a public key does not have.
+    // Serializers of .NET and PHP write absent members of a public key like this.
     for member in ["d", "p", "q", "k", "use", "x5c"] {
         jwk[member] = Value::Null;
     }
@@ -144,7 +144,7 @@ fn jw_25_a_file_of_keys_is_read_by_its_meaning() {
     let said = place.run_with(&["respond", "--issuer", issuer], &assertion_form(&assertion), &[]);
     assert_eq!(said.json()["status"], 200, "{}", said.err);
 
-    // A value is a leak, and so is a key that stands for itself.
+    // A value is a leak, and so is a single key outside of a set.
     for (name, leak) in [
         ("set.json", json!({"keys": [{"kty": "RSA", "k": "c2VjcmV0"}]})),
         ("lone.json", { json!({"kty": "oct", "k": "c2VjcmV0"}) }),
@@ -153,7 +153,7 @@ fn jw_25_a_file_of_keys_is_read_by_its_meaning() {
         let said = place.run(&["issuer", "add", "https://a.example", "--jwks", name]).refused();
         assert!(said.err.contains("key 0") && said.err.contains("private or secret"), "{}", said.err);
     }
-    // A secret that is not there is none.
+    // A secret that is null is no secret.
     place.file("none.json", &json!({"keys": [{"kty": "oct", "k": null}]}).to_string());
     let said = place.run(&["issuer", "add", "https://a.example", "--jwks", "none.json"]);
     assert!(said.code == 1 && said.err.contains("no key of none.json can be used"), "{}", said.err);
@@ -184,7 +184,7 @@ fn cj_06_cj_07_the_lifetime_of_assertions_is_a_matter_of_the_client() {
         place.run(&[&line[..], more].concat())
     };
     let issuer = "https://tokens.example";
-    // As Authlib makes them, an hour long.
+    // Assertions as Authlib makes them, valid for an hour.
     let made = |id: &str, jti: &str| {
         let exp = json!({"jti": jti, "exp": claims("", "", "", &json!({}))["iat"].as_u64().unwrap() + 3600});
         key.sign(&claims(id, id, issuer, &exp))
@@ -238,7 +238,7 @@ fn ks_06_plain_http_is_for_trials_and_said_everywhere() {
         assert_eq!(said.code, 2, "{}", said.err);
         assert!(said.err.contains(tip) && said.err.contains("--insecure-http"), "{}", said.err);
     }
-    // One of this machine needs no such flag.
+    // An issuer on this machine needs no such flag.
     assert!(!add("http://127.0.0.1:9", &["--discover"]).done().err.contains("plain http"));
     let said = add(keycloak, &["--jwks", "idp.json", "--insecure-http"]).done();
     assert!(said.err.starts_with("warning: plain http is for trials"), "{}", said.err);
@@ -249,10 +249,10 @@ fn ks_06_plain_http_is_for_trials_and_said_everywhere() {
     let server = place.serve(&[]);
     let alice = key.sign(&claims(keycloak, "alice", "trino", &json!({"typ": "ID"})));
     let token = exchange(&server, &secret, &alice).token();
-    // What was got with it can be used as ever: the session names the issuer.
+    // Tokens that were obtained with it stay usable: the session names the issuer.
     assert_eq!(server.renew(&token).status, 200);
     assert!(server.log().contains("WARN") && server.log().contains("trusted over plain http"));
-    // Its name can be looked up nowhere, so it is an outage; but it was tried, and the log warns each time.
+    // Its name cannot be resolved, so it is an outage; but the fetch was attempted, and the log warns each time.
     add(keycloak, &["--discover", "--insecure-http", "--replace", "--no-fetch"]).done();
     within_a_second("it is fetched", || exchange(&server, &secret, &alice).status == 503);
     within_a_second("it is warned of", || server.log().contains("fetching over plain http"));

@@ -1,4 +1,4 @@
-//! Does the command keep its promises? The real binary, real files, real sockets.
+//! Tests of the command with the real binary, real files and real sockets.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(unreachable_pub, reason = "the modules of a test share what they need")]
 

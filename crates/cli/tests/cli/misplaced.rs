@@ -1,4 +1,4 @@
-//! A client sends its secret or a token in the wrong place: neither the log, nor the audit, nor an explanation has it; conformance SE-01.
+//! A client sends its secret or a token in the wrong place: log, audit and explanation do not contain it; conformance SE-01.
 
 use crate::foreign::claims;
 use crate::support::{Place, post, within_a_second};
@@ -84,12 +84,12 @@ fn se_01_a_secret_or_token_in_any_place_of_a_request_is_in_no_log_audit_or_expla
     for header in [&secret, &format!("{secret} x"), &format!("Basic {secret}"), &format!("Bearer {token}x")] {
         post(&server.endpoint(), Some(header), "grant_type=client_credentials");
     }
-    // One in ten is explained, because each is a process of its own; which ones does not depend on luck.
+    // One in ten is explained, because each needs its own process; the selection is not random.
     for form in forms.iter().step_by(10).chain(forms.iter().take(32)) {
         let said = place.run_with(&["explain", "--issuer", ISSUER], form, &[]);
         check(&format!("{form} explained"), &said.out);
     }
-    // A user whom a trusted issuer calls so is granted a token, and that is its name on record: nothing was misplaced.
+    // A user with this name at a trusted issuer is granted a token, and the record holds that name: nothing was misplaced.
     let is_granted = |line: &&str| line.contains(r#""outcome":"granted""#);
     for line in server.log().lines().filter(|line| !is_granted(line)) {
         check("the log", line);

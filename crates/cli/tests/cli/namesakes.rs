@@ -1,4 +1,4 @@
-//! Three principals called alice are told apart wherever a token of theirs goes: conformance CC-17, TX-37, TX-38 and SE-06.
+//! Three principals called alice are distinguished wherever their tokens are used: conformance CC-17, TX-37, TX-38 and SE-06.
 
 use crate::foreign::claims;
 use crate::naming::{A, B, add, make_undecided, place, rewrite};
@@ -23,7 +23,7 @@ const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 impl World {
     pub fn new() -> Self {
         let (place, key) = place();
-        // The clocks are the same, so what is signed from the second of a revocation on is good.
+        // The clocks are the same, so tokens signed from the second of a revocation on are accepted.
         add(&place, A, &["--subject-prefix", "okta:", "--leeway", "0s"]).done();
         add(&place, B, &["--shared-names", "--leeway", "0s"]).done();
         let trino = place.add("trino", &["--may-act-for", "https://*.example|*", "--session-lifetime", "1h"]);
@@ -67,7 +67,7 @@ impl World {
         is_active
     }
 
-    /// What `explain` says of the renewal of a token by its client.
+    /// The output of `explain` about the renewal of a token by its client.
     pub fn explained(&self, token: &str) -> String {
         let form = format!(
             "{EXCHANGE}&client_id=trino&client_secret={}&subject_token={token}&subject_token_type={ACCESS_TOKEN}",
@@ -77,7 +77,7 @@ impl World {
     }
 
     fn become_so(&self, what: &str, tokens: &[String; 3], expected: [bool; 3]) {
-        // A change reaches the server between the two questions about one token, too; so it is awaited by one of them.
+        // A change may reach the server between the two checks of one token, too; so the test waits for one of them.
         let is_active = || tokens.each_ref().map(|token| self.introspected(token)["active"] == true);
         within_a_second(what, || is_active() == expected);
         assert_eq!(tokens.each_ref().map(|token| self.lives(token)), expected, "{what}");
@@ -237,13 +237,13 @@ fn cc_17_a_store_from_before_goes_on_working_with_a_warning_until_the_operator_d
     let renewed = world.server.renew(&session).token();
     let warning = "https://b.example was registered before this version";
     within_a_second("it is warned of", || world.server.log().contains(warning));
-    // Deciding for names apart ends it, also for the session that has begun.
+    // Separate names end it, also for the session that has begun.
     world.place.run(&["issuer", "change", B, "--separate-names"]).done();
     within_a_second("alice is the client again", || world.server.renew(&renewed).status == 401);
     assert!(!world.lives(&session) && !world.lives(&renewed));
     assert_eq!(world.signed_in(B, "alice").status, 400);
     assert_eq!(world.signed_in(B, "bob").status, 200);
-    // With a prefix, the user has a name of its own after the next sign-in.
+    // With a prefix, the user has a distinct name after the next sign-in.
     world.place.run(&["issuer", "change", B, "--subject-prefix", "b:"]).done();
     within_a_second("the user has a name", || world.signed_in(B, "alice").status == 200);
     assert_eq!(payload(&world.signed_in(B, "alice").token())["sub"], "b:alice");
@@ -282,7 +282,7 @@ fn cc_17_tx_38_removing_a_client_reaches_no_user_who_is_called_like_it() {
     world.place.run(&["client", "remove", "alice"]).done();
     within_a_second("the client is gone", || world.server.renew(&tokens[2]).status == 401);
     assert!(world.lives(of_a) && world.lives(of_b));
-    // What the client had stays revoked when it is registered again.
+    // The earlier tokens of the client stay revoked when it is registered again.
     let secret = world.place.add("alice", &[]);
     within_a_second("it is registered again", || world.server.ask("alice", &secret).status == 200);
     assert_eq!(world.server.renew(&tokens[2]).status, 401);

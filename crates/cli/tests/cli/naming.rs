@@ -1,4 +1,4 @@
-//! Equal names of two principals are found before catalogs take one for the other: conformance CC-17, by the real binary.
+//! Equal names of two principals are found before catalogs confuse them: conformance CC-17, by the real binary.
 
 use crate::support::{Place, Said, within_a_second};
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ pub fn add(place: &Place, issuer: &str, more: &[&str]) -> Said {
     place.run(&[&line[..], more].concat())
 }
 
-/// The commands of ours that stand in the text, in backticks.
+/// The `tokenberg` commands in the text, in backticks.
 pub fn commands(text: &str) -> Vec<String> {
     let quoted = text.split('`').skip(1).step_by(2);
     quoted.filter(|quoted| quoted.starts_with("tokenberg ")).map(str::to_owned).collect()
@@ -39,12 +39,12 @@ pub fn paste(place: &Place, command: &str) -> Said {
         .done()
 }
 
-/// Makes the issuer one that a version before this one registered; `false` where there is no sqlite3.
+/// Turns the issuer into one that an earlier version registered; `false` where there is no sqlite3.
 pub fn make_undecided(place: &Place, issuer: &str) -> bool {
     rewrite(place, issuer, "json_remove(trust, '$.subject_names', '$.subject_prefix')")
 }
 
-/// Writes what the tokens of an issuer are worth, as another version does; `false` where there is no sqlite3.
+/// Writes the trust settings of an issuer, as another version does; `false` where there is no sqlite3.
 pub fn rewrite(place: &Place, issuer: &str, trust: &str) -> bool {
     let statement = format!(
         "UPDATE issuers SET trust = {trust} WHERE issuer = '{issuer}'; \
@@ -59,7 +59,7 @@ pub fn rewrite(place: &Place, issuer: &str, trust: &str) -> bool {
     is_done
 }
 
-/// What `check` says of names.
+/// The notes of `check` about names.
 pub fn noted(place: &Place) -> Vec<String> {
     let findings = place.run(&["check", "--listen", "127.0.0.1:0", "--json"]).done().json();
     let findings = findings["findings"].as_array().unwrap().clone();
@@ -121,7 +121,7 @@ fn cc_17_issuer_add_says_which_names_are_not_kept_apart() {
     {
         assert!(alone.contains(part), "{part}: {alone}");
     }
-    // Nothing is to be said of workloads, nor of names that are kept apart or are one.
+    // There is no note about workloads, nor about names that are kept apart or are one.
     let workloads = place.run(&["issuer", "add", "https://k8s.example", "--jwks", "idp.json"]).done().err;
     assert!(!workloads.contains("sub"), "{workloads}");
     for (issuer, more) in
@@ -197,7 +197,7 @@ fn cc_17_client_add_says_which_users_could_have_the_name() {
             warnings[0].contains("take a user alice of https://a.example for this client"),
             "{warnings:?}"
         );
-        // What it advises ends it.
+        // Following its advice ends the warning.
         let separate =
             commands(&warnings[0]).into_iter().find(|command| command.contains("--separate-names")).unwrap();
         paste(&place, &separate);
@@ -206,7 +206,7 @@ fn cc_17_client_add_says_which_users_could_have_the_name() {
     place.run(&["issuer", "disable", A]).done();
     assert_eq!(add_client("alice"), [""; 0], "its users get nothing");
     place.run(&["issuer", "enable", A]).done();
-    // The first client of a store is one, too.
+    // The first client of a store is affected, too.
     let server = place.serve(&[]);
     let expected = "a user root of https://a.example gets no token from now on";
     assert!(server.log().contains(expected), "{}", server.log());
@@ -249,7 +249,7 @@ fn cc_17_check_says_what_is_so_now_and_each_command_ends_it() {
         assert!(notes.iter().any(|note| note.contains(part)), "{part}: {notes:#?}");
     }
     assert!(!notes.iter().any(|note| note.contains("alice") || note.contains("k8s")), "{notes:#?}");
-    // Each note has a command, and one after the other ends them all.
+    // Each note has a command, and running them one after the other resolves them all.
     let mut left = notes.len();
     for _ in 0..expected.len() {
         let notes = noted(&place);
@@ -263,7 +263,7 @@ fn cc_17_check_says_what_is_so_now_and_each_command_ends_it() {
         left = now.len();
     }
     assert_eq!(noted(&place), [""; 0]);
-    // The other way: the names of all are one.
+    // The other decision: equal names are one principal.
     let place = self::place().0;
     for issuer in [A, B] {
         add(&place, issuer, &[]).done();
@@ -302,17 +302,17 @@ fn cc_17_a_server_warns_once_of_each_undecided_issuer() {
             server.log()
         );
     }
-    // Others that come to be so are new; those that were so are not, whatever else changes.
+    // Newly affected issuers are warned of; those affected before are not, whatever else changes.
     place.run(&["issuer", "enable", "https://off.example"]).done();
     within_a_second("one more is undecided", || warnings("https://off.example") == 1);
     place.add("alice", &[]);
     place.run(&["issuer", "change", B, "--leeway", "1m"]).done();
     server.signal("HUP");
-    // Once it has seen a third one, it has seen everything before.
+    // Once the server has seen a third one, it has seen everything before.
     assert!(make_undecided(&place, B));
     within_a_second("another one is undecided", || warnings(B) == 1);
     assert_eq!((warnings(A), warnings("https://off.example")), (1, 1), "{}", server.log());
-    // A decision ends it.
+    // A decision ends the warning.
     place.run(&["issuer", "change", A, "--separate-names"]).done();
     let shown: Value = place.run(&["issuer", "show", A, "--json"]).done().json();
     assert_eq!(shown["subject_names"], "separate");

@@ -1,4 +1,4 @@
-//! Do several nodes on one PostgreSQL act as one, and what does a node do when it cannot reach it? Conformance OP-20, OP-21.
+//! Several nodes on one PostgreSQL act as one, and a node that cannot reach it behaves as specified; conformance OP-20, OP-21.
 
 use crate::foreign::{assertion_form, claims};
 use crate::support::{Answer, Place, Said, Server, files, get, post, within_a_second};
@@ -6,7 +6,7 @@ use serde_json::json;
 use std::time::Duration;
 use tokenberg_testkit::{ForeignKey, Line, POSTGRES_PASSWORD, Postgres, Wire, url_at};
 
-/// Nodes on one database, each with its own way to it.
+/// Nodes on one database, each with its own connection to it.
 struct Nodes {
     place: Place,
     url: String,
@@ -45,7 +45,7 @@ impl Nodes {
         said.json()["client_secret"].as_str().unwrap().to_owned()
     }
 
-    /// No password in anything that was written to disk, logs included.
+    /// Asserts that no password is in any file that was written, logs included.
     fn told_no_password(&self) {
         for (path, bytes) in files(&self.place.path("")) {
             let text = String::from_utf8_lossy(&bytes);
@@ -82,7 +82,7 @@ impl Node {
         get(&format!("{}/.well-known/jwks.json", self.server.url))
     }
 
-    /// What the figures say of how well the store is followed: ready, fault, and seconds since it was seen.
+    /// The metrics about following the store: ready, fault, and seconds since it was seen.
     fn following(&self) -> [f64; 3] {
         let figures = get(&format!("{}/metrics", self.operations)).body.as_str().unwrap().to_owned();
         ["ready", "store_fault", "snapshot_age_seconds"].map(|name| {
@@ -120,7 +120,7 @@ fn op_20_two_nodes_on_one_postgresql_act_as_one() {
     );
     assert_eq!(b.renew("root", root, &token).status, 200);
 
-    // Whatever is changed, both follow: by administration, and by a request at the other node.
+    // Both nodes follow every change: by administration, and by a request at the other node.
     let secret = nodes.add("spark");
     for node in [&a, &b] {
         within_a_second("a new client works", || node.server.ask("spark", &secret).status == 200);
@@ -145,7 +145,7 @@ fn op_20_two_nodes_on_one_postgresql_act_as_one() {
         });
     }
     assert_eq!(a.jwks().body, b.jwks().body);
-    // A node that dies takes nothing with it.
+    // A node that dies loses no acknowledged change.
     drop(a);
     assert_eq!(b.server.ask("root", root).status, 200);
     let again = nodes.node(&nodes.url, &[]);
@@ -153,7 +153,7 @@ fn op_20_two_nodes_on_one_postgresql_act_as_one() {
     nodes.told_no_password();
 }
 
-/// A client that proves itself by its key, and its assertions: each may be used once.
+/// A client that authenticates by its key, and its assertions: each may be used once.
 fn signer(nodes: &Nodes) -> impl Fn(&str) -> String + Sync {
     let key = ForeignKey::new(Some("own"));
     nodes.place.file("signer.json", &key.jwks());
@@ -268,10 +268,10 @@ fn op_21_a_node_that_is_cut_off_is_not_waited_for_and_a_stalled_one_answers() {
     let unwritten = behind.revoke("spark", &secret, &token);
     assert_eq!((unwritten.status, unwritten.retry_after.is_some()), (503, true));
     goes_on(&behind, &secret, &token);
-    // The default is long: this node alone must not take itself out of the balancer, nor all nodes at once.
+    // The default is long: neither this node alone nor all nodes together may leave the load balancer.
     let told = |words: &str| behind.ready().0 == 200 && behind.ready().1.contains(words);
     within_a_second("it is told and still ready", || told("unavailable"));
-    // The other one is not held up by what the first has begun.
+    // The other node is not blocked by the work of the first.
     assert_eq!(beside.revoke("spark", &secret, &token).status, 200);
     assert_eq!(behind.introspect("spark", &secret, &token).status, 200);
     for line in [Line::Cut, Line::Open] {

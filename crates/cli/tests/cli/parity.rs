@@ -1,4 +1,4 @@
-//! Is it the same answer with HTTP and without? Conformance OP-32: one corpus through `serve`, `respond` and `explain`.
+//! The answer is the same with HTTP and without: conformance OP-32: one corpus through `serve`, `respond` and `explain`.
 
 use crate::support::{Place, post, within_a_second};
 use base64::Engine;
@@ -70,7 +70,7 @@ fn op_32_respond_explain_and_serve_answer_alike() {
         for member in ["error", "scope", "token_type", "issued_token_type"] {
             assert_eq!(without["body"][member], over_http.body[member], "{member} {form}");
         }
-        // Only over HTTP there is a log that has a name for the request.
+        // Only over HTTP there is a log with an identifier of the request.
         let described = over_http.body["error_description"].as_str().unwrap_or_default();
         let (text, name) = described.split_once(" (request ").unwrap_or((described, ""));
         assert_eq!(without["body"]["error_description"].as_str().unwrap_or_default(), text, "{form}");

@@ -1,4 +1,4 @@
-//! A prefix is one issuer's: nobody else gets it, and nobody keeps a name with it afterwards. Conformance CC-17, by the real binary.
+//! A prefix belongs to one issuer: no other issuer gets it, or keeps a name with it afterwards. Conformance CC-17, by the real binary.
 
 use crate::namesakes::{World, payload};
 use crate::naming::{A, B, add, commands, noted, paste, place, rewrite};
@@ -42,10 +42,10 @@ fn cc_17_a_prefix_that_overlaps_with_that_of_another_issuer_is_refused_with_the_
             }
         }
     }
-    // What else is changed of an issuer whose prefix stays is no concern of others.
+    // Other changes of an issuer whose prefix stays do not affect other issuers.
     place.run(&["issuer", "change", A, "--subject-prefix", "okta:", "--accept", "id_token"]).done();
     place.run(&["issuer", "change", A, "--subject-prefix", "okta:x"]).done();
-    // The ways out: another prefix, or that the other one gives it up.
+    // The solutions: another prefix, or that the other issuer gives it up.
     let said = kinds[0]("okta:").refused();
     let given = said.err.split("such as ").nth(1).unwrap().split(';').next().unwrap().to_owned();
     assert_eq!(given, "--subject-prefix=c.example:");
@@ -94,7 +94,7 @@ fn cc_17_overlapping_prefixes_of_an_earlier_version_are_warned_of_until_they_are
     }
 }
 
-/// How an issuer gives its prefix up, and whether the session is good again when it has the prefix back.
+/// How an issuer gives up its prefix, and whether the session is valid again when it has the prefix back.
 type GivesUp = (&'static [&'static str], bool);
 
 #[test]
@@ -107,7 +107,7 @@ fn cc_17_two_principals_never_have_live_tokens_of_one_sub_however_a_prefix_moves
     for (gives_up, comes_back) in ways {
         let world = World::new();
         let run = |line: &[&str]| world.place.run(line);
-        // Without leeway, what a re-registered issuer signs after its removal counts as later at once.
+        // Without leeway, tokens that a re-registered issuer signs after its removal count as later immediately.
         let takes = |issuer: &str| {
             add(&world.place, issuer, &["--subject-prefix", "okta:", "--replace", "--leeway", "0s"])
         };
@@ -184,7 +184,7 @@ fn tx_38_a_revocation_for_an_issuer_that_names_no_one_here_is_refused_with_the_o
     for (more, variable) in [(&[][..], &*ours), (with_file, "")] {
         revoke(&ours, more, variable).done();
     }
-    // What it advises is what was meant.
+    // The advice is the intended command.
     paste(&world.place, &commands(&revoke("https://a.example/", &[], "").refused().err).remove(0));
     within_a_second("it is revoked", || world.introspected(&token)["active"] != true);
     world.place.run(&["issuer", "remove", A]).done();
@@ -228,7 +228,7 @@ fn tx_38_cc_17_a_revocation_says_whom_it_reached() {
     ] {
         assert_eq!(said(line), (text.to_owned(), reached), "{line}");
     }
-    // By a prefix that the issuer has given up, the user is meant whom it calls so itself.
+    // A prefix that the issuer has given up is ignored: the name means the issuer's user of that name.
     world.place.run(&["issuer", "change", A, "--subject-prefix", "entra:"]).done();
     let (text, reached) = said("revoke --subject okta:alice --issuer https://a.example");
     assert_eq!(text, "okta:alice of https://a.example (entra:okta:alice in catalogs)");

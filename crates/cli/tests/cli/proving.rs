@@ -1,4 +1,4 @@
-//! Do clients without secrets get their tokens from a real server? MT-01, CJ-07, DP-07 and DP-10 of the conformance list.
+//! Clients without secrets obtain tokens from a real server: MT-01, CJ-07, DP-07 and DP-10 of the conformance list.
 
 use crate::support::*;
 use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair};
@@ -123,7 +123,7 @@ fn cj_07_dp_07_what_was_used_is_used_for_every_server_of_the_store() {
     }
 }
 
-/// Asks with a proof: status, `error` or `token_type`, and the nonces of the answer.
+/// Sends a request with a proof: status, `error` or `token_type`, and the nonces of the answer.
 fn proven(server: &Server, form: &str, proof: &str) -> (u16, String, Vec<String>) {
     proven_at(&server.endpoint(), form, proof)
 }
@@ -168,7 +168,7 @@ fn dp_05_dp_06_te_26_te_27_a_proof_may_be_for_each_address_that_is_served_and_10
     ] {
         assert_eq!(status(path, json!({ "htu": htu })), 400, "{htu}");
     }
-    // The server's clock may have gone on by some seconds, so only the nearer end is exact.
+    // The server's clock may be some seconds further, so only the nearer limit is exact.
     let ahead = |seconds: i64| json!({"htu": format!("{ISSUER}{path}"), "iat": now().as_seconds() + seconds});
     assert_eq!(status(path, ahead(9)), 200);
     assert_eq!(status(path, ahead(600)), 400);
@@ -193,7 +193,7 @@ fn dp_10_a_nonce_of_one_server_is_good_at_another_and_after_a_restart() {
     let second = place.serve(&["--issuer", ISSUER, "--require-dpop-nonce"]);
     assert_eq!(proven(&second, &form, &proof("3", Some(&next[0]))).0, 200);
     assert_eq!(proven(&second, &form, &proof("4", Some("garbage"))).1, "use_dpop_nonce");
-    // Who does not demand one does not hand one out, and refuses one that is none.
+    // A server that does not demand a nonce issues none, and refuses an invalid one.
     let third = place.serve(&["--issuer", ISSUER]);
     assert_eq!(proven(&third, &form, &proof("5", None)), (200, "DPoP".to_owned(), vec![]));
     assert_eq!(proven(&third, &form, &proof("6", Some("garbage"))).1, "use_dpop_nonce");

@@ -1,4 +1,4 @@
-//! Does an operator learn that the keys of an issuer do not work before a user does? Conformance KS-06 and JW-25, by the real binary.
+//! An operator learns before a user that the keys of an issuer do not work: conformance KS-06 and JW-25, by the real binary.
 
 use crate::foreign::claims;
 use crate::issuers::{Publisher, exchange};
@@ -6,7 +6,7 @@ use crate::support::{Place, Said, within_a_second};
 use serde_json::{Value, json};
 use tokenberg_testkit::ForeignKey;
 
-/// Nothing listens there.
+/// An address without a listener.
 const DOWN: &str = "http://127.0.0.1:9";
 
 fn key() -> ForeignKey {
@@ -51,7 +51,7 @@ fn ks_06_what_an_issuer_publishes_is_reported_when_it_is_added_or_changed() {
                 said.err
             );
             assert!(said.err.contains(expected), "{} is not {expected}", said.err);
-            // What was registered is registered in any case.
+            // The registration stays in any case.
             place.run(&["issuer", "show", &idp.url]).done();
         }
     }
@@ -87,7 +87,7 @@ fn ks_06_an_issuer_that_cannot_be_reached_is_added_with_a_warning_and_the_rules_
     }
     let said = add(&place, "https://127.0.0.1:9", &["--discover", "--allow-private-issuers"]).done();
     assert!(!said.err.contains("say --allow-private-issuers"), "{}", said.err);
-    // Settings that cannot be used change nothing.
+    // Settings that are unusable change nothing.
     let said = add(&place, "https://other.example", &["--discover", "--issuer-ca", "none.pem"]).refused();
     assert!(said.err.contains("none.pem"), "{}", said.err);
     place.run(&["issuer", "show", "https://other.example"]).refused();
@@ -118,7 +118,7 @@ fn ks_06_check_fetches_the_keys_of_enabled_issuers_and_names_those_without() {
     }
     assert!(!said.out.contains(&format!("keys of {}", off.url)), "{}", said.out);
     assert_eq!(issuers(), before);
-    // An issuer that is down for a while is no fault of ours.
+    // A temporary outage of an issuer is no fault of ours.
     bad.publish(&key().jwks());
     let said = place.run(&["check", "--json"]).done().json();
     assert_eq!(said["ok"], true, "{said}");

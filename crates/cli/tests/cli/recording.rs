@@ -1,4 +1,4 @@
-//! Is every command that changes something on record, with who did it, and nothing that came to nothing? SE-06.
+//! The audit records every command that changes something, with the user who ran it, and no command that failed: SE-06.
 
 use crate::support::{Place, within_a_second};
 use serde_json::Value;

@@ -2,7 +2,7 @@
 
 use crate::support::{Place, within_a_second};
 
-/// The scopes that Iceberg clients ask for on their own, what is granted for each, and what for an operator's client.
+/// The scopes that Iceberg clients request by default, what is granted for each, and what for an operator's client.
 const ASKED: [(&str, Option<&str>, Option<&str>); 6] = [
     // Spark, Flink, PyIceberg and Go.
     ("catalog", Some("catalog"), Some("catalog")),
@@ -32,7 +32,7 @@ fn ic_18_d10_the_default_registration_grants_what_iceberg_clients_ask_for() {
             assert_eq!(answer.code(), if granted.is_some() { "" } else { "invalid_scope" }, "{id} {asked:?}");
         }
     }
-    // A token for the catalog is exchanged for one to sign with, as the signer does that has no credential.
+    // A token for the catalog is exchanged for a signing token, as the signer does, which has no credential.
     let token = server.ask("spark", &secret).token();
     let form = "grant_type=client_credentials&client_id=spark&scope=catalog%20sign";
     let both = server.tokens(&format!("{form}&client_secret={secret}")).token();
@@ -61,13 +61,13 @@ fn d10_the_default_scope_is_catalog_or_what_was_registered_without_it() {
         let shown = place.run(&["client", "show", id, "--json"]).done().json();
         assert_eq!((shown["scope"].as_str(), shown["default_scope"].as_str()), (Some(scope), Some(default)));
     }
-    // What is granted without a scope is what was registered, near the wire.
+    // The scope that is granted by default is the registered one, over HTTP.
     let server = place.serve(&[]);
     let secret = place.add("roles", &["--scope", "PRINCIPAL_ROLE:analyst PRINCIPAL_ROLE:etl"]);
     within_a_second("the client is there", || server.ask("roles", &secret).status == 200);
     let granted = server.ask("roles", &secret).body["scope"].clone();
     assert_eq!(granted, "PRINCIPAL_ROLE:analyst PRINCIPAL_ROLE:etl");
-    // A default that a change leaves without its scope is refused with what to add.
+    // A change that leaves a default without its scope is refused with the missing scope.
     let said = place.run(&["client", "change", "roles", "--scope", "PRINCIPAL_ROLE:etl"]);
     assert!(said.code == 2 && said.err.contains("give --default-scope"), "{}", said.err);
     assert!(said.err.contains("PRINCIPAL_ROLE:analyst"), "{}", said.err);

@@ -1,4 +1,4 @@
-//! Is what was taken back dead, at once and for good? By HTTP and by command: conformance RV-03, RV-06, RV-07 and TX-38.
+//! Revoked tokens are refused immediately and permanently, by HTTP and by command: conformance RV-03, RV-06, RV-07 and TX-38.
 
 use crate::support::{Answer, Place, Server, post, within_a_second};
 use std::process::Command;
@@ -10,7 +10,7 @@ fn about(server: &Server, what: &str, token: &str, (id, secret): (&str, &str)) -
     post(&format!("{}/v1/oauth/{what}", server.url), None, &form)
 }
 
-/// Asked by the client that it was issued to.
+/// Whether the token is active to the client that it was issued to.
 fn is_active(server: &Server, token: &str, who: (&str, &str)) -> bool {
     let answer = about(server, "introspect", token, who);
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -37,7 +37,7 @@ fn rv_03_rv_06_cve_2026_9802_a_revocation_holds_at_once_and_survives_kill_9() {
         assert_eq!(server.renew(dead).status, 401);
     }
     assert!(is_active(&server, &other, ROOT));
-    // In the server that was asked, there is no moment in which it is still good.
+    // On the server that revoked it, the token is refused immediately.
     assert_eq!(about(&server, "revoke", &other, ROOT).status, 200);
     assert!(!is_active(&server, &other, ROOT));
     let log = server.log();
@@ -82,7 +82,7 @@ fn rv_03_rv_07_the_command_takes_back_a_token_and_its_family() {
     assert_eq!((&said["revoked"], &said["client_id"]), (&"token".into(), &"root".into()));
     within_a_second("the token is dead", || !is_active(&server, &token, ROOT));
     assert!(!is_active(&server, &renewed, ROOT) && is_active(&server, &other, ROOT));
-    // From standard input, and a second time: it stays so.
+    // From standard input, and a second time: the token stays revoked.
     place.run_with(&["revoke", "--token-file", "-"], &token, &[]).done();
 
     let stranger = Place::new();
@@ -99,7 +99,7 @@ fn rv_03_rv_07_the_command_takes_back_a_token_and_its_family() {
 fn tx_38_all_that_a_client_or_a_subject_has_until_now() {
     let place = Place::new();
     drop(place.serve(&[]));
-    // Nobody serves now.
+    // No server is running now.
     let secret = place.add("c1", &[]);
     place.run(&["revoke", "--client", "c1"]).done();
     assert!(place.run(&["revoke", "--client", "c2"]).refused().err.contains("c2"));

@@ -1,4 +1,4 @@
-//! Are keys changed, taken away and sealed anew under a running server? Conformance KS-04, KS-05, OP-02, OP-13 and CA-21.
+//! Rotates, revokes and reseals keys under a running server: conformance KS-04, KS-05, OP-02, OP-13 and CA-21.
 
 use crate::support::{Place, Server, get, post, within_a_second};
 use serde_json::Value;
@@ -46,13 +46,13 @@ fn ks_05_a_key_that_was_taken_away_is_dead_at_once_and_another_signs() {
     assert_eq!(server.renew(&stolen).status, 401);
     let fresh = ask();
     assert!(is_active(&server, &fresh) && server.renew(&fresh).status == 200);
-    // One that waits takes over before its time; its tokens are known where the set was fetched since it was published.
+    // A waiting key takes over early; its tokens are accepted where the key set was fetched since it was published.
     let next = place.run(&["key", "rotate", "--json"]).done().json()["kid"].as_str().unwrap().to_owned();
     let said = place.run(&["key", "revoke", &signing(&place)]).done();
     assert!(said.out.contains(&format!("{next} signs")), "{}", said.out);
     within_a_second("the one that waited signs", || kids(&server) == [next.as_str()]);
     assert!(is_active(&server, &ask()) && !is_active(&server, &fresh));
-    // One that only waits is dropped, and nothing else changes.
+    // A key that only waits is dropped, and nothing else changes.
     let waiting = place.run(&["key", "rotate", "--json"]).done().json()["kid"].as_str().unwrap().to_owned();
     place.run(&["key", "revoke", &waiting]).done();
     assert_eq!(states(&place), [(next.clone(), "signing".to_owned())]);
@@ -61,13 +61,13 @@ fn ks_05_a_key_that_was_taken_away_is_dead_at_once_and_another_signs() {
     let said = place.run(&["key", "revoke", &waiting]).refused();
     assert!(said.err.contains("there is no key"), "{}", said.err);
     drop(server);
-    // Nor does a start bring anything back.
+    // A restart does not restore it either.
     let server = place.serve(&[]);
     assert_eq!(kids(&server), [next]);
     assert!(!is_active(&server, &stolen));
 }
 
-/// What the server would do by itself after three months, done at its start, because the key is as old.
+/// The automatic rotation after three months, done at the start of the server, because the key is that old.
 #[test]
 fn ks_04_op_02_a_server_makes_a_key_when_the_present_one_is_old_enough() {
     let place = Place::new();
@@ -90,7 +90,7 @@ fn ks_04_op_02_a_server_makes_a_key_when_the_present_one_is_old_enough() {
     let server = place.serve(&["--config", &config]);
     within_a_second("the next key is published", || kids(&server).len() == 2);
     assert_eq!(signing(&place), first);
-    // Made by the schedule, and on record as that of a server.
+    // The key was created by the schedule, and the record names a server.
     let records = place.run(&["audit"]).done().out;
     let mut records = records.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let added = records.rfind(|record| record["change"] == "key added").unwrap();
@@ -132,7 +132,7 @@ fn se_03_op_13_the_key_encryption_key_changes_without_a_restart() {
     assert!(
         place.start(&[], &[]).err().unwrap().err.contains("is not the one that the store was sealed with")
     );
-    // The server goes on, says so, and follows what is not sealed.
+    // The server goes on, reports that, and follows the data that is not sealed.
     within_a_second("it is told", || {
         let answer = ready();
         answer.status == 200 && answer.body.as_str().unwrap().contains("put the new one there")

@@ -1,4 +1,4 @@
-//! What does a server do while it runs, when its store breaks, and when it is told to end? CC-15, HT-20, OP-13, OP-30.
+//! A running server, with a store that fails, and when it is asked to shut down: CC-15, HT-20, OP-13, OP-30.
 
 use crate::support::{Place, get, within_a_second};
 use std::fs;
@@ -41,7 +41,7 @@ fn cc_15_what_needs_no_store_goes_on_when_the_store_is_gone() {
     }
     let reason = get(&format!("{operations}/readyz")).body.to_string();
     assert!(!reason.to_lowercase().contains("select"), "no SQL: {reason}");
-    // Administration says so instead of acknowledging.
+    // Administration commands report the failure instead of acknowledging.
     place.run(&["client", "disable", "root"]).refused();
     assert!(sql("ALTER TABLE lost RENAME TO revisions"));
     within_a_second("it is ready again", || get(&format!("{operations}/readyz")).status == 200);
@@ -71,12 +71,12 @@ fn se_07_operations_are_on_their_own_listener_only() {
         assert_eq!(get(&format!("{}/api/catalog{path}", server.url)).status, 404, "{path}");
     }
     assert_eq!(get(&format!("{operations}/v1/oauth/tokens")).status, 404);
-    // The line holds no base path; the issuer does.
+    // The line has no base path; the issuer does.
     let metadata = get(&format!("{}/api/catalog/.well-known/oauth-authorization-server", server.url)).body;
     assert_eq!(metadata["issuer"], format!("{}/api/catalog", server.url));
 }
 
-/// Begins a token request whose body comes later.
+/// Begins a token request whose body is sent later.
 fn half_a_request(address: &str) -> (TcpStream, String) {
     let form = "grant_type=client_credentials&client_id=root&client_secret=first-secret-of-root".to_owned();
     let mut stream = TcpStream::connect(address).unwrap();
@@ -153,7 +153,7 @@ fn ht_20_tls_is_spoken_and_certificates_change_without_a_restart() {
     place.run(&["verify", "token", "--issuer", &server.url, "--ca-file", "ca.pem"]).done();
     place.run(&["verify", "token", "--issuer", &server.url]).refused();
 
-    // OP-13: what is bad is told, and the old stays.
+    // OP-13: invalid files are reported, and the old ones stay in use.
     let second = certificate(&place);
     let good = fs::read_to_string(place.path("cert.pem")).unwrap();
     place.file("cert.pem", "nonsense");

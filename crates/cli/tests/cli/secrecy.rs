@@ -1,4 +1,4 @@
-//! Does a secret get where it should not? Logs, arguments, files: conformance SE-01, SE-03, SE-04 and SE-05.
+//! Secrets do not leak into logs, arguments or files: conformance SE-01, SE-03, SE-04 and SE-05.
 
 use crate::support::{Place, files, get, post, within_a_second};
 use base64::Engine;
@@ -6,7 +6,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::fs;
 
-/// The text in the forms in which it could stand in a log.
+/// The text in all forms in which it could appear in a log.
 fn forms(secret: &str) -> Vec<String> {
     let mut forms = vec![
         secret.to_owned(),
@@ -50,7 +50,7 @@ fn se_01_no_secret_reaches_the_log_even_at_trace() {
         );
     }
     hidden.extend(tokens);
-    // What is wrong, misplaced or unreadable is no less secret.
+    // A wrong, misplaced or unreadable secret is as secret as any other.
     for wrong in ["wrong-secret-000", "wrong-secret-111", "wrong-secret-222", "wrong-secret-333"] {
         hidden.push(wrong.to_owned());
     }
@@ -79,7 +79,7 @@ fn se_01_no_secret_reaches_the_log_even_at_trace() {
             assert!(!log.contains(&form), "{form} stands in the log");
         }
     }
-    // Half a token is too much as well: no signature stands in the log.
+    // Half a token is too much as well: no signature is in the log.
     for token in hidden.iter().filter(|text| text.split('.').count() == 3) {
         assert!(!log.contains(token.rsplit('.').next().unwrap()));
     }
@@ -148,7 +148,7 @@ fn se_03_nothing_on_disk_gives_a_secret_away() {
 #[test]
 fn se_04_no_secret_travels_in_arguments() {
     let place = Place::new();
-    // What /proc shows of a command while it waits for its secret, and of a server.
+    // The view of /proc of a command while it waits for its secret, and of a server.
     let server = place.serve(&[]);
     let mut child = place
         .command()
@@ -167,7 +167,7 @@ fn se_04_no_secret_travels_in_arguments() {
         println!("SKIPPED: there is no /proc here");
     }
     drop(server);
-    // There is no flag that takes one.
+    // No flag takes a secret.
     for flag in ["--secret", "--client-secret", "--password", "--token", "--key", "--credential"] {
         for command in [&["serve"][..], &["client", "add", "x"], &["token", "--server", "http://127.0.0.1:1"]]
         {

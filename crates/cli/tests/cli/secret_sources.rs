@@ -23,7 +23,7 @@ fn se_04_one_line_end_of_a_variable_is_no_part_of_the_secret() {
         let (id, secret) = (with_end("root"), with_end("first-secret-of-root"));
         let variables = [("TOKENBERG_CLIENT_ID", id.as_str()), ("TOKENBERG_CLIENT_SECRET", &secret)];
         place.run_with(&["token", "--server", &server.url], "", &variables).done();
-        // As from a file.
+        // The same as from a file.
         let file = place.file("secret", &secret);
         place.run(&["token", "--server", &server.url, "--client-id", "root", "--secret-file", &file]).done();
     }
@@ -89,7 +89,7 @@ fn ks_07_one_rule_decides_for_the_files_of_all_keys() {
         );
         let said = place.run(&["check", "--tls-cert", &certificate, "--tls-key", &tls_key]);
         assert_eq!(said.out.contains("tls.pem is open to others"), is_open, "{what} {}", said.out);
-        // The store is not the one of the file that is refused.
+        // The store is not that of the refused file.
         let variables = [("TOKENBERG_STORE", "sqlite:imported.db")];
         let said = place.run_with(&["key", "import", &import], "", &variables);
         assert_eq!(said.err.contains("signing.pem is open to others"), is_open, "{what} {}", said.err);

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256};
 use std::process::Command;
 
-/// Made for tests, and of no other use.
+/// A key for tests only.
 const RSA: &str = include_str!("../../../jose/tests/fixtures/rsa-2048-test-only.pem");
 
 /// A store whose only key is this one, and its `kid`.
@@ -48,7 +48,7 @@ fn ks_02_key_show_prints_the_public_key_as_another_library_writes_it() {
             (&json["pem"], &json["kid"], &json["alg"]),
             (&said.out.into(), &kid.clone().into(), &alg.into())
         );
-        // Without --pem, what `key list` has of it.
+        // Without --pem, the output is that of `key list`.
         let json = place.run(&["key", "show", &kid, "--json"]).done().json();
         assert_eq!(json, place.run(&["key", "list", "--json"]).done().json()[0], "{alg}");
         let text = place.run(&["key", "show", &kid]).done().out;
@@ -116,7 +116,7 @@ fn der_of(signature: &[u8]) -> Vec<u8> {
     [&[0x30, both.len() as u8], &both[..]].concat()
 }
 
-/// What stands in every note about catalogs that keep an old key set.
+/// The words in every note about catalogs that cache an old key set.
 const QUARKUS: [&str; 4] =
     ["Polaris", "Nessie", "up to 10m", "quarkus.oidc.token.forced-jwk-refresh-interval=30S"];
 

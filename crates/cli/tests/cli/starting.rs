@@ -1,4 +1,4 @@
-//! How does a server begin, and what does it say when it cannot? Conformance OP-12, HT-19, KS-07.
+//! The start of a server, and its messages when it cannot start: conformance OP-12, HT-19, KS-07.
 
 use crate::support::{Place, get};
 use std::fs;
@@ -18,7 +18,7 @@ fn the_first_start_prints_a_curl_line_that_works_when_pasted() {
     let output = Command::new("sh").args(["-c", curl]).output().unwrap();
     let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(answer["scope"], "catalog");
-    // Only once.
+    // The credential is printed only once.
     drop(server);
     let again = place.serve_with(&[], &[]);
     assert_eq!(again.lines(), Vec::<String>::new());
@@ -32,7 +32,7 @@ fn a_given_first_credential_is_not_printed() {
     assert_eq!(server.ask("first", "with%3Acolons+in+it").status, 200);
     assert!(!server.log().contains("with:colons"));
     drop(server);
-    // It says nothing about a store that is not empty.
+    // It prints nothing about a store that is not empty.
     let again = place.serve_with(&[], &[("TOKENBERG_BOOTSTRAP_CREDENTIAL", "first:another")]);
     assert_eq!(
         (again.ask("first", "another").status, again.ask("first", "with%3Acolons+in+it").status),
@@ -127,7 +127,7 @@ fn op_12_a_start_that_cannot_work_says_why_in_one_sentence() {
     let said = Place::new().start(&["--listen", &server.address()], &[]).err().unwrap().refused();
     assert!(said.err.contains(&server.address()) && said.err.contains("in use"), "{}", said.err);
     drop(server);
-    // Another key, no key, a key that everybody can read.
+    // Another key, no key, a key that every user can read.
     fs::copy(place.path("tokenberg.db.key"), place.path("saved")).unwrap();
     place.file("other", &"0".repeat(64));
     fs::set_permissions(place.path("other"), fs::Permissions::from_mode(0o600)).unwrap();

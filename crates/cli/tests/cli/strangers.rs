@@ -1,4 +1,4 @@
-//! What requests without client authentication can make the server write is bounded, whatever they vary: SE-06, CWE-779.
+//! The amount that requests without client authentication make the server write is bounded: SE-06, CWE-779.
 
 use crate::support::{Place, Server, get};
 use base64::Engine;
@@ -10,9 +10,9 @@ use std::time::Instant;
 use tokenberg_actix::AUDIT;
 
 const ROOT: &str = "first-secret-of-root";
-/// How many requests each kind of stranger sends.
+/// The number of requests that each kind of stranger sends.
 const EACH: usize = 400;
-/// What strangers may write to the audit in a minute, by default.
+/// The number of bytes that strangers may write to the audit in a minute, by default.
 const BUDGET: usize = 128 * 1024;
 
 /// A connection that is used for one request after the other.
@@ -54,16 +54,16 @@ impl Kept {
     }
 }
 
-/// An unsigned token with any claims.
+/// An unsecured JWT with any claims.
 fn unsigned(claims: &Value) -> String {
     let header = json!({"alg": "ES256", "kid": "k", "typ": "JWT"}).to_string();
     [header, claims.to_string(), "none".repeat(16)].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".")
 }
 
-/// Sends the n-th request of a kind, with everything varied that can be; its status.
+/// Sends the n-th request of a kind, with everything varied that can be; returns its status.
 fn send(kept: &mut Kept, kind: usize, n: usize) -> u16 {
     let long = |what: &str| format!("{what}{n}-{}", "x".repeat(3500));
-    // From everywhere: networks of IPv4 and IPv6, and what is no address.
+    // The sources are networks of IPv4 and IPv6, and invalid addresses.
     let source = match n % 3 {
         0 => format!("203.{}.{}.{}", kind, n / 250, n % 250),
         1 => format!("2001:db8:{kind:x}:{n:x}::1"),
@@ -91,7 +91,7 @@ fn send(kept: &mut Kept, kind: usize, n: usize) -> u16 {
                 &format!("{form}&{token}&subject_token={jwt}&scope={}", long("s")),
             )
         }
-        // The same source and client again and again, so that all but the first are 429; or it is the client that is never the same.
+        // Here source and client repeat, so that all but the first are 429; below the client always differs.
         5 => kept.post("tokens", "192.0.2.66", "", &format!("{scope}&client_id=root&client_secret=wrong")),
         _ => kept.post("tokens", "192.0.2.67", "", &format!("{scope}&client_id=c{n}&client_secret=wrong")),
     }
@@ -115,7 +115,7 @@ fn se_06_cwe_779_a_flood_without_authentication_writes_no_more_than_it_may_and_h
         let mut server = place.serve(&[
             "--audit-when-full",
             policy,
-            // So short that the flood would fill it if it could.
+            // The queue is so short that the flood would fill it if it could.
             "--audit-queue",
             "64",
             "--trusted-proxy",
@@ -161,13 +161,13 @@ fn se_06_cwe_779_a_flood_without_authentication_writes_no_more_than_it_may_and_h
         let of_strangers: Vec<&Value> =
             records.iter().filter(|record| record["unverified"] == true).collect();
         let bytes: usize = of_strangers.iter().map(|record| record.to_string().len()).sum();
-        // Half of it at once and half in every minute; with chain, number and time, which `audit` adds to each.
+        // Half of it immediately and half in every minute; with chain, number and time, which `audit` adds to each.
         let minutes = 2 + usize::try_from(begun.elapsed().as_secs() / 60).unwrap();
         let may = BUDGET / 2 * minutes + 120 * of_strangers.len();
         assert!(bytes <= may, "{bytes} of {may} in {} records", of_strangers.len());
         let longest = of_strangers.iter().map(|record| record.to_string().len()).max().unwrap();
         assert!(longest < 2048, "{longest}");
-        // What is left out is counted to the last.
+        // Omitted records are counted exactly.
         let summaries: Vec<&Value> = records.iter().filter(|record| record["event"] == "left out").collect();
         let counted: u64 = summaries.iter().map(|record| record["records"].as_u64().unwrap()).sum();
         assert_eq!(counted, left_out);
@@ -176,7 +176,7 @@ fn se_06_cwe_779_a_flood_without_authentication_writes_no_more_than_it_may_and_h
         assert!(
             summaries.len() <= minutes && summaries.iter().all(|record| !record.to_string().contains("xxx"))
         );
-        // Everything that clients did is there in full.
+        // All records of clients are complete.
         let of_clients = |outcome: &str| records.iter().filter(|record| record["outcome"] == outcome).count();
         assert_eq!(of_clients("granted"), granted);
         let refused = records.iter().find(|record| record["outcome"] == "invalid_scope").unwrap();
@@ -221,7 +221,7 @@ fn se_06_cwe_779_lines_about_what_is_no_http_are_bounded() {
     let mut server = place.serve(&[]);
     for n in 0..300 {
         let mut stream = TcpStream::connect(server.address()).unwrap();
-        // Every other is a head that is refused, the rest are no request at all.
+        // Every other request is a head that is refused, the rest are no request at all.
         let head = if n % 2 == 0 {
             "GET /openapi.json HTTP/1.1\r\nHost: [\r\n\r\n"
         } else {

@@ -1,4 +1,4 @@
-//! How are the command and its servers run? Each test has a directory of its own; processes are ended by their own id.
+//! Runs the command and its servers. Each test has its own directory; processes are ended by their own id.
 
 use serde_json::Value;
 use std::fs;
@@ -9,10 +9,10 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// A directory with a store in it, or one that is to come.
+/// A directory with a store in it, or one that will be created there.
 pub struct Place(TempDir);
 
-/// What a command said.
+/// The output and exit code of a command.
 pub struct Said {
     pub code: i32,
     pub out: String,
@@ -24,13 +24,13 @@ impl Said {
         serde_json::from_str(&self.out).unwrap_or_else(|_| panic!("no JSON: {:?} {:?}", self.out, self.err))
     }
 
-    /// Fails unless the command did its work.
+    /// Fails unless the command succeeded.
     pub fn done(self) -> Self {
         assert_eq!(self.code, 0, "{} {}", self.out, self.err);
         self
     }
 
-    /// Fails unless it was refused in one sentence.
+    /// Fails unless the command was refused with one sentence.
     pub fn refused(self) -> Self {
         assert_eq!(self.code, 1, "{} {}", self.out, self.err);
         assert!(
@@ -80,7 +80,7 @@ impl Place {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // The command may have said no without reading.
+        // The command may have refused without reading.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         let output = child.wait_with_output().unwrap();
         Said {
@@ -105,7 +105,7 @@ impl Place {
         self.start(more, variables).unwrap_or_else(|said| panic!("did not start: {} {}", said.out, said.err))
     }
 
-    /// A server that may not start; then what it said.
+    /// A server that may fail to start; then its output.
     pub fn start(&self, more: &[&str], variables: &[(&str, &str)]) -> Result<Server, Said> {
         self.start_by(self.command(), more, variables)
     }
@@ -125,7 +125,7 @@ impl Place {
         self.started(command, Stdio::null())
     }
 
-    /// The server that a command with all its arguments starts.
+    /// Starts a server with a complete command.
     pub fn started(&self, mut command: Command, input: Stdio) -> Result<Server, Said> {
         let log = self.path(&format!("log-{}", fs::read_dir(self.0.path()).unwrap().count()));
         let mut child = command
@@ -152,7 +152,7 @@ impl Place {
     }
 }
 
-/// A server that runs.
+/// A running server.
 pub struct Server {
     child: Child,
     lines: mpsc::Receiver<String>,
@@ -166,7 +166,7 @@ impl Server {
         self.lines.recv_timeout(Duration::from_millis(500)).ok()
     }
 
-    /// Everything on standard output that has come and not been read yet.
+    /// All lines on standard output that have arrived and not been read yet.
     pub fn lines(&self) -> Vec<String> {
         std::iter::from_fn(|| self.line()).collect()
     }
@@ -187,7 +187,7 @@ impl Server {
         post(&self.endpoint(), None, form)
     }
 
-    /// Asks for a token with the credential in the form.
+    /// Requests a token with the credential in the form.
     pub fn ask(&self, id: &str, secret: &str) -> Answer {
         self.tokens(&format!("grant_type=client_credentials&client_id={id}&client_secret={secret}"))
     }
@@ -201,8 +201,8 @@ impl Server {
         post(&self.endpoint(), Some(&format!("Bearer {token}")), &form)
     }
 
-    /// Lets no file of the server grow beyond so many bytes; `unlimited` takes that back. `false`, and it is told, if the machine
-    /// cannot do that.
+    /// Limits every file of the server to so many bytes; `unlimited` removes the limit. `false`, with a message, if the machine
+    /// does not support that.
     pub fn limit_files(&self, bytes: &str) -> bool {
         let limit = format!("--fsize={bytes}:unlimited");
         let done = Command::new("prlimit").args(["--pid", &self.id().to_string(), &limit]).status();
@@ -246,7 +246,7 @@ impl Drop for Server {
     }
 }
 
-/// What a server answered.
+/// The answer of a server.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -289,7 +289,7 @@ pub fn get(url: &str) -> Answer {
     read(agent().get(url).call().unwrap())
 }
 
-/// Waits until it holds. A running server follows within a second; a busy test machine is given ten.
+/// Waits until the condition holds. A running server follows within a second; a busy test machine is given ten.
 pub fn within_a_second(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {

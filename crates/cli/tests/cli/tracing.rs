@@ -1,4 +1,4 @@
-//! What does a collector of OpenTelemetry get? Spans, and nothing that is secret; SE-01, in builds with the feature `otlp`.
+//! The spans that a collector of OpenTelemetry receives, which hold no secret; SE-01, in builds with the feature `otlp`.
 
 use crate::support::Place;
 use std::io::{Read, Write};
@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// Takes requests and hands out what was sent, head and body, as it came.
+/// Accepts requests and returns them, head and body, as they were sent.
 fn collector() -> (String, mpsc::Receiver<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -51,7 +51,7 @@ fn se_01_spans_are_sent_and_hold_nothing_secret() {
     server.signal("TERM");
     assert_eq!(server.ended().code(), Some(0));
     let mut sent = Vec::new();
-    // What was left is sent at the end; it may have been several times.
+    // The remaining spans are sent at shutdown, possibly in several requests.
     while let Ok(more) =
         received.recv_timeout(Duration::from_millis(if sent.is_empty() { 10_000 } else { 300 }))
     {

@@ -1,4 +1,4 @@
-//! Is it said once and kept exactly: whose tokens are taken, which identity is which client, who is shut out?
+//! Trusted issuers, federated identities and disabled users are stored and reported exactly as configured.
 
 use crate::support::{Place, Said, files};
 use serde_json::{Value, json};
@@ -97,7 +97,7 @@ fn ks_06_an_issuer_is_added_with_what_was_asked_for_and_changed_only_when_that_w
         "{table}"
     );
 
-    // To the byte: without its slash it is somebody else.
+    // Issuers are compared byte by byte: without its slash it is another issuer.
     for gone in ["show", "disable", "enable", "remove"] {
         let said = run(&place, &format!("issuer {gone} https://idp.example")).refused();
         assert!(said.err.contains("https://idp.example is not trusted"), "{}", said.err);
@@ -173,7 +173,7 @@ fn se_04_only_public_keys_are_kept() {
         let is_ours = path.to_string_lossy().contains("tokenberg.db");
         assert!(!is_ours || !bytes.windows(D.len()).any(|w| w == D.as_bytes()), "{}", path.display());
     }
-    // What verifies nothing is told of, and the rest is taken.
+    // Keys that verify nothing are reported, and the rest is accepted.
     place.file("mixed.json", &jwks(&[encryption, key("k1")]));
     let said = run(&place, "client add a --auth-method private_key_jwt --jwks mixed.json").done();
     assert!(said.err.contains("warning: key 0 (\"k4\") is ignored"), "{}", said.err);

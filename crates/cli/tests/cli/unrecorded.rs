@@ -1,4 +1,4 @@
-//! What if the audit cannot be written? It is refused or counted, as the operator says, and served again after: SE-06, OP-21.
+//! The audit cannot be written: requests are refused or losses are counted, as configured, and served again after: SE-06, OP-21.
 
 use crate::support::{Answer, Place, Server, get, post, within_a_second};
 use serde_json::Value;
@@ -6,10 +6,10 @@ use std::process::Command;
 use tokenberg_testkit::{Line, Postgres, Wire, url_at};
 
 const ROOT: &str = "first-secret-of-root";
-/// How many records wait at most.
+/// The maximum number of waiting records.
 const QUEUE: &str = "64";
 
-/// A server whose store can be taken away.
+/// A server whose store can be made unavailable.
 struct Auditing {
     place: Place,
     server: Server,
@@ -28,7 +28,7 @@ impl Auditing {
             ("TOKENBERG_BOOTSTRAP_CREDENTIAL", "root:first-secret-of-root"),
             ("TOKENBERG_AUDIT_QUEUE", QUEUE),
         ];
-        // A signal says nothing to it that would say that a file must not grow: it gets an error, as on a full disk.
+        // SIGXFSZ is ignored, so a write beyond the limit returns an error, as on a full disk.
         let mut command = Command::new("sh");
         command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_tokenberg")]);
         command.current_dir(place.path(""));
@@ -47,7 +47,7 @@ impl Auditing {
         line.parse::<f64>().unwrap() as u64
     }
 
-    /// Asks until it is refused or this many were granted; how many were, and the refusal.
+    /// Requests tokens until one is refused or this many were granted; returns their number, and the refusal.
     fn ask(&self, most: u64) -> (u64, Option<Answer>) {
         for granted in 0..most {
             let answer = self.server.ask("root", ROOT);
@@ -74,7 +74,7 @@ impl Auditing {
         self.place.run_with(&["audit", "verify"], "", &variables).done();
     }
 
-    /// How many tokens were recorded, and how many records are said to be lost.
+    /// The number of recorded tokens, and the number of records that are reported as lost.
     fn recorded(&self) -> (u64, u64) {
         let records = self.audit();
         let granted = records.iter().filter(|record| record["outcome"] == "granted").count();
@@ -88,7 +88,7 @@ fn is_refused_for_a_while(answer: &Answer) {
     assert_eq!(answer.retry_after.as_deref(), Some("1"));
 }
 
-/// With the store taken away by `away`, and given back by `back`.
+/// Makes the store unavailable by `away`, and available again by `back`.
 fn nothing_is_granted_without_a_record(auditing: &Auditing, away: impl FnOnce(), back: impl FnOnce()) {
     let most: u64 = QUEUE.parse().unwrap();
     let (mut granted, refused) = auditing.ask(3);
@@ -98,7 +98,7 @@ fn nothing_is_granted_without_a_record(auditing: &Auditing, away: impl FnOnce(),
     let (more, refused) = auditing.ask(most * 2);
     granted += more;
     is_refused_for_a_while(&refused.expect("there is no room for so many"));
-    // All that there is room for, but for what requests that were begun need.
+    // The queue is full, except for the part that is reserved for requests in progress.
     assert_eq!(more, most - most / 8);
     is_refused_for_a_while(&auditing.companion("introspect"));
     is_refused_for_a_while(&auditing.server.ask("root", "wrong"));
@@ -145,7 +145,7 @@ fn se_06_op_21_without_postgresql_nothing_is_granted_without_a_record_if_that_is
     nothing_is_granted_without_a_record(&auditing, || wire.set(Line::Cut), || wire.set(Line::Open));
 }
 
-/// What is lost is counted, and everybody is served; the number of tokens that were granted meanwhile.
+/// Lost records are counted, and every request is served; returns the number of tokens that were granted meanwhile.
 fn everybody_is_served(auditing: &Auditing, away: impl FnOnce(), back: impl FnOnce()) -> u64 {
     away();
     let asked = 150;
@@ -157,10 +157,10 @@ fn everybody_is_served(auditing: &Auditing, away: impl FnOnce(), back: impl FnOn
     assert_eq!(auditing.figure("tokenberg_audit_refused_total"), 0);
     back();
     within_a_second("what waited is recorded", || auditing.figure("tokenberg_audit_waiting") == 0);
-    // With the next batch, if they were lost after this one had been made.
+    // They are in the next batch, if they were lost after this one had been made.
     within_a_second("what was lost is recorded", || auditing.recorded().1 == lost);
     let (recorded, told) = auditing.recorded();
-    // One more than tokens: the introspection, which came when there was no room any more.
+    // One more than tokens: the introspection, which came when the queue was full already.
     assert_eq!((recorded + told, told), (granted + 1, lost));
     auditing.assert_whole();
     granted

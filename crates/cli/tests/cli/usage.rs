@@ -1,4 +1,4 @@
-//! Does the command teach, and say no in the right way?
+//! The help texts of the command, and its exit codes and messages for wrong usage.
 
 use crate::support::Place;
 

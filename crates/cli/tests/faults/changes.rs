@@ -1,4 +1,4 @@
-//! What if keys, secrets, certificates and configuration change under load? No request fails: conformance OP-11, OP-13, CA-21.
+//! Keys, secrets, certificates and configuration change under load: no request fails; conformance OP-11, OP-13, CA-21.
 
 use crate::facts::Facts;
 use crate::load::{Asking, Load};
@@ -31,13 +31,13 @@ fn op_11_op_13_ca_21_changes_under_load_fail_no_request() {
     let mut secret = ROOT.1.to_owned();
     load.during(3, || {
         for round in 0..rounds(4, 10) {
-            // A key that signs at once, and one that waits and is taken away.
+            // A key that signs immediately, and one that waits and is revoked.
             site.run(&["key", "rotate", "--now", "--alg", ["ES256", "EdDSA"][round as usize % 2]]).done();
-            // Of two that begin in the same second, the second waits until the next.
+            // Of two rotations that begin in the same second, the second waits until the next.
             std::thread::sleep(Duration::from_millis(1100));
             let waiting = site.run(&["key", "rotate", "--json"]).done().json();
             site.run(&["key", "revoke", waiting["kid"].as_str().unwrap()]).done();
-            // Another secret: added, used, and the one before ended a little later.
+            // A secret is added and used, and the previous one ends a little later.
             let record = site.run(&["client", "show", "root", "--json"]).done().json();
             let live =
                 record["secrets"].as_array().unwrap().iter().find(|secret| secret["live"] == true).unwrap();
@@ -52,7 +52,7 @@ fn op_11_op_13_ca_21_changes_under_load_fail_no_request() {
             std::thread::sleep(Duration::from_millis(200));
             let old = live["secret_id"].as_str().unwrap();
             site.run(&["client", "secret", "expire", "root", old]).done();
-            // Certificates and configuration, good and bad.
+            // Valid and invalid certificates and configuration.
             certificate(&site);
             reload(&server, "reloaded the configuration");
             site.place.file("cert.pem", "nonsense");

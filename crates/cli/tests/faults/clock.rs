@@ -1,4 +1,4 @@
-//! What if the clock is stepped ahead and back? Nothing is forgotten and no key is made twice: conformance OP-02.
+//! The clock is stepped ahead and back: nothing is lost and no key is created twice: conformance OP-02.
 
 use crate::facts::Facts;
 use crate::load::{Asking, Load};
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// The library that makes programs believe another time, if the machine has it.
+/// The library that shows programs another time, if the machine has it.
 fn library() -> Option<PathBuf> {
     let folders = std::fs::read_dir("/usr/lib").ok()?.filter_map(|entry| Some(entry.ok()?.path()));
     let mut found =
@@ -63,7 +63,7 @@ fn op_02_a_clock_that_is_ahead_at_one_start_and_back_at_the_next_rotates_once() 
     let Some(library) = library() else { return };
     let site = Site::on(None);
     let library = library.display().to_string();
-    // How many keys there are once a server with that clock has asked itself whether it is time for another one.
+    // The number of keys once a server with that clock has checked whether it is time for another one.
     let keys_after_a_start = |clock: &str| {
         let variables =
             [("LD_PRELOAD", library.as_str()), ("FAKETIME", clock), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")];

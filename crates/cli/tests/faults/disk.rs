@@ -1,4 +1,4 @@
-//! What if the disk is full? What needs no room is answered, nothing is acknowledged that is not written: conformance OP-10.
+//! The disk is full: requests that need no space are answered, and no write is acknowledged that is not stored: conformance OP-10.
 //!
 //! The system refuses to let the files of the server grow (`RLIMIT_FSIZE`), as a full disk does: a write comes back short or
 //! with an error.

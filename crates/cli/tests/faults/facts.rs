@@ -1,10 +1,10 @@
-//! What was acknowledged, and does it still hold?
+//! Records acknowledged changes, and checks that they still hold.
 
 use crate::load::Asking;
 use crate::site::ROOT;
 use std::sync::Mutex;
 
-/// Something of which somebody was told that it is so.
+/// A fact that was acknowledged to a client.
 #[derive(Clone)]
 pub enum Fact {
     /// The token was revoked.
@@ -13,11 +13,11 @@ pub enum Fact {
     Used(String),
     /// The client has this secret.
     Client(String, String),
-    /// The client is disabled, and had this secret.
+    /// The client is disabled, and this was its secret.
     Disabled(String, String),
 }
 
-/// All of them, each asked for once after it was noted, and once more at the end.
+/// All facts, each checked once after it was noted, and once more at the end.
 #[derive(Default)]
 pub struct Facts {
     all: Mutex<Vec<Fact>>,
@@ -43,14 +43,14 @@ impl Facts {
         }
     }
 
-    /// Asks whether those that were noted lately still hold.
+    /// Checks whether those that were noted lately still hold.
     pub fn check_fresh(&self, asking: &Asking<'_>, url: &str) {
         let fresh = std::mem::take(&mut *self.fresh.lock().unwrap());
         check(&fresh, asking, url);
         self.all.lock().unwrap().extend(fresh);
     }
 
-    /// Asks for all of them once more.
+    /// Checks all facts once more.
     pub fn check_all(&self, asking: &Asking<'_>, url: &str) {
         self.check_fresh(asking, url);
         check(&self.all.lock().unwrap(), asking, url);

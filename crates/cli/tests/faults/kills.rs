@@ -1,4 +1,4 @@
-//! What if it is killed at any moment? What was acknowledged holds, and nothing is half written: conformance OP-10.
+//! The server is killed at any moment: acknowledged changes survive, and nothing is half written: conformance OP-10.
 
 use crate::facts::{Fact, Facts};
 use crate::load::{Asking, Load};
@@ -92,7 +92,7 @@ fn op_20_op_10_a_node_that_is_killed_takes_nothing_with_it_and_its_peer_serves()
             });
         }
     });
-    // A revocation at another node is known here within a second.
+    // A revocation at another node takes effect here within a second.
     std::thread::sleep(Duration::from_millis(1500));
     facts.check_all(&Asking::new(&living), &peer.url);
     assert_eq!(crate::tally::count(&living.lost), 0);
@@ -101,7 +101,7 @@ fn op_20_op_10_a_node_that_is_killed_takes_nothing_with_it_and_its_peer_serves()
     living.tell("its peer serves", &format!("; {} acknowledged changes hold", facts.len()));
 }
 
-/// The key-encryption key changes again and again, and the command is killed: the one key or the other opens all of it.
+/// The key-encryption key is changed repeatedly, and the command is killed: either the one key or the other opens everything.
 #[test]
 fn se_03_op_10_a_change_of_the_key_encryption_key_that_is_killed_is_whole_or_none() {
     let site = Site::on(None);
@@ -110,7 +110,7 @@ fn se_03_op_10_a_change_of_the_key_encryption_key_that_is_killed_is_whole_or_non
     let (current, other) = (site.place.path("tokenberg.db.key"), site.place.path("other.key"));
     let opens = |key: &PathBuf| {
         let said = site.run(&["key", "list", "--json", "--key-file", &key.display().to_string()]);
-        // A file that was not even made is not the key.
+        // A file that was not created is not the key.
         if said.code == 0 { said.json().as_array().unwrap().len() } else { 0 }
     };
     let (mut changed, times) = (0, rounds(12, 1));

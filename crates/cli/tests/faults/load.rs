@@ -1,4 +1,4 @@
-//! Who asks while something goes wrong? A few clients that never stop, and that know what each answer may be.
+//! Sends requests during a fault: a few clients that never stop, and that know the permitted answers.
 
 use crate::facts::{Fact, Facts};
 use crate::site::{ROOT, Site};
@@ -9,14 +9,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use ureq::tls::TlsConfig;
 
-/// What became of a request.
+/// The outcome of a request.
 pub enum Outcome {
     Answered(u16, Value),
     Unavailable,
     Lost,
 }
 
-/// A client with connections of its own.
+/// A client with its own connections.
 pub struct Asking<'a> {
     agent: ureq::Agent,
     tally: &'a Tally,
@@ -27,13 +27,13 @@ impl<'a> Asking<'a> {
         Self::with(tally, 10)
     }
 
-    /// One that opens a connection for every request.
+    /// A client that opens a connection for every request.
     pub fn anew(tally: &'a Tally) -> Self {
         Self::with(tally, 0)
     }
 
     fn with(tally: &'a Tally, idle: usize) -> Self {
-        // Certificates change under it, and nobody else is on a loopback address.
+        // Certificates change during the test, and no other process is on a loopback address.
         let tls = TlsConfig::builder().disable_verification(true).build();
         let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).tls_config(tls);
         let config = config.max_idle_connections(idle).timeout_global(Some(Duration::from_secs(20)));
@@ -57,7 +57,7 @@ impl<'a> Asking<'a> {
                 Outcome::Answered(status, serde_json::from_str(&text).unwrap_or_default())
             }
             Err(_) => {
-                // Nobody is there; who asks again at once only fills the statistics.
+                // The server is not there; an immediate retry would only inflate the statistics.
                 std::thread::sleep(Duration::from_millis(5));
                 add(&self.tally.lost);
                 Outcome::Lost
@@ -65,7 +65,7 @@ impl<'a> Asking<'a> {
         }
     }
 
-    /// Asks, and says what came if it is as expected; anything else but 503 and a lost connection is wrong.
+    /// Sends a request, and returns the answer if it is as expected; anything else but 503 and a lost connection is wrong.
     pub fn expect(&self, url: &str, form: &str, is_right: impl Fn(u16, &Value) -> bool) -> Option<Value> {
         match self.post(url, form) {
             Outcome::Answered(status, body) if is_right(status, &body) => Some(body),
@@ -111,7 +111,7 @@ impl<'a> Asking<'a> {
 /// No identifier is used twice, whatever the round.
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
-/// Whom the load asks, and until when.
+/// The server that the load is sent to, and whether the load is over.
 pub struct Load<'a> {
     pub site: &'a Site,
     pub url: Mutex<String>,
@@ -144,7 +144,7 @@ impl<'a> Load<'a> {
                     }
                 });
             }
-            // If it fails, the load has to end, too.
+            // If the fault fails, the load has to end, too.
             let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(fault));
             self.is_over.store(true, Ordering::Relaxed);
             if let Err(panic) = outcome {
@@ -163,7 +163,7 @@ impl<'a> Load<'a> {
         }
     }
 
-    /// A token, a question about it, a renewal, a revocation and an assertion.
+    /// Sends a token request, an introspection, a renewal, a revocation and an assertion.
     fn round(&self, asking: &Asking<'_>) {
         let url = self.url.lock().unwrap().clone();
         let (id, secret) = self.credential.lock().unwrap().clone();

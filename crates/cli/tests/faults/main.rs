@@ -1,4 +1,4 @@
-//! What if it is killed, cut off, out of room, or out of time? Real processes under load: conformance OP-02, OP-10, OP-13, OP-21.
+//! Kills, outages, full disks and clock steps: real processes under load: conformance OP-02, OP-10, OP-13, OP-21.
 //!
 //! Each test prints a line: requests sent, answered, answered 503, lost, and answered wrongly, which fails it. With
 //! `TOKENBERG_FAULT_ROUNDS=500` the rounds are as many, and `-- --nocapture` shows the lines.

@@ -1,4 +1,4 @@
-//! What if the database is away in the middle of it? Nothing is acknowledged that does not hold: conformance OP-21.
+//! The database becomes unavailable under load: no change is acknowledged that is not durable: conformance OP-21.
 
 use crate::facts::Facts;
 use crate::load::{Asking, Load};
@@ -12,7 +12,7 @@ fn a_while() {
     std::thread::sleep(Duration::from_millis(400));
 }
 
-/// The database is back: it writes again, nothing acknowledged is lost, and every client got an answer.
+/// The database is back: it accepts writes again, no acknowledged change is lost, and every client got an answer.
 fn all_is_as_before(site: &Site, server: &Server, tally: &Tally, facts: &Facts) {
     let asking = Asking::new(tally);
     within_a_second("it writes again", || {

@@ -1,4 +1,4 @@
-//! Where does a fault happen? A store of either kind, and the command and servers on it.
+//! The site of a fault: a store of either kind, and the command and servers on it.
 
 use crate::support::{Place, Said, Server};
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ pub struct Site {
 }
 
 impl Site {
-    /// With a client `root`, which has a secret, and `signer`, whose assertions may be used once each.
+    /// A site with a client `root`, which has a secret, and `signer`, whose assertions may be used once each.
     pub fn on(store: Option<String>) -> Self {
         let place = Place::new();
         let store = store.unwrap_or_else(|| format!("sqlite:{}", place.path("tokenberg.db").display()));
@@ -62,7 +62,7 @@ impl Site {
         self.serve_with(&[], &[])
     }
 
-    /// A server to which a signal says nothing that would say that a file must not grow: it gets an error, as on a full disk.
+    /// A server that ignores SIGXFSZ: a write beyond the limit of a file returns an error, as on a full disk.
     pub fn serve_where_files_may_not_grow(&self) -> Server {
         let mut command = Command::new("sh");
         command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_tokenberg")]);
@@ -72,7 +72,7 @@ impl Site {
     }
 
     pub fn serve_with(&self, more: &[&str], variables: &[(&str, &str)]) -> Server {
-        // What comes last counts.
+        // The last option takes precedence.
         self.place.serve_with(&[&SERVE[..], more].concat(), &[&self.variables()[..], variables].concat())
     }
 
@@ -80,7 +80,7 @@ impl Site {
         self.place.run_with(arguments, "", &self.variables())
     }
 
-    /// Runs the command and kills it after a while; what it printed, if it came to its end before.
+    /// Runs the command and kills it after a while; returns its output, if it ended before.
     pub fn run_and_kill(&self, arguments: &[&str], after: Duration) -> Option<Value> {
         let mut child = self
             .place
@@ -94,7 +94,7 @@ impl Site {
             .spawn()
             .unwrap();
         std::thread::sleep(after);
-        // It may have ended.
+        // The process may have ended.
         let _ = child.kill();
         let output = child.wait_with_output().unwrap();
         output.status.success().then(|| serde_json::from_slice(&output.stdout).unwrap())
@@ -113,7 +113,7 @@ impl Site {
         )
     }
 
-    /// That the store is whole, as far as commands and its own check can tell.
+    /// Asserts that the store is intact, as far as commands and its own check can determine.
     pub fn assert_whole(&self) {
         let keys = self.run(&["key", "list", "--json"]).done().json();
         let signing = keys.as_array().unwrap().iter().filter(|key| key["state"] == "signing").count();

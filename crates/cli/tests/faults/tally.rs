@@ -1,4 +1,4 @@
-//! How many requests were sent, and what became of them? One line for each kind of fault.
+//! Counts requests and their outcomes, and prints one line for each kind of fault.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub struct Tally {
     pub sent: AtomicUsize,
     pub answered: AtomicUsize,
-    /// 503 with `Retry-After`: the client asks again.
+    /// 503 with `Retry-After`: the client retries.
     pub unavailable: AtomicUsize,
     /// The connection ended before the answer.
     pub lost: AtomicUsize,
@@ -23,12 +23,12 @@ pub fn add(number: &AtomicUsize) {
 }
 
 impl Tally {
-    /// Notes an answer that there must not be.
+    /// Records an answer that is not permitted.
     pub fn wrong(&self, what: String) {
         self.wrong.lock().unwrap().push(what);
     }
 
-    /// Tells, and fails if anything was answered wrongly.
+    /// Prints the counts, and fails if any answer was wrong.
     pub fn tell(&self, fault: &str, more: &str) {
         let wrong = self.wrong.lock().unwrap();
         println!(
@@ -44,13 +44,13 @@ impl Tally {
     }
 }
 
-/// How many rounds: few in every run of the tests, and as many as somebody says, or a part of that where a round takes long.
+/// The number of rounds: few in every run of the tests, otherwise as configured, or a part of that where a round takes long.
 pub fn rounds(usual: u64, one_in: u64) -> u64 {
     let asked = std::env::var("TOKENBERG_FAULT_ROUNDS").map_or(0, |text| text.parse::<u64>().unwrap());
     usual.max(asked / one_in)
 }
 
-/// Numbers that nobody foresees, and that can be had again: the seed is told.
+/// Random numbers that can be reproduced: the seed is printed.
 pub struct Chance(u64);
 
 impl Chance {

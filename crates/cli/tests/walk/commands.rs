@@ -97,7 +97,7 @@ fn rights(registration: &Registration) -> Vec<String> {
     let names = ["client_credentials", "token_exchange", "jwt_bearer"];
     let grants: Vec<&str> =
         names.into_iter().zip(registration.grants).filter(|grant| grant.1).map(|grant| grant.0).collect();
-    // A client without any grant asks for nothing, and the command wants one.
+    // A client without any grant requests nothing, and the command requires one.
     let grants = if grants.is_empty() { "client_credentials".to_owned() } else { grants.join(",") };
     let mut flags = vec![
         ("--scope", registration.scope.to_owned()),

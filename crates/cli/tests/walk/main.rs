@@ -22,11 +22,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokenberg_testkit::history::{EVENT_LENGTH, Keys, Player, Tempo};
 use tokenberg_testkit::{Event, SeededBytes};
 
-/// How many events the short walk has, which take some 15 s.
+/// The number of events of the short walk, which take some 15 s.
 const EVENTS: usize = 1200;
-/// How many it has at most, if it has not reached [`EXPECTED`] by then: on a slow machine more tokens expire between two events.
+/// The maximum number of events, if [`EXPECTED`] is not reached by then: on a slow machine more tokens expire between two events.
 const MOST_EVENTS: usize = 5 * EVENTS;
-/// How many events a server with its store lives, so that neither grows for as long as a walk lasts.
+/// The number of events for which a server and its store are kept, so that neither grows for as long as a walk lasts.
 const LIFE: usize = 20_000;
 
 fn variable(name: &str) -> Option<u64> {
@@ -53,7 +53,7 @@ fn a_random_walk_finds_no_answer_that_the_laws_do_not_give() {
     }
 }
 
-/// What of [`EXPECTED`] the walk has not reached.
+/// The entries of [`EXPECTED`] that the walk has not reached.
 fn missing(player: &Player<OnServer>) -> Vec<&'static str> {
     let (reached, sums) = (player.reached(), player.site.sums);
     let counted = [
@@ -67,7 +67,7 @@ fn missing(player: &Player<OnServer>) -> Vec<&'static str> {
     EXPECTED.into_iter().filter(|what| !reached.contains_key(*what)).chain(counted).collect()
 }
 
-/// What a walk has to reach.
+/// The outcomes that a walk has to reach.
 const EXPECTED: [&str; 22] = [
     "RFC 7009 revoked a branch: ended a token of it",
     "RFC 7009 revoked a session of the client: ended a token obtained with it",
@@ -126,7 +126,7 @@ fn walk(seed: u64, is_over: &dyn Fn(usize, &Player<OnServer>) -> bool) {
     secrecy::check(&player.site);
 }
 
-/// Commands and pauses take as long as hundreds of requests, so most of them are left out.
+/// Commands and pauses take as long as hundreds of requests, so most of them are skipped.
 fn is_left_out(event: &Event, chance: &mut SeededBytes) -> bool {
     let one_in = if matches!(event, Event::Pass { .. } | Event::PassTo { .. }) {
         20

@@ -1,4 +1,4 @@
-//! Changes requests: in ways that make nothing of it different, and in ways that no request may be granted with.
+//! Mutates requests: in ways that do not change the outcome, and in ways with which no request may be granted.
 
 use crate::wire::Sent;
 use base64::Engine;
@@ -11,7 +11,7 @@ const NEEDED: [&str; 5] =
 
 type Mutation = (&'static str, fn(&mut Sent, &mut SeededBytes) -> bool);
 
-/// Ways in which a request has to be refused, whatever it was before. Each says whether it could be done.
+/// Mutations after which any request has to be refused. Each returns whether it was applicable.
 const HARMFUL: [Mutation; 24] = [
     ("a signature is another", |sent, chance| {
         change_token(sent, chance, |parts, at| flip(&mut parts[2], at))
@@ -82,7 +82,7 @@ const HARMFUL: [Mutation; 24] = [
     }),
 ];
 
-/// The request in a way in which it has to be refused.
+/// Mutates the request so that it has to be refused.
 pub fn harmful(sent: &Sent, chance: &mut SeededBytes) -> (&'static str, Sent) {
     loop {
         let (name, mutation) = HARMFUL[chance.below(HARMFUL.len())];
@@ -93,7 +93,7 @@ pub fn harmful(sent: &Sent, chance: &mut SeededBytes) -> (&'static str, Sent) {
     }
 }
 
-/// The request in another way in which it means the same.
+/// Mutates the request without changing its meaning.
 pub fn harmless(sent: &mut Sent, chance: &mut SeededBytes) {
     match chance.below(7) {
         0 => {
@@ -120,7 +120,7 @@ pub fn harmless(sent: &mut Sent, chance: &mut SeededBytes) {
     }
 }
 
-/// Something that is no request at all, or hardly.
+/// Bytes that are no valid request, or barely one.
 pub fn garbage(chance: &mut SeededBytes) -> Sent {
     let paths = ["/v1/oauth/tokens", "/v1/oauth/introspect", "/v1/oauth/revoke"];
     let mut sent = Sent {
@@ -173,7 +173,7 @@ fn replace(sent: &mut Sent, name: &str, with: impl Fn(&str) -> String) -> bool {
     }
 }
 
-/// Changes a token that is signed; an unsecured JWT has no signature to change.
+/// Changes a signed token; an unsecured JWT has no signature to change.
 fn change_token(sent: &mut Sent, chance: &mut SeededBytes, change: impl Fn(&mut Vec<String>, usize)) -> bool {
     let at = chance.below(20);
     let is_signed = |(name, value): &&mut (String, String)| {

@@ -1,10 +1,10 @@
-//! No secret and no token is in a log or in the audit.
+//! Checks that no secret and no token is in a log or in the audit.
 
 use crate::server::OnServer;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-/// The longest text of base64url in a log or record that may begin as a token does: an identifier of 22 characters.
+/// The longest base64url text in a log or record that may begin as a token does: an identifier of 22 characters.
 const LONGEST: usize = 32;
 
 pub fn check(site: &OnServer) {

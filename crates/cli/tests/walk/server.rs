@@ -13,7 +13,7 @@ use tokenberg_testkit::history::{CERTIFICATES, Introspected, Keys, Outcome, Repl
 use tokenberg_testkit::laws::{Change, Token};
 use tokenberg_testkit::{Ask, ISSUER, SeededBytes};
 
-/// How many requests were sent, and with which outcome.
+/// The number of requests, by outcome.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sums {
     pub requests: usize,
@@ -38,7 +38,7 @@ pub struct OnServer {
     secrets: BTreeMap<String, String>,
     registered: BTreeSet<String>,
     chance: SeededBytes,
-    /// A request whose single-use identifiers are used up, and until when they would be good.
+    /// A request whose single-use identifiers are used up, and until when they would be valid.
     used: Option<(Sent, i64)>,
     /// The latest requests and their answers, for the report of a fault.
     latest: VecDeque<String>,
@@ -87,7 +87,7 @@ impl OnServer {
         self.following.get_or_insert_with(|| Following::open(place));
     }
 
-    /// Sends a request; its answer is what every answer has to be.
+    /// Sends a request, and checks what holds for every answer.
     pub fn send(&mut self, sent: &Sent) -> Answer {
         self.sums.requests += 1;
         let answer = self.wire.exchange(sent);
@@ -108,7 +108,7 @@ impl OnServer {
         format!("{}\n\nlog:\n{}", latest.join("\n\n"), lines.join("\n"))
     }
 
-    /// Sends what is no request at all, or hardly.
+    /// Sends bytes that are no valid request, or barely one.
     pub fn send_garbage(&mut self) {
         let sent = mutations::garbage(&mut self.chance);
         let answer = self.send(&sent);
@@ -143,7 +143,7 @@ impl OnServer {
         sent
     }
 
-    /// What was used is used, also after a restart.
+    /// Checks that single-use identifiers stay used up, also after a restart.
     fn replay(&mut self) {
         let Some((sent, until)) = self.used.clone().filter(|used| self.now() < used.1) else { return };
         let answer = self.send(&sent);
@@ -165,7 +165,7 @@ impl OnServer {
         printed
     }
 
-    /// Ends the server in order.
+    /// Shuts the server down in order.
     pub fn end(&mut self) {
         if let Some(mut server) = self.server.take() {
             server.signal("TERM");
@@ -275,12 +275,12 @@ impl Site for OnServer {
             | Change::RotateKey
             | Change::RevokeKey { .. } => {}
         }
-        // What revokes nothing from before a time has none.
+        // A revocation of a single token has no such time.
         before.unwrap_or_else(|| self.now())
     }
 
     fn pass(&mut self, seconds: i64) {
-        // What would take longer is left to the scripted world.
+        // Longer pauses are left to the scripted world.
         if seconds <= 3 {
             std::thread::sleep(Duration::from_secs(seconds.unsigned_abs()));
         }
@@ -324,7 +324,7 @@ fn has_jti(assertion: &str) -> bool {
     CompactJws::parse(assertion).is_ok_and(|token| token.unverified_payload().contains_key("jti"))
 }
 
-/// A token, and what the answer says of it.
+/// A token, and the content of the answer about it.
 fn granted(answer: &Answer) -> Outcome {
     let body = answer.json();
     let members: BTreeSet<&str> = body.as_object().expect("an object").keys().map(String::as_str).collect();

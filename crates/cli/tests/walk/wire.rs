@@ -1,4 +1,4 @@
-//! Speaks HTTP/1.1 over a socket, byte by byte, and holds each answer to what is true of every answer.
+//! Speaks HTTP/1.1 over a socket, byte by byte, and checks each answer against what holds for every answer.
 
 use crate::identities::Identities;
 use rustls::pki_types::ServerName;
@@ -16,7 +16,7 @@ pub struct Sent {
     pub headers: Vec<(String, Vec<u8>)>,
     /// The parameters of the form, still encoded.
     pub form: Vec<(String, String)>,
-    /// A body that is no form.
+    /// A body that is not a form.
     pub raw: Option<Vec<u8>>,
     /// The number of the certificate that the connection shows.
     pub shown: Option<usize>,
@@ -95,7 +95,7 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// To this address, with TLS where there are identities.
+    /// Connections to this address, with TLS where there are identities.
     pub fn to(address: String, identities: Option<Identities>) -> Self {
         Self { address, identities, open: [None, None, None, None] }
     }
@@ -104,7 +104,7 @@ impl Wire {
         self.identities.is_some()
     }
 
-    /// Sends and reads. A connection that the server closed in the meantime is opened again.
+    /// Sends the request and reads the answer. A connection that the server closed in the meantime is opened again.
     pub fn exchange(&mut self, sent: &Sent) -> Answer {
         let place = sent.shown.map_or(3, |number| number);
         let bytes = sent.bytes(&self.address);
@@ -172,7 +172,7 @@ fn read(stream: &mut dyn Stream, is_head: bool) -> io::Result<Answer> {
     Ok(answer)
 }
 
-/// What is true of every answer of the token endpoint and its companions: section 0 of the conformance page.
+/// Checks what holds for every answer of the token endpoint and its companions: section 0 of the conformance page.
 pub fn check(sent: &Sent, answer: &Answer) {
     let described = || format!("\nsent: {sent:?}\nanswer: {answer:?}");
     assert!(answer.status < 500, "without a cause{}", described());
@@ -230,7 +230,7 @@ fn check_error(sent: &Sent, answer: &Answer, described: &dyn Fn() -> String) {
     }
 }
 
-/// No secret, token or assertion that was sent is in the answer.
+/// Checks that no secret, token or assertion of the request is in the answer.
 fn check_secrecy(sent: &Sent, answer: &Answer, described: &dyn Fn() -> String) {
     const SECRETS: [&str; 6] =
         ["client_secret", "subject_token", "actor_token", "assertion", "client_assertion", "token"];
@@ -240,7 +240,7 @@ fn check_secrecy(sent: &Sent, answer: &Answer, described: &dyn Fn() -> String) {
     let of_headers = sent.headers.iter().filter(|(name, _)| is_secret(name));
     let of_headers = of_headers.map(|(_, value)| String::from_utf8_lossy(value).into_owned());
     for secret in of_form.chain(of_headers) {
-        // A token is known by its signature: what it says may be answered, by introspection.
+        // A token is recognized by its signature: introspection may return its content.
         let secret = secret.rsplit(['.', ' ']).next().unwrap_or_default();
         assert!(secret.len() < 16 || !text.contains(secret), "an echo{}", described());
     }

@@ -1,4 +1,4 @@
-//! What says that it is something else, and what says that it is an ID token or an access token.
+//! Tokens that announce another kind, and tokens that announce to be an ID token or an access token.
 
 use crate::doors::{DOORS, Door, IDP, WORKLOAD, genuine, header, present, world};
 use serde_json::{Value, json};
@@ -133,7 +133,7 @@ fn tx_06_jw_38_what_announces_itself_as_something_else_begins_nothing() {
             "{door:?}: {reason}"
         );
     }
-    // An assertion of an issuer for itself, which it would authenticate elsewhere with, is about no user.
+    // An issuer's assertion about itself, with which it would authenticate elsewhere, has no user as its subject.
     for door in [Door::IdToken, Door::Jwt, Door::AccessToken, Door::Actor, Door::Grant] {
         let payload = changed(genuine(door, "self"), &json!({ "sub": IDP }));
         let answer = world.check(present(door, &key.sign(&payload), &key));
@@ -144,7 +144,7 @@ fn tx_06_jw_38_what_announces_itself_as_something_else_begins_nothing() {
 #[test]
 fn tx_06_what_is_an_id_token_is_what_its_provider_says() {
     let (mut world, key) = world(IDP, WORKLOAD);
-    // Claims, the typ of the header, and whether it is taken as id_token, as jwt and as access_token.
+    // Claims, the typ of the header, and whether it is accepted as id_token, as jwt and as access_token.
     for (claims, typ, expected) in [
         (json!({}), "JWT", [true, true, true]),
         (json!({}), "at+jwt", [false, false, true]),
@@ -165,7 +165,7 @@ fn tx_06_what_is_an_id_token_is_what_its_provider_says() {
         (json!({"token_type": "user"}), "", [true, true, true]),
         (json!({"at_hash": "h"}), "JWT", [true, false, false]),
         (json!({"c_hash": "h"}), "JWT", [true, false, false]),
-        // What says both is neither.
+        // A token that announces both is neither.
         (json!({"at_hash": "h", "typ": "Bearer"}), "JWT", [false, false, false]),
         (json!({"c_hash": "h"}), "at+jwt", [false, false, false]),
         (json!({"typ": "Bearer", "token_use": "id"}), "JWT", [false, false, false]),

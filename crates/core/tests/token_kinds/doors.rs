@@ -1,4 +1,4 @@
-//! Where a token of somebody else can be presented, and what is good there.
+//! The entries where a token of another issuer can be presented, and the tokens that each accepts.
 
 use serde_json::{Value, json};
 use tokenberg_core::{
@@ -10,7 +10,7 @@ pub(crate) const IDP: &str = "https://idp.test";
 pub(crate) const WORKLOAD: &str = "repo:o/r:ref:refs/heads/main";
 pub(crate) const SVID: &str = "spiffe://td.test/ns/a/sa/b";
 
-/// Where a token of somebody else can be presented.
+/// An entry where a token of another issuer can be presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Door {
     IdToken,
@@ -62,7 +62,7 @@ pub(crate) fn world(issuer: &str, subject: &str) -> (World, ForeignKey) {
     (world, key)
 }
 
-/// What is good at the door.
+/// Claims that are accepted at the door.
 pub(crate) fn genuine(door: Door, id: &str) -> Value {
     let changes = match door {
         Door::IdToken | Door::Actor => json!({}),

@@ -1,4 +1,4 @@
-//! Tokens as providers make them, by their documentation and by what their servers issue: each has to be accepted.
+//! Tokens as providers issue them, by their documentation and by what their servers issue: each has to be accepted.
 
 use crate::doors::{Door, IDP, SVID, WORKLOAD, genuine, header, present, world};
 use serde_json::{Value, json};

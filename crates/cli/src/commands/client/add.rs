@@ -1,4 +1,4 @@
-//! How is a client registered? `tokenberg client add`; its secret is shown once: conformance SE-04, IC-08.
+//! `tokenberg client add`: registers a client; its secret is shown once: conformance SE-04, IC-08.
 
 use super::proof::{Proof, SecretSource};
 use super::terms::{Terms, note_several_audiences};
@@ -100,7 +100,7 @@ pub(super) async fn run(location: StoreLocation, asked: Add, output: Output) -> 
     Ok(())
 }
 
-/// Where the secret comes from.
+/// The source of the secret, and its value if it is read from a file.
 ///
 /// # Errors
 /// If the file cannot be read.
@@ -121,7 +121,7 @@ pub(super) fn warn_if_weak(strength: SecretStrength) {
     }
 }
 
-/// The secret if it was generated, as it is shown to people.
+/// The text that shows a generated secret to people; it is shown only once.
 pub(super) fn shown_once(generated: Option<&Secret>) -> String {
     match generated {
         Some(secret) => {

@@ -1,4 +1,4 @@
-//! Which alternative name is meant? `DNS:…`, `URI:…`, `IP:…`, `email:…`, or what the text looks like; RFC 8705 §2.1.2.
+//! Parses an alternative name: `DNS:…`, `URI:…`, `IP:…`, `email:…`, or what the text looks like; RFC 8705 §2.1.2.
 
 use std::net::IpAddr;
 use tokenberg_core::CertificateName;
@@ -10,7 +10,7 @@ const KINDS: [(&str, Kind); 4] = [("DNS", dns), ("URI", uri), ("IP", ip), ("emai
 /// Reads the name.
 ///
 /// # Errors
-/// A sentence that shows how it is written.
+/// A sentence that shows the expected form.
 pub(super) fn alternative_name(text: &str) -> Result<CertificateName, String> {
     let named = text.split_once(':').and_then(|(prefix, name)| {
         let (_, read) = KINDS.iter().find(|(kind, _)| kind.eq_ignore_ascii_case(prefix))?;

@@ -1,4 +1,4 @@
-//! What may a client do from now on? `tokenberg client change`: what is named changes, everything else stays, secrets above all.
+//! `tokenberg client change`: changes the rights of a client. What is named changes, everything else stays, above all secrets.
 
 use super::show;
 use super::terms::{Grant, audience, check, each_once, grants, note_several_audiences, warn_of_lifetimes};
@@ -118,13 +118,13 @@ enum List {
     Serves,
 }
 
-/// How often it is tried again when somebody else changes the same client.
+/// The number of attempts when another process changes the same client.
 const ATTEMPTS: usize = 5;
 
 /// Changes the client.
 ///
 /// # Errors
-/// If what it would have contradicts itself, there is no such client, or the store fails.
+/// If the new rights contradict each other, the client does not exist, or the store fails.
 pub(super) async fn run(location: StoreLocation, asked: Change, output: Output) -> anyhow::Result<()> {
     let Change { id, named } = asked;
     let store = location.clone().open_existing().await?;

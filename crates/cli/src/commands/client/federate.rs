@@ -1,4 +1,4 @@
-//! Which foreign identity stands for the client? `tokenberg client federate`: Kubernetes, CI and SPIFFE; WL-04, WL-10 to WL-14.
+//! `tokenberg client federate`: maps a foreign identity to a client: Kubernetes, CI and SPIFFE; WL-04, WL-10 to WL-14.
 
 use crate::commands::foreign_issuer::foreign;
 use crate::failure::{note, warn, wrong_usage};
@@ -51,10 +51,10 @@ pub(crate) struct Federate {
     remove: bool,
 }
 
-/// Does it.
+/// Runs the command.
 ///
 /// # Errors
-/// If the identity is none, the client or the issuer is not there, the identity is another's, or the store fails.
+/// If the identity is invalid, the client or the issuer does not exist, the identity is another client's, or the store fails.
 pub(super) async fn run(location: StoreLocation, asked: Federate, output: Output) -> anyhow::Result<()> {
     let Federate { id, issuer, subject, audience, uid, remove } = asked;
     if remove {

@@ -1,4 +1,4 @@
-//! With which keys does the client sign from now on? `tokenberg client jwks`; rotation of public keys, RFC 7523 §2.2.
+//! `tokenberg client jwks`: replaces the public keys of a client; key rotation, RFC 7523 §2.2.
 
 use crate::commands::jwks_file;
 use crate::output::Output;
@@ -27,10 +27,10 @@ pub(crate) struct Jwks {
     file: PathBuf,
 }
 
-/// Does it.
+/// Runs the command.
 ///
 /// # Errors
-/// If the file is not what it should be, there is no such client or it signs nothing, or the store fails.
+/// If the file is invalid, the client does not exist or does not authenticate by signatures, or the store fails.
 pub(super) async fn run(location: StoreLocation, asked: Jwks, output: Output) -> anyhow::Result<()> {
     let Jwks { id, file } = asked;
     let jwks = jwks_file::read(&file)?;

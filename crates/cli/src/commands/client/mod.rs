@@ -1,4 +1,4 @@
-//! Which clients are there, and what may they do? `tokenberg client …`; registration, RFC 6749 §2.
+//! `tokenberg client …`: registers, shows and changes clients; registration, RFC 6749 §2.
 
 mod add;
 mod certificate_name;
@@ -52,10 +52,10 @@ pub(crate) struct Id {
     id: ClientId,
 }
 
-/// Does it.
+/// Runs the command.
 ///
 /// # Errors
-/// Why it could not be done.
+/// The reason why the command failed.
 pub(crate) fn run(common: &Common, asked: Client, output: Output) -> anyhow::Result<()> {
     let location = StoreLocation::of(common)?;
     wait_for(async {

@@ -1,4 +1,4 @@
-//! How does the new client prove who it is? A secret, its own signature, a certificate, or somebody else's word; RFC 6749 §2.3,
+//! How a new client authenticates: by a secret, its own signature, a certificate, or a foreign identity; RFC 6749 §2.3,
 //! RFC 7523 §2.2, RFC 8705 §2.1.
 
 use super::certificate_name::alternative_name;
@@ -76,10 +76,10 @@ impl Method {
 }
 
 impl Proof {
-    /// Writes it into the rights, and returns where the secret comes from, if the client has one.
+    /// Writes the method into the rights, and returns the source of the secret, if the client has one.
     ///
     /// # Errors
-    /// If something contradicts the method, or the file of keys is not what it should be.
+    /// If an option contradicts the method, or the file of keys is invalid.
     pub(super) fn settle(self, id: &ClientId, rights: &mut Rights) -> anyhow::Result<Option<SecretSource>> {
         let method = self.auth_method;
         let name = method.is().as_str();
@@ -139,5 +139,5 @@ impl Proof {
     }
 }
 
-/// Where a secret comes from: a file, or nowhere yet.
+/// The source of a secret: a file, or none yet.
 pub(super) struct SecretSource(pub(super) Option<PathBuf>);

@@ -1,4 +1,4 @@
-//! How does a client change its secret without a pause? Add one, hand it out, expire the other: conformance CA-21.
+//! `tokenberg client secret`: rotates a client's secret without downtime. Add one, hand it out, expire the other: conformance CA-21.
 
 use super::add::{new_secret, shown_once, value, warn_if_weak};
 use crate::clock;
@@ -57,10 +57,10 @@ pub(crate) struct Expire {
     at: String,
 }
 
-/// Does it.
+/// Runs the command.
 ///
 /// # Errors
-/// If there is no such client or secret, or the store fails.
+/// If the client or the secret does not exist, or the store fails.
 pub(super) async fn run(location: StoreLocation, asked: Secret, output: Output) -> anyhow::Result<()> {
     match asked {
         Secret::Add(asked) => add(location, asked, output).await,
@@ -99,7 +99,7 @@ async fn expire(location: StoreLocation, asked: Expire, output: Output) -> anyho
     let at = moment_text::parse(&asked.at, now).map_err(wrong_usage)?;
     let store = location.open_existing().await?;
     store.expire_secret(&asked.id, &asked.secret_id, at).await?;
-    // An earlier end is never put off, so the end is what the store says.
+    // An earlier expiry is never postponed, so the expiry is read from the store.
     let record = store.client(&asked.id).await?;
     store.close().await;
     let end =

@@ -1,4 +1,4 @@
-//! What is registered? `tokenberg client list` and `show`: rights and the names of secrets, never a secret or its digest.
+//! `tokenberg client list` and `show`: the rights of clients and the names of secrets, never a secret or its digest.
 
 use crate::commands::jwks_file;
 use crate::output::{Output, facts, table};
@@ -11,7 +11,7 @@ use tokenberg_core::{
 };
 use tokenberg_store::{ClientRecord, SecretRecord};
 
-/// All clients.
+/// Prints all clients.
 ///
 /// # Errors
 /// If the store fails.
@@ -44,10 +44,10 @@ pub(super) async fn list(location: StoreLocation, output: Output) -> anyhow::Res
     Ok(())
 }
 
-/// One client.
+/// Prints one client.
 ///
 /// # Errors
-/// If there is no such client, or the store fails.
+/// If the client does not exist, or the store fails.
 pub(super) async fn one(location: StoreLocation, id: &ClientId, output: Output) -> anyhow::Result<()> {
     let now = clock::now()?;
     let store = location.open_existing().await?;
@@ -158,7 +158,7 @@ fn scope(scope: &AllowedScope) -> String {
     }
 }
 
-/// How it authenticates, and how many foreign identities stand for it.
+/// The authentication method of the client, and the number of its foreign identities.
 fn method(rights: &Rights) -> String {
     let method = rights.auth_method.as_str();
     match rights.federations.len() {

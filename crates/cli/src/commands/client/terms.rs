@@ -1,4 +1,4 @@
-//! What may a client do? The options of `client add`, made into rights that contradict nothing.
+//! Converts the options of `client add` into the rights of a client, which do not contradict each other.
 
 use crate::duration;
 use crate::failure::{note, warn, wrong_usage};
@@ -8,9 +8,9 @@ use tokenberg_core::{
     UserPattern,
 };
 
-/// After this, a credential has to be proven again.
+/// The longest session; after it, the client has to authenticate again.
 const LONGEST_SESSION: Lifetime = Lifetime::from_hours(30 * 24);
-/// Clients renew a token when nine tenths of its life are over: with less than this they do little else (conformance IC-03).
+/// Clients renew a token after nine tenths of its lifetime: with less than this they do little else (conformance IC-03).
 const SHORT_TOKEN_LIFETIME: Lifetime = Lifetime::from_seconds(60);
 
 /// What it may do.
@@ -83,7 +83,7 @@ pub(super) fn audience(text: &str) -> Result<Box<str>, String> {
 }
 
 impl Terms {
-    /// The rights; warns of what is allowed and hardly meant.
+    /// The rights; warns of what is allowed but rarely intended.
     ///
     /// # Errors
     /// If the terms contradict each other.
@@ -107,7 +107,7 @@ impl Terms {
     }
 }
 
-/// Whether the rights contradict each other; `without_users` says what is to be done to be without users who are asserted.
+/// Checks that the rights do not contradict each other; `without_users` describes how to remove the unsecured users.
 ///
 /// # Errors
 /// If they do.
@@ -130,7 +130,7 @@ pub(super) fn check(rights: &Rights, without_users: &str) -> anyhow::Result<()> 
     duration::within("--session-lifetime", rights.session_lifetime, LONGEST_SESSION)
 }
 
-/// Warns of what is allowed and hardly meant.
+/// Warns of lifetimes that are allowed but rarely intended.
 pub(super) fn warn_of_lifetimes(rights: &Rights) {
     if rights.token_lifetime < SHORT_TOKEN_LIFETIME {
         warn(&format!(
@@ -145,7 +145,7 @@ pub(super) fn warn_of_lifetimes(rights: &Rights) {
     }
 }
 
-/// Prints which clients cannot choose between several audiences. Their catalog refuses the token with a bare 401.
+/// Prints which client programs cannot choose between several audiences. Their catalog refuses the token with a bare 401.
 pub(super) fn note_several_audiences(rights: &Rights) {
     if let [first, _, ..] = rights.audiences.as_slice() {
         note(&format!(
@@ -155,7 +155,7 @@ pub(super) fn note_several_audiences(rights: &Rights) {
     }
 }
 
-/// Each of them once, in the order in which they were given.
+/// The grants without duplicates, in the order in which they were given.
 pub(super) fn grants(given: &[Grant]) -> Vec<GrantType> {
     let mut grants = Vec::new();
     for grant in given {

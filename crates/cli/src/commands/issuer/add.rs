@@ -1,4 +1,4 @@
-//! What are another issuer's tokens worth? `tokenberg issuer add`; RFC 8693 §3, RFC 7523 §3, conformance TX-30 to TX-39.
+//! `tokenberg issuer add`: registers a trusted issuer; RFC 8693 §3, RFC 7523 §3, conformance TX-30 to TX-39.
 
 use super::naming::{self, Naming};
 use super::terms::{self, Accept, accepted};
@@ -111,7 +111,7 @@ pub(crate) struct Add {
     pub(super) trying: Trying,
 }
 
-/// An address of keys; kept as it was written. Whether it may be plain http is decided when all is known.
+/// Parses an address of keys; kept as written. Whether it may be plain http is decided when all options are known.
 pub(super) fn key_address(text: &str) -> Result<Box<str>, String> {
     let url: Url = text.parse().map_err(|_| terms::HTTPS_ONLY.to_owned())?;
     if !matches!(url.scheme(), "https" | "http") || url.host().is_none() {
@@ -126,7 +126,7 @@ pub(super) fn key_address(text: &str) -> Result<Box<str>, String> {
 /// Trusts the issuer.
 ///
 /// # Errors
-/// If what was said contradicts itself, the file of keys is not what it should be, the issuer is there already, or the store
+/// If the options contradict each other, the file of keys is invalid, the issuer exists already, or the store
 /// fails.
 pub(super) async fn run(
     location: StoreLocation,

@@ -1,4 +1,4 @@
-//! Changes what another issuer's tokens are worth: `tokenberg issuer change`. What is named changes, everything else stays.
+//! `tokenberg issuer change`: changes how far another issuer is trusted. What is named changes, everything else stays.
 
 use super::add::key_address;
 use super::naming::{self, prefix};
@@ -143,13 +143,13 @@ enum List {
     SubjectPrefix,
 }
 
-/// How often a change is tried again that another operator's change came before.
+/// The number of attempts when another operator changes the same issuer.
 const ATTEMPTS: usize = 5;
 
 /// Changes the issuer.
 ///
 /// # Errors
-/// If what it would have contradicts itself, the file of keys cannot be used, the issuer is not trusted, or the store fails.
+/// If the new terms contradict each other, the file of keys is unusable, the issuer is not trusted, or the store fails.
 pub(super) async fn run(
     location: StoreLocation,
     asked: Change,
@@ -157,7 +157,7 @@ pub(super) async fn run(
     output: Output,
 ) -> anyhow::Result<()> {
     let Change { issuer, named, trying: _ } = asked;
-    // Once, since standard input is read only once.
+    // Outside of the loop, since standard input can be read only once.
     let keys = named.keys()?;
     let store = location.clone().open_existing().await?;
     let mut attempts = 0;
@@ -190,7 +190,7 @@ pub(super) async fn run(
 }
 
 impl Named {
-    /// Whether other keys are used afterwards, or other algorithms, or they come another way.
+    /// Whether the change affects the keys, the algorithms, or the source of the keys.
     fn concerns_keys(&self) -> bool {
         let is_from_elsewhere = self.jwks_uri.is_some() || self.discover || self.insecure_http.is_some();
         is_from_elsewhere || !self.alg.is_empty() || self.clear.contains(&List::Alg)

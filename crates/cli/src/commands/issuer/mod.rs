@@ -1,4 +1,4 @@
-//! Whose tokens are taken besides our own? `tokenberg issuer …`; RFC 8693 §2.1, RFC 7523 §3, conformance KS-06.
+//! `tokenberg issuer …`: manages trusted issuers; RFC 8693 §2.1, RFC 7523 §3, conformance KS-06.
 
 mod add;
 mod change;
@@ -44,13 +44,13 @@ pub(crate) struct Url {
     issuer: Issuer,
 }
 
-/// Does it.
+/// Runs the command.
 ///
 /// # Errors
-/// Why it could not be done.
+/// The reason why the command failed.
 pub(crate) fn run(common: &Common, asked: Issuers, output: Output) -> anyhow::Result<()> {
     let location = StoreLocation::of(common)?;
-    // Before anything is changed, so that a file that cannot be read changes nothing.
+    // Done before any change, so that a file that cannot be read changes nothing.
     let trial = match &asked {
         Issuers::Add(asked) => asked.trying.trial()?,
         Issuers::Change(asked) => asked.trying.trial()?,
@@ -94,7 +94,7 @@ async fn set_enabled(
 
 async fn remove(location: StoreLocation, issuer: &Issuer, output: Output) -> anyhow::Result<()> {
     let store = location.open_existing().await?;
-    // Of an issuer that a newer version wrote, the prefix is not known; it can be removed all the same.
+    // The prefix of an issuer that a newer version wrote is unknown; the issuer can be removed all the same.
     let known = store.issuer(issuer).await.ok();
     store.remove_issuer(clock::next_second().await?, issuer).await?;
     let clients = store.federated_with(issuer).await?;

@@ -1,4 +1,4 @@
-//! What catalogs call users of an issuer: the options `--subject-prefix` and `--shared-names`, and what is said about them.
+//! The names of an issuer's users in catalogs: the options `--subject-prefix` and `--shared-names`, and the warnings about them.
 
 use crate::failure::{note, warn};
 use crate::issuer_names::{MOST_CLIENTS, Names};
@@ -22,7 +22,7 @@ pub(super) struct Naming {
 }
 
 impl Naming {
-    /// For a new registration.
+    /// Applies the options to a new registration.
     pub(super) fn apply(self, trust: &mut Trust) {
         trust.subject_names = if self.shared_names { SubjectNames::Shared } else { SubjectNames::Separate };
         trust.subject_prefix = self.subject_prefix;
@@ -32,7 +32,7 @@ impl Naming {
 /// Parses a prefix: what a subject may begin with.
 ///
 /// # Errors
-/// A sentence that says what it should be.
+/// A sentence that describes the expected form.
 pub(super) fn prefix(text: &str) -> Result<Box<str>, String> {
     let length = text.len();
     let fault = if !(1..=LONGEST_SUBJECT_PREFIX).contains(&length) {
@@ -50,7 +50,7 @@ pub(super) fn prefix(text: &str) -> Result<Box<str>, String> {
     ))
 }
 
-/// How names are written in lists and on the page of an issuer.
+/// The setting for names as it is shown in lists and on the page of an issuer.
 pub(super) fn shown(trust: &Trust) -> String {
     match (&trust.subject_prefix, trust.subject_names) {
         _ if !trust.names_subjects() => String::new(),
@@ -61,7 +61,7 @@ pub(super) fn shown(trust: &Trust) -> String {
     }
 }
 
-/// The same as a sentence.
+/// The setting for names as a sentence.
 pub(super) fn explained(trust: &Trust) -> &'static str {
     match trust.subject_names {
         _ if !trust.names_subjects() => "",
@@ -71,14 +71,14 @@ pub(super) fn explained(trust: &Trust) -> &'static str {
     }
 }
 
-/// Whether what decides about names differs.
+/// Whether the settings for names differ.
 pub(super) fn differs(before: &Trust, after: &Trust) -> bool {
     let decisive =
         |trust: &Trust| (trust.subject_prefix.clone(), trust.subject_names, trust.names_subjects());
     decisive(before) != decisive(after)
 }
 
-/// Prints what the operator should know of the names of an issuer's users, which were as `before` or are new.
+/// Prints notes for the operator about the names of an issuer's users, which were as `before` or are new.
 ///
 /// A store that cannot be read causes another warning, and no error, because the issuer is registered by then.
 pub(super) async fn print_notes(store: &Store, issuer: &Issuer, before: Option<&Trust>) {
@@ -98,7 +98,7 @@ pub(crate) async fn warn_of_users(store: &Store, client: &ClientId) {
     warn_if_unread(warned);
 }
 
-/// The error of a change of the issuer; if another issuer has the prefix, with the ways out.
+/// The error of a change of the issuer; if another issuer has the prefix, with the possible solutions.
 pub(super) async fn with_ways_out(store: &Store, issuer: &Issuer, error: StoreError) -> anyhow::Error {
     let StoreError::PrefixTaken { taken, by, .. } = &error else { return error.into() };
     let free = store.issuers().await.map(|records| Names::of_records(&records).free_prefix(issuer));
@@ -156,7 +156,7 @@ async fn others(store: &Store, issuer: &Issuer) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// What becomes of sessions with a prefix that their issuer gives up, and when another issuer may have it.
+/// A sentence about sessions with a prefix that their issuer gives up, and about when another issuer may have it.
 pub(super) fn given_up(prefix: &str) -> String {
     format!(
         "sessions that began before have ended. A catalog that checks only signatures accepts their tokens until they expire, so \
@@ -164,7 +164,7 @@ pub(super) fn given_up(prefix: &str) -> String {
     )
 }
 
-/// Catalogs grant by name.
+/// Prints a note if the names change, because catalogs grant rights by name.
 fn note_new_names(issuer: &Issuer, before: &Trust, after: &Trust) {
     let (old, new) = (before.sub_of("alice"), after.sub_of("alice"));
     if old != new {

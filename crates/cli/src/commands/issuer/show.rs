@@ -1,4 +1,4 @@
-//! Who is trusted, and how far? `tokenberg issuer list` and `show`.
+//! `tokenberg issuer list` and `show`: the trusted issuers, and how far each is trusted.
 
 use super::naming;
 use crate::commands::jwks_file;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokenberg_core::{AcceptedAs, Algorithm, ClientId, Issuer, KeySource, ScopeMapping, Trust};
 use tokenberg_store::IssuerRecord;
 
-/// All issuers.
+/// Prints all issuers.
 ///
 /// # Errors
 /// If the store fails.
@@ -38,10 +38,10 @@ pub(super) async fn list(location: StoreLocation, output: Output) -> anyhow::Res
     Ok(())
 }
 
-/// One issuer.
+/// Prints one issuer.
 ///
 /// # Errors
-/// If it is not trusted, or the store fails.
+/// If the issuer is not trusted, or the store fails.
 pub(super) async fn one(location: StoreLocation, issuer: &Issuer, output: Output) -> anyhow::Result<()> {
     let now = clock::now()?;
     let store = location.open_existing().await?;

@@ -1,4 +1,4 @@
-//! Checks what an operator registers of another issuer, and notes what comes of it.
+//! Checks what an operator registers for another issuer, and prints notes about its effects.
 
 use crate::failure::{note, warn, wrong_usage};
 use crate::{duration, web};
@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use tokenberg_core::{AcceptedAs, Issuer, KeySource, LONGEST_MAX_AGE, Lifetime, Trust, quoted};
 use url::Url;
 
-/// A clock that is further off should be set, not tolerated.
+/// The longest leeway; a clock that is further off should be corrected, not tolerated.
 const LONGEST_LEEWAY: Lifetime = Lifetime::from_seconds(5 * 60);
 
 /// What tokens of an issuer are accepted as.
@@ -58,11 +58,11 @@ pub(super) fn check(issuer: &Issuer, trust: &Trust) -> anyhow::Result<()> {
     check_transport(issuer, trust)
 }
 
-/// What is said of an address of keys that is plain http.
+/// The error message about an address of keys that is plain http.
 pub(super) const HTTPS_ONLY: &str = "keys are fetched from an https address; plain http is for 127.0.0.1, [::1] and localhost only, \
                                      and for trials with --insecure-http";
 
-/// Refuses plain http to other machines, unless it was asked for.
+/// Refuses plain http to other machines, unless it was requested.
 fn check_transport(issuer: &Issuer, trust: &Trust) -> anyhow::Result<()> {
     if trust.insecure_http {
         return Ok(());
@@ -81,7 +81,7 @@ fn check_transport(issuer: &Issuer, trust: &Trust) -> anyhow::Result<()> {
     }
 }
 
-/// The uses, each once.
+/// The uses without duplicates.
 pub(super) fn accepted(given: &[Accept]) -> Vec<AcceptedAs> {
     let mut accepted = Vec::new();
     for kind in given.iter().map(|kind| kind.is()) {
@@ -92,7 +92,7 @@ pub(super) fn accepted(given: &[Accept]) -> Vec<AcceptedAs> {
     accepted
 }
 
-/// Prints what comes of the terms, as far as that was not so `before`.
+/// Prints the effects of the terms, except those that were the same `before`.
 pub(super) fn print_notes(issuer: &Issuer, before: Option<&Trust>, trust: &Trust) {
     if before.is_some_and(|before| decisive(before) == decisive(trust)) {
         return;
@@ -142,7 +142,7 @@ fn decisive(trust: &Trust) -> (&[AcceptedAs], bool, &str, bool) {
     (&trust.accept, trust.outlives_subject, &trust.subject_claim, trust.insecure_http)
 }
 
-/// Whether a session of a user can begin with its tokens and ends with them.
+/// Whether sessions of users can begin with the issuer's tokens and end with them.
 fn ends_sessions(trust: &Trust) -> bool {
     let begins = |kind: &AcceptedAs| match kind {
         AcceptedAs::IdToken | AcceptedAs::Jwt | AcceptedAs::AccessToken => true,

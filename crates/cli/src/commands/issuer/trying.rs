@@ -1,4 +1,4 @@
-//! Says what an issuer publishes when it is registered, so that no user is the first to find that its keys do not work.
+//! Reports what an issuer publishes when it is registered, so that unusable keys are found before a user needs them.
 
 use crate::failure::warn;
 use crate::issuer_keys::{IssuerAccess, Outcome, Trial};
@@ -18,7 +18,7 @@ pub(super) struct Trying {
 }
 
 impl Trying {
-    /// What fetches them; `None` if nothing is to be fetched.
+    /// The trial that fetches the keys; `None` if there is no key to fetch.
     ///
     /// # Errors
     /// If the certificates cannot be read.
@@ -27,7 +27,7 @@ impl Trying {
     }
 }
 
-/// What was found of the published keys.
+/// The findings about the published keys.
 #[derive(Default)]
 pub(super) struct Found {
     usable: Option<usize>,
@@ -35,7 +35,7 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// For people, behind what was done.
+    /// The findings for people, appended to the result of the command.
     pub(super) fn sentence(&self) -> String {
         match self.usable {
             None | Some(0) => String::new(),
@@ -44,18 +44,18 @@ impl Found {
         }
     }
 
-    /// For programs: `null` if nothing was fetched.
+    /// The result for programs: `null` if nothing was fetched.
     pub(super) fn usable(&self) -> Value {
         json!(self.usable)
     }
 
-    /// For programs.
+    /// The unused keys for programs.
     pub(super) fn unused(&self) -> Value {
         json!(self.unused)
     }
 }
 
-/// Fetches the keys, if they are published, and warns of what does not work. What was registered stays so.
+/// Fetches the keys, if they are published, and warns of problems. The registration stays in any case.
 pub(super) fn report(trial: Option<&Trial>, issuer: &Issuer, trust: &Trust) -> Found {
     let Some(trial) = trial else { return Found::default() };
     match &trust.keys {

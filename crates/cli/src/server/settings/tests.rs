@@ -189,7 +189,7 @@ fn op_12_every_setting_is_used() {
                 ["common", "settings", "self", "listening", "audit", "reloaded", "access"].contains(&owner)
             });
             let is_end = !after.starts_with(is_name);
-            // What is reloaded is taken apart, so that nothing of it is left out.
+            // The reloaded settings are destructured, so that none is omitted.
             is_end && (is_owned || before.ends_with("rotation.set("))
         });
         assert!(uses.count() > 0, "{field} is parsed, but used nowhere");
