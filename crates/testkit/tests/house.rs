@@ -79,7 +79,9 @@ fn no_file_is_longer_than_400_lines_and_each_says_what_it_is() {
     for (path, text) in files(&[".rs"]) {
         let lines = text.lines().count();
         assert!(lines <= 400, "{}: {lines} lines", path.display());
-        assert!(text.starts_with("//! "), "{}: the first line has to state what the file is", path.display());
+        let first = text.lines().next().unwrap_or_default().replace("{:?}", "");
+        let is_statement = first.starts_with("//! ") && !first.contains('?');
+        assert!(is_statement, "{}: the first line has to state what the file is", path.display());
     }
 }
 
