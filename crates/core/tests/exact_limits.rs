@@ -3,8 +3,8 @@
 
 use serde_json::json;
 use tokenberg_core::{
-    AcceptedAs, AllowedScope, AuthMethod, Client, GrantType, Presented, Refusal, Rights, Rule, SubjectProof,
-    TokenFault, TokenType,
+    AcceptedAs, AllowedScope, AuthMethod, Client, GrantType, Presented, Refusal, Rights, Rule, SessionLimit,
+    SubjectProof, TokenFault, TokenType,
 };
 use tokenberg_testkit::{Answer, Ask, ForeignKey, ISSUER, NOW, World, alice, at1, by_c1, changed, trusted};
 
@@ -234,4 +234,44 @@ fn se_06_the_limit_of_a_users_own_token_is_that_of_the_token_and_not_of_its_issu
     let by_issuer = refused(&world.check(wide(Ask::exchange_of(&id_token, TokenType::IdToken))));
     assert!(by_token.contains("in the subject token"), "{by_token}");
     assert!(!by_issuer.contains("in the subject token"), "{by_issuer}");
+}
+
+#[test]
+fn tx_44_law_3_a_session_that_would_end_now_does_not_begin_and_the_party_that_ends_it_is_named() {
+    const SERVICES: &str = "https://services.test";
+    for (subject, actor, expected) in [
+        (NOW + 1, None, None),
+        (NOW, None, Some(SessionLimit::SubjectToken)),
+        (NOW + 60, Some(NOW + 1), None),
+        (NOW + 60, Some(NOW), Some(SessionLimit::Actor)),
+        (NOW, Some(NOW), Some(SessionLimit::Actor)),
+    ] {
+        let (mut world, key) = world();
+        world.issuers.push(trusted(SERVICES, &key));
+        world.change("c1", |c1| {
+            c1.rights_mut().may_act_for.push(format!("{SERVICES}|*").parse().unwrap());
+        });
+        let id_token = |changes| key.sign(&alice(&changes));
+        let mut ask =
+            Ask::exchange_of(&id_token(json!({"exp": subject, "iat": NOW - 60})), TokenType::IdToken);
+        if let Some(end) = actor {
+            let claims = json!({"iss": SERVICES, "sub": "robot", "exp": end, "iat": NOW - 60});
+            ask = ask
+                .with("actor_token", &id_token(claims))
+                .with("actor_token_type", TokenType::IdToken.as_urn());
+        }
+        let answer = world.check(by_c1(ask));
+        let limit = match &answer {
+            Answer::Refused(Refusal::SessionOver { end, limit, .. }, _) => {
+                assert_eq!(end.as_seconds(), NOW);
+                Some(*limit)
+            }
+            Answer::Ok(granted) => {
+                assert_eq!(granted.claims.session.end.as_seconds(), NOW + 1);
+                None
+            }
+            Answer::Refused(..) | Answer::Outage(_) => panic!("{}", refused(&answer)),
+        };
+        assert_eq!(limit, expected, "{subject} {actor:?}");
+    }
 }
