@@ -116,3 +116,53 @@ fn texts(claims: &AccessTokenClaims) -> usize {
     let subject = claims.subject.as_str().len() + claims.issuer_subject().as_str().len();
     claims.scope.as_str().len() + audience + actors + origins + subject
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    /// A token in which one member repeats a text that is doubled when it is written.
+    fn claims(kind: &str, length: usize) -> AccessTokenClaims {
+        let text = "\"".repeat(length.min(200));
+        let url = format!("https://{}.test", "a".repeat(length.min(2000)));
+        let actor = |prior: Option<Value>| {
+            let mut actor = json!({"sub": text, "iss": url});
+            prior.into_iter().for_each(|prior| actor["act"] = prior);
+            actor
+        };
+        let origin = json!({"iss": url, "sub": text, "since": 1});
+        let mut token = json!({"iss": "https://as.test", "aud": "https://cat.test", "sub": "p:alice", "client_id": "c1", "iat": 1,
+            "exp": 2, "jti": "x", "scope": "catalog", "tokenberg_session": {"id": "x", "start": 1, "end": 9,
+            "sub_iss": "https://idp.test"}});
+        let session = "tokenberg_session";
+        match kind {
+            "scope" => token["scope"] = "a".repeat(length.min(4000)).into(),
+            "aud" => token["aud"] = (0..length).map(|n| format!("https://{n}.test")).collect(),
+            "sub" => (token["sub"], token[session]["sub"]) = (format!("p:{text}").into(), text.into()),
+            "act" => token["act"] = (0..5).fold(None, |prior, _| Some(actor(prior))).unwrap(),
+            "with" => token[session]["with"] = vec![origin; 16].into(),
+            "may_act" => token[session]["may_act"] = json!({"iss": url, "sub": text}),
+            "served" => token[session]["served"] = url.into(),
+            "sub_iss" => token[session]["sub_iss"] = url.into(),
+            other => panic!("{other}"),
+        }
+        AccessTokenClaims::read(token.as_object().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn at_08_no_token_is_issued_that_is_larger_than_the_largest_whichever_part_of_it_is_long() {
+        for kind in ["scope", "aud", "sub", "act", "with", "may_act", "served", "sub_iss"] {
+            let mut has_both = (false, false);
+            for length in (0..11).map(|power| 1 << power).chain([60, 700, 800, 900]) {
+                let claims = claims(kind, length);
+                let bytes = serde_json::to_string(&claims).unwrap().len().div_ceil(3) * 4 + AROUND_PAYLOAD;
+                assert_eq!(check_size(&claims).is_ok(), bytes <= LARGEST_TOKEN, "{kind} {length}: {bytes}");
+                assert!(bytes <= 8 * texts(&claims) + 3 * AROUND_PAYLOAD, "{kind} {length}: {bytes}");
+                has_both.0 |= bytes <= LARGEST_TOKEN;
+                has_both.1 |= bytes > LARGEST_TOKEN;
+            }
+            assert!(has_both.0, "{kind}");
+        }
+    }
+}
