@@ -275,3 +275,29 @@ fn tx_44_law_3_a_session_that_would_end_now_does_not_begin_and_the_party_that_en
         assert_eq!(limit, expected, "{subject} {actor:?}");
     }
 }
+
+#[test]
+fn d13_law_10_a_foreign_actor_with_the_name_of_the_client_is_not_the_client() {
+    const SERVICES: &str = "https://services.test";
+    for name in ["robot", "c1"] {
+        let (mut world, key) = world();
+        world.issuers.push(trusted(SERVICES, &key));
+        world.issuers.iter_mut().for_each(|issuer| issuer.trust.outlives_subject = true);
+        world.change("c1", |c1| {
+            c1.rights_mut().may_act_for.push(format!("{SERVICES}|*").parse().unwrap());
+        });
+        let actor = key.sign(&alice(&json!({"iss": SERVICES, "sub": name, "exp": NOW + 7200})));
+        let ask = Ask::exchange_of(&key.sign(&alice(&json!({}))), TokenType::IdToken)
+            .with("actor_token", &actor)
+            .with("actor_token_type", TokenType::IdToken.as_urn());
+        let users = world.check(by_c1(ask)).token();
+        assert_eq!(world.check(by_c1(Ask::exchange(&users))).code(), "200");
+        world.pass(3600);
+        let answer = world.check(by_c1(Ask::exchange(&users)));
+        assert!(
+            refused(&answer).contains("nor is the client its present actor"),
+            "{name}: {}",
+            refused(&answer)
+        );
+    }
+}
