@@ -301,3 +301,28 @@ fn d13_law_10_a_foreign_actor_with_the_name_of_the_client_is_not_the_client() {
         );
     }
 }
+
+#[test]
+fn d13_law_10_from_the_second_of_its_expiry_on_a_token_is_not_passed_on_to_another_actor() {
+    const SERVICES: &str = "https://services.test";
+    for (passed, code) in [(3599, "200"), (3600, "400 invalid_request")] {
+        let (mut world, key) = world();
+        world.issuers.push(trusted(SERVICES, &key));
+        world.issuers.iter_mut().for_each(|issuer| issuer.trust.outlives_subject = true);
+        world.change("c1", |c1| {
+            c1.rights_mut().may_act_for.push(format!("{SERVICES}|*").parse().unwrap());
+        });
+        let ask = Ask::exchange_of(&key.sign(&alice(&json!({}))), TokenType::IdToken);
+        let users = world.check(by_c1(ask)).token();
+        let robot = key.sign(&alice(&json!({"iss": SERVICES, "sub": "robot", "exp": NOW + 7200})));
+        world.pass(passed);
+        let ask = Ask::exchange(&users)
+            .with("actor_token", &robot)
+            .with("actor_token_type", TokenType::IdToken.as_urn());
+        let answer = world.check(by_c1(ask));
+        assert_eq!(answer.code(), code, "{passed}");
+        if passed == 3600 {
+            assert!(refused(&answer).contains("without another actor"), "{}", refused(&answer));
+        }
+    }
+}
