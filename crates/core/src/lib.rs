@@ -23,7 +23,7 @@
 //! assert_eq!(granted.claims.client_id.as_str(), "c1");
 //! assert_eq!(granted.response.scope.map(|scope| scope.to_string()), Some("catalog".to_owned()));
 //!
-//! A refusal has two descriptions: an exact one for the log, and a brief one for the client.
+//! // A refusal has two descriptions: an exact one for the log, and a brief one for the client.
 //! # let entropy = Entropy::from_bits([8; 16]);
 //! let stranger = Presented::read(&[], None, b"grant_type=client_credentials&client_id=c1&client_secret=x")?;
 //! let Err(tokenberg_core::NotGranted::Refused(refusal)) = drive(endpoint.start(stranger, now, entropy)?, &world, &world) else {
