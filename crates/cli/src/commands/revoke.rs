@@ -33,8 +33,7 @@ Examples:
   tokenberg revoke --issuer https://idp.example
       what was obtained with tokens of that issuer, for users and as workloads, after a key of it leaked; first replace its keys
 
-Tokens of the issuer from before, and up to its --leeway (30s) after, are refused, too: users sign in again, workloads need a
-new token. A running server follows within one second. What was revoked stays so; `client disable` can be taken back.")]
+Tokens of the issuer from before are refused, too: users sign in again, workloads need a new token. A running server follows within one second. What was revoked stays so; `client disable` can be taken back.")]
 pub(crate) struct Revoke {
     /// The token in this file, or on standard input for `-`, and all that go back to the same authentication
     #[arg(long, value_name = "FILE", group = "what", conflicts_with_all = ["before", "client", "subject", "issuer"])]

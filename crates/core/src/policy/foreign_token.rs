@@ -254,9 +254,9 @@ pub(crate) fn check_standing(
         return Err(TokenFault::Disabled(Involved::boxed(Involvement::Subject, user)));
     }
     let Trust { leeway, max_age, .. } = issuer.trust;
-    let is_from = |before: Timestamp, unknown: bool| {
-        times.issued_at.map_or(unknown, |issued| issued < before.plus(leeway))
-    };
+    // Without leeway: a user who signs in again has to be accepted at once, however far the issuer's clock may be off.
+    let is_from =
+        |before: Timestamp, unknown: bool| times.issued_at.map_or(unknown, |issued| issued < before);
     // A token that does not say when it was issued may be from before.
     let of_subject = standing.revoked_before.filter(|before| is_from(*before, true));
     // Tokens without `iat` are not refused for ever: they could not be presented until `max_age` before they expire.

@@ -201,12 +201,11 @@ impl Model {
 }
 
 impl Model {
-    /// TX-38: whether what the issuer says that it issued at this time may be from before the subject or all of the issuer was revoked. Its
-    /// clock may be ahead of ours.
+    /// TX-38: whether a token that the issuer issued at this time is from before the subject or all of the issuer was revoked.
     pub(super) fn is_from_before_a_revocation(&self, principal: &Principal, issued: i64) -> bool {
         let as_seen = Principal { realm: principal.realm, name: self.sub_of(principal) };
         let of = |name: &Principal| self.register.revoked_before(name);
-        of(principal).max(of(&as_seen)).is_some_and(|before| issued < before + FOREIGN_LEEWAY)
+        of(principal).max(of(&as_seen)).is_some_and(|before| issued < before)
     }
 }
 
