@@ -1,15 +1,13 @@
 //! An attacker with one token or one issuer gains nothing beyond what that token or issuer may do.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops")]
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use tokenberg_core::{
     AcceptedAs, AccessTokenClaims, AllowedScope, AssertionKind, AuthMethod, Client, Federation, GrantType,
     Introspection, Issuer, Refusal, Rights, TokenType,
 };
 use tokenberg_testkit::{
-    Answer, Ask, ForeignKey, ISSUER, NOW, World, alice, at1, at2, changed, client, trusted,
+    Answer, Ask, ForeignKey, ISSUER, NOW, World, alice, at1, at2, changed, client, trusted, unsecured,
 };
 
 const P: &str = "https://idp.test";
@@ -49,10 +47,6 @@ fn world() -> (World, ForeignKey, ForeignKey) {
     world.register(client("ca", "sa", "catalog ns:read"));
     world.change("ca", |ca| ca.rights_mut().may_assert_users = vec!["*".parse().unwrap()]);
     (world, p, q)
-}
-
-fn unsecured(claims: &Value) -> String {
-    format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), URL_SAFE_NO_PAD.encode(claims.to_string()))
 }
 
 /// Sends each case, and checks whatever was granted.

@@ -254,12 +254,7 @@ fn law_8_what_a_thief_obtains_with_a_stolen_token_ends_when_that_is_revoked() {
 }
 
 fn unsecured(name: &str) -> Ask {
-    use base64::Engine;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-    let payload = json!({"sub": name, "iat": NOW}).to_string();
-    let token =
-        format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), URL_SAFE_NO_PAD.encode(payload));
-    Ask::exchange_of(&token, TokenType::Jwt)
+    Ask::exchange_of(&tokenberg_testkit::unsecured(&json!({"sub": name, "iat": NOW})), TokenType::Jwt)
 }
 
 #[test]

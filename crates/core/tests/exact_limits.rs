@@ -6,9 +6,12 @@ use tokenberg_core::{
     AcceptedAs, AllowedScope, AuthMethod, Client, GrantType, Presented, Refusal, Rights, Rule, SessionLimit,
     SubjectProof, TokenFault, TokenType,
 };
-use tokenberg_testkit::{Answer, Ask, ForeignKey, ISSUER, NOW, World, alice, at1, by_c1, changed, trusted};
+use tokenberg_testkit::{
+    Answer, Ask, ForeignKey, ISSUER, NOW, World, alice, at1, by_c1, changed, trusted, unsecured,
+};
 
 const IDP: &str = "https://idp.test";
+const SERVICES: &str = "https://services.test";
 
 fn world() -> (World, ForeignKey) {
     let (mut world, key) = (World::new(), ForeignKey::new(Some("p1")));
@@ -17,6 +20,14 @@ fn world() -> (World, ForeignKey) {
         c1.rights_mut().may_act_for = vec![format!("{IDP}|*").parse().unwrap()];
         c1.rights_mut().may_assert_users = vec!["*".parse().unwrap()];
     });
+    (world, key)
+}
+
+/// The same with a second issuer, whose subjects may be actors.
+fn world_with_services() -> (World, ForeignKey) {
+    let (mut world, key) = world();
+    world.issuers.push(trusted(SERVICES, &key));
+    world.change("c1", |c1| c1.rights_mut().may_act_for.push(format!("{SERVICES}|*").parse().unwrap()));
     (world, key)
 }
 
@@ -51,11 +62,7 @@ fn tx_69_se_06_a_decision_records_the_grant_the_tokens_and_the_proof_of_the_subj
     let (mut world, key) = world();
     let id_token = |jti: &str| key.sign(&alice(&json!({"jti": jti})));
     let own = at1(&mut world);
-    let unsecured = "eyJhbGciOiJub25lIn0.";
-    let named = format!("{unsecured}{}.", {
-        use base64::Engine;
-        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(json!({"sub": "bob", "iat": NOW}).to_string())
-    });
+    let named = unsecured(&json!({"sub": "bob", "iat": NOW}));
     let of = |world: &mut World, ask: Ask| match world.check(by_c1(ask)) {
         Answer::Ok(granted) => granted.decision,
         Answer::Refused(refusal, _) => panic!("{refusal}"),
@@ -101,11 +108,11 @@ fn tx_69_se_06_a_decision_records_the_grant_the_tokens_and_the_proof_of_the_subj
 #[test]
 fn tx_61_of_two_bad_tokens_the_subject_is_reported_and_of_an_unsecured_one_the_actor() {
     let (mut world, _) = world();
-    let unsecured = "eyJhbGciOiJub25lIn0.eyJzdWIiOiIifQ.";
+    let nameless = unsecured(&json!({"sub": ""}));
     let ask = |subject, kind| by_c1(Ask::exchange_of(subject, kind).actor("x.y.z"));
     let answer = world.check(ask("x.y.z", TokenType::AccessToken));
     assert!(matches!(answer.refusal(), Refusal::SubjectToken(_)), "{}", refused(&answer));
-    let answer = world.check(ask(unsecured, TokenType::Jwt));
+    let answer = world.check(ask(&nameless, TokenType::Jwt));
     assert!(matches!(answer.refusal(), Refusal::ActorToken(_)), "{}", refused(&answer));
 }
 
@@ -202,13 +209,8 @@ fn tx_38_an_unsecured_user_is_refused_until_the_second_of_the_revocation() {
         let (mut world, _) = world();
         let actor = at1(&mut world);
         world.before.subject(own, "bob", before);
-        let named = {
-            use base64::Engine;
-            base64::engine::general_purpose::URL_SAFE_NO_PAD
-                .encode(json!({"sub": "bob", "iat": NOW}).to_string())
-        };
-        let unsecured = format!("eyJhbGciOiJub25lIn0.{named}.");
-        let ask = by_c1(Ask::exchange_of(&unsecured, TokenType::Jwt).actor(&actor));
+        let named = unsecured(&json!({"sub": "bob", "iat": NOW}));
+        let ask = by_c1(Ask::exchange_of(&named, TokenType::Jwt).actor(&actor));
         assert_eq!(world.check(ask).code(), code, "{before}");
     }
 }
@@ -238,7 +240,6 @@ fn se_06_the_limit_of_a_users_own_token_is_that_of_the_token_and_not_of_its_issu
 
 #[test]
 fn tx_44_law_3_a_session_that_would_end_now_does_not_begin_and_the_party_that_ends_it_is_named() {
-    const SERVICES: &str = "https://services.test";
     for (subject, actor, expected) in [
         (NOW + 1, None, None),
         (NOW, None, Some(SessionLimit::SubjectToken)),
@@ -246,11 +247,7 @@ fn tx_44_law_3_a_session_that_would_end_now_does_not_begin_and_the_party_that_en
         (NOW + 60, Some(NOW), Some(SessionLimit::Actor)),
         (NOW, Some(NOW), Some(SessionLimit::Actor)),
     ] {
-        let (mut world, key) = world();
-        world.issuers.push(trusted(SERVICES, &key));
-        world.change("c1", |c1| {
-            c1.rights_mut().may_act_for.push(format!("{SERVICES}|*").parse().unwrap());
-        });
+        let (mut world, key) = world_with_services();
         let id_token = |changes| key.sign(&alice(&changes));
         let mut ask =
             Ask::exchange_of(&id_token(json!({"exp": subject, "iat": NOW - 60})), TokenType::IdToken);
@@ -278,14 +275,9 @@ fn tx_44_law_3_a_session_that_would_end_now_does_not_begin_and_the_party_that_en
 
 #[test]
 fn d13_law_10_a_foreign_actor_with_the_name_of_the_client_is_not_the_client() {
-    const SERVICES: &str = "https://services.test";
     for name in ["robot", "c1"] {
-        let (mut world, key) = world();
-        world.issuers.push(trusted(SERVICES, &key));
+        let (mut world, key) = world_with_services();
         world.issuers.iter_mut().for_each(|issuer| issuer.trust.outlives_subject = true);
-        world.change("c1", |c1| {
-            c1.rights_mut().may_act_for.push(format!("{SERVICES}|*").parse().unwrap());
-        });
         let actor = key.sign(&alice(&json!({"iss": SERVICES, "sub": name, "exp": NOW + 7200})));
         let ask = Ask::exchange_of(&key.sign(&alice(&json!({}))), TokenType::IdToken)
             .with("actor_token", &actor)
@@ -304,14 +296,9 @@ fn d13_law_10_a_foreign_actor_with_the_name_of_the_client_is_not_the_client() {
 
 #[test]
 fn d13_law_10_from_the_second_of_its_expiry_on_a_token_is_not_passed_on_to_another_actor() {
-    const SERVICES: &str = "https://services.test";
     for (passed, code) in [(3599, "200"), (3600, "400 invalid_request")] {
-        let (mut world, key) = world();
-        world.issuers.push(trusted(SERVICES, &key));
+        let (mut world, key) = world_with_services();
         world.issuers.iter_mut().for_each(|issuer| issuer.trust.outlives_subject = true);
-        world.change("c1", |c1| {
-            c1.rights_mut().may_act_for.push(format!("{SERVICES}|*").parse().unwrap());
-        });
         let ask = Ask::exchange_of(&key.sign(&alice(&json!({}))), TokenType::IdToken);
         let users = world.check(by_c1(ask)).token();
         let robot = key.sign(&alice(&json!({"iss": SERVICES, "sub": "robot", "exp": NOW + 7200})));

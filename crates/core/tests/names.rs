@@ -1,14 +1,14 @@
 //! One name is one principal at every moment, for every token that is active: RFC 9068 §5, conformance CC-17 and IN-10.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops")]
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 use tokenberg_core::{
     AccessTokenClaims, Answers, CompactJws, Inactivity, Introspection, Namesake, Possession, Recollection,
     Refusal, SubjectNames, TokenFault, TokenType, TokenVerification,
 };
-use tokenberg_testkit::{Answer, Ask, ForeignKey, ISSUER, NOW, World, alice, by_c1, client, trusted};
+use tokenberg_testkit::{
+    Answer, Ask, ForeignKey, ISSUER, NOW, World, alice, by_c1, client, trusted, unsecured,
+};
 
 const IDP: &str = "https://idp.test";
 const Q: &str = "https://q.test";
@@ -135,11 +135,7 @@ fn cc_17_a_user_whose_name_only_a_space_at_an_end_sets_apart_gets_no_token() {
         ("  ", false),
         (" ", false),
     ] {
-        let unsecured = {
-            let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
-            let payload = json!({"sub": name, "iat": NOW}).to_string();
-            format!("{}.{}.", encode(r#"{"alg":"none"}"#), encode(&payload))
-        };
+        let unsecured = unsecured(&json!({"sub": name, "iat": NOW}));
         let unsecured = Ask::exchange_of(&unsecured, TokenType::Jwt).actor(&actor).bearer(&actor);
         for (what, answer) in [
             ("without a prefix", signed_in(&mut world, &key, IDP, name)),

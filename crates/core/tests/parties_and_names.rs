@@ -1,8 +1,6 @@
 //! Who may act, what a name is reserved for, and what ends a user's session: RFC 8693 §4.4, RFC 9068 §5; conformance CC-17 and TX.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use tokenberg_core::{Lifetime, Refusal, TokenFault, TokenType};
 use tokenberg_testkit::{Ask, ForeignKey, NOW, World, alice, by_c1, chain, trusted};
@@ -30,9 +28,7 @@ fn with_actor(ask: Ask, token: &str) -> Ask {
 }
 
 fn unsecured(name: &str, now: i64) -> Ask {
-    let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
-    let payload = json!({"sub": name, "iat": now}).to_string();
-    Ask::exchange_of(&format!("{}.{}.", encode(r#"{"alg":"none"}"#), encode(&payload)), TokenType::Jwt)
+    Ask::exchange_of(&tokenberg_testkit::unsecured(&json!({"sub": name, "iat": now})), TokenType::Jwt)
 }
 
 #[test]

@@ -125,6 +125,12 @@ pub fn alice(changes: &Value) -> Value {
     changed(claims, changes)
 }
 
+/// An unsecured JWT (RFC 7519 §6) with these claims.
+#[must_use]
+pub fn unsecured(claims: &Value) -> String {
+    format!("{}.{}.", BASE64URL.encode(r#"{"alg":"none"}"#), BASE64URL.encode(claims.to_string()))
+}
+
 /// The certificate of the client `cm`, of a trusted authority.
 ///
 /// # Panics

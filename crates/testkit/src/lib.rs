@@ -27,7 +27,7 @@ pub use answer::Answer;
 pub use ask::Ask;
 pub use clients::client;
 pub use documents::Documents;
-pub use foreign::{ForeignKey, alice, certificate, changed, sha256, trusted};
+pub use foreign::{ForeignKey, alice, certificate, changed, sha256, trusted, unsecured};
 pub use forgery::{Door, Doors};
 pub use history::{Event, History};
 pub use postgres::{POSTGRES_PASSWORD, Postgres, postgres_program, url_at};
