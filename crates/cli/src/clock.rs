@@ -21,6 +21,17 @@ pub(crate) fn now() -> anyhow::Result<Timestamp> {
     Ok(now)
 }
 
+/// The time that was given, or the next second, as [`next_second`] waits for it.
+///
+/// # Errors
+/// As [`now`].
+pub(crate) async fn or_next_second(time: Option<Timestamp>) -> anyhow::Result<Timestamp> {
+    match time {
+        Some(time) => Ok(time),
+        None => next_second().await,
+    }
+}
+
 /// Waits for the next second and returns it. Tokens carry whole seconds, so every token that was issued before the call is older
 /// than the result, and no token that is issued after it is.
 ///

@@ -33,7 +33,8 @@ Examples:
   tokenberg revoke --issuer https://idp.example
       what was obtained with tokens of that issuer, for users and as workloads, after a key of it leaked; first replace its keys
 
-Tokens of the issuer from before are refused, too: users sign in again, workloads need a new token. A running server follows within one second. What was revoked stays so; `client disable` can be taken back.")]
+Tokens of the issuer from before are refused, too: users sign in again, workloads need a new token. A running
+server follows within one second. What was revoked stays so; `client disable` can be taken back.")]
 pub(crate) struct Revoke {
     /// The token in this file, or on standard input for `-`, and all that go back to the same authentication
     #[arg(long, value_name = "FILE", group = "what", conflicts_with_all = ["before", "client", "subject", "issuer"])]
@@ -162,10 +163,7 @@ async fn revoke_client(
 ) -> anyhow::Result<()> {
     // A typo must not be reported as success.
     store.client(&id).await?;
-    let before = match before {
-        Some(time) => time,
-        None => clock::next_second().await?,
-    };
+    let before = clock::or_next_second(before).await?;
     store.revoke(&NewRevocation::Client { id: id.clone(), before }).await?;
     let time = moment_text::written(before);
     output.show(
@@ -183,10 +181,7 @@ async fn revoke_issuer(
 ) -> anyhow::Result<()> {
     // A mistyped issuer must not be reported as revoked. The tokens of a removed issuer are revoked already.
     store.issuer(&issuer).await?;
-    let before = match before {
-        Some(time) => time,
-        None => clock::next_second().await?,
-    };
+    let before = clock::or_next_second(before).await?;
     store.revoke(&NewRevocation::Issuer { issuer: issuer.clone(), before }).await?;
     let time = moment_text::written(before);
     output.show(

@@ -25,10 +25,7 @@ pub(super) async fn run(
     if let Some(issuer) = &issuer {
         check_issuer(store, own, issuer, &subject).await?;
     }
-    let before = match before {
-        Some(time) => time,
-        None => clock::next_second().await?,
-    };
+    let before = clock::or_next_second(before).await?;
     let reached = reached(store, issuer.as_ref(), &subject).await?;
     for Reached { issuer, subject, .. } in &reached {
         let (issuer, subject) = (issuer.clone(), subject.clone());
@@ -118,11 +115,11 @@ async fn check_issuer(
         return Ok(());
     }
     let issuers = store.issuers().await?;
-    let known = issuers.iter().map(|record| record.trusted.issuer.as_str()).chain(own.map(Issuer::as_str));
+    let known = issuers.iter().map(|record| &record.trusted.issuer).chain(own);
     // Issuers that differ by case or a slash come before those with a similar spelling.
-    let plain = |issuer: &str| issuer.trim_end_matches('/').to_ascii_lowercase();
-    let same = known.clone().find(|known| plain(known) == plain(issuer.as_str())).map(str::to_owned);
-    let meant = same.or_else(|| nearest(issuer.as_str(), known)).map_or_else(String::new, |meant| {
+    let similar = known.clone().find(|known| known.is_similar_to(issuer.as_str())).map(ToString::to_string);
+    let nearest = || nearest(issuer.as_str(), known.map(Issuer::as_str));
+    let meant = similar.or_else(nearest).map_or_else(String::new, |meant| {
         format!(
             "`tokenberg revoke --subject {} --issuer {}`, if {meant} is meant; ",
             quoted(subject.as_str()),

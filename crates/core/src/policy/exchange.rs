@@ -34,7 +34,7 @@ pub(crate) fn grant(
     let delegation = delegation::of(policy, parties)?;
     session::check_unchanged(parties, &delegation, now)?;
     let scope = rights::scope_within(scope, &scope_ceiling(parties), || scope_by_party(parties))?;
-    let ceiling = audience_ceiling(policy, parties, targets);
+    let ceiling = audience_ceiling(policy, parties, targets, delegation.served.is_some());
     let audience = rights::targets_within(targets, &ceiling, || audience_by_party(policy, parties))?;
     let session = session::of(parties, &delegation, &id, now)?;
     let claims = AccessTokenClaims {
@@ -104,14 +104,18 @@ fn scope_ceiling(parties: &Parties<'_>) -> Scope {
 
 /// A token of ours keeps its audience or narrows it. For a foreign subject the rule is that of the client itself: its first audience,
 /// unless it requests other audiences that it may request.
-fn audience_ceiling(policy: &Policy, parties: &Parties<'_>, asked: &[Target]) -> Vec<Box<str>> {
+fn audience_ceiling(
+    policy: &Policy,
+    parties: &Parties<'_>,
+    asked: &[Target],
+    is_served: bool,
+) -> Vec<Box<str>> {
     let client = parties.client.client();
     let actors = parties.actor.and_then(ProvenActor::audience);
     let is_actors = |aud: &str| actors.is_none_or(|audience| audience.iter().any(|own| **own == *aud));
     match parties.subject.own() {
         Some(token) => {
             let mut common = token.claims().audience.clone();
-            let is_served = delegation::served(parties.client, parties.subject).is_some();
             let registered = || rights::audiences_of_tokens(client, &policy.issuer, is_served);
             common.retain(|aud| registered().any(|known| *known == **aud) && is_actors(aud));
             common

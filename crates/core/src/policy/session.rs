@@ -7,8 +7,8 @@ use super::proof::{Authenticated, ProvenToken};
 use super::{Policy, rights};
 use crate::refusal::{NotRenewable, Refusal, SessionLimit, TokenFault};
 use crate::{
-    AccessTokenClaims, GrantType, Lifetime, MOST_ORIGINS, Origin, Provenance, Session, Subject, Timestamp,
-    TokenId,
+    AccessTokenClaims, ClientId, GrantType, Issuer, Lifetime, MOST_ORIGINS, Origin, Provenance, Session,
+    Subject, Timestamp, TokenId,
 };
 
 /// The session of the result: that of the subject, which ends no later than that of the actor.
@@ -202,13 +202,13 @@ fn add_identity(origins: &mut Vec<Origin>, client: &Authenticated, now: Timestam
 }
 
 fn is_same_identity(one: &Origin, other: &Origin) -> bool {
-    let named = |origin: &Origin| match origin {
-        Origin::Identity { issuer, subject, client, .. } => {
-            Some((issuer.clone(), subject.clone(), client.clone()))
+    fn named(origin: &Origin) -> Option<(&Issuer, &Subject, &ClientId)> {
+        match origin {
+            Origin::Identity { issuer, subject, client, .. } => Some((issuer, subject, client)),
+            Origin::Session { .. } | Origin::Foreign { .. } => None,
         }
-        Origin::Session { .. } | Origin::Foreign { .. } => None,
-    };
-    named(one).is_some_and(|one| Some(one) == named(other))
+    }
+    named(one).is_some() && named(one) == named(other)
 }
 
 /// Adds what is not there yet.

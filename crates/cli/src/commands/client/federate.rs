@@ -96,8 +96,8 @@ pub(super) async fn run(location: StoreLocation, asked: Federate, output: Output
 /// Notes what the registration had before and no longer has, and what stays good.
 fn note_changes(before: &Federation, now: &Federation) {
     let lost = [("--audience", &before.audience, &now.audience), ("--uid", &before.uid, &now.uid)];
-    for (option, value, _) in lost.iter().filter(|(_, before, now)| before.is_some() && now.is_none()) {
-        let value = value.as_deref().unwrap_or_default();
+    for (option, before, now) in lost {
+        let (Some(value), None) = (before, now) else { continue };
         note(&format!(
             "{option} was {} before and is not set now; the command replaces what it registered before",
             quoted(value)
