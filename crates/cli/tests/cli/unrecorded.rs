@@ -114,7 +114,8 @@ fn nothing_is_granted_without_a_record(auditing: &Auditing, away: impl FnOnce(),
         granted += u64::from(is_served);
         is_served
     });
-    assert_eq!(auditing.companion("introspect").status, 200);
+    // The first batch to be written may make room for one record only.
+    within_a_second("so is introspection", || auditing.companion("introspect").status == 200);
     within_a_second("all is recorded", || auditing.figure("tokenberg_audit_waiting") == 0);
     assert_eq!(auditing.recorded(), (granted, 0));
     let reasons =
