@@ -175,30 +175,13 @@ fn op_10_se_06_a_server_that_was_killed_leaves_a_whole_audit_and_the_next_goes_o
     assert_eq!(count(&audit(&place), "event", "ended"), 0);
 }
 
-/// Changes the database without the knowledge of any server; `false` if the machine has no SQLite.
-fn sql(place: &Place, statements: &str) -> bool {
-    let done = Command::new("sqlite3").arg(place.path("tokenberg.db")).arg(statements).output();
-    match done {
-        Ok(done) => {
-            assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-            true
-        }
-        Err(error) => {
-            println!("skipped: no sqlite3 here: {error}");
-            false
-        }
-    }
-}
-
 #[test]
 fn se_06_verify_names_what_was_put_back_removed_or_granted_by_sql_and_writes_nothing() {
     let place = Place::new();
     let mut server = place.serve(&[]);
     place.add("etl", &[]);
     place.run(&["client", "disable", "etl"]).done();
-    if !sql(
-        &place,
-        "CREATE TABLE old_heads AS SELECT * FROM audit_heads; CREATE TABLE old_records AS SELECT * FROM audit_records",
+    if !place.sql("CREATE TABLE old_heads AS SELECT * FROM audit_heads; CREATE TABLE old_records AS SELECT * FROM audit_records",
     ) {
         return;
     }
@@ -213,7 +196,7 @@ fn se_06_verify_names_what_was_put_back_removed_or_granted_by_sql_and_writes_not
     assert!(notes.len() >= 2, "{log}");
     place.run(&["audit", "verify", "--noted", notes.last().unwrap()]).done();
 
-    assert!(sql(&place, "PRAGMA wal_checkpoint(TRUNCATE)"));
+    assert!(place.sql("PRAGMA wal_checkpoint(TRUNCATE)"));
     let before = std::fs::read(place.path("tokenberg.db")).unwrap();
     let verified = place.run(&["audit", "verify", "--json"]).done().json();
     assert_eq!((&verified["whole"], &verified["uncompared"]), (&true.into(), &0.into()), "{verified:#}");
@@ -249,7 +232,7 @@ fn se_06_verify_names_what_was_put_back_removed_or_granted_by_sql_and_writes_not
             "the whole chain was removed, ",
         ),
     ] {
-        assert!(sql(&place, &statements));
+        assert!(place.sql(&statements));
         let refused = place.run(&["audit", "verify"]).refused();
         assert!(
             refused.err.contains("tampered") && refused.err.contains(said),
@@ -271,8 +254,7 @@ fn se_06_op_20_a_trigger_that_holds_revisions_hides_nothing_and_is_named() {
     let server = place.serve(&[]);
     let secret = place.add("etl", &[]);
     within_a_second("the client is there", || server.ask("etl", &secret).status == 200);
-    if !sql(
-        &place,
+    if !place.sql(
         "CREATE TRIGGER hold AFTER UPDATE ON revisions BEGIN \
          UPDATE revisions SET number = OLD.number WHERE part = OLD.part; END; CREATE TABLE notes (text TEXT)",
     ) {
@@ -299,7 +281,7 @@ fn se_06_op_20_a_trigger_that_holds_revisions_hides_nothing_and_is_named() {
         "{}",
         checked.out
     );
-    assert!(sql(&place, "DROP TRIGGER hold"));
+    assert!(place.sql("DROP TRIGGER hold"));
     place.run(&["audit", "verify"]).done();
     assert!(
         place

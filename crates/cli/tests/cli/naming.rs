@@ -50,13 +50,7 @@ pub fn rewrite(place: &Place, issuer: &str, trust: &str) -> bool {
         "UPDATE issuers SET trust = {trust} WHERE issuer = '{issuer}'; \
          UPDATE revisions SET number = number + 1 WHERE part = 'issuers'"
     );
-    let database = place.path("tokenberg.db");
-    let done = Command::new("sqlite3").args(["-cmd", ".timeout 10000"]).arg(database).arg(statement).status();
-    let is_done = done.is_ok_and(|status| status.success());
-    if !is_done {
-        println!("skipped: there is no sqlite3 to write as another version does");
-    }
-    is_done
+    place.sql(&statement)
 }
 
 /// The notes of `check` about names.

@@ -5,7 +5,6 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
-use std::process::Command;
 use std::time::Duration;
 
 pub fn operations(server: &crate::support::Server) -> String {
@@ -21,16 +20,7 @@ fn cc_15_what_needs_no_store_goes_on_when_the_store_is_gone() {
         (get(&format!("{operations}/healthz")).status, get(&format!("{operations}/readyz")).status),
         (200, 200)
     );
-    let sql = |statement: &str| {
-        let done = Command::new("sqlite3")
-            .args(["-cmd", ".timeout 10000"])
-            .arg(place.path("tokenberg.db"))
-            .arg(statement)
-            .status();
-        done.is_ok_and(|status| status.success())
-    };
-    if !sql("ALTER TABLE revisions RENAME TO lost") {
-        println!("SKIPPED: there is no sqlite3 here to break the store with");
+    if !place.sql("ALTER TABLE revisions RENAME TO lost") {
         return;
     }
     within_a_second("it is noticed", || get(&format!("{operations}/readyz")).status == 503);
@@ -43,7 +33,7 @@ fn cc_15_what_needs_no_store_goes_on_when_the_store_is_gone() {
     assert!(!reason.to_lowercase().contains("select"), "no SQL: {reason}");
     // Administration commands report the failure instead of acknowledging.
     place.run(&["client", "disable", "root"]).refused();
-    assert!(sql("ALTER TABLE lost RENAME TO revisions"));
+    assert!(place.sql("ALTER TABLE lost RENAME TO revisions"));
     within_a_second("it is ready again", || get(&format!("{operations}/readyz")).status == 200);
 }
 

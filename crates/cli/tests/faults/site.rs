@@ -122,7 +122,7 @@ impl Site {
         self.run(&["audit", "verify"]).done();
         if let Some(path) = self.store.strip_prefix("sqlite:") {
             match Command::new("sqlite3")
-                .args(["-cmd", ".timeout 10000", path, "PRAGMA integrity_check"])
+                .args(["-cmd", ".timeout 60000", path, "PRAGMA integrity_check"])
                 .output()
             {
                 Ok(said) => assert_eq!(String::from_utf8_lossy(&said.stdout).trim(), "ok"),
