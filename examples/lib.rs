@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 use tokenberg_core::{
     AccessTokenClaims, Algorithm, AllowedScope, Answers, Client, ClientId, Entropy, Issuer, Keys, Revocation,
-    Rights, Scope, Secret, SecretDigest, StoredSecret, SubjectStanding, Timestamp, TrustedIssuer,
+    Rights, Scope, Secret, SecretDigest, StoredSecret, SubjectStatus, Timestamp, TrustedIssuer,
 };
 use tokenberg_jose::{Keyring, generate};
 
@@ -98,8 +98,8 @@ impl Answers for OneClient {
         None
     }
 
-    fn subject(&self, _: Option<&Issuer>, _: &str, _: &str) -> SubjectStanding {
-        SubjectStanding::default()
+    fn subject(&self, _: Option<&Issuer>, _: &str, _: &str) -> SubjectStatus {
+        SubjectStatus::default()
     }
 
     fn nonce(&self, _: Timestamp) -> Option<Box<str>> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokenberg_core::{
     AccessTokenClaims, Algorithm, Algorithms, AllowedScope, Answers, Client, ClientId, CompactJws, DpopProof,
     Issuer, KeyId, Keys, Lifetime, Revocation, Rights, Secret, SecretDigest, SignatureFault, SigningFault,
-    StoredSecret, SubjectPattern, SubjectStanding, Timestamp, TrustedIssuer, Verified,
+    StoredSecret, SubjectPattern, SubjectStatus, Timestamp, TrustedIssuer, Verified,
 };
 use tokenberg_jose::Keyring;
 
@@ -85,8 +85,8 @@ impl Answers for FixedAnswers {
         None
     }
 
-    fn subject(&self, _: Option<&Issuer>, _: &str, _: &str) -> SubjectStanding {
-        SubjectStanding::default()
+    fn subject(&self, _: Option<&Issuer>, _: &str, _: &str) -> SubjectStatus {
+        SubjectStatus::default()
     }
 
     fn nonce(&self, _: Timestamp) -> Option<Box<str>> {

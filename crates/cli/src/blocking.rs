@@ -1,19 +1,19 @@
 //! Waits on the calling thread for what is not in memory: for commands that answer one request.
 
 use tokenberg_core::{
-    Blocking, CompactJws, IssuerKeys, KeysUnavailable, NotWritten, Once, SignatureFault, SingleUse,
+    Blocking, CompactJws, IssuerKeys, KeysUnavailable, NotWritten, SignatureFault, SingleUse, SingleUseId,
     Timestamp, TrustedIssuer, Verified,
 };
 use tokio::runtime::Runtime;
 
 /// Waits on a runtime. Must not be used from within that runtime.
-pub(crate) struct Waiting<'a> {
+pub(crate) struct BoxFuture<'a> {
     runtime: &'a Runtime,
     single_use: &'a dyn SingleUse,
     issuer_keys: &'a dyn IssuerKeys,
 }
 
-impl<'a> Waiting<'a> {
+impl<'a> BoxFuture<'a> {
     /// Records single use with `single_use`, and fetches with `issuer_keys`.
     pub(crate) fn new(
         runtime: &'a Runtime,
@@ -24,8 +24,8 @@ impl<'a> Waiting<'a> {
     }
 }
 
-impl Blocking for Waiting<'_> {
-    fn use_once(&self, once: &Once) -> Result<bool, NotWritten> {
+impl Blocking for BoxFuture<'_> {
+    fn use_once(&self, once: &SingleUseId) -> Result<bool, NotWritten> {
         self.runtime.block_on(self.single_use.use_once(once))
     }
 
@@ -60,8 +60,8 @@ mod tests {
             })
             .unwrap_or_else(|e| panic!("{e}"));
         let keys = held(&IssuerAccess::default(), FetchLimits::default(), Arc::default()).unwrap();
-        let waiting = Waiting::new(&runtime, &watched, &keys);
-        let once = Once { namespace: "n".into(), id: "j".into(), until: now };
+        let waiting = BoxFuture::new(&runtime, &watched, &keys);
+        let once = SingleUseId { namespace: "n".into(), id: "j".into(), until: now };
         assert_eq!((waiting.use_once(&once), waiting.use_once(&once)), (Ok(true), Ok(false)));
     }
 }

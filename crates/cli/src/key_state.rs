@@ -9,7 +9,7 @@ pub(crate) fn state(key: &KeyMaterial, keys: &[KeyMaterial], now: Timestamp) -> 
 
 /// The key that signs now.
 pub(crate) fn signing(keys: &[KeyMaterial], now: Timestamp) -> Option<&KeyMaterial> {
-    let signer = tokenberg_core::signing(keys.iter().map(KeyMaterial::times), now)?;
+    let signer = tokenberg_core::signer(keys.iter().map(KeyMaterial::times), now)?;
     keys.iter().find(|key| key.id == *signer.id)
 }
 

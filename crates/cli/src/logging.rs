@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::fmt::{Debug, Write};
 use std::io::{self, IsTerminal};
 use std::time::{SystemTime, UNIX_EPOCH};
-use tokenberg_core::deceives;
+use tokenberg_core::is_unsafe_to_display;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::field::RecordFields;
 #[cfg(feature = "otlp")]
@@ -247,7 +247,7 @@ impl Write for OneLine<'_, '_> {
     }
 
     fn write_char(&mut self, c: char) -> std::fmt::Result {
-        if deceives(c) { write!(self.0, "{}", c.escape_default()) } else { self.0.write_char(c) }
+        if is_unsafe_to_display(c) { write!(self.0, "{}", c.escape_default()) } else { self.0.write_char(c) }
     }
 }
 

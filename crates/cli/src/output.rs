@@ -3,7 +3,7 @@
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use tokenberg_core::deceives;
+use tokenberg_core::is_unsafe_to_display;
 
 /// The format of results.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +48,7 @@ pub(crate) fn escaped(value: &Value) -> String {
 pub(crate) fn in_sight(json: &str) -> String {
     let mut text = String::with_capacity(json.len() + 1);
     for c in json.chars() {
-        if c != '\n' && deceives(c) {
+        if c != '\n' && is_unsafe_to_display(c) {
             let mut units = [0; 2];
             for unit in c.encode_utf16(&mut units) {
                 // Writing to a string does not fail.
@@ -65,7 +65,7 @@ pub(crate) fn in_sight(json: &str) -> String {
 pub(crate) fn without_controls(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for c in text.chars() {
-        if deceives(c) && c != '\n' {
+        if is_unsafe_to_display(c) && c != '\n' {
             clean.extend(c.escape_unicode());
         } else {
             clean.push(c);
@@ -110,7 +110,7 @@ mod tests {
     fn se_05_json_for_people_holds_no_character_that_steers_a_terminal() {
         let value = json!({"sub": "a\u{1b}[2J\u{9b}\u{202e}\u{61c}\u{ad}\u{2800}\u{e0041}é"});
         let text = escaped(&value);
-        assert!(!text.chars().any(|c| c != '\n' && deceives(c)), "{text}");
+        assert!(!text.chars().any(|c| c != '\n' && is_unsafe_to_display(c)), "{text}");
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
     }
 

@@ -5,7 +5,7 @@
 use crate::{
     AccessTokenClaims, Algorithm, Algorithms, AuthMethod, Client, ClientId, CompactJws, DpopProof, Issuer,
     KeyId, Origin, Participant, Principal, Revocation, Secret, SecretDigest, SignatureFault, Subject,
-    SubjectStanding, Timestamp, TokenReading, TrustedIssuer,
+    SubjectStatus, Timestamp, TokenReading, TrustedIssuer,
 };
 use std::sync::Arc;
 
@@ -100,7 +100,7 @@ pub trait Answers: Send + Sync {
     ///
     /// `sub` is what `sub` of our tokens says: the subject, after the issuer's prefix. [`Namesake::find`](crate::Namesake::find)
     /// computes who else has that name.
-    fn subject(&self, issuer: Option<&Issuer>, subject: &str, sub: &str) -> SubjectStanding;
+    fn subject(&self, issuer: Option<&Issuer>, subject: &str, sub: &str) -> SubjectStatus;
 
     /// The nonce that DPoP proofs should have from now on, if there are nonces (RFC 9449 §8).
     fn nonce(&self, now: Timestamp) -> Option<Box<str>>;
@@ -125,7 +125,7 @@ pub trait World: Send + Sync + 'static {
 
 /// What is known now about a token that was issued earlier.
 #[derive(Clone)]
-pub struct Recollection {
+pub struct TokenStatus {
     /// Whether the token was revoked.
     pub revocation: Option<Revocation>,
     /// The registration of the client that it names, disabled or not.
@@ -133,19 +133,19 @@ pub struct Recollection {
     /// The registration of its subject, disabled or not, where the subject is one of ours.
     pub principal: Option<Arc<Client>>,
     /// The operator's decision about its subject, where that is a subject of another issuer.
-    pub subject: SubjectStanding,
+    pub subject: SubjectStatus,
     /// The issuer of its subject, where that is another one and still on the list.
     pub issuer: Option<Arc<TrustedIssuer>>,
     /// Whether the client can still authenticate, or its session names the identity by which it did: then that identity decides, which
     /// is one of the participants.
     pub is_vouched_for: bool,
     /// The operator's decisions about the parties whose tokens it was obtained with, and about present and prior actors.
-    pub participants: ParticipantsStanding,
+    pub participants: ParticipantsStatus,
 }
 
 /// The present status of all parties whose tokens a token was obtained with: it ends with each of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ParticipantsStanding {
+pub enum ParticipantsStatus {
     /// All of them, if there are any, are in good standing.
     Good,
     /// A client or an issuer is no longer registered.
@@ -158,7 +158,7 @@ pub enum ParticipantsStanding {
     NotFederated(ClientId, Issuer, Subject),
 }
 
-impl Recollection {
+impl TokenStatus {
     /// Collects everything that has to be recalled about the token.
     #[must_use]
     pub fn of(answers: &(impl Answers + ?Sized), token: &AccessTokenClaims) -> Self {
@@ -173,13 +173,13 @@ impl Recollection {
             token.subject.as_str().parse().ok().and_then(|id| answers.client(&id))
         };
         let subject = if is_ours {
-            SubjectStanding::default()
+            SubjectStatus::default()
         } else {
             answers.subject(foreign, token.issuer_subject().as_str(), token.subject.as_str())
         };
         let issuer = foreign.and_then(|issuer| answers.issuer(issuer.as_str()));
         let is_vouched_for = client.as_ref().is_none_or(|client| is_vouched_for(answers, token, client));
-        let participants = participants_standing(answers, token);
+        let participants = participants_status(answers, token);
         Self {
             revocation: answers.revoked(token),
             client,
@@ -192,11 +192,8 @@ impl Recollection {
     }
 }
 
-fn participants_standing(
-    answers: &(impl Answers + ?Sized),
-    token: &AccessTokenClaims,
-) -> ParticipantsStanding {
-    use ParticipantsStanding::{Disabled, Gone, NotVouchedFor};
+fn participants_status(answers: &(impl Answers + ?Sized), token: &AccessTokenClaims) -> ParticipantsStatus {
+    use ParticipantsStatus::{Disabled, Gone, NotVouchedFor};
     for Participant { issuer, subject, .. } in token.participants() {
         match issuer {
             // The client of the token itself is recalled anyway.
@@ -220,12 +217,12 @@ fn participants_standing(
             },
         }
     }
-    identities_standing(answers, token)
+    identities_status(answers, token)
 }
 
 /// Whether the identities by which clients authenticated are still registered for them. Their issuers and subjects are participants.
-fn identities_standing(answers: &(impl Answers + ?Sized), token: &AccessTokenClaims) -> ParticipantsStanding {
-    use ParticipantsStanding::{Disabled, Gone, NotFederated};
+fn identities_status(answers: &(impl Answers + ?Sized), token: &AccessTokenClaims) -> ParticipantsStatus {
+    use ParticipantsStatus::{Disabled, Gone, NotFederated};
     for origin in token.origins() {
         let Origin::Identity { issuer, subject, client: id, .. } = origin else { continue };
         let Some(client) = answers.client(id) else { return Gone(Principal::Client(id.as_str().into())) };
@@ -236,7 +233,7 @@ fn identities_standing(answers: &(impl Answers + ?Sized), token: &AccessTokenCla
             return NotFederated(id.clone(), issuer.clone(), subject.clone());
         }
     }
-    ParticipantsStanding::Good
+    ParticipantsStatus::Good
 }
 
 /// Whether the token names the identity by which the client authenticated, the client has its own credential, or an issuer that vouches

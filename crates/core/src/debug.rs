@@ -14,8 +14,8 @@ impl<S> Debug for Question<S> {
             Self::ReadToken(_) => "ReadToken",
             Self::VerifyToken(_) => "VerifyToken",
             Self::VerifyProof(_) => "VerifyProof",
-            Self::Recall(_) => "Recall",
-            Self::RecallSubject(_) => "RecallSubject",
+            Self::CheckStatus(_) => "CheckStatus",
+            Self::CheckSubjectStatus(_) => "CheckSubjectStatus",
             Self::UseOnce(_) => "UseOnce",
         })
     }

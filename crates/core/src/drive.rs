@@ -1,6 +1,6 @@
 //! Answers the questions of a request, from memory and on a thread that may block.
 
-use crate::answers::{Answers, Recollection, SigningFault};
+use crate::answers::{Answers, SigningFault, TokenStatus};
 use crate::flow::{Answered, Asks, Decision, Inquiry, Listener, Pending, Question, Step, Who};
 use crate::{AccessTokenClaims, Blocking, KeysUnavailable, NotWritten, Refusal, TokenResponse};
 
@@ -143,12 +143,12 @@ impl<S: Asks> Question<S> {
                 listener.proof_checked(question.proof(), &answer, nonce_is_ours);
                 question.verified(answer, nonce_is_ours == Some(true))?
             }
-            Question::Recall(question) => {
-                let known = Recollection::of(answers, question.claims());
+            Question::CheckStatus(question) => {
+                let known = TokenStatus::of(answers, question.claims());
                 listener.token_recalled(question.claims(), &known);
                 question.recalled(known)?
             }
-            Question::RecallSubject(question) => {
+            Question::CheckSubjectStatus(question) => {
                 let standing = question.standing(answers);
                 listener.subject_recalled(question.issuer(), question.subject(), &standing);
                 question.recalled(standing)?

@@ -42,6 +42,7 @@
 #![forbid(unsafe_code)]
 
 mod answers;
+mod backends;
 mod client;
 mod debug;
 mod drive;
@@ -57,46 +58,49 @@ mod request;
 mod response;
 mod revocation;
 mod types;
-mod waits;
 
-pub use answers::{Answers, Keys, ParticipantsStanding, Recollection, SigningFault, Verified, World};
+pub use answers::{Answers, Keys, ParticipantsStatus, SigningFault, TokenStatus, Verified, World};
+pub use backends::{
+    Blocking, BoxFuture, IssuerKeys, KeysUnavailable, NotWritten, Revocations, SingleUse, SingleUseId,
+    Writing,
+};
 pub use client::{
     AnswerFault, ClientAuthentication, Held, NextRequest, Outgoing, ReceivedError, Renewal, read_answer,
 };
 pub use drive::{Granted, NotGranted, drive, inquire};
 pub use error::{Challenge, ErrorCode, OAuthError};
 pub use explanation::{
-    Explanation, Granting, KeysTold, Named, Refusing, Registration, Rule, SecretFound, Verdict, explain,
+    Explanation, Granting, KeysFound, Named, Refusing, Registration, Rule, SecretFound, Verdict, explain,
     quoted,
 };
 pub use flow::{
-    Answered, Asks, Decision, DigestSecret, FetchKeys, FindClient, FindIssuer, Inquiry, KeysOf, Listener,
-    NOBODYS_KEYS, Pending, Question, ReadToken, Recall, RecallSubject, Sign, Step, SubjectProof,
-    TokenEndpoint, UseOnce, VerifyProof, VerifyToken, Who,
+    Answered, Asks, CheckStatus, CheckSubjectStatus, DECOY_JWKS, Decision, DigestSecret, FetchKeys,
+    FindClient, FindIssuer, Inquiry, KeysOf, Listener, Pending, Question, ReadToken, Sign, Step,
+    SubjectProof, TokenEndpoint, UseOnce, VerifyProof, VerifyToken, Who,
 };
 pub use introspection::{Inactivity, Introspection, IntrospectionEndpoint};
 pub use outcome::Outcome;
 pub use policy::Policy;
 pub use policy::access_token::TokenVerification;
 pub use policy::address::TOKEN_ENDPOINT_PATHS;
+pub use policy::key_schedule::{
+    AnotherWaits, KeyState, KeyTimes, PUBLICATION_DELAY, Succession, Successor, introduce, is_rotation_due,
+    revoke, signer,
+};
 pub use policy::limits::{AudienceCeilings, Ceiling, Limits, Party, ScopeCeiling, ScopeCeilings};
 pub use policy::rights::{LONGEST_SESSION_LIFETIME, LONGEST_TOKEN_LIFETIME};
 pub use policy::signed_token::{SignedToken, TokenReading};
-pub use policy::signing_keys::{
-    AnotherWaits, KeyState, KeyTimes, PUBLICATION_DELAY, Succession, Successor, introduced, is_rotation_due,
-    signing, taken_away,
-};
 pub use record::{AuditRecord, Recorder};
 pub use refusal::{
     AgeLimit, AudienceFault, AudienceRule, AuthorizedParty, CertificateFault, CertificateRule,
-    ClientIdsDiffer, CopyFault, Cue, DelegatedActor, ExpiredSecret, Hint, Involved, Involvement, IssuerRule,
+    ClientIdsDiffer, CopyFault, Cue, DelegatedActor, ExpiredSecret, Involved, Involvement, IssuerRule,
     MayNotAct, NonceFault, NotAccepted, NotFederated, NotPossessed, NotRenewable, OfAnotherKind, Principal,
-    ProofFault, Refusal, SessionLimit, TokenFault, WithoutRight,
+    ProofFault, Redacted, Refusal, SessionLimit, TokenFault, WithoutRight,
 };
 pub use request::claimed::ClaimedToken;
 pub use request::client_authentication::{
     AssertionAuthentication, AssertionKind, Authentication, BasicFault, BearerAuthentication,
-    CertificateAuthentication, Credential, Reading, Role, SecretAuthentication, SecretPlace,
+    CertificateAuthentication, Credential, CredentialReading, Role, SecretAuthentication, SecretPlace,
 };
 pub use request::form::{Form, FormFault, LARGEST_BODY, LARGEST_PRESENTATION, Parameter};
 pub use request::presented_token::PresentedToken;
@@ -104,7 +108,7 @@ pub use request::token_request::{
     ClientCredentialsRequest, JwtBearerRequest, TokenExchangeRequest, TokenRequest,
 };
 pub use request::{Presented, Request};
-pub use response::{PresentedAs, TokenResponse, TokenResponseFault};
+pub use response::{AccessTokenType, TokenResponse, TokenResponseFault};
 pub use revocation::{RevocationEndpoint, Revoke, Revoked, Revoking};
 pub use types::actor::Actor;
 pub use types::algorithm::{Algorithm, Algorithms, KeyId, NotForSigning, UnknownAlgorithm};
@@ -136,17 +140,14 @@ pub use types::short_text::ShortText;
 pub use types::signature_fault::{NoKey, OtherAlgorithm, SignatureFault, Sought};
 pub use types::spiffe_id::{SpiffeId, SpiffeIdError};
 pub use types::stored_secret::{StoredSecret, StoredSecrets};
-pub use types::subject::{Subject, SubjectError, deceives};
+pub use types::subject::{Subject, SubjectError, is_unsafe_to_display};
 pub use types::subject_names::{
     LONGEST_SUBJECT_PREFIX, Namesake, SubjectNames, prefixes_overlap, suggested_prefix,
 };
 pub use types::subject_pattern::{SubjectPattern, SubjectPatternError};
-pub use types::subject_standing::SubjectStanding;
+pub use types::subject_status::SubjectStatus;
 pub use types::target::{Target, TargetError};
 pub use types::time::{Lifetime, Timestamp, TimestampOutOfRange, UNITS_OF_TIME};
 pub use types::token_type::{TokenType, TypedToken};
 pub use types::trusted_issuer::{AcceptedAs, KeySource, LONGEST_MAX_AGE, Trust, TrustedIssuer};
 pub use types::user_pattern::{UserPattern, UserPatternError};
-pub use waits::{
-    Blocking, IssuerKeys, KeysUnavailable, NotWritten, Once, Revocations, SingleUse, Waiting, Writing,
-};

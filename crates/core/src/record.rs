@@ -1,6 +1,6 @@
 //! The audit record of a decision, which never contains a token or a secret; conformance SE-01, SE-05 and SE-06.
 
-use crate::{ClaimedToken, Outcome, deceives};
+use crate::{ClaimedToken, Outcome, is_unsafe_to_display};
 use serde::Serialize;
 use std::borrow::Cow;
 
@@ -224,11 +224,12 @@ fn cut(text: &mut Option<Cow<'_, str>>, longest: usize) {
 }
 
 fn cut_text(text: &mut Cow<'_, str>, longest: usize) {
-    if text.len() <= longest && !text.chars().any(deceives) {
+    if text.len() <= longest && !text.chars().any(is_unsafe_to_display) {
         return;
     }
     let end = text.floor_char_boundary(longest);
-    let mut kept: String = text[..end].chars().map(|c| if deceives(c) { '\u{fffd}' } else { c }).collect();
+    let mut kept: String =
+        text[..end].chars().map(|c| if is_unsafe_to_display(c) { '\u{fffd}' } else { c }).collect();
     // A replaced character may be longer than the one that it stands for.
     kept.truncate(kept.floor_char_boundary(longest));
     if end < text.len() {
@@ -292,7 +293,9 @@ mod tests {
             assert!(written.contains("\"unverified\":true") && written.contains("(296 more)"), "{written}");
             let reason = record.reason.unwrap();
             assert!(reason.ends_with(&format!("… (cut, {} bytes)", long.len())), "{reason}");
-            assert!(reason.len() <= LONGEST_UNVERIFIED_REASON + 30 && !reason.chars().any(deceives));
+            assert!(
+                reason.len() <= LONGEST_UNVERIFIED_REASON + 30 && !reason.chars().any(is_unsafe_to_display)
+            );
         }
         let mut short = hostile("spark");
         short.cut_as_unverified();

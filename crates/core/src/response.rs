@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// How the token is to be used (RFC 6749 §7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PresentedAs {
+pub enum AccessTokenType {
     /// `bearer`, in lower case, as the Iceberg specification has it and its generated clients insist.
     Bearer,
     /// `DPoP`: with a proof each time (RFC 9449 §5).
@@ -16,7 +16,7 @@ pub enum PresentedAs {
     NotApplicable,
 }
 
-impl PresentedAs {
+impl AccessTokenType {
     /// How a token with these claims is presented: one that is bound to the key of DPoP proofs, with such a proof.
     #[must_use]
     pub(crate) fn of(claims: &AccessTokenClaims) -> Self {
@@ -41,7 +41,7 @@ pub struct TokenResponse {
     /// `access_token`.
     pub access_token: Secret,
     /// `token_type`.
-    pub token_type: PresentedAs,
+    pub token_type: AccessTokenType,
     /// `expires_in`: how long it lives from now on.
     pub expires_in: Option<Lifetime>,
     /// `issued_token_type`.
@@ -121,9 +121,9 @@ impl TokenResponse {
         // access-token = 1*VSCHAR (RFC 6749 appendix A.12); it will stand in a header, so no space either.
         let token = text("access_token").filter(|t| !t.is_empty() && t.bytes().all(|b| b.is_ascii_graphic()));
         let token_type = match text("token_type") {
-            Some(t) if t.eq_ignore_ascii_case("bearer") => PresentedAs::Bearer,
-            Some(t) if t.eq_ignore_ascii_case("dpop") => PresentedAs::Dpop,
-            Some(t) if t.eq_ignore_ascii_case("n_a") => PresentedAs::NotApplicable,
+            Some(t) if t.eq_ignore_ascii_case("bearer") => AccessTokenType::Bearer,
+            Some(t) if t.eq_ignore_ascii_case("dpop") => AccessTokenType::Dpop,
+            Some(t) if t.eq_ignore_ascii_case("n_a") => AccessTokenType::NotApplicable,
             Some(_) | None => return Err(TokenResponseFault::Member("token_type")),
         };
         let expires_in = match body.get("expires_in") {
@@ -154,7 +154,7 @@ mod tests {
     fn cc_01_a_response_that_was_written_reads_the_same() {
         let response = TokenResponse {
             access_token: Secret::new("t".to_owned()),
-            token_type: PresentedAs::Bearer,
+            token_type: AccessTokenType::Bearer,
             expires_in: Some(Lifetime::from_hours(1)),
             issued_token_type: Some(TokenType::AccessToken),
             scope: "catalog ns:read".parse().ok(),
@@ -174,7 +174,7 @@ mod tests {
         for token in ["eyJ.e30.c2ln", "a\"b", "a\\", "\u{1}", "é", "\","] {
             let response = TokenResponse {
                 access_token: Secret::new(token.to_owned()),
-                token_type: PresentedAs::Dpop,
+                token_type: AccessTokenType::Dpop,
                 expires_in: None,
                 issued_token_type: None,
                 scope: None,

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::{Value, json};
-use tokenberg_core::{AcceptedAs, GrantType, Lifetime, SubjectStanding};
+use tokenberg_core::{AcceptedAs, GrantType, Lifetime, SubjectStatus};
 use tokenberg_testkit::{Ask, ForeignKey, ISSUER, NOW, World, at1, chain, changed, trusted, vectors};
 
 const NO: &str = "400 invalid_grant";
@@ -101,7 +101,7 @@ fn gb_02_gb_04_gb_05_cve_2026_1609_cve_2026_79652_whatever_is_wrong_is_an_invali
     }
     let good = key.sign(&claims(&json!({})));
     assert_eq!(world.check(ask(&good)).code(), "200");
-    let disabled = SubjectStanding { disabled: true, ..SubjectStanding::default() };
+    let disabled = SubjectStatus { disabled: true, ..SubjectStatus::default() };
     world.subjects = vec![(IDP.parse().ok(), "alice".to_owned(), disabled)];
     assert_eq!(world.check(ask(&good)).code(), NO, "disabled");
     world.subjects.clear();

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 use tokenberg_core::{
-    Answers, Confirmation, Introspection, LONGEST_TOKEN_LIFETIME, Lifetime, Recollection, Refusal, Revoke,
-    Thumbprint, TokenVerification,
+    Answers, Confirmation, Introspection, LONGEST_TOKEN_LIFETIME, Lifetime, Refusal, Revoke, Thumbprint,
+    TokenStatus, TokenVerification,
 };
 use tokenberg_testkit::{Ask, ISSUER, NOW, World, client};
 
@@ -177,7 +177,7 @@ fn verdicts(world: &mut World, token: &str) -> [bool; 3] {
             world.now,
             &Default::default(),
         )?;
-        let recollection = Recollection::of(&*world, &claims);
+        let recollection = TokenStatus::of(&*world, &claims);
         verification.recalled(claims, recollection)
     });
     let exchanged = world.check(Ask::exchange(token).bearer(token)).code() == "200";

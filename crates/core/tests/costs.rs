@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokenberg_core::{
     AccessTokenClaims, Algorithms, Answers, Blocking, Client, ClientId, CompactJws, DpopProof, Entropy,
     IntrospectionEndpoint, Issuer, Keys, Presented, PresentedToken, Request, Revocation, Secret,
-    SecretDigest, SignatureFault, SigningFault, SubjectStanding, Timestamp, TokenType, TrustedIssuer,
-    Verified, drive, inquire,
+    SecretDigest, SignatureFault, SigningFault, SubjectStatus, Timestamp, TokenType, TrustedIssuer, Verified,
+    drive, inquire,
 };
 use tokenberg_testkit::{ForeignKey, NOW, World, alice, at1, trusted};
 
@@ -91,7 +91,7 @@ impl Answers for Counting<'_> {
     fn federated(&self, issuer: &Issuer, subject: &str) -> Option<Arc<Client>> {
         self.world.federated(issuer, subject)
     }
-    fn subject(&self, issuer: Option<&Issuer>, subject: &str, sub: &str) -> SubjectStanding {
+    fn subject(&self, issuer: Option<&Issuer>, subject: &str, sub: &str) -> SubjectStatus {
         self.world.subject(issuer, subject, sub)
     }
     fn may_be_guessed(&self, secret: &Secret) -> bool {
@@ -106,7 +106,7 @@ impl Answers for Counting<'_> {
 }
 
 impl Blocking for Counting<'_> {
-    fn use_once(&self, once: &tokenberg_core::Once) -> Result<bool, tokenberg_core::NotWritten> {
+    fn use_once(&self, once: &tokenberg_core::SingleUseId) -> Result<bool, tokenberg_core::NotWritten> {
         self.world.use_once(once)
     }
     fn verify(

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use tokenberg_core::{
-    Introspection, Lifetime, Origin, Refusal, Revocation, SubjectStanding, TokenFault, TokenType,
+    Introspection, Lifetime, Origin, Refusal, Revocation, SubjectStatus, TokenFault, TokenType,
 };
 use tokenberg_testkit::{
     Answer, Ask, ForeignKey, ISSUER, NOW, World, alice, by_c1, by_c2, certificate, chain, client, trusted,
@@ -227,7 +227,7 @@ fn revoke(world: &mut World, token: &str, by: fn(Ask) -> Ask) {
 }
 
 fn shut_out(world: &mut World, issuer: &str, subject: &str) {
-    let disabled = SubjectStanding { disabled: true, ..SubjectStanding::default() };
+    let disabled = SubjectStatus { disabled: true, ..SubjectStatus::default() };
     world.subjects.push((issuer.parse().ok(), subject.to_owned(), disabled));
 }
 

@@ -4,7 +4,7 @@
 use serde_json::json;
 use tokenberg_core::{
     AccessTokenClaims, AuthMethod, CompactJws, Federation, Introspection, Issuer, Origin, Refusal,
-    Revocation, SubjectStanding, TokenFault, TokenType,
+    Revocation, SubjectStatus, TokenFault, TokenType,
 };
 use tokenberg_testkit::{Answer, Ask, ForeignKey, ISSUER, NOW, World, alice, by_c1, client, trusted};
 
@@ -78,7 +78,7 @@ impl Setting {
     }
 
     fn disable(&mut self, issuer: &str, subject: &str) {
-        let disabled = SubjectStanding { disabled: true, ..SubjectStanding::default() };
+        let disabled = SubjectStatus { disabled: true, ..SubjectStatus::default() };
         self.world.subjects.push((issuer.parse().ok(), subject.to_owned(), disabled));
     }
 

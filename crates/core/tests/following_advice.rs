@@ -87,7 +87,7 @@ fn se_06_advice_about_a_subject_names_its_fault_and_not_the_length_of_a_prefix()
 fn a_disabled_unsecured_user_is_named_without_a_second_comma() {
     let (mut world, _) = world();
     world.change("c1", |c1| c1.rights_mut().may_assert_users = vec!["*".parse().unwrap()]);
-    let disabled = tokenberg_core::SubjectStanding { disabled: true, ..Default::default() };
+    let disabled = tokenberg_core::SubjectStatus { disabled: true, ..Default::default() };
     world.subjects.push((None, "alice".to_owned(), disabled));
     let actor = at1(&mut world);
     let ask = by_c1(Ask::exchange_of(&unsecured("alice"), TokenType::Jwt).actor(&actor));

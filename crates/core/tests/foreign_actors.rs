@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::json;
-use tokenberg_core::{Introspection, Issuer, SubjectStanding, TokenType, TrustedIssuer};
+use tokenberg_core::{Introspection, Issuer, SubjectStatus, TokenType, TrustedIssuer};
 use tokenberg_testkit::{Ask, ForeignKey, World, alice, by_c1, trusted};
 
 const BAD: &str = "400 invalid_request";
@@ -40,7 +40,7 @@ fn tx_37_what_was_got_with_an_actor_of_an_issuer_ends_with_him_and_with_his_issu
     assert_eq!(state(&mut world), bad(), "his issuer was taken off the list");
     world.issuers.push(TrustedIssuer { enabled: true, ..services });
     assert_eq!(state(&mut world), good());
-    let disabled = SubjectStanding { disabled: true, ..SubjectStanding::default() };
+    let disabled = SubjectStatus { disabled: true, ..SubjectStatus::default() };
     for (issuer, name, expected) in
         [(SERVICES, "robot", bad()), (SERVICES, "alice", good()), (IDP, "robot", good())]
     {

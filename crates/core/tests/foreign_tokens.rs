@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use tokenberg_core::{
-    AcceptedAs, Algorithm, KeySource, Lifetime, Refusal, Revocation, SubjectStanding, TokenFault, TokenType,
+    AcceptedAs, Algorithm, KeySource, Lifetime, Refusal, Revocation, SubjectStatus, TokenFault, TokenType,
 };
 use tokenberg_testkit::{Ask, ForeignKey, ISSUER, NOW, RevokedTimes, World, alice, by_c1, by_c2, trusted};
 
@@ -244,7 +244,7 @@ fn tx_37_cc_19_cve_2026_16103_who_was_disabled_or_taken_off_the_list_stops_at_on
     world.issuers = issuers;
     world.issuers[0].enabled = true;
     assert_eq!(renew(&mut world), "200");
-    let disabled = SubjectStanding { disabled: true, ..SubjectStanding::default() };
+    let disabled = SubjectStatus { disabled: true, ..SubjectStatus::default() };
     world.subjects = vec![(IDP.parse().ok(), "alice".to_owned(), disabled.clone())];
     gone(&mut world, "subject disabled");
     world.subjects = vec![(None, "alice".to_owned(), disabled)];
@@ -265,7 +265,7 @@ fn tx_38_cve_2026_8922_what_was_revoked_before_a_time_counts_by_when_it_was_made
         (NOW - 100, NOW - 100, true),
     ] {
         let revoked_before = tokenberg_core::Timestamp::from_seconds(before).ok();
-        let standing = SubjectStanding { revoked_before, ..SubjectStanding::default() };
+        let standing = SubjectStatus { revoked_before, ..SubjectStatus::default() };
         world.subjects = vec![(IDP.parse().ok(), "alice".to_owned(), standing)];
         let token = key.sign(&alice(&json!({"iat": iat})));
         assert_eq!(world.check(by_c1(id_token(&token))).code() == "200", good, "{before} {iat}");
@@ -282,7 +282,7 @@ fn tx_38_cve_2026_8922_what_was_revoked_before_a_time_counts_by_when_it_was_made
         assert_eq!(world.check(by_c1(jwt(&token))).code() == "200", good, "{exp}");
     }
     let revoked_before = tokenberg_core::Timestamp::from_seconds(NOW - 100_000).ok();
-    let standing = SubjectStanding { revoked_before, ..SubjectStanding::default() };
+    let standing = SubjectStatus { revoked_before, ..SubjectStatus::default() };
     world.subjects = vec![(IDP.parse().ok(), "alice".to_owned(), standing)];
     // A token without `iat` may be from before.
     let token = key.sign(&alice(&json!({"iat": null, "aud": ISSUER})));

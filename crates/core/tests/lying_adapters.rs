@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokenberg_core::{
     AccessTokenClaims, Algorithms, Answers, Client, ClientId, CompactJws, DpopProof, Entropy, Issuer, KeyId,
     Keys, NotGranted, Presented, Refusal, Request, Revocation, Secret, SecretDigest, SignatureFault,
-    SigningFault, SubjectStanding, Timestamp, TokenFault, TokenReading, TrustedIssuer, Verified, drive,
+    SigningFault, SubjectStatus, Timestamp, TokenFault, TokenReading, TrustedIssuer, Verified, drive,
 };
 use tokenberg_testkit::{ForeignKey, World, alice, at1, changed, trusted};
 
@@ -112,7 +112,7 @@ impl Answers for Lying<'_> {
             }
         }
     }
-    fn subject(&self, issuer: Option<&Issuer>, subject: &str, sub: &str) -> SubjectStanding {
+    fn subject(&self, issuer: Option<&Issuer>, subject: &str, sub: &str) -> SubjectStatus {
         self.world.subject(issuer, subject, sub)
     }
     fn nonce(&self, now: Timestamp) -> Option<Box<str>> {

@@ -3,8 +3,8 @@
 
 use serde_json::json;
 use tokenberg_core::{
-    AccessTokenClaims, Answers, CompactJws, Inactivity, Introspection, Namesake, Possession, Recollection,
-    Refusal, SubjectNames, TokenFault, TokenType, TokenVerification,
+    AccessTokenClaims, Answers, CompactJws, Inactivity, Introspection, Namesake, Possession, Refusal,
+    SubjectNames, TokenFault, TokenStatus, TokenType, TokenVerification,
 };
 use tokenberg_testkit::{
     Answer, Ask, ForeignKey, ISSUER, NOW, World, alice, by_c1, client, trusted, unsecured,
@@ -46,7 +46,7 @@ fn fault(world: &mut World, token: &str) -> Option<TokenFault> {
     let catalog = TokenVerification::new(ISSUER.parse().unwrap(), claims.audience.clone());
     let verified = world.keys().verify(&framed, world.now);
     let claims = catalog.claims(&framed, verified, world.now, &Possession::default()).unwrap();
-    let recollection = Recollection::of(&*world, &claims);
+    let recollection = TokenStatus::of(&*world, &claims);
     assert_eq!(catalog.recalled(claims, recollection).err(), of_introspection);
     let renewed = world.check(by_c1(Ask::exchange(token)));
     let by_bearer = world.check(Ask::exchange(token).bearer(token));

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::{Value, json};
-use tokenberg_core::{Answers, Possession, Recollection, TokenFault, TokenVerification};
+use tokenberg_core::{Answers, Possession, TokenFault, TokenStatus, TokenVerification};
 use tokenberg_testkit::{Ask, ISSUER, NOW, World, changed};
 
 fn header(world: &World) -> Value {
@@ -51,7 +51,7 @@ fn at_catalog(world: &World, token: &str) -> Result<(), TokenFault> {
     let claims = signed();
     assert_eq!((&signed(), &by_keys), (&claims, &claims), "jw_40: {token}");
     let claims = claims?;
-    let recollection = Recollection::of(world, &claims);
+    let recollection = TokenStatus::of(world, &claims);
     verification.recalled(claims, recollection).map(drop)
 }
 

@@ -4,8 +4,8 @@
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokenberg_core::{
-    AccessTokenClaims, Answers, Confirmation, Issuer, Possession, Recollection, Revocation, SubjectStanding,
-    Thumbprint, Timestamp, TokenFault, TokenId, TokenVerification,
+    AccessTokenClaims, Answers, Confirmation, Issuer, Possession, Revocation, SubjectStatus, Thumbprint,
+    Timestamp, TokenFault, TokenId, TokenStatus, TokenVerification,
 };
 use tokenberg_testkit::{ForeignKey, ISSUER, NOW, World, changed, trusted};
 
@@ -55,7 +55,7 @@ impl Presenting {
         let issuer = self.verification.issuer();
         let signed = self.world.keys().read(token, issuer, now).ours(issuer)?;
         let claims = self.verification.signed(&signed, now, &self.possession)?;
-        let recollection = Recollection::of(&self.world, &claims);
+        let recollection = TokenStatus::of(&self.world, &claims);
         self.verification.recalled(claims, recollection)
     }
 }
@@ -65,7 +65,7 @@ fn verification(issuer: &str, audience: &str) -> TokenVerification {
 }
 
 fn disable(presenting: &mut Presenting, subject: &str) {
-    let disabled = SubjectStanding { disabled: true, ..SubjectStanding::default() };
+    let disabled = SubjectStatus { disabled: true, ..SubjectStatus::default() };
     let issuer = Some(Issuer::foreign(IDP).unwrap());
     presenting.world.subjects.push((issuer, subject.to_owned(), disabled));
 }

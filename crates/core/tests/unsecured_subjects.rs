@@ -4,7 +4,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use tokenberg_core::{SubjectProof, SubjectStanding, TokenType};
+use tokenberg_core::{SubjectProof, SubjectStatus, TokenType};
 use tokenberg_testkit::{Answer, Ask, ForeignKey, ISSUER, NOW, World, at1, chain, changed, client, trusted};
 
 const BAD: &str = "400 invalid_request";
@@ -154,7 +154,7 @@ fn tx_65_tx_66_only_the_name_counts_and_it_never_elevates() {
         let token = trino(&json!({"sub": bad}));
         assert_eq!(world.check(ask(&token).actor(&actor).bearer(&actor)).code(), BAD, "{bad}");
     }
-    let disabled = SubjectStanding { disabled: true, ..SubjectStanding::default() };
+    let disabled = SubjectStatus { disabled: true, ..SubjectStatus::default() };
     world.subjects = vec![(None, "alice".to_owned(), disabled)];
     assert_eq!(world.check(scoped("catalog")).code(), BAD, "shut out");
 }

@@ -3,11 +3,11 @@
 use crate::public_keys::PublicKeys;
 use crate::verifying_key::VerifyingKey;
 use std::sync::{Arc, LazyLock};
-use tokenberg_core::{Algorithm, Algorithms, CompactJws, NOBODYS_KEYS, SignatureFault, Verified};
+use tokenberg_core::{Algorithm, Algorithms, CompactJws, DECOY_JWKS, SignatureFault, Verified};
 
 /// The decoy key: a point whose private key is unknown.
 pub(crate) static DECOY_KEY: LazyLock<Option<Arc<VerifyingKey>>> =
-    LazyLock::new(|| PublicKeys::from_jwks(NOBODYS_KEYS).ok()?.only());
+    LazyLock::new(|| PublicKeys::from_jwks(DECOY_JWKS).ok()?.only());
 
 /// Verifies the token with its key, or with the decoy if no key fits, so that both take equally long. Only tests use the second
 /// outcome.
@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn cj_17_the_decoy_key_is_a_hash_and_on_the_curve() {
-        let set: Value = serde_json::from_str(NOBODYS_KEYS).unwrap();
+        let set: Value = serde_json::from_str(DECOY_JWKS).unwrap();
         let x = digest(&SHA256, b"nobody has the private key of this point");
         assert_eq!(set["keys"][0]["x"], URL_SAFE_NO_PAD.encode(x));
         let decoy = DECOY_KEY.as_deref().unwrap();
@@ -80,7 +80,7 @@ mod tests {
         let own = PublicKeys::from_jwks(&ring.jwks()).unwrap();
         let decoy = own.only().unwrap();
         let other_alg = ring.jwks().replace("ES256", "ES384").replace("P-256", "P-384");
-        for none in ["{\"keys\":[]}", NOBODYS_KEYS, &other_alg] {
+        for none in ["{\"keys\":[]}", DECOY_JWKS, &other_alg] {
             let none = PublicKeys::from_jwks(none).unwrap();
             let (outcome, pretended) = verify_in_any_case(&none, any, Some(&decoy), &token);
             assert!(matches!(outcome, Err(SignatureFault::NoKey(_) | SignatureFault::Unusable { .. })));
@@ -89,7 +89,7 @@ mod tests {
         // If the token's own key is found, by content or by name, the decoy is not used.
         assert!(matches!(verify_in_any_case(&own, any, Some(&decoy), &token), (Ok(_), None)));
         let no_key = |usable| Err(SignatureFault::no_key(token.header(), usable));
-        assert_eq!(ring.verify_with(NOBODYS_KEYS, any, &token), no_key(1));
+        assert_eq!(ring.verify_with(DECOY_JWKS, any, &token), no_key(1));
         assert!(ring.verify_with(&ring.jwks(), any, &token).is_ok());
         assert_eq!(ring.verify_with("no set", any, &token), no_key(0));
         // An algorithm that is not accepted takes as long, too.

@@ -124,7 +124,7 @@ impl Keyring {
     }
 
     fn signer(&self, now: Timestamp) -> Option<&SigningKey> {
-        let signer = tokenberg_core::signing(self.keys.iter().map(Entry::times), now)?;
+        let signer = tokenberg_core::signer(self.keys.iter().map(Entry::times), now)?;
         self.keys.iter().find(|entry| entry.key.id() == signer.id).map(|entry| &*entry.key)
     }
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use tokenberg_core::{
     AccessTokenClaims, Algorithm, CompactJws, KeyId, KeyMaterial, Keys, LONGEST_TOKEN_LIFETIME, Lifetime,
-    Successor, Timestamp, introduced, is_rotation_due, signing, taken_away,
+    Successor, Timestamp, introduce, is_rotation_due, revoke, signer,
 };
 use tokenberg_jose::{Keyring, PublicKeys, generate};
 
@@ -28,7 +28,7 @@ impl Stored {
     }
 
     fn introduce(&mut self, now: Timestamp, at_once: bool) {
-        let succession = introduced(&self.times(), now, at_once).unwrap();
+        let succession = introduce(&self.times(), now, at_once).unwrap();
         let key = generate(Algorithm::EdDSA, now, succession.signs_from).unwrap();
         self.0.retain(|key| !succession.dropped.contains(&key.id));
         for key in self.0.iter_mut().filter(|key| succession.ending.contains(&key.id)) {
@@ -38,7 +38,7 @@ impl Stored {
     }
 
     fn take_away(&mut self, id: &KeyId, now: Timestamp) {
-        let successor = taken_away(&self.times(), id, now);
+        let successor = revoke(&self.times(), id, now);
         self.0.retain(|key| key.id != *id);
         match successor {
             Successor::Unchanged { goes_on } => {
@@ -90,7 +90,7 @@ fn ks_04_ks_05_every_live_token_verifies_now_and_with_the_keys_of_max_age_ago() 
         if is_rotation_due(&stored.times(), present, Lifetime::from_seconds(DAY as u32)) {
             stored.introduce(present, false);
         }
-        let signer = signing(stored.times(), present).unwrap().id.clone();
+        let signer = signer(stored.times(), present).unwrap().id.clone();
         let waiting = stored.0.iter().find(|key| key.signs_from > present).map(|key| key.id.clone());
         let retired = stored.0.iter().find(|key| key.signs_from <= present && key.id != signer);
         // The key that signs, one that waits, one that is retired, or a rotation.
@@ -126,7 +126,7 @@ fn ks_04_ks_05_every_live_token_verifies_now_and_with_the_keys_of_max_age_ago() 
             None => published.push((now, PublicKeys::from_jwks(&jwks).unwrap(), jwks, HashSet::new())),
         }
         published.retain(|(last, ..)| *last >= now - MAX_AGE);
-        let signer = signing(stored.times(), present).unwrap().id.clone();
+        let signer = signer(stored.times(), present).unwrap().id.clone();
         if signers.last() != Some(&signer) {
             signers.push(signer.clone());
         }

@@ -6,7 +6,7 @@
 mod world;
 
 use std::os::unix::fs::PermissionsExt;
-use tokenberg_core::{KeyMaterial, KeyState, Lifetime, Timestamp, signing};
+use tokenberg_core::{KeyMaterial, KeyState, Lifetime, Timestamp, signer};
 use tokenberg_store::{KekSource, NewSecret, NowSigning, Store, StoreError};
 use world::*;
 
@@ -102,7 +102,7 @@ async fn ks_05_a_key_is_revoked_and_one_always_signs() {
         let keys = store.keys().await.unwrap();
         // On a node whose clock is a minute behind, too.
         for when in [at(5000), at(4941)] {
-            let signer = signing(keys.iter().map(KeyMaterial::times), when).unwrap();
+            let signer = signer(keys.iter().map(KeyMaterial::times), when).unwrap();
             let state = expected.iter().find(|(_, state)| *state == "signing").unwrap();
             assert_eq!(signer.id.as_str(), state.0);
             assert_eq!(signer.verifies_until, None, "what it signs now must not outlive it");

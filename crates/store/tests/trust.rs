@@ -6,8 +6,8 @@ mod world;
 
 use std::sync::Arc;
 use tokenberg_core::{
-    AcceptedAs, Actor, Answers, Federation, Issuer, KeySource, Once, Origin, Provenance, Revocation,
-    SingleUse, Subject, SubjectStanding, Trust,
+    AcceptedAs, Actor, Answers, Federation, Issuer, KeySource, Origin, Provenance, Revocation, SingleUse,
+    SingleUseId, Subject, SubjectStatus, Trust,
 };
 use tokenberg_store::{NewRevocation, Store, StoreError, Watched};
 use world::*;
@@ -293,7 +293,7 @@ async fn tx_37_a_subject_is_disabled_by_issuer_and_name_and_enabled_again() {
         (None, "carol", false, Some(at(5))),
         (Some(&idp), "", false, None),
     ] {
-        let standing = SubjectStanding { disabled, revoked_before, ..SubjectStanding::default() };
+        let standing = SubjectStatus { disabled, revoked_before, ..SubjectStatus::default() };
         assert_eq!(moment.subject(issuer, name, name), standing, "{issuer:?} {name}");
     }
     let listed = store.disabled_subjects().await.unwrap();
@@ -320,7 +320,7 @@ async fn dp_10_nonces_are_good_on_every_node_and_of_no_other_store() {
 async fn cj_07_of_fifty_at_once_on_two_nodes_one_uses_it_and_none_after_a_restart() {
     let Some(world) = World::of_either_kind() else { return };
     let nodes = [Arc::new(watch(&world.open().await).await), Arc::new(watch(&world.open().await).await)];
-    let once = Once { namespace: "client_assertion c1".into(), id: "j-1".into(), until: at(300) };
+    let once = SingleUseId { namespace: "client_assertion c1".into(), id: "j-1".into(), until: at(300) };
     let mut tasks = Vec::new();
     for n in 0..50 {
         let (node, once) = (Arc::clone(&nodes[n % 2]), once.clone());
@@ -337,9 +337,9 @@ async fn cj_07_of_fifty_at_once_on_two_nodes_one_uses_it_and_none_after_a_restar
     let again = watch(&world.open().await).await;
     assert!(!again.use_once(&once).await.unwrap());
     // CJ-09: of another client, or by another feature, it is another identifier.
-    let other = Once { namespace: "client_assertion c2".into(), ..once.clone() };
+    let other = SingleUseId { namespace: "client_assertion c2".into(), ..once.clone() };
     assert!(again.use_once(&other).await.unwrap());
     again.store().close().await;
-    let unknown = again.use_once(&Once { id: "j-2".into(), ..once }).await;
+    let unknown = again.use_once(&SingleUseId { id: "j-2".into(), ..once }).await;
     assert!(unknown.is_err(), "a use that cannot be stored is no first use");
 }

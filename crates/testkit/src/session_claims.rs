@@ -6,7 +6,7 @@ use crate::{Ask, ForeignKey, ISSUER, NOW, World, trusted};
 use serde_json::{Map, Value, json};
 use tokenberg_core::{
     AccessTokenClaims, Actor, CompactJws, Lifetime, MOST_ORIGINS, Origin, Revocation, Session, Timestamp,
-    TokenId, deceives,
+    TokenId, is_unsafe_to_display,
 };
 
 /// The most actors of a chain.
@@ -124,7 +124,7 @@ fn check_reading(payload: &Map<String, Value>, claims: &AccessTokenClaims) {
     let names = claims.participants().map(|participant| participant.subject.to_owned());
     let names = names.chain([claims.subject.to_string(), claims.issuer_subject().to_string()]);
     for name in names {
-        assert!(name.len() <= 255 && !name.is_empty() && !name.chars().any(deceives), "{name:?}");
+        assert!(name.len() <= 255 && !name.is_empty() && !name.chars().any(is_unsafe_to_display), "{name:?}");
     }
 }
 

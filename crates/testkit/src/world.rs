@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex};
 use tokenberg_core::{
     AccessTokenClaims, Algorithm, Answers, Blocking, Client, ClientId, CompactJws, Entropy, Explanation,
     Introspection, IntrospectionEndpoint, Issuer, KeyMaterial, Keys, KeysUnavailable, Lifetime, Namesake,
-    NotGranted, NotWritten, Once, Policy, Presented, PresentedToken, Refusal, Request, Revocation,
+    NotGranted, NotWritten, Policy, Presented, PresentedToken, Refusal, Request, Revocation,
     RevocationEndpoint, Revoked, RevokedBefore as _, Revoking, Secret, SecretDigest, SignatureFault,
-    SubjectStanding, Timestamp, TokenEndpoint, TrustedIssuer, Verified, drive, explain, inquire,
+    SingleUseId, SubjectStatus, Timestamp, TokenEndpoint, TrustedIssuer, Verified, drive, explain, inquire,
 };
 use tokenberg_jose::{Keyring, generate};
 
@@ -37,7 +37,7 @@ pub struct World {
     /// The trusted issuers.
     pub issuers: Vec<TrustedIssuer>,
     /// The status of subjects: issuer, or none, and name.
-    pub subjects: Vec<(Option<Issuer>, String, SubjectStanding)>,
+    pub subjects: Vec<(Option<Issuer>, String, SubjectStatus)>,
     /// The present keys of issuers that have to be fetched; `None` while the issuer is down.
     pub fetched: BTreeMap<String, Option<Box<str>>>,
     /// Whether single-use identifiers can be stored.
@@ -309,10 +309,10 @@ impl Answers for World {
         clients.next().filter(|_| clients.next().is_none()).cloned()
     }
 
-    fn subject(&self, issuer: Option<&Issuer>, subject: &str, sub: &str) -> SubjectStanding {
+    fn subject(&self, issuer: Option<&Issuer>, subject: &str, sub: &str) -> SubjectStatus {
         // The operator may know the subject by either name.
         let trusted = issuer.and_then(|issuer| self.issuers.iter().find(|known| known.issuer == *issuer));
-        let is_it = |known: &&(Option<Issuer>, String, SubjectStanding)| {
+        let is_it = |known: &&(Option<Issuer>, String, SubjectStatus)| {
             known.0.as_ref() == issuer && (known.1 == subject || known.1 == sub)
         };
         let known = self.subjects.iter().filter(is_it).map(|known| &known.2);
@@ -323,7 +323,7 @@ impl Answers for World {
         let namesake = Namesake::find(sub, trusted, client.as_ref(), &self.issuers);
         let issuer_revoked_before = issuer.and_then(|issuer| self.before.of_issuer(issuer));
         let revoked_before = revoked_before.max(of_names);
-        SubjectStanding { disabled, revoked_before, issuer_revoked_before, namesake }
+        SubjectStatus { disabled, revoked_before, issuer_revoked_before, namesake }
     }
 
     fn nonce(&self, now: Timestamp) -> Option<Box<str>> {
@@ -341,7 +341,7 @@ impl Answers for World {
 }
 
 impl Blocking for World {
-    fn use_once(&self, once: &Once) -> Result<bool, NotWritten> {
+    fn use_once(&self, once: &SingleUseId) -> Result<bool, NotWritten> {
         assert!(once.until > self.now, "it could not be presented again anyway");
         if !self.has_memory {
             return Err(NotWritten { reason: "requested by the test".to_owned() });

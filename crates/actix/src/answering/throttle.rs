@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
-use tokenberg_core::{NotGranted, Reading, Refusal, Secret, SignatureFault, TokenFault};
+use tokenberg_core::{CredentialReading, NotGranted, Refusal, Secret, SignatureFault, TokenFault};
 
 /// The capacity of each table, in keys; about a megabyte for both.
 const KEYS: usize = 32 * 1024;
@@ -134,7 +134,7 @@ impl Throttle {
 #[derive(Clone, Copy)]
 pub(crate) enum Credential<'a> {
     /// A secret, in each reading of the request.
-    Secret(&'a [Reading]),
+    Secret(&'a [CredentialReading]),
     /// A token or an assertion, whose signature is verified.
     Token(&'a str),
     /// A credential that can neither be guessed nor is costly to check.
@@ -238,8 +238,8 @@ mod tests {
         Throttle::new(5, 20, Arc::default())
     }
 
-    fn reading(id: &str, secret: &str) -> Vec<Reading> {
-        vec![Reading { client_id: id.into(), secret: Secret::new(secret.to_owned()) }]
+    fn reading(id: &str, secret: &str) -> Vec<CredentialReading> {
+        vec![CredentialReading { client_id: id.into(), secret: Secret::new(secret.to_owned()) }]
     }
 
     fn wrong() -> Result<(), Denied> {

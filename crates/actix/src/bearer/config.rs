@@ -5,8 +5,8 @@ use crate::service::TokenService;
 use ring::digest::{SHA256, digest};
 use std::sync::Arc;
 use tokenberg_core::{
-    AccessTokenClaims, CompactJws, DpopProof, Once, Possession, Recollection, SignatureFault, SingleUse,
-    Timestamp, TokenFault, TokenVerification, Verified,
+    AccessTokenClaims, CompactJws, DpopProof, Possession, SignatureFault, SingleUse, SingleUseId, Timestamp,
+    TokenFault, TokenStatus, TokenVerification, Verified,
 };
 
 type Check =
@@ -37,7 +37,7 @@ impl BearerConfig {
             let moment = checking.moment();
             let token = moment.keys().read(token, checked.issuer(), now).ours(checked.issuer())?;
             let claims = checked.signed(&token, now, possession)?;
-            let recollection = Recollection::of(&*moment, &claims);
+            let recollection = TokenStatus::of(&*moment, &claims);
             let claims = checked.recalled(claims, recollection)?;
             if checking.is_too_old() { Err(BearerError::TooOld) } else { Ok(claims) }
         };
@@ -136,7 +136,7 @@ impl BearerConfig {
         token: &str,
         method: &str,
         path: &str,
-    ) -> Result<(Possession, Once), BearerError> {
+    ) -> Result<(Possession, SingleUseId), BearerError> {
         let (Some(base), Some(verify)) = (&self.base, &self.verify_proof) else {
             return Err(BearerError::NoCredentials);
         };

@@ -14,7 +14,7 @@ use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::{Either, LocalBoxFuture, Ready, ready};
 use std::sync::Arc;
 use tokenberg_core::{
-    AccessTokenClaims, Actor, ClientId, DpopProof, Issuer, Once, Possession, Scope, Subject,
+    AccessTokenClaims, Actor, ClientId, DpopProof, Issuer, Possession, Scope, SingleUseId, Subject,
 };
 
 /// A request with a valid access token of ours; [`BearerConfig`] says what is valid.
@@ -131,7 +131,7 @@ fn read(
     config: &BearerConfig,
     scheme: Scheme,
     token: &str,
-) -> Result<(Bearer, Option<Once>), BearerError> {
+) -> Result<(Bearer, Option<SingleUseId>), BearerError> {
     // RFC 6750 §2: "Clients MUST NOT use more than one method to transmit the token in each request."
     if names_access_token(request.query_string().as_bytes()) {
         return Err(BearerError::SeveralMethods);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokenberg_actix::{Fixed, TokenService};
 use tokenberg_core::{
     AccessTokenClaims, Answers, Client, ClientId, Issuer, KeySource, Keys, Policy, Revocation, Secret,
-    SecretDigest, SubjectStanding, Timestamp, TrustedIssuer,
+    SecretDigest, SubjectStatus, Timestamp, TrustedIssuer,
 };
 use tokenberg_jose::{Address, Document, Fetch, FetchLimits, IssuerKeySets};
 use tokenberg_testkit::{ForeignKey, alice, trusted};
@@ -46,7 +46,7 @@ impl Answers for WithIssuer {
     fn federated(&self, issuer: &Issuer, subject: &str) -> Option<Arc<Client>> {
         Answers::federated(&*self.world, issuer, subject)
     }
-    fn subject(&self, issuer: Option<&Issuer>, subject: &str, sub: &str) -> SubjectStanding {
+    fn subject(&self, issuer: Option<&Issuer>, subject: &str, sub: &str) -> SubjectStatus {
         Answers::subject(&*self.world, issuer, subject, sub)
     }
     fn nonce(&self, now: Timestamp) -> Option<Box<str>> {

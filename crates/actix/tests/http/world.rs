@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 use tokenberg_actix::{Fixed, TokenService, TokenServiceBuilder};
 use tokenberg_core::{
-    AcceptedAs, AccessTokenClaims, Algorithm, Algorithms, AllowedScope, Answers, AuthMethod, CertificateName,
-    Client, ClientId, CompactJws, DpopProof, Federation, GrantType, Issuer, IssuerKeys, KeySource, Keys,
-    KeysUnavailable, NotWritten, Once, Policy, Revocation, Revocations, Revoke, Rights, Secret, SecretDigest,
-    SignatureFault, SigningFault, SingleUse, StoredSecret, SubjectStanding, Timestamp, TokenId, TokenReading,
-    TrustedIssuer, Verified, Waiting, Writing,
+    AcceptedAs, AccessTokenClaims, Algorithm, Algorithms, AllowedScope, Answers, AuthMethod, BoxFuture,
+    CertificateName, Client, ClientId, CompactJws, DpopProof, Federation, GrantType, Issuer, IssuerKeys,
+    KeySource, Keys, KeysUnavailable, NotWritten, Policy, Revocation, Revocations, Revoke, Rights, Secret,
+    SecretDigest, SignatureFault, SigningFault, SingleUse, SingleUseId, StoredSecret, SubjectStatus,
+    Timestamp, TokenId, TokenReading, TrustedIssuer, Verified, Writing,
 };
 use tokenberg_jose::Keyring;
 use tokenberg_testkit::{ForeignKey, trusted};
@@ -254,8 +254,8 @@ impl Answers for World {
         true
     }
 
-    fn subject(&self, _: Option<&Issuer>, _: &str, _: &str) -> SubjectStanding {
-        SubjectStanding::default()
+    fn subject(&self, _: Option<&Issuer>, _: &str, _: &str) -> SubjectStatus {
+        SubjectStatus::default()
     }
 
     fn nonce(&self, now: Timestamp) -> Option<Box<str>> {
@@ -269,7 +269,7 @@ impl Answers for World {
 }
 
 impl SingleUse for Ledger {
-    fn use_once<'a>(&'a self, once: &'a Once) -> Waiting<'a, Result<bool, NotWritten>> {
+    fn use_once<'a>(&'a self, once: &'a SingleUseId) -> BoxFuture<'a, Result<bool, NotWritten>> {
         Box::pin(async move {
             if self.0.store_gone.load(Ordering::SeqCst) {
                 return Err(NotWritten { reason: "as the test wants it".to_owned() });
@@ -285,7 +285,7 @@ impl IssuerKeys for Ledger {
         issuer: &'a TrustedIssuer,
         token: &'a CompactJws,
         _: Timestamp,
-    ) -> Waiting<'a, Result<Result<Verified, SignatureFault>, KeysUnavailable>> {
+    ) -> BoxFuture<'a, Result<Result<Verified, SignatureFault>, KeysUnavailable>> {
         Box::pin(async move {
             assert_eq!(issuer.issuer.as_str(), FETCHED, "no other issuer's keys are fetched");
             if self.0.issuer_gone.load(Ordering::SeqCst) {

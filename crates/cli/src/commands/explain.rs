@@ -68,10 +68,14 @@ fn text(explanation: &Explanation, at: &dyn Fn(Timestamp) -> String) -> String {
             line("no token was made, and nothing was used up".to_owned());
         }
         Verdict::Refused(refusing) => {
-            let Refusing { refusal, told, remedy } = &**refusing;
-            let description = told.description.as_deref().unwrap_or_default();
+            let Refusing { refusal, response, remedy } = &**refusing;
+            let description = response.description.as_deref().unwrap_or_default();
             line(format!("refused: {refusal}"));
-            line(format!("the client is told: {} {}: {description}", told.status(), told.code.as_str()));
+            line(format!(
+                "the client is told: {} {}: {description}",
+                response.status(),
+                response.code.as_str()
+            ));
             line(format!("to allow it: {remedy}"));
         }
         Verdict::Undecided(outage) => {
@@ -161,15 +165,15 @@ fn value(explanation: &Explanation, at: &dyn Fn(Timestamp) -> String) -> Value {
             value
         }
         Verdict::Refused(refusing) => {
-            let Refusing { refusal, told, remedy } = &**refusing;
+            let Refusing { refusal, response, remedy } = &**refusing;
             json!({
                 "verdict": "refused",
                 "rules": rules,
                 "reason": refusal.to_string(),
                 "client_is_told": {
-                    "status": told.status(),
-                    "error": told.code.as_str(),
-                    "error_description": told.description,
+                    "status": response.status(),
+                    "error": response.code.as_str(),
+                    "error_description": response.description,
                 },
                 "to_allow_it": remedy,
             })

@@ -1,6 +1,6 @@
 //! Writes a command so that it can be pasted into a shell.
 
-use crate::{Excerpt, deceives};
+use crate::{Excerpt, is_unsafe_to_display};
 
 /// The text as one word of a POSIX shell.
 #[must_use]
@@ -24,7 +24,8 @@ pub(super) fn options<'a>(name: &str, values: impl IntoIterator<Item = &'a str>)
 /// A value of a request for a command; `None` if it is longer than 255 bytes, has characters that are unsafe to display, or may be a
 /// token or a secret.
 pub(super) fn fit(value: &str) -> Option<&str> {
-    let is_fit = |value: &str| !value.is_empty() && value.len() <= 255 && !value.chars().any(deceives);
+    let is_fit =
+        |value: &str| !value.is_empty() && value.len() <= 255 && !value.chars().any(is_unsafe_to_display);
     Some(value).filter(|value| is_fit(value) && !Excerpt::of_claim(value).is_redacted())
 }
 

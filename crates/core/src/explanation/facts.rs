@@ -19,7 +19,7 @@ impl Registration {
     }
 
     /// The facts that matter to a decision, as the middle of a sentence.
-    pub(super) fn told(&self) -> String {
+    pub(super) fn description(&self) -> String {
         let rights = &self.rights;
         let grants: Vec<&str> = rights.grants.iter().map(|grant| grant.as_str()).collect();
         let scope = match &rights.scope {
@@ -71,7 +71,7 @@ impl Registration {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Named {
     /// By an identifier. What is registered nowhere may be a secret in the wrong place, so only its beginning is kept.
-    Id(crate::Hint),
+    Id(crate::Redacted),
     /// By a foreign identity that stands for it.
     Identity(crate::Issuer, Box<str>),
 }
@@ -97,7 +97,7 @@ pub struct SecretFound {
 }
 
 impl SecretFound {
-    pub(super) fn told(&self, at: &dyn Fn(Timestamp) -> String) -> String {
+    pub(super) fn description(&self, at: &dyn Fn(Timestamp) -> String) -> String {
         match (self.expires_at, self.is_live) {
             (None, _) => format!("secret {}, which never expires", self.id),
             (Some(end), true) => format!("secret {}, which is live until {}", self.id, at(end)),
@@ -108,7 +108,7 @@ impl SecretFound {
 
 /// Whose keys a token was checked with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KeysTold {
+pub enum KeysFound {
     /// Our own.
     Ourselves,
     /// Those of an issuer.
@@ -119,7 +119,7 @@ pub enum KeysTold {
     Nobody,
 }
 
-impl std::fmt::Display for KeysTold {
+impl std::fmt::Display for KeysFound {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Ourselves => f.write_str("our own keys"),

@@ -14,7 +14,7 @@ pub(super) struct Findings<'a> {
     /// The issuer of the last token of another issuer.
     pub(super) issuer: Option<&'a TrustedIssuer>,
     /// The issuer that was looked up.
-    pub(super) asked: Option<Asked<'a>>,
+    pub(super) asked: Option<Searched<'a>>,
     /// The last subject of another issuer.
     pub(super) subject: Option<(&'a Issuer, &'a Subject)>,
     /// The claims of the last token.
@@ -25,7 +25,7 @@ pub(super) struct Findings<'a> {
 
 /// An issuer that was looked up.
 #[derive(Clone, Copy)]
-pub(super) struct Asked<'a> {
+pub(super) struct Searched<'a> {
     /// What the token claims as its issuer.
     pub(super) issuer: &'a str,
     /// A trusted issuer that is written nearly so.
@@ -45,7 +45,7 @@ impl<'a> Findings<'a> {
                 }
                 Rule::Issuer { asked, found: known, near, presented_as } => {
                     found.asked =
-                        Some(Asked { issuer: asked, near: near.as_deref(), presented_as: *presented_as });
+                        Some(Searched { issuer: asked, near: near.as_deref(), presented_as: *presented_as });
                     found.issuer = known.as_deref();
                 }
                 Rule::Identity { issuer, subject, stands_for } => {

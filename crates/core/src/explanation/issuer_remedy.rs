@@ -1,7 +1,7 @@
 //! What would have to change for a token to be accepted whose issuer is not registered, or is registered with other terms.
 
 use super::command::{fit, quoted};
-use super::findings::{Asked, Findings};
+use super::findings::{Findings, Searched};
 use super::issuer_change;
 use crate::{Issuer, IssuerRule, Policy};
 
@@ -27,7 +27,7 @@ pub(super) fn of(rule: &IssuerRule, token: &str, found: &Findings<'_>, policy: &
 }
 
 /// What is to be done about a token of an issuer that is not registered, perhaps because of its spelling.
-fn another_issuer(asked: &Asked<'_>, token: &str) -> String {
+fn another_issuer(asked: &Searched<'_>, token: &str) -> String {
     let Ok(issuer) = Issuer::foreign(asked.issuer) else {
         let near = asked.near.map_or_else(String::new, |near| format!(", such as {}", near.issuer));
         return format!("the issuer of {token} has to write its whole URL in iss{near}");

@@ -15,7 +15,7 @@ mod trace;
 mod verdict;
 
 pub use command::quoted;
-pub use facts::{KeysTold, Named, Registration, SecretFound};
+pub use facts::{KeysFound, Named, Registration, SecretFound};
 pub use rule::Rule;
 pub use verdict::{Explanation, Granting, Refusing, Verdict};
 

@@ -1,10 +1,11 @@
 //! The findings that decided about a request: each with its facts, and as a sentence for the operator.
 
-use super::facts::{KeysTold, Named, Registration, SecretFound, listed};
+use super::facts::{KeysFound, Named, Registration, SecretFound, listed};
 use crate::types::compact_jws::Header;
 use crate::{
-    AcceptedAs, ClientId, Excerpt, GrantType, Issuer, KeySource, Namesake, Once, Refusal, Revocation,
-    SignatureFault, Subject, SubjectNames, SubjectStanding, Timestamp, TokenId, TrustedIssuer, Verified,
+    AcceptedAs, ClientId, Excerpt, GrantType, Issuer, KeySource, Namesake, Refusal, Revocation,
+    SignatureFault, SingleUseId, Subject, SubjectNames, SubjectStatus, Timestamp, TokenId, TrustedIssuer,
+    Verified,
 };
 use serde_json::{Map, Value};
 
@@ -34,7 +35,7 @@ pub enum Rule {
     /// Whether a signature is valid; unknown if the keys could not be obtained.
     Signature {
         place: String,
-        keys: KeysTold,
+        keys: KeysFound,
         header: Header,
         verified: Option<Result<Verified, SignatureFault>>,
         claims: Map<String, Value>,
@@ -50,13 +51,13 @@ pub enum Rule {
         subject_issuer: Option<Issuer>,
         principal: Option<Box<Registration>>,
         trusted: Option<Box<TrustedIssuer>>,
-        standing: SubjectStanding,
+        standing: SubjectStatus,
         revocation: Option<Revocation>,
     },
     /// The operator's decision about a subject of another issuer.
-    Subject { issuer: Option<Issuer>, subject: Subject, standing: SubjectStanding },
+    Subject { issuer: Option<Issuer>, subject: Subject, standing: SubjectStatus },
     /// What a real request would use up.
-    FirstUse { once: Once, otherwise: Refusal },
+    FirstUse { once: SingleUseId, otherwise: Refusal },
 }
 
 impl Rule {
@@ -149,7 +150,7 @@ impl Rule {
                 format!("asks for {grant} with {scope}{place}, and authenticates by {method}")
             }
             Self::Unsigned { claims } => {
-                format!("the subject_token is not signed, and claims {}", told(claims, at))
+                format!("the subject_token is not signed, and claims {}", claims_text(claims, at))
             }
             Self::AssertedName { name, is_client: false } => {
                 format!(
@@ -178,7 +179,7 @@ impl Rule {
                 let kid = header.kid.as_ref().map(|kid| Excerpt::of_claim(kid.as_str()).to_plain());
                 let alg = Excerpt::of_claim(&header.alg).to_plain();
                 let named = format!("the {place} ({alg}, {})", kid.as_deref().unwrap_or("no kid"));
-                let says = told(claims, at);
+                let says = claims_text(claims, at);
                 match verified {
                     Some(Ok(by)) => format!(
                         "{named} is signed: {keys} verify it, with key {} and {}; it says {says}",
@@ -201,7 +202,7 @@ impl Rule {
                     Some(true) => "a nonce of ours",
                     Some(false) => "a nonce that is NOT one of ours now",
                 };
-                format!("the DPoP proof {key}; it has {nonce}, and says {}", told(claims, at))
+                format!("the DPoP proof {key}; it has {nonce}, and says {}", claims_text(claims, at))
             }
             Self::Recalled {
                 token,
@@ -254,11 +255,13 @@ impl Rule {
 
 fn client(named: &Named, found: Option<&Registration>) -> String {
     match (named, found) {
-        (Named::Id(_), Some(client)) => format!("client {} is registered: {}", client.id, client.told()),
+        (Named::Id(_), Some(client)) => {
+            format!("client {} is registered: {}", client.id, client.description())
+        }
         (Named::Id(hint), None) => format!("NO client is registered as {hint}"),
         (Named::Identity(issuer, subject), Some(client)) => {
             let subject = Excerpt::of_claim(subject);
-            format!("{subject} of {issuer} stands for client {}: {}", client.id, client.told())
+            format!("{subject} of {issuer} stands for client {}: {}", client.id, client.description())
         }
         (Named::Identity(issuer, subject), None) => {
             format!("{} of {issuer} stands for NO client, or for several", Excerpt::of_claim(subject))
@@ -269,9 +272,9 @@ fn client(named: &Named, found: Option<&Registration>) -> String {
 fn secret(client: &ClientId, secrets: &[SecretFound], at: &dyn Fn(Timestamp) -> String) -> String {
     if let Some(presented) = secrets.iter().find(|secret| secret.is_presented) {
         let verdict = if presented.is_live { "right" } else { "NOT live" };
-        return format!("the secret of client {client} is {verdict}: it is {}", presented.told(at));
+        return format!("the secret of client {client} is {verdict}: it is {}", presented.description(at));
     }
-    let known: Vec<String> = secrets.iter().map(|secret| secret.told(at)).collect();
+    let known: Vec<String> = secrets.iter().map(|secret| secret.description(at)).collect();
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     format!("the secret is WRONG: client {client} has {}", listed(&known))
 }
@@ -321,7 +324,7 @@ fn issuer(found: &TrustedIssuer) -> String {
     format!("issuer {} is trusted: {}", found.issuer, facts.join("; "))
 }
 
-fn standing_told(standing: &SubjectStanding, at: &dyn Fn(Timestamp) -> String) -> String {
+fn standing_told(standing: &SubjectStatus, at: &dyn Fn(Timestamp) -> String) -> String {
     let mut state = if standing.disabled { "DISABLED" } else { "not disabled" }.to_owned();
     if let Some(before) = standing.revoked_before {
         state += &format!(", and tokens from before {} are revoked", at(before));
@@ -336,16 +339,16 @@ fn standing_told(standing: &SubjectStanding, at: &dyn Fn(Timestamp) -> String) -
 }
 
 /// The claims in one line; times as times.
-fn told(claims: &Map<String, Value>, at: &dyn Fn(Timestamp) -> String) -> String {
-    let told = claims.iter().map(|(name, value)| {
+fn claims_text(claims: &Map<String, Value>, at: &dyn Fn(Timestamp) -> String) -> String {
+    let listed = claims.iter().map(|(name, value)| {
         let time = match name.as_str() {
             "exp" | "iat" | "nbf" => value.as_i64().and_then(|seconds| Timestamp::from_seconds(seconds).ok()),
             _ => None,
         };
         format!("{name} {}", time.map_or_else(|| shown(value), at))
     });
-    let told: Vec<String> = told.collect();
-    if told.is_empty() { "nothing".to_owned() } else { told.join(", ") }
+    let listed: Vec<String> = listed.collect();
+    if listed.is_empty() { "nothing".to_owned() } else { listed.join(", ") }
 }
 
 /// The longest object of a token that is written whole, in bytes.

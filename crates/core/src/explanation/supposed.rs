@@ -5,8 +5,8 @@ use super::findings::Findings;
 use super::verdict::{Explanation, Verdict};
 use crate::{
     AccessTokenClaims, Answers, Blocking, Client, ClientId, CompactJws, Issuer, IssuerRule, Keys,
-    KeysUnavailable, NotWritten, Once, Refusal, Revocation, Rights, Secret, SecretDigest, SignatureFault,
-    SubjectStanding, Timestamp, TokenFault, TrustedIssuer, Verified,
+    KeysUnavailable, NotWritten, Refusal, Revocation, Rights, Secret, SecretDigest, SignatureFault,
+    SingleUseId, SubjectStatus, Timestamp, TokenFault, TrustedIssuer, Verified,
 };
 use std::sync::Arc;
 
@@ -135,7 +135,7 @@ impl<A: Answers + ?Sized> Answers for Supposed<'_, A> {
         self.client(&client.id)
     }
 
-    fn subject(&self, issuer: Option<&Issuer>, subject: &str, sub: &str) -> SubjectStanding {
+    fn subject(&self, issuer: Option<&Issuer>, subject: &str, sub: &str) -> SubjectStatus {
         let present = issuer.and_then(|issuer| self.supposed(issuer.as_str()));
         let issuer = present.map(|known| &known.present.issuer).or(issuer);
         self.answers.subject(issuer, subject, sub)
@@ -151,7 +151,7 @@ impl<A: Answers + ?Sized> Answers for Supposed<'_, A> {
 }
 
 impl<A: Answers + ?Sized, B: Blocking + ?Sized> Blocking for WithKeys<'_, A, B> {
-    fn use_once(&self, once: &Once) -> Result<bool, NotWritten> {
+    fn use_once(&self, once: &SingleUseId) -> Result<bool, NotWritten> {
         self.blocking.use_once(once)
     }
 

@@ -1,10 +1,10 @@
 //! Records a rule for each answer of a request.
 
-use super::facts::{KeysTold, Named, Registration, SecretFound};
+use super::facts::{KeysFound, Named, Registration, SecretFound};
 use super::remedy;
 use super::rule::Rule;
 use super::verdict::{Explanation, Refusing, Verdict};
-use crate::answers::Recollection;
+use crate::answers::TokenStatus;
 use crate::flow::{KeysOf, Listener, Step, UseOnce, Who};
 use crate::policy::access_token::{Framed, framed};
 use crate::policy::signed_token::TokenReading;
@@ -12,8 +12,8 @@ use crate::request::client_authentication::{Authentication, Credential};
 use crate::request::token_request::TokenRequest;
 use crate::types::unsecured_jwt::UnsecuredJwt;
 use crate::{
-    AcceptedAs, AccessTokenClaims, Answers, Client, ClientId, CompactJws, DpopProof, Excerpt, Hint, Issuer,
-    Policy, Presented, Refusal, Secret, SecretDigest, SignatureFault, Subject, SubjectStanding, Timestamp,
+    AcceptedAs, AccessTokenClaims, Answers, Client, ClientId, CompactJws, DpopProof, Excerpt, Issuer, Policy,
+    Presented, Redacted, Refusal, Secret, SecretDigest, SignatureFault, Subject, SubjectStatus, Timestamp,
     TokenFault, TokenType, TrustedIssuer, TypedToken, Verified,
 };
 use serde_json::{Map, Value};
@@ -146,9 +146,9 @@ impl<'a, A: Answers + ?Sized> Trace<'a, A> {
     /// The end of a request that is refused.
     pub(super) fn refused(self, policy: &Policy, refusal: Refusal) -> Explanation {
         let lasting = self.lasting(&refusal);
-        let told = policy.error_for(&refusal);
+        let response = policy.error_for(&refusal);
         let remedy = remedy::of(lasting.as_ref().unwrap_or(&refusal), &self.rules, policy);
-        let verdict = Verdict::Refused(Box::new(Refusing { refusal, told, remedy }));
+        let verdict = Verdict::Refused(Box::new(Refusing { refusal, response, remedy }));
         Explanation { rules: self.rules, verdict }
     }
 }
@@ -163,7 +163,7 @@ impl<A: Answers + ?Sized> Listener for Trace<'_, A> {
         });
         self.rules.push(match (asserted, who) {
             (Some(name), _) => Rule::AssertedName { name: name.into(), is_client: found.is_some() },
-            (None, Who::Id(id)) => Rule::Client { named: Named::Id(Hint::of(id.as_str())), found },
+            (None, Who::Id(id)) => Rule::Client { named: Named::Id(Redacted::of(id.as_str())), found },
             (None, Who::Federated(issuer, subject)) => {
                 Rule::Client { named: Named::Identity(issuer.clone(), subject.clone()), found }
             }
@@ -197,7 +197,7 @@ impl<A: Answers + ?Sized> Listener for Trace<'_, A> {
         let Ok(Framed::Ours(framed)) = framed(token.expose(), self.issuer) else { return };
         self.rules.push(Rule::Signature {
             place: self.place(token.expose()),
-            keys: KeysTold::Ourselves,
+            keys: KeysFound::Ourselves,
             header: framed.header().clone(),
             verified: Some(self.answers.keys().verify(&framed, self.now)),
             claims: told_claims(framed.unverified_payload(), &[]),
@@ -214,10 +214,10 @@ impl<A: Answers + ?Sized> Listener for Trace<'_, A> {
             KeysOf::Issuer(issuer) => {
                 let mut mapped = vec![&*issuer.trust.subject_claim];
                 mapped.extend(issuer.trust.map.iter().map(crate::ScopeMapping::claim));
-                (KeysTold::Issuer(issuer.issuer.clone()), mapped)
+                (KeysFound::Issuer(issuer.issuer.clone()), mapped)
             }
-            KeysOf::Client(client) => (KeysTold::Client(client.id.clone()), Vec::new()),
-            KeysOf::Nobody => (KeysTold::Nobody, Vec::new()),
+            KeysOf::Client(client) => (KeysFound::Client(client.id.clone()), Vec::new()),
+            KeysOf::Nobody => (KeysFound::Nobody, Vec::new()),
         };
         self.rules.push(Rule::Signature {
             place: self.place(token.expose()),
@@ -241,7 +241,7 @@ impl<A: Answers + ?Sized> Listener for Trace<'_, A> {
         });
     }
 
-    fn token_recalled(&mut self, claims: &AccessTokenClaims, known: &Recollection) {
+    fn token_recalled(&mut self, claims: &AccessTokenClaims, known: &TokenStatus) {
         self.rules.push(Rule::Recalled {
             token: claims.token_id.clone(),
             client: known.client.as_deref().map(Registration::of).map(Box::new),
@@ -255,7 +255,7 @@ impl<A: Answers + ?Sized> Listener for Trace<'_, A> {
         });
     }
 
-    fn subject_recalled(&mut self, issuer: Option<&Issuer>, subject: &Subject, standing: &SubjectStanding) {
+    fn subject_recalled(&mut self, issuer: Option<&Issuer>, subject: &Subject, standing: &SubjectStatus) {
         let (issuer, subject) = (issuer.cloned(), subject.clone());
         self.rules.push(Rule::Subject { issuer, subject, standing: standing.clone() });
     }

@@ -41,7 +41,7 @@ pub struct Refusing {
     /// The exact reason, as the log has it.
     pub refusal: Refusal,
     /// The error that the client receives.
-    pub told: OAuthError,
+    pub response: OAuthError,
     /// What would have to change, as a sentence.
     pub remedy: String,
 }

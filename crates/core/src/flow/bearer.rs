@@ -2,7 +2,7 @@
 
 use super::exchange::Exchange;
 use super::party::{self, Presented};
-use super::{Asked, Known, Possessed, Shown, Step, check_proof_sent};
+use super::{GrantRequest, Known, Possessed, PresentedKeys, Step, check_proof_sent};
 use crate::policy::access_token;
 use crate::policy::proof::{Authenticated, ProvenToken};
 use crate::refusal::{ClientIdsDiffer, Refusal};
@@ -10,7 +10,12 @@ use crate::request::client_authentication::BearerAuthentication;
 use crate::request::token_request::TokenRequest;
 use std::sync::Arc;
 
-pub(super) fn begin(known: Known, asked: Asked, bearer: BearerAuthentication, shown: Shown) -> Step {
+pub(super) fn begin(
+    known: Known,
+    asked: GrantRequest,
+    bearer: BearerAuthentication,
+    shown: PresentedKeys,
+) -> Step {
     let token = bearer.token.clone();
     let (policy, now) = (Arc::clone(&known.policy), known.now);
     let times = move |claims: &_| access_token::unexpired(claims, now);
@@ -33,7 +38,7 @@ pub(super) fn begin(known: Known, asked: Asked, bearer: BearerAuthentication, sh
 
 fn exchanged(
     known: Known,
-    asked: Asked,
+    asked: GrantRequest,
     bearer: BearerAuthentication,
     possessed: Possessed,
     token: ProvenToken,

@@ -2,17 +2,18 @@
 
 use super::question::Asks;
 use super::verify_token::KeysOf;
-use super::{find_client, find_issuer, recall, use_once, verify_token};
+use super::{check_status, find_client, find_issuer, use_once, verify_token};
 use crate::flow::find_client::Who;
 use crate::policy::foreign_token::text;
 use crate::policy::proof::Authenticated;
 use crate::policy::{Policy, certificate, client_assertion, token_kind};
-use crate::refusal::{ClientIdsDiffer, Hint, NotFederated, Refusal, TokenFault};
+use crate::refusal::{ClientIdsDiffer, NotFederated, Redacted, Refusal, TokenFault};
 use crate::request::client_authentication::{
     AssertionAuthentication, AssertionKind, CertificateAuthentication, Credential,
 };
 use crate::{
-    ClaimFault, Client, ClientId, CompactJws, Defect, Excerpt, Once, SpiffeId, Timestamp, TrustedIssuer,
+    ClaimFault, Client, ClientId, CompactJws, Defect, Excerpt, SingleUseId, SpiffeId, Timestamp,
+    TrustedIssuer,
 };
 use std::sync::Arc;
 
@@ -40,7 +41,7 @@ fn by_certificate<S: Asks + 'static>(
     now: Timestamp,
     then: Then<S>,
 ) -> Result<S, Refusal> {
-    let unknown = |id: &str| Refusal::UnknownClient(Hint::of(id));
+    let unknown = |id: &str| Refusal::UnknownClient(Redacted::of(id));
     let id: ClientId = shown.client_id.parse().map_err(|_| unknown(&shown.client_id))?;
     Ok(find_client::ask(Who::Id(id), move |client| {
         let client = client.ok_or_else(|| unknown(&shown.client_id))?;
@@ -124,7 +125,7 @@ impl Assertion {
     fn made_by<S: Asks + 'static>(self, client: Option<Arc<Client>>, then: Then<S>) -> S {
         let client = match client {
             None => {
-                let unknown = Refusal::UnknownClient(Hint::of(self.claimed_subject()));
+                let unknown = Refusal::UnknownClient(Redacted::of(self.claimed_subject()));
                 return self.nobody(unknown);
             }
             Some(client) => match client_assertion::signs_for_itself(&client) {
@@ -135,7 +136,7 @@ impl Assertion {
         let (policy, now) = (self.policy, self.now);
         verify_token::ask(self.token, KeysOf::Client(Arc::clone(&client)), now, move |token, verified| {
             let (client, once) = client_assertion::check_own(&policy, client, &token, verified, now)?;
-            let replayed = |once: &Once| Refusal::ClientAssertionReplayed(Excerpt::of_claim(&once.id));
+            let replayed = |once: &SingleUseId| Refusal::ClientAssertionReplayed(Excerpt::of_claim(&once.id));
             Ok(use_once::ask(once, replayed, move || then(client)))
         })
     }
@@ -167,7 +168,9 @@ impl Assertion {
                 let vouched =
                     client_assertion::check_federated(&policy, client, &token, verified, issuer, now)?;
                 let (issuer, names) = vouched.names();
-                Ok(recall::ask_subject(issuer, names, move |standing| then(vouched.standing(&standing)?)))
+                Ok(check_status::ask_subject(issuer, names, move |standing| {
+                    then(vouched.standing(&standing)?)
+                }))
             }))
         }))
     }

@@ -5,7 +5,7 @@ use super::question::{Asks, Question};
 use crate::policy::client_secret;
 use crate::policy::proof::Authenticated;
 use crate::refusal::Refusal;
-use crate::request::client_authentication::{Reading, SecretAuthentication};
+use crate::request::client_authentication::{CredentialReading, SecretAuthentication};
 use crate::{Answers, Client, ClientId, Issuer, Secret, SecretDigest, Timestamp};
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ type Then<S> = Box<dyn FnOnce(Authenticated) -> Result<S, Refusal> + Send>;
 struct Proving<S> {
     now: Timestamp,
     then: Then<S>,
-    readings: std::vec::IntoIter<Reading>,
+    readings: std::vec::IntoIter<CredentialReading>,
     outcome: Result<Authenticated, Refusal>,
 }
 
@@ -88,7 +88,7 @@ pub struct FindClient<S> {
 }
 
 enum Purpose<S> {
-    Secret(Proving<S>, Reading),
+    Secret(Proving<S>, CredentialReading),
     Other(ThenFound<S>),
 }
 
@@ -121,7 +121,7 @@ impl<S: Asks> FindClient<S> {
 /// Asks for the stored form of a secret. The answer may take milliseconds.
 pub struct DigestSecret<S> {
     proving: Proving<S>,
-    reading: Reading,
+    reading: CredentialReading,
     client_id: Option<ClientId>,
     client: Option<Arc<Client>>,
 }

@@ -2,8 +2,8 @@
 
 use super::client_authentication;
 use super::question::Question;
-use super::{read_token, recall};
-use crate::answers::Recollection;
+use super::{check_status, read_token};
+use crate::answers::TokenStatus;
 use crate::policy::proof::Authenticated;
 use crate::policy::{Policy, access_token};
 use crate::refusal::{Refusal, TokenFault};
@@ -30,7 +30,7 @@ impl<End> From<Question<Self>> for Inquiry<End> {
 }
 
 /// The findings about the token: its claims, if it is an unexpired one of ours, and its recalled status.
-pub(crate) type Findings = Result<(Arc<AccessTokenClaims>, Recollection), TokenFault>;
+pub(crate) type Findings = Result<(Arc<AccessTokenClaims>, TokenStatus), TokenFault>;
 
 /// Decides what the findings mean to this client.
 pub(crate) type Judge<End> = fn(&Policy, &Authenticated, Findings, Timestamp) -> Result<End, Refusal>;
@@ -58,7 +58,7 @@ pub(crate) fn begin<End: 'static>(
         let asking = Asking { policy, client, now, judge, untimely };
         Ok(read_token::ask(token?, Arc::clone(&asking.policy), now, move |reading| {
             match reading.ours(&asking.policy.issuer).and_then(|token| asking.timely(&token)) {
-                Ok(claims) => Ok(recall::ask(claims, move |claims, recollection| {
+                Ok(claims) => Ok(check_status::ask(claims, move |claims, recollection| {
                     asking.judged(Ok((claims, recollection)))
                 })),
                 Err(fault) => asking.judged(Err(fault)),

@@ -8,7 +8,7 @@ use crate::policy::party::{ProvenForeign, ProvenSubject};
 use crate::policy::proof::Authenticated;
 use crate::refusal::{Refusal, TokenFault, WithoutRight};
 use crate::request::token_request::JwtBearerRequest;
-use crate::{AcceptedAs, CompactJws, Excerpt, Once};
+use crate::{AcceptedAs, CompactJws, Excerpt, SingleUseId};
 use std::sync::Arc;
 
 pub(super) fn begin(
@@ -69,9 +69,9 @@ fn granted(
 }
 
 /// RFC 7523 §3: `jti` is optional; an assertion that has one is single-use.
-fn once(subject: &ProvenForeign) -> Option<Once> {
+fn once(subject: &ProvenForeign) -> Option<SingleUseId> {
     let claims = subject.claims();
     let id = claims.token_id.clone()?;
     let namespace = format!("jwt_bearer {}", claims.issuer.issuer).into();
-    Some(Once { namespace, id, until: claims.times.expires_at.plus(claims.issuer.trust.leeway) })
+    Some(SingleUseId { namespace, id, until: claims.times.expires_at.plus(claims.issuer.trust.leeway) })
 }

@@ -1,11 +1,11 @@
 //! Observes the answers of a request: for an audit, or to explain a decision.
 
 use super::{KeysOf, Who};
-use crate::answers::{Recollection, Verified};
+use crate::answers::{TokenStatus, Verified};
 use crate::policy::signed_token::TokenReading;
 use crate::{
     AccessTokenClaims, Client, CompactJws, DpopProof, Issuer, Secret, SecretDigest, SignatureFault, Subject,
-    SubjectStanding, Timestamp, TrustedIssuer,
+    SubjectStatus, Timestamp, TrustedIssuer,
 };
 
 /// Receives the answer to each question of a request, before the flow decides about it.
@@ -47,16 +47,10 @@ pub trait Listener {
     }
 
     /// What is known now about a token of ours whose signature is valid.
-    fn token_recalled(&mut self, _claims: &AccessTokenClaims, _known: &Recollection) {}
+    fn token_recalled(&mut self, _claims: &AccessTokenClaims, _known: &TokenStatus) {}
 
     /// What the operator decided about the subject of another issuer.
-    fn subject_recalled(
-        &mut self,
-        _issuer: Option<&Issuer>,
-        _subject: &Subject,
-        _standing: &SubjectStanding,
-    ) {
-    }
+    fn subject_recalled(&mut self, _issuer: Option<&Issuer>, _subject: &Subject, _standing: &SubjectStatus) {}
 }
 
 impl Listener for () {}

@@ -1,6 +1,7 @@
 //! The flow of a request: a chain of owned steps, each of which asks its caller one question.
 
 mod bearer;
+mod check_status;
 pub(crate) mod client_authentication;
 mod exchange;
 pub(crate) mod find_client;
@@ -12,12 +13,12 @@ pub(crate) mod party;
 mod pending;
 pub(crate) mod question;
 mod read_token;
-mod recall;
 mod sign;
 mod use_once;
 mod verify_proof;
 mod verify_token;
 
+pub use check_status::{CheckStatus, CheckSubjectStatus};
 pub use find_client::{DigestSecret, FindClient, Who};
 pub use find_issuer::FindIssuer;
 pub use inquiry::Inquiry;
@@ -25,11 +26,10 @@ pub use listener::Listener;
 pub use pending::{Answered, FetchKeys, Pending};
 pub use question::{Asks, Question};
 pub use read_token::ReadToken;
-pub use recall::{Recall, RecallSubject};
 pub use sign::{Decision, Sign, SubjectProof};
 pub use use_once::UseOnce;
 pub use verify_proof::VerifyProof;
-pub use verify_token::{KeysOf, NOBODYS_KEYS, VerifyToken};
+pub use verify_token::{DECOY_JWKS, KeysOf, VerifyToken};
 
 use crate::policy::limits::Limits;
 use crate::policy::proof::Authenticated;
@@ -40,8 +40,8 @@ use crate::request::client_authentication::Authentication;
 use crate::request::token_request::TokenRequest;
 use crate::types::confirmation::Possession;
 use crate::{
-    AccessTokenClaims, DpopProof, Entropy, Excerpt, GrantType, Once, PeerCertificate, Thumbprint, Timestamp,
-    TokenId,
+    AccessTokenClaims, DpopProof, Entropy, Excerpt, GrantType, PeerCertificate, SingleUseId, Thumbprint,
+    Timestamp, TokenId,
 };
 use std::sync::Arc;
 
@@ -112,8 +112,8 @@ impl TokenEndpoint {
             now,
             id: entropy.into_token_id(),
         };
-        let asked = Asked { grant_type: presented.grant_type, request: presented.request };
-        let shown = Shown { certificate: presented.certificate, proof: presented.proof };
+        let asked = GrantRequest { grant_type: presented.grant_type, request: presented.request };
+        let shown = PresentedKeys { certificate: presented.certificate, proof: presented.proof };
         match presented.authentication {
             Authentication::Bearer(bearer) => Ok(bearer::begin(known, asked, bearer, shown)),
             Authentication::Credential(credential) => {
@@ -144,7 +144,7 @@ impl Known {
 
 /// The keys of the request that a token could be bound to. A proof is verified after the client is authenticated: verifying one can cost
 /// thirty times as much as the rest of a request, and no unauthenticated caller may choose the algorithm.
-pub(crate) struct Shown {
+pub(crate) struct PresentedKeys {
     certificate: Option<PeerCertificate>,
     proof: Option<Result<DpopProof, Refusal>>,
 }
@@ -152,10 +152,10 @@ pub(crate) struct Shown {
 /// The keys whose possession is proven, and the proof that is still to be used up.
 pub(crate) struct Possessed {
     possession: Possession,
-    once: Option<Once>,
+    once: Option<SingleUseId>,
 }
 
-impl Shown {
+impl PresentedKeys {
     /// Verifies the proof, if there is one, and continues with the keys that it proves.
     fn prove(
         self,
@@ -176,12 +176,12 @@ impl Shown {
 }
 
 /// The grant parameters of the request; none of them is checked before the client is authenticated (conformance TE-25).
-pub(crate) struct Asked {
+pub(crate) struct GrantRequest {
     grant_type: Result<GrantType, Refusal>,
     request: Result<TokenRequest, Refusal>,
 }
 
-impl Asked {
+impl GrantRequest {
     /// The request, whose parameters were not checked yet, for a client that may use its grant.
     fn of(self, client: &Authenticated) -> Result<Result<TokenRequest, Refusal>, Refusal> {
         rights::check_grant(client.client(), self.grant_type?)?;
@@ -190,7 +190,12 @@ impl Asked {
 }
 
 /// Continues with a client that has authenticated with its own credential.
-fn authenticated(known: Known, client: Authenticated, asked: Asked, shown: Shown) -> Result<Step, Refusal> {
+fn authenticated(
+    known: Known,
+    client: Authenticated,
+    asked: GrantRequest,
+    shown: PresentedKeys,
+) -> Result<Step, Refusal> {
     let request = asked.of(&client)?;
     shown.prove(known, move |known, possessed| {
         check_proof_sent(&client, &possessed)?;
@@ -226,7 +231,7 @@ fn conclude(
     claims: AccessTokenClaims,
     decision: Decision,
     limits: Option<Box<Limits>>,
-    once: Option<Once>,
+    once: Option<SingleUseId>,
 ) -> Result<Step, Refusal> {
     let now = known.now;
     match once {

@@ -3,7 +3,7 @@
 use super::find_client::Who;
 use super::question::Asks;
 use super::verify_token::{self, KeysOf};
-use super::{find_client, find_issuer, read_token, recall};
+use super::{check_status, find_client, find_issuer, read_token};
 use crate::policy::party::{self, AssertedUser, ProvenForeign};
 use crate::policy::proof::{ProvenToken, StandingToken};
 use crate::policy::signed_token::TokenReading;
@@ -79,7 +79,7 @@ pub(crate) fn standing<S: Asks + 'static>(
         let claims = token.begun(now, leeway).cloned();
         match claims.and_then(|claims| times(&claims).map(|()| claims)) {
             Err(fault) => then(Err(fault)),
-            Ok(claims) => Ok(recall::ask(claims, move |claims, recollection| {
+            Ok(claims) => Ok(check_status::ask(claims, move |claims, recollection| {
                 let token = access_token::standing(claims, recollection).and_then(access_token::at_home);
                 then(token.map(Presented::Ours))
             })),
@@ -112,7 +112,7 @@ pub(crate) fn foreign<S: Asks + 'static>(
                 Err(fault) => then(Err(fault)),
                 Ok(claims) => {
                     let names = (claims.subject.clone(), claims.sub.clone());
-                    Ok(recall::ask_subject(issuer.issuer.clone(), names, move |standing| {
+                    Ok(check_status::ask_subject(issuer.issuer.clone(), names, move |standing| {
                         then(ProvenForeign::of(claims, standing, &possession))
                     }))
                 }
@@ -155,7 +155,7 @@ fn ask_about<S: Asks + 'static>(
     now: Timestamp,
     then: impl Then<S, AssertedUser>,
 ) -> S {
-    recall::ask_user(own, name.clone(), move |standing| {
+    check_status::ask_user(own, name.clone(), move |standing| {
         then(AssertedUser::of(name, is_client, standing, now))
     })
 }

@@ -1,9 +1,9 @@
 //! The questions that every endpoint asks of an adapter, and how each is answered from memory.
 
+use super::check_status::{CheckStatus, CheckSubjectStatus};
 use super::find_client::{DigestSecret, FindClient};
 use super::find_issuer::FindIssuer;
 use super::read_token::ReadToken;
-use super::recall::{Recall, RecallSubject};
 use super::use_once::UseOnce;
 use super::verify_proof::VerifyProof;
 use super::verify_token::VerifyToken;
@@ -26,9 +26,9 @@ pub enum Question<S> {
     /// Whether this proof of possession was made with the key that it carries.
     VerifyProof(VerifyProof<S>),
     /// The present status of this token of ours.
-    Recall(Recall<S>),
+    CheckStatus(CheckStatus<S>),
     /// The present status of this subject of another issuer.
-    RecallSubject(RecallSubject<S>),
+    CheckSubjectStatus(CheckSubjectStatus<S>),
     /// Whether this identifier was used before.
     UseOnce(UseOnce<S>),
 }

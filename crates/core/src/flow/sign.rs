@@ -4,7 +4,7 @@ use super::Step;
 use crate::drive::Granted;
 use crate::policy::limits::Limits;
 use crate::policy::party::{ProvenActor, ProvenSubject};
-use crate::response::{PresentedAs, TokenResponse};
+use crate::response::{AccessTokenType, TokenResponse};
 use crate::{AccessTokenClaims, GrantType, Issuer, Scope, Secret, Timestamp, TokenType};
 
 /// Sign this: the last question.
@@ -135,7 +135,7 @@ impl Sign {
     pub fn granted(self, access_token: Secret) -> Granted {
         let response = TokenResponse {
             access_token,
-            token_type: PresentedAs::of(&self.claims),
+            token_type: AccessTokenType::of(&self.claims),
             expires_in: Some(self.claims.remaining(self.now)),
             issued_token_type: Some(TokenType::AccessToken),
             scope: Some(self.claims.scope.clone()),

@@ -1,20 +1,20 @@
 //! Checks single use of identifiers, RFC 7523 §3 and RFC 9449 §11.1. It is the last check before a request is granted.
 
 use super::question::{Asks, Question};
-use crate::Once;
+use crate::SingleUseId;
 use crate::refusal::Refusal;
 
 /// Asks whether this identifier was used before. The answer uses it up, durably and for all nodes, so it is the last question: a request
 /// that would be refused anyway does not use up an identifier.
 pub struct UseOnce<S> {
-    once: Once,
-    replayed: fn(&Once) -> Refusal,
+    once: SingleUseId,
+    replayed: fn(&SingleUseId) -> Refusal,
     then: Box<dyn FnOnce() -> Result<S, Refusal> + Send>,
 }
 
 pub(crate) fn ask<S: Asks>(
-    once: Once,
-    replayed: fn(&Once) -> Refusal,
+    once: SingleUseId,
+    replayed: fn(&SingleUseId) -> Refusal,
     then: impl FnOnce() -> Result<S, Refusal> + Send + 'static,
 ) -> S {
     Question::UseOnce(UseOnce { once, replayed, then: Box::new(then) }).into()
@@ -23,7 +23,7 @@ pub(crate) fn ask<S: Asks>(
 impl<S> UseOnce<S> {
     /// The identifier, and for how long it has to be remembered.
     #[must_use]
-    pub fn once(&self) -> &Once {
+    pub fn once(&self) -> &SingleUseId {
         &self.once
     }
 

@@ -23,7 +23,7 @@ pub enum KeysOf {
 ///
 /// Its x is the SHA-256 of `nobody has the private key of this point`, which happens to be that of a point of the curve; its y
 /// is the even one of the two.
-pub const NOBODYS_KEYS: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","alg":"ES256","x":"C7zradwvhZFkSLU2MWr9B-z3z-DEIPj86IWUsLCoKE4","y":"hsQTJfqb9Pdyv79v-8dp13kc3OJVaqmEWIiVIuZIEZI"}]}"#;
+pub const DECOY_JWKS: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","alg":"ES256","x":"C7zradwvhZFkSLU2MWr9B-z3z-DEIPj86IWUsLCoKE4","y":"hsQTJfqb9Pdyv79v-8dp13kc3OJVaqmEWIiVIuZIEZI"}]}"#;
 
 /// Asks whether a signature is valid, for tokens of trusted issuers and for assertions of clients.
 pub struct VerifyToken<S> {
@@ -85,7 +85,7 @@ impl<S> VerifyToken<S> {
     }
 
     fn in_vain(&self, keys: &dyn Keys) -> Result<Verified, SignatureFault> {
-        let _ = std::hint::black_box(keys.verify_with(NOBODYS_KEYS, Algorithms::default(), &self.token));
+        let _ = std::hint::black_box(keys.verify_with(DECOY_JWKS, Algorithms::default(), &self.token));
         Err(SignatureFault::NoKeys)
     }
 

@@ -3,7 +3,7 @@
 use super::proof::{ProvenToken, StandingToken};
 use super::signed_token::SignedToken;
 use super::{Policy, address, dpop, foreign_token, rights};
-use crate::answers::{ParticipantsStanding, Recollection};
+use crate::answers::{ParticipantsStatus, TokenStatus};
 use crate::refusal::{
     AudienceFault, AudienceRule, Involved, Involvement, IssuerRule, NotPossessed, Principal, ProofFault,
     TokenFault, WithoutRight,
@@ -11,7 +11,7 @@ use crate::refusal::{
 use crate::types::confirmation::Possession;
 use crate::{
     ACCESS_TOKEN_TYPE, AccessTokenClaims, ClaimFault, CompactJws, Defect, DpopProof, Excerpt, Issuer,
-    Lifetime, Namesake, Once, SignatureFault, Thumbprint, Timestamp, TrustedIssuer, Verified,
+    Lifetime, Namesake, SignatureFault, SingleUseId, Thumbprint, Timestamp, TrustedIssuer, Verified,
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -66,7 +66,7 @@ pub(crate) fn unexpired(claims: &AccessTokenClaims, now: Timestamp) -> Result<()
 /// What the operator did since the token was issued.
 pub(crate) fn standing(
     claims: Arc<AccessTokenClaims>,
-    recollection: Recollection,
+    recollection: TokenStatus,
 ) -> Result<StandingToken, TokenFault> {
     if let Some(revocation) = recollection.revocation {
         return Err(TokenFault::Revoked(Box::new(revocation)));
@@ -82,17 +82,17 @@ pub(crate) fn standing(
         return Err(TokenFault::NotVouchedFor(Box::new(client.id.clone())));
     }
     match recollection.participants {
-        ParticipantsStanding::Good => {}
-        ParticipantsStanding::Gone(who) => {
+        ParticipantsStatus::Good => {}
+        ParticipantsStatus::Gone(who) => {
             return Err(TokenFault::Gone(Involved::boxed(Involvement::Participant, who)));
         }
-        ParticipantsStanding::Disabled(who) => {
+        ParticipantsStatus::Disabled(who) => {
             return Err(TokenFault::Disabled(Involved::boxed(Involvement::Participant, who)));
         }
-        ParticipantsStanding::NotVouchedFor(client) => {
+        ParticipantsStatus::NotVouchedFor(client) => {
             return Err(TokenFault::NotVouchedFor(Box::new(client)));
         }
-        ParticipantsStanding::NotFederated(client, issuer, subject) => {
+        ParticipantsStatus::NotFederated(client, issuer, subject) => {
             let identity = WithoutRight::boxed(&client, Some(issuer), subject.as_str());
             return Err(TokenFault::IdentityRemoved(identity));
         }
@@ -262,7 +262,7 @@ impl TokenVerification {
     pub fn recalled(
         &self,
         claims: Arc<AccessTokenClaims>,
-        recollection: Recollection,
+        recollection: TokenStatus,
     ) -> Result<Arc<AccessTokenClaims>, TokenFault> {
         standing(claims, recollection).and_then(at_home).map(StandingToken::into_claims)
     }
@@ -281,7 +281,7 @@ impl TokenVerification {
         request: (&str, &str),
         token_hash: [u8; 32],
         now: Timestamp,
-    ) -> Result<(Possession, Once), ProofFault> {
+    ) -> Result<(Possession, SingleUseId), ProofFault> {
         let (method, address) = request;
         let is_address = |sent: &str| address::is_same(sent, address);
         let (key, id, issued) =
@@ -294,7 +294,7 @@ impl TokenVerification {
             return Err(ProofFault::Token);
         }
         let namespace = format!("dpop at a resource {}", key.as_str()).into();
-        let once = Once { namespace, id, until: dpop::remembered_until(issued) };
+        let once = SingleUseId { namespace, id, until: dpop::remembered_until(issued) };
         Ok((Possession { key: Some(key), certificate: None }, once))
     }
 }

@@ -8,7 +8,7 @@ use super::proof::Authenticated;
 use crate::refusal::{AgeLimit, AudienceFault, AudienceRule, NotFederated, Refusal, TokenFault};
 use crate::{
     AuthMethod, ClaimFault, Client, ClientId, CompactJws, Defect, Excerpt, Federation, Issuer,
-    LONGEST_ASSERTION_LIFETIME, Lifetime, Once, SignatureFault, Subject, SubjectStanding, Timestamp,
+    LONGEST_ASSERTION_LIFETIME, Lifetime, SignatureFault, SingleUseId, Subject, SubjectStatus, Timestamp,
     TrustedIssuer, Verified,
 };
 use serde_json::{Map, Value};
@@ -34,7 +34,7 @@ pub(crate) fn check_own(
     token: &CompactJws,
     verified: Result<Verified, SignatureFault>,
     now: Timestamp,
-) -> Result<(Authenticated, Once), Refusal> {
+) -> Result<(Authenticated, SingleUseId), Refusal> {
     let once = claims_of_own(policy, &client, token, verified, now).map_err(Refusal::ClientAssertion)?;
     signs_for_itself(&client)?;
     if !client.enabled {
@@ -49,7 +49,7 @@ fn claims_of_own(
     token: &CompactJws,
     verified: Result<Verified, SignatureFault>,
     now: Timestamp,
-) -> Result<Once, TokenFault> {
+) -> Result<SingleUseId, TokenFault> {
     let verified = verified?;
     if let Some(kid) = token.header().kid.as_ref().filter(|kid| *kid != verified.key()) {
         return Err(TokenFault::Signature(SignatureFault::OtherKey(kid.clone())));
@@ -70,7 +70,7 @@ fn claims_of_own(
     // RFC 7523 §3: the server "MAY ensure that JWTs are not replayed"; here it does (conformance CJ-07).
     let id = token_id(payload)?.ok_or_else(|| ClaimFault::missing("jti"))?;
     let namespace = format!("client_assertion {}", client.id.as_str()).into();
-    Ok(Once { namespace, id, until: times.expires_at.plus(LEEWAY) })
+    Ok(SingleUseId { namespace, id, until: times.expires_at.plus(LEEWAY) })
 }
 
 /// A foreign identity that stands for a client, whose assertion is valid. The operator may have disabled or revoked it.
@@ -89,7 +89,7 @@ impl Vouched {
     }
 
     /// The client, unless the operator has disabled the identity or revoked what it was given until now.
-    pub(crate) fn standing(self, standing: &SubjectStanding) -> Result<Authenticated, Refusal> {
+    pub(crate) fn standing(self, standing: &SubjectStatus) -> Result<Authenticated, Refusal> {
         let Self { client, issuer, subject, times } = self;
         foreign_token::check_standing(&issuer, &subject, times, standing)
             .map_err(Refusal::ClientAssertion)?;

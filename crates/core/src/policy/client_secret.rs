@@ -1,7 +1,7 @@
 //! Checks a secret against the client's live secrets: RFC 6749 §2.3.1; conformance CA-18 and AB-06.
 
 use super::proof::Authenticated;
-use crate::refusal::{CopyFault, ExpiredSecret, Hint, Refusal};
+use crate::refusal::{CopyFault, ExpiredSecret, Redacted, Refusal};
 use crate::{AuthMethod, Client, ClientId, Secret, SecretDigest, Timestamp};
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ pub(crate) fn check(
     }
     let live = stored.iter().filter(|secret| secret.is_live(now)).count();
     let Some(client) = client else {
-        return Err(Refusal::UnknownClient(Hint::of(id.as_ref().map_or("", ClientId::as_str))));
+        return Err(Refusal::UnknownClient(Redacted::of(id.as_ref().map_or("", ClientId::as_str))));
     };
     if client.rights.auth_method != AuthMethod::ClientSecret {
         let (registered, presented) = (client.rights.auth_method, "a client secret");

@@ -6,7 +6,8 @@ use super::foreign_times::numeric_date;
 use super::foreign_token::text;
 use crate::refusal::{NonceFault, ProofFault, Refusal};
 use crate::{
-    ClaimFault, Defect, DpopProof, Excerpt, Lifetime, Once, SignatureFault, Thumbprint, Timestamp, Verified,
+    ClaimFault, Defect, DpopProof, Excerpt, Lifetime, SignatureFault, SingleUseId, Thumbprint, Timestamp,
+    Verified,
 };
 use serde_json::{Map, Value};
 
@@ -20,7 +21,7 @@ const AHEAD: Lifetime = Lifetime::from_seconds(10);
 #[derive(Clone)]
 pub(crate) struct Proven {
     pub(crate) key: Thumbprint,
-    pub(crate) once: Once,
+    pub(crate) once: SingleUseId,
 }
 
 /// Checks all of RFC 9449 §4.3 except whether the proof was used before.
@@ -40,7 +41,7 @@ pub(crate) fn check(
         return Err(Refusal::ProofNonce(if has_nonce { NonceFault::NotOurs } else { NonceFault::Missing }));
     }
     let namespace = format!("dpop {}", key.as_str()).into();
-    Ok(Proven { key, once: Once { namespace, id, until: remembered_until(issued) } })
+    Ok(Proven { key, once: SingleUseId { namespace, id, until: remembered_until(issued) } })
 }
 
 /// From when on a proof of that time is too old for whichever node (conformance DP-08).

@@ -13,7 +13,7 @@ use crate::types::provenance_reading::read_may_act;
 use crate::types::subject::SPACE_AT_AN_END;
 use crate::{
     AcceptedAs, Algorithms, ClaimFault, ClientId, CompactJws, Confirmation, Defect, Excerpt, Lifetime,
-    MayAct, Revocation, Scope, SignatureFault, Subject, SubjectStanding, Timestamp, Trust, TrustedIssuer,
+    MayAct, Revocation, Scope, SignatureFault, Subject, SubjectStatus, Timestamp, Trust, TrustedIssuer,
     Verified,
 };
 use serde_json::{Map, Value};
@@ -247,7 +247,7 @@ pub(crate) fn check_standing(
     issuer: &TrustedIssuer,
     subject: &Subject,
     times: Times,
-    standing: &SubjectStanding,
+    standing: &SubjectStatus,
 ) -> Result<(), TokenFault> {
     if standing.disabled {
         let user = Principal::User(Some(issuer.issuer.clone()), subject.as_str().into());

@@ -177,6 +177,6 @@ fn named<'a>(what: &Excerpt, parties: impl Iterator<Item = &'a Party>) -> Option
     (!parties.is_empty()).then(|| format!("{what} is not in {}", parties.join(" nor in ")))
 }
 
-fn bracketed(told: &[String]) -> String {
-    if told.is_empty() { String::new() } else { format!(" ({})", told.join("; ")) }
+fn bracketed(parts: &[String]) -> String {
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join("; ")) }
 }

@@ -12,13 +12,13 @@ pub(crate) mod dpop;
 pub(crate) mod exchange;
 pub(crate) mod foreign_times;
 pub(crate) mod foreign_token;
+pub(crate) mod key_schedule;
 pub(crate) mod limits;
 pub(crate) mod party;
 pub(crate) mod proof;
 pub(crate) mod rights;
 pub(crate) mod session;
 pub(crate) mod signed_token;
-pub(crate) mod signing_keys;
 pub(crate) mod token_kind;
 
 use crate::{AccessTokenClaims, Issuer, Lifetime, Timestamp};

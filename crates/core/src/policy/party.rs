@@ -10,7 +10,7 @@ use crate::types::subject::SPACE_AT_AN_END;
 use crate::types::unsecured_jwt::UnsecuredJwt;
 use crate::{
     AccessTokenClaims, Actor, ClaimFault, Confirmation, Defect, Issuer, Lifetime, MayAct, Namesake, Scope,
-    Subject, SubjectStanding, Timestamp,
+    Subject, SubjectStatus, Timestamp,
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -73,7 +73,7 @@ impl ProvenForeign {
     /// The one way to one.
     pub(crate) fn of(
         claims: ForeignClaims,
-        standing: SubjectStanding,
+        standing: SubjectStatus,
         possession: &Possession,
     ) -> Result<Self, TokenFault> {
         foreign_token::check_standing(&claims.issuer, &claims.subject, claims.times, &standing)?;
@@ -132,7 +132,7 @@ impl AssertedUser {
     pub(crate) fn of(
         name: Subject,
         is_client: bool,
-        standing: SubjectStanding,
+        standing: SubjectStatus,
         now: Timestamp,
     ) -> Result<Self, TokenFault> {
         if is_client {

@@ -1,25 +1,25 @@
 //! The part of a possible secret that an operator may read.
 
-use crate::deceives;
+use crate::is_unsafe_to_display;
 
 /// The beginning of a text that may be a secret: half of it, at most four characters. That is enough to recognize an identifier with a
 /// typo, and not enough to use a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hint(Box<str>);
+pub struct Redacted(Box<str>);
 
-impl Hint {
+impl Redacted {
     pub(crate) fn of(text: &str) -> Self {
         let characters = text.chars().count();
         let beginning = text.chars().take(characters.div_ceil(2).min(4).min(characters.saturating_sub(1)));
         let mut shown = String::new();
         for c in beginning {
-            if deceives(c) { shown.extend(c.escape_unicode()) } else { shown.push(c) }
+            if is_unsafe_to_display(c) { shown.extend(c.escape_unicode()) } else { shown.push(c) }
         }
         Self(format!("{shown}… ({characters} characters)").into())
     }
 }
 
-impl std::fmt::Display for Hint {
+impl std::fmt::Display for Redacted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
     }
@@ -27,7 +27,7 @@ impl std::fmt::Display for Hint {
 
 #[cfg(test)]
 mod tests {
-    use super::Hint;
+    use super::Redacted;
 
     #[test]
     fn se_01_a_hint_shows_half_of_a_short_text_and_four_characters_at_most() {
@@ -41,7 +41,7 @@ mod tests {
             ("wrong-secret-444", "wron… (16 characters)"),
             ("é\u{202e}é\u{202e}", "é\\u{202e}… (4 characters)"),
         ] {
-            assert_eq!(Hint::of(text).to_string(), shown);
+            assert_eq!(Redacted::of(text).to_string(), shown);
         }
     }
 }

@@ -9,12 +9,12 @@ mod parties;
 mod proof_fault;
 mod request_facts;
 mod stage;
+mod to_wire;
 mod token_fault;
-mod told;
 
 pub use copy_fault::CopyFault;
 pub use facts::{AgeLimit, AudienceFault, AudienceRule, AuthorizedParty, Cue, IssuerRule, OfAnotherKind};
-pub use hint::Hint;
+pub use hint::Redacted;
 pub use not_renewable::NotRenewable;
 pub use parties::{
     Involved, Involvement, MayNotAct, NotAccepted, NotFederated, NotPossessed, Principal, WithoutRight,
@@ -111,7 +111,7 @@ pub enum Refusal {
     ///
     /// A secret may stand where the identifier should, so only its beginning is kept.
     #[error("no client is registered as {0}")]
-    UnknownClient(Hint),
+    UnknownClient(Redacted),
     /// The client exists and was disabled.
     #[error("the client {0} is disabled")]
     DisabledClient(ClientId),

@@ -1,6 +1,6 @@
 //! The facts that decided about a request, other than those about its tokens.
 
-use super::Hint;
+use super::Redacted;
 use crate::{CertificateName, ClientId, Excerpt, GrantType, Scope, ShortText, Subject, Timestamp};
 use std::fmt::{Display, Formatter, Result};
 
@@ -34,16 +34,16 @@ impl Display for ExpiredSecret {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientIdsDiffer {
     /// `client_id` of the form.
-    pub form: Hint,
+    pub form: Redacted,
     /// The client of the credentials.
-    pub other: Hint,
+    pub other: Redacted,
     /// Where that one stands.
     pub place: &'static str,
 }
 
 impl ClientIdsDiffer {
     pub(crate) fn boxed(form: &str, other: &str, place: &'static str) -> Box<Self> {
-        Box::new(Self { form: Hint::of(form), other: Hint::of(other), place })
+        Box::new(Self { form: Redacted::of(form), other: Redacted::of(other), place })
     }
 }
 

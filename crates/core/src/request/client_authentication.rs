@@ -124,11 +124,11 @@ pub struct SecretAuthentication {
     /// RFC 6749 §2.3.1 has id and secret form-encoded before base64, but DuckDB, PyIceberg and Iceberg's Java client send
     /// them as they are. So a Basic header whose two readings differ has both, and how many there are depends on what
     /// was sent alone. At least one.
-    pub readings: Vec<Reading>,
+    pub readings: Vec<CredentialReading>,
 }
 
 /// One reading of what was sent.
-pub struct Reading {
+pub struct CredentialReading {
     /// The identifier; perhaps not one that could be registered.
     pub client_id: Box<str>,
     /// The secret, 1 to 1024 bytes.
@@ -304,12 +304,12 @@ fn basic(credentials: &[u8], id_in_form: Option<&str>) -> Result<Authentication,
         && (&*decoded_id, &*decoded_secret) != (id, secret)
     {
         let secret = Secret::new(decoded_secret.into_owned());
-        readings.push(Reading { client_id: decoded_id.into(), secret });
+        readings.push(CredentialReading { client_id: decoded_id.into(), secret });
     }
     // The decoded text becomes the secret, so there is one copy of it.
     let client_id: Box<str> = id.into();
     text.drain(..=client_id.len());
-    readings.push(Reading { client_id, secret: Secret::new(std::mem::take(&mut *text)) });
+    readings.push(CredentialReading { client_id, secret: Secret::new(std::mem::take(&mut *text)) });
     if let Some(expected) = id_in_form {
         if let Some(other) = readings.iter().rfind(|reading| *reading.client_id != *expected)
             && readings.iter().all(|reading| *reading.client_id != *expected)
@@ -323,10 +323,13 @@ fn basic(credentials: &[u8], id_in_form: Option<&str>) -> Result<Authentication,
 
 fn body(id: Option<&str>, secret: &str) -> Result<Authentication, Refusal> {
     let id = id.ok_or(Refusal::SecretWithoutClientId)?;
-    secrets(SecretPlace::Body, vec![Reading { client_id: id.into(), secret: Secret::new(secret.to_owned()) }])
+    secrets(
+        SecretPlace::Body,
+        vec![CredentialReading { client_id: id.into(), secret: Secret::new(secret.to_owned()) }],
+    )
 }
 
-fn secrets(place: SecretPlace, readings: Vec<Reading>) -> Result<Authentication, Refusal> {
+fn secrets(place: SecretPlace, readings: Vec<CredentialReading>) -> Result<Authentication, Refusal> {
     if readings.iter().any(|reading| reading.secret.expose().len() > LONGEST_CLIENT_SECRET) {
         return Err(Refusal::SecretTooLong);
     }

@@ -1,7 +1,7 @@
 //! The part that an operator may read of a text chosen by a client or another issuer: truncated, escaped, and never a token or a secret;
 //! conformance SE-01 and SE-05, CWE-117, CWE-779.
 
-use super::subject::deceives;
+use super::subject::is_unsafe_to_display;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -162,7 +162,7 @@ fn escaped(text: &str) -> (String, bool) {
     let mut shown = String::with_capacity(text.len().min(LONGEST_EXCERPT));
     for c in text.chars() {
         let before = shown.len();
-        if deceives(c) {
+        if is_unsafe_to_display(c) {
             shown.extend(c.escape_unicode());
         } else {
             if matches!(c, '"' | '\\') {
@@ -245,7 +245,7 @@ mod tests {
             ] {
                 for text in [excerpt.to_string(), excerpt.to_plain()] {
                     assert!(text.len() <= LONGEST_EXCERPT + 60, "{piece:?}: {}", text.len());
-                    assert!(!text.chars().any(deceives), "{text}");
+                    assert!(!text.chars().any(is_unsafe_to_display), "{text}");
                 }
                 let inside = excerpt.shown.replace("\\\\", "").replace("\\\"", "");
                 assert!(excerpt.form == Form::Bare || !inside.contains('"'), "{excerpt}");

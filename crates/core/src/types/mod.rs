@@ -32,7 +32,7 @@ pub(crate) mod stored_secret;
 pub(crate) mod subject;
 pub(crate) mod subject_names;
 pub(crate) mod subject_pattern;
-pub(crate) mod subject_standing;
+pub(crate) mod subject_status;
 pub(crate) mod target;
 pub(crate) mod time;
 pub(crate) mod token_type;

@@ -28,7 +28,7 @@ impl std::str::FromStr for Subject {
 /// Whether a character is unsafe to display: controls, characters that are invisible or reverse the line, and spaces other than
 /// U+0020. The general categories Cc and Cf of Unicode 16, spaces, and letters without a shape.
 #[must_use]
-pub fn deceives(c: char) -> bool {
+pub fn is_unsafe_to_display(c: char) -> bool {
     let is_odd_space = c != ' ' && c.is_whitespace();
     c.is_control() || is_odd_space || is_format(c) || is_blank(c)
 }
@@ -66,7 +66,7 @@ impl Subject {
 
     fn of_at_most(longest: usize, text: &str) -> Result<Self, SubjectError> {
         let is_plain = text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
-        if text.is_empty() || text.len() > longest || !is_plain && text.chars().any(deceives) {
+        if text.is_empty() || text.len() > longest || !is_plain && text.chars().any(is_unsafe_to_display) {
             return Err(SubjectError);
         }
         Ok(Self(text.into()))

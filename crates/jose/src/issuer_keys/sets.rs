@@ -11,8 +11,8 @@ use crate::public_keys::PublicKeys;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokenberg_core::{
-    CompactJws, Issuer, IssuerKeys, KeySource, KeysUnavailable, Lifetime, SignatureFault, Timestamp,
-    TrustedIssuer, Verified, Waiting,
+    BoxFuture, CompactJws, Issuer, IssuerKeys, KeySource, KeysUnavailable, Lifetime, SignatureFault,
+    Timestamp, TrustedIssuer, Verified,
 };
 
 /// The maximum number of issuers whose keys are cached. The least recently used set is evicted first.
@@ -133,7 +133,7 @@ impl IssuerKeys for IssuerKeySets {
         issuer: &'a TrustedIssuer,
         token: &'a CompactJws,
         now: Timestamp,
-    ) -> Waiting<'a, Checked> {
+    ) -> BoxFuture<'a, Checked> {
         Box::pin(async move {
             let keys = match &issuer.trust.keys {
                 KeySource::Jwks(text) => match self.shared.given.of(text) {

@@ -10,8 +10,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 use tokenberg_core::{
-    AccessTokenClaims, Algorithm, CompactJws, Issuer, IssuerKeys, KeySource, Keys, KeysUnavailable,
-    SignatureFault, Timestamp, Trust, TrustedIssuer, Verified, Waiting,
+    AccessTokenClaims, Algorithm, BoxFuture, CompactJws, Issuer, IssuerKeys, KeySource, Keys,
+    KeysUnavailable, SignatureFault, Timestamp, Trust, TrustedIssuer, Verified,
 };
 use tokenberg_jose::{Address, Document, Fetch, FetchEvent, FetchLimits, IssuerKeySets, Keyring, generate};
 
@@ -139,7 +139,7 @@ impl Held {
 
 /// A future with a counting waker.
 pub(crate) struct Watched<'a> {
-    future: Waiting<'a, Checked>,
+    future: BoxFuture<'a, Checked>,
     pub(crate) answer: Option<Checked>,
     wakes: Arc<Wakes>,
 }
@@ -154,7 +154,7 @@ impl Wake for Wakes {
 }
 
 impl<'a> Watched<'a> {
-    pub(crate) fn of(future: Waiting<'a, Checked>) -> Self {
+    pub(crate) fn of(future: BoxFuture<'a, Checked>) -> Self {
         Self { future, answer: None, wakes: Arc::default() }
     }
 

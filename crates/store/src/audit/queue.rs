@@ -29,7 +29,7 @@ pub enum WhenFull {
 
 /// A record that waits; its text is among those of the others.
 #[derive(Debug)]
-struct Waiting {
+struct BoxFuture {
     at: i64,
     since: Instant,
     length: usize,
@@ -49,7 +49,7 @@ struct Piece {
 /// Records that were taken out to be written, the oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
-    waiting: Vec<Waiting>,
+    waiting: Vec<BoxFuture>,
     texts: String,
 }
 
@@ -58,7 +58,7 @@ pub(crate) struct Queue {
     most: Load,
     /// What was put in and is not written yet, including what was taken out.
     loads: Loads,
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<BoxFuture>,
     /// Their texts, one after the other, so that none needs its own allocation; in pieces of [`PIECE`], so that no request waits
     /// while the rest is copied.
     pieces: VecDeque<Piece>,
@@ -114,7 +114,7 @@ impl Queue {
         }
         let is_unverified = record.is_unverified;
         self.loads.of(is_unverified).add(Load { records: 1, bytes: length });
-        self.waiting.push_back(Waiting { at, since: Instant::now(), length, repeated: 0, is_unverified });
+        self.waiting.push_back(BoxFuture { at, since: Instant::now(), length, repeated: 0, is_unverified });
         true
     }
 
@@ -236,7 +236,7 @@ impl Taken {
     /// When each was made, and what it says: an object.
     pub(crate) fn records(&self) -> Vec<(i64, Cow<'_, str>)> {
         let mut texts = self.texts.as_str();
-        let mut next = |record: &Waiting| {
+        let mut next = |record: &BoxFuture| {
             let (text, rest) = texts.split_at_checked(record.length).unwrap_or((texts, ""));
             texts = rest;
             let text = match text.strip_suffix('}').filter(|_| record.repeated > 0) {

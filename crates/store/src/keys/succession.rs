@@ -7,8 +7,8 @@ use crate::keys::signing_keys::{delete_key, end_key};
 use crate::store::Store;
 use serde_json::Value;
 use tokenberg_core::{
-    KeyId, KeyMaterial, KeyTimes, Lifetime, Succession, Successor, Timestamp, introduced, is_rotation_due,
-    taken_away,
+    KeyId, KeyMaterial, KeyTimes, Lifetime, Succession, Successor, Timestamp, introduce, is_rotation_due,
+    revoke,
 };
 
 /// A key that was added, and its effect on others.
@@ -57,7 +57,7 @@ impl Store {
         let introduce = self.0.db.change(&[Part::Keys], |tx| {
             Box::pin(async move {
                 let keys = self.keys_in(tx).await?;
-                let succession = introduced(&times(&keys), now, at_once)?;
+                let succession = introduce(&times(&keys), now, at_once)?;
                 self.introduce(tx, key, succession).await
             })
         });
@@ -81,7 +81,7 @@ impl Store {
                 if !is_rotation_due(&times(&keys), now, every) {
                     return Ok(None);
                 }
-                let succession = introduced(&times(&keys), now, false)?;
+                let succession = introduce(&times(&keys), now, false)?;
                 self.introduce(tx, key, succession).await.map(Some)
             })
         });
@@ -139,7 +139,7 @@ impl Store {
         if !keys.iter().any(|key| key.id == *id) {
             return Err(StoreError::NoSuchKey { id: id.clone() });
         }
-        let successor = taken_away(&times(&keys), id, now);
+        let successor = revoke(&times(&keys), id, now);
         delete_key(tx, id).await?;
         let change = Change::key_named("key revoked", id);
         let (signing, change) = match successor {

@@ -7,7 +7,7 @@ use crate::snapshot::registered::Registered;
 use std::sync::Arc;
 use tokenberg_core::{
     AccessTokenClaims, Client, ClientId, Issuer, KeyMaterial, Namesake, Revocation, RevokedBefore as _,
-    SecretDigest, SubjectStanding, TrustedIssuer,
+    SecretDigest, SubjectStatus, TrustedIssuer,
 };
 
 /// The clients, keys, revocations and trusted issuers of one moment. A snapshot never changes; cloning it is cheap.
@@ -63,10 +63,10 @@ impl Snapshot {
     /// The status of a subject of another issuer or, without one, of the user of an unsecured JWT, and who else has the name
     /// `sub` that our tokens give it. The operator may use either name.
     #[must_use]
-    pub fn subject(&self, issuer: Option<&Issuer>, subject: &str, sub: &str) -> SubjectStanding {
+    pub fn subject(&self, issuer: Option<&Issuer>, subject: &str, sub: &str) -> SubjectStatus {
         let trusted = issuer.and_then(|issuer| self.issuer(issuer.as_str())).map(AsRef::as_ref);
         let client = self.clients.find(sub).map(|client| &client.id);
-        SubjectStanding {
+        SubjectStatus {
             disabled: [subject, sub].iter().any(|name| self.disabled_subjects.has(issuer, name)),
             revoked_before: [subject, sub]
                 .iter()

@@ -6,7 +6,7 @@ use crate::store::Store;
 use std::sync::Arc;
 use tokenberg_core::{
     AccessTokenClaims, Answers, Client, ClientId, Issuer, Keys, Revocation, Secret, SecretDigest,
-    SubjectStanding, Timestamp, TrustedIssuer,
+    SubjectStatus, Timestamp, TrustedIssuer,
 };
 
 /// A snapshot, and the keys that were built from it. A request is answered from one moment from beginning to end.
@@ -102,7 +102,7 @@ impl<K: Keys> Answers for Moment<K> {
         self.snapshot.federated(issuer, subject).cloned()
     }
 
-    fn subject(&self, issuer: Option<&Issuer>, subject: &str, sub: &str) -> SubjectStanding {
+    fn subject(&self, issuer: Option<&Issuer>, subject: &str, sub: &str) -> SubjectStatus {
         self.snapshot.subject(issuer, subject, sub)
     }
 

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokenberg_core::{
-    KeyMaterial, Keys, NotWritten, Once, Revocations, Revoke, SingleUse, Waiting, World, Writing,
+    BoxFuture, KeyMaterial, Keys, NotWritten, Revocations, Revoke, SingleUse, SingleUseId, World, Writing,
 };
 
 /// How long a revocation that was written waits until this process sees it.
@@ -166,7 +166,7 @@ impl<K: Keys + 'static> Revocations for Watched<K> {
 }
 
 impl<K: Keys + 'static> SingleUse for Watched<K> {
-    fn use_once<'a>(&'a self, once: &'a Once) -> Waiting<'a, Result<bool, NotWritten>> {
+    fn use_once<'a>(&'a self, once: &'a SingleUseId) -> BoxFuture<'a, Result<bool, NotWritten>> {
         Box::pin(async move {
             let used = self.store().use_once(&once.namespace, &once.id, once.until).await;
             used.map_err(|error| NotWritten { reason: error.to_string() })

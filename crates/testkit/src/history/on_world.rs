@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokenberg_core::{
     AccessTokenClaims, Answers, AuthMethod, CertificateName, Client, CompactJws, Federation, GrantType,
-    Introspection, Issuer, Lifetime, PeerCertificate, Possession, Recollection, Revocation, SubjectNames,
-    SubjectStanding, TokenVerification, TrustedIssuer,
+    Introspection, Issuer, Lifetime, PeerCertificate, Possession, Revocation, SubjectNames, SubjectStatus,
+    TokenStatus, TokenVerification, TrustedIssuer,
 };
 
 /// A history in a separate world.
@@ -108,7 +108,7 @@ impl Site for OnWorld {
         let verified = self.world.keys().verify(&framed, self.world.now);
         let claims = verification.claims(&framed, verified, self.world.now, &possession);
         let accepted = claims.and_then(|claims| {
-            let recollection = Recollection::of(&self.world, &claims);
+            let recollection = TokenStatus::of(&self.world, &claims);
             verification.recalled(claims, recollection)
         });
         Some(accepted.is_ok())
@@ -278,7 +278,7 @@ impl OnWorld {
             Realm::Ours | Realm::Unsecured => None,
         };
         self.world.subjects.retain(|known| known.0 != issuer || known.1 != principal.name);
-        let standing = SubjectStanding { disabled, ..SubjectStanding::default() };
+        let standing = SubjectStatus { disabled, ..SubjectStatus::default() };
         self.world.subjects.push((issuer, principal.name.clone(), standing));
     }
 }

@@ -3,7 +3,9 @@
 use crate::failure::{note, warn};
 use crate::issuer_names::{MOST_CLIENTS, Names};
 use clap::Args;
-use tokenberg_core::{ClientId, Issuer, LONGEST_SUBJECT_PREFIX, SubjectNames, Trust, deceives, quoted};
+use tokenberg_core::{
+    ClientId, Issuer, LONGEST_SUBJECT_PREFIX, SubjectNames, Trust, is_unsafe_to_display, quoted,
+};
 use tokenberg_store::{Store, StoreError};
 
 /// What catalogs call its users.
@@ -37,7 +39,7 @@ pub(super) fn prefix(text: &str) -> Result<Box<str>, String> {
     let length = text.len();
     let fault = if !(1..=LONGEST_SUBJECT_PREFIX).contains(&length) {
         format!("this one has {length} bytes")
-    } else if let Some(c) = text.chars().find(|c| deceives(*c)) {
+    } else if let Some(c) = text.chars().find(|c| is_unsafe_to_display(*c)) {
         format!("this one has the character {}", c.escape_unicode())
     } else if text.starts_with(' ') {
         "this one begins with a space".to_owned()

@@ -6,10 +6,10 @@ use crate::{CompactJws, Issuer, Lifetime, Revoke, SignatureFault, Timestamp, Tru
 use std::pin::Pin;
 
 /// A pending operation.
-pub type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A pending write.
-pub type Writing<'a> = Waiting<'a, Result<(), NotWritten>>;
+pub type Writing<'a> = BoxFuture<'a, Result<(), NotWritten>>;
 
 /// Revokes tokens, durably before any response reports it.
 pub trait Revocations: Send + Sync {
@@ -22,7 +22,7 @@ pub trait Revocations: Send + Sync {
 /// Stores the use of single-use identifiers, for all nodes together.
 pub trait SingleUse: Send + Sync {
     /// Uses the identifier up: returns `true` exactly once, to the first caller, after it is on disk.
-    fn use_once<'a>(&'a self, once: &'a Once) -> Waiting<'a, Result<bool, NotWritten>>;
+    fn use_once<'a>(&'a self, once: &'a SingleUseId) -> BoxFuture<'a, Result<bool, NotWritten>>;
 }
 
 /// Holds the keys of issuers that publish them at an address, and fetches them.
@@ -34,7 +34,7 @@ pub trait IssuerKeys: Send + Sync {
         issuer: &'a TrustedIssuer,
         token: &'a CompactJws,
         now: Timestamp,
-    ) -> Waiting<'a, Result<Result<Verified, SignatureFault>, KeysUnavailable>>;
+    ) -> BoxFuture<'a, Result<Result<Verified, SignatureFault>, KeysUnavailable>>;
 }
 
 /// The traits [`SingleUse`] and [`IssuerKeys`] for a program that may block, for [`drive`](crate::drive) and [`inquire`](crate::inquire).
@@ -44,7 +44,7 @@ pub trait Blocking {
     ///
     /// # Errors
     /// If it cannot be recorded.
-    fn use_once(&self, once: &Once) -> Result<bool, NotWritten>;
+    fn use_once(&self, once: &SingleUseId) -> Result<bool, NotWritten>;
 
     /// As [`IssuerKeys::verify`].
     ///
@@ -59,7 +59,7 @@ pub trait Blocking {
 }
 
 impl Blocking for () {
-    fn use_once(&self, _: &Once) -> Result<bool, NotWritten> {
+    fn use_once(&self, _: &SingleUseId) -> Result<bool, NotWritten> {
         Err(NotWritten { reason: "nothing here remembers what was used".to_owned() })
     }
 
@@ -75,7 +75,7 @@ impl Blocking for () {
 
 /// An identifier for a single use (RFC 7523 §3, RFC 9449 §11.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Once {
+pub struct SingleUseId {
     /// The kind and the owner of the identifier, so that identifiers of different features or clients do not collide.
     pub namespace: Box<str>,
     /// The identifier.

@@ -1,54 +1,54 @@
 //! Recalls the present status of a token issued earlier: revocation, RFC 7009 §2.1; disabled clients and subjects.
 
 use super::question::{Asks, Question};
-use crate::answers::Recollection;
+use crate::answers::TokenStatus;
 use crate::refusal::Refusal;
-use crate::{AccessTokenClaims, Answers, Issuer, Subject, SubjectStanding};
+use crate::{AccessTokenClaims, Answers, Issuer, Subject, SubjectStatus};
 use std::sync::Arc;
 
-/// Asks for the present status of this token of ours. [`Recollection::of`] gathers the answer.
-pub struct Recall<S> {
+/// Asks for the present status of this token of ours. [`TokenStatus::of`] gathers the answer.
+pub struct CheckStatus<S> {
     claims: Arc<AccessTokenClaims>,
-    then: Box<dyn FnOnce(Arc<AccessTokenClaims>, Recollection) -> Result<S, Refusal> + Send>,
+    then: Box<dyn FnOnce(Arc<AccessTokenClaims>, TokenStatus) -> Result<S, Refusal> + Send>,
 }
 
 pub(crate) fn ask<S: Asks>(
     claims: Arc<AccessTokenClaims>,
-    then: impl FnOnce(Arc<AccessTokenClaims>, Recollection) -> Result<S, Refusal> + Send + 'static,
+    then: impl FnOnce(Arc<AccessTokenClaims>, TokenStatus) -> Result<S, Refusal> + Send + 'static,
 ) -> S {
-    Question::Recall(Recall { claims, then: Box::new(then) }).into()
+    Question::CheckStatus(CheckStatus { claims, then: Box::new(then) }).into()
 }
 
-impl<S> Recall<S> {
+impl<S> CheckStatus<S> {
     /// The claims of the token, whose signature and times are valid.
     pub(crate) fn claims(&self) -> &AccessTokenClaims {
         &self.claims
     }
 
     /// Answers with what is known.
-    pub(crate) fn recalled(self, recollection: Recollection) -> Result<S, Refusal> {
+    pub(crate) fn recalled(self, recollection: TokenStatus) -> Result<S, Refusal> {
         (self.then)(self.claims, recollection)
     }
 }
 
 /// Asks for the operator's decision about this subject, whatever its token says.
-pub struct RecallSubject<S> {
+pub struct CheckSubjectStatus<S> {
     issuer: Option<Issuer>,
     subject: Subject,
     sub: Subject,
     /// Our own issuer, as whose subject a revocation may name the user of an unsecured JWT.
     own: Option<Issuer>,
-    then: Box<dyn FnOnce(SubjectStanding) -> Result<S, Refusal> + Send>,
+    then: Box<dyn FnOnce(SubjectStatus) -> Result<S, Refusal> + Send>,
 }
 
 /// Asks for the status of the user of an unsecured JWT.
 pub(crate) fn ask_user<S: Asks>(
     own: Issuer,
     name: Subject,
-    then: impl FnOnce(SubjectStanding) -> Result<S, Refusal> + Send + 'static,
+    then: impl FnOnce(SubjectStatus) -> Result<S, Refusal> + Send + 'static,
 ) -> S {
     let (subject, sub) = (name.clone(), name);
-    Question::RecallSubject(RecallSubject {
+    Question::CheckSubjectStatus(CheckSubjectStatus {
         issuer: None,
         subject,
         sub,
@@ -61,13 +61,14 @@ pub(crate) fn ask_user<S: Asks>(
 pub(crate) fn ask_subject<S: Asks>(
     issuer: Issuer,
     (subject, sub): (Subject, Subject),
-    then: impl FnOnce(SubjectStanding) -> Result<S, Refusal> + Send + 'static,
+    then: impl FnOnce(SubjectStatus) -> Result<S, Refusal> + Send + 'static,
 ) -> S {
     let issuer = Some(issuer);
-    Question::RecallSubject(RecallSubject { issuer, subject, sub, own: None, then: Box::new(then) }).into()
+    Question::CheckSubjectStatus(CheckSubjectStatus { issuer, subject, sub, own: None, then: Box::new(then) })
+        .into()
 }
 
-impl<S> RecallSubject<S> {
+impl<S> CheckSubjectStatus<S> {
     /// The issuer that names the subject; `None` for the user of an unsecured JWT.
     pub(crate) fn issuer(&self) -> Option<&Issuer> {
         self.issuer.as_ref()
@@ -79,15 +80,15 @@ impl<S> RecallSubject<S> {
     }
 
     /// What is known, from `answers`.
-    pub(crate) fn standing(&self, answers: &(impl Answers + ?Sized)) -> SubjectStanding {
+    pub(crate) fn standing(&self, answers: &(impl Answers + ?Sized)) -> SubjectStatus {
         let of = |issuer| answers.subject(issuer, self.subject.as_str(), self.sub.as_str());
         let standing = of(self.issuer());
         let as_own = self.own.as_ref().and_then(|own| of(Some(own)).revoked_before);
-        SubjectStanding { revoked_before: standing.revoked_before.max(as_own), ..standing }
+        SubjectStatus { revoked_before: standing.revoked_before.max(as_own), ..standing }
     }
 
     /// Answers with what is known.
-    pub(crate) fn recalled(self, standing: SubjectStanding) -> Result<S, Refusal> {
+    pub(crate) fn recalled(self, standing: SubjectStatus) -> Result<S, Refusal> {
         (self.then)(standing)
     }
 }

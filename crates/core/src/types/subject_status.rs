@@ -5,7 +5,7 @@ use super::time::Timestamp;
 
 /// What is known now about a subject that is no client of ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SubjectStanding {
+pub struct SubjectStatus {
     /// Whether the operator has disabled it.
     pub disabled: bool,
     /// Tokens for it from before this time were revoked.

@@ -45,7 +45,7 @@ impl KeyState {
             Self::Over
         } else if key.signs_from > now {
             Self::Published
-        } else if signing(keys, now).is_some_and(|signer| signer.id == key.id) {
+        } else if signer(keys, now).is_some_and(|signer| signer.id == key.id) {
             Self::Signing
         } else {
             Self::Retired
@@ -93,7 +93,7 @@ impl<'a> KeyTimes<'a> {
 
 /// The key that signs now: the latest of those whose signing period has begun.
 #[must_use]
-pub fn signing<'a>(keys: impl IntoIterator<Item = KeyTimes<'a>>, now: Timestamp) -> Option<KeyTimes<'a>> {
+pub fn signer<'a>(keys: impl IntoIterator<Item = KeyTimes<'a>>, now: Timestamp) -> Option<KeyTimes<'a>> {
     let candidates = keys.into_iter().filter(|key| key.signs_from <= now && !key.is_over(now));
     candidates.reduce(|a, b| if a.order() < b.order() { b } else { a })
 }
@@ -125,13 +125,13 @@ pub struct Succession {
 ///
 /// # Errors
 /// If another key is waiting to sign, and the new one is not to sign immediately.
-pub fn introduced(keys: &[KeyTimes<'_>], now: Timestamp, at_once: bool) -> Result<Succession, AnotherWaits> {
+pub fn introduce(keys: &[KeyTimes<'_>], now: Timestamp, at_once: bool) -> Result<Succession, AnotherWaits> {
     let waiting: Vec<_> = keys.iter().filter(|key| key.signs_from > now).collect();
     if let Some(other) = waiting.first().filter(|_| !at_once) {
         return Err(AnotherWaits { id: other.id.clone(), signs_from: other.signs_from });
     }
     // If no key signs, waiting has no benefit.
-    let signs_from = if at_once || signing(keys.iter().copied(), now).is_none() {
+    let signs_from = if at_once || signer(keys.iter().copied(), now).is_none() {
         // Of two keys that start in the same second, the other could be the one that signs.
         let has_begun_now = keys.iter().any(|key| key.signs_from == now);
         if has_begun_now { now.plus(Lifetime::from_seconds(1)) } else { now }
@@ -155,7 +155,7 @@ pub fn introduced(keys: &[KeyTimes<'_>], now: Timestamp, at_once: bool) -> Resul
 #[must_use]
 pub fn is_rotation_due(keys: &[KeyTimes<'_>], now: Timestamp, every: Lifetime) -> bool {
     let waits = keys.iter().any(|key| key.signs_from > now && !key.is_over(now));
-    !waits && signing(keys.iter().copied(), now).is_some_and(|key| key.signs_from.plus(every) <= now)
+    !waits && signer(keys.iter().copied(), now).is_some_and(|key| key.signs_from.plus(every) <= now)
 }
 
 /// The key that signs after a key was removed.
@@ -184,12 +184,12 @@ pub enum Successor {
 /// Computes the changes when `id` is removed immediately. A retired key never signs again: its end is settled, and a token that it signed
 /// now could outlive it.
 #[must_use]
-pub fn taken_away(keys: &[KeyTimes<'_>], id: &KeyId, now: Timestamp) -> Successor {
+pub fn revoke(keys: &[KeyTimes<'_>], id: &KeyId, now: Timestamp) -> Successor {
     /// Nodes whose clocks are behind must not be without a key that signs.
     const LEEWAY: Lifetime = Lifetime::from_seconds(60);
     let rest = || keys.iter().copied().filter(|key| key.id != id && !key.is_over(now));
     let waiting = rest().filter(|key| key.signs_from > now).min_by_key(|key| key.signs_from);
-    match signing(keys.iter().copied(), now) {
+    match signer(keys.iter().copied(), now) {
         Some(signer) if signer.id == id => {
             // As long ago as it may be; the key that is gone signed since then, so that it is later than the rest's.
             let at_most = now.since(signer.signs_from).as_seconds().min(LEEWAY.as_seconds());
