@@ -2,7 +2,9 @@
 //!
 //! Answers that are only computed are in [`Answers`](crate::Answers).
 
-use crate::{CompactJws, Issuer, Lifetime, Revoke, SignatureFault, Timestamp, TrustedIssuer, Verified};
+use crate::{
+    CompactJws, Issuer, Lifetime, Revoke, SignatureFault, SingleUseId, Timestamp, TrustedIssuer, Verified,
+};
 use std::pin::Pin;
 
 /// A pending operation.
@@ -71,17 +73,6 @@ impl Blocking for () {
     ) -> Result<Result<Verified, SignatureFault>, KeysUnavailable> {
         Err(KeysUnavailable::new(&issuer.issuer, "nothing here fetches keys"))
     }
-}
-
-/// An identifier for a single use (RFC 7523 §3, RFC 9449 §11.1).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SingleUseId {
-    /// The kind and the owner of the identifier, so that identifiers of different features or clients do not collide.
-    pub namespace: Box<str>,
-    /// The identifier.
-    pub id: Box<str>,
-    /// Until when what carries it could be presented again.
-    pub until: Timestamp,
 }
 
 /// Why it is not certain that a write succeeded. The response asks the client to retry, and never reports success.

@@ -1,18 +1,8 @@
 //! Answers the questions of a request, from memory and on a thread that may block.
 
-use crate::answers::{Answers, SigningFault, TokenStatus};
-use crate::flow::{Answered, Asks, Decision, Inquiry, Listener, Pending, Question, Step, Who};
-use crate::{AccessTokenClaims, Blocking, KeysUnavailable, NotWritten, Refusal, TokenResponse};
-
-/// A request that was granted.
-pub struct Granted {
-    /// What the client receives.
-    pub response: TokenResponse,
-    /// What was signed.
-    pub claims: AccessTokenClaims,
-    /// The facts of the decision.
-    pub decision: Decision,
-}
+use crate::answers::{Answers, SigningFault};
+use crate::flow::{Answered, Asks, Granted, Inquiry, Listener, Pending, Question, Step, Who};
+use crate::{Blocking, KeysUnavailable, NotWritten, Refusal, TokenStatus};
 
 /// A request that was not granted. Its `Display` is the exact reason, for the operator; the client receives what
 /// [`Policy::error_for`](crate::Policy::error_for) makes of the refusal.
@@ -149,9 +139,9 @@ impl<S: Asks> Question<S> {
                 question.recalled(known)?
             }
             Question::CheckSubjectStatus(question) => {
-                let standing = question.standing(answers);
-                listener.subject_recalled(question.issuer(), question.subject(), &standing);
-                question.recalled(standing)?
+                let status = question.status(answers);
+                listener.subject_recalled(question.issuer(), question.subject(), &status);
+                question.recalled(status)?
             }
             Question::UseOnce(question) => return Ok(Answered::Pending(Pending::UseOnce(question))),
         }))

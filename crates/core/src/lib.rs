@@ -59,15 +59,14 @@ mod response;
 mod revocation;
 mod types;
 
-pub use answers::{Answers, Keys, ParticipantsStatus, SigningFault, TokenStatus, Verified, World};
+pub use answers::{Answers, Keys, SigningFault, World};
 pub use backends::{
-    Blocking, BoxFuture, IssuerKeys, KeysUnavailable, NotWritten, Revocations, SingleUse, SingleUseId,
-    Writing,
+    Blocking, BoxFuture, IssuerKeys, KeysUnavailable, NotWritten, Revocations, SingleUse, Writing,
 };
 pub use client::{
     AnswerFault, ClientAuthentication, Held, NextRequest, Outgoing, ReceivedError, Renewal, read_answer,
 };
-pub use drive::{Granted, NotGranted, drive, inquire};
+pub use drive::{NotGranted, drive, inquire};
 pub use error::{Challenge, ErrorCode, OAuthError};
 pub use explanation::{
     Explanation, Granting, KeysFound, Named, Refusing, Registration, Rule, SecretFound, Verdict, explain,
@@ -75,7 +74,7 @@ pub use explanation::{
 };
 pub use flow::{
     Answered, Asks, CheckStatus, CheckSubjectStatus, DECOY_JWKS, Decision, DigestSecret, FetchKeys,
-    FindClient, FindIssuer, Inquiry, KeysOf, Listener, Pending, Question, ReadToken, Sign, Step,
+    FindClient, FindIssuer, Granted, Inquiry, KeysOf, Listener, Pending, Question, ReadToken, Sign, Step,
     SubjectProof, TokenEndpoint, UseOnce, VerifyProof, VerifyToken, Who,
 };
 pub use introspection::{Inactivity, Introspection, IntrospectionEndpoint};
@@ -90,17 +89,18 @@ pub use policy::key_schedule::{
 pub use policy::limits::{AudienceCeilings, Ceiling, Limits, Party, ScopeCeiling, ScopeCeilings};
 pub use policy::rights::{LONGEST_SESSION_LIFETIME, LONGEST_TOKEN_LIFETIME};
 pub use policy::signed_token::{SignedToken, TokenReading};
+pub use policy::token_status::{ParticipantsStatus, TokenStatus};
 pub use record::{AuditRecord, Recorder};
 pub use refusal::{
-    AgeLimit, AudienceFault, AudienceRule, AuthorizedParty, CertificateFault, CertificateRule,
+    AgeLimit, AudienceFault, AudienceRule, AuthorizedParty, BasicFault, CertificateFault, CertificateRule,
     ClientIdsDiffer, CopyFault, Cue, DelegatedActor, ExpiredSecret, Involved, Involvement, IssuerRule,
     MayNotAct, NonceFault, NotAccepted, NotFederated, NotPossessed, NotRenewable, OfAnotherKind, Principal,
     ProofFault, Redacted, Refusal, SessionLimit, TokenFault, WithoutRight,
 };
 pub use request::claimed::ClaimedToken;
 pub use request::client_authentication::{
-    AssertionAuthentication, AssertionKind, Authentication, BasicFault, BearerAuthentication,
-    CertificateAuthentication, Credential, CredentialReading, Role, SecretAuthentication, SecretPlace,
+    AssertionAuthentication, AssertionKind, Authentication, BearerAuthentication, CertificateAuthentication,
+    Credential, CredentialReading, Role, SecretAuthentication, SecretPlace,
 };
 pub use request::form::{Form, FormFault, LARGEST_BODY, LARGEST_PRESENTATION, Parameter};
 pub use request::presented_token::PresentedToken;
@@ -114,7 +114,7 @@ pub use types::actor::Actor;
 pub use types::algorithm::{Algorithm, Algorithms, KeyId, NotForSigning, UnknownAlgorithm};
 pub use types::authority;
 pub use types::claim_fault::{ClaimFault, Defect, HeaderFault};
-pub use types::claims::{ACCESS_TOKEN_TYPE, AccessTokenClaims, TokenId, UNSECURED};
+pub use types::claims::{ACCESS_TOKEN_TYPE, AccessTokenClaims};
 pub use types::client_id::{ClientId, ClientIdError};
 pub use types::compact_jws::{CompactJws, FramingFault, Header, LONGEST_TOKEN, Part};
 pub use types::confirmation::{Confirmation, Possession, Thumbprint};
@@ -126,8 +126,10 @@ pub use types::federation::Federation;
 pub use types::issuer::{Issuer, IssuerError};
 pub use types::json::JsonFault;
 pub use types::key_material::KeyMaterial;
+pub use types::namesake::Namesake;
+pub use types::participants::Participant;
 pub use types::peer_certificate::{CertificateName, PeerCertificate};
-pub use types::provenance::{MOST_ORIGINS, MayAct, Origin, Participant, Provenance};
+pub use types::provenance::{MOST_ORIGINS, MayAct, Origin, Provenance};
 pub use types::registration::{
     AllowedScope, AuthMethod, Client, GrantType, LONGEST_ASSERTION_LIFETIME, Rights,
 };
@@ -135,19 +137,20 @@ pub use types::revocation::{Revocation, RevokedBefore};
 pub use types::scope::{CATALOG, Scope, ScopeError};
 pub use types::scope_mapping::{ScopeMapping, ScopeMappingError};
 pub use types::secret::{LONGEST_CLIENT_SECRET, Secret, SecretDigest};
-pub use types::session::Session;
+pub use types::session::{Session, UNSECURED};
 pub use types::short_text::ShortText;
 pub use types::signature_fault::{NoKey, OtherAlgorithm, SignatureFault, Sought};
+pub use types::single_use_id::SingleUseId;
 pub use types::spiffe_id::{SpiffeId, SpiffeIdError};
 pub use types::stored_secret::{StoredSecret, StoredSecrets};
 pub use types::subject::{Subject, SubjectError, is_unsafe_to_display};
-pub use types::subject_names::{
-    LONGEST_SUBJECT_PREFIX, Namesake, SubjectNames, prefixes_overlap, suggested_prefix,
-};
+pub use types::subject_names::{LONGEST_SUBJECT_PREFIX, SubjectNames, prefixes_overlap, suggested_prefix};
 pub use types::subject_pattern::{SubjectPattern, SubjectPatternError};
 pub use types::subject_status::SubjectStatus;
 pub use types::target::{Target, TargetError};
 pub use types::time::{Lifetime, Timestamp, TimestampOutOfRange, UNITS_OF_TIME};
+pub use types::token_id::TokenId;
 pub use types::token_type::{TokenType, TypedToken};
 pub use types::trusted_issuer::{AcceptedAs, KeySource, LONGEST_MAX_AGE, Trust, TrustedIssuer};
 pub use types::user_pattern::{UserPattern, UserPatternError};
+pub use types::verified::Verified;

@@ -8,6 +8,7 @@ mod findings;
 mod issuer_change;
 mod issuer_remedy;
 mod remedy;
+mod right_remedy;
 mod rule;
 mod supposed;
 mod token_remedy;

@@ -3,12 +3,13 @@
 //!
 //! Text in backticks is a command that can be pasted into a shell; it keeps the values that are already registered.
 
-use super::command::{fit, option, quoted};
+use super::command::{fit, quoted};
 use super::findings::Findings;
+use super::right_remedy::may_act_for;
 use super::rule::Rule;
 use super::{ceiling_remedy, client_change, issuer_change, token_remedy};
 use crate::{
-    AuthMethod, CertificateFault, CertificateRule, ClientId, DelegatedActor, ExpiredSecret, Issuer, Lifetime,
+    AuthMethod, CertificateFault, CertificateRule, ClientId, DelegatedActor, ExpiredSecret, Lifetime,
     NonceFault, Policy, Refusal, SessionLimit, Timestamp,
 };
 
@@ -180,32 +181,6 @@ fn other_method(client: &ClientId, registered: AuthMethod) -> String {
     }
 }
 
-/// The right of a client to act for a subject; `issuer` is who names that, and without one a client asserts it.
-pub(super) fn may_act_for(
-    client: &ClientId,
-    subject: &str,
-    issuer: Option<&Issuer>,
-    found: &Findings<'_>,
-) -> String {
-    let Some((known, subject)) = found.registration(client).zip(fit(subject)) else {
-        return format!("the operator has to register the client {client} with --may-act-for ISSUER|SUBJECT");
-    };
-    if subject.contains('*') {
-        return format!(
-            "nothing allows {} alone: `*` stands for any text in --may-act-for and --may-assert-users, so a right for it would be one for \
-             every name that fits",
-            quoted(subject)
-        );
-    }
-    match issuer {
-        Some(issuer) => format!(
-            "`{}`; --may-impersonate instead gives it tokens that do not name it as the actor",
-            client_change::may_act_for(known, &format!("{issuer}|{subject}"))
-        ),
-        None => format!("`{}`", client_change::may_assert(known, subject)),
-    }
-}
-
 fn session_over(limit: SessionLimit, now: Timestamp, found: &Findings<'_>) -> String {
     const AGAIN: &str = "the subject has to authenticate again, and the client to exchange its new token";
     // The session has to reach some time beyond now, from its beginning on.
@@ -237,21 +212,4 @@ fn session_over(limit: SessionLimit, now: Timestamp, found: &Findings<'_>) -> St
             format!("{AGAIN}; a longer --session-lifetime of the client counts for later sessions only")
         }
     }
-}
-
-/// The command that lets an identity stand for a client.
-pub(super) fn federate(
-    client: &str,
-    issuer: &Issuer,
-    subject: &str,
-    more: &[(&str, Option<&str>)],
-) -> String {
-    let more = more.iter().filter_map(|(name, value)| value.map(|value| option(name, value)));
-    format!(
-        "tokenberg client federate {}{}{}{}",
-        quoted(client),
-        option("--issuer", issuer.as_str()),
-        option("--subject", subject),
-        more.collect::<String>()
-    )
 }

@@ -3,7 +3,7 @@
 
 use super::command::{fit, quoted};
 use super::findings::Findings;
-use super::remedy::{federate, may_act_for};
+use super::right_remedy::{federate, may_act_for};
 use super::{client_change, issuer_change, issuer_remedy};
 use crate::{
     AgeLimit, AudienceFault, AudienceRule, ClaimFault, Defect, Excerpt, Involved, LONGEST_ASSERTION_LIFETIME,

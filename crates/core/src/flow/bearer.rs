@@ -1,10 +1,11 @@
 //! Authenticates a client by a token of the request alone: Iceberg's Bearer; conformance D3, TX-20 to TX-24.
 
 use super::exchange::Exchange;
+use super::known::{GrantRequest, Known, Possessed, PresentedKeys, check_proof_sent};
 use super::party::{self, Presented};
-use super::{GrantRequest, Known, Possessed, PresentedKeys, Step, check_proof_sent};
-use crate::policy::access_token;
+use super::step::Step;
 use crate::policy::proof::{Authenticated, ProvenToken};
+use crate::policy::{access_token, framing};
 use crate::refusal::{ClientIdsDiffer, Refusal};
 use crate::request::client_authentication::BearerAuthentication;
 use crate::request::token_request::TokenRequest;
@@ -24,7 +25,7 @@ pub(super) fn begin(
         let token = match token.map_err(Refusal::BearerToken)? {
             Presented::Ours(token) => token,
             Presented::Foreign(token) => {
-                return Err(Refusal::BearerToken(access_token::foreign(token, &ours.issuer)));
+                return Err(Refusal::BearerToken(framing::foreign(token, &ours.issuer)));
             }
         };
         shown.prove(known, move |known, possessed| {

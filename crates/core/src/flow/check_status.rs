@@ -1,7 +1,6 @@
 //! Recalls the present status of a token issued earlier: revocation, RFC 7009 §2.1; disabled clients and subjects.
 
-use super::question::{Asks, Question};
-use crate::answers::TokenStatus;
+use crate::policy::token_status::TokenStatus;
 use crate::refusal::Refusal;
 use crate::{AccessTokenClaims, Answers, Issuer, Subject, SubjectStatus};
 use std::sync::Arc;
@@ -12,22 +11,22 @@ pub struct CheckStatus<S> {
     then: Box<dyn FnOnce(Arc<AccessTokenClaims>, TokenStatus) -> Result<S, Refusal> + Send>,
 }
 
-pub(crate) fn ask<S: Asks>(
-    claims: Arc<AccessTokenClaims>,
-    then: impl FnOnce(Arc<AccessTokenClaims>, TokenStatus) -> Result<S, Refusal> + Send + 'static,
-) -> S {
-    Question::CheckStatus(CheckStatus { claims, then: Box::new(then) }).into()
-}
-
 impl<S> CheckStatus<S> {
+    pub(super) fn new(
+        claims: Arc<AccessTokenClaims>,
+        then: impl FnOnce(Arc<AccessTokenClaims>, TokenStatus) -> Result<S, Refusal> + Send + 'static,
+    ) -> Self {
+        Self { claims, then: Box::new(then) }
+    }
+
     /// The claims of the token, whose signature and times are valid.
     pub(crate) fn claims(&self) -> &AccessTokenClaims {
         &self.claims
     }
 
     /// Answers with what is known.
-    pub(crate) fn recalled(self, recollection: TokenStatus) -> Result<S, Refusal> {
-        (self.then)(self.claims, recollection)
+    pub(crate) fn recalled(self, status: TokenStatus) -> Result<S, Refusal> {
+        (self.then)(self.claims, status)
     }
 }
 
@@ -41,34 +40,26 @@ pub struct CheckSubjectStatus<S> {
     then: Box<dyn FnOnce(SubjectStatus) -> Result<S, Refusal> + Send>,
 }
 
-/// Asks for the status of the user of an unsecured JWT.
-pub(crate) fn ask_user<S: Asks>(
-    own: Issuer,
-    name: Subject,
-    then: impl FnOnce(SubjectStatus) -> Result<S, Refusal> + Send + 'static,
-) -> S {
-    let (subject, sub) = (name.clone(), name);
-    Question::CheckSubjectStatus(CheckSubjectStatus {
-        issuer: None,
-        subject,
-        sub,
-        own: Some(own),
-        then: Box::new(then),
-    })
-    .into()
-}
-
-pub(crate) fn ask_subject<S: Asks>(
-    issuer: Issuer,
-    (subject, sub): (Subject, Subject),
-    then: impl FnOnce(SubjectStatus) -> Result<S, Refusal> + Send + 'static,
-) -> S {
-    let issuer = Some(issuer);
-    Question::CheckSubjectStatus(CheckSubjectStatus { issuer, subject, sub, own: None, then: Box::new(then) })
-        .into()
-}
-
 impl<S> CheckSubjectStatus<S> {
+    /// About the user of an unsecured JWT.
+    pub(super) fn of_user(
+        own: Issuer,
+        name: Subject,
+        then: impl FnOnce(SubjectStatus) -> Result<S, Refusal> + Send + 'static,
+    ) -> Self {
+        let (subject, sub) = (name.clone(), name);
+        Self { issuer: None, subject, sub, own: Some(own), then: Box::new(then) }
+    }
+
+    /// About a subject of another issuer; `sub` is its name in tokens of ours.
+    pub(super) fn of_subject(
+        issuer: Issuer,
+        (subject, sub): (Subject, Subject),
+        then: impl FnOnce(SubjectStatus) -> Result<S, Refusal> + Send + 'static,
+    ) -> Self {
+        Self { issuer: Some(issuer), subject, sub, own: None, then: Box::new(then) }
+    }
+
     /// The issuer that names the subject; `None` for the user of an unsecured JWT.
     pub(crate) fn issuer(&self) -> Option<&Issuer> {
         self.issuer.as_ref()
@@ -80,15 +71,15 @@ impl<S> CheckSubjectStatus<S> {
     }
 
     /// What is known, from `answers`.
-    pub(crate) fn standing(&self, answers: &(impl Answers + ?Sized)) -> SubjectStatus {
+    pub(crate) fn status(&self, answers: &(impl Answers + ?Sized)) -> SubjectStatus {
         let of = |issuer| answers.subject(issuer, self.subject.as_str(), self.sub.as_str());
-        let standing = of(self.issuer());
+        let status = of(self.issuer());
         let as_own = self.own.as_ref().and_then(|own| of(Some(own)).revoked_before);
-        SubjectStatus { revoked_before: standing.revoked_before.max(as_own), ..standing }
+        SubjectStatus { revoked_before: status.revoked_before.max(as_own), ..status }
     }
 
     /// Answers with what is known.
-    pub(crate) fn recalled(self, standing: SubjectStatus) -> Result<S, Refusal> {
-        (self.then)(standing)
+    pub(crate) fn recalled(self, status: SubjectStatus) -> Result<S, Refusal> {
+        (self.then)(status)
     }
 }

@@ -1,9 +1,13 @@
 //! Authenticates the client in every way other than a token: RFC 6749 §2.3, RFC 7521 §4.2, RFC 8705 §2.
 
-use super::question::Asks;
-use super::verify_token::KeysOf;
-use super::{check_status, find_client, find_issuer, use_once, verify_token};
-use crate::flow::find_client::Who;
+use super::check_status::CheckSubjectStatus;
+use super::find_client::{self, FindClient};
+use super::find_issuer::FindIssuer;
+use super::keys_of::KeysOf;
+use super::question::{Asks, ask};
+use super::use_once::UseOnce;
+use super::verify_token::VerifyToken;
+use super::who::Who;
 use crate::policy::foreign_token::text;
 use crate::policy::proof::Authenticated;
 use crate::policy::{Policy, certificate, client_assertion, token_kind};
@@ -43,10 +47,10 @@ fn by_certificate<S: Asks + 'static>(
 ) -> Result<S, Refusal> {
     let unknown = |id: &str| Refusal::UnknownClient(Redacted::of(id));
     let id: ClientId = shown.client_id.parse().map_err(|_| unknown(&shown.client_id))?;
-    Ok(find_client::ask(Who::Id(id), move |client| {
+    Ok(ask(FindClient::new(Who::Id(id), move |client| {
         let client = client.ok_or_else(|| unknown(&shown.client_id))?;
         then(certificate::check(client, &shown.certificate, now)?)
-    }))
+    })))
 }
 
 /// An assertion in the form of one. Its maker is not verified yet.
@@ -108,15 +112,15 @@ impl Assertion {
                     return Err(differs(Some(other.as_str()), id.as_str()));
                 }
                 let who = Who::Id(id.clone());
-                Ok(find_client::ask(who, move |client| Ok(self.made_by(client, then))))
+                Ok(ask(FindClient::new(who, move |client| Ok(self.made_by(client, then)))))
             }
             Maker::Issuer { ref issuer, .. } => {
                 let issuer = issuer.clone();
                 // The allow-list is checked before any key is fetched, and before a caller can find out whether such a client exists.
-                Ok(find_issuer::ask(&issuer, move |trusted| match trusted {
+                Ok(ask(FindIssuer::new(&issuer, move |trusted| match trusted {
                     Ok(issuer) => self.about_client(issuer, then),
-                    Err(fault) => Ok(self.nobody(Refusal::ClientAssertion(fault))),
-                }))
+                    Err(fault) => Ok(self.refuse(Refusal::ClientAssertion(fault))),
+                })))
             }
         }
     }
@@ -126,19 +130,19 @@ impl Assertion {
         let client = match client {
             None => {
                 let unknown = Refusal::UnknownClient(Redacted::of(self.claimed_subject()));
-                return self.nobody(unknown);
+                return self.refuse(unknown);
             }
             Some(client) => match client_assertion::signs_for_itself(&client) {
                 Ok(()) => client,
-                Err(refusal) => return self.nobody(refusal),
+                Err(refusal) => return self.refuse(refusal),
             },
         };
         let (policy, now) = (self.policy, self.now);
-        verify_token::ask(self.token, KeysOf::Client(Arc::clone(&client)), now, move |token, verified| {
+        ask(VerifyToken::new(self.token, KeysOf::Client(Arc::clone(&client)), now, move |token, verified| {
             let (client, once) = client_assertion::check_own(&policy, client, &token, verified, now)?;
             let replayed = |once: &SingleUseId| Refusal::ClientAssertionReplayed(Excerpt::of_claim(&once.id));
-            Ok(use_once::ask(once, replayed, move || then(client)))
-        })
+            Ok(ask(UseOnce::new(once, replayed, move || then(client))))
+        }))
     }
 
     /// Finds the client for which the subject stands, and checks the identity with the keys of its issuer.
@@ -151,7 +155,7 @@ impl Assertion {
             Some(id) => Who::Id(id.clone()),
             None => Who::Federated(issuer.issuer.clone(), self.claimed_subject().into()),
         };
-        Ok(find_client::ask(who, move |client| {
+        Ok(ask(FindClient::new(who, move |client| {
             let Some(client) = client else {
                 let fault = NotFederated {
                     issuer: issuer.issuer.clone(),
@@ -160,19 +164,19 @@ impl Assertion {
                     is_client_known: false,
                     is_verified: false,
                 };
-                return Ok(self.nobody(Refusal::ClientAssertion(TokenFault::NotFederated(Box::new(fault)))));
+                return Ok(self.refuse(Refusal::ClientAssertion(TokenFault::NotFederated(Box::new(fault)))));
             };
             let (policy, now) = (self.policy, self.now);
             let keys = KeysOf::Issuer(Arc::clone(&issuer));
-            Ok(verify_token::ask(self.token, keys, now, move |token, verified| {
+            Ok(ask(VerifyToken::new(self.token, keys, now, move |token, verified| {
                 let vouched =
                     client_assertion::check_federated(&policy, client, &token, verified, issuer, now)?;
                 let (issuer, names) = vouched.names();
-                Ok(check_status::ask_subject(issuer, names, move |standing| {
+                Ok(ask(CheckSubjectStatus::of_subject(issuer, names, move |standing| {
                     then(vouched.standing(&standing)?)
-                }))
-            }))
-        }))
+                })))
+            })))
+        })))
     }
 
     /// The subject that it claims to be about.
@@ -185,8 +189,8 @@ impl Assertion {
 
     /// Refuses after a signature was verified, so that the response time does not reveal which clients are registered (conformance
     /// CJ-17).
-    fn nobody<S: Asks + 'static>(self, refusal: Refusal) -> S {
-        verify_token::ask(self.token, KeysOf::Nobody, self.now, move |_, _| Err(refusal))
+    fn refuse<S: Asks + 'static>(self, refusal: Refusal) -> S {
+        ask(VerifyToken::new(self.token, KeysOf::Nobody, self.now, move |_, _| Err(refusal)))
     }
 }
 

@@ -1,8 +1,11 @@
 //! The steps that verify the tokens of an exchange: RFC 8693 §2.1.
 
+use super::known::{Known, Possessed, conclude};
 use super::party::{self, Checking, Presented};
-use super::{Decision, Known, Possessed, Step, conclude};
-use crate::policy::exchange::{self, Parties};
+use super::sign::Decision;
+use super::step::Step;
+use crate::policy::exchange;
+use crate::policy::parties::Parties;
 use crate::policy::party::{ProvenActor, ProvenSubject};
 use crate::policy::proof::{Authenticated, ProvenToken};
 use crate::policy::{access_token, delegation, foreign_token, session};

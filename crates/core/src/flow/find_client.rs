@@ -1,12 +1,13 @@
 //! Finds the client and checks its secret, RFC 6749 §2.3.1; finds the client that a foreign identity stands for.
 
 use super::listener::Listener;
-use super::question::{Asks, Question};
+use super::question::{Asks, ask};
+use super::who::Who;
 use crate::policy::client_secret;
 use crate::policy::proof::Authenticated;
 use crate::refusal::Refusal;
 use crate::request::client_authentication::{CredentialReading, SecretAuthentication};
-use crate::{Answers, Client, ClientId, Issuer, Secret, SecretDigest, Timestamp};
+use crate::{Answers, Client, ClientId, Secret, SecretDigest, Timestamp};
 use std::sync::Arc;
 
 /// Starts authentication by client secret, and continues with `then` on success.
@@ -17,14 +18,6 @@ pub(crate) fn begin<S: Asks + 'static>(
 ) -> Result<S, Refusal> {
     let readings = secret.readings.into_iter();
     Proving { now, then: Box::new(then), readings, outcome: Err(Refusal::NoCredentials) }.next()
-}
-
-/// Looks up the client registered under this identifier, for a purpose that does not need its secret.
-pub(crate) fn ask<S: Asks>(
-    who: Who,
-    then: impl FnOnce(Option<Arc<Client>>) -> Result<S, Refusal> + Send + 'static,
-) -> S {
-    Question::FindClient(FindClient { who, purpose: Purpose::Other(Box::new(then)) }).into()
 }
 
 type ThenFound<S> = Box<dyn FnOnce(Option<Arc<Client>>) -> Result<S, Refusal> + Send>;
@@ -46,16 +39,13 @@ impl<S: Asks> Proving<S> {
         };
         // It is needed as an identifier only.
         let question = match ClientId::try_from(String::from(std::mem::take(&mut reading.client_id))) {
-            Ok(client_id) => Question::FindClient(FindClient {
-                who: Who::Id(client_id),
-                purpose: Purpose::Secret(self, reading),
-            }),
-            // No client can be registered under such an identifier; the secret is digested all the same.
-            Err(_) => {
-                Question::DigestSecret(DigestSecret { proving: self, reading, client_id: None, client: None })
+            Ok(client_id) => {
+                ask(FindClient { who: Who::Id(client_id), purpose: Purpose::Secret(self, reading) })
             }
+            // No client can be registered under such an identifier; the secret is digested all the same.
+            Err(_) => ask(DigestSecret { proving: self, reading, client_id: None, client: None }),
         };
-        Ok(question.into())
+        Ok(question)
     }
 
     fn record(mut self, outcome: Result<Authenticated, Refusal>) -> Self {
@@ -72,15 +62,6 @@ impl<S: Asks> Proving<S> {
     }
 }
 
-/// How a client is named.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Who {
-    /// By its identifier.
-    Id(ClientId),
-    /// By a foreign identity that stands for it.
-    Federated(Issuer, Box<str>),
-}
-
 /// Asks for the client registered under an identifier.
 pub struct FindClient<S> {
     who: Who,
@@ -93,6 +74,14 @@ enum Purpose<S> {
 }
 
 impl<S: Asks> FindClient<S> {
+    /// Looks the client up for a purpose that does not need its secret.
+    pub(super) fn new(
+        who: Who,
+        then: impl FnOnce(Option<Arc<Client>>) -> Result<S, Refusal> + Send + 'static,
+    ) -> Self {
+        Self { who, purpose: Purpose::Other(Box::new(then)) }
+    }
+
     /// How the client was named.
     pub(crate) fn who(&self) -> &Who {
         &self.who
@@ -104,7 +93,7 @@ impl<S: Asks> FindClient<S> {
         match (self.purpose, self.who) {
             (Purpose::Secret(proving, reading), Who::Id(client_id)) => {
                 let client_id = Some(client_id);
-                Ok(Question::DigestSecret(DigestSecret { proving, reading, client_id, client }).into())
+                Ok(ask(DigestSecret { proving, reading, client_id, client }))
             }
             (Purpose::Secret(..), Who::Federated(..)) => Err(Refusal::NoCredentials),
             (Purpose::Other(then), who) => then(client.filter(|client| match &who {

@@ -1,6 +1,5 @@
 //! Checks whether an issuer is trusted, before any of its keys is fetched; RFC 7523 §3, RFC 8693 §2.1, conformance KS-06.
 
-use super::question::{Asks, Question};
 use crate::refusal::{Involved, Involvement, IssuerRule, Principal, Refusal, TokenFault};
 use crate::{Excerpt, TrustedIssuer};
 use std::sync::Arc;
@@ -13,14 +12,14 @@ pub struct FindIssuer<S> {
 
 type Then<S> = dyn FnOnce(Result<Arc<TrustedIssuer>, TokenFault>) -> Result<S, Refusal> + Send;
 
-pub(crate) fn ask<S: Asks>(
-    issuer: &str,
-    then: impl FnOnce(Result<Arc<TrustedIssuer>, TokenFault>) -> Result<S, Refusal> + Send + 'static,
-) -> S {
-    Question::FindIssuer(FindIssuer { issuer: issuer.into(), then: Box::new(then) }).into()
-}
-
 impl<S> FindIssuer<S> {
+    pub(super) fn new(
+        issuer: &str,
+        then: impl FnOnce(Result<Arc<TrustedIssuer>, TokenFault>) -> Result<S, Refusal> + Send + 'static,
+    ) -> Self {
+        Self { issuer: issuer.into(), then: Box::new(then) }
+    }
+
     /// What the token claims as its issuer, or for SPIFFE the trust domain of its subject. Any text.
     pub(crate) fn issuer(&self) -> &str {
         &self.issuer

@@ -1,10 +1,11 @@
 //! The questions about a token that a client presents: the common part of RFC 7662 §2.1 and RFC 7009 §2.1.
 
+use super::check_status::CheckStatus;
 use super::client_authentication;
-use super::question::Question;
-use super::{check_status, read_token};
-use crate::answers::TokenStatus;
+use super::question::{Question, ask};
+use super::read_token::ReadToken;
 use crate::policy::proof::Authenticated;
+use crate::policy::token_status::TokenStatus;
 use crate::policy::{Policy, access_token};
 use crate::refusal::{Refusal, TokenFault};
 use crate::request::presented_token::PresentedToken;
@@ -56,14 +57,14 @@ pub(crate) fn begin<End: 'static>(
     let known = Arc::clone(&policy);
     client_authentication::prove(&known, credential, now, move |client| {
         let asking = Asking { policy, client, now, judge, untimely };
-        Ok(read_token::ask(token?, Arc::clone(&asking.policy), now, move |reading| {
+        Ok(ask(ReadToken::new(token?, Arc::clone(&asking.policy), now, move |reading| {
             match reading.ours(&asking.policy.issuer).and_then(|token| asking.timely(&token)) {
-                Ok(claims) => Ok(check_status::ask(claims, move |claims, recollection| {
+                Ok(claims) => Ok(ask(CheckStatus::new(claims, move |claims, recollection| {
                     asking.judged(Ok((claims, recollection)))
-                })),
+                }))),
                 Err(fault) => asking.judged(Err(fault)),
             }
-        }))
+        })))
     })
 }
 

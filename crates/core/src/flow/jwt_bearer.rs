@@ -1,9 +1,14 @@
 //! The steps that verify an assertion before it is a grant: RFC 7523 §2.1 and §3.
 
+use super::known::{Known, Possessed, conclude};
 use super::party::{self, Checking};
-use super::{Decision, Known, Possessed, Step, conclude, use_once};
-use crate::policy::exchange::{self, Parties};
+use super::question::ask;
+use super::sign::Decision;
+use super::step::Step;
+use super::use_once::UseOnce;
+use crate::policy::exchange;
 use crate::policy::foreign_token;
+use crate::policy::parties::Parties;
 use crate::policy::party::{ProvenForeign, ProvenSubject};
 use crate::policy::proof::Authenticated;
 use crate::refusal::{Refusal, TokenFault, WithoutRight};
@@ -60,11 +65,11 @@ fn granted(
     let limits = known.explains(|| exchange::limits(&known.policy, &parties));
     match once {
         None => conclude(&known, claims, decision, limits, possessed.once),
-        Some(once) => Ok(use_once::ask(
+        Some(once) => Ok(ask(UseOnce::new(
             once,
             |once| Refusal::AssertionReplayed(Excerpt::of_claim(&once.id)),
             move || conclude(&known, claims, decision, limits, possessed.once),
-        )),
+        ))),
     }
 }
 

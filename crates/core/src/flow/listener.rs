@@ -1,11 +1,12 @@
 //! Observes the answers of a request: for an audit, or to explain a decision.
 
-use super::{KeysOf, Who};
-use crate::answers::{TokenStatus, Verified};
+use super::keys_of::KeysOf;
+use super::who::Who;
 use crate::policy::signed_token::TokenReading;
+use crate::policy::token_status::TokenStatus;
 use crate::{
     AccessTokenClaims, Client, CompactJws, DpopProof, Issuer, Secret, SecretDigest, SignatureFault, Subject,
-    SubjectStatus, Timestamp, TrustedIssuer,
+    SubjectStatus, Timestamp, TrustedIssuer, Verified,
 };
 
 /// Receives the answer to each question of a request, before the flow decides about it.

@@ -1,9 +1,13 @@
 //! Verifies each token of an exchange and identifies its subject, whatever its issuer; RFC 8693 §2.1.
 
-use super::find_client::Who;
-use super::question::Asks;
-use super::verify_token::{self, KeysOf};
-use super::{check_status, find_client, find_issuer, read_token};
+use super::check_status::{CheckStatus, CheckSubjectStatus};
+use super::find_client::FindClient;
+use super::find_issuer::FindIssuer;
+use super::keys_of::KeysOf;
+use super::question::{Asks, ask};
+use super::read_token::ReadToken;
+use super::verify_token::VerifyToken;
+use super::who::Who;
 use crate::policy::party::{self, AssertedUser, ProvenForeign};
 use crate::policy::proof::{ProvenToken, StandingToken};
 use crate::policy::signed_token::TokenReading;
@@ -70,7 +74,7 @@ pub(crate) fn standing<S: Asks + 'static>(
     then: impl Then<S, Presented<StandingToken>>,
 ) -> S {
     let leeway = policy.clock_leeway;
-    read_token::ask(token, policy, now, move |reading| {
+    ask(ReadToken::new(token, policy, now, move |reading| {
         let token = match reading {
             TokenReading::Ours(token) => token,
             TokenReading::Foreign(token) => return then(Ok(Presented::Foreign(token))),
@@ -79,12 +83,12 @@ pub(crate) fn standing<S: Asks + 'static>(
         let claims = token.begun(now, leeway).cloned();
         match claims.and_then(|claims| times(&claims).map(|()| claims)) {
             Err(fault) => then(Err(fault)),
-            Ok(claims) => Ok(check_status::ask(claims, move |claims, recollection| {
+            Ok(claims) => Ok(ask(CheckStatus::new(claims, move |claims, recollection| {
                 let token = access_token::standing(claims, recollection).and_then(access_token::at_home);
                 then(token.map(Presented::Ours))
-            })),
+            }))),
         }
-    })
+    }))
 }
 
 /// Verifies a token of another issuer, after checking that the issuer is trusted.
@@ -97,7 +101,7 @@ pub(crate) fn foreign<S: Asks + 'static>(
     then: impl Then<S, ProvenForeign>,
 ) -> S {
     let Checking { policy, now, possession } = checking.clone();
-    find_issuer::ask(issuer, move |trusted| {
+    ask(FindIssuer::new(issuer, move |trusted| {
         let issuer = match trusted {
             Ok(issuer) => issuer,
             Err(fault) => return then(Err(fault)),
@@ -106,19 +110,19 @@ pub(crate) fn foreign<S: Asks + 'static>(
             return then(Err(fault));
         }
         let keys = KeysOf::Issuer(Arc::clone(&issuer));
-        Ok(verify_token::ask(token, keys, now, move |token, verified| {
+        Ok(ask(VerifyToken::new(token, keys, now, move |token, verified| {
             let claims = foreign_token::claims(&policy, &token, verified, &issuer, used_as, &client, now);
             match claims {
                 Err(fault) => then(Err(fault)),
                 Ok(claims) => {
                     let names = (claims.subject.clone(), claims.sub.clone());
-                    Ok(check_status::ask_subject(issuer.issuer.clone(), names, move |standing| {
+                    Ok(ask(CheckSubjectStatus::of_subject(issuer.issuer.clone(), names, move |standing| {
                         then(ProvenForeign::of(claims, standing, &possession))
-                    }))
+                    })))
                 }
             }
-        }))
-    })
+        })))
+    }))
 }
 
 /// Checks an unsecured user: the name must not be that of a client of ours, and the user must not be disabled.
@@ -142,8 +146,9 @@ pub(crate) fn asserted<S: Asks + 'static>(
         Err(_) => Ok(ask_about(policy.issuer.clone(), name, false, now, then)),
         Ok(id) => {
             let own = policy.issuer.clone();
-            let ask = move |is_client| Ok(ask_about(own, name, is_client, now, then));
-            Ok(find_client::ask(Who::Id(id), move |client| ask(client.is_some())))
+            Ok(ask(FindClient::new(Who::Id(id), move |client| {
+                Ok(ask_about(own, name, client.is_some(), now, then))
+            })))
         }
     }
 }
@@ -155,7 +160,7 @@ fn ask_about<S: Asks + 'static>(
     now: Timestamp,
     then: impl Then<S, AssertedUser>,
 ) -> S {
-    check_status::ask_user(own, name.clone(), move |standing| {
+    ask(CheckSubjectStatus::of_user(own, name.clone(), move |standing| {
         then(AssertedUser::of(name, is_client, standing, now))
-    })
+    }))
 }

@@ -37,3 +37,62 @@ pub enum Question<S> {
 pub trait Asks: From<Question<Self>> + Sized {}
 
 impl<S: From<Question<S>>> Asks for S {}
+
+/// Asks the question, as the next step.
+pub(super) fn ask<S: Asks>(question: impl Into<Question<S>>) -> S {
+    question.into().into()
+}
+
+impl<S> From<FindClient<S>> for Question<S> {
+    fn from(question: FindClient<S>) -> Self {
+        Self::FindClient(question)
+    }
+}
+
+impl<S> From<DigestSecret<S>> for Question<S> {
+    fn from(question: DigestSecret<S>) -> Self {
+        Self::DigestSecret(question)
+    }
+}
+
+impl<S> From<FindIssuer<S>> for Question<S> {
+    fn from(question: FindIssuer<S>) -> Self {
+        Self::FindIssuer(question)
+    }
+}
+
+impl<S> From<ReadToken<S>> for Question<S> {
+    fn from(question: ReadToken<S>) -> Self {
+        Self::ReadToken(question)
+    }
+}
+
+impl<S> From<VerifyToken<S>> for Question<S> {
+    fn from(question: VerifyToken<S>) -> Self {
+        Self::VerifyToken(question)
+    }
+}
+
+impl<S> From<VerifyProof<S>> for Question<S> {
+    fn from(question: VerifyProof<S>) -> Self {
+        Self::VerifyProof(question)
+    }
+}
+
+impl<S> From<CheckStatus<S>> for Question<S> {
+    fn from(question: CheckStatus<S>) -> Self {
+        Self::CheckStatus(question)
+    }
+}
+
+impl<S> From<CheckSubjectStatus<S>> for Question<S> {
+    fn from(question: CheckSubjectStatus<S>) -> Self {
+        Self::CheckSubjectStatus(question)
+    }
+}
+
+impl<S> From<UseOnce<S>> for Question<S> {
+    fn from(question: UseOnce<S>) -> Self {
+        Self::UseOnce(question)
+    }
+}

@@ -1,9 +1,8 @@
 //! Reads a token of ours, RFC 9068 §4. The adapter may answer from a cache; conformance JW-40.
 
-use super::question::{Asks, Question};
 use crate::answers::Keys;
 use crate::policy::signed_token::TokenReading;
-use crate::policy::{Policy, access_token};
+use crate::policy::{Policy, framing};
 use crate::refusal::Refusal;
 use crate::{Excerpt, Secret, Timestamp};
 use std::sync::Arc;
@@ -18,16 +17,16 @@ pub struct ReadToken<S> {
 
 type Then<S> = dyn FnOnce(TokenReading) -> Result<S, Refusal> + Send;
 
-pub(crate) fn ask<S: Asks>(
-    token: Secret,
-    policy: Arc<Policy>,
-    now: Timestamp,
-    then: impl FnOnce(TokenReading) -> Result<S, Refusal> + Send + 'static,
-) -> S {
-    Question::ReadToken(ReadToken { token, policy, now, then: Box::new(then) }).into()
-}
-
 impl<S> ReadToken<S> {
+    pub(super) fn new(
+        token: Secret,
+        policy: Arc<Policy>,
+        now: Timestamp,
+        then: impl FnOnce(TokenReading) -> Result<S, Refusal> + Send + 'static,
+    ) -> Self {
+        Self { token, policy, now, then: Box::new(then) }
+    }
+
     /// The token, as it was presented.
     pub(crate) fn token(&self) -> &Secret {
         &self.token
@@ -44,10 +43,10 @@ impl<S> ReadToken<S> {
         let reading = match reading {
             TokenReading::Ours(token) if *token.issuer() != self.policy.issuer => {
                 let iss = Excerpt::of_claim(token.issuer().as_str());
-                TokenReading::Bad(access_token::of_another_issuer(Some(iss), &self.policy.issuer))
+                TokenReading::Bad(framing::of_another_issuer(Some(iss), &self.policy.issuer))
             }
             TokenReading::Foreign(token) if token.expose() != self.token.expose() => {
-                TokenReading::Bad(access_token::foreign(token, &self.policy.issuer))
+                TokenReading::Bad(framing::foreign(token, &self.policy.issuer))
             }
             reading @ (TokenReading::Ours(_) | TokenReading::Foreign(_) | TokenReading::Bad(_)) => reading,
         };

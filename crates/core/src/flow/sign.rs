@@ -1,7 +1,5 @@
 //! Asks for the signature of a new token, and composes the response: RFC 9068 §2 and RFC 6749 §5.1.
 
-use super::Step;
-use crate::drive::Granted;
 use crate::policy::limits::Limits;
 use crate::policy::party::{ProvenActor, ProvenSubject};
 use crate::response::{AccessTokenType, TokenResponse};
@@ -13,6 +11,16 @@ pub struct Sign {
     decision: Decision,
     limits: Option<Box<Limits>>,
     now: Timestamp,
+}
+
+/// A request that was granted.
+pub struct Granted {
+    /// What the client receives.
+    pub response: TokenResponse,
+    /// What was signed.
+    pub claims: AccessTokenClaims,
+    /// The facts of the decision.
+    pub decision: Decision,
 }
 
 /// What was decided and on what, for log and audit; without any token.
@@ -97,16 +105,16 @@ impl Decision {
     }
 }
 
-pub(super) fn ask(
-    claims: AccessTokenClaims,
-    decision: Decision,
-    limits: Option<Box<Limits>>,
-    now: Timestamp,
-) -> Step {
-    Step::Sign(Sign { claims, decision, limits, now })
-}
-
 impl Sign {
+    pub(super) fn new(
+        claims: AccessTokenClaims,
+        decision: Decision,
+        limits: Option<Box<Limits>>,
+        now: Timestamp,
+    ) -> Self {
+        Self { claims, decision, limits, now }
+    }
+
     /// The claims to be signed.
     #[must_use]
     pub fn claims(&self) -> &AccessTokenClaims {

@@ -1,6 +1,5 @@
 //! Checks single use of identifiers, RFC 7523 §3 and RFC 9449 §11.1. It is the last check before a request is granted.
 
-use super::question::{Asks, Question};
 use crate::SingleUseId;
 use crate::refusal::Refusal;
 
@@ -12,15 +11,15 @@ pub struct UseOnce<S> {
     then: Box<dyn FnOnce() -> Result<S, Refusal> + Send>,
 }
 
-pub(crate) fn ask<S: Asks>(
-    once: SingleUseId,
-    replayed: fn(&SingleUseId) -> Refusal,
-    then: impl FnOnce() -> Result<S, Refusal> + Send + 'static,
-) -> S {
-    Question::UseOnce(UseOnce { once, replayed, then: Box::new(then) }).into()
-}
-
 impl<S> UseOnce<S> {
+    pub(super) fn new(
+        once: SingleUseId,
+        replayed: fn(&SingleUseId) -> Refusal,
+        then: impl FnOnce() -> Result<S, Refusal> + Send + 'static,
+    ) -> Self {
+        Self { once, replayed, then: Box::new(then) }
+    }
+
     /// The identifier, and for how long it has to be remembered.
     #[must_use]
     pub fn once(&self) -> &SingleUseId {

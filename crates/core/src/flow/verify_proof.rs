@@ -1,6 +1,5 @@
 //! Asks whether the caller holds the key of a DPoP proof: RFC 9449 §4.3.
 
-use super::question::{Asks, Question};
 use crate::refusal::Refusal;
 use crate::{DpopProof, SignatureFault, Timestamp, Verified};
 use serde_json::Value;
@@ -14,15 +13,17 @@ pub struct VerifyProof<S> {
 
 type Then<S> = dyn FnOnce(DpopProof, Result<Verified, SignatureFault>, bool) -> Result<S, Refusal> + Send;
 
-pub(crate) fn ask<S: Asks>(
-    proof: DpopProof,
-    now: Timestamp,
-    then: impl FnOnce(DpopProof, Result<Verified, SignatureFault>, bool) -> Result<S, Refusal> + Send + 'static,
-) -> S {
-    Question::VerifyProof(VerifyProof { proof, now, then: Box::new(then) }).into()
-}
-
 impl<S> VerifyProof<S> {
+    pub(super) fn new(
+        proof: DpopProof,
+        now: Timestamp,
+        then: impl FnOnce(DpopProof, Result<Verified, SignatureFault>, bool) -> Result<S, Refusal>
+        + Send
+        + 'static,
+    ) -> Self {
+        Self { proof, now, then: Box::new(then) }
+    }
+
     /// The proof.
     pub(crate) fn proof(&self) -> &DpopProof {
         &self.proof

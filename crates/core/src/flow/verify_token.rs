@@ -1,29 +1,11 @@
 //! Asks whether a signature is valid: RFC 7515 §5.2.
 
+use super::keys_of::{DECOY_JWKS, KeysOf};
 use super::listener::Listener;
-use super::pending::FetchKeys;
-use super::question::{Asks, Question};
 use crate::answers::Keys;
 use crate::refusal::Refusal;
-use crate::{Algorithms, Client, CompactJws, KeySource, SignatureFault, Timestamp, TrustedIssuer, Verified};
+use crate::{Algorithms, CompactJws, KeySource, SignatureFault, Timestamp, TrustedIssuer, Verified};
 use std::sync::Arc;
-
-/// Whose keys may verify a token. Decided before the token is verified, and never by the token itself.
-#[derive(Clone)]
-pub enum KeysOf {
-    /// Those of an issuer that is on the list.
-    Issuer(Arc<TrustedIssuer>),
-    /// Those that the client is registered with.
-    Client(Arc<Client>),
-    /// The decoy key: the token is refused whatever the result, after the same time as one that is verified (conformance CJ-17).
-    Nobody,
-}
-
-/// A JWK Set with one decoy key, whose private key is not known, to verify with where no client or issuer is known.
-///
-/// Its x is the SHA-256 of `nobody has the private key of this point`, which happens to be that of a point of the curve; its y
-/// is the even one of the two.
-pub const DECOY_JWKS: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","alg":"ES256","x":"C7zradwvhZFkSLU2MWr9B-z3z-DEIPj86IWUsLCoKE4","y":"hsQTJfqb9Pdyv79v-8dp13kc3OJVaqmEWIiVIuZIEZI"}]}"#;
 
 /// Asks whether a signature is valid, for tokens of trusted issuers and for assertions of clients.
 pub struct VerifyToken<S> {
@@ -35,16 +17,16 @@ pub struct VerifyToken<S> {
 
 type Then<S> = dyn FnOnce(CompactJws, Result<Verified, SignatureFault>) -> Result<S, Refusal> + Send;
 
-pub(crate) fn ask<S: Asks>(
-    token: CompactJws,
-    keys: KeysOf,
-    now: Timestamp,
-    then: impl FnOnce(CompactJws, Result<Verified, SignatureFault>) -> Result<S, Refusal> + Send + 'static,
-) -> S {
-    Question::VerifyToken(VerifyToken { token, keys, now, then: Box::new(then) }).into()
-}
-
 impl<S> VerifyToken<S> {
+    pub(super) fn new(
+        token: CompactJws,
+        keys: KeysOf,
+        now: Timestamp,
+        then: impl FnOnce(CompactJws, Result<Verified, SignatureFault>) -> Result<S, Refusal> + Send + 'static,
+    ) -> Self {
+        Self { token, keys, now, then: Box::new(then) }
+    }
+
     /// The token.
     pub(crate) fn token(&self) -> &CompactJws {
         &self.token
@@ -74,9 +56,9 @@ impl<S> VerifyToken<S> {
             },
             KeysOf::Client(client) => Ok(match client.rights.jwks.as_deref() {
                 Some(jwks) => keys.verify_with(jwks, Algorithms::default(), &self.token),
-                None => self.in_vain(keys),
+                None => self.refused(keys),
             }),
-            KeysOf::Nobody => Ok(self.in_vain(keys)),
+            KeysOf::Nobody => Ok(self.refused(keys)),
         }
     }
 
@@ -84,7 +66,7 @@ impl<S> VerifyToken<S> {
         FetchKeys { question: self, issuer }
     }
 
-    fn in_vain(&self, keys: &dyn Keys) -> Result<Verified, SignatureFault> {
+    fn refused(&self, keys: &dyn Keys) -> Result<Verified, SignatureFault> {
         let _ = std::hint::black_box(keys.verify_with(DECOY_JWKS, Algorithms::default(), &self.token));
         Err(SignatureFault::NoKeys)
     }
@@ -101,5 +83,48 @@ impl<S> VerifyToken<S> {
         };
         listener.signature_checked(&self.token, &self.keys, Some(&answer));
         (self.then)(self.token, answer)
+    }
+}
+
+/// Verify a signature with keys that [`IssuerKeys`](crate::IssuerKeys) holds or fetches.
+pub struct FetchKeys<S> {
+    question: VerifyToken<S>,
+    issuer: Arc<TrustedIssuer>,
+}
+
+impl<S> FetchKeys<S> {
+    /// The issuer that publishes the keys. It is trusted and enabled.
+    #[must_use]
+    pub fn issuer(&self) -> &TrustedIssuer {
+        &self.issuer
+    }
+
+    /// The token, which is not yet verified.
+    #[must_use]
+    pub fn token(&self) -> &CompactJws {
+        self.question.token()
+    }
+
+    /// The time at which the key has to be one that verifies.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.question.now()
+    }
+
+    /// Reports that the keys could not be obtained: the request cannot be decided.
+    pub fn unavailable(&self, listener: &mut (impl Listener + ?Sized)) {
+        listener.signature_checked(self.question.token(), self.question.keys(), None);
+    }
+
+    /// Answers with what the keys say of the signature.
+    ///
+    /// # Errors
+    /// A [`Refusal`] if the signature, a claim or a time is not valid.
+    pub fn verified(
+        self,
+        answer: Result<Verified, SignatureFault>,
+        listener: &mut (impl Listener + ?Sized),
+    ) -> Result<S, Refusal> {
+        self.question.answered(answer, listener)
     }
 }

@@ -1,6 +1,6 @@
 //! Compares the address in a DPoP proof with ours: RFC 9449 §4.3(9), RFC 3986 §6.2.2 and §6.2.3.
 
-use super::Policy;
+use crate::Issuer;
 
 /// How the path of the token endpoint is spelt by clients that join addresses carelessly (conformance TE-26): iceberg-rust doubles
 /// the slash, Java keeps one at the end. Each is served in place, so a proof may be made for each.
@@ -8,7 +8,7 @@ pub const TOKEN_ENDPOINT_PATHS: [&str; 4] =
     ["/v1/oauth/tokens", "/v1/oauth/tokens/", "//v1/oauth/tokens", "//v1/oauth/tokens/"];
 
 /// Whether the address is one that the token endpoint is served at. Only the configuration says where that is, never a request.
-pub(crate) fn is_of_token_endpoint(policy: &Policy, sent: &str) -> bool {
+pub(crate) fn is_of_token_endpoint(issuer: &Issuer, base_path: Option<&str>, sent: &str) -> bool {
     let Some(sent) = Normal::of(sent) else { return false };
     let is_below = |base: &Normal| {
         let after = sent.path.strip_prefix(base.path.trim_end_matches('/'));
@@ -16,12 +16,8 @@ pub(crate) fn is_of_token_endpoint(policy: &Policy, sent: &str) -> bool {
             && sent.authority == base.authority
             && after.is_some_and(|after| TOKEN_ENDPOINT_PATHS.contains(&after))
     };
-    let Some(issuer) = Normal::of(policy.issuer.as_str()) else { return false };
-    is_below(&issuer)
-        || policy
-            .base_path
-            .as_deref()
-            .is_some_and(|path| is_below(&Normal { path: normal_path(path), ..issuer }))
+    let Some(issuer) = Normal::of(issuer.as_str()) else { return false };
+    is_below(&issuer) || base_path.is_some_and(|path| is_below(&Normal { path: normal_path(path), ..issuer }))
 }
 
 /// Whether two addresses are the same but for query, fragment and spelling.
@@ -192,9 +188,8 @@ mod tests {
 
     #[test]
     fn dp_05_te_26_a_proof_may_be_for_each_spelling_that_is_served() {
-        let policy = |issuer: &str, base_path: Option<&str>| Policy {
-            base_path: base_path.map(Into::into),
-            ..Policy::new(issuer.parse().unwrap())
+        let is_of = |(issuer, base_path): &(Issuer, Option<&str>), sent: &str| {
+            is_of_token_endpoint(issuer, *base_path, sent)
         };
         for (issuer, base_path, below, elsewhere) in [
             ("https://as.test", None, &["https://as.test"][..], &["https://as.test/api"][..]),
@@ -218,14 +213,14 @@ mod tests {
                 &["http://127.0.0.1:8183", "http://127.0.0.1/api/catalog"],
             ),
         ] {
-            let policy = policy(issuer, base_path);
+            let served = (issuer.parse().unwrap(), base_path);
             for path in TOKEN_ENDPOINT_PATHS {
                 for base in below {
-                    assert!(is_of_token_endpoint(&policy, &format!("{base}{path}")), "{base}{path}");
-                    assert!(is_of_token_endpoint(&policy, &format!("{base}{path}?q#f")), "{base}{path}");
+                    assert!(is_of(&served, &format!("{base}{path}")), "{base}{path}");
+                    assert!(is_of(&served, &format!("{base}{path}?q#f")), "{base}{path}");
                 }
                 for base in elsewhere {
-                    assert!(!is_of_token_endpoint(&policy, &format!("{base}{path}")), "{base}{path}");
+                    assert!(!is_of(&served, &format!("{base}{path}")), "{base}{path}");
                 }
             }
             for path in [
@@ -237,7 +232,7 @@ mod tests {
                 "///v1/oauth/tokens",
                 "/x/v1/oauth/tokens",
             ] {
-                assert!(!is_of_token_endpoint(&policy, &format!("{issuer}{path}")), "{issuer}{path}");
+                assert!(!is_of(&served, &format!("{issuer}{path}")), "{issuer}{path}");
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The chain of actors of an exchange's result: RFC 8693 §1.1, §4.1 and §4.4.
 
 use super::Policy;
-use super::exchange::Parties;
+use super::parties::Parties;
 use super::party::{Identity, ProvenActor, ProvenSubject, Realm, identity_of};
 use super::proof::Authenticated;
 use crate::refusal::{DelegatedActor, MayNotAct, Refusal, TokenFault, WithoutRight};

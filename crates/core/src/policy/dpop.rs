@@ -32,7 +32,8 @@ pub(crate) fn check(
     nonce_is_ours: bool,
     now: Timestamp,
 ) -> Result<Proven, Refusal> {
-    let is_ours = |address: &str| address::is_of_token_endpoint(policy, address);
+    let is_ours =
+        |address: &str| address::is_of_token_endpoint(&policy.issuer, policy.base_path.as_deref(), address);
     let ours = || policy.token_endpoint();
     let (key, id, issued) =
         made_for(proof, verified, "POST", (is_ours, ours), now).map_err(Refusal::Proof)?;

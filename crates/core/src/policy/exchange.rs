@@ -1,20 +1,12 @@
 //! Composes subject, actor and policy into the claims of an exchanged token, in one function: RFC 8693 §2.2.
 
 use super::limits::{AudienceCeilings, Ceiling, Limits, Party, ScopeCeiling, ScopeCeilings};
+use super::parties::Parties;
 use super::party::{ProvenActor, ProvenSubject, Realm};
-use super::proof::{Authenticated, ProvenToken};
+use super::proof::ProvenToken;
 use super::{Policy, binding, delegation, rights, session};
 use crate::refusal::{Refusal, TokenFault};
-use crate::types::confirmation::Possession;
-use crate::{AccessTokenClaims, Confirmation, Scope, Target, Timestamp, TokenId};
-
-/// The parties that were verified before the result is composed.
-pub(crate) struct Parties<'a> {
-    pub(crate) client: &'a Authenticated,
-    pub(crate) subject: &'a ProvenSubject,
-    pub(crate) actor: Option<&'a ProvenActor>,
-    pub(crate) possession: &'a Possession,
-}
+use crate::{AccessTokenClaims, Scope, Target, Timestamp, TokenId};
 
 /// The claims of the result: docs/delegation.md describes its laws.
 ///
@@ -52,14 +44,6 @@ pub(crate) fn grant(
     };
     rights::check_size(&claims)?;
     Ok(claims)
-}
-
-impl<'a> Parties<'a> {
-    /// The keys that the tokens of the request are bound to.
-    fn confirmations(&self) -> impl Iterator<Item = &'a Confirmation> {
-        let actors = self.actor.and_then(ProvenActor::confirmation);
-        self.subject.confirmation().into_iter().chain(actors)
-    }
 }
 
 /// RFC 9068 §5: the authorization server should "prevent collisions between sub values", because catalogs decide by `sub`.

@@ -12,14 +12,17 @@ pub(crate) mod dpop;
 pub(crate) mod exchange;
 pub(crate) mod foreign_times;
 pub(crate) mod foreign_token;
+pub(crate) mod framing;
 pub(crate) mod key_schedule;
 pub(crate) mod limits;
+pub(crate) mod parties;
 pub(crate) mod party;
 pub(crate) mod proof;
 pub(crate) mod rights;
 pub(crate) mod session;
 pub(crate) mod signed_token;
 pub(crate) mod token_kind;
+pub(crate) mod token_status;
 
 use crate::{AccessTokenClaims, Issuer, Lifetime, Timestamp};
 

@@ -4,7 +4,7 @@ use super::foreign_times;
 use super::foreign_token::{self, ForeignClaims};
 use super::proof::ProvenToken;
 use crate::refusal::{AgeLimit, Involved, Involvement, NotPossessed, Principal, TokenFault};
-use crate::types::claims;
+use crate::types::claim_reading::parsed;
 use crate::types::confirmation::Possession;
 use crate::types::subject::SPACE_AT_AN_END;
 use crate::types::unsecured_jwt::UnsecuredJwt;
@@ -104,7 +104,7 @@ pub(crate) fn asserted_name(
     leeway: Lifetime,
 ) -> Result<Subject, TokenFault> {
     let payload = token.unsigned_payload();
-    let subject = claims::parsed::<Subject>(payload, "sub")?;
+    let subject = parsed::<Subject>(payload, "sub")?;
     if subject.has_space_at_an_end() {
         return Err(ClaimFault::new("sub", Defect::of_text(payload.get("sub"), SPACE_AT_AN_END)).into());
     }

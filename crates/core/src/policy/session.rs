@@ -1,7 +1,7 @@
 //! The session of an exchange's result, and the other tokens the result depends on; RFC 8693 §2.2.1 leaves both to the deployment.
 
 use super::delegation::Delegation;
-use super::exchange::Parties;
+use super::parties::Parties;
 use super::party::{ProvenActor, ProvenSubject, Realm};
 use super::proof::{Authenticated, ProvenToken};
 use super::{Policy, rights};

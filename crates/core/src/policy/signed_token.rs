@@ -1,8 +1,8 @@
 //! The unchanging part of a token of ours, signed by one of our keys and read once; conformance JW-40.
 
-use super::access_token::{Framed, foreign, framed};
+use super::framing::{Framed, foreign, framed};
 use crate::refusal::TokenFault;
-use crate::types::claims;
+use crate::types::claim_reading;
 use crate::{
     AccessTokenClaims, ClaimFault, ClientId, CompactJws, Defect, Excerpt, Issuer, Lifetime, SignatureFault,
     Timestamp, TokenId, Verified,
@@ -36,7 +36,8 @@ impl SignedToken {
             return Err(ClaimFault::new("may_act", Defect::NotAllowed).into());
         }
         let claims = Arc::new(AccessTokenClaims::read(payload)?);
-        let not_before = payload.contains_key("nbf").then(|| claims::time(payload, "nbf")).transpose()?;
+        let not_before =
+            payload.contains_key("nbf").then(|| claim_reading::time(payload, "nbf")).transpose()?;
         Ok(Self { claims, not_before })
     }
 

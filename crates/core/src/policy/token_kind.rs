@@ -2,6 +2,7 @@
 //!
 //! All kinds are signed with the same keys, so a valid signature does not distinguish a logout token from an ID token.
 
+use crate::refusal::facts::{ACCESS_TOKEN, ID_TOKEN};
 use crate::refusal::{Cue, OfAnotherKind, TokenFault};
 use crate::{ACCESS_TOKEN_TYPE, AcceptedAs, ClaimFault, CompactJws, Defect, Excerpt};
 use serde_json::{Map, Value};
@@ -53,8 +54,6 @@ const DPOP_PROOF: &str = "a DPoP proof (RFC 9449)";
 const TRANSACTION: &str = "a transaction token";
 const RESPONSE: &str = "an authorization response";
 const METADATA: &str = "metadata of a client or server";
-pub(crate) const ID_TOKEN: &str = "an ID token";
-pub(crate) const ACCESS_TOKEN: &str = "an access token";
 const CLIENT_ASSERTION: &str = "a client assertion (RFC 7523)";
 const OF_ANOTHER_KIND: &str = "of another kind";
 

@@ -1,6 +1,5 @@
 //! The facts that decided about a token: its contents, and what would have been accepted.
 
-use crate::policy::token_kind;
 use crate::{ClientId, Excerpt, Issuer, TokenType};
 use std::fmt::{Display, Formatter, Result};
 
@@ -30,6 +29,12 @@ impl IssuerRule {
     }
 }
 
+/// [`OfAnotherKind::what`] of an ID token.
+pub(crate) const ID_TOKEN: &str = "an ID token";
+
+/// [`OfAnotherKind::what`] of an access token.
+pub(crate) const ACCESS_TOKEN: &str = "an access token";
+
 /// A token of another kind than what it was presented as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OfAnotherKind {
@@ -46,8 +51,8 @@ impl OfAnotherKind {
     #[must_use]
     pub fn token_type(&self) -> Option<TokenType> {
         match self.what {
-            token_kind::ID_TOKEN => Some(TokenType::IdToken),
-            token_kind::ACCESS_TOKEN => Some(TokenType::AccessToken),
+            ID_TOKEN => Some(TokenType::IdToken),
+            ACCESS_TOKEN => Some(TokenType::AccessToken),
             _ => None,
         }
     }

@@ -1,7 +1,7 @@
 //! The exact reason of a refusal, for logs, audit and the operator; and the one map to the error that the client receives.
 
 mod copy_fault;
-mod facts;
+pub(crate) mod facts;
 mod guess;
 mod hint;
 mod not_renewable;
@@ -21,13 +21,12 @@ pub use parties::{
 };
 pub use proof_fault::ProofFault;
 pub use request_facts::{
-    CertificateFault, CertificateRule, ClientIdsDiffer, DelegatedActor, ExpiredSecret, NonceFault,
-    SessionLimit,
+    BasicFault, CertificateFault, CertificateRule, ClientIdsDiffer, DelegatedActor, ExpiredSecret,
+    NonceFault, SessionLimit,
 };
 pub use token_fault::TokenFault;
 
 use crate::policy::limits::{AudienceCeilings, ScopeCeilings, allowed_by_all, lacking_scope, lacking_target};
-use crate::request::client_authentication::BasicFault;
 use crate::request::form::{FormFault, Parameter};
 use crate::{
     ClientId, Excerpt, FramingFault, GrantType, Scope, ScopeError, TargetError, Timestamp, TokenType,

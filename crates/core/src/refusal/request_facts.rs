@@ -4,6 +4,23 @@ use super::Redacted;
 use crate::{CertificateName, ClientId, Excerpt, GrantType, Scope, ShortText, Subject, Timestamp};
 use std::fmt::{Display, Formatter, Result};
 
+/// Why an `Authorization: Basic` header cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BasicFault {
+    /// Not base64 with padding (RFC 4648 §4).
+    #[error("not base64")]
+    Base64,
+    /// The bytes are not UTF-8.
+    #[error("not UTF-8")]
+    Utf8,
+    /// RFC 7617 §2: id and password are separated by a colon.
+    #[error("no colon between id and secret")]
+    NoColon,
+    /// The id or the secret is empty.
+    #[error("an empty id or secret")]
+    Empty,
+}
+
 /// A secret that expired.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpiredSecret {

@@ -1,7 +1,7 @@
 //! Reads how the client authenticates: RFC 6749 §2.3, and the Bearer of Iceberg's specification.
 
 use super::form::{Form, Parameter, decode_strictly};
-use crate::refusal::{ClientIdsDiffer, Refusal};
+use crate::refusal::{BasicFault, ClientIdsDiffer, Refusal};
 use crate::types::secret::LONGEST_CLIENT_SECRET;
 use crate::{ClientId, Excerpt, PeerCertificate, Secret};
 use base64::Engine;
@@ -152,23 +152,6 @@ pub enum Role {
     Subject,
     /// `actor_token`: the token of the actor.
     Actor,
-}
-
-/// Why an `Authorization: Basic` header cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BasicFault {
-    /// Not base64 with padding (RFC 4648 §4).
-    #[error("not base64")]
-    Base64,
-    /// The bytes are not UTF-8.
-    #[error("not UTF-8")]
-    Utf8,
-    /// RFC 7617 §2: id and password are separated by a colon.
-    #[error("no colon between id and secret")]
-    NoColon,
-    /// The id or the secret is empty.
-    #[error("an empty id or secret")]
-    Empty,
 }
 
 impl Authentication {

@@ -1,7 +1,7 @@
 //! The present and the prior actors of a subject: `act`, RFC 8693 §4.1.
 
 use super::claim_fault::{ClaimFault, Defect};
-use super::claims::parsed;
+use super::claim_reading::{foreign_issuer, parsed};
 use super::issuer::Issuer;
 use super::subject::Subject;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -60,13 +60,4 @@ pub(super) fn read_actor(act: &Value, depth: usize) -> Result<Actor, ClaimFault>
     let actor = read().map_err(|fault: ClaimFault| fault.within("act"))?;
     let prior = members.get("act").map(|prior| read_actor(prior, depth + 1).map(Box::new)).transpose()?;
     Ok(Actor { prior, ..actor })
-}
-
-/// Another issuer, as it calls itself, in this member.
-pub(super) fn foreign_issuer(value: &Value, name: &'static str) -> Result<Issuer, ClaimFault> {
-    match value.as_str().map(Issuer::foreign) {
-        Some(Ok(issuer)) => Ok(issuer),
-        Some(Err(rule)) => Err(ClaimFault::new(name, Defect::of_text(Some(value), rule.to_string()))),
-        None => Err(ClaimFault::new(name, Defect::of_text(Some(value), ""))),
-    }
 }

@@ -2,22 +2,20 @@
 
 use super::actor::{Actor, read_actor};
 use super::claim_fault::{ClaimFault, Defect};
+use super::claim_reading::{parsed, time, token_id};
 use super::client_id::ClientId;
 use super::confirmation::Confirmation;
 use super::issuer::Issuer;
 use super::scope::Scope;
-use super::session::{Session, read_session};
+use super::session::{Session, UNSECURED, read_session};
 use super::subject::Subject;
 use super::time::{Lifetime, Timestamp};
+use super::token_id::TokenId;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
-use std::sync::Arc;
 
 /// The `typ` of our access tokens (RFC 9068 §2.1).
 pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
-
-/// The value in `amr` of a token whose subject is an unsecured user: asserted by its actor and not authenticated (conformance TX-69).
-pub const UNSECURED: &str = "unsecured";
 
 /// The claims of an access token of ours. Each is what its RFC says; `session` is private.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,36 +42,6 @@ pub struct AccessTokenClaims {
     pub confirmation: Option<Confirmation>,
     /// `tokenberg_session`: which authentication the token goes back to.
     pub session: Session,
-}
-
-/// A token identifier, `jti`: up to 64 bytes of base64url; ours have 128 random bits in 22 characters.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TokenId(Arc<str>);
-
-impl TokenId {
-    /// The identifier made of 128 random bits.
-    #[must_use]
-    pub fn from_bits(bits: [u8; 16]) -> Self {
-        use base64::Engine;
-        let mut text = [0; 22];
-        // 128 bits are 22 characters, and they are ASCII.
-        let _ = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode_slice(bits, &mut text);
-        Self(std::str::from_utf8(&text).unwrap_or_default().into())
-    }
-
-    /// The identifier that is written so, if it may be one of ours.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let good = (1..=64).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        good.then(|| Self(text.into()))
-    }
-
-    /// The identifier as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
 impl AccessTokenClaims {
@@ -181,38 +149,6 @@ fn check_marker(claims: &AccessTokenClaims, payload: &Map<String, Value>) -> Res
         }
         (false, Some(_)) => Err(ClaimFault::new("amr", Defect::NotAllowed)),
     }
-}
-
-pub(crate) fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
-    members: &Map<String, Value>,
-    name: &'static str,
-) -> Result<T, ClaimFault> {
-    let value = members.get(name);
-    match value.and_then(Value::as_str).map(str::parse) {
-        Some(Ok(parsed)) => Ok(parsed),
-        Some(Err(rule)) => Err(ClaimFault::new(name, Defect::of_text(value, rule.to_string()))),
-        None => Err(ClaimFault::new(name, Defect::of_text(value, ""))),
-    }
-}
-
-/// NumericDate, as whole seconds only: we write no fractions, so a token of ours has none (RFC 7519 §2).
-pub(crate) fn time(members: &Map<String, Value>, name: &'static str) -> Result<Timestamp, ClaimFault> {
-    let value = members.get(name);
-    let time = value.and_then(Value::as_i64).and_then(|seconds| Timestamp::from_seconds(seconds).ok());
-    time.ok_or_else(|| {
-        let rule = "a whole number of seconds from 1970 to 9999";
-        ClaimFault::new(name, Defect::of(value, Value::is_number, rule))
-    })
-}
-
-pub(super) fn token_id(members: &Map<String, Value>, name: &'static str) -> Result<TokenId, ClaimFault> {
-    let value = members.get(name);
-    value.and_then(Value::as_str).and_then(TokenId::parse).ok_or_else(|| {
-        ClaimFault::new(
-            name,
-            Defect::of_text(value, "an identifier of ours is 1 to 64 characters of base64url"),
-        )
-    })
 }
 
 fn scope(payload: &Map<String, Value>) -> Result<Scope, ClaimFault> {

@@ -10,7 +10,7 @@ impl Entropy {
         Self(bits)
     }
 
-    pub(crate) fn into_token_id(self) -> super::claims::TokenId {
-        super::claims::TokenId::from_bits(self.0)
+    pub(crate) fn into_token_id(self) -> super::token_id::TokenId {
+        super::token_id::TokenId::from_bits(self.0)
     }
 }

@@ -1,8 +1,7 @@
 //! Reads the dependencies of a token from its claim `tokenberg_session`.
 
-use super::actor::foreign_issuer;
 use super::claim_fault::{ClaimFault, Defect};
-use super::claims::{parsed, time, token_id};
+use super::claim_reading::{foreign_issuer, parsed, time, token_id};
 use super::provenance::{MOST_ORIGINS, MayAct, Origin, Provenance};
 use super::subject::Subject;
 use serde_json::{Map, Value};

@@ -1,10 +1,12 @@
 //! Revocations, and the tokens that each of them reaches: RFC 7009 §2.1 and "revoke all before" (conformance TX-38).
 
-use super::claims::{AccessTokenClaims, TokenId};
+use super::claims::AccessTokenClaims;
 use super::client_id::ClientId;
 use super::issuer::Issuer;
-use super::provenance::{Origin, Participant};
+use super::participants::Participant;
+use super::provenance::Origin;
 use super::time::Timestamp;
+use super::token_id::TokenId;
 
 /// What the operator or a client revoked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

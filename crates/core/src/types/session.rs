@@ -1,15 +1,18 @@
 //! The authentication that a token goes back to: the private claim `tokenberg_session`.
 
-use super::actor::foreign_issuer;
 use super::claim_fault::{ClaimFault, Defect};
-use super::claims::{TokenId, time, token_id};
+use super::claim_reading::{foreign_issuer, time, token_id};
 use super::issuer::Issuer;
 use super::provenance::Provenance;
 use super::provenance_reading::read_provenance;
 use super::subject::Subject;
 use super::time::Timestamp;
+use super::token_id::TokenId;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
+
+/// The value in `amr` of a token whose subject is an unsecured user: asserted by its actor and not authenticated (conformance TX-69).
+pub const UNSECURED: &str = "unsecured";
 
 /// The authentication that a token goes back to. Renewal and exchange hand it on unchanged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +81,7 @@ impl Serialize for Session {
             session.serialize_entry("sub_iss", issuer.as_str())?;
         }
         if self.asserted {
-            session.serialize_entry("sub_auth", super::claims::UNSECURED)?;
+            session.serialize_entry("sub_auth", UNSECURED)?;
         }
         if let Some(provenance) = &self.provenance {
             provenance.serialize_members(&mut session)?;
@@ -103,11 +106,7 @@ fn read_members(members: &Map<String, Value>) -> Result<Session, ClaimFault> {
         end: time(members, "end")?,
         asserted: match members.get("sub_auth") {
             None => false,
-            Some(how)
-                if how.as_str() == Some(super::claims::UNSECURED) && members.get("sub_iss").is_none() =>
-            {
-                true
-            }
+            Some(how) if how.as_str() == Some(UNSECURED) && members.get("sub_iss").is_none() => true,
             how @ Some(_) => {
                 let rule = "it is unsecured, and then there is no sub_iss";
                 return Err(ClaimFault::new("sub_auth", Defect::of_text(how, rule)));

@@ -1,6 +1,6 @@
 //! The operator's decision about a subject, whatever its token says.
 
-use super::subject_names::Namesake;
+use super::namesake::Namesake;
 use super::time::Timestamp;
 
 /// What is known now about a subject that is no client of ours.

@@ -4,6 +4,7 @@ use super::algorithm::{Algorithm, Algorithms};
 use super::issuer::Issuer;
 use super::scope::Scope;
 use super::scope_mapping::ScopeMapping;
+use super::subject::Subject;
 use super::subject_names::SubjectNames;
 use super::time::Lifetime;
 use serde::{Deserialize, Serialize};
@@ -109,6 +110,19 @@ impl Trust {
     #[must_use]
     pub fn widest_scope(&self) -> Scope {
         self.map.iter().fold(self.scope.clone(), |all, mapping| all.union(mapping.scope()))
+    }
+
+    /// Whether `sub` of our tokens is this text now for this subject of the issuer.
+    pub(crate) fn gives_name(&self, sub: &Subject, subject: &Subject) -> bool {
+        let prefix = self.subject_prefix.as_deref().unwrap_or_default();
+        sub.as_str().strip_prefix(prefix) == Some(subject.as_str())
+    }
+
+    /// Whether `sub` of our tokens could be this text for a subject of the issuer.
+    #[must_use]
+    pub fn could_name(&self, sub: &str) -> bool {
+        let prefix = self.subject_prefix.as_deref().unwrap_or_default();
+        self.names_subjects() && sub.len() > prefix.len() && sub.starts_with(prefix)
     }
 
     /// The algorithms that are accepted, as a set; an empty one accepts each that its keys have.

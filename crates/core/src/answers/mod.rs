@@ -1,0 +1,139 @@
+//! The traits that answer the questions of the flow. They only compute, so keys, store and transport are independent of each other.
+//!
+//! The flow calls none of them: an adapter reads from a [`Step`](crate::Step) what it needs, calls these traits, and answers the step.
+
+mod status;
+
+use crate::{
+    AccessTokenClaims, Algorithms, Client, ClientId, CompactJws, DpopProof, Issuer, KeyId, Revocation,
+    Secret, SecretDigest, SignatureFault, SubjectStatus, Timestamp, TokenReading, TrustedIssuer, Verified,
+};
+use std::sync::Arc;
+
+/// Our own keys, and what is done with keys: sign, and check a signature. They never decide whether a token is good.
+pub trait Keys: Send + Sync {
+    /// Signs the claims as an access token of type `at+jwt` (RFC 9068 §2.1) with the key that signs at `now`.
+    ///
+    /// # Errors
+    /// If no key can sign now.
+    fn sign(&self, claims: &AccessTokenClaims, now: Timestamp) -> Result<Secret, SigningFault>;
+
+    /// Checks the signature with the key that the header names, and with the algorithm of that key.
+    ///
+    /// A key whose verification period ended before `now` does not match, whenever the keys were last read.
+    ///
+    /// # Errors
+    /// If no key of ours matches, or the signature is invalid.
+    fn verify(&self, token: &CompactJws, now: Timestamp) -> Result<Verified, SignatureFault>;
+
+    /// Reads a token that may be an access token of this issuer, with a key of ours that still verifies at `now`.
+    ///
+    /// An implementation may cache what it read, under a cryptographic hash of the whole token and only where it checked the
+    /// signature itself; whether the key still verifies is checked each time (conformance JW-40).
+    fn read(&self, token: &str, issuer: &Issuer, now: Timestamp) -> TokenReading {
+        TokenReading::read(token, issuer, |token| self.verify(token, now))
+    }
+
+    /// The public keys as a JWK Set (RFC 7517 §5), JSON, of every key that may verify a live token.
+    fn jwks(&self) -> Arc<str>;
+
+    /// Whether signing takes so long (RSA: about a millisecond) that an event loop should not wait for it.
+    fn is_costly(&self, now: Timestamp) -> bool;
+
+    /// Checks the signature with the key of this JWK Set that the header's `kid` and `alg` name; without a `kid`, with the only
+    /// one that fits. Of the algorithms only those that are accepted count; an empty list accepts each that a key has.
+    ///
+    /// # Errors
+    /// If no key of the set fits, or two different ones do, the set is none, or the signature is not valid.
+    fn verify_with(
+        &self,
+        jwks: &str,
+        accepted: Algorithms,
+        token: &CompactJws,
+    ) -> Result<Verified, SignatureFault>;
+
+    /// Checks the signature of a DPoP proof with the key that it carries (RFC 9449 §4.3). [`Verified::key`] is then the RFC 7638
+    /// thumbprint of that key.
+    ///
+    /// # Errors
+    /// If the key is not a public key of ours to verify with, or the signature is not valid.
+    fn verify_proof(&self, proof: &DpopProof) -> Result<Verified, SignatureFault>;
+}
+
+/// Everything that a token request is answered from: one moment of the world, held in memory.
+pub trait Answers: Send + Sync {
+    /// The client that is registered under this identifier, disabled ones too.
+    fn client(&self, id: &ClientId) -> Option<Arc<Client>>;
+
+    /// Derives what the secret would be stored as, by a way that depends on `client_id` and `secret` only.
+    ///
+    /// It takes as long for a client that does not exist as for one that does (conformance AB-06).
+    fn digest(&self, client_id: &str, secret: &Secret) -> SecretDigest;
+
+    /// Whether [`Answers::digest`] would take milliseconds now, as for a secret that a person chose and that is not known to
+    /// be right.
+    fn is_costly(&self, client_id: &str, secret: &Secret) -> bool;
+
+    /// Whether an attacker with enough attempts could guess the secret, such as one that a person chose.
+    ///
+    /// It depends on the secret alone, never on what is registered.
+    fn may_be_guessed(&self, secret: &Secret) -> bool;
+
+    /// Whether the token was revoked, alone or together with others.
+    fn revoked(&self, token: &AccessTokenClaims) -> Option<Revocation>;
+
+    /// Our keys.
+    fn keys(&self) -> &dyn Keys;
+
+    /// The trusted issuer with exactly this identifier, disabled ones too.
+    fn issuer(&self, issuer: &str) -> Option<Arc<TrustedIssuer>>;
+
+    /// A trusted issuer whose identifier is similar to this text ([`Issuer::is_similar_to`]), for a message to the operator; without a
+    /// list of issuers, `None`.
+    fn similar_issuer(&self, _issuer: &str) -> Option<Arc<TrustedIssuer>> {
+        None
+    }
+
+    /// The client for which this subject of this issuer stands, if it is registered for exactly one.
+    fn federated(&self, issuer: &Issuer, subject: &str) -> Option<Arc<Client>>;
+
+    /// What the operator decided about the subject of another issuer or, without one, about the user of an unsecured JWT.
+    ///
+    /// `sub` is what `sub` of our tokens says: the subject, after the issuer's prefix. [`Namesake::find`](crate::Namesake::find)
+    /// computes who else has that name.
+    fn subject(&self, issuer: Option<&Issuer>, subject: &str, sub: &str) -> SubjectStatus;
+
+    /// The nonce that DPoP proofs should have from now on, if there are nonces (RFC 9449 §8).
+    fn nonce(&self, now: Timestamp) -> Option<Box<str>>;
+
+    /// Whether this nonce was issued recently, by any node.
+    fn accepts_nonce(&self, nonce: &str, now: Timestamp) -> bool;
+}
+
+/// Hands out moments: each request is answered from exactly one, however the world changes meanwhile.
+pub trait World: Send + Sync + 'static {
+    /// A moment, immutable and in memory.
+    type Moment: Answers + 'static;
+
+    /// The present moment; cheap, and never waits.
+    fn now(&self) -> Arc<Self::Moment>;
+
+    /// Whether the present moment is too old to report a token as still active (conformance OP-21).
+    fn is_too_old(&self) -> bool {
+        false
+    }
+}
+
+/// Why signing failed. The cause is always the server, never the client.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SigningFault {
+    /// No signing key is active yet.
+    #[error("no key is there to sign with")]
+    NoKey,
+    /// The key refused.
+    #[error("key {key} failed to sign")]
+    Key {
+        /// The key.
+        key: KeyId,
+    },
+}
