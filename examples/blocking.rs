@@ -1,7 +1,8 @@
 //! Answers a token request without HTTP and without a runtime: the core's own blocking loop.
 
 use anyhow::Result;
-use tokenberg_core::{Policy, Presented, Renewal, Secret, TokenEndpoint, drive};
+use tokenberg_core::client::Renewal;
+use tokenberg_core::{Policy, Presented, Secret, TokenEndpoint, drive};
 use tokenberg_examples::{OneClient, entropy, now};
 
 fn main() -> Result<()> {

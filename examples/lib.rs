@@ -11,9 +11,12 @@ use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use std::sync::Arc;
 use std::time::SystemTime;
+use tokenberg_core::answers::SubjectStatus;
+use tokenberg_core::jws::Algorithm;
+use tokenberg_core::registration::{AllowedScope, StoredSecret};
 use tokenberg_core::{
-    AccessTokenClaims, Algorithm, AllowedScope, Answers, Client, ClientId, Entropy, Issuer, Keys, Revocation,
-    Rights, Scope, Secret, SecretDigest, StoredSecret, SubjectStatus, Timestamp, TrustedIssuer,
+    AccessTokenClaims, Answers, Client, ClientId, Entropy, Issuer, Keys, Revocation, Rights, Scope, Secret,
+    SecretDigest, Timestamp, TrustedIssuer,
 };
 use tokenberg_jose::{Keyring, generate};
 

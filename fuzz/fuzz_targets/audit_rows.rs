@@ -14,7 +14,10 @@ use sqlx::{AssertSqlSafe, Connection};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokenberg_core::{AllowedScope, AuditRecord, Outcome, Recorder, Rights, Timestamp, is_unsafe_to_display};
+use tokenberg_core::audit::{AuditRecord, Recorder};
+use tokenberg_core::registration::AllowedScope;
+use tokenberg_core::text::is_unsafe_to_display;
+use tokenberg_core::{Outcome, Rights, Timestamp};
 use tokenberg_store::{AuditCursor, AuditEntry, KekSource, NewSecret, Store, StoreError, StoreUrl, WhenFull};
 use tokio::runtime::Runtime;
 

@@ -2,7 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tokenberg_core::{Authentication, Credential, Policy, Presented};
+use tokenberg_core::request::{Authentication, Credential};
+use tokenberg_core::{Policy, Presented};
 
 fuzz_target!(|header: &[u8]| {
     let policy = Policy::new("https://as.test".parse().expect("an issuer"));

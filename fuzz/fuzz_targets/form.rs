@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tokenberg_core::{Form, Parameter};
+use tokenberg_core::request::{Form, Parameter};
 
 fuzz_target!(|body: &[u8]| {
     let Ok(form) = Form::parse(body) else { return };

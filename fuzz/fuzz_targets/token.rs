@@ -3,7 +3,10 @@
 
 use libfuzzer_sys::fuzz_target;
 use std::cell::RefCell;
-use tokenberg_core::{AccessTokenClaims, CompactJws, DpopProof, Issuer, ScopeMapping, SpiffeId, TokenType};
+use tokenberg_core::issuer::ScopeMapping;
+use tokenberg_core::jws::DpopProof;
+use tokenberg_core::registration::SpiffeId;
+use tokenberg_core::{AccessTokenClaims, CompactJws, Issuer, TokenType};
 use tokenberg_testkit::{Ask, ForeignKey, World, alice, by_c1, trusted};
 
 thread_local! {

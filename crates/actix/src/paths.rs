@@ -1,6 +1,6 @@
 //! The paths of the service, under the issuer: RFC 8414 §3, RFC 8615.
 
-use tokenberg_core::{LARGEST_BODY, LARGEST_PRESENTATION};
+use tokenberg_core::request::{LARGEST_BODY, LARGEST_PRESENTATION};
 
 /// The token endpoint, under the issuer.
 pub(crate) const TOKENS: &str = "/v1/oauth/tokens";

@@ -15,7 +15,8 @@ mod accepted {
     use std::borrow::Cow;
     use std::cell::Cell;
     use std::rc::Rc;
-    use tokenberg_core::{PeerCertificate, Thumbprint};
+    use tokenberg_core::PeerCertificate;
+    use tokenberg_core::token::Thumbprint;
 
     /// Whether a server of this crate accepted the connection, with TLS.
     pub(crate) fn is_secure(request: &ServiceRequest) -> bool {
@@ -52,7 +53,8 @@ mod unknown {
     use std::borrow::Cow;
     use std::cell::Cell;
     use std::rc::Rc;
-    use tokenberg_core::{PeerCertificate, Thumbprint};
+    use tokenberg_core::PeerCertificate;
+    use tokenberg_core::token::Thumbprint;
 
     pub(crate) fn is_secure(_: &ServiceRequest) -> bool {
         false

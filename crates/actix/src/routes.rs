@@ -13,7 +13,7 @@ use crate::service::TokenService;
 use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::{HttpRequest, HttpResponse, Resource, web};
-use tokenberg_core::TOKEN_ENDPOINT_PATHS;
+use tokenberg_core::policy::TOKEN_ENDPOINT_PATHS;
 use tracing::Instrument;
 
 impl TokenService {

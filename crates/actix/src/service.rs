@@ -17,10 +17,13 @@ use ring::rand::SystemRandom;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use tokenberg_core::audit::Recorder;
+use tokenberg_core::request::LARGEST_BODY;
+use tokenberg_core::revocation::{Revoked, Revoking};
 use tokenberg_core::{
-    Answers, Entropy, Granted, Introspection, IntrospectionEndpoint, Issuer, IssuerKeys, LARGEST_BODY,
-    Policy, Presented, PresentedToken, Recorder, RevocationEndpoint, Revocations, Revoked, Revoking,
-    SingleUse, Timestamp, TokenEndpoint, TokenFault, TokenVerification,
+    Answers, Entropy, Granted, Introspection, IntrospectionEndpoint, Issuer, IssuerKeys, Policy, Presented,
+    PresentedToken, RevocationEndpoint, Revocations, SingleUse, Timestamp, TokenEndpoint, TokenFault,
+    TokenVerification,
 };
 use tokio::sync::Semaphore;
 

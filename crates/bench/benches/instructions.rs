@@ -5,7 +5,8 @@ use gungraun::{library_benchmark, library_benchmark_group, main};
 use std::hint::black_box;
 use std::sync::OnceLock;
 use tokenberg_bench::{Extractor, FixedAnswers, Parts, keyring, material};
-use tokenberg_core::{Algorithm, Granted, KeyMaterial, Presented, Scope};
+use tokenberg_core::jws::{Algorithm, KeyMaterial};
+use tokenberg_core::{Granted, Presented, Scope};
 
 type World = (&'static Parts, &'static FixedAnswers);
 

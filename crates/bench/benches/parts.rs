@@ -3,7 +3,7 @@
 
 use divan::{AllocProfiler, Bencher, black_box};
 use tokenberg_bench::{Extractor, FixedAnswers, Parts, Raw, keyring, material};
-use tokenberg_core::Algorithm;
+use tokenberg_core::jws::Algorithm;
 
 #[global_allocator]
 static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
@@ -128,7 +128,8 @@ fn extractor(bencher: Bencher) {
 mod store {
     use super::*;
     use std::sync::OnceLock;
-    use tokenberg_core::{AllowedScope, ClientId, Rights};
+    use tokenberg_core::registration::AllowedScope;
+    use tokenberg_core::{ClientId, Rights};
     use tokenberg_store::{KekSource, NewSecret, Snapshot, Store, StoreUrl};
 
     const CLIENTS: usize = 500;

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use tokenberg_core::answers::{SigningFault, SubjectStatus};
+use tokenberg_core::jws::{Algorithm, Algorithms, DpopProof, KeyId};
+use tokenberg_core::registration::{AllowedScope, StoredSecret, SubjectPattern};
 use tokenberg_core::{
-    AccessTokenClaims, Algorithm, Algorithms, AllowedScope, Answers, Client, ClientId, CompactJws, DpopProof,
-    Issuer, KeyId, Keys, Lifetime, Revocation, Rights, Secret, SecretDigest, SignatureFault, SigningFault,
-    StoredSecret, SubjectPattern, SubjectStatus, Timestamp, TrustedIssuer, Verified,
+    AccessTokenClaims, Answers, Client, ClientId, CompactJws, Issuer, Keys, Lifetime, Revocation, Rights,
+    Secret, SecretDigest, SignatureFault, Timestamp, TrustedIssuer, Verified,
 };
 use tokenberg_jose::Keyring;
 

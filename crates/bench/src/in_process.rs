@@ -6,7 +6,8 @@ use std::cell::Cell;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 use tokenberg_bench::{Extractor, FixedAnswers, Parts, Raw, keyring, material};
-use tokenberg_core::{Algorithm, CompactJws, KeyMaterial};
+use tokenberg_core::CompactJws;
+use tokenberg_core::jws::{Algorithm, KeyMaterial};
 
 /// The options of `in-process`.
 #[derive(clap::Args)]

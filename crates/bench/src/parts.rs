@@ -3,9 +3,10 @@
 use crate::answers::{ASKING, FixedAnswers, ISSUER, SECRET, SUBJECT};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use tokenberg_core::request::{Authentication, Form};
 use tokenberg_core::{
-    AccessTokenClaims, Answers, Authentication, CompactJws, Entropy, Form, Granted, Policy, Presented,
-    Secret, Timestamp, TokenEndpoint, TokenId, drive,
+    AccessTokenClaims, Answers, CompactJws, Entropy, Granted, Policy, Presented, Secret, Timestamp,
+    TokenEndpoint, TokenId, drive,
 };
 
 /// Requests, an endpoint, and what answers it.

@@ -13,7 +13,7 @@ use ring::signature::{
     UnparsedPublicKey, VerificationAlgorithm,
 };
 use std::cell::Cell;
-use tokenberg_core::{Algorithm, KeyMaterial};
+use tokenberg_core::jws::{Algorithm, KeyMaterial};
 use tokenberg_jose::{Keyring, generate, import};
 
 /// A key of jose's tests; it protects nothing.

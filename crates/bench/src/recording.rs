@@ -4,7 +4,8 @@ use crate::process::Processes;
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use std::time::Duration;
-use tokenberg_core::{AuditRecord, Outcome, Recorder};
+use tokenberg_core::Outcome;
+use tokenberg_core::audit::{AuditRecord, Recorder};
 use tokenberg_store::{AuditTrail, KekSource, Store, StoreUrl, WhenFull};
 
 /// The options of `recording`.

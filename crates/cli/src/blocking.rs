@@ -1,8 +1,9 @@
 //! Waits on the calling thread for what is not in memory: for commands that answer one request.
 
+use tokenberg_core::backends::{KeysUnavailable, NotWritten};
+use tokenberg_core::token::SingleUseId;
 use tokenberg_core::{
-    Blocking, CompactJws, IssuerKeys, KeysUnavailable, NotWritten, SignatureFault, SingleUse, SingleUseId,
-    Timestamp, TrustedIssuer, Verified,
+    Blocking, CompactJws, IssuerKeys, SignatureFault, SingleUse, Timestamp, TrustedIssuer, Verified,
 };
 use tokio::runtime::Runtime;
 

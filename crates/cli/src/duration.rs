@@ -2,7 +2,8 @@
 
 use crate::failure::wrong_usage;
 use serde::{Serialize, Serializer};
-use tokenberg_core::{Lifetime, UNITS_OF_TIME};
+use tokenberg_core::Lifetime;
+use tokenberg_core::time::UNITS_OF_TIME;
 
 /// Parses a duration.
 ///

@@ -1,8 +1,8 @@
 //! Warnings about names that two principals could have, although catalogs decide by `sub` alone: RFC 9068 §5, conformance CC-17.
 
-use tokenberg_core::{
-    ClientId, Issuer, SubjectNames, TrustedIssuer, prefixes_overlap, quoted, suggested_prefix,
-};
+use tokenberg_core::explanation::quoted;
+use tokenberg_core::issuer::{SubjectNames, prefixes_overlap, suggested_prefix};
+use tokenberg_core::{ClientId, Issuer, TrustedIssuer};
 use tokenberg_store::IssuerRecord;
 
 /// The trusted issuers, in the order in which they were registered.

@@ -1,6 +1,8 @@
 //! The state of a signing key, for `key list`, `check`, metrics and rotation; conformance KS-04.
 
-use tokenberg_core::{KeyMaterial, KeyState, Timestamp};
+use tokenberg_core::Timestamp;
+use tokenberg_core::jws::KeyMaterial;
+use tokenberg_core::key_schedule::KeyState;
 
 /// The state of the key: `published` before it signs, `signing`, `retired` while it only verifies, and `over` when it is unused.
 pub(crate) fn state(key: &KeyMaterial, keys: &[KeyMaterial], now: Timestamp) -> &'static str {
@@ -9,14 +11,14 @@ pub(crate) fn state(key: &KeyMaterial, keys: &[KeyMaterial], now: Timestamp) -> 
 
 /// The key that signs now.
 pub(crate) fn signing(keys: &[KeyMaterial], now: Timestamp) -> Option<&KeyMaterial> {
-    let signer = tokenberg_core::signer(keys.iter().map(KeyMaterial::times), now)?;
+    let signer = tokenberg_core::key_schedule::signer(keys.iter().map(KeyMaterial::times), now)?;
     keys.iter().find(|key| key.id == *signer.id)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokenberg_core::{Algorithm, KeyId};
+    use tokenberg_core::jws::{Algorithm, KeyId};
 
     fn key(id: &str, signs_from: i64, verifies_until: Option<i64>) -> KeyMaterial {
         let at = |seconds| Timestamp::from_seconds(seconds).unwrap();

@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::fmt::{Debug, Write};
 use std::io::{self, IsTerminal};
 use std::time::{SystemTime, UNIX_EPOCH};
-use tokenberg_core::is_unsafe_to_display;
+use tokenberg_core::text::is_unsafe_to_display;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::field::RecordFields;
 #[cfg(feature = "otlp")]

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use tokenberg_core::is_unsafe_to_display;
+use tokenberg_core::text::is_unsafe_to_display;
 
 /// The format of results.
 #[derive(Clone, Copy, Debug)]

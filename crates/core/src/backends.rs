@@ -2,9 +2,8 @@
 //!
 //! Answers that are only computed are in [`Answers`](crate::Answers).
 
-use crate::{
-    CompactJws, Issuer, Lifetime, Revoke, SignatureFault, SingleUseId, Timestamp, TrustedIssuer, Verified,
-};
+use crate::token::SingleUseId;
+use crate::{CompactJws, Issuer, Lifetime, Revoke, SignatureFault, Timestamp, TrustedIssuer, Verified};
 use std::pin::Pin;
 
 /// A pending operation.

@@ -1,8 +1,7 @@
 //! `Debug` of values that hold secrets: prints everything but the secrets, so that an embedding program can use `{:?}`.
 
-use crate::{
-    Granted, Inquiry, Presented, PresentedToken, Question, Step, TokenRequest, TokenResponse, TypedToken,
-};
+use crate::token::TypedToken;
+use crate::{Granted, Inquiry, Presented, PresentedToken, Question, Step, TokenRequest, TokenResponse};
 use std::fmt::{Debug, Formatter, Result};
 
 impl<S> Debug for Question<S> {

@@ -1,8 +1,10 @@
 //! Answers the questions of a request, from memory and on a thread that may block.
 
+use crate::answers::TokenStatus;
 use crate::answers::{Answers, SigningFault};
+use crate::backends::{KeysUnavailable, NotWritten};
 use crate::flow::{Answered, Asks, Granted, Inquiry, Listener, Pending, Question, Step, Who};
-use crate::{Blocking, KeysUnavailable, NotWritten, Refusal, TokenStatus};
+use crate::{Blocking, Refusal};
 
 /// A request that was not granted. Its `Display` is the exact reason, for the operator; the client receives what
 /// [`Policy::error_for`](crate::Policy::error_for) makes of the refusal.

@@ -41,116 +41,62 @@
 //! when to renew and with which request. [`TokenVerification`] is the check that a catalog makes of a token presented to it.
 #![forbid(unsafe_code)]
 
-mod answers;
-mod backends;
-mod client;
+pub mod answers;
+pub mod audit;
+pub mod backends;
+pub mod client;
 mod debug;
 mod drive;
-mod error;
-mod explanation;
-mod flow;
-mod introspection;
-mod outcome;
-mod policy;
-mod record;
-mod refusal;
-mod request;
-mod response;
-mod revocation;
+pub mod error;
+pub mod explanation;
+pub mod flow;
+pub mod introspection;
+pub mod issuer;
+pub mod jws;
+pub mod key_schedule;
+pub mod policy;
+pub mod refusal;
+pub mod registration;
+pub mod request;
+pub mod response;
+pub mod revocation;
+pub mod text;
+pub mod time;
+pub mod token;
 mod types;
 
-pub use answers::{Answers, Keys, SigningFault, World};
-pub use backends::{
-    Blocking, BoxFuture, IssuerKeys, KeysUnavailable, NotWritten, Revocations, SingleUse, Writing,
-};
-pub use client::{
-    AnswerFault, ClientAuthentication, Held, NextRequest, Outgoing, ReceivedError, Renewal, read_answer,
-};
+pub use answers::{Answers, Keys, World};
+pub use audit::Outcome;
+pub use backends::{Blocking, IssuerKeys, Revocations, SingleUse};
 pub use drive::{NotGranted, drive, inquire};
-pub use error::{Challenge, ErrorCode, OAuthError};
-pub use explanation::{
-    Explanation, Granting, KeysFound, Named, Refusing, Registration, Rule, SecretFound, Verdict, explain,
-    quoted,
-};
-pub use flow::{
-    Answered, Asks, CheckStatus, CheckSubjectStatus, DECOY_JWKS, Decision, DigestSecret, FetchKeys,
-    FindClient, FindIssuer, Granted, Inquiry, KeysOf, Listener, Pending, Question, ReadToken, Sign, Step,
-    SubjectProof, TokenEndpoint, UseOnce, VerifyProof, VerifyToken, Who,
-};
-pub use introspection::{Inactivity, Introspection, IntrospectionEndpoint};
-pub use outcome::Outcome;
+pub use error::{ErrorCode, OAuthError};
+pub use flow::{Answered, Granted, Inquiry, Listener, Pending, Question, Step, TokenEndpoint};
+pub use introspection::{Introspection, IntrospectionEndpoint};
 pub use policy::Policy;
 pub use policy::access_token::TokenVerification;
-pub use policy::address::TOKEN_ENDPOINT_PATHS;
-pub use policy::key_schedule::{
-    AnotherWaits, KeyState, KeyTimes, PUBLICATION_DELAY, Succession, Successor, introduce, is_rotation_due,
-    revoke, signer,
-};
-pub use policy::limits::{AudienceCeilings, Ceiling, Limits, Party, ScopeCeiling, ScopeCeilings};
-pub use policy::rights::{LONGEST_SESSION_LIFETIME, LONGEST_TOKEN_LIFETIME};
-pub use policy::signed_token::{SignedToken, TokenReading};
-pub use policy::token_status::{ParticipantsStatus, TokenStatus};
-pub use record::{AuditRecord, Recorder};
-pub use refusal::{
-    AgeLimit, AudienceFault, AudienceRule, AuthorizedParty, BasicFault, CertificateFault, CertificateRule,
-    ClientIdsDiffer, CopyFault, Cue, DelegatedActor, ExpiredSecret, Involved, Involvement, IssuerRule,
-    MayNotAct, NonceFault, NotAccepted, NotFederated, NotPossessed, NotRenewable, OfAnotherKind, Principal,
-    ProofFault, Redacted, Refusal, SessionLimit, TokenFault, WithoutRight,
-};
-pub use request::claimed::ClaimedToken;
-pub use request::client_authentication::{
-    AssertionAuthentication, AssertionKind, Authentication, BearerAuthentication, CertificateAuthentication,
-    Credential, CredentialReading, Role, SecretAuthentication, SecretPlace,
-};
-pub use request::form::{Form, FormFault, LARGEST_BODY, LARGEST_PRESENTATION, Parameter};
+pub use refusal::{Refusal, TokenFault};
 pub use request::presented_token::PresentedToken;
-pub use request::token_request::{
-    ClientCredentialsRequest, JwtBearerRequest, TokenExchangeRequest, TokenRequest,
-};
+pub use request::token_request::TokenRequest;
 pub use request::{Presented, Request};
-pub use response::{AccessTokenType, TokenResponse, TokenResponseFault};
-pub use revocation::{RevocationEndpoint, Revoke, Revoked, Revoking};
-pub use types::actor::Actor;
-pub use types::algorithm::{Algorithm, Algorithms, KeyId, NotForSigning, UnknownAlgorithm};
+pub use response::TokenResponse;
+pub use revocation::{RevocationEndpoint, Revoke};
 pub use types::authority;
-pub use types::claim_fault::{ClaimFault, Defect, HeaderFault};
-pub use types::claims::{ACCESS_TOKEN_TYPE, AccessTokenClaims};
-pub use types::client_id::{ClientId, ClientIdError};
-pub use types::compact_jws::{CompactJws, FramingFault, Header, LONGEST_TOKEN, Part};
-pub use types::confirmation::{Confirmation, Possession, Thumbprint};
-pub use types::distinguished_name::{DistinguishedName, DistinguishedNameError};
-pub use types::dpop_proof::DpopProof;
+pub use types::claims::AccessTokenClaims;
+pub use types::client_id::ClientId;
+pub use types::compact_jws::CompactJws;
 pub use types::entropy::Entropy;
-pub use types::excerpt::{Excerpt, LONGEST_EXCERPT};
-pub use types::federation::Federation;
-pub use types::issuer::{Issuer, IssuerError};
-pub use types::json::JsonFault;
-pub use types::key_material::KeyMaterial;
-pub use types::namesake::Namesake;
-pub use types::participants::Participant;
-pub use types::peer_certificate::{CertificateName, PeerCertificate};
-pub use types::provenance::{MOST_ORIGINS, MayAct, Origin, Provenance};
-pub use types::registration::{
-    AllowedScope, AuthMethod, Client, GrantType, LONGEST_ASSERTION_LIFETIME, Rights,
-};
-pub use types::revocation::{Revocation, RevokedBefore};
-pub use types::scope::{CATALOG, Scope, ScopeError};
-pub use types::scope_mapping::{ScopeMapping, ScopeMappingError};
-pub use types::secret::{LONGEST_CLIENT_SECRET, Secret, SecretDigest};
-pub use types::session::{Session, UNSECURED};
-pub use types::short_text::ShortText;
-pub use types::signature_fault::{NoKey, OtherAlgorithm, SignatureFault, Sought};
-pub use types::single_use_id::SingleUseId;
-pub use types::spiffe_id::{SpiffeId, SpiffeIdError};
-pub use types::stored_secret::{StoredSecret, StoredSecrets};
-pub use types::subject::{Subject, SubjectError, is_unsafe_to_display};
-pub use types::subject_names::{LONGEST_SUBJECT_PREFIX, SubjectNames, prefixes_overlap, suggested_prefix};
-pub use types::subject_pattern::{SubjectPattern, SubjectPatternError};
-pub use types::subject_status::SubjectStatus;
-pub use types::target::{Target, TargetError};
-pub use types::time::{Lifetime, Timestamp, TimestampOutOfRange, UNITS_OF_TIME};
+pub use types::excerpt::Excerpt;
+pub use types::issuer::Issuer;
+pub use types::peer_certificate::PeerCertificate;
+pub use types::registration::{AuthMethod, Client, GrantType, Rights};
+pub use types::revocation::Revocation;
+pub use types::scope::Scope;
+pub use types::secret::{Secret, SecretDigest};
+pub use types::signature_fault::SignatureFault;
+pub use types::subject::Subject;
+pub use types::target::Target;
+pub use types::time::{Lifetime, Timestamp};
 pub use types::token_id::TokenId;
-pub use types::token_type::{TokenType, TypedToken};
-pub use types::trusted_issuer::{AcceptedAs, KeySource, LONGEST_MAX_AGE, Trust, TrustedIssuer};
-pub use types::user_pattern::{UserPattern, UserPatternError};
+pub use types::token_type::TokenType;
+pub use types::trusted_issuer::{KeySource, Trust, TrustedIssuer};
 pub use types::verified::Verified;

@@ -4,9 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops")]
 
 use serde_json::{Value, json};
-use tokenberg_core::{
-    AllowedScope, AuthMethod, Client, GrantType, KeySource, Lifetime, Rights, TokenType, Verdict,
-};
+use tokenberg_core::explanation::Verdict;
+use tokenberg_core::registration::AllowedScope;
+use tokenberg_core::{AuthMethod, Client, GrantType, KeySource, Lifetime, Rights, TokenType};
 use tokenberg_testkit::{
     Ask, ForeignKey, ISSUER, NOW, World, alice, at1, at2, by_c1, by_c2, client, let_c2_act_for_c1, trusted,
 };

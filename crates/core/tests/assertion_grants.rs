@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::{Value, json};
-use tokenberg_core::{AcceptedAs, GrantType, Lifetime, SubjectStatus};
+use tokenberg_core::answers::SubjectStatus;
+use tokenberg_core::issuer::AcceptedAs;
+use tokenberg_core::{GrantType, Lifetime};
 use tokenberg_testkit::{Ask, ForeignKey, ISSUER, NOW, World, at1, chain, changed, trusted, vectors};
 
 const NO: &str = "400 invalid_grant";

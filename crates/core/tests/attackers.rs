@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops")]
 
 use serde_json::{Value, json};
+use tokenberg_core::issuer::AcceptedAs;
+use tokenberg_core::registration::{AllowedScope, Federation};
+use tokenberg_core::request::AssertionKind;
 use tokenberg_core::{
-    AcceptedAs, AccessTokenClaims, AllowedScope, AssertionKind, AuthMethod, Client, Federation, GrantType,
-    Introspection, Issuer, Refusal, Rights, TokenType,
+    AccessTokenClaims, AuthMethod, Client, GrantType, Introspection, Issuer, Refusal, Rights, TokenType,
 };
 use tokenberg_testkit::{
     Answer, Ask, ForeignKey, ISSUER, NOW, World, alice, at1, at2, changed, client, trusted, unsecured,

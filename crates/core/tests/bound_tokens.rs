@@ -2,10 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::{Value, json};
-use tokenberg_core::{
-    AllowedScope, AuthMethod, CertificateName, Client, ClientId, Federation, Refusal, Rights, Thumbprint,
-    TokenFault,
-};
+use tokenberg_core::registration::{AllowedScope, CertificateName, Federation};
+use tokenberg_core::token::Thumbprint;
+use tokenberg_core::{AuthMethod, Client, ClientId, Refusal, Rights, TokenFault};
 use tokenberg_testkit::{
     Ask, ForeignKey, ISSUER, NOW, World, by_c1, certificate, changed, client, sha256, trusted, vectors,
 };
@@ -236,12 +235,12 @@ fn dp_01_dp_11_known_answers_of_rfc_9449() {
     let world = World::new();
     let keys = tokenberg_core::Answers::keys(&world);
     for id in ["RFC9449-4.1", "RFC9449-7.1"] {
-        let proof = tokenberg_core::DpopProof::parse(kat(id)["token"].as_str().unwrap()).unwrap();
+        let proof = tokenberg_core::jws::DpopProof::parse(kat(id)["token"].as_str().unwrap()).unwrap();
         let verified = keys.verify_proof(&proof).unwrap();
         assert_eq!(verified.key().as_str(), kat(id)["jkt"].as_str().unwrap());
     }
     let kat = kat("RFC9449-7.1");
-    let proof = tokenberg_core::DpopProof::parse(kat["token"].as_str().unwrap()).unwrap();
+    let proof = tokenberg_core::jws::DpopProof::parse(kat["token"].as_str().unwrap()).unwrap();
     let hash = sha256(kat["access_token"].as_str().unwrap().as_bytes());
     assert_eq!(Thumbprint::of(hash).as_str(), kat["ath"].as_str().unwrap());
     let now = tokenberg_core::Timestamp::from_seconds(kat["now"].as_i64().unwrap()).unwrap();

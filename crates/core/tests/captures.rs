@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
-use tokenberg_core::AllowedScope;
+use tokenberg_core::registration::AllowedScope;
 use tokenberg_testkit::{Ask, ForeignKey, ISSUER, World, alice, client, trusted};
 
 /// The recorded secrets have an `é`, which RFC 6749 appendix A.2 does not allow and which no registration accepts.

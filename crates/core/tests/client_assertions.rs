@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::{Value, json};
-use tokenberg_core::{
-    AllowedScope, AssertionKind, AuthMethod, Client, Lifetime, Refusal, Rights, TokenFault,
-};
+use tokenberg_core::registration::AllowedScope;
+use tokenberg_core::request::AssertionKind;
+use tokenberg_core::{AuthMethod, Client, Lifetime, Refusal, Rights, TokenFault};
 use tokenberg_testkit::{Ask, ForeignKey, ISSUER, NOW, World, changed};
 
 const NO: &str = "401 invalid_client Basic";

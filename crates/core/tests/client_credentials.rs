@@ -1,7 +1,8 @@
 //! Tokens that a client obtains for itself: RFC 6749 §4.4 and RFC 9068 §2; conformance CC, AT and RI.
 
 use serde_json::Value;
-use tokenberg_core::{AllowedScope, Lifetime};
+use tokenberg_core::Lifetime;
+use tokenberg_core::registration::AllowedScope;
 use tokenberg_testkit::{Answer, Ask, ISSUER, NOW, World};
 
 fn c1(scope: &str) -> Ask {

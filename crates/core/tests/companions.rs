@@ -2,10 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops")]
 
 use serde_json::{Value, json};
-use tokenberg_core::{
-    Answers, Confirmation, Introspection, LONGEST_TOKEN_LIFETIME, Lifetime, Refusal, Revoke, Thumbprint,
-    TokenStatus, TokenVerification,
-};
+use tokenberg_core::answers::TokenStatus;
+use tokenberg_core::policy::LONGEST_TOKEN_LIFETIME;
+use tokenberg_core::token::{Confirmation, Thumbprint};
+use tokenberg_core::{Answers, Introspection, Lifetime, Refusal, Revoke, TokenVerification};
 use tokenberg_testkit::{Ask, ISSUER, NOW, World, client};
 
 const CATALOG: &str = "https://cat.test";
@@ -63,10 +63,12 @@ fn in_01_in_02_tx_24_who_asks_has_to_prove_who_he_is_and_to_name_a_token() {
             let error = world.error_for(&refusal.unwrap());
             assert_eq!(format!("{} {}", error.status(), error.code.as_str()), code, "{ask:?}");
             assert_eq!(
-                error.challenge.map(tokenberg_core::Challenge::as_header).is_some(),
+                error.challenge.map(tokenberg_core::error::Challenge::as_header).is_some(),
                 error.status() == 401
             );
-            assert!(error.challenge.is_none_or(|challenge| challenge == tokenberg_core::Challenge::Basic));
+            assert!(
+                error.challenge.is_none_or(|challenge| challenge == tokenberg_core::error::Challenge::Basic)
+            );
         }
     }
     assert!(is_active(&world, &token), "nothing of this revoked it");

@@ -5,11 +5,12 @@ use serde_json::json;
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use tokenberg_core::answers::{SigningFault, SubjectStatus};
+use tokenberg_core::jws::{Algorithms, DpopProof};
 use tokenberg_core::{
-    AccessTokenClaims, Algorithms, Answers, Blocking, Client, ClientId, CompactJws, DpopProof, Entropy,
-    IntrospectionEndpoint, Issuer, Keys, Presented, PresentedToken, Request, Revocation, Secret,
-    SecretDigest, SignatureFault, SigningFault, SubjectStatus, Timestamp, TokenType, TrustedIssuer, Verified,
-    drive, inquire,
+    AccessTokenClaims, Answers, Blocking, Client, ClientId, CompactJws, Entropy, IntrospectionEndpoint,
+    Issuer, Keys, Presented, PresentedToken, Request, Revocation, Secret, SecretDigest, SignatureFault,
+    Timestamp, TokenType, TrustedIssuer, Verified, drive, inquire,
 };
 use tokenberg_testkit::{ForeignKey, NOW, World, alice, at1, trusted};
 
@@ -106,7 +107,10 @@ impl Answers for Counting<'_> {
 }
 
 impl Blocking for Counting<'_> {
-    fn use_once(&self, once: &tokenberg_core::SingleUseId) -> Result<bool, tokenberg_core::NotWritten> {
+    fn use_once(
+        &self,
+        once: &tokenberg_core::token::SingleUseId,
+    ) -> Result<bool, tokenberg_core::backends::NotWritten> {
         self.world.use_once(once)
     }
     fn verify(
@@ -114,7 +118,7 @@ impl Blocking for Counting<'_> {
         issuer: &TrustedIssuer,
         token: &CompactJws,
         now: Timestamp,
-    ) -> Result<Result<Verified, SignatureFault>, tokenberg_core::KeysUnavailable> {
+    ) -> Result<Result<Verified, SignatureFault>, tokenberg_core::backends::KeysUnavailable> {
         Self::count(&self.fetched);
         Self::count(&self.verified);
         Blocking::verify(self.world, issuer, token, now)
@@ -226,7 +230,7 @@ fn ab_06_ab_08_cj_17_unknown_and_known_cost_the_same() {
             json!({"iss": id, "sub": id, "aud": tokenberg_testkit::ISSUER, "exp": NOW + 60, "jti": id});
         let form = [
             ("grant_type", "client_credentials"),
-            ("client_assertion_type", tokenberg_core::AssertionKind::JwtBearer.as_parameter()),
+            ("client_assertion_type", tokenberg_core::request::AssertionKind::JwtBearer.as_parameter()),
             ("client_assertion", &signer.sign(&claims)),
         ];
         counts(&world, "", None, &serde_urlencoded::to_string(form).unwrap()).1

@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::{Value, json};
-use tokenberg_core::{
-    Introspection, Lifetime, Origin, Refusal, Revocation, SubjectStatus, TokenFault, TokenType,
-};
+use tokenberg_core::answers::SubjectStatus;
+use tokenberg_core::token::Origin;
+use tokenberg_core::{Introspection, Lifetime, Refusal, Revocation, TokenFault, TokenType};
 use tokenberg_testkit::{
     Answer, Ask, ForeignKey, ISSUER, NOW, World, alice, by_c1, by_c2, certificate, chain, client, trusted,
 };
@@ -133,8 +133,10 @@ fn law_7_tx_27_the_result_is_bound_to_what_subject_and_actor_were_bound_to() {
     };
     // An actor whose token is bound to a certificate, shown by a client that authenticates otherwise.
     let mut bound = world.check(by_c1(Ask::credentials())).claims().clone();
-    bound.confirmation =
-        tokenberg_core::Confirmation::of(None, Some(tokenberg_core::Thumbprint::of(cert.thumbprint)));
+    bound.confirmation = tokenberg_core::token::Confirmation::of(
+        None,
+        Some(tokenberg_core::token::Thumbprint::of(cert.thumbprint)),
+    );
     let by_certificate = world.sign(&bound);
     let by_key = {
         let proof = proof(&world, &held);
@@ -372,7 +374,7 @@ fn cc_17_one_name_is_one_principal() {
 
 #[test]
 fn cc_17_the_operator_can_say_that_names_are_one() {
-    use tokenberg_core::SubjectNames::{Separate, Shared, Undecided};
+    use tokenberg_core::issuer::SubjectNames::{Separate, Shared, Undecided};
     let (mut world, key) = world();
     let users = key.sign(&alice(&json!({"sub": "c2"})));
     for (names, code) in [(Shared, "200"), (Undecided, "200"), (Separate, BAD)] {

@@ -1,7 +1,8 @@
 //! Delegation, and how actors are reported: RFC 8693 §1.1 and §4.1; conformance TX-43 and TX-50 to TX-61.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
-use tokenberg_core::{Actor, Refusal};
+use tokenberg_core::Refusal;
+use tokenberg_core::token::Actor;
 use tokenberg_testkit::{Ask, ISSUER, World, at1, at2, by_c1, by_c2, chain, client, let_c2_act_for_c1};
 
 const BAD: &str = "400 invalid_request";

@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops")]
 
 use serde_json::json;
-use tokenberg_core::{
-    AcceptedAs, AllowedScope, AuthMethod, Client, GrantType, Presented, Refusal, Rights, Rule, SessionLimit,
-    SubjectProof, TokenFault, TokenType,
-};
+use tokenberg_core::explanation::Rule;
+use tokenberg_core::flow::SubjectProof;
+use tokenberg_core::issuer::AcceptedAs;
+use tokenberg_core::refusal::SessionLimit;
+use tokenberg_core::registration::AllowedScope;
+use tokenberg_core::{AuthMethod, Client, GrantType, Presented, Refusal, Rights, TokenFault, TokenType};
 use tokenberg_testkit::{
     Answer, Ask, ForeignKey, ISSUER, NOW, World, alice, at1, by_c1, changed, trusted, unsecured,
 };

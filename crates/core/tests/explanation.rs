@@ -2,10 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::json;
-use tokenberg_core::{
-    AcceptedAs, AllowedScope, AuthMethod, Client, GrantType, KeySource, Refusing, Rights, Rule, Timestamp,
-    TokenType, Verdict,
-};
+use tokenberg_core::explanation::{Refusing, Rule, Verdict};
+use tokenberg_core::issuer::AcceptedAs;
+use tokenberg_core::registration::AllowedScope;
+use tokenberg_core::{AuthMethod, Client, GrantType, KeySource, Rights, Timestamp, TokenType};
 use tokenberg_testkit::{
     Ask, ForeignKey, ISSUER, NOW, World, alice, at1, at2, by_c1, by_c2, changed, client, let_c2_act_for_c1,
     trusted,

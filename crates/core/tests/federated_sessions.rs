@@ -2,9 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::json;
+use tokenberg_core::answers::SubjectStatus;
+use tokenberg_core::registration::Federation;
+use tokenberg_core::token::Origin;
 use tokenberg_core::{
-    AccessTokenClaims, AuthMethod, CompactJws, Federation, Introspection, Issuer, Origin, Refusal,
-    Revocation, SubjectStatus, TokenFault, TokenType,
+    AccessTokenClaims, AuthMethod, CompactJws, Introspection, Issuer, Refusal, Revocation, TokenFault,
+    TokenType,
 };
 use tokenberg_testkit::{Answer, Ask, ForeignKey, ISSUER, NOW, World, alice, by_c1, client, trusted};
 

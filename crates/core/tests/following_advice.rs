@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops")]
 
 use serde_json::{Value, json};
-use tokenberg_core::{AcceptedAs, AllowedScope, GrantType, Issuer, KeySource, TokenType, Verdict};
+use tokenberg_core::explanation::Verdict;
+use tokenberg_core::issuer::AcceptedAs;
+use tokenberg_core::registration::AllowedScope;
+use tokenberg_core::{GrantType, Issuer, KeySource, TokenType};
 use tokenberg_testkit::{Ask, ForeignKey, ISSUER, NOW, World, alice, at1, by_c1, by_c2, trusted};
 
 const IDP: &str = "https://idp.test";
@@ -87,7 +90,7 @@ fn se_06_advice_about_a_subject_names_its_fault_and_not_the_length_of_a_prefix()
 fn a_disabled_unsecured_user_is_named_without_a_second_comma() {
     let (mut world, _) = world();
     world.change("c1", |c1| c1.rights_mut().may_assert_users = vec!["*".parse().unwrap()]);
-    let disabled = tokenberg_core::SubjectStatus { disabled: true, ..Default::default() };
+    let disabled = tokenberg_core::answers::SubjectStatus { disabled: true, ..Default::default() };
     world.subjects.push((None, "alice".to_owned(), disabled));
     let actor = at1(&mut world);
     let ask = by_c1(Ask::exchange_of(&unsecured("alice"), TokenType::Jwt).actor(&actor));

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::json;
-use tokenberg_core::{Introspection, Issuer, SubjectStatus, TokenType, TrustedIssuer};
+use tokenberg_core::answers::SubjectStatus;
+use tokenberg_core::{Introspection, Issuer, TokenType, TrustedIssuer};
 use tokenberg_testkit::{Ask, ForeignKey, World, alice, by_c1, trusted};
 
 const BAD: &str = "400 invalid_request";

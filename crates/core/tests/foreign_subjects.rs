@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::{Value, json};
-use tokenberg_core::{Issuer, Refusal, SubjectProof, TokenType};
+use tokenberg_core::flow::SubjectProof;
+use tokenberg_core::{Issuer, Refusal, TokenType};
 use tokenberg_testkit::{Ask, ForeignKey, ISSUER, NOW, World, alice, at1, by_c1, by_c2, chain, trusted};
 
 const BAD: &str = "400 invalid_request";
@@ -241,7 +242,8 @@ fn tx_55_rfc_8693_appendix_a_2_with_keys_of_ours() {
     world.issuers.push(issuer);
     world.change("c1", |c1| {
         c1.rights_mut().may_act_for = vec![format!("{ORIGINAL}|*").parse().unwrap()];
-        c1.rights_mut().scope = tokenberg_core::AllowedScope::Only("status feed".parse().unwrap());
+        c1.rights_mut().scope =
+            tokenberg_core::registration::AllowedScope::Only("status feed".parse().unwrap());
         c1.rights_mut().audiences = vec!["urn:example:cooperation-context".into()];
     });
     let user = json!({"aud": ISSUER, "iss": ORIGINAL, "exp": NOW + 560, "scope": "status feed",

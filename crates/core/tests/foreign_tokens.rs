@@ -2,9 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::{Value, json};
-use tokenberg_core::{
-    AcceptedAs, Algorithm, KeySource, Lifetime, Refusal, Revocation, SubjectStatus, TokenFault, TokenType,
-};
+use tokenberg_core::answers::SubjectStatus;
+use tokenberg_core::issuer::AcceptedAs;
+use tokenberg_core::jws::Algorithm;
+use tokenberg_core::{KeySource, Lifetime, Refusal, Revocation, TokenFault, TokenType};
 use tokenberg_testkit::{Ask, ForeignKey, ISSUER, NOW, RevokedTimes, World, alice, by_c1, by_c2, trusted};
 
 const BAD: &str = "400 invalid_request";

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use proptest::prelude::*;
-use tokenberg_core::{Form, Parameter};
+use tokenberg_core::request::{Form, Parameter};
 
 /// The pieces that bodies are composed of.
 static PIECES: [&str; 20] = [

@@ -37,7 +37,10 @@ proptest! {
         secret in "[ -~]{1,30}",
         id in "[ -~]{1,20}",
     ) {
-        use tokenberg_core::{AssertionKind, ClientAuthentication, Secret, Target, TokenExchangeRequest, TokenRequest, TokenType, TypedToken};
+        use tokenberg_core::client::ClientAuthentication;
+        use tokenberg_core::request::{AssertionKind, TokenExchangeRequest};
+        use tokenberg_core::token::TypedToken;
+        use tokenberg_core::{Secret, Target, TokenRequest, TokenType};
         let typed = |text: &str| TypedToken { token: Secret::new(text.to_owned()), token_type: TokenType::AccessToken };
         let targets: Vec<Target> = resources.iter().filter_map(|r| Target::resource(r).ok()).collect();
         let request = TokenRequest::TokenExchange(TokenExchangeRequest {

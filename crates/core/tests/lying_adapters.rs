@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops")]
 
 use std::sync::Arc;
+use tokenberg_core::answers::{SigningFault, SubjectStatus};
+use tokenberg_core::jws::{Algorithms, DpopProof, KeyId, TokenReading};
 use tokenberg_core::{
-    AccessTokenClaims, Algorithms, Answers, Client, ClientId, CompactJws, DpopProof, Entropy, Issuer, KeyId,
-    Keys, NotGranted, Presented, Refusal, Request, Revocation, Secret, SecretDigest, SignatureFault,
-    SigningFault, SubjectStatus, Timestamp, TokenFault, TokenReading, TrustedIssuer, Verified, drive,
+    AccessTokenClaims, Answers, Client, ClientId, CompactJws, Entropy, Issuer, Keys, NotGranted, Presented,
+    Refusal, Request, Revocation, Secret, SecretDigest, SignatureFault, Timestamp, TokenFault, TrustedIssuer,
+    Verified, drive,
 };
 use tokenberg_testkit::{ForeignKey, World, alice, at1, changed, trusted};
 

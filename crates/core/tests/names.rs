@@ -2,9 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops")]
 
 use serde_json::json;
+use tokenberg_core::answers::TokenStatus;
+use tokenberg_core::introspection::Inactivity;
+use tokenberg_core::issuer::{Namesake, SubjectNames};
+use tokenberg_core::token::Possession;
 use tokenberg_core::{
-    AccessTokenClaims, Answers, CompactJws, Inactivity, Introspection, Namesake, Possession, Refusal,
-    SubjectNames, TokenFault, TokenStatus, TokenType, TokenVerification,
+    AccessTokenClaims, Answers, CompactJws, Introspection, Refusal, TokenFault, TokenType, TokenVerification,
 };
 use tokenberg_testkit::{
     Answer, Ask, ForeignKey, ISSUER, NOW, World, alice, by_c1, client, trusted, unsecured,

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::{Value, json};
-use tokenberg_core::{Answers, Possession, TokenFault, TokenStatus, TokenVerification};
+use tokenberg_core::answers::TokenStatus;
+use tokenberg_core::token::Possession;
+use tokenberg_core::{Answers, TokenFault, TokenVerification};
 use tokenberg_testkit::{Ask, ISSUER, NOW, World, changed};
 
 fn header(world: &World) -> Value {

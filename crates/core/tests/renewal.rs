@@ -1,6 +1,7 @@
 //! Renews tokens by exchange, as Iceberg does, and limits how long a session lasts; conformance TX-44 to TX-48.
 
-use tokenberg_core::{AllowedScope, Lifetime, Refusal, Revocation, TokenFault};
+use tokenberg_core::registration::AllowedScope;
+use tokenberg_core::{Lifetime, Refusal, Revocation, TokenFault};
 use tokenberg_testkit::{Ask, ForeignKey, ISSUER, World, by_c2, client, trusted};
 
 const BAD: &str = "400 invalid_request";
@@ -116,7 +117,8 @@ fn tx_47_wire_compat_1_3_a_users_expired_token_never_becomes_the_services_own() 
     // A token for alice of another issuer, acted for by c1, as delegation makes it.
     claims.subject = "alice".parse().unwrap();
     claims.session.subject_issuer = "https://idp.test".parse().ok();
-    claims.actor = Some(tokenberg_core::Actor { issuer: None, subject: "c1".parse().unwrap(), prior: None });
+    claims.actor =
+        Some(tokenberg_core::token::Actor { issuer: None, subject: "c1".parse().unwrap(), prior: None });
     let users = world.sign(&claims);
     let claims_of_alice = claims.clone();
     assert_eq!(world.check(by_c1(Ask::exchange(&users))).code(), BAD, "of an issuer that nobody trusts");

@@ -3,9 +3,10 @@
 
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tokenberg_core::answers::{SubjectStatus, TokenStatus};
+use tokenberg_core::token::{Confirmation, Possession, Thumbprint};
 use tokenberg_core::{
-    AccessTokenClaims, Answers, Confirmation, Issuer, Possession, Revocation, SubjectStatus, Thumbprint,
-    Timestamp, TokenFault, TokenId, TokenStatus, TokenVerification,
+    AccessTokenClaims, Answers, Issuer, Revocation, Timestamp, TokenFault, TokenId, TokenVerification,
 };
 use tokenberg_testkit::{ForeignKey, ISSUER, NOW, World, changed, trusted};
 

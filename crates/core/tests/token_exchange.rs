@@ -100,7 +100,7 @@ fn tx_23_the_bearer_is_fully_verified() {
     foreign.issuer = "https://idp.test".parse().unwrap();
     let mut bound = claims.clone();
     bound.confirmation =
-        tokenberg_core::Confirmation::of(Some(tokenberg_core::Thumbprint::of([1; 32])), None);
+        tokenberg_core::token::Confirmation::of(Some(tokenberg_core::token::Thumbprint::of([1; 32])), None);
     let none = "eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0.e30.".to_owned();
     let (rest, signature) = token.rsplit_once('.').unwrap();
     let other_letter = if signature.starts_with('A') { "B" } else { "A" };
@@ -163,7 +163,7 @@ fn tx_27_a_bound_token_is_not_freed() {
     let token = at1(&mut world);
     let mut claims = world.check(x0(&token).bearer(&token)).claims().clone();
     claims.confirmation =
-        tokenberg_core::Confirmation::of(Some(tokenberg_core::Thumbprint::of([1; 32])), None);
+        tokenberg_core::token::Confirmation::of(Some(tokenberg_core::token::Thumbprint::of([1; 32])), None);
     let bound = world.sign(&claims);
     let answer = world.check(by_c1(x0(&bound)));
     assert_eq!(answer.code(), BAD);

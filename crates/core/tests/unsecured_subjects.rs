@@ -4,7 +4,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use tokenberg_core::{SubjectProof, SubjectStatus, TokenType};
+use tokenberg_core::TokenType;
+use tokenberg_core::answers::SubjectStatus;
+use tokenberg_core::flow::SubjectProof;
 use tokenberg_testkit::{Answer, Ask, ForeignKey, ISSUER, NOW, World, at1, chain, changed, client, trusted};
 
 const BAD: &str = "400 invalid_request";

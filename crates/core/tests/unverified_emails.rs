@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::{Value, json};
-use tokenberg_core::{AcceptedAs, GrantType, Refusal, TokenFault, TokenType};
+use tokenberg_core::issuer::AcceptedAs;
+use tokenberg_core::{GrantType, Refusal, TokenFault, TokenType};
 use tokenberg_testkit::{Ask, ForeignKey, ISSUER, NOW, World, alice, by_c1, changed, trusted};
 
 const IDP: &str = "https://idp.test";
@@ -83,7 +84,7 @@ fn an_address_that_is_not_verified_is_no_subject() {
 #[test]
 fn an_address_that_is_not_verified_gives_no_scope_and_harms_nobody_else() {
     let (mut world, key) = world("sub");
-    world.change("c1", |c1| c1.rights_mut().scope = tokenberg_core::AllowedScope::Every);
+    world.change("c1", |c1| c1.rights_mut().scope = tokenberg_core::registration::AllowedScope::Every);
     world.issuers[0].trust.map =
         vec!["email=boss@example.test:all".parse().unwrap(), "groups=x:some".parse().unwrap()];
     for (said, good) in statements() {

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::json;
-use tokenberg_core::{AcceptedAs, Introspection, Refusal, Scope, TokenFault, TokenType};
+use tokenberg_core::issuer::AcceptedAs;
+use tokenberg_core::{Introspection, Refusal, Scope, TokenFault, TokenType};
 use tokenberg_testkit::{Ask, ForeignKey, ISSUER, World, alice, by_c1, by_c2, chain, client, trusted};
 
 const BAD: &str = "400 invalid_request";

@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::{Value, json};
-use tokenberg_core::{
-    AllowedScope, AssertionKind, AuthMethod, Client, Federation, Issuer, KeySource, Rights,
-};
+use tokenberg_core::registration::{AllowedScope, Federation};
+use tokenberg_core::request::AssertionKind;
+use tokenberg_core::{AuthMethod, Client, Issuer, KeySource, Rights};
 use tokenberg_testkit::{Ask, ForeignKey, ISSUER, NOW, World, changed, trusted};
 
 const NO: &str = "401 invalid_client Basic";

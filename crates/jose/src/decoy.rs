@@ -3,7 +3,9 @@
 use crate::public_keys::PublicKeys;
 use crate::verifying_key::VerifyingKey;
 use std::sync::{Arc, LazyLock};
-use tokenberg_core::{Algorithm, Algorithms, CompactJws, DECOY_JWKS, SignatureFault, Verified};
+use tokenberg_core::flow::DECOY_JWKS;
+use tokenberg_core::jws::{Algorithm, Algorithms};
+use tokenberg_core::{CompactJws, SignatureFault, Verified};
 
 /// The decoy key: a point whose private key is unknown.
 pub(crate) static DECOY_KEY: LazyLock<Option<Arc<VerifyingKey>>> =

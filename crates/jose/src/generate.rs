@@ -6,7 +6,8 @@ use ring::rand::SystemRandom;
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
 };
-use tokenberg_core::{Algorithm, KeyMaterial, Timestamp};
+use tokenberg_core::Timestamp;
+use tokenberg_core::jws::{Algorithm, KeyMaterial};
 use zeroize::Zeroizing;
 
 /// Generates a key for ES256, ES384 or EdDSA.

@@ -3,7 +3,8 @@
 use crate::generate::material;
 use crate::key_fault::{KeyFault, KeyFormat};
 use crate::{pem, spki};
-use tokenberg_core::{Algorithm, KeyMaterial, Timestamp};
+use tokenberg_core::Timestamp;
+use tokenberg_core::jws::{Algorithm, KeyMaterial};
 use zeroize::Zeroizing;
 
 /// Reads a private key from a PKCS#8 file, PEM or DER: EC P-256 or P-384, Ed25519, or RSA of 2048 to 4096 bits.

@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
-use tokenberg_core::{Algorithm, Algorithms, KeyId};
+use tokenberg_core::jws::{Algorithm, Algorithms, KeyId};
 
 /// RFC 7518 §6.2.2, §6.3.2 and §6.4.1, RFC 8037 §2 and RFC 9964: the members of a private key.
 const PRIVATE_MEMBERS: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];

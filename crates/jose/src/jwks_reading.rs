@@ -7,7 +7,7 @@ use crate::unfit_key::{Defect, UnfitKey};
 use crate::verifying_key::{Material, VerifyingKey};
 use serde_json::{Map, Value};
 use std::sync::Arc;
-use tokenberg_core::KeyId;
+use tokenberg_core::jws::KeyId;
 
 /// The maximum number of keys that are listed as ignored; further ones are only counted.
 const MOST_IGNORED: usize = 100;

@@ -1,7 +1,7 @@
 //! Why a signing key cannot be made, imported or used. The fault names the key, never its content: conformance KS-07.
 
 use crate::unfit_key::UnfitKey;
-use tokenberg_core::{Algorithm, KeyId, NotForSigning};
+use tokenberg_core::jws::{Algorithm, KeyId, NotForSigning};
 
 /// Why a key cannot be made, imported or used. The operator has to repair it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

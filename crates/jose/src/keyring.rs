@@ -9,9 +9,11 @@ use crate::token_cache::{Found, Name, TokenCache};
 use ring::rand::SystemRandom;
 use std::collections::HashSet;
 use std::sync::Arc;
+use tokenberg_core::answers::SigningFault;
+use tokenberg_core::jws::{Algorithms, DpopProof, FramingFault, KeyMaterial, LONGEST_TOKEN, TokenReading};
+use tokenberg_core::key_schedule::KeyTimes;
 use tokenberg_core::{
-    AccessTokenClaims, Algorithms, CompactJws, DpopProof, FramingFault, Issuer, KeyMaterial, KeyTimes, Keys,
-    LONGEST_TOKEN, Secret, SignatureFault, SigningFault, Timestamp, TokenReading, Verified,
+    AccessTokenClaims, CompactJws, Issuer, Keys, Secret, SignatureFault, Timestamp, Verified,
 };
 
 /// Our own keys at one moment: immutable, replaced as a whole by [`Keyring::updated`].
@@ -124,7 +126,7 @@ impl Keyring {
     }
 
     fn signer(&self, now: Timestamp) -> Option<&SigningKey> {
-        let signer = tokenberg_core::signer(self.keys.iter().map(Entry::times), now)?;
+        let signer = tokenberg_core::key_schedule::signer(self.keys.iter().map(Entry::times), now)?;
         self.keys.iter().find(|entry| entry.key.id() == signer.id).map(|entry| &*entry.key)
     }
 }
@@ -142,7 +144,7 @@ impl Keys for Keyring {
 
     fn read(&self, text: &str, issuer: &Issuer, now: Timestamp) -> TokenReading {
         if text.len() > LONGEST_TOKEN {
-            let (part, bytes, most) = (tokenberg_core::Part::Token, text.len(), LONGEST_TOKEN);
+            let (part, bytes, most) = (tokenberg_core::jws::Part::Token, text.len(), LONGEST_TOKEN);
             return TokenReading::Bad(FramingFault::TooLong { part, bytes, most }.into());
         }
         let name = Name::of(text);
@@ -211,7 +213,7 @@ fn parsed_once(material: &KeyMaterial, parsed: &[Entry]) -> Result<Arc<SigningKe
 mod tests {
     use super::*;
     use crate::{generate, import};
-    use tokenberg_core::Algorithm;
+    use tokenberg_core::jws::Algorithm;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_seconds(seconds).unwrap()

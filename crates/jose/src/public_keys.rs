@@ -6,9 +6,8 @@ use crate::jwks_reading::Reading;
 use crate::unfit_key::{Defect, UnfitKey};
 use crate::verifying_key::VerifyingKey;
 use std::sync::Arc;
-use tokenberg_core::{
-    Algorithm, Algorithms, CompactJws, DpopProof, Header, KeyId, NoKey, SignatureFault, Sought, Verified,
-};
+use tokenberg_core::jws::{Algorithm, Algorithms, DpopProof, Header, KeyId, NoKey, Sought};
+use tokenberg_core::{CompactJws, SignatureFault, Verified};
 
 /// The maximum length of a JWK Set, in bytes.
 pub const LARGEST_JWKS: usize = 1024 * 1024;

@@ -20,7 +20,10 @@ use ring::signature::{
     RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair, RsaPublicKeyComponents,
 };
 use std::sync::Arc;
-use tokenberg_core::{ACCESS_TOKEN_TYPE, Algorithm, KeyId, Secret, SigningFault};
+use tokenberg_core::Secret;
+use tokenberg_core::answers::SigningFault;
+use tokenberg_core::jws::{Algorithm, KeyId};
+use tokenberg_core::token::ACCESS_TOKEN_TYPE;
 
 /// A parsed private key, and all that is the same for all its tokens.
 pub(crate) struct SigningKey {

@@ -4,7 +4,7 @@ use crate::key_fault::KeyFault;
 use crate::signing_key::SigningKey;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use tokenberg_core::KeyMaterial;
+use tokenberg_core::jws::KeyMaterial;
 
 /// The content of an AlgorithmIdentifier: id-ecPublicKey 1.2.840.10045.2.1 with prime256v1 1.2.840.10045.3.1.7 (RFC 5480 §2.1.1).
 pub(crate) const P256: &[u8] =
@@ -78,7 +78,8 @@ fn pem(der: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::{generate, import};
-    use tokenberg_core::{Algorithm, Timestamp};
+    use tokenberg_core::Timestamp;
+    use tokenberg_core::jws::Algorithm;
 
     #[test]
     fn ks_02_lengths_are_written_in_as_few_bytes_as_they_need() {

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk};
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
-use tokenberg_core::KeyId;
+use tokenberg_core::jws::KeyId;
 
 /// The thumbprint of a public key. Symmetric and unknown keys have none: the thumbprint of a symmetric key would reveal something
 /// of it.

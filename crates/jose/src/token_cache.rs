@@ -4,7 +4,7 @@ use ring::digest::{SHA256, digest};
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokenberg_core::SignedToken;
+use tokenberg_core::jws::SignedToken;
 
 /// The maximum number of cached tokens; the oldest is evicted first.
 const MOST: usize = 4096;

@@ -11,7 +11,8 @@ use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
-use tokenberg_core::{Algorithm, Algorithms, CompactJws};
+use tokenberg_core::CompactJws;
+use tokenberg_core::jws::{Algorithm, Algorithms};
 
 /// Intended differences from a vector: file, `tcId`, reason. A line that no longer holds fails the run.
 const EXCEPTIONS: [(&str, u64, &str); 0] = [];

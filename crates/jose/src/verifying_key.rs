@@ -7,7 +7,8 @@ use ring::signature::{
     RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents,
     UnparsedPublicKey,
 };
-use tokenberg_core::{Algorithm, Algorithms, KeyId, SignatureFault, Verified};
+use tokenberg_core::jws::{Algorithm, Algorithms, KeyId};
+use tokenberg_core::{SignatureFault, Verified};
 
 /// A public key, and the algorithms that it may verify with.
 #[derive(Debug)]

@@ -6,7 +6,8 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ring::hmac;
 use ring::signature::{KeyPair, RsaKeyPair};
 use serde_json::{Value, json};
-use tokenberg_core::{Algorithm, Algorithms, CompactJws, KeyMaterial, Keys, SignatureFault, Timestamp};
+use tokenberg_core::jws::{Algorithm, Algorithms, KeyMaterial};
+use tokenberg_core::{CompactJws, Keys, SignatureFault, Timestamp};
 use tokenberg_jose::{Keyring, PublicKeys, generate, import};
 
 fn at(seconds: i64) -> Timestamp {

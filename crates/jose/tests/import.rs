@@ -5,7 +5,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::io::Write;
 use std::process::{Command, Stdio};
-use tokenberg_core::{Algorithm, KeyMaterial, Timestamp};
+use tokenberg_core::Timestamp;
+use tokenberg_core::jws::{Algorithm, KeyMaterial};
 use tokenberg_jose::{KeyFault, KeyFormat, Keyring, UnfitKey, generate};
 
 const RSA: &[u8] = include_bytes!("fixtures/rsa-2048-test-only.pem");

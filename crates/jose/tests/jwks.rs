@@ -2,9 +2,8 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "the functions that the tests share are tests too")]
 
 use serde_json::{Value, json};
-use tokenberg_core::{
-    AccessTokenClaims, Algorithm, CompactJws, KeyMaterial, Keys, SignatureFault, Timestamp,
-};
+use tokenberg_core::jws::{Algorithm, KeyMaterial};
+use tokenberg_core::{AccessTokenClaims, CompactJws, Keys, SignatureFault, Timestamp};
 use tokenberg_jose::{JwksFault, Keyring, LARGEST_JWKS, MOST_KEYS, PublicKeys, UnfitKey, generate, import};
 
 fn at(seconds: i64) -> Timestamp {
@@ -243,7 +242,7 @@ fn jw_25_what_does_not_belong_in_a_set_is_ignored_and_reported() {
     let stranger = signer(Algorithm::ES256).jwk_with("kid", good.jwk["kid"].clone());
     for set in [set(&[&good.jwk, &stranger]), set(&[&stranger, &twin, &good.jwk])] {
         let (key, reason) =
-            (tokenberg_core::KeyId::new(good.jwk["kid"].as_str().unwrap()), UnfitKey::Twice.as_str());
+            (tokenberg_core::jws::KeyId::new(good.jwk["kid"].as_str().unwrap()), UnfitKey::Twice.as_str());
         let expected = match set.len() {
             0 => SignatureFault::Unusable { key, reason },
             _ => SignatureFault::algorithm(good.token().header(), key, Algorithm::EdDSA.into()),

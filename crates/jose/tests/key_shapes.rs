@@ -12,7 +12,8 @@ use ring::signature::{
     RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding, RsaKeyPair,
 };
 use serde_json::{Value, json};
-use tokenberg_core::{Algorithm, Algorithms, CompactJws, SignatureFault};
+use tokenberg_core::jws::{Algorithm, Algorithms};
+use tokenberg_core::{CompactJws, SignatureFault};
 use tokenberg_jose::{PublicKeys, UnfitKey};
 
 /// The modulus of RFC 7515 A.2; these tests do not use its private key.

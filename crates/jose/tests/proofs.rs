@@ -9,9 +9,8 @@ use ring::signature::{
     Ed25519KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair,
 };
 use serde_json::{Value, json};
-use tokenberg_core::{
-    Algorithm, DpopProof, FramingFault, KeyMaterial, Keys, SignatureFault, Timestamp, Verified,
-};
+use tokenberg_core::jws::{Algorithm, DpopProof, FramingFault, KeyMaterial};
+use tokenberg_core::{Keys, SignatureFault, Timestamp, Verified};
 use tokenberg_jose::{Keyring, generate, import, thumbprint};
 
 /// A client with a key.

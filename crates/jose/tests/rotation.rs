@@ -3,10 +3,10 @@
 
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use tokenberg_core::{
-    AccessTokenClaims, Algorithm, CompactJws, KeyId, KeyMaterial, Keys, LONGEST_TOKEN_LIFETIME, Lifetime,
-    Successor, Timestamp, introduce, is_rotation_due, revoke, signer,
-};
+use tokenberg_core::jws::{Algorithm, KeyId, KeyMaterial};
+use tokenberg_core::key_schedule::{Successor, introduce, is_rotation_due, revoke, signer};
+use tokenberg_core::policy::LONGEST_TOKEN_LIFETIME;
+use tokenberg_core::{AccessTokenClaims, CompactJws, Keys, Lifetime, Timestamp};
 use tokenberg_jose::{Keyring, PublicKeys, generate};
 
 /// `Cache-Control` of the key set.
@@ -23,7 +23,7 @@ fn at(seconds: i64) -> Timestamp {
 struct Stored(Vec<KeyMaterial>);
 
 impl Stored {
-    fn times(&self) -> Vec<tokenberg_core::KeyTimes<'_>> {
+    fn times(&self) -> Vec<tokenberg_core::key_schedule::KeyTimes<'_>> {
         self.0.iter().map(KeyMaterial::times).collect()
     }
 
@@ -90,12 +90,12 @@ fn ks_04_ks_05_every_live_token_verifies_now_and_with_the_keys_of_max_age_ago() 
         if is_rotation_due(&stored.times(), present, Lifetime::from_seconds(DAY as u32)) {
             stored.introduce(present, false);
         }
-        let signer = signer(stored.times(), present).unwrap().id.clone();
+        let signing = signer(stored.times(), present).unwrap().id.clone();
         let waiting = stored.0.iter().find(|key| key.signs_from > present).map(|key| key.id.clone());
-        let retired = stored.0.iter().find(|key| key.signs_from <= present && key.id != signer);
+        let retired = stored.0.iter().find(|key| key.signs_from <= present && key.id != signing);
         // The key that signs, one that waits, one that is retired, or a rotation.
         let lost = match urgent.get(&now) {
-            Some(0 | 4) => Some(signer),
+            Some(0 | 4) => Some(signing),
             Some(1) => waiting,
             Some(2) => retired.map(|key| key.id.clone()),
             Some(_) => {
@@ -126,13 +126,13 @@ fn ks_04_ks_05_every_live_token_verifies_now_and_with_the_keys_of_max_age_ago() 
             None => published.push((now, PublicKeys::from_jwks(&jwks).unwrap(), jwks, HashSet::new())),
         }
         published.retain(|(last, ..)| *last >= now - MAX_AGE);
-        let signer = signer(stored.times(), present).unwrap().id.clone();
-        if signers.last() != Some(&signer) {
-            signers.push(signer.clone());
+        let signing = signer(stored.times(), present).unwrap().id.clone();
+        if signers.last() != Some(&signing) {
+            signers.push(signing.clone());
         }
         // One token stands for all of its key; the last one expires as late as any.
-        let (sample, _) = live.remove(&signer).unwrap_or_else(|| (token(&ring, present), 0));
-        live.insert(signer.clone(), (sample, now + LONGEST));
+        let (sample, _) = live.remove(&signing).unwrap_or_else(|| (token(&ring, present), 0));
+        live.insert(signing.clone(), (sample, now + LONGEST));
         live.retain(|_, (_, end)| now < *end);
         most = most.max(live.len());
         for (key, (token, _)) in &live {
@@ -149,7 +149,7 @@ fn ks_04_ks_05_every_live_token_verifies_now_and_with_the_keys_of_max_age_ago() 
             [key.signs_from, key.signs_from.plus(Lifetime::from_hours(24))].into_iter().chain(ends)
         });
         // The last token of a key that still signs is not made yet.
-        let of_tokens = live.iter().filter(|(key, _)| **key != signer).map(|(_, (_, end))| *end);
+        let of_tokens = live.iter().filter(|(key, _)| **key != signing).map(|(_, (_, end))| *end);
         let changes = of_keys.map(Timestamp::as_seconds).chain(of_tokens);
         instants.extend(changes.flat_map(edges).filter(|instant| *instant > now));
     }

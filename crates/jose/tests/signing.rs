@@ -5,9 +5,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use tokenberg_core::{
-    AccessTokenClaims, Algorithm, CompactJws, KeyMaterial, Keys, SignatureFault, SigningFault, Timestamp,
-};
+use tokenberg_core::answers::SigningFault;
+use tokenberg_core::jws::{Algorithm, KeyMaterial};
+use tokenberg_core::{AccessTokenClaims, CompactJws, Keys, SignatureFault, Timestamp};
 use tokenberg_jose::{Keyring, PublicKeys, generate, import};
 
 const RSA: &[u8] = include_bytes!("fixtures/rsa-2048-test-only.pem");

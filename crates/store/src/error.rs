@@ -3,7 +3,9 @@
 use crate::digest::SecretFault;
 use crate::keys::KekError;
 use std::path::PathBuf;
-use tokenberg_core::{AnotherWaits, ClientId, Issuer, KeyId, Subject};
+use tokenberg_core::jws::KeyId;
+use tokenberg_core::key_schedule::AnotherWaits;
+use tokenberg_core::{ClientId, Issuer, Subject};
 
 /// Why an operation of the store failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -7,9 +7,9 @@ use crate::error::StoreError;
 use crate::shards::Shards;
 use crate::store::Store;
 use std::collections::HashMap;
-use tokenberg_core::{
-    AccessTokenClaims, ClientId, Issuer, Origin, Revocation, ShortText, Subject, Timestamp, TokenId,
-};
+use tokenberg_core::text::ShortText;
+use tokenberg_core::token::Origin;
+use tokenberg_core::{AccessTokenClaims, ClientId, Issuer, Revocation, Subject, Timestamp, TokenId};
 
 /// What to revoke.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -265,7 +265,7 @@ impl RevokedBefore {
     }
 }
 
-impl tokenberg_core::RevokedBefore for RevokedBefore {
+impl tokenberg_core::revocation::RevokedBefore for RevokedBefore {
     fn of_client(&self, client: &str) -> Option<Timestamp> {
         self.clients.get(client).copied()
     }

@@ -5,7 +5,8 @@
 mod world;
 
 use serde_json::Value;
-use tokenberg_core::{Recorder, Timestamp, TokenId};
+use tokenberg_core::audit::Recorder;
+use tokenberg_core::{Timestamp, TokenId};
 use tokenberg_store::{
     AuditCursor, AuditEntry, Break, NewRevocation, NewSecret, Store, StoreError, WhenFull,
 };

@@ -7,7 +7,7 @@ mod world;
 
 use sqlx::Connection;
 use std::time::{Duration, Instant};
-use tokenberg_core::Recorder;
+use tokenberg_core::audit::Recorder;
 use tokenberg_store::{Break, NewSecret, Store, WhenFull};
 use world::chains::*;
 use world::*;

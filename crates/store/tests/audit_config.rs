@@ -4,7 +4,8 @@
 
 mod world;
 
-use tokenberg_core::{Issuer, KeyId, KeyMaterial, KeySource, Lifetime, TokenId, Trust};
+use tokenberg_core::jws::{KeyId, KeyMaterial};
+use tokenberg_core::{Issuer, KeySource, Lifetime, TokenId, Trust};
 use tokenberg_store::{NewRevocation, NewSecret, Store};
 use world::chains::*;
 use world::*;

@@ -6,7 +6,7 @@
 mod world;
 
 use std::time::Duration;
-use tokenberg_core::Recorder;
+use tokenberg_core::audit::Recorder;
 use tokenberg_store::{AuditReport, AuditTrail, Break, NewSecret, Store, TrailOptions};
 use tokio::runtime::Runtime;
 use world::*;

@@ -6,7 +6,7 @@ mod world;
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
-use tokenberg_core::Recorder;
+use tokenberg_core::audit::Recorder;
 use tokenberg_store::{AuditCursor, AuditEntry, Break, ChainReport, NewSecret, StoreError, WhenFull};
 use world::chains::*;
 use world::*;

@@ -4,7 +4,7 @@
 
 mod world;
 
-use tokenberg_core::Recorder;
+use tokenberg_core::audit::Recorder;
 use tokenberg_store::{Break, NewSecret, StoreError, WhenFull};
 use world::chains::*;
 use world::*;

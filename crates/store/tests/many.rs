@@ -5,7 +5,8 @@
 mod world;
 
 use std::sync::Arc;
-use tokenberg_core::{Federation, Issuer, Rights};
+use tokenberg_core::registration::Federation;
+use tokenberg_core::{Issuer, Rights};
 use tokenberg_store::{ClientRecord, NewRevocation, NewSecret, Snapshot, Store};
 use world::*;
 

@@ -7,7 +7,7 @@ mod world;
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::time::Duration;
-use tokenberg_core::Recorder;
+use tokenberg_core::audit::Recorder;
 use tokenberg_store::{AuditCursor, KekSource, Store, StoreError, WhenFull};
 use world::*;
 

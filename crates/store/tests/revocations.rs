@@ -4,7 +4,8 @@
 
 mod world;
 
-use tokenberg_core::{AccessTokenClaims, ClientId, Issuer, Origin, Provenance, Revocation, TokenId};
+use tokenberg_core::token::{Origin, Provenance};
+use tokenberg_core::{AccessTokenClaims, ClientId, Issuer, Revocation, TokenId};
 use tokenberg_store::{NewRevocation, NewSecret, Store};
 use world::*;
 

@@ -6,7 +6,9 @@
 mod world;
 
 use std::os::unix::fs::PermissionsExt;
-use tokenberg_core::{KeyMaterial, KeyState, Lifetime, Timestamp, signer};
+use tokenberg_core::jws::KeyMaterial;
+use tokenberg_core::key_schedule::{KeyState, signer};
+use tokenberg_core::{Lifetime, Timestamp};
 use tokenberg_store::{KekSource, NewSecret, NowSigning, Store, StoreError};
 use world::*;
 

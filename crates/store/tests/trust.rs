@@ -5,10 +5,11 @@
 mod world;
 
 use std::sync::Arc;
-use tokenberg_core::{
-    AcceptedAs, Actor, Answers, Federation, Issuer, KeySource, Origin, Provenance, Revocation, SingleUse,
-    SingleUseId, Subject, SubjectStatus, Trust,
-};
+use tokenberg_core::answers::SubjectStatus;
+use tokenberg_core::issuer::AcceptedAs;
+use tokenberg_core::registration::Federation;
+use tokenberg_core::token::{Actor, Origin, Provenance, SingleUseId};
+use tokenberg_core::{Answers, Issuer, KeySource, Revocation, SingleUse, Subject, Trust};
 use tokenberg_store::{NewRevocation, Store, StoreError, Watched};
 use world::*;
 

@@ -1,7 +1,8 @@
 //! The answer to a request, in the notation of the conformance page.
 
 use serde_json::Value;
-use tokenberg_core::{AccessTokenClaims, Challenge, ErrorCode, Granted, NotGranted, OAuthError, Refusal};
+use tokenberg_core::error::Challenge;
+use tokenberg_core::{AccessTokenClaims, ErrorCode, Granted, NotGranted, OAuthError, Refusal};
 
 /// The answer to one [`Ask`](crate::Ask).
 pub enum Answer {

@@ -2,7 +2,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use tokenberg_core::{AssertionKind, PeerCertificate, TokenType};
+use tokenberg_core::request::AssertionKind;
+use tokenberg_core::{PeerCertificate, TokenType};
 
 /// A request to be built up: `Ask::exchange(&token).bearer(&token).with("scope", "catalog")`.
 #[derive(Clone, Debug, Default)]

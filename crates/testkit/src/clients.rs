@@ -1,9 +1,8 @@
 //! The registered clients of the conformance fixture.
 
 use std::sync::Arc;
-use tokenberg_core::{
-    AllowedScope, Client, GrantType, Rights, Secret, SecretDigest, StoredSecret, Timestamp,
-};
+use tokenberg_core::registration::{AllowedScope, StoredSecret};
+use tokenberg_core::{Client, GrantType, Rights, Secret, SecretDigest, Timestamp};
 
 /// A client with both grants, these scopes, one secret, and defaults for everything else.
 #[must_use]

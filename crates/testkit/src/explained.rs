@@ -1,6 +1,7 @@
 //! Compares each answer of the world with its explanation.
 
-use tokenberg_core::{Explanation, Granted, NotGranted, Refusal, Rule, Timestamp, Verdict};
+use tokenberg_core::explanation::{Explanation, Rule, Verdict};
+use tokenberg_core::{Granted, NotGranted, Refusal, Timestamp};
 
 /// # Panics
 /// If the explanation differs from the answer, or contains a credential.

@@ -7,7 +7,9 @@ use ring::digest::{SHA256, digest};
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use serde_json::{Value, json};
-use tokenberg_core::{AcceptedAs, KeySource, PeerCertificate, Thumbprint, Timestamp, Trust, TrustedIssuer};
+use tokenberg_core::issuer::AcceptedAs;
+use tokenberg_core::token::Thumbprint;
+use tokenberg_core::{KeySource, PeerCertificate, Timestamp, Trust, TrustedIssuer};
 
 /// An ES256 key outside of the world.
 pub struct ForeignKey {

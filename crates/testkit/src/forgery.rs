@@ -2,10 +2,10 @@
 
 use crate::{Ask, ForeignKey, ISSUER, NOW, World, alice, certificate, changed, trusted};
 use serde_json::{Value, json};
-use tokenberg_core::{
-    AcceptedAs, AllowedScope, AssertionKind, AuthMethod, CertificateName, Client, Federation, GrantType,
-    Issuer, Rights, TokenType, TrustedIssuer, UserPattern,
-};
+use tokenberg_core::issuer::AcceptedAs;
+use tokenberg_core::registration::{AllowedScope, CertificateName, Federation, UserPattern};
+use tokenberg_core::request::AssertionKind;
+use tokenberg_core::{AuthMethod, Client, GrantType, Issuer, Rights, TokenType, TrustedIssuer};
 
 const IDP: &str = "https://idp.test";
 const DOMAIN: &str = "spiffe://td.test";

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
-use tokenberg_core::Algorithm;
+use tokenberg_core::jws::Algorithm;
 
 /// A JWK, or a value in its place.
 pub(crate) struct Said<'a>(&'a Value);

@@ -1,7 +1,8 @@
 //! The times before which tokens of parties were revoked, as a store keeps them.
 
 use std::collections::BTreeMap;
-use tokenberg_core::{Issuer, RevokedBefore, Timestamp};
+use tokenberg_core::revocation::RevokedBefore;
+use tokenberg_core::{Issuer, Timestamp};
 
 /// The times before which tokens of parties were revoked, in seconds.
 #[derive(Default)]

@@ -4,10 +4,9 @@
 use crate::scenario::{at1, at2, by_c1, by_c2};
 use crate::{Ask, ForeignKey, ISSUER, NOW, World, trusted};
 use serde_json::{Map, Value, json};
-use tokenberg_core::{
-    AccessTokenClaims, Actor, CompactJws, Lifetime, MOST_ORIGINS, Origin, Revocation, Session, Timestamp,
-    TokenId, is_unsafe_to_display,
-};
+use tokenberg_core::text::is_unsafe_to_display;
+use tokenberg_core::token::{Actor, MOST_ORIGINS, Origin, Session};
+use tokenberg_core::{AccessTokenClaims, CompactJws, Lifetime, Revocation, Timestamp, TokenId};
 
 /// The most actors of a chain.
 const MOST_ACTORS: usize = 16;

@@ -9,12 +9,18 @@ use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use tokenberg_core::answers::SubjectStatus;
+use tokenberg_core::backends::{KeysUnavailable, NotWritten};
+use tokenberg_core::explanation::{Explanation, explain};
+use tokenberg_core::issuer::Namesake;
+use tokenberg_core::jws::{Algorithm, KeyMaterial};
+use tokenberg_core::revocation::{Revoked, RevokedBefore as _, Revoking};
+use tokenberg_core::token::SingleUseId;
 use tokenberg_core::{
-    AccessTokenClaims, Algorithm, Answers, Blocking, Client, ClientId, CompactJws, Entropy, Explanation,
-    Introspection, IntrospectionEndpoint, Issuer, KeyMaterial, Keys, KeysUnavailable, Lifetime, Namesake,
-    NotGranted, NotWritten, Policy, Presented, PresentedToken, Refusal, Request, Revocation,
-    RevocationEndpoint, Revoked, RevokedBefore as _, Revoking, Secret, SecretDigest, SignatureFault,
-    SingleUseId, SubjectStatus, Timestamp, TokenEndpoint, TrustedIssuer, Verified, drive, explain, inquire,
+    AccessTokenClaims, Answers, Blocking, Client, ClientId, CompactJws, Entropy, Introspection,
+    IntrospectionEndpoint, Issuer, Keys, Lifetime, NotGranted, Policy, Presented, PresentedToken, Refusal,
+    Request, Revocation, RevocationEndpoint, Secret, SecretDigest, SignatureFault, Timestamp, TokenEndpoint,
+    TrustedIssuer, Verified, drive, inquire,
 };
 use tokenberg_jose::{Keyring, generate};
 

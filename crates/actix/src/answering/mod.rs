@@ -11,9 +11,9 @@ use crate::endpoint::fault::Fault;
 use crate::observe::audit::Audit;
 use std::sync::Arc;
 use std::time::Instant;
+use tokenberg_core::flow::{Asks, DigestSecret};
 use tokenberg_core::{
-    Answered, Answers, Asks, Blocking, DigestSecret, Granted, Inquiry, IssuerKeys, NotGranted, Pending,
-    Question, SingleUse, Step,
+    Answered, Answers, Blocking, Granted, Inquiry, IssuerKeys, NotGranted, Pending, Question, SingleUse, Step,
 };
 
 /// The cause of an error response.

@@ -10,7 +10,8 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
-use tokenberg_core::{CredentialReading, NotGranted, Refusal, Secret, SignatureFault, TokenFault};
+use tokenberg_core::request::CredentialReading;
+use tokenberg_core::{NotGranted, Refusal, Secret, SignatureFault, TokenFault};
 
 /// The capacity of each table, in keys; about a megabyte for both.
 const KEYS: usize = 32 * 1024;
@@ -232,7 +233,8 @@ fn is_bad_signature(refusal: &Refusal) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokenberg_core::{ClientId, KeyId};
+    use tokenberg_core::ClientId;
+    use tokenberg_core::jws::KeyId;
 
     fn throttle() -> Throttle {
         Throttle::new(5, 20, Arc::default())

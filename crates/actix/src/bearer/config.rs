@@ -4,9 +4,12 @@ use crate::bearer::error::BearerError;
 use crate::service::TokenService;
 use ring::digest::{SHA256, digest};
 use std::sync::Arc;
+use tokenberg_core::answers::TokenStatus;
+use tokenberg_core::jws::DpopProof;
+use tokenberg_core::token::{Possession, SingleUseId};
 use tokenberg_core::{
-    AccessTokenClaims, CompactJws, DpopProof, Possession, SignatureFault, SingleUse, SingleUseId, Timestamp,
-    TokenFault, TokenStatus, TokenVerification, Verified,
+    AccessTokenClaims, CompactJws, SignatureFault, SingleUse, Timestamp, TokenFault, TokenVerification,
+    Verified,
 };
 
 type Check =

@@ -5,7 +5,10 @@ use crate::endpoint::reply;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::json;
-use tokenberg_core::{FramingFault, NotWritten, ProofFault, TokenFault};
+use tokenberg_core::TokenFault;
+use tokenberg_core::backends::NotWritten;
+use tokenberg_core::jws::FramingFault;
+use tokenberg_core::refusal::ProofFault;
 
 /// Why a request has no sufficient [`Bearer`](crate::Bearer). Its `Display` is for logs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -13,9 +13,9 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::{Either, LocalBoxFuture, Ready, ready};
 use std::sync::Arc;
-use tokenberg_core::{
-    AccessTokenClaims, Actor, ClientId, DpopProof, Issuer, Possession, Scope, SingleUseId, Subject,
-};
+use tokenberg_core::jws::DpopProof;
+use tokenberg_core::token::{Actor, Possession, SingleUseId};
+use tokenberg_core::{AccessTokenClaims, ClientId, Issuer, Scope, Subject};
 
 /// A request with a valid access token of ours; [`BearerConfig`] says what is valid.
 ///

@@ -1,7 +1,8 @@
 //! Reads a client certificate: RFC 5280 §4, RFC 8705 §2.1.2 and §3.1, and X509-SVID §2 to §4.
 
 use std::net::IpAddr;
-use tokenberg_core::{CertificateName, DistinguishedName, PeerCertificate, Timestamp};
+use tokenberg_core::registration::{CertificateName, DistinguishedName};
+use tokenberg_core::{PeerCertificate, Timestamp};
 use x509_cert::Certificate;
 use x509_cert::der::{Any, Decode, Tag, Tagged};
 use x509_cert::ext::pkix::name::GeneralName;
@@ -116,7 +117,7 @@ mod tests {
     use super::*;
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
-    use tokenberg_core::Thumbprint;
+    use tokenberg_core::token::Thumbprint;
 
     /// RFC 8705 Appendix A.
     const EXAMPLE: &str = "MIIBBjCBrAIBAjAKBggqhkjOPQQDAjAPMQ0wCwYDVQQDDARtdGxzMB4XDTE4MTAxODEyMzcwOVoXDTIyMDUwMjEyMzcwOVow\

@@ -2,7 +2,9 @@
 
 use crate::paths::{INTROSPECTION, JWKS, REVOCATION, TOKENS};
 use serde_json::{Value, json};
-use tokenberg_core::{Algorithm, CATALOG, GrantType, Issuer};
+use tokenberg_core::jws::Algorithm;
+use tokenberg_core::token::CATALOG;
+use tokenberg_core::{GrantType, Issuer};
 
 /// The parts of the service that decide what works.
 #[derive(Clone, Copy)]

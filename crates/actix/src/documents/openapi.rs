@@ -5,7 +5,8 @@ use crate::paths::{
     AUTHORIZATION_SERVER, INTROSPECTION, JWKS, OPENAPI, OPENID_CONFIGURATION, REVOCATION, TOKENS,
 };
 use serde_json::{Map, Value, json};
-use tokenberg_core::{AssertionKind, Issuer, TokenType};
+use tokenberg_core::request::AssertionKind;
+use tokenberg_core::{Issuer, TokenType};
 
 /// The document.
 pub(crate) fn document(issuer: &Issuer, can: Abilities) -> Value {

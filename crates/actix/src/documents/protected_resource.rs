@@ -4,7 +4,8 @@ use crate::documents::metadata::proof_algorithms;
 use crate::endpoint::reply;
 use actix_web::{HttpRequest, web};
 use serde_json::{Value, json};
-use tokenberg_core::{CATALOG, Issuer};
+use tokenberg_core::Issuer;
+use tokenberg_core::token::CATALOG;
 
 /// The document of a catalog, for clients that discover its token service: `/.well-known/oauth-protected-resource`.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
-use tokenberg_core::LARGEST_BODY;
+use tokenberg_core::request::LARGEST_BODY;
 use tokio::sync::Semaphore;
 
 /// Reads a form; if this fails, the rest of the payload is unread. `wastes` says when no more of it will come, because too little

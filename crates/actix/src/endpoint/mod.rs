@@ -17,7 +17,8 @@ use actix_web::dev::Payload;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
-use tokenberg_core::{Authentication, Credential, ErrorCode, NotGranted, Presented, PresentedToken, Request};
+use tokenberg_core::request::{Authentication, Credential};
+use tokenberg_core::{ErrorCode, NotGranted, Presented, PresentedToken, Request};
 
 /// RFC 9449 §4.1.
 pub(crate) const DPOP: HeaderName = HeaderName::from_static("dpop");

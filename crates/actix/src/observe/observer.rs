@@ -10,7 +10,8 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokenberg_core::{AuditRecord, Outcome, Recorder};
+use tokenberg_core::Outcome;
+use tokenberg_core::audit::{AuditRecord, Recorder};
 
 /// The number of sources with their own budget at a time.
 const SOURCES: usize = 8 * 1024;

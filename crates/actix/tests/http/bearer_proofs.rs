@@ -14,7 +14,8 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokenberg_actix::{Bearer, BearerConfig, ProtectedResource};
-use tokenberg_core::{Answers, DpopProof, TokenVerification};
+use tokenberg_core::jws::DpopProof;
+use tokenberg_core::{Answers, TokenVerification};
 use tokenberg_testkit::{ForeignKey, alice};
 
 const BASE: &str = "https://catalog.example/warehouse";

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokenberg_actix::{Fixed, TokenService};
+use tokenberg_core::answers::SubjectStatus;
 use tokenberg_core::{
     AccessTokenClaims, Answers, Client, ClientId, Issuer, KeySource, Keys, Policy, Revocation, Secret,
-    SecretDigest, SubjectStatus, Timestamp, TrustedIssuer,
+    SecretDigest, Timestamp, TrustedIssuer,
 };
 use tokenberg_jose::{Address, Document, Fetch, FetchLimits, IssuerKeySets};
 use tokenberg_testkit::{ForeignKey, alice, trusted};

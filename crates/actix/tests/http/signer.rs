@@ -10,7 +10,8 @@ use ring::signature::{
     RsaEncoding, RsaKeyPair,
 };
 use serde_json::{Value, json};
-use tokenberg_core::{Algorithm, KeyMaterial, Keys};
+use tokenberg_core::Keys;
+use tokenberg_core::jws::{Algorithm, KeyMaterial};
 use tokenberg_jose::{Keyring, generate, import};
 
 const RSA: &[u8] = include_bytes!("../../../jose/tests/fixtures/rsa-2048-test-only.pem");

@@ -63,7 +63,7 @@ async fn te_09_to_13_empty_repeated_and_unknown_parameters() {
             assert_eq!(answer.json()["scope"], "catalog", "{body}");
         }
     }
-    for parameter in tokenberg_core::Parameter::ALL.map(tokenberg_core::Parameter::name) {
+    for parameter in tokenberg_core::request::Parameter::ALL.map(tokenberg_core::request::Parameter::name) {
         if parameter != "resource" && parameter != "audience" {
             let body = format!("{CC}&{parameter}=x&{parameter}=x&{parameter}=y");
             check(&service, &form(body).basic(C1), E(400, "invalid_request")).await;

@@ -6,7 +6,8 @@ use crate::world::*;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokenberg_actix::{Fixed, TokenService};
-use tokenberg_core::{Algorithm, Client, GrantType, Policy};
+use tokenberg_core::jws::Algorithm;
+use tokenberg_core::{Client, GrantType, Policy};
 use tokenberg_testkit::{alice, changed};
 
 const MD: &str = "/.well-known/oauth-authorization-server";

@@ -5,12 +5,16 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 use tokenberg_actix::{Fixed, TokenService, TokenServiceBuilder};
+use tokenberg_core::answers::{SigningFault, SubjectStatus};
+use tokenberg_core::backends::{BoxFuture, KeysUnavailable, NotWritten, Writing};
+use tokenberg_core::issuer::AcceptedAs;
+use tokenberg_core::jws::{Algorithm, Algorithms, DpopProof, TokenReading};
+use tokenberg_core::registration::{AllowedScope, CertificateName, Federation, StoredSecret};
+use tokenberg_core::token::SingleUseId;
 use tokenberg_core::{
-    AcceptedAs, AccessTokenClaims, Algorithm, Algorithms, AllowedScope, Answers, AuthMethod, BoxFuture,
-    CertificateName, Client, ClientId, CompactJws, DpopProof, Federation, GrantType, Issuer, IssuerKeys,
-    KeySource, Keys, KeysUnavailable, NotWritten, Policy, Revocation, Revocations, Revoke, Rights, Secret,
-    SecretDigest, SignatureFault, SigningFault, SingleUse, SingleUseId, StoredSecret, SubjectStatus,
-    Timestamp, TokenId, TokenReading, TrustedIssuer, Verified, Writing,
+    AccessTokenClaims, Answers, AuthMethod, Client, ClientId, CompactJws, GrantType, Issuer, IssuerKeys,
+    KeySource, Keys, Policy, Revocation, Revocations, Revoke, Rights, Secret, SecretDigest, SignatureFault,
+    SingleUse, Timestamp, TokenId, TrustedIssuer, Verified,
 };
 use tokenberg_jose::Keyring;
 use tokenberg_testkit::{ForeignKey, trusted};

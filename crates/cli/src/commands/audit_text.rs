@@ -168,7 +168,7 @@ mod tests {
             };
             let line = line(&entry);
             assert_eq!(line.matches('\n').count(), 1, "{line}");
-            assert!(!line.trim_end().chars().any(tokenberg_core::is_unsafe_to_display), "{line}");
+            assert!(!line.trim_end().chars().any(tokenberg_core::text::is_unsafe_to_display), "{line}");
             let start = "{\"time\":\"2026-11-21T21:58:00.123Z\",\"chain\":\"a\\nb\",\"number\":7";
             assert!(line.starts_with(start), "{line}");
             let mut value: Value = serde_json::from_str(&line).expect(record);
@@ -196,7 +196,7 @@ mod tests {
         let report =
             AuditReport { chains: vec![broken], differences: Vec::new(), schema: Vec::new(), uncompared: 0 };
         let text = text(&report);
-        assert!(!text.chars().any(|c| c != '\n' && tokenberg_core::is_unsafe_to_display(c)), "{text}");
+        assert!(!text.chars().any(|c| c != '\n' && tokenberg_core::text::is_unsafe_to_display(c)), "{text}");
         assert!(!text.lines().any(|line| line.starts_with("all is well")), "{text}");
     }
 }

@@ -12,7 +12,8 @@ use crate::store_access::{StoreLocation, wait_for};
 use crate::{clock, input, issuer_keys, key_state, moment_text};
 use serde_json::{Value, json};
 use std::path::Path;
-use tokenberg_core::{AuthMethod, Issuer, KeyMaterial, KeySource, Lifetime, Timestamp, TrustedIssuer};
+use tokenberg_core::jws::KeyMaterial;
+use tokenberg_core::{AuthMethod, Issuer, KeySource, Lifetime, Timestamp, TrustedIssuer};
 use tokenberg_jose::{Keyring, PublicKeys};
 use tokenberg_store::{ClientRecord, IssuerRecord, SchemaDifference, Store, StoreError};
 

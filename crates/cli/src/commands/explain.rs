@@ -8,10 +8,10 @@ use crate::{clock, moment_text};
 use clap::Args;
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
-use tokenberg_core::{
-    AccessTokenClaims, AllowedScope, Explanation, Granting, Party, Refusing, ScopeCeiling, Timestamp,
-    Verdict, explain,
-};
+use tokenberg_core::explanation::{Explanation, Granting, Refusing, Verdict, explain};
+use tokenberg_core::policy::limits::{Party, ScopeCeiling};
+use tokenberg_core::registration::AllowedScope;
+use tokenberg_core::{AccessTokenClaims, Timestamp};
 
 /// `tokenberg explain`
 #[derive(Debug, Args)]

@@ -10,7 +10,8 @@ use crate::{clock, input, moment_text};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::path::{Path, PathBuf};
-use tokenberg_core::{Algorithm, KeyId, KeyMaterial, Timestamp};
+use tokenberg_core::Timestamp;
+use tokenberg_core::jws::{Algorithm, KeyId, KeyMaterial};
 use tokenberg_store::{NowSigning, Store, StoreError};
 
 /// `tokenberg key …`

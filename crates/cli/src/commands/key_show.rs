@@ -5,7 +5,8 @@ use crate::moment_text;
 use crate::output::{Output, facts};
 use clap::Args;
 use serde_json::{Value, json};
-use tokenberg_core::{KeyId, KeyMaterial, Timestamp};
+use tokenberg_core::Timestamp;
+use tokenberg_core::jws::{KeyId, KeyMaterial};
 use tokenberg_store::StoreError;
 
 /// `tokenberg key show`

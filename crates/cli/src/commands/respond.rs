@@ -93,7 +93,7 @@ fn refused(refusal: &Refusal, policy: &Policy) -> anyhow::Result<Answer> {
 fn written(error: &OAuthError) -> anyhow::Result<Answer> {
     Ok(Answer {
         status: error.status(),
-        headers: headers(error.challenge.map(tokenberg_core::Challenge::as_header)),
+        headers: headers(error.challenge.map(tokenberg_core::error::Challenge::as_header)),
         body: serde_json::from_str(&error.to_json())?,
     })
 }

@@ -6,7 +6,8 @@ use crate::failure::note;
 use crate::output::Output;
 use crate::{clock, moment_text};
 use serde_json::json;
-use tokenberg_core::{Issuer, Subject, Timestamp, quoted};
+use tokenberg_core::explanation::quoted;
+use tokenberg_core::{Issuer, Subject, Timestamp};
 use tokenberg_store::{NewRevocation, Store, StoreError};
 
 /// Revokes what was issued for the subject before the time; without one, until now. `own` is our own issuer, if it is configured.

@@ -7,10 +7,12 @@ use crate::web::{Web, address};
 use clap::Args;
 use serde_json::Value;
 use std::path::PathBuf;
-use tokenberg_core::{
-    AnswerFault, AssertionKind, ClientAuthentication, ClientCredentialsRequest, CompactJws, JwtBearerRequest,
-    Scope, Secret, Target, TokenExchangeRequest, TokenRequest, TokenType, TypedToken, read_answer,
+use tokenberg_core::client::{AnswerFault, ClientAuthentication, read_answer};
+use tokenberg_core::request::{
+    AssertionKind, ClientCredentialsRequest, JwtBearerRequest, TokenExchangeRequest,
 };
+use tokenberg_core::token::TypedToken;
+use tokenberg_core::{CompactJws, Scope, Secret, Target, TokenRequest, TokenType};
 use url::Url;
 
 /// The path of the token endpoint below the address of the service.

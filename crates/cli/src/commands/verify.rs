@@ -9,9 +9,8 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokenberg_core::{
-    AccessTokenClaims, CompactJws, Confirmation, Issuer, Possession, TokenFault, TokenVerification,
-};
+use tokenberg_core::token::{Confirmation, Possession};
+use tokenberg_core::{AccessTokenClaims, CompactJws, Issuer, TokenFault, TokenVerification};
 use tokenberg_jose::{LARGEST_JWKS, PublicKeys};
 use url::Url;
 

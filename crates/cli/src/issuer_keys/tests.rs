@@ -8,9 +8,9 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokenberg_core::jws::Algorithm;
 use tokenberg_core::{
-    AccessTokenClaims, Algorithm, CompactJws, Issuer, KeySource, Keys, SignatureFault, Timestamp, Trust,
-    TrustedIssuer,
+    AccessTokenClaims, CompactJws, Issuer, KeySource, Keys, SignatureFault, Timestamp, Trust, TrustedIssuer,
 };
 use tokenberg_jose::{Address, Fetch, FetchLimits, Keyring, generate};
 

@@ -5,7 +5,8 @@ use crate::descriptors::{self, Descriptors};
 use crate::issuer_keys::KeyFetches;
 use crate::{clock, key_state};
 use tokenberg_actix::Exposition;
-use tokenberg_core::{KeyMaterial, Timestamp};
+use tokenberg_core::Timestamp;
+use tokenberg_core::jws::KeyMaterial;
 use tokenberg_jose::IssuerKeySets;
 use tokenberg_store::AuditFigures;
 

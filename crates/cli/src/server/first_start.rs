@@ -4,7 +4,9 @@ use crate::failure::wrong_usage;
 use crate::input::SecretVariable;
 use crate::issuer_names::Names;
 use crate::output::facts;
-use tokenberg_core::{Algorithm, AllowedScope, ClientId, Rights, Secret, Timestamp};
+use tokenberg_core::jws::Algorithm;
+use tokenberg_core::registration::AllowedScope;
+use tokenberg_core::{ClientId, Rights, Secret, Timestamp};
 use tokenberg_store::{NewSecret, SecretStrength, Snapshot, Store};
 
 /// A credential that was generated, to be shown once.

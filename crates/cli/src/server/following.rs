@@ -3,7 +3,8 @@
 use crate::{clock, key_state};
 use std::sync::Arc;
 use std::time::Duration;
-use tokenberg_core::{KeyMaterial, Timestamp, World};
+use tokenberg_core::jws::KeyMaterial;
+use tokenberg_core::{Timestamp, World};
 use tokenberg_jose::Keyring;
 use tokenberg_store::{Moment, Store, StoreError, Watched};
 

@@ -5,7 +5,9 @@ use crate::{clock, key_state};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
-use tokenberg_core::{Algorithm, KeyMaterial, Lifetime, is_rotation_due};
+use tokenberg_core::Lifetime;
+use tokenberg_core::jws::{Algorithm, KeyMaterial};
+use tokenberg_core::key_schedule::is_rotation_due;
 
 /// The interval between checks. A day more or less would make no difference.
 const INTERVAL: Duration = Duration::from_secs(60);

@@ -14,7 +14,8 @@ use crate::logging::{self, LogFormat};
 use clap::{ArgAction, Args};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tokenberg_core::{Algorithm, Lifetime};
+use tokenberg_core::Lifetime;
+use tokenberg_core::jws::Algorithm;
 use tokenberg_jose::FetchLimits;
 
 /// Everything that is configured.

@@ -3,7 +3,7 @@
 use crate::foreign::claims;
 use crate::support::{Place, post, within_a_second};
 use serde_json::{Value, json};
-use tokenberg_core::Parameter;
+use tokenberg_core::request::Parameter;
 use tokenberg_testkit::ForeignKey;
 
 const ISSUER: &str = "https://tokens.example";

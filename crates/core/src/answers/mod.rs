@@ -4,9 +4,13 @@
 
 mod status;
 
+pub use crate::policy::token_status::{ParticipantsStatus, TokenStatus};
+pub use crate::types::subject_status::SubjectStatus;
+
+use crate::jws::{Algorithms, DpopProof, KeyId, TokenReading};
 use crate::{
-    AccessTokenClaims, Algorithms, Client, ClientId, CompactJws, DpopProof, Issuer, KeyId, Revocation,
-    Secret, SecretDigest, SignatureFault, SubjectStatus, Timestamp, TokenReading, TrustedIssuer, Verified,
+    AccessTokenClaims, Client, ClientId, CompactJws, Issuer, Revocation, Secret, SecretDigest,
+    SignatureFault, Timestamp, TrustedIssuer, Verified,
 };
 use std::sync::Arc;
 
@@ -99,7 +103,7 @@ pub trait Answers: Send + Sync {
 
     /// What the operator decided about the subject of another issuer or, without one, about the user of an unsecured JWT.
     ///
-    /// `sub` is what `sub` of our tokens says: the subject, after the issuer's prefix. [`Namesake::find`](crate::Namesake::find)
+    /// `sub` is what `sub` of our tokens says: the subject, after the issuer's prefix. [`Namesake::find`](crate::issuer::Namesake::find)
     /// computes who else has that name.
     fn subject(&self, issuer: Option<&Issuer>, subject: &str, sub: &str) -> SubjectStatus;
 

@@ -1,8 +1,11 @@
 //! Gathers the present status of a token from what is in memory.
 
 use super::Answers;
+use crate::answers::SubjectStatus;
 use crate::policy::token_status::{ParticipantsStatus, TokenStatus};
-use crate::{AccessTokenClaims, AuthMethod, Client, Issuer, Origin, Participant, Principal, SubjectStatus};
+use crate::refusal::Principal;
+use crate::token::{Origin, Participant};
+use crate::{AccessTokenClaims, AuthMethod, Client, Issuer};
 
 impl TokenStatus {
     /// Collects everything that has to be recalled about the token.

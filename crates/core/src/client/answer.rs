@@ -1,6 +1,7 @@
 //! Reads the response of any server of this API, RFC 6749 §5.1 and §5.2.
 
-use crate::{ErrorCode, TokenResponse, TokenResponseFault};
+use crate::response::TokenResponseFault;
+use crate::{ErrorCode, TokenResponse};
 use serde_json::{Map, Value};
 
 /// An error response of a server. Its texts hold only the characters that RFC 6749 §5.2 allows, because they reach terminals and logs.

@@ -1,7 +1,9 @@
 //! Writes the request of RFC 6749 §4.4.2 and RFC 8693 §2.1 as a form and header fields.
 
+use crate::request::AssertionKind;
 use crate::request::form::Parameter;
-use crate::{AssertionKind, Secret, Target, TokenRequest, TypedToken};
+use crate::token::TypedToken;
+use crate::{Secret, Target, TokenRequest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
@@ -57,7 +59,9 @@ impl TokenRequest {
     /// Writes the request. [`crate::Presented::read`] reads the same values from it.
     ///
     /// ```
-    /// use tokenberg_core::{ClientAuthentication, ClientCredentialsRequest, Secret, TokenRequest};
+    /// use tokenberg_core::client::ClientAuthentication;
+    /// use tokenberg_core::request::ClientCredentialsRequest;
+    /// use tokenberg_core::{Secret, TokenRequest};
     /// let request = TokenRequest::ClientCredentials(ClientCredentialsRequest {
     ///     scope: "catalog ns:read".parse()?,
     ///     targets: vec![],
@@ -68,7 +72,7 @@ impl TokenRequest {
     /// });
     /// assert_eq!(outgoing.form.expose(), "grant_type=client_credentials&scope=catalog+ns%3Aread");
     /// assert_eq!(outgoing.authorization.unwrap().expose(), "Basic c3Bhcms6czNjcmV0");
-    /// # Ok::<(), tokenberg_core::ScopeError>(())
+    /// # Ok::<(), tokenberg_core::token::ScopeError>(())
     /// ```
     #[must_use]
     pub fn to_http(&self, authentication: &ClientAuthentication) -> Outgoing {

@@ -1,10 +1,9 @@
 //! Decides when a new token is needed and with which request: Iceberg's three ways, in the order of its Java client.
 
 use super::outgoing::ClientAuthentication;
-use crate::{
-    ClientCredentialsRequest, Lifetime, Scope, Secret, Target, Timestamp, TokenExchangeRequest, TokenRequest,
-    TokenResponse, TokenType, TypedToken,
-};
+use crate::request::{ClientCredentialsRequest, TokenExchangeRequest};
+use crate::token::TypedToken;
+use crate::{Lifetime, Scope, Secret, Target, Timestamp, TokenRequest, TokenResponse, TokenType};
 
 /// A token that a client holds.
 #[derive(Clone)]

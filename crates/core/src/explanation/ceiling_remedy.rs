@@ -4,8 +4,10 @@
 use super::command::fit;
 use super::findings::Findings;
 use super::{client_change, issuer_change};
+use crate::policy::limits::{AudienceCeilings, Ceiling, ScopeCeiling, ScopeCeilings};
 use crate::policy::limits::{Party, scope_within_all};
-use crate::{AudienceCeilings, CATALOG, Ceiling, Excerpt, Policy, Scope, ScopeCeiling, ScopeCeilings};
+use crate::token::CATALOG;
+use crate::{Excerpt, Policy, Scope};
 
 /// A sentence without its end about a refused scope; `refused` is empty if the request names no scope and none is left.
 pub(super) fn scope(

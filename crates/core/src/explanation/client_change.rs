@@ -2,7 +2,8 @@
 
 use super::command::{option, options, quoted};
 use super::facts::Registration;
-use crate::{AllowedScope, ClientId, GrantType, Issuer, Lifetime, Rights, Scope};
+use crate::registration::AllowedScope;
+use crate::{ClientId, GrantType, Issuer, Lifetime, Rights, Scope};
 
 /// The command without what is to change.
 fn of(client: &ClientId) -> String {

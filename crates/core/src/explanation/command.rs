@@ -1,6 +1,7 @@
 //! Writes a command so that it can be pasted into a shell.
 
-use crate::{Excerpt, is_unsafe_to_display};
+use crate::Excerpt;
+use crate::text::is_unsafe_to_display;
 
 /// The text as one word of a POSIX shell.
 #[must_use]

@@ -1,6 +1,8 @@
 //! Facts about registrations, secrets and keys that a decision used, without any secret value.
 
-use crate::{AllowedScope, Client, ClientId, Rights, ShortText, SubjectPattern, Timestamp, UserPattern};
+use crate::registration::{AllowedScope, SubjectPattern, UserPattern};
+use crate::text::ShortText;
+use crate::{Client, ClientId, Rights, Timestamp};
 
 /// A client as it is registered, without its secrets' digests.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +73,7 @@ impl Registration {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Named {
     /// By an identifier. What is registered nowhere may be a secret in the wrong place, so only its beginning is kept.
-    Id(crate::Redacted),
+    Id(crate::refusal::Redacted),
     /// By a foreign identity that stands for it.
     Identity(crate::Issuer, Box<str>),
 }

@@ -2,7 +2,8 @@
 
 use super::facts::Registration;
 use super::rule::Rule;
-use crate::{AcceptedAs, ClientId, Issuer, Lifetime, Namesake, Subject, Timestamp, TrustedIssuer};
+use crate::issuer::{AcceptedAs, Namesake};
+use crate::{ClientId, Issuer, Lifetime, Subject, Timestamp, TrustedIssuer};
 use serde_json::{Map, Value};
 
 /// What the rules were last about.

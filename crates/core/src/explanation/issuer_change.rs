@@ -1,10 +1,9 @@
 //! Commands that change the registration of an issuer and keep its present values: `tokenberg issuer change`.
 
 use super::command::{option, options, quoted};
-use crate::{
-    AcceptedAs, Algorithm, Issuer, KeySource, LONGEST_MAX_AGE, Lifetime, Scope, SubjectNames, Trust,
-    TrustedIssuer, suggested_prefix,
-};
+use crate::issuer::{AcceptedAs, LONGEST_MAX_AGE, SubjectNames, suggested_prefix};
+use crate::jws::Algorithm;
+use crate::{Issuer, KeySource, Lifetime, Scope, Trust, TrustedIssuer};
 
 /// The command without what is to change.
 pub(super) fn of(issuer: &Issuer) -> String {

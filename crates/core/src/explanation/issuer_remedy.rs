@@ -3,7 +3,8 @@
 use super::command::{fit, quoted};
 use super::findings::{Findings, Searched};
 use super::issuer_change;
-use crate::{Issuer, IssuerRule, Policy};
+use crate::refusal::IssuerRule;
+use crate::{Issuer, Policy};
 
 /// A sentence without its end, about what is called `token`.
 pub(super) fn of(rule: &IssuerRule, token: &str, found: &Findings<'_>, policy: &Policy) -> String {

@@ -8,10 +8,10 @@ use super::findings::Findings;
 use super::right_remedy::may_act_for;
 use super::rule::Rule;
 use super::{ceiling_remedy, client_change, issuer_change, token_remedy};
-use crate::{
-    AuthMethod, CertificateFault, CertificateRule, ClientId, DelegatedActor, ExpiredSecret, Lifetime,
-    NonceFault, Policy, Refusal, SessionLimit, Timestamp,
+use crate::refusal::{
+    CertificateFault, CertificateRule, DelegatedActor, ExpiredSecret, NonceFault, SessionLimit,
 };
+use crate::{AuthMethod, ClientId, Lifetime, Policy, Refusal, Timestamp};
 
 /// A sentence without its end. One match over all reasons, so that a new one does not compile without.
 pub(super) fn of(refusal: &Refusal, rules: &[Rule], policy: &Policy) -> String {
@@ -190,7 +190,7 @@ fn session_over(limit: SessionLimit, now: Timestamp, found: &Findings<'_>) -> St
         Some(now.plus(Lifetime::from_hours(1)).since(start))
     };
     let longer = |client: &str| {
-        let lifetime = needed().filter(|needed| *needed <= crate::LONGEST_SESSION_LIFETIME);
+        let lifetime = needed().filter(|needed| *needed <= crate::policy::LONGEST_SESSION_LIFETIME);
         match lifetime {
             Some(lifetime) => {
                 format!("`{}`; or {AGAIN}", client_change::session_lifetime(client, lifetime))

@@ -1,11 +1,13 @@
 //! The findings that decided about a request: each with its facts, and as a sentence for the operator.
 
 use super::facts::{KeysFound, Named, Registration, SecretFound, listed};
+use crate::answers::SubjectStatus;
+use crate::issuer::{AcceptedAs, Namesake, SubjectNames};
+use crate::token::SingleUseId;
 use crate::types::compact_jws::Header;
 use crate::{
-    AcceptedAs, ClientId, Excerpt, GrantType, Issuer, KeySource, Namesake, Refusal, Revocation,
-    SignatureFault, SingleUseId, Subject, SubjectNames, SubjectStatus, Timestamp, TokenId, TrustedIssuer,
-    Verified,
+    ClientId, Excerpt, GrantType, Issuer, KeySource, Refusal, Revocation, SignatureFault, Subject, Timestamp,
+    TokenId, TrustedIssuer, Verified,
 };
 use serde_json::{Map, Value};
 

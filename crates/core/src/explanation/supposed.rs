@@ -3,10 +3,13 @@
 use super::command::fit;
 use super::findings::Findings;
 use super::verdict::{Explanation, Verdict};
+use crate::answers::SubjectStatus;
+use crate::backends::{KeysUnavailable, NotWritten};
+use crate::refusal::IssuerRule;
+use crate::token::SingleUseId;
 use crate::{
-    AccessTokenClaims, Answers, Blocking, Client, ClientId, CompactJws, Issuer, IssuerRule, Keys,
-    KeysUnavailable, NotWritten, Refusal, Revocation, Rights, Secret, SecretDigest, SignatureFault,
-    SingleUseId, SubjectStatus, Timestamp, TokenFault, TrustedIssuer, Verified,
+    AccessTokenClaims, Answers, Blocking, Client, ClientId, CompactJws, Issuer, Keys, Refusal, Revocation,
+    Rights, Secret, SecretDigest, SignatureFault, Timestamp, TokenFault, TrustedIssuer, Verified,
 };
 use std::sync::Arc;
 

@@ -5,11 +5,13 @@ use super::command::{fit, quoted};
 use super::findings::Findings;
 use super::right_remedy::{federate, may_act_for};
 use super::{client_change, issuer_change, issuer_remedy};
-use crate::{
-    AgeLimit, AudienceFault, AudienceRule, ClaimFault, Defect, Excerpt, Involved, LONGEST_ASSERTION_LIFETIME,
-    Lifetime, Namesake, NotFederated, NotRenewable, Policy, Principal, Revocation, SignatureFault, Subject,
-    Timestamp, TokenFault, WithoutRight,
+use crate::issuer::Namesake;
+use crate::refusal::{
+    AgeLimit, AudienceFault, AudienceRule, Involved, NotFederated, NotRenewable, Principal, WithoutRight,
 };
+use crate::registration::LONGEST_ASSERTION_LIFETIME;
+use crate::token::{ClaimFault, Defect};
+use crate::{Excerpt, Lifetime, Policy, Revocation, SignatureFault, Subject, Timestamp, TokenFault};
 
 /// A sentence without its end, about what is called `token`.
 pub(super) fn of(fault: &TokenFault, token: &str, found: &Findings<'_>, policy: &Policy) -> String {
@@ -226,7 +228,7 @@ fn audience(fault: &AudienceFault, token: &str, found: &Findings<'_>, policy: &P
         AudienceRule::OfFederation { client, accepted } => {
             let registered = found.registration(client).and_then(|known| {
                 let issuer = &found.issuer?.issuer;
-                let is_it = |known: &&crate::Federation| {
+                let is_it = |known: &&crate::registration::Federation| {
                     found.text("sub").is_some_and(|sub| known.is_of(issuer, sub))
                 };
                 known.rights.federations.iter().find(is_it)

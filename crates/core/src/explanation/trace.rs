@@ -4,17 +4,21 @@ use super::facts::{KeysFound, Named, Registration, SecretFound};
 use super::remedy;
 use super::rule::Rule;
 use super::verdict::{Explanation, Refusing, Verdict};
+use crate::answers::SubjectStatus;
 use crate::flow::{KeysOf, Listener, Step, UseOnce, Who};
+use crate::issuer::AcceptedAs;
+use crate::jws::DpopProof;
 use crate::policy::framing::{Framed, framed};
 use crate::policy::signed_token::TokenReading;
 use crate::policy::token_status::TokenStatus;
+use crate::refusal::Redacted;
 use crate::request::client_authentication::{Authentication, Credential};
 use crate::request::token_request::TokenRequest;
+use crate::token::TypedToken;
 use crate::types::unsecured_jwt::UnsecuredJwt;
 use crate::{
-    AcceptedAs, AccessTokenClaims, Answers, Client, ClientId, CompactJws, DpopProof, Excerpt, Issuer, Policy,
-    Presented, Redacted, Refusal, Secret, SecretDigest, SignatureFault, Subject, SubjectStatus, Timestamp,
-    TokenFault, TokenType, TrustedIssuer, TypedToken, Verified,
+    AccessTokenClaims, Answers, Client, ClientId, CompactJws, Excerpt, Issuer, Policy, Presented, Refusal,
+    Secret, SecretDigest, SignatureFault, Subject, Timestamp, TokenFault, TokenType, TrustedIssuer, Verified,
 };
 use serde_json::{Map, Value};
 
@@ -213,7 +217,7 @@ impl<A: Answers + ?Sized> Listener for Trace<'_, A> {
         let (keys, mapped) = match keys {
             KeysOf::Issuer(issuer) => {
                 let mut mapped = vec![&*issuer.trust.subject_claim];
-                mapped.extend(issuer.trust.map.iter().map(crate::ScopeMapping::claim));
+                mapped.extend(issuer.trust.map.iter().map(crate::issuer::ScopeMapping::claim));
                 (KeysFound::Issuer(issuer.issuer.clone()), mapped)
             }
             KeysOf::Client(client) => (KeysFound::Client(client.id.clone()), Vec::new()),

@@ -1,8 +1,10 @@
 //! The values of an explanation.
 
 use super::rule::Rule;
+use crate::backends::KeysUnavailable;
+use crate::flow::Decision;
 use crate::policy::limits::Limits;
-use crate::{AccessTokenClaims, Decision, KeysUnavailable, OAuthError, Refusal};
+use crate::{AccessTokenClaims, OAuthError, Refusal};
 
 /// A decision with all that it was made of. Holds claims, and never a secret or a token.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,9 @@
 //! Recalls the present status of a token issued earlier: revocation, RFC 7009 §2.1; disabled clients and subjects.
 
+use crate::answers::SubjectStatus;
 use crate::policy::token_status::TokenStatus;
 use crate::refusal::Refusal;
-use crate::{AccessTokenClaims, Answers, Issuer, Subject, SubjectStatus};
+use crate::{AccessTokenClaims, Answers, Issuer, Subject};
 use std::sync::Arc;
 
 /// Asks for the present status of this token of ours. [`TokenStatus::of`] gathers the answer.

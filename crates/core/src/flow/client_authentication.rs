@@ -12,13 +12,12 @@ use crate::policy::foreign_token::text;
 use crate::policy::proof::Authenticated;
 use crate::policy::{Policy, certificate, client_assertion, token_kind};
 use crate::refusal::{ClientIdsDiffer, NotFederated, Redacted, Refusal, TokenFault};
+use crate::registration::SpiffeId;
 use crate::request::client_authentication::{
     AssertionAuthentication, AssertionKind, CertificateAuthentication, Credential,
 };
-use crate::{
-    ClaimFault, Client, ClientId, CompactJws, Defect, Excerpt, SingleUseId, SpiffeId, Timestamp,
-    TrustedIssuer,
-};
+use crate::token::{ClaimFault, Defect, SingleUseId};
+use crate::{Client, ClientId, CompactJws, Excerpt, Timestamp, TrustedIssuer};
 use std::sync::Arc;
 
 /// The continuation after the client has authenticated.
@@ -207,7 +206,8 @@ impl Maker {
             let defect = Defect::Rule { found: Excerpt::of_claim(subject), rule: rule.into() };
             TokenFault::UnverifiedClaim(ClaimFault::new("sub", defect))
         };
-        let id: SpiffeId = subject.parse().map_err(|rule: crate::SpiffeIdError| bad(rule.to_string()))?;
+        let id: SpiffeId =
+            subject.parse().map_err(|rule: crate::registration::SpiffeIdError| bad(rule.to_string()))?;
         if !id.has_path() {
             return Err(bad("it names a trust domain and no workload".to_owned()));
         }

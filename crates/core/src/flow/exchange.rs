@@ -4,6 +4,7 @@ use super::known::{Known, Possessed, conclude};
 use super::party::{self, Checking, Presented};
 use super::sign::Decision;
 use super::step::Step;
+use crate::issuer::AcceptedAs;
 use crate::policy::exchange;
 use crate::policy::parties::Parties;
 use crate::policy::party::{ProvenActor, ProvenSubject};
@@ -13,8 +14,9 @@ use crate::refusal::{DelegatedActor, Refusal, TokenFault, WithoutRight};
 use crate::request::client_authentication::Role;
 use crate::request::form::Parameter;
 use crate::request::token_request::TokenExchangeRequest;
+use crate::token::TypedToken;
 use crate::types::unsecured_jwt::UnsecuredJwt;
-use crate::{AcceptedAs, CompactJws, Subject, TokenType, TypedToken};
+use crate::{CompactJws, Subject, TokenType};
 use std::sync::Arc;
 
 /// An exchange by an authenticated client, with the tokens verified so far.

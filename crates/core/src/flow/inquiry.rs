@@ -4,12 +4,13 @@ use super::check_status::CheckStatus;
 use super::client_authentication;
 use super::question::{Question, ask};
 use super::read_token::ReadToken;
+use crate::jws::SignedToken;
 use crate::policy::proof::Authenticated;
 use crate::policy::token_status::TokenStatus;
 use crate::policy::{Policy, access_token};
 use crate::refusal::{Refusal, TokenFault};
 use crate::request::presented_token::PresentedToken;
-use crate::{AccessTokenClaims, SignedToken, Timestamp};
+use crate::{AccessTokenClaims, Timestamp};
 use std::sync::Arc;
 
 /// What has to be done before an introspection or a revocation gets any further, or what it came to.

@@ -6,6 +6,7 @@ use super::question::ask;
 use super::sign::Decision;
 use super::step::Step;
 use super::use_once::UseOnce;
+use crate::issuer::AcceptedAs;
 use crate::policy::exchange;
 use crate::policy::foreign_token;
 use crate::policy::parties::Parties;
@@ -13,7 +14,8 @@ use crate::policy::party::{ProvenForeign, ProvenSubject};
 use crate::policy::proof::Authenticated;
 use crate::refusal::{Refusal, TokenFault, WithoutRight};
 use crate::request::token_request::JwtBearerRequest;
-use crate::{AcceptedAs, CompactJws, Excerpt, SingleUseId};
+use crate::token::SingleUseId;
+use crate::{CompactJws, Excerpt};
 use std::sync::Arc;
 
 pub(super) fn begin(

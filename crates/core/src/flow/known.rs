@@ -5,16 +5,15 @@ use super::sign::{Decision, Sign};
 use super::step::Step;
 use super::use_once::UseOnce;
 use super::verify_proof::VerifyProof;
+use crate::jws::DpopProof;
 use crate::policy::limits::Limits;
 use crate::policy::proof::Authenticated;
 use crate::policy::{Policy, dpop, rights};
 use crate::refusal::Refusal;
 use crate::request::token_request::TokenRequest;
+use crate::token::{SingleUseId, Thumbprint};
 use crate::types::confirmation::Possession;
-use crate::{
-    AccessTokenClaims, DpopProof, Excerpt, GrantType, PeerCertificate, SingleUseId, Thumbprint, Timestamp,
-    TokenId,
-};
+use crate::{AccessTokenClaims, Excerpt, GrantType, PeerCertificate, Timestamp, TokenId};
 use std::sync::Arc;
 
 /// What holds from the start on.

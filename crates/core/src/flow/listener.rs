@@ -2,11 +2,13 @@
 
 use super::keys_of::KeysOf;
 use super::who::Who;
+use crate::answers::SubjectStatus;
+use crate::jws::DpopProof;
 use crate::policy::signed_token::TokenReading;
 use crate::policy::token_status::TokenStatus;
 use crate::{
-    AccessTokenClaims, Client, CompactJws, DpopProof, Issuer, Secret, SecretDigest, SignatureFault, Subject,
-    SubjectStatus, Timestamp, TrustedIssuer, Verified,
+    AccessTokenClaims, Client, CompactJws, Issuer, Secret, SecretDigest, SignatureFault, Subject, Timestamp,
+    TrustedIssuer, Verified,
 };
 
 /// Receives the answer to each question of a request, before the flow decides about it.

@@ -8,6 +8,7 @@ use super::question::{Asks, ask};
 use super::read_token::ReadToken;
 use super::verify_token::VerifyToken;
 use super::who::Who;
+use crate::issuer::AcceptedAs;
 use crate::policy::party::{self, AssertedUser, ProvenForeign};
 use crate::policy::proof::{ProvenToken, StandingToken};
 use crate::policy::signed_token::TokenReading;
@@ -15,7 +16,7 @@ use crate::policy::{Policy, access_token, foreign_token};
 use crate::refusal::{Refusal, TokenFault};
 use crate::types::confirmation::Possession;
 use crate::types::unsecured_jwt::UnsecuredJwt;
-use crate::{AcceptedAs, AccessTokenClaims, ClientId, CompactJws, Issuer, Secret, Subject, Timestamp};
+use crate::{AccessTokenClaims, ClientId, CompactJws, Issuer, Secret, Subject, Timestamp};
 use std::sync::Arc;
 
 /// What every token of a request is checked under.

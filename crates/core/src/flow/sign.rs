@@ -61,7 +61,7 @@ impl SubjectProof {
             Self::Client => "client",
             Self::Own => "own_token",
             Self::Issuer(issuer) => issuer.as_str(),
-            Self::Unsecured => crate::UNSECURED,
+            Self::Unsecured => crate::token::UNSECURED,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Checks single use of identifiers, RFC 7523 §3 and RFC 9449 §11.1. It is the last check before a request is granted.
 
-use crate::SingleUseId;
 use crate::refusal::Refusal;
+use crate::token::SingleUseId;
 
 /// Asks whether this identifier was used before. The answer uses it up, durably and for all nodes, so it is the last question: a request
 /// that would be refused anyway does not use up an identifier.

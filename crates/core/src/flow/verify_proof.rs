@@ -1,7 +1,8 @@
 //! Asks whether the caller holds the key of a DPoP proof: RFC 9449 §4.3.
 
+use crate::jws::DpopProof;
 use crate::refusal::Refusal;
-use crate::{DpopProof, SignatureFault, Timestamp, Verified};
+use crate::{SignatureFault, Timestamp, Verified};
 use serde_json::Value;
 
 /// Asks whether this proof was made with the key that it carries, and whether its nonce is one of ours.

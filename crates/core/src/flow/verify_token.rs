@@ -3,8 +3,9 @@
 use super::keys_of::{DECOY_JWKS, KeysOf};
 use super::listener::Listener;
 use crate::answers::Keys;
+use crate::jws::Algorithms;
 use crate::refusal::Refusal;
-use crate::{Algorithms, CompactJws, KeySource, SignatureFault, Timestamp, TrustedIssuer, Verified};
+use crate::{CompactJws, KeySource, SignatureFault, Timestamp, TrustedIssuer, Verified};
 use std::sync::Arc;
 
 /// Asks whether a signature is valid, for tokens of trusted issuers and for assertions of clients.

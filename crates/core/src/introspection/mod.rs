@@ -107,7 +107,10 @@ impl Introspection {
                 // How sessions are named is our own business.
                 members.remove("tokenberg_session");
                 members.insert("active".to_owned(), true.into());
-                members.insert("token_type".to_owned(), crate::AccessTokenType::of(claims).as_str().into());
+                members.insert(
+                    "token_type".to_owned(),
+                    crate::response::AccessTokenType::of(claims).as_str().into(),
+                );
                 Value::Object(members).to_string()
             }
             Self::Inactive(_) => r#"{"active":false}"#.to_owned(),

@@ -5,14 +5,17 @@ use super::proof::{ProvenToken, StandingToken};
 use super::signed_token::SignedToken;
 use super::token_status::{ParticipantsStatus, TokenStatus};
 use super::{Policy, address, dpop, foreign_token, rights};
+use crate::issuer::Namesake;
+use crate::jws::DpopProof;
 use crate::refusal::{
     AudienceFault, AudienceRule, Involved, Involvement, NotPossessed, Principal, ProofFault, TokenFault,
     WithoutRight,
 };
+use crate::token::{ClaimFault, Defect, SingleUseId, Thumbprint};
 use crate::types::confirmation::Possession;
 use crate::{
-    AccessTokenClaims, ClaimFault, CompactJws, Defect, DpopProof, Excerpt, Issuer, Lifetime, Namesake,
-    SignatureFault, SingleUseId, Thumbprint, Timestamp, TrustedIssuer, Verified,
+    AccessTokenClaims, CompactJws, Excerpt, Issuer, Lifetime, SignatureFault, Timestamp, TrustedIssuer,
+    Verified,
 };
 use std::sync::Arc;
 

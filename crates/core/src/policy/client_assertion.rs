@@ -5,10 +5,12 @@ use super::Policy;
 use super::foreign_times::{self, Bounds, Times};
 use super::foreign_token::{self, audience, signed_by, text, token_id};
 use super::proof::Authenticated;
+use crate::answers::SubjectStatus;
 use crate::refusal::{AgeLimit, AudienceFault, AudienceRule, NotFederated, Refusal, TokenFault};
+use crate::registration::{Federation, LONGEST_ASSERTION_LIFETIME};
+use crate::token::{ClaimFault, Defect, SingleUseId};
 use crate::{
-    AuthMethod, ClaimFault, Client, ClientId, CompactJws, Defect, Excerpt, Federation, Issuer,
-    LONGEST_ASSERTION_LIFETIME, Lifetime, SignatureFault, SingleUseId, Subject, SubjectStatus, Timestamp,
+    AuthMethod, Client, ClientId, CompactJws, Excerpt, Issuer, Lifetime, SignatureFault, Subject, Timestamp,
     TrustedIssuer, Verified,
 };
 use serde_json::{Map, Value};

@@ -5,7 +5,9 @@ use super::parties::Parties;
 use super::party::{Identity, ProvenActor, ProvenSubject, Realm, identity_of};
 use super::proof::Authenticated;
 use crate::refusal::{DelegatedActor, MayNotAct, Refusal, TokenFault, WithoutRight};
-use crate::{Actor, Client, Issuer, Subject, SubjectPattern};
+use crate::registration::SubjectPattern;
+use crate::token::Actor;
+use crate::{Client, Issuer, Subject};
 
 /// The actors of the result, and the right by which they act.
 pub(crate) struct Delegation {

@@ -4,11 +4,10 @@ use super::Policy;
 use super::address;
 use super::foreign_times::numeric_date;
 use super::foreign_token::text;
+use crate::jws::DpopProof;
 use crate::refusal::{NonceFault, ProofFault, Refusal};
-use crate::{
-    ClaimFault, Defect, DpopProof, Excerpt, Lifetime, SignatureFault, SingleUseId, Thumbprint, Timestamp,
-    Verified,
-};
+use crate::token::{ClaimFault, Defect, SingleUseId, Thumbprint};
+use crate::{Excerpt, Lifetime, SignatureFault, Timestamp, Verified};
 use serde_json::{Map, Value};
 
 /// How old a proof may be (RFC 9449 §11.1: "within a relatively brief period").

@@ -1,7 +1,8 @@
 //! Checks the times of a JWT that another issuer made: RFC 7519 §4.1.4 to §4.1.6, RFC 7523 §3.
 
 use crate::refusal::{AgeLimit, TokenFault};
-use crate::{ClaimFault, Defect, Lifetime, Timestamp};
+use crate::token::{ClaimFault, Defect};
+use crate::{Lifetime, Timestamp};
 use serde_json::{Map, Value};
 
 /// Within which bounds the times have to be.

@@ -4,17 +4,20 @@
 use super::Policy;
 use super::foreign_times::{self, Bounds, Times};
 use super::token_kind;
+use crate::answers::SubjectStatus;
+use crate::issuer::AcceptedAs;
+use crate::jws::Algorithms;
 use crate::refusal::{
     AgeLimit, AudienceFault, AudienceRule, AuthorizedParty, Involved, Involvement, NotAccepted, Principal,
     TokenFault,
 };
+use crate::token::{ClaimFault, Confirmation, Defect, MayAct};
 use crate::types::claims::audience_fault;
 use crate::types::provenance_reading::read_may_act;
 use crate::types::subject::SPACE_AT_AN_END;
 use crate::{
-    AcceptedAs, Algorithms, ClaimFault, ClientId, CompactJws, Confirmation, Defect, Excerpt, Lifetime,
-    MayAct, Revocation, Scope, SignatureFault, Subject, SubjectStatus, Timestamp, Trust, TrustedIssuer,
-    Verified,
+    ClientId, CompactJws, Excerpt, Lifetime, Revocation, Scope, SignatureFault, Subject, Timestamp, Trust,
+    TrustedIssuer, Verified,
 };
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -107,7 +110,7 @@ fn subject(payload: &Map<String, Value>, claim: &str) -> Result<Subject, TokenFa
     match value.and_then(Value::as_str).map(str::parse) {
         Some(Ok(subject)) if Subject::has_space_at_an_end(&subject) => Err(fault(SPACE_AT_AN_END.to_owned())),
         Some(Ok(subject)) => Ok(subject),
-        Some(Err(rule)) => Err(fault(crate::SubjectError::to_string(&rule))),
+        Some(Err(rule)) => Err(fault(crate::token::SubjectError::to_string(&rule))),
         None => Err(fault(String::new())),
     }
 }

@@ -1,7 +1,8 @@
 //! Classifies a token by its header and `iss`, before any key is fetched: RFC 9068 §4.
 
 use crate::refusal::{IssuerRule, TokenFault};
-use crate::{ACCESS_TOKEN_TYPE, ClaimFault, CompactJws, Defect, Excerpt, Issuer};
+use crate::token::{ACCESS_TOKEN_TYPE, ClaimFault, Defect};
+use crate::{CompactJws, Excerpt, Issuer};
 use serde_json::Value;
 
 /// A token classified by its header and `iss`, before any key is fetched.

@@ -1,6 +1,7 @@
 //! The ceilings of a grant by party, for the log of a refusal and for explanations.
 
-use crate::{AllowedScope, ClientId, Excerpt, Issuer, Scope};
+use crate::registration::AllowedScope;
+use crate::{ClientId, Excerpt, Issuer, Scope};
 
 /// A party of a request, and which of its rights limits the grant.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,8 +13,7 @@ pub(crate) mod exchange;
 pub(crate) mod foreign_times;
 pub(crate) mod foreign_token;
 pub(crate) mod framing;
-pub(crate) mod key_schedule;
-pub(crate) mod limits;
+pub mod limits;
 pub(crate) mod parties;
 pub(crate) mod party;
 pub(crate) mod proof;
@@ -23,6 +22,9 @@ pub(crate) mod session;
 pub(crate) mod signed_token;
 pub(crate) mod token_kind;
 pub(crate) mod token_status;
+
+pub use address::TOKEN_ENDPOINT_PATHS;
+pub use rights::{LONGEST_SESSION_LIFETIME, LONGEST_TOKEN_LIFETIME};
 
 use crate::{AccessTokenClaims, Issuer, Lifetime, Timestamp};
 

@@ -2,7 +2,7 @@
 
 use super::party::{ProvenActor, ProvenSubject};
 use super::proof::Authenticated;
-use crate::Confirmation;
+use crate::token::Confirmation;
 use crate::types::confirmation::Possession;
 
 /// The parties that were verified before the result is composed.

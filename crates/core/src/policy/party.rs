@@ -3,15 +3,15 @@
 use super::foreign_times;
 use super::foreign_token::{self, ForeignClaims};
 use super::proof::ProvenToken;
+use crate::answers::SubjectStatus;
+use crate::issuer::Namesake;
 use crate::refusal::{AgeLimit, Involved, Involvement, NotPossessed, Principal, TokenFault};
+use crate::token::{Actor, ClaimFault, Confirmation, Defect, MayAct};
 use crate::types::claim_reading::parsed;
 use crate::types::confirmation::Possession;
 use crate::types::subject::SPACE_AT_AN_END;
 use crate::types::unsecured_jwt::UnsecuredJwt;
-use crate::{
-    AccessTokenClaims, Actor, ClaimFault, Confirmation, Defect, Issuer, Lifetime, MayAct, Namesake, Scope,
-    Subject, SubjectStatus, Timestamp,
-};
+use crate::{AccessTokenClaims, Issuer, Lifetime, Scope, Subject, Timestamp};
 use serde_json::Value;
 use std::sync::Arc;
 

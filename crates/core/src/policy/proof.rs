@@ -1,9 +1,7 @@
 //! Evidence types: exactly one function makes each value, and the next step requires it.
 
-use crate::{
-    AccessTokenClaims, Client, ClientId, Issuer, Origin, Provenance, Session, Subject, Timestamp, TokenId,
-    TrustedIssuer,
-};
+use crate::token::{Origin, Provenance, Session};
+use crate::{AccessTokenClaims, Client, ClientId, Issuer, Subject, Timestamp, TokenId, TrustedIssuer};
 use std::sync::Arc;
 
 /// A client that has authenticated.

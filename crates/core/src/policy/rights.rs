@@ -2,7 +2,8 @@
 
 use super::limits::{AudienceCeilings, ScopeCeilings};
 use crate::refusal::Refusal;
-use crate::{AccessTokenClaims, Actor, Client, GrantType, Issuer, Lifetime, Rights, Scope, Target};
+use crate::token::Actor;
+use crate::{AccessTokenClaims, Client, GrantType, Issuer, Lifetime, Rights, Scope, Target};
 use std::borrow::Cow;
 
 /// The largest token that is issued, in bytes; proxies refuse larger headers.

@@ -6,10 +6,8 @@ use super::party::{ProvenActor, ProvenSubject, Realm};
 use super::proof::{Authenticated, ProvenToken};
 use super::{Policy, rights};
 use crate::refusal::{NotRenewable, Refusal, SessionLimit, TokenFault};
-use crate::{
-    AccessTokenClaims, ClientId, GrantType, Issuer, Lifetime, MOST_ORIGINS, Origin, Provenance, Session,
-    Subject, Timestamp, TokenId,
-};
+use crate::token::{MOST_ORIGINS, Origin, Provenance, Session};
+use crate::{AccessTokenClaims, ClientId, GrantType, Issuer, Lifetime, Subject, Timestamp, TokenId};
 
 /// The session of the result: that of the subject, which ends no later than that of the actor.
 ///

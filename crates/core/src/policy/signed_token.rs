@@ -2,10 +2,11 @@
 
 use super::framing::{Framed, foreign, framed};
 use crate::refusal::TokenFault;
+use crate::token::{ClaimFault, Defect};
 use crate::types::claim_reading;
 use crate::{
-    AccessTokenClaims, ClaimFault, ClientId, CompactJws, Defect, Excerpt, Issuer, Lifetime, SignatureFault,
-    Timestamp, TokenId, Verified,
+    AccessTokenClaims, ClientId, CompactJws, Excerpt, Issuer, Lifetime, SignatureFault, Timestamp, TokenId,
+    Verified,
 };
 use std::sync::Arc;
 

@@ -2,9 +2,11 @@
 //!
 //! All kinds are signed with the same keys, so a valid signature does not distinguish a logout token from an ID token.
 
+use crate::issuer::AcceptedAs;
 use crate::refusal::facts::{ACCESS_TOKEN, ID_TOKEN};
 use crate::refusal::{Cue, OfAnotherKind, TokenFault};
-use crate::{ACCESS_TOKEN_TYPE, AcceptedAs, ClaimFault, CompactJws, Defect, Excerpt};
+use crate::token::{ACCESS_TOKEN_TYPE, ClaimFault, Defect};
+use crate::{CompactJws, Excerpt};
 use serde_json::{Map, Value};
 
 /// `typ` of a client assertion (draft-ietf-oauth-rfc7523bis).

@@ -1,7 +1,8 @@
 //! The present status of a token that was issued earlier, and of every party on which it depends.
 
+use crate::answers::SubjectStatus;
 use crate::refusal::Principal;
-use crate::{Client, ClientId, Issuer, Revocation, Subject, SubjectStatus, TrustedIssuer};
+use crate::{Client, ClientId, Issuer, Revocation, Subject, TrustedIssuer};
 use std::sync::Arc;
 
 /// What is known now about a token that was issued earlier.

@@ -1,6 +1,6 @@
 //! The part of a possible secret that an operator may read.
 
-use crate::is_unsafe_to_display;
+use crate::text::is_unsafe_to_display;
 
 /// The beginning of a text that may be a secret: half of it, at most four characters. That is enough to recognize an identifier with a
 /// typo, and not enough to use a secret.

@@ -26,11 +26,11 @@ pub use request_facts::{
 };
 pub use token_fault::TokenFault;
 
+use crate::jws::FramingFault;
 use crate::policy::limits::{AudienceCeilings, ScopeCeilings, allowed_by_all, lacking_scope, lacking_target};
 use crate::request::form::{FormFault, Parameter};
-use crate::{
-    ClientId, Excerpt, FramingFault, GrantType, Scope, ScopeError, TargetError, Timestamp, TokenType,
-};
+use crate::token::{ScopeError, TargetError};
+use crate::{ClientId, Excerpt, GrantType, Scope, Timestamp, TokenType};
 use request_facts::{Grants, listed};
 
 /// Why a token request was refused, with the facts that decided it. Never holds a secret or a token.

@@ -1,7 +1,9 @@
 //! The facts that decided about a token: the parties it depends on, and their rights.
 
+use crate::issuer::AcceptedAs;
+use crate::token::{Confirmation, MayAct, Thumbprint};
 use crate::types::confirmation::Possession;
-use crate::{AcceptedAs, ClientId, Confirmation, Excerpt, Issuer, MayAct, Subject, Thumbprint};
+use crate::{ClientId, Excerpt, Issuer, Subject};
 use std::fmt::{Display, Formatter, Result};
 
 /// A principal on which a token depends, and how.

@@ -1,6 +1,7 @@
 //! Why a DPoP proof was refused: RFC 9449 §4.3.
 
-use crate::{ClaimFault, Excerpt, Lifetime, SignatureFault, Timestamp};
+use crate::token::ClaimFault;
+use crate::{Excerpt, Lifetime, SignatureFault, Timestamp};
 
 /// Why a DPoP proof was refused (RFC 9449 §4.3). Its claims may be written by anyone who holds some key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,7 +1,9 @@
 //! The facts that decided about a request, other than those about its tokens.
 
 use super::Redacted;
-use crate::{CertificateName, ClientId, Excerpt, GrantType, Scope, ShortText, Subject, Timestamp};
+use crate::registration::CertificateName;
+use crate::text::ShortText;
+use crate::{ClientId, Excerpt, GrantType, Scope, Subject, Timestamp};
 use std::fmt::{Display, Formatter, Result};
 
 /// Why an `Authorization: Basic` header cannot be read.

@@ -1,8 +1,9 @@
 //! Maps the exact reason of a refusal to the error that the client receives; the only such map, RFC 6749 §5.2.
 
 use super::Refusal;
+use crate::error::Challenge;
 use crate::request::form::{FormFault, Parameter};
-use crate::{Challenge, ErrorCode, OAuthError, TokenType};
+use crate::{ErrorCode, OAuthError, TokenType};
 
 const NOT_AUTHENTICATED: OAuthError =
     OAuthError::new(ErrorCode::InvalidClient, "client authentication failed: unknown client or wrong secret");

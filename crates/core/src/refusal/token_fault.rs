@@ -3,10 +3,10 @@
 use super::facts::{AgeLimit, AudienceFault, AuthorizedParty, IssuerRule, OfAnotherKind};
 use super::not_renewable::NotRenewable;
 use super::parties::{Involved, MayNotAct, NotAccepted, NotFederated, NotPossessed, WithoutRight};
-use crate::{
-    Algorithms, ClaimFault, Excerpt, FramingFault, Issuer, Lifetime, Namesake, Revocation, SignatureFault,
-    Subject, Timestamp, TokenType,
-};
+use crate::issuer::Namesake;
+use crate::jws::{Algorithms, FramingFault};
+use crate::token::ClaimFault;
+use crate::{Excerpt, Issuer, Lifetime, Revocation, SignatureFault, Subject, Timestamp, TokenType};
 
 /// Why a token that was presented is not valid. Holds values of the token, cut to 128 bytes, and never the token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -120,7 +120,7 @@ pub enum TokenFault {
     #[error("it is signed with {algorithm}, and of its issuer {accepted} is accepted")]
     Algorithm {
         /// The algorithm.
-        algorithm: crate::Algorithm,
+        algorithm: crate::jws::Algorithm,
         /// Those that are accepted.
         accepted: Algorithms,
     },

@@ -150,7 +150,7 @@ mod tests {
             let [claimed] = &claimed[..] else { panic!("{claimed:?}") };
             for written in [format!("{claimed:?}"), claimed.name(), serde_json::to_string(claimed).unwrap()] {
                 assert!(written.len() < 1200, "{}", written.len());
-                assert!(!written.chars().any(crate::is_unsafe_to_display), "{written}");
+                assert!(!written.chars().any(crate::text::is_unsafe_to_display), "{written}");
                 for part in inner.split('.').chain([secret.as_str()]) {
                     assert!(!written.contains(part), "{part} is in {written}");
                 }

@@ -6,11 +6,18 @@ pub(crate) mod form;
 pub(crate) mod presented_token;
 pub(crate) mod token_request;
 
+pub use claimed::ClaimedToken;
+pub use client_authentication::{
+    AssertionAuthentication, AssertionKind, Authentication, BearerAuthentication, CertificateAuthentication,
+    Credential, CredentialReading, Role, SecretAuthentication, SecretPlace,
+};
+pub use form::{Form, FormFault, LARGEST_BODY, LARGEST_PRESENTATION, Parameter};
+pub use presented_token::PresentedToken;
+pub use token_request::{ClientCredentialsRequest, JwtBearerRequest, TokenExchangeRequest, TokenRequest};
+
+use crate::jws::DpopProof;
 use crate::refusal::Refusal;
-use crate::{ClientId, DpopProof, GrantType, PeerCertificate};
-use client_authentication::Authentication;
-use form::Form;
-use token_request::TokenRequest;
+use crate::{ClientId, GrantType, PeerCertificate};
 
 /// All that belongs to a request to one of the endpoints; whatever is not there is left as by default.
 #[derive(Clone, Copy, Default)]
@@ -113,6 +120,6 @@ fn proof(headers: &[&[u8]]) -> Option<Result<DpopProof, Refusal>> {
         return Some(Err(Refusal::SeveralProofs));
     }
     let text = std::str::from_utf8(one)
-        .map_err(|_| Refusal::MalformedProof(crate::FramingFault::Base64(crate::Part::Proof)));
+        .map_err(|_| Refusal::MalformedProof(crate::jws::FramingFault::Base64(crate::jws::Part::Proof)));
     Some(text.and_then(|text| DpopProof::parse(text).map_err(Refusal::MalformedProof)))
 }

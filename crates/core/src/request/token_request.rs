@@ -2,7 +2,8 @@
 
 use super::form::{Form, Parameter};
 use crate::refusal::Refusal;
-use crate::{Excerpt, GrantType, Scope, Secret, Target, TokenType, TypedToken};
+use crate::token::TypedToken;
+use crate::{Excerpt, GrantType, Scope, Secret, Target, TokenType};
 
 /// A request that is well-formed: what its grant demands is there, and what belongs together stands together.
 #[derive(Clone)]

@@ -1,11 +1,13 @@
 //! Token revocation, RFC 7009.
 
+pub use crate::types::revocation::{Revocation, RevokedBefore};
+
 use crate::flow::inquiry::{self, Findings, Inquiry, Untimely};
 use crate::policy::Policy;
 use crate::policy::proof::Authenticated;
 use crate::refusal::{Refusal, TokenFault};
 use crate::request::presented_token::PresentedToken;
-use crate::{AccessTokenClaims, ClientId, Revocation, Timestamp, TokenEndpoint, TokenId};
+use crate::{AccessTokenClaims, ClientId, Timestamp, TokenEndpoint, TokenId};
 use std::sync::Arc;
 
 /// The revocation endpoint (RFC 7009 §2).

@@ -54,7 +54,8 @@ impl Namesake {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AcceptedAs, KeySource, SubjectNames, Trust};
+    use crate::issuer::{AcceptedAs, SubjectNames};
+    use crate::{KeySource, Trust};
 
     fn trusted(name: &str, prefix: &str, names: SubjectNames) -> TrustedIssuer {
         let mut trust = Trust::new(KeySource::Discovery);

@@ -19,7 +19,7 @@ const LONGEST: usize = 4096;
 /// use tokenberg_core::Scope;
 /// let scope: Scope = " ns:read  catalog ns:read".parse()?;
 /// assert_eq!(scope.to_string(), "ns:read catalog");
-/// # Ok::<(), tokenberg_core::ScopeError>(())
+/// # Ok::<(), tokenberg_core::token::ScopeError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

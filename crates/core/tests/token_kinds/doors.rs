@@ -1,9 +1,9 @@
 //! The entries where a token of another issuer can be presented, and the tokens that each accepts.
 
 use serde_json::{Value, json};
-use tokenberg_core::{
-    AcceptedAs, AllowedScope, AuthMethod, Client, Federation, GrantType, Issuer, Rights, TokenType,
-};
+use tokenberg_core::issuer::AcceptedAs;
+use tokenberg_core::registration::{AllowedScope, Federation};
+use tokenberg_core::{AuthMethod, Client, GrantType, Issuer, Rights, TokenType};
 use tokenberg_testkit::{Ask, ForeignKey, ISSUER, NOW, World, alice, by_c1, changed, trusted};
 
 pub(crate) const IDP: &str = "https://idp.test";

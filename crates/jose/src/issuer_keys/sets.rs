@@ -10,9 +10,9 @@ use crate::parsed_sets::ParsedSets;
 use crate::public_keys::PublicKeys;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokenberg_core::backends::{BoxFuture, KeysUnavailable};
 use tokenberg_core::{
-    BoxFuture, CompactJws, Issuer, IssuerKeys, KeySource, KeysUnavailable, Lifetime, SignatureFault,
-    Timestamp, TrustedIssuer, Verified,
+    CompactJws, Issuer, IssuerKeys, KeySource, Lifetime, SignatureFault, Timestamp, TrustedIssuer, Verified,
 };
 
 /// The maximum number of issuers whose keys are cached. The least recently used set is evicted first.

@@ -9,9 +9,11 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
+use tokenberg_core::backends::{BoxFuture, KeysUnavailable};
+use tokenberg_core::jws::Algorithm;
 use tokenberg_core::{
-    AccessTokenClaims, Algorithm, BoxFuture, CompactJws, Issuer, IssuerKeys, KeySource, Keys,
-    KeysUnavailable, SignatureFault, Timestamp, Trust, TrustedIssuer, Verified,
+    AccessTokenClaims, CompactJws, Issuer, IssuerKeys, KeySource, Keys, SignatureFault, Timestamp, Trust,
+    TrustedIssuer, Verified,
 };
 use tokenberg_jose::{Address, Document, Fetch, FetchEvent, FetchLimits, IssuerKeySets, Keyring, generate};
 

@@ -3,7 +3,9 @@
 
 use crate::audit::{Links, tag_of_digest};
 use serde_json::{Map, Value};
-use tokenberg_core::{ClientId, Issuer, KeyId, KeyMaterial, StoredSecret, Timestamp};
+use tokenberg_core::jws::{KeyId, KeyMaterial};
+use tokenberg_core::registration::StoredSecret;
+use tokenberg_core::{ClientId, Issuer, Timestamp};
 
 /// The field of a record that follows a head with a wrong seal.
 pub(crate) const FOREIGN_HEAD: &str = "foreign_head";

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
-use tokenberg_core::AuditRecord;
+use tokenberg_core::audit::AuditRecord;
 
 /// The most records that wait by default: some 40 MB, and 64 MiB at most.
 pub const USUAL_QUEUE: u32 = 65_536;

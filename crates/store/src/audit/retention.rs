@@ -158,7 +158,8 @@ impl Store {
 mod tests {
     use crate::audit::{INSTALLATION, now};
     use crate::{Discrepancy, KekSource, Store, StoreUrl};
-    use tokenberg_core::{AllowedScope, Rights, Timestamp};
+    use tokenberg_core::registration::AllowedScope;
+    use tokenberg_core::{Rights, Timestamp};
 
     #[tokio::test]
     async fn op_20_se_06_what_a_node_of_the_version_before_removes_is_made_good_and_no_false_alarm() {

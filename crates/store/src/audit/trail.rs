@@ -9,7 +9,8 @@ use crate::store::Store;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokenberg_core::{AuditRecord, Outcome, Recorder};
+use tokenberg_core::Outcome;
+use tokenberg_core::audit::{AuditRecord, Recorder};
 use tokio::sync::Notify;
 
 /// How long [`AuditTrail::end`] waits for what is left.

@@ -3,7 +3,8 @@
 use ring::digest::{SHA256, digest};
 use ring::error::Unspecified;
 use ring::rand::SecureRandom;
-use tokenberg_core::{LONGEST_CLIENT_SECRET, Secret};
+use tokenberg_core::Secret;
+use tokenberg_core::registration::LONGEST_CLIENT_SECRET;
 
 /// The prefix of generated secrets, so that a scanner finds a leaked one.
 const PREFIX: &str = "tkb";

@@ -11,7 +11,8 @@ use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use tokenberg_core::{LONGEST_CLIENT_SECRET, Secret, SecretDigest};
+use tokenberg_core::registration::LONGEST_CLIENT_SECRET;
+use tokenberg_core::{Secret, SecretDigest};
 use zeroize::Zeroizing;
 
 /// The most buffers for Argon2 that are kept; more concurrent computations allocate their own.

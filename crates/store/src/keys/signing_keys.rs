@@ -5,7 +5,8 @@ use crate::database::{Part, Tx, time, values};
 use crate::error::StoreError;
 use crate::keys::seal::{Purpose, Sealer};
 use crate::store::Store;
-use tokenberg_core::{KeyId, KeyMaterial, Timestamp};
+use tokenberg_core::Timestamp;
+use tokenberg_core::jws::{KeyId, KeyMaterial};
 
 pub(crate) const SELECT_KEYS: &str = "SELECT id, algorithm, sealed, created_at, signs_from, verifies_until \
      FROM signing_keys ORDER BY signs_from, created_at, id";

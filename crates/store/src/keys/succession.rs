@@ -6,10 +6,9 @@ use crate::error::StoreError;
 use crate::keys::signing_keys::{delete_key, end_key};
 use crate::store::Store;
 use serde_json::Value;
-use tokenberg_core::{
-    KeyId, KeyMaterial, KeyTimes, Lifetime, Succession, Successor, Timestamp, introduce, is_rotation_due,
-    revoke,
-};
+use tokenberg_core::jws::{KeyId, KeyMaterial};
+use tokenberg_core::key_schedule::{KeyTimes, Succession, Successor, introduce, is_rotation_due, revoke};
+use tokenberg_core::{Lifetime, Timestamp};
 
 /// A key that was added, and its effect on others.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,8 @@ use crate::registrations::client_rows::{insert_client, insert_secret};
 use crate::registrations::known_rights::to_json;
 use crate::registrations::secrets::AddedSecret;
 use crate::store::Store;
-use tokenberg_core::{ClientId, KeyMaterial, Rights, Timestamp};
+use tokenberg_core::jws::KeyMaterial;
+use tokenberg_core::{ClientId, Rights, Timestamp};
 
 /// What [`Store::bootstrap`] did.
 #[derive(Clone)]

@@ -3,7 +3,8 @@
 use crate::database::{Tx, time, values};
 use crate::error::StoreError;
 use crate::registrations::known_rights::{KnownRights, from_json};
-use tokenberg_core::{Client, ClientId, Rights, SecretDigest, StoredSecret, Timestamp};
+use tokenberg_core::registration::StoredSecret;
+use tokenberg_core::{Client, ClientId, Rights, SecretDigest, Timestamp};
 
 /// A client as the operator sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,7 +13,8 @@ use crate::registrations::known_rights::{from_json, to_json};
 use crate::registrations::secrets::AddedSecret;
 use crate::revocations::{CLIENT, OUR_CLIENTS, SUBJECT, revoke_before};
 use crate::store::Store;
-use tokenberg_core::{ClientId, Federation, Rights, Timestamp};
+use tokenberg_core::registration::Federation;
+use tokenberg_core::{ClientId, Rights, Timestamp};
 
 impl Store {
     /// Adds a client, with a secret or without one. Returns the secret if there is one.

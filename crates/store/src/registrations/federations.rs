@@ -3,7 +3,8 @@
 use crate::database::{Tx, values};
 use crate::error::StoreError;
 use crate::store::Store;
-use tokenberg_core::{ClientId, Federation, Issuer};
+use tokenberg_core::registration::Federation;
+use tokenberg_core::{ClientId, Issuer};
 
 impl Store {
     /// Lets a foreign identity authenticate the client. Replaces one of the same issuer and subject.

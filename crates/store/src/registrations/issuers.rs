@@ -7,7 +7,8 @@ use crate::revocations::{EVERYBODY, SUBJECT, revoke_before};
 use crate::store::Store;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use tokenberg_core::{Issuer, Timestamp, Trust, TrustedIssuer, prefixes_overlap};
+use tokenberg_core::issuer::prefixes_overlap;
+use tokenberg_core::{Issuer, Timestamp, Trust, TrustedIssuer};
 
 /// An issuer as the operator sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -96,7 +96,8 @@ pub(crate) fn from_json(text: &str, whose: &str) -> Result<Rights, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokenberg_core::{AllowedScope, Lifetime};
+    use tokenberg_core::Lifetime;
+    use tokenberg_core::registration::AllowedScope;
 
     fn lasting(seconds: u32) -> Rights {
         let mut rights = Rights::new(AllowedScope::Every);

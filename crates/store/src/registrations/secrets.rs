@@ -7,7 +7,8 @@ use crate::error::StoreError;
 use crate::registrations::client_rows::{insert_secret, mark_client_changed};
 use crate::store::Store;
 use ring::rand::{SecureRandom, SystemRandom};
-use tokenberg_core::{ClientId, Secret, StoredSecret, Timestamp};
+use tokenberg_core::registration::StoredSecret;
+use tokenberg_core::{ClientId, Secret, Timestamp};
 
 /// How many rows one transaction writes, so that other writers wait a few milliseconds at most.
 const BATCH: usize = 500;

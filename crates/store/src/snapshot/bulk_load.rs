@@ -8,7 +8,9 @@ use crate::revocations::RevokedIds;
 use crate::snapshot::registered::Registered;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use tokenberg_core::{Client, SecretDigest, ShortText, StoredSecret};
+use tokenberg_core::registration::StoredSecret;
+use tokenberg_core::text::ShortText;
+use tokenberg_core::{Client, SecretDigest};
 
 // The separators of fields and of records in the statements of `Dialect`. Neither identifiers nor JSON contain these control
 // characters, so a row that does is damaged.
@@ -117,7 +119,8 @@ fn fields<'a, const N: usize>(record: &'a str, what: &str) -> Result<[&'a str; N
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokenberg_core::{AllowedScope, Rights};
+    use tokenberg_core::Rights;
+    use tokenberg_core::registration::AllowedScope;
 
     fn rights() -> String {
         serde_json::to_string(&Rights::new(AllowedScope::Every)).unwrap()

@@ -5,10 +5,11 @@ use crate::registrations::{DisabledSubjects, TrustedIssuers};
 use crate::revocations::{RevokedBefore, RevokedIds};
 use crate::snapshot::registered::Registered;
 use std::sync::Arc;
-use tokenberg_core::{
-    AccessTokenClaims, Client, ClientId, Issuer, KeyMaterial, Namesake, Revocation, RevokedBefore as _,
-    SecretDigest, SubjectStatus, TrustedIssuer,
-};
+use tokenberg_core::answers::SubjectStatus;
+use tokenberg_core::issuer::Namesake;
+use tokenberg_core::jws::KeyMaterial;
+use tokenberg_core::revocation::RevokedBefore as _;
+use tokenberg_core::{AccessTokenClaims, Client, ClientId, Issuer, Revocation, SecretDigest, TrustedIssuer};
 
 /// The clients, keys, revocations and trusted issuers of one moment. A snapshot never changes; cloning it is cheap.
 #[derive(Clone)]

@@ -4,9 +4,10 @@ use crate::digest::{Digester, Quick};
 use crate::snapshot::in_memory::Snapshot;
 use crate::store::Store;
 use std::sync::Arc;
+use tokenberg_core::answers::SubjectStatus;
 use tokenberg_core::{
-    AccessTokenClaims, Answers, Client, ClientId, Issuer, Keys, Revocation, Secret, SecretDigest,
-    SubjectStatus, Timestamp, TrustedIssuer,
+    AccessTokenClaims, Answers, Client, ClientId, Issuer, Keys, Revocation, Secret, SecretDigest, Timestamp,
+    TrustedIssuer,
 };
 
 /// A snapshot, and the keys that were built from it. A request is answered from one moment from beginning to end.

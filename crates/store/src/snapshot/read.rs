@@ -13,7 +13,7 @@ use crate::snapshot::in_memory::Snapshot;
 use crate::snapshot::registered::Registered;
 use crate::store::Store;
 use std::sync::Arc;
-use tokenberg_core::KeyMaterial;
+use tokenberg_core::jws::KeyMaterial;
 
 /// What has happened since a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

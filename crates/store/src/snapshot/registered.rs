@@ -3,7 +3,8 @@
 use crate::shards::Shards;
 use std::borrow::Borrow;
 use std::sync::Arc;
-use tokenberg_core::{Client, ClientId, Federation, Issuer, SpiffeId, StoredSecret};
+use tokenberg_core::registration::{Federation, SpiffeId, StoredSecret};
+use tokenberg_core::{Client, ClientId, Issuer};
 
 /// The clients of one moment. A clone shares everything until one of the two changes.
 #[derive(Clone)]
@@ -133,7 +134,8 @@ impl Borrow<str> for Identity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokenberg_core::{AllowedScope, Rights};
+    use tokenberg_core::Rights;
+    use tokenberg_core::registration::AllowedScope;
 
     fn client(id: &str, federations: &[(&str, &str)]) -> Client {
         let federation = |(issuer, subject): &(&str, &str)| Federation {

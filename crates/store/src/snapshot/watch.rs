@@ -11,9 +11,10 @@ use std::fmt::Display;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
-use tokenberg_core::{
-    BoxFuture, KeyMaterial, Keys, NotWritten, Revocations, Revoke, SingleUse, SingleUseId, World, Writing,
-};
+use tokenberg_core::backends::{BoxFuture, NotWritten, Writing};
+use tokenberg_core::jws::KeyMaterial;
+use tokenberg_core::token::SingleUseId;
+use tokenberg_core::{Keys, Revocations, Revoke, SingleUse, World};
 
 /// How long a revocation that was written waits until this process sees it.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -2,7 +2,7 @@
 
 use super::{granted, until_written};
 use std::time::Duration;
-use tokenberg_core::Recorder;
+use tokenberg_core::audit::Recorder;
 use tokenberg_store::{AuditTrail, Break, ChainReport, Store, TrailOptions, WhenFull};
 
 /// A node that has recorded so many decisions and ended.

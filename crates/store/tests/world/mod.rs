@@ -10,10 +10,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokenberg_core::answers::SigningFault;
+use tokenberg_core::audit::AuditRecord;
+use tokenberg_core::jws::{Algorithm, Algorithms, DpopProof, KeyId, KeyMaterial};
+use tokenberg_core::token::Session;
 use tokenberg_core::{
-    AccessTokenClaims, Algorithm, Algorithms, AuditRecord, Client, ClientId, CompactJws, DpopProof, KeyId,
-    KeyMaterial, Keys, Outcome, Rights, Secret, Session, SignatureFault, SigningFault, Timestamp, TokenId,
-    Verified,
+    AccessTokenClaims, Client, ClientId, CompactJws, Keys, Outcome, Rights, Secret, SignatureFault,
+    Timestamp, TokenId, Verified,
 };
 use tokenberg_store::{
     AddedSecret, AuditTrail, KekSource, Moment, NewSecret, Store, StoreError, StoreUrl, Watched,

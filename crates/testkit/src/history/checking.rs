@@ -6,7 +6,8 @@ use super::site::{Introspected, Site};
 use crate::Ask;
 use crate::laws::{Asks, Bound, By, Expected, Presented, Principal, Realm, Request};
 use std::collections::BTreeSet;
-use tokenberg_core::{AccessTokenClaims, Thumbprint};
+use tokenberg_core::AccessTokenClaims;
+use tokenberg_core::token::Thumbprint;
 
 impl<S: Site> Player<S> {
     /// Compares the claims of a token with the required ones.
@@ -169,7 +170,7 @@ impl<S: Site> Player<S> {
     }
 }
 
-fn actor(actor: &tokenberg_core::Actor) -> Principal {
+fn actor(actor: &tokenberg_core::token::Actor) -> Principal {
     let realm = actor.issuer.as_ref().map_or(Realm::Ours, |issuer| known(issuer.as_str()));
     Principal::new(realm, actor.subject.as_str())
 }

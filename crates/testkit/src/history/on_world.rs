@@ -9,10 +9,13 @@ use crate::laws::{Change, Credential, Principal, Realm, Registration, Terms, Tok
 use crate::{Answer, Ask, ForeignKey, ISSUER, World, client};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tokenberg_core::answers::{SubjectStatus, TokenStatus};
+use tokenberg_core::issuer::SubjectNames;
+use tokenberg_core::registration::{CertificateName, Federation};
+use tokenberg_core::token::Possession;
 use tokenberg_core::{
-    AccessTokenClaims, Answers, AuthMethod, CertificateName, Client, CompactJws, Federation, GrantType,
-    Introspection, Issuer, Lifetime, PeerCertificate, Possession, Revocation, SubjectNames, SubjectStatus,
-    TokenStatus, TokenVerification, TrustedIssuer,
+    AccessTokenClaims, Answers, AuthMethod, Client, CompactJws, GrantType, Introspection, Issuer, Lifetime,
+    PeerCertificate, Revocation, TokenVerification, TrustedIssuer,
 };
 
 /// A history in a separate world.
@@ -258,7 +261,7 @@ impl OnWorld {
         let mut new = trusted(issuer, &ForeignKey::new(None));
         new.enabled = terms.enabled;
         new.trust.keys = tokenberg_core::KeySource::Jwks(self.jwks[issuer].clone());
-        let all = tokenberg_core::AcceptedAs::ALL.to_vec();
+        let all = tokenberg_core::issuer::AcceptedAs::ALL.to_vec();
         new.trust.accept = if terms.names_subjects { all } else { Vec::new() };
         new.trust.leeway = Lifetime::from_seconds(5);
         new.trust.audiences = vec!["everybody".into()];

@@ -2,7 +2,8 @@
 
 use crate::observe::AUDIT;
 use crate::origin::ClientAddress;
-use tokenberg_core::{AuditRecord, Outcome};
+use tokenberg_core::Outcome;
+use tokenberg_core::audit::AuditRecord;
 use tracing::field::{self, DebugValue};
 
 /// Logs the record: as an error if the server failed, otherwise as information.

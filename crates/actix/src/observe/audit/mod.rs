@@ -17,10 +17,14 @@ use std::cell::Cell;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
+use tokenberg_core::audit::AuditRecord;
+use tokenberg_core::flow::Who;
+use tokenberg_core::request::{Authentication, ClaimedToken, Credential};
+use tokenberg_core::revocation::Revoked;
+use tokenberg_core::token::{Actor, Thumbprint, UNSECURED};
 use tokenberg_core::{
-    AccessTokenClaims, Actor, AuditRecord, Authentication, ClaimedToken, Client, ClientId, Credential,
-    GrantType, Granted, Introspection, Issuer, Listener, Outcome, Presented, Revoked, Scope, Subject,
-    Thumbprint, TokenFault, UNSECURED, Who,
+    AccessTokenClaims, Client, ClientId, GrantType, Granted, Introspection, Issuer, Listener, Outcome,
+    Presented, Scope, Subject, TokenFault,
 };
 use tracing::field;
 

@@ -1,6 +1,6 @@
 //! The kinds of proof by which a client authenticates.
 
-use tokenberg_core::Credential;
+use tokenberg_core::request::Credential;
 
 /// The kind of a client's credential, as far as it decides what a failure comes after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,8 @@ use crate::{clock, duration, input};
 use clap::Args;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
-use tokenberg_core::{AllowedScope, AuthMethod, ClientId, Secret};
+use tokenberg_core::registration::AllowedScope;
+use tokenberg_core::{AuthMethod, ClientId, Secret};
 use tokenberg_store::{AddedSecret, NewSecret, SecretStrength};
 
 /// `tokenberg client add`
@@ -50,7 +51,7 @@ fn new_id(text: &str) -> Result<ClientId, String> {
             "the identifier of a client has no space at its ends, where nobody would see it".to_owned()
         );
     }
-    text.parse().map_err(|fault: tokenberg_core::ClientIdError| fault.to_string())
+    text.parse().map_err(|fault: tokenberg_core::registration::ClientIdError| fault.to_string())
 }
 
 /// Registers the client.

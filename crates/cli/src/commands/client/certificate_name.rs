@@ -1,7 +1,7 @@
 //! Parses an alternative name: `DNS:…`, `URI:…`, `IP:…`, `email:…`, or what the text looks like; RFC 8705 §2.1.2.
 
 use std::net::IpAddr;
-use tokenberg_core::CertificateName;
+use tokenberg_core::registration::CertificateName;
 
 type Kind = fn(&str) -> Option<CertificateName>;
 

@@ -7,10 +7,8 @@ use crate::failure::{warn, wrong_usage};
 use crate::output::Output;
 use crate::store_access::StoreLocation;
 use clap::{Args, ValueEnum};
-use tokenberg_core::{
-    AllowedScope, AuthMethod, ClientId, LONGEST_ASSERTION_LIFETIME, Lifetime, Rights, Scope, SubjectPattern,
-    UserPattern,
-};
+use tokenberg_core::registration::{AllowedScope, LONGEST_ASSERTION_LIFETIME, SubjectPattern, UserPattern};
+use tokenberg_core::{AuthMethod, ClientId, Lifetime, Rights, Scope};
 
 /// `tokenberg client change`
 #[derive(Debug, Args)]

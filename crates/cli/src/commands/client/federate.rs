@@ -6,7 +6,9 @@ use crate::output::Output;
 use crate::store_access::StoreLocation;
 use clap::Args;
 use serde_json::json;
-use tokenberg_core::{ClientId, Federation, Issuer, SpiffeId, Subject, quoted};
+use tokenberg_core::explanation::quoted;
+use tokenberg_core::registration::{Federation, SpiffeId};
+use tokenberg_core::{ClientId, Issuer, Subject};
 
 /// `tokenberg client federate`
 #[derive(Debug, Args)]

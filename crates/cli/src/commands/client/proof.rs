@@ -7,9 +7,8 @@ use crate::duration;
 use crate::failure::wrong_usage;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
-use tokenberg_core::{
-    AuthMethod, CertificateName, ClientId, DistinguishedName, LONGEST_ASSERTION_LIFETIME, Lifetime, Rights,
-};
+use tokenberg_core::registration::{CertificateName, DistinguishedName, LONGEST_ASSERTION_LIFETIME};
+use tokenberg_core::{AuthMethod, ClientId, Lifetime, Rights};
 
 /// How it proves who it is.
 #[derive(Debug, Args)]

@@ -5,10 +5,8 @@ use crate::output::{Output, facts, table};
 use crate::store_access::StoreLocation;
 use crate::{clock, duration, moment_text};
 use serde_json::{Value, json};
-use tokenberg_core::{
-    AllowedScope, AuthMethod, CertificateName, ClientId, Federation, GrantType, Rights, SubjectPattern,
-    Timestamp, UserPattern,
-};
+use tokenberg_core::registration::{AllowedScope, CertificateName, Federation, SubjectPattern, UserPattern};
+use tokenberg_core::{AuthMethod, ClientId, GrantType, Rights, Timestamp};
 use tokenberg_store::{ClientRecord, SecretRecord};
 
 /// Prints all clients.

@@ -3,10 +3,9 @@
 use crate::duration;
 use crate::failure::{note, warn, wrong_usage};
 use clap::{Args, ValueEnum};
-use tokenberg_core::{
-    AllowedScope, GrantType, LONGEST_TOKEN_LIFETIME, Lifetime, Rights, Scope, SubjectPattern, Target,
-    UserPattern,
-};
+use tokenberg_core::policy::LONGEST_TOKEN_LIFETIME;
+use tokenberg_core::registration::{AllowedScope, SubjectPattern, UserPattern};
+use tokenberg_core::{GrantType, Lifetime, Rights, Scope, Target};
 
 /// The longest session; after it, the client has to authenticate again.
 const LONGEST_SESSION: Lifetime = Lifetime::from_hours(30 * 24);

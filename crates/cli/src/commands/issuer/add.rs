@@ -12,7 +12,10 @@ use crate::{clock, duration};
 use clap::{ArgGroup, Args};
 use serde_json::json;
 use std::path::PathBuf;
-use tokenberg_core::{Algorithm, Issuer, KeySource, Lifetime, Scope, ScopeMapping, Trust, quoted};
+use tokenberg_core::explanation::quoted;
+use tokenberg_core::issuer::ScopeMapping;
+use tokenberg_core::jws::Algorithm;
+use tokenberg_core::{Issuer, KeySource, Lifetime, Scope, Trust};
 use tokenberg_store::StoreError;
 use url::Url;
 

@@ -14,7 +14,9 @@ use crate::output::Output;
 use crate::store_access::StoreLocation;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
-use tokenberg_core::{Algorithm, Issuer, KeySource, Lifetime, Scope, ScopeMapping, SubjectNames, Trust};
+use tokenberg_core::issuer::{ScopeMapping, SubjectNames};
+use tokenberg_core::jws::Algorithm;
+use tokenberg_core::{Issuer, KeySource, Lifetime, Scope, Trust};
 
 /// `tokenberg issuer change`
 #[derive(Debug, Args)]

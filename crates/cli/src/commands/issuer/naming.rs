@@ -3,9 +3,10 @@
 use crate::failure::{note, warn};
 use crate::issuer_names::{MOST_CLIENTS, Names};
 use clap::Args;
-use tokenberg_core::{
-    ClientId, Issuer, LONGEST_SUBJECT_PREFIX, SubjectNames, Trust, is_unsafe_to_display, quoted,
-};
+use tokenberg_core::explanation::quoted;
+use tokenberg_core::issuer::{LONGEST_SUBJECT_PREFIX, SubjectNames};
+use tokenberg_core::text::is_unsafe_to_display;
+use tokenberg_core::{ClientId, Issuer, Trust};
 use tokenberg_store::{Store, StoreError};
 
 /// What catalogs call its users.

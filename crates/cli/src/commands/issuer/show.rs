@@ -6,7 +6,9 @@ use crate::output::{Output, facts, table};
 use crate::store_access::StoreLocation;
 use crate::{clock, duration, moment_text};
 use serde_json::{Value, json};
-use tokenberg_core::{AcceptedAs, Algorithm, ClientId, Issuer, KeySource, ScopeMapping, Trust};
+use tokenberg_core::issuer::{AcceptedAs, ScopeMapping};
+use tokenberg_core::jws::Algorithm;
+use tokenberg_core::{ClientId, Issuer, KeySource, Trust};
 use tokenberg_store::IssuerRecord;
 
 /// Prints all issuers.

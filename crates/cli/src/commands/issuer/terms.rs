@@ -3,7 +3,9 @@
 use crate::failure::{note, warn, wrong_usage};
 use crate::{duration, web};
 use clap::ValueEnum;
-use tokenberg_core::{AcceptedAs, Issuer, KeySource, LONGEST_MAX_AGE, Lifetime, Trust, quoted};
+use tokenberg_core::explanation::quoted;
+use tokenberg_core::issuer::{AcceptedAs, LONGEST_MAX_AGE};
+use tokenberg_core::{Issuer, KeySource, Lifetime, Trust};
 use url::Url;
 
 /// The longest leeway; a clock that is further off should be corrected, not tolerated.

@@ -1,7 +1,7 @@
 //! Decides which key signs, which keys only verify, and how they change when a key is added or removed: conformance KS-04, KS-05 and
 //! OP-02.
 
-use super::rights::LONGEST_TOKEN_LIFETIME;
+use crate::policy::LONGEST_TOKEN_LIFETIME;
 use crate::types::algorithm::KeyId;
 use crate::types::key_material::KeyMaterial;
 use crate::types::time::{Lifetime, Timestamp};

@@ -1,6 +1,11 @@
 //! The audit record of a decision, which never contains a token or a secret; conformance SE-01, SE-05 and SE-06.
 
-use crate::{ClaimedToken, Outcome, is_unsafe_to_display};
+mod outcome;
+
+pub use outcome::Outcome;
+
+use crate::request::ClaimedToken;
+use crate::text::is_unsafe_to_display;
 use serde::Serialize;
 use std::borrow::Cow;
 
@@ -244,7 +249,7 @@ mod tests {
 
     fn claimed(text: &str) -> ClaimedToken {
         let claims = serde_json::json!({"iss": text, "sub": text, "aud": [text, text]});
-        ClaimedToken::of(crate::Parameter::ClientAssertion, claims.as_object().unwrap())
+        ClaimedToken::of(crate::request::Parameter::ClientAssertion, claims.as_object().unwrap())
     }
 
     fn hostile(text: &str) -> AuditRecord<'_> {
