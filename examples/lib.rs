@@ -57,12 +57,7 @@ impl OneClient {
         let stored =
             StoredSecret { id: "1".into(), digest: digest(&pepper, "spark", secret), expires_at: None };
         let rights = Rights::new(AllowedScope::Only(Scope::catalog()));
-        let client = Client {
-            id: "spark".parse()?,
-            enabled: true,
-            secrets: vec![stored].into(),
-            rights: rights.into(),
-        };
+        let client = Client::new("spark".parse()?, vec![stored], rights);
         let keys = Keyring::read(&[generate(Algorithm::ES256, now, now)?], now)?;
         Ok(Self { client: Arc::new(client), keys, pepper })
     }

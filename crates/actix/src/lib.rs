@@ -25,6 +25,7 @@ mod answering;
 mod bearer;
 #[cfg(feature = "server")]
 mod connection;
+mod debug;
 mod documents;
 mod endpoint;
 mod head_limits;

@@ -43,11 +43,12 @@ impl FixedAnswers {
         rights.token_lifetime = Lifetime::from_hours(1);
         let pattern = format!("{ISSUER}|*");
         rights.may_act_for = vec![pattern.parse::<SubjectPattern>().expect("a pattern")];
-        let client = |id: &str| Client {
-            id: id.parse().expect("an identifier"),
-            enabled: true,
-            secrets: vec![StoredSecret { id: "1".into(), digest: digest(id), expires_at: None }].into(),
-            rights: rights.clone().into(),
+        let client = |id: &str| {
+            Client::new(
+                id.parse().expect("an identifier"),
+                vec![StoredSecret { id: "1".into(), digest: digest(id), expires_at: None }],
+                rights.clone(),
+            )
         };
         let clients = [client(ASKING), client(SUBJECT)];
         Self { clients: clients.into_iter().map(|c| (c.id.clone(), Arc::new(c))).collect(), keys }

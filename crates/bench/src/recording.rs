@@ -68,22 +68,21 @@ fn record(trail: &AuditTrail, made: &mut u64, count: u32) {
 
 /// The record of a grant of client credentials.
 fn granted<'a>(request_id: &'a str, jti: &'a str) -> AuditRecord<'a> {
-    AuditRecord {
-        request_id: Some(request_id),
-        source: Some("192.0.2.7".into()),
-        port: Some(40_000),
-        client: Some("measured".into()),
-        method: Some("client_secret_basic"),
-        grant: Some("client_credentials"),
-        subject: Some("measured".into()),
-        subject_auth: Some("client".into()),
-        scope_in: Some("catalog".into()),
-        scope_out: Some("catalog".into()),
-        aud: vec!["https://tokens.example".into()],
-        jti: Some(jti.into()),
-        session: Some(jti.into()),
-        ..AuditRecord::new("/v1/oauth/tokens", Outcome::Granted)
-    }
+    let mut record = AuditRecord::new("/v1/oauth/tokens", Outcome::Granted);
+    record.request_id = Some(request_id);
+    record.source = Some("192.0.2.7".into());
+    record.port = Some(40_000);
+    record.client = Some("measured".into());
+    record.method = Some("client_secret_basic");
+    record.grant = Some("client_credentials");
+    record.subject = Some("measured".into());
+    record.subject_auth = Some("client".into());
+    record.scope_in = Some("catalog".into());
+    record.scope_out = Some("catalog".into());
+    record.aud = vec!["https://tokens.example".into()];
+    record.jti = Some(jti.into());
+    record.session = Some(jti.into());
+    record
 }
 
 async fn until_written(trail: &AuditTrail, records: u64) {

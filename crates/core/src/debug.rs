@@ -1,7 +1,15 @@
 //! `Debug` of values that hold secrets: prints everything but the secrets, so that an embedding program can use `{:?}`.
 
-use crate::token::TypedToken;
-use crate::{Granted, Inquiry, Presented, PresentedToken, Question, Step, TokenRequest, TokenResponse};
+use crate::flow::{
+    CheckStatus, CheckSubjectStatus, DigestSecret, FetchKeys, FindClient, FindIssuer, ReadToken, UseOnce,
+    VerifyProof, VerifyToken,
+};
+use crate::jws::KeyMaterial;
+use crate::request::{Form, Parameter};
+use crate::{
+    CompactJws, Entropy, Granted, Inquiry, Presented, PresentedToken, Question, Request, Step, TokenRequest,
+    TokenResponse,
+};
 use std::fmt::{Debug, Formatter, Result};
 
 impl<S> Debug for Question<S> {
@@ -58,12 +66,6 @@ impl Debug for TokenRequest {
     }
 }
 
-impl Debug for TypedToken {
-    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        f.debug_struct("TypedToken").field("token_type", &self.token_type).finish_non_exhaustive()
-    }
-}
-
 impl Debug for TokenResponse {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         let mut shown = f.debug_struct("TokenResponse");
@@ -77,6 +79,54 @@ impl Debug for Granted {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         let mut shown = f.debug_struct("Granted");
         shown.field("claims", &self.claims).field("decision", &self.decision).finish_non_exhaustive()
+    }
+}
+
+/// `Debug` with the name alone: the parts are continuations, or may contain a secret.
+macro_rules! by_name {
+    ($($name:ident $(<$parameter:tt>)?)*) => {
+        $(impl $(<$parameter>)? Debug for $name $(<$parameter>)? {
+            fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        })*
+    };
+}
+
+by_name! {
+    CheckStatus<S> CheckSubjectStatus<S> DigestSecret<S> FetchKeys<S> FindClient<S> FindIssuer<S> ReadToken<S> UseOnce<S>
+    VerifyProof<S> VerifyToken<S> Entropy
+}
+
+impl Debug for CompactJws {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("CompactJws").field("header", self.header()).finish_non_exhaustive()
+    }
+}
+
+impl Debug for Form<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let present = Parameter::ALL.into_iter().filter(|parameter| self.value(*parameter).is_some());
+        f.write_str("Form ")?;
+        f.debug_set().entries(present.map(Parameter::name)).finish()
+    }
+}
+
+impl Debug for Request<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let mut request = f.debug_struct("Request");
+        request
+            .field("certificate", &self.certificate)
+            .field("bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for KeyMaterial {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let mut key = f.debug_struct("KeyMaterial");
+        key.field("id", &self.id).field("algorithm", &self.algorithm).field("signs_from", &self.signs_from);
+        key.field("verifies_until", &self.verifies_until).finish_non_exhaustive()
     }
 }
 

@@ -17,13 +17,11 @@ fn world() -> (World, ForeignKey) {
     let (mut world, key) = (World::new(), ForeignKey::new(Some("p1")));
     world.issuers = vec![trusted(IDP, &key)];
     world.change("c1", |c1| c1.rights_mut().may_act_for = vec![format!("{IDP}|*").parse().unwrap()]);
-    let rights = Rights {
-        auth_method: AuthMethod::PrivateKeyJwt,
-        jwks: Some(key.jwks()),
-        ..Rights::new(AllowedScope::Only("catalog".parse().unwrap()))
-    };
+    let mut rights = Rights::new(AllowedScope::Only("catalog".parse().unwrap()));
+    rights.auth_method = AuthMethod::PrivateKeyJwt;
+    rights.jwks = Some(key.jwks());
     let secrets = Vec::new().into();
-    world.register(Client { id: "cj".parse().unwrap(), enabled: true, secrets, rights: rights.into() });
+    world.register(Client::new("cj".parse().unwrap(), secrets, rights));
     (world, key)
 }
 

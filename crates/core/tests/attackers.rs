@@ -25,27 +25,26 @@ fn world() -> (World, ForeignKey, ForeignKey) {
         c1.rights_mut().may_act_for = everybody;
         c1.rights_mut().grants = GrantType::ALL.to_vec();
     });
-    let without_secret = |id: &str, rights: Rights| Client {
-        id: id.parse().unwrap(),
-        enabled: true,
-        secrets: Vec::new().into(),
-        rights: rights.into(),
-    };
+    let without_secret = |id: &str, rights: Rights| Client::new(id.parse().unwrap(), Vec::new(), rights);
     let rights = || Rights::new(AllowedScope::Only("catalog ns:write".parse().unwrap()));
-    world.register(without_secret(
-        "cj",
-        Rights { auth_method: AuthMethod::PrivateKeyJwt, jwks: Some(p.jwks()), ..rights() },
-    ));
+    world.register(without_secret("cj", {
+        let mut rights = rights();
+        rights.auth_method = AuthMethod::PrivateKeyJwt;
+        rights.jwks = Some(p.jwks());
+        rights
+    }));
     let federations = vec![Federation {
         issuer: Issuer::foreign(P).unwrap(),
         subject: "workload".into(),
         audience: None,
         uid: None,
     }];
-    world.register(without_secret(
-        "wl",
-        Rights { auth_method: AuthMethod::Federated, federations, ..rights() },
-    ));
+    world.register(without_secret("wl", {
+        let mut rights = rights();
+        rights.auth_method = AuthMethod::Federated;
+        rights.federations = federations;
+        rights
+    }));
     world.register(client("ca", "sa", "catalog ns:read"));
     world.change("ca", |ca| ca.rights_mut().may_assert_users = vec!["*".parse().unwrap()]);
     (world, p, q)

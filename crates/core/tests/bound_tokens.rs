@@ -256,13 +256,11 @@ fn dp_01_dp_11_known_answers_of_rfc_9449() {
 }
 
 fn cm(id: &str, name: CertificateName) -> Client {
-    let rights = Rights {
-        auth_method: AuthMethod::TlsClientAuth,
-        certificate: Some(name),
-        audiences: vec!["https://cat.test".into()],
-        ..Rights::new(AllowedScope::Only("catalog".parse().unwrap()))
-    };
-    Client { id: id.parse().unwrap(), enabled: true, secrets: Vec::new().into(), rights: rights.into() }
+    let mut rights = Rights::new(AllowedScope::Only("catalog".parse().unwrap()));
+    rights.auth_method = AuthMethod::TlsClientAuth;
+    rights.certificate = Some(name);
+    rights.audiences = vec!["https://cat.test".into()];
+    Client::new(id.parse().unwrap(), Vec::new(), rights)
 }
 
 #[test]

@@ -11,13 +11,11 @@ const NO: &str = "401 invalid_client Basic";
 const TOKENS: &str = "https://as.test/v1/oauth/tokens";
 
 fn cj(id: &str, key: &ForeignKey) -> Client {
-    let rights = Rights {
-        auth_method: AuthMethod::PrivateKeyJwt,
-        jwks: Some(key.jwks()),
-        audiences: vec!["https://cat.test".into()],
-        ..Rights::new(AllowedScope::Only("catalog".parse().unwrap()))
-    };
-    Client { id: id.parse().unwrap(), enabled: true, secrets: Vec::new().into(), rights: rights.into() }
+    let mut rights = Rights::new(AllowedScope::Only("catalog".parse().unwrap()));
+    rights.auth_method = AuthMethod::PrivateKeyJwt;
+    rights.jwks = Some(key.jwks());
+    rights.audiences = vec!["https://cat.test".into()];
+    Client::new(id.parse().unwrap(), Vec::new(), rights)
 }
 
 fn world() -> (World, ForeignKey) {
@@ -268,7 +266,11 @@ fn cj_12_cj_14_jw_11_jw_38_cve_2026_11800_header_and_algorithm() {
 #[test]
 fn cj_17_ca_18_who_is_not_there_reads_like_who_is() {
     let (mut world, key) = world();
-    world.register(Client { enabled: false, ..cj("off", &key) });
+    world.register({
+        let mut client = cj("off", &key);
+        client.enabled = false;
+        client
+    });
     let other = ForeignKey::new(Some("k1"));
     let by = |id: &str, key: &ForeignKey| {
         key.sign(&changed(claims(id, &json!({})), &json!({"iss": id, "sub": id})))

@@ -161,15 +161,16 @@ fn rv_04_an_expired_token_is_revocable_until_nothing_accepts_it_and_not_a_second
 #[test]
 fn cj_02_a_client_with_another_method_does_not_authenticate_by_an_assertion_although_it_has_a_key() {
     let (mut world, key) = (World::new(), ForeignKey::new(Some("k1")));
-    let rights = |auth_method, jwks| Rights {
-        auth_method,
-        jwks,
-        ..Rights::new(AllowedScope::Only("catalog".parse().unwrap()))
+    let rights = |auth_method, jwks| {
+        let mut rights = Rights::new(AllowedScope::Only("catalog".parse().unwrap()));
+        rights.auth_method = auth_method;
+        rights.jwks = jwks;
+        rights
     };
     let mut register = |auth_method, has_key: bool| {
         let rights = rights(auth_method, has_key.then(|| key.jwks()));
         let id = "cj".parse().unwrap();
-        world.register(Client { id, enabled: true, secrets: Vec::new().into(), rights: rights.into() });
+        world.register(Client::new(id, Vec::new(), rights));
         let claims =
             json!({"iss": "cj", "sub": "cj", "aud": ISSUER, "exp": NOW + 60, "iat": NOW, "jti": "1"});
         world.check(Ask::credentials().assertion(&key.sign(&claims)))

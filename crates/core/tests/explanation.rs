@@ -325,17 +325,10 @@ fn what_is_granted_is_told_with_its_ceilings() {
 #[test]
 fn explaining_uses_nothing_up_and_says_what_would_be() {
     let (mut world, key) = (World::new(), ForeignKey::new(Some("k1")));
-    let rights = Rights {
-        auth_method: AuthMethod::PrivateKeyJwt,
-        jwks: Some(key.jwks()),
-        ..Rights::new(AllowedScope::Only("catalog".parse().unwrap()))
-    };
-    world.register(Client {
-        id: "cj".parse().unwrap(),
-        enabled: true,
-        secrets: Vec::new().into(),
-        rights: rights.into(),
-    });
+    let mut rights = Rights::new(AllowedScope::Only("catalog".parse().unwrap()));
+    rights.auth_method = AuthMethod::PrivateKeyJwt;
+    rights.jwks = Some(key.jwks());
+    world.register(Client::new("cj".parse().unwrap(), Vec::new(), rights));
     let claims = json!({"iss": "cj", "sub": "cj", "aud": ISSUER, "exp": NOW + 60, "iat": NOW, "jti": "once"});
     let proof = key.proof(world.now, "proof-1", &json!({}));
     let ask = Ask::credentials().assertion(&key.sign(&claims)).dpop(&proof);

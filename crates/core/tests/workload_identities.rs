@@ -15,22 +15,15 @@ fn ask(assertion: &str) -> Ask {
 }
 
 fn federated(world: &mut World, issuer: &str, subject: &str) {
-    let rights = Rights {
-        auth_method: AuthMethod::Federated,
-        federations: vec![Federation {
-            issuer: Issuer::foreign(issuer).unwrap(),
-            subject: subject.into(),
-            audience: None,
-            uid: None,
-        }],
-        ..Rights::new(AllowedScope::Only("catalog".parse().unwrap()))
-    };
-    world.register(Client {
-        id: "wl".parse().unwrap(),
-        enabled: true,
-        secrets: Vec::new().into(),
-        rights: rights.into(),
-    });
+    let mut rights = Rights::new(AllowedScope::Only("catalog".parse().unwrap()));
+    rights.auth_method = AuthMethod::Federated;
+    rights.federations = vec![Federation {
+        issuer: Issuer::foreign(issuer).unwrap(),
+        subject: subject.into(),
+        audience: None,
+        uid: None,
+    }];
+    world.register(Client::new("wl".parse().unwrap(), Vec::new(), rights));
 }
 
 const K8S: &str = "https://k8s.test";

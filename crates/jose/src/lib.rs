@@ -11,6 +11,7 @@
 //! depends on nor disturbs one that the embedding program has installed.
 #![forbid(unsafe_code)]
 
+mod debug;
 mod decoy;
 mod ed25519;
 mod generate;

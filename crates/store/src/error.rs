@@ -9,6 +9,7 @@ use tokenberg_core::{ClientId, Issuer, Subject};
 
 /// Why an operation of the store failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum StoreError {
     /// The store cannot be reached or written now: it is locked, an I/O error, a full disk. A retry may succeed.
     #[error("the store is unavailable: {reason}")]

@@ -17,6 +17,7 @@ compile_error!("tokenberg-store needs the feature `sqlite` or `postgres`");
 mod audit;
 mod backup;
 mod database;
+mod debug;
 mod digest;
 mod error;
 mod hex;

@@ -126,7 +126,8 @@ fn changes() -> Vec<(Value, bool, Change)> {
         (json!({"change": "client changed", "client": "c1"}), true, |store, _| {
             Box::pin(async move {
                 let before = store.client(&id("c1")).await?.rights;
-                let after = Rights { token_lifetime: Lifetime::from_hours(2), ..before.clone() };
+                let mut after = before.clone();
+                after.token_lifetime = Lifetime::from_hours(2);
                 store.replace_rights(&id("c1"), &before, &after).await.map(|replaced| assert!(replaced))
             })
         }),

@@ -90,8 +90,10 @@ async fn cc_17_of_two_changes_of_an_issuer_neither_undoes_the_other() {
     let idp = foreign(IDP);
     trust(&store, IDP).await;
     let first = store.issuer(&idp).await.unwrap().trusted.trust;
-    let prefixed = Trust { subject_prefix: Some("okta:".into()), ..first.clone() };
-    let other = Trust { subject_claim: "oid".into(), ..first.clone() };
+    let mut prefixed = first.clone();
+    prefixed.subject_prefix = Some("okta:".into());
+    let mut other = first.clone();
+    other.subject_claim = "oid".into();
     assert!(store.replace_trust(&idp, &first, &prefixed).await.unwrap());
     assert!(!store.replace_trust(&idp, &first, &other).await.unwrap(), "it is not the first any more");
     assert!(!store.replace_trust(&idp, &first, &first).await.unwrap());

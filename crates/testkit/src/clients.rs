@@ -1,21 +1,16 @@
 //! The registered clients of the conformance fixture.
 
-use std::sync::Arc;
 use tokenberg_core::registration::{AllowedScope, StoredSecret};
 use tokenberg_core::{Client, GrantType, Rights, Secret, SecretDigest, Timestamp};
 
 /// A client with both grants, these scopes, one secret, and defaults for everything else.
 #[must_use]
 pub fn client(id: &str, secret: &str, scope: &str) -> Client {
-    Client {
-        id: id.parse().unwrap(),
-        enabled: true,
-        secrets: vec![stored(id, secret, None)].into(),
-        rights: Arc::new(Rights {
-            audiences: vec!["https://cat.test".into()],
-            ..Rights::new(AllowedScope::Only(scope.parse().unwrap()))
-        }),
-    }
+    Client::new(id.parse().unwrap(), vec![stored(id, secret, None)], {
+        let mut rights = Rights::new(AllowedScope::Only(scope.parse().unwrap()));
+        rights.audiences = vec!["https://cat.test".into()];
+        rights
+    })
 }
 
 pub(crate) fn stored(id: &str, secret: &str, expires_at: Option<Timestamp>) -> StoredSecret {

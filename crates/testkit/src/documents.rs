@@ -293,7 +293,8 @@ fn key_sets(pages: &Pages, events: Sender<FetchEvent>) -> IssuerKeySets {
 }
 
 fn trusted(issuer: &str, keys: KeySource, insecure_http: bool) -> TrustedIssuer {
-    let trust = Trust { insecure_http, ..Trust::new(keys) };
+    let mut trust = Trust::new(keys);
+    trust.insecure_http = insecure_http;
     TrustedIssuer { issuer: Issuer::foreign(issuer).unwrap(), enabled: true, trust }
 }
 

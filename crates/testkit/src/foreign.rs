@@ -111,11 +111,9 @@ pub fn changed(mut claims: Value, changes: &Value) -> Value {
 /// If the name is not a valid issuer.
 #[must_use]
 pub fn trusted(issuer: &str, key: &ForeignKey) -> TrustedIssuer {
-    let trust = Trust {
-        accept: vec![AcceptedAs::IdToken, AcceptedAs::Jwt, AcceptedAs::AccessToken],
-        scope: "catalog ns:read".parse().unwrap(),
-        ..Trust::new(KeySource::Jwks(key.jwks()))
-    };
+    let mut trust = Trust::new(KeySource::Jwks(key.jwks()));
+    trust.accept = vec![AcceptedAs::IdToken, AcceptedAs::Jwt, AcceptedAs::AccessToken];
+    trust.scope = "catalog ns:read".parse().unwrap();
     TrustedIssuer { issuer: tokenberg_core::Issuer::foreign(issuer).unwrap(), enabled: true, trust }
 }
 

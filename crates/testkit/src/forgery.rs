@@ -63,35 +63,31 @@ impl Doors {
             .for_each(|issuer: &mut TrustedIssuer| issuer.trust.accept.clone_from(&accept));
         let rights = || Rights::new(AllowedScope::Only("catalog ns:read".parse().unwrap()));
         for (id, rights) in [
-            ("cj", Rights { auth_method: AuthMethod::PrivateKeyJwt, jwks: Some(key.jwks()), ..rights() }),
-            (
-                "wl",
-                Rights {
-                    auth_method: AuthMethod::Federated,
-                    federations: vec![Federation {
-                        issuer: Issuer::foreign(DOMAIN).unwrap(),
-                        subject: WORKLOAD.into(),
-                        audience: None,
-                        uid: None,
-                    }],
-                    ..rights()
-                },
-            ),
-            (
-                "cm",
-                Rights {
-                    auth_method: AuthMethod::TlsClientAuth,
-                    certificate: Some(CertificateName::Subject("CN=cm,O=Test".into())),
-                    ..rights()
-                },
-            ),
+            ("cj", {
+                let mut rights = rights();
+                rights.auth_method = AuthMethod::PrivateKeyJwt;
+                rights.jwks = Some(key.jwks());
+                rights
+            }),
+            ("wl", {
+                let mut rights = rights();
+                rights.auth_method = AuthMethod::Federated;
+                rights.federations = vec![Federation {
+                    issuer: Issuer::foreign(DOMAIN).unwrap(),
+                    subject: WORKLOAD.into(),
+                    audience: None,
+                    uid: None,
+                }];
+                rights
+            }),
+            ("cm", {
+                let mut rights = rights();
+                rights.auth_method = AuthMethod::TlsClientAuth;
+                rights.certificate = Some(CertificateName::Subject("CN=cm,O=Test".into()));
+                rights
+            }),
         ] {
-            world.register(Client {
-                id: id.parse().unwrap(),
-                enabled: true,
-                secrets: Vec::new().into(),
-                rights: rights.into(),
-            });
+            world.register(Client::new(id.parse().unwrap(), Vec::new(), rights));
         }
         world.change("c1", |c1| {
             c1.rights_mut().grants = GrantType::ALL.to_vec();

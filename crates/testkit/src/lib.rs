@@ -1,6 +1,7 @@
 //! Tests the core without I/O: one scripted world, one way to send requests, one way to check answers.
 //!
 //! Tests are data: only [`World::check`] and what it calls know the interface of the core.
+#![allow(missing_debug_implementations, unnameable_types, reason = "only tests use it")]
 #![forbid(unsafe_code)]
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on stops")]
 

@@ -248,11 +248,9 @@ mod tests {
         let mut admitted = 0;
         for n in 0..20_000_u32 {
             let source = IpAddr::from((u128::from(n) << 64).to_be_bytes());
-            let mut record = AuditRecord {
-                client: Some(n.to_string().into()),
-                scope_in: Some(scope.as_str().into()),
-                ..AuditRecord::new("", if n % 2 == 0 { WRONG } else { AWAY })
-            };
+            let mut record = AuditRecord::new("", if n % 2 == 0 { WRONG } else { AWAY });
+            record.client = Some(n.to_string().into());
+            record.scope_in = Some(scope.as_str().into());
             record.cut_as_unverified();
             if observer.admits(&record, Some(source)) {
                 admitted += 1;

@@ -1,5 +1,6 @@
 //! Runs the service as its own server: listeners, their limits, and a graceful shutdown.
 
+mod debug;
 pub(crate) mod transport;
 
 use crate::TrustedProxies;

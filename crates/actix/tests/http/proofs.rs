@@ -76,7 +76,8 @@ async fn dp_07_a_use_that_cannot_be_stored_is_an_outage_and_not_the_clients_faul
 #[actix_web::test]
 async fn dp_10_a_nonce_is_demanded_handed_out_and_taken() {
     let world = World::new();
-    let policy = Policy { require_dpop_nonce: true, ..Policy::new(ISSUER.parse().unwrap()) };
+    let mut policy = Policy::new(ISSUER.parse().unwrap());
+    policy.require_dpop_nonce = true;
     let clock = std::sync::Arc::clone(&world.clock);
     let service = TokenService::builder(policy, Fixed::from(std::sync::Arc::clone(&world)))
         .single_use(Ledger(std::sync::Arc::clone(&world)))

@@ -121,7 +121,11 @@ impl World {
 
     pub(crate) fn disable(&self, id: &str) {
         for client in self.clients.write().unwrap().iter_mut().filter(|c| c.id.as_str() == id) {
-            *client = Arc::new(Client { enabled: false, ..Client::clone(client) });
+            *client = Arc::new({
+                let mut client = Client::clone(client);
+                client.enabled = false;
+                client
+            });
         }
     }
 }
@@ -137,16 +141,21 @@ pub(crate) fn at(seconds: i64) -> Timestamp {
 
 fn clients() -> Vec<Arc<Client>> {
     let client = |(id, secret): (&str, &str), scope: &str, grants: &[GrantType], enabled, expires_at| {
-        Arc::new(Client {
-            id: id.parse().unwrap(),
-            enabled,
-            secrets: vec![StoredSecret { id: "1".into(), digest: digest(id, secret), expires_at }].into(),
-            rights: Arc::new(Rights {
-                grants: grants.to_vec(),
-                audiences: vec![AUDIENCE.into()],
-                may_act_for: [ISSUER, IDP, FETCHED].map(|of| format!("{of}|*").parse().unwrap()).to_vec(),
-                ..Rights::new(AllowedScope::Only(scope.parse().unwrap()))
-            }),
+        Arc::new({
+            let mut client = Client::new(
+                id.parse().unwrap(),
+                vec![StoredSecret { id: "1".into(), digest: digest(id, secret), expires_at }],
+                {
+                    let mut rights = Rights::new(AllowedScope::Only(scope.parse().unwrap()));
+                    rights.grants = grants.to_vec();
+                    rights.audiences = vec![AUDIENCE.into()];
+                    rights.may_act_for =
+                        [ISSUER, IDP, FETCHED].map(|of| format!("{of}|*").parse().unwrap()).to_vec();
+                    rights
+                },
+            );
+            client.enabled = enabled;
+            client
         })
     };
     let server = |(id, secret): (&str, &str), served: &str| {
@@ -171,15 +180,14 @@ fn clients() -> Vec<Arc<Client>> {
 /// `cj` signs its assertions, `cm` has a certificate, the workload authenticates `cw`, and `cd` gets bound tokens only.
 fn without_secrets(cj: &ForeignKey) -> Vec<Client> {
     let client = |id: &str, method, change: &dyn Fn(&mut Rights)| {
-        let mut rights = Rights {
-            auth_method: method,
-            grants: GrantType::ALL.to_vec(),
-            audiences: vec![AUDIENCE.into()],
-            may_act_for: vec![format!("{ISSUER}|*").parse().unwrap(), format!("{IDP}|*").parse().unwrap()],
-            ..Rights::new(AllowedScope::Only("catalog ns:read".parse().unwrap()))
-        };
+        let mut rights = Rights::new(AllowedScope::Only("catalog ns:read".parse().unwrap()));
+        rights.auth_method = method;
+        rights.grants = GrantType::ALL.to_vec();
+        rights.audiences = vec![AUDIENCE.into()];
+        rights.may_act_for =
+            vec![format!("{ISSUER}|*").parse().unwrap(), format!("{IDP}|*").parse().unwrap()];
         change(&mut rights);
-        Client { id: id.parse().unwrap(), enabled: true, secrets: Vec::new().into(), rights: rights.into() }
+        Client::new(id.parse().unwrap(), Vec::new(), rights)
     };
     let federation = Federation {
         issuer: Issuer::foreign(TRUST_DOMAIN).unwrap(),

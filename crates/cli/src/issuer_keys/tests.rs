@@ -176,7 +176,8 @@ fn ks_06_plain_http_is_fetched_where_the_operator_allows_it_and_never_from_the_m
     let signer = signer();
     let server = Server::plain(ok(&signer.jwks()));
     let trusted = |url: String, insecure_http: bool| {
-        let trust = Trust { insecure_http, ..Trust::new(KeySource::JwksUri(url.into())) };
+        let mut trust = Trust::new(KeySource::JwksUri(url.into()));
+        trust.insecure_http = insecure_http;
         let issuer = Issuer::foreign("http://keycloak.test:8080/realms/x").unwrap();
         TrustedIssuer { issuer, enabled: true, trust }
     };

@@ -13,6 +13,7 @@ use std::borrow::Cow;
 ///
 /// Texts are as they were presented, and may contain any characters, but no secrets: the recorder escapes them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[non_exhaustive]
 pub struct AuditRecord<'a> {
     /// The path of the endpoint, under the issuer.
     pub endpoint: &'static str,

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 /// How the client authenticates.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub enum ClientAuthentication {
     /// `Authorization: Basic`, with id and secret form-encoded (RFC 6749 §2.3.1).
     Basic {
@@ -41,6 +41,7 @@ pub enum ClientAuthentication {
 }
 
 /// A `POST` to the token endpoint.
+#[derive(Debug)]
 pub struct Outgoing {
     /// The value of `Authorization`, if any.
     pub authorization: Option<Secret>,

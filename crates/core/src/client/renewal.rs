@@ -6,7 +6,7 @@ use crate::token::TypedToken;
 use crate::{Lifetime, Scope, Secret, Target, Timestamp, TokenRequest, TokenResponse, TokenType};
 
 /// A token that a client holds.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Held {
     /// The token.
     pub token: TypedToken,
@@ -48,7 +48,7 @@ impl Held {
 }
 
 /// The values with which a client renews its tokens.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Renewal {
     /// Its identifier and secret, if it has them.
     pub credential: Option<(Box<str>, Secret)>,
@@ -61,7 +61,7 @@ pub struct Renewal {
 }
 
 /// A request to be sent, and how to authenticate it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct NextRequest {
     /// The request.
     pub request: TokenRequest,

@@ -4,7 +4,7 @@ use crate::{Client, TrustedIssuer};
 use std::sync::Arc;
 
 /// Whose keys may verify a token. Decided before the token is verified, and never by the token itself.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub enum KeysOf {
     /// Those of an issuer that is on the list.
     Issuer(Arc<TrustedIssuer>),

@@ -49,7 +49,7 @@ use known::{GrantRequest, Known, PresentedKeys, check_proof_sent, conclude};
 use std::sync::Arc;
 
 /// The token endpoint (RFC 6749 §3.2): makes steps of requests.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct TokenEndpoint {
     policy: Arc<Policy>,
 }

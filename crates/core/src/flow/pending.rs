@@ -5,6 +5,7 @@ use super::use_once::UseOnce;
 use super::verify_token::FetchKeys;
 
 /// What answering a question from memory leads to.
+#[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "it lives for one turn of its adapter's loop")]
 #[must_use = "a request makes no progress until it is answered"]
 pub enum Answered<S> {
@@ -17,6 +18,7 @@ pub enum Answered<S> {
 /// An answer that takes so long that an event loop must not wait for it.
 ///
 /// Exhaustive on purpose: an adapter that leaves one out does not compile.
+#[derive(Debug)]
 #[must_use = "a request makes no progress until it is answered"]
 pub enum Pending<S> {
     /// Derive the digest of a secret that a person chose: some 20 ms of computing.

@@ -6,6 +6,7 @@ use crate::response::{AccessTokenType, TokenResponse};
 use crate::{AccessTokenClaims, GrantType, Issuer, Scope, Secret, Timestamp, TokenType};
 
 /// Sign this: the last question.
+#[derive(Debug)]
 pub struct Sign {
     claims: AccessTokenClaims,
     decision: Decision,

@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::sync::Arc;
 
 /// The introspection endpoint (RFC 7662 §2).
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct IntrospectionEndpoint {
     policy: Arc<Policy>,
 }

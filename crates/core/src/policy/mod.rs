@@ -30,6 +30,7 @@ use crate::{AccessTokenClaims, Issuer, Lifetime, Timestamp};
 
 /// The settings that apply to every request, whatever the client.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Policy {
     /// Our issuer identifier: `iss` of every token.
     pub issuer: Issuer,

@@ -94,6 +94,7 @@ impl SignedToken {
 }
 
 /// What a token turned out to be that may be an access token of ours.
+#[derive(Debug)]
 pub enum TokenReading {
     /// An access token of ours, whose signature is valid.
     Ours(Arc<SignedToken>),

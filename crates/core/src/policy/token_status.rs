@@ -6,7 +6,7 @@ use crate::{Client, ClientId, Issuer, Revocation, Subject, TrustedIssuer};
 use std::sync::Arc;
 
 /// What is known now about a token that was issued earlier.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct TokenStatus {
     /// Whether the token was revoked.
     pub revocation: Option<Revocation>,

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 /// How a request claims to come from a client; it is not checked yet.
+#[derive(Debug)]
 pub enum Authentication {
     /// A credential of the client's own.
     Credential(Credential),
@@ -17,6 +18,7 @@ pub enum Authentication {
 }
 
 /// A credential of a client's own, which a token is not.
+#[derive(Debug)]
 pub enum Credential {
     /// An identifier and a secret, in Basic or in the body.
     Secret(SecretAuthentication),
@@ -49,6 +51,7 @@ impl Credential {
 }
 
 /// A client assertion, not yet parsed.
+#[derive(Debug)]
 pub struct AssertionAuthentication {
     /// What kind it is declared as.
     pub kind: AssertionKind,
@@ -90,6 +93,7 @@ impl AssertionKind {
 
 /// A certificate, and the client that it is claimed to belong to. RFC 8705 §2 requires `client_id`, so that the server need not search
 /// for the client.
+#[derive(Debug)]
 pub struct CertificateAuthentication {
     /// `client_id` of the form.
     pub client_id: Box<str>,
@@ -118,6 +122,7 @@ impl SecretPlace {
 }
 
 /// Id and secret, in one or two readings.
+#[derive(Debug)]
 pub struct SecretAuthentication {
     /// Where they stood.
     pub place: SecretPlace,
@@ -128,6 +133,7 @@ pub struct SecretAuthentication {
 }
 
 /// One reading of what was sent.
+#[derive(Debug)]
 pub struct CredentialReading {
     /// The identifier; perhaps not one that could be registered.
     pub client_id: Box<str>,
@@ -136,6 +142,7 @@ pub struct CredentialReading {
 }
 
 /// A Bearer that equals a token of the form byte for byte (conformance D3).
+#[derive(Debug)]
 pub struct BearerAuthentication {
     /// Which token it equals.
     pub is: Role,

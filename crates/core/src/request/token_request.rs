@@ -17,7 +17,7 @@ pub enum TokenRequest {
 }
 
 /// RFC 7523 §2.1, with the targets of RFC 8707 §2.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct JwtBearerRequest {
     /// `assertion`: a JWT of an issuer that is trusted for this.
     pub assertion: Secret,
@@ -28,7 +28,7 @@ pub struct JwtBearerRequest {
 }
 
 /// RFC 6749 §4.4.2, with the targets of RFC 8707 §2.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ClientCredentialsRequest {
     /// The requested scope; empty if the client leaves it to us.
     pub scope: Scope,
@@ -37,7 +37,7 @@ pub struct ClientCredentialsRequest {
 }
 
 /// RFC 8693 §2.1.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct TokenExchangeRequest {
     /// On whose behalf.
     pub subject: TypedToken,

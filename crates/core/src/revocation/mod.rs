@@ -11,7 +11,7 @@ use crate::{AccessTokenClaims, ClientId, Timestamp, TokenEndpoint, TokenId};
 use std::sync::Arc;
 
 /// The revocation endpoint (RFC 7009 §2).
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct RevocationEndpoint {
     policy: Arc<Policy>,
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 const LONGEST: usize = 4096;
 
 /// A proof in the form of RFC 9449 §4.2, with the public key that it carries. It is not verified.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct DpopProof {
     token: CompactJws,
     jwk: Map<String, Value>,

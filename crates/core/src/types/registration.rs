@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// A client and all that it may do.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Client {
     /// The identifier that it presents.
     pub id: ClientId,
@@ -25,6 +26,12 @@ pub struct Client {
 }
 
 impl Client {
+    /// An enabled client.
+    #[must_use]
+    pub fn new(id: ClientId, secrets: impl Into<StoredSecrets>, rights: impl Into<Arc<Rights>>) -> Self {
+        Self { id, enabled: true, secrets: secrets.into(), rights: rights.into() }
+    }
+
     /// What it may do, to be changed for this client alone.
     pub fn rights_mut(&mut self) -> &mut Rights {
         Arc::make_mut(&mut self.rights)
@@ -34,6 +41,7 @@ impl Client {
 /// What a client may do; plain values, kept in the store as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Rights {
     /// How it authenticates.
     pub auth_method: AuthMethod,

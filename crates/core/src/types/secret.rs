@@ -1,5 +1,6 @@
 //! Secrets and tokens, which must never be displayed: RFC 6749 §2.3.1 and §10.3.
 
+use std::fmt::{Debug, Formatter, Result};
 use zeroize::Zeroizing;
 
 /// The length of the longest client secret that is checked, in bytes; a longer one is refused before any hash is computed.
@@ -7,11 +8,11 @@ pub const LONGEST_CLIENT_SECRET: usize = 1024;
 
 /// A text that grants access to its holder: a client secret, a token, an assertion, a whole form.
 ///
-/// It cannot be printed, compared or serialized, and its memory is cleared when it is dropped.
+/// It cannot be displayed, compared or serialized, `Debug` leaves the text out, and its memory is cleared when it is dropped.
 /// [`Secret::expose`] is the one way to the text, and easy to search for.
 ///
 /// ```compile_fail
-/// println!("{:?}", tokenberg_core::Secret::new("hush".to_owned()));
+/// println!("{}", tokenberg_core::Secret::new("hush".to_owned()));
 /// ```
 #[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
@@ -27,6 +28,12 @@ impl Secret {
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl Debug for Secret {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.write_str("Secret(redacted)")
     }
 }
 
@@ -54,6 +61,12 @@ impl SecretDigest {
     pub fn matches(&self, other: &Self) -> bool {
         use subtle::ConstantTimeEq;
         self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Debug for SecretDigest {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.write_str("SecretDigest(redacted)")
     }
 }
 

@@ -6,7 +6,7 @@ use super::time::Timestamp;
 use std::ops::{Deref, DerefMut};
 
 /// A secret as it is stored.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct StoredSecret {
     /// The name under which the operator sees the secret.
     pub id: ShortText,
@@ -25,10 +25,10 @@ impl StoredSecret {
 }
 
 /// The secrets of a client, in the order of their names. One is kept in place, without an allocation.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct StoredSecrets(Kept);
 
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 enum Kept {
     #[default]
     None,

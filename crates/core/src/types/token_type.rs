@@ -59,7 +59,7 @@ impl std::fmt::Display for TokenType {
 }
 
 /// A token and the type that was declared for it, which RFC 8693 §2.1 never lets apart.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct TypedToken {
     /// The token, not yet parsed.
     pub token: Secret,

@@ -24,6 +24,7 @@ pub struct TrustedIssuer {
 /// The rights of an issuer's tokens; plain values, kept in the store as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Trust {
     /// Where its public keys come from.
     pub keys: KeySource,

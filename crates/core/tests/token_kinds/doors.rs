@@ -53,11 +53,21 @@ pub(crate) fn world(issuer: &str, subject: &str) -> (World, ForeignKey) {
     let rights = || Rights::new(AllowedScope::Only("catalog".parse().unwrap()));
     let federations = vec![federation(issuer, subject), federation("spiffe://td.test", SVID)];
     for (id, rights) in [
-        ("cj", Rights { auth_method: AuthMethod::PrivateKeyJwt, jwks: Some(key.jwks()), ..rights() }),
-        ("wl", Rights { auth_method: AuthMethod::Federated, federations, ..rights() }),
+        ("cj", {
+            let mut rights = rights();
+            rights.auth_method = AuthMethod::PrivateKeyJwt;
+            rights.jwks = Some(key.jwks());
+            rights
+        }),
+        ("wl", {
+            let mut rights = rights();
+            rights.auth_method = AuthMethod::Federated;
+            rights.federations = federations;
+            rights
+        }),
     ] {
         let (id, rights) = (id.parse().unwrap(), rights.into());
-        world.register(Client { id, enabled: true, secrets: Vec::new().into(), rights });
+        world.register(Client::new(id, Vec::new(), rights));
     }
     (world, key)
 }

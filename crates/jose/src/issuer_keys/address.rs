@@ -145,7 +145,8 @@ mod tests {
     }
 
     fn trusted(text: &str, insecure_http: bool) -> TrustedIssuer {
-        let trust = Trust { insecure_http, ..Trust::new(KeySource::Discovery) };
+        let mut trust = Trust::new(KeySource::Discovery);
+        trust.insecure_http = insecure_http;
         TrustedIssuer { issuer: issuer(text), enabled: true, trust }
     }
 

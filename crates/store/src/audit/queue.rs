@@ -92,7 +92,12 @@ impl Queue {
     pub(crate) fn put(&mut self, at: i64, record: &AuditRecord<'_>, text: Option<&str>) -> bool {
         let mut key = None;
         if !record.outcome.is_effective() {
-            let hash = self.hashes.hash_one(AuditRecord { request_id: None, port: None, ..record.clone() });
+            let hash = self.hashes.hash_one({
+                let mut record = record.clone();
+                record.request_id = None;
+                record.port = None;
+                record
+            });
             let place = self.alike.get(&hash).and_then(|n| n.checked_sub(self.taken));
             let alike = place.and_then(|n| usize::try_from(n).ok()).and_then(|n| self.waiting.get_mut(n));
             if let Some(alike) = alike {
@@ -258,11 +263,9 @@ mod tests {
 
     fn put(queue: &mut Queue, outcome: Outcome, request: usize, client: &str) -> bool {
         let request = request.to_string();
-        let record = AuditRecord {
-            request_id: Some(&request),
-            client: Some(client.into()),
-            ..AuditRecord::new("", outcome)
-        };
+        let mut record = AuditRecord::new("", outcome);
+        record.request_id = Some(&request);
+        record.client = Some(client.into());
         queue.put(0, &record, None)
     }
 
@@ -345,10 +348,11 @@ mod tests {
     fn se_06_cwe_779_the_queue_is_bounded_in_bytes_as_well() {
         let mut queue = Queue::new(4096);
         let scope = "s".repeat(60_000);
-        let of_size = |n: usize| AuditRecord {
-            jti: Some(n.to_string().into()),
-            scope_in: Some(scope.as_str().into()),
-            ..AuditRecord::new("", Outcome::Granted)
+        let of_size = |n: usize| {
+            let mut record = AuditRecord::new("", Outcome::Granted);
+            record.jti = Some(n.to_string().into());
+            record.scope_in = Some(scope.as_str().into());
+            record
         };
         let kept = (0..4096).take_while(|n| queue.put(0, &of_size(*n), None)).count();
         assert!((69..=70).contains(&kept), "{kept} of 60 kB in 4 MiB");
@@ -360,10 +364,11 @@ mod tests {
     #[test]
     fn se_06_cwe_779_unauthenticated_requests_have_their_own_share_and_take_no_room_of_clients() {
         let mut queue = Queue::new(80);
-        let of_stranger = |n: usize| AuditRecord {
-            source: Some(n.to_string().into()),
-            is_unverified: true,
-            ..AuditRecord::new("", WRONG)
+        let of_stranger = |n: usize| {
+            let mut record = AuditRecord::new("", WRONG);
+            record.source = Some(n.to_string().into());
+            record.is_unverified = true;
+            record
         };
         let is_kept = |n: &usize| queue.has_room_for_unverified() && queue.put(0, &of_stranger(*n), None);
         let kept = (0..1000).filter(is_kept).count();

@@ -17,7 +17,7 @@ const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn
 const SHORT: usize = 12;
 
 /// Where the secret of a client comes from.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub enum NewSecret {
     /// Tokenberg generates 256 random bits in 52 characters of `[A-Za-z0-9]`, which no client's encoding changes.
     Generate,

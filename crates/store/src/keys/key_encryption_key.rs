@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 pub struct KeyEncryptionKey(Zeroizing<[u8; 32]>);
 
 /// Where the key-encryption key comes from.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub enum KekSource {
     /// A file that is closed to others, see [`open_to_others`]. It is created while nothing in the store is sealed yet.
     File(PathBuf),

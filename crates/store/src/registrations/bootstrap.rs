@@ -12,7 +12,7 @@ use tokenberg_core::jws::KeyMaterial;
 use tokenberg_core::{ClientId, Rights, Timestamp};
 
 /// What [`Store::bootstrap`] did.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Bootstrap {
     /// Whether the key was added: the store had none.
     pub key_added: bool,

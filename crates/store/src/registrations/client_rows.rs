@@ -143,7 +143,9 @@ impl ClientRow {
     pub(crate) fn into_client(self, known: &KnownRights) -> Client {
         let secrets: Vec<_> = self.secrets.into_iter().map(|row| row.secret).collect();
         let rights = known.share(self.rights);
-        Client { id: self.id, enabled: self.enabled, secrets: secrets.into(), rights }
+        let mut client = Client::new(self.id, secrets, rights);
+        client.enabled = self.enabled;
+        client
     }
 
     pub(crate) fn into_record(self) -> ClientRecord {

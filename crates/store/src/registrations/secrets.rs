@@ -14,7 +14,7 @@ use tokenberg_core::{ClientId, Secret, Timestamp};
 const BATCH: usize = 500;
 
 /// A secret that was registered.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct AddedSecret {
     /// The name of the secret for the operator: 8 hexadecimal digits.
     pub secret_id: Box<str>,

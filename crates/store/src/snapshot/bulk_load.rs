@@ -48,11 +48,14 @@ impl<'a> AllClients<'a> {
         for record in records.split(RECORD) {
             let [id, enabled, rights] = fields(record, "the client")?;
             let damaged = || StoreError::damaged(format!("the client {id:?}"));
-            self.waiting.push_back(Arc::new(Client {
-                id: id.parse().map_err(|_| damaged())?,
-                enabled: enabled.parse::<i64>().map_err(|_| damaged())? != 0,
-                secrets: Vec::new().into(),
-                rights: self.rights.read(rights, id)?,
+            self.waiting.push_back(Arc::new({
+                let mut client = Client::new(
+                    id.parse().map_err(|_| damaged())?,
+                    Vec::new(),
+                    self.rights.read(rights, id)?,
+                );
+                client.enabled = enabled.parse::<i64>().map_err(|_| damaged())? != 0;
+                client
             }));
         }
         Ok(())

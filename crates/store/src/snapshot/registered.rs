@@ -146,7 +146,7 @@ mod tests {
         };
         let mut rights = Rights::new(AllowedScope::Every);
         rights.federations = federations.iter().map(federation).collect();
-        Client { id: id.parse().unwrap(), enabled: true, secrets: Vec::new().into(), rights: rights.into() }
+        Client::new(id.parse().unwrap(), Vec::new(), rights)
     }
 
     const K8S: &str = "https://k8s.test";

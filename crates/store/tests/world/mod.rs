@@ -35,7 +35,9 @@ pub const URL: &str = "TOKENBERG_TEST_URL";
 pub const KEY_FILE: &str = "TOKENBERG_TEST_KEY_FILE";
 
 pub fn granted(n: usize) -> AuditRecord<'static> {
-    AuditRecord { jti: Some(format!("jti-{n}").into()), ..AuditRecord::new("", Outcome::Granted) }
+    let mut record = AuditRecord::new("", Outcome::Granted);
+    record.jti = Some(format!("jti-{n}").into());
+    record
 }
 
 pub async fn until_written(trail: &AuditTrail, records: u64) {

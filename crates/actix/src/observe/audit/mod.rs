@@ -132,19 +132,17 @@ impl Audit {
         let actors = claims.actor.iter().flat_map(Actor::chain);
         // An unsecured user stays unsecured, however often the token is renewed (conformance TX-69).
         let subject_auth = if claims.session.asserted { UNSECURED } else { decision.subject_proof.as_str() };
-        let record = AuditRecord {
-            client: Some(claims.client_id.as_str().into()),
-            method: Some(decision.method),
-            grant: Some(decision.grant.as_parameter()),
-            actors: actors.map(|actor| actor.subject.as_str().into()).collect(),
-            subject_auth: Some(subject_auth.into()),
-            scope_in: Some(decision.scope_asked.as_str().into()),
-            scope_out: Some(claims.scope.as_str().into()),
-            aud: claims.audience.iter().map(|aud| (&**aud).into()).collect(),
-            subject_jti: decision.subject_token.as_deref().map(Cow::Borrowed),
-            actor_jti: decision.actor_token.as_deref().map(Cow::Borrowed),
-            ..about(claims, self.begun_record(Outcome::Granted))
-        };
+        let mut record = about(claims, self.begun_record(Outcome::Granted));
+        record.client = Some(claims.client_id.as_str().into());
+        record.method = Some(decision.method);
+        record.grant = Some(decision.grant.as_parameter());
+        record.actors = actors.map(|actor| actor.subject.as_str().into()).collect();
+        record.subject_auth = Some(subject_auth.into());
+        record.scope_in = Some(decision.scope_asked.as_str().into());
+        record.scope_out = Some(claims.scope.as_str().into());
+        record.aud = claims.audience.iter().map(|aud| (&**aud).into()).collect();
+        record.subject_jti = decision.subject_token.as_deref().map(Cow::Borrowed);
+        record.actor_jti = decision.actor_token.as_deref().map(Cow::Borrowed);
         self.report(&record, "granted a token");
     }
 
@@ -168,11 +166,9 @@ impl Audit {
         if !self.is_reported() {
             return;
         }
-        let record = AuditRecord {
-            owner: Some(claims.client_id.as_str().into()),
-            subject_auth: claims.session.asserted.then(|| UNSECURED.into()),
-            ..about(claims, self.begun_record(outcome))
-        };
+        let mut record = about(claims, self.begun_record(outcome));
+        record.owner = Some(claims.client_id.as_str().into());
+        record.subject_auth = claims.session.asserted.then(|| UNSECURED.into());
         self.report(&record, ABOUT_A_TOKEN);
     }
 
@@ -197,27 +193,25 @@ impl Audit {
 
     /// The fields of every request.
     fn begun_record(&self, outcome: Outcome) -> AuditRecord<'_> {
-        AuditRecord {
-            request_id: self.name(),
-            source: self.source.map(|source| source.ip.to_string().into()),
-            port: self.source.and_then(|source| source.port),
-            client: self.client.as_ref().map(|id| id.as_str().into()),
-            method: self.method,
-            grant: self.grant.map(GrantType::as_parameter),
-            scope_in: self.scope.as_ref().map(|scope| scope.as_str().into()),
-            ..AuditRecord::new(self.endpoint.path(), outcome)
-        }
+        let mut record = AuditRecord::new(self.endpoint.path(), outcome);
+        record.request_id = self.name();
+        record.source = self.source.map(|source| source.ip.to_string().into());
+        record.port = self.source.and_then(|source| source.port);
+        record.client = self.client.as_ref().map(|id| id.as_str().into());
+        record.method = self.method;
+        record.grant = self.grant.map(GrantType::as_parameter);
+        record.scope_in = self.scope.as_ref().map(|scope| scope.as_str().into());
+        record
     }
 
     /// The same of a request that failed, with the claims of the tokens in its body, if those are recorded.
     fn failed_record(&self, outcome: Outcome, reason: String, body: Option<&[u8]>) -> AuditRecord<'_> {
         let presented = body.map(ClaimedToken::all_of).unwrap_or_default();
-        AuditRecord {
-            reason: Some(reason.into()),
-            tokens: presented.iter().map(|token| token.name().into()).collect(),
-            presented,
-            ..self.begun_record(outcome)
-        }
+        let mut record = self.begun_record(outcome);
+        record.reason = Some(reason.into());
+        record.tokens = presented.iter().map(|token| token.name().into()).collect();
+        record.presented = presented;
+        record
     }
 
     /// The identifier of the request.
@@ -249,16 +243,14 @@ impl Drop for Audit {
 }
 
 /// The claims of a valid token.
-fn about<'a>(claims: &'a AccessTokenClaims, record: AuditRecord<'a>) -> AuditRecord<'a> {
-    AuditRecord {
-        subject: Some(claims.subject.as_str().into()),
-        subject_issuer: subject_issuer(claims).map(Cow::Borrowed),
-        issuer_subject: issuer_subject(claims).map(Cow::Borrowed),
-        bound: bound(claims).unwrap_or_default().into_iter().map(Cow::Owned).collect(),
-        jti: Some(claims.token_id.as_str().into()),
-        session: Some(claims.session.id.as_str().into()),
-        ..record
-    }
+fn about<'a>(claims: &'a AccessTokenClaims, mut record: AuditRecord<'a>) -> AuditRecord<'a> {
+    record.subject = Some(claims.subject.as_str().into());
+    record.subject_issuer = subject_issuer(claims).map(Cow::Borrowed);
+    record.issuer_subject = issuer_subject(claims).map(Cow::Borrowed);
+    record.bound = bound(claims).unwrap_or_default().into_iter().map(Cow::Owned).collect();
+    record.jti = Some(claims.token_id.as_str().into());
+    record.session = Some(claims.session.id.as_str().into());
+    record
 }
 
 /// The issuer of the subject, if it is not ours.

@@ -57,12 +57,10 @@ impl Audit {
     fn fell_through(&self, ending: Ending<'_>) {
         let Ending { message, outcome, status, reason, body, is_verified } = ending;
         self.count(outcome);
-        let mut record = AuditRecord {
-            status,
-            // A client may have sent a token or a secret in its place.
-            scope_in: self.scope.as_ref().map(|scope| Excerpt::redacted(scope.as_str())),
-            ..self.failed_record(outcome, reason, body)
-        };
+        let mut record = self.failed_record(outcome, reason, body);
+        record.status = status;
+        // A client may have sent a token or a secret in its place.
+        record.scope_in = self.scope.as_ref().map(|scope| Excerpt::redacted(scope.as_str()));
         if !is_verified {
             record.cut_as_unverified();
             if !self.observer.admits(&record, self.source()) {

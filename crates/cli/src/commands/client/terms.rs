@@ -88,18 +88,16 @@ impl Terms {
     /// If the terms contradict each other.
     pub(super) fn into_rights(self) -> anyhow::Result<Rights> {
         let usual = Rights::new(AllowedScope::Only(self.scope));
-        let rights = Rights {
-            grants: grants(&self.grant),
-            default_scope: self.default_scope.unwrap_or_else(|| usual.default_scope.clone()),
-            audiences: each_once(self.audience),
-            token_lifetime: self.token_lifetime,
-            session_lifetime: self.session_lifetime,
-            may_act_for: self.may_act_for,
-            may_impersonate: self.may_impersonate,
-            serves: each_once(self.serves),
-            may_assert_users: self.may_assert_users,
-            ..usual
-        };
+        let mut rights = usual;
+        rights.grants = grants(&self.grant);
+        rights.default_scope = self.default_scope.unwrap_or_else(|| usual.default_scope.clone());
+        rights.audiences = each_once(self.audience);
+        rights.token_lifetime = self.token_lifetime;
+        rights.session_lifetime = self.session_lifetime;
+        rights.may_act_for = self.may_act_for;
+        rights.may_impersonate = self.may_impersonate;
+        rights.serves = each_once(self.serves);
+        rights.may_assert_users = self.may_assert_users;
         check(&rights, "leave --may-assert-users out")?;
         warn_of_lifetimes(&rights);
         Ok(rights)
