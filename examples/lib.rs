@@ -4,6 +4,7 @@
 //! - `cargo run -p tokenberg-examples --example asynchronous`: the same, with answers that are awaited
 //! - `cargo run -p tokenberg-examples --example catalog`: the endpoint mounted beside a tiny catalog
 //! - `examples/pyiceberg_client.py` and `examples/duckdb_client.py`: clients to point at it
+#![allow(missing_debug_implementations, reason = "an example needs no more")]
 #![forbid(unsafe_code)]
 
 use anyhow::{Result, anyhow};

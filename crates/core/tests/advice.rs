@@ -20,7 +20,7 @@ fn world() -> (World, ForeignKey) {
     let mut rights = Rights::new(AllowedScope::Only("catalog".parse().unwrap()));
     rights.auth_method = AuthMethod::PrivateKeyJwt;
     rights.jwks = Some(key.jwks());
-    let secrets = Vec::new().into();
+    let secrets = Vec::new();
     world.register(Client::new("cj".parse().unwrap(), secrets, rights));
     (world, key)
 }

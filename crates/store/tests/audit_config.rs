@@ -41,7 +41,8 @@ async fn configured(store: &Store) {
     add(store, "back", NewSecret::Generate).await;
     add(store, "off", NewSecret::Generate).await;
     store.set_enabled(&id("off"), false).await.unwrap();
-    let changed = tokenberg_core::Rights { token_lifetime: Lifetime::from_seconds(60), ..rights() };
+    let mut changed = rights();
+    changed.token_lifetime = Lifetime::from_seconds(60);
     store.set_rights(&id("etl"), &changed).await.unwrap();
     assert!(store.replace_rights(&id("etl"), &changed, &rights()).await.unwrap());
     store.introduce_key(at(0), &key_at("k2", 0), false).await.unwrap();
@@ -67,7 +68,9 @@ async fn configured(store: &Store) {
     }
     store.set_issuer_enabled(&issuer("other"), false).await.unwrap();
     store.remove_issuer(at(5), &issuer("third")).await.unwrap();
-    store.set_trust(&issuer("idp"), &Trust { leeway: Lifetime::from_seconds(7), ..trust }).await.unwrap();
+    let mut later = trust;
+    later.leeway = Lifetime::from_seconds(7);
+    store.set_trust(&issuer("idp"), &later).await.unwrap();
     let (alice, bob) = ("alice".parse().unwrap(), "bob".parse().unwrap());
     store.disable_subject(at(0), None, &alice).await.unwrap();
     store.disable_subject(at(0), Some(&issuer("idp")), &bob).await.unwrap();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::pin::Pin;
 use tokenberg_core::registration::Federation;
-use tokenberg_core::{Issuer, KeySource, Lifetime, Rights, Subject, TokenId, Trust};
+use tokenberg_core::{Issuer, KeySource, Lifetime, Subject, TokenId, Trust};
 use tokenberg_store::{AuditCursor, AuditEntry, KekSource, NewRevocation, NewSecret, Store, StoreError};
 use world::*;
 

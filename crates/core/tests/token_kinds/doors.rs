@@ -66,7 +66,7 @@ pub(crate) fn world(issuer: &str, subject: &str) -> (World, ForeignKey) {
             rights
         }),
     ] {
-        let (id, rights) = (id.parse().unwrap(), rights.into());
+        let id = id.parse().unwrap();
         world.register(Client::new(id, Vec::new(), rights));
     }
     (world, key)

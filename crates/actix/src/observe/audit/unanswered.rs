@@ -3,7 +3,6 @@
 use super::Audit;
 use super::proof::Proof;
 use crate::endpoint::fault::Fault;
-use tokenberg_core::audit::AuditRecord;
 use tokenberg_core::{Excerpt, OAuthError, Outcome, Refusal};
 
 /// The end of a request that was refused or failed.

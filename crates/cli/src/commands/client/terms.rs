@@ -87,10 +87,11 @@ impl Terms {
     /// # Errors
     /// If the terms contradict each other.
     pub(super) fn into_rights(self) -> anyhow::Result<Rights> {
-        let usual = Rights::new(AllowedScope::Only(self.scope));
-        let mut rights = usual;
+        let mut rights = Rights::new(AllowedScope::Only(self.scope));
         rights.grants = grants(&self.grant);
-        rights.default_scope = self.default_scope.unwrap_or_else(|| usual.default_scope.clone());
+        if let Some(default_scope) = self.default_scope {
+            rights.default_scope = default_scope;
+        }
         rights.audiences = each_once(self.audience);
         rights.token_lifetime = self.token_lifetime;
         rights.session_lifetime = self.session_lifetime;
