@@ -16,13 +16,14 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
     max_term_width = 110,
     after_help = "\
 Start here:
-  tokenberg serve                serves on 127.0.0.1:8183; on an empty store it creates the client
-                                 `root` and prints its credential once
-  tokenberg client add spark     registers a client and prints its secret once
+  tokenberg serve                start a server on 127.0.0.1:8183; on an empty store it creates the
+                                 client `root` and prints its credential once
+  tokenberg client add spark     register a client and print its secret once
   tokenberg token --server http://127.0.0.1:8183 --client-id spark --secret-file spark.secret
+                                 request a token
 
-Secrets are never arguments: they come from files, standard input or variables.
-Exit codes: 0 done; 1 refused, with the reason on standard error; 2 wrong usage."
+Secrets are never arguments. They are read from files, standard input or environment variables.
+Exit codes: 0 done; 1 refused or failed; 2 wrong usage. Errors are printed to standard error."
 )]
 pub(crate) struct Arguments {
     /// The options that several commands share.
@@ -78,7 +79,7 @@ fn useless_option(matches: &ArgMatches) -> Option<String> {
         [matches, below].iter().any(|level| level.value_source(id) == Some(ValueSource::CommandLine))
     };
     let id = useless.iter().find(is_given)?;
-    Some(format!("`tokenberg {name}` has no use for --{}", id.replace('_', "-")))
+    Some(format!("`tokenberg {name}` does not use --{}", id.replace('_', "-")))
 }
 
 #[cfg(test)]

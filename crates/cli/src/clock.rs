@@ -15,7 +15,7 @@ pub(crate) fn now() -> anyhow::Result<Timestamp> {
     let now = Timestamp::try_from(SystemTime::now()).context("the clock of this machine is wrong")?;
     anyhow::ensure!(
         now.as_seconds() >= EARLIEST,
-        "the clock of this machine is wrong: it says {}, which is before this program was made",
+        "the clock of this machine is wrong: its time is {}, which is before this program was built",
         crate::moment_text::written(now)
     );
     Ok(now)

@@ -16,19 +16,19 @@ pub(crate) struct Common {
     #[serde(skip)]
     pub(crate) json: bool,
 
-    /// Store: sqlite:PATH or postgres://USER@HOST:PORT/DATABASE
+    /// Address of the store: sqlite:PATH or postgres://USER@HOST:PORT/DATABASE
     #[arg(long, global = true, value_name = "URL", env = "TOKENBERG_STORE", hide_env_values = true, help_heading = STORE,
           default_value = "sqlite:tokenberg.db", value_parser = store)]
     #[serde(serialize_with = "without_password")]
     pub(crate) store: StoreUrl,
 
-    /// File with the key that seals the store; the variable TOKENBERG_KEY may hold the key itself instead [default: the path of the
-    /// SQLite store with .key at its end]
+    /// File with the key-encryption key of the store; the variable TOKENBERG_KEY may hold the key itself instead [default: the
+    /// path of the SQLite store with .key appended]
     #[arg(long, global = true, value_name = "FILE", env = "TOKENBERG_KEY_FILE", help_heading = STORE)]
     #[serde(serialize_with = "path")]
     pub(crate) key_file: Option<PathBuf>,
 
-    /// TOML file with settings; `tokenberg serve --print-config` prints one with every key
+    /// Configuration file (TOML); `tokenberg serve --print-config` prints one with every key
     #[arg(long, global = true, value_name = "FILE", env = "TOKENBERG_CONFIG", help_heading = STORE)]
     #[serde(skip)]
     pub(crate) config: Option<PathBuf>,

@@ -100,7 +100,7 @@ impl std::fmt::Display for Places {
         }
         write!(f, "{} connections at a time", self.connections)?;
         if self.are_few() {
-            write!(f, "; for more raise the hard limit (LimitNOFILE= of systemd, `ulimit -Hn`)")?;
+            write!(f, "; to allow more, raise the hard limit (systemd: LimitNOFILE=; shell: `ulimit -Hn`)")?;
         }
         Ok(())
     }
@@ -129,7 +129,7 @@ mod tests {
         }
         let text = places(Some(1024), 2).to_string();
         assert!(
-            text.starts_with("1024 file descriptors, for 848 connections at a time; for more raise"),
+            text.starts_with("1024 file descriptors, for 848 connections at a time; to allow more, raise"),
             "{text}"
         );
         assert_eq!(

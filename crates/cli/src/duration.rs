@@ -66,7 +66,7 @@ where
 /// Wrong usage of the flag.
 pub(crate) fn within(flag: &str, asked: Lifetime, longest: Lifetime) -> anyhow::Result<()> {
     if asked == Lifetime::ZERO || asked > longest {
-        return Err(wrong_usage(format!("{flag} has to be at least 1s and at most {longest}")));
+        return Err(wrong_usage(format!("{flag} must be at least 1s and at most {longest}")));
     }
     Ok(())
 }

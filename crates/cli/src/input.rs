@@ -18,10 +18,10 @@ const LARGEST: u64 = 1024 * 1024;
 /// If the file cannot be read or is larger than one megabyte; the error names the file, never its content.
 pub(crate) fn bytes(path: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     if path.as_os_str() == OsStr::new("-") {
-        return read(io::stdin().lock()).context("standard input cannot be read");
+        return read(io::stdin().lock()).context("cannot read standard input");
     }
-    let file = File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    read(file).with_context(|| format!("{} cannot be read", path.display()))
+    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    read(file).with_context(|| format!("cannot read {}", path.display()))
 }
 
 fn read(from: impl Read) -> anyhow::Result<Zeroizing<Vec<u8>>> {
@@ -70,7 +70,7 @@ pub(crate) fn token(path: &Path) -> anyhow::Result<Secret> {
     let bytes = bytes(path)?;
     let text =
         std::str::from_utf8(&bytes).map_err(|_| anyhow::anyhow!("{} is not UTF-8 text", name(path)))?;
-    anyhow::ensure!(!text.trim_ascii().is_empty(), "{} holds no token", name(path));
+    anyhow::ensure!(!text.trim_ascii().is_empty(), "{} contains no token", name(path));
     Ok(Secret::new(text.trim_ascii().to_owned()))
 }
 

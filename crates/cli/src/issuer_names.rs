@@ -96,8 +96,8 @@ impl<'a> Names<'a> {
             && trust.subject_names == SubjectNames::Separate;
         is_noted.then(|| {
             format!(
-                "catalogs see only `sub` of a token, so a user of {issuer} with the name of a registered client gets no token: \
-                 `{}` gives its users names of their own ({}alice), and `{}` states that equal names are one principal",
+                "catalogs authorize by `sub` alone, so a user of {issuer} with the name of a registered client receives no token: \
+                 `{}` gives its users separate names ({}alice); `{}` states that equal names are one principal",
                 named.command(&named.prefix_option()),
                 named.suggestion,
                 named.command("--shared-names")
@@ -117,13 +117,13 @@ impl<'a> Names<'a> {
         let shown: Vec<&str> = clients.by_ref().take(MOST_CLIENTS).map(ClientId::as_str).collect();
         let others = if clients.next().is_some() { " and others" } else { "" };
         let what = if named.may_share() {
-            "catalogs, which see only `sub`, take users of these names for the clients"
+            "catalogs, which authorize by `sub` alone, treat users with these names as the clients"
         } else {
-            "users whom catalogs would know by these names get no token"
+            "users with these names in catalogs receive no token"
         };
         (!shown.is_empty()).then(|| {
             format!(
-                "names of clients begin with {prefix:?}, the prefix of users of {issuer} ({}{others}): {what}; `{}` keeps them apart",
+                "names of clients begin with {prefix:?}, the prefix of users of {issuer} ({}{others}): {what}; `{}` separates them",
                 shown.join(", "),
                 named.command(&named.prefix_option())
             )
@@ -167,7 +167,7 @@ impl<'a> Names<'a> {
             let does_overlap = other.prefix().is_some_and(|theirs| prefixes_overlap(mine, theirs));
             does_overlap && (has_users(named) || has_users(other))
         });
-        let ends = format!("`{}` keeps them apart", named.command(&named.prefix_option()));
+        let ends = format!("`{}` separates them", named.command(&named.prefix_option()));
         others.map(|other| format!("{}; {ends}", overlapping(named, other))).collect()
     }
 }
@@ -207,9 +207,9 @@ impl Named<'_> {
 
     fn decide(&self) -> String {
         format!(
-            "{} was registered before this version: its users may have the names of clients and of other issuers' users, and catalogs, \
-             which see only `sub`, take them for these. Decide: with `{}`, a user with the name of a client gets no token; with \
-             `{}`, catalogs know its users by that prefix; with `{}`, equal names are one principal, as now",
+            "{} was registered by an earlier version: its users may have the names of clients and of other issuers' users, and catalogs, \
+             which authorize by `sub` alone, treat them as these. Decide: with `{}`, a user with the name of a client receives no token; \
+             with `{}`, its users have that prefix in catalogs; with `{}`, equal names are one principal, as now",
             self.issuer(),
             self.command("--separate-names"),
             self.command(&self.prefix_option()),
@@ -224,8 +224,8 @@ impl Named<'_> {
         let shared: Vec<String> =
             undeclared.map(|named| format!("`{}`", named.command("--shared-names"))).collect();
         format!(
-            "a user of {} and a user of {} can have the same name, and catalogs, which see only `sub`, take them for one: `{}` \
-             keeps them apart; or, if equal names are one principal, {} says so",
+            "a user of {} and a user of {} can have the same name, and catalogs, which authorize by `sub` alone, treat them as one: \
+             `{}` separates them; if equal names are one principal, {} states that",
             self.issuer(),
             names.join(" or "),
             self.command(&self.prefix_option()),
@@ -242,16 +242,16 @@ impl Named<'_> {
                 id.as_str().strip_prefix(prefix).unwrap_or(id.as_str())
             ),
         };
-        let apart = format!("`{}` gives its users names of their own", self.command(&self.prefix_option()));
+        let apart = format!("`{}` gives its users separate names", self.command(&self.prefix_option()));
         if !self.may_share() {
             return format!(
-                "{user} gets no token from now on, and those that it has are inactive, because catalogs, which see only `sub`, would \
-                 take it for this client; `tokenberg audit | jq {}` shows them; {apart}",
+                "{user} receives no token from now on, and its present tokens are inactive, because catalogs, which authorize by `sub` \
+                 alone, would treat it as this client; `tokenberg audit | jq {}` lists those tokens; {apart}",
                 quoted(&format!("select(.outcome == \"granted\" and .subject == {})", serde_json::json!(id)))
             );
         }
         format!(
-            "catalogs, which see only `sub`, take {user} for this client; {apart}, and with `{}` such a user gets no token",
+            "catalogs, which authorize by `sub` alone, treat {user} as this client; {apart}; with `{}`, such a user receives no token",
             self.command("--separate-names")
         )
     }
@@ -262,8 +262,8 @@ fn overlapping(named: &Named<'_>, other: &Named<'_>) -> String {
     let (mine, theirs) = (named.prefix().unwrap_or_default(), other.prefix().unwrap_or_default());
     if mine == theirs {
         return format!(
-            "{} and {} have the same prefix {mine:?}, and catalogs, which see only `sub`, take their users for each other: users of \
-             neither get a token",
+            "{} and {} have the same prefix {mine:?}, and catalogs, which authorize by `sub` alone, cannot distinguish their users: \
+             users of both receive no token",
             other.issuer(),
             named.issuer(),
         );
@@ -271,8 +271,8 @@ fn overlapping(named: &Named<'_>, other: &Named<'_>) -> String {
     let (short, long) = if mine.len() < theirs.len() { (named, other) } else { (other, named) };
     let (prefix, whole) = (short.prefix().unwrap_or_default(), long.prefix().unwrap_or_default());
     format!(
-        "the prefix {whole:?} of {} begins with {prefix:?}, the prefix of {}, and catalogs, which see only `sub`, take their users for \
-         each other: users of {} get no token, and neither does a user of {} whose name begins with {:?}",
+        "the prefix {whole:?} of {} begins with {prefix:?}, the prefix of {}, and catalogs, which authorize by `sub` alone, cannot \
+         distinguish their users: users of {} receive no token, and neither does a user of {} whose name begins with {:?}",
         long.issuer(),
         short.issuer(),
         long.issuer(),

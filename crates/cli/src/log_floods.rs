@@ -61,7 +61,7 @@ impl<S: Subscriber> Layer<S> for LogFloods {
         match verdict {
             Verdict::Write => true,
             Verdict::WriteAfter(left_out) => {
-                tracing::warn!(left_out, "left lines about broken connections out of the log");
+                tracing::warn!(left_out, "dropped log lines about broken connections");
                 true
             }
             Verdict::Drop => false,

@@ -32,7 +32,7 @@ fn distance(time: Timestamp, now: Timestamp) -> String {
 /// # Errors
 /// A sentence that shows the expected form.
 pub(crate) fn parse(text: &str, now: Timestamp) -> Result<Timestamp, String> {
-    let wrong = || format!("{text:?} is no time; write 2026-11-21T21:58:00Z, now, or +15m");
+    let wrong = || format!("{text:?} is not a time; expected 2026-11-21T21:58:00Z, now, or +15m");
     if text == "now" {
         return Ok(now);
     }

@@ -24,11 +24,11 @@ pub(crate) struct OneRequest {
     #[arg(long, value_name = "FILE")]
     dpop_file: Option<PathBuf>,
 
-    /// Issuer of the token, as `serve --issuer`
+    /// Issuer of the token, as for `serve --issuer`
     #[arg(long, value_name = "URL", env = "TOKENBERG_ISSUER", default_value = "http://127.0.0.1:8183")]
     issuer: Issuer,
 
-    /// Send only the six error codes of Iceberg's specification, as `serve --strict-iceberg-errors`
+    /// Send only the six error codes of Iceberg's specification, as for `serve --strict-iceberg-errors`
     #[arg(long, value_name = "BOOL", env = "TOKENBERG_STRICT_ICEBERG_ERRORS", action = ArgAction::Set, num_args = 0..=1,
           require_equals = true, default_value = "false", default_missing_value = "true")]
     strict_iceberg_errors: bool,
@@ -110,6 +110,6 @@ pub(crate) fn entropy() -> anyhow::Result<Entropy> {
     let mut bits = [0; 16];
     SystemRandom::new()
         .fill(&mut bits)
-        .map_err(|_| anyhow::anyhow!("the operating system gave no random numbers"))?;
+        .map_err(|_| anyhow::anyhow!("the operating system provides no random numbers"))?;
     Ok(Entropy::from_bits(bits))
 }

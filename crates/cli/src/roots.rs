@@ -21,11 +21,11 @@ fn certificates(path: &Path) -> anyhow::Result<Vec<Certificate<'static>>> {
     let pem = input::bytes(path)?;
     let mut certificates = Vec::new();
     for item in ureq::tls::parse_pem(&pem) {
-        let item = item.with_context(|| format!("{} is no PEM file", path.display()))?;
+        let item = item.with_context(|| format!("{} is not a PEM file", path.display()))?;
         if let PemItem::Certificate(certificate) = item {
             certificates.push(certificate);
         }
     }
-    anyhow::ensure!(!certificates.is_empty(), "{} holds no certificate", path.display());
+    anyhow::ensure!(!certificates.is_empty(), "{} contains no certificate", path.display());
     Ok(certificates)
 }

@@ -9,8 +9,8 @@ use tokenberg_store::{KekSource, Store, StoreUrl};
 use tokio::runtime::Runtime;
 
 /// The message where no key file can lie beside the store.
-const NO_KEY_FILE: &str = "a PostgreSQL store has no key file beside it: name one with --key-file (or TOKENBERG_KEY_FILE), the same \
-     on all nodes, or give the key itself in TOKENBERG_KEY; the first start creates the file if it does not exist";
+const NO_KEY_FILE: &str = "a PostgreSQL store needs a key file, the same on all nodes: give --key-file (or TOKENBERG_KEY_FILE), or the \
+     key itself in TOKENBERG_KEY; the first start creates the file if it does not exist";
 
 /// A store that can be opened.
 #[derive(Clone)]
@@ -32,7 +32,7 @@ impl StoreLocation {
         let key = match (common.key_file.clone(), variable.read()?) {
             (Some(_), Some(_)) => {
                 return Err(wrong_usage(format!(
-                    "the key of the store is given twice, by --key-file (or TOKENBERG_KEY_FILE) and by {}",
+                    "the key-encryption key is given twice, by --key-file (or TOKENBERG_KEY_FILE) and by {}",
                     variable.name()
                 )));
             }
@@ -67,7 +67,7 @@ impl StoreLocation {
     /// The error of the store.
     pub(crate) async fn open_or_make(self) -> anyhow::Result<Store> {
         if self.url.path().is_some_and(|path| !path.exists()) {
-            note(&format!("there was no store yet; {} is a new one", self.url));
+            note(&format!("{} did not exist and is created", self.url));
         }
         Ok(Store::open(&self.url, self.key).await?.changed_by(&operator()))
     }
@@ -105,8 +105,8 @@ fn warn_of_secret_argument() {
     if std::env::args().any(shows_password) {
         ONCE.call_once(|| {
             warn(
-                "the password in --store can be seen by everybody on this machine; put the URL into TOKENBERG_STORE or the \
-                 configuration file, or the password into PGPASSFILE",
+                "every user of this machine can read the password in --store; put the URL into TOKENBERG_STORE or the configuration \
+                 file, or the password into the file of PGPASSFILE",
             );
         });
     }

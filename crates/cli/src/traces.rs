@@ -15,10 +15,10 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::registry::LookupSpan;
 
-/// How long the collector may take; spans are lost rather than kept.
+/// The time limit of the collector; spans that it does not take in time are dropped.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Whoever sets one of these wants spans; they are the specification's, as are all others that begin so.
+/// Setting one of these variables of the OpenTelemetry specification turns spans on; its other variables apply as well.
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 
 /// Sends spans until it is shut down.
@@ -26,10 +26,10 @@ const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORT
 pub(crate) struct Traces(SdkTracerProvider);
 
 impl Traces {
-    /// Begins, if the environment names a collector.
+    /// Starts, if the environment names a collector.
     ///
     /// # Errors
-    /// If what it names is no address.
+    /// If the value is not a URL.
     pub(crate) fn begin() -> anyhow::Result<Option<Self>> {
         let is_set = |name: &&&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let Some(named_by) = ENDPOINTS.iter().find(is_set) else { return Ok(None) };
@@ -39,14 +39,14 @@ impl Traces {
             .with_http()
             .with_http_client(client)
             .build()
-            .with_context(|| format!("{named_by} names no collector"))?;
+            .with_context(|| format!("{named_by} is not the URL of a collector"))?;
         let resource = opentelemetry_sdk::Resource::builder().with_service_name("tokenberg").build();
         let provider =
             SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build();
         Ok(Some(Self(provider)))
     }
 
-    /// What has to listen to spans.
+    /// The layer that receives spans.
     pub(crate) fn layer<S>(&self) -> Box<dyn Layer<S> + Send + Sync>
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
@@ -63,7 +63,7 @@ impl Traces {
     /// Sends the remaining spans.
     pub(crate) fn end(&self) {
         if let Err(error) = self.0.shutdown() {
-            tracing::warn!(%error, "the last spans could not be sent");
+            tracing::warn!(%error, "could not send the last spans");
         }
     }
 }

@@ -77,17 +77,17 @@ impl Web {
     fn check(&self, url: &Url) -> anyhow::Result<()> {
         anyhow::ensure!(
             url.username().is_empty() && url.password().is_none(),
-            "the address of a server holds no user name and no password"
+            "the URL of a server must not contain a user name or a password"
         );
         match url.scheme() {
             "https" => Ok(()),
             "http" if is_local(url) || self.insecure_http => Ok(()),
             "http" => anyhow::bail!(
-                "{} would carry secrets over an open line; use https, or, for `tokenberg token`, --insecure-http if \
-                 the line is safe in another way",
+                "{} would receive secrets over an unencrypted connection; use https or, for `tokenberg token`, --insecure-http if \
+                 the connection is protected by other means",
                 shown(url)
             ),
-            other => anyhow::bail!("the address of a server begins with https://, not with {other}:"),
+            other => anyhow::bail!("the URL of a server must begin with https://, not with {other}:"),
         }
     }
 }
@@ -97,18 +97,18 @@ fn read(
     answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     largest: u64,
 ) -> anyhow::Result<Answer> {
-    let mut answer = answer.with_context(|| format!("{} cannot be asked", shown(url)))?;
+    let mut answer = answer.with_context(|| format!("cannot send a request to {}", shown(url)))?;
     let status = answer.status().as_u16();
     // RFC 6749 §3.2: credentials that are posted once must not be posted elsewhere.
     anyhow::ensure!(
         !(300..400).contains(&status),
-        "{} redirects (status {status}), and redirects are not followed, because secrets would travel along",
+        "{} redirects (status {status}); redirects are not followed, because they would forward secrets",
         shown(url)
     );
     let body = answer.body_mut().with_config().limit(largest).read_to_vec();
     Ok(Answer {
         status,
-        body: Zeroizing::new(body.with_context(|| format!("{} cannot be read", shown(url)))?),
+        body: Zeroizing::new(body.with_context(|| format!("cannot read the response of {}", shown(url)))?),
     })
 }
 
@@ -139,9 +139,9 @@ pub(crate) fn is_local(url: &Url) -> bool {
 /// # Errors
 /// A sentence that shows how it is written.
 pub(crate) fn address(text: &str) -> Result<Url, String> {
-    let url: Url = text.parse().map_err(|_| "an address is written https://host/path".to_owned())?;
+    let url: Url = text.parse().map_err(|_| "expected a URL such as https://host/path".to_owned())?;
     if url.host().is_none() || url.query().is_some() || url.fragment().is_some() {
-        return Err("an address is written https://host/path, without ? and #".to_owned());
+        return Err("expected a URL such as https://host/path, without ? and #".to_owned());
     }
     Ok(url)
 }

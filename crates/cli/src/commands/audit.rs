@@ -18,23 +18,24 @@ use tokenberg_store::{AuditCursor, Store};
 Examples:
   tokenberg audit --since 2026-11-21T00:00:00Z | jq 'select(.outcome == \"granted\")'
   tokenberg audit --since now --follow
-      goes on until it is interrupted
+      prints new records until it is interrupted
   tokenberg audit verify
-      exit code 1 if a record was removed or changed, a chain was cut, removed or turned back, a client, issuer, key,
-      disabled user or revocation is not as it was recorded, or a table has a trigger or another definition
+      exit code 1 if a record was removed or changed; if a chain was truncated, removed or restored
+      to an earlier state; if a client, issuer, key, disabled user or revocation differs from its
+      record; or if a table has a trigger or a different definition
 
-One JSON object a line: when, in which chain, its number there, and what happened. A row of the database that holds no
-record is printed with \"damaged\":true and its text in \"record\"."
+Each line is a JSON object: the time, the chain, the number in the chain, and the event. A database
+row that is not a valid record is printed with \"damaged\":true and its text in \"record\"."
 )]
 pub(crate) struct Audit {
     #[command(subcommand)]
     what: Option<What>,
 
-    /// Only what was recorded at this time or later: 2026-11-21T21:58:00Z, or now
+    /// Only records of this time or later: 2026-11-21T21:58:00Z, or now
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
 
-    /// Go on with what is recorded from now on, until interrupted
+    /// Keep printing new records until interrupted
     #[arg(long)]
     follow: bool,
 }
@@ -42,15 +43,15 @@ pub(crate) struct Audit {
 /// What else can be done with it.
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Verify every record, and compare what is configured with what was recorded; writes nothing
+    /// Verify every record, and compare the registrations in the store with the records; writes nothing
     Verify(Verify),
 }
 
 /// `tokenberg audit verify`
 #[derive(Debug, Args)]
 struct Verify {
-    /// A record that was noted elsewhere, as `audit verify` and the log of a server print it: CHAIN/NUMBER/HASH. It must still
-    /// exist, unless it has expired; may be repeated
+    /// Note of a record, CHAIN/NUMBER/HASH, as `audit verify` and the log of a server print it, kept outside of the store;
+    /// repeatable. The record must still exist, unless it has expired
     #[arg(long, value_name = "NOTE")]
     noted: Vec<String>,
 }
@@ -116,11 +117,11 @@ async fn verify(store: &Store, noted: &[String], output: Output) -> anyhow::Resu
         anyhow::bail!("the audit or the store was tampered with: {first}{more}");
     }
     if let Some(note) = missing {
-        anyhow::bail!("the audit was tampered with: the record {note} does not exist any more");
+        anyhow::bail!("the audit was tampered with: the record {note} does not exist anymore");
     }
     anyhow::ensure!(
         report.is_whole(),
-        "the store has no audit records; every store that this version has written to has some, so all of them were removed"
+        "the store has no audit records; this version writes some to every store, so all of them were removed"
     );
     Ok(())
 }
@@ -128,7 +129,8 @@ async fn verify(store: &Store, noted: &[String], output: Output) -> anyhow::Resu
 /// The first of the noted records that is missing or differs.
 async fn missing(store: &Store, noted: &[String]) -> anyhow::Result<Option<String>> {
     for note in noted {
-        let wrong = || crate::failure::wrong_usage(format!("{note:?} is no note; write CHAIN/NUMBER/HASH"));
+        let wrong =
+            || crate::failure::wrong_usage(format!("{note:?} is not a note; expected CHAIN/NUMBER/HASH"));
         let mut parts = note.splitn(3, '/');
         let (Some(chain), Some(number), Some(hash)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(wrong());

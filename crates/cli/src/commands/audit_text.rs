@@ -114,16 +114,16 @@ pub(crate) fn text(report: &AuditReport) -> String {
     }
     if report.uncompared > 0 {
         text.push_str(&format!(
-            "{} clients, issuers, keys, disabled users or revocations are older than the audit and were not compared; a server of \
-             this version records them when it starts.\n",
+            "{} clients, issuers, keys, disabled users or revocations have no record yet and were not compared; a server of this \
+             version records them when it starts.\n",
             report.uncompared
         ));
     }
     let unwitnessed = report.chains.iter().filter(|chain| chain.witnessed == 0 && chain.last > 0).count();
     if unwitnessed > 0 {
         text.push_str(&format!(
-            "{unwitnessed} chains have no witness, because only versions before this one wrote to them or nothing has witnessed \
-             them yet: records cut off at their ends would not be found.\n"
+            "{unwitnessed} chains have no witness, because only earlier versions wrote to them or no other chain has witnessed them \
+             yet: the removal of their last records would not be detected.\n"
         ));
     }
     let notes: Vec<String> = report
@@ -133,7 +133,7 @@ pub(crate) fn text(report: &AuditReport) -> String {
         .map(|chain| on_one_line(&note(chain)))
         .collect();
     text.push_str(&format!(
-        "{} records. Keep these notes outside of the store, and check them later with --noted:\n{}\n",
+        "{} records. Keep these notes outside of the store, and verify them later with --noted:\n{}\n",
         report.records(),
         notes.join("\n")
     ));

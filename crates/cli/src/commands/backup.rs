@@ -11,13 +11,15 @@ use std::path::PathBuf;
 /// `tokenberg backup`
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The copy is of one moment, and whoever writes to the store meanwhile is not held up. It never
-replaces a file. The key file is not in it: keep that elsewhere, for neither is of use alone.
-To restore: end all servers, put the copy in the place of the store, remove the files beside it
-that end with -wal and -shm, and start. What was revoked since the copy was made works again
-until it is revoked once more: see docs/operations.md.")]
+The copy is a consistent snapshot; servers and commands can write to the store meanwhile. The
+command never replaces a file. The copy does not contain the key file: keep both, in different
+places, because neither is useful without the other.
+
+To restore: stop all servers, put the copy in the place of the store, remove the files beside it
+whose names end with -wal and -shm, and start the servers. Revocations and other changes after the
+copy are lost; revoke again. See docs/operations.md.")]
 pub(crate) struct Backup {
-    /// The file that is to be made; it must not be there
+    /// File to create; it must not exist
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }
@@ -40,7 +42,10 @@ pub(crate) fn run(common: &Common, asked: &Backup, output: Output) -> anyhow::Re
         || format!("the store was copied to {} ({bytes} bytes)", asked.file.display()),
     )?;
     if let Some(path) = key_file {
-        note(&format!("the copy is of use only with the key in {}, which is not in it", path.display()));
+        note(&format!(
+            "the copy can be opened only with the key in {}, which it does not contain",
+            path.display()
+        ));
     }
     Ok(())
 }

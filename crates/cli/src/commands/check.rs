@@ -128,7 +128,7 @@ fn check_settings(settings: &Settings, findings: &mut Findings) {
         findings.note("issuer", sentence);
     }
     if settings.is_first_key_impossible() {
-        findings.note("alg", "RSA keys are not generated, so an empty store could not begin with one");
+        findings.note("alg", "RSA keys are not generated, so `tokenberg serve` cannot start on an empty store; import a key with `tokenberg key import` first");
     }
     if let Some((cert, key)) = listening.tls_files() {
         match listening.loaded_tls() {
@@ -136,7 +136,7 @@ fn check_settings(settings: &Settings, findings: &mut Findings) {
             Err(fault) => findings.problem("tls", fault.to_string()),
         }
         if let Some(mode) = input::open_to_others(key) {
-            findings.note("tls", format!("{} is open to others (mode {mode:04o})", key.display()));
+            findings.note("tls", format!("{} is accessible to other users (mode {mode:04o})", key.display()));
         }
     }
     if let Err(error) =
@@ -155,7 +155,7 @@ fn check_settings(settings: &Settings, findings: &mut Findings) {
         match std::net::TcpListener::bind(address) {
             Ok(_) => findings.ok(name, address.to_string()),
             Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-                findings.note(name, format!("{address} is in use, perhaps by a server that runs already"));
+                findings.note(name, format!("{address} is in use, perhaps by a running server"));
             }
             Err(error) => findings.problem(name, format!("cannot listen on {address}: {error}")),
         }
@@ -168,11 +168,11 @@ async fn check_store(location: StoreLocation, now: Timestamp, findings: &mut Fin
     if let Some(path) = url.path().filter(|path| !path.exists()) {
         let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if directory.is_dir() {
-            findings.note("store", format!("there is none yet at {url}; `tokenberg serve` makes it"));
+            findings.note("store", format!("{url} does not exist yet; `tokenberg serve` creates it"));
         } else {
             findings.problem(
                 "store",
-                format!("{} is no directory, so {url} cannot be made", directory.display()),
+                format!("{} is not a directory, so {url} cannot be created", directory.display()),
             );
         }
         return Vec::new();
@@ -180,7 +180,7 @@ async fn check_store(location: StoreLocation, now: Timestamp, findings: &mut Fin
     if url.is_in_the_clear() {
         findings.note(
             "store",
-            format!("what goes to {url} may be read and changed on the way; sslmode=verify-full prevents it"),
+            format!("the connection to {url} can be read and changed on the network path; sslmode=verify-full prevents that"),
         );
     }
     let key_file = location.key_file();
@@ -239,8 +239,10 @@ async fn check_content(store: &Store, now: Timestamp, findings: &mut Findings) -
         findings.note("names", sentence);
     }
     if let Some(newest) = newest(&keys, &clients).filter(|newest| *newest > now.plus(LEEWAY)) {
-        let text =
-            format!("it is behind: the store has an entry of {}", moment_text::with_distance(newest, now));
+        let text = format!(
+            "the clock is behind: the store has an entry from {}",
+            moment_text::with_distance(newest, now)
+        );
         findings.problem("clock", text);
     }
     issuers
@@ -265,13 +267,11 @@ fn check_clients(
                 let keys = PublicKeys::from_jwks(rights.jwks.as_deref().unwrap_or_default());
                 keys.map_or(true, |keys| keys.is_empty()).then_some("has no usable public key")
             }
-            AuthMethod::TlsClientAuth => {
-                rights.certificate.is_none().then_some("has no name of a certificate")
-            }
-            AuthMethod::Federated => Some("is known by no identity that a trusted issuer vouches for"),
+            AuthMethod::TlsClientAuth => rights.certificate.is_none().then_some("has no certificate name"),
+            AuthMethod::Federated => Some("has no identity of an enabled issuer"),
         };
         if let Some(lacks) = lacks.filter(|_| !is_federated) {
-            findings.note("clients", format!("{} {lacks} and can get no token", client.id));
+            findings.note("clients", format!("{} {lacks}, so it cannot obtain a token", client.id));
         }
     }
 }
@@ -287,8 +287,8 @@ fn check_issuers(issuers: &[IssuerRecord], findings: &mut Findings) {
             findings.note(
                 "issuers",
                 format!(
-                    "{issuer} is trusted over plain http (--insecure-http): an attacker on the path can replace its keys, and so \
-                     act as any of its users"
+                    "{issuer} is trusted over plain http (--insecure-http): an attacker on the network path can replace its keys and so \
+                     impersonate any of its users"
                 ),
             );
         }
@@ -296,7 +296,7 @@ fn check_issuers(issuers: &[IssuerRecord], findings: &mut Findings) {
             KeySource::JwksUri(_) | KeySource::Discovery => {}
             KeySource::Jwks(jwks) => match PublicKeys::from_jwks(jwks) {
                 Ok(keys) if !keys.is_empty() => {}
-                Ok(_) => findings.problem("issuers", format!("no key of {issuer} can be used")),
+                Ok(_) => findings.problem("issuers", format!("no key of {issuer} is usable")),
                 Err(fault) => findings.problem("issuers", format!("the keys of {issuer}: {fault}")),
             },
         }
@@ -319,14 +319,12 @@ fn check_published(issuers: &[IssuerRecord], access: &IssuerAccess, findings: &m
     let Ok(trial) = Trial::new(access) else { return };
     for (TrustedIssuer { issuer, .. }, tried) in trial.of_all(&issuers) {
         match tried.outcome {
-            Outcome::Usable(1) => {
-                findings.ok("issuer keys", format!("{issuer} publishes 1 key that can be used"))
-            }
+            Outcome::Usable(1) => findings.ok("issuer keys", format!("{issuer} publishes 1 usable key")),
             Outcome::Usable(usable) => {
-                findings.ok("issuer keys", format!("{issuer} publishes {usable} keys that can be used"));
+                findings.ok("issuer keys", format!("{issuer} publishes {usable} usable keys"));
             }
             Outcome::Unusable(reason) => {
-                findings.problem("issuer keys", format!("no key of {issuer} can be used: {reason}"));
+                findings.problem("issuer keys", format!("no key of {issuer} is usable: {reason}"));
             }
             Outcome::Unreachable(reason) => {
                 findings.note("issuer keys", format!("the keys of {issuer} cannot be fetched now: {reason}"));
@@ -344,8 +342,12 @@ fn check_keys(keys: &[KeyMaterial], now: Timestamp, findings: &mut Findings) {
     }
     match key_state::signing(keys, now) {
         Some(key) => findings.ok("keys", format!("{} ({}) signs", key.id, key.algorithm)),
-        None if keys.is_empty() => findings.note("keys", "there is none yet; `tokenberg serve` makes one"),
-        None => findings.problem("keys", "none signs now; `tokenberg key rotate --now` makes one that does"),
+        None if keys.is_empty() => {
+            findings.note("keys", "the store has no signing key yet; `tokenberg serve` creates one")
+        }
+        None => {
+            findings.problem("keys", "no key signs now; `tokenberg key rotate --now` creates one that does")
+        }
     }
 }
 

@@ -18,17 +18,19 @@ use tokenberg_core::{AccessTokenClaims, Timestamp};
 #[command(after_help = "\
 Example:
   tokenberg explain --authorization-file header.txt < form.txt
-      each rule that was asked, in order, and then the verdict, what the client is told, and what would allow it
+      prints each rule that was applied, in order; then the decision, the response to the client,
+      and the change that would allow the request
 
-No token is made, nothing is written, and what may be used once is left unused. Registrations are those of now.
-Exit code 0: it would be granted; 1: refused, or the keys of an issuer are not to be had.")]
+No token is issued, nothing is written, and single-use identifiers stay unused. Registrations are
+those of now, also with --at. Exit code 0: the request would be granted; 1: it would be refused, or
+the keys of an issuer cannot be obtained.")]
 pub(crate) struct Explain {
-    #[command(flatten)]
-    request: OneRequest,
-
     /// Decide as of this time, for a request that was recorded then: 2026-11-21T21:58:00Z
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
+
+    #[command(flatten)]
+    request: OneRequest,
 }
 
 /// Prints the decision.
@@ -65,23 +67,23 @@ fn text(explanation: &Explanation, at: &dyn Fn(Timestamp) -> String) -> String {
     match &explanation.verdict {
         Verdict::Granted(granting) => {
             granted(granting, at).into_iter().for_each(&mut line);
-            line("no token was made, and nothing was used up".to_owned());
+            line("no token was issued, and no single-use identifier was used".to_owned());
         }
         Verdict::Refused(refusing) => {
             let Refusing { refusal, response, remedy } = &**refusing;
             let description = response.description.as_deref().unwrap_or_default();
             line(format!("refused: {refusal}"));
             line(format!(
-                "the client is told: {} {}: {description}",
+                "the client receives: {} {}: {description}",
                 response.status(),
                 response.code.as_str()
             ));
             line(format!("to allow it: {remedy}"));
         }
         Verdict::Undecided(outage) => {
-            line(format!("it cannot be decided: {outage}"));
-            line("the client is told: 503 temporarily_unavailable".to_owned());
-            line("to allow it: see that the issuer can be reached from here".to_owned());
+            line(format!("no decision is possible: {outage}"));
+            line("the client receives: 503 temporarily_unavailable".to_owned());
+            line("to allow it: make the issuer reachable from this machine".to_owned());
         }
     }
     text
@@ -92,7 +94,7 @@ fn granted(granting: &Granting, at: &dyn Fn(Timestamp) -> String) -> Vec<String>
     let actors: Vec<&str> =
         claims.actor.iter().flat_map(|actor| actor.chain()).map(|actor| actor.subject.as_str()).collect();
     let acting =
-        if actors.is_empty() { String::new() } else { format!(", for whom {} acts", actors.join(" for ")) };
+        if actors.is_empty() { String::new() } else { format!(", actor {}", actors.join(", before that ")) };
     let mut lines: Vec<String> = Vec::new();
     if let Some(limits) = &granting.limits {
         for ceiling in &limits.scope {
@@ -108,13 +110,13 @@ fn granted(granting: &Granting, at: &dyn Fn(Timestamp) -> String) -> Vec<String>
         if claims.expires_at == claims.session.end { ", when its session ends" } else { "" }
     ));
     lines.push(format!(
-        "granted: to client {}, about {}{acting}; scope {:?} for {}",
+        "granted: client {}, subject {}{acting}; scope {:?}, audience {}",
         claims.client_id,
         claims.subject,
         claims.scope.as_str(),
         claims.audience.join(", ")
     ));
-    lines.push(format!("the claims would be {}", Value::Object(told(claims))));
+    lines.push(format!("claims: {}", Value::Object(told(claims))));
     lines
 }
 

@@ -19,7 +19,7 @@ Examples:
   tokenberg inspect access.token
   tokenberg token --server http://127.0.0.1:8183 | tokenberg inspect")]
 pub(crate) struct Inspect {
-    /// The file of the token; standard input if it is left out or `-`
+    /// File with the token; standard input if omitted or `-`
     #[arg(value_name = "FILE", default_value = "-", hide_default_value = true)]
     file: PathBuf,
 }
@@ -43,7 +43,7 @@ pub(crate) fn run(asked: &Inspect, output: Output) -> anyhow::Result<()> {
     let times = times(&claims, now);
     let unread = CompactJws::parse(token.expose()).err().map(|fault| fault.to_string());
     if output.json {
-        note("nothing was verified: anybody can have written this");
+        note("the token was not verified; `tokenberg verify` verifies it");
     }
     output.show(
         || {
@@ -53,7 +53,7 @@ pub(crate) fn run(asked: &Inspect, output: Output) -> anyhow::Result<()> {
         },
         || {
             let mut text =
-                "NOT VERIFIED: anybody can have written this; `tokenberg verify` checks it.\n\n".to_owned();
+                "NOT VERIFIED: the token may be forged; `tokenberg verify` verifies it.\n\n".to_owned();
             text.push_str(&format!("header {}\n\nclaims {}\n", output::escaped(&header), output::escaped(&claims)));
             if !times.is_empty() {
                 text.push('\n');
@@ -61,7 +61,7 @@ pub(crate) fn run(asked: &Inspect, output: Output) -> anyhow::Result<()> {
                 text.push_str(&output::facts(&rows));
             }
             if let Some(why) = &unread {
-                text.push_str(&format!("\nTokenberg would not read it: {why}.\n"));
+                text.push_str(&format!("\nTokenberg would refuse this token: {why}.\n"));
             }
             text
         },
@@ -78,11 +78,9 @@ fn parts(token: &str) -> anyhow::Result<(Value, Value)> {
     match segments.as_slice() {
         [header, claims, _] => Ok((read(header, "header")?, read(claims, "second segment")?)),
         [_, _, _, _, _] => {
-            anyhow::bail!(
-                "this has five segments: an encrypted token, which only its recipient can look into"
-            )
+            anyhow::bail!("this token has five segments: it is encrypted, and only its recipient can read it")
         }
-        _ => anyhow::bail!("this is no JWT: it does not consist of three segments with dots between them"),
+        _ => anyhow::bail!("this is not a JWT: it does not consist of three segments separated by dots"),
     }
 }
 

@@ -33,8 +33,7 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Box<str>> {
 fn refuse_leak(keys: &PublicKeys, path: &Path) -> anyhow::Result<()> {
     let Some(leak) = keys.ignored().iter().find(|key| key.reason.is_leak()) else { return Ok(()) };
     anyhow::bail!(
-        "key {} of {} is private or secret, and nobody but its owner should have it: give the public keys only, and \
-         replace that key if the file was anywhere else",
+        "key {} of {} is a private or secret key: give public keys only, and replace the key if others may have read the file",
         leak.position,
         path.display()
     );

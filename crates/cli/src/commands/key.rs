@@ -17,33 +17,33 @@ use tokenberg_store::{NowSigning, Store, StoreError};
 /// `tokenberg key …`
 #[derive(Debug, Subcommand)]
 pub(crate) enum Key {
-    /// List the keys: which one signs, which will, and until when the others verify
+    /// List the signing keys with their states and times
     List,
-    /// Show one key, or its public half as PEM for a verifier that reads no key set
+    /// Show a key, or print its public key as PEM for a verifier that reads no JWK Set
     Show(Show),
-    /// Make a new key; it is published at once and signs after ten minutes, when every catalog has seen it
+    /// Create a key; it is published immediately and signs 10m later, when catalogs have fetched it
     Rotate(Rotate),
-    /// Revoke a key, as one that was stolen: its tokens are refused here at once, and by catalogs that cache keys later
+    /// Revoke a key, such as a stolen one; servers refuse its tokens immediately, catalogs with cached keys later
     Revoke(Revoke),
-    /// Take a private key from a PKCS#8 file, PEM or DER; it is published at once and signs after ten minutes
+    /// Import a private key from a PKCS#8 file (PEM or DER); it is published immediately and signs 10m later
     Import(Import),
 }
 
 /// `tokenberg key rotate`
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The old key goes on verifying until the last token that it signed has expired.
-A running server follows within one second.
+The previous key verifies tokens for 7d1h more, until the last token that it signed has expired.
+A running server applies the change within one second.
 
-With --now, catalogs with a cached key set refuse tokens of the new key until they fetch the set again: most within 5m,
-catalogs built on Quarkus (Apache Polaris, Nessie) within 10m. Set
-quarkus.oidc.token.forced-jwk-refresh-interval=30S there, or restart them.")]
+With --now, catalogs with a cached key set refuse tokens of the new key until they fetch the set
+again: most within 5m, catalogs built on Quarkus (Apache Polaris, Nessie) within 10m. To shorten
+this, set quarkus.oidc.token.forced-jwk-refresh-interval=30S in those catalogs, or restart them.")]
 pub(crate) struct Rotate {
-    /// ES256, ES384 or EdDSA; RSA keys are made with openssl and imported
+    /// Algorithm of the new key: ES256, ES384 or EdDSA. For RSA, create a key with openssl and import it
     #[arg(long, value_name = "ALG", default_value = "ES256", value_parser = Algorithm::for_signing)]
     alg: Algorithm,
 
-    /// Sign with it at once: catalogs with a cached key set refuse its tokens for up to 10m
+    /// Sign with the new key immediately; catalogs with a cached key set refuse its tokens for up to 10m
     #[arg(long)]
     now: bool,
 }
@@ -51,19 +51,23 @@ pub(crate) struct Rotate {
 /// `tokenberg key revoke`
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Running servers refuse its tokens within one second: in exchanges, in introspection, in catalogs with our endpoint.
-Catalogs that verify tokens themselves accept them until they fetch the key set again: most within 5m. Catalogs built on
-Quarkus (Apache Polaris, Nessie) fetch it for a token with an unknown kid only, and at most once in 10m. Restart them now;
-to shorten that, set quarkus.oidc.token.forced-jwk-refresh-interval=30S there, or let them ask introspection about every
+Running servers refuse tokens of the key within one second: in exchanges, in introspection, and in
+catalogs with an embedded Tokenberg.
+
+Catalogs that verify tokens themselves accept tokens of the key until they fetch the key set again:
+most within 5m. Catalogs built on Quarkus (Apache Polaris, Nessie) fetch it only for a token with an
+unknown kid, and at most once in 10m: restart them now. To prevent this delay, set
+quarkus.oidc.token.forced-jwk-refresh-interval=30S in those catalogs, or use introspection for every
 token with quarkus.oidc.token.require-jwt-introspection-only=true.
-If the key signs, the next one signs instead at once; if there is none, a new one is made.
-An imported file is still there: do not import it again.")]
+
+If the revoked key is the signing key, the next published key signs immediately. If there is none, a
+new key is created. The file of an imported key is not deleted: do not import it again.")]
 pub(crate) struct Revoke {
-    /// Its identifier, as `tokenberg key list` shows it
+    /// Key ID (`kid`), as `tokenberg key list` shows it
     #[arg(value_name = "KID", allow_hyphen_values = true)]
     id: String,
 
-    /// The algorithm of the new key, if one is needed: ES256, ES384 or EdDSA [default: that of the key, or ES256 instead of RSA]
+    /// Algorithm of the new key, if one is created: ES256, ES384 or EdDSA [default: that of the revoked key; for RSA, ES256]
     #[arg(long, value_name = "ALG", value_parser = Algorithm::for_signing)]
     alg: Option<Algorithm>,
 }
@@ -76,23 +80,23 @@ Examples:
   tokenberg key import key.pem                for RS256
   tokenberg key import key.pem --alg PS256")]
 pub(crate) struct Import {
-    /// The file, or `-` for standard input
+    /// File with the key (`-`: standard input)
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// RS256 or PS256 for an RSA key, which is for RS256 unless said otherwise; other keys have one algorithm each
+    /// Algorithm of an RSA key: RS256 or PS256; the type of any other key determines its algorithm [default: RS256]
     #[arg(long, value_name = "ALG", value_parser = Algorithm::for_signing)]
     alg: Option<Algorithm>,
 
-    /// Sign with it at once: catalogs with a cached key set refuse its tokens for up to 10m
+    /// Sign with the new key immediately; catalogs with a cached key set refuse its tokens for up to 10m
     #[arg(long)]
     now: bool,
 }
 
 /// The advice for operators of catalogs built on Quarkus, whose cache of keys outlives `max-age`.
-const QUARKUS: &str = "catalogs built on Quarkus (Apache Polaris, Nessie) up to 10m after the first token with a kid that is new to \
-     them: set quarkus.oidc.token.forced-jwk-refresh-interval=30S there, restart them now, or let them ask introspection \
-     about every token (quarkus.oidc.token.require-jwt-introspection-only=true)";
+const QUARKUS: &str = "catalogs built on Quarkus (Apache Polaris, Nessie) up to 10m after the first token with an unknown kid: set \
+     quarkus.oidc.token.forced-jwk-refresh-interval=30S there, restart them now, or use introspection for every token \
+     (quarkus.oidc.token.require-jwt-introspection-only=true)";
 
 /// Runs the command.
 ///
@@ -152,14 +156,14 @@ async fn introduce(
     let is_first = store.keys().await?.is_empty();
     let introduced = match store.introduce_key(now, &key, at_once).await {
         Err(StoreError::AnotherKeyWaits(other)) => anyhow::bail!(
-            "the key {} is published already and signs from {}; wait until then, or use --now, which drops it",
+            "the key {} is already published and signs from {}; wait until then, or use --now, which removes that key",
             other.id,
             moment_text::with_distance(other.signs_from, now)
         ),
         outcome => outcome?,
     };
     for dropped in &introduced.dropped {
-        note(&format!("the key {dropped}, which had not signed yet, was dropped"));
+        note(&format!("the key {dropped}, which had not signed yet, was removed"));
     }
     if at_once && !is_first {
         note(&format!(
@@ -198,7 +202,9 @@ async fn revoke(store: &Store, asked: &Revoke, now: Timestamp, output: Output) -
         NowSigning::Published(next) => Some(next),
         NowSigning::New(new) => {
             if revoked.is_some_and(|key| key.algorithm != alg) {
-                warn(&format!("the new key is for {alg}; import one with --now if catalogs expect another"));
+                warn(&format!(
+                    "the algorithm of the new key is {alg}; if catalogs expect another one, import a key with --now"
+                ));
             }
             Some(new)
         }
@@ -211,12 +217,12 @@ async fn revoke(store: &Store, asked: &Revoke, now: Timestamp, output: Output) -
         || json!({"kid": id, "state": "revoked", "signing": signs}),
         || match (&outcome.signing, signs) {
             (NowSigning::New(_), Some(signs)) => {
-                format!("key {id} is revoked; the new key {signs} signs, which catalogs do not know yet")
+                format!("key {id} is revoked; the new key {signs} signs, which catalogs have not fetched yet")
             }
             (NowSigning::Published(_) | NowSigning::Unchanged, Some(signs)) => {
                 format!("key {id} is revoked; {signs} signs")
             }
-            (_, None) => format!("key {id} is revoked; none signs"),
+            (_, None) => format!("key {id} is revoked; no key signs"),
         },
     )?;
     Ok(())
@@ -263,7 +269,7 @@ fn list(keys: &[KeyMaterial], now: Timestamp, output: Output) -> anyhow::Result<
 fn warn_if_open_to_others(path: &Path) {
     if let Some(mode) = input::open_to_others(path) {
         warn(&format!(
-            "{} is open to others (mode {mode:04o}); everyone who has read it can sign tokens",
+            "{} is accessible to other users (mode {mode:04o}); a user who has read it can sign tokens",
             path.display()
         ));
     }

@@ -11,7 +11,7 @@ use tokenberg_store::KekSource;
 /// `tokenberg key-encryption-key …`
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyEncryptionKey {
-    /// Seal the store with another key; the present one opens nothing any more
+    /// Encrypt the secret keys in the store with a new key-encryption key; the old one can no longer open the store
     Change(Change),
 }
 
@@ -22,11 +22,13 @@ Example:
   tokenberg key-encryption-key change --new-key-file new.key
   mv new.key tokenberg.db.key
 
-All is sealed anew or nothing, whenever the command ends. Running servers go on, and follow the store in all but its
-signing keys until the new key is where they read the old one; they look for it there, without a restart. A server that
-has the key from TOKENBERG_KEY is to be started again with the new one. A backup of before needs the old key.")]
+The change is atomic: an interrupted command leaves the store with either the old or the new key.
+Running servers continue. Until the new key is in the place of the old one, they apply all changes
+of the store except those of signing keys; they read the new key there without a restart. A server
+with the key in TOKENBERG_KEY must be restarted with the new key. Backups from before the change
+need the old key.")]
 pub(crate) struct Change {
-    /// The file of the new key; it is made if it is not there
+    /// File with the new key; it is created if it does not exist
     #[arg(long, value_name = "FILE")]
     new_key_file: PathBuf,
 }
@@ -48,10 +50,14 @@ pub(crate) fn run(common: &Common, asked: KeyEncryptionKey, output: Output) -> a
             || json!({"key_file": new.to_string(), "signing_keys": keys}),
             || {
                 let next = match &old {
-                    Some(old) => format!("put it where servers read the old one: mv {new} {}", old.display()),
-                    None => "put what is in it into TOKENBERG_KEY, and start the servers again".to_owned(),
+                    Some(old) => {
+                        format!("put this file in the place of the old key: mv {new} {}", old.display())
+                    }
+                    None => {
+                        "set TOKENBERG_KEY to the content of this file, and restart the servers".to_owned()
+                    }
                 };
-                format!("the store is sealed with the key from {new}; {next}")
+                format!("the store is encrypted with the key in {new}; {next}")
             },
         )?;
         Ok(())

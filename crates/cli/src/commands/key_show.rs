@@ -15,14 +15,14 @@ use tokenberg_store::StoreError;
 Example, for HAProxy's jwt_verify:
   tokenberg key show KID --pem > /etc/haproxy/tokenberg.pem
 
-A verifier with a file does not follow a rotation: give it the file of the next key while `tokenberg key list` shows
-that key as published, before it signs.")]
+A verifier with a key file does not notice a rotation. Install the file of the next key while
+`tokenberg key list` shows that key as published, before it signs.")]
 pub(crate) struct Show {
-    /// Its identifier, as `tokenberg key list` shows it
+    /// Key ID (`kid`), as `tokenberg key list` shows it
     #[arg(value_name = "KID", allow_hyphen_values = true)]
     id: String,
 
-    /// Print its public key as PEM (SubjectPublicKeyInfo, RFC 7468) and nothing else; with --json, as the member `pem`
+    /// Print only the public key, as PEM (SubjectPublicKeyInfo, RFC 7468); with --json, add it as the member `pem`
     #[arg(long)]
     pem: bool,
 }

@@ -47,26 +47,26 @@ pub(crate) enum Command {
     /// Manage signing keys
     #[command(subcommand)]
     Key(key::Key),
-    /// Change the key that seals the store
+    /// Change the key-encryption key of the store
     #[command(subcommand)]
     KeyEncryptionKey(key_encryption_key::KeyEncryptionKey),
-    /// Revoke a token and its session, or all tokens of a client or a subject
+    /// Revoke a token and its session, or all tokens of a client, a subject or an issuer
     Revoke(revoke::Revoke),
-    /// Get a token from a server, as a client
+    /// Request a token from a server, as a client
     Token(Box<token::Token>),
     /// Decode a token without verifying it
     Inspect(inspect::Inspect),
-    /// Verify a token with the published keys of its issuer
+    /// Verify a token with the keys that its issuer publishes
     Verify(verify::Verify),
-    /// Answer one token request from standard input, without HTTP
+    /// Answer a token request from standard input, without HTTP
     Respond(Box<respond::Respond>),
-    /// Explain why one token request from standard input is granted or refused, without issuing a token
+    /// Explain why a token request from standard input is granted or refused, without issuing a token
     Explain(Box<explain::Explain>),
-    /// Print the audit of decisions and changes, or verify that it was not tampered with
+    /// Print or verify the audit records of decisions and changes
     Audit(audit::Audit),
     /// Copy an SQLite store to a new file while it is in use
     Backup(backup::Backup),
-    /// Check configuration, store, keys and clock, and report what would not work
+    /// Check configuration, store, keys and clock, and report problems
     Check(Box<Settings>),
 }
 

@@ -18,7 +18,7 @@ Example:
   printf 'grant_type=client_credentials&client_id=spark&client_secret=%s' \"$SECRET\" \\
       | tokenberg respond
 
-The token is real. Exit code 0: granted; 1: refused.")]
+The command issues a valid token. Exit code 0: granted; 1: refused.")]
 pub(crate) struct Respond {
     #[command(flatten)]
     request: OneRequest,
@@ -76,7 +76,7 @@ fn answer(
                 NotGranted::KeysUnavailable(fault) => fault.retry_after.as_seconds(),
                 NotGranted::Refused(_) | NotGranted::Unsigned(_) | NotGranted::Unwritten(_) => 1,
             };
-            let error = "it cannot be decided now; try again after Retry-After";
+            let error = "the request cannot be decided now; retry after the time in Retry-After";
             let mut answer = written(&OAuthError::new(ErrorCode::TemporarilyUnavailable, error))?;
             answer.headers.insert("retry-after".to_owned(), seconds.to_string().into());
             Ok(answer)

@@ -24,38 +24,42 @@ use tokenberg_store::{NewRevocation, Store};
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("what").required(true).multiple(true), after_help = "\
 Examples:
-  tokenberg revoke --token-file stolen.token       the token, and all that it was renewed to or exchanged for
-  tokenberg revoke --client spark                  what spark has until now; its credential goes on working
+  tokenberg revoke --token-file stolen.token
+      the token, and all tokens that it was renewed to or exchanged for
+  tokenberg revoke --client spark
+      all present tokens of spark; its credential stays valid
   tokenberg revoke --subject spark --before 2026-11-21T21:58:00Z
   tokenberg revoke --subject 00u1alice --issuer https://idp.example
-      what was obtained for that user, or by a client as that workload; a new login goes on working
-      (`subject disable` stops that, too)
+      all tokens that were obtained for this user, or by a client with this workload identity. New
+      logins are accepted; `tokenberg subject disable` refuses them, too
   tokenberg revoke --issuer https://idp.example
-      what was obtained with tokens of that issuer, for users and as workloads, after a key of it leaked; first replace its keys
+      all tokens that were obtained with tokens of this issuer, for users and workloads, for example
+      after one of its keys leaked. First replace its keys
 
-Tokens of the issuer from before are refused, too: users sign in again, workloads need a new token. A running
-server follows within one second. What was revoked stays so; `client disable` can be taken back.")]
+With --subject or --issuer, the issuer's own tokens from before that time are also refused: users
+must log in again, and workloads need a new token. A revocation is final; `tokenberg client disable`
+can be undone. A running server applies the change within one second.")]
 pub(crate) struct Revoke {
-    /// The token in this file, or on standard input for `-`, and all that go back to the same authentication
+    /// Revoke the token in this file (`-`: standard input), and all tokens of its session
     #[arg(long, value_name = "FILE", group = "what", conflicts_with_all = ["before", "client", "subject", "issuer"])]
     token_file: Option<PathBuf>,
 
-    /// The tokens that were issued to this client
+    /// Revoke the tokens that were issued to this client
     #[arg(long, value_name = "ID", group = "what", conflicts_with_all = ["subject", "issuer"])]
     client: Option<ClientId>,
 
-    /// The tokens on behalf of this subject, whichever client has them, and those that clients obtained as this workload; a user of
-    /// another issuer by the issuer's name for it, or with the issuer's --subject-prefix
+    /// Revoke the tokens for this subject, of any client, and those that clients obtained with this workload identity. Give a
+    /// user of another issuer by the issuer's name for it, or with the issuer's --subject-prefix
     #[arg(long, value_name = "SUB", group = "what")]
     subject: Option<Subject>,
 
-    /// With --subject, only the subject of this issuer, which is or was registered, or is our own as TOKENBERG_ISSUER or the configuration
-    /// file name it; --subject alone is the subject of that name of every issuer. Without --subject, all users and workloads of this
-    /// registered issuer
+    /// With --subject: only the subject of this issuer, which is or was registered or is the server's own (TOKENBERG_ISSUER or
+    /// the configuration file); without --issuer, the subjects of this name of all issuers. Without --subject: revoke the tokens
+    /// for all users and workloads of this registered issuer
     #[arg(long, value_name = "URL", group = "what", value_parser = foreign)]
     issuer: Option<Issuer>,
 
-    /// Only what goes back to before then: 2026-11-21T21:58:00Z, seconds since 1970, or now
+    /// Only tokens of sessions that began, or that the client joined, before this time: 2026-11-21T21:58:00Z, seconds since 1970, or now
     #[arg(long, value_name = "TIME", default_value = "now")]
     before: String,
 }
@@ -84,7 +88,9 @@ pub(crate) fn run(
             }
             (None, None, None) => match asked.issuer {
                 Some(issuer) => revoke_issuer(&store, issuer, before, output).await,
-                None => Err(wrong_usage("nothing is named that could be revoked")),
+                None => {
+                    Err(wrong_usage("nothing to revoke: give --token-file, --client, --subject or --issuer"))
+                }
             },
         };
         store.close().await;
@@ -105,7 +111,7 @@ fn before(text: &str, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
     };
     if time > now {
         return Err(wrong_usage(format!(
-            "--before {text} lies ahead; what is issued until then cannot be known"
+            "--before {text} is in the future; only tokens of the past can be revoked"
         )));
     }
     Ok(Some(time))
@@ -118,7 +124,7 @@ async fn revoke_token(store: &Store, token: &Secret, output: Output) -> anyhow::
     // Only the lifetime of an issuer's sessions is read from the policy, and that is the same for all of our issuers.
     let revoke = tokenberg_core::Revoke::of(claims.clone(), &Policy::new(claims.issuer.clone()), now);
     if claims.session.end <= now {
-        note("the session of the token is over, so the token was worth nothing already");
+        note("the session of the token had already ended, so the token was already invalid");
     }
     let (id, session, until) = (revoke.id().clone(), revoke.session().clone(), revoke.until());
     store.revoke(&NewRevocation::Family { token: id, session, client: None, until }).await?;
@@ -134,7 +140,7 @@ async fn revoke_token(store: &Store, token: &Secret, output: Output) -> anyhow::
         },
         || {
             format!(
-                "token {} of client {} is revoked, and with it all of session {}",
+                "token {} of client {} and all tokens of session {} are revoked",
                 revoke.id().as_str(),
                 claims.client_id,
                 revoke.session().as_str()
@@ -144,15 +150,16 @@ async fn revoke_token(store: &Store, token: &Secret, output: Output) -> anyhow::
     Ok(())
 }
 
+const NOT_OURS: &str = "the token was not issued by a server of this store";
+
 /// The claims of the token, if a key of this store has signed it, for any issuer. It may have expired: its session goes on.
 fn ours(keys: &Keyring, token: &str, now: Timestamp) -> anyhow::Result<AccessTokenClaims> {
-    let unverified = CompactJws::parse(token).context("this is no token")?;
+    let unverified = CompactJws::parse(token).context("this is not a token")?;
     let issuer = unverified.unverified_payload().get("iss").and_then(|iss| iss.as_str());
-    let issuer: Issuer =
-        issuer.context("the token names no issuer")?.parse().context("the token is not ours")?;
-    let framed = TokenVerification::new(issuer, Vec::new()).framed(token).context("the token is not ours")?;
-    keys.verify(&framed, now).context("the token is not ours")?;
-    AccessTokenClaims::read(framed.unverified_payload()).context("the token is not ours")
+    let issuer: Issuer = issuer.context("the token has no issuer")?.parse().context(NOT_OURS)?;
+    let framed = TokenVerification::new(issuer, Vec::new()).framed(token).context(NOT_OURS)?;
+    keys.verify(&framed, now).context(NOT_OURS)?;
+    AccessTokenClaims::read(framed.unverified_payload()).context(NOT_OURS)
 }
 
 async fn revoke_client(

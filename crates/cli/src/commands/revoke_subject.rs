@@ -61,7 +61,7 @@ impl std::fmt::Display for Reached {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", self.subject)?;
         match (&self.issuer, &self.sub) {
-            (None, _) => f.write_str(", whoever has that name,"),
+            (None, _) => f.write_str(" of any issuer"),
             (Some(issuer), None) => write!(f, " of {issuer}"),
             (Some(issuer), Some(sub)) => write!(f, " of {issuer} ({sub} in catalogs)"),
         }
@@ -111,7 +111,7 @@ async fn check_issuer(
     }
     if store.was_issuer_removed(issuer).await? {
         note(&format!(
-            "{issuer} was removed, which revoked all that its users had; this revocation counts in case it is trusted again"
+            "{issuer} was removed, which revoked all tokens of its users; this revocation applies if the issuer is added again"
         ));
         return Ok(());
     }
@@ -122,14 +122,15 @@ async fn check_issuer(
     let nearest = || nearest(issuer.as_str(), known.map(Issuer::as_str));
     let meant = similar.or_else(nearest).map_or_else(String::new, |meant| {
         format!(
-            "`tokenberg revoke --subject {} --issuer {}`, if {meant} is meant; ",
+            "if you meant {2}, use `tokenberg revoke --subject {0} --issuer {1}`; ",
             quoted(subject.as_str()),
-            quoted(&meant)
+            quoted(&meant),
+            meant
         )
     });
     let ours = match own {
-        Some(own) => format!("our own issuer is {own}"),
-        None => "if it is our own issuer, set TOKENBERG_ISSUER or name the configuration file".to_owned(),
+        Some(own) => format!("the server's own issuer is {own}"),
+        None => "if it is the server's own issuer, set TOKENBERG_ISSUER or give --config".to_owned(),
     };
     let error = StoreError::NoSuchIssuer { issuer: issuer.clone() };
     Err(anyhow::Error::new(error).context(format!("nothing was revoked: {meant}{ours}")))

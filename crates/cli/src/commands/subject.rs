@@ -18,28 +18,29 @@ use tokenberg_store::{DisabledSubject, Store, StoreError};
 #[command(after_help = "\
 Examples:
   tokenberg subject disable 00u1alice --issuer https://idp.example
-      whatever she still has of her provider or of us is refused, until `enable`
+      refuses this user's tokens of the issuer, and all tokens obtained with them, until `enable`
   tokenberg subject disable alice
-      the same for the user alice whom a client asserts without a signature (--may-assert-users)
+      the same for the user alice of unsecured JWTs (--may-assert-users)
 
-Our own clients are shut out with `tokenberg client disable`. A running server follows within one second.")]
+To disable a client, use `tokenberg client disable`. A running server applies the change within one
+second.")]
 pub(crate) enum Subjects {
-    /// Refuse a user's tokens, and all that was got with them, until it is enabled again
+    /// Disable a user: refuse its tokens, and all tokens obtained with them, until it is enabled again
     Disable(Name),
-    /// Take back what `disable` did
+    /// Enable a user that was disabled
     Enable(Name),
-    /// List who is shut out
+    /// List disabled users
     List,
 }
 
 /// One subject.
 #[derive(Debug, Args)]
 pub(crate) struct Name {
-    /// The user, exactly as the issuer names it, or with the issuer's --subject-prefix as catalogs see it
+    /// User, by the issuer's exact name for it, or with the issuer's --subject-prefix as in catalogs
     #[arg(value_name = "SUB")]
     subject: Subject,
 
-    /// Whose user it is; without, a user whom a client asserts without a signature
+    /// Issuer of the user; if omitted, the user is one that clients name in unsecured JWTs
     #[arg(long, value_name = "URL", value_parser = foreign)]
     issuer: Option<Issuer>,
 }
@@ -74,27 +75,25 @@ async fn disable(store: &Store, name: Name, output: Output) -> anyhow::Result<()
     }
     if let ([_, own], Some(issuer)) = (names.as_slice(), &issuer) {
         note(&format!(
-            "{subject} is what catalogs call the user {own} of {issuer}, who is disabled; a user whom {issuer} itself calls {subject} \
-             is disabled, too"
+            "catalogs know the user {own} of {issuer} as {subject}; this user is disabled, and so is a user with the name {subject} at \
+             {issuer}"
         ));
     }
     if issuer.is_none() {
         note(
-            "without --issuer it is the user of that name whom a client asserts; a user of a provider needs --issuer",
+            "without --issuer, the command disables the user of this name in unsecured JWTs; for a user of an issuer, give --issuer",
         );
         let client: Option<ClientId> = subject.as_str().parse().ok();
         if let Some(id) = client
             && store.client(&id).await.is_ok()
         {
-            note(&format!(
-                "there is a client {id}, too, and it goes on working; `tokenberg client disable {id}` stops it"
-            ));
+            note(&format!("the client {id} is not disabled; `tokenberg client disable {id}` disables it"));
         }
     }
     let who = who(&subject, issuer.as_ref());
     output.show(
         || json!({"sub": subject, "issuer": issuer, "enabled": false}),
-        || format!("{who} is disabled; no token is good for anything that is about them"),
+        || format!("{who} is disabled; tokens for this user are refused"),
     )?;
     Ok(())
 }
@@ -132,7 +131,7 @@ async fn list(store: &Store, output: Output) -> anyhow::Result<()> {
         || {
             let heading = ["SUBJECT", "ISSUER", "DISABLED SINCE"].map(str::to_owned).to_vec();
             let row = |one: &DisabledSubject| {
-                let issuer = one.issuer.as_ref().map_or_else(|| "(asserted)".to_owned(), Issuer::to_string);
+                let issuer = one.issuer.as_ref().map_or_else(|| "(unsecured)".to_owned(), Issuer::to_string);
                 vec![one.subject.to_string(), issuer, moment_text::written(one.since)]
             };
             table(&std::iter::once(heading).chain(subjects.iter().map(row)).collect::<Vec<_>>())
@@ -144,6 +143,6 @@ async fn list(store: &Store, output: Output) -> anyhow::Result<()> {
 fn who(subject: &Subject, issuer: Option<&Issuer>) -> String {
     match issuer {
         Some(issuer) => format!("{subject} of {issuer}"),
-        None => format!("{subject}, as clients assert it,"),
+        None => format!("{subject} of unsecured JWTs"),
     }
 }

@@ -12,7 +12,7 @@ pub(super) fn check_single(subject: &Subject) -> anyhow::Result<()> {
     let text = subject.as_str();
     if text.starts_with("spiffe:") && text.ends_with("/*") {
         return Err(wrong_usage(format!(
-            "{text} is a pattern, and a token has a single identifier as its subject; name one, or use `tokenberg client federate --remove`, \
+            "{text} is a pattern, but the subject of a token is a single SPIFFE ID: give one ID, or use `tokenberg client federate --remove`, \
              `tokenberg client disable` or `tokenberg revoke --issuer`"
         )));
     }

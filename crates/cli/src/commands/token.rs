@@ -24,32 +24,32 @@ const TOKEN_ENDPOINT: &str = "/v1/oauth/tokens";
 Examples:
   tokenberg token --server http://127.0.0.1:8183 --client-id spark --secret-file spark.secret
   tokenberg token --server https://tokens.example --scope 'catalog PRINCIPAL_ROLE:etl'
-      with the credential in TOKENBERG_CLIENT_ID and TOKENBERG_CLIENT_SECRET
+      reads the credential from TOKENBERG_CLIENT_ID and TOKENBERG_CLIENT_SECRET
   tokenberg token --server https://tokens.example \\
       --subject-token-file old.token --subject-token-type access_token
-      renews a token with itself, as Iceberg's clients do
+      renews a token, authenticated by the token itself, as Iceberg clients do
   tokenberg token --server https://tokens.example --client-id trino --secret-file trino.secret \\
       --subject-token-file user.token --subject-token-type access_token
-      gets a token that lets trino act for the user
+      exchanges the user's token for one with which trino acts for the user
   tokenberg token --server https://tokens.example \\
       --client-assertion-file /var/run/secrets/tokens/tokenberg
-      in a pod whose service account `client federate` named: without any secret
+      in a pod whose service account `client federate` mapped to a client; no secret is needed
 
 Redirects are not followed.")]
 pub(crate) struct Token {
-    /// The token service, for example https://tokens.example, or the whole address of its token endpoint
+    /// URL of the token service, such as https://tokens.example, or of its token endpoint
     #[arg(long, value_name = "URL", env = "TOKENBERG_SERVER", value_parser = address)]
     server: Url,
 
-    /// The client's identifier
+    /// Client ID
     #[arg(long, value_name = "ID", env = "TOKENBERG_CLIENT_ID", value_parser = input::line::<Box<str>>)]
     client_id: Option<Box<str>>,
 
-    /// The file of its secret, or `-` for standard input; instead, the variable TOKENBERG_CLIENT_SECRET may hold it
+    /// File with the client secret (`-`: standard input); the variable TOKENBERG_CLIENT_SECRET may hold it instead
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
 
-    /// Prove who asks with the JWT in this file instead of a secret: one that the client has signed, or the token of its
+    /// Authenticate with the JWT in this file instead of a secret: an assertion that the client has signed, or the token of its
     /// workload, such as the projected token of a Kubernetes pod or a JWT-SVID
     #[arg(long, value_name = "FILE", conflicts_with_all = ["secret_file", "basic"])]
     client_assertion_file: Option<PathBuf>,
@@ -58,47 +58,47 @@ pub(crate) struct Token {
     #[arg(long)]
     basic: bool,
 
-    /// The scopes to ask for, between spaces; without, the client's default
+    /// Scopes to request, space-separated [default: the default scope of the client]
     #[arg(long, value_name = "'S1 S2 …'", default_value = "", hide_default_value = true)]
     scope: Scope,
 
-    /// What the token is for, by name. Repeat for several
+    /// Audience to request, by name; repeatable
     #[arg(long, value_name = "AUDIENCE", value_parser = audience)]
     audience: Vec<String>,
 
-    /// What the token is for, by absolute URI. Repeat for several
+    /// Audience to request, by absolute URI (RFC 8707); repeatable
     #[arg(long, value_name = "URI", value_parser = resource)]
     resource: Vec<String>,
 
-    /// Exchange the token in this file (`-` for standard input) instead of asking for one of the client's own
+    /// Exchange the token in this file (`-`: standard input), instead of requesting a token for the client itself
     #[arg(long, value_name = "FILE", requires = "subject_token_type")]
     subject_token_file: Option<PathBuf>,
 
-    /// What kind of token that is: access_token, id_token, jwt, … or the whole URN
+    /// Type of the subject token: access_token, id_token, jwt, …, or the full URN
     #[arg(long, value_name = "TYPE", value_parser = token_type, requires = "subject_token_file")]
     subject_token_type: Option<TokenType>,
 
-    /// The token of who acts for the subject, in this file
+    /// File with the token of the actor, which acts for the subject (`-`: standard input)
     #[arg(long, value_name = "FILE", requires = "actor_token_type", requires = "subject_token_file")]
     actor_token_file: Option<PathBuf>,
 
-    /// What kind of token that is
+    /// Type of the actor token
     #[arg(long, value_name = "TYPE", value_parser = token_type, requires = "actor_token_file")]
     actor_token_type: Option<TokenType>,
 
-    /// Get a token for the assertion in this file: a JWT of an issuer that is accepted for the jwt-bearer grant (RFC 7523)
+    /// Use the jwt-bearer grant with the JWT in this file (`-`: standard input), from an issuer that is accepted for it (RFC 7523)
     #[arg(long, value_name = "FILE", conflicts_with = "subject_token_file")]
     assertion_file: Option<PathBuf>,
 
-    /// What kind of token is wanted
+    /// Type of the token to request
     #[arg(long, value_name = "TYPE", value_parser = token_type, requires = "subject_token_file")]
     requested_token_type: Option<TokenType>,
 
-    /// Trust the certificates in this PEM file only
+    /// CA certificates (PEM) to trust, instead of the public roots
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
 
-    /// Allow http:// to other machines, where the line is safe in another way
+    /// Allow an http URL of another machine, if the connection is protected by other means
     #[arg(long)]
     insecure_http: bool,
 }
@@ -107,7 +107,7 @@ fn token_type(text: &str) -> Result<TokenType, String> {
     let found = TokenType::ALL.into_iter().find(|t| t.short_name() == text || t.as_urn() == text);
     found.ok_or_else(|| {
         let names = TokenType::ALL.map(TokenType::short_name).join(", ");
-        format!("a token type is one of {names}, or the URN of one of them")
+        format!("expected a token type: {names}, or the URN of one of them")
     })
 }
 
@@ -130,7 +130,9 @@ pub(crate) fn run(asked: &Token, output: Output) -> anyhow::Result<()> {
     let web = Web::new(asked.ca_file.as_deref(), asked.insecure_http)?;
     let answer = web.post(&endpoint(&asked.server), &request.to_http(&authentication))?;
     let response = read_answer(answer.status, &answer.body).map_err(|fault| match fault {
-        AnswerFault::Refused { status, error } => anyhow::anyhow!("the server refused with {status} {error}"),
+        AnswerFault::Refused { status, error } => {
+            anyhow::anyhow!("the server refused the request: {status} {error}")
+        }
         AnswerFault::NoToken(_) | AnswerFault::NoError { .. } => fault.into(),
     })?;
     if output.json {
@@ -152,7 +154,7 @@ fn check_standard_input(asked: &Token) -> anyhow::Result<()> {
         &asked.client_assertion_file,
     ];
     if files.into_iter().flatten().filter(|path| path.as_os_str() == "-").count() > 1 {
-        return Err(wrong_usage("only one file can be standard input"));
+        return Err(wrong_usage("only one option can read standard input"));
     }
     Ok(())
 }
@@ -209,19 +211,21 @@ fn authentication(asked: &Token, request: &TokenRequest) -> anyhow::Result<Clien
         (client_id @ Some(_), Some(client_secret), _) => {
             Ok(ClientAuthentication::Body { client_id: client_id.clone(), client_secret })
         }
-        (None, Some(_), _) => Err(wrong_usage("there is a secret but no --client-id")),
-        (_, None, _) if asked.basic => Err(wrong_usage("--basic sends a secret, and there is none")),
+        (None, Some(_), _) => Err(wrong_usage("there is a client secret but no --client-id")),
+        (_, None, _) if asked.basic => Err(wrong_usage(
+            "--basic needs a client secret: give --secret-file or set TOKENBERG_CLIENT_SECRET",
+        )),
         (Some(_), None, _) => Err(wrong_usage(
-            "there is a --client-id but no secret for it: give --secret-file or the variable TOKENBERG_CLIENT_SECRET, or, to \
-             exchange a token by itself, leave the client out",
+            "--client-id needs a secret: give --secret-file or set TOKENBERG_CLIENT_SECRET; or omit --client-id to exchange a token \
+             that authenticates itself",
         )),
         (None, None, TokenRequest::TokenExchange(exchange)) => {
             let bearer = exchange.actor.as_ref().unwrap_or(&exchange.subject);
             Ok(ClientAuthentication::Bearer(bearer.token.clone()))
         }
         (None, None, TokenRequest::ClientCredentials(_) | TokenRequest::JwtBearer(_)) => Err(wrong_usage(
-            "nothing proves who asks: name a client with --client-id and its secret with --secret-file or the variable \
-             TOKENBERG_CLIENT_SECRET",
+            "no client authentication: give --client-id, and the secret with --secret-file or TOKENBERG_CLIENT_SECRET, or give \
+             --client-assertion-file",
         )),
     }
 }

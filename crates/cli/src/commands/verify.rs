@@ -24,21 +24,21 @@ Examples:
   tokenberg verify access.token --issuer https://tokens.example --audience https://lake.example
   tokenberg verify access.token --issuer http://127.0.0.1:8183
 
-Whether a token was revoked, only the issuer itself knows. Exit code 0: valid; 1: not, and why.")]
+Only the issuer knows whether a token was revoked. Exit code 0: valid; 1: not valid.")]
 pub(crate) struct Verify {
-    /// The file of the token; standard input if it is left out or `-`
+    /// File with the token; standard input if omitted or `-`
     #[arg(value_name = "FILE", default_value = "-", hide_default_value = true)]
     file: PathBuf,
 
-    /// Who has to have made it, exactly as it stands in `iss`
+    /// Required issuer of the token, exactly as in `iss`
     #[arg(long, value_name = "URL")]
     issuer: Issuer,
 
-    /// What it has to be for; without, whatever it says
+    /// Required audience of the token; if omitted, the audience is not checked
     #[arg(long, value_name = "AUDIENCE")]
     audience: Option<Box<str>>,
 
-    /// Trust the certificates in this PEM file only
+    /// CA certificates (PEM) to trust, instead of the public roots
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
 }
@@ -71,9 +71,9 @@ pub(crate) fn run(asked: &Verify, output: Output) -> anyhow::Result<()> {
                         ("client", claims.client_id.to_string()),
                         ("audience", audience.clone()),
                         ("scope", claims.scope.to_string()),
-                        ("acting for it", actors(&claims)),
+                        ("actors", actors(&claims)),
                         ("issued", moment_text::with_distance(claims.issued_at, now)),
-                        ("ends", moment_text::with_distance(claims.expires_at, now)),
+                        ("expires", moment_text::with_distance(claims.expires_at, now)),
                     ]);
                     format!("valid\n\n{known}")
                 },
@@ -113,7 +113,7 @@ fn verified(asked: &Verify, token: &str) -> anyhow::Result<Result<Arc<AccessToke
     let claims = verification.claims(&framed, keys.verify(&framed), clock::now()?, &possession);
     if claims.as_ref().is_ok_and(|claims| claims.confirmation.is_some()) {
         note(
-            "the token is bound to a key; whoever presents it has to prove that key, which is not verified here",
+            "the token is bound to a key, and is accepted only with a proof of that key; this command cannot verify the proof",
         );
     }
     Ok(claims)
@@ -142,10 +142,10 @@ fn keys(web: &Web, issuer: &Issuer) -> anyhow::Result<PublicKeys> {
     let named = metadata.get("issuer").and_then(Value::as_str).unwrap_or_default();
     anyhow::ensure!(
         named == issuer.as_str(),
-        "the metadata of {issuer} is that of another issuer: {named:?}; an issuer is compared letter by letter"
+        "the metadata of {issuer} has another issuer: {named:?}; issuers are compared exactly"
     );
-    let uri = metadata.get("jwks_uri").and_then(Value::as_str).context("the metadata name no jwks_uri")?;
-    let uri: Url = uri.parse().context("the jwks_uri of the metadata is no address")?;
+    let uri = metadata.get("jwks_uri").and_then(Value::as_str).context("the metadata has no jwks_uri")?;
+    let uri: Url = uri.parse().context("the jwks_uri of the metadata is not a URL")?;
     let answer = web.get(&uri, LARGEST_JWKS as u64)?;
     anyhow::ensure!(answer.status == 200, "{uri} answered {}", answer.status);
     let keys = PublicKeys::from_bytes(&answer.body).with_context(|| uri.to_string())?;
@@ -165,12 +165,12 @@ fn metadata(web: &Web, issuer: &Issuer) -> anyhow::Result<Map<String, Value>> {
     }
     places.push(format!("{issuer}/.well-known/openid-configuration"));
     for place in &places {
-        let answer = web.get(&place.parse().context("the issuer is no address")?, LARGEST_METADATA)?;
+        let answer = web.get(&place.parse().context("the issuer is not a URL")?, LARGEST_METADATA)?;
         if answer.status == 200 {
             return serde_json::from_slice(&answer.body)
-                .with_context(|| format!("{place} is no JSON object"));
+                .with_context(|| format!("{place} is not a JSON object"));
         }
         anyhow::ensure!((400..500).contains(&answer.status), "{place} answered {}", answer.status);
     }
-    anyhow::bail!("{issuer} publishes no metadata: {} were tried", places.join(" and "))
+    anyhow::bail!("{issuer} publishes no metadata at {}", places.join(" and "))
 }

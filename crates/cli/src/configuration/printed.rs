@@ -10,8 +10,8 @@ use std::fmt::Write;
 const WIDTH: usize = 110;
 
 const HEADER: &str = "\
-Settings of `tokenberg serve`, as `tokenberg serve --print-config` prints them: every key, its value, and where that comes from. \
-Each key is a flag, too (listen: --listen), and a variable (TOKENBERG_LISTEN). A flag takes precedence over its variable, and a \
+Settings of `tokenberg serve`, as `tokenberg serve --print-config` prints them: every key, its value, and the origin of the value. \
+Each key is also a flag (listen: --listen) and a variable (TOKENBERG_LISTEN). A flag takes precedence over its variable, and a \
 variable over this file. Paths are relative to the working directory. A password in `store` is not shown.";
 
 impl Configuration {
@@ -33,7 +33,7 @@ impl Configuration {
             comment(&mut text, &setting.help());
             let is_text =
                 matches.get_raw(setting.id()).is_none_or(|mut raw| raw.all(|raw| raw.to_str().is_some()));
-            anyhow::ensure!(is_text, "--{} is not UTF-8, and a TOML file cannot hold it", setting.name());
+            anyhow::ensure!(is_text, "--{} is not UTF-8, which a TOML file cannot contain", setting.name());
             let value = values.get(setting.name()).and_then(written);
             let origin = match (&value, self.environment.replaces(setting.name())) {
                 (Some(_), _) => self.shown(&setting),

@@ -28,7 +28,7 @@ pub(crate) struct IssuerAccess {
     #[serde(serialize_with = "path")]
     pub(crate) issuer_ca: Option<PathBuf>,
 
-    /// Fetch issuers' keys also from addresses that only this machine or its network can reach
+    /// Allow fetching issuers' keys from private addresses, not only from public ones
     #[arg(long, value_name = "BOOL", env = "TOKENBERG_ALLOW_PRIVATE_ISSUERS", action = ArgAction::Set, num_args = 0..=1,
           require_equals = true, default_value = "false", default_missing_value = "true")]
     pub(crate) allow_private_issuers: bool,
@@ -80,13 +80,13 @@ fn tell(event: FetchEvent) {
                 tracing::warn!(
                     issuer,
                     left_out,
-                    "further keys of an issuer's set are not used, and too many to be listed"
+                    "more keys of an issuer's key set are unusable; they are too many to list"
                 );
             }
             if keys == 0 {
                 tracing::warn!(
                     issuer,
-                    "the key set of an issuer has no key that can be used; its tokens are answered 503"
+                    "the key set of an issuer has no usable key; requests with its tokens are answered 503"
                 );
             }
             tracing::info!(issuer, keys, fresh_for = fresh_for.as_seconds(), "fetched the keys of an issuer");
@@ -94,13 +94,13 @@ fn tell(event: FetchEvent) {
         FetchEvent::Failed { issuer, fault, stale: true } => {
             tracing::warn!(
                 issuer = issuer.as_str(), %fault,
-                "cannot obtain the keys of an issuer; those fetched before are still used"
+                "cannot obtain the keys of an issuer; the keys fetched earlier stay in use"
             );
         }
         FetchEvent::Failed { issuer, fault, stale: false } => {
             tracing::error!(
                 issuer = issuer.as_str(), %fault,
-                "cannot obtain the keys of an issuer, and none were fetched before; its tokens are answered 503"
+                "cannot obtain the keys of an issuer, and none were fetched earlier; requests with its tokens are answered 503"
             );
         }
     }

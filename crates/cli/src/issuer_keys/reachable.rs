@@ -52,12 +52,12 @@ impl CheckedResolver {
             Some(refused) => Err(ureq::Error::Io(io::Error::new(
                 io::ErrorKind::PermissionDenied,
                 format!(
-                    "it is at {}, {}",
+                    "the host has the address {}, {}",
                     refused.ip(),
                     match self.reachable {
-                        Reachable::Named => "which belongs to no machine that publishes keys",
+                        Reachable::Named => "from which keys are never fetched",
                         Reachable::Public | Reachable::Loopback | Reachable::Anything => {
-                            "which only this machine or its network can reach; if that is meant, say --allow-private-issuers"
+                            "which is not public; to allow private addresses, use --allow-private-issuers"
                         }
                     }
                 ),

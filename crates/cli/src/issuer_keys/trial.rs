@@ -72,7 +72,7 @@ impl Trial {
 pub(crate) fn unused(keys: &PublicKeys) -> Vec<String> {
     let mut unused: Vec<String> = keys.ignored().iter().map(ToString::to_string).collect();
     if keys.left_out() > 0 {
-        unused.push(format!("{} further keys are not used, and too many to be listed", keys.left_out()));
+        unused.push(format!("{} more keys are unusable; they are too many to list", keys.left_out()));
     }
     unused
 }
@@ -80,13 +80,13 @@ pub(crate) fn unused(keys: &PublicKeys) -> Vec<String> {
 fn tried(issuer: &TrustedIssuer, keys: &PublicKeys) -> Tried {
     let unused = unused(keys);
     let outcome = match (keys.usable_among(issuer.trust.accepted_algorithms()), keys.len(), unused.len()) {
-        (0, 0, 0) => Outcome::Unusable("the set that it publishes is empty".to_owned()),
-        (0, 0, _) => Outcome::Unusable("no key of the set that it publishes can be used".to_owned()),
+        (0, 0, 0) => Outcome::Unusable("the published key set is empty".to_owned()),
+        (0, 0, _) => Outcome::Unusable("the published key set has no usable key".to_owned()),
         (0, others, _) => {
             let names: Vec<&str> =
                 issuer.trust.algorithms.iter().map(|algorithm| algorithm.as_str()).collect();
             Outcome::Unusable(format!(
-                "it has no key for an algorithm that is accepted (--alg {}), but {others} for others",
+                "no key is for an accepted algorithm (--alg {}); keys for other algorithms: {others}",
                 names.join(",")
             ))
         }

@@ -58,7 +58,7 @@ impl Fetch for IssuerWeb {
             Reach::Web => &self.web,
             Reach::ThisMachine => &self.this_machine,
             Reach::PlainHttp => {
-                tracing::warn!(%address, "fetching over plain http: whoever is on the way can replace the keys");
+                tracing::warn!(%address, "fetching keys over plain http: an attacker on the network path can replace them");
                 &self.plain_http
             }
         };

@@ -12,21 +12,22 @@ use tokenberg_store::{TrailOptions, USUAL_QUEUE, WhenFull};
 #[serde(rename_all = "kebab-case")]
 #[command(next_help_heading = "Audit")]
 pub(crate) struct AuditSettings {
-    /// How long records of the audit are kept in the store; 0s keeps them forever
+    /// How long audit records are kept in the store; 0s keeps them forever
     #[arg(long, value_name = "DURATION", env = "TOKENBERG_AUDIT_RETENTION", default_value = "90d", value_parser = duration::parse)]
     #[serde(serialize_with = "duration::serialize")]
     pub(crate) audit_retention: Lifetime,
 
-    /// What happens while the audit cannot be written and its queue in memory is full
+    /// What to do while audit records cannot be written and the queue in memory is full
     #[arg(long, value_name = "POLICY", env = "TOKENBERG_AUDIT_WHEN_FULL", default_value = "drop")]
     pub(crate) audit_when_full: AuditWhenFull,
 
-    /// Maximum number of records that wait in memory; a thousand take about 600 kB, and 1 MiB at most
+    /// Maximum number of audit records that wait in memory; 1000 records take about 600 kB, at most 1 MiB
     #[arg(long, value_name = "N", env = "TOKENBERG_AUDIT_QUEUE", default_value_t = USUAL_QUEUE,
           value_parser = whole_number(1..=u32::MAX))]
     pub(crate) audit_queue: u32,
 
-    /// Bytes per minute for records of requests without client authentication, each with a line of the log; the rest is only counted
+    /// Maximum bytes per minute of audit records of requests without client authentication, each with a log line; further
+    /// requests are only counted in metrics
     #[arg(long, value_name = "BYTES", env = "TOKENBERG_AUDIT_UNAUTHENTICATED_BYTES", default_value = "131072",
           value_parser = whole_number(0..=u32::MAX))]
     pub(crate) audit_unauthenticated_bytes: u32,
@@ -36,9 +37,9 @@ pub(crate) struct AuditSettings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum AuditWhenFull {
-    /// Answer requests, and count the records that are dropped
+    /// Answer requests and drop their records; a metric counts the dropped records
     Drop,
-    /// Answer 503 until there is room
+    /// Answer 503 until the queue has room
     Refuse,
 }
 

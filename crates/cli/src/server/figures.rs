@@ -12,52 +12,56 @@ use tokenberg_store::AuditFigures;
 
 /// Writes the present metrics.
 pub(super) fn expose(following: &Following, started: Timestamp, to: &mut Exposition) {
-    to.family("gauge", "tokenberg_build_info", "The version that runs; always 1.");
+    to.family("gauge", "tokenberg_build_info", "The version of the server; always 1.");
     to.sample("tokenberg_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
-    to.gauge("process_start_time_seconds", "When it was started.", seconds(started));
-    to.gauge("tokenberg_ready", "Whether /readyz says yes.", f64::from(u8::from(following.ready().is_ok())));
+    to.gauge(
+        "process_start_time_seconds",
+        "Start time of the process, in seconds since 1970.",
+        seconds(started),
+    );
+    to.gauge(
+        "tokenberg_ready",
+        "Whether /readyz answers 200.",
+        f64::from(u8::from(following.ready().is_ok())),
+    );
 
     let descriptors = Descriptors::read();
     if let Some(limit) = descriptors.limit() {
-        to.gauge("process_max_fds", "How many file descriptors may be open.", count(limit));
+        to.gauge("process_max_fds", "Maximum number of open file descriptors.", count(limit));
     }
     if let Some(open) = descriptors::open() {
-        to.gauge("process_open_fds", "How many file descriptors are open.", count(open));
+        to.gauge("process_open_fds", "Number of open file descriptors.", count(open));
     }
 
     let watched = following.watched();
     let health = watched.health();
     to.gauge(
         "tokenberg_snapshot_age_seconds",
-        "Since the store was last known to be as it is in memory.",
+        "Time since the state in memory was last known to equal the store.",
         health.age.as_secs_f64(),
     );
     to.gauge(
         "tokenberg_store_fault",
-        "Whether the store cannot be followed.",
+        "Whether changes of the store cannot be read.",
         f64::from(u8::from(health.fault.is_some())),
     );
     to.counter(
         "tokenberg_store_rereads_total",
-        "How often everything was read again because the revisions of the store hid a change or went back.",
+        "Full reads of the store because its revision missed a change or went back.",
         health.rereads,
     );
     let moment = watched.now();
     let snapshot = moment.snapshot();
     to.gauge(
         "tokenberg_snapshot_revision",
-        "Grows with every change of the store.",
+        "Revision of the store; grows with every change.",
         float(snapshot.revision()),
     );
     to.gauge("tokenberg_clients", "Registered clients.", count(snapshot.clients() as u64));
-    to.gauge(
-        "tokenberg_revocations",
-        "Revocations that are remembered.",
-        count(snapshot.revocations() as u64),
-    );
+    to.gauge("tokenberg_revocations", "Revocations in effect.", count(snapshot.revocations() as u64));
     to.counter(
         "tokenberg_stretched_digests_total",
-        "Argon2id computations for secrets that a person chose.",
+        "Argon2id computations for chosen secrets.",
         moment.stretched_digests(),
     );
     if let Ok(now) = clock::now() {
@@ -78,7 +82,7 @@ pub(super) fn expose_issuers(
         to.sample(FETCHES, &[("outcome", outcome)], count(fetches));
     }
     const USABLE: &str = "tokenberg_issuer_usable_keys";
-    to.family("gauge", USABLE, "Keys of an issuer that verify; absent until they are first fetched.");
+    to.family("gauge", USABLE, "Usable keys of an issuer; absent until they are first fetched.");
     let Ok(now) = clock::now() else { return };
     let moment = following.watched().now();
     let mut trusted: Vec<_> = moment.snapshot().issuers_in_order().filter(|issuer| issuer.enabled).collect();
@@ -94,15 +98,19 @@ pub(super) fn expose_issuers(
 pub(super) fn expose_audit(audit: AuditFigures, to: &mut Exposition) {
     to.gauge(
         "tokenberg_audit_lag_seconds",
-        "How long the oldest record has waited that is not in the store yet.",
+        "Waiting time of the oldest record that is not in the store yet.",
         audit.lag.as_secs_f64(),
     );
     to.gauge(
         "tokenberg_audit_waiting",
-        "Records that wait in memory until they are in the store.",
+        "Records that wait in memory to be written to the store.",
         count(audit.waiting),
     );
-    to.gauge("tokenberg_audit_waiting_limit", "How many may wait.", count(audit.most_waiting));
+    to.gauge(
+        "tokenberg_audit_waiting_limit",
+        "Maximum number of waiting records.",
+        count(audit.most_waiting),
+    );
     to.gauge(
         "tokenberg_audit_waiting_bytes",
         "Bytes of the records that wait in memory.",
@@ -110,7 +118,7 @@ pub(super) fn expose_audit(audit: AuditFigures, to: &mut Exposition) {
     );
     to.gauge(
         "tokenberg_audit_waiting_bytes_limit",
-        "How many bytes the records that wait may have.",
+        "Maximum bytes of the waiting records.",
         count(audit.most_waiting_bytes),
     );
     to.counter("tokenberg_audit_records_total", "Decisions that were recorded in the store.", audit.written);
@@ -121,7 +129,7 @@ pub(super) fn expose_audit(audit: AuditFigures, to: &mut Exposition) {
     );
     to.counter(
         "tokenberg_audit_went_back_total",
-        "Audit chains that this server found turned back, rewritten or removed.",
+        "Audit chains that this server found restored to an earlier state, rewritten or removed.",
         audit.went_back,
     );
 }
@@ -131,7 +139,7 @@ fn expose_keys(keys: &[KeyMaterial], now: Timestamp, to: &mut Exposition) {
     to.family(
         "gauge",
         COUNT,
-        "Keys by what they do: published before they sign, signing, retired while they verify.",
+        "Keys by state: published before they sign, signing, retired while they only verify.",
     );
     for state in ["published", "signing", "retired"] {
         let in_state = keys.iter().filter(|key| key_state::state(key, keys, now) == state).count();
@@ -141,14 +149,14 @@ fn expose_keys(keys: &[KeyMaterial], now: Timestamp, to: &mut Exposition) {
     if let Some(signing) = key_state::signing(keys, now) {
         to.gauge(
             "tokenberg_signing_key_age_seconds",
-            "Since the key that signs began to.",
+            "Time since the signing key began to sign.",
             seconds(now) - seconds(signing.signs_from),
         );
     }
     if let Some(next) = keys.iter().filter(|key| key.signs_from > now).map(|key| key.signs_from).min() {
         to.gauge(
             "tokenberg_next_key_signs_timestamp_seconds",
-            "When the next key begins to sign.",
+            "Time when the next key begins to sign, in seconds since 1970.",
             seconds(next),
         );
     }

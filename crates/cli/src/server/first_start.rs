@@ -40,10 +40,10 @@ pub(crate) async fn prepare(
     };
     let done = store.bootstrap(now, &key, &client_id, &Rights::new(AllowedScope::Every), secret).await?;
     if done.key_added {
-        tracing::info!(kid = key.id.as_str(), alg = key.algorithm.as_str(), "made the first signing key");
+        tracing::info!(kid = key.id.as_str(), alg = key.algorithm.as_str(), "created the first signing key");
     }
     let Some(added) = done.root else { return Ok(None) };
-    tracing::info!(client = client_id.as_str(), "made the first client, which may do everything");
+    tracing::info!(client = client_id.as_str(), "created the first client, with every grant and every scope");
     for sentence in Names::new(as_read.issuers_in_order()).of_client(&client_id) {
         tracing::warn!(client = client_id.as_str(), "{sentence}");
     }
@@ -63,7 +63,7 @@ fn given() -> anyhow::Result<Option<(ClientId, Secret)>> {
     let (id, secret) = text
         .expose()
         .split_once(':')
-        .ok_or_else(|| wrong_usage(format!("{} is written ID:SECRET", variable.name())))?;
+        .ok_or_else(|| wrong_usage(format!("{} must have the form ID:SECRET", variable.name())))?;
     let id = id.parse().map_err(|fault| wrong_usage(format!("{}: {fault}", variable.name())))?;
     Ok(Some((id, Secret::new(secret.to_owned()))))
 }
@@ -76,8 +76,8 @@ impl FirstCredential {
             ("client secret", self.secret.expose().to_owned()),
         ]);
         format!(
-            "\nThis store is new. Its first client may do everything; its secret is shown this once:\n\n{known}\n\
-             Get a token:\n\n\
+            "\nThis store is new. Its first client has every grant and every scope. The secret is shown only once:\n\n{known}\n\
+             Request a token:\n\n\
              curl -sS -d grant_type=client_credentials -d client_id={0} -d client_secret={1} {token_endpoint}\n\n\
              If the secret is lost: tokenberg client secret add {0}\n\n",
             self.client_id,

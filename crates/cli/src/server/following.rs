@@ -47,7 +47,7 @@ impl Following {
         let health = self.watched.health();
         let age = health.age.as_secs();
         let seen =
-            format!("the store was last seen {age} s ago, of {} s at most", self.max_staleness.as_secs());
+            format!("the store was last reached {age} s ago, of {} s at most", self.max_staleness.as_secs());
         let with = |fault: &StoreError| format!("{seen}: {fault}");
         // After the store was resealed, the server still follows everything but its signing keys.
         let is_away = health.fault.as_ref().filter(|fault| fault.is_unavailable() || fault.is_of_the_seal());
@@ -60,7 +60,7 @@ impl Following {
         let now = clock::now().map_err(|fault| fault.to_string())?;
         let moment = self.watched.now();
         if key_state::signing(moment.snapshot().keys(), now).is_none() {
-            return Err("no key is there to sign with".to_owned());
+            return Err("there is no signing key".to_owned());
         }
         Ok(is_away.map_or(seen.clone(), with))
     }

@@ -26,10 +26,10 @@ pub(super) fn begin(store: Store, audit_retention: Lifetime) {
             actix_web::rt::time::sleep(INTERVAL).await;
             if let Err(error) = clean(&store).await {
                 // Remaining data does no harm; the next run may succeed.
-                tracing::warn!(error = %format!("{error:#}"), "could not clean the store");
+                tracing::warn!(error = %format!("{error:#}"), "could not delete expired data of the store");
             }
-            if let Err(error) = forget_records(&store, audit_retention).await {
-                tracing::error!(error = %format!("{error:#}"), "could not remove old records of the audit");
+            if let Err(error) = expire_records(&store, audit_retention).await {
+                tracing::error!(error = %format!("{error:#}"), "could not delete expired audit records");
             }
         }
     });
@@ -39,21 +39,24 @@ pub(super) fn begin(store: Store, audit_retention: Lifetime) {
 pub(super) async fn write_uses(store: &Store) {
     let written = async { anyhow::Ok(store.write_used_secrets(clock::now()?).await?) };
     if let Err(error) = written.await {
-        tracing::warn!(error = %format!("{error:#}"), "could not write down which secrets were used");
+        tracing::warn!(error = %format!("{error:#}"), "could not record which secrets were used");
     }
 }
 
 async fn clean(store: &Store) -> anyhow::Result<()> {
     let now = clock::now()?;
-    let forgotten = store.expire(now).await?;
-    if forgotten > 0 {
-        tracing::debug!(forgotten, "cleaned the store");
+    let deleted = store.expire(now).await?;
+    if deleted > 0 {
+        tracing::debug!(forgotten = deleted, "deleted expired data of the store");
     }
     for key in store.keys().await? {
         if key.verifies_until.is_some_and(|until| is_over(until, now)) {
             match store.remove_key(&key.id).await {
                 Ok(()) => {
-                    tracing::info!(kid = key.id.as_str(), "removed a key that verifies nothing any more");
+                    tracing::info!(
+                        kid = key.id.as_str(),
+                        "removed a retired key, whose tokens have all expired"
+                    );
                 }
                 // Another node has removed the key already.
                 Err(StoreError::NoSuchKey { .. }) => {}
@@ -64,14 +67,14 @@ async fn clean(store: &Store) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn forget_records(store: &Store, retention: Lifetime) -> anyhow::Result<()> {
+async fn expire_records(store: &Store, retention: Lifetime) -> anyhow::Result<()> {
     if retention == Lifetime::ZERO {
         return Ok(());
     }
     let before = i64::from(retention.as_seconds());
     let removed = store.expire_audit(Timestamp::from_seconds(clock::now()?.as_seconds() - before)?).await?;
     if removed > 0 {
-        tracing::info!(removed, "removed old records of the audit");
+        tracing::info!(removed, "deleted expired audit records");
     }
     Ok(())
 }

@@ -20,20 +20,20 @@ pub(crate) struct Listening {
           value_parser = socket_address)]
     pub(crate) listen: SocketAddr,
 
-    /// Address for /healthz, /readyz and /metrics, in plain HTTP; without it they are not served
+    /// Address for /healthz, /readyz and /metrics, over plain HTTP; if it is not set, they are not served
     #[arg(long, value_name = "ADDR:PORT", env = "TOKENBERG_OPS_LISTEN", value_parser = socket_address)]
     pub(crate) ops_listen: Option<SocketAddr>,
 
-    /// `iss` of every token: the URL that clients and catalogs use, base path included [default: the URL of the listener]
+    /// Issuer of every token (`iss`): the URL that clients and catalogs use, including the base path [default: the URL of the listener]
     #[arg(long, value_name = "URL", env = "TOKENBERG_ISSUER")]
     pub(crate) issuer: Option<Issuer>,
 
-    /// Path before every route, such as /api/catalog
+    /// Prefix of every route, such as /api/catalog
     #[arg(long, value_name = "PATH", env = "TOKENBERG_BASE_PATH", default_value = "", hide_default_value = true,
           value_parser = base_path)]
     pub(crate) base_path: String,
 
-    /// Speak TLS with the certificates in this PEM file, the server's own first
+    /// Certificate chain for TLS (PEM), the server's certificate first
     #[arg(long, value_name = "FILE", env = "TOKENBERG_TLS_CERT")]
     #[serde(serialize_with = "path")]
     pub(crate) tls_cert: Option<PathBuf>,
@@ -43,17 +43,17 @@ pub(crate) struct Listening {
     #[serde(serialize_with = "path")]
     pub(crate) tls_key: Option<PathBuf>,
 
-    /// CA certificates (PEM) to trust for client certificates. The server asks every client for one, and none has to have one
+    /// CA certificates (PEM) to trust for client certificates. The server requests a client certificate, but does not require one
     #[arg(long, value_name = "FILE", env = "TOKENBERG_TLS_CLIENT_CA")]
     #[serde(serialize_with = "path")]
     pub(crate) tls_client_ca: Option<PathBuf>,
 
-    /// Allow plain HTTP beyond this machine, because a proxy in front speaks TLS with the clients
+    /// Allow plain HTTP on addresses other than loopback, because a proxy in front terminates TLS
     #[arg(long, value_name = "BOOL", env = "TOKENBERG_BEHIND_TLS_TERMINATOR", action = ArgAction::Set, num_args = 0..=1,
           require_equals = true, default_value = "false", default_missing_value = "true")]
     pub(crate) behind_tls_terminator: bool,
 
-    /// Network of proxies whose X-Forwarded-For, X-Forwarded-Proto and Forwarded are trusted, such as 10.0.0.0/8; may be repeated
+    /// Network of proxies whose X-Forwarded-For, X-Forwarded-Proto and Forwarded headers are trusted, such as 10.0.0.0/8; repeatable
     #[arg(long, value_name = "NETWORK", env = "TOKENBERG_TRUSTED_PROXY", value_delimiter = ',')]
     #[serde(serialize_with = "networks")]
     pub(crate) trusted_proxy: Vec<Network>,
@@ -64,10 +64,10 @@ impl Listening {
     pub(super) fn check(&self, mistakes: &mut Mistakes) {
         let (listen, is_tls) = (self.listen, self.tls_cert.is_some() && self.tls_key.is_some());
         match (&self.tls_cert, &self.tls_key) {
-            (Some(_), None) => mistakes.add_usage("--tls-cert needs --tls-key, the key of the certificate"),
+            (Some(_), None) => mistakes.add_usage("--tls-cert needs --tls-key, the private key of the certificate"),
             (None, Some(_)) => mistakes.add_usage("--tls-key needs --tls-cert, the certificate of the key"),
             (Some(_), Some(_)) if self.behind_tls_terminator => mistakes.add_usage(
-                "--behind-tls-terminator and --tls-cert exclude each other: either a proxy speaks TLS, or this server does",
+                "--behind-tls-terminator and --tls-cert exclude each other: either a proxy or this server terminates TLS",
             ),
             (Some(_), Some(_)) => {}
             (None, None) if self.tls_client_ca.is_some() => mistakes.add_usage(
@@ -77,14 +77,14 @@ impl Listening {
         }
         if let Some(operations) = self.ops_listen.filter(|operations| is_same(*operations, listen)) {
             mistakes.add_usage(format!(
-                "--ops-listen {operations} and --listen {listen} need the same port: give one of them another"
+                "--ops-listen {operations} and --listen {listen} use the same port: change one of them"
             ));
         }
         let has_tls_files = self.tls_cert.is_some() || self.tls_key.is_some();
         if !listen.ip().is_loopback() && !has_tls_files && !self.behind_tls_terminator {
             mistakes.add(format!(
-                "{listen} can be reached from other machines, and secrets would travel in plain text: give --tls-cert and --tls-key, \
-                 or --behind-tls-terminator if a proxy in front speaks TLS with the clients"
+                "{listen} is reachable from other machines, and secrets would be sent in plain text: give --tls-cert and --tls-key, \
+                 or --behind-tls-terminator if a proxy in front terminates TLS"
             ));
         }
         if self.issuer.is_some() {
@@ -92,11 +92,12 @@ impl Listening {
         }
         if listen.ip().is_unspecified() {
             mistakes.add(format!(
-                "clients cannot use the address {listen}, so it makes no issuer: give --issuer https://…"
+                "{listen} is not an address that clients can use, so the issuer is unknown: give --issuer https://…"
             ));
         } else if !listen.ip().is_loopback() && !is_tls && self.behind_tls_terminator {
-            mistakes
-                .add("behind a TLS terminator the name that clients use is unknown: give --issuer https://…");
+            mistakes.add(
+                "behind a TLS terminator, the host name that clients use is unknown: give --issuer https://…",
+            );
         }
     }
 
@@ -107,8 +108,8 @@ impl Listening {
         (path != self.base_path).then(|| {
             let base_path = if self.base_path.is_empty() { "not set" } else { &self.base_path };
             format!(
-                "the path of the issuer {issuer} is not --base-path, which is {base_path}: clients find the metadata of the issuer only \
-                 if a proxy in front changes paths"
+                "the path of the issuer {issuer} differs from --base-path, which is {base_path}: clients find the metadata of the issuer \
+                 only if a proxy in front rewrites paths"
             )
         })
     }

@@ -149,7 +149,7 @@ async fn serve(changeable: Changeable, location: StoreLocation) -> anyhow::Resul
     service.report_left_out();
     audit.end().await;
     store.close().await;
-    tracing::info!("ended");
+    tracing::info!("stopped");
     Ok(())
 }
 
@@ -160,7 +160,7 @@ fn warn_of_plain_http(following: &Following) {
             let issuer = trusted.issuer.as_str();
             tracing::warn!(
                 issuer,
-                "an issuer is trusted over plain http (--insecure-http): an attacker on the path can replace its keys"
+                "an issuer is trusted over plain http (--insecure-http): an attacker on the network path can replace its keys"
             );
         }
     }
@@ -208,7 +208,7 @@ pub(crate) fn bound(address: SocketAddr) -> anyhow::Result<TcpListener> {
         let port = address.port();
         if error.kind() == ErrorKind::AddrInUse {
             anyhow::anyhow!(
-                "cannot listen on {address}, which is in use; `ss -ltnp 'sport = :{port}'` names the process that listens there"
+                "cannot listen on {address}, which is in use; `ss -ltnp 'sport = :{port}'` shows the process that uses it"
             )
         } else {
             anyhow::anyhow!("cannot listen on {address}: {error}")
@@ -219,6 +219,6 @@ pub(crate) fn bound(address: SocketAddr) -> anyhow::Result<TcpListener> {
 /// Conformance KS-07. A warning only, because orchestrators mount keys for containers with one user.
 fn warn_if_open_to_others(key: &Path) {
     if let Some(mode) = input::open_to_others(key) {
-        tracing::warn!("the TLS key {} is open to others (mode {mode:04o})", key.display());
+        tracing::warn!("the TLS key {} is accessible to other users (mode {mode:04o})", key.display());
     }
 }

@@ -47,7 +47,7 @@ impl Rotation {
                     && let Err(error) = self.rotate(&following, every).await
                 {
                     // The present key goes on signing; the next time may succeed.
-                    tracing::warn!(error = %format!("{error:#}"), "could not make a new signing key");
+                    tracing::warn!(error = %format!("{error:#}"), "could not create a new signing key");
                 }
                 actix_web::rt::time::sleep(INTERVAL).await;
             }
@@ -73,7 +73,9 @@ impl Rotation {
             | Algorithm::PS384
             | Algorithm::PS512 => {
                 if !self.0.has_warned.swap(true, Ordering::Relaxed) {
-                    tracing::warn!("it is time for a new signing key, but RSA keys are imported, not made");
+                    tracing::warn!(
+                        "a new signing key is due, but RSA keys are not generated; import one with `tokenberg key import`"
+                    );
                 }
                 return Ok(());
             }

@@ -26,22 +26,23 @@ pub(crate) struct Settings {
     #[serde(flatten)]
     pub(crate) listening: Listening,
 
-    /// Wrong secrets per minute from one source for one client; further ones are answered 429
+    /// Maximum number of wrong secrets per minute from one source for one client; further attempts are answered 429
     #[arg(long, value_name = "N", env = "TOKENBERG_FAILURES_PER_CLIENT", default_value = "30", help_heading = REQUESTS,
           value_parser = whole_number(1..=1_000_000))]
     pub(crate) failures_per_client: u32,
 
-    /// Wrong secrets, and bad signatures that are costly to verify, per minute from one source; further ones are answered 429
+    /// Maximum number of wrong secrets, and of invalid signatures that are costly to verify, per minute from one source; further
+    /// attempts are answered 429
     #[arg(long, value_name = "N", env = "TOKENBERG_FAILURES_PER_SOURCE", default_value = "600", help_heading = REQUESTS,
           value_parser = whole_number(1..=1_000_000))]
     pub(crate) failures_per_source: u32,
 
-    /// Send only the six error codes of Iceberg's specification: invalid_request instead of invalid_target
+    /// Send only the six error codes of Iceberg's specification, with invalid_request in place of invalid_target
     #[arg(long, value_name = "BOOL", env = "TOKENBERG_STRICT_ICEBERG_ERRORS", action = ArgAction::Set, num_args = 0..=1,
           require_equals = true, default_value = "false", default_missing_value = "true", help_heading = REQUESTS)]
     pub(crate) strict_iceberg_errors: bool,
 
-    /// Accept DPoP proofs only with a nonce that this server issued recently, so that none can be made in advance
+    /// Accept DPoP proofs only with a recent nonce from the server, so that proofs cannot be made in advance
     #[arg(long, value_name = "BOOL", env = "TOKENBERG_REQUIRE_DPOP_NONCE", action = ArgAction::Set, num_args = 0..=1,
           require_equals = true, default_value = "false", default_missing_value = "true", help_heading = REQUESTS)]
     pub(crate) require_dpop_nonce: bool,
@@ -55,7 +56,7 @@ pub(crate) struct Settings {
     #[serde(flatten)]
     pub(crate) issuer_access: IssuerAccess,
 
-    /// Minimum interval between fetches of an issuer's keys that an unknown `kid` causes, after the first three
+    /// Minimum interval between fetches of an issuer's keys that an unknown `kid` causes; a burst of three is allowed
     #[arg(long, value_name = "DURATION", env = "TOKENBERG_JWKS_REFETCH_AFTER", default_value = "1m", help_heading = KEYS,
           value_parser = duration::at_least(1))]
     #[serde(serialize_with = "duration::serialize")]
@@ -65,21 +66,22 @@ pub(crate) struct Settings {
     #[serde(flatten)]
     pub(crate) reloaded: Reloaded,
 
-    /// Format of the log, which goes to standard error
+    /// Log format; the log is written to standard error
     #[arg(long, value_name = "FORMAT", env = "TOKENBERG_LOG_FORMAT", default_value = "text", help_heading = OPERATION)]
     pub(crate) log_format: LogFormat,
 
-    /// Number of threads that serve [default: one for each core]
+    /// Number of worker threads [default: one per core]
     #[arg(long, value_name = "N", env = "TOKENBERG_WORKERS", help_heading = OPERATION, value_parser = whole_number(1..=1024))]
     pub(crate) workers: Option<u32>,
 
-    /// How long requests are still accepted after SIGTERM, while /readyz fails, so that a load balancer can notice
+    /// How long requests are still accepted after SIGTERM while /readyz fails, so that load balancers stop sending requests
     #[arg(long, value_name = "DURATION", env = "TOKENBERG_DRAIN_DELAY", default_value = "0s", help_heading = OPERATION,
           value_parser = duration::parse)]
     #[serde(serialize_with = "duration::serialize")]
     pub(crate) drain_delay: Lifetime,
 
-    /// How long the store may be unreachable before /readyz fails. Requests that need nothing new from it are answered from memory
+    /// How long the store may be unreachable before /readyz fails and introspection answers 503. Token requests that need no
+    /// write are answered from memory
     #[arg(long, value_name = "DURATION", env = "TOKENBERG_MAX_STALENESS", default_value = "5m", help_heading = OPERATION,
           value_parser = duration::parse)]
     #[serde(serialize_with = "duration::serialize")]
@@ -94,14 +96,14 @@ pub(crate) struct Settings {
 #[derive(Clone, Debug, Args, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Reloaded {
-    /// Age at which the signing key is replaced, at least 1d. The new key is published ten minutes before it signs; of several
-    /// servers one makes it. SIGHUP changes it [default: never]
+    /// Age at which the signing key is replaced automatically, at least 1d. The new key is published 10m before it signs. Of
+    /// several servers on one store, one creates it. Reloaded on SIGHUP [default: never]
     #[arg(long, value_name = "DURATION", env = "TOKENBERG_ROTATE_KEYS_EVERY", help_heading = KEYS,
           value_parser = duration::at_least(86_400))]
     #[serde(serialize_with = "duration::serialize")]
     pub(crate) rotate_keys_every: Option<Lifetime>,
 
-    /// Filter of the log, such as `info` or `warn,tokenberg::audit=info`; if it is not set, RUST_LOG. SIGHUP changes it
+    /// Log filter, such as `info` or `warn,tokenberg::audit=info`; if it is not set, RUST_LOG applies. Reloaded on SIGHUP
     #[arg(long, value_name = "FILTER", env = "TOKENBERG_LOG", default_value = "info,actix_server=warn", help_heading = OPERATION,
           value_parser = logging::filter)]
     pub(crate) log: String,

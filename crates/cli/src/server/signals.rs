@@ -48,12 +48,12 @@ async fn handle_all(mut signals: Vec<(SignalKind, Signal)>, handle: Handle, mut 
         } else if !is_ending {
             is_ending = true;
             notify::tell(State::Stopping);
-            let reason = if is_closed { "its terminal was closed" } else { "a signal" };
-            tracing::info!(reason, "ending after the requests in progress");
+            let reason = if is_closed { "the terminal was closed" } else { "a signal" };
+            tracing::info!(reason, "stopping after the requests in progress");
             let handle = handle.clone();
             actix_web::rt::spawn(async move { handle.drain().await });
         } else if !is_hangup {
-            tracing::warn!("ending at once");
+            tracing::warn!("stopping immediately");
             // What was acknowledged is on disk already.
             std::process::exit(128 + kind.as_raw_value());
         }
@@ -83,7 +83,7 @@ impl Changeable {
         match self.try_reload() {
             Ok(()) => tracing::info!("reloaded the configuration"),
             Err(error) => {
-                tracing::error!(error = %format!("{error:#}"), "the new configuration is wrong; the old one stays in force");
+                tracing::error!(error = %format!("{error:#}"), "the new configuration is invalid; the old one stays in effect");
             }
         }
         notify::tell(State::Ready);
@@ -103,7 +103,7 @@ impl Changeable {
         let Reloaded { rotate_keys_every, log: _ } = fresh.reloaded;
         self.rotation.set(rotate_keys_every);
         for key in others {
-            tracing::warn!("{key} has changed, and needs a restart to take effect");
+            tracing::warn!("{key} has changed; restart the server to apply it");
         }
         self.log.change(filter)
     }

@@ -94,7 +94,7 @@ fn a_client_is_added_with_what_was_asked_for() {
         "-",
     ];
     let said = place.run_with(&asked, "p+a%ss:w&=/ ~\n", &[]).done();
-    assert!(said.err.contains("a new one"), "a store that was made is told of: {}", said.err);
+    assert!(said.err.contains("did not exist and is created"), "a new store is reported: {}", said.err);
     assert!(!said.out.contains("p+a%ss"), "a given secret is not printed");
     let shown = place.run(&["client", "show", "c 3+%", "--json"]).done().json();
     let expected = serde_json::json!({
@@ -299,7 +299,7 @@ fn ks_07_a_key_is_imported_and_a_fault_names_the_file_not_the_content() {
     let pem = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap().serialize_pem();
     let file = place.file("key.pem", &pem);
     let said = place.run(&["key", "import", &file, "--now", "--json"]).done();
-    assert!(said.err.contains("open to others"), "{}", said.err);
+    assert!(said.err.contains("accessible to other users"), "{}", said.err);
     assert_eq!(said.json()["alg"], "ES384");
     let kid = said.json()["kid"].as_str().unwrap().to_owned();
     std::thread::sleep(std::time::Duration::from_millis(600));

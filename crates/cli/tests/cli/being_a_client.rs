@@ -206,7 +206,7 @@ fn a_server_that_talks_nonsense_is_told_apart_from_a_refusal() {
         "--secret-file",
         "secret",
     ]);
-    assert!(said.refused().err.contains("cannot be asked"));
+    assert!(said.refused().err.contains("cannot send a request"));
 }
 
 #[test]

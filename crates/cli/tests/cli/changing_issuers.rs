@@ -64,7 +64,7 @@ fn cc_17_each_property_of_an_issuer_changes_alone() {
     place.run(&["issuer", "disable", A]).done();
     change(&place, &["--shared-names"]).done();
     let said = change(&place, &["--subject-prefix", "okta:"]).done();
-    assert!(said.err.contains("disabled still"), "{}", said.err);
+    assert!(said.err.contains("still disabled"), "{}", said.err);
     let now = shown(&place);
     assert_eq!(
         json!([now["subject_prefix"], now["subject_names"], now["enabled"]]),
@@ -88,15 +88,15 @@ fn cc_17_a_change_that_contradicts_itself_changes_nothing() {
         (&["--shared-names"], "--clear subject_prefix"),
         (&["--shared-names", "--separate-names"], "cannot be used with"),
         (&["--shared-names", "--subject-prefix", "x:"], "cannot be used with"),
-        (&["--subject-prefix", "x:", "--clear", "subject_prefix"], "leave one out"),
-        (&["--audience", "x", "--clear", "audience"], "leave one out"),
-        (&["--accept", "jwt", "--clear", "accept"], "leave one out"),
+        (&["--subject-prefix", "x:", "--clear", "subject_prefix"], "omit one of them"),
+        (&["--audience", "x", "--clear", "audience"], "omit one of them"),
+        (&["--accept", "jwt", "--clear", "accept"], "omit one of them"),
         (&["--clear", "scope"], "subject_prefix"),
         (&["--jwks", "idp.json", "--discover"], "cannot be used with"),
         (&["--jwks-uri", "http://a.example/keys"], "https"),
-        (&["--subject-claim", ""], "--subject-claim is empty"),
-        (&["--audience", ""], "not empty"),
-        (&["--leeway", "6m"], "5m at most"),
+        (&["--subject-claim", ""], "--subject-claim must not be empty"),
+        (&["--audience", ""], "not be empty"),
+        (&["--leeway", "6m"], "at most 5m"),
         (&["--max-age", "0s"], "at least 1s"),
         (&["--max-age", "9000h"], "at most"),
         (&["--outlives-subject", "maybe"], "true"),
@@ -152,12 +152,12 @@ fn cc_17_what_a_change_of_names_means_is_said() {
         (&["--subject-prefix", "okta:"][..], "alice is okta:alice. Grants in the catalogs"),
         (&["--subject-prefix", "entra:"], "okta:alice is entra:alice"),
         (&["--clear", "subject_prefix"], "entra:alice is alice"),
-        (&["--subject-claim", "oid"], "known by the claim oid from now on"),
+        (&["--subject-claim", "oid"], "from now on, the claim oid identifies its users"),
         (
             &["--accept", "jwt", "--outlives-subject", "false"],
             "issuer change https://a.example --outlives-subject true",
         ),
-        (&["--clear", "accept"], "accepted as nothing but workload identities"),
+        (&["--clear", "accept"], "accepted as workload identities only"),
     ] {
         let said = change(&place, options).done();
         assert!(said.err.contains(says), "{options:?}: {}", said.err);
@@ -227,5 +227,5 @@ fn cc_17_what_explain_advises_of_an_issuer_can_be_pasted_and_loses_nothing() {
     assert_eq!(json!([now["map"], now["outlives_subject"]]), json!([["g=it's:ns:read"], true]));
     let told = explained().done().out;
     assert!(told.contains("catalogs know its users by the prefix \"a.example:\""), "{told}");
-    assert!(told.contains("about a.example:alice"), "{told}");
+    assert!(told.contains("subject a.example:alice"), "{told}");
 }

@@ -27,7 +27,7 @@ fn a_refusal_is_told_with_its_reason_what_the_client_hears_and_what_would_allow_
         "client     client c1 is registered: it is enabled;",
         "secret     the secret of client c1 is right: it is secret ",
         "refused: the scope \"admin\" may not be granted; what may be is \"catalog ns:read\" (admin is not in the registration of client c1)",
-        "the client is told: 400 invalid_scope: the scope exceeds what may be granted",
+        "the client receives: 400 invalid_scope: the scope exceeds what may be granted",
         "to allow it: `tokenberg client change c1 --scope 'catalog ns:read admin'`; or the client has to request no more than \"catalog\"",
     ] {
         assert!(said.out.contains(part), "{part} is not in\n{}", said.out);
@@ -51,8 +51,8 @@ fn what_would_be_granted_is_told_whole_and_no_token_is_made() {
     for part in [
         "scope: the registration of client c1 allows \"catalog ns:read\", and catalog",
         "audience: the registration of client c1 allows https://lake.example",
-        "granted: to client c1, about c1; scope \"catalog\" for https://lake.example",
-        "no token was made, and nothing was used up",
+        "granted: client c1, subject c1; scope \"catalog\", audience https://lake.example",
+        "no token was issued, and no single-use identifier was used",
     ] {
         assert!(said.out.contains(part), "{part} is not in\n{}", said.out);
     }
@@ -99,7 +99,7 @@ fn a_foreign_identity_is_explained_and_nothing_is_written() {
     );
     assert!(said.out.contains(&federate), "{}", said.out);
     for part in assertion.split('.') {
-        assert!(!said.out.contains(part), "a part of the assertion is told");
+        assert!(!said.out.contains(part), "a part of the assertion is printed");
     }
     // Nothing was written: every file is unchanged.
     let written = |found: &[(std::path::PathBuf, Vec<u8>)]| -> Vec<(String, Vec<u8>)> {

@@ -336,7 +336,7 @@ fn ht_10_the_limit_of_descriptors_is_raised_and_reported() {
             256,
             1024,
             "note",
-            "1024 file descriptors, for 848 connections at a time; for more raise the hard limit",
+            "1024 file descriptors, for 848 connections at a time; to allow more, raise the hard limit",
         ),
     ] {
         let server = start(soft, hard);

@@ -96,7 +96,7 @@ fn ks_06_a_rotation_is_seen_at_once_and_an_empty_set_is_a_warning_a_figure_and_5
     assert_eq!((answer.status, answer.retry_after.as_deref()), (503, Some("1")));
     within_a_second("it is warned of", || {
         let log = server.log();
-        log.contains("WARN") && log.contains("has no key that can be used")
+        log.contains("WARN") && log.contains("has no usable key")
     });
     let figures = get(&format!("{operations}/metrics")).body.as_str().unwrap().to_owned();
     assert!(figures.contains(&format!("tokenberg_issuer_usable_keys{{issuer=\"{}\"}} 0\n", empty.url)));
@@ -232,8 +232,8 @@ fn ks_06_plain_http_is_for_trials_and_said_everywhere() {
     for (said, tip) in [
         (add(keycloak, &["--discover"]), "https URL"),
         (add(keycloak, &["--jwks", "idp.json"]), "https URL"),
-        (add("https://idp.example", &["--jwks-uri", "http://idp.example/keys"]), "https address"),
-        (add("https://idp.example", &["--jwks-uri", "http://127.0.0.1.example/keys"]), "https address"),
+        (add("https://idp.example", &["--jwks-uri", "http://idp.example/keys"]), "must be https"),
+        (add("https://idp.example", &["--jwks-uri", "http://127.0.0.1.example/keys"]), "must be https"),
     ] {
         assert_eq!(said.code, 2, "{}", said.err);
         assert!(said.err.contains(tip) && said.err.contains("--insecure-http"), "{}", said.err);
@@ -255,7 +255,7 @@ fn ks_06_plain_http_is_for_trials_and_said_everywhere() {
     // Its name cannot be resolved, so it is an outage; but the fetch was attempted, and the log warns each time.
     add(keycloak, &["--discover", "--insecure-http", "--replace", "--no-fetch"]).done();
     within_a_second("it is fetched", || exchange(&server, &secret, &alice).status == 503);
-    within_a_second("it is warned of", || server.log().contains("fetching over plain http"));
+    within_a_second("it is warned of", || server.log().contains("fetching keys over plain http"));
     let form = exchange_form(&secret, &alice);
     let said = place.run_with(&["respond", "--issuer", &server.url], &form, &[]).json();
     assert_eq!((&said["status"], &said["headers"]["retry-after"]), (&json!(503), &json!("10")));

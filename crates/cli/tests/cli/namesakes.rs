@@ -172,7 +172,11 @@ fn cc_17_a_user_who_is_disabled_stays_so_under_another_prefix_and_as_an_actor() 
         assert!(!world.lives(&token), "{command}");
     }
     let said = world.place.run(&words(&format!("subject disable okta:alice --issuer {A}"))).done();
-    assert!(said.err.contains("okta:alice is what catalogs call the user alice of"), "{}", said.err);
+    assert!(
+        said.err.contains("catalogs know the user alice of https://a.example as okta:alice"),
+        "{}",
+        said.err
+    );
     within_a_second("alice is disabled", || world.signed_in(A, "alice").status == 400);
     world.place.run(&["issuer", "change", A, "--subject-prefix", "entra:"]).done();
     within_a_second("the prefix is another", || {
@@ -235,7 +239,7 @@ fn cc_17_a_store_from_before_goes_on_working_with_a_warning_until_the_operator_d
     within_a_second("as before", || world.signed_in(B, "alice").status == 200);
     let session = world.signed_in(B, "alice").token();
     let renewed = world.server.renew(&session).token();
-    let warning = "https://b.example was registered before this version";
+    let warning = "https://b.example was registered by an earlier version";
     within_a_second("it is warned of", || world.server.log().contains(warning));
     // Separate names end it, also for the session that has begun.
     world.place.run(&["issuer", "change", B, "--separate-names"]).done();
@@ -261,7 +265,7 @@ fn cc_17_in_10_a_client_that_is_added_with_a_users_name_ends_the_users_live_toke
     assert!(world.lives(&bob) && world.lives(&renewed));
     let said = world.place.run(&["client", "add", "bob"]).done();
     for part in [
-        "a user bob of https://b.example gets no token from now on, and those that it has are inactive",
+        "a user bob of https://b.example receives no token from now on, and its present tokens are inactive",
         "`tokenberg audit | jq 'select(.outcome == \"granted\" and .subject == \"bob\")'`",
     ] {
         assert!(said.err.contains(part), "{part}: {}", said.err);

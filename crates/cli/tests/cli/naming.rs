@@ -89,7 +89,7 @@ fn cc_17_a_prefix_or_shared_names_are_registered_shown_and_exclude_each_other() 
         (&["--subject-prefix", ""], "0 bytes"),
         (&["--subject-prefix", &"x".repeat(65)], "1 to 64 bytes"),
         (&["--subject-prefix", "a\u{202e}"], "bidirectional"),
-        (&["--subject-prefix", "a\n"], "255 bytes at most"),
+        (&["--subject-prefix", "a\n"], "at most 255 bytes"),
     ] {
         let said = add(&place, "https://d.example", more);
         assert_eq!((said.code, said.out.as_str()), (2, ""), "{more:?} {}", said.err);
@@ -104,15 +104,24 @@ fn cc_17_issuer_add_says_which_names_are_not_kept_apart() {
     for id in ["okta:etl", "okta:", "root"] {
         let method = ["client", "add", id, "--auth-method", "private_key_jwt", "--jwks", "idp.json"];
         assert_eq!(
-            place.run(&method).done().err.lines().filter(|line| !line.contains("no store yet")).count(),
+            place
+                .run(&method)
+                .done()
+                .err
+                .lines()
+                .filter(|line| !line.contains("did not exist and is created"))
+                .count(),
             0
         );
     }
     let alone = add(&place, A, &[]).done().err;
     assert_eq!(alone.lines().count(), 1, "{alone}");
-    for part in
-        ["see only `sub`", "name of a registered client gets no token", "--shared-names", "a.example:alice"]
-    {
+    for part in [
+        "authorize by `sub` alone",
+        "name of a registered client receives no token",
+        "--shared-names",
+        "a.example:alice",
+    ] {
         assert!(alone.contains(part), "{part}: {alone}");
     }
     // There is no note about workloads, nor about names that are kept apart or are one.
@@ -141,7 +150,7 @@ fn cc_17_issuer_add_says_which_names_are_not_kept_apart() {
     // Clients within a prefix.
     let said = add(&place, "https://q.example", &["--subject-prefix", "okta:"]).done();
     assert_eq!(warned(&said), 1, "{}", said.err);
-    for part in ["(okta:etl)", "users whom catalogs would know by these names get no token"] {
+    for part in ["(okta:etl)", "users with these names in catalogs receive no token"] {
         assert!(said.err.contains(part), "{part}: {}", said.err);
     }
     for id in ["okta:a", "okta:b", "okta:c"] {
@@ -168,15 +177,15 @@ fn cc_17_client_add_says_which_users_could_have_the_name() {
     assert_eq!(add_client("alice"), [""; 0], "workloads are no users");
     let command = "`tokenberg issuer change https://a.example --subject-prefix=a.example:`";
     for (more, id, says) in [
-        (&[][..], "alice", Some("a user alice of https://a.example gets no token from now on")),
+        (&[][..], "alice", Some("a user alice of https://a.example receives no token from now on")),
         (&["--subject-prefix", "okta:"], "alice", None),
         (&["--subject-prefix", "okta:"], "okta:", None),
         (
             &["--subject-prefix", "okta:"],
             "okta:bob",
-            Some("the user bob of https://a.example, by its prefix \"okta:\", gets no token"),
+            Some("the user bob of https://a.example, by its prefix \"okta:\", receives no token"),
         ),
-        (&["--shared-names"], "alice", Some("take a user alice of https://a.example for this client")),
+        (&["--shared-names"], "alice", Some("treat a user alice of https://a.example as this client")),
     ] {
         add(&place, A, &[&["--replace"], more].concat()).done();
         let warnings = add_client(id);
@@ -188,21 +197,21 @@ fn cc_17_client_add_says_which_users_could_have_the_name() {
     if make_undecided(&place, A) {
         let warnings = add_client("alice");
         assert!(
-            warnings[0].contains("take a user alice of https://a.example for this client"),
+            warnings[0].contains("treat a user alice of https://a.example as this client"),
             "{warnings:?}"
         );
         // Following its advice ends the warning.
         let separate =
             commands(&warnings[0]).into_iter().find(|command| command.contains("--separate-names")).unwrap();
         paste(&place, &separate);
-        assert!(add_client("alice")[0].contains("gets no token from now on"));
+        assert!(add_client("alice")[0].contains("receives no token from now on"));
     }
     place.run(&["issuer", "disable", A]).done();
     assert_eq!(add_client("alice"), [""; 0], "its users get nothing");
     place.run(&["issuer", "enable", A]).done();
     // The first client of a store is affected, too.
     let server = place.serve(&[]);
-    let expected = "a user root of https://a.example gets no token from now on";
+    let expected = "a user root of https://a.example receives no token from now on";
     assert!(server.log().contains(expected), "{}", server.log());
 }
 
@@ -235,7 +244,7 @@ fn cc_17_check_says_what_is_so_now_and_each_command_ends_it() {
     let mut expected = vec!["can have the same name"; 4];
     expected.extend(["whose name begins with \"x\"", "names of clients begin with \"p:\""]);
     if make_undecided(&place, "https://kc.example/realms/a") {
-        expected.push("was registered before this version");
+        expected.push("was registered by an earlier version");
     }
     let notes = noted(&place);
     assert_eq!(notes.len(), expected.len(), "{notes:#?}");
@@ -285,7 +294,7 @@ fn cc_17_a_server_warns_once_of_each_undecided_issuer() {
     let server = place.serve(&[]);
     let warnings = |issuer: &str| {
         let log = server.log();
-        let of_issuer = format!("{issuer} was registered before this version");
+        let of_issuer = format!("{issuer} was registered by an earlier version");
         log.lines().filter(|line| line.contains("WARN") && line.contains(&of_issuer)).count()
     };
     assert_eq!((warnings(A), warnings("")), (1, 1), "{}", server.log());

@@ -108,7 +108,7 @@ fn op_20_two_nodes_on_one_postgresql_act_as_one() {
     assert_eq!(
         [&a, &b].iter().filter(|n| n.secret.is_some()).count(),
         1,
-        "exactly one made the first client"
+        "exactly one created the first client"
     );
     let root = &a.secret.clone().or_else(|| b.secret.clone()).unwrap();
     assert_eq!(a.jwks().body, b.jwks().body);
@@ -192,7 +192,11 @@ fn op_21_without_postgresql_what_needs_nothing_new_goes_on_and_nothing_is_acknow
     let secret = nodes.add("spark");
     within_a_second("a new client works", || node.server.ask("spark", &secret).status == 200);
     let (kept, lost) = (node.server.ask("spark", &secret).token(), node.server.ask("spark", &secret).token());
-    assert!(node.ready().1.contains("the store was last seen 0 s ago, of 2 s at most"), "{:?}", node.ready());
+    assert!(
+        node.ready().1.contains("the store was last reached 0 s ago, of 2 s at most"),
+        "{:?}",
+        node.ready()
+    );
 
     let sign = signer(&nodes);
     within_a_second("the client is known", || node.server.tokens(&sign("first")).status == 200);

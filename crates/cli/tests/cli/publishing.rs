@@ -33,8 +33,8 @@ fn ks_06_what_an_issuer_publishes_is_reported_when_it_is_added_or_changed() {
     let not_for_signatures = "key 0 (\"1\") is ignored: its use or key_ops says";
     for (published, more, usable, expected) in [
         (&*jwks, &[][..], json!(1), ""),
-        (&*jwks, &["--alg", "RS256,PS256"], json!(0), "(--alg RS256,PS256), but 1 for others"),
-        (r#"{"keys":[]}"#, &[], json!(0), "the set that it publishes is empty"),
+        (&*jwks, &["--alg", "RS256,PS256"], json!(0), "(--alg RS256,PS256); keys for other algorithms: 1"),
+        (r#"{"keys":[]}"#, &[], json!(0), "the published key set is empty"),
         (&encrypting, &[], json!(0), not_for_signatures),
         ("{\"keys\":[", &[], json!(0), "it is not JSON from byte 9 on"),
         ("{}", &[], json!(0), "has no member keys"),
@@ -57,7 +57,7 @@ fn ks_06_what_an_issuer_publishes_is_reported_when_it_is_added_or_changed() {
     }
     idp.publish(&jwks);
     let said = place.run(&["issuer", "add", &idp.url, "--discover", "--replace"]).done();
-    assert!(said.out.ends_with("; 1 of its published keys can be used\n"), "{}", said.out);
+    assert!(said.out.ends_with("; 1 of its published keys is usable\n"), "{}", said.out);
 
     idp.publish(&encrypting);
     for (options, warns) in [
@@ -78,7 +78,7 @@ fn ks_06_an_issuer_that_cannot_be_reached_is_added_with_a_warning_and_the_rules_
     let place = Place::new();
     for (url, more, expected) in [
         (DOWN, &[][..], "cannot be fetched now"),
-        ("https://127.0.0.1:9", &[], "say --allow-private-issuers"),
+        ("https://127.0.0.1:9", &[], "use --allow-private-issuers"),
         ("https://127.0.0.1:9", &["--allow-private-issuers"], "cannot be fetched now"),
     ] {
         let said = add(&place, url, &[&["--discover"], more].concat()).done();
@@ -86,7 +86,7 @@ fn ks_06_an_issuer_that_cannot_be_reached_is_added_with_a_warning_and_the_rules_
         assert_eq!(said.json()["usable_keys"], Value::Null);
     }
     let said = add(&place, "https://127.0.0.1:9", &["--discover", "--allow-private-issuers"]).done();
-    assert!(!said.err.contains("say --allow-private-issuers"), "{}", said.err);
+    assert!(!said.err.contains("use --allow-private-issuers"), "{}", said.err);
     // Settings that are unusable change nothing.
     let said = add(&place, "https://other.example", &["--discover", "--issuer-ca", "none.pem"]).refused();
     assert!(said.err.contains("none.pem"), "{}", said.err);
@@ -108,8 +108,8 @@ fn ks_06_check_fetches_the_keys_of_enabled_issuers_and_names_those_without() {
     assert_eq!(said.code, 1, "{}", said.out);
     for line in [
         "ok       issuers: 4 registered, 3 enabled".to_owned(),
-        format!("ok       issuer keys: {} publishes 1 key that can be used", good.url),
-        format!("problem  issuer keys: no key of {} can be used: no key of the set", bad.url),
+        format!("ok       issuer keys: {} publishes 1 usable key", good.url),
+        format!("problem  issuer keys: no key of {} is usable: the published key set", bad.url),
         format!("note     issuer keys: {}: key 0 (\"1\") is ignored: its use or key_ops", bad.url),
         format!("note     issuer keys: the keys of {DOWN} cannot be fetched now: "),
         format!("note     issuers: {} is disabled", off.url),

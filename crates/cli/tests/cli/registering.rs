@@ -69,7 +69,7 @@ fn d10_the_default_scope_is_catalog_or_what_was_registered_without_it() {
     assert_eq!(granted, "PRINCIPAL_ROLE:analyst PRINCIPAL_ROLE:etl");
     // A change that leaves a default without its scope is refused with the missing scope.
     let said = place.run(&["client", "change", "roles", "--scope", "PRINCIPAL_ROLE:etl"]);
-    assert!(said.code == 2 && said.err.contains("give --default-scope"), "{}", said.err);
+    assert!(said.code == 2 && said.err.contains("give another --default-scope"), "{}", said.err);
     assert!(said.err.contains("PRINCIPAL_ROLE:analyst"), "{}", said.err);
 }
 

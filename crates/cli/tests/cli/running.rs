@@ -158,7 +158,7 @@ fn ht_20_tls_is_spoken_and_certificates_change_without_a_restart() {
     place.file("t.toml", "tls-cert = \"cert.pem\"\ntls-key = \"key.pem\"\nlog = \"debug\"\nworkers = 7\n");
     server.signal("HUP");
     within_a_second("it is read again", || server.log().contains("reloaded the configuration"));
-    assert!(server.log().contains("workers has changed, and needs a restart"));
+    assert!(server.log().contains("workers has changed; restart the server"));
     ask(&second).done();
     ask(&first).refused();
 }

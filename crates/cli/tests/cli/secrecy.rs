@@ -76,7 +76,7 @@ fn se_01_no_secret_reaches_the_log_even_at_trace() {
     assert!(log.contains("\"level\":\"TRACE\"") && log.matches("tokenberg::audit").count() > 8, "it did log");
     for secret in &hidden {
         for form in forms(secret) {
-            assert!(!log.contains(&form), "{form} stands in the log");
+            assert!(!log.contains(&form), "{form} is in the log");
         }
     }
     // Half a token is too much as well: no signature is in the log.
@@ -121,8 +121,8 @@ fn se_01_explaining_tells_no_secret_and_no_token_even_at_trace() {
             );
             for secret in [generated.as_str(), wrong, misplaced].into_iter().chain(token.split('.')) {
                 for form in forms(secret) {
-                    let is_told = said.out.contains(&form) || said.err.contains(&form);
-                    assert!(!is_told, "{form} is told: {} {}", said.out, said.err);
+                    let is_printed = said.out.contains(&form) || said.err.contains(&form);
+                    assert!(!is_printed, "{form} is printed: {} {}", said.out, said.err);
                 }
             }
         }
@@ -139,7 +139,7 @@ fn se_03_nothing_on_disk_gives_a_secret_away() {
         for secret in [generated.as_str(), "first-secret-of-root"] {
             for form in forms(secret) {
                 let found = bytes.windows(form.len()).any(|window| window == form.as_bytes());
-                assert!(!found, "{form} stands in {}", path.display());
+                assert!(!found, "{form} is in {}", path.display());
             }
         }
     }

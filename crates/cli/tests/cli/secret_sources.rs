@@ -41,7 +41,7 @@ fn se_04_more_than_one_line_end_is_refused_and_none_but_a_line_end_is_absent() {
     assert!(server.lines().iter().any(|line| line.starts_with("client secret")), "a secret is generated");
     let variables = [("TOKENBERG_CLIENT_ID", "root"), ("TOKENBERG_CLIENT_SECRET", "\n")];
     let said = place.run_with(&["token", "--server", &server.url], "", &variables);
-    assert!(said.code == 2 && said.err.contains("no secret"), "{}", said.err);
+    assert!(said.code == 2 && said.err.contains("--client-id needs a secret"), "{}", said.err);
 }
 
 #[test]
@@ -88,10 +88,15 @@ fn ks_07_one_rule_decides_for_the_files_of_all_keys() {
             said.err
         );
         let said = place.run(&["check", "--tls-cert", &certificate, "--tls-key", &tls_key]);
-        assert_eq!(said.out.contains("tls.pem is open to others"), is_open, "{what} {}", said.out);
+        assert_eq!(said.out.contains("tls.pem is accessible to other users"), is_open, "{what} {}", said.out);
         // The store is not that of the refused file.
         let variables = [("TOKENBERG_STORE", "sqlite:imported.db")];
         let said = place.run_with(&["key", "import", &import], "", &variables);
-        assert_eq!(said.err.contains("signing.pem is open to others"), is_open, "{what} {}", said.err);
+        assert_eq!(
+            said.err.contains("signing.pem is accessible to other users"),
+            is_open,
+            "{what} {}",
+            said.err
+        );
     }
 }

@@ -58,7 +58,7 @@ fn two_servers_share_one_store_and_one_first_client() {
         .flat_map(|server| server.lines())
         .filter(|line| line.starts_with("client secret"))
         .collect();
-    assert_eq!(credentials.len(), 1, "exactly one made the first client");
+    assert_eq!(credentials.len(), 1, "exactly one created the first client");
     let secret = credentials[0].rsplit(' ').next().unwrap();
     let jwks =
         servers.iter().map(|s| get(&format!("{}/.well-known/jwks.json", s.url)).body).collect::<Vec<_>>();
@@ -136,7 +136,7 @@ fn op_12_a_start_that_cannot_work_says_why_in_one_sentence() {
     let said = place.start(&["--key-file", "missing"], &[]).err().unwrap().refused();
     assert!(said.err.contains("missing"), "{}", said.err);
     let said = place.run(&["check", "--issuer-ca", "absent.pem"]);
-    assert!(said.code == 1 && said.out.contains("issuer-ca: absent.pem"), "{}", said.out);
+    assert!(said.code == 1 && said.out.contains("issuer-ca: cannot read absent.pem"), "{}", said.out);
     fs::set_permissions(place.path("tokenberg.db.key"), fs::Permissions::from_mode(0o644)).unwrap();
     let said = place.start(&[], &[]).err().unwrap().refused();
     assert!(said.err.contains("chmod 600"), "KS-07: {}", said.err);
@@ -197,7 +197,7 @@ fn op_12_the_file_is_read_strictly_and_beaten_by_variable_and_flag() {
 fn op_12_check_finds_what_would_not_work() {
     let place = Place::new();
     let fresh = place.run(&["check"]).done();
-    assert!(fresh.out.contains("there is none yet"), "{}", fresh.out);
+    assert!(fresh.out.contains("does not exist yet"), "{}", fresh.out);
     assert!(!place.path("tokenberg.db").exists(), "check changes nothing");
     drop(place.serve(&[]));
     let good = place.run(&["check", "--json"]).done().json();
@@ -205,7 +205,7 @@ fn op_12_check_finds_what_would_not_work() {
     let said = place.run(&["check", "--listen", "0.0.0.0:0", "--tls-cert", "x", "--tls-key", "y"]);
     assert!(said.code == 1 && said.out.contains("--issuer"), "{}", said.out);
     let said = place.run(&["check", "--issuer-ca", "absent.pem"]);
-    assert!(said.code == 1 && said.out.contains("issuer-ca: absent.pem"), "{}", said.out);
+    assert!(said.code == 1 && said.out.contains("issuer-ca: cannot read absent.pem"), "{}", said.out);
     fs::set_permissions(place.path("tokenberg.db.key"), fs::Permissions::from_mode(0o644)).unwrap();
     let said = place.run(&["check", "--json"]);
     assert_eq!((said.code, said.json()["ok"].as_bool()), (1, Some(false)));

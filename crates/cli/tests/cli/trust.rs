@@ -75,7 +75,7 @@ fn ks_06_an_issuer_is_added_with_what_was_asked_for_and_changed_only_when_that_w
         (json!(true), json!(false))
     );
     assert!(
-        replaced.err.contains("accepted as nothing") && replaced.err.contains("disabled still"),
+        replaced.err.contains("workload identities only") && replaced.err.contains("still disabled"),
         "{}",
         replaced.err
     );
@@ -115,7 +115,7 @@ fn ks_06_an_issuer_that_contradicts_itself_is_wrong_usage() {
         ("issuer add http://a.example --discover", "https URL"),
         ("issuer add spiffe://td.example/a --jwks keys.json", "spiffe://td.example"),
         ("issuer add spiffe://td.example --discover", "bundle"),
-        ("issuer add https://a.example --jwks-uri http://a.example/keys", "https address"),
+        ("issuer add https://a.example --jwks-uri http://a.example/keys", "must be https"),
         ("issuer add https://a.example --discover --accept saml2", "id_token"),
         ("issuer add https://a.example --discover --alg HS256", "ES256"),
         ("issuer add https://a.example --discover --map groups", "CLAIM=VALUE:SCOPE"),
@@ -253,8 +253,8 @@ fn ways_of_authenticating_that_contradict_each_other_are_wrong_usage() {
         ("--auth-method tls_client_auth --tls-subject CN=a --tls-san a.example", "--tls-san"),
         ("--auth-method tls_client_auth --tls-subject spark", "CN=spark,OU=data"),
         ("--auth-method tls_client_auth --tls-san *.example", "DNS:host.example"),
-        ("--auth-method private_key_jwt --jwks keys.json --secret-file keys.json", "leave --secret-file out"),
-        ("--auth-method federated --jwks keys.json", "leave --jwks out"),
+        ("--auth-method private_key_jwt --jwks keys.json --secret-file keys.json", "omit --secret-file"),
+        ("--auth-method federated --jwks keys.json", "omit --jwks"),
         ("--auth-method password", "client_secret"),
         ("--may-assert-users a --grant client_credentials", "token_exchange"),
         ("--may-assert-users=", "team-*"),
@@ -350,13 +350,13 @@ fn tx_37_users_are_shut_out_by_issuer_and_let_in_again() {
     let place = place();
     run(&place, "client add bob").done();
     run(&place, "subject disable alice --issuer https://k8s.example").done();
-    let asserted = run(&place, "subject disable bob --json").done();
-    assert_eq!(asserted.json(), json!({"sub": "bob", "issuer": null, "enabled": false}));
-    assert!(asserted.err.contains("client disable bob"), "{}", asserted.err);
+    let unsecured = run(&place, "subject disable bob --json").done();
+    assert_eq!(unsecured.json(), json!({"sub": "bob", "issuer": null, "enabled": false}));
+    assert!(unsecured.err.contains("client disable bob"), "{}", unsecured.err);
     let listed = run(&place, "subject list --json").done().json();
     let listed: Vec<_> = listed.as_array().unwrap().iter().map(|s| json!([s["sub"], s["issuer"]])).collect();
     assert_eq!(listed, [json!(["bob", null]), json!(["alice", "https://k8s.example"])]);
-    assert!(run(&place, "subject list").done().out.contains("(asserted)"));
+    assert!(run(&place, "subject list").done().out.contains("(unsecured)"));
     let unknown = run(&place, "subject disable alice --issuer https://x.example").refused();
     assert!(unknown.err.contains("not trusted"), "{}", unknown.err);
     run(&place, "subject enable alice").refused();

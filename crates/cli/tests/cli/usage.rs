@@ -114,14 +114,13 @@ fn wl_12_a_federation_that_is_replaced_notes_what_it_loses_and_what_stays_good()
         let line = ["client", "federate", "etl", "--issuer", issuer, "--subject", "account"];
         place.run(&[&line, more].concat()).done().err
     };
-    let revoke = "`tokenberg revoke --subject account --issuer https://k8s.example` ends them";
+    let revoke = "`tokenberg revoke --subject account --issuer https://k8s.example` revokes them";
     assert_eq!(federate(&["--uid", "1", "--audience", "lake"]), "");
     assert_eq!(federate(&["--uid", "1", "--audience", "lake"]), "");
     let other = federate(&["--uid", "2", "--audience", "lake"]);
-    assert!(other.contains(revoke) && !other.contains("is not set now"), "{other}");
+    assert!(other.contains(revoke) && !other.contains("is not set any more"), "{other}");
     let none = federate(&[]);
-    for part in
-        [revoke, "--uid was 2 before and is not set now", "--audience was lake before and is not set now"]
+    for part in [revoke, "--uid was 2 and is not set any more", "--audience was lake and is not set any more"]
     {
         assert!(none.contains(part), "{part}: {none}");
     }

@@ -19,22 +19,22 @@ use tokenberg_store::{AddedSecret, NewSecret, SecretStrength};
 #[command(after_help = "\
 Examples:
   tokenberg client add spark
-      has what every Iceberg client asks for by default: the scopes `catalog`, `sign` (S3 remote signing)
-      and PRINCIPAL_ROLE:ALL, and renewal by token exchange
+      may do what Iceberg clients do by default: request the scopes `catalog`, `sign` (S3 remote
+      signing) and PRINCIPAL_ROLE:ALL, and renew tokens by token exchange
   tokenberg client add etl --scope 'catalog sign PRINCIPAL_ROLE:etl' --token-lifetime 15m
   tokenberg client add trino --may-act-for 'https://idp.example|*'
-      gets tokens for users of an issuer that `issuer add` trusts, and is named in them
+      may act for users of a trusted issuer (`issuer add`); the tokens name trino as the actor
   printf %s \"$SECRET\" | tokenberg client add dbt --secret-file -
   tokenberg client add ci --json | jq -r .client_secret > ci.secret
   tokenberg client add flink --auth-method private_key_jwt --jwks flink.jwks
   tokenberg client add spiffe://td.example/spark --auth-method tls_client_auth \\
       --tls-san URI:spiffe://td.example/spark
   tokenberg client add etl --auth-method federated
-      has nothing of its own; `client federate` says which service account or CI job it is
+      has no credential; `client federate` maps a service account or a CI job to it
 
-A running server follows within one second.")]
+A running server applies the change within one second.")]
 pub(crate) struct Add {
-    /// The client's identifier: printable ASCII, no space at its ends, and no colon if it has a secret
+    /// Client ID: printable ASCII, without leading or trailing spaces, and without a colon if the client has a secret
     #[arg(value_name = "ID", value_parser = new_id)]
     id: ClientId,
 
@@ -48,7 +48,7 @@ pub(crate) struct Add {
 fn new_id(text: &str) -> Result<ClientId, String> {
     if text.starts_with(' ') || text.ends_with(' ') {
         return Err(
-            "the identifier of a client has no space at its ends, where nobody would see it".to_owned()
+            "a client ID has no leading or trailing space, because lists and logs do not show it".to_owned()
         );
     }
     text.parse().map_err(|fault: tokenberg_core::registration::ClientIdError| fault.to_string())
@@ -73,12 +73,12 @@ pub(super) async fn run(location: StoreLocation, asked: Add, output: Output) -> 
     });
     if rights.auth_method == AuthMethod::Federated {
         note(&format!(
-            "nothing stands for it yet: tokenberg client federate {id} --issuer URL --subject SUB says what does"
+            "no identity is mapped to this client yet; map one with `tokenberg client federate {id} --issuer URL --subject SUB`"
         ));
     }
     note_several_audiences(&rights);
     let scope = match &rights.scope {
-        AllowedScope::Every => "everything".to_owned(),
+        AllowedScope::Every => "(every)".to_owned(),
         AllowedScope::Only(scope) => scope.to_string(),
     };
     output.show(
@@ -93,7 +93,7 @@ pub(super) async fn run(location: StoreLocation, asked: Add, output: Output) -> 
                 ("token lifetime", duration::written(rights.token_lifetime)),
             ]);
             let hint = generated.as_ref().map_or_else(String::new, |secret| {
-                format!("\nIceberg clients take both as: credential={id}:{}\n", secret.expose())
+                format!("\nIn Iceberg clients: credential={id}:{}\n", secret.expose())
             });
             format!("{known}{hint}")
         },
@@ -117,7 +117,7 @@ pub(super) fn warn_if_weak(strength: SecretStrength) {
     match strength {
         SecretStrength::Strong => {}
         SecretStrength::Weak => {
-            warn("the secret is short enough to be guessed; a generated one has 256 random bits");
+            warn("the secret is short enough to be guessed; a generated secret has 256 random bits");
         }
     }
 }
@@ -126,7 +126,7 @@ pub(super) fn warn_if_weak(strength: SecretStrength) {
 pub(super) fn shown_once(generated: Option<&Secret>) -> String {
     match generated {
         Some(secret) => {
-            note("the secret is shown this once and cannot be read again");
+            note("the secret is shown only once; it cannot be displayed again");
             secret.expose().to_owned()
         }
         None => "as given".to_owned(),

@@ -24,7 +24,7 @@ pub(super) fn alternative_name(text: &str) -> Result<CertificateName, String> {
         }
     });
     read.ok_or_else(|| {
-        "a name of a certificate is written DNS:host.example, URI:spiffe://td.example/path, IP:10.0.0.1 or email:a@b.example"
+        "expected a name of a certificate: DNS:host.example, URI:spiffe://td.example/path, IP:10.0.0.1 or email:a@b.example"
             .to_owned()
     })
 }

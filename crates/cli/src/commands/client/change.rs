@@ -20,17 +20,18 @@ Examples:
   tokenberg client change etl --scope 'catalog PRINCIPAL_ROLE:etl ns:write'
   tokenberg client change trino --may-act-for 'https://idp.example|team-*' \\
       --may-act-for 'https://idp.example|robot'
-      these two, and none of those before
+      replaces all previous patterns with these two
   tokenberg client change trino --clear may_act_for,serves
 
-Secrets, keys, certificates and foreign identities stay as they are. Tokens that the client has
-keep what they say until they expire; what they are renewed into or exchanged for is held to what
-the client may do then. `tokenberg revoke --client ID` takes them back at once.
+Properties without an option keep their values. So do secrets, keys, certificates and identities of
+other issuers. Issued tokens keep their claims until they expire; renewals and exchanges of them are
+limited to the rights that the client has then. `tokenberg revoke --client ID` revokes issued tokens
+immediately.
 
-A running server follows within one second."
+A running server applies the change within one second."
 )]
 pub(crate) struct Change {
-    /// The client's identifier
+    /// Client ID
     #[arg(value_name = "ID")]
     id: ClientId,
 
@@ -42,61 +43,60 @@ pub(crate) struct Change {
 #[derive(Clone, Debug, Args)]
 #[group(required = true, multiple = true)]
 struct Named {
-    /// The scopes that it may ask for, between spaces; `catalog` is always one
+    /// Scopes that the client may request, space-separated; `catalog` is always included
     #[arg(long, value_name = "'S1 S2 …'")]
     scope: Option<Scope>,
 
-    /// Any scope at all, as the first client has it
+    /// Allow every scope, as for the first client of a store
     #[arg(long, conflicts_with = "scope")]
     every_scope: bool,
 
-    /// What it gets when it asks for no scope; each has to be within its scope
+    /// Scope of tokens if a request names none; must be within the client's scope
     #[arg(long, value_name = "'S …'")]
     default_scope: Option<Scope>,
 
-    /// The grants that it may use
+    /// Grants that the client may use, comma-separated
     #[arg(long, value_name = "GRANT,…", value_delimiter = ',')]
     grant: Vec<Grant>,
 
-    /// What it may ask tokens for; the first is its default `aud`. Repeat for several
+    /// Audience that the client may request; repeatable. The first one is the default `aud` of its tokens
     #[arg(long, value_name = "AUDIENCE", value_parser = audience)]
     audience: Vec<Box<str>>,
 
-    /// How long its tokens live: 2s, 15m, 1h; 7d at most
+    /// Lifetime of the client's tokens, such as 15m or 1h; at most 7d
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     token_lifetime: Option<Lifetime>,
 
-    /// How long they can be renewed before the client has to prove its credential again: 12h, 7d; 30d at most. A session that
-    /// has begun ends when it was to end
+    /// Lifetime of sessions: how long tokens can be renewed before the client must authenticate with its credential again, such
+    /// as 12h or 7d; at most 30d. It can shorten existing sessions, but not extend them
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     session_lifetime: Option<Lifetime>,
 
-    /// Subjects for whom it may get tokens that name it as the actor, as a glob over ISSUER|SUBJECT. Repeat for several
+    /// Subjects that the client may act for, named in tokens as the actor (`act`): a glob over ISSUER|SUBJECT; repeatable
     #[arg(long, value_name = "PATTERN")]
     may_act_for: Vec<SubjectPattern>,
 
-    /// The same, for tokens that do not name it
+    /// Subjects that the client may impersonate: as --may-act-for, but its tokens do not name it as the actor; repeatable
     #[arg(long, value_name = "PATTERN")]
     may_impersonate: Vec<SubjectPattern>,
 
-    /// Users whom it may name in a JWT without a signature, as a glob over the bare name. Repeat for several
+    /// Users that the client may name in an unsecured JWT (RFC 7519 §6): a glob over the user name; repeatable
     #[arg(long, value_name = "PATTERN")]
     may_assert_users: Vec<UserPattern>,
 
-    /// What it is the resource server of. Repeat for several
+    /// Audience that the client is the resource server of; repeatable
     #[arg(long, value_name = "AUDIENCE", value_parser = audience)]
     serves: Vec<Box<str>>,
 
-    /// For private_key_jwt: how far ahead `exp` of its assertions may be, and how old they may be: 5m, 1h; 1h at most
+    /// For private_key_jwt: maximum age of an assertion (`iat`), and maximum time until it expires (`exp`); at most 1h
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     assertion_lifetime: Option<Lifetime>,
 
-    /// Whether it gets tokens with a DPoP proof only
+    /// Whether tokens are issued to this client only with a DPoP proof
     #[arg(long, value_name = "true|false")]
     dpop_bound: Option<bool>,
 
-    /// Lists of which it has nothing from now on. These five can be cleared; everything else can be replaced only, a narrow scope by
-    /// --scope catalog
+    /// Lists to empty, comma-separated. Other properties can only be replaced; the smallest scope is --scope catalog
     #[arg(long, value_name = "LIST,…", value_delimiter = ',')]
     clear: Vec<List>,
 }
@@ -104,15 +104,15 @@ struct Named {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 enum List {
-    /// Then it may ask for tokens for our issuer only
+    /// The client may request tokens for the server's issuer only
     Audience,
-    /// Then it acts for no other subject by this right, and sessions that it has by it are not renewed
+    /// The client has no right to act for subjects; sessions that it has by this right are not renewed
     MayActFor,
-    /// Then it gets no token of another subject that does not name it as the actor
+    /// The client has no right to impersonate subjects
     MayImpersonate,
-    /// Then it names no users in unsecured JWTs
+    /// The client may not name users in unsecured JWTs
     MayAssertUsers,
-    /// Then it introspects and exchanges no tokens that were sent to it as a resource server
+    /// The client is no resource server: it may not introspect or exchange tokens that were sent to it
     Serves,
 }
 
@@ -137,7 +137,7 @@ pub(super) async fn run(location: StoreLocation, asked: Change, output: Output) 
         attempts += 1;
         anyhow::ensure!(
             attempts < ATTEMPTS,
-            "the client {id} is being changed by somebody else; nothing was changed here"
+            "another process keeps changing the client {id}; nothing was changed, so repeat the command"
         );
     };
     store.close().await;
@@ -149,7 +149,7 @@ pub(super) async fn run(location: StoreLocation, asked: Change, output: Output) 
     }
     if before.scope == AllowedScope::Every && after.scope != AllowedScope::Every {
         warn(&format!(
-            "the client {id} had every scope; `tokenberg client change {id} --every-scope` gives it back"
+            "the client {id} no longer has every scope; `tokenberg client change {id} --every-scope` restores that"
         ));
     }
     show::one(location, &id, output).await
@@ -171,7 +171,7 @@ impl Named {
             if rights.auth_method != AuthMethod::PrivateKeyJwt {
                 let method = rights.auth_method.as_str();
                 return Err(wrong_usage(format!(
-                    "--assertion-lifetime is for clients that authenticate with private_key_jwt, and this one does with {method}"
+                    "--assertion-lifetime is for clients that authenticate with private_key_jwt, but this client uses {method}"
                 )));
             }
             rights.assertion_lifetime = lifetime;
@@ -200,7 +200,7 @@ fn replace<T>(there: &mut T, named: Option<T>) {
 
 fn put<T>(there: &mut Vec<T>, named: Vec<T>, is_cleared: bool, flag: &str) -> anyhow::Result<()> {
     if is_cleared && !named.is_empty() {
-        return Err(wrong_usage(format!("{flag} is given, and is to be cleared: leave one out")));
+        return Err(wrong_usage(format!("{flag} is both given and in --clear: omit one of them")));
     }
     if is_cleared || !named.is_empty() {
         *there = named;

@@ -18,37 +18,39 @@ Examples:
   tokenberg client add etl --auth-method federated
   tokenberg client federate etl --issuer https://kubernetes.default.svc.cluster.local \\
       --subject system:serviceaccount:jobs:etl
-      a pod of that service account gets tokens with its projected token, whose audience is our issuer
+      a pod of that service account authenticates with its projected token, whose audience is the
+      server's issuer
   tokenberg client federate ci --issuer https://token.actions.githubusercontent.com \\
       --subject repo:example/warehouse:ref:refs/heads/main
-  tokenberg client federate spark --issuer spiffe://td.example --subject 'spiffe://td.example/ns/jobs/*'
+  tokenberg client federate spark --issuer spiffe://td.example \\
+      --subject 'spiffe://td.example/ns/jobs/*'
   tokenberg client federate etl --remove --issuer https://kubernetes.default.svc.cluster.local \\
       --subject system:serviceaccount:jobs:etl
 
-The issuer has to be trusted first (`tokenberg issuer add`); it need not be accepted as anything. An identity stands for one
-client only. A running server follows within one second.")]
+The issuer must be registered first (`tokenberg issuer add`); it needs no --accept. An identity can
+be mapped to one client only. A running server applies the change within one second.")]
 pub(crate) struct Federate {
-    /// The client's identifier
+    /// Client ID
     #[arg(value_name = "ID")]
     id: ClientId,
 
-    /// Who vouches for the identity; for SPIFFE the trust domain, spiffe://td.example
+    /// Issuer of the identity; for SPIFFE the trust domain, spiffe://td.example
     #[arg(long, value_name = "URL", value_parser = foreign)]
     issuer: Issuer,
 
-    /// `sub`, exactly; a SPIFFE ID may end in /* for all below it
+    /// Subject (`sub`) of the identity, compared exactly; a SPIFFE ID may end in /* to match every ID below it
     #[arg(long, value_name = "SUB")]
     subject: String,
 
-    /// The one `aud` that its tokens must have; without, our issuer
+    /// The only `aud` that tokens of the identity may have [default: the server's issuer]
     #[arg(long, value_name = "AUDIENCE", conflicts_with = "remove")]
     audience: Option<Box<str>>,
 
-    /// For Kubernetes: the uid of the service account, so that one that was deleted and made again is another one
+    /// For Kubernetes: UID of the service account; an account that was recreated under the same name is then refused
     #[arg(long, value_name = "UID", conflicts_with = "remove")]
     uid: Option<Box<str>>,
 
-    /// Let this identity no longer stand for the client
+    /// Remove the mapping of this identity to the client
     #[arg(long)]
     remove: bool,
 }
@@ -65,7 +67,7 @@ pub(super) async fn run(location: StoreLocation, asked: Federate, output: Output
         store.close().await;
         output.show(
             || json!({"client_id": id, "issuer": issuer, "subject": subject, "removed": true}),
-            || format!("{subject} of {issuer} stands no longer for client {id}"),
+            || format!("{subject} of {issuer} is no longer mapped to client {id}"),
         )?;
         return Ok(());
     }
@@ -78,7 +80,7 @@ pub(super) async fn run(location: StoreLocation, asked: Federate, output: Output
     store.close().await;
     if !is_enabled {
         warn(&format!(
-            "the issuer {} is disabled, so its word counts for nothing until it is enabled",
+            "the issuer {} is disabled: its tokens are refused until `tokenberg issuer enable` enables it",
             federation.issuer
         ));
     }
@@ -90,7 +92,7 @@ pub(super) async fn run(location: StoreLocation, asked: Federate, output: Output
     let Federation { issuer, subject, .. } = &federation;
     output.show(
         || json!({"client_id": id, "federation": federation}),
-        || format!("{subject} of {issuer} stands for client {id}"),
+        || format!("{subject} of {issuer} is mapped to client {id}"),
     )?;
     Ok(())
 }
@@ -101,13 +103,13 @@ fn note_changes(before: &Federation, now: &Federation) {
     for (option, before, now) in lost {
         let (Some(value), None) = (before, now) else { continue };
         note(&format!(
-            "{option} was {} before and is not set now; the command replaces what it registered before",
+            "{option} was {} and is not set any more, because the command replaces the previous mapping",
             quoted(value)
         ));
     }
     if before.uid.is_some() && before.uid != now.uid {
         note(&format!(
-            "tokens that were obtained with the former uid stay good; `tokenberg revoke --subject {} --issuer {}` ends them",
+            "tokens that were obtained with the previous UID stay valid; `tokenberg revoke --subject {} --issuer {}` revokes them",
             quoted(&now.subject),
             quoted(now.issuer.as_str())
         ));
@@ -117,13 +119,11 @@ fn note_changes(before: &Federation, now: &Federation) {
 fn check(issuer: &Issuer, subject: &str, audience: Option<&str>, uid: Option<&str>) -> anyhow::Result<()> {
     for (flag, value) in [("--subject", Some(subject)), ("--audience", audience), ("--uid", uid)] {
         if value.is_some_and(|text| text.is_empty() || text.chars().any(char::is_control)) {
-            return Err(wrong_usage(format!(
-                "{flag} is empty or has control characters, which no token has there"
-            )));
+            return Err(wrong_usage(format!("{flag} must not be empty or contain control characters")));
         }
     }
     if Subject::of_client(subject).is_err() {
-        let rule = "--subject has 1 to 2048 bytes and no control, format or bidirectional characters";
+        let rule = "--subject must have 1 to 2048 bytes and no control, format or bidirectional characters";
         return Err(wrong_usage(rule));
     }
     if subject.parse::<Subject>().is_err() {
@@ -133,7 +133,9 @@ fn check(issuer: &Issuer, subject: &str, audience: Option<&str>, uid: Option<&st
     }
     if !issuer.is_spiffe() {
         if subject.contains('*') {
-            warn("--subject is taken to the letter, the asterisk too: only SPIFFE IDs may end in /*");
+            warn(
+                "--subject is compared exactly, including the asterisk; only SPIFFE IDs may end in /* as a pattern",
+            );
         }
         return Ok(());
     }
@@ -144,12 +146,12 @@ fn check(issuer: &Issuer, subject: &str, audience: Option<&str>, uid: Option<&st
         .map_err(|fault| wrong_usage(format!("--subject: {fault}")))?;
     if id.trust_domain() != issuer.as_str() {
         return Err(wrong_usage(format!(
-            "--subject is not of the trust domain {issuer}, which vouches for its own only"
+            "--subject is not in the trust domain {issuer}, which issues identities below itself only"
         )));
     }
     if !id.has_path() && !subject.ends_with("/*") {
         return Err(wrong_usage(format!(
-            "--subject is the trust domain itself, which is no workload; all of it is {issuer}/*"
+            "--subject is the trust domain itself, not a workload; {issuer}/* matches all its workloads"
         )));
     }
     if uid.is_some() {

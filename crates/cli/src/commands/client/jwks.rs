@@ -11,18 +11,18 @@ use tokenberg_core::{AuthMethod, ClientId};
 /// `tokenberg client jwks`
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A rotation without a pause:
-  tokenberg client jwks flink both.jwks     the old key and the new one
-  (let the client sign with the new one)
-  tokenberg client jwks flink new.jwks      the new one alone
+To rotate a key without downtime:
+  tokenberg client jwks flink both.jwks     registers the old and the new key
+  (configure the client to sign with the new key)
+  tokenberg client jwks flink new.jwks      removes the old key
 
-A running server follows within one second.")]
+A running server applies the change within one second.")]
 pub(crate) struct Jwks {
-    /// The client's identifier
+    /// Client ID
     #[arg(value_name = "ID")]
     id: ClientId,
 
-    /// Its public keys, a JWK Set, in this file or on standard input for `-`; they replace those before
+    /// File with the client's public keys, a JWK Set (`-`: standard input); they replace the present ones
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }
@@ -38,7 +38,7 @@ pub(super) async fn run(location: StoreLocation, asked: Jwks, output: Output) ->
     let method = store.client(&id).await?.rights.auth_method;
     anyhow::ensure!(
         method == AuthMethod::PrivateKeyJwt,
-        "the client {id} authenticates with {} and has no keys of its own",
+        "the client {id} authenticates with {}, so it has no public keys",
         method.as_str()
     );
     store.set_jwks(&id, &jwks).await?;

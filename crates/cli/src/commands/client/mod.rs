@@ -21,33 +21,33 @@ use tokenberg_core::ClientId;
 /// `tokenberg client …`
 #[derive(Debug, Subcommand)]
 pub(crate) enum Client {
-    /// Register a client and print its secret, once
+    /// Register a client and print its secret once
     Add(Box<add::Add>),
-    /// Change what a client may do; its secrets stay
+    /// Change the rights of a client; its secrets stay valid
     Change(Box<change::Change>),
     /// List all clients
     List,
-    /// Show what a client may do, and its secrets without their values
+    /// Show the rights of a client, and its secrets without their values
     Show(Id),
-    /// Refuse the client and all its tokens until it is enabled again
+    /// Disable a client: refuse it and all its tokens until it is enabled again
     Disable(Id),
-    /// Take back what `disable` did
+    /// Enable a client that was disabled
     Enable(Id),
-    /// Remove the client; its tokens stay refused even if another client gets the same ID
+    /// Remove a client; its tokens stay revoked, even if a client with the same ID is added later
     Remove(Id),
-    /// Give a client another secret, or end one: two may live at a time, for a rotation
+    /// Add or expire a secret; two secrets may be valid at a time, for rotation
     #[command(subcommand)]
     Secret(secret::Secret),
-    /// Let a foreign identity stand for the client: a Kubernetes service account, a CI job, a SPIFFE ID
+    /// Map an identity of another issuer to a client: a Kubernetes service account, a CI job, a SPIFFE ID
     Federate(federate::Federate),
-    /// Replace the public keys of a client that signs its assertions itself
+    /// Replace the public keys of a client that authenticates with private_key_jwt
     Jwks(jwks::Jwks),
 }
 
 /// One client.
 #[derive(Debug, Args)]
 pub(crate) struct Id {
-    /// The client's identifier
+    /// Client ID
     #[arg(value_name = "ID")]
     id: ClientId,
 }
@@ -83,8 +83,7 @@ async fn set_enabled(
     let store = location.open_existing().await?;
     store.set_enabled(id, enabled).await?;
     store.close().await;
-    let done =
-        if enabled { "enabled" } else { "disabled; neither it nor its tokens are good for anything now" };
+    let done = if enabled { "enabled" } else { "disabled; its requests and all its tokens are refused" };
     output.show(|| json!({"client_id": id, "enabled": enabled}), || format!("client {id} is {done}"))?;
     Ok(())
 }

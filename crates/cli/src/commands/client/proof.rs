@@ -10,42 +10,41 @@ use std::path::PathBuf;
 use tokenberg_core::registration::{CertificateName, DistinguishedName, LONGEST_ASSERTION_LIFETIME};
 use tokenberg_core::{AuthMethod, ClientId, Lifetime, Rights};
 
-/// How it proves who it is.
+/// How the client authenticates.
 #[derive(Debug, Args)]
 pub(crate) struct Proof {
-    /// How it proves who it is
+    /// How the client authenticates
     #[arg(long, value_name = "METHOD", default_value = "client_secret")]
     auth_method: Method,
 
-    /// Take the secret from this file, or from standard input for `-`, instead of generating one; a newline at its end is
-    /// no part of it
+    /// Read the secret from this file (`-`: standard input) instead of generating one; one trailing newline is ignored
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
 
-    /// For private_key_jwt: the client's public keys, a JWK Set, in this file or on standard input for `-`
+    /// For private_key_jwt: file with the client's public keys, a JWK Set (`-`: standard input)
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
 
-    /// For tls_client_auth: the whole subject of its certificate, as RFC 4514 writes it: 'CN=spark,O=Example'
+    /// For tls_client_auth: complete subject of the certificate in RFC 4514 form, such as 'CN=spark,O=Example'
     #[arg(long, value_name = "DN", conflicts_with = "tls_san")]
     tls_subject: Option<DistinguishedName>,
 
-    /// For tls_client_auth: one alternative name of its certificate: DNS:host, URI:spiffe://td/path, IP:10.0.0.1 or
-    /// email:a@b; without a prefix the form tells which
+    /// For tls_client_auth: a subject alternative name of the certificate: DNS:host, URI:spiffe://td/path, IP:10.0.0.1 or
+    /// email:a@b. Without a prefix, the type is inferred from the form
     #[arg(long, value_name = "NAME", value_parser = alternative_name)]
     tls_san: Option<CertificateName>,
 
-    /// For private_key_jwt: take the address of the token endpoint as `aud` of its assertions, as older libraries send it;
-    /// without, only our issuer is taken, which nobody can pass on to another server
+    /// For private_key_jwt: also accept the URL of the token endpoint as `aud` of assertions, as older libraries send it. By
+    /// default only the server's issuer is accepted, which prevents other authorization servers from replaying an assertion
     #[arg(long)]
     endpoint_as_audience: bool,
 
-    /// For private_key_jwt: how far ahead `exp` of its assertions may be, and how old they may be; 1h at most, as libraries make
-    /// them that say nothing (Authlib) [default: 5m]
+    /// For private_key_jwt: maximum age of an assertion (`iat`), and maximum time until it expires (`exp`); at most 1h, the
+    /// default of some libraries (Authlib) [default: 5m]
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     assertion_lifetime: Option<Lifetime>,
 
-    /// Give it tokens only with a DPoP proof, so that what is stolen is of no use without its key
+    /// Issue tokens to this client only with a DPoP proof, so that a stolen token is useless without the client's key
     #[arg(long)]
     dpop_bound: bool,
 }
@@ -53,13 +52,13 @@ pub(crate) struct Proof {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 enum Method {
-    /// A secret, with HTTP Basic or in the body
+    /// A secret, in HTTP Basic or in the request body
     ClientSecret,
-    /// A JWT that it signs with a private key of its own: --jwks has the public one
+    /// A JWT that the client signs with its private key; --jwks has its public keys
     PrivateKeyJwt,
-    /// A certificate of an authority that `serve` trusts for clients: --tls-subject or --tls-san says which
+    /// A certificate from a CA in `serve --tls-client-ca`; --tls-subject or --tls-san names it
     TlsClientAuth,
-    /// Nothing of its own: a foreign identity, which `client federate` names
+    /// A token of another issuer, for an identity that `client federate` maps to the client
     Federated,
 }
 
@@ -86,8 +85,8 @@ impl Proof {
             if is_given && method != needed {
                 let needed = needed.is().as_str();
                 return Err(wrong_usage(format!(
-                    "{flag} is for clients that authenticate with {needed}, and this one is to use {name}: add \
-                     --auth-method {needed}, or leave {flag} out"
+                    "{flag} is for clients that authenticate with {needed}, but this client uses {name}: add \
+                     --auth-method {needed}, or omit {flag}"
                 )));
             }
             Ok(())
@@ -110,15 +109,15 @@ impl Proof {
                 // RFC 7617 §2 and Iceberg's `credential=ID:SECRET` both split at the first colon.
                 if id.as_str().contains(':') {
                     return Err(wrong_usage(
-                        "the identifier of a client with a secret has no colon, and the secret does not belong here but into a \
-                         file (--secret-file); a client without a secret may have one, with another --auth-method",
+                        "the ID of a client with a secret must not contain a colon; if you meant ID:SECRET, give the secret in a \
+                         file (--secret-file). With another --auth-method, an ID may contain a colon",
                     ));
                 }
                 return Ok(Some(SecretSource(self.secret_file)));
             }
             Method::PrivateKeyJwt => {
                 let file = self.jwks.ok_or_else(|| {
-                    wrong_usage("private_key_jwt needs --jwks FILE: the public keys, so that its signature can be verified")
+                    wrong_usage("private_key_jwt needs --jwks FILE, the client's public keys")
                 })?;
                 rights.jwks = Some(jwks_file::read(&file)?);
             }
@@ -126,8 +125,8 @@ impl Proof {
                 let subject = self.tls_subject.map(|name| CertificateName::Subject(name.as_str().into()));
                 let certificate = subject.or(self.tls_san).ok_or_else(|| {
                     wrong_usage(
-                        "tls_client_auth needs --tls-subject DN or --tls-san NAME: an authority vouches for many certificates, and \
-                         one of them is this client's",
+                        "tls_client_auth needs --tls-subject DN or --tls-san NAME, which identifies the client's certificate among \
+                         those of the CA",
                     )
                 })?;
                 rights.certificate = Some(certificate);

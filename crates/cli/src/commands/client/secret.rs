@@ -14,29 +14,30 @@ use tokenberg_core::{AuthMethod, ClientId};
 /// `tokenberg client secret …`
 #[derive(Debug, Subcommand)]
 pub(crate) enum Secret {
-    /// Give the client a second secret and print it, once; the first goes on working
+    /// Add a second secret and print it once; the first secret stays valid
     Add(Add),
-    /// End a secret, at once or at a time
+    /// Expire a secret, now or at a given time
     Expire(Expire),
 }
 
 /// `tokenberg client secret add`
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Change a secret without a pause:
-  tokenberg client secret add spark                 prints the new secret; both work now
-      hand it to the client, then
-  tokenberg client show spark                       lists the secrets by ID, never their values, and when
-                                                    each was last used, to the minute
-  tokenberg client secret expire spark 1f3a90c2     ends the old one
+To rotate a secret without downtime:
+  tokenberg client secret add spark
+      prints the new secret; both secrets are valid now. Configure the client with the new one
+  tokenberg client show spark
+      lists the IDs of the secrets, and when each was last used, to the minute
+  tokenberg client secret expire spark 1f3a90c2
+      expires the old secret
 
-A running server follows within one second.")]
+A running server applies the change within one second.")]
 pub(crate) struct Add {
-    /// The client's identifier
+    /// Client ID
     #[arg(value_name = "ID")]
     id: ClientId,
 
-    /// Take the secret from this file, or from standard input for `-`, instead of generating one
+    /// Read the secret from this file (`-`: standard input) instead of generating one; one trailing newline is ignored
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
 }
@@ -44,15 +45,15 @@ pub(crate) struct Add {
 /// `tokenberg client secret expire`
 #[derive(Debug, Args)]
 pub(crate) struct Expire {
-    /// The client's identifier
+    /// Client ID
     #[arg(value_name = "ID")]
     id: ClientId,
 
-    /// Which secret, as `tokenberg client show` lists it
+    /// ID of the secret, as `tokenberg client show` lists it
     #[arg(value_name = "SECRET_ID")]
     secret_id: String,
 
-    /// When: 2026-11-21T21:58:00Z, now, or +15m from now on
+    /// Time of expiry: 2026-11-21T21:58:00Z, now, or +15m
     #[arg(long, value_name = "TIME", default_value = "now")]
     at: String,
 }
@@ -74,7 +75,7 @@ async fn add(location: StoreLocation, asked: Add, output: Output) -> anyhow::Res
     let method = store.client(&asked.id).await?.rights.auth_method;
     anyhow::ensure!(
         method == AuthMethod::ClientSecret,
-        "the client {} authenticates with {} and would be refused with a secret",
+        "the client {} authenticates with {}, so it cannot use a secret",
         asked.id,
         method.as_str()
     );
@@ -108,7 +109,7 @@ async fn expire(location: StoreLocation, asked: Expire, output: Output) -> anyho
         || json!({"client_id": asked.id, "secret_id": asked.secret_id, "expires_at": moment_text::written(end)}),
         || {
             let when = moment_text::with_distance(end, now);
-            let verb = if end <= now { "ended" } else { "ends" };
+            let verb = if end <= now { "expired" } else { "expires" };
             format!("secret {} of client {} {verb} at {when}", asked.secret_id, asked.id)
         },
     )?;

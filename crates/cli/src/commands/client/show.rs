@@ -65,10 +65,11 @@ fn text(client: &ClientRecord, now: Timestamp) -> String {
         ("public keys", rights.jwks.as_deref().map_or_else(String::new, jwks_file::summary)),
         ("certificate", rights.certificate.as_ref().map_or_else(String::new, certificate)),
         ("federated with", rights.federations.iter().map(federation).collect::<Vec<_>>().join(", ")),
-        ("tokens", if rights.dpop_bound { "with a DPoP proof only" } else { "" }.to_owned()),
+        ("tokens", if rights.dpop_bound { "only with a DPoP proof" } else { "" }.to_owned()),
         (
             "audience of assertions",
-            if rights.endpoint_as_audience { "our issuer or the token endpoint" } else { "" }.to_owned(),
+            if rights.endpoint_as_audience { "the server's issuer or the token endpoint" } else { "" }
+                .to_owned(),
         ),
         (
             "lifetime of assertions",
@@ -91,11 +92,11 @@ fn text(client: &ClientRecord, now: Timestamp) -> String {
     if client.secrets.is_empty() && rights.auth_method != AuthMethod::ClientSecret {
         return known;
     }
-    let heading = ["SECRET", "STATE", "CREATED", "ENDS", "LAST USED"].map(str::to_owned).to_vec();
+    let heading = ["SECRET", "STATE", "CREATED", "EXPIRES", "LAST USED"].map(str::to_owned).to_vec();
     let row = |secret: &SecretRecord| {
         vec![
             secret.id.to_string(),
-            if is_live(secret, now) { "live" } else { "dead" }.to_owned(),
+            if is_live(secret, now) { "live" } else { "expired" }.to_owned(),
             moment_text::written(secret.created_at),
             secret.expires_at.map_or_else(|| "never".to_owned(), |at| moment_text::with_distance(at, now)),
             secret.last_used_at.map_or_else(|| "never".to_owned(), |at| moment_text::with_distance(at, now)),

@@ -12,53 +12,54 @@ const LONGEST_SESSION: Lifetime = Lifetime::from_hours(30 * 24);
 /// Clients renew a token after nine tenths of its lifetime: with less than this they do little else (conformance IC-03).
 const SHORT_TOKEN_LIFETIME: Lifetime = Lifetime::from_seconds(60);
 
-/// What it may do.
+/// What the client may do.
 #[derive(Debug, Args)]
 pub(crate) struct Terms {
-    /// The scopes that it may ask for, between spaces; `catalog` is always one. `sign` is what Iceberg's S3 remote signer asks for.
-    /// PRINCIPAL_ROLE:ALL is granted only where it stands here literally
+    /// Scopes that the client may request, space-separated; `catalog` is always included. Iceberg's S3 remote signer requests
+    /// `sign`. PRINCIPAL_ROLE:ALL is granted only if it is listed literally
     #[arg(long, value_name = "'S1 S2 …'", default_value = "catalog sign PRINCIPAL_ROLE:ALL")]
     scope: Scope,
 
-    /// The scope of its tokens when it asks for none; each has to be within --scope [default: catalog, or --scope where that
-    /// lacks catalog]
+    /// Scope of tokens if a request names none; must be within --scope [default: catalog, or --scope if that lacks catalog]
     #[arg(long, value_name = "'S …'")]
     default_scope: Option<Scope>,
 
-    /// The grants that it may use
+    /// Grants that the client may use, comma-separated
     #[arg(long, value_name = "GRANT,…", value_delimiter = ',', default_values = ["client_credentials", "token_exchange"])]
     grant: Vec<Grant>,
 
-    /// What it may ask tokens for; the first is its default `aud`, and without any that is our issuer. Repeat for several; many
-    /// Iceberg clients cannot name an audience and always get the first
+    /// Audience that the client may request; repeatable. The first one is the default `aud` of its tokens, and the only one for
+    /// the many Iceberg clients that cannot request an audience [default: the server's issuer]
     #[arg(long, value_name = "AUDIENCE", value_parser = audience)]
     audience: Vec<Box<str>>,
 
-    /// How long its tokens live: 2s, 15m, 1h; 7d at most
+    /// Lifetime of the client's tokens, such as 15m or 1h; at most 7d
     #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "1h")]
     token_lifetime: Lifetime,
 
-    /// How long they can be renewed before the client has to prove its credential again: 12h, 7d; 30d at most
+    /// Lifetime of sessions: how long tokens can be renewed before the client must authenticate with its credential again, such
+    /// as 12h or 7d; at most 30d
     #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "12h")]
     session_lifetime: Lifetime,
 
-    /// Subjects for whom it may get tokens that name it as the actor, as a glob over ISSUER|SUBJECT: users of an issuer that is
-    /// trusted ('https://idp.example|*'; see `issuer add`), or our own clients, whose issuer is ours
-    /// ('http://127.0.0.1:8183|alice'). Repeat for several
+    /// Subjects that the client may act for; repeatable. Its tokens for them name it as the actor (`act`). A glob over
+    /// ISSUER|SUBJECT: users of a trusted issuer ('https://idp.example|*', see `issuer add`), or clients of this server, with the
+    /// server's issuer ('http://127.0.0.1:8183|alice')
     #[arg(long, value_name = "PATTERN")]
     may_act_for: Vec<SubjectPattern>,
 
-    /// The same, for tokens that do not name it
+    /// Subjects that the client may impersonate: as --may-act-for, but its tokens do not name it as the actor; repeatable
     #[arg(long, value_name = "PATTERN")]
     may_impersonate: Vec<SubjectPattern>,
 
-    /// Users whom it may name in a JWT without a signature, as Trino's catalog sends it, as a glob over the bare name: 'team-*'.
-    /// Nothing but the client's own word says who they are; its tokens name it as the actor and say so. Repeat for several
+    /// Users that the client may name in an unsecured JWT (RFC 7519 §6), as Trino's catalog sends it; a glob over the user name,
+    /// such as 'team-*'; repeatable. No signature proves the user, so tokens mark the user as unsecured and name the client as
+    /// the actor
     #[arg(long, value_name = "PATTERN")]
     may_assert_users: Vec<UserPattern>,
 
-    /// What it is the resource server of: it may exchange and introspect tokens that other clients send there. Its own tokens for that
-    /// audience need --audience. Repeat for several
+    /// Audience that the client is the resource server of; repeatable. It may exchange and introspect tokens that other clients
+    /// send there. To request its own tokens for that audience, it also needs --audience
     #[arg(long, value_name = "AUDIENCE", value_parser = audience)]
     serves: Vec<Box<str>>,
 }
@@ -66,17 +67,17 @@ pub(crate) struct Terms {
 #[derive(Clone, Copy, Debug, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub(super) enum Grant {
-    /// RFC 6749, section 4.4: a token for the client itself
+    /// A token for the client itself (RFC 6749 §4.4)
     ClientCredentials,
-    /// RFC 8693: a token for a token
+    /// A token in exchange for another token (RFC 8693)
     TokenExchange,
-    /// RFC 7523: a token for a JWT of an issuer that is accepted for this
+    /// A token for a JWT of an issuer with `issuer add --accept jwt_bearer` (RFC 7523)
     JwtBearer,
 }
 
 pub(super) fn audience(text: &str) -> Result<Box<str>, String> {
     if text.is_empty() {
-        return Err("an audience is not empty".to_owned());
+        return Err("an audience must not be empty".to_owned());
     }
     Target::audience(text).map(|target| target.as_str().into()).map_err(|fault| fault.to_string())
 }
@@ -99,7 +100,7 @@ impl Terms {
         rights.may_impersonate = self.may_impersonate;
         rights.serves = each_once(self.serves);
         rights.may_assert_users = self.may_assert_users;
-        check(&rights, "leave --may-assert-users out")?;
+        check(&rights, "omit --may-assert-users")?;
         warn_of_lifetimes(&rights);
         Ok(rights)
     }
@@ -113,15 +114,15 @@ pub(super) fn check(rights: &Rights, without_users: &str) -> anyhow::Result<()> 
     let excess = rights.default_scope.retain(|token| !rights.scope.allows(token));
     if !excess.is_empty() {
         return Err(wrong_usage(format!(
-            "the default scope has {excess}, which the scope lacks: give --default-scope, or {excess} in --scope as well"
+            "the default scope contains {excess}, but the scope does not: give another --default-scope, or add {excess} to --scope"
         )));
     }
     if rights.default_scope.is_empty() {
-        return Err(wrong_usage("--default-scope is empty; a client that asks for no scope has to get some"));
+        return Err(wrong_usage("--default-scope must not be empty: tokens have at least one scope"));
     }
     if !rights.may_assert_users.is_empty() && !rights.grants.contains(&GrantType::TokenExchange) {
         return Err(wrong_usage(format!(
-            "users whom it may assert are for token exchanges, and its grants leave token_exchange out: add that to --grant, or {without_users}"
+            "--may-assert-users needs the grant token_exchange, which the client does not have: add it to --grant, or {without_users}"
         )));
     }
     duration::within("--token-lifetime", rights.token_lifetime, LONGEST_TOKEN_LIFETIME)?;
@@ -132,13 +133,13 @@ pub(super) fn check(rights: &Rights, without_users: &str) -> anyhow::Result<()> 
 pub(super) fn warn_of_lifetimes(rights: &Rights) {
     if rights.token_lifetime < SHORT_TOKEN_LIFETIME {
         warn(&format!(
-            "tokens that live only {} make Iceberg's clients ask for new ones all the time; 60s and more is better",
+            "with a token lifetime of {}, Iceberg clients request new tokens almost constantly; use at least 60s",
             duration::written(rights.token_lifetime)
         ));
     }
     if rights.session_lifetime < rights.token_lifetime {
         warn(
-            "the session is shorter than the lifetime of a token, so tokens live only as long as the session",
+            "the session lifetime is shorter than the token lifetime, so tokens expire when the session ends",
         );
     }
 }
@@ -148,7 +149,7 @@ pub(super) fn note_several_audiences(rights: &Rights) {
     if let [first, _, ..] = rights.audiences.as_slice() {
         note(&format!(
             "tokens have `aud` {first} unless a request names another audience, and DuckDB, ClickHouse, Trino and PyIceberg's \
-             oauth2 manager cannot name one: for these, register one client per catalog"
+             oauth2 manager cannot name one; for these, register one client per catalog"
         ));
     }
 }

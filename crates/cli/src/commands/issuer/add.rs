@@ -23,90 +23,94 @@ use url::Url;
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("keys").required(true), after_help = "\
 Examples:
-  tokenberg issuer add https://idp.example --discover --accept id_token --subject-prefix 'okta:' --outlives-subject
-      users of the provider, by their id_token for the asking client; alice is okta:alice for catalogs, each may
-      have `catalog`, and sessions that Trino and other Iceberg Java clients renew past the end of the id_token
+  tokenberg issuer add https://idp.example --discover --accept id_token --subject-prefix 'okta:' \\
+      --outlives-subject
+      accepts id_tokens that the requesting client obtained for its users. Their scope is `catalog`.
+      In catalogs, alice is okta:alice. Trino and other Iceberg Java clients can renew a session
+      after the id_token has expired
   tokenberg issuer add https://login.example/tenant/v2.0 --discover --accept id_token,access_token \\
-      --subject-prefix 'entra:' --audience api://tokenberg --map 'groups=analysts:PRINCIPAL_ROLE:analyst'
+      --subject-prefix 'entra:' --audience api://tokenberg \\
+      --map 'groups=analysts:PRINCIPAL_ROLE:analyst'
   tokenberg issuer add https://kubernetes.default.svc.cluster.local --jwks cluster.jwks
-      for workload identities only: `client federate` says which service account is which client
+      for workload identities only: `client federate` maps service accounts to clients
   tokenberg issuer add spiffe://td.example --jwks bundle.json
 
-Then a client has to be allowed to act for the users:
+A client needs permission to act for the users:
   tokenberg client add trino --may-act-for 'https://idp.example|*'
 
-The identifier is compared with `iss` byte for byte, a slash at its end included. Keys come only from where this command says,
-never from what a token says. Keys that are published are fetched once, and what does not work is reported; the issuer is added
-in any case. A running server follows within one second.")]
+The issuer is compared with `iss` byte for byte, including a trailing slash. Keys come only from the
+source given here, never from a URL in a token. Published keys are fetched once, and problems are
+reported as warnings; the issuer is registered in any case. A running server applies the change
+within one second.")]
 pub(crate) struct Add {
-    /// The issuer, exactly as its tokens name it in `iss`: an https URL, or a SPIFFE trust domain (spiffe://td.example)
+    /// Issuer, exactly as in `iss` of its tokens: an https URL, or a SPIFFE trust domain (spiffe://td.example)
     #[arg(value_name = "URL", value_parser = foreign)]
     issuer: Issuer,
 
-    /// Its public keys: a JWK Set or a SPIFFE bundle, in this file or on standard input for `-`
+    /// File with its public keys, a JWK Set or a SPIFFE bundle (`-`: standard input)
     #[arg(long, value_name = "FILE", group = "keys")]
     jwks: Option<PathBuf>,
 
-    /// Where its public keys are published: https, or http on this machine
+    /// URL of its public keys: https, or http on this machine
     #[arg(long, value_name = "URL", group = "keys", value_parser = key_address)]
     jwks_uri: Option<Box<str>>,
 
-    /// Find the address of its keys in its metadata, below the issuer's own URL
+    /// Find the URL of its keys in its metadata, below the issuer's URL
     #[arg(long, group = "keys")]
     discover: bool,
 
-    /// What its tokens are accepted as, between commas; without, as nothing: for workload identities none is needed
+    /// What its tokens are accepted as, comma-separated. Workload identities (`client federate`) need none of these
     #[arg(long, value_name = "TYPE,…", value_delimiter = ',')]
     accept: Vec<Accept>,
 
-    /// A value of `aud` that is accepted, beside our own issuer URL and, for an id_token, the id of the asking client; for
-    /// workload identities `client federate` says it. Repeat for several
+    /// Value of `aud` that is accepted from this issuer; repeatable. Always accepted are the server's issuer, the URL of its
+    /// token endpoint and, for an id_token, the ID of the requesting client. For workload identities, see `client federate
+    /// --audience`
     #[arg(long, value_name = "AUDIENCE")]
     audience: Vec<Box<str>>,
 
-    /// The algorithms that are accepted, between commas; without, those of its keys
+    /// Algorithms that are accepted, comma-separated [default: those of its keys]
     #[arg(long, value_name = "ALG,…", value_delimiter = ',')]
     alg: Vec<Algorithm>,
 
-    /// The claim whose value is the subject. It has to name the same person for ever: an e-mail address may be given to
-    /// somebody else
+    /// Claim that identifies a user. Its values must never be reassigned to another person, as e-mail addresses can be
     #[arg(long, value_name = "CLAIM", default_value = "sub")]
     subject_claim: Box<str>,
 
     #[command(flatten)]
     naming: Naming,
 
-    /// What each of its subjects may have, between spaces, as far as the asking client may have it, too
+    /// Scope that each of its users may have, space-separated; limited to what the requesting client may have
     #[arg(long, value_name = "'S …'", default_value = "catalog")]
     scope: Scope,
 
-    /// What subjects may have besides, by a claim that is this value or contains it: 'groups=analysts:PRINCIPAL_ROLE:analyst'.
-    /// A dot goes into an object (realm_access.roles), unless a claim is called so (https://idp.example/groups,
-    /// resource_access.my.client.roles); in the claim, \. is a dot of a name for certain and \= an equals sign, and in the value \: is a
-    /// colon. Repeat for several
+    /// Additional scope for users whose claim has this value or contains it, such as 'groups=analysts:PRINCIPAL_ROLE:analyst';
+    /// repeatable. A dot in CLAIM selects a member of an object (realm_access.roles), unless a claim has the whole name
+    /// (https://idp.example/groups, resource_access.my.client.roles). Escapes: \. for a dot in a name and \= for an equals sign
+    /// in CLAIM; \: for a colon in VALUE
     #[arg(long, value_name = "CLAIM=VALUE:SCOPE")]
     map: Vec<ScopeMapping>,
 
-    /// How far its clock may be from ours; 5m at most
+    /// Tolerated difference between its clock and that of the server; at most 5m
     #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "30s")]
     leeway: Lifetime,
 
-    /// How long before its end a token may be presented, and how old it may be
+    /// Maximum age of its tokens (`iat`), and maximum time until they expire (`exp`); for the jwt-bearer grant, at most 5m
     #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "24h")]
     max_age: Lifetime,
 
-    /// Let a user's session outlive the token that began it, up to the client's session lifetime; revocation ends it earlier. Trino
-    /// (iceberg.rest-catalog.session=USER) and other Iceberg Java clients need it: without, every query of a session fails once
-    /// the user's token has expired
+    /// Let a user's session continue after the user's token has expired, up to the client's session lifetime; revocation ends it
+    /// earlier. Trino (iceberg.rest-catalog.session=USER) and other Iceberg Java clients need this: without it, every query of a
+    /// session fails once the user's token has expired
     #[arg(long)]
     outlives_subject: bool,
 
-    /// Trust an http URL of another machine as the issuer or as the address of its keys, for trials in containers: whoever is on the
-    /// way can replace the keys, and so be any of its users
+    /// Allow an http URL of another machine as the issuer or as the URL of its keys, for trials in containers. An attacker on the
+    /// network path can replace the keys and so impersonate any of its users
     #[arg(long)]
     insecure_http: bool,
 
-    /// Replace what was said about this issuer before, keys and all; disabled, it stays so
+    /// Replace the whole registration of this issuer, including its keys; a disabled issuer stays disabled
     #[arg(long)]
     replace: bool,
 
@@ -121,7 +125,7 @@ pub(super) fn key_address(text: &str) -> Result<Box<str>, String> {
         return Err(terms::HTTPS_ONLY.to_owned());
     }
     if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
-        return Err("the address of keys has no user name, password or # in it".to_owned());
+        return Err("the URL of keys must not contain a user name, a password or a fragment (#)".to_owned());
     }
     Ok(text.into())
 }
@@ -151,7 +155,7 @@ pub(super) async fn run(
         }
         Err(error @ StoreError::IssuerExists { .. }) => {
             return Err(anyhow::Error::new(error).context(format!(
-                "nothing was changed; `tokenberg issuer change {}` changes what is named, --replace all",
+                "nothing was changed; use `tokenberg issuer change {}` to change some properties, or --replace to replace all",
                 quoted(issuer.as_str())
             )));
         }
@@ -171,8 +175,8 @@ pub(super) async fn run(
                 "usable_keys": found.usable(), "unused_keys": found.unused()})
         },
         || {
-            let how = if replaced { "trusted in another way now" } else { "trusted" };
-            format!("issuer {issuer} is {how}{}", found.sentence())
+            let how = if replaced { "was replaced" } else { "is trusted" };
+            format!("issuer {issuer} {how}{}", found.sentence())
         },
     )?;
     Ok(())

@@ -25,24 +25,30 @@ use tokenberg_core::{Issuer, KeySource, Lifetime, Scope, Trust};
     after_help = "\
 Examples:
   tokenberg issuer change https://idp.example --outlives-subject true
-  tokenberg issuer change https://idp.example --accept id_token,access_token --audience api://tokenberg
-      these two kinds and this audience, and none of those before
+  tokenberg issuer change https://idp.example --accept id_token,access_token \\
+      --audience api://tokenberg
+      replaces the previous token types and audiences with these
   tokenberg issuer change https://idp.example --subject-prefix 'okta:'
-      alice of this issuer is okta:alice for catalogs from now on, and grants there have to name her so; sessions with
-      another prefix end
+      from now on, alice of this issuer is okta:alice in catalogs, and grants there must use that
+      name; sessions with another prefix end
   tokenberg issuer change https://idp.example --separate-names
-      names stay as they are, and a user with the name of a registered client gets no token
+      names stay the same; a user with the name of a registered client receives no token
   tokenberg issuer change https://kubernetes.default.svc.cluster.local --jwks cluster.jwks
   tokenberg issuer change https://idp.example --clear map,alg
 
-Keys that are published are fetched once if the change concerns them, and what does not work is reported.
-A disabled issuer stays disabled. Tokens that were issued keep what they say until they expire. What they are renewed into or
-exchanged for is within --scope and all of --map as registered then, whatever the claims of the user's own token were; a session
-keeps its end. Fewer kinds in --accept end no session, none (--clear accept) ends the renewals of all users; `tokenberg revoke
---issuer` ends all sessions at once. A running server follows within one second."
+If the change concerns published keys, they are fetched once, and problems are reported as warnings.
+A disabled issuer stays disabled.
+
+Issued tokens keep their claims until they expire, and sessions keep their end. The scope of
+renewals and exchanges is limited to --scope and all of --map as registered then, whatever claims
+the user's own token had. Removing one of several types from --accept ends no session. --clear
+accept ends the renewal of all users' tokens. `tokenberg revoke --issuer` ends all sessions
+immediately.
+
+A running server applies the change within one second."
 )]
 pub(crate) struct Change {
-    /// The issuer, exactly as its tokens name it
+    /// Issuer, exactly as in `iss` of its tokens
     #[arg(value_name = "URL", value_parser = foreign)]
     issuer: Issuer,
 
@@ -57,75 +63,75 @@ pub(crate) struct Change {
 #[derive(Clone, Debug, Args)]
 #[group(required = true, multiple = true)]
 struct Named {
-    /// Its public keys: a JWK Set or a SPIFFE bundle, in this file or on standard input for `-`
+    /// File with its public keys, a JWK Set or a SPIFFE bundle (`-`: standard input)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["jwks_uri", "discover"])]
     jwks: Option<PathBuf>,
 
-    /// Where its public keys are published: https, or http on this machine
+    /// URL of its public keys: https, or http on this machine
     #[arg(long, value_name = "URL", value_parser = key_address, conflicts_with = "discover")]
     jwks_uri: Option<Box<str>>,
 
-    /// Find the address of its keys in its metadata, below the issuer's own URL
+    /// Find the URL of its keys in its metadata, below the issuer's URL
     #[arg(long)]
     discover: bool,
 
-    /// What its tokens are accepted as, between commas
+    /// What its tokens are accepted as, comma-separated
     #[arg(long, value_name = "TYPE,…", value_delimiter = ',')]
     accept: Vec<Accept>,
 
-    /// A value of `aud` that is accepted, beside our own issuer URL and, for an id_token, the id of the asking client. Repeat for
-    /// several
+    /// Value of `aud` that is accepted from this issuer; repeatable. Always accepted are the server's issuer, the URL of its
+    /// token endpoint and, for an id_token, the ID of the requesting client
     #[arg(long, value_name = "AUDIENCE")]
     audience: Vec<Box<str>>,
 
-    /// The algorithms that are accepted, between commas
+    /// Algorithms that are accepted, comma-separated
     #[arg(long, value_name = "ALG,…", value_delimiter = ',')]
     alg: Vec<Algorithm>,
 
-    /// The claim whose value is the subject. Rights, disabled users and revocations go by the value, so they have to be given anew. Sessions
-    /// keep the subjects of the claim so far until `tokenberg revoke --issuer` ends them
+    /// Claim that identifies a user. Rights, disabled users and revocations refer to its values, so register them again for the
+    /// new claim. Existing sessions keep the subjects of the previous claim until `tokenberg revoke --issuer` ends them
     #[arg(long, value_name = "CLAIM")]
     subject_claim: Option<Box<str>>,
 
-    /// What stands before a user's name in `sub`, which is all that catalogs see; it takes the place of --shared-names. Sessions with
-    /// the prefix so far end
+    /// Prefix of its users' names in `sub`, by which catalogs authorize. It replaces --shared-names. Sessions with the previous
+    /// prefix end
     #[arg(long, value_name = "PREFIX", value_parser = prefix, conflicts_with = "shared_names")]
     subject_prefix: Option<Box<str>>,
 
-    /// State that a user and a client, or two issuers' users, of the same name are one principal for every catalog
+    /// State that a user and a client, or users of two issuers, with the same name are one principal in every catalog
     #[arg(long, conflicts_with = "separate_names")]
     shared_names: bool,
 
-    /// State that they are not: a user with the name of a registered client gets no token
+    /// State that they are different principals: a user with the name of a registered client receives no token
     #[arg(long)]
     separate_names: bool,
 
-    /// What each of its subjects may have, between spaces, as far as the asking client may have it, too
+    /// Scope that each of its users may have, space-separated; limited to what the requesting client may have
     #[arg(long, value_name = "'S …'")]
     scope: Option<Scope>,
 
-    /// What subjects may have besides, by a claim that is this value or contains it: 'groups=analysts:PRINCIPAL_ROLE:analyst'. Repeat
-    /// for several
+    /// Additional scope for users whose claim has this value or contains it, such as 'groups=analysts:PRINCIPAL_ROLE:analyst';
+    /// repeatable
     #[arg(long, value_name = "CLAIM=VALUE:SCOPE")]
     map: Vec<ScopeMapping>,
 
-    /// How far its clock may be from ours; 5m at most
+    /// Tolerated difference between its clock and that of the server; at most 5m
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     leeway: Option<Lifetime>,
 
-    /// How long before its end a token may be presented, and how old it may be
+    /// Maximum age of its tokens (`iat`), and maximum time until they expire (`exp`); for the jwt-bearer grant, at most 5m
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     max_age: Option<Lifetime>,
 
-    /// Whether a user's session may outlive the token that began it, up to the client's session lifetime
+    /// Whether a user's session continues after the user's token has expired, up to the client's session lifetime
     #[arg(long, value_name = "true|false")]
     outlives_subject: Option<bool>,
 
-    /// Whether the issuer or the address of its keys may be an http URL of another machine, for trials in containers
+    /// Whether the issuer or the URL of its keys may be an http URL of another machine, for trials in containers
     #[arg(long, value_name = "true|false")]
     insecure_http: Option<bool>,
 
-    /// Terms of which it has none from now on. These can be cleared; everything else can be replaced only
+    /// Properties to reset, comma-separated. Other properties can only be replaced
     #[arg(long, value_name = "TERM,…", value_delimiter = ',')]
     clear: Vec<List>,
 }
@@ -133,15 +139,15 @@ struct Named {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 enum List {
-    /// Then its tokens are accepted as workload identities only
+    /// Its tokens are accepted as workload identities only
     Accept,
-    /// Then our issuer and, for an id_token, the asking client are its audiences
+    /// Only the server's issuer and token endpoint and, for an id_token, the requesting client are accepted as audience
     Audience,
-    /// Then the algorithms of its keys are accepted
+    /// The algorithms of its keys are accepted
     Alg,
-    /// Then all its subjects may have the same scope
+    /// All its users may have the same scope
     Map,
-    /// Then catalogs know its users by the names that the issuer gives them, and sessions with the prefix end
+    /// Its users have the issuer's names in catalogs; sessions with the prefix end
     SubjectPrefix,
 }
 
@@ -175,7 +181,7 @@ pub(super) async fn run(
         attempts += 1;
         anyhow::ensure!(
             attempts < ATTEMPTS,
-            "another operator keeps changing the issuer {issuer}; nothing was changed here, so repeat the command"
+            "another process keeps changing the issuer {issuer}; nothing was changed, so repeat the command"
         );
     };
     terms::print_notes(&issuer, Some(&before), &after);
@@ -235,7 +241,7 @@ impl Named {
         if self.shared_names {
             if let Some(prefix) = &trust.subject_prefix {
                 return Err(wrong_usage(format!(
-                    "with the prefix {prefix:?} its users have names of their own; --clear subject_prefix with --shared-names takes it away"
+                    "--shared-names contradicts the prefix {prefix:?} of its users; add --clear subject_prefix to remove the prefix"
                 )));
             }
             trust.subject_names = SubjectNames::Shared;
@@ -261,5 +267,5 @@ fn put<T>(there: &mut Vec<T>, named: Vec<T>, is_cleared: bool, flag: &str) -> an
 }
 
 fn twice(flag: &str) -> anyhow::Error {
-    wrong_usage(format!("{flag} is given, and is to be cleared: leave one out"))
+    wrong_usage(format!("{flag} is both given and in --clear: omit one of them"))
 }

@@ -20,26 +20,26 @@ use tokenberg_core::Issuer;
 /// `tokenberg issuer …`
 #[derive(Debug, Subcommand)]
 pub(crate) enum Issuers {
-    /// Trust an issuer: where its keys are, and what its tokens are worth here
+    /// Register a trusted issuer: where its keys are, and what its tokens are accepted as
     Add(Box<add::Add>),
-    /// Change what the tokens of an issuer are worth; what is not named stays
+    /// Change a trusted issuer; properties without an option keep their values
     Change(Box<change::Change>),
-    /// List all issuers
+    /// List all trusted issuers
     List,
-    /// Show what the tokens of an issuer are worth, and which clients it vouches for
+    /// Show a trusted issuer, and the clients that its identities are mapped to
     Show(Url),
-    /// Refuse the issuer's tokens, and all that was got with them, until it is enabled again
+    /// Disable an issuer: refuse its tokens, and all tokens obtained with them, until it is enabled again
     Disable(Url),
-    /// Take back what `disable` did
+    /// Enable an issuer that was disabled
     Enable(Url),
-    /// Trust the issuer no more; its tokens from before, and what was obtained with them, stay refused even if it is added again
+    /// Remove an issuer; its present tokens, and tokens obtained with them, stay revoked even if it is added again
     Remove(Url),
 }
 
 /// One issuer.
 #[derive(Debug, Args)]
 pub(crate) struct Url {
-    /// The issuer, exactly as its tokens name it
+    /// Issuer, exactly as in `iss` of its tokens
     #[arg(value_name = "URL", value_parser = foreign)]
     issuer: Issuer,
 }
@@ -86,7 +86,7 @@ async fn set_enabled(
     let done = if enabled {
         "enabled"
     } else {
-        "disabled; its tokens and what was got with them are good for nothing now"
+        "disabled; its tokens, and all tokens obtained with them, are refused"
     };
     output.show(|| json!({"issuer": issuer, "enabled": enabled}), || format!("issuer {issuer} is {done}"))?;
     Ok(())
@@ -105,13 +105,13 @@ async fn remove(location: StoreLocation, issuer: &Issuer, output: Output) -> any
     if !clients.is_empty() {
         let names: Vec<&str> = clients.iter().map(|id| id.as_str()).collect();
         note(&format!(
-            "it vouched for clients, who cannot authenticate by it any more: {}",
+            "these clients can no longer authenticate with identities of the issuer: {}",
             names.join(", ")
         ));
     }
     output.show(
         || json!({"issuer": issuer, "removed": true}),
-        || format!("issuer {issuer} is trusted no more"),
+        || format!("issuer {issuer} was removed; it is no longer trusted"),
     )?;
     Ok(())
 }

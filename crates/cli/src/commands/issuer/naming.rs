@@ -12,14 +12,14 @@ use tokenberg_store::{Store, StoreError};
 /// What catalogs call its users.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Naming {
-    /// What stands before a user's name in `sub`, which is all that catalogs see: with 'okta:', alice is okta:alice there, and no other
-    /// issuer's user gets a token by such a name. No other issuer's prefix begins with it or is its beginning. Options and commands here go on calling the user alice. Both together
-    /// have 255 bytes at most
+    /// Prefix of its users' names in `sub`, by which catalogs authorize: with 'okta:', alice is okta:alice in catalogs, and no
+    /// user of another issuer receives a token with such a name. The prefixes of two issuers must not overlap. In options and
+    /// commands of tokenberg, the user is still alice. Prefix and name together have at most 255 bytes
     #[arg(long, value_name = "PREFIX", value_parser = prefix, conflicts_with = "shared_names")]
     pub(super) subject_prefix: Option<Box<str>>,
 
-    /// State that a user and a client, or two issuers' users, of the same name are one principal for every catalog. Without it, a user
-    /// with the name of a registered client gets no token
+    /// State that a user and a client, or users of two issuers, with the same name are one principal in every catalog. Without
+    /// it, a user with the name of a registered client receives no token
     #[arg(long)]
     pub(super) shared_names: bool,
 }
@@ -48,8 +48,8 @@ pub(super) fn prefix(text: &str) -> Result<Box<str>, String> {
         return Ok(text.into());
     };
     Err(format!(
-        "a prefix has 1 to {LONGEST_SUBJECT_PREFIX} bytes, no control, format or bidirectional characters, and no space at its \
-         beginning, and with the user's name it is the subject of tokens, which has 255 bytes at most; {fault}"
+        "a prefix must have 1 to {LONGEST_SUBJECT_PREFIX} bytes, no control, format or bidirectional characters, and no leading space; \
+         with the user's name it must have at most 255 bytes; {fault}"
     ))
 }
 
@@ -68,9 +68,9 @@ pub(super) fn shown(trust: &Trust) -> String {
 pub(super) fn explained(trust: &Trust) -> &'static str {
     match trust.subject_names {
         _ if !trust.names_subjects() => "",
-        SubjectNames::Separate => "separate: a user with the name of a registered client gets no token",
+        SubjectNames::Separate => "separate: a user with the name of a registered client receives no token",
         SubjectNames::Shared => "shared: equal names are one principal",
-        SubjectNames::Undecided => "UNDECIDED: catalogs take equal names for one principal",
+        SubjectNames::Undecided => "UNDECIDED: catalogs treat equal names as one principal",
     }
 }
 
@@ -110,8 +110,8 @@ pub(super) async fn with_ways_out(store: &Store, issuer: &Issuer, error: StoreEr
         |free| format!("another prefix, such as --subject-prefix={}", quoted(&free)),
     );
     let gives_up = format!(
-        "if {by} is to give up {taken:?}, `tokenberg issuer change {} --clear subject_prefix` or another prefix for it first, which ends \
-         its users' sessions",
+        "to free {taken:?}, first use `tokenberg issuer change {} --clear subject_prefix` for {by}, or give that issuer another prefix; \
+         both end its users' sessions",
         quoted(by.as_str())
     );
     anyhow::Error::new(error).context(format!("nothing was changed; give {another}; or, {gives_up}"))
@@ -119,7 +119,7 @@ pub(super) async fn with_ways_out(store: &Store, issuer: &Issuer, error: StoreEr
 
 fn warn_if_unread(outcome: Result<(), StoreError>) {
     if let Err(error) = outcome {
-        warn(&format!("whether two principals have the same name is not known: {error}"));
+        warn(&format!("could not check whether two principals have the same name: {error}"));
     }
 }
 
@@ -152,8 +152,8 @@ async fn others(store: &Store, issuer: &Issuer) -> Result<(), StoreError> {
     }
     if prefix.ends_with(char::is_alphanumeric) {
         note(&format!(
-            "the prefix {prefix:?} has no separator, such as a colon, at its end: users of other issuers whose names begin with it \
-             get no token"
+            "the prefix {prefix:?} does not end with a separator, such as a colon: users of other issuers whose names begin with it \
+             receive no token"
         ));
     }
     Ok(())
@@ -162,8 +162,8 @@ async fn others(store: &Store, issuer: &Issuer) -> Result<(), StoreError> {
 /// A sentence about sessions with a prefix that their issuer gives up, and about when another issuer may have it.
 pub(super) fn given_up(prefix: &str) -> String {
     format!(
-        "sessions that began before have ended. A catalog that checks only signatures accepts their tokens until they expire, so \
-         give {prefix:?} to no other issuer before then"
+        "sessions that began with the prefix {prefix:?} have ended. A catalog that checks only signatures accepts their tokens until \
+         they expire, so do not give this prefix to another issuer before then"
     )
 }
 
@@ -172,17 +172,17 @@ fn note_new_names(issuer: &Issuer, before: &Trust, after: &Trust) {
     let (old, new) = (before.sub_of("alice"), after.sub_of("alice"));
     if old != new {
         let sessions = match &before.subject_prefix {
-            None => "sessions that began before keep the names that they have".to_owned(),
+            None => "existing sessions keep their names".to_owned(),
             Some(prefix) => given_up(prefix),
         };
         note(&format!(
-            "catalogs know users of {issuer} by other names from now on: {old} is {new}. Grants in the catalogs have to name them so; \
+            "users of {issuer} have other names in catalogs from now on: {old} is {new}. Grants in the catalogs must use the new names; \
              {sessions}"
         ));
     }
     if before.subject_names != SubjectNames::Separate && after.subject_names == SubjectNames::Separate {
         note(&format!(
-            "tokens of users of {issuer} with the name of a registered client are inactive from now on"
+            "from now on, tokens of users of {issuer} with the name of a registered client are inactive"
         ));
     }
 }

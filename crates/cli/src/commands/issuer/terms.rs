@@ -15,13 +15,13 @@ const LONGEST_LEEWAY: Lifetime = Lifetime::from_seconds(5 * 60);
 #[derive(Clone, Copy, Debug, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub(super) enum Accept {
-    /// Subject token of the type id_token: a user who logged in for the asking client
+    /// Subject tokens of type id_token: the user logged in to the requesting client
     IdToken,
-    /// Subject token of the type jwt: any JWT for us
+    /// Subject tokens of type jwt: any JWT with an accepted audience
     Jwt,
-    /// Subject token of the type access_token: an access token for us
+    /// Subject tokens of type access_token: an access token with an accepted audience
     AccessToken,
-    /// Assertion of the jwt-bearer grant (RFC 7523)
+    /// Assertions of the jwt-bearer grant (RFC 7523)
     JwtBearer,
 }
 
@@ -43,25 +43,25 @@ impl Accept {
 pub(super) fn check(issuer: &Issuer, trust: &Trust) -> anyhow::Result<()> {
     if issuer.is_spiffe() && trust.keys == KeySource::Discovery {
         return Err(wrong_usage(
-            "a SPIFFE trust domain has no metadata to discover: give its bundle with --jwks, or the address of it with \
+            "a SPIFFE trust domain has no metadata to discover: give its bundle with --jwks, or the URL of the bundle with \
              --jwks-uri",
         ));
     }
     if trust.subject_claim.is_empty() {
-        return Err(wrong_usage("--subject-claim is empty; the claim that every token has is sub"));
+        return Err(wrong_usage("--subject-claim must not be empty; every token has the claim sub"));
     }
     if trust.audiences.iter().any(|audience| audience.is_empty()) {
-        return Err(wrong_usage("an audience is not empty"));
+        return Err(wrong_usage("an audience must not be empty"));
     }
     if trust.leeway > LONGEST_LEEWAY {
-        return Err(wrong_usage("--leeway is 5m at most; a clock that is further off should be set"));
+        return Err(wrong_usage("--leeway must be at most 5m; correct a clock that is further off"));
     }
     duration::within("--max-age", trust.max_age, LONGEST_MAX_AGE)?;
     check_transport(issuer, trust)
 }
 
 /// The error message about an address of keys that is plain http.
-pub(super) const HTTPS_ONLY: &str = "keys are fetched from an https address; plain http is for 127.0.0.1, [::1] and localhost only, \
+pub(super) const HTTPS_ONLY: &str = "the URL of keys must be https; plain http is allowed only for 127.0.0.1, [::1] and localhost, \
                                      and for trials with --insecure-http";
 
 /// Refuses plain http to other machines, unless it was requested.
@@ -71,7 +71,7 @@ fn check_transport(issuer: &Issuer, trust: &Trust) -> anyhow::Result<()> {
     }
     if issuer.is_plain_http() {
         return Err(wrong_usage(
-            "an issuer is an https URL; plain http is for 127.0.0.1, [::1] and localhost only, and for trials with --insecure-http",
+            "an issuer must be an https URL; plain http is allowed only for 127.0.0.1, [::1] and localhost, and for trials with --insecure-http",
         ));
     }
     let is_local = |text: &str| text.parse().is_ok_and(|url: Url| web::is_local(&url));
@@ -101,39 +101,38 @@ pub(super) fn print_notes(issuer: &Issuer, before: Option<&Trust>, trust: &Trust
     }
     if trust.accept.is_empty() {
         note(
-            "its tokens are accepted as nothing but workload identities: `tokenberg client federate` says which, --accept what else",
+            "its tokens are accepted as workload identities only; `tokenberg client federate` maps them to clients, and --accept adds other uses",
         );
     }
     if issuer.is_spiffe() && !trust.accept.is_empty() {
         note(
-            "of a trust domain, --accept is for tokens that name it in `iss`; SVIDs of workloads are for `tokenberg client federate`",
+            "for a trust domain, --accept concerns tokens with the domain in `iss`; `tokenberg client federate` maps SVIDs of workloads",
         );
     }
     if trust.insecure_http {
         warn(
-            "plain http is for trials: an attacker on the way to the issuer can replace its keys, and so be any of its users",
+            "plain http is for trials: an attacker on the network path can replace the issuer's keys and so impersonate any of its users",
         );
     }
     if &*trust.subject_claim == "email" {
         note(
-            "an address may be given to another person, and the issuer has to have verified it: tokens whose email_verified is present \
-             and not true are refused. Prefer a claim that stays the same, as sub",
+            "an e-mail address can be reassigned to another person, and may be unverified: tokens whose email_verified is present and not \
+             true are refused. Prefer a claim that is never reassigned, such as sub",
         );
     }
     if ends_sessions(trust) {
         note(&format!(
-            "sessions of its users end with the user's own token, and every query of a session fails after that in Trino \
-             (iceberg.rest-catalog.session=USER) and other Iceberg Java clients; with --outlives-subject, or now with `tokenberg \
-             issuer change {} --outlives-subject true`, a session lasts up to the client's session lifetime, and `tokenberg revoke`, \
-             `subject disable` and `issuer disable` end it earlier",
+            "a session of its users ends when the user's token expires. After that, every query of the session fails in Trino \
+             (iceberg.rest-catalog.session=USER) and other Iceberg Java clients. With --outlives-subject, a session lasts up to the \
+             client's session lifetime; to set it now: `tokenberg issuer change {} --outlives-subject true`. `tokenberg revoke`, \
+             `subject disable` and `issuer disable` end a session earlier",
             quoted(issuer.as_str())
         ));
     }
     if before.is_some_and(|before| before.subject_claim != trust.subject_claim && trust.names_subjects()) {
         note(&format!(
-            "its users are known by the claim {} from now on: --may-act-for of clients, `subject disable` and `revoke --subject` have to \
-             name its values, and so do grants in catalogs; sessions that began before keep the former names until \
-             `tokenberg revoke --issuer {}` ends them",
+            "from now on, the claim {} identifies its users: --may-act-for of clients, `subject disable`, `revoke --subject` and grants in \
+             catalogs must use its values; existing sessions keep the previous names until `tokenberg revoke --issuer {}` ends them",
             trust.subject_claim,
             quoted(issuer.as_str())
         ));
@@ -156,6 +155,6 @@ fn ends_sessions(trust: &Trust) -> bool {
 /// Prints that a disabled issuer stays so.
 pub(super) fn note_disabled(issuer: &Issuer, enabled: bool) {
     if !enabled {
-        note(&format!("it is disabled still; `tokenberg issuer enable {issuer}` changes that"));
+        note(&format!("the issuer is still disabled; `tokenberg issuer enable {issuer}` enables it"));
     }
 }

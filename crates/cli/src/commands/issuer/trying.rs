@@ -9,7 +9,7 @@ use tokenberg_core::{Issuer, KeySource, Trust, TrustedIssuer};
 /// Whether and how the keys are fetched once.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Trying {
-    /// Do not fetch its keys now to see whether they can be used
+    /// Do not fetch and check its published keys now
     #[arg(long)]
     no_fetch: bool,
 
@@ -39,8 +39,8 @@ impl Found {
     pub(super) fn sentence(&self) -> String {
         match self.usable {
             None | Some(0) => String::new(),
-            Some(1) => "; 1 of its published keys can be used".to_owned(),
-            Some(usable) => format!("; {usable} of its published keys can be used"),
+            Some(1) => "; 1 of its published keys is usable".to_owned(),
+            Some(usable) => format!("; {usable} of its published keys are usable"),
         }
     }
 
@@ -72,15 +72,15 @@ pub(super) fn report(trial: Option<&Trial>, issuer: &Issuer, trust: &Trust) -> F
         Outcome::Usable(usable) => Some(usable),
         Outcome::Unusable(reason) => {
             warn(&format!(
-                "no published key of {issuer} can be used, and its tokens are answered 503 until one can: {reason}; `tokenberg check` \
-                 fetches them again"
+                "no published key of {issuer} is usable, and requests with its tokens are answered 503 until one is: {reason}; \
+                 `tokenberg check` fetches the keys again"
             ));
             Some(0)
         }
         Outcome::Unreachable(reason) => {
             warn(&format!(
-                "the keys of {issuer} cannot be fetched now, and its tokens are answered 503 until they can: {reason}; `tokenberg \
-                 check` tries again"
+                "the keys of {issuer} cannot be fetched now, and requests with its tokens are answered 503 until they can: {reason}; \
+                 `tokenberg check` tries again"
             ));
             None
         }
