@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn every_option_and_every_value_says_what_it_is_for() {
+    fn every_option_and_every_value_has_a_description() {
         fn walk(command: &clap::Command) {
             for argument in command.get_arguments() {
                 let named = format!("{} {}", command.get_name(), argument.get_id());

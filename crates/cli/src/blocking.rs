@@ -49,7 +49,7 @@ mod tests {
     use tokenberg_store::{KekSource, Store, StoreUrl};
 
     #[test]
-    fn cj_07_what_waits_is_waited_for_on_a_plain_thread() {
+    fn cj_07_single_use_is_recorded_from_a_plain_thread() {
         let directory = tempfile::tempdir().unwrap();
         let url = StoreUrl::sqlite(&directory.path().join("db"));
         let runtime = crate::store_access::runtime().unwrap();

@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_of_time_are_written_with_units() {
+    fn durations_are_written_with_units() {
         for (text, seconds) in
             [("2s", 2), ("15m", 900), ("1h", 3600), ("7d", 604_800), ("1h30m", 5400), ("1d2h3m4s", 93_784)]
         {

@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn se_04_exactly_one_line_end_is_no_part_of_a_secret() {
+    fn se_04_exactly_one_trailing_line_end_is_removed_from_a_secret() {
         for (text, secret) in [
             ("s", "s"),
             ("s\n", "s"),

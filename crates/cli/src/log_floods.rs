@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn se_06_cwe_779_lines_about_what_is_no_request_are_bounded_and_counted() {
+    fn se_06_cwe_779_log_lines_about_broken_connections_are_bounded_and_counted() {
         let begun = Instant::now();
         let at = |seconds: u64| begun + Duration::from_secs(seconds);
         let mut lines = Lines::default();

@@ -267,7 +267,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     #[test]
-    fn se_05_whatever_a_field_says_stays_in_its_line_and_does_not_steer_a_terminal() {
+    fn se_05_a_field_stays_on_its_line_and_cannot_control_a_terminal() {
         for (said, written) in [
             ("plain", "plain"),
             ("a\nb\r\n", "a\\nb\\r\\n"),
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_says_when_it_was_written_to_the_microsecond() {
+    fn log_lines_have_times_in_microseconds() {
         let mut last = Timestamp::now();
         for wait in [0, 0, 1, 1200] {
             std::thread::sleep(std::time::Duration::from_millis(wait));
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn se_05_a_text_is_written_alike_whether_it_has_to_be_escaped_or_not() {
+    fn se_05_texts_with_and_without_escapes_have_the_same_format() {
         /// A writer that collects everything written to it in one text.
         #[derive(Clone, Default)]
         struct Lines(Arc<Mutex<String>>);

@@ -107,7 +107,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn se_05_json_for_people_holds_no_character_that_steers_a_terminal() {
+    fn se_05_json_for_people_has_no_character_that_controls_a_terminal() {
         let value = json!({"sub": "a\u{1b}[2J\u{9b}\u{202e}\u{61c}\u{ad}\u{2800}\u{e0041}é"});
         let text = escaped(&value);
         assert!(!text.chars().any(|c| c != '\n' && is_unsafe_to_display(c)), "{text}");
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn se_05_what_is_told_cannot_steer_a_terminal() {
+    fn se_05_printed_text_cannot_control_a_terminal() {
         assert_eq!(without_controls("a\u{1b}[31m\u{202e}\u{9b}é"), "a\\u{1b}[31m\\u{202e}\\u{9b}é");
         assert_eq!(on_one_line("a\nb\u{9b}"), "a\\nb\\u{9b}");
     }

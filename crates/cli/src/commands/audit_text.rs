@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn se_05_a_line_stays_one_line_whatever_stands_in_the_store() {
+    fn se_05_a_record_is_printed_on_one_line_whatever_the_store_contains() {
         for (record, printed) in [
             ("{\"reason\":\"a\u{202e}\u{1f}b\"}", None),
             ("{\"reason\":\"a\u{202e}b\"}", Some(json!({"reason": "a\u{202e}b"}))),
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn se_05_a_report_holds_no_line_and_no_character_that_a_name_in_the_store_brought() {
+    fn se_05_names_in_the_store_add_no_line_and_no_control_character_to_a_report() {
         let broken = ChainReport {
             chain: "node\u{1b}[2J\u{202e}\nall is well".to_owned(),
             first: 1,

@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_past_and_read_in_three_ways() {
+    fn times_are_in_the_past_and_have_three_forms() {
         let at = |seconds| Timestamp::from_seconds(seconds).unwrap();
         let now = at(1_795_298_280);
         assert_eq!(before("now", now).unwrap(), None);

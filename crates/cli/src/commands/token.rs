@@ -256,7 +256,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_server_is_named_by_its_base_or_its_endpoint() {
+    fn the_server_is_given_by_its_base_url_or_its_endpoint() {
         for (text, whole) in [
             ("http://127.0.0.1:8183", "http://127.0.0.1:8183/v1/oauth/tokens"),
             ("https://a.example/", "https://a.example/v1/oauth/tokens"),
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn token_types_are_short_or_urns() {
+    fn token_types_are_short_names_or_urns() {
         assert_eq!(token_type("id_token"), Ok(TokenType::IdToken));
         assert_eq!(token_type("urn:ietf:params:oauth:token-type:jwt"), Ok(TokenType::Jwt));
         assert!(token_type("bearer").unwrap_err().contains("access_token"));

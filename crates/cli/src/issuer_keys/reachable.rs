@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ks_06_what_only_we_can_reach_is_not_public() {
+    fn ks_06_private_and_special_addresses_are_not_public() {
         for public in [
             "1.1.1.1",
             "9.255.255.255",
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn ks_06_one_bad_address_among_good_ones_is_enough() {
+    fn ks_06_a_name_with_one_private_address_among_public_ones_is_refused() {
         let checked = |addresses: &[&str]| {
             let addresses: Vec<SocketAddr> =
                 addresses.iter().map(|ip| SocketAddr::new(ip.parse().unwrap(), 443)).collect();

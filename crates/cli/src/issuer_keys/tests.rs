@@ -93,7 +93,7 @@ fn web() -> IssuerWeb {
 }
 
 #[test]
-fn ks_06_ic_13_one_get_that_tells_nothing() {
+fn ks_06_ic_13_a_fetch_is_one_get_that_discloses_nothing() {
     let server = Server::plain(ok("{}"));
     let document = web().fetch(&here(server.port), 2, PATIENCE).unwrap();
     assert_eq!((document.status, &document.body[..]), (200, &b"{}"[..]));
@@ -127,7 +127,7 @@ fn ks_06_a_redirect_is_not_followed() {
 }
 
 #[test]
-fn ks_06_what_is_too_long_is_not_read_to_its_end() {
+fn ks_06_an_oversized_response_is_not_read_to_its_end() {
     let endless = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned()
         + &"a\r\n0123456789\r\n".repeat(1000);
     for answer in [ok(&"x".repeat(101)), endless] {
@@ -138,7 +138,7 @@ fn ks_06_what_is_too_long_is_not_read_to_its_end() {
 }
 
 #[test]
-fn ks_06_who_hangs_is_not_waited_for() {
+fn ks_06_a_server_that_does_not_respond_times_out() {
     // It accepts connections, and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let within = Duration::from_millis(300);
@@ -159,7 +159,7 @@ fn ks_06_who_hangs_is_not_waited_for() {
 }
 
 #[test]
-fn ks_06_a_name_that_leads_to_this_machine_is_refused_unless_allowed() {
+fn ks_06_a_name_that_resolves_to_this_machine_is_refused_unless_allowed() {
     let server = Server::plain(ok("{}"));
     for host in ["localhost", "127.0.0.1", "2130706433", "[::ffff:127.0.0.1]"] {
         let asked = address(&format!("https://{host}:{}/jwks", server.port), "https://idp.test");
@@ -172,7 +172,7 @@ fn ks_06_a_name_that_leads_to_this_machine_is_refused_unless_allowed() {
 }
 
 #[test]
-fn ks_06_plain_http_is_fetched_where_the_operator_allows_it_and_never_from_the_metadata_of_a_cloud() {
+fn ks_06_plain_http_is_fetched_only_if_allowed_and_never_from_a_cloud_metadata_service() {
     let signer = signer();
     let server = Server::plain(ok(&signer.jwks()));
     let trusted = |url: String, insecure_http: bool| {
@@ -197,7 +197,7 @@ fn ks_06_plain_http_is_fetched_where_the_operator_allows_it_and_never_from_the_m
 }
 
 #[test]
-fn wl_13_a_clusters_own_authority_and_a_rotation() {
+fn wl_13_keys_of_a_cluster_are_fetched_with_its_ca_and_after_a_rotation() {
     let folder = tempfile::tempdir().unwrap();
     let (tls, ca) = authority(folder.path());
     let (first, second) = (signer(), signer());

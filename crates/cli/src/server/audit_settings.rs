@@ -60,7 +60,7 @@ mod tests {
     use crate::server::settings::tests::settings;
 
     #[test]
-    fn se_06_op_12_how_the_audit_is_kept_comes_from_flag_or_file() {
+    fn se_06_op_12_audit_settings_come_from_flag_or_file() {
         let file = "audit-retention = \"30d\"\naudit_when_full = \"refuse\"\naudit-queue = 500";
         let flags = ["--audit-retention", "0s", "--audit-when-full", "drop", "--audit-queue", "7"];
         for (flags, file, days, when_full, queue) in [
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn se_06_cwe_779_op_12_what_strangers_may_write_comes_from_flag_or_file_and_may_be_nothing() {
+    fn se_06_cwe_779_op_12_the_limit_of_unauthenticated_records_comes_from_flag_or_file_and_may_be_zero() {
         let file = "audit-unauthenticated-bytes = 5000";
         let flag = ["--audit-unauthenticated-bytes", "0"];
         for (flags, file, expected) in
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn op_12_wrong_settings_of_the_audit_are_refused_and_it_is_said_what_is_right() {
+    fn op_12_invalid_audit_settings_are_refused_with_the_expected_form() {
         for (flags, file, expected) in [
             (&["--audit-when-full", "panic"][..], "", &["--audit-when-full", "drop", "refuse"][..]),
             (&["--audit-when-full", ""], "", &["--audit-when-full", "drop", "refuse"]),

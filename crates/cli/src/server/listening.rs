@@ -193,7 +193,7 @@ mod tests {
     use crate::server::settings::tests::settings;
 
     #[test]
-    fn ht_19_open_lines_are_refused_with_both_ways_out() {
+    fn ht_19_plain_http_beyond_loopback_is_refused_with_both_solutions() {
         let open = ["--listen", "0.0.0.0:1", "--issuer", "https://a.example"];
         let error = settings(&open, "").unwrap_err().to_string();
         assert!(error.contains("--tls-cert") && error.contains("--behind-tls-terminator"), "{error}");
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn op_12_the_issuer_is_demanded_where_the_address_makes_none() {
+    fn op_12_the_issuer_is_required_if_the_address_determines_none() {
         for flags in [
             &["--listen", "0.0.0.0:1", "--tls-cert", "c", "--tls-key", "k"][..],
             &["--listen", "10.0.0.1:1", "--behind-tls-terminator"],

@@ -4,7 +4,7 @@ use crate::support::{Place, Server, get, within_a_second};
 use serde_json::Value;
 
 #[test]
-fn ca_21_a_secret_changes_without_a_pause_or_a_restart() {
+fn ca_21_a_secret_is_rotated_without_downtime_or_a_restart() {
     let place = Place::new();
     let server = place.serve(&[]);
     let first = place.add("c1", &[]);
@@ -64,7 +64,7 @@ fn cc_19_a_disabled_client_is_refused_at_once_and_so_are_its_tokens() {
 }
 
 #[test]
-fn a_client_is_added_with_what_was_asked_for() {
+fn a_client_is_added_with_the_given_rights() {
     let place = Place::new();
     let asked = [
         "client",
@@ -120,7 +120,7 @@ fn a_client_is_added_with_what_was_asked_for() {
 }
 
 #[test]
-fn cc_19_what_a_client_may_do_changes_and_what_was_not_named_stays() {
+fn cc_19_client_change_applies_the_given_options_and_keeps_the_other_rights() {
     let place = Place::new();
     let server = place.serve(&[]);
     let secret = place.add("c1", &["--scope", "catalog a b", "--serves", "y", "--audience", "x"]);
@@ -224,7 +224,7 @@ fn an_acknowledged_client_survives_kill_9() {
 }
 
 #[test]
-fn commands_without_a_store_say_so() {
+fn commands_without_a_store_report_that() {
     let place = Place::new();
     for arguments in [
         &["client", "list"][..],
@@ -283,7 +283,7 @@ fn ks_04_a_new_key_is_published_before_it_signs_and_the_old_one_stays() {
 }
 
 #[test]
-fn ks_04_the_first_key_of_a_store_waits_for_nothing() {
+fn ks_04_the_first_key_of_a_store_signs_at_once() {
     let place = Place::new();
     place.add("c1", &[]);
     let first = place.run(&["key", "rotate", "--json"]).done().json();
@@ -293,7 +293,7 @@ fn ks_04_the_first_key_of_a_store_waits_for_nothing() {
 }
 
 #[test]
-fn ks_07_a_key_is_imported_and_a_fault_names_the_file_not_the_content() {
+fn ks_07_a_key_is_imported_and_an_error_names_the_file_not_the_content() {
     let place = Place::new();
     let server = place.serve(&[]);
     let pem = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap().serialize_pem();

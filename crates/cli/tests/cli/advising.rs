@@ -113,7 +113,7 @@ fn unsigned(claims: &Value) -> String {
 }
 
 #[test]
-fn se_06_advice_about_what_a_client_may_do_is_followed_to_a_token() {
+fn se_06_advice_about_the_rights_of_a_client_leads_to_a_token() {
     let bench = Bench::new();
     let c1 = bench.client("c1", &["--scope", "catalog ns:read", "--grant", "client_credentials"]);
     let change = |more: &str| format!("tokenberg client change c1 {more}");
@@ -157,7 +157,7 @@ fn se_06_advice_about_what_a_client_may_do_is_followed_to_a_token() {
 }
 
 #[test]
-fn se_06_advice_about_a_secret_is_followed_to_a_token() {
+fn se_06_advice_about_a_secret_leads_to_a_token() {
     let bench = Bench::new();
     let first = bench.place.add("c1", &[]);
     let form = |secret: &str| own(&format!("&client_id=c1&client_secret={secret}"), "");
@@ -205,7 +205,7 @@ fn se_06_advice_about_a_secret_is_followed_to_a_token() {
 }
 
 #[test]
-fn se_06_advice_about_users_of_an_issuer_is_followed_to_a_token() {
+fn se_06_advice_about_users_of_an_issuer_leads_to_a_token() {
     let bench = Bench::new();
     let c1 = bench.actor("c1", IDP);
     let sign_in = |changes: &Value| bench.user(&c1, &claims(IDP, "alice", "c1", changes));
@@ -288,7 +288,7 @@ fn se_06_advice_about_users_of_an_issuer_is_followed_to_a_token() {
 }
 
 #[test]
-fn se_06_advice_about_workloads_and_assertions_of_clients_is_followed_to_a_token() {
+fn se_06_advice_about_workloads_and_assertions_of_clients_leads_to_a_token() {
     let bench = Bench::new();
     bench.issuer(IDP, &[]);
     bench.run(&["client", "add", "etl", "--auth-method", "federated"]);
@@ -330,7 +330,7 @@ fn se_06_advice_about_workloads_and_assertions_of_clients_is_followed_to_a_token
 }
 
 #[test]
-fn se_06_advice_about_users_whom_a_client_asserts_is_followed_to_a_token() {
+fn se_06_advice_about_unsecured_users_leads_to_a_token() {
     let bench = Bench::new();
     let c1 = bench.client("trino", &["--grant", "client_credentials,token_exchange"]);
     within_a_second("the client is there", || bench.status(&own(&c1, "")) == 200);

@@ -96,7 +96,7 @@ fn se_06_se_01_every_decision_and_change_is_a_record_without_any_secret() {
 }
 
 #[test]
-fn se_06_verify_names_what_was_tampered_with_and_a_note_kept_elsewhere_finds_a_store_that_was_turned_back() {
+fn se_06_verify_names_what_was_tampered_with_and_a_note_detects_a_restored_store() {
     let place = Place::new();
     place.serve(&[]).signal("TERM");
     place.add("c1", &[]);
@@ -128,7 +128,7 @@ fn se_06_verify_names_what_was_tampered_with_and_a_note_kept_elsewhere_finds_a_s
 }
 
 #[test]
-fn se_06_following_prints_what_comes_and_ends_in_order_when_interrupted() {
+fn se_06_follow_prints_new_records_and_ends_cleanly_when_interrupted() {
     let place = Place::new();
     let server = place.serve(&[]);
     server.ask("root", ROOT).token();
@@ -160,7 +160,7 @@ fn se_06_following_prints_what_comes_and_ends_in_order_when_interrupted() {
 }
 
 #[test]
-fn op_10_se_06_a_server_that_was_killed_leaves_a_whole_audit_and_the_next_goes_on() {
+fn op_10_se_06_a_killed_server_leaves_a_complete_audit_and_the_next_one_continues() {
     let place = Place::new();
     for round in 1..=3 {
         let server = place.serve(&[]);
@@ -176,7 +176,7 @@ fn op_10_se_06_a_server_that_was_killed_leaves_a_whole_audit_and_the_next_goes_o
 }
 
 #[test]
-fn se_06_verify_names_what_was_put_back_removed_or_granted_by_sql_and_writes_nothing() {
+fn se_06_verify_names_what_was_restored_removed_or_granted_by_sql_and_writes_nothing() {
     let place = Place::new();
     let mut server = place.serve(&[]);
     place.add("etl", &[]);
@@ -249,7 +249,7 @@ fn se_06_verify_names_what_was_put_back_removed_or_granted_by_sql_and_writes_not
 }
 
 #[test]
-fn se_06_op_20_a_trigger_that_holds_revisions_hides_nothing_and_is_named() {
+fn se_06_op_20_a_trigger_that_stops_revisions_hides_no_change_and_is_reported() {
     let place = Place::new();
     let server = place.serve(&[]);
     let secret = place.add("etl", &[]);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokenberg_testkit::{Postgres, postgres_program};
 
 #[test]
-fn op_10_a_backup_under_writes_is_whole_and_a_server_goes_on_from_it() {
+fn op_10_a_backup_during_writes_is_consistent_and_a_server_continues_from_it() {
     let place = Place::new();
     let mut server = place.serve(&["--issuer", "https://tokens.example"]);
     let secret = place.add("before", &[]);
@@ -96,7 +96,7 @@ fn op_10_a_backup_replaces_nothing_and_leaves_nothing_behind() {
 
 /// As docs/operations.md describes it: `pg_dump` of the one database, and the key-encryption key, which is not in it.
 #[test]
-fn op_10_what_pg_dump_has_of_a_store_is_whole_and_of_no_use_without_its_key() {
+fn op_10_a_pg_dump_of_a_store_is_complete_and_useless_without_its_key() {
     let Some(postgres) = Postgres::shared() else { return };
     let (Some(pg_dump), Some(psql)) = (postgres_program("pg_dump"), postgres_program("psql")) else {
         println!("skipped: PostgreSQL is here without pg_dump and psql");

@@ -163,7 +163,7 @@ fn ht_21_a_redirect_is_an_error_and_not_followed() {
 }
 
 #[test]
-fn ht_19_a_secret_is_not_sent_over_an_open_line() {
+fn ht_19_a_secret_is_not_sent_over_plain_http() {
     let place = Place::new();
     place.file("secret", "s1-Z7-long-enough");
     let said = place.run(&[
@@ -179,7 +179,7 @@ fn ht_19_a_secret_is_not_sent_over_an_open_line() {
 }
 
 #[test]
-fn a_server_that_talks_nonsense_is_told_apart_from_a_refusal() {
+fn an_invalid_response_is_distinguished_from_a_refusal() {
     let place = Place::new();
     place.file("secret", "s1-Z7-long-enough");
     for (status, body, word) in [
@@ -210,7 +210,7 @@ fn a_server_that_talks_nonsense_is_told_apart_from_a_refusal() {
 }
 
 #[test]
-fn inspect_shows_what_tokenberg_would_not_read() {
+fn inspect_prints_tokens_that_tokenberg_would_refuse() {
     let place = Place::new();
     // {"alg":"none"} and {"sub":"x","exp":1}, without a signature.
     let said = place.run_with(&["inspect"], "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4IiwiZXhwIjoxfQ.", &[]).done();

@@ -66,7 +66,7 @@ fn of_another_key(server: &Server, other: &str) -> String {
 }
 
 #[test]
-fn ks_05_jw_40_a_catalog_refuses_at_once_what_a_revoked_key_signed_and_nothing_else() {
+fn ks_05_jw_40_a_catalog_refuses_tokens_of_a_revoked_key_at_once_and_no_others() {
     let place = Place::new();
     let server = place.serve(&[]);
     let catalog = catalog(&place, &server.url);

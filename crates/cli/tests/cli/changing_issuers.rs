@@ -122,7 +122,7 @@ fn cc_17_a_change_that_contradicts_itself_changes_nothing() {
 }
 
 #[test]
-fn cc_17_two_operators_who_change_an_issuer_at_once_undo_nothing_of_each_other() {
+fn cc_17_concurrent_changes_of_an_issuer_do_not_overwrite_each_other() {
     let (place, _) = place();
     add(&place, A, &["--subject-prefix", "okta:"]).done();
     for round in 0..5 {
@@ -145,7 +145,7 @@ fn cc_17_two_operators_who_change_an_issuer_at_once_undo_nothing_of_each_other()
 }
 
 #[test]
-fn cc_17_what_a_change_of_names_means_is_said() {
+fn cc_17_the_effects_of_a_change_of_names_are_reported() {
     let (place, _) = place();
     add(&place, A, &[]).done();
     for (options, says) in [
@@ -178,7 +178,7 @@ fn cc_17_what_a_change_of_names_means_is_said() {
 }
 
 #[test]
-fn cc_17_what_explain_advises_of_an_issuer_can_be_pasted_and_loses_nothing() {
+fn cc_17_advice_of_explain_about_an_issuer_can_be_pasted_and_loses_nothing() {
     const OURS: &str = "https://tokens.example";
     let (place, key) = place();
     drop(place.serve(&[]));

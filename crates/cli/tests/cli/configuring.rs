@@ -186,7 +186,7 @@ fn op_12_variables_are_named_in_errors_and_unknown_ones_are_warned_of() {
 }
 
 #[test]
-fn op_13_what_changed_in_the_file_is_reloaded_or_named_and_a_mistake_changes_nothing() {
+fn op_13_changed_settings_are_reloaded_or_named_and_a_mistake_changes_nothing() {
     let place = Place::new();
     let config = place.file("t.toml", "log = \"info\"\n");
     let server = place.serve(&["--config", &config, "--workers", "1"]);
@@ -219,7 +219,7 @@ fn op_13_what_changed_in_the_file_is_reloaded_or_named_and_a_mistake_changes_not
 }
 
 #[test]
-fn op_12_commands_that_decide_take_their_settings_from_the_file_of_the_server() {
+fn op_12_respond_reads_its_settings_from_the_file_of_the_server() {
     let place = Place::new();
     let config = place.file("t.toml", "issuer = \"https://file.example\"\nstrict-iceberg-errors = true\n");
     drop(place.serve(&[]));
@@ -284,7 +284,7 @@ fn op_13_a_server_without_a_file_ends_when_its_terminal_is_closed() {
 }
 
 #[test]
-fn op_12_the_log_is_colored_on_a_terminal_that_wants_it() {
+fn op_12_the_log_is_colored_only_on_a_terminal_that_allows_it() {
     for (variables, is_colored) in [
         (&[("TERM", "xterm")][..], true),
         (&[("TERM", "xterm"), ("NO_COLOR", "")], true),

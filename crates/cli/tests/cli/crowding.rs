@@ -20,7 +20,7 @@ fn kept(address: &str) -> std::io::Result<TcpStream> {
 }
 
 #[test]
-fn ht_10_thousands_of_idle_connections_keep_nobody_out() {
+fn ht_10_thousands_of_idle_connections_block_no_client() {
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let files =
         limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next());
@@ -72,7 +72,7 @@ const RIGHT: &str = "first-secret-of-root";
 
 #[cfg(target_os = "linux")]
 #[test]
-fn ab_01_d26_a_guesser_is_429_and_others_are_served() {
+fn ab_01_d26_a_source_of_wrong_secrets_receives_429_and_others_are_served() {
     let place = Place::new();
     let generated = place.add("root", &["--grant", "client_credentials"]);
     // Another failure is allowed each minute, however slow this machine is.
@@ -100,7 +100,7 @@ fn ab_01_d26_a_guesser_is_429_and_others_are_served() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn ht_22_ab_01_a_chosen_secret_is_refused_where_somebody_guesses_and_nowhere_else() {
+fn ht_22_ab_01_a_chosen_secret_is_refused_only_from_the_source_of_wrong_secrets() {
     let place = Place::new();
     let server = place.serve(&["--failures-per-client", "3", "--trusted-proxy", "127.0.0.9"]);
     let of = |client: &str| format!("X-Forwarded-For: {client}\r\n");
@@ -150,7 +150,7 @@ fn burst(server: &Server, (id, secret): (&str, &str), count: usize) -> Vec<Strin
 /// The executors of a job of Spark, the workers of Trino: with a secret chosen by a person, which has to be stretched first, and
 /// with keys whose signatures are expensive to verify.
 #[test]
-fn r11_ab_02_hundreds_that_begin_at_once_are_all_served() {
+fn r11_ab_02_hundreds_of_simultaneous_clients_are_all_served() {
     let place = Place::new();
     let all_served = |statuses: &[String]| {
         let refused: Vec<_> = statuses.iter().filter(|status| *status != "200").collect();

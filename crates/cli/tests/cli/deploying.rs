@@ -24,7 +24,7 @@ fn told(socket: &UnixDatagram) -> String {
 }
 
 #[test]
-fn op_30_op_13_the_service_manager_is_told_what_we_do() {
+fn op_30_op_13_the_service_manager_is_notified_of_each_state() {
     let place = Place::new();
     let path = place.path("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
@@ -89,7 +89,7 @@ fn op_12_flags_and_variables_in_the_deployment_files_exist() {
 }
 
 #[test]
-fn op_12_the_arguments_of_the_manifest_are_taken() {
+fn op_12_the_arguments_of_the_manifest_are_accepted() {
     let place = Place::new();
     let manifest = read("kubernetes.yaml");
     let arguments: Vec<String> = manifest
@@ -104,7 +104,7 @@ fn op_12_the_arguments_of_the_manifest_are_taken() {
 }
 
 #[test]
-fn op_12_systemd_takes_the_unit_and_finds_it_hardened() {
+fn op_12_systemd_accepts_the_unit_and_rates_it_as_hardened() {
     let place = Place::new();
     let unit = read("tokenberg.service").replace("/usr/local/bin/tokenberg", env!("CARGO_BIN_EXE_tokenberg"));
     let unit = place.file("tokenberg.service", &unit);
@@ -121,7 +121,7 @@ fn op_12_systemd_takes_the_unit_and_finds_it_hardened() {
 }
 
 #[test]
-fn op_12_manifests_and_alerts_are_yaml_that_says_what_it_should() {
+fn op_12_manifests_and_alerts_are_yaml_with_the_expected_content() {
     let program = "import sys, yaml\n\
         docs = [d for d in yaml.safe_load_all(open(sys.argv[1]))]\n\
         kinds = sorted(d['kind'] for d in docs)\n\

@@ -17,7 +17,7 @@ fn form(secret: &str, more: &str) -> String {
 }
 
 #[test]
-fn a_refusal_is_told_with_its_reason_what_the_client_hears_and_what_would_allow_it() {
+fn a_refusal_is_explained_with_its_reason_the_response_and_what_would_allow_it() {
     let (place, secret) = place();
     let explain = ["explain", "--issuer", ISSUER];
     let said = place.run_with(&explain, &form(&secret, "&scope=catalog+admin"), &[]);
@@ -45,7 +45,7 @@ fn a_refusal_is_told_with_its_reason_what_the_client_hears_and_what_would_allow_
 }
 
 #[test]
-fn what_would_be_granted_is_told_whole_and_no_token_is_made() {
+fn a_grant_is_explained_completely_and_no_token_is_issued() {
     let (place, secret) = place();
     let said = place.run_with(&["explain", "--issuer", ISSUER], &form(&secret, ""), &[]).done();
     for part in [

@@ -63,7 +63,7 @@ fn operations(server: &Server) -> String {
 const RIGHT: &str = "first-secret-of-root";
 
 #[test]
-fn se_07_the_figures_say_what_happened_and_nothing_that_was_sent() {
+fn se_07_metrics_count_events_and_contain_nothing_that_a_client_sent() {
     let place = Place::new();
     let server = place.serve(&["--ops-listen", "127.0.0.1:0", "--failures-per-client", "3"]);
     let operations = operations(&server);
@@ -212,7 +212,7 @@ fn names(text: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn se_07_dashboard_alerts_and_docs_name_figures_that_exist() {
+fn se_07_dashboard_alerts_and_docs_name_metrics_that_exist() {
     let place = Place::new();
     let server = place.serve(&["--ops-listen", "127.0.0.1:0"]);
     let operations = operations(&server);

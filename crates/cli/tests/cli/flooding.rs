@@ -164,7 +164,7 @@ fn send(stream: &mut impl Write, bytes: &[u8]) {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn ht_05_ht_10_what_is_sent_without_reading_fills_no_memory() {
+fn ht_05_ht_10_a_client_that_reads_no_response_fills_no_memory() {
     let place = Place::new();
     let tls = Tls::of(&place);
     let floods = floods();
@@ -215,7 +215,7 @@ fn ht_05_ht_10_what_is_sent_without_reading_fills_no_memory() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn ht_10_ht_20_silent_connections_keep_no_tls_client_waiting() {
+fn ht_10_ht_20_silent_connections_delay_no_tls_client() {
     let place = Place::new();
     let tls = Tls::of(&place);
     // With 400 descriptors there are places for 232 connections, for 116 handshakes, and for 29 of a source.

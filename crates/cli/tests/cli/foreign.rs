@@ -41,7 +41,7 @@ fn cluster(key: &ForeignKey) -> Place {
 }
 
 #[test]
-fn wl_10_a_service_account_is_its_client_until_anything_of_that_is_taken_back() {
+fn wl_10_a_service_account_authenticates_its_client_until_issuer_client_or_mapping_is_disabled() {
     let key = ForeignKey::new(Some("c1"));
     let place = cluster(&key);
     let server = place.serve(&[]);
@@ -104,7 +104,7 @@ fn wl_10_a_service_account_is_its_client_until_anything_of_that_is_taken_back() 
 }
 
 #[test]
-fn cj_07_cj_15_an_assertion_is_used_once_by_whichever_process_and_keys_roll_over() {
+fn cj_07_cj_15_an_assertion_is_accepted_once_by_all_processes_and_keys_rotate() {
     let key = ForeignKey::new(Some("own"));
     let place = Place::new();
     place.serve(&[]);
@@ -163,7 +163,7 @@ fn renewed(server: &Server, token: &str) -> u16 {
 }
 
 #[test]
-fn law_8_tx_38_revoke_issuer_ends_what_its_users_and_workloads_began_until_now() {
+fn law_8_tx_38_revoke_issuer_ends_the_present_sessions_of_its_users_and_workloads() {
     let key = ForeignKey::new(Some("p1"));
     let (place, server, secret) = provider(&key);
     place.run(&["client", "add", "etl", "--auth-method", "federated"]).done();
@@ -192,7 +192,7 @@ fn law_8_tx_38_revoke_issuer_ends_what_its_users_and_workloads_began_until_now()
 }
 
 #[test]
-fn tx_37_a_user_who_is_shut_out_gets_nothing_and_what_was_got_is_dead() {
+fn tx_37_a_disabled_user_receives_no_token_and_its_tokens_are_refused() {
     let key = ForeignKey::new(Some("p1"));
     let (place, server, secret) = provider(&key);
     let of = |user: &str| key.sign(&claims(IDP, user, "trino", &json!({})));

@@ -128,7 +128,7 @@ fn is_plain(line: &str) -> bool {
 }
 
 #[test]
-fn se_05_whatever_is_sent_is_one_line_for_each_event_in_log_and_audit() {
+fn se_05_each_event_is_one_line_in_log_and_audit_whatever_a_client_sends() {
     let key = ForeignKey::new(Some("p1"));
     let unsigned = |claims: &Value| {
         let header = json!({"alg": "ES256", "kid": EVIL, "typ": "JWT"}).to_string();

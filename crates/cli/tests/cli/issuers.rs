@@ -59,7 +59,7 @@ fn exchange_form(secret: &str, id_token: &str) -> String {
 }
 
 #[test]
-fn ks_06_a_rotation_is_seen_at_once_and_an_empty_set_is_a_warning_a_figure_and_503() {
+fn ks_06_a_rotation_applies_at_once_and_an_empty_set_causes_a_warning_a_metric_and_503() {
     let (first, second, stranger) =
         (ForeignKey::new(Some("1")), ForeignKey::new(Some("2")), ForeignKey::new(Some("3")));
     let (idp, place) = (Publisher::new(&first.jwks()), Place::new());
@@ -105,7 +105,7 @@ fn ks_06_a_rotation_is_seen_at_once_and_an_empty_set_is_a_warning_a_figure_and_5
 }
 
 #[test]
-fn jw_12_every_algorithm_that_is_verified_can_be_named() {
+fn jw_12_every_algorithm_that_is_verified_can_be_registered() {
     let place = Place::new();
     let key = ForeignKey::new(Some("p1"));
     place.file("idp.json", &key.jwks());
@@ -123,7 +123,7 @@ fn jw_12_every_algorithm_that_is_verified_can_be_named() {
 }
 
 #[test]
-fn jw_25_a_file_of_keys_is_read_by_its_meaning() {
+fn jw_25_empty_and_null_members_of_a_key_file_count_as_absent() {
     let place = Place::new();
     place.serve(&[]);
     let key = ForeignKey::new(Some("own"));
@@ -160,7 +160,7 @@ fn jw_25_a_file_of_keys_is_read_by_its_meaning() {
 }
 
 #[test]
-fn a_subject_that_is_an_address_is_noted() {
+fn an_email_address_as_the_subject_is_noted() {
     let place = Place::new();
     let add = |more: &[&str]| {
         let said = place.run(
@@ -174,7 +174,7 @@ fn a_subject_that_is_an_address_is_noted() {
 }
 
 #[test]
-fn cj_06_cj_07_the_lifetime_of_assertions_is_a_matter_of_the_client() {
+fn cj_06_cj_07_the_lifetime_of_assertions_is_configured_per_client() {
     let place = Place::new();
     place.serve(&[]);
     let key = ForeignKey::new(Some("own"));
@@ -221,7 +221,7 @@ fn cj_06_cj_07_the_lifetime_of_assertions_is_a_matter_of_the_client() {
 }
 
 #[test]
-fn ks_06_plain_http_is_for_trials_and_said_everywhere() {
+fn ks_06_plain_http_is_for_trials_and_reported_everywhere() {
     let place = Place::new();
     let key = ForeignKey::new(Some("1"));
     place.file("idp.json", &key.jwks());

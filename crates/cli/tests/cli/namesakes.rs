@@ -96,7 +96,7 @@ fn words(line: &str) -> Vec<&str> {
 }
 
 #[test]
-fn cc_17_tx_37_tx_38_revoking_and_disabling_reach_one_of_three_namesakes() {
+fn cc_17_tx_37_tx_38_revoking_and_disabling_affect_one_of_three_principals_with_one_name() {
     let world = World::new();
     let ours = world.server.url.clone();
     for (command, undo, expected) in [
@@ -152,7 +152,7 @@ fn cc_17_tx_37_tx_38_revoking_and_disabling_reach_one_of_three_namesakes() {
 }
 
 #[test]
-fn cc_17_a_user_who_is_disabled_stays_so_under_another_prefix_and_as_an_actor() {
+fn cc_17_a_disabled_user_stays_disabled_under_another_prefix_and_as_an_actor() {
     let world = World::new();
     let with_robot = || {
         let actor = world.id_token(A, "robot");
@@ -229,7 +229,7 @@ fn cc_17_se_06_tokens_audit_and_explanation_have_issuer_and_name() {
 }
 
 #[test]
-fn cc_17_a_store_from_before_goes_on_working_with_a_warning_until_the_operator_decides() {
+fn cc_17_a_store_of_an_earlier_version_works_with_a_warning_until_the_operator_decides() {
     let world = World::new();
     world.place.run(&["issuer", "change", B, "--separate-names"]).done();
     within_a_second("alice is the client", || world.signed_in(B, "alice").status == 400);
@@ -278,7 +278,7 @@ fn cc_17_in_10_a_client_that_is_added_with_a_users_name_ends_the_users_live_toke
 }
 
 #[test]
-fn cc_17_tx_38_removing_a_client_reaches_no_user_who_is_called_like_it() {
+fn cc_17_tx_38_removing_a_client_does_not_affect_a_user_with_its_name() {
     let world = World::new();
     let tokens = world.tokens();
     let [of_a, of_b, _] = &tokens;
@@ -294,7 +294,7 @@ fn cc_17_tx_38_removing_a_client_reaches_no_user_who_is_called_like_it() {
 }
 
 #[test]
-fn cc_17_a_name_with_a_space_at_an_end_is_refused_with_its_reason() {
+fn cc_17_a_name_with_a_leading_or_trailing_space_is_refused_with_its_reason() {
     let world = World::new();
     for (user, is_good) in [("carol d", true), ("carol ", false), (" carol", false)] {
         for issuer in [A, B] {
@@ -308,7 +308,7 @@ fn cc_17_a_name_with_a_space_at_an_end_is_refused_with_its_reason() {
 }
 
 #[test]
-fn op_20_an_issuer_that_a_newer_version_wrote_leaves_what_was_read_in_force() {
+fn op_20_an_issuer_written_by_a_newer_version_leaves_the_previous_state_in_effect() {
     let world = World::new();
     let operations = operations(&world.server);
     let ready = || get(&format!("{operations}/readyz")).status;

@@ -99,7 +99,7 @@ fn cc_17_a_prefix_or_shared_names_are_registered_shown_and_exclude_each_other() 
 }
 
 #[test]
-fn cc_17_issuer_add_says_which_names_are_not_kept_apart() {
+fn cc_17_issuer_add_reports_names_that_are_not_separated() {
     let (place, _) = place();
     for id in ["okta:etl", "okta:", "root"] {
         let method = ["client", "add", id, "--auth-method", "private_key_jwt", "--jwks", "idp.json"];
@@ -161,7 +161,7 @@ fn cc_17_issuer_add_says_which_names_are_not_kept_apart() {
 }
 
 #[test]
-fn cc_17_client_add_says_which_users_could_have_the_name() {
+fn cc_17_client_add_reports_users_that_could_have_the_name() {
     let (place, _) = place();
     let add_client = |id: &str| {
         let said = place
@@ -216,7 +216,7 @@ fn cc_17_client_add_says_which_users_could_have_the_name() {
 }
 
 #[test]
-fn cc_17_check_says_what_is_so_now_and_each_command_ends_it() {
+fn cc_17_check_reports_shared_names_and_each_command_resolves_them() {
     let (place, _) = place();
     assert_eq!(noted(&place), [""; 0]);
     for (issuer, more) in [

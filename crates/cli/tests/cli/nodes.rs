@@ -163,7 +163,7 @@ fn signer(nodes: &Nodes) -> impl Fn(&str) -> String + Sync {
 }
 
 #[test]
-fn op_20_cj_07_an_assertion_is_used_once_at_whichever_node() {
+fn op_20_cj_07_an_assertion_is_accepted_once_by_all_nodes_together() {
     let Some(postgres) = Postgres::shared() else { return };
     let nodes = Nodes::on(postgres.url(&postgres.database()));
     let pair = [nodes.node(&nodes.url, &[]), nodes.node(&nodes.url, &[])];
@@ -185,7 +185,7 @@ fn op_20_cj_07_an_assertion_is_used_once_at_whichever_node() {
 }
 
 #[test]
-fn op_21_without_postgresql_what_needs_nothing_new_goes_on_and_nothing_is_acknowledged() {
+fn op_21_without_postgresql_requests_are_answered_from_memory_and_no_write_is_acknowledged() {
     let Some(postgres) = Postgres::start() else { return };
     let nodes = Nodes::on(postgres.url(&postgres.database()));
     let node = nodes.node(&nodes.url, &["--max-staleness", "2s"]);
@@ -256,7 +256,7 @@ fn op_21_without_postgresql_what_needs_nothing_new_goes_on_and_nothing_is_acknow
 }
 
 #[test]
-fn op_21_a_node_that_is_cut_off_is_not_waited_for_and_a_stalled_one_answers() {
+fn op_21_a_stalled_node_answers_from_memory_and_does_not_block_other_nodes() {
     let Some(postgres) = Postgres::shared() else { return };
     let database = postgres.database();
     let nodes = Nodes::on(postgres.url(&database));
@@ -298,7 +298,7 @@ fn goes_on(node: &Node, secret: &str, token: &str) {
 }
 
 #[test]
-fn op_12_a_store_on_postgresql_needs_a_key_and_check_says_what_is_wrong() {
+fn op_12_a_store_on_postgresql_needs_a_key_and_check_reports_what_is_wrong() {
     let place = Place::new();
     let with = |url: &str, arguments: &[&str], more: &[(&str, &str)]| {
         place.run_with(arguments, "", &[&[("TOKENBERG_STORE", url)], more].concat())

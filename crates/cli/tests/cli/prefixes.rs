@@ -6,7 +6,7 @@ use crate::support::{Said, within_a_second};
 use serde_json::{Value, json};
 
 #[test]
-fn cc_17_a_prefix_that_overlaps_with_that_of_another_issuer_is_refused_with_the_ways_out() {
+fn cc_17_a_prefix_that_overlaps_with_that_of_another_issuer_is_refused_with_solutions() {
     let (place, _) = place();
     add(&place, A, &["--subject-prefix", "okta:"]).done();
     add(&place, B, &["--subject-prefix", "b:"]).done();
@@ -56,7 +56,7 @@ fn cc_17_a_prefix_that_overlaps_with_that_of_another_issuer_is_refused_with_the_
 }
 
 #[test]
-fn cc_17_overlapping_prefixes_of_an_earlier_version_are_warned_of_until_they_are_apart() {
+fn cc_17_overlapping_prefixes_of_an_earlier_version_are_warned_of_until_they_are_separated() {
     for (prefix, parts) in [
         ("p:", &["have the same prefix \"p:\"", "users of both receive no token"][..]),
         (
@@ -158,7 +158,7 @@ fn cc_17_two_principals_never_have_live_tokens_of_one_sub_however_a_prefix_moves
 }
 
 #[test]
-fn tx_38_a_revocation_for_an_issuer_that_names_no_one_here_is_refused_with_the_one_that_is_meant() {
+fn tx_38_a_revocation_for_an_unknown_issuer_is_refused_with_the_most_similar_issuer() {
     let world = World::new();
     let ours = world.server.url.clone();
     let token = world.signed_in(A, "alice").token();
@@ -197,7 +197,7 @@ fn tx_38_a_revocation_for_an_issuer_that_names_no_one_here_is_refused_with_the_o
 }
 
 #[test]
-fn tx_38_cc_17_a_revocation_says_whom_it_reached() {
+fn tx_38_cc_17_a_revocation_lists_the_principals_that_it_applies_to() {
     let world = World::new();
     let said = |line: &str| {
         let line: Vec<&str> = line.split(' ').collect();
@@ -240,7 +240,7 @@ fn tx_38_cc_17_a_revocation_says_whom_it_reached() {
 }
 
 #[test]
-fn cc_17_explain_says_that_the_prefix_of_a_session_is_not_that_of_the_issuer_any_more() {
+fn cc_17_explain_reports_that_the_prefix_of_a_session_is_no_longer_that_of_the_issuer() {
     let world = World::new();
     let token = world.signed_in(A, "alice").token();
     world.place.run(&["issuer", "change", A, "--subject-prefix", "entra:"]).done();

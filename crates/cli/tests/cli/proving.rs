@@ -41,7 +41,7 @@ fn certified(authority: &Authority) -> ClientCert {
 }
 
 #[test]
-fn mt_01_mt_06_a_client_shows_its_certificate_and_authorities_change_without_a_restart() {
+fn mt_01_mt_06_a_client_authenticates_by_certificate_and_cas_change_without_a_restart() {
     let place = Place::new();
     let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
     place.file("key.pem", &made.signing_key.serialize_pem());
@@ -96,7 +96,7 @@ fn mt_01_mt_06_a_client_shows_its_certificate_and_authorities_change_without_a_r
 }
 
 #[test]
-fn cj_07_dp_07_what_was_used_is_used_for_every_server_of_the_store() {
+fn cj_07_dp_07_a_used_assertion_or_proof_is_refused_by_every_server_of_the_store() {
     let place = Place::new();
     let client = ForeignKey::new(Some("k1"));
     place.file("jwks.json", &client.jwks());
@@ -175,7 +175,7 @@ fn dp_05_dp_06_te_26_te_27_a_proof_may_be_for_each_address_that_is_served_and_10
 }
 
 #[test]
-fn dp_10_a_nonce_of_one_server_is_good_at_another_and_after_a_restart() {
+fn dp_10_a_nonce_of_one_server_is_accepted_by_another_and_after_a_restart() {
     let place = Place::new();
     let secret = place.add("c1", &[]);
     let config = place.file("t.toml", &format!("issuer = \"{ISSUER}\"\nrequire-dpop-nonce = true\n"));

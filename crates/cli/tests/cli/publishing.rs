@@ -125,7 +125,7 @@ fn ks_06_check_fetches_the_keys_of_enabled_issuers_and_names_those_without() {
 }
 
 #[test]
-fn ks_06_the_log_says_why_no_key_of_a_set_can_be_used() {
+fn ks_06_the_log_reports_why_no_key_of_a_set_is_usable() {
     let (idp, place) = (Publisher::new(&encrypting()), Place::new());
     add(&place, &idp.url, &["--discover", "--no-fetch"]).done();
     let secret = place.add("trino", &["--may-act-for", &format!("{}|*", idp.url)]);

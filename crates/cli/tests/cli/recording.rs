@@ -13,7 +13,7 @@ fn changes(place: &Place) -> Vec<Value> {
 }
 
 #[test]
-fn se_06_every_command_that_changes_something_is_on_record_and_who_gave_it() {
+fn se_06_every_change_by_command_is_recorded_with_its_operator() {
     let place = Place::new();
     let server = place.serve(&[]);
     let key = ForeignKey::new(Some("p1"));
@@ -106,7 +106,7 @@ fn se_06_every_command_that_changes_something_is_on_record_and_who_gave_it() {
 }
 
 #[test]
-fn se_06_what_a_client_gives_back_is_on_record_as_a_decision_and_as_a_change() {
+fn se_06_a_revocation_by_a_client_is_recorded_as_a_decision_and_as_a_change() {
     let place = Place::new();
     let server = place.serve(&[]);
     let token = server.ask("root", "first-secret-of-root").token();

@@ -17,7 +17,7 @@ fn is_active(server: &Server, token: &str, who: (&str, &str)) -> bool {
 }
 
 #[test]
-fn rv_03_rv_06_cve_2026_9802_a_revocation_holds_at_once_and_survives_kill_9() {
+fn rv_03_rv_06_cve_2026_9802_a_revocation_takes_effect_at_once_and_survives_kill_9() {
     let place = Place::new();
     let mut server = place.serve(&["--issuer", "https://as.test"]);
     let secret = place.add("rs1", &["--serves", "https://as.test"]);
@@ -61,7 +61,7 @@ fn rv_06_cve_2020_15223_a_broken_store_is_503_and_never_200() {
 }
 
 #[test]
-fn rv_03_rv_07_the_command_takes_back_a_token_and_its_family() {
+fn rv_03_rv_07_the_command_revokes_a_token_and_its_session() {
     let place = Place::new();
     let server = place.serve(&[]);
     let token = server.ask(ROOT.0, ROOT.1).token();
@@ -86,7 +86,7 @@ fn rv_03_rv_07_the_command_takes_back_a_token_and_its_family() {
 }
 
 #[test]
-fn tx_38_all_that_a_client_or_a_subject_has_until_now() {
+fn tx_38_all_present_tokens_of_a_client_or_a_subject_are_revoked() {
     let place = Place::new();
     drop(place.serve(&[]));
     // No server is running now.

@@ -32,7 +32,7 @@ fn signing(place: &Place) -> String {
 }
 
 #[test]
-fn ks_05_a_key_that_was_taken_away_is_dead_at_once_and_another_signs() {
+fn ks_05_a_revoked_key_is_refused_at_once_and_another_signs() {
     let place = Place::new();
     let server = place.serve(&[]);
     let ask = || server.ask(ROOT.0, ROOT.1).token();
@@ -69,7 +69,7 @@ fn ks_05_a_key_that_was_taken_away_is_dead_at_once_and_another_signs() {
 
 /// The automatic rotation after three months, done at the start of the server, because the key is that old.
 #[test]
-fn ks_04_op_02_a_server_makes_a_key_when_the_present_one_is_old_enough() {
+fn ks_04_op_02_a_server_creates_a_key_when_the_signing_key_is_old_enough() {
     let place = Place::new();
     drop(place.serve(&[]));
     let first = signing(&place);
@@ -103,7 +103,7 @@ fn ks_04_op_02_a_server_makes_a_key_when_the_present_one_is_old_enough() {
 }
 
 #[test]
-fn ca_21_client_show_tells_when_each_secret_was_last_used() {
+fn ca_21_client_show_prints_when_each_secret_was_last_used() {
     let place = Place::new();
     let mut server = place.serve(&[]);
     let secret = place.add("spark", &[]);

@@ -12,7 +12,7 @@ pub fn operations(server: &crate::support::Server) -> String {
 }
 
 #[test]
-fn cc_15_what_needs_no_store_goes_on_when_the_store_is_gone() {
+fn cc_15_requests_that_need_no_store_are_answered_when_the_store_is_unusable() {
     let place = Place::new();
     let server = place.serve(&["--ops-listen", "127.0.0.1:0"]);
     let operations = operations(&server);
@@ -38,7 +38,7 @@ fn cc_15_what_needs_no_store_goes_on_when_the_store_is_gone() {
 }
 
 #[test]
-fn cc_15_what_needs_no_store_goes_on_when_the_files_are_removed() {
+fn cc_15_requests_that_need_no_store_are_answered_when_the_files_are_removed() {
     let place = Place::new();
     let server = place.serve(&[]);
     for (path, _) in crate::support::files(&place.path("")) {
@@ -85,7 +85,7 @@ fn half_a_request(address: &str) -> (TcpStream, String) {
 }
 
 #[test]
-fn op_30_what_was_begun_is_finished_and_then_it_ends() {
+fn op_30_requests_in_progress_are_finished_before_the_server_exits() {
     for name in ["TERM", "INT"] {
         let place = Place::new();
         let mut server = place.serve(&["--ops-listen", "127.0.0.1:0", "--drain-delay", "1s"]);
@@ -126,7 +126,7 @@ fn certificate(place: &Place) -> String {
 }
 
 #[test]
-fn ht_20_tls_is_spoken_and_certificates_change_without_a_restart() {
+fn ht_20_tls_is_served_and_certificates_change_without_a_restart() {
     let place = Place::new();
     let first = certificate(&place);
     let config = place.file("t.toml", "tls-cert = \"cert.pem\"\ntls-key = \"key.pem\"\nlog = \"info\"\n");

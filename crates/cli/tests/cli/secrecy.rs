@@ -88,7 +88,7 @@ fn se_01_no_secret_reaches_the_log_even_at_trace() {
 }
 
 #[test]
-fn se_01_explaining_tells_no_secret_and_no_token_even_at_trace() {
+fn se_01_explain_prints_no_secret_and_no_token_even_at_trace() {
     let place = Place::new();
     let server = place.serve(&["--issuer", "https://tokens.example"]);
     let generated = place.add("c1", &[]);
@@ -130,7 +130,7 @@ fn se_01_explaining_tells_no_secret_and_no_token_even_at_trace() {
 }
 
 #[test]
-fn se_03_nothing_on_disk_gives_a_secret_away() {
+fn se_03_no_file_contains_a_secret_in_plain_text() {
     let place = Place::new();
     let server = place.serve(&[]);
     let generated = place.add("c1", &[]);
@@ -189,7 +189,7 @@ fn se_04_no_secret_travels_in_arguments() {
 }
 
 #[test]
-fn se_05_what_a_client_sends_stays_one_line_of_the_log() {
+fn se_05_input_of_a_client_stays_on_one_log_line() {
     let place = Place::new();
     for format in ["json", "text"] {
         let server = place.serve(&["--log-format", format, "--log", "info,tokenberg::audit=info"]);

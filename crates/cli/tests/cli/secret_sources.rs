@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 
 #[test]
-fn se_04_one_line_end_of_a_variable_is_no_part_of_the_secret() {
+fn se_04_one_trailing_line_end_of_a_variable_is_removed() {
     for end in ["", "\n", "\r\n"] {
         let place = Place::new();
         let with_end = |text: &str| format!("{text}{end}");
@@ -30,7 +30,7 @@ fn se_04_one_line_end_of_a_variable_is_no_part_of_the_secret() {
 }
 
 #[test]
-fn se_04_more_than_one_line_end_is_refused_and_none_but_a_line_end_is_absent() {
+fn se_04_more_than_one_line_end_is_refused_and_a_lone_line_end_counts_as_absent() {
     let place = Place::new();
     for end in ["\n\n", "\r\n\n", "\r"] {
         let first = format!("root:first-secret-of-root{end}");
@@ -45,7 +45,7 @@ fn se_04_more_than_one_line_end_is_refused_and_none_but_a_line_end_is_absent() {
 }
 
 #[test]
-fn ks_07_one_rule_decides_for_the_files_of_all_keys() {
+fn ks_07_the_files_of_all_keys_have_the_same_permission_rule() {
     let place = Place::new();
     drop(place.serve(&[]));
     let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();

@@ -121,7 +121,7 @@ const QUARKUS: [&str; 4] =
     ["Polaris", "Nessie", "up to 10m", "quarkus.oidc.token.forced-jwk-refresh-interval=30S"];
 
 #[test]
-fn ks_05_rotate_now_and_revoke_name_the_catalogs_that_go_on_and_what_to_set_there() {
+fn ks_05_rotate_now_and_revoke_name_catalogs_with_cached_keys_and_their_setting() {
     let place = Place::new();
     place.add("spark", &[]);
     let pem = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap().serialize_pem();

@@ -84,7 +84,7 @@ fn op_12_the_first_key_can_be_of_another_algorithm() {
 }
 
 #[test]
-fn wl_13_certificates_of_issuers_are_read_before_anything_is_made() {
+fn wl_13_certificates_of_issuers_are_read_before_anything_is_created() {
     let place = Place::new();
     for (file, fault) in
         [("absent.pem".to_owned(), "absent.pem"), (place.file("empty.pem", ""), "no certificate")]
@@ -96,7 +96,7 @@ fn wl_13_certificates_of_issuers_are_read_before_anything_is_made() {
 }
 
 #[test]
-fn ht_19_an_open_line_is_refused_with_both_ways_out() {
+fn ht_19_serving_plain_http_on_all_addresses_is_refused_with_both_solutions() {
     let place = Place::new();
     let said = place
         .start(&["--listen", "0.0.0.0:0", "--issuer", "https://a.example"], &[])
@@ -120,7 +120,7 @@ fn ht_19_an_open_line_is_refused_with_both_ways_out() {
 }
 
 #[test]
-fn op_12_a_start_that_cannot_work_says_why_in_one_sentence() {
+fn op_12_a_failed_start_reports_its_reason_in_one_sentence() {
     let place = Place::new();
     let server = place.serve(&[]);
     // The port is in use.
@@ -159,7 +159,7 @@ fn op_12_a_start_that_cannot_work_says_why_in_one_sentence() {
 }
 
 #[test]
-fn op_12_the_file_is_read_strictly_and_beaten_by_variable_and_flag() {
+fn op_12_the_file_is_read_strictly_and_overridden_by_variable_and_flag() {
     let place = Place::new();
     let good = place.file(
         "good.toml",
@@ -194,7 +194,7 @@ fn op_12_the_file_is_read_strictly_and_beaten_by_variable_and_flag() {
 }
 
 #[test]
-fn op_12_check_finds_what_would_not_work() {
+fn op_12_check_reports_what_would_not_work() {
     let place = Place::new();
     let fresh = place.run(&["check"]).done();
     assert!(fresh.out.contains("does not exist yet"), "{}", fresh.out);

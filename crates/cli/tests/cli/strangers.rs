@@ -108,7 +108,7 @@ fn audit(place: &Place) -> Vec<Value> {
 }
 
 #[test]
-fn se_06_cwe_779_a_flood_without_authentication_writes_no_more_than_it_may_and_harms_no_client() {
+fn se_06_cwe_779_records_of_an_unauthenticated_flood_are_limited_and_no_client_is_harmed() {
     for policy in ["refuse", "drop"] {
         let place = Place::new();
         let secret = place.add("etl", &["--scope", "ns:read"]);
@@ -200,7 +200,7 @@ fn se_06_cwe_779_a_flood_without_authentication_writes_no_more_than_it_may_and_h
 }
 
 #[test]
-fn se_06_cwe_779_without_a_budget_nothing_of_strangers_is_recorded_and_all_of_it_is_counted() {
+fn se_06_cwe_779_with_a_limit_of_zero_unauthenticated_requests_are_counted_and_not_recorded() {
     let place = Place::new();
     let mut server = place.serve(&["--audit-unauthenticated-bytes", "0"]);
     for _ in 0..5 {
@@ -216,7 +216,7 @@ fn se_06_cwe_779_without_a_budget_nothing_of_strangers_is_recorded_and_all_of_it
 }
 
 #[test]
-fn se_06_cwe_779_lines_about_what_is_no_http_are_bounded() {
+fn se_06_cwe_779_log_lines_about_invalid_http_are_bounded() {
     let place = Place::new();
     let mut server = place.serve(&[]);
     for n in 0..300 {

@@ -37,7 +37,7 @@ fn collector() -> (String, mpsc::Receiver<Vec<u8>>) {
 }
 
 #[test]
-fn se_01_spans_are_sent_and_hold_nothing_secret() {
+fn se_01_spans_are_sent_and_contain_no_secret() {
     let place = Place::new();
     let (url, received) = collector();
     let variables = [
@@ -79,7 +79,7 @@ fn se_01_spans_are_sent_and_hold_nothing_secret() {
 }
 
 #[test]
-fn op_12_a_collector_that_is_gone_stops_nothing() {
+fn op_12_an_unreachable_collector_does_not_stop_the_server() {
     let place = Place::new();
     let variables = [
         ("TOKENBERG_BOOTSTRAP_CREDENTIAL", "root:first-secret-of-root"),

@@ -36,7 +36,7 @@ fn place() -> Place {
 }
 
 #[test]
-fn ks_06_an_issuer_is_added_with_what_was_asked_for_and_changed_only_when_that_was_meant() {
+fn ks_06_an_issuer_is_added_with_the_given_options_and_replaced_only_with_replace() {
     let place = place();
     let mut asked = words(
         "issuer add https://idp.example/ --jwks-uri https://idp.example/keys?p=1 --accept id_token,jwt --accept jwt_bearer \
@@ -180,7 +180,7 @@ fn se_04_only_public_keys_are_kept() {
 }
 
 #[test]
-fn cj_01_mt_01_a_client_without_a_secret_is_registered_as_it_was_described() {
+fn cj_01_mt_01_a_client_without_a_secret_is_registered_with_the_given_method() {
     let place = place();
     let added = place.run_with(
         &words("client add signer --auth-method private_key_jwt --jwks - --dpop-bound --endpoint-as-audience --json"),
@@ -241,7 +241,7 @@ fn cj_01_mt_01_a_client_without_a_secret_is_registered_as_it_was_described() {
 }
 
 #[test]
-fn ways_of_authenticating_that_contradict_each_other_are_wrong_usage() {
+fn contradictory_authentication_options_are_wrong_usage() {
     let place = place();
     for (line, tip) in [
         ("--jwks keys.json", "--auth-method private_key_jwt"),
@@ -270,7 +270,7 @@ fn ways_of_authenticating_that_contradict_each_other_are_wrong_usage() {
 }
 
 #[test]
-fn wl_10_wl_12_an_identity_is_federated_to_one_client_and_back() {
+fn wl_10_wl_12_an_identity_is_mapped_to_one_client_and_unmapped() {
     let place = place();
     let said = run(&place, "issuer add spiffe://td.example --jwks keys.json --accept jwt").done();
     assert!(said.err.contains("client federate"), "{}", said.err);
@@ -346,7 +346,7 @@ fn wl_10_wl_12_an_identity_is_federated_to_one_client_and_back() {
 }
 
 #[test]
-fn tx_37_users_are_shut_out_by_issuer_and_let_in_again() {
+fn tx_37_users_are_disabled_by_issuer_and_enabled_again() {
     let place = place();
     run(&place, "client add bob").done();
     run(&place, "subject disable alice --issuer https://k8s.example").done();
@@ -368,7 +368,7 @@ fn tx_37_users_are_shut_out_by_issuer_and_let_in_again() {
 }
 
 #[test]
-fn check_tells_what_nobody_can_use() {
+fn check_reports_registrations_that_cannot_be_used() {
     let place = place();
     let _ended = place.serve(&[]);
     drop(_ended);

@@ -128,7 +128,7 @@ fn nothing_is_granted_without_a_record(auditing: &Auditing, away: impl FnOnce(),
 }
 
 #[test]
-fn se_06_op_21_on_a_full_disk_nothing_is_granted_without_a_record_if_that_is_asked_for() {
+fn se_06_op_21_on_a_full_disk_nothing_is_granted_without_a_record_if_so_configured() {
     let auditing = Auditing::on("sqlite:tokenberg.db", &[], &[("TOKENBERG_AUDIT_WHEN_FULL", "refuse")]);
     if !auditing.server.limit_files("unlimited") {
         return;
@@ -138,7 +138,7 @@ fn se_06_op_21_on_a_full_disk_nothing_is_granted_without_a_record_if_that_is_ask
 }
 
 #[test]
-fn se_06_op_21_without_postgresql_nothing_is_granted_without_a_record_if_that_is_asked_for() {
+fn se_06_op_21_without_postgresql_nothing_is_granted_without_a_record_if_so_configured() {
     let Some(postgres) = Postgres::shared() else { return };
     let wire = Wire::to(postgres.port());
     let url = url_at(wire.port(), &postgres.database());
@@ -168,7 +168,7 @@ fn everybody_is_served(auditing: &Auditing, away: impl FnOnce(), back: impl FnOn
 }
 
 #[test]
-fn se_06_op_21_on_a_full_disk_everybody_is_served_and_what_is_lost_is_counted() {
+fn se_06_op_21_on_a_full_disk_all_clients_are_served_and_lost_records_are_counted() {
     let auditing = Auditing::on("sqlite:tokenberg.db", &[], &[]);
     if !auditing.server.limit_files("unlimited") {
         return;
@@ -178,7 +178,7 @@ fn se_06_op_21_on_a_full_disk_everybody_is_served_and_what_is_lost_is_counted() 
 }
 
 #[test]
-fn se_06_op_21_without_postgresql_everybody_is_served_and_the_log_has_what_is_lost() {
+fn se_06_op_21_without_postgresql_all_clients_are_served_and_lost_records_are_logged() {
     let Some(postgres) = Postgres::shared() else { return };
     let wire = Wire::to(postgres.port());
     let url = url_at(wire.port(), &postgres.database());

@@ -29,7 +29,7 @@ fn wrong_flags_exit_with_2_and_a_suggestion() {
 }
 
 #[test]
-fn what_cannot_be_done_yet_is_not_listed_and_not_taken() {
+fn unsupported_arguments_are_wrong_usage_and_not_in_the_help() {
     let place = Place::new();
     let help = ["--help", "client --help", "client add --help", "key --help", "serve --help"]
         .map(|line| place.run(&line.split(' ').collect::<Vec<_>>()).done().out)
@@ -60,7 +60,7 @@ fn help_and_version_go_to_standard_output() {
 }
 
 #[test]
-fn terms_that_contradict_each_other_are_wrong_usage() {
+fn contradictory_options_are_wrong_usage() {
     let place = Place::new();
     for more in [
         &["--default-scope", "a b", "--scope", "a"][..],
@@ -93,7 +93,7 @@ fn ic_03_a_short_token_lifetime_is_warned_of() {
 }
 
 #[test]
-fn wl_04_a_pattern_of_spiffe_ids_is_no_subject_that_is_disabled_or_revoked() {
+fn wl_04_a_pattern_of_spiffe_ids_cannot_be_disabled_or_revoked() {
     let place = Place::new();
     place.run(&["client", "add", "c1", "--scope", "catalog"]).done();
     let pattern = "spiffe://td.test/jobs/*";
@@ -105,7 +105,7 @@ fn wl_04_a_pattern_of_spiffe_ids_is_no_subject_that_is_disabled_or_revoked() {
 }
 
 #[test]
-fn wl_12_a_federation_that_is_replaced_notes_what_it_loses_and_what_stays_good() {
+fn wl_12_replacing_a_federation_notes_lost_settings_and_tokens_that_stay_valid() {
     let place = Place::new();
     let issuer = "https://k8s.example";
     place.run(&["client", "add", "etl", "--auth-method", "federated"]).done();

@@ -22,7 +22,7 @@ fn library() -> Option<PathBuf> {
 }
 
 #[test]
-fn op_02_a_clock_that_is_stepped_under_load_forgets_nothing() {
+fn op_02_a_clock_step_under_load_loses_nothing() {
     let Some(library) = library() else { return };
     let site = Site::on(None);
     let clock = site.place.file("clock", "+0");

@@ -75,7 +75,7 @@ fn op_10_kill_9_at_any_moment_loses_nothing_on_postgresql() {
 }
 
 #[test]
-fn op_20_op_10_a_node_that_is_killed_takes_nothing_with_it_and_its_peer_serves() {
+fn op_20_op_10_a_killed_node_loses_nothing_and_its_peer_serves() {
     let Some(postgres) = Postgres::shared() else { return };
     let site = Site::on_postgres(postgres);
     let (facts, dying, living) = (Facts::default(), Tally::default(), Tally::default());
@@ -103,7 +103,7 @@ fn op_20_op_10_a_node_that_is_killed_takes_nothing_with_it_and_its_peer_serves()
 
 /// The key-encryption key is changed repeatedly, and the command is killed: either the one key or the other opens everything.
 #[test]
-fn se_03_op_10_a_change_of_the_key_encryption_key_that_is_killed_is_whole_or_none() {
+fn se_03_op_10_a_killed_change_of_the_key_encryption_key_is_complete_or_has_no_effect() {
     let site = Site::on(None);
     site.run(&["key", "rotate"]).done();
     let mut chance = Chance::new();

@@ -25,7 +25,7 @@ fn all_is_as_before(site: &Site, server: &Server, tally: &Tally, facts: &Facts) 
 }
 
 #[test]
-fn op_21_postgresql_is_stopped_crashes_and_freezes_under_load() {
+fn op_21_no_acknowledged_change_is_lost_when_postgresql_stops_crashes_or_freezes() {
     let Some(postgres) = Postgres::start() else {
         println!("skipped: there is no PostgreSQL below /usr/lib/postgresql, or nobody who may run it");
         return;
@@ -56,7 +56,7 @@ fn op_21_postgresql_is_stopped_crashes_and_freezes_under_load() {
 }
 
 #[test]
-fn op_21_the_way_to_postgresql_is_cut_and_stalls_in_the_middle_of_requests() {
+fn op_21_no_acknowledged_change_is_lost_when_the_connection_to_postgresql_is_cut_or_stalls() {
     let Some(postgres) = Postgres::shared() else { return };
     let database = postgres.database();
     let wire = Wire::to(postgres.port());

@@ -34,7 +34,7 @@ fn variable(name: &str) -> Option<u64> {
 }
 
 #[test]
-fn a_random_walk_finds_no_answer_that_the_laws_do_not_give() {
+fn a_random_walk_finds_no_response_that_violates_the_laws() {
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
     let long = variable("TOKENBERG_WALK").map(Duration::from_secs);
     let seed = variable("TOKENBERG_WALK_SEED").unwrap_or_else(|| long.map_or(2, |_| now()));

@@ -61,7 +61,7 @@ mod tests {
     use CertificateName::{Dns, Email, Ip, Uri};
 
     #[test]
-    fn mt_01_a_name_is_of_the_kind_that_is_written_or_that_it_looks_like() {
+    fn mt_01_the_type_of_a_name_is_given_by_its_prefix_or_its_form() {
         for (text, name) in [
             ("spark.example", Dns("spark.example".into())),
             ("DNS:Spark.Example", Dns("spark.example".into())),

@@ -251,7 +251,7 @@ fn op_12_printed_settings_are_a_file_with_the_same_settings() {
 }
 
 #[test]
-fn op_12_printed_settings_say_where_they_come_from_and_hold_no_password() {
+fn op_12_printed_settings_name_their_origin_and_contain_no_password() {
     let variables = [
         ("TOKENBERG_STORE", "postgres://u:hush@h/d?password=hush"),
         ("TOKENBERG_KEY", "hush"),
@@ -275,7 +275,7 @@ fn op_12_printed_settings_say_where_they_come_from_and_hold_no_password() {
 }
 
 #[test]
-fn op_12_rust_log_is_the_filter_if_nothing_else_is() {
+fn op_12_rust_log_is_used_if_no_other_filter_is_set() {
     for (flags, variables, file, expected) in [
         (&[][..], &[][..], "", "info,actix_server=warn"),
         (&[], &[("RUST_LOG", "debug")], "", "debug"),
@@ -290,7 +290,7 @@ fn op_12_rust_log_is_the_filter_if_nothing_else_is() {
 }
 
 #[test]
-fn ks_06_issuers_are_public_and_asked_once_a_minute_unless_configured_otherwise() {
+fn ks_06_keys_of_issuers_are_fetched_from_public_addresses_once_a_minute_by_default() {
     let read = |flags: &[&str], file: &str| {
         let settings = settings(flags, file).unwrap();
         let IssuerAccess { issuer_ca, allow_private_issuers } = settings.issuer_access.clone();
@@ -307,7 +307,7 @@ fn ks_06_issuers_are_public_and_asked_once_a_minute_unless_configured_otherwise(
 }
 
 #[test]
-fn at_01_a_key_of_ours_is_for_an_algorithm_that_we_sign_with() {
+fn at_01_only_algorithms_for_signing_are_accepted_for_own_keys() {
     let read = |alg: &str| settings(&[], &format!("alg = \"{alg}\""));
     assert_eq!(read("PS256").unwrap().alg, Algorithm::PS256);
     for alg in ["RS384", "RS512", "PS384", "PS512", "HS256"] {
