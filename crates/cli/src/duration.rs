@@ -64,8 +64,8 @@ where
 ///
 /// # Errors
 /// Wrong usage of the flag.
-pub(crate) fn within(flag: &str, asked: Lifetime, longest: Lifetime) -> anyhow::Result<()> {
-    if asked == Lifetime::ZERO || asked > longest {
+pub(crate) fn within(flag: &str, lifetime: Lifetime, longest: Lifetime) -> anyhow::Result<()> {
+    if lifetime == Lifetime::ZERO || lifetime > longest {
         return Err(wrong_usage(format!("{flag} must be at least 1s and at most {longest}")));
     }
     Ok(())

@@ -75,10 +75,10 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         return wrong_arguments(error);
     }
     if let Some(mistakes) = error.downcast_ref::<Mistakes>() {
-        mistakes.sentences().for_each(|sentence| say(&format!("error: {sentence}")));
+        mistakes.sentences().for_each(|sentence| print_error_line(&format!("error: {sentence}")));
         return if mistakes.is_usage { ExitCode::from(2) } else { ExitCode::FAILURE };
     }
-    say(&format!("error: {error:#}"));
+    print_error_line(&format!("error: {error:#}"));
     if error.downcast_ref::<WrongUsage>().is_some() { ExitCode::from(2) } else { ExitCode::FAILURE }
 }
 
@@ -91,15 +91,15 @@ fn wrong_arguments(error: &clap::Error) -> ExitCode {
 
 /// Prints a warning, which changes no exit code.
 pub(crate) fn warn(sentence: &str) {
-    say(&format!("warning: {sentence}"));
+    print_error_line(&format!("warning: {sentence}"));
 }
 
 /// Prints a note: useful information that is not a result.
 pub(crate) fn note(sentence: &str) {
-    say(&format!("note: {sentence}"));
+    print_error_line(&format!("note: {sentence}"));
 }
 
-fn say(line: &str) {
+fn print_error_line(line: &str) {
     // There is no place left to report that standard error is closed.
     let _ = writeln!(io::stderr(), "{}", without_controls(line));
 }

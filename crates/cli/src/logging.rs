@@ -290,10 +290,13 @@ mod tests {
             let mut text = String::new();
             Clock.format_time(&mut Writer::new(&mut text)).unwrap();
             assert_eq!(text.len(), "2026-07-30T12:00:00.000001Z".len(), "{text}");
-            let told: Timestamp = text.parse().unwrap();
+            let written: Timestamp = text.parse().unwrap();
             let now = Timestamp::now();
-            assert!(last.as_microsecond() <= told.as_microsecond() && told <= now, "{last} {told} {now}");
-            last = told;
+            assert!(
+                last.as_microsecond() <= written.as_microsecond() && written <= now,
+                "{last} {written} {now}"
+            );
+            last = written;
         }
     }
 
@@ -311,28 +314,28 @@ mod tests {
                 Ok(())
             }
         }
-        let told = |is_ours: bool| {
+        let log = |is_ours: bool| {
             let lines = Lines::default();
             let sink = lines.clone();
             let layer = fmt::layer().without_time().with_ansi(false).with_writer(move || sink.clone());
             let subscriber = Registry::default();
-            let tell = || {
+            let write = || {
                 for text in ["plain", "", "with \"quotes\"", "a\\b", "a\nb", "caf\u{e9}", "it's"] {
                     tracing::info!(text, debug = ?text, shown = %7, number = 7, is = true, none = None::<&str>, "said");
                 }
                 tracing::info!(r#type = "x");
             };
             if is_ours {
-                tracing::subscriber::with_default(subscriber.with(layer.fmt_fields(PlainFields)), tell);
+                tracing::subscriber::with_default(subscriber.with(layer.fmt_fields(PlainFields)), write);
             } else {
-                tracing::subscriber::with_default(subscriber.with(layer), tell);
+                tracing::subscriber::with_default(subscriber.with(layer), write);
             }
             lines.0.lock().unwrap().clone()
         };
         assert!(
-            told(true)
+            log(true)
                 .contains(r#"said text="with \"quotes\"" debug="with \"quotes\"" shown=7 number=7 is=true"#)
         );
-        assert_eq!(told(true), told(false));
+        assert_eq!(log(true), log(false));
     }
 }

@@ -63,17 +63,17 @@ const EVERY: Duration = Duration::from_millis(250);
 ///
 /// # Errors
 /// If the store fails, or the audit was tampered with.
-pub(crate) fn run(common: &Common, asked: Audit, output: Output) -> anyhow::Result<()> {
-    let since = match &asked.since {
+pub(crate) fn run(common: &Common, arguments: Audit, output: Output) -> anyhow::Result<()> {
+    let since = match &arguments.since {
         Some(text) => Some(moment_text::parse(text, clock::now()?).map_err(crate::failure::wrong_usage)?),
         None => None,
     };
     let location = StoreLocation::of(common)?;
     wait_for(async {
         let store = location.open_existing().await?;
-        let done = match asked.what {
-            Some(What::Verify(verify_asked)) => verify(&store, &verify_asked.noted, output).await,
-            None => show(&store, since, asked.follow).await,
+        let done = match arguments.what {
+            Some(What::Verify(verify_arguments)) => verify(&store, &verify_arguments.noted, output).await,
+            None => show(&store, since, arguments.follow).await,
         };
         store.close().await;
         done

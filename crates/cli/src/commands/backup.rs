@@ -28,18 +28,18 @@ pub(crate) struct Backup {
 ///
 /// # Errors
 /// If the file exists already or cannot be written, or the store fails.
-pub(crate) fn run(common: &Common, asked: &Backup, output: Output) -> anyhow::Result<()> {
+pub(crate) fn run(common: &Common, arguments: &Backup, output: Output) -> anyhow::Result<()> {
     let location = StoreLocation::of(common)?;
     let key_file = location.key_file();
     let bytes = wait_for(async {
         let store = location.open_existing().await?;
-        let written = store.back_up(&asked.file).await;
+        let written = store.back_up(&arguments.file).await;
         store.close().await;
         Ok(written?)
     })?;
     output.show(
-        || json!({"file": asked.file, "bytes": bytes}),
-        || format!("the store was copied to {} ({bytes} bytes)", asked.file.display()),
+        || json!({"file": arguments.file, "bytes": bytes}),
+        || format!("the store was copied to {} ({bytes} bytes)", arguments.file.display()),
     )?;
     if let Some(path) = key_file {
         note(&format!(

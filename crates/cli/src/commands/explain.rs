@@ -37,13 +37,13 @@ pub(crate) struct Explain {
 ///
 /// # Errors
 /// If the store cannot be read, or the request is refused.
-pub(crate) fn run(common: &Common, asked: &Explain, output: Output) -> anyhow::Result<()> {
+pub(crate) fn run(common: &Common, arguments: &Explain, output: Output) -> anyhow::Result<()> {
     let present = clock::now()?;
-    let at = asked.at.as_deref().map(|text| moment_text::parse(text, present)).transpose();
+    let at = arguments.at.as_deref().map(|text| moment_text::parse(text, present)).transpose();
     let now = at.map_err(crate::failure::wrong_usage)?.unwrap_or(present);
-    let sent = asked.request.read()?;
-    let (endpoint, entropy) = (asked.request.endpoint(), one_request::entropy()?);
-    let explanation = asked.request.answered(common, now, |answers, blocking| {
+    let sent = arguments.request.read()?;
+    let (endpoint, entropy) = (arguments.request.endpoint(), one_request::entropy()?);
+    let explanation = arguments.request.answered(common, now, |answers, blocking| {
         Ok(sent.as_request(|request| explain(&endpoint, request, now, entropy, answers, blocking)))
     })?;
     let written = |time: Timestamp| moment_text::with_distance(time, now);
@@ -116,7 +116,7 @@ fn granted(granting: &Granting, at: &dyn Fn(Timestamp) -> String) -> Vec<String>
         claims.scope.as_str(),
         claims.audience.join(", ")
     ));
-    lines.push(format!("claims: {}", Value::Object(told(claims))));
+    lines.push(format!("claims: {}", Value::Object(shown_claims(claims))));
     lines
 }
 
@@ -133,29 +133,30 @@ fn scope(allowed: &ScopeCeiling) -> String {
 }
 
 /// The claims without those that only an issued token has, such as its identifier.
-fn told(claims: &AccessTokenClaims) -> Map<String, Value> {
-    let mut told = claims.to_json();
-    told.remove("jti");
+fn shown_claims(claims: &AccessTokenClaims) -> Map<String, Value> {
+    let mut shown = claims.to_json();
+    shown.remove("jti");
     if claims.session.id == claims.token_id
-        && let Some(Value::Object(session)) = told.get_mut("tokenberg_session")
+        && let Some(Value::Object(session)) = shown.get_mut("tokenberg_session")
     {
         session.remove("id");
     }
-    told
+    shown
 }
 
 fn value(explanation: &Explanation, at: &dyn Fn(Timestamp) -> String) -> Value {
     let rules = explanation.rules.iter().map(|rule| {
-        let mut told = json!({"rule": rule.name(), "says": rule.sentence(at)});
+        let mut shown = json!({"rule": rule.name(), "says": rule.sentence(at)});
         if let Some(claims) = rule.claims() {
-            told["claims"] = claims.clone().into();
+            shown["claims"] = claims.clone().into();
         }
-        told
+        shown
     });
     let rules: Vec<Value> = rules.collect();
     match &explanation.verdict {
         Verdict::Granted(granting) => {
-            let mut value = json!({"verdict": "granted", "rules": rules, "claims": told(&granting.claims)});
+            let mut value =
+                json!({"verdict": "granted", "rules": rules, "claims": shown_claims(&granting.claims)});
             if let Some(limits) = &granting.limits {
                 let of_scope = limits.scope.iter().map(|c| limit(&c.party, scope(&c.allowed).into()));
                 let of_audience = limits.audience.iter().map(|c| limit(&c.party, c.allowed.join(" ").into()));

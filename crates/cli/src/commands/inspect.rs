@@ -36,8 +36,8 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 ///
 /// # Errors
 /// If the token has no readable content.
-pub(crate) fn run(asked: &Inspect, output: Output) -> anyhow::Result<()> {
-    let token = input::token(&asked.file)?;
+pub(crate) fn run(arguments: &Inspect, output: Output) -> anyhow::Result<()> {
+    let token = input::token(&arguments.file)?;
     let now = clock::now()?;
     let (header, claims) = parts(token.expose())?;
     let times = times(&claims, now);

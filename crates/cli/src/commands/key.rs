@@ -102,43 +102,43 @@ const QUARKUS: &str = "catalogs built on Quarkus (Apache Polaris, Nessie) up to 
 ///
 /// # Errors
 /// The reason why the command failed.
-pub(crate) fn run(common: &Common, asked: Key, output: Output) -> anyhow::Result<()> {
+pub(crate) fn run(common: &Common, arguments: Key, output: Output) -> anyhow::Result<()> {
     let location = StoreLocation::of(common)?;
     let now = clock::now()?;
     wait_for(async {
-        match asked {
+        match arguments {
             Key::List => {
                 let store = location.open_existing().await?;
                 let keys = store.keys().await?;
                 store.close().await;
                 list(&keys, now, output)
             }
-            Key::Show(asked) => {
+            Key::Show(arguments) => {
                 let store = location.open_existing().await?;
                 let keys = store.keys().await?;
                 store.close().await;
-                key_show::run(&keys, &asked, now, output)
+                key_show::run(&keys, &arguments, now, output)
             }
-            Key::Rotate(asked) => {
+            Key::Rotate(arguments) => {
                 let store = location.open_existing().await?;
-                let key = tokenberg_jose::generate(asked.alg, now, now)?;
-                introduce(&store, key, asked.now, now, output).await?;
+                let key = tokenberg_jose::generate(arguments.alg, now, now)?;
+                introduce(&store, key, arguments.now, now, output).await?;
                 store.close().await;
                 Ok(())
             }
-            Key::Revoke(asked) => {
+            Key::Revoke(arguments) => {
                 let store = location.open_existing().await?;
-                revoke(&store, &asked, now, output).await?;
+                revoke(&store, &arguments, now, output).await?;
                 store.close().await;
                 Ok(())
             }
-            Key::Import(asked) => {
-                let bytes = input::bytes(&asked.file)?;
-                warn_if_open_to_others(&asked.file);
+            Key::Import(arguments) => {
+                let bytes = input::bytes(&arguments.file)?;
+                warn_if_open_to_others(&arguments.file);
                 // Imported before the store is opened, so that a file without a key creates no store.
-                let key = tokenberg_jose::import(&bytes, asked.alg, now, now)?;
+                let key = tokenberg_jose::import(&bytes, arguments.alg, now, now)?;
                 let store = location.open_or_make().await?;
-                introduce(&store, key, asked.now, now, output).await?;
+                introduce(&store, key, arguments.now, now, output).await?;
                 store.close().await;
                 Ok(())
             }
@@ -171,14 +171,14 @@ async fn introduce(
         ));
     }
     key.signs_from = introduced.signs_from;
-    tell(&key, now, output)
+    print_introduced(&key, now, output)
 }
 
-async fn revoke(store: &Store, asked: &Revoke, now: Timestamp, output: Output) -> anyhow::Result<()> {
-    let id = KeyId::new(&asked.id);
+async fn revoke(store: &Store, arguments: &Revoke, now: Timestamp, output: Output) -> anyhow::Result<()> {
+    let id = KeyId::new(&arguments.id);
     let keys = store.keys().await?;
     let revoked = keys.iter().find(|key| key.id == id);
-    let alg = match (asked.alg, revoked.map(|key| key.algorithm)) {
+    let alg = match (arguments.alg, revoked.map(|key| key.algorithm)) {
         (Some(alg), _) => alg,
         (None, Some(alg @ (Algorithm::ES256 | Algorithm::ES384 | Algorithm::EdDSA))) => alg,
         // RSA keys are not generated.
@@ -228,7 +228,7 @@ async fn revoke(store: &Store, asked: &Revoke, now: Timestamp, output: Output) -
     Ok(())
 }
 
-fn tell(key: &KeyMaterial, now: Timestamp, output: Output) -> anyhow::Result<()> {
+fn print_introduced(key: &KeyMaterial, now: Timestamp, output: Output) -> anyhow::Result<()> {
     let state = if key.signs_from <= now { "signing" } else { "published" };
     output.show(
         || value(key, state),

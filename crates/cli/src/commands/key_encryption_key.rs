@@ -37,15 +37,15 @@ pub(crate) struct Change {
 ///
 /// # Errors
 /// If the present key is wrong, the new one is missing, or the store fails.
-pub(crate) fn run(common: &Common, asked: KeyEncryptionKey, output: Output) -> anyhow::Result<()> {
-    let KeyEncryptionKey::Change(asked) = asked;
+pub(crate) fn run(common: &Common, arguments: KeyEncryptionKey, output: Output) -> anyhow::Result<()> {
+    let KeyEncryptionKey::Change(arguments) = arguments;
     let location = StoreLocation::of(common)?;
     let old = location.key_file();
     wait_for(async {
         let store = location.open_existing().await?;
-        let keys = store.change_key_encryption_key(&KekSource::File(asked.new_key_file.clone())).await?;
+        let keys = store.change_key_encryption_key(&KekSource::File(arguments.new_key_file.clone())).await?;
         store.close().await;
-        let new = asked.new_key_file.display();
+        let new = arguments.new_key_file.display();
         output.show(
             || json!({"key_file": new.to_string(), "signing_keys": keys}),
             || {

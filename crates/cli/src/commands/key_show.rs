@@ -31,10 +31,15 @@ pub(crate) struct Show {
 ///
 /// # Errors
 /// If the store has no such key, its private half does not parse, or standard output is closed.
-pub(super) fn run(keys: &[KeyMaterial], asked: &Show, now: Timestamp, output: Output) -> anyhow::Result<()> {
-    let id = KeyId::new(&asked.id);
+pub(super) fn run(
+    keys: &[KeyMaterial],
+    arguments: &Show,
+    now: Timestamp,
+    output: Output,
+) -> anyhow::Result<()> {
+    let id = KeyId::new(&arguments.id);
     let key = keys.iter().find(|key| key.id == id).ok_or(StoreError::NoSuchKey { id })?;
-    let pem = asked.pem.then(|| tokenberg_jose::public_key_pem(key)).transpose()?;
+    let pem = arguments.pem.then(|| tokenberg_jose::public_key_pem(key)).transpose()?;
     let state = state(key, keys, now);
     output.show(
         || {

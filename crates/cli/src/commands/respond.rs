@@ -28,11 +28,11 @@ pub(crate) struct Respond {
 ///
 /// # Errors
 /// If the store cannot be read, or the request is refused.
-pub(crate) fn run(common: &Common, asked: &Respond) -> anyhow::Result<()> {
-    let sent = asked.request.read()?;
+pub(crate) fn run(common: &Common, arguments: &Respond) -> anyhow::Result<()> {
+    let sent = arguments.request.read()?;
     let now = clock::now()?;
-    let endpoint = asked.request.endpoint();
-    let answer = asked
+    let endpoint = arguments.request.endpoint();
+    let answer = arguments
         .request
         .answered(common, now, |answers, blocking| answer(&sent, &endpoint, (answers, blocking), now))?;
     let is_granted = answer.status == 200;

@@ -70,23 +70,23 @@ pub(crate) struct Revoke {
 /// If the token is not ours, the client or issuer does not exist, the time is in the future, or the store fails.
 pub(crate) fn run(
     common: &Common,
-    asked: Revoke,
+    arguments: Revoke,
     configuration: &Configuration,
     output: Output,
 ) -> anyhow::Result<()> {
     let location = StoreLocation::of(common)?;
     let own: Option<Issuer> = configuration.of_server("issuer").and_then(|issuer| issuer.parse().ok());
-    let token = asked.token_file.as_deref().map(input::token).transpose()?;
-    let before = before(&asked.before, clock::now()?)?;
+    let token = arguments.token_file.as_deref().map(input::token).transpose()?;
+    let before = before(&arguments.before, clock::now()?)?;
     wait_for(async {
         let store = location.open_existing().await?;
-        let done = match (token, asked.client, asked.subject) {
+        let done = match (token, arguments.client, arguments.subject) {
             (Some(token), _, _) => revoke_token(&store, &token, output).await,
             (None, Some(client), _) => revoke_client(&store, client, before, output).await,
             (None, None, Some(subject)) => {
-                revoke_subject::run(&store, own.as_ref(), asked.issuer, subject, before, output).await
+                revoke_subject::run(&store, own.as_ref(), arguments.issuer, subject, before, output).await
             }
-            (None, None, None) => match asked.issuer {
+            (None, None, None) => match arguments.issuer {
                 Some(issuer) => revoke_issuer(&store, issuer, before, output).await,
                 None => {
                     Err(wrong_usage("nothing to revoke: give --token-file, --client, --subject or --issuer"))

@@ -50,12 +50,12 @@ pub(crate) struct Serve {
 ///
 /// # Errors
 /// If the server cannot start.
-pub(crate) fn run(common: &Common, asked: Serve, configuration: Configuration) -> anyhow::Result<()> {
-    if asked.print_config {
+pub(crate) fn run(common: &Common, arguments: Serve, configuration: Configuration) -> anyhow::Result<()> {
+    if arguments.print_config {
         configuration.warnings().iter().for_each(|sentence| warn(sentence));
-        output::print(&configuration.printed(&settings::values(common, &asked.settings)?)?)?;
+        output::print(&configuration.printed(&settings::values(common, &arguments.settings)?)?)?;
         return Ok(());
     }
-    asked.settings.check()?;
-    server::run(common, asked.settings, configuration)
+    arguments.settings.check()?;
+    server::run(common, arguments.settings, configuration)
 }

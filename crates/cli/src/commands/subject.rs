@@ -49,11 +49,11 @@ pub(crate) struct Name {
 ///
 /// # Errors
 /// The reason why the command failed.
-pub(crate) fn run(common: &Common, asked: Subjects, output: Output) -> anyhow::Result<()> {
+pub(crate) fn run(common: &Common, arguments: Subjects, output: Output) -> anyhow::Result<()> {
     let location = StoreLocation::of(common)?;
     wait_for(async {
         let store = location.open_existing().await?;
-        let done = match asked {
+        let done = match arguments {
             Subjects::Disable(name) => disable(&store, name, output).await,
             Subjects::Enable(name) => enable(&store, name, output).await,
             Subjects::List => list(&store, output).await,

@@ -123,12 +123,12 @@ fn resource(text: &str) -> Result<String, String> {
 ///
 /// # Errors
 /// If there is no credential to authenticate with, or the server cannot be reached or refuses.
-pub(crate) fn run(asked: &Token, output: Output) -> anyhow::Result<()> {
-    check_standard_input(asked)?;
-    let request = request(asked)?;
-    let authentication = authentication(asked, &request)?;
-    let web = Web::new(asked.ca_file.as_deref(), asked.insecure_http)?;
-    let answer = web.post(&endpoint(&asked.server), &request.to_http(&authentication))?;
+pub(crate) fn run(arguments: &Token, output: Output) -> anyhow::Result<()> {
+    check_standard_input(arguments)?;
+    let request = request(arguments)?;
+    let authentication = authentication(arguments, &request)?;
+    let web = Web::new(arguments.ca_file.as_deref(), arguments.insecure_http)?;
+    let answer = web.post(&endpoint(&arguments.server), &request.to_http(&authentication))?;
     let response = read_answer(answer.status, &answer.body).map_err(|fault| match fault {
         AnswerFault::Refused { status, error } => {
             anyhow::anyhow!("the server refused the request: {status} {error}")
@@ -145,13 +145,13 @@ pub(crate) fn run(asked: &Token, output: Output) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn check_standard_input(asked: &Token) -> anyhow::Result<()> {
+fn check_standard_input(arguments: &Token) -> anyhow::Result<()> {
     let files = [
-        &asked.secret_file,
-        &asked.subject_token_file,
-        &asked.actor_token_file,
-        &asked.assertion_file,
-        &asked.client_assertion_file,
+        &arguments.secret_file,
+        &arguments.subject_token_file,
+        &arguments.actor_token_file,
+        &arguments.assertion_file,
+        &arguments.client_assertion_file,
     ];
     if files.into_iter().flatten().filter(|path| path.as_os_str() == "-").count() > 1 {
         return Err(wrong_usage("only one option can read standard input"));
@@ -159,31 +159,31 @@ fn check_standard_input(asked: &Token) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn request(asked: &Token) -> anyhow::Result<TokenRequest> {
+fn request(arguments: &Token) -> anyhow::Result<TokenRequest> {
     let mut targets = Vec::new();
-    for resource in &asked.resource {
+    for resource in &arguments.resource {
         targets.push(Target::resource(resource)?);
     }
-    for audience in &asked.audience {
+    for audience in &arguments.audience {
         targets.push(Target::audience(audience)?);
     }
-    let scope = asked.scope.clone();
-    if let Some(file) = &asked.assertion_file {
+    let scope = arguments.scope.clone();
+    if let Some(file) = &arguments.assertion_file {
         return Ok(TokenRequest::JwtBearer(JwtBearerRequest {
             assertion: input::token(file)?,
             scope,
             targets,
         }));
     }
-    let (Some(file), Some(token_type)) = (&asked.subject_token_file, asked.subject_token_type) else {
+    let (Some(file), Some(token_type)) = (&arguments.subject_token_file, arguments.subject_token_type) else {
         return Ok(TokenRequest::ClientCredentials(ClientCredentialsRequest { scope, targets }));
     };
     let subject = TypedToken { token: input::token(file)?, token_type };
-    let actor = match (&asked.actor_token_file, asked.actor_token_type) {
+    let actor = match (&arguments.actor_token_file, arguments.actor_token_type) {
         (Some(file), Some(token_type)) => Some(TypedToken { token: input::token(file)?, token_type }),
         (Some(_), None) | (None, Some(_)) | (None, None) => None,
     };
-    let requested_token_type = asked.requested_token_type;
+    let requested_token_type = arguments.requested_token_type;
     Ok(TokenRequest::TokenExchange(TokenExchangeRequest {
         subject,
         actor,
@@ -194,25 +194,29 @@ fn request(asked: &Token) -> anyhow::Result<TokenRequest> {
 }
 
 /// The authentication: a secret if there is one; else, for an exchange, the actor's token or the subject's as Bearer.
-fn authentication(asked: &Token, request: &TokenRequest) -> anyhow::Result<ClientAuthentication> {
-    if let Some(file) = &asked.client_assertion_file {
+fn authentication(arguments: &Token, request: &TokenRequest) -> anyhow::Result<ClientAuthentication> {
+    if let Some(file) = &arguments.client_assertion_file {
         let assertion = input::token(file)?;
         let kind = kind_of(assertion.expose());
-        return Ok(ClientAuthentication::Assertion { client_id: asked.client_id.clone(), kind, assertion });
+        return Ok(ClientAuthentication::Assertion {
+            client_id: arguments.client_id.clone(),
+            kind,
+            assertion,
+        });
     }
-    let secret: Option<Secret> = match &asked.secret_file {
+    let secret: Option<Secret> = match &arguments.secret_file {
         Some(path) => Some(input::secret(path)?),
         None => SecretVariable::ClientSecret.read()?,
     };
-    match (&asked.client_id, secret, request) {
-        (Some(client_id), Some(client_secret), _) if asked.basic => {
+    match (&arguments.client_id, secret, request) {
+        (Some(client_id), Some(client_secret), _) if arguments.basic => {
             Ok(ClientAuthentication::Basic { client_id: client_id.clone(), client_secret })
         }
         (client_id @ Some(_), Some(client_secret), _) => {
             Ok(ClientAuthentication::Body { client_id: client_id.clone(), client_secret })
         }
         (None, Some(_), _) => Err(wrong_usage("there is a client secret but no --client-id")),
-        (_, None, _) if asked.basic => Err(wrong_usage(
+        (_, None, _) if arguments.basic => Err(wrong_usage(
             "--basic needs a client secret: give --secret-file or set TOKENBERG_CLIENT_SECRET",
         )),
         (Some(_), None, _) => Err(wrong_usage(

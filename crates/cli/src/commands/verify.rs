@@ -47,21 +47,21 @@ pub(crate) struct Verify {
 ///
 /// # Errors
 /// If the keys of the issuer cannot be obtained, or the token is invalid.
-pub(crate) fn run(asked: &Verify, output: Output) -> anyhow::Result<()> {
-    let token = input::token(&asked.file)?;
-    let outcome = verified(asked, token.expose())?;
+pub(crate) fn run(arguments: &Verify, output: Output) -> anyhow::Result<()> {
+    let token = input::token(&arguments.file)?;
+    let outcome = verified(arguments, token.expose())?;
     let now = clock::now()?;
     match outcome {
         Ok(claims) => {
             let audience = claims.audience.join(", ");
-            if asked.audience.is_none() {
+            if arguments.audience.is_none() {
                 note(&format!("the audience was not checked; the token is for {audience}"));
             }
             output.show(
                 || {
                     json!({
                         "valid": true,
-                        "audience_checked": asked.audience.is_some(),
+                        "audience_checked": arguments.audience.is_some(),
                         "claims": Value::Object(claims.to_json()),
                     })
                 },
@@ -96,19 +96,19 @@ fn actors(claims: &AccessTokenClaims) -> String {
 }
 
 /// Verifies the token. The outer error means that verification was not possible, the inner one that the token is invalid.
-fn verified(asked: &Verify, token: &str) -> anyhow::Result<Result<Arc<AccessTokenClaims>, TokenFault>> {
-    let audience = match &asked.audience {
+fn verified(arguments: &Verify, token: &str) -> anyhow::Result<Result<Arc<AccessTokenClaims>, TokenFault>> {
+    let audience = match &arguments.audience {
         Some(audience) => vec![audience.clone()],
         None => audiences_of(token),
     };
-    let verification = TokenVerification::new(asked.issuer.clone(), audience);
+    let verification = TokenVerification::new(arguments.issuer.clone(), audience);
     // Checked before anything is fetched: a token of another issuer is no reason to send a request to this one.
     let framed = match verification.framed(token) {
         Ok(framed) => framed,
         Err(fault) => return Ok(Err(fault)),
     };
-    let web = Web::new(asked.ca_file.as_deref(), false)?;
-    let keys = keys(&web, &asked.issuer)?;
+    let web = Web::new(arguments.ca_file.as_deref(), false)?;
+    let keys = keys(&web, &arguments.issuer)?;
     let possession = possession_of(&framed);
     let claims = verification.claims(&framed, keys.verify(&framed), clock::now()?, &possession);
     if claims.as_ref().is_ok_and(|claims| claims.confirmation.is_some()) {

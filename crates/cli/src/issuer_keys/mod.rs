@@ -44,14 +44,14 @@ pub(crate) fn held(
     counts: Arc<KeyFetches>,
 ) -> anyhow::Result<IssuerKeySets> {
     let web = IssuerWeb::new(access.issuer_ca.as_deref(), access.allow_private_issuers)?;
-    let told = move |event| {
+    let report = move |event| {
         counts.count(&event);
-        tell(event);
+        log_event(event);
     };
-    Ok(IssuerKeySets::new(web, limits, told))
+    Ok(IssuerKeySets::new(web, limits, report))
 }
 
-fn tell(event: FetchEvent) {
+fn log_event(event: FetchEvent) {
     match event {
         FetchEvent::Fetched { issuer, keys, ignored, left_out, fresh_for } => {
             for key in ignored {

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A server that answers every request with the same bytes, and records the requests.
 struct Server {
     port: u16,
-    asked: Arc<Mutex<Vec<String>>>,
+    requests: Arc<Mutex<Vec<String>>>,
     answer: Arc<Mutex<Vec<u8>>>,
 }
 
@@ -31,18 +31,18 @@ impl Server {
     fn of(answer: Vec<u8>, tls: Option<Arc<rustls::ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (asked, answer) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(answer)));
-        let server = Self { port, asked: Arc::clone(&asked), answer: Arc::clone(&answer) };
+        let (requests, answer) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(answer)));
+        let server = Self { port, requests: Arc::clone(&requests), answer: Arc::clone(&answer) };
         // The thread ends with the test's process.
         std::thread::spawn(move || {
             for mut stream in listener.incoming().flatten() {
                 let bytes = answer.lock().unwrap().clone();
                 match &tls {
-                    None => serve(&mut stream, &bytes, &asked),
+                    None => serve(&mut stream, &bytes, &requests),
                     Some(tls) => {
                         let mut connection = rustls::ServerConnection::new(Arc::clone(tls)).unwrap();
                         let mut encrypted = rustls::Stream::new(&mut connection, &mut stream);
-                        serve(&mut encrypted, &bytes, &asked);
+                        serve(&mut encrypted, &bytes, &requests);
                         connection.send_close_notify();
                         let _ = connection.write_tls(&mut stream);
                     }
@@ -56,18 +56,18 @@ impl Server {
         *self.answer.lock().unwrap() = answer.into();
     }
 
-    fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
+    fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
     }
 }
 
-fn serve(stream: &mut (impl Read + Write), answer: &[u8], asked: &Mutex<Vec<String>>) {
+fn serve(stream: &mut (impl Read + Write), answer: &[u8], requests: &Mutex<Vec<String>>) {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") && matches!(stream.read(&mut byte), Ok(1)) {
         head.push(byte[0]);
     }
-    asked.lock().unwrap().push(String::from_utf8_lossy(&head).into_owned());
+    requests.lock().unwrap().push(String::from_utf8_lossy(&head).into_owned());
     // The peer may have closed the connection already, if the answer was too large.
     let _ = stream.write_all(answer).and_then(|()| stream.flush());
 }
@@ -98,8 +98,8 @@ fn ks_06_ic_13_a_fetch_is_one_get_that_discloses_nothing() {
     let document = web().fetch(&here(server.port), 2, PATIENCE).unwrap();
     assert_eq!((document.status, &document.body[..]), (200, &b"{}"[..]));
     assert_eq!(document.cache_control.as_deref(), Some("max-age=77"));
-    let asked = server.asked();
-    let mut lines: Vec<String> = asked[0].trim_end().lines().map(str::to_lowercase).collect();
+    let requests = server.requests();
+    let mut lines: Vec<String> = requests[0].trim_end().lines().map(str::to_lowercase).collect();
     assert_eq!(lines.remove(0), "get /jwks?a=b http/1.1");
     lines.sort();
     let version = env!("CARGO_PKG_VERSION");
@@ -109,7 +109,7 @@ fn ks_06_ic_13_a_fetch_is_one_get_that_discloses_nothing() {
         format!("user-agent: tokenberg/{version}"),
     ];
     assert_eq!(lines, expected);
-    assert_eq!(asked.len(), 1);
+    assert_eq!(requests.len(), 1);
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn ks_06_a_redirect_is_not_followed() {
         let document = web().fetch(&here(server.port), 100, PATIENCE).unwrap();
         assert_eq!(document.status, status);
     }
-    assert_eq!(elsewhere.asked(), [""; 0]);
+    assert_eq!(elsewhere.requests(), [""; 0]);
 }
 
 #[test]
@@ -162,13 +162,13 @@ fn ks_06_a_server_that_does_not_respond_times_out() {
 fn ks_06_a_name_that_resolves_to_this_machine_is_refused_unless_allowed() {
     let server = Server::plain(ok("{}"));
     for host in ["localhost", "127.0.0.1", "2130706433", "[::ffff:127.0.0.1]"] {
-        let asked = address(&format!("https://{host}:{}/jwks", server.port), "https://idp.test");
-        let fault = web().fetch(&asked, 100, PATIENCE).unwrap_err();
+        let url = address(&format!("https://{host}:{}/jwks", server.port), "https://idp.test");
+        let fault = web().fetch(&url, 100, PATIENCE).unwrap_err();
         assert!(fault.contains("--allow-private-issuers"), "{host}: {fault}");
     }
     let metadata_service = address("https://169.254.169.254/latest/meta-data", "https://idp.test");
     assert!(web().fetch(&metadata_service, 100, PATIENCE).unwrap_err().contains("--allow-private-issuers"));
-    assert_eq!(server.asked(), [""; 0], "no connection was made");
+    assert_eq!(server.requests(), [""; 0], "no connection was made");
 }
 
 #[test]
@@ -187,9 +187,9 @@ fn ks_06_plain_http_is_fetched_only_if_allowed_and_never_from_a_cloud_metadata_s
     };
     let here = || format!("http://127.0.0.1:{}/jwks", server.port);
     assert!(checked(here(), false).unwrap_err().reason.contains("is not https"));
-    assert_eq!(server.asked(), [""; 0]);
+    assert_eq!(server.requests(), [""; 0]);
     assert!(checked(here(), true).unwrap().is_ok());
-    assert_eq!(server.asked().len(), 1);
+    assert_eq!(server.requests().len(), 1);
     for url in ["http://169.254.169.254/latest", "http://[fd00:ec2::254]/latest", "http://0.0.0.0:1/"] {
         let fault = checked(url.to_owned(), true).unwrap_err().reason;
         assert!(fault.contains("from which keys are never fetched"), "{url}: {fault}");
@@ -215,14 +215,14 @@ fn wl_13_keys_of_a_cluster_are_fetched_with_its_ca_and_after_a_rotation() {
     server.set(ok(&second.jwks()));
     assert!(good(&token(&second), 1).is_ok());
     assert!(matches!(good(&token(&first), 2), Err(SignatureFault::NoKey(_))));
-    assert_eq!(server.asked().len(), 3);
+    assert_eq!(server.requests().len(), 3);
     // The public roots do not include the certificate, and a server with any other certificate is not trusted either.
     let keys =
         held(&IssuerAccess { issuer_ca: None, ..access }, FetchLimits::default(), Arc::default()).unwrap();
     let fault = keys.verify_blocking(&trusted, &token(&second), at(0)).unwrap_err().to_string();
     assert!(fault.contains("https://localhost"), "{fault}");
     // It connected, and sent nothing.
-    assert!(server.asked().iter().skip(3).all(String::is_empty));
+    assert!(server.requests().iter().skip(3).all(String::is_empty));
 }
 
 fn at(seconds: i64) -> Timestamp {

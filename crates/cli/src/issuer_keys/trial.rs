@@ -58,9 +58,9 @@ impl Trial {
         let mut all = Vec::with_capacity(issuers.len());
         for some in issuers.chunks(AT_ONCE) {
             std::thread::scope(|scope| {
-                let asking: Vec<_> = some.iter().map(|issuer| scope.spawn(|| self.of(issuer))).collect();
-                for (issuer, asked) in some.iter().zip(asking) {
-                    all.extend(asked.join().ok().map(|tried| (*issuer, tried)));
+                let fetches: Vec<_> = some.iter().map(|issuer| scope.spawn(|| self.of(issuer))).collect();
+                for (issuer, fetch) in some.iter().zip(fetches) {
+                    all.extend(fetch.join().ok().map(|tried| (*issuer, tried)));
                 }
             });
         }

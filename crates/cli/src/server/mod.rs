@@ -123,7 +123,7 @@ async fn serve(changeable: Changeable, location: StoreLocation) -> anyhow::Resul
     }
     let running = server.run()?;
     let rotation = changeable.rotation.clone();
-    signals::heed(running.handle(), changeable)?;
+    signals::handle(running.handle(), changeable)?;
     // This is the last step, so that nothing can fail between creating a credential and printing it.
     let as_read = following.watched().now();
     let first = first_start::prepare(&store, as_read.snapshot(), settings.alg, clock::now()?).await?;
@@ -142,8 +142,8 @@ async fn serve(changeable: Changeable, location: StoreLocation) -> anyhow::Resul
         tracing::info!("{places}");
     }
     tracing::info!(issuer = issuer.as_str(), store = %location.url, listen = listening.address(port), "ready");
-    tell(listening, port, operations_at, first.as_ref())?;
-    notify::tell(notify::State::Ready);
+    print_addresses(listening, port, operations_at, first.as_ref())?;
+    notify::send(notify::State::Ready);
     serving.await.context("the server failed")??;
     housekeeping::write_uses(&store).await;
     service.report_left_out();
@@ -167,7 +167,7 @@ fn warn_of_plain_http(following: &Following) {
 }
 
 /// The lines on standard output; what listens is ready by now.
-fn tell(
+fn print_addresses(
     listening: &Listening,
     port: u16,
     operations_at: Option<SocketAddr>,

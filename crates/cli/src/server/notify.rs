@@ -18,14 +18,14 @@ pub(super) enum State {
 }
 
 /// Sends the state, if a service manager listens.
-pub(super) fn tell(state: State) {
+pub(super) fn send(state: State) {
     let Some(socket) = std::env::var_os("NOTIFY_SOCKET").filter(|socket| !socket.is_empty()) else { return };
-    if let Err(error) = send(&socket, state) {
+    if let Err(error) = send_to(&socket, state) {
         tracing::warn!(%error, "cannot notify the service manager: {state:?}");
     }
 }
 
-fn send(socket: &OsStr, state: State) -> io::Result<()> {
+fn send_to(socket: &OsStr, state: State) -> io::Result<()> {
     let text = match state {
         State::Ready => "READY=1",
         State::Reloading => "RELOADING=1",

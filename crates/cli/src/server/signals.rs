@@ -28,7 +28,7 @@ pub(super) struct Changeable {
 ///
 /// # Errors
 /// If the system does not allow a handler.
-pub(super) fn heed(handle: Handle, changeable: Changeable) -> io::Result<()> {
+pub(super) fn handle(handle: Handle, changeable: Changeable) -> io::Result<()> {
     let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
     let signals = kinds.into_iter().map(|kind| Ok((kind, signal(kind)?))).collect::<io::Result<_>>()?;
     actix_web::rt::spawn(handle_all(signals, handle, changeable));
@@ -47,7 +47,7 @@ async fn handle_all(mut signals: Vec<(SignalKind, Signal)>, handle: Handle, mut 
             changeable.reload();
         } else if !is_ending {
             is_ending = true;
-            notify::tell(State::Stopping);
+            notify::send(State::Stopping);
             let reason = if is_closed { "the terminal was closed" } else { "a signal" };
             tracing::info!(reason, "stopping after the requests in progress");
             let handle = handle.clone();
@@ -79,14 +79,14 @@ fn has_terminal() -> bool {
 impl Changeable {
     /// Reads again what can change, and logs how that went.
     fn reload(&mut self) {
-        notify::tell(State::Reloading);
+        notify::send(State::Reloading);
         match self.try_reload() {
             Ok(()) => tracing::info!("reloaded the configuration"),
             Err(error) => {
                 tracing::error!(error = %format!("{error:#}"), "the new configuration is invalid; the old one stays in effect");
             }
         }
-        notify::tell(State::Ready);
+        notify::send(State::Ready);
     }
 
     /// Nothing changes unless all of it is right.

@@ -59,8 +59,9 @@ fn op_10_a_backup_during_writes_is_consistent_and_a_server_continues_from_it() {
     let server = place.serve(&["--issuer", "https://tokens.example"]);
     assert_eq!(server.ask("before", &secret).status, 200);
     assert_eq!(server.ask("root", "first-secret-of-root").status, 200);
-    let told = post(&format!("{}/v1/oauth/introspect", server.url), None, &format!("{who}&token={early}"));
-    assert_eq!(told.body["active"], false, "what was revoked before the copy is revoked");
+    let introspected =
+        post(&format!("{}/v1/oauth/introspect", server.url), None, &format!("{who}&token={early}"));
+    assert_eq!(introspected.body["active"], false, "what was revoked before the copy is revoked");
     assert!(!place.run(&["client", "list"]).done().out.contains("after"));
     place.add("later", &[]);
 }

@@ -225,7 +225,7 @@ fn cc_17_advice_of_explain_about_an_issuer_can_be_pasted_and_loses_nothing() {
     assert_eq!(pasted, expected);
     let now = shown(&place);
     assert_eq!(json!([now["map"], now["outlives_subject"]]), json!([["g=it's:ns:read"], true]));
-    let told = explained().done().out;
-    assert!(told.contains("catalogs know its users by the prefix \"a.example:\""), "{told}");
-    assert!(told.contains("subject a.example:alice"), "{told}");
+    let explanation = explained().done().out;
+    assert!(explanation.contains("catalogs know its users by the prefix \"a.example:\""), "{explanation}");
+    assert!(explanation.contains("subject a.example:alice"), "{explanation}");
 }

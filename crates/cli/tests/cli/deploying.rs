@@ -17,9 +17,9 @@ fn read(name: &str) -> String {
 }
 
 /// The next datagram.
-fn told(socket: &UnixDatagram) -> String {
+fn notification(socket: &UnixDatagram) -> String {
     let mut buffer = [0; 256];
-    let length = socket.recv(&mut buffer).expect("the service manager is told");
+    let length = socket.recv(&mut buffer).expect("the service manager is notified");
     String::from_utf8(buffer[..length].to_vec()).unwrap()
 }
 
@@ -31,12 +31,12 @@ fn op_30_op_13_the_service_manager_is_notified_of_each_state() {
     socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let first = ("TOKENBERG_BOOTSTRAP_CREDENTIAL", "root:first-secret-of-root");
     let mut server = place.serve_with(&[], &[first, ("NOTIFY_SOCKET", path.to_str().unwrap())]);
-    assert_eq!(told(&socket), "READY=1");
+    assert_eq!(notification(&socket), "READY=1");
     assert_eq!(server.ask("root", "first-secret-of-root").status, 200, "ready means ready");
     server.signal("HUP");
-    assert_eq!((told(&socket).as_str(), told(&socket).as_str()), ("RELOADING=1", "READY=1"));
+    assert_eq!((notification(&socket).as_str(), notification(&socket).as_str()), ("RELOADING=1", "READY=1"));
     server.signal("TERM");
-    assert_eq!(told(&socket), "STOPPING=1");
+    assert_eq!(notification(&socket), "STOPPING=1");
     assert_eq!(server.ended().code(), Some(0));
     // No process listens on the socket: the server starts all the same, and reports that.
     let server = place.serve_with(&[], &[("NOTIFY_SOCKET", place.path("nobody").to_str().unwrap())]);
@@ -54,7 +54,7 @@ fn op_30_a_service_manager_may_listen_at_an_abstract_name() {
     let socket = UnixDatagram::bind_addr(&address).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let _server = place.serve_with(&[], &[("NOTIFY_SOCKET", &format!("@{name}"))]);
-    assert_eq!(told(&socket), "READY=1");
+    assert_eq!(notification(&socket), "READY=1");
 }
 
 /// The words of a text with this beginning, without the comments of the file formats.

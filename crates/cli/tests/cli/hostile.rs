@@ -180,7 +180,7 @@ fn se_05_each_event_is_one_line_in_log_and_audit_whatever_a_client_sends() {
         assert!(decisions.iter().all(|record| record["outcome"] != "forged"));
         assert!(
             said.out.contains(r#"\u001b[2J\u009b31m\u202e\u2028"#),
-            "what was claimed is told, and does nothing"
+            "claimed values are logged and have no effect"
         );
 
         let log = server.log();

@@ -224,8 +224,8 @@ fn cc_17_se_06_tokens_audit_and_explanation_have_issuer_and_name() {
             })
         })
     });
-    let told = world.explained(&tokens[0]);
-    assert!(told.contains("for okta:alice of https://a.example, which is not disabled"), "{told}");
+    let explained = world.explained(&tokens[0]);
+    assert!(explained.contains("for okta:alice of https://a.example, which is not disabled"), "{explained}");
 }
 
 #[test]
@@ -272,8 +272,8 @@ fn cc_17_in_10_a_client_that_is_added_with_a_users_name_ends_the_users_live_toke
     }
     within_a_second("bob is the client", || world.introspected(&renewed)["active"] != true);
     assert_eq!([&bob, &renewed, &carol].map(|token| world.lives(token)), [false, false, true]);
-    let told = world.explained(&renewed);
-    assert!(told.contains("catalogs would take its subject \"bob\" for the client bob"), "{told}");
+    let explained = world.explained(&renewed);
+    assert!(explained.contains("catalogs would take its subject \"bob\" for the client bob"), "{explained}");
     assert_eq!(world.signed_in(B, "bob").status, 400);
 }
 

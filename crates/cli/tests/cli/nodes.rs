@@ -46,7 +46,7 @@ impl Nodes {
     }
 
     /// Asserts that no password is in any file that was written, logs included.
-    fn told_no_password(&self) {
+    fn logged_no_password(&self) {
         for (path, bytes) in files(&self.place.path("")) {
             let text = String::from_utf8_lossy(&bytes);
             assert!(!text.contains(POSTGRES_PASSWORD), "{}", path.display());
@@ -150,7 +150,7 @@ fn op_20_two_nodes_on_one_postgresql_act_as_one() {
     assert_eq!(b.server.ask("root", root).status, 200);
     let again = nodes.node(&nodes.url, &[]);
     assert!(again.secret.is_none() && again.introspect("root", root, &token).body["active"] == false);
-    nodes.told_no_password();
+    nodes.logged_no_password();
 }
 
 /// A client that authenticates by its key, and its assertions: each may be used once.
@@ -221,7 +221,7 @@ fn op_21_without_postgresql_requests_are_answered_from_memory_and_no_write_is_ac
     );
     assert!(unwritten.retry_after.is_some());
     assert_eq!(node.revoke("spark", "wrong", &lost).status, 401);
-    goes_on(&node, &secret, &kept);
+    answers_from_memory(&node, &secret, &kept);
     within_a_second("it is too long ago", || node.ready().0 == 503);
     assert!(node.ready().1.contains("of 2 s at most"), "{:?}", node.ready());
     let [ready, fault, age] = node.following();
@@ -233,7 +233,7 @@ fn op_21_without_postgresql_requests_are_answered_from_memory_and_no_write_is_ac
         "it may have been revoked elsewhere"
     );
     assert_eq!(node.introspect("spark", "wrong", &kept).status, 401);
-    goes_on(&node, &secret, &kept);
+    answers_from_memory(&node, &secret, &kept);
     let said = nodes.start(&nodes.url, &[]).err().unwrap().refused();
     assert!(said.err.contains("cannot be opened") && said.err.contains("refused"), "{}", said.err);
     let said = nodes.run(&["client", "disable", "spark"]).refused();
@@ -249,10 +249,10 @@ fn op_21_without_postgresql_requests_are_answered_from_memory_and_no_write_is_ac
     assert_eq!(node.introspect("spark", &secret, &kept).body["active"], true);
     assert_eq!(node.revoke("spark", &secret, &lost).status, 200);
     assert_eq!(node.introspect("spark", &secret, &lost).body["active"], false);
-    goes_on(&node, &secret, &kept);
+    answers_from_memory(&node, &secret, &kept);
     nodes.run(&["client", "disable", "spark"]).done();
     within_a_second("it follows again", || node.server.ask("spark", &secret).status == 401);
-    nodes.told_no_password();
+    nodes.logged_no_password();
 }
 
 #[test]
@@ -271,10 +271,10 @@ fn op_21_a_stalled_node_answers_from_memory_and_does_not_block_other_nodes() {
     wire.set(Line::Stalled);
     let unwritten = behind.revoke("spark", &secret, &token);
     assert_eq!((unwritten.status, unwritten.retry_after.is_some()), (503, true));
-    goes_on(&behind, &secret, &token);
+    answers_from_memory(&behind, &secret, &token);
     // The default is long: neither this node alone nor all nodes together may leave the load balancer.
-    let told = |words: &str| behind.ready().0 == 200 && behind.ready().1.contains(words);
-    within_a_second("it is told and still ready", || told("unavailable"));
+    let reports = |words: &str| behind.ready().0 == 200 && behind.ready().1.contains(words);
+    within_a_second("it is reported and still ready", || reports("unavailable"));
     // The other node is not blocked by the work of the first.
     assert_eq!(beside.revoke("spark", &secret, &token).status, 200);
     assert_eq!(behind.introspect("spark", &secret, &token).status, 200);
@@ -284,10 +284,10 @@ fn op_21_a_stalled_node_answers_from_memory_and_does_not_block_other_nodes() {
     }
     within_a_second("it catches up", || behind.introspect("spark", &secret, &token).body["active"] == false);
     assert!(behind.server.log().contains("can be followed again"), "{}", behind.server.log());
-    nodes.told_no_password();
+    nodes.logged_no_password();
 }
 
-fn goes_on(node: &Node, secret: &str, token: &str) {
+fn answers_from_memory(node: &Node, secret: &str, token: &str) {
     for _ in 0..3 {
         let fresh = node.server.ask("spark", secret).token();
         assert_eq!(node.server.ask("spark", "wrong").status, 401);
@@ -303,16 +303,16 @@ fn op_12_a_store_on_postgresql_needs_a_key_and_check_reports_what_is_wrong() {
     let with = |url: &str, arguments: &[&str], more: &[(&str, &str)]| {
         place.run_with(arguments, "", &[&[("TOKENBERG_STORE", url)], more].concat())
     };
-    let nobody = url_at(1, "nothing");
-    let said = with(&nobody, &["client", "list"], &[]);
+    let unreachable = url_at(1, "nothing");
+    let said = with(&unreachable, &["client", "list"], &[]);
     assert_eq!(said.code, 2);
     assert!(said.err.contains("--key-file") && said.err.contains("TOKENBERG_KEY"), "{}", said.err);
     let key = [("TOKENBERG_KEY_FILE", "k")];
-    let said = with(&nobody, &["check"], &key);
+    let said = with(&unreachable, &["check"], &key);
     assert!(said.code == 1 && said.out.contains("refused") && !said.out.contains("hush"), "{}", said.out);
     let said = with("postgres://u:hu/sh@h/d", &["client", "list"], &key);
     assert!(said.code == 2 && said.err.contains("%XX") && !said.err.contains("sh@h"), "{}", said.err);
-    let said = place.run(&["check", "--store", &nobody, "--key-file", "k"]);
+    let said = place.run(&["check", "--store", &unreachable, "--key-file", "k"]);
     assert!(said.err.contains("TOKENBERG_STORE") && !said.err.contains("hush"), "{}", said.err);
 
     let Some(postgres) = Postgres::shared() else { return };

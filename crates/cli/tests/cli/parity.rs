@@ -88,10 +88,10 @@ fn op_32_respond_explain_and_serve_answer_alike() {
             assert_eq!(explained["verdict"], "granted", "{form}");
             assert_eq!(explained["claims"]["scope"], over_http.body["scope"], "{form}");
         } else {
-            let told = &explained["client_is_told"];
-            assert_eq!(told["status"], over_http.status, "{form}");
-            assert_eq!(told["error"], over_http.body["error"], "{form}");
-            assert_eq!(told["error_description"].as_str().unwrap_or_default(), text, "{form}");
+            let response = &explained["client_is_told"];
+            assert_eq!(response["status"], over_http.status, "{form}");
+            assert_eq!(response["error"], over_http.body["error"], "{form}");
+            assert_eq!(response["error_description"].as_str().unwrap_or_default(), text, "{form}");
         }
         statuses.insert(over_http.status);
     }

@@ -244,11 +244,11 @@ fn cc_17_explain_reports_that_the_prefix_of_a_session_is_no_longer_that_of_the_i
     let world = World::new();
     let token = world.signed_in(A, "alice").token();
     world.place.run(&["issuer", "change", A, "--subject-prefix", "entra:"]).done();
-    let told = world.explained(&token);
+    let explained = world.explained(&token);
     for part in [
         "users of https://a.example no longer have the prefix that its subject \"okta:alice\" has",
         "the user has to sign in again",
     ] {
-        assert!(told.contains(part), "{part}: {told}");
+        assert!(explained.contains(part), "{part}: {explained}");
     }
 }

@@ -87,7 +87,7 @@ fn mt_01_mt_06_a_client_authenticates_by_certificate_and_cas_change_without_a_re
     assert_eq!([token(Some(&old)), token(Some(&new)), token(None)], [200, 401, 401]);
     place.file("ca.pem", "nonsense");
     server.signal("HUP");
-    within_a_second("the bad one is told", || server.log().contains("the old one stays"));
+    within_a_second("the bad one is reported", || server.log().contains("the old one stays"));
     assert_eq!(token(Some(&old)), 200);
     place.file("ca.pem", &second.pem);
     server.signal("HUP");

@@ -85,7 +85,7 @@ fn ks_04_op_02_a_server_creates_a_key_when_the_signing_key_is_old_enough() {
         store.close().await;
     });
     drop(place.serve(&[]));
-    assert_eq!(states(&place).len(), 1, "nobody asked for it");
+    assert_eq!(states(&place).len(), 1, "no rotation was requested");
     let config = place.file("t.toml", "rotate-keys-every = \"90d\"\n");
     let server = place.serve(&["--config", &config]);
     within_a_second("the next key is published", || kids(&server).len() == 2);
@@ -133,7 +133,7 @@ fn se_03_op_13_the_key_encryption_key_changes_without_a_restart() {
         place.start(&[], &[]).err().unwrap().err.contains("is not the one that the store was sealed with")
     );
     // The server goes on, reports that, and follows the data that is not sealed.
-    within_a_second("it is told", || {
+    within_a_second("it is logged", || {
         let answer = ready();
         answer.status == 200 && answer.body.as_str().unwrap().contains("put the new one there")
     });

@@ -316,7 +316,7 @@ fn wl_10_wl_12_an_identity_is_mapped_to_one_client_and_unmapped() {
     run(&place, &format!("client federate nobody {sa}2")).refused();
 
     let removed = run(&place, "issuer remove https://k8s.example").done();
-    assert!(removed.err.contains("etl"), "whom it hits is told: {}", removed.err);
+    assert!(removed.err.contains("etl"), "the affected clients are listed: {}", removed.err);
     assert_eq!(
         run(&place, &format!("client federate etl --remove {sa} --json")).done().json()["removed"],
         true

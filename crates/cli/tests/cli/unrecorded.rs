@@ -83,7 +83,7 @@ impl Auditing {
     }
 }
 
-fn is_refused_for_a_while(answer: &Answer) {
+fn is_refused_temporarily(answer: &Answer) {
     assert_eq!((answer.status, answer.code()), (503, "temporarily_unavailable"), "{answer:?}");
     assert_eq!(answer.retry_after.as_deref(), Some("1"));
 }
@@ -97,11 +97,11 @@ fn nothing_is_granted_without_a_record(auditing: &Auditing, away: impl FnOnce(),
     away();
     let (more, refused) = auditing.ask(most * 2);
     granted += more;
-    is_refused_for_a_while(&refused.expect("there is no room for so many"));
+    is_refused_temporarily(&refused.expect("there is no room for so many"));
     // The queue is full, except for the part that is reserved for requests in progress.
     assert_eq!(more, most - most / 8);
-    is_refused_for_a_while(&auditing.companion("introspect"));
-    is_refused_for_a_while(&auditing.server.ask("root", "wrong"));
+    is_refused_temporarily(&auditing.companion("introspect"));
+    is_refused_temporarily(&auditing.server.ask("root", "wrong"));
     for path in ["/.well-known/jwks.json", "/.well-known/oauth-authorization-server"] {
         assert_eq!(get(&format!("{}{path}", auditing.server.url)).status, 200, "it needs no record");
     }
@@ -160,9 +160,9 @@ fn everybody_is_served(auditing: &Auditing, away: impl FnOnce(), back: impl FnOn
     within_a_second("what waited is recorded", || auditing.figure("tokenberg_audit_waiting") == 0);
     // They are in the next batch, if they were lost after this one had been made.
     within_a_second("what was lost is recorded", || auditing.recorded().1 == lost);
-    let (recorded, told) = auditing.recorded();
+    let (recorded, logged) = auditing.recorded();
     // One more than tokens: the introspection, which came when the queue was full already.
-    assert_eq!((recorded + told, told), (granted + 1, lost));
+    assert_eq!((recorded + logged, logged), (granted + 1, lost));
     auditing.assert_whole();
     granted
 }

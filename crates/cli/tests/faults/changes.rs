@@ -13,10 +13,10 @@ fn certificate(site: &Site) {
     site.place.file("cert.pem", &made.cert.pem());
 }
 
-fn reload(server: &Server, told: &str) {
-    let before = server.log().matches(told).count();
+fn reload(server: &Server, line: &str) {
+    let before = server.log().matches(line).count();
     server.signal("HUP");
-    within_a_second(told, || server.log().matches(told).count() > before);
+    within_a_second(line, || server.log().matches(line).count() > before);
 }
 
 #[test]
@@ -70,5 +70,5 @@ fn op_11_op_13_ca_21_changes_under_load_fail_no_request() {
     asking.about(&server.url, "introspect", &token, (ROOT.0, &secret), Some(true));
     assert_eq!((count(&tally.lost), count(&tally.unavailable)), (0, 0), "{}", server.log());
     site.assert_whole();
-    tally.tell("keys, secrets, certificates and configuration change", "");
+    tally.print("keys, secrets, certificates and configuration change", "");
 }

@@ -55,7 +55,7 @@ fn op_02_a_clock_step_under_load_loses_nothing() {
     }
     facts.check_all(&asking, &server.url);
     assert_eq!((count(&tally.lost), count(&tally.unavailable)), (0, 0));
-    tally.tell("the clock ahead and back", &format!("; {} acknowledged changes hold", facts.len()));
+    tally.print("the clock ahead and back", &format!("; {} acknowledged changes hold", facts.len()));
 }
 
 #[test]

@@ -40,5 +40,5 @@ fn op_10_on_a_full_disk_nothing_is_acknowledged_that_is_not_written() {
     facts.check_all(&asking, &server.url);
     site.assert_whole();
     assert_eq!(count(&tally.lost), 0, "a full disk ends no server");
-    tally.tell("a full disk", &format!("; {} acknowledged changes hold", facts.len()));
+    tally.print("a full disk", &format!("; {} acknowledged changes hold", facts.len()));
 }

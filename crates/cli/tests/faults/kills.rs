@@ -60,7 +60,7 @@ fn kill_again_and_again(site: &Site, fault: &str, usual: u64) {
     let server = site.serve();
     facts.check_all(&Asking::new(&tally), &server.url);
     site.assert_whole();
-    tally.tell(fault, &format!("; {rounds} times, {} acknowledged changes hold", facts.len()));
+    tally.print(fault, &format!("; {rounds} times, {} acknowledged changes hold", facts.len()));
 }
 
 #[test]
@@ -97,8 +97,8 @@ fn op_20_op_10_a_killed_node_loses_nothing_and_its_peer_serves() {
     facts.check_all(&Asking::new(&living), &peer.url);
     assert_eq!(crate::tally::count(&living.lost), 0);
     assert_eq!(crate::tally::count(&living.unavailable), 0);
-    dying.tell("a node is killed", "");
-    living.tell("its peer serves", &format!("; {} acknowledged changes hold", facts.len()));
+    dying.print("a node is killed", "");
+    living.print("its peer serves", &format!("; {} acknowledged changes hold", facts.len()));
 }
 
 /// The key-encryption key is changed repeatedly, and the command is killed: either the one key or the other opens everything.

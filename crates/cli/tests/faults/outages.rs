@@ -8,7 +8,7 @@ use crate::tally::{Tally, count, rounds};
 use std::time::Duration;
 use tokenberg_testkit::{Line, Postgres, Wire, url_at};
 
-fn a_while() {
+fn pause() {
     std::thread::sleep(Duration::from_millis(400));
 }
 
@@ -27,7 +27,7 @@ fn all_is_as_before(site: &Site, server: &Server, tally: &Tally, facts: &Facts) 
 #[test]
 fn op_21_no_acknowledged_change_is_lost_when_postgresql_stops_crashes_or_freezes() {
     let Some(postgres) = Postgres::start() else {
-        println!("skipped: there is no PostgreSQL below /usr/lib/postgresql, or nobody who may run it");
+        println!("skipped: there is no PostgreSQL below /usr/lib/postgresql, or no user who may run it");
         return;
     };
     let site = Site::on_postgres(&postgres);
@@ -38,21 +38,23 @@ fn op_21_no_acknowledged_change_is_lost_when_postgresql_stops_crashes_or_freezes
         load.until_answered(10);
         for _ in 0..rounds(1, 25) {
             for mode in ["fast", "immediate"] {
-                a_while();
+                pause();
                 postgres.stop(mode);
-                a_while();
+                pause();
                 postgres.start_again();
             }
-            a_while();
+            pause();
             postgres.freeze();
             std::thread::sleep(Duration::from_secs(2));
             postgres.thaw();
-            a_while();
+            pause();
         }
     });
     all_is_as_before(&site, &server, &tally, &facts);
-    tally
-        .tell("PostgreSQL stopped, crashed, frozen", &format!("; {} acknowledged changes hold", facts.len()));
+    tally.print(
+        "PostgreSQL stopped, crashed, frozen",
+        &format!("; {} acknowledged changes hold", facts.len()),
+    );
 }
 
 #[test]
@@ -70,12 +72,12 @@ fn op_21_no_acknowledged_change_is_lost_when_the_connection_to_postgresql_is_cut
             // Too short for a new connection, and long enough for many changes.
             std::thread::sleep(Duration::from_millis(30 + round % 5 * 150));
             wire.set(if round % 3 == 2 { Line::Stalled } else { Line::Cut });
-            a_while();
+            pause();
             wire.set(Line::Open);
         }
     });
     all_is_as_before(&site, &server, &tally, &facts);
-    tally.tell(
+    tally.print(
         "the way to PostgreSQL cut and stalled",
         &format!("; {} acknowledged changes hold", facts.len()),
     );

@@ -29,7 +29,7 @@ impl Tally {
     }
 
     /// Prints the counts, and fails if any answer was wrong.
-    pub fn tell(&self, fault: &str, more: &str) {
+    pub fn print(&self, fault: &str, more: &str) {
         let wrong = self.wrong.lock().unwrap();
         println!(
             "{fault}: {} sent, {} answered, {} answered 503, {} lost, {} answered wrongly{more}",

@@ -58,8 +58,8 @@ fn new_id(text: &str) -> Result<ClientId, String> {
 ///
 /// # Errors
 /// If the terms contradict each other, the secret cannot be registered, the identifier is taken, or the store fails.
-pub(super) async fn run(location: StoreLocation, asked: Add, output: Output) -> anyhow::Result<()> {
-    let Add { id, proof, terms } = asked;
+pub(super) async fn run(location: StoreLocation, arguments: Add, output: Output) -> anyhow::Result<()> {
+    let Add { id, proof, terms } = arguments;
     let mut rights = terms.into_rights()?;
     let secret = proof.settle(&id, &mut rights)?.map(|SecretSource(file)| new_secret(file)).transpose()?;
     let store = location.open_or_make().await?;

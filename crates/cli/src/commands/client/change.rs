@@ -123,8 +123,8 @@ const ATTEMPTS: usize = 5;
 ///
 /// # Errors
 /// If the new rights contradict each other, the client does not exist, or the store fails.
-pub(super) async fn run(location: StoreLocation, asked: Change, output: Output) -> anyhow::Result<()> {
-    let Change { id, named } = asked;
+pub(super) async fn run(location: StoreLocation, arguments: Change, output: Output) -> anyhow::Result<()> {
+    let Change { id, named } = arguments;
     let store = location.clone().open_existing().await?;
     let mut attempts = 0;
     let (before, after) = loop {

@@ -59,8 +59,8 @@ pub(crate) struct Federate {
 ///
 /// # Errors
 /// If the identity is invalid, the client or the issuer does not exist, the identity is another client's, or the store fails.
-pub(super) async fn run(location: StoreLocation, asked: Federate, output: Output) -> anyhow::Result<()> {
-    let Federate { id, issuer, subject, audience, uid, remove } = asked;
+pub(super) async fn run(location: StoreLocation, arguments: Federate, output: Output) -> anyhow::Result<()> {
+    let Federate { id, issuer, subject, audience, uid, remove } = arguments;
     if remove {
         let store = location.open_existing().await?;
         store.unfederate(&id, &issuer, &subject).await?;

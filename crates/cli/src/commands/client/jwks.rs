@@ -31,8 +31,8 @@ pub(crate) struct Jwks {
 ///
 /// # Errors
 /// If the file is invalid, the client does not exist or does not authenticate by signatures, or the store fails.
-pub(super) async fn run(location: StoreLocation, asked: Jwks, output: Output) -> anyhow::Result<()> {
-    let Jwks { id, file } = asked;
+pub(super) async fn run(location: StoreLocation, arguments: Jwks, output: Output) -> anyhow::Result<()> {
+    let Jwks { id, file } = arguments;
     let jwks = jwks_file::read(&file)?;
     let store = location.open_existing().await?;
     let method = store.client(&id).await?.rights.auth_method;

@@ -56,20 +56,20 @@ pub(crate) struct Id {
 ///
 /// # Errors
 /// The reason why the command failed.
-pub(crate) fn run(common: &Common, asked: Client, output: Output) -> anyhow::Result<()> {
+pub(crate) fn run(common: &Common, arguments: Client, output: Output) -> anyhow::Result<()> {
     let location = StoreLocation::of(common)?;
     wait_for(async {
-        match asked {
-            Client::Add(asked) => add::run(location, *asked, output).await,
-            Client::Change(asked) => change::run(location, *asked, output).await,
+        match arguments {
+            Client::Add(arguments) => add::run(location, *arguments, output).await,
+            Client::Change(arguments) => change::run(location, *arguments, output).await,
             Client::List => show::list(location, output).await,
-            Client::Show(asked) => show::one(location, &asked.id, output).await,
-            Client::Disable(asked) => set_enabled(location, &asked.id, false, output).await,
-            Client::Enable(asked) => set_enabled(location, &asked.id, true, output).await,
-            Client::Remove(asked) => remove(location, &asked.id, output).await,
-            Client::Secret(asked) => secret::run(location, asked, output).await,
-            Client::Federate(asked) => federate::run(location, asked, output).await,
-            Client::Jwks(asked) => jwks::run(location, asked, output).await,
+            Client::Show(arguments) => show::one(location, &arguments.id, output).await,
+            Client::Disable(arguments) => set_enabled(location, &arguments.id, false, output).await,
+            Client::Enable(arguments) => set_enabled(location, &arguments.id, true, output).await,
+            Client::Remove(arguments) => remove(location, &arguments.id, output).await,
+            Client::Secret(arguments) => secret::run(location, arguments, output).await,
+            Client::Federate(arguments) => federate::run(location, arguments, output).await,
+            Client::Jwks(arguments) => jwks::run(location, arguments, output).await,
         }
     })
 }

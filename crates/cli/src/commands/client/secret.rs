@@ -62,31 +62,31 @@ pub(crate) struct Expire {
 ///
 /// # Errors
 /// If the client or the secret does not exist, or the store fails.
-pub(super) async fn run(location: StoreLocation, asked: Secret, output: Output) -> anyhow::Result<()> {
-    match asked {
-        Secret::Add(asked) => add(location, asked, output).await,
-        Secret::Expire(asked) => expire(location, asked, output).await,
+pub(super) async fn run(location: StoreLocation, arguments: Secret, output: Output) -> anyhow::Result<()> {
+    match arguments {
+        Secret::Add(arguments) => add(location, arguments, output).await,
+        Secret::Expire(arguments) => expire(location, arguments, output).await,
     }
 }
 
-async fn add(location: StoreLocation, asked: Add, output: Output) -> anyhow::Result<()> {
-    let secret = new_secret(asked.secret_file)?;
+async fn add(location: StoreLocation, arguments: Add, output: Output) -> anyhow::Result<()> {
+    let secret = new_secret(arguments.secret_file)?;
     let store = location.open_existing().await?;
-    let method = store.client(&asked.id).await?.rights.auth_method;
+    let method = store.client(&arguments.id).await?.rights.auth_method;
     anyhow::ensure!(
         method == AuthMethod::ClientSecret,
         "the client {} authenticates with {}, so it cannot use a secret",
-        asked.id,
+        arguments.id,
         method.as_str()
     );
-    let added = store.add_secret(clock::now()?, &asked.id, secret).await?;
+    let added = store.add_secret(clock::now()?, &arguments.id, secret).await?;
     store.close().await;
     warn_if_weak(added.strength);
     output.show(
-        || value(&asked.id, Some(&added.secret_id), added.secret.as_ref()),
+        || value(&arguments.id, Some(&added.secret_id), added.secret.as_ref()),
         || {
             facts(&[
-                ("client id", asked.id.to_string()),
+                ("client id", arguments.id.to_string()),
                 ("secret id", added.secret_id.to_string()),
                 ("client secret", shown_once(added.secret.as_ref())),
             ])
@@ -95,22 +95,26 @@ async fn add(location: StoreLocation, asked: Add, output: Output) -> anyhow::Res
     Ok(())
 }
 
-async fn expire(location: StoreLocation, asked: Expire, output: Output) -> anyhow::Result<()> {
+async fn expire(location: StoreLocation, arguments: Expire, output: Output) -> anyhow::Result<()> {
     let now = clock::now()?;
-    let at = moment_text::parse(&asked.at, now).map_err(wrong_usage)?;
+    let at = moment_text::parse(&arguments.at, now).map_err(wrong_usage)?;
     let store = location.open_existing().await?;
-    store.expire_secret(&asked.id, &asked.secret_id, at).await?;
+    store.expire_secret(&arguments.id, &arguments.secret_id, at).await?;
     // An earlier expiry is never postponed, so the expiry is read from the store.
-    let record = store.client(&asked.id).await?;
+    let record = store.client(&arguments.id).await?;
     store.close().await;
-    let end =
-        record.secrets.iter().find(|s| *s.id == *asked.secret_id).and_then(|s| s.expires_at).unwrap_or(at);
+    let end = record
+        .secrets
+        .iter()
+        .find(|s| *s.id == *arguments.secret_id)
+        .and_then(|s| s.expires_at)
+        .unwrap_or(at);
     output.show(
-        || json!({"client_id": asked.id, "secret_id": asked.secret_id, "expires_at": moment_text::written(end)}),
+        || json!({"client_id": arguments.id, "secret_id": arguments.secret_id, "expires_at": moment_text::written(end)}),
         || {
             let when = moment_text::with_distance(end, now);
             let verb = if end <= now { "expired" } else { "expires" };
-            format!("secret {} of client {} {verb} at {when}", asked.secret_id, asked.id)
+            format!("secret {} of client {} {verb} at {when}", arguments.secret_id, arguments.id)
         },
     )?;
     Ok(())

@@ -137,12 +137,12 @@ pub(super) fn key_address(text: &str) -> Result<Box<str>, String> {
 /// fails.
 pub(super) async fn run(
     location: StoreLocation,
-    asked: Add,
+    arguments: Add,
     trial: Option<&Trial>,
     output: Output,
 ) -> anyhow::Result<()> {
-    let (issuer, replace) = (asked.issuer.clone(), asked.replace);
-    let trust = trust(asked)?;
+    let (issuer, replace) = (arguments.issuer.clone(), arguments.replace);
+    let trust = trust(arguments)?;
     let now = clock::now()?;
     let store = location.open_or_make().await?;
     let mut before = None;
@@ -150,7 +150,7 @@ pub(super) async fn run(
         Err(StoreError::IssuerExists { .. }) if replace => {
             before = Some(store.issuer(&issuer).await?.trusted.trust);
             if let Err(error) = store.set_trust(&issuer, &trust).await {
-                return Err(naming::with_ways_out(&store, &issuer, error).await);
+                return Err(naming::with_solutions(&store, &issuer, error).await);
             }
         }
         Err(error @ StoreError::IssuerExists { .. }) => {
@@ -159,7 +159,7 @@ pub(super) async fn run(
                 quoted(issuer.as_str())
             )));
         }
-        Err(error) => return Err(naming::with_ways_out(&store, &issuer, error).await),
+        Err(error) => return Err(naming::with_solutions(&store, &issuer, error).await),
         Ok(()) => {}
     }
     let enabled = store.issuer(&issuer).await?.trusted.enabled;
@@ -182,25 +182,25 @@ pub(super) async fn run(
     Ok(())
 }
 
-fn trust(asked: Add) -> anyhow::Result<Trust> {
-    let keys = match (asked.jwks, asked.jwks_uri) {
+fn trust(arguments: Add) -> anyhow::Result<Trust> {
+    let keys = match (arguments.jwks, arguments.jwks_uri) {
         (Some(file), _) => KeySource::Jwks(jwks_file::read(&file)?),
         (None, Some(address)) => KeySource::JwksUri(address),
         (None, None) => KeySource::Discovery,
     };
     let mut trust = Trust::new(keys);
-    trust.accept = accepted(&asked.accept);
-    trust.audiences = asked.audience;
-    trust.algorithms = asked.alg;
-    trust.subject_claim = asked.subject_claim;
-    trust.scope = asked.scope;
-    trust.map = asked.map;
-    trust.leeway = asked.leeway;
-    trust.max_age = asked.max_age;
-    trust.outlives_subject = asked.outlives_subject;
-    trust.insecure_http = asked.insecure_http;
-    asked.naming.apply(&mut trust);
-    terms::check(&asked.issuer, &trust)?;
+    trust.accept = accepted(&arguments.accept);
+    trust.audiences = arguments.audience;
+    trust.algorithms = arguments.alg;
+    trust.subject_claim = arguments.subject_claim;
+    trust.scope = arguments.scope;
+    trust.map = arguments.map;
+    trust.leeway = arguments.leeway;
+    trust.max_age = arguments.max_age;
+    trust.outlives_subject = arguments.outlives_subject;
+    trust.insecure_http = arguments.insecure_http;
+    arguments.naming.apply(&mut trust);
+    terms::check(&arguments.issuer, &trust)?;
     Ok(trust)
 }
 

@@ -160,11 +160,11 @@ const ATTEMPTS: usize = 5;
 /// If the new terms contradict each other, the file of keys is unusable, the issuer is not trusted, or the store fails.
 pub(super) async fn run(
     location: StoreLocation,
-    asked: Change,
+    arguments: Change,
     trial: Option<&Trial>,
     output: Output,
 ) -> anyhow::Result<()> {
-    let Change { issuer, named, trying: _ } = asked;
+    let Change { issuer, named, trying: _ } = arguments;
     // Outside of the loop, since standard input can be read only once.
     let keys = named.keys()?;
     let store = location.clone().open_existing().await?;
@@ -176,7 +176,7 @@ pub(super) async fn run(
         match store.replace_trust(&issuer, &before, &after).await {
             Ok(true) => break (before, after),
             Ok(false) => {}
-            Err(error) => return Err(naming::with_ways_out(&store, &issuer, error).await),
+            Err(error) => return Err(naming::with_solutions(&store, &issuer, error).await),
         }
         attempts += 1;
         anyhow::ensure!(

@@ -48,25 +48,25 @@ pub(crate) struct Url {
 ///
 /// # Errors
 /// The reason why the command failed.
-pub(crate) fn run(common: &Common, asked: Issuers, output: Output) -> anyhow::Result<()> {
+pub(crate) fn run(common: &Common, arguments: Issuers, output: Output) -> anyhow::Result<()> {
     let location = StoreLocation::of(common)?;
     // Done before any change, so that a file that cannot be read changes nothing.
-    let trial = match &asked {
-        Issuers::Add(asked) => asked.trying.trial()?,
-        Issuers::Change(asked) => asked.trying.trial()?,
+    let trial = match &arguments {
+        Issuers::Add(arguments) => arguments.trying.trial()?,
+        Issuers::Change(arguments) => arguments.trying.trial()?,
         Issuers::List | Issuers::Show(_) | Issuers::Disable(_) | Issuers::Enable(_) | Issuers::Remove(_) => {
             None
         }
     };
     wait_for(async {
-        match asked {
-            Issuers::Add(asked) => add::run(location, *asked, trial.as_ref(), output).await,
-            Issuers::Change(asked) => change::run(location, *asked, trial.as_ref(), output).await,
+        match arguments {
+            Issuers::Add(arguments) => add::run(location, *arguments, trial.as_ref(), output).await,
+            Issuers::Change(arguments) => change::run(location, *arguments, trial.as_ref(), output).await,
             Issuers::List => show::list(location, output).await,
-            Issuers::Show(asked) => show::one(location, &asked.issuer, output).await,
-            Issuers::Disable(asked) => set_enabled(location, &asked.issuer, false, output).await,
-            Issuers::Enable(asked) => set_enabled(location, &asked.issuer, true, output).await,
-            Issuers::Remove(asked) => remove(location, &asked.issuer, output).await,
+            Issuers::Show(arguments) => show::one(location, &arguments.issuer, output).await,
+            Issuers::Disable(arguments) => set_enabled(location, &arguments.issuer, false, output).await,
+            Issuers::Enable(arguments) => set_enabled(location, &arguments.issuer, true, output).await,
+            Issuers::Remove(arguments) => remove(location, &arguments.issuer, output).await,
         }
     })
 }

@@ -102,19 +102,19 @@ pub(crate) async fn warn_of_users(store: &Store, client: &ClientId) {
 }
 
 /// The error of a change of the issuer; if another issuer has the prefix, with the possible solutions.
-pub(super) async fn with_ways_out(store: &Store, issuer: &Issuer, error: StoreError) -> anyhow::Error {
+pub(super) async fn with_solutions(store: &Store, issuer: &Issuer, error: StoreError) -> anyhow::Error {
     let StoreError::PrefixTaken { taken, by, .. } = &error else { return error.into() };
     let free = store.issuers().await.map(|records| Names::of_records(&records).free_prefix(issuer));
     let another = free.map_or_else(
         |_| "another prefix".to_owned(),
         |free| format!("another prefix, such as --subject-prefix={}", quoted(&free)),
     );
-    let gives_up = format!(
+    let frees = format!(
         "to free {taken:?}, first use `tokenberg issuer change {} --clear subject_prefix` for {by}, or give that issuer another prefix; \
          both end its users' sessions",
         quoted(by.as_str())
     );
-    anyhow::Error::new(error).context(format!("nothing was changed; give {another}; or, {gives_up}"))
+    anyhow::Error::new(error).context(format!("nothing was changed; give {another}; or, {frees}"))
 }
 
 fn warn_if_unread(outcome: Result<(), StoreError>) {
