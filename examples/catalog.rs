@@ -20,16 +20,16 @@ use tokenberg_store::{KekSource, Store, StoreUrl};
 /// A tiny Iceberg catalog with Tokenberg's endpoint mounted in it.
 #[derive(Parser)]
 struct Arguments {
-    /// The store; `tokenberg serve` makes one, and `tokenberg client add` registers clients in it.
+    /// Address of the store, which `tokenberg serve` creates; `tokenberg client add` registers clients in it
     #[arg(long, default_value = "sqlite:tokenberg.db")]
     store: StoreUrl,
-    /// Where to listen; port 0 picks a free one.
+    /// Address to listen on; port 0 picks a free port
     #[arg(long, default_value = "127.0.0.1:8181")]
     listen: String,
-    /// The issuer of the tokens; the address of this catalog, unless a `tokenberg serve` shares the store.
+    /// Issuer of the tokens: that of `tokenberg serve`, if one shares the store [default: the address of this catalog]
     #[arg(long)]
     issuer: Option<String>,
-    /// The file of the key that the store is sealed with; beside the store, if that is a file.
+    /// File with the key-encryption key of the store [default: the path of the SQLite store with .key appended]
     #[arg(long)]
     key_file: Option<PathBuf>,
 }
@@ -42,7 +42,7 @@ async fn main() -> Result<()> {
     let address = format!("http://{}", listener.local_addr()?);
 
     let key_file = arguments.key_file.or_else(|| arguments.store.key_file());
-    let kek = KekSource::File(key_file.context("this store has no key file beside it; give --key-file")?);
+    let kek = KekSource::File(key_file.context("a PostgreSQL store needs --key-file")?);
     let store = Store::open_existing(&arguments.store, kek).await?;
     let world = store
         .watch(|keys, before: Option<&Keyring>| anyhow::Ok(Keyring::follow(keys, before, now()?)?))

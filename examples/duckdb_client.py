@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Lists the namespaces of a catalog with DuckDB, by a token of Tokenberg.
+"""Lists the namespaces of a catalog with DuckDB, using a token from Tokenberg.
 
     pip install duckdb
     export TOKENBERG_CATALOG_URI=http://127.0.0.1:8181
     export TOKENBERG_CLIENT_ID=analyst TOKENBERG_CLIENT_SECRET=...      # from `tokenberg client add analyst`
     python duckdb_client.py
 
-Set TOKENBERG_TOKEN_URL, too, if the token server is not a part of the catalog: http://127.0.0.1:8183/v1/oauth/tokens
+If the token endpoint is not part of the catalog, set TOKENBERG_TOKEN_URL as well: http://127.0.0.1:8183/v1/oauth/tokens
 """
 
 import os

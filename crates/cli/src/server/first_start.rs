@@ -43,7 +43,7 @@ pub(crate) async fn prepare(
         tracing::info!(kid = key.id.as_str(), alg = key.algorithm.as_str(), "created the first signing key");
     }
     let Some(added) = done.root else { return Ok(None) };
-    tracing::info!(client = client_id.as_str(), "created the first client, with every grant and every scope");
+    tracing::info!(client = client_id.as_str(), "created the first client, which may request every scope");
     for sentence in Names::new(as_read.issuers_in_order()).of_client(&client_id) {
         tracing::warn!(client = client_id.as_str(), "{sentence}");
     }
@@ -76,7 +76,7 @@ impl FirstCredential {
             ("client secret", self.secret.expose().to_owned()),
         ]);
         format!(
-            "\nThis store is new. Its first client has every grant and every scope. The secret is shown only once:\n\n{known}\n\
+            "\nThis store is new. Its first client may request every scope. Its secret is shown only once:\n\n{known}\n\
              Request a token:\n\n\
              curl -sS -d grant_type=client_credentials -d client_id={0} -d client_secret={1} {token_endpoint}\n\n\
              If the secret is lost: tokenberg client secret add {0}\n\n",

@@ -21,7 +21,7 @@ pub(super) enum State {
 pub(super) fn send(state: State) {
     let Some(socket) = std::env::var_os("NOTIFY_SOCKET").filter(|socket| !socket.is_empty()) else { return };
     if let Err(error) = send_to(&socket, state) {
-        tracing::warn!(%error, "cannot notify the service manager: {state:?}");
+        tracing::warn!(%error, "cannot notify the service manager of the state {state:?}");
     }
 }
 
