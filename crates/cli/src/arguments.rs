@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
 }
 
 /// The common options that a command has no use for. It hides and refuses them.
-const USELESS: [(&str, &[&str]); 4] = [
+const UNUSED: [(&str, &[&str]); 4] = [
     ("serve", &["json"]),
     ("token", &["store", "key_file", "config"]),
     ("inspect", &["store", "key_file", "config"]),
@@ -45,8 +45,8 @@ const USELESS: [(&str, &[&str]); 4] = [
 /// The whole command line.
 fn command() -> clap::Command {
     let mut command = Arguments::command();
-    for (name, useless) in USELESS {
-        for id in useless {
+    for (name, unused) in UNUSED {
+        for id in unused {
             let hidden = command.get_arguments().find(|argument| argument.get_id() == id).cloned();
             if let Some(hidden) = hidden {
                 command = command.mut_subcommand(name, |below| below.arg(hidden.hide(true)));
@@ -65,20 +65,20 @@ pub(crate) fn parse() -> anyhow::Result<(Arguments, Configuration)> {
     let mut command = command();
     let environment = Environment::of_process(&command);
     let configuration = Configuration::read(command.clone(), std::env::args_os().collect(), environment)?;
-    if let Some(sentence) = useless_option(configuration.matches()) {
+    if let Some(sentence) = unused_option(configuration.matches()) {
         return Err(command.error(clap::error::ErrorKind::ArgumentConflict, sentence).into());
     }
     Ok((Arguments::from_arg_matches(configuration.matches())?, configuration))
 }
 
 /// A sentence about an option that would be ignored. Variables may be set for other commands.
-fn useless_option(matches: &ArgMatches) -> Option<String> {
+fn unused_option(matches: &ArgMatches) -> Option<String> {
     let (name, below) = matches.subcommand()?;
-    let (_, useless) = USELESS.iter().find(|(command, _)| *command == name)?;
+    let (_, unused) = UNUSED.iter().find(|(command, _)| *command == name)?;
     let is_given = |id: &&&str| {
         [matches, below].iter().any(|level| level.value_source(id) == Some(ValueSource::CommandLine))
     };
-    let id = useless.iter().find(is_given)?;
+    let id = unused.iter().find(is_given)?;
     Some(format!("`tokenberg {name}` does not use --{}", id.replace('_', "-")))
 }
 

@@ -59,7 +59,7 @@ impl Error for Mistakes {}
 /// The request was refused, and the reason has already been printed to standard error or standard output.
 #[derive(Debug, thiserror::Error)]
 #[error("refused")]
-pub(crate) struct AlreadySaid;
+pub(crate) struct AlreadyReported;
 
 /// Shorthand for an error of wrong usage.
 pub(crate) fn wrong_usage(sentence: impl Into<String>) -> anyhow::Error {
@@ -68,7 +68,7 @@ pub(crate) fn wrong_usage(sentence: impl Into<String>) -> anyhow::Error {
 
 /// Prints the error with its causes, and returns the exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
-    if error.downcast_ref::<AlreadySaid>().is_some() || is_broken_pipe(error) {
+    if error.downcast_ref::<AlreadyReported>().is_some() || is_broken_pipe(error) {
         return ExitCode::FAILURE;
     }
     if let Some(error) = error.downcast_ref::<clap::Error>() {

@@ -65,7 +65,7 @@ impl StoreLocation {
     ///
     /// # Errors
     /// The error of the store.
-    pub(crate) async fn open_or_make(self) -> anyhow::Result<Store> {
+    pub(crate) async fn open_or_create(self) -> anyhow::Result<Store> {
         if self.url.path().is_some_and(|path| !path.exists()) {
             note(&format!("{} did not exist and is created", self.url));
         }

@@ -3,7 +3,7 @@
 use crate::common::Common;
 use crate::configuration::Configuration;
 use crate::descriptors::Descriptors;
-use crate::failure::AlreadySaid;
+use crate::failure::AlreadyReported;
 use crate::issuer_keys::{IssuerAccess, Outcome, Trial};
 use crate::issuer_names::Names;
 use crate::output::{Output, on_one_line};
@@ -105,7 +105,7 @@ pub(crate) fn run(
             lines.collect()
         },
     )?;
-    if is_good { Ok(()) } else { Err(AlreadySaid.into()) }
+    if is_good { Ok(()) } else { Err(AlreadyReported.into()) }
 }
 
 fn value(finding: &Finding) -> Value {

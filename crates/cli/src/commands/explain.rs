@@ -1,7 +1,7 @@
 //! `tokenberg explain`: explains the whole decision about one request from standard input; nothing is minted.
 
 use crate::common::Common;
-use crate::failure::AlreadySaid;
+use crate::failure::AlreadyReported;
 use crate::one_request::{self, OneRequest};
 use crate::output::{Output, without_controls};
 use crate::{clock, moment_text};
@@ -50,7 +50,7 @@ pub(crate) fn run(common: &Common, arguments: &Explain, output: Output) -> anyho
     output.show(|| value(&explanation, &written), || text(&explanation, &written))?;
     match explanation.verdict {
         Verdict::Granted(_) => Ok(()),
-        Verdict::Refused(_) | Verdict::Undecided(_) => Err(AlreadySaid.into()),
+        Verdict::Refused(_) | Verdict::Undecided(_) => Err(AlreadyReported.into()),
     }
 }
 

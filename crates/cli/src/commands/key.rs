@@ -137,7 +137,7 @@ pub(crate) fn run(common: &Common, arguments: Key, output: Output) -> anyhow::Re
                 warn_if_open_to_others(&arguments.file);
                 // Imported before the store is opened, so that a file without a key creates no store.
                 let key = tokenberg_jose::import(&bytes, arguments.alg, now, now)?;
-                let store = location.open_or_make().await?;
+                let store = location.open_or_create().await?;
                 introduce(&store, key, arguments.now, now, output).await?;
                 store.close().await;
                 Ok(())

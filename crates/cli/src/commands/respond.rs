@@ -1,7 +1,7 @@
 //! `tokenberg respond`: answers one request from standard input as the token endpoint would, without HTTP; conformance OP-32.
 
 use crate::common::Common;
-use crate::failure::AlreadySaid;
+use crate::failure::AlreadyReported;
 use crate::one_request::{self, OneRequest, Sent};
 use crate::{clock, output};
 use clap::Args;
@@ -38,7 +38,7 @@ pub(crate) fn run(common: &Common, arguments: &Respond) -> anyhow::Result<()> {
     let is_granted = answer.status == 200;
     let whole = json!({"status": answer.status, "headers": answer.headers, "body": answer.body});
     output::print(&format!("{}\n", output::escaped(&whole)))?;
-    if is_granted { Ok(()) } else { Err(AlreadySaid.into()) }
+    if is_granted { Ok(()) } else { Err(AlreadyReported.into()) }
 }
 
 struct Answer {

@@ -50,7 +50,7 @@ async fn clean(store: &Store) -> anyhow::Result<()> {
         tracing::debug!(forgotten = deleted, "deleted expired data of the store");
     }
     for key in store.keys().await? {
-        if key.verifies_until.is_some_and(|until| is_over(until, now)) {
+        if key.verifies_until.is_some_and(|until| is_past_grace(until, now)) {
             match store.remove_key(&key.id).await {
                 Ok(()) => {
                     tracing::info!(
@@ -79,6 +79,6 @@ async fn expire_records(store: &Store, retention: Lifetime) -> anyhow::Result<()
     Ok(())
 }
 
-fn is_over(until: Timestamp, now: Timestamp) -> bool {
+fn is_past_grace(until: Timestamp, now: Timestamp) -> bool {
     until.plus(GRACE) <= now
 }

@@ -106,7 +106,7 @@ fn acting(subject: &str, actor: &str) -> String {
     format!("{}&actor_token={actor}&actor_token_type={TYPE}:access_token", exchange(subject, "jwt"))
 }
 
-fn unsigned(claims: &Value) -> String {
+fn unsecured(claims: &Value) -> String {
     use base64::Engine;
     let encoded = |value: &Value| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(value.to_string());
     format!("{}.{}.", encoded(&json!({"alg": "none"})), encoded(claims))
@@ -335,7 +335,7 @@ fn se_06_advice_about_unsecured_users_leads_to_a_token() {
     let c1 = bench.client("trino", &["--grant", "client_credentials,token_exchange"]);
     within_a_second("the client is there", || bench.status(&own(&c1, "")) == 200);
     let actor = post(&bench.server.endpoint(), None, &own(&c1, "")).token();
-    let subject = |name: &str| unsigned(&json!({"sub": name, "iss": "trino", "iat": now()}));
+    let subject = |name: &str| unsecured(&json!({"sub": name, "iss": "trino", "iat": now()}));
     let form = |name: &str| acting(&subject(name), &actor) + &c1;
     let may = "tokenberg client change trino --may-assert-users";
     bench.follow(&form("alice"), &[&format!("{may} alice")]);

@@ -118,17 +118,17 @@ fn cj_07_dp_07_a_used_assertion_or_proof_is_refused_by_every_server_of_the_store
         let proof =
             client.proof(now(), &format!("{n}"), &json!({"htu": format!("{ISSUER}/v1/oauth/tokens")}));
         let form = format!("grant_type=client_credentials&client_id=c1&client_secret={secret}");
-        let used = [first, other].map(|server: usize| proven(&servers[server], &form, &proof).0);
+        let used = [first, other].map(|server: usize| with_proof(&servers[server], &form, &proof).0);
         assert_eq!(used, [200, 400]);
     }
 }
 
 /// Sends a request with a proof: status, `error` or `token_type`, and the nonces of the answer.
-fn proven(server: &Server, form: &str, proof: &str) -> (u16, String, Vec<String>) {
-    proven_at(&server.endpoint(), form, proof)
+fn with_proof(server: &Server, form: &str, proof: &str) -> (u16, String, Vec<String>) {
+    with_proof_at(&server.endpoint(), form, proof)
 }
 
-fn proven_at(url: &str, form: &str, proof: &str) -> (u16, String, Vec<String>) {
+fn with_proof_at(url: &str, form: &str, proof: &str) -> (u16, String, Vec<String>) {
     let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
     let agent = config.timeout_global(Some(Duration::from_secs(30))).build().new_agent();
     let request = agent.post(url).content_type("application/x-www-form-urlencoded");
@@ -151,7 +151,7 @@ fn dp_05_dp_06_te_26_te_27_a_proof_may_be_for_each_address_that_is_served_and_10
     let mut status = |path: &str, changes: Value| {
         count += 1;
         let proof = key.proof(now(), &format!("{count}"), &changes);
-        proven_at(&format!("{}/api/catalog{path}", server.url), &form, &proof).0
+        with_proof_at(&format!("{}/api/catalog{path}", server.url), &form, &proof).0
     };
     for path in ["/v1/oauth/tokens", "/v1/oauth/tokens/", "//v1/oauth/tokens", "//v1/oauth/tokens/"] {
         for base in [ISSUER.to_owned(), format!("{ISSUER}/api/catalog")] {
@@ -185,16 +185,16 @@ fn dp_10_a_nonce_of_one_server_is_accepted_by_another_and_after_a_restart() {
     let proof = |id: &str, nonce: Option<&str>| {
         key.proof(now(), id, &json!({"htu": format!("{ISSUER}/v1/oauth/tokens"), "nonce": nonce}))
     };
-    let (status, error, nonces) = proven(&first, &form, &proof("1", None));
+    let (status, error, nonces) = with_proof(&first, &form, &proof("1", None));
     assert_eq!((status, error.as_str(), nonces.len()), (400, "use_dpop_nonce", 1));
-    let (status, kind, next) = proven(&first, &form, &proof("2", Some(&nonces[0])));
+    let (status, kind, next) = with_proof(&first, &form, &proof("2", Some(&nonces[0])));
     assert_eq!((status, kind.as_str(), next.len()), (200, "DPoP", 1));
     drop(first);
     let second = place.serve(&["--issuer", ISSUER, "--require-dpop-nonce"]);
-    assert_eq!(proven(&second, &form, &proof("3", Some(&next[0]))).0, 200);
-    assert_eq!(proven(&second, &form, &proof("4", Some("garbage"))).1, "use_dpop_nonce");
+    assert_eq!(with_proof(&second, &form, &proof("3", Some(&next[0]))).0, 200);
+    assert_eq!(with_proof(&second, &form, &proof("4", Some("garbage"))).1, "use_dpop_nonce");
     // A server that does not demand a nonce issues none, and refuses an invalid one.
     let third = place.serve(&["--issuer", ISSUER]);
-    assert_eq!(proven(&third, &form, &proof("5", None)), (200, "DPoP".to_owned(), vec![]));
-    assert_eq!(proven(&third, &form, &proof("6", Some("garbage"))).1, "use_dpop_nonce");
+    assert_eq!(with_proof(&third, &form, &proof("5", None)), (200, "DPoP".to_owned(), vec![]));
+    assert_eq!(with_proof(&third, &form, &proof("6", Some("garbage"))).1, "use_dpop_nonce");
 }

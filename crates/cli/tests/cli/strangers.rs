@@ -54,8 +54,8 @@ impl Kept {
     }
 }
 
-/// An unsecured JWT with any claims.
-fn unsigned(claims: &Value) -> String {
+/// A JWT with any claims and an invalid signature.
+fn badly_signed(claims: &Value) -> String {
     let header = json!({"alg": "ES256", "kid": "k", "typ": "JWT"}).to_string();
     [header, claims.to_string(), "none".repeat(16)].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".")
 }
@@ -69,7 +69,7 @@ fn send(kept: &mut Kept, kind: usize, n: usize) -> u16 {
         1 => format!("2001:db8:{kind:x}:{n:x}::1"),
         _ => "198.51.100.7".to_owned(),
     };
-    let jwt = unsigned(&json!({"iss": long("iss"), "sub": long("sub"), "jti": long("jti"), "aud": "x"}));
+    let jwt = badly_signed(&json!({"iss": long("iss"), "sub": long("sub"), "jti": long("jti"), "aud": "x"}));
     let assertion = format!(
         "client_assertion={jwt}&client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
     );

@@ -147,7 +147,7 @@ fn se_06_op_21_without_postgresql_nothing_is_granted_without_a_record_if_so_conf
 }
 
 /// Lost records are counted, and every request is served; returns the number of tokens that were granted meanwhile.
-fn everybody_is_served(auditing: &Auditing, away: impl FnOnce(), back: impl FnOnce()) -> u64 {
+fn all_clients_are_served(auditing: &Auditing, away: impl FnOnce(), back: impl FnOnce()) -> u64 {
     away();
     let asked = 150;
     let (granted, refused) = auditing.ask(asked);
@@ -174,7 +174,7 @@ fn se_06_op_21_on_a_full_disk_all_clients_are_served_and_lost_records_are_counte
         return;
     }
     let set = |bytes: &str| assert!(auditing.server.limit_files(bytes));
-    everybody_is_served(&auditing, || set("4096"), || set("unlimited"));
+    all_clients_are_served(&auditing, || set("4096"), || set("unlimited"));
 }
 
 #[test]
@@ -185,6 +185,6 @@ fn se_06_op_21_without_postgresql_all_clients_are_served_and_lost_records_are_lo
     let place = Place::new();
     let config = place.file("t.toml", "audit-when-full = \"drop\"\n");
     let auditing = Auditing::on(&url, &["--config", &config], &[]);
-    let granted = everybody_is_served(&auditing, || wire.set(Line::Cut), || wire.set(Line::Open));
+    let granted = all_clients_are_served(&auditing, || wire.set(Line::Cut), || wire.set(Line::Open));
     assert_eq!(auditing.server.log().matches("granted a token").count() as u64, granted);
 }

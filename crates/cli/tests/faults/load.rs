@@ -28,7 +28,7 @@ impl<'a> Asking<'a> {
     }
 
     /// A client that opens a connection for every request.
-    pub fn anew(tally: &'a Tally) -> Self {
+    pub fn without_reuse(tally: &'a Tally) -> Self {
         Self::with(tally, 0)
     }
 
@@ -137,7 +137,8 @@ impl<'a> Load<'a> {
     pub fn during(&self, threads: usize, fault: impl FnOnce()) {
         std::thread::scope(|scope| {
             for n in 0..threads {
-                let asking = if n % 2 == 0 { Asking::new(self.tally) } else { Asking::anew(self.tally) };
+                let asking =
+                    if n % 2 == 0 { Asking::new(self.tally) } else { Asking::without_reuse(self.tally) };
                 scope.spawn(move || {
                     while !self.is_over.load(Ordering::Relaxed) {
                         self.round(&asking);

@@ -13,7 +13,7 @@ fn pause() {
 }
 
 /// The database is back: it accepts writes again, no acknowledged change is lost, and every client got an answer.
-fn all_is_as_before(site: &Site, server: &Server, tally: &Tally, facts: &Facts) {
+fn assert_recovered(site: &Site, server: &Server, tally: &Tally, facts: &Facts) {
     let asking = Asking::new(tally);
     within_a_second("it writes again", || {
         let token = asking.token(&server.url, ROOT).unwrap();
@@ -50,7 +50,7 @@ fn op_21_no_acknowledged_change_is_lost_when_postgresql_stops_crashes_or_freezes
             pause();
         }
     });
-    all_is_as_before(&site, &server, &tally, &facts);
+    assert_recovered(&site, &server, &tally, &facts);
     tally.print(
         "PostgreSQL stopped, crashed, frozen",
         &format!("; {} acknowledged changes hold", facts.len()),
@@ -76,7 +76,7 @@ fn op_21_no_acknowledged_change_is_lost_when_the_connection_to_postgresql_is_cut
             wire.set(Line::Open);
         }
     });
-    all_is_as_before(&site, &server, &tally, &facts);
+    assert_recovered(&site, &server, &tally, &facts);
     tally.print(
         "the way to PostgreSQL cut and stalled",
         &format!("; {} acknowledged changes hold", facts.len()),

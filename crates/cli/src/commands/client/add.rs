@@ -62,7 +62,7 @@ pub(super) async fn run(location: StoreLocation, arguments: Add, output: Output)
     let Add { id, proof, terms } = arguments;
     let mut rights = terms.into_rights()?;
     let secret = proof.settle(&id, &mut rights)?.map(|SecretSource(file)| new_secret(file)).transpose()?;
-    let store = location.open_or_make().await?;
+    let store = location.open_or_create().await?;
     let added = store.add_client(clock::now()?, &id, &rights, secret).await?;
     naming::warn_of_users(&store, &id).await;
     store.close().await;

@@ -144,7 +144,7 @@ pub(super) async fn run(
     let (issuer, replace) = (arguments.issuer.clone(), arguments.replace);
     let trust = trust(arguments)?;
     let now = clock::now()?;
-    let store = location.open_or_make().await?;
+    let store = location.open_or_create().await?;
     let mut before = None;
     match store.add_issuer(now, &issuer, &trust).await {
         Err(StoreError::IssuerExists { .. }) if replace => {
