@@ -32,8 +32,8 @@ pub(crate) enum Key {
 /// `tokenberg key rotate`
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The previous key verifies tokens for 7d1h more, until the last token that it signed has expired.
-A running server applies the change within one second.
+The previous key verifies tokens until 7d1h after the new key begins to sign: by then, the last
+token that it signed has expired. A running server applies the change within one second.
 
 With --now, catalogs with a cached key set refuse tokens of the new key until they fetch the set
 again: most within 5m, catalogs built on Quarkus (Apache Polaris, Nessie) within 10m. To shorten

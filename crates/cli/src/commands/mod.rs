@@ -67,6 +67,9 @@ pub(crate) enum Command {
     /// Copy an SQLite store to a new file while it is in use
     Backup(backup::Backup),
     /// Check configuration, store, keys and clock, and report problems
+    #[command(after_help = "\
+The command changes nothing. It fetches the published keys of trusted issuers, as a server does.
+Exit code 0: no problem was found, only notes; 1: at least one problem.")]
     Check(Box<Settings>),
 }
 
