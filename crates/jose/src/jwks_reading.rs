@@ -1,6 +1,6 @@
-//! Reads the keys of a JWK Set one by one, so that a bad key affects no other: RFC 7517 §5, conformance KS-06 and JW-25.
+//! Reads the keys of another party's JWK Set one by one, so that a bad key affects no other: RFC 7517 §5, conformance KS-06 and JW-25.
 
-use crate::json_parts::{Inside, Part};
+use crate::json_parts::{Broken, Inside, Part};
 use crate::jwk::{self, PublicJwk, Spelling};
 use crate::public_keys::{IgnoredKey, MOST_KEYS, PublicKeys};
 use crate::unfit_key::{Defect, UnfitKey};
@@ -9,12 +9,82 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 use tokenberg_core::jws::KeyId;
 
+/// The maximum length of a JWK Set, in bytes.
+pub const LARGEST_JWKS: usize = 1024 * 1024;
+
 /// The maximum number of keys that are listed as ignored; further ones are only counted.
 const MOST_IGNORED: usize = 100;
 
+/// Why a text cannot be read as a JWK Set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JwksFault {
+    /// Longer than [`LARGEST_JWKS`].
+    #[error("the JWK Set is longer than {LARGEST_JWKS} bytes")]
+    TooLarge,
+    /// Not JSON, or cut off.
+    #[error("this is not a JWK Set: it is not JSON from byte {offset} on")]
+    Json {
+        /// Where it stops being JSON, in bytes from its start. Its length if it ends too early.
+        offset: usize,
+    },
+    /// JSON, but not an object.
+    #[error("this is not a JWK Set: a JWK Set is an object, and this is {0}")]
+    Object(&'static str),
+    /// An object without a member `keys`.
+    #[error("this is not a JWK Set: the object has no member keys")]
+    NoKeys,
+    /// The member `keys` is not an array.
+    #[error("this is not a JWK Set: its member keys is an array, and this is {0}")]
+    Keys(&'static str),
+}
+
+impl From<Broken> for JwksFault {
+    fn from(Broken(offset): Broken) -> Self {
+        Self::Json { offset }
+    }
+}
+
+impl PublicKeys {
+    /// Reads a JWK Set. Unusable keys are left out and listed in [`PublicKeys::ignored`]; a set without any key is no error.
+    ///
+    /// A key that is listed several times under one `kid`, once for each `alg`, is one key with all of them. A key without a `kid`
+    /// is named by its thumbprint. A key without `alg` has the algorithm of its type and curve; for RSA see
+    /// [`PublicKeys::verify_among`].
+    ///
+    /// Each key is read separately, and only the members that describe a key: an error in one key or in any other member affects
+    /// no other key.
+    ///
+    /// # Errors
+    /// If the text as a whole is no JWK Set, or too large.
+    pub fn from_jwks(json: &str) -> Result<Self, JwksFault> {
+        Self::from_bytes(json.as_bytes())
+    }
+
+    /// As [`PublicKeys::from_jwks`], for a text that may contain invalid UTF-8.
+    ///
+    /// # Errors
+    /// If the text as a whole is no JWK Set, or too large.
+    pub fn from_bytes(json: &[u8]) -> Result<Self, JwksFault> {
+        if json.len() > LARGEST_JWKS {
+            return Err(JwksFault::TooLarge);
+        }
+        let whole = Part::whole(json)?;
+        if whole.members().is_none() {
+            return Err(JwksFault::Object(whole.kind()));
+        }
+        let keys = whole.member("keys")?.ok_or(JwksFault::NoKeys)?;
+        let mut entries = keys.elements().ok_or(JwksFault::Keys(keys.kind()))?;
+        let mut reading = Reading::default();
+        while let Some(entry) = entries.element()? {
+            reading.take(entry);
+        }
+        Ok(reading.finish())
+    }
+}
+
 /// A set that is being read.
 #[derive(Default)]
-pub(crate) struct Reading {
+struct Reading {
     /// The position of the next entry.
     position: usize,
     keys: Vec<(usize, VerifyingKey)>,
@@ -27,7 +97,7 @@ pub(crate) struct Reading {
 
 impl Reading {
     /// Reads the next entry of the set.
-    pub(crate) fn take(&mut self, entry: Part<'_>) {
+    fn take(&mut self, entry: Part<'_>) {
         let position = self.position;
         self.position += 1;
         let Some(mut members) = entry.members() else {
@@ -80,7 +150,7 @@ impl Reading {
     }
 
     /// The usable keys.
-    pub(crate) fn finish(mut self) -> PublicKeys {
+    fn finish(mut self) -> PublicKeys {
         let keys = std::mem::take(&mut self.keys);
         let reasons: Vec<Option<UnfitKey>> = keys
             .iter()

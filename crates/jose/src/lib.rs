@@ -41,9 +41,10 @@ pub use issuer_keys::{
     Address, AddressFault, Document, Fetch, FetchEvent, FetchFault, FetchLimits, IssuerKeySets,
     LARGEST_METADATA, Reach,
 };
+pub use jwks_reading::{JwksFault, LARGEST_JWKS};
 pub use key_fault::{KeyFault, KeyFormat};
 pub use keyring::Keyring;
-pub use public_keys::{IgnoredKey, JwksFault, LARGEST_JWKS, MOST_KEYS, PublicKeys};
-pub use spki::public_key_pem;
+pub use public_keys::{IgnoredKey, MOST_KEYS, PublicKeys};
+pub use signing_key::public_key_pem;
 pub use thumbprint::thumbprint;
 pub use unfit_key::{Defect, UnfitKey};

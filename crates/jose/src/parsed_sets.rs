@@ -1,6 +1,7 @@
 //! Caches parsed JWK Sets that the operator gave: the text is the same in every request.
 
-use crate::public_keys::{JwksFault, PublicKeys};
+use crate::jwks_reading::JwksFault;
+use crate::public_keys::PublicKeys;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 

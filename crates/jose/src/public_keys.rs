@@ -1,16 +1,11 @@
-//! Reads another party's JWK Set and chooses the key that verifies a token: RFC 7517 §5, RFC 8725 §3, conformance JW-12 to JW-25.
+//! Chooses the key of a JWK Set that verifies a token: RFC 8725 §3, conformance JW-12 to JW-25.
 
-use crate::json_parts::{Broken, Part};
 use crate::jwk::{PublicJwk, Spelling};
-use crate::jwks_reading::Reading;
 use crate::unfit_key::{Defect, UnfitKey};
 use crate::verifying_key::VerifyingKey;
 use std::sync::Arc;
 use tokenberg_core::jws::{Algorithm, Algorithms, DpopProof, Header, KeyId, NoKey, Sought};
 use tokenberg_core::{CompactJws, SignatureFault, Verified};
-
-/// The maximum length of a JWK Set, in bytes.
-pub const LARGEST_JWKS: usize = 1024 * 1024;
 
 /// The maximum number of keys of a JWK Set that are used; further ones are left out.
 pub const MOST_KEYS: usize = 500;
@@ -38,72 +33,7 @@ pub struct IgnoredKey {
     pub defect: Option<Defect>,
 }
 
-/// Why a text cannot be read as a JWK Set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum JwksFault {
-    /// Longer than [`LARGEST_JWKS`].
-    #[error("the JWK Set is longer than {LARGEST_JWKS} bytes")]
-    TooLarge,
-    /// Not JSON, or cut off.
-    #[error("this is not a JWK Set: it is not JSON from byte {offset} on")]
-    Json {
-        /// Where it stops being JSON, in bytes from its start. Its length if it ends too early.
-        offset: usize,
-    },
-    /// JSON, but not an object.
-    #[error("this is not a JWK Set: a JWK Set is an object, and this is {0}")]
-    Object(&'static str),
-    /// An object without a member `keys`.
-    #[error("this is not a JWK Set: the object has no member keys")]
-    NoKeys,
-    /// The member `keys` is not an array.
-    #[error("this is not a JWK Set: its member keys is an array, and this is {0}")]
-    Keys(&'static str),
-}
-
-impl From<Broken> for JwksFault {
-    fn from(Broken(offset): Broken) -> Self {
-        Self::Json { offset }
-    }
-}
-
 impl PublicKeys {
-    /// Reads a JWK Set. Unusable keys are left out and listed in [`PublicKeys::ignored`]; a set without any key is no error.
-    ///
-    /// A key that is listed several times under one `kid`, once for each `alg`, is one key with all of them. A key without a `kid`
-    /// is named by its thumbprint. A key without `alg` has the algorithm of its type and curve; for RSA see
-    /// [`PublicKeys::verify_among`].
-    ///
-    /// Each key is read separately, and only the members that describe a key: an error in one key or in any other member affects
-    /// no other key.
-    ///
-    /// # Errors
-    /// If the text as a whole is no JWK Set, or too large.
-    pub fn from_jwks(json: &str) -> Result<Self, JwksFault> {
-        Self::from_bytes(json.as_bytes())
-    }
-
-    /// As [`PublicKeys::from_jwks`], for a text that may contain invalid UTF-8.
-    ///
-    /// # Errors
-    /// If the text as a whole is no JWK Set, or too large.
-    pub fn from_bytes(json: &[u8]) -> Result<Self, JwksFault> {
-        if json.len() > LARGEST_JWKS {
-            return Err(JwksFault::TooLarge);
-        }
-        let whole = Part::whole(json)?;
-        if whole.members().is_none() {
-            return Err(JwksFault::Object(whole.kind()));
-        }
-        let keys = whole.member("keys")?.ok_or(JwksFault::NoKeys)?;
-        let mut entries = keys.elements().ok_or(JwksFault::Keys(keys.kind()))?;
-        let mut reading = Reading::default();
-        while let Some(entry) = entries.element()? {
-            reading.take(entry);
-        }
-        Ok(reading.finish())
-    }
-
     /// Our own keys, which a [`Keyring`](crate::Keyring) has checked.
     pub(crate) fn of(keys: Vec<Arc<VerifyingKey>>) -> Self {
         Self { keys, ..Self::default() }

@@ -22,7 +22,7 @@ use ring::signature::{
 use std::sync::Arc;
 use tokenberg_core::Secret;
 use tokenberg_core::answers::SigningFault;
-use tokenberg_core::jws::{Algorithm, KeyId};
+use tokenberg_core::jws::{Algorithm, KeyId, KeyMaterial};
 use tokenberg_core::token::ACCESS_TOKEN_TYPE;
 
 /// A parsed private key, and all that is the same for all its tokens.
@@ -92,15 +92,15 @@ impl SigningKey {
         &self.jwk
     }
 
-    /// The content of its AlgorithmIdentifier, and the bits of its public key: the parts of a SubjectPublicKeyInfo.
-    pub(crate) fn public_bits(&self) -> (&'static [u8], &[u8]) {
+    /// Its public half as PEM.
+    fn public_pem(&self) -> String {
         match &self.pair {
-            Pair::Ecdsa(pair) if self.algorithm() == Algorithm::ES384 => {
-                (spki::P384, pair.public_key().as_ref())
+            Pair::Ecdsa(pair) if self.algorithm == Algorithm::ES384 => {
+                spki::pem(spki::P384, pair.public_key().as_ref())
             }
-            Pair::Ecdsa(pair) => (spki::P256, pair.public_key().as_ref()),
-            Pair::Ed25519(pair) => (spki::ED25519, pair.public_key()),
-            Pair::Rsa(pair, _) => (spki::RSA, pair.public_key().as_ref()),
+            Pair::Ecdsa(pair) => spki::pem(spki::P256, pair.public_key().as_ref()),
+            Pair::Ed25519(pair) => spki::pem(spki::ED25519, pair.public_key()),
+            Pair::Rsa(pair, _) => spki::pem(spki::RSA, pair.public_key().as_ref()),
         }
     }
 
@@ -140,6 +140,15 @@ impl SigningKey {
             }
         }
     }
+}
+
+/// The public key of a signing key as PEM, `-----BEGIN PUBLIC KEY-----`.
+///
+/// # Errors
+/// If the private key does not parse as one of its algorithm.
+pub fn public_key_pem(key: &KeyMaterial) -> Result<String, KeyFault> {
+    let stored = |fault| KeyFault::Stored { key: key.id.clone(), fault: Box::new(fault) };
+    SigningKey::read(&key.pkcs8, key.algorithm).map(|key| key.public_pem()).map_err(stored)
 }
 
 /// The key pair, or what the library says is wrong with it.

@@ -1,10 +1,7 @@
 //! Writes the public half of a signing key as PEM, for verifiers that do not read a JWK Set: RFC 5280 §4.1.2.7 and RFC 7468 §13.
 
-use crate::key_fault::KeyFault;
-use crate::signing_key::SigningKey;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use tokenberg_core::jws::KeyMaterial;
 
 /// The content of an AlgorithmIdentifier: id-ecPublicKey 1.2.840.10045.2.1 with prime256v1 1.2.840.10045.3.1.7 (RFC 5480 §2.1.1).
 pub(crate) const P256: &[u8] =
@@ -19,15 +16,9 @@ pub(crate) const RSA: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05
 const SEQUENCE: u8 = 0x30;
 const BIT_STRING: u8 = 0x03;
 
-/// The public key of a signing key as PEM, `-----BEGIN PUBLIC KEY-----`.
-///
-/// # Errors
-/// If the private key does not parse as one of its algorithm.
-pub fn public_key_pem(key: &KeyMaterial) -> Result<String, KeyFault> {
-    let stored = |fault| KeyFault::Stored { key: key.id.clone(), fault: Box::new(fault) };
-    let key = SigningKey::read(&key.pkcs8, key.algorithm).map_err(stored)?;
-    let (identifier, public) = key.public_bits();
-    Ok(pem(&subject_public_key_info(identifier, public)))
+/// A public key as PEM, `-----BEGIN PUBLIC KEY-----`: the content of its AlgorithmIdentifier, and its bits.
+pub(crate) fn pem(identifier: &[u8], public: &[u8]) -> String {
+    in_lines(&STANDARD.encode(subject_public_key_info(identifier, public)))
 }
 
 // SubjectPublicKeyInfo ::= SEQUENCE { algorithm AlgorithmIdentifier, subjectPublicKey BIT STRING }
@@ -57,10 +48,9 @@ fn value(tag: u8, content: &[u8]) -> Vec<u8> {
 }
 
 /// Lines of 64 characters between the boundaries (RFC 7468 §2).
-fn pem(der: &[u8]) -> String {
-    let base64 = STANDARD.encode(der);
+fn in_lines(base64: &str) -> String {
     let mut text = String::from("-----BEGIN PUBLIC KEY-----\n");
-    let mut rest = base64.as_str();
+    let mut rest = base64;
     while let Some((line, more)) = rest.split_at_checked(64) {
         text.push_str(line);
         text.push('\n');
@@ -77,7 +67,7 @@ fn pem(der: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{generate, import};
+    use crate::{KeyFault, generate, import, public_key_pem};
     use tokenberg_core::Timestamp;
     use tokenberg_core::jws::Algorithm;
 

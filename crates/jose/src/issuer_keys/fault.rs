@@ -1,7 +1,8 @@
 //! Why the keys of an issuer could not be obtained, in words for the operator, without anything that was fetched.
 
 use super::address::{Address, AddressFault};
-use crate::public_keys::{IgnoredKey, JwksFault, PublicKeys};
+use crate::jwks_reading::JwksFault;
+use crate::public_keys::{IgnoredKey, PublicKeys};
 use tokenberg_core::Excerpt;
 
 /// Why a fetch brought no keys.
