@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use std::collections::BTreeMap;
-use tokenberg_testkit::history::{Acting, Choice, EVENT_LENGTH, Event, User};
+use tokenberg_testkit::history::{Acting, Choice, Decision, EVENT_LENGTH, Event, User};
 use tokenberg_testkit::laws::Bound;
 use tokenberg_testkit::{History, SeededBytes};
 
@@ -43,14 +43,16 @@ fn histories_reach_what_the_laws_are_about() {
 #[test]
 fn tx_37_a_later_prefix_ends_no_session_although_the_prefixed_name_is_that_of_a_disabled_subject() {
     let mut history = History::new();
-    let prefix = |has_prefix| Event::Issuer {
-        issuer: 1,
-        has_prefix,
-        of_other: false,
-        shared: false,
-        outlives: true,
-        is_narrow: false,
-        names_subjects: true,
+    let prefix = |has_prefix| {
+        Event::Decide(Decision::Issuer {
+            issuer: 1,
+            has_prefix,
+            of_other: false,
+            shared: false,
+            outlives: true,
+            is_narrow: false,
+            names_subjects: true,
+        })
     };
     let alice = User { issuer: 1, name: 0, end: 15, may_act: 15, bound: Bound::default() };
     let begun = Event::User {
@@ -63,7 +65,7 @@ fn tx_37_a_later_prefix_ends_no_session_although_the_prefixed_name_is_that_of_a_
         is_grant: false,
     };
     // The fifth user is named `q:alice`; realm numbers from the third on are those of the issuers.
-    let disabled = Event::Subject { user: 4, whose: 3, disabled: true };
+    let disabled = Event::Decide(Decision::Subject { user: 4, whose: 3, disabled: true });
     for event in [prefix(false), begun, disabled, prefix(true)] {
         history.play(&event);
     }
@@ -197,7 +199,7 @@ fn tx_38_a_user_from_an_unsecured_jwt_begins_nothing_before_the_users_revocation
     let mut history = History::new();
     let named =
         Event::Name { user: 3, by: 0, actor: Acting::Own, scope: 0, choice: Choice::Granted, fits: true };
-    let revoked = Event::RevokeSubject { user: 161, whose: 0, ago: 0 };
+    let revoked = Event::Decide(Decision::RevokeSubject { user: 161, whose: 0, ago: 0 });
     for event in [named.clone(), revoked, Event::StepBack { seconds: 1 }, named] {
         history.play(&event);
     }

@@ -19,7 +19,7 @@ mod wire;
 
 use server::OnServer;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tokenberg_testkit::history::{EVENT_LENGTH, Keys, Player, Tempo};
+use tokenberg_testkit::history::{Decision, EVENT_LENGTH, Keys, Player, Tempo};
 use tokenberg_testkit::{Event, SeededBytes};
 
 /// The number of events of the short walk, which take some 15 s.
@@ -132,9 +132,9 @@ fn is_left_out(event: &Event, chance: &mut SeededBytes) -> bool {
         20
     } else if matches!(event, Event::Restart { .. }) {
         6
-    } else if matches!(event, Event::RotateKey | Event::RevokeKey { .. }) {
+    } else if matches!(event, Event::Decide(Decision::RotateKey | Decision::RevokeKey { .. })) {
         2
-    } else if event.is_change() {
+    } else if matches!(event, Event::Decide(_)) {
         8
     } else {
         1

@@ -10,23 +10,7 @@ pub(super) const COMPARED: usize = 16;
 impl<S: Site> Player<S> {
     /// Makes a change, and tries tokens that are affected by it.
     pub(super) fn change(&mut self, change: &Change) {
-        let token = match change {
-            Change::RevokeToken { token } | Change::RevokeKey { token } => {
-                Some(self.model.tokens[*token].clone())
-            }
-            Change::Client { .. }
-            | Change::EnableClient { .. }
-            | Change::RemoveClient { .. }
-            | Change::Issuer { .. }
-            | Change::EnableIssuer { .. }
-            | Change::RemoveIssuer { .. }
-            | Change::Subject { .. }
-            | Change::RevokeClient { .. }
-            | Change::RevokeSubject { .. }
-            | Change::RevokeIssuer { .. }
-            | Change::Identity { .. }
-            | Change::RotateKey => None,
-        };
+        let token = change.token().map(|index| self.model.tokens[index].clone());
         let ended = self.around(|player| {
             let before = player.site.change(change, token.as_ref());
             player.model.apply(change, before);

@@ -1,30 +1,30 @@
-//! Reads an event as a change by the operator.
+//! Reads a decision of the operator as a change.
 
 use super::cast::{CLIENTS, ISSUERS, NAMESAKE, Q, USERS, registration, terms};
-use super::event::{Event, Right};
+use super::decision::{Decision, Right};
 use super::player::Player;
 use super::site::Site;
 use crate::laws::{Change, Principal, Realm, Registration, Terms};
 
 impl<S: Site> Player<S> {
-    /// The change that the event stands for now. A change without effect is inverted, so that a long history does not end with
+    /// The change that the decision stands for now. A change without effect is inverted, so that a long history does not end with
     /// nothing left.
-    pub(super) fn change_of(&self, event: &Event) -> Option<Change> {
+    pub(super) fn change_of(&self, decision: Decision) -> Option<Change> {
         let register = &self.model.register;
-        match *event {
-            Event::RevokeToken { token } => {
+        match decision {
+            Decision::RevokeToken { token } => {
                 let token = self.token_to_revoke(token).filter(|token| self.is_known(*token))?;
                 Some(Change::RevokeToken { token })
             }
-            Event::RevokeKey { token } => {
+            Decision::RevokeKey { token } => {
                 self.token(token).filter(|t| self.is_known(*t)).map(|token| Change::RevokeKey { token })
             }
-            Event::RevokeClient { client, ago } => {
+            Decision::RevokeClient { client, ago } => {
                 let id = self.client_to_change(client);
                 register.client(id)?;
                 Some(Change::RevokeClient { id, ago: ago.into() })
             }
-            Event::RevokeSubject { user, whose, ago } => {
+            Decision::RevokeSubject { user, whose, ago } => {
                 let named = user % (USERS.len() + CLIENTS.len());
                 let name = USERS.get(named).copied().unwrap_or_else(|| CLIENTS[named - USERS.len()]);
                 let (realm, name) = match self.subject_to_change(user) {
@@ -37,30 +37,30 @@ impl<S: Site> Player<S> {
                 let others = ISSUERS.into_iter().filter(|issuer| is_meant(issuer)).filter_map(own).collect();
                 Some(Change::RevokeSubject { realm, name, others, ago: ago.into() })
             }
-            Event::RevokeIssuer { issuer, ago } => {
+            Decision::RevokeIssuer { issuer, ago } => {
                 let issuer = ISSUERS[issuer];
                 register.issuer(issuer)?;
                 Some(Change::RevokeIssuer { issuer, ago: ago.into() })
             }
-            Event::EnableClient { client, enabled } => {
+            Decision::EnableClient { client, enabled } => {
                 let id = self.client_to_change(client);
                 let known = register.client(id)?;
                 Some(Change::EnableClient { id, enabled: enabled != (known.enabled == enabled) })
             }
-            Event::RemoveClient { client } => self.register_or_remove(self.client_to_change(client)),
-            Event::Namesake => self.register_or_remove(NAMESAKE),
-            Event::Right { client, right: Right::Identity, .. } => {
+            Decision::RemoveClient { client } => self.register_or_remove(self.client_to_change(client)),
+            Decision::Namesake => self.register_or_remove(NAMESAKE),
+            Decision::Right { client, right: Right::Identity, .. } => {
                 let (id, issuer, subject) = self.identity_to_change(client);
                 let stands = !register.client(id)?.identities.contains(&(issuer, subject));
                 self.identity(id, issuer, subject, stands)
             }
-            Event::Right { client, right, is_given } => {
+            Decision::Right { client, right, is_given } => {
                 let id = self.client_of_right(client);
                 let initial = registration(id, self.tempo);
                 let changed = |is_given| self.changed(id, |now| change_right(now, &initial, right, is_given));
                 changed(is_given).or_else(|| changed(!is_given))
             }
-            Event::Lifetime { client, of_token, eighths } => {
+            Decision::Lifetime { client, of_token, eighths } => {
                 let initial = registration(CLIENTS[client], self.tempo);
                 let of = |lifetime: i64| (lifetime * eighths / 8).max(1);
                 self.changed(CLIENTS[client], |now| {
@@ -71,12 +71,12 @@ impl<S: Site> Player<S> {
                     }
                 })
             }
-            Event::EnableIssuer { issuer, enabled } => {
+            Decision::EnableIssuer { issuer, enabled } => {
                 let issuer = ISSUERS[issuer];
                 let known = register.issuer(issuer)?;
                 Some(Change::EnableIssuer { issuer, enabled: enabled != (known.enabled == enabled) })
             }
-            Event::RemoveIssuer { issuer } => {
+            Decision::RemoveIssuer { issuer } => {
                 let issuer = ISSUERS[issuer];
                 Some(match register.issuer(issuer) {
                     Some(_) => Change::RemoveIssuer { issuer },
@@ -86,7 +86,15 @@ impl<S: Site> Player<S> {
                     }
                 })
             }
-            Event::Issuer { issuer, has_prefix, of_other, shared, outlives, is_narrow, names_subjects } => {
+            Decision::Issuer {
+                issuer,
+                has_prefix,
+                of_other,
+                shared,
+                outlives,
+                is_narrow,
+                names_subjects,
+            } => {
                 let issuer = ISSUERS[issuer];
                 let prefix = if (issuer == Q) != of_other { "q:" } else { "p:" };
                 let initial = register.issuer(issuer).copied().unwrap_or_else(|| terms(issuer));
@@ -98,7 +106,7 @@ impl<S: Site> Player<S> {
                 let terms = Terms { prefix, shared, outlives, scope, names_subjects, ..initial };
                 Some(Change::Issuer { issuer, terms })
             }
-            Event::Subject { user, whose, disabled } => {
+            Decision::Subject { user, whose, disabled } => {
                 let name = USERS.get(user % (USERS.len() + 1)).copied().unwrap_or("robot");
                 let of_numbers =
                     realm(whose).filter(|realm| *realm != Realm::Ours).map(|realm| (realm, name));
@@ -112,19 +120,7 @@ impl<S: Site> Player<S> {
                 let is = register.is_disabled(&principal) || all.iter().any(named);
                 Some(self.subject(principal, disabled != (is == disabled)))
             }
-            Event::RotateKey => Some(Change::RotateKey),
-            Event::Begin { .. }
-            | Event::Exchange { .. }
-            | Event::PassOn { .. }
-            | Event::User { .. }
-            | Event::Name { .. }
-            | Event::Pass { .. }
-            | Event::PassTo { .. }
-            | Event::StepBack { .. }
-            | Event::Hold { .. }
-            | Event::Look { .. }
-            | Event::RevokeByClient { .. }
-            | Event::Restart { .. } => None,
+            Decision::RotateKey => Some(Change::RotateKey),
         }
     }
 

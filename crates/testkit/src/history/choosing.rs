@@ -171,13 +171,3 @@ impl<S: Site> Player<S> {
         fitting
     }
 }
-
-/// The same kind of caller, of another client.
-pub(super) fn turned(by: Asker, n: usize) -> Asker {
-    match by {
-        Asker::Client(client) => Asker::Client((client + n) % CLIENTS.len()),
-        Asker::Actor(client) => Asker::Actor((client + n) % CLIENTS.len()),
-        Asker::ItsClient => Asker::ItsClient,
-        Asker::Itself => Asker::Itself,
-    }
-}

@@ -1,6 +1,7 @@
 //! The events of a history, and their decoding from bytes.
 
 use super::cast::{AUDIENCES, CERTIFICATES, CLIENTS, ISSUERS, SCOPES, USERS};
+use super::decision::Decision;
 use crate::laws::Bound;
 
 /// One event of a history. Numbers of tokens are taken modulo their count, the latest first.
@@ -10,12 +11,7 @@ use crate::laws::Bound;
 #[allow(missing_docs, reason = "each is what it says")]
 pub enum Event {
     /// A client requests a token for itself.
-    Begin {
-        client: usize,
-        scope: usize,
-        audience: Option<usize>,
-        fits: bool,
-    },
+    Begin { client: usize, scope: usize, audience: Option<usize>, fits: bool },
     /// A token is exchanged for another one.
     Exchange {
         subject: usize,
@@ -27,127 +23,27 @@ pub enum Event {
         fits: bool,
     },
     /// A recent token is passed on to another client, which may obtain it.
-    PassOn {
-        number: usize,
-        scope: usize,
-    },
+    PassOn { number: usize, scope: usize },
     /// A token of an issuer is exchanged, or is an assertion that is a grant.
-    User {
-        user: User,
-        by: usize,
-        actor: Acting,
-        scope: usize,
-        choice: Choice,
-        fits: bool,
-        is_grant: bool,
-    },
+    User { user: User, by: usize, actor: Acting, scope: usize, choice: Choice, fits: bool, is_grant: bool },
     /// A client names a user in an unsecured JWT.
-    Name {
-        user: usize,
-        by: usize,
-        actor: Acting,
-        scope: usize,
-        choice: Choice,
-        fits: bool,
-    },
+    Name { user: usize, by: usize, actor: Acting, scope: usize, choice: Choice, fits: bool },
     /// Time passes: so many sixteenths of the lifetime of a token.
-    Pass {
-        sixteenths: u32,
-    },
+    Pass { sixteenths: u32 },
     /// Time passes until just before, at or just after an end of the token.
-    PassTo {
-        token: usize,
-        end: End,
-        after: i64,
-    },
+    PassTo { token: usize, end: End, after: i64 },
     /// The clock is set back by so many seconds.
-    StepBack {
-        seconds: u32,
-    },
+    StepBack { seconds: u32 },
     /// From now on, requests prove this key and present this certificate unless they have to fit.
-    Hold {
-        key: Option<usize>,
-        certificate: Option<usize>,
-    },
+    Hold { key: Option<usize>, certificate: Option<usize> },
     /// A client introspects a token.
-    Look {
-        token: usize,
-        by: usize,
-    },
+    Look { token: usize, by: usize },
     /// A client revokes a token by RFC 7009: its own client, or another one.
-    RevokeByClient {
-        token: usize,
-        by: Option<usize>,
-    },
-    RevokeToken {
-        token: usize,
-    },
-    RevokeClient {
-        client: usize,
-        ago: u32,
-    },
-    RevokeSubject {
-        user: usize,
-        whose: usize,
-        ago: u32,
-    },
-    RevokeIssuer {
-        issuer: usize,
-        ago: u32,
-    },
-    EnableClient {
-        client: usize,
-        enabled: bool,
-    },
-    /// Removes the client, or registers it as it was at the beginning.
-    RemoveClient {
-        client: usize,
-    },
-    /// Registers or removes the client with the name of a user.
-    Namesake,
-    Right {
-        client: usize,
-        right: Right,
-        is_given: bool,
-    },
-    Lifetime {
-        client: usize,
-        of_token: bool,
-        eighths: i64,
-    },
-    EnableIssuer {
-        issuer: usize,
-        enabled: bool,
-    },
-    /// Removes the issuer, or trusts it as at the beginning.
-    RemoveIssuer {
-        issuer: usize,
-    },
-    /// Trusts the issuer, or changes its terms.
-    Issuer {
-        issuer: usize,
-        has_prefix: bool,
-        /// Whether it asks for the prefix that the other issuer has at the beginning.
-        of_other: bool,
-        shared: bool,
-        outlives: bool,
-        /// Whether its subjects have less scope than at the beginning.
-        is_narrow: bool,
-        names_subjects: bool,
-    },
-    Subject {
-        user: usize,
-        whose: usize,
-        disabled: bool,
-    },
-    RotateKey,
-    RevokeKey {
-        token: usize,
-    },
+    RevokeByClient { token: usize, by: Option<usize> },
+    /// The operator decides something.
+    Decide(Decision),
     /// The server ends and starts again; `killed` without a warning.
-    Restart {
-        killed: bool,
-    },
+    Restart { killed: bool },
 }
 
 /// Which of several requests is sent.
@@ -229,39 +125,6 @@ pub enum End {
     Grace,
 }
 
-/// A right that is withdrawn or given.
-#[derive(Clone, Copy, Debug)]
-#[allow(missing_docs, reason = "they are those of a registration")]
-pub enum Right {
-    MayActFor,
-    MayImpersonate,
-    MayAssertUsers,
-    Serves,
-    Scope,
-    /// All audiences but the first.
-    OtherAudiences,
-    FirstAudience,
-    /// A foreign identity of it or, if the number is odd, of the client of a recent token.
-    Identity,
-    ClientCredentials,
-    TokenExchange,
-    AnyKey,
-}
-
-const RIGHTS: [Right; 11] = [
-    Right::MayActFor,
-    Right::MayImpersonate,
-    Right::MayAssertUsers,
-    Right::Serves,
-    Right::Scope,
-    Right::OtherAudiences,
-    Right::FirstAudience,
-    Right::Identity,
-    Right::ClientCredentials,
-    Right::TokenExchange,
-    Right::AnyKey,
-];
-
 /// The bytes of one event.
 pub const EVENT_LENGTH: usize = 8;
 
@@ -270,40 +133,6 @@ impl Event {
     #[must_use]
     pub fn script(bytes: &[u8]) -> Vec<Self> {
         bytes.as_chunks().0.iter().map(Self::read).collect()
-    }
-
-    /// Whether the operator does it.
-    #[must_use]
-    pub fn is_change(&self) -> bool {
-        match self {
-            Self::Begin { .. }
-            | Self::Exchange { .. }
-            | Self::PassOn { .. }
-            | Self::User { .. }
-            | Self::Name { .. }
-            | Self::Pass { .. }
-            | Self::PassTo { .. }
-            | Self::StepBack { .. }
-            | Self::Hold { .. }
-            | Self::Look { .. }
-            | Self::RevokeByClient { .. } => false,
-            Self::RevokeToken { .. }
-            | Self::RevokeClient { .. }
-            | Self::RevokeSubject { .. }
-            | Self::RevokeIssuer { .. }
-            | Self::EnableClient { .. }
-            | Self::RemoveClient { .. }
-            | Self::Namesake
-            | Self::Right { .. }
-            | Self::Lifetime { .. }
-            | Self::EnableIssuer { .. }
-            | Self::RemoveIssuer { .. }
-            | Self::Issuer { .. }
-            | Self::Subject { .. }
-            | Self::RotateKey
-            | Self::RevokeKey { .. }
-            | Self::Restart { .. } => true,
-        }
     }
 
     /// Reads one event.
@@ -346,7 +175,6 @@ impl Event {
             3 => Asker::Actor(client),
             _ => Asker::Client(client),
         };
-        let (is, whose, ago) = (b % 4 != 0, at(c) % (ISSUERS.len() + 2), u32::from(d) % 4 * u32::from(e));
         match kind {
             0..16 => Self::Begin { client, scope, audience, fits },
             16..86 => Self::Exchange { subject: at(b) / 4, by, actor, scope, audience, choice, fits },
@@ -366,33 +194,7 @@ impl Event {
             },
             182..188 => Self::Look { token: at(b), by: client },
             188..198 => Self::RevokeByClient { token: at(b), by: (c % 4 == 0).then_some(client) },
-            198..205 => Self::RevokeToken { token: at(b) },
-            205..208 => Self::RevokeClient { client: at(a), ago },
-            208..211 => Self::RevokeSubject { user: at(b), whose, ago },
-            211..215 => Self::EnableClient { client: at(a), enabled: is },
-            215..219 => Self::RemoveClient { client: at(a) },
-            219..223 => Self::Namesake,
-            223..235 => {
-                Self::Right { client: at(a), right: RIGHTS[at(c) % RIGHTS.len()], is_given: b % 2 == 0 }
-            }
-            235..239 => Self::Lifetime { client, of_token: b % 2 == 0, eighths: [1, 4, 8, 16][at(c) % 4] },
-            239..241 => Self::EnableIssuer { issuer: at(a) % ISSUERS.len(), enabled: is },
-            241..242 => Self::RemoveIssuer { issuer: at(a) % ISSUERS.len() },
-            242..246 => Self::Issuer {
-                issuer: at(a) % ISSUERS.len(),
-                has_prefix: c % 2 == 0,
-                of_other: c % 4 == 2,
-                shared: c % 8 > 5,
-                outlives: is,
-                is_narrow: d % 4 == 0,
-                names_subjects: e % 8 != 0,
-            },
-            246..251 => Self::Subject { user: at(b), whose, disabled: d % 4 == 0 },
-            251..252 => Self::RotateKey,
-            252..253 => Self::RevokeKey { token: at(b) },
-            253..254 => {
-                Self::RevokeIssuer { issuer: at(a) % ISSUERS.len(), ago: if d % 4 == 1 { ago } else { 0 } }
-            }
+            198..254 => Self::Decide(Decision::read(&[kind, a, b, c, d, e])),
             254..=255 => Self::Restart { killed: a % 2 == 0 },
         }
     }

@@ -10,6 +10,7 @@ mod cast;
 mod changing;
 mod checking;
 mod choosing;
+mod decision;
 mod event;
 mod on_world;
 mod player;
@@ -19,6 +20,7 @@ mod site;
 pub use cast::{
     AUDIENCES, CERTIFICATES, CLIENTS, IDP, ISSUERS, NAMESAKE, Q, Tempo, WATCH, registration, terms,
 };
+pub use decision::{Decision, Right};
 pub use event::{Acting, Choice, EVENT_LENGTH, Event, User};
 pub use on_world::{History, OnWorld};
 pub use player::{Keys, Player, Tally};

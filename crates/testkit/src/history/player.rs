@@ -1,8 +1,7 @@
 //! Plays events on a site, and compares each answer with the model.
 
 use super::cast::{AUDIENCES, CLIENTS, ISSUERS, SCOPES, Tempo, USERS, WATCH, registration, terms};
-use super::choosing::turned;
-use super::event::{Acting, End, Event};
+use super::event::{Acting, Asker, End, Event};
 use super::site::{Outcome, Site};
 use crate::ForeignKey;
 use crate::laws::{Asks, Bound, Change, Model, Presented, Request};
@@ -183,22 +182,8 @@ impl<S: Site> Player<S> {
                 self.site.restart(killed);
                 self.look_at_some(0);
             }
-            Event::RevokeToken { .. }
-            | Event::RevokeClient { .. }
-            | Event::RevokeSubject { .. }
-            | Event::RevokeIssuer { .. }
-            | Event::EnableClient { .. }
-            | Event::RemoveClient { .. }
-            | Event::Namesake
-            | Event::Right { .. }
-            | Event::Lifetime { .. }
-            | Event::EnableIssuer { .. }
-            | Event::RemoveIssuer { .. }
-            | Event::Issuer { .. }
-            | Event::Subject { .. }
-            | Event::RotateKey
-            | Event::RevokeKey { .. } => {
-                if let Some(change) = self.change_of(event) {
+            Event::Decide(decision) => {
+                if let Some(change) = self.change_of(decision) {
                     self.change(&change);
                     self.tally.changes += 1;
                 }
@@ -271,5 +256,15 @@ impl<S: Site> Player<S> {
             "granted, but ended: {ended:?}\n{}",
             self.described(request)
         );
+    }
+}
+
+/// The same kind of caller, of another client.
+fn turned(by: Asker, n: usize) -> Asker {
+    match by {
+        Asker::Client(client) => Asker::Client((client + n) % CLIENTS.len()),
+        Asker::Actor(client) => Asker::Actor((client + n) % CLIENTS.len()),
+        Asker::ItsClient => Asker::ItsClient,
+        Asker::Itself => Asker::Itself,
     }
 }

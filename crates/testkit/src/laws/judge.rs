@@ -1,42 +1,12 @@
 //! The required outcome of a request: the claims of the result, or the reason for which it is refused.
 
-use super::parties::{Bound, MayAct, Pattern, Principal, Realm, is};
+use super::parties::{Pattern, Principal, Realm, is};
 use super::presented::Subject;
-use super::register::{Credential, Registration};
-use super::request::{Asks, By, Presented, Request};
-use super::tokens::Origin;
+use super::register::Credential;
+use super::request::{Asking, Asks, By, Presented, Reason, Request};
+use super::tokens::{Expected, Origin};
 use super::{FOREIGN_LEEWAY, MOST_ACTORS, MOST_ORIGINS, Model};
 use std::collections::BTreeSet;
-
-/// The claims that the result of a request has to have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "they are those of `Token`")]
-pub struct Expected {
-    pub principal: Principal,
-    pub sub: String,
-    pub client: &'static str,
-    pub chain: Vec<Principal>,
-    /// `None` for a session that begins with this token.
-    pub session: Option<String>,
-    /// What the client has of the session already, if another client passed it on.
-    pub branch: Option<String>,
-    /// Whether another client passes the session on now.
-    pub is_passed_on: bool,
-    pub start: i64,
-    pub end: i64,
-    pub joined: i64,
-    pub scope: BTreeSet<String>,
-    pub audience: BTreeSet<String>,
-    pub expires: i64,
-    pub bound: Bound,
-    pub may_act: Option<MayAct>,
-    pub served: Option<&'static str>,
-    pub with: BTreeSet<Origin>,
-    pub renewed_with: BTreeSet<Origin>,
-}
-
-/// The reason for which a request has to be refused.
-pub(super) type Reason = &'static str;
 
 /// The right by which a client gets a token for a principal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,14 +19,6 @@ enum Basis {
     Naming,
     /// It is the resource server of this audience, to which the token was sent.
     Serving,
-}
-
-/// A request of a client that is authenticated.
-pub(super) struct Asking<'a> {
-    pub(super) client: &'static str,
-    pub(super) registration: &'a Registration,
-    pub(super) request: &'a Request,
-    pub(super) now: i64,
 }
 
 impl Model {

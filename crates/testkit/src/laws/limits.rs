@@ -1,15 +1,10 @@
 //! How far scope and audience reach, and what a request proves: laws 1, 2 and 7.
 
-use super::judge::{Asking, Reason};
 use super::parties::{Bound, Realm};
 use super::presented::{Actor, Subject};
 use super::register::{Credential, Registration};
+use super::request::{Asking, By, Reason, tokens};
 use std::collections::BTreeSet;
-
-/// The tokens of a scope.
-pub(super) fn tokens(scope: &str) -> BTreeSet<String> {
-    scope.split(' ').filter(|token| !token.is_empty()).map(str::to_owned).collect()
-}
 
 const CATALOG: &str = "catalog";
 
@@ -113,7 +108,7 @@ impl Asking<'_> {
     /// The proofs of the request bind the result. A certificate of a client that authenticates otherwise binds nothing (MT-07).
     pub(super) fn proves(&self) -> Bound {
         let is_credential = matches!(self.registration.credential, Credential::Certificate(_))
-            && matches!(self.request.by, super::By::Credential(_));
+            && matches!(self.request.by, By::Credential(_));
         Bound {
             key: self.request.proven.key,
             certificate: self.request.proven.certificate.filter(|_| is_credential),

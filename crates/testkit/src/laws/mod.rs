@@ -15,11 +15,10 @@ mod register;
 mod request;
 mod tokens;
 
-pub use judge::Expected;
 pub use parties::{Bound, MayAct, Pattern, Principal, Realm};
 pub use register::{Change, Credential, Register, Registration, Terms};
 pub use request::{Asks, By, Foreign, Presented, Request};
-pub use tokens::{Origin, Token};
+pub use tokens::{Expected, Origin, Token};
 
 /// How far ahead our own clock may have been when a token was issued, in seconds.
 const LEEWAY: i64 = 5;

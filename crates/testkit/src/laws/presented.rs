@@ -1,10 +1,8 @@
 //! Judges the tokens that a request presents as subject and actor.
 
-use super::judge::{Asking, Reason};
-use super::limits::tokens;
 use super::parties::{Bound, MayAct, Principal, Realm};
 use super::register::Terms;
-use super::request::{Foreign, Presented};
+use super::request::{Asking, Foreign, Presented, Reason, tokens};
 use super::tokens::{Origin, Token};
 use super::{FOREIGN_LEEWAY, GRACE, LEEWAY, Model};
 use std::collections::BTreeSet;

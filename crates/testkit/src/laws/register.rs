@@ -136,6 +136,28 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// The number of the token that it names.
+    #[must_use]
+    pub fn token(&self) -> Option<usize> {
+        match self {
+            Self::RevokeToken { token } | Self::RevokeKey { token } => Some(*token),
+            Self::Client { .. }
+            | Self::EnableClient { .. }
+            | Self::RemoveClient { .. }
+            | Self::Issuer { .. }
+            | Self::EnableIssuer { .. }
+            | Self::RemoveIssuer { .. }
+            | Self::Subject { .. }
+            | Self::RevokeClient { .. }
+            | Self::RevokeSubject { .. }
+            | Self::RevokeIssuer { .. }
+            | Self::Identity { .. }
+            | Self::RotateKey => None,
+        }
+    }
+}
+
 /// The decisions of the operator.
 #[derive(Default)]
 pub struct Register {

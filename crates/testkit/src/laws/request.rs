@@ -1,6 +1,8 @@
 //! A request in the terms of the laws.
 
 use super::parties::{Bound, MayAct, Principal, Realm};
+use super::register::Registration;
+use std::collections::BTreeSet;
 
 /// A request to the token endpoint.
 #[derive(Clone, Debug)]
@@ -86,4 +88,20 @@ impl Foreign {
     pub fn principal(&self) -> Principal {
         Principal::new(Realm::Of(self.issuer), self.name)
     }
+}
+
+/// A request of a client that is authenticated.
+pub(super) struct Asking<'a> {
+    pub(super) client: &'static str,
+    pub(super) registration: &'a Registration,
+    pub(super) request: &'a Request,
+    pub(super) now: i64,
+}
+
+/// The reason for which a request has to be refused.
+pub(super) type Reason = &'static str;
+
+/// The tokens of a scope.
+pub(super) fn tokens(scope: &str) -> BTreeSet<String> {
+    scope.split(' ').filter(|token| !token.is_empty()).map(str::to_owned).collect()
 }

@@ -1,6 +1,5 @@
 //! The origin of each token, and what ends it: laws 8 and 10.
 
-use super::judge::Expected;
 use super::parties::{Bound, MayAct, Principal, Realm};
 use super::register::{Change, Registration};
 use super::{LEEWAY, Model};
@@ -49,6 +48,33 @@ pub struct Token {
     /// The tokens that it was obtained with.
     pub with: BTreeSet<Origin>,
     /// The actor of the last renewal with one.
+    pub renewed_with: BTreeSet<Origin>,
+}
+
+/// The claims that the result of a request has to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "they are those of `Token`")]
+pub struct Expected {
+    pub principal: Principal,
+    pub sub: String,
+    pub client: &'static str,
+    pub chain: Vec<Principal>,
+    /// `None` for a session that begins with this token.
+    pub session: Option<String>,
+    /// What the client has of the session already, if another client passed it on.
+    pub branch: Option<String>,
+    /// Whether another client passes the session on now.
+    pub is_passed_on: bool,
+    pub start: i64,
+    pub end: i64,
+    pub joined: i64,
+    pub scope: BTreeSet<String>,
+    pub audience: BTreeSet<String>,
+    pub expires: i64,
+    pub bound: Bound,
+    pub may_act: Option<MayAct>,
+    pub served: Option<&'static str>,
+    pub with: BTreeSet<Origin>,
     pub renewed_with: BTreeSet<Origin>,
 }
 
@@ -228,26 +254,13 @@ impl Model {
 impl Model {
     /// Records a change; tokens issued from `before` on are not revoked by it.
     pub fn apply(&mut self, change: &Change, before: i64) {
-        match change {
-            Change::RevokeToken { token } => {
-                self.register.sessions.insert(self.tokens[*token].session.clone());
-            }
-            Change::RevokeKey { token } => {
-                self.register.keys.insert(self.tokens[*token].key.clone());
-            }
-            Change::Client { .. }
-            | Change::EnableClient { .. }
-            | Change::RemoveClient { .. }
-            | Change::Issuer { .. }
-            | Change::EnableIssuer { .. }
-            | Change::RemoveIssuer { .. }
-            | Change::Subject { .. }
-            | Change::RevokeClient { .. }
-            | Change::RevokeSubject { .. }
-            | Change::RevokeIssuer { .. }
-            | Change::Identity { .. }
-            | Change::RotateKey => self.register.apply(change, before),
+        if let Change::RevokeToken { token } = change {
+            self.register.sessions.insert(self.tokens[*token].session.clone());
         }
+        if let Change::RevokeKey { token } = change {
+            self.register.keys.insert(self.tokens[*token].key.clone());
+        }
+        self.register.apply(change, before);
     }
 
     /// Records that the client of the token revoked it (RFC 7009): with its own session, or with its part of the session.
