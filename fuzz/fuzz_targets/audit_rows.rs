@@ -252,7 +252,7 @@ async fn begun(directory: &Path) -> (Store, SqliteConnection) {
         for n in 1..=4 {
             let jti = Some(format!("jti-{n}").into());
             trail.record(&AuditRecord { jti, ..AuditRecord::new("", Outcome::Granted) });
-            while is_slow && trail.figures().written < n {
+            while is_slow && trail.metrics().written < n {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         }

@@ -53,7 +53,7 @@ impl Operations {
                 let metrics = move || {
                     let mut exposition = Exposition::default();
                     expose(&mut exposition);
-                    std::future::ready(figures(exposition))
+                    std::future::ready(metrics_response(exposition))
                 };
                 config.route("/metrics", web::get().to(metrics));
             }
@@ -77,7 +77,7 @@ impl Operations {
     }
 }
 
-fn figures(exposition: Exposition) -> HttpResponse {
+fn metrics_response(exposition: Exposition) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header(("Cache-Control", "no-store"))
         .content_type("text/plain; version=0.0.4; charset=utf-8")

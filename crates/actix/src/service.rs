@@ -177,7 +177,7 @@ impl TokenServiceBuilder {
         let issuer = &self.policy.issuer;
         let can = Abilities {
             revokes: self.revocations.is_some(),
-            remembers: self.single_use.is_some(),
+            records_uses: self.single_use.is_some(),
             sees_certificates: self.sees_certificates,
         };
         let audiences = self.audiences.unwrap_or_else(|| vec![issuer.as_str().into()]);

@@ -48,7 +48,7 @@ async fn measure(options: &Recording, kek: KekSource) -> Result<()> {
     }
     until_written(&trail, made).await;
     let used = processes.cpu()? - before;
-    let lost = trail.figures().lost;
+    let lost = trail.metrics().lost;
     ensure!(lost == 0, "{lost} records were lost");
     trail.end().await;
     store.close().await;
@@ -86,7 +86,7 @@ fn granted<'a>(request_id: &'a str, jti: &'a str) -> AuditRecord<'a> {
 }
 
 async fn until_written(trail: &AuditTrail, records: u64) {
-    while trail.figures().written < records {
+    while trail.metrics().written < records {
         tokio::time::sleep(STEP).await;
     }
 }

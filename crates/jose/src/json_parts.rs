@@ -174,8 +174,8 @@ fn after_value(text: &[u8], start: usize) -> Result<usize, Broken> {
                 at + 1
             }
             Some(b',' | b':' | b' ' | b'\t' | b'\n' | b'\r') if !awaited.is_empty() => at + 1,
-            Some(byte) if is_of_word(*byte) => {
-                at + text[at..].iter().take_while(|byte| is_of_word(**byte)).count()
+            Some(byte) if is_word_byte(*byte) => {
+                at + text[at..].iter().take_while(|byte| is_word_byte(**byte)).count()
             }
             Some(_) | None => return Err(Broken(at)),
         };
@@ -191,7 +191,7 @@ fn opened(awaited: &mut Vec<u8>, close: u8, at: usize) -> usize {
 }
 
 /// Bytes of numbers, of `true`, `false` and `null`, and of words that are written in their place.
-fn is_of_word(byte: u8) -> bool {
+fn is_word_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')
 }
 

@@ -163,13 +163,13 @@ impl<'a> PublicJwk<'a> {
     /// The member, unless it is null. RFC 7517 §4 does not mention null; other libraries read it as absence, and write it.
     fn member(self, name: &str) -> Option<&'a Value> {
         let value = self.members.get(name)?;
-        let says_nothing = match value {
+        let is_unset = match value {
             Value::Null => true,
             Value::String(text) => self.spelling == Spelling::Any && text.is_empty(),
             Value::Array(many) => self.spelling == Spelling::Any && many.is_empty(),
             Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
         };
-        (!says_nothing).then_some(value)
+        (!is_unset).then_some(value)
     }
 
     fn text(self, name: &str) -> Result<Option<&'a str>, UnfitKey> {

@@ -78,7 +78,7 @@ impl Keyring {
                 continue;
             }
             entries.push(Entry {
-                key: parsed_once(material, parsed).map_err(stored)?,
+                key: parsed_key(material, parsed).map_err(stored)?,
                 created_at: material.created_at,
                 signs_from: material.signs_from,
                 verifies_until: material.verifies_until,
@@ -197,7 +197,7 @@ impl Entry {
     }
 }
 
-fn parsed_once(material: &KeyMaterial, parsed: &[Entry]) -> Result<Arc<SigningKey>, KeyFault> {
+fn parsed_key(material: &KeyMaterial, parsed: &[Entry]) -> Result<Arc<SigningKey>, KeyFault> {
     let same = |entry: &&Entry| *entry.key.id() == material.id && entry.key.algorithm() == material.algorithm;
     if let Some(entry) = parsed.iter().find(same) {
         return Ok(Arc::clone(&entry.key));

@@ -37,7 +37,7 @@ impl Stored {
         self.0.push(key);
     }
 
-    fn take_away(&mut self, id: &KeyId, now: Timestamp) {
+    fn revoke(&mut self, id: &KeyId, now: Timestamp) {
         let successor = revoke(&self.times(), id, now);
         self.0.retain(|key| key.id != *id);
         match successor {
@@ -106,7 +106,7 @@ fn ks_04_ks_05_every_live_token_verifies_now_and_with_the_keys_of_max_age_ago() 
             None => None,
         };
         if let Some(lost) = lost {
-            stored.take_away(&lost, present);
+            stored.revoke(&lost, present);
             live.remove(&lost);
             unknown_until = now + MAX_AGE;
         }

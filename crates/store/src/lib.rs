@@ -32,7 +32,7 @@ mod snapshot;
 mod store;
 
 pub use audit::{
-    AuditCursor, AuditEntry, AuditFigures, AuditReport, AuditTrail, Break, ChainReport, Difference,
+    AuditCursor, AuditEntry, AuditMetrics, AuditReport, AuditTrail, Break, ChainReport, Difference,
     Discrepancy, TrailOptions, USUAL_QUEUE, WhenFull,
 };
 pub use database::{SchemaDeviation, SchemaDifference, StoreUrl, StoreUrlError};

@@ -25,7 +25,7 @@ async fn entries(store: &Store) -> Vec<AuditEntry> {
 }
 
 /// The value under this name in each record that has it.
-async fn said(store: &Store, name: &str) -> Vec<String> {
+async fn recorded(store: &Store, name: &str) -> Vec<String> {
     let entries = entries(store).await;
     let of = |entry: AuditEntry| {
         serde_json::from_str::<Value>(&entry.record).unwrap()[name].as_str().map(str::to_owned)
@@ -81,8 +81,8 @@ async fn se_06_every_change_is_a_record_and_what_was_not_changed_is_none() {
         "revoked",
         "client removed",
     ];
-    assert_eq!(said(&store, "change").await, changes);
-    assert_eq!(said(&store, "source").await, vec!["the test"; changes.len()]);
+    assert_eq!(recorded(&store, "change").await, changes);
+    assert_eq!(recorded(&store, "source").await, vec!["the test"; changes.len()]);
     assert_eq!(broken(&store).await, None);
 }
 
@@ -270,7 +270,7 @@ async fn se_06_a_node_that_finds_its_chain_turned_back_says_so_and_goes_on() {
     trail.end().await;
     let (_, number, what) = broken(&store).await.unwrap();
     assert_eq!((number, what), (7, Break::TurnedBack));
-    assert!(said(&store, "jti").await.contains(&"jti-6".to_owned()));
+    assert!(recorded(&store, "jti").await.contains(&"jti-6".to_owned()));
 }
 
 #[tokio::test]
@@ -297,8 +297,8 @@ async fn se_06_expired_records_are_removed_and_the_rest_verifies_and_names_its_f
     trail.end().await;
     add(&store, "c2", NewSecret::Generate).await;
     assert_eq!(broken(&store).await, None);
-    assert_eq!(trail.figures().went_back, 0, "it had expired");
-    assert_eq!(said(&store, "jti").await, ["jti-1"]);
+    assert_eq!(trail.metrics().went_back, 0, "it had expired");
+    assert_eq!(recorded(&store, "jti").await, ["jti-1"]);
     assert_eq!(store.expire_audit(in_an_hour()).await.unwrap(), 4 + 3);
 
     slow_node(&store, 3).await;

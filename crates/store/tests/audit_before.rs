@@ -87,7 +87,7 @@ async fn se_06_the_first_node_of_this_version_adds_what_is_missing_and_everythin
     trail.end().await;
     let report = store.verify_audit().await.unwrap();
     assert!(report.chains[1..].iter().all(|chain| chain.witnessed == chain.last), "{report:#?}");
-    for (sql, said) in [
+    for (sql, expected) in [
         (
             "UPDATE clients SET enabled = 1 WHERE id = 'older'",
             "client older has another value of \"enabled\"",
@@ -109,7 +109,10 @@ async fn se_06_the_first_node_of_this_version_adds_what_is_missing_and_everythin
         world.execute("CREATE TABLE of_clients AS SELECT * FROM clients; CREATE TABLE of_keys AS SELECT * FROM signing_keys").await;
         world.execute(sql).await;
         let differences = store.verify_audit().await.unwrap().differences;
-        assert!(differences.len() == 1 && differences[0].to_string().starts_with(said), "{differences:?}");
+        assert!(
+            differences.len() == 1 && differences[0].to_string().starts_with(expected),
+            "{differences:?}"
+        );
         world
             .execute(
                 "DELETE FROM clients WHERE id = 'mallory'; \

@@ -273,15 +273,16 @@ async fn se_06_whatever_is_configured_by_sql_is_found_and_named_however_old_its_
     assert_eq!(differences(&store).await, [""; 0]);
     world.execute(keep().leak()).await;
     for round in ["as it was recorded", "after its records were removed", "and once more"] {
-        for (sql, said) in changes() {
+        for (sql, expected) in changes() {
             world.execute(sql.clone().leak()).await;
             let differences = differences(&store).await;
             assert!(!differences.is_empty(), "{round}: {sql}");
             for difference in &differences {
                 // A removal is not recorded any more when its record has expired, so the thing is unrecorded.
                 let put_back = difference.strip_suffix(" is in the store without a record");
-                let is_so = difference.starts_with(said)
-                    || put_back.is_some_and(|thing| said.starts_with(thing) && round != "as it was recorded");
+                let is_so = difference.starts_with(expected)
+                    || put_back
+                        .is_some_and(|thing| expected.starts_with(thing) && round != "as it was recorded");
                 assert!(is_so, "{round}: {sql}: {difference}");
             }
             world.execute(restore().leak()).await;
@@ -350,7 +351,7 @@ async fn se_06_what_no_server_can_read_is_found_although_its_content_is_as_it_wa
     configured(&store).await;
     node(&store, 2).await;
     world.execute(keep().leak()).await;
-    for (sql, said) in [
+    for (sql, expected) in [
         // A repeated member: readers of JSON disagree on which one counts.
         (
             "UPDATE clients SET rights = replace(rights, '\"serves\":[]', '\"serves\":[],\"serves\":[]') WHERE id = 'etl'",
@@ -366,7 +367,7 @@ async fn se_06_what_no_server_can_read_is_found_although_its_content_is_as_it_wa
         world.execute(sql).await;
         assert!(store.watch(Names::build).await.is_err() || sql.contains("created_at"), "{sql}");
         let differences = differences(&store).await;
-        assert!(differences.len() == 1 && differences[0].starts_with(said), "{sql}: {differences:?}");
+        assert!(differences.len() == 1 && differences[0].starts_with(expected), "{sql}: {differences:?}");
         world.execute(restore().leak()).await;
     }
     assert_eq!(differences(&store).await, [""; 0]);

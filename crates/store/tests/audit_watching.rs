@@ -37,7 +37,7 @@ async fn se_06_a_node_that_has_nothing_to_record_notices_that_the_store_was_turn
         store.verify_audit().await.unwrap().chains.iter().all(|chain| chain.witnessed > 0)
     })
     .await;
-    assert_eq!(trail.figures().went_back, 0);
+    assert_eq!(trail.metrics().went_back, 0);
     // An older copy of everything, while the node runs.
     world
         .execute_alone(
@@ -47,7 +47,7 @@ async fn se_06_a_node_that_has_nothing_to_record_notices_that_the_store_was_turn
         )
         .await;
     // The installation, the node that had ended, and its own.
-    until("it is noticed", async || trail.figures().went_back >= 3).await;
+    until("it is noticed", async || trail.metrics().went_back >= 3).await;
     until("it is written", async || found(&store).await.len() >= 3).await;
     trail.end().await;
     let found = found(&store).await;
@@ -56,7 +56,7 @@ async fn se_06_a_node_that_has_nothing_to_record_notices_that_the_store_was_turn
     for (what, _) in &of {
         assert!([Break::TurnedBack, Break::Rewritten, Break::Gone].contains(what), "{found:#?}");
     }
-    assert_eq!(trail.figures().went_back, 3, "each is reported once");
+    assert_eq!(trail.metrics().went_back, 3, "each is reported once");
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn se_06_a_node_that_sees_the_installation_turned_back_names_it_and_not_it
     })
     .await;
     trail.end().await;
-    assert_eq!(trail.figures().went_back, 1);
+    assert_eq!(trail.metrics().went_back, 1);
     assert_ne!(evidence[0].chain, "installation", "it stands in the chain of the node");
     let record: serde_json::Value = serde_json::from_str(&evidence[0].record).unwrap();
     assert_eq!(record["went_back"], serde_json::json!(["installation"]));

@@ -19,7 +19,7 @@ async fn ca_18_unknown_disabled_expired_and_secretless_clients_are_refused_with_
     store.expire_secret(&id("cexp"), &dead.secret_id, at(-1)).await.unwrap();
     store.add_client(at(0), &id("cnone"), &rights(), None).await.map(|s| assert!(s.is_none())).unwrap();
     let moment = store.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}")).now();
-    assert!(is_let_in(&moment, "c1", "s1-Z7", at(0)));
+    assert!(is_authenticated(&moment, "c1", "s1-Z7", at(0)));
     for (client, text) in [
         ("c1", "s1-z7"),
         ("unknown", "s1-Z7"),
@@ -29,7 +29,7 @@ async fn ca_18_unknown_disabled_expired_and_secretless_clients_are_refused_with_
         ("cnone", ""),
         ("cnone", "x"),
     ] {
-        assert!(!is_let_in(&moment, client, text, at(0)), "{client} {text}");
+        assert!(!is_authenticated(&moment, client, text, at(0)), "{client} {text}");
     }
 }
 
@@ -42,17 +42,17 @@ async fn ca_21_two_secrets_live_and_the_third_waits_for_one_to_expire() {
     let b = store.add_secret(at(1), &id("c1"), NewSecret::Generate).await.unwrap_or_else(|e| panic!("{e}"));
     let (text_a, text_b) = (a.secret.unwrap(), b.secret.unwrap());
     watched.refresh().await.unwrap();
-    assert!(is_let_in(&watched.now(), "c1", text_a.expose(), at(1)));
-    assert!(is_let_in(&watched.now(), "c1", text_b.expose(), at(1)));
+    assert!(is_authenticated(&watched.now(), "c1", text_a.expose(), at(1)));
+    assert!(is_authenticated(&watched.now(), "c1", text_b.expose(), at(1)));
 
     let full = fault(store.add_secret(at(2), &id("c1"), NewSecret::Generate).await);
     assert!(full.to_string().contains(&*a.secret_id) && full.to_string().contains(&*b.secret_id), "{full}");
 
     store.expire_secret(&id("c1"), &a.secret_id, at(10)).await.unwrap();
     watched.refresh().await.unwrap();
-    assert!(is_let_in(&watched.now(), "c1", text_a.expose(), at(9)));
-    assert!(!is_let_in(&watched.now(), "c1", text_a.expose(), at(10)));
-    assert!(is_let_in(&watched.now(), "c1", text_b.expose(), at(10)));
+    assert!(is_authenticated(&watched.now(), "c1", text_a.expose(), at(9)));
+    assert!(!is_authenticated(&watched.now(), "c1", text_a.expose(), at(10)));
+    assert!(is_authenticated(&watched.now(), "c1", text_b.expose(), at(10)));
     fault(store.add_secret(at(9), &id("c1"), NewSecret::Generate).await);
     store.add_secret(at(10), &id("c1"), NewSecret::Generate).await.map(drop).unwrap();
 
@@ -98,12 +98,12 @@ async fn ca_23_secrets_are_exact_and_nothing_is_cut_off() {
     add(&store, "c1", chosen("s1-Z7")).await;
     add(&store, "c2", chosen(&long)).await;
     let moment = store.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}")).now();
-    assert!(is_let_in(&moment, "c2", &long, at(0)));
+    assert!(is_authenticated(&moment, "c2", &long, at(0)));
     let changed = "x".repeat(72) + "z";
     for (client, text) in
         [("c2", &*changed), ("c2", &long[..72]), ("c1", "s1-Z7\0x"), ("c1", "s1-Z7 "), ("c1", "S1-Z7")]
     {
-        assert!(!is_let_in(&moment, client, text, at(0)), "{client} {text:?}");
+        assert!(!is_authenticated(&moment, client, text, at(0)), "{client} {text:?}");
     }
 }
 
@@ -117,9 +117,9 @@ async fn ca_24_identifiers_are_exact_bytes() {
         StoreError::ClientExists { id: id("c1") }
     );
     let moment = store.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}")).now();
-    assert!(is_let_in(&moment, "c1", text.expose(), at(0)));
+    assert!(is_authenticated(&moment, "c1", text.expose(), at(0)));
     for other in ["C1", "c1 ", " c1", "c1\u{200b}", "c1\0", "c"] {
-        assert!(!is_let_in(&moment, other, text.expose(), at(0)), "{other:?}");
+        assert!(!is_authenticated(&moment, other, text.expose(), at(0)), "{other:?}");
     }
     add(&store, "C1", NewSecret::Generate).await;
     add(&store, "c1 ", NewSecret::Generate).await;
@@ -135,19 +135,19 @@ async fn cc_19_disabling_and_removing_take_effect_and_can_be_undone() {
     let c1 = id("c1");
     add(&store, "c1", chosen("s1-Z7")).await;
     watched.refresh().await.unwrap();
-    assert!(is_let_in(&watched.now(), "c1", "s1-Z7", at(0)));
+    assert!(is_authenticated(&watched.now(), "c1", "s1-Z7", at(0)));
     // Repeated, so that the cache answers; a cached secret must not outlive the registration.
-    assert!(is_let_in(&watched.now(), "c1", "s1-Z7", at(0)));
+    assert!(is_authenticated(&watched.now(), "c1", "s1-Z7", at(0)));
     store.set_enabled(&c1, false).await.unwrap();
     watched.refresh().await.unwrap();
     assert!(!watched.now().client(&c1).unwrap().enabled);
-    assert!(!is_let_in(&watched.now(), "c1", "s1-Z7", at(0)));
+    assert!(!is_authenticated(&watched.now(), "c1", "s1-Z7", at(0)));
     store.set_enabled(&c1, true).await.unwrap();
     let mut narrower = rights();
     narrower.audiences.push("https://lake.test".into());
     store.set_rights(&c1, &narrower).await.unwrap();
     watched.refresh().await.unwrap();
-    assert!(is_let_in(&watched.now(), "c1", "s1-Z7", at(0)));
+    assert!(is_authenticated(&watched.now(), "c1", "s1-Z7", at(0)));
     assert_eq!(*watched.now().client(&c1).unwrap().rights, narrower);
 
     store.remove_client(at(5), &c1).await.unwrap();
@@ -155,7 +155,7 @@ async fn cc_19_disabling_and_removing_take_effect_and_can_be_undone() {
     assert!(watched.now().client(&c1).is_none());
     add(&store, "c1", chosen("another secret")).await;
     watched.refresh().await.unwrap();
-    assert!(!is_let_in(&watched.now(), "c1", "s1-Z7", at(0)));
+    assert!(!is_authenticated(&watched.now(), "c1", "s1-Z7", at(0)));
     // The tokens of the removed client do not become those of its successor.
     let mut for_it = token("c2", 4, "t", "s");
     for_it.subject = "c1".parse().unwrap();

@@ -96,5 +96,5 @@ async fn op_12_an_older_store_takes_the_steps_that_it_lacks_and_keeps_what_it_ha
     let store = world.open().await;
     assert!(store.issuers().await.unwrap().is_empty());
     let moment = store.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}")).now();
-    assert!(is_let_in(&moment, "c1", "s1-Z7", at(0)));
+    assert!(is_authenticated(&moment, "c1", "s1-Z7", at(0)));
 }

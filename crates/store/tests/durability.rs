@@ -41,7 +41,7 @@ async fn rv_06_what_was_acknowledged_survives_kill_9() {
 
     let store = world.open().await;
     let moment = store.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}")).now();
-    assert!(is_let_in(&moment, "c1", "s1-Z7", at(0)));
+    assert!(is_authenticated(&moment, "c1", "s1-Z7", at(0)));
     assert_eq!(moment.signing_keys().0, ["k1"]);
     assert!(moment.snapshot().revoked(&token("c1", 0, "jti-1", "s")).is_some());
     assert!(!store.use_once("jti of c1", "a", at(60)).await.unwrap());
@@ -126,7 +126,7 @@ async fn op_12_of_servers_that_start_together_on_an_empty_store_one_makes_the_ro
     }
     assert_eq!(secrets.len(), 1);
     for moment in &moments {
-        assert!(is_let_in(moment, "root", secrets[0].expose(), at(0)));
+        assert!(is_authenticated(moment, "root", secrets[0].expose(), at(0)));
         assert_eq!(moment.signing_keys().0, moments[0].signing_keys().0);
         assert_eq!(moment.signing_keys().0.len(), 1);
     }

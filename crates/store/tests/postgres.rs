@@ -94,7 +94,7 @@ async fn op_21_a_server_that_is_gone_is_an_outage_and_the_store_recovers_when_it
         unavailable(store.revoke(&revocation(mode))).await;
         unavailable(store.use_once("jti", mode, at(60))).await;
         until(&watched, |w| w.health().fault.as_ref().is_some_and(StoreError::is_unavailable)).await;
-        assert!(is_let_in(&watched.now(), "c1", "s1-Z7", at(0)), "what is in memory goes on");
+        assert!(is_authenticated(&watched.now(), "c1", "s1-Z7", at(0)), "what is in memory goes on");
         let message = fault(world.try_open().await).to_string();
         assert!(message.contains("cannot be opened") && message.contains("127.0.0.1"), "{message}");
         assert!(!message.contains(POSTGRES_PASSWORD));

@@ -29,14 +29,14 @@ async fn op_21_se_06_without_the_store_records_wait_and_what_is_lost_is_counted_
         }
     }
     assert!(drops.has_room() && !refuses.has_room());
-    assert!(drops.figures().lag > Duration::ZERO);
-    let lost = drops.figures().lost;
+    assert!(drops.metrics().lag > Duration::ZERO);
+    let lost = drops.metrics().lost;
     assert!((1000..5000).contains(&lost), "{lost}");
     world.execute("ALTER TABLE away RENAME TO audit_records").await;
     until_written(&drops, 70_001 - lost).await;
     drops.end().await;
     refuses.end().await;
-    assert_eq!((refuses.figures().lost, drops.figures().lost), (0, lost));
+    assert_eq!((refuses.metrics().lost, drops.metrics().lost), (0, lost));
     let mut reported = Vec::new();
     let take = |entry: tokenberg_store::AuditEntry| -> Result<(), StoreError> {
         reported.extend(serde_json::from_str::<Value>(&entry.record).unwrap()["records"].as_u64());
@@ -60,7 +60,7 @@ async fn the_recording_process_that_is_killed() {
     for n in 0.. {
         trail.record(&granted(n));
         if n % 50 == 0 {
-            println!("written {}", trail.figures().written);
+            println!("written {}", trail.metrics().written);
         }
         tokio::time::sleep(Duration::from_micros(200)).await;
     }

@@ -137,7 +137,7 @@ async fn se_03_the_key_encryption_key_changes_under_a_running_server() {
     add(&admin, "c2", NewSecret::Generate).await;
     until(&watched, |w| w.now().snapshot().clients() == 2).await;
     until(&watched, |w| matches!(w.health().fault, Some(StoreError::Resealed { .. }))).await;
-    assert!(is_let_in(&watched.now(), "c1", "s1-Z7", at(0)));
+    assert!(is_authenticated(&watched.now(), "c1", "s1-Z7", at(0)));
     assert_eq!(watched.now().signing_keys().0, ["k1"]);
     assert!(matches!(fault(here.add_key(&key("k2")).await), StoreError::Resealed { .. }));
     admin.add_key(&key("k3")).await.unwrap();
@@ -186,28 +186,28 @@ async fn ca_21_when_a_secret_was_last_used_is_written_for_many_requests_at_once(
         }
     };
     for _ in 0..5 {
-        assert!(is_let_in(&watched.now(), "c1", "s1-Z7", at(0)));
-        assert!(!is_let_in(&watched.now(), "c2", "wrong", at(0)));
+        assert!(is_authenticated(&watched.now(), "c1", "s1-Z7", at(0)));
+        assert!(!is_authenticated(&watched.now(), "c2", "wrong", at(0)));
     }
     let revision = watched.now().snapshot().revision();
     assert_eq!(used("c1").await, [None, None]);
     assert_eq!(store.write_used_secrets(at(60)).await.unwrap(), 1);
     assert_eq!((used("c1").await, used("c2").await), (vec![Some(at(60)), None], vec![None]));
     assert_eq!(store.write_used_secrets(at(120)).await.unwrap(), 0);
-    assert!(is_let_in(&watched.now(), "c1", text.expose(), at(0)));
+    assert!(is_authenticated(&watched.now(), "c1", text.expose(), at(0)));
     assert_eq!(store.write_used_secrets(at(120)).await.unwrap(), 1);
     assert_eq!(used("c1").await, [Some(at(60)), Some(at(120))]);
     // No node has to read it again, and a node whose clock is behind does not set it back.
     assert_eq!(store.snapshot().await.unwrap().revision(), revision);
-    assert!(is_let_in(&watched.now(), "c1", text.expose(), at(0)));
+    assert!(is_authenticated(&watched.now(), "c1", text.expose(), at(0)));
     store.write_used_secrets(at(90)).await.unwrap();
     assert_eq!(used("c1").await, [Some(at(60)), Some(at(120))]);
     // A disabled client and an expired secret are not recorded as used.
     store.expire_secret(&id("c1"), &first.secret_id, at(100)).await.unwrap();
     store.set_enabled(&id("c2"), false).await.unwrap();
     watched.refresh().await.unwrap();
-    is_let_in(&watched.now(), "c1", "s1-Z7", at(200));
-    is_let_in(&watched.now(), "c2", "s2-Z7", at(200));
+    is_authenticated(&watched.now(), "c1", "s1-Z7", at(200));
+    is_authenticated(&watched.now(), "c2", "s2-Z7", at(200));
     store.write_used_secrets(at(200)).await.unwrap();
     assert_eq!((used("c1").await, used("c2").await), (vec![Some(at(60)), Some(at(120))], vec![None]));
 }

@@ -14,9 +14,9 @@ async fn found(store: &Store) -> (Vec<String>, Vec<String>) {
     assert!(report.chains.iter().all(|chain| chain.broken.is_none()), "{report:#?}");
     let (affects, other): (Vec<_>, Vec<_>) = report.schema.iter().partition(|found| found.affects_servers());
     assert_eq!(report.is_whole(), affects.is_empty() && report.differences.is_empty());
-    let told =
+    let described =
         |found: Vec<&tokenberg_store::SchemaDifference>| found.iter().map(ToString::to_string).collect();
-    (told(affects), told(other))
+    (described(affects), described(other))
 }
 
 const ADDED: &str = " is not part of the schema and can change what servers read and write";

@@ -38,7 +38,7 @@ async fn watch(store: &Store) -> Watched<Names> {
     store.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"))
 }
 
-async fn stands_for(watched: &Watched<Names>, issuer: &str, subject: &str) -> Option<String> {
+async fn federated_client(watched: &Watched<Names>, issuer: &str, subject: &str) -> Option<String> {
     watched.refresh().await.unwrap();
     watched.now().federated(&foreign(issuer), subject).map(|client| client.id.to_string())
 }
@@ -49,27 +49,27 @@ async fn ks_06_an_issuer_is_trusted_by_its_exact_text_and_followed() {
     let (here, there) = (world.open().await, world.open().await);
     let watched = watch(&here).await;
     assert!(watched.now().issuer(IDP).is_none(), "by default no issuer is trusted");
-    let mut worth = Trust::new(KeySource::Jwks(r#"{"keys":[]}"#.into()));
-    worth.accept = vec![AcceptedAs::IdToken, AcceptedAs::JwtBearer];
-    worth.map = vec!["groups=a:PRINCIPAL_ROLE:a".parse().unwrap()];
-    there.add_issuer(at(0), &foreign(IDP), &worth).await.unwrap();
+    let mut terms = Trust::new(KeySource::Jwks(r#"{"keys":[]}"#.into()));
+    terms.accept = vec![AcceptedAs::IdToken, AcceptedAs::JwtBearer];
+    terms.map = vec!["groups=a:PRINCIPAL_ROLE:a".parse().unwrap()];
+    there.add_issuer(at(0), &foreign(IDP), &terms).await.unwrap();
     watched.refresh().await.unwrap();
     let before = watched.now();
     let trusted = before.issuer(IDP).unwrap();
-    assert_eq!((&trusted.trust, trusted.enabled), (&worth, true));
+    assert_eq!((&trusted.trust, trusted.enabled), (&terms, true));
     for other in ["https://idp.test", "https://IDP.test/", "https://idp.test//", "", "idp.test/"] {
         assert!(before.issuer(other).is_none(), "{other}");
     }
     assert_eq!(there.issuer(&foreign(IDP)).await.unwrap().created_at, at(0));
 
-    let again = fault(there.add_issuer(at(1), &foreign(IDP), &worth).await);
+    let again = fault(there.add_issuer(at(1), &foreign(IDP), &terms).await);
     assert_eq!(again, StoreError::IssuerExists { issuer: foreign(IDP) });
     there.set_issuer_enabled(&foreign(IDP), false).await.unwrap();
-    worth.keys = KeySource::JwksUri("https://idp.test/keys".into());
-    there.set_trust(&foreign(IDP), &worth).await.unwrap();
+    terms.keys = KeySource::JwksUri("https://idp.test/keys".into());
+    there.set_trust(&foreign(IDP), &terms).await.unwrap();
     watched.refresh().await.unwrap();
     let now = watched.now().issuer(IDP).unwrap();
-    assert_eq!((&now.trust, now.enabled), (&worth, false), "other keys do not enable it");
+    assert_eq!((&now.trust, now.enabled), (&terms, false), "other keys do not enable it");
     assert!(before.issuer(IDP).unwrap().enabled, "an older moment does not change");
 
     there.remove_issuer(at(5), &foreign(IDP)).await.unwrap();
@@ -77,7 +77,7 @@ async fn ks_06_an_issuer_is_trusted_by_its_exact_text_and_followed() {
     assert!(watched.now().issuer(IDP).is_none());
     let none = StoreError::NoSuchIssuer { issuer: foreign(IDP) };
     assert_eq!(fault(there.remove_issuer(at(5), &foreign(IDP)).await), none);
-    assert_eq!(fault(there.set_trust(&foreign(IDP), &worth).await), none);
+    assert_eq!(fault(there.set_trust(&foreign(IDP), &terms).await), none);
     assert_eq!(fault(there.set_issuer_enabled(&foreign(IDP), true).await), none);
     assert_eq!(fault(there.issuer(&foreign(IDP)).await), none);
     assert!(there.issuers().await.unwrap().is_empty());
@@ -183,15 +183,15 @@ async fn wl_10_a_foreign_identity_stands_for_its_client_at_once_and_no_longer_th
     trust(&store, K8S).await;
     fault(store.federate(&id("unknown"), &sa).await);
     store.federate(&id("etl"), &sa).await.unwrap();
-    assert_eq!(stands_for(&watched, K8S, &sa.subject).await.as_deref(), Some("etl"));
-    assert_eq!(stands_for(&watched, K8S, "system:serviceaccount:ns:sa2").await, None);
-    assert_eq!(stands_for(&watched, IDP, &sa.subject).await, None);
+    assert_eq!(federated_client(&watched, K8S, &sa.subject).await.as_deref(), Some("etl"));
+    assert_eq!(federated_client(&watched, K8S, "system:serviceaccount:ns:sa2").await, None);
+    assert_eq!(federated_client(&watched, IDP, &sa.subject).await, None);
 
     store.set_enabled(&id("etl"), false).await.unwrap();
-    assert_eq!(stands_for(&watched, K8S, &sa.subject).await, None);
+    assert_eq!(federated_client(&watched, K8S, &sa.subject).await, None);
     store.set_enabled(&id("etl"), true).await.unwrap();
     store.unfederate(&id("etl"), &sa.issuer, &sa.subject).await.unwrap();
-    assert_eq!(stands_for(&watched, K8S, &sa.subject).await, None);
+    assert_eq!(federated_client(&watched, K8S, &sa.subject).await, None);
     let gone = fault(store.unfederate(&id("etl"), &sa.issuer, &sa.subject).await);
     assert!(matches!(gone, StoreError::NoSuchFederation { .. }), "{gone}");
 
@@ -199,9 +199,9 @@ async fn wl_10_a_foreign_identity_stands_for_its_client_at_once_and_no_longer_th
     store.federate(&id("etl"), &sa).await.unwrap();
     store.remove_client(at(1), &id("etl")).await.unwrap();
     store.federate(&id("spark"), &sa).await.unwrap();
-    assert_eq!(stands_for(&watched, K8S, &sa.subject).await.as_deref(), Some("spark"));
+    assert_eq!(federated_client(&watched, K8S, &sa.subject).await.as_deref(), Some("spark"));
     // And a watch that begins now sees the same.
-    assert_eq!(stands_for(&watch(&store).await, K8S, &sa.subject).await.as_deref(), Some("spark"));
+    assert_eq!(federated_client(&watch(&store).await, K8S, &sa.subject).await.as_deref(), Some("spark"));
 }
 
 #[tokio::test]

@@ -121,7 +121,7 @@ async fn op_21_a_store_that_cannot_be_read_ages_and_recovers() {
     world.execute("ALTER TABLE revisions RENAME TO hidden").await;
     until(&watched, |w| w.health().fault.is_some()).await;
     until(&watched, |w| w.health().age > Duration::from_millis(600)).await;
-    assert!(is_let_in(&watched.now(), "c1", "s1-Z7", at(0)));
+    assert!(is_authenticated(&watched.now(), "c1", "s1-Z7", at(0)));
     world.execute("ALTER TABLE hidden RENAME TO revisions").await;
     until(&watched, |w| w.health().fault.is_none() && w.health().age < Duration::from_millis(500)).await;
 }

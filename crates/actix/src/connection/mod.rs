@@ -3,9 +3,9 @@
 pub(crate) mod answered;
 pub(crate) mod authorities;
 pub(crate) mod certificate;
-pub(crate) mod figures;
 pub(crate) mod framing;
 pub(crate) mod handshakes;
+pub(crate) mod metrics;
 pub(crate) mod registry;
 pub(crate) mod stream;
 

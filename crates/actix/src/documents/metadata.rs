@@ -12,7 +12,7 @@ pub(crate) struct Abilities {
     /// Revocations can be stored.
     pub(crate) revokes: bool,
     /// Single-use identifiers, of assertions and proofs, can be stored.
-    pub(crate) remembers: bool,
+    pub(crate) records_uses: bool,
     /// The server requests client certificates.
     pub(crate) sees_certificates: bool,
 }
@@ -21,7 +21,7 @@ impl Abilities {
     /// The grants.
     pub(crate) fn grants(self) -> Vec<&'static str> {
         // Issuers give their assertions a `jti`, which has to be stored.
-        let works = |grant: &GrantType| *grant != GrantType::JwtBearer || self.remembers;
+        let works = |grant: &GrantType| *grant != GrantType::JwtBearer || self.records_uses;
         GrantType::ALL.into_iter().filter(works).map(GrantType::as_parameter).collect()
     }
 
@@ -29,7 +29,7 @@ impl Abilities {
     /// draft-ietf-oauth-spiffe-client-auth §6.
     fn auth_methods(self) -> Vec<&'static str> {
         let mut methods = vec!["client_secret_basic", "client_secret_post", "spiffe_jwt"];
-        if self.remembers {
+        if self.records_uses {
             methods.push("private_key_jwt");
         }
         if self.sees_certificates {
@@ -74,7 +74,7 @@ impl Metadata {
             facts[format!("{name}_endpoint_auth_signing_alg_values_supported")] =
                 assertion_algorithms().into();
         }
-        if can.remembers {
+        if can.records_uses {
             facts["dpop_signing_alg_values_supported"] = proof_algorithms().into();
         }
         if can.sees_certificates {

@@ -56,7 +56,7 @@ fn token_operation(can: Abilities) -> Value {
     let success = response("The token", "TokenResponse", &["Cache-Control", "DPoP-Nonce"]);
     let mut operation = form_operation("TokenRequest", success);
     operation["responses"]["400"] = error("The request is invalid", &["DPoP-Nonce"]);
-    if can.remembers {
+    if can.records_uses {
         operation["parameters"] = json!([{
             "name": "DPoP",
             "in": "header",

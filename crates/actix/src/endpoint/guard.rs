@@ -109,9 +109,9 @@ fn is_host(value: &[u8]) -> bool {
     };
     let is_literal = |b: &u8| b.is_ascii_hexdigit() || b":.%".contains(b);
     let is_name = |b: &u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(b);
-    let good_host = match host.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]")) {
+    let is_host_valid = match host.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]")) {
         Some(literal) => !literal.is_empty() && literal.iter().all(is_literal),
         None => host.iter().all(is_name),
     };
-    good_host && port.iter().all(u8::is_ascii_digit)
+    is_host_valid && port.iter().all(u8::is_ascii_digit)
 }

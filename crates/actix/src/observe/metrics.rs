@@ -1,7 +1,7 @@
 //! Counts requests, decisions and durations; each request adds to a few atomics. Conformance SE-07: all labels are fixed.
 
 #[cfg(feature = "server")]
-use crate::connection::figures::ConnectionFigures;
+use crate::connection::metrics::ConnectionMetrics;
 use crate::observe::exposition::{Exposition, exact};
 use crate::paths::Endpoint;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,7 +50,7 @@ pub(crate) struct Metrics {
     throttled: [AtomicU64; 2],
     documents: [AtomicU64; 3],
     #[cfg(feature = "server")]
-    connections: std::sync::Arc<ConnectionFigures>,
+    connections: std::sync::Arc<ConnectionMetrics>,
     unrecorded: AtomicU64,
     left_out: [AtomicU64; Outcome::COUNT],
 }
@@ -103,7 +103,7 @@ impl Metrics {
 
     /// The metrics of the connections of our own server.
     #[cfg(feature = "server")]
-    pub(crate) fn connections(&self) -> &std::sync::Arc<ConnectionFigures> {
+    pub(crate) fn connections(&self) -> &std::sync::Arc<ConnectionMetrics> {
         &self.connections
     }
 

@@ -204,10 +204,10 @@ impl ServerBuilder {
             disconnect: self.disconnect_timeout,
             write: self.write_timeout,
         };
-        let figures = Arc::clone(self.service.metrics().connections());
+        let metrics = Arc::clone(self.service.metrics().connections());
         let most = (self.most_connections, self.most_of_a_source);
         let proxies = self.service.trusted_proxies();
-        let limits = Limits::new(most, proxies, timeouts, figures, self.client_authorities);
+        let limits = Limits::new(most, proxies, timeouts, metrics, self.client_authorities);
         let workers = self
             .workers
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get));

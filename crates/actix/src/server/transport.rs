@@ -3,8 +3,8 @@
 use crate::connection::Connection;
 use crate::connection::answered::answered;
 use crate::connection::authorities::ClientAuthorities;
-use crate::connection::figures::{ConnectionFigures, Handshake};
 use crate::connection::handshakes::Handshakes;
+use crate::connection::metrics::{ConnectionMetrics, Handshake};
 use crate::connection::registry::{Connections, Permit, Timeouts, Tracked};
 use crate::connection::stream::{ClientStream, Socket};
 use crate::origin::TrustedProxies;
@@ -50,24 +50,24 @@ impl Limits {
         (most, most_of_a_source): (usize, usize),
         trusted_proxies: &TrustedProxies,
         timeouts: Timeouts,
-        figures: Arc<ConnectionFigures>,
+        metrics: Arc<ConnectionMetrics>,
         client_authorities: Option<ClientAuthorities>,
     ) -> Self {
         let handshakes = (most / 2).min(MOST_HANDSHAKES);
-        figures.limited_to(most, handshakes);
+        metrics.limited_to(most, handshakes);
         Self {
             client_authorities,
             handshakes: Handshakes::new(
                 handshakes,
                 handshakes / 4,
                 trusted_proxies.clone(),
-                Arc::clone(&figures),
+                Arc::clone(&metrics),
             ),
             connections: Connections::new(
                 (most, most_of_a_source),
                 trusted_proxies.clone(),
                 timeouts,
-                figures,
+                metrics,
             ),
         }
     }

@@ -85,7 +85,7 @@ async fn tx_30_a_user_of_a_trusted_issuer_gets_a_token_of_ours_that_names_the_is
 async fn ks_06_the_outage_of_an_issuer_is_reported_as_one_and_affects_no_other() {
     let world = World::new();
     let service = world.service();
-    world.issuer_gone.store(true, Ordering::SeqCst);
+    world.is_issuer_down.store(true, Ordering::SeqCst);
     let ask = |issuer: &str| {
         let subject = world.idp.sign(&alice(&json!({"iss": issuer})));
         form(format!("{EXCHANGE}&subject_token={subject}&subject_token_type={ID_TOKEN}")).basic(C1)
@@ -94,7 +94,7 @@ async fn ks_06_the_outage_of_an_issuer_is_reported_as_one_and_affects_no_other()
     check(&service, &ask(IDP), Expected::Ok).await;
     // An unauthenticated client is refused without any issuer's keys.
     check(&service, &ask("https://evil.test"), E(400, "invalid_request")).await;
-    world.issuer_gone.store(false, Ordering::SeqCst);
+    world.is_issuer_down.store(false, Ordering::SeqCst);
     check(&service, &ask(FETCHED), Expected::Ok).await;
 }
 

@@ -134,10 +134,10 @@ async fn dp_07_dp_09_with_a_memory_a_proof_is_accepted_once() {
     // A refused request does not use the proof up.
     let refused = by_dpop(&token, &proof(&key, "1", &token, &json!({"ath": null})));
     check_challenges(&catalog(config.clone(), &refused).await, "", "invalid_dpop_proof");
-    world.store_gone.store(true, Ordering::SeqCst);
+    world.is_store_down.store(true, Ordering::SeqCst);
     let answer = catalog(config.clone(), &once).await;
     assert_eq!((answer.status, answer.header("Retry-After")), (503, Some("1")), "{}", answer.text());
-    world.store_gone.store(false, Ordering::SeqCst);
+    world.is_store_down.store(false, Ordering::SeqCst);
     assert_eq!(catalog(config.clone(), &once).await.status, 200);
     check_challenges(&catalog(config.clone(), &once).await, "", "invalid_dpop_proof");
     let next = by_dpop(&token, &proof(&key, "2", &token, &json!({})));

@@ -1,7 +1,7 @@
 //! Helpers for client certificates: an authority, its certificates, and a client that presents them in the handshake.
 
 use crate::check::{Answer, Ask};
-use crate::wire::{PATIENCE, parse, read_until_closed};
+use crate::wire::{TIMEOUT, parse, read_until_closed};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
@@ -128,7 +128,7 @@ impl TlsServer {
         let name = ServerName::try_from("as.test").unwrap();
         let connection = ClientConnection::new(Arc::clone(client), name).unwrap();
         let socket = TcpStream::connect(self.address).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_read_timeout(Some(TIMEOUT)).unwrap();
         let mut stream = StreamOwned::new(connection, socket);
         stream.write_all(&ask.to_wire()).unwrap();
         let (mut read, mut byte) = (Vec::new(), [0]);
@@ -148,7 +148,7 @@ impl TlsServer {
         let name = ServerName::try_from("as.test").unwrap();
         let connection = ClientConnection::new(Arc::clone(client), name).unwrap();
         let socket = TcpStream::connect(self.address).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_read_timeout(Some(TIMEOUT)).unwrap();
         let mut stream = StreamOwned::new(connection, socket);
         stream.write_all(&ask.clone().header("Connection", "close").to_wire()).unwrap();
         let answers = parse(&read_until_closed(&mut stream), &[ask.method == "HEAD"]);

@@ -207,7 +207,7 @@ async fn rv_06_cve_2020_15223_what_could_not_be_written_is_not_acknowledged() {
     let world = World::new();
     let service = world.service();
     let token = minted(&service).await;
-    world.store_gone.store(true, Ordering::SeqCst);
+    world.is_store_down.store(true, Ordering::SeqCst);
     let revoke = about(&token, REVOKE).basic(C1);
     let answer = check(&service, &revoke, E(503, "temporarily_unavailable")).await;
     assert_eq!(answer.header("Retry-After"), Some("1"));
@@ -218,7 +218,7 @@ async fn rv_06_cve_2020_15223_what_could_not_be_written_is_not_acknowledged() {
         Value::Object(Default::default())
     );
     check(&service, &about(&token, REVOKE).basic(C2), E(400, "unauthorized_client")).await;
-    world.store_gone.store(false, Ordering::SeqCst);
+    world.is_store_down.store(false, Ordering::SeqCst);
     success(&service, &revoke).await;
     assert!(!is_active(&service, &token).await);
 }

@@ -3,7 +3,7 @@
 
 use crate::check::*;
 use crate::pipelining::narrow;
-use crate::wire::{PATIENCE, Wire, read_answers};
+use crate::wire::{TIMEOUT, Wire, read_answers};
 use crate::world::*;
 use std::io::Write;
 use std::net::TcpStream;
@@ -77,8 +77,8 @@ fn ht_10_no_connection_is_kept_while_its_permit_is_needed() {
         assert_eq!(answer.status, 200);
         answer.header("Connection") != Some("close")
     };
-    assert!(std::iter::repeat_with(is_kept).any(|is_kept| !is_kept || begun.elapsed() > PATIENCE));
-    assert!(begun.elapsed() <= PATIENCE, "a client keeps its permit from request to request");
+    assert!(std::iter::repeat_with(is_kept).any(|is_kept| !is_kept || begun.elapsed() > TIMEOUT));
+    assert!(begun.elapsed() <= TIMEOUT, "a client keeps its permit from request to request");
     drop(busy);
 }
 
@@ -106,7 +106,7 @@ impl Gate {
 
     fn wait_for_one(&self) {
         let state = self.state.lock().unwrap();
-        let (state, _) = self.changed.wait_timeout_while(state, PATIENCE, |state| state.1 == 0).unwrap();
+        let (state, _) = self.changed.wait_timeout_while(state, TIMEOUT, |state| state.1 == 0).unwrap();
         assert!(state.1 > 0, "nothing came");
     }
 }

@@ -1,7 +1,7 @@
 //! Where a request ends: HT-01 to HT-07, HT-12 and HT-13 of the conformance list, on raw sockets.
 
 use crate::check::*;
-use crate::wire::{PATIENCE, Wire, parse, read_answers, read_until_closed};
+use crate::wire::{TIMEOUT, Wire, parse, read_answers, read_until_closed};
 use crate::world::*;
 use std::io::Write;
 use std::time::Instant;
@@ -255,7 +255,7 @@ fn ht_07_ht_12_bodies_are_limited_and_end_the_connection() {
     stream.write_all(post("Transfer-Encoding: chunked", "").as_bytes()).unwrap();
     let begin = Instant::now();
     while stream.write_all(chunk.as_bytes()).is_ok() {
-        assert!(begin.elapsed() < PATIENCE, "an endless body is read without end");
+        assert!(begin.elapsed() < TIMEOUT, "an endless body is read without end");
     }
     let body = format!("{}0\r\n\r\n", chunk.repeat(9));
     closed(&wire.refused(post("Transfer-Encoding: chunked", &body), 413));

@@ -3,7 +3,7 @@
 use crate::check::*;
 use crate::server::get;
 use crate::tls::{certify, connect};
-use crate::wire::{PATIENCE, Wire, parse, read_answers, read_until_closed};
+use crate::wire::{TIMEOUT, Wire, parse, read_answers, read_until_closed};
 use crate::world::*;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -46,7 +46,7 @@ pub(crate) fn narrow(wire: &Wire) -> TcpStream {
         socket.connect(address).await.unwrap().into_std().unwrap()
     });
     connected.set_nonblocking(false).unwrap();
-    connected.set_read_timeout(Some(PATIENCE)).unwrap();
+    connected.set_read_timeout(Some(TIMEOUT)).unwrap();
     connected.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
     connected
 }
@@ -222,7 +222,7 @@ fn send_until_ended(mut stream: impl Write) -> usize {
             Err(e) if ![ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&e.kind()) => return sent,
             Err(_) => {}
         }
-        assert!(begun.elapsed() < 2 * PATIENCE, "it is still there, after {sent} bytes");
+        assert!(begun.elapsed() < 2 * TIMEOUT, "it is still there, after {sent} bytes");
     }
 }
 
@@ -265,8 +265,8 @@ fn ht_10_a_client_that_reads_nothing_is_read_no_further_and_ended_in_time() {
                 });
             }
         });
-        let (_, figures) = get(operations_at, "/metrics").unwrap();
+        let (_, metrics) = get(operations_at, "/metrics").unwrap();
         let ended = "tokenberg_connections_ended_total{reason=\"stalled\"} 3";
-        assert!(figures.lines().any(|line| line == ended), "{figures}");
+        assert!(metrics.lines().any(|line| line == ended), "{metrics}");
     }
 }

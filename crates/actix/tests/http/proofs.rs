@@ -67,9 +67,9 @@ async fn dp_07_a_use_that_cannot_be_stored_is_an_outage_and_not_the_clients_faul
     let service = world.service();
     let key = ForeignKey::new(None);
     let ask = form(CC).basic(C1).dpop(&proof(&key, "1"));
-    world.store_gone.store(true, Ordering::SeqCst);
+    world.is_store_down.store(true, Ordering::SeqCst);
     check(&service, &ask, E(503, "temporarily_unavailable")).await;
-    world.store_gone.store(false, Ordering::SeqCst);
+    world.is_store_down.store(false, Ordering::SeqCst);
     check(&service, &ask, Expected::Bound).await;
 }
 

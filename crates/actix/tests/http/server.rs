@@ -1,7 +1,7 @@
 //! The start and the shutdown of a server: OP-30 and the listener for operations.
 
 use crate::check::*;
-use crate::wire::{PATIENCE, Wire, parse, read_until_closed};
+use crate::wire::{TIMEOUT, Wire, parse, read_until_closed};
 use crate::world::*;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,7 +12,7 @@ use tokenberg_actix::{BasePathFault, Operations, ServerBuilder};
 
 pub(crate) fn get(address: std::net::SocketAddr, path: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(address).ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
     let answer = parse(&read_until_closed(&mut stream), &[]).pop()?;
     Some((answer.status, answer.text().trim_end().to_owned()))
@@ -73,7 +73,7 @@ fn se_07_ht_31_figures_are_on_the_operations_listener_and_know_of_panics() {
         check_answer(&wire.ask(&form(CC).basic(C1)), E(500, "server_error"), "panic");
         switch.store(false, Ordering::SeqCst);
     }
-    let (status, figures) = get(operations_at, "/metrics").unwrap();
+    let (status, metrics) = get(operations_at, "/metrics").unwrap();
     assert_eq!(status, 200);
     let of = |outcome: &str| {
         format!(
@@ -81,7 +81,7 @@ fn se_07_ht_31_figures_are_on_the_operations_listener_and_know_of_panics() {
         )
     };
     for line in [format!("{} 1", of("granted")), format!("{} 2", of("server_error")), "mine 7".to_owned()] {
-        assert!(figures.lines().any(|l| l == line), "{line} in {figures}");
+        assert!(metrics.lines().any(|l| l == line), "{line} in {metrics}");
     }
     assert_eq!(wire.ask(&ask("GET", "/metrics")).status, 404);
 }

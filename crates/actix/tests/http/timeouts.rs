@@ -1,7 +1,7 @@
 //! How long a slow client can hold anything: HT-08 to HT-11 of the conformance list.
 
 use crate::check::*;
-use crate::wire::{PATIENCE, Wire, parse, read_answers, read_until_closed};
+use crate::wire::{TIMEOUT, Wire, parse, read_answers, read_until_closed};
 use crate::world::*;
 use std::io::Write;
 use std::net::TcpStream;
@@ -16,7 +16,7 @@ fn quick() -> Wire {
 fn drip(mut stream: TcpStream, bytes: &[u8], pause: Duration) -> Vec<Answer> {
     let begin = Instant::now();
     for byte in bytes {
-        assert!(begin.elapsed() < PATIENCE, "still waits for a slow client");
+        assert!(begin.elapsed() < TIMEOUT, "still waits for a slow client");
         if stream.write_all(&[*byte]).is_err() {
             break;
         }
@@ -53,7 +53,7 @@ fn ht_08_a_slow_head_of_a_later_request_times_out() {
             break;
         }
         std::thread::sleep(Duration::from_millis(50));
-        assert!(begun.elapsed() < PATIENCE, "still waits for a slow client");
+        assert!(begun.elapsed() < TIMEOUT, "still waits for a slow client");
     }
     assert!(read_until_closed(&mut stream).is_empty());
 }
@@ -117,7 +117,7 @@ fn ht_07_ab_03_few_large_bodies_are_read_at_a_time() {
     // Until all eight hold their permits, one more may get one.
     let begin = Instant::now();
     let refused = loop {
-        assert!(begin.elapsed() < PATIENCE, "any number of large bodies is read");
+        assert!(begin.elapsed() < TIMEOUT, "any number of large bodies is read");
         let answers = parse(&read_until_closed(&mut large(499_000)), &[]);
         match answers.into_iter().next() {
             Some(answer) if answer.status == 503 => break answer,
@@ -162,7 +162,7 @@ fn ht_10_one_source_has_so_many_connections_and_its_idle_ones_make_room() {
     let begin = Instant::now();
     while !wire.until_closed(&closing).is_empty() {
         // It came before the server had read the three requests, and took the permit of one.
-        assert!(begin.elapsed() < PATIENCE, "the fourth is never refused");
+        assert!(begin.elapsed() < TIMEOUT, "the fourth is never refused");
         held.push(wire.connect());
         held.last_mut().unwrap().write_all(&form(CC).basic(C1).to_wire()).unwrap();
     }
@@ -171,7 +171,7 @@ fn ht_10_one_source_has_so_many_connections_and_its_idle_ones_make_room() {
     *world.slow.lock().unwrap() = None;
     let begin = Instant::now();
     while wire.until_closed(&closing).is_empty() {
-        assert!(begin.elapsed() < PATIENCE, "no permit became free again");
+        assert!(begin.elapsed() < TIMEOUT, "no permit became free again");
     }
 }
 
@@ -186,7 +186,7 @@ fn ht_10_idle_connections_are_ended_before_new_ones_wait() {
     // They are spared briefly, because a request may arrive.
     let (begun, mut earlier) = (Instant::now(), Vec::new());
     while silent.iter().any(is_open) {
-        assert!(begun.elapsed() < PATIENCE, "others are ended for them");
+        assert!(begun.elapsed() < TIMEOUT, "others are ended for them");
         earlier.push(kept(&wire));
     }
     let mut held: Vec<TcpStream> = (0..60).map(|_| kept(&wire)).collect();

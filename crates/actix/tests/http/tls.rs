@@ -1,7 +1,7 @@
 //! TLS with a real client: HT-20 and HT-18 of the conformance list.
 
 use crate::check::*;
-use crate::wire::{PATIENCE, Wire, parse, read_answers, read_until_closed};
+use crate::wire::{TIMEOUT, Wire, parse, read_answers, read_until_closed};
 use crate::world::*;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::version::{TLS12, TLS13};
@@ -42,7 +42,7 @@ fn connect_by(
     versions: &[&'static SupportedProtocolVersion],
 ) -> std::io::Result<Client> {
     let socket = TcpStream::connect(address)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.set_read_timeout(Some(TIMEOUT))?;
     over_by(socket, trusted, alpn, versions)
 }
 
@@ -183,7 +183,7 @@ fn ht_20_certificates_change_under_load_and_no_request_fails() {
         for round in 0..20 {
             let before = answered.load(Ordering::SeqCst);
             let begun = std::time::Instant::now();
-            while answered.load(Ordering::SeqCst) < before + 4 && begun.elapsed() < PATIENCE {
+            while answered.load(Ordering::SeqCst) < before + 4 && begun.elapsed() < TIMEOUT {
                 std::thread::yield_now();
             }
             put(if round % 2 == 0 { second.path() } else { first.path() });

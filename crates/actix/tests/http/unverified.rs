@@ -110,13 +110,13 @@ async fn se_06_cwe_779_an_outage_that_a_client_meets_is_reported_in_full_and_one
     let world = World::new();
     let fetched = world.idp.sign(&alice(&json!({"iss": FETCHED})));
     let workload = world.idp.sign(&json!({"iss": FETCHED, "sub": "x", "aud": ISSUER, "exp": NOW + 60}));
-    world.issuer_gone.store(true, Ordering::Relaxed);
+    world.is_issuer_down.store(true, Ordering::Relaxed);
     let exchange = format!("{EXCHANGE}&subject_token={fetched}&subject_token_type={ID_TOKEN}");
     let by_workload = form(format!("{}&client_id=cw&{}", long(CC), assertion(&workload)));
     check(&world.service(), &by_workload, E(503, "temporarily_unavailable")).await;
     check_all(&world, vec![(false, form(long(&exchange)).basic(C1)), (true, by_workload)]).await;
-    world.issuer_gone.store(false, Ordering::Relaxed);
-    world.store_gone.store(true, Ordering::Relaxed);
+    world.is_issuer_down.store(false, Ordering::Relaxed);
+    world.is_store_down.store(true, Ordering::Relaxed);
     let own = json!({"iss": "cj", "sub": "cj", "aud": ISSUER, "iat": NOW, "exp": NOW + 60, "jti": "once"});
     let proof = ForeignKey::new(None).proof(at(NOW), "1", &json!({}));
     check_all(

@@ -14,7 +14,7 @@ pub(crate) struct Wire {
 }
 
 /// No test waits longer than this for anything.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Wire {
     pub(crate) fn of(service: TokenService) -> Self {
@@ -36,13 +36,13 @@ impl Wire {
                 running.serve().await.unwrap();
             });
         });
-        let (address, handle) = receiver.recv_timeout(PATIENCE).unwrap();
+        let (address, handle) = receiver.recv_timeout(TIMEOUT).unwrap();
         Self { address, handle, thread: Some(thread) }
     }
 
     pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         stream.set_nodelay(true).unwrap();
         stream
     }

@@ -47,14 +47,14 @@ pub(crate) struct World {
     pub(crate) revoked: Mutex<Vec<TokenId>>,
     pub(crate) revoked_sessions: Mutex<Vec<TokenId>>,
     /// Neither revocations nor used identifiers can be written.
-    pub(crate) store_gone: AtomicBool,
+    pub(crate) is_store_down: AtomicBool,
     used: Mutex<BTreeSet<(Box<str>, Box<str>)>>,
     pub(crate) issuers: Vec<Arc<TrustedIssuer>>,
     /// The keys of all issuers, and those of the client `cj`.
     pub(crate) idp: ForeignKey,
     pub(crate) cj: ForeignKey,
     /// The issuer whose keys are fetched is down.
-    pub(crate) issuer_gone: AtomicBool,
+    pub(crate) is_issuer_down: AtomicBool,
     pub(crate) clock: Arc<AtomicI64>,
     pub(crate) keys: TestKeys,
     /// Digests take as long as this, and count as costly.
@@ -83,10 +83,10 @@ impl World {
             issuers: issuers(&idp).into_iter().map(Arc::new).collect(),
             idp,
             cj,
-            issuer_gone: AtomicBool::new(false),
+            is_issuer_down: AtomicBool::new(false),
             revoked: Mutex::default(),
             revoked_sessions: Mutex::default(),
-            store_gone: AtomicBool::new(false),
+            is_store_down: AtomicBool::new(false),
             clock: Arc::new(AtomicI64::new(NOW)),
             keys: TestKeys { keyring, gone: AtomicBool::new(false), costly: AtomicBool::new(false) },
             slow: Mutex::default(),
@@ -283,7 +283,7 @@ impl Answers for World {
 impl SingleUse for Ledger {
     fn use_once<'a>(&'a self, once: &'a SingleUseId) -> BoxFuture<'a, Result<bool, NotWritten>> {
         Box::pin(async move {
-            if self.0.store_gone.load(Ordering::SeqCst) {
+            if self.0.is_store_down.load(Ordering::SeqCst) {
                 return Err(NotWritten { reason: "as the test wants it".to_owned() });
             }
             Ok(self.0.used.lock().unwrap().insert((once.namespace.clone(), once.id.clone())))
@@ -300,7 +300,7 @@ impl IssuerKeys for Ledger {
     ) -> BoxFuture<'a, Result<Result<Verified, SignatureFault>, KeysUnavailable>> {
         Box::pin(async move {
             assert_eq!(issuer.issuer.as_str(), FETCHED, "no other issuer's keys are fetched");
-            if self.0.issuer_gone.load(Ordering::SeqCst) {
+            if self.0.is_issuer_down.load(Ordering::SeqCst) {
                 return Err(KeysUnavailable::new(&issuer.issuer, "as the test wants it"));
             }
             Ok(self.0.keys.verify_with(&self.0.idp.jwks(), issuer.trust.accepted_algorithms(), token))
@@ -315,7 +315,7 @@ impl Revocations for Ledger {
     fn revoke<'a>(&'a self, revoke: &'a Revoke) -> Writing<'a> {
         Box::pin(async move {
             actix_web::rt::time::sleep(Duration::from_millis(5)).await;
-            if self.0.store_gone.load(Ordering::SeqCst) {
+            if self.0.is_store_down.load(Ordering::SeqCst) {
                 return Err(NotWritten { reason: "as the test wants it".to_owned() });
             }
             self.0.revoked.lock().unwrap().push(revoke.id().clone());

@@ -8,7 +8,7 @@ use tokenberg_actix::Exposition;
 use tokenberg_core::Timestamp;
 use tokenberg_core::jws::KeyMaterial;
 use tokenberg_jose::IssuerKeySets;
-use tokenberg_store::AuditFigures;
+use tokenberg_store::AuditMetrics;
 
 /// Writes the present metrics.
 pub(super) fn expose(following: &Following, started: Timestamp, to: &mut Exposition) {
@@ -95,7 +95,7 @@ pub(super) fn expose_issuers(
 }
 
 /// Writes the metrics of the audit.
-pub(super) fn expose_audit(audit: AuditFigures, to: &mut Exposition) {
+pub(super) fn expose_audit(audit: AuditMetrics, to: &mut Exposition) {
     to.gauge(
         "tokenberg_audit_lag_seconds",
         "Waiting time of the oldest record that is not in the store yet.",

@@ -116,7 +116,7 @@ async fn serve(changeable: Changeable, location: StoreLocation) -> anyhow::Resul
         let (figures, started, audit) = (following.clone(), clock::now()?, audit.clone());
         let operations = Operations::new(move || following.ready()).metrics(&service, move |to| {
             figures::expose(&figures, started, to);
-            figures::expose_audit(audit.figures(), to);
+            figures::expose_audit(audit.metrics(), to);
             figures::expose_issuers(&figures, &issuer_keys, &key_fetches, to);
         });
         server = server.operations(listener, operations);

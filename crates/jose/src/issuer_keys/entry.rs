@@ -184,9 +184,11 @@ impl Entry {
         self.flight = None;
         let last = self.last.as_mut()?;
         let before = self.set.as_ref().filter(|set| set.is_usable(last.at, limits));
-        let had = before.and_then(|set| set.sequence);
-        let outcome = outcome.and_then(|published| match (had, published.sequence) {
-            (Some(had), Some(came)) if came < had => Err(FetchFault::Sequence { had, came }),
+        let known = before.and_then(|set| set.sequence);
+        let outcome = outcome.and_then(|published| match (known, published.sequence) {
+            (Some(known), Some(published)) if published < known => {
+                Err(FetchFault::Sequence { known, published })
+            }
             (Some(_) | None, Some(_) | None) => Ok(published),
         });
         Some(match outcome {
@@ -202,7 +204,7 @@ impl Entry {
                     keys: Arc::clone(&keys),
                     fetched_at: last.at,
                     fresh_until: last.at.plus(published.fresh_for),
-                    sequence: published.sequence.or(had),
+                    sequence: published.sequence.or(known),
                 });
                 Ok(keys)
             }

@@ -78,12 +78,12 @@ pub enum FetchFault {
     #[error("the keys that were given: {0}")]
     Given(JwksFault),
     /// The SPIFFE Trust Domain and Bundle §4.1.3: the bundle is older than the cached one.
-    #[error("the bundle has sequence {came}, which is older than {had}")]
+    #[error("the bundle has sequence {published}, which is older than {known}")]
     Sequence {
         /// The sequence of the cached bundle.
-        had: u64,
+        known: u64,
         /// The sequence of the fetched bundle.
-        came: u64,
+        published: u64,
     },
     /// A set without a usable key.
     #[error("the published key set has no usable key: {}", contents(.first.as_deref(), *.others))]

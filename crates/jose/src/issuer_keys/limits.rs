@@ -47,9 +47,9 @@ const SHORTEST: Lifetime = Lifetime::from_seconds(60);
 const LONGEST: Lifetime = Lifetime::from_hours(24);
 
 /// How long keys are fresh if the response says this many seconds.
-pub(super) fn freshness(said: Option<u64>) -> Lifetime {
-    let Some(said) = said else { return USUAL };
-    Lifetime::from_seconds(u32::try_from(said).unwrap_or(u32::MAX)).clamp(SHORTEST, LONGEST)
+pub(super) fn freshness(stated: Option<u64>) -> Lifetime {
+    let Some(stated) = stated else { return USUAL };
+    Lifetime::from_seconds(u32::try_from(stated).unwrap_or(u32::MAX)).clamp(SHORTEST, LONGEST)
 }
 
 #[cfg(test)]
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn ks_06_wl_06_freshness_has_bounds() {
-        for (said, seconds) in [
+        for (stated, seconds) in [
             (None, 600),
             (Some(0), 60),
             (Some(59), 60),
@@ -67,7 +67,7 @@ mod tests {
             (Some(86_401), 86_400),
             (Some(u64::MAX), 86_400),
         ] {
-            assert_eq!(freshness(said), Lifetime::from_seconds(seconds), "{said:?}");
+            assert_eq!(freshness(stated), Lifetime::from_seconds(seconds), "{stated:?}");
         }
     }
 

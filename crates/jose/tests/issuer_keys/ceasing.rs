@@ -48,7 +48,7 @@ fn ks_06_keys_of_a_silent_issuer_end_after_a_day() {
     let (held, signer) = (Held::new(), Signer::new());
     held.pages.put(JWKS, set(&[&signer]));
     assert!(is_good(held.verify(&idp(), &signer.token(), 0)));
-    held.pages.take_away();
+    held.pages.remove();
     for now in [700, 3600, 86_399] {
         assert!(is_good(held.verify(&idp(), &signer.token(), now)), "{now}");
         // Whether such a key exists is unknown, so it is an outage and not a bad token.

@@ -79,7 +79,7 @@ fn ks_06_known_kids_verify_while_the_issuer_hangs() {
     for now in [100, 599, 600, 659] {
         assert!(is_good(held.verify_at_once(&trusted, &token, now)), "{now}");
     }
-    held.pages.take_away();
+    held.pages.remove();
     held.pages.hang(false);
     assert!(held.failed().1);
     assert!(is_outage(seeking.poll().unwrap()), "the key may exist");

@@ -54,7 +54,7 @@ impl Pages {
     }
 
     /// Takes all pages down.
-    pub(crate) fn take_away(&self) {
+    pub(crate) fn remove(&self) {
         self.pages.lock().unwrap().clear();
     }
 

@@ -212,7 +212,7 @@ impl<'a> Ledger<'a> {
                 texts(ending).for_each(|id| self.set(number, key(id), [(FactName::VerifiesUntil, end)]));
             }
             // The key took over from others; an older version did not record which of them it ended.
-            None if record["dropped"].is_array() => self.forget_ends(number),
+            None if record["dropped"].is_array() => self.clear_ends(number),
             None => {}
         }
         let facts = self.key_facts(record);
@@ -237,7 +237,7 @@ impl<'a> Ledger<'a> {
                     self.set(number, key(id), [(FactName::VerifiesUntil, Fact::Nothing)]);
                 }
                 Some(_) => {}
-                None => self.forget_ends(number),
+                None => self.clear_ends(number),
             }
             return;
         };
@@ -251,7 +251,7 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    fn forget_ends(&mut self, number: i64) {
+    fn clear_ends(&mut self, number: i64) {
         let keys: Vec<Name> = self.things.keys().filter(|name| name.kind == Kind::Key).cloned().collect();
         for name in keys {
             self.set(number, name, [(FactName::VerifiesUntil, Fact::Unknown)]);

@@ -13,6 +13,7 @@
 //! hashes.
 
 mod append;
+mod chain_monitor;
 mod change;
 mod claims;
 pub(crate) mod complete;
@@ -23,7 +24,6 @@ mod inventory;
 mod ledger;
 mod link;
 mod load;
-mod lookout;
 mod observed;
 mod queue;
 mod read;
@@ -51,7 +51,7 @@ pub use read::{AuditCursor, AuditEntry};
 pub use report::{AuditReport, Break, ChainReport};
 pub(crate) use row::{Block, Row};
 pub use shared::TrailOptions;
-pub use trail::{AuditFigures, AuditTrail};
+pub use trail::{AuditMetrics, AuditTrail};
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -111,8 +111,8 @@ impl Queue {
             return false;
         }
         let length = match text {
-            Some(text) => self.say(text),
-            None => written(record, |text| self.say(text)),
+            Some(text) => self.append(text),
+            None => written(record, |text| self.append(text)),
         };
         if let Some(key) = key {
             self.alike.insert(key, self.taken + self.waiting.len() as u64);
@@ -135,7 +135,7 @@ impl Queue {
         !self.loads.unverified.reaches(self.share())
     }
 
-    fn say(&mut self, text: &str) -> usize {
+    fn append(&mut self, text: &str) -> usize {
         if self.pieces.back().is_none_or(|piece| piece.records >= PIECE) {
             self.pieces.push_back(Piece::default());
         }

@@ -22,7 +22,7 @@ pub struct AuditTrail(Arc<Shared>);
 
 /// The state of the trail.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AuditFigures {
+pub struct AuditMetrics {
     /// How long the oldest record that is not in the store yet has waited.
     pub lag: Duration,
     /// The number of records that wait to be written.
@@ -119,7 +119,7 @@ impl AuditTrail {
 
     /// The state of the trail.
     #[must_use]
-    pub fn figures(&self) -> AuditFigures {
+    pub fn metrics(&self) -> AuditMetrics {
         let shared = &*self.0;
         let writing = held(&shared.writing_since).map(|since| since.elapsed());
         let (oldest, waiting, most) = {
@@ -127,7 +127,7 @@ impl AuditTrail {
             (queue.oldest(), queue.load(), queue.most())
         };
         let Load { records, bytes } = waiting;
-        AuditFigures {
+        AuditMetrics {
             lag: writing.max(oldest).unwrap_or_default(),
             waiting: records as u64,
             most_waiting: most.records as u64,

@@ -1,7 +1,7 @@
 //! The task that writes the decisions of a node, in batches, with witnesses of the other chains.
 
 use crate::audit::append::{insert_head, insert_rows, move_head};
-use crate::audit::lookout::{Lookout, log_schema};
+use crate::audit::chain_monitor::{ChainMonitor, log_schema};
 use crate::audit::observed::{WentBack, is_expired};
 use crate::audit::queue::{PIECE, Taken};
 use crate::audit::row::Record;
@@ -32,7 +32,7 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     /// The head of our chain; `None` before it has begun.
     head: Option<Head>,
-    lookout: Lookout,
+    monitor: ChainMonitor,
     /// How many lost records the chain reports.
     reported_lost: u64,
     /// How many left-out decisions the chain reports, by outcome.
@@ -70,11 +70,11 @@ enum Found {
 
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        let lookout = Lookout::new(&shared.options);
+        let monitor = ChainMonitor::new(&shared.options);
         Self {
             shared,
             head: None,
-            lookout,
+            monitor,
             reported_lost: 0,
             reported_left_out: BTreeMap::new(),
             noted_at: None,
@@ -89,21 +89,21 @@ impl Writer {
         self.write(Taken::default(), false).await;
         tokio::spawn(complete(shared.store.clone()));
         loop {
-            if self.lookout.is_due() {
+            if self.monitor.is_due() {
                 self.look().await;
             }
             let batch = held(&shared.queue).take(BATCH);
             let is_ending = shared.is_ending.load(Ordering::Relaxed);
             let is_last = is_ending && batch.len() < BATCH;
             let is_drained = held(&shared.queue).is_empty();
-            if !batch.is_empty() || is_last || self.has_more_to_say() {
+            if !batch.is_empty() || is_last || self.has_more_to_report() {
                 self.write(batch, is_last).await;
                 if is_last {
                     self.end().await;
                     return;
                 }
             } else if !is_ending {
-                let _ = tokio::time::timeout(self.lookout.due_in(), shared.wake.notified()).await;
+                let _ = tokio::time::timeout(self.monitor.due_in(), shared.wake.notified()).await;
             }
             if is_drained && !shared.is_ending.load(Ordering::Relaxed) {
                 tokio::time::sleep(GATHER).await;
@@ -112,9 +112,9 @@ impl Writer {
     }
 
     /// Whether there is something to write beside decisions.
-    fn has_more_to_say(&self) -> bool {
+    fn has_more_to_report(&self) -> bool {
         !self.went_back.is_empty()
-            || self.lookout.has_news()
+            || self.monitor.unwitnessed().is_some()
             || self.shared.lost.load(Ordering::Relaxed) != self.reported_lost
             || *held(&self.shared.left_out) != self.reported_left_out
     }
@@ -136,12 +136,12 @@ impl Writer {
 
     async fn try_to_begin(&mut self, instead: Option<&Head>) -> Result<Head, StoreError> {
         let store = &self.shared.store;
-        let back = self.lookout.look(store).await?;
+        let back = self.monitor.look(store).await?;
         self.report(back);
-        let mut others = self.lookout.youngest();
+        let mut others = self.monitor.youngest();
         others.extend(instead.map(Witness::from));
         let head = self.shared.store.begin_chain(instead, &others).await?;
-        self.lookout.begun();
+        self.monitor.begun();
         Ok(head)
     }
 
@@ -157,14 +157,14 @@ impl Writer {
         let shared = Arc::clone(&self.shared);
         let Some(head) = self.head.clone() else { return };
         // If they cannot be read, the next look tries again.
-        let Ok(back) = self.lookout.look(&shared.store).await else { return };
+        let Ok(back) = self.monitor.look(&shared.store).await else { return };
         self.report(back);
-        match self.lookout.own(&head) {
+        match self.monitor.own(&head) {
             Some(true) => {
-                self.lookout.witness(&shared.store, &head).await;
+                self.monitor.witness(&shared.store, &head).await;
                 if self.noted_at.is_none_or(|noted| noted.elapsed() >= NOTE_EVERY) {
                     self.noted_at = Some(Instant::now());
-                    log_notes(self.lookout.installation(), &Witness::from(&head));
+                    log_notes(self.monitor.installation(), &Witness::from(&head));
                     log_schema(&shared.store).await;
                 }
             }
@@ -178,13 +178,13 @@ impl Writer {
         let mut is_reported = false;
         let back = loop {
             // What the installation's chain keeps now may differ from a minute ago.
-            match self.lookout.look(&self.shared.store).await {
+            match self.monitor.look(&self.shared.store).await {
                 Ok(back) => break back,
                 Err(error) => self.pause(&error, &mut is_reported).await,
             }
         };
         self.report(back);
-        if is_expired(Some(head.begun), self.lookout.installation_begins()) {
+        if is_expired(Some(head.begun), self.monitor.installation_begins()) {
             self.begin(None).await;
         } else {
             self.begin_instead(head).await;
@@ -223,7 +223,7 @@ impl Writer {
         let shared = Arc::clone(&self.shared);
         let mut is_reported = false;
         while let Some(head) = self.head.clone() {
-            self.lookout.see_installation(&shared.store).await;
+            self.monitor.read_installation(&shared.store).await;
             let batch = self.batch(head, &taken, is_last);
             loop {
                 match shared.store.append_batch(&batch).await {
@@ -231,7 +231,7 @@ impl Writer {
                         self.reported_lost += batch.lost;
                         self.reported_left_out = batch.left_out;
                         self.went_back.drain(..batch.went_back);
-                        self.lookout.written(batch.installation.as_ref(), batch.is_more_than_witness);
+                        self.monitor.written(batch.installation.as_ref(), batch.is_more_than_witness);
                         shared.written.fetch_add(count, Ordering::Relaxed);
                         self.head = Some(batch.to);
                         *held(&shared.writing_since) = None;
@@ -254,27 +254,27 @@ impl Writer {
 
     fn batch(&self, from: Head, taken: &Taken, is_last: bool) -> Batch {
         let mut records = taken.records();
-        let mut say = |event: Change| records.push((now(), event.into_text().into()));
+        let mut add = |event: Change| records.push((now(), event.into_text().into()));
         let lost = self.shared.lost.load(Ordering::Relaxed) - self.reported_lost;
         if lost > 0 {
-            say(Change::event("records lost").with("records", lost));
+            add(Change::event("records lost").with("records", lost));
         }
         let left_out = held(&self.shared.left_out).clone();
         if left_out != self.reported_left_out {
-            say(self.left_out_since(&left_out));
+            add(self.left_out_since(&left_out));
         }
         if !self.went_back.is_empty() {
             // By name, too: the record stands in the chain of this server, which is not the one that went back.
             let names: Vec<&str> = self.went_back.iter().map(|was| was.chain.as_str()).collect();
             let event = Change::event("chain went back").with("went_back", names);
-            say(event.with(HEADS, heads(&self.went_back)));
+            add(event.with(HEADS, heads(&self.went_back)));
         }
-        let installation = self.lookout.news().cloned();
+        let installation = self.monitor.unwitnessed().cloned();
         if let Some(installation) = &installation {
-            say(Change::event("witness").with(HEADS, heads([installation])));
+            add(Change::event("witness").with(HEADS, heads([installation])));
         }
         if is_last {
-            say(Change::event("ended"));
+            add(Change::event("ended"));
         }
         let is_more_than_witness = records.len() > usize::from(installation.is_some());
         let records: Vec<Record<'_>> = records.iter().map(|(at, text)| (*at, &**text)).collect();

@@ -1,6 +1,6 @@
 //! An open database of either kind. One SQL text serves both: `$n`, `ON CONFLICT`, seconds as BIGINT.
 
-use crate::database::news::News;
+use crate::database::change_notifier::ChangeNotifier;
 #[cfg(feature = "postgres")]
 use crate::database::postgres::Postgres;
 #[cfg(feature = "sqlite")]
@@ -29,12 +29,12 @@ impl Db {
     }
 
     /// When a watch should check for changes.
-    pub(crate) fn news(&self) -> News {
+    pub(crate) fn change_notifier(&self) -> ChangeNotifier {
         match self {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(_) => News::of_sqlite(),
+            Self::Sqlite(_) => ChangeNotifier::of_sqlite(),
             #[cfg(feature = "postgres")]
-            Self::Postgres(postgres) => News::of_postgres(postgres.notifications().clone()),
+            Self::Postgres(postgres) => ChangeNotifier::of_postgres(postgres.notifications().clone()),
         }
     }
 

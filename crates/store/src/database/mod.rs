@@ -1,13 +1,12 @@
 //! SQLite and PostgreSQL: addresses, connections, transactions and the schema. All SQL that differs between them is here.
 
+mod change_notifier;
 mod database_file;
 mod db;
 mod dialect;
-mod news;
 #[cfg(feature = "postgres")]
 mod notifications;
 mod part;
-mod patience;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "postgres")]
@@ -21,16 +20,17 @@ mod sqlite;
 #[cfg(feature = "sqlite")]
 mod sqlite_backup;
 mod store_url;
+mod timeout;
 mod transactions;
 mod tx;
 mod url_error;
 
+pub(crate) use change_notifier::ChangeNotifier;
 pub(crate) use database_file::DatabaseFile;
 pub(crate) use db::Db;
-pub(crate) use news::News;
 pub(crate) use part::{Numbers, Part, Progress, SELECT_PROGRESS};
-pub(crate) use patience::within;
 pub use schema_differences::{SchemaDeviation, SchemaDifference};
 pub use store_url::StoreUrl;
+pub(crate) use timeout::within;
 pub(crate) use tx::{Tx, Value, time, values};
 pub use url_error::StoreUrlError;

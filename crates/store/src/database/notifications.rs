@@ -13,7 +13,7 @@ const GATHERING: Duration = Duration::from_millis(20);
 /// How long to listen before testing the connection: a network may drop one without a sign.
 const SILENCE: Duration = Duration::from_secs(10);
 /// The limit for connecting, and for that test.
-const PATIENCE: Duration = Duration::from_secs(3);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long to wait before connecting again: at first, and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
@@ -24,13 +24,13 @@ pub(crate) struct Notifications(watch::Receiver<()>);
 impl Notifications {
     /// Listens in the background for as long as the runtime lasts.
     pub(crate) fn listen(options: PgConnectOptions, runtime: &Handle) -> Self {
-        let (heard, receiver) = watch::channel(());
-        runtime.spawn(listen(options, heard));
+        let (changed, receiver) = watch::channel(());
+        runtime.spawn(listen(options, changed));
         Self(receiver)
     }
 
     /// Returns when a notification has arrived since the last call, or when the time has passed.
-    pub(crate) async fn heard_within(&mut self, time: Duration) {
+    pub(crate) async fn changed_within(&mut self, time: Duration) {
         let begun = tokio::time::Instant::now();
         match tokio::time::timeout(time, self.0.changed()).await {
             // Changes that come together are read together.
@@ -41,11 +41,11 @@ impl Notifications {
     }
 }
 
-async fn listen(options: PgConnectOptions, heard: watch::Sender<()>) {
+async fn listen(options: PgConnectOptions, changed: watch::Sender<()>) {
     let mut pause = PAUSES.0;
     let mut is_reported = false;
     loop {
-        let (was_listening, error) = listen_once(&options, &heard).await;
+        let (was_listening, error) = listen_once(&options, &changed).await;
         if was_listening {
             (pause, is_reported) = (PAUSES.0, false);
         } else if !is_reported {
@@ -58,9 +58,9 @@ async fn listen(options: PgConnectOptions, heard: watch::Sender<()>) {
 }
 
 /// Listens until the connection fails. Returns whether it had been established, and the error.
-async fn listen_once(options: &PgConnectOptions, heard: &watch::Sender<()>) -> (bool, sqlx::Error) {
+async fn listen_once(options: &PgConnectOptions, changed: &watch::Sender<()>) -> (bool, sqlx::Error) {
     // A separate pool, so that a connection that hangs takes no place in the pool of the others.
-    let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).max_lifetime(None);
+    let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(RESPONSE_TIMEOUT).max_lifetime(None);
     let pool = pool.connect_lazy_with(options.clone());
     let begin = async {
         let mut listener = PgListener::connect_with(&pool).await?;
@@ -73,13 +73,13 @@ async fn listen_once(options: &PgConnectOptions, heard: &watch::Sender<()>) -> (
         Err(error) => return (false, error),
     };
     // A notification may have been sent before.
-    heard.send_replace(());
+    changed.send_replace(());
     loop {
         let outcome = match tokio::time::timeout(SILENCE, listener.try_recv()).await {
             Ok(Ok(Some(_))) => {
                 // One check covers all notifications that have arrived by now.
                 while listener.next_buffered().is_some() {}
-                heard.send_replace(());
+                changed.send_replace(());
                 Ok(())
             }
             Ok(Ok(None)) => Err(sqlx::Error::PoolClosed),
@@ -95,7 +95,7 @@ async fn listen_once(options: &PgConnectOptions, heard: &watch::Sender<()>) -> (
 }
 
 async fn timely<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    tokio::time::timeout(PATIENCE, work).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+    tokio::time::timeout(RESPONSE_TIMEOUT, work).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
 #[cfg(test)]
@@ -116,13 +116,13 @@ mod tests {
         let mut other = PgConnection::connect(&postgres.url(&database)).await.unwrap();
         let mut notifications = Notifications::listen(options, &Handle::current());
         for _ in 0..2 {
-            let heard = async {
+            let changed = async {
                 // One because it began to listen, and one because of the notification.
                 notifications.0.changed().await.unwrap();
                 other.execute("NOTIFY tokenberg_changed").await.unwrap();
                 notifications.0.changed().await.unwrap();
             };
-            tokio::time::timeout(LONG, heard).await.unwrap();
+            tokio::time::timeout(LONG, changed).await.unwrap();
             wire.set(Line::Cut);
             wire.set(Line::Open);
         }
@@ -133,7 +133,7 @@ mod tests {
         let mut unreachable =
             Notifications::listen(url_at(1, "nothing").parse().unwrap(), &Handle::current());
         for _ in 0..3 {
-            let silence = unreachable.heard_within(Duration::from_millis(20));
+            let silence = unreachable.changed_within(Duration::from_millis(20));
             tokio::time::timeout(LONG, silence).await.unwrap();
         }
         assert_eq!(CHANNEL, "tokenberg_changed", "nodes of all versions have to agree on it");

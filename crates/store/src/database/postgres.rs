@@ -2,9 +2,9 @@
 
 use crate::database::notifications::{CHANNEL, Notifications};
 use crate::database::part::Part;
-use crate::database::patience::{PATIENCE, within};
 use crate::database::postgres_url::PostgresUrl;
 use crate::database::runtime_thread::RuntimeThread;
+use crate::database::timeout::{TIMEOUT, within};
 use crate::error::StoreError;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
@@ -41,7 +41,7 @@ impl Postgres {
         let options = url.options().clone();
         let runtime = RuntimeThread::start().map_err(|error| cannot(error.to_string()))?;
         // The pool would retry a refused connection without reporting why.
-        let trial = within(PATIENCE, async {
+        let trial = within(TIMEOUT, async {
             let mut connection = PgConnection::connect_with(&options).await?;
             sqlx::raw_sql(SETTINGS).execute(&mut connection).await?;
             Ok(connection.close().await?)
@@ -70,8 +70,8 @@ impl Postgres {
     pub(crate) async fn announce(&self, mut lent: Lent, parts: &[Part]) {
         if !parts.is_empty() && self.has_notify.load(Ordering::Relaxed) {
             let notify = AssertSqlSafe(format!("NOTIFY {CHANNEL}"));
-            let said = within(CONNECT, async { Ok(sqlx::raw_sql(notify).execute(&mut **lent).await?) });
-            match said.await {
+            let sent = within(CONNECT, async { Ok(sqlx::raw_sql(notify).execute(&mut **lent).await?) });
+            match sent.await {
                 Ok(_) => {}
                 Err(StoreError::Database { .. }) => self.has_notify.store(false, Ordering::Relaxed),
                 // The change is committed in any case. The connection is not given back, which closes it.

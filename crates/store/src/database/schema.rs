@@ -1,7 +1,7 @@
 //! The tables. Each version of the schema adds a step to the one before; opening an older store runs the missing steps.
 
 use crate::database::db::Db;
-use crate::database::patience::LONG_PATIENCE;
+use crate::database::timeout::LONG_TIMEOUT;
 use crate::database::tx::{Tx, values};
 use crate::error::StoreError;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ const VERSIONS: [&str; 2] = [
 ];
 
 /// How long a start waits for the migration of another process.
-const PATIENCE: Duration = Duration::from_secs(60);
+const MIGRATION_TIMEOUT: Duration = Duration::from_secs(60);
 
 // A step only adds, so that nodes of the version before can use the store during and after the migration.
 // changed_clients holds the number of 'clients' under which a client changed last or was removed; revoked_ids has its own
@@ -167,7 +167,7 @@ pub(crate) async fn migrate(db: &Db) -> Result<(), StoreError> {
     loop {
         match take_steps(db, known).await {
             // A lock, or another process that creates the first table at the same moment, is gone soon.
-            Err(error) if may_pass(&error) && begun.elapsed() < PATIENCE => {
+            Err(error) if may_pass(&error) && begun.elapsed() < MIGRATION_TIMEOUT => {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             outcome => return outcome,
@@ -191,7 +191,7 @@ async fn take_steps(db: &Db, known: i64) -> Result<(), StoreError> {
         })
     });
     make.await?;
-    let take = db.change_within(LONG_PATIENCE, &[], |tx| Box::pin(take_steps_in(tx, known)));
+    let take = db.change_within(LONG_TIMEOUT, &[], |tx| Box::pin(take_steps_in(tx, known)));
     take.await
 }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long a writer waits for the lock of another process.
-const PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The connections to one file. One connection writes, so that the writers of a process queue up instead of polling for the lock.
 pub(crate) struct Sqlite {
@@ -29,13 +29,13 @@ impl Sqlite {
             .foreign_keys(true)
             // Half a megabyte for each connection instead of two: what is read again and again is in the snapshot.
             .pragma("cache_size", "-512")
-            .busy_timeout(PATIENCE)
+            .busy_timeout(LOCK_TIMEOUT)
             .thread_name(|number| format!("tokenberg-store-{number}"))
             .disable_statement_logging();
         let pool = |connections| {
             SqlitePoolOptions::new()
                 .max_connections(connections)
-                .acquire_timeout(2 * PATIENCE)
+                .acquire_timeout(2 * LOCK_TIMEOUT)
                 // SQLite ends a transaction on its own when the disk is full, and sqlx then counts it as open for ever. Such a
                 // connection is closed, or one full disk would mean no more writes until a restart.
                 .test_before_acquire(true)
@@ -46,7 +46,7 @@ impl Sqlite {
         let write = loop {
             match pool(1).connect_with(options.clone()).await.map_err(StoreError::from) {
                 Ok(write) => break write,
-                Err(error) if error.is_lock() && started.elapsed() < PATIENCE => {
+                Err(error) if error.is_lock() && started.elapsed() < LOCK_TIMEOUT => {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
                 Err(error) => {

@@ -2,13 +2,13 @@
 
 use crate::database::db::Db;
 use crate::database::part::Part;
-use crate::database::patience::PATIENCE;
-#[cfg(feature = "postgres")]
-use crate::database::patience::{LONG_PATIENCE, within};
 #[cfg(feature = "postgres")]
 use crate::database::postgres::Attempts;
 #[cfg(feature = "sqlite")]
 use crate::database::sqlite::Sqlite;
+use crate::database::timeout::TIMEOUT;
+#[cfg(feature = "postgres")]
+use crate::database::timeout::{LONG_TIMEOUT, within};
 use crate::database::tx::{Row, Scoped, Tx, Value, Work, values};
 use crate::error::StoreError;
 #[cfg(feature = "postgres")]
@@ -29,7 +29,7 @@ impl Db {
         parts: &[Part],
         work: impl for<'t, 'c> Fn(&'t mut Scoped<'c, 'env>) -> Work<'t, T>,
     ) -> Result<T, StoreError> {
-        self.change_within(PATIENCE, parts, work).await
+        self.change_within(TIMEOUT, parts, work).await
     }
 
     /// [`Db::change`] with another limit for how long PostgreSQL may take.
@@ -39,7 +39,7 @@ impl Db {
     )]
     pub(crate) async fn change_within<'env, T>(
         &self,
-        patience: Duration,
+        timeout: Duration,
         parts: &[Part],
         work: impl for<'t, 'c> Fn(&'t mut Scoped<'c, 'env>) -> Work<'t, T>,
     ) -> Result<T, StoreError> {
@@ -59,7 +59,7 @@ impl Db {
             Self::Postgres(postgres) => {
                 let mut attempts = Attempts::new();
                 loop {
-                    let attempt = within(patience, async {
+                    let attempt = within(timeout, async {
                         let mut lent = postgres.lend().await?;
                         let begin = "BEGIN ISOLATION LEVEL READ COMMITTED";
                         let mut transaction = lent.begin_with(begin).await?;
@@ -103,7 +103,7 @@ impl Db {
             }
             #[cfg(feature = "postgres")]
             Self::Postgres(postgres) => {
-                within(LONG_PATIENCE, async {
+                within(LONG_TIMEOUT, async {
                     let mut lent = postgres.lend().await?;
                     let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
                     let mut transaction = lent.begin_with(begin).await?;
@@ -130,7 +130,7 @@ impl Db {
             }
             #[cfg(feature = "postgres")]
             Self::Postgres(postgres) => {
-                within(PATIENCE, async {
+                within(TIMEOUT, async {
                     let mut lent = postgres.lend().await?;
                     let outcome = work(&mut Tx::Postgres(&mut lent).into()).await?;
                     lent.give_back();

@@ -71,14 +71,14 @@ mod tests {
 
     #[test]
     fn the_cache_is_bounded_and_distinguishes_clients_and_secrets() {
-        let remembered = VerifiedSecrets::new().unwrap();
+        let secrets = VerifiedSecrets::new().unwrap();
         let secret = |n: usize| Secret::new(format!("secret {n}"));
         for n in 0..MOST + 5 {
-            remembered.keep(remembered.name("c1", &secret(n)), SecretDigest([1; 32]));
+            secrets.keep(secrets.name("c1", &secret(n)), SecretDigest([1; 32]));
         }
-        assert_eq!(remembered.lock().by_name.len(), MOST);
-        assert!(remembered.find(&remembered.name("c1", &secret(0))).is_none());
-        assert!(remembered.find(&remembered.name("c1", &secret(MOST))).is_some());
-        assert!(remembered.find(&remembered.name("c2", &secret(MOST))).is_none());
+        assert_eq!(secrets.lock().by_name.len(), MOST);
+        assert!(secrets.find(&secrets.name("c1", &secret(0))).is_none());
+        assert!(secrets.find(&secrets.name("c1", &secret(MOST))).is_some());
+        assert!(secrets.find(&secrets.name("c2", &secret(MOST))).is_none());
     }
 }

@@ -1,6 +1,6 @@
 //! Follows the store while a server runs: reads the revision several times a second, and reloads what has changed.
 
-use crate::database::{News, within};
+use crate::database::{ChangeNotifier, within};
 use crate::error::StoreError;
 use crate::revocations::NewRevocation;
 use crate::snapshot::moment::Moment;
@@ -17,7 +17,7 @@ use tokenberg_core::token::SingleUseId;
 use tokenberg_core::{Keys, Revocations, Revoke, SingleUse, World};
 
 /// How long a revocation that was written waits until this process sees it.
-const PATIENCE: Duration = Duration::from_secs(10);
+const REFRESH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The present moment of a store, kept up to date in the background. A clone is the same watch.
 ///
@@ -95,14 +95,14 @@ impl Store {
             condition: Mutex::new(Condition { checked_at, fault: None }),
             reloading: tokio::sync::Mutex::default(),
         }));
-        tokio::spawn(follow(Arc::downgrade(&watched.0), self.0.db.news()));
+        tokio::spawn(follow(Arc::downgrade(&watched.0), self.0.db.change_notifier()));
         Ok(watched)
     }
 }
 
-async fn follow<K: Keys>(watched: Weak<Inner<K>>, mut news: News) {
+async fn follow<K: Keys>(watched: Weak<Inner<K>>, mut notifier: ChangeNotifier) {
     loop {
-        news.wait().await;
+        notifier.wait().await;
         let Some(inner) = watched.upgrade() else { return };
         // Failures are reported by `health` and in the log.
         let _ = inner.refresh().await;
@@ -156,7 +156,7 @@ impl<K: Keys + 'static> Revocations for Watched<K> {
             let client = revoke.client().cloned();
             let family = NewRevocation::Family { token, session, client, until };
             self.store().revoke(&family).await.map_err(not_written)?;
-            match within(PATIENCE, self.refresh()).await {
+            match within(REFRESH_TIMEOUT, self.refresh()).await {
                 // Refused keys must not delay a revocation.
                 Ok(()) | Err(StoreError::KeysRejected { .. }) => Ok(()),
                 Err(error) if error.is_of_the_seal() => Ok(()),
@@ -204,8 +204,8 @@ impl<K: Keys> Inner<K> {
             file.check()?;
         }
         // A short read also shows whether the store answers, because reading everything may take a while.
-        let news = self.store.since(&before.snapshot, self.recorded.load(Ordering::Relaxed)).await?;
-        let (mut snapshot, unopened) = match news {
+        let changes = self.store.since(&before.snapshot, self.recorded.load(Ordering::Relaxed)).await?;
+        let (mut snapshot, unopened) = match changes {
             _ if self.may_be_another() => self.store.snapshot_after(None).await?,
             Drift::Same { recorded } => {
                 self.recorded.store(recorded, Ordering::Relaxed);

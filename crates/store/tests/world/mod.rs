@@ -41,7 +41,7 @@ pub fn granted(n: usize) -> AuditRecord<'static> {
 }
 
 pub async fn until_written(trail: &AuditTrail, records: u64) {
-    while trail.figures().written < records {
+    while trail.metrics().written < records {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -216,7 +216,7 @@ pub async fn add(store: &Store, client: &str, secret: NewSecret) -> AddedSecret 
 }
 
 /// Whether the client would be authenticated with the secret: the questions of the core, in its order.
-pub fn is_let_in(moment: &Moment<Names>, client: &str, text: &str, now: Timestamp) -> bool {
+pub fn is_authenticated(moment: &Moment<Names>, client: &str, text: &str, now: Timestamp) -> bool {
     use tokenberg_core::Answers;
     let digest = moment.digest(client, &secret(text));
     let client: Option<Arc<Client>> = client.parse().ok().and_then(|id| moment.client(&id));

@@ -3,7 +3,7 @@
 //! A connection that waits for its handshake costs a descriptor and little else, so none is refused. If there are too many, the
 //! one that has waited longest is displaced: one that has sent nothing before one that has.
 
-use crate::connection::figures::{ConnectionFigures, Handshake};
+use crate::connection::metrics::{ConnectionMetrics, Handshake};
 use crate::origin::TrustedProxies;
 use crate::origin::sources::site;
 use std::collections::{HashMap, VecDeque};
@@ -22,7 +22,7 @@ pub(crate) struct Handshakes {
     most: usize,
     share: usize,
     unshared: TrustedProxies,
-    figures: Arc<ConnectionFigures>,
+    metrics: Arc<ConnectionMetrics>,
     under_way: Arc<Mutex<UnderWay>>,
 }
 
@@ -62,15 +62,15 @@ impl Handshakes {
         most: usize,
         share: usize,
         unshared: TrustedProxies,
-        figures: Arc<ConnectionFigures>,
+        metrics: Arc<ConnectionMetrics>,
     ) -> Self {
-        Self { most: most.max(1), share: share.max(1), unshared, figures, under_way: Arc::default() }
+        Self { most: most.max(1), share: share.max(1), unshared, metrics, under_way: Arc::default() }
     }
 
     /// A permit for one more. It takes that of another if the source has its share or all permits are taken. The receiver fails
     /// when another takes this one.
     pub(crate) fn begin(&self, address: IpAddr) -> (Permit, oneshot::Receiver<()>) {
-        self.figures.handshake_begun();
+        self.metrics.handshake_begun();
         let source = site(address);
         let now = Instant::now();
         let mut under_way = self.lock();
@@ -172,7 +172,7 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.handshakes.figures.handshake_ended(self.outcome);
+        self.handshakes.metrics.handshake_ended(self.outcome);
         let mut under_way = self.handshakes.lock();
         let Some(queues) = under_way.sources.get_mut(&self.source) else { return };
         let was_there = queues.remove(self.number).is_some();

@@ -99,7 +99,7 @@ fn se_07_handshakes_are_counted_by_their_outcome() {
     begun.next().unwrap().0.ended(Handshake::Completed);
     drop(begun.next());
     let mut exposition = crate::Exposition::default();
-    handshakes.figures.expose(&mut exposition);
+    handshakes.metrics.expose(&mut exposition);
     let text = exposition.into_text();
     for line in [
         "tokenberg_tls_handshakes 1",

@@ -1,7 +1,7 @@
 //! Counts the open connections of a server, of each source and in all, and ends those that hold a permit without using it;
 //! conformance HT-08 and HT-10.
 
-use crate::connection::figures::{ConnectionFigures, EndedBy};
+use crate::connection::metrics::{ConnectionMetrics, EndedBy};
 use crate::origin::TrustedProxies;
 use crate::origin::sources::site;
 use std::collections::HashMap;
@@ -34,7 +34,7 @@ struct Inner {
     most_of_a_source: usize,
     unlimited: TrustedProxies,
     timeouts: Timeouts,
-    figures: Arc<ConnectionFigures>,
+    metrics: Arc<ConnectionMetrics>,
     epoch: Instant,
     is_crowded: AtomicBool,
     open: Mutex<Open>,
@@ -75,7 +75,7 @@ impl Connections {
         (most, most_of_a_source): (usize, usize),
         unlimited: TrustedProxies,
         timeouts: Timeouts,
-        figures: Arc<ConnectionFigures>,
+        metrics: Arc<ConnectionMetrics>,
     ) -> Self {
         let epoch = Instant::now();
         Self(Arc::new(Inner {
@@ -83,7 +83,7 @@ impl Connections {
             most_of_a_source,
             unlimited,
             timeouts,
-            figures,
+            metrics,
             epoch,
             is_crowded: AtomicBool::new(false),
             open: Mutex::default(),
@@ -98,7 +98,7 @@ impl Connections {
     /// are ended. `None` if the source has reached its limit and none of its connections can be ended.
     pub(crate) fn open(&self, address: Option<IpAddr>) -> Option<Permit> {
         let inner = &self.0;
-        inner.figures.opened();
+        inner.metrics.opened();
         let source = address.filter(|address| !inner.unlimited.contains(*address)).map(site);
         let mut open = self.lock();
         let has_its_number = |open: &Open| {
@@ -109,8 +109,8 @@ impl Connections {
         if has_its_number(&open) {
             self.make_room(&mut open, 1 + inner.most_of_a_source / 64, source, Need::Refused);
             if has_its_number(&open) {
-                inner.figures.refused();
-                inner.figures.closed();
+                inner.metrics.refused();
+                inner.metrics.closed();
                 return None;
             }
         }
@@ -164,7 +164,7 @@ impl Connections {
         if connection.has_to_end() {
             return;
         }
-        self.0.figures.ended(by);
+        self.0.metrics.ended(by);
         open.uncount(&connection, source);
         connection.end();
     }
@@ -260,7 +260,7 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.connections.0.figures.closed();
+        self.connections.0.metrics.closed();
         let mut open = self.connections.lock();
         if let Some(held) = open.all.remove(&self.number) {
             open.uncount(&held.connection, held.source);

@@ -1,6 +1,6 @@
 //! The state of one connection: written by the thread that serves it, and read by others to decide whether it has to end.
 
-use crate::connection::figures::EndedBy;
+use crate::connection::metrics::EndedBy;
 use futures_util::task::AtomicWaker;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll};

@@ -149,14 +149,16 @@ impl Audit {
     pub(crate) fn introspected(&self, introspection: &Introspection, body: &[u8]) {
         match introspection {
             Introspection::Active(claims) => self.good(Outcome::Active, claims),
-            Introspection::Inactive(reason) => self.worthless(Outcome::Inactive, reason.to_string(), body),
+            Introspection::Inactive(reason) => {
+                self.unusable_token(Outcome::Inactive, reason.to_string(), body)
+            }
         }
     }
 
     pub(crate) fn revoked(&self, outcome: &Result<Revoked, TokenFault>, body: &[u8]) {
         match outcome {
             Ok(revoked) => self.good(Outcome::Revoked, revoked.claims()),
-            Err(reason) => self.worthless(Outcome::NothingToRevoke, reason.to_string(), body),
+            Err(reason) => self.unusable_token(Outcome::NothingToRevoke, reason.to_string(), body),
         }
     }
 
@@ -173,7 +175,7 @@ impl Audit {
     }
 
     /// A presented token that is not valid, or that the client may not see, with its unverified claims.
-    fn worthless(&self, outcome: Outcome, reason: String, body: &[u8]) {
+    fn unusable_token(&self, outcome: Outcome, reason: String, body: &[u8]) {
         self.count(outcome);
         self.report(&self.failed_record(outcome, reason, Some(body)), ABOUT_A_TOKEN);
     }

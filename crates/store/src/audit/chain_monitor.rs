@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 const MOST: usize = 32;
 
 /// A node's knowledge of all chains.
-pub(crate) struct Lookout {
+pub(crate) struct ChainMonitor {
     look_every: Duration,
     witness_every: Duration,
     looked_at: Instant,
@@ -34,7 +34,7 @@ pub(crate) struct Lookout {
     before: HashMap<String, i64>,
 }
 
-impl Lookout {
+impl ChainMonitor {
     pub(crate) fn new(options: &TrailOptions) -> Self {
         Self {
             look_every: options.look_every,
@@ -72,7 +72,7 @@ impl Lookout {
             }
         }
         let went_back = back.iter().any(|back| back.was.chain == INSTALLATION);
-        self.see(self.observed.of(INSTALLATION).cloned());
+        self.installation = self.observed.of(INSTALLATION).cloned();
         if went_back {
             // Our chain witnesses it as it is now.
             self.witnessed_installation = 0;
@@ -81,26 +81,18 @@ impl Lookout {
     }
 
     /// Reads the head of the installation's chain.
-    pub(crate) async fn see_installation(&mut self, store: &Store) {
+    pub(crate) async fn read_installation(&mut self, store: &Store) {
         // If it cannot be read, the next batch tries again; if it went back, the next look reports it.
         if let Ok(Some(head)) = store.installation_head().await
             && self.installation.as_ref().is_none_or(|seen| head.number >= seen.number)
         {
-            self.see(Some(Witness::from(&head)));
+            self.installation = Some(Witness::from(&head));
         }
     }
 
-    fn see(&mut self, installation: Option<Witness>) {
-        self.installation = installation;
-    }
-
     /// The installation's chain, if our chain has not witnessed it as far as it has come.
-    pub(crate) fn news(&self) -> Option<&Witness> {
+    pub(crate) fn unwitnessed(&self) -> Option<&Witness> {
         self.installation.as_ref().filter(|seen| seen.number > self.witnessed_installation)
-    }
-
-    pub(crate) fn has_news(&self) -> bool {
-        self.news().is_some()
     }
 
     pub(crate) fn installation(&self) -> Option<&Witness> {

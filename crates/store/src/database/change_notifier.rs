@@ -1,17 +1,17 @@
-//! Tells a watch when to check for changes.
+//! Wakes a watch when it has to check for changes.
 
 #[cfg(feature = "postgres")]
 use crate::database::notifications::Notifications;
 use std::time::Duration;
 
-/// Says when it is time to check whether something has changed.
-pub(crate) struct News {
+/// Waits until a watch has to check for changes.
+pub(crate) struct ChangeNotifier {
     interval: Duration,
     #[cfg(feature = "postgres")]
     notifications: Option<Notifications>,
 }
 
-impl News {
+impl ChangeNotifier {
     /// Ten times a second: SQLite sends no notifications, and a check costs it next to nothing.
     #[cfg(feature = "sqlite")]
     pub(crate) fn of_sqlite() -> Self {
@@ -28,11 +28,11 @@ impl News {
         Self { interval: Duration::from_millis(500), notifications: Some(notifications) }
     }
 
-    /// Returns when it is time.
+    /// Returns when the watch has to check.
     pub(crate) async fn wait(&mut self) {
         #[cfg(feature = "postgres")]
         if let Some(notifications) = &mut self.notifications {
-            return notifications.heard_within(self.interval).await;
+            return notifications.changed_within(self.interval).await;
         }
         tokio::time::sleep(self.interval).await;
     }

@@ -42,7 +42,7 @@ const HANDSHAKES: [(Handshake, &str); 4] = [
 
 /// The metrics of the connections of one server.
 #[derive(Default)]
-pub(crate) struct ConnectionFigures {
+pub(crate) struct ConnectionMetrics {
     opened: AtomicU64,
     closed: AtomicU64,
     refused: AtomicU64,
@@ -53,7 +53,7 @@ pub(crate) struct ConnectionFigures {
     handshakes: [AtomicU64; HANDSHAKES.len()],
 }
 
-impl ConnectionFigures {
+impl ConnectionMetrics {
     /// Sets the limits of connections and handshakes.
     pub(crate) fn limited_to(&self, connections: usize, handshakes: usize) {
         self.limit.store(connections as u64, Ordering::Relaxed);
