@@ -43,7 +43,7 @@ async fn configured(store: &Store) {
     store.set_enabled(&id("off"), false).await.unwrap();
     let mut changed = rights();
     changed.token_lifetime = Lifetime::from_seconds(60);
-    store.set_rights(&id("etl"), &changed).await.unwrap();
+    set_rights(store, &id("etl"), &changed).await.unwrap();
     assert!(store.replace_rights(&id("etl"), &changed, &rights()).await.unwrap());
     store.introduce_key(at(0), &key_at("k2", 0), false).await.unwrap();
     store.introduce_key(at(10 * DAY), &key_at("k3", 10 * DAY), true).await.unwrap();
@@ -58,8 +58,7 @@ async fn configured(store: &Store) {
         .await
         .unwrap()
         .unwrap();
-    store.add_key(&key("k10")).await.unwrap();
-    store.set_key_end(&KeyId::new("k10"), Some(at(20 * DAY))).await.unwrap();
+    store.add_key(&KeyMaterial { verifies_until: Some(at(20 * DAY)), ..key("k10") }).await.unwrap();
     store.add_key(&key("k11")).await.unwrap();
     store.remove_key(&KeyId::new("k11")).await.unwrap();
     let trust = Trust::new(KeySource::Jwks("{\"keys\":[]}".into()));

@@ -120,9 +120,6 @@ fn changes() -> Vec<(Value, bool, Change)> {
         (json!({"change": "client changed", "client": "c1"}), true, |store, _| {
             Box::pin(async move { store.unfederate(&id("c1"), &idp(), "job").await })
         }),
-        (json!({"change": "client changed", "client": "c1", "rights": rights()}), false, |store, _| {
-            Box::pin(async move { store.set_rights(&id("c1"), &rights()).await })
-        }),
         (json!({"change": "client changed", "client": "c1"}), true, |store, _| {
             Box::pin(async move {
                 let before = store.client(&id("c1")).await?.rights;

@@ -145,7 +145,7 @@ async fn cc_19_disabling_and_removing_take_effect_and_can_be_undone() {
     store.set_enabled(&c1, true).await.unwrap();
     let mut narrower = rights();
     narrower.audiences.push("https://lake.test".into());
-    store.set_rights(&c1, &narrower).await.unwrap();
+    set_rights(&store, &c1, &narrower).await.unwrap();
     watched.refresh().await.unwrap();
     assert!(is_authenticated(&watched.now(), "c1", "s1-Z7", at(0)));
     assert_eq!(*watched.now().client(&c1).unwrap().rights, narrower);
@@ -165,7 +165,7 @@ async fn cc_19_disabling_and_removing_take_effect_and_can_be_undone() {
 
     let no_such_client = StoreError::NoSuchClient { id: id("c2") };
     assert_eq!(fault(store.set_enabled(&id("c2"), true).await), no_such_client);
-    assert_eq!(fault(store.set_rights(&id("c2"), &rights()).await), no_such_client);
+    assert_eq!(fault(set_rights(&store, &id("c2"), &rights()).await), no_such_client);
     assert_eq!(fault(store.remove_client(at(0), &id("c2")).await), no_such_client);
     assert_eq!(fault(store.client(&id("c2")).await), no_such_client);
 }

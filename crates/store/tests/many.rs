@@ -133,13 +133,13 @@ async fn op_20_clients_with_the_same_rights_share_them_and_a_change_is_of_one_al
     assert!(Arc::ptr_eq(&of(first.snapshot(), "a"), &of(first.snapshot(), "c")));
     let mut wider = rights();
     wider.audiences.push("https://lake.test".into());
-    store.set_rights(&id("b"), &wider).await.unwrap();
+    set_rights(&store, &id("b"), &wider).await.unwrap();
     watched.refresh().await.unwrap();
     let second = watched.now();
     assert_eq!(*of(second.snapshot(), "b"), wider);
     assert_eq!((&*of(second.snapshot(), "a"), &*of(first.snapshot(), "b")), (&rights(), &rights()));
     // A client that is new, gets the same rights again, or changes something else has the same copy; also after a new start.
-    store.set_rights(&id("b"), &rights()).await.unwrap();
+    set_rights(&store, &id("b"), &rights()).await.unwrap();
     store.set_enabled(&id("c"), false).await.unwrap();
     add(&store, "d", NewSecret::Generate).await;
     watched.refresh().await.unwrap();

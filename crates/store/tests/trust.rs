@@ -249,19 +249,19 @@ async fn wl_14_an_identity_stands_for_one_client_however_it_is_registered() {
         // Replacing all rights has the same result.
         let mut whole = rights();
         whole.federations = vec![federation(issuer, subject)];
-        assert_eq!(store.set_rights(&id("b"), &whole).await.is_ok(), is_free, "{subject}");
+        assert_eq!(set_rights(&store, &id("b"), &whole).await.is_ok(), is_free, "{subject}");
         let added = store.add_client(at(0), &id("c"), &whole, None).await;
         assert!(added.is_err(), "{subject}: it is of a or of b by now");
         fault(store.client(&id("c")).await);
-        store.set_rights(&id("b"), &rights()).await.unwrap();
+        set_rights(&store, &id("b"), &rights()).await.unwrap();
     }
     // A removed issuer does not block changes of other rights, and no identity of it can be added.
     store.remove_issuer(at(1), &foreign(K8S)).await.unwrap();
     let mut kept = store.client(&id("a")).await.unwrap().rights;
     kept.dpop_bound = true;
-    store.set_rights(&id("a"), &kept).await.unwrap();
+    set_rights(&store, &id("a"), &kept).await.unwrap();
     kept.federations.push(federation(K8S, "z"));
-    fault(store.set_rights(&id("a"), &kept).await);
+    fault(set_rights(&store, &id("a"), &kept).await);
 }
 
 #[tokio::test]

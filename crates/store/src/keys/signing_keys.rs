@@ -37,22 +37,6 @@ impl Store {
         self.0.db.moment(|tx| Box::pin(self.keys_in(tx))).await
     }
 
-    /// Sets when the key stops to verify; `None` means never.
-    ///
-    /// # Errors
-    /// If there is no such key, or the store fails.
-    pub async fn set_key_end(&self, id: &KeyId, verifies_until: Option<Timestamp>) -> Result<(), StoreError> {
-        let set = self.0.db.change(&[Part::Keys], |tx| {
-            Box::pin(async move {
-                found(end_key(tx, id, verifies_until).await?, id)?;
-                let until = verifies_until.map(Timestamp::as_seconds);
-                let change = Change::key_named("key end set", id).with("verifies_until", until);
-                self.record_change(tx, change).await
-            })
-        });
-        set.await.map(drop)
-    }
-
     /// Removes the key: what it signed no longer verifies.
     ///
     /// # Errors

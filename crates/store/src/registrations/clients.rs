@@ -124,29 +124,11 @@ impl Store {
         set.await.map(drop)
     }
 
-    /// Replaces the rights of the client.
-    ///
-    /// # Errors
-    /// If there is no such client, a federation is refused, or the store fails.
-    pub async fn set_rights(&self, id: &ClientId, rights: &Rights) -> Result<(), StoreError> {
-        let federations = &rights.federations;
-        let rights = to_json(rights)?;
-        let rights = &rights;
-        let set = self.0.db.change(&[Part::Clients], |tx| {
-            Box::pin(async move {
-                update_rights(tx, id, rights, federations).await?;
-                let change = Change::client("client changed", id).with_json("rights", rights);
-                self.record_change(tx, change).await
-            })
-        });
-        set.await.map(drop)
-    }
-
     /// Replaces the rights of the client if they are still `before`. Returns whether they were. If `after` is the same, nothing
     /// is changed or recorded.
     ///
     /// # Errors
-    /// As [`Store::set_rights`].
+    /// If there is no such client, a federation is refused, or the store fails.
     pub async fn replace_rights(
         &self,
         id: &ClientId,

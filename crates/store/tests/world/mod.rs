@@ -215,6 +215,12 @@ pub async fn add(store: &Store, client: &str, secret: NewSecret) -> AddedSecret 
     added.unwrap_or_else(|e| panic!("{e}")).unwrap()
 }
 
+/// Replaces the present rights of the client.
+pub async fn set_rights(store: &Store, id: &ClientId, rights: &Rights) -> Result<(), StoreError> {
+    let before = store.client(id).await?.rights;
+    store.replace_rights(id, &before, rights).await.map(|is_replaced| assert!(is_replaced))
+}
+
 /// Whether the client would be authenticated with the secret: the questions of the core, in its order.
 pub fn is_authenticated(moment: &Moment<Names>, client: &str, text: &str, now: Timestamp) -> bool {
     use tokenberg_core::Answers;
