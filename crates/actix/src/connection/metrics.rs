@@ -1,6 +1,6 @@
 //! Counts the connections of a server and its TLS handshakes; conformance SE-07: all labels are fixed.
 
-use crate::observe::exposition::{Exposition, exact};
+use crate::observe::exposition::{Exposition, exact, one_more, read};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Why the server ended a connection, other than by an answer that said so.
@@ -121,12 +121,4 @@ impl ConnectionMetrics {
             to.sample(HANDSHAKES_ENDED, &[("outcome", name)], exact(count));
         }
     }
-}
-
-fn one_more(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
-}
-
-fn read(counter: &AtomicU64) -> u64 {
-    counter.load(Ordering::Relaxed)
 }

@@ -1,6 +1,7 @@
 //! Writes metrics in the text format 0.0.4 of Prometheus: families of samples, each announced once.
 
 use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A text under construction, in Prometheus' text format.
 ///
@@ -45,6 +46,16 @@ impl Exposition {
     pub fn into_text(self) -> String {
         self.text
     }
+}
+
+/// Raises a counter.
+pub(crate) fn one_more(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// The value of a counter.
+pub(crate) fn read(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
 }
 
 /// Prometheus has no integers; beyond 2^53 a difference of one is lost.

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "server")]
 use crate::connection::metrics::ConnectionMetrics;
-use crate::observe::exposition::{Exposition, exact};
+use crate::observe::exposition::{Exposition, exact, one_more, read};
 use crate::paths::Endpoint;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -191,14 +191,6 @@ fn place(endpoint: Endpoint) -> usize {
 fn short(grant: GrantType) -> String {
     let name = grant.as_parameter();
     name.rsplit(':').next().unwrap_or(name).replace('-', "_")
-}
-
-fn one_more(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
-}
-
-fn read(counter: &AtomicU64) -> u64 {
-    counter.load(Ordering::Relaxed)
 }
 
 /// Upper bounds in microseconds, and as Prometheus writes them.
