@@ -13,6 +13,7 @@ mod jwks_file;
 pub(crate) mod key;
 pub(crate) mod key_encryption_key;
 mod key_show;
+mod replacing;
 pub(crate) mod respond;
 pub(crate) mod revoke;
 mod revoke_subject;

@@ -11,11 +11,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokenberg_core::token::{Confirmation, Possession};
 use tokenberg_core::{AccessTokenClaims, CompactJws, Issuer, TokenFault, TokenVerification};
-use tokenberg_jose::{LARGEST_JWKS, PublicKeys};
+use tokenberg_jose::{LARGEST_JWKS, LARGEST_METADATA, PublicKeys};
 use url::Url;
-
-/// The size limit of metadata, in bytes.
-const LARGEST_METADATA: u64 = 256 * 1024;
 
 /// `tokenberg verify`
 #[derive(Debug, Args)]
@@ -165,7 +162,7 @@ fn metadata(web: &Web, issuer: &Issuer) -> anyhow::Result<Map<String, Value>> {
     }
     places.push(format!("{issuer}/.well-known/openid-configuration"));
     for place in &places {
-        let answer = web.get(&place.parse().context("the issuer is not a URL")?, LARGEST_METADATA)?;
+        let answer = web.get(&place.parse().context("the issuer is not a URL")?, LARGEST_METADATA as u64)?;
         if answer.status == 200 {
             return serde_json::from_slice(&answer.body)
                 .with_context(|| format!("{place} is not a JSON object"));

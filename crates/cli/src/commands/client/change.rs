@@ -2,6 +2,7 @@
 
 use super::show;
 use super::terms::{Grant, audience, check, each_once, grants, note_several_audiences, warn_of_lifetimes};
+use crate::commands::replacing::{replace, replace_list};
 use crate::duration;
 use crate::failure::{warn, wrong_usage};
 use crate::output::Output;
@@ -181,29 +182,23 @@ impl Named {
         }
         let clear = self.clear;
         let cleared = |list| clear.contains(&list);
-        put(&mut rights.audiences, each_once(self.audience), cleared(List::Audience), "--audience")?;
-        put(&mut rights.may_act_for, self.may_act_for, cleared(List::MayActFor), "--may-act-for")?;
+        replace_list(&mut rights.audiences, each_once(self.audience), cleared(List::Audience), "--audience")?;
+        replace_list(&mut rights.may_act_for, self.may_act_for, cleared(List::MayActFor), "--may-act-for")?;
         let impersonated = self.may_impersonate;
-        put(&mut rights.may_impersonate, impersonated, cleared(List::MayImpersonate), "--may-impersonate")?;
+        replace_list(
+            &mut rights.may_impersonate,
+            impersonated,
+            cleared(List::MayImpersonate),
+            "--may-impersonate",
+        )?;
         let asserted = self.may_assert_users;
-        put(&mut rights.may_assert_users, asserted, cleared(List::MayAssertUsers), "--may-assert-users")?;
-        put(&mut rights.serves, each_once(self.serves), cleared(List::Serves), "--serves")?;
+        replace_list(
+            &mut rights.may_assert_users,
+            asserted,
+            cleared(List::MayAssertUsers),
+            "--may-assert-users",
+        )?;
+        replace_list(&mut rights.serves, each_once(self.serves), cleared(List::Serves), "--serves")?;
         Ok(rights)
     }
-}
-
-fn replace<T>(there: &mut T, named: Option<T>) {
-    if let Some(named) = named {
-        *there = named;
-    }
-}
-
-fn put<T>(there: &mut Vec<T>, named: Vec<T>, is_cleared: bool, flag: &str) -> anyhow::Result<()> {
-    if is_cleared && !named.is_empty() {
-        return Err(wrong_usage(format!("{flag} is both given and in --clear: omit one of them")));
-    }
-    if is_cleared || !named.is_empty() {
-        *there = named;
-    }
-    Ok(())
 }

@@ -7,6 +7,7 @@ use super::terms::{self, Accept, accepted};
 use super::trying::{self, Trying};
 use crate::commands::foreign_issuer::foreign;
 use crate::commands::jwks_file;
+use crate::commands::replacing::{given_and_cleared, replace, replace_list};
 use crate::duration;
 use crate::failure::wrong_usage;
 use crate::issuer_keys::Trial;
@@ -221,13 +222,13 @@ impl Named {
         replace(&mut trust.outlives_subject, self.outlives_subject);
         replace(&mut trust.insecure_http, self.insecure_http);
         let cleared = |list| self.clear.contains(&list);
-        put(&mut trust.accept, accepted(&self.accept), cleared(List::Accept), "--accept")?;
-        put(&mut trust.audiences, self.audience, cleared(List::Audience), "--audience")?;
-        put(&mut trust.algorithms, self.alg, cleared(List::Alg), "--alg")?;
-        put(&mut trust.map, self.map, cleared(List::Map), "--map")?;
+        replace_list(&mut trust.accept, accepted(&self.accept), cleared(List::Accept), "--accept")?;
+        replace_list(&mut trust.audiences, self.audience, cleared(List::Audience), "--audience")?;
+        replace_list(&mut trust.algorithms, self.alg, cleared(List::Alg), "--alg")?;
+        replace_list(&mut trust.map, self.map, cleared(List::Map), "--map")?;
         if cleared(List::SubjectPrefix) {
             if self.subject_prefix.is_some() {
-                return Err(twice("--subject-prefix"));
+                return Err(given_and_cleared("--subject-prefix"));
             }
             trust.subject_prefix = None;
         }
@@ -248,24 +249,4 @@ impl Named {
         }
         Ok(trust)
     }
-}
-
-fn replace<T>(there: &mut T, named: Option<T>) {
-    if let Some(named) = named {
-        *there = named;
-    }
-}
-
-fn put<T>(there: &mut Vec<T>, named: Vec<T>, is_cleared: bool, flag: &str) -> anyhow::Result<()> {
-    if is_cleared && !named.is_empty() {
-        return Err(twice(flag));
-    }
-    if is_cleared || !named.is_empty() {
-        *there = named;
-    }
-    Ok(())
-}
-
-fn twice(flag: &str) -> anyhow::Error {
-    wrong_usage(format!("{flag} is both given and in --clear: omit one of them"))
 }
