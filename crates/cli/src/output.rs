@@ -79,13 +79,15 @@ pub(crate) fn on_one_line(text: &str) -> String {
     without_controls(&text.replace('\n', "\\n"))
 }
 
-/// Columns of equal width with two spaces between them; the first row is the heading.
-pub(crate) fn table(rows: &[Vec<String>]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
+/// The rows below a heading, as columns of equal width.
+pub(crate) fn table<const N: usize>(heading: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+    columns(&std::iter::once(heading.map(str::to_owned)).chain(rows).collect::<Vec<_>>())
+}
+
+/// Columns of equal width with two spaces between them.
+fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; N] = std::array::from_fn(width);
     let mut text = String::new();
     for row in rows {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
@@ -98,7 +100,7 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
 /// Names and values, one a line; names without a value are omitted.
 pub(crate) fn facts(facts: &[(&str, String)]) -> String {
     let rows = facts.iter().filter(|(_, value)| !value.is_empty());
-    table(&rows.map(|(name, value)| vec![(*name).to_owned(), value.clone()]).collect::<Vec<_>>())
+    columns(&rows.map(|(name, value)| [(*name).to_owned(), value.clone()]).collect::<Vec<_>>())
 }
 
 #[cfg(test)]
@@ -122,7 +124,7 @@ mod tests {
 
     #[test]
     fn columns_are_aligned() {
-        let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
-        assert_eq!(table(&[row(["a", "b"]), row(["ccc", ""])]), "a    b\nccc\n");
+        let rows = [["ccc".to_owned(), String::new()]];
+        assert_eq!(table(["a", "b"], rows.into_iter()), "a    b\nccc\n");
     }
 }

@@ -69,7 +69,6 @@ async fn se_06_every_change_is_a_record_and_what_was_not_changed_is_none() {
         "client disabled",
         "client enabled",
         "client changed",
-        "client changed",
         "key added",
         "key removed",
         "subject disabled",

@@ -90,7 +90,7 @@ pub(crate) fn value(report: &AuditReport) -> Value {
 
 /// The report for people. Names come from the store, where anyone with access to it may have written them.
 pub(crate) fn text(report: &AuditReport) -> String {
-    let heading = ["CHAIN", "FIRST", "LAST", "WITNESSED", "SINCE", "STATE"].map(str::to_owned).to_vec();
+    let heading = ["CHAIN", "FIRST", "LAST", "WITNESSED", "SINCE", "STATE"];
     let row = |chain: &ChainReport| {
         let state = match chain.broken {
             Some((number, what)) => format!("BROKEN at {number}: {}", finding(chain, what)),
@@ -100,10 +100,9 @@ pub(crate) fn text(report: &AuditReport) -> String {
         let since = chain.since.map(written).unwrap_or_default();
         let numbers = [chain.first, chain.last, chain.witnessed].map(|number| number.to_string());
         let [first, last, witnessed] = numbers;
-        vec![on_one_line(&chain.chain), first, last, witnessed, since, state]
+        [on_one_line(&chain.chain), first, last, witnessed, since, state]
     };
-    let rows: Vec<_> = std::iter::once(heading).chain(report.chains.iter().map(row)).collect();
-    let mut text = format!("{}\n", table(&rows));
+    let mut text = format!("{}\n", table(heading, report.chains.iter().map(row)));
     for difference in &report.differences {
         text.push_str(&on_one_line(&format!("DIFFERENT: {difference}")));
         text.push('\n');

@@ -244,13 +244,11 @@ fn list(keys: &[KeyMaterial], now: Timestamp, output: Output) -> anyhow::Result<
     output.show(
         || keys.iter().map(|key| value(key, state(key, keys, now))).collect(),
         || {
-            let heading = ["KID", "ALG", "STATE", "CREATED", "SIGNS FROM", "VERIFIES UNTIL"]
-                .map(str::to_owned)
-                .to_vec();
+            let heading = ["KID", "ALG", "STATE", "CREATED", "SIGNS FROM", "VERIFIES UNTIL"];
             let row = |key: &KeyMaterial| {
                 let until =
                     key.verifies_until.map_or_else(String::new, |t| moment_text::with_distance(t, now));
-                vec![
+                [
                     key.id.to_string(),
                     key.algorithm.to_string(),
                     state(key, keys, now).to_owned(),
@@ -259,7 +257,7 @@ fn list(keys: &[KeyMaterial], now: Timestamp, output: Output) -> anyhow::Result<
                     until,
                 ]
             };
-            table(&std::iter::once(heading).chain(keys.iter().map(row)).collect::<Vec<_>>())
+            table(heading, keys.iter().map(row))
         },
     )?;
     Ok(())

@@ -30,5 +30,5 @@ pub(crate) fn replace_list<T>(
 
 /// The error for an option that is given and cleared.
 pub(crate) fn given_and_cleared(flag: &str) -> anyhow::Error {
-    wrong_usage(format!("{flag} is given, and is to be cleared: leave one out"))
+    wrong_usage(format!("{flag} is both given and in --clear: omit one of them"))
 }

@@ -129,12 +129,12 @@ async fn list(store: &Store, output: Output) -> anyhow::Result<()> {
     output.show(
         || subjects.iter().map(value).collect(),
         || {
-            let heading = ["SUBJECT", "ISSUER", "DISABLED SINCE"].map(str::to_owned).to_vec();
+            let heading = ["SUBJECT", "ISSUER", "DISABLED SINCE"];
             let row = |one: &DisabledSubject| {
                 let issuer = one.issuer.as_ref().map_or_else(|| "(unsecured)".to_owned(), Issuer::to_string);
-                vec![one.subject.to_string(), issuer, moment_text::written(one.since)]
+                [one.subject.to_string(), issuer, moment_text::written(one.since)]
             };
-            table(&std::iter::once(heading).chain(subjects.iter().map(row)).collect::<Vec<_>>())
+            table(heading, subjects.iter().map(row))
         },
     )?;
     Ok(())

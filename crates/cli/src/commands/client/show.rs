@@ -21,11 +21,9 @@ pub(super) async fn list(location: StoreLocation, output: Output) -> anyhow::Res
     output.show(
         || clients.iter().map(|client| value(client, now)).collect(),
         || {
-            let heading = ["ID", "STATE", "SCOPE", "GRANTS", "TOKEN", "METHOD", "SECRETS", "CREATED"]
-                .map(str::to_owned)
-                .to_vec();
+            let heading = ["ID", "STATE", "SCOPE", "GRANTS", "TOKEN", "METHOD", "SECRETS", "CREATED"];
             let row = |client: &ClientRecord| {
-                vec![
+                [
                     client.id.to_string(),
                     state(client).to_owned(),
                     scope(&client.rights.scope),
@@ -36,7 +34,7 @@ pub(super) async fn list(location: StoreLocation, output: Output) -> anyhow::Res
                     moment_text::written(client.created_at),
                 ]
             };
-            table(&std::iter::once(heading).chain(clients.iter().map(row)).collect::<Vec<_>>())
+            table(heading, clients.iter().map(row))
         },
     )?;
     Ok(())
@@ -92,9 +90,9 @@ fn text(client: &ClientRecord, now: Timestamp) -> String {
     if client.secrets.is_empty() && rights.auth_method != AuthMethod::ClientSecret {
         return known;
     }
-    let heading = ["SECRET", "STATE", "CREATED", "EXPIRES", "LAST USED"].map(str::to_owned).to_vec();
+    let heading = ["SECRET", "STATE", "CREATED", "EXPIRES", "LAST USED"];
     let row = |secret: &SecretRecord| {
-        vec![
+        [
             secret.id.to_string(),
             if is_live(secret, now) { "live" } else { "expired" }.to_owned(),
             moment_text::written(secret.created_at),
@@ -102,7 +100,7 @@ fn text(client: &ClientRecord, now: Timestamp) -> String {
             secret.last_used_at.map_or_else(|| "never".to_owned(), |at| moment_text::with_distance(at, now)),
         ]
     };
-    let secrets = table(&std::iter::once(heading).chain(client.secrets.iter().map(row)).collect::<Vec<_>>());
+    let secrets = table(heading, client.secrets.iter().map(row));
     format!("{known}\n{secrets}")
 }
 

@@ -22,10 +22,9 @@ pub(super) async fn list(location: StoreLocation, output: Output) -> anyhow::Res
     output.show(
         || issuers.iter().map(value).collect(),
         || {
-            let heading =
-                ["ISSUER", "STATE", "ACCEPTED AS", "NAMES", "KEYS", "CREATED"].map(str::to_owned).to_vec();
+            let heading = ["ISSUER", "STATE", "ACCEPTED AS", "NAMES", "KEYS", "CREATED"];
             let row = |record: &IssuerRecord| {
-                vec![
+                [
                     record.trusted.issuer.to_string(),
                     state(record).to_owned(),
                     accepted(&record.trusted.trust, ","),
@@ -34,7 +33,7 @@ pub(super) async fn list(location: StoreLocation, output: Output) -> anyhow::Res
                     moment_text::written(record.created_at),
                 ]
             };
-            table(&std::iter::once(heading).chain(issuers.iter().map(row)).collect::<Vec<_>>())
+            table(heading, issuers.iter().map(row))
         },
     )?;
     Ok(())
