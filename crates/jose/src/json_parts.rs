@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn ks_06_where_a_text_ceases_to_be_json_is_named() {
+    fn ks_06_the_offset_of_invalid_json_is_reported() {
         for (text, offset) in [
             ("", 0),
             ("{", 1),

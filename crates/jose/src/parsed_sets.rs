@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn ab_10_what_is_held_has_bounds() {
+    fn ab_10_the_cache_of_sets_is_bounded() {
         let sets = ParsedSets::default();
         let kept = sets.of(&set(0, 0)).unwrap();
         for number in 1..=MOST_SETS + 10 {

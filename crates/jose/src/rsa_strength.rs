@@ -83,7 +83,7 @@ mod tests {
         assert_eq!(check(&[&[0][..], &modulus(2048)].concat(), &[3]), Err(UnfitKey::Malformed));
     }
     #[test]
-    fn jw_23_a_modulus_of_the_weak_generator_is_known() {
+    fn jw_23_a_modulus_of_the_weak_generator_is_recognized() {
         // 65537 to the power of 128: 2049 bits, and a power of 65537 modulo every prime.
         let mut power = vec![1_u8];
         for _ in 0..128 {

@@ -30,7 +30,7 @@ fn pem(label: &str, der: &[u8]) -> String {
 }
 
 #[test]
-fn ks_02_what_was_generated_can_be_imported() {
+fn ks_02_a_generated_key_can_be_imported() {
     for algorithm in [Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA] {
         let made = generate(algorithm, at(0), at(0)).unwrap();
         let text = pem("PRIVATE KEY", &made.pkcs8);

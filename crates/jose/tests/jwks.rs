@@ -215,7 +215,7 @@ fn jw_23_coordinates_have_the_exact_length_of_their_curve() {
 }
 
 #[test]
-fn jw_25_what_does_not_belong_in_a_set_is_ignored_and_reported() {
+fn jw_25_entries_that_do_not_belong_in_a_set_are_ignored_and_reported() {
     let (good, other) = (signer(Algorithm::ES256), signer(Algorithm::EdDSA));
     let oct = json!({"kty":"oct","k":"AAAA","kid":"shared","alg":"HS256"});
     let twin = other.jwk_with("kid", good.jwk["kid"].clone());

@@ -148,7 +148,7 @@ fn check(rows: Vec<Row>) {
 }
 
 #[test]
-fn jw_25_members_that_say_nothing_change_nothing() {
+fn jw_25_unset_members_change_nothing() {
     let rsa = Rsa::new();
     let (token, unnamed) = (rsa.token("RS256"), rsa.unnamed("RS256"));
     let row = |name, libraries, members| (name, libraries, true, vec![rsa.jwk(members)], token.clone());
@@ -239,7 +239,7 @@ impl Refused for Row {
 }
 
 #[test]
-fn jw_25_a_bad_entry_never_costs_a_good_one() {
+fn jw_25_an_invalid_entry_affects_no_valid_one() {
     let (rsa, ec) = (Rsa::new(), Ec::new(false));
     let token = rsa.token("RS256");
     let rows: Vec<Row> = [

@@ -57,7 +57,7 @@ fn with_header(token: &str, header: &Value) -> String {
 }
 
 #[test]
-fn at_01_a_token_says_its_type_algorithm_and_key() {
+fn at_01_a_token_names_its_type_algorithm_and_key() {
     for algorithm in Algorithm::SIGNING {
         let material = key(algorithm, 0);
         let keys = keyring(std::slice::from_ref(&material));
@@ -85,7 +85,7 @@ fn at_01_no_key_signs_before_its_time() {
 }
 
 #[test]
-fn jw_20_every_changed_bit_of_a_signature_is_noticed() {
+fn jw_20_every_changed_bit_of_a_signature_is_detected() {
     for algorithm in Algorithm::SIGNING {
         let keys = keyring(&[key(algorithm, 0)]);
         let token = token(&keys, 0);
@@ -353,7 +353,7 @@ fn ks_09_algorithms_live_beside_each_other() {
 }
 
 #[test]
-fn ks_05_a_revoked_key_is_gone_immediately() {
+fn ks_05_a_revoked_key_is_removed_immediately() {
     let (mut lost, other) = (key(Algorithm::ES256, 10), key(Algorithm::ES256, 0));
     let before = keyring(&[lost.clone(), other.clone()]);
     let stolen = token(&before, 20);

@@ -322,7 +322,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn op_21_only_what_may_pass_is_unavailable() {
+    fn op_21_only_temporary_faults_are_unavailable() {
         #[cfg(feature = "sqlite")]
         for code in ["5", "261", "6", "10", "778", "13", "14", "8"] {
             assert!(of_sqlite(code, "").is_unavailable(), "{code}");

@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digits_become_the_bytes_that_they_were_and_nothing_else_does() {
+    fn hexadecimal_digits_are_decoded_and_other_text_is_refused() {
         assert_eq!(to_hex(&[0, 15, 0xa0, 255]), "000fa0ff");
         for (text, bytes) in [
             ("000fa0ff", Some([0, 15, 0xa0, 255])),

@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dp_10_a_nonce_is_good_for_its_epoch_and_the_next_and_for_its_store() {
+    fn dp_10_a_nonce_is_accepted_in_its_epoch_and_the_next_by_its_own_store() {
         let at = |seconds: i64| Timestamp::from_seconds(1_800_000_000 + seconds).unwrap();
         let nonces = Nonces::new(&[7; 32]);
         let nonce = nonces.at(at(0));

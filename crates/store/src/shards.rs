@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn members_are_spread_evenly_and_find_the_room_that_was_made_for_them() {
+    fn members_are_spread_evenly_within_the_reserved_capacity() {
         let mut set = Shards::<Box<str>>::with_room_for(100_000);
         let room: usize = set.parts.iter().map(|part| part.capacity()).sum();
         for n in 0..100_000 {

@@ -113,7 +113,7 @@ mod tests {
     use tokenberg_core::Timestamp;
 
     #[tokio::test]
-    async fn op_21_a_full_disk_is_an_outage_and_passes() {
+    async fn op_21_a_full_disk_is_a_temporary_outage() {
         let directory = tempfile::tempdir().unwrap();
         let url = StoreUrl::sqlite(&directory.path().join("db"));
         let store = Store::open(&url, KekSource::File(url.key_file().unwrap()))
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn op_31_what_is_written_of_an_identifier_stays_as_it_is() {
+    fn op_31_the_stored_form_of_an_identifier_is_the_same_in_every_version() {
         use super::written;
         let long = "a".repeat(513);
         for (text, kept) in [

@@ -80,7 +80,7 @@ async fn ks_07_a_key_file_that_others_can_read_is_refused_by_name_unless_root_ga
 }
 
 #[tokio::test]
-async fn ks_07_a_malformed_key_file_is_named_and_not_shown() {
+async fn ks_07_a_malformed_key_file_is_named_without_its_content() {
     let world = World::new();
     let path = world.key_file();
     for content in
@@ -97,7 +97,7 @@ async fn ks_07_a_malformed_key_file_is_named_and_not_shown() {
 }
 
 #[test]
-fn a_key_is_hexadecimal_or_base64_and_space_around_it_does_not_matter() {
+fn a_key_is_hexadecimal_or_base64_with_any_space_around_it() {
     let world = World::new();
     let path = world.directory().join("kek");
     for content in [
@@ -115,7 +115,7 @@ fn a_key_is_hexadecimal_or_base64_and_space_around_it_does_not_matter() {
 }
 
 #[test]
-fn processes_that_make_the_key_file_at_once_agree_on_one_key() {
+fn processes_that_create_the_key_file_concurrently_agree_on_one_key() {
     let world = World::new();
     let path = world.directory().join("kek");
     std::thread::scope(|scope| {
@@ -196,7 +196,7 @@ async fn op_21_cc_19_a_replaced_database_is_reported_and_not_read() {
 }
 
 #[tokio::test]
-async fn se_09_sqlite_is_free_of_the_reset_of_its_log_that_corrupts() {
+async fn se_09_sqlite_has_the_fix_for_corrupting_resets_of_its_log() {
     let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
     let version: String =
         sqlx::query_scalar("SELECT sqlite_version()").fetch_one(&mut connection).await.unwrap();

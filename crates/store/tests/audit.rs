@@ -39,7 +39,7 @@ fn in_an_hour() -> Timestamp {
 }
 
 #[tokio::test]
-async fn se_06_every_change_is_a_record_and_what_was_not_changed_is_none() {
+async fn se_06_every_change_has_a_record_and_a_refused_one_has_none() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await.changed_by("the test");
     let secret = add(&store, "c1", NewSecret::Generate).await.secret_id;
@@ -83,7 +83,7 @@ async fn se_06_every_change_is_a_record_and_what_was_not_changed_is_none() {
 }
 
 #[tokio::test]
-async fn se_06_whatever_is_tampered_with_is_found_and_named() {
+async fn se_06_tampering_is_found_and_named() {
     const NODE: &str =
         "(SELECT chain FROM audit_heads WHERE begun = (SELECT MIN(begun) FROM audit_heads WHERE begun > 0))";
     const OTHER: &str = "(SELECT chain FROM audit_heads WHERE begun = (SELECT MAX(begun) FROM audit_heads))";
@@ -243,7 +243,7 @@ async fn se_06_any_single_change_of_any_record_or_head_is_found() {
 }
 
 #[tokio::test]
-async fn se_06_a_node_that_finds_its_chain_turned_back_says_so_and_goes_on() {
+async fn se_06_a_node_that_finds_its_chain_turned_back_reports_it_and_continues() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     let trail = store.audit_trail(WhenFull::Drop);

@@ -45,7 +45,7 @@ async fn until_compared(store: &Store) {
 }
 
 #[tokio::test]
-async fn se_06_an_audit_of_the_version_before_is_whole_and_what_it_recorded_is_compared() {
+async fn se_06_an_audit_of_the_previous_version_is_complete_and_compared() {
     let world = before().await;
     let store = world.open().await;
     let report = store.verify_audit().await.unwrap();

@@ -264,7 +264,7 @@ fn changes() -> Vec<(String, &'static str)> {
 }
 
 #[tokio::test]
-async fn se_06_whatever_is_configured_by_sql_is_found_and_named_however_old_its_record_is() {
+async fn se_06_every_change_by_sql_is_found_and_named_however_old_the_record_is() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     configured(&store).await;
@@ -327,7 +327,7 @@ async fn se_06_rights_that_were_granted_by_sql_do_not_become_recorded_by_the_nex
 }
 
 #[tokio::test]
-async fn se_06_expired_things_may_be_missing_and_others_may_not() {
+async fn se_06_only_expired_rows_may_be_missing() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     let secret = add(&store, "etl", NewSecret::Generate).await.secret_id;
@@ -344,7 +344,7 @@ async fn se_06_expired_things_may_be_missing_and_others_may_not() {
 }
 
 #[tokio::test]
-async fn se_06_what_no_server_can_read_is_found_although_its_content_is_as_it_was_recorded() {
+async fn se_06_rows_that_no_server_can_read_are_found_although_their_content_is_as_recorded() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     configured(&store).await;

@@ -10,7 +10,7 @@ use world::chains::*;
 use world::*;
 
 #[tokio::test]
-async fn se_06_records_that_were_written_together_are_read_one_by_one_and_none_of_them_is_changed_unseen() {
+async fn se_06_records_of_a_batch_are_read_one_by_one_and_a_change_of_any_is_found() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     node(&store, 600).await;

@@ -20,7 +20,7 @@ async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
 }
 
 #[tokio::test]
-async fn se_06_a_node_that_has_nothing_to_record_notices_that_the_store_was_turned_back_and_says_so() {
+async fn se_06_an_idle_node_detects_and_reports_that_the_store_was_turned_back() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     add(&store, "c1", NewSecret::Generate).await;
@@ -98,7 +98,7 @@ async fn se_06_a_node_that_sees_the_installation_turned_back_names_it_and_not_it
 }
 
 #[tokio::test]
-async fn se_06_the_end_of_a_node_that_was_killed_is_seen_by_the_others_and_by_the_next_one() {
+async fn se_06_the_last_records_of_a_killed_node_are_witnessed_by_the_others_and_by_the_next_one() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     // Killed: its task is gone, and nothing of its end is written.
@@ -136,7 +136,7 @@ async fn se_06_the_end_of_a_node_that_was_killed_is_seen_by_the_others_and_by_th
 }
 
 #[tokio::test]
-async fn se_06_nodes_that_have_nothing_to_do_do_not_make_the_audit_grow() {
+async fn se_06_idle_nodes_do_not_grow_the_audit() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     let trails = [watching(&store), watching(&store), watching(&store)];

@@ -19,7 +19,7 @@ fn remove(chain: &str) -> String {
 }
 
 #[tokio::test]
-async fn se_06_whatever_is_put_back_cut_or_removed_is_found_and_named_with_the_number_of_records() {
+async fn se_06_restored_truncated_and_removed_chains_are_named_with_the_number_of_missing_records() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     add(&store, "c1", NewSecret::Generate).await;
@@ -204,7 +204,7 @@ async fn se_06_a_head_that_was_not_ours_does_not_become_so_by_the_next_change() 
 }
 
 #[tokio::test]
-async fn se_06_an_audit_that_was_removed_as_a_whole_is_found_even_when_it_has_begun_anew() {
+async fn se_06_the_removal_of_the_whole_audit_is_found_even_after_a_new_one_has_begun() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     add(&store, "c1", NewSecret::Generate).await;

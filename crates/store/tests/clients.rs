@@ -71,7 +71,7 @@ async fn ca_21_two_secrets_live_and_the_third_waits_for_one_to_expire() {
 }
 
 #[tokio::test]
-async fn ca_22_what_cannot_be_a_secret_is_refused_when_it_is_registered() {
+async fn ca_22_an_invalid_secret_is_refused_at_its_registration() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     for (text, why) in [
@@ -91,7 +91,7 @@ async fn ca_22_what_cannot_be_a_secret_is_refused_when_it_is_registered() {
 }
 
 #[tokio::test]
-async fn ca_23_secrets_are_exact_and_nothing_is_cut_off() {
+async fn ca_23_secrets_are_compared_in_full() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     let long = "x".repeat(72) + "y";

@@ -79,7 +79,7 @@ async fn op_20_an_older_node_goes_on_when_a_newer_one_has_migrated() {
 }
 
 #[tokio::test]
-async fn op_12_an_older_store_takes_the_steps_that_it_lacks_and_keeps_what_it_has() {
+async fn op_12_an_older_store_is_migrated_and_keeps_its_content() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     add(&store, "c1", chosen("s1-Z7")).await;

@@ -30,7 +30,7 @@ async fn the_process_that_is_killed() {
 }
 
 #[tokio::test]
-async fn rv_06_what_was_acknowledged_survives_kill_9() {
+async fn rv_06_acknowledged_changes_survive_kill_9() {
     let Some(world) = World::of_either_kind() else { return };
     let path = concat!(module_path!(), "::the_process_that_is_killed");
     let mut process = world.process(path);
@@ -48,7 +48,7 @@ async fn rv_06_what_was_acknowledged_survives_kill_9() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn op_20_of_sixteen_that_use_an_identifier_at_once_exactly_one_wins() {
+async fn op_20_exactly_one_of_sixteen_concurrent_uses_succeeds() {
     let Some(world) = World::of_either_kind() else { return };
     let nodes = [world.open().await, world.open().await];
     for round in 0..5 {
@@ -101,7 +101,7 @@ async fn op_20_two_stores_that_write_to_one_database_lose_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn op_12_of_servers_that_start_together_on_an_empty_store_one_makes_the_root() {
+async fn op_12_one_of_the_servers_that_start_on_an_empty_store_creates_the_root() {
     let Some(world) = World::of_either_kind() else { return };
     let starts: Vec<_> = (0..6)
         .map(|n| {
@@ -150,7 +150,7 @@ async fn bootstrap_adds_a_missing_key_but_no_root_beside_other_clients() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn op_10_a_cancelled_request_leaves_the_store_usable_and_whole() {
+async fn op_10_a_cancelled_request_leaves_the_store_usable_and_consistent() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     for n in 0..200_u64 {

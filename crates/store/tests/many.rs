@@ -32,7 +32,7 @@ async fn check(store: &Store, followed: &Snapshot) -> Snapshot {
 }
 
 #[tokio::test]
-async fn op_20_odd_clients_are_the_same_however_they_are_read() {
+async fn op_20_unusual_clients_are_the_same_however_they_are_read() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     let watched = store.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));
@@ -157,7 +157,7 @@ async fn op_20_clients_with_the_same_rights_share_them_and_a_change_is_of_one_al
 }
 
 #[tokio::test]
-async fn wl_10_foreign_identities_are_there_after_a_start() {
+async fn wl_10_foreign_identities_are_loaded_at_the_start() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     let issuer = Issuer::foreign("https://k8s.test").unwrap();

@@ -27,7 +27,7 @@ fn tokens(name: &str) -> [AccessTokenClaims; 4] {
 }
 
 #[tokio::test]
-async fn cc_17_tx_38_removing_a_client_revokes_no_user_who_is_called_like_it() {
+async fn cc_17_tx_38_removing_a_client_revokes_no_user_of_the_same_name() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     for client in ["c2", "alice"] {
@@ -75,7 +75,7 @@ async fn trust(store: &Store, issuer: &str, prefix: Option<&str>) -> Result<(), 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn cc_17_of_many_issuers_that_are_added_at_once_with_overlapping_prefixes_one_is() {
+async fn cc_17_one_of_many_concurrent_issuers_with_overlapping_prefixes_is_added() {
     let Some(world) = World::of_either_kind() else { return };
     let nodes = [world.open().await, world.open().await];
     let mut tasks = Vec::new();

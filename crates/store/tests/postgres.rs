@@ -79,7 +79,7 @@ async fn op_20_the_other_nodes_are_notified_of_changes_only() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn op_21_a_server_that_is_gone_is_an_outage_and_the_store_recovers_when_it_is_back() {
+async fn op_21_an_unreachable_database_is_an_outage_and_the_store_recovers() {
     let Some(postgres) = Postgres::start() else { return };
     let database = postgres.database();
     let wire = Wire::to(postgres.port());
@@ -171,7 +171,7 @@ async fn op_21_connections_that_the_network_dropped_are_replaced() {
 }
 
 #[tokio::test]
-async fn op_21_a_standby_that_lacks_changes_is_noticed() {
+async fn op_21_a_standby_that_lacks_changes_is_detected() {
     let Some(postgres) = Postgres::shared() else { return };
     let wire = Wire::to(postgres.port());
     let database = postgres.database();
@@ -189,7 +189,7 @@ async fn op_21_a_standby_that_lacks_changes_is_noticed() {
 }
 
 #[tokio::test]
-async fn se_05_no_error_shows_the_password() {
+async fn se_05_no_error_contains_the_password() {
     let Some(postgres) = Postgres::shared() else { return };
     let good = postgres.url(&postgres.database());
     let port = postgres.port().to_string();
@@ -208,7 +208,7 @@ async fn se_05_no_error_shows_the_password() {
 }
 
 #[tokio::test]
-async fn ht_19_the_database_proves_by_its_certificate_who_it_is() {
+async fn ht_19_the_database_authenticates_by_its_certificate() {
     let Some(postgres) = Postgres::shared() else { return };
     let here = World::new();
     let certificate = here.directory().join("ca.pem");
@@ -237,7 +237,7 @@ async fn ht_19_the_database_proves_by_its_certificate_who_it_is() {
 }
 
 #[tokio::test]
-async fn op_12_administration_makes_no_tables() {
+async fn op_12_administration_creates_no_tables() {
     let Some(postgres) = Postgres::shared() else { return };
     let world = World::behind(&Wire::to(postgres.port()), &postgres.database());
     let missing = fault(Store::open_existing(&world.url(), world.key()).await);

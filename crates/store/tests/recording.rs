@@ -12,7 +12,7 @@ use tokenberg_store::{AuditCursor, KekSource, Store, StoreError, WhenFull};
 use world::*;
 
 #[tokio::test]
-async fn op_21_se_06_without_the_store_records_wait_and_what_is_lost_is_counted_and_recorded() {
+async fn op_21_se_06_without_the_store_records_wait_and_lost_ones_are_counted_and_recorded() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     let (drops, refuses) = (store.audit_trail(WhenFull::Drop), store.audit_trail(WhenFull::Refuse));
@@ -67,7 +67,7 @@ async fn the_recording_process_that_is_killed() {
 }
 
 #[tokio::test]
-async fn op_10_se_06_what_was_recorded_when_the_process_is_killed_is_a_whole_chain() {
+async fn op_10_se_06_the_chain_of_a_killed_process_is_complete() {
     let Some(world) = World::of_either_kind() else { return };
     let path = concat!(module_path!(), "::the_recording_process_that_is_killed");
     let store = world.open().await;

@@ -55,7 +55,7 @@ async fn rv_07_a_family_is_a_token_and_its_session() {
 }
 
 #[tokio::test]
-async fn tx_38_the_later_not_before_wins_in_whichever_order() {
+async fn tx_38_the_later_not_before_wins_in_any_order() {
     let us: Issuer = "https://as.test".parse().unwrap();
     for times in [[10, 20], [20, 10]] {
         let Some(world) = World::of_either_kind() else { return };
@@ -187,7 +187,7 @@ async fn op_03_times_are_kept_beyond_2038() {
 }
 
 #[tokio::test]
-async fn rv_07_what_a_client_has_of_anothers_session_goes_alone() {
+async fn rv_07_a_clients_part_of_anothers_session_is_revoked_alone() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     let (token_id, session) = (token_id("t1"), token_id("s1"));
@@ -203,7 +203,7 @@ async fn rv_07_what_a_client_has_of_anothers_session_goes_alone() {
 }
 
 #[tokio::test]
-async fn rv_07_a_branch_of_a_session_goes_alone_with_what_was_obtained_with_it() {
+async fn rv_07_a_branch_of_a_session_is_revoked_alone_with_the_tokens_obtained_with_it() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     let of = |client: &str, jti: &str, branch: Option<&str>, origin: Option<&str>| {
@@ -247,7 +247,7 @@ async fn rv_07_a_branch_of_a_session_goes_alone_with_what_was_obtained_with_it()
 }
 
 #[tokio::test]
-async fn law_8_what_was_obtained_with_a_token_is_revoked_with_it() {
+async fn law_8_tokens_that_were_obtained_with_a_token_are_revoked_with_it() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     let origin = |session: &str, client: &str, joined| Origin::Session {

@@ -32,7 +32,7 @@ fn named(states: &[(&str, &'static str)]) -> Vec<(String, &'static str)> {
 }
 
 #[tokio::test]
-async fn op_02_a_clock_that_goes_ahead_and_comes_back_does_not_rotate_twice() {
+async fn op_02_a_clock_that_jumps_ahead_and_back_does_not_rotate_twice() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     store.add_key(&key("k0")).await.unwrap();
@@ -53,7 +53,7 @@ async fn op_02_a_clock_that_goes_ahead_and_comes_back_does_not_rotate_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn op_20_of_nodes_that_rotate_at_once_exactly_one_does() {
+async fn op_20_exactly_one_of_the_nodes_that_rotate_concurrently_succeeds() {
     let Some(world) = World::of_either_kind() else { return };
     let nodes = [world.open().await, world.open().await, world.open().await];
     nodes[0].add_key(&key("k0")).await.unwrap();
@@ -151,7 +151,7 @@ async fn se_03_the_key_encryption_key_changes_under_a_running_server() {
 }
 
 #[tokio::test]
-async fn se_03_a_store_that_cannot_be_sealed_anew_stays_as_it_was() {
+async fn se_03_a_store_that_cannot_be_resealed_is_unchanged() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     store.add_key(&key("k1")).await.unwrap();
@@ -168,7 +168,7 @@ async fn se_03_a_store_that_cannot_be_sealed_anew_stays_as_it_was() {
 }
 
 #[tokio::test]
-async fn ca_21_when_a_secret_was_last_used_is_written_for_many_requests_at_once() {
+async fn ca_21_the_last_use_of_a_secret_is_written_once_for_many_requests() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     let first = add(&store, "c1", chosen("s1-Z7")).await;

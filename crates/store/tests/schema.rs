@@ -104,7 +104,7 @@ fn of_postgres() -> Vec<(&'static str, Vec<&'static str>, &'static str)> {
 }
 
 #[tokio::test]
-async fn se_06_what_no_migration_created_is_found_and_named() {
+async fn se_06_objects_that_no_migration_created_are_found_and_named() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     add(&store, "c1", NewSecret::Generate).await;

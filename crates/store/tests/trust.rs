@@ -84,7 +84,7 @@ async fn ks_06_an_issuer_is_trusted_by_its_exact_text_and_followed() {
 }
 
 #[tokio::test]
-async fn cc_17_of_two_changes_of_an_issuer_neither_undoes_the_other() {
+async fn cc_17_concurrent_changes_of_an_issuer_do_not_undo_each_other() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     let idp = foreign(IDP);
@@ -170,7 +170,7 @@ async fn tx_37_tokens_of_a_removed_issuer_stay_revoked_when_it_is_trusted_again(
 }
 
 #[tokio::test]
-async fn wl_10_a_foreign_identity_stands_for_its_client_at_once_and_no_longer_than_it_should() {
+async fn wl_10_a_foreign_identity_authenticates_its_client_immediately_and_until_it_is_removed() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     let watched = watch(&store).await;
@@ -205,7 +205,7 @@ async fn wl_10_a_foreign_identity_stands_for_its_client_at_once_and_no_longer_th
 }
 
 #[tokio::test]
-async fn wl_12_the_same_identity_with_another_uid_replaces_the_one_before() {
+async fn wl_12_the_same_identity_with_another_uid_replaces_the_previous_one() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     trust(&store, K8S).await;
@@ -219,7 +219,7 @@ async fn wl_12_the_same_identity_with_another_uid_replaces_the_one_before() {
 }
 
 #[tokio::test]
-async fn wl_14_an_identity_stands_for_one_client_however_it_is_registered() {
+async fn wl_14_an_identity_authenticates_one_client_however_it_is_registered() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     for issuer in [K8S, TD] {
@@ -310,7 +310,7 @@ async fn tx_37_a_subject_is_disabled_by_issuer_and_name_and_enabled_again() {
 }
 
 #[tokio::test]
-async fn dp_10_nonces_are_good_on_every_node_and_of_no_other_store() {
+async fn dp_10_nonces_are_accepted_on_every_node_and_from_no_other_store() {
     let (Some(world), Some(other)) = (World::of_either_kind(), World::of_either_kind()) else { return };
     let (here, there) = (watch(&world.open().await).await, watch(&world.open().await).await);
     let nonce = here.now().nonce(at(0)).unwrap();
@@ -320,7 +320,7 @@ async fn dp_10_nonces_are_good_on_every_node_and_of_no_other_store() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn cj_07_of_fifty_at_once_on_two_nodes_one_uses_it_and_none_after_a_restart() {
+async fn cj_07_one_of_fifty_concurrent_uses_on_two_nodes_succeeds_and_none_after_a_restart() {
     let Some(world) = World::of_either_kind() else { return };
     let nodes = [Arc::new(watch(&world.open().await).await), Arc::new(watch(&world.open().await).await)];
     let once = SingleUseId { namespace: "client_assertion c1".into(), id: "j-1".into(), until: at(300) };

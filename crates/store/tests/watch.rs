@@ -11,7 +11,7 @@ use tokenberg_store::{NewRevocation, NewSecret, Snapshot, StoreError, Watched};
 use world::*;
 
 #[tokio::test]
-async fn op_20_what_another_process_changes_is_seen_within_a_second() {
+async fn op_20_changes_by_another_process_are_seen_within_a_second() {
     let Some(world) = World::of_either_kind() else { return };
     let (here, there) = (world.open().await, world.open().await);
     let watched = here.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));
@@ -93,7 +93,7 @@ async fn op_11_keys_are_built_again_only_when_they_have_changed() {
 }
 
 #[tokio::test]
-async fn op_13_a_bad_key_keeps_the_old_keys_and_holds_up_nothing_else() {
+async fn op_13_an_invalid_key_keeps_the_old_keys_and_delays_no_other_change() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;
     store.add_key(&key("k1")).await.unwrap();

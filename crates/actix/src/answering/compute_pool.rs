@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn ab_02_r11_callers_that_want_the_same_wait_for_the_first_only() {
+    async fn ab_02_r11_callers_of_the_same_computation_wait_for_the_first_only() {
         let pool = ComputePool::new("digest", 1, 0, Arc::default());
         let first = pool.single_flight(("c1", "s")).await.unwrap();
         let mut same = [(); 3].map(|()| Box::pin(pool.single_flight(("c1", "s"))));

@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn ab_01_a_key_is_refused_when_its_failures_are_used_up_and_gets_them_back() {
+    fn ab_01_a_key_is_refused_at_its_limit_of_failures_and_recovers() {
         for (failures, now, refused_for) in [
             (0, 0, None),
             (9, 0, None),

@@ -41,7 +41,7 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn se_08_no_bits_are_given_twice_in_any_thread() {
+    fn se_08_no_random_bits_are_used_twice_in_any_thread() {
         let thread = || (0..1000).map(|_| next(&SystemRandom::new()).unwrap()).collect::<Vec<_>>();
         let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(thread)).collect();
         let all: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();

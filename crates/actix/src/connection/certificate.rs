@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn mt_05_whatever_the_bytes_are_nothing_panics_and_nothing_is_trusted() {
+    fn mt_05_arbitrary_bytes_cause_no_panic_and_are_not_trusted() {
         let good = STANDARD.decode(EXAMPLE).unwrap();
         for length in 0..good.len() {
             assert!(read(&good[..length], true).is_none(), "{length}");

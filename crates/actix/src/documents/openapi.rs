@@ -53,8 +53,14 @@ pub(crate) fn document(issuer: &Issuer, can: Abilities) -> Value {
 }
 
 fn token_operation(can: Abilities) -> Value {
-    let success = response("The token", "TokenResponse", &["Cache-Control", "DPoP-Nonce"]);
-    let mut operation = form_operation("TokenRequest", success);
+    let mut operation = form_operation(
+        "getToken",
+        "Obtain a token with client credentials, by token exchange or with an assertion (RFC 6749, RFC 8693, RFC 7523)",
+        "The client authenticates with client_id and client_secret in the form, with Basic, with a client_assertion or a \
+        certificate as the metadata say, or, for token exchange, with a Bearer that is also the subject_token or the actor_token.",
+        "TokenRequest",
+        response("The token", "TokenResponse", &["Cache-Control", "DPoP-Nonce"]),
+    );
     operation["responses"]["400"] = error("The request is invalid", &["DPoP-Nonce"]);
     if can.records_uses {
         operation["parameters"] = json!([{
@@ -64,42 +70,36 @@ fn token_operation(can: Abilities) -> Value {
             "schema": { "type": "string" },
         }]);
     }
-    operation["operationId"] = "getToken".into();
-    operation["summary"] =
-        "Obtain a token with client credentials, by token exchange or with an assertion (RFC 6749, RFC 8693, RFC 7523)".into();
-    operation["description"] =
-        "The client authenticates with client_id and client_secret in the form, with Basic, with a client_assertion or a \
-        certificate as the metadata say, or, for token exchange, with a Bearer that is also the subject_token or the actor_token."
-            .into();
     operation
 }
 
 fn introspection_operation() -> Value {
-    let described = response("The state and the claims of the token", "Introspection", &["Cache-Control"]);
-    let mut operation = form_operation("PresentedToken", described);
-    operation["operationId"] = "introspectToken".into();
-    operation["summary"] = "Introspect a token: whether it is active, and its claims (RFC 7662)".into();
-    operation["description"] =
+    form_operation(
+        "introspectToken",
+        "Introspect a token: whether it is active, and its claims (RFC 7662)",
         "Available to clients that serve an audience of the token, and to the client that it was issued to. \
-        The client authenticates as at the token endpoint, but not with a Bearer."
-            .into();
-    operation
+        The client authenticates as at the token endpoint, but not with a Bearer.",
+        "PresentedToken",
+        response("The state and the claims of the token", "Introspection", &["Cache-Control"]),
+    )
 }
 
 fn revocation_operation() -> Value {
-    let done = response("The token is no longer valid", "Nothing", &["Cache-Control"]);
-    let mut operation = form_operation("PresentedToken", done);
-    operation["operationId"] = "revokeToken".into();
-    operation["summary"] = "Revoke a token and all tokens of the same authentication (RFC 7009)".into();
-    operation["description"] =
+    form_operation(
+        "revokeToken",
+        "Revoke a token and all tokens of the same authentication (RFC 7009)",
         "Only the client that the token was issued to may. It authenticates as at the token endpoint, but not with a \
-        Bearer."
-            .into();
-    operation
+        Bearer.",
+        "PresentedToken",
+        response("The token is no longer valid", "Nothing", &["Cache-Control"]),
+    )
 }
 
-fn form_operation(form: &str, success: Value) -> Value {
+fn form_operation(id: &str, summary: &str, description: &str, form: &str, success: Value) -> Value {
     json!({
+        "operationId": id,
+        "summary": summary,
+        "description": description,
         // As in Iceberg's own specification; an empty list means that no scheme is required.
         "security": [],
         "requestBody": {

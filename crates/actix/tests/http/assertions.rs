@@ -21,7 +21,7 @@ fn by(assertion: &str, body: &str) -> Ask {
 }
 
 #[actix_web::test]
-async fn cj_16_an_assertion_is_good_once_for_all_endpoints_together() {
+async fn cj_16_an_assertion_is_accepted_once_across_all_endpoints() {
     let world = World::new();
     let service = world.service();
     let places = [(T, CC), (INTROSPECT, "token=x"), (REVOKE, "token=x")];

@@ -72,7 +72,7 @@ pub(crate) fn captured(done: impl FnOnce()) -> Log {
 }
 
 #[actix_web::test]
-async fn se_06_ht_22_every_decision_is_one_event_and_forwarded_addresses_are_not_believed() {
+async fn se_06_ht_22_every_decision_is_one_event_and_forwarded_addresses_are_not_trusted() {
     let service = service();
     let (_, minted) = logged(&service, &[form(CC).basic(C1), form(CC).basic(C2)]).await;
     let (subject, actor) = (minted[0].token(), minted[1].token());
@@ -175,7 +175,7 @@ fn asks_with(credential: &str) -> Vec<Ask> {
 }
 
 #[actix_web::test]
-async fn se_06_ht_22_the_source_is_what_a_trusted_proxy_says() {
+async fn se_06_ht_22_the_source_is_the_one_that_a_trusted_proxy_names() {
     let proxies: TrustedProxies = ["10.0.0.0/8".parse().unwrap()].into_iter().collect();
     let service = World::new().builder().failures_per_client(1).trusted_proxies(proxies).build();
     let mut asks = vec![form(CC).basic(C1), form(CC).basic(("c1", "wrong")), form(CC).basic(C1)];

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokenberg_testkit::{ForeignKey, alice};
 
 #[actix_web::test]
-async fn tx_69_se_06_the_audit_says_how_the_subject_is_known_and_what_the_token_is_bound_to() {
+async fn tx_69_se_06_the_audit_names_the_origin_of_the_subject_and_the_binding_of_the_token() {
     let world = World::new();
     let service = world.service();
     let (_, minted) = logged(&service, &[form(CC).basic(C1)]).await;

@@ -260,7 +260,7 @@ async fn tx_50_actors_are_listed_the_outermost_first() {
 }
 
 #[actix_web::test]
-async fn ic_07_an_app_without_configuration_says_so_in_json() {
+async fn ic_07_an_app_without_configuration_reports_it_in_json() {
     let app = test::init_service(App::new().route("/table", web::get().to(table))).await;
     let request = test::TestRequest::with_uri("/table").insert_header(("Authorization", "Bearer x"));
     let response = test::call_service(&app, request.to_request()).await;

@@ -125,7 +125,7 @@ async fn dp_12_no_scheme_replaces_the_other() {
 }
 
 #[actix_web::test]
-async fn dp_07_dp_09_with_a_memory_a_proof_is_accepted_once() {
+async fn dp_07_dp_09_with_a_record_of_uses_a_proof_is_accepted_once() {
     let world = World::new();
     let config = BearerConfig::of(&world.service()).at(BASE).single_use(Ledger(Arc::clone(&world)));
     let key = ForeignKey::new(None);
@@ -236,7 +236,7 @@ async fn tx_69_a_catalog_sees_the_issuer_of_the_subject_and_whether_it_is_unsecu
 }
 
 #[actix_web::test]
-async fn ri_06_a_catalog_says_where_its_tokens_come_from() {
+async fn ri_06_a_catalog_names_its_token_service() {
     let service = service();
     for (resource, path) in [
         ("https://catalog.example", "/.well-known/oauth-protected-resource"),

@@ -159,7 +159,7 @@ async fn rv_02_rv_05_an_invalid_token_counts_as_revoked() {
 }
 
 #[actix_web::test]
-async fn rv_03_rv_07_in_10_a_revoked_token_is_dead_everywhere_at_once() {
+async fn rv_03_rv_07_in_10_a_revoked_token_is_refused_everywhere_immediately() {
     let world = World::new();
     let service = world.service();
     let catalog = App::new()
@@ -203,7 +203,7 @@ async fn rv_04_the_token_of_another_stays() {
 }
 
 #[actix_web::test]
-async fn rv_06_cve_2020_15223_what_could_not_be_written_is_not_acknowledged() {
+async fn rv_06_cve_2020_15223_a_revocation_that_was_not_written_is_not_acknowledged() {
     let world = World::new();
     let service = world.service();
     let token = minted(&service).await;

@@ -56,7 +56,7 @@ async fn md_02_md_03_md_04_md_06_metadata() {
 }
 
 #[actix_web::test]
-async fn md_03_openid_configuration_says_the_same() {
+async fn md_03_openid_configuration_is_the_same_document() {
     let service = service();
     let openid = answer(&service, &ask("GET", OIDC)).await;
     check_public(&openid);

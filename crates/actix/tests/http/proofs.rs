@@ -74,7 +74,7 @@ async fn dp_07_a_use_that_cannot_be_stored_is_an_outage_and_not_the_clients_faul
 }
 
 #[actix_web::test]
-async fn dp_10_a_nonce_is_demanded_handed_out_and_taken() {
+async fn dp_10_a_nonce_is_required_issued_and_accepted() {
     let world = World::new();
     let mut policy = Policy::new(ISSUER.parse().unwrap());
     policy.require_dpop_nonce = true;

@@ -19,7 +19,7 @@ pub(crate) fn get(address: std::net::SocketAddr, path: &str) -> Option<(u16, Str
 }
 
 #[test]
-fn op_30_what_was_begun_is_finished_and_readiness_goes_first() {
+fn op_30_requests_under_way_are_finished_and_readiness_ends_first() {
     let world = World::new();
     *world.slow.lock().unwrap() = Some(Duration::from_millis(1500));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -59,7 +59,7 @@ fn op_30_what_was_begun_is_finished_and_readiness_goes_first() {
 }
 
 #[test]
-fn se_07_ht_31_figures_are_on_the_operations_listener_and_know_of_panics() {
+fn se_07_ht_31_metrics_are_on_the_operations_listener_and_count_panics() {
     let world = World::new();
     let service = world.service();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -87,7 +87,7 @@ fn se_07_ht_31_figures_are_on_the_operations_listener_and_know_of_panics() {
 }
 
 #[test]
-fn te_27_base_paths_that_are_none() {
+fn te_27_invalid_base_paths_are_refused() {
     for bad in ["api", "/", "/api/", "/a//b", "/{x}", "/a b", "/a?b", "/ä"] {
         assert_eq!(ServerBuilder::new(service()).base_path(bad).err(), Some(BasePathFault), "{bad}");
     }
@@ -97,7 +97,7 @@ fn te_27_base_paths_that_are_none() {
 }
 
 #[test]
-fn op_30_a_taken_address_is_an_error_at_once() {
+fn op_30_an_address_in_use_is_an_immediate_error() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     assert!(ServerBuilder::new(service()).bind(taken.local_addr().unwrap()).is_err());
 }

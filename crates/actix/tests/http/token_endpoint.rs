@@ -107,7 +107,7 @@ async fn te_14_to_19_encodings() {
 }
 
 #[actix_web::test]
-async fn te_20_and_21_nothing_of_ours_in_the_query() {
+async fn te_20_and_21_known_parameters_in_the_query_are_refused() {
     let service = service();
     for (query, body, expected) in [
         ("client_id=c1&client_secret=s1-Z7", CC, E(400, "invalid_request")),
@@ -191,7 +191,7 @@ async fn ca_15_one_authorization_header_only() {
 }
 
 #[actix_web::test]
-async fn cc_13_nothing_that_was_sent_comes_back() {
+async fn cc_13_nothing_of_a_request_is_echoed() {
     let service = service();
     for hostile in ["<script>\"\\é\r\n", "x\r\nSet-Cookie: a=b", "\u{2028}"] {
         for name in ["grant_type", "scope", "client_id", "resource", "audience"] {
@@ -214,7 +214,7 @@ fn error_of(answer: &Answer) -> &'static str {
 }
 
 #[actix_web::test]
-async fn cc_15_a_failure_of_ours_is_a_500_without_details() {
+async fn cc_15_an_internal_failure_is_a_500_without_details() {
     let world = World::new();
     let service = world.service();
     world.keys.gone.store(true, Ordering::SeqCst);
@@ -228,7 +228,7 @@ async fn cc_15_a_failure_of_ours_is_a_500_without_details() {
 }
 
 #[actix_web::test]
-async fn cc_18_every_token_has_an_id_of_its_own() {
+async fn cc_18_every_token_has_its_own_id() {
     let service = service();
     let mut ids = Vec::new();
     for _ in 0..3 {

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 #[test]
-fn cc_04_no_answer_of_ours_may_be_kept() {
+fn cc_04_no_response_may_be_cached() {
     let world = World::new();
     let wire = Wire::of(world.service());
     for (ask, expected) in [
@@ -39,7 +39,7 @@ fn te_02_head_has_no_body_and_te_04_trace_no_echo() {
 }
 
 #[test]
-fn te_26_ht_21_odd_paths_are_served_and_never_redirected() {
+fn te_26_ht_21_unusual_paths_are_served_and_never_redirected() {
     let wire = Wire::of(service());
     for path in [T, "//v1/oauth/tokens", "/v1/oauth/tokens/", "/v1/oauth/token%73"] {
         check_answer(&wire.ask(&form(CC).basic(C1).at(path)), Expected::Ok, path);
@@ -55,7 +55,7 @@ fn te_26_ht_21_odd_paths_are_served_and_never_redirected() {
 }
 
 #[test]
-fn ht_16_no_header_is_made_of_what_was_sent() {
+fn ht_16_no_header_contains_what_a_client_sent() {
     let wire = Wire::of(service());
     let hostile = "x%0d%0aSet-Cookie:x";
     for body in [

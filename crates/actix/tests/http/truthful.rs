@@ -173,7 +173,7 @@ async fn md_05_every_listed_grant_works_and_no_other_does() {
 }
 
 #[actix_web::test]
-async fn md_05_what_cannot_work_here_is_not_listed() {
+async fn md_05_what_is_unavailable_is_not_listed() {
     let world: Arc<World> = World::new();
     let builder = || {
         let policy = Policy::new(ISSUER.parse().unwrap());

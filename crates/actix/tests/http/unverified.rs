@@ -41,7 +41,7 @@ async fn check_all(world: &std::sync::Arc<World>, asks: Vec<(bool, Ask)>) {
 }
 
 #[actix_web::test]
-async fn se_06_cwe_779_what_no_client_authenticated_is_marked_and_cut_and_nothing_else_is() {
+async fn se_06_cwe_779_unauthenticated_records_are_marked_and_truncated_and_no_others() {
     let world = World::new();
     let minted = logged(&world.service(), &[form(CC).basic(C1)]).await.1[0].token();
     let key = ForeignKey::new(None);

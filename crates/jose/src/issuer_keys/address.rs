@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn ks_06_plain_http_leads_where_the_operator_says_and_nowhere_else() {
+    fn ks_06_plain_http_leads_only_where_the_operator_allows() {
         let (plain, web, here) =
             ("http://keycloak:8080/realms/x", "https://idp.test", "http://localhost:8080/realms/x");
         let (reached, scheme) = (Ok(Reach::PlainHttp), Err(AddressFault::Scheme));

@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn ks_06_a_few_at_once_and_then_one_an_interval() {
+    fn ks_06_a_burst_of_fetches_and_then_one_per_interval() {
         let limits = FetchLimits::default();
         let mut budget = Budget::full(&limits, at(0));
         assert!([1, 2, 3].into_iter().all(|_| budget.take(at(1000), &limits)));

@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ks_06_cache_control_says_how_long() {
+    fn ks_06_cache_control_sets_the_freshness() {
         for (field, seconds) in [
             ("max-age=300", Some(300)),
             ("public, max-age=300, must-revalidate", Some(300)),

@@ -99,7 +99,7 @@ fn ks_06_a_fetch_that_panics_leaves_no_request_waiting() {
 }
 
 #[test]
-fn wl_03_wl_06_a_bundle_has_its_own_rhythm_and_only_goes_forward() {
+fn wl_03_wl_06_a_bundle_has_its_own_refresh_interval_and_never_goes_back() {
     let (held, signer, next) = (Held::new(), Signer::new(), Signer::new());
     let bundle = |signer: &Signer, sequence: u64| {
         let mut jwk = signer.jwk();

@@ -151,7 +151,7 @@ fn jw_25_unused_keys_are_reported_without_their_content() {
 }
 
 #[test]
-fn jw_14_nothing_in_a_token_says_where_keys_are() {
+fn jw_14_no_address_of_keys_in_a_token_is_used() {
     let (held, signer, attacker) = (Held::new(), Signer::new(), Signer::new());
     held.pages.put(JWKS, set(&[&signer]));
     for (name, value) in [

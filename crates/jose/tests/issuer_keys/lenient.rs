@@ -62,7 +62,7 @@ fn unused(held: &Held) -> Vec<String> {
 }
 
 #[test]
-fn ks_06_jw_25_an_odd_value_beside_a_key_costs_nothing() {
+fn ks_06_jw_25_an_unusual_value_beside_a_key_has_no_effect() {
     let signer = Signer::new();
     let jwk = signer.jwk();
     for value in odd_values() {
@@ -85,7 +85,7 @@ fn ks_06_jw_25_an_odd_value_beside_a_key_costs_nothing() {
 }
 
 #[test]
-fn ks_06_jw_25_a_malformed_entry_costs_no_other_and_is_listed_with_what_is_wrong() {
+fn ks_06_jw_25_a_malformed_entry_affects_no_other_and_is_listed_with_its_defect() {
     let signer = Signer::new();
     let (good, other) = (bytes(&signer.jwk()), Signer::new().jwk());
     let without = |member: &str| {
@@ -135,7 +135,7 @@ fn ks_06_jw_25_a_malformed_entry_costs_no_other_and_is_listed_with_what_is_wrong
 }
 
 #[test]
-fn jw_25_an_odd_value_hides_no_private_key() {
+fn jw_25_an_unusual_value_hides_no_private_key() {
     let signer = Signer::new();
     let (jwk, public) = (signer.jwk(), bytes(&signer.jwk()));
     let mut odd: Vec<Vec<u8>> =
@@ -159,7 +159,7 @@ fn jw_25_an_odd_value_hides_no_private_key() {
 }
 
 #[test]
-fn wl_06_an_odd_value_in_a_bundle_or_in_metadata_costs_nothing() {
+fn wl_06_an_unusual_value_in_a_bundle_or_in_metadata_has_no_effect() {
     let signer = Signer::new();
     let openid = format!("{IDP}/.well-known/openid-configuration");
     for value in odd_values() {

@@ -9,7 +9,7 @@ use tokenberg_core::{IssuerKeys, KeySource, SignatureFault};
 use tokenberg_jose::FetchEvent;
 
 #[test]
-fn ks_06_a_new_key_right_after_a_fetch_verifies_at_once() {
+fn ks_06_a_new_key_right_after_a_fetch_verifies_immediately() {
     let (held, signers) = (Held::new(), [(); 5].map(|()| Signer::new()));
     held.pages.put(JWKS, set(&[&signers[0]]));
     assert!(is_good(held.verify(&idp(), &signers[0].token(), 0)));
@@ -88,7 +88,7 @@ fn ks_06_a_thousand_unknown_kids_at_the_same_moment() {
 }
 
 #[test]
-fn ks_06_a_fetch_that_began_before_the_token_came_does_not_make_it_a_bad_one() {
+fn ks_06_a_fetch_that_began_before_the_token_arrived_does_not_refute_it() {
     let (held, signer, next) = (Held::new(), Signer::new(), Signer::new());
     held.pages.put(JWKS, set(&[&signer]));
     assert!(is_good(held.verify(&idp(), &signer.token(), 0)));
@@ -109,7 +109,7 @@ fn ks_06_a_fetch_that_began_before_the_token_came_does_not_make_it_a_bad_one() {
 }
 
 #[test]
-fn ks_06_what_was_signed_before_the_last_fetch_has_no_key() {
+fn ks_06_an_unknown_key_that_signed_before_the_last_fetch_does_not_exist() {
     let (held, signer) = (Held::new(), Signer::new());
     let gone = Signer::new();
     held.pages.put(JWKS, set(&[&signer]));

@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn op_31_a_tag_stays_as_it_is_and_depends_on_all_but_the_order_of_members() {
+    fn op_31_a_tag_is_the_same_in_every_version_and_for_any_order_of_members() {
         let links = Links::new(&[7; 32]);
         let tag = |value: Value| tag_of_json(&links, &value);
         let one = tag(json!({"a": [1, "x"], "b": {"c": null}}));

@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn op_31_what_is_computed_of_a_record_stays_as_it_is() {
+    fn op_31_hash_seal_and_anchor_are_the_same_in_every_version() {
         let links = Links::new(&[7; 32]);
         let mut head = Head::new("c", 1, 2);
         head.extend(&links, Block::of_one(3, "{}".to_owned()));

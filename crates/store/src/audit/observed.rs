@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn se_06_a_chain_that_went_back_is_noticed_and_one_that_got_too_old_is_none() {
+    fn se_06_a_chain_that_went_back_is_detected_and_an_expired_one_is_not_reported() {
         let (i, a) = (head(INSTALLATION, 9, 1, 0), head("a", 5, 2, 4));
         let grown = [head(INSTALLATION, 10, 3, 0), head("a", 6, 4, 4)];
         for (now, first, back, to_look_up) in [

@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn se_06_however_many_are_taken_at_once_each_record_keeps_its_text() {
+    fn se_06_each_record_keeps_its_text_in_batches_of_any_size() {
         let mut queue = Queue::new(USUAL_QUEUE);
         let (mut came, mut went) = (0, 0);
         for (put_now, take_now) in [
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn ab_01_the_queue_is_bounded_and_the_last_eighth_is_for_what_was_begun() {
+    fn ab_01_the_queue_is_bounded_and_its_last_eighth_is_for_requests_under_way() {
         for most in [1, 2, 80, 1000, USUAL_QUEUE] {
             let mut queue = Queue::new(most);
             for n in 0..most {
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn se_06_cwe_779_a_queue_that_is_never_empty_remembers_no_more_than_what_waits() {
+    fn se_06_cwe_779_a_queue_that_is_never_empty_holds_waiting_records_only() {
         let mut queue = Queue::new(USUAL_QUEUE);
         for n in 0..10_000 {
             put(&mut queue, Outcome::Refused(ErrorCode::InvalidScope), 0, &n.to_string());

@@ -162,7 +162,7 @@ mod tests {
     use tokenberg_core::{Rights, Timestamp};
 
     #[tokio::test]
-    async fn op_20_se_06_what_a_node_of_the_version_before_removes_is_made_good_and_no_false_alarm() {
+    async fn op_20_se_06_removals_by_a_node_of_the_previous_version_are_repaired_without_a_false_alarm() {
         let directory = tempfile::tempdir().unwrap();
         let url = StoreUrl::sqlite(&directory.path().join("db"));
         let store = Store::open(&url, KekSource::File(url.key_file().unwrap())).await.unwrap();

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_give_back_the_records_that_were_put_in() {
+    fn rows_return_the_records_that_were_stored() {
         for many in [1_usize, 2, 255, 256, 257, 600] {
             let texts: Vec<String> = (0..many).map(|n| format!("{{\"n\":\"{n} \\n\"}}")).collect();
             let put: Vec<Record<'_>> = (-1..).zip(texts.iter().map(String::as_str)).collect();

@@ -108,7 +108,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
 
     #[tokio::test]
-    async fn op_20_what_is_said_is_heard_also_after_the_connection_was_lost() {
+    async fn op_20_notifications_also_arrive_after_the_connection_was_lost() {
         let Some(postgres) = Postgres::shared() else { return };
         let database = postgres.database();
         let wire = Wire::to(postgres.port());

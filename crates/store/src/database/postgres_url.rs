@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn se_05_the_password_is_shown_nowhere() {
+    fn se_05_the_password_is_never_displayed() {
         for (text, printed) in [
             ("postgres://u:hush@h:5/d", "postgres://u@h:5/d"),
             ("postgres://u:hush@h:5/d?sslmode=require", "postgres://u@h:5/d"),
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn se_05_a_password_that_was_not_encoded_is_refused_and_not_shown() {
+    fn se_05_a_password_that_was_not_encoded_is_refused_and_not_displayed() {
         for (text, why) in [
             ("postgres:u@h/d", StoreUrlError::PostgresForm),
             ("postgres://u:hu/sh@h/d", StoreUrlError::PostgresForm),
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn ht_19_beyond_this_machine_the_database_has_to_prove_who_it_is() {
+    fn ht_19_a_remote_database_has_to_authenticate() {
         for (text, mode) in [
             ("postgres://u@db.example/d", "VerifyFull"),
             ("postgres://u@10.0.0.7/d", "VerifyFull"),

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_store_says_what_would_be_one() {
+    fn an_invalid_store_url_is_refused_with_the_valid_forms() {
         for (text, why) in [
             ("Postgres://u:hush@h/d", StoreUrlError::Scheme),
             ("tokenberg.db", StoreUrlError::Scheme),
@@ -184,13 +184,13 @@ mod tests {
 
     #[cfg(not(feature = "postgres"))]
     #[test]
-    fn a_build_without_postgresql_says_so() {
+    fn a_build_without_postgresql_reports_it() {
         assert_eq!("postgres://u@h/d".parse::<StoreUrl>(), Err(StoreUrlError::WithoutPostgres));
     }
 
     #[cfg(not(feature = "sqlite"))]
     #[test]
-    fn a_build_without_sqlite_says_so() {
+    fn a_build_without_sqlite_reports_it() {
         assert_eq!("sqlite:x".parse::<StoreUrl>(), Err(StoreUrlError::WithoutSqlite));
     }
 }

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn ab_02_the_memory_of_argon2_is_used_again() {
+    fn ab_02_the_memory_of_argon2_is_reused() {
         let digester = Digester::new(&[7; 32]);
         for client in ["c1", "unknown", "c1"] {
             digester.digest(client, &secret("wrong"));

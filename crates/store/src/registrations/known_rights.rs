@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_read_once_and_a_damaged_one_is_named() {
+    fn equal_texts_are_parsed_once_and_damaged_ones_are_named() {
         let known = KnownRights::default();
         let mut written = WrittenRights::new(&known);
         let texts: Vec<_> = (0..3).map(|n| serde_json::to_string(&lasting(n)).unwrap()).collect();

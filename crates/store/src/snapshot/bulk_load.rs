@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_with_something_missing_or_more_is_damaged_and_named() {
+    fn a_record_with_missing_or_surplus_fields_is_damaged_and_named() {
         let known = KnownRights::default();
         let mut all = AllClients::new(1, &known);
         let rights = rights();
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_client_is_noticed() {
+    fn a_missing_client_is_detected() {
         let known = KnownRights::default();
         let mut all = AllClients::new(2, &known);
         all.add(&format!("c1\u{1f}1\u{1f}{}", rights())).unwrap_or_else(|e| panic!("{e}"));

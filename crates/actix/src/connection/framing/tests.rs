@@ -178,7 +178,7 @@ fn requests_in_turns(bytes: &[u8], noise: &mut Noise, config: &ServiceConfig) ->
 }
 
 #[actix_web::test]
-async fn ht_05_ht_12_whatever_the_bytes_are_actix_never_has_two_requests_at_once() {
+async fn ht_05_ht_12_actix_never_has_two_requests_of_a_connection_whatever_the_bytes() {
     let (mut noise, config) = (Noise(7), ServiceConfig::default());
     let (mut requests, mut cases_of_several) = (0, 0);
     for _ in 0..40_000 {

@@ -60,7 +60,7 @@ fn ht_10_ht_20_a_source_displaces_its_own_handshakes_and_those_first_that_are_si
 }
 
 #[test]
-fn ht_10_ht_20_if_all_permits_are_taken_the_source_with_the_most_makes_room() {
+fn ht_10_ht_20_if_all_permits_are_in_use_the_source_with_the_most_makes_room() {
     let handshakes = handshakes(8, 100);
     let mut few = vec![begin(&handshakes, "192.0.2.2"), begin(&handshakes, "192.0.2.3")];
     let mut many: Vec<Begun> = (0..9).map(|_| begin(&handshakes, "192.0.2.1")).collect();

@@ -33,7 +33,7 @@ fn does(permit: &Permit, activity: Activity, since: u64) {
 }
 
 #[test]
-fn ht_10_ab_03_each_source_has_its_own_bound_and_none_is_remembered() {
+fn ht_10_ab_03_each_source_has_its_own_bound_and_leaves_no_entry() {
     let connections = connections(1000, 2);
     let held = (busy(&connections, "192.0.2.1"), busy(&connections, "::ffff:192.0.2.1"));
     assert!(held.0.is_some() && held.1.is_some());
@@ -93,7 +93,7 @@ fn ht_10_clients_that_sent_the_least_make_room_first_and_young_ones_last() {
 }
 
 #[test]
-fn ht_10_idle_and_stalled_connections_make_room_before_all_places_are_taken() {
+fn ht_10_idle_and_stalled_connections_make_room_before_all_permits_are_in_use() {
     let connections = connections(64, usize::MAX);
     let permits: Vec<Permit> = (0..56).map(|_| busy(&connections, "192.0.2.1").unwrap()).collect();
     let ended = || permits.iter().filter(|permit| permit.connection.has_to_end()).count();
@@ -123,7 +123,7 @@ fn ht_10_idle_and_stalled_connections_make_room_before_all_places_are_taken() {
 }
 
 #[test]
-fn ht_10_a_server_without_places_makes_room_before_one_more_asks_for_it() {
+fn ht_10_a_full_server_makes_room_before_the_next_connection() {
     type Slow = fn(&Permit);
     let slow: [(&str, Slow); 4] = [
         ("no body", |permit| does(permit, Activity::Body, 1)),
@@ -174,7 +174,7 @@ fn ht_10_a_source_that_has_its_number_of_slow_connections_makes_room_for_its_nex
 }
 
 #[test]
-fn ht_08_ht_10_what_lasts_for_too_long_is_ended() {
+fn ht_08_ht_10_connections_beyond_their_time_limits_are_ended() {
     let connections = connections(1000, 1000);
     let permit = connections.open(at("192.0.2.1")).unwrap();
     let tracked = permit.connection();
