@@ -35,11 +35,6 @@ pub(crate) fn parse(text: &str) -> Result<Lifetime, String> {
     u32::try_from(total).map(Lifetime::from_seconds).map_err(|_| wrong())
 }
 
-/// Formats the duration as it is parsed: the largest units first, without units that are zero.
-pub(crate) fn written(lifetime: Lifetime) -> String {
-    lifetime.to_string()
-}
-
 /// Parses a duration of at least so many seconds.
 pub(crate) fn at_least(
     seconds: u32,
@@ -47,7 +42,7 @@ pub(crate) fn at_least(
     let shortest = Lifetime::from_seconds(seconds);
     move |text| {
         let long_enough = Some(parse(text)?).filter(|lifetime| *lifetime >= shortest);
-        long_enough.ok_or_else(|| format!("expected a duration of at least {}", written(shortest)))
+        long_enough.ok_or_else(|| format!("expected a duration of at least {shortest}"))
     }
 }
 
@@ -57,7 +52,7 @@ where
     &'a L: Into<Option<&'a Lifetime>>,
 {
     let lifetime: Option<&Lifetime> = lifetime.into();
-    lifetime.map(|lifetime| written(*lifetime)).serialize(serializer)
+    lifetime.map(Lifetime::to_string).serialize(serializer)
 }
 
 /// Refuses a duration that is zero or too long.

@@ -103,6 +103,11 @@ pub(crate) fn facts(facts: &[(&str, String)]) -> String {
     columns(&rows.map(|(name, value)| [(*name).to_owned(), value.clone()]).collect::<Vec<_>>())
 }
 
+/// The state of a client or an issuer.
+pub(crate) fn state(is_enabled: bool) -> &'static str {
+    if is_enabled { "enabled" } else { "disabled" }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,7 @@ use crate::commands::issuer::naming;
 use crate::failure::{note, warn};
 use crate::output::{Output, facts};
 use crate::store_access::StoreLocation;
-use crate::{clock, duration, input};
+use crate::{clock, input};
 use clap::Args;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
@@ -90,7 +90,7 @@ pub(super) async fn run(location: StoreLocation, arguments: Add, output: Output)
                 ("client secret", if has_secret { shown_once(generated.as_ref()) } else { String::new() }),
                 ("scope", scope),
                 ("default scope", rights.default_scope.to_string()),
-                ("token lifetime", duration::written(rights.token_lifetime)),
+                ("token lifetime", rights.token_lifetime.to_string()),
             ]);
             let hint = generated.as_ref().map_or_else(String::new, |secret| {
                 format!("\nIn Iceberg clients: credential={id}:{}\n", secret.expose())

@@ -1,9 +1,9 @@
 //! `tokenberg client list` and `show`: the rights of clients and the names of secrets, never a secret or its digest.
 
 use crate::commands::jwks_file;
-use crate::output::{Output, facts, table};
+use crate::output::{Output, facts, state, table};
 use crate::store_access::StoreLocation;
-use crate::{clock, duration, moment_text};
+use crate::{clock, moment_text};
 use serde_json::{Value, json};
 use tokenberg_core::registration::{AllowedScope, CertificateName, Federation, SubjectPattern, UserPattern};
 use tokenberg_core::{AuthMethod, ClientId, GrantType, Rights, Timestamp};
@@ -25,10 +25,10 @@ pub(super) async fn list(location: StoreLocation, output: Output) -> anyhow::Res
             let row = |client: &ClientRecord| {
                 [
                     client.id.to_string(),
-                    state(client).to_owned(),
+                    state(client.enabled).to_owned(),
                     scope(&client.rights.scope),
                     grants(client).join(","),
-                    duration::written(client.rights.token_lifetime),
+                    client.rights.token_lifetime.to_string(),
                     method(&client.rights),
                     client.secrets.iter().filter(|s| is_live(s, now)).count().to_string(),
                     moment_text::written(client.created_at),
@@ -57,7 +57,7 @@ fn text(client: &ClientRecord, now: Timestamp) -> String {
     let rights = &client.rights;
     let known = facts(&[
         ("client id", client.id.to_string()),
-        ("state", state(client).to_owned()),
+        ("state", state(client.enabled).to_owned()),
         ("created", moment_text::with_distance(client.created_at, now)),
         ("authenticates with", rights.auth_method.as_str().to_owned()),
         ("public keys", rights.jwks.as_deref().map_or_else(String::new, jwks_file::summary)),
@@ -72,7 +72,7 @@ fn text(client: &ClientRecord, now: Timestamp) -> String {
         (
             "lifetime of assertions",
             match rights.auth_method {
-                AuthMethod::PrivateKeyJwt => duration::written(rights.assertion_lifetime),
+                AuthMethod::PrivateKeyJwt => rights.assertion_lifetime.to_string(),
                 AuthMethod::ClientSecret | AuthMethod::TlsClientAuth | AuthMethod::Federated => String::new(),
             },
         ),
@@ -80,8 +80,8 @@ fn text(client: &ClientRecord, now: Timestamp) -> String {
         ("scope", scope(&rights.scope)),
         ("default scope", rights.default_scope.to_string()),
         ("audiences", rights.audiences.join(", ")),
-        ("token lifetime", duration::written(rights.token_lifetime)),
-        ("session lifetime", duration::written(rights.session_lifetime)),
+        ("token lifetime", rights.token_lifetime.to_string()),
+        ("session lifetime", rights.session_lifetime.to_string()),
         ("may act for", patterns(&rights.may_act_for).join(", ")),
         ("may impersonate", patterns(&rights.may_impersonate).join(", ")),
         ("may assert users", users(rights).join(", ")),
@@ -142,10 +142,6 @@ fn value(client: &ClientRecord, now: Timestamp) -> Value {
         "serves": rights.serves,
         "secrets": client.secrets.iter().map(secret).collect::<Vec<_>>(),
     })
-}
-
-fn state(client: &ClientRecord) -> &'static str {
-    if client.enabled { "enabled" } else { "disabled" }
 }
 
 fn scope(scope: &AllowedScope) -> String {

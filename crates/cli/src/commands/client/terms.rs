@@ -134,7 +134,7 @@ pub(super) fn warn_of_lifetimes(rights: &Rights) {
     if rights.token_lifetime < SHORT_TOKEN_LIFETIME {
         warn(&format!(
             "with a token lifetime of {}, Iceberg clients request new tokens almost constantly; use at least 60s",
-            duration::written(rights.token_lifetime)
+            rights.token_lifetime
         ));
     }
     if rights.session_lifetime < rights.token_lifetime {

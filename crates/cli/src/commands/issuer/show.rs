@@ -2,9 +2,9 @@
 
 use super::naming;
 use crate::commands::jwks_file;
-use crate::output::{Output, facts, table};
+use crate::output::{Output, facts, state, table};
 use crate::store_access::StoreLocation;
-use crate::{clock, duration, moment_text};
+use crate::{clock, moment_text};
 use serde_json::{Value, json};
 use tokenberg_core::issuer::{AcceptedAs, ScopeMapping};
 use tokenberg_core::jws::Algorithm;
@@ -26,7 +26,7 @@ pub(super) async fn list(location: StoreLocation, output: Output) -> anyhow::Res
             let row = |record: &IssuerRecord| {
                 [
                     record.trusted.issuer.to_string(),
-                    state(record).to_owned(),
+                    state(record.trusted.enabled).to_owned(),
                     accepted(&record.trusted.trust, ","),
                     naming::shown(&record.trusted.trust),
                     keys(&record.trusted.trust.keys),
@@ -59,7 +59,7 @@ pub(super) async fn one(location: StoreLocation, issuer: &Issuer, output: Output
             let trust = &record.trusted.trust;
             facts(&[
                 ("issuer", issuer.to_string()),
-                ("state", state(&record).to_owned()),
+                ("state", state(record.trusted.enabled).to_owned()),
                 ("created", moment_text::with_distance(record.created_at, now)),
                 ("keys", keys(&trust.keys)),
                 ("accepted as", accepted(trust, ", ")),
@@ -73,8 +73,8 @@ pub(super) async fn one(location: StoreLocation, issuer: &Issuer, output: Output
                 ("names", naming::explained(trust).to_owned()),
                 ("scope", trust.scope.to_string()),
                 ("map", trust.map.iter().map(ScopeMapping::to_string).collect::<Vec<_>>().join(", ")),
-                ("leeway", duration::written(trust.leeway)),
-                ("maximum token age", duration::written(trust.max_age)),
+                ("leeway", trust.leeway.to_string()),
+                ("maximum token age", trust.max_age.to_string()),
                 ("session outlives user's token", if trust.outlives_subject { "yes" } else { "" }.to_owned()),
                 ("plain http", if trust.insecure_http { "allowed, for trials" } else { "" }.to_owned()),
                 (
@@ -111,10 +111,6 @@ fn value(record: &IssuerRecord) -> Value {
         "outlives_subject": trust.outlives_subject,
         "insecure_http": trust.insecure_http,
     })
-}
-
-fn state(record: &IssuerRecord) -> &'static str {
-    if record.trusted.enabled { "enabled" } else { "disabled" }
 }
 
 fn accepted(trust: &Trust, between: &str) -> String {
