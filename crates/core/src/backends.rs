@@ -61,7 +61,7 @@ pub trait Blocking {
 
 impl Blocking for () {
     fn use_once(&self, _: &SingleUseId) -> Result<bool, NotWritten> {
-        Err(NotWritten { reason: "nothing here remembers what was used".to_owned() })
+        Err(NotWritten { reason: "this backend does not store single-use identifiers".to_owned() })
     }
 
     fn verify(
@@ -70,7 +70,7 @@ impl Blocking for () {
         _: &CompactJws,
         _: Timestamp,
     ) -> Result<Result<Verified, SignatureFault>, KeysUnavailable> {
-        Err(KeysUnavailable::new(&issuer.issuer, "nothing here fetches keys"))
+        Err(KeysUnavailable::new(&issuer.issuer, "this backend does not fetch keys"))
     }
 }
 

@@ -54,31 +54,31 @@ impl Debug for PresentedToken {
 
 impl Debug for Presented {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        let mut shown = f.debug_struct("Presented");
-        shown.field("method", &self.method()).field("grant_type", &self.grant_type()).finish_non_exhaustive()
+        let mut fields = f.debug_struct("Presented");
+        fields.field("method", &self.method()).field("grant_type", &self.grant_type()).finish_non_exhaustive()
     }
 }
 
 impl Debug for TokenRequest {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        let mut shown = f.debug_struct("TokenRequest");
-        shown.field("grant_type", &self.grant_type()).field("scope", self.scope()).finish_non_exhaustive()
+        let mut fields = f.debug_struct("TokenRequest");
+        fields.field("grant_type", &self.grant_type()).field("scope", self.scope()).finish_non_exhaustive()
     }
 }
 
 impl Debug for TokenResponse {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        let mut shown = f.debug_struct("TokenResponse");
-        shown.field("token_type", &self.token_type).field("expires_in", &self.expires_in);
-        shown.field("issued_token_type", &self.issued_token_type).field("scope", &self.scope);
-        shown.finish_non_exhaustive()
+        let mut fields = f.debug_struct("TokenResponse");
+        fields.field("token_type", &self.token_type).field("expires_in", &self.expires_in);
+        fields.field("issued_token_type", &self.issued_token_type).field("scope", &self.scope);
+        fields.finish_non_exhaustive()
     }
 }
 
 impl Debug for Granted {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        let mut shown = f.debug_struct("Granted");
-        shown.field("claims", &self.claims).field("decision", &self.decision).finish_non_exhaustive()
+        let mut fields = f.debug_struct("Granted");
+        fields.field("claims", &self.claims).field("decision", &self.decision).finish_non_exhaustive()
     }
 }
 
@@ -138,12 +138,12 @@ mod tests {
     fn se_02_what_is_shown_holds_no_secret() {
         let body = b"grant_type=client_credentials&client_id=c1&client_secret=hush-hush&scope=catalog";
         let presented = Presented::read(&[], None, body).unwrap();
-        let shown = format!("{presented:?} {:?}", presented.request());
-        assert!(shown.contains("client_secret_post") && shown.contains("catalog"));
-        assert!(!shown.contains("hush"), "{shown}");
+        let text = format!("{presented:?} {:?}", presented.request());
+        assert!(text.contains("client_secret_post") && text.contains("catalog"));
+        assert!(!text.contains("hush"), "{text}");
         let body = b"token=hush-hush&client_id=c1&client_secret=hush-hush";
-        let shown = format!("{:?}", PresentedToken::read(&[], None, body).unwrap());
-        assert!(shown.contains("client_secret_post") && !shown.contains("hush"), "{shown}");
+        let text = format!("{:?}", PresentedToken::read(&[], None, body).unwrap());
+        assert!(text.contains("client_secret_post") && !text.contains("hush"), "{text}");
         let response =
             TokenResponse::parse(br#"{"access_token":"hush-hush","token_type":"bearer"}"#).unwrap();
         assert!(!format!("{response:?}").contains("hush"));

@@ -66,10 +66,10 @@ struct Rest<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenResponseFault {
     /// Not a JSON object, or one with a repeated member.
-    #[error("the answer is not one JSON object")]
+    #[error("the response is not one JSON object")]
     Json,
     /// A member that is absent, of the wrong type, or beyond what we read.
-    #[error("the member {0} of the answer is missing or malformed")]
+    #[error("the member {0} of the response is missing or malformed")]
     Member(&'static str),
 }
 

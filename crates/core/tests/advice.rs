@@ -47,12 +47,12 @@ fn se_06_each_rule_has_a_reason_of_its_own_with_the_claim_and_its_value() {
         // Each of these was reported as something else: as a fault of the audience, of `typ`, of the keys, or of the scope.
         (
             user(json!({"azp": "portal"})),
-            r#"its azp is "portal", and has to be the client "c1" or an --audience"#,
+            r#"its azp is "portal"; it has to be the client "c1" or an --audience"#,
         ),
         (access(json!({"nonce": "n", "at_hash": "x"})), "it has the claim "),
         (
             user(json!({"aud": ["x", "y"]})),
-            r#"its aud is ["x", "y"], and a token of https://idp.test has to be for"#,
+            r#"its aud is ["x", "y"]; a token of https://idp.test has to be for"#,
         ),
         (
             user(json!({"iss": format!("{IDP}/")})),
@@ -62,16 +62,19 @@ fn se_06_each_rule_has_a_reason_of_its_own_with_the_claim_and_its_value() {
         (user(json!({"exp": null})), "the claim exp is missing"),
         (user(json!({"nbf": NOW + 600})), "its nbf is 2027-01-15T08:10:00Z; it is 2027-01-15T08:00:00Z now"),
         (user(json!({"iat": NOW + 7000, "exp": NOW + 3600})), "its iat is 2027-01-15T09:56:40Z; it is"),
-        (own(json!({"exp": NOW + 3600})), "5m ahead is the most, by --assertion-lifetime of the client"),
+        (
+            own(json!({"exp": NOW + 3600})),
+            "at most 5m ahead is allowed by --assertion-lifetime of the client",
+        ),
         (
             own(json!({"aud": "elsewhere"})),
-            r#"its aud is "elsewhere", and the assertion of a client has to be for"#,
+            r#"its aud is "elsewhere"; the assertion of a client has to be for"#,
         ),
-        (own(json!({"iss": "other"})), r#"its iss is "other", which is no trusted issuer"#),
+        (own(json!({"iss": "other"})), r#"its iss is "other", which is not a trusted issuer"#),
         (own(json!({"jti": null})), "the claim jti is missing"),
         (
             by_c1(Ask::credentials().with("scope", "admin")),
-            r#"what may be is "catalog ns:read ns:write PRINCIPAL_ROLE:ALL" (admin"#,
+            r#"allowed: "catalog ns:read ns:write PRINCIPAL_ROLE:ALL" (admin"#,
         ),
         (
             Ask::credentials().basic("cexp", "sexp"),
@@ -83,7 +86,7 @@ fn se_06_each_rule_has_a_reason_of_its_own_with_the_claim_and_its_value() {
         ),
         (
             Ask::credentials().basic("cj", "x"),
-            "registered to authenticate by private_key_jwt, and the request does by a client secret",
+            "registered to authenticate by private_key_jwt, but the request uses a client secret",
         ),
     ] {
         let (found, _) = refused(&world, &ask);
@@ -94,7 +97,7 @@ fn se_06_each_rule_has_a_reason_of_its_own_with_the_claim_and_its_value() {
     jwks["keys"][0]["use"] = "enc".into();
     world.issuers[0].trust.keys = KeySource::Jwks(jwks.to_string().into());
     let (found, advice) = refused(&world, &user(json!({})));
-    assert!(found.contains("the key \"p1\" is published, and not used: its use or key_ops says"), "{found}");
+    assert!(found.contains("the key \"p1\" is published but not usable: its use or key_ops says"), "{found}");
     assert!(
         advice.starts_with("https://idp.test has to publish the key \"p1\" so that it can be used"),
         "{advice}"

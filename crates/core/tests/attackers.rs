@@ -20,9 +20,9 @@ fn world() -> (World, ForeignKey, ForeignKey) {
     let (mut world, p, q) = (World::new(), ForeignKey::new(Some("k1")), ForeignKey::new(Some("k1")));
     world.issuers = vec![trusted(P, &p), trusted(Q, &q)];
     world.issuers[1].trust.scope = "catalog".parse().unwrap();
-    let everybody = vec![format!("{P}|*").parse().unwrap(), format!("{Q}|mallory*").parse().unwrap()];
+    let every_subject = vec![format!("{P}|*").parse().unwrap(), format!("{Q}|mallory*").parse().unwrap()];
     world.change("c1", |c1| {
-        c1.rights_mut().may_act_for = everybody;
+        c1.rights_mut().may_act_for = every_subject;
         c1.rights_mut().grants = GrantType::ALL.to_vec();
     });
     let without_secret = |id: &str, rights: Rights| Client::new(id.parse().unwrap(), Vec::new(), rights);
@@ -86,7 +86,7 @@ fn who_has_one_token_of_a_client_has_that_token_and_its_renewals() {
         ("for a user", user(TokenType::IdToken).actor(&stolen).bearer(&stolen)),
         ("for a user of a jwt", user(TokenType::Jwt).actor(&stolen).bearer(&stolen)),
         (
-            "for an asserted user",
+            "for an unsecured user",
             Ask::exchange_of(&assert_alice, TokenType::Jwt).actor(&stolen).bearer(&stolen),
         ),
         ("as another type", Ask::exchange_of(&stolen, TokenType::Jwt).bearer(&stolen)),
@@ -151,7 +151,7 @@ fn who_has_an_issuer_has_the_subjects_of_that_issuer() {
     let mut cases = Vec::new();
     for (what, changes) in [
         ("its own subject", json!({})),
-        ("a subject that nobody may act for", json!({"sub": "root"})),
+        ("a subject that no client may act for", json!({"sub": "root"})),
         ("called like a client", json!({"sub": "c1"})),
         ("called like the operator's client", json!({"sub": "mallory", "client_id": "root"})),
         ("another issuer's", json!({"iss": P, "sub": "alice"})),

@@ -24,10 +24,10 @@ fn dp_01_dp_15_a_proof_binds_the_token_and_introspection_says_so() {
     let bound = answer.claims().confirmation.clone().unwrap();
     assert_eq!((bound.key, bound.certificate), (Some(key.thumbprint()), None));
     world.change("c2", |c2| c2.rights_mut().serves = vec!["https://cat.test".into()]);
-    let told = world.introspect(&Ask::token(&answer.token()).basic("c2", "s2-Q4")).unwrap();
-    let told: Value = serde_json::from_str(&told.to_json()).unwrap();
+    let members = world.introspect(&Ask::token(&answer.token()).basic("c2", "s2-Q4")).unwrap();
+    let members: Value = serde_json::from_str(&members.to_json()).unwrap();
     assert_eq!(
-        (&told["token_type"], &told["cnf"]["jkt"]),
+        (&members["token_type"], &members["cnf"]["jkt"]),
         (&"DPoP".into(), &key.thumbprint().as_str().into())
     );
     // Without a proof nothing changes (IC-01).
@@ -113,7 +113,7 @@ fn dp_07_dp_08_dp_09_a_proof_is_good_once_and_burnt_by_nothing_that_is_refused()
     let once = key.proof(world.now, "J", &json!({"iat": NOW + 10}));
     for refused in [
         Ask::credentials().basic("c1", "wrong").dpop(&once),
-        cc().with("scope", "nobody:has").dpop(&once),
+        cc().with("scope", "not:registered").dpop(&once),
         by_c1(Ask::exchange("garbage")).dpop(&once),
     ] {
         assert_ne!(world.check(refused).code(), "200");
@@ -276,7 +276,7 @@ fn mt_01_mt_02_mt_04_mt_07_ca_11_a_certificate_is_a_credential_of_whom_it_is_reg
     for ask in [
         shown(),
         shown().with("client_id", "c1"),
-        shown().with("client_id", "nobody"),
+        shown().with("client_id", "unknown"),
         shown().with("client_id", "\u{e9}"),
         Ask::credentials().with("client_id", "cm"),
         Ask::credentials().with("client_id", "cm").certificate(certificate("CN=other", 7)),

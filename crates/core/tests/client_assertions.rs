@@ -275,9 +275,9 @@ fn cj_17_ca_18_who_is_not_there_reads_like_who_is() {
     let by = |id: &str, key: &ForeignKey| {
         key.sign(&changed(claims(id, &json!({})), &json!({"iss": id, "sub": id})))
     };
-    let mut told = std::collections::BTreeSet::new();
+    let mut errors = std::collections::BTreeSet::new();
     for token in [
-        by("nobody", &key),
+        by("unknown", &key),
         by("c1", &key),
         by("off", &key),
         by("cj", &other),
@@ -287,11 +287,11 @@ fn cj_17_ca_18_who_is_not_there_reads_like_who_is() {
     ] {
         let answer = world.check(ask(&token));
         assert_eq!(answer.code(), NO);
-        told.insert(world.error_for(answer.refusal()).to_json());
+        errors.insert(world.error_for(answer.refusal()).to_json());
     }
-    let unknown = world.check(Ask::credentials().basic("nobody", "x"));
-    told.insert(world.error_for(unknown.refusal()).to_json());
-    assert_eq!(told.len(), 1, "{told:?}");
+    let unknown = world.check(Ask::credentials().basic("unknown", "x"));
+    errors.insert(world.error_for(unknown.refusal()).to_json());
+    assert_eq!(errors.len(), 1, "{errors:?}");
 }
 
 #[test]

@@ -160,7 +160,7 @@ fn ca_17_ca_18_ca_19_ca_20_every_failure_looks_the_same() {
     let mut errors = Vec::new();
     for (id, secret) in [
         ("c1", "bad"),
-        ("nobody", "bad"),
+        ("unknown", "bad"),
         ("coff", "soff"),
         ("coff", "bad"),
         ("cexp", "sexp"),
@@ -250,7 +250,7 @@ fn se_01_an_identifier_that_may_be_a_secret_is_not_told() {
     for secret in ["tkbSUPERSECRETVALUE0123456789", "hunter2"] {
         let answer = world.check(cc().basic(secret, "c1"));
         assert_eq!(answer.code(), DENIED);
-        let told = format!("{0} {0:?}", answer.refusal());
-        assert!(!told.contains(&secret[..5]), "{told}");
+        let text = format!("{0} {0:?}", answer.refusal());
+        assert!(!text.contains(&secret[..5]), "{text}");
     }
 }

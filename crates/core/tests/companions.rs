@@ -21,7 +21,7 @@ fn world() -> World {
     world
 }
 
-fn told(world: &World, ask: &Ask) -> Value {
+fn introspect(world: &World, ask: &Ask) -> Value {
     match world.introspect(ask) {
         Ok(introspection) => serde_json::from_str(&introspection.to_json()).unwrap(),
         Err(refusal) => panic!("refused: {refusal}"),
@@ -30,11 +30,11 @@ fn told(world: &World, ask: &Ask) -> Value {
 
 /// Whether the token is active to the resource server.
 fn is_active(world: &World, token: &str) -> bool {
-    let told = told(world, &Ask::token(token).basic("rs1", "rs-secret"));
-    if told["active"] != true {
-        assert_eq!(told, json!({"active": false}));
+    let members = introspect(world, &Ask::token(token).basic("rs1", "rs-secret"));
+    if members["active"] != true {
+        assert_eq!(members, json!({"active": false}));
     }
-    told["active"] == true
+    members["active"] == true
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn in_01_in_02_tx_24_who_asks_has_to_prove_who_he_is_and_to_name_a_token() {
         // A Bearer is no client authentication, whatever else the form contains.
         (exchange, "401 invalid_client"),
         (Ask::token(&token).basic("rs1", "wrong"), "401 invalid_client"),
-        (Ask::token(&token).basic("nobody", "x"), "401 invalid_client"),
+        (Ask::token(&token).basic("unknown", "x"), "401 invalid_client"),
         (Ask::token(&token).basic("coff", "soff"), "401 invalid_client"),
         (Ask::default().basic("rs1", "wrong"), "401 invalid_client"),
         (Ask::default().basic("rs1", "rs-secret"), "400 invalid_request"),
@@ -83,16 +83,19 @@ fn in_03_an_active_token_is_told_of_with_what_it_says() {
         Ask::token(&token).post("rs1", "rs-secret"),
         Ask::token(&token).basic("c1", "s1-Z7"),
     ] {
-        let mut told = told(&world, &ask);
-        assert!(told.as_object_mut().unwrap().remove("jti").is_some_and(|jti| jti.is_string()));
+        let mut members = introspect(&world, &ask);
+        assert!(members.as_object_mut().unwrap().remove("jti").is_some_and(|jti| jti.is_string()));
         let expected = json!({"active": true, "scope": "catalog ns:read", "client_id": "c1", "token_type": "bearer",
             "exp": NOW + 3600, "iat": NOW, "sub": "c1", "aud": CATALOG, "iss": ISSUER});
-        assert_eq!(told, expected);
+        assert_eq!(members, expected);
     }
     world.change("rs1", |c| c.rights_mut().audiences = vec![CATALOG.into()]);
     let delegated =
         world.check(Ask::exchange(&token).basic("rs1", "rs-secret").with("scope", "catalog")).token();
-    assert_eq!(told(&world, &Ask::token(&delegated).basic("rs1", "rs-secret"))["act"], json!({"sub": "rs1"}));
+    assert_eq!(
+        introspect(&world, &Ask::token(&delegated).basic("rs1", "rs-secret"))["act"],
+        json!({"sub": "rs1"})
+    );
     let Ok(Introspection::Active(active)) = world.introspect(&Ask::token(&token).basic("c1", "s1-Z7")) else {
         panic!("inactive");
     };
@@ -100,9 +103,9 @@ fn in_03_an_active_token_is_told_of_with_what_it_says() {
     claims.confirmation =
         Confirmation::of(Thumbprint::parse("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"), None);
     let bound = world.sign(&claims);
-    let told = told(&world, &Ask::token(&bound).basic("rs1", "rs-secret"));
+    let members = introspect(&world, &Ask::token(&bound).basic("rs1", "rs-secret"));
     assert_eq!(
-        (&told["active"], &told["cnf"]["jkt"]),
+        (&members["active"], &members["cnf"]["jkt"]),
         (&true.into(), &claims.confirmation.unwrap().key.unwrap().as_str().into())
     );
 }
@@ -133,7 +136,7 @@ fn in_04_in_07_cve_2026_37979_cve_2026_18208_an_inactive_token_is_not_told_of() 
         signed(&header, "iss", json!("https://other-as.test")),
         signed(&header, "client_id", json!("coff")),
         signed(&header, "sub", json!("coff")),
-        signed(&header, "sub", json!("nobody")),
+        signed(&header, "sub", json!("unknown")),
         signed(&header, "aud", json!("https://nowhere.test")),
         signed(&typed("JWT"), "jti", json!("y")),
         signed(&typed("dpop+jwt"), "jti", json!("y")),
@@ -163,7 +166,7 @@ fn in_06_rv_05_hints_change_nothing() {
     for hint in ["access_token", "refresh_token", "id_token", "unknown", ""] {
         let token = world.token("c1", "s1-Z7", "catalog");
         let ask = Ask::token(&token).with("token_type_hint", hint);
-        assert_eq!(told(&world, &ask.clone().basic("rs1", "rs-secret"))["active"], true, "{hint}");
+        assert_eq!(introspect(&world, &ask.clone().basic("rs1", "rs-secret"))["active"], true, "{hint}");
         assert!(world.revoke(&ask.basic("c1", "s1-Z7")).unwrap().is_some(), "{hint}");
         assert!(!is_active(&world, &token), "{hint}");
     }
@@ -222,7 +225,7 @@ fn in_10_introspection_exchange_and_catalog_agree() {
         (with("iss", json!("https://evil.test")), false),
         (with("aud", json!("https://evil.test")), false),
         (with("client_id", json!("coff")), false),
-        (with("sub", json!("nobody")), false),
+        (with("sub", json!("unknown")), false),
         (with("scope", json!("")), false),
         (with("may_act", json!({"sub": "c2"})), false),
         (with("act", json!("admin")), false),
@@ -288,7 +291,7 @@ fn rv_04_rv_07_who_acts_for_others_ends_what_he_has_and_not_their_sessions() {
     let renewed = world.check(Ask::exchange(&delegated).bearer(&delegated)).token();
     assert!(world.revoke(&Ask::token(&delegated).basic("c2", "s2-Q4")).unwrap().is_some());
     assert!(!is_active(&world, &delegated) && !is_active(&world, &renewed));
-    assert!(is_active(&world, &subjects), "the subject's own session is his to end");
+    assert!(is_active(&world, &subjects), "the subject's own session ends only at its own request");
     assert!(world.revoke(&Ask::token(&subjects).basic("c1", "s1-Z7")).unwrap().is_some());
     assert!(!is_active(&world, &subjects));
 }
@@ -311,7 +314,7 @@ fn rv_06_rv_08_a_revocation_is_remembered_for_as_long_as_any_token_of_the_sessio
     let mut world = world();
     let token = world.token("c1", "s1-Z7", "catalog");
     let mut claims = world.check(Ask::exchange(&token).bearer(&token)).claims().clone();
-    // The session of a client with short sessions, which got the token from one with long ones.
+    // The session of a client with short sessions, which obtained the token from one with long ones.
     claims.session.end = world.now.plus(Lifetime::from_seconds(60));
     claims.expires_at = claims.session.end;
     let revoke = Revoke::of(claims, world.endpoint.policy(), world.now);

@@ -216,7 +216,7 @@ fn ab_06_ab_08_cj_17_unknown_and_known_cost_the_same() {
     };
     let expected = by_secret("c1", "wrong");
     for (id, secret) in [
-        ("nobody", "x"),
+        ("unknown", "x"),
         ("coff", "soff"),
         ("cexp", "sexp"),
         ("cj", "x"),
@@ -238,7 +238,8 @@ fn ab_06_ab_08_cj_17_unknown_and_known_cost_the_same() {
     let other = ForeignKey::new(Some("k1"));
     let expected = by_assertion("cj", &other);
     assert_eq!(expected[0], 1, "one verification");
-    for (id, signer) in [("nobody", &key), ("c1", &key), ("coff", &key), ("cj", &ForeignKey::new(Some("k9")))]
+    for (id, signer) in
+        [("unknown", &key), ("c1", &key), ("coff", &key), ("cj", &ForeignKey::new(Some("k9")))]
     {
         assert_eq!(by_assertion(id, signer), expected, "{id}");
     }
@@ -254,8 +255,9 @@ fn in_05_ab_07_after_its_signature_every_inactive_token_is_looked_at_alike() {
         let presented = PresentedToken::of(&Request { body: body.as_bytes(), ..Request::default() }).unwrap();
         let counting = Counting::new(world);
         let endpoint = IntrospectionEndpoint::of(&world.endpoint);
-        let told = inquire(endpoint.start(presented, world.now).unwrap(), &counting, &counting).unwrap();
-        assert_eq!(told.to_json(), r#"{"active":false}"#);
+        let introspected =
+            inquire(endpoint.start(presented, world.now).unwrap(), &counting, &counting).unwrap();
+        assert_eq!(introspected.to_json(), r#"{"active":false}"#);
         counting.counts()
     };
     let invisible = introspected(&world);

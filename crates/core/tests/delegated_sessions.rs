@@ -19,9 +19,9 @@ fn world() -> (World, ForeignKey) {
     world.issuers = vec![trusted(IDP, &key), trusted(Q, &key)];
     world.issuers.iter_mut().for_each(|issuer| issuer.trust.outlives_subject = true);
     world.register(client("c3", "s3", "catalog ns:read"));
-    let everybody = [ISSUER, IDP, Q].map(|issuer| format!("{issuer}|*").parse().unwrap());
+    let every_subject = [ISSUER, IDP, Q].map(|issuer| format!("{issuer}|*").parse().unwrap());
     for id in ["c1", "c2", "c3"] {
-        world.change(id, |c| c.rights_mut().may_act_for = everybody.to_vec());
+        world.change(id, |c| c.rights_mut().may_act_for = every_subject.to_vec());
     }
     (world, key)
 }

@@ -113,10 +113,10 @@ fn tx_58_an_actor_who_is_acted_for_is_no_actor() {
 fn tx_53_a_token_got_by_impersonation_names_nobody_as_actor() {
     let mut world = World::new();
     world.register(client("c3", "s3", "catalog"));
-    let everybody = |who: &str| vec![format!("{ISSUER}|{who}").parse().unwrap()];
+    let pattern = |who: &str| vec![format!("{ISSUER}|{who}").parse().unwrap()];
     world.change("c2", |c2| {
-        c2.rights_mut().may_impersonate = everybody("c1");
-        c2.rights_mut().may_act_for = everybody("c3");
+        c2.rights_mut().may_impersonate = pattern("c1");
+        c2.rights_mut().may_act_for = pattern("c3");
     });
     let as_c1 = world.check(by_c2(x0(&at1(&mut World::new()))));
     assert_eq!(as_c1.code(), BAD, "a token of another world");

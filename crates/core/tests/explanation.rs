@@ -18,7 +18,7 @@ fn at(time: Timestamp) -> String {
 }
 
 /// The whole explanation, in one text.
-fn told(world: &World, ask: &Ask) -> String {
+fn explained(world: &World, ask: &Ask) -> String {
     let explanation = world.explain(ask);
     let rules: Vec<String> = explanation.rules.iter().map(|rule| rule.sentence(&at)).collect();
     match &explanation.verdict {
@@ -59,7 +59,7 @@ fn each_refusal_tells_its_facts_and_what_would_allow_it() {
             cc().basic("coff", "soff"),
             &["it is DISABLED", "the secret of client coff is right", "client enable coff"],
         ),
-        (cc().basic("nobody-here", "x"), &["NO client is registered as nobo…", "tokenberg client list"]),
+        (cc().basic("unknown-one", "x"), &["NO client is registered as unkn…", "tokenberg client list"]),
         (
             by_c1(Ask::jwt_bearer("a.b.c")),
             &[
@@ -100,7 +100,7 @@ fn each_refusal_tells_its_facts_and_what_would_allow_it() {
         (
             by_c1(id_token(json!({})).with("scope", "PRINCIPAL_ROLE:ALL ns:write")),
             &[
-                "what the subject has by issuer https://idp.test",
+                "the registration of issuer https://idp.test for the subject",
                 "`tokenberg issuer change https://idp.test --scope 'catalog ns:read PRINCIPAL_ROLE:ALL ns:write'`",
                 "--map 'CLAIM=VALUE:PRINCIPAL_ROLE:ALL ns:write'",
             ],
@@ -139,15 +139,15 @@ fn each_refusal_tells_its_facts_and_what_would_allow_it() {
                 &key.sign(&alice(&json!({"may_act": {"sub": "bob"}}))),
                 TokenType::IdToken,
             )),
-            &["may_act {\"sub\":\"bob\"}", "its may_act names \"bob\", and the actor is the client \"c1\""],
+            &["may_act {\"sub\":\"bob\"}", "its may_act names \"bob\", but the actor is the client \"c1\""],
         ),
         (by_c1(cc().and(b"&scope=a&scope=b")), &["the client has to send another request"]),
     ] {
-        let told = told(&world, &ask);
+        let text = explained(&world, &ask);
         for part in parts {
-            assert!(told.contains(part), "{part:?} is not in:\n{told}");
+            assert!(text.contains(part), "{part:?} is not in:\n{text}");
         }
-        assert_ne!(world.check(ask).code(), "200", "{told}");
+        assert_ne!(world.check(ask).code(), "200", "{text}");
     }
 }
 
@@ -168,7 +168,7 @@ fn what_the_operator_is_told_to_register_is_what_is_missing() {
             c2.rights_mut().may_act_for.clear();
             c2.rights_mut().grants = GrantType::ALL.to_vec();
         });
-        let before = told(&world, &ask);
+        let before = explained(&world, &ask);
         let pattern = before.split("--may-act-for '").nth(1).unwrap().split('\'').next().unwrap().to_owned();
         world.change("c2", |c2| c2.rights_mut().may_act_for = vec![pattern.parse().unwrap()]);
         assert_eq!(world.check(ask).code(), "200", "{pattern}");
@@ -183,7 +183,7 @@ fn what_the_operator_is_told_to_register_is_what_is_missing() {
 
 /// The advice for the request.
 fn allowed_by(world: &World, ask: &Ask) -> String {
-    told(world, ask).split("allow: ").nth(1).unwrap().to_owned()
+    explained(world, ask).split("allow: ").nth(1).unwrap().to_owned()
 }
 
 #[test]
@@ -261,23 +261,23 @@ fn cc_17_the_remedy_is_about_the_issuer_of_the_subject_and_its_names() {
     let session = world.check(by_c1(exchange(&named(IDP, "alice")))).token();
     world.register(client("alice", "s", "catalog"));
     let renewal = || by_c1(Ask::exchange(&session));
-    let told = remedy(&world, renewal());
-    assert!(told.contains(apart) && told.contains(one), "{told}");
+    let text = remedy(&world, renewal());
+    assert!(text.contains(apart) && text.contains(one), "{text}");
     world.issuers[0].trust.subject_prefix = Some("okta:".into());
-    let told = remedy(&world, renewal());
-    assert!(told.starts_with("the user has to sign in again") && told.contains("\"okta:\""), "{told}");
+    let text = remedy(&world, renewal());
+    assert!(text.starts_with("the user has to sign in again") && text.contains("\"okta:\""), "{text}");
     // Within the prefix of another issuer a name is never shared.
-    let told = remedy(&world, by_c1(exchange(&named(Q, "okta:bob"))));
-    assert!(told.starts_with("`tokenberg issuer change https://q.test --subject-prefix q.test:`"), "{told}");
-    assert!(!told.contains("--shared-names"), "{told}");
+    let text = remedy(&world, by_c1(exchange(&named(Q, "okta:bob"))));
+    assert!(text.starts_with("`tokenberg issuer change https://q.test --subject-prefix q.test:`"), "{text}");
+    assert!(!text.contains("--shared-names"), "{text}");
     world.register(client("okta:c", "s", "catalog"));
     world.issuers[0].trust.subject_prefix = Some("idp.test:".into());
     world.register(client("idp.test:c", "s", "catalog"));
-    let told = remedy(&world, by_c1(exchange(&named(IDP, "c"))));
-    assert!(told.contains("--subject-prefix idp.test-2:") && !told.contains("--shared-names"), "{told}");
+    let text = remedy(&world, by_c1(exchange(&named(IDP, "c"))));
+    assert!(text.contains("--subject-prefix idp.test-2:") && !text.contains("--shared-names"), "{text}");
     // With a prefix, a name can be too long.
-    let told = remedy(&world, by_c1(exchange(&named(IDP, &"x".repeat(250)))));
-    assert!(told.contains("at most 246 bytes"), "{told}");
+    let text = remedy(&world, by_c1(exchange(&named(IDP, &"x".repeat(250)))));
+    assert!(text.contains("at most 246 bytes"), "{text}");
 }
 
 #[test]
@@ -291,8 +291,8 @@ fn each_party_that_lacks_a_scope_is_named_and_no_other() {
     let actor = world.token("c2", "s2-Q4", "catalog ns:read");
     let lacking = |world: &World, scope: &str| {
         let ask = by_c2(Ask::exchange(&subject).actor(&actor)).with("scope", scope);
-        let told = told(world, &ask);
-        told.split("refused ").nth(1).unwrap().lines().next().unwrap().to_owned()
+        let text = explained(world, &ask);
+        text.split("refused ").nth(1).unwrap().lines().next().unwrap().to_owned()
     };
     assert!(lacking(&world, "ns:write").ends_with("(ns:write is not in the actor token)"));
     world.change("c1", |c1| c1.rights_mut().scope = AllowedScope::Only("catalog".parse().unwrap()));
@@ -333,10 +333,10 @@ fn explaining_uses_nothing_up_and_says_what_would_be() {
     let proof = key.proof(world.now, "proof-1", &json!({}));
     let ask = Ask::credentials().assertion(&key.sign(&claims)).dpop(&proof);
     for _ in 0..3 {
-        let told = told(&world, &ask);
-        assert!(told.contains("granted") && told.contains("the keys of client cj verify it"), "{told}");
-        for id in ["\"once\" (client_assertion cj) would be used up now", "\"proof-1\" (dpop "] {
-            assert!(told.contains(id), "{told}");
+        let text = explained(&world, &ask);
+        assert!(text.contains("granted") && text.contains("was verified by the keys of client cj"), "{text}");
+        for id in ["\"once\" (client_assertion cj) would be used up by this request", "\"proof-1\" (dpop "] {
+            assert!(text.contains(id), "{text}");
         }
     }
     assert_eq!(world.check(ask.clone()).code(), "200", "it was not used up");
@@ -380,10 +380,10 @@ fn nothing_that_was_sent_as_a_secret_or_token_is_told() {
         by_c1(Ask::exchange(secrets[1])),
         by_c1(Ask::exchange_of(&foreign, TokenType::IdToken)),
     ] {
-        let told = format!("{} {:?}", told(&world, &ask), world.explain(&ask));
+        let text = format!("{} {:?}", explained(&world, &ask), world.explain(&ask));
         for secret in secrets.iter().copied().chain(token.split('.')).chain(foreign.split('.')) {
-            assert!(!told.contains(secret), "{secret} is told:\n{told}");
+            assert!(!text.contains(secret), "{secret} is in:\n{text}");
         }
-        assert!(!told.contains("private.test"), "a claim that decides nothing is told:\n{told}");
+        assert!(!text.contains("private.test"), "a claim that decides nothing is in:\n{text}");
     }
 }

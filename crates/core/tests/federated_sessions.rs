@@ -49,8 +49,8 @@ fn setting() -> Setting {
         }
         world.register(client);
     }
-    let everybody = [ISSUER, IDP].map(|issuer| format!("{issuer}|*").parse().unwrap());
-    world.change("c1", |c1| c1.rights_mut().may_act_for = everybody.to_vec());
+    let every_subject = [ISSUER, IDP].map(|issuer| format!("{issuer}|*").parse().unwrap());
+    world.change("c1", |c1| c1.rights_mut().may_act_for = every_subject.to_vec());
     Setting { world, key }
 }
 

@@ -131,13 +131,13 @@ fn se_06_what_nothing_is_left_of_names_the_party_that_allows_nothing_and_its_com
     let (reason, advice) = refused(&world, &user());
     assert_eq!(
         reason,
-        "no scope is left that all parties allow; what may be is nothing (the registration of client c1 allows \
-         \"catalog ns:read ns:write PRINCIPAL_ROLE:ALL\"; what the subject has by issuer https://idp.test allows nothing)"
+        "the parties have no scope in common; allowed: nothing (the registration of client c1 allows \
+         \"catalog ns:read ns:write PRINCIPAL_ROLE:ALL\"; the registration of issuer https://idp.test for the subject allows nothing)"
     );
     let command = "`tokenberg issuer change https://idp.test --scope catalog`";
     assert!(
         advice.starts_with(&format!(
-            "what the subject has by issuer https://idp.test allows nothing: {command}"
+            "the registration of issuer https://idp.test for the subject allows nothing: {command}"
         )),
         "{advice}"
     );
@@ -176,7 +176,7 @@ fn se_06_audiences_without_one_in_common_name_the_command_for_one() {
     assert!(reason.contains("(the registration of client c1 allows [\"https://two.test\"]; the subject token allows [\"https://cat.test\"])"), "{reason}");
     assert_eq!(
         advice,
-        "`tokenberg client change c1 --audience https://two.test --audience https://cat.test`; or the subject token has to be for \"https://two.test\", so the client has to request that from the beginning"
+        "`tokenberg client change c1 --audience https://two.test --audience https://cat.test`; or the client has to request the audience \"https://two.test\" when it obtains the subject token"
     );
     world.change("c2", |c2| c2.rights_mut().audiences = vec!["https://two.test".into()]);
     let fresh = world.check(by_c2(Ask::credentials())).token();
@@ -308,7 +308,7 @@ fn se_06_no_advice_for_a_name_with_a_star_gives_a_right_to_other_names() {
             Ask::exchange_of(&unsecured(name), TokenType::Jwt).actor(&actor),
         ] {
             let (_, advice) = refused(&world, &by_c1(ask));
-            assert!(advice.contains("nothing allows"), "{name}: {advice}");
+            assert!(advice.contains("no registration allows"), "{name}: {advice}");
             assert!(!advice.contains("tokenberg client change"), "{name}: {advice}");
         }
     }

@@ -28,17 +28,17 @@ fn tx_37_what_was_got_with_an_actor_of_an_issuer_ends_with_him_and_with_his_issu
     let state = |world: &mut World| {
         [&first, &renewed].map(|token| {
             let renewal = world.check(by_c1(Ask::exchange(token))).code();
-            let told = world.introspect(&by_c1(Ask::token(token)));
-            (renewal, matches!(told, Ok(Introspection::Active(_))))
+            let introspected = world.introspect(&by_c1(Ask::token(token)));
+            (renewal, matches!(introspected, Ok(Introspection::Active(_))))
         })
     };
     let good = || [("200".to_owned(), true), ("200".to_owned(), true)];
     let bad = || [(BAD.to_owned(), false), (BAD.to_owned(), false)];
     assert_eq!(state(&mut world), good());
     world.issuers[1].enabled = false;
-    assert_eq!(state(&mut world), bad(), "his issuer is disabled");
+    assert_eq!(state(&mut world), bad(), "its issuer is disabled");
     let services = world.issuers.pop().unwrap();
-    assert_eq!(state(&mut world), bad(), "his issuer was taken off the list");
+    assert_eq!(state(&mut world), bad(), "its issuer was removed");
     world.issuers.push(TrustedIssuer { enabled: true, ..services });
     assert_eq!(state(&mut world), good());
     let disabled = SubjectStatus { disabled: true, ..SubjectStatus::default() };

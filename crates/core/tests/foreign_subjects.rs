@@ -277,8 +277,8 @@ fn tx_55_rfc_8693_appendix_a_2_with_keys_of_ours() {
 fn tx_51_tx_52_tx_53_tx_57_tx_58_the_chain_begins_with_us() {
     let (mut world, key) = world();
     // The actors in a foreign token are not trusted, and give no right.
-    let told = key.sign(&alice(&json!({"act": {"sub": "admin", "scope": "ns:write"}})));
-    let first = world.check(by_c1(id_token(&told)));
+    let token = key.sign(&alice(&json!({"act": {"sub": "admin", "scope": "ns:write"}})));
+    let first = world.check(by_c1(id_token(&token)));
     assert_eq!(chain(&first), ["c1"]);
     // Nested as it goes on: the outermost is the present one.
     world.change("c2", |c2| c2.rights_mut().serves = vec!["https://cat.test".into()]);
@@ -296,8 +296,8 @@ fn tx_51_tx_52_tx_53_tx_57_tx_58_the_chain_begins_with_us() {
         .with("actor_token_type", TokenType::Jwt.as_urn());
     assert!(matches!(world.check(ask).refusal(), Refusal::ActorIsDelegated(_)));
     // A client that acts for itself adds no actor.
-    let himself = by_c1(id_token(&token))
+    let acting_for_itself = by_c1(id_token(&token))
         .with("actor_token", &token)
         .with("actor_token_type", TokenType::IdToken.as_urn());
-    assert_eq!(chain(&world.check(himself)), Vec::<String>::new());
+    assert_eq!(chain(&world.check(acting_for_itself)), Vec::<String>::new());
 }

@@ -34,7 +34,7 @@ fn tx_30_every_defect_of_a_subject_reads_the_same_for_the_client() {
     let (mut world, key) = world();
     let other = ForeignKey::new(Some("p1"));
     let good = key.sign(&alice(&json!({})));
-    let mut told = std::collections::BTreeSet::new();
+    let mut descriptions = std::collections::BTreeSet::new();
     for (what, token) in [
         ("garbage", "garbage".to_owned()),
         ("no signature", format!("{}.", good.rsplit_once('.').unwrap().0)),
@@ -53,17 +53,17 @@ fn tx_30_every_defect_of_a_subject_reads_the_same_for_the_client() {
             "bound to a key",
             key.sign(&alice(&json!({"cnf": {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}}))),
         ),
-        ("bound in a way that nobody knows", key.sign(&alice(&json!({"cnf": {"kid": "x"}})))),
+        ("bound in an unknown way", key.sign(&alice(&json!({"cnf": {"kid": "x"}})))),
     ] {
         let answer = world.check(by_c1(id_token(&token)));
         assert_eq!(answer.code(), BAD, "{what}");
-        told.insert(world.error_for(answer.refusal()).description.unwrap().into_owned());
+        descriptions.insert(world.error_for(answer.refusal()).description.unwrap().into_owned());
         // The same as the actor of a valid subject (TX-31).
         let actor = by_c1(id_token(&good)).with("actor_token", &token);
         let actor = actor.with("actor_token_type", TokenType::IdToken.as_urn());
         assert_eq!(world.check(actor).code(), BAD, "{what} as the actor");
     }
-    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(descriptions.len(), 1, "{descriptions:?}");
     assert_eq!(world.minted(), 0);
     assert_eq!(world.check(by_c1(id_token(&good))).code(), "200", "and the next good one is granted");
 }
@@ -249,7 +249,7 @@ fn tx_37_cc_19_cve_2026_16103_who_was_disabled_or_taken_off_the_list_stops_at_on
     world.subjects = vec![(IDP.parse().ok(), "alice".to_owned(), disabled.clone())];
     gone(&mut world, "subject disabled");
     world.subjects = vec![(None, "alice".to_owned(), disabled)];
-    assert_eq!(renew(&mut world), "200", "somebody else of that name was disabled");
+    assert_eq!(renew(&mut world), "200", "another user of that name was disabled");
     world.change("c1", |c1| c1.enabled = false);
     assert_eq!(renew(&mut world), "401 invalid_client Bearer");
 }

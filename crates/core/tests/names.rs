@@ -149,9 +149,9 @@ fn cc_17_a_user_whose_name_only_a_space_at_an_end_sets_apart_gets_no_token() {
                 assert!(answer.claims().subject.as_str().ends_with(name), "{what} {name:?}");
                 continue;
             }
-            let told = answer.refusal().to_string();
+            let reason = answer.refusal().to_string();
             let parts = ["the claim sub", "no space at its beginning or its end"];
-            assert!(parts.iter().all(|part| told.contains(part)), "{what} {name:?}: {told}");
+            assert!(parts.iter().all(|part| reason.contains(part)), "{what} {name:?}: {reason}");
         }
     }
 }

@@ -30,9 +30,9 @@ fn verdict(world: &mut World, token: &str) -> bool {
     ] {
         assert_eq!(answer.code(), if at_catalog { "200" } else { refused }, "{token}");
         if !at_catalog {
-            let told = format!("{} {}", answer.refusal(), world.error_for(answer.refusal()));
+            let text = format!("{} {}", answer.refusal(), world.error_for(answer.refusal()));
             let signature = token.rsplit('.').next().unwrap_or("none");
-            assert!(signature.len() < 8 || !told.contains(signature), "jw_39: {told}");
+            assert!(signature.len() < 8 || !text.contains(signature), "jw_39: {text}");
         }
     }
     at_catalog
@@ -181,9 +181,9 @@ fn jw_05_jw_31_jw_35_jw_36_jw_37_claims_that_do_not_pass() {
         ("aud", json!(["https://other.test"])),
         ("aud", json!(null)),
         ("aud", json!({})),
-        ("sub", json!("nobody")),
+        ("sub", json!("unknown")),
         ("sub", json!("")),
-        ("client_id", json!("nobody")),
+        ("client_id", json!("unknown")),
         ("client_id", json!("coff")),
         ("scope", json!("")),
         ("cnf", json!({"jkt": "x"})),
@@ -243,7 +243,7 @@ fn se_02_secrets_are_never_shown() {
         Ask::exchange("correct-horse-battery").bearer("correct-horse-battery"),
     ] {
         let answer = world.check(ask);
-        let told = format!("{0} {0:?} {1} {1:?}", answer.refusal(), world.error_for(answer.refusal()));
-        assert!(!told.contains("correct-horse"), "{told}");
+        let text = format!("{0} {0:?} {1} {1:?}", answer.refusal(), world.error_for(answer.refusal()));
+        assert!(!text.contains("correct-horse"), "{text}");
     }
 }

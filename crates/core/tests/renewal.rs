@@ -99,7 +99,7 @@ fn tx_47_ic_10_an_expired_token_is_renewed_with_the_clients_own_credential_and_n
     assert_eq!(
         world.check(by_c1(Ask::exchange(&token)).actor(&token)).code(),
         BAD,
-        "an expired actor acts for nobody"
+        "an expired token is no actor token"
     );
     world.pass(24 * 3600 - 5);
     assert_eq!(world.check(by_c1(Ask::exchange(&token))).code(), "200", "24 h after it expired");
@@ -121,7 +121,7 @@ fn tx_47_wire_compat_1_3_a_users_expired_token_never_becomes_the_services_own() 
         Some(tokenberg_core::token::Actor { issuer: None, subject: "c1".parse().unwrap(), prior: None });
     let users = world.sign(&claims);
     let claims_of_alice = claims.clone();
-    assert_eq!(world.check(by_c1(Ask::exchange(&users))).code(), BAD, "of an issuer that nobody trusts");
+    assert_eq!(world.check(by_c1(Ask::exchange(&users))).code(), BAD, "of an issuer that is not trusted");
     world.issuers = vec![trusted("https://idp.test", &ForeignKey::new(None))];
     assert_eq!(world.check(by_c1(Ask::exchange(&users))).code(), BAD, "without the right to act for alice");
     world.change("c1", |c1| c1.rights_mut().may_act_for = vec!["https://idp.test|alice".parse().unwrap()]);

@@ -92,15 +92,15 @@ const CHANGES: [(Change, &str); 19] = [
     (|p| p.world.now = at(NOW - 6), "its iat is 2027-01-15T08:00:00Z; it is 2027-01-15T07:59:54Z now"),
     (|p| revoke(p, |claims| Revocation::Token(claims.token_id.clone())), "the token x was revoked"),
     (|p| revoke(p, |claims| Revocation::Session(claims.session.id.clone())), "the session s was revoked"),
-    (|p| revoke(p, |_| Revocation::Client { before: at(NOW + 1) }), "tokens of the client from before"),
-    (|p| revoke(p, |_| Revocation::Subject { before: at(NOW + 1) }), "tokens of the subject from before"),
+    (|p| revoke(p, |_| Revocation::Client { before: at(NOW + 1) }), "tokens of the client issued before"),
+    (|p| revoke(p, |_| Revocation::Subject { before: at(NOW + 1) }), "tokens of the subject issued before"),
     (
         |p| revoke(p, |_| origin(Revocation::Session(id("a")))),
-        "it was obtained with a token that is revoked: the session a",
+        "it was obtained with a revoked token: the session a",
     ),
     (
         |p| revoke(p, |_| origin(Revocation::Client { before: at(NOW + 1) })),
-        "it was obtained with a token that is revoked: tokens of the client",
+        "it was obtained with a revoked token: tokens of the client",
     ),
     (|p| p.world.change("c2", |c2| c2.enabled = false), "the client c2, on which it depends, is disabled"),
     (|p| p.world.unregister("c2"), "the client c2, on which it depends, is no longer registered"),
@@ -114,11 +114,11 @@ const CHANGES: [(Change, &str); 19] = [
     ),
     (
         |p| p.verification = verification("https://other.test", CATALOG),
-        "its iss is \"https://as.test\", and has to be \"https://other.test\"",
+        "its iss is \"https://as.test\"; it has to be \"https://other.test\"",
     ),
     (
         |p| p.verification = verification(ISSUER, "https://other.test"),
-        "its aud is [\"https://cat.test\"], and here it has to be for one of",
+        "its aud is [\"https://cat.test\"]; here it has to be for one of",
     ),
     (|p| p.possession.key = None, "it is bound to the DPoP key AQE"),
     (|p| p.possession.certificate = Some(Thumbprint::of([3; 32])), "it is bound to the DPoP key AQE"),
@@ -135,9 +135,9 @@ fn jw_40_a_token_that_was_seen_is_asked_everything_again() {
         assert_eq!(*first, claims);
         assert!(Arc::ptr_eq(&first, &again), "it was read once, or nothing of this is tested");
         change(&mut presenting);
-        let told = presenting.ask(&token).unwrap_err().to_string();
-        assert!(told.starts_with(fault), "{fault}: {told}");
-        assert_eq!(presenting.ask(&unseen).unwrap_err().to_string(), told, "whether it was seen or not");
+        let reason = presenting.ask(&token).unwrap_err().to_string();
+        assert!(reason.starts_with(fault), "{fault}: {reason}");
+        assert_eq!(presenting.ask(&unseen).unwrap_err().to_string(), reason, "whether it is cached or not");
     }
 }
 

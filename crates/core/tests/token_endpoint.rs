@@ -188,10 +188,10 @@ fn te_25_checks_come_in_one_order() {
     let rows = vec![
         (
             "unknown client, unsupported grant",
-            Ask::raw("grant_type=foo").basic("nobody", "x"),
+            Ask::raw("grant_type=foo").basic("unknown", "x"),
             "401 invalid_client Basic",
         ),
-        ("unknown client, no grant", Ask::raw("").basic("nobody", "x"), "401 invalid_client Basic"),
+        ("unknown client, no grant", Ask::raw("").basic("unknown", "x"), "401 invalid_client Basic"),
         (
             "bad secret, bad scope",
             Ask::credentials().with("scope", "\"").basic("c1", "bad"),

@@ -193,8 +193,8 @@ fn tx_30_tx_31_a_bad_token_is_refused_without_telling_why() {
     let mut future = claims.clone();
     future.issued_at = world.now.plus(tokenberg_core::Lifetime::from_seconds(60));
     future.session.start = world.now;
-    let mut nobody = claims.clone();
-    nobody.client_id = "gone".parse().unwrap();
+    let mut unregistered = claims.clone();
+    unregistered.client_id = "gone".parse().unwrap();
     let bad = [
         "garbage".to_owned(),
         format!("{rest}."),
@@ -202,7 +202,7 @@ fn tx_30_tx_31_a_bad_token_is_refused_without_telling_why() {
         good.replacen('e', "f", 1),
         forged,
         world.sign(&future),
-        world.sign(&nobody),
+        world.sign(&unregistered),
         "eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0.e30.".to_owned(),
         "x".repeat(17_000),
     ];

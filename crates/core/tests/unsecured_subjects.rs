@@ -194,7 +194,7 @@ fn tx_44_an_unsecured_user_has_the_clients_session_lifetime_and_ends_with_the_ac
     // Iceberg's fallback once the token has expired: Basic of the catalog's client.
     world.pass(3605);
     let late = world.check(Ask::exchange(&renewed.token()).basic("ca", "sa"));
-    let identity = (late.claims().subject.as_str(), chain(&late), late.claims().session.asserted);
+    let identity = (late.claims().subject.as_str(), chain(&late), late.claims().session.unsecured);
     assert_eq!(identity, ("alice", vec!["ca".to_owned()], true));
     assert_eq!(
         (&late.body()["expires_in"], &late.claims().session),
@@ -239,7 +239,7 @@ fn tx_68_tx_69_the_name_is_in_nobodys_realm_and_the_token_says_so() {
     world.unregister("alice");
     // Renewal keeps all of it, as long as the client may still assert the user.
     let renewed = world.check(Ask::exchange(&token).bearer(&token));
-    assert!(renewed.claims().session.asserted);
+    assert!(renewed.claims().session.unsecured);
     assert_eq!(chain(&renewed), ["ca"]);
     world.change("ca", |ca| ca.rights_mut().may_assert_users.clear());
     assert_eq!(world.check(Ask::exchange(&token).bearer(&token)).code(), BAD);

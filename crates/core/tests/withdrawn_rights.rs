@@ -22,8 +22,8 @@ fn world() -> (World, ForeignKey) {
     world.issuers[0].trust.map = vec!["groups=analysts:ns:read".parse().unwrap()];
     world.register(client("c3", "s3", "catalog ns:read"));
     for id in ["c1", "c2", "c3"] {
-        let everybody = [ISSUER, IDP].map(|issuer| format!("{issuer}|*").parse().unwrap());
-        world.change(id, |client| client.rights_mut().may_act_for = everybody.into());
+        let every_subject = [ISSUER, IDP].map(|issuer| format!("{issuer}|*").parse().unwrap());
+        world.change(id, |client| client.rights_mut().may_act_for = every_subject.into());
     }
     (world, key)
 }
@@ -83,7 +83,7 @@ fn law_1_tx_42_tx_48_a_renewal_gives_what_the_issuer_may_give_now() {
             let asked = world.check(ask.with("scope", "catalog ns:read"));
             assert_eq!(asked.code() == "200", left == "catalog ns:read", "{what}");
             if asked.code() != "200" {
-                assert!(asked.refusal().to_string().contains("what the subject has by issuer"), "{what}");
+                assert!(asked.refusal().to_string().contains("the registration of issuer"), "{what}");
             }
         }
     }

@@ -20,7 +20,7 @@ fn tokens(name: &str) -> [AccessTokenClaims; 4] {
     ["", A, B, "unsecured"].map(|whose| {
         let mut token = token("c2", -60, "j", "s");
         token.subject = name.parse().unwrap();
-        token.session.asserted = whose == "unsecured";
+        token.session.unsecured = whose == "unsecured";
         token.session.subject_issuer = Some(whose).filter(|w| w.starts_with("https:")).map(foreign);
         token
     })

@@ -144,7 +144,7 @@ impl Ask {
 
     /// The certificate of the connection.
     #[must_use]
-    pub fn shown(&self) -> Option<&PeerCertificate> {
+    pub fn peer_certificate(&self) -> Option<&PeerCertificate> {
         self.certificate.as_ref()
     }
 

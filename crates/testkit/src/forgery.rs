@@ -233,7 +233,7 @@ impl Doors {
         let answer = self.world.check(ask.actor(&self.actor));
         if answer.code() == "200" {
             let claims = answer.claims();
-            assert!(tail != 0 && claims.session.asserted, "{token}");
+            assert!(tail != 0 && claims.session.unsecured, "{token}");
             assert!(claims.subject.as_str().starts_with("user-"));
             assert_eq!(claims.actor.as_ref().map(|actor| actor.subject.as_str()), Some("c1"));
             assert!(claims.scope.tokens().all(|token| matches!(token, "catalog" | "ns:read")));

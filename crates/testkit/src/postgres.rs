@@ -80,7 +80,7 @@ impl Postgres {
     /// A new database; returns its name.
     pub fn database(&self) -> String {
         let name = format!("test{}", self.databases.fetch_add(1, Ordering::Relaxed));
-        self.tell(&format!("create {name}"));
+        self.control(&format!("create {name}"));
         name
     }
 
@@ -91,25 +91,25 @@ impl Postgres {
 
     /// Ends the server: `fast`, or `immediate` as in a crash.
     pub fn stop(&self, mode: &str) {
-        self.tell(&format!("stop {mode}"));
+        self.control(&format!("stop {mode}"));
     }
 
     /// Starts the server again, on the same port and with the committed data.
     pub fn start_again(&self) {
-        self.tell("start");
+        self.control("start");
     }
 
     /// Freezes the server and all of its processes: locks stay held, and nothing answers.
     pub fn freeze(&self) {
-        self.tell("STOP");
+        self.control("STOP");
     }
 
     /// Resumes it.
     pub fn thaw(&self) {
-        self.tell("CONT");
+        self.control("CONT");
     }
 
-    fn tell(&self, command: &str) {
+    fn control(&self, command: &str) {
         let mut talk = self.talk.lock().unwrap_or_else(PoisonError::into_inner);
         writeln!(talk.commands, "{command}").unwrap();
         talk.wait();

@@ -118,7 +118,7 @@ fn check_reading(payload: &Map<String, Value>, claims: &AccessTokenClaims) {
     assert!(claims.origins().count() <= MOST_ORIGINS);
     assert!(claims.actor.iter().flat_map(Actor::chain).count() <= MOST_ACTORS);
     assert!((1..=64).contains(&session.id.as_str().len()));
-    assert!(!session.asserted || session.subject_issuer.is_none());
+    assert!(!session.unsecured || session.subject_issuer.is_none());
     assert!(session.issuer_subject().is_none() || session.subject_issuer.is_some());
     let names = claims.participants().map(|participant| participant.subject.to_owned());
     let names = names.chain([claims.subject.to_string(), claims.issuer_subject().to_string()]);
@@ -146,7 +146,7 @@ fn check_revocation(claims: &AccessTokenClaims) {
 fn check_result(subject: &AccessTokenClaims, result: &AccessTokenClaims, is_by_credential: bool) {
     assert!(subject.confirmation.is_none(), "a bound token without its key");
     assert_eq!(result.subject, subject.subject);
-    assert!(result.scope.tokens().all(|token| subject.scope.tokens().any(|had| had == token)));
+    assert!(result.scope.tokens().all(|token| subject.scope.tokens().any(|held| held == token)));
     assert!(result.audience.iter().all(|one| subject.audience.contains(one)), "{:?}", result.audience);
     let (was, is) = (&subject.session, &result.session);
     if is.id != was.id {
@@ -157,17 +157,20 @@ fn check_result(subject: &AccessTokenClaims, result: &AccessTokenClaims, is_by_c
     }
     assert!(is.end <= was.end && was.end.as_seconds() > NOW, "{result:?}");
     assert_eq!(
-        (is.start, &is.subject_issuer, is.asserted, is.issuer_subject()),
-        (was.start, &was.subject_issuer, was.asserted, was.issuer_subject())
+        (is.start, &is.subject_issuer, is.unsecured, is.issuer_subject()),
+        (was.start, &was.subject_issuer, was.unsecured, was.issuer_subject())
     );
     // A renewal does not escape a revocation of the client's earlier tokens; another client joins now.
     let now = Timestamp::from_seconds(NOW).unwrap();
     let joined = if result.client_id == subject.client_id { was.joined() } else { now.max(was.start) };
     assert_eq!(is.joined(), joined, "{result:?}");
     let provenance = |session: &Session| session.provenance.clone().unwrap_or_default();
-    let (had, has) = (provenance(was), provenance(is));
-    assert_eq!(has.may_act, had.may_act);
-    assert!(had.origins.iter().all(|origin| has.origins.contains(origin)), "{had:?} became {has:?}");
+    let (before, after) = (provenance(was), provenance(is));
+    assert_eq!(after.may_act, before.may_act);
+    assert!(
+        before.origins.iter().all(|origin| after.origins.contains(origin)),
+        "{before:?} became {after:?}"
+    );
     let chain = |claims: &AccessTokenClaims| -> Vec<String> {
         claims
             .actor

@@ -71,7 +71,7 @@ impl Wire {
         self.state.changed.notify_all();
     }
 
-    /// Present connections neither carry anything any more nor are closed, as if a machine had vanished and another one had taken
+    /// Present connections neither carry anything any more nor are closed, as if a machine had vanished and another one took
     /// its address.
     pub fn drop_silently(&self) {
         let mut present = self.state.lock();

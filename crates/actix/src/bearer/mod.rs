@@ -53,7 +53,7 @@ impl Bearer {
     /// [`Rights::may_assert_users`](tokenberg_core::Rights::may_assert_users). A catalog may refuse such tokens.
     #[must_use]
     pub fn is_unsecured(&self) -> bool {
-        self.claims.session.asserted
+        self.claims.session.unsecured
     }
 
     /// The client that the token was issued to.

@@ -60,7 +60,7 @@ impl Following {
         let now = clock::now().map_err(|fault| fault.to_string())?;
         let moment = self.watched.now();
         if key_state::signing(moment.snapshot().keys(), now).is_none() {
-            return Err("there is no signing key".to_owned());
+            return Err("no signing key is available".to_owned());
         }
         Ok(is_away.map_or(seen.clone(), with))
     }

@@ -226,6 +226,6 @@ fn cc_17_advice_of_explain_about_an_issuer_can_be_pasted_and_loses_nothing() {
     let now = shown(&place);
     assert_eq!(json!([now["map"], now["outlives_subject"]]), json!([["g=it's:ns:read"], true]));
     let explanation = explained().done().out;
-    assert!(explanation.contains("catalogs know its users by the prefix \"a.example:\""), "{explanation}");
+    assert!(explanation.contains("its users have the prefix \"a.example:\" in catalogs"), "{explanation}");
     assert!(explanation.contains("subject a.example:alice"), "{explanation}");
 }

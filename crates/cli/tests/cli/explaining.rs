@@ -23,10 +23,10 @@ fn a_refusal_is_explained_with_its_reason_the_response_and_what_would_allow_it()
     let said = place.run_with(&explain, &form(&secret, "&scope=catalog+admin"), &[]);
     assert_eq!((said.code, said.err.as_str()), (1, ""), "{}", said.out);
     for part in [
-        "request    asks for client_credentials with the scope \"catalog admin\", and authenticates by client_secret_post",
+        "request    requests client_credentials with the scope \"catalog admin\", and authenticates by client_secret_post",
         "client     client c1 is registered: it is enabled;",
         "secret     the secret of client c1 is right: it is secret ",
-        "refused: the scope \"admin\" may not be granted; what may be is \"catalog ns:read\" (admin is not in the registration of client c1)",
+        "refused: the scope \"admin\" is not allowed; allowed: \"catalog ns:read\" (admin is not in the registration of client c1)",
         "the client receives: 400 invalid_scope: the scope exceeds what may be granted",
         "to allow it: `tokenberg client change c1 --scope 'catalog ns:read admin'`; or the client has to request no more than \"catalog\"",
     ] {

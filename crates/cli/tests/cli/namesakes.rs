@@ -273,7 +273,10 @@ fn cc_17_in_10_a_client_that_is_added_with_a_users_name_ends_the_users_live_toke
     within_a_second("bob is the client", || world.introspected(&renewed)["active"] != true);
     assert_eq!([&bob, &renewed, &carol].map(|token| world.lives(token)), [false, false, true]);
     let explained = world.explained(&renewed);
-    assert!(explained.contains("catalogs would take its subject \"bob\" for the client bob"), "{explained}");
+    assert!(
+        explained.contains("in catalogs its subject \"bob\" has the same name as the client bob"),
+        "{explained}"
+    );
     assert_eq!(world.signed_in(B, "bob").status, 400);
 }
 

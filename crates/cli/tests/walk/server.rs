@@ -125,8 +125,8 @@ impl OnServer {
     fn sent(&self, ask: &Ask, path: &str) -> Sent {
         let form = String::from_utf8(ask.form().to_vec()).expect("a form of ASCII");
         let pair = |pair: &str| pair.split_once('=').map(|(n, v)| (n.to_owned(), v.to_owned()));
-        let shown = ask.shown().map(|shown| {
-            let is_it = |number: &usize| self.identities.thumbprint(*number) == shown.thumbprint;
+        let shown = ask.peer_certificate().map(|presented| {
+            let is_it = |number: &usize| self.identities.thumbprint(*number) == presented.thumbprint;
             (0..CERTIFICATES.len()).find(is_it).expect("one of ours")
         });
         let mut sent = Sent {

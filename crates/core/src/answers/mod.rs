@@ -132,7 +132,7 @@ pub trait World: Send + Sync + 'static {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SigningFault {
     /// No signing key is active yet.
-    #[error("no key is there to sign with")]
+    #[error("no signing key is available")]
     NoKey,
     /// The key refused.
     #[error("key {key} failed to sign")]

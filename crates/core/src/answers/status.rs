@@ -13,7 +13,7 @@ impl TokenStatus {
     pub fn of(answers: &(impl Answers + ?Sized), token: &AccessTokenClaims) -> Self {
         let client = answers.client(&token.client_id);
         let foreign = token.session.subject_issuer.as_ref();
-        let is_ours = foreign.is_none() && !token.session.asserted;
+        let is_ours = foreign.is_none() && !token.session.unsecured;
         let principal = if !is_ours {
             None
         } else if token.subject.as_str() == token.client_id.as_str() {

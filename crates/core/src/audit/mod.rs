@@ -213,7 +213,7 @@ pub trait Recorder: Send + Sync {
     fn record(&self, record: &AuditRecord<'_>);
 
     /// Adds to the number of decisions, by outcome, that were neither recorded nor logged, because requests without client authentication
-    /// had used up their quota of records. Never waits.
+    /// exceeded their quota of records. Never waits.
     fn left_out(&self, outcomes: &[(Outcome, u64)]);
 
     /// Whether another record of a request without client authentication would be kept. If not, it is left out and counted.

@@ -45,7 +45,7 @@ fn scope_in_common(ceilings: &ScopeCeilings, found: &Findings<'_>) -> String {
         (!common.is_empty()).then(|| widen(ceiling, &one_of(&common), found))
     });
     let options: Vec<String> = options.collect();
-    if options.is_empty() { in_common("scope", ceilings) } else { options.join("; or ") }
+    if options.is_empty() { in_common("the same scope", ceilings) } else { options.join("; or ") }
 }
 
 /// `catalog` if the scope contains it, otherwise the first scope-token; `catalog` if the scope is empty.
@@ -56,7 +56,7 @@ fn one_of(scope: &Scope) -> Scope {
 
 fn in_common<T>(what: &str, ceilings: &[Ceiling<T>]) -> String {
     let parties: Vec<String> = ceilings.iter().map(|ceiling| ceiling.party.to_string()).collect();
-    format!("the operator has to give these {what} in common: {}", parties.join(", "))
+    format!("the operator has to let all of these parties allow {what}: {}", parties.join(", "))
 }
 
 /// What makes this party allow what it lacks.
@@ -70,13 +70,13 @@ fn widen(ceiling: &Ceiling<ScopeCeiling>, lacking: &Scope, found: &Findings<'_>)
             None => format!("the operator has to give {id} more in --scope"),
         },
         Party::SubjectToken => format!(
-            "the subject token has to have {} in its scope, so the client has to request that from the beginning",
+            "the client has to request {} when it obtains the subject token",
             Excerpt::of_claim(lacking.as_str())
         ),
         Party::SubjectIssuer(issuer) | Party::ActorIssuer(issuer) => {
             match found.trusted(issuer).filter(|_| is_fit) {
                 Some(known) => format!(
-                    "`{}` gives it to all users of {issuer}, and to some of them {}",
+                    "`{}` allows it for all users of {issuer}, and {} for some of them",
                     issuer_change::scope(known, lacking.as_str()),
                     issuer_change::map(known, lacking.as_str())
                 ),
@@ -85,7 +85,7 @@ fn widen(ceiling: &Ceiling<ScopeCeiling>, lacking: &Scope, found: &Findings<'_>)
         }
         Party::ActorToken => {
             format!(
-                "the client has to request {} for its actor token, too",
+                "the client has to request {} when it obtains the actor token",
                 Excerpt::of_claim(lacking.as_str())
             )
         }
@@ -121,7 +121,7 @@ fn audience_in_common(ceilings: &AudienceCeilings, found: &Findings<'_>, policy:
         Some(allow(&ceiling.party, &common, found, policy))
     });
     let options: Vec<String> = options.collect();
-    if options.is_empty() { in_common("an audience", ceilings) } else { options.join("; or ") }
+    if options.is_empty() { in_common("the same audience", ceilings) } else { options.join("; or ") }
 }
 
 /// What makes this party allow the target.
@@ -134,11 +134,14 @@ fn allow(party: &Party, target: &str, found: &Findings<'_>, policy: &Policy) -> 
             None => format!("the operator has to give {id} another --audience"),
         },
         Party::SubjectToken => format!(
-            "the subject token has to be for {}, so the client has to request that from the beginning",
+            "the client has to request the audience {} when it obtains the subject token",
             Excerpt::of_parameter(target)
         ),
         Party::ActorToken => {
-            format!("the client has to request its actor token for {}, too", Excerpt::of_parameter(target))
+            format!(
+                "the client has to request the audience {} when it obtains the actor token",
+                Excerpt::of_parameter(target)
+            )
         }
         Party::SubjectIssuer(issuer) | Party::ActorIssuer(issuer) => format!("{issuer} has to allow it"),
     }

@@ -36,7 +36,7 @@ impl Registration {
         ];
         let texts = |texts: &[Box<str>]| listed(&texts.iter().map(|text| &**text).collect::<Vec<_>>());
         if !rights.audiences.is_empty() {
-            facts.push(format!("it may ask tokens for {}", texts(&rights.audiences)));
+            facts.push(format!("it may request tokens for {}", texts(&rights.audiences)));
         }
         facts.push(format!(
             "its tokens live {}, its sessions {}",
@@ -54,7 +54,7 @@ impl Registration {
             ),
             ("it is the resource server of", texts(&rights.serves)),
             (
-                "these stand for it:",
+                "its federated identities are",
                 listed(&rights.federations.iter().map(|known| &*known.subject).collect::<Vec<_>>()),
             ),
         ] {
@@ -63,7 +63,7 @@ impl Registration {
             }
         }
         if rights.dpop_bound {
-            facts.push("it gets tokens with a DPoP proof only".to_owned());
+            facts.push("it has to send a DPoP proof".to_owned());
         }
         facts.join("; ")
     }
@@ -118,7 +118,7 @@ pub enum KeysFound {
     /// Those that the client is registered with.
     Client(ClientId),
     /// A decoy: the token is refused whatever the result.
-    Nobody,
+    Decoy,
 }
 
 impl std::fmt::Display for KeysFound {
@@ -127,9 +127,7 @@ impl std::fmt::Display for KeysFound {
             Self::Ourselves => f.write_str("our own keys"),
             Self::Issuer(issuer) => write!(f, "the keys of {issuer}"),
             Self::Client(id) => write!(f, "the keys of client {id}"),
-            Self::Nobody => {
-                f.write_str("a decoy key, since no client or issuer is known whose keys could be used")
-            }
+            Self::Decoy => f.write_str("a decoy key, because the client or its issuer has no usable key"),
         }
     }
 }

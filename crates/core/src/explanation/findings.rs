@@ -15,7 +15,7 @@ pub(super) struct Findings<'a> {
     /// The issuer of the last token of another issuer.
     pub(super) issuer: Option<&'a TrustedIssuer>,
     /// The issuer that was looked up.
-    pub(super) asked: Option<Searched<'a>>,
+    pub(super) searched: Option<Searched<'a>>,
     /// The last subject of another issuer.
     pub(super) subject: Option<(&'a Issuer, &'a Subject)>,
     /// The claims of the last token.
@@ -44,9 +44,12 @@ impl<'a> Findings<'a> {
                 Rule::Recalled { client: Some(client), .. } => {
                     found.client = found.client.or(Some(client.as_ref()));
                 }
-                Rule::Issuer { asked, found: known, near, presented_as } => {
-                    found.asked =
-                        Some(Searched { issuer: asked, near: near.as_deref(), presented_as: *presented_as });
+                Rule::Issuer { claimed, found: known, near, presented_as } => {
+                    found.searched = Some(Searched {
+                        issuer: claimed,
+                        near: near.as_deref(),
+                        presented_as: *presented_as,
+                    });
                     found.issuer = known.as_deref();
                 }
                 Rule::Identity { issuer, subject, stands_for } => {

@@ -8,8 +8,8 @@ use crate::{Issuer, Policy};
 
 /// A sentence without its end, about what is called `token`.
 pub(super) fn of(rule: &IssuerRule, token: &str, found: &Findings<'_>, policy: &Policy) -> String {
-    let asked = found.asked.filter(|asked| fit(asked.issuer).is_some());
-    match (rule, asked) {
+    let searched = found.searched.filter(|searched| fit(searched.issuer).is_some());
+    match (rule, searched) {
         (IssuerRule::InsecureHttp, _) => match found.issuer {
             Some(known) => {
                 format!(
@@ -19,22 +19,22 @@ pub(super) fn of(rule: &IssuerRule, token: &str, found: &Findings<'_>, policy: &
             }
             None => format!("the issuer of {token} has to be https"),
         },
-        (IssuerRule::Trusted | IssuerRule::TrustDomain, Some(asked)) => another_issuer(&asked, token),
+        (IssuerRule::Trusted | IssuerRule::TrustDomain, Some(searched)) => another_issuer(&searched, token),
         (IssuerRule::Ours(_) | IssuerRule::Trusted | IssuerRule::TrustDomain, _) => format!(
-            "the client has to send a token of our issuer, {}, or of one that is trusted; the operator has to compare --issuer",
+            "the client has to send a token of this server, {}, or of a trusted issuer; the operator has to compare --issuer",
             policy.issuer
         ),
     }
 }
 
 /// What is to be done about a token of an issuer that is not registered, perhaps because of its spelling.
-fn another_issuer(asked: &Searched<'_>, token: &str) -> String {
-    let Ok(issuer) = Issuer::foreign(asked.issuer) else {
-        let near = asked.near.map_or_else(String::new, |near| format!(", such as {}", near.issuer));
+fn another_issuer(searched: &Searched<'_>, token: &str) -> String {
+    let Ok(issuer) = Issuer::foreign(searched.issuer) else {
+        let near = searched.near.map_or_else(String::new, |near| format!(", such as {}", near.issuer));
         return format!("the issuer of {token} has to write its whole URL in iss{near}");
     };
-    let Some(near) = asked.near else {
-        let accept = asked.presented_as.map_or_else(String::new, |used_as| format!(" --accept {used_as}"));
+    let Some(near) = searched.near else {
+        let accept = searched.presented_as.map_or_else(String::new, |used_as| format!(" --accept {used_as}"));
         let name = quoted(issuer.as_str());
         return if issuer.is_spiffe() {
             format!("the operator has to trust it: tokenberg issuer add {name} --jwks FILE{accept}")

@@ -71,7 +71,7 @@ pub(super) fn of(refusal: &Refusal, rules: &[Rule], policy: &Policy) -> String {
             "the client has to send one client_id, its own, wherever it names itself".to_owned()
         }
         Refusal::UnknownClient(_) => {
-            "the operator has to compare the identifier with `tokenberg client list`, in this very store, and register it with tokenberg client add ID if it is missing".to_owned()
+            "the operator has to compare the identifier with `tokenberg client list`, in this store, and register it with tokenberg client add ID if it is missing".to_owned()
         }
         Refusal::DisabledClient(client) => format!("`tokenberg client enable {}`", quoted(client.as_str())),
         Refusal::ExpiredSecret(fault) => expired_secret(fault, &found),
@@ -111,7 +111,7 @@ pub(super) fn of(refusal: &Refusal, rules: &[Rule], policy: &Policy) -> String {
             "a party nearer to the subject has to send the request: a chain has {deepest} actors at most, whatever is registered"
         ),
         Refusal::TooManyOrigins { most, .. } => {
-            format!("the subject has to authenticate again: a token depends on {most} others at most")
+            format!("the subject has to authenticate again: a token depends on {most} other tokens at most")
         }
         Refusal::SessionOver { limit, now, .. } => session_over(*limit, *now, &found),
         Refusal::TokenOfAnotherClient { of, .. } => {

@@ -17,8 +17,8 @@ pub(super) fn may_act_for(
     };
     if subject.contains('*') {
         return format!(
-            "nothing allows {} alone: `*` stands for any text in --may-act-for and --may-assert-users, so a right for it would be one for \
-             every name that fits",
+            "no registration allows {} alone: `*` matches any text in --may-act-for and --may-assert-users, so the right would cover \
+             every name that matches",
             quoted(subject)
         );
     }

@@ -27,7 +27,7 @@ pub enum Rule {
     Secret { client: ClientId, secrets: Vec<SecretFound> },
     /// Whether the issuer is trusted, and for what; `near` is one that is written nearly so.
     Issuer {
-        asked: Box<str>,
+        claimed: Box<str>,
         found: Option<Box<TrustedIssuer>>,
         near: Option<Box<TrustedIssuer>>,
         presented_as: Option<AcceptedAs>,
@@ -53,11 +53,11 @@ pub enum Rule {
         subject_issuer: Option<Issuer>,
         principal: Option<Box<Registration>>,
         trusted: Option<Box<TrustedIssuer>>,
-        standing: SubjectStatus,
+        status: SubjectStatus,
         revocation: Option<Revocation>,
     },
     /// The operator's decision about a subject of another issuer.
-    Subject { issuer: Option<Issuer>, subject: Subject, standing: SubjectStatus },
+    Subject { issuer: Option<Issuer>, subject: Subject, status: SubjectStatus },
     /// What a real request would use up.
     FirstUse { once: SingleUseId, otherwise: Refusal },
 }
@@ -126,10 +126,10 @@ impl Rule {
 
     /// The issuer of the subject that has the name of another principal, of a rule about such a subject.
     pub(super) fn issuer_of_namesake(&self, by: &Namesake) -> Option<&Issuer> {
-        if let Self::Recalled { subject_issuer: issuer, standing, .. }
-        | Self::Subject { issuer, standing, .. } = self
+        if let Self::Recalled { subject_issuer: issuer, status, .. } | Self::Subject { issuer, status, .. } =
+            self
         {
-            return issuer.as_ref().filter(|_| standing.namesake.as_ref() == Some(by));
+            return issuer.as_ref().filter(|_| status.namesake.as_ref() == Some(by));
         }
         None
     }
@@ -139,7 +139,7 @@ impl Rule {
     pub fn sentence(&self, at: &dyn Fn(Timestamp) -> String) -> String {
         match self {
             Self::Request { grant, method, scope, targets } => {
-                let grant = grant.map_or("no grant that is supported", GrantType::as_str);
+                let grant = grant.map_or("an unsupported grant type", GrantType::as_str);
                 let scope = if scope.is_empty() {
                     "no scope".to_owned()
                 } else {
@@ -149,25 +149,28 @@ impl Rule {
                     targets.iter().map(|target| Excerpt::of_parameter(target).to_plain()).collect();
                 let place =
                     if targets.is_empty() { String::new() } else { format!(" for {}", targets.join(", ")) };
-                format!("asks for {grant} with {scope}{place}, and authenticates by {method}")
+                format!("requests {grant} with {scope}{place}, and authenticates by {method}")
             }
             Self::Unsigned { claims } => {
-                format!("the subject_token is not signed, and claims {}", claims_text(claims, at))
+                format!("the subject_token is unsecured; its claims are {}", claims_text(claims, at))
             }
             Self::AssertedName { name, is_client: false } => {
                 format!(
-                    "{} is no client, so a client may assert the name if it is registered to",
+                    "no client is registered as {}, so a client with --may-assert-users for this name may assert it",
                     Excerpt::of_claim(name)
                 )
             }
             Self::AssertedName { name, is_client: true } => {
-                format!("{} is a client, and no client may assert another", Excerpt::of_claim(name))
+                format!(
+                    "{} is the name of a client, which an unsecured JWT must not have as its sub",
+                    Excerpt::of_claim(name)
+                )
             }
             Self::Client { named, found } => client(named, found.as_ref()),
             Self::Secret { client, secrets } => secret(client, secrets, at),
-            Self::Issuer { asked, found: None, near, .. } => {
+            Self::Issuer { claimed, found: None, near, .. } => {
                 let near = near.as_ref().map_or_else(String::new, |near| format!("; {} is", near.issuer));
-                format!("{} is not on the list of trusted issuers{near}", Excerpt::of_claim(asked))
+                format!("{} is NOT a trusted issuer{near}", Excerpt::of_claim(claimed))
             }
             Self::Issuer { found: Some(found), .. } => issuer(found),
             Self::Identity { issuer, subject, stands_for } => {
@@ -181,30 +184,34 @@ impl Rule {
                 let kid = header.kid.as_ref().map(|kid| Excerpt::of_claim(kid.as_str()).to_plain());
                 let alg = Excerpt::of_claim(&header.alg).to_plain();
                 let named = format!("the {place} ({alg}, {})", kid.as_deref().unwrap_or("no kid"));
-                let says = claims_text(claims, at);
+                let text = claims_text(claims, at);
                 match verified {
                     Some(Ok(by)) => format!(
-                        "{named} is signed: {keys} verify it, with key {} and {}; it says {says}",
+                        "{named} was verified by {keys}, with key {} and {}; its claims are {text}",
                         by.key().as_str(),
                         by.algorithm()
                     ),
                     Some(Err(fault)) => {
-                        format!("{named} is NOT verified by {keys}: {fault}; it claims {says}")
+                        format!(
+                            "{named} was NOT verified by {keys}: {fault}; its unverified claims are {text}"
+                        )
                     }
-                    None => format!("{named} cannot be verified: {keys} are not available; it claims {says}"),
+                    None => format!(
+                        "{named} cannot be verified: {keys} are not available; its unverified claims are {text}"
+                    ),
                 }
             }
             Self::Proof { verified, nonce, claims } => {
                 let key = match verified {
-                    Ok(by) => format!("is signed with the key {} that it carries", by.key().as_str()),
-                    Err(fault) => format!("is NOT valid: {fault}"),
+                    Ok(by) => format!("was verified with the key {} in its header", by.key().as_str()),
+                    Err(fault) => format!("was NOT verified: {fault}"),
                 };
                 let nonce = match nonce {
                     None => "no nonce",
-                    Some(true) => "a nonce of ours",
-                    Some(false) => "a nonce that is NOT one of ours now",
+                    Some(true) => "a nonce of this server",
+                    Some(false) => "a nonce that this server did NOT issue, or that has expired",
                 };
-                format!("the DPoP proof {key}; it has {nonce}, and says {}", claims_text(claims, at))
+                format!("the DPoP proof {key}; it has {nonce}; its claims are {}", claims_text(claims, at))
             }
             Self::Recalled {
                 token,
@@ -214,18 +221,18 @@ impl Rule {
                 subject_issuer,
                 principal,
                 trusted: _,
-                standing,
+                status,
                 revocation,
             } => {
                 let whose = subject_issuer.as_ref().map(|of| format!(" of {of}")).unwrap_or_default();
                 let state = |enabled: Option<bool>| match enabled {
                     Some(true) => "enabled",
                     Some(false) => "DISABLED",
-                    None => "GONE",
+                    None => "NOT REGISTERED",
                 };
                 let of_subject = match principal {
                     Some(client) => state(Some(client.enabled)).to_owned(),
-                    None => standing_told(standing, at),
+                    None => status_text(status, at),
                 };
                 let taken = revocation.as_ref().map_or_else(
                     || "it is not revoked".to_owned(),
@@ -238,15 +245,15 @@ impl Rule {
                     Excerpt::of_claim(subject.as_str()).to_plain(),
                 )
             }
-            Self::Subject { issuer, subject, standing } => {
+            Self::Subject { issuer, subject, status } => {
                 let whose = issuer
                     .as_ref()
                     .map_or_else(|| "an unsecured user".to_owned(), |issuer| format!("of {issuer}"));
                 let subject = Excerpt::of_claim(subject.as_str()).to_plain();
-                format!("{subject}, {whose}, is {}", standing_told(standing, at))
+                format!("{subject}, {whose}, is {}", status_text(status, at))
             }
             Self::FirstUse { once, otherwise } => format!(
-                "the identifier {} ({}) would be used up now, and remembered until {}; if it was used before, {otherwise}",
+                "the single-use identifier {} ({}) would be used up by this request, and stored until {}; if it was used before, {otherwise}",
                 Excerpt::of_claim(&once.id),
                 once.namespace,
                 at(once.until)
@@ -290,9 +297,9 @@ fn issuer(found: &TrustedIssuer) -> String {
     let mut facts = vec![
         if found.enabled { "it is enabled".to_owned() } else { "it is DISABLED".to_owned() },
         match &trust.keys {
-            KeySource::Jwks(_) => "its keys were given".to_owned(),
+            KeySource::Jwks(_) => "its keys are registered".to_owned(),
             KeySource::JwksUri(address) => format!("its keys come from {address}"),
-            KeySource::Discovery => "its keys are discovered".to_owned(),
+            KeySource::Discovery => "its keys come from discovery".to_owned(),
         },
         format!("its tokens are accepted as {}", listed(&accept)),
     ];
@@ -302,40 +309,38 @@ fn issuer(found: &TrustedIssuer) -> String {
     if !algorithms.is_empty() {
         facts.push(format!("with {}", algorithms.join(", ")));
     }
-    facts.push(format!("{} at most, clocks {} apart", trust.max_age, trust.leeway));
+    facts.push(format!("--max-age {}, --leeway {}", trust.max_age, trust.leeway));
     facts.push(format!(
-        "the claim {} is the subject, who has {:?}",
+        "the claim {} is the subject; every subject may have {:?}",
         trust.subject_claim,
         trust.scope.as_str()
     ));
     if !map.is_empty() {
-        facts.push(format!("and by claims {}", map.join(", ")));
+        facts.push(format!("further scope by claim: {}", map.join(", ")));
     }
     match (&trust.subject_prefix, trust.subject_names) {
-        (Some(prefix), _) => facts.push(format!("catalogs know its users by the prefix {prefix:?}")),
+        (Some(prefix), _) => facts.push(format!("its users have the prefix {prefix:?} in catalogs")),
         (None, SubjectNames::Separate) => {}
         (None, SubjectNames::Shared) => {
             facts.push("a user and a client of the same name are one principal".to_owned());
         }
         (None, SubjectNames::Undecided) => {
-            facts.push(
-                "a user may have the name of a client, because the operator has not decided".to_owned(),
-            );
+            facts.push("its users have no prefix, so a user may have the name of a client".to_owned());
         }
     }
     format!("issuer {} is trusted: {}", found.issuer, facts.join("; "))
 }
 
-fn standing_told(standing: &SubjectStatus, at: &dyn Fn(Timestamp) -> String) -> String {
-    let mut state = if standing.disabled { "DISABLED" } else { "not disabled" }.to_owned();
-    if let Some(before) = standing.revoked_before {
-        state += &format!(", and tokens from before {} are revoked", at(before));
+fn status_text(status: &SubjectStatus, at: &dyn Fn(Timestamp) -> String) -> String {
+    let mut state = if status.disabled { "DISABLED" } else { "not disabled" }.to_owned();
+    if let Some(before) = status.revoked_before {
+        state += &format!(", and its tokens issued before {} are revoked", at(before));
     }
-    if let Some(before) = standing.issuer_revoked_before {
-        state += &format!(", and tokens of its issuer from before {} are revoked", at(before));
+    if let Some(before) = status.issuer_revoked_before {
+        state += &format!(", and tokens of all users of its issuer issued before {} are revoked", at(before));
     }
-    if let Some(namesake) = &standing.namesake {
-        state += &format!("; catalogs would take it for {namesake}");
+    if let Some(namesake) = &status.namesake {
+        state += &format!("; in catalogs it has the same name as {namesake}");
     }
     state
 }
@@ -347,7 +352,7 @@ fn claims_text(claims: &Map<String, Value>, at: &dyn Fn(Timestamp) -> String) ->
             "exp" | "iat" | "nbf" => value.as_i64().and_then(|seconds| Timestamp::from_seconds(seconds).ok()),
             _ => None,
         };
-        format!("{name} {}", time.map_or_else(|| shown(value), at))
+        format!("{name} {}", time.map_or_else(|| claim_text(value), at))
     });
     let listed: Vec<String> = listed.collect();
     if listed.is_empty() { "nothing".to_owned() } else { listed.join(", ") }
@@ -357,7 +362,7 @@ fn claims_text(claims: &Map<String, Value>, at: &dyn Fn(Timestamp) -> String) ->
 const LONGEST_OBJECT: usize = 512;
 
 /// A claim in a sentence. Texts in it that may be a token or a secret were redacted before.
-fn shown(value: &Value) -> String {
+fn claim_text(value: &Value) -> String {
     if !value.is_object() {
         return Excerpt::of_value(Some(value)).to_string();
     }

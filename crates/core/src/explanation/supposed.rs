@@ -1,4 +1,4 @@
-//! Decides as if the operator had followed an advice, so that an advice contains all the steps to a token, not only the first one.
+//! Decides as if the operator followed an advice, so that an advice contains all the steps to a token, not only the first one.
 
 use super::command::fit;
 use super::findings::Findings;
@@ -68,8 +68,8 @@ impl<'a, A: Answers + ?Sized> Supposed<'a, A> {
             return Some(());
         }
         let TokenFault::Issuer { rule: IssuerRule::Trusted, .. } = fault else { return None };
-        let asked = found.asked?;
-        let (issuer, near) = (Issuer::foreign(asked.issuer).ok()?, asked.near?);
+        let searched = found.searched?;
+        let (issuer, near) = (Issuer::foreign(searched.issuer).ok()?, searched.near?);
         if issuer.is_plain_http() && !near.trust.insecure_http {
             return None;
         }

@@ -20,7 +20,7 @@ pub(super) fn of(fault: &TokenFault, token: &str, found: &Findings<'_>, policy: 
             format!("the client has to send {token} as a signed JWT, whole and unchanged")
         }
         TokenFault::Type(_) => format!(
-            "the client has to send {token} as what it is: an access token of ours has the typ at+jwt, an ID token goes as id_token only"
+            "the client has to declare {token} as the type that it has: an access token of this server has the typ at+jwt, an ID token is declared as id_token only"
         ),
         TokenFault::OtherKind(kind) => {
             let declared = kind.token_type().map(|kind| format!("declare {token} as {kind}, or to "));
@@ -33,7 +33,7 @@ pub(super) fn of(fault: &TokenFault, token: &str, found: &Findings<'_>, policy: 
         }
         TokenFault::DeclaredType(kind) => {
             format!(
-                "the client has to declare {token} as access_token, not as {kind}, since it is one of ours"
+                "the client has to declare {token} as access_token, not as {kind}, because this server issued it"
             )
         }
         TokenFault::Issuer { rule, .. } => issuer_remedy::of(rule, token, found, policy),
@@ -44,12 +44,12 @@ pub(super) fn of(fault: &TokenFault, token: &str, found: &Findings<'_>, policy: 
                 found.issuer.map_or_else(|| "the issuer".to_owned(), |known| known.issuer.to_string());
             let another = found.issuer.filter(|known| *known.trust.subject_claim == *"email");
             let another = another.map_or_else(String::new, |known| {
-                format!("; or `{}`, which is no address", issuer_change::subject_claim(&known.issuer, "sub"))
+                format!("; or `{}` makes another claim the subject", issuer_change::subject_claim(&known.issuer, "sub"))
             });
             format!("{issuer} has to verify the address and write {claim}: true{another}")
         }
         TokenFault::Expired { .. } => format!(
-            "the client has to obtain a new token, since {token} has expired; if it should not have, the operator has to compare the clocks"
+            "the client has to obtain a new token, because {token} has expired; if it expired too early, the operator has to compare the clocks"
         ),
         TokenFault::NotRenewable { why, .. } => match why {
             NotRenewable::OtherClient(of) => format!("the client {of} has to renew it"),
@@ -65,7 +65,7 @@ pub(super) fn of(fault: &TokenFault, token: &str, found: &Findings<'_>, policy: 
             }
         },
         TokenFault::NotYetValid { .. } => {
-            format!("the operator has to compare the clocks: that of the maker of {token} is ahead of ours")
+            format!("the operator has to compare the clocks: that of the maker of {token} is ahead of this server's")
         }
         TokenFault::Backwards { .. } => {
             format!("the maker of {token} has to issue it with times in their order")
@@ -75,7 +75,7 @@ pub(super) fn of(fault: &TokenFault, token: &str, found: &Findings<'_>, policy: 
             let (known, azp) = (found.trusted(&fault.issuer), found.text("azp").and_then(fit));
             match known.zip(azp) {
                 Some((known, azp)) => format!(
-                    "the user has to sign in for the client {}; or, if tokens for that party are for us, `{}`",
+                    "the user has to sign in for the client {}; or, if this server may accept tokens for that party, `{}`",
                     fault.client,
                     issuer_change::audience(known, azp)
                 ),
@@ -163,7 +163,7 @@ fn signature(fault: &SignatureFault, token: &str, found: &Findings<'_>) -> Strin
             "{maker} has to sign {token} with a usable key, or to publish its key so that it can be used"
         ),
         SignatureFault::Retired { .. } => {
-            "the client has to obtain a new token: ours are signed with another key now".to_owned()
+            "the client has to obtain a new token: this server signs with another key now".to_owned()
         }
         SignatureFault::NoKeys => {
             "the operator has to register the client with its public keys (client jwks)".to_owned()
@@ -206,7 +206,7 @@ fn audience(fault: &AudienceFault, token: &str, found: &Findings<'_>, policy: &P
             let change = found.trusted(issuer).zip(first());
             let change = change.map_or_else(String::new, |(known, aud)| {
                 format!(
-                    "; or, if tokens for that audience are for us, `{}`",
+                    "; or, if this server may accept tokens for that audience, `{}`",
                     issuer_change::audience(known, aud)
                 )
             });
@@ -236,7 +236,7 @@ fn audience(fault: &AudienceFault, token: &str, found: &Findings<'_>, policy: &P
             let change = registered.zip(first()).map_or_else(String::new, |(known, aud)| {
                 let more = [("--audience", Some(aud)), ("--uid", known.uid.as_deref())];
                 let federate = federate(client.as_str(), &known.issuer, &known.subject, &more);
-                format!("; or, if that audience is for us alone, `{federate}`")
+                format!("; or, if only this server accepts that audience, `{federate}`")
             });
             format!("the workload has to request {token} for {accepted}{change}")
         }
@@ -272,7 +272,7 @@ fn name_taken(sub: &Subject, by: &Namesake, found: &Findings<'_>) -> String {
     let (issuer, prefix) = (&known.issuer, known.trust.subject_prefix.as_deref());
     if let Some(prefix) = prefix.filter(|prefix| !sub.as_str().starts_with(prefix)) {
         return format!(
-            "the user has to sign in again: the session began before users of {issuer} had the prefix {prefix:?}"
+            "the user has to sign in again: the session is older than the prefix {prefix:?} of {issuer}"
         );
     }
     let apart = format!(
@@ -313,7 +313,7 @@ fn not_federated(fault: &NotFederated, found: &Findings<'_>) -> String {
 fn gone(who: &Involved) -> String {
     match &who.principal {
         Principal::Client(id) => format!(
-            "the operator has to register the client {id} again; its tokens from before stay refused, so a new one is needed"
+            "the operator has to register the client {id} again; its earlier tokens stay refused, so a new one is needed"
         ),
         Principal::Issuer(issuer) => format!(
             "the operator has to trust {issuer} again (issuer add), and its users have to sign in again"
@@ -341,7 +341,7 @@ fn revoked(revocation: &Revocation) -> &'static str {
             "the party that began the session has to authenticate again: it was revoked"
         }
         Revocation::Client { .. } | Revocation::Subject { .. } | Revocation::Issuer { .. } => {
-            "the client, or its user, has to authenticate again: all tokens from before were revoked"
+            "the client, or its user, has to authenticate again: all earlier tokens were revoked"
         }
         Revocation::Origin(_) => {
             "the subject has to sign in again, and the client to exchange with a token of its own that is not revoked"

@@ -61,12 +61,12 @@ pub(super) struct Trace<'a, A: ?Sized> {
     /// The tokens of the request, each with the place where it stood.
     places: Vec<Place>,
     /// The user named by an unsecured JWT.
-    asserted: Option<Box<str>>,
+    unsecured_name: Option<Box<str>>,
 }
 
 impl<'a, A: Answers + ?Sized> Trace<'a, A> {
     pub(super) fn new(answers: &'a A, issuer: &'a Issuer, now: Timestamp) -> Self {
-        Self { answers, issuer, now, rules: Vec::new(), places: Vec::new(), asserted: None }
+        Self { answers, issuer, now, rules: Vec::new(), places: Vec::new(), unsecured_name: None }
     }
 
     pub(super) fn presented(&mut self, presented: &Presented) {
@@ -80,7 +80,7 @@ impl<'a, A: Answers + ?Sized> Trace<'a, A> {
         let (mut scope, mut targets) = (String::new(), Vec::new());
         if let Ok(request) = presented.request() {
             request.scope().as_str().clone_into(&mut scope);
-            let asked = match request {
+            let requested = match request {
                 TokenRequest::ClientCredentials(request) => &request.targets,
                 TokenRequest::TokenExchange(request) => {
                     self.places.push(Place::typed("subject_token", &request.subject));
@@ -93,17 +93,17 @@ impl<'a, A: Answers + ?Sized> Trace<'a, A> {
                     &request.targets
                 }
             };
-            targets = asked.iter().map(|target| target.as_str().into()).collect();
+            targets = requested.iter().map(|target| target.as_str().into()).collect();
         }
         let (grant, method) = (presented.grant_type(), presented.method());
         self.rules.push(Rule::Request { grant, method, scope, targets });
-        let unsigned = self
+        let unsecured = self
             .places
             .iter()
             .find(|place| place.name == "subject_token" && UnsecuredJwt::is_one(place.token.expose()));
-        if let Some(token) = unsigned.and_then(|place| UnsecuredJwt::parse(place.token.expose()).ok()) {
-            let claims = told_claims(token.unsigned_payload(), &[]);
-            self.asserted = claims.get("sub").and_then(Value::as_str).map(Into::into);
+        if let Some(token) = unsecured.and_then(|place| UnsecuredJwt::parse(place.token.expose()).ok()) {
+            let claims = decisive_claims(token.unsigned_payload(), &[]);
+            self.unsecured_name = claims.get("sub").and_then(Value::as_str).map(Into::into);
             self.rules.push(Rule::Unsigned { claims });
         }
     }
@@ -138,7 +138,7 @@ impl<'a, A: Answers + ?Sized> Trace<'a, A> {
         let Refusal::SubjectToken(TokenFault::NoActor | TokenFault::MayNotAssert(_)) = refusal else {
             return None;
         };
-        let name: Subject = self.asserted.as_deref()?.parse().ok()?;
+        let name: Subject = self.unsecured_name.as_deref()?.parse().ok()?;
         let is_client = name.as_str().parse().is_ok_and(|id| self.answers.client(&id).is_some());
         let namesake = self.answers.subject(None, name.as_str(), name.as_str()).namesake;
         Some(Refusal::SubjectToken(match namesake {
@@ -161,11 +161,11 @@ impl<A: Answers + ?Sized> Listener for Trace<'_, A> {
     fn client_found(&mut self, who: &Who, client: Option<&Client>) {
         let found = client.map(Registration::of);
         self.rules.extend(self.identity(who));
-        let asserted = self.asserted.as_deref().filter(|name| match who {
+        let unsecured_name = self.unsecured_name.as_deref().filter(|name| match who {
             Who::Id(id) => id.as_str() == *name,
             Who::Federated(..) => false,
         });
-        self.rules.push(match (asserted, who) {
+        self.rules.push(match (unsecured_name, who) {
             (Some(name), _) => Rule::AssertedName { name: name.into(), is_client: found.is_some() },
             (None, Who::Id(id)) => Rule::Client { named: Named::Id(Redacted::of(id.as_str())), found },
             (None, Who::Federated(issuer, subject)) => {
@@ -190,7 +190,7 @@ impl<A: Answers + ?Sized> Listener for Trace<'_, A> {
         let near = if issuer.is_none() { self.answers.similar_issuer(claimed) } else { None };
         let place = self.places.iter().find(|place| place.claim("iss").as_deref() == Some(claimed));
         self.rules.push(Rule::Issuer {
-            asked: claimed.into(),
+            claimed: claimed.into(),
             found: issuer.cloned().map(Box::new),
             near: near.map(|near| Box::new((*near).clone())),
             presented_as: place.and_then(|place| place.presented_as),
@@ -204,7 +204,7 @@ impl<A: Answers + ?Sized> Listener for Trace<'_, A> {
             keys: KeysFound::Ourselves,
             header: framed.header().clone(),
             verified: Some(self.answers.keys().verify(&framed, self.now)),
-            claims: told_claims(framed.unverified_payload(), &[]),
+            claims: decisive_claims(framed.unverified_payload(), &[]),
         });
     }
 
@@ -221,14 +221,14 @@ impl<A: Answers + ?Sized> Listener for Trace<'_, A> {
                 (KeysFound::Issuer(issuer.issuer.clone()), mapped)
             }
             KeysOf::Client(client) => (KeysFound::Client(client.id.clone()), Vec::new()),
-            KeysOf::Nobody => (KeysFound::Nobody, Vec::new()),
+            KeysOf::Decoy => (KeysFound::Decoy, Vec::new()),
         };
         self.rules.push(Rule::Signature {
             place: self.place(token.expose()),
             keys,
             header: token.header().clone(),
             verified: answer.cloned(),
-            claims: told_claims(token.unverified_payload(), &mapped),
+            claims: decisive_claims(token.unverified_payload(), &mapped),
         });
     }
 
@@ -254,19 +254,19 @@ impl<A: Answers + ?Sized> Listener for Trace<'_, A> {
             subject_issuer: claims.session.subject_issuer.clone(),
             principal: known.principal.as_deref().map(Registration::of).map(Box::new),
             trusted: known.issuer.as_deref().cloned().map(Box::new),
-            standing: known.subject.clone(),
+            status: known.subject.clone(),
             revocation: known.revocation.clone(),
         });
     }
 
-    fn subject_recalled(&mut self, issuer: Option<&Issuer>, subject: &Subject, standing: &SubjectStatus) {
+    fn subject_recalled(&mut self, issuer: Option<&Issuer>, subject: &Subject, status: &SubjectStatus) {
         let (issuer, subject) = (issuer.cloned(), subject.clone());
-        self.rules.push(Rule::Subject { issuer, subject, standing: standing.clone() });
+        self.rules.push(Rule::Subject { issuer, subject, status: status.clone() });
     }
 }
 
 /// The claims that decisions are based on. Other claims are not displayed.
-const TOLD: [&str; 16] = [
+const DECISIVE: [&str; 16] = [
     "iss",
     "sub",
     "aud",
@@ -285,8 +285,8 @@ const TOLD: [&str; 16] = [
     "kubernetes.io",
 ];
 
-fn told_claims(payload: &Map<String, Value>, mapped: &[&str]) -> Map<String, Value> {
-    let mut claims = picked(payload, &TOLD);
+fn decisive_claims(payload: &Map<String, Value>, mapped: &[&str]) -> Map<String, Value> {
+    let mut claims = picked(payload, &DECISIVE);
     for name in mapped {
         // A name with dots may be a path into objects.
         let first = if payload.contains_key(*name) { Some(*name) } else { name.split('.').next() };

@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 pub(super) fn begin(
     known: Known,
-    asked: GrantRequest,
+    grant: GrantRequest,
     bearer: BearerAuthentication,
-    shown: PresentedKeys,
+    keys: PresentedKeys,
 ) -> Step {
     let token = bearer.token.clone();
     let (policy, now) = (Arc::clone(&known.policy), known.now);
@@ -28,18 +28,18 @@ pub(super) fn begin(
                 return Err(Refusal::BearerToken(framing::foreign(token, &ours.issuer)));
             }
         };
-        shown.prove(known, move |known, possessed| {
+        keys.prove(known, move |known, possessed| {
             let token =
                 access_token::possessed(token, &possessed.possession).map_err(Refusal::BearerToken)?;
-            exchanged(known, asked, bearer, possessed, token)
+            exchanged(known, grant, bearer, possessed, token)
         })
     };
-    party::standing(policy, now, token, times, then)
+    party::valid_token(policy, now, token, times, then)
 }
 
 fn exchanged(
     known: Known,
-    asked: GrantRequest,
+    grant: GrantRequest,
     bearer: BearerAuthentication,
     possessed: Possessed,
     token: ProvenToken,
@@ -53,7 +53,7 @@ fn exchanged(
             "the Bearer token",
         )));
     }
-    let request = asked.of(&client)?;
+    let request = grant.of(&client)?;
     check_proof_sent(&client, &possessed)?;
     match request? {
         TokenRequest::TokenExchange(request) => {

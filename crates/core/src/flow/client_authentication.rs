@@ -32,7 +32,7 @@ pub(crate) fn prove<S: Asks + 'static>(
 ) -> Result<S, Refusal> {
     match credential {
         Credential::Secret(secret) => find_client::begin(secret, now, then),
-        Credential::Certificate(shown) => by_certificate(shown, now, Box::new(then)),
+        Credential::Certificate(presented) => by_certificate(presented, now, Box::new(then)),
         Credential::Assertion(assertion) => {
             Assertion::read(Arc::clone(policy), assertion, now)?.prove(Box::new(then))
         }
@@ -40,15 +40,15 @@ pub(crate) fn prove<S: Asks + 'static>(
 }
 
 fn by_certificate<S: Asks + 'static>(
-    shown: CertificateAuthentication,
+    presented: CertificateAuthentication,
     now: Timestamp,
     then: Then<S>,
 ) -> Result<S, Refusal> {
     let unknown = |id: &str| Refusal::UnknownClient(Redacted::of(id));
-    let id: ClientId = shown.client_id.parse().map_err(|_| unknown(&shown.client_id))?;
+    let id: ClientId = presented.client_id.parse().map_err(|_| unknown(&presented.client_id))?;
     Ok(ask(FindClient::new(Who::Id(id), move |client| {
-        let client = client.ok_or_else(|| unknown(&shown.client_id))?;
-        then(certificate::check(client, &shown.certificate, now)?)
+        let client = client.ok_or_else(|| unknown(&presented.client_id))?;
+        then(certificate::check(client, &presented.certificate, now)?)
     })))
 }
 
@@ -171,8 +171,8 @@ impl Assertion {
                 let vouched =
                     client_assertion::check_federated(&policy, client, &token, verified, issuer, now)?;
                 let (issuer, names) = vouched.names();
-                Ok(ask(CheckSubjectStatus::of_subject(issuer, names, move |standing| {
-                    then(vouched.standing(&standing)?)
+                Ok(ask(CheckSubjectStatus::of_subject(issuer, names, move |status| {
+                    then(vouched.check_status(&status)?)
                 })))
             })))
         })))
@@ -189,7 +189,7 @@ impl Assertion {
     /// Refuses after a signature was verified, so that the response time does not reveal which clients are registered (conformance
     /// CJ-17).
     fn refuse<S: Asks + 'static>(self, refusal: Refusal) -> S {
-        ask(VerifyToken::new(self.token, KeysOf::Nobody, self.now, move |_, _| Err(refusal)))
+        ask(VerifyToken::new(self.token, KeysOf::Decoy, self.now, move |_, _| Err(refusal)))
     }
 }
 

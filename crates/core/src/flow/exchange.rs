@@ -90,7 +90,7 @@ impl Exchange {
             return self.next();
         }
         if self.is_unsecured() {
-            return self.prove_asserted();
+            return self.prove_unsecured();
         }
         if self.request.subject.token_type != TokenType::AccessToken {
             let token = parsed(&self.request.subject).map_err(Refusal::SubjectToken)?;
@@ -126,7 +126,7 @@ impl Exchange {
     }
 
     /// An unsecured name counts only if the client may assert it and presents its own token as the actor.
-    fn prove_asserted(mut self) -> Result<Step, Refusal> {
+    fn prove_unsecured(mut self) -> Result<Step, Refusal> {
         let checking = self.checking();
         let acts = matches!(&self.actor, Some(ProvenActor::Own(token)) if token.claims().client_id == *self.client.id());
         let client = Arc::clone(self.client.client());
@@ -141,10 +141,10 @@ impl Exchange {
         };
         let text = self.request.subject.token.clone();
         let then = move |user: Result<_, _>| {
-            self.subject = Some(ProvenSubject::Asserted(user.map_err(Refusal::SubjectToken)?));
+            self.subject = Some(ProvenSubject::Unsecured(user.map_err(Refusal::SubjectToken)?));
             self.next()
         };
-        party::asserted(&checking, text.expose(), may_assert, then)
+        party::unsecured(&checking, text.expose(), may_assert, then)
     }
 
     fn prove_actor(mut self) -> Result<Step, Refusal> {
@@ -200,8 +200,8 @@ impl Exchange {
         };
         let decision =
             Decision::token_exchange(known.method, request.scope.clone(), &subject, actor.as_ref());
-        let asked = (&request.scope, &request.targets[..]);
-        let claims = exchange::grant(&known.policy, &parties, asked, known.now, known.id.clone())?;
+        let requested = (&request.scope, &request.targets[..]);
+        let claims = exchange::grant(&known.policy, &parties, requested, known.now, known.id.clone())?;
         let limits = known.explains(|| exchange::limits(&known.policy, &parties));
         conclude(&known, claims, decision, limits, possessed.once)
     }

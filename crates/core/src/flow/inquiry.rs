@@ -60,8 +60,8 @@ pub(crate) fn begin<End: 'static>(
         let asking = Asking { policy, client, now, judge, untimely };
         Ok(ask(ReadToken::new(token?, Arc::clone(&asking.policy), now, move |reading| {
             match reading.ours(&asking.policy.issuer).and_then(|token| asking.timely(&token)) {
-                Ok(claims) => Ok(ask(CheckStatus::new(claims, move |claims, recollection| {
-                    asking.judged(Ok((claims, recollection)))
+                Ok(claims) => Ok(ask(CheckStatus::new(claims, move |claims, status| {
+                    asking.judged(Ok((claims, status)))
                 }))),
                 Err(fault) => asking.judged(Err(fault)),
             }

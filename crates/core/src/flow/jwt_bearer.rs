@@ -51,8 +51,8 @@ fn granted(
     let once = once(&subject);
     let subject = ProvenSubject::Foreign(subject);
     let parties = Parties { client, subject: &subject, actor: None, possession: &possessed.possession };
-    let asked = (&request.scope, &request.targets[..]);
-    let claims = exchange::grant(&known.policy, &parties, asked, known.now, known.id.clone());
+    let requested = (&request.scope, &request.targets[..]);
+    let claims = exchange::grant(&known.policy, &parties, requested, known.now, known.id.clone());
     // RFC 7523 §3.1: an assertion that is not valid here is an invalid grant.
     let claims = claims.map_err(|refusal| {
         if let Refusal::SubjectToken(fault) = refusal {

@@ -11,7 +11,7 @@ pub enum KeysOf {
     /// Those that the client is registered with.
     Client(Arc<Client>),
     /// The decoy key: the token is refused whatever the result, after the same time as one that is verified (conformance CJ-17).
-    Nobody,
+    Decoy,
 }
 
 /// A JWK Set with one decoy key, whose private key is not known, to verify with where no client or issuer is known.

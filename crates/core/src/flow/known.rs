@@ -52,7 +52,7 @@ impl PresentedKeys {
         known: Known,
         then: impl FnOnce(Known, Possessed) -> Result<Step, Refusal> + Send + 'static,
     ) -> Result<Step, Refusal> {
-        let certificate = self.certificate.map(|shown| Thumbprint::of(shown.thumbprint));
+        let certificate = self.certificate.map(|presented| Thumbprint::of(presented.thumbprint));
         let Some(proof) = self.proof.transpose()? else {
             return then(known, Possessed { possession: Possession { key: None, certificate }, once: None });
         };

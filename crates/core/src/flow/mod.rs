@@ -98,14 +98,14 @@ impl TokenEndpoint {
             now,
             id: entropy.into_token_id(),
         };
-        let asked = GrantRequest { grant_type: presented.grant_type, request: presented.request };
-        let shown = PresentedKeys { certificate: presented.certificate, proof: presented.proof };
+        let grant = GrantRequest { grant_type: presented.grant_type, request: presented.request };
+        let keys = PresentedKeys { certificate: presented.certificate, proof: presented.proof };
         match presented.authentication {
-            Authentication::Bearer(bearer) => Ok(bearer::begin(known, asked, bearer, shown)),
+            Authentication::Bearer(bearer) => Ok(bearer::begin(known, grant, bearer, keys)),
             Authentication::Credential(credential) => {
                 let policy = Arc::clone(&known.policy);
                 client_authentication::prove(&policy, credential, now, move |client| {
-                    authenticated(known, client, asked, shown)
+                    authenticated(known, client, grant, keys)
                 })
             }
         }
@@ -116,11 +116,11 @@ impl TokenEndpoint {
 fn authenticated(
     known: Known,
     client: Authenticated,
-    asked: GrantRequest,
-    shown: PresentedKeys,
+    grant: GrantRequest,
+    keys: PresentedKeys,
 ) -> Result<Step, Refusal> {
-    let request = asked.of(&client)?;
-    shown.prove(known, move |known, possessed| {
+    let request = grant.of(&client)?;
+    keys.prove(known, move |known, possessed| {
         check_proof_sent(&client, &possessed)?;
         match request? {
             TokenRequest::ClientCredentials(request) => {

@@ -9,8 +9,8 @@ use super::read_token::ReadToken;
 use super::verify_token::VerifyToken;
 use super::who::Who;
 use crate::issuer::AcceptedAs;
-use crate::policy::party::{self, AssertedUser, ProvenForeign};
-use crate::policy::proof::{ProvenToken, StandingToken};
+use crate::policy::party::{self, ProvenForeign, UnsecuredUser};
+use crate::policy::proof::{ProvenToken, ValidToken};
 use crate::policy::signed_token::TokenReading;
 use crate::policy::{Policy, access_token, foreign_token};
 use crate::refusal::{Refusal, TokenFault};
@@ -56,7 +56,7 @@ pub(crate) fn own<S: Asks + 'static>(
     then: impl Then<S, Presented<ProvenToken>>,
 ) -> S {
     let Checking { policy, now, possession } = checking.clone();
-    standing(policy, now, token, times, move |token| {
+    valid_token(policy, now, token, times, move |token| {
         then(token.and_then(|token| {
             Ok(match token {
                 Presented::Ours(token) => Presented::Ours(access_token::possessed(token, &possession)?),
@@ -67,12 +67,12 @@ pub(crate) fn own<S: Asks + 'static>(
 }
 
 /// The same, without proof of possession of the keys that the token is bound to.
-pub(crate) fn standing<S: Asks + 'static>(
+pub(crate) fn valid_token<S: Asks + 'static>(
     policy: Arc<Policy>,
     now: Timestamp,
     token: Secret,
     times: impl Times,
-    then: impl Then<S, Presented<StandingToken>>,
+    then: impl Then<S, Presented<ValidToken>>,
 ) -> S {
     let leeway = policy.clock_leeway;
     ask(ReadToken::new(token, policy, now, move |reading| {
@@ -84,8 +84,8 @@ pub(crate) fn standing<S: Asks + 'static>(
         let claims = token.begun(now, leeway).cloned();
         match claims.and_then(|claims| times(&claims).map(|()| claims)) {
             Err(fault) => then(Err(fault)),
-            Ok(claims) => Ok(ask(CheckStatus::new(claims, move |claims, recollection| {
-                let token = access_token::standing(claims, recollection).and_then(access_token::at_home);
+            Ok(claims) => Ok(ask(CheckStatus::new(claims, move |claims, status| {
+                let token = access_token::valid(claims, status).and_then(access_token::at_home);
                 then(token.map(Presented::Ours))
             }))),
         }
@@ -117,8 +117,8 @@ pub(crate) fn foreign<S: Asks + 'static>(
                 Err(fault) => then(Err(fault)),
                 Ok(claims) => {
                     let names = (claims.subject.clone(), claims.sub.clone());
-                    Ok(ask(CheckSubjectStatus::of_subject(issuer.issuer.clone(), names, move |standing| {
-                        then(ProvenForeign::of(claims, standing, &possession))
+                    Ok(ask(CheckSubjectStatus::of_subject(issuer.issuer.clone(), names, move |status| {
+                        then(ProvenForeign::of(claims, status, &possession))
                     })))
                 }
             }
@@ -127,16 +127,16 @@ pub(crate) fn foreign<S: Asks + 'static>(
 }
 
 /// Checks an unsecured user: the name must not be that of a client of ours, and the user must not be disabled.
-pub(crate) fn asserted<S: Asks + 'static>(
+pub(crate) fn unsecured<S: Asks + 'static>(
     checking: &Checking,
     text: &str,
     may_assert: impl FnOnce(&Subject) -> Result<(), TokenFault>,
-    then: impl Then<S, AssertedUser>,
+    then: impl Then<S, UnsecuredUser>,
 ) -> Result<S, Refusal> {
     let (policy, now) = (&checking.policy, checking.now);
     let name = UnsecuredJwt::parse(text)
         .map_err(TokenFault::from)
-        .and_then(|token| party::asserted_name(&token, now, policy.clock_leeway))
+        .and_then(|token| party::unsecured_name(&token, now, policy.clock_leeway))
         .and_then(|name| may_assert(&name).map(|()| name));
     let name = match name {
         Ok(name) => name,
@@ -159,9 +159,9 @@ fn ask_about<S: Asks + 'static>(
     name: Subject,
     is_client: bool,
     now: Timestamp,
-    then: impl Then<S, AssertedUser>,
+    then: impl Then<S, UnsecuredUser>,
 ) -> S {
-    ask(CheckSubjectStatus::of_user(own, name.clone(), move |standing| {
-        then(AssertedUser::of(name, is_client, standing, now))
+    ask(CheckSubjectStatus::of_user(own, name.clone(), move |status| {
+        then(UnsecuredUser::of(name, is_client, status, now))
     }))
 }

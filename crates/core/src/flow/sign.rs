@@ -98,7 +98,7 @@ impl Decision {
             subject_proof: match subject {
                 ProvenSubject::Own(_) => SubjectProof::Own,
                 ProvenSubject::Foreign(token) => SubjectProof::Issuer(token.claims().issuer.issuer.clone()),
-                ProvenSubject::Asserted(_) => SubjectProof::Unsecured,
+                ProvenSubject::Unsecured(_) => SubjectProof::Unsecured,
             },
             subject_token: subject.token_id(),
             actor_token: None,

@@ -59,7 +59,7 @@ impl<S> VerifyToken<S> {
                 Some(jwks) => keys.verify_with(jwks, Algorithms::default(), &self.token),
                 None => self.refused(keys),
             }),
-            KeysOf::Nobody => Ok(self.refused(keys)),
+            KeysOf::Decoy => Ok(self.refused(keys)),
         }
     }
 
@@ -79,7 +79,7 @@ impl<S> VerifyToken<S> {
         listener: &mut (impl Listener + ?Sized),
     ) -> Result<S, Refusal> {
         let answer = match &self.keys {
-            KeysOf::Nobody => Err(SignatureFault::NoKeys),
+            KeysOf::Decoy => Err(SignatureFault::NoKeys),
             KeysOf::Issuer(_) | KeysOf::Client(_) => answer,
         };
         listener.signature_checked(&self.token, &self.keys, Some(&answer));

@@ -28,11 +28,11 @@ pub enum Introspection {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Inactivity {
     /// It is not valid.
-    #[error("the token{mark} is not good: {0}", mark = .0.mark())]
+    #[error("the token{mark} is not valid: {0}", mark = .0.mark())]
     Fault(#[from] TokenFault),
     /// It is valid, but the client may not see it (RFC 7662 §4, conformance D17).
     #[error(
-        "the client {client} is registered with --serves {serves}, which is no audience of the token, {aud}, and it is not {of}, to which the token was issued"
+        "the token has the audience {aud} and was issued to the client {of}; the client {client} may see tokens for its --serves {serves} and its own only"
     )]
     NotVisible {
         /// The client that made the request.
@@ -75,10 +75,10 @@ fn judge(
     findings: Findings,
     _: Timestamp,
 ) -> Result<Introspection, Refusal> {
-    let standing = findings
-        .and_then(|(claims, recollection)| access_token::standing(claims, recollection))
+    let claims = findings
+        .and_then(|(claims, status)| access_token::valid(claims, status))
         .and_then(access_token::at_home);
-    let claims = match standing {
+    let claims = match claims {
         Ok(token) => token.into_claims(),
         Err(fault) => return Ok(Introspection::Inactive(fault.into())),
     };

@@ -1,7 +1,7 @@
 //! Checks whether an access token of ours is valid now: RFC 9068 §4 and RFC 7519 §4.1; conformance JW items.
 
 use super::framing::{Framed, foreign, framed, of_another_issuer};
-use super::proof::{ProvenToken, StandingToken};
+use super::proof::{ProvenToken, ValidToken};
 use super::signed_token::SignedToken;
 use super::token_status::{ParticipantsStatus, TokenStatus};
 use super::{Policy, address, dpop, foreign_token, rights};
@@ -28,24 +28,22 @@ pub(crate) fn unexpired(claims: &AccessTokenClaims, now: Timestamp) -> Result<()
 }
 
 /// What the operator did since the token was issued.
-pub(crate) fn standing(
-    claims: Arc<AccessTokenClaims>,
-    recollection: TokenStatus,
-) -> Result<StandingToken, TokenFault> {
-    if let Some(revocation) = recollection.revocation {
+pub(crate) fn valid(claims: Arc<AccessTokenClaims>, status: TokenStatus) -> Result<ValidToken, TokenFault> {
+    if let Some(revocation) = status.revocation {
         return Err(TokenFault::Revoked(Box::new(revocation)));
     }
     // An adapter whose look-up folds case must not turn one client or issuer into another.
-    let holder = || Involved::boxed(Involvement::Holder, Principal::Client(claims.client_id.as_str().into()));
-    let client = recollection.client.filter(|client| client.id == claims.client_id);
-    let client = client.ok_or_else(|| TokenFault::Gone(holder()))?;
+    let issued_to =
+        || Involved::boxed(Involvement::Holder, Principal::Client(claims.client_id.as_str().into()));
+    let client = status.client.filter(|client| client.id == claims.client_id);
+    let client = client.ok_or_else(|| TokenFault::Gone(issued_to()))?;
     if !client.enabled {
-        return Err(TokenFault::Disabled(holder()));
+        return Err(TokenFault::Disabled(issued_to()));
     }
-    if !recollection.is_vouched_for {
+    if !status.is_vouched_for {
         return Err(TokenFault::NotVouchedFor(Box::new(client.id.clone())));
     }
-    match recollection.participants {
+    match status.participants {
         ParticipantsStatus::Good => {}
         ParticipantsStatus::Gone(who) => {
             return Err(TokenFault::Gone(Involved::boxed(Involvement::Participant, who)));
@@ -62,8 +60,8 @@ pub(crate) fn standing(
         }
     }
     let issuer = claims.session.subject_issuer.as_ref();
-    let mut trusted = recollection.issuer;
-    if recollection.subject.disabled {
+    let mut trusted = status.issuer;
+    if status.subject.disabled {
         let user = Principal::User(issuer.cloned(), claims.issuer_subject().as_str().into());
         return Err(TokenFault::Disabled(Involved::boxed(Involvement::Subject, user)));
     }
@@ -73,17 +71,17 @@ pub(crate) fn standing(
         if !trusted.as_ref().ok_or_else(|| TokenFault::Gone(of_subject()))?.enabled {
             return Err(TokenFault::Disabled(of_subject()));
         }
-    } else if !claims.session.asserted {
+    } else if !claims.session.unsecured {
         let subject =
             || Involved::boxed(Involvement::Subject, Principal::Client(claims.subject.as_str().into()));
-        let principal = recollection.principal.as_ref();
+        let principal = status.principal.as_ref();
         let principal = principal.filter(|principal| principal.id.as_str() == claims.subject.as_str());
         if !principal.ok_or_else(|| TokenFault::Gone(subject()))?.enabled {
             return Err(TokenFault::Disabled(subject()));
         }
     }
-    check_name(&claims, recollection.subject.namesake, trusted.as_deref())?;
-    Ok(StandingToken::new(claims, client, recollection.principal, trusted))
+    check_name(&claims, status.subject.namesake, trusted.as_deref())?;
+    Ok(ValidToken::new(claims, client, status.principal, trusted))
 }
 
 /// RFC 9068 §5: the authorization server should "prevent collisions between sub values", because catalogs decide by `sub`. A client
@@ -111,7 +109,7 @@ fn check_name(
 }
 
 /// Whether the token has an audience that its client may still request.
-pub(crate) fn at_home(token: StandingToken) -> Result<StandingToken, TokenFault> {
+pub(crate) fn at_home(token: ValidToken) -> Result<ValidToken, TokenFault> {
     let (client, claims) = (token.client(), token.claims());
     let accepted = || rights::audiences_of_tokens(client, &claims.issuer, claims.session.served().is_some());
     if claims.audience.iter().any(|aud| accepted().any(|known| *known == **aud)) {
@@ -128,7 +126,7 @@ fn not_for(claims: &AccessTokenClaims, rule: AudienceRule) -> TokenFault {
 }
 
 /// The last check: this request proves possession of every key that the token is bound to (RFC 9700 §2.2.1).
-pub(crate) fn possessed(token: StandingToken, possession: &Possession) -> Result<ProvenToken, TokenFault> {
+pub(crate) fn possessed(token: ValidToken, possession: &Possession) -> Result<ProvenToken, TokenFault> {
     check_possession(token.claims(), possession)?;
     Ok(ProvenToken::of(token))
 }
@@ -226,9 +224,9 @@ impl TokenVerification {
     pub fn recalled(
         &self,
         claims: Arc<AccessTokenClaims>,
-        recollection: TokenStatus,
+        status: TokenStatus,
     ) -> Result<Arc<AccessTokenClaims>, TokenFault> {
-        standing(claims, recollection).and_then(at_home).map(StandingToken::into_claims)
+        valid(claims, status).and_then(at_home).map(ValidToken::into_claims)
     }
 
     /// Checks a DPoP proof that came with the token, for a request with this method to this address (RFC 9449 §4.3 and §7.1).

@@ -91,10 +91,9 @@ impl Vouched {
     }
 
     /// The client, unless the operator has disabled the identity or revoked what it was given until now.
-    pub(crate) fn standing(self, standing: &SubjectStatus) -> Result<Authenticated, Refusal> {
+    pub(crate) fn check_status(self, status: &SubjectStatus) -> Result<Authenticated, Refusal> {
         let Self { client, issuer, subject, times } = self;
-        foreign_token::check_standing(&issuer, &subject, times, standing)
-            .map_err(Refusal::ClientAssertion)?;
+        foreign_token::check_status(&issuer, &subject, times, status).map_err(Refusal::ClientAssertion)?;
         Ok(Authenticated::by_identity(client, issuer.issuer.clone(), subject))
     }
 }

@@ -64,7 +64,7 @@ fn permission(
     if matches(policy, &rights.may_impersonate, &identity) {
         return Ok(Permission::Impersonate);
     }
-    let may_assert = identity.realm == Realm::Asserted && may_assert(client.client(), &identity.subject);
+    let may_assert = identity.realm == Realm::Unsecured && may_assert(client.client(), &identity.subject);
     if matches(policy, &rights.may_act_for, &identity) || may_assert || served.is_some() {
         return Ok(Permission::ActFor);
     }
@@ -97,7 +97,7 @@ fn issuer_of<'a>(policy: &'a Policy, realm: &'a Realm) -> Option<&'a Issuer> {
     match realm {
         Realm::Ours => Some(&policy.issuer),
         Realm::Of(issuer) => Some(issuer),
-        Realm::Asserted => None,
+        Realm::Unsecured => None,
     }
 }
 

@@ -15,11 +15,11 @@ use crate::{AccessTokenClaims, Scope, Target, Timestamp, TokenId};
 pub(crate) fn grant(
     policy: &Policy,
     parties: &Parties<'_>,
-    asked: (&Scope, &[Target]),
+    requested: (&Scope, &[Target]),
     now: Timestamp,
     id: TokenId,
 ) -> Result<AccessTokenClaims, Refusal> {
-    let (scope, targets) = asked;
+    let (scope, targets) = requested;
     let client = parties.client;
     check_name(parties.subject)?;
     check_issuer(parties.subject)?;
@@ -91,7 +91,7 @@ fn scope_ceiling(parties: &Parties<'_>) -> Scope {
 fn audience_ceiling(
     policy: &Policy,
     parties: &Parties<'_>,
-    asked: &[Target],
+    requested: &[Target],
     is_served: bool,
 ) -> Vec<Box<str>> {
     let client = parties.client.client();
@@ -107,7 +107,7 @@ fn audience_ceiling(
         None => {
             let mut registered = rights::audiences(client, &policy.issuer).into_owned();
             registered.retain(|aud| is_actors(aud));
-            if asked.is_empty() {
+            if requested.is_empty() {
                 registered.truncate(1);
             }
             registered
@@ -128,7 +128,7 @@ fn scope_by_party(parties: &Parties<'_>) -> ScopeCeilings {
     if let Some(scope) = parties.subject.scope() {
         let party = match parties.subject.identity().realm {
             Realm::Of(issuer) if parties.subject.own().is_none() => Party::SubjectIssuer(issuer),
-            Realm::Of(_) | Realm::Ours | Realm::Asserted => Party::SubjectToken,
+            Realm::Of(_) | Realm::Ours | Realm::Unsecured => Party::SubjectToken,
         };
         ceilings.push(Ceiling { party, allowed: ScopeCeiling::Held(scope.clone()) });
     }

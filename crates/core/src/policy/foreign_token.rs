@@ -246,13 +246,13 @@ pub(crate) fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'
 ///
 /// A token from before a revocation is refused. The clock of the issuer may be ahead of ours by the leeway, so a token that says that it
 /// was issued within the leeway after the revocation may be from before it, too.
-pub(crate) fn check_standing(
+pub(crate) fn check_status(
     issuer: &TrustedIssuer,
     subject: &Subject,
     times: Times,
-    standing: &SubjectStatus,
+    status: &SubjectStatus,
 ) -> Result<(), TokenFault> {
-    if standing.disabled {
+    if status.disabled {
         let user = Principal::User(Some(issuer.issuer.clone()), subject.as_str().into());
         return Err(TokenFault::Disabled(Involved::boxed(Involvement::Subject, user)));
     }
@@ -261,9 +261,9 @@ pub(crate) fn check_standing(
     let is_from =
         |before: Timestamp, unknown: bool| times.issued_at.map_or(unknown, |issued| issued < before);
     // A token that does not say when it was issued may be from before.
-    let of_subject = standing.revoked_before.filter(|before| is_from(*before, true));
+    let of_subject = status.revoked_before.filter(|before| is_from(*before, true));
     // Tokens without `iat` are not refused for ever: they could not be presented until `max_age` before they expire.
-    let of_issuer = standing
+    let of_issuer = status
         .issuer_revoked_before
         .filter(|before| is_from(*before, times.expires_at < before.plus(max_age).plus(leeway)));
     let of_subject = of_subject.map(|before| Revocation::Subject { before });

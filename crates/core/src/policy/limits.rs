@@ -25,9 +25,9 @@ impl std::fmt::Display for Party {
         match self {
             Self::Client(id) => write!(f, "the registration of client {id}"),
             Self::SubjectToken => f.write_str("the subject token"),
-            Self::SubjectIssuer(issuer) => write!(f, "what the subject has by issuer {issuer}"),
+            Self::SubjectIssuer(issuer) => write!(f, "the registration of issuer {issuer} for the subject"),
             Self::ActorToken => f.write_str("the actor token"),
-            Self::ActorIssuer(issuer) => write!(f, "what the actor has by issuer {issuer}"),
+            Self::ActorIssuer(issuer) => write!(f, "the registration of issuer {issuer} for the actor"),
             Self::Principal(id) => write!(f, "the registration of the subject {id}"),
         }
     }
@@ -114,7 +114,7 @@ pub(crate) fn allowed_by_all(ceilings: &ScopeCeilings) -> String {
     if ceilings.iter().all(|ceiling| ceiling.listed().is_none()) {
         return "every scope".to_owned();
     }
-    shown(&scope_within_all(ceilings))
+    scope_text(&scope_within_all(ceilings))
 }
 
 /// The scope that all of these parties allow; `catalog` if each of them allows every scope.
@@ -126,7 +126,7 @@ pub(crate) fn scope_within_all<'a>(
     bounded.retain(|token| ceilings.clone().all(|ceiling| ceiling.allows(token)))
 }
 
-fn shown(scope: &Scope) -> String {
+fn scope_text(scope: &Scope) -> String {
     let text = scope.as_str();
     if text.is_empty() {
         return "nothing".to_owned();
@@ -142,7 +142,7 @@ fn shown(scope: &Scope) -> String {
 pub(crate) fn lacking_scope(refused: &Scope, ceilings: &ScopeCeilings) -> String {
     if refused.is_empty() {
         let allowed = ceilings.iter().map(|ceiling| {
-            let scope = ceiling.listed().map_or_else(|| "every scope".to_owned(), |scope| shown(&scope));
+            let scope = ceiling.listed().map_or_else(|| "every scope".to_owned(), |scope| scope_text(&scope));
             format!("{} allows {scope}", ceiling.party)
         });
         return bracketed(&allowed.collect::<Vec<_>>());

@@ -23,7 +23,7 @@ pub(crate) enum ProvenSubject {
     /// By a token of an issuer that is trusted.
     Foreign(ProvenForeign),
     /// An unsecured user, named only by the client that acts for it.
-    Asserted(AssertedUser),
+    Unsecured(UnsecuredUser),
 }
 
 /// A party that acts for the subject.
@@ -46,7 +46,7 @@ pub(crate) struct ProvenForeign {
 /// An unsecured user that a client named, who is not a client of ours and not disabled. It grants nothing without an actor that may
 /// assert it.
 #[derive(Clone)]
-pub(crate) struct AssertedUser {
+pub(crate) struct UnsecuredUser {
     name: Subject,
     namesake: Option<Namesake>,
 }
@@ -66,22 +66,22 @@ pub(crate) enum Realm {
     /// Another issuer gave the name.
     Of(Issuer),
     /// Only a client states the name, without a signature.
-    Asserted,
+    Unsecured,
 }
 
 impl ProvenForeign {
     /// The one way to one.
     pub(crate) fn of(
         claims: ForeignClaims,
-        standing: SubjectStatus,
+        status: SubjectStatus,
         possession: &Possession,
     ) -> Result<Self, TokenFault> {
-        foreign_token::check_standing(&claims.issuer, &claims.subject, claims.times, &standing)?;
+        foreign_token::check_status(&claims.issuer, &claims.subject, claims.times, &status)?;
         // RFC 9700 §2.2.1: what is bound to a key is not exchanged without that key.
         if let Some(bound) = claims.confirmation.as_ref().filter(|bound| !possession.fulfils(bound)) {
             return Err(TokenFault::Bound(NotPossessed::boxed(bound, possession)));
         }
-        Ok(Self { claims: Arc::new(claims), namesake: standing.namesake })
+        Ok(Self { claims: Arc::new(claims), namesake: status.namesake })
     }
 
     pub(crate) fn claims(&self) -> &ForeignClaims {
@@ -98,7 +98,7 @@ impl ProvenForeign {
 const FRESH: Lifetime = Lifetime::from_seconds(300);
 
 /// The user that an unsecured JWT names. All other claims are ignored, because no issuer vouches for them.
-pub(crate) fn asserted_name(
+pub(crate) fn unsecured_name(
     token: &UnsecuredJwt,
     now: Timestamp,
     leeway: Lifetime,
@@ -127,26 +127,26 @@ pub(crate) fn asserted_name(
     }
 }
 
-impl AssertedUser {
+impl UnsecuredUser {
     /// The one way to one: the name is not that of a client of ours (conformance TX-66), and the operator has not disabled it.
     pub(crate) fn of(
         name: Subject,
         is_client: bool,
-        standing: SubjectStatus,
+        status: SubjectStatus,
         now: Timestamp,
     ) -> Result<Self, TokenFault> {
         if is_client {
             return Err(TokenFault::AssertsClient(name));
         }
-        if standing.disabled {
+        if status.disabled {
             let user = Principal::User(None, name.as_str().into());
             return Err(TokenFault::Disabled(Involved::boxed(Involvement::Subject, user)));
         }
-        match standing.revoked_before {
+        match status.revoked_before {
             Some(before) if now < before => {
                 Err(TokenFault::Revoked(Box::new(crate::Revocation::Subject { before })))
             }
-            Some(_) | None => Ok(Self { name, namesake: standing.namesake }),
+            Some(_) | None => Ok(Self { name, namesake: status.namesake }),
         }
     }
 }
@@ -156,7 +156,7 @@ impl ProvenSubject {
         match self {
             Self::Own(token) => identity_of(token.claims()),
             Self::Foreign(token) => token.identity(),
-            Self::Asserted(user) => Identity { realm: Realm::Asserted, subject: user.name.clone() },
+            Self::Unsecured(user) => Identity { realm: Realm::Unsecured, subject: user.name.clone() },
         }
     }
 
@@ -165,18 +165,18 @@ impl ProvenSubject {
         match self {
             Self::Own(token) => &token.claims().subject,
             Self::Foreign(token) => &token.claims().sub,
-            Self::Asserted(user) => &user.name,
+            Self::Unsecured(user) => &user.name,
         }
     }
 
-    /// The other principal that catalogs would confuse it with. For a token of ours, [`access_token::standing`] has compared that.
+    /// The other principal that catalogs would confuse it with. For a token of ours, [`access_token::valid`] has compared that.
     ///
-    /// [`access_token::standing`]: super::access_token::standing
+    /// [`access_token::valid`]: super::access_token::valid
     pub(crate) fn namesake(&self) -> Option<&Namesake> {
         match self {
             Self::Own(_) => None,
             Self::Foreign(token) => token.namesake.as_ref(),
-            Self::Asserted(user) => user.namesake.as_ref(),
+            Self::Unsecured(user) => user.namesake.as_ref(),
         }
     }
 
@@ -184,7 +184,7 @@ impl ProvenSubject {
     pub(crate) fn prior(&self) -> Option<&Actor> {
         match self {
             Self::Own(token) => token.claims().actor.as_ref(),
-            Self::Foreign(_) | Self::Asserted(_) => None,
+            Self::Foreign(_) | Self::Unsecured(_) => None,
         }
     }
 
@@ -193,7 +193,7 @@ impl ProvenSubject {
         match self {
             Self::Own(token) => Some(&token.claims().scope),
             Self::Foreign(token) => Some(&token.claims().scope),
-            Self::Asserted(_) => None,
+            Self::Unsecured(_) => None,
         }
     }
 
@@ -201,7 +201,7 @@ impl ProvenSubject {
     pub(crate) fn own(&self) -> Option<&ProvenToken> {
         match self {
             Self::Own(token) => Some(token),
-            Self::Foreign(_) | Self::Asserted(_) => None,
+            Self::Foreign(_) | Self::Unsecured(_) => None,
         }
     }
 
@@ -209,7 +209,7 @@ impl ProvenSubject {
         match self {
             Self::Own(token) => token.claims().confirmation.as_ref(),
             Self::Foreign(token) => token.claims().confirmation.as_ref(),
-            Self::Asserted(_) => None,
+            Self::Unsecured(_) => None,
         }
     }
 
@@ -218,7 +218,7 @@ impl ProvenSubject {
         match self {
             Self::Foreign(token) => token.claims().may_act.as_ref(),
             Self::Own(token) => token.claims().session.provenance.as_ref()?.may_act.as_ref(),
-            Self::Asserted(_) => None,
+            Self::Unsecured(_) => None,
         }
     }
 
@@ -227,7 +227,7 @@ impl ProvenSubject {
         match self {
             Self::Own(token) => Some(token.claims().token_id.as_str().into()),
             Self::Foreign(token) => token.claims().token_id.clone(),
-            Self::Asserted(_) => None,
+            Self::Unsecured(_) => None,
         }
     }
 }
@@ -274,9 +274,9 @@ impl ProvenActor {
 
 /// The subject of a token of ours.
 pub(crate) fn identity_of(token: &AccessTokenClaims) -> Identity {
-    let realm = match (&token.session.subject_issuer, token.session.asserted) {
+    let realm = match (&token.session.subject_issuer, token.session.unsecured) {
         (Some(issuer), _) => Realm::Of(issuer.clone()),
-        (None, true) => Realm::Asserted,
+        (None, true) => Realm::Unsecured,
         (None, false) => Realm::Ours,
     };
     Identity { realm, subject: token.issuer_subject().clone() }
@@ -287,7 +287,7 @@ impl Realm {
     pub(crate) fn issuer(&self) -> Option<&Issuer> {
         match self {
             Self::Of(issuer) => Some(issuer),
-            Self::Ours | Self::Asserted => None,
+            Self::Ours | Self::Unsecured => None,
         }
     }
 }

@@ -83,15 +83,15 @@ impl Authenticated {
 
 /// A token of ours whose signature, claims and times are valid, and that is not revoked. If it is bound to a key, possession may be
 /// unproven: it may be reported on, but no token may be issued for it.
-pub(crate) struct StandingToken {
+pub(crate) struct ValidToken {
     claims: Arc<AccessTokenClaims>,
     client: Arc<Client>,
     principal: Option<Arc<Client>>,
     issuer: Option<Arc<TrustedIssuer>>,
 }
 
-impl StandingToken {
-    /// Only [`super::access_token::standing`] makes one.
+impl ValidToken {
+    /// Only [`super::access_token::valid`] makes one.
     pub(super) fn new(
         claims: Arc<AccessTokenClaims>,
         client: Arc<Client>,
@@ -128,8 +128,8 @@ pub(crate) struct ProvenToken {
 
 impl ProvenToken {
     /// Only [`super::access_token::possessed`] makes one.
-    pub(super) fn of(token: StandingToken) -> Self {
-        let StandingToken { claims, client, principal, issuer } = token;
+    pub(super) fn of(token: ValidToken) -> Self {
+        let ValidToken { claims, client, principal, issuer } = token;
         Self { claims, client, principal, issuer }
     }
 

@@ -26,13 +26,13 @@ pub(crate) fn check_grant(client: &Client, grant: GrantType) -> Result<(), Refus
 /// The order is that of the ceiling. Never empty, because a token without scope is useless and an empty `scope` breaks clients. The
 /// parties' ceilings are computed for a refusal only.
 pub(crate) fn scope_within(
-    asked: &Scope,
+    requested: &Scope,
     ceiling: &Scope,
     by_party: impl FnOnce() -> ScopeCeilings,
 ) -> Result<Scope, Refusal> {
-    let granted = if asked.is_empty() { ceiling.clone() } else { ceiling.intersection(asked) };
-    if granted.is_empty() || !asked.is_subset_of(ceiling) {
-        let refused = asked.retain(|token| !ceiling.contains(token));
+    let granted = if requested.is_empty() { ceiling.clone() } else { ceiling.intersection(requested) };
+    if granted.is_empty() || !requested.is_subset_of(ceiling) {
+        let refused = requested.retain(|token| !ceiling.contains(token));
         return Err(Refusal::ScopeNotAllowed { refused, allowed: ceiling.clone(), ceilings: by_party() });
     }
     Ok(granted)
@@ -40,17 +40,18 @@ pub(crate) fn scope_within(
 
 /// All or nothing, as for scope. The order is that of `ceiling`.
 pub(crate) fn targets_within(
-    asked: &[Target],
+    requested: &[Target],
     ceiling: &[Box<str>],
     by_party: impl FnOnce() -> AudienceCeilings,
 ) -> Result<Vec<Box<str>>, Refusal> {
-    let stranger = asked.iter().find(|target| !ceiling.iter().any(|known| **known == *target.as_str()));
+    let stranger = requested.iter().find(|target| !ceiling.iter().any(|known| **known == *target.as_str()));
     if stranger.is_some() || ceiling.is_empty() {
         let refused = stranger.map(|target| target.as_str().into());
         return Err(Refusal::TargetNotAllowed { refused, allowed: ceiling.to_vec(), ceilings: by_party() });
     }
-    let is_asked = |known: &str| asked.is_empty() || asked.iter().any(|target| target.as_str() == known);
-    Ok(ceiling.iter().filter(|known| is_asked(known)).cloned().collect())
+    let is_requested =
+        |known: &str| requested.is_empty() || requested.iter().any(|target| target.as_str() == known);
+    Ok(ceiling.iter().filter(|known| is_requested(known)).cloned().collect())
 }
 
 /// The longest that a token lives, whatever is registered; a revocation has to be remembered for as long.

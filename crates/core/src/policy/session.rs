@@ -21,7 +21,7 @@ pub(crate) fn of(
 ) -> Result<Session, Refusal> {
     let token = match parties.subject {
         ProvenSubject::Own(token) => token,
-        ProvenSubject::Foreign(_) | ProvenSubject::Asserted(_) => return begun(parties, id, now),
+        ProvenSubject::Foreign(_) | ProvenSubject::Unsecured(_) => return begun(parties, id, now),
     };
     let client = parties.client;
     let subject = &token.claims().session;
@@ -62,7 +62,7 @@ fn begun(parties: &Parties<'_>, id: &TokenId, now: Timestamp) -> Result<Session,
     add_identity(&mut provenance.origins, parties.client, now);
     Ok(Session {
         subject_issuer: identity.realm.issuer().cloned(),
-        asserted: identity.realm == Realm::Asserted,
+        unsecured: identity.realm == Realm::Unsecured,
         provenance: checked(provenance)?,
         ..Session::own(id.clone(), now, end_of_new(parties, now)?)
     })
@@ -73,7 +73,7 @@ fn begun(parties: &Parties<'_>, id: &TokenId, now: Timestamp) -> Result<Session,
 fn end_of_new(parties: &Parties<'_>, now: Timestamp) -> Result<Timestamp, Refusal> {
     let longest = now.plus(rights::session_lifetime(parties.client.client()));
     let limit = match parties.subject {
-        ProvenSubject::Asserted(_) | ProvenSubject::Own(_) => actors_end(parties),
+        ProvenSubject::Unsecured(_) | ProvenSubject::Own(_) => actors_end(parties),
         ProvenSubject::Foreign(token) => {
             let claims = token.claims();
             let subjects = (!claims.issuer.trust.outlives_subject).then_some(claims.times.expires_at);
@@ -88,7 +88,7 @@ fn end_of_new(parties: &Parties<'_>, now: Timestamp) -> Result<Timestamp, Refusa
     let limit = match parties.subject {
         _ if is_actors => SessionLimit::Actor,
         ProvenSubject::Foreign(_) if end < longest => SessionLimit::SubjectToken,
-        ProvenSubject::Own(_) | ProvenSubject::Foreign(_) | ProvenSubject::Asserted(_) => {
+        ProvenSubject::Own(_) | ProvenSubject::Foreign(_) | ProvenSubject::Unsecured(_) => {
             SessionLimit::Client
         }
     };
@@ -102,7 +102,7 @@ fn end_of_new(parties: &Parties<'_>, now: Timestamp) -> Result<Timestamp, Refusa
 fn actors_end(parties: &Parties<'_>) -> Option<Timestamp> {
     let actor = parties.actor?;
     match (actor, parties.subject.identity().realm) {
-        (ProvenActor::Own(_), Realm::Asserted) => None,
+        (ProvenActor::Own(_), Realm::Unsecured) => None,
         (ProvenActor::Own(_) | ProvenActor::Foreign(_), _) => Some(actor.end()),
     }
 }

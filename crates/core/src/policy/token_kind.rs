@@ -60,7 +60,7 @@ const CLIENT_ASSERTION: &str = "a client assertion (RFC 7523)";
 const OF_ANOTHER_KIND: &str = "of another kind";
 
 /// Claims in which providers write the kind of a token: Keycloak, Amazon Cognito, and PingAM (ForgeRock).
-const SAYING_CLAIMS: [&str; 4] = ["typ", "token_use", "tokenName", "token_type"];
+const KIND_CLAIMS: [&str; 4] = ["typ", "token_use", "tokenName", "token_type"];
 
 /// Refuses a token of another kind than what it is presented as.
 pub(crate) fn check(token: &CompactJws, used_as: AcceptedAs) -> Result<(), TokenFault> {
@@ -69,13 +69,13 @@ pub(crate) fn check(token: &CompactJws, used_as: AcceptedAs) -> Result<(), Token
 
 /// The kind that a token states, which differs from the one it was presented as.
 struct Other<'a> {
-    says: Says<'a>,
+    stated: Statement<'a>,
     what: &'static str,
 }
 
 /// The header member or claim that states it; its value is read for a refusal only.
 #[derive(Clone, Copy)]
-enum Says<'a> {
+enum Statement<'a> {
     Header(&'a str),
     Value(&'static str, &'a Value),
     Claims(&'static [&'static str]),
@@ -96,47 +96,50 @@ fn used_as_words(used_as: AcceptedAs) -> &'static str {
 fn checked(token: &CompactJws, used_as: AcceptedAs) -> Result<(), Other<'_>> {
     let (header, payload) = (token.header(), token.unverified_payload());
     let is_access_token = header.is_type(ACCESS_TOKEN_TYPE);
-    let typ = Says::Header(header.typ.as_deref().unwrap_or_default());
+    let typ = Statement::Header(header.typ.as_deref().unwrap_or_default());
     // An access token of RFC 9068 has its own `typ`; older access tokens have `JWT` or none, as ID tokens do.
     if header.typ.is_some() && !header.is_type("JWT") && !is_access_token {
         let what = if header.is_type(CLIENT_ASSERTION_TYPE) { CLIENT_ASSERTION } else { OF_ANOTHER_KIND };
-        return Err(Other { says: typ, what });
+        return Err(Other { stated: typ, what });
     }
     check_claims(payload)?;
     // RFC 7523 §3: an assertion that its own subject makes authenticates a client.
-    if let Some(sub) = said(payload, "sub")
-        && said(payload, "iss") == Some(sub)
+    if let Some(sub) = non_null(payload, "sub")
+        && non_null(payload, "iss") == Some(sub)
     {
-        return Err(Other { says: Says::SelfIssued(sub), what: CLIENT_ASSERTION });
+        return Err(Other { stated: Statement::SelfIssued(sub), what: CLIENT_ASSERTION });
     }
-    let says = Saying::of(payload)?;
-    let access_token = if is_access_token { Some(typ) } else { says.access_token };
-    let id_token = says.id_token.or_else(|| {
+    let kind = KindClaims::of(payload)?;
+    let access_token = if is_access_token { Some(typ) } else { kind.access_token };
+    let id_token = kind.id_token.or_else(|| {
         // OpenID Connect Core 1.0 §3.1.3.6 and §3.3.2.11: hashes of what was issued with an ID token. Up to version 24, Keycloak
         // copies `nonce` into access tokens, and says that they are some.
         const HASHES_AND_NONCE: [&[&str]; 3] = [&["at_hash"], &["c_hash"], &["nonce"]];
-        let telling = if access_token.is_none() { &HASHES_AND_NONCE[..] } else { &HASHES_AND_NONCE[..2] };
-        telling.iter().find(|names| said(payload, names[0]).is_some()).map(|names| Says::Claims(names))
+        let decisive = if access_token.is_none() { &HASHES_AND_NONCE[..] } else { &HASHES_AND_NONCE[..2] };
+        decisive
+            .iter()
+            .find(|names| non_null(payload, names[0]).is_some())
+            .map(|names| Statement::Claims(names))
     });
     let other = match used_as {
-        AcceptedAs::IdToken => access_token.map(|says| (says, ACCESS_TOKEN)),
-        AcceptedAs::AccessToken => id_token.map(|says| (says, ID_TOKEN)),
+        AcceptedAs::IdToken => access_token.map(|stated| (stated, ACCESS_TOKEN)),
+        AcceptedAs::AccessToken => id_token.map(|stated| (stated, ID_TOKEN)),
         AcceptedAs::Jwt | AcceptedAs::JwtBearer => {
             let of_rfc_9068 = is_access_token.then_some((typ, ACCESS_TOKEN));
-            of_rfc_9068.or_else(|| id_token.map(|says| (says, ID_TOKEN)))
+            of_rfc_9068.or_else(|| id_token.map(|stated| (stated, ID_TOKEN)))
         }
     };
-    other.map_or(Ok(()), |(says, what)| Err(Other { says, what }))
+    other.map_or(Ok(()), |(stated, what)| Err(Other { stated, what }))
 }
 
 impl Other<'_> {
     fn presented_as(self, presented_as: &'static str) -> TokenFault {
-        let by = match self.says {
-            Says::Header(typ) => Cue::Header(Excerpt::of_claim(typ)),
-            Says::Value(claim, value) => Cue::Value(claim, Excerpt::of_value(Some(value))),
-            Says::Claims(names) => Cue::Claims(names),
-            Says::SelfIssued(name) => Cue::SelfIssued(Excerpt::of_value(Some(name))),
-            Says::Malformed(claim, value, expected) => {
+        let by = match self.stated {
+            Statement::Header(typ) => Cue::Header(Excerpt::of_claim(typ)),
+            Statement::Value(claim, value) => Cue::Value(claim, Excerpt::of_value(Some(value))),
+            Statement::Claims(names) => Cue::Claims(names),
+            Statement::SelfIssued(name) => Cue::SelfIssued(Excerpt::of_value(Some(name))),
+            Statement::Malformed(claim, value, expected) => {
                 let defect = Defect::Type { found: Excerpt::of_value(Some(value)), expected };
                 return TokenFault::UnverifiedClaim(ClaimFault::new(claim, defect));
             }
@@ -154,68 +157,69 @@ pub(crate) fn check_client_assertion(token: &CompactJws) -> Result<(), TokenFaul
 
 fn checked_client_assertion(token: &CompactJws) -> Result<(), Other<'_>> {
     let (header, payload) = (token.header(), token.unverified_payload());
-    let is_svid = said(payload, "sub").and_then(Value::as_str).is_some_and(|sub| sub.starts_with("spiffe:"));
+    let is_svid =
+        non_null(payload, "sub").and_then(Value::as_str).is_some_and(|sub| sub.starts_with("spiffe:"));
     let is_good = header.typ.is_none()
         || header.is_type("JWT")
         || header.is_type(CLIENT_ASSERTION_TYPE)
         || (is_svid && header.is_type("JOSE"));
     if !is_good {
         let what = if header.is_type(ACCESS_TOKEN_TYPE) { ACCESS_TOKEN } else { OF_ANOTHER_KIND };
-        return Err(Other { says: Says::Header(header.typ.as_deref().unwrap_or_default()), what });
+        return Err(Other { stated: Statement::Header(header.typ.as_deref().unwrap_or_default()), what });
     }
     check_claims(payload)?;
-    Saying::of(payload).map(|_| ())
+    KindClaims::of(payload).map(|_| ())
 }
 
 fn check_claims(payload: &Map<String, Value>) -> Result<(), Other<'_>> {
     for (names, what) in OTHER_KINDS {
         // A claim that alone says what kind the token is of says so with every value but null, which no kind has.
         if let ([name], Some(null @ Value::Null)) = (names, payload.get(names[0])) {
-            return Err(Other { says: Says::Malformed(name, null, "left out, or not null"), what });
+            return Err(Other { stated: Statement::Malformed(name, null, "left out, or not null"), what });
         }
-        if names.iter().all(|name| said(payload, name).is_some()) {
-            return Err(Other { says: Says::Claims(names), what });
+        if names.iter().all(|name| non_null(payload, name).is_some()) {
+            return Err(Other { stated: Statement::Claims(names), what });
         }
     }
     let is_key_set = |keys: &Vec<Value>| keys.iter().any(|key| key.get("kty").is_some());
     if payload.get("keys").and_then(Value::as_array).is_some_and(is_key_set) {
-        return Err(Other { says: Says::Claims(&["keys"]), what: "a signed key set" });
+        return Err(Other { stated: Statement::Claims(&["keys"]), what: "a signed key set" });
     }
     Ok(())
 }
 
 /// The claims by which a provider says what kind of token it is.
-struct Saying<'a> {
-    id_token: Option<Says<'a>>,
-    access_token: Option<Says<'a>>,
+struct KindClaims<'a> {
+    id_token: Option<Statement<'a>>,
+    access_token: Option<Statement<'a>>,
 }
 
-impl<'a> Saying<'a> {
+impl<'a> KindClaims<'a> {
     fn of(payload: &'a Map<String, Value>) -> Result<Self, Other<'a>> {
         let mut found = Self { id_token: None, access_token: None };
-        for by in SAYING_CLAIMS {
-            let (value, word) = match said(payload, by) {
+        for by in KIND_CLAIMS {
+            let (value, word) = match non_null(payload, by) {
                 None => continue,
                 Some(value @ Value::String(word)) => (value, word),
                 Some(value) if by == "typ" => {
-                    let says = Says::Malformed(by, value, "a text");
-                    return Err(Other { says, what: OF_ANOTHER_KIND });
+                    let stated = Statement::Malformed(by, value, "a text");
+                    return Err(Other { stated, what: OF_ANOTHER_KIND });
                 }
                 // The other names are also used for other purposes.
                 Some(_) => continue,
             };
-            let says = Says::Value(by, value);
+            let stated = Statement::Value(by, value);
             let word = word.to_ascii_lowercase();
             match word.strip_prefix("application/").unwrap_or(&word) {
-                "id" | "id_token" => found.id_token = found.id_token.or(Some(says)),
+                "id" | "id_token" => found.id_token = found.id_token.or(Some(stated)),
                 "bearer" | "dpop" | "at+jwt" | "access" | "access_token" => {
-                    found.access_token = found.access_token.or(Some(says));
+                    found.access_token = found.access_token.or(Some(stated));
                 }
                 "jwt" => {}
                 other => {
                     // What Keycloak writes into `typ` is the kind in any case: Refresh, Offline, Logout, an action by e-mail.
                     if by == "typ" || other.starts_with("refresh") || other.starts_with("logout") {
-                        return Err(Other { says, what: OF_ANOTHER_KIND });
+                        return Err(Other { stated, what: OF_ANOTHER_KIND });
                     }
                 }
             }
@@ -225,6 +229,6 @@ impl<'a> Saying<'a> {
 }
 
 /// The claim, unless it is null.
-fn said<'a>(payload: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+fn non_null<'a>(payload: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     payload.get(name).filter(|value| !value.is_null())
 }

@@ -19,9 +19,11 @@ pub enum IssuerRule {
 impl IssuerRule {
     pub(super) fn of(&self, iss: &Excerpt) -> String {
         match self {
-            Self::Ours(ours) => format!("its iss is {iss}, and has to be \"{ours}\""),
-            Self::Trusted => format!("its iss is {iss}, which is no trusted issuer"),
-            Self::TrustDomain => format!("the trust domain of its sub is {iss}, which is no trusted issuer"),
+            Self::Ours(ours) => format!("its iss is {iss}; it has to be \"{ours}\""),
+            Self::Trusted => format!("its iss is {iss}, which is not a trusted issuer"),
+            Self::TrustDomain => {
+                format!("the trust domain of its sub is {iss}, which is not a trusted issuer")
+            }
             Self::InsecureHttp => {
                 format!("its iss is {iss}, which is plain http and registered without --insecure-http")
             }
@@ -93,7 +95,7 @@ impl Display for OfAnotherKind {
             Cue::Claims(claims) => write!(f, "it has the claims {}", claims.join(" and "))?,
             Cue::SelfIssued(name) => write!(f, "its iss and its sub are both {name}")?,
         }
-        write!(f, ", so it is {}, and it was presented as {}", self.what, self.presented_as)
+        write!(f, ", so it is {}, but it was presented as {}", self.what, self.presented_as)
     }
 }
 
@@ -116,7 +118,7 @@ impl Display for AgeLimit {
             Self::Issuer => "by --max-age of its issuer",
             Self::Client => "by --assertion-lifetime of the client",
             Self::Grant => "for every assertion of the jwt-bearer grant",
-            Self::Unsecured => "for every unsigned assertion",
+            Self::Unsecured => "for every unsecured JWT",
         })
     }
 }
@@ -168,7 +170,7 @@ pub enum AudienceRule {
 
 impl Display for AudienceFault {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        write!(f, "its aud is {}, and ", self.aud)?;
+        write!(f, "its aud is {}; ", self.aud)?;
         match &self.rule {
             AudienceRule::OfIssuer { issuer, accepted } => {
                 write!(f, "a token of {issuer} has to be for one of {accepted}")
@@ -206,7 +208,7 @@ impl Display for AuthorizedParty {
         let Self { azp, client, issuer, registered } = self;
         write!(
             f,
-            "its azp is {azp}, and has to be the client \"{client}\" or an --audience of {issuer}, {registered}"
+            "its azp is {azp}; it has to be the client \"{client}\" or an --audience of {issuer}, {registered}"
         )
     }
 }

@@ -11,11 +11,11 @@ impl Redacted {
     pub(crate) fn of(text: &str) -> Self {
         let characters = text.chars().count();
         let beginning = text.chars().take(characters.div_ceil(2).min(4).min(characters.saturating_sub(1)));
-        let mut shown = String::new();
+        let mut escaped = String::new();
         for c in beginning {
-            if is_unsafe_to_display(c) { shown.extend(c.escape_unicode()) } else { shown.push(c) }
+            if is_unsafe_to_display(c) { escaped.extend(c.escape_unicode()) } else { escaped.push(c) }
         }
-        Self(format!("{shown}… ({characters} characters)").into())
+        Self(format!("{escaped}… ({characters} characters)").into())
     }
 }
 
@@ -31,7 +31,7 @@ mod tests {
 
     #[test]
     fn se_01_a_hint_shows_half_of_a_short_text_and_four_characters_at_most() {
-        for (text, shown) in [
+        for (text, escaped) in [
             ("", "… (0 characters)"),
             ("x", "… (1 characters)"),
             ("c9", "c… (2 characters)"),
@@ -41,7 +41,7 @@ mod tests {
             ("wrong-secret-444", "wron… (16 characters)"),
             ("é\u{202e}é\u{202e}", "é\\u{202e}… (4 characters)"),
         ] {
-            assert_eq!(Redacted::of(text).to_string(), shown);
+            assert_eq!(Redacted::of(text).to_string(), escaped);
         }
     }
 }

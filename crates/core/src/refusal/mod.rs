@@ -95,7 +95,7 @@ pub enum Refusal {
     #[error("Authorization: Basic is unreadable: {0}")]
     MalformedBasic(BasicFault),
     /// A Bearer header that has no token in it.
-    #[error("Authorization: Bearer holds no token")]
+    #[error("Authorization: Bearer has no token")]
     MalformedBearer,
     /// A secret without the identifier of a client.
     #[error("client_secret was sent without client_id")]
@@ -129,7 +129,7 @@ pub enum Refusal {
         copied: Option<CopyFault>,
     },
     /// The client exists and is registered to authenticate otherwise (conformance CA-19).
-    #[error("the client {client} is registered to authenticate by {}, and the request does by {presented}", .registered.as_str())]
+    #[error("the client {client} is registered to authenticate by {}, but the request uses {presented}", .registered.as_str())]
     OtherMethod {
         /// The client.
         client: ClientId,
@@ -184,7 +184,7 @@ pub enum Refusal {
     MalformedScope(ScopeError),
     /// Scope-tokens that may not be granted here.
     #[error(
-        "{}; what may be is {}{}",
+        "{}; allowed: {}{}",
         request_facts::refused_scope(.refused), allowed_by_all(.ceilings), lacking_scope(.refused, .ceilings)
     )]
     ScopeNotAllowed {
@@ -199,7 +199,7 @@ pub enum Refusal {
     #[error("{0}")]
     MalformedTarget(TargetError),
     /// A resource or audience that the client may not request.
-    #[error("{}; what may be is {}{}", request_facts::refused_target(.refused.as_deref()), listed(.allowed), lacking_target(.refused.as_deref(), .ceilings))]
+    #[error("{}; allowed: {}{}", request_facts::refused_target(.refused.as_deref()), listed(.allowed), lacking_target(.refused.as_deref(), .ceilings))]
     TargetNotAllowed {
         /// The first that is not allowed; `None` if none was requested and none is left.
         refused: Option<Box<str>>,
@@ -216,7 +216,7 @@ pub enum Refusal {
     ActorToken(TokenFault),
     /// A token of another client, and no policy that lets this client exchange it.
     #[error(
-        "the client {client} may not get a token for the subject {}{}{}", Excerpt::of_claim(.subject),
+        "the client {client} may not have a token for the subject {}{}{}", Excerpt::of_claim(.subject),
         .issuer.as_ref().map(|issuer| format!(" of {issuer}")).unwrap_or_default(),
         .of.as_ref().map(|of| format!(", whose token was issued to the client {of}")).unwrap_or_default()
     )]
@@ -227,7 +227,7 @@ pub enum Refusal {
         of: Option<ClientId>,
         /// Its subject.
         subject: Box<str>,
-        /// Whose name the subject is; `None` if a client asserted it.
+        /// Whose name the subject is; `None` for an unsecured user.
         issuer: Option<crate::Issuer>,
     },
     /// An actor token that was issued to another client than the requesting one.
@@ -250,7 +250,7 @@ pub enum Refusal {
         deepest: usize,
     },
     /// Too many tokens that the result would depend on.
-    #[error("the token would depend on {origins} others, more than {most}")]
+    #[error("the token would depend on {origins} other tokens, more than {most}")]
     TooManyOrigins {
         /// How many it would depend on.
         origins: usize,

@@ -130,7 +130,7 @@ impl Display for MayNotAct {
             None => format!("the client {}", named(&self.actor)),
             issuer @ Some(_) => format!("{}{}", named(&self.actor), of(issuer)),
         };
-        write!(f, "its may_act names {may}{may_of}, and the actor is {actor}")
+        write!(f, "its may_act names {may}{may_of}, but the actor is {actor}")
     }
 }
 
@@ -139,7 +139,7 @@ impl Display for MayNotAct {
 pub struct WithoutRight {
     /// The client that made the request.
     pub client: ClientId,
-    /// The issuer that names the subject; `None` if a client asserted it.
+    /// The issuer that names the subject; `None` for an unsecured user.
     pub issuer: Option<Issuer>,
     /// The subject.
     pub subject: Box<str>,
@@ -150,7 +150,7 @@ impl WithoutRight {
         Box::new(Self { client: client.clone(), issuer, subject: subject.into() })
     }
 
-    /// The issuer of the subject as text, empty if a client asserted it.
+    /// The issuer of the subject as text, empty for an unsecured user.
     pub(super) fn issuer(&self) -> &str {
         self.issuer.as_ref().map_or("", Issuer::as_str)
     }
@@ -185,17 +185,17 @@ impl Display for NotFederated {
         match client {
             None => write!(
                 f,
-                "its sub is {subject}, and this subject of {issuer} stands for no client, or for several, so that the request has to name one"
+                "its sub is {subject}; this subject of {issuer} stands for no client, or for several, and then the request has to send client_id"
             ),
             Some(client) if self.is_client_known => {
                 write!(
                     f,
-                    "its sub is {subject}, and this subject of {issuer} does not stand for the client {client}"
+                    "its sub is {subject}; this subject of {issuer} does not stand for the client {client}"
                 )
             }
             Some(_) => write!(
                 f,
-                "its sub is {subject} of {issuer}, and no client is registered under the client_id of the request"
+                "its sub is {subject} of {issuer}, but no client is registered under the client_id of the request"
             ),
         }
     }
@@ -228,7 +228,7 @@ impl Display for NotPossessed {
         let proven = if proven.is_empty() { "no key" } else { &proven };
         write!(
             f,
-            "it is bound to {}, and the request proves {proven}",
+            "it is bound to {}, but the request proves possession of {proven}",
             named(&self.bound.key, &self.bound.certificate)
         )
     }

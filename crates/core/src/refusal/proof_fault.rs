@@ -13,7 +13,7 @@ pub enum ProofFault {
     #[error("{0}")]
     Claim(ClaimFault),
     /// It is for another method.
-    #[error("its htm is {htm}, and the method of the request is {method}")]
+    #[error("its htm is {htm}, but the method of the request is {method}")]
     Method {
         /// `htm`.
         htm: Box<Excerpt>,
@@ -21,7 +21,7 @@ pub enum ProofFault {
         method: Box<Excerpt>,
     },
     /// It is for another address.
-    #[error("its htu is {htu}, and the address of the request is {address}")]
+    #[error("its htu is {htu}, but the address of the request is {address}")]
     Address {
         /// `htu`.
         htu: Box<Excerpt>,
@@ -32,7 +32,7 @@ pub enum ProofFault {
     #[error("its ath is not the hash of the token that was presented with it")]
     Token,
     /// It is too old, or from the future.
-    #[error("its iat is {issued}; it is {now} now, and {oldest} ago and {ahead} ahead is the most")]
+    #[error("its iat is {issued}; it is {now} now, and at most {oldest} ago or {ahead} ahead is allowed")]
     Time {
         /// `iat`.
         issued: Timestamp,

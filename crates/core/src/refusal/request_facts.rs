@@ -157,7 +157,7 @@ impl Display for NonceFault {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         f.write_str(match self {
             Self::Missing => "the DPoP proof has no nonce, and --require-dpop-nonce is set",
-            Self::NotOurs => "the nonce of the DPoP proof was not issued here, or not lately",
+            Self::NotOurs => "the nonce of the DPoP proof was not issued by this server, or has expired",
         })
     }
 }
@@ -174,9 +174,9 @@ pub enum DelegatedActor {
 impl Display for DelegatedActor {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match self {
-            Self::HasAct => f.write_str("it has the claim act, so others act for its subject"),
+            Self::HasAct => f.write_str("it has the claim act, so its subject is not the actor"),
             Self::About(subject) => {
-                write!(f, "its subject is {}, for whom others act", Excerpt::of_claim(subject.as_str()))
+                write!(f, "its subject is {}, not the client", Excerpt::of_claim(subject.as_str()))
             }
         }
     }
@@ -200,7 +200,7 @@ pub enum SessionLimit {
 impl Display for SessionLimit {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         f.write_str(match self {
-            Self::Subject => "as the subject token says",
+            Self::Subject => "as set in the subject token",
             Self::Client => "by --session-lifetime of the client",
             Self::Principal => "by --session-lifetime of the subject, which is a client",
             Self::Actor => "with the session or the token of the actor",
@@ -225,16 +225,16 @@ impl Display for Grants<'_> {
 /// The requested scope-tokens that are not allowed; empty if none was requested and none is left.
 pub(super) fn refused_scope(refused: &Scope) -> String {
     if refused.is_empty() {
-        return "no scope is left that all parties allow".to_owned();
+        return "the parties have no scope in common".to_owned();
     }
-    format!("the scope {} may not be granted", Excerpt::of_claim(refused.as_str()))
+    format!("the scope {} is not allowed", Excerpt::of_claim(refused.as_str()))
 }
 
 /// The requested target that is not allowed; `None` if none was requested and none is left.
 pub(super) fn refused_target(refused: Option<&str>) -> String {
     match refused {
-        Some(target) => format!("the target {} may not be asked for", Excerpt::of_parameter(target)),
-        None => "no audience is left that all parties allow".to_owned(),
+        Some(target) => format!("the target {} is not allowed", Excerpt::of_parameter(target)),
+        None => "the parties have no audience in common".to_owned(),
     }
 }
 

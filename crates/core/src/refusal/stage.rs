@@ -1,4 +1,4 @@
-//! Whether the client had been authenticated when its request was refused.
+//! Whether the client was authenticated when its request was refused.
 
 use super::Refusal;
 

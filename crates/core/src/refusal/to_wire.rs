@@ -49,7 +49,7 @@ impl Refusal {
             | Self::ExpiredSecret(_)
             | Self::WrongSecret { .. } => NOT_AUTHENTICATED.challenged(Challenge::Basic),
             Self::BearerOutsideOfExchange => {
-                error(InvalidClient, "a Bearer token does not authenticate the client for this")
+                error(InvalidClient, "a Bearer token does not authenticate the client for this request")
                     .challenged(Challenge::Basic)
             }
             Self::MalformedBearer | Self::BearerToken(_) => {
@@ -68,9 +68,10 @@ impl Refusal {
             Self::ProofMissing(_) => {
                 error(ErrorCode::InvalidDpopProof, "the client has to send a DPoP proof")
             }
-            Self::ProofNonce(_) => {
-                error(ErrorCode::UseDpopNonce, "the DPoP proof needs the nonce of DPoP-Nonce")
-            }
+            Self::ProofNonce(_) => error(
+                ErrorCode::UseDpopNonce,
+                "the DPoP proof has to have the nonce of the DPoP-Nonce header",
+            ),
             Self::Assertion(_) | Self::AssertionReplayed(_) => {
                 error(ErrorCode::InvalidGrant, "the assertion is not acceptable")
             }
@@ -89,18 +90,16 @@ impl Refusal {
             Self::UnsupportedTokenType { kind, .. } => error(InvalidRequest, unsupported(*kind)),
             Self::MalformedScope(_) => error(InvalidScope, "the scope is malformed"),
             Self::ScopeNotAllowed { .. } => error(InvalidScope, "the scope exceeds what may be granted"),
-            Self::TokenTooLarge { .. } => error(InvalidScope, "the token would be too large; ask for less"),
+            Self::TokenTooLarge { .. } => error(InvalidScope, "the token would be too large; request less"),
             Self::MalformedTarget(_) => error(
                 InvalidTarget,
                 "resource has to be an absolute URI without fragment, audience printable ASCII",
             ),
             // A client that named no target receives one of the codes that every client knows.
             Self::TargetNotAllowed { refused: None, .. } => {
-                error(InvalidRequest, "nothing is left of the audience of the subject_token")
+                error(InvalidRequest, "no audience of the subject_token is allowed")
             }
-            Self::TargetNotAllowed { .. } => {
-                error(InvalidTarget, "the resource or audience may not be asked for")
-            }
+            Self::TargetNotAllowed { .. } => error(InvalidTarget, "the resource or audience is not allowed"),
             Self::SubjectToken(_) | Self::MayNotActFor { .. } => {
                 error(InvalidRequest, "the subject_token is not acceptable")
             }
@@ -111,7 +110,7 @@ impl Refusal {
             Self::TooManyOrigins { .. } => {
                 error(InvalidRequest, "the subject_token was exchanged too often; authenticate again")
             }
-            Self::SessionOver { .. } => error(InvalidRequest, "the session is over; authenticate again"),
+            Self::SessionOver { .. } => error(InvalidRequest, "the session has ended; authenticate again"),
         }
     }
 }
@@ -123,7 +122,7 @@ fn form_error(fault: FormFault) -> OAuthError {
             FormFault::TooLong => "the form is too long",
             FormFault::TooMany => "the form has too many parameters",
             FormFault::LongName => "a parameter name is too long",
-            FormFault::Repeated(_) => "a parameter is there more than once",
+            FormFault::Repeated(_) => "a parameter is repeated",
             FormFault::Percent(_) => "a parameter is not form-encoded: % without two hexadecimal digits",
             FormFault::Utf8(_) => "a parameter is not UTF-8",
             FormFault::Control(_) => "a parameter has a control character",
@@ -137,7 +136,7 @@ fn missing(parameter: Parameter) -> &'static str {
         Parameter::GrantType => "grant_type is missing",
         Parameter::SubjectToken => "subject_token is missing",
         Parameter::SubjectTokenType => "subject_token_type is missing",
-        Parameter::ActorToken => "actor_token_type is there without actor_token",
+        Parameter::ActorToken => "actor_token_type is present without actor_token",
         Parameter::ActorTokenType => "actor_token_type is missing",
         Parameter::Token => "token is missing",
         Parameter::Assertion => "assertion is missing",

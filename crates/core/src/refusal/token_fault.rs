@@ -16,13 +16,13 @@ pub enum TokenFault {
     #[error("{0}")]
     Framing(#[from] FramingFault),
     /// Its `typ` is not `at+jwt` (RFC 9068 §4).
-    #[error("its typ is {}, and an access token of ours has \"at+jwt\"", Typ(.0))]
+    #[error("its typ is {}; an access token of this server has \"at+jwt\"", Typ(.0))]
     Type(Option<Excerpt>),
     /// Its `typ` or a claim says that it is another kind of token than what it was presented as.
     #[error("{0}")]
     OtherKind(Box<OfAnotherKind>),
     /// It is a token of ours, and was declared as something that those are not.
-    #[error("it is a token of ours, which is an access_token, and it was declared as {0}")]
+    #[error("it is an access_token of this server, but it was declared as {0}")]
     DeclaredType(TokenType),
     /// `iss` is not an issuer that is trusted; its keys were not fetched.
     #[error("{}", .rule.of(.iss))]
@@ -117,7 +117,7 @@ pub enum TokenFault {
     #[error("{0}")]
     NotAcceptedAs(Box<NotAccepted>),
     /// The operator does not accept this algorithm of its issuer.
-    #[error("it is signed with {algorithm}, and of its issuer {accepted} is accepted")]
+    #[error("it is signed with {algorithm}; from its issuer, {accepted} is accepted")]
     Algorithm {
         /// The algorithm.
         algorithm: crate::jws::Algorithm,
@@ -125,7 +125,7 @@ pub enum TokenFault {
         accepted: Algorithms,
     },
     /// `exp` is further ahead than is accepted.
-    #[error("its exp is {expires}; it is {now} now, and {most} ahead is the most, {limit}")]
+    #[error("its exp is {expires}; it is {now} now, and at most {most} ahead is allowed {limit}")]
     TooLongLived {
         /// `exp`.
         expires: Timestamp,
@@ -137,7 +137,7 @@ pub enum TokenFault {
         limit: AgeLimit,
     },
     /// It was made too long ago.
-    #[error("its iat is {issued}; it is {now} now, and {most} ago is the most, {limit}")]
+    #[error("its iat is {issued}; it is {now} now, and at most {most} ago is allowed {limit}")]
     TooOld {
         /// `iat`.
         issued: Timestamp,
@@ -152,7 +152,7 @@ pub enum TokenFault {
     #[error("{0}")]
     MayNotAct(Box<MayNotAct>),
     /// Another principal has the name of its subject (RFC 9068 §5).
-    #[error("catalogs would take its subject {} for {by}", Excerpt::of_claim(.sub.as_str()))]
+    #[error("in catalogs its subject {} has the same name as {by}", Excerpt::of_claim(.sub.as_str()))]
     NameTaken {
         /// `sub` of the token that it would give.
         sub: Subject,
@@ -177,15 +177,13 @@ pub enum TokenFault {
     #[error("{0}")]
     NotFederated(Box<NotFederated>),
     /// An unsigned assertion without a token of the client as the actor (conformance TX-61).
-    #[error(
-        "it is not signed, and there is no actor_token of the client, which would have to assert its subject"
-    )]
+    #[error("it is unsecured, and the request has no actor_token of the client to assert its subject")]
     NoActor,
     /// An unsecured user that the client may not assert (conformance TX-61).
-    #[error("it is not signed, and the client {} may not assert the user {}", .0.client, Excerpt::of_claim(&.0.subject))]
+    #[error("it is unsecured, and the client {} may not assert the user {}", .0.client, Excerpt::of_claim(&.0.subject))]
     MayNotAssert(Box<WithoutRight>),
     /// An unsigned assertion that names a client (conformance TX-66).
-    #[error("it is not signed, and names {}, which is a client", Excerpt::of_claim(.0.as_str()))]
+    #[error("it is unsecured, and its sub {} is the name of a client", Excerpt::of_claim(.0.as_str()))]
     AssertsClient(Subject),
     /// It is bound to a key, and possession of that key is not proven (RFC 9700 §2.2.1).
     #[error("{0}")]
@@ -193,7 +191,7 @@ pub enum TokenFault {
 }
 
 impl TokenFault {
-    /// Whether the signature had not been verified when this was found, so that anyone may have written the claims.
+    /// Whether the signature was not verified when this was found, so that anyone may have written the claims.
     #[must_use]
     pub fn is_unverified(&self) -> bool {
         match self {

@@ -204,15 +204,15 @@ impl Authentication {
             // Java and PyIceberg send a Bearer together with a secret in the body: the secret counts, the Bearer does not.
             (Header::Bearer(_) | Header::Other | Header::Absent, Some(secret), None) => body(id, secret),
             (Header::Bearer(token), None, None) => {
-                bearer(token, id, form).or_else(|refusal| shown(certificate, id).ok_or(refusal))
+                bearer(token, id, form).or_else(|refusal| certificate_alone(certificate, id).ok_or(refusal))
             }
-            (Header::Other, None, None) => shown(certificate, id).ok_or(Refusal::UnknownScheme),
-            (Header::Absent, None, None) => shown(certificate, id).ok_or(Refusal::NoCredentials),
+            (Header::Other, None, None) => certificate_alone(certificate, id).ok_or(Refusal::UnknownScheme),
+            (Header::Absent, None, None) => certificate_alone(certificate, id).ok_or(Refusal::NoCredentials),
         }
     }
 }
 
-fn shown(certificate: Option<&PeerCertificate>, id: Option<&str>) -> Option<Authentication> {
+fn certificate_alone(certificate: Option<&PeerCertificate>, id: Option<&str>) -> Option<Authentication> {
     let (client_id, certificate) = (id?.into(), certificate?.clone());
     Some(Authentication::Credential(Credential::Certificate(CertificateAuthentication {
         client_id,

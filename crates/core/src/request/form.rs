@@ -100,16 +100,16 @@ pub enum FormFault {
     #[error("the form is too long")]
     TooLong,
     /// More than 64 parameters other than `resource` and `audience`, or more than 64 of these.
-    #[error("the form has more than {MOST_PARAMETERS} parameters, or as many targets")]
+    #[error("the form has more than {MOST_PARAMETERS} parameters, or more than {MOST_PARAMETERS} targets")]
     TooMany,
     /// A name of more than 64 bytes.
     #[error("the form has a parameter name of more than {LONGEST_NAME} bytes")]
     LongName,
     /// RFC 6749 §3.2: "Request and response parameters MUST NOT be included more than once."
-    #[error("the parameter {} is there more than once", .0.name())]
+    #[error("the parameter {} is repeated", .0.name())]
     Repeated(Parameter),
     /// A `%` that is not followed by two hexadecimal digits.
-    #[error("the parameter {} has a % that encodes nothing", .0.name())]
+    #[error("the parameter {} has a % without two hexadecimal digits", .0.name())]
     Percent(Parameter),
     /// Bytes that are not UTF-8.
     #[error("the parameter {} is not UTF-8", .0.name())]

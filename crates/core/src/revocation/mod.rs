@@ -64,7 +64,7 @@ fn judge(
     findings: Findings,
     now: Timestamp,
 ) -> Result<Revoking, Refusal> {
-    let (claims, recollection) = match findings {
+    let (claims, status) = match findings {
         Ok(found) => found,
         // Invalid tokens are not stored, so no client can fill the store with them (conformance RV-08).
         Err(fault) => return Ok(Revoking::Nothing(fault)),
@@ -77,7 +77,7 @@ fn judge(
             of: claims.client_id.clone(),
         });
     }
-    match recollection.revocation {
+    match status.revocation {
         Some(revocation @ (Revocation::Session(_) | Revocation::Delegation { .. })) => {
             Ok(Revoking::Nothing(TokenFault::Revoked(Box::new(revocation))))
         }

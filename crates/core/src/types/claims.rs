@@ -92,7 +92,7 @@ impl AccessTokenClaims {
     #[must_use]
     pub fn is_of_clients_session(&self) -> bool {
         self.session.subject_issuer.is_none()
-            && !self.session.asserted
+            && !self.session.unsecured
             && self.subject.as_str() == self.client_id.as_str()
     }
 
@@ -129,7 +129,7 @@ impl Serialize for AccessTokenClaims {
         if let Some(cnf) = &self.confirmation {
             payload.serialize_entry("cnf", cnf)?;
         }
-        if self.session.asserted {
+        if self.session.unsecured {
             // RFC 9068 §2.2.1 has `amr` for how the subject was authenticated; this subject was not authenticated (conformance TX-69).
             payload.serialize_entry("amr", &[UNSECURED])?;
         }
@@ -138,13 +138,13 @@ impl Serialize for AccessTokenClaims {
     }
 }
 
-/// The marker stands exactly where the session says that the subject was asserted.
+/// The marker stands exactly where the session says that the subject is unsecured.
 fn check_marker(claims: &AccessTokenClaims, payload: &Map<String, Value>) -> Result<(), ClaimFault> {
     let amr = payload.get("amr");
-    match (claims.session.asserted, amr.map(|amr| *amr == serde_json::json!([UNSECURED]))) {
+    match (claims.session.unsecured, amr.map(|amr| *amr == serde_json::json!([UNSECURED]))) {
         (true, Some(true)) | (false, None) => Ok(()),
         (true, None | Some(false)) => {
-            let rule = "[\"unsecured\"], because the session says so";
+            let rule = "[\"unsecured\"], because the sub_auth of its session is unsecured";
             Err(ClaimFault::new("amr", Defect::of(amr, Value::is_array, rule)))
         }
         (false, Some(_)) => Err(ClaimFault::new("amr", Defect::NotAllowed)),

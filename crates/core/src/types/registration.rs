@@ -217,12 +217,12 @@ impl AllowedScope {
 
     /// The part of `asked` that may be granted, in the order of the registration, so that it does not depend on the order of the request.
     #[must_use]
-    pub fn ceiling(&self, asked: &Scope) -> Scope {
+    pub fn ceiling(&self, requested: &Scope) -> Scope {
         match self {
-            Self::Every => asked.clone(),
+            Self::Every => requested.clone(),
             Self::Only(registered) => {
-                let unregistered = asked.retain(|token| token == CATALOG && !registered.contains(token));
-                unregistered.union(&registered.intersection(asked))
+                let unregistered = requested.retain(|token| token == CATALOG && !registered.contains(token));
+                unregistered.union(&registered.intersection(requested))
             }
         }
     }

@@ -18,7 +18,7 @@ pub enum Revocation {
     #[error("the session {} was revoked", .0.as_str())]
     Session(TokenId),
     /// All tokens that a client obtained in another principal's session, except those that were passed on to it.
-    #[error("what {client} has of the session {} was revoked", .session.as_str())]
+    #[error("the tokens of {client} in the session {} were revoked", .session.as_str())]
     Delegation {
         /// The session.
         session: TokenId,
@@ -26,25 +26,25 @@ pub enum Revocation {
         client: ClientId,
     },
     /// All tokens of the client from before a time; see [`Revocation::reaches`].
-    #[error("tokens of the client from before {before} were revoked")]
+    #[error("tokens of the client issued before {before} were revoked")]
     Client {
         /// The time.
         before: Timestamp,
     },
     /// All tokens for the subject from before a time; see [`Revocation::reaches`].
-    #[error("tokens of the subject from before {before} were revoked")]
+    #[error("tokens of the subject issued before {before} were revoked")]
     Subject {
         /// The time.
         before: Timestamp,
     },
     /// All tokens for the subjects of an issuer from before a time; see [`Revocation::reaches`].
-    #[error("tokens of all subjects of the issuer from before {before} were revoked")]
+    #[error("tokens of all subjects of the issuer issued before {before} were revoked")]
     Issuer {
         /// The time.
         before: Timestamp,
     },
     /// Something that the token was obtained with.
-    #[error("it was obtained with a token that is revoked: {0}")]
+    #[error("it was obtained with a revoked token: {0}")]
     Origin(Box<Self>),
 }
 
@@ -131,7 +131,7 @@ impl Revocation {
         let names = [token.issuer_subject().as_str(), token.subject.as_str()];
         let of_subject = names.into_iter().map(|name| times.of_subject(issuer, name)).max().flatten();
         // A user of another issuer, or from an unsecured JWT, who is called like a client is not that client.
-        let is_client = token.session.subject_issuer.is_none() && !token.session.asserted;
+        let is_client = token.session.subject_issuer.is_none() && !token.session.unsecured;
         let of_removed = is_client.then(|| times.of_removed_client(token.subject.as_str())).flatten();
         let of_subject = of_subject.max(of_removed).map(|before| Self::Subject { before });
         let of_issuer = times.of_issuer(issuer).map(|before| Self::Issuer { before });

@@ -27,7 +27,7 @@ pub struct Session {
     /// the same name.
     pub subject_issuer: Option<Issuer>,
     /// `sub_auth` is `unsecured`: the subject is from an unsecured JWT (RFC 7519 §6) and was authenticated by no issuer.
-    pub asserted: bool,
+    pub unsecured: bool,
     /// The other dependencies of the token; `None` for a token that a client obtained for itself.
     pub provenance: Option<Box<Provenance>>,
 }
@@ -36,7 +36,7 @@ impl Session {
     /// The session of a client that authenticates for itself.
     #[must_use]
     pub fn own(id: TokenId, start: Timestamp, end: Timestamp) -> Self {
-        Self { id, start, end, subject_issuer: None, asserted: false, provenance: None }
+        Self { id, start, end, subject_issuer: None, unsecured: false, provenance: None }
     }
 
     /// When the client of the token obtained its first token of this session. A client to which another one passed a token joins
@@ -80,7 +80,7 @@ impl Serialize for Session {
         if let Some(issuer) = &self.subject_issuer {
             session.serialize_entry("sub_iss", issuer.as_str())?;
         }
-        if self.asserted {
+        if self.unsecured {
             session.serialize_entry("sub_auth", UNSECURED)?;
         }
         if let Some(provenance) = &self.provenance {
@@ -104,11 +104,11 @@ fn read_members(members: &Map<String, Value>) -> Result<Session, ClaimFault> {
         id: token_id(members, "id")?,
         start: time(members, "start")?,
         end: time(members, "end")?,
-        asserted: match members.get("sub_auth") {
+        unsecured: match members.get("sub_auth") {
             None => false,
             Some(how) if how.as_str() == Some(UNSECURED) && members.get("sub_iss").is_none() => true,
             how @ Some(_) => {
-                let rule = "it is unsecured, and then there is no sub_iss";
+                let rule = "it is unsecured, and only in a session without sub_iss";
                 return Err(ClaimFault::new("sub_auth", Defect::of_text(how, rule)));
             }
         },

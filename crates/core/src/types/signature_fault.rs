@@ -12,13 +12,13 @@ pub enum SignatureFault {
     #[error("{0}")]
     NoKey(Box<NoKey>),
     /// There is no key to verify with: no known client or issuer has keys for it.
-    #[error("no key is known to verify it with")]
+    #[error("no key is known for it")]
     NoKeys,
     /// Two different keys fit, so that the token does not say which it means.
-    #[error("two different keys fit {0}, so it is not known which is meant")]
+    #[error("two different keys match {0}, so the key is ambiguous")]
     Several(Box<Sought>),
     /// The key that the token names is published, and cannot be used.
-    #[error("the key {} is published, and not used: {reason}", Excerpt::of_claim(.key.as_str()))]
+    #[error("the key {} is published but not usable: {reason}", Excerpt::of_claim(.key.as_str()))]
     Unusable {
         /// The key that the token names.
         key: KeyId,
@@ -38,7 +38,7 @@ pub enum SignatureFault {
         key: KeyId,
     },
     /// The key verified until some time ago.
-    #[error("the key {} verifies nothing since {since}", Excerpt::of_claim(.key.as_str()))]
+    #[error("the key {} was retired at {since}", Excerpt::of_claim(.key.as_str()))]
     Retired {
         /// The key.
         key: KeyId,
@@ -46,10 +46,10 @@ pub enum SignatureFault {
         since: Timestamp,
     },
     /// The key that a DPoP proof carries cannot be used.
-    #[error("its jwk is not a key to verify with: {0}")]
+    #[error("its jwk is not a usable public key: {0}")]
     Carried(&'static str),
     /// It was verified with another key than the token names.
-    #[error("it was verified with another key than {}, which it names", Excerpt::of_claim(.0.as_str()))]
+    #[error("it was verified with another key than its kid names, {}", Excerpt::of_claim(.0.as_str()))]
     OtherKey(KeyId),
 }
 
@@ -77,7 +77,7 @@ pub struct Sought {
 
 /// A token whose `alg` is not one of its key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("its alg is {alg}, and the key {} is for {expected}", Excerpt::of_claim(.key.as_str()))]
+#[error("its alg is {alg}, but the key {} is for {expected}", Excerpt::of_claim(.key.as_str()))]
 pub struct OtherAlgorithm {
     /// The key that the token names.
     pub key: KeyId,
@@ -126,16 +126,16 @@ impl std::fmt::Display for NoKey {
         let Self { sought, usable, unusable, reason } = self;
         let keys = if *usable == 1 { "key" } else { "keys" };
         match &sought.kid {
-            Some(kid) => write!(f, "its kid is {kid}, and none of {usable} usable {keys} has that")?,
+            Some(kid) => write!(f, "its kid is {kid}, which none of {usable} usable {keys} has")?,
             None => {
                 write!(f, "it has no kid, and none of {usable} usable {keys} is for its alg {}", sought.alg)?
             }
         }
         match reason {
             Some(reason) => {
-                write!(f, "; {unusable} more are published and not used, the first because {reason}")
+                write!(f, "; {unusable} more are published but not usable, the first because {reason}")
             }
-            None if *unusable > 0 => write!(f, "; {unusable} more are published and not used"),
+            None if *unusable > 0 => write!(f, "; {unusable} more are published but not usable"),
             None => Ok(()),
         }
     }

@@ -53,7 +53,8 @@ fn is_blank(c: char) -> bool {
 }
 
 /// Why a user cannot have this name at an issuer or a client; as the rest of a sentence about the name.
-pub(crate) const SPACE_AT_AN_END: &str = "a user's name has no space at its beginning or its end, where nothing shows it beside the name without one";
+pub(crate) const SPACE_AT_AN_END: &str =
+    "a user's name has no space at its beginning or end, because it would look like the name without it";
 
 impl Subject {
     /// The subject by which another issuer names a client. No token of ours has it as `sub`, so it may have 2048 bytes.

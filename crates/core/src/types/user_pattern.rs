@@ -10,7 +10,7 @@ pub struct UserPattern(Box<str>);
 
 /// The error for a pattern that matches no user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a pattern of users is not empty: alice, team-*, or * for everybody")]
+#[error("a pattern of users is not empty: alice, team-*, or * for every user")]
 pub struct UserPatternError;
 
 impl std::str::FromStr for UserPattern {

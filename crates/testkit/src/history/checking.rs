@@ -178,7 +178,7 @@ fn actor(actor: &tokenberg_core::token::Actor) -> Principal {
 fn principal(claims: &AccessTokenClaims) -> Principal {
     let realm = match &claims.session.subject_issuer {
         Some(issuer) => known(issuer.as_str()),
-        None if claims.session.asserted => Realm::Unsecured,
+        None if claims.session.unsecured => Realm::Unsecured,
         None => Realm::Ours,
     };
     Principal::new(realm, claims.issuer_subject().as_str())

@@ -111,8 +111,8 @@ impl Site for OnWorld {
         let verified = self.world.keys().verify(&framed, self.world.now);
         let claims = verification.claims(&framed, verified, self.world.now, &possession);
         let accepted = claims.and_then(|claims| {
-            let recollection = TokenStatus::of(&self.world, &claims);
-            verification.recalled(claims, recollection)
+            let status = TokenStatus::of(&self.world, &claims);
+            verification.recalled(claims, status)
         });
         Some(accepted.is_ok())
     }
@@ -281,8 +281,8 @@ impl OnWorld {
             Realm::Ours | Realm::Unsecured => None,
         };
         self.world.subjects.retain(|known| known.0 != issuer || known.1 != principal.name);
-        let standing = SubjectStatus { disabled, ..SubjectStatus::default() };
-        self.world.subjects.push((issuer, principal.name.clone(), standing));
+        let status = SubjectStatus { disabled, ..SubjectStatus::default() };
+        self.world.subjects.push((issuer, principal.name.clone(), status));
     }
 }
 

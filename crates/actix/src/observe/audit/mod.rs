@@ -131,7 +131,7 @@ impl Audit {
         let (claims, decision) = (&granted.claims, &granted.decision);
         let actors = claims.actor.iter().flat_map(Actor::chain);
         // An unsecured user stays unsecured, however often the token is renewed (conformance TX-69).
-        let subject_auth = if claims.session.asserted { UNSECURED } else { decision.subject_proof.as_str() };
+        let subject_auth = if claims.session.unsecured { UNSECURED } else { decision.subject_proof.as_str() };
         let mut record = about(claims, self.begun_record(Outcome::Granted));
         record.client = Some(claims.client_id.as_str().into());
         record.method = Some(decision.method);
@@ -170,7 +170,7 @@ impl Audit {
         }
         let mut record = about(claims, self.begun_record(outcome));
         record.owner = Some(claims.client_id.as_str().into());
-        record.subject_auth = claims.session.asserted.then(|| UNSECURED.into());
+        record.subject_auth = claims.session.unsecured.then(|| UNSECURED.into());
         self.report(&record, ABOUT_A_TOKEN);
     }
 
