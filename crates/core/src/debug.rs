@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn se_02_what_is_shown_holds_no_secret() {
+    fn se_02_debug_output_has_no_secret() {
         let body = b"grant_type=client_credentials&client_id=c1&client_secret=hush-hush&scope=catalog";
         let presented = Presented::read(&[], None, body).unwrap();
         let text = format!("{presented:?} {:?}", presented.request());

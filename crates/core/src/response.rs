@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cc_01_a_response_that_was_written_reads_the_same() {
+    fn cc_01_a_written_response_reads_the_same() {
         let response = TokenResponse {
             access_token: Secret::new("t".to_owned()),
             token_type: AccessTokenType::Bearer,
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn cc_01_whatever_a_token_is_made_of_the_body_is_one_object_that_says_it() {
+    fn cc_01_the_body_is_one_object_for_every_text_of_a_token() {
         for token in ["eyJ.e30.c2ln", "a\"b", "a\\", "\u{1}", "é", "\","] {
             let response = TokenResponse {
                 access_token: Secret::new(token.to_owned()),
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn other_servers_answers_are_read_with_care() {
+    fn responses_of_other_servers_are_validated() {
         for good in [
             r#"{"access_token":"t","token_type":"Bearer"}"#,
             r#"{"access_token":"t","token_type":"BEARER","expires_in":null,"scope":null}"#,

@@ -33,7 +33,7 @@ fn refused(world: &World, ask: &Ask) -> (String, String) {
 }
 
 #[test]
-fn se_06_each_rule_has_a_reason_of_its_own_with_the_claim_and_its_value() {
+fn se_06_each_rule_has_its_own_reason_with_the_claim_and_its_value() {
     let (mut world, key) = world();
     let user = |changes: Value| by_c1(Ask::exchange_of(&key.sign(&alice(&changes)), TokenType::IdToken));
     let access =
@@ -105,7 +105,7 @@ fn se_06_each_rule_has_a_reason_of_its_own_with_the_claim_and_its_value() {
 }
 
 #[test]
-fn se_06_what_the_client_is_advised_to_send_is_granted() {
+fn se_06_a_request_that_follows_the_advice_is_granted() {
     let (mut world, key) = world();
     let_c2_act_for_c1(&mut world);
     let (one, two) = (at1(&mut world), at2(&mut world));
@@ -182,7 +182,7 @@ fn se_06_what_the_client_is_advised_to_send_is_granted() {
 }
 
 #[test]
-fn se_06_what_ended_a_session_is_what_its_advice_changes() {
+fn se_06_advice_changes_the_limit_that_ended_the_session() {
     let (mut world, key) = world();
     let long = key.sign(&alice(&json!({"exp": NOW + 3600})));
     let first = world.check(by_c1(Ask::exchange_of(&long, TokenType::IdToken))).token();

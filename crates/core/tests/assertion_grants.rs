@@ -77,7 +77,7 @@ fn gb_01_the_published_grant_of_identity_chaining() {
 }
 
 #[test]
-fn gb_02_gb_04_gb_05_cve_2026_1609_cve_2026_79652_whatever_is_wrong_is_an_invalid_grant() {
+fn gb_02_gb_04_gb_05_cve_2026_1609_cve_2026_79652_every_fault_is_an_invalid_grant() {
     let (mut world, key) = world();
     let own = at1(&mut world);
     for bad in [
@@ -118,7 +118,7 @@ fn gb_02_gb_04_gb_05_cve_2026_1609_cve_2026_79652_whatever_is_wrong_is_an_invali
 }
 
 #[test]
-fn gb_03_the_client_proves_itself_first() {
+fn gb_03_the_client_is_authenticated_first() {
     let (mut world, key) = world();
     let token = key.sign(&claims(&json!({})));
     assert_eq!(world.check(Ask::jwt_bearer(&token)).code(), "401 invalid_client Basic");
@@ -128,7 +128,7 @@ fn gb_03_the_client_proves_itself_first() {
 }
 
 #[test]
-fn gb_06_with_an_identifier_it_is_good_once() {
+fn gb_06_an_assertion_with_an_identifier_is_accepted_once() {
     let (mut world, key) = world();
     let once = key.sign(&claims(&json!({"jti": "1"})));
     // A request that is refused for another reason does not use up the assertion.

@@ -67,7 +67,7 @@ fn play(world: &mut World, cases: Vec<(&str, Ask)>, is_within: impl Fn(&AccessTo
 }
 
 #[test]
-fn who_has_one_token_of_a_client_has_that_token_and_its_renewals() {
+fn a_stolen_token_gives_that_token_and_its_renewals_only() {
     let (mut world, p, _) = world();
     let stolen = at2(&mut world);
     let (victims, users) = (at1(&mut world), p.sign(&alice(&json!({"aud": [ISSUER, "c1", "c2"]}))));
@@ -114,7 +114,7 @@ fn who_has_one_token_of_a_client_has_that_token_and_its_renewals() {
 }
 
 #[test]
-fn who_has_a_client_has_no_more_than_that_client() {
+fn stolen_credentials_give_the_rights_of_that_client_only() {
     let (mut world, p, _) = world();
     let (own, victims) = (at2(&mut world), at1(&mut world));
     let users = p.sign(&alice(&json!({"aud": [ISSUER, "c1", "c2"]})));
@@ -141,7 +141,7 @@ fn who_has_a_client_has_no_more_than_that_client() {
 }
 
 #[test]
-fn who_has_an_issuer_has_the_subjects_of_that_issuer() {
+fn a_compromised_issuer_gives_the_subjects_of_that_issuer_only() {
     let (mut world, p, q) = world();
     world.issuers[1].trust.accept = AcceptedAs::ALL.to_vec();
     let good = json!({"iss": Q, "sub": "mallory", "aud": [ISSUER, "c1"], "iat": NOW, "exp": NOW + 300});

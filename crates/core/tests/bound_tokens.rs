@@ -17,7 +17,7 @@ fn cc() -> Ask {
 }
 
 #[test]
-fn dp_01_dp_15_a_proof_binds_the_token_and_introspection_says_so() {
+fn dp_01_dp_15_a_proof_binds_the_token_and_introspection_shows_it() {
     let (mut world, key) = (World::new(), ForeignKey::new(None));
     let answer = world.check(cc().dpop(&key.proof(world.now, "1", &json!({}))));
     assert_eq!(answer.body()["token_type"], "DPoP");
@@ -108,7 +108,7 @@ fn dp_02_dp_03_dp_04_dp_05_dp_06_dp_09_dp_16_every_defect_of_a_proof() {
 }
 
 #[test]
-fn dp_07_dp_08_dp_09_a_proof_is_good_once_and_burnt_by_nothing_that_is_refused() {
+fn dp_07_dp_08_dp_09_a_proof_is_accepted_once_and_a_refused_request_does_not_use_it_up() {
     let (mut world, key) = (World::new(), ForeignKey::new(None));
     let once = key.proof(world.now, "J", &json!({"iat": NOW + 10}));
     for refused in [
@@ -134,7 +134,7 @@ fn dp_07_dp_08_dp_09_a_proof_is_good_once_and_burnt_by_nothing_that_is_refused()
 }
 
 #[test]
-fn dp_10_a_nonce_of_ours_where_the_operator_wants_one() {
+fn dp_10_a_nonce_of_this_server_is_required_if_the_operator_sets_it() {
     let (mut world, key) = (World::new(), ForeignKey::new(None));
     let nonce = |world: &World| tokenberg_core::Answers::nonce(world, world.now).unwrap();
     let mut policy = world.endpoint.policy().clone();
@@ -155,7 +155,7 @@ fn dp_10_a_nonce_of_ours_where_the_operator_wants_one() {
 }
 
 #[test]
-fn dp_13_dp_17_ca_14_who_has_to_send_a_proof_and_that_it_is_no_credential() {
+fn dp_13_dp_17_ca_14_a_proof_is_required_if_registered_and_is_no_credential() {
     let (mut world, key) = (World::new(), ForeignKey::new(None));
     world.change("c2", |c2| c2.rights_mut().dpop_bound = true);
     let ask = || Ask::credentials().basic("c2", "s2-Q4");
@@ -173,7 +173,7 @@ fn dp_13_dp_17_ca_14_who_has_to_send_a_proof_and_that_it_is_no_credential() {
 }
 
 #[test]
-fn dp_14_tx_27_tx_45_what_is_bound_stays_bound_to_the_same_key() {
+fn dp_14_tx_27_tx_45_a_bound_token_stays_bound_to_its_key() {
     let (mut world, key) = (World::new(), ForeignKey::new(None));
     let other = ForeignKey::new(None);
     let token = world.check(cc().dpop(&key.proof(world.now, "0", &json!({})))).token();
@@ -264,7 +264,7 @@ fn cm(id: &str, name: CertificateName) -> Client {
 }
 
 #[test]
-fn mt_01_mt_02_mt_04_mt_07_ca_11_a_certificate_is_a_credential_of_whom_it_is_registered_for() {
+fn mt_01_mt_02_mt_04_mt_07_ca_11_a_certificate_authenticates_the_client_registered_with_it() {
     const NO: &str = "401 invalid_client Basic";
     let mut world = World::new();
     world.register(cm("cm", CertificateName::Subject("CN=cm".into())));
@@ -325,7 +325,7 @@ fn tx_27_mt_04_a_token_for_a_certificate_is_renewed_over_a_connection_with_it() 
 }
 
 #[test]
-fn mt_03_wl_05_what_signed_itself_is_nobodys_and_a_workload_has_one_name() {
+fn mt_03_wl_05_a_self_signed_certificate_authenticates_no_client_and_a_workload_has_one_name() {
     let mut world = World::new();
     let id = "spiffe://td.test/ns/a";
     world.register(cm(id, CertificateName::Uri(id.into())));

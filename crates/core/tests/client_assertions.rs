@@ -77,7 +77,7 @@ fn cj_01_cj_02_cj_11_the_parameters_of_an_assertion() {
 }
 
 #[test]
-fn cj_03_cj_04_cj_05_cj_06_cve_2025_27370_every_claim_is_as_it_has_to_be() {
+fn cj_03_cj_04_cj_05_cj_06_cve_2025_27370_every_claim_is_checked() {
     let (mut world, key) = world();
     let tables: [(&str, Vec<(Value, bool)>); 7] = [
         (
@@ -164,7 +164,7 @@ fn cj_03_cj_04_cj_05_cj_06_cve_2025_27370_every_claim_is_as_it_has_to_be() {
 }
 
 #[test]
-fn cj_07_cj_08_cj_09_cve_2020_5300_cve_2026_4282_an_assertion_is_good_once() {
+fn cj_07_cj_08_cj_09_cve_2020_5300_cve_2026_4282_an_assertion_is_accepted_once() {
     let (mut world, key) = world();
     let second = ForeignKey::new(Some("k1"));
     world.register(cj("cj2", &second));
@@ -197,7 +197,7 @@ fn cj_07_cj_08_cj_09_cve_2020_5300_cve_2026_4282_an_assertion_is_good_once() {
 }
 
 #[test]
-fn cj_06_cj_08_an_assertion_lives_as_long_as_is_registered_and_is_remembered_as_long() {
+fn cj_06_cj_08_an_assertion_and_its_stored_identifier_have_the_registered_lifetime() {
     let (mut world, key) = world();
     let hour = |id: &str, more: i64| key.sign(&claims(id, &json!({"exp": NOW + 3600 + more})));
     // The limit is five minutes, unless the operator configures another.
@@ -228,7 +228,7 @@ fn cj_06_cj_08_an_assertion_lives_as_long_as_is_registered_and_is_remembered_as_
 }
 
 #[test]
-fn cj_10_without_a_memory_nobody_is_let_in() {
+fn cj_10_without_a_store_of_identifiers_no_assertion_is_accepted() {
     let (mut world, key) = world();
     world.has_memory = false;
     assert_eq!(world.check(ask(&key.sign(&claims("1", &json!({}))))).code(), "503");
@@ -264,7 +264,7 @@ fn cj_12_cj_14_jw_11_jw_38_cve_2026_11800_header_and_algorithm() {
 }
 
 #[test]
-fn cj_17_ca_18_who_is_not_there_reads_like_who_is() {
+fn cj_17_ca_18_unknown_and_known_clients_receive_the_same_error() {
     let (mut world, key) = world();
     world.register({
         let mut client = cj("off", &key);
@@ -295,7 +295,7 @@ fn cj_17_ca_18_who_is_not_there_reads_like_who_is() {
 }
 
 #[test]
-fn em_08_an_address_as_an_identifier_is_no_address_to_fetch() {
+fn em_08_a_client_id_that_is_a_url_is_not_fetched() {
     let (mut world, key) = world();
     let id = "https://client.test/metadata.json";
     let token = key.sign(&changed(claims("1", &json!({})), &json!({"iss": id, "sub": id})));
@@ -324,7 +324,7 @@ fn cj_13_a_secret_signs_nothing() {
 }
 
 #[test]
-fn wl_07_kinds_of_proof_that_nobody_has_settled_are_refused_cleanly() {
+fn wl_07_assertion_types_of_drafts_are_refused_cleanly() {
     let (mut world, key) = world();
     let token = key.sign(&claims("w", &json!({})));
     for kind in ["jwt-wit", "wit+jwt", "attest-jwt-client-auth", "wimse-wit"] {

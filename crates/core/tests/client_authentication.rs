@@ -144,7 +144,7 @@ fn ca_12_a_bearer_beside_a_secret_in_the_body_does_not_count() {
 }
 
 #[test]
-fn ca_14_ca_16_nothing_that_we_understand() {
+fn ca_14_ca_16_unknown_schemes_and_missing_credentials() {
     let mut world = World::new();
     for scheme in ["Digest x", "Negotiate x", "DPoP x", "", "x"] {
         assert_eq!(code(&mut world, cc().header(scheme)), DENIED, "{scheme}");
@@ -185,7 +185,7 @@ fn ca_17_ca_18_ca_19_ca_20_every_failure_looks_the_same() {
 }
 
 #[test]
-fn ca_21_two_live_secrets_and_one_that_ends() {
+fn ca_21_two_live_secrets_and_one_that_expires() {
     let mut world = World::new();
     world.change("c2", |c2| {
         let second = client("c2", "second", "catalog").secrets[0].clone();
@@ -245,7 +245,7 @@ fn tx_24_a_bearer_alone_gets_no_client_credentials() {
 }
 
 #[test]
-fn se_01_an_identifier_that_may_be_a_secret_is_not_told() {
+fn se_01_an_identifier_that_may_be_a_secret_is_redacted() {
     let mut world = World::new();
     for secret in ["tkbSUPERSECRETVALUE0123456789", "hunter2"] {
         let answer = world.check(cc().basic(secret, "c1"));

@@ -67,7 +67,7 @@ fn cc_10_many_scopes_are_answered_at_once() {
 }
 
 #[test]
-fn d10_catalog_is_always_there_and_the_operators_client_has_everything() {
+fn d10_catalog_is_always_allowed_and_the_operators_client_may_have_every_scope() {
     let mut world = World::new();
     world.change("c2", |c2| c2.rights_mut().scope = AllowedScope::Only("ns:read".parse().unwrap()));
     let c2 = |scope: &str| Ask::credentials().basic("c2", "s2-Q4").with("scope", scope);
@@ -104,7 +104,7 @@ fn at_01_at_02_at_04_at_05_at_07_ic_02_the_claims_of_rfc_9068() {
 }
 
 #[test]
-fn cc_17_a_clients_token_is_told_from_a_users() {
+fn cc_17_tokens_of_clients_and_of_users_are_distinguished() {
     let answer = World::new().check(c1("catalog"));
     assert!(answer.claims().is_clients_own());
     assert_eq!(answer.claims().subject_issuer().as_str(), ISSUER);
@@ -133,7 +133,7 @@ fn cc_19_a_disabled_client_stops_at_once() {
 }
 
 #[test]
-fn at_03_ri_01_ri_02_tx_12_tx_13_the_audience_is_what_was_asked_for_and_registered() {
+fn at_03_ri_01_ri_02_tx_12_tx_13_the_audience_is_the_requested_one_if_registered() {
     let mut world = World::new();
     world.change("c1", |c1| {
         c1.rights_mut().audiences = vec!["https://cat.test".into(), "https://b.test".into(), "logical".into()]

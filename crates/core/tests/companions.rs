@@ -38,7 +38,7 @@ fn is_active(world: &World, token: &str) -> bool {
 }
 
 #[test]
-fn in_01_in_02_tx_24_who_asks_has_to_prove_who_he_is_and_to_name_a_token() {
+fn in_01_in_02_tx_24_the_client_has_to_authenticate_and_to_send_a_token() {
     let mut world = world();
     let token = world.token("c1", "s1-Z7", "catalog");
     let exchange = Ask::exchange(&token).with("token", &token).bearer(&token);
@@ -75,7 +75,7 @@ fn in_01_in_02_tx_24_who_asks_has_to_prove_who_he_is_and_to_name_a_token() {
 }
 
 #[test]
-fn in_03_an_active_token_is_told_of_with_what_it_says() {
+fn in_03_an_active_token_is_reported_with_its_claims() {
     let mut world = world();
     let token = world.token("c1", "s1-Z7", "catalog ns:read");
     for ask in [
@@ -111,7 +111,7 @@ fn in_03_an_active_token_is_told_of_with_what_it_says() {
 }
 
 #[test]
-fn in_04_in_07_cve_2026_37979_cve_2026_18208_an_inactive_token_is_not_told_of() {
+fn in_04_in_07_cve_2026_37979_cve_2026_18208_an_inactive_token_is_reported_without_its_claims() {
     let mut world = world();
     let token = world.token("c1", "s1-Z7", "catalog");
     let text = |world: &World, ask: &Ask| world.introspect(ask).unwrap_or_else(|e| panic!("{e}")).to_json();
@@ -243,7 +243,7 @@ fn in_10_introspection_exchange_and_catalog_agree() {
 }
 
 #[test]
-fn rv_01_rv_03_rv_07_a_token_goes_at_once_and_its_family_with_it() {
+fn rv_01_rv_03_rv_07_a_token_and_its_session_are_revoked_at_once() {
     let mut world = world();
     world.change("rs1", |c| c.rights_mut().audiences = vec![CATALOG.into()]);
     let before = world.token("c1", "s1-Z7", "catalog");
@@ -262,7 +262,7 @@ fn rv_01_rv_03_rv_07_a_token_goes_at_once_and_its_family_with_it() {
 }
 
 #[test]
-fn rv_02_rv_08_rv_09_what_is_worth_nothing_is_not_written_down() {
+fn rv_02_rv_08_rv_09_the_revocation_of_an_invalid_token_is_not_stored() {
     let mut world = world();
     let token = world.token("c1", "s1-Z7", "catalog");
     let expired = {
@@ -283,7 +283,7 @@ fn rv_02_rv_08_rv_09_what_is_worth_nothing_is_not_written_down() {
 }
 
 #[test]
-fn rv_04_rv_07_who_acts_for_others_ends_what_he_has_and_not_their_sessions() {
+fn rv_04_rv_07_an_actor_revokes_its_own_tokens_and_not_the_subjects_session() {
     let mut world = world();
     world.change("c2", |c| c.rights_mut().may_act_for = vec![format!("{ISSUER}|c1").parse().unwrap()]);
     let subjects = world.token("c1", "s1-Z7", "catalog");
@@ -310,7 +310,7 @@ fn rv_05_rv_07_an_expired_token_still_ends_its_session() {
 }
 
 #[test]
-fn rv_06_rv_08_a_revocation_is_remembered_for_as_long_as_any_token_of_the_session_is_good() {
+fn rv_06_rv_08_a_revocation_is_stored_while_any_token_of_the_session_is_valid() {
     let mut world = world();
     let token = world.token("c1", "s1-Z7", "catalog");
     let mut claims = world.check(Ask::exchange(&token).bearer(&token)).claims().clone();
@@ -324,7 +324,7 @@ fn rv_06_rv_08_a_revocation_is_remembered_for_as_long_as_any_token_of_the_sessio
 }
 
 #[test]
-fn rv_04_nobody_revokes_the_token_of_another() {
+fn rv_04_no_client_revokes_the_token_of_another() {
     let mut world = world();
     let token = world.token("c1", "s1-Z7", "catalog");
     // Not even its resource server may revoke it, although it may introspect it.
@@ -338,7 +338,7 @@ fn rv_04_nobody_revokes_the_token_of_another() {
 }
 
 #[test]
-fn rv_03_a_token_of_a_disabled_subject_stays_revoked_when_he_is_enabled_again() {
+fn rv_03_a_token_of_a_disabled_subject_stays_revoked_when_the_subject_is_enabled_again() {
     let mut world = world();
     world.change("c2", |c| c.rights_mut().may_act_for = vec![format!("{ISSUER}|c1").parse().unwrap()]);
     let token = world.token("c1", "s1-Z7", "catalog");

@@ -246,7 +246,7 @@ fn ab_06_ab_08_cj_17_unknown_and_known_cost_the_same() {
 }
 
 #[test]
-fn in_05_ab_07_after_its_signature_every_inactive_token_is_looked_at_alike() {
+fn in_05_ab_07_after_its_signature_every_inactive_token_is_checked_alike() {
     let mut world = World::new();
     world.change("c2", |c2| c2.rights_mut().serves = vec!["https://other.test".into()]);
     let token = at1(&mut world);

@@ -85,7 +85,7 @@ fn d13_an_expired_token_is_renewed_without_another_actor() {
 }
 
 #[test]
-fn law_6_tx_55_may_act_is_asked_for_as_long_as_the_session_lasts() {
+fn law_6_tx_55_may_act_is_enforced_for_as_long_as_the_session_lasts() {
     let (mut world, key) = world();
     let allows = |who: Value| key.sign(&alice(&json!({"aud": ["c1", "c2", ISSUER], "may_act": who})));
     let mut first = |who: Value, by: fn(Ask) -> Ask| world.check(by(user(&allows(who)))).code();
@@ -122,7 +122,7 @@ fn law_6_tx_55_may_act_is_asked_for_as_long_as_the_session_lasts() {
 }
 
 #[test]
-fn law_7_tx_27_the_result_is_bound_to_what_subject_and_actor_were_bound_to() {
+fn law_7_tx_27_the_result_is_bound_to_the_keys_of_subject_and_actor() {
     let (mut world, key) = world();
     let (held, other) = (ForeignKey::new(None), ForeignKey::new(None));
     let (cert, another) = (certificate("CN=c1", 7), certificate("CN=c1", 8));
@@ -234,7 +234,7 @@ fn shut_out(world: &mut World, issuer: &str, subject: &str) {
 }
 
 #[test]
-fn law_8_what_a_thief_obtains_with_a_stolen_token_ends_when_that_is_revoked() {
+fn law_8_tokens_obtained_with_a_stolen_token_end_when_it_is_revoked() {
     let (mut world, key) = world();
     world.change("c1", |c1| c1.rights_mut().may_assert_users = vec!["*".parse().unwrap()]);
     let stolen = world.token("c1", "s1-Z7", "catalog");
@@ -304,7 +304,7 @@ fn a_client_that_renews_with_ever_new_actor_tokens_does_not_make_its_tokens_long
 }
 
 #[test]
-fn tx_48_a_right_that_was_withdrawn_renews_nothing_whatever_else_the_client_may() {
+fn tx_48_a_withdrawn_right_renews_no_token_although_the_client_has_others() {
     let (mut world, key) = world();
     let session = world.check(by_c1(user(&key.sign(&alice(&json!({})))))).token();
     world.change("c1", |c1| c1.rights_mut().may_act_for.clear());
@@ -373,7 +373,7 @@ fn cc_17_one_name_is_one_principal() {
 }
 
 #[test]
-fn cc_17_the_operator_can_say_that_names_are_one() {
+fn cc_17_the_operator_can_let_users_and_clients_share_names() {
     use tokenberg_core::issuer::SubjectNames::{Separate, Shared, Undecided};
     let (mut world, key) = world();
     let users = key.sign(&alice(&json!({"sub": "c2"})));

@@ -86,7 +86,7 @@ fn tx_56_impersonation_is_a_right_of_its_own() {
 }
 
 #[test]
-fn tx_57_who_acts_for_himself_adds_nobody() {
+fn tx_57_acting_for_oneself_adds_no_actor() {
     let mut world = World::new();
     let (token, other) = (at1(&mut world), at1(&mut world));
     for ask in [
@@ -99,7 +99,7 @@ fn tx_57_who_acts_for_himself_adds_nobody() {
 }
 
 #[test]
-fn tx_58_an_actor_who_is_acted_for_is_no_actor() {
+fn tx_58_a_delegated_token_is_no_actor_token() {
     let mut world = World::new();
     let_c2_act_for_c1(&mut world);
     let (subject, actor) = (at1(&mut world), at2(&mut world));
@@ -110,7 +110,7 @@ fn tx_58_an_actor_who_is_acted_for_is_no_actor() {
 }
 
 #[test]
-fn tx_53_a_token_got_by_impersonation_names_nobody_as_actor() {
+fn tx_53_a_token_obtained_by_impersonation_names_no_actor() {
     let mut world = World::new();
     world.register(client("c3", "s3", "catalog"));
     let pattern = |who: &str| vec![format!("{ISSUER}|{who}").parse().unwrap()];
@@ -156,7 +156,7 @@ fn tx_48_a_right_to_act_that_was_withdrawn_ends_the_renewals() {
 }
 
 #[test]
-fn tx_61_an_actor_token_is_of_the_client_that_asks() {
+fn tx_61_an_actor_token_has_to_be_of_the_requesting_client() {
     let mut world = World::new();
     let (subject, actor) = (at1(&mut world), at2(&mut world));
     let answer = world.check(by_c1(x0(&subject)).actor(&actor));

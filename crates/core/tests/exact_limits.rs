@@ -38,7 +38,7 @@ fn refused(answer: &Answer) -> String {
 }
 
 #[test]
-fn te_04_nothing_of_a_request_stands_in_the_query() {
+fn te_04_no_parameter_of_a_request_is_in_the_query() {
     let body = b"grant_type=client_credentials";
     let read = |query| Presented::read(&[b"Basic YzE6czEtWjc="], query, body).err();
     assert_eq!(read(None), None);
@@ -46,7 +46,7 @@ fn te_04_nothing_of_a_request_stands_in_the_query() {
 }
 
 #[test]
-fn se_06_a_request_says_which_grant_it_is_for_if_it_is_a_known_one() {
+fn se_06_a_request_names_its_grant_if_it_is_a_known_one() {
     for (name, grant) in [
         ("client_credentials", Some(GrantType::ClientCredentials)),
         ("urn:ietf:params:oauth:grant-type:token-exchange", Some(GrantType::TokenExchange)),
@@ -130,7 +130,7 @@ fn d23_one_token_as_subject_and_actor_is_verified_once() {
 }
 
 #[test]
-fn wl_03_a_trust_domain_that_is_not_trusted_is_called_that() {
+fn wl_03_an_untrusted_trust_domain_is_reported_as_such() {
     let (mut world, key) = world();
     let workload = |sub: &str| {
         key.sign(&json!({"iss": "https://x.test", "sub": sub, "aud": ISSUER, "iat": NOW, "exp": NOW + 60}))

@@ -40,7 +40,7 @@ fn world() -> (World, ForeignKey) {
 }
 
 #[test]
-fn each_refusal_tells_its_facts_and_what_would_allow_it() {
+fn each_refusal_states_its_facts_and_a_remedy() {
     let (mut world, key) = world();
     let (token, other) = (at1(&mut world), at2(&mut world));
     let exchange = |subject: &str| by_c2(Ask::exchange(subject));
@@ -152,7 +152,7 @@ fn each_refusal_tells_its_facts_and_what_would_allow_it() {
 }
 
 #[test]
-fn what_the_operator_is_told_to_register_is_what_is_missing() {
+fn a_remedy_registers_exactly_what_is_missing() {
     let (mut world, key) = world();
     let c1 = at1(&mut world);
     let alice = key.sign(&alice(&json!({"aud": "c2"})));
@@ -187,7 +187,7 @@ fn allowed_by(world: &World, ask: &Ask) -> String {
 }
 
 #[test]
-fn what_an_issuer_has_already_stands_in_the_command_that_changes_it() {
+fn a_command_that_changes_an_issuer_keeps_its_registered_values() {
     let (mut world, key) = world();
     let trust = &mut world.issuers[0].trust;
     trust.audiences = vec!["api://a b".into()];
@@ -310,7 +310,7 @@ fn each_party_that_lacks_a_scope_is_named_and_no_other() {
 }
 
 #[test]
-fn what_is_granted_is_told_with_its_ceilings() {
+fn a_grant_is_explained_with_its_ceilings() {
     let mut world = World::new();
     let ask = by_c1(Ask::credentials().with("scope", "ns:read"));
     let Verdict::Granted(granting) = world.explain(&ask).verdict else { panic!("refused") };
@@ -323,7 +323,7 @@ fn what_is_granted_is_told_with_its_ceilings() {
 }
 
 #[test]
-fn explaining_uses_nothing_up_and_says_what_would_be() {
+fn explaining_uses_nothing_up_and_reports_what_a_request_would_use_up() {
     let (mut world, key) = (World::new(), ForeignKey::new(Some("k1")));
     let mut rights = Rights::new(AllowedScope::Only("catalog".parse().unwrap()));
     rights.auth_method = AuthMethod::PrivateKeyJwt;
@@ -350,7 +350,7 @@ fn explaining_uses_nothing_up_and_says_what_would_be() {
 }
 
 #[test]
-fn keys_that_cannot_be_had_leave_it_undecided() {
+fn unavailable_keys_leave_a_request_undecided() {
     let (mut world, key) = world();
     world.issuers[0].trust.keys = KeySource::Discovery;
     let ask = by_c1(Ask::exchange_of(&key.sign(&alice(&json!({}))), TokenType::IdToken));
@@ -363,7 +363,7 @@ fn keys_that_cannot_be_had_leave_it_undecided() {
 }
 
 #[test]
-fn nothing_that_was_sent_as_a_secret_or_token_is_told() {
+fn an_explanation_contains_no_secret_or_token() {
     let (mut world, key) = world();
     world.register(client("long", "a-secret-of-some-length", "catalog"));
     let token = at1(&mut world);

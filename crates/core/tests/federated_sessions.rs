@@ -169,7 +169,7 @@ fn law_8_tx_37_tx_38_what_a_client_obtained_as_an_identity_ends_with_that_identi
 }
 
 #[test]
-fn law_8_the_reason_names_the_identity_that_was_taken_from_the_client() {
+fn law_8_the_reason_names_the_identity_that_was_removed_from_the_client() {
     let mut s = setting();
     let ask = s.as_account(Ask::credentials());
     let own = s.world.check(ask).token();
@@ -259,7 +259,7 @@ fn law_8_a_token_of_an_earlier_build_ends_when_no_issuer_of_its_client_is_truste
 }
 
 #[test]
-fn wl_04_an_identity_of_2048_bytes_authenticates_and_its_tokens_are_good() {
+fn wl_04_an_identity_of_2048_bytes_authenticates_and_its_tokens_are_valid() {
     let Setting { mut world, key } = setting();
     let id = |length: usize| format!("spiffe://td.test/{}", "a".repeat(length - "spiffe://td.test/".len()));
     world.issuers.push(trusted("spiffe://td.test", &key));

@@ -124,7 +124,7 @@ fn se_01_se_06_what_was_copied_along_with_a_secret_is_named_and_the_secret_is_no
 }
 
 #[test]
-fn se_06_what_nothing_is_left_of_names_the_party_that_allows_nothing_and_its_command() {
+fn se_06_an_empty_grant_names_the_party_that_allows_nothing_and_its_command() {
     let (mut world, key) = world();
     let user = || by_c1(Ask::exchange_of(&key.sign(&alice(&json!({}))), TokenType::IdToken));
     world.issuers[0].trust.scope = "".parse().unwrap();
@@ -224,7 +224,7 @@ fn se_06_an_advice_has_every_step_to_a_token() {
 }
 
 #[test]
-fn se_06_an_issuer_that_is_spelled_otherwise_is_compared_with_those_that_are_registered() {
+fn se_06_a_misspelled_issuer_is_compared_with_the_registered_ones() {
     for (written, difference) in [
         ("https://idp.test/", "by a slash at its end"),
         ("https://IDP.test", "in upper and lower case"),

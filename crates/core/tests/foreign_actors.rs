@@ -10,7 +10,7 @@ const BAD: &str = "400 invalid_request";
 const IDP: &str = "https://idp.test";
 
 #[test]
-fn tx_37_what_was_got_with_an_actor_of_an_issuer_ends_with_him_and_with_his_issuer() {
+fn tx_37_tokens_obtained_with_a_foreign_actor_end_with_the_actor_and_with_its_issuer() {
     const SERVICES: &str = "https://services.test";
     let (mut world, key) = (World::new(), ForeignKey::new(Some("p1")));
     world.issuers = vec![trusted(IDP, &key), trusted(SERVICES, &key)];

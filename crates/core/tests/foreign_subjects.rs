@@ -28,7 +28,7 @@ fn jwt(token: &str) -> Ask {
 }
 
 #[test]
-fn tx_41_tx_42_tx_59_what_a_subject_may_have_is_what_its_issuer_maps() {
+fn tx_41_tx_42_tx_59_a_subject_may_have_the_scope_that_its_issuer_maps() {
     let (mut world, key) = world();
     let trust = &mut world.issuers[0].trust;
     trust.scope = "catalog".parse().unwrap();
@@ -134,7 +134,7 @@ fn tx_43_tx_50_a_user_with_the_catalogs_token_as_the_actor() {
 }
 
 #[test]
-fn keycloak_48104_tx_56_without_the_right_to_act_for_him_nobody_is_acted_for() {
+fn keycloak_48104_tx_56_a_client_without_the_right_acts_for_no_user() {
     let (mut world, key) = world();
     let token = key.sign(&alice(&json!({})));
     for (pattern, good) in [
@@ -161,7 +161,7 @@ fn keycloak_48104_tx_56_without_the_right_to_act_for_him_nobody_is_acted_for() {
 }
 
 #[test]
-fn tx_44_the_result_ends_with_what_it_was_got_with() {
+fn tx_44_the_result_ends_with_the_tokens_that_it_was_obtained_with() {
     let (mut world, key) = world();
     let exp = |world: &mut World, ask: Ask| world.check(by_c1(ask)).claims().expires_at.as_seconds() - NOW;
     let long = key.sign(&alice(&json!({"exp": NOW + 36_000})));
@@ -195,7 +195,7 @@ fn tx_44_the_result_ends_with_what_it_was_got_with() {
 }
 
 #[test]
-fn tx_55_may_act_names_who_may_act_and_nobody_else() {
+fn tx_55_only_the_party_that_may_act_names_may_act() {
     let (mut world, key) = world();
     let actor = at1(&mut world);
     for (may_act, good) in [
@@ -274,7 +274,7 @@ fn tx_55_rfc_8693_appendix_a_2_with_keys_of_ours() {
 }
 
 #[test]
-fn tx_51_tx_52_tx_53_tx_57_tx_58_the_chain_begins_with_us() {
+fn tx_51_tx_52_tx_53_tx_57_tx_58_the_chain_begins_at_this_server() {
     let (mut world, key) = world();
     // The actors in a foreign token are not trusted, and give no right.
     let token = key.sign(&alice(&json!({"act": {"sub": "admin", "scope": "ns:write"}})));

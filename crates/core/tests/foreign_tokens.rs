@@ -30,7 +30,7 @@ fn jwt(token: &str) -> Ask {
 }
 
 #[test]
-fn tx_30_every_defect_of_a_subject_reads_the_same_for_the_client() {
+fn tx_30_every_defect_of_a_subject_token_gives_the_client_the_same_error() {
     let (mut world, key) = world();
     let other = ForeignKey::new(Some("p1"));
     let good = key.sign(&alice(&json!({})));
@@ -69,7 +69,7 @@ fn tx_30_every_defect_of_a_subject_reads_the_same_for_the_client() {
 }
 
 #[test]
-fn tx_32_cve_2026_55669_an_id_token_is_for_the_client_that_asks() {
+fn tx_32_cve_2026_55669_an_id_token_has_to_be_for_the_requesting_client() {
     let (mut world, key) = world();
     for (changes, good) in [
         (json!({}), true),
@@ -96,7 +96,7 @@ fn tx_32_cve_2026_55669_an_id_token_is_for_the_client_that_asks() {
 }
 
 #[test]
-fn tx_33_jw_31_jw_33_jw_36_jw_37_what_an_id_token_has_to_say() {
+fn tx_33_jw_31_jw_33_jw_36_jw_37_the_required_claims_of_an_id_token() {
     let (mut world, key) = world();
     for (name, values) in [
         (
@@ -135,7 +135,7 @@ fn tx_33_jw_31_jw_33_jw_36_jw_37_what_an_id_token_has_to_say() {
 }
 
 #[test]
-fn tx_34_a_jwt_is_for_us_and_not_for_the_resource() {
+fn tx_34_a_jwt_has_to_be_for_this_server_and_not_for_the_resource() {
     let (mut world, key) = world();
     for (aud, good) in [
         (json!(ISSUER), true),
@@ -158,7 +158,7 @@ fn tx_34_a_jwt_is_for_us_and_not_for_the_resource() {
 }
 
 #[test]
-fn tx_35_cve_2025_30144_nobody_signs_for_another() {
+fn tx_35_cve_2025_30144_no_issuer_signs_for_another() {
     let (mut world, key) = world();
     let second = ForeignKey::new(Some("q1"));
     world.issuers.push(trusted("https://other.test", &second));
@@ -181,7 +181,7 @@ fn tx_35_cve_2025_30144_nobody_signs_for_another() {
 }
 
 #[test]
-fn tx_06_jw_38_what_a_token_is_declared_as_is_what_it_is() {
+fn tx_06_jw_38_a_token_has_to_be_of_its_declared_type() {
     let (mut world, key) = world();
     let payload = |changes: &Value| {
         alice(&{
@@ -227,7 +227,7 @@ fn tx_06_jw_38_what_a_token_is_declared_as_is_what_it_is() {
 }
 
 #[test]
-fn tx_37_cc_19_cve_2026_16103_who_was_disabled_or_taken_off_the_list_stops_at_once() {
+fn tx_37_cc_19_cve_2026_16103_a_disabled_or_removed_principal_is_refused_at_once() {
     let (mut world, key) = world();
     let subject = key.sign(&alice(&json!({})));
     let token = world.check(by_c1(id_token(&subject))).token();
@@ -255,7 +255,7 @@ fn tx_37_cc_19_cve_2026_16103_who_was_disabled_or_taken_off_the_list_stops_at_on
 }
 
 #[test]
-fn tx_38_cve_2026_8922_what_was_revoked_before_a_time_counts_by_when_it_was_made() {
+fn tx_38_cve_2026_8922_a_revocation_before_a_time_counts_by_when_a_token_was_issued() {
     let (mut world, key) = world();
     for (before, iat, good) in [
         (NOW, NOW, true),
@@ -295,7 +295,7 @@ fn tx_38_cve_2026_8922_what_was_revoked_before_a_time_counts_by_when_it_was_made
 }
 
 #[test]
-fn tx_54_cve_2025_53864_a_bottomless_chain_of_others_is_refused() {
+fn tx_54_cve_2025_53864_a_foreign_chain_of_too_many_actors_is_refused() {
     let (mut world, key) = world();
     let deep = format!(
         r#"{{"iss":"{IDP}","sub":"alice","aud":"c1","iat":{NOW},"exp":{},"act":{}1{}}}"#,
@@ -329,7 +329,7 @@ fn jw_32_op_01_an_issuers_own_bounds_hold_to_the_second() {
 }
 
 #[test]
-fn jw_11_jw_13_jw_16_the_key_says_which_algorithm_and_the_operator_which_are_taken() {
+fn jw_11_jw_13_jw_16_the_key_and_the_operator_determine_the_algorithm() {
     let (mut world, key) = world();
     let claims = alice(&json!({})).to_string();
     for header in
@@ -349,7 +349,7 @@ fn jw_11_jw_13_jw_16_the_key_says_which_algorithm_and_the_operator_which_are_tak
 }
 
 #[test]
-fn jw_14_cve_2018_0114_cve_2026_27962_no_token_brings_its_own_key() {
+fn jw_14_cve_2018_0114_cve_2026_27962_a_key_in_the_header_is_not_used() {
     let (mut world, _) = world();
     let own = ForeignKey::new(None);
     let jwk = own.jwk();
@@ -366,7 +366,7 @@ fn jw_14_cve_2018_0114_cve_2026_27962_no_token_brings_its_own_key() {
 }
 
 #[test]
-fn ks_06_an_issuer_of_plain_http_is_trusted_only_where_that_was_said() {
+fn ks_06_an_issuer_of_plain_http_is_trusted_only_if_registered_for_it() {
     const KEYCLOAK: &str = "http://keycloak:8080/realms/x";
     let (mut world, key) = world();
     world.issuers = vec![trusted(KEYCLOAK, &key)];
@@ -380,7 +380,7 @@ fn ks_06_an_issuer_of_plain_http_is_trusted_only_where_that_was_said() {
 }
 
 #[test]
-fn ks_06_keys_are_asked_of_trusted_issuers_only_and_their_outage_is_no_refusal() {
+fn ks_06_keys_are_fetched_from_trusted_issuers_only_and_an_outage_is_no_refusal() {
     let (mut world, key) = world();
     world.issuers[0].trust.keys = KeySource::Discovery;
     let token = key.sign(&alice(&json!({})));

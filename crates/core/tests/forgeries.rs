@@ -7,7 +7,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_that_was_tampered_with_is_believed_or_uses_up_what_is_genuine(
+    fn no_forgery_is_accepted_or_uses_up_a_genuine_identifier(
         scripts in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..40), 10),
     ) {
         let mut doors = Doors::new();
@@ -18,7 +18,7 @@ proptest! {
 }
 
 #[test]
-fn each_door_takes_what_is_genuine_and_nothing_with_one_letter_changed() {
+fn each_door_accepts_a_genuine_token_and_none_with_a_changed_letter() {
     let mut doors = Doors::new();
     for door in 0..u8::try_from(Door::ALL.len()).unwrap_or_default() {
         doors.attack(&[door]);

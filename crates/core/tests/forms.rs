@@ -32,7 +32,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn te_14_te_15_te_16_te_17_what_is_accepted_is_read_as_others_read_it(
+    fn te_14_te_15_te_16_te_17_an_accepted_form_is_read_as_other_parsers_read_it(
         pieces in proptest::collection::vec(proptest::sample::select(&PIECES[..]), 0..14),
     ) {
         let body = pieces.concat();

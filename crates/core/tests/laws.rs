@@ -13,7 +13,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_history_widens_outlives_drops_forges_or_frees(events in proptest::collection::vec(event(), 1..60)) {
+    fn no_history_violates_a_law_of_delegation(events in proptest::collection::vec(event(), 1..60)) {
         let mut history = History::new();
         for event in &events {
             history.play(event);
@@ -21,7 +21,7 @@ proptest! {
     }
 
     #[test]
-    fn reading_never_panics_and_a_request_that_was_read_prints_and_reads_the_same(
+    fn reading_never_panics_and_a_parsed_request_prints_and_reads_the_same(
         body in proptest::collection::vec(any::<u8>(), 0..200),
         header in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..80)),
     ) {

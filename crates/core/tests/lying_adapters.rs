@@ -142,7 +142,7 @@ fn refusal(world: &World, lie: Lie, authorization: Option<&str>, body: &str) -> 
 const CREDENTIALS: &str = "grant_type=client_credentials&scope=catalog";
 
 #[test]
-fn ca_24_another_client_than_was_asked_for_is_not_authenticated() {
+fn ca_24_another_client_than_the_requested_one_is_not_authenticated() {
     let mut world = World::new();
     let key = ForeignKey::new(Some("k1"));
     world.change("c2", |c2| {
@@ -176,7 +176,7 @@ fn ca_18_the_digest_of_another_secret_authenticates_no_client() {
 }
 
 #[test]
-fn tx_35_an_answer_about_another_token_is_none_about_this() {
+fn tx_35_an_answer_about_another_token_is_not_used_for_this_one() {
     let mut world = World::new();
     let token = at1(&mut world);
     let basic = Some("Basic YzE6czEtWjc=");

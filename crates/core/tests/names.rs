@@ -157,7 +157,7 @@ fn cc_17_a_user_whose_name_only_a_space_at_an_end_sets_apart_gets_no_token() {
 }
 
 #[test]
-fn cc_17_of_overlapping_prefixes_of_an_earlier_version_no_name_is_given_twice() {
+fn cc_17_overlapping_prefixes_of_an_earlier_version_give_no_name_twice() {
     for (first, second, ambiguous) in [
         ("x:", "x:", [(IDP, "alice"), (Q, "alice")]),
         ("x:", "x:y", [(IDP, "yz"), (Q, "z")]),
@@ -179,7 +179,7 @@ fn cc_17_of_overlapping_prefixes_of_an_earlier_version_no_name_is_given_twice() 
 }
 
 #[test]
-fn cc_17_a_first_prefix_ends_a_session_whose_name_another_user_of_the_issuer_has_then() {
+fn cc_17_a_first_prefix_ends_a_session_whose_name_becomes_that_of_another_user() {
     let (mut world, key) = world();
     let [like_prefixed, other] =
         ["cc:alice", "bob"].map(|user| signed_in(&mut world, &key, IDP, user).token());

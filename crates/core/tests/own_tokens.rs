@@ -78,7 +78,7 @@ fn jw_07_a_token_of_ours_passes_also_with_spaces_in_its_json() {
 }
 
 #[test]
-fn jw_14_jw_15_jw_17_jw_38_at_01_at_06_headers_that_do_not_pass() {
+fn jw_14_jw_15_jw_17_jw_38_at_01_at_06_headers_that_are_refused() {
     let mut world = World::new();
     let good = header(&world);
     let jwk = json!({"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"});
@@ -143,7 +143,7 @@ fn jw_30_jw_32_jw_33_jw_34_times() {
 }
 
 #[test]
-fn tx_44_a_session_with_a_member_that_is_not_known_is_refused() {
+fn tx_44_a_session_with_an_unknown_member_is_refused() {
     let mut world = World::new();
     let header = header(&world).to_string();
     let session = |more: &Value| changed(json!({"id": "x", "start": NOW, "end": NOW + 60}), more);
@@ -165,7 +165,7 @@ fn tx_44_a_session_with_a_member_that_is_not_known_is_refused() {
 }
 
 #[test]
-fn jw_05_jw_31_jw_35_jw_36_jw_37_claims_that_do_not_pass() {
+fn jw_05_jw_31_jw_35_jw_36_jw_37_claims_that_are_refused() {
     let mut world = World::new();
     let header = header(&world).to_string();
     for (name, value) in [
@@ -218,7 +218,7 @@ fn at_09_cve_2026_27840_no_part_of_a_token_passes_for_it() {
 }
 
 #[test]
-fn jw_39_jw_40_each_token_is_judged_by_itself_every_time() {
+fn jw_39_jw_40_each_token_is_checked_separately_every_time() {
     let mut world = World::new();
     let (first, second) = (world.token("c1", "s1-Z7", "catalog"), world.token("c1", "s1-Z7", "catalog"));
     assert!(verdict(&mut world, &first) && verdict(&mut world, &second));
@@ -231,7 +231,7 @@ fn jw_39_jw_40_each_token_is_judged_by_itself_every_time() {
 }
 
 #[test]
-fn se_02_secrets_are_never_shown() {
+fn se_02_secrets_are_never_displayed() {
     // A separate compile_fail example shows that `Secret` has no Debug, Display, PartialEq or Serialize.
     let mut world = World::new();
     for ask in [

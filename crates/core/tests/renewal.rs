@@ -76,7 +76,7 @@ fn tx_45_renewal_preserves_everything_but_the_times() {
 }
 
 #[test]
-fn tx_46_the_old_token_stays_good() {
+fn tx_46_the_old_token_stays_valid() {
     let mut world = World::new();
     let token = world.token("c1", "s1-Z7", "catalog");
     for _ in 0..3 {
@@ -190,7 +190,7 @@ fn tx_47_d13_an_expired_delegated_token_is_renewed_by_its_outermost_actor_alone(
 }
 
 #[test]
-fn tx_47_a_client_that_proves_its_credential_begins_a_new_session() {
+fn tx_47_a_client_that_authenticates_with_its_credential_begins_a_new_session() {
     let mut world = World::new();
     let token = world.token("c1", "s1-Z7", "ns:read");
     world.pass(3605);
@@ -210,7 +210,7 @@ fn tx_47_a_client_that_proves_its_credential_begins_a_new_session() {
 }
 
 #[test]
-fn tx_48_what_was_taken_away_since_is_not_renewed() {
+fn tx_48_withdrawn_rights_are_not_renewed() {
     let mut world = World::new();
     let token = world.token("c1", "s1-Z7", "catalog ns:read");
     world.change("c1", |c1| c1.rights_mut().scope = AllowedScope::Only("catalog".parse().unwrap()));
@@ -255,7 +255,7 @@ fn delegation_ends_with_the_earlier_of_both_sessions() {
 }
 
 #[test]
-fn ic_15_a_narrowed_token_for_a_table_is_renewed_by_whom_it_was_issued_to() {
+fn ic_15_a_narrowed_token_for_a_table_is_renewed_by_the_client_it_was_issued_to() {
     let mut world = World::new();
     let parent = world.token("c1", "s1-Z7", "catalog ns:read ns:write");
     let narrowed = world.check(renew(&parent).with("scope", "ns:read")).token();
@@ -268,7 +268,7 @@ fn ic_15_a_narrowed_token_for_a_table_is_renewed_by_whom_it_was_issued_to() {
 }
 
 #[test]
-fn tx_38_rv_03_who_renews_in_the_second_of_a_revocation_does_not_outrun_it() {
+fn tx_38_rv_03_a_renewal_in_the_second_of_a_revocation_does_not_escape_it() {
     let mut world = World::new();
     let token = world.token("c1", "s1-Z7", "catalog");
     world.pass(10);

@@ -125,7 +125,7 @@ const CHANGES: [(Change, &str); 19] = [
 ];
 
 #[test]
-fn jw_40_a_token_that_was_seen_is_asked_everything_again() {
+fn jw_40_every_check_is_repeated_for_a_cached_token() {
     for (change, fault) in CHANGES {
         let mut presenting = Presenting::new();
         let ((token, claims), (unseen, _)) = (presenting.token(&json!({})), presenting.token(&json!({})));
@@ -142,7 +142,7 @@ fn jw_40_a_token_that_was_seen_is_asked_everything_again() {
 }
 
 #[test]
-fn jw_40_a_principal_who_is_disabled_ends_what_others_were_seen_with_for_him() {
+fn jw_40_disabling_a_subject_ends_the_cached_tokens_of_its_actors() {
     let mut presenting = Presenting::new();
     let session = json!({"id": "s", "start": NOW, "end": NOW + 60});
     let (token, _) =
@@ -153,7 +153,7 @@ fn jw_40_a_principal_who_is_disabled_ends_what_others_were_seen_with_for_him() {
 }
 
 #[test]
-fn jw_40_what_was_not_verified_is_not_taken_for_what_was() {
+fn jw_40_an_unverified_token_is_not_taken_for_a_cached_one() {
     let presenting = Presenting::new();
     let (token, _) = presenting.token(&json!({}));
     let (other, _) = presenting.token(&json!({"scope": "catalog ns:read"}));

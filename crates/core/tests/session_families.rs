@@ -39,7 +39,7 @@ fn world() -> (World, ForeignKey) {
 }
 
 #[test]
-fn rv_07_what_is_passed_on_after_a_client_revoked_what_it_had_of_a_session_is_good() {
+fn rv_07_a_token_passed_on_after_a_client_revoked_its_tokens_of_a_session_is_valid() {
     let (mut world, key) = world();
     let users = world.check(by_c1(as_jwt(&key.sign(&alice(&json!({})))))).token();
     let pass_on = |world: &mut World| world.check(by_c2(Ask::exchange(&users))).token();
@@ -113,7 +113,7 @@ fn law_8_a_revoked_subject_ends_what_it_obtained_as_a_client() {
 }
 
 #[test]
-fn law_8_the_actor_token_with_which_another_client_got_hold_of_a_session_stays_with_it() {
+fn law_8_a_session_depends_on_the_actor_token_with_which_another_client_joined_it() {
     let (mut world, key) = world();
     let users = world.check(by_c1(as_jwt(&key.sign(&alice(&json!({})))))).token();
     world.change("c3", |c3| c3.rights_mut().may_impersonate = vec![format!("{IDP}|*").parse().unwrap()]);
@@ -130,7 +130,7 @@ fn law_8_the_actor_token_with_which_another_client_got_hold_of_a_session_stays_w
 }
 
 #[test]
-fn law_8_a_renewal_depends_on_the_actor_token_that_was_named_last_and_on_none_before() {
+fn law_8_a_renewal_depends_on_the_last_actor_token_only() {
     let mut world = World::new();
     let (first, other) = (at1(&mut world), at1(&mut world));
     let renewed = world.check(by_c1(Ask::exchange(&first)).actor(&other)).token();
@@ -155,7 +155,7 @@ fn rv_03_rv_06_a_token_of_a_node_whose_clock_is_ahead_is_revoked() {
 }
 
 #[test]
-fn jw_34_no_renewal_before_the_session_began_so_that_what_is_granted_is_good() {
+fn jw_34_no_renewal_before_the_session_began_so_that_issued_tokens_are_valid() {
     let mut world = World::new();
     world.pass(60);
     let token = at2(&mut world);

@@ -101,7 +101,7 @@ fn te_14_te_15_spaces_and_hexadecimal_digits() {
 }
 
 #[test]
-fn te_16_te_17_te_18_what_lenient_decoders_let_pass() {
+fn te_16_te_17_te_18_what_lenient_decoders_accept_is_refused() {
     let mut rows = Vec::new();
     for bad in ["a%zz", "a%4", "a%", "%ff", "%c0%80", "%c0%af", "%ed%a0%80", "%00"] {
         rows.push((bad, body(format!("grant_type=client_credentials&scope={bad}")), "400 invalid_request"));
@@ -140,7 +140,7 @@ fn te_19_a_semicolon_is_not_a_separator() {
 }
 
 #[test]
-fn te_20_te_21_parameters_in_the_address_are_refused_and_never_used() {
+fn te_20_te_21_parameters_in_the_query_are_refused_and_never_used() {
     let cc = || body("grant_type=client_credentials");
     let rows = vec![
         ("credentials", Ask::credentials().query("client_id=c1&client_secret=s1-Z7"), "400 invalid_request"),
@@ -230,7 +230,7 @@ fn te_25_checks_come_in_one_order() {
 }
 
 #[test]
-fn cc_13_errors_hold_nothing_of_what_was_sent() {
+fn cc_13_errors_contain_nothing_that_was_sent() {
     let mut world = World::new();
     let answer = world.check(body("grant_type=%3Cscript%3E%22%5C%C3%A9%0D%0A"));
     assert_eq!(answer.code(), "400 invalid_request");

@@ -60,7 +60,7 @@ fn tx_06_a_token_of_ours_is_an_access_token_and_nothing_else() {
 }
 
 #[test]
-fn tx_08_tx_09_tx_10_tx_11_ic_01_what_comes_back() {
+fn tx_08_tx_09_tx_10_tx_11_ic_01_the_response() {
     // token_type bearer, issued_token_type, a scope, and no refresh_token are checked for every success by the testkit.
     let mut world = World::new();
     let token = at1(&mut world);
@@ -137,7 +137,7 @@ fn tx_26_cve_2026_55672_a_subject_token_is_bound_to_its_client() {
 }
 
 #[test]
-fn tx_26_a_resource_server_may_exchange_what_was_sent_to_it() {
+fn tx_26_a_resource_server_may_exchange_a_token_that_was_sent_to_it() {
     let mut world = World::new();
     let token = at1(&mut world);
     world.change("c2", |c2| c2.rights_mut().serves = vec!["https://cat.test".into()]);
@@ -158,7 +158,7 @@ fn tx_26_a_resource_server_may_exchange_what_was_sent_to_it() {
 }
 
 #[test]
-fn tx_27_a_bound_token_is_not_freed() {
+fn tx_27_a_bound_token_does_not_become_unbound() {
     let mut world = World::new();
     let token = at1(&mut world);
     let mut claims = world.check(x0(&token).bearer(&token)).claims().clone();
@@ -181,7 +181,7 @@ fn tx_28_cve_2026_9704_credentials_do_not_make_the_subject_disappear() {
 }
 
 #[test]
-fn tx_30_tx_31_a_bad_token_is_refused_without_telling_why() {
+fn tx_30_tx_31_a_bad_token_is_refused_without_a_reason_for_the_client() {
     let mut world = World::new();
     let good = at1(&mut world);
     let claims = world.check(x0(&good).bearer(&good)).claims().clone();
@@ -333,7 +333,7 @@ fn tx_20_tx_60_trinos_unsecured_jwt_is_refused() {
 }
 
 #[test]
-fn tx_62_tx_63_tx_64_no_spelling_of_none_passes_anywhere() {
+fn tx_62_tx_63_tx_64_no_spelling_of_alg_none_is_accepted() {
     use base64::Engine;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
     let mut world = World::new();
@@ -359,7 +359,7 @@ fn tx_62_tx_63_tx_64_no_spelling_of_none_passes_anywhere() {
 }
 
 #[test]
-fn jw_21_the_twin_of_a_signature_is_the_same_token() {
+fn jw_21_a_token_with_the_other_form_of_its_signature_is_the_same_token() {
     // With (r, s) also (r, n - s) verifies: revoking a token by its jti revokes both.
     let mut world = World::new();
     let token = at1(&mut world);

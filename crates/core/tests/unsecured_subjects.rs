@@ -49,7 +49,7 @@ fn tx_60_off_by_default() {
 }
 
 #[test]
-fn tx_61_cve_2025_55241_only_with_an_authenticated_actor_who_may() {
+fn tx_61_cve_2025_55241_only_with_an_authenticated_actor_that_has_the_right() {
     let (mut world, actor) = world();
     let token = trino(&json!({}));
     for ask in [ask(&token).actor(&actor).bearer(&actor), ask(&token).actor(&actor).basic("ca", "sa")] {
@@ -92,7 +92,7 @@ fn tx_62_a_subject_declared_as_jwt_and_nothing_else() {
 }
 
 #[test]
-fn tx_63_tx_64_exactly_none_and_a_signature_never_falls_back() {
+fn tx_63_tx_64_alg_is_exactly_none_and_a_signed_jwt_is_never_read_as_unsecured() {
     let (mut world, actor) = world();
     let key = ForeignKey::new(Some("p1"));
     world.issuers = vec![trusted("https://idp.test", &key)];
@@ -125,7 +125,7 @@ fn tx_63_tx_64_exactly_none_and_a_signature_never_falls_back() {
 }
 
 #[test]
-fn tx_65_tx_66_only_the_name_counts_and_it_never_elevates() {
+fn tx_65_tx_66_only_the_name_is_used_and_it_adds_no_right() {
     let (mut world, actor) = world();
     let mut granted = |changes: &Value| {
         let answer = world.check(ask(&trino(changes)).actor(&actor).bearer(&actor));
@@ -162,7 +162,7 @@ fn tx_65_tx_66_only_the_name_counts_and_it_never_elevates() {
 }
 
 #[test]
-fn tx_67_an_assertion_is_fresh() {
+fn tx_67_an_unsecured_jwt_has_to_be_recent() {
     let (mut world, actor) = world();
     for (changes, good) in [
         (json!({"iat": NOW - 300}), true),
@@ -214,7 +214,7 @@ fn tx_44_an_unsecured_user_has_the_clients_session_lifetime_and_ends_with_the_ac
 }
 
 #[test]
-fn tx_68_tx_69_the_name_is_in_nobodys_realm_and_the_token_says_so() {
+fn tx_68_tx_69_an_unsecured_name_is_of_no_issuer_and_the_token_is_marked() {
     let (mut world, actor) = world();
     let answer = world.check(ask(&trino(&json!({}))).actor(&actor).bearer(&actor));
     let Answer::Ok(granted) = &answer else { panic!("granted") };

@@ -45,7 +45,7 @@ fn statements() -> Vec<(Value, bool)> {
 }
 
 #[test]
-fn an_address_that_is_not_verified_is_no_subject() {
+fn an_unverified_address_is_no_subject() {
     let (mut world, key) = world("email");
     for (said, good) in statements() {
         let claims = changed(alice(&json!({"email": "alice@example.test", "aud": [ISSUER, "c1"]})), &said);
@@ -82,7 +82,7 @@ fn an_address_that_is_not_verified_is_no_subject() {
 }
 
 #[test]
-fn an_address_that_is_not_verified_gives_no_scope_and_harms_nobody_else() {
+fn an_unverified_address_gives_no_scope_and_other_claims_still_do() {
     let (mut world, key) = world("sub");
     world.change("c1", |c1| c1.rights_mut().scope = tokenberg_core::registration::AllowedScope::Every);
     world.issuers[0].trust.map =

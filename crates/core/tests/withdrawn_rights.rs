@@ -90,7 +90,7 @@ fn law_1_tx_42_tx_48_a_renewal_gives_what_the_issuer_may_give_now() {
 }
 
 #[test]
-fn law_9_tx_48_an_issuer_that_has_no_subjects_any_more_renews_none() {
+fn law_9_tx_48_no_session_is_renewed_for_an_issuer_whose_subjects_are_no_longer_accepted() {
     let (mut world, key) = world();
     let token = world.check(by_c1(analyst(&key))).token();
     let renewals =
@@ -149,7 +149,7 @@ fn a_secret_that_expires_ends_no_session_and_revoke_client_does() {
 }
 
 #[test]
-fn law_9_a_right_of_an_earlier_party_is_not_asked_again() {
+fn law_9_a_right_of_an_earlier_party_is_not_required_again() {
     let (mut world, key) = world();
     let first = world.check(by_c1(analyst(&key))).token();
     let passed_on = world.check(by_c2(Ask::exchange(&first)));

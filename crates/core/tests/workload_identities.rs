@@ -147,7 +147,7 @@ fn wl_01_wl_03_wl_04_a_workload_is_of_its_own_trust_domain() {
 }
 
 #[test]
-fn wl_03_ks_06_an_issuer_that_is_down_is_an_outage_and_one_that_is_not_trusted_is_not_asked() {
+fn wl_03_ks_06_an_issuer_that_is_down_is_an_outage_and_an_untrusted_one_is_not_contacted() {
     let (mut world, key) = (World::new(), ForeignKey::new(Some("k8s")));
     world.issuers = vec![trusted(K8S, &key)];
     world.issuers[0].trust.keys = KeySource::JwksUri("https://k8s.test/openid/v1/jwks".into());

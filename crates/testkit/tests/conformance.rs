@@ -237,7 +237,7 @@ fn report(problems: &[String]) {
 }
 
 #[test]
-fn every_id_that_is_cited_has_one_row() {
+fn every_cited_id_has_one_row() {
     let files = files();
     let rows = rows(&files);
     let mut problems = Vec::new();
@@ -316,7 +316,7 @@ fn carriers(names: &BTreeSet<String>, id: &str) -> String {
 }
 
 #[test]
-fn links_to_rfcs_lead_to_the_section_that_they_show() {
+fn links_to_rfcs_lead_to_the_displayed_section() {
     const RFC: &str = "](https://www.rfc-editor.org/rfc/";
     let (mut links, mut problems) = (0, Vec::new());
     for (page, text) in files().iter().filter(|(path, _)| is_definition(path)) {
@@ -343,7 +343,7 @@ fn links_to_rfcs_lead_to_the_section_that_they_show() {
 }
 
 #[test]
-fn every_law_that_is_cited_is_one() {
+fn every_cited_law_exists() {
     let files = files();
     let (_, delegation) = files.iter().find(|(path, _)| path == "docs/delegation.md").unwrap();
     let laws = (1..).take_while(|n| delegation.contains(&format!("\n{n}. **"))).count();

@@ -14,7 +14,7 @@ fn variable(name: &str) -> Option<u64> {
 }
 
 #[test]
-fn histories_reach_what_the_laws_are_about() {
+fn histories_reach_every_case_of_the_laws() {
     let mut bytes = SeededBytes::new(variable("TOKENBERG_HISTORIES_SEED").unwrap_or(6));
     let (histories, events) = variable("TOKENBERG_HISTORIES").map_or((100, 60), |histories| (histories, 200));
     let mut reached: BTreeMap<String, usize> = BTreeMap::new();
@@ -195,7 +195,7 @@ const EXPECTED: [&str; 106] = [
 ];
 
 #[test]
-fn tx_38_a_user_from_an_unsecured_jwt_begins_nothing_before_the_users_revocation() {
+fn tx_38_a_user_from_an_unsecured_jwt_begins_no_session_before_the_users_revocation() {
     let mut history = History::new();
     let named =
         Event::Name { user: 3, by: 0, actor: Acting::Own, scope: 0, choice: Choice::Granted, fits: true };

@@ -32,7 +32,7 @@ fn files(endings: &[&str]) -> Vec<(PathBuf, String)> {
 }
 
 #[test]
-fn arrows_between_crates_are_those_that_were_drawn() {
+fn dependencies_between_crates_are_the_documented_ones() {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
         .current_dir(root())
@@ -65,7 +65,7 @@ fn arrows_between_crates_are_those_that_were_drawn() {
 }
 
 #[test]
-fn the_core_depends_on_nothing_that_waits_or_decides() {
+fn the_core_depends_on_allowed_crates_only() {
     let manifest: String = std::fs::read_to_string(root().join("crates/core/Cargo.toml")).unwrap();
     let section = manifest.split("[dependencies]").nth(1).unwrap().split("\n[").next().unwrap().to_owned();
     let names: Vec<&str> =
@@ -95,7 +95,7 @@ fn the_store_defines_one_macro_which_binds_values() {
 }
 
 #[test]
-fn nothing_is_unsafe_unfinished_or_of_one_machine() {
+fn no_file_is_unsafe_unfinished_or_specific_to_a_machine() {
     for (path, text) in
         files(&[".rs", ".md", ".toml", ".py", ".sh", "run", ".yaml", ".java", ".mjs", ".json"])
     {
@@ -152,7 +152,7 @@ fn se_09_ks_08_dependencies_are_past_their_advisories() {
 }
 
 #[test]
-fn ic_13_ic_14_nothing_forwards_a_credential_or_hands_one_out() {
+fn ic_13_ic_14_no_code_forwards_or_hands_out_a_credential() {
     // Sending a credential elsewhere takes an HTTP client. Only the command line has one: `web.rs` for `token` and `verify`,
     // which `serve` does not reach, and one for the keys of issuers, which it does reach and which can only GET an `Address`:
     // that comes from the operator or an issuer's metadata, never from a request. A build with the feature `otlp` sends spans

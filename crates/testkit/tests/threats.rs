@@ -63,7 +63,7 @@ fn every_past_vulnerability_has_its_row_once() {
 }
 
 #[test]
-fn what_prevents_it_is_a_function_of_a_file_that_exists() {
+fn each_prevention_names_a_function_of_an_existing_file() {
     let mut named = 0;
     for Row { number, prevention, .. } in rows() {
         for (file, function) in quoted(&prevention).filter_map(|text| text.split_once(": ")) {
@@ -82,7 +82,7 @@ fn what_prevents_it_is_a_function_of_a_file_that_exists() {
 }
 
 #[test]
-fn what_proves_it_are_tests_that_exist() {
+fn each_vulnerability_names_existing_tests() {
     let mut rust = String::new();
     sources(&root().join("crates"), &mut rust);
     for Row { number, tests, .. } in rows() {

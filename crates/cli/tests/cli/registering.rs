@@ -47,7 +47,7 @@ fn ic_18_d10_the_default_registration_grants_what_iceberg_clients_ask_for() {
 }
 
 #[test]
-fn d10_the_default_scope_is_catalog_or_what_was_registered_without_it() {
+fn d10_the_default_scope_is_catalog_or_all_of_a_registration_without_it() {
     let place = Place::new();
     for (id, more, scope, default) in [
         ("a", &[][..], "catalog sign PRINCIPAL_ROLE:ALL", "catalog"),

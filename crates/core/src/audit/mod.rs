@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn se_06_cwe_779_whatever_a_stranger_sends_its_record_has_a_greatest_length_and_says_what_was_cut() {
+    fn se_06_cwe_779_a_record_of_an_unauthenticated_request_is_bounded_and_states_what_was_cut() {
         for text in ["a", "\u{0}", "\u{202e}", "é", "\u{10ffff}", "\\", "\"", "\u{7f}\n", "\u{e0041}"] {
             let long = text.repeat(8192);
             let mut record = hostile(&long);

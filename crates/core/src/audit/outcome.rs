@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn se_07_each_outcome_has_a_place_of_its_own() {
+    fn se_07_each_outcome_has_its_own_index() {
         assert_eq!(Outcome::all().count(), Outcome::COUNT);
         for (at, outcome) in Outcome::all().enumerate() {
             assert_eq!(outcome.index(), at, "{outcome:?}");

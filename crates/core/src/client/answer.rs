@@ -87,7 +87,7 @@ mod tests {
     use crate::ErrorCode;
 
     #[test]
-    fn answers_of_any_server_are_told_apart() {
+    fn responses_of_other_servers_are_distinguished() {
         assert!(read_answer(200, br#"{"access_token":"t","token_type":"bearer"}"#).is_ok());
         let refused = read_answer(400, br#"{"error":"invalid_scope","error_description":"no"}"#).err();
         assert!(

@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_is_one_word_whatever_is_in_it() {
+    fn a_value_is_quoted_as_one_word() {
         for (value, written) in [
             ("okta:", " --x okta:"),
             ("a b", " --x 'a b'"),

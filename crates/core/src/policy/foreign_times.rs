@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn jw_31_jw_33_a_date_is_a_number_of_this_age() {
+    fn jw_31_jw_33_a_date_is_a_number_of_seconds_from_1970_to_9999() {
         for bad in [
             json!("1100"),
             json!(true),

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn at_08_no_token_is_issued_that_is_larger_than_the_largest_whichever_part_of_it_is_long() {
+    fn at_08_no_token_above_the_largest_size_is_issued() {
         for kind in ["scope", "aud", "sub", "act", "with", "may_act", "served", "sub_iss"] {
             let mut has_both = (false, false);
             for length in (0..11).map(|power| 1 << power).chain([60, 700, 800, 900]) {

@@ -86,7 +86,7 @@ mod tests {
     use super::CopyFault::{self, Backticks, ClientId, Label, LineEnd, NotAscii, Quotes, Space};
 
     #[test]
-    fn what_was_copied_along_with_a_secret_is_recognized_and_nothing_else() {
+    fn characters_copied_along_with_a_secret_are_recognized_and_no_others() {
         for (sent, found) in [
             ("`s1-Z7`", Some(Backticks)),
             ("\"s1-Z7\"", Some(Quotes)),

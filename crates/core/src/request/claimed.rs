@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn se_06_each_token_of_a_form_is_described_by_what_it_claims() {
+    fn se_06_each_token_of_a_form_is_described_by_its_claims() {
         let (github, user) = (
             json!({"iss": "https://token.actions.test", "sub": "repo:a/b:ref:refs/heads/main", "aud": ["x", "y"], "jti": "1"}),
             json!({"sub": "bob", "iat": 1}),
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn se_01_cwe_117_cwe_779_what_a_token_claims_is_cut_escaped_and_no_token_or_secret() {
+    fn se_01_cwe_117_cwe_779_claims_are_cut_escaped_and_redacted() {
         let inner = jwt(&json!({"sub": "alice"}), "c2lnbmF0dXJlLW9mLWEtdG9rZW4");
         let secret = format!("tkb{}", "0aB".repeat(17));
         for hostile in [

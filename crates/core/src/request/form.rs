@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn te_16_te_17_te_18_what_a_lenient_decoder_lets_pass() {
+    fn te_16_te_17_te_18_input_of_lenient_decoders_is_refused() {
         for bad in ["a%zz", "a%4", "a%", "%%41"] {
             assert_eq!(fault(format!("scope={bad}").as_bytes()), Some(FormFault::Percent(Parameter::Scope)));
         }

@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn jw_12_a_set_of_algorithms_holds_what_was_put_into_it() {
+    fn jw_12_a_set_of_algorithms_contains_what_was_added() {
         assert_eq!(Algorithms::RSA.iter().count(), 6);
         for a in Algorithm::ALL {
             assert_eq!(Algorithms::RSA.contains(a), a.as_str().starts_with(['R', 'P']), "{a}");

@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn each_fault_of_a_claim_says_what_was_found_and_what_was_expected() {
+    fn each_fault_of_a_claim_states_the_value_and_what_is_expected() {
         for (name, value, says) in [
             (
                 "exp",
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_that_were_written_read_the_same() {
+    fn written_claims_read_the_same() {
         let read = AccessTokenClaims::read(payload().as_object().unwrap()).unwrap();
         assert_eq!(Value::Object(read.to_json()), payload());
         assert_eq!(
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn tx_54_a_bottomless_chain_is_no_claim() {
+    fn tx_54_a_chain_of_too_many_actors_is_malformed() {
         let mut act = json!({"sub":"x"});
         for _ in 0..100 {
             act = json!({"sub":"x","act":act});

@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn each_fault_of_the_framing_says_where_it_is_and_what_was_found() {
+    fn each_fault_of_the_framing_states_its_place_and_value() {
         let long = "k".repeat(300);
         let of_header = |header: &str| token(header, "{}");
         for (text, says) in [
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn jw_03_size_is_looked_at_first() {
+    fn jw_03_size_is_checked_first() {
         let too_long = |part, bytes, most| FramingFault::TooLong { part, bytes, most };
         assert_eq!(fault(&".".repeat(1_000_000)), too_long(Part::Token, 1_000_000, LONGEST_TOKEN));
         assert_eq!(

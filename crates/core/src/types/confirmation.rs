@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tx_27_every_key_that_is_named_has_to_be_proven() {
+    fn tx_27_possession_of_every_named_key_is_required() {
         let (a, b) = (Some(Thumbprint::of([1; 32])), Some(Thumbprint::of([2; 32])));
         let held = |key: &Option<Thumbprint>, certificate: &Option<Thumbprint>| Possession {
             key: key.clone(),

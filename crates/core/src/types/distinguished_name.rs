@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn mt_01_what_a_certificate_says_is_written_as_what_was_registered() {
+    fn mt_01_the_subject_of_a_certificate_is_written_as_a_registered_one() {
         let parts = vec![vec![("uid", "u"), ("2.5.4.3", "Smith, J ")], vec![("O", "#Test")]];
         let written = DistinguishedName::of(&parts);
         assert_eq!(written.as_str(), "CN=Smith\\, J\\ +UID=u,O=\\#Test");

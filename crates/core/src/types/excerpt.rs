@@ -229,8 +229,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn se_05_cwe_117_cwe_779_an_excerpt_is_short_has_no_character_that_deceives_and_no_end_of_its_quotation()
-    {
+    fn se_05_cwe_117_cwe_779_an_excerpt_is_short_and_escapes_quotes_and_unsafe_characters() {
         for piece in
             ["a", "\u{0}", "\u{202e}", "é", "\u{10ffff}", "\\", "\"", "\u{7f}\n", "\u{e0041}", "\" x \""]
         {
@@ -260,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn an_excerpt_of_a_value_says_what_it_is() {
+    fn an_excerpt_of_a_value_states_its_type_or_text() {
         for (value, written) in [
             (json!("alice"), r#""alice""#),
             (json!(12), "12"),
@@ -282,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn se_01_a_token_or_a_secret_is_redacted_wherever_it_stands() {
+    fn se_01_a_token_or_a_secret_is_redacted_anywhere_in_a_text() {
         let jwt = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJlLW9mLXRoZS10b2tlbg";
         let secret = format!("tkb{}", "0aB".repeat(17));
         for text in [

@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn an_issuer_is_similar_to_what_is_easily_mistaken_for_it_and_to_nothing_else() {
+    fn an_issuer_is_similar_to_common_misspellings_of_it_only() {
         let issuer = Issuer::foreign("https://idp.test/realms/Lake").unwrap();
         for (text, is_similar) in [
             ("https://idp.test/realms/Lake", true),

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn jw_05_a_member_may_not_stand_twice_at_any_depth() {
+    fn jw_05_repeated_members_are_refused_at_every_depth() {
         for (bad, name) in [
             (r#"{"exp":1,"exp":2}"#, "exp"),
             (r#"{"sub":"a","s\u0075b":"root"}"#, "sub"),

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn one_name_is_one_principal_unless_the_operator_says_otherwise() {
+    fn one_name_is_one_principal_unless_the_operator_shares_names() {
         use SubjectNames::{Separate, Shared, Undecided};
         let client = Some("the client c1".to_owned());
         let user = |name: &str| Some(format!("a user of https://{name}.test"));
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn cc_17_of_two_issuers_with_one_prefix_neither_gets_a_name() {
+    fn cc_17_two_issuers_with_one_prefix_give_no_names() {
         let rows = [trusted("a", "x:", SubjectNames::Separate), trusted("b", "x:", SubjectNames::Separate)];
         let [first, second] = [0, 1].map(|of| found(&rows, Some(of), "x:alice"));
         assert_eq!(
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn cc_17_a_prefix_is_reserved_whatever_else_its_issuer_is_registered_with() {
+    fn cc_17_a_prefix_is_reserved_for_every_registration_of_its_issuer() {
         let mut rows = [trusted("a", "x:", SubjectNames::Separate), trusted("b", "", SubjectNames::Separate)];
         for (enabled, accept) in [(true, vec![AcceptedAs::JwtBearer]), (false, vec![]), (true, vec![])] {
             (rows[0].enabled, rows[0].trust.accept) = (enabled, accept);
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn cc_17_a_name_could_be_a_subjects_if_something_is_left_after_the_prefix() {
+    fn cc_17_a_subjects_name_has_text_after_the_prefix() {
         use SubjectNames::Separate;
         for (prefix, sub, expected) in [
             ("", "alice", true),

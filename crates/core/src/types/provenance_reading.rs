@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_provenance_that_was_written_reads_the_same() {
+    fn a_written_provenance_reads_the_same() {
         for members in [
             json!({}),
             json!({"joined":2,"branch":"y"}),
@@ -163,14 +163,14 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_is_not_known_is_named_by_its_path() {
+    fn an_unknown_member_is_named_by_its_path() {
         let payload = payload(&json!({"until": 1}));
         let fault = AccessTokenClaims::read(payload.as_object().unwrap()).unwrap_err();
         assert_eq!(fault.to_string(), "the claim tokenberg_session.until is not allowed here");
     }
 
     #[test]
-    fn a_malformed_provenance_is_no_provenance() {
+    fn a_malformed_provenance_is_refused() {
         let many: Vec<Value> =
             (0..17).map(|n| json!({"id":"s","client_id":format!("c{n}"),"since":1})).collect();
         for members in [

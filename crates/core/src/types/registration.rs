@@ -242,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn d10_the_default_scope_is_catalog_or_what_was_registered_without_it() {
+    fn d10_the_default_scope_is_catalog_or_all_of_a_registration_without_it() {
         for (registered, default) in [
             ("catalog sign PRINCIPAL_ROLE:ALL", "catalog"),
             ("sign catalog", "catalog"),

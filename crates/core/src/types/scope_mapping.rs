@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn tx_42_a_claim_is_reached_whatever_dots_are_in_names() {
+    fn tx_42_a_claim_is_found_if_names_contain_dots() {
         let claims = json!({
             "https://idp.example/groups": ["a"],
             "https://idp.example/user": {"team": "b"},

@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ab_05_every_bit_counts_wherever_it_stands() {
+    fn ab_05_every_bit_is_compared() {
         // `subtle` guarantees that the time does not depend on the position; the compiler guarantees that there is no other comparison.
         let one = SecretDigest([0xA5; 32]);
         assert!(one.matches(&one.clone()));

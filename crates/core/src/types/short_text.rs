@@ -101,7 +101,7 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn a_text_of_any_length_is_the_text_wherever_it_is_kept() {
+    fn a_text_of_any_length_is_stored_unchanged() {
         assert_eq!(size_of::<ShortText>(), 24);
         let texts: Vec<String> = (0..60)
             .flat_map(|length| ["x", "y", "é", "\0"].map(|of| of.repeat(length)))

@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_all_there_by_name_whatever_their_number_and_one_takes_no_room_elsewhere() {
+    fn secrets_are_sorted_by_name_and_a_single_one_needs_no_allocation() {
         assert!(size_of::<StoredSecrets>() <= size_of::<StoredSecret>());
         let mut secrets = StoredSecrets::default();
         assert!(secrets.is_empty());

@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_star_stays_on_its_side_of_the_bar() {
+    fn a_star_does_not_match_across_the_bar() {
         let issuer: Issuer = "https://idp.test".parse().unwrap();
         for (pattern, subject, is_match) in [
             ("https://idp.test|*", "alice", true),

@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tx_66_a_pattern_is_over_the_whole_name() {
+    fn tx_66_a_pattern_matches_the_whole_name() {
         for (pattern, user, is) in [
             ("*", "alice", true),
             ("alice", "alice", true),

@@ -6,7 +6,7 @@ use tokenberg_core::{Refusal, TokenFault, TokenType};
 use tokenberg_testkit::{Ask, ISSUER, NOW, alice, by_c1, changed};
 
 #[test]
-fn tx_06_jw_38_what_announces_itself_as_something_else_begins_nothing() {
+fn tx_06_jw_38_a_token_that_announces_another_kind_begins_no_session() {
     let (mut world, key) = world(IDP, WORKLOAD);
     let logout = json!({"http://schemas.openid.net/event/backchannel-logout": {}});
     let jwk = json!({"kty": "EC"});
@@ -142,7 +142,7 @@ fn tx_06_jw_38_what_announces_itself_as_something_else_begins_nothing() {
 }
 
 #[test]
-fn tx_06_what_is_an_id_token_is_what_its_provider_says() {
+fn tx_06_the_provider_determines_what_is_an_id_token() {
     let (mut world, key) = world(IDP, WORKLOAD);
     // Claims, the typ of the header, and whether it is accepted as id_token, as jwt and as access_token.
     for (claims, typ, expected) in [

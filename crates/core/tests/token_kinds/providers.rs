@@ -200,7 +200,7 @@ fn tokens_of_providers() -> Vec<Row> {
 }
 
 #[test]
-fn tx_06_wl_10_tokens_of_providers_are_accepted_as_what_they_are() {
+fn tx_06_wl_10_tokens_of_providers_are_accepted_as_their_own_kind() {
     for (name, door, typ, issuer, changes) in tokens_of_providers() {
         let (mut world, key) = world(issuer, WORKLOAD);
         let genuine = changed(genuine(door, "genuine"), &json!({ "iss": issuer }));
