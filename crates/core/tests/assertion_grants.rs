@@ -145,7 +145,7 @@ fn gb_06_an_assertion_with_an_identifier_is_accepted_once() {
     assert_eq!(world.check(ask(&same)).code(), "200");
     world.has_memory = false;
     assert_eq!(world.check(ask(&key.sign(&claims(&json!({"jti": "2"}))))).code(), "503");
-    assert_eq!(world.check(ask(&key.sign(&claims(&json!({}))))).code(), "200", "nothing is to be remembered");
+    assert_eq!(world.check(ask(&key.sign(&claims(&json!({}))))).code(), "200", "nothing is to be stored");
     world.issuers[0].trust.max_age = Lifetime::from_seconds(60);
     assert_eq!(
         world.check(ask(&key.sign(&claims(&json!({}))))).code(),

@@ -151,7 +151,7 @@ fn dp_10_a_nonce_of_this_server_is_required_if_the_operator_sets_it() {
     assert_eq!(world.check(cc().dpop(&proof(&world, "o", json!(good)))).code(), "200", "the one before");
     world.pass(60);
     assert_eq!(world.check(cc().dpop(&proof(&world, "p", json!(good)))).code(), "400 use_dpop_nonce");
-    assert_eq!(world.check(cc()).code(), "200", "who sends no proof needs no nonce");
+    assert_eq!(world.check(cc()).code(), "200", "a request without a proof needs no nonce");
 }
 
 #[test]

@@ -71,7 +71,7 @@ fn in_01_in_02_tx_24_the_client_has_to_authenticate_and_to_send_a_token() {
             );
         }
     }
-    assert!(is_active(&world, &token), "nothing of this revoked it");
+    assert!(is_active(&world, &token), "none of these revoked it");
 }
 
 #[test]
@@ -257,8 +257,8 @@ fn rv_01_rv_03_rv_07_a_token_and_its_session_are_revoked_at_once() {
         assert!(!is_active(&world, dead));
         assert_eq!(world.check(Ask::exchange(dead).basic("c1", "s1-Z7")).code(), "400 invalid_request");
     }
-    assert!(is_active(&world, &elsewhere), "another session goes on");
-    assert!(!world.token("c1", "s1-Z7", "catalog").is_empty(), "the client itself goes on");
+    assert!(is_active(&world, &elsewhere), "another session continues");
+    assert!(!world.token("c1", "s1-Z7", "catalog").is_empty(), "the session of the client continues");
 }
 
 #[test]

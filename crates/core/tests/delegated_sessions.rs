@@ -55,7 +55,7 @@ fn law_3_no_result_outlives_an_actor_when_a_new_session_begins() {
     let own = world.token("c1", "s1-Z7", "catalog");
     world.pass(200);
     let begun_anew = world.check(by_c1(Ask::exchange(&own)));
-    assert_eq!(begun_anew.claims().session.start, world.now, "the client's own session is over");
+    assert_eq!(begun_anew.claims().session.start, world.now, "the own session of the client has ended");
     world.change("c1", |c1| c1.rights_mut().session_lifetime = Lifetime::from_hours(12));
     world.change("c1", |c1| c1.rights_mut().token_lifetime = Lifetime::from_hours(1));
     for left in [-5, 0, 1, 20] {
@@ -334,7 +334,7 @@ fn cc_17_one_name_is_one_principal() {
     };
     assert!(taken(&world.check(by_c1(user(&named(IDP, "c2"))))), "the name of a client");
     assert!(taken(&world.check(by_c1(user(&named(IDP, "coff"))))), "of a disabled client");
-    assert!(taken(&world.check(by_c1(user(&named(IDP, "c1"))))), "of the client that asks");
+    assert!(taken(&world.check(by_c1(user(&named(IDP, "c1"))))), "of the requesting client");
     // A session that began before the client was registered is not renewed.
     let session = world.check(by_c1(user(&named(IDP, "alice")))).token();
     world.register(client("alice", "s", "catalog"));

@@ -82,7 +82,7 @@ fn tx_56_impersonation_is_a_right_of_its_own() {
     assert_eq!(chain(&result), Vec::<String>::new());
     let actor = at2(&mut world);
     let named = world.check(x0(&token).actor(&actor).bearer(&actor));
-    assert_eq!(chain(&named), ["c2"], "who names an actor gets one");
+    assert_eq!(chain(&named), ["c2"], "a request with an actor_token names that actor");
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn each_refusal_states_its_facts_and_a_remedy() {
             by_c1(Ask::exchange(&token).with("scope", "ns:write")),
             &[
                 "(ns:write is not in the subject token)",
-                "the subject token has to have \"ns:write\" in its scope",
+                "the client has to request \"ns:write\" when it obtains the subject token",
             ],
         ),
         (
@@ -119,7 +119,7 @@ fn each_refusal_states_its_facts_and_a_remedy() {
         (
             by_c1(id_token(json!({"iss": "https://evil.test"}))),
             &[
-                "\"https://evil.test\" is not on the list",
+                "\"https://evil.test\" is NOT a trusted issuer",
                 "`tokenberg issuer add https://evil.test --discover --accept id_token`",
             ],
         ),

@@ -45,7 +45,7 @@ fn se_06_no_right_is_advised_for_an_unsecured_user_with_the_name_of_another_prin
         assert!(advice.contains(advised), "{advice}");
         // The same without the token of the client as the actor.
         let (reason, advice) = refused(&world, &ask(name));
-        assert!(reason.contains("there is no actor_token"), "{reason}");
+        assert!(reason.contains("the request has no actor_token"), "{reason}");
         assert_eq!(advice.contains(advised), name != "alice", "{advice}");
     }
     // The advice is right: the right has no effect where it is not advised.
@@ -148,7 +148,7 @@ fn se_06_an_empty_grant_names_the_party_that_allows_nothing_and_its_command() {
     // The parties' scopes do not overlap: each has to allow what the others allow.
     world.issuers[0].trust.scope = "PRINCIPAL_ROLE:x".parse().unwrap();
     let (reason, advice) = refused(&world, &user());
-    assert!(reason.contains("by issuer https://idp.test allows \"PRINCIPAL_ROLE:x\""), "{reason}");
+    assert!(reason.contains("https://idp.test for the subject allows \"PRINCIPAL_ROLE:x\""), "{reason}");
     assert!(
         advice.starts_with(
             "`tokenberg client change c1 --scope 'catalog ns:read ns:write PRINCIPAL_ROLE:ALL PRINCIPAL_ROLE:x'`; or `tokenberg issuer change https://idp.test --scope 'PRINCIPAL_ROLE:x catalog'`"

@@ -150,7 +150,7 @@ fn cc_17_a_user_whose_name_only_a_space_at_an_end_sets_apart_gets_no_token() {
                 continue;
             }
             let reason = answer.refusal().to_string();
-            let parts = ["the claim sub", "no space at its beginning or its end"];
+            let parts = ["the claim sub", "no space at its beginning or end"];
             assert!(parts.iter().all(|part| reason.contains(part)), "{what} {name:?}: {reason}");
         }
     }

@@ -283,6 +283,6 @@ fn tx_38_rv_03_a_renewal_in_the_second_of_a_revocation_does_not_escape_it() {
             assert_eq!(world.check(by_c1(Ask::exchange(stolen))).code(), BAD);
         }
         let anew = world.token("c1", "s1-Z7", "catalog");
-        assert_eq!(world.check(renew(&anew)).code(), "200", "who proves the credential again goes on");
+        assert_eq!(world.check(renew(&anew)).code(), "200", "a client that authenticates again continues");
     }
 }

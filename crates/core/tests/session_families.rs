@@ -85,7 +85,7 @@ fn rv_07_a_client_that_revokes_a_token_of_its_own_session_ends_the_session() {
     for (what, token) in [("with the robot", &by_robot.token()), ("its own", &own), ("of a user", &users)] {
         assert!(!is_active(&world, token, by_c1), "{what}");
     }
-    assert!(!world.token("c1", "s1-Z7", "catalog").is_empty(), "the client itself goes on");
+    assert!(!world.token("c1", "s1-Z7", "catalog").is_empty(), "the session of the client continues");
 }
 
 #[test]

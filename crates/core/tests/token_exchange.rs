@@ -287,7 +287,7 @@ fn tx_39_tx_14_cve_2022_1245_audiences_do_not_widen() {
     assert_eq!(
         world.check(by_c2(x0(&elsewhere))).code(),
         BAD,
-        "D7: invalid_target is for who named a target"
+        "D7: invalid_target is only for a request that names a target"
     );
     assert_eq!(
         world.check(by_c2(x0(&elsewhere)).with("resource", "https://other.test")).code(),

@@ -14,7 +14,7 @@ pub(crate) fn check(explanation: &Explanation, answer: &Result<Granted, NotGrant
         (Verdict::Granted(would), Ok(granted)) => {
             assert_eq!(would.claims, granted.claims, "it is explained with other claims");
             assert_eq!(would.decision, granted.decision);
-            let limits = would.limits.as_ref().expect("an explanation names who allowed what");
+            let limits = would.limits.as_ref().expect("an explanation has the ceilings of each party");
             let scope = granted.claims.scope.tokens();
             assert!(
                 scope.flat_map(|t| limits.scope.iter().map(move |c| c.allows(t))).all(|is| is),

@@ -39,7 +39,7 @@ impl Model {
             return Err("TX-25: the client may not use the grant");
         }
         if registration.dpop_bound && request.proven.key.is_none() {
-            return Err("DP-13: the client gets tokens with a DPoP proof only");
+            return Err("DP-13: the client has to send a DPoP proof");
         }
         match &request.asks {
             Asks::Itself => self.begun(&asking),
@@ -98,7 +98,7 @@ impl Model {
             return Err("TX-37: the identity of the client is disabled");
         }
         if self.is_from_before_a_revocation(&identity, now) {
-            return Err("8: the assertion is from before a revocation");
+            return Err("8: the assertion was issued before a revocation");
         }
         Ok(client)
     }
@@ -150,7 +150,7 @@ impl Model {
         let (client, lifetime) = (asking.client, asking.registration.session_lifetime);
         let basis = self.basis(asking, &subject).ok_or("9: the client has no right to it")?;
         if subject.client.is_some() && !self.names_subjects(subject.principal.realm) {
-            return Err("9: its issuer has no subjects any more");
+            return Err("9: subjects of its issuer are no longer accepted");
         }
         if self.is_name_of_another(&subject.principal, &subject.sub) {
             return Err("CC-17: it is the name of another principal");
@@ -181,7 +181,7 @@ impl Model {
         }
 
         if subject.has_expired && chain != subject.chain {
-            return Err("10: the actors of an expired token stay");
+            return Err("10: an expired token is renewed without another actor");
         }
 
         let is_anew = subject.begins_anew(asking, actor.as_ref());
@@ -223,7 +223,7 @@ impl Model {
         // A clock that was set back does not let a client join before the session began.
         let joined = if is_same_client && !is_anew { subject.joined } else { now.max(start) };
         if with.union(&renewed_with).count() > MOST_ORIGINS {
-            return Err("8: it was obtained with too many");
+            return Err("8: it was obtained with too many tokens");
         }
         let bound = subject.bound.or(actor.as_ref().map(|actor| actor.bound).unwrap_or_default());
         let served = self.served(asking, &subject).filter(|_| !is_anew);

@@ -20,7 +20,7 @@ impl Asking<'_> {
     fn within(&self, limit: BTreeSet<String>) -> Result<BTreeSet<String>, Reason> {
         let requested = tokens(self.request.scope);
         if limit.is_empty() || !requested.is_subset(&limit) {
-            return Err("1: the scope exceeds what may be granted");
+            return Err("1: the scope exceeds a ceiling");
         }
         Ok(if requested.is_empty() { limit } else { requested })
     }
@@ -29,7 +29,7 @@ impl Asking<'_> {
     pub(super) fn own_scope(&self) -> Result<BTreeSet<String>, Reason> {
         let requested = tokens(if self.request.scope.is_empty() { CATALOG } else { self.request.scope });
         let all = requested.iter().all(|token| self.registration.allows(token));
-        if all { Ok(requested) } else { Err("1: the scope exceeds what may be granted") }
+        if all { Ok(requested) } else { Err("1: the scope exceeds a ceiling") }
     }
 
     /// Law 1.
@@ -42,7 +42,7 @@ impl Asking<'_> {
         let of_actor = actor.map(|actor| &actor.scope);
         // A user from an unsecured JWT has what the actor has.
         let Some(mut limit) = subject.scope.clone().or_else(|| of_actor.cloned()) else {
-            return Err("1: there is nothing that could be granted");
+            return Err("1: no scope is allowed");
         };
         limit.retain(|token| {
             let of_principal = match subject.principal.realm {
@@ -95,7 +95,7 @@ impl Asking<'_> {
         let limit: Vec<&str> = registered.iter().copied().filter(|audience| may_be(audience)).collect();
         let requested = &self.request.audience;
         if limit.is_empty() || !requested.iter().all(|audience| limit.contains(audience)) {
-            return Err("2: the audience exceeds what may be granted");
+            return Err("2: the audience exceeds a ceiling");
         }
         let granted = match (requested.is_empty(), takes_all) {
             (false, _) => requested.clone(),

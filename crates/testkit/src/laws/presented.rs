@@ -83,7 +83,7 @@ impl Model {
             return Err(why);
         }
         if token.issued.max(token.start) > now + LEEWAY {
-            return Err("it is of the future");
+            return Err("it is not valid yet");
         }
         if now >= token.expires {
             let acts = token.chain.first() == Some(&Principal::client(client));
@@ -121,7 +121,7 @@ impl Model {
     ) -> Result<Subject, Reason> {
         let principal = Principal::new(Realm::Unsecured, name);
         if !actor.is_some_and(|actor| actor.is_ours) {
-            return Err("TX-61: no token of the client's own is the actor");
+            return Err("TX-61: no own token of the client is the actor_token");
         }
         if !self.register.stands(&principal) {
             return Err("TX-37: the user is disabled");
@@ -186,10 +186,10 @@ impl Model {
             return Err("tokens of the issuer are accepted as identities of clients only");
         }
         if foreign.expires + FOREIGN_LEEWAY <= now || foreign.issued > now + FOREIGN_LEEWAY {
-            return Err("the foreign token has expired, or is of the future");
+            return Err("the foreign token has expired, or is not valid yet");
         }
         if self.is_from_before_a_revocation(&principal, foreign.issued) {
-            return Err("8: the foreign token is from before a revocation");
+            return Err("8: the foreign token was issued before a revocation");
         }
         if !foreign.bound.is_fulfilled_by(asking.request.proven) {
             return Err("7: the foreign token is bound");

@@ -156,10 +156,10 @@ impl Model {
         }
         let delegation = (token.family().to_owned(), token.client);
         if register.delegations.contains(&delegation) {
-            return Some("8: what its client has of the session was revoked");
+            return Some("8: the tokens of its client in the session were revoked");
         }
         if !register.stands(&client) || !register.subject_stands(&token.principal, &token.sub) {
-            return Some("8: its client or its subject is disabled or gone");
+            return Some("8: its client or its subject is disabled or removed");
         }
         if self.is_renamed(token) {
             return Some("CC-17: its issuer has another prefix now");
@@ -168,13 +168,13 @@ impl Model {
             return Some("CC-17: it is the name of another principal now");
         }
         if !token.chain.iter().all(|actor| register.stands(actor)) {
-            return Some("8: an actor is disabled or gone");
+            return Some("8: an actor is disabled or removed");
         }
         let is_before = |before: Option<i64>, since: i64| before.is_some_and(|before| since < before);
         if is_before(register.client_revoked_before(token.client), token.joined)
             || is_before(self.subject_revoked_before(token), token.start)
         {
-            return Some("8: what its client or its subject obtained before was revoked");
+            return Some("8: earlier tokens of its client or its subject were revoked");
         }
         let is_its = |audience: &&str| token.audience.contains(*audience);
         // To serve an audience is a right to tokens that were sent there.
@@ -182,7 +182,7 @@ impl Model {
             client.audiences.iter().any(is_its) || token.served.is_some() && client.serves.iter().any(is_its)
         };
         if !register.client(token.client).is_some_and(may_have) {
-            return Some("2: its client may ask for none of its audiences any more");
+            return Some("2: its client may no longer request any of its audiences");
         }
         self.ended_by_origin(token)
     }
@@ -201,26 +201,26 @@ impl Model {
                 && (register.sessions.contains(session)
                     || register.delegations.contains(&(session.clone(), *client)))
             {
-                return Some("8: what it was obtained with was revoked");
+                return Some("8: a token that it was obtained with was revoked");
             }
             if let Origin::Identity(identity, client, _) = origin {
                 let Realm::Of(issuer) = identity.realm else { continue };
                 if register.identity(client, issuer).as_ref() != Some(identity) {
-                    return Some("8: an identity stands for its client no longer");
+                    return Some("8: an identity no longer stands for its client");
                 }
             }
         }
         let parties = token.with.iter().chain(&token.renewed_with).map(Origin::party).chain(itself);
         for (party, since) in parties {
             if !register.stands(&party) {
-                return Some("8: a party that it was obtained with is disabled or gone");
+                return Some("8: a party that it was obtained with is disabled or removed");
             }
             let of_client = match party.realm {
                 Realm::Ours => register.client_revoked_before(&party.name),
                 Realm::Of(_) | Realm::Unsecured => None,
             };
             if register.revoked_before(&party).max(of_client).is_some_and(|before| since < before) {
-                return Some("8: what a party of it obtained before was revoked");
+                return Some("8: earlier tokens of one of its parties were revoked");
             }
         }
         None
@@ -233,7 +233,7 @@ impl Model {
             return Some("it has expired");
         }
         if token.issued.max(token.start) > now + LEEWAY {
-            return Some("it is of the future");
+            return Some("it is not valid yet");
         }
         self.ended(token)
     }
