@@ -153,7 +153,7 @@ const EXPECTED: [&str; 106] = [
     "ended: the key that signed it was revoked",
     "refused: 10: expired, and its client is not its subject or actor, or it is too late",
     "refused: 10: expired, and not renewed by the credential of its client",
-    "refused: 10: an expired token is renewed without another actor",
+    "refused: 10: an expired token cannot be renewed with another actor",
     "refused: 1: the scope exceeds a ceiling",
     "refused: 2: its client may no longer request any of its audiences",
     "refused: 2: the audience exceeds a ceiling",

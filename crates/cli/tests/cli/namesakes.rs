@@ -306,7 +306,7 @@ fn cc_17_a_name_with_a_leading_or_trailing_space_is_refused_with_its_reason() {
         }
     }
     within_a_second("it is in the log", || {
-        world.server.log().contains("no space at its beginning or its end")
+        world.server.log().contains("no space at its beginning or end")
     });
 }
 

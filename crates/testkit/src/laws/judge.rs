@@ -181,7 +181,7 @@ impl Model {
         }
 
         if subject.has_expired && chain != subject.chain {
-            return Err("10: an expired token is renewed without another actor");
+            return Err("10: an expired token cannot be renewed with another actor");
         }
 
         let is_anew = subject.begins_anew(asking, actor.as_ref());
