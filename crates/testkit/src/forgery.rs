@@ -160,7 +160,7 @@ impl Doors {
         match which / 7 % 5 {
             0 | 1 => self.tampered(door, rest),
             2 => self.signed_by_a_stranger(door, rest),
-            3 => self.unsigned(rest),
+            3 => self.unsecured(rest),
             _ => self.certificate(rest),
         }
     }
@@ -215,7 +215,7 @@ impl Doors {
     }
 
     /// Of an unsecured JWT only the name counts, and only one that the client may assert.
-    fn unsigned(&mut self, script: &[u8]) {
+    fn unsecured(&mut self, script: &[u8]) {
         let claims = json!({"sub": "user-a", "iat": NOW}).to_string();
         let (Some(claims), Some(tail)) =
             (tamper(claims.into_bytes(), script), script.last().map(|byte| byte % 8))

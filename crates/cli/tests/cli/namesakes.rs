@@ -305,9 +305,7 @@ fn cc_17_a_name_with_a_leading_or_trailing_space_is_refused_with_its_reason() {
             assert_eq!(answer.status == 200, is_good, "{user:?} of {issuer}: {answer:?}");
         }
     }
-    within_a_second("it is in the log", || {
-        world.server.log().contains("no space at its beginning or end")
-    });
+    within_a_second("it is in the log", || world.server.log().contains("no space at its beginning or end"));
 }
 
 #[test]

@@ -58,12 +58,12 @@ impl<'a> Findings<'a> {
                 Rule::Subject { issuer: Some(issuer), subject, .. } => {
                     found.subject = Some((issuer, subject));
                 }
-                Rule::Unsigned { claims } | Rule::Signature { claims, .. } => found.claims = Some(claims),
+                Rule::Unsecured { claims } | Rule::Signature { claims, .. } => found.claims = Some(claims),
                 Rule::Client { found: None, .. }
                 | Rule::Recalled { client: None, .. }
                 | Rule::Subject { issuer: None, .. }
                 | Rule::Request { .. }
-                | Rule::AssertedName { .. }
+                | Rule::UnsecuredName { .. }
                 | Rule::Secret { .. }
                 | Rule::Proof { .. }
                 | Rule::FirstUse { .. } => {}

@@ -17,10 +17,10 @@ use serde_json::{Map, Value};
 pub enum Rule {
     /// The grant and the scope that were requested.
     Request { grant: Option<GrantType>, method: &'static str, scope: String, targets: Vec<Box<str>> },
-    /// The subject token is not signed.
-    Unsigned { claims: Map<String, Value> },
+    /// The subject token is an unsecured JWT.
+    Unsecured { claims: Map<String, Value> },
     /// Whether the name of an unsecured user is also that of a registered client.
-    AssertedName { name: Box<str>, is_client: bool },
+    UnsecuredName { name: Box<str>, is_client: bool },
     /// The client registered under an identifier, if there is one.
     Client { named: Named, found: Option<Registration> },
     /// Whether the secret is one of the client's.
@@ -68,8 +68,8 @@ impl Rule {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Request { .. } => "request",
-            Self::Unsigned { .. } => "unsigned",
-            Self::AssertedName { .. } => "name",
+            Self::Unsecured { .. } => "unsigned",
+            Self::UnsecuredName { .. } => "name",
             Self::Client { .. } => "client",
             Self::Secret { .. } => "secret",
             Self::Issuer { .. } => "issuer",
@@ -85,7 +85,7 @@ impl Rule {
     /// The claims that were compared, of a rule about a token.
     #[must_use]
     pub fn claims(&self) -> Option<&Map<String, Value>> {
-        if let Self::Unsigned { claims } | Self::Signature { claims, .. } | Self::Proof { claims, .. } = self
+        if let Self::Unsecured { claims } | Self::Signature { claims, .. } | Self::Proof { claims, .. } = self
         {
             return Some(claims);
         }
@@ -98,8 +98,8 @@ impl Rule {
             Self::Client { found, .. } => [found.as_ref(), None],
             Self::Recalled { client, principal, .. } => [client.as_deref(), principal.as_deref()],
             Self::Request { .. }
-            | Self::Unsigned { .. }
-            | Self::AssertedName { .. }
+            | Self::Unsecured { .. }
+            | Self::UnsecuredName { .. }
             | Self::Secret { .. }
             | Self::Issuer { .. }
             | Self::Identity { .. }
@@ -151,16 +151,16 @@ impl Rule {
                     if targets.is_empty() { String::new() } else { format!(" for {}", targets.join(", ")) };
                 format!("requests {grant} with {scope}{place}, and authenticates by {method}")
             }
-            Self::Unsigned { claims } => {
+            Self::Unsecured { claims } => {
                 format!("the subject_token is unsecured; its claims are {}", claims_text(claims, at))
             }
-            Self::AssertedName { name, is_client: false } => {
+            Self::UnsecuredName { name, is_client: false } => {
                 format!(
                     "no client is registered as {}, so a client with --may-assert-users for this name may assert it",
                     Excerpt::of_claim(name)
                 )
             }
-            Self::AssertedName { name, is_client: true } => {
+            Self::UnsecuredName { name, is_client: true } => {
                 format!(
                     "{} is the name of a client, which an unsecured JWT must not have as its sub",
                     Excerpt::of_claim(name)

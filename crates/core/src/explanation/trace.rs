@@ -102,9 +102,9 @@ impl<'a, A: Answers + ?Sized> Trace<'a, A> {
             .iter()
             .find(|place| place.name == "subject_token" && UnsecuredJwt::is_one(place.token.expose()));
         if let Some(token) = unsecured.and_then(|place| UnsecuredJwt::parse(place.token.expose()).ok()) {
-            let claims = decisive_claims(token.unsigned_payload(), &[]);
+            let claims = decisive_claims(token.unverified_payload(), &[]);
             self.unsecured_name = claims.get("sub").and_then(Value::as_str).map(Into::into);
-            self.rules.push(Rule::Unsigned { claims });
+            self.rules.push(Rule::Unsecured { claims });
         }
     }
 
@@ -166,7 +166,7 @@ impl<A: Answers + ?Sized> Listener for Trace<'_, A> {
             Who::Federated(..) => false,
         });
         self.rules.push(match (unsecured_name, who) {
-            (Some(name), _) => Rule::AssertedName { name: name.into(), is_client: found.is_some() },
+            (Some(name), _) => Rule::UnsecuredName { name: name.into(), is_client: found.is_some() },
             (None, Who::Id(id)) => Rule::Client { named: Named::Id(Redacted::of(id.as_str())), found },
             (None, Who::Federated(issuer, subject)) => {
                 Rule::Client { named: Named::Identity(issuer.clone(), subject.clone()), found }

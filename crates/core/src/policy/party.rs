@@ -103,7 +103,7 @@ pub(crate) fn unsecured_name(
     now: Timestamp,
     leeway: Lifetime,
 ) -> Result<Subject, TokenFault> {
-    let payload = token.unsigned_payload();
+    let payload = token.unverified_payload();
     let subject = parsed::<Subject>(payload, "sub")?;
     if subject.has_space_at_an_end() {
         return Err(ClaimFault::new("sub", Defect::of_text(payload.get("sub"), SPACE_AT_AN_END)).into());

@@ -176,13 +176,13 @@ pub enum TokenFault {
     /// The foreign identity stands for no client, or not for this one.
     #[error("{0}")]
     NotFederated(Box<NotFederated>),
-    /// An unsigned assertion without a token of the client as the actor (conformance TX-61).
+    /// An unsecured JWT without a token of the client as the actor (conformance TX-61).
     #[error("it is unsecured, and the request has no actor_token of the client to assert its subject")]
     NoActor,
     /// An unsecured user that the client may not assert (conformance TX-61).
     #[error("it is unsecured, and the client {} may not assert the user {}", .0.client, Excerpt::of_claim(&.0.subject))]
     MayNotAssert(Box<WithoutRight>),
-    /// An unsigned assertion that names a client (conformance TX-66).
+    /// An unsecured JWT that names a client (conformance TX-66).
     #[error("it is unsecured, and its sub {} is the name of a client", Excerpt::of_claim(.0.as_str()))]
     AssertsClient(Subject),
     /// It is bound to a key, and possession of that key is not proven (RFC 9700 §2.2.1).

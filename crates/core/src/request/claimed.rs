@@ -45,7 +45,7 @@ impl ClaimedToken {
             let text = form.value(parameter)?;
             if UnsecuredJwt::is_one(text) {
                 let token = UnsecuredJwt::parse(text).ok()?;
-                return Some(Self::of(parameter, token.unsigned_payload()));
+                return Some(Self::of(parameter, token.unverified_payload()));
             }
             let token = CompactJws::parse(text).ok()?;
             Some(Self::of(parameter, token.unverified_payload()))

@@ -30,8 +30,8 @@ impl UnsecuredJwt {
             return Err(FramingFault::TooLong { part: Part::Token, bytes: text.len(), most: LONGEST });
         }
         let segments = || FramingFault::Segments(text.split('.').count());
-        let unsigned = text.strip_suffix('.').ok_or_else(segments)?;
-        let (header, payload) = unsigned.split_once('.').ok_or_else(segments)?;
+        let content = text.strip_suffix('.').ok_or_else(segments)?;
+        let (header, payload) = content.split_once('.').ok_or_else(segments)?;
         let header = object(Part::Header, header)?;
         if let Some(other) = header.keys().find(|name| *name != "alg" && *name != "typ") {
             return Err(HeaderFault::not_allowed(other).into());
@@ -52,7 +52,7 @@ impl UnsecuredJwt {
     }
 
     /// The claims of the JWT, as its maker states them.
-    pub(crate) fn unsigned_payload(&self) -> &Map<String, Value> {
+    pub(crate) fn unverified_payload(&self) -> &Map<String, Value> {
         &self.payload
     }
 }
