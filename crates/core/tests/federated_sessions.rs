@@ -129,7 +129,7 @@ const ENDS: [(&str, End, bool); 12] = [
 ];
 
 #[test]
-fn law_8_tx_37_tx_38_what_a_client_obtained_as_an_identity_ends_with_that_identity() {
+fn law_8_tx_37_tx_38_tokens_obtained_as_an_identity_end_with_that_identity() {
     for (what, end, ends) in ENDS {
         let mut s = setting();
         let ask = s.as_account(Ask::credentials());
@@ -283,7 +283,7 @@ fn wl_04_an_identity_of_2048_bytes_authenticates_and_its_tokens_are_valid() {
 }
 
 #[test]
-fn law_8_what_an_expired_token_is_renewed_to_depends_on_the_identity_that_renews_it() {
+fn law_8_a_renewed_expired_token_depends_on_the_identity_that_renewed_it() {
     let account = "system:serviceaccount:jobs:dual";
     let mut s = setting();
     let begun = s.world.check(Ask::credentials().basic("dual", "s-dual")).token();

@@ -100,7 +100,7 @@ fn a_disabled_unsecured_user_is_named_without_a_second_comma() {
 }
 
 #[test]
-fn se_01_se_06_what_was_copied_along_with_a_secret_is_named_and_the_secret_is_not() {
+fn se_01_se_06_characters_copied_along_with_a_secret_are_named_and_the_secret_is_not() {
     let (mut world, _) = world();
     for (sent, named, correction) in [
         ("`s1-Z7`", "is in backticks", "without the backticks around it"),

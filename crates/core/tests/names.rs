@@ -123,7 +123,7 @@ fn cc_17_a_first_prefix_ends_no_session_and_the_prefix_of_another_issuer_does() 
 }
 
 #[test]
-fn cc_17_a_user_whose_name_only_a_space_at_an_end_sets_apart_gets_no_token() {
+fn cc_17_a_user_whose_name_begins_or_ends_with_a_space_gets_no_token() {
     let (mut world, key) = world();
     set_prefix(&mut world, 1, "q:");
     world.change("c1", |c1| c1.rights_mut().may_assert_users = vec!["*".parse().unwrap()]);

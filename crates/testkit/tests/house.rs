@@ -75,7 +75,7 @@ fn the_core_depends_on_allowed_crates_only() {
 }
 
 #[test]
-fn no_file_is_longer_than_400_lines_and_each_says_what_it_is() {
+fn no_file_is_longer_than_400_lines_and_each_states_its_purpose() {
     for (path, text) in files(&[".rs"]) {
         let lines = text.lines().count();
         assert!(lines <= 400, "{}: {lines} lines", path.display());

@@ -21,7 +21,7 @@ fn seeds(target: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn ks_06_no_seed_of_an_issuers_documents_costs_a_good_key_or_lets_an_attacker_in() {
+fn ks_06_no_seed_of_an_issuers_documents_hides_a_good_key_or_adds_an_attackers_key() {
     let mut documents = Documents::new();
     for (_, text) in seeds("issuer_documents") {
         documents.check(&text);
@@ -29,7 +29,7 @@ fn ks_06_no_seed_of_an_issuers_documents_costs_a_good_key_or_lets_an_attacker_in
 }
 
 #[test]
-fn tx_44_each_seed_of_a_session_claim_yields_what_its_session_has() {
+fn tx_44_each_seed_of_a_session_claim_yields_no_more_than_its_session() {
     let mut claims = SessionClaims::new();
     let yields: Vec<(String, bool)> =
         seeds("session_claim").into_iter().map(|(name, text)| (name, claims.check(&text) > 0)).collect();

@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn te_19_a_semicolon_separates_nothing() {
+    fn te_19_a_semicolon_is_no_separator() {
         let form = Form::parse(b"grant_type=client_credentials;scope=catalog").unwrap();
         assert_eq!(form.value(Parameter::GrantType), Some("client_credentials;scope=catalog"));
         assert_eq!(form.value(Parameter::Scope), None);
