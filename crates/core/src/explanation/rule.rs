@@ -177,7 +177,7 @@ impl Rule {
                 let subject = Excerpt::of_claim(subject);
                 match stands_for {
                     Some(client) => format!("{subject} of {issuer} stands for client {client}"),
-                    None => format!("{subject} of {issuer} stands for NO client, or for several"),
+                    None => format!("{subject} of {issuer} does NOT stand for exactly one client"),
                 }
             }
             Self::Signature { place, keys, header, verified, claims } => {
@@ -273,7 +273,7 @@ fn client(named: &Named, found: Option<&Registration>) -> String {
             format!("{subject} of {issuer} stands for client {}: {}", client.id, client.description())
         }
         (Named::Identity(issuer, subject), None) => {
-            format!("{} of {issuer} stands for NO client, or for several", Excerpt::of_claim(subject))
+            format!("{} of {issuer} does NOT stand for exactly one client", Excerpt::of_claim(subject))
         }
     }
 }
