@@ -56,8 +56,8 @@ impl Presenting {
         let issuer = self.verification.issuer();
         let signed = self.world.keys().read(token, issuer, now).ours(issuer)?;
         let claims = self.verification.signed(&signed, now, &self.possession)?;
-        let recollection = TokenStatus::of(&self.world, &claims);
-        self.verification.recalled(claims, recollection)
+        let status = TokenStatus::of(&self.world, &claims);
+        self.verification.recalled(claims, status)
     }
 }
 

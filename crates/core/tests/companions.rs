@@ -182,8 +182,8 @@ fn verdicts(world: &mut World, token: &str) -> [bool; 3] {
             world.now,
             &Default::default(),
         )?;
-        let recollection = TokenStatus::of(&*world, &claims);
-        verification.recalled(claims, recollection)
+        let status = TokenStatus::of(&*world, &claims);
+        verification.recalled(claims, status)
     });
     let exchanged = world.check(Ask::exchange(token).bearer(token)).code() == "200";
     [exchanged, at_catalog.is_ok(), is_active(world, token)]

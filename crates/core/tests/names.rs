@@ -49,8 +49,8 @@ fn fault(world: &mut World, token: &str) -> Option<TokenFault> {
     let catalog = TokenVerification::new(ISSUER.parse().unwrap(), claims.audience.clone());
     let verified = world.keys().verify(&framed, world.now);
     let claims = catalog.claims(&framed, verified, world.now, &Possession::default()).unwrap();
-    let recollection = TokenStatus::of(&*world, &claims);
-    assert_eq!(catalog.recalled(claims, recollection).err(), of_introspection);
+    let status = TokenStatus::of(&*world, &claims);
+    assert_eq!(catalog.recalled(claims, status).err(), of_introspection);
     let renewed = world.check(by_c1(Ask::exchange(token)));
     let by_bearer = world.check(Ask::exchange(token).bearer(token));
     match &of_introspection {

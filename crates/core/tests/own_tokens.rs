@@ -53,8 +53,8 @@ fn at_catalog(world: &World, token: &str) -> Result<(), TokenFault> {
     let claims = signed();
     assert_eq!((&signed(), &by_keys), (&claims, &claims), "jw_40: {token}");
     let claims = claims?;
-    let recollection = TokenStatus::of(world, &claims);
-    verification.recalled(claims, recollection).map(drop)
+    let status = TokenStatus::of(world, &claims);
+    verification.recalled(claims, status).map(drop)
 }
 
 fn with(mut object: Value, name: &str, value: Value) -> Value {

@@ -40,8 +40,8 @@ impl BearerConfig {
             let moment = checking.moment();
             let token = moment.keys().read(token, checked.issuer(), now).ours(checked.issuer())?;
             let claims = checked.signed(&token, now, possession)?;
-            let recollection = TokenStatus::of(&*moment, &claims);
-            let claims = checked.recalled(claims, recollection)?;
+            let status = TokenStatus::of(&*moment, &claims);
+            let claims = checked.recalled(claims, status)?;
             if checking.is_too_old() { Err(BearerError::TooOld) } else { Ok(claims) }
         };
         Self {
