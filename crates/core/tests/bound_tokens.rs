@@ -268,16 +268,16 @@ fn mt_01_mt_02_mt_04_mt_07_ca_11_a_certificate_authenticates_the_client_register
     const NO: &str = "401 invalid_client Basic";
     let mut world = World::new();
     world.register(cm("cm", CertificateName::Subject("CN=cm".into())));
-    let shown = || Ask::credentials().certificate(certificate("CN=cm", 7));
-    let answer = world.check(shown().with("client_id", "cm"));
+    let with_certificate = || Ask::credentials().certificate(certificate("CN=cm", 7));
+    let answer = world.check(with_certificate().with("client_id", "cm"));
     let confirmation = answer.claims().confirmation.clone().unwrap();
     assert_eq!(confirmation.certificate, Some(Thumbprint::of([7; 32])));
     assert_eq!(answer.body()["token_type"], "bearer");
     for ask in [
-        shown(),
-        shown().with("client_id", "c1"),
-        shown().with("client_id", "unknown"),
-        shown().with("client_id", "\u{e9}"),
+        with_certificate(),
+        with_certificate().with("client_id", "c1"),
+        with_certificate().with("client_id", "unknown"),
+        with_certificate().with("client_id", "\u{e9}"),
         Ask::credentials().with("client_id", "cm"),
         Ask::credentials().with("client_id", "cm").certificate(certificate("CN=other", 7)),
         Ask::credentials().with("client_id", "cm").certificate(certificate("CN=cm,O=x", 7)),
@@ -285,7 +285,7 @@ fn mt_01_mt_02_mt_04_mt_07_ca_11_a_certificate_authenticates_the_client_register
             .with("client_id", "cm")
             .with("client_secret", "x")
             .certificate(certificate("CN=cm", 7)),
-        shown().basic("cm", "x"),
+        with_certificate().basic("cm", "x"),
     ] {
         assert_eq!(world.check(ask.clone()).code(), NO, "{ask:?}");
     }
@@ -299,29 +299,32 @@ fn mt_01_mt_02_mt_04_mt_07_ca_11_a_certificate_authenticates_the_client_register
     let beside = world.check(cc().certificate(certificate("CN=cm", 7)));
     assert_eq!(beside.claims().confirmation, None);
     world.change("cm", |cm| cm.enabled = false);
-    assert_eq!(world.check(shown().with("client_id", "cm")).code(), NO);
+    assert_eq!(world.check(with_certificate().with("client_id", "cm")).code(), NO);
 }
 
 #[test]
 fn tx_27_mt_04_a_token_for_a_certificate_is_renewed_over_a_connection_with_it() {
     let mut world = World::new();
     world.register(cm("cm", CertificateName::Subject("CN=cm".into())));
-    let shown = |ask: Ask| ask.certificate(certificate("CN=cm", 7));
-    let token = world.check(shown(Ask::credentials()).with("client_id", "cm")).token();
+    let with_certificate = |ask: Ask| ask.certificate(certificate("CN=cm", 7));
+    let token = world.check(with_certificate(Ask::credentials()).with("client_id", "cm")).token();
     let renew = || Ask::exchange(&token).bearer(&token);
     assert_eq!(world.check(renew()).code(), "401 invalid_client Bearer");
     assert_eq!(world.check(renew().certificate(certificate("CN=cm", 8))).code(), "401 invalid_client Bearer");
-    let renewed = world.check(shown(renew()));
+    let renewed = world.check(with_certificate(renew()));
     assert_eq!(renewed.claims().confirmation.as_ref().unwrap().certificate, Some(Thumbprint::of([7; 32])));
-    let credential = world.check(shown(Ask::exchange(&token)).with("client_id", "cm"));
+    let credential = world.check(with_certificate(Ask::exchange(&token)).with("client_id", "cm"));
     assert_eq!(credential.code(), "200", "its own credential, as D13 has it");
     // The token is bound to both, if the client proves both.
     let key = ForeignKey::new(None);
-    let both = world.check(shown(renew()).dpop(&key.proof(world.now, "1", &json!({}))));
+    let both = world.check(with_certificate(renew()).dpop(&key.proof(world.now, "1", &json!({}))));
     let cnf = both.claims().confirmation.clone().unwrap();
     assert!(cnf.key.is_some() && cnf.certificate.is_some());
     let token = both.token();
-    assert_eq!(world.check(shown(Ask::exchange(&token).bearer(&token))).code(), "401 invalid_client Bearer");
+    assert_eq!(
+        world.check(with_certificate(Ask::exchange(&token).bearer(&token))).code(),
+        "401 invalid_client Bearer"
+    );
 }
 
 #[test]

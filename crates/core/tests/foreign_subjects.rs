@@ -36,7 +36,7 @@ fn tx_41_tx_42_tx_59_a_subject_may_have_the_scope_that_its_issuer_maps() {
         "groups=readers:ns:read".parse().unwrap(),
         "groups=admins:PRINCIPAL_ROLE:admin".parse().unwrap(),
     ];
-    for (changes, asked, granted) in [
+    for (changes, requested, granted) in [
         (json!({}), "", Some("catalog")),
         (json!({"groups": ["readers"]}), "", Some("catalog ns:read")),
         (json!({"groups": ["readers"]}), "ns:read", Some("ns:read")),
@@ -48,10 +48,10 @@ fn tx_41_tx_42_tx_59_a_subject_may_have_the_scope_that_its_issuer_maps() {
         (json!({"groups": "admins"}), "", Some("catalog")),
     ] {
         let token = key.sign(&alice(&changes));
-        let answer = world.check(by_c1(id_token(&token)).with("scope", asked));
+        let answer = world.check(by_c1(id_token(&token)).with("scope", requested));
         match granted {
-            Some(scope) => assert_eq!(answer.claims().scope.as_str(), scope, "{changes} {asked}"),
-            None => assert_eq!(answer.code(), "400 invalid_scope", "{changes} {asked}"),
+            Some(scope) => assert_eq!(answer.claims().scope.as_str(), scope, "{changes} {requested}"),
+            None => assert_eq!(answer.code(), "400 invalid_scope", "{changes} {requested}"),
         }
     }
     // No other claim of a foreign token is adopted.

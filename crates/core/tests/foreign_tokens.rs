@@ -266,8 +266,8 @@ fn tx_38_cve_2026_8922_a_revocation_before_a_time_counts_by_when_a_token_was_iss
         (NOW - 100, NOW - 100, true),
     ] {
         let revoked_before = tokenberg_core::Timestamp::from_seconds(before).ok();
-        let standing = SubjectStatus { revoked_before, ..SubjectStatus::default() };
-        world.subjects = vec![(IDP.parse().ok(), "alice".to_owned(), standing)];
+        let status = SubjectStatus { revoked_before, ..SubjectStatus::default() };
+        world.subjects = vec![(IDP.parse().ok(), "alice".to_owned(), status)];
         let token = key.sign(&alice(&json!({"iat": iat})));
         assert_eq!(world.check(by_c1(id_token(&token))).code() == "200", good, "{before} {iat}");
         world.subjects.clear();
@@ -283,8 +283,8 @@ fn tx_38_cve_2026_8922_a_revocation_before_a_time_counts_by_when_a_token_was_iss
         assert_eq!(world.check(by_c1(jwt(&token))).code() == "200", good, "{exp}");
     }
     let revoked_before = tokenberg_core::Timestamp::from_seconds(NOW - 100_000).ok();
-    let standing = SubjectStatus { revoked_before, ..SubjectStatus::default() };
-    world.subjects = vec![(IDP.parse().ok(), "alice".to_owned(), standing)];
+    let status = SubjectStatus { revoked_before, ..SubjectStatus::default() };
+    world.subjects = vec![(IDP.parse().ok(), "alice".to_owned(), status)];
     // A token without `iat` may be from before.
     let token = key.sign(&alice(&json!({"iat": null, "aud": ISSUER})));
     let answer = world.check(by_c1(jwt(&token)));

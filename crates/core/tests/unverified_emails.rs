@@ -47,8 +47,8 @@ fn statements() -> Vec<(Value, bool)> {
 #[test]
 fn an_unverified_address_is_no_subject() {
     let (mut world, key) = world("email");
-    for (said, good) in statements() {
-        let claims = changed(alice(&json!({"email": "alice@example.test", "aud": [ISSUER, "c1"]})), &said);
+    for (email, good) in statements() {
+        let claims = changed(alice(&json!({"email": "alice@example.test", "aud": [ISSUER, "c1"]})), &email);
         let token = key.sign(&claims);
         let grant = key.sign(&changed(claims, &json!({"exp": NOW + 300})));
         let user = key.sign(&alice(&json!({"email": "bob@example.test"})));
@@ -63,14 +63,14 @@ fn an_unverified_address_is_no_subject() {
             as_actor,
         ] {
             let answer = world.check(ask);
-            assert_eq!(answer.code() == "200", good, "{said}");
+            assert_eq!(answer.code() == "200", good, "{email}");
             if !good {
                 let (Refusal::SubjectToken(fault) | Refusal::Assertion(fault) | Refusal::ActorToken(fault)) =
                     answer.refusal()
                 else {
                     unreachable!("{:?}", answer.refusal())
                 };
-                assert!(matches!(fault, TokenFault::UnverifiedEmail { .. }), "{said}: {fault}");
+                assert!(matches!(fault, TokenFault::UnverifiedEmail { .. }), "{email}: {fault}");
             }
         }
     }
@@ -87,12 +87,12 @@ fn an_unverified_address_gives_no_scope_and_other_claims_still_do() {
     world.change("c1", |c1| c1.rights_mut().scope = tokenberg_core::registration::AllowedScope::Every);
     world.issuers[0].trust.map =
         vec!["email=boss@example.test:all".parse().unwrap(), "groups=x:some".parse().unwrap()];
-    for (said, good) in statements() {
+    for (email, good) in statements() {
         let claims = alice(&json!({"email": "boss@example.test", "groups": ["x"]}));
-        let token = key.sign(&changed(claims, &said));
+        let token = key.sign(&changed(claims, &email));
         let answer = world.check(by_c1(Ask::exchange_of(&token, TokenType::IdToken)));
         let scope = answer.claims().scope.as_str().to_owned();
-        assert_eq!(scope.split(' ').any(|token| token == "all"), good, "{said}");
-        assert!(scope.contains("some"), "{said}");
+        assert_eq!(scope.split(' ').any(|token| token == "all"), good, "{email}");
+        assert!(scope.contains("some"), "{email}");
     }
 }

@@ -80,10 +80,10 @@ fn law_1_tx_42_tx_48_a_renewal_gives_what_the_issuer_may_give_now() {
                 assert_eq!(answer.body()["scope"], left, "{what}");
             }
             // As for a client whose scope was narrowed: without a scope parameter it is cut, and a request for more is refused.
-            let asked = world.check(ask.with("scope", "catalog ns:read"));
-            assert_eq!(asked.code() == "200", left == "catalog ns:read", "{what}");
-            if asked.code() != "200" {
-                assert!(asked.refusal().to_string().contains("the registration of issuer"), "{what}");
+            let answer = world.check(ask.with("scope", "catalog ns:read"));
+            assert_eq!(answer.code() == "200", left == "catalog ns:read", "{what}");
+            if answer.code() != "200" {
+                assert!(answer.refusal().to_string().contains("the registration of issuer"), "{what}");
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Checks that no document of an issuer costs a good key or lets an attacker in: key sets, metadata and their addresses; KS-06.
 
-use crate::key_reading::{self, Said};
+use crate::key_reading::{self, KeyEntry};
 use crate::{ForeignKey, NOW, alice};
 use ring::hmac;
 use serde_json::{Map, Value, json};
@@ -136,9 +136,9 @@ impl Documents {
     /// The good key is usable, unless another one has its name or its private half is public.
     fn check_good(&self, keys: &PublicKeys, entries: &[Value], place: usize) {
         let is_good = keys.verify(&self.token).is_ok();
-        let is_of_good = |entry: &&Value| Said::of(entry).is_of(&self.good.jwk());
+        let is_of_good = |entry: &&Value| KeyEntry::of(entry).is_of(&self.good.jwk());
         if entries.len() <= MOST_KEYS
-            && entries.iter().filter(is_of_good).any(|entry| Said::of(entry).has_private_value())
+            && entries.iter().filter(is_of_good).any(|entry| KeyEntry::of(entry).has_private_value())
         {
             assert!(!is_good, "a key whose private half is public verifies");
             return;
@@ -170,11 +170,12 @@ impl Documents {
             );
             if keys.verify(&strangers).is_ok() {
                 let thumbprint = self.stranger.thumbprint();
-                let named =
-                    |said: &Said<'_>| kid.is_none_or(|kid| kid == said.kid().unwrap_or(thumbprint.as_str()));
+                let named = |key: &KeyEntry<'_>| {
+                    kid.is_none_or(|kid| kid == key.kid().unwrap_or(thumbprint.as_str()))
+                };
                 let is_its = |entry: &Value| {
-                    let said = Said::of(entry);
-                    said.is_of(&self.stranger.jwk()) && said.may_verify_es256() && named(&said)
+                    let key = KeyEntry::of(entry);
+                    key.is_of(&self.stranger.jwk()) && key.may_verify_es256() && named(&key)
                 };
                 assert!(entries.iter().any(is_its), "{kid:?} verifies by no key of the set: {entries:?}");
             }
@@ -234,21 +235,25 @@ impl Documents {
         assert_eq!(is_usable, !rest.is_empty(), "{issuer}: {requested:?}");
         if let [uri] = rest {
             // Members besides these two may be of a form that serde_json refuses.
-            if let Ok(said) = serde_json::from_str::<Value>(body) {
-                assert_eq!((&said["issuer"], &said["jwks_uri"]), (&json!(issuer), &json!(uri)), "{issuer}");
+            if let Ok(metadata) = serde_json::from_str::<Value>(body) {
+                assert_eq!(
+                    (&metadata["issuer"], &metadata["jwks_uri"]),
+                    (&json!(issuer), &json!(uri)),
+                    "{issuer}"
+                );
             }
             assert!(matches!(status, 200 | 404), "{status}");
             assert!(may_be_fetched(uri, issuer, insecure_http), "{issuer}: {uri}");
         }
         // Metadata of this issuer with an address of keys are good, whatever their other members.
-        if let Ok(mut said) = serde_json::from_str::<Map<String, Value>>(body)
+        if let Ok(mut metadata) = serde_json::from_str::<Map<String, Value>>(body)
             && may_begin
             && matches!(status, 200 | 404)
         {
             let uri = format!("{}/keys?a=b", trusted.issuer.origin());
-            said.insert("issuer".to_owned(), issuer.into());
-            said.insert("jwks_uri".to_owned(), uri.as_str().into());
-            let (is_usable, requested) = fetched(&Value::Object(said).to_string());
+            metadata.insert("issuer".to_owned(), issuer.into());
+            metadata.insert("jwks_uri".to_owned(), uri.as_str().into());
+            let (is_usable, requested) = fetched(&Value::Object(metadata).to_string());
             assert!(is_usable && requested.last() == Some(&uri), "{issuer}: {requested:?}: {body}");
         }
     }
@@ -311,7 +316,7 @@ fn check_bounds(keys: &PublicKeys, entries: &[Value]) {
     assert!(ignored.iter().all(|key| key.position < entries.len()));
     let mut leaks = 0;
     for (position, entry) in entries.iter().enumerate() {
-        if Said::of(entry).has_private_value() {
+        if KeyEntry::of(entry).has_private_value() {
             leaks += 1;
             let is_reported = ignored.iter().any(|key| key.position == position && key.reason.is_leak());
             assert!(is_reported || keys.left_out() > 0, "{entry} is not reported: {ignored:?}");

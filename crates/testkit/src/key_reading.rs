@@ -6,9 +6,9 @@ use serde_json::Value;
 use tokenberg_core::jws::Algorithm;
 
 /// A JWK, or a value in its place.
-pub(crate) struct Said<'a>(&'a Value);
+pub(crate) struct KeyEntry<'a>(&'a Value);
 
-impl<'a> Said<'a> {
+impl<'a> KeyEntry<'a> {
     pub(crate) fn of(entry: &'a Value) -> Self {
         Self(entry)
     }

@@ -123,14 +123,14 @@ pub fn url_at(port: u16, database: &str) -> String {
 
 impl Talk {
     fn wait(&mut self) {
-        let mut said = String::new();
+        let mut output = String::new();
         loop {
-            let before = said.len();
-            let length = self.answers.read_line(&mut said).unwrap();
-            if said[before..].trim_end() == "done" {
+            let before = output.len();
+            let length = self.answers.read_line(&mut output).unwrap();
+            if output[before..].trim_end() == "done" {
                 return;
             }
-            assert!(length > 0 && said[before..].trim_end() != "failed", "PostgreSQL: {said}");
+            assert!(length > 0 && output[before..].trim_end() != "failed", "PostgreSQL: {output}");
         }
     }
 }

@@ -160,11 +160,11 @@ fn names(files: &[(String, String)]) -> BTreeSet<String> {
 }
 
 /// Whether a name is what a row says: all of it, its beginning (`te_11_`) or its end (`*_tx_34`).
-fn is_meant(said: &str, name: &str) -> bool {
-    match said.strip_prefix("*_") {
-        Some(end) => name == end || name.ends_with(&said[1..]) || name.ends_with(&format!("*{end}")),
-        None if said.ends_with('_') => name.starts_with(said),
-        None => name == said,
+fn is_meant(cited: &str, name: &str) -> bool {
+    match cited.strip_prefix("*_") {
+        Some(end) => name == end || name.ends_with(&cited[1..]) || name.ends_with(&format!("*{end}")),
+        None if cited.ends_with('_') => name.starts_with(cited),
+        None => name == cited,
     }
 }
 
@@ -283,17 +283,17 @@ fn every_row_names_tests_that_carry_its_id() {
             ));
             continue;
         };
-        for said in cell.named {
-            let meant: Vec<&String> = names.iter().filter(|name| is_meant(said, name)).collect();
+        for cited in cell.named {
+            let meant: Vec<&String> = names.iter().filter(|name| is_meant(cited, name)).collect();
             if meant.is_empty() {
                 problems.push(format!(
-                    "{page}: {id} names `{said}`, and no test or case is called so: if it was renamed, write its new name (tests that \
+                    "{page}: {id} names `{cited}`, and no test or case is called so: if it was renamed, write its new name (tests that \
                      carry the id: {})",
                     carriers(&names, id)
                 ));
             } else if !meant.iter().any(|name| carried(name).contains(id)) {
                 problems.push(format!(
-                    "{page}: {id} names `{said}`, which does not carry the id: name one of these, or put the id into the test's name \
+                    "{page}: {id} names `{cited}`, which does not carry the id: name one of these, or put the id into the test's name \
                      (tests that carry the id: {})",
                     carriers(&names, id)
                 ));
@@ -321,9 +321,9 @@ fn links_to_rfcs_lead_to_the_displayed_section() {
     let (mut links, mut problems) = (0, Vec::new());
     for (page, text) in files().iter().filter(|(path, _)| is_definition(path)) {
         for (at, _) in text.match_indices(RFC) {
-            let shown = text[..at].rsplit('[').next().unwrap();
+            let displayed = text[..at].rsplit('[').next().unwrap();
             let target = text[at + RFC.len()..].split(')').next().unwrap();
-            let words: Vec<&str> = shown.split(' ').collect();
+            let words: Vec<&str> = displayed.split(' ').collect();
             let expected = match words.as_slice() {
                 ["RFC", number] => format!("rfc{number}"),
                 ["RFC", number, section] => match section.strip_prefix('§') {
@@ -334,7 +334,7 @@ fn links_to_rfcs_lead_to_the_displayed_section() {
             };
             links += 1;
             if target != expected {
-                problems.push(format!("{page}: [{shown}] leads to {target}, not to {expected}"));
+                problems.push(format!("{page}: [{displayed}] leads to {target}, not to {expected}"));
             }
         }
     }

@@ -28,7 +28,7 @@ pub struct TokenStatus {
 /// The present status of all parties whose tokens a token was obtained with: it ends with each of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ParticipantsStatus {
-    /// All of them, if there are any, are in good standing.
+    /// All of them, if there are any, are enabled, registered and not revoked.
     Good,
     /// A client or an issuer is no longer registered.
     Gone(Principal),
