@@ -37,8 +37,8 @@
 //! [`IntrospectionEndpoint`] and [`RevocationEndpoint`] read a [`PresentedToken`] and ask the fewer questions of an [`Inquiry`].
 //! [`inquire`] answers these on a thread that may block.
 //!
-//! The same types serve a client: [`TokenRequest::to_http`] writes a request, [`read_answer`] reads the response, [`Renewal`] decides
-//! when to renew and with which request. [`TokenVerification`] is the check that a catalog makes of a token presented to it.
+//! The same types serve a client: [`TokenRequest::to_http`] writes a request, [`client::read_answer`] reads the response, and
+//! [`client::Renewal`] decides when to renew and with which request. [`TokenVerification`] is the check that a catalog makes of a token presented to it.
 #![forbid(unsafe_code)]
 
 pub mod answers;

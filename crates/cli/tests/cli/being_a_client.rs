@@ -66,7 +66,7 @@ fn a_token_is_fetched_inspected_and_verified() {
     let other = server.url.replace("127.0.0.1", "localhost");
     let said = place.run(&["verify", "token", "--issuer", &other]).refused();
     assert!(
-        said.err.contains(&format!(r#"its iss is "{}", and has to be "{other}""#, server.url)),
+        said.err.contains(&format!(r#"its iss is "{}"; it has to be "{other}""#, server.url)),
         "{}",
         said.err
     );
