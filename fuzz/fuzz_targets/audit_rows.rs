@@ -251,7 +251,9 @@ async fn begun(directory: &Path) -> (Store, SqliteConnection) {
         let trail = store.audit_trail(WhenFull::Drop);
         for n in 1..=4 {
             let jti = Some(format!("jti-{n}").into());
-            trail.record(&AuditRecord { jti, ..AuditRecord::new("", Outcome::Granted) });
+            let mut record = AuditRecord::new("", Outcome::Granted);
+            record.jti = jti;
+            trail.record(&record);
             while is_slow && trail.metrics().written < n {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }

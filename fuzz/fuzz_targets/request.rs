@@ -2,9 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use tokenberg_core::TokenRequest;
 use tokenberg_core::client::ClientAuthentication;
 use tokenberg_core::request::Form;
-use tokenberg_core::TokenRequest;
 
 fuzz_target!(|body: &[u8]| {
     let Ok(form) = Form::parse(body) else { return };
