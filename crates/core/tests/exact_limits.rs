@@ -5,11 +5,16 @@ use serde_json::json;
 use tokenberg_core::explanation::Rule;
 use tokenberg_core::flow::SubjectProof;
 use tokenberg_core::issuer::AcceptedAs;
-use tokenberg_core::refusal::SessionLimit;
+use tokenberg_core::jws::DpopProof;
+use tokenberg_core::refusal::{ProofFault, SessionLimit};
 use tokenberg_core::registration::AllowedScope;
-use tokenberg_core::{AuthMethod, Client, GrantType, Presented, Refusal, Rights, TokenFault, TokenType};
+use tokenberg_core::token::Thumbprint;
+use tokenberg_core::{
+    Answers, AuthMethod, Client, GrantType, Presented, Refusal, Rights, TokenFault, TokenType,
+    TokenVerification,
+};
 use tokenberg_testkit::{
-    Answer, Ask, ForeignKey, ISSUER, NOW, World, alice, at1, by_c1, changed, trusted, unsecured,
+    Answer, Ask, ForeignKey, ISSUER, NOW, World, alice, at1, by_c1, changed, sha256, trusted, unsecured,
 };
 
 const IDP: &str = "https://idp.test";
@@ -319,4 +324,19 @@ fn d13_law_10_from_the_second_of_its_expiry_on_a_token_is_not_passed_on_to_anoth
             );
         }
     }
+}
+
+#[test]
+fn dp_11_a_proof_at_a_resource_is_for_one_token() {
+    let (world, key) = (World::new(), ForeignKey::new(None));
+    let hash = sha256(b"this token");
+    let claims = json!({"htm": "GET", "htu": "https://cat.test/v1", "ath": Thumbprint::of(hash).as_str()});
+    let proof = DpopProof::parse(&key.proof(world.now, "1", &claims)).unwrap();
+    let verification = TokenVerification::new(ISSUER.parse().unwrap(), vec![]);
+    let check = |hash| {
+        let verified = world.keys().verify_proof(&proof);
+        verification.proof(&proof, verified, ("GET", "https://cat.test/v1"), hash, world.now)
+    };
+    assert_eq!(check(hash).unwrap().0.key, Some(key.thumbprint()));
+    assert_eq!(check(sha256(b"another token")), Err(ProofFault::Token));
 }
