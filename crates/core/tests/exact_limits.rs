@@ -1,6 +1,8 @@
 //! What a decision records, which of two faults is reported, and where limits lie to the second and to the byte.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops")]
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use tokenberg_core::explanation::Rule;
 use tokenberg_core::flow::SubjectProof;
@@ -8,6 +10,7 @@ use tokenberg_core::issuer::AcceptedAs;
 use tokenberg_core::jws::DpopProof;
 use tokenberg_core::refusal::{ProofFault, SessionLimit};
 use tokenberg_core::registration::AllowedScope;
+use tokenberg_core::request::LARGEST_BODY;
 use tokenberg_core::token::Thumbprint;
 use tokenberg_core::{
     Answers, AuthMethod, Client, GrantType, Presented, Refusal, Rights, TokenFault, TokenType,
@@ -339,4 +342,35 @@ fn dp_11_a_proof_at_a_resource_is_for_one_token() {
     };
     assert_eq!(check(hash).unwrap().0.key, Some(key.thumbprint()));
     assert_eq!(check(sha256(b"another token")), Err(ProofFault::Token));
+}
+
+#[test]
+fn ht_14_ca_08_the_limits_of_forms_and_credentials_are_exact() {
+    let fault = |authorization: &[&[u8]], body: &str| {
+        Presented::read(authorization, None, body.as_bytes()).err().map(|refusal| refusal.to_string())
+    };
+    let grant = "grant_type=client_credentials&client_id=c1";
+    let body = |length: usize| format!("{grant}&x={}", "a".repeat(length - grant.len() - 3));
+    assert_eq!(
+        [LARGEST_BODY, LARGEST_BODY + 1].map(|length| fault(&[], &body(length)) == fault(&[], grant)),
+        [true, false]
+    );
+    let name = |length| format!("{grant}&{}=1", "n".repeat(length));
+    assert_eq!([64, 65].map(|length| fault(&[], &name(length)) == fault(&[], grant)), [true, false]);
+    let secret = |length| format!("{grant}&client_secret={}", "s".repeat(length));
+    assert_eq!([1, 1024, 1025].map(|length| fault(&[], &secret(length)).is_none()), [true, true, false]);
+    for (credentials, is_read) in [("c1:s", true), ("c1:", false), (":s", false), (":", false), ("c1", false)]
+    {
+        let header = format!("Basic {}", STANDARD.encode(credentials));
+        let is_malformed = |refusal: &Refusal| matches!(refusal, Refusal::MalformedBasic(_));
+        let read = Presented::read(&[header.as_bytes()], None, b"grant_type=client_credentials");
+        assert_eq!(read.err().is_some_and(|refusal| is_malformed(&refusal)), !is_read, "{credentials}");
+    }
+    for (token, is_read) in
+        [("aA0-._~+/==", true), ("a", true), ("a b", false), ("==", false), ("a=b", false), ("\u{e9}", false)]
+    {
+        let header = format!("Bearer {token}");
+        let read = Presented::read(&[header.as_bytes()], None, b"grant_type=client_credentials");
+        assert_eq!(matches!(read.err(), Some(Refusal::MalformedBearer)), !is_read, "{token}");
+    }
 }
