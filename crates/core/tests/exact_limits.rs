@@ -13,8 +13,8 @@ use tokenberg_core::registration::AllowedScope;
 use tokenberg_core::request::LARGEST_BODY;
 use tokenberg_core::token::Thumbprint;
 use tokenberg_core::{
-    Answers, AuthMethod, Client, GrantType, Presented, Refusal, Rights, TokenFault, TokenType,
-    TokenVerification,
+    Answers, AuthMethod, Client, GrantType, Presented, PresentedToken, Refusal, Rights, TokenFault,
+    TokenType, TokenVerification,
 };
 use tokenberg_testkit::{
     Answer, Ask, ForeignKey, ISSUER, NOW, World, alice, at1, by_c1, changed, sha256, trusted, unsecured,
@@ -373,4 +373,14 @@ fn ht_14_ca_08_the_limits_of_forms_and_credentials_are_exact() {
         let read = Presented::read(&[header.as_bytes()], None, b"grant_type=client_credentials");
         assert_eq!(matches!(read.err(), Some(Refusal::MalformedBearer)), !is_read, "{token}");
     }
+}
+
+#[test]
+fn in_01_te_20_a_presented_token_is_read_with_its_header_and_its_query() {
+    let header = format!("Basic {}", STANDARD.encode("c1:s1-Z7"));
+    let read = |headers: &[&[u8]], query| PresentedToken::read(headers, query, b"token=x");
+    assert_eq!(read(&[header.as_bytes()], None).unwrap().method(), "client_secret_basic");
+    assert_eq!(read(&[], None).err(), Some(Refusal::NoCredentials));
+    let in_query = read(&[header.as_bytes()], Some("token=y")).err();
+    assert!(matches!(in_query, Some(Refusal::MalformedForm(_))), "{in_query:?}");
 }
