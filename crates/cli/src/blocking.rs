@@ -8,13 +8,13 @@ use tokenberg_core::{
 use tokio::runtime::Runtime;
 
 /// Waits on a runtime. Must not be used from within that runtime.
-pub(crate) struct BoxFuture<'a> {
+pub(crate) struct BlockingBackends<'a> {
     runtime: &'a Runtime,
     single_use: &'a dyn SingleUse,
     issuer_keys: &'a dyn IssuerKeys,
 }
 
-impl<'a> BoxFuture<'a> {
+impl<'a> BlockingBackends<'a> {
     /// Records single use with `single_use`, and fetches with `issuer_keys`.
     pub(crate) fn new(
         runtime: &'a Runtime,
@@ -25,7 +25,7 @@ impl<'a> BoxFuture<'a> {
     }
 }
 
-impl Blocking for BoxFuture<'_> {
+impl Blocking for BlockingBackends<'_> {
     fn use_once(&self, once: &SingleUseId) -> Result<bool, NotWritten> {
         self.runtime.block_on(self.single_use.use_once(once))
     }
@@ -61,8 +61,8 @@ mod tests {
             })
             .unwrap_or_else(|e| panic!("{e}"));
         let keys = held(&IssuerAccess::default(), FetchLimits::default(), Arc::default()).unwrap();
-        let waiting = BoxFuture::new(&runtime, &watched, &keys);
+        let backends = BlockingBackends::new(&runtime, &watched, &keys);
         let once = SingleUseId { namespace: "n".into(), id: "j".into(), until: now };
-        assert_eq!((waiting.use_once(&once), waiting.use_once(&once)), (Ok(true), Ok(false)));
+        assert_eq!((backends.use_once(&once), backends.use_once(&once)), (Ok(true), Ok(false)));
     }
 }

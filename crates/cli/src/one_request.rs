@@ -1,6 +1,6 @@
 //! One request, and what it is answered from: for commands that decide about it without HTTP.
 
-use crate::blocking::BoxFuture;
+use crate::blocking::BlockingBackends;
 use crate::common::Common;
 use crate::input;
 use crate::issuer_keys::{self, IssuerAccess};
@@ -78,7 +78,7 @@ impl OneRequest {
             anyhow::Ok(store.watch(move |keys, _: Option<&Keyring>| Keyring::read(keys, now)).await?)
         })?;
         let moment = watched.now();
-        decide(&*moment, &BoxFuture::new(&runtime, &watched, &keys))
+        decide(&*moment, &BlockingBackends::new(&runtime, &watched, &keys))
     }
 
     /// The endpoint that decides.

@@ -208,7 +208,7 @@ fn a_command_that_changes_an_issuer_keeps_its_registered_values() {
     let azp = json!({"aud": ["c1", "other"], "azp": "other"});
     assert_eq!(command(&world, azp), format!("{change} --audience 'api://a b' --audience other"));
     let odd = json!({"aud": "a'\n; reboot"});
-    assert_eq!(command(&world, odd), "", "a value that is_unsafe_to_display its reader is in no command");
+    assert_eq!(command(&world, odd), "", "a value that is unsafe to display is in no command");
     let day = 24 * 3600;
     let long_lived = json!({"iat": NOW - 5, "exp": NOW + 2 * day});
     assert_eq!(command(&world, long_lived.clone()), format!("{change} --max-age 2d5s"));

@@ -53,7 +53,7 @@ pub trait Listener {
     fn token_recalled(&mut self, _claims: &AccessTokenClaims, _known: &TokenStatus) {}
 
     /// What the operator decided about the subject of another issuer.
-    fn subject_recalled(&mut self, _issuer: Option<&Issuer>, _subject: &Subject, _standing: &SubjectStatus) {}
+    fn subject_recalled(&mut self, _issuer: Option<&Issuer>, _subject: &Subject, _status: &SubjectStatus) {}
 }
 
 impl Listener for () {}

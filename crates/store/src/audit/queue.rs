@@ -29,7 +29,7 @@ pub enum WhenFull {
 
 /// A record that waits; its text is among those of the others.
 #[derive(Debug)]
-struct BoxFuture {
+struct Waiting {
     at: i64,
     since: Instant,
     length: usize,
@@ -49,7 +49,7 @@ struct Piece {
 /// Records that were taken out to be written, the oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
-    waiting: Vec<BoxFuture>,
+    waiting: Vec<Waiting>,
     texts: String,
 }
 
@@ -58,7 +58,7 @@ pub(crate) struct Queue {
     most: Load,
     /// What was put in and is not written yet, including what was taken out.
     loads: Loads,
-    waiting: VecDeque<BoxFuture>,
+    waiting: VecDeque<Waiting>,
     /// Their texts, one after the other, so that none needs its own allocation; in pieces of [`PIECE`], so that no request waits
     /// while the rest is copied.
     pieces: VecDeque<Piece>,
@@ -92,12 +92,9 @@ impl Queue {
     pub(crate) fn put(&mut self, at: i64, record: &AuditRecord<'_>, text: Option<&str>) -> bool {
         let mut key = None;
         if !record.outcome.is_effective() {
-            let hash = self.hashes.hash_one({
-                let mut record = record.clone();
-                record.request_id = None;
-                record.port = None;
-                record
-            });
+            let mut alike = record.clone();
+            (alike.request_id, alike.port) = (None, None);
+            let hash = self.hashes.hash_one(alike);
             let place = self.alike.get(&hash).and_then(|n| n.checked_sub(self.taken));
             let alike = place.and_then(|n| usize::try_from(n).ok()).and_then(|n| self.waiting.get_mut(n));
             if let Some(alike) = alike {
@@ -119,7 +116,7 @@ impl Queue {
         }
         let is_unverified = record.is_unverified;
         self.loads.of(is_unverified).add(Load { records: 1, bytes: length });
-        self.waiting.push_back(BoxFuture { at, since: Instant::now(), length, repeated: 0, is_unverified });
+        self.waiting.push_back(Waiting { at, since: Instant::now(), length, repeated: 0, is_unverified });
         true
     }
 
@@ -241,7 +238,7 @@ impl Taken {
     /// When each was made, and what it says: an object.
     pub(crate) fn records(&self) -> Vec<(i64, Cow<'_, str>)> {
         let mut texts = self.texts.as_str();
-        let mut next = |record: &BoxFuture| {
+        let mut next = |record: &Waiting| {
             let (text, rest) = texts.split_at_checked(record.length).unwrap_or((texts, ""));
             texts = rest;
             let text = match text.strip_suffix('}').filter(|_| record.repeated > 0) {

@@ -48,15 +48,10 @@ impl<'a> AllClients<'a> {
         for record in records.split(RECORD) {
             let [id, enabled, rights] = fields(record, "the client")?;
             let damaged = || StoreError::damaged(format!("the client {id:?}"));
-            self.waiting.push_back(Arc::new({
-                let mut client = Client::new(
-                    id.parse().map_err(|_| damaged())?,
-                    Vec::new(),
-                    self.rights.read(rights, id)?,
-                );
-                client.enabled = enabled.parse::<i64>().map_err(|_| damaged())? != 0;
-                client
-            }));
+            let (name, rights) = (id.parse().map_err(|_| damaged())?, self.rights.read(rights, id)?);
+            let mut client = Client::new(name, Vec::new(), rights);
+            client.enabled = enabled.parse::<i64>().map_err(|_| damaged())? != 0;
+            self.waiting.push_back(Arc::new(client));
         }
         Ok(())
     }

@@ -36,11 +36,11 @@ struct UnderWay {
 /// The handshakes of one source, oldest first.
 #[derive(Default)]
 struct Queues {
-    silent: VecDeque<BoxFuture>,
-    speaking: VecDeque<BoxFuture>,
+    silent: VecDeque<Waiting>,
+    speaking: VecDeque<Waiting>,
 }
 
-struct BoxFuture {
+struct Waiting {
     number: u64,
     since: Instant,
     /// Dropped when the handshake is displaced.
@@ -88,7 +88,7 @@ impl Handshakes {
         let number = under_way.begun;
         under_way.begun += 1;
         under_way.count += 1;
-        let waiting = BoxFuture { number, since: now, _displace: displace };
+        let waiting = Waiting { number, since: now, _displace: displace };
         under_way.sources.entry(source).or_default().silent.push_back(waiting);
         drop(under_way);
         (Permit { handshakes: self.clone(), source, number, outcome: Handshake::Failed }, displaced)
@@ -128,7 +128,7 @@ impl Queues {
 
     /// Displaces the oldest that has sent nothing, or else the oldest. Returns whether there was one whose grace had ended.
     fn displace_aged(&mut self, now: Instant) -> bool {
-        let is_aged = |waiting: &BoxFuture| now.duration_since(waiting.since) >= GRACE;
+        let is_aged = |waiting: &Waiting| now.duration_since(waiting.since) >= GRACE;
         let mut queues = [&mut self.silent, &mut self.speaking].into_iter();
         let aged = queues.find(|queue| queue.front().is_some_and(is_aged));
         aged.and_then(VecDeque::pop_front).is_some()
@@ -139,13 +139,13 @@ impl Queues {
         if self.displace_aged(now) {
             return true;
         }
-        let number = |queue: &VecDeque<BoxFuture>| queue.front().map_or(u64::MAX, |waiting| waiting.number);
+        let number = |queue: &VecDeque<Waiting>| queue.front().map_or(u64::MAX, |waiting| waiting.number);
         let is_silent = number(&self.silent) < number(&self.speaking);
         let queue = if is_silent { &mut self.silent } else { &mut self.speaking };
         queue.pop_front().is_some()
     }
 
-    fn remove(&mut self, number: u64) -> Option<BoxFuture> {
+    fn remove(&mut self, number: u64) -> Option<Waiting> {
         [&mut self.silent, &mut self.speaking].into_iter().find_map(|queue| {
             // They are in order: each queue is appended to by time of beginning or of speaking.
             let at = queue.iter().position(|waiting| waiting.number == number)?;
