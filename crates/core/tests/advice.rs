@@ -5,10 +5,10 @@
 
 use serde_json::{Value, json};
 use tokenberg_core::explanation::Verdict;
-use tokenberg_core::registration::AllowedScope;
-use tokenberg_core::{AuthMethod, Client, GrantType, KeySource, Lifetime, Rights, TokenType};
+use tokenberg_core::{GrantType, KeySource, Lifetime, TokenType};
 use tokenberg_testkit::{
-    Ask, ForeignKey, ISSUER, NOW, World, alice, at1, at2, by_c1, by_c2, client, let_c2_act_for_c1, trusted,
+    Ask, ForeignKey, ISSUER, NOW, World, alice, at1, at2, by_c1, by_c2, client, let_c2_act_for_c1,
+    signing_client, trusted,
 };
 
 const IDP: &str = "https://idp.test";
@@ -17,11 +17,7 @@ fn world() -> (World, ForeignKey) {
     let (mut world, key) = (World::new(), ForeignKey::new(Some("p1")));
     world.issuers = vec![trusted(IDP, &key)];
     world.change("c1", |c1| c1.rights_mut().may_act_for = vec![format!("{IDP}|*").parse().unwrap()]);
-    let mut rights = Rights::new(AllowedScope::Only("catalog".parse().unwrap()));
-    rights.auth_method = AuthMethod::PrivateKeyJwt;
-    rights.jwks = Some(key.jwks());
-    let secrets = Vec::new();
-    world.register(Client::new("cj".parse().unwrap(), secrets, rights));
+    world.register(signing_client("cj", "catalog", key.jwks()));
     (world, key)
 }
 

@@ -3,13 +3,11 @@
 
 use serde_json::{Value, json};
 use tokenberg_core::issuer::AcceptedAs;
-use tokenberg_core::registration::{AllowedScope, Federation};
 use tokenberg_core::request::AssertionKind;
-use tokenberg_core::{
-    AccessTokenClaims, AuthMethod, Client, GrantType, Introspection, Issuer, Refusal, Rights, TokenType,
-};
+use tokenberg_core::{AccessTokenClaims, GrantType, Introspection, Issuer, Refusal, TokenType};
 use tokenberg_testkit::{
-    Answer, Ask, ForeignKey, ISSUER, NOW, World, alice, at1, at2, changed, client, trusted, unsecured,
+    Answer, Ask, ForeignKey, ISSUER, NOW, World, alice, at1, at2, changed, client, federated_client,
+    signing_client, trusted, unsecured,
 };
 
 const P: &str = "https://idp.test";
@@ -25,26 +23,8 @@ fn world() -> (World, ForeignKey, ForeignKey) {
         c1.rights_mut().may_act_for = every_subject;
         c1.rights_mut().grants = GrantType::ALL.to_vec();
     });
-    let without_secret = |id: &str, rights: Rights| Client::new(id.parse().unwrap(), Vec::new(), rights);
-    let rights = || Rights::new(AllowedScope::Only("catalog ns:write".parse().unwrap()));
-    world.register(without_secret("cj", {
-        let mut rights = rights();
-        rights.auth_method = AuthMethod::PrivateKeyJwt;
-        rights.jwks = Some(p.jwks());
-        rights
-    }));
-    let federations = vec![Federation {
-        issuer: Issuer::foreign(P).unwrap(),
-        subject: "workload".into(),
-        audience: None,
-        uid: None,
-    }];
-    world.register(without_secret("wl", {
-        let mut rights = rights();
-        rights.auth_method = AuthMethod::Federated;
-        rights.federations = federations;
-        rights
-    }));
+    world.register(signing_client("cj", "catalog ns:write", p.jwks()));
+    world.register(federated_client("wl", "catalog ns:write", &[(P, "workload")]));
     world.register(client("ca", "sa", "catalog ns:read"));
     world.change("ca", |ca| ca.rights_mut().may_assert_users = vec!["*".parse().unwrap()]);
     (world, p, q)

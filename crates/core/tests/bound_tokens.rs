@@ -2,11 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::{Value, json};
-use tokenberg_core::registration::{AllowedScope, CertificateName, Federation};
+use tokenberg_core::registration::{CertificateName, Federation};
 use tokenberg_core::token::Thumbprint;
-use tokenberg_core::{AuthMethod, Client, ClientId, Refusal, Rights, TokenFault};
+use tokenberg_core::{AuthMethod, Client, ClientId, Refusal, TokenFault};
 use tokenberg_testkit::{
-    Ask, ForeignKey, ISSUER, NOW, World, by_c1, certificate, changed, client, sha256, trusted, vectors,
+    Ask, ForeignKey, ISSUER, NOW, World, by_c1, certificate, changed, client, client_with, sha256, trusted,
+    vectors,
 };
 
 const NO_PROOF: &str = "400 invalid_dpop_proof";
@@ -256,11 +257,11 @@ fn dp_01_dp_11_known_answers_of_rfc_9449() {
 }
 
 fn cm(id: &str, name: CertificateName) -> Client {
-    let mut rights = Rights::new(AllowedScope::Only("catalog".parse().unwrap()));
-    rights.auth_method = AuthMethod::TlsClientAuth;
-    rights.certificate = Some(name);
-    rights.audiences = vec!["https://cat.test".into()];
-    Client::new(id.parse().unwrap(), Vec::new(), rights)
+    client_with(id, "catalog", |rights| {
+        rights.auth_method = AuthMethod::TlsClientAuth;
+        rights.certificate = Some(name);
+        rights.audiences = vec!["https://cat.test".into()];
+    })
 }
 
 #[test]

@@ -2,20 +2,17 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::{Value, json};
-use tokenberg_core::registration::AllowedScope;
 use tokenberg_core::request::AssertionKind;
-use tokenberg_core::{AuthMethod, Client, Lifetime, Refusal, Rights, TokenFault};
-use tokenberg_testkit::{Ask, ForeignKey, ISSUER, NOW, World, changed};
+use tokenberg_core::{Client, Lifetime, Refusal, TokenFault};
+use tokenberg_testkit::{Ask, ForeignKey, ISSUER, NOW, World, changed, signing_client};
 
 const NO: &str = "401 invalid_client Basic";
 const TOKENS: &str = "https://as.test/v1/oauth/tokens";
 
 fn cj(id: &str, key: &ForeignKey) -> Client {
-    let mut rights = Rights::new(AllowedScope::Only("catalog".parse().unwrap()));
-    rights.auth_method = AuthMethod::PrivateKeyJwt;
-    rights.jwks = Some(key.jwks());
-    rights.audiences = vec!["https://cat.test".into()];
-    Client::new(id.parse().unwrap(), Vec::new(), rights)
+    let mut cj = signing_client(id, "catalog", key.jwks());
+    cj.rights_mut().audiences = vec!["https://cat.test".into()];
+    cj
 }
 
 fn world() -> (World, ForeignKey) {
@@ -266,11 +263,8 @@ fn cj_12_cj_14_jw_11_jw_38_cve_2026_11800_header_and_algorithm() {
 #[test]
 fn cj_17_ca_18_unknown_and_known_clients_receive_the_same_error() {
     let (mut world, key) = world();
-    world.register({
-        let mut client = cj("off", &key);
-        client.enabled = false;
-        client
-    });
+    world.register(cj("off", &key));
+    world.change("off", |client| client.enabled = false);
     let other = ForeignKey::new(Some("k1"));
     let by = |id: &str, key: &ForeignKey| {
         key.sign(&changed(claims(id, &json!({})), &json!({"iss": id, "sub": id})))

@@ -9,15 +9,15 @@ use tokenberg_core::flow::SubjectProof;
 use tokenberg_core::issuer::AcceptedAs;
 use tokenberg_core::jws::DpopProof;
 use tokenberg_core::refusal::{ProofFault, SessionLimit};
-use tokenberg_core::registration::AllowedScope;
 use tokenberg_core::request::LARGEST_BODY;
 use tokenberg_core::token::Thumbprint;
 use tokenberg_core::{
-    Answers, AuthMethod, Client, GrantType, Presented, PresentedToken, Refusal, Rights, TokenFault,
-    TokenType, TokenVerification,
+    Answers, AuthMethod, GrantType, Presented, PresentedToken, Refusal, TokenFault, TokenType,
+    TokenVerification,
 };
 use tokenberg_testkit::{
-    Answer, Ask, ForeignKey, ISSUER, NOW, World, alice, at1, by_c1, changed, sha256, trusted, unsecured,
+    Answer, Ask, ForeignKey, ISSUER, NOW, World, alice, at1, by_c1, changed, client_with, sha256, trusted,
+    unsecured,
 };
 
 const IDP: &str = "https://idp.test";
@@ -169,16 +169,11 @@ fn rv_04_an_expired_token_is_revocable_until_nothing_accepts_it_and_not_a_second
 #[test]
 fn cj_02_a_client_with_another_method_does_not_authenticate_by_an_assertion_although_it_has_a_key() {
     let (mut world, key) = (World::new(), ForeignKey::new(Some("k1")));
-    let rights = |auth_method, jwks| {
-        let mut rights = Rights::new(AllowedScope::Only("catalog".parse().unwrap()));
-        rights.auth_method = auth_method;
-        rights.jwks = jwks;
-        rights
-    };
     let mut register = |auth_method, has_key: bool| {
-        let rights = rights(auth_method, has_key.then(|| key.jwks()));
-        let id = "cj".parse().unwrap();
-        world.register(Client::new(id, Vec::new(), rights));
+        world.register(client_with("cj", "catalog", |rights| {
+            rights.auth_method = auth_method;
+            rights.jwks = has_key.then(|| key.jwks());
+        }));
         let claims =
             json!({"iss": "cj", "sub": "cj", "aud": ISSUER, "exp": NOW + 60, "iat": NOW, "jti": "1"});
         world.check(Ask::credentials().assertion(&key.sign(&claims)))

@@ -5,10 +5,10 @@ use serde_json::json;
 use tokenberg_core::explanation::{Refusing, Rule, Verdict};
 use tokenberg_core::issuer::AcceptedAs;
 use tokenberg_core::registration::AllowedScope;
-use tokenberg_core::{AuthMethod, Client, GrantType, KeySource, Rights, Timestamp, TokenType};
+use tokenberg_core::{GrantType, KeySource, Timestamp, TokenType};
 use tokenberg_testkit::{
     Ask, ForeignKey, ISSUER, NOW, World, alice, at1, at2, by_c1, by_c2, changed, client, let_c2_act_for_c1,
-    trusted,
+    signing_client, trusted,
 };
 
 const IDP: &str = "https://idp.test";
@@ -325,10 +325,7 @@ fn a_grant_is_explained_with_its_ceilings() {
 #[test]
 fn explaining_uses_nothing_up_and_reports_what_a_request_would_use_up() {
     let (mut world, key) = (World::new(), ForeignKey::new(Some("k1")));
-    let mut rights = Rights::new(AllowedScope::Only("catalog".parse().unwrap()));
-    rights.auth_method = AuthMethod::PrivateKeyJwt;
-    rights.jwks = Some(key.jwks());
-    world.register(Client::new("cj".parse().unwrap(), Vec::new(), rights));
+    world.register(signing_client("cj", "catalog", key.jwks()));
     let claims = json!({"iss": "cj", "sub": "cj", "aud": ISSUER, "exp": NOW + 60, "iat": NOW, "jti": "once"});
     let proof = key.proof(world.now, "proof-1", &json!({}));
     let ask = Ask::credentials().assertion(&key.sign(&claims)).dpop(&proof);

@@ -2,10 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use serde_json::{Value, json};
-use tokenberg_core::registration::{AllowedScope, Federation};
+use tokenberg_core::KeySource;
 use tokenberg_core::request::AssertionKind;
-use tokenberg_core::{AuthMethod, Client, Issuer, KeySource, Rights};
-use tokenberg_testkit::{Ask, ForeignKey, ISSUER, NOW, World, changed, trusted};
+use tokenberg_testkit::{Ask, ForeignKey, ISSUER, NOW, World, changed, federated_client, trusted};
 
 const NO: &str = "401 invalid_client Basic";
 const TOKENS: &str = "https://as.test/v1/oauth/tokens";
@@ -15,15 +14,7 @@ fn ask(assertion: &str) -> Ask {
 }
 
 fn federated(world: &mut World, issuer: &str, subject: &str) {
-    let mut rights = Rights::new(AllowedScope::Only("catalog".parse().unwrap()));
-    rights.auth_method = AuthMethod::Federated;
-    rights.federations = vec![Federation {
-        issuer: Issuer::foreign(issuer).unwrap(),
-        subject: subject.into(),
-        audience: None,
-        uid: None,
-    }];
-    world.register(Client::new("wl".parse().unwrap(), Vec::new(), rights));
+    world.register(federated_client("wl", "catalog", &[(issuer, subject)]));
 }
 
 const K8S: &str = "https://k8s.test";

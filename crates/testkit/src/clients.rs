@@ -1,15 +1,45 @@
 //! The registered clients of the conformance fixture.
 
-use tokenberg_core::registration::{AllowedScope, StoredSecret};
-use tokenberg_core::{Client, GrantType, Rights, Secret, SecretDigest, Timestamp};
+use tokenberg_core::registration::{AllowedScope, Federation, StoredSecret};
+use tokenberg_core::{AuthMethod, Client, GrantType, Issuer, Rights, Secret, SecretDigest, Timestamp};
 
 /// A client with both grants, these scopes, one secret, and defaults for everything else.
 #[must_use]
 pub fn client(id: &str, secret: &str, scope: &str) -> Client {
-    Client::new(id.parse().unwrap(), vec![stored(id, secret, None)], {
-        let mut rights = Rights::new(AllowedScope::Only(scope.parse().unwrap()));
-        rights.audiences = vec!["https://cat.test".into()];
-        rights
+    let mut client = client_with(id, scope, |rights| rights.audiences = vec!["https://cat.test".into()]);
+    client.secrets = vec![stored(id, secret, None)].into();
+    client
+}
+
+/// A client without a secret, with these scopes and the rights that `change` sets.
+#[must_use]
+pub fn client_with(id: &str, scope: &str, change: impl FnOnce(&mut Rights)) -> Client {
+    let mut rights = Rights::new(AllowedScope::Only(scope.parse().unwrap()));
+    change(&mut rights);
+    Client::new(id.parse().unwrap(), Vec::new(), rights)
+}
+
+/// A client without a secret that signs its own assertions with a key of this JWK Set.
+#[must_use]
+pub fn signing_client(id: &str, scope: &str, jwks: Box<str>) -> Client {
+    client_with(id, scope, |rights| {
+        rights.auth_method = AuthMethod::PrivateKeyJwt;
+        rights.jwks = Some(jwks);
+    })
+}
+
+/// A client without a secret that these foreign identities, of an issuer and a subject, stand for.
+#[must_use]
+pub fn federated_client(id: &str, scope: &str, identities: &[(&str, &str)]) -> Client {
+    let federation = |(issuer, subject): &(&str, &str)| Federation {
+        issuer: Issuer::foreign(issuer).unwrap(),
+        subject: (*subject).into(),
+        audience: None,
+        uid: None,
+    };
+    client_with(id, scope, |rights| {
+        rights.auth_method = AuthMethod::Federated;
+        rights.federations = identities.iter().map(federation).collect();
     })
 }
 

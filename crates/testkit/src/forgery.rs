@@ -1,11 +1,12 @@
 //! Tries forgeries at every endpoint that accepts foreign signatures, and genuine credentials that were tampered with.
 
+use crate::clients::{client_with, federated_client, signing_client};
 use crate::{Ask, ForeignKey, ISSUER, NOW, World, alice, certificate, changed, trusted};
 use serde_json::{Value, json};
 use tokenberg_core::issuer::AcceptedAs;
-use tokenberg_core::registration::{AllowedScope, CertificateName, Federation, UserPattern};
+use tokenberg_core::registration::{CertificateName, UserPattern};
 use tokenberg_core::request::AssertionKind;
-use tokenberg_core::{AuthMethod, Client, GrantType, Issuer, Rights, TokenType, TrustedIssuer};
+use tokenberg_core::{AuthMethod, GrantType, TokenType, TrustedIssuer};
 
 const IDP: &str = "https://idp.test";
 const DOMAIN: &str = "spiffe://td.test";
@@ -61,34 +62,13 @@ impl Doors {
             .issuers
             .iter_mut()
             .for_each(|issuer: &mut TrustedIssuer| issuer.trust.accept.clone_from(&accept));
-        let rights = || Rights::new(AllowedScope::Only("catalog ns:read".parse().unwrap()));
-        for (id, rights) in [
-            ("cj", {
-                let mut rights = rights();
-                rights.auth_method = AuthMethod::PrivateKeyJwt;
-                rights.jwks = Some(key.jwks());
-                rights
-            }),
-            ("wl", {
-                let mut rights = rights();
-                rights.auth_method = AuthMethod::Federated;
-                rights.federations = vec![Federation {
-                    issuer: Issuer::foreign(DOMAIN).unwrap(),
-                    subject: WORKLOAD.into(),
-                    audience: None,
-                    uid: None,
-                }];
-                rights
-            }),
-            ("cm", {
-                let mut rights = rights();
-                rights.auth_method = AuthMethod::TlsClientAuth;
-                rights.certificate = Some(CertificateName::Subject("CN=cm,O=Test".into()));
-                rights
-            }),
-        ] {
-            world.register(Client::new(id.parse().unwrap(), Vec::new(), rights));
-        }
+        let scope = "catalog ns:read";
+        world.register(signing_client("cj", scope, key.jwks()));
+        world.register(federated_client("wl", scope, &[(DOMAIN, WORKLOAD)]));
+        world.register(client_with("cm", scope, |rights| {
+            rights.auth_method = AuthMethod::TlsClientAuth;
+            rights.certificate = Some(CertificateName::Subject("CN=cm,O=Test".into()));
+        }));
         world.change("c1", |c1| {
             c1.rights_mut().grants = GrantType::ALL.to_vec();
             c1.rights_mut().may_act_for = vec![format!("{IDP}|*").parse().unwrap()];

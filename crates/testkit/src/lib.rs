@@ -26,7 +26,7 @@ mod world;
 
 pub use answer::Answer;
 pub use ask::Ask;
-pub use clients::client;
+pub use clients::{client, client_with, federated_client, signing_client};
 pub use documents::Documents;
 pub use foreign::{ForeignKey, alice, certificate, changed, sha256, trusted, unsecured};
 pub use forgery::{Door, Doors};

@@ -121,11 +121,7 @@ impl World {
 
     pub(crate) fn disable(&self, id: &str) {
         for client in self.clients.write().unwrap().iter_mut().filter(|c| c.id.as_str() == id) {
-            *client = Arc::new({
-                let mut client = Client::clone(client);
-                client.enabled = false;
-                client
-            });
+            Arc::make_mut(client).enabled = false;
         }
     }
 }
@@ -141,22 +137,14 @@ pub(crate) fn at(seconds: i64) -> Timestamp {
 
 fn clients() -> Vec<Arc<Client>> {
     let client = |(id, secret): (&str, &str), scope: &str, grants: &[GrantType], enabled, expires_at| {
-        Arc::new({
-            let mut client = Client::new(
-                id.parse().unwrap(),
-                vec![StoredSecret { id: "1".into(), digest: digest(id, secret), expires_at }],
-                {
-                    let mut rights = Rights::new(AllowedScope::Only(scope.parse().unwrap()));
-                    rights.grants = grants.to_vec();
-                    rights.audiences = vec![AUDIENCE.into()];
-                    rights.may_act_for =
-                        [ISSUER, IDP, FETCHED].map(|of| format!("{of}|*").parse().unwrap()).to_vec();
-                    rights
-                },
-            );
-            client.enabled = enabled;
-            client
-        })
+        let secret = StoredSecret { id: "1".into(), digest: digest(id, secret), expires_at };
+        let mut rights = Rights::new(AllowedScope::Only(scope.parse().unwrap()));
+        rights.grants = grants.to_vec();
+        rights.audiences = vec![AUDIENCE.into()];
+        rights.may_act_for = [ISSUER, IDP, FETCHED].map(|of| format!("{of}|*").parse().unwrap()).to_vec();
+        let mut client = Client::new(id.parse().unwrap(), vec![secret], rights);
+        client.enabled = enabled;
+        Arc::new(client)
     };
     let server = |(id, secret): (&str, &str), served: &str| {
         let mut server = Client::clone(&client((id, secret), "catalog", &GrantType::ALL, true, None));

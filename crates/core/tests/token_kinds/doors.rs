@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 use tokenberg_core::issuer::AcceptedAs;
-use tokenberg_core::registration::{AllowedScope, Federation};
-use tokenberg_core::{AuthMethod, Client, GrantType, Issuer, Rights, TokenType};
-use tokenberg_testkit::{Ask, ForeignKey, ISSUER, NOW, World, alice, by_c1, changed, trusted};
+use tokenberg_core::{GrantType, TokenType};
+use tokenberg_testkit::{
+    Ask, ForeignKey, ISSUER, NOW, World, alice, by_c1, changed, federated_client, signing_client, trusted,
+};
 
 pub(crate) const IDP: &str = "https://idp.test";
 pub(crate) const WORKLOAD: &str = "repo:o/r:ref:refs/heads/main";
@@ -44,31 +45,8 @@ pub(crate) fn world(issuer: &str, subject: &str) -> (World, ForeignKey) {
         c1.rights_mut().grants = GrantType::ALL.to_vec();
         c1.rights_mut().may_act_for = vec![format!("{issuer}|*").parse().unwrap()];
     });
-    let federation = |issuer: &str, subject: &str| Federation {
-        issuer: Issuer::foreign(issuer).unwrap(),
-        subject: subject.into(),
-        audience: None,
-        uid: None,
-    };
-    let rights = || Rights::new(AllowedScope::Only("catalog".parse().unwrap()));
-    let federations = vec![federation(issuer, subject), federation("spiffe://td.test", SVID)];
-    for (id, rights) in [
-        ("cj", {
-            let mut rights = rights();
-            rights.auth_method = AuthMethod::PrivateKeyJwt;
-            rights.jwks = Some(key.jwks());
-            rights
-        }),
-        ("wl", {
-            let mut rights = rights();
-            rights.auth_method = AuthMethod::Federated;
-            rights.federations = federations;
-            rights
-        }),
-    ] {
-        let id = id.parse().unwrap();
-        world.register(Client::new(id, Vec::new(), rights));
-    }
+    world.register(signing_client("cj", "catalog", key.jwks()));
+    world.register(federated_client("wl", "catalog", &[(issuer, subject), ("spiffe://td.test", SVID)]));
     (world, key)
 }
 
