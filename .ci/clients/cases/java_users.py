@@ -72,14 +72,18 @@ def _lives_and_ends(talk, wire):
     first = _users_tokens(wire)[0]
     # Some versions only notice that the session is over when their timer's turn comes, after the catalog has refused.
     answer = _wait(lambda: "error" in (said := talk.ask("list")) and said, f"the session does not end: {wire.story()}")
-    refused = _wait(lambda: [call for call in wire.token_calls() if _is_renewal_of_user(call) and call.status != 200],
-                    "no renewal was refused")
+    refused = _wait(lambda: [call for call in wire.token_calls() if _is_renewal_of_user(call) and call.status == 400],
+                    f"no renewal was refused: {wire.story()}")
     expect(answer["error"] == "NotAuthorizedException", f"{answer}")
     tokens = _users_tokens(wire)
     expect(len(tokens) > 2, f"it was not renewed twice: {wire.story()}")
     expect(all(token["exp"] <= first["iat"] + SESSION for token in tokens), "a token outlives the session")
     expect(all(token["act"] == first["act"] for token in tokens), "the actor was lost")
     expect({call.answer["error"] for call in refused} == {"invalid_request"}, f"{wire.story()}")
+    # A timer that is late presents a Bearer that is over, which is no authentication.
+    late = [call for call in wire.token_calls() if _is_renewal_of_user(call) and call.status == 401]
+    expect(all(call.scheme == "bearer" and claims(call.form["subject_token"])["exp"] <= call.at + 1 for call in late),
+           f"a live token was no authentication: {wire.story()}")
     _never_as_the_service(wire)
 
 
