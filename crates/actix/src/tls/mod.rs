@@ -6,9 +6,10 @@ pub(crate) mod provider;
 use crate::connection::authorities::ClientAuthorities;
 pub use fault::TlsFault;
 use provider::provider;
+use rustls::crypto::ring::Ticketer;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ClientHello, NoClientAuth, ResolvesServerCert};
+use rustls::server::{ClientHello, NoClientAuth, ProducesTickets, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use std::fmt;
@@ -21,17 +22,21 @@ pub struct Tls {
     certificate: PathBuf,
     key: PathBuf,
     current: Arc<Current>,
+    tickets: Arc<dyn ProducesTickets>,
     clients: Option<ClientAuthorities>,
 }
 
 /// Reads PEM files: the chain, the server's certificate first, and its key in PKCS#8, PKCS#1 or SEC1.
+///
+/// Sessions are resumed by tickets that clients keep (RFC 8446 §2.2, RFC 5077), under a key that changes every six hours and is
+/// of this process alone. So the server remembers no client, and any number of them resume.
 ///
 /// # Errors
 /// [`TlsFault`].
 pub fn load(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Result<Tls, TlsFault> {
     let (certificate, key) = (certificate.into(), key.into());
     let current = Arc::new(Current(RwLock::new(read(&certificate, &key)?)));
-    Ok(Tls { certificate, key, current, clients: None })
+    Ok(Tls { certificate, key, current, tickets: Ticketer::new()?, clients: None })
 }
 
 impl Tls {
@@ -69,13 +74,15 @@ impl Tls {
     /// If rustls refuses its own defaults.
     pub fn config(&self) -> Result<rustls::ServerConfig, TlsFault> {
         let resolver: Arc<dyn ResolvesServerCert> = Arc::clone(&self.current) as _;
-        Ok(rustls::ServerConfig::builder_with_provider(provider())
+        let mut config = rustls::ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&TLS13, &TLS12])?
             .with_client_cert_verifier(match &self.clients {
                 Some(authorities) => authorities.verifier(),
                 None => Arc::new(NoClientAuth),
             })
-            .with_cert_resolver(resolver))
+            .with_cert_resolver(resolver);
+        config.ticketer = Arc::clone(&self.tickets);
+        Ok(config)
     }
 }
 

@@ -206,6 +206,19 @@ fn mt_06_a_resumed_connection_is_verified_again() {
     }
 }
 
+/// More clients than a server remembers by default (rustls: 256 sessions).
+#[test]
+fn ht_20_every_client_of_hundreds_resumes() {
+    let fixture = fixture();
+    for versions in [&[&TLS12][..], &[&TLS13]] {
+        let clients: Vec<_> = (0..300).map(|_| fixture.server.client(versions, None)).collect();
+        for expected in [false, true] {
+            let resumed = clients.iter().filter(|client| fixture.server.ask_as(client, &by_cm()).1);
+            assert_eq!(resumed.count(), if expected { 300 } else { 0 }, "{versions:?}");
+        }
+    }
+}
+
 #[test]
 fn mt_06_an_open_connection_is_verified_by_the_present_authorities() {
     let fixture = fixture();
