@@ -23,6 +23,7 @@ mod error;
 mod hex;
 mod keys;
 mod nonces;
+mod page_codes;
 mod private_file;
 mod registrations;
 mod revocations;
@@ -32,15 +33,17 @@ mod snapshot;
 mod store;
 
 pub use audit::{
-    AuditCursor, AuditEntry, AuditMetrics, AuditReport, AuditTrail, Break, ChainReport, Difference,
-    Discrepancy, TrailOptions, USUAL_QUEUE, WhenFull,
+    AuditCursor, AuditEntry, AuditMetrics, AuditPosition, AuditReport, AuditTrail, Break, ChainReport,
+    Difference, Discrepancy, TrailOptions, USUAL_QUEUE, WhenFull,
 };
 pub use database::{SchemaDeviation, SchemaDifference, StoreUrl, StoreUrlError};
 pub use digest::{NewSecret, SecretFault, SecretStrength};
 pub use error::StoreError;
 pub use keys::{IntroducedKey, KekError, KekSource, KeyEncryptionKey, NowSigning, RevokedKey};
 pub use private_file::open_to_others;
-pub use registrations::{AddedSecret, Bootstrap, ClientRecord, DisabledSubject, IssuerRecord, SecretRecord};
+pub use registrations::{
+    AddedSecret, Bootstrap, ClientRecord, DisabledSubject, EndingSecret, IssuerRecord, SecretRecord,
+};
 pub use revocations::NewRevocation;
 pub use snapshot::{Health, Moment, Snapshot, Watched};
 pub use store::Store;

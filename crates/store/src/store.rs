@@ -7,6 +7,7 @@ use crate::digest::{Digester, VerifiedSecrets, new_pepper};
 use crate::error::StoreError;
 use crate::keys::{KekSource, Purpose, SELECT_PEPPER, Seal, Sealer};
 use crate::nonces::Nonces;
+use crate::page_codes::PageCodes;
 use crate::private_file::{owners_only, sync_directory};
 use crate::registrations::{KnownRights, UsedSecrets};
 use arc_swap::ArcSwap;
@@ -29,6 +30,7 @@ pub(crate) struct Inner {
     pub(crate) kek: KekSource,
     pub(crate) digester: Digester,
     pub(crate) nonces: Nonces,
+    pub(crate) page_codes: PageCodes,
     /// Computes the hashes that link the records of the audit.
     pub(crate) links: Links,
     /// Who makes the changes of this process, for the audit.
@@ -86,6 +88,7 @@ impl Store {
             kek: kek.clone(),
             digester: Digester::new(&pepper),
             nonces: Nonces::new(&pepper),
+            page_codes: PageCodes::new(&pepper),
             links: Links::new(&pepper),
             source: OnceLock::new(),
             verified_secrets: VerifiedSecrets::new()?,

@@ -25,6 +25,8 @@ mod clients;
 mod damage;
 #[path = "durability.rs"]
 mod durability;
+#[path = "looking.rs"]
+mod looking;
 #[path = "many.rs"]
 mod many;
 #[path = "recording.rs"]

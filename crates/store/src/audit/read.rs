@@ -53,7 +53,10 @@ struct Page {
 }
 
 /// The records of a row.
-fn entries<'a>(chain: &'a str, (number, at, text, _): &'a Row) -> impl Iterator<Item = AuditEntry> + 'a {
+pub(crate) fn entries<'a>(
+    chain: &'a str,
+    (number, at, text, _): &'a Row,
+) -> impl Iterator<Item = AuditEntry> + 'a {
     let first = number.saturating_sub(count(text)).saturating_add(1);
     records(*at, text).zip(0_i64..).map(move |((at, record), n)| AuditEntry {
         chain: chain.to_owned(),

@@ -1,6 +1,7 @@
 //! What operators register: clients with their secrets and foreign identities, trusted issuers, and disabled subjects.
 
 mod bootstrap;
+mod browsing;
 mod client_rows;
 mod clients;
 mod federations;
@@ -11,6 +12,7 @@ mod subjects;
 mod used_secrets;
 
 pub use bootstrap::Bootstrap;
+pub use browsing::EndingSecret;
 pub use client_rows::{ClientRecord, SecretRecord};
 pub(crate) use client_rows::{
     ClientRow, Gathering, Row as ClientRecordRow, SELECT_CHANGED_CLIENTS, SELECT_CHANGED_IDS, SELECT_CLIENTS,
