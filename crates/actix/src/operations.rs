@@ -14,15 +14,17 @@ pub struct Operations {
     ready: Arc<dyn Fn() -> Result<String, String> + Send + Sync>,
     draining: Arc<AtomicBool>,
     expose: Option<Arc<Expose>>,
+    more: Option<Arc<Routes>>,
 }
 
+type Routes = dyn Fn(&mut web::ServiceConfig) + Send + Sync;
 type Expose = dyn Fn(&mut Exposition) + Send + Sync;
 
 impl Operations {
     /// Calls `ready` at each `/readyz`; its text is shown there, good or bad, so it must not contain a secret.
     #[must_use]
     pub fn new(ready: impl Fn() -> Result<String, String> + Send + Sync + 'static) -> Self {
-        Self { ready: Arc::new(ready), draining: Arc::new(AtomicBool::new(false)), expose: None }
+        Self { ready: Arc::new(ready), draining: Arc::new(AtomicBool::new(false)), expose: None, more: None }
     }
 
     /// Serves the metrics of `service`, and what `more` adds to them at each `/metrics`.
@@ -40,6 +42,33 @@ impl Operations {
         Self { expose: Some(Arc::new(expose)), ..self }
     }
 
+    /// Mounts these routes beside its own.
+    #[must_use]
+    pub fn and(self, routes: impl Fn(&mut web::ServiceConfig) + Send + Sync + 'static) -> Self {
+        Self { more: Some(Arc::new(routes)), ..self }
+    }
+
+    /// The text of `/metrics`; empty without [`Operations::metrics`].
+    #[must_use]
+    pub fn exposition(&self) -> String {
+        let mut exposition = Exposition::default();
+        if let Some(expose) = &self.expose {
+            expose(&mut exposition);
+        }
+        exposition.into_text()
+    }
+
+    /// What `/readyz` says: what more there is to say of a ready server, or why it is not ready.
+    ///
+    /// # Errors
+    /// The reason why it should get no requests.
+    pub fn state(&self) -> Result<String, String> {
+        if self.draining.load(Ordering::Acquire) {
+            return Err("draining".to_owned());
+        }
+        (self.ready)()
+    }
+
     /// Mounts the routes.
     pub fn configure(&self) -> impl Fn(&mut web::ServiceConfig) + Clone + Send + Sync + 'static {
         let operations = self.clone();
@@ -49,12 +78,11 @@ impl Operations {
             let ready = move || std::future::ready(probed.readiness());
             config.route("/healthz", web::get().to(|| std::future::ready(text(StatusCode::OK, "ok"))));
             config.route("/readyz", web::get().to(ready));
-            if let Some(expose) = operations.expose.clone() {
-                let metrics = move || {
-                    let mut exposition = Exposition::default();
-                    expose(&mut exposition);
-                    std::future::ready(metrics_response(exposition))
-                };
+            if let Some(more) = &operations.more {
+                more(config);
+            }
+            if operations.expose.is_some() {
+                let metrics = move || std::future::ready(metrics_response(operations.exposition()));
                 config.route("/metrics", web::get().to(metrics));
             }
         }
@@ -66,10 +94,7 @@ impl Operations {
     }
 
     fn readiness(&self) -> HttpResponse {
-        if self.draining.load(Ordering::Acquire) {
-            return text(StatusCode::SERVICE_UNAVAILABLE, "draining");
-        }
-        match (self.ready)() {
+        match self.state() {
             Ok(more) if more.is_empty() => text(StatusCode::OK, "ready"),
             Ok(more) => text(StatusCode::OK, &format!("ready; {more}")),
             Err(reason) => text(StatusCode::SERVICE_UNAVAILABLE, &reason),
@@ -77,11 +102,11 @@ impl Operations {
     }
 }
 
-fn metrics_response(exposition: Exposition) -> HttpResponse {
+fn metrics_response(exposition: String) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header(("Cache-Control", "no-store"))
         .content_type("text/plain; version=0.0.4; charset=utf-8")
-        .body(exposition.into_text())
+        .body(exposition)
 }
 
 fn text(status: StatusCode, line: &str) -> HttpResponse {

@@ -118,6 +118,15 @@ impl BearerConfig {
         self.single_use.as_ref()
     }
 
+    /// Verifies a token that came in another way than in a header of a request. A token that is bound to a key or a certificate is
+    /// refused, because its presenter has proven neither.
+    ///
+    /// # Errors
+    /// Why the token is refused.
+    pub fn verify(&self, token: &str) -> Result<Arc<AccessTokenClaims>, BearerError> {
+        self.check(token, &Possession { key: None, certificate: None })
+    }
+
     /// Checks a token whose presenter has proven this possession.
     pub(crate) fn check(
         &self,

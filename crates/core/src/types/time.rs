@@ -19,6 +19,9 @@ pub struct Timestamp(i64);
 pub struct TimestampOutOfRange(pub i64);
 
 impl Timestamp {
+    /// 1970-01-01T00:00:00Z.
+    pub const EPOCH: Self = Self(0);
+
     /// The point in time `seconds` after the epoch.
     ///
     /// # Errors
