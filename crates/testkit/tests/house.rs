@@ -51,7 +51,11 @@ fn dependencies_between_crates_are_the_documented_ones() {
         ("tokenberg-jose", vec!["tokenberg-core"]),
         ("tokenberg-store", vec!["tokenberg-core"]),
         ("tokenberg-actix", vec!["tokenberg-core"]),
-        ("tokenberg-cli", vec!["tokenberg-actix", "tokenberg-core", "tokenberg-jose", "tokenberg-store"]),
+        ("tokenberg-ui", vec!["tokenberg-actix", "tokenberg-core", "tokenberg-store"]),
+        (
+            "tokenberg-cli",
+            vec!["tokenberg-actix", "tokenberg-core", "tokenberg-jose", "tokenberg-store", "tokenberg-ui"],
+        ),
         ("tokenberg-testkit", vec!["tokenberg-core", "tokenberg-jose"]),
         ("tokenberg-bench", vec!["tokenberg-actix", "tokenberg-core", "tokenberg-jose", "tokenberg-store"]),
         (

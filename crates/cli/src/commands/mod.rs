@@ -21,6 +21,7 @@ pub(crate) mod serve;
 pub(crate) mod subject;
 mod subject_names;
 pub(crate) mod token;
+pub(crate) mod ui;
 pub(crate) mod verify;
 
 use crate::common::Common;
@@ -65,6 +66,8 @@ pub(crate) enum Command {
     Explain(Box<explain::Explain>),
     /// Print or verify the audit records of decisions and changes
     Audit(audit::Audit),
+    /// Print a link that opens the page of a running server: health, decisions, clients, issuers, keys
+    Ui(ui::Ui),
     /// Copy an SQLite store to a new file while it is in use
     Backup(backup::Backup),
     /// Check configuration, store, keys and clock, and report problems
@@ -105,6 +108,7 @@ pub(crate) fn run(common: &Common, command: Command, configuration: Configuratio
         Command::Respond(arguments) => respond::run(common, &arguments),
         Command::Explain(arguments) => explain::run(common, &arguments, output),
         Command::Audit(arguments) => audit::run(common, arguments, output),
+        Command::Ui(arguments) => ui::run(common, &arguments, &configuration, output),
         Command::Backup(arguments) => backup::run(common, &arguments, output),
         Command::Check(settings) => check::run(common, &settings, &configuration, output),
     }

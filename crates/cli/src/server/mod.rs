@@ -35,6 +35,7 @@ use tokenberg_actix::tls::Tls;
 use tokenberg_actix::{Operations, ServerBuilder, TokenService};
 use tokenberg_core::{Lifetime, Policy};
 use tokenberg_store::Store;
+use tokenberg_ui::Ui;
 use tokio::net::TcpSocket;
 
 /// Serves until a signal ends it.
@@ -119,7 +120,9 @@ async fn serve(changeable: Changeable, location: StoreLocation) -> anyhow::Resul
             figures::expose_audit(audit.metrics(), to);
             figures::expose_issuers(&figures, &issuer_keys, &key_fetches, to);
         });
-        server = server.operations(listener, operations);
+        let ui = Ui::new(store.clone(), &service, issuer.clone(), &operations);
+        ui.begin();
+        server = server.operations(listener, operations.and(ui.configure()));
     }
     let running = server.run()?;
     let rotation = changeable.rotation.clone();

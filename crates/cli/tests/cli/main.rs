@@ -42,3 +42,4 @@ mod tracing;
 mod trust;
 mod unrecorded;
 mod usage;
+mod viewing;

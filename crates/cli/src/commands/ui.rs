@@ -1,0 +1,92 @@
+//! `tokenberg ui`: prints a link that opens the page of a running server once.
+
+use crate::clock;
+use crate::common::Common;
+use crate::configuration::Configuration;
+use crate::output::Output;
+use crate::store_access::{StoreLocation, wait_for};
+use clap::Args;
+use serde_json::json;
+use std::net::SocketAddr;
+
+/// `tokenberg ui`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tokenberg ui
+      for a server whose address for operations is in TOKENBERG_OPS_LISTEN or in the configuration
+      file
+  tokenberg ui --at http://127.0.0.1:8184
+      the address in the line `operations on …` that a server prints when it starts
+  ssh -L 8184:127.0.0.1:8184 HOST
+      makes the page of a server on HOST available here
+
+The link works once, within five minutes, on every server of this store, and opens a session of an
+hour. The page shows everything that `client show`, `issuer show`, `key list` and `audit` show, and
+changes nothing. Servers record when it is opened. Without `serve --ops-listen` there is no page.")]
+pub(crate) struct Ui {
+    /// Address at which the browser reaches the server's listener for operations [default: that of --ops-listen]
+    #[arg(long, value_name = "URL")]
+    at: Option<String>,
+}
+
+/// Prints a link.
+///
+/// # Errors
+/// If the address is not known, or the store cannot be opened.
+pub(crate) fn run(
+    common: &Common,
+    arguments: &Ui,
+    configuration: &Configuration,
+    output: Output,
+) -> anyhow::Result<()> {
+    let address = match &arguments.at {
+        Some(address) => checked(address)?,
+        None => listening(configuration)?,
+    };
+    let now = clock::now()?;
+    let location = StoreLocation::of(common)?;
+    let code = wait_for(async {
+        let store = location.open_existing().await?;
+        let code = store.page_code(now);
+        store.close().await;
+        Ok(code?)
+    })?;
+    let link = format!("{address}/ui/enter?code={}", code.expose());
+    output.show(|| json!({"link": link}), || link.clone())?;
+    Ok(())
+}
+
+fn checked(address: &str) -> anyhow::Result<String> {
+    let wrong = || {
+        crate::failure::wrong_usage(format!(
+            "--at {address:?} is not the URL of a server; expected http://127.0.0.1:8184"
+        ))
+    };
+    let url: url::Url = address.parse().map_err(|_| wrong())?;
+    let is_server = ["http", "https"].contains(&url.scheme()) && url.path() == "/" && url.query().is_none();
+    if is_server { Ok(address.trim_end_matches('/').to_owned()) } else { Err(wrong()) }
+}
+
+/// The address of the listener, as this machine reaches it.
+fn listening(configuration: &Configuration) -> anyhow::Result<String> {
+    let Some(address) = configuration.of_server("ops-listen") else {
+        anyhow::bail!(
+            "the address of the page is not known: give --at http://ADDR:PORT, the address in the line `operations on …` of \
+             the server, or set TOKENBERG_OPS_LISTEN; a server that was started without --ops-listen has no page"
+        );
+    };
+    let mut address: SocketAddr = address.parse()?;
+    anyhow::ensure!(
+        address.port() != 0,
+        "--ops-listen {address} lets the server choose the port: give --at with the address in its line `operations on …`"
+    );
+    if address.ip().is_unspecified() {
+        address.set_ip(if address.is_ipv4() {
+            [127, 0, 0, 1].into()
+        } else {
+            [0, 0, 0, 0, 0, 0, 0, 1].into()
+        });
+    }
+    Ok(format!("http://{address}"))
+}

@@ -1,0 +1,11 @@
+//! The pages, a file for each.
+
+pub(crate) mod clients;
+pub(crate) mod decisions;
+pub(crate) mod inspector;
+pub(crate) mod issuers;
+pub(crate) mod keys;
+pub(crate) mod nodes;
+pub(crate) mod overview;
+pub(crate) mod request_builder;
+pub(crate) mod table;

@@ -1,0 +1,90 @@
+//! What the pages are made from, and their routes.
+
+use crate::access;
+use crate::pages::{clients, decisions, inspector, issuers, keys, nodes, overview, request_builder};
+use crate::parts::Parts;
+use crate::samples::Samples;
+use crate::sessions::Sessions;
+use actix_web::middleware;
+use actix_web::web::{self, Data, ServiceConfig};
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokenberg_actix::{BearerConfig, Operations, TokenService};
+use tokenberg_core::Issuer;
+use tokenberg_store::Store;
+
+/// How often the counters are read for the charts.
+const EVERY: Duration = Duration::from_secs(15);
+/// The longest form that is read: a token may be 16 KiB, and more than twice that when it is percent-encoded.
+const LONGEST_FORM: usize = 64 << 10;
+
+/// The pages of a server, below `/ui`.
+#[derive(Clone)]
+pub struct Ui(Arc<Parts>);
+
+impl Ui {
+    /// The pages about this service and its store; health and figures are those of `operations`.
+    #[must_use]
+    pub fn new(store: Store, service: &TokenService, issuer: Issuer, operations: &Operations) -> Self {
+        Self(Arc::new(Parts {
+            store,
+            operations: operations.clone(),
+            bearer: BearerConfig::of(service),
+            issuer,
+            sessions: Sessions::default(),
+            samples: Samples::default(),
+        }))
+    }
+
+    /// Reads the counters for the charts every fifteen seconds, until the runtime ends.
+    pub fn begin(&self) {
+        let ui = Arc::clone(&self.0);
+        actix_web::rt::spawn(async move {
+            loop {
+                ui.samples.add(&ui.operations.exposition(), SystemTime::now());
+                actix_web::rt::time::sleep(EVERY).await;
+            }
+        });
+    }
+
+    /// Mounts the routes, for [`Operations::and`].
+    pub fn configure(&self) -> impl Fn(&mut ServiceConfig) + Clone + Send + Sync + 'static {
+        let parts = Arc::clone(&self.0);
+        move |config| {
+            let guarded = Arc::clone(&parts);
+            config.service(
+                web::scope("/ui")
+                    .app_data(Data::from(Arc::clone(&parts)))
+                    .app_data(web::FormConfig::default().limit(LONGEST_FORM))
+                    // Nothing below /ui is answered without it, whatever is added later.
+                    .wrap(middleware::from_fn(move |request, next| {
+                        access::guard(Arc::clone(&guarded), request, next)
+                    }))
+                    .route("", web::get().to(overview::show))
+                    .route("/", web::get().to(overview::show))
+                    .route("/style.css", web::get().to(access::style))
+                    .route("/enter", web::get().to(access::enter))
+                    .route("/leave", web::post().to(access::leave))
+                    .route("/clients", web::get().to(clients::list))
+                    .route("/client", web::get().to(clients::one))
+                    .route("/issuers", web::get().to(issuers::list))
+                    .route("/issuer", web::get().to(issuers::one))
+                    .route("/keys", web::get().to(keys::list))
+                    .route("/nodes", web::get().to(nodes::list))
+                    .route("/decisions", web::get().to(decisions::list))
+                    .route("/decision", web::get().to(decisions::one))
+                    .route("/token", web::get().to(inspector::ask))
+                    .route("/token", web::post().to(inspector::inspect))
+                    .route("/request", web::get().to(request_builder::show))
+                    .default_service(web::to(access::nothing_here)),
+            );
+        }
+    }
+}
+
+impl fmt::Debug for Ui {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ui")
+    }
+}
