@@ -24,6 +24,7 @@ mod hex;
 mod keys;
 mod nonces;
 mod page_codes;
+mod page_opening;
 mod private_file;
 mod registrations;
 mod revocations;
