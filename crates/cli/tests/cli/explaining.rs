@@ -115,3 +115,31 @@ fn encoded(text: &str) -> String {
     use base64::Engine;
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text)
 }
+
+#[test]
+fn se_06_a_request_that_was_not_made_is_explained_without_any_secret() {
+    let place = Place::new();
+    place.add("etl", &["--scope", "catalog ns:read"]);
+    let granted = place.run(&["explain", "--client", "etl", "--scope", "ns:read"]).done();
+    assert!(granted.out.contains("granted: client etl, subject etl; scope \"ns:read\""), "{}", granted.out);
+    let refused = place.run(&["explain", "--client", "etl", "--scope", "ns:write"]);
+    assert!(
+        refused.code == 1 && refused.out.contains("`tokenberg client change etl --scope"),
+        "{}",
+        refused.out
+    );
+    let user =
+        ["explain", "--client", "etl", "--subject-issuer", "https://idp.example", "--subject", "alice"];
+    let refused = place.run(&user);
+    assert!(
+        refused.code == 1 && refused.out.contains("`tokenberg issuer add https://idp.example"),
+        "{}",
+        refused.out
+    );
+    let wrong = place.file("claims.json", "[]");
+    for usage in [&["explain", "--scope", "x"][..], &["explain", "--client", "etl", "--subject", "alice"]] {
+        assert_eq!(place.run(usage).code, 2, "{usage:?}");
+    }
+    let refused = place.run(&[&user[..], &["--claims", &wrong]].concat()).refused();
+    assert!(refused.err.contains("is no JSON object"), "{}", refused.err);
+}

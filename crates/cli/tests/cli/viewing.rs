@@ -107,7 +107,7 @@ fn a_stranger_sees_how_to_sign_in_and_nothing_else() {
     assert_eq!(viewed.send("GET", "/healthz", "", "").body, "ok\n");
     assert_eq!(viewed.send("GET", "/metrics", "", "").status, 200);
     assert_eq!(viewed.server.tokens("grant_type=client_credentials").status, 401);
-    let on_the_public_side = crate::support::get(&format!("{}/ui/", viewed.server.address()));
+    let on_the_public_side = crate::support::get(&format!("{}/ui/", viewed.server.url));
     assert_eq!(on_the_public_side.status, 404);
 }
 

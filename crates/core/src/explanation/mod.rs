@@ -14,11 +14,13 @@ mod supposed;
 mod token_remedy;
 mod trace;
 mod verdict;
+mod what_if;
 
 pub use command::quoted;
 pub use facts::{KeysFound, Named, Registration, SecretFound};
 pub use rule::Rule;
 pub use verdict::{Explanation, Granting, Refusing, Verdict};
+pub use what_if::{SupposedUser, WhatIf, explain_what_if};
 
 use crate::flow::{Answered, Pending, Step};
 use crate::request::Request;

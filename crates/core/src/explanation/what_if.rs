@@ -1,0 +1,311 @@
+//! Explains a request that a client could make, without its credential and without the token of a user: both are supposed to be
+//! genuine.
+
+use super::verdict::{Explanation, Verdict};
+use super::{decide, explain};
+use crate::answers::{SigningFault, SubjectStatus};
+use crate::backends::{KeysUnavailable, NotWritten};
+use crate::issuer::AcceptedAs;
+use crate::jws::{Algorithm, Algorithms, DpopProof, KeyId};
+use crate::registration::StoredSecret;
+use crate::request::Request;
+use crate::token::SingleUseId;
+use crate::{
+    AccessTokenClaims, Answers, AuthMethod, Blocking, Client, ClientId, CompactJws, Entropy, GrantType,
+    Issuer, Keys, Lifetime, Revocation, Secret, SecretDigest, SignatureFault, Timestamp, TokenEndpoint,
+    TokenType, TrustedIssuer, Verified,
+};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+/// A request that a client could make.
+#[derive(Clone, Debug)]
+pub struct WhatIf {
+    /// The client. It is supposed to authenticate successfully, and to hold a token of its own.
+    pub client: ClientId,
+    /// The scope that it requests; without one, the default of its registration.
+    pub scope: Option<Box<str>>,
+    /// The audience that it requests (RFC 8693 §2.1); without one, the default of its registration.
+    pub audience: Option<Box<str>>,
+    /// The user for whom it requests a token; without one, it requests one for itself.
+    pub user: Option<SupposedUser>,
+}
+
+/// A user who is supposed to have a token of another issuer.
+#[derive(Clone, Debug)]
+pub struct SupposedUser {
+    /// The issuer.
+    pub issuer: Issuer,
+    /// The subject, as the issuer names it.
+    pub subject: Box<str>,
+    /// As what the token is presented.
+    pub presented_as: AcceptedAs,
+    /// More claims of the token, such as groups; they replace those that are supposed.
+    pub claims: Map<String, Value>,
+}
+
+/// The secret of every supposed authentication, and its digest.
+const SECRET: &str = "supposed";
+const DIGEST: SecretDigest = SecretDigest([0x5a; 32]);
+const KEY: &str = "supposed";
+/// How long supposed tokens last.
+const LASTS: Lifetime = Lifetime::from_seconds(300);
+
+/// Decides about a request that was not made, as [`explain`](super::explain) does about one that was.
+///
+/// Only credentials and signatures are supposed. Registrations, rights, disabled users and revocations are those of `answers`.
+pub fn explain_what_if(
+    endpoint: &TokenEndpoint,
+    what_if: &WhatIf,
+    now: Timestamp,
+    answers: &(impl Answers + ?Sized),
+    blocking: &(impl Blocking + ?Sized),
+) -> Explanation {
+    let mut tokens = Vec::new();
+    let mut form = vec![("client_id", what_if.client.to_string()), ("client_secret", SECRET.to_owned())];
+    if let Some(scope) = &what_if.scope {
+        form.push(("scope", scope.to_string()));
+    }
+    if let Some(audience) = &what_if.audience {
+        form.push(("audience", audience.to_string()));
+    }
+    let own = [("grant_type", GrantType::ClientCredentials.as_parameter().to_owned())];
+    let Some(user) = &what_if.user else {
+        form.extend(own);
+        return supposing(what_if, &tokens, answers, blocking, |answers, blocking| {
+            with_form(&form, |request| explain(endpoint, request, now, no_entropy(), answers, blocking))
+        });
+    };
+    let token = user.token(&what_if.client, answers.issuer(user.issuer.as_str()).as_deref(), now);
+    tokens.push(token.clone());
+    if user.presented_as == AcceptedAs::JwtBearer {
+        form.extend([("grant_type", GrantType::JwtBearer.as_parameter().to_owned()), ("assertion", token)]);
+    } else {
+        // A token for the client itself, with all that it gets by default, is the actor's.
+        let first: Vec<(&str, String)> = form[..2].iter().cloned().chain(own).collect();
+        let first = supposing(what_if, &[], answers, blocking, |answers, blocking| {
+            with_form(&first, |request| decide(endpoint, request, now, no_entropy(), answers, blocking))
+        });
+        form.extend([
+            ("grant_type", GrantType::TokenExchange.as_parameter().to_owned()),
+            ("subject_token", token),
+            ("subject_token_type", user.token_type().as_urn().to_owned()),
+        ]);
+        if let Verdict::Granted(granting) = first.verdict {
+            let header = json!({"typ": "at+jwt", "alg": Algorithm::ES256.as_str(), "kid": KEY});
+            let actor = compact(&header, &Value::Object(granting.claims.to_json()));
+            tokens.push(actor.clone());
+            let actor_type = ("actor_token_type", TokenType::AccessToken.as_urn().to_owned());
+            form.extend([("actor_token", actor), actor_type]);
+        }
+    }
+    supposing(what_if, &tokens, answers, blocking, |answers, blocking| {
+        with_form(&form, |request| explain(endpoint, request, now, no_entropy(), answers, blocking))
+    })
+}
+
+fn no_entropy() -> Entropy {
+    Entropy::from_bits([0; 16])
+}
+
+fn with_form<T>(form: &[(&str, String)], ask: impl FnOnce(&Request<'_>) -> T) -> T {
+    let body = serde_urlencoded::to_string(form).unwrap_or_default();
+    ask(&Request { body: body.as_bytes(), ..Request::default() })
+}
+
+fn supposing<A: Answers + ?Sized, B: Blocking + ?Sized>(
+    what_if: &WhatIf,
+    tokens: &[String],
+    answers: &A,
+    blocking: &B,
+    ask: impl FnOnce(&AsIf<'_, A>, &Verifying<'_, B>) -> Explanation,
+) -> Explanation {
+    let keys = SupposedKeys { keys: answers.keys(), tokens };
+    ask(&AsIf { answers, client: &what_if.client, keys }, &Verifying { blocking, tokens })
+}
+
+impl SupposedUser {
+    fn token_type(&self) -> TokenType {
+        match self.presented_as {
+            AcceptedAs::IdToken => TokenType::IdToken,
+            AcceptedAs::AccessToken => TokenType::AccessToken,
+            AcceptedAs::Jwt | AcceptedAs::JwtBearer => TokenType::Jwt,
+        }
+    }
+
+    fn token(&self, client: &ClientId, trusted: Option<&TrustedIssuer>, now: Timestamp) -> String {
+        let trust = trusted.map(|trusted| &trusted.trust);
+        let algorithm = trust.and_then(|trust| trust.algorithms.first().copied()).unwrap_or(Algorithm::ES256);
+        let is_access_token = self.presented_as == AcceptedAs::AccessToken;
+        let header = json!({
+            "typ": if is_access_token { "at+jwt" } else { "JWT" },
+            "alg": algorithm.as_str(),
+            "kid": KEY,
+        });
+        let registered = trust.and_then(|trust| trust.audiences.first()).map(ToString::to_string);
+        let audience = match self.presented_as {
+            AcceptedAs::IdToken => client.to_string(),
+            AcceptedAs::AccessToken | AcceptedAs::Jwt | AcceptedAs::JwtBearer => {
+                registered.unwrap_or_else(|| client.to_string())
+            }
+        };
+        let mut claims = json!({
+            "iss": self.issuer,
+            "sub": self.subject,
+            "aud": audience,
+            "iat": now,
+            "exp": now.plus(LASTS),
+            "jti": "supposed",
+        });
+        if is_access_token {
+            claims["client_id"] = client.as_str().into();
+        }
+        if let Some(claim) = trust.map(|trust| &*trust.subject_claim) {
+            claims[claim] = (*self.subject).into();
+        }
+        if let Value::Object(members) = &mut claims {
+            members.extend(self.claims.clone());
+        }
+        compact(&header, &claims)
+    }
+}
+
+/// A token whose signature nobody made.
+fn compact(header: &Value, claims: &Value) -> String {
+    let part = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
+    format!("{}.{}.{}", part(header), part(claims), URL_SAFE_NO_PAD.encode(KEY))
+}
+
+/// Whether it is one of the supposed tokens, whose signatures are supposed to be valid.
+fn verified(tokens: &[String], token: &CompactJws) -> Option<Verified> {
+    let is_supposed = tokens.iter().any(|supposed| supposed == token.expose());
+    let algorithm = Algorithm::ALL.into_iter().find(|algorithm| algorithm.is_named(&token.header().alg))?;
+    is_supposed.then(|| Verified::assertion(KeyId::new(KEY), algorithm))
+}
+
+/// The answers, with a client that authenticates by the supposed secret.
+struct AsIf<'a, A: ?Sized> {
+    answers: &'a A,
+    client: &'a ClientId,
+    keys: SupposedKeys<'a>,
+}
+
+struct SupposedKeys<'a> {
+    keys: &'a dyn Keys,
+    tokens: &'a [String],
+}
+
+struct Verifying<'a, B: ?Sized> {
+    blocking: &'a B,
+    tokens: &'a [String],
+}
+
+impl<A: Answers + ?Sized> Answers for AsIf<'_, A> {
+    fn client(&self, id: &ClientId) -> Option<Arc<Client>> {
+        let mut client = self.answers.client(id)?;
+        if id == self.client {
+            let known = Arc::make_mut(&mut client);
+            known.secrets = vec![StoredSecret { id: KEY.into(), digest: DIGEST, expires_at: None }].into();
+            let rights = known.rights_mut();
+            // How it authenticates, and what it would prove with it, is supposed.
+            rights.auth_method = AuthMethod::ClientSecret;
+            rights.dpop_bound = false;
+        }
+        Some(client)
+    }
+
+    fn digest(&self, _: &str, _: &Secret) -> SecretDigest {
+        DIGEST
+    }
+
+    fn is_costly(&self, _: &str, _: &Secret) -> bool {
+        false
+    }
+
+    fn may_be_guessed(&self, _: &Secret) -> bool {
+        false
+    }
+
+    fn revoked(&self, token: &AccessTokenClaims) -> Option<Revocation> {
+        self.answers.revoked(token)
+    }
+
+    fn keys(&self) -> &dyn Keys {
+        &self.keys
+    }
+
+    fn issuer(&self, issuer: &str) -> Option<Arc<TrustedIssuer>> {
+        self.answers.issuer(issuer)
+    }
+
+    fn similar_issuer(&self, issuer: &str) -> Option<Arc<TrustedIssuer>> {
+        self.answers.similar_issuer(issuer)
+    }
+
+    fn federated(&self, issuer: &Issuer, subject: &str) -> Option<Arc<Client>> {
+        self.answers.federated(issuer, subject)
+    }
+
+    fn subject(&self, issuer: Option<&Issuer>, subject: &str, sub: &str) -> SubjectStatus {
+        self.answers.subject(issuer, subject, sub)
+    }
+
+    fn nonce(&self, now: Timestamp) -> Option<Box<str>> {
+        self.answers.nonce(now)
+    }
+
+    fn accepts_nonce(&self, nonce: &str, now: Timestamp) -> bool {
+        self.answers.accepts_nonce(nonce, now)
+    }
+}
+
+impl Keys for SupposedKeys<'_> {
+    fn sign(&self, claims: &AccessTokenClaims, now: Timestamp) -> Result<Secret, SigningFault> {
+        self.keys.sign(claims, now)
+    }
+
+    fn verify(&self, token: &CompactJws, now: Timestamp) -> Result<Verified, SignatureFault> {
+        verified(self.tokens, token).map_or_else(|| self.keys.verify(token, now), Ok)
+    }
+
+    fn jwks(&self) -> Arc<str> {
+        self.keys.jwks()
+    }
+
+    fn is_costly(&self, now: Timestamp) -> bool {
+        self.keys.is_costly(now)
+    }
+
+    fn verify_with(
+        &self,
+        jwks: &str,
+        accepted: Algorithms,
+        token: &CompactJws,
+    ) -> Result<Verified, SignatureFault> {
+        verified(self.tokens, token).map_or_else(|| self.keys.verify_with(jwks, accepted, token), Ok)
+    }
+
+    fn verify_proof(&self, proof: &DpopProof) -> Result<Verified, SignatureFault> {
+        self.keys.verify_proof(proof)
+    }
+}
+
+impl<B: Blocking + ?Sized> Blocking for Verifying<'_, B> {
+    fn use_once(&self, once: &SingleUseId) -> Result<bool, NotWritten> {
+        self.blocking.use_once(once)
+    }
+
+    fn verify(
+        &self,
+        issuer: &TrustedIssuer,
+        token: &CompactJws,
+        now: Timestamp,
+    ) -> Result<Result<Verified, SignatureFault>, KeysUnavailable> {
+        match verified(self.tokens, token) {
+            Some(verified) => Ok(Ok(verified)),
+            None => self.blocking.verify(issuer, token, now),
+        }
+    }
+}
