@@ -32,6 +32,9 @@ pub struct AuditRecord<'a> {
     /// How the client authenticated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<&'static str>,
+    /// The name of the client secret that authenticated the client of a granted request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Cow<'a, str>>,
     /// The grant type.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grant: Option<&'static str>,
@@ -118,6 +121,7 @@ impl AuditRecord<'_> {
             port: None,
             client: None,
             method: None,
+            secret: None,
             grant: None,
             owner: None,
             subject: None,
@@ -154,6 +158,7 @@ impl AuditRecord<'_> {
             port: _,
             client,
             method: _,
+            secret,
             grant: _,
             owner,
             subject,
@@ -181,6 +186,7 @@ impl AuditRecord<'_> {
         let texts = [
             source,
             client,
+            secret,
             owner,
             subject,
             subject_issuer,
@@ -263,6 +269,7 @@ mod tests {
             port: Some(65_535),
             client: some(),
             method: Some("self_signed_tls_client_auth"),
+            secret: some(),
             grant: Some("urn:ietf:params:oauth:grant-type:token-exchange"),
             owner: some(),
             subject: some(),

@@ -199,7 +199,8 @@ impl Exchange {
             possession: &possessed.possession,
         };
         let decision =
-            Decision::token_exchange(known.method, request.scope.clone(), &subject, actor.as_ref());
+            Decision::token_exchange(known.method, request.scope.clone(), &subject, actor.as_ref())
+                .of_client(&client);
         let requested = (&request.scope, &request.targets[..]);
         let claims = exchange::grant(&known.policy, &parties, requested, known.now, known.id.clone())?;
         let limits = known.explains(|| exchange::limits(&known.policy, &parties));

@@ -63,7 +63,7 @@ fn granted(
             refusal
         }
     })?;
-    let decision = Decision::jwt_bearer(known.method, request.scope.clone(), &subject);
+    let decision = Decision::jwt_bearer(known.method, request.scope.clone(), &subject).of_client(client);
     let limits = known.explains(|| exchange::limits(&known.policy, &parties));
     match once {
         None => conclude(&known, claims, decision, limits, possessed.once),

@@ -128,7 +128,7 @@ fn authenticated(
                 let possession = &possessed.possession;
                 let claims =
                     client_credentials::grant(&known.policy, &client, &request, possession, known.now, id)?;
-                let decision = Decision::client_credentials(known.method, request.scope);
+                let decision = Decision::client_credentials(known.method, request.scope).of_client(&client);
                 let limits = known.explains(|| client_credentials::limits(&known.policy, &client));
                 conclude(&known, claims, decision, limits, possessed.once)
             }

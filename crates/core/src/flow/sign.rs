@@ -2,7 +2,9 @@
 
 use crate::policy::limits::Limits;
 use crate::policy::party::{ProvenActor, ProvenSubject};
+use crate::policy::proof::Authenticated;
 use crate::response::{AccessTokenType, TokenResponse};
+use crate::text::ShortText;
 use crate::{AccessTokenClaims, GrantType, Issuer, Scope, Secret, Timestamp, TokenType};
 
 /// Sign this: the last question.
@@ -31,6 +33,8 @@ pub struct Decision {
     pub grant: GrantType,
     /// How the client authenticated: `client_secret_basic`, `private_key_jwt`, `bearer`, ….
     pub method: &'static str,
+    /// The name of the client secret that authenticated the client, if one did.
+    pub secret: Option<ShortText>,
     /// The requested scope; empty if none was requested.
     pub scope_asked: Scope,
     /// How the subject was authenticated.
@@ -72,6 +76,7 @@ impl Decision {
         Self {
             grant: GrantType::ClientCredentials,
             method,
+            secret: None,
             scope_asked,
             subject_proof: SubjectProof::Client,
             subject_token: None,
@@ -94,6 +99,7 @@ impl Decision {
         Self {
             grant: GrantType::JwtBearer,
             method,
+            secret: None,
             scope_asked,
             subject_proof: match subject {
                 ProvenSubject::Own(_) => SubjectProof::Own,
@@ -103,6 +109,11 @@ impl Decision {
             subject_token: subject.token_id(),
             actor_token: None,
         }
+    }
+
+    /// Adds by which secret the client authenticated.
+    pub(super) fn of_client(self, client: &Authenticated) -> Self {
+        Self { secret: client.secret().cloned(), ..self }
     }
 }
 

@@ -21,12 +21,12 @@ pub(crate) fn check(
     let client = client.filter(|found| Some(&found.id) == id.as_ref());
     let nothing = SecretDigest([0; 32]);
     let stored = client.as_deref().map_or(&[][..], |client| &client.secrets);
-    let (mut is_right, mut expired) = (false, None);
+    let (mut right, mut expired) = (None, None);
     for (position, known) in stored.iter().enumerate() {
         // Expired secrets are compared too, so that the operator can see which one was used.
         let matches = known.digest.matches(digest);
         let is_live = known.is_live(now);
-        is_right |= matches && is_live;
+        right = if matches && is_live { Some(position) } else { right };
         expired = if matches && !is_live { Some(position) } else { expired };
     }
     for _ in stored.len()..LIVE_SECRETS {
@@ -43,8 +43,9 @@ pub(crate) fn check(
     if !client.enabled {
         return Err(Refusal::DisabledClient(client.id.clone()));
     }
-    if is_right {
-        return Ok(Authenticated::by_credential(client));
+    if let Some(secret) = right.and_then(|position| client.secrets.get(position)) {
+        let name = secret.id.clone();
+        return Ok(Authenticated::by_secret(client, name));
     }
     let expired = expired.and_then(|position| client.secrets.get(position));
     Err(match expired.and_then(|secret| Some((secret, secret.expires_at?))) {

@@ -1,5 +1,6 @@
 //! Evidence types: exactly one function makes each value, and the next step requires it.
 
+use crate::text::ShortText;
 use crate::token::{Origin, Provenance, Session};
 use crate::{AccessTokenClaims, Client, ClientId, Issuer, Subject, Timestamp, TokenId, TrustedIssuer};
 use std::sync::Arc;
@@ -16,6 +17,8 @@ pub(crate) struct Authenticated {
 enum AuthenticatedBy {
     /// The client's own credential, as opposed to a token, which may be stolen.
     Credential,
+    /// The secret of this name, which is the client's own credential, too.
+    Secret(ShortText),
     /// An assertion of another issuer about a subject that stands for the client.
     Identity(Box<(Issuer, Subject)>),
     /// A token that was issued to it.
@@ -23,7 +26,12 @@ enum AuthenticatedBy {
 }
 
 impl Authenticated {
-    /// Only [`super::client_secret`], [`super::client_assertion`] and [`super::certificate`] make one.
+    /// Only [`super::client_secret`] makes one.
+    pub(super) fn by_secret(client: Arc<Client>, name: ShortText) -> Self {
+        Self { client, by: AuthenticatedBy::Secret(name) }
+    }
+
+    /// Only [`super::client_assertion`] and [`super::certificate`] make one.
     pub(super) fn by_credential(client: Arc<Client>) -> Self {
         Self { client, by: AuthenticatedBy::Credential }
     }
@@ -49,7 +57,7 @@ impl Authenticated {
     /// Whether it authenticated with this request, and not by a token that it obtained before.
     pub(crate) fn with_credential(&self) -> bool {
         match self.by {
-            AuthenticatedBy::Credential | AuthenticatedBy::Identity(_) => true,
+            AuthenticatedBy::Credential | AuthenticatedBy::Secret(_) | AuthenticatedBy::Identity(_) => true,
             AuthenticatedBy::Bearer => false,
         }
     }
@@ -57,8 +65,16 @@ impl Authenticated {
     /// Whether it authenticated with this request by the credential that it is registered with.
     pub(crate) fn by_own_credential(&self) -> bool {
         match self.by {
-            AuthenticatedBy::Credential => true,
+            AuthenticatedBy::Credential | AuthenticatedBy::Secret(_) => true,
             AuthenticatedBy::Identity(_) | AuthenticatedBy::Bearer => false,
+        }
+    }
+
+    /// The name of the secret by which it authenticated.
+    pub(crate) fn secret(&self) -> Option<&ShortText> {
+        match &self.by {
+            AuthenticatedBy::Secret(name) => Some(name),
+            AuthenticatedBy::Credential | AuthenticatedBy::Identity(_) | AuthenticatedBy::Bearer => None,
         }
     }
 
@@ -69,7 +85,7 @@ impl Authenticated {
                 let (issuer, subject) = (**identity).clone();
                 Some(Origin::Identity { issuer, subject, client: self.client.id.clone(), since: now })
             }
-            AuthenticatedBy::Credential | AuthenticatedBy::Bearer => None,
+            AuthenticatedBy::Credential | AuthenticatedBy::Secret(_) | AuthenticatedBy::Bearer => None,
         }
     }
 

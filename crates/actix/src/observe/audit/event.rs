@@ -20,6 +20,7 @@ pub(super) fn log(record: &AuditRecord<'_>, source: Option<ClientAddress>, messa
                 source = source.map(field::display),
                 client = record.client.as_deref(),
                 method = record.method,
+                secret = record.secret.as_deref(),
                 grant = record.grant,
                 owner = record.owner.as_deref(),
                 subject = record.subject.as_deref(),

@@ -135,6 +135,7 @@ impl Audit {
         let mut record = about(claims, self.begun_record(Outcome::Granted));
         record.client = Some(claims.client_id.as_str().into());
         record.method = Some(decision.method);
+        record.secret = decision.secret.as_ref().map(|name| name.as_str().into());
         record.grant = Some(decision.grant.as_parameter());
         record.actors = actors.map(|actor| actor.subject.as_str().into()).collect();
         record.subject_auth = Some(subject_auth.into());
