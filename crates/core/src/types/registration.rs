@@ -9,6 +9,7 @@ use super::subject_pattern::SubjectPattern;
 use super::time::Lifetime;
 use super::user_pattern::UserPattern;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A client and all that it may do.
@@ -89,6 +90,9 @@ pub struct Rights {
     /// [`LONGEST_ASSERTION_LIFETIME`] at most, whatever stands here.
     #[serde(default = "usual_assertion_lifetime", skip_serializing_if = "is_usual_assertion_lifetime")]
     pub assertion_lifetime: Lifetime,
+    /// What the operator noted about it, such as its owner. No decision depends on it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<Box<str>, Box<str>>,
 }
 
 /// How long an assertion of a client may live at most: an hour, which is what Authlib gives them.
@@ -126,6 +130,7 @@ impl Rights {
             dpop_bound: false,
             endpoint_as_audience: false,
             assertion_lifetime: usual_assertion_lifetime(),
+            labels: BTreeMap::new(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Lets clients with equal rights share one copy in memory.
 
 use crate::error::StoreError;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokenberg_core::Rights;
@@ -25,7 +25,9 @@ const FEW: usize = 1024;
 
 impl KnownRights {
     /// Returns the rights, shared with clients that have equal ones.
-    pub(crate) fn share(&self, rights: Rights) -> Arc<Rights> {
+    pub(crate) fn share(&self, mut rights: Rights) -> Arc<Rights> {
+        // No request depends on labels, and most clients would differ by them.
+        rights.labels = BTreeMap::new();
         // Keys, names and foreign identities belong to one client.
         if rights.jwks.is_some() || rights.certificate.is_some() || !rights.federations.is_empty() {
             return Arc::new(rights);
@@ -118,6 +120,9 @@ mod tests {
         let gone = Arc::downgrade(&one);
         drop((one, same));
         assert!(gone.upgrade().is_none(), "unused rights are dropped");
+        let (mut labeled, plain) = (lasting(1), known.share(lasting(1)));
+        labeled.labels.insert("owner".into(), "data".into());
+        assert!(Arc::ptr_eq(&known.share(labeled), &plain), "no request depends on a label");
         assert_eq!(*known.share(lasting(1)), lasting(1));
     }
 
