@@ -45,6 +45,6 @@ pub use jwks_reading::{JwksFault, LARGEST_JWKS};
 pub use key_fault::{KeyFault, KeyFormat};
 pub use keyring::Keyring;
 pub use public_keys::{IgnoredKey, MOST_KEYS, PublicKeys};
-pub use signing_key::public_key_pem;
+pub use signing_key::{public_key_jwk, public_key_pem};
 pub use thumbprint::thumbprint;
 pub use unfit_key::{Defect, UnfitKey};

@@ -147,8 +147,20 @@ impl SigningKey {
 /// # Errors
 /// If the private key does not parse as one of its algorithm.
 pub fn public_key_pem(key: &KeyMaterial) -> Result<String, KeyFault> {
+    read(key).map(|key| key.public_pem())
+}
+
+/// The public key of a signing key as a JWK, JSON, with its thumbprint as `kid`.
+///
+/// # Errors
+/// As [`public_key_pem`].
+pub fn public_key_jwk(key: &KeyMaterial) -> Result<String, KeyFault> {
+    read(key).map(|key| key.jwk.into())
+}
+
+fn read(key: &KeyMaterial) -> Result<SigningKey, KeyFault> {
     let stored = |fault| KeyFault::Stored { key: key.id.clone(), fault: Box::new(fault) };
-    SigningKey::read(&key.pkcs8, key.algorithm).map(|key| key.public_pem()).map_err(stored)
+    SigningKey::read(&key.pkcs8, key.algorithm).map_err(stored)
 }
 
 /// The key pair, or what the library says is wrong with it.
