@@ -126,6 +126,12 @@ pub enum StoreError {
         /// The issuer.
         issuer: Issuer,
     },
+    /// A registration is not as it was read.
+    #[error("another process changed the {what} meanwhile: nothing was changed, so repeat the command")]
+    ChangedMeanwhile {
+        /// The client or issuer.
+        what: String,
+    },
     /// Another issuer has the prefix, or one that overlaps with it.
     #[error(
         "the prefix {prefix:?} overlaps with {taken:?}, the prefix of users of {by}: catalogs would take users of both for one"

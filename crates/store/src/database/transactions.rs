@@ -23,7 +23,7 @@ impl Db {
     /// change before it writes. On PostgreSQL raising a number locks its row until the end: writers of a part queue up, they read
     /// what the writer before them left, and a number is visible only with all changes under it and under smaller numbers. Work that
     /// reads before it writes therefore has to name a part. Work records no more changes than it names parts, because a watch compares
-    /// both numbers.
+    /// both numbers; it may name a part more than once.
     pub(crate) async fn change<'env, T>(
         &self,
         parts: &[Part],
@@ -180,11 +180,16 @@ impl Db {
     }
 }
 
-/// Raises the numbers of the parts, always in the same order, so that no two transactions wait for each other.
+/// Raises the numbers of the parts, each as often as it is named, always in the same order, so that no two transactions wait for
+/// each other.
 async fn raise(tx: &mut Tx<'_>, parts: &[Part]) -> Result<(), StoreError> {
-    for part in Part::ALL.iter().filter(|part| parts.contains(part)) {
-        let raise = "UPDATE revisions SET number = number + 1 WHERE part = $1";
-        tx.execute(raise, values![part.name()]).await?;
+    for part in Part::ALL {
+        let times = parts.iter().filter(|named| **named == part).count();
+        if times > 0 {
+            let raise = "UPDATE revisions SET number = number + $2 WHERE part = $1";
+            let times = i64::try_from(times).unwrap_or(i64::MAX);
+            tx.execute(raise, values![part.name(), times]).await?;
+        }
     }
     Ok(())
 }

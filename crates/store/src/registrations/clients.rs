@@ -41,10 +41,7 @@ impl Store {
         let (rights, secret, change) = (&rights, &prepared, &change);
         let add = self.0.db.change(&[Part::Clients], |tx| {
             Box::pin(async move {
-                if !insert_client(tx, id, rights, now).await? {
-                    return Err(StoreError::ClientExists { id: id.clone() });
-                }
-                record_federations(tx, id, federations).await?;
+                insert_new(tx, id, (rights.as_str(), federations.as_slice()), now).await?;
                 if let Some(secret) = secret {
                     insert_secret(tx, id, &secret.stored, now).await?;
                 }
@@ -53,6 +50,19 @@ impl Store {
         });
         add.await?;
         Ok(prepared.map(|p| p.added))
+    }
+
+    /// Adds a client without a secret, as a part of a transaction.
+    pub(super) async fn add_client_in(
+        &self,
+        tx: &mut Tx<'_>,
+        now: Timestamp,
+        id: &ClientId,
+        rights: &Rights,
+    ) -> Result<(), StoreError> {
+        let text = to_json(rights)?;
+        insert_new(tx, id, (text.as_str(), rights.federations.as_slice()), now).await?;
+        self.record_change(tx, Change::client("client added", id).with_json("rights", &text)).await.map(drop)
     }
 
     /// All clients, sorted by identifier.
@@ -113,15 +123,23 @@ impl Store {
     /// If there is no such client, or the store fails.
     pub async fn set_enabled(&self, id: &ClientId, enabled: bool) -> Result<(), StoreError> {
         let set = self.0.db.change(&[Part::Clients], |tx| {
-            Box::pin(async move {
-                let update = "UPDATE clients SET enabled = $2 WHERE id = $1";
-                found(tx.execute(update, values![id.as_str(), enabled]).await?, id)?;
-                mark_client_changed(tx, id).await?;
-                let change = if enabled { "client enabled" } else { "client disabled" };
-                self.record_change(tx, Change::client(change, id)).await
-            })
+            Box::pin(async move { self.set_enabled_in(tx, id, enabled).await })
         });
-        set.await.map(drop)
+        set.await
+    }
+
+    /// [`Store::set_enabled`] as a part of a transaction.
+    pub(super) async fn set_enabled_in(
+        &self,
+        tx: &mut Tx<'_>,
+        id: &ClientId,
+        enabled: bool,
+    ) -> Result<(), StoreError> {
+        let update = "UPDATE clients SET enabled = $2 WHERE id = $1";
+        found(tx.execute(update, values![id.as_str(), enabled]).await?, id)?;
+        mark_client_changed(tx, id).await?;
+        let change = if enabled { "client enabled" } else { "client disabled" };
+        self.record_change(tx, Change::client(change, id)).await.map(drop)
     }
 
     /// Replaces the rights of the client if they are still `before`. Returns whether they were. If `after` is the same, nothing
@@ -168,25 +186,33 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let change = &change;
         let change = self.0.db.change(&[Part::Clients], |tx| {
-            Box::pin(async move {
-                let read = "SELECT rights FROM clients WHERE id = $1";
-                let before: Option<String> = tx.find_value(read, values![id.as_str()]).await?;
-                let before = before.ok_or_else(|| StoreError::NoSuchClient { id: id.clone() })?;
-                let mut rights = from_json(&before, id.as_str())?;
-                if !change(&mut rights)? {
-                    return Ok(false);
-                }
-                let text = to_json(&rights)?;
-                update_rights(tx, id, &text, &rights.federations).await?;
-                // Without it, rights that were granted by SQL would become recorded ones when another part of the rights is
-                // changed.
-                let before = tag_of_text(&self.0.links, &before).to_json();
-                let change = Change::client("client changed", id).with_json("rights", &text);
-                self.record_change(tx, change.with("rights_before", before)).await?;
-                Ok(true)
-            })
+            Box::pin(async move { self.change_rights_in(tx, id, change).await })
         });
         change.await
+    }
+
+    /// [`Store::change_rights`] as a part of a transaction.
+    pub(super) async fn change_rights_in(
+        &self,
+        tx: &mut Tx<'_>,
+        id: &ClientId,
+        change: &(impl Fn(&mut Rights) -> Result<bool, StoreError> + Send + Sync),
+    ) -> Result<bool, StoreError> {
+        let read = "SELECT rights FROM clients WHERE id = $1";
+        let before: Option<String> = tx.find_value(read, values![id.as_str()]).await?;
+        let before = before.ok_or_else(|| StoreError::NoSuchClient { id: id.clone() })?;
+        let mut rights = from_json(&before, id.as_str())?;
+        if !change(&mut rights)? {
+            return Ok(false);
+        }
+        let text = to_json(&rights)?;
+        update_rights(tx, id, &text, &rights.federations).await?;
+        // Without it, rights that were granted by SQL would become recorded ones when another part of the rights is
+        // changed.
+        let before = tag_of_text(&self.0.links, &before).to_json();
+        let change = Change::client("client changed", id).with_json("rights", &text);
+        self.record_change(tx, change.with("rights_before", before)).await?;
+        Ok(true)
     }
 
     /// Removes the client and its secrets, and revokes its tokens and those that others hold for it, issued before a time, so
@@ -197,17 +223,38 @@ impl Store {
     /// If there is no such client, or the store fails.
     pub async fn remove_client(&self, before: Timestamp, id: &ClientId) -> Result<(), StoreError> {
         let remove = self.0.db.change(&[Part::Clients, Part::RevokedBefore], |tx| {
-            Box::pin(async move {
-                found(tx.execute("DELETE FROM clients WHERE id = $1", values![id.as_str()]).await?, id)?;
-                mark_client_changed(tx, id).await?;
-                revoke_before(tx, CLIENT, "", id.as_str(), before).await?;
-                revoke_before(tx, SUBJECT, OUR_CLIENTS, id.as_str(), before).await?;
-                let change = Change::client("client removed", id).with("subject_issuer", OUR_CLIENTS);
-                self.record_change(tx, change.with("revoked_before", before.as_seconds())).await
-            })
+            Box::pin(async move { self.remove_client_in(tx, before, id).await })
         });
-        remove.await.map(drop)
+        remove.await
     }
+
+    /// [`Store::remove_client`] as a part of a transaction.
+    pub(super) async fn remove_client_in(
+        &self,
+        tx: &mut Tx<'_>,
+        before: Timestamp,
+        id: &ClientId,
+    ) -> Result<(), StoreError> {
+        found(tx.execute("DELETE FROM clients WHERE id = $1", values![id.as_str()]).await?, id)?;
+        mark_client_changed(tx, id).await?;
+        revoke_before(tx, CLIENT, "", id.as_str(), before).await?;
+        revoke_before(tx, SUBJECT, OUR_CLIENTS, id.as_str(), before).await?;
+        let change = Change::client("client removed", id).with("subject_issuer", OUR_CLIENTS);
+        self.record_change(tx, change.with("revoked_before", before.as_seconds())).await.map(drop)
+    }
+}
+
+/// Inserts a client with its rights, as JSON, and its foreign identities.
+async fn insert_new(
+    tx: &mut Tx<'_>,
+    id: &ClientId,
+    (rights, federations): (&str, &[Federation]),
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    if !insert_client(tx, id, rights, now).await? {
+        return Err(StoreError::ClientExists { id: id.clone() });
+    }
+    record_federations(tx, id, federations).await
 }
 
 /// Replaces the rights of a client and its foreign identities, and marks it as changed.

@@ -31,22 +31,29 @@ impl Store {
     /// # Errors
     /// If it is trusted already, another issuer has an overlapping prefix, or the store fails.
     pub async fn add_issuer(&self, now: Timestamp, issuer: &Issuer, trust: &Trust) -> Result<(), StoreError> {
-        let prefix = trust.subject_prefix.as_deref();
-        let trust = to_json(trust)?;
-        let trust = &trust;
         let add = self.0.db.change(&[Part::Issuers], |tx| {
-            Box::pin(async move {
-                let insert = "INSERT INTO issuers (issuer, enabled, trust, created_at) VALUES ($1, 1, $2, $3) \
-                              ON CONFLICT (issuer) DO NOTHING";
-                if tx.execute(insert, values![issuer.as_str(), trust, now]).await? == 0 {
-                    return Err(StoreError::IssuerExists { issuer: issuer.clone() });
-                }
-                check_prefix(tx, issuer, None, prefix).await?;
-                let change = Change::issuer("issuer added", issuer).with_json("trust", trust);
-                self.record_change(tx, change).await
-            })
+            Box::pin(async move { self.add_issuer_in(tx, now, issuer, trust).await })
         });
-        add.await.map(drop)
+        add.await
+    }
+
+    /// [`Store::add_issuer`] as a part of a transaction.
+    pub(super) async fn add_issuer_in(
+        &self,
+        tx: &mut Tx<'_>,
+        now: Timestamp,
+        issuer: &Issuer,
+        trust: &Trust,
+    ) -> Result<(), StoreError> {
+        let text = to_json(trust)?;
+        let insert = "INSERT INTO issuers (issuer, enabled, trust, created_at) VALUES ($1, 1, $2, $3) \
+                      ON CONFLICT (issuer) DO NOTHING";
+        if tx.execute(insert, values![issuer.as_str(), &text, now]).await? == 0 {
+            return Err(StoreError::IssuerExists { issuer: issuer.clone() });
+        }
+        check_prefix(tx, issuer, None, trust.subject_prefix.as_deref()).await?;
+        let change = Change::issuer("issuer added", issuer).with_json("trust", &text);
+        self.record_change(tx, change).await.map(drop)
     }
 
     /// Replaces how far the issuer is trusted, with which keys. A disabled issuer stays disabled.
@@ -82,20 +89,27 @@ impl Store {
         if before == after {
             return Ok(self.issuer(issuer).await?.trusted.trust == *before);
         }
-        let text = to_json(after)?;
-        let text = &text;
         let replace = self.0.db.change(&[Part::Issuers], |tx| {
-            Box::pin(async move {
-                if present_trust(tx, issuer).await? != *before {
-                    return Ok(false);
-                }
-                let prefixes = [before, after].map(|trust| trust.subject_prefix.as_deref());
-                check_prefix(tx, issuer, prefixes[0], prefixes[1]).await?;
-                self.update_trust(tx, issuer, text).await?;
-                Ok(true)
-            })
+            Box::pin(async move { self.replace_trust_in(tx, issuer, before, after).await })
         });
         replace.await
+    }
+
+    /// [`Store::replace_trust`] as a part of a transaction.
+    pub(super) async fn replace_trust_in(
+        &self,
+        tx: &mut Tx<'_>,
+        issuer: &Issuer,
+        before: &Trust,
+        after: &Trust,
+    ) -> Result<bool, StoreError> {
+        if present_trust(tx, issuer).await? != *before {
+            return Ok(false);
+        }
+        let prefixes = [before, after].map(|trust| trust.subject_prefix.as_deref());
+        check_prefix(tx, issuer, prefixes[0], prefixes[1]).await?;
+        self.update_trust(tx, issuer, &to_json(after)?).await?;
+        Ok(true)
     }
 
     async fn update_trust(&self, tx: &mut Tx<'_>, issuer: &Issuer, trust: &str) -> Result<(), StoreError> {
@@ -111,14 +125,22 @@ impl Store {
     /// If it is not on the list, or the store fails.
     pub async fn set_issuer_enabled(&self, issuer: &Issuer, enabled: bool) -> Result<(), StoreError> {
         let set = self.0.db.change(&[Part::Issuers], |tx| {
-            Box::pin(async move {
-                let update = "UPDATE issuers SET enabled = $2 WHERE issuer = $1";
-                found(tx.execute(update, values![issuer.as_str(), enabled]).await?, issuer)?;
-                let change = if enabled { "issuer enabled" } else { "issuer disabled" };
-                self.record_change(tx, Change::issuer(change, issuer)).await
-            })
+            Box::pin(async move { self.set_issuer_enabled_in(tx, issuer, enabled).await })
         });
-        set.await.map(drop)
+        set.await
+    }
+
+    /// [`Store::set_issuer_enabled`] as a part of a transaction.
+    pub(super) async fn set_issuer_enabled_in(
+        &self,
+        tx: &mut Tx<'_>,
+        issuer: &Issuer,
+        enabled: bool,
+    ) -> Result<(), StoreError> {
+        let update = "UPDATE issuers SET enabled = $2 WHERE issuer = $1";
+        found(tx.execute(update, values![issuer.as_str(), enabled]).await?, issuer)?;
+        let change = if enabled { "issuer enabled" } else { "issuer disabled" };
+        self.record_change(tx, Change::issuer(change, issuer)).await.map(drop)
     }
 
     /// Removes the issuer, and revokes our tokens for its subjects issued before a time, so that they stay revoked if the
@@ -128,15 +150,23 @@ impl Store {
     /// If it is not on the list, or the store fails.
     pub async fn remove_issuer(&self, before: Timestamp, issuer: &Issuer) -> Result<(), StoreError> {
         let remove = self.0.db.change(&[Part::Issuers, Part::RevokedBefore], |tx| {
-            Box::pin(async move {
-                let delete = "DELETE FROM issuers WHERE issuer = $1";
-                found(tx.execute(delete, values![issuer.as_str()]).await?, issuer)?;
-                revoke_before(tx, SUBJECT, issuer.as_str(), EVERYBODY, before).await?;
-                let change = Change::issuer("issuer removed", issuer);
-                self.record_change(tx, change.with("revoked_before", before.as_seconds())).await
-            })
+            Box::pin(async move { self.remove_issuer_in(tx, before, issuer).await })
         });
-        remove.await.map(drop)
+        remove.await
+    }
+
+    /// [`Store::remove_issuer`] as a part of a transaction.
+    pub(super) async fn remove_issuer_in(
+        &self,
+        tx: &mut Tx<'_>,
+        before: Timestamp,
+        issuer: &Issuer,
+    ) -> Result<(), StoreError> {
+        let delete = "DELETE FROM issuers WHERE issuer = $1";
+        found(tx.execute(delete, values![issuer.as_str()]).await?, issuer)?;
+        revoke_before(tx, SUBJECT, issuer.as_str(), EVERYBODY, before).await?;
+        let change = Change::issuer("issuer removed", issuer);
+        self.record_change(tx, change.with("revoked_before", before.as_seconds())).await.map(drop)
     }
 
     /// Whether the issuer was removed, which revoked the tokens for all its subjects, since this store exists.

@@ -1,5 +1,6 @@
 //! What operators register: clients with their secrets and foreign identities, trusted issuers, and disabled subjects.
 
+mod apply;
 mod bootstrap;
 mod browsing;
 mod client_rows;
@@ -11,6 +12,7 @@ mod secrets;
 mod subjects;
 mod used_secrets;
 
+pub use apply::RegistrationChange;
 pub use bootstrap::Bootstrap;
 pub use browsing::EndingSecret;
 pub use client_rows::{ClientRecord, SecretRecord};
