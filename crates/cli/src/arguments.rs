@@ -11,8 +11,8 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
 #[command(
     name = "tokenberg",
     version,
+    long_version = LONG_VERSION,
     about = "The OAuth 2.0 token service for Apache Iceberg REST catalogs",
-    disable_help_subcommand = true,
     max_term_width = 110,
     after_help = "\
 Start here:
@@ -34,8 +34,19 @@ pub(crate) struct Arguments {
     pub(crate) command: Command,
 }
 
+/// The version, the commit, and the features of the build.
+const LONG_VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    "\ncommit ",
+    env!("TOKENBERG_COMMIT"),
+    "\nfeatures ",
+    env!("TOKENBERG_FEATURES")
+);
+
 /// The common options that a command has no use for. It hides and refuses them.
-const UNUSED: [(&str, &[&str]); 4] = [
+const UNUSED: [(&str, &[&str]); 6] = [
+    ("completions", &["json", "store", "key_file", "config"]),
+    ("man", &["json", "store", "key_file", "config"]),
     ("serve", &["json"]),
     ("token", &["store", "key_file", "config"]),
     ("inspect", &["store", "key_file", "config"]),

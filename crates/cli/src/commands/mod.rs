@@ -5,6 +5,7 @@ mod audit_text;
 pub(crate) mod backup;
 pub(crate) mod check;
 pub(crate) mod client;
+pub(crate) mod completions;
 pub(crate) mod explain;
 mod foreign_issuer;
 pub(crate) mod inspect;
@@ -13,6 +14,7 @@ mod jwks_file;
 pub(crate) mod key;
 pub(crate) mod key_encryption_key;
 mod key_show;
+pub(crate) mod man;
 mod replacing;
 pub(crate) mod respond;
 pub(crate) mod revoke;
@@ -75,6 +77,10 @@ pub(crate) enum Command {
 The command changes nothing. It fetches the published keys of trusted issuers, as a server does.
 Exit code 0: no problem was found, only notes; 1: at least one problem.")]
     Check(Box<Settings>),
+    /// Print completions for a shell
+    Completions(completions::Completions),
+    /// Write man pages, one for each command
+    Man(man::Man),
 }
 
 /// Runs the command.
@@ -111,5 +117,7 @@ pub(crate) fn run(common: &Common, command: Command, configuration: Configuratio
         Command::Ui(arguments) => ui::run(common, &arguments, &configuration, output),
         Command::Backup(arguments) => backup::run(common, &arguments, output),
         Command::Check(settings) => check::run(common, &settings, &configuration, output),
+        Command::Completions(arguments) => completions::run(&arguments, configuration.command().clone()),
+        Command::Man(arguments) => man::run(&arguments, configuration.command().clone()),
     }
 }

@@ -110,6 +110,11 @@ impl Configuration {
         Ok(fresh)
     }
 
+    /// The whole command line, as it is documented.
+    pub(crate) fn command(&self) -> &Command {
+        &self.command
+    }
+
     /// Whether there is a configuration file.
     pub(crate) fn has_file(&self) -> bool {
         self.file.is_some()

@@ -16,6 +16,7 @@ mod explaining;
 mod figures;
 mod flooding;
 mod foreign;
+mod furniture;
 mod hostile;
 mod issuers;
 mod misplaced;

@@ -52,7 +52,7 @@ fn unsupported_arguments_are_wrong_usage_and_not_in_the_help() {
 #[test]
 fn help_and_version_go_to_standard_output() {
     let place = Place::new();
-    let said = place.run(&["--version"]).done();
+    let said = place.run(&["-V"]).done();
     assert_eq!(said.out.trim(), format!("tokenberg {}", env!("CARGO_PKG_VERSION")));
     let help = place.run(&["client", "add", "--help"]).done();
     assert!(help.out.contains("Examples:") && help.out.contains("--secret-file") && help.err.is_empty());
