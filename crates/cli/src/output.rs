@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use std::fmt::Write as _;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use tokenberg_core::text::is_unsafe_to_display;
 
 /// The format of results.
@@ -27,6 +27,20 @@ impl Output {
         }
         print(&text)
     }
+}
+
+impl Output {
+    /// The columns of the terminal that tables are printed on; `None` if the output is JSON or goes to a file or a program.
+    pub(crate) fn table_width(self) -> Option<usize> {
+        if self.json { None } else { terminal_width() }
+    }
+}
+
+/// The columns of the terminal on standard output, if it is one.
+fn terminal_width() -> Option<usize> {
+    let out = io::stdout();
+    let size = terminal_size::terminal_size_of(&out);
+    out.is_terminal().then(|| size.map_or(80, |(columns, _)| usize::from(columns.0)).max(40))
 }
 
 /// Writes to standard output and flushes it.
@@ -84,6 +98,24 @@ pub(crate) fn table<const N: usize>(heading: [&str; N], rows: impl Iterator<Item
     columns(&std::iter::once(heading.map(str::to_owned)).chain(rows).collect::<Vec<_>>())
 }
 
+/// The same for a list, whose lines are cut to the width of a terminal. Files and programs get them whole.
+pub(crate) fn list<const N: usize>(heading: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+    let whole = table(heading, rows);
+    match terminal_width() {
+        None => whole,
+        Some(width) => whole.lines().map(|line| cut(line, width)).collect(),
+    }
+}
+
+/// The line, with an ellipsis in the last column if it is longer than that.
+fn cut(line: &str, width: usize) -> String {
+    if line.chars().count() <= width {
+        return format!("{line}\n");
+    }
+    let kept: String = line.chars().take(width - 1).collect();
+    format!("{kept}…\n")
+}
+
 /// Columns of equal width with two spaces between them.
 fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
@@ -131,5 +163,6 @@ mod tests {
     fn columns_are_aligned() {
         let rows = [["ccc".to_owned(), String::new()]];
         assert_eq!(table(["a", "b"], rows.into_iter()), "a    b\nccc\n");
+        assert_eq!((cut("abcd", 4), cut("abcde", 4)), ("abcd\n".to_owned(), "abc…\n".to_owned()));
     }
 }

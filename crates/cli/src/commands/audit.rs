@@ -1,14 +1,17 @@
 //! `tokenberg audit`: prints and verifies what was decided and changed; conformance SE-05, SE-06.
 
+use super::audit_filter::Filter;
+use super::audit_table;
 use super::audit_text::{finding, line, text, value};
 use crate::common::Common;
+use crate::failure::{warn, wrong_usage};
 use crate::output::{Output, on_one_line, print};
 use crate::store_access::{StoreLocation, wait_for};
 use crate::{clock, moment_text};
 use clap::{Args, Subcommand};
 use std::time::Duration;
 use tokenberg_core::Timestamp;
-use tokenberg_store::{AuditCursor, Store};
+use tokenberg_store::{AuditCursor, AuditEntry, Store, StoreError};
 
 /// `tokenberg audit`
 #[derive(Debug, Args)]
@@ -16,7 +19,12 @@ use tokenberg_store::{AuditCursor, Store};
     args_conflicts_with_subcommands = true,
     after_help = "\
 Examples:
-  tokenberg audit --since 2026-11-21T00:00:00Z | jq 'select(.outcome == \"granted\")'
+  tokenberg audit --since 1h --client etl --outcome refused
+      why requests of etl were refused in the last hour
+  tokenberg audit --since 2026-11-17 --until 2026-11-18 --subject alice --outcome granted
+      tokens for alice on one day, in UTC; `secret` names the client secret that was used
+  tokenberg audit --request 0f02ab13
+  tokenberg audit --since 7d --json | jq -r 'select(.outcome == \"granted\") | .scope_out'
   tokenberg audit --since now --follow
       prints new records until it is interrupted
   tokenberg audit verify
@@ -24,16 +32,25 @@ Examples:
       to an earlier state; if a client, issuer, key, disabled user or revocation differs from its
       record; or if a table has a trigger or a different definition
 
-Each line is a JSON object: the time, the chain, the number in the chain, and the event. A database
-row that is not a valid record is printed with \"damaged\":true and its text in \"record\"."
+On a terminal, the records are a table. Otherwise, or with --json, each line is a JSON object: the
+time, the chain, the number in the chain, and the event; this is the one command whose --json prints
+several values. A database row that is not a valid record is printed with \"damaged\":true and its
+text in \"record\", whatever the filters are."
 )]
 pub(crate) struct Audit {
     #[command(subcommand)]
     what: Option<What>,
 
-    /// Only records of this time or later: 2026-11-21T21:58:00Z, or now
-    #[arg(long, value_name = "TIME")]
+    /// Only records of this time or later: 2026-11-21T21:58:00Z, 2026-11-21, 1h (ago), now, or seconds since 1970
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,
+
+    /// Only records from before this time
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "follow")]
+    until: Option<String>,
+
+    #[command(flatten)]
+    filter: Filter,
 
     /// Keep printing new records until interrupted
     #[arg(long)]
@@ -64,34 +81,101 @@ const EVERY: Duration = Duration::from_millis(250);
 /// # Errors
 /// If the store fails, or the audit was tampered with.
 pub(crate) fn run(common: &Common, arguments: Audit, output: Output) -> anyhow::Result<()> {
-    let since = match &arguments.since {
-        Some(text) => Some(moment_text::parse(text, clock::now()?).map_err(crate::failure::wrong_usage)?),
-        None => None,
+    let now = clock::now()?;
+    let time = |flag: &str, text: &Option<String>| {
+        let wrong = |sentence| wrong_usage(format!("{flag}: {sentence}"));
+        text.as_ref().map(|text| moment_text::parse_past(text, now).map_err(wrong)).transpose()
     };
+    let (since, until) = (time("--since", &arguments.since)?, time("--until", &arguments.until)?);
+    if let Some(since) = since.filter(|since| *since > now && !arguments.follow) {
+        warn(&format!("--since {since} is in the future; the last hour is written `--since 1h`"));
+    }
+    if let (Some(since), Some(until)) = (since, until)
+        && since >= until
+    {
+        return Err(wrong_usage(format!("--since {since} is not before --until {until}")));
+    }
     let location = StoreLocation::of(common)?;
     wait_for(async {
         let store = location.open_existing().await?;
         let done = match arguments.what {
             Some(What::Verify(verify_arguments)) => verify(&store, &verify_arguments.noted, output).await,
-            None => show(&store, since, arguments.follow).await,
+            None => {
+                let records = Records { filter: arguments.filter, until, width: output.table_width() };
+                show(&store, since, &records, arguments.follow).await
+            }
         };
         store.close().await;
         done
     })
 }
 
-async fn show(store: &Store, since: Option<Timestamp>, follow: bool) -> anyhow::Result<()> {
+/// Which records are printed, and how.
+struct Records {
+    filter: Filter,
+    until: Option<Timestamp>,
+    /// The columns of the terminal for a table; `None` for lines of JSON.
+    width: Option<usize>,
+}
+
+/// How far behind `--until` a record is still looked for, in milliseconds: the clocks of the nodes differ, and records of one
+/// chain are in the order of its clock.
+const DISORDER: i64 = 300_000;
+
+/// Why reading ends early.
+enum Stop {
+    /// No later record is of the requested time.
+    PastEnd,
+    Failed(anyhow::Error),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl Records {
+    /// The text of the record; empty if it is not selected.
+    fn text(&self, entry: &AuditEntry) -> Result<String, Stop> {
+        let end = self.until.map_or(i64::MAX, |until| until.as_seconds().saturating_mul(1000));
+        if entry.at > end.saturating_add(DISORDER) {
+            return Err(Stop::PastEnd);
+        }
+        if entry.at >= end || !self.filter.selects(&entry.record) {
+            return Ok(String::new());
+        }
+        Ok(self.width.map_or_else(|| line(entry), |width| audit_table::lines(entry, width)))
+    }
+}
+
+async fn show(
+    store: &Store,
+    since: Option<Timestamp>,
+    records: &Records,
+    follow: bool,
+) -> anyhow::Result<()> {
     let mut cursor = AuditCursor::since(since);
+    if records.width.is_some() {
+        print(&audit_table::heading())?;
+    }
     let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
     loop {
         let mut lines = String::new();
         let printed = store.read_audit(&mut cursor, |entry| {
-            lines.push_str(&line(&entry));
+            lines.push_str(&records.text(&entry)?);
             // The lines are written in batches, so that neither each line is a write, nor all of them are in memory.
-            if lines.len() > 1 << 16 { Ok(print(&std::mem::take(&mut lines))?) } else { anyhow::Ok(()) }
+            if lines.len() > 1 << 16 {
+                print(&std::mem::take(&mut lines)).map_err(|error| Stop::Failed(error.into()))?;
+            }
+            Ok(())
         });
-        printed.await?;
+        let printed = printed.await;
         print(&lines)?;
+        match printed {
+            Ok(()) | Err(Stop::PastEnd) => {}
+            Err(Stop::Failed(error)) => return Err(error),
+        }
         if !follow || tokio::time::timeout(EVERY, &mut interrupted).await.is_ok() {
             return Ok(());
         }
@@ -129,8 +213,7 @@ async fn verify(store: &Store, noted: &[String], output: Output) -> anyhow::Resu
 /// The first of the noted records that is missing or differs.
 async fn missing(store: &Store, noted: &[String]) -> anyhow::Result<Option<String>> {
     for note in noted {
-        let wrong =
-            || crate::failure::wrong_usage(format!("{note:?} is not a note; expected CHAIN/NUMBER/HASH"));
+        let wrong = || wrong_usage(format!("{note:?} is not a note; expected CHAIN/NUMBER/HASH"));
         let mut parts = note.splitn(3, '/');
         let (Some(chain), Some(number), Some(hash)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(wrong());

@@ -1,6 +1,8 @@
 //! The commands, a file for each.
 
 pub(crate) mod audit;
+mod audit_filter;
+mod audit_table;
 mod audit_text;
 pub(crate) mod backup;
 pub(crate) mod check;
