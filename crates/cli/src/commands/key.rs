@@ -1,10 +1,14 @@
 //! `tokenberg key …`: manages signing keys, and rotates them without downtime; conformance KS-04.
 
+use super::abbreviated::{resolve, shortened};
+use super::audit_filter::Filter;
+use super::confirming::Confirming;
+use super::issued::Counted;
 use super::key_show::{self, Show, value};
 use crate::common::Common;
 use crate::failure::{note, warn};
 use crate::key_state::{signing, state};
-use crate::output::{Output, table};
+use crate::output::{self, Output};
 use crate::store_access::{StoreLocation, wait_for};
 use crate::{clock, input, moment_text};
 use clap::{Args, Subcommand};
@@ -63,9 +67,12 @@ token with quarkus.oidc.token.require-jwt-introspection-only=true.
 If the revoked key is the signing key, the next published key signs immediately. If there is none, a
 new key is created. The file of an imported key is not deleted: do not import it again.")]
 pub(crate) struct Revoke {
-    /// Key ID (`kid`), as `tokenberg key list` shows it
+    /// Key ID (`kid`), as `tokenberg key list` shows it, or its beginning
     #[arg(value_name = "KID", allow_hyphen_values = true)]
     id: String,
+
+    #[command(flatten)]
+    confirming: Confirming,
 
     /// Algorithm of the new key, if one is created: ES256, ES384 or EdDSA [default: that of the revoked key; for RSA, ES256]
     #[arg(long, value_name = "ALG", value_parser = Algorithm::for_signing)]
@@ -175,8 +182,8 @@ async fn introduce(
 }
 
 async fn revoke(store: &Store, arguments: &Revoke, now: Timestamp, output: Output) -> anyhow::Result<()> {
-    let id = KeyId::new(&arguments.id);
     let keys = store.keys().await?;
+    let id = KeyId::new(resolve(&arguments.id, keys.iter().map(|key| key.id.as_str()))?);
     let revoked = keys.iter().find(|key| key.id == id);
     let alg = match (arguments.alg, revoked.map(|key| key.algorithm)) {
         (Some(alg), _) => alg,
@@ -195,6 +202,15 @@ async fn revoke(store: &Store, arguments: &Revoke, now: Timestamp, output: Outpu
             | None,
         ) => Algorithm::ES256,
     };
+    if let Some(key) = revoked {
+        // The audit does not say which key signed a token, so all tokens are counted.
+        let action = format!("revoke the key {id}, which is {}", state(key, &keys, now));
+        let asked = (Filter::default(), "with any key");
+        let asked = Counted::ask(store, asked, &action, arguments.confirming, output).await?;
+        if asked.is_none() {
+            return Ok(());
+        }
+    }
     let spare = tokenberg_jose::generate(alg, now, now)?;
     let outcome = store.revoke_key(now, &id, &spare).await?;
     let signs = match &outcome.signing {
@@ -244,20 +260,20 @@ fn list(keys: &[KeyMaterial], now: Timestamp, output: Output) -> anyhow::Result<
     output.show(
         || keys.iter().map(|key| value(key, state(key, keys, now))).collect(),
         || {
-            let heading = ["KID", "ALG", "STATE", "CREATED", "SIGNS FROM", "VERIFIES UNTIL"];
+            // The beginning of a name is enough for a command; a program gets the whole.
+            let ids = keys.iter().map(|key| key.id.as_str());
+            let is_narrow = output.table_width().is_some();
             let row = |key: &KeyMaterial| {
-                let until =
-                    key.verifies_until.map_or_else(String::new, |t| moment_text::with_distance(t, now));
+                let id = if is_narrow { shortened(key.id.as_str(), ids.clone()) } else { key.id.as_str() };
                 [
-                    key.id.to_string(),
+                    id.to_owned(),
                     key.algorithm.to_string(),
                     state(key, keys, now).to_owned(),
-                    moment_text::written(key.created_at),
-                    moment_text::with_distance(key.signs_from, now),
-                    until,
+                    moment_text::written(key.signs_from),
+                    key.verifies_until.map_or_else(String::new, moment_text::written),
                 ]
             };
-            table(heading, keys.iter().map(row))
+            output::list(["KID", "ALG", "STATE", "SIGNS FROM", "VERIFIES UNTIL"], keys.iter().map(row))
         },
     )?;
     Ok(())

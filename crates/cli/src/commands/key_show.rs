@@ -1,5 +1,6 @@
 //! `tokenberg key show`: one signing key, and its public half as PEM for verifiers that read no key set; conformance KS-02.
 
+use super::abbreviated::resolve;
 use crate::key_state::state;
 use crate::moment_text;
 use crate::output::{Output, facts};
@@ -18,7 +19,7 @@ Example, for HAProxy's jwt_verify:
 A verifier with a key file does not notice a rotation. Install the file of the next key while
 `tokenberg key list` shows that key as published, before it signs.")]
 pub(crate) struct Show {
-    /// Key ID (`kid`), as `tokenberg key list` shows it
+    /// Key ID (`kid`), as `tokenberg key list` shows it, or its beginning
     #[arg(value_name = "KID", allow_hyphen_values = true)]
     id: String,
 
@@ -37,7 +38,7 @@ pub(super) fn run(
     now: Timestamp,
     output: Output,
 ) -> anyhow::Result<()> {
-    let id = KeyId::new(&arguments.id);
+    let id = KeyId::new(resolve(&arguments.id, keys.iter().map(|key| key.id.as_str()))?);
     let key = keys.iter().find(|key| key.id == id).ok_or(StoreError::NoSuchKey { id })?;
     let pem = arguments.pem.then(|| tokenberg_jose::public_key_pem(key)).transpose()?;
     let state = state(key, keys, now);

@@ -1,5 +1,6 @@
 //! The commands, a file for each.
 
+mod abbreviated;
 pub(crate) mod audit;
 mod audit_filter;
 mod audit_table;
@@ -8,9 +9,11 @@ pub(crate) mod backup;
 pub(crate) mod check;
 pub(crate) mod client;
 pub(crate) mod completions;
+mod confirming;
 pub(crate) mod explain;
 mod foreign_issuer;
 pub(crate) mod inspect;
+mod issued;
 pub(crate) mod issuer;
 mod jwks_file;
 pub(crate) mod key;
@@ -24,6 +27,7 @@ mod revoke_subject;
 pub(crate) mod serve;
 pub(crate) mod subject;
 mod subject_names;
+mod suggesting;
 pub(crate) mod token;
 pub(crate) mod ui;
 pub(crate) mod verify;
@@ -102,7 +106,7 @@ pub(crate) fn run(common: &Common, command: Command, configuration: Configuratio
     if !is_server {
         logging::start_for_command()?;
     }
-    match command {
+    let done = match command {
         Command::Serve(arguments) => serve::run(common, *arguments, configuration),
         Command::Client(arguments) => client::run(common, arguments, output),
         Command::Issuer(arguments) => issuer::run(common, arguments, output),
@@ -121,5 +125,6 @@ pub(crate) fn run(common: &Common, command: Command, configuration: Configuratio
         Command::Check(settings) => check::run(common, &settings, &configuration, output),
         Command::Completions(arguments) => completions::run(&arguments, configuration.command().clone()),
         Command::Man(arguments) => man::run(&arguments, configuration.command().clone()),
-    }
+    };
+    done.map_err(|error| suggesting::with_suggestion(common, error))
 }

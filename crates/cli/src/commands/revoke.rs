@@ -1,8 +1,11 @@
 //! Revokes a token and its family, or all that a client, a subject or the subjects of an issuer have: `tokenberg revoke`; RFC 7009,
 //! TX-38.
 
+use crate::commands::audit_filter::Filter;
+use crate::commands::confirming::Confirming;
 use crate::commands::foreign_issuer::foreign;
-use crate::commands::revoke_subject;
+use crate::commands::issued::Counted;
+use crate::commands::revoke_subject::{self, Wanted};
 use crate::common::Common;
 use crate::configuration::Configuration;
 use crate::failure::{note, wrong_usage};
@@ -38,7 +41,9 @@ Examples:
 
 With --subject or --issuer, the issuer's own tokens from before that time are also refused: users
 must log in again, and workloads need a new token. A revocation is final; `tokenberg client disable`
-can be undone. A running server applies the change within one second.")]
+can be undone. A running server applies the change within one second.
+
+On a terminal, the command says how many tokens were issued, and asks; --yes and scripts do not.")]
 pub(crate) struct Revoke {
     /// Revoke the token in this file (`-`: standard input), and all tokens of its session
     #[arg(long, value_name = "FILE", group = "what", conflicts_with_all = ["before", "client", "subject", "issuer"])]
@@ -59,9 +64,13 @@ pub(crate) struct Revoke {
     #[arg(long, value_name = "URL", group = "what", value_parser = foreign)]
     issuer: Option<Issuer>,
 
-    /// Only tokens of sessions that began, or that the client joined, before this time: 2026-11-21T21:58:00Z, seconds since 1970, or now
-    #[arg(long, value_name = "TIME", default_value = "now")]
+    /// Only tokens of sessions that began, or that the client joined, before this time: 2026-11-21T21:58:00Z, 1h (ago), seconds since 1970,
+    /// or now
+    #[arg(long, value_name = "TIME", default_value = "now", allow_hyphen_values = true)]
     before: String,
+
+    #[command(flatten)]
+    confirming: Confirming,
 }
 
 /// Revokes the tokens that the arguments name.
@@ -78,16 +87,18 @@ pub(crate) fn run(
     let own: Option<Issuer> = configuration.of_server("issuer").and_then(|issuer| issuer.parse().ok());
     let token = arguments.token_file.as_deref().map(input::token).transpose()?;
     let before = before(&arguments.before, clock::now()?)?;
+    let confirming = arguments.confirming;
     wait_for(async {
         let store = location.open_existing().await?;
         let done = match (token, arguments.client, arguments.subject) {
-            (Some(token), _, _) => revoke_token(&store, &token, output).await,
-            (None, Some(client), _) => revoke_client(&store, client, before, output).await,
+            (Some(token), _, _) => revoke_token(&store, &token, confirming, output).await,
+            (None, Some(client), _) => revoke_client(&store, client, before, confirming, output).await,
             (None, None, Some(subject)) => {
-                revoke_subject::run(&store, own.as_ref(), arguments.issuer, subject, before, output).await
+                let wanted = Wanted { own: own.as_ref(), issuer: arguments.issuer, subject, before };
+                revoke_subject::run(&store, wanted, confirming, output).await
             }
             (None, None, None) => match arguments.issuer {
-                Some(issuer) => revoke_issuer(&store, issuer, before, output).await,
+                Some(issuer) => revoke_issuer(&store, issuer, before, confirming, output).await,
                 None => {
                     Err(wrong_usage("nothing to revoke: give --token-file, --client, --subject or --issuer"))
                 }
@@ -103,12 +114,8 @@ fn before(text: &str, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
     if text == "now" {
         return Ok(None);
     }
-    let time = match text.parse::<i64>() {
-        Ok(seconds) => {
-            Timestamp::from_seconds(seconds).map_err(|fault| wrong_usage(format!("--before: {fault}")))?
-        }
-        Err(_) => moment_text::parse(text, now).map_err(wrong_usage)?,
-    };
+    let time = moment_text::parse_past(text, now);
+    let time = time.map_err(|sentence| wrong_usage(format!("--before: {sentence}")))?;
     if time > now {
         return Err(wrong_usage(format!(
             "--before {text} is in the future; only tokens of the past can be revoked"
@@ -117,7 +124,12 @@ fn before(text: &str, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
     Ok(Some(time))
 }
 
-async fn revoke_token(store: &Store, token: &Secret, output: Output) -> anyhow::Result<()> {
+async fn revoke_token(
+    store: &Store,
+    token: &Secret,
+    confirming: Confirming,
+    output: Output,
+) -> anyhow::Result<()> {
     let now = clock::now()?;
     let keys = Keyring::read(&store.keys().await?, now)?;
     let claims = ours(&keys, token.expose(), now)?;
@@ -125,6 +137,15 @@ async fn revoke_token(store: &Store, token: &Secret, output: Output) -> anyhow::
     let revoke = tokenberg_core::Revoke::of(claims.clone(), &Policy::new(claims.issuer.clone()), now);
     if claims.session.end <= now {
         note("the session of the token had already ended, so the token was already invalid");
+    }
+    let action = format!(
+        "revoke a token of client {} for {} and all tokens of its session",
+        claims.client_id, claims.subject
+    );
+    let effects =
+        [format!("the session ends at {} in any case", moment_text::with_distance(claims.session.end, now))];
+    if !confirming.allows(&action, &effects, output)? {
+        return Ok(());
     }
     let (id, session, until) = (revoke.id().clone(), revoke.session().clone(), revoke.until());
     store.revoke(&NewRevocation::Family { token: id, session, client: None, until }).await?;
@@ -166,16 +187,22 @@ async fn revoke_client(
     store: &Store,
     id: ClientId,
     before: Option<Timestamp>,
+    confirming: Confirming,
     output: Output,
 ) -> anyhow::Result<()> {
     // A typo must not be reported as success.
     store.client(&id).await?;
+    let filter = Filter { client: Some(id.to_string()), ..Filter::default() };
+    let action = format!("revoke the tokens of client {id}");
+    let asked = Counted::ask(store, (filter, "to it"), &action, confirming, output).await?;
+    let Some(mut counted) = asked else { return Ok(()) };
     let before = clock::or_next_second(before).await?;
     store.revoke(&NewRevocation::Client { id: id.clone(), before }).await?;
-    let time = moment_text::written(before);
+    let (time, now) = (moment_text::written(before), clock::now()?);
+    counted.count(now).await;
     output.show(
-        || json!({"revoked": "client", "client_id": id, "before": time}),
-        || format!("the tokens of client {id} from before {time} are revoked"),
+        || json!({"revoked": "client", "client_id": id, "before": time, "issued": counted.value()}),
+        || format!("the tokens of client {id} from before {time} are revoked{}", counted.sentence(now)),
     )?;
     Ok(())
 }
@@ -184,16 +211,27 @@ async fn revoke_issuer(
     store: &Store,
     issuer: Issuer,
     before: Option<Timestamp>,
+    confirming: Confirming,
     output: Output,
 ) -> anyhow::Result<()> {
     // A mistyped issuer must not be reported as revoked. The tokens of a removed issuer are revoked already.
     store.issuer(&issuer).await?;
+    let filter = Filter { issuer: Some(issuer.to_string()), ..Filter::default() };
+    let action = format!("revoke the tokens for all users and workloads of {issuer}");
+    let asked = Counted::ask(store, (filter, "for its users"), &action, confirming, output).await?;
+    let Some(mut counted) = asked else { return Ok(()) };
     let before = clock::or_next_second(before).await?;
     store.revoke(&NewRevocation::Issuer { issuer: issuer.clone(), before }).await?;
-    let time = moment_text::written(before);
+    let (time, now) = (moment_text::written(before), clock::now()?);
+    counted.count(now).await;
     output.show(
-        || json!({"revoked": "issuer", "issuer": issuer, "before": time}),
-        || format!("the tokens for all users and workloads of {issuer} from before {time} are revoked"),
+        || json!({"revoked": "issuer", "issuer": issuer, "before": time, "issued": counted.value()}),
+        || {
+            let counted = counted.sentence(now);
+            format!(
+                "the tokens for all users and workloads of {issuer} from before {time} are revoked{counted}"
+            )
+        },
     )?;
     Ok(())
 }
@@ -203,12 +241,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_in_the_past_and_have_three_forms() {
+    fn times_are_in_the_past() {
         let at = |seconds| Timestamp::from_seconds(seconds).unwrap();
         let now = at(1_795_298_280);
         assert_eq!(before("now", now).unwrap(), None);
         assert_eq!(before("1795298280", now).unwrap(), Some(now));
         assert_eq!(before("2026-11-21T21:58:00Z", now).unwrap(), Some(now));
+        assert_eq!(before("1h", now).unwrap(), Some(at(1_795_294_680)));
         for wrong in ["1795298281", "+1h", "2126-11-21T21:58:00Z", "-1", "soon", ""] {
             assert!(before(wrong, now).is_err(), "{wrong}");
         }

@@ -1,8 +1,10 @@
 //! Revokes the tokens of a subject, and reports which principals that reached: `tokenberg revoke --subject`; TX-38, CC-17.
 
+use crate::commands::confirming::Confirming;
+use crate::commands::issued::{Counted, Issued};
 use crate::commands::subject_names;
 use crate::configuration::nearest;
-use crate::failure::note;
+use crate::failure::{note, warn};
 use crate::output::Output;
 use crate::{clock, moment_text};
 use serde_json::json;
@@ -10,39 +12,60 @@ use tokenberg_core::explanation::quoted;
 use tokenberg_core::{Issuer, Subject, Timestamp};
 use tokenberg_store::{NewRevocation, Store, StoreError};
 
-/// Revokes what was issued for the subject before the time; without one, until now. `own` is our own issuer, if it is configured.
+/// Whose tokens are revoked.
+pub(super) struct Wanted<'a> {
+    /// The server's own issuer, if it is configured.
+    pub(super) own: Option<&'a Issuer>,
+    /// The issuer of the subject; `None` for those of every issuer.
+    pub(super) issuer: Option<Issuer>,
+    /// The subject.
+    pub(super) subject: Subject,
+    /// Only tokens from before this time; `None` for now.
+    pub(super) before: Option<Timestamp>,
+}
+
+/// Revokes what was issued for the subject.
 ///
 /// # Errors
 /// If the issuer is not registered, never was, and is not our own, or the store fails.
 pub(super) async fn run(
     store: &Store,
-    own: Option<&Issuer>,
-    issuer: Option<Issuer>,
-    subject: Subject,
-    before: Option<Timestamp>,
+    wanted: Wanted<'_>,
+    confirming: Confirming,
     output: Output,
 ) -> anyhow::Result<()> {
+    let Wanted { own, issuer, subject, before } = wanted;
     subject_names::check_single(&subject)?;
     if let Some(issuer) = &issuer {
         check_issuer(store, own, issuer, &subject).await?;
     }
-    let before = clock::or_next_second(before).await?;
     let reached = reached(store, issuer.as_ref(), &subject).await?;
+    let whose = reached.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and for ");
+    let filter = subject_names::filter(store, issuer.as_ref(), &subject).await?;
+    let action = format!("revoke the tokens for {whose}");
+    let asked = Counted::ask(store, (filter, "for this name"), &action, confirming, output).await?;
+    let Some(mut counted) = asked else { return Ok(()) };
+    let before = clock::or_next_second(before).await?;
     for Reached { issuer, subject, .. } in &reached {
         let (issuer, subject) = (issuer.clone(), subject.clone());
         store.revoke(&NewRevocation::Subject { issuer, subject, before }).await?;
     }
-    let time = moment_text::written(before);
+    let (time, now) = (moment_text::written(before), clock::now()?);
+    let is_unknown = counted.count(now).await.is_some_and(Issued::is_unknown);
+    if is_unknown && !subject_names::is_registered(store, issuer.as_ref(), &subject).await? {
+        warn(&format!(
+            "{subject} is unknown: it is not registered here, and the audit has no token for it; if the name is misspelled, the tokens \
+             that were meant are still valid"
+        ));
+    }
     output.show(
         || {
             let reached: Vec<_> =
                 reached.iter().map(|one| json!({"sub": one.subject, "issuer": one.issuer})).collect();
-            json!({"revoked": "subject", "sub": subject, "issuer": issuer, "before": time, "reached": reached})
+            json!({"revoked": "subject", "sub": subject, "issuer": issuer, "before": time, "reached": reached,
+                "issued": counted.value()})
         },
-        || {
-            let whose: Vec<String> = reached.iter().map(ToString::to_string).collect();
-            format!("the tokens for {} from before {time} are revoked", whose.join(" and for "))
-        },
+        || format!("the tokens for {whose} from before {time} are revoked{}", counted.sentence(now)),
     )?;
     Ok(())
 }

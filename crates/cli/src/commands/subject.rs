@@ -2,11 +2,12 @@
 
 use crate::clock;
 use crate::commands::foreign_issuer::foreign;
+use crate::commands::issued::issued;
 use crate::commands::subject_names;
 use crate::common::Common;
-use crate::failure::note;
+use crate::failure::{note, warn};
 use crate::moment_text;
-use crate::output::{Output, table};
+use crate::output::{self, Output};
 use crate::store_access::{StoreLocation, wait_for};
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -73,6 +74,7 @@ async fn disable(store: &Store, name: Name, output: Output) -> anyhow::Result<()
     for name in &names {
         store.disable_subject(clock::now()?, issuer.as_ref(), name).await?;
     }
+    warn_if_unknown(store, issuer.as_ref(), &subject).await?;
     if let ([_, own], Some(issuer)) = (names.as_slice(), &issuer) {
         note(&format!(
             "catalogs know the user {own} of {issuer} as {subject}; this user is disabled, and so is a user with the name {subject} at \
@@ -95,6 +97,20 @@ async fn disable(store: &Store, name: Name, output: Output) -> anyhow::Result<()
         || json!({"sub": subject, "issuer": issuer, "enabled": false}),
         || format!("{who} is disabled; tokens for this user are refused"),
     )?;
+    Ok(())
+}
+
+/// Warns of a name that neither the audit nor a registration knows: it may be misspelled, and the user meant goes on.
+async fn warn_if_unknown(store: &Store, issuer: Option<&Issuer>, subject: &Subject) -> anyhow::Result<()> {
+    let filter = subject_names::filter(store, issuer, subject).await?;
+    let is_unknown = issued(store, filter, clock::now()?).await?.is_unknown();
+    if is_unknown && !subject_names::is_registered(store, issuer, subject).await? {
+        let who = who(subject, issuer);
+        warn(&format!(
+            "{who} is unknown: the audit has no token for this user, who is disabled all the same; if the name is misspelled, \
+             `tokenberg subject enable` undoes this"
+        ));
+    }
     Ok(())
 }
 
@@ -134,7 +150,7 @@ async fn list(store: &Store, output: Output) -> anyhow::Result<()> {
                 let issuer = one.issuer.as_ref().map_or_else(|| "(unsecured)".to_owned(), Issuer::to_string);
                 [one.subject.to_string(), issuer, moment_text::written(one.since)]
             };
-            table(heading, subjects.iter().map(row))
+            output::list(heading, subjects.iter().map(row))
         },
     )?;
     Ok(())

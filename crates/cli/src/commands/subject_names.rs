@@ -1,10 +1,11 @@
 //! The names of one user of another issuer: the issuer's own, and with the prefix by which catalogs know it; conformance CC-17.
 
+use super::audit_filter::Filter;
 use crate::failure::wrong_usage;
-use tokenberg_core::{Issuer, Subject};
+use tokenberg_core::{ClientId, Issuer, Subject};
 use tokenberg_store::{Store, StoreError};
 
-/// Refuses the pattern of SPIFFE IDs, which names no subject: a decision about it would reach nothing.
+/// Refuses a pattern, which names no subject: a decision about it would reach nothing.
 ///
 /// # Errors
 /// If the subject is such a pattern.
@@ -16,7 +17,59 @@ pub(super) fn check_single(subject: &Subject) -> anyhow::Result<()> {
              `tokenberg client disable` or `tokenberg revoke --issuer`"
         )));
     }
+    if text.starts_with('*') || text.ends_with('*') {
+        return Err(wrong_usage(format!(
+            "{text} is not a pattern here, but the exact name of one subject, and nothing was changed: for all users of an issuer, use \
+             `tokenberg revoke --issuer URL` or `tokenberg issuer disable URL`"
+        )));
+    }
     Ok(())
+}
+
+/// Selects the records of the audit that name the subject: of its issuer, if that is another one than the server's own.
+///
+/// # Errors
+/// If the store fails.
+pub(super) async fn filter(
+    store: &Store,
+    issuer: Option<&Issuer>,
+    subject: &Subject,
+) -> Result<Filter, StoreError> {
+    let foreign = match issuer {
+        Some(issuer) if is_trusted(store, issuer).await? => Some(issuer.to_string()),
+        Some(_) | None => None,
+    };
+    Ok(Filter { subject: Some(subject.to_string()), issuer: foreign, ..Filter::default() })
+}
+
+/// Whether a client has this name, or an identity of this name is mapped to one.
+///
+/// # Errors
+/// If the store fails.
+pub(super) async fn is_registered(
+    store: &Store,
+    issuer: Option<&Issuer>,
+    subject: &Subject,
+) -> Result<bool, StoreError> {
+    let id: Option<ClientId> = subject.as_str().parse().ok();
+    if let Some(id) = id {
+        match store.client(&id).await {
+            Ok(_) => return Ok(true),
+            Err(StoreError::NoSuchClient { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let clients = store.clients().await?;
+    let mut identities = clients.iter().flat_map(|client| &client.rights.federations);
+    Ok(identities.any(|identity| identity.is_of(issuer.unwrap_or(&identity.issuer), subject.as_str())))
+}
+
+async fn is_trusted(store: &Store, issuer: &Issuer) -> Result<bool, StoreError> {
+    match store.issuer(issuer).await {
+        Ok(_) => Ok(true),
+        Err(StoreError::NoSuchIssuer { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// The name as an operator gave it and, if it begins with the prefix of the issuer, the issuer's own name of that user.

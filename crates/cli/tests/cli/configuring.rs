@@ -1,10 +1,8 @@
 //! The settings of a server by flag, variable and file, as an operator meets them; conformance OP-12 and OP-13.
 
-use crate::support::{Place, get, within_a_second};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use std::fs::{self, File, OpenOptions};
+use crate::support::{Place, get, terminal, within_a_second};
+use std::fs;
 use std::io::Read;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -240,16 +238,6 @@ fn op_12_respond_reads_its_settings_from_the_file_of_the_server() {
     {
         assert_eq!(respond(flags, &form)["body"]["error"], code, "{flags:?}");
     }
-}
-
-/// A terminal: our end, and the end of a program.
-fn terminal() -> (File, OwnedFd) {
-    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-    grantpt(&ours).unwrap();
-    unlockpt(&ours).unwrap();
-    let path = ptsname(&ours, Vec::new()).unwrap().into_string().unwrap();
-    let theirs = OpenOptions::new().read(true).write(true).open(path).unwrap();
-    (ours.into(), theirs.into())
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod administration;
 mod advising;
+mod asking;
 mod auditing;
 mod backing_up;
 mod being_a_client;
@@ -14,6 +15,7 @@ mod crowding;
 mod deploying;
 mod explaining;
 mod figures;
+mod filtering;
 mod flooding;
 mod foreign;
 mod furniture;

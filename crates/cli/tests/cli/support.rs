@@ -1,8 +1,10 @@
 //! Runs the command and its servers. Each test has its own directory; processes are ended by their own id.
 
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
-use std::fs;
+use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -108,6 +110,22 @@ impl Place {
             out: String::from_utf8(output.stdout).unwrap(),
             err: String::from_utf8(output.stderr).unwrap(),
         }
+    }
+
+    /// Runs a command whose input, output and errors are a terminal, on which this is typed. `out` has all that it shows.
+    pub fn on_terminal(&self, arguments: &[&str], typed: &str) -> Said {
+        let (mut ours, theirs) = terminal();
+        let end = || Stdio::from(theirs.try_clone().unwrap());
+        let mut command = self.command();
+        command.args(arguments).env("TERM", "dumb").stdin(end()).stdout(end()).stderr(end());
+        let mut child = command.spawn().unwrap();
+        drop((command, theirs));
+        ours.write_all(typed.as_bytes()).unwrap();
+        let mut shown = Vec::new();
+        // Linux reports an error at the end of a terminal.
+        let _ = ours.read_to_end(&mut shown);
+        let code = child.wait().unwrap().code().unwrap_or(-1);
+        Said { code, out: String::from_utf8(shown).unwrap().replace("\r\n", "\n"), err: String::new() }
     }
 
     /// Registers a client and returns its generated secret.
@@ -307,6 +325,16 @@ pub fn post(url: &str, authorization: Option<&str>, form: &str) -> Answer {
 
 pub fn get(url: &str) -> Answer {
     read(agent().get(url).call().unwrap())
+}
+
+/// A terminal: our end, and the end of a program.
+pub fn terminal() -> (File, OwnedFd) {
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&ours).unwrap();
+    unlockpt(&ours).unwrap();
+    let path = ptsname(&ours, Vec::new()).unwrap().into_string().unwrap();
+    let theirs = OpenOptions::new().read(true).write(true).open(path).unwrap();
+    (ours.into(), theirs.into())
 }
 
 /// Waits until the condition holds. A running server follows within a second; a busy test machine is given a minute.

@@ -10,6 +10,9 @@ mod secret;
 mod show;
 mod terms;
 
+use super::audit_filter::Filter;
+use super::confirming::Confirming;
+use super::issued::issued;
 use crate::common::Common;
 use crate::output::Output;
 use crate::store_access::{StoreLocation, wait_for};
@@ -17,6 +20,7 @@ use crate::{clock, moment_text};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use tokenberg_core::ClientId;
+use tokenberg_store::Store;
 
 /// `tokenberg client …`
 #[derive(Debug, Subcommand)]
@@ -34,7 +38,7 @@ pub(crate) enum Client {
     /// Enable a client that was disabled
     Enable(Id),
     /// Remove a client; its tokens stay revoked, even if a client with the same ID is added later
-    Remove(Id),
+    Remove(Remove),
     /// Add or expire a secret; two secrets may be valid at a time, for rotation
     #[command(subcommand)]
     Secret(secret::Secret),
@@ -52,6 +56,17 @@ pub(crate) struct Id {
     id: ClientId,
 }
 
+/// `tokenberg client remove`
+#[derive(Debug, Args)]
+pub(crate) struct Remove {
+    /// Client ID
+    #[arg(value_name = "ID")]
+    id: ClientId,
+
+    #[command(flatten)]
+    confirming: Confirming,
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -66,7 +81,7 @@ pub(crate) fn run(common: &Common, arguments: Client, output: Output) -> anyhow:
             Client::Show(arguments) => show::one(location, &arguments.id, output).await,
             Client::Disable(arguments) => set_enabled(location, &arguments.id, false, output).await,
             Client::Enable(arguments) => set_enabled(location, &arguments.id, true, output).await,
-            Client::Remove(arguments) => remove(location, &arguments.id, output).await,
+            Client::Remove(arguments) => remove(location, &arguments, output).await,
             Client::Secret(arguments) => secret::run(location, arguments, output).await,
             Client::Federate(arguments) => federate::run(location, arguments, output).await,
             Client::Jwks(arguments) => jwks::run(location, arguments, output).await,
@@ -88,8 +103,16 @@ async fn set_enabled(
     Ok(())
 }
 
-async fn remove(location: StoreLocation, id: &ClientId, output: Output) -> anyhow::Result<()> {
+async fn remove(location: StoreLocation, arguments: &Remove, output: Output) -> anyhow::Result<()> {
+    let Remove { id, confirming } = arguments;
     let store = location.open_existing().await?;
+    if confirming.shows_effects() {
+        let effects = removal(&store, id).await?;
+        if !confirming.allows(&format!("remove the client {id}"), &effects, output)? {
+            store.close().await;
+            return Ok(());
+        }
+    }
     let before = clock::next_second().await?;
     store.remove_client(before, id).await?;
     store.close().await;
@@ -98,4 +121,32 @@ async fn remove(location: StoreLocation, id: &ClientId, output: Output) -> anyho
         || format!("client {id} was removed"),
     )?;
     Ok(())
+}
+
+/// What the removal of the client ends.
+async fn removal(store: &Store, id: &ClientId) -> anyhow::Result<Vec<String>> {
+    let now = clock::now()?;
+    let client = store.client(id).await?;
+    let live = client.secrets.iter().filter(|secret| secret.expires_at.is_none_or(|end| now < end)).count();
+    let filter = Filter { client: Some(id.to_string()), ..Filter::default() };
+    let mut effects = vec![
+        "its tokens, and tokens that others hold for it, are revoked for good".to_owned(),
+        issued(store, filter, now).await?.sentence("to it", now),
+    ];
+    if live > 0 {
+        effects.push(format!("its live secrets stop working: {live}"));
+    }
+    if !client.rights.federations.is_empty() {
+        effects.push(format!(
+            "its identities of other issuers stop working: {}",
+            client.rights.federations.len()
+        ));
+    }
+    if !client.rights.serves.is_empty() {
+        effects.push(format!("it can no longer introspect tokens for {}", client.rights.serves.join(", ")));
+    }
+    effects.push(format!(
+        "`tokenberg client disable {id}` refuses it and its tokens as well, and can be undone"
+    ));
+    Ok(effects)
 }

@@ -2,14 +2,17 @@
 
 use super::add::{new_secret, shown_once, value, warn_if_weak};
 use crate::clock;
-use crate::failure::wrong_usage;
+use crate::commands::abbreviated::resolve;
+use crate::commands::confirming::Confirming;
+use crate::failure::{warn, wrong_usage};
 use crate::moment_text;
 use crate::output::{Output, facts};
 use crate::store_access::StoreLocation;
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::path::PathBuf;
-use tokenberg_core::{AuthMethod, ClientId};
+use tokenberg_core::{AuthMethod, ClientId, Timestamp};
+use tokenberg_store::{ClientRecord, SecretRecord};
 
 /// `tokenberg client secret …`
 #[derive(Debug, Subcommand)]
@@ -49,13 +52,16 @@ pub(crate) struct Expire {
     #[arg(value_name = "ID")]
     id: ClientId,
 
-    /// ID of the secret, as `tokenberg client show` lists it
+    /// ID of the secret, as `tokenberg client show` lists it, or its beginning
     #[arg(value_name = "SECRET_ID")]
     secret_id: String,
 
-    /// Time of expiry: 2026-11-21T21:58:00Z, now, or +15m
-    #[arg(long, value_name = "TIME", default_value = "now")]
+    /// Time of expiry: 2026-11-21T21:58:00Z, 2026-11-21, now, or +15m. It can be earlier than one that was set before, but not later
+    #[arg(long, value_name = "TIME", default_value = "now", allow_hyphen_values = true)]
     at: String,
+
+    #[command(flatten)]
+    confirming: Confirming,
 }
 
 /// Runs the command.
@@ -79,7 +85,8 @@ async fn add(location: StoreLocation, arguments: Add, output: Output) -> anyhow:
         arguments.id,
         method.as_str()
     );
-    let added = store.add_secret(clock::now()?, &arguments.id, secret).await?;
+    let now = clock::now()?;
+    let added = store.add_secret(now, &arguments.id, secret).await?;
     store.close().await;
     warn_if_weak(added.strength);
     output.show(
@@ -96,26 +103,77 @@ async fn add(location: StoreLocation, arguments: Add, output: Output) -> anyhow:
 }
 
 async fn expire(location: StoreLocation, arguments: Expire, output: Output) -> anyhow::Result<()> {
+    let Expire { id, secret_id, at, confirming } = arguments;
     let now = clock::now()?;
-    let at = moment_text::parse(&arguments.at, now).map_err(wrong_usage)?;
+    let at = moment_text::parse(&at, now).map_err(wrong_usage)?;
     let store = location.open_existing().await?;
-    store.expire_secret(&arguments.id, &arguments.secret_id, at).await?;
+    let client = store.client(&id).await?;
+    let secret_id = resolve(&secret_id, client.secrets.iter().map(|secret| &*secret.id))?;
+    let secret = client.secrets.iter().find(|secret| *secret.id == *secret_id);
+    if let Some(end) = secret.and_then(|secret| secret.expires_at).filter(|end| at > now && at > *end) {
+        anyhow::bail!(
+            "the expiry of the secret {secret_id} of client {id} is {}, and an expiry is never postponed: nothing was changed; \
+             `tokenberg client secret add {id}` adds another secret",
+            moment_text::with_distance(end, now)
+        );
+    }
+    let warning = secret.and_then(|secret| last_secret(&client, secret, at, now));
+    if warning.is_some() || confirming.shows_effects() {
+        let action = format!(
+            "let the secret {secret_id} of client {id} expire at {}",
+            moment_text::with_distance(at, now)
+        );
+        let used = secret.and_then(|secret| secret.last_used_at);
+        let used = used.map_or_else(
+            || "it was never used".to_owned(),
+            |used| format!("it was last used at {}", moment_text::with_distance(used, now)),
+        );
+        let effects: Vec<String> = std::iter::once(used).chain(warning.clone()).collect();
+        // Only the last secret is worth a question; --dry-run answers for any.
+        let is_asked = warning.is_some() || confirming.is_dry_run();
+        if is_asked && !confirming.allows(&action, &effects, output)? {
+            store.close().await;
+            return Ok(());
+        }
+    }
+    store.expire_secret(&id, secret_id, at).await?;
     // An earlier expiry is never postponed, so the expiry is read from the store.
-    let record = store.client(&arguments.id).await?;
+    let record = store.client(&id).await?;
     store.close().await;
-    let end = record
-        .secrets
-        .iter()
-        .find(|s| *s.id == *arguments.secret_id)
-        .and_then(|s| s.expires_at)
-        .unwrap_or(at);
+    if let Some(warning) = warning {
+        warn(&warning);
+    }
+    let end = record.secrets.iter().find(|s| *s.id == *secret_id).and_then(|s| s.expires_at).unwrap_or(at);
     output.show(
-        || json!({"client_id": arguments.id, "secret_id": arguments.secret_id, "expires_at": moment_text::written(end)}),
+        || json!({"client_id": id, "secret_id": secret_id, "expires_at": moment_text::written(end)}),
         || {
             let when = moment_text::with_distance(end, now);
             let verb = if end <= now { "expired" } else { "expires" };
-            format!("secret {} of client {} {verb} at {when}", arguments.secret_id, arguments.id)
+            format!("secret {secret_id} of client {id} {verb} at {when}")
         },
     )?;
     Ok(())
+}
+
+/// A sentence if the client has no other secret that is live when this one expires, and no other way to authenticate.
+fn last_secret(
+    client: &ClientRecord,
+    secret: &SecretRecord,
+    at: Timestamp,
+    now: Timestamp,
+) -> Option<String> {
+    let is_live = |secret: &&SecretRecord, at: Timestamp| secret.expires_at.is_none_or(|end| at < end);
+    if !is_live(&secret, now) || !client.rights.federations.is_empty() {
+        return None;
+    }
+    let at = at.max(now);
+    let others = client.secrets.iter().filter(|other| other.id != secret.id && is_live(other, at)).count();
+    let id = &client.id;
+    (others == 0).then(|| {
+        let from = if at == now { "now".to_owned() } else { moment_text::written(at) };
+        format!(
+            "this is the last live secret of client {id}, which can obtain no token from {from} on; `tokenberg client secret add {id}` \
+             adds another one"
+        )
+    })
 }

@@ -1,12 +1,12 @@
 //! `tokenberg client list` and `show`: the rights of clients and the names of secrets, never a secret or its digest.
 
 use crate::commands::jwks_file;
-use crate::output::{Output, facts, state, table};
+use crate::output::{self, Output, facts, state, table};
 use crate::store_access::StoreLocation;
 use crate::{clock, moment_text};
 use serde_json::{Value, json};
 use tokenberg_core::registration::{AllowedScope, CertificateName, Federation, SubjectPattern, UserPattern};
-use tokenberg_core::{AuthMethod, ClientId, GrantType, Rights, Timestamp};
+use tokenberg_core::{AuthMethod, ClientId, GrantType, Lifetime, Rights, Timestamp};
 use tokenberg_store::{ClientRecord, SecretRecord};
 
 /// Prints all clients.
@@ -21,23 +21,34 @@ pub(super) async fn list(location: StoreLocation, output: Output) -> anyhow::Res
     output.show(
         || clients.iter().map(|client| value(client, now)).collect(),
         || {
-            let heading = ["ID", "STATE", "SCOPE", "GRANTS", "TOKEN", "METHOD", "SECRETS", "CREATED"];
+            let heading = ["ID", "STATE", "METHOD", "SECRETS", "LAST USED", "SCOPE"];
             let row = |client: &ClientRecord| {
                 [
                     client.id.to_string(),
                     state(client.enabled).to_owned(),
-                    scope(&client.rights.scope),
-                    grants(client).join(","),
-                    client.rights.token_lifetime.to_string(),
                     method(&client.rights),
                     client.secrets.iter().filter(|s| is_live(s, now)).count().to_string(),
-                    moment_text::written(client.created_at),
+                    last_used(client, now),
+                    scope(&client.rights.scope),
                 ]
             };
-            table(heading, clients.iter().map(row))
+            output::list(heading, clients.iter().map(row))
         },
     )?;
     Ok(())
+}
+
+/// How long ago a secret of the client was last used, to the minute or, long ago, to the day.
+fn last_used(client: &ClientRecord, now: Timestamp) -> String {
+    let Some(last) = client.secrets.iter().filter_map(|secret| secret.last_used_at).max() else {
+        return if client.secrets.is_empty() { String::new() } else { "never".to_owned() };
+    };
+    let seconds = now.since(last).as_seconds();
+    let grain = if seconds >= 86_400 { 86_400 } else { 60 };
+    if seconds < grain {
+        return "now".to_owned();
+    }
+    format!("{} ago", Lifetime::from_seconds(seconds / grain * grain))
 }
 
 /// Prints one client.
@@ -95,9 +106,9 @@ fn text(client: &ClientRecord, now: Timestamp) -> String {
         [
             secret.id.to_string(),
             if is_live(secret, now) { "live" } else { "expired" }.to_owned(),
-            moment_text::written(secret.created_at),
-            secret.expires_at.map_or_else(|| "never".to_owned(), |at| moment_text::with_distance(at, now)),
-            secret.last_used_at.map_or_else(|| "never".to_owned(), |at| moment_text::with_distance(at, now)),
+            moment_text::date(secret.created_at),
+            secret.expires_at.map_or_else(|| "never".to_owned(), moment_text::written),
+            secret.last_used_at.map_or_else(|| "never".to_owned(), moment_text::written),
         ]
     };
     let secrets = table(heading, client.secrets.iter().map(row));

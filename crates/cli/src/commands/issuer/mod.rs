@@ -7,7 +7,10 @@ mod show;
 mod terms;
 mod trying;
 
+use super::audit_filter::Filter;
+use super::confirming::Confirming;
 use super::foreign_issuer::foreign;
+use super::issued::issued;
 use crate::clock;
 use crate::common::Common;
 use crate::failure::note;
@@ -15,7 +18,8 @@ use crate::output::Output;
 use crate::store_access::{StoreLocation, wait_for};
 use clap::{Args, Subcommand};
 use serde_json::json;
-use tokenberg_core::Issuer;
+use tokenberg_core::{ClientId, Issuer};
+use tokenberg_store::{Store, StoreError};
 
 /// `tokenberg issuer …`
 #[derive(Debug, Subcommand)]
@@ -33,7 +37,7 @@ pub(crate) enum Issuers {
     /// Enable an issuer that was disabled
     Enable(Url),
     /// Remove an issuer; its present tokens, and tokens obtained with them, stay revoked even if it is added again
-    Remove(Url),
+    Remove(Remove),
 }
 
 /// One issuer.
@@ -42,6 +46,17 @@ pub(crate) struct Url {
     /// Issuer, exactly as in `iss` of its tokens
     #[arg(value_name = "URL", value_parser = foreign)]
     issuer: Issuer,
+}
+
+/// `tokenberg issuer remove`
+#[derive(Debug, Args)]
+pub(crate) struct Remove {
+    /// Issuer, exactly as in `iss` of its tokens
+    #[arg(value_name = "URL", value_parser = foreign)]
+    issuer: Issuer,
+
+    #[command(flatten)]
+    confirming: Confirming,
 }
 
 /// Runs the command.
@@ -66,7 +81,7 @@ pub(crate) fn run(common: &Common, arguments: Issuers, output: Output) -> anyhow
             Issuers::Show(arguments) => show::one(location, &arguments.issuer, output).await,
             Issuers::Disable(arguments) => set_enabled(location, &arguments.issuer, false, output).await,
             Issuers::Enable(arguments) => set_enabled(location, &arguments.issuer, true, output).await,
-            Issuers::Remove(arguments) => remove(location, &arguments.issuer, output).await,
+            Issuers::Remove(arguments) => remove(location, &arguments, output).await,
         }
     })
 }
@@ -92,8 +107,16 @@ async fn set_enabled(
     Ok(())
 }
 
-async fn remove(location: StoreLocation, issuer: &Issuer, output: Output) -> anyhow::Result<()> {
+async fn remove(location: StoreLocation, arguments: &Remove, output: Output) -> anyhow::Result<()> {
+    let Remove { issuer, confirming } = arguments;
     let store = location.open_existing().await?;
+    if confirming.shows_effects() {
+        let effects = removal(&store, issuer).await?;
+        if !confirming.allows(&format!("remove the issuer {issuer}"), &effects, output)? {
+            store.close().await;
+            return Ok(());
+        }
+    }
     // The prefix of an issuer that a newer version wrote is unknown; the issuer can be removed all the same.
     let known = store.issuer(issuer).await.ok();
     store.remove_issuer(clock::next_second().await?, issuer).await?;
@@ -114,4 +137,29 @@ async fn remove(location: StoreLocation, issuer: &Issuer, output: Output) -> any
         || format!("issuer {issuer} was removed; it is no longer trusted"),
     )?;
     Ok(())
+}
+
+/// What the removal of the issuer ends.
+async fn removal(store: &Store, issuer: &Issuer) -> anyhow::Result<Vec<String>> {
+    let now = clock::now()?;
+    // One that a newer version wrote cannot be read, but removed.
+    if let Err(error @ StoreError::NoSuchIssuer { .. }) = store.issuer(issuer).await {
+        return Err(error.into());
+    }
+    let filter = Filter { issuer: Some(issuer.to_string()), ..Filter::default() };
+    let mut effects = vec![
+        "all tokens and sessions that were obtained with its tokens are revoked for good, also if it is added again".to_owned(),
+        issued(store, filter, now).await?.sentence("for its users", now),
+    ];
+    let clients = store.federated_with(issuer).await?;
+    if !clients.is_empty() {
+        let names: Vec<&str> = clients.iter().map(ClientId::as_str).collect();
+        effects.push(format!(
+            "these clients can no longer authenticate with its identities: {}",
+            names.join(", ")
+        ));
+    }
+    effects
+        .push(format!("`tokenberg issuer disable {issuer}` refuses its tokens as well, and can be undone"));
+    Ok(effects)
 }

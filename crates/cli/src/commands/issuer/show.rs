@@ -2,7 +2,7 @@
 
 use super::naming;
 use crate::commands::jwks_file;
-use crate::output::{Output, facts, state, table};
+use crate::output::{self, Output, facts, state};
 use crate::store_access::StoreLocation;
 use crate::{clock, moment_text};
 use serde_json::{Value, json};
@@ -22,18 +22,17 @@ pub(super) async fn list(location: StoreLocation, output: Output) -> anyhow::Res
     output.show(
         || issuers.iter().map(value).collect(),
         || {
-            let heading = ["ISSUER", "STATE", "ACCEPTED AS", "NAMES", "KEYS", "CREATED"];
+            let heading = ["ISSUER", "STATE", "NAMES", "ACCEPTED AS", "KEYS"];
             let row = |record: &IssuerRecord| {
                 [
                     record.trusted.issuer.to_string(),
                     state(record.trusted.enabled).to_owned(),
-                    accepted(&record.trusted.trust, ","),
                     naming::shown(&record.trusted.trust),
+                    accepted(&record.trusted.trust, ","),
                     keys(&record.trusted.trust.keys),
-                    moment_text::written(record.created_at),
                 ]
             };
-            table(heading, issuers.iter().map(row))
+            output::list(heading, issuers.iter().map(row))
         },
     )?;
     Ok(())
