@@ -1,5 +1,6 @@
 //! `tokenberg check`: reports what would not work in configuration, store, keys and clock. It changes nothing.
 
+use super::secret_age;
 use crate::common::Common;
 use crate::configuration::Configuration;
 use crate::descriptors::Descriptors;
@@ -256,6 +257,9 @@ fn check_clients(
 ) {
     let enabled = clients.iter().filter(|client| client.enabled).count();
     findings.ok("clients", format!("{} registered, {enabled} enabled", clients.len()));
+    for sentence in secret_age::of_old(clients, now) {
+        findings.note("clients", sentence);
+    }
     let vouches = |issuer: &Issuer| issuers.iter().any(|i| i.trusted.enabled && i.trusted.issuer == *issuer);
     for client in clients.iter().filter(|client| client.enabled) {
         let rights = &client.rights;

@@ -1,5 +1,6 @@
-//! Reads and checks a file of public keys, a JWK Set from another party, before it is stored: RFC 7517 §5.
+//! Reads and checks a file of public keys from another party before it is stored: a JWK Set (RFC 7517 §5), one JWK, or PEM.
 
+use super::pem_keys;
 use crate::failure::warn;
 use crate::{input, issuer_keys};
 use anyhow::Context;
@@ -10,33 +11,42 @@ use tokenberg_jose::PublicKeys;
 /// Reads the file, or standard input for `-`. Keys that verify nothing cause a warning each, and are stored.
 ///
 /// # Errors
-/// If it is not a JWK Set, it contains a private key or a secret, or no key in it is usable. A key is named by its position only.
+/// If it is none of these, it contains a private key or a secret, or no key in it is usable. A key is named by its position only.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Box<str>> {
     let bytes = input::bytes(path)?;
     // Bytes that are not UTF-8 are in a label, or in a key that is not used. PostgreSQL stores no NUL.
     let text = String::from_utf8_lossy(&bytes).replace('\0', "\u{fffd}");
     let text = text.trim_start_matches('\u{feff}').trim();
-    let public = PublicKeys::from_jwks(text);
-    if public.is_err() {
-        // A single private key is the worse mistake of the two, so it is reported first.
-        if let Ok(one) = PublicKeys::from_jwks(&format!("{{\"keys\":[{text}]}}")) {
-            refuse_leak(&one, path)?;
-        }
-    }
-    let public = public.with_context(|| path.display().to_string())?;
-    refuse_leak(&public, path)?;
-    issuer_keys::unused(&public).iter().for_each(|sentence| warn(sentence));
-    anyhow::ensure!(!public.is_empty(), "no key of {} can be used to verify a signature", path.display());
+    let text = match pem_keys::as_jwks(text).with_context(|| path.display().to_string())? {
+        Some(jwks) => jwks,
+        None if is_jwk(text) => format!("{{\"keys\":[{text}]}}"),
+        None => text.to_owned(),
+    };
+    check(&text, &path.display().to_string())?;
     Ok(text.into())
 }
 
-fn refuse_leak(keys: &PublicKeys, path: &Path) -> anyhow::Result<()> {
-    let Some(leak) = keys.ignored().iter().find(|key| key.reason.is_leak()) else { return Ok(()) };
-    anyhow::bail!(
-        "key {} of {} is a private or secret key: give public keys only, and replace the key if others may have read the file",
-        leak.position,
-        path.display()
-    );
+/// Checks a JWK Set; `name` is where it comes from. Keys that verify nothing cause a warning each.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn check(jwks: &str, name: &str) -> anyhow::Result<()> {
+    let public = PublicKeys::from_jwks(jwks).with_context(|| name.to_owned())?;
+    if let Some(leak) = public.ignored().iter().find(|key| key.reason.is_leak()) {
+        anyhow::bail!(
+            "key {} of {name} is a private or secret key: give public keys only, and replace the key if others may have read the file",
+            leak.position
+        );
+    }
+    issuer_keys::unused(&public).iter().for_each(|sentence| warn(sentence));
+    anyhow::ensure!(!public.is_empty(), "no key of {name} can be used to verify a signature");
+    Ok(())
+}
+
+/// Whether the text is one key and not a set of them.
+fn is_jwk(text: &str) -> bool {
+    let value: Option<Value> = serde_json::from_str(text).ok();
+    value.is_some_and(|value| value.get("kty").is_some() && value.get("keys").is_none())
 }
 
 /// The set as JSON for display; as text if JSON parsers do not accept a value in it.

@@ -13,6 +13,7 @@ mod changing_issuers;
 mod configuring;
 mod crowding;
 mod deploying;
+mod equipping;
 mod explaining;
 mod figures;
 mod filtering;

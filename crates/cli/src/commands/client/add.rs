@@ -1,12 +1,13 @@
 //! `tokenberg client add`: registers a client; its secret is shown once: conformance SE-04, IC-08.
 
+use super::new_key;
 use super::proof::{Proof, SecretSource};
 use super::terms::{Terms, note_several_audiences};
 use crate::commands::issuer::naming;
 use crate::failure::{note, warn};
 use crate::output::{Output, facts};
 use crate::store_access::StoreLocation;
-use crate::{clock, input};
+use crate::{clock, input, moment_text};
 use clap::Args;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
@@ -26,7 +27,10 @@ Examples:
       may act for users of a trusted issuer (`issuer add`); the tokens name trino as the actor
   printf %s \"$SECRET\" | tokenberg client add dbt --secret-file -
   tokenberg client add ci --json | jq -r .client_secret > ci.secret
+  tokenberg client add nightly --secret-expires 90d --label owner=data-platform
   tokenberg client add flink --auth-method private_key_jwt --jwks flink.jwks
+  tokenberg client add dbt --auth-method private_key_jwt --new-key dbt.key
+      creates the key pair; the client signs with dbt.key
   tokenberg client add spiffe://td.example/spark --auth-method tls_client_auth \\
       --tls-san URI:spiffe://td.example/spark
   tokenberg client add etl --auth-method federated
@@ -45,7 +49,11 @@ pub(crate) struct Add {
     terms: Terms,
 }
 
-fn new_id(text: &str) -> Result<ClientId, String> {
+/// Parses the identifier of a new client.
+///
+/// # Errors
+/// A sentence that describes the expected form.
+pub(in crate::commands) fn new_id(text: &str) -> Result<ClientId, String> {
     if text.starts_with(' ') || text.ends_with(' ') {
         return Err(
             "a client ID has no leading or trailing space, because lists and logs do not show it".to_owned()
@@ -61,9 +69,20 @@ fn new_id(text: &str) -> Result<ClientId, String> {
 pub(super) async fn run(location: StoreLocation, arguments: Add, output: Output) -> anyhow::Result<()> {
     let Add { id, proof, terms } = arguments;
     let mut rights = terms.into_rights()?;
+    let (new_key, secret_expires) = (proof.new_key.clone(), proof.secret_expires);
     let secret = proof.settle(&id, &mut rights)?.map(|SecretSource(file)| new_secret(file)).transpose()?;
-    let store = location.open_or_create().await?;
-    let added = store.add_client(clock::now()?, &id, &rights, secret).await?;
+    let added = async {
+        let store = location.open_or_create().await?;
+        let now = clock::now()?;
+        let added = store.add_client(now, &id, &rights, secret).await?;
+        anyhow::Ok((store, added, now))
+    };
+    // A key that no client has would keep the next attempt from writing its own.
+    let (store, added, now) =
+        added.await.inspect_err(|_| new_key.iter().for_each(|file| new_key::discard(file)))?;
+    if let (Some(length), Some(added)) = (secret_expires, &added) {
+        store.expire_secret(&id, &added.secret_id, now.plus(length)).await?;
+    }
     naming::warn_of_users(&store, &id).await;
     store.close().await;
     let has_secret = added.is_some();
@@ -87,7 +106,13 @@ pub(super) async fn run(location: StoreLocation, arguments: Add, output: Output)
             let known = facts(&[
                 ("client id", id.to_string()),
                 ("authenticates with", rights.auth_method.as_str().to_owned()),
+                ("private key", new_key.as_ref().map_or_else(String::new, |file| file.display().to_string())),
                 ("client secret", if has_secret { shown_once(generated.as_ref()) } else { String::new() }),
+                (
+                    "secret expires",
+                    secret_expires
+                        .map_or_else(String::new, |length| moment_text::with_distance(now.plus(length), now)),
+                ),
                 ("scope", scope),
                 ("default scope", rights.default_scope.to_string()),
                 ("token lifetime", rights.token_lifetime.to_string()),

@@ -3,6 +3,7 @@
 use super::show;
 use super::terms::{Grant, audience, check, each_once, grants, note_several_audiences, warn_of_lifetimes};
 use crate::commands::replacing::{replace, replace_list};
+use crate::commands::{labels, scope_option};
 use crate::duration;
 use crate::failure::{warn, wrong_usage};
 use crate::output::Output;
@@ -97,6 +98,10 @@ struct Named {
     #[arg(long, value_name = "true|false")]
     dpop_bound: Option<bool>,
 
+    /// Note about the client, such as owner=data-platform; repeatable. Other notes stay; NAME= removes one
+    #[arg(long, value_name = "NAME=TEXT", value_parser = labels::parse)]
+    label: Vec<labels::Label>,
+
     /// Lists to empty, comma-separated. Other properties can only be replaced; the smallest scope is --scope catalog
     #[arg(long, value_name = "LIST,…", value_delimiter = ',')]
     clear: Vec<List>,
@@ -126,6 +131,8 @@ const ATTEMPTS: usize = 5;
 /// If the new rights contradict each other, the client does not exist, or the store fails.
 pub(super) async fn run(location: StoreLocation, arguments: Change, output: Output) -> anyhow::Result<()> {
     let Change { id, named } = arguments;
+    scope_option::warn_of_commas(named.scope.as_ref());
+    scope_option::warn_of_commas(named.default_scope.as_ref());
     let store = location.clone().open_existing().await?;
     let mut attempts = 0;
     let (before, after) = loop {
@@ -198,6 +205,7 @@ impl Named {
             cleared(List::MayAssertUsers),
             "--may-assert-users",
         )?;
+        labels::apply(&mut rights.labels, self.label);
         replace_list(&mut rights.serves, each_once(self.serves), cleared(List::Serves), "--serves")?;
         Ok(rights)
     }

@@ -5,6 +5,8 @@ mod certificate_name;
 mod change;
 mod federate;
 mod jwks;
+mod key;
+mod new_key;
 mod proof;
 mod secret;
 mod show;
@@ -30,7 +32,7 @@ pub(crate) enum Client {
     /// Change the rights of a client; its secrets stay valid
     Change(Box<change::Change>),
     /// List all clients
-    List,
+    List(show::List),
     /// Show the rights of a client, and its secrets without their values
     Show(Id),
     /// Disable a client: refuse it and all its tokens until it is enabled again
@@ -44,6 +46,9 @@ pub(crate) enum Client {
     Secret(secret::Secret),
     /// Map an identity of another issuer to a client: a Kubernetes service account, a CI job, a SPIFFE ID
     Federate(federate::Federate),
+    /// Create a key pair for a client that authenticates with private_key_jwt
+    #[command(subcommand)]
+    Key(key::Key),
     /// Replace the public keys of a client that authenticates with private_key_jwt
     Jwks(jwks::Jwks),
 }
@@ -77,13 +82,14 @@ pub(crate) fn run(common: &Common, arguments: Client, output: Output) -> anyhow:
         match arguments {
             Client::Add(arguments) => add::run(location, *arguments, output).await,
             Client::Change(arguments) => change::run(location, *arguments, output).await,
-            Client::List => show::list(location, output).await,
+            Client::List(arguments) => show::list(location, &arguments, output).await,
             Client::Show(arguments) => show::one(location, &arguments.id, output).await,
             Client::Disable(arguments) => set_enabled(location, &arguments.id, false, output).await,
             Client::Enable(arguments) => set_enabled(location, &arguments.id, true, output).await,
             Client::Remove(arguments) => remove(location, &arguments, output).await,
             Client::Secret(arguments) => secret::run(location, arguments, output).await,
             Client::Federate(arguments) => federate::run(location, arguments, output).await,
+            Client::Key(key::Key::New(arguments)) => key::run(location, arguments, output).await,
             Client::Jwks(arguments) => jwks::run(location, arguments, output).await,
         }
     })

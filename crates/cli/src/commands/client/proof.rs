@@ -2,11 +2,13 @@
 //! RFC 7523 §2.2, RFC 8705 §2.1.
 
 use super::certificate_name::alternative_name;
+use super::new_key::NewKey;
 use crate::commands::jwks_file;
 use crate::duration;
 use crate::failure::wrong_usage;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
+use tokenberg_core::jws::Algorithm;
 use tokenberg_core::registration::{CertificateName, DistinguishedName, LONGEST_ASSERTION_LIFETIME};
 use tokenberg_core::{AuthMethod, ClientId, Lifetime, Rights};
 
@@ -21,9 +23,17 @@ pub(crate) struct Proof {
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
 
-    /// For private_key_jwt: file with the client's public keys, a JWK Set (`-`: standard input)
+    /// Let the secret expire after this time, such as 90d
+    #[arg(long, value_name = "DURATION", value_parser = duration::at_least(1))]
+    pub(super) secret_expires: Option<Lifetime>,
+
+    /// For private_key_jwt: file with the client's public keys, as a JWK Set, a JWK or PEM (`-`: standard input)
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
+
+    /// For private_key_jwt: create a key pair, and write the private key to this new file (PKCS#8, PEM, mode 0600)
+    #[arg(long, value_name = "FILE", conflicts_with = "jwks")]
+    pub(super) new_key: Option<PathBuf>,
 
     /// For tls_client_auth: complete subject of the certificate in RFC 4514 form, such as 'CN=spark,O=Example'
     #[arg(long, value_name = "DN", conflicts_with = "tls_san")]
@@ -92,7 +102,9 @@ impl Proof {
             Ok(())
         };
         only_for(self.secret_file.is_some(), "--secret-file", Method::ClientSecret)?;
+        only_for(self.secret_expires.is_some(), "--secret-expires", Method::ClientSecret)?;
         only_for(self.jwks.is_some(), "--jwks", Method::PrivateKeyJwt)?;
+        only_for(self.new_key.is_some(), "--new-key", Method::PrivateKeyJwt)?;
         only_for(self.assertion_lifetime.is_some(), "--assertion-lifetime", Method::PrivateKeyJwt)?;
         only_for(self.endpoint_as_audience, "--endpoint-as-audience", Method::PrivateKeyJwt)?;
         only_for(self.tls_subject.is_some(), "--tls-subject", Method::TlsClientAuth)?;
@@ -116,10 +128,15 @@ impl Proof {
                 return Ok(Some(SecretSource(self.secret_file)));
             }
             Method::PrivateKeyJwt => {
-                let file = self.jwks.ok_or_else(|| {
-                    wrong_usage("private_key_jwt needs --jwks FILE, the client's public keys")
-                })?;
-                rights.jwks = Some(jwks_file::read(&file)?);
+                rights.jwks = Some(match (self.jwks, self.new_key) {
+                    (Some(file), _) => jwks_file::read(&file)?,
+                    (None, Some(file)) => NewKey::create(&file, Algorithm::ES256)?.added_to(None)?,
+                    (None, None) => {
+                        return Err(wrong_usage(
+                            "private_key_jwt needs --jwks FILE, the client's public keys, or --new-key FILE, which creates a key pair",
+                        ));
+                    }
+                });
             }
             Method::TlsClientAuth => {
                 let subject = self.tls_subject.map(|name| CertificateName::Subject(name.as_str().into()));

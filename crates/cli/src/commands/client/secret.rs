@@ -4,6 +4,7 @@ use super::add::{new_secret, shown_once, value, warn_if_weak};
 use crate::clock;
 use crate::commands::abbreviated::resolve;
 use crate::commands::confirming::Confirming;
+use crate::duration;
 use crate::failure::{warn, wrong_usage};
 use crate::moment_text;
 use crate::output::{Output, facts};
@@ -11,7 +12,7 @@ use crate::store_access::StoreLocation;
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::path::PathBuf;
-use tokenberg_core::{AuthMethod, ClientId, Timestamp};
+use tokenberg_core::{AuthMethod, ClientId, Lifetime, Timestamp};
 use tokenberg_store::{ClientRecord, SecretRecord};
 
 /// `tokenberg client secret …`
@@ -43,6 +44,10 @@ pub(crate) struct Add {
     /// Read the secret from this file (`-`: standard input) instead of generating one; one trailing newline is ignored
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
+
+    /// Let the secret expire after this time, such as 90d
+    #[arg(long, value_name = "DURATION", value_parser = duration::at_least(1))]
+    secret_expires: Option<Lifetime>,
 }
 
 /// `tokenberg client secret expire`
@@ -87,6 +92,10 @@ async fn add(location: StoreLocation, arguments: Add, output: Output) -> anyhow:
     );
     let now = clock::now()?;
     let added = store.add_secret(now, &arguments.id, secret).await?;
+    let end = arguments.secret_expires.map(|length| now.plus(length));
+    if let Some(end) = end {
+        store.expire_secret(&arguments.id, &added.secret_id, end).await?;
+    }
     store.close().await;
     warn_if_weak(added.strength);
     output.show(
@@ -96,6 +105,7 @@ async fn add(location: StoreLocation, arguments: Add, output: Output) -> anyhow:
                 ("client id", arguments.id.to_string()),
                 ("secret id", added.secret_id.to_string()),
                 ("client secret", shown_once(added.secret.as_ref())),
+                ("expires", end.map_or_else(String::new, |end| moment_text::with_distance(end, now))),
             ])
         },
     )?;

@@ -1,22 +1,36 @@
 //! `tokenberg client list` and `show`: the rights of clients and the names of secrets, never a secret or its digest.
 
-use crate::commands::jwks_file;
+use crate::commands::{jwks_file, labels};
 use crate::output::{self, Output, facts, state, table};
 use crate::store_access::StoreLocation;
 use crate::{clock, moment_text};
+use clap::Args;
 use serde_json::{Value, json};
 use tokenberg_core::registration::{AllowedScope, CertificateName, Federation, SubjectPattern, UserPattern};
 use tokenberg_core::{AuthMethod, ClientId, GrantType, Lifetime, Rights, Timestamp};
 use tokenberg_store::{ClientRecord, SecretRecord};
 
-/// Prints all clients.
+/// `tokenberg client list`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tokenberg client list --label owner=alice
+  tokenberg client list --label owner=       clients without an owner")]
+pub(crate) struct List {
+    /// Only clients with this note; repeatable. NAME= selects those without it
+    #[arg(long, value_name = "NAME=TEXT", value_parser = labels::parse)]
+    label: Vec<labels::Label>,
+}
+
+/// Prints all clients, or those with the labels.
 ///
 /// # Errors
 /// If the store fails.
-pub(super) async fn list(location: StoreLocation, output: Output) -> anyhow::Result<()> {
+pub(super) async fn list(location: StoreLocation, arguments: &List, output: Output) -> anyhow::Result<()> {
     let now = clock::now()?;
     let store = location.open_existing().await?;
-    let clients = store.clients().await?;
+    let mut clients = store.clients().await?;
+    clients.retain(|client| labels::are_in(&client.rights.labels, &arguments.label));
     store.close().await;
     output.show(
         || clients.iter().map(|client| value(client, now)).collect(),
@@ -97,6 +111,7 @@ fn text(client: &ClientRecord, now: Timestamp) -> String {
         ("may impersonate", patterns(&rights.may_impersonate).join(", ")),
         ("may assert users", users(rights).join(", ")),
         ("serves", rights.serves.join(", ")),
+        ("labels", labeled(rights)),
     ]);
     if client.secrets.is_empty() && rights.auth_method != AuthMethod::ClientSecret {
         return known;
@@ -151,6 +166,7 @@ fn value(client: &ClientRecord, now: Timestamp) -> Value {
         "may_impersonate": patterns(&rights.may_impersonate),
         "may_assert_users": users(rights),
         "serves": rights.serves,
+        "labels": rights.labels,
         "secrets": client.secrets.iter().map(secret).collect::<Vec<_>>(),
     })
 }
@@ -203,6 +219,10 @@ fn grants(client: &ClientRecord) -> Vec<&'static str> {
 
 fn patterns(patterns: &[SubjectPattern]) -> Vec<String> {
     patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect()
+}
+
+fn labeled(rights: &Rights) -> String {
+    rights.labels.iter().map(|(name, text)| format!("{name}={text}")).collect::<Vec<_>>().join(", ")
 }
 
 fn is_live(secret: &SecretRecord, now: Timestamp) -> bool {

@@ -1,5 +1,6 @@
 //! Converts the options of `client add` into the rights of a client, which do not contradict each other.
 
+use crate::commands::{labels, scope_option};
 use crate::duration;
 use crate::failure::{note, warn, wrong_usage};
 use clap::{Args, ValueEnum};
@@ -62,6 +63,10 @@ pub(crate) struct Terms {
     /// send there. To request its own tokens for that audience, it also needs --audience
     #[arg(long, value_name = "AUDIENCE", value_parser = audience)]
     serves: Vec<Box<str>>,
+
+    /// Note about the client, such as owner=data-platform or description='nightly loads'; repeatable. No request depends on it
+    #[arg(long, value_name = "NAME=TEXT", value_parser = labels::parse)]
+    label: Vec<labels::Label>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -88,6 +93,8 @@ impl Terms {
     /// # Errors
     /// If the terms contradict each other.
     pub(super) fn into_rights(self) -> anyhow::Result<Rights> {
+        scope_option::warn_of_commas(Some(&self.scope));
+        scope_option::warn_of_commas(self.default_scope.as_ref());
         let mut rights = Rights::new(AllowedScope::Only(self.scope));
         rights.grants = grants(&self.grant);
         if let Some(default_scope) = self.default_scope {
@@ -100,6 +107,7 @@ impl Terms {
         rights.may_impersonate = self.may_impersonate;
         rights.serves = each_once(self.serves);
         rights.may_assert_users = self.may_assert_users;
+        labels::apply(&mut rights.labels, self.label);
         check(&rights, "omit --may-assert-users")?;
         warn_of_lifetimes(&rights);
         Ok(rights)
@@ -110,7 +118,7 @@ impl Terms {
 ///
 /// # Errors
 /// If they do.
-pub(super) fn check(rights: &Rights, without_users: &str) -> anyhow::Result<()> {
+pub(in crate::commands) fn check(rights: &Rights, without_users: &str) -> anyhow::Result<()> {
     let excess = rights.default_scope.retain(|token| !rights.scope.allows(token));
     if !excess.is_empty() {
         return Err(wrong_usage(format!(

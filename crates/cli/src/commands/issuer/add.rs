@@ -4,7 +4,7 @@ use super::naming::{self, Naming};
 use super::terms::{self, Accept, accepted};
 use super::trying::{self, Trying};
 use crate::commands::foreign_issuer::foreign;
-use crate::commands::jwks_file;
+use crate::commands::{jwks_file, scope_option};
 use crate::issuer_keys::Trial;
 use crate::output::Output;
 use crate::store_access::StoreLocation;
@@ -201,6 +201,7 @@ fn trust(arguments: Add) -> anyhow::Result<Trust> {
     trust.insecure_http = arguments.insecure_http;
     arguments.naming.apply(&mut trust);
     terms::check(&arguments.issuer, &trust)?;
+    scope_option::warn_of_commas(Some(&trust.scope));
     Ok(trust)
 }
 

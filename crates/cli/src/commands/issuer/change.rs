@@ -6,8 +6,8 @@ use super::show;
 use super::terms::{self, Accept, accepted};
 use super::trying::{self, Trying};
 use crate::commands::foreign_issuer::foreign;
-use crate::commands::jwks_file;
 use crate::commands::replacing::{given_and_cleared, replace, replace_list};
+use crate::commands::{jwks_file, scope_option};
 use crate::duration;
 use crate::failure::wrong_usage;
 use crate::issuer_keys::Trial;
@@ -168,6 +168,7 @@ pub(super) async fn run(
     let Change { issuer, named, trying: _ } = arguments;
     // Outside of the loop, since standard input can be read only once.
     let keys = named.keys()?;
+    scope_option::warn_of_commas(named.scope.as_ref());
     let store = location.clone().open_existing().await?;
     let mut attempts = 0;
     let (before, after) = loop {

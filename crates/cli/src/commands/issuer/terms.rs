@@ -40,7 +40,7 @@ impl Accept {
 ///
 /// # Errors
 /// Wrong usage, with the option.
-pub(super) fn check(issuer: &Issuer, trust: &Trust) -> anyhow::Result<()> {
+pub(in crate::commands) fn check(issuer: &Issuer, trust: &Trust) -> anyhow::Result<()> {
     if issuer.is_spiffe() && trust.keys == KeySource::Discovery {
         return Err(wrong_usage(
             "a SPIFFE trust domain has no metadata to discover: give its bundle with --jwks, or the URL of the bundle with \
