@@ -1,6 +1,7 @@
 //! The commands, a file for each.
 
 mod abbreviated;
+pub(crate) mod apply;
 pub(crate) mod audit;
 mod audit_filter;
 mod audit_table;
@@ -10,6 +11,7 @@ pub(crate) mod check;
 pub(crate) mod client;
 pub(crate) mod completions;
 mod confirming;
+mod declaration;
 pub(crate) mod explain;
 mod foreign_issuer;
 pub(crate) mod inspect;
@@ -22,6 +24,7 @@ mod key_show;
 mod labels;
 pub(crate) mod man;
 mod pem_keys;
+mod plan;
 mod replacing;
 pub(crate) mod respond;
 pub(crate) mod revoke;
@@ -87,6 +90,12 @@ pub(crate) enum Command {
 The command changes nothing. It fetches the published keys of trusted issuers, as a server does.
 Exit code 0: no problem was found, only notes; 1: at least one problem.")]
     Check(Box<Settings>),
+    /// Print all clients and issuers as TOML, without secrets
+    Export(apply::Export),
+    /// Print how the clients and issuers of a file differ from those of the store
+    Diff(apply::Diff),
+    /// Make the clients and issuers of the store those of a file, in one transaction
+    Apply(apply::Apply),
     /// Print completions for a shell
     Completions(completions::Completions),
     /// Write man pages, one for each command
@@ -127,6 +136,9 @@ pub(crate) fn run(common: &Common, command: Command, configuration: Configuratio
         Command::Ui(arguments) => ui::run(common, &arguments, &configuration, output),
         Command::Backup(arguments) => backup::run(common, &arguments, output),
         Command::Check(settings) => check::run(common, &settings, &configuration, output),
+        Command::Export(arguments) => apply::export(common, &arguments, output),
+        Command::Diff(arguments) => apply::diff(common, &arguments, output),
+        Command::Apply(arguments) => apply::apply(common, &arguments, output),
         Command::Completions(arguments) => completions::run(&arguments, configuration.command().clone()),
         Command::Man(arguments) => man::run(&arguments, configuration.command().clone()),
     };

@@ -12,6 +12,7 @@ mod believing;
 mod changing_issuers;
 mod configuring;
 mod crowding;
+mod declaring;
 mod deploying;
 mod equipping;
 mod explaining;

@@ -12,6 +12,9 @@ mod secret;
 mod show;
 mod terms;
 
+pub(super) use add::new_id;
+pub(super) use terms::check;
+
 use super::audit_filter::Filter;
 use super::confirming::Confirming;
 use super::issued::issued;

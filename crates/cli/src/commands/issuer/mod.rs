@@ -7,6 +7,8 @@ mod show;
 mod terms;
 mod trying;
 
+pub(super) use terms::check;
+
 use super::audit_filter::Filter;
 use super::confirming::Confirming;
 use super::foreign_issuer::foreign;
