@@ -5,6 +5,8 @@
     reason = "each of the files has the world for itself, as when it stands alone"
 )]
 
+#[path = "applying.rs"]
+mod applying;
 #[path = "audit.rs"]
 mod audit;
 #[path = "audit_config.rs"]
