@@ -80,7 +80,7 @@ fn a_command_that_ends_something_asks_on_a_terminal_and_changes_nothing_unless_c
 }
 
 #[test]
-fn s9_a22_a_pattern_is_refused_and_an_unknown_subject_is_reported_as_such() {
+fn a_pattern_is_refused_and_an_unknown_subject_is_reported_as_such() {
     let place = place();
     for pattern in ["*", "team-*", "*@example.com", "spiffe://td.example/*"] {
         for command in [&["revoke", "--subject", pattern][..], &["subject", "disable", pattern]] {

@@ -35,7 +35,7 @@ fn keys(place: &Place, id: &str) -> Vec<Value> {
 }
 
 #[test]
-fn a19_a_key_pair_is_made_for_a_client_and_its_public_half_is_registered() {
+fn a_key_pair_is_made_for_a_client_and_its_public_half_is_registered() {
     let place = Place::new();
     let add = ["client", "add", "dbt", "--auth-method", "private_key_jwt", "--new-key", "dbt.key"];
     assert!(place.run(&add).done().out.contains("dbt.key"));
@@ -78,7 +78,7 @@ fn a19_a_key_pair_is_made_for_a_client_and_its_public_half_is_registered() {
 }
 
 #[test]
-fn a19_public_keys_are_taken_as_a_set_a_jwk_and_pem_and_private_ones_never() {
+fn public_keys_are_taken_as_a_set_a_jwk_and_pem_and_private_ones_never() {
     let place = Place::new();
     let jwk =
         r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"one"}"#;
@@ -191,7 +191,7 @@ fn check_lists_secrets_that_are_older_than_a_year() {
 }
 
 #[test]
-fn a9_labels_say_who_is_responsible_and_change_nothing_else() {
+fn labels_say_who_is_responsible_and_change_nothing_else() {
     let place = Place::new();
     let secret = place.add("etl", &["--label", "owner=alice", "--label", "description=nightly loads"]);
     place.add("dbt", &["--label", "owner=bob"]);
@@ -218,7 +218,7 @@ fn a9_labels_say_who_is_responsible_and_change_nothing_else() {
 }
 
 #[test]
-fn a3_a_scope_with_a_comma_is_pointed_out() {
+fn a_scope_with_a_comma_is_pointed_out() {
     let place = Place::new();
     for (command, warns) in [
         (&["client", "add", "a", "--scope", "catalog,ns:read"][..], true),
