@@ -1,6 +1,7 @@
 //! How a command fails: one plain sentence for each mistake on standard error, and an exit code.
 
 use crate::output::without_controls;
+use std::borrow::Cow;
 use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -84,8 +85,12 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
 
 /// Prints the message of clap: help and version on standard output with 0, everything else on standard error with 2.
 fn wrong_arguments(error: &clap::Error) -> ExitCode {
-    // If the stream is closed, there is no reader.
-    let _ = error.print();
+    let text = error.render().to_string();
+    match without_tokens(&text) {
+        // If the stream is closed, there is no reader.
+        Cow::Borrowed(_) => drop(error.print()),
+        Cow::Owned(text) => drop(io::stderr().write_all(text.as_bytes())),
+    }
     if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
 }
 
@@ -101,7 +106,24 @@ pub(crate) fn note(sentence: &str) {
 
 fn print_error_line(line: &str) {
     // There is no place left to report that standard error is closed.
-    let _ = writeln!(io::stderr(), "{}", without_controls(line));
+    let _ = writeln!(io::stderr(), "{}", without_controls(&without_tokens(line)));
+}
+
+/// The text with every JWT in it cut off: an argument that was meant to be a file or another option may be one.
+fn without_tokens(text: &str) -> Cow<'_, str> {
+    const START: &str = "eyJ";
+    let is_of_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '=');
+    let mut clean = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(START) {
+        let (before, from) = rest.split_at(at);
+        let (token, after) = from.split_at(from.find(|c| !is_of_token(c)).unwrap_or(from.len()));
+        clean.push_str(before);
+        clean.push_str(if token.contains('.') { "eyJ…" } else { token });
+        rest = after;
+    }
+    clean.push_str(rest);
+    if clean == text { Cow::Borrowed(text) } else { Cow::Owned(clean) }
 }
 
 /// Whether the error is a broken pipe, as in `tokenberg client list | head -1`, which is not worth a message.
@@ -110,4 +132,18 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
         cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
     };
     error.chain().any(of_io)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn se_01_a_message_repeats_no_token() {
+        assert_eq!(
+            without_tokens("unexpected argument 'eyJh.eyJz.c2ln' and x=eyJh.eyJz.c2l_"),
+            "unexpected argument 'eyJ…' and x=eyJ…"
+        );
+        assert_eq!(without_tokens("eyJh is no token"), "eyJh is no token");
+    }
 }

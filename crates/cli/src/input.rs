@@ -1,10 +1,11 @@
 //! Reads secrets and tokens from files, standard input and variables, never from arguments: conformance SE-04.
 
+use crate::failure::note;
 use anyhow::Context;
 use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 use tokenberg_core::Secret;
 use zeroize::Zeroizing;
@@ -56,6 +57,7 @@ pub(crate) fn line<T: for<'text> From<&'text str>>(text: &str) -> Result<T, Infa
 /// # Errors
 /// If the file cannot be read, or is not text.
 pub(crate) fn secret(path: &Path) -> anyhow::Result<Secret> {
+    announce(path, "secret");
     let bytes = bytes(path)?;
     let text =
         std::str::from_utf8(&bytes).map_err(|_| anyhow::anyhow!("{} is not UTF-8 text", name(path)))?;
@@ -67,6 +69,7 @@ pub(crate) fn secret(path: &Path) -> anyhow::Result<Secret> {
 /// # Errors
 /// If the file cannot be read, is not text, or is empty.
 pub(crate) fn token(path: &Path) -> anyhow::Result<Secret> {
+    announce(path, "token");
     let bytes = bytes(path)?;
     let text =
         std::str::from_utf8(&bytes).map_err(|_| anyhow::anyhow!("{} is not UTF-8 text", name(path)))?;
@@ -74,7 +77,15 @@ pub(crate) fn token(path: &Path) -> anyhow::Result<Secret> {
     Ok(Secret::new(text.trim_ascii().to_owned()))
 }
 
-fn name(path: &Path) -> String {
+/// Prints what the command waits for, if a person has to type it.
+fn announce(path: &Path, what: &str) {
+    if path.as_os_str() == OsStr::new("-") && io::stdin().is_terminal() {
+        note(&format!("reading a {what} from standard input: paste it, press Enter and then Ctrl-D"));
+    }
+}
+
+/// The name of the file in messages.
+pub(crate) fn name(path: &Path) -> String {
     if path.as_os_str() == OsStr::new("-") { "standard input".to_owned() } else { path.display().to_string() }
 }
 

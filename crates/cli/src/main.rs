@@ -20,6 +20,7 @@ mod logging;
 mod moment_text;
 mod one_request;
 mod output;
+mod pasted;
 mod roots;
 mod server;
 mod store_access;

@@ -38,7 +38,8 @@
 //! [`inquire`] answers these on a thread that may block.
 //!
 //! The same types serve a client: [`TokenRequest::to_http`] writes a request, [`client::read_answer`] reads the response, and
-//! [`client::Renewal`] decides when to renew and with which request. [`TokenVerification`] is the check that a catalog makes of a token presented to it.
+//! [`client::Renewal`] decides when to renew and with which request. [`TokenVerification`] is the check that a catalog makes of
+//! a token presented to it, and [`IdTokenVerification`] that of the party that an ID token was issued to.
 #![forbid(unsafe_code)]
 
 pub mod answers;
@@ -74,6 +75,7 @@ pub use flow::{Answered, Granted, Inquiry, Listener, Pending, Question, Step, To
 pub use introspection::{Introspection, IntrospectionEndpoint};
 pub use policy::Policy;
 pub use policy::access_token::TokenVerification;
+pub use policy::id_token::IdTokenVerification;
 pub use refusal::{Refusal, TokenFault};
 pub use request::presented_token::PresentedToken;
 pub use request::token_request::TokenRequest;

@@ -2,7 +2,7 @@
 
 use crate::failure::note;
 use crate::output::{self, Output};
-use crate::{clock, input, moment_text};
+use crate::{clock, moment_text, pasted};
 use anyhow::Context;
 use base64::Engine;
 use base64::alphabet::URL_SAFE;
@@ -19,7 +19,7 @@ Examples:
   tokenberg inspect access.token
   tokenberg token --server http://127.0.0.1:8183 | tokenberg inspect")]
 pub(crate) struct Inspect {
-    /// File with the token; standard input if omitted or `-`
+    /// File with the token, bare, after `Bearer`, or in the JSON response of a token service; standard input if omitted or `-`
     #[arg(value_name = "FILE", default_value = "-", hide_default_value = true)]
     file: PathBuf,
 }
@@ -37,7 +37,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 /// # Errors
 /// If the token has no readable content.
 pub(crate) fn run(arguments: &Inspect, output: Output) -> anyhow::Result<()> {
-    let token = input::token(&arguments.file)?;
+    let token = pasted::token(&arguments.file)?;
     let now = clock::now()?;
     let (header, claims) = parts(token.expose())?;
     let times = times(&claims, now);

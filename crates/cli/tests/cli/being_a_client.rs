@@ -1,8 +1,11 @@
 //! The command as a client, also of hostile servers: `token`, `inspect`, `verify`.
 
 use crate::support::{Place, Server};
-use std::io::{Read, Write};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::process::Stdio;
+use tokenberg_testkit::ForeignKey;
 
 fn place_with_client() -> (Place, Server) {
     let place = Place::new();
@@ -60,7 +63,10 @@ fn a_token_is_fetched_inspected_and_verified() {
         (Some(true), Some(false))
     );
     let said = verify(&["--audience", "https://other.example"]).refused();
-    assert!(said.err.contains("not valid"), "{}", said.err);
+    for part in ["not valid", r#"its aud is ["https://lake.example"]"#, r#"one of ["https://other.example"]"#]
+    {
+        assert!(said.err.contains(part), "{part}: {}", said.err);
+    }
     assert_eq!(verify(&["--audience", "x", "--json"]).json()["valid"], false);
     // Issuers are compared exactly: the same server under another name is another issuer.
     let other = server.url.replace("127.0.0.1", "localhost");
@@ -219,9 +225,95 @@ fn inspect_prints_tokens_that_tokenberg_would_refuse() {
         "{}",
         said.out
     );
+    // The forms in which people have a token.
+    let token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4IiwiZXhwIjoxfQ.";
+    for text in [format!("Bearer {token}"), format!(r#"{{"access_token":"{token}","token_type":"bearer"}}"#)]
+    {
+        let said = place.run_with(&["inspect", "--json"], &text, &[]).done();
+        assert_eq!(said.json()["claims"]["sub"], "x", "{text}");
+    }
+    let said = place.run(&["inspect", token]).done();
+    assert!(said.out.contains(r#""sub": "x""#) && said.err.contains("history"), "{}", said.err);
+    for wrong in [&["inspect", "Bearer", token][..], &["token", "--subject-token", token], &["verify", token]]
+    {
+        let said = place.run(wrong);
+        assert!(said.code == 2 && !said.err.contains("eyJzdWIi"), "{wrong:?} {}", said.err);
+    }
     for (text, why) in
         [("", "no token"), ("a.b", "three segments"), ("a.b.c.d.e", "encrypted"), ("é.b.c", "base64url")]
     {
         assert!(place.run_with(&["inspect"], text, &[]).refused().err.contains(why), "{text}");
     }
+}
+
+#[test]
+fn an_id_token_of_an_issuer_is_verified_for_its_client() {
+    let place = Place::new();
+    let key = ForeignKey::new(Some("k1"));
+    // A provider that publishes its keys: metadata at the second address, as OpenID Connect has it.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let issuer = format!("http://{}", listener.local_addr().unwrap());
+    let (named, jwks) = (issuer.clone(), key.jwks());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut line = String::new();
+            BufReader::new(&stream).read_line(&mut line).unwrap();
+            let (status, body) = match line.split(' ').nth(1) {
+                Some("/.well-known/openid-configuration") => {
+                    ("200 OK", format!(r#"{{"issuer":"{named}","jwks_uri":"{named}/keys"}}"#))
+                }
+                Some("/keys") => ("200 OK", jwks.to_string()),
+                _ => ("404 Not Found", String::new()),
+            };
+            let length = body.len();
+            write!(
+                stream,
+                "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            )
+            .unwrap();
+        }
+    });
+    let sign = |changes: Value| key.sign(&crate::foreign::claims(&issuer, "ada", "app", &changes));
+    let verify = |token: &str, more: &[&str]| {
+        place.run_with(&[&["verify", "--issuer", &issuer], more].concat(), token, &[])
+    };
+    let token = sign(json!({"azp": "app"}));
+    let said = verify(&token, &["--id-token", "--audience", "app"]).done();
+    assert!(said.out.starts_with("valid") && said.out.contains("ada") && said.err.is_empty(), "{}", said.out);
+    let said = verify(&token, &["--id-token", "--json"]).done();
+    assert!(
+        said.json()["claims"]["sub"] == "ada" && said.err.contains("the token is for app"),
+        "{}",
+        said.err
+    );
+    let said = verify(&token, &["--audience", "app"]).refused();
+    assert!(said.err.contains("--id-token verifies an ID token"), "{}", said.err);
+    for (changes, audience, why) in [
+        (json!({}), "other", r#"its aud is "app"; a token of"#),
+        (json!({"azp": "other"}), "app", "azp"),
+        (json!({"iss": "https://other.example"}), "app", "its iss is"),
+        (json!({"exp": 1_700_000_000, "iat": 1_699_999_000}), "app", "expired"),
+    ] {
+        let said = verify(&sign(changes), &["--id-token", "--audience", audience]).refused();
+        assert!(said.err.contains(why), "{}", said.err);
+    }
+    let forged = ForeignKey::new(Some("k1")).sign(&crate::foreign::claims(&issuer, "ada", "app", &json!({})));
+    assert!(verify(&forged, &["--id-token", "--audience", "app"]).refused().err.contains("signature"));
+}
+
+#[test]
+fn inspect_says_on_a_terminal_what_it_waits_for() {
+    let (mut ours, theirs) = crate::configuring::terminal();
+    let place = Place::new();
+    let mut command = place.command();
+    let command = command.arg("inspect").stdin(theirs).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    assert!(line.contains("a token from standard input") && line.contains("Ctrl-D"), "{line}");
+    ours.write_all(b"eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4IiwiZXhwIjoxfQ.\n\x04").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stdout).contains(r#""sub": "x""#));
 }

@@ -13,6 +13,7 @@ pub(crate) mod exchange;
 pub(crate) mod foreign_times;
 pub(crate) mod foreign_token;
 pub(crate) mod framing;
+pub(crate) mod id_token;
 pub mod limits;
 pub(crate) mod parties;
 pub(crate) mod party;
