@@ -26,6 +26,7 @@ mod server;
 mod store_access;
 #[cfg(feature = "otlp")]
 mod traces;
+mod wallet;
 mod web;
 
 use std::process::ExitCode;

@@ -1,10 +1,10 @@
-//! The trusted root certificates: the public roots, or only those of a file, for the authority of a company or a cluster.
+//! Certificates of TLS clients: the trusted roots, which are the public ones or those of a file, and the client's own.
 
 use crate::input;
 use anyhow::Context;
 use std::path::Path;
 use std::sync::Arc;
-use ureq::tls::{Certificate, PemItem, RootCerts};
+use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts};
 
 /// The public roots, or only the certificates of the file `ca`.
 ///
@@ -15,6 +15,18 @@ pub(crate) fn of(ca: Option<&Path>) -> anyhow::Result<RootCerts> {
         None => Ok(RootCerts::WebPki),
         Some(path) => Ok(RootCerts::Specific(Arc::new(certificates(path)?))),
     }
+}
+
+/// The certificate of a client with its chain, and its private key.
+///
+/// # Errors
+/// If a file cannot be read, or the key is not that of the certificate.
+pub(crate) fn client_certificate(certificate: &Path, key: &Path) -> anyhow::Result<ClientCert> {
+    // ureq does not check them.
+    tokenberg_actix::tls::load(certificate, key)?;
+    let read = PrivateKey::from_pem(&input::bytes(key)?);
+    let key = read.with_context(|| format!("cannot use the key in {}", key.display()))?;
+    Ok(ClientCert::new_with_certs(&certificates(certificate)?, key))
 }
 
 fn certificates(path: &Path) -> anyhow::Result<Vec<Certificate<'static>>> {

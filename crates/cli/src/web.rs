@@ -2,12 +2,13 @@
 
 use crate::roots;
 use anyhow::Context;
+use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 use tokenberg_core::Secret;
 use tokenberg_core::client::Outgoing;
-use ureq::tls::TlsConfig;
+use ureq::tls::{ClientCert, TlsConfig};
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
@@ -26,6 +27,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// The body.
     pub(crate) body: Zeroizing<Vec<u8>>,
+    /// The nonce that the server wants in the next DPoP proof (RFC 9449 §8.2).
+    pub(crate) dpop_nonce: Option<String>,
 }
 
 impl Web {
@@ -35,21 +38,39 @@ impl Web {
     /// # Errors
     /// If the file holds no certificate.
     pub(crate) fn new(ca: Option<&Path>, insecure_http: bool) -> anyhow::Result<Self> {
+        Self::with(ca, None, insecure_http)
+    }
+
+    /// The same, with a certificate that is presented to servers that ask for one.
+    ///
+    /// # Errors
+    /// If a file holds no certificate.
+    pub(crate) fn with(
+        ca: Option<&Path>,
+        certificate: Option<ClientCert>,
+        insecure_http: bool,
+    ) -> anyhow::Result<Self> {
+        let tls = TlsConfig::builder().root_certs(roots::of(ca)?).client_cert(certificate).build();
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .timeout_global(Some(PATIENCE))
             .user_agent(concat!("tokenberg/", env!("CARGO_PKG_VERSION")))
-            .tls_config(TlsConfig::builder().root_certs(roots::of(ca)?).build())
+            .tls_config(tls)
             .build();
         Ok(Self { agent: config.new_agent(), insecure_http })
     }
 
-    /// Posts a form.
+    /// Posts a form, with a DPoP proof if there is one.
     ///
     /// # Errors
     /// If the address is not to be trusted with it, or the server cannot be reached or redirects.
-    pub(crate) fn post(&self, url: &Url, outgoing: &Outgoing) -> anyhow::Result<Answer> {
+    pub(crate) fn post(
+        &self,
+        url: &Url,
+        outgoing: &Outgoing,
+        proof: Option<&Secret>,
+    ) -> anyhow::Result<Answer> {
         self.check(url)?;
         let mut request = self
             .agent
@@ -57,7 +78,10 @@ impl Web {
             .header("Content-Type", Outgoing::CONTENT_TYPE)
             .header("Accept", Outgoing::ACCEPT);
         if let Some(authorization) = &outgoing.authorization {
-            request = request.header("Authorization", value(authorization));
+            request = request.header("Authorization", authorization.expose());
+        }
+        if let Some(proof) = proof {
+            request = request.header("DPoP", proof.expose());
         }
         let request = if is_local(url) { request.config().proxy(None).build() } else { request };
         read(url, request.send(outgoing.form.expose()), 1024 * 1024)
@@ -83,8 +107,8 @@ impl Web {
             "https" => Ok(()),
             "http" if is_local(url) || self.insecure_http => Ok(()),
             "http" => anyhow::bail!(
-                "{} would receive secrets over an unencrypted connection; use https or, for `tokenberg token`, --insecure-http if \
-                 the connection is protected by other means",
+                "{} would receive secrets over an unencrypted connection; use https or, to request tokens, --insecure-http if the \
+                 connection is protected by other means",
                 shown(url)
             ),
             other => anyhow::bail!("the URL of a server must begin with https://, not with {other}:"),
@@ -97,7 +121,10 @@ fn read(
     answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     largest: u64,
 ) -> anyhow::Result<Answer> {
-    let mut answer = answer.with_context(|| format!("cannot send a request to {}", shown(url)))?;
+    let mut answer = answer.map_err(|fault| {
+        let advice = advice(url, &fault);
+        anyhow::Error::from(fault).context(format!("cannot send a request to {}{advice}", shown(url)))
+    })?;
     let status = answer.status().as_u16();
     // RFC 6749 §3.2: credentials that are posted once must not be posted elsewhere.
     anyhow::ensure!(
@@ -105,16 +132,39 @@ fn read(
         "{} redirects (status {status}); redirects are not followed, because they would forward secrets",
         shown(url)
     );
+    let nonce = answer.headers().get("DPoP-Nonce").and_then(|field| field.to_str().ok());
+    let dpop_nonce = nonce.map(str::to_owned);
     let body = answer.body_mut().with_config().limit(largest).read_to_vec();
     Ok(Answer {
         status,
+        dpop_nonce,
         body: Zeroizing::new(body.with_context(|| format!("cannot read the response of {}", shown(url)))?),
     })
 }
 
-fn value(authorization: &Secret) -> &str {
-    authorization.expose()
+/// What a fault suggests, to follow the address.
+fn advice(url: &Url, fault: &ureq::Error) -> &'static str {
+    let text = fault.to_string();
+    let says = |part: &str| text.contains(part);
+    let is_refused =
+        matches!(fault, ureq::Error::Io(fault) if fault.kind() == io::ErrorKind::ConnectionRefused);
+    if is_refused {
+        NO_SERVER
+    } else if url.scheme() == "http" && matches!(fault, ureq::Error::Protocol(_)) {
+        // What answers is no HTTP: an alert of TLS.
+        ", which may speak TLS on this port: try https://"
+    } else if says("InvalidContentType") {
+        ", which does not speak TLS on this port: check the port, or use http:// if the server is on this machine"
+    } else if says("UnknownIssuer") {
+        ", whose certificate is not of a trusted authority: --ca-file gives the certificate of the authority"
+    } else if says("CertificateRequired") {
+        ", which requires a client certificate"
+    } else {
+        ""
+    }
 }
+
+const NO_SERVER: &str = ", where no server listens";
 
 /// The address without its query, which may hold anything.
 fn shown(url: &Url) -> String {

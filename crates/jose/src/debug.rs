@@ -1,7 +1,13 @@
 //! `Debug` of types that consist of shared state or may contain secrets: prints what identifies them.
 
-use crate::{IssuerKeySets, Keyring};
+use crate::{ClientKey, IssuerKeySets, Keyring};
 use std::fmt::{Debug, Formatter, Result};
+
+impl Debug for ClientKey {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("ClientKey").field("thumbprint", self.thumbprint()).finish_non_exhaustive()
+    }
+}
 
 impl Debug for IssuerKeySets {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {

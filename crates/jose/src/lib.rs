@@ -1,7 +1,7 @@
 //! JOSE with ring: verifies signatures and signs. JWS, JWK and JWA: RFC 7515, 7517, 7518, 7638 and 8037.
 //!
 //! [`Keyring`] holds our own keys and implements [`tokenberg_core::Keys`]; [`PublicKeys`] holds the keys of another party.
-//! [`generate()`] and [`import()`] make the keys of a keyring. [`IssuerKeySets`] holds the keys of issuers that publish them, and
+//! [`generate()`] and [`import()`] make the keys of a keyring. [`ClientKey`] signs assertions and proofs of a client. [`IssuerKeySets`] holds the keys of issuers that publish them, and
 //! fetches them by a [`Fetch`]: this crate has no client for HTTP. Nothing here decides whether a token may be used: no claim is
 //! checked, no address comes from a token, and a token never brings its own key or chooses its algorithm.
 //!
@@ -11,6 +11,7 @@
 //! depends on nor disturbs one that the embedding program has installed.
 #![forbid(unsafe_code)]
 
+mod client_key;
 mod debug;
 mod decoy;
 mod ed25519;
@@ -35,6 +36,7 @@ mod unfit_key;
 mod vectors;
 mod verifying_key;
 
+pub use client_key::ClientKey;
 pub use generate::generate;
 pub use import::import;
 pub use issuer_keys::{

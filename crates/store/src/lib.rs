@@ -38,7 +38,7 @@ pub use audit::{
     Difference, Discrepancy, TrailOptions, USUAL_QUEUE, WhenFull,
 };
 pub use database::{SchemaDeviation, SchemaDifference, StoreUrl, StoreUrlError};
-pub use digest::{NewSecret, SecretFault, SecretStrength};
+pub use digest::{CopiedSecretFault, NewSecret, SecretFault, SecretStrength, copy_fault};
 pub use error::StoreError;
 pub use keys::{IntroducedKey, KekError, KekSource, KeyEncryptionKey, NowSigning, RevokedKey};
 pub use private_file::open_to_others;

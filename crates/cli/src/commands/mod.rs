@@ -12,6 +12,7 @@ pub(crate) mod client;
 pub(crate) mod completions;
 mod confirming;
 mod declaration;
+pub(crate) mod exec;
 pub(crate) mod explain;
 mod foreign_issuer;
 pub(crate) mod inspect;
@@ -71,6 +72,8 @@ pub(crate) enum Command {
     Revoke(revoke::Revoke),
     /// Request a token from a server, as a client
     Token(Box<token::Token>),
+    /// Run a command with a token in its environment, as a client
+    Exec(Box<exec::Exec>),
     /// Decode a token without verifying it
     Inspect(inspect::Inspect),
     /// Verify a token with the keys that its issuer publishes
@@ -128,6 +131,7 @@ pub(crate) fn run(common: &Common, command: Command, configuration: Configuratio
         Command::KeyEncryptionKey(arguments) => key_encryption_key::run(common, arguments, output),
         Command::Revoke(arguments) => revoke::run(common, arguments, &configuration, output),
         Command::Token(arguments) => token::run(&arguments, output),
+        Command::Exec(arguments) => exec::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments, output),
         Command::Verify(arguments) => verify::run(&arguments, output),
         Command::Respond(arguments) => respond::run(common, &arguments),

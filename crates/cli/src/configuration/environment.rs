@@ -7,6 +7,9 @@ use clap::{Arg, Command};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 
+/// The variable in which `tokenberg exec` passes the token.
+pub(crate) const ACCESS_TOKEN: &str = "TOKENBERG_ACCESS_TOKEN";
+
 /// The prefix of the names of all variables.
 const PREFIX: &str = "TOKENBERG_";
 
@@ -81,6 +84,8 @@ impl Environment {
     pub(super) fn unknown(&self, command: &Command) -> Vec<String> {
         let mut known: BTreeSet<String> =
             SecretVariable::ALL.iter().map(|variable| variable.name().to_owned()).collect();
+        // Set by `tokenberg exec`, for any command.
+        known.insert(ACCESS_TOKEN.to_owned());
         walk(command, &mut |option| {
             known.extend(option.get_env().and_then(OsStr::to_str).map(str::to_owned));
         });

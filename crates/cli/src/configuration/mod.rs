@@ -9,7 +9,7 @@ mod printed;
 mod setting;
 pub(crate) mod values;
 
-pub(crate) use environment::Environment;
+pub(crate) use environment::{ACCESS_TOKEN, Environment};
 pub(crate) use setting::nearest;
 
 use crate::failure::Mistakes;

@@ -48,3 +48,4 @@ mod trust;
 mod unrecorded;
 mod usage;
 mod viewing;
+mod wallet;

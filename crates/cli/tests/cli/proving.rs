@@ -15,12 +15,12 @@ fn now() -> Timestamp {
     Timestamp::from_seconds(i64::try_from(since.as_secs()).unwrap()).unwrap()
 }
 
-struct Authority {
+pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    pem: String,
+    pub pem: String,
 }
 
-fn authority() -> Authority {
+pub fn authority() -> Authority {
     let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().unwrap();
@@ -28,16 +28,20 @@ fn authority() -> Authority {
     Authority { issuer: Issuer::new(params, key), pem }
 }
 
-/// A certificate for `CN=spark,O=Test`, and its key.
-fn certified(authority: &Authority) -> ClientCert {
+/// A certificate for `CN=spark,O=Test`, and its key, as PEM.
+pub fn certified_pem(authority: &Authority) -> (String, String) {
     let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::OrganizationName, "Test");
     params.distinguished_name.push(DnType::CommonName, "spark");
     let key = KeyPair::generate().unwrap();
-    let pem = params.signed_by(&key, &authority.issuer).unwrap().pem();
+    (params.signed_by(&key, &authority.issuer).unwrap().pem(), key.serialize_pem())
+}
+
+fn certified(authority: &Authority) -> ClientCert {
+    let (pem, key) = certified_pem(authority);
     let chain = [Certificate::from_pem(pem.as_bytes()).unwrap()];
-    ClientCert::new_with_certs(&chain, PrivateKey::from_pem(key.serialize_pem().as_bytes()).unwrap())
+    ClientCert::new_with_certs(&chain, PrivateKey::from_pem(key.as_bytes()).unwrap())
 }
 
 #[test]

@@ -36,6 +36,11 @@ pub enum ClientAuthentication {
         /// The assertion.
         assertion: Secret,
     },
+    /// `client_id` alone: the certificate of the connection authenticates the client (RFC 8705 §2).
+    Id {
+        /// The client's identifier.
+        client_id: Box<str>,
+    },
     /// Not at all.
     None,
 }
@@ -94,6 +99,10 @@ impl TokenRequest {
                 }
                 pairs.push((Parameter::ClientAssertionType, kind.as_parameter()));
                 pairs.push((Parameter::ClientAssertion, assertion.expose()));
+                None
+            }
+            ClientAuthentication::Id { client_id } => {
+                pairs.push((Parameter::ClientId, client_id));
                 None
             }
             ClientAuthentication::None => None,

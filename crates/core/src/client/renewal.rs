@@ -151,6 +151,7 @@ mod tests {
                     ClientAuthentication::Body { .. } => "body",
                     ClientAuthentication::Bearer(_) => "bearer",
                     ClientAuthentication::Assertion { .. } => "assertion",
+                    ClientAuthentication::Id { .. } => "id",
                     ClientAuthentication::None => "none",
                 };
                 (n.request.grant_type(), how)

@@ -10,7 +10,9 @@ impl Entropy {
         Self(bits)
     }
 
-    pub(crate) fn into_token_id(self) -> super::token_id::TokenId {
+    /// The identifier that these bits make.
+    #[must_use]
+    pub fn into_token_id(self) -> super::token_id::TokenId {
         super::token_id::TokenId::from_bits(self.0)
     }
 }

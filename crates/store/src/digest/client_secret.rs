@@ -13,6 +13,8 @@ const RANDOM: usize = 43;
 const CHECKSUM: usize = 6;
 const GENERATED: usize = PREFIX.len() + RANDOM + CHECKSUM;
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+/// From this length on, a text that begins like a generated secret is taken for a damaged one, not for a chosen one.
+const SHORTEST_PART: usize = 24;
 /// A shorter chosen secret counts as weak.
 const SHORT: usize = 12;
 
@@ -46,6 +48,19 @@ pub enum SecretFault {
     /// A character that is not printable ASCII.
     #[error("the secret may hold only printable ASCII characters (RFC 6749, appendix A.2)")]
     Character,
+}
+
+/// What is wrong with a copy of a generated secret. Contains nothing of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CopiedSecretFault {
+    /// The checksum does not fit.
+    #[error(
+        "is not a whole generated secret: its checksum is wrong, so characters are missing, added or changed"
+    )]
+    Checksum,
+    /// More than the secret.
+    #[error("contains a generated secret and more, such as a client ID, quotation marks or a line end")]
+    Surrounded,
 }
 
 // client-secret = *VSCHAR      VSCHAR = %x20-7E
@@ -86,6 +101,18 @@ pub(crate) fn is_generated(text: &str) -> bool {
         && text.starts_with(PREFIX)
         && text.bytes().all(|b| b.is_ascii_alphanumeric())
         && checksum(&text[..GENERATED - CHECKSUM]) == text.as_bytes()[GENERATED - CHECKSUM..]
+}
+
+/// What is wrong with a secret that was copied: a generated secret that lacks a part, or that has something around it. `None` if it
+/// is whole, or was not generated. A client can check this before it sends the secret.
+#[must_use]
+pub fn copy_fault(secret: &Secret) -> Option<CopiedSecretFault> {
+    let text = secret.expose();
+    let mut words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| word.starts_with(PREFIX));
+    if words.clone().any(is_generated) {
+        return (!is_generated(text)).then_some(CopiedSecretFault::Surrounded);
+    }
+    words.any(|word| word.len() >= SHORTEST_PART).then_some(CopiedSecretFault::Checksum)
 }
 
 fn checksum(text: &str) -> [u8; CHECKSUM] {
@@ -135,6 +162,24 @@ mod tests {
         }
         for other in ["", "tkb", &text[1..], &format!("{text}x"), &"é".repeat(26)] {
             assert!(!is_generated(other));
+        }
+    }
+
+    #[test]
+    fn a_damaged_copy_of_a_generated_secret_is_recognized() {
+        let secret = generate(&SystemRandom::new()).unwrap();
+        let (whole, of) = (secret.expose(), |text: &str| copy_fault(&Secret::new(text.to_owned())));
+        assert_eq!(of(whole), None);
+        for damaged in [&whole[..51], &whole[..24], &format!("{whole}x")] {
+            assert_eq!(of(damaged), Some(CopiedSecretFault::Checksum));
+        }
+        for around in
+            [format!("spark:{whole}"), format!("\"{whole}\""), format!("{whole}\n"), format!(" {whole}")]
+        {
+            assert_eq!(of(&around), Some(CopiedSecretFault::Surrounded));
+        }
+        for chosen in ["", "tkb", "tkb-of-our-own-0123456789", "s1-Z7-long-enough-0123456789"] {
+            assert_eq!(of(chosen), None, "{chosen}");
         }
     }
 

@@ -4,7 +4,7 @@ mod client_secret;
 mod digester;
 mod verified_secrets;
 
-pub use client_secret::{NewSecret, SecretFault, SecretStrength};
+pub use client_secret::{CopiedSecretFault, NewSecret, SecretFault, SecretStrength, copy_fault};
 pub(crate) use client_secret::{check, generate};
 pub(crate) use digester::{Digester, Quick, new_pepper};
 pub(crate) use verified_secrets::VerifiedSecrets;
