@@ -1,18 +1,19 @@
 //! Mounts a token endpoint in a catalog written in actix, beside routes that require a token.
 //!
-//! The catalog is a toy: one namespace, no tables. The token endpoint, the store that it shares with `tokenberg serve`, and the
-//! [`Bearer`] of each route are real.
+//! The catalog is a toy, that of `tokenberg demo`. The token endpoint, the store that it shares with `tokenberg serve`, and the
+//! `Bearer` of each route are real.
 
-use actix_web::{App, HttpResponse, HttpServer, Responder, web};
+#[path = "../crates/cli/src/commands/demo/catalog.rs"]
+mod routes;
+
+use actix_web::{App, HttpServer};
 use anyhow::{Context, Result};
 use clap::Parser;
-use serde_json::{Value, json};
 use std::io::Write;
 use std::net::TcpListener;
 use std::path::PathBuf;
-use tokenberg_actix::{Bearer, BearerConfig, BearerError, TokenService};
+use tokenberg_actix::{BearerConfig, TokenService};
 use tokenberg_core::Policy;
-use tokenberg_core::token::CATALOG;
 use tokenberg_examples::now;
 use tokenberg_jose::Keyring;
 use tokenberg_store::{KekSource, Store, StoreUrl};
@@ -53,89 +54,15 @@ async fn main() -> Result<()> {
         .single_use(world.clone())
         .build();
 
-    let printed = address.clone();
     // Bound tokens are accepted as well, with proofs for this address, each once.
     let bearer = BearerConfig::of(&service).at(&address).single_use(world);
-    let app = move || {
-        App::new()
-            .configure(service.configure())
-            .app_data(bearer.clone())
-            .route("/.well-known/oauth-protected-resource", web::get().to(protected_resource))
-            .app_data(web::Data::new(Resource {
-                resource: address.clone(),
-                issuer: service.issuer().to_string(),
-            }))
-            .route("/v1/config", web::get().to(config))
-            .route("/v1/whoami", web::get().to(whoami))
-            .route("/v1/namespaces", web::get().to(namespaces))
-            .route("/v1/namespaces/{namespace}", web::get().to(namespace))
-            .route("/v1/namespaces/{namespace}", web::head().to(namespace))
-            .route("/v1/namespaces/{namespace}/tables", web::get().to(tables))
-    };
+    let routes = routes::routes(&address, service.issuer().as_str());
+    let app =
+        move || App::new().configure(service.configure()).app_data(bearer.clone()).configure(routes.clone());
     let server = HttpServer::new(app).workers(2).listen(listener)?;
-    println!("listening on {printed}");
+    println!("listening on {address}");
     std::io::stdout().flush()?;
     server.run().await?;
     store.close().await;
     Ok(())
-}
-
-struct Resource {
-    resource: String,
-    issuer: String,
-}
-
-/// The token service of this catalog (RFC 9728 §3.2).
-async fn protected_resource(resource: web::Data<Resource>) -> impl Responder {
-    web::Json(json!({"resource": resource.resource, "authorization_servers": [resource.issuer]}))
-}
-
-/// The configuration never contains a token, a credential or another token server (apache/iceberg #16470).
-async fn config() -> impl Responder {
-    web::Json(json!({"defaults": {}, "overrides": {}}))
-}
-
-async fn whoami(token: Bearer) -> impl Responder {
-    let actors: Vec<&str> = token.actors().map(|actor| actor.subject.as_str()).collect();
-    web::Json(json!({
-        "subject": token.subject().as_str(),
-        "client_id": token.client_id().as_str(),
-        "actors": actors,
-        "scope": token.scope().tokens().collect::<Vec<_>>(),
-        "jti": token.claims().token_id.as_str(),
-    }))
-}
-
-async fn namespaces(token: Bearer) -> Result<web::Json<Value>, BearerError> {
-    check(&token)?;
-    Ok(web::Json(json!({"namespaces": [["demo"]]})))
-}
-
-async fn namespace(token: Bearer, name: web::Path<String>) -> Result<HttpResponse, BearerError> {
-    check(&token)?;
-    if name.as_str() == "demo" {
-        return Ok(HttpResponse::Ok().json(json!({"namespace": ["demo"], "properties": caller(&token)})));
-    }
-    let message = "there is no such namespace";
-    Ok(HttpResponse::NotFound()
-        .json(json!({"error": {"message": message, "type": "NoSuchNamespaceException", "code": 404}})))
-}
-
-/// Returns the caller, which clients that know only Iceberg's calls can read here.
-fn caller(token: &Bearer) -> Value {
-    let actors: Vec<&str> = token.actors().map(|actor| actor.subject.as_str()).collect();
-    json!({"subject": token.subject().as_str(), "actors": actors.join(" ")})
-}
-
-async fn tables(token: Bearer) -> Result<web::Json<Value>, BearerError> {
-    check(&token)?;
-    Ok(web::Json(json!({"identifiers": []})))
-}
-
-/// Iceberg's clients request `catalog`, DuckDB and Polaris `PRINCIPAL_ROLE:ALL`; a catalog accepts either.
-fn check(token: &Bearer) -> Result<(), BearerError> {
-    if token.scope().contains("PRINCIPAL_ROLE:ALL") {
-        return Ok(());
-    }
-    token.require_scope(CATALOG)
 }

@@ -194,7 +194,7 @@ fn ic_13_ic_14_no_code_forwards_or_hands_out_a_credential() {
     {
         assert!(!fetching.contains(sends), "the fetcher of keys contains {sends}");
     }
-    let catalog = std::fs::read_to_string(root().join("examples/catalog.rs")).unwrap();
+    let catalog = std::fs::read_to_string(root().join("crates/cli/src/commands/demo/catalog.rs")).unwrap();
     assert!(catalog.contains(r#"json!({"defaults": {}, "overrides": {}})"#));
 }
 

@@ -12,6 +12,7 @@ pub(crate) mod client;
 pub(crate) mod completions;
 mod confirming;
 mod declaration;
+pub(crate) mod demo;
 pub(crate) mod exec;
 pub(crate) mod explain;
 mod foreign_issuer;
@@ -53,6 +54,8 @@ use clap::Subcommand;
 pub(crate) enum Command {
     /// Serve tokens over HTTP
     Serve(Box<serve::Serve>),
+    /// Serve tokens and a toy catalog on this machine, for a first try
+    Demo(demo::Demo),
     /// Manage clients
     #[command(subcommand)]
     Client(client::Client),
@@ -124,6 +127,7 @@ pub(crate) fn run(common: &Common, command: Command, configuration: Configuratio
     }
     let done = match command {
         Command::Serve(arguments) => serve::run(common, *arguments, configuration),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Client(arguments) => client::run(common, arguments, output),
         Command::Issuer(arguments) => issuer::run(common, arguments, output),
         Command::Subject(arguments) => subject::run(common, arguments, output),

@@ -13,6 +13,7 @@ mod changing_issuers;
 mod configuring;
 mod crowding;
 mod declaring;
+mod demonstrating;
 mod deploying;
 mod equipping;
 mod explaining;
