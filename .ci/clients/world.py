@@ -39,6 +39,7 @@ class Client:
 class World:
     def __init__(self, tokenberg, catalog, long=False):
         """`long`: whether cases that have a long form run in it."""
+        self.tokenberg = tokenberg
         self._binary = {"tokenberg": tokenberg, "catalog": catalog}
         self.directory = Path(tempfile.mkdtemp(prefix="tokenberg-clients-"))
         self._store = f"sqlite:{self.directory / 't.db'}"

@@ -32,6 +32,21 @@ fn what_the_demo_prints_works_when_pasted() {
     } else {
         eprintln!("skipped: there is no curl here");
     }
+    // A bound token is accepted with the proof that the command makes for the request, once.
+    let key = rcgen::KeyPair::generate().unwrap();
+    place.file("key.pem", &key.serialize_pem());
+    let url = format!("{}/v1/namespaces", demo.url);
+    let request = format!("GET {url}");
+    let line = ["token", "--server", &demo.url, "--secret-file", "demo.credential", "--dpop-key", "key.pem"];
+    let header = place.run(&[&line[..], &["--header", "--request", &request]].concat()).done().out;
+    let fields: Vec<(&str, &str)> = header.lines().filter_map(|line| line.split_once(": ")).collect();
+    let statuses = [(); 2].map(|()| {
+        let config = ureq::get(&url).config().http_status_as_error(false).build();
+        let request = fields.iter().fold(config, |request, (name, value)| request.header(*name, *value));
+        request.call().unwrap().status().as_u16()
+    });
+    assert_eq!(statuses, [200, 401], "{fields:?}");
+
     demo.signal("TERM");
     assert_eq!(demo.ended().code(), Some(0), "{}", demo.log());
     let left = std::fs::read_dir(place.path("")).unwrap().flatten();
