@@ -40,7 +40,7 @@ def install(long):
 
 def python_missing():
     """Why the Python clients cannot run, or None."""
-    if not _is_current(VENV, REQUIREMENTS):
+    if not is_current(VENV, REQUIREMENTS):
         return "the Python clients are not installed; run with --install"
     return None
 
@@ -49,7 +49,7 @@ def node_missing():
     """Why the programs for node cannot run, or None."""
     if _node_version() < NODE_AT_LEAST:
         return f"there is no node of version {NODE_AT_LEAST} or newer"
-    if not _is_current(NODE, *NODE_PACKAGES):
+    if not is_current(NODE, *NODE_PACKAGES):
         return "the packages for node are not installed; run with --install (it needs npm)"
     return None
 
@@ -80,7 +80,7 @@ def trino_missing():
     """Why Trino cannot run, or None."""
     if not _java_home(TRINO_NEEDS_JAVA):
         return f"there is no JDK {TRINO_NEEDS_JAVA} or newer, neither in JAVA_HOME nor below /usr/lib/jvm"
-    if not _is_current(TRINO, *_TRINO_SOURCES) or not all(Path(jar).exists() for jar in _trino_class_path()):
+    if not is_current(TRINO, *_TRINO_SOURCES) or not all(Path(jar).exists() for jar in _trino_class_path()):
         why = TRINO / "why-not.txt"
         return why.read_text() if why.exists() else "Trino is not installed; run with --install --long (it needs mvn)"
     return None
@@ -92,23 +92,23 @@ def trino_command():
 
 
 def _install_python():
-    if _is_current(VENV, REQUIREMENTS):
+    if is_current(VENV, REQUIREMENTS):
         return
     shutil.rmtree(VENV, ignore_errors=True)
-    _call(sys.executable, "-m", "venv", VENV)
-    _call(PYTHON, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "-r", REQUIREMENTS)
-    _mark_current(VENV, REQUIREMENTS)
+    call(sys.executable, "-m", "venv", VENV)
+    call(PYTHON, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "-r", REQUIREMENTS)
+    mark_current(VENV, REQUIREMENTS)
 
 
 def _install_node():
-    if not shutil.which("npm") or _is_current(NODE, *NODE_PACKAGES):
+    if not shutil.which("npm") or is_current(NODE, *NODE_PACKAGES):
         return
     shutil.rmtree(NODE, ignore_errors=True)
     NODE.mkdir(parents=True)
     for source in NODE_PACKAGES:
         shutil.copy(source, NODE)
-    _call("npm", "ci", "--prefix", NODE, "--no-audit", "--no-fund", "--ignore-scripts")
-    _mark_current(NODE, *NODE_PACKAGES)
+    call("npm", "ci", "--prefix", NODE, "--no-audit", "--no-fund", "--ignore-scripts")
+    mark_current(NODE, *NODE_PACKAGES)
 
 
 def _node_version():
@@ -123,12 +123,12 @@ def _install_java(version):
         return
     built = JAVA / version
     shutil.rmtree(built, ignore_errors=True)
-    _call(
+    call(
         "mvn", "--quiet", "--batch-mode", "--file", HERE / "java" / "pom.xml",
         f"-Diceberg.version={version}", f"-Doutput.directory={built}", f"-Dmdep.outputFile={built / 'class-path.txt'}",
         "compile", "dependency:build-classpath",
     )
-    _mark_current(built, *_java_sources())
+    mark_current(built, *_java_sources())
 
 
 def _install_trino():
@@ -138,7 +138,7 @@ def _install_trino():
     shutil.rmtree(TRINO, ignore_errors=True)
     TRINO.mkdir(parents=True)
     try:
-        _call(
+        call(
             "mvn", "--quiet", "--batch-mode", "--file", HERE / "trino" / "pom.xml", f"-Dtrino.version={TRINO_VERSION}",
             f"-Dmdep.outputFile={TRINO / 'class-path.txt'}", "dependency:build-classpath",
             env={**os.environ, "JAVA_HOME": str(_java_home(TRINO_NEEDS_JAVA))},
@@ -146,7 +146,7 @@ def _install_trino():
     except Failure as failure:
         (TRINO / "why-not.txt").write_text(" ".join(str(failure).split()))
         return
-    _mark_current(TRINO, *_TRINO_SOURCES)
+    mark_current(TRINO, *_TRINO_SOURCES)
 
 
 _TRINO_SOURCES = HERE / "trino" / "Trino.java", HERE / "trino" / "pom.xml"
@@ -167,16 +167,16 @@ def _java_home(at_least):
     return None
 
 
-def _call(*argv, env=None):
+def call(*argv, env=None, cwd=None):
     """Says nothing, unless it fails."""
-    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
+    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env, cwd=cwd)
     if done.returncode:
         raise Failure(f"{' '.join(map(str, argv[:4]))} … ended with {done.returncode}: {done.stdout[-2000:]}")
 
 
 def _java_is_current(version):
     """The libraries stay in Maven's own cache, which may have been emptied since."""
-    return _is_current(JAVA / version, *_java_sources()) and all(Path(jar).exists() for jar in _class_path(version))
+    return is_current(JAVA / version, *_java_sources()) and all(Path(jar).exists() for jar in _class_path(version))
 
 
 def _class_path(version):
@@ -187,12 +187,12 @@ def _java_sources():
     return HERE / "java" / "pom.xml", *sorted((HERE / "java").glob("*.java"))
 
 
-def _is_current(place, *sources):
+def is_current(place, *sources):
     mark = place / ".made-from"
     return mark.exists() and mark.read_text() == _fingerprint(sources)
 
 
-def _mark_current(place, *sources):
+def mark_current(place, *sources):
     (place / ".made-from").write_text(_fingerprint(sources))
 
 

@@ -41,6 +41,7 @@ class World:
         """`long`: whether cases that have a long form run in it."""
         self.tokenberg = tokenberg
         self._binary = {"tokenberg": tokenberg, "catalog": catalog}
+        self.tokenberg, self.catalog_binary = tokenberg, catalog
         self.directory = Path(tempfile.mkdtemp(prefix="tokenberg-clients-"))
         self._store = f"sqlite:{self.directory / 't.db'}"
         self.long = long

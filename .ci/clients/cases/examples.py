@@ -80,11 +80,11 @@ def _exec_gives_pyiceberg_a_token(world, clients):
 
 
 def _run_duckdb(world, clients, by):
-    _place_duckdb_extensions(world.directory)
+    place_duckdb_extensions(world.directory)
     _run(world, clients, "duckdb_client.py", by)
 
 
-def _place_duckdb_extensions(home):
+def place_duckdb_extensions(home):
     """Where INSTALL would download them to: nothing is downloaded that is there already."""
     version, platform = subprocess.run(
         [tools.PYTHON, "-c", EXTENSIONS], capture_output=True, text=True, check=True, timeout=60

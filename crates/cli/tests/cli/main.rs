@@ -28,6 +28,7 @@ mod misplaced;
 mod namesakes;
 mod naming;
 mod nodes;
+mod pages;
 mod parity;
 mod prefixes;
 mod proving;
