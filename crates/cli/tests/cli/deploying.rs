@@ -72,10 +72,14 @@ fn op_12_flags_and_variables_in_the_deployment_files_exist() {
     let mut known = words(&help, "TOKENBERG_");
     known.extend(["TOKENBERG_KEY", "TOKENBERG_BOOTSTRAP_CREDENTIAL"].map(str::to_owned));
     let mut found = BTreeSet::new();
-    for name in ["tokenberg.service", "Dockerfile", "kubernetes.yaml"] {
+    for name in ["tokenberg.service", "Dockerfile", "compose.yaml", "kubernetes.yaml"] {
         let text = read(name);
         // Options of other commands in the same files.
-        let of_others = ["--parents", "--from-literal", "--from", "--release", "--locked"];
+        let of_others = [
+            ["--parents", "--from-literal", "--from", "--release", "--locked", "--mount"],
+            ["--audience", "--build", "--encoding", "--locale", "--project-directory", "--rm"],
+        ]
+        .concat();
         let ours: BTreeSet<String> =
             words(&text, "--").into_iter().filter(|flag| !of_others.contains(&flag.as_str())).collect();
         let unknown: Vec<_> = ours.iter().filter(|flag| !flags.contains(*flag)).collect();
@@ -86,6 +90,52 @@ fn op_12_flags_and_variables_in_the_deployment_files_exist() {
         found.extend(ours);
     }
     assert!(found.len() >= 6, "{found:?}");
+}
+
+#[test]
+fn op_12_compose_accepts_the_file_and_tokenberg_accepts_what_it_sets() {
+    let place = Place::new();
+    let file = read("compose.yaml");
+    let command = file.lines().find_map(|line| line.trim().strip_prefix("command: [serve, ")).unwrap();
+    let arguments = command.trim_end_matches(']').replace([',', '"'], "").replace(":8183", ":0");
+    let arguments: Vec<&str> = std::iter::once("check").chain(arguments.split_whitespace()).collect();
+    let issuer = file.lines().find_map(|line| line.trim().strip_prefix("TOKENBERG_ISSUER: ")).unwrap();
+    let said = place.run_with(&arguments, "", &[("TOKENBERG_ISSUER", issuer)]);
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    assert!(arguments.len() > 3, "{arguments:?}");
+    let output = Command::new("docker-compose")
+        .arg("--file")
+        .arg(deploy().join("compose.yaml"))
+        .args(["config", "--services"])
+        .envs([("POSTGRES_PASSWORD", "p"), ("ROOT_SECRET", "r")])
+        .output();
+    let Ok(output) = output else {
+        eprintln!("skipped: there is no docker-compose here");
+        return;
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let services: BTreeSet<&str> = said.split_whitespace().collect();
+    assert!(
+        ["polaris", "postgres", "setup", "tokenberg"].iter().all(|name| services.contains(name)),
+        "{said}"
+    );
+}
+
+#[test]
+fn op_12_a_build_of_the_image_reads_sources_only() {
+    let ignored = fs::read_to_string(deploy().join("../../.dockerignore")).unwrap();
+    let lines: Vec<&str> = ignored.lines().filter(|line| !line.starts_with('#')).collect();
+    assert_eq!(lines.first(), Some(&"*"), "everything is left out that is not named");
+    for kept in lines.iter().filter_map(|line| line.strip_prefix('!')) {
+        assert!(
+            ["Cargo.toml", "Cargo.lock", "crates", "examples"].contains(&kept),
+            "{kept} reaches the build"
+        );
+    }
+    for never in ["**/target", "**/*.db", "**/*.key"] {
+        assert!(lines.contains(&never), "{never} could be in a layer of the image");
+    }
 }
 
 #[test]
