@@ -71,9 +71,21 @@ fn snippets(page: &Path) -> Vec<Snippet> {
     found
 }
 
-/// A directory in which the commands of a page find `tokenberg` and the files that they read.
-fn place() -> Place {
+/// A store that a server made, as on the first page that a person reads.
+fn made() -> Place {
+    let made = Place::new();
+    let mut server = made.serve(&[]);
+    server.signal("TERM");
+    assert_eq!(server.ended().code(), Some(0));
+    made
+}
+
+/// A directory with such a store, in which the commands of a page find `tokenberg` and the files that they read.
+fn place(made: &Place) -> Place {
     let place = Place::new();
+    for name in ["tokenberg.db", "tokenberg.db.key"] {
+        fs::copy(made.path(name), place.path(name)).unwrap();
+    }
     place.file("cluster.jwks.json", &format!("{{\"keys\":[{{{KEY}}}]}}"));
     place.file("bundle.json", &format!("{{\"keys\":[{{{KEY},\"use\":\"jwt-svid\"}}]}}"));
     for name in ["portal.secret", "root.secret", "portal.token", "alice.id_token", "job.token", "svid.token"]
@@ -100,9 +112,9 @@ fn shell(place: &Place, script: &str) -> Output {
 
 #[test]
 fn op_12_the_commands_of_each_page_run_in_their_order_on_a_new_store() {
-    let mut count = 0;
+    let (made, mut count) = (made(), 0);
     for page in pages() {
-        let place = place();
+        let place = place(&made);
         for snippet in snippets(&page).iter().filter(|snippet| snippet.is(&["sh"])) {
             let done = shell(&place, &snippet.text);
             let (out, said) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
@@ -115,8 +127,7 @@ fn op_12_the_commands_of_each_page_run_in_their_order_on_a_new_store() {
 
 #[test]
 fn op_12_commands_that_need_a_server_have_the_right_options() {
-    let place = place();
-    let mut count = 0;
+    let (place, mut count) = (place(&made()), 0);
     for page in pages() {
         for snippet in snippets(&page).iter().filter(|s| s.words.iter().any(|word| word == "not-run")) {
             for line in snippet.text.lines().filter(|line| line.contains("tokenberg token ")) {

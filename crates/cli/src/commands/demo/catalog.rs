@@ -1,7 +1,7 @@
 //! A toy Iceberg catalog: one namespace, no tables, and routes that require a token.
 
 use actix_web::web::ServiceConfig;
-use actix_web::{HttpResponse, Responder, web};
+use actix_web::{HttpRequest, HttpResponse, Responder, web};
 use serde_json::{Value, json};
 use tokenberg_actix::{Bearer, BearerError};
 use tokenberg_core::token::CATALOG;
@@ -48,9 +48,12 @@ async fn whoami(token: Bearer) -> impl Responder {
     }))
 }
 
-async fn namespaces(token: Bearer) -> Result<web::Json<Value>, BearerError> {
+/// The one namespace has none below it: ClickHouse asks for those of each.
+async fn namespaces(token: Bearer, request: HttpRequest) -> Result<web::Json<Value>, BearerError> {
     check(&token)?;
-    Ok(web::Json(json!({"namespaces": [["demo"]]})))
+    let is_below = request.query_string().split('&').any(|pair| pair.starts_with("parent="));
+    let namespaces = if is_below { json!([]) } else { json!([["demo"]]) };
+    Ok(web::Json(json!({ "namespaces": namespaces })))
 }
 
 async fn namespace(token: Bearer, name: web::Path<String>) -> Result<HttpResponse, BearerError> {
