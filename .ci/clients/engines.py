@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the engines are that only the long form runs: Spark, chDB (ClickHouse), and the libraries for Go and Rust."""
+"""Where the engines are that only the long form fetches: Spark, chDB (ClickHouse), and the libraries for Go and Rust."""
 
 import shutil
 import sys

@@ -22,6 +22,7 @@ class Report:
         """Whether a case may be skipped; if not, that is a failure of it."""
         self._skips = skips
         self.passed, self.failed, self.skipped = 0, 0, 0
+        self.outcomes = {}
 
     def run(self, name, check):
         started = time.monotonic()
@@ -31,11 +32,13 @@ class Report:
             self.fail(name, failure)
         else:
             self.passed += 1
+            self.outcomes[name] = "passed"
             numbers = f": {returned}" if isinstance(returned, Numbers) else ""
             self._say(f"ok {name} ({time.monotonic() - started:.1f} s){numbers}")
 
     def fail(self, name, failure):
         self.failed += 1
+        self.outcomes[name] = "failed"
         kind = "" if isinstance(failure, Failure) else f"{type(failure).__name__}: "
         self._say(f"FAILED {name}: {kind}{failure}")
 
@@ -45,6 +48,7 @@ class Report:
             self.fail(name, Failure(why))
             return
         self.skipped += 1
+        self.outcomes[name] = "skipped"
         self._say(f"skipped {name}: {why}")
 
     def close(self):

@@ -128,7 +128,7 @@ def _java(world, page, pattern):
 
 
 class Engine:
-    """An engine that only the long form runs."""
+    """An engine that only the long form fetches."""
 
     MAY_BE_SKIPPED = True
 
@@ -139,8 +139,7 @@ class Engine:
         return engines.missing(self._place)
 
     def cases(self, world, clients):
-        if world.long:
-            yield self._name, lambda: self._case(world)
+        yield self._name, lambda: self._case(world)
 
 
 def _spark(world):
