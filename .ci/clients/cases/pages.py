@@ -31,6 +31,7 @@ JAVA = {  # how the name of a property in the page leads to the one of Iceberg's
 }
 OF_TRINO = {"oauth2.server-uri": "oauth2-server-uri", "oauth2.credential": "credential", "oauth2.scope": "scope"}
 JAVA_VERSION = tools.JAVA_VERSIONS[0]
+_CLIENTS = {}  # by world and page
 
 
 def snippets(page, *words):
@@ -40,16 +41,16 @@ def snippets(page, *words):
 
 
 class Page:
-    """A page, and the client that it registers first, in the store of the matrix."""
+    """A page, and the client that it registers first, in the store of the matrix and by another name, which no other case has."""
 
     def __init__(self, world, page):
-        self._world, self._page = world, page
-        self.clients = []
-        for line in "\n".join(snippets(page, "sh")).splitlines():
-            if line.startswith("tokenberg client add "):
-                _, _, _, name, *options = shlex.split(line)
-                self.clients.append(world.add_client(name, *options))
-        time.sleep(1)  # what running servers are promised to follow within
+        self._page = page
+        lines = "\n".join(snippets(page, "sh")).splitlines()
+        _, _, _, self._name, *options = shlex.split(next(line for line in lines if line.startswith("tokenberg client add ")))
+        if (world, page) not in _CLIENTS:
+            _CLIENTS[world, page] = world.add_client(f"page-{self._name}", *options)
+            time.sleep(1)  # what running servers are promised to follow within
+        self.client = _CLIENTS[world, page]
 
     def matrix(self, language, wire):
         """The snippets in that language, for the servers of this run and with the secret."""
@@ -63,7 +64,9 @@ class Page:
             ("https://catalog.example", wire.catalog),
         ):
             text = text.replace(of_page, of_run)
-        return re.sub(r"""(?<=[:'"])SECRET(?=['"]|$)""", self.clients[0].secret, text, flags=re.MULTILINE)
+        text = re.sub(rf"""(CLIENT_ID |"client_id": )(["']){self._name}\2""", rf"\1\2{self.client.id}\2", text)
+        text = text.replace(f"{self._name}:SECRET", self.client.credential)
+        return re.sub(r"""(?<=['"])SECRET(?=['"])""", self.client.secret, text)
 
 
 def _run(world, wire, argv, text="", **environment):
@@ -82,8 +85,8 @@ def _lists(world, page, language, argv, says="demo", **environment):
     with world.watched() as wire:
         for text in of_page.matrix(language, wire):
             given = argv(text) if callable(argv) else argv
-            said = _run(world, wire, given, text, **environment, TOKENBERG_CLIENT_ID=of_page.clients[0].id,
-                        TOKENBERG_CLIENT_SECRET=of_page.clients[0].secret)
+            said = _run(world, wire, given, text, **environment, TOKENBERG_CLIENT_ID=of_page.client.id,
+                        TOKENBERG_CLIENT_SECRET=of_page.client.secret)
             expect(says in said, f"it printed {said[-300:]!r}; {wire.story()}")
 
 
