@@ -65,6 +65,10 @@ form runs the case.
 
 What was tried by hand, with which version, is on the pages of the [engines](engines/README.md) and [catalogs](catalogs/README.md).
 """)
+    contents = tools.ROOT / "docs" / "SUMMARY.md"
+    if f"({PAGE.name})" not in contents.read_text():
+        before = "- [Delegation](delegation.md)\n"
+        contents.write_text(contents.read_text().replace(before, f"{before}- [Compatibility]({PAGE.name})\n"))
 
 
 def _cell(outcomes):
