@@ -304,7 +304,7 @@ fn an_id_token_of_an_issuer_is_verified_for_its_client() {
 
 #[test]
 fn inspect_says_on_a_terminal_what_it_waits_for() {
-    let (mut ours, theirs) = crate::configuring::terminal();
+    let (mut ours, theirs) = crate::support::terminal();
     let place = Place::new();
     let mut command = place.command();
     let command = command.arg("inspect").stdin(theirs).stdout(Stdio::piped()).stderr(Stdio::piped());
