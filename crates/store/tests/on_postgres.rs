@@ -27,6 +27,8 @@ mod clients;
 mod damage;
 #[path = "durability.rs"]
 mod durability;
+#[path = "ensuring.rs"]
+mod ensuring;
 #[path = "looking.rs"]
 mod looking;
 #[path = "many.rs"]

@@ -205,14 +205,24 @@ impl Store {
         if !change(&mut rights)? {
             return Ok(false);
         }
-        let text = to_json(&rights)?;
-        update_rights(tx, id, &text, &rights.federations).await?;
-        // Without it, rights that were granted by SQL would become recorded ones when another part of the rights is
-        // changed.
-        let before = tag_of_text(&self.0.links, &before).to_json();
-        let change = Change::client("client changed", id).with_json("rights", &text);
-        self.record_change(tx, change.with("rights_before", before)).await?;
+        self.write_rights(tx, id, &before, &rights).await?;
         Ok(true)
+    }
+
+    /// Replaces the rights of a client, which were the text `before`, and records it.
+    pub(super) async fn write_rights(
+        &self,
+        tx: &mut Tx<'_>,
+        id: &ClientId,
+        before: &str,
+        rights: &Rights,
+    ) -> Result<(), StoreError> {
+        let text = to_json(rights)?;
+        update_rights(tx, id, &text, &rights.federations).await?;
+        // Without it, rights that were granted by SQL would become recorded ones when another part of the rights is changed.
+        let before = tag_of_text(&self.0.links, before).to_json();
+        let change = Change::client("client changed", id).with_json("rights", &text);
+        self.record_change(tx, change.with("rights_before", before)).await.map(drop)
     }
 
     /// Removes the client and its secrets, and revokes its tokens and those that others hold for it, issued before a time, so

@@ -5,6 +5,7 @@ mod bootstrap;
 mod browsing;
 mod client_rows;
 mod clients;
+mod ensured;
 mod federations;
 mod issuers;
 mod known_rights;
@@ -19,6 +20,7 @@ pub use client_rows::{ClientRecord, SecretRecord};
 pub(crate) use client_rows::{
     ClientRow, Gathering, Row as ClientRecordRow, SELECT_CHANGED_CLIENTS, SELECT_CHANGED_IDS, SELECT_CLIENTS,
 };
+pub use ensured::EnsuredClient;
 pub use issuers::IssuerRecord;
 pub(crate) use issuers::{Row as IssuerRow, SELECT_ISSUERS, TrustedIssuers};
 pub(crate) use known_rights::{KnownRights, WrittenRights};

@@ -1,7 +1,7 @@
 //! Adds, expires and rotates the secrets of clients, and records their use; conformance CA-21.
 
 use crate::audit::Change;
-use crate::database::{Part, values};
+use crate::database::{Part, Tx, values};
 use crate::digest::{NewSecret, SecretStrength, check, generate};
 use crate::error::StoreError;
 use crate::registrations::client_rows::{insert_secret, mark_client_changed};
@@ -58,14 +58,25 @@ impl Store {
                     let live = [first.as_str().into(), second.as_str().into()];
                     return Err(StoreError::TooManySecrets { client: client.clone(), live });
                 }
-                insert_secret(tx, client, new, now).await?;
-                mark_client_changed(tx, client).await?;
-                let change = Change::client("secret added", client).with_secret(&self.0.links, new);
-                self.record_change(tx, change).await
+                self.write_secret(tx, now, client, new).await
             })
         });
         add.await?;
         Ok(prepared.added)
+    }
+
+    /// Adds a secret to a client that exists, and records it.
+    pub(super) async fn write_secret(
+        &self,
+        tx: &mut Tx<'_>,
+        now: Timestamp,
+        client: &ClientId,
+        new: &StoredSecret,
+    ) -> Result<(), StoreError> {
+        insert_secret(tx, client, new, now).await?;
+        mark_client_changed(tx, client).await?;
+        let change = Change::client("secret added", client).with_secret(&self.0.links, new);
+        self.record_change(tx, change).await.map(drop)
     }
 
     /// Lets the secret expire at `at`, which may be in the past or in the future. An expiry that is set is never postponed.
@@ -78,19 +89,8 @@ impl Store {
         secret_id: &str,
         at: Timestamp,
     ) -> Result<(), StoreError> {
-        let update = "UPDATE client_secrets \
-                      SET expires_at = CASE WHEN expires_at < $3 THEN expires_at ELSE $3 END \
-                      WHERE client_id = $1 AND id = $2";
         let expire = self.0.db.change(&[Part::Clients], |tx| {
-            Box::pin(async move {
-                if tx.execute(update, values![client.as_str(), secret_id, at]).await? == 0 {
-                    return Ok(false);
-                }
-                mark_client_changed(tx, client).await?;
-                let change = Change::client("secret end set", client).with("secret", secret_id);
-                self.record_change(tx, change.with("until", at.as_seconds())).await?;
-                Ok(true)
-            })
+            Box::pin(async move { self.write_expiry(tx, client, secret_id, at).await })
         });
         let there = expire.await?;
         if there {
@@ -98,6 +98,26 @@ impl Store {
         }
         self.client(client).await?;
         Err(StoreError::NoSuchSecret { client: client.clone(), secret: secret_id.into() })
+    }
+
+    /// Lets the secret expire, and records it. Returns whether the client has such a secret.
+    pub(super) async fn write_expiry(
+        &self,
+        tx: &mut Tx<'_>,
+        client: &ClientId,
+        secret_id: &str,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let update = "UPDATE client_secrets \
+                      SET expires_at = CASE WHEN expires_at < $3 THEN expires_at ELSE $3 END \
+                      WHERE client_id = $1 AND id = $2";
+        if tx.execute(update, values![client.as_str(), secret_id, at]).await? == 0 {
+            return Ok(false);
+        }
+        mark_client_changed(tx, client).await?;
+        let change = Change::client("secret end set", client).with("secret", secret_id);
+        self.record_change(tx, change.with("until", at.as_seconds())).await?;
+        Ok(true)
     }
 
     /// Derives the digest, on a blocking thread, because Argon2 takes tens of milliseconds.
