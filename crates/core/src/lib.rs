@@ -34,6 +34,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! [`Reply`] is the response of each outcome as HTTP: status, header fields and body, for any framework.
+//!
 //! [`IntrospectionEndpoint`] and [`RevocationEndpoint`] read a [`PresentedToken`] and ask the fewer questions of an [`Inquiry`].
 //! [`inquire`] answers these on a thread that may block.
 //!
@@ -58,6 +60,7 @@ pub mod key_schedule;
 pub mod policy;
 pub mod refusal;
 pub mod registration;
+pub mod reply;
 pub mod request;
 pub mod response;
 pub mod revocation;
@@ -77,6 +80,7 @@ pub use policy::Policy;
 pub use policy::access_token::TokenVerification;
 pub use policy::id_token::IdTokenVerification;
 pub use refusal::{Refusal, TokenFault};
+pub use reply::Reply;
 pub use request::presented_token::PresentedToken;
 pub use request::token_request::TokenRequest;
 pub use request::{Presented, Request};

@@ -1,6 +1,7 @@
 //! Faults of the transport, before and after the core, and the response for each: RFC 9110 §15; one enum, one map.
 
 use actix_web::http::StatusCode;
+use tokenberg_core::reply::{KEYS_UNAVAILABLE, UNSIGNED, UNWRITTEN};
 use tokenberg_core::{ErrorCode, OAuthError};
 
 /// Why a request did not reach the core, or its answer not the client.
@@ -63,7 +64,7 @@ pub(crate) enum Fault {
 impl Fault {
     /// The status, and the content of the body.
     pub(crate) fn response(self) -> (StatusCode, OAuthError) {
-        use ErrorCode::{InvalidRequest, ServerError, TemporarilyUnavailable};
+        use ErrorCode::{InvalidRequest, TemporarilyUnavailable};
         let (status, code, description) = match self {
             Self::NotFound => (StatusCode::NOT_FOUND, InvalidRequest, "there is nothing at this path"),
             Self::MethodNotAllowed(_) => {
@@ -108,28 +109,20 @@ impl Fault {
             Self::Overloaded => {
                 (StatusCode::SERVICE_UNAVAILABLE, TemporarilyUnavailable, "try again in a second")
             }
-            Self::Unwritten => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                TemporarilyUnavailable,
-                "the change could not be stored; try again in a second",
-            ),
+            Self::Unwritten => return (StatusCode::SERVICE_UNAVAILABLE, UNWRITTEN),
             Self::Unrecorded => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 TemporarilyUnavailable,
                 "the request could not be recorded; try again in a second",
             ),
-            Self::KeysUnavailable { .. } => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                TemporarilyUnavailable,
-                "the keys of the issuer of a token cannot be fetched now; try again after Retry-After",
-            ),
+            Self::KeysUnavailable { .. } => return (StatusCode::SERVICE_UNAVAILABLE, KEYS_UNAVAILABLE),
             Self::TooOld => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 TemporarilyUnavailable,
                 "the revocations are not known at present; try again in a second",
             ),
             Self::Unsigned | Self::NoRandomness | Self::NoTime | Self::Panicked => {
-                (StatusCode::INTERNAL_SERVER_ERROR, ServerError, "an internal error, which was logged")
+                return (StatusCode::INTERNAL_SERVER_ERROR, UNSIGNED);
             }
         };
         (status, OAuthError::new(code, description))

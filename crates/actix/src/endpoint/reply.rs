@@ -4,67 +4,57 @@ use crate::endpoint::fault::Fault;
 use crate::endpoint::request_id::RequestId;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::Payload;
-use actix_web::http::header::{self, HeaderName};
+use actix_web::http::header;
 use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt::Write;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokenberg_core::{Introspection, OAuthError, TokenResponse};
-
-/// The header that keeps browsers from guessing another content type, on all responses.
-fn builder(status: StatusCode) -> HttpResponseBuilder {
-    let mut response = HttpResponse::build(status);
-    response
-        .insert_header((header::CONTENT_TYPE, "application/json"))
-        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
-    response
-}
+use tokenberg_core::{Introspection, OAuthError, Reply, TokenResponse};
 
 /// A response that must not be stored.
 pub(crate) fn private(status: StatusCode) -> HttpResponseBuilder {
-    let mut response = builder(status);
-    // RFC 6749 §5.1: "The authorization server MUST include the HTTP 'Cache-Control' response header field with a value
-    // of 'no-store' […] as well as the 'Pragma' response header field with a value of 'no-cache'."
-    response.insert_header((header::CACHE_CONTROL, "no-store")).insert_header((header::PRAGMA, "no-cache"));
+    let mut response = HttpResponse::build(status);
+    for header in Reply::PRIVATE {
+        response.insert_header(header);
+    }
     response
 }
 
-/// RFC 9449 §8.1.
-const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+/// A reply of the core.
+fn response(reply: Reply) -> HttpResponse {
+    let mut response = HttpResponse::build(StatusCode::from_u16(reply.status).unwrap_or_default());
+    for (name, value) in reply.headers {
+        match value {
+            Cow::Borrowed(value) => response.insert_header((name, value)),
+            Cow::Owned(value) => response.insert_header((name, value)),
+        };
+    }
+    response.body(String::from(reply.body))
+}
 
 /// The token, and the nonce for the next proof if one is required (RFC 9449 §8.2).
-pub(crate) fn granted(response: &TokenResponse, nonce: Option<&str>) -> HttpResponse {
-    let mut granted = private(StatusCode::OK);
-    if let Some(nonce) = nonce {
-        granted.insert_header((DPOP_NONCE, nonce));
-    }
-    granted.body(String::from(response.to_json()))
+pub(crate) fn granted(granted: &TokenResponse, nonce: Option<&str>) -> HttpResponse {
+    response(Reply::granted(granted, nonce))
 }
 
 /// The description of a token.
 pub(crate) fn introspected(introspection: &Introspection) -> HttpResponse {
-    private(StatusCode::OK).body(introspection.to_json())
+    response(Reply::introspected(introspection))
 }
 
-/// The response to a revocation. RFC 7009 §2.2: "The content of the response body is ignored".
+/// The response to a revocation.
 pub(crate) fn revoked() -> HttpResponse {
-    private(StatusCode::OK).body("{}")
+    response(Reply::revoked())
 }
 
 /// The response to a refusal by the core, with the nonce for the next proof.
 pub(crate) fn refused(error: OAuthError, nonce: Option<&str>, id: Option<&RequestId>) -> HttpResponse {
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
-    let mut response = private(status);
-    if let Some(challenge) = error.challenge {
-        response.insert_header((header::WWW_AUTHENTICATE, challenge.as_header()));
-    }
-    if let Some(nonce) = nonce {
-        response.insert_header((DPOP_NONCE, nonce));
-    }
-    response.body(naming(error, status, id).to_json())
+    response(Reply::refused(&naming(error, status, id), nonce))
 }
 
 /// The same, with the request's identifier in our log in its description, so that the client's operator can name it. Not for
@@ -133,7 +123,12 @@ impl MessageBody for Holding {
 pub(crate) fn public(request: &HttpRequest, text: &str) -> HttpResponse {
     let tag = entity_tag(text);
     let known = is_known(request, &tag);
-    let mut response = if known { HttpResponse::NotModified() } else { builder(StatusCode::OK) };
+    let mut response = HttpResponse::build(if known { StatusCode::NOT_MODIFIED } else { StatusCode::OK });
+    if !known {
+        response
+            .insert_header((header::CONTENT_TYPE, "application/json"))
+            .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
+    }
     response
         .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
         .insert_header((header::ETAG, tag))
