@@ -59,6 +59,9 @@ pub enum AnswerFault {
     /// The server succeeded, with a body that is no token response.
     #[error("the server answered 200, but {0}")]
     NoToken(TokenResponseFault),
+    /// The body of a success is no introspection response.
+    #[error("the server answered 200 without saying whether the token is active")]
+    NoIntrospection,
     /// The server failed with a body that is no OAuth error: perhaps this is no token endpoint.
     #[error("the server answered {status}, and the body is no OAuth error: is this a token endpoint?")]
     NoError {
@@ -75,10 +78,15 @@ pub fn read_answer(status: u16, body: &[u8]) -> Result<TokenResponse, AnswerFaul
     if status == 200 {
         return TokenResponse::parse(body).map_err(AnswerFault::NoToken);
     }
-    Err(match ReceivedError::parse(body) {
+    Err(failure(status, body))
+}
+
+/// What a response says that is no success.
+pub(super) fn failure(status: u16, body: &[u8]) -> AnswerFault {
+    match ReceivedError::parse(body) {
         Some(error) => AnswerFault::Refused { status, error },
         None => AnswerFault::NoError { status },
-    })
+    }
 }
 
 #[cfg(test)]

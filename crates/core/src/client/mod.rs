@@ -2,10 +2,12 @@
 
 mod answer;
 mod claims;
+mod introspection;
 mod outgoing;
 mod renewal;
 
 pub use answer::{AnswerFault, ReceivedError, read_answer};
 pub use claims::{assertion_claims, proof_claims};
+pub use introspection::{ActiveToken, Introspected, introspect, read_introspection};
 pub use outgoing::{ClientAuthentication, Outgoing};
 pub use renewal::{Held, NextRequest, Renewal};

@@ -82,32 +82,7 @@ impl TokenRequest {
     /// ```
     #[must_use]
     pub fn to_http(&self, authentication: &ClientAuthentication) -> Outgoing {
-        let mut pairs = self.pairs();
-        let authorization = match authentication {
-            ClientAuthentication::Basic { client_id, client_secret } => Some(basic(client_id, client_secret)),
-            ClientAuthentication::Bearer(token) => Some(Secret::new(format!("Bearer {}", token.expose()))),
-            ClientAuthentication::Body { client_id, client_secret } => {
-                if let Some(id) = client_id {
-                    pairs.push((Parameter::ClientId, id));
-                }
-                pairs.push((Parameter::ClientSecret, client_secret.expose()));
-                None
-            }
-            ClientAuthentication::Assertion { client_id, kind, assertion } => {
-                if let Some(id) = client_id {
-                    pairs.push((Parameter::ClientId, id));
-                }
-                pairs.push((Parameter::ClientAssertionType, kind.as_parameter()));
-                pairs.push((Parameter::ClientAssertion, assertion.expose()));
-                None
-            }
-            ClientAuthentication::Id { client_id } => {
-                pairs.push((Parameter::ClientId, client_id));
-                None
-            }
-            ClientAuthentication::None => None,
-        };
-        Outgoing { authorization, form: print(&pairs) }
+        to_form(self.pairs(), authentication)
     }
 
     fn pairs(&self) -> Vec<(Parameter, &str)> {
@@ -156,6 +131,38 @@ fn put_scope_and_targets<'a>(pairs: &mut Vec<(Parameter, &'a str)>, scope: &'a s
         };
         pairs.push((parameter, target.as_str()));
     }
+}
+
+/// Writes a form with the credentials of its client.
+pub(super) fn to_form<'a>(
+    mut pairs: Vec<(Parameter, &'a str)>,
+    authentication: &'a ClientAuthentication,
+) -> Outgoing {
+    let authorization = match authentication {
+        ClientAuthentication::Basic { client_id, client_secret } => Some(basic(client_id, client_secret)),
+        ClientAuthentication::Bearer(token) => Some(Secret::new(format!("Bearer {}", token.expose()))),
+        ClientAuthentication::Body { client_id, client_secret } => {
+            if let Some(id) = client_id {
+                pairs.push((Parameter::ClientId, id));
+            }
+            pairs.push((Parameter::ClientSecret, client_secret.expose()));
+            None
+        }
+        ClientAuthentication::Assertion { client_id, kind, assertion } => {
+            if let Some(id) = client_id {
+                pairs.push((Parameter::ClientId, id));
+            }
+            pairs.push((Parameter::ClientAssertionType, kind.as_parameter()));
+            pairs.push((Parameter::ClientAssertion, assertion.expose()));
+            None
+        }
+        ClientAuthentication::Id { client_id } => {
+            pairs.push((Parameter::ClientId, client_id));
+            None
+        }
+        ClientAuthentication::None => None,
+    };
+    Outgoing { authorization, form: print(&pairs) }
 }
 
 fn print(pairs: &[(Parameter, &str)]) -> Secret {
