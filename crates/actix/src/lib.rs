@@ -38,6 +38,8 @@ mod routes;
 #[cfg(feature = "server")]
 mod server;
 mod service;
+#[cfg(feature = "testing")]
+pub mod testing;
 #[cfg(feature = "server")]
 pub mod tls;
 
@@ -46,6 +48,7 @@ pub use bearer::Bearer;
 pub use bearer::config::BearerConfig;
 pub use bearer::error::{BearerError, BearerRefusal};
 pub use bearer::one_method::one_method_only;
+pub use bearer::require::{Require, Requiring};
 #[cfg(feature = "server")]
 pub use connection::authorities::ClientAuthorities;
 pub use documents::protected_resource::ProtectedResource;

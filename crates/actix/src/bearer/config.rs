@@ -2,18 +2,23 @@
 
 use crate::bearer::error::BearerError;
 use crate::service::TokenService;
+use futures_util::future::Either;
 use ring::digest::{SHA256, digest};
 use std::sync::Arc;
 use tokenberg_core::answers::TokenStatus;
+use tokenberg_core::backends::BoxFuture;
 use tokenberg_core::jws::DpopProof;
 use tokenberg_core::token::{Possession, SingleUseId};
 use tokenberg_core::{
-    AccessTokenClaims, CompactJws, SignatureFault, SingleUse, Timestamp, TokenFault, TokenVerification,
-    Verified,
+    AccessTokenClaims, CompactJws, IssuerKeys, KeySource, SignatureFault, SingleUse, Timestamp, TokenFault,
+    TokenVerification, Trust, TrustedIssuer, Verified,
 };
 
-type Check =
-    dyn Fn(&str, Timestamp, &Possession) -> Result<Arc<AccessTokenClaims>, BearerError> + Send + Sync;
+/// The claims of an accepted token, or why it is refused.
+pub(crate) type Checked = Result<Arc<AccessTokenClaims>, BearerError>;
+/// The result, or a future that waits for keys.
+pub(crate) type Checking = Either<Checked, BoxFuture<'static, Checked>>;
+type Check = dyn Fn(&str, Timestamp, &Possession) -> Checking + Send + Sync;
 type Clock = dyn Fn() -> Result<Timestamp, BearerError> + Send + Sync;
 type VerifyProof = dyn Fn(&DpopProof) -> Result<Verified, SignatureFault> + Send + Sync;
 
@@ -46,7 +51,7 @@ impl BearerConfig {
         };
         Self {
             verification,
-            check: Arc::new(check),
+            check: Arc::new(move |token, now, possession| Either::Left(check(token, now, possession))),
             clock: Arc::new(move || timing.time().map_err(|_| BearerError::Unavailable)),
             verify_proof: Some(Arc::new(move |proof| proving.moment().keys().verify_proof(proof))),
             base: None,
@@ -67,15 +72,65 @@ impl BearerConfig {
             let token = checked.framed(token)?;
             Ok(checked.claims(&token, verify(&token), now, possession)?)
         };
+        let check = move |token: &str, now: Timestamp, possession: &Possession| {
+            Either::Left(check(token, now, possession))
+        };
+        Self::of_another_process(verification, Arc::new(check), Arc::new(move || Ok(clock())))
+    }
+
+    /// For a catalog in another process, with keys that are fetched when they are needed, as by `IssuerKeySets` of
+    /// `tokenberg-jose`: from the address in the issuer's metadata. While they cannot be obtained, requests are answered with 503
+    /// and `Retry-After`, never with 401. Revocations are not known here; ask the introspection endpoint for these, or let tokens
+    /// live for a short time.
+    #[must_use]
+    pub fn verifying_with(verification: TokenVerification, keys: impl IssuerKeys + 'static) -> Self {
+        let issuer = verification.issuer().clone();
+        let issuer = TrustedIssuer { issuer, enabled: true, trust: Trust::new(KeySource::Discovery) };
+        Self::verifying_with_keys_of(verification, issuer, keys)
+    }
+
+    /// The same, for keys at another address than that in the metadata, or in a file; [`Trust::keys`] states where. The algorithms
+    /// of [`Trust::algorithms`] are accepted; of all else in `issuer` nothing is used.
+    #[must_use]
+    pub fn verifying_with_keys_of(
+        verification: TokenVerification,
+        issuer: TrustedIssuer,
+        keys: impl IssuerKeys + 'static,
+    ) -> Self {
+        let shared = Arc::new((verification.clone(), issuer, keys));
+        let check = move |token: &str, now: Timestamp, possession: &Possession| {
+            let token = match shared.0.framed(token) {
+                Ok(token) => token,
+                Err(fault) => return Either::Left(Err(fault.into())),
+            };
+            let (shared, possession) = (Arc::clone(&shared), possession.clone());
+            let fetched: BoxFuture<'static, Checked> = Box::pin(async move {
+                let (verification, issuer, keys) = &*shared;
+                let verified =
+                    keys.verify(issuer, &token, now).await.map_err(BearerError::KeysUnavailable)?;
+                Ok(verification.claims(&token, verified, now, &possession)?)
+            });
+            Either::Right(fetched)
+        };
+        Self::of_another_process(verification, Arc::new(check), Arc::new(system_clock))
+    }
+
+    fn of_another_process(verification: TokenVerification, check: Arc<Check>, clock: Arc<Clock>) -> Self {
         Self {
             verification,
-            check: Arc::new(check),
-            clock: Arc::new(move || Ok(clock())),
+            check,
+            clock,
             verify_proof: None,
             base: None,
             single_use: None,
             expired_as_419: false,
         }
+    }
+
+    /// Reads another clock than that of the system, or of the service.
+    #[must_use]
+    pub fn clock(self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self { clock: Arc::new(move || Ok(clock())), ..self }
     }
 
     /// Accepts tokens that are bound to a key, with the scheme `DPoP`, for requests to addresses under this one: the scheme and
@@ -109,6 +164,11 @@ impl BearerConfig {
         Self { expired_as_419: true, ..self }
     }
 
+    /// Whether a token that this configuration has accepted for a request needs no second check by the other.
+    pub(crate) fn accepts_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.check, &other.check) && self.base == other.base
+    }
+
     /// Whether tokens are accepted with the scheme `DPoP`.
     pub(crate) fn takes_proofs(&self) -> bool {
         self.base.is_some() && self.verify_proof.is_some()
@@ -123,21 +183,29 @@ impl BearerConfig {
     ///
     /// # Errors
     /// Why the token is refused.
-    pub fn verify(&self, token: &str) -> Result<Arc<AccessTokenClaims>, BearerError> {
-        self.check(token, &Possession { key: None, certificate: None })
+    pub async fn verify(&self, token: &str) -> Result<Arc<AccessTokenClaims>, BearerError> {
+        match self.check(token, &Possession { key: None, certificate: None }) {
+            Either::Left(checked) => checked,
+            Either::Right(checking) => checking.await,
+        }
     }
 
     /// Checks a token whose presenter has proven this possession.
-    pub(crate) fn check(
-        &self,
-        token: &str,
-        possession: &Possession,
-    ) -> Result<Arc<AccessTokenClaims>, BearerError> {
-        match (self.check)(token, (self.clock)()?, possession) {
-            Err(BearerError::InvalidToken(fault @ TokenFault::Expired { .. })) if self.expired_as_419 => {
+    pub(crate) fn check(&self, token: &str, possession: &Possession) -> Checking {
+        let expired_as_419 = self.expired_as_419;
+        let reported = move |checked: Checked| match checked {
+            Err(BearerError::InvalidToken(fault @ TokenFault::Expired { .. })) if expired_as_419 => {
                 Err(BearerError::TimedOut(fault))
             }
             other => other,
+        };
+        let now = match (self.clock)() {
+            Ok(now) => now,
+            Err(error) => return Either::Left(Err(error)),
+        };
+        match (self.check)(token, now, possession) {
+            Either::Left(checked) => Either::Left(reported(checked)),
+            Either::Right(checking) => Either::Right(Box::pin(async move { reported(checking.await) })),
         }
     }
 
@@ -159,4 +227,8 @@ impl BearerConfig {
         let now = (self.clock)()?;
         Ok(self.verification.proof(proof, verify(proof), (method, &address), hash, now)?)
     }
+}
+
+fn system_clock() -> Result<Timestamp, BearerError> {
+    std::time::SystemTime::now().try_into().map_err(|_| BearerError::Unavailable)
 }

@@ -6,7 +6,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::json;
 use tokenberg_core::TokenFault;
-use tokenberg_core::backends::NotWritten;
+use tokenberg_core::backends::{KeysUnavailable, NotWritten};
 use tokenberg_core::jws::FramingFault;
 use tokenberg_core::refusal::ProofFault;
 
@@ -57,6 +57,9 @@ pub enum BearerError {
     /// The last successful read of the store is so old that the token may have been revoked since (conformance OP-21).
     #[error("the state of the store is too old to accept a token")]
     TooOld,
+    /// The keys that would verify the token cannot be obtained at present.
+    #[error(transparent)]
+    KeysUnavailable(KeysUnavailable),
     /// The clock is unusable.
     #[error("the clock is out of range")]
     Unavailable,
@@ -105,6 +108,10 @@ impl BearerError {
                 ("NotAuthorizedException", "the DPoP proof is not for this request and this token")
             }
             Self::Unwritten(_) | Self::TooOld => ("ServiceUnavailableException", "try again in a second"),
+            Self::KeysUnavailable(_) => (
+                "ServiceUnavailableException",
+                "the keys of the token's issuer cannot be fetched now; try again after Retry-After",
+            ),
             Self::TimedOut(_) => ("AuthenticationTimeoutException", "the token expired"),
             Self::InsufficientScope(_) => ("ForbiddenException", "the scope of the token does not suffice"),
             Self::NotConfigured | Self::Unavailable => {
@@ -126,9 +133,14 @@ impl BearerError {
             Self::SeveralMethods => StatusCode::BAD_REQUEST,
             Self::InsufficientScope(_) => StatusCode::FORBIDDEN,
             Self::TimedOut(_) => StatusCode::from_u16(419).unwrap_or(StatusCode::UNAUTHORIZED),
-            Self::Unwritten(_) | Self::TooOld => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unwritten(_) | Self::TooOld | Self::KeysUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::NotConfigured | Self::Unavailable => StatusCode::INTERNAL_SERVER_ERROR,
         }
+    }
+
+    /// Seconds of `Retry-After`.
+    fn retry_after(&self) -> u32 {
+        if let Self::KeysUnavailable(fault) = self { fault.retry_after.as_seconds().max(1) } else { 1 }
     }
 
     // RFC 6750 §3.1: "If the request lacks any authentication information […], the resource server SHOULD NOT include an
@@ -138,6 +150,7 @@ impl BearerError {
             Self::NoCredentials
             | Self::Unwritten(_)
             | Self::TooOld
+            | Self::KeysUnavailable(_)
             | Self::NotConfigured
             | Self::Unavailable => return None,
             Self::SeveralMethods => r#"error="invalid_request""#.to_owned(),
@@ -188,7 +201,7 @@ impl ResponseError for BearerRefusal {
             response.append_header((header::WWW_AUTHENTICATE, challenge));
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.insert_header((header::RETRY_AFTER, 1));
+            response.insert_header((header::RETRY_AFTER, self.error.retry_after()));
         }
         let error = json!({ "error": { "message": message, "type": kind, "code": status.as_u16() } });
         response.body(error.to_string())

@@ -3,14 +3,15 @@
 pub(crate) mod config;
 pub(crate) mod error;
 pub(crate) mod one_method;
+pub(crate) mod require;
 
-use crate::bearer::config::BearerConfig;
+use crate::bearer::config::{BearerConfig, Checked};
 use crate::bearer::error::{BearerError, BearerRefusal, Scheme};
 use crate::endpoint::DPOP;
 use crate::peer;
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap};
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use futures_util::future::{Either, LocalBoxFuture, Ready, ready};
 use std::sync::Arc;
 use tokenberg_core::jws::DpopProof;
@@ -37,6 +38,12 @@ pub struct Bearer {
 }
 
 impl Bearer {
+    /// A token that is not checked.
+    #[cfg(feature = "testing")]
+    pub(crate) fn new(claims: Arc<AccessTokenClaims>) -> Self {
+        Self { claims }
+    }
+
     /// The subject, on whose behalf the request is made.
     #[must_use]
     pub fn subject(&self) -> &Subject {
@@ -93,6 +100,9 @@ impl Bearer {
     }
 }
 
+/// The token of a request that a guard has checked already by this configuration, so that a proof is used once.
+pub(crate) struct CheckedBearer(pub(crate) Bearer, pub(crate) BearerConfig);
+
 impl FromRequest for Bearer {
     type Error = BearerRefusal;
     type Future =
@@ -102,6 +112,11 @@ impl FromRequest for Bearer {
         let Some(config) = request.app_data::<BearerConfig>() else {
             return Either::Left(ready(Err(BearerError::NotConfigured.into())));
         };
+        if let Some(CheckedBearer(bearer, by)) = request.extensions().get::<CheckedBearer>()
+            && by.accepts_as(config)
+        {
+            return Either::Left(ready(Ok(bearer.clone())));
+        }
         let refusal = |scheme| {
             let takes_proofs = config.takes_proofs();
             move |error| BearerRefusal { error, scheme, takes_proofs }
@@ -111,49 +126,62 @@ impl FromRequest for Bearer {
             Err((scheme, error)) => return Either::Left(ready(Err(refusal(scheme)(error)))),
         };
         let refusal = refusal(Some(scheme));
-        match (read(request, config, scheme, token), config.memory().map(Arc::clone)) {
-            (Ok((bearer, Some(once))), Some(memory)) => Either::Right(Box::pin(async move {
-                match memory.use_once(&once).await {
-                    Ok(true) => Ok(bearer),
-                    Ok(false) => Err(refusal(BearerError::ProofReplayed)),
-                    Err(fault) => Err(refusal(BearerError::Unwritten(fault))),
+        let (possession, once) = match possession(request, config, scheme, token) {
+            Ok(proven) => proven,
+            Err(error) => return Either::Left(ready(Err(refusal(error)))),
+        };
+        let checking = config.check(token, &possession);
+        let memory = if once.is_some() { config.memory().map(Arc::clone) } else { None };
+        match (checking, memory) {
+            (Either::Left(checked), None) => Either::Left(ready(accepted(checked, scheme).map_err(refusal))),
+            (checking, memory) => Either::Right(Box::pin(async move {
+                let checked = match checking {
+                    Either::Left(checked) => checked,
+                    Either::Right(checking) => checking.await,
+                };
+                let bearer = accepted(checked, scheme).map_err(refusal)?;
+                // The last check, so that a refused request does not use the proof up.
+                if let (Some(memory), Some(once)) = (memory, once) {
+                    match memory.use_once(&once).await {
+                        Ok(true) => {}
+                        Ok(false) => return Err(refusal(BearerError::ProofReplayed)),
+                        Err(fault) => return Err(refusal(BearerError::Unwritten(fault))),
+                    }
                 }
+                Ok(bearer)
             })),
-            (Ok((bearer, _)), _) => Either::Left(ready(Ok(bearer))),
-            (Err(error), _) => Either::Left(ready(Err(refusal(error)))),
         }
     }
 }
 
-/// Checks everything except whether the proof was used before, so that a refused request does not use it up.
-fn read(
+/// What the request proves to possess, and the single-use identifier of its proof.
+fn possession(
     request: &HttpRequest,
     config: &BearerConfig,
     scheme: Scheme,
     token: &str,
-) -> Result<(Bearer, Option<SingleUseId>), BearerError> {
+) -> Result<(Possession, Option<SingleUseId>), BearerError> {
     // RFC 6750 §2: "Clients MUST NOT use more than one method to transmit the token in each request."
     if names_access_token(request.query_string().as_bytes()) {
         return Err(BearerError::SeveralMethods);
     }
     let certificate = peer::thumbprint(request);
     match scheme {
-        Scheme::Bearer => {
-            let claims = config.check(token, &Possession { key: None, certificate })?;
-            Ok((Bearer { claims }, None))
-        }
+        Scheme::Bearer => Ok((Possession { key: None, certificate }, None)),
         Scheme::Dpop => {
             let proof = proof(request.headers())?;
             let (method, path) = (request.method().as_str(), request.uri().path());
             let (Possession { key, .. }, once) = config.prove(&proof, token, method, path)?;
-            let claims = config.check(token, &Possession { key, certificate })?;
-            // RFC 9449 §7.2: an unbound token is a Bearer token, even if a proof is sent beside it.
-            if claims.confirmation.as_ref().is_none_or(|confirmation| confirmation.key.is_none()) {
-                return Err(BearerError::NotBound);
-            }
-            Ok((Bearer { claims }, Some(once)))
+            Ok((Possession { key, certificate }, Some(once)))
         }
     }
+}
+
+fn accepted(checked: Checked, scheme: Scheme) -> Result<Bearer, BearerError> {
+    let claims = checked?;
+    let is_bound = claims.confirmation.as_ref().is_some_and(|confirmation| confirmation.key.is_some());
+    // RFC 9449 §7.2: an unbound token is a Bearer token, even if a proof is sent beside it.
+    if scheme == Scheme::Dpop && !is_bound { Err(BearerError::NotBound) } else { Ok(Bearer { claims }) }
 }
 
 /// RFC 9449 §4.3(1): "There is not more than one DPoP HTTP request header field".

@@ -22,9 +22,13 @@ const BASE: &str = "https://catalog.example/warehouse";
 const ALGS: &str = r#"algs="ES256 ES384 EdDSA RS256 PS256 Ed25519""#;
 const BEARER: &str = r#"Bearer realm="tokenberg""#;
 
+/// `ath` of a proof for the token.
+pub(crate) fn hash(token: &str) -> String {
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, token.as_bytes()))
+}
+
 fn proof(key: &ForeignKey, id: &str, token: &str, changes: &Value) -> String {
-    let hash = URL_SAFE_NO_PAD.encode(digest(&SHA256, token.as_bytes()));
-    let mut claims = json!({"htm": "GET", "htu": format!("{BASE}/table"), "ath": hash});
+    let mut claims = json!({"htm": "GET", "htu": format!("{BASE}/table"), "ath": hash(token)});
     let claims_of = claims.as_object_mut().unwrap();
     claims_of.extend(changes.as_object().unwrap().clone());
     key.proof(at(NOW), id, &claims)

@@ -6,6 +6,7 @@ mod assertions;
 mod audit;
 mod audit_of_others;
 mod bearer;
+mod bearer_guards;
 mod bearer_proofs;
 mod certificates;
 mod check;

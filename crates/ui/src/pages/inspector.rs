@@ -92,7 +92,7 @@ async fn findings(parts: &Parts, token: &str, header: &Members, claims: &Members
 /// Sentences about the token, each with whether it is good news.
 async fn verdict(parts: &Parts, token: &str, iss: &str) -> Vec<(bool, String)> {
     if iss == parts.issuer.as_str() {
-        return match parts.bearer.verify(token) {
+        return match parts.bearer.verify(token).await {
             Ok(_) => vec![
                 (true, "It is an access token of this service: its signature verifies, it has not ended, and it is not revoked.".to_owned()),
                 (true, "It would be taken as Bearer by a catalog that expects this audience, and as subject or actor of an exchange by the client it was issued to.".to_owned()),
