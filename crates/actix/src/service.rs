@@ -289,7 +289,8 @@ impl TokenService {
         self.inner.observer.metrics()
     }
 
-    pub(crate) fn expose(&self, to: &mut Exposition) {
+    /// Writes the present metrics of requests, for a registry of your own; [`Operations`](crate::Operations) serves them, too.
+    pub fn expose(&self, to: &mut Exposition) {
         self.metrics().expose(to);
         ComputePool::expose(&[&self.inner.backends.digests, &self.inner.backends.signatures], to);
     }

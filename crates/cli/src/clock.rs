@@ -1,24 +1,14 @@
 //! The clock of this machine: the one place where the command reads the time; everything else receives it as an argument.
 
-use anyhow::Context;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokenberg_core::{Lifetime, Timestamp};
-
-/// Before this, tokens made by this program cannot have existed: 2026-01-01T00:00:00Z (conformance OP-12).
-const EARLIEST: i64 = 1_767_225_600;
 
 /// The present, by the clock of this machine.
 ///
 /// # Errors
 /// If the clock is so wrong that tokens signed by it would be useless.
 pub(crate) fn now() -> anyhow::Result<Timestamp> {
-    let now = Timestamp::try_from(SystemTime::now()).context("the clock of this machine is wrong")?;
-    anyhow::ensure!(
-        now.as_seconds() >= EARLIEST,
-        "the clock of this machine is wrong: its time is {}, which is before this program was built",
-        crate::moment_text::written(now)
-    );
-    Ok(now)
+    Ok(tokenberg_service::now()?)
 }
 
 /// The time that was given, or the next second, as [`next_second`] waits for it.

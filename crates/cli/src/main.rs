@@ -14,7 +14,6 @@ mod failure;
 mod input;
 mod issuer_keys;
 mod issuer_names;
-mod key_state;
 mod log_floods;
 mod logging;
 mod moment_text;
@@ -30,6 +29,7 @@ mod wallet;
 mod web;
 
 use std::process::ExitCode;
+use tokenberg_service::key_state;
 
 fn main() -> ExitCode {
     let done = arguments::parse().and_then(|(arguments, configuration)| {

@@ -1,4 +1,4 @@
-//! Connects store and keys to the server: the watched store as the world that actix answers from.
+//! Connects store and keys: the watched store as the world that requests are answered from.
 
 use crate::{clock, key_state};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokenberg_store::{Moment, Store, StoreError, Watched};
 
 /// The store and the keys in it, as they are now.
 #[derive(Clone)]
-pub(crate) struct Following {
+pub struct Following {
     watched: Watched<Keyring>,
     /// The longest time without reading the store: after that the server is not ready, since disabled clients would still work.
     max_staleness: Duration,
@@ -21,12 +21,13 @@ impl Following {
     ///
     /// # Errors
     /// If the store fails, or its keys cannot be used.
-    pub(crate) async fn of(store: &Store, max_staleness: Duration) -> Result<Self, StoreError> {
+    pub async fn of(store: &Store, max_staleness: Duration) -> Result<Self, StoreError> {
         Ok(Self { watched: store.watch(keyring).await?, max_staleness })
     }
 
     /// The watched store, which records revocations.
-    pub(crate) fn watched(&self) -> Watched<Keyring> {
+    #[must_use]
+    pub fn watched(&self) -> Watched<Keyring> {
         self.watched.clone()
     }
 
@@ -34,7 +35,7 @@ impl Following {
     ///
     /// # Errors
     /// If the store fails, or its keys cannot be used.
-    pub(crate) async fn catch_up(&self) -> Result<(), StoreError> {
+    pub async fn catch_up(&self) -> Result<(), StoreError> {
         self.watched.refresh().await
     }
 
@@ -43,7 +44,7 @@ impl Following {
     ///
     /// # Errors
     /// The reason, which holds no secret.
-    pub(crate) fn ready(&self) -> Result<String, String> {
+    pub fn ready(&self) -> Result<String, String> {
         let health = self.watched.health();
         let age = health.age.as_secs();
         let seen =

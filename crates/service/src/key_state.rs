@@ -5,12 +5,14 @@ use tokenberg_core::jws::KeyMaterial;
 use tokenberg_core::key_schedule::KeyState;
 
 /// The state of the key: `published` before it signs, `signing`, `retired` while it only verifies, and `over` when it is unused.
-pub(crate) fn state(key: &KeyMaterial, keys: &[KeyMaterial], now: Timestamp) -> &'static str {
+#[must_use]
+pub fn state(key: &KeyMaterial, keys: &[KeyMaterial], now: Timestamp) -> &'static str {
     KeyState::of(key.times(), keys.iter().map(KeyMaterial::times), now).as_str()
 }
 
 /// The key that signs now.
-pub(crate) fn signing(keys: &[KeyMaterial], now: Timestamp) -> Option<&KeyMaterial> {
+#[must_use]
+pub fn signing(keys: &[KeyMaterial], now: Timestamp) -> Option<&KeyMaterial> {
     let signer = tokenberg_core::key_schedule::signer(keys.iter().map(KeyMaterial::times), now)?;
     keys.iter().find(|key| key.id == *signer.id)
 }

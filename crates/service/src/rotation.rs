@@ -1,6 +1,7 @@
 //! Rotates the signing key automatically when the present one has signed for long enough: KS-04, OP-02, OP-20.
 
-use super::following::Following;
+use crate::error::ServiceError;
+use crate::following::Following;
 use crate::{clock, key_state};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -8,15 +9,16 @@ use std::time::Duration;
 use tokenberg_core::Lifetime;
 use tokenberg_core::jws::{Algorithm, KeyMaterial};
 use tokenberg_core::key_schedule::is_rotation_due;
+use tokio::task::AbortHandle;
 
 /// The interval between checks. A day more or less would make no difference.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// After how long a key is replaced; it can change while the server runs.
-#[derive(Clone, Default)]
-pub(crate) struct Rotation(Arc<Inner>);
+/// After how long a key is replaced, which can change while the service runs; a clone is the same setting.
+#[derive(Clone, Debug, Default)]
+pub struct Rotation(Arc<Inner>);
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Inner {
     /// In seconds; zero is never.
     every: AtomicU32,
@@ -24,13 +26,16 @@ struct Inner {
 }
 
 impl Rotation {
-    pub(super) fn of(every: Option<Lifetime>) -> Self {
+    /// Replaces keys that have signed for so long, at least a day; never with `None`.
+    #[must_use]
+    pub fn of(every: Option<Lifetime>) -> Self {
         let rotation = Self::default();
         rotation.set(every);
         rotation
     }
 
-    pub(super) fn set(&self, every: Option<Lifetime>) {
+    /// Changes the setting.
+    pub fn set(&self, every: Option<Lifetime>) {
         self.0.every.store(every.map_or(0, Lifetime::as_seconds), Ordering::Relaxed);
     }
 
@@ -39,22 +44,24 @@ impl Rotation {
         (seconds > 0).then(|| Lifetime::from_seconds(seconds))
     }
 
-    /// Begins, in the background, until the runtime ends.
-    pub(super) fn begin(self, following: Following) {
-        actix_web::rt::spawn(async move {
+    /// Begins, in the background, until it is aborted or the runtime ends.
+    pub(crate) fn begin(&self, following: Following) -> AbortHandle {
+        let rotation = self.clone();
+        let run = async move {
             loop {
-                if let Some(every) = self.every()
-                    && let Err(error) = self.rotate(&following, every).await
+                if let Some(every) = rotation.every()
+                    && let Err(error) = rotation.rotate(&following, every).await
                 {
                     // The present key goes on signing; the next time may succeed.
-                    tracing::warn!(error = %format!("{error:#}"), "could not create a new signing key");
+                    tracing::warn!(%error, "could not create a new signing key");
                 }
-                actix_web::rt::time::sleep(INTERVAL).await;
+                tokio::time::sleep(INTERVAL).await;
             }
-        });
+        };
+        tokio::spawn(run).abort_handle()
     }
 
-    async fn rotate(&self, following: &Following, every: Lifetime) -> anyhow::Result<()> {
+    async fn rotate(&self, following: &Following, every: Lifetime) -> Result<(), ServiceError> {
         let (watched, now) = (following.watched(), clock::now()?);
         let moment = watched.now();
         let keys = moment.snapshot().keys();

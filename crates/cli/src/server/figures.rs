@@ -1,71 +1,26 @@
-//! The metrics of store and keys, which `/metrics` reports beside those of requests; conformance SE-07: numbers only.
+//! The metrics of the process and of issuers' keys, which `/metrics` reports beside those of requests and of the store;
+//! conformance SE-07: numbers only.
 
-use super::following::Following;
+use crate::clock;
 use crate::descriptors::{self, Descriptors};
 use crate::issuer_keys::KeyFetches;
-use crate::{clock, key_state};
 use tokenberg_actix::Exposition;
 use tokenberg_core::Timestamp;
-use tokenberg_core::jws::KeyMaterial;
 use tokenberg_jose::IssuerKeySets;
-use tokenberg_store::AuditMetrics;
+use tokenberg_service::Following;
 
-/// Writes the present metrics.
-pub(super) fn expose(following: &Following, started: Timestamp, to: &mut Exposition) {
+/// Writes the present metrics of the process.
+pub(super) fn expose_process(started: Timestamp, to: &mut Exposition) {
     to.family("gauge", "tokenberg_build_info", "The version of the server; always 1.");
     to.sample("tokenberg_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
-    to.gauge(
-        "process_start_time_seconds",
-        "Start time of the process, in seconds since 1970.",
-        seconds(started),
-    );
-    to.gauge(
-        "tokenberg_ready",
-        "Whether /readyz answers 200.",
-        f64::from(u8::from(following.ready().is_ok())),
-    );
-
+    let started = float(started.as_seconds());
+    to.gauge("process_start_time_seconds", "Start time of the process, in seconds since 1970.", started);
     let descriptors = Descriptors::read();
     if let Some(limit) = descriptors.limit() {
         to.gauge("process_max_fds", "Maximum number of open file descriptors.", count(limit));
     }
     if let Some(open) = descriptors::open() {
         to.gauge("process_open_fds", "Number of open file descriptors.", count(open));
-    }
-
-    let watched = following.watched();
-    let health = watched.health();
-    to.gauge(
-        "tokenberg_snapshot_age_seconds",
-        "Time since the state in memory was last known to equal the store.",
-        health.age.as_secs_f64(),
-    );
-    to.gauge(
-        "tokenberg_store_fault",
-        "Whether changes of the store cannot be read.",
-        f64::from(u8::from(health.fault.is_some())),
-    );
-    to.counter(
-        "tokenberg_store_rereads_total",
-        "Full reads of the store because its revision missed a change or went back.",
-        health.rereads,
-    );
-    let moment = watched.now();
-    let snapshot = moment.snapshot();
-    to.gauge(
-        "tokenberg_snapshot_revision",
-        "Revision of the store; grows with every change.",
-        float(snapshot.revision()),
-    );
-    to.gauge("tokenberg_clients", "Registered clients.", count(snapshot.clients() as u64));
-    to.gauge("tokenberg_revocations", "Revocations in effect.", count(snapshot.revocations() as u64));
-    to.counter(
-        "tokenberg_stretched_digests_total",
-        "Argon2id computations for chosen secrets.",
-        moment.stretched_digests(),
-    );
-    if let Ok(now) = clock::now() {
-        expose_keys(snapshot.keys(), now, to);
     }
 }
 
@@ -92,78 +47,6 @@ pub(super) fn expose_issuers(
             to.sample(USABLE, &[("issuer", issuer.issuer.as_str())], count(usable as u64));
         }
     }
-}
-
-/// Writes the metrics of the audit.
-pub(super) fn expose_audit(audit: AuditMetrics, to: &mut Exposition) {
-    to.gauge(
-        "tokenberg_audit_lag_seconds",
-        "Waiting time of the oldest record that is not in the store yet.",
-        audit.lag.as_secs_f64(),
-    );
-    to.gauge(
-        "tokenberg_audit_waiting",
-        "Records that wait in memory to be written to the store.",
-        count(audit.waiting),
-    );
-    to.gauge(
-        "tokenberg_audit_waiting_limit",
-        "Maximum number of waiting records.",
-        count(audit.most_waiting),
-    );
-    to.gauge(
-        "tokenberg_audit_waiting_bytes",
-        "Bytes of the records that wait in memory.",
-        count(audit.waiting_bytes),
-    );
-    to.gauge(
-        "tokenberg_audit_waiting_bytes_limit",
-        "Maximum bytes of the waiting records.",
-        count(audit.most_waiting_bytes),
-    );
-    to.counter("tokenberg_audit_records_total", "Decisions that were recorded in the store.", audit.written);
-    to.counter(
-        "tokenberg_audit_lost_total",
-        "Decisions that could not be recorded in the store.",
-        audit.lost,
-    );
-    to.counter(
-        "tokenberg_audit_went_back_total",
-        "Audit chains that this server found restored to an earlier state, rewritten or removed.",
-        audit.went_back,
-    );
-}
-
-fn expose_keys(keys: &[KeyMaterial], now: Timestamp, to: &mut Exposition) {
-    const COUNT: &str = "tokenberg_keys";
-    to.family(
-        "gauge",
-        COUNT,
-        "Keys by state: published before they sign, signing, retired while they only verify.",
-    );
-    for state in ["published", "signing", "retired"] {
-        let in_state = keys.iter().filter(|key| key_state::state(key, keys, now) == state).count();
-        to.sample(COUNT, &[("state", state)], count(in_state as u64));
-    }
-    // Both are present only while there is such a key: an age of zero would look like a young key.
-    if let Some(signing) = key_state::signing(keys, now) {
-        to.gauge(
-            "tokenberg_signing_key_age_seconds",
-            "Time since the signing key began to sign.",
-            seconds(now) - seconds(signing.signs_from),
-        );
-    }
-    if let Some(next) = keys.iter().filter(|key| key.signs_from > now).map(|key| key.signs_from).min() {
-        to.gauge(
-            "tokenberg_next_key_signs_timestamp_seconds",
-            "Time when the next key begins to sign, in seconds since 1970.",
-            seconds(next),
-        );
-    }
-}
-
-fn seconds(at: Timestamp) -> f64 {
-    float(at.as_seconds())
 }
 
 #[allow(clippy::cast_precision_loss, reason = "Prometheus has no integers")]

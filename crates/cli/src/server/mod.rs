@@ -3,11 +3,8 @@
 mod audit_settings;
 mod figures;
 mod first_start;
-mod following;
-mod housekeeping;
 mod listening;
 mod notify;
-mod rotation;
 pub(crate) mod settings;
 mod signals;
 mod undecided_names;
@@ -21,9 +18,7 @@ use crate::store_access::StoreLocation;
 use crate::{clock, input, output};
 use anyhow::Context;
 use first_start::FirstCredential;
-use following::Following;
 use listening::Listening;
-use rotation::Rotation;
 use settings::Settings;
 use signals::Changeable;
 use std::io::ErrorKind;
@@ -32,9 +27,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokenberg_actix::tls::Tls;
-use tokenberg_actix::{Operations, ServerBuilder, TokenService};
+use tokenberg_actix::{Operations, ServerBuilder};
 use tokenberg_core::{Lifetime, Policy};
-use tokenberg_store::Store;
+use tokenberg_service::{Following, Options, Rotation};
 use tokenberg_ui::Ui;
 use tokio::net::TcpSocket;
 
@@ -74,18 +69,23 @@ async fn serve(changeable: Changeable, location: StoreLocation) -> anyhow::Resul
     let ops_listener = listening.ops_listen.map(bound).transpose()?;
     let operations_at = ops_listener.as_ref().map(TcpListener::local_addr).transpose()?;
 
-    let store = Store::open(&location.url, location.key).await?.changed_by("a server");
-    let audit = store.audit_trail_with(settings.audit.trail());
-    let following = Following::of(&store, seconds(settings.max_staleness)).await?;
+    let options = Options::default()
+        .changed_by("a server")
+        // It is made with the first client, below.
+        .first_key(None)
+        .max_staleness(seconds(settings.max_staleness))
+        .audit(settings.audit.trail())
+        .audit_retention(settings.audit.audit_retention)
+        .rotation(changeable.rotation.clone());
+    let tokens = options.open(&location.url, location.key).await?;
+    let following = tokens.following().clone();
     let mut policy = Policy::new(listening.issuer_at(port)?);
     policy.strict_iceberg_errors = settings.strict_iceberg_errors;
     policy.require_dpop_nonce = settings.require_dpop_nonce;
     policy.base_path = (!listening.base_path.is_empty()).then(|| listening.base_path.as_str().into());
     let issuer = policy.issuer.clone();
-    let mut service = TokenService::builder(policy, following.clone())
-        .revocations(following.watched())
-        .single_use(following.watched())
-        .recorder(audit.clone())
+    let mut service = tokens
+        .service(policy)
         .issuer_keys(issuer_keys.clone())
         .failures_per_client(settings.failures_per_client)
         .failures_per_source(settings.failures_per_source)
@@ -113,26 +113,22 @@ async fn serve(changeable: Changeable, location: StoreLocation) -> anyhow::Resul
         server = server.client_authorities(authorities);
     }
     if let Some(listener) = ops_listener {
-        let following = following.clone();
-        let (figures, started, audit) = (following.clone(), clock::now()?, audit.clone());
-        let operations = Operations::new(move || following.ready()).metrics(&service, move |to| {
-            figures::expose(&figures, started, to);
-            figures::expose_audit(audit.metrics(), to);
-            figures::expose_issuers(&figures, &issuer_keys, &key_fetches, to);
+        let (started, probed, measured) = (clock::now()?, tokens.clone(), tokens.clone());
+        let operations = Operations::new(move || probed.ready()).metrics(&service, move |to| {
+            figures::expose_process(started, to);
+            measured.expose(to);
+            figures::expose_issuers(measured.following(), &issuer_keys, &key_fetches, to);
         });
-        let ui = Ui::new(store.clone(), &service, issuer.clone(), &operations);
+        let ui = Ui::new(tokens.store().clone(), &service, issuer.clone(), &operations);
         ui.begin();
         server = server.operations(listener, operations.and(ui.configure()));
     }
     let running = server.run()?;
-    let rotation = changeable.rotation.clone();
     signals::handle(running.handle(), changeable)?;
     // This is the last step, so that nothing can fail between creating a credential and printing it.
     let as_read = following.watched().now();
-    let first = first_start::prepare(&store, as_read.snapshot(), settings.alg, clock::now()?).await?;
+    let first = first_start::prepare(tokens.store(), as_read.snapshot(), settings.alg, clock::now()?).await?;
     following.catch_up().await?;
-    housekeeping::begin(store.clone(), settings.audit.audit_retention);
-    rotation.begin(following.clone());
     undecided_names::begin(following.clone());
     let serving = actix_web::rt::spawn(running.serve());
     warn_of_plain_http(&following);
@@ -148,10 +144,7 @@ async fn serve(changeable: Changeable, location: StoreLocation) -> anyhow::Resul
     print_addresses(listening, port, operations_at, first.as_ref())?;
     notify::send(notify::State::Ready);
     serving.await.context("the server failed")??;
-    housekeeping::write_uses(&store).await;
-    service.report_left_out();
-    audit.end().await;
-    store.close().await;
+    tokens.end(&service).await;
     tracing::info!("stopped");
     Ok(())
 }

@@ -1,7 +1,6 @@
 //! Handles signals: SIGTERM and SIGINT end the server in order, the second time at once; SIGHUP reloads what can change; OP-13, OP-30.
 
 use super::notify::{self, State};
-use super::rotation::Rotation;
 use super::settings::{Reloaded, Settings, needing_restart};
 use crate::common::Common;
 use crate::configuration::Configuration;
@@ -12,6 +11,7 @@ use std::io::{self, IsTerminal};
 use std::task::Poll;
 use tokenberg_actix::Handle;
 use tokenberg_actix::tls::Tls;
+use tokenberg_service::Rotation;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// A server with its configuration, and what can change while it runs.

@@ -1,10 +1,10 @@
 //! Warns of issuers of an earlier version about whose users' names the operator has to decide: conformance CC-17.
 
-use super::following::Following;
 use crate::issuer_names::Names;
 use std::collections::HashSet;
 use std::time::Duration;
 use tokenberg_core::Issuer;
+use tokenberg_service::Following;
 use tokenberg_store::Snapshot;
 
 /// The interval between checks whether the store has changed; a check costs nothing while it has not.

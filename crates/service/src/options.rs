@@ -1,0 +1,102 @@
+//! The options of a service: how it follows and keeps its store.
+
+use crate::error::ServiceError;
+use crate::following::Following;
+use crate::rotation::Rotation;
+use crate::tokens::Tokens;
+use std::time::Duration;
+use tokenberg_core::Lifetime;
+use tokenberg_core::jws::Algorithm;
+use tokenberg_store::{KekSource, Store, StoreUrl, TrailOptions};
+
+/// How a service follows and keeps its store. The defaults are those of `tokenberg serve`.
+#[derive(Clone, Debug)]
+#[must_use = "options have no effect until a store is opened with them"]
+pub struct Options {
+    changed_by: Box<str>,
+    first_key: Option<Algorithm>,
+    max_staleness: Duration,
+    audit: TrailOptions,
+    audit_retention: Lifetime,
+    rotation: Rotation,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            changed_by: "an embedding program".into(),
+            first_key: Some(Algorithm::ES256),
+            max_staleness: Duration::from_secs(5 * 60),
+            audit: TrailOptions::default(),
+            audit_retention: Lifetime::from_hours(90 * 24),
+            rotation: Rotation::default(),
+        }
+    }
+}
+
+impl Options {
+    /// Sets who makes changes of this process, for the audit; `an embedding program` by default.
+    pub fn changed_by(self, source: &str) -> Self {
+        Self { changed_by: source.into(), ..self }
+    }
+
+    /// Sets the algorithm of the key that is generated if the store has none; ES256 by default. With `None`, no key is generated,
+    /// and the service is not ready until there is one.
+    pub fn first_key(self, algorithm: Option<Algorithm>) -> Self {
+        Self { first_key: algorithm, ..self }
+    }
+
+    /// Sets how long the store may be unreachable before the service is not ready, and introspection and
+    /// [`Bearer`](https://docs.rs/tokenberg-actix) answer 503; 5 min by default. Until then requests that write nothing are answered
+    /// from memory, with the revocations that were known at the last successful read.
+    pub fn max_staleness(self, max_staleness: Duration) -> Self {
+        Self { max_staleness, ..self }
+    }
+
+    /// Sets how audit records wait in memory.
+    pub fn audit(self, audit: TrailOptions) -> Self {
+        Self { audit, ..self }
+    }
+
+    /// Sets how long audit records are kept in the store; 90 days by default, and forever with [`Lifetime::ZERO`].
+    pub fn audit_retention(self, audit_retention: Lifetime) -> Self {
+        Self { audit_retention, ..self }
+    }
+
+    /// Sets the age at which the signing key is replaced; never by default. The next key is published 10 min before it signs. Of
+    /// several processes on one store, one makes it.
+    pub fn rotation(self, rotation: Rotation) -> Self {
+        Self { rotation, ..self }
+    }
+
+    /// Opens the store, creates what is missing, makes the first key, and begins to follow and to keep it.
+    ///
+    /// Must be called within a tokio runtime, as that of actix. The work in the background ends with [`Tokens::close`], or when the
+    /// last clone is dropped.
+    ///
+    /// # Errors
+    /// As [`Store::open`]; and if the keys of the store cannot be used.
+    pub async fn open(self, url: &StoreUrl, kek: KekSource) -> Result<Tokens, ServiceError> {
+        let store = Store::open(url, kek).await?.changed_by(&self.changed_by);
+        let audit = store.audit_trail_with(self.audit);
+        let following = Following::of(&store, self.max_staleness).await?;
+        let tokens = Tokens::new(following, audit, self.audit_retention, &self.rotation);
+        if let Some(algorithm) = self.first_key {
+            tokens.ensure_key(algorithm).await?;
+        }
+        Ok(tokens)
+    }
+}
+
+impl Tokens {
+    /// Opens the store with the default [`Options`], which create what is missing: the SQLite file, the tables, the key file,
+    /// the first signing key.
+    ///
+    /// Must be called within a tokio runtime, as that of actix.
+    ///
+    /// # Errors
+    /// As [`Options::open`].
+    pub async fn open(url: &StoreUrl, kek: KekSource) -> Result<Self, ServiceError> {
+        Options::default().open(url, kek).await
+    }
+}
