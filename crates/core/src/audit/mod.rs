@@ -5,7 +5,7 @@ mod outcome;
 pub use outcome::Outcome;
 
 use crate::request::ClaimedToken;
-use crate::text::is_unsafe_to_display;
+use crate::text::{floor_char_boundary, is_unsafe_to_display};
 use serde::Serialize;
 use std::borrow::Cow;
 
@@ -239,11 +239,11 @@ fn cut_text(text: &mut Cow<'_, str>, longest: usize) {
     if text.len() <= longest && !text.chars().any(is_unsafe_to_display) {
         return;
     }
-    let end = text.floor_char_boundary(longest);
+    let end = floor_char_boundary(text, longest);
     let mut kept: String =
         text[..end].chars().map(|c| if is_unsafe_to_display(c) { '\u{fffd}' } else { c }).collect();
     // A replaced character may be longer than the one that it stands for.
-    kept.truncate(kept.floor_char_boundary(longest));
+    kept.truncate(floor_char_boundary(&kept, longest));
     if end < text.len() {
         kept.push_str(&format!("… (cut, {} bytes)", text.len()));
     }

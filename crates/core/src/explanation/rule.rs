@@ -3,6 +3,7 @@
 use super::facts::{KeysFound, Named, Registration, SecretFound, listed};
 use crate::answers::SubjectStatus;
 use crate::issuer::{AcceptedAs, Namesake, SubjectNames};
+use crate::text::floor_char_boundary;
 use crate::token::SingleUseId;
 use crate::types::compact_jws::Header;
 use crate::{
@@ -370,5 +371,5 @@ fn claim_text(value: &Value) -> String {
     if text.len() <= LONGEST_OBJECT {
         return text;
     }
-    format!("{}… ({} bytes)", &text[..text.floor_char_boundary(LONGEST_OBJECT)], text.len())
+    format!("{}… ({} bytes)", &text[..floor_char_boundary(&text, LONGEST_OBJECT)], text.len())
 }

@@ -104,9 +104,7 @@ fn checked(token: &CompactJws, used_as: AcceptedAs) -> Result<(), Other<'_>> {
     }
     check_claims(payload)?;
     // RFC 7523 §3: an assertion that its own subject makes authenticates a client.
-    if let Some(sub) = non_null(payload, "sub")
-        && non_null(payload, "iss") == Some(sub)
-    {
+    if let Some(sub) = non_null(payload, "sub").filter(|sub| non_null(payload, "iss") == Some(*sub)) {
         return Err(Other { stated: Statement::SelfIssued(sub), what: CLIENT_ASSERTION });
     }
     let kind = KindClaims::of(payload)?;

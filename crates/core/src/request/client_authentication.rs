@@ -290,9 +290,8 @@ fn basic(credentials: &[u8], id_in_form: Option<&str>) -> Result<Authentication,
         return Err(Refusal::MalformedBasic(BasicFault::Empty));
     }
     let mut readings = Vec::with_capacity(2);
-    if let (Some(decoded_id), Some(decoded_secret)) = (decode_strictly(id), decode_strictly(secret))
-        && (&*decoded_id, &*decoded_secret) != (id, secret)
-    {
+    let decoded = decode_strictly(id).zip(decode_strictly(secret));
+    if let Some((decoded_id, decoded_secret)) = decoded.filter(|(i, s)| (&**i, &**s) != (id, secret)) {
         let secret = Secret::new(decoded_secret.into_owned());
         readings.push(CredentialReading { client_id: decoded_id.into(), secret });
     }
@@ -301,9 +300,8 @@ fn basic(credentials: &[u8], id_in_form: Option<&str>) -> Result<Authentication,
     text.drain(..=client_id.len());
     readings.push(CredentialReading { client_id, secret: Secret::new(std::mem::take(&mut *text)) });
     if let Some(expected) = id_in_form {
-        if let Some(other) = readings.iter().rfind(|reading| *reading.client_id != *expected)
-            && readings.iter().all(|reading| *reading.client_id != *expected)
-        {
+        let last = readings.last().filter(|_| readings.iter().all(|reading| *reading.client_id != *expected));
+        if let Some(other) = last {
             return Err(Refusal::ClientIdsDiffer(ClientIdsDiffer::boxed(expected, &other.client_id, BASIC)));
         }
         readings.retain(|reading| *reading.client_id == *expected);
