@@ -22,7 +22,7 @@ use tokenberg_core::request::LARGEST_BODY;
 use tokenberg_core::revocation::{Revoked, Revoking};
 use tokenberg_core::{
     Answers, Entropy, Granted, Introspection, IntrospectionEndpoint, Issuer, IssuerKeys, Policy, Presented,
-    PresentedToken, RevocationEndpoint, Revocations, SingleUse, Timestamp, TokenEndpoint, TokenFault,
+    PresentedToken, RevocationEndpoint, Revocations, Signer, SingleUse, Timestamp, TokenEndpoint, TokenFault,
     TokenVerification,
 };
 use tokio::sync::Semaphore;
@@ -74,6 +74,7 @@ pub struct TokenServiceBuilder {
     clock: Box<dyn Fn() -> Result<Timestamp, Fault> + Send + Sync>,
     revocations: Option<Box<dyn Revocations>>,
     single_use: Option<Box<dyn SingleUse>>,
+    signer: Option<Box<dyn Signer>>,
     recorder: Option<Arc<dyn Recorder>>,
     issuer_keys: Option<Box<dyn IssuerKeys>>,
     sees_certificates: bool,
@@ -104,6 +105,12 @@ impl TokenServiceBuilder {
     /// metadata list neither.
     pub fn single_use(self, single_use: impl SingleUse + 'static) -> Self {
         Self { single_use: Some(Box::new(single_use)), ..self }
+    }
+
+    /// Who signs, instead of the keys of the world: a KMS or an HSM. Requests wait for it without holding up others. The world still
+    /// publishes the public keys and verifies with them, as `PublicKeyring` of `tokenberg-jose` does.
+    pub fn signer(self, signer: impl Signer + 'static) -> Self {
+        Self { signer: Some(Box::new(signer)), ..self }
     }
 
     /// Where a record of every decision is kept. Without it, there are only the events of [`AUDIT`](crate::AUDIT).
@@ -213,6 +220,7 @@ impl TokenServiceBuilder {
                     SIGNATURES_WAITING,
                     Arc::clone(&metrics),
                 ),
+                signer: self.signer,
                 single_use: self.single_use,
                 issuer_keys: self.issuer_keys,
             },
@@ -239,6 +247,7 @@ impl TokenService {
             clock: Box::new(system_clock),
             revocations: None,
             single_use: None,
+            signer: None,
             recorder: None,
             issuer_keys: None,
             sees_certificates: false,

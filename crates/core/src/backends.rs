@@ -2,6 +2,8 @@
 //!
 //! Answers that are only computed are in [`Answers`](crate::Answers).
 
+use crate::answers::SigningFault;
+use crate::jws::{Algorithm, KeyId};
 use crate::token::SingleUseId;
 use crate::{CompactJws, Issuer, Lifetime, Revoke, SignatureFault, Timestamp, TrustedIssuer, Verified};
 use std::pin::Pin;
@@ -36,6 +38,23 @@ pub trait IssuerKeys: Send + Sync {
         token: &'a CompactJws,
         now: Timestamp,
     ) -> BoxFuture<'a, Result<Result<Verified, SignatureFault>, KeysUnavailable>>;
+}
+
+/// Signs with a key that another process or a device holds, such as a KMS or an HSM, which takes milliseconds.
+///
+/// The public half of the key has to be in [`Keys::jwks`](crate::Keys::jwks) before it signs, and to verify there for as long as its
+/// tokens live.
+pub trait Signer: Send + Sync {
+    /// The name and the algorithm of the key that signs at `now`; `None` if none does.
+    fn key(&self, now: Timestamp) -> Option<(KeyId, Algorithm)>;
+
+    /// Signs this JWS Signing Input (RFC 7515 §5.1). The signature has the form of JWS: for ECDSA r and s side by side, each of the
+    /// length of the curve (RFC 7518 §3.4), which is not the DER that many a KMS returns.
+    fn sign<'a>(
+        &'a self,
+        key: &'a KeyId,
+        signing_input: &'a [u8],
+    ) -> BoxFuture<'a, Result<Vec<u8>, SigningFault>>;
 }
 
 /// The traits [`SingleUse`] and [`IssuerKeys`] for a program that may block, for [`drive`](crate::drive) and [`inquire`](crate::inquire).

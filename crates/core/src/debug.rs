@@ -130,6 +130,12 @@ impl Debug for KeyMaterial {
     }
 }
 
+impl Debug for crate::flow::SignInput {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("SignInput").finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

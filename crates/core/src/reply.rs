@@ -1,5 +1,6 @@
 //! The response to a request as HTTP (status, header fields, body), for adapters of any framework: RFC 6749 §5, RFC 9449 §8.
 
+use crate::answers::SigningFault;
 use crate::error::{ErrorCode, OAuthError};
 use crate::{Introspection, Lifetime, NotGranted, Policy, Secret, TokenResponse};
 use std::borrow::Cow;
@@ -19,6 +20,9 @@ pub struct Reply {
 /// We could not sign.
 pub const UNSIGNED: OAuthError =
     OAuthError::new(ErrorCode::ServerError, "an internal error, which was logged");
+/// The holder of the signing key does not answer.
+pub const SIGNER_UNAVAILABLE: OAuthError =
+    OAuthError::new(ErrorCode::TemporarilyUnavailable, "no token can be signed now; try again in a second");
 /// A revocation or a single-use identifier could not be stored.
 pub const UNWRITTEN: OAuthError = OAuthError::new(
     ErrorCode::TemporarilyUnavailable,
@@ -104,7 +108,12 @@ impl Reply {
                 let needs_nonce = error.code == ErrorCode::UseDpopNonce;
                 Self::refused(&error, nonce.filter(|_| needs_nonce))
             }
-            NotGranted::Unsigned(_) => Self::refused(&UNSIGNED, None),
+            NotGranted::Unsigned(SigningFault::Unavailable { .. }) => {
+                later(&SIGNER_UNAVAILABLE, Lifetime::from_seconds(1))
+            }
+            NotGranted::Unsigned(SigningFault::NoKey | SigningFault::Key { .. }) => {
+                Self::refused(&UNSIGNED, None)
+            }
             NotGranted::Unwritten(_) => later(&UNWRITTEN, Lifetime::from_seconds(1)),
             NotGranted::KeysUnavailable(fault) => later(&KEYS_UNAVAILABLE, fault.retry_after),
         }

@@ -4,6 +4,7 @@
 use tokenberg_core::answers::SigningFault;
 use tokenberg_core::backends::{KeysUnavailable, NotWritten};
 use tokenberg_core::error::Challenge;
+use tokenberg_core::jws::KeyId;
 use tokenberg_core::reply::Reply;
 use tokenberg_core::{
     Entropy, ErrorCode, Lifetime, NotGranted, OAuthError, Policy, Presented, Timestamp, TokenEndpoint, drive,
@@ -30,6 +31,8 @@ fn every_reply_is_private_and_has_what_its_status_demands() {
     let granted = ask(b"grant_type=client_credentials&client_id=c1&client_secret=s1-Z7");
     let refused = ask(b"grant_type=client_credentials&client_id=c1&client_secret=x");
     let unsigned = Reply::not_granted(&policy(), &SigningFault::NoKey.into(), None);
+    let away = SigningFault::Unavailable { key: KeyId::new("k1"), reason: "a reason for the log".to_owned() };
+    let away = Reply::not_granted(&policy(), &away.into(), None);
     let unwritten = NotWritten { reason: "a reason for the log".to_owned() };
     let unwritten = Reply::not_granted(&policy(), &unwritten.into(), None);
     let keys = KeysUnavailable::new(&"https://idp.test".parse().unwrap(), "a reason for the log");
@@ -39,6 +42,7 @@ fn every_reply_is_private_and_has_what_its_status_demands() {
         (&granted, 200, None, None),
         (&refused, 401, Some("invalid_client"), None),
         (&unsigned, 500, Some("server_error"), None),
+        (&away, 503, Some("temporarily_unavailable"), Some("1")),
         (&unwritten, 503, Some("temporarily_unavailable"), Some("1")),
         (&keys, 503, Some("temporarily_unavailable"), Some("42")),
         (&Reply::revoked(), 200, None, None),

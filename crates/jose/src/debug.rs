@@ -1,6 +1,6 @@
 //! `Debug` of types that consist of shared state or may contain secrets: prints what identifies them.
 
-use crate::{ClientKey, IssuerKeySets, Keyring};
+use crate::{ClientKey, IssuerKeySets, Keyring, PublicKeyring};
 use std::fmt::{Debug, Formatter, Result};
 
 impl Debug for ClientKey {
@@ -18,5 +18,11 @@ impl Debug for IssuerKeySets {
 impl Debug for Keyring {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         f.debug_struct("Keyring").finish_non_exhaustive()
+    }
+}
+
+impl Debug for PublicKeyring {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("PublicKeyring").finish_non_exhaustive()
     }
 }

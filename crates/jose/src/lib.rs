@@ -1,7 +1,8 @@
 //! JOSE with ring: verifies signatures and signs. JWS, JWK and JWA: RFC 7515, 7517, 7518, 7638 and 8037.
 //!
-//! [`Keyring`] holds our own keys and implements [`tokenberg_core::Keys`]; [`PublicKeys`] holds the keys of another party.
-//! [`generate()`] and [`import()`] make the keys of a keyring. [`ClientKey`] signs assertions and proofs of a client. [`IssuerKeySets`] holds the keys of issuers that publish them, and
+//! [`Keyring`] holds our own keys and implements [`tokenberg_core::Keys`], as does [`PublicKeyring`] where the private halves are
+//! elsewhere; [`PublicKeys`] holds the keys of another party. [`ClientKey`] signs assertions and proofs of a client.
+//! [`generate()`] and [`import()`] make the keys of a keyring. [`IssuerKeySets`] holds the keys of issuers that publish them, and
 //! fetches them by a [`Fetch`]: this crate has no client for HTTP. Nothing here decides whether a token may be used: no claim is
 //! checked, no address comes from a token, and a token never brings its own key or chooses its algorithm.
 //!
@@ -25,6 +26,7 @@ mod key_fault;
 mod keyring;
 mod parsed_sets;
 mod pem;
+mod public_keyring;
 mod public_keys;
 mod rsa_strength;
 mod signing_key;
@@ -46,6 +48,7 @@ pub use issuer_keys::{
 pub use jwks_reading::{JwksFault, LARGEST_JWKS};
 pub use key_fault::{KeyFault, KeyFormat};
 pub use keyring::Keyring;
+pub use public_keyring::{PublicKeyring, PublicKeyringError};
 pub use public_keys::{IgnoredKey, MOST_KEYS, PublicKeys};
 pub use signing_key::{public_key_jwk, public_key_pem};
 pub use thumbprint::thumbprint;

@@ -11,9 +11,11 @@ use crate::endpoint::fault::Fault;
 use crate::observe::audit::Audit;
 use std::sync::Arc;
 use std::time::Instant;
-use tokenberg_core::flow::{Asks, DigestSecret};
+use tokenberg_core::answers::SigningFault;
+use tokenberg_core::flow::{Asks, DigestSecret, Sign};
 use tokenberg_core::{
-    Answered, Answers, Blocking, Granted, Inquiry, IssuerKeys, NotGranted, Pending, Question, SingleUse, Step,
+    Answered, Answers, Blocking, Granted, Inquiry, IssuerKeys, NotGranted, Pending, Question, Signer,
+    SingleUse, Step,
 };
 
 /// The cause of an error response.
@@ -35,6 +37,7 @@ impl<E: Into<NotGranted>> From<E> for Denied {
 pub(crate) struct Backends {
     pub(crate) digests: ComputePool,
     pub(crate) signatures: ComputePool,
+    pub(crate) signer: Option<Box<dyn Signer>>,
     pub(crate) single_use: Option<Box<dyn SingleUse>>,
     pub(crate) issuer_keys: Option<Box<dyn IssuerKeys>>,
 }
@@ -51,6 +54,9 @@ pub(crate) async fn answer(
             Step::Ask(question) => answer_question(question, &moment, backends, audit).await?,
             Step::Sign(question) => {
                 audit.authenticated();
+                if let Some(signer) = &backends.signer {
+                    return signed(question, &**signer, backends).await;
+                }
                 let takes_long = moment.keys().is_costly(question.now());
                 let world = Arc::clone(&moment);
                 let metrics = Arc::clone(backends.signatures.metrics());
@@ -64,6 +70,16 @@ pub(crate) async fn answer(
             }
         }
     }
+}
+
+/// Asks a signer elsewhere; meanwhile the worker answers other requests.
+async fn signed(question: Sign, signer: &dyn Signer, backends: &Backends) -> Result<Granted, Denied> {
+    let (key, algorithm) = signer.key(question.now()).ok_or(SigningFault::NoKey)?;
+    let begun = Instant::now();
+    let input = question.signing_input(&key, algorithm)?;
+    let signature = signer.sign(&key, input.as_bytes()).await?;
+    backends.signatures.metrics().signed(begun.elapsed());
+    Ok(input.signed_by(&signature))
 }
 
 /// Answers every question about a presented token from one moment.

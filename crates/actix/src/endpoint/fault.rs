@@ -1,7 +1,7 @@
 //! Faults of the transport, before and after the core, and the response for each: RFC 9110 §15; one enum, one map.
 
 use actix_web::http::StatusCode;
-use tokenberg_core::reply::{KEYS_UNAVAILABLE, UNSIGNED, UNWRITTEN};
+use tokenberg_core::reply::{KEYS_UNAVAILABLE, SIGNER_UNAVAILABLE, UNSIGNED, UNWRITTEN};
 use tokenberg_core::{ErrorCode, OAuthError};
 
 /// Why a request did not reach the core, or its answer not the client.
@@ -42,6 +42,8 @@ pub(crate) enum Fault {
     Overloaded,
     #[error("signing failed")]
     Unsigned,
+    #[error("the holder of the signing key does not answer")]
+    SignerUnavailable,
     #[error("a revocation or single-use identifier could not be stored")]
     Unwritten,
     #[error("there is no room for another record of the audit")]
@@ -109,6 +111,7 @@ impl Fault {
             Self::Overloaded => {
                 (StatusCode::SERVICE_UNAVAILABLE, TemporarilyUnavailable, "try again in a second")
             }
+            Self::SignerUnavailable => return (StatusCode::SERVICE_UNAVAILABLE, SIGNER_UNAVAILABLE),
             Self::Unwritten => return (StatusCode::SERVICE_UNAVAILABLE, UNWRITTEN),
             Self::Unrecorded => (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -138,7 +141,11 @@ impl Fault {
         if let Self::TooManyFailures { seconds } | Self::KeysUnavailable { seconds } = self {
             return Some(seconds);
         }
-        matches!(self, Self::Overloaded | Self::Unwritten | Self::Unrecorded | Self::TooOld).then_some(1)
+        matches!(
+            self,
+            Self::Overloaded | Self::SignerUnavailable | Self::Unwritten | Self::Unrecorded | Self::TooOld
+        )
+        .then_some(1)
     }
 }
 
@@ -163,6 +170,7 @@ mod tests {
             Fault::TooManyFailures { seconds: 7 },
             Fault::Overloaded,
             Fault::Unsigned,
+            Fault::SignerUnavailable,
             Fault::Unwritten,
             Fault::Unrecorded,
             Fault::KeysUnavailable { seconds: 42 },

@@ -17,6 +17,7 @@ use actix_web::dev::Payload;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
+use tokenberg_core::answers::SigningFault;
 use tokenberg_core::request::{Authentication, Credential};
 use tokenberg_core::{ErrorCode, NotGranted, Presented, PresentedToken, Request};
 
@@ -59,7 +60,8 @@ pub(crate) async fn answer(
             reply::refused(error, nonce.as_deref(), audit.request_id())
         }
         Err(Denied::NotGranted(NotGranted::Unsigned(reason))) => {
-            outage(&audit, Fault::Unsigned, &reason, &body)
+            let is_away = matches!(reason, SigningFault::Unavailable { .. });
+            outage(&audit, if is_away { Fault::SignerUnavailable } else { Fault::Unsigned }, &reason, &body)
         }
         Err(Denied::NotGranted(NotGranted::Unwritten(reason))) => {
             outage(&audit, Fault::Unwritten, &reason, &body)

@@ -20,6 +20,7 @@ mod pipelining;
 mod proofs;
 mod server;
 mod signer;
+mod signing_elsewhere;
 mod timeouts;
 mod tls;
 mod token_endpoint;

@@ -8,7 +8,7 @@ use tokenberg_actix::{Fixed, TokenService, TokenServiceBuilder};
 use tokenberg_core::answers::{SigningFault, SubjectStatus};
 use tokenberg_core::backends::{BoxFuture, KeysUnavailable, NotWritten, Writing};
 use tokenberg_core::issuer::AcceptedAs;
-use tokenberg_core::jws::{Algorithm, Algorithms, DpopProof, TokenReading};
+use tokenberg_core::jws::{Algorithm, Algorithms, DpopProof, KeyMaterial, TokenReading};
 use tokenberg_core::registration::{AllowedScope, CertificateName, Federation, StoredSecret};
 use tokenberg_core::token::SingleUseId;
 use tokenberg_core::{
@@ -57,6 +57,8 @@ pub(crate) struct World {
     pub(crate) is_issuer_down: AtomicBool,
     pub(crate) clock: Arc<AtomicI64>,
     pub(crate) keys: TestKeys,
+    /// The key of `keys`.
+    pub(crate) material: KeyMaterial,
     /// Digests take as long as this, and count as costly.
     pub(crate) slow: Mutex<Option<Duration>>,
     pub(crate) digest_panics: AtomicBool,
@@ -73,7 +75,7 @@ impl World {
     pub(crate) fn new() -> Arc<Self> {
         let born = at(NOW - 3600);
         let key = tokenberg_jose::generate(Algorithm::ES256, born, born).unwrap();
-        let keyring = Keyring::read(&[key], born).unwrap();
+        let keyring = Keyring::read(std::slice::from_ref(&key), born).unwrap();
         let (idp, cj) = (ForeignKey::new(Some("p-1")), ForeignKey::new(Some("cj-1")));
         let mut all = clients();
         all.extend(without_secrets(&cj).into_iter().map(Arc::new));
@@ -88,6 +90,7 @@ impl World {
             revoked_sessions: Mutex::default(),
             is_store_down: AtomicBool::new(false),
             clock: Arc::new(AtomicI64::new(NOW)),
+            material: key,
             keys: TestKeys { keyring, gone: AtomicBool::new(false), costly: AtomicBool::new(false) },
             slow: Mutex::default(),
             digest_panics: AtomicBool::new(false),

@@ -140,4 +140,12 @@ pub enum SigningFault {
         /// The key.
         key: KeyId,
     },
+    /// The holder of the key does not answer at present; see [`Signer`](crate::Signer).
+    #[error("the holder of key {key} cannot sign now: {reason}")]
+    Unavailable {
+        /// The key.
+        key: KeyId,
+        /// The cause, without any secret.
+        reason: String,
+    },
 }

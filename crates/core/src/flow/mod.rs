@@ -31,7 +31,7 @@ pub use listener::Listener;
 pub use pending::{Answered, Pending};
 pub use question::{Asks, Question};
 pub use read_token::ReadToken;
-pub use sign::{Decision, Granted, Sign, SubjectProof};
+pub use sign::{Decision, Granted, Sign, SignInput, SubjectProof};
 pub use step::Step;
 pub use use_once::UseOnce;
 pub use verify_proof::VerifyProof;

@@ -1,11 +1,17 @@
 //! Asks for the signature of a new token, and composes the response: RFC 9068 §2 and RFC 6749 §5.1.
 
+use crate::answers::SigningFault;
+use crate::jws::{Algorithm, KeyId};
 use crate::policy::limits::Limits;
 use crate::policy::party::{ProvenActor, ProvenSubject};
 use crate::policy::proof::Authenticated;
 use crate::response::{AccessTokenType, TokenResponse};
 use crate::text::ShortText;
+use crate::token::ACCESS_TOKEN_TYPE;
 use crate::{AccessTokenClaims, GrantType, Issuer, Scope, Secret, Timestamp, TokenType};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::json;
 
 /// Sign this: the last question.
 #[derive(Debug)]
@@ -150,6 +156,22 @@ impl Sign {
         self.now
     }
 
+    /// The text that a [`Signer`](crate::Signer) signs with this key: the next step, whose answer is the signature.
+    ///
+    /// # Errors
+    /// None is known.
+    pub fn signing_input(self, key: &KeyId, algorithm: Algorithm) -> Result<SignInput, SigningFault> {
+        let failed = |_| SigningFault::Key { key: key.clone() };
+        let header = json!({"typ": ACCESS_TOKEN_TYPE, "alg": algorithm.as_str(), "kid": key.as_str()});
+        let payload = serde_json::to_vec(&self.claims).map_err(failed)?;
+        let mut input = URL_SAFE_NO_PAD.encode(header.to_string());
+        // Room for the signature as well: growing would leave a copy of the token in freed memory.
+        input.reserve_exact(payload.len().div_ceil(3) * 4 + LONGEST_SIGNATURE.div_ceil(3) * 4 + 2);
+        input.push('.');
+        URL_SAFE_NO_PAD.encode_string(payload, &mut input);
+        Ok(SignInput { question: self, input })
+    }
+
     /// Answers with the signed token, for a caller that also reports the decision.
     #[must_use]
     pub fn granted(self, access_token: Secret) -> Granted {
@@ -167,5 +189,31 @@ impl Sign {
     #[must_use]
     pub fn signed(self, access_token: Secret) -> TokenResponse {
         self.granted(access_token).response
+    }
+}
+
+/// The longest signature, in bytes: that of an RSA key of 4096 bits.
+const LONGEST_SIGNATURE: usize = 512;
+
+/// Sign this text: the last question, for a key that is elsewhere.
+pub struct SignInput {
+    question: Sign,
+    input: String,
+}
+
+impl SignInput {
+    /// The JWS Signing Input (RFC 7515 §5.1). It is no token yet.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.input.as_bytes()
+    }
+
+    /// Answers with the signature of the text, in the form of JWS: the end.
+    #[must_use]
+    pub fn signed_by(self, signature: &[u8]) -> Granted {
+        let Self { question, mut input } = self;
+        input.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature, &mut input);
+        question.granted(Secret::new(input))
     }
 }
