@@ -175,6 +175,15 @@ impl Tokens {
         figures::expose_audit(self.audit().metrics(), to);
     }
 
+    /// All metrics of the service in Prometheus' text format 0.0.4, which can be appended to those of another registry.
+    #[must_use]
+    pub fn metrics(&self, service: &TokenService) -> String {
+        let mut exposition = Exposition::default();
+        service.expose(&mut exposition);
+        self.expose(&mut exposition);
+        exposition.into_text()
+    }
+
     /// Ends in order, after the server has: reports what the service left out of the audit, then as [`Tokens::close`].
     pub async fn end(&self, service: &TokenService) {
         service.report_left_out();

@@ -9,7 +9,7 @@ use actix_web::{App, HttpResponse, web};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use tokenberg_actix::{Bearer, Exposition, TokenService};
+use tokenberg_actix::{Bearer, TokenService};
 use tokenberg_core::jws::{Algorithm, KeyMaterial};
 use tokenberg_core::registration::AllowedScope;
 use tokenberg_core::{ClientId, Lifetime, Policy, Rights, Scope, Secret, Timestamp};
@@ -96,13 +96,6 @@ async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> 
     }
 }
 
-fn metrics(tokens: &Tokens, service: &TokenService) -> String {
-    let mut exposition = Exposition::default();
-    service.expose(&mut exposition);
-    tokens.expose(&mut exposition);
-    exposition.into_text()
-}
-
 #[actix_web::test]
 async fn a_mounted_service_follows_its_store_and_ends_in_order() {
     let place = Place::new();
@@ -114,7 +107,7 @@ async fn a_mounted_service_follows_its_store_and_ends_in_order() {
     assert_eq!(status, 200, "{body}");
     let token = body["access_token"].as_str().unwrap();
     assert_eq!(who(&app, token).await, 200);
-    let figures = metrics(&tokens, &service);
+    let figures = tokens.metrics(&service);
     for family in ["tokenberg_ready 1", "tokenberg_clients 1", "tokenberg_keys{state=\"signing\"} 1"] {
         assert!(figures.contains(family), "{family} in {figures}");
     }
