@@ -1,0 +1,71 @@
+//! Compares `docs/embedding.md` with the files in `examples/`, which `.ci/examples` builds and runs.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// The path before each block of code that shows a whole file, and the block.
+fn shown(page: &str) -> Vec<(&str, &str)> {
+    let mut shown = Vec::new();
+    let mut rest = page;
+    while let Some((_, after)) = rest.split_once("\n`examples/") {
+        let (name, after) = after.split_once('`').unwrap();
+        rest = after;
+        if let Some(block) = after.strip_prefix(":\n\n```") {
+            let (_language, block) = block.split_once('\n').unwrap();
+            let (block, after) = block.split_once("```\n").unwrap();
+            shown.push((name, block));
+            rest = after;
+        }
+    }
+    shown
+}
+
+#[test]
+fn programs_of_the_page_for_embedders_are_the_files_that_are_built() {
+    let page = std::fs::read_to_string(root().join("docs/embedding.md")).unwrap();
+    let shown = shown(&page);
+    for (name, block) in &shown {
+        let file = std::fs::read_to_string(root().join("examples").join(name)).unwrap();
+        assert!(
+            *block == file,
+            "docs/embedding.md shows another examples/{name} than the file: copy the file"
+        );
+    }
+    for part in ["mounted", "axum", "resource_server", "client"] {
+        for file in ["Cargo.toml", "src/main.rs"] {
+            let name = format!("{part}/{file}");
+            assert!(
+                shown.iter().any(|(shown, _)| *shown == name),
+                "docs/embedding.md shows no examples/{name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_example_with_its_own_manifest_is_built_and_run() {
+    let script = std::fs::read_to_string(root().join(".ci/examples")).unwrap();
+    let mut examples = 0;
+    for entry in std::fs::read_dir(root().join("examples")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.join("Cargo.toml").is_file() {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            let runs = [format!("built(\"{name}\")"), format!("cargo(\"{name}\"")];
+            assert!(runs.iter().any(|run| script.contains(run)), ".ci/examples does not run {name}");
+            let manifest = std::fs::read_to_string(path.join("Cargo.toml")).unwrap();
+            assert!(manifest.contains("\n[workspace]\n"), "{name} belongs to no workspace of ours");
+            examples += 1;
+        }
+    }
+    assert_eq!(examples, 7);
+}
+
+#[test]
+fn a_mounted_catalog_has_at_most_60_lines() {
+    let program = std::fs::read_to_string(root().join("examples/mounted/src/main.rs")).unwrap();
+    assert!(program.lines().count() <= 60, "{} lines", program.lines().count());
+}
