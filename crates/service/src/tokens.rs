@@ -97,8 +97,20 @@ impl Tokens {
         secrets: &[Secret],
     ) -> Result<EnsuredClient, ServiceError> {
         let ensured = self.store().ensure_client(clock::now()?, id, rights, secrets).await?;
+        let client = id.as_str();
         if ensured.has_weak_secret {
-            tracing::warn!(client = id.as_str(), "a secret of the client is short enough to be guessed");
+            tracing::warn!(client, "a secret of the client is short enough to be guessed");
+        }
+        let EnsuredClient { added, rights_changed, secrets_added, secrets_ended, .. } = &ensured;
+        if *added || *rights_changed || !secrets_added.is_empty() || !secrets_ended.is_empty() {
+            tracing::info!(
+                client,
+                added,
+                rights_changed,
+                ?secrets_added,
+                ?secrets_ended,
+                "registered a client as stated"
+            );
         }
         self.following().catch_up().await?;
         Ok(ensured)

@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 use tokenberg_actix::{Bearer, TokenService};
 use tokenberg_core::jws::{Algorithm, KeyMaterial};
 use tokenberg_core::registration::AllowedScope;
-use tokenberg_core::{ClientId, Lifetime, Policy, Rights, Scope, Secret, Timestamp};
+use tokenberg_core::{
+    ClientId, Issuer, KeySource, Lifetime, Policy, Rights, Scope, Secret, Timestamp, Trust,
+};
 use tokenberg_service::{Options, Tokens, now};
 use tokenberg_store::{AuditCursor, AuditEntry, KekSource, Store, StoreError, StoreUrl};
 
@@ -169,5 +171,27 @@ async fn expired_data_and_dead_keys_are_deleted() {
     let kept: Vec<_> = store.keys().await.unwrap().into_iter().map(|key| key.id).collect();
     assert_eq!(kept, [second.id]);
     assert!(store.use_once("proof", "p1", long_ago).await.unwrap(), "the expired identifier was deleted");
+    tokens.close().await;
+}
+
+#[actix_web::test]
+async fn issuers_are_trusted_as_stated() {
+    let place = Place::new();
+    let tokens = place.open(Options::default()).await;
+    let idp = Issuer::foreign("https://idp.example").unwrap();
+    let mut trust = Trust::new(KeySource::Jwks(r#"{"keys":[]}"#.into()));
+    tokens.ensure_issuer(&idp, &trust).await.unwrap();
+    let trusted = || {
+        let moment = tokens.following().watched().now();
+        moment.snapshot().issuer(idp.as_str()).map(|issuer| issuer.trust.clone())
+    };
+    let revision = || tokens.following().watched().now().snapshot().revision();
+    assert_eq!(trusted().as_ref(), Some(&trust), "it is in effect when the call returns");
+    let before = revision();
+    tokens.ensure_issuer(&idp, &trust).await.unwrap();
+    assert_eq!(revision(), before, "nothing is written if all is so already");
+    trust.audiences = vec!["https://catalog.example".into()];
+    tokens.ensure_issuer(&idp, &trust).await.unwrap();
+    assert_eq!(trusted(), Some(trust));
     tokens.close().await;
 }
