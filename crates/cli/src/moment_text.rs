@@ -39,7 +39,7 @@ pub(crate) fn ago(length: Lifetime, now: Timestamp) -> Timestamp {
     Timestamp::from_seconds(seconds).unwrap_or(now)
 }
 
-/// The fewest digits of seconds since 1970, so that a date without hyphens, such as 20261121, is none.
+/// The fewest digits of seconds since 1970, so that a date without hyphens, such as 20261121, is a date.
 const FEWEST_DIGITS: usize = 9;
 
 /// Parses a time: RFC 3339 (`2026-11-21T21:58:00Z`), a date (its beginning in UTC), seconds since 1970, `now`, or a duration from
@@ -102,6 +102,7 @@ mod tests {
             ("1h30m ago", at(1_795_292_880)),
             ("-1h", at(1_795_294_680)),
             ("2026-11-21", at(1_795_219_200)),
+            ("20261121", at(1_795_219_200)),
         ] {
             assert_eq!(parse(text, now), Ok(time), "{text}");
             assert_eq!(parse_past(text, now), Ok(time), "{text}");
@@ -109,9 +110,7 @@ mod tests {
         assert_eq!(parse_past("1h", now), Ok(at(1_795_294_680)));
         let sentence = parse("1h", now).unwrap_err();
         assert!(sentence.ends_with("write `1h ago` or `+1h`"), "{sentence}");
-        for wrong in
-            ["", "later", "20261121", "2026-11-32", "21:58", "+", "+1", "-", "ago", "-1", "1 h ago", "5"]
-        {
+        for wrong in ["", "later", "2026-11-32", "21:58", "+", "+1", "-", "ago", "-1", "1 h ago", "5"] {
             assert!(parse(wrong, now).is_err() && parse_past(wrong, now).is_err(), "{wrong}");
         }
     }
