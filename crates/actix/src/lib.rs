@@ -34,6 +34,7 @@ mod operations;
 mod origin;
 mod paths;
 mod peer;
+mod proxy_auth;
 mod routes;
 #[cfg(feature = "server")]
 mod server;

@@ -7,17 +7,20 @@ pub(crate) const TOKENS: &str = "/v1/oauth/tokens";
 /// Where tokens are introspected and revoked.
 pub(crate) const INTROSPECTION: &str = "/v1/oauth/introspect";
 pub(crate) const REVOCATION: &str = "/v1/oauth/revoke";
+/// Where proxies have the token of a request verified.
+pub(crate) const VERIFICATION: &str = "/v1/oauth/verify";
 pub(crate) const JWKS: &str = "/.well-known/jwks.json";
 pub(crate) const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
 pub(crate) const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
 pub(crate) const OPENAPI: &str = "/openapi.json";
 
-/// An endpoint that takes a form from a client.
+/// An endpoint that decides about credentials or tokens. All but the last take a form from a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     Tokens,
     Introspection,
     Revocation,
+    Verification,
 }
 
 impl Endpoint {
@@ -27,13 +30,14 @@ impl Endpoint {
             Self::Tokens => TOKENS,
             Self::Introspection => INTROSPECTION,
             Self::Revocation => REVOCATION,
+            Self::Verification => VERIFICATION,
         }
     }
 
     /// How much larger than a token request its body may be.
     pub(crate) fn more_than_tokens(self) -> usize {
         match self {
-            Self::Tokens => 0,
+            Self::Tokens | Self::Verification => 0,
             Self::Introspection | Self::Revocation => LARGEST_PRESENTATION - LARGEST_BODY,
         }
     }

@@ -8,7 +8,9 @@ use crate::observe::audit;
 use crate::observe::metrics::Document;
 use crate::paths::{
     AUTHORIZATION_SERVER, Endpoint, INTROSPECTION, JWKS, OPENAPI, OPENID_CONFIGURATION, REVOCATION,
+    VERIFICATION,
 };
+use crate::proxy_auth::{self, ORIGINAL_PATH};
 use crate::service::TokenService;
 use actix_web::http::Method;
 use actix_web::middleware::from_fn;
@@ -43,6 +45,8 @@ fn mount(service: &TokenService, config: &mut web::ServiceConfig) {
     if service.revokes() {
         config.service(form(service, REVOCATION, Endpoint::Revocation));
     }
+    config.service(verification(service, VERIFICATION));
+    config.service(verification(service, &format!("{VERIFICATION}/{{{ORIGINAL_PATH}:.*}}")));
     config.service(document(service, JWKS, Document::Keys, |service, request| {
         reply::public(request, &service.moment().keys().jwks())
     }));
@@ -90,6 +94,17 @@ fn form(service: &TokenService, path: &str, endpoint: Endpoint) -> Resource {
             let span = audit::span(&request, endpoint);
             endpoint::answer(&service, endpoint, &request, payload.into_inner()).instrument(span).await
         }
+    };
+    web::resource(path).route(web::route().to(answer).wrap(from_fn(guard)))
+}
+
+/// Answers every method: Envoy sends that of the request which it asks about.
+fn verification(service: &TokenService, path: &str) -> Resource {
+    let service = service.clone();
+    let answer = move |request: HttpRequest, payload: web::Payload| {
+        let span = audit::span(&request, Endpoint::Verification);
+        let response = span.in_scope(|| proxy_auth::answer(&service, &request));
+        std::future::ready(reply::closing(response, payload.into_inner()))
     };
     web::resource(path).route(web::route().to(answer).wrap(from_fn(guard)))
 }

@@ -22,6 +22,30 @@ type Check = dyn Fn(&str, Timestamp, &Possession) -> Checking + Send + Sync;
 type Clock = dyn Fn() -> Result<Timestamp, BearerError> + Send + Sync;
 type VerifyProof = dyn Fn(&DpopProof) -> Result<Verified, SignatureFault> + Send + Sync;
 
+/// Checks a token of ours as of now: its signature, its claims by each of the verifications, and what the operator did since it was
+/// issued. What [`Keys::read`](tokenberg_core::Keys::read) has verified before is not verified again.
+///
+/// # Errors
+/// A [`BearerError`] if the token is not valid, or the state of the store is too old to know.
+pub(crate) fn check_now(
+    service: &TokenService,
+    (verification, others): (&TokenVerification, &[TokenVerification]),
+    token: &str,
+    now: Timestamp,
+    possession: &Possession,
+) -> Result<Arc<AccessTokenClaims>, BearerError> {
+    let moment = service.moment();
+    let issuer = verification.issuer();
+    let token = moment.keys().read(token, issuer, now).ours(issuer)?;
+    let claims = verification.signed(&token, now, possession)?;
+    for other in others {
+        other.signed(&token, now, possession)?;
+    }
+    let status = TokenStatus::of(&*moment, &claims);
+    let claims = verification.recalled(claims, status)?;
+    if service.is_too_old() { Err(BearerError::TooOld) } else { Ok(claims) }
+}
+
 /// The configuration of [`Bearer`](crate::Bearer), to be passed to [`App::app_data`](actix_web::App::app_data).
 #[derive(Clone)]
 pub struct BearerConfig {
@@ -42,12 +66,7 @@ impl BearerConfig {
         let (checking, timing, proving) = (service.clone(), service.clone(), service.clone());
         let checked = verification.clone();
         let check = move |token: &str, now: Timestamp, possession: &Possession| {
-            let moment = checking.moment();
-            let token = moment.keys().read(token, checked.issuer(), now).ours(checked.issuer())?;
-            let claims = checked.signed(&token, now, possession)?;
-            let status = TokenStatus::of(&*moment, &claims);
-            let claims = checked.recalled(claims, status)?;
-            if checking.is_too_old() { Err(BearerError::TooOld) } else { Ok(claims) }
+            check_now(&checking, (&checked, &[]), token, now, possession)
         };
         Self {
             verification,

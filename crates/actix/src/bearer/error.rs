@@ -180,6 +180,21 @@ impl BearerRefusal {
         }
         challenges
     }
+
+    /// The response.
+    pub(crate) fn response(&self) -> HttpResponse {
+        let status = self.error.status();
+        let (kind, message) = self.error.model();
+        let mut response = reply::private(status);
+        for challenge in self.challenges() {
+            response.append_header((header::WWW_AUTHENTICATE, challenge));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((header::RETRY_AFTER, self.error.retry_after()));
+        }
+        let error = json!({ "error": { "message": message, "type": kind, "code": status.as_u16() } });
+        response.body(error.to_string())
+    }
 }
 
 impl ResponseError for BearerRefusal {
@@ -195,16 +210,7 @@ impl ResponseError for BearerRefusal {
         } else {
             tracing::debug!(status = status.as_u16(), reason = ?reason, "refused a Bearer token");
         }
-        let (kind, message) = self.error.model();
-        let mut response = reply::private(status);
-        for challenge in self.challenges() {
-            response.append_header((header::WWW_AUTHENTICATE, challenge));
-        }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.insert_header((header::RETRY_AFTER, self.error.retry_after()));
-        }
-        let error = json!({ "error": { "message": message, "type": kind, "code": status.as_u16() } });
-        response.body(error.to_string())
+        self.response()
     }
 }
 

@@ -204,7 +204,7 @@ pub(crate) fn names_access_token(form: &[u8]) -> bool {
 
 // credentials = ( "Bearer" / "DPoP" ) 1*SP b64token
 // b64token    = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
-fn credentials(
+pub(crate) fn credentials(
     headers: &HeaderMap,
     takes_proofs: bool,
 ) -> Result<(Scheme, &str), (Option<Scheme>, BearerError)> {

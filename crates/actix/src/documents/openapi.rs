@@ -3,6 +3,7 @@
 use crate::documents::metadata::Abilities;
 use crate::paths::{
     AUTHORIZATION_SERVER, INTROSPECTION, JWKS, OPENAPI, OPENID_CONFIGURATION, REVOCATION, TOKENS,
+    VERIFICATION,
 };
 use serde_json::{Map, Value, json};
 use tokenberg_core::request::AssertionKind;
@@ -16,6 +17,7 @@ pub(crate) fn document(issuer: &Issuer, can: Abilities) -> Value {
     if can.revokes {
         paths.insert(REVOCATION.to_owned(), json!({ "post": revocation_operation() }));
     }
+    paths.insert(VERIFICATION.to_owned(), json!({ "get": verification_operation() }));
     for (path, id, summary) in [
         (JWKS, "getKeys", "The public keys that tokens are signed with (RFC 7517)"),
         (AUTHORIZATION_SERVER, "getMetadata", "Authorization server metadata (RFC 8414)"),
@@ -43,6 +45,7 @@ pub(crate) fn document(issuer: &Issuer, can: Abilities) -> Value {
                 "Introspection": introspection(),
                 "Nothing": { "type": "object", "maxProperties": 0 },
                 "OAuthError": oauth_error(),
+                "CatalogError": catalog_error(),
             },
             "securitySchemes": {
                 "Basic": { "type": "http", "scheme": "basic" },
@@ -93,6 +96,38 @@ fn revocation_operation() -> Value {
         "PresentedToken",
         response("The token is no longer valid", "Nothing", &["Cache-Control"]),
     )
+}
+
+fn verification_operation() -> Value {
+    let parameter = |name: &str, place: &str, description: &str| {
+        let schema = json!({ "type": "array", "items": { "type": "string" } });
+        json!({ "name": name, "in": place, "description": description, "schema": schema, "explode": true })
+    };
+    const AUDIENCES: &str = "Audiences that the token must have; without it, the issuer";
+    const SCOPE: &str = "Scope that the token must have";
+    let identity =
+        ["Subject", "Issuer", "Client", "Scope", "Actors"].map(|of| format!("X-Auth-Request-{of}"));
+    let identity: Vec<&str> = identity.iter().map(String::as_str).collect();
+    json!({
+        "operationId": "verifyRequest",
+        "summary": "Whether the Bearer token of a request is valid, for proxies",
+        "description": "For nginx auth_request, Envoy ext_authz and forward authentication. Every method is answered, \
+            no body is read, and a path may follow; then the query is ignored. Tokens that are bound to a key are refused.",
+        "security": [{ "Bearer": [] }],
+        "parameters": [
+            parameter("audience", "query", AUDIENCES),
+            parameter("scope", "query", SCOPE),
+            parameter("X-Auth-Request-Required-Audience", "header", "The same as audience, in addition to it"),
+            parameter("X-Auth-Request-Required-Scope", "header", "The same as scope, in addition to it"),
+        ],
+        "responses": {
+            "200": response("The token is valid; the headers describe it", "Nothing", &identity),
+            "401": response("There is no valid token", "CatalogError", &["WWW-Authenticate"]),
+            "403": response("The token lacks the scope", "CatalogError", &["WWW-Authenticate"]),
+            "500": response("The query is wrong, or an internal error", "CatalogError", &[]),
+            "503": response("Try again", "CatalogError", &["Retry-After"]),
+        },
+    })
 }
 
 fn form_operation(id: &str, summary: &str, description: &str, form: &str, success: Value) -> Value {
@@ -247,6 +282,25 @@ fn oauth_error() -> Value {
                 ],
             },
             "error_description": { "type": "string" },
+        },
+    })
+}
+
+/// The error model of Iceberg's REST specification.
+fn catalog_error() -> Value {
+    json!({
+        "type": "object",
+        "required": ["error"],
+        "properties": {
+            "error": {
+                "type": "object",
+                "required": ["message", "type", "code"],
+                "properties": {
+                    "message": { "type": "string" },
+                    "type": { "type": "string" },
+                    "code": { "type": "integer" },
+                },
+            },
         },
     })
 }

@@ -138,6 +138,8 @@ async fn decide(
             audit.revoked(&outcome, body);
             Ok(reply::revoked())
         }
+        // `crate::proxy_auth` answers there; it takes no form.
+        Endpoint::Verification => Err(Fault::NotFound.into()),
     }
 }
 

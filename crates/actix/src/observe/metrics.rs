@@ -19,10 +19,11 @@ const ALWAYS_SHOWN: [Outcome; 4] = [
 /// Requests without a known grant come last.
 const GRANTS: usize = GrantType::ALL.len() + 1;
 
-const ENDPOINTS: [(Endpoint, &str); 3] = [
+const ENDPOINTS: [(Endpoint, &str); 4] = [
     (Endpoint::Tokens, "token"),
     (Endpoint::Introspection, "introspection"),
     (Endpoint::Revocation, "revocation"),
+    (Endpoint::Verification, "verification"),
 ];
 
 /// The reason of a refusal by the throttle.

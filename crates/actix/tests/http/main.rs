@@ -27,5 +27,6 @@ mod token_endpoint;
 mod transport;
 mod truthful;
 mod unverified;
+mod verifying;
 mod wire;
 mod world;
