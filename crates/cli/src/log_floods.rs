@@ -1,4 +1,4 @@
-//! Bounds the lines of the log that connections cause before there is a request to decide about: anyone can send what is no HTTP.
+//! Bounds the lines of the log that anyone can cause without a decision of the audit: by what is no HTTP, and at `/v1/oauth/verify`.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,11 +12,19 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// Drops events of these targets above [`MOST`] a minute, and logs the number of dropped events.
 #[derive(Default)]
-pub(crate) struct LogFloods(Mutex<Lines>);
+pub(crate) struct LogFloods([Mutex<Lines>; KINDS.len()]);
 
-/// Whether strangers can cause any number of events of the target. Events about requests are bounded where requests are decided.
-fn is_bounded(target: &str) -> bool {
-    target.starts_with("actix") || target == "tokenberg_actix::guard"
+/// The targets of which strangers can cause any number of events, each with what they are about; so a flood of one kind leaves the
+/// others in the log. Events about other requests are bounded where requests are decided.
+const KINDS: [(&str, &str); 3] = [
+    ("actix", "broken connections"),
+    ("tokenberg_actix::guard", "requests with a malformed head"),
+    ("tokenberg_actix::verify", "requests at /v1/oauth/verify"),
+];
+
+/// The place of the target's kind in [`KINDS`].
+fn kind(target: &str) -> Option<usize> {
+    KINDS.iter().position(|(prefix, _)| target.starts_with(prefix))
 }
 
 /// The lines of the present minute.
@@ -54,14 +62,12 @@ impl Lines {
 
 impl<S: Subscriber> Layer<S> for LogFloods {
     fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
-        if !is_bounded(event.metadata().target()) {
-            return true;
-        }
-        let verdict = self.0.lock().unwrap_or_else(PoisonError::into_inner).judge(Instant::now());
+        let Some(kind) = kind(event.metadata().target()) else { return true };
+        let verdict = self.0[kind].lock().unwrap_or_else(PoisonError::into_inner).judge(Instant::now());
         match verdict {
             Verdict::Write => true,
             Verdict::WriteAfter(left_out) => {
-                tracing::warn!(left_out, "dropped log lines about broken connections");
+                tracing::warn!(left_out, "dropped log lines about {}", KINDS[kind].1);
                 true
             }
             Verdict::Drop => false,
@@ -87,12 +93,13 @@ mod tests {
         assert_eq!(lines.judge(at(120)), Verdict::WriteAfter(10_000 - 59));
         assert_eq!(lines.judge(at(300)), Verdict::Write);
         for (target, bounded) in [
-            ("actix_http::h1::dispatcher", true),
-            ("tokenberg_actix::guard", true),
-            (tokenberg_actix::AUDIT, false),
-            ("tokenberg_store::watch", false),
+            ("actix_http::h1::dispatcher", Some(0)),
+            ("tokenberg_actix::guard", Some(1)),
+            ("tokenberg_actix::verify", Some(2)),
+            (tokenberg_actix::AUDIT, None),
+            ("tokenberg_store::watch", None),
         ] {
-            assert_eq!(is_bounded(target), bounded, "{target}");
+            assert_eq!(kind(target), bounded, "{target}");
         }
     }
 }
