@@ -32,6 +32,7 @@ mod pages;
 mod parity;
 mod prefixes;
 mod proving;
+mod proxying;
 mod publishing;
 mod recording;
 mod registering;
