@@ -8,8 +8,8 @@ use crate::peer;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
+use actix_web::http::ConnectionType;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage};
 use futures_util::FutureExt;
@@ -46,10 +46,6 @@ pub(crate) async fn guard(
         }
     };
     finish(response.headers_mut(), &id, secure);
-    if response.status() == StatusCode::UNAUTHORIZED {
-        // Every failed authentication gets the same answer to the last byte, whatever the cause (conformance CA-18).
-        response.headers_mut().remove(X_REQUEST_ID);
-    }
     Ok(response)
 }
 

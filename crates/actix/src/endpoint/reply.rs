@@ -58,7 +58,7 @@ pub(crate) fn refused(error: OAuthError, nonce: Option<&str>, id: Option<&Reques
 }
 
 /// The same, with the request's identifier in our log in its description, so that the client's operator can name it. Not for
-/// failed authentications: those responses are alike to the last byte (conformance CA-18).
+/// failed authentications: their bodies are alike to the last byte (conformance CA-18), and the header names them.
 fn naming(error: OAuthError, status: StatusCode, id: Option<&RequestId>) -> OAuthError {
     match (&error.description, id) {
         (Some(description), Some(id)) if status.is_client_error() && status != StatusCode::UNAUTHORIZED => {

@@ -79,7 +79,7 @@ async fn cj_03_the_kind_of_credential_is_named_in_the_audit() {
 }
 
 #[actix_web::test]
-async fn se_06_a_refusal_names_the_request_unless_authentication_failed() {
+async fn se_06_a_refusal_names_the_request_in_its_header_and_unless_authentication_failed_in_its_body() {
     let service = service();
     let (introspect, revoke) = ("/v1/oauth/introspect", "/v1/oauth/revoke");
     for (ask, status) in [
@@ -98,6 +98,7 @@ async fn se_06_a_refusal_names_the_request_unless_authentication_failed() {
         let (log, answers) = logged(&service, std::slice::from_ref(&ask)).await;
         let (event, answer) = (&log.events()[0], &answers[0]);
         assert_eq!(answer.status, status, "{}", answer.text());
+        assert_eq!(answer.header("X-Request-Id"), event["request_id"].as_str());
         let name = format!(" (request {})", event["request_id"].as_str().unwrap());
         let description = answer.json()["error_description"].as_str().unwrap().to_owned();
         assert_eq!(description.ends_with(&name), status != 401, "{description}");
