@@ -16,9 +16,11 @@ pub(crate) struct LogFloods([Mutex<Lines>; KINDS.len()]);
 
 /// The targets of which strangers can cause any number of events, each with what they are about; so a flood of one kind leaves the
 /// others in the log. Events about other requests are bounded where requests are decided.
-const KINDS: [(&str, &str); 3] = [
+const KINDS: [(&str, &str); 5] = [
     ("actix", "broken connections"),
     ("tokenberg_actix::guard", "requests with a malformed head"),
+    ("tokenberg_actix::connection", "connections without HTTP"),
+    ("tokenberg_actix::misdirected", "requests to a wrong path or with a wrong method"),
     ("tokenberg_actix::verify", "requests at /v1/oauth/verify"),
 ];
 
@@ -95,7 +97,9 @@ mod tests {
         for (target, bounded) in [
             ("actix_http::h1::dispatcher", Some(0)),
             ("tokenberg_actix::guard", Some(1)),
-            ("tokenberg_actix::verify", Some(2)),
+            ("tokenberg_actix::connection", Some(2)),
+            ("tokenberg_actix::misdirected", Some(3)),
+            ("tokenberg_actix::verify", Some(4)),
             (tokenberg_actix::AUDIT, None),
             ("tokenberg_store::watch", None),
         ] {

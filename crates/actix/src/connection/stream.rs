@@ -26,6 +26,12 @@ const ROOM: usize = 1024;
 /// How much is read of what follows a request that waits for its answer, to notice when the client has gone.
 const AHEAD: usize = 1024;
 
+/// The target of the events of this module, which the command line limits.
+const TARGET: &str = "tokenberg_actix::connection";
+
+/// The first byte of a TLS handshake (RFC 8446 §5.1). No method of HTTP begins with it.
+const TLS_HANDSHAKE: u8 = 22;
+
 /// How much of a stalled answer a client has to take within the timeout for writes.
 const PROGRESS: usize = 16 * 1024;
 
@@ -72,6 +78,8 @@ pub(crate) struct ClientStream<IO> {
     /// The bytes that end a head that is too large.
     cut_off: &'static [u8],
     has_ended: bool,
+    /// Whether nothing has been read yet.
+    is_new: bool,
     /// Whether the client sent more than was answered.
     has_surplus: bool,
     /// The bytes that were handed on since the last turn of others.
@@ -113,6 +121,7 @@ impl<IO: Socket> ClientStream<IO> {
             held: Held::default(),
             cut_off: b"",
             has_ended: false,
+            is_new: true,
             has_surplus: false,
             turn: 0,
             progress: 0,
@@ -207,6 +216,11 @@ impl<IO: Socket> ClientStream<IO> {
                 self.turn = 0;
             }
             ready!(polled)?;
+            if self.is_tls_on_plain(&buffer.filled()[before..]) {
+                buffer.set_filled(before);
+                self.flow.end();
+                return Poll::Ready(Ok(()));
+            }
             let bytes = &buffer.filled()[before..];
             let portion = self.framer.read(&bytes[..bytes.len().min(room)]);
             self.held.push(&bytes[portion.length..]);
@@ -240,6 +254,21 @@ impl<IO: Socket> ClientStream<IO> {
             }
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Whether the client begins with TLS on a plain connection. It gets no answer that it could read.
+    fn is_tls_on_plain(&mut self, bytes: &[u8]) -> bool {
+        let is_new = std::mem::replace(&mut self.is_new, false);
+        let is_tls = is_new && !IO::SECURE && bytes.first() == Some(&TLS_HANDSHAKE);
+        if is_tls {
+            let source = self.io.tcp().peer_addr().ok().map(tracing::field::display);
+            tracing::info!(
+                target: TARGET,
+                source,
+                "a client spoke TLS to a listener for plain HTTP: its address has to begin with http://, or the server needs TLS"
+            );
+        }
+        is_tls
     }
 
     /// Hands on what has arrived on a connection that has to end, and then its end: a request that has arrived in full is
