@@ -8,13 +8,30 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokenberg_core::{ErrorCode, GrantType, Outcome};
 
-/// The outcomes that are exposed at 0, so that the first occurrence is an increase.
-const ALWAYS_SHOWN: [Outcome; 4] = [
-    Outcome::Granted,
-    Outcome::Refused(ErrorCode::InvalidClient),
-    Outcome::Refused(ErrorCode::TemporarilyUnavailable),
-    Outcome::Refused(ErrorCode::ServerError),
+/// The outcomes of every endpoint that are exposed at 0, so that the first occurrence is an increase, with their statuses.
+const ALWAYS_SHOWN: [(Outcome, u16); 2] = [
+    (Outcome::Refused(ErrorCode::TemporarilyUnavailable), 503),
+    (Outcome::Refused(ErrorCode::ServerError), 500),
 ];
+
+/// The same for the endpoints at which clients authenticate.
+const SHOWN_OF_CLIENTS: [(Outcome, u16); 2] = [
+    (Outcome::Refused(ErrorCode::InvalidClient), 401),
+    (Outcome::Refused(ErrorCode::TemporarilyUnavailable), 429),
+];
+
+/// The same for the successes of an endpoint.
+fn success(endpoint: Endpoint) -> (Outcome, u16) {
+    let outcome = match endpoint {
+        Endpoint::Tokens => Outcome::Granted,
+        Endpoint::Introspection | Endpoint::Verification => Outcome::Active,
+        Endpoint::Revocation => Outcome::Revoked,
+    };
+    (outcome, 200)
+}
+
+/// The statuses of answers. One that is not listed counts as the last.
+const STATUSES: [u16; 9] = [200, 400, 401, 403, 408, 413, 429, 503, 500];
 
 /// Requests without a known grant come last.
 const GRANTS: usize = GrantType::ALL.len() + 1;
@@ -44,7 +61,7 @@ pub(crate) enum Document {
 /// The metrics of one service.
 #[derive(Default)]
 pub(crate) struct Metrics {
-    requests: [[[AtomicU64; Outcome::COUNT]; GRANTS]; ENDPOINTS.len()],
+    requests: [[[[AtomicU64; STATUSES.len()]; Outcome::COUNT]; GRANTS]; ENDPOINTS.len()],
     durations: [Histogram; ENDPOINTS.len()],
     signing: Histogram,
     failed_authentications: AtomicU64,
@@ -62,12 +79,13 @@ impl Metrics {
         &self,
         endpoint: Endpoint,
         grant: Option<GrantType>,
-        outcome: Outcome,
+        (outcome, status): (Outcome, u16),
         after: Duration,
     ) {
         let grant = grant.and_then(|grant| GrantType::ALL.iter().position(|g| *g == grant));
         let endpoint = place(endpoint);
-        one_more(&self.requests[endpoint][grant.unwrap_or(GRANTS - 1)][outcome.index()]);
+        let status = STATUSES.iter().position(|known| *known == status).unwrap_or(STATUSES.len() - 1);
+        one_more(&self.requests[endpoint][grant.unwrap_or(GRANTS - 1)][outcome.index()][status]);
         self.durations[endpoint].observe(after);
     }
 
@@ -166,22 +184,37 @@ impl Metrics {
 
     fn expose_requests(&self, to: &mut Exposition) {
         const NAME: &str = "tokenberg_requests_total";
-        to.family("counter", NAME, "Requests by endpoint, grant and outcome.");
+        to.family("counter", NAME, "Requests by endpoint, grant, outcome and status.");
         for ((endpoint, name), by_grant) in ENDPOINTS.iter().zip(&self.requests) {
             for (at, by_outcome) in by_grant.iter().enumerate() {
                 let grant = GrantType::ALL.get(at).map_or_else(|| "none".to_owned(), |grant| short(*grant));
-                for (outcome, count) in Outcome::all().zip(by_outcome) {
-                    let count = read(count);
-                    let is_exposed = *endpoint == Endpoint::Tokens && ALWAYS_SHOWN.contains(&outcome);
-                    if count > 0 || is_exposed {
-                        let outcome = outcome.as_str().replace(' ', "_");
-                        let labels = [("endpoint", *name), ("grant", &grant), ("outcome", &outcome)];
-                        to.sample(NAME, &labels, exact(count));
+                for (outcome, by_status) in Outcome::all().zip(by_outcome) {
+                    for (status, count) in STATUSES.iter().zip(by_status) {
+                        let count = read(count);
+                        if count > 0 || is_always_shown(*endpoint, at, (outcome, *status)) {
+                            let (outcome, status) = (outcome.as_str().replace(' ', "_"), status.to_string());
+                            let labels = [
+                                ("endpoint", *name),
+                                ("grant", &grant),
+                                ("outcome", &outcome),
+                                ("status", &status),
+                            ];
+                            to.sample(NAME, &labels, exact(count));
+                        }
                     }
                 }
             }
         }
     }
+}
+
+/// Whether the sample is exposed even if it is 0. Only the token endpoint has grants.
+fn is_always_shown(endpoint: Endpoint, grant: usize, sample: (Outcome, u16)) -> bool {
+    let has_clients = endpoint != Endpoint::Verification;
+    (endpoint == Endpoint::Tokens || grant == GRANTS - 1)
+        && (ALWAYS_SHOWN.contains(&sample)
+            || has_clients && SHOWN_OF_CLIENTS.contains(&sample)
+            || success(endpoint) == sample)
 }
 
 fn place(endpoint: Endpoint) -> usize {
@@ -273,7 +306,7 @@ mod tests {
     fn se_07_each_outcome_is_a_label_of_ours() {
         let metrics = Metrics::default();
         Outcome::all().for_each(|outcome| {
-            metrics.answered(Endpoint::Tokens, None, outcome, Duration::ZERO);
+            metrics.answered(Endpoint::Tokens, None, (outcome, 400), Duration::ZERO);
         });
         let mut exposition = Exposition::default();
         metrics.expose(&mut exposition);
@@ -281,7 +314,7 @@ mod tests {
         for outcome in Outcome::all() {
             let outcome = outcome.as_str().replace(' ', "_");
             let sample = format!(
-                "tokenberg_requests_total{{endpoint=\"token\",grant=\"none\",outcome=\"{outcome}\"}} 1"
+                "tokenberg_requests_total{{endpoint=\"token\",grant=\"none\",outcome=\"{outcome}\",status=\"400\"}} 1"
             );
             assert!(text.lines().any(|line| line == sample), "{sample}");
         }

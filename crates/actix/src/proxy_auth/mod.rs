@@ -53,7 +53,8 @@ pub(crate) fn answer(service: &TokenService, request: &HttpRequest) -> HttpRespo
         }
     };
     tracing::Span::current().record("outcome", outcome.as_str());
-    service.metrics().answered(Endpoint::Verification, None, outcome, begun.elapsed());
+    let counted = (outcome, response.status().as_u16());
+    service.metrics().answered(Endpoint::Verification, None, counted, begun.elapsed());
     response
 }
 

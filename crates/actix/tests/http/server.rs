@@ -75,12 +75,14 @@ fn se_07_ht_31_metrics_are_on_the_operations_listener_and_count_panics() {
     }
     let (status, metrics) = get(operations_at, "/metrics").unwrap();
     assert_eq!(status, 200);
-    let of = |outcome: &str| {
+    let of = |outcome: &str, status: u16| {
         format!(
-            "tokenberg_requests_total{{endpoint=\"token\",grant=\"client_credentials\",outcome=\"{outcome}\"}}"
+            "tokenberg_requests_total{{endpoint=\"token\",grant=\"client_credentials\",outcome=\"{outcome}\",status=\"{status}\"}}"
         )
     };
-    for line in [format!("{} 1", of("granted")), format!("{} 2", of("server_error")), "mine 7".to_owned()] {
+    let lines =
+        [format!("{} 1", of("granted", 200)), format!("{} 2", of("server_error", 500)), "mine 7".to_owned()];
+    for line in lines {
         assert!(metrics.lines().any(|l| l == line), "{line} in {metrics}");
     }
     assert_eq!(wire.ask(&ask("GET", "/metrics")).status, 404);

@@ -344,9 +344,16 @@ async fn se_07_answers_to_proxies_are_counted_by_outcome() {
     answer(&service, &with(&format!("{AT_CATALOG}&scope=admin"), &token)).await;
     answer(&service, &with(&format!("{AT_CATALOG}&scop=admin"), &token)).await;
     let metrics = metrics(&service).await;
-    for outcome in ["active", "inactive", "invalid_request", "invalid_scope", "server_error"] {
-        let start =
-            format!(r#"tokenberg_requests_total{{endpoint="verification",grant="none",outcome="{outcome}""#);
+    for (outcome, status) in [
+        ("active", 200),
+        ("inactive", 401),
+        ("invalid_request", 401),
+        ("invalid_scope", 403),
+        ("server_error", 500),
+    ] {
+        let start = format!(
+            r#"tokenberg_requests_total{{endpoint="verification",grant="none",outcome="{outcome}",status="{status}"}}"#
+        );
         let line = metrics.lines().find(|line| line.starts_with(&start)).unwrap_or_else(|| panic!("{start}"));
         assert!(line.ends_with(" 1"), "{line}");
     }
@@ -354,8 +361,12 @@ async fn se_07_answers_to_proxies_are_counted_by_outcome() {
 }
 
 async fn metrics(service: &TokenService) -> String {
+    exposed(&Operations::new(|| Ok(String::new())).metrics(service, |_: &mut Exposition| {})).await
+}
+
+/// The metrics.
+pub(crate) async fn exposed(operations: &Operations) -> String {
     use actix_web::test::{TestRequest, call_and_read_body, init_service};
-    let operations = Operations::new(|| Ok(String::new())).metrics(service, |_: &mut Exposition| {});
     let app = init_service(actix_web::App::new().configure(operations.configure())).await;
     let text = call_and_read_body(&app, TestRequest::with_uri("/metrics").to_request()).await;
     String::from_utf8(text.to_vec()).unwrap()

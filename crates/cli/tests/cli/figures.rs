@@ -69,7 +69,9 @@ fn se_07_metrics_count_events_and_contain_nothing_that_a_client_sent() {
     let operations = operations(&server);
     let begun = scrape(&operations);
     assert_eq!(
-        begun.value("tokenberg_requests_total{endpoint=\"token\",grant=\"none\",outcome=\"granted\"}"),
+        begun.value(
+            "tokenberg_requests_total{endpoint=\"token\",grant=\"none\",outcome=\"granted\",status=\"200\"}"
+        ),
         0.0
     );
     let token = server.ask("root", RIGHT).token();
@@ -96,22 +98,26 @@ fn se_07_metrics_count_events_and_contain_nothing_that_a_client_sent() {
     });
 
     let figures = scrape(&operations);
-    let requests = |endpoint: &str, grant: &str, outcome: &str| {
-        figures.value(&format!(
-            "tokenberg_requests_total{{endpoint=\"{endpoint}\",grant=\"{grant}\",outcome=\"{outcome}\"}}"
-        ))
-    };
-    for (endpoint, grant, outcome, count) in [
-        ("token", "client_credentials", "granted", 2.0),
-        ("token", "token_exchange", "granted", 1.0),
-        ("token", "client_credentials", "invalid_client", 3.0),
-        ("token", "client_credentials", "temporarily_unavailable", 2.0),
-        ("token", "none", "invalid_client", 1.0),
-        ("token", "none", "server_error", 0.0),
-        ("introspection", "none", "active", 1.0),
-        ("revocation", "none", "revoked", 1.0),
+    for (endpoint, grant, outcome, status, count) in [
+        ("token", "client_credentials", "granted", 200, 2.0),
+        ("token", "token_exchange", "granted", 200, 1.0),
+        ("token", "client_credentials", "invalid_client", 401, 3.0),
+        ("token", "client_credentials", "temporarily_unavailable", 429, 2.0),
+        ("token", "client_credentials", "temporarily_unavailable", 503, 0.0),
+        ("token", "none", "invalid_client", 401, 1.0),
+        ("token", "none", "server_error", 500, 0.0),
+        ("introspection", "none", "active", 200, 1.0),
+        ("introspection", "none", "server_error", 500, 0.0),
+        ("introspection", "none", "temporarily_unavailable", 503, 0.0),
+        ("introspection", "none", "invalid_client", 401, 0.0),
+        ("revocation", "none", "revoked", 200, 1.0),
+        ("revocation", "none", "temporarily_unavailable", 503, 0.0),
+        ("verification", "none", "active", 200, 0.0),
     ] {
-        assert_eq!(requests(endpoint, grant, outcome), count, "{endpoint} {grant} {outcome}");
+        let sample = format!(
+            "tokenberg_requests_total{{endpoint=\"{endpoint}\",grant=\"{grant}\",outcome=\"{outcome}\",status=\"{status}\"}}"
+        );
+        assert_eq!(figures.value(&sample), count, "{sample}");
     }
     for (series, value) in [
         ("tokenberg_request_duration_seconds_count{endpoint=\"token\"}", 9.0),

@@ -93,13 +93,13 @@ impl Audit {
         self.source.map(|source| source.ip)
     }
 
-    fn count(&self, outcome: Outcome) {
+    fn count(&self, outcome: Outcome, status: u16) {
         self.is_counted.set(true);
         let span = tracing::Span::current();
         if !span.is_disabled() {
             span.record("grant", self.grant.map(GrantType::as_parameter)).record("outcome", outcome.as_str());
         }
-        self.observer.metrics().answered(self.endpoint, self.grant, outcome, self.begun.elapsed());
+        self.observer.metrics().answered(self.endpoint, self.grant, (outcome, status), self.begun.elapsed());
     }
 
     pub(crate) fn presented(&mut self, presented: &Presented) {
@@ -124,7 +124,7 @@ impl Audit {
     }
 
     pub(crate) fn granted(&self, granted: &Granted) {
-        self.count(Outcome::Granted);
+        self.count(Outcome::Granted, 200);
         if !self.is_reported() {
             return;
         }
@@ -165,7 +165,7 @@ impl Audit {
 
     /// A presented token that is valid, with its claims.
     fn good(&self, outcome: Outcome, claims: &AccessTokenClaims) {
-        self.count(outcome);
+        self.count(outcome, 200);
         if !self.is_reported() {
             return;
         }
@@ -177,7 +177,7 @@ impl Audit {
 
     /// A presented token that is not valid, or that the client may not see, with its unverified claims.
     fn unusable_token(&self, outcome: Outcome, reason: String, body: &[u8]) {
-        self.count(outcome);
+        self.count(outcome, 200);
         self.report(&self.failed_record(outcome, reason, Some(body)), ABOUT_A_TOKEN);
     }
 

@@ -9,7 +9,8 @@ use tokenberg_core::{Excerpt, OAuthError, Outcome, Refusal};
 struct Ending<'a> {
     message: &'static str,
     outcome: Outcome,
-    status: Option<u16>,
+    /// The status of the answer, and whether it is recorded: that of a refusal follows from its outcome.
+    status: (u16, bool),
     reason: String,
     /// The body, if the claims of its tokens are recorded.
     body: Option<&'a [u8]>,
@@ -22,7 +23,14 @@ impl Audit {
         let is_verified = !refusal.precedes_authentication(self.proof == Proof::Bearer);
         let (outcome, reason) = (Outcome::Refused(error.code), refusal.to_string());
         let message = "refused a request";
-        self.fell_through(Ending { message, outcome, status: None, reason, body: Some(body), is_verified });
+        self.fell_through(Ending {
+            message,
+            outcome,
+            status: (error.status(), false),
+            reason,
+            body: Some(body),
+            is_verified,
+        });
     }
 
     /// A fault before the tokens matter, such as 429, is recorded without them.
@@ -44,7 +52,7 @@ impl Audit {
         self.fell_through(Ending {
             message,
             outcome,
-            status: Some(status.as_u16()),
+            status: (status.as_u16(), true),
             reason,
             body,
             is_verified: self.is_authenticated || is_after_secret,
@@ -54,10 +62,10 @@ impl Audit {
     /// Logs and records such a request, with the unverified claims of its tokens; or only counts it, if it exceeds the limit of
     /// requests without client authentication.
     fn fell_through(&self, ending: Ending<'_>) {
-        let Ending { message, outcome, status, reason, body, is_verified } = ending;
-        self.count(outcome);
+        let Ending { message, outcome, status: (answered, is_recorded), reason, body, is_verified } = ending;
+        self.count(outcome, answered);
         let mut record = self.failed_record(outcome, reason, body);
-        record.status = status;
+        record.status = is_recorded.then_some(answered);
         // A client may have sent a token or a secret in its place.
         record.scope_in = self.scope.as_ref().map(|scope| Excerpt::redacted(scope.as_str()));
         if !is_verified {
