@@ -1,8 +1,8 @@
 //! Mounts the token endpoint and its documents: RFC 8414 §3, RFC 8615.
 
 use crate::endpoint;
-use crate::endpoint::fault::Fault;
 use crate::endpoint::guard::guard;
+use crate::endpoint::misdirected;
 use crate::endpoint::reply;
 use crate::observe::audit;
 use crate::observe::metrics::Document;
@@ -121,7 +121,7 @@ fn document(
         let response = if is_read(&request) {
             read(&service, &request)
         } else {
-            reply::fault(Fault::MethodNotAllowed("GET, HEAD"))
+            misdirected::method(&service, &request, "GET, HEAD")
         };
         std::future::ready(reply::closing(response, payload.into_inner()))
     };

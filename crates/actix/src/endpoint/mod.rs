@@ -3,6 +3,7 @@
 pub(crate) mod body;
 pub(crate) mod fault;
 pub(crate) mod guard;
+pub(crate) mod misdirected;
 pub(crate) mod reply;
 pub(crate) mod request_id;
 
@@ -32,7 +33,7 @@ pub(crate) async fn answer(
     mut payload: Payload,
 ) -> HttpResponse {
     if *request.method() != Method::POST {
-        return reply::closing(reply::fault(Fault::MethodNotAllowed("POST")), payload);
+        return reply::closing(misdirected::method(service, request, "POST"), payload);
     }
     let origin = service.trusted_proxies().origin(request);
     let mut audit = Audit::of(request, endpoint, origin.address, service.observer());

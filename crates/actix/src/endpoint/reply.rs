@@ -74,9 +74,21 @@ pub(crate) fn fault(fault: Fault) -> HttpResponse {
     fault_of(fault, None)
 }
 
+/// The response to a request to a wrong path or with a wrong method, with the right one in its description.
+pub(crate) fn misdirected(fault: Fault, right: &str, id: Option<&RequestId>) -> HttpResponse {
+    let (status, error) = fault.response();
+    let description =
+        error.description.as_deref().map(|description| format!("{description}; {right}").into());
+    written(fault, status, naming(OAuthError { description, ..error }, status, id))
+}
+
 /// The same for a request that is logged.
 pub(crate) fn fault_of(fault: Fault, id: Option<&RequestId>) -> HttpResponse {
     let (status, error) = fault.response();
+    written(fault, status, naming(error, status, id))
+}
+
+fn written(fault: Fault, status: StatusCode, error: OAuthError) -> HttpResponse {
     let mut response = private(status);
     if let Some(methods) = fault.allow() {
         response.insert_header((header::ALLOW, methods));
@@ -84,7 +96,7 @@ pub(crate) fn fault_of(fault: Fault, id: Option<&RequestId>) -> HttpResponse {
     if let Some(seconds) = fault.retry_after() {
         response.insert_header((header::RETRY_AFTER, seconds));
     }
-    response.body(naming(error, status, id).to_json())
+    response.body(error.to_json())
 }
 
 /// A response to a request whose body was not read to its end: the connection ends with it.

@@ -50,6 +50,13 @@ pub(crate) enum ThrottledBy {
     Source,
 }
 
+/// What is wrong with a request that reaches no endpoint.
+#[derive(Clone, Copy)]
+pub(crate) enum Misdirected {
+    Path,
+    Method,
+}
+
 /// Public documents.
 #[derive(Clone, Copy)]
 pub(crate) enum Document {
@@ -67,6 +74,7 @@ pub(crate) struct Metrics {
     failed_authentications: AtomicU64,
     throttled: [AtomicU64; 2],
     documents: [AtomicU64; 3],
+    misdirected: [AtomicU64; 2],
     #[cfg(feature = "server")]
     connections: std::sync::Arc<ConnectionMetrics>,
     unrecorded: AtomicU64,
@@ -116,6 +124,10 @@ impl Metrics {
         self.left_out.iter().map(read).collect()
     }
 
+    pub(crate) fn misdirected(&self, kind: Misdirected) {
+        one_more(&self.misdirected[kind as usize]);
+    }
+
     pub(crate) fn document(&self, document: Document) {
         one_more(&self.documents[document as usize]);
     }
@@ -161,6 +173,11 @@ impl Metrics {
         {
             let count = exact(read(&self.documents[document as usize]));
             to.sample("tokenberg_documents_total", &[("document", name)], count);
+        }
+        const MISDIRECTED: &str = "tokenberg_misdirected_total";
+        to.family("counter", MISDIRECTED, "Requests to a path without an endpoint, or with a wrong method.");
+        for (kind, name) in [(Misdirected::Path, "path"), (Misdirected::Method, "method")] {
+            to.sample(MISDIRECTED, &[("wrong", name)], exact(read(&self.misdirected[kind as usize])));
         }
         #[cfg(feature = "server")]
         self.connections.expose(to);

@@ -6,8 +6,8 @@ pub(crate) mod transport;
 use crate::TrustedProxies;
 use crate::connection::authorities::ClientAuthorities;
 use crate::connection::registry::{Connections, Timeouts};
-use crate::endpoint::fault::Fault;
 use crate::endpoint::guard::guard;
+use crate::endpoint::misdirected;
 use crate::endpoint::reply;
 use crate::operations::Operations;
 use crate::server::transport::Limits;
@@ -15,7 +15,7 @@ use crate::service::TokenService;
 use actix_service::ServiceFactory;
 use actix_web::dev::{Server, ServerHandle, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
-use actix_web::{App, Error, Route, web};
+use actix_web::{App, Error, HttpRequest, Route, web};
 use futures_util::future::{Either, select};
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
@@ -265,10 +265,10 @@ fn app(
                 under_base(config);
             } else {
                 let scope = web::scope(base_path).configure(under_base);
-                config.service(scope.default_service(nothing_here()));
+                config.service(scope.default_service(nothing_here(service, base_path)));
             }
         })
-        .default_service(nothing_here())
+        .default_service(nothing_here(service, base_path))
 }
 
 fn run_operations(
@@ -371,8 +371,11 @@ impl Handle {
 }
 
 /// Answers every path without a route.
-fn nothing_here() -> Route {
-    let answer =
-        |payload: web::Payload| async { reply::closing(reply::fault(Fault::NotFound), payload.into_inner()) };
+fn nothing_here(service: &TokenService, base_path: &str) -> Route {
+    let (service, base_path) = (service.clone(), base_path.to_owned());
+    let answer = move |request: HttpRequest, payload: web::Payload| {
+        let response = misdirected::path(&service, &base_path, &request);
+        std::future::ready(reply::closing(response, payload.into_inner()))
+    };
     web::route().to(answer).wrap(from_fn(guard))
 }

@@ -59,6 +59,60 @@ fn op_30_requests_under_way_are_finished_and_readiness_ends_first() {
 }
 
 #[test]
+fn te_27_a_wrong_path_or_method_is_answered_with_the_right_one() {
+    let service = service();
+    let metrics = || {
+        let mut found = Vec::new();
+        let operations = Operations::new(|| Ok(String::new())).metrics(&service, |_| {});
+        let runtime = actix_web::rt::System::new();
+        let text = runtime.block_on(crate::verifying::exposed(&operations));
+        for wrong in ["path", "method"] {
+            let start = format!("tokenberg_misdirected_total{{wrong=\"{wrong}\"}} ");
+            let line = text.lines().find_map(|line| line.strip_prefix(start.as_str())).unwrap();
+            found.push(line.parse::<u32>().unwrap());
+        }
+        (found[0], found[1])
+    };
+    let wire = Wire::with(service.clone(), |builder| builder.base_path("/api/catalog").unwrap());
+    let token_endpoint = "the token endpoint is POST /api/catalog/v1/oauth/tokens";
+    let paths = [
+        ("/api/catalog/v1/oauth/token", token_endpoint),
+        ("/api/catalog/oauth/tokens", token_endpoint),
+        ("/token", token_endpoint),
+        ("/oauth2/token", token_endpoint),
+        ("/v1/oauth/tokens", token_endpoint),
+        ("/oauth2/introspect", "introspection is POST /api/catalog/v1/oauth/introspect"),
+        ("/api/catalog/v1/oauth/revocation", "revocation is POST /api/catalog/v1/oauth/revoke"),
+        ("/realms/x/protocol/openid-connect/certs", "the keys are GET /api/catalog/.well-known/jwks.json"),
+        (
+            "/.well-known/oauth-authorization-server",
+            "the metadata are GET /api/catalog/.well-known/oauth-authorization-server",
+        ),
+    ];
+    for (path, right) in paths {
+        let answer = wire.ask(&form(CC).basic(C1).at(path));
+        check_answer(&answer, E(404, "invalid_request"), path);
+        let description = answer.json()["error_description"].as_str().unwrap().to_owned();
+        let starts = format!("there is nothing at this path; {right} (request ");
+        assert!(description.starts_with(&starts), "{path}: {description}");
+    }
+    assert_eq!(metrics(), (9, 0));
+    for (method, path, right) in [
+        ("GET", "/api/catalog/v1/oauth/tokens", "POST"),
+        ("PUT", "/api/catalog/v1/oauth/introspect", "POST"),
+        ("POST", "/api/catalog/.well-known/jwks.json", "GET, HEAD"),
+    ] {
+        let answer = wire.ask(&ask(method, path));
+        check_answer(&answer, E(405, "invalid_request"), path);
+        assert_eq!(answer.header("Allow"), Some(right));
+        let description = answer.json()["error_description"].as_str().unwrap().to_owned();
+        let starts = format!("the method is not allowed here; it answers {right} (request ");
+        assert!(description.starts_with(&starts), "{path}: {description}");
+    }
+    assert_eq!(metrics(), (9, 3));
+}
+
+#[test]
 fn se_07_ht_31_metrics_are_on_the_operations_listener_and_count_panics() {
     let world = World::new();
     let service = world.service();

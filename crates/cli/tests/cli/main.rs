@@ -44,6 +44,7 @@ mod secret_sources;
 mod showing_keys;
 mod starting;
 mod strangers;
+mod straying;
 mod support;
 #[cfg(feature = "otlp")]
 mod tracing;
