@@ -61,7 +61,7 @@ pub use operations::Operations;
 pub use origin::{Network, NetworkFault, TrustedProxies};
 #[cfg(feature = "server")]
 pub use server::{
-    BasePathFault, Handle, LONGEST_KEEP_ALIVE, MOST_CONNECTIONS, OPERATIONS_CONNECTIONS, Running,
-    ServerBuilder, check_base_path,
+    BasePathFault, DRAIN_DELAY, Handle, LONGEST_KEEP_ALIVE, MOST_CONNECTIONS, OPERATIONS_CONNECTIONS,
+    Running, ServerBuilder, check_base_path,
 };
 pub use service::{TokenService, TokenServiceBuilder};

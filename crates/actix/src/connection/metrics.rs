@@ -14,6 +14,8 @@ pub(crate) enum EndedBy {
     Crowded,
     /// The client did not read its answer.
     Stalled,
+    /// It was idle when the server ended.
+    Drained,
 }
 
 /// How a TLS handshake ended.
@@ -26,11 +28,12 @@ pub(crate) enum Handshake {
     Displaced,
 }
 
-const ENDED_BY: [(EndedBy, &str); 4] = [
+const ENDED_BY: [(EndedBy, &str); 5] = [
     (EndedBy::Idle, "idle"),
     (EndedBy::SlowHead, "slow_head"),
     (EndedBy::Crowded, "crowded"),
     (EndedBy::Stalled, "stalled"),
+    (EndedBy::Drained, "drained"),
 ];
 
 const HANDSHAKES: [(Handshake, &str); 4] = [

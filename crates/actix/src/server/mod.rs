@@ -21,7 +21,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The longest that an idle connection is kept (conformance HT-10).
 pub const LONGEST_KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -31,6 +31,12 @@ pub const MOST_CONNECTIONS: usize = 25_000;
 
 /// The limit of open connections of the listener for operations.
 pub const OPERATIONS_CONNECTIONS: usize = 64;
+
+/// The default of [`ServerBuilder::drain_delay`]: probes of load balancers usually come every few seconds.
+pub const DRAIN_DELAY: Duration = Duration::from_secs(5);
+
+/// How long idle connections may take to be closed before the server ends, and what has begun to arrive to become a request.
+const ORDERLY_END: Duration = Duration::from_secs(1);
 
 /// The shortest timeout of a connection: actix reads a clock for these that is up to half a second late, and a timer that is over
 /// before it begins never fires.
@@ -95,7 +101,7 @@ impl ServerBuilder {
             head_timeout: Duration::from_secs(5),
             write_timeout: Duration::from_secs(10),
             disconnect_timeout: Duration::from_secs(1),
-            drain_delay: Duration::ZERO,
+            drain_delay: DRAIN_DELAY,
             shutdown_timeout: Duration::from_secs(30),
         }
     }
@@ -183,7 +189,8 @@ impl ServerBuilder {
         Self { disconnect_timeout: disconnect_timeout.max(SHORTEST), ..self }
     }
 
-    /// How long requests are still accepted after `/readyz` began to answer 503; 0 by default.
+    /// How long requests are still accepted after `/readyz` began to answer 503, so that load balancers notice; [`DRAIN_DELAY`] by
+    /// default. Each answer during that time ends its connection.
     pub fn drain_delay(self, drain_delay: Duration) -> Self {
         Self { drain_delay, ..self }
     }
@@ -244,6 +251,7 @@ impl ServerBuilder {
             server: server.handle(),
             operations_server: operations_server.as_ref().map(Server::handle),
             operations,
+            connections: limits.connections,
             drain_delay: self.drain_delay,
         };
         Ok(Running { server, operations_server, addresses, sweeping, handle })
@@ -350,17 +358,25 @@ pub struct Handle {
     server: ServerHandle,
     operations_server: Option<ServerHandle>,
     operations: Option<Operations>,
+    connections: Connections,
     drain_delay: Duration,
 }
 
 impl Handle {
-    /// Reports that it is not ready, waits for the configured time, accepts no more connections, and lets requests under way
-    /// finish (conformance OP-30).
+    /// Reports that it is not ready, ends each connection with its next answer for the configured time, then accepts no more
+    /// connections, closes the idle ones, and lets requests under way finish (conformance OP-30).
     pub async fn drain(&self) {
         if let Some(operations) = &self.operations {
             operations.drain();
         }
+        self.connections.drain();
         tokio::time::sleep(self.drain_delay).await;
+        // actix closes an idle connection without reading what has arrived on it.
+        self.server.pause().await;
+        let begun = Instant::now();
+        while self.connections.end_idle() > 0 && begun.elapsed() < ORDERLY_END {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         self.server.stop(true).await;
     }
 

@@ -1,7 +1,7 @@
 //! The start and the shutdown of a server: OP-30 and the listener for operations.
 
 use crate::check::*;
-use crate::wire::{TIMEOUT, Wire, parse, read_until_closed};
+use crate::wire::{TIMEOUT, Wire, parse, read_answers, read_until_closed};
 use crate::world::*;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -56,6 +56,51 @@ fn op_30_requests_under_way_are_finished_and_readiness_ends_first() {
     draining.join().unwrap();
     let refused = TcpStream::connect(wire.address).map(|mut s| s.read(&mut [0]).is_ok_and(|n| n > 0));
     assert!(!refused.is_ok_and(|served| served));
+}
+
+/// Reads one answer of a connection that stays open, or ends after it.
+fn answered(stream: &mut TcpStream, request: &[u8]) -> Answer {
+    stream.write_all(request).unwrap();
+    read_answers(stream, 1).remove(0)
+}
+
+#[test]
+fn op_30_while_it_drains_each_answer_ends_its_connection_and_idle_ones_are_closed_at_the_end() {
+    let wire = Wire::with(service(), |builder| builder.drain_delay(Duration::from_secs(2)));
+    let request = form(CC).basic(C1).to_wire();
+    let (mut kept, mut idle, mut half) = (wire.connect(), wire.connect(), wire.connect());
+    for stream in [&mut kept, &mut idle, &mut half] {
+        assert_eq!(answered(stream, &request).header("Connection"), None);
+    }
+    // The head of a request that will be whole before the server ends.
+    half.write_all(&request[..20]).unwrap();
+    let handle = wire.handle.clone();
+    let draining = std::thread::spawn(move || {
+        actix_web::rt::System::new().block_on(handle.drain());
+        std::time::Instant::now()
+    });
+    let begun = std::time::Instant::now();
+    let last = loop {
+        let mut other = wire.connect();
+        let answer = answered(&mut other, &request);
+        check_answer(&answer, Expected::Ok, "while it drains");
+        if answer.header("Connection") == Some("close") {
+            break answer;
+        }
+        assert!(begun.elapsed() < TIMEOUT);
+    };
+    assert_eq!(last.status, 200);
+    let answer = answered(&mut kept, &request);
+    check_answer(&answer, Expected::Ok, "on a kept connection");
+    assert_eq!(answer.header("Connection"), Some("close"));
+    assert_eq!(read_until_closed(&mut kept), b"");
+    half.write_all(&request[20..]).unwrap();
+    let answers = parse(&read_until_closed(&mut half), &[]);
+    assert_eq!((answers.len(), answers[0].header("Connection")), (1, Some("close")));
+    // It ends without a reset, and not before the delay is over.
+    assert_eq!(idle.read(&mut [0]).unwrap(), 0);
+    assert!(draining.join().unwrap() - begun > Duration::from_secs(1));
+    assert!(begun.elapsed() < Duration::from_secs(60));
 }
 
 #[test]

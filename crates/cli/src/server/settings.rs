@@ -74,8 +74,9 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "N", env = "TOKENBERG_WORKERS", help_heading = OPERATION, value_parser = whole_number(1..=1024))]
     pub(crate) workers: Option<u32>,
 
-    /// How long requests are still accepted after SIGTERM while /readyz fails, so that load balancers stop sending requests
-    #[arg(long, value_name = "DURATION", env = "TOKENBERG_DRAIN_DELAY", default_value = "0s", help_heading = OPERATION,
+    /// How long requests are still accepted after SIGTERM while /readyz fails, so that load balancers stop sending requests. A second
+    /// signal ends the server at once
+    #[arg(long, value_name = "DURATION", env = "TOKENBERG_DRAIN_DELAY", default_value = "5s", help_heading = OPERATION,
           value_parser = duration::parse)]
     #[serde(serialize_with = "duration::serialize")]
     pub(crate) drain_delay: Lifetime,

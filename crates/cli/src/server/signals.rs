@@ -49,7 +49,11 @@ async fn handle_all(mut signals: Vec<(SignalKind, Signal)>, handle: Handle, mut 
             is_ending = true;
             notify::send(State::Stopping);
             let reason = if is_closed { "the terminal was closed" } else { "a signal" };
-            tracing::info!(reason, "stopping after the requests in progress");
+            let delay = changeable.settings.drain_delay;
+            tracing::info!(
+                reason,
+                "stopping: requests are answered for another {delay}, and then those in progress; a second signal stops immediately"
+            );
             let handle = handle.clone();
             actix_web::rt::spawn(async move { handle.drain().await });
         } else if !is_hangup {

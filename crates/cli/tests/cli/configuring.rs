@@ -81,7 +81,7 @@ fn op_12_every_mistake_in_the_file_is_reported_with_its_line() {
         ("strict-iceberg-errors = \"yes\"", &["expected true or false such as false, found a string"]),
         (
             "drain-delay = 5",
-            &["`drain-delay` at t.toml:1: expected a string such as \"0s\", found a whole number"],
+            &["`drain-delay` at t.toml:1: expected a string such as \"5s\", found a whole number"],
         ),
         ("drain-delay = \"5\"", &["`drain-delay` at t.toml:1: expected a duration, such as 2s, 15m"]),
         (

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 pub fn operations(server: &crate::support::Server) -> String {
@@ -103,6 +104,85 @@ fn op_30_requests_in_progress_are_finished_before_the_server_exits() {
         assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("access_token"), "{answer}");
         assert_eq!(server.ended().code(), Some(0), "{name} {}", server.log());
     }
+}
+
+/// A load balancer of layer 4 that probes every node and sends new connections to those that are ready.
+struct Nodes(Vec<(String, String)>);
+
+impl Nodes {
+    fn ready(&self) -> Option<&str> {
+        let is_ready = |operations: &str| {
+            let address = operations.strip_prefix("http://").unwrap();
+            let Ok(mut stream) = TcpStream::connect(address) else { return false };
+            let asked = write!(stream, "GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+            let mut answer = String::new();
+            asked.is_ok() && stream.read_to_string(&mut answer).is_ok() && answer.starts_with("HTTP/1.1 200")
+        };
+        self.0.iter().find(|(_, operations)| is_ready(operations)).map(|(address, _)| address.as_str())
+    }
+}
+
+/// Sends requests on kept connections until told to stop, and never repeats one. Returns how many were answered, and each failure.
+fn keep_asking(nodes: &Nodes, is_over: &AtomicBool) -> (u32, Vec<String>) {
+    let form = "grant_type=client_credentials&client_id=root&client_secret=first-secret-of-root";
+    let request = format!(
+        "POST /v1/oauth/tokens HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {}\r\n\r\n{form}",
+        form.len()
+    );
+    let (mut answered, mut failures, mut kept) = (0, Vec::new(), None);
+    while !is_over.load(Ordering::SeqCst) {
+        let mut stream = kept.take().unwrap_or_else(|| {
+            let address = nodes.ready().expect("one node is ready");
+            let stream = TcpStream::connect(address).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+            stream
+        });
+        let mut answer = Vec::new();
+        let mut buffer = [0; 4096];
+        let mut failure = stream.write_all(request.as_bytes()).err().map(|error| error.to_string());
+        while failure.is_none() && !answer.ends_with(b"}") {
+            match stream.read(&mut buffer) {
+                Ok(0) => failure = Some("the connection was closed".to_owned()),
+                Ok(count) => answer.extend_from_slice(&buffer[..count]),
+                Err(error) => failure = Some(error.to_string()),
+            }
+        }
+        let answer = String::from_utf8(answer).unwrap().to_lowercase();
+        match failure {
+            None if answer.starts_with("http/1.1 200") => answered += 1,
+            None => failures.push(answer.clone()),
+            Some(failure) => failures.push(failure),
+        }
+        if !answer.contains("connection: close") {
+            kept = Some(stream);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    (answered, failures)
+}
+
+#[test]
+fn op_30_nodes_are_replaced_behind_layer_4_without_a_failed_request() {
+    let place = Place::new();
+    let flags = ["--ops-listen", "127.0.0.1:0", "--drain-delay", "2s", "--issuer", "https://tokens.example"];
+    let mut servers = [place.serve(&flags), place.serve(&flags)];
+    let nodes = Nodes(servers.iter().map(|server| (server.address(), operations(server))).collect());
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..4).map(|_| scope.spawn(|| keep_asking(&nodes, &is_over))).collect();
+        std::thread::sleep(Duration::from_millis(500));
+        // All clients are on the first node.
+        servers[0].signal("TERM");
+        let status = servers[0].ended();
+        std::thread::sleep(Duration::from_millis(500));
+        is_over.store(true, Ordering::SeqCst);
+        let (answered, failures): (Vec<u32>, Vec<Vec<String>>) =
+            clients.into_iter().map(|client| client.join().unwrap()).unzip();
+        assert_eq!(failures.concat(), Vec::<String>::new());
+        assert!(answered.iter().all(|count| *count > 10), "{answered:?}");
+        assert_eq!(status.code(), Some(0));
+    });
 }
 
 #[test]

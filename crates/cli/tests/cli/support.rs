@@ -158,6 +158,7 @@ impl Place {
         command
             .arg("serve")
             .args(if more.contains(&"--listen") { &[][..] } else { &["--listen", "127.0.0.1:0"] })
+            .args(if decides_delay(more) { &[][..] } else { &["--drain-delay", "0s"] })
             .args(more)
             .envs(variables.iter().copied());
         self.started(command, Stdio::null())
@@ -188,6 +189,11 @@ impl Place {
             }
         }
     }
+}
+
+/// Whether the arguments may contain how long the server drains. Otherwise tests do not wait for load balancers.
+fn decides_delay(arguments: &[&str]) -> bool {
+    arguments.iter().any(|argument| ["--config", "--drain-delay"].contains(argument))
 }
 
 /// A running server.

@@ -37,6 +37,7 @@ struct Inner {
     metrics: Arc<ConnectionMetrics>,
     epoch: Instant,
     is_crowded: AtomicBool,
+    is_draining: AtomicBool,
     open: Mutex<Open>,
 }
 
@@ -86,6 +87,7 @@ impl Connections {
             metrics,
             epoch,
             is_crowded: AtomicBool::new(false),
+            is_draining: AtomicBool::new(false),
             open: Mutex::default(),
         }))
     }
@@ -156,6 +158,28 @@ impl Connections {
         for (_, number) in idle.into_iter().take(count) {
             self.end(open, number, EndedBy::Crowded);
         }
+    }
+
+    /// From now on, each answer ends its connection, so that clients connect to another node.
+    pub(crate) fn drain(&self) {
+        self.0.is_draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends the idle connections. A request that has arrived on one of them is answered first. Returns how many connections are
+    /// not closed yet, or have begun a request that has not arrived.
+    pub(crate) fn end_idle(&self) -> usize {
+        let mut open = self.lock();
+        let waits = |held: &Held| {
+            matches!(held.connection.activity(), Activity::Handshake | Activity::Idle | Activity::Head)
+        };
+        let waiting: Vec<u64> =
+            open.all.iter().filter(|(_, held)| waits(held)).map(|(number, _)| *number).collect();
+        for number in &waiting {
+            if open.all.get(number).is_some_and(|held| held.connection.activity() == Activity::Idle) {
+                self.end(&mut open, *number, EndedBy::Drained);
+            }
+        }
+        waiting.len()
     }
 
     fn end(&self, open: &mut Open, number: u64, by: EndedBy) {
@@ -252,9 +276,10 @@ impl Permit {
         &self.connection
     }
 
-    /// Whether the server has almost no permit left, so that no connection should be kept for another request.
+    /// Whether no connection should be kept for another request: the server has almost no permit left, or is about to end.
     pub(crate) fn is_needed(&self) -> bool {
-        self.connections.0.is_crowded.load(Ordering::Relaxed)
+        let inner = &self.connections.0;
+        inner.is_crowded.load(Ordering::Relaxed) || inner.is_draining.load(Ordering::Relaxed)
     }
 }
 

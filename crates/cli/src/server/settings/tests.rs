@@ -265,7 +265,7 @@ fn op_12_printed_settings_name_their_origin_and_contain_no_password() {
         ("#key-file = \"FILE\" # replaced by TOKENBERG_KEY", ""),
         ("log = \"debug\" # from RUST_LOG", ""),
         ("workers = 3 # from ", ".toml:3"),
-        ("drain-delay = \"0s\" # default", ""),
+        ("drain-delay = \"5s\" # default", ""),
         ("#issuer = \"URL\" # not set", ""),
     ] {
         let is_it = |found: &str| found.starts_with(line) && found.ends_with(origin);
