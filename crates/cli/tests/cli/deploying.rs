@@ -198,3 +198,17 @@ fn op_12_manifests_and_alerts_are_yaml_with_the_expected_content() {
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+#[test]
+fn se_07_the_alerts_for_the_error_budget_count_503_and_not_429() {
+    let test = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/alerts.test.yaml");
+    let output = match Command::new("promtool").args(["test", "rules"]).arg(test).output() {
+        Ok(output) => output,
+        Err(error) => {
+            eprintln!("skipped: there is no promtool here: {error}");
+            return;
+        }
+    };
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+}

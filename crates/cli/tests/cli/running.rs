@@ -187,15 +187,20 @@ fn op_30_nodes_are_replaced_behind_layer_4_without_a_failed_request() {
 
 #[test]
 fn op_30_a_second_signal_ends_at_once() {
-    let place = Place::new();
-    let mut server = place.serve(&[]);
-    let (_stream, _) = half_a_request(&server.address());
-    server.signal("TERM");
-    std::thread::sleep(Duration::from_millis(200));
-    assert!(server.is_running());
-    server.signal("TERM");
-    let status = server.ended();
-    assert_eq!((status.code(), status.signal()), (Some(143), None));
+    // While it drains, and while it waits for a request.
+    for (name, delay, code) in [("TERM", "0s", 143), ("INT", "1h", 130)] {
+        let place = Place::new();
+        let mut server = place.serve(&["--drain-delay", delay]);
+        let (_stream, _) = half_a_request(&server.address());
+        server.signal(name);
+        within_a_second("it says how to end it", || {
+            server.log().contains("a second signal stops immediately")
+        });
+        assert!(server.is_running());
+        server.signal(name);
+        let status = server.ended();
+        assert_eq!((status.code(), status.signal()), (Some(code), None));
+    }
 }
 
 fn certificate(place: &Place) -> String {

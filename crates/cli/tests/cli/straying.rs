@@ -1,4 +1,4 @@
-//! Requests that reach no endpoint, and clients that do not speak HTTP, are in the log in plain words; HT-18 and CWE-779.
+//! Requests that reach no endpoint, and clients that do not speak HTTP, are in the log in plain words; TE-27 and CWE-779.
 
 use crate::support::*;
 use std::io::{Read, Write};
@@ -31,7 +31,7 @@ fn te_27_se_06_cwe_779_wrong_paths_and_methods_are_in_the_log_and_a_flood_of_the
 }
 
 #[test]
-fn ht_18_tls_on_a_plain_listener_is_reported_as_such() {
+fn tls_on_a_plain_listener_is_reported_as_such() {
     let place = Place::new();
     let server = place.serve(&[]);
     let mut stream = TcpStream::connect(server.address()).unwrap();
