@@ -43,8 +43,8 @@ pub use error::StoreError;
 pub use keys::{IntroducedKey, KekError, KekSource, KeyEncryptionKey, NowSigning, RevokedKey};
 pub use private_file::open_to_others;
 pub use registrations::{
-    AddedSecret, Bootstrap, ClientRecord, DisabledSubject, EndingSecret, EnsuredClient, IssuerRecord, RegistrationChange,
-    SecretRecord,
+    AddedSecret, Bootstrap, ClientRecord, DisabledSubject, EndingSecret, EnsuredClient, IssuerRecord,
+    RegistrationChange, SecretRecord,
 };
 pub use revocations::NewRevocation;
 pub use snapshot::{Health, Moment, Snapshot, Watched};

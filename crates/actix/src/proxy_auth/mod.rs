@@ -91,7 +91,9 @@ fn outcome_of(error: &BearerError) -> Outcome {
     match error {
         BearerError::NoCredentials => Outcome::Refused(ErrorCode::InvalidRequest),
         BearerError::InsufficientScope(_) => Outcome::Refused(ErrorCode::InvalidScope),
-        BearerError::TooOld | BearerError::Unwritten(_) => Outcome::Failed(ErrorCode::TemporarilyUnavailable),
+        BearerError::TooOld | BearerError::Unwritten(_) | BearerError::KeysUnavailable(_) => {
+            Outcome::Failed(ErrorCode::TemporarilyUnavailable)
+        }
         BearerError::NotConfigured | BearerError::Unavailable => Outcome::Failed(ErrorCode::ServerError),
         BearerError::SeveralMethods
         | BearerError::Malformed

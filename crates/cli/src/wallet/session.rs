@@ -167,7 +167,9 @@ impl<'a> Wallet<'a> {
                     "{endpoint} answered {status}, and the body is no OAuth error: is it a token endpoint? {place}"
                 )
             }
-            AnswerFault::NoToken(_) | AnswerFault::NoIntrospection => anyhow::Error::from(fault).context(endpoint.to_string()),
+            AnswerFault::NoToken(_) | AnswerFault::NoIntrospection => {
+                anyhow::Error::from(fault).context(endpoint.to_string())
+            }
         }
     }
 
