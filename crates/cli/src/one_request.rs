@@ -60,7 +60,7 @@ impl OneRequest {
         Ok(Sent { authorization, dpop, body })
     }
 
-    /// Opens the store and calls `decide` with its state at `now`.
+    /// Opens the store and calls `decide` with its state at `now`. Unless `uses` it, the store is only read.
     ///
     /// # Errors
     /// If the store cannot be read, or `decide` fails.
@@ -68,13 +68,14 @@ impl OneRequest {
         &self,
         common: &Common,
         now: Timestamp,
+        uses: bool,
         decide: impl FnOnce(&dyn Answers, &dyn Blocking) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
         let location = StoreLocation::of(common)?;
         let keys = issuer_keys::held(&self.issuer_access, FetchLimits::default(), Arc::default())?;
         let runtime = runtime()?;
         let watched = runtime.block_on(async {
-            let store = location.open_existing().await?;
+            let store = if uses { location.open_existing().await? } else { location.open_to_read().await? };
             anyhow::Ok(store.watch(move |keys, _: Option<&Keyring>| Keyring::read(keys, now)).await?)
         })?;
         let moment = watched.now();

@@ -5,7 +5,7 @@ use crate::failure::{note, warn, wrong_usage};
 use crate::input::SecretVariable;
 use std::future::Future;
 use std::path::PathBuf;
-use tokenberg_store::{KekSource, Store, StoreUrl};
+use tokenberg_store::{KekSource, Migration, Opening, Store, StoreError, StoreUrl};
 use tokio::runtime::Runtime;
 
 /// The message where no key file can lie beside the store.
@@ -61,16 +61,40 @@ impl StoreLocation {
         Ok(Store::open_existing(&self.url, self.key).await?.changed_by(&operator()))
     }
 
+    /// Opens the store, which must exist, and changes nothing in it.
+    ///
+    /// # Errors
+    /// The error of the store.
+    pub(crate) async fn open_to_read(self) -> anyhow::Result<Store> {
+        let store = Store::open_for(&self.url, self.key, Opening::Read).await?;
+        if store.schema().is_due() {
+            note(&older_schema(store.schema()));
+        }
+        Ok(store)
+    }
+
     /// Opens the store, and creates it if it does not exist.
     ///
     /// # Errors
     /// The error of the store.
     pub(crate) async fn open_or_create(self) -> anyhow::Result<Store> {
-        if self.url.path().is_some_and(|path| !path.exists()) {
-            note(&format!("{} did not exist and is created", self.url));
-        }
-        Ok(Store::open(&self.url, self.key).await?.changed_by(&operator()))
+        let store = match Store::open_existing(&self.url, self.key.clone()).await {
+            Err(StoreError::Missing { .. }) => {
+                note(&format!("{} did not exist and is created", self.url));
+                Store::open(&self.url, self.key).await?
+            }
+            opened => opened?,
+        };
+        Ok(store.changed_by(&operator()))
     }
+}
+
+/// A sentence about a store with an older schema.
+pub(crate) fn older_schema(migration: &Migration) -> String {
+    let Migration { from, to, .. } = migration;
+    format!(
+        "the store has schema {from}; `tokenberg migrate` (or a start of `tokenberg serve`) brings it to {to}; back it up first"
+    )
 }
 
 /// Who runs this command, for the audit: the number of the user by the system, and the name that the environment gives.

@@ -24,7 +24,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// The store does not exist.
-    #[error("there is no store at {store}; `tokenberg serve` makes one, or name another with --store")]
+    #[error("there is no store at {store}; `tokenberg init` makes one, or name another with --store")]
     Missing {
         /// The file, or the URL without the password.
         store: String,
@@ -37,7 +37,7 @@ pub enum StoreError {
         /// The error of the operating system or the database.
         reason: String,
     },
-    /// A newer version of Tokenberg wrote the store.
+    /// A newer version of Tokenberg wrote the store, and states that this one may not open it.
     #[error(
         "the store has schema {found}, and this version knows schemas up to {known}: a newer tokenberg is needed"
     )]
@@ -46,6 +46,30 @@ pub enum StoreError {
         found: i64,
         /// The newest that this version knows.
         known: i64,
+    },
+    /// The store has to be migrated first.
+    #[error(
+        "the store has schema {found}, and this version needs schema {known}: back the store up, then run `tokenberg migrate` (or start \
+         a server of this version), which brings it there"
+    )]
+    OlderSchema {
+        /// The schema of the database.
+        found: i64,
+        /// The newest that this version knows.
+        known: i64,
+    },
+    /// The steps to the newest schema failed; none was taken.
+    #[error(
+        "the store has schema {found}, and cannot be brought to schema {known}: {reason}; run `tokenberg migrate` with the role that \
+         owns the tables"
+    )]
+    NotMigrated {
+        /// The schema of the database.
+        found: i64,
+        /// The newest that this version knows.
+        known: i64,
+        /// The error of the database.
+        reason: String,
     },
     /// The key-encryption key is missing or malformed.
     #[error(transparent)]

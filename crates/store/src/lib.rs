@@ -37,6 +37,7 @@ pub use audit::{
     AuditCursor, AuditEntry, AuditMetrics, AuditPosition, AuditReport, AuditTrail, Break, ChainReport,
     Difference, Discrepancy, TrailOptions, USUAL_QUEUE, WhenFull,
 };
+pub use database::schema::Migration;
 pub use database::{SchemaDeviation, SchemaDifference, StoreUrl, StoreUrlError};
 pub use digest::{CopiedSecretFault, NewSecret, SecretFault, SecretStrength, copy_fault};
 pub use error::StoreError;
@@ -48,4 +49,4 @@ pub use registrations::{
 };
 pub use revocations::NewRevocation;
 pub use snapshot::{Health, Moment, Snapshot, Watched};
-pub use store::Store;
+pub use store::{Opening, Store};

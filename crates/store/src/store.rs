@@ -2,7 +2,8 @@
 
 use crate::audit::complete::put_complete;
 use crate::audit::{Change, Links, STORE_MADE, append_to_installation};
-use crate::database::{DatabaseFile, Db, Part, SchemaDifference, StoreUrl, Tx, schema, values};
+use crate::database::schema::{self, Migration};
+use crate::database::{DatabaseFile, Db, Part, SchemaDifference, StoreUrl, Tx, values};
 use crate::digest::{Digester, VerifiedSecrets, new_pepper};
 use crate::error::StoreError;
 use crate::keys::{KekSource, Purpose, SELECT_PEPPER, Seal, Sealer};
@@ -41,51 +42,62 @@ pub(crate) struct Inner {
     pub(crate) used_secrets: UsedSecrets,
     /// The file that was opened; `None` for PostgreSQL.
     pub(crate) file: Option<DatabaseFile>,
+    /// The schema when the store was opened.
+    schema: Migration,
+}
+
+/// What opening a store may do to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// Nothing: the store is only read, also with an older schema.
+    Read,
+    /// Nothing: the store must exist, and have the schema of this version or a newer one that allows it.
+    Use,
+    /// Migrate an older schema, and make what is missing: the SQLite file with mode 0600, the tables, and the key file.
+    Make,
 }
 
 impl Store {
-    /// Opens the store, and creates what is missing: the SQLite file with mode 0600, the tables, and the key file. A PostgreSQL
-    /// database must exist.
-    ///
-    /// An older schema is migrated to the newest one. The key file is created only while nothing is sealed yet.
+    /// Opens the store with [`Opening::Make`]. A PostgreSQL database must exist.
     ///
     /// # Errors
-    /// If the files cannot be read, created or written, the key-encryption key is missing or is not the right one, or a newer
-    /// version wrote the store.
+    /// As [`Store::open_for`].
     pub async fn open(url: &StoreUrl, kek: KekSource) -> Result<Self, StoreError> {
-        if let Some(path) = url.path() {
-            create(path)?;
-        }
-        Self::connect(url, &kek, true).await
+        Self::open_for(url, kek, Opening::Make).await
     }
 
-    /// Opens the store, which must exist; for commands that administer it.
+    /// Opens the store with [`Opening::Use`].
     ///
     /// # Errors
-    /// If there is no database, and as [`Store::open`].
+    /// As [`Store::open_for`].
     pub async fn open_existing(url: &StoreUrl, kek: KekSource) -> Result<Self, StoreError> {
-        // An empty file was created by hand. A command that only reads must not turn it into a store.
-        if let Some(path) = url.path()
-            && std::fs::metadata(path).map_or(true, |file| file.len() == 0)
-        {
-            return Err(StoreError::Missing { store: path.display().to_string() });
-        }
-        Self::connect(url, &kek, false).await
+        Self::open_for(url, kek, Opening::Use).await
     }
 
-    async fn connect(url: &StoreUrl, kek: &KekSource, may_make: bool) -> Result<Self, StoreError> {
-        let db = Db::connect(url).await?;
+    /// Opens the store. The key file is created only while nothing is sealed yet.
+    ///
+    /// # Errors
+    /// If there is no store and none may be made, its schema is older and may not be migrated, the files cannot be read, created
+    /// or written, the key-encryption key is missing or is not the right one, or a newer version wrote the store.
+    pub async fn open_for(url: &StoreUrl, kek: KekSource, opening: Opening) -> Result<Self, StoreError> {
+        let makes = opening == Opening::Make;
+        let missing = || StoreError::Missing { store: url.to_string() };
+        let db = connect(url, makes, opening != Opening::Read).await?;
         let file = url.path().map(DatabaseFile::opened).transpose()?;
-        if !may_make && url.path().is_none() && schema::version(&db).await?.is_none() {
-            return Err(StoreError::Missing { store: url.to_string() });
+        if makes {
+            schema::migrate(&db).await?;
         }
-        schema::migrate(&db).await?;
-        let seal = unseal(&db, kek).await?;
+        let schema = schema::migration(&db).await?.ok_or_else(missing)?;
+        match opening {
+            Opening::Read => schema.must_be_readable()?,
+            Opening::Use | Opening::Make => schema.must_be_migrated()?,
+        }
+        let seal = unseal(&db, &kek, makes).await?;
         let pepper = seal.plain_pepper().ok_or_else(|| StoreError::damaged("the pepper"))?;
         Ok(Self(Arc::new(Inner {
             db,
             seal: ArcSwap::from_pointee(seal),
-            kek: kek.clone(),
+            kek,
             digester: Digester::new(&pepper),
             nonces: Nonces::new(&pepper),
             page_codes: PageCodes::new(&pepper),
@@ -95,7 +107,40 @@ impl Store {
             known_rights: KnownRights::default(),
             used_secrets: UsedSecrets::default(),
             file,
+            schema,
         })))
+    }
+
+    /// The schema of the store at `url`, which must exist, and what [`Store::migrate`] would do. Needs no key, and writes nothing.
+    ///
+    /// # Errors
+    /// If there is no store, a newer version wrote it, or the database fails.
+    pub async fn migration(url: &StoreUrl) -> Result<Migration, StoreError> {
+        let db = connect(url, false, false).await?;
+        let found = schema::migration(&db).await;
+        db.close().await;
+        found?.ok_or_else(|| StoreError::Missing { store: url.to_string() })
+    }
+
+    /// Migrates the store at `url`, which must exist, to the newest schema: all steps or none. Needs no key. Returns what was done.
+    ///
+    /// # Errors
+    /// As [`Store::migration`], and if a step is refused.
+    pub async fn migrate(url: &StoreUrl) -> Result<Migration, StoreError> {
+        let before = Self::migration(url).await?;
+        if before.is_due() {
+            let db = connect(url, false, true).await?;
+            let migrated = schema::migrate(&db).await;
+            db.close().await;
+            migrated?;
+        }
+        Ok(before)
+    }
+
+    /// The schema of the store when it was opened, and the steps that are missing in it.
+    #[must_use]
+    pub fn schema(&self) -> &Migration {
+        &self.0.schema
     }
 
     /// Sets who makes the changes of this store, for the audit. Only the first call has an effect.
@@ -132,6 +177,19 @@ impl Store {
     }
 }
 
+/// Connects to the database of a store. A file is created only if `makes`.
+async fn connect(url: &StoreUrl, makes: bool, writes: bool) -> Result<Db, StoreError> {
+    if let Some(path) = url.path() {
+        // An empty file was created by hand. A command that only reads must not turn it into a store.
+        if makes {
+            create(path)?;
+        } else if std::fs::metadata(path).map_or(true, |file| file.len() == 0) {
+            return Err(StoreError::Missing { store: path.display().to_string() });
+        }
+    }
+    Db::connect_for(url, writes).await
+}
+
 /// Creates an empty file that only its owner can read. SQLite gives the files beside it the same mode.
 fn create(path: &Path) -> Result<(), StoreError> {
     let made = owners_only(OpenOptions::new().write(true).create_new(true)).open(path);
@@ -146,9 +204,12 @@ fn create(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Opens the pepper with the key-encryption key, which shows that it is the right key. On an empty store, creates both.
-async fn unseal(db: &Db, kek: &KekSource) -> Result<Seal, StoreError> {
+async fn unseal(db: &Db, kek: &KekSource, makes: bool) -> Result<Seal, StoreError> {
     let mut found: Option<Vec<u8>> = db.find_value(SELECT_PEPPER, &[]).await?;
     if found.is_none() {
+        if !makes {
+            return Err(StoreError::damaged("the pepper, which the first start makes,"));
+        }
         // In a transaction of a part, so that two processes agree on the key and on the pepper.
         let make = db.change(&[Part::Keys], |tx| {
             Box::pin(async move {

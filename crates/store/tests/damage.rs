@@ -5,7 +5,9 @@
 mod world;
 
 use tokenberg_core::Secret;
-use tokenberg_store::{KekSource, NewRevocation, NewSecret, Store, StoreError};
+use tokenberg_store::{
+    KekSource, NewRevocation, NewSecret, Opening, SchemaDifference, Store, StoreError, StoreUrl,
+};
 use world::*;
 
 #[tokio::test]
@@ -24,7 +26,60 @@ async fn op_12_a_newer_schema_is_left_alone() {
     let Some(world) = World::of_either_kind() else { return };
     world.open().await.close().await;
     world.execute("INSERT INTO schema_version (version) VALUES (7)").await;
-    assert_eq!(fault(world.try_open().await), StoreError::NewerSchema { found: 7, known: 5 });
+    world.execute("DELETE FROM meta WHERE name = 'oldest_schema'").await;
+    for opening in [Opening::Read, Opening::Use, Opening::Make] {
+        let refused = fault(Store::open_for(&world.url(), world.key(), opening).await);
+        assert_eq!(refused, StoreError::NewerSchema { found: 7, known: 5 }, "{opening:?}");
+    }
+    assert_eq!(fault(Store::migrate(&world.url()).await), StoreError::NewerSchema { found: 7, known: 5 });
+}
+
+#[tokio::test]
+async fn s_14_f_2_an_older_schema_is_read_as_it_is_and_migrated_only_on_request() {
+    let Some(world) = World::of_either_kind() else { return };
+    let store = world.open().await;
+    add(&store, "c1", NewSecret::Generate).await;
+    chains::node(&store, 1).await;
+    store.close().await;
+    world.execute("DELETE FROM schema_version WHERE version = 5").await;
+    let store = Store::open_for(&world.url(), world.key(), Opening::Read).await.unwrap();
+    assert_eq!((store.schema().from, store.schema().to, store.schema().is_due()), (4, 5, true));
+    assert_eq!(store.clients().await.unwrap().len(), 1);
+    assert_eq!(store.schema_differences().await.unwrap(), []);
+    assert!(store.verify_audit().await.unwrap().is_whole());
+    store.close().await;
+    let older = StoreError::OlderSchema { found: 4, known: 5 };
+    assert_eq!(fault(Store::open_existing(&world.url(), world.key()).await), older);
+    assert!(older.to_string().contains("`tokenberg migrate`"), "{older}");
+
+    let plan = Store::migration(&world.url()).await.unwrap();
+    assert_eq!(plan.steps.iter().map(|(schema, _)| *schema).collect::<Vec<_>>(), [5]);
+    assert_eq!(Store::migrate(&world.url()).await.unwrap(), plan);
+    let done = Store::migrate(&world.url()).await.unwrap();
+    assert!(done.from == 5 && !done.is_due() && done.oldest == 5, "{done:?}");
+    Store::open_existing(&world.url(), world.key()).await.unwrap().close().await;
+
+    // Before the audit existed, it cannot be read as it is.
+    world.execute("DELETE FROM schema_version WHERE version >= 4").await;
+    let refused = fault(Store::open_for(&world.url(), world.key(), Opening::Read).await);
+    assert_eq!(refused, StoreError::OlderSchema { found: 3, known: 5 });
+}
+
+#[tokio::test]
+async fn f_2_a_backup_that_is_only_read_keeps_every_byte() {
+    let world = World::new();
+    let store = world.open().await;
+    add(&store, "c1", NewSecret::Generate).await;
+    let copy = world.directory().join("copy.db");
+    store.back_up(&copy).await.unwrap();
+    let bytes = std::fs::read(&copy).unwrap();
+    let read = Store::open_for(&StoreUrl::sqlite(&copy), world.key(), Opening::Read).await.unwrap();
+    assert_eq!(read.clients().await.unwrap().len(), 1);
+    let refused = fault(read.set_enabled(&id("c1"), false).await);
+    assert!(refused.to_string().contains("read-only"), "{refused}");
+    read.close().await;
+    assert!(std::fs::read(&copy).unwrap() == bytes);
+    assert!(!world.directory().join("copy.db-wal").exists());
 }
 
 #[tokio::test]
@@ -74,8 +129,14 @@ async fn op_20_an_older_node_goes_on_when_a_newer_one_has_migrated() {
     assert_eq!(watched.now().signing_keys().0, ["k1", "k2"]);
     assert!(!watched.now().snapshot().client(&id("c1")).unwrap().enabled);
     assert_eq!(watched.now().snapshot().revocations(), 1);
-    // Once it has ended, it cannot open the store again: it would not know what it leaves out.
-    assert!(matches!(fault(world.try_open().await), StoreError::NewerSchema { found: 7, .. }));
+    // After a crash it can open the store again, because the newer version states that this one may (S14).
+    let again = world.open().await;
+    assert_eq!((again.schema().from, again.schema().to, again.schema().is_due()), (7, 5, false));
+    let differences = again.schema_differences().await.unwrap();
+    assert!(!differences.iter().any(SchemaDifference::affects_servers), "{differences:?}");
+    // What the newer version did not add is still a difference.
+    world.execute("DROP INDEX revoked_ids_revision").await;
+    assert!(again.schema_differences().await.unwrap().iter().any(SchemaDifference::affects_servers));
 }
 
 #[tokio::test]

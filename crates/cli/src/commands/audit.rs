@@ -97,7 +97,7 @@ pub(crate) fn run(common: &Common, arguments: Audit, output: Output) -> anyhow::
     }
     let location = StoreLocation::of(common)?;
     wait_for(async {
-        let store = location.open_existing().await?;
+        let store = location.open_to_read().await?;
         let done = match arguments.what {
             Some(What::Verify(verify_arguments)) => verify(&store, &verify_arguments.noted, output).await,
             None => {

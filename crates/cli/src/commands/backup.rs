@@ -32,7 +32,7 @@ pub(crate) fn run(common: &Common, arguments: &Backup, output: Output) -> anyhow
     let location = StoreLocation::of(common)?;
     let key_file = location.key_file();
     let bytes = wait_for(async {
-        let store = location.open_existing().await?;
+        let store = location.open_to_read().await?;
         let written = store.back_up(&arguments.file).await;
         store.close().await;
         Ok(written?)

@@ -9,14 +9,14 @@ use crate::issuer_keys::{IssuerAccess, Outcome, Trial};
 use crate::issuer_names::Names;
 use crate::output::{Output, on_one_line};
 use crate::server::settings::Settings;
-use crate::store_access::{StoreLocation, wait_for};
+use crate::store_access::{StoreLocation, older_schema, wait_for};
 use crate::{clock, input, issuer_keys, key_state, moment_text};
 use serde_json::{Value, json};
 use std::path::Path;
 use tokenberg_core::jws::KeyMaterial;
 use tokenberg_core::{AuthMethod, Issuer, KeySource, Lifetime, Timestamp, TrustedIssuer};
 use tokenberg_jose::{Keyring, PublicKeys};
-use tokenberg_store::{ClientRecord, IssuerRecord, SchemaDifference, Store, StoreError};
+use tokenberg_store::{ClientRecord, IssuerRecord, Opening, SchemaDifference, Store, StoreError};
 
 /// The tolerated difference between the clocks of several machines.
 const LEEWAY: Lifetime = Lifetime::from_seconds(60);
@@ -185,13 +185,15 @@ async fn check_store(location: StoreLocation, now: Timestamp, findings: &mut Fin
         );
     }
     let key_file = location.key_file();
-    let store = match location.open_existing().await {
+    let opened = Store::open_for(&location.url, location.key.clone(), Opening::Read).await;
+    let store = match opened {
         Ok(store) => store,
         Err(error) => {
-            match error.downcast_ref::<StoreError>() {
+            match error {
                 // The database can be reached, and is empty.
-                Some(missing @ StoreError::Missing { .. }) => findings.note("store", missing.to_string()),
-                Some(_) | None => findings.problem("store", format!("{error:#}")),
+                StoreError::Missing { .. } => findings.note("store", error.to_string()),
+                StoreError::OlderSchema { .. } => findings.problem("schema", error.to_string()),
+                _ => findings.problem("store", error.to_string()),
             }
             return Vec::new();
         }
@@ -211,6 +213,13 @@ async fn check_schema(store: &Store, findings: &mut Findings) {
         Ok(differences) => differences,
         Err(error) => return findings.problem("schema", error.to_string()),
     };
+    let migration = store.schema();
+    if migration.is_due() {
+        findings.problem("schema", older_schema(migration));
+    } else if migration.from > migration.to {
+        let text = "a newer tokenberg has migrated it, and states that this one may use it";
+        findings.note("schema", format!("the store has schema {}: {text}", migration.from));
+    }
     if !differences.iter().any(SchemaDifference::affects_servers) {
         findings.ok("schema", "the tables are those that the migrations create");
     }

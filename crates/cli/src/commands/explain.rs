@@ -115,12 +115,12 @@ pub(crate) fn run(common: &Common, arguments: &Explain, output: Output) -> anyho
     let now = at.map_err(crate::failure::wrong_usage)?.unwrap_or(present);
     let endpoint = arguments.request.endpoint();
     let explanation = if let Some(what_if) = arguments.what_if.what_if()? {
-        arguments.request.answered(common, now, |answers, blocking| {
+        arguments.request.answered(common, now, false, |answers, blocking| {
             Ok(explain_what_if(&endpoint, &what_if, now, answers, blocking))
         })?
     } else {
         let (sent, entropy) = (arguments.request.read()?, one_request::entropy()?);
-        arguments.request.answered(common, now, |answers, blocking| {
+        arguments.request.answered(common, now, false, |answers, blocking| {
             Ok(sent.as_request(|request| explain(&endpoint, request, now, entropy, answers, blocking)))
         })?
     };

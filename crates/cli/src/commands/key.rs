@@ -115,13 +115,13 @@ pub(crate) fn run(common: &Common, arguments: Key, output: Output) -> anyhow::Re
     wait_for(async {
         match arguments {
             Key::List => {
-                let store = location.open_existing().await?;
+                let store = location.open_to_read().await?;
                 let keys = store.keys().await?;
                 store.close().await;
                 list(&keys, now, output)
             }
             Key::Show(arguments) => {
-                let store = location.open_existing().await?;
+                let store = location.open_to_read().await?;
                 let keys = store.keys().await?;
                 store.close().await;
                 key_show::run(&keys, &arguments, now, output)

@@ -27,6 +27,7 @@ mod labels;
 pub(crate) mod man;
 mod pem_keys;
 mod plan;
+pub(crate) mod migrate;
 mod replacing;
 pub(crate) mod respond;
 pub(crate) mod revoke;
@@ -91,6 +92,8 @@ pub(crate) enum Command {
     Ui(ui::Ui),
     /// Copy an SQLite store to a new file while it is in use
     Backup(backup::Backup),
+    /// Bring the schema of the store to that of this version
+    Migrate(migrate::Migrate),
     /// Check configuration, store, keys and clock, and report problems
     #[command(after_help = "\
 The command changes nothing. It fetches the published keys of trusted issuers, as a server does.
@@ -143,6 +146,7 @@ pub(crate) fn run(common: &Common, command: Command, configuration: Configuratio
         Command::Audit(arguments) => audit::run(common, arguments, output),
         Command::Ui(arguments) => ui::run(common, &arguments, &configuration, output),
         Command::Backup(arguments) => backup::run(common, &arguments, output),
+        Command::Migrate(arguments) => migrate::run(common, &arguments, output),
         Command::Check(settings) => check::run(common, &settings, &configuration, output),
         Command::Export(arguments) => apply::export(common, &arguments, output),
         Command::Diff(arguments) => apply::diff(common, &arguments, output),

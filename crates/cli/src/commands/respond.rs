@@ -32,9 +32,9 @@ pub(crate) fn run(common: &Common, arguments: &Respond) -> anyhow::Result<()> {
     let sent = arguments.request.read()?;
     let now = clock::now()?;
     let endpoint = arguments.request.endpoint();
-    let answer = arguments
-        .request
-        .answered(common, now, |answers, blocking| answer(&sent, &endpoint, (answers, blocking), now))?;
+    let answer = arguments.request.answered(common, now, true, |answers, blocking| {
+        answer(&sent, &endpoint, (answers, blocking), now)
+    })?;
     let is_granted = answer.status == 200;
     let whole = json!({"status": answer.status, "headers": answer.headers, "body": answer.body});
     output::print(&format!("{}\n", output::escaped(&whole)))?;

@@ -53,7 +53,10 @@ pub(crate) struct Name {
 pub(crate) fn run(common: &Common, arguments: Subjects, output: Output) -> anyhow::Result<()> {
     let location = StoreLocation::of(common)?;
     wait_for(async {
-        let store = location.open_existing().await?;
+        let store = match arguments {
+            Subjects::List => location.open_to_read().await?,
+            Subjects::Disable(_) | Subjects::Enable(_) => location.open_existing().await?,
+        };
         let done = match arguments {
             Subjects::Disable(name) => disable(&store, name, output).await,
             Subjects::Enable(name) => enable(&store, name, output).await,

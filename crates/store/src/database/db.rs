@@ -18,11 +18,18 @@ pub(crate) enum Db {
 }
 
 impl Db {
-    /// Connects to the database, which must exist.
+    /// Connects to the database of a test.
+    #[cfg(all(test, feature = "postgres"))]
     pub(crate) async fn connect(url: &StoreUrl) -> Result<Self, StoreError> {
+        Self::connect_for(url, true).await
+    }
+
+    /// Connects to the database, which must exist. A file of SQLite that is only read keeps every byte.
+    #[cfg_attr(not(feature = "sqlite"), expect(unused_variables, reason = "only a file needs it"))]
+    pub(crate) async fn connect_for(url: &StoreUrl, writes: bool) -> Result<Self, StoreError> {
         match &url.0 {
             #[cfg(feature = "sqlite")]
-            Location::Sqlite(path) => Ok(Self::Sqlite(Sqlite::connect(path).await?)),
+            Location::Sqlite(path) => Ok(Self::Sqlite(Sqlite::connect(path, writes).await?)),
             #[cfg(feature = "postgres")]
             Location::Postgres(url) => Ok(Self::Postgres(Box::new(Postgres::connect(url).await?))),
         }

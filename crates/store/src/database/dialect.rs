@@ -9,6 +9,8 @@ use crate::database::tx::Tx;
 pub(crate) struct Dialect {
     /// The type of a column with bytes, which the schema calls `BLOB`.
     pub(crate) bytes: &'static str,
+    /// Locks the row 0 of the table of versions until the end of the transaction, without an update.
+    pub(crate) lock_versions: &'static str,
     /// Identifier, enabled, rights.
     pub(crate) all_clients: &'static str,
     /// Client, name, digest in hexadecimal digits, end or nothing.
@@ -21,6 +23,8 @@ pub(crate) struct Dialect {
 #[cfg(feature = "sqlite")]
 const SQLITE: Dialect = Dialect {
     bytes: "BLOB",
+    // The transaction has the lock of the file already.
+    lock_versions: "SELECT version FROM schema_version WHERE version = 0",
     all_clients: "WITH RECURSIVE page (first) AS (SELECT MIN(rowid) FROM clients UNION ALL \
         SELECT (SELECT MIN(rowid) FROM clients WHERE rowid >= first + 256) FROM page WHERE first IS NOT NULL) \
         SELECT (SELECT string_agg(id || '\u{1f}' || CAST(enabled AS TEXT) || '\u{1f}' || rights, '\u{1e}') \
@@ -40,6 +44,7 @@ const SQLITE: Dialect = Dialect {
 #[cfg(feature = "postgres")]
 const POSTGRES: Dialect = Dialect {
     bytes: "BYTEA",
+    lock_versions: "SELECT version FROM schema_version WHERE version = 0 FOR UPDATE",
     all_clients: "SELECT id || '\u{1f}' || CAST(enabled AS TEXT) || '\u{1f}' || rights FROM clients",
     all_secrets: "SELECT client_id || '\u{1f}' || id || '\u{1f}' || encode(digest, 'hex') || '\u{1f}' || \
         COALESCE(CAST(expires_at AS TEXT), '') FROM client_secrets",

@@ -1,4 +1,4 @@
-//! The tables. Each version of the schema adds a step to the one before; opening an older store runs the missing steps.
+//! The tables. Each version of the schema adds a step to the one before; a migration runs the missing steps.
 
 use crate::database::db::Db;
 use crate::database::timeout::LONG_TIMEOUT;
@@ -6,8 +6,27 @@ use crate::database::tx::{Tx, values};
 use crate::error::StoreError;
 use std::time::{Duration, Instant};
 
-/// The steps; after the n-th, the schema has version n.
-const STEPS: [&str; 5] = [FIRST, SECOND, THIRD, FOURTH, FIFTH];
+/// The steps, each with a description; after the n-th, the schema has version n.
+const STEPS: [(&str, &str); 5] = [
+    (FIRST, "clients, signing keys, revocations and used identifiers"),
+    (SECOND, "trusted issuers, federations and disabled subjects"),
+    (THIRD, "when a secret was last used"),
+    (FOURTH, "the audit"),
+    (FIFTH, "several audit records in a row; adds no table and no column"),
+];
+
+/// The newest schema that this version knows.
+const KNOWN: i64 = STEPS.len() as i64;
+
+/// The oldest schema whose versions may open a store of the newest one. A step that they cannot live with sets it to its own number.
+/// The store keeps it, so that an older version need not know the step.
+const OLDEST: i64 = 5;
+
+/// The oldest schema that this version can read without migrating it: before it, there is no audit.
+const READABLE: i64 = 4;
+
+/// The row of `meta` with [`OLDEST`], in decimal digits.
+const OLDEST_ROW: &str = "oldest_schema";
 
 /// The table of the versions, which exists before the first step.
 const VERSIONS: [&str; 2] = [
@@ -144,8 +163,61 @@ CREATE TABLE audit_heads (
 // version before would report it as tampered with.
 const FIFTH: &str = "";
 
+/// The schema of a store, and what a migration by this version adds to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Migration {
+    /// The schema of the store.
+    pub from: i64,
+    /// The newest schema that this version knows. It is smaller than `from` if a newer version has migrated the store.
+    pub to: i64,
+    /// The steps that are missing: the schema that each leads to, and what it adds.
+    pub steps: Vec<(i64, &'static str)>,
+    /// The oldest schema whose versions may open the store after the migration.
+    pub oldest: i64,
+}
+
+impl Migration {
+    /// Whether a step is missing.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        !self.steps.is_empty()
+    }
+
+    /// Fails if this version cannot read the store before it is migrated.
+    pub(crate) fn must_be_readable(&self) -> Result<(), StoreError> {
+        if self.from >= READABLE { Ok(()) } else { self.must_be_migrated() }
+    }
+
+    /// Fails if a step is missing.
+    pub(crate) fn must_be_migrated(&self) -> Result<(), StoreError> {
+        let (found, known) = (self.from, self.to);
+        if self.is_due() { Err(StoreError::OlderSchema { found, known }) } else { Ok(()) }
+    }
+}
+
+/// The schema of the database; `None` if it has none yet.
+///
+/// # Errors
+/// If a newer version wrote the schema and this version may not open it, or the database fails.
+pub(crate) async fn migration(db: &Db) -> Result<Option<Migration>, StoreError> {
+    let Some(from) = version(db).await? else { return Ok(None) };
+    let mut oldest = OLDEST;
+    if from > KNOWN {
+        let read = "SELECT value FROM meta WHERE name = $1";
+        let row: Option<Vec<u8>> = db.find_value(read, values![OLDEST_ROW]).await?;
+        let stated = row.and_then(|digits| String::from_utf8(digits).ok()?.parse().ok());
+        oldest = stated.unwrap_or(from);
+        if oldest > KNOWN {
+            return Err(StoreError::NewerSchema { found: from, known: KNOWN });
+        }
+    }
+    let missing = (1..).zip(STEPS).filter(|(version, _)| *version > from);
+    let steps = missing.map(|(version, (_, what))| (version, what)).collect();
+    Ok(Some(Migration { from, to: KNOWN, steps, oldest }))
+}
+
 /// The version of the schema; `None` if the database has none yet.
-pub(crate) async fn version(db: &Db) -> Result<Option<i64>, StoreError> {
+async fn version(db: &Db) -> Result<Option<i64>, StoreError> {
     match db.value::<Option<i64>>("SELECT MAX(version) FROM schema_version", &[]).await {
         Ok(found) => Ok(found.filter(|version| *version > 0)),
         // The table does not exist: SQLITE_ERROR of SQLite, undefined_table of PostgreSQL.
@@ -154,23 +226,30 @@ pub(crate) async fn version(db: &Db) -> Result<Option<i64>, StoreError> {
     }
 }
 
-/// Migrates the database to the newest schema, all steps or none. Of several processes, one does it while the others wait.
-pub(crate) async fn migrate(db: &Db) -> Result<(), StoreError> {
-    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+/// Migrates the database to the newest schema, all steps or none. Of several processes, one does it while the others wait. Returns
+/// the schema before.
+pub(crate) async fn migrate(db: &Db) -> Result<Option<Migration>, StoreError> {
+    let before = migration(db).await?;
     // An ordinary start changes nothing, and needs no permission to.
-    match version(db).await? {
-        Some(found) if found == known => return Ok(()),
-        Some(found) if found > known => return Err(StoreError::NewerSchema { found, known }),
-        Some(_) | None => {}
+    if before.as_ref().is_some_and(|before| !before.is_due()) {
+        return Ok(before);
     }
     let begun = Instant::now();
     loop {
-        match take_steps(db, known).await {
+        match take_steps(db).await {
+            Ok(()) => return Ok(before),
             // A lock, or another process that creates the first table at the same moment, is gone soon.
             Err(error) if may_pass(&error) && begun.elapsed() < MIGRATION_TIMEOUT => {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
-            outcome => return outcome,
+            Err(error) => {
+                let reason = error.to_string();
+                return Err(before.map_or(error, |before| StoreError::NotMigrated {
+                    found: before.from,
+                    known: KNOWN,
+                    reason,
+                }));
+            }
         }
     }
 }
@@ -181,7 +260,7 @@ fn may_pass(error: &StoreError) -> bool {
     error.is_lock() || matches!(error, StoreError::Database { code, .. } if is_race(code))
 }
 
-async fn take_steps(db: &Db, known: i64) -> Result<(), StoreError> {
+async fn take_steps(db: &Db) -> Result<(), StoreError> {
     let make = db.change(&[], |tx| {
         Box::pin(async move {
             for statement in VERSIONS {
@@ -191,62 +270,71 @@ async fn take_steps(db: &Db, known: i64) -> Result<(), StoreError> {
         })
     });
     make.await?;
-    let take = db.change_within(LONG_TIMEOUT, &[], |tx| Box::pin(take_steps_in(tx, known)));
+    let take = db.change_within(LONG_TIMEOUT, &[], |tx| Box::pin(take_steps_in(tx)));
     take.await
 }
 
-async fn take_steps_in(tx: &mut Tx<'_>, known: i64) -> Result<(), StoreError> {
-    // Locks the row until the end, in either database.
-    let lock = "INSERT INTO schema_version (version) VALUES (0) ON CONFLICT (version) DO UPDATE SET version = excluded.version";
-    tx.execute(lock, &[]).await?;
+async fn take_steps_in(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    // A row to lock until the end. It is not updated: the table has no primary key, and a publication for all tables would refuse that.
+    let row = "INSERT INTO schema_version (version) VALUES (0) ON CONFLICT (version) DO NOTHING";
+    tx.execute(row, &[]).await?;
+    tx.execute(tx.dialect().lock_versions, &[]).await?;
     let found: Option<i64> = tx.value("SELECT MAX(version) FROM schema_version", &[]).await?;
     let found = found.unwrap_or(0);
-    if found > known {
-        return Err(StoreError::NewerSchema { found, known });
+    // Another process was faster; whether this version may open the store is decided by the next read.
+    if found >= KNOWN {
+        return Ok(());
     }
-    for (version, step) in (1..).zip(STEPS).filter(|(version, _)| *version > found) {
+    for (version, (step, _)) in (1..).zip(STEPS).filter(|(version, _)| *version > found) {
         tx.execute_all(step).await?;
         tx.execute("INSERT INTO schema_version (version) VALUES ($1)", values![version]).await?;
     }
-    Ok(())
+    let put = "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    tx.execute(put, values![OLDEST_ROW, OLDEST.to_string().as_bytes()]).await.map(drop)
 }
 
-/// Creates the newest schema in an empty database.
+/// Creates a schema in an empty database.
 #[cfg(feature = "sqlite")]
-pub(crate) async fn create_newest(tx: &mut Tx<'_>) -> Result<(), StoreError> {
-    for statements in VERSIONS.into_iter().chain(STEPS) {
+pub(crate) async fn create(tx: &mut Tx<'_>, version: i64) -> Result<(), StoreError> {
+    for statements in statements(version) {
         tx.execute_all(statements).await?;
     }
     Ok(())
 }
 
+/// The statements of all steps up to a schema.
+fn statements(version: i64) -> impl Iterator<Item = &'static str> {
+    let steps = STEPS.into_iter().take(usize::try_from(version).unwrap_or_default());
+    VERSIONS.into_iter().chain(steps.map(|(step, _)| step))
+}
+
 /// The statements that create something, each from `TABLE` or `INDEX` on.
-fn created() -> impl Iterator<Item = &'static str> {
-    let statements = VERSIONS.into_iter().chain(STEPS).flat_map(|step| step.split(';'));
+fn created(version: i64) -> impl Iterator<Item = &'static str> {
+    let statements = statements(version).flat_map(|step| step.split(';'));
     statements.filter_map(|statement| statement.trim().strip_prefix("CREATE "))
 }
 
-/// The tables of the newest schema.
-pub(crate) fn tables() -> Vec<&'static str> {
-    created().filter_map(|statement| name_after(statement, "TABLE ")).collect()
+/// The tables of a schema.
+pub(crate) fn tables(version: i64) -> Vec<&'static str> {
+    created(version).filter_map(|statement| name_after(statement, "TABLE ")).collect()
 }
 
 /// The tables that have a primary key.
 #[cfg(feature = "postgres")]
-pub(crate) fn primary_keys() -> Vec<&'static str> {
-    let with_key = created().filter(|statement| statement.contains("PRIMARY KEY"));
+pub(crate) fn primary_keys(version: i64) -> Vec<&'static str> {
+    let with_key = created(version).filter(|statement| statement.contains("PRIMARY KEY"));
     with_key.filter_map(|statement| name_after(statement, "TABLE ")).collect()
 }
 
 /// The indexes that are created by name, with their tables.
 #[cfg(feature = "postgres")]
-pub(crate) fn indexes() -> Vec<(&'static str, &'static str)> {
+pub(crate) fn indexes(version: i64) -> Vec<(&'static str, &'static str)> {
     let index = |statement: &'static str| {
         let name = name_after(statement.strip_prefix("UNIQUE ").unwrap_or(statement), "INDEX ")?;
         let (_, on) = statement.split_once(" ON ")?;
         Some((name, on.split(' ').next()?))
     };
-    created().filter_map(index).collect()
+    created(version).filter_map(index).collect()
 }
 
 fn name_after(statement: &'static str, kind: &str) -> Option<&'static str> {

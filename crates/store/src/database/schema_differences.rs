@@ -65,22 +65,33 @@ type Object = (String, String, String, String);
 
 impl Db {
     /// Everything in the schema of the database that is not as the migrations create it, sorted.
+    ///
+    /// Of a schema newer than this version, tables, columns and indexes that this version does not know are left out.
     pub(crate) async fn schema_differences(&self) -> Result<Vec<SchemaDifference>, StoreError> {
+        let found = schema::migration(self).await?;
+        let (version, is_newer) = found.map_or((0, false), |found| (found.from, found.from > found.to));
+        let tables = schema::tables(version);
         let (found, expected): (Vec<Object>, Vec<Object>) = match self {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(_) => (self.all(SELECT_SQLITE_OBJECTS, &[]).await?, of_empty_sqlite().await?),
+            Self::Sqlite(_) => (self.all(SELECT_SQLITE_OBJECTS, &[]).await?, of_empty_sqlite(version).await?),
             #[cfg(feature = "postgres")]
             Self::Postgres(_) => {
-                let tables = schema::tables().join(",");
-                (self.all(SELECT_POSTGRES_OBJECTS, values![&tables]).await?, of_postgres())
+                let tables = tables.join(",");
+                (self.all(SELECT_POSTGRES_OBJECTS, values![&tables]).await?, of_postgres(version))
             }
         };
-        Ok(compare(&found, &expected))
+        let mut differences = compare(&tables, &found, &expected);
+        if is_newer {
+            differences.retain(|difference| {
+                difference.what == SchemaDeviation::Missing
+                    || !["table", "index"].contains(&&*difference.kind)
+            });
+        }
+        Ok(differences)
     }
 }
 
-fn compare(found: &[Object], expected: &[Object]) -> Vec<SchemaDifference> {
-    let ours = schema::tables();
+fn compare(ours: &[&str], found: &[Object], expected: &[Object]) -> Vec<SchemaDifference> {
     let is_ours = |name: &str| ours.iter().any(|table| table.eq_ignore_ascii_case(name));
     let same = |one: &Object, other: &Object| one.0 == other.0 && one.1 == other.1;
     let difference = |(kind, name, table, _): &Object, what| SchemaDifference {
@@ -120,14 +131,14 @@ fn words(definition: &str) -> String {
 #[cfg(feature = "sqlite")]
 const SELECT_SQLITE_OBJECTS: &str = "SELECT type, name, tbl_name, COALESCE(sql, '') FROM sqlite_master";
 
-/// The objects of a database in memory after all migrations.
+/// The objects of a database in memory after the migrations up to a schema.
 #[cfg(feature = "sqlite")]
-async fn of_empty_sqlite() -> Result<Vec<Object>, StoreError> {
+async fn of_empty_sqlite(version: i64) -> Result<Vec<Object>, StoreError> {
     use sqlx::ConnectOptions;
     let options = sqlx::sqlite::SqliteConnectOptions::new().in_memory(true).disable_statement_logging();
     let mut connection = options.connect().await?;
     let mut tx = Tx::Sqlite(&mut connection);
-    schema::create_newest(&mut tx).await?;
+    schema::create(&mut tx, version).await?;
     tx.all(SELECT_SQLITE_OBJECTS, &[]).await
 }
 
@@ -146,15 +157,15 @@ const SELECT_POSTGRES_OBJECTS: &str = "WITH ours AS (SELECT c.oid, c.relname::te
     UNION ALL SELECT 'index', c.relname::text, o.name, '' FROM ours o JOIN pg_index i ON i.indrelid = o.oid \
     JOIN pg_class c ON c.oid = i.indexrelid";
 
-/// The tables and indexes that the migrations create.
+/// The tables and indexes that the migrations up to a schema create.
 #[cfg(feature = "postgres")]
-fn of_postgres() -> Vec<Object> {
+fn of_postgres(version: i64) -> Vec<Object> {
     let object =
         |kind: &str, name: String, table: &str| (kind.to_owned(), name, table.to_owned(), String::new());
-    let tables = schema::tables();
+    let tables = schema::tables(version);
     let own = tables.iter().map(|table| object("table", (*table).to_owned(), table));
     let keys =
-        schema::primary_keys().into_iter().map(|table| object("index", format!("{table}_pkey"), table));
-    let indexes = schema::indexes().into_iter().map(|(name, table)| object("index", name.to_owned(), table));
+        schema::primary_keys(version).into_iter().map(|table| object("index", format!("{table}_pkey"), table));
+    let indexes = schema::indexes(version).into_iter().map(|(name, table)| object("index", name.to_owned(), table));
     own.chain(keys).chain(indexes).collect()
 }

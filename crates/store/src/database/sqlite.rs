@@ -18,20 +18,23 @@ pub(crate) struct Sqlite {
 }
 
 impl Sqlite {
-    /// Opens the file, which must exist.
-    pub(crate) async fn connect(path: &Path) -> Result<Self, StoreError> {
+    /// Opens the file, which must exist. Without `writes`, a backup, which is not in WAL mode, stays as it is.
+    pub(crate) async fn connect(path: &Path, writes: bool) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(false)
-            .journal_mode(SqliteJournalMode::Wal)
-            // In WAL mode only FULL makes a commit survive a power cut.
-            .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             // Half a megabyte for each connection instead of two: what is read again and again is in the snapshot.
             .pragma("cache_size", "-512")
             .busy_timeout(LOCK_TIMEOUT)
             .thread_name(|number| format!("tokenberg-store-{number}"))
             .disable_statement_logging();
+        let options = if writes {
+            // In WAL mode only FULL makes a commit survive a power cut.
+            options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full)
+        } else {
+            options.pragma("query_only", "ON")
+        };
         let pool = |connections| {
             SqlitePoolOptions::new()
                 .max_connections(connections)

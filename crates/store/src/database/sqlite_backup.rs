@@ -22,8 +22,12 @@ impl Sqlite {
         let name = aside.0.to_str().ok_or_else(|| {
             failed(io::Error::new(io::ErrorKind::InvalidInput, "the name of the file is not UTF-8"))
         })?;
+        let mut connection = self.read.acquire().await?;
+        // It would forbid to write the copy, too.
+        sqlx::query("PRAGMA query_only = OFF").execute(&mut *connection).await?;
+        connection.close_on_drop();
         // Copying the files does not do: there are two, and a commit may come between reading one and the other.
-        sqlx::query("VACUUM INTO $1").bind(name).execute(&self.read).await?;
+        sqlx::query("VACUUM INTO $1").bind(name).execute(&mut *connection).await?;
         let file = OpenOptions::new().read(true).write(true).open(&aside.0).map_err(failed)?;
         file.sync_all().map_err(failed)?;
         let length = file.metadata().map_err(failed)?.len();

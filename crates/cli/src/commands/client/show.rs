@@ -28,7 +28,7 @@ pub(crate) struct List {
 /// If the store fails.
 pub(super) async fn list(location: StoreLocation, arguments: &List, output: Output) -> anyhow::Result<()> {
     let now = clock::now()?;
-    let store = location.open_existing().await?;
+    let store = location.open_to_read().await?;
     let mut clients = store.clients().await?;
     clients.retain(|client| labels::are_in(&client.rights.labels, &arguments.label));
     store.close().await;
@@ -71,7 +71,7 @@ fn last_used(client: &ClientRecord, now: Timestamp) -> String {
 /// If the client does not exist, or the store fails.
 pub(super) async fn one(location: StoreLocation, id: &ClientId, output: Output) -> anyhow::Result<()> {
     let now = clock::now()?;
-    let store = location.open_existing().await?;
+    let store = location.open_to_read().await?;
     let client = store.client(id).await?;
     store.close().await;
     output.show(|| value(&client, now), || text(&client, now))?;

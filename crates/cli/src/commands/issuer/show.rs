@@ -16,7 +16,7 @@ use tokenberg_store::IssuerRecord;
 /// # Errors
 /// If the store fails.
 pub(super) async fn list(location: StoreLocation, output: Output) -> anyhow::Result<()> {
-    let store = location.open_existing().await?;
+    let store = location.open_to_read().await?;
     let issuers = store.issuers().await?;
     store.close().await;
     output.show(
@@ -44,7 +44,7 @@ pub(super) async fn list(location: StoreLocation, output: Output) -> anyhow::Res
 /// If the issuer is not trusted, or the store fails.
 pub(super) async fn one(location: StoreLocation, issuer: &Issuer, output: Output) -> anyhow::Result<()> {
     let now = clock::now()?;
-    let store = location.open_existing().await?;
+    let store = location.open_to_read().await?;
     let record = store.issuer(issuer).await?;
     let clients = store.federated_with(issuer).await?;
     store.close().await;
