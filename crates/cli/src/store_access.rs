@@ -80,8 +80,9 @@ impl StoreLocation {
     pub(crate) async fn open_or_create(self) -> anyhow::Result<Store> {
         let store = match Store::open_existing(&self.url, self.key.clone()).await {
             Err(StoreError::Missing { .. }) => {
+                let made = Store::open_for(&self.url, self.key, Opening::Start { may_be_new: false }).await?;
                 note(&format!("{} did not exist and is created", self.url));
-                Store::open(&self.url, self.key).await?
+                made
             }
             opened => opened?,
         };
@@ -97,8 +98,19 @@ pub(crate) fn older_schema(migration: &Migration) -> String {
     )
 }
 
+/// What the audit says about a server when it begins.
+pub(crate) fn node(issuer: &str, address: &str) -> [(&'static str, String); 4] {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::env::var("HOSTNAME"));
+    [
+        ("issuer", issuer.to_owned()),
+        ("host", host.unwrap_or_default().trim().to_owned()),
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("address", address.to_owned()),
+    ]
+}
+
 /// Who runs this command, for the audit: the number of the user by the system, and the name that the environment gives.
-fn operator() -> String {
+pub(crate) fn operator() -> String {
     let name = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
     let name = name.map_or_else(String::new, |name| format!(" ({name})"));
     format!("command line of {}{name}", user_number().unwrap_or_else(|| "a user".to_owned()))

@@ -77,7 +77,15 @@ impl Options {
     /// # Errors
     /// As [`Store::open`]; and if the keys of the store cannot be used.
     pub async fn open(self, url: &StoreUrl, kek: KekSource) -> Result<Tokens, ServiceError> {
-        let store = Store::open(url, kek).await?.changed_by(&self.changed_by);
+        self.over(Store::open(url, kek).await?).await
+    }
+
+    /// The same with a store that is open already, for a program that decides how stores are opened.
+    ///
+    /// # Errors
+    /// If the store cannot be read or its keys cannot be used.
+    pub async fn over(self, store: Store) -> Result<Tokens, ServiceError> {
+        let store = store.changed_by(&self.changed_by);
         let audit = store.audit_trail_with(self.audit);
         let following = Following::of(&store, self.max_staleness).await?;
         let tokens = Tokens::new(following, audit, self.audit_retention, &self.rotation);

@@ -2,6 +2,7 @@
 
 use crate::digest::SecretFault;
 use crate::keys::KekError;
+use crate::opening::OpeningError;
 use std::path::PathBuf;
 use tokenberg_core::jws::KeyId;
 use tokenberg_core::key_schedule::AnotherWaits;
@@ -47,30 +48,9 @@ pub enum StoreError {
         /// The newest that this version knows.
         known: i64,
     },
-    /// The store has to be migrated first.
-    #[error(
-        "the store has schema {found}, and this version needs schema {known}: back the store up, then run `tokenberg migrate` (or start \
-         a server of this version), which brings it there"
-    )]
-    OlderSchema {
-        /// The schema of the database.
-        found: i64,
-        /// The newest that this version knows.
-        known: i64,
-    },
-    /// The steps to the newest schema failed; none was taken.
-    #[error(
-        "the store has schema {found}, and cannot be brought to schema {known}: {reason}; run `tokenberg migrate` with the role that \
-         owns the tables"
-    )]
-    NotMigrated {
-        /// The schema of the database.
-        found: i64,
-        /// The newest that this version knows.
-        known: i64,
-        /// The error of the database.
-        reason: String,
-    },
+    /// The store is not made, migrated, used or replaced, because that would not be what the operator means.
+    #[error(transparent)]
+    Opening(#[from] OpeningError),
     /// The key-encryption key is missing or malformed.
     #[error(transparent)]
     KeyEncryptionKey(#[from] KekError),

@@ -21,8 +21,10 @@ mod debug;
 mod digest;
 mod error;
 mod hex;
+mod kept_issuer;
 mod keys;
 mod nonces;
+mod opening;
 mod page_codes;
 mod page_opening;
 mod private_file;
@@ -41,7 +43,9 @@ pub use database::schema::Migration;
 pub use database::{SchemaDeviation, SchemaDifference, StoreUrl, StoreUrlError};
 pub use digest::{CopiedSecretFault, NewSecret, SecretFault, SecretStrength, copy_fault};
 pub use error::StoreError;
+pub use kept_issuer::KeptIssuer;
 pub use keys::{IntroducedKey, KekError, KekSource, KeyEncryptionKey, NowSigning, RevokedKey};
+pub use opening::{Opening, OpeningError};
 pub use private_file::open_to_others;
 pub use registrations::{
     AddedSecret, Bootstrap, ClientRecord, DisabledSubject, EndingSecret, EnsuredClient, IssuerRecord,
@@ -49,4 +53,4 @@ pub use registrations::{
 };
 pub use revocations::NewRevocation;
 pub use snapshot::{Health, Moment, Snapshot, Watched};
-pub use store::{Opening, Store};
+pub use store::Store;

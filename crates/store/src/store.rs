@@ -3,11 +3,14 @@
 use crate::audit::complete::put_complete;
 use crate::audit::{Change, Links, STORE_MADE, append_to_installation};
 use crate::database::schema::{self, Migration};
-use crate::database::{DatabaseFile, Db, Part, SchemaDifference, StoreUrl, Tx, values};
+use crate::database::{
+    DatabaseFile, Db, Part, SchemaDifference, StoreUrl, Tx, of_foreign_log, values, with_log_beside,
+};
 use crate::digest::{Digester, VerifiedSecrets, new_pepper};
 use crate::error::StoreError;
 use crate::keys::{KekSource, Purpose, SELECT_PEPPER, Seal, Sealer};
 use crate::nonces::Nonces;
+use crate::opening::{Opening, OpeningError};
 use crate::page_codes::PageCodes;
 use crate::private_file::{owners_only, sync_directory};
 use crate::registrations::{KnownRights, UsedSecrets};
@@ -36,6 +39,8 @@ pub(crate) struct Inner {
     pub(crate) links: Links,
     /// Who makes the changes of this process, for the audit.
     source: OnceLock<Box<str>>,
+    /// What the audit says about this process when its chain begins.
+    node: OnceLock<Vec<(&'static str, String)>>,
     pub(crate) verified_secrets: VerifiedSecrets,
     /// The rights of the clients in memory; equal rights are shared.
     pub(crate) known_rights: KnownRights,
@@ -44,17 +49,6 @@ pub(crate) struct Inner {
     pub(crate) file: Option<DatabaseFile>,
     /// The schema when the store was opened.
     schema: Migration,
-}
-
-/// What opening a store may do to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Opening {
-    /// Nothing: the store is only read, also with an older schema.
-    Read,
-    /// Nothing: the store must exist, and have the schema of this version or a newer one that allows it.
-    Use,
-    /// Migrate an older schema, and make what is missing: the SQLite file with mode 0600, the tables, and the key file.
-    Make,
 }
 
 impl Store {
@@ -74,25 +68,53 @@ impl Store {
         Self::open_for(url, kek, Opening::Use).await
     }
 
-    /// Opens the store. The key file is created only while nothing is sealed yet.
+    /// Opens the store. The key file is created only while nothing is sealed yet. Of several processes that make one store at the
+    /// same time, one does it.
     ///
     /// # Errors
     /// If there is no store and none may be made, its schema is older and may not be migrated, the files cannot be read, created
     /// or written, the key-encryption key is missing or is not the right one, or a newer version wrote the store.
     pub async fn open_for(url: &StoreUrl, kek: KekSource, opening: Opening) -> Result<Self, StoreError> {
-        let makes = opening == Opening::Make;
-        let missing = || StoreError::Missing { store: url.to_string() };
-        let db = connect(url, makes, opening != Opening::Read).await?;
-        let file = url.path().map(DatabaseFile::opened).transpose()?;
-        if makes {
+        let with_log = with_log_beside(url);
+        let opened = Self::open_as_it_is(url, kek, opening).await;
+        opened.map_err(|error| match with_log {
+            Some(path) => of_foreign_log(path, error),
+            None => error,
+        })
+    }
+
+    async fn open_as_it_is(url: &StoreUrl, kek: KekSource, opening: Opening) -> Result<Self, StoreError> {
+        // Before the database is read: another process that makes the store creates the key file after the tables.
+        let is_first_start = kek.is_to_be_created();
+        let (migrates, makes) = match opening {
+            Opening::Read | Opening::Use => (false, false),
+            Opening::Start { may_be_new } => (true, may_be_new || is_first_start || url.path().is_some()),
+            Opening::Make => (true, true),
+        };
+        let (db, file) = connect(url, makes, opening != Opening::Read).await?;
+        let missing = || {
+            let store = url.to_string();
+            if migrates { OpeningError::NotMade { store }.into() } else { StoreError::Missing { store } }
+        };
+        if migrates {
+            if schema::migration(&db).await?.is_none() {
+                if !makes {
+                    return Err(missing());
+                }
+                schema::must_be_empty(&db, opening == Opening::Make).await?;
+            }
             schema::migrate(&db).await?;
         }
         let schema = schema::migration(&db).await?.ok_or_else(missing)?;
-        match opening {
-            Opening::Read => schema.must_be_readable()?,
-            Opening::Use | Opening::Make => schema.must_be_migrated()?,
+        if opening == Opening::Read {
+            schema.must_be_readable()?;
+        } else {
+            schema.must_be_migrated()?;
         }
-        let seal = unseal(&db, &kek, makes).await?;
+        let seal = match unseal(&db, &kek, migrates, makes).await? {
+            Some(seal) => seal,
+            None => return Err(missing()),
+        };
         let pepper = seal.plain_pepper().ok_or_else(|| StoreError::damaged("the pepper"))?;
         Ok(Self(Arc::new(Inner {
             db,
@@ -103,6 +125,7 @@ impl Store {
             page_codes: PageCodes::new(&pepper),
             links: Links::new(&pepper),
             source: OnceLock::new(),
+            node: OnceLock::new(),
             verified_secrets: VerifiedSecrets::new()?,
             known_rights: KnownRights::default(),
             used_secrets: UsedSecrets::default(),
@@ -116,7 +139,7 @@ impl Store {
     /// # Errors
     /// If there is no store, a newer version wrote it, or the database fails.
     pub async fn migration(url: &StoreUrl) -> Result<Migration, StoreError> {
-        let db = connect(url, false, false).await?;
+        let (db, _) = connect(url, false, false).await?;
         let found = schema::migration(&db).await;
         db.close().await;
         found?.ok_or_else(|| StoreError::Missing { store: url.to_string() })
@@ -129,7 +152,7 @@ impl Store {
     pub async fn migrate(url: &StoreUrl) -> Result<Migration, StoreError> {
         let before = Self::migration(url).await?;
         if before.is_due() {
-            let db = connect(url, false, true).await?;
+            let (db, _) = connect(url, false, true).await?;
             let migrated = schema::migrate(&db).await;
             db.close().await;
             migrated?;
@@ -152,6 +175,18 @@ impl Store {
 
     pub(crate) fn source(&self) -> &str {
         self.0.source.get().map_or("unknown", |source| source)
+    }
+
+    /// Sets what the audit says about this process when its chain begins: members of a record and their values. Only the first call
+    /// has an effect.
+    #[must_use]
+    pub fn on_node(self, facts: &[(&'static str, String)]) -> Self {
+        self.0.node.get_or_init(|| facts.to_vec());
+        self
+    }
+
+    pub(crate) fn node(&self) -> &[(&'static str, String)] {
+        self.0.node.get().map_or(&[], Vec::as_slice)
     }
 
     /// Records a change in the installation's chain, as the last statement of its transaction. Returns the number of the
@@ -178,7 +213,11 @@ impl Store {
 }
 
 /// Connects to the database of a store. A file is created only if `makes`.
-async fn connect(url: &StoreUrl, makes: bool, writes: bool) -> Result<Db, StoreError> {
+async fn connect(
+    url: &StoreUrl,
+    makes: bool,
+    writes: bool,
+) -> Result<(Db, Option<DatabaseFile>), StoreError> {
     if let Some(path) = url.path() {
         // An empty file was created by hand. A command that only reads must not turn it into a store.
         if makes {
@@ -187,7 +226,11 @@ async fn connect(url: &StoreUrl, makes: bool, writes: bool) -> Result<Db, StoreE
             return Err(StoreError::Missing { store: path.display().to_string() });
         }
     }
-    Db::connect_for(url, writes).await
+    let file = url.path().map(DatabaseFile::of).transpose()?;
+    let db = Db::connect_for(url, writes).await?;
+    // A backup may have taken its place meanwhile.
+    file.as_ref().map_or(Ok(()), DatabaseFile::check)?;
+    Ok((db, file))
 }
 
 /// Creates an empty file that only its owner can read. SQLite gives the files beside it the same mode.
@@ -203,18 +246,16 @@ fn create(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Opens the pepper with the key-encryption key, which shows that it is the right key. On an empty store, creates both.
-async fn unseal(db: &Db, kek: &KekSource, makes: bool) -> Result<Seal, StoreError> {
+/// Opens the pepper with the key-encryption key, which shows that it is the right key. On an empty store, creates both if it `makes`
+/// them. `None` if there is none; if it `waits`, a process that is creating it has finished by then.
+async fn unseal(db: &Db, kek: &KekSource, waits: bool, makes: bool) -> Result<Option<Seal>, StoreError> {
     let mut found: Option<Vec<u8>> = db.find_value(SELECT_PEPPER, &[]).await?;
-    if found.is_none() {
-        if !makes {
-            return Err(StoreError::damaged("the pepper, which the first start makes,"));
-        }
+    if found.is_none() && waits {
         // In a transaction of a part, so that two processes agree on the key and on the pepper.
         let make = db.change(&[Part::Keys], |tx| {
             Box::pin(async move {
                 let found: Option<Vec<u8>> = tx.find_value(SELECT_PEPPER, &[]).await?;
-                if found.is_some() {
+                if found.is_some() || !makes {
                     return Ok(found);
                 }
                 let pepper = new_pepper()?;
@@ -229,6 +270,6 @@ async fn unseal(db: &Db, kek: &KekSource, makes: bool) -> Result<Seal, StoreErro
         });
         found = make.await?;
     }
-    let sealed = found.unwrap_or_default();
-    Seal::open(kek, sealed)?.ok_or_else(|| StoreError::WrongKey { from: kek.name() })
+    let Some(sealed) = found else { return Ok(None) };
+    Ok(Some(Seal::open(kek, sealed)?.ok_or_else(|| StoreError::WrongKey { from: kek.name() })?))
 }

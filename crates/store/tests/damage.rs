@@ -6,7 +6,7 @@ mod world;
 
 use tokenberg_core::Secret;
 use tokenberg_store::{
-    KekSource, NewRevocation, NewSecret, Opening, SchemaDifference, Store, StoreError, StoreUrl,
+    KekSource, NewRevocation, NewSecret, Opening, OpeningError, SchemaDifference, Store, StoreError, StoreUrl,
 };
 use world::*;
 
@@ -48,7 +48,7 @@ async fn s_14_f_2_an_older_schema_is_read_as_it_is_and_migrated_only_on_request(
     assert_eq!(store.schema_differences().await.unwrap(), []);
     assert!(store.verify_audit().await.unwrap().is_whole());
     store.close().await;
-    let older = StoreError::OlderSchema { found: 4, known: 5 };
+    let older = StoreError::from(OpeningError::OlderSchema { found: 4, known: 5 });
     assert_eq!(fault(Store::open_existing(&world.url(), world.key()).await), older);
     assert!(older.to_string().contains("`tokenberg migrate`"), "{older}");
 
@@ -62,7 +62,7 @@ async fn s_14_f_2_an_older_schema_is_read_as_it_is_and_migrated_only_on_request(
     // Before the audit existed, it cannot be read as it is.
     world.execute("DELETE FROM schema_version WHERE version >= 4").await;
     let refused = fault(Store::open_for(&world.url(), world.key(), Opening::Read).await);
-    assert_eq!(refused, StoreError::OlderSchema { found: 3, known: 5 });
+    assert_eq!(refused, OpeningError::OlderSchema { found: 3, known: 5 }.into());
 }
 
 #[tokio::test]
@@ -129,7 +129,7 @@ async fn op_20_an_older_node_goes_on_when_a_newer_one_has_migrated() {
     assert_eq!(watched.now().signing_keys().0, ["k1", "k2"]);
     assert!(!watched.now().snapshot().client(&id("c1")).unwrap().enabled);
     assert_eq!(watched.now().snapshot().revocations(), 1);
-    // After a crash it can open the store again, because the newer version states that this one may (S14).
+    // After a crash it can open the store again, because the newer version states that this one may.
     let again = world.open().await;
     assert_eq!((again.schema().from, again.schema().to, again.schema().is_due()), (7, 5, false));
     let differences = again.schema_differences().await.unwrap();

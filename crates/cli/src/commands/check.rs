@@ -1,53 +1,27 @@
 //! `tokenberg check`: reports what would not work in configuration, store, keys and clock. It changes nothing.
 
 use super::secret_age;
+use super::findings::{Finding, Findings};
+use super::store_state::{check_issuer, check_schema};
 use crate::common::Common;
 use crate::configuration::Configuration;
 use crate::descriptors::Descriptors;
 use crate::failure::AlreadyReported;
 use crate::issuer_keys::{IssuerAccess, Outcome, Trial};
 use crate::issuer_names::Names;
-use crate::output::{Output, on_one_line};
+use crate::output::Output;
 use crate::server::settings::Settings;
-use crate::store_access::{StoreLocation, older_schema, wait_for};
+use crate::store_access::{StoreLocation, wait_for};
 use crate::{clock, input, issuer_keys, key_state, moment_text};
 use serde_json::{Value, json};
 use std::path::Path;
 use tokenberg_core::jws::KeyMaterial;
 use tokenberg_core::{AuthMethod, Issuer, KeySource, Lifetime, Timestamp, TrustedIssuer};
 use tokenberg_jose::{Keyring, PublicKeys};
-use tokenberg_store::{ClientRecord, IssuerRecord, Opening, SchemaDifference, Store, StoreError};
+use tokenberg_store::{ClientRecord, IssuerRecord, Opening, Store, StoreError};
 
 /// The tolerated difference between the clocks of several machines.
 const LEEWAY: Lifetime = Lifetime::from_seconds(60);
-
-/// The findings.
-#[derive(Default)]
-struct Findings(Vec<Finding>);
-
-struct Finding {
-    about: &'static str,
-    state: &'static str,
-    text: String,
-}
-
-impl Findings {
-    fn add(&mut self, about: &'static str, state: &'static str, text: impl Into<String>) {
-        self.0.push(Finding { about, state, text: text.into() });
-    }
-
-    fn ok(&mut self, about: &'static str, text: impl Into<String>) {
-        self.add(about, "ok", text);
-    }
-
-    fn note(&mut self, about: &'static str, text: impl Into<String>) {
-        self.add(about, "note", text);
-    }
-
-    fn problem(&mut self, about: &'static str, text: impl Into<String>) {
-        self.add(about, "problem", text);
-    }
-}
 
 /// Checks everything, and fails if anything would not work.
 ///
@@ -93,7 +67,9 @@ pub(crate) fn run(
         }
     };
     if let (Some(store), Some(now)) = (store, now) {
-        let issuers = wait_for(async { Ok(check_store(store, now, &mut findings).await) })?;
+        // With mistakes, the settings may not be what the operator wants.
+        let known = configuration.mistakes().is_empty().then_some(settings);
+        let issuers = wait_for(async { Ok(check_store(store, known, now, &mut findings).await) })?;
         if configuration.mistakes().is_empty() {
             check_published(&issuers, &settings.issuer_access, &mut findings);
         }
@@ -164,7 +140,12 @@ fn check_settings(settings: &Settings, findings: &mut Findings) {
 }
 
 /// Checks the store, and returns the issuers that are registered in it.
-async fn check_store(location: StoreLocation, now: Timestamp, findings: &mut Findings) -> Vec<IssuerRecord> {
+async fn check_store(
+    location: StoreLocation,
+    settings: Option<&Settings>,
+    now: Timestamp,
+    findings: &mut Findings,
+) -> Vec<IssuerRecord> {
     let url = location.url.clone();
     if let Some(path) = url.path().filter(|path| !path.exists()) {
         let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -189,11 +170,11 @@ async fn check_store(location: StoreLocation, now: Timestamp, findings: &mut Fin
     let store = match opened {
         Ok(store) => store,
         Err(error) => {
-            match error {
-                // The database can be reached, and is empty.
-                StoreError::Missing { .. } => findings.note("store", error.to_string()),
-                StoreError::OlderSchema { .. } => findings.problem("schema", error.to_string()),
-                _ => findings.problem("store", error.to_string()),
+            // The database can be reached, and is empty.
+            if matches!(error, StoreError::Missing { .. }) {
+                findings.note("store", error.to_string());
+            } else {
+                findings.problem("store", error.to_string());
             }
             return Vec::new();
         }
@@ -203,35 +184,10 @@ async fn check_store(location: StoreLocation, now: Timestamp, findings: &mut Fin
         findings.ok("key file", path.display().to_string());
     }
     check_schema(&store, findings).await;
+    check_issuer(&store, settings, findings).await;
     let issuers = check_content(&store, now, findings).await;
     store.close().await;
     issuers
-}
-
-async fn check_schema(store: &Store, findings: &mut Findings) {
-    let differences = match store.schema_differences().await {
-        Ok(differences) => differences,
-        Err(error) => return findings.problem("schema", error.to_string()),
-    };
-    let migration = store.schema();
-    if migration.is_due() {
-        findings.problem("schema", older_schema(migration));
-    } else if migration.from > migration.to {
-        let text = "a newer tokenberg has migrated it, and states that this one may use it";
-        findings.note("schema", format!("the store has schema {}: {text}", migration.from));
-    }
-    if !differences.iter().any(SchemaDifference::affects_servers) {
-        findings.ok("schema", "the tables are those that the migrations create");
-    }
-    for difference in differences {
-        // Names come from the database, where anyone with access to it may have chosen them.
-        let sentence = on_one_line(&difference.to_string());
-        if difference.affects_servers() {
-            findings.problem("schema", sentence);
-        } else {
-            findings.note("schema", sentence);
-        }
-    }
 }
 
 async fn check_content(store: &Store, now: Timestamp, findings: &mut Findings) -> Vec<IssuerRecord> {

@@ -31,12 +31,13 @@ pub(crate) struct Migrate {
 /// If there is no store, a newer version wrote it, or a step fails.
 pub(crate) fn run(common: &Common, arguments: &Migrate, output: Output) -> anyhow::Result<()> {
     let (url, plan) = (&common.store, arguments.plan);
-    let migration = wait_for(async {
-        Ok(if plan { Store::migration(url).await? } else { Store::migrate(url).await? })
-    })?;
+    let migration =
+        wait_for(async { Ok(if plan { Store::migration(url).await? } else { Store::migrate(url).await? }) })?;
     output.show(|| value(&migration, !plan), || text(&migration, plan))?;
     if plan && migration.is_due() {
-        note("back the store up first: a version that knows only older schemas than the last line states does not open it again");
+        note(
+            "back the store up first: a version that knows only older schemas than the last line states does not open it again",
+        );
     }
     Ok(())
 }
@@ -57,7 +58,9 @@ fn text(migration: &Migration, plan: bool) -> String {
     let Migration { from, to, steps, oldest } = migration;
     let mut text = match (migration.is_due(), plan) {
         (false, _) => format!("the store has schema {from}: nothing to do\n"),
-        (true, true) => format!("the store has schema {from}; `tokenberg migrate` would bring it to schema {to}:\n"),
+        (true, true) => {
+            format!("the store has schema {from}; `tokenberg migrate` would bring it to schema {to}:\n")
+        }
         (true, false) => format!("the store was brought from schema {from} to schema {to}:\n"),
     };
     for (schema, adds) in steps {

@@ -15,7 +15,9 @@ mod declaration;
 pub(crate) mod demo;
 pub(crate) mod exec;
 pub(crate) mod explain;
+mod findings;
 mod foreign_issuer;
+pub(crate) mod init;
 pub(crate) mod inspect;
 mod issued;
 pub(crate) mod issuer;
@@ -35,6 +37,7 @@ mod revoke_subject;
 mod scope_option;
 mod secret_age;
 pub(crate) mod serve;
+mod store_state;
 pub(crate) mod subject;
 mod subject_names;
 mod suggesting;
@@ -92,6 +95,8 @@ pub(crate) enum Command {
     Ui(ui::Ui),
     /// Copy an SQLite store to a new file while it is in use
     Backup(backup::Backup),
+    /// Make a store: its tables, the first signing key and the first client
+    Init(init::Init),
     /// Bring the schema of the store to that of this version
     Migrate(migrate::Migrate),
     /// Check configuration, store, keys and clock, and report problems
@@ -146,6 +151,7 @@ pub(crate) fn run(common: &Common, command: Command, configuration: Configuratio
         Command::Audit(arguments) => audit::run(common, arguments, output),
         Command::Ui(arguments) => ui::run(common, &arguments, &configuration, output),
         Command::Backup(arguments) => backup::run(common, &arguments, output),
+        Command::Init(arguments) => init::run(common, &arguments, output),
         Command::Migrate(arguments) => migrate::run(common, &arguments, output),
         Command::Check(settings) => check::run(common, &settings, &configuration, output),
         Command::Export(arguments) => apply::export(common, &arguments, output),

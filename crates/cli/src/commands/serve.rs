@@ -29,6 +29,8 @@ its variable, and a variable over the file. In the file:
   issuer = \"https://tokens.example\"
 
 TOKENBERG_BOOTSTRAP_CREDENTIAL=ID:SECRET sets the first credential; then none is printed.
+In an empty PostgreSQL database, a store is made only if the key file does not exist yet, if that
+variable is set, or with --create; otherwise make it with `tokenberg init`.
 Several servers can share a store: with SQLite on one machine, with PostgreSQL on any machines.
 They need the same --issuer and the same key-encryption key.
 

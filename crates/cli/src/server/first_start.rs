@@ -11,21 +11,39 @@ use tokenberg_store::{NewSecret, SecretStrength, Snapshot, Store};
 
 /// A credential that was generated, to be shown once.
 pub(crate) struct FirstCredential {
-    client_id: ClientId,
-    secret: Secret,
+    pub(crate) client_id: ClientId,
+    pub(crate) secret: Secret,
+}
+
+/// The credential of the first client that the operator gave, if one was given.
+pub(crate) struct Given(Option<(ClientId, Secret)>);
+
+impl Given {
+    /// Reads the variable.
+    ///
+    /// # Errors
+    /// If its value is invalid.
+    pub(crate) fn read() -> anyhow::Result<Self> {
+        given().map(Self)
+    }
+
+    /// Whether the operator expects that there is no store yet.
+    pub(crate) fn expects_new_store(&self) -> bool {
+        self.0.is_some()
+    }
 }
 
 /// Creates the first key and the first client, if the store had neither when it was read, and still has neither.
 ///
 /// # Errors
-/// If the credential in the variable is invalid, or the store fails.
+/// If the store fails.
 pub(crate) async fn prepare(
     store: &Store,
     as_read: &Snapshot,
+    given: Given,
     algorithm: Algorithm,
     now: Timestamp,
 ) -> anyhow::Result<Option<FirstCredential>> {
-    let given = given()?;
     // Checked first, so that an ordinary start writes nothing.
     if !as_read.keys().is_empty() {
         if as_read.clients() == 0 {
@@ -34,7 +52,7 @@ pub(crate) async fn prepare(
         return Ok(None);
     }
     let key = tokenberg_jose::generate(algorithm, now, now)?;
-    let (client_id, secret) = match given {
+    let (client_id, secret) = match given.0 {
         Some((client_id, secret)) => (client_id, NewSecret::Chosen(secret)),
         None => ("root".parse()?, NewSecret::Generate),
     };

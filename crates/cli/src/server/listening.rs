@@ -28,6 +28,11 @@ pub(crate) struct Listening {
     #[arg(long, value_name = "URL", env = "TOKENBERG_ISSUER")]
     pub(crate) issuer: Option<Issuer>,
 
+    /// Issuer that the servers of a PostgreSQL store had until now; needed to start with another --issuer. Tokens of the old one are
+    /// not accepted afterwards
+    #[arg(long, value_name = "URL", env = "TOKENBERG_CHANGE_ISSUER_FROM")]
+    pub(crate) change_issuer_from: Option<Issuer>,
+
     /// Prefix of every route, such as /api/catalog
     #[arg(long, value_name = "PATH", env = "TOKENBERG_BASE_PATH", default_value = "", hide_default_value = true,
           value_parser = base_path)]

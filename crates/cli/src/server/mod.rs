@@ -2,8 +2,8 @@
 
 mod audit_settings;
 mod figures;
-mod first_start;
-mod listening;
+pub(crate) mod first_start;
+pub(crate) mod listening;
 mod notify;
 pub(crate) mod settings;
 mod signals;
@@ -12,12 +12,13 @@ mod undecided_names;
 use crate::common::Common;
 use crate::configuration::Configuration;
 use crate::descriptors::Descriptors;
+use crate::input::SecretVariable;
 use crate::issuer_keys::{self, KeyFetches};
 use crate::logging;
-use crate::store_access::StoreLocation;
+use crate::store_access::{StoreLocation, node};
 use crate::{clock, input, output};
 use anyhow::Context;
-use first_start::FirstCredential;
+use first_start::{FirstCredential, Given};
 use listening::Listening;
 use settings::Settings;
 use signals::Changeable;
@@ -28,8 +29,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokenberg_actix::tls::Tls;
 use tokenberg_actix::{Operations, ServerBuilder};
-use tokenberg_core::{Lifetime, Policy};
+use tokenberg_core::{Issuer, Lifetime, Policy};
 use tokenberg_service::{Following, Options, Rotation};
+use tokenberg_store::{KeptIssuer, Opening, Store};
 use tokenberg_ui::Ui;
 use tokio::net::TcpSocket;
 
@@ -69,21 +71,25 @@ async fn serve(changeable: Changeable, location: StoreLocation) -> anyhow::Resul
     let ops_listener = listening.ops_listen.map(bound).transpose()?;
     let operations_at = ops_listener.as_ref().map(TcpListener::local_addr).transpose()?;
 
+    let given = Given::read()?;
+    let may_be_new = given.expects_new_store();
+    let opening = if settings.create { Opening::Make } else { Opening::Start { may_be_new } };
+    let (url, issuer) = (location.url, listening.issuer_at(port)?);
+    let store = Store::open_for(&url, location.key, opening).await?.changed_by("a server");
+    keep_issuer(&store, listening, &issuer).await?;
     let options = Options::default()
-        .changed_by("a server")
         // It is made with the first client, below.
         .first_key(None)
         .max_staleness(seconds(settings.max_staleness))
         .audit(settings.audit.trail())
         .audit_retention(settings.audit.audit_retention)
         .rotation(changeable.rotation.clone());
-    let tokens = options.open(&location.url, location.key).await?;
+    let tokens = options.over(store.on_node(&node(issuer.as_str(), &listening.address(port)))).await?;
     let following = tokens.following().clone();
-    let mut policy = Policy::new(listening.issuer_at(port)?);
+    let mut policy = Policy::new(issuer.clone());
     policy.strict_iceberg_errors = settings.strict_iceberg_errors;
     policy.require_dpop_nonce = settings.require_dpop_nonce;
     policy.base_path = (!listening.base_path.is_empty()).then(|| listening.base_path.as_str().into());
-    let issuer = policy.issuer.clone();
     let mut service = tokens
         .service(policy)
         .issuer_keys(issuer_keys.clone())
@@ -127,7 +133,14 @@ async fn serve(changeable: Changeable, location: StoreLocation) -> anyhow::Resul
     signals::handle(running.handle(), changeable)?;
     // This is the last step, so that nothing can fail between creating a credential and printing it.
     let as_read = following.watched().now();
-    let first = first_start::prepare(tokens.store(), as_read.snapshot(), settings.alg, clock::now()?).await?;
+    if given.expects_new_store() && url.path().is_none() && !as_read.snapshot().keys().is_empty() {
+        tracing::warn!(
+            "{} is not used, because the store exists; remove it: with it, a server makes a new store in an empty database",
+            SecretVariable::BootstrapCredential.name()
+        );
+    }
+    let first =
+        first_start::prepare(tokens.store(), as_read.snapshot(), given, settings.alg, clock::now()?).await?;
     following.catch_up().await?;
     undecided_names::begin(following.clone());
     let serving = actix_web::rt::spawn(running.serve());
@@ -140,12 +153,39 @@ async fn serve(changeable: Changeable, location: StoreLocation) -> anyhow::Resul
     } else {
         tracing::info!("{places}");
     }
-    tracing::info!(issuer = issuer.as_str(), store = %location.url, listen = listening.address(port), "ready");
+    tracing::info!(issuer = issuer.as_str(), store = %url, listen = listening.address(port), "ready");
     print_addresses(listening, port, operations_at, first.as_ref())?;
     notify::send(notify::State::Ready);
     serving.await.context("the server failed")??;
     tokens.end(&service).await;
     tracing::info!("stopped");
+    Ok(())
+}
+
+/// Compares the issuer with the one that the store keeps. Only issuers that were given are compared strictly: the default is the address
+/// of the listener, which often has another port.
+async fn keep_issuer(store: &Store, listening: &Listening, issuer: &Issuer) -> anyhow::Result<()> {
+    let is_given = listening.issuer.is_some();
+    let other = match store.keep_issuer(issuer, is_given, listening.change_issuer_from.as_ref()).await {
+        Ok(other) => other,
+        // A store that cannot be written now is no reason not to answer requests.
+        Err(error) if error.is_unavailable() => {
+            tracing::warn!(%error, "cannot compare the issuer with that of the store");
+            None
+        }
+        Err(error) => return Err(error.into()),
+    };
+    match other {
+        None => {}
+        Some(KeptIssuer { issuer: kept, is_given: true }) if !is_given => tracing::warn!(
+            %issuer,
+            %kept,
+            "the servers of this store have another issuer, and refuse the tokens of this one; start it with --issuer {kept}"
+        ),
+        Some(KeptIssuer { issuer: before, .. }) => {
+            tracing::warn!(%issuer, %before, "the issuer was another one before; tokens from before are not accepted any more");
+        }
+    }
     Ok(())
 }
 

@@ -66,6 +66,12 @@ pub(crate) struct Settings {
     #[serde(flatten)]
     pub(crate) reloaded: Reloaded,
 
+    /// Make a new store in an empty PostgreSQL database, although the key-encryption key exists already. Without this option, such a
+    /// server ends: it is in the wrong database, or early in a restore. `tokenberg init` makes a store, too
+    #[arg(long, value_name = "BOOL", env = "TOKENBERG_CREATE", action = ArgAction::Set, num_args = 0..=1,
+          require_equals = true, default_value = "false", default_missing_value = "true", help_heading = OPERATION)]
+    pub(crate) create: bool,
+
     /// Log format; the log is written to standard error
     #[arg(long, value_name = "FORMAT", env = "TOKENBERG_LOG_FORMAT", default_value = "text", help_heading = OPERATION)]
     pub(crate) log_format: LogFormat,

@@ -175,7 +175,7 @@ fn op_12_manifests_and_alerts_are_yaml_with_the_expected_content() {
     let program = "import sys, yaml\n\
         docs = [d for d in yaml.safe_load_all(open(sys.argv[1]))]\n\
         kinds = sorted(d['kind'] for d in docs)\n\
-        assert kinds == ['Deployment', 'Namespace', 'NetworkPolicy', 'PodDisruptionBudget', 'Service'], kinds\n\
+        assert kinds == ['Deployment', 'Job', 'Namespace', 'NetworkPolicy', 'PodDisruptionBudget', 'Service'], kinds\n\
         spec = next(d for d in docs if d['kind'] == 'Deployment')['spec']\n\
         pod = spec['template']['spec']\n\
         container = pod['containers'][0]\n\
@@ -183,7 +183,11 @@ fn op_12_manifests_and_alerts_are_yaml_with_the_expected_content() {
         assert container['securityContext']['readOnlyRootFilesystem']\n\
         assert container['readinessProbe']['httpGet']['path'] == '/readyz'\n\
         assert container['livenessProbe']['httpGet']['path'] == '/healthz'\n\
-        assert all('valueFrom' in v for v in container['env']), 'a secret in the manifest'\n\
+        job = next(d for d in docs if d['kind'] == 'Job')['spec']['template']['spec']['containers'][0]\n\
+        assert job['args'] == ['init'] and job['image'] == container['image']\n\
+        named = lambda c: {v['name'] for v in c['env']}\n\
+        assert named(job) - named(container) == {'TOKENBERG_BOOTSTRAP_CREDENTIAL'}, 'a node makes no store'\n\
+        assert all('valueFrom' in v for v in container['env'] + job['env']), 'a secret in the manifest'\n\
         rules = [r for g in yaml.safe_load(open(sys.argv[2]))['groups'] for r in g['rules']]\n\
         assert len(rules) > 5 and all(r['alert'] and r['expr'] and r['labels']['severity'] for r in rules)\n";
     let is_there = Command::new("python3").args(["-c", "import yaml"]).output();

@@ -14,6 +14,7 @@ mod configuring;
 mod crowding;
 mod declaring;
 mod demonstrating;
+mod deliberate;
 mod deploying;
 mod equipping;
 mod explaining;

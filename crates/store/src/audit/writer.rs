@@ -340,6 +340,9 @@ impl Store {
         // A new one each time: if an answer was lost, that chain stays empty.
         let chain = format!("{:016x}", u64::from_be_bytes(bits));
         let mut event = Change::event("node began").with("node", chain.as_str());
+        for (name, fact) in self.node() {
+            event = event.with(name, fact.as_str());
+        }
         if !others.is_empty() {
             event = event.with(HEADS, heads(others));
         }

@@ -1,7 +1,10 @@
 //! Notices that the database file was replaced or removed: SQLite would go on reading the old file, which nothing writes any
-//! more.
+//! more. Names files of another store beside it.
 
+use crate::database::store_url::StoreUrl;
 use crate::error::StoreError;
+use crate::opening::OpeningError;
+use crate::private_file::sibling;
 use std::path::{Path, PathBuf};
 
 /// A database file: its path, and its identity in the file system.
@@ -11,8 +14,8 @@ pub(crate) struct DatabaseFile {
 }
 
 impl DatabaseFile {
-    /// The file of a database that was just opened.
-    pub(crate) fn opened(path: &Path) -> Result<Self, StoreError> {
+    /// The file that is at the path now.
+    pub(crate) fn of(path: &Path) -> Result<Self, StoreError> {
         let identity =
             identity(path).ok_or_else(|| StoreError::Missing { store: path.display().to_string() })?;
         Ok(Self { path: path.to_owned(), identity })
@@ -25,6 +28,19 @@ impl DatabaseFile {
         }
         Err(StoreError::Replaced { path: self.path.clone() })
     }
+}
+
+/// The path of an SQLite store, if a file of SQLite's write-ahead log lies beside it. SQLite may remove the file when it opens the store.
+pub(crate) fn with_log_beside(url: &StoreUrl) -> Option<&Path> {
+    url.path().filter(|path| ["-wal", "-shm"].iter().any(|end| sibling(path, end).exists()))
+}
+
+/// The error of opening the store at the path, beside which lay files of another store perhaps, which may be the cause.
+pub(crate) fn of_foreign_log(path: &Path, error: StoreError) -> StoreError {
+    let is_of_content = matches!(error, StoreError::Damaged { .. })
+        || matches!(&error, StoreError::CannotOpen { reason, .. } if reason.contains("damaged"));
+    let reason = error.to_string();
+    if is_of_content { OpeningError::ForeignLog { path: path.to_owned(), reason }.into() } else { error }
 }
 
 #[cfg(unix)]

@@ -26,7 +26,7 @@ mod tx;
 mod url_error;
 
 pub(crate) use change_notifier::ChangeNotifier;
-pub(crate) use database_file::DatabaseFile;
+pub(crate) use database_file::{DatabaseFile, of_foreign_log, with_log_beside};
 pub(crate) use db::Db;
 pub(crate) use part::{Numbers, Part, Progress, SELECT_PROGRESS};
 pub use schema_differences::{SchemaDeviation, SchemaDifference};

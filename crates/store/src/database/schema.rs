@@ -4,6 +4,7 @@ use crate::database::db::Db;
 use crate::database::timeout::LONG_TIMEOUT;
 use crate::database::tx::{Tx, values};
 use crate::error::StoreError;
+use crate::opening::OpeningError;
 use std::time::{Duration, Instant};
 
 /// The steps, each with a description; after the n-th, the schema has version n.
@@ -191,7 +192,7 @@ impl Migration {
     /// Fails if a step is missing.
     pub(crate) fn must_be_migrated(&self) -> Result<(), StoreError> {
         let (found, known) = (self.from, self.to);
-        if self.is_due() { Err(StoreError::OlderSchema { found, known }) } else { Ok(()) }
+        if self.is_due() { Err(OpeningError::OlderSchema { found, known }.into()) } else { Ok(()) }
     }
 }
 
@@ -244,14 +245,48 @@ pub(crate) async fn migrate(db: &Db) -> Result<Option<Migration>, StoreError> {
             }
             Err(error) => {
                 let reason = error.to_string();
-                return Err(before.map_or(error, |before| StoreError::NotMigrated {
-                    found: before.from,
-                    known: KNOWN,
-                    reason,
+                return Err(before.map_or(error, |before| {
+                    OpeningError::NotMigrated { found: before.from, known: KNOWN, reason }.into()
                 }));
             }
         }
     }
+}
+
+/// Fails if a new store would hide another one, or stand in the remains of one: PostgreSQL has several schemas, and restores table
+/// after table. A `deliberate` store may stand beside others.
+#[cfg_attr(
+    not(feature = "postgres"),
+    expect(unused_variables, reason = "a file is one schema, and is copied as a whole")
+)]
+pub(crate) async fn must_be_empty(db: &Db, deliberate: bool) -> Result<(), StoreError> {
+    #[cfg(feature = "postgres")]
+    if matches!(db, Db::Postgres(_)) {
+        let ours = tables(KNOWN)
+            .into_iter()
+            .filter(|table| *table != "schema_version")
+            .collect::<Vec<_>>()
+            .join(",");
+        let here = "SELECT t.name FROM unnest(string_to_array($1, ',')) AS t (name) WHERE to_regclass(t.name) IS NOT NULL LIMIT 1";
+        let here = db.find_value::<String>(here, values![&ours]).await?;
+        let beside = "SELECT n.nspname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+                      WHERE c.relname = 'changed_clients' AND c.relkind = 'r' LIMIT 1";
+        let beside = db.find_value::<String>(beside, &[]).await?.filter(|_| !deliberate);
+        let reason = match (here, beside) {
+            (Some(table), _) => format!(
+                "it has the table {table} of a store and no schema version, so a store was restored in part"
+            ),
+            (None, Some(schema)) => format!(
+                "its schema \"{schema}\" has a store, and is not in the search_path; `tokenberg init` makes another one all the same"
+            ),
+            (None, None) => return Ok(()),
+        };
+        // Another process may have made the store meanwhile.
+        if version(db).await?.is_none() {
+            return Err(OpeningError::NotEmpty { reason }.into());
+        }
+    }
+    Ok(())
 }
 
 fn may_pass(error: &StoreError) -> bool {

@@ -164,8 +164,10 @@ fn of_postgres(version: i64) -> Vec<Object> {
         |kind: &str, name: String, table: &str| (kind.to_owned(), name, table.to_owned(), String::new());
     let tables = schema::tables(version);
     let own = tables.iter().map(|table| object("table", (*table).to_owned(), table));
-    let keys =
-        schema::primary_keys(version).into_iter().map(|table| object("index", format!("{table}_pkey"), table));
-    let indexes = schema::indexes(version).into_iter().map(|(name, table)| object("index", name.to_owned(), table));
+    let keys = schema::primary_keys(version)
+        .into_iter()
+        .map(|table| object("index", format!("{table}_pkey"), table));
+    let indexes =
+        schema::indexes(version).into_iter().map(|(name, table)| object("index", name.to_owned(), table));
     own.chain(keys).chain(indexes).collect()
 }

@@ -157,6 +157,11 @@ impl KeyEncryptionKey {
 }
 
 impl KekSource {
+    /// Whether the key is in a file that does not exist yet.
+    pub(crate) fn is_to_be_created(&self) -> bool {
+        matches!(self, Self::File(path) if fs::symlink_metadata(path).is_err())
+    }
+
     /// Reads the key. A file is created only if nothing is sealed yet.
     pub(crate) fn key(&self, is_sealed: bool) -> Result<KeyEncryptionKey, KekError> {
         match self {

@@ -1,9 +1,10 @@
 //! The first key and the first client of a store.
 
-use crate::audit::Change;
-use crate::database::Part;
+use crate::audit::{Change, INSTALLATION};
+use crate::database::{Part, values};
 use crate::digest::NewSecret;
 use crate::error::StoreError;
+use crate::opening::OpeningError;
 use crate::registrations::client_rows::{insert_client, insert_secret};
 use crate::registrations::known_rights::to_json;
 use crate::registrations::secrets::AddedSecret;
@@ -26,7 +27,7 @@ impl Store {
     /// Of several processes that start on one store, exactly one does it.
     ///
     /// # Errors
-    /// If the secret cannot be registered, or the store fails.
+    /// If the secret cannot be registered, the store had a key before, or the store fails.
     pub async fn bootstrap(
         &self,
         now: Timestamp,
@@ -44,6 +45,12 @@ impl Store {
                 let clients: i64 = tx.value("SELECT COUNT(*) FROM clients", &[]).await?;
                 if keys > 0 {
                     return Ok((false, false));
+                }
+                // Quotation marks inside of texts are escaped, so no other record contains it.
+                let had = "SELECT COUNT(*) FROM audit_records WHERE chain = $1 AND record LIKE '%\"key\"%'";
+                let had: i64 = tx.value(had, values![INSTALLATION]).await?;
+                if had > 0 {
+                    return Err(OpeningError::KeysLost.into());
                 }
                 self.insert_key(tx, key).await?;
                 self.record_change(tx, Change::key("key added", key)).await?;

@@ -61,12 +61,17 @@ impl World {
 
     /// A store on the kind of database that this program tests; `None` if the machine has none.
     pub fn of_either_kind() -> Option<Self> {
-        let mut world = Self::new();
-        if is_postgres() {
-            let postgres = Postgres::shared()?;
-            world.url = postgres.url(&postgres.database());
-        }
-        Some(world)
+        if is_postgres() { Postgres::shared().map(Self::on_postgres) } else { Some(Self::new()) }
+    }
+
+    /// A store on a new database of PostgreSQL.
+    pub fn on_postgres(postgres: &Postgres) -> Self {
+        Self { url: postgres.url(&postgres.database()), ..Self::new() }
+    }
+
+    /// The address of the store, with its password.
+    pub fn address(&self) -> String {
+        self.url.clone()
     }
 
     pub fn directory(&self) -> &Path {

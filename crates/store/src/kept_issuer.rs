@@ -1,0 +1,102 @@
+//! Keeps the issuer of the servers of the store, so that a server with another one is noticed.
+
+use crate::database::values;
+use crate::error::StoreError;
+use crate::opening::OpeningError;
+use crate::store::Store;
+use serde_json::{Value, json};
+use tokenberg_core::Issuer;
+
+/// The row of `meta` with the issuer, as JSON.
+const ROW: &str = "issuer";
+
+/// The issuer that the store keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptIssuer {
+    /// The issuer.
+    pub issuer: Issuer,
+    /// Whether the operator gave it. If not, it was the address of a listener.
+    pub is_given: bool,
+}
+
+impl Store {
+    /// The issuer that the store keeps; `None` before the first server.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn kept_issuer(&self) -> Result<Option<KeptIssuer>, StoreError> {
+        Ok(self.read_issuer().await?.and_then(|row| parsed(&row)))
+    }
+
+    /// Keeps the issuer of a server that starts. Returns the kept one if it differs, which is the one of before unless only that one was
+    /// given.
+    ///
+    /// # Errors
+    /// If both were given and differ in a store that is [shared](Store::is_shared), and the kept one is not `from`, which the operator
+    /// wants to change; or the store fails.
+    pub async fn keep_issuer(
+        &self,
+        issuer: &Issuer,
+        is_given: bool,
+        from: Option<&Issuer>,
+    ) -> Result<Option<KeptIssuer>, StoreError> {
+        let fresh = KeptIssuer { issuer: issuer.clone(), is_given };
+        loop {
+            let row = self.read_issuer().await?;
+            let kept = row.as_ref().and_then(|row| parsed(row));
+            let other = kept.as_ref().filter(|kept| kept.issuer != *issuer);
+            match &kept {
+                Some(kept) if *kept == fresh || kept.is_given && !is_given => return Ok(other.cloned()),
+                Some(kept)
+                    if self.is_shared() && other.is_some() && kept.is_given && from != Some(&kept.issuer) =>
+                {
+                    let (kept, issuer) = (kept.issuer.clone(), issuer.clone());
+                    return Err(OpeningError::AnotherIssuer { kept, issuer }.into());
+                }
+                Some(_) | None => {}
+            }
+            // Unless another server was faster.
+            if self.write_issuer(&fresh, row.as_deref()).await? {
+                return Ok(other.cloned());
+            }
+        }
+    }
+
+    /// Whether servers on several machines may use the store: it is on PostgreSQL.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.0.file.is_none()
+    }
+
+    async fn read_issuer(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.db.find_value("SELECT value FROM meta WHERE name = $1", values![ROW]).await
+    }
+
+    /// Writes the row, if it is as it was read. Returns whether it was.
+    async fn write_issuer(&self, fresh: &KeptIssuer, before: Option<&[u8]>) -> Result<bool, StoreError> {
+        let value =
+            json!({"issuer": fresh.issuer.as_str(), "given": fresh.is_given}).to_string().into_bytes();
+        let value = &value;
+        let write = self.0.db.change(&[], |tx| {
+            Box::pin(async move {
+                match before {
+                    None => {
+                        let insert =
+                            "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+                        tx.execute(insert, values![ROW, value]).await
+                    }
+                    Some(before) => {
+                        let update = "UPDATE meta SET value = $2 WHERE name = $1 AND value = $3";
+                        tx.execute(update, values![ROW, value, before]).await
+                    }
+                }
+            })
+        });
+        Ok(write.await? == 1)
+    }
+}
+
+fn parsed(row: &[u8]) -> Option<KeptIssuer> {
+    let row: Value = serde_json::from_slice(row).ok()?;
+    Some(KeptIssuer { issuer: row["issuer"].as_str()?.parse().ok()?, is_given: row["given"] == true })
+}
