@@ -62,7 +62,7 @@ mod tests {
             .unwrap_or_else(|e| panic!("{e}"));
         let keys = held(&IssuerAccess::default(), FetchLimits::default(), Arc::default()).unwrap();
         let backends = BlockingBackends::new(&runtime, &watched, &keys);
-        let once = SingleUseId { namespace: "n".into(), id: "j".into(), until: now };
+        let once = SingleUseId { namespace: "n".into(), id: "j".into(), issued_at: None, until: now };
         assert_eq!((backends.use_once(&once), backends.use_once(&once)), (Ok(true), Ok(false)));
     }
 }

@@ -29,6 +29,7 @@ mod page_codes;
 mod page_opening;
 mod private_file;
 mod registrations;
+mod restored;
 mod revocations;
 mod shards;
 mod single_use;
@@ -36,9 +37,11 @@ mod snapshot;
 mod store;
 
 pub use audit::{
-    AuditCursor, AuditEntry, AuditMetrics, AuditPosition, AuditReport, AuditTrail, Break, ChainReport,
-    Difference, Discrepancy, TrailOptions, USUAL_QUEUE, WhenFull,
+    AcknowledgedRestore, AuditCursor, AuditEntry, AuditMetrics, AuditPosition, AuditReport, AuditTrail,
+    Break, ChainReport, Difference, Discrepancy, TrailOptions, USUAL_QUEUE, WhenFull,
 };
+#[cfg(feature = "sqlite")]
+pub use backup::Restoration;
 pub use database::schema::Migration;
 pub use database::{SchemaDeviation, SchemaDifference, StoreUrl, StoreUrlError};
 pub use digest::{CopiedSecretFault, NewSecret, SecretFault, SecretStrength, copy_fault};
@@ -51,6 +54,7 @@ pub use registrations::{
     AddedSecret, Bootstrap, ClientRecord, DisabledSubject, EndingSecret, EnsuredClient, IssuerRecord,
     RegistrationChange, SecretRecord,
 };
+pub use restored::Restored;
 pub use revocations::NewRevocation;
 pub use snapshot::{Health, Moment, Snapshot, Watched};
 pub use store::Store;

@@ -6,6 +6,8 @@ use crate::hex::to_hex;
 use crate::store::Store;
 use std::borrow::Cow;
 use tokenberg_core::Timestamp;
+use tokenberg_core::registration::LONGEST_ASSERTION_LIFETIME;
+use tokenberg_core::token::SingleUseId;
 
 /// How many seconds expired rows are kept, so that a clock that jumps ahead and back frees no identifier (conformance OP-02).
 const GRACE: i64 = 2 * 3600;
@@ -13,6 +15,14 @@ const GRACE: i64 = 2 * 3600;
 pub(crate) const DEAD_SECRETS: i64 = 30 * 24 * 3600;
 /// How many rows one transaction deletes, so that other writers wait a few milliseconds at most.
 const BATCH: i64 = 1000;
+
+/// The row of `meta` with the time before which identifiers count as used.
+pub(crate) const ISSUED_FROM: &str = "issued_from";
+
+/// A time in the form of [`ISSUED_FROM`], whose bytes are in the order of the times.
+pub(crate) fn issued_from(seconds: i64) -> [u8; 8] {
+    seconds.max(0).to_be_bytes()
+}
 
 impl Store {
     /// Uses the identifier up. Returns `true` exactly once, to the first caller of all processes; the use is on disk then.
@@ -23,11 +33,26 @@ impl Store {
     /// # Errors
     /// If the store fails; then the caller must treat the identifier as used.
     pub async fn use_once(&self, namespace: &str, id: &str, until: Timestamp) -> Result<bool, StoreError> {
-        let insert = "INSERT INTO used_ids (namespace, id, until) VALUES ($1, $2, $3) \
+        let (namespace, id) = (namespace.into(), id.into());
+        self.use_id_once(&SingleUseId { namespace, id, issued_at: None, until }).await
+    }
+
+    /// The same for an identifier that may say when it was issued. After a restore, one from before counts as used: whether it was is
+    /// lost. Without a time, it counts as issued the longest lifetime of an assertion before its end.
+    ///
+    /// # Errors
+    /// As [`Store::use_once`].
+    pub async fn use_id_once(&self, once: &SingleUseId) -> Result<bool, StoreError> {
+        let insert = "INSERT INTO used_ids (namespace, id, until) SELECT $1, $2, $3 \
+                      WHERE NOT EXISTS (SELECT 1 FROM meta WHERE name = 'issued_from' AND value > $4) \
                       ON CONFLICT (namespace, id) DO NOTHING";
-        let (namespace, id) = (&*written(namespace), &*written(id));
+        let (namespace, id) = (&*written(&once.namespace), &*written(&once.id));
+        let until = once.until;
+        let longest = i64::from(LONGEST_ASSERTION_LIFETIME.as_seconds());
+        let issued = once.issued_at.map_or(until.as_seconds() - longest, Timestamp::as_seconds);
+        let issued = &issued_from(issued);
         let insert = self.0.db.change(&[], |tx| {
-            Box::pin(async move { tx.execute(insert, values![namespace, id, until]).await })
+            Box::pin(async move { tx.execute(insert, values![namespace, id, until, issued]).await })
         });
         Ok(insert.await? == 1)
     }

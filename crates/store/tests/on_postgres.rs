@@ -35,6 +35,8 @@ mod looking;
 mod many;
 #[path = "recording.rs"]
 mod recording;
+#[path = "restoring.rs"]
+mod restoring;
 #[path = "revocations.rs"]
 mod revocations;
 #[path = "rotation.rs"]

@@ -323,7 +323,8 @@ async fn dp_10_nonces_are_accepted_on_every_node_and_from_no_other_store() {
 async fn cj_07_one_of_fifty_concurrent_uses_on_two_nodes_succeeds_and_none_after_a_restart() {
     let Some(world) = World::of_either_kind() else { return };
     let nodes = [Arc::new(watch(&world.open().await).await), Arc::new(watch(&world.open().await).await)];
-    let once = SingleUseId { namespace: "client_assertion c1".into(), id: "j-1".into(), until: at(300) };
+    let (namespace, id) = ("client_assertion c1".into(), "j-1".into());
+    let once = SingleUseId { namespace, id, issued_at: Some(at(0)), until: at(300) };
     let mut tasks = Vec::new();
     for n in 0..50 {
         let (node, once) = (Arc::clone(&nodes[n % 2]), once.clone());

@@ -2,7 +2,9 @@
 
 use crate::output::{in_sight, on_one_line, table};
 use serde_json::{Map, Value, json};
-use tokenberg_store::{AuditEntry, AuditReport, Break, ChainReport, Difference, SchemaDifference};
+use tokenberg_store::{
+    AcknowledgedRestore, AuditEntry, AuditReport, Break, ChainReport, Difference, SchemaDifference,
+};
 
 /// One line of JSON, in which no character can control a terminal, whatever the store contains.
 ///
@@ -76,6 +78,7 @@ pub(crate) fn value(report: &AuditReport) -> Value {
         json!({"kind": found.kind, "name": found.name, "table": found.table, "what": found.to_string(),
             "affects_servers": found.affects_servers()})
     };
+    let restore = |restore: &AcknowledgedRestore| json!({"record": restore.record, "time": written(restore.at), "lost": restore.lost});
     let chains: Vec<Value> = report.chains.iter().map(chain).collect();
     let differences: Vec<Value> = report.differences.iter().map(difference).collect();
     json!({
@@ -84,6 +87,7 @@ pub(crate) fn value(report: &AuditReport) -> Value {
         "chains": chains,
         "differences": differences,
         "schema": report.schema.iter().map(schema).collect::<Vec<_>>(),
+        "restores": report.restores.iter().map(restore).collect::<Vec<_>>(),
         "uncompared": report.uncompared,
     })
 }
@@ -110,6 +114,13 @@ pub(crate) fn text(report: &AuditReport) -> String {
     for found in &report.schema {
         text.push_str(&on_one_line(&format!("SCHEMA: {found}")));
         text.push('\n');
+    }
+    for AcknowledgedRestore { record, at, lost } in &report.restores {
+        text.push_str(&format!(
+            "RESTORED: at {}, record {record} of the chain installation acknowledged that the database was restored; {lost} statements about \
+             records that this lost are no finding.\n",
+            written(*at)
+        ));
     }
     if report.uncompared > 0 {
         text.push_str(&format!(
@@ -192,8 +203,13 @@ mod tests {
             witnessed: 4,
             broken: Some((4, Break::TurnedBack)),
         };
-        let report =
-            AuditReport { chains: vec![broken], differences: Vec::new(), schema: Vec::new(), uncompared: 0 };
+        let report = AuditReport {
+            chains: vec![broken],
+            differences: Vec::new(),
+            schema: Vec::new(),
+            restores: Vec::new(),
+            uncompared: 0,
+        };
         let text = text(&report);
         assert!(!text.chars().any(|c| c != '\n' && tokenberg_core::text::is_unsafe_to_display(c)), "{text}");
         assert!(!text.lines().any(|line| line.starts_with("all is well")), "{text}");

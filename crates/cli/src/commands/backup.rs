@@ -15,9 +15,9 @@ The copy is a consistent snapshot; servers and commands can write to the store m
 command never replaces a file. The copy does not contain the key file: keep both, in different
 places, because neither is useful without the other.
 
-To restore: stop all servers, put the copy in the place of the store, remove the files beside it
-whose names end with -wal and -shm, and start the servers. Revocations and other changes after the
-copy are lost; revoke again. See docs/operations.md.")]
+To restore: stop all servers, run `tokenberg restore FILE`, and start them. Do not copy the file
+yourself: the files of the old store beside it, whose names end with -wal and -shm, would be taken
+for those of the copy.")]
 pub(crate) struct Backup {
     /// File to create; it must not exist
     #[arg(value_name = "FILE")]

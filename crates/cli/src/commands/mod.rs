@@ -31,7 +31,10 @@ mod pem_keys;
 mod plan;
 pub(crate) mod migrate;
 mod replacing;
+mod replay;
 pub(crate) mod respond;
+pub(crate) mod restore;
+pub(crate) mod restored;
 pub(crate) mod revoke;
 mod revoke_subject;
 mod scope_option;
@@ -95,6 +98,10 @@ pub(crate) enum Command {
     Ui(ui::Ui),
     /// Copy an SQLite store to a new file while it is in use
     Backup(backup::Backup),
+    /// Put a backup in the place of an SQLite store that is not in use, and make everything from before invalid
+    Restore(restore::Restore),
+    /// Make everything from before invalid after a database was restored, and acknowledge the restore in the audit
+    Restored(restored::Restored),
     /// Make a store: its tables, the first signing key and the first client
     Init(init::Init),
     /// Bring the schema of the store to that of this version
@@ -151,6 +158,8 @@ pub(crate) fn run(common: &Common, command: Command, configuration: Configuratio
         Command::Audit(arguments) => audit::run(common, arguments, output),
         Command::Ui(arguments) => ui::run(common, &arguments, &configuration, output),
         Command::Backup(arguments) => backup::run(common, &arguments, output),
+        Command::Restore(arguments) => restore::run(common, &arguments, output),
+        Command::Restored(arguments) => restored::run(common, &arguments, output),
         Command::Init(arguments) => init::run(common, &arguments, output),
         Command::Migrate(arguments) => migrate::run(common, &arguments, output),
         Command::Check(settings) => check::run(common, &settings, &configuration, output),

@@ -37,6 +37,7 @@ mod proxying;
 mod publishing;
 mod recording;
 mod registering;
+mod restoring;
 mod revoking;
 mod rotating;
 mod running;

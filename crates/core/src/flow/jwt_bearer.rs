@@ -80,5 +80,6 @@ fn once(subject: &ProvenForeign) -> Option<SingleUseId> {
     let claims = subject.claims();
     let id = claims.token_id.clone()?;
     let namespace = format!("jwt_bearer {}", claims.issuer.issuer).into();
-    Some(SingleUseId { namespace, id, until: claims.times.expires_at.plus(claims.issuer.trust.leeway) })
+    let until = claims.times.expires_at.plus(claims.issuer.trust.leeway);
+    Some(SingleUseId { namespace, id, issued_at: claims.times.issued_at, until })
 }

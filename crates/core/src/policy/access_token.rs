@@ -256,7 +256,8 @@ impl TokenVerification {
             return Err(ProofFault::Token);
         }
         let namespace = format!("dpop at a resource {}", key.as_str()).into();
-        let once = SingleUseId { namespace, id, until: dpop::remembered_until(issued) };
+        let (issued_at, until) = (Some(issued), dpop::remembered_until(issued));
+        let once = SingleUseId { namespace, id, issued_at, until };
         Ok((Possession { key: Some(key), certificate: None }, once))
     }
 }

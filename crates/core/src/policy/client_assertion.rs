@@ -72,7 +72,8 @@ fn claims_of_own(
     // RFC 7523 §3: the server "MAY ensure that JWTs are not replayed"; here it does (conformance CJ-07).
     let id = token_id(payload)?.ok_or_else(|| ClaimFault::missing("jti"))?;
     let namespace = format!("client_assertion {}", client.id.as_str()).into();
-    Ok(SingleUseId { namespace, id, until: times.expires_at.plus(LEEWAY) })
+    let until = times.expires_at.plus(LEEWAY);
+    Ok(SingleUseId { namespace, id, issued_at: times.issued_at, until })
 }
 
 /// A foreign identity that stands for a client, whose assertion is valid. The operator may have disabled or revoked it.

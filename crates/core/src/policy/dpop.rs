@@ -41,7 +41,8 @@ pub(crate) fn check(
         return Err(Refusal::ProofNonce(if has_nonce { NonceFault::NotOurs } else { NonceFault::Missing }));
     }
     let namespace = format!("dpop {}", key.as_str()).into();
-    Ok(Proven { key, once: SingleUseId { namespace, id, until: remembered_until(issued) } })
+    let (issued_at, until) = (Some(issued), remembered_until(issued));
+    Ok(Proven { key, once: SingleUseId { namespace, id, issued_at, until } })
 }
 
 /// From when on a proof of that time is too old for whichever node (conformance DP-08).

@@ -9,6 +9,8 @@ pub struct SingleUseId {
     pub namespace: Box<str>,
     /// The identifier.
     pub id: Box<str>,
+    /// When what carries it was made, if it says so.
+    pub issued_at: Option<Timestamp>,
     /// Until when what carries it could be presented again.
     pub until: Timestamp,
 }

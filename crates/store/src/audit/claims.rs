@@ -56,12 +56,28 @@ impl Claims {
         self.0.entry(chain.to_owned()).or_default().extend(claims);
     }
 
+    /// Removes the claims for which `is_settled` holds.
+    pub(crate) fn remove(&mut self, is_settled: impl Fn(&str, i64, Option<[u8; 32]>) -> bool) {
+        for (chain, claims) in &mut self.0 {
+            claims.retain(|(number, hash), _| !is_settled(chain, *number, *hash));
+        }
+        self.0.retain(|_, claims| !claims.is_empty());
+    }
+
     /// Drops the claims that the installation makes from this record on, which is broken.
     pub(crate) fn distrust_installation_from(&mut self, number: i64) {
         for claims in self.0.values_mut() {
             claims.retain(|_, claim| claim.by != INSTALLATION || claim.by_number < number);
         }
         self.0.retain(|_, claims| !claims.is_empty());
+    }
+
+    /// All claims: chain, number, hash.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (String, i64, Option<[u8; 32]>)> {
+        let of_one = |(chain, claims): (&String, &ClaimsOfOne)| {
+            claims.keys().map(|(number, hash)| (chain.clone(), *number, *hash)).collect::<Vec<_>>()
+        };
+        self.0.iter().flat_map(of_one)
     }
 
     /// The chains that claims are about.

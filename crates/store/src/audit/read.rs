@@ -1,7 +1,7 @@
 //! Reads the chains in the order of time: all records, or those since the last read.
 
-use crate::audit::Row;
 use crate::audit::row::{count, records};
+use crate::audit::{INSTALLATION, Row};
 use crate::database::values;
 use crate::error::StoreError;
 use crate::store::Store;
@@ -106,6 +106,17 @@ impl Store {
                 take(entry)?;
             }
         }
+    }
+
+    /// Whether the chain `installation` has a record with this number that was made at this time, in milliseconds since 1970; or has
+    /// removed that record for its age.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn has_change(&self, number: i64, at: i64) -> Result<bool, StoreError> {
+        let read = "SELECT COUNT(*) FROM audit_records WHERE chain = $1 AND number = $2 AND at = $3";
+        let found: i64 = self.0.db.value(read, values![INSTALLATION, number, at]).await?;
+        Ok(found > 0 || self.audit_first(INSTALLATION).await?.is_some_and(|first| number < first))
     }
 
     /// Names of all chains of which there is a head or a record.

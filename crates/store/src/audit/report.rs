@@ -1,6 +1,6 @@
 //! The report of `audit verify`.
 
-use crate::audit::Difference;
+use crate::audit::{AcknowledgedRestore, Difference};
 use crate::database::SchemaDifference;
 use std::fmt;
 
@@ -14,6 +14,8 @@ pub struct AuditReport {
     pub differences: Vec<Difference>,
     /// Differences between the schema of the database and the one that the migrations create.
     pub schema: Vec<SchemaDifference>,
+    /// The restores that were acknowledged, the oldest first. What they lost is no finding.
+    pub restores: Vec<AcknowledgedRestore>,
     /// How many clients, issuers, keys, disabled subjects and revocations were not compared, because the chain was begun by a
     /// version that did not record them. A server of this version records them when it starts.
     pub uncompared: u64,

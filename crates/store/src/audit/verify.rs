@@ -5,6 +5,7 @@ use crate::audit::claims::{Claims, ClaimsOfOne, check, greatest};
 use crate::audit::differences::{add_unreadable, differences};
 use crate::audit::ledger::Ledger;
 use crate::audit::report::{AuditReport, Break, ChainReport};
+use crate::audit::restores::{Acknowledged, Lost};
 use crate::audit::row::records;
 use crate::audit::walk::{AuditMoment, Extent};
 use crate::audit::{Head, INSTALLATION, Row, now};
@@ -51,7 +52,16 @@ impl Store {
         Ok(self.audit_first(chain).await?.is_some_and(|first| first > number))
     }
 
+    /// Statements about records that do not exist, and that no acknowledged restore explains, of chains that are intact otherwise.
+    pub(crate) async fn lost_records(&self) -> Result<Vec<Lost>, StoreError> {
+        Ok(self.verified().await?.1)
+    }
+
     async fn verify_once(&self) -> Result<AuditReport, StoreError> {
+        Ok(self.verified().await?.0)
+    }
+
+    async fn verified(&self) -> Result<(AuditReport, Vec<Lost>), StoreError> {
         let moment = self.audit_moment().await?;
         let mut claims = Claims::default();
         if let Some(complete) = moment.complete {
@@ -68,9 +78,11 @@ impl Store {
         let mut ledger = Ledger::new(&self.0.links, first);
         let mut named = Named::new();
         let mut foreign = None;
+        let mut acknowledged = Acknowledged::default();
         if let Some(installation) = moment.installation() {
-            let read = |(number, _, text, _): &Row| {
+            let read = |(number, at, text, _): &Row| {
                 ledger.read(*number, text);
+                acknowledged.read(*number, *at, text);
                 named.extend(node_begun(text).map(|node| (node, *number)));
                 if foreign.is_none() && text.contains(AFTER_FOREIGN_HEAD) {
                     foreign = Some((*number, Break::Head));
@@ -86,11 +98,15 @@ impl Store {
             let is_read = !matches!(what, Break::Head | Break::Anchor);
             claims.distrust_installation_from(if is_read { number } else { 0 });
         }
+        acknowledged.settle(&mut claims);
+        let mut lost = Vec::new();
         for report in &mut chains {
             let claims = claims.take(&report.chain);
-            self.judge(report, claims).await?;
+            self.judge(report, claims, &mut lost).await?;
         }
+        let left: Vec<Lost> = claims.all().collect();
         self.add_missing(&moment, &claims_left(claims), &named, &mut chains);
+        lost.extend(left.into_iter().filter(|(gone, ..)| chains.iter().any(|report| report.chain == *gone)));
         let is_whole = chains.first().is_some_and(|c| c.chain == INSTALLATION && c.broken.is_none());
         if is_whole {
             for (extent, report) in reported(&moment, &mut chains) {
@@ -103,7 +119,8 @@ impl Store {
             if is_whole { differences(&ledger, &moment.inventory, now() / 1000) } else { (Vec::new(), 0) };
         add_unreadable(&mut differences, &moment.unreadable);
         let schema = self.schema_differences().await?;
-        Ok(AuditReport { chains, differences, schema, uncompared })
+        let restores = acknowledged.restores;
+        Ok((AuditReport { chains, differences, schema, restores, uncompared }, lost))
     }
 
     /// Reads the claims of the installation's chain about those of nodes, before its rows are verified.
@@ -156,17 +173,22 @@ impl Store {
     }
 
     /// Checks the claims about a chain that the walk has not settled.
-    async fn judge(&self, report: &mut ChainReport, claims: ClaimsOfOne) -> Result<(), StoreError> {
+    async fn judge(
+        &self,
+        report: &mut ChainReport,
+        claims: ClaimsOfOne,
+        lost: &mut Vec<Lost>,
+    ) -> Result<(), StoreError> {
         report.witnessed = report.witnessed.max(greatest(&claims));
         if report.broken.is_some() {
             return Ok(());
         }
         if report.witnessed > report.last {
             report.broken = Some((report.last.saturating_add(1), Break::TurnedBack));
-            return Ok(());
         }
         for ((number, hash), claim) in claims {
             let holds = match (claim.holds, hash) {
+                _ if number > report.last => false,
                 (Some(holds), _) => holds,
                 // Expired, or written by an older version without a hash.
                 (None, _) if number < report.first => true,
@@ -177,8 +199,8 @@ impl Store {
                 }
             };
             if !holds {
-                report.broken = Some((number, Break::Rewritten));
-                return Ok(());
+                report.broken = report.broken.or(Some((number, Break::Rewritten)));
+                lost.push((report.chain.clone(), number, hash));
             }
         }
         Ok(())

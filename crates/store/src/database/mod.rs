@@ -19,6 +19,8 @@ mod schema_differences;
 mod sqlite;
 #[cfg(feature = "sqlite")]
 mod sqlite_backup;
+#[cfg(feature = "sqlite")]
+mod sqlite_restore;
 mod store_url;
 mod timeout;
 mod transactions;
@@ -30,6 +32,10 @@ pub(crate) use database_file::{DatabaseFile, of_foreign_log, with_log_beside};
 pub(crate) use db::Db;
 pub(crate) use part::{Numbers, Part, Progress, SELECT_PROGRESS};
 pub use schema_differences::{SchemaDeviation, SchemaDifference};
+#[cfg(feature = "sqlite")]
+pub(crate) use sqlite::Sqlite;
+#[cfg(feature = "sqlite")]
+pub(crate) use sqlite_restore::{Replacing, replace};
 pub use store_url::StoreUrl;
 pub(crate) use timeout::within;
 pub(crate) use tx::{Tx, Value, time, values};

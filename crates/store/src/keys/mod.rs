@@ -8,5 +8,5 @@ mod succession;
 
 pub use key_encryption_key::{KekError, KekSource, KeyEncryptionKey};
 pub(crate) use seal::{Purpose, SELECT_PEPPER, Seal, Sealer};
-pub(crate) use signing_keys::{Row as KeyRow, SELECT_KEYS, read_key};
+pub(crate) use signing_keys::{Row as KeyRow, SELECT_KEYS, delete_key, read_key};
 pub use succession::{IntroducedKey, NowSigning, RevokedKey};

@@ -169,7 +169,7 @@ impl<K: Keys + 'static> Revocations for Watched<K> {
 impl<K: Keys + 'static> SingleUse for Watched<K> {
     fn use_once<'a>(&'a self, once: &'a SingleUseId) -> BoxFuture<'a, Result<bool, NotWritten>> {
         Box::pin(async move {
-            let used = self.store().use_once(&once.namespace, &once.id, once.until).await;
+            let used = self.store().use_id_once(once).await;
             used.map_err(|error| NotWritten { reason: error.to_string() })
         })
     }

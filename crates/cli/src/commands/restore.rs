@@ -1,0 +1,69 @@
+//! `tokenberg restore FILE`: puts a backup in the place of the store; conformance OP-10.
+
+use super::restored::{self, Done};
+use crate::common::Common;
+use crate::failure::note;
+use crate::output::Output;
+use crate::store_access::{StoreLocation, operator, wait_for};
+use clap::Args;
+use serde_json::json;
+use std::path::PathBuf;
+use tokenberg_store::{Restoration, Store};
+
+/// `tokenberg restore`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tokenberg restore nightly.db
+  tokenberg restore nightly.db --replay exported-audit.jsonl
+
+Stop all servers first: the command refuses while another process has the store open. It copies and
+checks the backup, opens it with the key-encryption key, does what `tokenberg restored` does, and
+then puts it in the place of the store. Until that last step, nothing is changed. The store of
+before is kept beside it under another name, which the command prints; remove it when you do not
+need it any more. The files whose names end with -wal and -shm go with it.
+
+Clients have to request new tokens, and users have to sign in again.")]
+pub(crate) struct Restore {
+    /// Backup that `tokenberg backup` made
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    #[command(flatten)]
+    replay: restored::Replay,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// If the store is in use, the backup is none or has another key, or a file cannot be written.
+pub(crate) fn run(common: &Common, arguments: &Restore, output: Output) -> anyhow::Result<()> {
+    let location = StoreLocation::of(common)?;
+    let replay = arguments.replay.read()?;
+    let (done, kept) = wait_for(async {
+        let restoration = Restoration::begin(&location.url, &arguments.file).await?;
+        Store::migrate(&restoration.url()).await?;
+        let store = Store::open_existing(&restoration.url(), location.key.clone()).await?;
+        let store = store.changed_by(&operator());
+        let done = restored::invalidate(&store, replay).await;
+        store.close().await;
+        anyhow::Ok((done?, restoration.finish().await?))
+    })?;
+    let Done { value, text } = done;
+    output.show(
+        || {
+            let mut value = value;
+            value["file"] = json!(arguments.file);
+            value["kept"] = json!(kept);
+            value
+        },
+        || format!("{} is the store at {} now\n{text}", arguments.file.display(), location.url),
+    )?;
+    if let Some(kept) = kept {
+        note(&format!(
+            "the store of before is kept in {}; remove it when you do not need it any more",
+            kept.display()
+        ));
+    }
+    Ok(())
+}
