@@ -1,9 +1,11 @@
 //! The errors of the store: facts and a hint for the operator. They contain no secret, and no values of a statement.
 
+use crate::database::ClockOffset;
 use crate::digest::SecretFault;
 use crate::keys::KekError;
 use crate::opening::OpeningError;
 use std::path::PathBuf;
+use std::time::Duration;
 use tokenberg_core::jws::KeyId;
 use tokenberg_core::key_schedule::AnotherWaits;
 use tokenberg_core::{ClientId, Issuer, Subject};
@@ -16,6 +18,13 @@ pub enum StoreError {
     #[error("the store is unavailable: {reason}")]
     Unavailable {
         /// The cause.
+        reason: String,
+    },
+    /// The database answered that it serves this to no client now: it starts, stops, recovers, or takes no connections or no
+    /// changes. A retry may succeed.
+    #[error("the store is unavailable: {reason}")]
+    Refused {
+        /// The answer.
         reason: String,
     },
     /// The open database file is not the one at its path any more.
@@ -213,6 +222,17 @@ pub enum StoreError {
         /// The error of the operating system.
         reason: String,
     },
+    /// The clock of this machine is too far from that of the database for a change.
+    #[error(
+        "{offset}, {} s at most for a change; nothing was changed: correct the clock, or run the command on another machine",
+        most.as_secs()
+    )]
+    WrongClock {
+        /// How far.
+        offset: ClockOffset,
+        /// The limit.
+        most: Duration,
+    },
     /// The operating system returned no random numbers.
     #[error("the operating system gave no random numbers")]
     NoRandomness,
@@ -234,7 +254,18 @@ impl StoreError {
     /// Whether a retry may succeed: the adapter answers 503 with `Retry-After`, never 401.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Unavailable { .. })
+        matches!(self, Self::Unavailable { .. } | Self::Refused { .. })
+    }
+
+    /// Whether the database server itself gave this answer, which every other node gets as well.
+    #[must_use]
+    pub fn is_answer_of_database(&self) -> bool {
+        // A SQLSTATE has five characters, a code of SQLite at most four.
+        match self {
+            Self::Refused { .. } => true,
+            Self::Database { code, .. } => code.len() == 5,
+            _ => false,
+        }
     }
 
     /// Whether the store was read, but its keys were not opened, because it was sealed with another key.
@@ -256,6 +287,11 @@ impl StoreError {
 
     pub(crate) fn unavailable(reason: &str) -> Self {
         Self::Unavailable { reason: reason.to_owned() }
+    }
+
+    #[cfg(feature = "postgres")]
+    pub(crate) fn refused(reason: &str) -> Self {
+        Self::Refused { reason: reason.to_owned() }
     }
 
     pub(crate) fn damaged(what: impl Into<String>) -> Self {
@@ -315,14 +351,14 @@ fn of_postgres(code: &str, message: &str) -> StoreError {
     match (code.get(..2).unwrap_or_default(), code) {
         (_, "40001" | "40P01") => StoreError::unavailable(CONFLICT),
         (_, "55P03") => StoreError::unavailable(LOCKED),
-        (_, "25006") => StoreError::unavailable("the database is read-only; is it a standby?"),
-        (_, "57014") => StoreError::unavailable("the database took too long"),
-        (_, "53100") => StoreError::unavailable("the disk of the database is full"),
+        (_, "25006") => StoreError::refused("the database is read-only; is it a standby?"),
+        (_, "57014") => StoreError::refused("the database took too long"),
+        (_, "53100") => StoreError::refused("the disk of the database is full"),
         (_, "XX001" | "XX002") => StoreError::damaged("a table of the database"),
-        // Connections, credentials, a database that is gone, transactions that took too long, memory, shutdown, I/O.
-        ("08" | "28" | "3D" | "53" | "57" | "58", _) | (_, "25P03" | "25P04") => {
-            StoreError::unavailable(message)
-        }
+        // A database that is gone or takes no connections, memory, shutdown, I/O.
+        ("3D" | "53" | "57" | "58", _) | (_, "55000") => StoreError::refused(message),
+        // Connections, transactions that took too long; and credentials, which may be wrong on this node only.
+        ("08" | "28", _) | (_, "25P03" | "25P04") => StoreError::unavailable(message),
         _ => StoreError::Database { code: code.to_owned(), message: message.to_owned() },
     }
 }
@@ -343,10 +379,25 @@ mod tests {
         }
         #[cfg(feature = "postgres")]
         for code in [
-            "08006", "57P01", "57P03", "53300", "53100", "28P01", "40001", "25006", "57014", "55P03", "3D000",
+            "08006", "57P01", "57P03", "53300", "53100", "28P01", "40001", "25006", "57014", "55P03",
+            "3D000", "55000",
         ] {
             assert!(of_postgres(code, "").is_unavailable(), "{code}");
         }
+        #[cfg(feature = "postgres")]
+        for (code, is_answer) in [
+            ("57P03", true),
+            ("55000", true),
+            ("3D000", true),
+            ("42501", true),
+            ("42P01", true),
+            ("28P01", false),
+            ("08006", false),
+        ] {
+            assert_eq!(of_postgres(code, "").is_answer_of_database(), is_answer, "{code}");
+        }
+        #[cfg(feature = "sqlite")]
+        assert!(!of_sqlite("1", "").is_answer_of_database() && !of_sqlite("13", "").is_answer_of_database());
         #[cfg(feature = "postgres")]
         for code in ["42P01", "23505", "42501", "XX001", "22021", ""] {
             assert!(!of_postgres(code, "").is_unavailable(), "{code}");

@@ -16,6 +16,7 @@ compile_error!("tokenberg-store needs the feature `sqlite` or `postgres`");
 
 mod audit;
 mod backup;
+mod clock;
 mod database;
 mod debug;
 mod digest;
@@ -35,6 +36,7 @@ mod shards;
 mod single_use;
 mod snapshot;
 mod store;
+mod write_failures;
 
 pub use audit::{
     AcknowledgedRestore, AuditCursor, AuditEntry, AuditMetrics, AuditPosition, AuditReport, AuditTrail,
@@ -43,7 +45,7 @@ pub use audit::{
 #[cfg(feature = "sqlite")]
 pub use backup::Restoration;
 pub use database::schema::Migration;
-pub use database::{SchemaDeviation, SchemaDifference, StoreUrl, StoreUrlError};
+pub use database::{ClockOffset, SchemaDeviation, SchemaDifference, StoreUrl, StoreUrlError};
 pub use digest::{CopiedSecretFault, NewSecret, SecretFault, SecretStrength, copy_fault};
 pub use error::StoreError;
 pub use kept_issuer::KeptIssuer;
@@ -58,3 +60,4 @@ pub use restored::Restored;
 pub use revocations::NewRevocation;
 pub use snapshot::{Health, Moment, Snapshot, Watched};
 pub use store::Store;
+pub use write_failures::Write;

@@ -4,7 +4,8 @@ use crate::audit::complete::put_complete;
 use crate::audit::{Change, Links, STORE_MADE, append_to_installation};
 use crate::database::schema::{self, Migration};
 use crate::database::{
-    DatabaseFile, Db, Part, SchemaDifference, StoreUrl, Tx, of_foreign_log, values, with_log_beside,
+    ClockOffset, DatabaseFile, Db, Part, Poller, SchemaDifference, ServerState, StoreUrl, Tx, of_foreign_log, values,
+    with_log_beside,
 };
 use crate::digest::{Digester, VerifiedSecrets, new_pepper};
 use crate::error::StoreError;
@@ -14,11 +15,13 @@ use crate::opening::{Opening, OpeningError};
 use crate::page_codes::PageCodes;
 use crate::private_file::{owners_only, sync_directory};
 use crate::registrations::{KnownRights, UsedSecrets};
+use crate::write_failures::WriteFailures;
 use arc_swap::ArcSwap;
 use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// An open store. A clone is the same store. Several processes may open a store at the same time.
 ///
@@ -29,6 +32,7 @@ pub struct Store(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) db: Db,
+    pub(crate) poller: Poller,
     pub(crate) seal: ArcSwap<Seal>,
     /// Where the key-encryption key is read again after the store was sealed with another one.
     pub(crate) kek: KekSource,
@@ -41,10 +45,13 @@ pub(crate) struct Inner {
     source: OnceLock<Box<str>>,
     /// What the audit says about this process when its chain begins.
     node: OnceLock<Vec<(&'static str, String)>>,
+    /// The state of the database server, and how far its clock may differ for a change; only of commands.
+    compared: OnceLock<(Option<ServerState>, Duration)>,
     pub(crate) verified_secrets: VerifiedSecrets,
     /// The rights of the clients in memory; equal rights are shared.
     pub(crate) known_rights: KnownRights,
     pub(crate) used_secrets: UsedSecrets,
+    pub(crate) write_failures: WriteFailures,
     /// The file that was opened; `None` for PostgreSQL.
     pub(crate) file: Option<DatabaseFile>,
     /// The schema when the store was opened.
@@ -118,6 +125,7 @@ impl Store {
         let pepper = seal.plain_pepper().ok_or_else(|| StoreError::damaged("the pepper"))?;
         Ok(Self(Arc::new(Inner {
             db,
+            poller: Poller::default(),
             seal: ArcSwap::from_pointee(seal),
             kek,
             digester: Digester::new(&pepper),
@@ -126,9 +134,11 @@ impl Store {
             links: Links::new(&pepper),
             source: OnceLock::new(),
             node: OnceLock::new(),
+            compared: OnceLock::new(),
             verified_secrets: VerifiedSecrets::new()?,
             known_rights: KnownRights::default(),
             used_secrets: UsedSecrets::default(),
+            write_failures: WriteFailures::default(),
             file,
             schema,
         })))
@@ -173,6 +183,41 @@ impl Store {
         self
     }
 
+    /// Compares the clock of this machine with that of the database server. From now on a change is refused if they differ by more
+    /// than `most`, except one that only disables or revokes: such a change is needed most when something is wrong.
+    ///
+    /// Does nothing for SQLite, which has no other clock, and if the database does not report its time.
+    pub async fn compare_clocks(&self, most: Duration) {
+        if let Ok(poll) = self.0.poller.poll(&self.0.db).await {
+            let _ = self.0.compared.set((poll.server, most));
+        }
+    }
+
+    /// How far the clock of this machine is ahead of that of the database, if [`Store::compare_clocks`] has found it.
+    #[must_use]
+    pub fn clock_offset(&self) -> Option<ClockOffset> {
+        self.compared_server().map(|server| server.clock)
+    }
+
+    /// Why the database cannot be written, if [`Store::compare_clocks`] has found that.
+    #[must_use]
+    pub fn not_writable(&self) -> Option<&'static str> {
+        self.compared_server().and_then(|server| server.not_writable)
+    }
+
+    fn compared_server(&self) -> Option<&ServerState> {
+        self.0.compared.get().and_then(|(server, _)| server.as_ref())
+    }
+
+    fn check_clock(&self, change: &Change) -> Result<(), StoreError> {
+        match self.0.compared.get() {
+            Some((Some(server), most)) if server.clock.exceeds(*most) && !change.only_restricts() => {
+                Err(StoreError::WrongClock { offset: server.clock, most: *most })
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub(crate) fn source(&self) -> &str {
         self.0.source.get().map_or("unknown", |source| source)
     }
@@ -192,6 +237,7 @@ impl Store {
     /// Records a change in the installation's chain, as the last statement of its transaction. Returns the number of the
     /// record.
     pub(crate) async fn record_change(&self, tx: &mut Tx<'_>, change: Change) -> Result<i64, StoreError> {
+        self.check_clock(&change)?;
         let change = change.with("source", self.source());
         Ok(append_to_installation(tx, &self.0.links, change).await?.number)
     }

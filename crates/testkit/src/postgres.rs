@@ -39,7 +39,7 @@ impl Postgres {
     /// A separate cluster, for a test that stops it.
     pub fn start() -> Option<Self> {
         let programs = programs()?;
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         // PostgreSQL refuses to be run by root.
         let is_root = std::fs::metadata("/proc/self").is_ok_and(|about| {
             use std::os::unix::fs::MetadataExt;
@@ -109,11 +109,27 @@ impl Postgres {
         self.control("CONT");
     }
 
+    /// Starts a standby with the present state, which receives no change from now on. Returns its port. The primary restarts.
+    pub fn standby(&self) -> u16 {
+        let port = free_port();
+        self.control(&format!("standby {port}"));
+        port
+    }
+
+    /// Makes the standby a primary, on a new timeline. The old primary still runs.
+    pub fn promote(&self) {
+        self.control("promote");
+    }
+
     fn control(&self, command: &str) {
         let mut talk = self.talk.lock().unwrap_or_else(PoisonError::into_inner);
         writeln!(talk.commands, "{command}").unwrap();
         talk.wait();
     }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// The URL of a database that is reached through another port, such as that of a [`Wire`](crate::Wire).

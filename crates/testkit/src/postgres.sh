@@ -5,11 +5,11 @@ exec 2>&1
 dir=$(mktemp -d "${TMPDIR:-/tmp}/tokenberg-postgres.XXXXXX")
 cd "$dir"
 stop() {
-    if [ -f data/postmaster.pid ]; then
-        "$1/pg_ctl" -D data -m "$2" -w stop >/dev/null || true
+    if [ -f "$3/postmaster.pid" ]; then
+        "$1/pg_ctl" -D "$3" -m "$2" -w stop >/dev/null || true
     fi
 }
-trap 'stop "$1" immediate; rm -rf "$dir"' EXIT
+trap 'stop "$1" immediate data; stop "$1" immediate standby; rm -rf "$dir"' EXIT
 trap '' INT
 printf '%s\n' "$3" >password
 "$1/initdb" -D data -U tokenberg --auth-local=trust --auth-host=scram-sha-256 --pwfile=password \
@@ -18,17 +18,26 @@ umask 077
 printf '%s' "$CERTIFICATE" >data/server.crt
 printf '%s' "$PRIVATE_KEY" >data/server.key
 start() {
-    "$1/pg_ctl" -D data -l log -w -t 60 \
+    "$1/pg_ctl" -D "$3" -l "log-$3" -w -t 60 \
         -o "-p $2 -k $dir -c listen_addresses=127.0.0.1 -c ssl=on -c fsync=off -c max_connections=300 -c shared_buffers=32MB" \
-        start >/dev/null || { cat log; exit 1; }
+        start >/dev/null || { cat "log-$3"; exit 1; }
 }
-start "$1" "$2"
+start "$1" "$2" data
 echo done
 while read -r command name; do
     case $command in
     create) "$1/createdb" -h "$dir" -p "$2" -U tokenberg "$name" || { echo failed; continue; } ;;
-    stop) stop "$1" "$name" ;;
-    start) start "$1" "$2" ;;
+    stop) stop "$1" "$name" data ;;
+    start) start "$1" "$2" data ;;
+    standby)
+        # It has the present state and receives nothing of what follows, as an asynchronous standby that is cut off.
+        stop "$1" fast data
+        cp -a data standby
+        touch standby/standby.signal
+        start "$1" "$2" data
+        start "$1" "$name" standby
+        ;;
+    promote) "$1/pg_ctl" -D standby -w -t 60 promote >/dev/null || { echo failed; continue; } ;;
     STOP | CONT)
         server=$(head -n 1 data/postmaster.pid)
         kill -s "$command" "$server" $(cat "/proc/$server/task/$server/children") || { echo failed; continue; }

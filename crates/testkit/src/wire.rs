@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// The state of the line.
@@ -22,6 +23,8 @@ pub struct Wire {
 }
 
 struct State {
+    /// The port at the other end.
+    far: AtomicU16,
     present: Mutex<Present>,
     changed: Condvar,
 }
@@ -40,11 +43,13 @@ impl Wire {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let here = listener.local_addr().unwrap().port();
         let present = Present { line: Line::Open, streams: Vec::new(), joined: 0, dropped: 0 };
-        let state = Arc::new(State { present: Mutex::new(present), changed: Condvar::new() });
+        let state =
+            Arc::new(State { far: port.into(), present: Mutex::new(present), changed: Condvar::new() });
         let shared = state.clone();
         std::thread::spawn(move || {
             for near in listener.incoming().map_while(Result::ok) {
                 // An unreachable port closes the connection, as the system does for a port without a listener.
+                let port = shared.far.load(Ordering::Relaxed);
                 if let Ok(far) = TcpStream::connect(("127.0.0.1", port)) {
                     let _ = shared.join(near, far);
                 }
@@ -58,15 +63,19 @@ impl Wire {
         self.port
     }
 
+    /// Leads to another port at once: present connections are closed, and new ones go there.
+    pub fn lead_to(&self, port: u16) {
+        let mut present = self.state.lock();
+        self.state.far.store(port, Ordering::Relaxed);
+        present.close_all();
+    }
+
     /// Sets the state of the line.
     pub fn set(&self, line: Line) {
         let mut present = self.state.lock();
         present.line = line;
         if line == Line::Cut {
-            for stream in present.streams.drain(..) {
-                // It may be closed already.
-                let _ = stream.shutdown(Shutdown::Both);
-            }
+            present.close_all();
         }
         self.state.changed.notify_all();
     }
@@ -76,6 +85,15 @@ impl Wire {
     pub fn drop_silently(&self) {
         let mut present = self.state.lock();
         present.dropped = present.joined;
+    }
+}
+
+impl Present {
+    fn close_all(&mut self) {
+        for stream in self.streams.drain(..) {
+            // It may be closed already.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
     }
 }
 

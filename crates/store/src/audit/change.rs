@@ -68,6 +68,12 @@ impl Change {
         self.with("secret", secret.id.as_str()).with("secret_tag", tag)
     }
 
+    /// Whether the change takes rights away and gives none.
+    pub(crate) fn only_restricts(&self) -> bool {
+        const RESTRICTING: [&str; 4] = ["revoked", "client disabled", "issuer disabled", "subject disabled"];
+        self.0.get("change").and_then(Value::as_str).is_some_and(|what| RESTRICTING.contains(&what))
+    }
+
     pub(crate) fn into_text(self) -> String {
         Value::Object(self.0).to_string()
     }

@@ -57,14 +57,7 @@ pub(crate) use row::{Block, Row};
 pub use shared::TrailOptions;
 pub use trail::{AuditMetrics, AuditTrail};
 
-use std::time::{SystemTime, UNIX_EPOCH};
+pub(crate) use crate::clock::now;
 
 /// The name of the chain of the operator's changes, one for all processes on the store.
 pub(crate) const INSTALLATION: &str = "installation";
-
-/// Milliseconds since 1970 by the clock of this machine. A record holds when it was made, whichever time a request is judged
-/// by.
-pub(crate) fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}

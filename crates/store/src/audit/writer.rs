@@ -12,6 +12,7 @@ use crate::database::values;
 use crate::error::StoreError;
 use crate::hex::to_hex;
 use crate::store::Store;
+use crate::write_failures::Write;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -146,6 +147,7 @@ impl Writer {
     }
 
     async fn pause(&self, error: &StoreError, is_reported: &mut bool) {
+        self.shared.store.0.write_failures.failed(Write::Audit, error);
         if !std::mem::replace(is_reported, true) {
             tracing::warn!(%error, "the audit cannot be written now");
         }
@@ -234,6 +236,7 @@ impl Writer {
                         self.monitor.written(batch.installation.as_ref(), batch.is_more_than_witness);
                         shared.written.fetch_add(count, Ordering::Relaxed);
                         self.head = Some(batch.to);
+                        shared.store.0.write_failures.written(Write::Audit);
                         *held(&shared.writing_since) = None;
                         held(&shared.queue).written(&taken);
                         return;

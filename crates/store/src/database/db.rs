@@ -35,6 +35,16 @@ impl Db {
         }
     }
 
+    /// Whether a database server answers, which has its own clock and may be replaced by another one.
+    pub(crate) fn has_server(&self) -> bool {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => false,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => true,
+        }
+    }
+
     /// When a watch should check for changes.
     pub(crate) fn change_notifier(&self) -> ChangeNotifier {
         match self {

@@ -7,10 +7,12 @@ mod dialect;
 #[cfg(feature = "postgres")]
 mod notifications;
 mod part;
+mod poll;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "postgres")]
 mod postgres_url;
+mod probe;
 #[cfg(feature = "postgres")]
 mod runtime_thread;
 pub(crate) mod schema;
@@ -30,7 +32,9 @@ mod url_error;
 pub(crate) use change_notifier::ChangeNotifier;
 pub(crate) use database_file::{DatabaseFile, of_foreign_log, with_log_beside};
 pub(crate) use db::Db;
-pub(crate) use part::{Numbers, Part, Progress, SELECT_PROGRESS};
+pub(crate) use part::{Numbers, Part, Progress, Recorded, SELECT_PROGRESS};
+pub use poll::ClockOffset;
+pub(crate) use poll::{Instance, Poller, ServerState};
 pub use schema_differences::{SchemaDeviation, SchemaDifference};
 #[cfg(feature = "sqlite")]
 pub(crate) use sqlite::Sqlite;

@@ -47,28 +47,45 @@ impl Part {
 pub(crate) type Numbers = [i64; Part::ALL.len()];
 
 /// How far the store has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Progress {
     pub(crate) numbers: Numbers,
-    /// The number of the last record in the installation's chain, which has a record of each change; 0 without a chain.
-    pub(crate) recorded: i64,
+    pub(crate) recorded: Recorded,
 }
 
-/// Part or chain, number, and whether it is a chain.
-pub(crate) type ProgressRow = (String, i64, i64);
+/// The last record of the installation's chain, which has a record of each change.
+///
+/// The hash covers all records before it, so it differs between two histories whose numbers are equal: that of a primary that was
+/// lost, and that of the standby that replaced it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Recorded {
+    /// Its number; 0 without a chain.
+    pub(crate) number: i64,
+    pub(crate) hash: Vec<u8>,
+}
 
-pub(crate) const SELECT_PROGRESS: &str = "SELECT part, number, CAST(0 AS BIGINT) FROM revisions UNION ALL \
-    SELECT chain, number, CAST(1 AS BIGINT) FROM audit_heads WHERE chain = 'installation'";
+/// Part or chain, number, and the hash of a chain.
+pub(crate) type ProgressRow = (String, i64, Option<Vec<u8>>);
+
+pub(crate) const SELECT_PROGRESS: &str = "SELECT chain, number, hash FROM audit_heads WHERE chain = 'installation' UNION ALL \
+    SELECT part, number, NULL FROM revisions";
 
 impl Progress {
-    pub(crate) fn of(rows: &[ProgressRow]) -> Result<Self, StoreError> {
-        let mut numbers = [0; Part::ALL.len()];
-        for part in Part::ALL {
-            let row = rows.iter().find(|(name, _, is_chain)| *is_chain == 0 && name == part.name());
-            numbers[part as usize] = row.ok_or_else(|| StoreError::damaged("the table of revisions"))?.1;
+    pub(crate) fn of(rows: Vec<ProgressRow>) -> Result<Self, StoreError> {
+        let mut numbers = [None; Part::ALL.len()];
+        let mut recorded = Recorded::default();
+        for (name, number, hash) in rows {
+            match (hash, Part::ALL.into_iter().find(|part| part.name() == name)) {
+                (Some(hash), _) => recorded = Recorded { number, hash },
+                (None, Some(part)) => numbers[part as usize] = Some(number),
+                // A part of a newer version.
+                (None, None) => {}
+            }
         }
-        let recorded = rows.iter().find(|(_, _, is_chain)| *is_chain == 1).map_or(0, |row| row.1);
-        Ok(Self { numbers, recorded })
+        if numbers.contains(&None) {
+            return Err(StoreError::damaged("the table of revisions"));
+        }
+        Ok(Self { numbers: numbers.map(Option::unwrap_or_default), recorded })
     }
 
     /// Whether a number is smaller than it was.

@@ -26,7 +26,7 @@ const SETTINGS: &str = "SET statement_timeout = '60s'; SET lock_timeout = '4s'; 
 /// The connections to one database.
 pub(crate) struct Postgres {
     pool: PgPool,
-    options: PgConnectOptions,
+    pub(super) options: PgConnectOptions,
     /// The runtime that drives the connections. The runtime of a request may end before the connection that was opened for it.
     runtime: RuntimeThread,
     notifications: OnceLock<Notifications>,
@@ -104,7 +104,10 @@ async fn settle(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
 }
 
 fn reason(error: StoreError) -> String {
-    if let StoreError::Unavailable { reason } = error { reason } else { error.to_string() }
+    match error {
+        StoreError::Unavailable { reason } | StoreError::Refused { reason } => reason,
+        other => other.to_string(),
+    }
 }
 
 /// A connection of the pool. It returns to the pool if it was given back, and is closed if its use was interrupted.

@@ -94,7 +94,7 @@ impl PostgresUrl {
     }
 }
 
-fn is_local(options: &PgConnectOptions) -> bool {
+pub(super) fn is_local(options: &PgConnectOptions) -> bool {
     let host = options.get_host().trim_matches(['[', ']']);
     options.get_socket().is_some()
         || host.starts_with('/')

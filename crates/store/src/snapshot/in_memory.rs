@@ -1,6 +1,6 @@
 //! The snapshot: all state that token requests are answered from, in memory.
 
-use crate::database::{Numbers, Part};
+use crate::database::{Numbers, Part, Progress, Recorded};
 use crate::registrations::{DisabledSubjects, TrustedIssuers};
 use crate::revocations::{RevokedBefore, RevokedIds};
 use crate::snapshot::registered::Registered;
@@ -15,8 +15,8 @@ use tokenberg_core::{AccessTokenClaims, Client, ClientId, Issuer, Revocation, Se
 #[derive(Clone)]
 pub struct Snapshot {
     pub(crate) numbers: Numbers,
-    /// The number of the last record in the installation's chain.
-    pub(crate) recorded: i64,
+    /// The last record in the installation's chain.
+    pub(crate) recorded: Recorded,
     pub(crate) clients: Arc<Registered>,
     pub(crate) keys: Arc<[KeyMaterial]>,
     pub(crate) revoked_ids: Arc<RevokedIds>,
@@ -126,6 +126,11 @@ impl Snapshot {
         client.secrets.iter().fold(None, |found, secret| {
             if secret.digest.matches(digest) { Some(secret.id.as_str()) } else { found }
         })
+    }
+
+    /// Whether the store has come no further.
+    pub(crate) fn is_at(&self, progress: &Progress) -> bool {
+        self.numbers == progress.numbers && self.recorded == progress.recorded
     }
 
     pub(crate) fn has_keys_of(&self, other: &Self) -> bool {

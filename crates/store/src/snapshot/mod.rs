@@ -1,12 +1,14 @@
 //! The store in memory: a snapshot of one moment, how it is read, and the watch that keeps it up to date.
 
 mod bulk_load;
+mod health;
 mod in_memory;
 mod moment;
 mod read;
 mod registered;
 mod watch;
 
+pub use health::Health;
 pub use in_memory::Snapshot;
 pub use moment::Moment;
-pub use watch::{Health, Watched};
+pub use watch::Watched;

@@ -16,14 +16,25 @@ use std::sync::Arc;
 use tokenberg_core::jws::KeyMaterial;
 
 /// What has happened since a snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Drift {
-    /// Nothing is configured otherwise. The installation's chain ends with this number now.
-    Same { recorded: i64 },
     /// The numbers of the parts show what has changed.
-    Changed,
+    Counted,
     /// The numbers of the parts do not show what has changed, for this reason.
     Distrusted(&'static str),
+    /// The store has another history than the one that was read: a standby that lacks changes took over, or an older copy was
+    /// restored. Its last record has this number.
+    WentBack(i64),
+    /// The record that would show it has expired.
+    Unknown,
+}
+
+/// What was read.
+pub(crate) struct Reading {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) drift: Drift,
+    /// Why the keys could not be opened; then the snapshot has none.
+    pub(crate) unopened: Option<StoreError>,
 }
 
 /// How many changes the installation's chain has behind one number and up to another. Its other records are events. Quotation marks
@@ -31,52 +42,44 @@ pub(crate) enum Drift {
 const COUNT_CHANGES: &str = "SELECT COUNT(*) FROM audit_records WHERE chain = 'installation' AND number > $1 AND number <= $2 \
     AND record LIKE '%\"change\":\"%'";
 
+/// The hash of a record of the installation's chain.
+const SELECT_HASH: &str = "SELECT hash FROM audit_records WHERE chain = 'installation' AND number = $1";
+
 impl Store {
     /// Reads everything, as of one moment.
     ///
     /// # Errors
     /// If the store fails or is damaged.
     pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        match self.snapshot_after(None).await? {
-            (snapshot, None) => Ok(snapshot),
-            (_, Some(fault)) => Err(fault),
+        match self.snapshot_after(None, true).await? {
+            Reading { snapshot, unopened: None, .. } => Ok(snapshot),
+            Reading { unopened: Some(fault), .. } => Err(fault),
         }
     }
 
-    /// Compares the store with the snapshot, and with the number of the last record of the installation's chain at its time.
-    pub(crate) async fn since(&self, before: &Snapshot, recorded: i64) -> Result<Drift, StoreError> {
-        let now = Progress::of(&self.0.db.all(SELECT_PROGRESS, &[]).await?)?;
-        if now.went_back_since(&before.numbers) {
-            return Ok(Drift::Distrusted("a number of the table revisions went back"));
-        }
-        let raised = now.raised_since(&before.numbers);
-        if now.recorded > recorded {
-            let changes: i64 = self.0.db.value(COUNT_CHANGES, values![recorded, now.recorded]).await?;
-            if changes > raised {
-                return Ok(Drift::Distrusted(
-                    "changes were recorded that the table revisions does not count",
-                ));
-            }
-        }
-        Ok(if raised > 0 { Drift::Changed } else { Drift::Same { recorded: now.recorded } })
-    }
-
-    /// Reads what has changed since the snapshot, and shares the rest with it. If the store was sealed with another key, the
-    /// new snapshot has no keys, and the error is returned with it.
+    /// Reads what has changed since the snapshot, and shares the rest with it; or everything, if that is asked for or the numbers of
+    /// the parts do not show what has changed. All of it is as of one moment of one server.
     pub(crate) async fn snapshot_after(
         &self,
         before: Option<&Snapshot>,
-    ) -> Result<(Snapshot, Option<StoreError>), StoreError> {
-        self.0.db.moment(|tx| Box::pin(self.read_snapshot(tx, before))).await
+        everything: bool,
+    ) -> Result<Reading, StoreError> {
+        self.0.db.moment(|tx| Box::pin(self.read_snapshot(tx, before, everything))).await
     }
 
     async fn read_snapshot(
         &self,
         tx: &mut Tx<'_>,
         before: Option<&Snapshot>,
-    ) -> Result<(Snapshot, Option<StoreError>), StoreError> {
-        let Progress { numbers, recorded } = Progress::of(&tx.all(SELECT_PROGRESS, &[]).await?)?;
-        let since = Since { before, numbers };
+        everything: bool,
+    ) -> Result<Reading, StoreError> {
+        let progress = Progress::of(tx.all(SELECT_PROGRESS, &[]).await?)?;
+        let drift = match before {
+            Some(before) => drift(tx, before, &progress).await?,
+            None => Drift::Counted,
+        };
+        let Progress { numbers, recorded } = progress;
+        let since = Since { before: before.filter(|_| !everything && drift == Drift::Counted), numbers };
         let clients = read_clients(tx, &since, &self.0.known_rights).await?;
         let (keys, unopened) = self.read_keys(tx, &since).await?;
         let revoked_ids = read_revoked_ids(tx, &since).await?;
@@ -93,7 +96,7 @@ impl Store {
             issuers,
             disabled_subjects,
         };
-        Ok((snapshot, unopened))
+        Ok(Reading { snapshot, drift, unopened })
     }
 
     async fn read_keys(
@@ -113,6 +116,32 @@ impl Store {
             Err(fault) => Ok((Arc::default(), Some(fault))),
         }
     }
+}
+
+/// Compares the store with the snapshot. First the histories: numbers mean something within one history only.
+async fn drift(tx: &mut Tx<'_>, before: &Snapshot, now: &Progress) -> Result<Drift, StoreError> {
+    let (was, is) = (&before.recorded, &now.recorded);
+    if is.number < was.number || (is.number == was.number && is.hash != was.hash) {
+        return Ok(Drift::WentBack(is.number));
+    }
+    let raised = now.raised_since(&before.numbers);
+    if is.number > was.number {
+        if was.number > 0 {
+            match tx.find_value::<Vec<u8>>(SELECT_HASH, values![was.number]).await? {
+                Some(hash) if hash == was.hash => {}
+                Some(_) => return Ok(Drift::WentBack(is.number)),
+                None => return Ok(Drift::Unknown),
+            }
+        }
+        let changes: i64 = tx.value(COUNT_CHANGES, values![was.number, is.number]).await?;
+        if changes > raised {
+            return Ok(Drift::Distrusted("changes were recorded that the table revisions does not count"));
+        }
+    }
+    if now.went_back_since(&before.numbers) {
+        return Ok(Drift::Distrusted("a number of the table revisions went back"));
+    }
+    Ok(Drift::Counted)
 }
 
 /// The previous snapshot, and the present numbers of the parts.

@@ -3,12 +3,13 @@
 use crate::database::{ChangeNotifier, within};
 use crate::error::StoreError;
 use crate::revocations::NewRevocation;
+use crate::snapshot::health::{Condition, Health};
 use crate::snapshot::moment::Moment;
-use crate::snapshot::read::Drift;
+use crate::snapshot::read::{Drift, Reading};
 use crate::store::Store;
+use crate::write_failures::Write;
 use arc_swap::ArcSwap;
 use std::fmt::Display;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokenberg_core::backends::{BoxFuture, NotWritten, Writing};
@@ -30,31 +31,11 @@ struct Inner<K> {
     build: Box<Build<K>>,
     moment: ArcSwap<Moment<K>>,
     condition: Mutex<Condition>,
-    /// The number of the last record in the installation's chain that was compared with the numbers of the parts.
-    recorded: AtomicI64,
-    rereads: AtomicU64,
     /// One reload at a time, so that an older moment never replaces a newer one.
     reloading: tokio::sync::Mutex<()>,
 }
 
 type Build<K> = dyn Fn(&[KeyMaterial], Option<&K>) -> Result<K, StoreError> + Send + Sync;
-
-struct Condition {
-    checked_at: Instant,
-    fault: Option<StoreError>,
-}
-
-/// How far behind the store a [`Watched`] may be.
-#[derive(Clone, Debug)]
-pub struct Health {
-    /// How long ago clients and revocations were last known to be up to date; under a second in normal operation.
-    pub age: Duration,
-    /// Why the last attempt failed, if it did. Keys that were refused are a fault that does not raise `age`.
-    pub fault: Option<StoreError>,
-    /// How often everything was read again, because a revision went back or did not count a change that is recorded. Both happen
-    /// after an older copy of the database was restored, and by a trigger or a statement that hides changes from servers.
-    pub rereads: u64,
-}
 
 impl<K> Clone for Watched<K> {
     fn clone(&self) -> Self {
@@ -84,15 +65,12 @@ impl Store {
         let checked_at = Instant::now();
         let snapshot = self.snapshot().await?;
         let keys = Arc::new(build(snapshot.keys(), None)?);
-        let recorded = snapshot.recorded;
         let moment = Moment { store: self.clone(), snapshot, keys };
         let watched = Watched(Arc::new(Inner {
             store: self.clone(),
             build,
             moment: ArcSwap::from_pointee(moment),
-            recorded: AtomicI64::new(recorded),
-            rereads: AtomicU64::new(0),
-            condition: Mutex::new(Condition { checked_at, fault: None }),
+            condition: Mutex::new(Condition::new(checked_at)),
             reloading: tokio::sync::Mutex::default(),
         }));
         tokio::spawn(follow(Arc::downgrade(&watched.0), self.0.db.change_notifier()));
@@ -127,9 +105,7 @@ impl<K: Keys> Watched<K> {
     /// How far behind the store it may be.
     #[must_use]
     pub fn health(&self) -> Health {
-        let condition = self.0.condition();
-        let rereads = self.0.rereads.load(Ordering::Relaxed);
-        Health { age: condition.checked_at.elapsed(), fault: condition.fault.clone(), rereads }
+        self.0.condition().health(&self.0.store.0.write_failures)
     }
 
     /// The store that is watched.
@@ -155,7 +131,8 @@ impl<K: Keys + 'static> Revocations for Watched<K> {
             let not_written = |error: StoreError| NotWritten { reason: error.to_string() };
             let client = revoke.client().cloned();
             let family = NewRevocation::Family { token, session, client, until };
-            self.store().revoke(&family).await.map_err(not_written)?;
+            let written = self.store().revoke(&family).await;
+            self.store().0.write_failures.note(Write::Revocation, written).map_err(not_written)?;
             match within(REFRESH_TIMEOUT, self.refresh()).await {
                 // Refused keys must not delay a revocation.
                 Ok(()) | Err(StoreError::KeysRejected { .. }) => Ok(()),
@@ -170,6 +147,7 @@ impl<K: Keys + 'static> SingleUse for Watched<K> {
     fn use_once<'a>(&'a self, once: &'a SingleUseId) -> BoxFuture<'a, Result<bool, NotWritten>> {
         Box::pin(async move {
             let used = self.store().use_id_once(once).await;
+            let used = self.store().0.write_failures.note(Write::SingleUse, used);
             used.map_err(|error| NotWritten { reason: error.to_string() })
         })
     }
@@ -179,7 +157,7 @@ impl<K: Keys> Inner<K> {
     async fn refresh(&self) -> Result<(), StoreError> {
         let _one_at_a_time = self.reloading.lock().await;
         let checked_at = Instant::now();
-        let outcome = self.follow().await;
+        let outcome = self.explained(self.follow().await).await;
         let mut condition = self.condition();
         if outcome.is_ok() {
             condition.checked_at = checked_at;
@@ -196,6 +174,21 @@ impl<K: Keys> Inner<K> {
         fault.map_or(Ok(()), Err)
     }
 
+    /// Finds out why the database cannot be reached: whether it answers decides what a server reports as its readiness.
+    async fn explained<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        let error = match outcome {
+            Err(error) if error.is_unavailable() && !error.is_answer_of_database() => error,
+            outcome => return outcome,
+        };
+        let is_probe_due = self.condition().is_probe_due();
+        if is_probe_due {
+            return Err(self.store.0.db.probe().await.err().unwrap_or(error));
+        }
+        // What the last probe has found is still the best answer.
+        let known = self.condition().fault.clone().filter(StoreError::is_unavailable);
+        Err(known.unwrap_or(error))
+    }
+
     /// Returns why the keys were refused, if they were. Then everything but the keys is up to date, because a bad key must not
     /// keep a disabled client working.
     async fn follow(&self) -> Result<Option<StoreError>, StoreError> {
@@ -204,25 +197,28 @@ impl<K: Keys> Inner<K> {
             file.check()?;
         }
         // A short read also shows whether the store answers, because reading everything may take a while.
-        let changes = self.store.since(&before.snapshot, self.recorded.load(Ordering::Relaxed)).await?;
-        let (mut snapshot, unopened) = match changes {
-            _ if self.may_be_another() => self.store.snapshot_after(None).await?,
-            Drift::Same { recorded } => {
-                self.recorded.store(recorded, Ordering::Relaxed);
-                return Ok(None);
-            }
-            Drift::Changed => self.store.snapshot_after(Some(&before.snapshot)).await?,
+        let poll = self.store.0.poller.poll(&self.store.0.db).await?;
+        self.condition().answered(poll.server.as_ref());
+        let instance = poll.server.as_ref().map(|server| &server.instance);
+        let everything = self.was_away() || self.condition().is_another(instance);
+        if !everything && before.snapshot.is_at(&poll.progress) {
+            self.condition().read_from(instance);
+            return Ok(None);
+        }
+        let Reading { mut snapshot, drift, unopened } =
+            self.store.snapshot_after(Some(&before.snapshot), everything).await?;
+        self.condition().read_from(instance);
+        match drift {
+            Drift::Counted | Drift::Unknown => {}
             Drift::Distrusted(reason) => {
-                let all = self.store.snapshot_after(None).await?;
-                self.rereads.fetch_add(1, Ordering::Relaxed);
+                self.condition().rereads += 1;
                 tracing::warn!(
                     reason,
                     "everything was read again from the store; run: tokenberg audit verify"
                 );
-                all
             }
-        };
-        self.recorded.store(snapshot.recorded, Ordering::Relaxed);
+            Drift::WentBack(is) => self.condition().lost_changes(before.snapshot.recorded.number, is),
+        }
         let (keys, fault) = if unopened.is_some() {
             snapshot.take_keys_of(&before.snapshot);
             (before.keys.clone(), unopened)
@@ -241,10 +237,10 @@ impl<K: Keys> Inner<K> {
         Ok(fault)
     }
 
-    /// Whether a standby that had not received every change may have taken over: then the same number can mean another state.
-    fn may_be_another(&self) -> bool {
+    /// Whether the database server was away, so that another one may have taken its place.
+    fn was_away(&self) -> bool {
         let was_away = self.condition().fault.as_ref().is_some_and(StoreError::is_unavailable);
-        was_away && self.store.0.file.is_none()
+        was_away && self.store.0.db.has_server()
     }
 
     fn condition(&self) -> MutexGuard<'_, Condition> {

@@ -117,7 +117,12 @@ impl World {
 
     /// A store on PostgreSQL that is reached by this wire.
     pub fn behind(wire: &Wire, database: &str) -> Self {
-        Self { url: url_at(wire.port(), database), ..Self::new() }
+        Self::at(&url_at(wire.port(), database))
+    }
+
+    /// A store at this URL.
+    pub fn at(url: &str) -> Self {
+        Self { url: url.to_owned(), ..Self::new() }
     }
 
     /// Runs SQL on the database, outside of the store.

@@ -1,0 +1,158 @@
+//! What a watch knows of the database: whether it can be followed, which server it is, and what happened to it.
+
+use crate::clock::now;
+use crate::database::{ClockOffset, Instance, ServerState};
+use crate::error::StoreError;
+use crate::write_failures::{Write, WriteFailures};
+use std::time::{Duration, Instant};
+use tokenberg_core::Timestamp;
+
+/// From this difference on, the log warns of the clock. Half of what tokens of other nodes may differ by.
+const CLOCK_WARNING: Duration = Duration::from_secs(2);
+/// How long to wait before asking again why the database cannot be reached.
+const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How far behind the store a [`Watched`](crate::Watched) may be, and the state of the database.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// How long ago clients and revocations were last known to be up to date; under a second in normal operation.
+    pub age: Duration,
+    /// Why the last attempt failed, if it did. Keys that were refused are a fault that does not raise `age`.
+    pub fault: Option<StoreError>,
+    /// How often everything was read again, because a revision went back or did not count a change that is recorded. Both happen
+    /// after an older copy of the database was restored, and by a trigger or a statement that hides changes from servers.
+    pub rereads: u64,
+    /// How often another database server, or another timeline, answered than before: a restart, a failover or a restore.
+    pub switches: u64,
+    /// How often the database had lost changes that this process had read.
+    pub went_back: u64,
+    /// When the database last lost changes that this process had read, and what is known of it.
+    pub lost: Option<(Timestamp, String)>,
+    /// Why changes cannot be written now, as far as it is known; then revocations and single-use identifiers fail.
+    pub not_writable: Option<String>,
+    /// How many writes failed, by what was to be written.
+    pub write_failures: Vec<(Write, u64)>,
+    /// How far the clock of this machine is from that of the database; `None` for SQLite, and while it is unknown.
+    pub clock: Option<ClockOffset>,
+}
+
+/// The state behind [`Health`].
+pub(super) struct Condition {
+    pub(super) checked_at: Instant,
+    pub(super) fault: Option<StoreError>,
+    pub(super) rereads: u64,
+    /// The server that everything was read from last.
+    pub(super) instance: Option<Instance>,
+    switches: u64,
+    went_back: u64,
+    lost: Option<(Timestamp, String)>,
+    not_writable: Option<&'static str>,
+    clock: Option<ClockOffset>,
+    is_clock_reported: bool,
+    probed_at: Option<Instant>,
+}
+
+impl Condition {
+    pub(super) fn new(checked_at: Instant) -> Self {
+        Self {
+            checked_at,
+            fault: None,
+            rereads: 0,
+            instance: None,
+            switches: 0,
+            went_back: 0,
+            lost: None,
+            not_writable: None,
+            clock: None,
+            is_clock_reported: false,
+            probed_at: None,
+        }
+    }
+
+    pub(super) fn health(&self, failures: &WriteFailures) -> Health {
+        let away = self.fault.as_ref().filter(|fault| fault.is_unavailable()).map(ToString::to_string);
+        let read_only = self.not_writable.map(str::to_owned);
+        let failed = || failures.recent().map(|(write, error)| format!("{}: {error}", write.name()));
+        Health {
+            age: self.checked_at.elapsed(),
+            fault: self.fault.clone(),
+            rereads: self.rereads,
+            switches: self.switches,
+            went_back: self.went_back,
+            lost: self.lost.clone(),
+            not_writable: away.or(read_only).or_else(failed),
+            write_failures: Write::ALL.into_iter().zip(failures.counts()).collect(),
+            clock: self.clock,
+        }
+    }
+
+    /// The server has answered a poll. Reports what has changed for the operator.
+    pub(super) fn answered(&mut self, server: Option<&ServerState>) {
+        let Some(ServerState { not_writable, clock, .. }) = server else { return };
+        match (std::mem::replace(&mut self.not_writable, *not_writable), *not_writable) {
+            (before, Some(reason)) if before != Some(reason) => tracing::warn!(
+                reason,
+                "the store cannot be written: revocations and single-use identifiers are answered 503"
+            ),
+            (Some(_), None) => tracing::info!("the store can be written again"),
+            _ => {}
+        }
+        let is_wrong = clock.exceeds(CLOCK_WARNING);
+        match (std::mem::replace(&mut self.is_clock_reported, is_wrong), is_wrong) {
+            (false, true) => tracing::warn!(
+                "{clock}: tokens and assertions of other machines are refused once it differs by more than their leeway; \
+                 synchronize the clocks by NTP"
+            ),
+            (true, false) => {
+                tracing::info!("the clock of this machine agrees with that of the database again")
+            }
+            _ => {}
+        }
+        self.clock = Some(*clock);
+    }
+
+    /// Whether to find out now why the database cannot be reached.
+    pub(super) fn is_probe_due(&mut self) -> bool {
+        let is_due = self.probed_at.is_none_or(|at| at.elapsed() >= PROBE_INTERVAL);
+        if is_due {
+            self.probed_at = Some(Instant::now());
+        }
+        is_due
+    }
+
+    /// Whether another server answers, or another timeline of it, than the one that was read from.
+    pub(super) fn is_another(&self, now: Option<&Instance>) -> bool {
+        matches!((&self.instance, now), (Some(before), Some(now)) if before != now)
+    }
+
+    /// Everything was read from this server. Reports that it is another one.
+    pub(super) fn read_from(&mut self, instance: Option<&Instance>) {
+        let Some(now) = instance else { return };
+        if let Some(before) = self.instance.replace(now.clone()).filter(|before| before != now) {
+            self.switches += 1;
+            match now.new_timeline(&before) {
+                Some([was, is]) => tracing::warn!(
+                    was,
+                    is,
+                    "another timeline of the database answers, as after a failover or a restore; everything was read again"
+                ),
+                None => tracing::info!(
+                    "another server process of the database answers; everything was read again"
+                ),
+            }
+        }
+    }
+
+    /// The history of the store is another one than this process had read.
+    pub(super) fn lost_changes(&mut self, was: i64, is: i64) {
+        self.went_back += 1;
+        tracing::warn!(
+            was_at = was,
+            is_at = is,
+            "the database lost changes that this server had read: a failover to a standby that lacked them, a restore, or tampering; \
+             everything was read again; run: tokenberg audit verify"
+        );
+        let text = format!("the chain installation was at {was} and came back at {is}");
+        self.lost = Timestamp::from_seconds(now() / 1000).ok().map(|at| (at, text));
+    }
+}
