@@ -1,5 +1,6 @@
 //! The store that is configured, and the key that seals it.
 
+use crate::clock;
 use crate::common::Common;
 use crate::failure::{note, warn, wrong_usage};
 use crate::input::SecretVariable;
@@ -58,7 +59,9 @@ impl StoreLocation {
     /// # Errors
     /// The error of the store.
     pub(crate) async fn open_existing(self) -> anyhow::Result<Store> {
-        Ok(Store::open_existing(&self.url, self.key).await?.changed_by(&operator()))
+        let store = Store::open_existing(&self.url, self.key).await?.changed_by(&operator());
+        store.compare_clocks(clock::LEEWAY).await;
+        Ok(store)
     }
 
     /// Opens the store, which must exist, and changes nothing in it.
@@ -86,7 +89,9 @@ impl StoreLocation {
             }
             opened => opened?,
         };
-        Ok(store.changed_by(&operator()))
+        let store = store.changed_by(&operator());
+        store.compare_clocks(clock::LEEWAY).await;
+        Ok(store)
     }
 }
 

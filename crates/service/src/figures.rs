@@ -5,7 +5,7 @@ use crate::{clock, key_state};
 use tokenberg_actix::Exposition;
 use tokenberg_core::Timestamp;
 use tokenberg_core::jws::KeyMaterial;
-use tokenberg_store::AuditMetrics;
+use tokenberg_store::{AuditMetrics, Health};
 
 /// Writes the present metrics of store and keys.
 pub(crate) fn expose(following: &Following, to: &mut Exposition) {
@@ -15,22 +15,7 @@ pub(crate) fn expose(following: &Following, to: &mut Exposition) {
         f64::from(u8::from(following.ready().is_ok())),
     );
     let watched = following.watched();
-    let health = watched.health();
-    to.gauge(
-        "tokenberg_snapshot_age_seconds",
-        "Time since the state in memory was last known to equal the store.",
-        health.age.as_secs_f64(),
-    );
-    to.gauge(
-        "tokenberg_store_fault",
-        "Whether changes of the store cannot be read.",
-        f64::from(u8::from(health.fault.is_some())),
-    );
-    to.counter(
-        "tokenberg_store_rereads_total",
-        "Full reads of the store because its revision missed a change or went back.",
-        health.rereads,
-    );
+    expose_store(&watched.health(), to);
     let moment = watched.now();
     let snapshot = moment.snapshot();
     to.gauge(
@@ -47,6 +32,50 @@ pub(crate) fn expose(following: &Following, to: &mut Exposition) {
     );
     if let Ok(now) = clock::now() {
         expose_keys(snapshot.keys(), now, to);
+    }
+}
+
+/// Writes the state of the store.
+fn expose_store(health: &Health, to: &mut Exposition) {
+    to.gauge(
+        "tokenberg_snapshot_age_seconds",
+        "Time since the state in memory was last known to equal the store.",
+        health.age.as_secs_f64(),
+    );
+    to.gauge(
+        "tokenberg_store_fault",
+        "Whether changes of the store cannot be read.",
+        f64::from(u8::from(health.fault.is_some())),
+    );
+    to.gauge(
+        "tokenberg_store_writable",
+        "Whether the store can be written, as far as the server knows.",
+        f64::from(u8::from(health.not_writable.is_none())),
+    );
+    const FAILURES: &str = "tokenberg_store_write_failures_total";
+    to.family("counter", FAILURES, "Writes to the store that failed, by what was to be written.");
+    for (write, failures) in &health.write_failures {
+        to.sample(FAILURES, &[("write", write.name())], count(*failures));
+    }
+    to.counter(
+        "tokenberg_store_rereads_total",
+        "Full reads of the store because its revision missed a change or went back.",
+        health.rereads,
+    );
+    to.counter(
+        "tokenberg_store_switches_total",
+        "Changes of the database server or timeline: restarts, failovers and restores.",
+        health.switches,
+    );
+    to.counter(
+        "tokenberg_store_went_back_total",
+        "How often the database had lost changes that this server had read.",
+        health.went_back,
+    );
+    const CLOCK: &str = "tokenberg_clock_offset_seconds";
+    to.family("gauge", CLOCK, "How far the clock of this machine is ahead of that of the database.");
+    if let Some(clock) = health.clock {
+        to.sample(CLOCK, &[], float(clock.milliseconds) / 1000.0);
     }
 }
 

@@ -1,12 +1,18 @@
 //! Connects store and keys: the watched store as the world that requests are answered from.
 
-use crate::{clock, key_state};
+use crate::clock::{self, LEEWAY as CLOCK_LEEWAY};
+use crate::{key_state, moment_text};
 use std::sync::Arc;
 use std::time::Duration;
 use tokenberg_core::jws::KeyMaterial;
-use tokenberg_core::{Timestamp, World};
+use tokenberg_core::{Lifetime, Timestamp, World};
 use tokenberg_jose::Keyring;
 use tokenberg_store::{Moment, Store, StoreError, Watched};
+
+/// The most that the clock of a node may differ from that of the database.
+const CLOCK_LIMIT: Duration = Duration::from_secs(30);
+/// How long `/readyz` reports that the database lost changes.
+const REPORTED_FOR: Lifetime = Lifetime::from_hours(1);
 
 /// The store and the keys in it, as they are now.
 #[derive(Clone)]
@@ -39,31 +45,57 @@ impl Following {
         self.watched.refresh().await
     }
 
-    /// Whether requests can be answered, and if not, why. A temporary outage of the store is no reason: requests that need no new
-    /// data are answered from memory, and if all nodes stopped for it, no node would answer (conformance OP-21).
+    /// Whether this node should get requests, and if not, why; with what an operator should know in either case.
+    ///
+    /// Only what is wrong with this node is a reason at once. A node that cannot reach the database answers what needs no new data
+    /// from memory; it is not ready after `--max-staleness`, because others may reach it. An answer of the database that it serves
+    /// no one reaches every node: if all nodes stopped for it, no node would answer (conformance OP-21).
     ///
     /// # Errors
     /// The reason, which holds no secret.
     pub fn ready(&self) -> Result<String, String> {
         let health = self.watched.health();
-        let age = health.age.as_secs();
-        let seen =
-            format!("the store was last reached {age} s ago, of {} s at most", self.max_staleness.as_secs());
-        let with = |fault: &StoreError| format!("{seen}: {fault}");
-        // After the store was resealed, the server still follows everything but its signing keys.
-        let is_away = health.fault.as_ref().filter(|fault| fault.is_unavailable() || fault.is_of_the_seal());
-        match (&health.fault, is_away) {
-            (Some(fault), None) => return Err(fault.to_string()),
-            (_, _) if health.age <= self.max_staleness => {}
-            (_, Some(fault)) => return Err(with(fault)),
-            (None, None) => return Err(seen),
+        let (age, most) = (health.age.as_secs(), self.max_staleness.as_secs());
+        let mut text = format!("the store was last reached {age} s ago, of {most} s at most");
+        let is_old = health.age > self.max_staleness;
+        match &health.fault {
+            None if is_old => return Err(text),
+            None => {}
+            Some(fault) if fault.is_answer_of_database() => {
+                text.push_str(&format!("; cannot follow it: {fault}"));
+                if is_old {
+                    text.push_str("; the database answers this to every node, so this one stays ready");
+                }
+            }
+            // After the store was resealed, the server still follows everything but its signing keys.
+            Some(fault) if fault.is_unavailable() || fault.is_of_the_seal() => {
+                text.push_str(&format!("; cannot follow it: {fault}"));
+                if is_old {
+                    return Err(text);
+                }
+            }
+            Some(fault) => return Err(fault.to_string()),
+        }
+        if let Some(reason) = health.not_writable.filter(|_| health.fault.is_none()) {
+            text.push_str(&format!("; cannot write: {reason}"));
+        }
+        if let Some(clock) = health.clock {
+            if clock.exceeds(CLOCK_LIMIT) {
+                return Err(format!("{clock}, {} s at most", CLOCK_LIMIT.as_secs()));
+            }
+            if clock.exceeds(CLOCK_LEEWAY) {
+                text.push_str(&format!("; {clock}"));
+            }
         }
         let now = clock::now().map_err(|fault| fault.to_string())?;
+        if let Some((at, lost)) = health.lost.filter(|(at, _)| now < at.plus(REPORTED_FOR)) {
+            text.push_str(&format!("; the database lost changes at {}: {lost}", moment_text::written(at)));
+        }
         let moment = self.watched.now();
         if key_state::signing(moment.snapshot().keys(), now).is_none() {
             return Err("no signing key is available".to_owned());
         }
-        Ok(is_away.map_or(seen.clone(), with))
+        Ok(text)
     }
 }
 

@@ -179,7 +179,18 @@ async fn check_store(
             return Vec::new();
         }
     };
-    findings.ok("store", url.to_string());
+    match store.not_writable() {
+        None => findings.ok("store", url.to_string()),
+        Some(reason) => findings.problem(
+            "store",
+            format!(
+                "{url} can be read, but not written: {reason}; revocations and single-use identifiers fail"
+            ),
+        ),
+    }
+    if let Some(offset) = store.clock_offset().filter(|offset| offset.exceeds(clock::LEEWAY)) {
+        findings.wrong_clock(now, &offset.to_string());
+    }
     if let Some(path) = key_file {
         findings.ok("key file", path.display().to_string());
     }

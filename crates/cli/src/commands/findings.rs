@@ -1,5 +1,8 @@
 //! The findings of `tokenberg check`.
 
+use crate::moment_text;
+use tokenberg_core::Timestamp;
+
 /// The findings.
 #[derive(Default)]
 pub(super) struct Findings(pub(super) Vec<Finding>);
@@ -18,6 +21,13 @@ impl Findings {
 
     pub(super) fn ok(&mut self, about: &'static str, text: impl Into<String>) {
         self.add(about, "ok", text);
+    }
+
+    /// The clock comes first: a wrong one explains what follows.
+    pub(super) fn wrong_clock(&mut self, now: Timestamp, reason: &str) {
+        self.0.retain(|finding| finding.about != "clock");
+        let text = format!("{}: {reason}; synchronize the clocks by NTP", moment_text::written(now));
+        self.0.insert(0, Finding { about: "clock", state: "problem", text });
     }
 
     pub(super) fn note(&mut self, about: &'static str, text: impl Into<String>) {

@@ -196,7 +196,7 @@ async fn revoke_client(
     let action = format!("revoke the tokens of client {id}");
     let asked = Counted::ask(store, (filter, "to it"), &action, confirming, output).await?;
     let Some(mut counted) = asked else { return Ok(()) };
-    let before = clock::or_next_second(before).await?;
+    let before = clock::or_next_second(store, before).await?;
     store.revoke(&NewRevocation::Client { id: id.clone(), before }).await?;
     let (time, now) = (moment_text::written(before), clock::now()?);
     counted.count(now).await;
@@ -220,7 +220,7 @@ async fn revoke_issuer(
     let action = format!("revoke the tokens for all users and workloads of {issuer}");
     let asked = Counted::ask(store, (filter, "for its users"), &action, confirming, output).await?;
     let Some(mut counted) = asked else { return Ok(()) };
-    let before = clock::or_next_second(before).await?;
+    let before = clock::or_next_second(store, before).await?;
     store.revoke(&NewRevocation::Issuer { issuer: issuer.clone(), before }).await?;
     let (time, now) = (moment_text::written(before), clock::now()?);
     counted.count(now).await;

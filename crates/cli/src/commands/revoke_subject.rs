@@ -45,7 +45,7 @@ pub(super) async fn run(
     let action = format!("revoke the tokens for {whose}");
     let asked = Counted::ask(store, (filter, "for this name"), &action, confirming, output).await?;
     let Some(mut counted) = asked else { return Ok(()) };
-    let before = clock::or_next_second(before).await?;
+    let before = clock::or_next_second(store, before).await?;
     for Reached { issuer, subject, .. } in &reached {
         let (issuer, subject) = (issuer.clone(), subject.clone());
         store.revoke(&NewRevocation::Subject { issuer, subject, before }).await?;

@@ -7,10 +7,13 @@
 
 mod changes;
 mod clock;
+mod clock_offset;
+mod database_state;
 mod disk;
 mod facts;
 mod kills;
 mod load;
+mod node;
 mod outages;
 mod site;
 #[path = "../cli/support.rs"]

@@ -77,7 +77,11 @@ impl Site {
     }
 
     pub fn run(&self, arguments: &[&str]) -> Said {
-        self.place.run_with(arguments, "", &self.variables())
+        self.run_with(arguments, &[])
+    }
+
+    pub fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Said {
+        self.place.run_with(arguments, "", &[&self.variables()[..], variables].concat())
     }
 
     /// Runs the command and kills it after a while; returns its output, if it ended before.
