@@ -72,6 +72,11 @@ fn expose_store(health: &Health, to: &mut Exposition) {
         "How often the database had lost changes that this server had read.",
         health.went_back,
     );
+    to.counter(
+        "tokenberg_store_written_again_total",
+        "Revocations, disablings, removals and used identifiers that the database had lost and this server wrote again.",
+        health.written_again,
+    );
     const CLOCK: &str = "tokenberg_clock_offset_seconds";
     to.family("gauge", CLOCK, "How far the clock of this machine is ahead of that of the database.");
     if let Some(clock) = health.clock {

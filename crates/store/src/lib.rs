@@ -40,7 +40,7 @@ mod write_failures;
 
 pub use audit::{
     AcknowledgedRestore, AuditCursor, AuditEntry, AuditMetrics, AuditPosition, AuditReport, AuditTrail,
-    Break, ChainReport, Difference, Discrepancy, TrailOptions, USUAL_QUEUE, WhenFull,
+    Break, ChainReport, Difference, Discrepancy, StoreLoss, TrailOptions, USUAL_QUEUE, WhenFull,
 };
 #[cfg(feature = "sqlite")]
 pub use backup::Restoration;

@@ -88,7 +88,17 @@ impl Store {
             }
             NewRevocation::Issuer { issuer, before } => (SUBJECT, issuer.as_str(), EVERYBODY, before),
         };
-        let before = *before;
+        self.revoke_all_before(kind, issuer, name, *before).await
+    }
+
+    /// Revokes the tokens of a client or a subject from before a time.
+    pub(crate) async fn revoke_all_before(
+        &self,
+        kind: &str,
+        issuer: &str,
+        name: &str,
+        before: Timestamp,
+    ) -> Result<(), StoreError> {
         let revoke = self.0.db.change(&[Part::RevokedBefore], |tx| {
             Box::pin(async move {
                 revoke_before(tx, kind, issuer, name, before).await?;
@@ -100,7 +110,7 @@ impl Store {
         revoke.await.map(drop)
     }
 
-    async fn revoke_ids(&self, ids: &[(&str, &str)], until: Timestamp) -> Result<(), StoreError> {
+    pub(crate) async fn revoke_ids(&self, ids: &[(&str, &str)], until: Timestamp) -> Result<(), StoreError> {
         let insert = "INSERT INTO revoked_ids (kind, id, until, revision) \
                       SELECT $1, $2, $3, number FROM revisions WHERE part = 'revoked_ids' \
                       ON CONFLICT (kind, id) DO UPDATE SET until = excluded.until WHERE excluded.until > revoked_ids.until";
@@ -209,6 +219,14 @@ impl RevokedIds {
         }
     }
 
+    /// Kind and identifier of those that the other set lacks.
+    pub(crate) fn missing_in<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (&'static str, &'a str)> {
+        let tokens = self.tokens.iter().filter(|id| other.tokens.find(id.as_str()).is_none());
+        let sessions = self.sessions.iter().filter(|id| other.sessions.find(id.as_str()).is_none());
+        let kind = |kind: &'static str| move |id: &'a ShortText| (kind, id.as_str());
+        tokens.map(kind(TOKEN)).chain(sessions.map(kind(SESSION)))
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.tokens.len() + self.sessions.len()
     }
@@ -224,12 +242,13 @@ impl RevokedIds {
 }
 
 /// The times before which tokens are revoked, in memory.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct RevokedBefore {
     clients: HashMap<Box<str>, Timestamp>,
     subjects: HashMap<Box<str>, Vec<OfSubject>>,
 }
 
+#[derive(Clone)]
 struct OfSubject {
     /// `None` matches every issuer.
     issuer: Option<Box<str>>,
@@ -251,6 +270,32 @@ impl RevokedBefore {
             _ => return Err(StoreError::damaged(format!("the revocation of {kind} {name:?}"))),
         }
         Ok(())
+    }
+
+    /// Kind, issuer or an empty text, name and time of those that are missing or earlier in the other set.
+    pub(crate) fn missing_in<'a>(
+        &'a self,
+        other: &'a Self,
+    ) -> impl Iterator<Item = (&'static str, &'a str, &'a str, Timestamp)> {
+        let clients = self.clients.iter().map(|(name, before)| (CLIENT, "", &**name, *before));
+        let subjects = self.subjects.iter().flat_map(|(name, times)| {
+            times
+                .iter()
+                .map(move |of| (SUBJECT, of.issuer.as_deref().unwrap_or_default(), &**name, of.before))
+        });
+        clients.chain(subjects).filter(|(kind, issuer, name, before)| {
+            let there = match *kind {
+                CLIENT => other.clients.get(*name).copied(),
+                _ => other.exactly(issuer, name),
+            };
+            there.is_none_or(|there| there < *before)
+        })
+    }
+
+    /// The time of the subject that is stored for this issuer, or for every issuer if the text is empty.
+    pub(crate) fn exactly(&self, issuer: &str, subject: &str) -> Option<Timestamp> {
+        let times = self.subjects.get(subject)?.iter();
+        times.filter(|of| of.issuer.as_deref().unwrap_or_default() == issuer).map(|of| of.before).max()
     }
 
     /// The latest time for the subject of the issuer; without an issuer, only the times that apply to every issuer.
@@ -275,8 +320,7 @@ impl tokenberg_core::revocation::RevokedBefore for RevokedBefore {
     }
 
     fn of_removed_client(&self, client: &str) -> Option<Timestamp> {
-        let of_client = |r: &&OfSubject| r.issuer.as_deref() == Some(OUR_CLIENTS);
-        self.subjects.get(client)?.iter().find(of_client).map(|r| r.before)
+        self.exactly(OUR_CLIENTS, client)
     }
 
     fn of_issuer(&self, issuer: &Issuer) -> Option<Timestamp> {

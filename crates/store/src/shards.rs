@@ -63,6 +63,11 @@ impl<T: Borrow<str> + Clone> Shards<T> {
         part.find_entry(hash, |member| member.borrow() == name).ok().map(|there| there.remove().0)
     }
 
+    /// All members, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.parts.iter().flat_map(|part| part.iter())
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.parts.iter().map(|part| part.len()).sum()
     }

@@ -57,6 +57,14 @@ impl Store {
         Ok(insert.await? == 1)
     }
 
+    /// Whether the identifier is stored as used.
+    pub(crate) async fn is_used(&self, namespace: &str, id: &str) -> Result<bool, StoreError> {
+        let find = "SELECT until FROM used_ids WHERE namespace = $1 AND id = $2";
+        let found: Option<i64> =
+            self.0.db.find_value(find, values![&*written(namespace), &*written(id)]).await?;
+        Ok(found.is_some())
+    }
+
     /// Deletes expired rows: used identifiers and revocations two hours after their time, secrets 30 days after their expiry.
     /// Returns their number. Call it every few minutes; other writers get their turn between batches.
     ///

@@ -5,8 +5,9 @@
 mod world;
 
 use sqlx::{Connection, Executor, PgConnection};
-use tokenberg_core::{Answers, TokenId};
-use tokenberg_store::{NewRevocation, Store, StoreUrl, Watched};
+use tokenberg_core::token::SingleUseId;
+use tokenberg_core::{Answers, SingleUse, TokenId};
+use tokenberg_store::{NewRevocation, NewSecret, Store, StoreUrl, Watched};
 use tokenberg_testkit::{POSTGRES_PASSWORD, Postgres, Wire, url_at};
 use world::*;
 
@@ -32,7 +33,10 @@ impl Site {
         admin.close().await.unwrap();
         let wire = Wire::to(postgres.port());
         let world = World::at(&url_at(wire.port(), &database).replace("//tokenberg:", &format!("//{user}:")));
-        world.open().await.close().await;
+        let store = world.open().await;
+        add(&store, "c1", NewSecret::Generate).await;
+        add(&store, "c2", NewSecret::Generate).await;
+        store.close().await;
         let standby = postgres.standby();
         Some(Self { postgres, standby, wire, database, world })
     }
@@ -78,14 +82,47 @@ async fn s_1_a_failover_between_two_polls_is_noticed() {
     until(&watched, |w| (0..5).all(|n| is_revoked(w, &format!("kept{n}")))).await;
     let health = watched.health();
     assert!(health.went_back == 1 && health.switches == 1 && health.lost.is_some(), "{health:?}");
-    let mut numbers: Vec<i64> = Vec::new();
-    for _ in 0..2 {
-        watched.refresh().await.unwrap();
-        numbers.push(watched.now().snapshot().revision());
-    }
-    assert_eq!(numbers[0], site.beyond().await.snapshot().await.unwrap().revision());
+    // What was lost stays in force here, and is in force for others within a second.
+    assert!((0..3).all(|n| is_revoked(&watched, &format!("lost{n}"))));
+    let other = site.beyond().await.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));
+    until(&other, |w| (0..3).all(|n| is_revoked(w, &format!("lost{n}")))).await;
+    until(&watched, |w| w.health().written_again == 3).await;
     let again = watched.health();
     assert!((again.went_back, again.switches) == (1, 1) && again.fault.is_none(), "{again:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s_5_restrictions_are_written_again_unless_an_operator_has_undone_them() {
+    let Some(site) = Site::new("tokenberg", "SELECT 1").await else { return };
+    let store = site.world.open().await;
+    let watched = store.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));
+    let alice = "alice".parse().unwrap();
+    for client in ["c1", "c2"] {
+        store.set_enabled(&id(client), false).await.unwrap();
+    }
+    store.disable_subject(at(0), None, &alice).await.unwrap();
+    store.revoke(&NewRevocation::Client { id: id("c1"), before: at(10) }).await.unwrap();
+    let used = SingleUseId { namespace: "jti".into(), id: "once".into(), until: at(300) };
+    assert_eq!(watched.use_once(&used).await, Ok(true));
+    watched.refresh().await.unwrap();
+    let is_enabled =
+        |w: &Watched<Names>, client: &str| w.now().snapshot().client(&id(client)).unwrap().enabled;
+    assert!(!is_enabled(&watched, "c1") && !is_enabled(&watched, "c2"));
+    site.postgres.promote();
+    let other = site.beyond().await;
+    other.set_enabled(&id("c1"), true).await.unwrap();
+    revoke(&other, (0..5).map(|n| format!("kept{n}"))).await;
+    site.wire.lead_to(site.standby);
+    let other = other.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));
+    until(&other, |w| !is_enabled(w, "c2")).await;
+    until(&watched, |w| w.health().written_again == 4).await;
+    other.refresh().await.unwrap();
+    for watched in [&watched, &other] {
+        assert!(is_enabled(watched, "c1"), "an operator has enabled it since");
+        assert_eq!(watched.now().snapshot().disabled_subjects(), 1);
+        assert!(watched.now().revoked(&token("c1", 5, "t", "s")).is_some());
+        assert_eq!(watched.use_once(&used).await, Ok(false));
+    }
 }
 
 /// The same for a role that may not call the functions, as on a database that has none of them: the hash of the last known record

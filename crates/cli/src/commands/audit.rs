@@ -2,7 +2,7 @@
 
 use super::audit_filter::Filter;
 use super::audit_table;
-use super::audit_text::{finding, line, text, value};
+use super::audit_text::{finding, line, loss_text, text, value};
 use crate::common::Common;
 use crate::failure::{warn, wrong_usage};
 use crate::output::{Output, on_one_line, print};
@@ -198,6 +198,9 @@ async fn verify(store: &Store, noted: &[String], output: Output) -> anyhow::Resu
     if let [first, others @ ..] = &findings[..] {
         let more =
             if others.is_empty() { String::new() } else { format!(" (and {} more, above)", others.len()) };
+        if let Some(loss) = report.losses.last().filter(|_| report.only_went_back()) {
+            anyhow::bail!("the store lost records: {}; {first}{more}", on_one_line(&loss_text(loss)));
+        }
         anyhow::bail!("the audit or the store was tampered with: {first}{more}");
     }
     if let Some(note) = missing {

@@ -3,7 +3,7 @@
 use crate::output::{in_sight, on_one_line, table};
 use serde_json::{Map, Value, json};
 use tokenberg_store::{
-    AcknowledgedRestore, AuditEntry, AuditReport, Break, ChainReport, Difference, SchemaDifference,
+    AcknowledgedRestore, AuditEntry, AuditReport, Break, ChainReport, Difference, SchemaDifference, StoreLoss,
 };
 
 /// One line of JSON, in which no character can control a terminal, whatever the store contains.
@@ -79,12 +79,18 @@ pub(crate) fn value(report: &AuditReport) -> Value {
             "affects_servers": found.affects_servers()})
     };
     let restore = |restore: &AcknowledgedRestore| json!({"record": restore.record, "time": written(restore.at), "lost": restore.lost});
+    let loss = |loss: &StoreLoss| {
+        json!({"at": written(loss.at), "was_at": loss.was_at, "is_at": loss.is_at, "timelines": loss.timelines,
+            "what": loss_text(loss)})
+    };
+    let losses: Vec<Value> = report.losses.iter().map(loss).collect();
     let chains: Vec<Value> = report.chains.iter().map(chain).collect();
     let differences: Vec<Value> = report.differences.iter().map(difference).collect();
     json!({
         "whole": report.is_whole(),
         "records": report.records(),
         "chains": chains,
+        "losses": losses,
         "differences": differences,
         "schema": report.schema.iter().map(schema).collect::<Vec<_>>(),
         "restores": report.restores.iter().map(restore).collect::<Vec<_>>(),
@@ -122,6 +128,9 @@ pub(crate) fn text(report: &AuditReport) -> String {
             written(*at)
         ));
     }
+    for loss in &report.losses {
+        text.push_str(&format!("LOST: {}\n", on_one_line(&loss_text(loss))));
+    }
     if report.uncompared > 0 {
         text.push_str(&format!(
             "{} clients, issuers, keys, disabled users or revocations have no record yet and were not compared; a server of this \
@@ -148,6 +157,22 @@ pub(crate) fn text(report: &AuditReport) -> String {
         notes.join("\n")
     ));
     text
+}
+
+/// What a server has found of a store that had lost changes.
+pub(super) fn loss_text(loss: &StoreLoss) -> String {
+    let cause = match &loss.timelines {
+        Some([was, is]) => {
+            format!("the timeline of the database changed from {was} to {is}, as by a failover or a restore")
+        }
+        None => "a failover or a restore causes it, and so does a change of the tables".to_owned(),
+    };
+    format!(
+        "at {} a server found the chain installation at {} after it had read it at {}: {cause}",
+        written(loss.at),
+        loss.is_at,
+        loss.was_at
+    )
 }
 
 #[cfg(test)]
@@ -209,6 +234,7 @@ mod tests {
             schema: Vec::new(),
             restores: Vec::new(),
             uncompared: 0,
+            losses: Vec::new(),
         };
         let text = text(&report);
         assert!(!text.chars().any(|c| c != '\n' && tokenberg_core::text::is_unsafe_to_display(c)), "{text}");

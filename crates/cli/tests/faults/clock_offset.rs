@@ -1,5 +1,4 @@
-//! The clock of one machine differs from that of the database: it is reported, and no change is made by it; S6 of the operators'
-//! incidents.
+//! The clock of one machine differs from that of the database: it is reported, and gives no right; conformance OP-02, OP-21.
 
 use crate::clock::library;
 use crate::node::Node;

@@ -1,4 +1,4 @@
-//! The database is there, but cannot be written, serves no one, or has lost changes; S1, S5, S12, S13 of the operators' incidents.
+//! The database is there, but cannot be written, serves no node, or has lost changes; conformance OP-20, OP-21.
 
 use crate::node::Node;
 use crate::site::Site;
@@ -96,4 +96,57 @@ fn s_13_a_database_that_serves_no_node_takes_no_node_out_of_the_balancer() {
     node.until_ready_says(200, "42P01");
     table("ALTER TABLE away RENAME TO revisions");
     within_a_second("it follows again", || !node.ready().1.contains("cannot follow"));
+}
+
+#[test]
+fn s_1_s_5_what_a_quick_failover_loses_stays_revoked_at_every_node() {
+    let Some(postgres) = started() else { return };
+    let database = postgres.database();
+    let wire = Wire::to(postgres.port());
+    let site = Site::on(Some(url_at(wire.port(), &database)));
+    let added = site.run(&["client", "add", "spark", "--json"]).done().json();
+    let spark = added["client_secret"].as_str().unwrap().to_owned();
+    let stolen = site.run(&["key", "list", "--json"]).done().json()[0]["kid"].as_str().unwrap().to_owned();
+    let standby = postgres.standby();
+    // Changes that the standby never receives.
+    let a = Node::of(&site, &[], &[]);
+    site.run(&["key", "rotate", "--now"]).done();
+    site.run(&["key", "revoke", &stolen]).done();
+    site.run(&["client", "disable", "spark"]).done();
+    within_a_second("it follows", || {
+        a.server.ask("spark", &spark).status == 401 && !a.kids().contains(&stolen)
+    });
+    let kept = a.token();
+    let lost: Vec<String> = (0..3).map(|_| a.token()).collect();
+    for token in &lost {
+        assert_eq!(a.about("revoke", token).status, 200);
+    }
+    let used = site.assertion("used before the failover");
+    assert_eq!(a.server.tokens(&used).status, 200);
+    // The other node is led to the new primary first, and goes further than the old one was.
+    postgres.promote();
+    let b = Node::of(&site, &[], &[("TOKENBERG_STORE", &url_at(standby, &database))]);
+    assert!(b.kids().contains(&stolen), "the new primary has the state of before");
+    for _ in 0..12 {
+        let token = b.token();
+        assert_eq!(b.about("revoke", &token).status, 200);
+    }
+    wire.lead_to(standby);
+    a.until_ready_says(200, "the database lost changes at ");
+    assert_eq!(a.figure("tokenberg_store_went_back_total"), Some(1.0));
+    assert!(lost.iter().all(|token| !a.is_active(token)));
+    within_a_second("the stolen key is removed again", || !b.kids().contains(&stolen));
+    within_a_second("its replacement verifies", || b.is_active(&kept));
+    within_a_second("they are revoked", || lost.iter().all(|token| !b.is_active(token)));
+    within_a_second("it is disabled", || b.server.ask("spark", &spark).status == 401);
+    for node in [&a, &b] {
+        within_a_second("it is used", || node.server.tokens(&used).status == 401);
+        assert!(!node.kids().contains(&stolen));
+    }
+    // Three tokens with their sessions, the client, the key and the identifier.
+    a.until_figure("tokenberg_store_written_again_total", |written| written >= 9.0);
+    let log = a.server.log();
+    assert!(log.contains("the database lost changes") && log.contains("written again"), "{log}");
+    let said = site.run(&["audit", "verify"]);
+    assert!(said.code == 1 && said.err.contains("a failover or a restore"), "{} {}", said.out, said.err);
 }

@@ -47,6 +47,12 @@ impl Node {
         within_a_second(series, || self.figure(series).is_some_and(&is_right));
     }
 
+    /// The names of the published keys.
+    pub fn kids(&self) -> Vec<String> {
+        let keys = get(&format!("{}/.well-known/jwks.json", self.server.url)).body["keys"].clone();
+        keys.as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
+    }
+
     pub fn token(&self) -> String {
         self.server.ask(ROOT.0, ROOT.1).token()
     }

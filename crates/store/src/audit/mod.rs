@@ -34,6 +34,7 @@ mod retention;
 mod row;
 mod shared;
 mod stated;
+mod store_loss;
 mod trail;
 mod unreadable;
 mod verify;
@@ -55,6 +56,7 @@ pub use report::{AuditReport, Break, ChainReport};
 pub use restores::AcknowledgedRestore;
 pub(crate) use row::{Block, Row};
 pub use shared::TrailOptions;
+pub use store_loss::StoreLoss;
 pub use trail::{AuditMetrics, AuditTrail};
 
 pub(crate) use crate::clock::now;

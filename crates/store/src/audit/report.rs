@@ -1,6 +1,6 @@
 //! The report of `audit verify`.
 
-use crate::audit::{AcknowledgedRestore, Difference};
+use crate::audit::{AcknowledgedRestore, Difference, StoreLoss};
 use crate::database::SchemaDifference;
 use std::fmt;
 
@@ -19,6 +19,8 @@ pub struct AuditReport {
     /// How many clients, issuers, keys, disabled subjects and revocations were not compared, because the chain was begun by a
     /// version that did not record them. A server of this version records them when it starts.
     pub uncompared: u64,
+    /// What servers recorded of a store that had lost changes.
+    pub losses: Vec<StoreLoss>,
 }
 
 /// The result for one chain.
@@ -88,6 +90,15 @@ impl AuditReport {
         let are_whole = self.chains.iter().all(|chain| chain.broken.is_none());
         let is_ours = !self.schema.iter().any(SchemaDifference::affects_servers);
         !self.chains.is_empty() && are_whole && is_ours && self.differences.is_empty()
+    }
+
+    /// Whether everything that is wrong is what a failover or a restore leaves: chains that end earlier or went on otherwise.
+    #[must_use]
+    pub fn only_went_back(&self) -> bool {
+        let went_back = |what| matches!(what, Break::TurnedBack | Break::Rewritten | Break::Gone);
+        self.chains.iter().filter_map(|chain| chain.broken).all(|(_, what)| went_back(what))
+            && self.differences.is_empty()
+            && !self.schema.iter().any(SchemaDifference::affects_servers)
     }
 
     /// How many records were read.

@@ -8,7 +8,7 @@ use crate::audit::report::{AuditReport, Break, ChainReport};
 use crate::audit::restores::{Acknowledged, Lost};
 use crate::audit::row::records;
 use crate::audit::walk::{AuditMoment, Extent};
-use crate::audit::{Head, INSTALLATION, Row, now};
+use crate::audit::{Head, INSTALLATION, Row, StoreLoss, now};
 use crate::error::StoreError;
 use crate::hex::to_hex;
 use crate::store::Store;
@@ -79,10 +79,12 @@ impl Store {
         let mut named = Named::new();
         let mut foreign = None;
         let mut acknowledged = Acknowledged::default();
+        let mut losses = Vec::new();
         if let Some(installation) = moment.installation() {
             let read = |(number, at, text, _): &Row| {
                 ledger.read(*number, text);
                 acknowledged.read(*number, *at, text);
+                losses.extend(StoreLoss::read(*at, text));
                 named.extend(node_begun(text).map(|node| (node, *number)));
                 if foreign.is_none() && text.contains(AFTER_FOREIGN_HEAD) {
                     foreign = Some((*number, Break::Head));
@@ -120,7 +122,7 @@ impl Store {
         add_unreadable(&mut differences, &moment.unreadable);
         let schema = self.schema_differences().await?;
         let restores = acknowledged.restores;
-        Ok((AuditReport { chains, differences, schema, restores, uncompared }, lost))
+        Ok((AuditReport { chains, differences, schema, restores, uncompared, losses }, lost))
     }
 
     /// Reads the claims of the installation's chain about those of nodes, before its rows are verified.

@@ -249,7 +249,7 @@ fn read_issuer((issuer, enabled, trust, created_at): Row) -> Result<IssuerRecord
 }
 
 /// The issuers in memory, by exact identifier, and in the order in which they were registered.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct TrustedIssuers {
     by_name: HashMap<Box<str>, Arc<TrustedIssuer>>,
     in_order: BTreeMap<(Timestamp, Box<str>), Arc<TrustedIssuer>>,
@@ -262,6 +262,16 @@ impl TrustedIssuers {
         self.in_order.insert((created_at, name.clone()), Arc::clone(&trusted));
         self.by_name.insert(name, trusted);
         Ok(())
+    }
+
+    /// Disables the issuer, if there is one.
+    pub(crate) fn disable(&mut self, issuer: &str) {
+        let Some(trusted) = self.by_name.get_mut(issuer) else { return };
+        Arc::make_mut(trusted).enabled = false;
+        let disabled = Arc::clone(trusted);
+        if let Some(other) = self.in_order.values_mut().find(|other| other.issuer.as_str() == issuer) {
+            *other = disabled;
+        }
     }
 
     pub(crate) fn find(&self, issuer: &str) -> Option<&Arc<TrustedIssuer>> {

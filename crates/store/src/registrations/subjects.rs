@@ -95,12 +95,19 @@ fn text(issuer: Option<&Issuer>) -> &str {
 }
 
 /// The disabled subjects, in memory.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct DisabledSubjects(HashMap<Box<str>, HashSet<Box<str>>>);
 
 impl DisabledSubjects {
     pub(crate) fn add(&mut self, (issuer, name, _): Row) {
         self.0.entry(issuer.into()).or_default().insert(name.into());
+    }
+
+    /// Issuer or an empty text, and name, of those that the other set lacks.
+    pub(crate) fn missing_in<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let all =
+            self.0.iter().flat_map(|(issuer, names)| names.iter().map(move |name| (&**issuer, &**name)));
+        all.filter(|(issuer, name)| !other.0.get(*issuer).is_some_and(|names| names.contains(*name)))
     }
 
     pub(crate) fn has(&self, issuer: Option<&Issuer>, subject: &str) -> bool {

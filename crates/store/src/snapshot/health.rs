@@ -1,6 +1,6 @@
 //! What a watch knows of the database: whether it can be followed, which server it is, and what happened to it.
 
-use crate::clock::now;
+use crate::audit::StoreLoss;
 use crate::database::{ClockOffset, Instance, ServerState};
 use crate::error::StoreError;
 use crate::write_failures::{Write, WriteFailures};
@@ -28,6 +28,8 @@ pub struct Health {
     pub went_back: u64,
     /// When the database last lost changes that this process had read, and what is known of it.
     pub lost: Option<(Timestamp, String)>,
+    /// How many revocations, disablings, removals and used identifiers this process has written again.
+    pub written_again: u64,
     /// Why changes cannot be written now, as far as it is known; then revocations and single-use identifiers fail.
     pub not_writable: Option<String>,
     /// How many writes failed, by what was to be written.
@@ -69,7 +71,7 @@ impl Condition {
         }
     }
 
-    pub(super) fn health(&self, failures: &WriteFailures) -> Health {
+    pub(super) fn health(&self, failures: &WriteFailures, written_again: u64) -> Health {
         let away = self.fault.as_ref().filter(|fault| fault.is_unavailable()).map(ToString::to_string);
         let read_only = self.not_writable.map(str::to_owned);
         let failed = || failures.recent().map(|(write, error)| format!("{}: {error}", write.name()));
@@ -80,6 +82,7 @@ impl Condition {
             switches: self.switches,
             went_back: self.went_back,
             lost: self.lost.clone(),
+            written_again,
             not_writable: away.or(read_only).or_else(failed),
             write_failures: Write::ALL.into_iter().zip(failures.counts()).collect(),
             clock: self.clock,
@@ -125,34 +128,39 @@ impl Condition {
         matches!((&self.instance, now), (Some(before), Some(now)) if before != now)
     }
 
-    /// Everything was read from this server. Reports that it is another one.
-    pub(super) fn read_from(&mut self, instance: Option<&Instance>) {
-        let Some(now) = instance else { return };
+    /// Everything was read from this server. Reports that it is another one, and returns the timelines if they differ.
+    pub(super) fn read_from(&mut self, instance: Option<&Instance>) -> Option<[String; 2]> {
+        let now = instance?;
         if let Some(before) = self.instance.replace(now.clone()).filter(|before| before != now) {
             self.switches += 1;
-            match now.new_timeline(&before) {
-                Some([was, is]) => tracing::warn!(
+            if let Some([was, is]) = now.new_timeline(&before) {
+                tracing::warn!(
                     was,
                     is,
                     "another timeline of the database answers, as after a failover or a restore; everything was read again"
-                ),
-                None => tracing::info!(
-                    "another server process of the database answers; everything was read again"
-                ),
+                );
+                return Some([was.to_owned(), is.to_owned()]);
             }
+            tracing::info!("another server process of the database answers; everything was read again");
         }
+        None
     }
 
     /// The history of the store is another one than this process had read.
-    pub(super) fn lost_changes(&mut self, was: i64, is: i64) {
+    pub(super) fn lost_changes(&mut self, loss: &StoreLoss, restrictions: &str) {
+        let StoreLoss { was_at: was, is_at: is, .. } = *loss;
         self.went_back += 1;
         tracing::warn!(
             was_at = was,
             is_at = is,
+            restrictions,
             "the database lost changes that this server had read: a failover to a standby that lacked them, a restore, or tampering; \
-             everything was read again; run: tokenberg audit verify"
+             everything was read again, and the restrictions that were lost stay in force and are written again; \
+             run: tokenberg audit verify"
         );
-        let text = format!("the chain installation was at {was} and came back at {is}");
-        self.lost = Timestamp::from_seconds(now() / 1000).ok().map(|at| (at, text));
+        let text = format!(
+            "the chain installation was at {was} and came back at {is}; written again: {restrictions}"
+        );
+        self.lost = Timestamp::from_seconds(loss.at / 1000).ok().map(|at| (at, text));
     }
 }

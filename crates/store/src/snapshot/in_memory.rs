@@ -137,9 +137,9 @@ impl Snapshot {
         Arc::ptr_eq(&self.keys, &other.keys)
     }
 
-    /// Takes the keys of another snapshot, with their number, so that the present keys count as changed since.
+    /// Takes the keys of another snapshot. The present keys count as changed since.
     pub(crate) fn take_keys_of(&mut self, other: &Self) {
         self.keys = other.keys.clone();
-        self.numbers[Part::Keys as usize] = other.numbers[Part::Keys as usize];
+        self.numbers[Part::Keys as usize] -= 1;
     }
 }

@@ -5,8 +5,11 @@ mod health;
 mod in_memory;
 mod moment;
 mod read;
+mod recent_uses;
 mod registered;
+mod restriction;
 mod watch;
+mod write_again;
 
 pub use health::Health;
 pub use in_memory::Snapshot;

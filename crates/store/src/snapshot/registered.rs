@@ -24,6 +24,20 @@ impl Registered {
         self.by_id.find(id).map(|by_id| &by_id.0)
     }
 
+    /// All clients, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Client>> {
+        self.by_id.iter().map(|by_id| &by_id.0)
+    }
+
+    /// Disables the client, if there is one.
+    pub(crate) fn disable(&mut self, id: &str) {
+        if let Some(client) = self.find(id).filter(|client| client.enabled) {
+            let mut client = Client::clone(client);
+            client.enabled = false;
+            self.put(Arc::new(client));
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.by_id.len()
     }

@@ -1,11 +1,17 @@
 //! Follows the store while a server runs: reads the revision several times a second, and reloads what has changed.
 
+use crate::audit::StoreLoss;
+use crate::clock::now;
 use crate::database::{ChangeNotifier, within};
 use crate::error::StoreError;
 use crate::revocations::NewRevocation;
 use crate::snapshot::health::{Condition, Health};
+use crate::snapshot::in_memory::Snapshot;
 use crate::snapshot::moment::Moment;
 use crate::snapshot::read::{Drift, Reading};
+use crate::snapshot::recent_uses::RecentUses;
+use crate::snapshot::restriction::Restriction;
+use crate::snapshot::write_again::{Kept, summary};
 use crate::store::Store;
 use crate::write_failures::Write;
 use arc_swap::ArcSwap;
@@ -33,6 +39,8 @@ struct Inner<K> {
     condition: Mutex<Condition>,
     /// One reload at a time, so that an older moment never replaces a newer one.
     reloading: tokio::sync::Mutex<()>,
+    kept: Kept,
+    uses: RecentUses,
 }
 
 type Build<K> = dyn Fn(&[KeyMaterial], Option<&K>) -> Result<K, StoreError> + Send + Sync;
@@ -72,6 +80,8 @@ impl Store {
             moment: ArcSwap::from_pointee(moment),
             condition: Mutex::new(Condition::new(checked_at)),
             reloading: tokio::sync::Mutex::default(),
+            kept: Kept::default(),
+            uses: RecentUses::default(),
         }));
         tokio::spawn(follow(Arc::downgrade(&watched.0), self.0.db.change_notifier()));
         Ok(watched)
@@ -83,7 +93,9 @@ async fn follow<K: Keys>(watched: Weak<Inner<K>>, mut notifier: ChangeNotifier) 
         notifier.wait().await;
         let Some(inner) = watched.upgrade() else { return };
         // Failures are reported by `health` and in the log.
-        let _ = inner.refresh().await;
+        if inner.refresh().await.is_ok() {
+            inner.kept.write_piece(&inner.store).await;
+        }
     }
 }
 
@@ -105,7 +117,7 @@ impl<K: Keys> Watched<K> {
     /// How far behind the store it may be.
     #[must_use]
     pub fn health(&self) -> Health {
-        self.0.condition().health(&self.0.store.0.write_failures)
+        self.0.condition().health(&self.0.store.0.write_failures, self.0.kept.written())
     }
 
     /// The store that is watched.
@@ -146,8 +158,15 @@ impl<K: Keys + 'static> Revocations for Watched<K> {
 impl<K: Keys + 'static> SingleUse for Watched<K> {
     fn use_once<'a>(&'a self, once: &'a SingleUseId) -> BoxFuture<'a, Result<bool, NotWritten>> {
         Box::pin(async move {
+            // The database may have lost it.
+            if self.0.uses.has(once) {
+                return Ok(false);
+            }
             let used = self.store().use_id_once(once).await;
             let used = self.store().0.write_failures.note(Write::SingleUse, used);
+            if used == Ok(true) {
+                self.0.uses.add(once);
+            }
             used.map_err(|error| NotWritten { reason: error.to_string() })
         })
     }
@@ -207,9 +226,14 @@ impl<K: Keys> Inner<K> {
         }
         let Reading { mut snapshot, drift, unopened } =
             self.store.snapshot_after(Some(&before.snapshot), everything).await?;
-        self.condition().read_from(instance);
+        let lost = match drift {
+            Drift::WentBack(_) => Some(self.lost(&before.snapshot, &snapshot).await?),
+            Drift::Counted | Drift::Distrusted(_) | Drift::Unknown => None,
+        };
+        let timelines = self.condition().read_from(instance);
         match drift {
-            Drift::Counted | Drift::Unknown => {}
+            Drift::Counted => self.kept.followed(&before.snapshot, &snapshot),
+            Drift::Unknown => {}
             Drift::Distrusted(reason) => {
                 self.condition().rereads += 1;
                 tracing::warn!(
@@ -217,8 +241,17 @@ impl<K: Keys> Inner<K> {
                     "everything was read again from the store; run: tokenberg audit verify"
                 );
             }
-            Drift::WentBack(is) => self.condition().lost_changes(before.snapshot.recorded.number, is),
+            Drift::WentBack(is_at) => {
+                let lost = lost.unwrap_or_default();
+                let loss = StoreLoss { at: now(), was_at: before.snapshot.recorded.number, is_at, timelines };
+                self.condition().lost_changes(&loss, &summary(&lost));
+                self.kept.write_again(lost, loss);
+            }
         }
+        if everything || matches!(drift, Drift::WentBack(_)) {
+            self.kept.use_again(self.uses.all());
+        }
+        self.kept.apply(&mut snapshot, &before.snapshot)?;
         let (keys, fault) = if unopened.is_some() {
             snapshot.take_keys_of(&before.snapshot);
             (before.keys.clone(), unopened)
@@ -235,6 +268,13 @@ impl<K: Keys> Inner<K> {
         };
         self.moment.store(Arc::new(Moment { store: self.store.clone(), snapshot, keys }));
         Ok(fault)
+    }
+
+    /// What takes rights away and is missing in the history that the store has now.
+    async fn lost(&self, before: &Snapshot, after: &Snapshot) -> Result<Vec<Restriction>, StoreError> {
+        let age = self.condition().checked_at.elapsed().as_millis();
+        let since = now().saturating_sub(i64::try_from(age).unwrap_or(i64::MAX));
+        self.kept.lost(&self.store, [before, after], since).await
     }
 
     /// Whether the database server was away, so that another one may have taken its place.
