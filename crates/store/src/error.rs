@@ -1,6 +1,6 @@
 //! The errors of the store: facts and a hint for the operator. They contain no secret, and no values of a statement.
 
-use crate::database::ClockOffset;
+use crate::clock::ClockOffset;
 use crate::digest::SecretFault;
 use crate::keys::KekError;
 use crate::opening::OpeningError;
@@ -261,11 +261,7 @@ impl StoreError {
     #[must_use]
     pub fn is_answer_of_database(&self) -> bool {
         // A SQLSTATE has five characters, a code of SQLite at most four.
-        match self {
-            Self::Refused { .. } => true,
-            Self::Database { code, .. } => code.len() == 5,
-            _ => false,
-        }
+        matches!(self, Self::Refused { .. }) || matches!(self, Self::Database { code, .. } if code.len() == 5)
     }
 
     /// Whether the store was read, but its keys were not opened, because it was sealed with another key.

@@ -44,8 +44,9 @@ pub use audit::{
 };
 #[cfg(feature = "sqlite")]
 pub use backup::Restoration;
+pub use clock::ClockOffset;
 pub use database::schema::Migration;
-pub use database::{ClockOffset, SchemaDeviation, SchemaDifference, StoreUrl, StoreUrlError};
+pub use database::{SchemaDeviation, SchemaDifference, StoreUrl, StoreUrlError};
 pub use digest::{CopiedSecretFault, NewSecret, SecretFault, SecretStrength, copy_fault};
 pub use error::StoreError;
 pub use kept_issuer::KeptIssuer;

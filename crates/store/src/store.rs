@@ -2,9 +2,10 @@
 
 use crate::audit::complete::put_complete;
 use crate::audit::{Change, Links, STORE_MADE, append_to_installation};
+use crate::clock::ClockOffset;
 use crate::database::schema::{self, Migration};
 use crate::database::{
-    ClockOffset, DatabaseFile, Db, Part, Poller, SchemaDifference, ServerState, StoreUrl, Tx, of_foreign_log, values,
+    DatabaseFile, Db, Part, Poller, SchemaDifference, ServerState, StoreUrl, Tx, of_foreign_log, values,
     with_log_beside,
 };
 use crate::digest::{Digester, VerifiedSecrets, new_pepper};

@@ -33,7 +33,6 @@ pub(crate) use change_notifier::ChangeNotifier;
 pub(crate) use database_file::{DatabaseFile, of_foreign_log, with_log_beside};
 pub(crate) use db::Db;
 pub(crate) use part::{Numbers, Part, Progress, Recorded, SELECT_PROGRESS};
-pub use poll::ClockOffset;
 pub(crate) use poll::{Instance, Poller, ServerState};
 pub use schema_differences::{SchemaDeviation, SchemaDifference};
 #[cfg(feature = "sqlite")]

@@ -104,9 +104,10 @@ async fn settle(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
 }
 
 fn reason(error: StoreError) -> String {
-    match error {
-        StoreError::Unavailable { reason } | StoreError::Refused { reason } => reason,
-        other => other.to_string(),
+    if let StoreError::Unavailable { reason } | StoreError::Refused { reason } = error {
+        reason
+    } else {
+        error.to_string()
     }
 }
 

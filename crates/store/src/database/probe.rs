@@ -8,6 +8,8 @@ use crate::database::timeout::{TIMEOUT, within};
 use crate::error::StoreError;
 #[cfg(feature = "postgres")]
 use sqlx::{Connection, postgres::PgConnection};
+#[cfg(feature = "postgres")]
+use std::io::ErrorKind;
 
 impl Db {
     /// Opens a connection outside of the pool, and closes it. The error is the one of the network or of the server.
@@ -31,18 +33,14 @@ impl Db {
 /// A machine that refuses the port has no database there, for any node. One on a loopback address may be a proxy of this node.
 #[cfg(feature = "postgres")]
 fn explained(error: sqlx::Error, is_local: bool) -> StoreError {
-    match &error {
-        sqlx::Error::Io(io) if io.kind() == std::io::ErrorKind::ConnectionRefused && !is_local => {
-            StoreError::refused(&error.to_string())
-        }
-        _ => error.into(),
-    }
+    let is_refused = matches!(&error, sqlx::Error::Io(io) if io.kind() == ErrorKind::ConnectionRefused);
+    if is_refused && !is_local { StoreError::refused(&error.to_string()) } else { error.into() }
 }
 
 #[cfg(all(test, feature = "postgres"))]
 mod tests {
     use super::*;
-    use std::io::{Error, ErrorKind};
+    use std::io::Error;
 
     #[test]
     fn s_13_a_machine_without_a_database_concerns_every_node() {

@@ -1,7 +1,8 @@
 //! What a watch knows of the database: whether it can be followed, which server it is, and what happened to it.
 
 use crate::audit::StoreLoss;
-use crate::database::{ClockOffset, Instance, ServerState};
+use crate::clock::ClockOffset;
+use crate::database::{Instance, ServerState};
 use crate::error::StoreError;
 use crate::write_failures::{Write, WriteFailures};
 use std::time::{Duration, Instant};

@@ -9,8 +9,11 @@ use tokenberg_core::token::SingleUseId;
 /// The most that are remembered; some ten megabytes.
 const MOST: usize = 100_000;
 
+/// Namespace and identifier, with their expiry.
+type Uses = HashMap<(Box<str>, Box<str>), Timestamp>;
+
 #[derive(Default)]
-pub(super) struct RecentUses(Mutex<HashMap<(Box<str>, Box<str>), Timestamp>>);
+pub(super) struct RecentUses(Mutex<Uses>);
 
 impl RecentUses {
     pub(super) fn add(&self, used: &SingleUseId) {
@@ -38,13 +41,13 @@ impl RecentUses {
         all.collect()
     }
 
-    fn uses(&self) -> MutexGuard<'_, HashMap<(Box<str>, Box<str>), Timestamp>> {
+    fn uses(&self) -> MutexGuard<'_, Uses> {
         // Each entry is set as a whole, so a panic elsewhere leaves it consistent.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn drop_expired(uses: &mut HashMap<(Box<str>, Box<str>), Timestamp>) {
+fn drop_expired(uses: &mut Uses) {
     let now = now() / 1000;
     uses.retain(|_, until| until.as_seconds() > now);
 }
