@@ -16,18 +16,16 @@ type Uses = HashMap<(Box<str>, Box<str>), Timestamp>;
 pub(super) struct RecentUses(Mutex<Uses>);
 
 impl RecentUses {
-    pub(super) fn add(&self, used: &SingleUseId) {
+    /// Remembers the use. Returns `false` if it is known already.
+    pub(super) fn add(&self, used: &SingleUseId) -> bool {
         let mut uses = self.uses();
         if uses.len() >= MOST {
             drop_expired(&mut uses);
         }
-        if uses.len() < MOST {
-            uses.insert((used.namespace.clone(), used.id.clone()), used.until);
-        }
-    }
-
-    pub(super) fn has(&self, used: &SingleUseId) -> bool {
-        self.uses().contains_key(&(used.namespace.clone(), used.id.clone()))
+        let name = (used.namespace.clone(), used.id.clone());
+        let before = if uses.len() < MOST { uses.insert(name, used.until) } else { uses.get(&name).copied() };
+        // An expired identifier may be used again.
+        before.is_none_or(|until| until.as_seconds() <= now() / 1000)
     }
 
     /// Those that have not expired.
@@ -64,10 +62,9 @@ mod tests {
             id: id.into(),
             until: Timestamp::from_seconds(now() / 1000 + until).unwrap_or_else(|e| panic!("{e}")),
         };
-        uses.add(&used("young", 100));
-        uses.add(&used("old", -1));
-        assert!(uses.has(&used("young", 7)) && !uses.has(&used("other", 7)));
+        assert!(uses.add(&used("young", 100)) && uses.add(&used("old", -1)));
+        assert!(!uses.add(&used("young", 100)));
         assert_eq!(uses.all(), [used("young", 100)]);
-        assert!(!uses.has(&used("old", 7)));
+        assert!(uses.add(&used("past", -1)) && uses.add(&used("past", 7)));
     }
 }

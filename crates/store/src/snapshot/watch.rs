@@ -158,15 +158,10 @@ impl<K: Keys + 'static> Revocations for Watched<K> {
 impl<K: Keys + 'static> SingleUse for Watched<K> {
     fn use_once<'a>(&'a self, once: &'a SingleUseId) -> BoxFuture<'a, Result<bool, NotWritten>> {
         Box::pin(async move {
-            // The database may have lost it.
-            if self.0.uses.has(once) {
-                return Ok(false);
-            }
             let used = self.store().use_id_once(once).await;
             let used = self.store().0.write_failures.note(Write::SingleUse, used);
-            if used == Ok(true) {
-                self.0.uses.add(once);
-            }
+            // A database that has lost a use of this process does not know that this is the second one.
+            let used = used.map(|is_first| is_first && self.0.uses.add(once));
             used.map_err(|error| NotWritten { reason: error.to_string() })
         })
     }
