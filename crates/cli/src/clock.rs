@@ -5,10 +5,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokenberg_core::{Lifetime, Timestamp};
 use tokenberg_store::Store;
 
-/// How far the clocks of two machines may differ before tokens of the one are refused by the other: the leeway of
-/// [`Policy`](tokenberg_core::Policy).
-pub(crate) const LEEWAY: Duration = Duration::from_secs(5);
-
 /// The present, by the clock of this machine.
 ///
 /// # Errors

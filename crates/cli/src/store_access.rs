@@ -1,11 +1,11 @@
 //! The store that is configured, and the key that seals it.
 
-use crate::clock;
 use crate::common::Common;
 use crate::failure::{note, warn, wrong_usage};
 use crate::input::SecretVariable;
 use std::future::Future;
 use std::path::PathBuf;
+use tokenberg_service::CLOCK_LEEWAY;
 use tokenberg_store::{KekSource, Migration, Opening, Store, StoreError, StoreUrl};
 use tokio::runtime::Runtime;
 
@@ -60,7 +60,7 @@ impl StoreLocation {
     /// The error of the store.
     pub(crate) async fn open_existing(self) -> anyhow::Result<Store> {
         let store = Store::open_existing(&self.url, self.key).await?.changed_by(&operator());
-        store.compare_clocks(clock::LEEWAY).await;
+        store.compare_clocks(CLOCK_LEEWAY).await;
         Ok(store)
     }
 
@@ -90,7 +90,7 @@ impl StoreLocation {
             opened => opened?,
         };
         let store = store.changed_by(&operator());
-        store.compare_clocks(clock::LEEWAY).await;
+        store.compare_clocks(CLOCK_LEEWAY).await;
         Ok(store)
     }
 }

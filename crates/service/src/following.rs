@@ -1,7 +1,7 @@
 //! Connects store and keys: the watched store as the world that requests are answered from.
 
-use crate::clock::{self, LEEWAY as CLOCK_LEEWAY};
-use crate::{key_state, moment_text};
+use crate::clock::{self, CLOCK_LEEWAY};
+use crate::key_state;
 use std::sync::Arc;
 use std::time::Duration;
 use tokenberg_core::jws::KeyMaterial;
@@ -89,7 +89,7 @@ impl Following {
         }
         let now = clock::now().map_err(|fault| fault.to_string())?;
         if let Some((at, lost)) = health.lost.filter(|(at, _)| now < at.plus(REPORTED_FOR)) {
-            text.push_str(&format!("; the database lost changes at {}: {lost}", moment_text::written(at)));
+            text.push_str(&format!("; the database lost changes at {at}: {lost}"));
         }
         let moment = self.watched.now();
         if key_state::signing(moment.snapshot().keys(), now).is_none() {

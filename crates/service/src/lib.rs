@@ -52,7 +52,7 @@ mod rotation;
 pub mod testing;
 mod tokens;
 
-pub use clock::now;
+pub use clock::{CLOCK_LEEWAY, now};
 pub use error::{ClockError, ServiceError};
 pub use following::Following;
 pub use options::Options;

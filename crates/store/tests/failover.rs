@@ -102,7 +102,7 @@ async fn s_5_restrictions_are_written_again_unless_an_operator_has_undone_them()
     }
     store.disable_subject(at(0), None, &alice).await.unwrap();
     store.revoke(&NewRevocation::Client { id: id("c1"), before: at(10) }).await.unwrap();
-    let used = SingleUseId { namespace: "jti".into(), id: "once".into(), until: at(300) };
+    let used = SingleUseId { namespace: "jti".into(), id: "once".into(), issued_at: None, until: at(300) };
     assert_eq!(watched.use_once(&used).await, Ok(true));
     watched.refresh().await.unwrap();
     let is_enabled =

@@ -1,7 +1,7 @@
 //! `tokenberg check`: reports what would not work in configuration, store, keys and clock. It changes nothing.
 
-use super::secret_age;
 use super::findings::{Finding, Findings};
+use super::secret_age;
 use super::store_state::{check_issuer, check_schema};
 use crate::common::Common;
 use crate::configuration::Configuration;
@@ -18,6 +18,7 @@ use std::path::Path;
 use tokenberg_core::jws::KeyMaterial;
 use tokenberg_core::{AuthMethod, Issuer, KeySource, Lifetime, Timestamp, TrustedIssuer};
 use tokenberg_jose::{Keyring, PublicKeys};
+use tokenberg_service::CLOCK_LEEWAY;
 use tokenberg_store::{ClientRecord, IssuerRecord, Opening, Store, StoreError};
 
 /// The tolerated difference between the clocks of several machines.
@@ -188,7 +189,7 @@ async fn check_store(
             ),
         ),
     }
-    if let Some(offset) = store.clock_offset().filter(|offset| offset.exceeds(clock::LEEWAY)) {
+    if let Some(offset) = store.clock_offset().filter(|offset| offset.exceeds(CLOCK_LEEWAY)) {
         findings.wrong_clock(now, &offset.to_string());
     }
     if let Some(path) = key_file {

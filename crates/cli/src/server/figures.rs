@@ -24,7 +24,6 @@ pub(super) fn expose_process(started: Timestamp, to: &mut Exposition) {
     }
 }
 
-
 /// Writes the number of keys of each trusted issuer: the operator registers issuers, so the labels are bounded.
 pub(super) fn expose_issuers(
     following: &Following,

@@ -34,7 +34,7 @@ impl RecentUses {
         drop_expired(&mut uses);
         let all = uses.iter().map(|((namespace, id), until)| {
             let (namespace, id) = (namespace.clone(), id.clone());
-            SingleUseId { namespace, id, until: *until }
+            SingleUseId { namespace, id, issued_at: None, until: *until }
         });
         all.collect()
     }
@@ -60,6 +60,7 @@ mod tests {
         let used = |id: &str, until: i64| SingleUseId {
             namespace: "n".into(),
             id: id.into(),
+            issued_at: None,
             until: Timestamp::from_seconds(now() / 1000 + until).unwrap_or_else(|e| panic!("{e}")),
         };
         assert!(uses.add(&used("young", 100)) && uses.add(&used("old", -1)));
