@@ -40,18 +40,7 @@ impl Postgres {
     pub fn start() -> Option<Self> {
         let programs = programs()?;
         let port = free_port();
-        // PostgreSQL refuses to be run by root.
-        let is_root = std::fs::metadata("/proc/self").is_ok_and(|about| {
-            use std::os::unix::fs::MetadataExt;
-            about.uid() == 0
-        });
-        let mut command = if is_root {
-            let mut command = Command::new("setpriv");
-            command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "sh"]);
-            command
-        } else {
-            Command::new("sh")
-        };
+        let mut command = as_postgres();
         command.args(["-c", include_str!("postgres.sh"), "postgres.sh"]);
         command.arg(&programs).arg(port.to_string()).arg(POSTGRES_PASSWORD);
         let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
@@ -149,6 +138,20 @@ impl Talk {
             assert!(length > 0 && output[before..].trim_end() != "failed", "PostgreSQL: {output}");
         }
     }
+}
+
+/// A shell, as the user `postgres` if we are root: PostgreSQL and PgBouncer refuse to be run by root.
+pub(crate) fn as_postgres() -> Command {
+    let is_root = std::fs::metadata("/proc/self").is_ok_and(|about| {
+        use std::os::unix::fs::MetadataExt;
+        about.uid() == 0
+    });
+    if !is_root {
+        return Command::new("sh");
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "sh"]);
+    command
 }
 
 /// A program of PostgreSQL, such as `pg_dump`, if the machine has it.

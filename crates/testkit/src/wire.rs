@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// The state of the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,8 @@ struct Present {
     joined: usize,
     /// Connections with a smaller number carry nothing any more.
     dropped: usize,
+    /// How long bytes are under way, in each direction.
+    delay: Duration,
 }
 
 impl Wire {
@@ -42,7 +45,8 @@ impl Wire {
     pub fn to(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let here = listener.local_addr().unwrap().port();
-        let present = Present { line: Line::Open, streams: Vec::new(), joined: 0, dropped: 0 };
+        let present =
+            Present { line: Line::Open, streams: Vec::new(), joined: 0, dropped: 0, delay: Duration::ZERO };
         let state =
             Arc::new(State { far: port.into(), present: Mutex::new(present), changed: Condvar::new() });
         let shared = state.clone();
@@ -78,6 +82,16 @@ impl Wire {
             present.close_all();
         }
         self.state.changed.notify_all();
+    }
+
+    /// Each round trip takes this long from now on, as on a long way.
+    pub fn slow(&self, round_trip: Duration) {
+        self.state.lock().delay = round_trip / 2;
+    }
+
+    /// How many connections were made so far.
+    pub fn connections(&self) -> usize {
+        self.state.lock().joined
     }
 
     /// Present connections neither carry anything any more nor are closed, as if a machine had vanished and another one took
@@ -126,7 +140,9 @@ impl State {
             while present.line == Line::Stalled || number < present.dropped {
                 present = self.changed.wait(present).unwrap_or_else(PoisonError::into_inner);
             }
+            let delay = present.delay;
             drop(present);
+            std::thread::sleep(delay);
             if to.write_all(&room[..length]).is_err() {
                 break;
             }

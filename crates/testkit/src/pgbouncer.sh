@@ -1,0 +1,12 @@
+# One PgBouncer for one test program, which ends with its standard input, however the program ends.
+# $1: the program; $2: the settings; $3: the line of the user.
+set -eu
+dir=$(mktemp -d "${TMPDIR:-/tmp}/tokenberg-pgbouncer.XXXXXX")
+pid=
+trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
+trap '' INT
+printf '%s\n' "$3" >"$dir/users"
+printf '%s\nauth_file = %s\n' "$2" "$dir/users" >"$dir/settings"
+"$1" -q "$dir/settings" &
+pid=$!
+cat >/dev/null
