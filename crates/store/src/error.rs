@@ -247,6 +247,8 @@ pub enum StoreError {
 }
 
 #[cfg(feature = "postgres")]
+const READ_ONLY: &str = "the database is read-only; is it a standby?";
+#[cfg(feature = "postgres")]
 const CONFLICT: &str = "another process changed the same data at the same time";
 const LOCKED: &str = "the database is locked by another process";
 
@@ -279,6 +281,12 @@ impl StoreError {
     #[cfg(feature = "postgres")]
     pub(crate) fn is_conflict(&self) -> bool {
         matches!(self, Self::Unavailable { reason } if reason == CONFLICT)
+    }
+
+    /// Whether the server cannot be written, so that another one may have taken over.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn is_read_only(&self) -> bool {
+        matches!(self, Self::Refused { reason } if reason == READ_ONLY)
     }
 
     pub(crate) fn unavailable(reason: &str) -> Self {
@@ -314,6 +322,11 @@ impl From<sqlx::Error> for StoreError {
             #[cfg(not(feature = "sqlite"))]
             return Self::Database { code: code.into_owned(), message: fault.message().to_owned() };
         }
+        if let sqlx::Error::Protocol(what) = &error
+            && what.contains("SSLRequest")
+        {
+            return Self::unavailable("the server closed the connection before it began with TLS");
+        }
         if matches!(error, sqlx::Error::PoolTimedOut) {
             return Self::unavailable("no connection to the database was available in time");
         }
@@ -347,7 +360,7 @@ fn of_postgres(code: &str, message: &str) -> StoreError {
     match (code.get(..2).unwrap_or_default(), code) {
         (_, "40001" | "40P01") => StoreError::unavailable(CONFLICT),
         (_, "55P03") => StoreError::unavailable(LOCKED),
-        (_, "25006") => StoreError::refused("the database is read-only; is it a standby?"),
+        (_, "25006") => StoreError::refused(READ_ONLY),
         (_, "57014") => StoreError::refused("the database took too long"),
         (_, "53100") => StoreError::refused("the disk of the database is full"),
         (_, "XX001" | "XX002") => StoreError::damaged("a table of the database"),

@@ -57,7 +57,7 @@ impl Tx<'_> {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(_) => &SQLITE,
             #[cfg(feature = "postgres")]
-            Self::Postgres(_) => &POSTGRES,
+            Self::Postgres { .. } => &POSTGRES,
         }
     }
 }

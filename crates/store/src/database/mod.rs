@@ -1,6 +1,10 @@
 //! SQLite and PostgreSQL: addresses, connections, transactions and the schema. All SQL that differs between them is here.
 
 mod change_notifier;
+#[cfg(feature = "postgres")]
+mod connections;
+#[cfg(feature = "postgres")]
+mod connector;
 mod database_file;
 mod db;
 mod dialect;
@@ -10,6 +14,10 @@ mod part;
 mod poll;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "postgres")]
+mod postgres_parameters;
+#[cfg(feature = "postgres")]
+mod postgres_password;
 #[cfg(feature = "postgres")]
 mod postgres_url;
 mod probe;

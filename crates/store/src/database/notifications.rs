@@ -1,6 +1,11 @@
 //! Receives PostgreSQL's notifications that another node has changed something. They may get lost, so a watch also polls.
 
-use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use crate::database::connector::{Connector, reason};
+use crate::database::timeout::within;
+use crate::error::StoreError;
+use sqlx::Connection;
+use sqlx::postgres::{PgListener, PgPoolOptions};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -23,9 +28,9 @@ pub(crate) struct Notifications(watch::Receiver<()>);
 
 impl Notifications {
     /// Listens in the background for as long as the runtime lasts.
-    pub(crate) fn listen(options: PgConnectOptions, runtime: &Handle) -> Self {
+    pub(crate) fn listen(connector: Arc<Connector>, runtime: &Handle) -> Self {
         let (changed, receiver) = watch::channel(());
-        runtime.spawn(listen(options, changed));
+        runtime.spawn(listen(connector, changed));
         Self(receiver)
     }
 
@@ -41,16 +46,19 @@ impl Notifications {
     }
 }
 
-async fn listen(options: PgConnectOptions, changed: watch::Sender<()>) {
+async fn listen(connector: Arc<Connector>, changed: watch::Sender<()>) {
     let mut pause = PAUSES.0;
     let mut is_reported = false;
     loop {
-        let (was_listening, error) = listen_once(&options, &changed).await;
+        let (was_listening, error) = listen_once(&connector, &changed).await;
         if was_listening {
             (pause, is_reported) = (PAUSES.0, false);
         } else if !is_reported {
             is_reported = true;
-            tracing::warn!(%error, "the store sends no notifications; the server polls for changes twice a second");
+            tracing::warn!(
+                error = reason(error),
+                "the store sends no notifications; the server polls for changes twice a second"
+            );
         }
         tokio::time::sleep(pause).await;
         pause = (2 * pause).min(PAUSES.1);
@@ -58,17 +66,8 @@ async fn listen(options: PgConnectOptions, changed: watch::Sender<()>) {
 }
 
 /// Listens until the connection fails. Returns whether it had been established, and the error.
-async fn listen_once(options: &PgConnectOptions, changed: &watch::Sender<()>) -> (bool, sqlx::Error) {
-    // A separate pool, so that a connection that hangs takes no place in the pool of the others.
-    let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(RESPONSE_TIMEOUT).max_lifetime(None);
-    let pool = pool.connect_lazy_with(options.clone());
-    let begin = async {
-        let mut listener = PgListener::connect_with(&pool).await?;
-        listener.eager_reconnect(false);
-        listener.listen(CHANNEL).await?;
-        Ok(listener)
-    };
-    let mut listener = match timely(begin).await {
+async fn listen_once(connector: &Connector, changed: &watch::Sender<()>) -> (bool, StoreError) {
+    let mut listener = match timely(begin(connector)).await {
         Ok(listener) => listener,
         Err(error) => return (false, error),
     };
@@ -82,10 +81,10 @@ async fn listen_once(options: &PgConnectOptions, changed: &watch::Sender<()>) ->
                 changed.send_replace(());
                 Ok(())
             }
-            Ok(Ok(None)) => Err(sqlx::Error::PoolClosed),
-            Ok(Err(error)) => Err(error),
+            Ok(Ok(None)) => Err(sqlx::Error::PoolClosed.into()),
+            Ok(Err(error)) => Err(error.into()),
             Err(_silence) => {
-                timely(async { sqlx::raw_sql("SELECT 1").execute(&mut listener).await }).await.map(drop)
+                timely(async { Ok(sqlx::raw_sql("SELECT 1").execute(&mut listener).await?) }).await.map(drop)
             }
         };
         if let Err(error) = outcome {
@@ -94,27 +93,48 @@ async fn listen_once(options: &PgConnectOptions, changed: &watch::Sender<()>) ->
     }
 }
 
-async fn timely<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    tokio::time::timeout(RESPONSE_TIMEOUT, work).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+async fn begin(connector: &Connector) -> Result<PgListener, StoreError> {
+    let (session, options) = connector.connect().await?;
+    let is_direct = session.is_direct;
+    // The server ends the session in any case.
+    let _ = session.connection.close().await;
+    if !is_direct {
+        return Err(StoreError::unavailable("a connection pooler is between, and it forwards none"));
+    }
+    // A separate pool, so that a connection that hangs takes no place of the others.
+    let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(RESPONSE_TIMEOUT).max_lifetime(None);
+    let mut listener = PgListener::connect_with(&pool.connect_lazy_with(options)).await?;
+    listener.eager_reconnect(false);
+    listener.listen(CHANNEL).await?;
+    Ok(listener)
+}
+
+async fn timely<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    within(RESPONSE_TIMEOUT, work).await
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sqlx::{Connection, Executor, PgConnection};
+    use crate::database::postgres_url::PostgresUrl;
+    use sqlx::{Executor, PgConnection};
     use tokenberg_testkit::{Line, Postgres, Wire, url_at};
 
     /// A limit that a working machine does not reach.
     const LONG: Duration = Duration::from_secs(60);
+
+    fn connector(url: &str) -> Arc<Connector> {
+        Arc::new(Connector::new(PostgresUrl::parse(url.strip_prefix("postgres:").unwrap()).unwrap()))
+    }
 
     #[tokio::test]
     async fn op_20_notifications_also_arrive_after_the_connection_was_lost() {
         let Some(postgres) = Postgres::shared() else { return };
         let database = postgres.database();
         let wire = Wire::to(postgres.port());
-        let options = url_at(wire.port(), &database).parse().unwrap();
         let mut other = PgConnection::connect(&postgres.url(&database)).await.unwrap();
-        let mut notifications = Notifications::listen(options, &Handle::current());
+        let mut notifications =
+            Notifications::listen(connector(&url_at(wire.port(), &database)), &Handle::current());
         for _ in 0..2 {
             let changed = async {
                 // One because it began to listen, and one because of the notification.
@@ -130,8 +150,7 @@ mod tests {
 
     #[tokio::test]
     async fn op_20_without_notifications_the_watch_polls() {
-        let mut unreachable =
-            Notifications::listen(url_at(1, "nothing").parse().unwrap(), &Handle::current());
+        let mut unreachable = Notifications::listen(connector(&url_at(1, "nothing")), &Handle::current());
         for _ in 0..3 {
             let silence = unreachable.changed_within(Duration::from_millis(20));
             tokio::time::timeout(LONG, silence).await.unwrap();

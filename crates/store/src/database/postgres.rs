@@ -1,33 +1,22 @@
-//! The connections to PostgreSQL. A server that is gone, paused or cut off delays no caller for long.
+//! A PostgreSQL store: its connections, how transactions begin and end, and its notifications.
 
+use crate::database::connections::{Connections, Lent, Purpose};
+use crate::database::connector::{Connector, reason};
 use crate::database::notifications::{CHANNEL, Notifications};
 use crate::database::part::Part;
 use crate::database::postgres_url::PostgresUrl;
 use crate::database::runtime_thread::RuntimeThread;
 use crate::database::timeout::{TIMEOUT, within};
 use crate::error::StoreError;
-use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
-use sqlx::{AssertSqlSafe, Connection};
-use std::ops::{Deref, DerefMut};
-use std::sync::OnceLock;
+use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-
-/// The limit for connecting, and for waiting for a connection of the pool.
-const CONNECT: Duration = Duration::from_secs(3);
-/// The most connections of a node, beside the one that listens.
-const CONNECTIONS: u32 = 8;
-
-/// Limits that the server enforces: a node that froze in the middle of a transaction must not keep its locks for ever.
-const SETTINGS: &str = "SET statement_timeout = '60s'; SET lock_timeout = '4s'; \
-     SET idle_in_transaction_session_timeout = '10s'";
 
 /// The connections to one database.
 pub(crate) struct Postgres {
-    pool: PgPool,
-    pub(super) options: PgConnectOptions,
-    /// The runtime that drives the connections. The runtime of a request may end before the connection that was opened for it.
+    connections: Connections,
+    pub(super) connector: Arc<Connector>,
     runtime: RuntimeThread,
     notifications: OnceLock<Notifications>,
     /// Whether the database supports NOTIFY.
@@ -38,112 +27,78 @@ impl Postgres {
     /// Connects. Fails with the reason if it cannot.
     pub(crate) async fn connect(url: &PostgresUrl) -> Result<Self, StoreError> {
         let cannot = |reason: String| StoreError::CannotOpen { store: url.to_string(), reason };
-        let options = url.options().clone();
         let runtime = RuntimeThread::start().map_err(|error| cannot(error.to_string()))?;
-        // The pool would retry a refused connection without reporting why.
-        let trial = within(TIMEOUT, async {
-            let mut connection = PgConnection::connect_with(&options).await?;
-            sqlx::raw_sql(SETTINGS).execute(&mut connection).await?;
-            Ok(connection.close().await?)
-        });
-        trial.await.map_err(|error| cannot(reason(error)))?;
-        let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(CONNECT)
-            .after_connect(|connection, _| Box::pin(settle(connection)))
-            .connect_lazy_with(options.clone());
-        let has_notify = AtomicBool::new(true);
-        Ok(Self { pool, options, runtime, notifications: OnceLock::new(), has_notify })
+        let connector = Arc::new(Connector::new(url.clone()));
+        let connections = Connections::new(connector.clone(), runtime.handle());
+        let (notifications, has_notify) = (OnceLock::new(), AtomicBool::new(true));
+        let postgres = Self { connections, connector, runtime, notifications, has_notify };
+        let first = within(TIMEOUT, postgres.begin_read(TIMEOUT));
+        first.await.map_err(|error| cannot(reason(error)))?;
+        Ok(postgres)
     }
 
-    /// Takes a connection from the pool.
-    pub(crate) async fn lend(&self) -> Result<Lent, StoreError> {
-        let pool = self.pool.clone();
-        let acquired = self.runtime.handle().spawn(async move { pool.acquire().await });
-        let connection = acquired.await.map_err(|_| StoreError::unavailable("the store is closing"))??;
-        Ok(Lent { connection, is_in_order: false })
+    /// Begins a transaction that reads one moment. The caller waits for at most this long.
+    pub(crate) async fn begin_read(&self, patience: Duration) -> Result<Lent, StoreError> {
+        let (begin, limit) = begin("REPEATABLE READ, READ ONLY", patience);
+        self.connections.begin(Purpose::Read, limit, &begin).await
     }
 
-    /// Notifies the other nodes of a change. Without it they see the change later.
-    ///
-    /// Runs after the transaction, because a database that does not know the statement would abort it.
-    pub(crate) async fn announce(&self, mut lent: Lent, parts: &[Part]) {
-        if !parts.is_empty() && self.has_notify.load(Ordering::Relaxed) {
-            let notify = AssertSqlSafe(format!("NOTIFY {CHANNEL}"));
-            let sent = within(CONNECT, async { Ok(sqlx::raw_sql(notify).execute(&mut **lent).await?) });
-            match sent.await {
-                Ok(_) => {}
-                Err(StoreError::Database { .. }) => self.has_notify.store(false, Ordering::Relaxed),
-                // The change is committed in any case. The connection is not given back, which closes it.
-                Err(_) => return,
-            }
+    /// Begins a transaction that writes, and raises the numbers of the parts.
+    pub(crate) async fn begin_change(&self, patience: Duration, parts: &[Part]) -> Result<Lent, StoreError> {
+        let (mut begin, limit) = begin("READ COMMITTED", patience);
+        // Acknowledged changes have to survive, however the database is configured. Other databases have no such setting.
+        begin.push_str(
+            "; SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit', true) = 'off'",
+        );
+        // Always in the same order, so that no two transactions wait for each other.
+        for (part, times) in Part::counted(parts) {
+            // Writing to a string does not fail. The name is the program's own text.
+            let _ = write!(
+                begin,
+                "; UPDATE revisions SET number = number + {times} WHERE part = '{}'",
+                part.name()
+            );
         }
-        lent.give_back();
+        self.connections.begin(Purpose::Write, limit, &begin).await
+    }
+
+    /// Commits, and notifies the other nodes if parts were changed. Without a notification they see the change later.
+    pub(crate) async fn commit(&self, lent: Lent, parts: &[Part]) -> Result<(), StoreError> {
+        let has_news = !parts.is_empty() && self.has_notify.load(Ordering::Relaxed);
+        // In a separate transaction, because a database that does not know the statement would abort it; and one that waits for no
+        // standby, since nothing depends on it.
+        let (begin, _) = begin("READ COMMITTED", TIMEOUT);
+        let notify = format!("{begin}; SET LOCAL synchronous_commit = off; NOTIFY {CHANNEL}; COMMIT");
+        if !lent.commit(has_news.then_some(&*notify)).await? {
+            self.has_notify.store(false, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// The notifications of changes by other nodes. The first call begins to listen.
     pub(crate) fn notifications(&self) -> &Notifications {
-        self.notifications.get_or_init(|| Notifications::listen(self.options.clone(), self.runtime.handle()))
+        self.notifications
+            .get_or_init(|| Notifications::listen(self.connector.clone(), self.runtime.handle()))
     }
 
     pub(crate) async fn close(&self) {
-        // Does not wait for a server that does not answer.
-        let _ = tokio::time::timeout(CONNECT, self.pool.close()).await;
+        self.connections.close().await;
     }
 }
 
-async fn settle(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql(SETTINGS).execute(&mut *connection).await?;
-    // Acknowledged changes have to survive, however the database is configured. Other databases have no such setting.
-    let read = "SELECT current_setting('synchronous_commit')";
-    let commit: Result<String, _> = sqlx::query_scalar(read).fetch_one(&mut *connection).await;
-    if commit.is_ok_and(|setting| setting == "off") {
-        sqlx::raw_sql("SET synchronous_commit = on").execute(&mut *connection).await?;
-    }
-    Ok(())
-}
-
-fn reason(error: StoreError) -> String {
-    if let StoreError::Unavailable { reason } | StoreError::Refused { reason } = error {
-        reason
-    } else {
-        error.to_string()
-    }
-}
-
-/// A connection of the pool. It returns to the pool if it was given back, and is closed if its use was interrupted.
-pub(crate) struct Lent {
-    connection: PoolConnection<sqlx::Postgres>,
-    is_in_order: bool,
-}
-
-impl Lent {
-    pub(crate) fn give_back(mut self) {
-        self.is_in_order = true;
-    }
-}
-
-impl Deref for Lent {
-    type Target = PoolConnection<sqlx::Postgres>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.connection
-    }
-}
-
-impl DerefMut for Lent {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.connection
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        if !self.is_in_order {
-            // Returning it would wait for an answer that may never come, and occupy its place in the pool meanwhile.
-            self.connection.close_on_drop();
-        }
-    }
+/// The statements that begin a transaction, and the limit of the server for each statement in it.
+///
+/// All settings end with the transaction, so that they apply whichever session of the server a pooler gives us, and to nothing
+/// else. The database enforces limits, so that a node that froze keeps no lock for ever. A statement ends before the patience of
+/// the caller does; for a commit there is no limit.
+fn begin(mode: &str, patience: Duration) -> (String, Duration) {
+    let limit = patience.saturating_sub(Duration::from_millis(500));
+    let begin = format!(
+        "BEGIN ISOLATION LEVEL {mode}; SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = '4s'; \
+         SET LOCAL idle_in_transaction_session_timeout = '10s'",
+        limit.as_millis()
+    );
+    (begin, limit)
 }
 
 /// Counts how often a change was repeated that the database rolled back because of a conflict.
@@ -167,12 +122,12 @@ impl Attempts {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::database::db::Db;
     use crate::database::tx::values;
+    use sqlx::{Connection, PgConnection};
 
     #[tokio::test]
-    async fn rv_06_op_21_sessions_are_durable_and_bounded_whatever_the_database_is_configured_for() {
+    async fn rv_06_op_21_transactions_are_durable_and_bounded_whatever_the_database_is_configured_for() {
         let Some(postgres) = tokenberg_testkit::Postgres::shared() else { return };
         let url = postgres.url(&postgres.database());
         let mut other = PgConnection::connect(&url).await.unwrap();
@@ -182,11 +137,13 @@ mod tests {
         for (setting, value) in [
             ("synchronous_commit", "on"),
             ("lock_timeout", "4s"),
-            ("statement_timeout", "1min"),
+            ("statement_timeout", "4500ms"),
             ("idle_in_transaction_session_timeout", "10s"),
         ] {
-            let found: String = db.value("SELECT current_setting($1)", values![setting]).await.unwrap();
-            assert_eq!(found, value, "{setting}");
+            let read = "SELECT current_setting($1)";
+            let found = db
+                .change(&[], |tx| Box::pin(async move { tx.value::<String>(read, values![setting]).await }));
+            assert_eq!(found.await.unwrap(), value, "{setting}");
         }
     }
 }

@@ -71,6 +71,21 @@ impl StoreUrl {
         Self(Location::Sqlite(path.to_owned()))
     }
 
+    /// Reads the password of PostgreSQL from this file at each connect. The file contains the password and nothing else, and only
+    /// its owner may read it.
+    ///
+    /// # Errors
+    /// [`StoreUrlError::TwoPasswords`] if the URL contains a password, and [`StoreUrlError::NeedlessPasswordFile`] for SQLite.
+    #[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "SQLite has no password"))]
+    pub fn with_password_file(self, path: &Path) -> Result<Self, StoreUrlError> {
+        match self.0 {
+            #[cfg(feature = "sqlite")]
+            Location::Sqlite(_) => Err(StoreUrlError::NeedlessPasswordFile),
+            #[cfg(feature = "postgres")]
+            Location::Postgres(url) => Ok(Self(Location::Postgres(Box::new(url.with_password_file(path)?)))),
+        }
+    }
+
     /// The file of the database; `None` for PostgreSQL.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {

@@ -9,10 +9,10 @@ use crate::database::sqlite::Sqlite;
 use crate::database::timeout::TIMEOUT;
 #[cfg(feature = "postgres")]
 use crate::database::timeout::{LONG_TIMEOUT, within};
-use crate::database::tx::{Row, Scoped, Tx, Value, Work, values};
+use crate::database::tx::{Row, Scoped, Value, Work};
+#[cfg(feature = "sqlite")]
+use crate::database::tx::{Tx, values};
 use crate::error::StoreError;
-#[cfg(feature = "postgres")]
-use sqlx::Connection;
 use std::time::Duration;
 
 impl Db {
@@ -43,15 +43,14 @@ impl Db {
         parts: &[Part],
         work: impl for<'t, 'c> Fn(&'t mut Scoped<'c, 'env>) -> Work<'t, T>,
     ) -> Result<T, StoreError> {
-        let work = async |mut tx: Scoped<'_, 'env>| {
-            raise(&mut tx, parts).await?;
-            work(&mut tx).await
-        };
+        let work = async |mut tx: Scoped<'_, 'env>| work(&mut tx).await;
         match self {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(Sqlite { write, .. }) => {
                 let mut transaction = write.begin_with("BEGIN IMMEDIATE").await?;
-                let outcome = work(Tx::Sqlite(&mut transaction).into()).await?;
+                let mut tx = Tx::Sqlite(&mut transaction);
+                raise(&mut tx, parts).await?;
+                let outcome = work(tx.into()).await?;
                 transaction.commit().await?;
                 Ok(outcome)
             }
@@ -60,28 +59,21 @@ impl Db {
                 let mut attempts = Attempts::new();
                 loop {
                     let attempt = within(timeout, async {
-                        let mut lent = postgres.lend().await?;
-                        let begin = "BEGIN ISOLATION LEVEL READ COMMITTED";
-                        let mut transaction = lent.begin_with(begin).await?;
-                        match work(Tx::Postgres(&mut transaction).into()).await {
-                            Ok(outcome) => {
-                                transaction.commit().await?;
-                                Ok((outcome, lent))
-                            }
+                        let mut lent = postgres.begin_change(timeout, parts).await?;
+                        match work(lent.tx()?.into()).await {
+                            Ok(outcome) => postgres.commit(lent, parts).await.map(|()| outcome),
                             Err(error) => {
-                                transaction.rollback().await?;
-                                lent.give_back();
+                                if error.is_read_only() {
+                                    // The next connection may lead to a server that can be written.
+                                    lent.discard();
+                                }
                                 Err(error)
                             }
                         }
                     });
                     match attempt.await {
-                        Ok((outcome, lent)) => {
-                            postgres.announce(lent, parts).await;
-                            return Ok(outcome);
-                        }
                         Err(error) if attempts.may_go_on(&error).await => {}
-                        Err(error) => return Err(error),
+                        outcome => return outcome,
                     }
                 }
             }
@@ -104,20 +96,15 @@ impl Db {
             #[cfg(feature = "postgres")]
             Self::Postgres(postgres) => {
                 within(LONG_TIMEOUT, async {
-                    let mut lent = postgres.lend().await?;
-                    let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
-                    let mut transaction = lent.begin_with(begin).await?;
-                    let outcome = work(&mut Tx::Postgres(&mut transaction).into()).await;
-                    transaction.rollback().await?;
-                    lent.give_back();
-                    outcome
+                    let mut lent = postgres.begin_read(LONG_TIMEOUT).await?;
+                    work(&mut lent.tx()?.into()).await
                 })
                 .await
             }
         }
     }
 
-    /// Reads with one statement, outside of any transaction.
+    /// Reads with one statement.
     async fn read<'env, T>(
         &self,
         work: impl for<'t, 'c> FnOnce(&'t mut Scoped<'c, 'env>) -> Work<'t, T>,
@@ -131,17 +118,15 @@ impl Db {
             #[cfg(feature = "postgres")]
             Self::Postgres(postgres) => {
                 within(TIMEOUT, async {
-                    let mut lent = postgres.lend().await?;
-                    let outcome = work(&mut Tx::Postgres(&mut lent).into()).await?;
-                    lent.give_back();
-                    Ok(outcome)
+                    let mut lent = postgres.begin_read(TIMEOUT).await?;
+                    work(&mut lent.tx()?.into()).await
                 })
                 .await
             }
         }
     }
 
-    /// [`Tx::all`] outside of a transaction.
+    /// [`Tx::all`] in a transaction of its own.
     pub(crate) async fn all<R: Row>(
         &self,
         sql: &'static str,
@@ -150,7 +135,7 @@ impl Db {
         self.read(|tx| Box::pin(tx.all(sql, values))).await
     }
 
-    /// [`Tx::find`] outside of a transaction.
+    /// [`Tx::find`] in a transaction of its own.
     pub(crate) async fn find<R: Row>(
         &self,
         sql: &'static str,
@@ -159,7 +144,7 @@ impl Db {
         self.read(|tx| Box::pin(tx.find(sql, values))).await
     }
 
-    /// [`Tx::value`] outside of a transaction.
+    /// [`Tx::value`] in a transaction of its own.
     pub(crate) async fn value<T>(&self, sql: &'static str, values: &[Value<'_>]) -> Result<T, StoreError>
     where
         (T,): Row,
@@ -167,7 +152,7 @@ impl Db {
         self.read(|tx| Box::pin(tx.value(sql, values))).await
     }
 
-    /// [`Tx::find_value`] outside of a transaction.
+    /// [`Tx::find_value`] in a transaction of its own.
     pub(crate) async fn find_value<T>(
         &self,
         sql: &'static str,
@@ -180,16 +165,12 @@ impl Db {
     }
 }
 
-/// Raises the numbers of the parts, each as often as it is named, always in the same order, so that no two transactions wait for
-/// each other.
+/// Raises the numbers of the parts, always in the same order, so that no two transactions wait for each other.
+#[cfg(feature = "sqlite")]
 async fn raise(tx: &mut Tx<'_>, parts: &[Part]) -> Result<(), StoreError> {
-    for part in Part::ALL {
-        let times = parts.iter().filter(|named| **named == part).count();
-        if times > 0 {
-            let raise = "UPDATE revisions SET number = number + $2 WHERE part = $1";
-            let times = i64::try_from(times).unwrap_or(i64::MAX);
-            tx.execute(raise, values![part.name(), times]).await?;
-        }
+    for (part, times) in Part::counted(parts) {
+        let raise = "UPDATE revisions SET number = number + $2 WHERE part = $1";
+        tx.execute(raise, values![part.name(), times]).await?;
     }
     Ok(())
 }

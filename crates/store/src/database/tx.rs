@@ -16,14 +16,18 @@ use tokenberg_core::Timestamp;
 /// What a closure given to [`Db::change`](crate::database::Db::change) returns.
 pub(crate) type Work<'t, T> = BoxFuture<'t, Result<T, StoreError>>;
 
-/// A connection of either database; in a transaction, except in [`Db::read`](crate::database::Db).
+/// A connection of either database, in a transaction.
 ///
 /// A statement is a `&'static str`, so that no value can become part of it.
 pub(crate) enum Tx<'c> {
     #[cfg(feature = "sqlite")]
     Sqlite(&'c mut SqliteConnection),
     #[cfg(feature = "postgres")]
-    Postgres(&'c mut PgConnection),
+    Postgres {
+        connection: &'c mut PgConnection,
+        /// Whether prepared statements stay: behind a pooler, the next transaction may be on another session of the server.
+        is_direct: bool,
+    },
 }
 
 /// A [`Tx`] for a closure that borrows from its surroundings for `'env`.
@@ -69,9 +73,11 @@ impl Tx<'_> {
                 .await?
                 .rows_affected(),
             #[cfg(feature = "postgres")]
-            Self::Postgres(c) => {
-                query_with(sql, arguments::<PgArguments>(values)?).execute(&mut **c).await?.rows_affected()
-            }
+            Self::Postgres { connection: c, is_direct } => query_with(sql, arguments::<PgArguments>(values)?)
+                .persistent(*is_direct)
+                .execute(&mut **c)
+                .await?
+                .rows_affected(),
         })
     }
 
@@ -83,7 +89,7 @@ impl Tx<'_> {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(c) => raw_sql(sql).execute(&mut **c).await.map(drop)?,
             #[cfg(feature = "postgres")]
-            Self::Postgres(c) => raw_sql(sql).execute(&mut **c).await.map(drop)?,
+            Self::Postgres { connection: c, .. } => raw_sql(sql).execute(&mut **c).await.map(drop)?,
         }
         Ok(())
     }
@@ -100,8 +106,11 @@ impl Tx<'_> {
                 query_as_with(sql, arguments::<SqliteArguments>(values)?).fetch_all(&mut **c).await?
             }
             #[cfg(feature = "postgres")]
-            Self::Postgres(c) => {
-                query_as_with(sql, arguments::<PgArguments>(values)?).fetch_all(&mut **c).await?
+            Self::Postgres { connection: c, is_direct } => {
+                query_as_with(sql, arguments::<PgArguments>(values)?)
+                    .persistent(*is_direct)
+                    .fetch_all(&mut **c)
+                    .await?
             }
         })
     }
@@ -117,7 +126,9 @@ impl Tx<'_> {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(c) => query_as_with(sql, arguments::<SqliteArguments>(values)?).fetch(&mut **c),
             #[cfg(feature = "postgres")]
-            Self::Postgres(c) => query_as_with(sql, arguments::<PgArguments>(values)?).fetch(&mut **c),
+            Self::Postgres { connection: c, is_direct } => {
+                query_as_with(sql, arguments::<PgArguments>(values)?).persistent(*is_direct).fetch(&mut **c)
+            }
         };
         rows.map_err(StoreError::from).try_for_each(|row| ready(take(row))).await
     }
@@ -134,8 +145,11 @@ impl Tx<'_> {
                 query_as_with(sql, arguments::<SqliteArguments>(values)?).fetch_optional(&mut **c).await?
             }
             #[cfg(feature = "postgres")]
-            Self::Postgres(c) => {
-                query_as_with(sql, arguments::<PgArguments>(values)?).fetch_optional(&mut **c).await?
+            Self::Postgres { connection: c, is_direct } => {
+                query_as_with(sql, arguments::<PgArguments>(values)?)
+                    .persistent(*is_direct)
+                    .fetch_optional(&mut **c)
+                    .await?
             }
         })
     }

@@ -11,10 +11,35 @@ pub enum StoreUrlError {
     PostgresForm,
     /// An unknown parameter.
     #[error(
-        "a PostgreSQL store has the parameters application_name, dbname, host, hostaddr, options, password, port, sslcert, \
-         sslkey, sslmode, sslrootcert, statement-cache-capacity and user, and no others"
+        "a PostgreSQL store has the parameters application_name, connect_timeout, dbname, host, hostaddr, options, passfile, \
+         password, port, sslcert, sslkey, sslmode, sslrootcert, statement-cache-capacity, target_session_attrs and user, and no \
+         others"
     )]
     PostgresParameter,
+    /// A parameter or variable of libpq that would have no effect.
+    #[error("{name} is not supported: {instead}")]
+    PostgresUnsupported {
+        /// The parameter or the variable.
+        name: &'static str,
+        /// What to do instead.
+        instead: &'static str,
+    },
+    /// A parameter, or its variable, has a value that is not supported.
+    #[error("the value of {name} is not supported: write {expected}")]
+    PostgresValue {
+        /// The parameter.
+        name: &'static str,
+        /// The values that are.
+        expected: &'static str,
+    },
+    /// A password in the URL, and a password file.
+    #[error("the password is given twice, in the URL of the store and by the password file; remove one")]
+    TwoPasswords,
+    /// A password file for a store that has no password.
+    #[error(
+        "a password file is only for a PostgreSQL store; remove --store-password-file (or TOKENBERG_STORE_PASSWORD_FILE)"
+    )]
+    NeedlessPasswordFile,
     /// An unknown scheme, or none.
     #[error(
         "a store is written sqlite:PATH, as in sqlite:tokenberg.db or sqlite:/var/lib/tokenberg/tokenberg.db, or \
