@@ -1,11 +1,13 @@
 //! Revocations of tokens and sessions (RFC 7009 §2), and of all tokens of a client, subject or issuer from before a time; conformance
 //! RV-06, RV-08, TX-38.
 
-use crate::audit::Change;
-use crate::database::{Part, Tx, time, values};
+use crate::audit::{Change, append_with};
+use crate::database::{Part, TIMEOUT, Tx, time, values, within};
 use crate::error::StoreError;
+use crate::revoked_family::RevokedFamily;
 use crate::shards::Shards;
 use crate::store::Store;
+use futures_util::future::BoxFuture;
 use std::collections::HashMap;
 use tokenberg_core::text::ShortText;
 use tokenberg_core::token::Origin;
@@ -110,18 +112,23 @@ impl Store {
         revoke.await.map(drop)
     }
 
-    pub(crate) async fn revoke_ids(&self, ids: &[(&str, &str)], until: Timestamp) -> Result<(), StoreError> {
-        let insert = "INSERT INTO revoked_ids (kind, id, until, revision) \
-                      SELECT $1, $2, $3, number FROM revisions WHERE part = 'revoked_ids' \
-                      ON CONFLICT (kind, id) DO UPDATE SET until = excluded.until WHERE excluded.until > revoked_ids.until";
-        let revoke = self.0.db.change(&[Part::RevokedIds], |tx| {
+    /// Revokes identifiers, together with those that others revoke at the same time.
+    pub(crate) async fn revoke_ids(
+        &self,
+        ids: &[(&'static str, &str)],
+        until: Timestamp,
+    ) -> Result<(), StoreError> {
+        let write = |group| -> BoxFuture<'_, _> { Box::pin(self.write_revoked_ids(group)) };
+        within(TIMEOUT, self.0.revoking.write(RevokedFamily::new(ids, until), &write)).await
+    }
+
+    async fn write_revoked_ids(&self, families: Vec<RevokedFamily>) -> Result<(), StoreError> {
+        let (rows, families) = (&RevokedFamily::rows(&families), &families);
+        let revoke = self.0.db.changes(&[Part::RevokedIds], families.len(), |tx| {
             Box::pin(async move {
-                let mut change = Change::new("revoked");
-                for (kind, id) in ids {
-                    tx.execute(insert, values![*kind, *id, until]).await?;
-                    change = change.with(kind, *id);
-                }
-                self.record_change(tx, change.with("until", until.as_seconds())).await
+                let records = families.iter().map(|family| family.record(self.source())).collect();
+                let revoke = (tx.dialect().revoke_ids, values![rows] as &[_]);
+                append_with(tx, &self.0.links, records, &[revoke]).await
             })
         });
         revoke.await.map(drop)

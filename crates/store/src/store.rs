@@ -10,12 +10,14 @@ use crate::database::{
 };
 use crate::digest::{Digester, VerifiedSecrets, new_pepper};
 use crate::error::StoreError;
+use crate::group::Group;
 use crate::keys::{KekSource, Purpose, SELECT_PEPPER, Seal, Sealer};
 use crate::nonces::Nonces;
 use crate::opening::{Opening, OpeningError};
 use crate::page_codes::PageCodes;
 use crate::private_file::{owners_only, sync_directory};
 use crate::registrations::{KnownRights, UsedSecrets};
+use crate::revoked_family::RevokedFamily;
 use crate::write_failures::WriteFailures;
 use arc_swap::ArcSwap;
 use std::fs::OpenOptions;
@@ -53,6 +55,7 @@ pub(crate) struct Inner {
     pub(crate) known_rights: KnownRights,
     pub(crate) used_secrets: UsedSecrets,
     pub(crate) write_failures: WriteFailures,
+    pub(crate) revoking: Group<RevokedFamily>,
     /// The file that was opened; `None` for PostgreSQL.
     pub(crate) file: Option<DatabaseFile>,
     /// The schema when the store was opened.
@@ -140,6 +143,7 @@ impl Store {
             known_rights: KnownRights::default(),
             used_secrets: UsedSecrets::default(),
             write_failures: WriteFailures::default(),
+            revoking: Group::new(),
             file,
             schema,
         })))

@@ -1,4 +1,4 @@
-//! Writes that wait for a standby that is gone. Conformance OP-21.
+//! Writes that wait: for a standby that is gone, and on a long way to the database. Conformance OP-21, RV-06.
 #![cfg(all(feature = "sqlite", feature = "postgres"))]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -6,8 +6,8 @@ mod world;
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::time::{Duration, Instant};
-use tokenberg_core::TokenId;
-use tokenberg_store::NewRevocation;
+use tokenberg_core::{Answers, TokenId};
+use tokenberg_store::{NewRevocation, Store};
 use tokenberg_testkit::{Postgres, Wire};
 use world::*;
 
@@ -90,4 +90,67 @@ async fn op_21_a_node_has_nine_connections_at_most_while_the_synchronous_standby
     while store.revoke(&revocation("back")).await.is_err() {
         assert!(begun.elapsed() < LONG, "it does not recover");
     }
+}
+
+/// Revokes at this rate over nodes whose way to the database takes so long. Returns the slowest.
+async fn revoke_at(rate: u32, seconds: u32, round_trip: Duration, nodes: usize) {
+    let Some(postgres) = Postgres::shared() else { return };
+    let (database, wire) = (postgres.database(), Wire::to(postgres.port()));
+    let world = World::behind(&wire, &database);
+    let mut watched = Vec::new();
+    for _ in 0..nodes {
+        watched.push(world.open().await.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}")));
+    }
+    wire.slow(round_trip);
+    let direct = Store::open(&postgres.url(&database).parse().unwrap(), world.key()).await.unwrap();
+    let pause = Duration::from_secs(1) / rate;
+    let mut ticks = tokio::time::interval(pause);
+    let mut all = Vec::new();
+    for n in 0..(rate * seconds) as usize {
+        ticks.tick().await;
+        let (watched, direct) = (watched[n % nodes].clone(), direct.clone());
+        all.push(tokio::spawn(async move {
+            let (id, begun) = (format!("t{n}"), Instant::now());
+            watched.store().revoke(&revocation(&id)).await.unwrap_or_else(|e| panic!("{id}: {e}"));
+            let took = begun.elapsed();
+            // It is durable before it is acknowledged, and this node has it right after.
+            let stored = direct.snapshot().await.unwrap().revoked(&token("c1", 0, &id, "s")).is_some();
+            assert!(stored, "{id} was acknowledged and is not stored");
+            watched.refresh().await.unwrap_or_else(|e| panic!("{id}: {e}"));
+            assert!(watched.now().revoked(&token("c1", 0, &id, "s")).is_some(), "{id}");
+            (took, begun.elapsed())
+        }));
+    }
+    let mut slowest = (Duration::ZERO, Duration::ZERO);
+    for one in all {
+        let (took, seen) = one.await.unwrap();
+        slowest = (slowest.0.max(took), slowest.1.max(seen));
+    }
+    println!(
+        "{rate} a second at {round_trip:?}, {nodes} nodes: at most {:?}, and {:?} with the reload",
+        slowest.0, slowest.1
+    );
+    // One record for each, in a chain that holds.
+    let mut connection = PgConnection::connect(&postgres.url(&database)).await.unwrap();
+    let records: Vec<String> =
+        sqlx::query_scalar("SELECT record FROM audit_records WHERE chain = 'installation' ORDER BY number")
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+    let records = records.join("\n");
+    for n in 0..rate * seconds {
+        assert_eq!(records.matches(&format!("\"token\":\"t{n}\"")).count(), 1, "t{n}");
+    }
+    let report = direct.verify_audit().await.unwrap();
+    assert!(report.is_whole(), "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn op_21_twenty_revocations_a_second_succeed_at_twenty_milliseconds() {
+    revoke_at(20, 4, Duration::from_millis(20), 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn op_21_five_revocations_a_second_succeed_at_two_hundred_milliseconds() {
+    revoke_at(5, 5, Duration::from_millis(200), 2).await;
 }

@@ -1,10 +1,14 @@
-//! Writes records and heads of chains: a prepared statement for each row, which copies no more than that row.
+//! Writes records and heads of chains.
 
-use crate::audit::head::{HeadRow, SELECT_HEAD, read_head};
+use crate::audit::head::{HeadRow, read_head};
 use crate::audit::{Block, Change, FOREIGN_HEAD, Head, INSTALLATION, Links, NOTHING, Row, now};
-use crate::database::{Tx, values};
+use crate::database::{self, Statement, Tx, values};
 use crate::error::StoreError;
-use std::slice;
+use crate::hex::to_hex;
+use serde_json::{Value, json};
+
+const MOVE_HEAD: &str = "UPDATE audit_heads SET number = $4, hash = $5, at = $6, ended = $7, seal = $8 \
+                         WHERE chain = $1 AND number = $2 AND hash = $3";
 
 /// Appends a record to the installation's chain, as the last statement of a transaction. Returns the new head.
 ///
@@ -14,23 +18,52 @@ pub(crate) async fn append_to_installation(
     links: &Links,
     change: Change,
 ) -> Result<Head, StoreError> {
-    let lock = "UPDATE audit_heads SET chain = chain WHERE chain = $1";
-    if tx.execute(lock, values![INSTALLATION]).await? == 0 {
+    append_with(tx, links, vec![change], &[]).await
+}
+
+/// Appends records to the installation's chain in this order, and runs the statements together with that.
+pub(crate) async fn append_with(
+    tx: &mut Tx<'_>,
+    links: &Links,
+    mut changes: Vec<Change>,
+    others: &[Statement<'_>],
+) -> Result<Head, StoreError> {
+    let lock = "UPDATE audit_heads SET chain = chain WHERE chain = $1 \
+                RETURNING chain, number, hash, at, begun, ended, seal";
+    let mut row: Option<HeadRow> = tx.find(lock, values![INSTALLATION]).await?;
+    if row.is_none() {
         insert_head(tx, links, &Head::new(INSTALLATION, 0, now())).await?;
-        tx.execute(lock, values![INSTALLATION]).await?;
+        row = tx.find(lock, values![INSTALLATION]).await?;
     }
     let damaged = || StoreError::damaged("the head of the audit");
-    let row: HeadRow = tx.find(SELECT_HEAD, values![INSTALLATION]).await?.ok_or_else(damaged)?;
+    let row = row.ok_or_else(damaged)?;
     let (number, hash) = (row.1, row.2.clone().try_into().map_err(|_| damaged())?);
     let at = now();
     let from = Head { number, hash, ..Head::new(INSTALLATION, 0, at) };
     let mut head = from.clone();
     // The change is made in any case, but it must not seal a forged head unnoticed.
-    let change = if read_head(links, row).is_some() { change } else { change.with(FOREIGN_HEAD, true) };
-    let row = head.extend(links, Block::of_one(at, change.into_text()));
-    insert_rows(tx, INSTALLATION, slice::from_ref(&row)).await?;
-    move_head(tx, links, &from, &head).await?;
+    if read_head(links, row).is_none()
+        && let Some(first) = changes.first_mut()
+    {
+        *first = first.clone().with(FOREIGN_HEAD, true);
+    }
+    let rows = changes.into_iter().map(|change| {
+        let (number, at, text, hash) = head.extend(links, Block::of_one(at, change.into_text()));
+        json!([number, at, text, to_hex(&hash)])
+    });
+    let rows = Value::from(rows.collect::<Vec<_>>()).to_string();
+    let (row_values, seal) = (values![&rows] as &[_], links.seal(&head));
+    let head_values = moved(&from, &head, &seal);
+    let insert = tx.dialect().insert_records;
+    let statements = [others, &[(insert, row_values), (MOVE_HEAD, &head_values)]].concat();
+    tx.execute_together(&statements).await?;
     Ok(head)
+}
+
+fn moved<'v>(from: &'v Head, to: &'v Head, seal: &'v [u8; 32]) -> [database::Value<'v>; 8] {
+    let (before, after) = ((&from.hash).into(), (&to.hash).into());
+    let chain = (&from.chain).into();
+    [chain, from.number.into(), before, to.number.into(), after, to.at.into(), to.ended.into(), seal.into()]
 }
 
 /// Inserts the rows of a chain.
@@ -59,9 +92,5 @@ pub(crate) async fn move_head(
     from: &Head,
     to: &Head,
 ) -> Result<bool, StoreError> {
-    let update = "UPDATE audit_heads SET number = $4, hash = $5, at = $6, ended = $7, seal = $8 \
-                  WHERE chain = $1 AND number = $2 AND hash = $3";
-    let seal = links.seal(to);
-    let left = values![&from.chain, from.number, &from.hash, to.number, &to.hash, to.at, to.ended, &seal];
-    Ok(tx.execute(update, left).await? == 1)
+    Ok(tx.execute(MOVE_HEAD, &moved(from, to, &links.seal(to))).await? == 1)
 }

@@ -17,6 +17,10 @@ pub(crate) struct Dialect {
     pub(crate) all_secrets: &'static str,
     /// Kind, identifier.
     pub(crate) all_revoked_ids: &'static str,
+    /// Inserts the revocations of a JSON array of kind, identifier and end, under the present number of `revoked_ids`.
+    pub(crate) revoke_ids: &'static str,
+    /// Inserts the rows of a JSON array of number, time, record and hexadecimal hash into the chain `installation`.
+    pub(crate) insert_records: &'static str,
 }
 
 /// SQLite puts the rows of 256 neighboring numbers into one text.
@@ -38,6 +42,13 @@ const SQLITE: Dialect = Dialect {
         SELECT (SELECT MIN(rowid) FROM revoked_ids WHERE rowid >= first + 256) FROM page WHERE first IS NOT NULL) \
         SELECT (SELECT string_agg(kind || '\u{1f}' || id, '\u{1e}') \
         FROM revoked_ids WHERE rowid >= first AND rowid < first + 256) FROM page WHERE first IS NOT NULL",
+    revoke_ids: "INSERT INTO revoked_ids (kind, id, until, revision) \
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), number \
+        FROM revisions, json_each($1) WHERE part = 'revoked_ids' \
+        ON CONFLICT (kind, id) DO UPDATE SET until = excluded.until WHERE excluded.until > revoked_ids.until",
+    insert_records: "INSERT INTO audit_records (chain, number, at, record, hash) \
+        SELECT 'installation', json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), \
+        unhex(json_extract(value, '$[3]')) FROM json_each($1)",
 };
 
 /// PostgreSQL sends rows ahead, and one of a single column is cheap: each is a text of one record.
@@ -49,6 +60,13 @@ const POSTGRES: Dialect = Dialect {
     all_secrets: "SELECT client_id || '\u{1f}' || id || '\u{1f}' || encode(digest, 'hex') || '\u{1f}' || \
         COALESCE(CAST(expires_at AS TEXT), '') FROM client_secrets",
     all_revoked_ids: "SELECT kind || '\u{1f}' || id FROM revoked_ids",
+    revoke_ids: "INSERT INTO revoked_ids (kind, id, until, revision) \
+        SELECT entry ->> 0, entry ->> 1, CAST(entry ->> 2 AS BIGINT), number \
+        FROM revisions, json_array_elements(CAST($1 AS JSON)) AS entries (entry) WHERE part = 'revoked_ids' \
+        ON CONFLICT (kind, id) DO UPDATE SET until = excluded.until WHERE excluded.until > revoked_ids.until",
+    insert_records: "INSERT INTO audit_records (chain, number, at, record, hash) \
+        SELECT 'installation', CAST(entry ->> 0 AS BIGINT), CAST(entry ->> 1 AS BIGINT), entry ->> 2, \
+        decode(entry ->> 3, 'hex') FROM json_array_elements(CAST($1 AS JSON)) AS entries (entry)",
 };
 
 impl Tx<'_> {

@@ -48,6 +48,6 @@ pub(crate) use sqlite::Sqlite;
 #[cfg(feature = "sqlite")]
 pub(crate) use sqlite_restore::{Replacing, replace};
 pub use store_url::StoreUrl;
-pub(crate) use timeout::within;
-pub(crate) use tx::{Tx, Value, time, values};
+pub(crate) use timeout::{TIMEOUT, within};
+pub(crate) use tx::{Statement, Tx, Value, time, values};
 pub use url_error::StoreUrlError;

@@ -43,8 +43,13 @@ impl Postgres {
         self.connections.begin(Purpose::Read, limit, &begin).await
     }
 
-    /// Begins a transaction that writes, and raises the numbers of the parts.
-    pub(crate) async fn begin_change(&self, patience: Duration, parts: &[Part]) -> Result<Lent, StoreError> {
+    /// Begins a transaction that writes, and raises the numbers of the parts by `count`.
+    pub(crate) async fn begin_change(
+        &self,
+        patience: Duration,
+        parts: &[Part],
+        count: i64,
+    ) -> Result<Lent, StoreError> {
         let (mut begin, limit) = begin("READ COMMITTED", patience);
         // Acknowledged changes have to survive, however the database is configured. Other databases have no such setting.
         begin.push_str(
@@ -55,7 +60,8 @@ impl Postgres {
             // Writing to a string does not fail. The name is the program's own text.
             let _ = write!(
                 begin,
-                "; UPDATE revisions SET number = number + {times} WHERE part = '{}'",
+                "; UPDATE revisions SET number = number + {} WHERE part = '{}'",
+                times * count,
                 part.name()
             );
         }

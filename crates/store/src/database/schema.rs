@@ -305,7 +305,7 @@ async fn take_steps(db: &Db) -> Result<(), StoreError> {
         })
     });
     make.await?;
-    let take = db.change_within(LONG_TIMEOUT, &[], |tx| Box::pin(take_steps_in(tx)));
+    let take = db.change_within(LONG_TIMEOUT, &[], 1, |tx| Box::pin(take_steps_in(tx)));
     take.await
 }
 

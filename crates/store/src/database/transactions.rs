@@ -29,10 +29,20 @@ impl Db {
         parts: &[Part],
         work: impl for<'t, 'c> Fn(&'t mut Scoped<'c, 'env>) -> Work<'t, T>,
     ) -> Result<T, StoreError> {
-        self.change_within(TIMEOUT, parts, work).await
+        self.change_within(TIMEOUT, parts, 1, work).await
     }
 
-    /// [`Db::change`] with another limit for how long PostgreSQL may take.
+    /// [`Db::change`] that records so many changes, and raises the numbers by as many.
+    pub(crate) async fn changes<'env, T>(
+        &self,
+        parts: &[Part],
+        count: usize,
+        work: impl for<'t, 'c> Fn(&'t mut Scoped<'c, 'env>) -> Work<'t, T>,
+    ) -> Result<T, StoreError> {
+        self.change_within(TIMEOUT, parts, i64::try_from(count).unwrap_or(i64::MAX), work).await
+    }
+
+    /// [`Db::changes`] with another limit for how long PostgreSQL may take.
     #[cfg_attr(
         not(feature = "postgres"),
         expect(unused_variables, reason = "SQLite has its busy timeout instead")
@@ -41,6 +51,7 @@ impl Db {
         &self,
         timeout: Duration,
         parts: &[Part],
+        count: i64,
         work: impl for<'t, 'c> Fn(&'t mut Scoped<'c, 'env>) -> Work<'t, T>,
     ) -> Result<T, StoreError> {
         let work = async |mut tx: Scoped<'_, 'env>| work(&mut tx).await;
@@ -49,7 +60,7 @@ impl Db {
             Self::Sqlite(Sqlite { write, .. }) => {
                 let mut transaction = write.begin_with("BEGIN IMMEDIATE").await?;
                 let mut tx = Tx::Sqlite(&mut transaction);
-                raise(&mut tx, parts).await?;
+                raise(&mut tx, parts, count).await?;
                 let outcome = work(tx.into()).await?;
                 transaction.commit().await?;
                 Ok(outcome)
@@ -59,7 +70,7 @@ impl Db {
                 let mut attempts = Attempts::new();
                 loop {
                     let attempt = within(timeout, async {
-                        let mut lent = postgres.begin_change(timeout, parts).await?;
+                        let mut lent = postgres.begin_change(timeout, parts, count).await?;
                         match work(lent.tx()?.into()).await {
                             Ok(outcome) => postgres.commit(lent, parts).await.map(|()| outcome),
                             Err(error) => {
@@ -165,12 +176,12 @@ impl Db {
     }
 }
 
-/// Raises the numbers of the parts, always in the same order, so that no two transactions wait for each other.
+/// Raises the numbers of the parts by as many changes, always in the same order.
 #[cfg(feature = "sqlite")]
-async fn raise(tx: &mut Tx<'_>, parts: &[Part]) -> Result<(), StoreError> {
+async fn raise(tx: &mut Tx<'_>, parts: &[Part], count: i64) -> Result<(), StoreError> {
     for (part, times) in Part::counted(parts) {
         let raise = "UPDATE revisions SET number = number + $2 WHERE part = $1";
-        tx.execute(raise, values![part.name(), times]).await?;
+        tx.execute(raise, values![part.name(), times * count]).await?;
     }
     Ok(())
 }

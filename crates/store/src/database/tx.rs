@@ -81,6 +81,26 @@ impl Tx<'_> {
         })
     }
 
+    /// Runs statements that do not depend on each other, in one round trip. Returns the number of rows that the last one affected.
+    pub(crate) async fn execute_together(&mut self, statements: &[Statement<'_>]) -> Result<u64, StoreError> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => {
+                let mut affected = 0;
+                for (sql, values) in statements {
+                    affected = self.execute(sql, values).await?;
+                }
+                Ok(affected)
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres { connection, is_direct } => {
+                let (sql, values) = together(statements);
+                let query = query_with(AssertSqlSafe(sql), arguments::<PgArguments>(&values)?);
+                Ok(query.persistent(*is_direct).execute(&mut **connection).await?.rows_affected())
+            }
+        }
+    }
+
     /// Runs several statements that define tables.
     pub(crate) async fn execute_all(&mut self, sql: &'static str) -> Result<(), StoreError> {
         // Only the program's own text.
@@ -175,6 +195,30 @@ impl Tx<'_> {
     }
 }
 
+/// One statement that contains all of them, and all values. It contains no text but the program's own.
+#[cfg(feature = "postgres")]
+fn together<'v>(statements: &[Statement<'v>]) -> (String, Vec<Value<'v>>) {
+    let (mut sql, mut values) = (String::new(), Vec::new());
+    for (n, (text, of_statement)) in statements.iter().enumerate() {
+        let mut pieces = text.split('$');
+        let mut renumbered = pieces.next().unwrap_or_default().to_owned();
+        for piece in pieces {
+            let digits = piece.find(|c: char| !c.is_ascii_digit()).unwrap_or(piece.len());
+            let number = piece[..digits].parse::<usize>().map_or(0, |number| number + values.len());
+            renumbered.push_str(&format!("${number}{}", &piece[digits..]));
+        }
+        let is_last = n + 1 == statements.len();
+        let begin = if n == 0 { "WITH " } else { ", " };
+        match (is_last, n) {
+            (true, 0) => sql = renumbered,
+            (true, _) => sql = format!("{sql} {renumbered}"),
+            (false, _) => sql = format!("{sql}{begin}s{n} AS ({renumbered})"),
+        }
+        values.extend(of_statement.iter().copied());
+    }
+    (sql, values)
+}
+
 /// A tuple of columns that both databases can return.
 pub(crate) trait Row: FromSqlite + FromPostgres + Send + Unpin {}
 
@@ -210,6 +254,9 @@ impl<R> FromPostgres for R {}
 pub(crate) fn time(seconds: i64) -> Result<Timestamp, StoreError> {
     Timestamp::from_seconds(seconds).map_err(|_| StoreError::damaged(format!("the time {seconds}")))
 }
+
+/// A statement and its values.
+pub(crate) type Statement<'v> = (&'static str, &'v [Value<'v>]);
 
 /// A value that is bound to a `$n` of a statement.
 #[derive(Clone, Copy)]

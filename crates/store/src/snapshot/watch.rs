@@ -169,7 +169,12 @@ impl<K: Keys + 'static> SingleUse for Watched<K> {
 
 impl<K: Keys> Inner<K> {
     async fn refresh(&self) -> Result<(), StoreError> {
+        let asked_at = Instant::now();
         let _one_at_a_time = self.reloading.lock().await;
+        // Those that waited together share one reload, if it began after they asked.
+        if matches!(&*self.condition(), Condition { checked_at, fault: None, .. } if *checked_at > asked_at) {
+            return Ok(());
+        }
         let checked_at = Instant::now();
         let outcome = self.explained(self.follow().await).await;
         let mut condition = self.condition();
