@@ -105,7 +105,8 @@ impl Connections {
         // Does not wait for a server that does not answer.
         let _ = tokio::time::timeout(CONNECT, self.0.places.acquire_many(CONNECTIONS)).await;
         self.0.places.close();
-        close_all(std::mem::take(&mut *self.0.idle())).await;
+        let idle = std::mem::take(&mut *self.0.idle());
+        close_all(idle).await;
     }
 }
 
@@ -117,13 +118,9 @@ async fn place(of: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, StoreError> 
 
 /// Whether the connection has been closed by the server or on the way.
 fn is_gone(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Database(fault) => {
-            let code = fault.code().unwrap_or_default();
-            code.starts_with("57P") || code.starts_with("08") || code == "25P03"
-        }
-        error => matches!(error, sqlx::Error::Io(_)),
-    }
+    let sqlx::Error::Database(fault) = error else { return matches!(error, sqlx::Error::Io(_)) };
+    let code = fault.code().unwrap_or_default();
+    code.starts_with("57P") || code.starts_with("08") || code == "25P03"
 }
 
 async fn close_idle(shared: Weak<Shared>, most_idle: Duration) {

@@ -7,6 +7,7 @@ use crate::error::StoreError;
 use crate::private_file::open_to_others;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, Row};
+use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -42,7 +43,8 @@ pub(crate) struct Connector {
     url: PostgresUrl,
     /// The host that was connected to last.
     last: AtomicUsize,
-    refused: Mutex<Option<Refused>>,
+    /// By host.
+    refused: Mutex<HashMap<usize, Refused>>,
 }
 
 /// The password that the server has refused.
@@ -54,19 +56,19 @@ struct Refused {
 }
 
 impl Connector {
+    /// A connector to the hosts of this address.
     pub(crate) fn new(url: PostgresUrl) -> Self {
-        Self { url, last: AtomicUsize::new(0), refused: Mutex::new(None) }
+        Self { url, last: AtomicUsize::new(0), refused: Mutex::default() }
     }
 
     /// Connects to the first host that suits, beginning with the last one that did. Returns the options that led there as well.
     pub(crate) async fn connect(&self) -> Result<(Session, PgConnectOptions), StoreError> {
         let hosts = self.url.hosts();
-        let share = CONNECT / u32::try_from(hosts.len()).unwrap_or(u32::MAX).max(1);
-        let limit = self.url.connect_timeout().map_or(share, |limit| limit.min(CONNECT));
+        let limit = self.url.connect_timeout().map_or(CONNECT, |limit| limit.min(CONNECT));
         let (last, mut reasons) = (self.last.load(Ordering::Relaxed), Vec::new());
         for index in (0..hosts.len()).map(|n| (last + n) % hosts.len()) {
             let Some(host) = hosts.get(index) else { continue };
-            match within(limit, self.connect_to(host)).await {
+            match within(limit, self.connect_to(index, host)).await {
                 Ok(found) => {
                     self.last.store(index, Ordering::Relaxed);
                     return Ok(found);
@@ -78,7 +80,11 @@ impl Connector {
         Err(StoreError::unavailable(&reasons.join("; ")))
     }
 
-    async fn connect_to(&self, host: &PgConnectOptions) -> Result<(Session, PgConnectOptions), StoreError> {
+    async fn connect_to(
+        &self,
+        index: usize,
+        host: &PgConnectOptions,
+    ) -> Result<(Session, PgConnectOptions), StoreError> {
         self.check_files()?;
         let user = host.get_username();
         let socket = host.get_socket().is_some();
@@ -88,22 +94,22 @@ impl Connector {
             database: host.get_database().unwrap_or(user),
             user,
         });
-        if let Some(error) = self.refusal(found.password.as_ref()) {
+        if let Some(error) = self.refusal(index, found.password.as_ref()) {
             return Err(error);
         }
         let options = host.clone().password(found.password.as_deref().map_or("", String::as_str));
         let (mut connection, options) = match open(options).await {
             Ok(opened) => opened,
             Err(error) if is_refusal(&error) => {
-                let note =
-                    found.password.is_none().then(|| format!("; {}", found.why_none)).unwrap_or_default();
+                let is_given = found.password.is_some();
+                let note = if is_given { String::new() } else { format!("; {}", found.why_none) };
                 let error = StoreError::unavailable(&format!("{}{note}", reason(error.into())));
-                self.leave_alone(found.password, error.clone());
+                self.leave_alone(index, found.password, error.clone());
                 return Err(error);
             }
             Err(error) => return Err(explained(error, is_local(host))),
         };
-        *self.refused() = None;
+        self.refused().remove(&index);
         let row = sqlx::raw_sql(ASK).fetch_one(&mut connection).await?;
         let (is_direct, is_writable, process) =
             (row.try_get(0)?, row.try_get::<bool, _>(1)?, row.try_get(2)?);
@@ -145,23 +151,23 @@ impl Connector {
     }
 
     /// The error of this password, if the server refused it a moment ago.
-    fn refusal(&self, password: Option<&Zeroizing<String>>) -> Option<StoreError> {
+    fn refusal(&self, index: usize, password: Option<&Zeroizing<String>>) -> Option<StoreError> {
         let refused = self.refused();
-        let refused = refused.as_ref().filter(|it| it.password.as_ref() == password);
+        let refused = refused.get(&index).filter(|it| it.password.as_ref() == password);
         refused.filter(|it| Instant::now() < it.until).map(|it| it.error.clone())
     }
 
     /// Does not try this password again for a while, because servers lock accounts and addresses. Another password is tried
     /// immediately.
-    fn leave_alone(&self, password: Option<Zeroizing<String>>, error: StoreError) {
+    fn leave_alone(&self, index: usize, password: Option<Zeroizing<String>>, error: StoreError) {
         let mut refused = self.refused();
-        let before = refused.as_ref().filter(|it| it.password == password).map(|it| it.pause);
+        let before = refused.get(&index).filter(|it| it.password == password).map(|it| it.pause);
         let pause = before.map_or(PAUSES.0, |pause| (2 * pause).min(PAUSES.1));
-        *refused = Some(Refused { password, error, pause, until: Instant::now() + pause });
+        refused.insert(index, Refused { password, error, pause, until: Instant::now() + pause });
     }
 
-    fn refused(&self) -> MutexGuard<'_, Option<Refused>> {
-        // It is set as a whole, so a panic elsewhere leaves it consistent.
+    fn refused(&self) -> MutexGuard<'_, HashMap<usize, Refused>> {
+        // It is changed by single calls, so a panic elsewhere leaves it consistent.
         self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,7 +1,7 @@
 //! A PostgreSQL store: its connections, how transactions begin and end, and its notifications.
 
 use crate::database::connections::{Connections, Lent, Purpose};
-use crate::database::connector::{Connector, reason};
+use crate::database::connector::{CONNECT, Connector, reason};
 use crate::database::notifications::{CHANNEL, Notifications};
 use crate::database::part::Part;
 use crate::database::postgres_url::PostgresUrl;
@@ -32,7 +32,8 @@ impl Postgres {
         let connections = Connections::new(connector.clone(), runtime.handle());
         let (notifications, has_notify) = (OnceLock::new(), AtomicBool::new(true));
         let postgres = Self { connections, connector, runtime, notifications, has_notify };
-        let first = within(TIMEOUT, postgres.begin_read(TIMEOUT));
+        let others = u32::try_from(url.hosts().len()).unwrap_or(u32::MAX).saturating_sub(1);
+        let first = within(TIMEOUT + CONNECT.saturating_mul(others), postgres.begin_read(TIMEOUT));
         first.await.map_err(|error| cannot(reason(error)))?;
         Ok(postgres)
     }

@@ -127,7 +127,7 @@ impl PostgresUrl {
         let files = files.into_iter().filter_map(|name| Some((name, parameters.get(name)?.into()))).collect();
         let (password, passfile) = (parameters.take("password"), parameters.take("passfile"));
         let password = PasswordSource::new(password, passfile.map(|path| PathBuf::from(path.as_str())));
-        let parse = |(host, port): (Option<&str>, Option<&str>)| {
+        let parse = |(host, port): Place<'_>| {
             // An empty password, so that sqlx does not read the password file; it logs lines that it does not understand.
             let of_host = [("host", host), ("port", port), ("password", Some(""))];
             let of_host = of_host.into_iter().filter_map(|(name, value)| Some((name, value?)));
@@ -143,7 +143,7 @@ impl PostgresUrl {
                 // As libpq has it: a root certificate is there to be verified against.
                 Some(("require", _)) if has_root => "verify-ca",
                 Some((_, mode)) => mode,
-                None if is_local(&options) && !(has_root && !is_socket(&options)) => "prefer",
+                None if is_socket(&options) || is_local(&options) && !has_root => "prefer",
                 None => "verify-full",
             };
             let mode = mode.parse().map_err(|_| StoreUrlError::PostgresForm)?;
@@ -228,11 +228,11 @@ fn split_hosts(text: &str) -> (String, String) {
     (hosts.join(","), ports)
 }
 
+/// A host and its port.
+type Place<'t> = (Option<&'t str>, Option<&'t str>);
+
 /// Each host with its port. There is one port for all of them, or one for each, where an empty one is the default.
-fn pairs<'t>(
-    hosts: Option<&'t str>,
-    ports: Option<&'t str>,
-) -> Result<Vec<(Option<&'t str>, Option<&'t str>)>, StoreUrlError> {
+fn pairs<'t>(hosts: Option<&'t str>, ports: Option<&'t str>) -> Result<Vec<Place<'t>>, StoreUrlError> {
     let hosts: Vec<_> = hosts.unwrap_or_default().split(',').collect();
     let ports: Vec<_> = ports.unwrap_or_default().split(',').collect();
     if ports.len() > 1 && ports.len() != hosts.len() {
