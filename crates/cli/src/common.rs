@@ -22,6 +22,11 @@ pub(crate) struct Common {
     #[serde(serialize_with = "without_password")]
     pub(crate) store: StoreUrl,
 
+    /// File with the password of a PostgreSQL store, which is read at each connect
+    #[arg(long, global = true, value_name = "FILE", env = "TOKENBERG_STORE_PASSWORD_FILE", help_heading = STORE)]
+    #[serde(serialize_with = "path")]
+    pub(crate) store_password_file: Option<PathBuf>,
+
     /// File with the key-encryption key of the store; the variable TOKENBERG_KEY may hold the key itself instead [default: the
     /// path of the SQLite store with .key appended]
     #[arg(long, global = true, value_name = "FILE", env = "TOKENBERG_KEY_FILE", help_heading = STORE)]

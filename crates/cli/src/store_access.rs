@@ -43,7 +43,15 @@ impl StoreLocation {
                 None => return Err(wrong_usage(NO_KEY_FILE)),
             },
         };
-        Ok(Self { url: common.store.clone(), key })
+        let url = match &common.store_password_file {
+            Some(path) => common
+                .store
+                .clone()
+                .with_password_file(path)
+                .map_err(|fault| wrong_usage(fault.to_string()))?,
+            None => common.store.clone(),
+        };
+        Ok(Self { url, key })
     }
 
     /// The file of the key, if it comes from one.
@@ -147,7 +155,7 @@ fn warn_of_secret_argument() {
         ONCE.call_once(|| {
             warn(
                 "every user of this machine can read the password in --store; put the URL into TOKENBERG_STORE or the configuration \
-                 file, or the password into the file of PGPASSFILE",
+                 file, or the password into a file for --store-password-file",
             );
         });
     }

@@ -3,6 +3,7 @@
 use crate::support::Place;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use tokenberg_testkit::{POSTGRES_PASSWORD, Postgres};
 
 #[test]
 fn se_04_one_trailing_line_end_of_a_variable_is_removed() {
@@ -99,4 +100,31 @@ fn ks_07_the_files_of_all_keys_have_the_same_permission_rule() {
             said.err
         );
     }
+}
+
+#[test]
+fn op_12_the_password_of_the_store_is_read_from_a_file() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let place = Place::new();
+    let database = postgres.database();
+    let store = format!("postgres://tokenberg@127.0.0.1:{}/{database}", postgres.port());
+    let password = place.file("password", &format!("{POSTGRES_PASSWORD}\n"));
+    fs::set_permissions(&password, fs::Permissions::from_mode(0o600)).unwrap();
+    place.file("of-file.toml", &format!("store = \"{store}\"\nstore-password-file = \"password\"\n"));
+    let key = ("TOKENBERG_KEY_FILE", "key");
+    let server = place.serve_with(&["--config", "of-file.toml"], &[key]);
+    let flags = ["client", "list", "--store", &store, "--store-password-file", "password"];
+    place.run_with(&flags, "", &[key]).done();
+    let variables = [key, ("TOKENBERG_STORE", &store), ("TOKENBERG_STORE_PASSWORD_FILE", "password")];
+    place.run_with(&["client", "list"], "", &variables).done();
+    drop(server);
+    let twice = postgres.url(&database);
+    for (store, said) in [(&*twice, "given twice"), ("sqlite:x.db", "only for a PostgreSQL store")] {
+        let variables = [key, ("TOKENBERG_STORE", store), ("TOKENBERG_STORE_PASSWORD_FILE", "password")];
+        let refused = place.run_with(&["client", "list"], "", &variables);
+        assert!(refused.err.contains(said) && !refused.err.contains(POSTGRES_PASSWORD), "{}", refused.err);
+    }
+    let missing = [key, ("TOKENBERG_STORE", &store)];
+    let refused = place.run_with(&["client", "list"], "", &missing);
+    assert!(refused.err.contains("no password was given"), "{}", refused.err);
 }
