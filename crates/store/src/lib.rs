@@ -21,6 +21,7 @@ mod database;
 mod debug;
 mod digest;
 mod error;
+mod fault_codes;
 mod group;
 mod hex;
 mod kept_issuer;

@@ -20,6 +20,7 @@ pub(crate) mod complete;
 mod differences;
 mod facts;
 mod head;
+mod installation;
 mod inventory;
 mod latest;
 mod ledger;
