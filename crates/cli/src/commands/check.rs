@@ -180,6 +180,7 @@ async fn check_store(
             return Vec::new();
         }
     };
+    store.compare_clocks(CLOCK_LEEWAY).await;
     match store.not_writable() {
         None => findings.ok("store", url.to_string()),
         Some(reason) => findings.problem(

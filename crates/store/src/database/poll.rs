@@ -46,7 +46,8 @@ impl Instance {
 /// read-only, whether the role may write, time.
 type PollRow = (String, i64, Option<Vec<u8>>, Option<String>, i64, i64, i64, i64, i64, i64);
 
-/// Any role may call these functions, in PostgreSQL 13 to 18. A standby cannot compute the timeline.
+/// Any role may call these functions, in PostgreSQL 13 to 18. A standby cannot compute the timeline. The default of transactions is
+/// asked for, because the one that asks is always read-only.
 const SELECT_POLL: &str = "SELECT progress.*, server.* FROM (\
     SELECT chain, number, hash FROM audit_heads WHERE chain = 'installation' UNION ALL \
     SELECT part, number, NULL FROM revisions) AS progress, (SELECT \
@@ -54,7 +55,7 @@ const SELECT_POLL: &str = "SELECT progress.*, server.* FROM (\
     CAST(extract(epoch FROM pg_postmaster_start_time()) * 1000000 AS BIGINT), \
     (SELECT CAST(oid AS BIGINT) FROM pg_database WHERE datname = current_database()), \
     CAST(CASE WHEN pg_is_in_recovery() THEN 1 ELSE 0 END AS BIGINT), \
-    CAST(CASE WHEN current_setting('transaction_read_only') = 'on' THEN 1 ELSE 0 END AS BIGINT), \
+    CAST(CASE WHEN current_setting('default_transaction_read_only') = 'on' THEN 1 ELSE 0 END AS BIGINT), \
     CAST(CASE WHEN has_table_privilege('revisions', 'UPDATE') AND has_table_privilege('used_ids', 'INSERT') \
     AND has_table_privilege('revoked_ids', 'INSERT') AND has_table_privilege('audit_records', 'INSERT') THEN 1 ELSE 0 END AS BIGINT), \
     CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)) AS server";
