@@ -153,7 +153,7 @@ fn advice(url: &Url, fault: &ureq::Error) -> &'static str {
     } else if url.scheme() == "http" && matches!(fault, ureq::Error::Protocol(_)) {
         // What answers is no HTTP: an alert of TLS.
         ", which may speak TLS on this port: try https://"
-    } else if says("InvalidContentType") {
+    } else if url.scheme() == "https" && (says("InvalidContentType") || says("unexpected end of file")) {
         ", which does not speak TLS on this port: check the port, or use http:// if the server is on this machine"
     } else if says("UnknownIssuer") {
         ", whose certificate is not of a trusted authority: --ca-file gives the certificate of the authority"

@@ -10,7 +10,7 @@ use crate::store_access::{StoreLocation, wait_for};
 use crate::{clock, moment_text};
 use clap::{Args, Subcommand};
 use std::time::Duration;
-use tokenberg_core::Timestamp;
+use tokenberg_core::{Lifetime, Timestamp};
 use tokenberg_store::{AuditCursor, AuditEntry, Store, StoreError};
 
 /// `tokenberg audit`
@@ -87,6 +87,8 @@ pub(crate) fn run(common: &Common, arguments: Audit, output: Output) -> anyhow::
         text.as_ref().map(|text| moment_text::parse_past(text, now).map_err(wrong)).transpose()
     };
     let (since, until) = (time("--since", &arguments.since)?, time("--until", &arguments.until)?);
+    // A record of the present second is not after now.
+    let until = until.map(|until| if until == now { until.plus(Lifetime::from_seconds(1)) } else { until });
     if let Some(since) = since.filter(|since| *since > now && !arguments.follow) {
         warn(&format!("--since {since} is in the future; the last hour is written `--since 1h`"));
     }

@@ -222,13 +222,13 @@ fn s_4_a_restored_postgresql_revokes_the_stolen_key_and_its_audit_is_whole_again
     let begun = command(&["audit", "verify", "--json"]).done().json();
     assert_eq!(begun["whole"], true);
 
-    // Back to the dump, while the server runs.
+    // Back to the dump. A server that ran meanwhile would revoke the key again.
+    drop(server);
     let schema = "DROP SCHEMA public CASCADE; CREATE SCHEMA public";
     run(&psql, &place, &["--quiet", "--set", "ON_ERROR_STOP=1", "--command", schema, &url]);
     let quiet = ["--quiet", "--output", "/dev/null", "--set", "ON_ERROR_STOP=1", "--file", "dump.sql", &url];
     run(&psql, &place, &quiet);
     assert!(is_active(&start(), &token), "the stolen key is back in service");
-    drop(server);
 
     let done = command(&["restored", "--json"]).done().json();
     assert_eq!(done["revoked_keys"], json!([stolen]));

@@ -233,5 +233,6 @@ fn se_06_cwe_779_log_lines_about_invalid_http_are_bounded() {
     server.signal("TERM");
     assert!(server.ended().success());
     let log = server.log();
-    assert!((10..80).contains(&log.lines().count()), "{}", log.lines().count());
+    // Each of the two kinds of stranger has 60 lines a minute.
+    assert!((10..150).contains(&log.lines().count()), "{}", log.lines().count());
 }
