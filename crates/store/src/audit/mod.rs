@@ -47,7 +47,6 @@ pub(crate) use append::{append_to_installation, append_with};
 pub(crate) use change::{Change, FOREIGN_HEAD, STORE_MADE};
 pub use differences::{Difference, Discrepancy};
 pub(crate) use facts::tag_of_text;
-pub(crate) use head::{HeadRow, SELECT_HEAD, read_head};
 pub(crate) use inventory::tag_of_digest;
 pub use latest::AuditPosition;
 pub(crate) use link::{Head, Links, NOTHING};
