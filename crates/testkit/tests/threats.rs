@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The number of past vulnerabilities in the table.
-const ROWS: usize = 56;
+const ROWS: usize = 57;
 
 /// Families of cases of `.ci/clients`, each with the file that names its cases without this prefix.
 const FAMILIES: [(&str, &str); 4] = [

@@ -149,6 +149,7 @@ fn limited(credential: &Credential) -> throttle::Credential<'_> {
     match credential {
         Credential::Secret(secret) => throttle::Credential::Secret(&secret.readings),
         Credential::Assertion(assertion) => throttle::Credential::Token(assertion.assertion.expose()),
+        Credential::IdToken(presented) => throttle::Credential::Token(presented.id_token.expose()),
         Credential::Certificate(_) => throttle::Credential::Other,
     }
 }

@@ -251,6 +251,9 @@ fn check_clients(
             }
             AuthMethod::TlsClientAuth => rights.certificate.is_none().then_some("has no certificate name"),
             AuthMethod::Federated => Some("has no identity of an enabled issuer"),
+            AuthMethod::Public => rights.may_impersonate.is_empty().then_some(
+                "has no credential and no --may-impersonate, whose users' ID tokens it could exchange",
+            ),
         };
         if let Some(lacks) = lacks.filter(|_| !is_federated) {
             findings.note("clients", format!("{} {lacks}, so it cannot obtain a token", client.id));

@@ -151,7 +151,7 @@ fn read_client(id: &ClientId, mut entry: Entry) -> anyhow::Result<(bool, Rights)
         AuthMethod::TlsClientAuth => {
             anyhow::ensure!(rights.certificate.is_some(), "tls_client_auth needs certificate")
         }
-        AuthMethod::Federated => {}
+        AuthMethod::Federated | AuthMethod::Public => {}
     }
     for (name, text) in &rights.labels {
         labels::parse(&format!("{name}={text}")).map_err(wrong_usage)?;

@@ -127,7 +127,10 @@ fn plan_clients(
             AuthMethod::ClientSecret => {
                 format!(" (it has no secret until `tokenberg client secret add {id}`)")
             }
-            AuthMethod::PrivateKeyJwt | AuthMethod::TlsClientAuth | AuthMethod::Federated => String::new(),
+            AuthMethod::PrivateKeyJwt
+            | AuthMethod::TlsClientAuth
+            | AuthMethod::Federated
+            | AuthMethod::Public => String::new(),
         };
         plan.add(
             format!("+ client {id}{secret}"),

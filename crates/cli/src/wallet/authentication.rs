@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::path::Path;
 use tokenberg_core::client::{ClientAuthentication, assertion_claims};
 use tokenberg_core::request::AssertionKind;
-use tokenberg_core::{CompactJws, Secret, Timestamp, TokenId, TokenRequest};
+use tokenberg_core::{CompactJws, Secret, Timestamp, TokenId, TokenRequest, TokenType};
 use tokenberg_jose::ClientKey;
 
 /// The authentication for this request: the one that the options give; else, for an exchange, the actor's or the subject's token.
@@ -47,6 +47,12 @@ pub(super) fn of(
             "--basic needs a client secret: give --secret-file or set TOKENBERG_CLIENT_SECRET",
         )),
         (Some(client_id), None, _) if options.cert.is_some() => {
+            Ok(ClientAuthentication::Id { client_id: client_id.clone() })
+        }
+        // A client without a credential: the ID token has to be one that was issued to it.
+        (Some(client_id), None, TokenRequest::TokenExchange(exchange))
+            if exchange.subject.token_type == TokenType::IdToken && exchange.actor.is_none() =>
+        {
             Ok(ClientAuthentication::Id { client_id: client_id.clone() })
         }
         (Some(_), None, _) => Err(wrong_usage(

@@ -55,3 +55,4 @@ mod unrecorded;
 mod usage;
 mod viewing;
 mod wallet;
+mod web_identities;

@@ -64,6 +64,7 @@ fn added(id: &str, registration: &Registration) -> Vec<Vec<String>> {
             add.extend(["--auth-method", "private_key_jwt", "--jwks", "signer.jwks"].map(str::to_owned));
         }
         Credential::None => add.extend(["--auth-method", "federated"].map(str::to_owned)),
+        Credential::Public => add.extend(["--auth-method", "none"].map(str::to_owned)),
     }
     if registration.dpop_bound {
         add.push("--dpop-bound".to_owned());

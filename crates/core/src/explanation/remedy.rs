@@ -175,6 +175,9 @@ fn other_method(client: &ClientId, registered: AuthMethod) -> String {
         AuthMethod::TlsClientAuth => format!(
             "the client {client} has to connect with its certificate, and send its client_id in the form, without a secret"
         ),
+        AuthMethod::Public => format!(
+            "the client {client} has no credential, so it has to exchange an ID token that was issued to it, and send its client_id in the form, without a secret"
+        ),
         AuthMethod::Federated => format!(
             "the client {client} has no credential of its own, so it has to send a foreign identity as client_assertion; tokenberg client federate registers which"
         ),

@@ -75,7 +75,10 @@ impl<'a, A: Answers + ?Sized> Trace<'a, A> {
             Authentication::Credential(Credential::Assertion(assertion)) => {
                 self.places.push(Place::of("client_assertion", &assertion.assertion, None));
             }
-            Authentication::Credential(Credential::Secret(_) | Credential::Certificate(_)) => {}
+            // An ID token is the subject_token, which is among the places below.
+            Authentication::Credential(
+                Credential::Secret(_) | Credential::Certificate(_) | Credential::IdToken(_),
+            ) => {}
         }
         let (mut scope, mut targets) = (String::new(), Vec::new());
         if let Ok(request) = presented.request() {

@@ -8,13 +8,14 @@ use super::question::{Asks, ask};
 use super::use_once::UseOnce;
 use super::verify_token::VerifyToken;
 use super::who::Who;
-use crate::policy::foreign_token::text;
+use crate::issuer::AcceptedAs;
+use crate::policy::foreign_token::{self, text};
 use crate::policy::proof::Authenticated;
-use crate::policy::{Policy, certificate, client_assertion, token_kind};
+use crate::policy::{Policy, certificate, client_assertion, public_client, token_kind};
 use crate::refusal::{ClientIdsDiffer, NotFederated, Redacted, Refusal, TokenFault};
 use crate::registration::SpiffeId;
 use crate::request::client_authentication::{
-    AssertionAuthentication, AssertionKind, CertificateAuthentication, Credential,
+    AssertionAuthentication, AssertionKind, CertificateAuthentication, Credential, IdTokenAuthentication,
 };
 use crate::token::{ClaimFault, Defect, SingleUseId};
 use crate::{Client, ClientId, CompactJws, Excerpt, Timestamp, TrustedIssuer};
@@ -36,6 +37,7 @@ pub(crate) fn prove<S: Asks + 'static>(
         Credential::Assertion(assertion) => {
             Assertion::read(Arc::clone(policy), assertion, now)?.prove(Box::new(then))
         }
+        Credential::IdToken(presented) => by_id_token(Arc::clone(policy), &presented, now, Box::new(then)),
     }
 }
 
@@ -49,6 +51,40 @@ fn by_certificate<S: Asks + 'static>(
     Ok(ask(FindClient::new(Who::Id(id), move |client| {
         let client = client.ok_or_else(|| unknown(&presented.client_id))?;
         then(certificate::check(client, &presented.certificate, now)?)
+    })))
+}
+
+/// The issuer is checked before any key is fetched, and every refusal follows the verification of a signature, as with assertions.
+fn by_id_token<S: Asks + 'static>(
+    policy: Arc<Policy>,
+    presented: &IdTokenAuthentication,
+    now: Timestamp,
+    then: Then<S>,
+) -> Result<S, Refusal> {
+    let not_good = Refusal::ClientAssertion;
+    let token = CompactJws::parse(presented.id_token.expose()).map_err(|fault| not_good(fault.into()))?;
+    let issuer = foreign_token::issuer_of(&token, AcceptedAs::IdToken).map_err(not_good)?;
+    let unknown = Refusal::UnknownClient(Redacted::of(&presented.client_id));
+    let Ok(id) = presented.client_id.parse::<ClientId>() else { return Err(unknown) };
+    let refuse =
+        move |token, refusal| Ok(ask(VerifyToken::new(token, KeysOf::Decoy, now, move |_, _| Err(refusal))));
+    Ok(ask(FindIssuer::new(&issuer, move |trusted| {
+        let issuer = match trusted {
+            Ok(issuer) => issuer,
+            Err(fault) => return refuse(token, not_good(fault)),
+        };
+        Ok(ask(FindClient::new(Who::Id(id), move |client| {
+            let client = client.ok_or(unknown);
+            let client = client.and_then(|client| public_client::has_no_credential(&client).map(|()| client));
+            let client = match client {
+                Ok(client) => client,
+                Err(refusal) => return refuse(token, refusal),
+            };
+            let keys = KeysOf::Issuer(Arc::clone(&issuer));
+            Ok(ask(VerifyToken::new(token, keys, now, move |token, verified| {
+                then(public_client::check(&policy, client, &token, verified, &issuer, now)?)
+            })))
+        })))
     })))
 }
 

@@ -17,7 +17,8 @@ pub(crate) fn of<'a>(
         AuthMethod::TlsClientAuth
         | AuthMethod::ClientSecret
         | AuthMethod::PrivateKeyJwt
-        | AuthMethod::Federated => None,
+        | AuthMethod::Federated
+        | AuthMethod::Public => None,
     };
     let mut key = possession.key.clone();
     for confirmation in inherited {

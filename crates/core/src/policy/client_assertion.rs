@@ -138,7 +138,9 @@ fn federated(
     let (leeway, max_age, limit) = (issuer.trust.leeway, issuer.trust.max_age, AgeLimit::Issuer);
     let times =
         foreign_times::check(payload, now, Bounds { leeway, max_age, limit, needs_issued_at: false })?;
-    let mut registered = client.rights.federations.iter().filter(|f| f.is_of(&issuer.issuer, subject));
+    let is_public = client.rights.auth_method == AuthMethod::Public;
+    let stands = |f: &&Federation| !is_public && f.is_of(&issuer.issuer, subject);
+    let mut registered = client.rights.federations.iter().filter(stands);
     let outcome = |federation: &Federation| {
         check_audience(policy, payload, Some((federation, &client.id)), false)?;
         check_uid(payload, federation)

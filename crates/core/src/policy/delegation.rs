@@ -64,8 +64,9 @@ fn permission(
     if matches(policy, &rights.may_impersonate, &identity) {
         return Ok(Permission::Impersonate);
     }
+    let is_public = client.is_public();
     let may_assert = identity.realm == Realm::Unsecured && may_assert(client.client(), &identity.subject);
-    if matches(policy, &rights.may_act_for, &identity) || may_assert || served.is_some() {
+    if !is_public && (matches(policy, &rights.may_act_for, &identity) || may_assert || served.is_some()) {
         return Ok(Permission::ActFor);
     }
     let of = subject.own().map(|token| token.claims().client_id.clone());
@@ -77,7 +78,7 @@ fn permission(
 /// The audience that the client serves, if the token was sent to it there: so it may have it exchanged onwards. What it obtained
 /// itself was not sent to it; it goes on with what it obtained as the resource server of an audience that it still serves.
 pub(crate) fn served<'a>(client: &'a Authenticated, subject: &ProvenSubject) -> Option<&'a str> {
-    let token = subject.own()?.claims();
+    let token = subject.own().filter(|_| !client.is_public())?.claims();
     let mut served = client.client().rights.serves.iter().map(AsRef::as_ref);
     if token.client_id == *client.id() {
         let known = token.session.served()?;
@@ -149,7 +150,7 @@ fn identity_of_actor(
             let identity = token.identity();
             let rights = &client.client().rights;
             let may = [&rights.may_act_for, &rights.may_impersonate];
-            if !may.iter().any(|patterns| matches(policy, patterns, &identity)) {
+            if client.is_public() || !may.iter().any(|patterns| matches(policy, patterns, &identity)) {
                 let issuer = identity.realm.issuer().cloned();
                 let fault = WithoutRight::boxed(client.id(), issuer, identity.subject.as_str());
                 return Err(Refusal::ActorToken(TokenFault::NotThisActor(fault)));

@@ -18,6 +18,7 @@ pub mod limits;
 pub(crate) mod parties;
 pub(crate) mod party;
 pub(crate) mod proof;
+pub(crate) mod public_client;
 pub(crate) mod rights;
 pub(crate) mod session;
 pub(crate) mod signed_token;

@@ -2,7 +2,9 @@
 
 use crate::text::ShortText;
 use crate::token::{Origin, Provenance, Session};
-use crate::{AccessTokenClaims, Client, ClientId, Issuer, Subject, Timestamp, TokenId, TrustedIssuer};
+use crate::{
+    AccessTokenClaims, AuthMethod, Client, ClientId, Issuer, Subject, Timestamp, TokenId, TrustedIssuer,
+};
 use std::sync::Arc;
 
 /// A client that has authenticated.
@@ -23,6 +25,8 @@ enum AuthenticatedBy {
     Identity(Box<(Issuer, Subject)>),
     /// A token that was issued to it.
     Bearer,
+    /// The ID token in the request, which was issued to it: it has no credential.
+    IdToken,
 }
 
 impl Authenticated {
@@ -39,6 +43,11 @@ impl Authenticated {
     /// Only [`super::client_assertion`] makes one.
     pub(super) fn by_identity(client: Arc<Client>, issuer: Issuer, subject: Subject) -> Self {
         Self { client, by: AuthenticatedBy::Identity(Box::new((issuer, subject))) }
+    }
+
+    /// Only [`super::public_client`] makes one.
+    pub(super) fn by_id_token(client: Arc<Client>) -> Self {
+        Self { client, by: AuthenticatedBy::IdToken }
     }
 
     /// The client to which a verified token was issued.
@@ -58,7 +67,7 @@ impl Authenticated {
     pub(crate) fn with_credential(&self) -> bool {
         match self.by {
             AuthenticatedBy::Credential | AuthenticatedBy::Secret(_) | AuthenticatedBy::Identity(_) => true,
-            AuthenticatedBy::Bearer => false,
+            AuthenticatedBy::Bearer | AuthenticatedBy::IdToken => false,
         }
     }
 
@@ -66,7 +75,7 @@ impl Authenticated {
     pub(crate) fn by_own_credential(&self) -> bool {
         match self.by {
             AuthenticatedBy::Credential | AuthenticatedBy::Secret(_) => true,
-            AuthenticatedBy::Identity(_) | AuthenticatedBy::Bearer => false,
+            AuthenticatedBy::Identity(_) | AuthenticatedBy::Bearer | AuthenticatedBy::IdToken => false,
         }
     }
 
@@ -74,8 +83,16 @@ impl Authenticated {
     pub(crate) fn secret(&self) -> Option<&ShortText> {
         match &self.by {
             AuthenticatedBy::Secret(name) => Some(name),
-            AuthenticatedBy::Credential | AuthenticatedBy::Identity(_) | AuthenticatedBy::Bearer => None,
+            AuthenticatedBy::Credential
+            | AuthenticatedBy::Identity(_)
+            | AuthenticatedBy::Bearer
+            | AuthenticatedBy::IdToken => None,
         }
+    }
+
+    /// Whether it is registered without a credential: anyone can name it, so it is no actor, and nothing is sent to it.
+    pub(crate) fn is_public(&self) -> bool {
+        self.client.rights.auth_method == AuthMethod::Public
     }
 
     /// The identity by which it authenticated, as what it obtains now depends on it.
@@ -85,7 +102,10 @@ impl Authenticated {
                 let (issuer, subject) = (**identity).clone();
                 Some(Origin::Identity { issuer, subject, client: self.client.id.clone(), since: now })
             }
-            AuthenticatedBy::Credential | AuthenticatedBy::Secret(_) | AuthenticatedBy::Bearer => None,
+            AuthenticatedBy::Credential
+            | AuthenticatedBy::Secret(_)
+            | AuthenticatedBy::Bearer
+            | AuthenticatedBy::IdToken => None,
         }
     }
 

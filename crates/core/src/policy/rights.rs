@@ -3,7 +3,7 @@
 use super::limits::{AudienceCeilings, ScopeCeilings};
 use crate::refusal::Refusal;
 use crate::token::Actor;
-use crate::{AccessTokenClaims, Client, GrantType, Issuer, Lifetime, Rights, Scope, Target};
+use crate::{AccessTokenClaims, AuthMethod, Client, GrantType, Issuer, Lifetime, Rights, Scope, Target};
 use std::borrow::Cow;
 
 /// The largest token that is issued, in bytes; proxies refuse larger headers.
@@ -14,7 +14,9 @@ const AROUND_PAYLOAD: usize = 1024;
 
 /// Whether the client is registered for the grant.
 pub(crate) fn check_grant(client: &Client, grant: GrantType) -> Result<(), Refusal> {
-    if client.rights.grants.contains(&grant) {
+    // A client without a credential has nothing of its own.
+    let is_public = client.rights.auth_method == AuthMethod::Public;
+    if client.rights.grants.contains(&grant) && (!is_public || grant == GrantType::TokenExchange) {
         return Ok(());
     }
     let registered = client.rights.grants.as_slice().into();

@@ -26,6 +26,8 @@ pub enum Credential {
     Assertion(AssertionAuthentication),
     /// The certificate of the connection (RFC 8705 §2).
     Certificate(CertificateAuthentication),
+    /// The ID token that is exchanged, of a client without a credential (RFC 6749 §2.1).
+    IdToken(IdTokenAuthentication),
 }
 
 impl Credential {
@@ -36,6 +38,7 @@ impl Credential {
             Self::Secret(secret) => secret.place.method(),
             Self::Assertion(assertion) => assertion.kind.method(),
             Self::Certificate(_) => "tls_client_auth",
+            Self::IdToken(_) => "none",
         }
     }
 
@@ -46,6 +49,7 @@ impl Credential {
             Self::Secret(secret) => secret.readings.iter().find_map(|r| r.client_id.parse().ok()),
             Self::Assertion(assertion) => assertion.client_id.as_ref().and_then(|id| id.parse().ok()),
             Self::Certificate(certificate) => certificate.client_id.parse().ok(),
+            Self::IdToken(id_token) => id_token.client_id.parse().ok(),
         }
     }
 }
@@ -99,6 +103,15 @@ pub struct CertificateAuthentication {
     pub client_id: Box<str>,
     /// The certificate of the connection.
     pub certificate: PeerCertificate,
+}
+
+/// An ID token that is the subject of an exchange, and the client that it is claimed to be issued to.
+#[derive(Debug)]
+pub struct IdTokenAuthentication {
+    /// `client_id` of the form.
+    pub client_id: Box<str>,
+    /// `subject_token`.
+    pub id_token: Secret,
 }
 
 /// Where id and secret stood.
@@ -207,7 +220,9 @@ impl Authentication {
                 bearer(token, id, form).or_else(|refusal| certificate_alone(certificate, id).ok_or(refusal))
             }
             (Header::Other, None, None) => certificate_alone(certificate, id).ok_or(Refusal::UnknownScheme),
-            (Header::Absent, None, None) => certificate_alone(certificate, id).ok_or(Refusal::NoCredentials),
+            (Header::Absent, None, None) => certificate_alone(certificate, id)
+                .or_else(|| id_token_alone(id, form))
+                .ok_or(Refusal::NoCredentials),
         }
     }
 }
@@ -218,6 +233,17 @@ fn certificate_alone(certificate: Option<&PeerCertificate>, id: Option<&str>) ->
         client_id,
         certificate,
     })))
+}
+
+/// An exchange of an ID token without an actor, by a client that only names itself.
+fn id_token_alone(id: Option<&str>, form: &Form<'_>) -> Option<Authentication> {
+    let is = |parameter, value| form.value(parameter) == Some(value);
+    let is_exchange = is(Parameter::GrantType, crate::GrantType::TokenExchange.as_parameter())
+        && is(Parameter::SubjectTokenType, crate::TokenType::IdToken.as_urn())
+        && form.value(Parameter::ActorToken).is_none();
+    let id_token = form.value(Parameter::SubjectToken).filter(|_| is_exchange)?;
+    let (client_id, id_token) = (id?.into(), Secret::new(id_token.to_owned()));
+    Some(Authentication::Credential(Credential::IdToken(IdTokenAuthentication { client_id, id_token })))
 }
 
 fn assertion(assertion: &str, id: Option<&str>, form: &Form<'_>) -> Result<Authentication, Refusal> {
@@ -243,6 +269,8 @@ impl Credential {
         form: &Form<'_>,
     ) -> Result<Self, Refusal> {
         match Authentication::read(authorization, certificate, form) {
+            // Its ID tokens authenticate a client for their exchange only.
+            Ok(Authentication::Credential(Credential::IdToken(_))) => Err(Refusal::NoCredentials),
             Ok(Authentication::Credential(credential)) => Ok(credential),
             Ok(Authentication::Bearer(_))
             | Err(Refusal::MalformedBearer | Refusal::BearerIsNeitherSubjectNorActor) => {

@@ -9,7 +9,7 @@ pub(crate) mod token_request;
 pub use claimed::ClaimedToken;
 pub use client_authentication::{
     AssertionAuthentication, AssertionKind, Authentication, BearerAuthentication, CertificateAuthentication,
-    Credential, CredentialReading, Role, SecretAuthentication, SecretPlace,
+    Credential, CredentialReading, IdTokenAuthentication, Role, SecretAuthentication, SecretPlace,
 };
 pub use form::{Form, FormFault, LARGEST_BODY, LARGEST_PRESENTATION, Parameter};
 pub use presented_token::PresentedToken;

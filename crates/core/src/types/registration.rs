@@ -147,6 +147,9 @@ pub enum AuthMethod {
     TlsClientAuth,
     /// No credential: only foreign identities stand for it.
     Federated,
+    /// No credential: it exchanges ID tokens that were issued to it, and does nothing else (RFC 7591 §2, `none`).
+    #[serde(rename = "none")]
+    Public,
 }
 
 impl AuthMethod {
@@ -158,6 +161,7 @@ impl AuthMethod {
             Self::PrivateKeyJwt => "private_key_jwt",
             Self::TlsClientAuth => "tls_client_auth",
             Self::Federated => "federated",
+            Self::Public => "none",
         }
     }
 }

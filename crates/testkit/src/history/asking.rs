@@ -8,6 +8,9 @@ use crate::{Ask, ISSUER, unsecured};
 use serde_json::{Map, Value, json};
 use tokenberg_core::{Timestamp, TokenType};
 
+/// The audience that is registered for every issuer.
+const EVERYBODY: &str = "everybody";
+
 impl<S: Site> Player<S> {
     /// The encoded request.
     pub(super) fn ask_of(&mut self, request: &Request) -> Ask {
@@ -15,10 +18,19 @@ impl<S: Site> Player<S> {
             Asks::Itself => Ask::credentials(),
             Asks::Grant(assertion) => Ask::jwt_bearer(&self.signed(assertion, ISSUER)),
             Asks::Exchange { subject, actor } => {
-                let (subject, kind) = self.written(subject);
+                // A client without a credential gets its own ID tokens from the provider.
+                let audience = match request.by {
+                    By::Credential(client)
+                        if registration(client, self.tempo).credential == Credential::Public =>
+                    {
+                        client
+                    }
+                    By::Credential(_) | By::Identity { .. } | By::Bearer(_) => EVERYBODY,
+                };
+                let (subject, kind) = self.written(subject, audience);
                 let mut ask = Ask::exchange_of(&subject, kind);
                 if let Some(actor) = actor {
-                    let (actor, kind) = self.written(actor);
+                    let (actor, kind) = self.written(actor, EVERYBODY);
                     ask = ask.with("actor_token", &actor).with("actor_token_type", kind.as_urn());
                 }
                 ask
@@ -76,16 +88,16 @@ impl<S: Site> Player<S> {
                 let claims = json!({"iss": client, "sub": client, "aud": ISSUER, "iat": now, "exp": now + 60, "jti": id});
                 ask.assertion(&self.keys.signer.sign(&claims))
             }
-            Credential::None => ask.with("client_id", client),
+            Credential::None | Credential::Public => ask.with("client_id", client),
         }
     }
 
-    fn written(&self, presented: &Presented) -> (String, TokenType) {
+    fn written(&self, presented: &Presented, audience: &str) -> (String, TokenType) {
         match presented {
             Presented::Own(index) => (self.model.tokens[*index].text.clone(), TokenType::AccessToken),
             Presented::Foreign(foreign) => {
                 let kind = if foreign.issued % 2 == 0 { TokenType::IdToken } else { TokenType::Jwt };
-                (self.signed(foreign, "everybody"), kind)
+                (self.signed(foreign, audience), kind)
             }
             Presented::Unsecured(name) => {
                 let claims =

@@ -17,7 +17,7 @@ const NEXT: &str = "https://next.test";
 const LAKE: &str = "https://lake.test";
 
 /// The clients that take part.
-pub const CLIENTS: [&str; 7] = ["trino", "spark", "catalog", "lake", "vault", "signer", "job"];
+pub const CLIENTS: [&str; 8] = ["trino", "spark", "catalog", "lake", "vault", "signer", "job", "app"];
 /// A resource server of every audience, which is never changed and only introspects.
 pub const WATCH: &str = "watch";
 /// A client with the name of a user, which is registered now and then.
@@ -116,6 +116,12 @@ pub fn registration(id: &str, tempo: Tempo) -> Registration {
             credential: Credential::None,
             identities: vec![(Q, WORKLOADS[0]), (IDP, WORKLOADS[1])],
             may_act_for: vec![of(IDP, "*"), of(ISSUER, "signer")],
+            ..base
+        },
+        "app" => Registration {
+            credential: Credential::Public,
+            grants: [false, true, false],
+            may_impersonate: vec![of(IDP, "*")],
             ..base
         },
         WATCH => Registration { grants: [false; 3], serves: AUDIENCES.to_vec(), ..base },

@@ -4,7 +4,7 @@ use super::cast::{CLIENTS, ISSUERS, NAMESAKE, Q, USERS, registration, terms};
 use super::decision::{Decision, Right};
 use super::player::Player;
 use super::site::Site;
-use crate::laws::{Change, Principal, Realm, Registration, Terms};
+use crate::laws::{Change, Credential, Principal, Realm, Registration, Terms};
 
 impl<S: Site> Player<S> {
     /// The change that the decision stands for now. A change without effect is inverted, so that a long history does not end with
@@ -239,6 +239,9 @@ fn realm(whose: usize) -> Option<Realm> {
 
 fn change_right(now: &mut Registration, initial: &Registration, right: Right, is_given: bool) {
     match right {
+        // The command line refuses to change these for a client without a credential.
+        Right::Serves | Right::ClientCredentials | Right::TokenExchange
+            if initial.credential == Credential::Public => {}
         Right::MayActFor if is_given => now.may_act_for.clone_from(&initial.may_act_for),
         Right::MayActFor => now.may_act_for.clear(),
         Right::MayImpersonate if is_given => now.may_impersonate.clone_from(&initial.may_impersonate),

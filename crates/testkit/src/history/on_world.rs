@@ -253,6 +253,10 @@ impl OnWorld {
                 client.secrets = Vec::new().into();
                 rights.auth_method = AuthMethod::Federated;
             }
+            Credential::Public => {
+                client.secrets = Vec::new().into();
+                rights.auth_method = AuthMethod::Public;
+            }
         }
         client
     }

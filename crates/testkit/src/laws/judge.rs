@@ -62,6 +62,12 @@ impl Model {
                         presented.is_some_and(|presented| crate::history::CERTIFICATES[presented] == subject)
                     }
                     Some(Credential::None) => false,
+                    Some(Credential::Public) => {
+                        let is_id_token = |foreign: &super::request::Foreign| foreign.issued % 2 == 0;
+                        presented.is_none()
+                            && matches!(&request.asks, Asks::Exchange { subject: Presented::Foreign(subject), actor: None }
+                                if is_id_token(subject))
+                    }
                     Some(Credential::Secret | Credential::Key) => true,
                 };
                 let stands = self.register.stands(&Principal::client(client));

@@ -46,6 +46,8 @@ pub enum Credential {
     Key,
     /// By its foreign identities only.
     None,
+    /// By the ID token that it exchanges, which was issued to it.
+    Public,
 }
 
 /// The terms of a trusted issuer, as far as the histories change them.

@@ -173,6 +173,7 @@ fn sentences(rights: &Rights) -> Vec<String> {
         AuthMethod::PrivateKeyJwt => "It authenticates with assertions that it signs with its own key.",
         AuthMethod::TlsClientAuth => "It authenticates with a TLS client certificate.",
         AuthMethod::Federated => "It authenticates with tokens of another issuer, without a secret.",
+        AuthMethod::Public => "It has no credential, and exchanges ID tokens that were issued to it.",
     };
     let mut sentences = vec![method.to_owned()];
     for grant in &rights.grants {

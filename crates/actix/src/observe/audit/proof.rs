@@ -16,7 +16,7 @@ impl Proof {
     pub(super) fn of(credential: &Credential) -> Self {
         match credential {
             Credential::Secret(_) | Credential::Certificate(_) => Self::Held,
-            Credential::Assertion(_) => Self::Assertion,
+            Credential::Assertion(_) | Credential::IdToken(_) => Self::Assertion,
         }
     }
 }

@@ -95,6 +95,12 @@ pub(super) async fn run(location: StoreLocation, arguments: Add, output: Output)
             "no identity is mapped to this client yet; map one with `tokenberg client federate {id} --issuer URL --subject SUB`"
         ));
     }
+    if rights.auth_method == AuthMethod::Public && rights.may_impersonate.is_empty() {
+        note(&format!(
+            "this client can obtain no token yet; `tokenberg client change {id} --may-impersonate 'ISSUER|*'` lets it exchange the ID \
+             tokens that an issuer issued to it"
+        ));
+    }
     note_several_audiences(&rights);
     let scope = match &rights.scope {
         AllowedScope::Every => "(every)".to_owned(),

@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::json;
 use tokenberg_core::explanation::quoted;
 use tokenberg_core::registration::{Federation, SpiffeId};
-use tokenberg_core::{ClientId, Issuer, Subject};
+use tokenberg_core::{AuthMethod, ClientId, Issuer, Subject};
 
 /// `tokenberg client federate`
 #[derive(Debug, Args)]
@@ -75,6 +75,12 @@ pub(super) async fn run(location: StoreLocation, arguments: Federate, output: Ou
     let federation = Federation { issuer, subject: subject.into(), audience, uid };
     let store = location.open_existing().await?;
     let known = store.client(&id).await?.rights;
+    if known.auth_method == AuthMethod::Public {
+        store.close().await;
+        return Err(wrong_usage(format!(
+            "the client {id} is registered with --auth-method none, and no identity authenticates it: register another client"
+        )));
+    }
     store.federate(&id, &federation).await?;
     let is_enabled = store.issuer(&federation.issuer).await?.trusted.enabled;
     store.close().await;

@@ -3,6 +3,7 @@
 
 use super::certificate_name::alternative_name;
 use super::new_key::NewKey;
+use super::terms::check_public;
 use crate::commands::jwks_file;
 use crate::duration;
 use crate::failure::wrong_usage;
@@ -10,7 +11,7 @@ use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use tokenberg_core::jws::Algorithm;
 use tokenberg_core::registration::{CertificateName, DistinguishedName, LONGEST_ASSERTION_LIFETIME};
-use tokenberg_core::{AuthMethod, ClientId, Lifetime, Rights};
+use tokenberg_core::{AuthMethod, ClientId, GrantType, Lifetime, Rights};
 
 /// How the client authenticates.
 #[derive(Debug, Args)]
@@ -70,6 +71,8 @@ enum Method {
     TlsClientAuth,
     /// A token of another issuer, for an identity that `client federate` maps to the client
     Federated,
+    /// No credential: it exchanges ID tokens that were issued to it, for users of --may-impersonate, and does nothing else
+    None,
 }
 
 impl Method {
@@ -79,6 +82,7 @@ impl Method {
             Self::PrivateKeyJwt => AuthMethod::PrivateKeyJwt,
             Self::TlsClientAuth => AuthMethod::TlsClientAuth,
             Self::Federated => AuthMethod::Federated,
+            Self::None => AuthMethod::Public,
         }
     }
 }
@@ -149,6 +153,11 @@ impl Proof {
                 rights.certificate = Some(certificate);
             }
             Method::Federated => {}
+            Method::None => {
+                // What a client may do by default includes a token for itself.
+                rights.grants.retain(|grant| *grant != GrantType::ClientCredentials);
+                check_public(rights)?;
+            }
         }
         Ok(None)
     }

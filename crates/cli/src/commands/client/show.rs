@@ -98,7 +98,10 @@ fn text(client: &ClientRecord, now: Timestamp) -> String {
             "lifetime of assertions",
             match rights.auth_method {
                 AuthMethod::PrivateKeyJwt => rights.assertion_lifetime.to_string(),
-                AuthMethod::ClientSecret | AuthMethod::TlsClientAuth | AuthMethod::Federated => String::new(),
+                AuthMethod::ClientSecret
+                | AuthMethod::TlsClientAuth
+                | AuthMethod::Federated
+                | AuthMethod::Public => String::new(),
             },
         ),
         ("grants", grants(client).join(", ")),

@@ -6,7 +6,7 @@ use crate::failure::{note, warn, wrong_usage};
 use clap::{Args, ValueEnum};
 use tokenberg_core::policy::LONGEST_TOKEN_LIFETIME;
 use tokenberg_core::registration::{AllowedScope, SubjectPattern, UserPattern};
-use tokenberg_core::{GrantType, Lifetime, Rights, Scope, Target};
+use tokenberg_core::{AuthMethod, GrantType, Lifetime, Rights, Scope, Target};
 
 /// The longest session; after it, the client has to authenticate again.
 const LONGEST_SESSION: Lifetime = Lifetime::from_hours(30 * 24);
@@ -133,8 +133,32 @@ pub(in crate::commands) fn check(rights: &Rights, without_users: &str) -> anyhow
             "--may-assert-users needs the grant token_exchange, which the client does not have: add it to --grant, or {without_users}"
         )));
     }
+    check_public(rights)?;
     duration::within("--token-lifetime", rights.token_lifetime, LONGEST_TOKEN_LIFETIME)?;
     duration::within("--session-lifetime", rights.session_lifetime, LONGEST_SESSION)
+}
+
+/// Checks that a client without a credential has no right that needs one.
+///
+/// # Errors
+/// If it has.
+pub(super) fn check_public(rights: &Rights) -> anyhow::Result<()> {
+    if rights.auth_method != AuthMethod::Public {
+        return Ok(());
+    }
+    let excess = [
+        ("--may-act-for", rights.may_act_for.is_empty()),
+        ("--may-assert-users", rights.may_assert_users.is_empty()),
+        ("--serves", rights.serves.is_empty()),
+        ("a --grant other than token_exchange", rights.grants == [GrantType::TokenExchange]),
+    ];
+    match excess.into_iter().find(|(_, is_free)| !is_free) {
+        None => Ok(()),
+        Some((option, _)) => Err(wrong_usage(format!(
+            "{option} is for clients that authenticate, but this client has no credential (--auth-method none): it may only \
+             exchange ID tokens of the users that --may-impersonate names"
+        ))),
+    }
 }
 
 /// Warns of lifetimes that are allowed but rarely intended.
