@@ -1,7 +1,8 @@
 //! Runs a real PgBouncer for tests, in front of a cluster.
 
+use crate::free_port::free_port;
 use crate::postgres::{POSTGRES_PASSWORD, Postgres, as_postgres, url_at};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -22,7 +23,7 @@ impl PgBouncer {
             println!("skipped: there is no pgbouncer");
             return None;
         };
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let settings = format!(
             "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
              unix_socket_dir =\nauth_type = scram-sha-256\npool_mode = {mode}\ndefault_pool_size = {connections}",

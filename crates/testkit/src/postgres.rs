@@ -1,7 +1,7 @@
 //! Runs a real PostgreSQL for tests, in its own folder and on its own port.
 
+use crate::free_port::free_port;
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -115,10 +115,6 @@ impl Postgres {
         writeln!(talk.commands, "{command}").unwrap();
         talk.wait();
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// The URL of a database that is reached through another port, such as that of a [`Wire`](crate::Wire).

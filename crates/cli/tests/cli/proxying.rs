@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 use tokenberg_core::Timestamp;
-use tokenberg_testkit::ForeignKey;
+use tokenberg_testkit::{ForeignKey, free_port};
 
 /// A catalog that returns the bytes of each request.
 fn catalog() -> String {
@@ -80,7 +80,7 @@ fn sample(language: &str) -> String {
 }
 
 fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+    format!("127.0.0.1:{}", free_port())
 }
 
 /// Whether the program is installed, with a note if it is not.
