@@ -18,7 +18,9 @@ fuzz_target!(|header: &[u8]| {
                         assert!((1..=1024).contains(&reading.secret.expose().len()));
                     }
                 }
-                Authentication::Credential(Credential::Assertion(_) | Credential::Certificate(_) | Credential::IdToken(_)) => {
+                Authentication::Credential(
+                    Credential::Assertion(_) | Credential::Certificate(_) | Credential::IdToken(_),
+                ) => {
                     panic!("there is neither in this request")
                 }
                 Authentication::Bearer(bearer) => assert_eq!(bearer.token.expose(), "a.b.c"),
