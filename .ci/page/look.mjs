@@ -71,7 +71,7 @@ try {
     const pages = {
         overview: "/ui/", clients: "/ui/clients", client: "/ui/client?id=root", issuers: "/ui/issuers", keys: "/ui/keys",
         nodes: "/ui/nodes", decisions: "/ui/decisions?show=all", decision: await decision(), token: "/ui/token",
-        request: "/ui/request?purpose=user&method=post", missing: "/ui/client?id=nobody", nowhere: "/ui/nowhere",
+        whatif: "/ui/what-if?client=root&scope=catalog&issuer=https://idp.example&subject=alice", request: "/ui/request?purpose=user&method=post", missing: "/ui/client?id=nobody", nowhere: "/ui/nowhere",
         hostile: "/ui/client?id=" + encodeURIComponent("<b>hostile</b>\" onfocus=\"alert(1)"),
     };
     const shoot = async (name) => { if (SHOTS) await page.screenshot({ path: join(SHOTS, `${name}.png`), fullPage: true }); };

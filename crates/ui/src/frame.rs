@@ -16,18 +16,20 @@ pub(crate) enum Tab {
     Issuers,
     Keys,
     Nodes,
+    WhatIf,
     Token,
     Request,
     None,
 }
 
-const TABS: [(Tab, &str, &str); 8] = [
+const TABS: [(Tab, &str, &str); 9] = [
     (Tab::Overview, "/ui/", "Overview"),
     (Tab::Decisions, "/ui/decisions", "Decisions"),
     (Tab::Clients, "/ui/clients", "Clients"),
     (Tab::Issuers, "/ui/issuers", "Issuers"),
     (Tab::Keys, "/ui/keys", "Keys"),
     (Tab::Nodes, "/ui/nodes", "Nodes"),
+    (Tab::WhatIf, "/ui/what-if", "What if"),
     (Tab::Token, "/ui/token", "Inspect a token"),
     (Tab::Request, "/ui/request", "Build a request"),
 ];

@@ -2,9 +2,10 @@
 
 use crate::samples::Samples;
 use crate::sessions::Sessions;
+use std::sync::Arc;
 use std::time::SystemTime;
 use tokenberg_actix::{BearerConfig, Operations};
-use tokenberg_core::{Issuer, Timestamp};
+use tokenberg_core::{Answers, Issuer, Timestamp, TokenEndpoint};
 use tokenberg_store::Store;
 
 pub(crate) struct Parts {
@@ -12,6 +13,8 @@ pub(crate) struct Parts {
     pub(crate) operations: Operations,
     pub(crate) bearer: BearerConfig,
     pub(crate) issuer: Issuer,
+    pub(crate) endpoint: TokenEndpoint,
+    pub(crate) answers: Box<dyn Fn() -> Arc<dyn Answers> + Send + Sync>,
     pub(crate) sessions: Sessions,
     pub(crate) samples: Samples,
 }

@@ -1,7 +1,7 @@
 //! What the pages are made from, and their routes.
 
 use crate::access;
-use crate::pages::{clients, decisions, inspector, issuers, keys, nodes, overview, request_builder};
+use crate::pages::{clients, decisions, inspector, issuers, keys, nodes, overview, request_builder, what_if};
 use crate::parts::Parts;
 use crate::samples::Samples;
 use crate::sessions::Sessions;
@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokenberg_actix::{BearerConfig, Operations, TokenService};
-use tokenberg_core::Issuer;
+use tokenberg_core::{Answers, TokenEndpoint};
 use tokenberg_store::Store;
 
 /// How often the counters are read for the charts.
@@ -24,14 +24,23 @@ const LONGEST_FORM: usize = 64 << 10;
 pub struct Ui(Arc<Parts>);
 
 impl Ui {
-    /// The pages about this service and its store; health and figures are those of `operations`.
+    /// The pages about this service and its store; health and figures are those of `operations`, and `answers` returns what requests
+    /// are answered from now.
     #[must_use]
-    pub fn new(store: Store, service: &TokenService, issuer: Issuer, operations: &Operations) -> Self {
+    pub fn new(
+        store: Store,
+        service: &TokenService,
+        operations: &Operations,
+        answers: impl Fn() -> Arc<dyn Answers> + Send + Sync + 'static,
+    ) -> Self {
+        let endpoint = TokenEndpoint::new(service.policy().clone());
         Self(Arc::new(Parts {
             store,
             operations: operations.clone(),
             bearer: BearerConfig::of(service),
-            issuer,
+            issuer: service.issuer().clone(),
+            endpoint,
+            answers: Box::new(answers),
             sessions: Sessions::default(),
             samples: Samples::default(),
         }))
@@ -74,6 +83,7 @@ impl Ui {
                     .route("/nodes", web::get().to(nodes::list))
                     .route("/decisions", web::get().to(decisions::list))
                     .route("/decision", web::get().to(decisions::one))
+                    .route("/what-if", web::get().to(what_if::show))
                     .route("/token", web::get().to(inspector::ask))
                     .route("/token", web::post().to(inspector::inspect))
                     .route("/request", web::get().to(request_builder::show))

@@ -125,7 +125,8 @@ async fn serve(changeable: Changeable, location: StoreLocation) -> anyhow::Resul
             measured.expose(to);
             figures::expose_issuers(measured.following(), &issuer_keys, &key_fetches, to);
         });
-        let ui = Ui::new(tokens.store().clone(), &service, issuer.clone(), &operations);
+        let answering = following.watched();
+        let ui = Ui::new(tokens.store().clone(), &service, &operations, move || answering.now());
         ui.begin();
         server = server.operations(listener, operations.and(ui.configure()));
     }

@@ -4,7 +4,7 @@ use crate::support::{Place, Server, within_a_second};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 13] = [
     "/ui",
     "/ui/",
     "/ui/clients",
@@ -15,6 +15,7 @@ const PAGES: [&str; 12] = [
     "/ui/nodes",
     "/ui/decisions",
     "/ui/decision?chain=installation&number=1",
+    "/ui/what-if?client=etl&scope=catalog",
     "/ui/token",
     "/ui/request",
 ];
@@ -268,6 +269,38 @@ fn a_token_is_explained_and_left_nowhere() {
     let auditor = viewed.server.tokens(&form).token();
     assert_eq!(bearer(&auditor), 200);
     assert_eq!(viewed.send("GET", &format!("/ui/clients?access_token={auditor}"), "", "").status, 401);
+}
+
+#[test]
+fn se_06_a_refused_decision_leads_to_what_would_allow_it() {
+    let viewed = viewed();
+    let secret = viewed.place.add("web", &["--scope", "catalog"]);
+    within_a_second("the client", || viewed.server.ask("web", &secret).status == 200);
+    let form = format!("grant_type=client_credentials&client_id=web&client_secret={secret}&scope=ns%3Aread");
+    assert_eq!(viewed.server.tokens(&form).code(), "invalid_scope");
+    let cookie = viewed.session();
+    let link_in = |page: &str, begin: &str| {
+        let body = viewed.send("GET", page, &cookie, "").body;
+        let link = body.split("href=\"").find(|rest| rest.starts_with(begin))?.split('"').next()?;
+        Some(link.replace("&amp;", "&"))
+    };
+    let mut decision = None;
+    within_a_second("the record", || {
+        decision = link_in("/ui/decisions?show=refusals&client=web", "/ui/decision?");
+        decision.is_some()
+    });
+    let what_if = link_in(&decision.unwrap(), "/ui/what-if?").unwrap();
+    let body = viewed.send("GET", &what_if, &cookie, "").body;
+    assert!(body.contains("Refused") && body.contains("tokenberg client change web --scope"), "{body}");
+    let body = viewed.send("GET", "/ui/what-if?client=web&scope=catalog", &cookie, "").body;
+    assert!(body.contains("Granted"), "{body}");
+    for (page, status) in [
+        ("/ui/what-if?client=web&issuer=https://idp.example", 400),
+        ("/ui/what-if?client=web&issuer=https://idp.example&subject=alice", 200),
+        ("/ui/what-if?client=%00", 400),
+    ] {
+        assert_eq!(viewed.send("GET", page, &cookie, "").status, status, "{page}");
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Query};
 use maud::{Markup, html};
 use serde::Deserialize;
+use serde_json::Value;
 
 const SHOW: [(&str, &str); 5] = [
     ("decisions", "All decisions"),
@@ -168,7 +169,10 @@ fn whole(record: &Record) -> Markup {
             p { a href=(format!("/ui/client?id={}", shown::in_query(client))) { "The client " (shown::text(client)) } " with what it may do" }
         }
         @if record.is_refusal() {
-            p { "Explain the same request in full, from its form in a file, with the change that would allow it:" }
+            @if !client.is_empty() {
+                p { a href=(what_if(record)) { "What would be decided now" } ", with the rules in order and the change that would allow it" }
+            }
+            p { "Explain this very request, from its form in a file:" }
             pre.command { "tokenberg explain --at " (record.time()) " < form.txt" }
         } @else if record.kind == Kind::Decision && !client.is_empty() {
             p { "End all tokens of this client:" }
@@ -176,4 +180,23 @@ fn whole(record: &Record) -> Markup {
         }
         p.dim { "Record " (record.number) " of the chain " (shown::text(&record.chain)) }
     }
+}
+
+/// The page that decides about such a request now.
+fn what_if(record: &Record) -> String {
+    let presented = record.members.get("presented").and_then(Value::as_object);
+    let claim = |name: &str| {
+        let subject = presented.and_then(|presented| presented.get("subject_token")?.get(name)?.as_str());
+        subject.unwrap_or_default()
+    };
+    let members = [
+        ("client", record.text_of("client")),
+        ("scope", record.text_of("scope_in")),
+        ("issuer", claim("iss")),
+        ("subject", claim("sub")),
+    ];
+    let given = members.iter().filter(|(_, value)| !value.is_empty());
+    let pairs: Vec<String> =
+        given.map(|(name, value)| format!("{name}={}", shown::in_query(value))).collect();
+    format!("/ui/what-if?{}", pairs.join("&"))
 }

@@ -9,3 +9,4 @@ pub(crate) mod nodes;
 pub(crate) mod overview;
 pub(crate) mod request_builder;
 pub(crate) mod table;
+pub(crate) mod what_if;
