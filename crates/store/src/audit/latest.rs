@@ -12,6 +12,10 @@ use std::ops::ControlFlow;
 /// How many rows of a chain are read at once: few, because most readers want one screen of records. A row has up to 256 records.
 const PAGE: i64 = 16;
 
+/// How long, in milliseconds, a record may have waited in memory so that it is found by the time of its row, which is that of the
+/// youngest.
+const WAITED: i64 = 60_000;
+
 /// How far a reader has read backwards.
 ///
 /// A position is the number of the last record of each chain that was passed on: the times of a chain need not be in order. Its
@@ -72,7 +76,7 @@ impl Store {
         for chain in self.audit_chains().await? {
             let first = match (position.passed.get(&chain), position.until) {
                 (Some(passed), _) => Some(*passed - 1),
-                (None, Some(until)) => Some(self.last_row_before(&chain, until).await? + 1),
+                (None, Some(until)) => self.first_row_since(&chain, until.saturating_add(WAITED)).await?,
                 (None, None) => None,
             };
             chains.push(Backwards { chain, entries: VecDeque::new(), next: Some(first.unwrap_or(i64::MAX)) });
@@ -123,15 +127,14 @@ impl Store {
         Ok(())
     }
 
-    /// The number of the last row of a chain that is older than that; the next one may have older records, too.
+    /// The number of the first row of a chain that is as young as that.
     ///
-    /// Rows are in the order of time as far as the clock was: the last in number is looked for among thousands that are the last in
+    /// Rows are in the order of time as far as the clock was: the first in number is looked for among thousands that are the first in
     /// time.
-    async fn last_row_before(&self, chain: &str, until: i64) -> Result<i64, StoreError> {
-        let read = "SELECT MAX(number) FROM (SELECT number FROM audit_records WHERE chain = $1 AND at < $2 \
-                    ORDER BY at DESC LIMIT 5000) AS old";
-        let last: Option<i64> = self.0.db.value(read, values![chain, until]).await?;
-        Ok(last.unwrap_or(0))
+    async fn first_row_since(&self, chain: &str, at: i64) -> Result<Option<i64>, StoreError> {
+        let read = "SELECT MIN(number) FROM (SELECT number FROM audit_records WHERE chain = $1 AND at >= $2 \
+                    ORDER BY at LIMIT 5000) AS young";
+        self.0.db.value(read, values![chain, at]).await
     }
 
     /// The row that holds the number, and those before it, backwards.
