@@ -15,7 +15,7 @@ fn variable(name: &str) -> Option<u64> {
 
 #[test]
 fn histories_reach_every_case_of_the_laws() {
-    let mut bytes = SeededBytes::new(variable("TOKENBERG_HISTORIES_SEED").unwrap_or(6));
+    let mut bytes = SeededBytes::new(variable("TOKENBERG_HISTORIES_SEED").unwrap_or(10));
     let (histories, events) = variable("TOKENBERG_HISTORIES").map_or((100, 60), |histories| (histories, 200));
     let mut reached: BTreeMap<String, usize> = BTreeMap::new();
     for played in 0..MOST * histories {
