@@ -76,13 +76,10 @@ fn by_id_token<S: Asks + 'static>(
         Ok(ask(FindClient::new(Who::Id(id), move |client| {
             let client = client.ok_or(unknown);
             let client = client.and_then(|client| public_client::has_no_credential(&client).map(|()| client));
-            let client = match client {
-                Ok(client) => client,
-                Err(refusal) => return refuse(token, refusal),
-            };
+            // With the same keys for every client: whether they can be fetched must not tell which clients there are.
             let keys = KeysOf::Issuer(Arc::clone(&issuer));
             Ok(ask(VerifyToken::new(token, keys, now, move |token, verified| {
-                then(public_client::check(&policy, client, &token, verified, &issuer, now)?)
+                then(public_client::check(&policy, client?, &token, verified, &issuer, now)?)
             })))
         })))
     })))
@@ -199,7 +196,8 @@ impl Assertion {
                     is_client_known: false,
                     is_verified: false,
                 };
-                return Ok(self.refuse(Refusal::ClientAssertion(TokenFault::NotFederated(Box::new(fault)))));
+                let refusal = Refusal::ClientAssertion(TokenFault::NotFederated(Box::new(fault)));
+                return Ok(self.refuse_after(KeysOf::Issuer(issuer), refusal));
             };
             let (policy, now) = (self.policy, self.now);
             let keys = KeysOf::Issuer(Arc::clone(&issuer));
@@ -225,7 +223,12 @@ impl Assertion {
     /// Refuses after a signature was verified, so that the response time does not reveal which clients are registered (conformance
     /// CJ-17).
     fn refuse<S: Asks + 'static>(self, refusal: Refusal) -> S {
-        ask(VerifyToken::new(self.token, KeysOf::Decoy, self.now, move |_, _| Err(refusal)))
+        self.refuse_after(KeysOf::Decoy, refusal)
+    }
+
+    /// The same with the keys that a registered client would need: whether they can be fetched must not tell, either.
+    fn refuse_after<S: Asks + 'static>(self, keys: KeysOf, refusal: Refusal) -> S {
+        ask(VerifyToken::new(self.token, keys, self.now, move |_, _| Err(refusal)))
     }
 }
 
