@@ -5,8 +5,8 @@ use crate::pages::{clients, decisions, inspector, issuers, keys, nodes, overview
 use crate::parts::Parts;
 use crate::samples::Samples;
 use crate::sessions::Sessions;
-use actix_web::middleware;
 use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{Route, guard, middleware};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -70,27 +70,32 @@ impl Ui {
                     .wrap(middleware::from_fn(move |request, next| {
                         access::guard(Arc::clone(&guarded), request, next)
                     }))
-                    .route("", web::get().to(overview::show))
-                    .route("/", web::get().to(overview::show))
-                    .route("/style.css", web::get().to(access::style))
-                    .route("/enter", web::get().to(access::enter))
+                    .route("", looked_at().to(overview::show))
+                    .route("/", looked_at().to(overview::show))
+                    .route("/style.css", looked_at().to(access::style))
+                    .route("/enter", looked_at().to(access::enter))
                     .route("/leave", web::post().to(access::leave))
-                    .route("/clients", web::get().to(clients::list))
-                    .route("/client", web::get().to(clients::one))
-                    .route("/issuers", web::get().to(issuers::list))
-                    .route("/issuer", web::get().to(issuers::one))
-                    .route("/keys", web::get().to(keys::list))
-                    .route("/nodes", web::get().to(nodes::list))
-                    .route("/decisions", web::get().to(decisions::list))
-                    .route("/decision", web::get().to(decisions::one))
-                    .route("/what-if", web::get().to(what_if::show))
-                    .route("/token", web::get().to(inspector::ask))
+                    .route("/clients", looked_at().to(clients::list))
+                    .route("/client", looked_at().to(clients::one))
+                    .route("/issuers", looked_at().to(issuers::list))
+                    .route("/issuer", looked_at().to(issuers::one))
+                    .route("/keys", looked_at().to(keys::list))
+                    .route("/nodes", looked_at().to(nodes::list))
+                    .route("/decisions", looked_at().to(decisions::list))
+                    .route("/decision", looked_at().to(decisions::one))
+                    .route("/what-if", looked_at().to(what_if::show))
+                    .route("/token", looked_at().to(inspector::ask))
                     .route("/token", web::post().to(inspector::inspect))
-                    .route("/request", web::get().to(request_builder::show))
+                    .route("/request", looked_at().to(request_builder::show))
                     .default_service(web::to(access::nothing_here)),
             );
         }
     }
+}
+
+/// A page is looked at by GET, or by HEAD without its body (RFC 9110 §9.3.2).
+fn looked_at() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
 impl fmt::Debug for Ui {

@@ -131,6 +131,7 @@ fn every_page_is_shown_to_a_session_with_headers_that_keep_it_to_itself() {
         ] {
             assert!(answer.head.contains(header), "{page} {header}: {}", answer.head);
         }
+        assert_eq!(viewed.send("HEAD", page, &cookie, "").status, expected, "{page}");
         // What the policy forbids must not be there: it would be missing in the browser.
         for never in ["<script", " style=", "javascript:", "http-equiv", "onclick"] {
             assert!(!answer.body.contains(never), "{page} {never}");
@@ -263,7 +264,7 @@ fn a_token_is_explained_and_left_nowhere() {
     let bearer = |token: &str| {
         viewed.send("GET", "/ui/clients", &format!("Authorization: Bearer {token}\r\n"), "").status
     };
-    assert_eq!(bearer(&token), 401, "the scope was not granted");
+    assert_eq!(bearer(&token), 403, "the scope was not granted");
     let form =
         format!("grant_type=client_credentials&client_id=web&client_secret={secret}&scope=tokenberg%3Aaudit");
     let auditor = viewed.server.tokens(&form).token();

@@ -10,16 +10,16 @@ use crate::sessions::LASTS;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::cookie::{Cookie, SameSite, time::Duration};
 use actix_web::dev::{Extensions, Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::{Data, Query};
-use actix_web::{Error, FromRequest, HttpRequest, HttpResponse};
+use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, ResponseError};
 use maud::html;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use tokenberg_actix::Bearer;
+use tokenberg_actix::{Bearer, BearerError};
 
 /// The scope of a token with which the pages can be read.
 pub const SCOPE: &str = "tokenberg:audit";
@@ -36,12 +36,10 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let refusal = if let Some(refusal) = origin::refusal(request.request()) {
-        Some(refusal)
-    } else if OPEN.contains(&request.path()) || may_look(&parts, &mut request).await {
-        None
-    } else {
-        Some(sign_in(StatusCode::UNAUTHORIZED, None))
+    let refusal = match origin::refusal(request.request()) {
+        None if OPEN.contains(&request.path()) => None,
+        None => refusal(&parts, &mut request).await,
+        refused => refused,
     };
     let mut answer = match refusal {
         Some(refusal) => request.into_response(refusal),
@@ -51,20 +49,24 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
     Ok(answer)
 }
 
-async fn may_look(parts: &Parts, request: &mut ServiceRequest) -> bool {
-    if request.headers().contains_key(AUTHORIZATION) {
-        return has_scope(parts, request).await;
+/// Why the visitor may not look; `None` if they may.
+async fn refusal(parts: &Parts, request: &mut ServiceRequest) -> Option<HttpResponse> {
+    let cookie = request.cookie(COOKIE);
+    if cookie.is_some_and(|cookie| parts.sessions.is_open(cookie.value(), Parts::now())) {
+        return None;
     }
-    request.cookie(COOKIE).is_some_and(|cookie| parts.sessions.is_open(cookie.value(), Parts::now()))
-}
-
-async fn has_scope(parts: &Parts, request: &mut ServiceRequest) -> bool {
+    if !request.headers().contains_key(AUTHORIZATION) {
+        return Some(sign_in(StatusCode::UNAUTHORIZED, None));
+    }
     let mut data = Extensions::new();
     data.insert(parts.bearer.clone());
     request.add_data_container(Rc::new(data));
     match Bearer::from_request(request.request(), &mut Payload::None).await {
-        Ok(bearer) => bearer.require_scope(SCOPE).is_ok(),
-        Err(_) => false,
+        Ok(bearer) => bearer.require_scope(SCOPE).err().map(|error| error.error_response()),
+        Err(refusal) if refusal.error == BearerError::NoCredentials => {
+            Some(sign_in(StatusCode::UNAUTHORIZED, None))
+        }
+        Err(refusal) => Some(refusal.error_response()),
     }
 }
 
@@ -157,5 +159,10 @@ fn sign_in(status: StatusCode, reason: Option<&str>) -> HttpResponse {
             p { "Programs send a token of this service with the scope " code { (SCOPE) } " as Bearer." }
         },
     );
-    HttpResponse::build(status).content_type(frame::HTML).body(page)
+    let mut answer = HttpResponse::build(status);
+    if status == StatusCode::UNAUTHORIZED {
+        // RFC 9110 §15.5.2: a 401 has a challenge. Browsers ask for nothing by it.
+        answer.insert_header((WWW_AUTHENTICATE, "Bearer realm=\"tokenberg\""));
+    }
+    answer.content_type(frame::HTML).body(page)
 }

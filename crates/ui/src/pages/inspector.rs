@@ -12,7 +12,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use tokenberg_core::{Issuer, Timestamp};
+use tokenberg_actix::BearerError;
+use tokenberg_core::{Issuer, Timestamp, TokenFault};
 
 /// The form with a token.
 #[derive(Deserialize)]
@@ -96,6 +97,10 @@ async fn verdict(parts: &Parts, token: &str, iss: &str) -> Vec<(bool, String)> {
             Ok(_) => vec![
                 (true, "It is an access token of this service: its signature verifies, it has not ended, and it is not revoked.".to_owned()),
                 (true, "It would be taken as Bearer by a catalog that expects this audience, and as subject or actor of an exchange by the client it was issued to.".to_owned()),
+            ],
+            Err(BearerError::InvalidToken(TokenFault::Audience(_))) => vec![
+                (true, "It is an access token of this service for the audience that its aud names: its signature verifies, and it has not ended.".to_owned()),
+                (false, "Whether it was revoked was not checked here; catalogs of that audience, introspection and /v1/oauth/verify do.".to_owned()),
             ],
             Err(fault) => vec![(false, format!("It is not accepted as an access token of this service: {fault}."))],
         };

@@ -12,6 +12,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use maud::{Markup, html};
 use std::collections::HashMap;
+use std::time::Duration;
 use tokenberg_core::Lifetime;
 use tokenberg_store::{AuditPosition, EndingSecret, Store, StoreError};
 
@@ -22,6 +23,8 @@ const REFUSALS: usize = 5000;
 /// The most reasons and secrets that are listed.
 const LISTED: usize = 10;
 const HOUR: i64 = 3_600_000;
+/// How long the overview looks for refusals.
+const PATIENCE: Duration = Duration::from_millis(80);
 
 /// `GET /ui/`
 pub(crate) async fn show(parts: Data<Parts>) -> HttpResponse {
@@ -36,7 +39,7 @@ pub(crate) async fn show(parts: Data<Parts>) -> HttpResponse {
         (chart::bars("Granted", "good", &intervals, |interval: &Interval| interval.granted))
         (chart::bars("Refused", "bad", &intervals, |interval: &Interval| interval.refused))
         @match &stored {
-            Ok((ending, reasons)) => { (why(reasons)) (ends(ending)) }
+            Ok(Stored { ending, reasons, not_before }) => { (why(reasons, *not_before)) (ends(ending)) }
             Err(error) => p.note { "The store cannot be read: " (shown::text(&error.to_string())) }
         }
         h2 { "Figures" }
@@ -54,12 +57,22 @@ fn health(readiness: &Result<String, String>) -> Markup {
     }
 }
 
-async fn stored(store: &Store) -> Result<(Vec<EndingSecret>, Vec<(u32, Record)>), StoreError> {
+/// What the store says.
+struct Stored {
+    ending: Vec<EndingSecret>,
+    /// How often each reason was given, and an example.
+    reasons: Vec<(u32, Record)>,
+    /// How far back the records were looked at, if that is less than an hour.
+    not_before: Option<i64>,
+}
+
+async fn stored(store: &Store) -> Result<Stored, StoreError> {
     let now = Parts::now();
     let ending = store.ending_secrets(now, AHEAD, 50).await?;
     let filter = Filter { show: "refusals".to_owned(), ..Filter::default() };
-    let found = search(store, &filter, AuditPosition::default(), REFUSALS, None).await?;
+    let found = search(store, &filter, AuditPosition::default(), REFUSALS, Some(PATIENCE)).await?;
     let since = now.as_seconds() * 1000 - HOUR;
+    let not_before = found.back_to.filter(|at| found.next.is_some() && *at > since);
     let mut reasons: HashMap<(String, String), (u32, Record)> = HashMap::new();
     for record in found.records.into_iter().filter(|record| record.at >= since) {
         let reason = (record.title(), record.shown("reason"));
@@ -68,13 +81,18 @@ async fn stored(store: &Store) -> Result<(Vec<EndingSecret>, Vec<(u32, Record)>)
     let mut reasons: Vec<(u32, Record)> = reasons.into_values().collect();
     reasons.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| b.1.at.cmp(&a.1.at)));
     reasons.truncate(LISTED);
-    Ok((ending, reasons))
+    Ok(Stored { ending, reasons, not_before })
 }
 
-fn why(reasons: &[(u32, Record)]) -> Markup {
+fn why(reasons: &[(u32, Record)], not_before: Option<i64>) -> Markup {
     html! {
         h2 { "Why requests were refused" }
-        @if reasons.is_empty() { p { "No request was refused in the last hour." } } @else {
+        @if let Some(at) = not_before {
+            p.dim { "Of the last hour, only the records from " (shown::milliseconds(at)) " on were looked at: there are many." }
+        }
+        @if reasons.is_empty() {
+            p { "No refused request was found." }
+        } @else {
             ol {
                 @for (times, record) in reasons {
                     @let reason = record.shown("reason");

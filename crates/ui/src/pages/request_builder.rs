@@ -32,7 +32,7 @@ pub(crate) struct Wanted {
 
 /// `GET /ui/request`
 pub(crate) async fn show(parts: Data<Parts>, wanted: Query<Wanted>) -> HttpResponse {
-    let or = |text: &str, usual: &str| if text.is_empty() { usual.to_owned() } else { text.to_owned() };
+    let or = |text: &str, usual: &str| if text.is_empty() { usual.to_owned() } else { shown::text(text) };
     let (client, scope) = (or(&wanted.client, "CLIENT_ID"), or(&wanted.scope, "catalog"));
     let endpoint = format!("{}/v1/oauth/tokens", parts.issuer.as_str().trim_end_matches('/'));
     let content = html! {
@@ -45,11 +45,11 @@ pub(crate) async fn show(parts: Data<Parts>, wanted: Query<Wanted>) -> HttpRespo
         }
         p.dim { "Words in capitals are to be replaced. Secrets do not belong into this form." }
         h2 { "curl" }
-        pre.command { (shown::text(&curl(&endpoint, &wanted, &client, &scope))) }
+        pre.command { (curl(&endpoint, &wanted, &client, &scope)) }
         @if wanted.purpose != "renew" && wanted.method != "assertion" {
             @for (engine, text) in engines(&endpoint, wanted.purpose == "user", &client, &scope) {
                 h2 { (engine) }
-                pre.command { (shown::text(&text)) }
+                pre.command { (text) }
             }
         }
     };
@@ -68,47 +68,45 @@ fn curl(endpoint: &str, wanted: &Wanted, client: &str, scope: &str) -> String {
     let quoted = tokenberg_core::explanation::quoted;
     let mut lines = vec![format!("curl {}", quoted(endpoint))];
     let mut field = |name: &str, value: &str| {
-        lines.push(format!("  --data-urlencode {}", quoted(&format!("{name}={value}"))))
+        lines.push(format!("  --data-urlencode {}", quoted(&format!("{name}={value}"))));
     };
     const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
-    match wanted.purpose.as_str() {
-        "user" | "renew" => {
-            field("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange");
-            field("subject_token@", "SUBJECT_TOKEN_FILE");
-            field(
-                "subject_token_type",
-                if wanted.purpose == "user" {
-                    "urn:ietf:params:oauth:token-type:id_token"
-                } else {
-                    ACCESS_TOKEN
-                },
-            );
-            if wanted.purpose == "user" {
-                field("actor_token@", "ACTOR_TOKEN_FILE");
-                field("actor_token_type", ACCESS_TOKEN);
-            }
-        }
-        _ => field("grant_type", "client_credentials"),
+    let for_user = wanted.purpose == "user";
+    // A value that `curl` reads from a file: a token or a secret must not be an argument.
+    let mut files = Vec::new();
+    if for_user || wanted.purpose == "renew" {
+        field("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange");
+        let kind = if for_user { "urn:ietf:params:oauth:token-type:id_token" } else { ACCESS_TOKEN };
+        field("subject_token_type", kind);
+        files.push(("subject_token", "SUBJECT_TOKEN_FILE"));
+    } else {
+        field("grant_type", "client_credentials");
+    }
+    if for_user {
+        field("actor_token_type", ACCESS_TOKEN);
+        files.push(("actor_token", "ACTOR_TOKEN_FILE"));
     }
     field("scope", scope);
     match wanted.method.as_str() {
         "post" => {
             field("client_id", client);
-            field("client_secret@", "SECRET_FILE");
+            files.push(("client_secret", "SECRET_FILE"));
         }
         "assertion" => {
             field("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
-            field("client_assertion@", "ASSERTION_FILE");
+            files.push(("client_assertion", "ASSERTION_FILE"));
         }
         _ => lines.push(format!("  --user {}", quoted(&format!("{client}:SECRET")))),
     }
-    // `curl` reads a field from a file as name@file, without an equals sign.
-    lines.join(" \\\n").replace("@=", "@")
+    lines.extend(files.iter().map(|(name, file)| format!("  --data-urlencode {name}@{file}")));
+    lines.join(" \\\n")
 }
 
 /// The same in the settings of engines; `for_user` is whether the engine acts for its users.
 fn engines(endpoint: &str, for_user: bool, client: &str, scope: &str) -> Vec<(&'static str, String)> {
     let credential = format!("{client}:SECRET");
+    let in_python = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+    let in_sql = |text: &str| text.replace('\'', "''");
     let spark = format!(
         "spark.sql.catalog.NAME=org.apache.iceberg.spark.SparkCatalog\nspark.sql.catalog.NAME.type=rest\n\
          spark.sql.catalog.NAME.uri=CATALOG_URL\nspark.sql.catalog.NAME.oauth2-server-uri={endpoint}\n\
@@ -126,15 +124,46 @@ fn engines(endpoint: &str, for_user: bool, client: &str, scope: &str) -> Vec<(&'
     }
     let pyiceberg = format!(
         "from pyiceberg.catalog import load_catalog\n\ncatalog = load_catalog(\n    \"NAME\",\n    type=\"rest\",\n    \
-         uri=\"CATALOG_URL\",\n    credential=\"{credential}\",\n    scope=\"{scope}\",\n    **{{\"oauth2-server-uri\": \"{endpoint}\"}},\n)"
+         uri=\"CATALOG_URL\",\n    credential=\"{}\",\n    scope=\"{}\",\n    **{{\"oauth2-server-uri\": \"{endpoint}\"}},\n)",
+        in_python(&credential),
+        in_python(scope)
     );
     let flink = format!(
         "CREATE CATALOG NAME WITH (\n  'type' = 'iceberg',\n  'catalog-type' = 'rest',\n  'uri' = 'CATALOG_URL',\n  \
-         'oauth2-server-uri' = '{endpoint}',\n  'credential' = '{credential}',\n  'scope' = '{scope}'\n)"
+         'oauth2-server-uri' = '{endpoint}',\n  'credential' = '{}',\n  'scope' = '{}'\n)",
+        in_sql(&credential),
+        in_sql(scope)
     );
     let duckdb = format!(
-        "CREATE SECRET token (\n  TYPE ICEBERG,\n  CLIENT_ID '{client}',\n  CLIENT_SECRET 'SECRET',\n  \
-         OAUTH2_SERVER_URI '{endpoint}',\n  OAUTH2_SCOPE '{scope}'\n);\nATTACH 'WAREHOUSE' AS NAME (TYPE ICEBERG, ENDPOINT 'CATALOG_URL', SECRET token);"
+        "CREATE SECRET token (\n  TYPE ICEBERG,\n  CLIENT_ID '{}',\n  CLIENT_SECRET 'SECRET',\n  \
+         OAUTH2_SERVER_URI '{endpoint}',\n  OAUTH2_SCOPE '{}'\n);\nATTACH 'WAREHOUSE' AS NAME (TYPE ICEBERG, ENDPOINT 'CATALOG_URL', SECRET token);",
+        in_sql(client),
+        in_sql(scope)
     );
     vec![("PyIceberg", pyiceberg), ("Spark", spark), ("Trino", trino), ("Flink", flink), ("DuckDB", duckdb)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_can_be_pasted() {
+        let wanted = |purpose: &str, method: &str| Wanted {
+            purpose: purpose.into(),
+            method: method.into(),
+            ..Wanted::default()
+        };
+        let text = curl("https://as.test/v1/oauth/tokens", &wanted("user", "post"), "a@=b", "catalog");
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[..lines.len() - 1].iter().all(|line| line.ends_with(" \\")), "{text}");
+        for part in ["'client_id=a@=b'", "subject_token@SUBJECT_TOKEN_FILE", "client_secret@SECRET_FILE"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        let text = curl("https://as.test/v1/oauth/tokens", &wanted("", ""), "it's", "catalog");
+        assert!(text.contains(r"--user 'it'\''s:SECRET'"), "{text}");
+        for (engine, text) in engines("https://as.test/v1/oauth/tokens", false, "a'b\"c", "catalog") {
+            assert!(text.lines().count() > 3, "{engine}: {text}");
+        }
+    }
 }
