@@ -83,6 +83,23 @@ fn free_address() -> String {
     format!("127.0.0.1:{}", free_port())
 }
 
+/// The headers of the verification, by their last words.
+const NAMES: [&str; 5] = ["Subject", "Issuer", "Client", "Scope", "Actors"];
+
+/// What a client sends to replace or remove this header: every spelling that a catalog may take for it, and a `Connection` that names all five.
+fn attack(name: &str) -> String {
+    let mut headers =
+        format!("Connection: {}\r\n", NAMES.map(|of| format!("X-Auth-Request-{of}")).join(", "));
+    let separators = ["-", "_", "."];
+    for (first, second) in separators.iter().flat_map(|first| separators.map(|second| (first, second))) {
+        for third in separators {
+            let spelling = format!("X{first}Auth{second}Request{third}{name}");
+            headers += &format!("{spelling}: root\r\n{}: root\r\n", spelling.to_lowercase());
+        }
+    }
+    headers
+}
+
 /// Whether the program is installed, with a note if it is not.
 fn is_installed(program: &str) -> bool {
     let paths = ["/usr/sbin", "/usr/bin", "/usr/local/bin"];
@@ -206,10 +223,8 @@ impl Site {
         self.refused(Some(&self.bound_token()), 401, INVALID);
         let insufficient = r#", error="insufficient_scope", scope="catalog""#;
         self.refused(Some(&self.token("&scope=ns:read", None)), 403, insufficient);
-        let forged: String = ["Subject", "Issuer", "Client", "Scope", "Actors", "subject"]
-            .map(|of| format!("X-Auth-Request-{of}: root\r\nX_Auth_Request_{of}: root\r\n"))
-            .concat();
-        for (method, body) in [("GET", ""), ("POST", "{\"namespace\": [\"a\"]}"), ("DELETE", "")] {
+        let methods = [("GET", ""), ("POST", "{\"namespace\": [\"a\"]}"), ("DELETE", "")];
+        for ((method, body), forged) in methods.iter().copied().cycle().zip(NAMES.map(attack)) {
             let (status, head, request) = self.ask(method, Some(&good), &forged, body);
             assert_eq!(status, 200, "{head} {request}");
             let (seen, seen_body) = request.split_once("\r\n\r\n").unwrap();
@@ -220,6 +235,8 @@ impl Site {
             assert_eq!(seen_body, body);
             assert_eq!(value(seen, "authorization"), None, "{seen}");
             assert!(!seen.contains("root"), "{seen}");
+            let connection = value(seen, "connection").unwrap_or_default();
+            assert!(!connection.to_lowercase().contains("x-auth"), "{seen}");
             for (name, expected) in sees {
                 let got = value(seen, &format!("X-Auth-Request-{name}")).unwrap_or_default();
                 assert_eq!(got, *expected, "{name} in {seen}");
@@ -324,5 +341,5 @@ fn ri_04_haproxy_verifies_tokens_itself() {
     let file = site.place.file("haproxy.cfg", &configuration);
     site.start(&address, "haproxy", &["-f", &file]);
     let name = "a%20etl%2C%25";
-    site.check(&[("Subject", name), ("Client", name)]);
+    site.check(&[("Subject", name), ("Issuer", ""), ("Client", name), ("Scope", ""), ("Actors", "")]);
 }
