@@ -63,6 +63,8 @@ impl Restoration {
         if std::fs::canonicalize(backup).ok() == std::fs::canonicalize(store).ok() {
             return Err(no_backup("it is the store itself".to_owned()).into());
         }
+        // A link stays, and what it leads to is replaced.
+        let store = &std::fs::canonicalize(store).unwrap_or_else(|_| store.to_owned());
         // Before a long copy; the lock is taken again at the end.
         drop(Replacing::lock(store)?);
         let tag = std::process::id();

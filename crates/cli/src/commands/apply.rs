@@ -71,7 +71,7 @@ struct Wanted {
 pub(crate) fn export(common: &Common, _: &Export, output: Output) -> anyhow::Result<()> {
     let location = StoreLocation::of(common)?;
     let document = wait_for(async {
-        let store = location.open_existing().await?;
+        let store = location.open_to_read().await?;
         let document = declaration::document(&store.clients().await?, &store.issuers().await?);
         store.close().await;
         document
@@ -89,7 +89,7 @@ pub(crate) fn diff(common: &Common, arguments: &Diff, output: Output) -> anyhow:
     let location = StoreLocation::of(common)?;
     let declaration = arguments.wanted.read()?;
     let plan = wait_for(async {
-        let store = location.open_existing().await?;
+        let store = location.open_to_read().await?;
         let plan = arguments.wanted.plan(&store, &declaration).await;
         store.close().await;
         plan
@@ -106,7 +106,11 @@ pub(crate) fn apply(common: &Common, arguments: &Apply, output: Output) -> anyho
     let location = StoreLocation::of(common)?;
     let declaration = arguments.wanted.read()?;
     wait_for(async {
-        let store = location.open_existing().await?;
+        let store = if arguments.confirming.is_dry_run() {
+            location.open_to_read().await?
+        } else {
+            location.open_existing().await?
+        };
         let plan = arguments.wanted.plan(&store, &declaration).await?;
         let action = format!("make these changes of clients and issuers ({})", plan.changes.len());
         let is_asked = !plan.changes.is_empty() || arguments.confirming.is_dry_run();

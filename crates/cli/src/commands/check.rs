@@ -2,11 +2,12 @@
 
 use super::findings::{Finding, Findings};
 use super::secret_age;
-use super::store_state::{check_issuer, check_schema};
+use super::store_state::{check_issuer, check_schema, not_writable_file};
 use crate::common::Common;
 use crate::configuration::Configuration;
 use crate::descriptors::Descriptors;
 use crate::failure::AlreadyReported;
+use crate::input::SecretVariable;
 use crate::issuer_keys::{IssuerAccess, Outcome, Trial};
 use crate::issuer_names::Names;
 use crate::output::Output;
@@ -171,8 +172,11 @@ async fn check_store(
     let store = match opened {
         Ok(store) => store,
         Err(error) => {
-            // The database can be reached, and is empty.
-            if matches!(error, StoreError::Missing { .. }) {
+            // The database can be reached, and is empty. With the key of a store, a server makes no other one in it.
+            let has_key = key_file.is_none_or(|path| path.exists());
+            let is_expected = settings.is_some_and(|settings| settings.create)
+                || SecretVariable::BootstrapCredential.read().is_ok_and(|given| given.is_some());
+            if matches!(error, StoreError::Missing { .. }) && (!has_key || is_expected) {
                 findings.note("store", error.to_string());
             } else {
                 findings.problem("store", error.to_string());
@@ -181,7 +185,8 @@ async fn check_store(
         }
     };
     store.compare_clocks(CLOCK_LEEWAY).await;
-    match store.not_writable() {
+    let not_writable = store.not_writable().map(str::to_owned);
+    match not_writable.or_else(|| url.path().and_then(not_writable_file)) {
         None => findings.ok("store", url.to_string()),
         Some(reason) => findings.problem(
             "store",

@@ -71,6 +71,10 @@ pub(crate) fn run(arguments: &Exec) -> anyhow::Result<()> {
     for secret in SecretVariable::ALL {
         command.env_remove(secret.name());
     }
+    // Places of the password of the store.
+    for variable in ["TOKENBERG_STORE", "PGPASSWORD"] {
+        command.env_remove(variable);
+    }
     let names = arguments.env.iter().map(String::as_str);
     command.envs(names.chain([ACCESS_TOKEN]).map(|name| (name, obtained.token().expose())));
     let fault = command.exec();

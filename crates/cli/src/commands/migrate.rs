@@ -3,7 +3,7 @@
 use crate::common::Common;
 use crate::failure::note;
 use crate::output::Output;
-use crate::store_access::wait_for;
+use crate::store_access::{StoreLocation, wait_for};
 use clap::Args;
 use serde_json::{Value, json};
 use tokenberg_store::{Migration, Store};
@@ -30,7 +30,7 @@ pub(crate) struct Migrate {
 /// # Errors
 /// If there is no store, a newer version wrote it, or a step fails.
 pub(crate) fn run(common: &Common, arguments: &Migrate, output: Output) -> anyhow::Result<()> {
-    let (url, plan) = (&common.store, arguments.plan);
+    let (url, plan) = (&StoreLocation::of(common)?.url, arguments.plan);
     let migration =
         wait_for(async { Ok(if plan { Store::migration(url).await? } else { Store::migrate(url).await? }) })?;
     output.show(|| value(&migration, !plan), || text(&migration, plan))?;

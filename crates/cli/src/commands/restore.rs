@@ -2,9 +2,10 @@
 
 use super::restored::{self, Done};
 use crate::common::Common;
-use crate::failure::note;
+use crate::failure::{note, warn};
 use crate::output::Output;
 use crate::store_access::{StoreLocation, operator, wait_for};
+use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
@@ -45,9 +46,20 @@ pub(crate) fn run(common: &Common, arguments: &Restore, output: Output) -> anyho
         Store::migrate(&restoration.url()).await?;
         let store = Store::open_existing(&restoration.url(), location.key.clone()).await?;
         let store = store.changed_by(&operator());
-        let done = restored::invalidate(&store, replay).await;
+        // What no server could read must not take the place of a store that one reads.
+        let readable = store.snapshot().await;
+        let readable = readable.context("the backup is damaged, so it was not put in the place of the store");
+        let done = match readable {
+            Ok(_) => restored::invalidate(&store, replay).await,
+            Err(damaged) => Err(damaged),
+        };
+        let audit = store.verify_audit().await;
         store.close().await;
-        anyhow::Ok((done?, restoration.finish().await?))
+        let done = done?;
+        if !audit?.is_whole() {
+            warn("the audit in the backup is not whole: run `tokenberg audit verify`");
+        }
+        anyhow::Ok((done, restoration.finish().await?))
     })?;
     let Done { value, text } = done;
     output.show(

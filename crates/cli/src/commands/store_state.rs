@@ -5,6 +5,8 @@ use crate::output::on_one_line;
 use crate::server::listening::Listening;
 use crate::server::settings::Settings;
 use crate::store_access::older_schema;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use tokenberg_store::{KeptIssuer, OpeningError, SchemaDifference, Store};
 
 /// Compares the issuer that is configured with that of the servers of the store.
@@ -57,4 +59,15 @@ pub(super) async fn check_schema(store: &Store, findings: &mut Findings) {
             findings.note("schema", sentence);
         }
     }
+}
+
+/// Why an SQLite store cannot be written: the file, or one that SQLite keeps beside it. Opening a file changes nothing.
+pub(super) fn not_writable_file(store: &Path) -> Option<String> {
+    ["", "-wal", "-shm"].iter().find_map(|ending| {
+        let mut path = store.as_os_str().to_owned();
+        path.push(ending);
+        let path = PathBuf::from(path);
+        let error = path.exists().then(|| File::options().write(true).open(&path).err()).flatten()?;
+        Some(format!("{}: {error}", path.display()))
+    })
 }

@@ -47,7 +47,7 @@ pub(crate) fn run(
     let now = clock::now()?;
     let location = StoreLocation::of(common)?;
     let code = wait_for(async {
-        let store = location.open_existing().await?;
+        let store = location.open_to_read().await?;
         let code = store.page_code(now);
         store.close().await;
         Ok(code?)

@@ -50,7 +50,9 @@ fn s_7_a_server_with_the_key_of_a_store_makes_no_other_one_in_an_empty_database(
     for changing in [&["client", "add", "etl"][..], &["client", "disable", "etl"], &["client", "list"]] {
         site.run(changing, &[]).refused();
     }
-    assert!(site.run(&["check"], &[]).done().out.contains("`tokenberg init` makes one"));
+    let said = site.run(&["check"], &[]);
+    assert!(said.code == 1 && said.out.contains("problem  store: there is no store"), "{}", said.out);
+    assert!(said.out.contains("`tokenberg init` makes one"), "{}", said.out);
 
     // Several jobs may run it; one makes the store, and the others change nothing.
     let said = std::thread::scope(|scope| {

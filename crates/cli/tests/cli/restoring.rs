@@ -4,6 +4,7 @@ use crate::foreign::{assertion_form, claims};
 use crate::support::{Place, Said, Server, post, within_a_second};
 use serde_json::{Value, json};
 use std::fs;
+use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -245,4 +246,64 @@ fn s_4_a_restored_postgresql_revokes_the_stolen_key_and_its_audit_is_whole_again
     assert_eq!(again["acknowledged"], 0);
     let refused = place.run_with(&["restore", "dump.sql"], "", &variables).refused().err;
     assert!(refused.contains("`tokenberg restored`"), "{refused}");
+}
+
+#[test]
+fn f_5_a_backup_that_no_server_could_read_is_refused_and_a_link_is_kept() {
+    let place = Place::new();
+    place.add("etl", &[]);
+    place.run(&["backup", "good.db"]).done();
+    if !place.sql("UPDATE clients SET rights = 'ZZ' WHERE id = 'etl'") {
+        return;
+    }
+    place.run(&["backup", "bad.db"]).done();
+    place.run(&["restore", "good.db"]).done();
+    let before = fs::read(place.path("tokenberg.db")).unwrap();
+    let refused = place.run(&["restore", "bad.db"]).refused();
+    assert!(refused.err.contains("the backup is damaged"), "{}", refused.err);
+    assert!(fs::read(place.path("tokenberg.db")).unwrap() == before);
+    // The store may be a link to a file on another volume.
+    std::os::unix::fs::symlink(place.path("tokenberg.db"), place.path("link.db")).unwrap();
+    fs::copy(place.path("tokenberg.db.key"), place.path("link.db.key")).unwrap();
+    place.add("spark", &[]);
+    place.run(&["restore", "good.db", "--store", "sqlite:link.db"]).done();
+    assert!(fs::symlink_metadata(place.path("link.db")).unwrap().is_symlink());
+    let listed = place.run(&["client", "list"]).done().out;
+    assert!(listed.contains("etl") && !listed.contains("spark"), "{listed}");
+}
+
+#[test]
+fn op_13_what_only_looks_changes_no_byte_of_a_backup() {
+    let place = Place::new();
+    place.add("etl", &[]);
+    place.run(&["backup", "copy.db"]).done();
+    let before = fs::read(place.path("copy.db")).unwrap();
+    let exported = place.run(&["export"]).done().out;
+    place.file("all.toml", &exported);
+    for command in [
+        &["export"][..],
+        &["diff", "all.toml"],
+        &["apply", "all.toml", "--dry-run"],
+        &["ui", "--at", "http://127.0.0.1:8184"],
+        &["client", "list"],
+        &["audit"],
+        &["explain", "--client", "etl"],
+    ] {
+        let store = ["--store", "sqlite:copy.db", "--key-file", "tokenberg.db.key"];
+        let said = place.run(&[command, &store].concat()).done();
+        assert!(fs::read(place.path("copy.db")).unwrap() == before, "{command:?} {}", said.out);
+    }
+}
+
+#[test]
+fn op_13_check_reports_a_store_that_cannot_be_written() {
+    let place = Place::new();
+    place.add("etl", &[]);
+    fs::set_permissions(place.path("tokenberg.db"), fs::Permissions::from_mode(0o444)).unwrap();
+    let said = place.run(&["check"]);
+    if File::options().write(true).open(place.path("tokenberg.db")).is_ok() {
+        println!("skipped: this user may write everything");
+        return;
+    }
+    assert!(said.code == 1 && said.out.contains("but not written"), "{}", said.out);
 }

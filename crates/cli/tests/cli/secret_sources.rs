@@ -116,7 +116,9 @@ fn op_12_the_password_of_the_store_is_read_from_a_file() {
     let flags = ["client", "list", "--store", &store, "--store-password-file", "password"];
     place.run_with(&flags, "", &[key]).done();
     let variables = [key, ("TOKENBERG_STORE", &store), ("TOKENBERG_STORE_PASSWORD_FILE", "password")];
-    place.run_with(&["client", "list"], "", &variables).done();
+    for command in [&["client", "list"][..], &["migrate", "--plan"], &["migrate"], &["check"]] {
+        place.run_with(command, "", &variables).done();
+    }
     drop(server);
     let twice = postgres.url(&database);
     for (store, said) in [(&*twice, "given twice"), ("sqlite:x.db", "only for a PostgreSQL store")] {
