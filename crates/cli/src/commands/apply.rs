@@ -120,7 +120,11 @@ pub(crate) fn apply(common: &Common, arguments: &Apply, output: Output) -> anyho
         }
         if !plan.changes.is_empty() {
             let revoked = clock::next_second().await?;
-            store.apply(clock::now()?, revoked, &plan.changes).await?;
+            if let Err(error) = store.apply(clock::now()?, revoked, &plan.changes).await {
+                // Another command may have made the same changes meanwhile, as when a job is repeated.
+                let left = arguments.wanted.plan(&store, &declaration).await?;
+                anyhow::ensure!(left.changes.is_empty(), "{error}; nothing was changed");
+            }
         }
         store.close().await;
         output.show(

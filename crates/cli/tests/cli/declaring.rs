@@ -182,3 +182,20 @@ fn the_file_in_the_documents_can_be_applied() {
     assert!(said.contains("+ client etl") && said.contains("+ issuer https://idp.example"), "{said}");
     assert!(applied(&place, document, &[]).done().out.starts_with("nothing to change"));
 }
+
+#[test]
+fn a_file_that_several_jobs_apply_at_the_same_time_is_applied_once() {
+    let place = Place::new();
+    place.add("first", &[]);
+    let document =
+        (0..20).map(|n| format!("[clients.\"job-{n}\"]\nscope = \"catalog\"\n")).collect::<String>();
+    let file = place.file("wanted.toml", &document);
+    let before = changes(&place);
+    std::thread::scope(|scope| {
+        let jobs: Vec<_> = (0..4).map(|_| scope.spawn(|| place.run(&["apply", &file]))).collect();
+        for job in jobs {
+            job.join().unwrap().done();
+        }
+    });
+    assert_eq!(changes(&place) - before, 20);
+}
