@@ -72,20 +72,26 @@ impl Store {
         position: &mut AuditPosition,
         mut take: impl FnMut(AuditEntry) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        let mut chains = Vec::new();
-        for chain in self.audit_chains().await? {
-            let first = match (position.passed.get(&chain), position.until) {
-                (Some(passed), _) => Some(*passed - 1),
-                (None, Some(until)) => self.first_row_since(&chain, until.saturating_add(WAITED)).await?,
-                (None, None) => None,
-            };
-            chains.push(Backwards { chain, entries: VecDeque::new(), next: Some(first.unwrap_or(i64::MAX)) });
-        }
+        let mut waiting = self.heads_by_time().await?;
+        let mut chains: Vec<Backwards> = Vec::new();
         loop {
             for chain in &mut chains {
-                while let (true, Some(next)) = (chain.entries.is_empty(), chain.next) {
-                    self.read_from(chain, next, position.until).await?;
-                }
+                self.fill(chain, position.until).await?;
+            }
+            // A chain is read when its turn may have come: a store has one for each start of a server.
+            let youngest =
+                chains.iter().filter_map(|chain| chain.entries.front()).map(|entry| entry.at).max();
+            if let Some((chain, _)) =
+                waiting.pop_if(|(_, at)| youngest.is_none_or(|youngest| *at >= youngest))
+            {
+                let first = match (position.passed.get(&chain), position.until) {
+                    (Some(passed), _) => Some(*passed - 1),
+                    (None, Some(until)) => self.first_row_since(&chain, until.saturating_add(WAITED)).await?,
+                    (None, None) => None,
+                };
+                let next = Some(first.unwrap_or(i64::MAX));
+                chains.push(Backwards { chain, entries: VecDeque::new(), next });
+                continue;
             }
             let youngest = chains.iter_mut().filter(|chain| !chain.entries.is_empty());
             let Some(chain) = youngest.max_by_key(|chain| chain.entries.front().map(|entry| entry.at)) else {
@@ -106,6 +112,19 @@ impl Store {
     pub async fn audit_record(&self, chain: &str, number: i64) -> Result<Option<AuditEntry>, StoreError> {
         let rows = self.rows_around(chain, number).await?;
         Ok(rows.first().and_then(|row| entries(chain, row).find(|entry| entry.number == number)))
+    }
+
+    /// The chains with the times of their heads, the youngest last.
+    async fn heads_by_time(&self) -> Result<Vec<(String, i64)>, StoreError> {
+        self.0.db.all("SELECT chain, at FROM audit_heads ORDER BY at, chain", &[]).await
+    }
+
+    /// Reads on, if everything that was read has been passed on.
+    async fn fill(&self, chain: &mut Backwards, until: Option<i64>) -> Result<(), StoreError> {
+        while let (true, Some(next)) = (chain.entries.is_empty(), chain.next) {
+            self.read_from(chain, next, until).await?;
+        }
+        Ok(())
     }
 
     /// Reads the record of that number and some before it.
