@@ -1,5 +1,6 @@
 //! DPoP nonces, RFC 9449 §8: a nonce is a keyed hash of the time, so none is stored. Conformance DP-10.
 
+use crate::digest::derived_key;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
@@ -14,8 +15,7 @@ pub(crate) struct Nonces(hmac::Key);
 impl Nonces {
     /// The key is derived from the pepper, so that no nonce equals a digest of anything else.
     pub(crate) fn new(pepper: &[u8]) -> Self {
-        let pepper = hmac::Key::new(hmac::HMAC_SHA256, pepper);
-        Self(hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&pepper, b"nonces").as_ref()))
+        Self(derived_key(pepper, b"nonces"))
     }
 
     pub(crate) fn at(&self, now: Timestamp) -> Box<str> {

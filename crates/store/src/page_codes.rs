@@ -1,6 +1,7 @@
 //! One-time codes with which an operator opens the page of a running server. A code is a keyed hash of its end, so none is stored
 //! before it is used.
 
+use crate::digest::derived_key;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
@@ -17,8 +18,7 @@ pub(crate) struct PageCodes(hmac::Key);
 impl PageCodes {
     /// The key is derived from the pepper, so that no code equals a digest of anything else.
     pub(crate) fn new(pepper: &[u8]) -> Self {
-        let pepper = hmac::Key::new(hmac::HMAC_SHA256, pepper);
-        Self(hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&pepper, b"page codes").as_ref()))
+        Self(derived_key(pepper, b"page codes"))
     }
 
     /// The code with this identifier that can be used from `now` on.

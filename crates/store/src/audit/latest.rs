@@ -146,16 +146,6 @@ impl Store {
         Ok(())
     }
 
-    /// The number of the first row of a chain that is as young as that.
-    ///
-    /// Rows are in the order of time as far as the clock was: the first in number is looked for among thousands that are the first in
-    /// time.
-    async fn first_row_since(&self, chain: &str, at: i64) -> Result<Option<i64>, StoreError> {
-        let read = "SELECT MIN(number) FROM (SELECT number FROM audit_records WHERE chain = $1 AND at >= $2 \
-                    ORDER BY at LIMIT 5000) AS young";
-        self.0.db.value(read, values![chain, at]).await
-    }
-
     /// The row that holds the number, and those before it, backwards.
     async fn rows_around(&self, chain: &str, number: i64) -> Result<Vec<Row>, StoreError> {
         let read = "SELECT number, at, record, hash FROM audit_records WHERE chain = $1 AND number <= \

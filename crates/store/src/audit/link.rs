@@ -1,6 +1,7 @@
 //! Links a row to the one before it: HMAC-SHA256 (RFC 2104) over its content, its place, and the hash before it.
 
 use crate::audit::{Block, Row};
+use crate::digest::derived_key;
 use ring::hmac;
 
 /// The key of the chains, without which no row and no head can be forged.
@@ -26,8 +27,7 @@ pub(crate) struct Head {
 
 impl Links {
     pub(crate) fn new(pepper: &[u8]) -> Self {
-        let pepper = hmac::Key::new(hmac::HMAC_SHA256, pepper);
-        Self(hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&pepper, b"audit").as_ref()))
+        Self(derived_key(pepper, b"audit"))
     }
 
     /// The hash of a row after `before`.

@@ -137,10 +137,15 @@ impl Store {
     /// Rows are in the order of time as far as the clock was: the first in number is looked for among thousands that are the first in
     /// time, by their index, and not among all.
     async fn before(&self, chain: &str, since: i64) -> Result<i64, StoreError> {
+        let first = self.first_row_since(chain, since).await?;
+        self.number_before(chain, first).await
+    }
+
+    /// The number of the first row of a chain that is as young as that; see [`Store::before`].
+    pub(crate) async fn first_row_since(&self, chain: &str, since: i64) -> Result<Option<i64>, StoreError> {
         let read = "SELECT MIN(number) FROM (SELECT number FROM audit_records WHERE chain = $1 AND at >= $2 \
                     ORDER BY at LIMIT 5000) AS young";
-        let first: Option<i64> = self.0.db.value(read, values![chain, since]).await?;
-        self.number_before(chain, first).await
+        self.0.db.value(read, values![chain, since]).await
     }
 
     /// The number of the last record before a row; without one, of all.

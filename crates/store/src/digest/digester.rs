@@ -26,6 +26,12 @@ pub(crate) struct Digester {
     buffers: Mutex<Vec<Vec<Block>>>,
 }
 
+/// A key for one purpose, derived from the pepper, so that no text that is keyed with it equals one of another purpose.
+pub(crate) fn derived_key(pepper: &[u8], purpose: &[u8]) -> hmac::Key {
+    let pepper = hmac::Key::new(hmac::HMAC_SHA256, pepper);
+    hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&pepper, purpose).as_ref())
+}
+
 /// A new pepper: 32 random bytes.
 pub(crate) fn new_pepper() -> Result<Zeroizing<[u8; 32]>, StoreError> {
     let mut pepper = Zeroizing::new([0; 32]);
