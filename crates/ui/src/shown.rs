@@ -67,6 +67,13 @@ pub(crate) fn in_query(value: &str) -> String {
     encoded
 }
 
+/// An address with these members of its query; members without a value are omitted.
+pub(crate) fn address(path: &str, members: &[(&str, &str)]) -> String {
+    let given = members.iter().filter(|(_, value)| !value.is_empty());
+    let pairs: Vec<String> = given.map(|(name, value)| format!("{name}={}", in_query(value))).collect();
+    format!("{path}?{}", pairs.join("&"))
+}
+
 /// Names and values; names without a value are omitted.
 pub(crate) fn facts(facts: &[(&str, String)]) -> Markup {
     html! {

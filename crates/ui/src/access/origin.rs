@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use maud::html;
 use std::net::IpAddr;
 
-/// Why a request is not answered, whoever sends it.
+/// Why a request is not answered, with or without a session.
 pub(super) fn refusal(request: &HttpRequest) -> Option<HttpResponse> {
     let says = |status, reason: &str| {
         let page = frame::bare("Refused", html! { p { (reason) } });

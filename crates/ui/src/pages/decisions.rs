@@ -94,10 +94,7 @@ fn older(filter: &Filter, after: &str) -> String {
         ("until", until),
         ("after", after),
     ];
-    let pairs = members.iter().filter(|(_, value)| !value.is_empty());
-    let pairs: Vec<String> =
-        pairs.map(|(name, value)| format!("{name}={}", shown::in_query(value))).collect();
-    format!("/ui/decisions?{}", pairs.join("&"))
+    shown::address("/ui/decisions", &members)
 }
 
 /// Where a record is.
@@ -195,8 +192,5 @@ fn what_if(record: &Record) -> String {
         ("issuer", claim("iss")),
         ("subject", claim("sub")),
     ];
-    let given = members.iter().filter(|(_, value)| !value.is_empty());
-    let pairs: Vec<String> =
-        given.map(|(name, value)| format!("{name}={}", shown::in_query(value))).collect();
-    format!("/ui/what-if?{}", pairs.join("&"))
+    shown::address("/ui/what-if", &members)
 }

@@ -34,7 +34,7 @@ pub(crate) async fn show(parts: Data<Parts>, supposed: Query<Supposed>) -> HttpR
         Some(Ok(what_if)) => {
             let now = Parts::now();
             let explanation = explain_what_if(&parts.endpoint, &what_if, now, &*(parts.answers)(), &());
-            (StatusCode::OK, told(&explanation))
+            (StatusCode::OK, decided(&explanation))
         }
     };
     let content = html! {
@@ -91,7 +91,7 @@ fn form(supposed: &Supposed) -> Markup {
     }
 }
 
-fn told(explanation: &Explanation) -> Markup {
+fn decided(explanation: &Explanation) -> Markup {
     let now = Parts::now();
     let written = |time| format!("{time} ({})", shown::distance(time, now));
     html! {
