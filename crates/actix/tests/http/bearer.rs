@@ -168,21 +168,6 @@ async fn cc_19_a_revocation_takes_effect_immediately() {
     check_error(&answer, 401, "NotAuthorizedException", INVALID);
 }
 
-/// Answers from a world whose store may have failed long ago.
-struct OldWorld(Arc<World>, Arc<AtomicBool>);
-
-impl tokenberg_actix::World for OldWorld {
-    type Moment = World;
-
-    fn now(&self) -> Arc<World> {
-        Arc::clone(&self.0)
-    }
-
-    fn is_too_old(&self) -> bool {
-        self.1.load(Ordering::SeqCst)
-    }
-}
-
 #[actix_web::test]
 async fn op_21_a_catalog_accepts_no_token_while_revocations_are_unknown() {
     let (world, is_too_old) = (World::new(), Arc::new(AtomicBool::new(false)));

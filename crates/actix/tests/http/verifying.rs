@@ -178,21 +178,6 @@ async fn in_10_the_endpoint_forgets_nothing_that_revokes_a_token() {
     check_refusal(&answer(&service, &asked(&expiring)).await, 401, INVALID);
 }
 
-/// Answers from a world whose store may have failed long ago.
-struct OldWorld(Arc<World>, Arc<AtomicBool>);
-
-impl tokenberg_actix::World for OldWorld {
-    type Moment = World;
-
-    fn now(&self) -> Arc<World> {
-        Arc::clone(&self.0)
-    }
-
-    fn is_too_old(&self) -> bool {
-        self.1.load(Ordering::SeqCst)
-    }
-}
-
 #[actix_web::test]
 async fn op_21_no_token_is_called_valid_while_revocations_are_unknown() {
     let (world, is_too_old) = (World::new(), Arc::new(AtomicBool::new(false)));

@@ -353,3 +353,18 @@ impl Keys for TestKeys {
         self.costly.load(Ordering::SeqCst)
     }
 }
+
+/// Answers from a world whose store may have failed long ago.
+pub(crate) struct OldWorld(pub(crate) Arc<World>, pub(crate) Arc<AtomicBool>);
+
+impl tokenberg_actix::World for OldWorld {
+    type Moment = World;
+
+    fn now(&self) -> Arc<World> {
+        Arc::clone(&self.0)
+    }
+
+    fn is_too_old(&self) -> bool {
+        self.1.load(Ordering::SeqCst)
+    }
+}
