@@ -1,9 +1,9 @@
-//! Ports for programs that have to be told one.
+//! Ports for programs that take one from their configuration.
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A port on 127.0.0.1 that nobody uses. It is not of the range from which the system takes ports for connections, so that none of
+/// A free port on 127.0.0.1. It is not of the range from which the system takes ports for connections, so that none of
 /// them takes it before the program does.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);

@@ -76,7 +76,7 @@ fn decide(service: &TokenService, request: &HttpRequest) -> Result<Arc<AccessTok
 }
 
 impl Denied {
-    /// What the client is told: RFC 6750 §3.1.
+    /// What the client receives: RFC 6750 §3.1.
     fn error(&self) -> BearerError {
         match self {
             Self::Token(error) => error.clone(),

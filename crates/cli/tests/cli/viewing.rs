@@ -64,8 +64,8 @@ impl Viewed {
     }
 
     fn link(&self) -> String {
-        let told = self.place.run(&["ui", "--at", &format!("http://{}", self.address)]).done();
-        let link = told.out.trim().strip_prefix(&format!("http://{}", self.address)).unwrap().to_owned();
+        let printed = self.place.run(&["ui", "--at", &format!("http://{}", self.address)]).done();
+        let link = printed.out.trim().strip_prefix(&format!("http://{}", self.address)).unwrap().to_owned();
         assert!(link.starts_with("/ui/enter?code="), "{link}");
         link
     }
@@ -313,6 +313,6 @@ fn the_command_says_what_it_needs() {
     for wrong in ["8184", "ftp://x", "http://x/path", "http://x?y"] {
         assert_eq!(place.run(&["ui", "--at", wrong]).code, 2, "{wrong}");
     }
-    let told = place.run_with(&["ui", "--json"], "", &[("TOKENBERG_OPS_LISTEN", "0.0.0.0:8184")]).done();
-    assert!(told.json()["link"].as_str().unwrap().starts_with("http://127.0.0.1:8184/ui/enter?code="));
+    let printed = place.run_with(&["ui", "--json"], "", &[("TOKENBERG_OPS_LISTEN", "0.0.0.0:8184")]).done();
+    assert!(printed.json()["link"].as_str().unwrap().starts_with("http://127.0.0.1:8184/ui/enter?code="));
 }

@@ -172,7 +172,7 @@ impl SupposedUser {
     }
 }
 
-/// A token whose signature nobody made.
+/// A token with an invalid signature.
 fn compact(header: &Value, claims: &Value) -> String {
     let part = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
     format!("{}.{}.{}", part(header), part(claims), URL_SAFE_NO_PAD.encode(KEY))
