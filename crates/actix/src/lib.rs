@@ -20,6 +20,7 @@
 //! do not hold. Neither is enabled here. Our own server accepts header lines that end with a bare line feed, as RFC 9112 §2.2
 //! permits; proxies in front of it should be strict.
 #![forbid(unsafe_code)]
+#![warn(clippy::exhaustive_structs)]
 
 mod answering;
 mod bearer;

@@ -11,6 +11,7 @@
 //! `jsonwebtoken` gives the types of a JWK and of a header. Its process-wide provider is never used, so that this crate neither
 //! depends on nor disturbs one that the embedding program has installed.
 #![forbid(unsafe_code)]
+#![warn(clippy::exhaustive_structs)]
 
 mod client_key;
 mod debug;

@@ -22,6 +22,7 @@ pub struct PublicKeys {
 
 /// A key of a JWK Set that is not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct IgnoredKey {
     /// Its position in the set, counted from 0.
     pub position: usize,

@@ -37,6 +37,7 @@
 //! has to be on. All are on by default. `postgres` adds ring as a provider of rustls: a program whose rustls has another provider
 //! by default must then name one, as with `ServerConfig::builder_with_provider`.
 #![forbid(unsafe_code)]
+#![warn(clippy::exhaustive_structs)]
 
 mod clock;
 mod debug;

@@ -12,6 +12,7 @@ pub(crate) fn now() -> i64 {
 
 /// How far the clock of this machine is ahead of that of the database server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ClockOffset {
     /// Milliseconds; negative if this machine is behind.
     pub milliseconds: i64,

@@ -10,6 +10,7 @@
 //! Signing keys and the pepper are sealed with a [`KeyEncryptionKey`] that is not in the database. Client secrets are stored as
 //! digests.
 #![forbid(unsafe_code)]
+#![warn(clippy::exhaustive_structs)]
 
 #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
 compile_error!("tokenberg-store needs the feature `sqlite` or `postgres`");

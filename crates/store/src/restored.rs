@@ -14,6 +14,7 @@ use tokenberg_core::{Issuer, Timestamp};
 
 /// What [`Store::restored`] did.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Restored {
     /// The signing keys that were revoked.
     pub revoked_keys: Vec<KeyId>,

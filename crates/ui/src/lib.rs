@@ -7,6 +7,7 @@
 //! The page only reads: where something should be changed, it shows the command. It is opened with a code that `tokenberg ui`
 //! prints, or with a token that has the scope [`SCOPE`].
 #![forbid(unsafe_code)]
+#![warn(clippy::exhaustive_structs)]
 
 mod access;
 mod chart;

@@ -48,6 +48,7 @@ const SHORTEST: Duration = Duration::from_secs(1);
 #[error(
     "a base path has to begin with a slash, not end with one, and contain only letters, digits and -._~/"
 )]
+#[expect(clippy::exhaustive_structs, reason = "there is one such fault")]
 pub struct BasePathFault;
 
 /// Checks a path for [`ServerBuilder::base_path`].

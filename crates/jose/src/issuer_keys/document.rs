@@ -17,6 +17,7 @@ pub const LARGEST_METADATA: usize = 256 * 1024;
 
 /// A response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a `Fetch` makes it")]
 pub struct Document {
     /// The HTTP status.
     pub status: u16,

@@ -5,6 +5,7 @@ use tokenberg_core::Lifetime;
 
 /// How often and how long the keys of issuers are fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "options are made with `..default()`")]
 pub struct FetchLimits {
     /// Minimum interval between fetches caused by an unknown `kid`, once `refetches` of them are used up; 60 s.
     pub refetch_after: Lifetime,

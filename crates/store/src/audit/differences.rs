@@ -10,6 +10,7 @@ use std::fmt;
 
 /// Something that is configured otherwise than the installation's chain says.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Difference {
     /// What it is about, with its name: `client etl`.
     pub thing: String,

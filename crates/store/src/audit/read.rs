@@ -10,6 +10,7 @@ use tokenberg_core::Timestamp;
 
 /// A record as it is stored. [`Store::verify_audit`] checks whether it is genuine.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "those who print it make it in their tests")]
 pub struct AuditEntry {
     /// The chain: the name of a node, or `installation`.
     pub chain: String,

@@ -6,6 +6,7 @@ use std::fmt;
 
 /// The result of a verification.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "those who print it make it in their tests")]
 pub struct AuditReport {
     /// Each chain; that of the installation first, if it exists.
     pub chains: Vec<ChainReport>,
@@ -25,6 +26,7 @@ pub struct AuditReport {
 
 /// The result for one chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "those who print it make it in their tests")]
 pub struct ChainReport {
     /// Its name.
     pub chain: String,

@@ -20,6 +20,7 @@ pub(crate) type Lost = (String, i64, Option<[u8; 32]>);
 
 /// A restore of the database that the operator acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "readers take it apart, so that they overlook no member")]
 pub struct AcknowledgedRestore {
     /// The record of the chain `installation` that acknowledges it.
     pub record: i64,

@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 /// The options of a trail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "options are made with `..default()`")]
 pub struct TrailOptions {
     /// What to do with records that cannot be stored.
     pub when_full: WhenFull,

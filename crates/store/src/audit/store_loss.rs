@@ -8,6 +8,7 @@ const EVENT: &str = "store went back";
 
 /// A server found that the store had lost changes that the server had read.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StoreLoss {
     /// When it was recorded, in milliseconds since 1970.
     pub at: i64,

@@ -22,6 +22,7 @@ pub struct AuditTrail(Arc<Shared>);
 
 /// The state of the trail.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AuditMetrics {
     /// How long the oldest record that is not in the store yet has waited.
     pub lag: Duration,

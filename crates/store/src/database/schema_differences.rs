@@ -12,6 +12,7 @@ use std::fmt;
 
 /// Something in the database that the migrations did not create, or not so.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(clippy::exhaustive_structs, reason = "readers take it apart, so that they overlook no member")]
 pub struct SchemaDifference {
     /// What it is: `trigger`, `index`, `table`, `view`, `rule`, `policy`.
     pub kind: Box<str>,

@@ -12,6 +12,7 @@ use tokenberg_core::{Lifetime, Timestamp};
 
 /// A key that was added, and its effect on others.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct IntroducedKey {
     /// The key.
     pub id: KeyId,
@@ -23,6 +24,7 @@ pub struct IntroducedKey {
 
 /// A key that was revoked, and the key that signs now.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RevokedKey {
     /// The key.
     pub id: KeyId,

@@ -14,6 +14,7 @@ use tokenberg_core::{ClientId, Rights, Timestamp};
 
 /// What [`Store::bootstrap`] did.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Bootstrap {
     /// Whether the key was added: the store had none.
     pub key_added: bool,

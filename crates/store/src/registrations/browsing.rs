@@ -7,6 +7,7 @@ use tokenberg_core::{ClientId, Lifetime, Timestamp};
 
 /// A live secret with an end.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EndingSecret {
     /// The client.
     pub client: ClientId,

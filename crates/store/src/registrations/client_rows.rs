@@ -8,6 +8,7 @@ use tokenberg_core::{Client, ClientId, Rights, SecretDigest, Timestamp};
 
 /// A client as the operator sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ClientRecord {
     /// The identifier that it presents.
     pub id: ClientId,
@@ -23,6 +24,7 @@ pub struct ClientRecord {
 
 /// A secret as the operator sees it: everything but its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SecretRecord {
     /// Its name.
     pub id: Box<str>,

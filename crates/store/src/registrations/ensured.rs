@@ -14,6 +14,7 @@ use tokenberg_core::{Client, ClientId, Rights, Secret, Timestamp};
 
 /// What [`Store::ensure_client`] changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EnsuredClient {
     /// Whether the client was added.
     pub added: bool,

@@ -12,6 +12,7 @@ use tokenberg_core::{Issuer, Timestamp, Trust, TrustedIssuer};
 
 /// An issuer as the operator sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct IssuerRecord {
     /// Its identifier, whether it is enabled, and how far it is trusted.
     pub trusted: TrustedIssuer,

@@ -15,6 +15,7 @@ const BATCH: usize = 500;
 
 /// A secret that was registered.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct AddedSecret {
     /// The name of the secret for the operator: 8 hexadecimal digits.
     pub secret_id: Box<str>,

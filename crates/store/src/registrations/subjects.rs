@@ -9,6 +9,7 @@ use tokenberg_core::{Issuer, Subject, Timestamp};
 
 /// A disabled subject.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DisabledSubject {
     /// The issuer of the subject; `None` for the user of an unsecured JWT.
     pub issuer: Option<Issuer>,

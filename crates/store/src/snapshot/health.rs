@@ -15,6 +15,7 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How far behind the store a [`Watched`](crate::Watched) may be, and the state of the database.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Health {
     /// How long ago clients and revocations were last known to be up to date; under a second in normal operation.
     pub age: Duration,
