@@ -231,10 +231,18 @@ class Tokenberg(Server):
 
 
 class Ceiling(Server):
+    def __init__(self, name, folder, tls=False):
+        super().__init__(name, folder)
+        self.tls = tls
+        if tls:
+            self.ca = make_certificate(self.folder)
+
     def launch(self):
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}/"
+        self.url = f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}/"
         command = [BENCH, "ceiling", "--listen", f"127.0.0.1:{self.port}"]
+        if self.tls:
+            command += ["--tls-cert", self.folder / "cert.pem", "--tls-key", self.folder / "key.pem"]
         self.process = pinned(SERVER_CORE, command, stdout=self.output())
 
 

@@ -5,6 +5,7 @@ use actix_web::{App, HttpResponse, HttpServer};
 use anyhow::Result;
 use std::io::Write;
 use std::net::TcpListener;
+use std::path::PathBuf;
 
 /// The options of `ceiling`.
 #[derive(clap::Args)]
@@ -12,6 +13,12 @@ pub(crate) struct Ceiling {
     /// Where to listen; port 0 picks a free one.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: String,
+    /// Serves TLS with this certificate, PEM, configured as the server configures it.
+    #[arg(long, requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The key of that certificate, PEM.
+    #[arg(long, requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
 }
 
 /// As long as the answer with a token.
@@ -21,10 +28,17 @@ const LENGTH: usize = 830;
 pub(crate) fn run(options: &Ceiling) -> Result<()> {
     let listener = TcpListener::bind(&options.listen)?;
     let address = listener.local_addr()?;
+    let tls = match (&options.tls_cert, &options.tls_key) {
+        (Some(certificate), Some(key)) => Some(tokenberg_actix::tls::load(certificate, key)?.config()?),
+        (None, _) | (_, None) => None,
+    };
     actix_web::rt::System::new().block_on(async move {
-        let app = || App::new().default_service(web::post().to(answer));
-        let server = HttpServer::new(app).workers(1).listen(listener)?;
-        println!("listening on http://{address}");
+        let server = HttpServer::new(|| App::new().default_service(web::post().to(answer))).workers(1);
+        let (scheme, server) = match tls {
+            Some(tls) => ("https", server.listen_rustls_0_23(listener, tls)?),
+            None => ("http", server.listen(listener)?),
+        };
+        println!("listening on {scheme}://{address}");
         std::io::stdout().flush()?;
         Ok(server.run().await?)
     })

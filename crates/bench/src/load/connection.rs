@@ -1,6 +1,7 @@
 //! One exchange on the wire: HTTP/1.1 with keep-alive as bytes, limited to the part of RFC 9112 that token endpoints use.
 
 use anyhow::{Context, Result, bail, ensure};
+use rustls::HandshakeKind;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -14,6 +15,8 @@ pub(super) struct Connection {
     stream: Box<dyn Stream>,
     buffer: Vec<u8>,
     body: std::ops::Range<usize>,
+    /// Whether a TLS session of before was resumed.
+    pub(super) is_resumed: bool,
 }
 
 trait Stream: AsyncRead + AsyncWrite + Unpin {}
@@ -27,15 +30,16 @@ pub(super) struct Answer {
 
 impl Connection {
     pub(super) fn plain(stream: TcpStream) -> Self {
-        Self::over(Box::new(stream))
+        Self::over(Box::new(stream), false)
     }
 
     pub(super) fn secure(stream: TlsStream<TcpStream>) -> Self {
-        Self::over(Box::new(stream))
+        let is_resumed = stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed);
+        Self::over(Box::new(stream), is_resumed)
     }
 
-    fn over(stream: Box<dyn Stream>) -> Self {
-        Self { stream, buffer: Vec::with_capacity(16 * 1024), body: 0..0 }
+    fn over(stream: Box<dyn Stream>, is_resumed: bool) -> Self {
+        Self { stream, buffer: Vec::with_capacity(16 * 1024), body: 0..0, is_resumed }
     }
 
     /// Sends a request and reads the answer to its end.

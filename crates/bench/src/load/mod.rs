@@ -32,6 +32,12 @@ pub(crate) struct Load {
     /// How many connections, each with one request at a time.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1024))]
     connections: u32,
+    /// Makes a connection for each request, as clients do that ask for a token once in a while.
+    #[arg(long)]
+    new_connections: bool,
+    /// With TLS, how many clients connect in turn, each of which resumes its own session; 0 for full handshakes only.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(..=100_000))]
+    tls_clients: u32,
     /// For how long, in seconds.
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,
@@ -70,6 +76,7 @@ struct Tally {
     answered: Cell<u64>,
     failed: Cell<u64>,
     connects: Cell<u64>,
+    resumed: Cell<u64>,
     latencies: RefCell<Latencies>,
     first_failure: RefCell<Option<String>>,
 }
@@ -79,7 +86,7 @@ pub(crate) fn run(options: &Load) -> Result<()> {
     ensure!(options.seconds > 0.0 && options.seconds <= LONGEST, "--seconds is up to {LONGEST}");
     ensure!((0.0..=60.0).contains(&options.warm_up), "--warm-up is up to 60 seconds");
     ensure!(options.rate.is_none_or(|rate| rate > 0.0), "--rate is more than 0");
-    let target = Target::new(&options.url, options.ca.as_deref())?;
+    let target = Target::new(&options.url, options.ca.as_deref(), options.tls_clients)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     tokio::task::LocalSet::new().block_on(&runtime, measure(options, target))
 }
@@ -93,6 +100,7 @@ async fn measure(options: &Load, target: Target) -> Result<()> {
         answered: Cell::new(0),
         failed: Cell::new(0),
         connects: Cell::new(0),
+        resumed: Cell::new(0),
         latencies: RefCell::default(),
         first_failure: RefCell::default(),
     });
@@ -101,7 +109,9 @@ async fn measure(options: &Load, target: Target) -> Result<()> {
     let tasks: Vec<_> = (0..options.connections)
         .map(|number| {
             let offset = pace.map(|pace| pace.mul_f64(f64::from(number) / f64::from(options.connections)));
-            let one = drive(Rc::clone(&target), Rc::clone(&requests), Rc::clone(&tally), pace.zip(offset));
+            let keeps = !options.new_connections;
+            let one =
+                drive(Rc::clone(&target), Rc::clone(&requests), Rc::clone(&tally), pace.zip(offset), keeps);
             tokio::task::spawn_local(one)
         })
         .collect();
@@ -138,12 +148,13 @@ async fn measure(options: &Load, target: Target) -> Result<()> {
     tell(options, &tally, elapsed, cpu, &processes)
 }
 
-/// One connection, until it has to stop; a connection that the server ends is opened again.
+/// One connection, until it has to stop; a connection that the server ends, or that is not kept, is opened again.
 async fn drive(
     target: Rc<Target>,
     requests: Rc<Requests>,
     tally: Rc<Tally>,
     pace: Option<(Duration, Duration)>,
+    keeps: bool,
 ) {
     let mut connection: Option<Connection> = None;
     let mut own = requests.first();
@@ -153,11 +164,17 @@ async fn drive(
             tokio::time::sleep_until((*at).into()).await;
             *at += pace;
         }
+        let request = match requests.next(own) {
+            Ok(request) => request,
+            Err(fault) => return tally.fail(fault.to_string()),
+        };
+        let sent = Instant::now();
         let mut open = match connection.take() {
             Some(open) => open,
             None => match target.connect().await {
                 Ok(open) => {
                     tally.connects.set(tally.connects.get() + 1);
+                    tally.resumed.set(tally.resumed.get() + u64::from(open.is_resumed));
                     open
                 }
                 Err(fault) => {
@@ -167,12 +184,7 @@ async fn drive(
                 }
             },
         };
-        let request = match requests.next(own) {
-            Ok(request) => request,
-            Err(fault) => return tally.fail(fault.to_string()),
-        };
         // If our own timer wakes late, the server is not charged for it; it is charged for a late previous answer.
-        let sent = Instant::now();
         let late = pace.zip(due).map(|((pace, _), next)| next.checked_sub(pace).unwrap_or(sent));
         let began = late.filter(|late| sent.duration_since(*late) > Duration::from_millis(2)).unwrap_or(sent);
         match open.exchange(&request).await {
@@ -183,13 +195,13 @@ async fn drive(
                     tally.latencies.borrow_mut().add(began.elapsed());
                 }
                 own = requests.answered(own, open.body());
-                if !answer.closes {
+                if keeps && !answer.closes {
                     connection = Some(open);
                 }
             }
             Ok(answer) => {
                 tally.fail(format!("{} {}", answer.status, String::from_utf8_lossy(open.body())));
-                if !answer.closes {
+                if keeps && !answer.closes {
                     connection = Some(open);
                 }
             }
@@ -226,6 +238,7 @@ fn tell(
         "answered": answered,
         "failed": tally.failed.get(),
         "connects": tally.connects.get(),
+        "resumed": tally.resumed.get(),
         "per_second": answered as f64 / elapsed.as_secs_f64(),
         "latency_us": latencies.to_json(),
     });
@@ -255,8 +268,8 @@ fn print_lines(report: &Value) {
     let number = |name: &str| report[name].as_f64().unwrap_or_default();
     println!("{:>12.0}  requests a second", number("per_second"));
     println!(
-        "{:>12}  answered, {} failed, {} connections made",
-        report["answered"], report["failed"], report["connects"]
+        "{:>12}  answered, {} failed, {} connections made, {} of them with a resumed TLS session",
+        report["answered"], report["failed"], report["connects"], report["resumed"]
     );
     for (name, value) in report["latency_us"].as_object().into_iter().flatten() {
         println!("{:>12.0}  us {name}", value.as_f64().unwrap_or_default());

@@ -2,8 +2,10 @@
 
 use super::connection::Connection;
 use anyhow::{Context, Result, bail};
+use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
+use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -14,15 +16,31 @@ use tokio_rustls::TlsConnector;
 /// An address of this machine, and its protocol.
 pub(super) struct Target {
     address: SocketAddr,
-    tls: Option<(TlsConnector, ServerName<'static>)>,
+    tls: Option<Clients>,
     /// The value of `Host`.
     pub(super) authority: String,
     /// Path and query.
     pub(super) path: String,
 }
 
+/// Clients in turn, each with a memory of TLS sessions of its own.
+struct Clients {
+    connectors: Vec<TlsConnector>,
+    next: Cell<usize>,
+    server: ServerName<'static>,
+}
+
+impl Clients {
+    fn next(&self) -> &TlsConnector {
+        let number = self.next.get();
+        self.next.set((number + 1) % self.connectors.len());
+        &self.connectors[number]
+    }
+}
+
 impl Target {
-    pub(super) fn new(url: &str, ca: Option<&Path>) -> Result<Self> {
+    /// With TLS, connections are those of so many clients in turn; of none that remembers a session, if that is 0.
+    pub(super) fn new(url: &str, ca: Option<&Path>, clients: u32) -> Result<Self> {
         let (secure, rest) = match url.split_once("://") {
             Some(("http", rest)) => (false, rest),
             Some(("https", rest)) => (true, rest),
@@ -40,7 +58,7 @@ impl Target {
         let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())?;
         Ok(Self {
             address: SocketAddr::new(ip, port.parse().context("the port is not a number")?),
-            tls: secure.then(|| connector(ca).map(|tls| (tls, name))).transpose()?,
+            tls: secure.then(|| connectors(ca, clients, name)).transpose()?,
             authority: authority.to_owned(),
             path: format!("/{path}"),
         })
@@ -58,14 +76,16 @@ impl Target {
             stream.set_nodelay(true)?;
             anyhow::Ok(match &self.tls {
                 None => Connection::plain(stream),
-                Some((tls, name)) => Connection::secure(tls.connect(name.clone(), stream).await?),
+                Some(clients) => {
+                    Connection::secure(clients.next().connect(clients.server.clone(), stream).await?)
+                }
             })
         };
         tokio::time::timeout(Duration::from_secs(5), open).await.context("connecting took too long")?
     }
 }
 
-fn connector(ca: Option<&Path>) -> Result<TlsConnector> {
+fn connectors(ca: Option<&Path>, clients: u32, server: ServerName<'static>) -> Result<Clients> {
     let ca = ca.context("https needs --ca, the certificate that the server is trusted by")?;
     let mut roots = rustls::RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(ca)? {
@@ -76,7 +96,16 @@ fn connector(ca: Option<&Path>) -> Result<TlsConnector> {
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
+    let client = |_| {
+        let mut config = config.clone();
+        config.resumption = match clients {
+            0 => Resumption::disabled(),
+            // A client asks one server.
+            _ => Resumption::in_memory_sessions(1),
+        };
+        TlsConnector::from(Arc::new(config))
+    };
+    Ok(Clients { connectors: (0..clients.max(1)).map(client).collect(), next: Cell::new(0), server })
 }
 
 #[cfg(test)]
@@ -86,13 +115,13 @@ mod tests {
     #[test]
     fn load_goes_to_this_machine_only() {
         for good in ["http://127.0.0.1:8183/v1/oauth/tokens", "http://[::1]:1/", "http://localhost:80"] {
-            assert!(Target::new(good, None).is_ok(), "{good}");
+            assert!(Target::new(good, None, 1).is_ok(), "{good}");
         }
         for bad in
             ["http://192.0.2.1:80/", "http://as.example:80/", "http://127.0.0.1/", "ftp://127.0.0.1:1/"]
         {
-            assert!(Target::new(bad, None).is_err(), "{bad}");
+            assert!(Target::new(bad, None, 1).is_err(), "{bad}");
         }
-        assert!(Target::new("https://127.0.0.1:1/", None).is_err());
+        assert!(Target::new("https://127.0.0.1:1/", None, 1).is_err());
     }
 }
