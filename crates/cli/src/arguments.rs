@@ -45,14 +45,14 @@ const LONG_VERSION: &str = concat!(
 
 /// The common options that a command has no use for. It hides and refuses them.
 const UNUSED: [(&str, &[&str]); 8] = [
-    ("completions", &["json", "store", "store_password_file", "key_file", "config"]),
-    ("man", &["json", "store", "store_password_file", "key_file", "config"]),
+    ("completions", &["json", "store", "store_password_file", "key_file", "next_key_file", "config"]),
+    ("man", &["json", "store", "store_password_file", "key_file", "next_key_file", "config"]),
     ("serve", &["json"]),
-    ("token", &["store", "store_password_file", "key_file", "config"]),
-    ("exec", &["json", "store", "store_password_file", "key_file", "config"]),
-    ("demo", &["json", "store", "store_password_file", "key_file", "config"]),
-    ("inspect", &["store", "store_password_file", "key_file", "config"]),
-    ("verify", &["store", "store_password_file", "key_file", "config"]),
+    ("token", &["store", "store_password_file", "key_file", "next_key_file", "config"]),
+    ("exec", &["json", "store", "store_password_file", "key_file", "next_key_file", "config"]),
+    ("demo", &["json", "store", "store_password_file", "key_file", "next_key_file", "config"]),
+    ("inspect", &["store", "store_password_file", "key_file", "next_key_file", "config"]),
+    ("verify", &["store", "store_password_file", "key_file", "next_key_file", "config"]),
 ];
 
 /// The whole command line.

@@ -33,6 +33,12 @@ pub(crate) struct Common {
     #[serde(serialize_with = "path")]
     pub(crate) key_file: Option<PathBuf>,
 
+    /// File with the next key-encryption key. It is read where the one in --key-file does not open the store, and may be
+    /// missing; with it, servers start and continue while the key changes
+    #[arg(long, global = true, value_name = "FILE", env = "TOKENBERG_NEXT_KEY_FILE", help_heading = STORE)]
+    #[serde(serialize_with = "path")]
+    pub(crate) next_key_file: Option<PathBuf>,
+
     /// Configuration file (TOML); `tokenberg serve --print-config` prints one with every key
     #[arg(long, global = true, value_name = "FILE", env = "TOKENBERG_CONFIG", help_heading = STORE)]
     #[serde(skip)]

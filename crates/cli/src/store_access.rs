@@ -4,7 +4,7 @@ use crate::common::Common;
 use crate::failure::{note, warn, wrong_usage};
 use crate::input::SecretVariable;
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tokenberg_service::CLOCK_LEEWAY;
 use tokenberg_store::{KekSource, Migration, Opening, Store, StoreError, StoreUrl};
 use tokio::runtime::Runtime;
@@ -37,10 +37,17 @@ impl StoreLocation {
                     variable.name()
                 )));
             }
+            (None, Some(_)) if common.next_key_file.is_some() => {
+                return Err(wrong_usage(format!(
+                    "--next-key-file (or TOKENBERG_NEXT_KEY_FILE) follows a --key-file; {} holds one key only",
+                    variable.name()
+                )));
+            }
             (None, Some(text)) => KekSource::Text(text),
-            (path, None) => match path.or_else(|| common.store.key_file()) {
-                Some(path) => KekSource::File(path),
-                None => return Err(wrong_usage(NO_KEY_FILE)),
+            (path, None) => match (path.or_else(|| common.store.key_file()), common.next_key_file.clone()) {
+                (Some(present), Some(next)) => KekSource::Files { present, next },
+                (Some(path), None) => KekSource::File(path),
+                (None, _) => return Err(wrong_usage(NO_KEY_FILE)),
             },
         };
         let url = match &common.store_password_file {
@@ -56,10 +63,7 @@ impl StoreLocation {
 
     /// The file of the key, if it comes from one.
     pub(crate) fn key_file(&self) -> Option<PathBuf> {
-        match &self.key {
-            KekSource::File(path) => Some(path.clone()),
-            KekSource::Text(_) => None,
-        }
+        self.key.file().map(Path::to_owned)
     }
 
     /// Opens the store, which must exist.

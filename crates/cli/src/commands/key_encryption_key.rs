@@ -24,9 +24,10 @@ Example:
 
 The change is atomic: an interrupted command leaves the store with either the old or the new key.
 Running servers continue. Until the new key is in the place of the old one, they apply all changes
-of the store except those of signing keys; they read the new key there without a restart. A server
-with the key in TOKENBERG_KEY must be restarted with the new key. Backups from before the change
-need the old key.")]
+of the store except those of signing keys; they read the new key there without a restart. Servers
+with --next-key-file new.key apply those as well, and can be restarted meanwhile. A server with the
+key in TOKENBERG_KEY must be restarted with the new key. Backups from before the change need the
+old key.")]
 pub(crate) struct Change {
     /// File with the new key; it is created if it does not exist
     #[arg(long, value_name = "FILE")]

@@ -147,3 +147,39 @@ fn se_03_op_13_the_key_encryption_key_changes_without_a_restart() {
     drop(server);
     drop(place.serve(&[]));
 }
+
+#[test]
+fn se_03_op_13_nodes_with_the_next_key_start_and_follow_while_the_key_changes() {
+    let place = Place::new();
+    let both = ["--next-key-file", "next.key", "--ops-listen", "127.0.0.1:0"];
+    let mut server = place.serve(&both);
+    let operations = server.line().unwrap().strip_prefix("operations on ").unwrap().to_owned();
+    place.run(&["key-encryption-key", "change", "--new-key-file", "next.key"]).done();
+    // The first file still has the old key. A node that is restarted reads the second one, and so does a command.
+    let rotated = |options: &[&str]| {
+        let said = place.run(&[&["key", "rotate", "--now", "--json"][..], options].concat()).done();
+        said.json()["kid"].as_str().unwrap().to_owned()
+    };
+    let next = rotated(&both[..2]);
+    within_a_second("the running node follows keys that are sealed anew", || kids(&server).contains(&next));
+    let ready = get(&format!("{operations}/readyz"));
+    assert!(ready.status == 200 && !ready.body.as_str().unwrap().contains("put the new one"), "{ready:?}");
+    server.signal("TERM");
+    assert_eq!(server.ended().code(), Some(0));
+    let restarted = place.serve(&both[..2]);
+    assert!(kids(&restarted).contains(&next));
+    let said = place.run(&["client", "list"]).refused();
+    assert!(said.err.contains("is not the one that the store was sealed with"), "{}", said.err);
+    // The second step, and the option may stay.
+    std::fs::rename(place.path("next.key"), place.path("tokenberg.db.key")).unwrap();
+    let last = rotated(&both[..2]);
+    within_a_second("it follows with the key in its new place", || kids(&restarted).contains(&last));
+    // Neither file has the key.
+    let other = place.file("other.key", &"0".repeat(64));
+    std::fs::set_permissions(other, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let said =
+        place.run(&["client", "list", "--key-file", "other.key", "--next-key-file", "none.key"]).refused();
+    assert!(said.err.contains("other.key and none.key"), "{}", said.err);
+    let said = place.run_with(&["client", "list", "--next-key-file", "n"], "", &[("TOKENBERG_KEY", "k")]);
+    assert_eq!(said.code, 2, "{}", said.err);
+}

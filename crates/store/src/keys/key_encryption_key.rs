@@ -22,6 +22,14 @@ pub struct KeyEncryptionKey(Zeroizing<[u8; 32]>);
 pub enum KekSource {
     /// A file that is closed to others, see [`open_to_others`]. It is created while nothing in the store is sealed yet.
     File(PathBuf),
+    /// The same, and a second file with the key that follows. It is read where the first does not open the store, and may be
+    /// missing, so that nodes can start and go on while the key changes.
+    Files {
+        /// The file of the present key.
+        present: PathBuf,
+        /// The file of the next key.
+        next: PathBuf,
+    },
     /// The text of the key, as from an environment variable.
     Text(Secret),
 }
@@ -159,15 +167,34 @@ impl KeyEncryptionKey {
 impl KekSource {
     /// Whether the key is in a file that does not exist yet.
     pub(crate) fn is_to_be_created(&self) -> bool {
-        matches!(self, Self::File(path) if fs::symlink_metadata(path).is_err())
+        self.file().is_some_and(|path| fs::symlink_metadata(path).is_err())
     }
 
-    /// Reads the key. A file is created only if nothing is sealed yet.
+    /// The file of the present key, if it comes from one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) | Self::Files { present: path, .. } => Some(path),
+            Self::Text(_) => None,
+        }
+    }
+
+    /// Reads the present key. A file is created only if nothing is sealed yet.
     pub(crate) fn key(&self, is_sealed: bool) -> Result<KeyEncryptionKey, KekError> {
         match self {
-            Self::File(path) if is_sealed => KeyEncryptionKey::from_file(path),
-            Self::File(path) => KeyEncryptionKey::create_file(path),
+            Self::File(path) | Self::Files { present: path, .. } if is_sealed => {
+                KeyEncryptionKey::from_file(path)
+            }
+            Self::File(path) | Self::Files { present: path, .. } => KeyEncryptionKey::create_file(path),
             Self::Text(text) => KeyEncryptionKey::from_text(text),
+        }
+    }
+
+    /// Reads the next key, if its file exists.
+    pub(crate) fn next_key(&self) -> Result<Option<KeyEncryptionKey>, KekError> {
+        let Self::Files { next, .. } = self else { return Ok(None) };
+        match KeyEncryptionKey::from_file(next) {
+            Err(KekError::Missing { .. }) => Ok(None),
+            read => read.map(Some),
         }
     }
 
@@ -175,6 +202,9 @@ impl KekSource {
     pub(crate) fn name(&self) -> String {
         match self {
             Self::File(path) => format!("the file {}", path.display()),
+            Self::Files { present, next } => {
+                format!("the files {} and {}", present.display(), next.display())
+            }
             Self::Text(_) => "the environment or configuration".to_owned(),
         }
     }

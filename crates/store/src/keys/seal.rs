@@ -68,9 +68,14 @@ pub(crate) struct Seal {
 }
 
 impl Seal {
-    /// The seal, if the key opens the sealed pepper.
+    /// The seal, if the present key opens the sealed pepper, or the next one does.
     pub(crate) fn open(kek: &KekSource, pepper: Vec<u8>) -> Result<Option<Self>, StoreError> {
-        let seal = Self { sealer: Sealer::new(&kek.key(true)?)?, pepper };
+        let mut seal = Self { sealer: Sealer::new(&kek.key(true)?)?, pepper };
+        if seal.plain_pepper().is_none()
+            && let Some(next) = kek.next_key()?
+        {
+            seal.sealer = Sealer::new(&next)?;
+        }
         Ok(seal.plain_pepper().is_some().then_some(seal))
     }
 
