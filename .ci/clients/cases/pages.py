@@ -21,6 +21,7 @@ from .examples import place_duckdb_extensions
 from .expectations import opens_and_lists
 
 PYICEBERG, DUCKDB = "docs/engines/pyiceberg.md", "docs/engines/duckdb.md"
+KUBERNETES = "docs/kubernetes.md"
 SPARK, CLICKHOUSE = "docs/engines/spark.md", "docs/engines/clickhouse.md"
 GO, RUST = "docs/engines/iceberg-go.md", "docs/engines/iceberg-rust.md"
 JAVA = {  # how the name of a property in the page leads to the one of Iceberg's Java library
@@ -100,6 +101,21 @@ class Python:
             world, PYICEBERG, "python", lambda text: [tools.PYTHON, "-c", text],
             PATH=f"{world.tokenberg.parent}:{os.environ['PATH']}")
         yield "page_duckdb", lambda: _duckdb(world)
+        yield "page_kubernetes", lambda: _kubernetes(world)
+
+
+def _kubernetes(world):
+    """The job's program, in `tokenberg exec` as in the manifest, but with a secret: a cluster's token is tried by cargo test."""
+    client = world.add_client("page-kubernetes")
+    time.sleep(1)  # what running servers are promised to follow within
+    program = snippets(KUBERNETES, "python", "matrix")[0]
+    with world.watched() as wire:
+        said = _run(
+            world, wire,
+            [world.tokenberg, "exec", "--no-cache", "--server", wire.token_server, "--env", "PYICEBERG_CATALOG__LAKE__TOKEN", "--",
+             tools.PYTHON, "-c", program.replace("https://catalog.example", wire.catalog)],
+            TOKENBERG_CLIENT_ID=client.id, TOKENBERG_CLIENT_SECRET=client.secret)
+        expect("demo" in said, f"it printed {said[-300:]!r}; {wire.story()}")
 
 
 def _duckdb(world):

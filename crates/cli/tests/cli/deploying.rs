@@ -72,14 +72,18 @@ fn op_12_flags_and_variables_in_the_deployment_files_exist() {
     let mut known = words(&help, "TOKENBERG_");
     known.extend(["TOKENBERG_KEY", "TOKENBERG_BOOTSTRAP_CREDENTIAL"].map(str::to_owned));
     let mut found = BTreeSet::new();
-    for name in ["tokenberg.service", "Dockerfile", "compose.yaml", "kubernetes.yaml"] {
+    let chart = ["templates/_helpers.tpl", "templates/deployment.yaml", "templates/jobs.yaml", "values.yaml"];
+    let chart = chart.map(|name| format!("helm/tokenberg/{name}"));
+    let others = ["tokenberg.service", "Dockerfile", "compose.yaml", "kubernetes.yaml"].map(str::to_owned);
+    for name in others.iter().chain(&chart) {
         let text = read(name);
-        // Options of other commands in the same files.
+        // Options of other commands in the same files; the last ones are of `key-encryption-key change` and of `.ci/chart`.
         let of_others = [
-            ["--parents", "--from-literal", "--from", "--release", "--locked", "--mount"],
-            ["--audience", "--build", "--encoding", "--locale", "--project-directory", "--rm"],
+            ["--parents", "--from-literal", "--from-file", "--from", "--release", "--locked", "--mount"],
+            ["--audience", "--build", "--encoding", "--locale", "--project-directory", "--rm", "--profile"],
         ]
         .concat();
+        let of_others = [of_others, vec!["--new-key-file", "--write"]].concat();
         let ours: BTreeSet<String> =
             words(&text, "--").into_iter().filter(|flag| !of_others.contains(&flag.as_str())).collect();
         let unknown: Vec<_> = ours.iter().filter(|flag| !flags.contains(*flag)).collect();
@@ -144,13 +148,42 @@ fn op_12_the_arguments_of_the_manifest_are_accepted() {
     let manifest = read("kubernetes.yaml");
     let arguments: Vec<String> = manifest
         .lines()
-        .filter_map(|line| line.trim().strip_prefix("- --"))
-        .map(|flag| format!("--{flag}").replace(":8183", ":0").replace(":9183", ":0"))
+        .filter_map(|line| line.trim().strip_prefix("- "))
+        .map(|item| item.trim_matches('"').replace(":8183", ":0").replace(":9183", ":0"))
+        .filter(|item| item.starts_with("--"))
         .collect();
     assert!(arguments.len() >= 6, "{arguments:?}");
-    let said =
-        place.run(&[&["check"][..], &arguments.iter().map(String::as_str).collect::<Vec<_>>()].concat());
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let issuer = [("TOKENBERG_ISSUER", "https://tokens.example")];
+    let said = place.run_with(&[&["check"][..], &arguments].concat(), "", &issuer);
     assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+}
+
+#[test]
+fn op_12_every_setting_of_the_chart_is_a_setting_of_serve() {
+    let schema: serde_json::Value = serde_json::from_str(&read("helm/tokenberg/values.schema.json")).unwrap();
+    let of_chart = &schema["properties"]["settings"];
+    assert_eq!(of_chart["additionalProperties"], false);
+    let printed = Place::new().run(&["serve", "--print-config"]).done().out;
+    let keys = printed.lines().filter_map(|line| line.trim_start_matches('#').split_once(" = "));
+    let keys: BTreeSet<&str> = keys.map(|(key, _)| key).collect();
+    let of_chart: BTreeSet<&str> =
+        of_chart["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+    let unknown: Vec<_> = of_chart.difference(&keys).collect();
+    assert!(unknown.is_empty() && of_chart.len() > 15, "`serve` has no such settings: {unknown:?}");
+}
+
+/// Each object that the schema describes lists its members, and the values file has no other ones.
+#[test]
+fn op_12_the_values_of_the_chart_are_closed() {
+    fn check(schema: &serde_json::Value, path: &str) -> usize {
+        let Some(properties) = schema["properties"].as_object() else { return 0 };
+        assert_eq!(schema["additionalProperties"], false, "{path} accepts every name");
+        properties.iter().map(|(name, below)| check(below, &format!("{path}.{name}"))).sum::<usize>() + 1
+    }
+    let schema: serde_json::Value = serde_json::from_str(&read("helm/tokenberg/values.schema.json")).unwrap();
+    let closed = check(&schema, "values") + check(&schema["definitions"]["file"], "file");
+    assert!(closed > 12, "{closed}");
 }
 
 #[test]
@@ -187,7 +220,10 @@ fn op_12_manifests_and_alerts_are_yaml_with_the_expected_content() {
         assert job['args'] == ['init'] and job['image'] == container['image']\n\
         named = lambda c: {v['name'] for v in c['env']}\n\
         assert named(job) - named(container) == {'TOKENBERG_BOOTSTRAP_CREDENTIAL'}, 'a node makes no store'\n\
-        assert all('valueFrom' in v for v in container['env'] + job['env']), 'a secret in the manifest'\n\
+        paths = [i['path'] for s in pod['volumes'][0]['projected']['sources'] for i in s[list(s)[0]]['items']]\n\
+        assert sorted(paths) == ['key', 'next-key', 'store-ca.crt', 'store-password'], paths\n\
+        files = {v['value'].rpartition('=')[2] for v in container['env'] if '/etc/tokenberg/' in v.get('value', '')}\n\
+        assert files == {'/etc/tokenberg/' + path for path in paths}, files\n\
         rules = [r for g in yaml.safe_load(open(sys.argv[2]))['groups'] for r in g['rules']]\n\
         assert len(rules) > 5 and all(r['alert'] and r['expr'] and r['labels']['severity'] for r in rules)\n";
     let is_there = Command::new("python3").args(["-c", "import yaml"]).output();

@@ -1,11 +1,14 @@
 //! The commands of the documents run, in their order, on a new store; every snippet states what checks it, and every link leads on.
 
-use crate::support::Place;
+use crate::foreign::claims;
+use crate::support::{Place, within_a_second};
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use tokenberg_testkit::ForeignKey;
 
 const KEY: &str = r#""kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM","kid":"1""#;
 
@@ -26,10 +29,10 @@ fn documents(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The README and the pages about engines, catalogs and identity providers.
+/// The README, and the pages about Kubernetes, engines, catalogs and identity providers.
 fn pages() -> Vec<PathBuf> {
     let folders = ["engines", "catalogs", "identity-providers"];
-    let mut pages = vec![root().join("README.md")];
+    let mut pages = vec![root().join("README.md"), root().join("docs/kubernetes.md")];
     pages.extend(folders.iter().flat_map(|folder| documents(&root().join("docs").join(folder))));
     assert!(pages.len() > 25, "{pages:?}");
     pages
@@ -150,12 +153,55 @@ fn every_snippet_of_a_page_states_what_checks_it() {
         let name = page.strip_prefix(root()).unwrap().display().to_string();
         for snippet in snippets(&page) {
             let by_matrix = snippet.words.last().is_some_and(|word| word == "matrix" || word == "server");
-            let is_stated =
-                snippet.is(&["sh"]) || by_matrix || snippet.words.len() == 2 && snippet.words[1] == "not-run";
+            let by_chart = [["yaml", "schema"], ["yaml", "values"]].iter().any(|words| snippet.is(words));
+            let is_stated = snippet.is(&["sh"])
+                || by_matrix
+                || by_chart && name == "docs/kubernetes.md"
+                || snippet.words.len() == 2 && snippet.words[1] == "not-run";
             assert!(is_stated, "{name}: what checks a snippet ```{}?", snippet.words.join(" "));
             assert!(!by_matrix || matrix.contains(&format!("\"{name}\"")), "{name} is not in the matrix");
         }
     }
+}
+
+/// The page from the cluster's keys to the pod's command, with a token as the API server signs it.
+#[test]
+fn wl_10_the_kubernetes_page_gives_a_pod_its_token() {
+    let place = place(&made());
+    let server = place.serve(&[]);
+    let key = ForeignKey::new(Some("cluster"));
+    place.file("cluster.jwks.json", &key.jwks());
+    let page = snippets(&root().join("docs/kubernetes.md"));
+    for snippet in page.iter().filter(|snippet| snippet.is(&["sh"])) {
+        let done = shell(&place, &snippet.text);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+    let account = "system:serviceaccount:jobs:etl";
+    let pod = json!({
+        "aud": [server.url],
+        "kubernetes.io": {"namespace": "jobs", "pod": {"name": "etl-x7k2p"}, "serviceaccount": {"name": "etl"}},
+    });
+    let issuer = "https://kubernetes.default.svc.cluster.local";
+    let token = place.file("pod.token", &key.sign(&claims(issuer, account, &server.url, &pod)));
+    let manifest = &page.iter().find(|snippet| snippet.is(&["yaml", "schema"])).unwrap().text;
+    let words = |member: &str| {
+        let line = manifest.lines().find_map(|line| line.trim().strip_prefix(member)).unwrap();
+        line.trim_matches(['[', ']', ' ']).replace(", ", " ")
+    };
+    let command = format!("{} {}", words("command:"), words("args:"))
+        .replace("https://tokens.example", &server.url)
+        .replace("/var/run/secrets/tokens/tokenberg", &token)
+        .replace("python /job.py", "printenv PYICEBERG_CATALOG__LAKE__TOKEN");
+    assert!(command.contains(&server.url) && command.contains(&token), "{command}");
+    let mut said = None;
+    within_a_second("the server has the client", || {
+        said = Some(shell(&place, &command));
+        said.as_ref().is_some_and(|done| done.status.success())
+    });
+    place.file("token", &String::from_utf8_lossy(&said.unwrap().stdout));
+    let verify = ["verify", "token", "--issuer", &server.url, "--audience", "lake", "--json"];
+    let claims = place.run(&verify).done().json();
+    assert_eq!(claims["claims"]["sub"], "etl", "{claims}");
 }
 
 /// The anchors of a document's headings, as forges make them.
