@@ -3,6 +3,7 @@
 
 import os
 import re
+import secrets
 import shlex
 import shutil
 import signal
@@ -21,7 +22,7 @@ from .examples import place_duckdb_extensions
 from .expectations import opens_and_lists
 
 PYICEBERG, DUCKDB = "docs/engines/pyiceberg.md", "docs/engines/duckdb.md"
-KUBERNETES = "docs/kubernetes.md"
+KUBERNETES, FROM_POLARIS = "docs/kubernetes.md", "docs/catalogs/polaris-migration.md"
 SPARK, CLICKHOUSE = "docs/engines/spark.md", "docs/engines/clickhouse.md"
 GO, RUST = "docs/engines/iceberg-go.md", "docs/engines/iceberg-rust.md"
 JAVA = {  # how the name of a property in the page leads to the one of Iceberg's Java library
@@ -102,6 +103,7 @@ class Python:
             PATH=f"{world.tokenberg.parent}:{os.environ['PATH']}")
         yield "page_duckdb", lambda: _duckdb(world)
         yield "page_kubernetes", lambda: _kubernetes(world)
+        yield "page_polaris_migration", lambda: _from_polaris(world)
 
 
 def _kubernetes(world):
@@ -116,6 +118,39 @@ def _kubernetes(world):
              tools.PYTHON, "-c", program.replace("https://catalog.example", wire.catalog)],
             TOKENBERG_CLIENT_ID=client.id, TOKENBERG_CLIENT_SECRET=client.secret)
         expect("demo" in said, f"it printed {said[-300:]!r}; {wire.story()}")
+
+
+def _from_polaris(world):
+    """PyIceberg with an address and a credential only, through the proxy of the page; the catalog is in the place of Polaris."""
+    nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    expect(nginx, "there is no nginx here")
+    # As Polaris makes them.
+    client = world.add_client(secrets.token_hex(8), "--audience", world.token_server, secret=secrets.token_hex(16))
+    time.sleep(1)  # what running servers are promised to follow within
+    proxy = f"127.0.0.1:{_free_port()}"
+    with world.watched() as wire:
+        text = snippets(FROM_POLARIS, "nginx", "matrix")[0].replace("/api/catalog/v1/oauth", "/v1/oauth")
+        for of_page, of_run in (
+            ("http://127.0.0.1:8183", wire.token_server), ("http://127.0.0.1:8181", wire.catalog), ("127.0.0.1:8080", proxy),
+        ):
+            text = text.replace(of_page, of_run)
+        place = Path(tempfile.mkdtemp(dir=world.directory))
+        paths = "".join(f"{name}_temp_path {place / name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        (place / "nginx.conf").write_text(
+            f"daemon off;\nerror_log stderr;\npid {place / 'pid'};\nevents {{}}\nhttp {{\naccess_log off;\n{paths}{text}}}\n")
+        running = subprocess.Popen([nginx, "-c", place / "nginx.conf"], stderr=subprocess.DEVNULL)
+        try:
+            end = time.monotonic() + 30
+            while socket.socket().connect_ex(("127.0.0.1", int(proxy.partition(":")[2]))):
+                expect(time.monotonic() < end and running.poll() is None, "nginx does not listen")
+                time.sleep(0.1)
+            settings = {"type": "rest", "uri": f"http://{proxy}", "credential": client.credential, "scope": "PRINCIPAL_ROLE:ALL"}
+            program = f"from pyiceberg.catalog import load_catalog; print(load_catalog('lake', **{settings!r}).list_namespaces())"
+            said = _run(world, wire, [tools.PYTHON, "-"], program)
+            expect("demo" in said, f"it printed {said[-300:]!r}; {wire.story()}")
+        finally:
+            running.terminate()
+            running.wait(timeout=30)
 
 
 def _duckdb(world):

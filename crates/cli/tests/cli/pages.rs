@@ -91,8 +91,15 @@ fn place(made: &Place) -> Place {
     }
     place.file("cluster.jwks.json", &format!("{{\"keys\":[{{{KEY}}}]}}"));
     place.file("bundle.json", &format!("{{\"keys\":[{{{KEY},\"use\":\"jwt-svid\"}}]}}"));
-    for name in ["portal.secret", "root.secret", "portal.token", "alice.id_token", "job.token", "svid.token"]
-    {
+    for name in [
+        "portal.secret",
+        "root.secret",
+        "spark.secret",
+        "portal.token",
+        "alice.id_token",
+        "job.token",
+        "svid.token",
+    ] {
         place.file(name, "not a secret\n");
     }
     // The issuers of the pages are real ones, and their keys are not fetched here.

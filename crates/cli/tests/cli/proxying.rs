@@ -72,8 +72,8 @@ impl Drop for Proxy {
 }
 
 /// The block of this language in the documentation.
-fn sample(language: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/proxies.md");
+fn sample(page: &str, language: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(page);
     let text = std::fs::read_to_string(path).unwrap();
     let (_, rest) = text.split_once(&format!("\n```{language}\n")).unwrap_or_else(|| panic!("no {language}"));
     rest.split_once("\n```\n").unwrap().0.to_owned()
@@ -135,7 +135,7 @@ impl Site {
 
     /// The samples with the addresses of this test.
     fn sample(&self, language: &str, address: &str) -> String {
-        sample(language)
+        sample("proxies.md", language)
             .replace("127.0.0.1:8183", &self.server.address())
             .replace("127.0.0.1:8181", &self.catalog)
             .replace("127.0.0.1:8080", address)
@@ -154,6 +154,19 @@ impl Site {
             std::thread::sleep(Duration::from_millis(50));
         }
         self.proxy = Some(Proxy { child, address: address.to_owned() });
+    }
+
+    /// Starts nginx with this content of its `http`.
+    fn start_nginx(&mut self, address: &str, content: &str) {
+        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|of| format!("{of}_temp_path {};\n", self.place.path(of).display()))
+            .concat();
+        let configuration = format!(
+            "daemon off;\npid {};\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}{content}\n}}\n",
+            self.place.path("nginx.pid").display(),
+        );
+        let file = self.place.file("nginx.conf", &configuration);
+        self.start(address, "nginx", &["-c", &file]);
     }
 
     fn token(&self, more: &str, dpop: Option<&str>) -> String {
@@ -274,17 +287,58 @@ fn ri_04_nginx_asks_about_every_request() {
         return;
     }
     let (mut site, address) = (Site::new(&[]), free_address());
-    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .map(|of| format!("{of}_temp_path {};\n", site.place.path(of).display()))
-        .concat();
-    let configuration = format!(
-        "daemon off;\npid {};\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}{}\n}}\n",
-        site.place.path("nginx.pid").display(),
-        site.sample("nginx", &address),
-    );
-    let file = site.place.file("nginx.conf", &configuration);
-    site.start(&address, "nginx", &["-c", &file]);
+    site.start_nginx(&address, &site.sample("nginx", &address));
     site.check_asking();
+}
+
+/// What Polaris makes, and what its clients keep while Polaris's tokens are replaced.
+#[test]
+fn op_12_only_the_token_endpoint_of_polaris_is_routed_here() {
+    if !is_installed("nginx") {
+        return;
+    }
+    let (mut site, address) = (Site::new(&[]), free_address());
+    let (id, secret) = ("6f1c0b9e8d7a5b42", "8d2b5c3f9e7a41d6b0c2f4a6e8d01357");
+    let file = site.place.file("spark.secret", secret);
+    site.place.run(&["client", "add", id, "--secret-file", &file, "--audience", "polaris"]).done();
+    let configuration = sample("catalogs/polaris-migration.md", "nginx matrix")
+        .replace("127.0.0.1:8183", &site.server.address())
+        .replace("127.0.0.1:8181", &site.catalog)
+        .replace("127.0.0.1:8080", &address);
+    site.start_nginx(&address, &configuration);
+    let endpoint = format!("http://{address}/api/catalog/v1/oauth/tokens");
+    let all = "grant_type=client_credentials&scope=PRINCIPAL_ROLE:ALL";
+    let body = format!("{all}&client_id={id}&client_secret={secret}");
+    within_a_second("the client is there", || post(&endpoint, None, &body).status == 200);
+    let basic = Some("Basic NmYxYzBiOWU4ZDdhNWI0Mjo4ZDJiNWMzZjllN2E0MWQ2YjBjMmY0YTZlOGQwMTM1Nw==");
+    let token = post(&endpoint, basic, all).token();
+    let renewal = |token: &str| {
+        let kind = "urn:ietf:params:oauth:token-type:access_token";
+        let grant = "urn:ietf:params:oauth:grant-type:token-exchange";
+        let form = format!("grant_type={grant}&subject_token={token}&subject_token_type={kind}");
+        (form.clone(), post(&endpoint, Some(&format!("Bearer {token}")), &form))
+    };
+    let renewed = renewal(&token).1.token();
+    site.place.file("token", &renewed);
+    let verify = ["verify", "token", "--issuer", &site.server.url, "--audience", "polaris", "--json"];
+    assert_eq!(site.place.run(&verify).done().json()["claims"]["sub"], id);
+    // One of Polaris's tokens, by the beginnings of its two algorithms, goes where it came from, with everything that it came with.
+    for old in ["eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.e30.x", "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.e30.x"] {
+        let (form, answer) = renewal(old);
+        let seen = answer.body.as_str().unwrap();
+        assert!(
+            seen.starts_with("POST /api/catalog/v1/oauth/tokens HTTP/") && seen.ends_with(&form),
+            "{seen}"
+        );
+        assert_eq!(value(seen, "authorization"), Some(format!("Bearer {old}").as_str()));
+        assert!(!site.server.log().contains(old));
+    }
+    // Everything else is Polaris's, with either token.
+    for token in ["eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.e30.x", &token] {
+        let (_, _, seen) = site.ask("GET", Some(token), "", "");
+        assert!(seen.starts_with("GET /v1/namespaces?audience=other&scope=x HTTP/"), "{seen}");
+        assert_eq!(value(&seen, "authorization"), Some(format!("Bearer {token}").as_str()));
+    }
 }
 
 #[test]
