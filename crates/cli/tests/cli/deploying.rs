@@ -184,6 +184,8 @@ fn op_12_the_values_of_the_chart_are_closed() {
     let schema: serde_json::Value = serde_json::from_str(&read("helm/tokenberg/values.schema.json")).unwrap();
     let closed = check(&schema, "values") + check(&schema["definitions"]["file"], "file");
     assert!(closed > 12, "{closed}");
+    let version = format!("\nappVersion: {}\n", env!("CARGO_PKG_VERSION"));
+    assert!(read("helm/tokenberg/Chart.yaml").contains(&version), "the chart is for another version");
 }
 
 #[test]
