@@ -16,10 +16,12 @@ from figures import LIMITS, RING, ratio, spread
 from goals import goals, goals_line, unmet
 
 DAY = 86_400
+BUILDS = "## Two builds"
 WARM_UP = 6
 
 
-def text(figures):
+def text(figures, before=""):
+    """The page. The section about builds, which another command measures, stays as it was before."""
     loads = figures["loads"]
     cpu = {name: [one["cpu_us_per_request"] for one in runs] for name, runs in loads.items()}
     table, reached, missed = goals(figures, cpu)
@@ -34,6 +36,7 @@ def text(figures):
     parts += ["## After years", "", *after_years(figures["years"]), ""]
     parts += ["## What a core does for a token", "", *profile(figures["profile"], cpu), ""]
     parts += ["## Scale on paper", "", *paper(figures, cpu), ""]
+    parts += re.findall(rf"^{BUILDS}\n.*?(?=^## |\Z)", before, re.MULTILINE | re.DOTALL)
     return "\n".join(parts)
 
 

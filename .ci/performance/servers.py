@@ -144,8 +144,9 @@ class Server:
 
 
 class Tokenberg(Server):
-    def __init__(self, name, folder, alg="ES256", tls=False, log=None):
+    def __init__(self, name, folder, alg="ES256", tls=False, log=None, binary=BINARY):
         super().__init__(name, folder)
+        self.binary = binary
         self.alg, self.tls, self.log = alg, tls, log
         self.port = free_port()
         self.origin = f"http{'s' if tls else ''}://127.0.0.1:{self.port}"
@@ -177,10 +178,10 @@ class Tokenberg(Server):
             file.write_text(told["client_secret"])
 
     def command(self, *arguments):
-        return run([BINARY, *arguments, "--store", self.store])
+        return run([self.binary, *arguments, "--store", self.store])
 
     def launch(self, first=False):
-        command = [BINARY, "serve", "--store", self.store, "--listen", f"127.0.0.1:{self.port}"]
+        command = [self.binary, "serve", "--store", self.store, "--listen", f"127.0.0.1:{self.port}"]
         if first and self.alg not in ("RS256", "PS256"):
             command += ["--alg", self.alg]
         if self.tls:
