@@ -3,9 +3,9 @@
 use crate::following::Following;
 use crate::{clock, key_state};
 use tokenberg_actix::Exposition;
-use tokenberg_core::Timestamp;
 use tokenberg_core::jws::KeyMaterial;
-use tokenberg_store::{AuditMetrics, Health};
+use tokenberg_core::{Lifetime, Timestamp};
+use tokenberg_store::{AuditMetrics, Health, StoreConnections, StoreMeasures, TransactionTimes};
 
 /// Writes the present metrics of store and keys.
 pub(crate) fn expose(following: &Following, to: &mut Exposition) {
@@ -124,6 +124,74 @@ pub(crate) fn expose_audit(audit: AuditMetrics, to: &mut Exposition) {
     );
 }
 
+/// Writes how busy the database is.
+pub(crate) fn expose_activity(
+    connections: StoreConnections,
+    times: &[TransactionTimes],
+    to: &mut Exposition,
+) {
+    let StoreConnections { busy, idle, limit, .. } = connections;
+    const CONNECTIONS: &str = "tokenberg_store_connections";
+    to.family("gauge", CONNECTIONS, "Open connections to the database, by state.");
+    for (state, number) in [("busy", busy), ("idle", idle)] {
+        to.sample(CONNECTIONS, &[("state", state)], f64::from(number));
+    }
+    to.gauge(
+        "tokenberg_store_connections_limit",
+        "Maximum number of open connections to the database.",
+        f64::from(limit),
+    );
+    const DURATION: &str = "tokenberg_store_transaction_duration_seconds";
+    to.family("histogram", DURATION, "From waiting for a connection to the end of a transaction.");
+    let [bucket, sum, counted] = ["bucket", "sum", "count"].map(|part| format!("{DURATION}_{part}"));
+    for of in times {
+        let kind = ("kind", of.kind);
+        for (bound, up_to) in &of.buckets {
+            to.sample(&bucket, &[kind, ("le", &bound.to_string())], count(*up_to));
+        }
+        to.sample(&bucket, &[kind, ("le", "+Inf")], count(of.count));
+        to.sample(&sum, &[kind], of.sum.as_secs_f64());
+        to.sample(&counted, &[kind], count(of.count));
+    }
+}
+
+/// Writes what was measured in the store. Families are there before their first sample.
+pub(crate) fn expose_measures(
+    measures: Option<StoreMeasures>,
+    audit_retention: Lifetime,
+    to: &mut Exposition,
+) {
+    let mut gauge = |name, help, value: Option<f64>| {
+        to.family("gauge", name, help);
+        value.into_iter().for_each(|value| to.sample(name, &[], value));
+    };
+    gauge(
+        "tokenberg_audit_stored_records",
+        "Audit records in the store.",
+        measures.map(|of| count(of.audit_records)),
+    );
+    gauge(
+        "tokenberg_audit_stored_bytes",
+        "Bytes of the audit in the store; on SQLite, bytes of the whole file.",
+        measures.and_then(|of| of.audit_bytes).map(count),
+    );
+    gauge(
+        "tokenberg_audit_oldest_timestamp_seconds",
+        "Time of the oldest audit record in the store, in seconds since 1970.",
+        measures.and_then(|of| of.audit_since).map(seconds),
+    );
+    gauge(
+        "tokenberg_audit_retention_seconds",
+        "How long audit records are kept; 0 if forever.",
+        Some(f64::from(audit_retention.as_seconds())),
+    );
+    gauge(
+        "tokenberg_secret_end_timestamp_seconds",
+        "Time when the first enabled client has no live secret any more, in seconds since 1970.",
+        measures.and_then(|of| of.first_secret_end).map(seconds),
+    );
+}
+
 fn expose_keys(keys: &[KeyMaterial], now: Timestamp, to: &mut Exposition) {
     const COUNT: &str = "tokenberg_keys";
     to.family(
@@ -134,6 +202,12 @@ fn expose_keys(keys: &[KeyMaterial], now: Timestamp, to: &mut Exposition) {
     for state in ["published", "signing", "retired"] {
         let in_state = keys.iter().filter(|key| key_state::state(key, keys, now) == state).count();
         to.sample(COUNT, &[("state", state)], count(in_state as u64));
+    }
+    const END: &str = "tokenberg_key_end_timestamp_seconds";
+    to.family("gauge", END, "Time when the first key with an end no longer verifies, in seconds since 1970.");
+    let ends = keys.iter().filter_map(|key| key.verifies_until).filter(|end| *end > now);
+    if let Some(end) = ends.min() {
+        to.sample(END, &[], seconds(end));
     }
     // Both are present only while there is such a key: an age of zero would look like a young key.
     if let Some(signing) = key_state::signing(keys, now) {

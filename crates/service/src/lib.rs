@@ -47,6 +47,8 @@ mod figures;
 mod following;
 mod housekeeping;
 pub mod key_state;
+#[cfg(feature = "actix")]
+mod measured;
 mod options;
 mod rotation;
 #[cfg(feature = "testing")]

@@ -13,6 +13,7 @@ use tokio::task::AbortHandle;
 #[cfg(feature = "actix")]
 use {
     crate::figures,
+    crate::measured::Measured,
     tokenberg_actix::{BearerConfig, Exposition, TokenService, TokenServiceBuilder},
     tokenberg_core::Policy,
 };
@@ -25,6 +26,8 @@ struct Inner {
     following: Following,
     audit: AuditTrail,
     housekeeping: Housekeeping,
+    #[cfg(feature = "actix")]
+    measured: Measured,
     tasks: Vec<AbortHandle>,
 }
 
@@ -45,7 +48,18 @@ impl Tokens {
         let housekeeping = Housekeeping { store, audit_retention };
         let mut tasks = housekeeping.begin();
         tasks.push(rotation.begin(following.clone()));
-        Self(Arc::new(Inner { following, audit, housekeeping, tasks }))
+        #[cfg(feature = "actix")]
+        let measured = Measured::default();
+        #[cfg(feature = "actix")]
+        tasks.push(measured.begin(&housekeeping.store));
+        Self(Arc::new(Inner {
+            following,
+            audit,
+            housekeeping,
+            #[cfg(feature = "actix")]
+            measured,
+            tasks,
+        }))
     }
 
     /// The open store.
@@ -185,6 +199,9 @@ impl Tokens {
     pub fn expose(&self, to: &mut Exposition) {
         figures::expose(self.following(), to);
         figures::expose_audit(self.audit().metrics(), to);
+        let store = self.store();
+        figures::expose_activity(store.connections(), &store.transaction_times(), to);
+        figures::expose_measures(self.0.measured.last(), self.0.housekeeping.audit_retention, to);
     }
 
     /// All metrics of the service in Prometheus' text format 0.0.4, which can be appended to those of another registry.

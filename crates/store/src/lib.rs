@@ -27,6 +27,7 @@ mod group;
 mod hex;
 mod kept_issuer;
 mod keys;
+mod measures;
 mod nonces;
 mod opening;
 mod page_codes;
@@ -50,11 +51,14 @@ pub use audit::{
 pub use backup::Restoration;
 pub use clock::ClockOffset;
 pub use database::schema::Migration;
-pub use database::{SchemaDeviation, SchemaDifference, StoreUrl, StoreUrlError};
+pub use database::{
+    SchemaDeviation, SchemaDifference, StoreConnections, StoreUrl, StoreUrlError, TransactionTimes,
+};
 pub use digest::{CopiedSecretFault, NewSecret, SecretFault, SecretStrength, copy_fault};
 pub use error::StoreError;
 pub use kept_issuer::KeptIssuer;
 pub use keys::{IntroducedKey, KekError, KekSource, KeyEncryptionKey, NowSigning, RevokedKey};
+pub use measures::StoreMeasures;
 pub use opening::{Opening, OpeningError};
 pub use private_file::open_to_others;
 pub use registrations::{

@@ -97,6 +97,66 @@ async fn clients_and_secrets_that_end_are_found_without_reading_all() {
 }
 
 #[tokio::test]
+async fn se_07_audit_secrets_and_transactions_are_measured() {
+    let Some(world) = World::of_either_kind() else { return };
+    let store = world.open().await;
+    let now = Timestamp::from_seconds(NOW).unwrap();
+    let after = |seconds| now.plus(Lifetime::from_seconds(seconds));
+    let trail = store.audit_trail(WhenFull::Drop);
+    for n in 0..600 {
+        trail.record(&granted(n));
+    }
+    until_written(&trail, 600).await;
+    trail.end().await;
+    let mut records: Vec<i64> = Vec::new();
+    let take = |entry: AuditEntry| -> Result<(), StoreError> {
+        records.push(entry.at);
+        Ok(())
+    };
+    store.read_audit(&mut AuditCursor::default(), take).await.unwrap();
+    let measures = store.measures(now).await.unwrap();
+    assert_eq!(measures.audit_records, u64::try_from(records.len()).unwrap());
+    let oldest = records.iter().min().unwrap() / 1000;
+    assert!((measures.audit_since.unwrap().as_seconds() - oldest).abs() <= 1);
+    // PostgreSQL compresses long rows.
+    assert!(measures.audit_bytes.unwrap() > 16_000, "{measures:?}");
+    assert_eq!(measures.first_secret_end, None);
+
+    // Of each enabled client, the last live secret counts.
+    let end = async |name: &str, seconds: &[u32]| {
+        for (n, seconds) in seconds.iter().enumerate() {
+            let secret = match n {
+                0 => add(&store, name, NewSecret::Generate).await,
+                _ => store.add_secret(now, &id(name), NewSecret::Generate).await.unwrap(),
+            };
+            store.expire_secret(&id(name), &secret.secret_id, after(*seconds)).await.unwrap();
+        }
+    };
+    end("two", &[100, 900]).await;
+    end("endless", &[50]).await;
+    store.add_secret(now, &id("endless"), NewSecret::Generate).await.unwrap();
+    let first = async |at: u32| store.measures(after(at)).await.unwrap().first_secret_end;
+    assert_eq!(first(0).await, Some(after(900)));
+    end("one", &[300]).await;
+    assert_eq!(
+        [first(0).await, first(300).await, first(900).await],
+        [Some(after(300)), Some(after(900)), None]
+    );
+    store.set_enabled(&id("one"), false).await.unwrap();
+    assert_eq!(first(0).await, Some(after(900)));
+
+    let connections = store.connections();
+    assert!(connections.busy + connections.idle <= connections.limit, "{connections:?}");
+    let before = store.transaction_times();
+    store.clients().await.unwrap();
+    store.set_enabled(&id("one"), true).await.unwrap();
+    for (before, after) in before.iter().zip(store.transaction_times()) {
+        assert!(after.count > before.count && after.sum > before.sum, "{before:?} {after:?}");
+        assert!(after.buckets.iter().all(|(_, up_to)| *up_to <= after.count));
+    }
+}
+
+#[tokio::test]
 async fn a_page_code_works_once_on_one_of_all_nodes_and_is_recorded() {
     let Some(world) = World::of_either_kind() else { return };
     let (node, other) = (world.open().await, world.open().await);

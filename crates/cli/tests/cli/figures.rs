@@ -207,6 +207,38 @@ fn ks_06_fetches_of_issuers_keys_are_counted() {
     within_a_second("it is counted", || (fetches("fetched"), fetches("failed")) == (1.0, 1.0));
 }
 
+#[test]
+fn se_07_the_store_is_measured_in_the_background() {
+    let place = Place::new();
+    let secret = place.add("c1", &["--secret-expires", "10d"]);
+    let server = place.serve(&["--ops-listen", "127.0.0.1:0", "--audit-retention", "30d"]);
+    let operations = operations(&server);
+    let end = "tokenberg_secret_end_timestamp_seconds";
+    within_a_second("it is measured", || scrape(&operations).values.contains_key(end));
+    let figures = scrape(&operations);
+    let begun = figures.value("process_start_time_seconds");
+    assert!((figures.value(end) - begun - 864_000.0).abs() < 600.0);
+    assert!((figures.value("tokenberg_audit_oldest_timestamp_seconds") - begun).abs() < 600.0);
+    // At least the store that was made, the client and the key.
+    assert!(figures.value("tokenberg_audit_stored_records") >= 3.0);
+    let size = f64::from(u32::try_from(fs::metadata(place.path("tokenberg.db")).unwrap().len()).unwrap());
+    assert!((4096.0..=size.max(1e6)).contains(&figures.value("tokenberg_audit_stored_bytes")));
+    assert_eq!(figures.value("tokenberg_audit_retention_seconds"), 30.0 * 86_400.0);
+    assert_eq!(figures.value("tokenberg_store_connections_limit"), 5.0);
+    let open = |state: &str| figures.value(&format!("tokenberg_store_connections{{state=\"{state}\"}}"));
+    assert!((1.0..=5.0).contains(&(open("busy") + open("idle"))));
+    let count = |kind: &str| {
+        let series = format!("tokenberg_store_transaction_duration_seconds_count{{kind=\"{kind}\"}}");
+        scrape(&operations).value(&series)
+    };
+    let before = ["read", "change"].map(count);
+    assert!(before.iter().all(|count| *count > 0.0));
+    let token = server.ask("c1", &secret).token();
+    let about = format!("client_id=c1&client_secret={secret}&token={token}");
+    assert_eq!(post(&format!("{}/v1/oauth/revoke", server.url), None, &about).status, 200);
+    assert!(count("change") > before[1] && count("read") > before[0]);
+}
+
 fn docs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
 }

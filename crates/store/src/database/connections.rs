@@ -1,6 +1,7 @@
 //! The connections of a node. There are never more than eight, whatever becomes of a statement: a connection keeps its place until
 //! the server has answered.
 
+use crate::database::activity::StoreConnections;
 use crate::database::connector::{CONNECT, Connector, Session};
 use crate::database::timeout::{TIMEOUT, within};
 use crate::database::tx::{Tx, values};
@@ -98,6 +99,13 @@ impl Connections {
             Ok(lent)
         });
         connected.await.map_err(|_| StoreError::unavailable("the store is closing"))?
+    }
+
+    /// The number of connections. One that is being opened, or waits for its last answer, is in use.
+    pub(crate) fn count(&self) -> StoreConnections {
+        let free = u32::try_from(self.0.places.available_permits()).unwrap_or(CONNECTIONS);
+        let idle = u32::try_from(self.0.idle().len()).unwrap_or(CONNECTIONS);
+        StoreConnections { busy: CONNECTIONS.saturating_sub(free), idle, limit: CONNECTIONS }
     }
 
     /// Closes the connections that are not in use, and waits for the others for a while.

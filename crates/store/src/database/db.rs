@@ -1,5 +1,6 @@
 //! An open database of either kind. One SQL text serves both: `$n`, `ON CONFLICT`, seconds as BIGINT.
 
+use crate::database::activity::{Activity, StoreConnections};
 use crate::database::change_notifier::ChangeNotifier;
 #[cfg(feature = "postgres")]
 use crate::database::postgres::Postgres;
@@ -42,6 +43,26 @@ impl Db {
             Self::Sqlite(_) => false,
             #[cfg(feature = "postgres")]
             Self::Postgres(_) => true,
+        }
+    }
+
+    /// How long transactions take.
+    pub(crate) fn activity(&self) -> &Activity {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(sqlite) => &sqlite.activity,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(postgres) => &postgres.activity,
+        }
+    }
+
+    /// The open connections.
+    pub(crate) fn connections(&self) -> StoreConnections {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(sqlite) => sqlite.connections(),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(postgres) => postgres.connections.count(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! SQLite and PostgreSQL: addresses, connections, transactions and the schema. All SQL that differs between them is here.
 
+mod activity;
 mod change_notifier;
 #[cfg(feature = "postgres")]
 mod connections;
@@ -37,6 +38,7 @@ mod transactions;
 mod tx;
 mod url_error;
 
+pub use activity::{StoreConnections, TransactionTimes};
 pub(crate) use change_notifier::ChangeNotifier;
 pub(crate) use database_file::{DatabaseFile, of_foreign_log, with_log_beside};
 pub(crate) use db::Db;

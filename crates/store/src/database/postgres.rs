@@ -1,5 +1,6 @@
 //! A PostgreSQL store: its connections, how transactions begin and end, and its notifications.
 
+use crate::database::activity::Activity;
 use crate::database::connections::{Connections, Lent, Purpose};
 use crate::database::connector::{CONNECT, Connector, reason};
 use crate::database::notifications::{CHANNEL, Notifications};
@@ -15,7 +16,8 @@ use std::time::Duration;
 
 /// The connections to one database.
 pub(crate) struct Postgres {
-    connections: Connections,
+    pub(super) connections: Connections,
+    pub(super) activity: Activity,
     pub(super) connector: Arc<Connector>,
     runtime: RuntimeThread,
     notifications: OnceLock<Notifications>,
@@ -31,7 +33,8 @@ impl Postgres {
         let connector = Arc::new(Connector::new(url.clone()));
         let connections = Connections::new(connector.clone(), runtime.handle());
         let (notifications, has_notify) = (OnceLock::new(), AtomicBool::new(true));
-        let postgres = Self { connections, connector, runtime, notifications, has_notify };
+        let activity = Activity::default();
+        let postgres = Self { connections, activity, connector, runtime, notifications, has_notify };
         let others = u32::try_from(url.hosts().len()).unwrap_or(u32::MAX).saturating_sub(1);
         let first = within(TIMEOUT + CONNECT.saturating_mul(others), postgres.begin_read(TIMEOUT));
         first.await.map_err(|error| cannot(reason(error)))?;

@@ -1,5 +1,6 @@
 //! The connections to an SQLite file.
 
+use crate::database::activity::{Activity, StoreConnections};
 use crate::error::StoreError;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
@@ -10,11 +11,14 @@ use std::time::{Duration, Instant};
 
 /// How long a writer waits for the lock of another process.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+/// The most connections that read.
+const READING: u32 = 4;
 
 /// The connections to one file. One connection writes, so that the writers of a process queue up instead of polling for the lock.
 pub(crate) struct Sqlite {
     pub(crate) read: SqlitePool,
     pub(crate) write: SqlitePool,
+    pub(super) activity: Activity,
 }
 
 impl Sqlite {
@@ -58,7 +62,14 @@ impl Sqlite {
                 }
             }
         };
-        Ok(Self { read: pool(4).connect_lazy_with(options), write })
+        Ok(Self { read: pool(READING).connect_lazy_with(options), write, activity: Activity::default() })
+    }
+
+    pub(super) fn connections(&self) -> StoreConnections {
+        let pools = [&self.read, &self.write];
+        let open: u32 = pools.iter().map(|pool| pool.size()).sum();
+        let idle = pools.iter().map(|pool| u32::try_from(pool.num_idle()).unwrap_or(u32::MAX)).sum();
+        StoreConnections { busy: open.saturating_sub(idle), idle, limit: READING + 1 }
     }
 
     pub(crate) async fn close(&self) {

@@ -1,5 +1,6 @@
 //! Runs transactions and single statements: how they begin, which are repeated, and how long they may take.
 
+use crate::database::activity::Kind;
 use crate::database::db::Db;
 use crate::database::part::Part;
 #[cfg(feature = "postgres")]
@@ -54,6 +55,7 @@ impl Db {
         count: i64,
         work: impl for<'t, 'c> Fn(&'t mut Scoped<'c, 'env>) -> Work<'t, T>,
     ) -> Result<T, StoreError> {
+        let _under_way = self.activity().begin(Kind::Change);
         let work = async |mut tx: Scoped<'_, 'env>| work(&mut tx).await;
         match self {
             #[cfg(feature = "sqlite")]
@@ -96,6 +98,7 @@ impl Db {
         &self,
         work: impl for<'t, 'c> FnOnce(&'t mut Scoped<'c, 'env>) -> Work<'t, T>,
     ) -> Result<T, StoreError> {
+        let _under_way = self.activity().begin(Kind::Read);
         match self {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(Sqlite { read, .. }) => {
@@ -120,6 +123,7 @@ impl Db {
         &self,
         work: impl for<'t, 'c> FnOnce(&'t mut Scoped<'c, 'env>) -> Work<'t, T>,
     ) -> Result<T, StoreError> {
+        let _under_way = self.activity().begin(Kind::Read);
         match self {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(Sqlite { read, .. }) => {
