@@ -1,32 +1,46 @@
-//! Counts the fetches of issuers' keys, for `/metrics`; the log names the issuer of each.
+//! Counts the fetches of each issuer's keys, for `/metrics`.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::clock;
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokenberg_core::{Issuer, Timestamp};
 use tokenberg_jose::FetchEvent;
 
-/// The numbers of successful and failed fetches, for all issuers together.
+/// The fetches of the keys of issuers. Only registered issuers are fetched from, so that their number is bounded.
 #[derive(Default)]
-pub(crate) struct KeyFetches {
-    fetched: AtomicU64,
-    failed: AtomicU64,
+pub(crate) struct KeyFetches(Mutex<HashMap<Issuer, Fetches>>);
+
+/// The fetches of the keys of one issuer.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Fetches {
+    /// The number of fetches that succeeded.
+    pub(crate) fetched: u64,
+    /// The number of fetches that failed.
+    pub(crate) failed: u64,
+    /// When the last one succeeded.
+    pub(crate) last: Option<Timestamp>,
 }
 
 impl KeyFetches {
     /// Counts one fetch.
     pub(super) fn count(&self, event: &FetchEvent) {
-        let counter = match event {
-            FetchEvent::Fetched { .. } => &self.fetched,
-            FetchEvent::Failed { .. } => &self.failed,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
+        match event {
+            FetchEvent::Fetched { issuer, .. } => {
+                let mut all = self.all();
+                let fetches = all.entry(issuer.clone()).or_default();
+                fetches.fetched += 1;
+                fetches.last = clock::now().ok().or(fetches.last);
+            }
+            FetchEvent::Failed { issuer, .. } => self.all().entry(issuer.clone()).or_default().failed += 1,
+        }
     }
 
-    /// The number of fetches that succeeded.
-    pub(crate) fn fetched(&self) -> u64 {
-        self.fetched.load(Ordering::Relaxed)
+    /// Those of the issuer.
+    pub(crate) fn of(&self, issuer: &Issuer) -> Fetches {
+        self.all().get(issuer).copied().unwrap_or_default()
     }
 
-    /// The number of fetches that failed.
-    pub(crate) fn failed(&self) -> u64 {
-        self.failed.load(Ordering::Relaxed)
+    fn all(&self) -> MutexGuard<'_, HashMap<Issuer, Fetches>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

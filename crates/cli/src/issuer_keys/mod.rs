@@ -7,7 +7,7 @@ mod tests;
 mod trial;
 mod web;
 
-pub(crate) use key_fetches::KeyFetches;
+pub(crate) use key_fetches::{Fetches, KeyFetches};
 pub(crate) use trial::{Outcome, Trial, unused};
 
 use crate::configuration::values::path;

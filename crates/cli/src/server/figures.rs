@@ -3,9 +3,9 @@
 
 use crate::clock;
 use crate::descriptors::{self, Descriptors};
-use crate::issuer_keys::KeyFetches;
+use crate::issuer_keys::{Fetches, KeyFetches};
 use tokenberg_actix::Exposition;
-use tokenberg_core::Timestamp;
+use tokenberg_core::{KeySource, Timestamp, TrustedIssuer};
 use tokenberg_jose::IssuerKeySets;
 use tokenberg_service::Following;
 
@@ -13,8 +13,11 @@ use tokenberg_service::Following;
 pub(super) fn expose_process(started: Timestamp, to: &mut Exposition) {
     to.family("gauge", "tokenberg_build_info", "The version of the server; always 1.");
     to.sample("tokenberg_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
-    let started = float(started.as_seconds());
-    to.gauge("process_start_time_seconds", "Start time of the process, in seconds since 1970.", started);
+    to.gauge(
+        "process_start_time_seconds",
+        "Start time of the process, in seconds since 1970.",
+        seconds(started),
+    );
     let descriptors = Descriptors::read();
     if let Some(limit) = descriptors.limit() {
         to.gauge("process_max_fds", "Maximum number of open file descriptors.", count(limit));
@@ -24,29 +27,54 @@ pub(super) fn expose_process(started: Timestamp, to: &mut Exposition) {
     }
 }
 
-/// Writes the number of keys of each trusted issuer: the operator registers issuers, so the labels are bounded.
+/// Writes the fetches and keys of each trusted issuer: the operator registers issuers, so the labels are bounded.
 pub(super) fn expose_issuers(
     following: &Following,
     keys: &IssuerKeySets,
     fetches: &KeyFetches,
     to: &mut Exposition,
 ) {
-    const FETCHES: &str = "tokenberg_issuer_key_fetches_total";
-    to.family("counter", FETCHES, "Fetches of the keys of issuers.");
-    for (outcome, fetches) in [("fetched", fetches.fetched()), ("failed", fetches.failed())] {
-        to.sample(FETCHES, &[("outcome", outcome)], count(fetches));
-    }
-    const USABLE: &str = "tokenberg_issuer_usable_keys";
-    to.family("gauge", USABLE, "Usable keys of an issuer; absent until they are first fetched.");
     let Ok(now) = clock::now() else { return };
     let moment = following.watched().now();
     let mut trusted: Vec<_> = moment.snapshot().issuers_in_order().filter(|issuer| issuer.enabled).collect();
     trusted.sort_by_key(|issuer| issuer.issuer.as_str());
-    for issuer in trusted {
-        if let Some(usable) = keys.usable_keys(issuer, now) {
-            to.sample(USABLE, &[("issuer", issuer.issuer.as_str())], count(usable as u64));
+    let publishes = |issuer: &&&TrustedIssuer| !matches!(issuer.trust.keys, KeySource::Jwks(_));
+    const FETCHES: &str = "tokenberg_issuer_key_fetches_total";
+    to.family("counter", FETCHES, "Fetches of the keys of an issuer, by outcome.");
+    for issuer in trusted.iter().filter(publishes) {
+        let Fetches { fetched, failed, .. } = fetches.of(&issuer.issuer);
+        for (outcome, number) in [("fetched", fetched), ("failed", failed)] {
+            let labels = [("issuer", issuer.issuer.as_str()), ("outcome", outcome)];
+            to.sample(FETCHES, &labels, count(number));
         }
     }
+    let mut gauge = |name, help, value: &dyn Fn(&TrustedIssuer) -> Option<f64>| {
+        to.family("gauge", name, help);
+        for issuer in &trusted {
+            if let Some(value) = value(issuer) {
+                to.sample(name, &[("issuer", issuer.issuer.as_str())], value);
+            }
+        }
+    };
+    gauge(
+        "tokenberg_issuer_keys_fetched_timestamp_seconds",
+        "Time of the last fetch of an issuer's keys that succeeded, in seconds since 1970.",
+        &|issuer| fetches.of(&issuer.issuer).last.map(seconds),
+    );
+    gauge(
+        "tokenberg_issuer_keys_end_timestamp_seconds",
+        "Time until which the fetched keys of an issuer are used if no further fetch succeeds, in seconds since 1970.",
+        &|issuer| keys.usable_until(issuer, now).map(seconds),
+    );
+    gauge(
+        "tokenberg_issuer_usable_keys",
+        "Usable keys of an issuer; absent until they are first fetched.",
+        &|issuer| keys.usable_keys(issuer, now).map(|usable| count(usable as u64)),
+    );
+}
+
+fn seconds(at: Timestamp) -> f64 {
+    float(at.as_seconds())
 }
 
 #[allow(clippy::cast_precision_loss, reason = "Prometheus has no integers")]

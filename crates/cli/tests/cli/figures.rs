@@ -185,10 +185,23 @@ fn ks_06_fetches_of_issuers_keys_are_counted() {
     }
     let server = place.serve(&["--ops-listen", "127.0.0.1:0"]);
     let operations = operations(&server);
-    let fetches = |outcome: &str| {
-        scrape(&operations).value(&format!("tokenberg_issuer_key_fetches_total{{outcome=\"{outcome}\"}}"))
+    const DOWN: &str = "http://127.0.0.1:9";
+    let fetches = |issuer: &str| {
+        let figures = scrape(&operations);
+        ["fetched", "failed"].map(|outcome| {
+            let labels = format!("issuer=\"{issuer}\",outcome=\"{outcome}\"");
+            figures.value(&format!("tokenberg_issuer_key_fetches_total{{{labels}}}"))
+        })
     };
-    assert_eq!((fetches("fetched"), fetches("failed")), (0.0, 0.0));
+    let times = |issuer: &str| {
+        let figures = scrape(&operations);
+        ["fetched", "end"].map(|what| {
+            let series = format!("tokenberg_issuer_keys_{what}_timestamp_seconds{{issuer=\"{issuer}\"}}");
+            figures.values.get(&series).copied()
+        })
+    };
+    assert_eq!([fetches(&other.url), fetches(DOWN)], [[0.0; 2]; 2]);
+    assert_eq!([times(&other.url), times(DOWN)], [[None; 2]; 2]);
     let exchange = |token: &str| {
         server.tokens(&format!(
             "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&client_id=root&client_secret={RIGHT}\
@@ -196,15 +209,23 @@ fn ks_06_fetches_of_issuers_keys_are_counted() {
         ))
     };
     exchange(&token);
-    within_a_second("it is counted", || (fetches("fetched"), fetches("failed")) == (1.0, 0.0));
+    within_a_second("it is counted", || [fetches(&other.url), fetches(DOWN)] == [[1.0, 0.0], [0.0; 2]]);
+    // The keys are used for a day, if no other fetch succeeds.
+    let [Some(fetched), Some(end)] = times(&other.url) else { panic!("no times") };
+    let begun = scrape(&operations).value("process_start_time_seconds");
+    assert!(fetched >= begun && (end - fetched - 86_400.0).abs() < 60.0, "{fetched} {end}");
     // The same with the other issuer in its payload; the invalid signature is found after the keys of that issuer are fetched.
     let mut parts: Vec<String> = token.split('.').map(str::to_owned).collect();
     let mut claims: serde_json::Value =
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(&parts[1]).unwrap()).unwrap();
-    claims["iss"] = "http://127.0.0.1:9".into();
+    claims["iss"] = DOWN.into();
     parts[1] = URL_SAFE_NO_PAD.encode(claims.to_string());
     assert_eq!(exchange(&parts.join(".")).status, 503);
-    within_a_second("it is counted", || (fetches("fetched"), fetches("failed")) == (1.0, 1.0));
+    within_a_second("it is counted", || [fetches(&other.url), fetches(DOWN)] == [[1.0, 0.0], [0.0, 1.0]]);
+    assert_eq!(times(DOWN), [None; 2]);
+    // Only registered issuers are labels.
+    place.run(&["issuer", "remove", &other.url]).done();
+    within_a_second("its series end", || !scrape(&operations).text.contains(&other.url));
 }
 
 #[test]

@@ -230,6 +230,12 @@ impl Entry {
         }
     }
 
+    /// Until when the set is used if no further fetch succeeds.
+    pub(super) fn usable_until(&self, now: Timestamp, limits: &FetchLimits) -> Option<Timestamp> {
+        let set = self.set.as_ref().filter(|set| set.is_usable(now, limits));
+        set.map(|set| set.usable_until(limits))
+    }
+
     fn fetched_or(&self, otherwise: Decision, may_fetch: bool) -> Decision {
         match &self.flight {
             Some(flight) => Decision::Wait(Arc::clone(flight)),
@@ -271,6 +277,10 @@ impl Entry {
 
 impl Set {
     fn is_usable(&self, now: Timestamp, limits: &FetchLimits) -> bool {
-        now < self.fresh_until.max(self.fetched_at.plus(limits.longest_stale))
+        now < self.usable_until(limits)
+    }
+
+    fn usable_until(&self, limits: &FetchLimits) -> Timestamp {
+        self.fresh_until.max(self.fetched_at.plus(limits.longest_stale))
     }
 }

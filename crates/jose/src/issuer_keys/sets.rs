@@ -91,6 +91,15 @@ impl IssuerKeySets {
         }
     }
 
+    /// Until when the fetched keys of an issuer are used if they cannot be fetched again; `None` if there are none, and for keys that
+    /// the operator gave, which have no end.
+    #[must_use]
+    pub fn usable_until(&self, issuer: &TrustedIssuer, now: Timestamp) -> Option<Timestamp> {
+        let entries = self.shared.entries();
+        let entry = entries.get(&issuer.issuer).filter(|entry| entry.source == issuer.trust.keys);
+        entry?.usable_until(now, &self.shared.limits)
+    }
+
     /// The keys to verify the token with. A token waits for two fetches at most: one that was under way when it came, and one
     /// that began later.
     async fn keys(&self, issuer: &TrustedIssuer, sought: Sought<'_>) -> Result<Arc<PublicKeys>, Outage> {

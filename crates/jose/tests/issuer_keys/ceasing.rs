@@ -49,12 +49,18 @@ fn ks_06_keys_of_a_silent_issuer_end_after_a_day() {
     held.pages.put(JWKS, set(&[&signer]));
     assert!(is_good(held.verify(&idp(), &signer.token(), 0)));
     held.pages.remove();
+    let (sets, given) = (&held.sets, issuer(IDP, KeySource::Jwks(set(&[&signer]).into())));
+    assert_eq!(
+        (sets.usable_until(&idp(), at(1)), sets.usable_until(&given, at(1))),
+        (Some(at(86_400)), None)
+    );
     for now in [700, 3600, 86_399] {
         assert!(is_good(held.verify(&idp(), &signer.token(), now)), "{now}");
         // Whether such a key exists is unknown, so it is an outage and not a bad token.
         assert!(is_outage(held.verify(&idp(), &token_of("x"), now)), "{now}");
     }
     assert!(is_outage(held.verify(&idp(), &signer.token(), 86_400)));
+    assert_eq!(held.sets.usable_until(&idp(), at(86_400)), None);
     held.pages.put(JWKS, set(&[&signer]));
     assert!(is_good(held.verify(&idp(), &signer.token(), 87_000)));
 }
