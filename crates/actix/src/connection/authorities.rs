@@ -4,6 +4,7 @@
 use crate::connection::certificate;
 use crate::tls::fault::TlsFault;
 use crate::tls::provider::provider;
+use crate::tls::summary::CertificateSummary;
 use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::dev::Extensions;
 use actix_web::rt::net::TcpStream;
@@ -27,7 +28,13 @@ use tokenberg_core::PeerCertificate;
 #[derive(Clone)]
 pub struct ClientAuthorities {
     file: PathBuf,
-    current: Arc<RwLock<Judge>>,
+    current: Arc<RwLock<Authorities>>,
+}
+
+/// The content of the file.
+pub(crate) struct Authorities {
+    judge: Judge,
+    certificates: Vec<CertificateSummary>,
 }
 
 /// Verifies chains: signatures, times, constraints, and the purpose of client authentication.
@@ -70,15 +77,22 @@ fn verdict(judge: &Judge, chain: &[CertificateDer<'_>]) -> bool {
 }
 
 impl ClientAuthorities {
-    pub(crate) fn load(file: PathBuf) -> Result<Self, TlsFault> {
-        let current = Arc::new(RwLock::new(read(&file)?));
-        Ok(Self { file, current })
+    pub(crate) fn new(file: PathBuf, authorities: Authorities) -> Self {
+        Self { file, current: Arc::new(RwLock::new(authorities)) }
     }
 
-    /// The present content of the file.
-    pub(crate) fn read_again(&self) -> Result<impl FnOnce() + use<'_>, TlsFault> {
-        let fresh = read(&self.file)?;
-        Ok(move || *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh)
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    pub(crate) fn replace(&self, authorities: Authorities) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = authorities;
+    }
+
+    /// The certificates of the authorities, in the order of the file.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<CertificateSummary> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).certificates.clone()
     }
 
     /// For the handshake of any [`rustls::ServerConfig`]: requests a certificate and accepts a client without one, and any
@@ -113,21 +127,28 @@ impl ClientAuthorities {
     }
 
     fn judge(&self) -> Judge {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner).judge)
     }
 }
 
-fn read(file: &Path) -> Result<Judge, TlsFault> {
-    let unreadable = |source| TlsFault::Authorities { path: file.to_owned(), source };
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(file).map_err(unreadable)? {
-        roots.add(certificate.map_err(unreadable)?)?;
+impl Authorities {
+    /// Reads the PEM text of a file.
+    pub(crate) fn parse(pem: &[u8], file: &Path) -> Result<Self, TlsFault> {
+        let unreadable = |source| TlsFault::Authorities { path: file.to_owned(), source };
+        let certificates: Vec<_> =
+            CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(unreadable)?;
+        if certificates.is_empty() {
+            return Err(TlsFault::NoCertificate(file.to_owned()));
+        }
+        let summaries = CertificateSummary::of_all(&certificates);
+        let mut roots = RootCertStore::empty();
+        for certificate in certificates {
+            roots.add(certificate)?;
+        }
+        let judge = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build();
+        let judge = judge.map_err(|fault| TlsFault::Unusable(Error::General(fault.to_string())))?;
+        Ok(Self { judge, certificates: summaries })
     }
-    if roots.is_empty() {
-        return Err(TlsFault::NoCertificate(file.to_owned()));
-    }
-    let judge = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build();
-    judge.map_err(|fault| TlsFault::Unusable(Error::General(fault.to_string())))
 }
 
 /// Accepts every certificate whose key is proven in the handshake.

@@ -41,7 +41,7 @@ fn thumbprint(der: &[u8]) -> [u8; 32] {
 }
 
 /// Empty if one of its values is not text, so that no client can be registered as it.
-fn subject(certificate: &Certificate) -> Option<String> {
+pub(crate) fn subject(certificate: &Certificate) -> Option<String> {
     let name = certificate.tbs_certificate().subject();
     let mut parts = Vec::new();
     for part in name.iter_rdn() {

@@ -1,20 +1,25 @@
-//! Loads and reloads the certificate of the server: TLS 1.3 (RFC 8446) and 1.2 (RFC 5246), nothing older.
+//! Loads the certificate of the server and follows its files: TLS 1.3 (RFC 8446) and 1.2 (RFC 5246), nothing older.
 
 pub(crate) mod fault;
+mod files;
 pub(crate) mod provider;
+pub(crate) mod summary;
 
-use crate::connection::authorities::ClientAuthorities;
+use crate::connection::authorities::{Authorities, ClientAuthorities};
 pub use fault::TlsFault;
+use files::{Contents, Files, content, is_regular};
 use provider::provider;
+use rustls::client::verify_server_name;
 use rustls::crypto::ring::Ticketer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ClientHello, NoClientAuth, ProducesTickets, ResolvesServerCert};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::{ClientHello, NoClientAuth, ParsedCertificate, ProducesTickets, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+pub use summary::CertificateSummary;
 
 /// A certificate chain and its key, as last read.
 #[derive(Clone)]
@@ -24,6 +29,21 @@ pub struct Tls {
     current: Arc<Current>,
     tickets: Arc<dyn ProducesTickets>,
     clients: Option<ClientAuthorities>,
+    followed: Arc<Mutex<Followed>>,
+}
+
+/// What was read from the files.
+#[derive(Default)]
+struct Followed {
+    used: Contents,
+    refused: Option<Refused>,
+}
+
+/// Contents that are not usable.
+struct Refused {
+    contents: Contents,
+    reason: String,
+    is_reported: bool,
 }
 
 /// Reads PEM files: the chain, the server's certificate first, and its key in PKCS#8, PKCS#1 or SEC1.
@@ -35,8 +55,11 @@ pub struct Tls {
 /// [`TlsFault`].
 pub fn load(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Result<Tls, TlsFault> {
     let (certificate, key) = (certificate.into(), key.into());
-    let current = Arc::new(Current(RwLock::new(read(&certificate, &key)?)));
-    Ok(Tls { certificate, key, current, tickets: Ticketer::new()?, clients: None })
+    let files = Files::read(&certificate, &key, None);
+    let followed = Followed { used: files.contents(), refused: None };
+    let current = Arc::new(Current(RwLock::new(certified(files, &certificate, &key)?)));
+    let (tickets, followed) = (Ticketer::new()?, Arc::new(Mutex::new(followed)));
+    Ok(Tls { certificate, key, current, tickets, clients: None, followed })
 }
 
 impl Tls {
@@ -45,7 +68,12 @@ impl Tls {
     /// # Errors
     /// [`TlsFault`].
     pub fn with_client_authorities(self, file: impl Into<PathBuf>) -> Result<Self, TlsFault> {
-        Ok(Self { clients: Some(ClientAuthorities::load(file.into())?), ..self })
+        let file = file.into();
+        let read = std::fs::read(&file);
+        let pem = content(read, &file, |path, source| TlsFault::Authorities { path, source })?;
+        let authorities = Authorities::parse(&pem, &file)?;
+        self.followed().used[2] = Some(files::digest_of(&pem));
+        Ok(Self { clients: Some(ClientAuthorities::new(file, authorities)), ..self })
     }
 
     /// The trusted authorities for client certificates, for
@@ -60,12 +88,68 @@ impl Tls {
     /// # Errors
     /// [`TlsFault`]; then all that was read before stays in use.
     pub fn reload(&self) -> Result<(), TlsFault> {
-        let fresh = read(&self.certificate, &self.key)?;
-        if let Some(exchange) = self.clients.as_ref().map(ClientAuthorities::read_again).transpose()? {
-            exchange();
+        let files = self.files();
+        let contents = files.contents();
+        let outcome = self.take(files, &contents);
+        if let Err(fault) = &outcome {
+            let reason = fault.to_string();
+            self.followed().refused = Some(Refused { contents, reason, is_reported: true });
         }
-        *self.current.0.write().unwrap_or_else(PoisonError::into_inner) = fresh;
-        Ok(())
+        outcome
+    }
+
+    /// Compares the files with what was read last, and reads them again if they differ; for a call every few seconds. Returns
+    /// whether new ones are in use. It blocks for as long as reading the files takes. A file that is not a regular one, such as a
+    /// pipe, is not followed.
+    ///
+    /// # Errors
+    /// [`TlsFault`] if the files are not usable in two calls in a row, once for the same contents: between two writes,
+    /// certificate and key do not match for a moment. All that was read before stays in use.
+    pub fn follow(&self) -> Result<bool, TlsFault> {
+        let authorities = self.clients.as_ref().map(ClientAuthorities::file);
+        if ![Some(&*self.certificate), Some(&*self.key), authorities].into_iter().flatten().all(is_regular) {
+            return Ok(false);
+        }
+        let files = self.files();
+        let contents = files.contents();
+        let known = {
+            let mut followed = self.followed();
+            if followed.used == contents {
+                followed.refused = None;
+                return Ok(false);
+            }
+            let refused = followed.refused.as_ref().filter(|refused| refused.contents == contents);
+            refused.map(|refused| refused.is_reported)
+        };
+        if known == Some(true) {
+            return Ok(false);
+        }
+        let Err(fault) = self.take(files, &contents) else { return Ok(true) };
+        let (reason, is_reported) = (fault.to_string(), known.is_some());
+        self.followed().refused = Some(Refused { contents, reason, is_reported });
+        if is_reported { Err(fault) } else { Ok(false) }
+    }
+
+    /// Why the present files are not in use; `None` while they are.
+    #[must_use]
+    pub fn refused(&self) -> Option<String> {
+        let followed = self.followed();
+        followed.refused.as_ref().filter(|refused| refused.is_reported).map(|refused| refused.reason.clone())
+    }
+
+    /// The certificates of the chain in use, the server's own first.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<CertificateSummary> {
+        CertificateSummary::of_all(&self.current.certified().cert)
+    }
+
+    /// Whether the server's certificate names this host: a name of DNS or an IP address (RFC 9525 §6). Only the subject alternative
+    /// names count.
+    #[must_use]
+    pub fn names(&self, host: &str) -> bool {
+        let (certified, name) = (self.current.certified(), ServerName::try_from(host));
+        let own = certified.cert.first().and_then(|own| ParsedCertificate::try_from(own).ok());
+        own.zip(name.ok()).is_some_and(|(own, name)| verify_server_name(&own, &name).is_ok())
     }
 
     /// The configuration of a server with these certificates: TLS 1.2 and 1.3, by ring.
@@ -84,25 +168,62 @@ impl Tls {
         config.ticketer = Arc::clone(&self.tickets);
         Ok(config)
     }
+
+    fn files(&self) -> Files {
+        let authorities = self.clients.as_ref().map(ClientAuthorities::file);
+        Files::read(&self.certificate, &self.key, authorities)
+    }
+
+    /// Uses the files, all or none of them.
+    fn take(&self, mut files: Files, contents: &Contents) -> Result<(), TlsFault> {
+        let authorities = match self.clients.as_ref().zip(files.authorities.take()) {
+            Some((clients, read)) => {
+                let unreadable = |path, source| TlsFault::Authorities { path, source };
+                let pem = content(read, clients.file(), unreadable)?;
+                Some((clients, Authorities::parse(&pem, clients.file())?))
+            }
+            None => None,
+        };
+        let fresh = certified(files, &self.certificate, &self.key)?;
+        if let Some((clients, authorities)) = authorities {
+            clients.replace(authorities);
+        }
+        *self.current.0.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        *self.followed() = Followed { used: contents.clone(), refused: None };
+        Ok(())
+    }
+
+    fn followed(&self) -> MutexGuard<'_, Followed> {
+        // It is set as a whole, so a panic elsewhere leaves it consistent.
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-fn read(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, TlsFault> {
-    let unreadable = |source| TlsFault::Certificate { path: certificate.to_owned(), source };
-    let chain: Vec<_> =
-        CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect).map_err(unreadable)?;
+fn certified(files: Files, certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, TlsFault> {
+    let unreadable = |path, source| TlsFault::Certificate { path, source };
+    let pem = content(files.certificate, certificate, unreadable)?;
+    let chain = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
+    let chain = chain.map_err(|source| unreadable(certificate.to_owned(), source))?;
     if chain.is_empty() {
         return Err(TlsFault::NoCertificate(certificate.to_owned()));
     }
-    let key =
-        PrivateKeyDer::from_pem_file(key).map_err(|source| TlsFault::Key { path: key.to_owned(), source })?;
+    let unreadable = |path, source| TlsFault::Key { path, source };
+    let pem = content(files.key, key, unreadable)?;
+    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|source| unreadable(key.to_owned(), source))?;
     Ok(Arc::new(CertifiedKey::from_der(chain, key, &provider())?))
 }
 
 struct Current(RwLock<Arc<CertifiedKey>>);
 
+impl Current {
+    fn certified(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 impl ResolvesServerCert for Current {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
+        Some(self.certified())
     }
 }
 

@@ -177,6 +177,14 @@ fn mt_06_authorities_are_exchanged_while_the_server_runs() {
     answers(&old, &new, "before it is read");
     fixture.tls.reload().unwrap();
     answers(&new, &old, "after");
+    // Without a reload, the file is followed.
+    std::fs::write(&file, &fixture.authority.pem).unwrap();
+    assert!(matches!([fixture.tls.follow(), fixture.tls.follow()], [Ok(true), Ok(false)]));
+    answers(&old, &new, "after it was followed");
+    let of_authorities = fixture.tls.client_authorities().unwrap().certificates();
+    assert_eq!(of_authorities.iter().map(|one| &*one.subject).collect::<Vec<_>>(), ["CN=authority"]);
+    std::fs::write(&file, &next.pem).unwrap();
+    fixture.tls.reload().unwrap();
     // An invalid file changes nothing, including the other files of the same reload.
     for bad in ["", "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
         std::fs::write(&file, bad).unwrap();

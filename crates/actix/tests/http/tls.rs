@@ -110,6 +110,47 @@ fn ht_20_a_certificate_is_exchanged_without_dropping_a_connection() {
 }
 
 #[test]
+fn ht_20_files_are_followed_and_what_does_not_match_is_reported_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let first = certify(directory.path());
+    let tls = tls::load(path("cert.pem"), path("key.pem")).unwrap();
+    let wire = Wire::with(service(), |builder| builder.tls(tls.config().unwrap()));
+    let serves = |certificate: &CertificateDer<'static>| connect(&wire, certificate, &[]).is_ok();
+    assert!(matches!(tls.follow(), Ok(false)) && serves(&first));
+    let second = certify(directory.path());
+    assert!(matches!(tls.follow(), Ok(true)) && serves(&second) && !serves(&first));
+    assert!(matches!(tls.follow(), Ok(false)));
+
+    // Between two writes nothing is reported; a pair that stays like this is, once.
+    let read = |name: &str| std::fs::read(path(name)).unwrap();
+    let good = ["cert.pem", "key.pem"].map(|name| (name, read(name)));
+    std::fs::write(path("key.pem"), rcgen::KeyPair::generate().unwrap().serialize_pem()).unwrap();
+    assert!(matches!(tls.follow(), Ok(false)));
+    assert_eq!(tls.refused(), None);
+    assert!(matches!(tls.follow(), Err(TlsFault::Unusable(_))));
+    assert!(matches!(tls.follow(), Ok(false)) && serves(&second));
+    assert!(tls.refused().unwrap().contains("not usable"));
+    std::fs::remove_file(path("cert.pem")).unwrap();
+    assert!(matches!([tls.follow(), tls.follow()], [Ok(false), Err(TlsFault::Certificate { .. })]));
+    // A reload reports it itself.
+    std::fs::write(path("cert.pem"), "half a").unwrap();
+    assert!(matches!(tls.reload(), Err(TlsFault::NoCertificate(_))));
+    assert!(matches!([tls.follow(), tls.follow()], [Ok(false), Ok(false)]) && tls.refused().is_some());
+    // The pair in use comes back.
+    good.iter().for_each(|(name, content)| std::fs::write(path(name), content).unwrap());
+    assert!(matches!(tls.follow(), Ok(false)) && serves(&second));
+    assert_eq!(tls.refused(), None);
+
+    assert!(tls.names("as.test") && !tls.names("other.test") && !tls.names("127.0.0.1") && !tls.names("a b"));
+    let [own] = &*tls.certificates() else { panic!() };
+    assert_eq!(
+        (&*own.subject, own.not_after.to_string().as_str()),
+        ("CN=rcgen self signed cert", "4096-01-01T00:00:00Z")
+    );
+}
+
+#[test]
 fn ht_20_clients_that_know_only_tls_1_2_or_only_1_3_are_served() {
     let directory = tempfile::tempdir().unwrap();
     let certificate = [certify(directory.path())];

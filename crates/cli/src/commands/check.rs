@@ -11,6 +11,7 @@ use crate::input::SecretVariable;
 use crate::issuer_keys::{IssuerAccess, Outcome, Trial};
 use crate::issuer_names::Names;
 use crate::output::Output;
+use crate::server::certificates::{Certificates, Concern};
 use crate::server::settings::Settings;
 use crate::store_access::{StoreLocation, wait_for};
 use crate::{clock, input, issuer_keys, key_state, moment_text};
@@ -54,7 +55,7 @@ pub(crate) fn run(
     }
     // Without the settings that have mistakes, the others may not be what the operator wants.
     if configuration.mistakes().is_empty() {
-        check_settings(settings, &mut findings);
+        check_settings(settings, now, &mut findings);
     }
     let store = match StoreLocation::of(common) {
         // Then the mistake may be in the address of the store, and the default is another store.
@@ -91,7 +92,7 @@ fn value(finding: &Finding) -> Value {
     json!({"about": finding.about, "state": finding.state, "text": finding.text})
 }
 
-fn check_settings(settings: &Settings, findings: &mut Findings) {
+fn check_settings(settings: &Settings, now: Option<Timestamp>, findings: &mut Findings) {
     let listening = &settings.listening;
     let mistakes = settings.check().err().unwrap_or_default();
     for sentence in mistakes.sentences() {
@@ -111,7 +112,16 @@ fn check_settings(settings: &Settings, findings: &mut Findings) {
     }
     if let Some((cert, key)) = listening.tls_files() {
         match listening.loaded_tls() {
-            Ok(_) => findings.ok("tls", format!("certificate {}", cert.display())),
+            Ok(tls) => {
+                findings.ok("tls", format!("certificate {}", cert.display()));
+                let issuer = listening.issuer_at(listening.listen.port()).ok();
+                let certificates = Certificates::new(listening, tls.as_ref(), issuer.as_ref());
+                for Concern { text, is_problem } in
+                    certificates.iter().zip(now).flat_map(|(certificates, now)| certificates.concerns(now))
+                {
+                    findings.add("tls", if is_problem { "problem" } else { "note" }, text);
+                }
+            }
             Err(fault) => findings.problem("tls", fault.to_string()),
         }
         if let Some(mode) = input::open_to_others(key) {

@@ -35,8 +35,8 @@ Several servers can share a store: with SQLite on one machine, with PostgreSQL o
 They need the same --issuer and the same key-encryption key.
 
 On SIGTERM or SIGINT, the server finishes the requests in progress and exits. A second signal ends
-it immediately. On SIGHUP, it reloads TLS certificates, --log and --rotate-keys-every without
-dropping a connection. If the new configuration has a mistake, the server keeps the old one. The
+it immediately. It follows the files of TLS certificates. On SIGHUP, it reloads --log and
+--rotate-keys-every, too, and drops no connection. If the new configuration has a mistake, the server keeps the old one. The
 log names changed settings that need a restart. A server without --config also exits when its
 terminal is closed.")]
 pub(crate) struct Serve {

@@ -1,6 +1,7 @@
-//! The metrics of the process and of issuers' keys, which `/metrics` reports beside those of requests and of the store;
+//! The metrics of the process, of issuers' keys and of certificates, which `/metrics` reports beside those of requests and of the store;
 //! conformance SE-07: numbers only.
 
+use super::certificates::Certificates;
 use crate::clock;
 use crate::descriptors::{self, Descriptors};
 use crate::issuer_keys::{Fetches, KeyFetches};
@@ -71,6 +72,15 @@ pub(super) fn expose_issuers(
         "Usable keys of an issuer; absent until they are first fetched.",
         &|issuer| keys.usable_keys(issuer, now).map(|usable| count(usable as u64)),
     );
+}
+
+/// Writes when the certificates of the server end.
+pub(super) fn expose_certificates(certificates: Option<&Certificates>, to: &mut Exposition) {
+    const END: &str = "tokenberg_certificate_end_timestamp_seconds";
+    to.family("gauge", END, "End of the first certificate of a file to expire, in seconds since 1970.");
+    for (certificate, end) in certificates.map(Certificates::ends).unwrap_or_default() {
+        to.sample(END, &[("certificate", certificate)], seconds(end));
+    }
 }
 
 fn seconds(at: Timestamp) -> f64 {

@@ -1,6 +1,7 @@
 //! Runs the server: it starts, follows the store, and ends in order; conformance OP-12, OP-13 and OP-30.
 
 mod audit_settings;
+pub(crate) mod certificates;
 mod figures;
 pub(crate) mod first_start;
 pub(crate) mod listening;
@@ -18,6 +19,7 @@ use crate::logging;
 use crate::store_access::{StoreLocation, node};
 use crate::{clock, input, output};
 use anyhow::Context;
+use certificates::Certificates;
 use first_start::{FirstCredential, Given};
 use listening::Listening;
 use settings::Settings;
@@ -102,6 +104,7 @@ async fn serve(changeable: Changeable, location: StoreLocation) -> anyhow::Resul
         service = service.client_certificates();
     }
     let service = service.build();
+    let certificates = Certificates::new(listening, changeable.tls.as_ref(), Some(&issuer));
 
     let mut server = ServerBuilder::new(service.clone())
         .listen(listener)
@@ -120,10 +123,16 @@ async fn serve(changeable: Changeable, location: StoreLocation) -> anyhow::Resul
     }
     if let Some(listener) = ops_listener {
         let (started, probed, measured) = (clock::now()?, tokens.clone(), tokens.clone());
-        let operations = Operations::new(move || probed.ready()).metrics(&service, move |to| {
+        let (noted, shown) = (certificates.clone(), certificates.clone());
+        let ready = move || {
+            let notes = noted.as_ref().map(Certificates::notes).unwrap_or_default();
+            probed.ready().map(|text| text + &notes)
+        };
+        let operations = Operations::new(ready).metrics(&service, move |to| {
             figures::expose_process(started, to);
             measured.expose(to);
             figures::expose_issuers(measured.following(), &issuer_keys, &key_fetches, to);
+            figures::expose_certificates(shown.as_ref(), to);
         });
         let answering = following.watched();
         let ui = Ui::new(tokens.store().clone(), &service, &operations, move || answering.now());
@@ -144,6 +153,9 @@ async fn serve(changeable: Changeable, location: StoreLocation) -> anyhow::Resul
         first_start::prepare(tokens.store(), as_read.snapshot(), given, settings.alg, clock::now()?).await?;
     following.catch_up().await?;
     undecided_names::begin(following.clone());
+    if let Some(certificates) = &certificates {
+        certificates.begin();
+    }
     let serving = actix_web::rt::spawn(running.serve());
     warn_of_plain_http(&following);
     if let Some(error) = not_raised {

@@ -9,6 +9,7 @@ mod auditing;
 mod backing_up;
 mod being_a_client;
 mod believing;
+mod certificates;
 mod changing_issuers;
 mod configuring;
 mod crowding;
