@@ -15,6 +15,7 @@ use crate::server::certificates::{Certificates, Concern};
 use crate::server::settings::Settings;
 use crate::store_access::{StoreLocation, wait_for};
 use crate::{clock, input, issuer_keys, key_state, moment_text};
+use clap::Args;
 use serde_json::{Value, json};
 use std::path::Path;
 use tokenberg_core::jws::KeyMaterial;
@@ -26,13 +27,27 @@ use tokenberg_store::{ClientRecord, IssuerRecord, Opening, Store, StoreError};
 /// The tolerated difference between the clocks of several machines.
 const LEEWAY: Lifetime = Lifetime::from_seconds(60);
 
+/// `tokenberg check`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The command changes nothing. It fetches the published keys of trusted issuers, as a server does.
+Exit code 0: no problem was found, only notes; 1: at least one problem.")]
+pub(crate) struct Check {
+    /// Do not fetch the published keys of trusted issuers
+    #[arg(long, visible_alias = "no-fetch")]
+    offline: bool,
+
+    #[command(flatten)]
+    settings: Settings,
+}
+
 /// Checks everything, and fails if anything would not work.
 ///
 /// # Errors
 /// If there is a problem; the problems have been printed by then.
 pub(crate) fn run(
     common: &Common,
-    settings: &Settings,
+    Check { offline, settings }: &Check,
     configuration: &Configuration,
     output: Output,
 ) -> anyhow::Result<()> {
@@ -73,7 +88,7 @@ pub(crate) fn run(
         // With mistakes, the settings may not be what the operator wants.
         let known = configuration.mistakes().is_empty().then_some(settings);
         let issuers = wait_for(async { Ok(check_store(store, known, now, &mut findings).await) })?;
-        if configuration.mistakes().is_empty() {
+        if configuration.mistakes().is_empty() && !offline {
             check_published(&issuers, &settings.issuer_access, &mut findings);
         }
     }
@@ -250,7 +265,7 @@ fn check_clients(
 ) {
     let enabled = clients.iter().filter(|client| client.enabled).count();
     findings.ok("clients", format!("{} registered, {enabled} enabled", clients.len()));
-    for sentence in secret_age::of_old(clients, now) {
+    for sentence in secret_age::of_old(clients, now).into_iter().chain(secret_age::of_ending(clients, now)) {
         findings.note("clients", sentence);
     }
     let vouches = |issuer: &Issuer| issuers.iter().any(|i| i.trusted.enabled && i.trusted.issuer == *issuer);

@@ -53,7 +53,6 @@ use crate::configuration::Configuration;
 use crate::failure::warn;
 use crate::logging;
 use crate::output::Output;
-use crate::server::settings::Settings;
 use clap::Subcommand;
 
 /// The commands.
@@ -107,10 +106,7 @@ pub(crate) enum Command {
     /// Bring the schema of the store to that of this version
     Migrate(migrate::Migrate),
     /// Check configuration, store, keys and clock, and report problems
-    #[command(after_help = "\
-The command changes nothing. It fetches the published keys of trusted issuers, as a server does.
-Exit code 0: no problem was found, only notes; 1: at least one problem.")]
-    Check(Box<Settings>),
+    Check(Box<check::Check>),
     /// Print all clients and issuers as TOML, without secrets
     Export(apply::Export),
     /// Print how the clients and issuers of a file differ from those of the store
@@ -162,7 +158,7 @@ pub(crate) fn run(common: &Common, command: Command, configuration: Configuratio
         Command::Restored(arguments) => restored::run(common, &arguments, output),
         Command::Init(arguments) => init::run(common, &arguments, output),
         Command::Migrate(arguments) => migrate::run(common, &arguments, output),
-        Command::Check(settings) => check::run(common, &settings, &configuration, output),
+        Command::Check(arguments) => check::run(common, &arguments, &configuration, output),
         Command::Export(arguments) => apply::export(common, &arguments, output),
         Command::Diff(arguments) => apply::diff(common, &arguments, output),
         Command::Apply(arguments) => apply::apply(common, &arguments, output),

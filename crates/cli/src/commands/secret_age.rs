@@ -1,4 +1,4 @@
-//! Finds client secrets that have been in use for so long that they should be replaced.
+//! Finds client secrets that should be replaced: those that are old, and the last ones of clients that end soon.
 
 use crate::moment_text;
 use tokenberg_core::{Lifetime, Timestamp};
@@ -6,6 +6,24 @@ use tokenberg_store::ClientRecord;
 
 /// The age from which on a secret is reported.
 const OLD: Lifetime = Lifetime::from_hours(365 * 24);
+
+/// How long before the end of its last live secret a client is reported.
+const NOTICE: Lifetime = Lifetime::from_hours(14 * 24);
+
+/// A sentence about each enabled client whose last live secret ends within 14 days.
+pub(super) fn of_ending(clients: &[ClientRecord], now: Timestamp) -> Vec<String> {
+    let enabled = clients.iter().filter(|client| client.enabled);
+    let ending = enabled.filter_map(|client| {
+        let is_endless = client.secrets.iter().any(|secret| secret.expires_at.is_none());
+        let live = client.secrets.iter().filter_map(|secret| secret.expires_at).filter(|end| now < *end);
+        let last = live.max().filter(|last| !is_endless && *last <= now.plus(NOTICE))?;
+        Some(format!(
+            "the last live secret of {0} ends at {last}; give it another one with `tokenberg client secret add {0}`",
+            client.id
+        ))
+    });
+    ending.collect()
+}
 
 /// A sentence about each live secret of an enabled client that is older than a year.
 pub(super) fn of_old(clients: &[ClientRecord], now: Timestamp) -> Vec<String> {

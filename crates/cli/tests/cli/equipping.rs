@@ -191,6 +191,18 @@ fn check_lists_secrets_that_are_older_than_a_year() {
 }
 
 #[test]
+fn check_lists_clients_whose_last_secret_ends_soon() {
+    let place = Place::new();
+    place.add("soon", &["--secret-expires", "13d"]);
+    place.add("later", &["--secret-expires", "15d"]);
+    place.add("both", &["--secret-expires", "1d"]);
+    place.run(&["client", "secret", "add", "both"]).done();
+    let said = place.run(&["check"]).done();
+    let ending: Vec<&str> = said.out.lines().filter(|line| line.contains("last live secret of")).collect();
+    assert!(ending.len() == 1 && ending[0].contains("tokenberg client secret add soon"), "{}", said.out);
+}
+
+#[test]
 fn labels_say_who_is_responsible_and_change_nothing_else() {
     let place = Place::new();
     let secret = place.add("etl", &["--label", "owner=alice", "--label", "description=nightly loads"]);

@@ -117,6 +117,14 @@ fn ks_06_check_fetches_the_keys_of_enabled_issuers_and_names_those_without() {
         assert!(said.out.lines().any(|found| found.starts_with(&line)), "{} has no {line}", said.out);
     }
     assert!(!said.out.contains(&format!("keys of {}", off.url)), "{}", said.out);
+    for flag in ["--offline", "--no-fetch"] {
+        let said = place.run(&["check", flag]).done();
+        assert!(
+            said.out.contains("issuers: 4 registered") && !said.out.contains("issuer keys"),
+            "{}",
+            said.out
+        );
+    }
     assert_eq!(issuers(), before);
     // A temporary outage of an issuer is no fault of ours.
     bad.publish(&key().jwks());

@@ -10,7 +10,7 @@ use tokenberg_core::{Issuer, KeySource, Trust, TrustedIssuer};
 #[derive(Clone, Debug, Args)]
 pub(super) struct Trying {
     /// Do not fetch and check its published keys now
-    #[arg(long)]
+    #[arg(long, visible_alias = "offline")]
     no_fetch: bool,
 
     #[command(flatten)]
