@@ -78,9 +78,24 @@ pub(crate) fn value(exposition: &str, name: &str) -> Option<f64> {
         .map(|(_, _, value)| value)
 }
 
+/// The label of a series, without escapes: the labels that pages read are URLs and names of ours.
+pub(crate) fn label<'a>(labels: &'a str, name: &str) -> Option<&'a str> {
+    let parts = labels.trim_end_matches('}').split("\",");
+    let mut values = parts.filter_map(|part| part.trim_end_matches('"').split_once("=\""));
+    values.find(|(found, _)| *found == name).map(|(_, value)| value)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn labels_are_read() {
+        let labels = "issuer=\"https://a.example/x?a=b,c\",outcome=\"failed\"}";
+        assert_eq!(label(labels, "issuer"), Some("https://a.example/x?a=b,c"));
+        assert_eq!(label(labels, "outcome"), Some("failed"));
+        assert_eq!((label(labels, "sue"), label("", "issuer")), (None, None));
+    }
 
     #[test]
     fn intervals_are_differences_of_the_counters() {

@@ -51,7 +51,7 @@ pub(crate) fn exchange(server: &Server, secret: &str, id_token: &str) -> Answer 
     server.tokens(&exchange_form(secret, id_token))
 }
 
-fn exchange_form(secret: &str, id_token: &str) -> String {
+pub(crate) fn exchange_form(secret: &str, id_token: &str) -> String {
     format!(
         "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&client_id=trino&client_secret={secret}\
          &subject_token={id_token}&subject_token_type=urn:ietf:params:oauth:token-type:id_token"

@@ -1,8 +1,13 @@
 //! The page for operators: who may look, what is shown, and what attackers of such pages try.
 
+use crate::certificates;
+use crate::foreign::claims;
+use crate::issuers::{Publisher, exchange_form};
 use crate::support::{Place, Server, within_a_second};
+use serde_json::json;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use tokenberg_testkit::ForeignKey;
 
 const PAGES: [&str; 13] = [
     "/ui",
@@ -36,7 +41,11 @@ struct Viewed {
 fn viewed() -> Viewed {
     let place = Place::new();
     place.add("etl", &["--may-act-for", "https://idp.example|*"]);
-    let server = place.serve(&["--ops-listen", "127.0.0.1:0"]);
+    viewed_in(place, &[])
+}
+
+fn viewed_in(place: Place, flags: &[&str]) -> Viewed {
+    let server = place.serve(&[&["--ops-listen", "127.0.0.1:0"], flags].concat());
     let line = server.line().unwrap();
     let address = line.strip_prefix("operations on http://").unwrap().to_owned();
     Viewed { place, server, address }
@@ -110,6 +119,50 @@ fn a_stranger_sees_how_to_sign_in_and_nothing_else() {
     assert_eq!(viewed.server.tokens("grant_type=client_credentials").status, 401);
     let on_the_public_side = crate::support::get(&format!("{}/ui/", viewed.server.url));
     assert_eq!(on_the_public_side.status, 404);
+}
+
+#[test]
+fn the_overview_shows_certificates_and_key_sets_and_what_ends_within_30_days() {
+    let (place, key) = (Place::new(), ForeignKey::new(Some("1")));
+    let idp = Publisher::new(&key.jwks());
+    for url in [&idp.url, "http://127.0.0.1:9"] {
+        let add = ["issuer", "add", url, "--discover", "--no-fetch", "--accept", "id_token"];
+        place.run(&add).done();
+    }
+    let secret = place.add("trino", &["--may-act-for", &format!("{}|*", idp.url)]);
+    place.add("soon", &["--secret-expires", "10d"]);
+    place.add("later", &["--secret-expires", "31d"]);
+    certificates::write(&place, "127.0.0.1", [-1, 29]);
+    let viewed = viewed_in(place, &certificates::TLS);
+    viewed.place.run(&["key", "rotate", "--now"]).done();
+    let cookie = viewed.session();
+    let overview = || viewed.send("GET", "/ui/", &cookie, "").body;
+    within_a_second("the retired key is shown", || overview().contains("no longer verifies"));
+    let shown = overview();
+    // In the order of their ends: 7d and 1h, 10d, 29d.
+    let ends = shown.split_once("What ends within 30 days").unwrap().1;
+    let [key_end, secret_end, certificate_end] =
+        ["The signing key", "/ui/client?id=soon", "The TLS certificate of this server"]
+            .map(|text| ends.find(text));
+    assert!(key_end.is_some() && key_end < secret_end && secret_end < certificate_end, "{ends}");
+    assert!(!shown.contains("/ui/client?id=later"), "{shown}");
+    assert!(shown.contains("TLS certificate: until ") && shown.contains("(in 2"), "{shown}");
+    let row = |issuer: &str| {
+        let page = overview();
+        let rows = page.split("<tr>").find(|row| row.contains(&format!(">{issuer}</a>")));
+        rows.unwrap_or_else(|| panic!("no {issuer} in {page}")).to_owned()
+    };
+    assert!(row(&idp.url).contains("not fetched yet"), "{}", row(&idp.url));
+    assert!(shown.contains("0 of 2"), "{shown}");
+    let trust = std::fs::read_to_string(viewed.place.path("cert.pem")).unwrap();
+    for issuer in [&idp.url, "http://127.0.0.1:9"] {
+        let token = key.sign(&claims(issuer, "alice", "trino", &json!({})));
+        certificates::post(&viewed.server, &trust, &exchange_form(&secret, &token));
+    }
+    within_a_second("its key set is shown", || row(&idp.url).contains("<td>1</td>"));
+    within_a_second("the failure is shown", || {
+        row("http://127.0.0.1:9").contains("answered 503") && overview().contains("1 of 2")
+    });
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub(crate) async fn list(parts: Data<Parts>) -> HttpResponse {
                     tbody {
                         @for record in &issuers {
                             tr {
-                                td { a href=(address(&record.trusted.issuer)) { (shown::text(record.trusted.issuer.as_str())) } }
+                                td { a href=(address(record.trusted.issuer.as_str())) { (shown::text(record.trusted.issuer.as_str())) } }
                                 td { (clients::state(record.trusted.enabled)) }
                                 td { (accepted(&record.trusted.trust)) }
                                 td { (shown::text(&keys(&record.trusted.trust.keys))) }
@@ -47,8 +47,9 @@ pub(crate) async fn list(parts: Data<Parts>) -> HttpResponse {
     frame::page(StatusCode::OK, Tab::Issuers, "Trusted issuers", content)
 }
 
-fn address(issuer: &Issuer) -> String {
-    format!("/ui/issuer?url={}", shown::in_query(issuer.as_str()))
+/// The address of the page of an issuer.
+pub(super) fn address(issuer: &str) -> String {
+    format!("/ui/issuer?url={}", shown::in_query(issuer))
 }
 
 /// The issuer of a page.

@@ -2,8 +2,10 @@
 
 pub(crate) mod clients;
 pub(crate) mod decisions;
+mod ending;
 pub(crate) mod inspector;
 pub(crate) mod issuers;
+mod key_sets;
 pub(crate) mod keys;
 pub(crate) mod nodes;
 pub(crate) mod overview;

@@ -2,6 +2,7 @@
 
 use crate::chart;
 use crate::frame::{self, Tab};
+use crate::pages::{ending, key_sets};
 use crate::parts::Parts;
 use crate::record::Record;
 use crate::samples::{Interval, value};
@@ -13,14 +14,13 @@ use actix_web::web::Data;
 use maud::{Markup, html};
 use std::collections::HashMap;
 use std::time::Duration;
-use tokenberg_core::Lifetime;
+use tokenberg_core::Timestamp;
+use tokenberg_core::jws::KeyMaterial;
 use tokenberg_store::{AuditPosition, EndingSecret, Store, StoreError};
 
-/// How far ahead ends are listed: 30 days.
-const AHEAD: Lifetime = Lifetime::from_seconds(30 * 24 * 3600);
 /// The most refusals that are looked at for the list of reasons.
 const REFUSALS: usize = 5000;
-/// The most reasons and secrets that are listed.
+/// The most reasons that are listed.
 const LISTED: usize = 10;
 const HOUR: i64 = 3_600_000;
 /// How long the overview looks for refusals.
@@ -34,14 +34,19 @@ pub(crate) async fn show(parts: Data<Parts>) -> HttpResponse {
     let stored = stored(&parts.store).await;
     let content = html! {
         (health(&readiness))
+        (states(&exposition))
         h2 { "Requests of the last hour" }
         @if intervals.is_empty() { p.dim { "The first figures come fifteen seconds after the start." } }
         (chart::bars("Granted", "good", &intervals, |interval: &Interval| interval.granted))
         (chart::bars("Refused", "bad", &intervals, |interval: &Interval| interval.refused))
         @match &stored {
-            Ok(Stored { ending, reasons, not_before }) => { (why(reasons, *not_before)) (ends(ending)) }
+            Ok(Stored { secrets, keys, reasons, not_before }) => {
+                (why(reasons, *not_before))
+                (ending::list(secrets, keys, &exposition, Parts::now()))
+            }
             Err(error) => p.note { "The store cannot be read: " (shown::text(&error.to_string())) }
         }
+        (key_sets::table(&exposition, Parts::now()))
         h2 { "Figures" }
         (shown::facts(&figures(&exposition)))
     };
@@ -59,7 +64,9 @@ fn health(readiness: &Result<String, String>) -> Markup {
 
 /// What the store says.
 struct Stored {
-    ending: Vec<EndingSecret>,
+    secrets: Vec<EndingSecret>,
+    /// An error while the key-encryption key is being changed; then the rest can be read.
+    keys: Result<Vec<KeyMaterial>, StoreError>,
     /// How often each reason was given, and an example.
     reasons: Vec<(u32, Record)>,
     /// How far back the records were looked at, if that is less than an hour.
@@ -68,7 +75,8 @@ struct Stored {
 
 async fn stored(store: &Store) -> Result<Stored, StoreError> {
     let now = Parts::now();
-    let ending = store.ending_secrets(now, AHEAD, 50).await?;
+    let secrets = store.ending_secrets(now, ending::AHEAD, 50).await?;
+    let keys = store.keys().await;
     let filter = Filter { show: "refusals".to_owned(), ..Filter::default() };
     let found = search(store, &filter, AuditPosition::default(), REFUSALS, Some(PATIENCE)).await?;
     let since = now.as_seconds() * 1000 - HOUR;
@@ -81,7 +89,7 @@ async fn stored(store: &Store) -> Result<Stored, StoreError> {
     let mut reasons: Vec<(u32, Record)> = reasons.into_values().collect();
     reasons.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| b.1.at.cmp(&a.1.at)));
     reasons.truncate(LISTED);
-    Ok(Stored { ending, reasons, not_before })
+    Ok(Stored { secrets, keys, reasons, not_before })
 }
 
 fn why(reasons: &[(u32, Record)], not_before: Option<i64>) -> Markup {
@@ -108,42 +116,42 @@ fn why(reasons: &[(u32, Record)], not_before: Option<i64>) -> Markup {
     }
 }
 
-fn ends(ending: &[EndingSecret]) -> Markup {
-    let now = Parts::now();
-    html! {
-        h2 { "What ends within 30 days" }
-        @if ending.is_empty() { p { "No secret." } } @else {
-            ul {
-                @for secret in ending {
-                    li {
-                        "The secret " code { (secret.secret_id) } " of "
-                        a href=(crate::pages::clients::address(&secret.client)) { (shown::text(secret.client.as_str())) }
-                        ": " (shown::time(secret.expires_at, now))
-                    }
-                }
-            }
-        }
-    }
+/// The state of each part in one line.
+fn states(exposition: &str) -> Markup {
+    let number = |name: &str| value(exposition, name).map_or_else(String::new, |v| format!("{v:.0} s"));
+    let key = value(exposition, "tokenberg_signing_key_age_seconds");
+    let states = [
+        ("Store read", number("tokenberg_snapshot_age_seconds") + " ago"),
+        ("ahead of the clock of the database", number("tokenberg_clock_offset_seconds")),
+        ("TLS certificate", ending::of_certificate(exposition).map_or_else(String::new, until)),
+        ("age of the signing key", key.map_or_else(String::new, days)),
+        ("issuers without a usable key", key_sets::without_keys(exposition)),
+        ("audit behind by", number("tokenberg_audit_lag_seconds")),
+    ];
+    let given = states.iter().filter(|(_, state)| !state.is_empty());
+    let line: Vec<String> = given.map(|(name, state)| format!("{name}: {state}")).collect();
+    html! { p { (line.join("; ")) "." } }
 }
 
-/// The figures that show a problem before it is one.
 fn figures(exposition: &str) -> Vec<(&'static str, String)> {
-    let number = |name: &str, unit: &str| {
-        value(exposition, name).map_or_else(String::new, |v| format!("{v:.0}{unit}"))
-    };
+    let number = |name: &str| value(exposition, name).map_or_else(String::new, |v| format!("{v:.0}"));
+    let oldest = value(exposition, "tokenberg_audit_oldest_timestamp_seconds").and_then(ending::time);
     vec![
-        ("Clients", number("tokenberg_clients", "")),
-        ("Age of what is known of the store", number("tokenberg_snapshot_age_seconds", " s")),
-        ("Difference to the clock of the database", number("tokenberg_clock_offset_seconds", " s")),
-        (
-            "Age of the signing key",
-            value(exposition, "tokenberg_signing_key_age_seconds").map_or_else(String::new, days),
-        ),
-        ("Records of the audit that wait", number("tokenberg_audit_waiting", "")),
-        ("Age of the oldest of them", number("tokenberg_audit_lag_seconds", " s")),
-        ("Open connections", number("tokenberg_connections", "")),
-        ("Live revocations", number("tokenberg_revocations", "")),
+        ("Clients", number("tokenberg_clients")),
+        ("Live revocations", number("tokenberg_revocations")),
+        ("Open connections", number("tokenberg_connections")),
+        ("Records of the audit that wait", number("tokenberg_audit_waiting")),
+        ("Records of the audit in the store", number("tokenberg_audit_stored_records")),
+        ("Oldest of these", oldest.map_or_else(String::new, age)),
     ]
+}
+
+fn age(since: Timestamp) -> String {
+    shown::distance(since, Parts::now())
+}
+
+fn until(end: Timestamp) -> String {
+    format!("until {end} ({})", shown::distance(end, Parts::now()))
 }
 
 fn days(seconds: f64) -> String {
