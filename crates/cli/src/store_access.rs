@@ -115,12 +115,11 @@ pub(crate) fn older_schema(migration: &Migration) -> String {
     )
 }
 
-/// What the audit says about a server when it begins.
+/// What a server says about itself in the audit and in the list of servers.
 pub(crate) fn node(issuer: &str, address: &str) -> [(&'static str, String); 4] {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::env::var("HOSTNAME"));
     [
         ("issuer", issuer.to_owned()),
-        ("host", host.unwrap_or_default().trim().to_owned()),
+        ("host", tokenberg_service::host()),
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ("address", address.to_owned()),
     ]

@@ -16,6 +16,11 @@ pub(crate) fn expose(following: &Following, to: &mut Exposition) {
     );
     let watched = following.watched();
     expose_store(&watched.health(), to);
+    const NODES: &str = "tokenberg_nodes";
+    to.family("gauge", NODES, "Servers of the store that were seen within 30 s, this one included.");
+    if let Some(nodes) = watched.nodes_seen() {
+        to.sample(NODES, &[], count(nodes));
+    }
     let moment = watched.now();
     let snapshot = moment.snapshot();
     to.gauge(

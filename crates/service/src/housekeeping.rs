@@ -52,6 +52,12 @@ async fn expire(store: &Store, audit_retention: Lifetime) {
         // Remaining data does no harm; the next run may succeed.
         tracing::warn!(%error, "could not delete expired data of the store");
     }
+    match store.remove_old_nodes().await {
+        Ok(0) => {}
+        Ok(nodes) => tracing::info!(nodes, "removed servers from the list that were not seen for a day"),
+        // The heartbeat reports a role that may not use the list.
+        Err(error) => tracing::debug!(%error, "could not remove old servers from the list"),
+    }
     if let Err(error) = expire_records(store, audit_retention).await {
         tracing::error!(%error, "could not delete expired audit records");
     }

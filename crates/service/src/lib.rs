@@ -3,7 +3,7 @@
 //! ```text
 //! Options ── open ──> Tokens ── service(policy) ──> TokenService, to be mounted in an actix app
 //!                       ├─ ensure_client, ensure_issuer: what your code or configuration states
-//!                       ├─ in the background: follows the store, rotates keys, deletes what has expired, records uses
+//!                       ├─ in the background: follows the store, records that it does, rotates keys, deletes what has expired
 //!                       ├─ ready, expose: for probes and metrics
 //!                       └─ end: writes what is left, and closes the store
 //! ```
@@ -58,6 +58,6 @@ mod tokens;
 pub use clock::{CLOCK_LEEWAY, now};
 pub use error::{ClockError, ServiceError};
 pub use following::Following;
-pub use options::Options;
+pub use options::{Options, host};
 pub use rotation::Rotation;
 pub use tokens::Tokens;

@@ -85,7 +85,8 @@ impl Options {
     /// # Errors
     /// If the store cannot be read or its keys cannot be used.
     pub async fn over(self, store: Store) -> Result<Tokens, ServiceError> {
-        let store = store.changed_by(&self.changed_by);
+        let facts = [("host", host()), ("version", env!("CARGO_PKG_VERSION").to_owned())];
+        let store = store.changed_by(&self.changed_by).on_node(&facts);
         let audit = store.audit_trail_with(self.audit);
         let following = Following::of(&store, self.max_staleness).await?;
         let tokens = Tokens::new(following, audit, self.audit_retention, &self.rotation);
@@ -94,6 +95,13 @@ impl Options {
         }
         Ok(tokens)
     }
+}
+
+/// The name of this machine; empty if it is not known.
+#[must_use]
+pub fn host() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::env::var("HOSTNAME"));
+    host.unwrap_or_default().trim().to_owned()
 }
 
 impl Tokens {

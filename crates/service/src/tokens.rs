@@ -48,6 +48,7 @@ impl Tokens {
         let housekeeping = Housekeeping { store, audit_retention };
         let mut tasks = housekeeping.begin();
         tasks.push(rotation.begin(following.clone()));
+        following.watched().appear();
         #[cfg(feature = "actix")]
         let measured = Measured::default();
         #[cfg(feature = "actix")]
@@ -166,9 +167,10 @@ impl Tokens {
         self.0.housekeeping.run().await;
     }
 
-    /// Ends the work in the background, writes what is left, and closes the store. A service in actix ends with `Tokens::end`.
+    /// Ends the work in the background, writes what is left, and closes the store, which does not list this process any more. A service in actix ends with `Tokens::end`.
     pub async fn close(&self) {
         self.0.tasks.iter().for_each(AbortHandle::abort);
+        self.following().watched().leave().await;
         housekeeping::write_uses(self.store()).await;
         self.0.audit.end().await;
         self.store().close().await;

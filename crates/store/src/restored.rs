@@ -39,6 +39,8 @@ impl Store {
         let replace = self.0.db.change(&[Part::Keys], |tx| {
             Box::pin(async move {
                 let revoked_keys = self.replace_keys(tx, now, key).await?;
+                // Those of the time of the backup. A server that runs now records itself again.
+                tx.execute("DELETE FROM nodes", &[]).await?;
                 let put = "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
                 tx.execute(put, values![ISSUED_FROM, &issued_from(now.as_seconds())]).await?;
                 let event = Change::event(RESTORED).with("before", now.as_seconds()).with(LOST, of_lost.clone());

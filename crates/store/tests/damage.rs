@@ -29,9 +29,9 @@ async fn op_12_a_newer_schema_is_left_alone() {
     world.execute("DELETE FROM meta WHERE name = 'oldest_schema'").await;
     for opening in [Opening::Read, Opening::Use, Opening::Make] {
         let refused = fault(Store::open_for(&world.url(), world.key(), opening).await);
-        assert_eq!(refused, StoreError::NewerSchema { found: 7, known: 5 }, "{opening:?}");
+        assert_eq!(refused, StoreError::NewerSchema { found: 7, known: 6 }, "{opening:?}");
     }
-    assert_eq!(fault(Store::migrate(&world.url()).await), StoreError::NewerSchema { found: 7, known: 5 });
+    assert_eq!(fault(Store::migrate(&world.url()).await), StoreError::NewerSchema { found: 7, known: 6 });
 }
 
 #[tokio::test]
@@ -41,28 +41,42 @@ async fn s_14_f_2_an_older_schema_is_read_as_it_is_and_migrated_only_on_request(
     add(&store, "c1", NewSecret::Generate).await;
     chains::node(&store, 1).await;
     store.close().await;
-    world.execute("DELETE FROM schema_version WHERE version = 5").await;
+    world.execute("DELETE FROM schema_version WHERE version >= 5; DROP TABLE nodes").await;
     let store = Store::open_for(&world.url(), world.key(), Opening::Read).await.unwrap();
-    assert_eq!((store.schema().from, store.schema().to, store.schema().is_due()), (4, 5, true));
+    assert_eq!((store.schema().from, store.schema().to, store.schema().is_due()), (4, 6, true));
     assert_eq!(store.clients().await.unwrap().len(), 1);
     assert_eq!(store.schema_differences().await.unwrap(), []);
     assert!(store.verify_audit().await.unwrap().is_whole());
     store.close().await;
-    let older = StoreError::from(OpeningError::OlderSchema { found: 4, known: 5 });
+    let older = StoreError::from(OpeningError::OlderSchema { found: 4, known: 6 });
     assert_eq!(fault(Store::open_existing(&world.url(), world.key()).await), older);
     assert!(older.to_string().contains("`tokenberg migrate`"), "{older}");
 
     let plan = Store::migration(&world.url()).await.unwrap();
-    assert_eq!(plan.steps.iter().map(|(schema, _)| *schema).collect::<Vec<_>>(), [5]);
+    assert_eq!(plan.steps.iter().map(|(schema, _)| *schema).collect::<Vec<_>>(), [5, 6]);
     assert_eq!(Store::migrate(&world.url()).await.unwrap(), plan);
     let done = Store::migrate(&world.url()).await.unwrap();
-    assert!(done.from == 5 && !done.is_due() && done.oldest == 5, "{done:?}");
+    assert!(done.from == 6 && !done.is_due() && done.oldest == 5, "{done:?}");
     Store::open_existing(&world.url(), world.key()).await.unwrap().close().await;
+
+    // The version before has everything but the list of servers, and nodes of it may go on.
+    world.execute("DELETE FROM schema_version WHERE version = 6; DROP TABLE nodes").await;
+    let plan = Store::migration(&world.url()).await.unwrap();
+    assert!(plan.from == 5 && plan.oldest == 5 && plan.steps.len() == 1, "{plan:?}");
+    let old = Store::open_for(&world.url(), world.key(), Opening::Read).await.unwrap();
+    assert_eq!((old.nodes().await.unwrap().len(), old.clients().await.unwrap().len()), (0, 1));
+    assert_eq!(old.schema_differences().await.unwrap(), []);
+    old.close().await;
+    Store::migrate(&world.url()).await.unwrap();
+    let store = Store::open_existing(&world.url(), world.key()).await.unwrap();
+    assert_eq!(store.schema_differences().await.unwrap(), []);
+    assert!(store.verify_audit().await.unwrap().is_whole() && store.nodes().await.unwrap().is_empty());
+    store.close().await;
 
     // Before the audit existed, it cannot be read as it is.
     world.execute("DELETE FROM schema_version WHERE version >= 4").await;
     let refused = fault(Store::open_for(&world.url(), world.key(), Opening::Read).await);
-    assert_eq!(refused, OpeningError::OlderSchema { found: 3, known: 5 }.into());
+    assert_eq!(refused, OpeningError::OlderSchema { found: 3, known: 6 }.into());
 }
 
 #[tokio::test]
@@ -131,7 +145,7 @@ async fn op_20_an_older_node_goes_on_when_a_newer_one_has_migrated() {
     assert_eq!(watched.now().snapshot().revocations(), 1);
     // After a crash it can open the store again, because the newer version states that this one may.
     let again = world.open().await;
-    assert_eq!((again.schema().from, again.schema().to, again.schema().is_due()), (7, 5, false));
+    assert_eq!((again.schema().from, again.schema().to, again.schema().is_due()), (7, 6, false));
     let differences = again.schema_differences().await.unwrap();
     assert!(!differences.iter().any(SchemaDifference::affects_servers), "{differences:?}");
     // What the newer version did not add is still a difference.
@@ -148,7 +162,7 @@ async fn op_12_an_older_store_is_migrated_and_keeps_its_content() {
     world
         .execute(
             "DROP TABLE federations; DROP TABLE issuers; DROP TABLE disabled_subjects; \
-         DROP TABLE audit_records; DROP TABLE audit_heads; \
+         DROP TABLE audit_records; DROP TABLE audit_heads; DROP TABLE nodes; \
          DELETE FROM revisions WHERE part IN ('issuers', 'disabled_subjects'); \
          ALTER TABLE client_secrets DROP COLUMN last_used_at; \
          DELETE FROM schema_version WHERE version >= 2",

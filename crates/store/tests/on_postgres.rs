@@ -33,6 +33,8 @@ mod ensuring;
 mod looking;
 #[path = "many.rs"]
 mod many;
+#[path = "nodes.rs"]
+mod nodes;
 #[path = "recording.rs"]
 mod recording;
 #[path = "restoring.rs"]

@@ -28,6 +28,15 @@ pub(super) fn expose_process(started: Timestamp, to: &mut Exposition) {
     }
 }
 
+/// Writes the number of servers that the operator expects, if it is stated.
+pub(super) fn expose_expected(nodes: Option<u32>, to: &mut Exposition) {
+    const EXPECTED: &str = "tokenberg_nodes_expected";
+    to.family("gauge", EXPECTED, "Servers that should share the store (--expect-nodes).");
+    if let Some(nodes) = nodes {
+        to.sample(EXPECTED, &[], f64::from(nodes));
+    }
+}
+
 /// Writes the fetches and keys of each trusted issuer: the operator registers issuers, so the labels are bounded.
 pub(super) fn expose_issuers(
     following: &Following,

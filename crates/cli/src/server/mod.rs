@@ -123,6 +123,7 @@ async fn serve(changeable: Changeable, location: StoreLocation) -> anyhow::Resul
     }
     if let Some(listener) = ops_listener {
         let (started, probed, measured) = (clock::now()?, tokens.clone(), tokens.clone());
+        let expected = settings.expect_nodes;
         let (noted, shown) = (certificates.clone(), certificates.clone());
         let ready = move || {
             let notes = noted.as_ref().map(Certificates::notes).unwrap_or_default();
@@ -130,6 +131,7 @@ async fn serve(changeable: Changeable, location: StoreLocation) -> anyhow::Resul
         };
         let operations = Operations::new(ready).metrics(&service, move |to| {
             figures::expose_process(started, to);
+            figures::expose_expected(expected, to);
             measured.expose(to);
             figures::expose_issuers(measured.following(), &issuer_keys, &key_fetches, to);
             figures::expose_certificates(shown.as_ref(), to);

@@ -94,6 +94,10 @@ pub(crate) struct Settings {
     #[serde(serialize_with = "duration::serialize")]
     pub(crate) max_staleness: Lifetime,
 
+    /// Number of servers that share the store, for the metric tokenberg_nodes_expected and its alert [default: not stated]
+    #[arg(long, value_name = "N", env = "TOKENBERG_EXPECT_NODES", help_heading = OPERATION, value_parser = whole_number(1..=1000))]
+    pub(crate) expect_nodes: Option<u32>,
+
     #[command(flatten)]
     #[serde(flatten)]
     pub(crate) audit: AuditSettings,

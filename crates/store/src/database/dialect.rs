@@ -11,6 +11,9 @@ pub(crate) struct Dialect {
     pub(crate) bytes: &'static str,
     /// Locks the row 0 of the table of versions until the end of the transaction, without an update.
     pub(crate) lock_versions: &'static str,
+    /// The time of the database in milliseconds since 1970. On PostgreSQL the transaction does not wait for its commit to reach a disk
+    /// or a standby from then on.
+    pub(crate) now_and_relaxed: &'static str,
     /// Identifier, enabled, rights.
     pub(crate) all_clients: &'static str,
     /// Client, name, digest in hexadecimal digits, end or nothing.
@@ -29,6 +32,7 @@ const SQLITE: Dialect = Dialect {
     bytes: "BLOB",
     // The transaction has the lock of the file already.
     lock_versions: "SELECT version FROM schema_version WHERE version = 0",
+    now_and_relaxed: "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER), NULL",
     all_clients: "WITH RECURSIVE page (first) AS (SELECT MIN(rowid) FROM clients UNION ALL \
         SELECT (SELECT MIN(rowid) FROM clients WHERE rowid >= first + 256) FROM page WHERE first IS NOT NULL) \
         SELECT (SELECT string_agg(id || '\u{1f}' || CAST(enabled AS TEXT) || '\u{1f}' || rights, '\u{1e}') \
@@ -56,6 +60,9 @@ const SQLITE: Dialect = Dialect {
 const POSTGRES: Dialect = Dialect {
     bytes: "BYTEA",
     lock_versions: "SELECT version FROM schema_version WHERE version = 0 FOR UPDATE",
+    now_and_relaxed: "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT), \
+        CASE WHEN current_setting('synchronous_commit', true) IS NULL THEN NULL \
+        ELSE set_config('synchronous_commit', 'off', true) END",
     all_clients: "SELECT id || '\u{1f}' || CAST(enabled AS TEXT) || '\u{1f}' || rights FROM clients",
     all_secrets: "SELECT client_id || '\u{1f}' || id || '\u{1f}' || encode(digest, 'hex') || '\u{1f}' || \
         COALESCE(CAST(expires_at AS TEXT), '') FROM client_secrets",

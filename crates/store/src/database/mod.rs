@@ -9,6 +9,7 @@ mod connector;
 mod database_file;
 mod db;
 mod dialect;
+mod nodes_table;
 #[cfg(feature = "postgres")]
 mod notifications;
 mod part;

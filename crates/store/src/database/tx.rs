@@ -327,6 +327,12 @@ impl From<i64> for Value<'_> {
     }
 }
 
+impl From<Option<i64>> for Value<'_> {
+    fn from(number: Option<i64>) -> Self {
+        Self::Number(number)
+    }
+}
+
 impl From<bool> for Value<'_> {
     fn from(is: bool) -> Self {
         i64::from(is).into()

@@ -4,6 +4,7 @@ mod bulk_load;
 mod health;
 mod in_memory;
 mod moment;
+mod presence;
 mod read;
 mod recent_uses;
 mod registered;

@@ -4,6 +4,7 @@ use crate::audit::StoreLoss;
 use crate::clock::now;
 use crate::database::{ChangeNotifier, within};
 use crate::error::StoreError;
+use crate::heartbeat::Heartbeat;
 use crate::revocations::NewRevocation;
 use crate::snapshot::health::{Condition, Health};
 use crate::snapshot::in_memory::Snapshot;
@@ -30,10 +31,10 @@ const REFRESH_TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// Changes by any process are seen within half a second plus the time that reading them takes, mostly much sooner. If reading
 /// fails, the last moment stays, and [`Watched::health`] reports it. The background task ends when the last clone is dropped.
-pub struct Watched<K>(Arc<Inner<K>>);
+pub struct Watched<K>(pub(super) Arc<Inner<K>>);
 
-struct Inner<K> {
-    store: Store,
+pub(super) struct Inner<K> {
+    pub(super) store: Store,
     build: Box<Build<K>>,
     moment: ArcSwap<Moment<K>>,
     condition: Mutex<Condition>,
@@ -41,6 +42,7 @@ struct Inner<K> {
     reloading: tokio::sync::Mutex<()>,
     kept: Kept,
     uses: RecentUses,
+    pub(super) heartbeat: Arc<Heartbeat>,
 }
 
 type Build<K> = dyn Fn(&[KeyMaterial], Option<&K>) -> Result<K, StoreError> + Send + Sync;
@@ -82,6 +84,7 @@ impl Store {
             reloading: tokio::sync::Mutex::default(),
             kept: Kept::default(),
             uses: RecentUses::default(),
+            heartbeat: Arc::new(Heartbeat::new()),
         }));
         tokio::spawn(follow(Arc::downgrade(&watched.0), self.0.db.change_notifier()));
         Ok(watched)
@@ -189,6 +192,9 @@ impl<K: Keys> Inner<K> {
             None if condition.fault.is_some() => tracing::info!("the store can be followed again"),
             Some(_) | None => {}
         }
+        if condition.fault.is_some() != fault.is_some() {
+            self.heartbeat.has_news();
+        }
         condition.fault.clone_from(&fault);
         fault.map_or(Ok(()), Err)
     }
@@ -266,6 +272,9 @@ impl<K: Keys> Inner<K> {
                 }
             }
         };
+        if snapshot.numbers != before.snapshot.numbers {
+            self.heartbeat.has_news();
+        }
         self.moment.store(Arc::new(Moment { store: self.store.clone(), snapshot, keys }));
         Ok(fault)
     }
