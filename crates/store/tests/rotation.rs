@@ -151,6 +151,36 @@ async fn se_03_the_key_encryption_key_changes_under_a_running_server() {
 }
 
 #[tokio::test]
+async fn s_10_a_key_that_is_revoked_while_the_key_encryption_key_changes_is_not_used_any_more() {
+    let Some(world) = World::of_either_kind() else { return };
+    let (here, admin) = (world.open().await, world.open().await);
+    here.add_key(&key("k1")).await.unwrap();
+    here.add_key(&key("k2")).await.unwrap();
+    let watched = here.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));
+    watched.appear();
+    let new = world.directory().join("new.key");
+    admin.change_key_encryption_key(&KekSource::File(new.clone())).await.unwrap();
+    until(&watched, |w| matches!(w.health().fault, Some(StoreError::Resealed { .. }))).await;
+    let revoked = admin.revoke_key(at(0), &key("k2").id, &key("k3")).await.unwrap();
+    assert!(matches!(revoked.signing, NowSigning::New(_)), "{revoked:?}");
+    until(&watched, |w| w.now().signing_keys().0 == ["k1"]).await;
+    // It has not followed: it cannot use the key that replaces the revoked one.
+    let position = admin.position().await.unwrap();
+    let is_reported = async || {
+        let nodes = admin.nodes().await.unwrap();
+        nodes.iter().any(|node| node.fault.is_some() && node.followed.behind(&position) > 0)
+    };
+    let begun = std::time::Instant::now();
+    while !is_reported().await {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{:?}", admin.nodes().await);
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert!(matches!(watched.health().fault, Some(StoreError::Resealed { .. })));
+    replace(&world, &new);
+    until(&watched, |w| w.health().fault.is_none() && w.now().signing_keys().0 == ["k1", "k3"]).await;
+}
+
+#[tokio::test]
 async fn se_03_a_store_that_cannot_be_resealed_is_unchanged() {
     let Some(world) = World::of_either_kind() else { return };
     let store = world.open().await;

@@ -2,7 +2,7 @@
 
 use crate::database::{Numbers, Part, Progress, SELECT_PROGRESS, Tx, values};
 use crate::error::StoreError;
-use crate::keys::{SELECT_KEYS, SELECT_PEPPER, read_key};
+use crate::keys::{KeyRow, SELECT_KEYS, SELECT_PEPPER, read_key};
 use crate::registrations::{
     ClientRow, DisabledSubjects, Gathering, KnownRights, SELECT_CHANGED_CLIENTS, SELECT_CHANGED_IDS,
     SELECT_DISABLED, SELECT_ISSUERS, TrustedIssuers,
@@ -33,7 +33,7 @@ pub(crate) enum Drift {
 pub(crate) struct Reading {
     pub(crate) snapshot: Snapshot,
     pub(crate) drift: Drift,
-    /// Why the keys could not be opened; then the snapshot has none.
+    /// Why the keys could not be opened; then the snapshot has the previous ones that are still in the store.
     pub(crate) unopened: Option<StoreError>,
 }
 
@@ -81,7 +81,7 @@ impl Store {
         let Progress { numbers, recorded } = progress;
         let since = Since { before: before.filter(|_| !everything && drift == Drift::Counted), numbers };
         let clients = read_clients(tx, &since, &self.0.known_rights).await?;
-        let (keys, unopened) = self.read_keys(tx, &since).await?;
+        let (keys, unopened) = self.read_keys(tx, &since, before).await?;
         let revoked_ids = read_revoked_ids(tx, &since).await?;
         let revoked_before = read_revoked_before(tx, &since).await?;
         let issuers = read_issuers(tx, &since).await?;
@@ -103,17 +103,23 @@ impl Store {
         &self,
         tx: &mut Tx<'_>,
         since: &Since<'_>,
+        before: Option<&Snapshot>,
     ) -> Result<(Arc<[KeyMaterial]>, Option<StoreError>), StoreError> {
         if let Some(same) = since.same(Part::Keys) {
             return Ok((same.keys.clone(), None));
         }
-        let rows = tx.all(SELECT_KEYS, &[]).await?;
+        let rows: Vec<KeyRow> = tx.all(SELECT_KEYS, &[]).await?;
         match self.seal_of(tx.find_value(SELECT_PEPPER, &[]).await?) {
             Ok(seal) => {
                 let keys = rows.into_iter().map(|row| read_key(row, &seal.sealer));
                 Ok((keys.collect::<Result<_, _>>()?, None))
             }
-            Err(fault) => Ok((Arc::default(), Some(fault))),
+            Err(fault) => {
+                // Which keys were removed is known without opening any.
+                let is_there = |key: &&KeyMaterial| rows.iter().any(|(id, ..)| *id == key.id.as_str());
+                let remaining = before.map(|before| before.keys.iter().filter(is_there).cloned().collect());
+                Ok((remaining.unwrap_or_default(), Some(fault)))
+            }
         }
     }
 }

@@ -259,8 +259,7 @@ impl<K: Keys> Inner<K> {
         }
         self.kept.apply(&mut snapshot, &before.snapshot)?;
         let (keys, fault) = if unopened.is_some() {
-            snapshot.take_keys_of(&before.snapshot);
-            (before.keys.clone(), unopened)
+            (self.remaining(&mut snapshot, &before), unopened)
         } else if snapshot.has_keys_of(&before.snapshot) {
             (before.keys.clone(), None)
         } else {
@@ -277,6 +276,28 @@ impl<K: Keys> Inner<K> {
         }
         self.moment.store(Arc::new(Moment { store: self.store.clone(), snapshot, keys }));
         Ok(fault)
+    }
+
+    /// The previous keys, without those that were removed from the store.
+    fn remaining(&self, snapshot: &mut Snapshot, before: &Moment<K>) -> Arc<K> {
+        let remaining = snapshot.keys.clone();
+        snapshot.take_keys_of(&before.snapshot);
+        if remaining.len() == snapshot.keys.len() {
+            return before.keys.clone();
+        }
+        match (self.build)(&remaining, Some(&before.keys)) {
+            Ok(keys) => {
+                tracing::warn!(
+                    "signing keys were removed from the store, and are not used any more; new ones cannot be opened"
+                );
+                snapshot.keys = remaining;
+                Arc::new(keys)
+            }
+            Err(error) => {
+                tracing::error!(%error, "signing keys that were removed from the store are still in use");
+                before.keys.clone()
+            }
+        }
     }
 
     /// What takes rights away and is missing in the history that the store has now.
