@@ -44,10 +44,11 @@ const LONG_VERSION: &str = concat!(
 );
 
 /// The common options that a command has no use for. It hides and refuses them.
-const UNUSED: [(&str, &[&str]); 8] = [
+const UNUSED: [(&str, &[&str]); 9] = [
     ("completions", &["json", "store", "store_password_file", "key_file", "next_key_file", "config"]),
     ("man", &["json", "store", "store_password_file", "key_file", "next_key_file", "config"]),
     ("serve", &["json"]),
+    ("ready", &["store", "store_password_file", "key_file", "next_key_file"]),
     ("token", &["store", "store_password_file", "key_file", "next_key_file", "config"]),
     ("exec", &["json", "store", "store_password_file", "key_file", "next_key_file", "config"]),
     ("demo", &["json", "store", "store_password_file", "key_file", "next_key_file", "config"]),

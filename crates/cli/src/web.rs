@@ -92,10 +92,19 @@ impl Web {
     /// # Errors
     /// If the address is not to be trusted, or the server cannot be reached or redirects.
     pub(crate) fn get(&self, url: &Url, largest: u64) -> anyhow::Result<Answer> {
+        self.get_within(url, largest, PATIENCE)
+    }
+
+    /// The same, if the server takes no longer than this.
+    ///
+    /// # Errors
+    /// As [`Web::get`].
+    pub(crate) fn get_within(&self, url: &Url, largest: u64, patience: Duration) -> anyhow::Result<Answer> {
         self.check(url)?;
         let request = self.agent.get(url.as_str()).header("Accept", "application/json");
-        let request = if is_local(url) { request.config().proxy(None).build() } else { request };
-        read(url, request.call(), largest)
+        let request = request.config().timeout_global(Some(patience));
+        let request = if is_local(url) { request.proxy(None) } else { request };
+        read(url, request.build().call(), largest)
     }
 
     fn check(&self, url: &Url) -> anyhow::Result<()> {

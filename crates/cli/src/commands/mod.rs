@@ -28,8 +28,10 @@ mod key_show;
 mod labels;
 pub(crate) mod man;
 pub(crate) mod migrate;
+mod operations_address;
 mod pem_keys;
 mod plan;
+pub(crate) mod ready;
 mod replacing;
 mod replay;
 pub(crate) mod respond;
@@ -93,6 +95,8 @@ pub(crate) enum Command {
     Explain(Box<explain::Explain>),
     /// Print or verify the audit records of decisions and changes
     Audit(audit::Audit),
+    /// Ask a running server whether it is ready, as a health check
+    Ready(ready::Ready),
     /// Print a link that opens the page of a running server: health, decisions, clients, issuers, keys
     Ui(ui::Ui),
     /// Copy an SQLite store to a new file while it is in use
@@ -152,6 +156,7 @@ pub(crate) fn run(common: &Common, command: Command, configuration: Configuratio
         Command::Respond(arguments) => respond::run(common, &arguments),
         Command::Explain(arguments) => explain::run(common, &arguments, output),
         Command::Audit(arguments) => audit::run(common, arguments, output),
+        Command::Ready(arguments) => ready::run(&arguments, &configuration, output),
         Command::Ui(arguments) => ui::run(common, &arguments, &configuration, output),
         Command::Backup(arguments) => backup::run(common, &arguments, output),
         Command::Restore(arguments) => restore::run(common, &arguments, output),

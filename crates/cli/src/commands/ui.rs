@@ -1,13 +1,14 @@
 //! `tokenberg ui`: prints a link that opens the page of a running server once.
 
+use super::operations_address;
 use crate::clock;
 use crate::common::Common;
 use crate::configuration::Configuration;
+use crate::failure::wrong_usage;
 use crate::output::Output;
 use crate::store_access::{StoreLocation, wait_for};
 use clap::Args;
 use serde_json::json;
-use std::net::SocketAddr;
 
 /// `tokenberg ui`
 #[derive(Debug, Args)]
@@ -42,7 +43,7 @@ pub(crate) fn run(
 ) -> anyhow::Result<()> {
     let address = match &arguments.at {
         Some(address) => checked(address)?,
-        None => listening(configuration)?,
+        None => operations_address::configured(configuration, "give --at http://ADDR:PORT")?,
     };
     let now = clock::now()?;
     let location = StoreLocation::of(common)?;
@@ -58,35 +59,7 @@ pub(crate) fn run(
 }
 
 fn checked(address: &str) -> anyhow::Result<String> {
-    let wrong = || {
-        crate::failure::wrong_usage(format!(
-            "--at {address:?} is not the URL of a server; expected http://127.0.0.1:8184"
-        ))
-    };
-    let url: url::Url = address.parse().map_err(|_| wrong())?;
-    let is_server = ["http", "https"].contains(&url.scheme()) && url.path() == "/" && url.query().is_none();
-    if is_server { Ok(address.trim_end_matches('/').to_owned()) } else { Err(wrong()) }
-}
-
-/// The address of the listener, as this machine reaches it.
-fn listening(configuration: &Configuration) -> anyhow::Result<String> {
-    let Some(address) = configuration.of_server("ops-listen") else {
-        anyhow::bail!(
-            "the address of the page is not known: give --at http://ADDR:PORT, the address in the line `operations on …` of \
-             the server, or set TOKENBERG_OPS_LISTEN; a server that was started without --ops-listen has no page"
-        );
-    };
-    let mut address: SocketAddr = address.parse()?;
-    anyhow::ensure!(
-        address.port() != 0,
-        "--ops-listen {address} lets the server choose the port: give --at with the address in its line `operations on …`"
-    );
-    if address.ip().is_unspecified() {
-        address.set_ip(if address.is_ipv4() {
-            [127, 0, 0, 1].into()
-        } else {
-            [0, 0, 0, 0, 0, 0, 0, 1].into()
-        });
-    }
-    Ok(format!("http://{address}"))
+    operations_address::given(address).ok_or_else(|| {
+        wrong_usage(format!("--at {address:?} is not the URL of a server; expected http://127.0.0.1:8184"))
+    })
 }

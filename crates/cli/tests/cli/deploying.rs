@@ -1,4 +1,5 @@
-//! The deployment files match the command: the unit, the image, the manifests, and the notifications to a service manager.
+//! The deployment files match the command: the unit, the image, the manifests, health checks, and the notifications to a service
+//! manager.
 
 use crate::support::{Place, within_a_second};
 use std::collections::BTreeSet;
@@ -7,6 +8,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+use tokenberg_testkit::Postgres;
 
 fn deploy() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/deploy")
@@ -79,8 +81,9 @@ fn op_12_flags_and_variables_in_the_deployment_files_exist() {
         let text = read(name);
         // Options of other commands in the same files; the last ones are of `key-encryption-key change` and of `.ci/chart`.
         let of_others = [
-            ["--parents", "--from-literal", "--from-file", "--from", "--release", "--locked", "--mount"],
-            ["--audience", "--build", "--encoding", "--locale", "--project-directory", "--rm", "--profile"],
+            &["--parents", "--from-literal", "--from-file", "--from", "--release", "--locked", "--mount"][..],
+            &["--audience", "--build", "--encoding", "--locale", "--project-directory", "--rm", "--profile"],
+            &["--interval", "--timeout", "--start-period"],
         ]
         .concat();
         let of_others = [of_others, vec!["--new-key-file", "--write"]].concat();
@@ -218,7 +221,8 @@ fn op_12_manifests_and_alerts_are_yaml_with_the_expected_content() {
         assert container['securityContext']['readOnlyRootFilesystem']\n\
         assert container['readinessProbe']['httpGet']['path'] == '/readyz'\n\
         assert container['livenessProbe']['httpGet']['path'] == '/healthz'\n\
-        job = next(d for d in docs if d['kind'] == 'Job')['spec']['template']['spec']['containers'][0]\n\
+        of_job = next(d for d in docs if d['kind'] == 'Job')['spec']['template']['spec']\n\
+        job = of_job['containers'][0]\n\
         assert job['args'] == ['init'] and job['image'] == container['image']\n\
         named = lambda c: {v['name'] for v in c['env']}\n\
         assert named(job) - named(container) == {'TOKENBERG_BOOTSTRAP_CREDENTIAL'}, 'a node makes no store'\n\
@@ -253,4 +257,65 @@ fn se_07_the_alerts_for_the_error_budget_count_503_and_not_429() {
     };
     let said = [output.stdout, output.stderr].concat();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+}
+
+#[test]
+fn op_13_ready_asks_the_server_and_exits_as_a_health_check_does() {
+    let place = Place::new();
+    let mut server = place.serve(&["--ops-listen", "127.0.0.1:0", "--drain-delay", "60s"]);
+    let operations = server.line().unwrap().strip_prefix("operations on ").unwrap().to_owned();
+    let said = place.run(&["ready", &operations]).done();
+    assert!(said.out.starts_with("ready") && said.err.is_empty(), "{} {}", said.out, said.err);
+    assert_eq!(place.run(&["ready", "--live", &operations]).done().out, "ok\n");
+    assert_eq!(place.run(&["ready", "--json", &operations]).done().json()["ready"], true);
+    // The address from the variable or the file of the server, also where the server listens on every address.
+    let port = operations.rsplit_once(':').unwrap().1;
+    let listening = format!("0.0.0.0:{port}");
+    place.run_with(&["ready"], "", &[("TOKENBERG_OPS_LISTEN", &listening)]).done();
+    place.file("tokenberg.toml", &format!("ops-listen = \"{listening}\"\nstore = \"sqlite:elsewhere.db\"\n"));
+    place.run(&["ready", "--config", "tokenberg.toml"]).done();
+    assert!(!place.path("elsewhere.db").exists());
+
+    server.signal("TERM");
+    within_a_second("it drains", || place.run(&["ready", &operations]).code == 1);
+    let said = place.run(&["ready", &operations]).refused();
+    assert!(said.err.contains("draining") && said.err.contains("503"), "{}", said.err);
+    let said = place.run(&["ready", "--json", &operations]);
+    assert!(said.code == 1 && said.json()["text"] == "draining" && said.err.is_empty(), "{}", said.err);
+    place.run(&["ready", "--live", &operations]).done();
+    server.signal("TERM");
+    server.ended();
+    let said = place.run(&["ready", &operations]).refused();
+    assert!(said.err.contains("no server listens"), "{}", said.err);
+
+    assert!(place.run(&["ready"]).refused().err.contains("TOKENBERG_OPS_LISTEN"));
+    let said = place.run_with(&["ready"], "", &[("TOKENBERG_OPS_LISTEN", "127.0.0.1:0")]).refused();
+    assert!(said.err.contains("operations on"), "{}", said.err);
+    for wrong in ["127.0.0.1:9183", "http://127.0.0.1:9183/readyz", "ftp://127.0.0.1"] {
+        assert_eq!(place.run(&["ready", wrong]).code, 2, "{wrong}");
+    }
+    assert_eq!(place.run(&["ready", &operations, "--store", "sqlite:x.db"]).code, 2);
+}
+
+#[test]
+fn a_12_a_server_that_starts_before_its_database_ends_so_that_the_unit_starts_it_again() {
+    let unit = read("tokenberg.service");
+    let (of_unit, of_service) = unit.split_once("[Service]").unwrap();
+    let has = |text: &str, line: &str| text.lines().any(|found| found == line);
+    // Without the first, five ends within ten seconds would be the last start.
+    assert!(has(of_unit, "StartLimitIntervalSec=0") && has(of_service, "Restart=on-failure"));
+    let Some(postgres) = Postgres::start() else { return };
+    let place = Place::new();
+    let url = postgres.url(&postgres.database());
+    let variables = [("TOKENBERG_STORE", url.as_str()), ("TOKENBERG_KEY_FILE", "key")];
+    place.run_with(&["init"], "", &variables).done();
+    postgres.stop("fast");
+    let start = || place.start(&["--issuer", "http://localhost"], &variables);
+    for _ in 0..6 {
+        // systemd restarts `on-failure` what ends with this code.
+        let said = start().err().unwrap().refused();
+        assert!(said.err.contains("cannot be opened"), "{}", said.err);
+    }
+    postgres.start_again();
+    assert!(start().is_ok());
 }
