@@ -3,6 +3,7 @@
 use super::abbreviated::{resolve, shortened};
 use super::audit_filter::Filter;
 use super::confirming::Confirming;
+use super::followers::{Waiting, as_json, ending};
 use super::issued::Counted;
 use super::key_show::{self, Show, value};
 use crate::common::Common;
@@ -56,7 +57,8 @@ pub(crate) struct Rotate {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Running servers refuse tokens of the key within one second: in exchanges, in introspection, and in
-catalogs with an embedded Tokenberg.
+catalogs with an embedded Tokenberg. The command waits for up to 3s and warns of each server that has
+not followed (`tokenberg nodes` lists them all).
 
 Catalogs that verify tokens themselves accept tokens of the key until they fetch the key set again:
 most within 5m. Catalogs built on Quarkus (Apache Polaris, Nessie) fetch it only for a token with an
@@ -73,6 +75,9 @@ pub(crate) struct Revoke {
 
     #[command(flatten)]
     confirming: Confirming,
+
+    #[command(flatten)]
+    waiting: Waiting,
 
     /// Algorithm of the new key, if one is created: ES256, ES384 or EdDSA [default: that of the revoked key; for RSA, ES256]
     #[arg(long, value_name = "ALG", value_parser = Algorithm::for_signing)]
@@ -225,21 +230,21 @@ async fn revoke(store: &Store, arguments: &Revoke, now: Timestamp, output: Outpu
             Some(new)
         }
     };
+    let followers = arguments.waiting.followers(store).await;
     note(&format!(
         "catalogs that verify tokens themselves accept tokens of the revoked key until they fetch the key set again, most within 5m; \
          {QUARKUS}"
     ));
+    let signing = match (&outcome.signing, signs) {
+        (NowSigning::New(_), Some(signs)) => {
+            format!("the new key {signs} signs, which catalogs have not fetched yet")
+        }
+        (NowSigning::Published(_) | NowSigning::Unchanged, Some(signs)) => format!("{signs} signs"),
+        (_, None) => "no key signs".to_owned(),
+    };
     output.show(
-        || json!({"kid": id, "state": "revoked", "signing": signs}),
-        || match (&outcome.signing, signs) {
-            (NowSigning::New(_), Some(signs)) => {
-                format!("key {id} is revoked; the new key {signs} signs, which catalogs have not fetched yet")
-            }
-            (NowSigning::Published(_) | NowSigning::Unchanged, Some(signs)) => {
-                format!("key {id} is revoked; {signs} signs")
-            }
-            (_, None) => format!("key {id} is revoked; no key signs"),
-        },
+        || json!({"kid": id, "state": "revoked", "signing": signs, "nodes": as_json(followers.as_ref())}),
+        || format!("key {id} is revoked; {signing}{}", ending(followers.as_ref())),
     )?;
     Ok(())
 }

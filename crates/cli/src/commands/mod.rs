@@ -16,6 +16,7 @@ pub(crate) mod demo;
 pub(crate) mod exec;
 pub(crate) mod explain;
 mod findings;
+mod followers;
 mod foreign_issuer;
 pub(crate) mod init;
 pub(crate) mod inspect;
@@ -28,6 +29,7 @@ mod key_show;
 mod labels;
 pub(crate) mod man;
 pub(crate) mod migrate;
+pub(crate) mod nodes;
 mod operations_address;
 mod pem_keys;
 mod plan;
@@ -95,6 +97,8 @@ pub(crate) enum Command {
     Explain(Box<explain::Explain>),
     /// Print or verify the audit records of decisions and changes
     Audit(audit::Audit),
+    /// List the running servers of the store: version, clock, and how far each has followed
+    Nodes(nodes::Nodes),
     /// Ask a running server whether it is ready, as a health check
     Ready(ready::Ready),
     /// Print a link that opens the page of a running server: health, decisions, clients, issuers, keys
@@ -156,6 +160,7 @@ pub(crate) fn run(common: &Common, command: Command, configuration: Configuratio
         Command::Respond(arguments) => respond::run(common, &arguments),
         Command::Explain(arguments) => explain::run(common, &arguments, output),
         Command::Audit(arguments) => audit::run(common, arguments, output),
+        Command::Nodes(nodes::Nodes {}) => nodes::run(common, output),
         Command::Ready(arguments) => ready::run(&arguments, &configuration, output),
         Command::Ui(arguments) => ui::run(common, &arguments, &configuration, output),
         Command::Backup(arguments) => backup::run(common, &arguments, output),

@@ -3,6 +3,7 @@
 
 use crate::commands::audit_filter::Filter;
 use crate::commands::confirming::Confirming;
+use crate::commands::followers::{Manner, Waiting, as_json, ending};
 use crate::commands::foreign_issuer::foreign;
 use crate::commands::issued::Counted;
 use crate::commands::revoke_subject::{self, Wanted};
@@ -41,7 +42,8 @@ Examples:
 
 With --subject or --issuer, the issuer's own tokens from before that time are also refused: users
 must log in again, and workloads need a new token. A revocation is final; `tokenberg client disable`
-can be undone. A running server applies the change within one second.
+can be undone. A running server applies the change within one second; the command waits for up to 3s
+and warns of each server that has not followed (`tokenberg nodes` lists them all).
 
 On a terminal, the command says how many tokens were issued, and asks; --yes and scripts do not.")]
 pub(crate) struct Revoke {
@@ -71,6 +73,9 @@ pub(crate) struct Revoke {
 
     #[command(flatten)]
     confirming: Confirming,
+
+    #[command(flatten)]
+    waiting: Waiting,
 }
 
 /// Revokes the tokens that the arguments name.
@@ -87,18 +92,18 @@ pub(crate) fn run(
     let own: Option<Issuer> = configuration.of_server("issuer").and_then(|issuer| issuer.parse().ok());
     let token = arguments.token_file.as_deref().map(input::token).transpose()?;
     let before = before(&arguments.before, clock::now()?)?;
-    let confirming = arguments.confirming;
+    let manner = Manner { confirming: arguments.confirming, waiting: arguments.waiting, output };
     wait_for(async {
         let store = location.open_existing().await?;
         let done = match (token, arguments.client, arguments.subject) {
-            (Some(token), _, _) => revoke_token(&store, &token, confirming, output).await,
-            (None, Some(client), _) => revoke_client(&store, client, before, confirming, output).await,
+            (Some(token), _, _) => revoke_token(&store, &token, manner).await,
+            (None, Some(client), _) => revoke_client(&store, client, before, manner).await,
             (None, None, Some(subject)) => {
                 let wanted = Wanted { own: own.as_ref(), issuer: arguments.issuer, subject, before };
-                revoke_subject::run(&store, wanted, confirming, output).await
+                revoke_subject::run(&store, wanted, manner).await
             }
             (None, None, None) => match arguments.issuer {
-                Some(issuer) => revoke_issuer(&store, issuer, before, confirming, output).await,
+                Some(issuer) => revoke_issuer(&store, issuer, before, manner).await,
                 None => {
                     Err(wrong_usage("nothing to revoke: give --token-file, --client, --subject or --issuer"))
                 }
@@ -124,12 +129,8 @@ fn before(text: &str, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
     Ok(Some(time))
 }
 
-async fn revoke_token(
-    store: &Store,
-    token: &Secret,
-    confirming: Confirming,
-    output: Output,
-) -> anyhow::Result<()> {
+async fn revoke_token(store: &Store, token: &Secret, manner: Manner) -> anyhow::Result<()> {
+    let Manner { confirming, waiting, output } = manner;
     let now = clock::now()?;
     let keys = Keyring::read(&store.keys().await?, now)?;
     let claims = ours(&keys, token.expose(), now)?;
@@ -149,6 +150,7 @@ async fn revoke_token(
     }
     let (id, session, until) = (revoke.id().clone(), revoke.session().clone(), revoke.until());
     store.revoke(&NewRevocation::Family { token: id, session, client: None, until }).await?;
+    let followers = waiting.followers(store).await;
     output.show(
         || {
             json!({
@@ -157,14 +159,16 @@ async fn revoke_token(
                 "session": revoke.session().as_str(),
                 "client_id": claims.client_id,
                 "sub": claims.subject.as_str(),
+                "nodes": as_json(followers.as_ref()),
             })
         },
         || {
             format!(
-                "token {} of client {} and all tokens of session {} are revoked",
+                "token {} of client {} and all tokens of session {} are revoked{}",
                 revoke.id().as_str(),
                 claims.client_id,
-                revoke.session().as_str()
+                revoke.session().as_str(),
+                ending(followers.as_ref())
             )
         },
     )?;
@@ -187,9 +191,9 @@ async fn revoke_client(
     store: &Store,
     id: ClientId,
     before: Option<Timestamp>,
-    confirming: Confirming,
-    output: Output,
+    manner: Manner,
 ) -> anyhow::Result<()> {
+    let Manner { confirming, waiting, output } = manner;
     // A typo must not be reported as success.
     store.client(&id).await?;
     let filter = Filter { client: Some(id.to_string()), ..Filter::default() };
@@ -199,10 +203,17 @@ async fn revoke_client(
     let before = clock::or_next_second(store, before).await?;
     store.revoke(&NewRevocation::Client { id: id.clone(), before }).await?;
     let (time, now) = (moment_text::written(before), clock::now()?);
+    let followers = waiting.followers(store).await;
     counted.count(now).await;
     output.show(
-        || json!({"revoked": "client", "client_id": id, "before": time, "issued": counted.value()}),
-        || format!("the tokens of client {id} from before {time} are revoked{}", counted.sentence(now)),
+        || {
+            json!({"revoked": "client", "client_id": id, "before": time, "issued": counted.value(),
+                "nodes": as_json(followers.as_ref())})
+        },
+        || {
+            let (counted, ending) = (counted.sentence(now), ending(followers.as_ref()));
+            format!("the tokens of client {id} from before {time} are revoked{counted}{ending}")
+        },
     )?;
     Ok(())
 }
@@ -211,9 +222,9 @@ async fn revoke_issuer(
     store: &Store,
     issuer: Issuer,
     before: Option<Timestamp>,
-    confirming: Confirming,
-    output: Output,
+    manner: Manner,
 ) -> anyhow::Result<()> {
+    let Manner { confirming, waiting, output } = manner;
     // A mistyped issuer must not be reported as revoked. The tokens of a removed issuer are revoked already.
     store.issuer(&issuer).await?;
     let filter = Filter { issuer: Some(issuer.to_string()), ..Filter::default() };
@@ -223,13 +234,17 @@ async fn revoke_issuer(
     let before = clock::or_next_second(store, before).await?;
     store.revoke(&NewRevocation::Issuer { issuer: issuer.clone(), before }).await?;
     let (time, now) = (moment_text::written(before), clock::now()?);
+    let followers = waiting.followers(store).await;
     counted.count(now).await;
     output.show(
-        || json!({"revoked": "issuer", "issuer": issuer, "before": time, "issued": counted.value()}),
         || {
-            let counted = counted.sentence(now);
+            json!({"revoked": "issuer", "issuer": issuer, "before": time, "issued": counted.value(),
+                "nodes": as_json(followers.as_ref())})
+        },
+        || {
+            let (counted, ending) = (counted.sentence(now), ending(followers.as_ref()));
             format!(
-                "the tokens for all users and workloads of {issuer} from before {time} are revoked{counted}"
+                "the tokens for all users and workloads of {issuer} from before {time} are revoked{counted}{ending}"
             )
         },
     )?;

@@ -1,11 +1,10 @@
 //! Revokes the tokens of a subject, and reports which principals that reached: `tokenberg revoke --subject`; TX-38, CC-17.
 
-use crate::commands::confirming::Confirming;
+use crate::commands::followers::{Manner, as_json, ending};
 use crate::commands::issued::{Counted, Issued};
 use crate::commands::subject_names;
 use crate::configuration::nearest;
 use crate::failure::{note, warn};
-use crate::output::Output;
 use crate::{clock, moment_text};
 use serde_json::json;
 use tokenberg_core::explanation::quoted;
@@ -28,12 +27,8 @@ pub(super) struct Wanted<'a> {
 ///
 /// # Errors
 /// If the issuer is not registered, never was, and is not our own, or the store fails.
-pub(super) async fn run(
-    store: &Store,
-    wanted: Wanted<'_>,
-    confirming: Confirming,
-    output: Output,
-) -> anyhow::Result<()> {
+pub(super) async fn run(store: &Store, wanted: Wanted<'_>, manner: Manner) -> anyhow::Result<()> {
+    let Manner { confirming, waiting, output } = manner;
     let Wanted { own, issuer, subject, before } = wanted;
     subject_names::check_single(&subject)?;
     if let Some(issuer) = &issuer {
@@ -51,6 +46,7 @@ pub(super) async fn run(
         store.revoke(&NewRevocation::Subject { issuer, subject, before }).await?;
     }
     let (time, now) = (moment_text::written(before), clock::now()?);
+    let followers = waiting.followers(store).await;
     let is_unknown = counted.count(now).await.is_some_and(Issued::is_unknown);
     if is_unknown && !subject_names::is_registered(store, issuer.as_ref(), &subject).await? {
         warn(&format!(
@@ -63,9 +59,12 @@ pub(super) async fn run(
             let reached: Vec<_> =
                 reached.iter().map(|one| json!({"sub": one.subject, "issuer": one.issuer})).collect();
             json!({"revoked": "subject", "sub": subject, "issuer": issuer, "before": time, "reached": reached,
-                "issued": counted.value()})
+                "issued": counted.value(), "nodes": as_json(followers.as_ref())})
         },
-        || format!("the tokens for {whose} from before {time} are revoked{}", counted.sentence(now)),
+        || {
+            let (counted, ending) = (counted.sentence(now), ending(followers.as_ref()));
+            format!("the tokens for {whose} from before {time} are revoked{counted}{ending}")
+        },
     )?;
     Ok(())
 }

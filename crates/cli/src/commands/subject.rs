@@ -1,6 +1,7 @@
 //! `tokenberg subject …`: disables and enables users of other issuers, and unsecured users; conformance TX-37.
 
 use crate::clock;
+use crate::commands::followers::{Waiting, as_json, ending};
 use crate::commands::foreign_issuer::foreign;
 use crate::commands::issued::issued;
 use crate::commands::subject_names;
@@ -27,11 +28,21 @@ To disable a client, use `tokenberg client disable`. A running server applies th
 second.")]
 pub(crate) enum Subjects {
     /// Disable a user: refuse its tokens, and all tokens obtained with them, until it is enabled again
-    Disable(Name),
+    Disable(Disable),
     /// Enable a user that was disabled
     Enable(Name),
     /// List disabled users
     List,
+}
+
+/// `tokenberg subject disable`
+#[derive(Debug, Args)]
+pub(crate) struct Disable {
+    #[command(flatten)]
+    name: Name,
+
+    #[command(flatten)]
+    waiting: Waiting,
 }
 
 /// One subject.
@@ -58,7 +69,7 @@ pub(crate) fn run(common: &Common, arguments: Subjects, output: Output) -> anyho
             Subjects::Disable(_) | Subjects::Enable(_) => location.open_existing().await?,
         };
         let done = match arguments {
-            Subjects::Disable(name) => disable(&store, name, output).await,
+            Subjects::Disable(arguments) => disable(&store, arguments, output).await,
             Subjects::Enable(name) => enable(&store, name, output).await,
             Subjects::List => list(&store, output).await,
         };
@@ -67,8 +78,8 @@ pub(crate) fn run(common: &Common, arguments: Subjects, output: Output) -> anyho
     })
 }
 
-async fn disable(store: &Store, name: Name, output: Output) -> anyhow::Result<()> {
-    let Name { subject, issuer } = name;
+async fn disable(store: &Store, arguments: Disable, output: Output) -> anyhow::Result<()> {
+    let Disable { name: Name { subject, issuer }, waiting } = arguments;
     subject_names::check_single(&subject)?;
     let names = match &issuer {
         Some(issuer) => subject_names::meant(store, issuer, &subject).await?,
@@ -77,6 +88,7 @@ async fn disable(store: &Store, name: Name, output: Output) -> anyhow::Result<()
     for name in &names {
         store.disable_subject(clock::now()?, issuer.as_ref(), name).await?;
     }
+    let followers = waiting.followers(store).await;
     warn_if_unknown(store, issuer.as_ref(), &subject).await?;
     if let ([_, own], Some(issuer)) = (names.as_slice(), &issuer) {
         note(&format!(
@@ -97,8 +109,8 @@ async fn disable(store: &Store, name: Name, output: Output) -> anyhow::Result<()
     }
     let who = who(&subject, issuer.as_ref());
     output.show(
-        || json!({"sub": subject, "issuer": issuer, "enabled": false}),
-        || format!("{who} is disabled; tokens for this user are refused"),
+        || json!({"sub": subject, "issuer": issuer, "enabled": false, "nodes": as_json(followers.as_ref())}),
+        || format!("{who} is disabled; tokens for this user are refused{}", ending(followers.as_ref())),
     )?;
     Ok(())
 }

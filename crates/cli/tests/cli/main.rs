@@ -22,6 +22,7 @@ mod explaining;
 mod figures;
 mod filtering;
 mod flooding;
+mod followers;
 mod foreign;
 mod furniture;
 mod hostile;

@@ -183,3 +183,28 @@ fn se_03_op_13_nodes_with_the_next_key_start_and_follow_while_the_key_changes() 
     let said = place.run_with(&["client", "list", "--next-key-file", "n"], "", &[("TOKENBERG_KEY", "k")]);
     assert_eq!(said.code, 2, "{}", said.err);
 }
+
+#[test]
+fn s_10_a_stolen_key_is_not_used_by_a_server_that_cannot_open_the_new_one_and_key_revoke_names_it() {
+    let place = Place::new();
+    let server = place.serve(&["--ops-listen", "127.0.0.1:0"]);
+    let operations = server.line().unwrap().strip_prefix("operations on ").unwrap().to_owned();
+    let ready = || get(&format!("{operations}/readyz"));
+    let stolen = server.ask(ROOT.0, ROOT.1).token();
+    let lost = signing(&place);
+    place.run(&["key-encryption-key", "change", "--new-key-file", "new.key"]).done();
+    let said = place.run(&["key", "revoke", &lost, "--key-file", "new.key", "--json"]).done();
+    let behind = &said.json()["nodes"]["behind"];
+    assert!(behind.as_array().unwrap().len() == 1 && behind[0]["address"] == server.url.as_str(), "{behind}");
+    assert!(said.err.contains(&server.url) && said.err.contains("put the new one there"), "{}", said.err);
+    // Neither is the stolen key published, nor accepted, nor does it sign.
+    within_a_second("the stolen key is gone", || kids(&server).is_empty());
+    let refused = server.renew(&stolen);
+    assert!(refused.status != 200 && server.ask(ROOT.0, ROOT.1).status == 503, "{refused:?}");
+    within_a_second("it is not ready", || ready().status == 503);
+    std::fs::rename(place.path("new.key"), place.path("tokenberg.db.key")).unwrap();
+    within_a_second("it signs with the new key", || server.ask(ROOT.0, ROOT.1).status == 200);
+    assert!(
+        ready().status == 200 && kids(&server) == [signing(&place)] && server.renew(&stolen).status == 401
+    );
+}

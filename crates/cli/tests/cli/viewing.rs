@@ -166,6 +166,17 @@ fn the_overview_shows_certificates_and_key_sets_and_what_ends_within_30_days() {
 }
 
 #[test]
+fn op_20_the_page_of_nodes_lists_the_running_servers() {
+    let viewed = viewed();
+    let cookie = viewed.session();
+    let version = concat!("<td>", env!("CARGO_PKG_VERSION"), "</td>");
+    within_a_second("the server is recorded", || {
+        let page = viewed.send("GET", "/ui/nodes", &cookie, "").body;
+        page.contains(&format!("<td>{}</td>", viewed.server.url)) && page.contains(version)
+    });
+}
+
+#[test]
 fn every_page_is_shown_to_a_session_with_headers_that_keep_it_to_itself() {
     let viewed = viewed();
     let cookie = viewed.session();

@@ -17,6 +17,7 @@ pub(super) use terms::check;
 
 use super::audit_filter::Filter;
 use super::confirming::Confirming;
+use super::followers::{Waiting, as_json, ending};
 use super::issued::issued;
 use crate::common::Common;
 use crate::output::Output;
@@ -39,7 +40,7 @@ pub(crate) enum Client {
     /// Show the rights of a client, and its secrets without their values
     Show(Id),
     /// Disable a client: refuse it and all its tokens until it is enabled again
-    Disable(Id),
+    Disable(Disable),
     /// Enable a client that was disabled
     Enable(Id),
     /// Remove a client; its tokens stay revoked, even if a client with the same ID is added later
@@ -62,6 +63,17 @@ pub(crate) struct Id {
     /// Client ID
     #[arg(value_name = "ID")]
     id: ClientId,
+}
+
+/// `tokenberg client disable`
+#[derive(Debug, Args)]
+pub(crate) struct Disable {
+    /// Client ID
+    #[arg(value_name = "ID")]
+    id: ClientId,
+
+    #[command(flatten)]
+    waiting: Waiting,
 }
 
 /// `tokenberg client remove`
@@ -87,8 +99,8 @@ pub(crate) fn run(common: &Common, arguments: Client, output: Output) -> anyhow:
             Client::Change(arguments) => change::run(location, *arguments, output).await,
             Client::List(arguments) => show::list(location, &arguments, output).await,
             Client::Show(arguments) => show::one(location, &arguments.id, output).await,
-            Client::Disable(arguments) => set_enabled(location, &arguments.id, false, output).await,
-            Client::Enable(arguments) => set_enabled(location, &arguments.id, true, output).await,
+            Client::Disable(arguments) => disable(location, &arguments, output).await,
+            Client::Enable(arguments) => enable(location, &arguments.id, output).await,
             Client::Remove(arguments) => remove(location, &arguments, output).await,
             Client::Secret(arguments) => secret::run(location, arguments, output).await,
             Client::Federate(arguments) => federate::run(location, arguments, output).await,
@@ -98,17 +110,27 @@ pub(crate) fn run(common: &Common, arguments: Client, output: Output) -> anyhow:
     })
 }
 
-async fn set_enabled(
-    location: StoreLocation,
-    id: &ClientId,
-    enabled: bool,
-    output: Output,
-) -> anyhow::Result<()> {
+async fn disable(location: StoreLocation, arguments: &Disable, output: Output) -> anyhow::Result<()> {
+    let Disable { id, waiting } = arguments;
     let store = location.open_existing().await?;
-    store.set_enabled(id, enabled).await?;
+    store.set_enabled(id, false).await?;
+    let followers = waiting.followers(&store).await;
     store.close().await;
-    let done = if enabled { "enabled" } else { "disabled; its requests and all its tokens are refused" };
-    output.show(|| json!({"client_id": id, "enabled": enabled}), || format!("client {id} is {done}"))?;
+    output.show(
+        || json!({"client_id": id, "enabled": false, "nodes": as_json(followers.as_ref())}),
+        || {
+            let ending = ending(followers.as_ref());
+            format!("client {id} is disabled; its requests and all its tokens are refused{ending}")
+        },
+    )?;
+    Ok(())
+}
+
+async fn enable(location: StoreLocation, id: &ClientId, output: Output) -> anyhow::Result<()> {
+    let store = location.open_existing().await?;
+    store.set_enabled(id, true).await?;
+    store.close().await;
+    output.show(|| json!({"client_id": id, "enabled": true}), || format!("client {id} is enabled"))?;
     Ok(())
 }
 

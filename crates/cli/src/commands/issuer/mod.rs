@@ -11,6 +11,7 @@ pub(super) use terms::check;
 
 use super::audit_filter::Filter;
 use super::confirming::Confirming;
+use super::followers::{Waiting, as_json, ending};
 use super::foreign_issuer::foreign;
 use super::issued::issued;
 use crate::clock;
@@ -35,7 +36,7 @@ pub(crate) enum Issuers {
     /// Show a trusted issuer, and the clients that its identities are mapped to
     Show(Url),
     /// Disable an issuer: refuse its tokens, and all tokens obtained with them, until it is enabled again
-    Disable(Url),
+    Disable(Disable),
     /// Enable an issuer that was disabled
     Enable(Url),
     /// Remove an issuer; its present tokens, and tokens obtained with them, stay revoked even if it is added again
@@ -48,6 +49,17 @@ pub(crate) struct Url {
     /// Issuer, exactly as in `iss` of its tokens
     #[arg(value_name = "URL", value_parser = foreign)]
     issuer: Issuer,
+}
+
+/// `tokenberg issuer disable`
+#[derive(Debug, Args)]
+pub(crate) struct Disable {
+    /// Issuer, exactly as in `iss` of its tokens
+    #[arg(value_name = "URL", value_parser = foreign)]
+    issuer: Issuer,
+
+    #[command(flatten)]
+    waiting: Waiting,
 }
 
 /// `tokenberg issuer remove`
@@ -81,31 +93,40 @@ pub(crate) fn run(common: &Common, arguments: Issuers, output: Output) -> anyhow
             Issuers::Change(arguments) => change::run(location, *arguments, trial.as_ref(), output).await,
             Issuers::List => show::list(location, output).await,
             Issuers::Show(arguments) => show::one(location, &arguments.issuer, output).await,
-            Issuers::Disable(arguments) => set_enabled(location, &arguments.issuer, false, output).await,
-            Issuers::Enable(arguments) => set_enabled(location, &arguments.issuer, true, output).await,
+            Issuers::Disable(arguments) => disable(location, &arguments, output).await,
+            Issuers::Enable(arguments) => enable(location, &arguments.issuer, output).await,
             Issuers::Remove(arguments) => remove(location, &arguments, output).await,
         }
     })
 }
 
-async fn set_enabled(
-    location: StoreLocation,
-    issuer: &Issuer,
-    enabled: bool,
-    output: Output,
-) -> anyhow::Result<()> {
+async fn disable(location: StoreLocation, arguments: &Disable, output: Output) -> anyhow::Result<()> {
+    let Disable { issuer, waiting } = arguments;
     let store = location.open_existing().await?;
-    store.set_issuer_enabled(issuer, enabled).await?;
-    if enabled {
-        naming::warn_of_others(&store, issuer).await;
-    }
+    store.set_issuer_enabled(issuer, false).await?;
+    let followers = waiting.followers(&store).await;
     store.close().await;
-    let done = if enabled {
-        "enabled"
-    } else {
-        "disabled; its tokens, and all tokens obtained with them, are refused"
-    };
-    output.show(|| json!({"issuer": issuer, "enabled": enabled}), || format!("issuer {issuer} is {done}"))?;
+    output.show(
+        || json!({"issuer": issuer, "enabled": false, "nodes": as_json(followers.as_ref())}),
+        || {
+            let ending = ending(followers.as_ref());
+            format!(
+                "issuer {issuer} is disabled; its tokens, and all tokens obtained with them, are refused{ending}"
+            )
+        },
+    )?;
+    Ok(())
+}
+
+async fn enable(location: StoreLocation, issuer: &Issuer, output: Output) -> anyhow::Result<()> {
+    let store = location.open_existing().await?;
+    store.set_issuer_enabled(issuer, true).await?;
+    naming::warn_of_others(&store, issuer).await;
+    store.close().await;
+    note(&format!(
+        "sessions that began with tokens of the issuer before it was disabled go on; `tokenberg revoke --issuer {issuer}` ends them"
+    ));
+    output.show(|| json!({"issuer": issuer, "enabled": true}), || format!("issuer {issuer} is enabled"))?;
     Ok(())
 }
 
