@@ -20,6 +20,7 @@ mod moment_text;
 mod one_request;
 mod output;
 mod pasted;
+mod published;
 mod roots;
 mod server;
 mod store_access;

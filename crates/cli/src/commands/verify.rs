@@ -1,11 +1,10 @@
 //! `tokenberg verify`: verifies a token with the published keys of the issuer: RFC 8414 §3, RFC 9068 §4, OpenID Connect Core 1.0
 //! §3.1.3.7.
 
-use crate::failure::{note, warn};
+use crate::failure::note;
 use crate::output::{Output, facts, on_one_line};
 use crate::web::Web;
-use crate::{clock, moment_text, pasted};
-use anyhow::Context;
+use crate::{clock, moment_text, pasted, published};
 use clap::Args;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
@@ -13,8 +12,7 @@ use tokenberg_core::token::{Confirmation, Possession};
 use tokenberg_core::{
     AccessTokenClaims, CompactJws, IdTokenVerification, Issuer, Timestamp, TokenFault, TokenVerification,
 };
-use tokenberg_jose::{LARGEST_JWKS, LARGEST_METADATA, PublicKeys};
-use url::Url;
+use tokenberg_jose::PublicKeys;
 
 /// `tokenberg verify`
 #[derive(Debug, Args)]
@@ -191,40 +189,5 @@ fn names_in(token: &str, claim: &str) -> Vec<Box<str>> {
 /// The published keys of the issuer.
 fn keys(arguments: &Verify) -> anyhow::Result<PublicKeys> {
     let (web, issuer) = (Web::new(arguments.ca_file.as_deref(), false)?, &arguments.issuer);
-    let metadata = metadata(&web, issuer)?;
-    // RFC 8414 §3.3: "The "issuer" value returned MUST be identical to the authorization server's issuer identifier".
-    let named = metadata.get("issuer").and_then(Value::as_str).unwrap_or_default();
-    anyhow::ensure!(
-        named == issuer.as_str(),
-        "the metadata of {issuer} has another issuer: {named:?}; issuers are compared exactly"
-    );
-    let uri = metadata.get("jwks_uri").and_then(Value::as_str).context("the metadata has no jwks_uri")?;
-    let uri: Url = uri.parse().context("the jwks_uri of the metadata is not a URL")?;
-    let answer = web.get(&uri, LARGEST_JWKS as u64)?;
-    anyhow::ensure!(answer.status == 200, "{uri} answered {}", answer.status);
-    let keys = PublicKeys::from_bytes(&answer.body).with_context(|| uri.to_string())?;
-    for ignored in keys.ignored() {
-        warn(&ignored.to_string());
-    }
-    Ok(keys)
-}
-
-/// RFC 8414 §3.1 puts the well-known part before the path of the issuer; OpenID Connect, and many servers, after it.
-fn metadata(web: &Web, issuer: &Issuer) -> anyhow::Result<Map<String, Value>> {
-    let path = issuer.path();
-    let origin = issuer.as_str().strip_suffix(path).unwrap_or_default();
-    let mut places = vec![format!("{origin}/.well-known/oauth-authorization-server{path}")];
-    if !path.is_empty() {
-        places.push(format!("{issuer}/.well-known/oauth-authorization-server"));
-    }
-    places.push(format!("{issuer}/.well-known/openid-configuration"));
-    for place in &places {
-        let answer = web.get(&place.parse().context("the issuer is not a URL")?, LARGEST_METADATA as u64)?;
-        if answer.status == 200 {
-            return serde_json::from_slice(&answer.body)
-                .with_context(|| format!("{place} is not a JSON object"));
-        }
-        anyhow::ensure!((400..500).contains(&answer.status), "{place} answered {}", answer.status);
-    }
-    anyhow::bail!("{issuer} publishes no metadata at {}", places.join(" and "))
+    published::keys(&web, &published::metadata(&web, issuer)?)
 }
