@@ -55,6 +55,8 @@ fn ca_25_a_person_gets_a_catalog_token_for_an_id_token() {
         &["client", "add", "x", "--auth-method", "none", "--serves", "lake"],
         &["client", "add", "x", "--auth-method", "none", "--may-assert-users", "*"],
         &["client", "add", "x", "--auth-method", "none", "--grant", "token_exchange,jwt_bearer"],
+        &["client", "add", "x", "--auth-method", "none", "--grant", "client_credentials,token_exchange"],
+        &["client", "add", "x", "--auth-method", "none", "--grant", "client_credentials"],
         &["client", "add", "x", "--auth-method", "none", "--secret-file", "token"],
         &["client", "change", "laptop", "--may-act-for", &pattern],
         &["client", "change", "laptop", "--grant", "client_credentials,token_exchange"],

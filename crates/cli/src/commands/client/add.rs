@@ -68,7 +68,7 @@ pub(in crate::commands) fn new_id(text: &str) -> Result<ClientId, String> {
 /// If the terms contradict each other, the secret cannot be registered, the identifier is taken, or the store fails.
 pub(super) async fn run(location: StoreLocation, arguments: Add, output: Output) -> anyhow::Result<()> {
     let Add { id, proof, terms } = arguments;
-    let mut rights = terms.into_rights()?;
+    let mut rights = terms.into_rights(proof.default_grants())?;
     let (new_key, secret_expires) = (proof.new_key.clone(), proof.secret_expires);
     let secret = proof.settle(&id, &mut rights)?.map(|SecretSource(file)| new_secret(file)).transpose()?;
     let added = async {

@@ -88,6 +88,17 @@ impl Method {
 }
 
 impl Proof {
+    /// The grants of a client that authenticates like this, unless the operator names others.
+    pub(super) fn default_grants(&self) -> &'static [GrantType] {
+        match self.auth_method {
+            // It gets no token for itself.
+            Method::None => &[GrantType::TokenExchange],
+            Method::ClientSecret | Method::PrivateKeyJwt | Method::TlsClientAuth | Method::Federated => {
+                &[GrantType::ClientCredentials, GrantType::TokenExchange]
+            }
+        }
+    }
+
     /// Writes the method into the rights, and returns the source of the secret, if the client has one.
     ///
     /// # Errors
@@ -154,8 +165,6 @@ impl Proof {
             }
             Method::Federated => {}
             Method::None => {
-                // What a client may do by default includes a token for itself.
-                rights.grants.retain(|grant| *grant != GrantType::ClientCredentials);
                 check_public(rights)?;
             }
         }

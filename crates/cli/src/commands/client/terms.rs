@@ -25,8 +25,9 @@ pub(crate) struct Terms {
     #[arg(long, value_name = "'S …'")]
     default_scope: Option<Scope>,
 
-    /// Grants that the client may use, comma-separated
-    #[arg(long, value_name = "GRANT,…", value_delimiter = ',', default_values = ["client_credentials", "token_exchange"])]
+    /// Grants that the client may use, comma-separated [default: client_credentials,token_exchange; without a credential:
+    /// token_exchange]
+    #[arg(long, value_name = "GRANT,…", value_delimiter = ',')]
     grant: Vec<Grant>,
 
     /// Audience that the client may request; repeatable. The first one is the default `aud` of its tokens, and the only one for
@@ -88,15 +89,15 @@ pub(super) fn audience(text: &str) -> Result<Box<str>, String> {
 }
 
 impl Terms {
-    /// The rights; warns of what is allowed but rarely intended.
+    /// The rights, with `default_grants` if the options name none; warns of what is allowed but rarely intended.
     ///
     /// # Errors
     /// If the terms contradict each other.
-    pub(super) fn into_rights(self) -> anyhow::Result<Rights> {
+    pub(super) fn into_rights(self, default_grants: &[GrantType]) -> anyhow::Result<Rights> {
         scope_option::warn_of_commas(Some(&self.scope));
         scope_option::warn_of_commas(self.default_scope.as_ref());
         let mut rights = Rights::new(AllowedScope::Only(self.scope));
-        rights.grants = grants(&self.grant);
+        rights.grants = if self.grant.is_empty() { default_grants.to_vec() } else { grants(&self.grant) };
         if let Some(default_scope) = self.default_scope {
             rights.default_scope = default_scope;
         }
