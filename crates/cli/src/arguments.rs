@@ -44,13 +44,15 @@ const LONG_VERSION: &str = concat!(
 );
 
 /// The common options that a command has no use for. It hides and refuses them.
-const UNUSED: [(&str, &[&str]); 9] = [
+const UNUSED: [(&str, &[&str]); 11] = [
     ("completions", &["json", "store", "store_password_file", "key_file", "next_key_file", "config"]),
     ("man", &["json", "store", "store_password_file", "key_file", "next_key_file", "config"]),
     ("serve", &["json"]),
     ("ready", &["store", "store_password_file", "key_file", "next_key_file"]),
     ("token", &["store", "store_password_file", "key_file", "next_key_file", "config"]),
     ("exec", &["json", "store", "store_password_file", "key_file", "next_key_file", "config"]),
+    ("login", &["store", "store_password_file", "key_file", "next_key_file", "config"]),
+    ("logout", &["store", "store_password_file", "key_file", "next_key_file", "config"]),
     ("demo", &["json", "store", "store_password_file", "key_file", "next_key_file", "config"]),
     ("inspect", &["store", "store_password_file", "key_file", "next_key_file", "config"]),
     ("verify", &["store", "store_password_file", "key_file", "next_key_file", "config"]),

@@ -104,6 +104,11 @@ pub(crate) fn note(sentence: &str) {
     print_error_line(&format!("note: {sentence}"));
 }
 
+/// Prints what a person has to do now. It is no result, so standard output stays free for one.
+pub(crate) fn prompt(text: &str) {
+    print_error_line(text);
+}
+
 fn print_error_line(line: &str) {
     // There is no place left to report that standard error is closed.
     let _ = writeln!(io::stderr(), "{}", without_controls(&without_tokens(line)));

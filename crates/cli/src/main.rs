@@ -23,6 +23,7 @@ mod pasted;
 mod published;
 mod roots;
 mod server;
+mod sign_in;
 mod store_access;
 #[cfg(feature = "otlp")]
 mod traces;

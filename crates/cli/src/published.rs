@@ -1,6 +1,5 @@
 //! What an issuer publishes: its metadata (RFC 8414 §3, OpenID Connect Discovery 1.0 §4) and its keys.
 
-use crate::failure::warn;
 use crate::web::Web;
 use anyhow::Context;
 use serde_json::{Map, Value};
@@ -40,11 +39,7 @@ pub(crate) fn keys(web: &Web, metadata: &Map<String, Value>) -> anyhow::Result<P
     let uri: Url = uri.parse().context("the jwks_uri of the metadata is not a URL")?;
     let answer = web.get(&uri, LARGEST_JWKS as u64)?;
     anyhow::ensure!(answer.status == 200, "{uri} answered {}", answer.status);
-    let keys = PublicKeys::from_bytes(&answer.body).with_context(|| uri.to_string())?;
-    for ignored in keys.ignored() {
-        warn(&ignored.to_string());
-    }
-    Ok(keys)
+    PublicKeys::from_bytes(&answer.body).with_context(|| uri.to_string())
 }
 
 fn openid_place(issuer: &Issuer) -> String {

@@ -2,6 +2,7 @@
 
 use crate::roots;
 use anyhow::Context;
+use std::borrow::Cow;
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
@@ -19,6 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Web {
     agent: ureq::Agent,
     insecure_http: bool,
+    ca_option: &'static str,
 }
 
 /// What a server answered.
@@ -58,7 +60,13 @@ impl Web {
             .user_agent(concat!("tokenberg/", env!("CARGO_PKG_VERSION")))
             .tls_config(tls)
             .build();
-        Ok(Self { agent: config.new_agent(), insecure_http })
+        Ok(Self { agent: config.new_agent(), insecure_http, ca_option: "--ca-file" })
+    }
+
+    /// The same, with the name of the option that gave the file `ca`, for messages.
+    #[must_use]
+    pub(crate) fn with_ca_option(self, ca_option: &'static str) -> Self {
+        Self { ca_option, ..self }
     }
 
     /// Posts a form, with a DPoP proof if there is one.
@@ -84,7 +92,7 @@ impl Web {
             request = request.header("DPoP", proof.expose());
         }
         let request = if is_local(url) { request.config().proxy(None).build() } else { request };
-        read(url, request.send(outgoing.form.expose()), 1024 * 1024)
+        self.read(url, request.send(outgoing.form.expose()), 1024 * 1024)
     }
 
     /// Gets a document of at most `largest` bytes.
@@ -104,10 +112,14 @@ impl Web {
         let request = self.agent.get(url.as_str()).header("Accept", "application/json");
         let request = request.config().timeout_global(Some(patience));
         let request = if is_local(url) { request.proxy(None) } else { request };
-        read(url, request.build().call(), largest)
+        self.read(url, request.build().call(), largest)
     }
 
-    fn check(&self, url: &Url) -> anyhow::Result<()> {
+    /// Refuses an address that secrets must not be sent to.
+    ///
+    /// # Errors
+    /// A sentence about the address.
+    pub(crate) fn check(&self, url: &Url) -> anyhow::Result<()> {
         anyhow::ensure!(
             url.username().is_empty() && url.password().is_none(),
             "the URL of a server must not contain a user name or a password"
@@ -123,41 +135,44 @@ impl Web {
             other => anyhow::bail!("the URL of a server must begin with https://, not with {other}:"),
         }
     }
-}
 
-fn read(
-    url: &Url,
-    answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
-    largest: u64,
-) -> anyhow::Result<Answer> {
-    let mut answer = answer.map_err(|fault| {
-        let advice = advice(url, &fault);
-        anyhow::Error::from(fault).context(format!("cannot send a request to {}{advice}", shown(url)))
-    })?;
-    let status = answer.status().as_u16();
-    // RFC 6749 §3.2: credentials that are posted once must not be posted elsewhere.
-    anyhow::ensure!(
-        !(300..400).contains(&status),
-        "{} redirects (status {status}); redirects are not followed, because they would forward secrets",
-        shown(url)
-    );
-    let nonce = answer.headers().get("DPoP-Nonce").and_then(|field| field.to_str().ok());
-    let dpop_nonce = nonce.map(str::to_owned);
-    let body = answer.body_mut().with_config().limit(largest).read_to_vec();
-    Ok(Answer {
-        status,
-        dpop_nonce,
-        body: Zeroizing::new(body.with_context(|| format!("cannot read the response of {}", shown(url)))?),
-    })
+    fn read(
+        &self,
+        url: &Url,
+        answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+        largest: u64,
+    ) -> anyhow::Result<Answer> {
+        let mut answer = answer.map_err(|fault| {
+            let advice = advice(url, &fault, self.ca_option);
+            anyhow::Error::from(fault).context(format!("cannot send a request to {}{advice}", shown(url)))
+        })?;
+        let status = answer.status().as_u16();
+        // RFC 6749 §3.2: credentials that are posted once must not be posted elsewhere.
+        anyhow::ensure!(
+            !(300..400).contains(&status),
+            "{} redirects (status {status}); redirects are not followed, because they would forward secrets",
+            shown(url)
+        );
+        let nonce = answer.headers().get("DPoP-Nonce").and_then(|field| field.to_str().ok());
+        let dpop_nonce = nonce.map(str::to_owned);
+        let body = answer.body_mut().with_config().limit(largest).read_to_vec();
+        Ok(Answer {
+            status,
+            dpop_nonce,
+            body: Zeroizing::new(
+                body.with_context(|| format!("cannot read the response of {}", shown(url)))?,
+            ),
+        })
+    }
 }
 
 /// What a fault suggests, to follow the address.
-fn advice(url: &Url, fault: &ureq::Error) -> &'static str {
+fn advice(url: &Url, fault: &ureq::Error, ca_option: &str) -> Cow<'static, str> {
     let text = fault.to_string();
     let says = |part: &str| text.contains(part);
     let is_refused =
         matches!(fault, ureq::Error::Io(fault) if fault.kind() == io::ErrorKind::ConnectionRefused);
-    if is_refused {
+    let fixed = if is_refused {
         NO_SERVER
     } else if url.scheme() == "http" && matches!(fault, ureq::Error::Protocol(_)) {
         // What answers is no HTTP: an alert of TLS.
@@ -165,12 +180,15 @@ fn advice(url: &Url, fault: &ureq::Error) -> &'static str {
     } else if url.scheme() == "https" && (says("InvalidContentType") || says("unexpected end of file")) {
         ", which does not speak TLS on this port: check the port, or use http:// if the server is on this machine"
     } else if says("UnknownIssuer") {
-        ", whose certificate is not of a trusted authority: --ca-file gives the certificate of the authority"
+        return Cow::Owned(format!(
+            ", whose certificate is not of a trusted authority: {ca_option} gives the certificate of the authority"
+        ));
     } else if says("CertificateRequired") {
         ", which requires a client certificate"
     } else {
         ""
-    }
+    };
+    Cow::Borrowed(fixed)
 }
 
 const NO_SERVER: &str = ", where no server listens";

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Families of ids such as `TE-11`, which is `te_11_` in the name of a test.
-const FAMILIES: [&str; 22] = [
+const FAMILIES: [&str; 23] = [
     "TE", "CA", "CC", "TX", "IC", "JW", "AT", "KS", "CJ", "GB", "MT", "DP", "RI", "IN", "RV", "MD", "WL",
-    "EM", "HT", "AB", "SE", "OP",
+    "EM", "HT", "AB", "SE", "OP", "LI",
 ];
 
 /// Families of ids such as `D13`, which is `d13_` in the name of a test.

@@ -20,6 +20,8 @@ Examples:
   tokenberg exec --server https://tokens.example --secret-file etl.credential \\
       --env PYICEBERG_CATALOG__LAKE__TOKEN -- pyiceberg --catalog lake list
       PyIceberg reads the token of its catalog `lake` from this variable
+  tokenberg exec -- python job.py
+      with the token of the session of `tokenberg login`
 
 The command gets the token in TOKENBERG_ACCESS_TOKEN and in the variables of --env, and none of the secrets
 that Tokenberg reads from variables. The token is not renewed while the command runs: --valid-for makes sure

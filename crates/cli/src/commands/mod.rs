@@ -27,6 +27,8 @@ pub(crate) mod key;
 pub(crate) mod key_encryption_key;
 mod key_show;
 mod labels;
+pub(crate) mod login;
+pub(crate) mod logout;
 pub(crate) mod man;
 pub(crate) mod migrate;
 pub(crate) mod nodes;
@@ -87,6 +89,10 @@ pub(crate) enum Command {
     Token(Box<token::Token>),
     /// Run a command with a token in its environment, as a client
     Exec(Box<exec::Exec>),
+    /// Sign in at an identity provider, for tokens of a server
+    Login(Box<login::Login>),
+    /// End a session of `tokenberg login`
+    Logout(logout::Logout),
     /// Decode a token without verifying it
     Inspect(inspect::Inspect),
     /// Verify a token with the keys that its issuer publishes
@@ -155,6 +161,8 @@ pub(crate) fn run(common: &Common, command: Command, configuration: Configuratio
         Command::Revoke(arguments) => revoke::run(common, arguments, &configuration, output),
         Command::Token(arguments) => token::run(&arguments, output),
         Command::Exec(arguments) => exec::run(&arguments),
+        Command::Login(arguments) => login::run(&arguments, output),
+        Command::Logout(arguments) => logout::run(&arguments, output),
         Command::Inspect(arguments) => inspect::run(&arguments, output),
         Command::Verify(arguments) => verify::run(&arguments, output),
         Command::Respond(arguments) => respond::run(common, &arguments),

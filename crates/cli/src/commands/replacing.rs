@@ -1,4 +1,4 @@
-//! Replaces what the options of `client change` and `issuer change` name; everything else stays.
+//! Replaces what the options of `client change`, `issuer change` and `login` name; everything else stays.
 
 use crate::failure::wrong_usage;
 

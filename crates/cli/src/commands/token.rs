@@ -30,6 +30,8 @@ Examples:
       in a pod whose service account `client federate` mapped to a client; no secret is needed
   tokenberg token --server https://tokens.example --client-id etl --assertion-key etl.key.pem
       authenticates with a signed assertion (private_key_jwt)
+  tokenberg token
+      prints the token of the session of `tokenberg login`
 
 Redirects are not followed. Kept tokens are in $XDG_STATE_HOME/tokenberg/tokens, by default
 ~/.local/state/tokenberg/tokens, readable by you alone.")]
@@ -49,8 +51,8 @@ pub(crate) struct Token {
     #[arg(long)]
     header: bool,
 
-    /// With --header and --dpop-key: the request that the proof is for
-    #[arg(long, value_name = "'METHOD URL'", value_parser = http_request, requires_all = ["header", "dpop_key"])]
+    /// With --header and a key for DPoP proofs: the request that the proof is for
+    #[arg(long, value_name = "'METHOD URL'", value_parser = http_request, requires = "header")]
     request: Option<(String, Url)>,
 }
 
@@ -74,6 +76,9 @@ pub(crate) fn run(arguments: &Token, output: Output) -> anyhow::Result<()> {
         return Err(wrong_usage("--header and --json cannot be combined"));
     }
     let wallet = Wallet::new(&arguments.options)?;
+    if arguments.request.is_some() && !wallet.makes_proofs() {
+        return Err(wrong_usage("--request is for tokens that are bound to a key: give --dpop-key"));
+    }
     let obtained = if arguments.cache {
         wallet.kept_token(arguments.valid_for.unwrap_or(Lifetime::ZERO))?
     } else {
@@ -97,7 +102,7 @@ fn header(arguments: &Token, wallet: &Wallet<'_>, obtained: &Obtained) -> anyhow
     let mut fields = format!("Authorization: {} {}", obtained.scheme(), token.expose());
     match &arguments.request {
         Some((method, url)) => {
-            if let Some(proof) = wallet.proof(method, url, None, Some(token))? {
+            if let Some(proof) = wallet.proof(method, url, Some(token))? {
                 // Writing to a string does not fail.
                 let _ = write!(fields, "\nDPoP: {}", proof.expose());
             }

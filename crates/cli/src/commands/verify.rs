@@ -1,7 +1,7 @@
 //! `tokenberg verify`: verifies a token with the published keys of the issuer: RFC 8414 §3, RFC 9068 §4, OpenID Connect Core 1.0
 //! §3.1.3.7.
 
-use crate::failure::note;
+use crate::failure::{note, warn};
 use crate::output::{Output, facts, on_one_line};
 use crate::web::Web;
 use crate::{clock, moment_text, pasted, published};
@@ -189,5 +189,9 @@ fn names_in(token: &str, claim: &str) -> Vec<Box<str>> {
 /// The published keys of the issuer.
 fn keys(arguments: &Verify) -> anyhow::Result<PublicKeys> {
     let (web, issuer) = (Web::new(arguments.ca_file.as_deref(), false)?, &arguments.issuer);
-    published::keys(&web, &published::metadata(&web, issuer)?)
+    let keys = published::keys(&web, &published::metadata(&web, issuer)?)?;
+    for ignored in keys.ignored() {
+        warn(&ignored.to_string());
+    }
+    Ok(keys)
 }

@@ -65,7 +65,7 @@ pub(super) fn of(
         }
         (None, None, TokenRequest::ClientCredentials(_) | TokenRequest::JwtBearer(_)) => Err(wrong_usage(
             "no client authentication: give --client-id, and the secret with --secret-file or TOKENBERG_CLIENT_SECRET, or \
-             --assertion-key or --cert; or give --client-assertion-file",
+             --assertion-key or --cert; or give --client-assertion-file; or sign in with `tokenberg login`",
         )),
     }
 }

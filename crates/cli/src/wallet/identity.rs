@@ -56,6 +56,7 @@ fn client(authentication: &ClientAuthentication) -> Value {
     }
 }
 
-fn hash(bytes: &[u8]) -> String {
+/// The hash of these bytes, as part of a file name.
+pub(super) fn hash(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(digest(&SHA256, bytes))
 }

@@ -1,6 +1,6 @@
 //! A token response that was received now, or kept since.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokenberg_core::client::Held;
 use tokenberg_core::response::AccessTokenType;
 use tokenberg_core::{Lifetime, Secret, Timestamp, TokenResponse};
@@ -42,16 +42,26 @@ impl Obtained {
         }
     }
 
-    pub(super) fn received_at(&self) -> Timestamp {
-        self.received_at
+    /// The members of a file that keeps the response.
+    pub(super) fn to_file(&self) -> Map<String, Value> {
+        let received_at = ("received_at".to_owned(), self.received_at.as_seconds().into());
+        Map::from_iter([received_at, ("response".to_owned(), self.body.clone())])
     }
 
-    /// A response that was kept since `received_at`; `None` if it is malformed, or its token has expired.
-    pub(super) fn kept(body: Value, received_at: Timestamp, now: Timestamp) -> Option<Self> {
+    /// The response that a file keeps; `None` if it is malformed, or its token has expired.
+    pub(super) fn from_file(file: &Map<String, Value>, now: Timestamp) -> Option<Self> {
+        let received_at = file.get("received_at").and_then(Value::as_i64)?;
+        let received_at = Timestamp::from_seconds(received_at).ok()?;
+        let body = file.get("response")?.clone();
         let response = TokenResponse::parse(&serde_json::to_vec(&body).ok()?).ok()?;
         let kept = Self { response, body, received_at };
         // A clock that was set back says nothing about the age of the token.
         (received_at <= now && kept.held().expires_at? > now).then_some(kept)
+    }
+
+    /// When the token expires, if the server says so.
+    pub(crate) fn expires_at(&self) -> Option<Timestamp> {
+        self.held().expires_at
     }
 
     /// The token as a client holds it.

@@ -1,7 +1,7 @@
 //! The options of commands that request a token: which token, from which server, and how the client authenticates.
 
 use crate::failure::wrong_usage;
-use crate::input;
+use crate::input::{self, SecretVariable};
 use crate::web::address;
 use clap::Args;
 use std::path::PathBuf;
@@ -10,17 +10,46 @@ use tokenberg_core::token::TypedToken;
 use tokenberg_core::{Scope, Target, TokenRequest, TokenType};
 use url::Url;
 
-/// The path of the token endpoint below the address of the service.
-const TOKEN_ENDPOINT: &str = "/v1/oauth/tokens";
-
 const PROOF: &str = "Client authentication";
+
+/// Which token service, and how it is reached.
+#[derive(Debug, Args)]
+pub(crate) struct ServiceOptions {
+    /// URL of the token service, such as https://tokens.example, or of its token endpoint [default: that of the session of
+    /// `tokenberg login`]
+    #[arg(long, value_name = "URL", env = "TOKENBERG_SERVER", value_parser = address)]
+    pub(crate) server: Option<Url>,
+
+    /// CA certificates (PEM) to trust, instead of the public roots
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+
+    /// Allow an http URL of another machine, if the connection is protected by other means
+    #[arg(long)]
+    pub(crate) insecure_http: bool,
+}
+
+/// What the token is for.
+#[derive(Debug, Args)]
+pub(crate) struct TargetOptions {
+    /// Scopes to request, space-separated [default: the default scope of the client]
+    #[arg(long, value_name = "'S1 S2 …'", default_value = "", hide_default_value = true)]
+    pub(crate) scope: Scope,
+
+    /// Audience to request, by name; repeatable
+    #[arg(long, value_name = "AUDIENCE", value_parser = audience)]
+    pub(crate) audience: Vec<String>,
+
+    /// Audience to request, by absolute URI (RFC 8707); repeatable
+    #[arg(long, value_name = "URI", value_parser = resource)]
+    pub(crate) resource: Vec<String>,
+}
 
 /// Which token to request, from which server, and how.
 #[derive(Debug, Args)]
 pub(crate) struct TokenOptions {
-    /// URL of the token service, such as https://tokens.example, or of its token endpoint
-    #[arg(long, value_name = "URL", env = "TOKENBERG_SERVER", value_parser = address)]
-    pub(crate) server: Url,
+    #[command(flatten)]
+    pub(super) service: ServiceOptions,
 
     /// Client ID; without it, the secret is read as ID:SECRET
     #[arg(long, value_name = "ID", env = "TOKENBERG_CLIENT_ID", value_parser = input::line::<Box<str>>, help_heading = PROOF)]
@@ -65,17 +94,8 @@ pub(crate) struct TokenOptions {
     #[arg(long, help_heading = PROOF)]
     pub(super) basic: bool,
 
-    /// Scopes to request, space-separated [default: the default scope of the client]
-    #[arg(long, value_name = "'S1 S2 …'", default_value = "", hide_default_value = true)]
-    scope: Scope,
-
-    /// Audience to request, by name; repeatable
-    #[arg(long, value_name = "AUDIENCE", value_parser = audience)]
-    audience: Vec<String>,
-
-    /// Audience to request, by absolute URI (RFC 8707); repeatable
-    #[arg(long, value_name = "URI", value_parser = resource)]
-    resource: Vec<String>,
+    #[command(flatten)]
+    pub(super) target: TargetOptions,
 
     /// Exchange the token in this file (`-`: standard input), instead of requesting a token for the client itself
     #[arg(long, value_name = "FILE", requires = "subject_token_type")]
@@ -100,14 +120,36 @@ pub(crate) struct TokenOptions {
     /// Type of the token to request
     #[arg(long, value_name = "TYPE", value_parser = token_type, requires = "subject_token_file")]
     requested_token_type: Option<TokenType>,
+}
 
-    /// CA certificates (PEM) to trust, instead of the public roots
-    #[arg(long, value_name = "FILE")]
-    pub(super) ca_file: Option<PathBuf>,
+/// The targets of a request, in the order in which they are sent.
+///
+/// # Errors
+/// If a name is not one of a target.
+pub(super) fn targets(resources: &[String], audiences: &[String]) -> anyhow::Result<Vec<Target>> {
+    let mut targets = Vec::new();
+    for resource in resources {
+        targets.push(Target::resource(resource)?);
+    }
+    for audience in audiences {
+        targets.push(Target::audience(audience)?);
+    }
+    Ok(targets)
+}
 
-    /// Allow an http URL of another machine, if the connection is protected by other means
-    #[arg(long)]
-    pub(super) insecure_http: bool,
+impl TargetOptions {
+    /// Whether a scope or a target was given.
+    pub(super) fn is_given(&self) -> bool {
+        !(self.scope.is_empty() && self.audience.is_empty() && self.resource.is_empty())
+    }
+
+    /// The targets that were given.
+    ///
+    /// # Errors
+    /// As [`targets`].
+    pub(super) fn targets(&self) -> anyhow::Result<Vec<Target>> {
+        targets(&self.resource, &self.audience)
+    }
 }
 
 impl TokenOptions {
@@ -116,14 +158,7 @@ impl TokenOptions {
     /// # Errors
     /// If two options read standard input, or a file cannot be read.
     pub(super) fn request(&self) -> anyhow::Result<TokenRequest> {
-        let mut targets = Vec::new();
-        for resource in &self.resource {
-            targets.push(Target::resource(resource)?);
-        }
-        for audience in &self.audience {
-            targets.push(Target::audience(audience)?);
-        }
-        let scope = self.scope.clone();
+        let (scope, targets) = (self.target.scope.clone(), self.target.targets()?);
         if let Some(file) = &self.assertion_file {
             let assertion = input::token(file)?;
             return Ok(TokenRequest::JwtBearer(JwtBearerRequest { assertion, scope, targets }));
@@ -166,14 +201,20 @@ impl TokenOptions {
         Ok(())
     }
 
-    /// The address of the token endpoint, and the part before its path: the issuer, unless the service has another name.
-    pub(super) fn endpoint(&self) -> (Url, String) {
-        let mut url = self.server.clone();
-        let path = self.server.path().trim_end_matches('/');
-        let base = path.strip_suffix(TOKEN_ENDPOINT).unwrap_or(path).trim_end_matches('/').to_owned();
-        url.set_path(&format!("{base}{TOKEN_ENDPOINT}"));
-        let issuer = url.as_str().strip_suffix(TOKEN_ENDPOINT).unwrap_or_default().to_owned();
-        (url, issuer)
+    /// Whether an option or a variable gives a credential, or a token that is its own.
+    ///
+    /// # Errors
+    /// If the variable is not text.
+    pub(super) fn give_a_credential(&self) -> anyhow::Result<bool> {
+        let files = [
+            &self.secret_file,
+            &self.client_assertion_file,
+            &self.assertion_key,
+            &self.cert,
+            &self.subject_token_file,
+            &self.assertion_file,
+        ];
+        Ok(files.into_iter().any(Option::is_some) || SecretVariable::ClientSecret.read()?.is_some())
     }
 }
 
@@ -196,27 +237,6 @@ fn resource(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser;
-
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        options: TokenOptions,
-    }
-
-    #[test]
-    fn the_server_is_given_by_its_base_url_or_its_endpoint() {
-        for (text, base) in [
-            ("http://127.0.0.1:8183", "http://127.0.0.1:8183"),
-            ("https://a.example/", "https://a.example"),
-            ("https://a.example/api/catalog/", "https://a.example/api/catalog"),
-            ("https://a.example/api/v1/oauth/tokens", "https://a.example/api"),
-            ("https://a.example/v1/oauth/tokens/", "https://a.example"),
-        ] {
-            let (endpoint, issuer) = Line::parse_from(["t", "--server", text]).options.endpoint();
-            assert_eq!((endpoint.as_str(), issuer.as_str()), (&*format!("{base}/v1/oauth/tokens"), base));
-        }
-    }
 
     #[test]
     fn token_types_are_short_names_or_urns() {

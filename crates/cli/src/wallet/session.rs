@@ -1,203 +1,226 @@
-//! Requests a token from the server, or takes the kept one and renews it in time.
+//! Sessions that a person has signed in for: the terms of the sign-in and the latest token, in a file until the person signs out.
 
-use super::authentication::{self, client_key, token_id};
-use super::cache::Cache;
-use super::identity;
+use super::authentication::client_key;
+use super::identity::hash;
+use super::kept;
 use super::obtained::Obtained;
-use super::options::TokenOptions;
-use crate::clock;
-use crate::failure::warn;
-use crate::roots::client_certificate;
+use super::options::{ServiceOptions, targets};
+use super::service::{NotObtained, Service};
+use super::state_files::{Entry, SESSIONS, StateFiles};
+use crate::failure::{warn, wrong_usage};
 use crate::web::Web;
+use crate::{clock, moment_text, output};
 use anyhow::Context;
-use ring::digest::{SHA256, digest};
-use tokenberg_core::client::{
-    AnswerFault, ClientAuthentication, NextRequest, Renewal, proof_claims, read_answer,
-};
-use tokenberg_core::token::Thumbprint;
-use tokenberg_core::{Lifetime, Secret, Timestamp, TokenRequest};
-use tokenberg_jose::ClientKey;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use tokenberg_core::client::{ClientAuthentication, Renewal};
+use tokenberg_core::request::TokenExchangeRequest;
+use tokenberg_core::token::TypedToken;
+use tokenberg_core::{Lifetime, Scope, Secret, TokenRequest, TokenType};
 use url::Url;
 
-/// A client that requests one kind of token.
-pub(crate) struct Wallet<'a> {
-    options: &'a TokenOptions,
-    web: Web,
-    endpoint: Url,
-    request: TokenRequest,
-    authentication: ClientAuthentication,
-    dpop: Option<ClientKey>,
+/// The member of the file with the terms of the sign-in. The others are those of [`Obtained`].
+const SIGN_IN: &str = "sign_in";
+
+/// The terms of a sign-in: where, as which client, and what for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SignIn {
+    /// The token service.
+    pub(crate) server: Url,
+    /// The client, at the provider and at the token service.
+    pub(crate) client_id: Box<str>,
+    /// The identity provider.
+    pub(crate) issuer: Box<str>,
+    /// The scope that is requested from the provider.
+    pub(crate) issuer_scope: Scope,
+    /// Where the provider sends the browser to, without a port if any will do.
+    pub(crate) redirect_uri: Url,
+    /// The scope of the token; empty to leave it to the service.
+    pub(crate) scope: Scope,
+    /// Audiences of the token, by name.
+    pub(crate) audience: Vec<String>,
+    /// Audiences of the token, by URI.
+    pub(crate) resource: Vec<String>,
+    /// Certificates to trust at the token service.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Certificates to trust at the provider.
+    pub(crate) issuer_ca: Option<PathBuf>,
+    /// The file with what the provider calls the secret of the client.
+    pub(crate) issuer_secret_file: Option<PathBuf>,
+    /// The key that the token is bound to.
+    pub(crate) dpop_key: Option<PathBuf>,
+    /// Whether plain http is allowed to other machines.
+    pub(crate) insecure_http: bool,
 }
 
-/// Why there is no new token.
-enum NotObtained {
-    /// The server refused.
-    Refused(anyhow::Error),
-    /// The server could not be asked.
-    Unreachable(anyhow::Error),
-}
-
-impl<'a> Wallet<'a> {
-    /// Reads the files that the options name.
+impl SignIn {
+    /// The exchange of the ID token for a token of the service, by the client without a credential.
     ///
     /// # Errors
-    /// If there is no credential to authenticate with, or a file cannot be used.
-    pub(crate) fn new(options: &'a TokenOptions) -> anyhow::Result<Self> {
-        options.check_standard_input()?;
-        let now = clock::now()?;
-        let (endpoint, issuer) = options.endpoint();
-        let request = options.request()?;
-        let authentication = authentication::of(options, &request, &issuer, now)?;
-        let dpop = options.dpop_key.as_ref().map(|file| client_key(file, now)).transpose()?;
-        let certificate = options.cert.as_deref().zip(options.key.as_deref());
-        let certificate = certificate.map(|(cert, key)| client_certificate(cert, key)).transpose()?;
-        let web = Web::with(options.ca_file.as_deref(), certificate, options.insecure_http)?;
-        Ok(Self { options, web, endpoint, request, authentication, dpop })
-    }
-
-    /// Requests a new token.
-    ///
-    /// # Errors
-    /// If the server cannot be reached or refuses.
-    pub(crate) fn new_token(&self) -> anyhow::Result<Obtained> {
-        self.send(&self.request, &self.authentication).map_err(NotObtained::into_error)
-    }
-
-    /// The kept token, if it does not have to be renewed yet and is valid for this long; else a new one, which is kept.
-    ///
-    /// # Errors
-    /// As [`Wallet::new_token`]. A server that cannot be reached is only warned of while the kept token is valid.
-    pub(crate) fn kept_token(&self, valid_for: Lifetime) -> anyhow::Result<Obtained> {
-        let name = identity::of(
-            self.options,
-            &self.endpoint,
-            &self.request,
-            &self.authentication,
-            self.dpop.as_ref(),
-        )?;
-        let entry = match Cache::open().and_then(|cache| cache.entry(&name)) {
-            Ok(entry) => entry,
-            Err(fault) => {
-                warn(&format!("the token is not kept: {fault:#}"));
-                return self.new_token();
-            }
-        };
-        let now = clock::now()?;
-        let kept = entry.read(now);
-        if let Some(kept) = kept.as_ref().filter(|kept| kept.is_good_for(valid_for, now)) {
-            return Ok(kept.clone().at(now));
-        }
-        match self.renewed(kept.as_ref(), now) {
-            Ok(obtained) => {
-                if let Err(fault) = entry.write(&obtained, now) {
-                    warn(&format!("the token is not kept: {fault:#}"));
-                }
-                let expires_in = obtained.expires_in();
-                if let Some(expires_in) = expires_in.filter(|expires_in| *expires_in < valid_for) {
-                    warn(&format!(
-                        "the new token is valid for {expires_in} only, less than --valid-for {valid_for}"
-                    ));
-                }
-                Ok(obtained)
-            }
-            Err(NotObtained::Unreachable(fault)) if kept.is_some() => {
-                warn(&format!("the token cannot be renewed now: {fault:#}; the kept one is still valid"));
-                kept.map(|kept| kept.at(now)).context("no token")
-            }
-            Err(fault) => Err(fault.into_error()),
-        }
-    }
-
-    /// Renews the result of an exchange with itself, as Iceberg clients do, because the subject's token may have expired. Everything
-    /// else is requested again.
-    fn renewed(&self, kept: Option<&Obtained>, now: Timestamp) -> Result<Obtained, NotObtained> {
-        if let (Some(kept), TokenRequest::TokenExchange(exchange)) = (kept, &self.request) {
-            let (scope, targets) = (exchange.scope.clone(), exchange.targets.clone());
-            let renewal = Renewal { credential: None, scope, targets, exchange: true };
-            if let Some(NextRequest { request, authentication }) = renewal.next(Some(&kept.held()), now)
-                && let Ok(obtained) = self.send(&request, &authentication)
-            {
-                return Ok(obtained);
-            }
-        }
-        self.send(&self.request, &self.authentication)
-    }
-
-    fn send(
-        &self,
-        request: &TokenRequest,
-        authentication: &ClientAuthentication,
-    ) -> Result<Obtained, NotObtained> {
-        let outgoing = request.to_http(authentication);
-        let post = |nonce: Option<&str>| {
-            let proof = self.proof("POST", &self.endpoint, nonce, None)?;
-            self.web.post(&self.endpoint, &outgoing, proof.as_ref())
-        };
-        let mut answer = post(None).map_err(NotObtained::Unreachable)?;
-        let mut read = read_answer(answer.status, &answer.body);
-        // RFC 9449 §8: the server provides a nonce, and the client sends the request again with it.
-        let wants_nonce = |fault: &AnswerFault| matches!(fault, AnswerFault::Refused { error, .. } if &*error.code == "use_dpop_nonce");
-        if self.dpop.is_some()
-            && read.as_ref().is_err_and(wants_nonce)
-            && let Some(nonce) = answer.dpop_nonce.take()
-        {
-            answer = post(Some(&nonce)).map_err(NotObtained::Unreachable)?;
-            read = read_answer(answer.status, &answer.body);
-        }
-        let refused = |fault| NotObtained::Refused(self.described(fault));
-        let response = read.map_err(refused)?;
-        let body = serde_json::from_slice(&answer.body).context("the response is not JSON");
-        let body = body.map_err(NotObtained::Refused)?;
-        let received_at = clock::now().map_err(NotObtained::Refused)?;
-        Ok(Obtained::new(response, body, received_at))
-    }
-
-    fn described(&self, fault: AnswerFault) -> anyhow::Error {
-        let endpoint = &self.endpoint;
-        let place = "check the path of --server: it is the base URL of the token service or the URL of its token endpoint";
-        match fault {
-            AnswerFault::Refused { status: status @ (404 | 405), error } => {
-                anyhow::anyhow!("{endpoint} answered {status} {error}; {place}")
-            }
-            AnswerFault::Refused { status, error } => {
-                anyhow::anyhow!("{endpoint} refused the request: {status} {error}")
-            }
-            AnswerFault::NoError { status } => {
-                anyhow::anyhow!(
-                    "{endpoint} answered {status}, and the body is no OAuth error: is it a token endpoint? {place}"
-                )
-            }
-            AnswerFault::NoToken(_) | AnswerFault::NoIntrospection => {
-                anyhow::Error::from(fault).context(endpoint.to_string())
-            }
-        }
-    }
-
-    /// A proof for a request with this token; `None` without a key for proofs.
-    ///
-    /// # Errors
-    /// If the key does not sign.
-    pub(crate) fn proof(
-        &self,
-        method: &str,
-        url: &Url,
-        nonce: Option<&str>,
-        token: Option<&Secret>,
-    ) -> anyhow::Result<Option<Secret>> {
-        let Some(key) = &self.dpop else { return Ok(None) };
-        let hash = token.and_then(|token| {
-            let hash = digest(&SHA256, token.expose().as_bytes());
-            hash.as_ref().try_into().ok().map(Thumbprint::of)
+    /// If a target is malformed.
+    pub(crate) fn exchange(&self, id_token: Secret) -> anyhow::Result<(TokenRequest, ClientAuthentication)> {
+        let request = TokenRequest::TokenExchange(TokenExchangeRequest {
+            subject: TypedToken { token: id_token, token_type: TokenType::IdToken },
+            actor: None,
+            scope: self.scope.clone(),
+            targets: targets(&self.resource, &self.audience)?,
+            requested_token_type: None,
         });
-        let claims = proof_claims(method, url.as_str(), nonce, hash.as_ref(), &token_id()?, clock::now()?);
-        Ok(Some(key.proof(&claims)?))
+        Ok((request, ClientAuthentication::Id { client_id: self.client_id.clone() }))
     }
 }
 
-impl NotObtained {
-    fn into_error(self) -> anyhow::Error {
-        match self {
-            Self::Refused(fault) | Self::Unreachable(fault) => fault,
+/// A session of a person.
+pub(crate) struct Session {
+    sign_in: SignIn,
+    files: StateFiles,
+}
+
+impl Session {
+    /// The session at this server, as this client; where neither is given, the only session.
+    ///
+    /// # Errors
+    /// If there are several such sessions, or the directory of sessions cannot be read.
+    pub(crate) fn find(server: Option<&Url>, client_id: Option<&str>) -> anyhow::Result<Option<Self>> {
+        let Some(files) = StateFiles::existing(SESSIONS)? else { return Ok(None) };
+        let is_wanted = |sign_in: &SignIn| {
+            server.is_none_or(|server| endpoint_of(server) == endpoint_of(&sign_in.server))
+                && client_id.is_none_or(|client_id| *sign_in.client_id == *client_id)
+        };
+        let kept = files.all().into_iter().filter_map(|(_, mut file)| file.remove(SIGN_IN));
+        let kept = kept.filter_map(|value| serde_json::from_value::<SignIn>(value).ok());
+        let mut found: Vec<SignIn> = kept.filter(is_wanted).collect();
+        match (found.pop(), &found[..]) {
+            (None, _) => Ok(None),
+            (Some(sign_in), []) => Ok(Some(Self { sign_in, files })),
+            (Some(last), rest) => {
+                let name = |one: &SignIn| {
+                    output::on_one_line(&format!("--server {} --client-id {}", one.server, one.client_id))
+                };
+                let names: Vec<String> = rest.iter().chain([&last]).map(name).collect();
+                Err(wrong_usage(format!(
+                    "you are signed in more than once; choose one of: {}",
+                    names.join("; ")
+                )))
+            }
         }
     }
+
+    /// A session that begins with a sign-in on these terms.
+    ///
+    /// # Errors
+    /// If its file could not be written.
+    pub(crate) fn new(sign_in: SignIn) -> anyhow::Result<Self> {
+        let session = Self { files: StateFiles::open(SESSIONS)?, sign_in };
+        session.entry()?;
+        Ok(session)
+    }
+
+    /// The terms of the sign-in.
+    pub(crate) fn sign_in(&self) -> &SignIn {
+        &self.sign_in
+    }
+
+    /// The token service, reached as at the sign-in unless the options say otherwise.
+    ///
+    /// # Errors
+    /// If a file cannot be used.
+    pub(crate) fn service(
+        &self,
+        options: &ServiceOptions,
+        dpop_key: Option<&Path>,
+    ) -> anyhow::Result<Service> {
+        let sign_in = &self.sign_in;
+        let now = clock::now()?;
+        let dpop_key = dpop_key.or(sign_in.dpop_key.as_deref());
+        let dpop = dpop_key.map(|file| client_key(file, now)).transpose()?;
+        let ca = options.ca_file.as_deref().or(sign_in.ca_file.as_deref());
+        let web = Web::new(ca, options.insecure_http || sign_in.insecure_http)?;
+        Ok(Service::new(&sign_in.server, web, dpop))
+    }
+
+    /// Keeps the first token of the session.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub(crate) fn begin(&self, obtained: &Obtained) -> anyhow::Result<()> {
+        let mut file = obtained.to_file();
+        file.insert(SIGN_IN.to_owned(), serde_json::to_value(&self.sign_in)?);
+        self.entry()?.write(&file)
+    }
+
+    /// The kept token, renewed with itself if it has to be.
+    ///
+    /// # Errors
+    /// If it has expired, or the service refuses to renew it: the person has to sign in again.
+    pub(super) fn token(&self, service: &Service, valid_for: Lifetime) -> anyhow::Result<Obtained> {
+        let sign_in = &self.sign_in;
+        let targets = targets(&sign_in.resource, &sign_in.audience)?;
+        let renewal = Renewal { credential: None, scope: sign_in.scope.clone(), targets, exchange: true };
+        kept::or_renewed(&self.entry()?, valid_for, |kept, now| {
+            let held = kept.map(Obtained::held);
+            let Some(next) = held.as_ref().and_then(|held| renewal.next(Some(held), now)) else {
+                return Err(NotObtained::Refused(anyhow::anyhow!(
+                    "the token of your session at {} has expired; sign in again: {}",
+                    sign_in.server,
+                    self.command()
+                )));
+            };
+            service.send(&next.request, &next.authentication).map_err(|fault| match fault {
+                NotObtained::Refused(fault) => {
+                    NotObtained::Refused(fault.context(format!(
+                        "your session cannot be renewed; sign in again: {}",
+                        self.command()
+                    )))
+                }
+                NotObtained::Unreachable(fault) => NotObtained::Unreachable(fault),
+            })
+        })
+    }
+
+    /// Removes the file, and revokes the token if the service permits it.
+    ///
+    /// # Errors
+    /// If the file cannot be removed.
+    pub(crate) fn end(&self, options: &ServiceOptions) -> anyhow::Result<Value> {
+        let entry = self.entry()?;
+        let now = clock::now()?;
+        let token = Obtained::from_file(&entry.read().unwrap_or_default(), now);
+        entry.remove()?;
+        let mut is_revoked = token.is_none();
+        if let Some(token) = token {
+            let service = self.service(options, None);
+            match service.and_then(|service| service.revoke(token.token(), &self.sign_in.client_id)) {
+                Ok(()) => is_revoked = true,
+                Err(fault) => warn(&format!(
+                    "the token was removed here and is not revoked: {fault:#}; it {}",
+                    token.expires_at().map_or_else(
+                        || "does not expire".to_owned(),
+                        |at| format!("expires {}", moment_text::with_distance(at, now))
+                    )
+                )),
+            }
+        }
+        let sign_in = &self.sign_in;
+        Ok(json!({"server": sign_in.server, "client_id": sign_in.client_id, "revoked": is_revoked}))
+    }
+
+    /// The command that signs in on the same terms.
+    fn command(&self) -> String {
+        let sign_in = &self.sign_in;
+        let line = format!("`tokenberg login --server {} --client-id {}`", sign_in.server, sign_in.client_id);
+        output::on_one_line(&line)
+    }
+
+    fn entry(&self) -> anyhow::Result<Entry> {
+        let sign_in = &self.sign_in;
+        let name = hash(json!([endpoint_of(&sign_in.server), sign_in.client_id]).to_string().as_bytes());
+        self.files.entry(&name).context("the session cannot be kept")
+    }
+}
+
+/// What two addresses of the same service have in common.
+fn endpoint_of(server: &Url) -> String {
+    Service::endpoint_at(server).to_string()
 }
