@@ -48,6 +48,18 @@ pub(crate) fn distance(time: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// A command about what has this name, to paste.
+pub(crate) fn command_about(command: &str, name: &str) -> Markup {
+    let line = tokenberg_core::explanation::about(command, name, "");
+    html! { pre.command { (text(&line)) } }
+}
+
+/// The command that revokes all tokens of a client.
+pub(crate) fn revoke_client(name: &str) -> Markup {
+    let option = tokenberg_core::explanation::option("--client", name);
+    html! { pre.command { (text(&format!("tokenberg revoke{option}"))) } }
+}
+
 /// A command to paste; each part is quoted where a shell needs it.
 pub(crate) fn command(parts: &[&str]) -> Markup {
     let quoted: Vec<String> = parts.iter().map(|part| tokenberg_core::explanation::quoted(part)).collect();
@@ -99,5 +111,7 @@ mod tests {
         assert_eq!(in_query("a b&c=\"é"), "a%20b%26c%3D%22%C3%A9");
         let pasted = command(&["tokenberg", "client", "show", "a b'<"]).into_string();
         assert!(!pasted.contains("a b'<"), "{pasted}");
+        let pasted = command_about("tokenberg client show", "--help").into_string();
+        assert!(pasted.contains("show -- --help"), "{pasted}");
     }
 }

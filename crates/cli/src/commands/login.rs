@@ -12,7 +12,7 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 use std::path::{Path, PathBuf};
-use tokenberg_core::explanation::quoted;
+use tokenberg_core::explanation::{about, option, quoted};
 use tokenberg_core::{Issuer, Lifetime, Scope};
 use url::Url;
 
@@ -199,14 +199,13 @@ fn begin(session: &Session, service: &Service, person: &Person) -> anyhow::Resul
     let (request, authentication) = sign_in.exchange(person.id_token.clone())?;
     let obtained = service.send(&request, &authentication).map_err(|fault| match fault {
         NotObtained::Refused(fault) => {
-            let (issuer, client_id) = (&sign_in.issuer, &sign_in.client_id);
-            let pattern = quoted(&format!("{issuer}|*"));
-            let (issuer, client_id) = (quoted(issuer), quoted(client_id));
+            let pattern = option("--may-impersonate", &format!("{}|*", sign_in.issuer));
+            let client = about("tokenberg client add", &sign_in.client_id, &format!(" --auth-method none{pattern}"));
+            let issuer = quoted(&sign_in.issuer);
             anyhow::anyhow!(
                 "you signed in at the identity provider as {}, and the token service did not accept that: {fault:#}. Its log has \
                  the exact reason, and `tokenberg explain` on its store tells what would permit the exchange. It needs \
-                 `tokenberg issuer add {issuer} --discover --accept id_token` and \
-                 `tokenberg client add {client_id} --auth-method none --may-impersonate {pattern}`",
+                 `tokenberg issuer add {issuer} --discover --accept id_token` and `{client}`",
                 person.name
             )
         }

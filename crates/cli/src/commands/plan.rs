@@ -4,7 +4,7 @@ use super::declaration::{Declaration, Entry, client_entry, issuer_entry};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use tokenberg_core::AuthMethod;
-use tokenberg_core::explanation::quoted;
+use tokenberg_core::explanation::about;
 use tokenberg_store::{ClientRecord, IssuerRecord, RegistrationChange};
 
 /// The changes in the order in which they are made, and a line for each.
@@ -126,7 +126,8 @@ fn plan_clients(
         }
         let secret = match rights.auth_method {
             AuthMethod::ClientSecret => {
-                format!(" (it has no secret until `tokenberg client secret add {}`)", quoted(id.as_str()))
+                let command = about("tokenberg client secret add", id.as_str(), "");
+                format!(" (it has no secret until `{command}`)")
             }
             AuthMethod::PrivateKeyJwt
             | AuthMethod::TlsClientAuth

@@ -12,6 +12,7 @@ use crate::output::{self, Output};
 use crate::store_access::{StoreLocation, wait_for};
 use clap::{Args, Subcommand};
 use serde_json::json;
+use tokenberg_core::explanation::about;
 use tokenberg_core::{ClientId, Issuer, Subject};
 use tokenberg_store::{DisabledSubject, Store, StoreError};
 
@@ -104,7 +105,8 @@ async fn disable(store: &Store, arguments: Disable, output: Output) -> anyhow::R
         if let Some(id) = client
             && store.client(&id).await.is_ok()
         {
-            note(&format!("the client {id} is not disabled; `tokenberg client disable {id}` disables it"));
+            let command = about("tokenberg client disable", id.as_str(), "");
+            note(&format!("the client {id} is not disabled; `{command}` disables it"));
         }
     }
     let who = who(&subject, issuer.as_ref());

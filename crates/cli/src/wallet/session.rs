@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use tokenberg_core::client::{ClientAuthentication, Renewal};
+use tokenberg_core::explanation::option;
 use tokenberg_core::request::TokenExchangeRequest;
 use tokenberg_core::token::TypedToken;
 use tokenberg_core::{Lifetime, Scope, Secret, TokenRequest, TokenType};
@@ -209,8 +210,8 @@ impl Session {
     /// The command that signs in on the same terms.
     fn command(&self) -> String {
         let sign_in = &self.sign_in;
-        let line = format!("`tokenberg login --server {} --client-id {}`", sign_in.server, sign_in.client_id);
-        output::on_one_line(&line)
+        let terms = option("--server", sign_in.server.as_str()) + &option("--client-id", &sign_in.client_id);
+        output::on_one_line(&format!("`tokenberg login{terms}`"))
     }
 
     fn entry(&self) -> anyhow::Result<Entry> {

@@ -358,3 +358,15 @@ impl Bench {
         credential
     }
 }
+
+#[test]
+fn advice_about_a_client_that_is_named_like_an_option_can_be_pasted() {
+    let bench = Bench::new();
+    let add = ["client", "add", "--json", "--scope", "catalog", "--", "--help"];
+    let secret = bench.place.run(&add).done().json()["client_secret"].clone();
+    let credential = format!("&client_id=--help&client_secret={}", secret.as_str().unwrap());
+    let form = format!("grant_type=client_credentials&scope=ns:read{credential}");
+    bench.follow(&form, &["tokenberg client change --scope 'catalog ns:read' -- --help"]);
+    bench.run(&["client", "disable", "--", "--help"]);
+    bench.follow(&form, &["tokenberg client enable -- --help"]);
+}

@@ -11,8 +11,21 @@ pub fn quoted(text: &str) -> String {
     if is_plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
+/// A command about what has this name, with its options, each after a space. A name that begins with a dash stands last, after `--`,
+/// because elsewhere it would be read as an option.
+#[must_use]
+pub fn about(command: &str, name: &str, options: &str) -> String {
+    let word = quoted(name);
+    if name.starts_with('-') {
+        format!("{command}{options} -- {word}")
+    } else {
+        format!("{command} {word}{options}")
+    }
+}
+
 /// A space, the option and its value, which may begin with a dash.
-pub(super) fn option(name: &str, value: &str) -> String {
+#[must_use]
+pub fn option(name: &str, value: &str) -> String {
     let between = if value.starts_with('-') { '=' } else { ' ' };
     format!(" {name}{between}{}", quoted(value))
 }
@@ -47,6 +60,8 @@ mod tests {
             assert_eq!(option("--x", value), written);
         }
         assert_eq!(options("--x", ["a", "-b"]), " --x a --x=-b");
+        assert_eq!(about("t c", "a b", " --x y"), "t c 'a b' --x y");
+        assert_eq!(about("t c", "--help", " --x y"), "t c --x y -- --help");
         for unfit in ["", "a\nb", "a\u{202e}b", &"x".repeat(256), "tkb0aB0aB0aB0aB0aB0aB0aB0aB"] {
             assert_eq!(fit(unfit), None);
         }

@@ -16,7 +16,7 @@ mod trace;
 mod verdict;
 mod what_if;
 
-pub use command::quoted;
+pub use command::{about, option, quoted};
 pub use facts::{KeysFound, Named, Registration, SecretFound};
 pub use rule::Rule;
 pub use verdict::{Explanation, Granting, Refusing, Verdict};

@@ -3,7 +3,7 @@
 //!
 //! Text in backticks is a command that can be pasted into a shell; it keeps the values that are already registered.
 
-use super::command::{fit, quoted};
+use super::command::{about, fit};
 use super::findings::Findings;
 use super::right_remedy::may_act_for;
 use super::rule::Rule;
@@ -73,7 +73,7 @@ pub(super) fn of(refusal: &Refusal, rules: &[Rule], policy: &Policy) -> String {
         Refusal::UnknownClient(_) => {
             "the operator has to compare the identifier with `tokenberg client list`, in this store, and register it with tokenberg client add ID if it is missing".to_owned()
         }
-        Refusal::DisabledClient(client) => format!("`tokenberg client enable {}`", quoted(client.as_str())),
+        Refusal::DisabledClient(client) => format!("`{}`", about("tokenberg client enable", client.as_str(), "")),
         Refusal::ExpiredSecret(fault) => expired_secret(fault, &found),
         Refusal::WrongSecret { client, live, copied } => {
             let correction = copied.map(|fault| format!("the client has to {}; if it is wrong still, ", fault.correction()));
@@ -144,8 +144,8 @@ fn expired_secret(fault: &ExpiredSecret, found: &Findings<'_>) -> String {
 }
 
 fn another_secret(client: &ClientId, live: usize, found: &Findings<'_>) -> String {
-    let id = quoted(client.as_str());
-    let add = format!("`tokenberg client secret add {id}` generates one");
+    let command = |name: &str| about(&format!("tokenberg client secret {name}"), client.as_str(), "");
+    let add = format!("`{}` generates one", command("add"));
     let secrets = found.live_secrets();
     match live {
         0 => format!("the client has to be given a new secret: {add}"),
@@ -155,8 +155,9 @@ fn another_secret(client: &ClientId, live: usize, found: &Findings<'_>) -> Strin
         _ => {
             let first = secrets.first().copied().unwrap_or("SECRET_ID");
             format!(
-                "the client has to be given one of its live secrets, {}; or, of which two at most are live, `tokenberg client secret expire {id} {first}` ends one, and then {add}",
-                secrets.join(", ")
+                "the client has to be given one of its live secrets, {}; or, of which two at most are live, `{} {first}` ends one, and then {add}",
+                secrets.join(", "),
+                command("expire")
             )
         }
     }

@@ -1,7 +1,7 @@
 //! Commands that register a right which was missing: to act for a subject, or to stand for a client.
 
 use super::client_change;
-use super::command::{fit, option, quoted};
+use super::command::{about, fit, option, quoted};
 use super::findings::Findings;
 use crate::{ClientId, Issuer};
 
@@ -39,11 +39,6 @@ pub(super) fn federate(
     more: &[(&str, Option<&str>)],
 ) -> String {
     let more = more.iter().filter_map(|(name, value)| value.map(|value| option(name, value)));
-    format!(
-        "tokenberg client federate {}{}{}{}",
-        quoted(client),
-        option("--issuer", issuer.as_str()),
-        option("--subject", subject),
-        more.collect::<String>()
-    )
+    let identity = option("--issuer", issuer.as_str()) + &option("--subject", subject);
+    about("tokenberg client federate", client, &(identity + &more.collect::<String>()))
 }

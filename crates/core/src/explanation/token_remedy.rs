@@ -1,7 +1,7 @@
 //! What would have to change for a token to be accepted: for each fault, a command of the operator, or the person responsible and the
 //! change.
 
-use super::command::{fit, quoted};
+use super::command::{about, fit, option, quoted};
 use super::findings::Findings;
 use super::right_remedy::{federate, may_act_for};
 use super::{client_change, issuer_change, issuer_remedy};
@@ -325,11 +325,11 @@ fn gone(who: &Involved) -> String {
 /// The command that enables a principal again.
 fn enable(who: &Principal) -> String {
     match who {
-        Principal::Client(id) => format!("tokenberg client enable {}", quoted(id)),
+        Principal::Client(id) => about("tokenberg client enable", id, ""),
         Principal::Issuer(issuer) => format!("tokenberg issuer enable {}", quoted(issuer.as_str())),
-        Principal::User(None, subject) => format!("tokenberg subject enable {}", quoted(subject)),
+        Principal::User(None, subject) => about("tokenberg subject enable", subject, ""),
         Principal::User(Some(issuer), subject) => {
-            format!("tokenberg subject enable {} --issuer {}", quoted(subject), quoted(issuer.as_str()))
+            about("tokenberg subject enable", subject, &option("--issuer", issuer.as_str()))
         }
     }
 }

@@ -128,14 +128,14 @@ async fn whole(store: &Store, id: &ClientId) -> Result<Markup, StoreError> {
         @if last.records.is_empty() { p { "None was found among the youngest records." } } @else { (table::records(&last.records)) }
         p { a href=(format!("/ui/decisions?client={}", shown::in_query(name))) { "All decisions about it" } }
         h2 { "Commands" }
-        p { "Add a second secret for a rotation:" } (shown::command(&["tokenberg", "client", "secret", "add", name]))
+        p { "Add a second secret for a rotation:" } (shown::command_about("tokenberg client secret add", name))
         @if client.enabled {
-            p { "Refuse it and its tokens until it is enabled again:" } (shown::command(&["tokenberg", "client", "disable", name]))
+            p { "Refuse it and its tokens until it is enabled again:" } (shown::command_about("tokenberg client disable", name))
         } @else {
-            p { "Enable it:" } (shown::command(&["tokenberg", "client", "enable", name]))
+            p { "Enable it:" } (shown::command_about("tokenberg client enable", name))
         }
-        p { "End all its tokens and sessions:" } (shown::command(&["tokenberg", "revoke", "--client", name]))
-        p { "Change what it may do:" } (shown::command(&["tokenberg", "client", "change", name, "--help"]))
+        p { "End all its tokens and sessions:" } (shown::revoke_client(name))
+        p { "Change what it may do:" } (shown::command(&["tokenberg", "client", "change", "--help"]))
     })
 }
 

@@ -173,7 +173,7 @@ fn whole(record: &Record) -> Markup {
             pre.command { "tokenberg explain --at " (record.time()) " < form.txt" }
         } @else if record.kind == Kind::Decision && !client.is_empty() {
             p { "End all tokens of this client:" }
-            (shown::command(&["tokenberg", "revoke", "--client", client]))
+            (shown::revoke_client(client))
         }
         p.dim { "Record " (record.number) " of the chain " (shown::text(&record.chain)) }
     }

@@ -11,6 +11,7 @@ use crate::{clock, input, moment_text};
 use clap::Args;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
+use tokenberg_core::explanation::about;
 use tokenberg_core::registration::AllowedScope;
 use tokenberg_core::{AuthMethod, ClientId, Secret};
 use tokenberg_store::{AddedSecret, NewSecret, SecretStrength};
@@ -91,14 +92,13 @@ pub(super) async fn run(location: StoreLocation, arguments: Add, output: Output)
         secret
     });
     if rights.auth_method == AuthMethod::Federated {
-        note(&format!(
-            "no identity is mapped to this client yet; map one with `tokenberg client federate {id} --issuer URL --subject SUB`"
-        ));
+        let command = about("tokenberg client federate", id.as_str(), " --issuer URL --subject SUB");
+        note(&format!("no identity is mapped to this client yet; map one with `{command}`"));
     }
     if rights.auth_method == AuthMethod::Public && rights.may_impersonate.is_empty() {
+        let command = about("tokenberg client change", id.as_str(), " --may-impersonate 'ISSUER|*'");
         note(&format!(
-            "this client can obtain no token yet; `tokenberg client change {id} --may-impersonate 'ISSUER|*'` lets it exchange the ID \
-             tokens that an issuer issued to it"
+            "this client can obtain no token yet; `{command}` lets it exchange the ID tokens that an issuer issued to it"
         ));
     }
     note_several_audiences(&rights);

@@ -9,6 +9,7 @@ use crate::failure::{warn, wrong_usage};
 use crate::output::Output;
 use crate::store_access::StoreLocation;
 use clap::{Args, ValueEnum};
+use tokenberg_core::explanation::about;
 use tokenberg_core::registration::{AllowedScope, LONGEST_ASSERTION_LIFETIME, SubjectPattern, UserPattern};
 use tokenberg_core::{AuthMethod, ClientId, Lifetime, Rights, Scope};
 
@@ -157,7 +158,8 @@ pub(super) async fn run(location: StoreLocation, arguments: Change, output: Outp
     }
     if before.scope == AllowedScope::Every && after.scope != AllowedScope::Every {
         warn(&format!(
-            "the client {id} no longer has every scope; `tokenberg client change {id} --every-scope` restores that"
+            "the client {id} no longer has every scope; `{}` restores that",
+            about("tokenberg client change", id.as_str(), " --every-scope")
         ));
     }
     show::one(location, &id, output).await

@@ -26,6 +26,7 @@ use crate::{clock, moment_text};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use tokenberg_core::ClientId;
+use tokenberg_core::explanation::about;
 use tokenberg_store::Store;
 
 /// `tokenberg client …`
@@ -177,7 +178,8 @@ async fn removal(store: &Store, id: &ClientId) -> anyhow::Result<Vec<String>> {
         effects.push(format!("it can no longer introspect tokens for {}", client.rights.serves.join(", ")));
     }
     effects.push(format!(
-        "`tokenberg client disable {id}` refuses it and its tokens as well, and can be undone"
+        "`{}` refuses it and its tokens as well, and can be undone",
+        about("tokenberg client disable", id.as_str(), "")
     ));
     Ok(effects)
 }

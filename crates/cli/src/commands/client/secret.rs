@@ -12,6 +12,7 @@ use crate::store_access::StoreLocation;
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::path::PathBuf;
+use tokenberg_core::explanation::about;
 use tokenberg_core::{AuthMethod, ClientId, Lifetime, Timestamp};
 use tokenberg_store::{ClientRecord, SecretRecord};
 
@@ -123,8 +124,9 @@ async fn expire(location: StoreLocation, arguments: Expire, output: Output) -> a
     if let Some(end) = secret.and_then(|secret| secret.expires_at).filter(|end| at > now && at > *end) {
         anyhow::bail!(
             "the expiry of the secret {secret_id} of client {id} is {}, and an expiry is never postponed: nothing was changed; \
-             `tokenberg client secret add {id}` adds another secret",
-            moment_text::with_distance(end, now)
+             `{}` adds another secret",
+            moment_text::with_distance(end, now),
+            about("tokenberg client secret add", id.as_str(), "")
         );
     }
     let warning = secret.and_then(|secret| last_secret(&client, secret, at, now));
@@ -182,8 +184,8 @@ fn last_secret(
     (others == 0).then(|| {
         let from = if at == now { "now".to_owned() } else { moment_text::written(at) };
         format!(
-            "this is the last live secret of client {id}, which can obtain no token from {from} on; `tokenberg client secret add {id}` \
-             adds another one"
+            "this is the last live secret of client {id}, which can obtain no token from {from} on; `{}` adds another one",
+            about("tokenberg client secret add", id.as_str(), "")
         )
     })
 }
