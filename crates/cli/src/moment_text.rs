@@ -15,21 +15,7 @@ pub(crate) fn date(time: Timestamp) -> String {
 
 /// The time and its distance: `2026-11-21T21:58:00Z (in 59m58s)`.
 pub(crate) fn with_distance(time: Timestamp, now: Timestamp) -> String {
-    format!("{time} ({})", distance(time, now))
-}
-
-fn distance(time: Timestamp, now: Timestamp) -> String {
-    let rounded = |lifetime: Lifetime| {
-        // Seconds are omitted where the text has days.
-        let seconds = lifetime.as_seconds();
-        let grain = if seconds >= 86_400 { 3600 } else { 1 };
-        Lifetime::from_seconds(seconds / grain * grain)
-    };
-    match time.cmp(&now) {
-        std::cmp::Ordering::Greater => format!("in {}", rounded(time.since(now))),
-        std::cmp::Ordering::Equal => "now".to_owned(),
-        std::cmp::Ordering::Less => format!("{} ago", rounded(now.since(time))),
-    }
+    format!("{time} ({})", time.distance_from(now))
 }
 
 /// The time a duration before now.

@@ -1,8 +1,8 @@
 //! Texts of clients and records as they are shown: characters that could reorder or hide text are visible.
 
 use maud::{Markup, html};
+use tokenberg_core::Timestamp;
 use tokenberg_core::text::is_unsafe_to_display;
-use tokenberg_core::{Lifetime, Timestamp};
 
 /// The longest text that is shown whole, in characters.
 const LONGEST: usize = 4096;
@@ -34,18 +34,9 @@ pub(crate) fn milliseconds(at: i64) -> String {
     jiff::Timestamp::from_millisecond(at).map_or_else(|_| at.to_string(), |time| format!("{time:.3}"))
 }
 
-/// `in 5m`, or `2h ago`.
+/// `in 5m`, `2h ago` or `now`.
 pub(crate) fn distance(time: Timestamp, now: Timestamp) -> String {
-    let rounded = |lifetime: Lifetime| {
-        let seconds = lifetime.as_seconds();
-        let grain = if seconds >= 86_400 { 3600 } else { 1 };
-        Lifetime::from_seconds(seconds / grain * grain)
-    };
-    if time > now {
-        format!("in {}", rounded(time.since(now)))
-    } else {
-        format!("{} ago", rounded(now.since(time)))
-    }
+    time.distance_from(now)
 }
 
 /// A command about what has this name, to paste.

@@ -1,6 +1,7 @@
 //! Points in time and durations, in seconds as JSON integers: NumericDate, RFC 7519 §2.
 
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The last second of the year 9999: a later time is a mistake or an attack.
@@ -28,6 +29,21 @@ impl Timestamp {
     /// If it lies outside of the years 1970 to 9999.
     pub fn from_seconds(seconds: i64) -> Result<Self, TimestampOutOfRange> {
         if (0..=LAST).contains(&seconds) { Ok(Self(seconds)) } else { Err(TimestampOutOfRange(seconds)) }
+    }
+
+    /// How far it is from `now`, for people: `in 59m58s`, `1d1h ago` or `now`. Where it has days, minutes and seconds are omitted.
+    #[must_use]
+    pub fn distance_from(self, now: Self) -> String {
+        let rounded = |lifetime: Lifetime| {
+            let seconds = lifetime.as_seconds();
+            let grain = if seconds >= 86_400 { 3600 } else { 1 };
+            Lifetime::from_seconds(seconds / grain * grain)
+        };
+        match self.cmp(&now) {
+            Ordering::Greater => format!("in {}", rounded(self.since(now))),
+            Ordering::Equal => "now".to_owned(),
+            Ordering::Less => format!("{} ago", rounded(now.since(self))),
+        }
     }
 
     /// Seconds since the epoch, from 0 to 253402300799.
@@ -160,6 +176,16 @@ mod tests {
         assert_eq!(last.plus(Lifetime::from_seconds(u32::MAX)), last);
         assert!(Timestamp::from_seconds(LAST + 1).is_err());
         assert!(Timestamp::from_seconds(-1).is_err());
+    }
+
+    #[test]
+    fn a_distance_has_no_more_than_it_needs() {
+        let now = Timestamp(1_795_298_280);
+        for (at, text) in
+            [(3598, "in 59m58s"), (0, "now"), (-1, "1s ago"), (-90_061, "1d1h ago"), (90_061, "in 1d1h")]
+        {
+            assert_eq!(Timestamp(now.0 + at).distance_from(now), text);
+        }
     }
 
     #[test]
