@@ -5,7 +5,9 @@ use crate::{clock, key_state};
 use tokenberg_actix::Exposition;
 use tokenberg_core::jws::KeyMaterial;
 use tokenberg_core::{Lifetime, Timestamp};
-use tokenberg_store::{AuditMetrics, Health, StoreConnections, StoreMeasures, TransactionTimes};
+use tokenberg_store::{
+    AuditMetrics, Health, SnapshotFile, StoreConnections, StoreMeasures, TransactionTimes,
+};
 
 /// Writes the present metrics of store and keys.
 pub(crate) fn expose(following: &Following, to: &mut Exposition) {
@@ -57,6 +59,11 @@ fn expose_store(health: &Health, to: &mut Exposition) {
         "Whether the store can be written, as far as the server knows.",
         f64::from(u8::from(health.not_writable.is_none())),
     );
+    to.gauge(
+        "tokenberg_store_from_snapshot",
+        "Whether the server started from a snapshot and has not reached the database since.",
+        f64::from(u8::from(health.from_snapshot.is_some())),
+    );
     const FAILURES: &str = "tokenberg_store_write_failures_total";
     to.family("counter", FAILURES, "Writes to the store that failed, by what was to be written.");
     for (write, failures) in &health.write_failures {
@@ -86,6 +93,22 @@ fn expose_store(health: &Health, to: &mut Exposition) {
     to.family("gauge", CLOCK, "How far the clock of this machine is ahead of that of the database.");
     if let Some(clock) = health.clock {
         to.sample(CLOCK, &[], float(clock.milliseconds) / 1000.0);
+    }
+}
+
+/// Writes how recent the file with the last known state is; there are no samples without a file.
+pub(crate) fn expose_file(file: Option<&SnapshotFile>, to: &mut Exposition) {
+    const CONTACT: &str = "tokenberg_snapshot_file_timestamp_seconds";
+    const EQUALED: &str =
+        "When the state in the file of --snapshot equaled the store, in seconds since 1970.";
+    to.family("gauge", CONTACT, EQUALED);
+    if let Some(contact) = file.and_then(SnapshotFile::contact) {
+        to.sample(CONTACT, &[], seconds(contact));
+    }
+    const REVISION: &str = "tokenberg_snapshot_file_revision";
+    to.family("gauge", REVISION, "Revision of the state in the file of --snapshot.");
+    if let Some(revision) = file.and_then(SnapshotFile::revision) {
+        to.sample(REVISION, &[], float(revision));
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokenberg_core::jws::KeyMaterial;
 use tokenberg_core::{Lifetime, Timestamp, World};
 use tokenberg_jose::Keyring;
-use tokenberg_store::{Moment, Store, StoreError, Watched};
+use tokenberg_store::{Moment, Opened, StoreError, Watched};
 
 /// The most that the clock of a node may differ from that of the database.
 const CLOCK_LIMIT: Duration = Duration::from_secs(30);
@@ -23,12 +23,12 @@ pub struct Following {
 }
 
 impl Following {
-    /// Reads the store and starts following it.
+    /// Reads the store and starts following it; or begins with its last known state.
     ///
     /// # Errors
     /// If the store fails, or its keys cannot be used.
-    pub async fn of(store: &Store, max_staleness: Duration) -> Result<Self, StoreError> {
-        Ok(Self { watched: store.watch(keyring).await?, max_staleness })
+    pub async fn of(opened: &Opened, max_staleness: Duration) -> Result<Self, StoreError> {
+        Ok(Self { watched: opened.watch(keyring).await?, max_staleness })
     }
 
     /// The watched store, which records revocations.
@@ -56,7 +56,8 @@ impl Following {
     pub fn ready(&self) -> Result<String, String> {
         let health = self.watched.health();
         let (age, most) = (health.age.as_secs(), self.max_staleness.as_secs());
-        let mut text = format!("the store was last reached {age} s ago, of {most} s at most");
+        let from = health.from_snapshot.map_or_else(String::new, |at| format!("from a snapshot of {at}; "));
+        let mut text = format!("{from}the store was last reached {age} s ago, of {most} s at most");
         let is_old = health.age > self.max_staleness;
         match &health.fault {
             None if is_old => return Err(text),

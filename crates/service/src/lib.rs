@@ -46,6 +46,7 @@ mod error;
 mod figures;
 mod following;
 mod housekeeping;
+mod keeping;
 pub mod key_state;
 #[cfg(feature = "actix")]
 mod measured;

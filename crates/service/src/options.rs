@@ -2,12 +2,14 @@
 
 use crate::error::ServiceError;
 use crate::following::Following;
+use crate::keeping::Keeping;
 use crate::rotation::Rotation;
 use crate::tokens::Tokens;
+use std::sync::Arc;
 use std::time::Duration;
 use tokenberg_core::Lifetime;
 use tokenberg_core::jws::Algorithm;
-use tokenberg_store::{KekSource, Store, StoreUrl, TrailOptions};
+use tokenberg_store::{KekSource, Opened, Opening, SnapshotFile, Store, StoreUrl, TrailOptions};
 
 /// How a service follows and keeps its store. The defaults are those of `tokenberg serve`.
 #[derive(Clone, Debug)]
@@ -19,6 +21,7 @@ pub struct Options {
     audit: TrailOptions,
     audit_retention: Lifetime,
     rotation: Rotation,
+    snapshot: Option<Arc<SnapshotFile>>,
 }
 
 impl Default for Options {
@@ -30,6 +33,7 @@ impl Default for Options {
             audit: TrailOptions::default(),
             audit_retention: Lifetime::from_hours(90 * 24),
             rotation: Rotation::default(),
+            snapshot: None,
         }
     }
 }
@@ -69,6 +73,11 @@ impl Options {
         Self { rotation, ..self }
     }
 
+    /// Keeps the last known state of a PostgreSQL store in a file, and starts from it while the database is away; never by default.
+    pub fn snapshot(self, file: Arc<SnapshotFile>) -> Self {
+        Self { snapshot: Some(file), ..self }
+    }
+
     /// Opens the store, creates what is missing, makes the first key, and begins to follow and to keep it.
     ///
     /// Must be called within a tokio runtime, as that of actix. The work in the background ends with [`Tokens::close`], or when the
@@ -77,19 +86,22 @@ impl Options {
     /// # Errors
     /// As [`Store::open`]; and if the keys of the store cannot be used.
     pub async fn open(self, url: &StoreUrl, kek: KekSource) -> Result<Tokens, ServiceError> {
-        self.over(Store::open(url, kek).await?).await
+        let opened = Store::open_or_last_known(url, kek, Opening::Make, self.snapshot.as_deref()).await?;
+        self.over(opened).await
     }
 
     /// The same with a store that is open already, for a program that decides how stores are opened.
     ///
     /// # Errors
     /// If the store cannot be read or its keys cannot be used.
-    pub async fn over(self, store: Store) -> Result<Tokens, ServiceError> {
+    pub async fn over(self, opened: impl Into<Opened>) -> Result<Tokens, ServiceError> {
+        let opened = opened.into();
         let facts = [("host", host()), ("version", env!("CARGO_PKG_VERSION").to_owned())];
-        let store = store.changed_by(&self.changed_by).on_node(&facts);
+        let store = opened.store().clone().changed_by(&self.changed_by).on_node(&facts);
         let audit = store.audit_trail_with(self.audit);
-        let following = Following::of(&store, self.max_staleness).await?;
-        let tokens = Tokens::new(following, audit, self.audit_retention, &self.rotation);
+        let following = Following::of(&opened, self.max_staleness).await?;
+        let keeping = self.snapshot.map(|file| Keeping { following: following.clone(), file });
+        let tokens = Tokens::new(following, audit, self.audit_retention, &self.rotation, keeping);
         if let Some(algorithm) = self.first_key {
             tokens.ensure_key(algorithm).await?;
         }

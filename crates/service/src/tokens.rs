@@ -4,6 +4,7 @@ use crate::clock;
 use crate::error::ServiceError;
 use crate::following::Following;
 use crate::housekeeping::{self, Housekeeping};
+use crate::keeping::Keeping;
 use crate::rotation::Rotation;
 use std::sync::Arc;
 use tokenberg_core::jws::Algorithm;
@@ -28,6 +29,7 @@ struct Inner {
     housekeeping: Housekeeping,
     #[cfg(feature = "actix")]
     measured: Measured,
+    keeping: Option<Keeping>,
     tasks: Vec<AbortHandle>,
 }
 
@@ -43,11 +45,13 @@ impl Tokens {
         audit: AuditTrail,
         audit_retention: Lifetime,
         rotation: &Rotation,
+        keeping: Option<Keeping>,
     ) -> Self {
         let store = following.watched().store().clone();
         let housekeeping = Housekeeping { store, audit_retention };
         let mut tasks = housekeeping.begin();
         tasks.push(rotation.begin(following.clone()));
+        tasks.extend(keeping.as_ref().map(Keeping::begin));
         following.watched().appear();
         #[cfg(feature = "actix")]
         let measured = Measured::default();
@@ -59,6 +63,7 @@ impl Tokens {
             housekeeping,
             #[cfg(feature = "actix")]
             measured,
+            keeping,
             tasks,
         }))
     }
@@ -171,6 +176,9 @@ impl Tokens {
     pub async fn close(&self) {
         self.0.tasks.iter().for_each(AbortHandle::abort);
         self.following().watched().leave().await;
+        if let Some(keeping) = &self.0.keeping {
+            keeping.end().await;
+        }
         housekeeping::write_uses(self.store()).await;
         self.0.audit.end().await;
         self.store().close().await;
@@ -200,6 +208,7 @@ impl Tokens {
     /// [`TokenService::expose`].
     pub fn expose(&self, to: &mut Exposition) {
         figures::expose(self.following(), to);
+        figures::expose_file(self.0.keeping.as_ref().map(|keeping| &*keeping.file), to);
         figures::expose_audit(self.audit().metrics(), to);
         let store = self.store();
         figures::expose_activity(store.connections(), &store.transaction_times(), to);

@@ -42,6 +42,7 @@ mod revoked_family;
 mod shards;
 mod single_use;
 mod snapshot;
+mod snapshot_file;
 mod store;
 mod write_failures;
 
@@ -71,5 +72,6 @@ pub use registrations::{
 pub use restored::Restored;
 pub use revocations::NewRevocation;
 pub use snapshot::{Health, Moment, Snapshot, Watched};
+pub use snapshot_file::{LastKnown, Opened, SnapshotError, SnapshotFile};
 pub use store::Store;
 pub use write_failures::Write;

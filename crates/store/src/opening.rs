@@ -82,6 +82,12 @@ pub enum OpeningError {
         /// The issuer of this server.
         issuer: Issuer,
     },
+    /// The database has another store than the one that this process has read.
+    #[error(
+        "the database has another store than the one that this process has read: is it another database, or was a new store made in it? \
+         Restart the server to use what is there now"
+    )]
+    AnotherStore,
     /// Another process has the store open.
     #[error("the store {path} is in use: stop the server, and wait for other commands", path = path.display())]
     InUse {

@@ -126,6 +126,16 @@ impl Store {
             Some(seal) => seal,
             None => return Err(missing()),
         };
+        Self::assembled(db, seal, kek, file, schema)
+    }
+
+    fn assembled(
+        db: Db,
+        seal: Seal,
+        kek: KekSource,
+        file: Option<DatabaseFile>,
+        schema: Migration,
+    ) -> Result<Self, StoreError> {
         let pepper = seal.plain_pepper().ok_or_else(|| StoreError::damaged("the pepper"))?;
         Ok(Self(Arc::new(Inner {
             db,
@@ -147,6 +157,22 @@ impl Store {
             file,
             schema,
         })))
+    }
+
+    /// A store whose database has not been reached, with the seal that a file has kept. Nothing is written to the database before
+    /// [`Store::join`].
+    pub(crate) fn unreached(db: Db, seal: Seal, kek: KekSource) -> Result<Self, StoreError> {
+        Self::assembled(db, seal, kek, None, Migration::assumed())
+    }
+
+    /// Compares the database with what the store was opened with: it must be the same store, in a schema that this version knows.
+    /// Migrates it if that is due, as a start does. From now on it may be written.
+    pub(crate) async fn join(&self) -> Result<(), StoreError> {
+        let db = &self.0.db;
+        self.seal_of(db.find_value(SELECT_PEPPER, &[]).await?)?;
+        schema::migration(db).await?.ok_or_else(|| StoreError::damaged("the version of the schema"))?;
+        db.allow_changes();
+        schema::migrate(db).await.map(drop)
     }
 
     /// The schema of the store at `url`, which must exist, and what [`Store::migrate`] would do. Needs no key, and writes nothing.

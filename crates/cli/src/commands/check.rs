@@ -2,7 +2,7 @@
 
 use super::findings::{Finding, Findings};
 use super::secret_age;
-use super::store_state::{check_issuer, check_schema, not_writable_file};
+use super::store_state::{check_issuer, check_schema, check_snapshot, not_writable_file};
 use crate::common::Common;
 use crate::configuration::Configuration;
 use crate::descriptors::Descriptors;
@@ -70,7 +70,7 @@ pub(crate) fn run(
     }
     // Without the settings that have mistakes, the others may not be what the operator wants.
     if configuration.mistakes().is_empty() {
-        check_settings(settings, now, &mut findings);
+        check_settings(settings, common, now, &mut findings);
     }
     let store = match StoreLocation::of(common) {
         // Then the mistake may be in the address of the store, and the default is another store.
@@ -87,6 +87,9 @@ pub(crate) fn run(
     if let (Some(store), Some(now)) = (store, now) {
         // With mistakes, the settings may not be what the operator wants.
         let known = configuration.mistakes().is_empty().then_some(settings);
+        if let Some(settings) = known {
+            check_snapshot(settings, &store, &mut findings);
+        }
         let issuers = wait_for(async { Ok(check_store(store, known, now, &mut findings).await) })?;
         if configuration.mistakes().is_empty() && !offline {
             check_published(&issuers, &settings.issuer_access, &mut findings);
@@ -107,9 +110,9 @@ fn value(finding: &Finding) -> Value {
     json!({"about": finding.about, "state": finding.state, "text": finding.text})
 }
 
-fn check_settings(settings: &Settings, now: Option<Timestamp>, findings: &mut Findings) {
+fn check_settings(settings: &Settings, common: &Common, now: Option<Timestamp>, findings: &mut Findings) {
     let listening = &settings.listening;
-    let mistakes = settings.check().err().unwrap_or_default();
+    let mistakes = settings.check(&common.store).err().unwrap_or_default();
     for sentence in mistakes.sentences() {
         findings.problem("configuration", sentence);
     }

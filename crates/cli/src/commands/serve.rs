@@ -58,6 +58,6 @@ pub(crate) fn run(common: &Common, arguments: Serve, configuration: Configuratio
         output::print(&configuration.printed(&settings::values(common, &arguments.settings)?)?)?;
         return Ok(());
     }
-    arguments.settings.check()?;
+    arguments.settings.check(&common.store)?;
     server::run(common, arguments.settings, configuration)
 }

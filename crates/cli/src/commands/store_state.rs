@@ -1,13 +1,14 @@
-//! What `tokenberg check` reports about the schema of the store, and about the issuer of its servers.
+//! What `tokenberg check` reports about the schema of the store, about the issuer of its servers, and about their snapshot.
 
 use super::findings::Findings;
+use crate::moment_text;
 use crate::output::on_one_line;
 use crate::server::listening::Listening;
 use crate::server::settings::Settings;
-use crate::store_access::older_schema;
+use crate::store_access::{StoreLocation, older_schema};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use tokenberg_store::{KeptIssuer, OpeningError, SchemaDifference, Store};
+use tokenberg_store::{KeptIssuer, OpeningError, SchemaDifference, SnapshotError, Store};
 
 /// Compares the issuer that is configured with that of the servers of the store.
 pub(super) async fn check_issuer(store: &Store, settings: Option<&Settings>, findings: &mut Findings) {
@@ -70,4 +71,21 @@ pub(super) fn not_writable_file(store: &Path) -> Option<String> {
         let error = path.exists().then(|| File::options().write(true).open(&path).err()).flatten()?;
         Some(format!("{}: {error}", path.display()))
     })
+}
+
+/// Checks the file from which a server starts while the database is away.
+pub(super) fn check_snapshot(settings: &Settings, store: &StoreLocation, findings: &mut Findings) {
+    let listening = &settings.listening;
+    let Ok(issuer) = listening.issuer_at(listening.listen.port()) else { return };
+    let Some(file) = settings.snapshot_file(&store.url, &issuer) else { return };
+    let path = file.path().display();
+    match file.examine(&store.key) {
+        Ok(contact) => {
+            findings.ok("snapshot", format!("{path} has the state of {}", moment_text::written(contact)))
+        }
+        Err(SnapshotError::Missing) => {
+            findings.note("snapshot", format!("{path} does not exist yet; a running server writes it"))
+        }
+        Err(error) => findings.note("snapshot", format!("{path} would not be used at a start: {error}")),
+    }
 }

@@ -77,16 +77,25 @@ async fn serve(changeable: Changeable, location: StoreLocation) -> anyhow::Resul
     let may_be_new = given.expects_new_store();
     let opening = if settings.create { Opening::Make } else { Opening::Start { may_be_new } };
     let (url, issuer) = (location.url, listening.issuer_at(port)?);
-    let store = Store::open_for(&url, location.key, opening).await?.changed_by("a server");
-    keep_issuer(&store, listening, &issuer).await?;
-    let options = Options::default()
+    let snapshot = settings.snapshot_file(&url, &issuer).map(Arc::new);
+    let opened = Store::open_or_last_known(&url, location.key, opening, snapshot.as_deref()).await?;
+    let is_last_known = opened.is_last_known();
+    let store = opened.store().clone().on_node(&node(issuer.as_str(), &listening.address(port)));
+    if !is_last_known {
+        keep_issuer(&store, listening, &issuer).await?;
+    }
+    let mut options = Options::default()
+        .changed_by("a server")
         // It is made with the first client, below.
         .first_key(None)
         .max_staleness(seconds(settings.max_staleness))
         .audit(settings.audit.trail())
         .audit_retention(settings.audit.audit_retention)
         .rotation(changeable.rotation.clone());
-    let tokens = options.over(store.on_node(&node(issuer.as_str(), &listening.address(port)))).await?;
+    if let Some(snapshot) = snapshot {
+        options = options.snapshot(snapshot);
+    }
+    let tokens = options.over(opened).await?;
     let following = tokens.following().clone();
     let mut policy = Policy::new(issuer.clone());
     policy.strict_iceberg_errors = settings.strict_iceberg_errors;
@@ -153,7 +162,9 @@ async fn serve(changeable: Changeable, location: StoreLocation) -> anyhow::Resul
     }
     let first =
         first_start::prepare(tokens.store(), as_read.snapshot(), given, settings.alg, clock::now()?).await?;
-    following.catch_up().await?;
+    if !is_last_known {
+        following.catch_up().await?;
+    }
     undecided_names::begin(following.clone());
     if let Some(certificates) = &certificates {
         certificates.begin();

@@ -6,7 +6,7 @@
 use super::audit_settings::AuditSettings;
 use super::listening::Listening;
 use crate::common::Common;
-use crate::configuration::values::whole_number;
+use crate::configuration::values::{path, whole_number};
 use crate::duration;
 use crate::failure::Mistakes;
 use crate::issuer_keys::IssuerAccess;
@@ -14,9 +14,12 @@ use crate::logging::{self, LogFormat};
 use clap::{ArgAction, Args};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tokenberg_core::Lifetime;
+use std::path::PathBuf;
+use std::time::Duration;
 use tokenberg_core::jws::Algorithm;
+use tokenberg_core::{Issuer, Lifetime};
 use tokenberg_jose::FetchLimits;
+use tokenberg_store::{SnapshotFile, StoreUrl};
 
 /// Everything that is configured.
 #[derive(Clone, Debug, Args, Serialize)]
@@ -97,6 +100,17 @@ pub(crate) struct Settings {
     /// Number of servers that share the store, for the metric tokenberg_nodes_expected and its alert [default: not stated]
     #[arg(long, value_name = "N", env = "TOKENBERG_EXPECT_NODES", help_heading = OPERATION, value_parser = whole_number(1..=1000))]
     pub(crate) expect_nodes: Option<u32>,
+    /// File in which the server keeps the last known state of a PostgreSQL store, sealed with the key-encryption key. If the database
+    /// is away when the server starts, it starts from this file and answers what needs no write. Each server needs its own file
+    #[arg(long, value_name = "FILE", env = "TOKENBERG_SNAPSHOT", help_heading = OPERATION)]
+    #[serde(serialize_with = "path")]
+    pub(crate) snapshot: Option<PathBuf>,
+
+    /// How old the state in that file may be at a start, counted from when it was last known to equal the store
+    #[arg(long, value_name = "DURATION", env = "TOKENBERG_SNAPSHOT_MAX_AGE", default_value = "1h", help_heading = OPERATION,
+          value_parser = duration::at_least(1))]
+    #[serde(serialize_with = "duration::serialize")]
+    pub(crate) snapshot_max_age: Lifetime,
 
     #[command(flatten)]
     #[serde(flatten)]
@@ -128,19 +142,28 @@ const OPERATION: &str = "Operation";
 const STORE: &str = "store";
 
 impl Settings {
-    /// Checks that settings fit together.
+    /// Checks that settings fit together, and to the store.
     ///
     /// # Errors
     /// All that do not.
-    pub(crate) fn check(&self) -> Result<(), Mistakes> {
+    pub(crate) fn check(&self, store: &StoreUrl) -> Result<(), Mistakes> {
         let mut mistakes = Mistakes::default();
         self.listening.check(&mut mistakes);
+        if self.snapshot.is_some() && store.path().is_some() {
+            mistakes.add_usage("--snapshot is for a store on PostgreSQL: a file of SQLite is on this machine, as the snapshot is");
+        }
         mistakes.into_result()
     }
 
     /// How often the keys of issuers are fetched.
     pub(crate) fn fetch_limits(&self) -> FetchLimits {
         FetchLimits { refetch_after: self.jwks_refetch_after, ..FetchLimits::default() }
+    }
+
+    /// The file with the last known state of the store.
+    pub(crate) fn snapshot_file(&self, store: &StoreUrl, issuer: &Issuer) -> Option<SnapshotFile> {
+        let max_age = Duration::from_secs(self.snapshot_max_age.as_seconds().into());
+        self.snapshot.as_ref().map(|path| SnapshotFile::new(path, store, issuer, max_age))
     }
 
     /// Whether an empty store cannot begin with a key of the algorithm.

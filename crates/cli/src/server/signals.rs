@@ -97,7 +97,7 @@ impl Changeable {
     fn try_reload(&mut self) -> anyhow::Result<()> {
         let configuration = self.configuration.again()?;
         let (common, fresh): (Common, Settings) = (configuration.options()?, configuration.options()?);
-        fresh.check()?;
+        fresh.check(&common.store)?;
         StoreLocation::of(&common)?;
         let filter = logging::of_server(&fresh.reloaded.log)?;
         let others = needing_restart((&common, &fresh), (&self.common, &self.settings))?;

@@ -11,6 +11,7 @@ mod clock_offset;
 mod database_state;
 mod disk;
 mod facts;
+mod from_snapshot;
 mod kills;
 mod load;
 mod node;

@@ -72,8 +72,12 @@ impl Site {
     }
 
     pub fn serve_with(&self, more: &[&str], variables: &[(&str, &str)]) -> Server {
+        self.start_with(more, variables).unwrap_or_else(|said| panic!("did not start: {}", said.err))
+    }
+
+    pub fn start_with(&self, more: &[&str], variables: &[(&str, &str)]) -> Result<Server, Said> {
         // The last option takes precedence.
-        self.place.serve_with(&[&SERVE[..], more].concat(), &[&self.variables()[..], variables].concat())
+        self.place.start(&[&SERVE[..], more].concat(), &[&self.variables()[..], variables].concat())
     }
 
     pub fn run(&self, arguments: &[&str]) -> Said {

@@ -36,6 +36,27 @@ impl Db {
         }
     }
 
+    /// The database without a connection to it, which may be read once it can be reached, and changed after [`Db::allow_changes`]. `None`
+    /// for SQLite, whose file is there or is not.
+    pub(crate) fn unreached(url: &StoreUrl) -> Result<Option<Self>, StoreError> {
+        match &url.0 {
+            #[cfg(feature = "sqlite")]
+            Location::Sqlite(_) => Ok(None),
+            #[cfg(feature = "postgres")]
+            Location::Postgres(url) => Ok(Some(Self::Postgres(Box::new(Postgres::unreached(url)?)))),
+        }
+    }
+
+    /// Allows changes of a database that was not reached at first.
+    pub(crate) fn allow_changes(&self) {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => {}
+            #[cfg(feature = "postgres")]
+            Self::Postgres(postgres) => postgres.allow_changes(),
+        }
+    }
+
     /// Whether a database server answers, which has its own clock and may be replaced by another one.
     pub(crate) fn has_server(&self) -> bool {
         match self {

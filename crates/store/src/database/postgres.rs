@@ -23,22 +23,37 @@ pub(crate) struct Postgres {
     notifications: OnceLock<Notifications>,
     /// Whether the database supports NOTIFY.
     has_notify: AtomicBool,
+    /// Whether it may be changed. One that was not reached at a start is compared first.
+    may_change: AtomicBool,
 }
 
 impl Postgres {
     /// Connects. Fails with the reason if it cannot.
     pub(crate) async fn connect(url: &PostgresUrl) -> Result<Self, StoreError> {
         let cannot = |reason: String| StoreError::CannotOpen { store: url.to_string(), reason };
-        let runtime = RuntimeThread::start().map_err(|error| cannot(error.to_string()))?;
-        let connector = Arc::new(Connector::new(url.clone()));
-        let connections = Connections::new(connector.clone(), runtime.handle());
-        let (notifications, has_notify) = (OnceLock::new(), AtomicBool::new(true));
-        let activity = Activity::default();
-        let postgres = Self { connections, activity, connector, runtime, notifications, has_notify };
+        let postgres = Self::unreached(url)?;
+        postgres.allow_changes();
         let others = u32::try_from(url.hosts().len()).unwrap_or(u32::MAX).saturating_sub(1);
         let first = within(TIMEOUT + CONNECT.saturating_mul(others), postgres.begin_read(TIMEOUT));
         first.await.map_err(|error| cannot(reason(error)))?;
         Ok(postgres)
+    }
+
+    /// Prepares connections and makes none. Changes are refused until they are allowed.
+    pub(crate) fn unreached(url: &PostgresUrl) -> Result<Self, StoreError> {
+        let runtime = RuntimeThread::start().map_err(|error| {
+            let (store, reason) = (url.to_string(), error.to_string());
+            StoreError::CannotOpen { store, reason }
+        })?;
+        let connector = Arc::new(Connector::new(url.clone()));
+        let connections = Connections::new(connector.clone(), runtime.handle());
+        let (notifications, has_notify) = (OnceLock::new(), AtomicBool::new(true));
+        let (activity, may_change) = (Activity::default(), AtomicBool::new(false));
+        Ok(Self { connections, activity, connector, runtime, notifications, has_notify, may_change })
+    }
+
+    pub(crate) fn allow_changes(&self) {
+        self.may_change.store(true, Ordering::Relaxed);
     }
 
     /// Begins a transaction that reads one moment. The caller waits for at most this long.
@@ -54,6 +69,9 @@ impl Postgres {
         parts: &[Part],
         count: i64,
     ) -> Result<Lent, StoreError> {
+        if !self.may_change.load(Ordering::Relaxed) {
+            return Err(StoreError::unavailable("the database was not reached since the server started"));
+        }
         let (mut begin, limit) = begin("READ COMMITTED", patience);
         // Acknowledged changes have to survive, however the database is configured. Other databases have no such setting.
         begin.push_str(

@@ -181,6 +181,11 @@ pub struct Migration {
 }
 
 impl Migration {
+    /// The schema that this version knows, which a store is taken to have until it is reached.
+    pub(crate) fn assumed() -> Self {
+        Self { from: KNOWN, to: KNOWN, steps: Vec::new(), oldest: OLDEST }
+    }
+
     /// Whether a step is missing.
     #[must_use]
     pub fn is_due(&self) -> bool {

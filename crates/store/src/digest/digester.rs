@@ -26,10 +26,11 @@ pub(crate) struct Digester {
     buffers: Mutex<Vec<Vec<Block>>>,
 }
 
-/// A key for one purpose, derived from the pepper, so that no text that is keyed with it equals one of another purpose.
-pub(crate) fn derived_key(pepper: &[u8], purpose: &[u8]) -> hmac::Key {
-    let pepper = hmac::Key::new(hmac::HMAC_SHA256, pepper);
-    hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&pepper, purpose).as_ref())
+/// A key for one purpose, derived from the pepper or the key-encryption key, so that no text that is keyed with it equals one of
+/// another purpose.
+pub(crate) fn derived_key(secret: &[u8], purpose: &[u8]) -> hmac::Key {
+    let secret = hmac::Key::new(hmac::HMAC_SHA256, secret);
+    hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&secret, purpose).as_ref())
 }
 
 /// A new pepper: 32 random bytes.

@@ -7,6 +7,6 @@ mod signing_keys;
 mod succession;
 
 pub use key_encryption_key::{KekError, KekSource, KeyEncryptionKey};
-pub(crate) use seal::{Purpose, SELECT_PEPPER, Seal, Sealer};
-pub(crate) use signing_keys::{Row as KeyRow, SELECT_KEYS, delete_key, read_key};
+pub(crate) use seal::{Purpose, SELECT_PEPPER, Seal, Sealer, file_key};
+pub(crate) use signing_keys::{Row as KeyRow, SELECT_KEYS, delete_key, read_key, sealed};
 pub use succession::{IntroducedKey, NowSigning, RevokedKey};

@@ -6,6 +6,7 @@ use crate::error::StoreError;
 use crate::keys::key_encryption_key::KekSource;
 use crate::keys::seal::{Purpose, SELECT_PEPPER, Seal, Sealer};
 use crate::keys::signing_keys::{Row, SELECT_KEYS, read_key, sealed};
+use crate::opening::OpeningError;
 use crate::store::Store;
 use std::sync::Arc;
 
@@ -20,8 +21,8 @@ impl Store {
     /// If `new` has no key and none can be created there, or the store fails.
     pub async fn change_key_encryption_key(&self, new: &KekSource) -> Result<usize, StoreError> {
         // A missing file is created, and is on disk before anything needs it.
-        let sealer = Sealer::new(&new.key(false)?)?;
-        let new_sealer = &sealer;
+        let key = new.key(false)?;
+        let new_sealer = &Sealer::new(&key)?;
         let reseal = self.0.db.change(&[Part::Keys], |tx| {
             Box::pin(async move {
                 let old = self.present_seal(tx).await?;
@@ -41,7 +42,7 @@ impl Store {
             })
         });
         let (keys, pepper) = reseal.await?;
-        self.0.seal.store(Arc::new(Seal { sealer, pepper }));
+        self.0.seal.store(Arc::new(Seal::new(&key, pepper)?));
         Ok(keys)
     }
 
@@ -51,7 +52,7 @@ impl Store {
     }
 
     /// The seal that opens this sealed pepper: the present one, or that of the key which is now where the present one came
-    /// from.
+    /// from. Another pepper is that of another store.
     pub(crate) fn seal_of(&self, pepper: Option<Vec<u8>>) -> Result<Arc<Seal>, StoreError> {
         let pepper = pepper.ok_or_else(|| StoreError::damaged("the pepper"))?;
         let present = self.0.seal.load_full();
@@ -60,6 +61,9 @@ impl Store {
         }
         let kek = &self.0.kek;
         let seal = Seal::open(kek, pepper)?.ok_or_else(|| StoreError::Resealed { from: kek.name() })?;
+        if seal.plain_pepper() != present.plain_pepper() {
+            return Err(OpeningError::AnotherStore.into());
+        }
         let seal = Arc::new(seal);
         self.0.seal.store(Arc::clone(&seal));
         Ok(seal)

@@ -1,8 +1,10 @@
 //! Seals keys in the database with ChaCha20-Poly1305 (RFC 8439 §2.8), bound to their purpose and name.
 
+use crate::digest::derived_key;
 use crate::error::StoreError;
 use crate::keys::key_encryption_key::{KekSource, KeyEncryptionKey};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use zeroize::Zeroizing;
 
@@ -63,18 +65,25 @@ pub(crate) const SELECT_PEPPER: &str = "SELECT value FROM meta WHERE name = 'pep
 /// The key that seals the store, and the pepper that it seals.
 pub(crate) struct Seal {
     pub(crate) sealer: Sealer,
+    /// What the keys of files beside the database are derived from.
+    pub(crate) file_key: hmac::Key,
     /// The sealed pepper, which changes with the key.
     pub(crate) pepper: Vec<u8>,
 }
 
 impl Seal {
+    /// The seal of this key.
+    pub(crate) fn new(key: &KeyEncryptionKey, pepper: Vec<u8>) -> Result<Self, StoreError> {
+        Ok(Self { sealer: Sealer::new(key)?, file_key: file_key(key), pepper })
+    }
+
     /// The seal, if the present key opens the sealed pepper, or the next one does.
     pub(crate) fn open(kek: &KekSource, pepper: Vec<u8>) -> Result<Option<Self>, StoreError> {
-        let mut seal = Self { sealer: Sealer::new(&kek.key(true)?)?, pepper };
+        let mut seal = Self::new(&kek.key(true)?, pepper)?;
         if seal.plain_pepper().is_none()
             && let Some(next) = kek.next_key()?
         {
-            seal.sealer = Sealer::new(&next)?;
+            seal = Self::new(&next, seal.pepper)?;
         }
         Ok(seal.plain_pepper().is_some().then_some(seal))
     }
@@ -82,6 +91,11 @@ impl Seal {
     pub(crate) fn plain_pepper(&self) -> Option<Zeroizing<Vec<u8>>> {
         self.sealer.open(Purpose::Pepper, &self.pepper)
     }
+}
+
+/// What the keys of files beside the database are derived from.
+pub(crate) fn file_key(key: &KeyEncryptionKey) -> hmac::Key {
+    derived_key(key.bytes(), b"files")
 }
 
 impl Purpose<'_> {

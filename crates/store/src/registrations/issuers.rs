@@ -265,6 +265,14 @@ impl TrustedIssuers {
         Ok(())
     }
 
+    /// The rows that they were read from, in the order in which they were registered.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = Result<Row, StoreError>> {
+        self.in_order.iter().map(|((created_at, name), trusted)| {
+            let trust = to_json(&trusted.trust)?;
+            Ok((name.to_string(), trusted.enabled.into(), trust, created_at.as_seconds()))
+        })
+    }
+
     /// Disables the issuer, if there is one.
     pub(crate) fn disable(&mut self, issuer: &str) {
         let Some(trusted) = self.by_name.get_mut(issuer) else { return };

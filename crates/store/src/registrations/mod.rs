@@ -23,7 +23,7 @@ pub(crate) use client_rows::{
 pub use ensured::EnsuredClient;
 pub use issuers::IssuerRecord;
 pub(crate) use issuers::{Row as IssuerRow, SELECT_ISSUERS, TrustedIssuers};
-pub(crate) use known_rights::{KnownRights, WrittenRights};
+pub(crate) use known_rights::{KnownRights, WrittenRights, to_json as rights_to_json};
 pub use secrets::AddedSecret;
 pub use subjects::DisabledSubject;
 pub(crate) use subjects::{DisabledSubjects, SELECT_DISABLED};

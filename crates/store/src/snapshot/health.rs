@@ -38,11 +38,17 @@ pub struct Health {
     pub write_failures: Vec<(Write, u64)>,
     /// How far the clock of this machine is from that of the database; `None` for SQLite, and while it is unknown.
     pub clock: Option<ClockOffset>,
+    /// When the state equaled the store, if this process has started from a [`SnapshotFile`](crate::SnapshotFile) and has not reached
+    /// the database yet.
+    pub from_snapshot: Option<Timestamp>,
 }
 
 /// The state behind [`Health`].
 pub(super) struct Condition {
+    /// When the store was last read by this process, or when the process began with a state that was `older`.
     pub(super) checked_at: Instant,
+    older: Duration,
+    from_snapshot: Option<Timestamp>,
     pub(super) fault: Option<StoreError>,
     pub(super) rereads: u64,
     /// The server that everything was read from last.
@@ -60,6 +66,8 @@ impl Condition {
     pub(super) fn new(checked_at: Instant) -> Self {
         Self {
             checked_at,
+            older: Duration::ZERO,
+            from_snapshot: None,
             fault: None,
             rereads: 0,
             instance: None,
@@ -73,12 +81,36 @@ impl Condition {
         }
     }
 
+    /// Of a process that begins with a state that equaled the store at `contact`, `older` ago, because of the fault.
+    pub(super) fn of_last_known(contact: Timestamp, older: Duration, fault: StoreError) -> Self {
+        let (fault, from_snapshot) = (Some(fault), Some(contact));
+        Self { older, from_snapshot, fault, ..Self::new(Instant::now()) }
+    }
+
+    /// How long ago the state was last known to equal the store.
+    pub(super) fn age(&self) -> Duration {
+        self.older + self.checked_at.elapsed()
+    }
+
+    /// Whether the database has not been reached since the process began with an older state.
+    pub(super) fn is_apart(&self) -> bool {
+        self.from_snapshot.is_some()
+    }
+
+    /// The state equals the store as of this time.
+    pub(super) fn reached(&mut self, at: Instant) {
+        (self.checked_at, self.older) = (at, Duration::ZERO);
+        if let Some(contact) = self.from_snapshot.take() {
+            tracing::info!(%contact, "the database was reached, after a start from a snapshot; everything was read again");
+        }
+    }
+
     pub(super) fn health(&self, failures: &WriteFailures, written_again: u64) -> Health {
         let away = self.fault.as_ref().filter(|fault| fault.is_unavailable()).map(ToString::to_string);
         let read_only = self.not_writable.map(str::to_owned);
         let failed = || failures.recent().map(|(write, error)| format!("{}: {error}", write.name()));
         Health {
-            age: self.checked_at.elapsed(),
+            age: self.age(),
             fault: self.fault.clone(),
             rereads: self.rereads,
             switches: self.switches,
@@ -88,6 +120,7 @@ impl Condition {
             not_writable: away.or(read_only).or_else(failed),
             write_failures: Write::ALL.into_iter().zip(failures.counts()).collect(),
             clock: self.clock,
+            from_snapshot: self.from_snapshot,
         }
     }
 

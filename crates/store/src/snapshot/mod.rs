@@ -15,4 +15,5 @@ mod write_again;
 pub use health::Health;
 pub use in_memory::Snapshot;
 pub use moment::Moment;
+pub(crate) use registered::Registered;
 pub use watch::Watched;

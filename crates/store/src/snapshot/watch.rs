@@ -13,6 +13,7 @@ use crate::snapshot::read::{Drift, Reading};
 use crate::snapshot::recent_uses::RecentUses;
 use crate::snapshot::restriction::Restriction;
 use crate::snapshot::write_again::{Kept, summary};
+use crate::snapshot_file::Opened;
 use crate::store::Store;
 use crate::write_failures::Write;
 use arc_swap::ArcSwap;
@@ -69,26 +70,65 @@ impl Store {
         K: Keys + 'static,
         E: Display,
     {
-        let build: Box<Build<K>> = Box::new(move |material, before| {
-            build(material, before).map_err(|e| StoreError::KeysRejected { reason: e.to_string() })
-        });
+        let build = boxed(build);
         let checked_at = Instant::now();
         let snapshot = self.snapshot().await?;
-        let keys = Arc::new(build(snapshot.keys(), None)?);
-        let moment = Moment { store: self.clone(), snapshot, keys };
-        let watched = Watched(Arc::new(Inner {
-            store: self.clone(),
-            build,
-            moment: ArcSwap::from_pointee(moment),
-            condition: Mutex::new(Condition::new(checked_at)),
-            reloading: tokio::sync::Mutex::default(),
-            kept: Kept::default(),
-            uses: RecentUses::default(),
-            heartbeat: Arc::new(Heartbeat::new()),
-        }));
-        tokio::spawn(follow(Arc::downgrade(&watched.0), self.0.db.change_notifier()));
-        Ok(watched)
+        begin(self, snapshot, build, Condition::new(checked_at))
     }
+}
+
+impl Opened {
+    /// Reads the store and follows it as [`Store::watch`] does, or begins with the last known state, joins the database when it is back,
+    /// and follows it from then on.
+    ///
+    /// # Errors
+    /// As [`Store::watch`].
+    pub async fn watch<K, E>(
+        &self,
+        build: impl Fn(&[KeyMaterial], Option<&K>) -> Result<K, E> + Send + Sync + 'static,
+    ) -> Result<Watched<K>, StoreError>
+    where
+        K: Keys + 'static,
+        E: Display,
+    {
+        match self {
+            Self::Store(store) => store.watch(build).await,
+            Self::LastKnown(known) => {
+                let condition = Condition::of_last_known(known.contact, known.age, known.fault.clone());
+                begin(&known.store, known.snapshot.clone(), boxed(build), condition)
+            }
+        }
+    }
+}
+
+fn boxed<K, E: Display>(
+    build: impl Fn(&[KeyMaterial], Option<&K>) -> Result<K, E> + Send + Sync + 'static,
+) -> Box<Build<K>> {
+    Box::new(move |material, before| {
+        build(material, before).map_err(|e| StoreError::KeysRejected { reason: e.to_string() })
+    })
+}
+
+fn begin<K: Keys + 'static>(
+    store: &Store,
+    snapshot: Snapshot,
+    build: Box<Build<K>>,
+    condition: Condition,
+) -> Result<Watched<K>, StoreError> {
+    let keys = Arc::new(build(snapshot.keys(), None)?);
+    let moment = Moment { store: store.clone(), snapshot, keys };
+    let watched = Watched(Arc::new(Inner {
+        store: store.clone(),
+        build,
+        moment: ArcSwap::from_pointee(moment),
+        condition: Mutex::new(condition),
+        reloading: tokio::sync::Mutex::default(),
+        kept: Kept::default(),
+        uses: RecentUses::default(),
+        heartbeat: Arc::new(Heartbeat::new()),
+    }));
+    tokio::spawn(follow(Arc::downgrade(&watched.0), store.0.db.change_notifier()));
+    Ok(watched)
 }
 
 async fn follow<K: Keys>(watched: Weak<Inner<K>>, mut notifier: ChangeNotifier) {
@@ -121,6 +161,14 @@ impl<K: Keys> Watched<K> {
     #[must_use]
     pub fn health(&self) -> Health {
         self.0.condition().health(&self.0.store.0.write_failures, self.0.kept.written())
+    }
+
+    /// The present moment and how old it may be; `None` while this process writes again what the database has lost.
+    pub(crate) fn settled(&self) -> Option<(Arc<Moment<K>>, Duration)> {
+        // The age first: a moment may be younger than it, and is not older.
+        let age = self.0.condition().age();
+        let moment = self.now();
+        self.0.kept.is_settled().then_some((moment, age))
     }
 
     /// The store that is watched.
@@ -182,7 +230,7 @@ impl<K: Keys> Inner<K> {
         let outcome = self.explained(self.follow().await).await;
         let mut condition = self.condition();
         if outcome.is_ok() {
-            condition.checked_at = checked_at;
+            condition.reached(checked_at);
         }
         let fault = outcome.unwrap_or_else(Some);
         match &fault {
@@ -221,17 +269,24 @@ impl<K: Keys> Inner<K> {
         if let Some(file) = &self.store.0.file {
             file.check()?;
         }
+        let is_apart = self.condition().is_apart();
+        if is_apart {
+            self.store.join().await?;
+        }
         // A short read also shows whether the store answers, because reading everything may take a while.
         let poll = self.store.0.poller.poll(&self.store.0.db).await?;
         self.condition().answered(poll.server.as_ref());
         let instance = poll.server.as_ref().map(|server| &server.instance);
-        let everything = self.was_away() || self.condition().is_another(instance);
+        let everything = is_apart || self.was_away() || self.condition().is_another(instance);
         if !everything && before.snapshot.is_at(&poll.progress) {
             self.condition().read_from(instance);
             return Ok(None);
         }
         let Reading { mut snapshot, drift, unopened } =
             self.store.snapshot_after(Some(&before.snapshot), everything).await?;
+        if is_apart {
+            self.kept.knew_keys(&before.snapshot, &snapshot, self.contact());
+        }
         let lost = match drift {
             Drift::WentBack(_) => Some(self.lost(&before.snapshot, &snapshot).await?),
             Drift::Counted | Drift::Distrusted(_) | Drift::Unknown => None,
@@ -302,9 +357,13 @@ impl<K: Keys> Inner<K> {
 
     /// What takes rights away and is missing in the history that the store has now.
     async fn lost(&self, before: &Snapshot, after: &Snapshot) -> Result<Vec<Restriction>, StoreError> {
-        let age = self.condition().checked_at.elapsed().as_millis();
-        let since = now().saturating_sub(i64::try_from(age).unwrap_or(i64::MAX));
-        self.kept.lost(&self.store, [before, after], since).await
+        self.kept.lost(&self.store, [before, after], self.contact()).await
+    }
+
+    /// When the state in memory was last known to equal the store, in milliseconds since 1970.
+    fn contact(&self) -> i64 {
+        let age = self.condition().age().as_millis();
+        now().saturating_sub(i64::try_from(age).unwrap_or(i64::MAX))
     }
 
     /// Whether the database server was away, so that another one may have taken its place.

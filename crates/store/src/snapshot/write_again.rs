@@ -8,7 +8,7 @@ use crate::snapshot::restriction::{Counts, Restriction};
 use crate::store::Store;
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use tokenberg_core::jws::KeyId;
+use tokenberg_core::jws::{KeyId, KeyMaterial};
 use tokenberg_core::token::SingleUseId;
 
 /// How many are written between two polls.
@@ -50,6 +50,21 @@ impl Kept {
         }
         state.removed_keys.extend(removed);
         state.removed_keys.retain(|id| !is_in(after, id));
+    }
+
+    /// Whether nothing has to be written again.
+    pub(super) fn is_settled(&self) -> bool {
+        let state = self.state();
+        state.pending.is_empty() && state.loss.is_none()
+    }
+
+    /// Takes the keys that are older than `contact`, in milliseconds since 1970, and were not in the store then, for removed ones: a
+    /// process that begins with an older state has not seen them disappear.
+    pub(super) fn knew_keys(&self, before: &Snapshot, after: &Snapshot, contact: i64) {
+        let is_known = |key: &&KeyMaterial| before.keys.iter().any(|known| known.id == key.id);
+        let is_older = |key: &&KeyMaterial| key.created_at.as_seconds() < contact.div_euclid(1000);
+        let removed = after.keys.iter().filter(|key| is_older(key) && !is_known(key));
+        self.state().removed_keys.extend(removed.map(|key| key.id.clone()));
     }
 
     /// Finds what the new history lacks, except what an operator has undone in it since `since`, in milliseconds since 1970.

@@ -58,8 +58,8 @@ fn read(flags: &[&str], variables: &[(&str, &str)], file: &str) -> anyhow::Resul
 
 /// The settings of a server that flags and a file give.
 pub(in crate::server) fn settings(flags: &[&str], file: &str) -> anyhow::Result<Settings> {
-    let settings = read(flags, &[], file)?.settings;
-    settings.check()?;
+    let Read { common, settings, .. } = read(flags, &[], file)?;
+    settings.check(&common.store)?;
     Ok(settings)
 }
 
@@ -287,6 +287,15 @@ fn op_12_rust_log_is_used_if_no_other_filter_is_set() {
         let read = read(flags, variables, file).unwrap();
         assert_eq!(read.settings.reloaded.log, expected, "{flags:?} {variables:?} {file}");
     }
+}
+
+#[test]
+fn op_33_a_snapshot_of_a_store_on_sqlite_is_refused() {
+    let refused = settings(&["--snapshot", "node.snapshot"], "").unwrap_err().to_string();
+    assert!(refused.contains("--snapshot is for a store on PostgreSQL"), "{refused}");
+    let on_postgres = ["--store", "postgres://u@db.test/d", "--snapshot", "node.snapshot"];
+    let settings = settings(&on_postgres, "").unwrap();
+    assert_eq!(settings.snapshot_max_age, Lifetime::from_hours(1));
 }
 
 #[test]
