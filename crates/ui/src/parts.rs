@@ -5,7 +5,7 @@ use crate::sessions::Sessions;
 use std::sync::Arc;
 use std::time::SystemTime;
 use tokenberg_actix::{BearerConfig, Operations};
-use tokenberg_core::{Answers, Issuer, Timestamp, TokenEndpoint};
+use tokenberg_core::{Answers, Issuer, IssuerKeys, Timestamp, TokenEndpoint};
 use tokenberg_store::Store;
 
 pub(crate) struct Parts {
@@ -15,6 +15,8 @@ pub(crate) struct Parts {
     pub(crate) issuer: Issuer,
     pub(crate) endpoint: TokenEndpoint,
     pub(crate) answers: Box<dyn Fn() -> Arc<dyn Answers> + Send + Sync>,
+    /// Holds the keys of trusted issuers; the same, with the same limits, as for requests.
+    pub(crate) issuer_keys: Box<dyn IssuerKeys>,
     pub(crate) sessions: Sessions,
     pub(crate) samples: Samples,
 }

@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokenberg_actix::{BearerConfig, Operations, TokenService};
-use tokenberg_core::{Answers, TokenEndpoint};
+use tokenberg_core::{Answers, IssuerKeys, TokenEndpoint};
 use tokenberg_store::Store;
 
 /// How often the counters are read for the charts.
@@ -24,14 +24,15 @@ const LONGEST_FORM: usize = 64 << 10;
 pub struct Ui(Arc<Parts>);
 
 impl Ui {
-    /// The pages about this service and its store; health and figures are those of `operations`, and `answers` returns what requests
-    /// are answered from now.
+    /// The pages about this service and its store; health and figures are those of `operations`, `answers` returns what requests
+    /// are answered from now, and `issuer_keys` are those of the service.
     #[must_use]
     pub fn new(
         store: Store,
         service: &TokenService,
         operations: &Operations,
         answers: impl Fn() -> Arc<dyn Answers> + Send + Sync + 'static,
+        issuer_keys: impl IssuerKeys + 'static,
     ) -> Self {
         let endpoint = TokenEndpoint::new(service.policy().clone());
         Self(Arc::new(Parts {
@@ -41,6 +42,7 @@ impl Ui {
             issuer: service.issuer().clone(),
             endpoint,
             answers: Box::new(answers),
+            issuer_keys: Box::new(issuer_keys),
             sessions: Sessions::default(),
             samples: Samples::default(),
         }))

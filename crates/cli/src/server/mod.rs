@@ -132,6 +132,7 @@ async fn serve(changeable: Changeable, location: StoreLocation) -> anyhow::Resul
     }
     if let Some(listener) = ops_listener {
         let (started, probed, measured) = (clock::now()?, tokens.clone(), tokens.clone());
+        let inspecting = issuer_keys.clone();
         let expected = settings.expect_nodes;
         let (noted, shown) = (certificates.clone(), certificates.clone());
         let ready = move || {
@@ -146,7 +147,7 @@ async fn serve(changeable: Changeable, location: StoreLocation) -> anyhow::Resul
             figures::expose_certificates(shown.as_ref(), to);
         });
         let answering = following.watched();
-        let ui = Ui::new(tokens.store().clone(), &service, &operations, move || answering.now());
+        let ui = Ui::new(tokens.store().clone(), &service, &operations, move || answering.now(), inspecting);
         ui.begin();
         server = server.operations(listener, operations.and(ui.configure()));
     }

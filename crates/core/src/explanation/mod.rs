@@ -7,6 +7,7 @@ mod facts;
 mod findings;
 mod issuer_change;
 mod issuer_remedy;
+mod presented;
 mod remedy;
 mod right_remedy;
 mod rule;
@@ -18,6 +19,7 @@ mod what_if;
 
 pub use command::{about, option, quoted};
 pub use facts::{KeysFound, Named, Registration, SecretFound};
+pub use presented::{PresentedToken, TokenRole, explain_presented};
 pub use rule::Rule;
 pub use verdict::{Explanation, Granting, Refusing, Verdict};
 pub use what_if::{SupposedUser, WhatIf, explain_what_if};

@@ -63,47 +63,100 @@ pub fn explain_what_if(
     answers: &(impl Answers + ?Sized),
     blocking: &(impl Blocking + ?Sized),
 ) -> Explanation {
-    let mut tokens = Vec::new();
-    let mut form = vec![("client_id", what_if.client.to_string()), ("client_secret", SECRET.to_owned())];
+    let client = &what_if.client;
+    let mut form = authenticated(client);
     if let Some(scope) = &what_if.scope {
         form.push(("scope", scope.to_string()));
     }
     if let Some(audience) = &what_if.audience {
         form.push(("audience", audience.to_string()));
     }
-    let own = [("grant_type", GrantType::ClientCredentials.as_parameter().to_owned())];
     let Some(user) = &what_if.user else {
-        form.extend(own);
-        return supposing(what_if, &tokens, answers, blocking, |answers, blocking| {
-            with_form(&form, |request| explain(endpoint, request, now, no_entropy(), answers, blocking))
-        });
+        form.push(grant(GrantType::ClientCredentials));
+        return explained(endpoint, client, &form, &[], now, answers, blocking);
     };
-    let token = user.token(&what_if.client, answers.issuer(user.issuer.as_str()).as_deref(), now);
-    tokens.push(token.clone());
-    if user.presented_as == AcceptedAs::JwtBearer {
-        form.extend([("grant_type", GrantType::JwtBearer.as_parameter().to_owned()), ("assertion", token)]);
-    } else {
-        // A token for the client itself, with all that it gets by default, is the actor's.
-        let first: Vec<(&str, String)> = form[..2].iter().cloned().chain(own).collect();
-        let first = supposing(what_if, &[], answers, blocking, |answers, blocking| {
-            with_form(&first, |request| decide(endpoint, request, now, no_entropy(), answers, blocking))
-        });
-        form.extend([
-            ("grant_type", GrantType::TokenExchange.as_parameter().to_owned()),
-            ("subject_token", token),
-            ("subject_token_type", user.token_type().as_urn().to_owned()),
-        ]);
-        if let Verdict::Granted(granting) = first.verdict {
-            let header = json!({"typ": "at+jwt", "alg": Algorithm::ES256.as_str(), "kid": KEY});
-            let actor = compact(&header, &Value::Object(granting.claims.to_json()));
-            tokens.push(actor.clone());
-            let actor_type = ("actor_token_type", TokenType::AccessToken.as_urn().to_owned());
-            form.extend([("actor_token", actor), actor_type]);
-        }
+    let token = user.token(client, answers.issuer(user.issuer.as_str()).as_deref(), now);
+    let mut tokens = vec![token.clone()];
+    tokens.extend(put_subject(&mut form, token, user.presented_as, || {
+        own_token(endpoint, client, now, answers, blocking)
+    }));
+    explained(endpoint, client, &form, &tokens, now, answers, blocking)
+}
+
+/// The parameters of a request.
+pub(super) type Form = Vec<(&'static str, String)>;
+
+/// The parameters with which the client is supposed to authenticate.
+pub(super) fn authenticated(client: &ClientId) -> Form {
+    vec![("client_id", client.to_string()), ("client_secret", SECRET.to_owned())]
+}
+
+pub(super) fn grant(kind: GrantType) -> (&'static str, String) {
+    ("grant_type", kind.as_parameter().to_owned())
+}
+
+/// Adds the token as that of the subject, and the client's own token as that of the actor, where the request has one. Returns the
+/// client's own token.
+pub(super) fn put_subject(
+    form: &mut Form,
+    token: String,
+    presented_as: AcceptedAs,
+    own_token: impl FnOnce() -> Option<String>,
+) -> Option<String> {
+    if presented_as == AcceptedAs::JwtBearer {
+        form.extend([grant(GrantType::JwtBearer), ("assertion", token)]);
+        return None;
     }
-    supposing(what_if, &tokens, answers, blocking, |answers, blocking| {
-        with_form(&form, |request| explain(endpoint, request, now, no_entropy(), answers, blocking))
+    form.extend([
+        grant(GrantType::TokenExchange),
+        ("subject_token", token),
+        ("subject_token_type", token_type(presented_as).as_urn().to_owned()),
+    ]);
+    let own = own_token()?;
+    let own_type = TokenType::AccessToken.as_urn().to_owned();
+    form.extend([("actor_token", own.clone()), ("actor_token_type", own_type)]);
+    Some(own)
+}
+
+/// A token for the client itself, with all that it gets by default; its signature is supposed.
+pub(super) fn own_token(
+    endpoint: &TokenEndpoint,
+    client: &ClientId,
+    now: Timestamp,
+    answers: &(impl Answers + ?Sized),
+    blocking: &(impl Blocking + ?Sized),
+) -> Option<String> {
+    let form: Form = authenticated(client).into_iter().chain([grant(GrantType::ClientCredentials)]).collect();
+    let decided = supposing(client, &[], answers, blocking, |answers, blocking| {
+        with_form(&form, |request| decide(endpoint, request, now, no_entropy(), answers, blocking))
+    });
+    let Verdict::Granted(granting) = decided.verdict else { return None };
+    let header = json!({"typ": "at+jwt", "alg": Algorithm::ES256.as_str(), "kid": KEY});
+    Some(compact(&header, &Value::Object(granting.claims.to_json())))
+}
+
+/// Explains a request of the client, whose authentication and whose `tokens` are supposed to be genuine.
+pub(super) fn explained(
+    endpoint: &TokenEndpoint,
+    client: &ClientId,
+    form: &[(&'static str, String)],
+    tokens: &[String],
+    now: Timestamp,
+    answers: &(impl Answers + ?Sized),
+    blocking: &(impl Blocking + ?Sized),
+) -> Explanation {
+    supposing(client, tokens, answers, blocking, |answers, blocking| {
+        with_form(form, |request| explain(endpoint, request, now, no_entropy(), answers, blocking))
     })
+}
+
+/// The type of a token that is presented as this: RFC 8693 §3.
+pub(super) fn token_type(presented_as: AcceptedAs) -> TokenType {
+    match presented_as {
+        AcceptedAs::IdToken => TokenType::IdToken,
+        AcceptedAs::AccessToken => TokenType::AccessToken,
+        AcceptedAs::Jwt | AcceptedAs::JwtBearer => TokenType::Jwt,
+    }
 }
 
 fn no_entropy() -> Entropy {
@@ -116,25 +169,17 @@ fn with_form<T>(form: &[(&str, String)], ask: impl FnOnce(&Request<'_>) -> T) ->
 }
 
 fn supposing<A: Answers + ?Sized, B: Blocking + ?Sized>(
-    what_if: &WhatIf,
+    client: &ClientId,
     tokens: &[String],
     answers: &A,
     blocking: &B,
     ask: impl FnOnce(&AsIf<'_, A>, &Verifying<'_, B>) -> Explanation,
 ) -> Explanation {
     let keys = SupposedKeys { keys: answers.keys(), tokens };
-    ask(&AsIf { answers, client: &what_if.client, keys }, &Verifying { blocking, tokens })
+    ask(&AsIf { answers, client, keys }, &Verifying { blocking, tokens })
 }
 
 impl SupposedUser {
-    fn token_type(&self) -> TokenType {
-        match self.presented_as {
-            AcceptedAs::IdToken => TokenType::IdToken,
-            AcceptedAs::AccessToken => TokenType::AccessToken,
-            AcceptedAs::Jwt | AcceptedAs::JwtBearer => TokenType::Jwt,
-        }
-    }
-
     fn token(&self, client: &ClientId, trusted: Option<&TrustedIssuer>, now: Timestamp) -> String {
         let trust = trusted.map(|trusted| &trusted.trust);
         let algorithm = trust.and_then(|trust| trust.algorithms.first().copied()).unwrap_or(Algorithm::ES256);

@@ -2,6 +2,7 @@
 
 use crate::chart;
 use crate::frame::{self, Tab};
+use crate::pages::foreign_token;
 use crate::parts::Parts;
 use crate::shown;
 use actix_web::HttpResponse;
@@ -13,33 +14,39 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokenberg_actix::BearerError;
-use tokenberg_core::{Issuer, Timestamp, TokenFault};
+use tokenberg_core::{Timestamp, TokenFault};
 
 /// The form with a token.
 #[derive(Deserialize)]
 pub(crate) struct Pasted {
     token: String,
+    /// The client that would present it, for a token of another issuer.
+    #[serde(default)]
+    client: String,
 }
 
 /// `GET /ui/token`
 pub(crate) async fn ask() -> HttpResponse {
-    frame::page(StatusCode::OK, Tab::Token, "Inspect a token", form())
+    frame::page(StatusCode::OK, Tab::Token, "Inspect a token", form(""))
 }
 
 /// `POST /ui/token`
 pub(crate) async fn inspect(parts: Data<Parts>, pasted: Form<Pasted>) -> HttpResponse {
-    let token = compact(&pasted.token);
+    let (token, client) = (compact(&pasted.token), pasted.client.trim());
     let content = match decoded(token) {
-        Ok((header, claims)) => html! { (findings(&parts, token, &header, &claims).await) (form()) },
-        Err(fault) => html! { p.note { (fault) } (form()) },
+        Ok((header, claims)) => {
+            html! { (findings(&parts, token, &header, &claims, client).await) (form(client)) }
+        }
+        Err(fault) => html! { p.note { (fault) } (form(client)) },
     };
     frame::page(StatusCode::OK, Tab::Token, "Inspect a token", content)
 }
 
-fn form() -> Markup {
+fn form(client: &str) -> Markup {
     html! {
         form.token method="post" action="/ui/token" {
             label { "A token, as it is or with Bearer before it" textarea name="token" rows="6" required spellcheck="false" autocomplete="off" {} }
+            label { "The client that would present it, for a token of another issuer" input name="client" value=(client) autocomplete="off"; }
             button { "Inspect" }
         }
         p.dim { "It is decoded by this server, and neither stored nor logged." }
@@ -69,10 +76,10 @@ fn decoded(token: &str) -> Result<(Members, Members), &'static str> {
     Ok((header, claims))
 }
 
-async fn findings(parts: &Parts, token: &str, header: &Members, claims: &Members) -> Markup {
+async fn findings(parts: &Parts, token: &str, header: &Members, claims: &Members, client: &str) -> Markup {
     let now = Parts::now();
     let iss = claims.get("iss").and_then(Value::as_str).unwrap_or_default();
-    let verdict = verdict(parts, token, iss).await;
+    let verdict = verdict(parts, token, iss, claims, client).await;
     let text = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default();
     html! {
         h2 { "Is it good?" }
@@ -91,7 +98,13 @@ async fn findings(parts: &Parts, token: &str, header: &Members, claims: &Members
 }
 
 /// Sentences about the token, each with whether it is good news.
-async fn verdict(parts: &Parts, token: &str, iss: &str) -> Vec<(bool, String)> {
+async fn verdict(
+    parts: &Parts,
+    token: &str,
+    iss: &str,
+    claims: &Members,
+    client: &str,
+) -> Vec<foreign_token::Sentence> {
     if iss == parts.issuer.as_str() {
         return match parts.bearer.verify(token).await {
             Ok(_) => vec![
@@ -105,28 +118,7 @@ async fn verdict(parts: &Parts, token: &str, iss: &str) -> Vec<(bool, String)> {
             Err(fault) => vec![(false, format!("It is not accepted as an access token of this service: {fault}."))],
         };
     }
-    let Ok(issuer) = iss.parse::<Issuer>() else {
-        return vec![(false, "Its issuer is no URL of an issuer, so it is accepted as nothing, except as an unsecured JWT where a client may name users.".to_owned())];
-    };
-    match parts.store.issuer(&issuer).await {
-        Ok(record) if !record.trusted.enabled => {
-            vec![(false, "Its issuer is registered, but disabled.".to_owned())]
-        }
-        Ok(record) => {
-            let accept = &record.trusted.trust.accept;
-            let kinds: Vec<&str> = accept.iter().map(|kind| kind.as_str()).collect();
-            let accepted = if kinds.is_empty() {
-                "to authenticate clients only".to_owned()
-            } else {
-                format!("as {}", kinds.join(", "))
-            };
-            vec![
-                (true, format!("Its issuer is trusted; its tokens are accepted {accepted}.")),
-                (false, "The signature was not verified here. `tokenberg explain` verifies it within a whole request.".to_owned()),
-            ]
-        }
-        Err(_) => vec![(false, "Its issuer is not trusted here.".to_owned())],
-    }
+    foreign_token::verdict(parts, token, iss, claims, client).await
 }
 
 /// The chain of actors in `act` (RFC 8693 §4.1), the present one first.

@@ -3,6 +3,7 @@
 pub(crate) mod clients;
 pub(crate) mod decisions;
 mod ending;
+mod foreign_token;
 pub(crate) mod inspector;
 pub(crate) mod issuers;
 mod key_sets;
