@@ -74,9 +74,11 @@ impl Raw {
     pub fn new(material: &KeyMaterial, tokens: &[&str]) -> Self {
         let random = SystemRandom::new();
         let ecdsa = |algorithm: &'static EcdsaSigningAlgorithm| {
-            EcdsaKeyPair::from_pkcs8(algorithm, &material.pkcs8, &random).expect("a key")
+            EcdsaKeyPair::from_pkcs8(algorithm, material.private.pkcs8().expect("a key"), &random)
+                .expect("a key")
         };
-        let rsa = || Box::new(RsaKeyPair::from_pkcs8(&material.pkcs8).expect("a key"));
+        let rsa =
+            || Box::new(RsaKeyPair::from_pkcs8(material.private.pkcs8().expect("a key")).expect("a key"));
         let (pair, verification): (Pair, &'static dyn VerificationAlgorithm) = match material.algorithm {
             Algorithm::ES256 => {
                 (Pair::Ecdsa(ecdsa(&ECDSA_P256_SHA256_FIXED_SIGNING)), &ECDSA_P256_SHA256_FIXED)
@@ -85,7 +87,9 @@ impl Raw {
                 (Pair::Ecdsa(ecdsa(&ECDSA_P384_SHA384_FIXED_SIGNING)), &ECDSA_P384_SHA384_FIXED)
             }
             Algorithm::EdDSA => {
-                let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&material.pkcs8).expect("a key");
+                let pair =
+                    Ed25519KeyPair::from_pkcs8_maybe_unchecked(material.private.pkcs8().expect("a key"))
+                        .expect("a key");
                 (Pair::Ed25519(pair), &ED25519)
             }
             Algorithm::RS256 => (Pair::Rsa(rsa(), &RSA_PKCS1_SHA256), &RSA_PKCS1_2048_8192_SHA256),

@@ -3,7 +3,7 @@
 //! Answers that are only computed are in [`Answers`](crate::Answers).
 
 use crate::answers::SigningFault;
-use crate::jws::{Algorithm, KeyId};
+use crate::jws::{Algorithm, KeyId, KeyMaterial};
 use crate::token::SingleUseId;
 use crate::{CompactJws, Issuer, Lifetime, Revoke, SignatureFault, Timestamp, TrustedIssuer, Verified};
 use std::pin::Pin;
@@ -45,7 +45,7 @@ pub trait IssuerKeys: Send + Sync {
 /// The public half of the key has to be in [`Keys::jwks`](crate::Keys::jwks) before it signs, and to verify there for as long as its
 /// tokens live.
 pub trait Signer: Send + Sync {
-    /// The name and the algorithm of the key that signs at `now`; `None` if none does.
+    /// The name and the algorithm of the key that signs at `now`. With `None`, the keys of the world sign.
     fn key(&self, now: Timestamp) -> Option<(KeyId, Algorithm)>;
 
     /// Signs this JWS Signing Input (RFC 7515 §5.1). The signature has the form of JWS: for ECDSA r and s side by side, each of the
@@ -56,6 +56,36 @@ pub trait Signer: Send + Sync {
         signing_input: &'a [u8],
     ) -> BoxFuture<'a, Result<Vec<u8>, SigningFault>>;
 }
+
+/// A device that holds signing keys whose public halves the store has, such as an HSM.
+///
+/// A key in it is called by the name that the store has for it, [`DeviceKey::uri`](crate::jws::DeviceKey::uri).
+pub trait KeyDevice: Send + Sync {
+    /// Signs this JWS Signing Input with the key of this name, as [`Signer::sign`] does. `key` is for messages.
+    fn sign<'a>(
+        &'a self,
+        key: &'a KeyId,
+        uri: &'a str,
+        algorithm: Algorithm,
+        signing_input: &'a [u8],
+    ) -> BoxFuture<'a, Result<Vec<u8>, SigningFault>>;
+
+    /// Generates a key that never leaves the device.
+    fn generate(
+        &self,
+        algorithm: Algorithm,
+        created_at: Timestamp,
+        signs_from: Timestamp,
+    ) -> BoxFuture<'_, Result<KeyMaterial, DeviceFault>>;
+
+    /// Destroys a key that was generated and is not needed, because another node generated one at the same time.
+    fn destroy<'a>(&'a self, uri: &'a str) -> BoxFuture<'a, Result<(), DeviceFault>>;
+}
+
+/// Why a device did not do what it was asked to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the device with the signing keys: {0}")]
+pub struct DeviceFault(pub String);
 
 /// The traits [`SingleUse`] and [`IssuerKeys`] for a program that may block, for [`drive`](crate::drive) and [`inquire`](crate::inquire).
 /// `()` has no memory and fetches nothing.

@@ -4,7 +4,7 @@ use crate::flow::{
     CheckStatus, CheckSubjectStatus, DigestSecret, FetchKeys, FindClient, FindIssuer, ReadToken, UseOnce,
     VerifyProof, VerifyToken,
 };
-use crate::jws::KeyMaterial;
+use crate::jws::{KeyMaterial, PrivateHalf};
 use crate::request::{Form, Parameter};
 use crate::{
     CompactJws, Entropy, Granted, Inquiry, Presented, PresentedToken, Question, Request, Step, TokenRequest,
@@ -127,6 +127,15 @@ impl Debug for KeyMaterial {
         let mut key = f.debug_struct("KeyMaterial");
         key.field("id", &self.id).field("algorithm", &self.algorithm).field("signs_from", &self.signs_from);
         key.field("verifies_until", &self.verifies_until).finish_non_exhaustive()
+    }
+}
+
+impl Debug for PrivateHalf {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match self {
+            Self::Pkcs8(_) => f.debug_struct("Pkcs8").finish_non_exhaustive(),
+            Self::Device(key) => f.debug_tuple("Device").field(key).finish(),
+        }
     }
 }
 

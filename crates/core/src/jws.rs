@@ -6,6 +6,6 @@ pub use crate::types::claim_fault::HeaderFault;
 pub use crate::types::compact_jws::{CompactJws, FramingFault, Header, LONGEST_TOKEN, Part};
 pub use crate::types::dpop_proof::DpopProof;
 pub use crate::types::json::JsonFault;
-pub use crate::types::key_material::KeyMaterial;
+pub use crate::types::key_material::{DeviceKey, KeyMaterial, PrivateHalf};
 pub use crate::types::signature_fault::{NoKey, OtherAlgorithm, SignatureFault, Sought};
 pub use crate::types::verified::Verified;

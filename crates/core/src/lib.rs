@@ -71,7 +71,7 @@ mod types;
 
 pub use answers::{Answers, Keys, World};
 pub use audit::Outcome;
-pub use backends::{Blocking, IssuerKeys, Revocations, Signer, SingleUse};
+pub use backends::{Blocking, IssuerKeys, KeyDevice, Revocations, Signer, SingleUse};
 pub use drive::{NotGranted, drive, inquire};
 pub use error::{ErrorCode, OAuthError};
 pub use flow::{Answered, Granted, Inquiry, Listener, Pending, Question, Step, TokenEndpoint};

@@ -24,7 +24,7 @@ impl ClientKey {
     /// If the file holds no such key; the error says how to convert it, and quotes nothing of its content.
     pub fn read(pem_or_der: &[u8], now: Timestamp) -> Result<Self, KeyFault> {
         let material = import(pem_or_der, None, now, now)?;
-        let key = SigningKey::read(&material.pkcs8, material.algorithm)?;
+        let key = SigningKey::of(&material)?;
         Ok(Self { key, random: SystemRandom::new() })
     }
 

@@ -7,7 +7,7 @@ use ring::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
 };
 use tokenberg_core::Timestamp;
-use tokenberg_core::jws::{Algorithm, KeyMaterial};
+use tokenberg_core::jws::{Algorithm, KeyMaterial, PrivateHalf};
 use zeroize::Zeroizing;
 
 /// Generates a key for ES256, ES384 or EdDSA.
@@ -42,7 +42,14 @@ pub(crate) fn material(
     signs_from: Timestamp,
 ) -> Result<KeyMaterial, KeyFault> {
     let id = SigningKey::read(&pkcs8, algorithm)?.id().clone();
-    Ok(KeyMaterial { id, algorithm, pkcs8, created_at, signs_from, verifies_until: None })
+    Ok(KeyMaterial {
+        id,
+        algorithm,
+        private: PrivateHalf::Pkcs8(pkcs8),
+        created_at,
+        signs_from,
+        verifies_until: None,
+    })
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::generate::material;
 use crate::key_fault::{KeyFault, KeyFormat};
+use crate::key_kind::KeyKind;
 use crate::{pem, spki};
 use tokenberg_core::Timestamp;
 use tokenberg_core::jws::{Algorithm, KeyMaterial};
@@ -23,28 +24,8 @@ pub fn import(
         Some(der) => der,
         None => Zeroizing::new(pem_or_der.to_vec()),
     };
-    let (kind, possible): (&'static str, &[Algorithm]) = match kind(&pkcs8)? {
-        Kind::P256 => ("ES256", &[Algorithm::ES256]),
-        Kind::P384 => ("ES384", &[Algorithm::ES384]),
-        Kind::Ed25519 => ("EdDSA", &[Algorithm::EdDSA]),
-        Kind::Rsa => ("RS256 or PS256", &[Algorithm::RS256, Algorithm::PS256]),
-    };
-    let chosen = match algorithm {
-        Some(requested) if !possible.contains(&requested) => {
-            return Err(KeyFault::Algorithm { kind, requested });
-        }
-        Some(requested) => requested,
-        None => *possible.first().ok_or(KeyFormat::Kind)?,
-    };
+    let chosen = kind(&pkcs8)?.algorithm(algorithm)?;
     material(pkcs8, chosen, created_at, signs_from)
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    P256,
-    P384,
-    Ed25519,
-    Rsa,
 }
 
 /// The kind of the key. Reads no further than the algorithm, to report what is wrong with a file; ring reads the key itself.
@@ -52,7 +33,7 @@ enum Kind {
 /// ```text
 /// PrivateKeyInfo ::= SEQUENCE { version INTEGER, privateKeyAlgorithm SEQUENCE { algorithm OID, parameters }, ... }
 /// ```
-fn kind(der: &[u8]) -> Result<Kind, KeyFormat> {
+fn kind(der: &[u8]) -> Result<KeyKind, KeyFormat> {
     const SEQUENCE: u8 = 0x30;
     const INTEGER: u8 = 2;
     const OCTET_STRING: u8 = 4;
@@ -67,10 +48,10 @@ fn kind(der: &[u8]) -> Result<Kind, KeyFormat> {
     };
     match value(rest)? {
         (SEQUENCE, identifier, _) => Ok(match identifier {
-            spki::P256 => Kind::P256,
-            spki::P384 => Kind::P384,
-            spki::ED25519 => Kind::Ed25519,
-            spki::RSA => Kind::Rsa,
+            spki::P256 => KeyKind::P256,
+            spki::P384 => KeyKind::P384,
+            spki::ED25519 => KeyKind::Ed25519,
+            spki::RSA => KeyKind::Rsa,
             _ => return Err(KeyFormat::Kind),
         }),
         (INTEGER, _, _) => Err(KeyFormat::Pkcs1),

@@ -10,7 +10,9 @@ use ring::rand::SystemRandom;
 use std::collections::HashSet;
 use std::sync::Arc;
 use tokenberg_core::answers::SigningFault;
-use tokenberg_core::jws::{Algorithms, DpopProof, FramingFault, KeyMaterial, LONGEST_TOKEN, TokenReading};
+use tokenberg_core::jws::{
+    Algorithm, Algorithms, DpopProof, FramingFault, KeyId, KeyMaterial, LONGEST_TOKEN, TokenReading,
+};
 use tokenberg_core::key_schedule::KeyTimes;
 use tokenberg_core::{
     AccessTokenClaims, CompactJws, Issuer, Keys, Secret, SignatureFault, Timestamp, Verified,
@@ -125,6 +127,20 @@ impl Keyring {
         Ok(verified)
     }
 
+    /// The key that signs at `now`, if a device holds its private half. [`Keys::sign`] fails with it.
+    #[must_use]
+    pub fn signing_device_key(&self, now: Timestamp) -> Option<(&KeyId, Algorithm)> {
+        let key = self.signer(now)?;
+        key.device().map(|_| (key.id(), key.algorithm()))
+    }
+
+    /// The algorithm of the key, and its name in the device that holds its private half, if one does.
+    #[must_use]
+    pub fn device_key(&self, id: &KeyId) -> Option<(Algorithm, &str)> {
+        let entry = self.keys.iter().find(|entry| entry.key.id() == id)?;
+        entry.key.device().map(|uri| (entry.key.algorithm(), uri))
+    }
+
     fn signer(&self, now: Timestamp) -> Option<&SigningKey> {
         let signer = tokenberg_core::key_schedule::signer(self.keys.iter().map(Entry::times), now)?;
         self.keys.iter().find(|entry| entry.key.id() == signer.id).map(|entry| &*entry.key)
@@ -198,11 +214,15 @@ impl Entry {
 }
 
 fn parsed_key(material: &KeyMaterial, parsed: &[Entry]) -> Result<Arc<SigningKey>, KeyFault> {
-    let same = |entry: &&Entry| *entry.key.id() == material.id && entry.key.algorithm() == material.algorithm;
+    let device = material.private.device().map(|device| &*device.uri);
+    let same = |entry: &&Entry| {
+        let key = &entry.key;
+        *key.id() == material.id && key.algorithm() == material.algorithm && key.device() == device
+    };
     if let Some(entry) = parsed.iter().find(same) {
         return Ok(Arc::clone(&entry.key));
     }
-    let key = SigningKey::read(&material.pkcs8, material.algorithm)?;
+    let key = SigningKey::of(material)?;
     if *key.id() != material.id {
         return Err(KeyFault::Name { thumbprint: key.id().clone() });
     }
@@ -213,7 +233,7 @@ fn parsed_key(material: &KeyMaterial, parsed: &[Entry]) -> Result<Arc<SigningKey
 mod tests {
     use super::*;
     use crate::{generate, import};
-    use tokenberg_core::jws::Algorithm;
+    use tokenberg_core::jws::PrivateHalf;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_seconds(seconds).unwrap()
@@ -293,16 +313,17 @@ mod tests {
     #[test]
     fn ks_07_a_fault_names_the_key_and_not_its_content() {
         let good = made(Algorithm::ES256, 0);
-        for (algorithm, pkcs8) in [
+        let pkcs8 = good.private.pkcs8().unwrap();
+        for (algorithm, der) in [
             (Algorithm::ES256, b"hush".to_vec()),
-            (Algorithm::ES384, good.pkcs8.to_vec()),
-            (Algorithm::EdDSA, good.pkcs8.to_vec()),
-            (Algorithm::RS256, good.pkcs8.to_vec()),
+            (Algorithm::ES384, pkcs8.to_vec()),
+            (Algorithm::EdDSA, pkcs8.to_vec()),
+            (Algorithm::RS256, pkcs8.to_vec()),
             (Algorithm::PS256, Vec::new()),
-            (Algorithm::ES256, good.pkcs8[..good.pkcs8.len() - 1].to_vec()),
+            (Algorithm::ES256, pkcs8[..pkcs8.len() - 1].to_vec()),
         ] {
             let mut bad = good.clone();
-            (bad.algorithm, *bad.pkcs8) = (algorithm, pkcs8);
+            (bad.algorithm, bad.private) = (algorithm, PrivateHalf::Pkcs8(der.into()));
             let fault = fault(&[bad]);
             assert!(matches!(&fault, KeyFault::Stored { key, .. } if *key == good.id), "{fault}");
             assert!(fault.to_string().len() < 140 && !fault.to_string().contains("hush"), "{fault}");

@@ -6,7 +6,8 @@
 //! fetches them by a [`Fetch`]: this crate has no client for HTTP. Nothing here decides whether a token may be used: no claim is
 //! checked, no address comes from a token, and a token never brings its own key or chooses its algorithm.
 //!
-//! With the feature `aws-lc`, aws-lc-rs makes Ed25519 signatures, in less than half the time; all else is ring's.
+//! With the feature `aws-lc`, aws-lc-rs makes Ed25519 signatures, in less than half the time; all else is ring's. With `pkcs11`,
+//! `Pkcs11` signs with keys that an HSM holds.
 //!
 //! `jsonwebtoken` gives the types of a JWK and of a header. Its process-wide provider is never used, so that this crate neither
 //! depends on nor disturbs one that the embedding program has installed.
@@ -24,9 +25,12 @@ mod json_parts;
 mod jwk;
 mod jwks_reading;
 mod key_fault;
+mod key_kind;
 mod keyring;
 mod parsed_sets;
 mod pem;
+#[cfg(feature = "pkcs11")]
+mod pkcs11;
 mod public_keyring;
 mod public_keys;
 mod rsa_strength;
@@ -49,6 +53,8 @@ pub use issuer_keys::{
 pub use jwks_reading::{JwksFault, LARGEST_JWKS};
 pub use key_fault::{KeyFault, KeyFormat};
 pub use keyring::Keyring;
+#[cfg(feature = "pkcs11")]
+pub use pkcs11::{Pkcs11, Pkcs11Error, Pkcs11Options};
 pub use public_keyring::{PublicKeyring, PublicKeyringError};
 pub use public_keys::{IgnoredKey, MOST_KEYS, PublicKeys};
 pub use signing_key::{public_key_jwk, public_key_pem};

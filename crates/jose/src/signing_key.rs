@@ -4,9 +4,9 @@ use crate::ed25519::Ed25519;
 use crate::jwk;
 use crate::key_fault::KeyFault;
 use crate::spki;
-use crate::thumbprint::thumbprint;
+use crate::thumbprint;
 use crate::unfit_key::UnfitKey;
-use crate::verifying_key::VerifyingKey;
+use crate::verifying_key::{Material, VerifyingKey};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{
@@ -19,13 +19,14 @@ use ring::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair,
     RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair, RsaPublicKeyComponents,
 };
+use serde_json::Value;
 use std::sync::Arc;
 use tokenberg_core::Secret;
 use tokenberg_core::answers::SigningFault;
-use tokenberg_core::jws::{Algorithm, KeyId, KeyMaterial};
+use tokenberg_core::jws::{Algorithm, DeviceKey, KeyId, KeyMaterial, PrivateHalf};
 use tokenberg_core::token::ACCESS_TOKEN_TYPE;
 
-/// A parsed private key, and all that is the same for all its tokens.
+/// A parsed private key, or one that a device holds, and all that is the same for all its tokens.
 pub(crate) struct SigningKey {
     pair: Pair,
     algorithm: Algorithm,
@@ -40,29 +41,50 @@ enum Pair {
     Ecdsa(EcdsaKeyPair),
     Ed25519(Ed25519),
     Rsa(Box<RsaKeyPair>, &'static dyn RsaEncoding),
+    /// The name of the key in the device.
+    Device(Box<str>),
 }
 
 impl SigningKey {
+    /// Reads a key of the store.
+    pub(crate) fn of(key: &KeyMaterial) -> Result<Self, KeyFault> {
+        match &key.private {
+            PrivateHalf::Pkcs8(der) => Self::read(der, key.algorithm),
+            PrivateHalf::Device(device) => Self::in_device(device, key.algorithm),
+        }
+    }
+
     /// Reads a private key from PKCS#8 DER, for this one algorithm.
     pub(crate) fn read(pkcs8: &[u8], algorithm: Algorithm) -> Result<Self, KeyFault> {
-        let name = algorithm_name(algorithm).ok_or(KeyFault::VerifyOnly(algorithm))?;
-        let pair = pair(pkcs8, algorithm).map_err(|reason| match reason.as_str() {
+        algorithm_name(algorithm).ok_or(KeyFault::VerifyOnly(algorithm))?;
+        let (pair, public) = pair(pkcs8, algorithm).map_err(|reason| match reason.as_str() {
             "TooSmall" | "TooLarge" => KeyFault::Unfit(UnfitKey::RsaSize),
             _ => KeyFault::Rejected { algorithm, reason: reason.into() },
         })?;
-        let mut jwk = public_jwk(&pair, name);
-        let id = thumbprint(&jwk).ok_or(UnfitKey::Algorithm)?;
-        jwk.common.key_id = Some(id.as_str().to_owned());
+        Self::assemble(pair, &public, algorithm)
+    }
+
+    /// Reads the public half of a key that a device holds.
+    fn in_device(device: &DeviceKey, algorithm: Algorithm) -> Result<Self, KeyFault> {
+        let json: Value = serde_json::from_str(&device.jwk).map_err(|_| UnfitKey::Malformed)?;
+        let public = jwk::canonical(&json, algorithm)?;
+        Self::assemble(Pair::Device(device.uri.clone()), public.material(), algorithm)
+    }
+
+    fn assemble(pair: Pair, material: &Material, algorithm: Algorithm) -> Result<Self, KeyFault> {
+        let name = algorithm_name(algorithm).ok_or(KeyFault::VerifyOnly(algorithm))?;
+        let id = thumbprint::of(material);
+        let jwk = public_jwk(material, name, &id);
         let public = jwk::canonical(&serde_json::to_value(&jwk).map_err(unwritable)?, algorithm)?;
         let mut header = jsonwebtoken::Header::new(name);
         header.typ = Some(ACCESS_TOKEN_TYPE.to_owned());
         header.kid = Some(id.as_str().to_owned());
         let header = serde_json::to_string(&header).map_err(unwritable)?;
         Ok(Self {
-            signature_length: match &pair {
-                Pair::Ecdsa(_) if algorithm == Algorithm::ES384 => 96,
-                Pair::Ecdsa(_) | Pair::Ed25519(_) => 64,
-                Pair::Rsa(pair, _) => pair.public().modulus_len(),
+            signature_length: match material {
+                Material::P256(_) | Material::Ed25519(_) => 64,
+                Material::P384(_) => 96,
+                Material::Rsa { n, .. } => n.len(),
             },
             pair,
             algorithm,
@@ -94,13 +116,19 @@ impl SigningKey {
 
     /// Its public half as PEM.
     fn public_pem(&self) -> String {
+        match self.public.material() {
+            Material::P256(point) => spki::pem(spki::P256, point),
+            Material::P384(point) => spki::pem(spki::P384, point),
+            Material::Ed25519(key) => spki::pem(spki::ED25519, key),
+            Material::Rsa { n, e } => spki::pem(spki::RSA, &spki::rsa_public_key(n, e)),
+        }
+    }
+
+    /// The name of the key in the device that holds its private half, if one does.
+    pub(crate) fn device(&self) -> Option<&str> {
         match &self.pair {
-            Pair::Ecdsa(pair) if self.algorithm == Algorithm::ES384 => {
-                spki::pem(spki::P384, pair.public_key().as_ref())
-            }
-            Pair::Ecdsa(pair) => spki::pem(spki::P256, pair.public_key().as_ref()),
-            Pair::Ed25519(pair) => spki::pem(spki::ED25519, pair.public_key()),
-            Pair::Rsa(pair, _) => spki::pem(spki::RSA, pair.public_key().as_ref()),
+            Pair::Device(uri) => Some(uri),
+            Pair::Ecdsa(_) | Pair::Ed25519(_) | Pair::Rsa(..) => None,
         }
     }
 
@@ -108,12 +136,17 @@ impl SigningKey {
     pub(crate) fn is_costly(&self) -> bool {
         match self.pair {
             Pair::Rsa(..) => true,
-            Pair::Ecdsa(_) | Pair::Ed25519(_) => false,
+            Pair::Ecdsa(_) | Pair::Ed25519(_) | Pair::Device(_) => false,
         }
     }
 
     /// The access token with this payload, in compact form.
     pub(crate) fn sign(&self, payload: &[u8], random: &SystemRandom) -> Result<Secret, SigningFault> {
+        if let Some(uri) = self.device() {
+            let reason =
+                format!("its private half is in {uri}, and this process has no access to that device");
+            return Err(SigningFault::Unavailable { key: self.id().clone(), reason });
+        }
         // Room for all of it from the start: growing would leave a copy of the token in freed memory.
         let encoded = |length: usize| length.div_ceil(3) * 4;
         let capacity = self.header.len() + encoded(payload.len()) + 1 + encoded(self.signature_length);
@@ -138,6 +171,7 @@ impl SigningKey {
                 pair.sign(*padding, random, message, &mut signature)?;
                 Ok(signature)
             }
+            Pair::Device(_) => Err(Unspecified),
         }
     }
 }
@@ -160,21 +194,36 @@ pub fn public_key_jwk(key: &KeyMaterial) -> Result<String, KeyFault> {
 
 fn read(key: &KeyMaterial) -> Result<SigningKey, KeyFault> {
     let stored = |fault| KeyFault::Stored { key: key.id.clone(), fault: Box::new(fault) };
-    SigningKey::read(&key.pkcs8, key.algorithm).map_err(stored)
+    SigningKey::of(key).map_err(stored)
 }
 
-/// The key pair, or what the library says is wrong with it.
-fn pair(pkcs8: &[u8], algorithm: Algorithm) -> Result<Pair, String> {
+/// The key pair and its public half, or what the library says is wrong with it. The public half is made only from what ring says is
+/// public, so that it cannot contain anything private.
+fn pair(pkcs8: &[u8], algorithm: Algorithm) -> Result<(Pair, Material), String> {
     let random = SystemRandom::new();
     let rejected = |rejected: KeyRejected| rejected.to_string();
-    let ecdsa = |kind| EcdsaKeyPair::from_pkcs8(kind, pkcs8, &random).map(Pair::Ecdsa).map_err(rejected);
+    let ecdsa = |kind| EcdsaKeyPair::from_pkcs8(kind, pkcs8, &random).map_err(rejected);
     let rsa = |padding| {
-        RsaKeyPair::from_pkcs8(pkcs8).map(|pair| Pair::Rsa(Box::new(pair), padding)).map_err(rejected)
+        let pair = RsaKeyPair::from_pkcs8(pkcs8).map_err(rejected)?;
+        let RsaPublicKeyComponents { n, e } = RsaPublicKeyComponents::<Vec<u8>>::from(pair.public());
+        Ok((Pair::Rsa(Box::new(pair), padding), Material::Rsa { n, e }))
     };
     match algorithm {
-        Algorithm::ES256 => ecdsa(&ECDSA_P256_SHA256_FIXED_SIGNING),
-        Algorithm::ES384 => ecdsa(&ECDSA_P384_SHA384_FIXED_SIGNING),
-        Algorithm::EdDSA => Ok(Pair::Ed25519(Ed25519::read(pkcs8)?)),
+        Algorithm::ES256 => {
+            let pair = ecdsa(&ECDSA_P256_SHA256_FIXED_SIGNING)?;
+            let point = pair.public_key().as_ref().to_vec();
+            Ok((Pair::Ecdsa(pair), Material::P256(point)))
+        }
+        Algorithm::ES384 => {
+            let pair = ecdsa(&ECDSA_P384_SHA384_FIXED_SIGNING)?;
+            let point = pair.public_key().as_ref().to_vec();
+            Ok((Pair::Ecdsa(pair), Material::P384(point)))
+        }
+        Algorithm::EdDSA => {
+            let pair = Ed25519::read(pkcs8)?;
+            let public = pair.public_key().to_vec();
+            Ok((Pair::Ed25519(pair), Material::Ed25519(public)))
+        }
         Algorithm::RS256 => rsa(&RSA_PKCS1_SHA256),
         Algorithm::PS256 => rsa(&RSA_PSS_SHA256),
         Algorithm::RS384 | Algorithm::RS512 | Algorithm::PS384 | Algorithm::PS512 => {
@@ -183,43 +232,37 @@ fn pair(pkcs8: &[u8], algorithm: Algorithm) -> Result<Pair, String> {
     }
 }
 
-/// The public half, made only from what ring says is public, so that it cannot contain anything private.
-fn public_jwk(pair: &Pair, algorithm: jsonwebtoken::Algorithm) -> Jwk {
+/// The public half as it is published.
+fn public_jwk(material: &Material, algorithm: jsonwebtoken::Algorithm, id: &KeyId) -> Jwk {
     let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-    let parameters = match pair {
-        Pair::Ecdsa(pair) => {
-            // SEC 1 §2.3.3: 4, then x and y of equal and fixed length.
-            let coordinates = pair.public_key().as_ref().get(1..).unwrap_or_default();
-            let (x, y) = coordinates.split_at(coordinates.len() / 2);
-            let curve = if algorithm == jsonwebtoken::Algorithm::ES384 {
-                EllipticCurve::P384
-            } else {
-                EllipticCurve::P256
-            };
-            AlgorithmParameters::EllipticCurve(EllipticCurveKeyParameters {
-                curve,
-                x: encode(x),
-                y: encode(y),
-                ..Default::default()
-            })
-        }
-        Pair::Ed25519(pair) => AlgorithmParameters::OctetKeyPair(OctetKeyPairParameters {
+    let on_curve = |curve, point: &[u8]| {
+        // SEC 1 §2.3.3: 4, then x and y of equal and fixed length.
+        let coordinates = point.get(1..).unwrap_or_default();
+        let (x, y) = coordinates.split_at(coordinates.len() / 2);
+        let parameters =
+            EllipticCurveKeyParameters { curve, x: encode(x), y: encode(y), ..Default::default() };
+        AlgorithmParameters::EllipticCurve(parameters)
+    };
+    let algorithm_parameters = match material {
+        Material::P256(point) => on_curve(EllipticCurve::P256, point),
+        Material::P384(point) => on_curve(EllipticCurve::P384, point),
+        Material::Ed25519(x) => AlgorithmParameters::OctetKeyPair(OctetKeyPairParameters {
             curve: EllipticCurve::Ed25519,
-            x: encode(pair.public_key()),
+            x: encode(x),
             ..Default::default()
         }),
-        Pair::Rsa(pair, _) => {
-            let RsaPublicKeyComponents { n, e } = RsaPublicKeyComponents::<Vec<u8>>::from(pair.public());
-            AlgorithmParameters::RSA(RSAKeyParameters { n: encode(&n), e: encode(&e), ..Default::default() })
+        Material::Rsa { n, e } => {
+            AlgorithmParameters::RSA(RSAKeyParameters { n: encode(n), e: encode(e), ..Default::default() })
         }
     };
     Jwk {
         common: CommonParameters {
             public_key_use: Some(PublicKeyUse::Signature),
             key_algorithm: Some(KeyAlgorithm::from(algorithm)),
+            key_id: Some(id.as_str().to_owned()),
             ..Default::default()
         },
-        algorithm: parameters,
+        algorithm: algorithm_parameters,
     }
 }
 

@@ -13,12 +13,23 @@ pub(crate) const ED25519: &[u8] = b"\x06\x03\x2b\x65\x70";
 /// rsaEncryption 1.2.840.113549.1.1.1 with NULL (RFC 8017 A.1). Keys for PS256 have it too: `alg` of a token names the padding.
 pub(crate) const RSA: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00";
 
+const INTEGER: u8 = 0x02;
 const SEQUENCE: u8 = 0x30;
 const BIT_STRING: u8 = 0x03;
 
 /// A public key as PEM, `-----BEGIN PUBLIC KEY-----`: the content of its AlgorithmIdentifier, and its bits.
 pub(crate) fn pem(identifier: &[u8], public: &[u8]) -> String {
     in_lines(&STANDARD.encode(subject_public_key_info(identifier, public)))
+}
+
+/// RFC 8017 A.1.1: RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER }, of numbers without leading zeros.
+pub(crate) fn rsa_public_key(n: &[u8], e: &[u8]) -> Vec<u8> {
+    // An INTEGER has a sign (X.690 §8.3.3).
+    let integer = |number: &[u8]| match number.first() {
+        Some(0..=0x7f) => value(INTEGER, number),
+        Some(_) | None => value(INTEGER, &[&[0], number].concat()),
+    };
+    value(SEQUENCE, &[integer(n), integer(e)].concat())
 }
 
 // SubjectPublicKeyInfo ::= SEQUENCE { algorithm AlgorithmIdentifier, subjectPublicKey BIT STRING }
@@ -104,7 +115,7 @@ mod tests {
             assert_eq!((lines[0], lines[lines.len() - 1]), (BEGIN, END), "{pem}");
             let der = STANDARD.decode(lines[1..lines.len() - 1].concat()).unwrap();
             // It is complete, and shorter than a PEM with the private half.
-            assert!(der.len() < key.pkcs8.len(), "{}", key.algorithm);
+            assert!(der.len() < key.private.pkcs8().unwrap().len(), "{}", key.algorithm);
             assert!(import(pem.as_bytes(), None, at(0), at(0)).is_err(), "it contains no private key");
         }
         let mut broken = keys[0].clone();

@@ -29,6 +29,11 @@ pub fn thumbprint(jwk: &Jwk) -> Option<KeyId> {
 
 /// The thumbprint of a key in its canonical form.
 pub(crate) fn of(material: &Material) -> KeyId {
+    of_members(&members(material))
+}
+
+/// The members of a JWK that make the thumbprint, which are all that a public key needs.
+pub(crate) fn members(material: &Material) -> Value {
     let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
     let on_curve = |crv: &str, point: &[u8]| {
         // SEC 1 §2.3.3: 4, then x and y of equal and fixed length.
@@ -36,12 +41,12 @@ pub(crate) fn of(material: &Material) -> KeyId {
         let (x, y) = coordinates.split_at(coordinates.len() / 2);
         json!({"crv": crv, "kty": "EC", "x": encode(x), "y": encode(y)})
     };
-    of_members(&match material {
+    match material {
         Material::P256(point) => on_curve("P-256", point),
         Material::P384(point) => on_curve("P-384", point),
         Material::Ed25519(x) => json!({"crv": "Ed25519", "kty": "OKP", "x": encode(x)}),
         Material::Rsa { n, e } => json!({"e": encode(e), "kty": "RSA", "n": encode(n)}),
-    })
+    }
 }
 
 fn of_members(members: &Value) -> KeyId {

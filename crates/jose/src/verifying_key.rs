@@ -1,5 +1,7 @@
 //! Verifies a signature with one public key: RFC 7518 §3 and §6, RFC 8037 §3.1, RFC 8725 §3.1.
 
+#[cfg(feature = "pkcs11")]
+use crate::key_kind::KeyKind;
 use ring::error::Unspecified;
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256,
@@ -42,6 +44,17 @@ impl Material {
             Self::P384(_) => Algorithm::ES384.into(),
             Self::Ed25519(_) => Algorithm::EdDSA.into(),
             Self::Rsa { .. } => Algorithms::RSA,
+        }
+    }
+
+    /// The kind of the key.
+    #[cfg(feature = "pkcs11")]
+    pub(crate) fn kind(&self) -> KeyKind {
+        match self {
+            Self::P256(_) => KeyKind::P256,
+            Self::P384(_) => KeyKind::P384,
+            Self::Ed25519(_) => KeyKind::Ed25519,
+            Self::Rsa { .. } => KeyKind::Rsa,
         }
     }
 }

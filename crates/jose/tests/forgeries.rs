@@ -33,7 +33,7 @@ fn spellings(material: &KeyMaterial, set: &str) -> Vec<Vec<u8>> {
     let jwk = serde_json::from_str::<Value>(set).unwrap()["keys"][0].clone();
     let bytes = |member: &str| URL_SAFE_NO_PAD.decode(jwk[member].as_str().unwrap()).unwrap();
     let (identifier, key) = if material.algorithm == Algorithm::RS256 {
-        let pair = RsaKeyPair::from_pkcs8(&material.pkcs8).unwrap();
+        let pair = RsaKeyPair::from_pkcs8(material.private.pkcs8().unwrap()).unwrap();
         (&b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00"[..], pair.public_key().as_ref().to_vec())
     } else {
         let identifier = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07";

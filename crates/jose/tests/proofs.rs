@@ -44,11 +44,12 @@ impl Prover {
     fn sign(&self, message: &[u8]) -> Vec<u8> {
         let random = SystemRandom::new();
         let ecdsa = |algorithm: &'static EcdsaSigningAlgorithm| {
-            let pair = EcdsaKeyPair::from_pkcs8(algorithm, &self.key.pkcs8, &random).unwrap();
+            let pair =
+                EcdsaKeyPair::from_pkcs8(algorithm, self.key.private.pkcs8().unwrap(), &random).unwrap();
             pair.sign(&random, message).unwrap().as_ref().to_vec()
         };
         let rsa = |padding: &'static dyn RsaEncoding| {
-            let pair = RsaKeyPair::from_pkcs8(&self.key.pkcs8).unwrap();
+            let pair = RsaKeyPair::from_pkcs8(self.key.private.pkcs8().unwrap()).unwrap();
             let mut signature = vec![0; pair.public().modulus_len()];
             pair.sign(padding, &random, message, &mut signature).unwrap();
             signature
@@ -57,7 +58,8 @@ impl Prover {
             Algorithm::ES256 => ecdsa(&ECDSA_P256_SHA256_FIXED_SIGNING),
             Algorithm::ES384 => ecdsa(&ECDSA_P384_SHA384_FIXED_SIGNING),
             Algorithm::EdDSA => {
-                let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&self.key.pkcs8).unwrap();
+                let pair =
+                    Ed25519KeyPair::from_pkcs8_maybe_unchecked(self.key.private.pkcs8().unwrap()).unwrap();
                 pair.sign(message).as_ref().to_vec()
             }
             Algorithm::RS256 => rsa(&RSA_PKCS1_SHA256),

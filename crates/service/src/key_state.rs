@@ -20,14 +20,14 @@ pub fn signing(keys: &[KeyMaterial], now: Timestamp) -> Option<&KeyMaterial> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokenberg_core::jws::{Algorithm, KeyId};
+    use tokenberg_core::jws::{Algorithm, KeyId, PrivateHalf};
 
     fn key(id: &str, signs_from: i64, verifies_until: Option<i64>) -> KeyMaterial {
         let at = |seconds| Timestamp::from_seconds(seconds).unwrap();
         KeyMaterial {
             id: KeyId::new(id),
             algorithm: Algorithm::ES256,
-            pkcs8: Vec::new().into(),
+            private: PrivateHalf::Pkcs8(Vec::new().into()),
             created_at: at(0),
             signs_from: at(signs_from),
             verifies_until: verifies_until.map(at),

@@ -27,7 +27,8 @@ async fn se_03_neither_secrets_nor_private_keys_are_on_disk() {
     let generated = add(&store, "c1", NewSecret::Generate).await.secret.unwrap();
     add(&store, "c2", chosen("a secret that a person chose")).await;
     store.add_key(&key("k1")).await.unwrap();
-    let private = key("k1").pkcs8;
+    let k1 = key("k1");
+    let private = k1.private.pkcs8().unwrap();
     // First with the write-ahead log, then after a checkpoint of everything.
     let with_log = world.bytes();
     assert!(world.directory().join("tokenberg.db-wal").exists());
@@ -42,7 +43,7 @@ async fn se_03_neither_secrets_nor_private_keys_are_on_disk() {
     assert_eq!(mode(&world.path()), 0o600);
     assert_eq!(mode(&world.key_file()), 0o600);
     let keys = world.open().await.keys().await.unwrap_or_else(|e| panic!("{e}"));
-    assert_eq!(keys[0].pkcs8, private);
+    assert_eq!(keys[0].private.pkcs8(), Some(private));
 }
 
 #[tokio::test]

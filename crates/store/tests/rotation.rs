@@ -147,7 +147,7 @@ async fn se_03_the_key_encryption_key_changes_under_a_running_server() {
     here.add_key(&key("k4")).await.unwrap();
     let opened = world.open().await.keys().await.unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(opened.len(), 3);
-    assert!(opened.iter().all(|opened| opened.pkcs8 == key(opened.id.as_str()).pkcs8));
+    assert!(opened.iter().all(|opened| opened.private.pkcs8() == key(opened.id.as_str()).private.pkcs8()));
 }
 
 #[tokio::test]

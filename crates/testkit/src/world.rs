@@ -259,8 +259,12 @@ impl World {
     pub fn sign_raw(&self, header: &str, payload: &str) -> String {
         use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
         let random = SystemRandom::new();
-        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &self.signing().pkcs8, &random)
-            .unwrap();
+        let key = EcdsaKeyPair::from_pkcs8(
+            &ECDSA_P256_SHA256_FIXED_SIGNING,
+            self.signing().private.pkcs8().unwrap(),
+            &random,
+        )
+        .unwrap();
         let input = format!("{}.{}", BASE64URL.encode(header), BASE64URL.encode(payload));
         let signature = key.sign(&random, input.as_bytes()).unwrap();
         format!("{input}.{}", BASE64URL.encode(signature))

@@ -60,7 +60,11 @@ fn stand_in(latency: Duration) -> Result<(Kms, Arc<str>), Box<dyn Error>> {
     let now: Timestamp = SystemTime::now().try_into()?;
     let key = generate(Algorithm::ES256, now, now)?;
     let jwks = Keyring::read(std::slice::from_ref(&key), now)?.jwks();
-    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &key.pkcs8, &SystemRandom::new());
+    let pair = EcdsaKeyPair::from_pkcs8(
+        &ECDSA_P256_SHA256_FIXED_SIGNING,
+        key.private.pkcs8().unwrap_or_default(),
+        &SystemRandom::new(),
+    );
     let pair = Arc::new(pair.map_err(|_| "the key is unusable")?);
     Ok((Kms { id: key.id, latency, pair }, jwks))
 }

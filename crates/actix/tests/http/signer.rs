@@ -64,7 +64,7 @@ impl Signer {
     fn sign(&self, header: &Value, claims: &Value) -> String {
         let encoded = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let input = format!("{}.{}", encoded(header), encoded(claims));
-        let (random, pkcs8) = (SystemRandom::new(), &self.material.pkcs8);
+        let (random, pkcs8) = (SystemRandom::new(), self.material.private.pkcs8().unwrap());
         let ecdsa = |kind| {
             let pair = EcdsaKeyPair::from_pkcs8(kind, pkcs8, &random).unwrap();
             pair.sign(&random, input.as_bytes()).unwrap().as_ref().to_vec()

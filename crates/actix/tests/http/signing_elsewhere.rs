@@ -49,7 +49,7 @@ impl Signer for Kms {
 #[actix_web::test]
 async fn requests_wait_for_a_slow_signer_together_and_its_outage_is_503() {
     let world = World::new();
-    let pkcs8 = &world.material.pkcs8;
+    let pkcs8 = world.material.private.pkcs8().unwrap();
     let pair =
         EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8, &SystemRandom::new()).unwrap();
     let kms = Kms {

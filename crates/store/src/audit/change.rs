@@ -44,12 +44,17 @@ impl Change {
         Self::key_named(what, &key.id).with_key(key)
     }
 
-    /// Adds the algorithm and the times of a key.
+    /// Adds the algorithm and the times of a key, and the device that holds it.
     pub(crate) fn with_key(self, key: &KeyMaterial) -> Self {
-        self.with("alg", key.algorithm.as_str())
+        let change = self
+            .with("alg", key.algorithm.as_str())
             .with("created_at", key.created_at.as_seconds())
             .with("signs_from", key.signs_from.as_seconds())
-            .with("verifies_until", key.verifies_until.map(Timestamp::as_seconds))
+            .with("verifies_until", key.verifies_until.map(Timestamp::as_seconds));
+        match key.private.device() {
+            Some(device) => change.with("device", &*device.uri),
+            None => change,
+        }
     }
 
     pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {

@@ -6,7 +6,8 @@ use crate::error::StoreError;
 use crate::keys::seal::{Purpose, Sealer};
 use crate::store::Store;
 use tokenberg_core::Timestamp;
-use tokenberg_core::jws::{KeyId, KeyMaterial};
+use tokenberg_core::jws::{KeyId, KeyMaterial, PrivateHalf};
+use zeroize::Zeroizing;
 
 pub(crate) const SELECT_KEYS: &str = "SELECT id, algorithm, sealed, created_at, signs_from, verifies_until \
      FROM signing_keys ORDER BY signs_from, created_at, id";
@@ -93,7 +94,22 @@ fn found(rows: u64, id: &KeyId) -> Result<(), StoreError> {
 
 pub(crate) fn sealed(key: &KeyMaterial, sealer: &Sealer) -> Result<Vec<u8>, StoreError> {
     let purpose = Purpose::SigningKey { id: key.id.as_str(), algorithm: key.algorithm.as_str() };
-    sealer.seal(purpose, &key.pkcs8)
+    match &key.private {
+        PrivateHalf::Pkcs8(der) => sealer.seal(purpose, der),
+        // Sealed as well, so that whoever can write to the database cannot replace the public half.
+        PrivateHalf::Device(device) => {
+            let json = serde_json::to_vec(device).map_err(|error| StoreError::damaged(error.to_string()))?;
+            sealer.seal(purpose, &json)
+        }
+    }
+}
+
+/// What was sealed: DER begins with the tag of a sequence, 0x30, and JSON with a brace.
+fn private_half(plain: Zeroizing<Vec<u8>>) -> Option<PrivateHalf> {
+    if plain.first() == Some(&b'{') {
+        return serde_json::from_slice(&plain).ok().map(PrivateHalf::Device);
+    }
+    Some(PrivateHalf::Pkcs8(plain))
 }
 
 pub(crate) fn read_key(row: Row, sealer: &Sealer) -> Result<KeyMaterial, StoreError> {
@@ -101,7 +117,7 @@ pub(crate) fn read_key(row: Row, sealer: &Sealer) -> Result<KeyMaterial, StoreEr
     let damaged = || StoreError::damaged(format!("the signing key {id:?}"));
     let purpose = Purpose::SigningKey { id: &id, algorithm: &algorithm };
     Ok(KeyMaterial {
-        pkcs8: sealer.open(purpose, &sealed).ok_or_else(damaged)?,
+        private: sealer.open(purpose, &sealed).and_then(private_half).ok_or_else(damaged)?,
         algorithm: algorithm.parse().map_err(|_| damaged())?,
         id: KeyId::new(&id),
         created_at: time(created_at)?,

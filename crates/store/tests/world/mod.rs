@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokenberg_core::answers::SigningFault;
 use tokenberg_core::audit::AuditRecord;
-use tokenberg_core::jws::{Algorithm, Algorithms, DpopProof, KeyId, KeyMaterial};
+use tokenberg_core::jws::{Algorithm, Algorithms, DpopProof, KeyId, KeyMaterial, PrivateHalf};
 use tokenberg_core::token::Session;
 use tokenberg_core::{
     AccessTokenClaims, Client, ClientId, CompactJws, Keys, Outcome, Rights, Secret, SignatureFault,
@@ -196,7 +196,9 @@ pub fn key(name: &str) -> KeyMaterial {
     KeyMaterial {
         id: KeyId::new(name),
         algorithm: Algorithm::ES256,
-        pkcs8: format!("the private bytes of {name}, quite a few of them").into_bytes().into(),
+        private: PrivateHalf::Pkcs8(
+            format!("the private bytes of {name}, quite a few of them").into_bytes().into(),
+        ),
         created_at: at(0),
         signs_from: at(0),
         verifies_until: None,

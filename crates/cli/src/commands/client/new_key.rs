@@ -65,7 +65,7 @@ pub(super) fn discard(file: &Path) {
 
 /// The private key as PEM (RFC 7468 §10).
 fn pem(key: &KeyMaterial) -> Zeroizing<String> {
-    let base64 = Zeroizing::new(STANDARD.encode(&key.pkcs8[..]));
+    let base64 = Zeroizing::new(STANDARD.encode(key.private.pkcs8().unwrap_or_default()));
     let mut text = Zeroizing::new(String::with_capacity(base64.len() + 128));
     text.push_str("-----BEGIN PRIVATE KEY-----\n");
     for (position, c) in base64.char_indices() {
