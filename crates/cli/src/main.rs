@@ -9,6 +9,7 @@ mod commands;
 mod common;
 mod configuration;
 mod descriptors;
+mod device;
 mod duration;
 mod failure;
 mod input;

@@ -1,12 +1,19 @@
 //! `Debug` of types that consist of shared state: prints what identifies them.
 
 use crate::following::Following;
+use crate::options::Options;
 use crate::tokens::Tokens;
 use std::fmt::{Debug, Formatter, Result};
 
 impl Debug for Tokens {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         f.debug_struct("Tokens").finish_non_exhaustive()
+    }
+}
+
+impl Debug for Options {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("Options").finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Why the service cannot start, or a change cannot be made.
 
 use tokenberg_core::Timestamp;
+use tokenberg_core::backends::DeviceFault;
 use tokenberg_jose::KeyFault;
 use tokenberg_store::StoreError;
 
@@ -17,6 +18,9 @@ pub enum ServiceError {
     /// A key cannot be generated.
     #[error(transparent)]
     Key(#[from] KeyFault),
+    /// The device that holds the signing keys does not do it.
+    #[error(transparent)]
+    Device(#[from] DeviceFault),
 }
 
 /// How the clock of the machine is wrong.

@@ -1,11 +1,11 @@
 //! Connects store and keys: the watched store as the world that requests are answered from.
 
 use crate::clock::{self, CLOCK_LEEWAY};
-use crate::key_state;
+use crate::{devices, key_state};
 use std::sync::Arc;
 use std::time::Duration;
 use tokenberg_core::jws::KeyMaterial;
-use tokenberg_core::{Lifetime, Timestamp, World};
+use tokenberg_core::{KeyDevice, Lifetime, Timestamp, World};
 use tokenberg_jose::Keyring;
 use tokenberg_store::{Moment, Opened, StoreError, Watched};
 
@@ -20,6 +20,7 @@ pub struct Following {
     watched: Watched<Keyring>,
     /// The longest time without reading the store: after that the server is not ready, since disabled clients would still work.
     max_staleness: Duration,
+    device: Option<Arc<dyn KeyDevice>>,
 }
 
 impl Following {
@@ -28,7 +29,23 @@ impl Following {
     /// # Errors
     /// If the store fails, or its keys cannot be used.
     pub async fn of(opened: &Opened, max_staleness: Duration) -> Result<Self, StoreError> {
-        Ok(Self { watched: opened.watch(keyring).await?, max_staleness })
+        Ok(Self { watched: opened.watch(keyring).await?, max_staleness, device: None })
+    }
+
+    /// Sets the device that holds signing keys.
+    pub(crate) fn with_device(self, device: Option<Arc<dyn KeyDevice>>) -> Self {
+        Self { device, ..self }
+    }
+
+    /// The device that holds signing keys, if there is one.
+    #[must_use]
+    pub fn device(&self) -> Option<&dyn KeyDevice> {
+        self.device.as_deref()
+    }
+
+    #[cfg(feature = "actix")]
+    pub(crate) fn shared_device(&self) -> Option<&Arc<dyn KeyDevice>> {
+        self.device.as_ref()
     }
 
     /// The watched store, which records revocations.
@@ -93,10 +110,13 @@ impl Following {
             text.push_str(&format!("; the database lost changes at {at}: {lost}"));
         }
         let moment = self.watched.now();
-        if key_state::signing(moment.snapshot().keys(), now).is_none() {
-            return Err("no signing key is available".to_owned());
+        match key_state::signing(moment.snapshot().keys(), now) {
+            None => Err("no signing key is available".to_owned()),
+            Some(key) => match key.private.device() {
+                Some(held) if self.device.is_none() => Err(devices::out_of_reach(key, held)),
+                Some(_) | None => Ok(text),
+            },
         }
-        Ok(text)
     }
 }
 

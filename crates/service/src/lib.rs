@@ -41,6 +41,9 @@
 
 mod clock;
 mod debug;
+#[cfg(feature = "actix")]
+mod device_signer;
+pub mod devices;
 mod error;
 #[cfg(feature = "actix")]
 mod figures;

@@ -7,12 +7,12 @@ use crate::rotation::Rotation;
 use crate::tokens::Tokens;
 use std::sync::Arc;
 use std::time::Duration;
-use tokenberg_core::Lifetime;
 use tokenberg_core::jws::Algorithm;
+use tokenberg_core::{KeyDevice, Lifetime};
 use tokenberg_store::{KekSource, Opened, Opening, SnapshotFile, Store, StoreUrl, TrailOptions};
 
 /// How a service follows and keeps its store. The defaults are those of `tokenberg serve`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "options have no effect until a store is opened with them"]
 pub struct Options {
     changed_by: Box<str>,
@@ -22,6 +22,7 @@ pub struct Options {
     audit_retention: Lifetime,
     rotation: Rotation,
     snapshot: Option<Arc<SnapshotFile>>,
+    device: Option<Arc<dyn KeyDevice>>,
 }
 
 impl Default for Options {
@@ -34,6 +35,7 @@ impl Default for Options {
             audit_retention: Lifetime::from_hours(90 * 24),
             rotation: Rotation::default(),
             snapshot: None,
+            device: None,
         }
     }
 }
@@ -78,6 +80,12 @@ impl Options {
         Self { snapshot: Some(file), ..self }
     }
 
+    /// Sets the device that holds signing keys, such as `Pkcs11` of `tokenberg-jose`. The first key, and the successors of its keys, are
+    /// generated in it. Without it, a service whose signing key is in a device is not ready, and answers token requests with 503.
+    pub fn device(self, device: impl KeyDevice + 'static) -> Self {
+        Self { device: Some(Arc::new(device)), ..self }
+    }
+
     /// Opens the store, creates what is missing, makes the first key, and begins to follow and to keep it.
     ///
     /// Must be called within a tokio runtime, as that of actix. The work in the background ends with [`Tokens::close`], or when the
@@ -99,7 +107,7 @@ impl Options {
         let facts = [("host", host()), ("version", env!("CARGO_PKG_VERSION").to_owned())];
         let store = opened.store().clone().changed_by(&self.changed_by).on_node(&facts);
         let audit = store.audit_trail_with(self.audit);
-        let following = Following::of(&opened, self.max_staleness).await?;
+        let following = Following::of(&opened, self.max_staleness).await?.with_device(self.device);
         let keeping = self.snapshot.map(|file| Keeping { following: following.clone(), file });
         let tokens = Tokens::new(following, audit, self.audit_retention, &self.rotation, keeping);
         if let Some(algorithm) = self.first_key {

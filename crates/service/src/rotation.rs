@@ -2,7 +2,7 @@
 
 use crate::error::ServiceError;
 use crate::following::Following;
-use crate::{clock, key_state};
+use crate::{clock, devices, key_state};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
@@ -71,8 +71,16 @@ impl Rotation {
             tracing::debug!("no new signing key is due");
             return Ok(());
         };
+        let in_device = present.private.device().is_some();
+        let device = following.device().filter(|_| in_device);
+        if in_device && device.is_none() {
+            // A node that has the device makes the next key.
+            tracing::debug!("a new signing key is due, in a device that this process has no access to");
+            return Ok(());
+        }
         let alg = match present.algorithm {
             alg @ (Algorithm::ES256 | Algorithm::ES384 | Algorithm::EdDSA) => alg,
+            alg @ (Algorithm::RS256 | Algorithm::PS256) if in_device => alg,
             Algorithm::RS256
             | Algorithm::RS384
             | Algorithm::RS512
@@ -87,9 +95,13 @@ impl Rotation {
                 return Ok(());
             }
         };
-        let key = tokenberg_jose::generate(alg, now, now)?;
+        let key = devices::generate(device, alg, now).await?;
         // Whether it is still time is decided where all nodes see the same.
-        if let Some(introduced) = watched.store().rotate_if_due(now, &key, every).await? {
+        let introduced = watched.store().rotate_if_due(now, &key, every).await;
+        if !matches!(introduced, Ok(Some(_))) {
+            devices::discard(device, &key).await;
+        }
+        if let Some(introduced) = introduced? {
             let (kid, signs_from) = (introduced.id.as_str(), introduced.signs_from.as_seconds());
             tracing::info!(kid, signs_from, replaces = present.id.as_str(), "published a new signing key");
         } else {

@@ -1,6 +1,7 @@
 //! The service around the routes: the store, followed and kept.
 
 use crate::clock;
+use crate::devices;
 use crate::error::ServiceError;
 use crate::following::Following;
 use crate::housekeeping::{self, Housekeeping};
@@ -13,6 +14,7 @@ use tokenberg_store::{AuditTrail, EnsuredClient, Store, StoreError};
 use tokio::task::AbortHandle;
 #[cfg(feature = "actix")]
 use {
+    crate::device_signer::DeviceSigner,
     crate::figures,
     crate::measured::Measured,
     tokenberg_actix::{BearerConfig, Exposition, TokenService, TokenServiceBuilder},
@@ -86,7 +88,7 @@ impl Tokens {
         &self.0.audit
     }
 
-    /// Makes a signing key if the store has none. Returns whether it did.
+    /// Makes a signing key if the store has none, in the device if there is one. Returns whether it did.
     ///
     /// # Errors
     /// If keys of the algorithm cannot be generated, or the store fails.
@@ -95,11 +97,13 @@ impl Tokens {
             return Ok(false);
         }
         let now = clock::now()?;
-        let key = tokenberg_jose::generate(algorithm, now, now)?;
+        let key = devices::generate(self.following().device(), algorithm, now).await?;
         let added = self.store().ensure_key(&key).await?;
         if added {
             let (kid, alg) = (key.id.as_str(), algorithm.as_str());
             tracing::info!(kid, alg, "created the first signing key");
+        } else {
+            devices::discard(self.following().device(), &key).await;
         }
         self.following().catch_up().await?;
         Ok(added)
@@ -188,13 +192,17 @@ impl Tokens {
 #[cfg(feature = "actix")]
 impl Tokens {
     /// Begins a service with this policy, which answers from the followed store, and writes revocations, used identifiers and the
-    /// audit to it.
+    /// audit to it. Keys of the store that a device holds sign in the device.
     pub fn service(&self, policy: Policy) -> TokenServiceBuilder {
         let following = self.following();
-        TokenService::builder(policy, following.clone())
+        let service = TokenService::builder(policy, following.clone())
             .revocations(following.watched())
             .single_use(following.watched())
-            .recorder(self.audit().clone())
+            .recorder(self.audit().clone());
+        match DeviceSigner::of(following) {
+            Some(signer) => service.signer(signer),
+            None => service,
+        }
     }
 
     /// Which tokens the routes of this program accept: those of the service, each DPoP proof once; see [`BearerConfig::at`] for

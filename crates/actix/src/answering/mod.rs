@@ -11,8 +11,8 @@ use crate::endpoint::fault::Fault;
 use crate::observe::audit::Audit;
 use std::sync::Arc;
 use std::time::Instant;
-use tokenberg_core::answers::SigningFault;
 use tokenberg_core::flow::{Asks, DigestSecret, Sign};
+use tokenberg_core::jws::{Algorithm, KeyId};
 use tokenberg_core::{
     Answered, Answers, Blocking, Granted, Inquiry, IssuerKeys, NotGranted, Pending, Question, Signer,
     SingleUse, Step,
@@ -54,8 +54,9 @@ pub(crate) async fn answer(
             Step::Ask(question) => answer_question(question, &moment, backends, audit).await?,
             Step::Sign(question) => {
                 audit.authenticated();
-                if let Some(signer) = &backends.signer {
-                    return signed(question, &**signer, backends).await;
+                let elsewhere = backends.signer.as_deref();
+                if let Some((signer, key)) = elsewhere.and_then(|s| Some((s, s.key(question.now())?))) {
+                    return signed(question, signer, key, backends).await;
                 }
                 let takes_long = moment.keys().is_costly(question.now());
                 let world = Arc::clone(&moment);
@@ -73,8 +74,12 @@ pub(crate) async fn answer(
 }
 
 /// Asks a signer elsewhere; meanwhile the worker answers other requests.
-async fn signed(question: Sign, signer: &dyn Signer, backends: &Backends) -> Result<Granted, Denied> {
-    let (key, algorithm) = signer.key(question.now()).ok_or(SigningFault::NoKey)?;
+async fn signed(
+    question: Sign,
+    signer: &dyn Signer,
+    (key, algorithm): (KeyId, Algorithm),
+    backends: &Backends,
+) -> Result<Granted, Denied> {
     let begun = Instant::now();
     let input = question.signing_input(&key, algorithm)?;
     let signature = signer.sign(&key, input.as_bytes()).await?;

@@ -6,6 +6,7 @@ use super::store_state::{check_issuer, check_schema, check_snapshot, not_writabl
 use crate::common::Common;
 use crate::configuration::Configuration;
 use crate::descriptors::Descriptors;
+use crate::device::DeviceOptions;
 use crate::failure::AlreadyReported;
 use crate::input::SecretVariable;
 use crate::issuer_keys::{IssuerAccess, Outcome, Trial};
@@ -21,7 +22,7 @@ use std::path::Path;
 use tokenberg_core::jws::KeyMaterial;
 use tokenberg_core::{AuthMethod, Issuer, KeySource, Lifetime, Timestamp, TrustedIssuer};
 use tokenberg_jose::{Keyring, PublicKeys};
-use tokenberg_service::CLOCK_LEEWAY;
+use tokenberg_service::{CLOCK_LEEWAY, devices};
 use tokenberg_store::{ClientRecord, IssuerRecord, Opening, Store, StoreError};
 
 /// The tolerated difference between the clocks of several machines.
@@ -231,12 +232,17 @@ async fn check_store(
     }
     check_schema(&store, findings).await;
     check_issuer(&store, settings, findings).await;
-    let issuers = check_content(&store, now, findings).await;
+    let issuers = check_content(&store, settings, now, findings).await;
     store.close().await;
     issuers
 }
 
-async fn check_content(store: &Store, now: Timestamp, findings: &mut Findings) -> Vec<IssuerRecord> {
+async fn check_content(
+    store: &Store,
+    settings: Option<&Settings>,
+    now: Timestamp,
+    findings: &mut Findings,
+) -> Vec<IssuerRecord> {
     let (keys, clients, issuers) = match (store.keys().await, store.clients().await, store.issuers().await) {
         (Ok(keys), Ok(clients), Ok(issuers)) => (keys, clients, issuers),
         (Err(error), _, _) | (_, Err(error), _) | (_, _, Err(error)) => {
@@ -245,6 +251,9 @@ async fn check_content(store: &Store, now: Timestamp, findings: &mut Findings) -
         }
     };
     check_keys(&keys, now, findings);
+    if let Some(settings) = settings {
+        check_device(&settings.device, &keys, now, findings);
+    }
     check_clients(&clients, &issuers, now, findings);
     check_issuers(&issuers, findings);
     for sentence in Names::of_records(&issuers).all(clients.iter().map(|client| &client.id)) {
@@ -366,6 +375,20 @@ fn check_keys(keys: &[KeyMaterial], now: Timestamp, findings: &mut Findings) {
         None => {
             findings.problem("keys", "no key signs now; `tokenberg key rotate --now` creates one that does")
         }
+    }
+}
+
+fn check_device(options: &DeviceOptions, keys: &[KeyMaterial], now: Timestamp, findings: &mut Findings) {
+    match options.open() {
+        Ok(Some(_)) => findings.ok("device", "the PKCS#11 token accepts the PIN"),
+        Ok(None) => {
+            if let Some(key) = key_state::signing(keys, now)
+                && let Some(held) = key.private.device()
+            {
+                findings.problem("device", devices::out_of_reach(key, held));
+            }
+        }
+        Err(error) => findings.problem("device", format!("{error:#}")),
     }
 }
 

@@ -1,13 +1,14 @@
 //! `tokenberg init`: makes a store; conformance OP-12.
 
-use crate::clock;
 use crate::common::Common;
+use crate::device::DeviceOptions;
 use crate::failure::note;
 use crate::output::{Output, facts};
 use crate::server::first_start::{self, Given};
 use crate::store_access::{StoreLocation, wait_for};
 use clap::Args;
 use serde_json::json;
+use tokenberg_core::KeyDevice;
 use tokenberg_core::jws::Algorithm;
 use tokenberg_store::{Store, StoreError};
 
@@ -24,9 +25,12 @@ with the variable, it uses that credential and prints nothing. On a store that e
 changes nothing and exits with 0, so that a job can repeat it. SQLite needs no such step: the first
 `tokenberg serve` makes the store.")]
 pub(crate) struct Init {
-    /// Algorithm of the first signing key: ES256, ES384 or EdDSA
+    /// Algorithm of the first signing key: ES256, ES384 or EdDSA; in a device, RS256 or PS256 as well
     #[arg(long, value_name = "ALG", env = "TOKENBERG_ALG", default_value = "ES256", value_parser = Algorithm::for_signing)]
     alg: Algorithm,
+
+    #[command(flatten)]
+    device: DeviceOptions,
 }
 
 /// Runs the command.
@@ -35,8 +39,8 @@ pub(crate) struct Init {
 /// If the store cannot be made, or exists with an older schema.
 pub(crate) fn run(common: &Common, arguments: &Init, output: Output) -> anyhow::Result<()> {
     let location = StoreLocation::of(common)?;
-    let (url, key_file, given, now) =
-        (location.url.clone(), location.key_file(), Given::read()?, clock::now()?);
+    let (url, key_file, given) = (location.url.clone(), location.key_file(), Given::read()?);
+    let device = arguments.device.open()?;
     let had_key = key_file.as_ref().is_none_or(|path| path.exists());
     let (is_new, first) = wait_for(async {
         let store = match Store::open_existing(&url, location.key.clone()).await {
@@ -46,7 +50,8 @@ pub(crate) fn run(common: &Common, arguments: &Init, output: Output) -> anyhow::
         let store = store.changed_by(&crate::store_access::operator());
         let as_read = store.snapshot().await?;
         let is_new = as_read.keys().is_empty();
-        let first = first_start::prepare(&store, &as_read, given, arguments.alg, now).await?;
+        let device = device.as_ref().map(|device| device as &dyn KeyDevice);
+        let first = first_start::prepare(&store, device, &as_read, given, arguments.alg).await?;
         store.close().await;
         Ok((is_new, first))
     })?;

@@ -7,6 +7,7 @@ use super::followers::{Waiting, as_json, ending};
 use super::issued::Counted;
 use super::key_show::{self, Show, value};
 use crate::common::Common;
+use crate::device::DeviceOptions;
 use crate::failure::{note, warn};
 use crate::key_state::{signing, state};
 use crate::output::{self, Output};
@@ -15,8 +16,9 @@ use crate::{clock, input, moment_text};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::path::{Path, PathBuf};
-use tokenberg_core::Timestamp;
 use tokenberg_core::jws::{Algorithm, KeyId, KeyMaterial};
+use tokenberg_core::{KeyDevice, Timestamp};
+use tokenberg_service::devices;
 use tokenberg_store::{NowSigning, Store, StoreError};
 
 /// `tokenberg key …`
@@ -30,7 +32,7 @@ pub(crate) enum Key {
     Rotate(Rotate),
     /// Revoke a key, such as a stolen one; servers refuse its tokens immediately, catalogs with cached keys later
     Revoke(Revoke),
-    /// Import a private key from a PKCS#8 file (PEM or DER); it is published immediately and signs 10m later
+    /// Import a private key from a PKCS#8 file (PEM or DER), or one that a device holds; it is published immediately and signs 10m later
     Import(Import),
 }
 
@@ -44,9 +46,17 @@ With --now, catalogs with a cached key set refuse tokens of the new key until th
 again: most within 5m, catalogs built on Quarkus (Apache Polaris, Nessie) within 10m. To shorten
 this, set quarkus.oidc.token.forced-jwk-refresh-interval=30S in those catalogs, or restart them.")]
 pub(crate) struct Rotate {
-    /// Algorithm of the new key: ES256, ES384 or EdDSA. For RSA, create a key with openssl and import it
+    /// Algorithm of the new key: ES256, ES384 or EdDSA; in a device, RS256 or PS256 as well. For RSA in the store, create a key with
+    /// openssl and import it
     #[arg(long, value_name = "ALG", default_value = "ES256", value_parser = Algorithm::for_signing)]
     alg: Algorithm,
+
+    /// Generate the key in the device, from which it cannot be read
+    #[arg(long)]
+    pkcs11: bool,
+
+    #[command(flatten)]
+    device: DeviceOptions,
 
     /// Sign with the new key immediately; catalogs with a cached key set refuse its tokens for up to 10m
     #[arg(long)]
@@ -82,6 +92,9 @@ pub(crate) struct Revoke {
     /// Algorithm of the new key, if one is created: ES256, ES384 or EdDSA [default: that of the revoked key; for RSA, ES256]
     #[arg(long, value_name = "ALG", value_parser = Algorithm::for_signing)]
     alg: Option<Algorithm>,
+
+    #[command(flatten)]
+    device: DeviceOptions,
 }
 
 /// `tokenberg key import`
@@ -90,11 +103,20 @@ pub(crate) struct Revoke {
 Examples:
   openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out key.pem
   tokenberg key import key.pem                for RS256
-  tokenberg key import key.pem --alg PS256")]
+  tokenberg key import key.pem --alg PS256
+  tokenberg key import --pkcs11 pkcs11:object=signing    a key that is in the device: the store gets
+                                                         its name and its public half")]
 pub(crate) struct Import {
     /// File with the key (`-`: standard input)
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    #[arg(value_name = "FILE", required_unless_present = "pkcs11", conflicts_with = "pkcs11")]
+    file: Option<PathBuf>,
+
+    /// Name of a key in the device (RFC 7512): `pkcs11:object=LABEL`, `pkcs11:id=%01` or both
+    #[arg(long, value_name = "URI")]
+    pkcs11: Option<String>,
+
+    #[command(flatten)]
+    device: DeviceOptions,
 
     /// Algorithm of an RSA key: RS256 or PS256; the type of any other key determines its algorithm [default: RS256]
     #[arg(long, value_name = "ALG", value_parser = Algorithm::for_signing)]
@@ -132,11 +154,16 @@ pub(crate) fn run(common: &Common, arguments: Key, output: Output) -> anyhow::Re
                 key_show::run(&keys, &arguments, now, output)
             }
             Key::Rotate(arguments) => {
+                let device = arguments.pkcs11.then(|| arguments.device.required()).transpose()?;
+                let device = device.as_ref().map(|device| device as &dyn KeyDevice);
                 let store = location.open_existing().await?;
-                let key = tokenberg_jose::generate(arguments.alg, now, now)?;
-                introduce(&store, key, arguments.now, now, output).await?;
+                let key = devices::generate(device, arguments.alg, now).await?;
+                let introduced = introduce(&store, &key, arguments.now, now, output).await;
+                if introduced.is_err() {
+                    devices::discard(device, &key).await;
+                }
                 store.close().await;
-                Ok(())
+                introduced
             }
             Key::Revoke(arguments) => {
                 let store = location.open_existing().await?;
@@ -145,12 +172,10 @@ pub(crate) fn run(common: &Common, arguments: Key, output: Output) -> anyhow::Re
                 Ok(())
             }
             Key::Import(arguments) => {
-                let bytes = input::bytes(&arguments.file)?;
-                warn_if_open_to_others(&arguments.file);
                 // Imported before the store is opened, so that a file without a key creates no store.
-                let key = tokenberg_jose::import(&bytes, arguments.alg, now, now)?;
+                let key = import(&arguments, now).await?;
                 let store = location.open_or_create().await?;
-                introduce(&store, key, arguments.now, now, output).await?;
+                introduce(&store, &key, arguments.now, now, output).await?;
                 store.close().await;
                 Ok(())
             }
@@ -158,15 +183,33 @@ pub(crate) fn run(common: &Common, arguments: Key, output: Output) -> anyhow::Re
     })
 }
 
+async fn import(arguments: &Import, now: Timestamp) -> anyhow::Result<KeyMaterial> {
+    if let Some(file) = &arguments.file {
+        let bytes = input::bytes(file)?;
+        warn_if_open_to_others(file);
+        return Ok(tokenberg_jose::import(&bytes, arguments.alg, now, now)?);
+    }
+    // Without a file, clap requires it.
+    let uri = arguments.pkcs11.as_deref().unwrap_or_default();
+    let device = arguments.device.required()?;
+    let key = device.import(uri, arguments.alg, now, now).await?;
+    if device.is_extractable(uri).await? != Some(false) {
+        warn(&format!(
+            "the device allows {uri} to be read (CKA_EXTRACTABLE): a copy of the key may exist elsewhere"
+        ));
+    }
+    Ok(key)
+}
+
 async fn introduce(
     store: &Store,
-    mut key: KeyMaterial,
+    key: &KeyMaterial,
     at_once: bool,
     now: Timestamp,
     output: Output,
 ) -> anyhow::Result<()> {
-    let is_first = store.keys().await?.is_empty();
-    let introduced = match store.introduce_key(now, &key, at_once).await {
+    let before = store.keys().await?;
+    let introduced = match store.introduce_key(now, key, at_once).await {
         Err(StoreError::AnotherKeyWaits(other)) => anyhow::bail!(
             "the key {} is already published and signs from {}; wait until then, or use --now, which removes that key",
             other.id,
@@ -177,22 +220,32 @@ async fn introduce(
     for dropped in &introduced.dropped {
         note(&format!("the key {dropped}, which had not signed yet, was removed"));
     }
-    if at_once && !is_first {
+    if at_once && !before.is_empty() {
         note(&format!(
             "catalogs with a cached key set refuse tokens of the new key until they fetch the set again, most within 5m; {QUARKUS}"
         ));
     }
-    key.signs_from = introduced.signs_from;
-    print_introduced(&key, now, output)
+    let held = signing(&before, now).and_then(|key| key.private.device());
+    if let (Some(held), None) = (held, key.private.device()) {
+        warn(&format!(
+            "the present key is in {}, and the new one is in the store; with --pkcs11, it is made in the device",
+            held.uri
+        ));
+    }
+    print_introduced(&KeyMaterial { signs_from: introduced.signs_from, ..key.clone() }, now, output)
 }
 
 async fn revoke(store: &Store, arguments: &Revoke, now: Timestamp, output: Output) -> anyhow::Result<()> {
     let keys = store.keys().await?;
     let id = KeyId::new(resolve(&arguments.id, keys.iter().map(|key| key.id.as_str()))?);
     let revoked = keys.iter().find(|key| key.id == id);
+    let held = revoked.and_then(|key| key.private.device());
+    let device = held.map(|_| arguments.device.open()).transpose()?.flatten();
+    let device = device.as_ref().map(|device| device as &dyn KeyDevice);
     let alg = match (arguments.alg, revoked.map(|key| key.algorithm)) {
         (Some(alg), _) => alg,
         (None, Some(alg @ (Algorithm::ES256 | Algorithm::ES384 | Algorithm::EdDSA))) => alg,
+        (None, Some(alg @ (Algorithm::RS256 | Algorithm::PS256))) if device.is_some() => alg,
         // RSA keys are not generated.
         (
             None,
@@ -216,12 +269,21 @@ async fn revoke(store: &Store, arguments: &Revoke, now: Timestamp, output: Outpu
             return Ok(());
         }
     }
-    let spare = tokenberg_jose::generate(alg, now, now)?;
-    let outcome = store.revoke_key(now, &id, &spare).await?;
+    let spare = devices::generate(device, alg, now).await?;
+    let outcome = store.revoke_key(now, &id, &spare).await;
+    if !outcome.as_ref().is_ok_and(|outcome| matches!(outcome.signing, NowSigning::New(_))) {
+        devices::discard(device, &spare).await;
+    }
+    let outcome = outcome?;
     let signs = match &outcome.signing {
         NowSigning::Unchanged => signing(&keys, now).map(|key| &key.id).filter(|key| **key != id),
         NowSigning::Published(next) => Some(next),
         NowSigning::New(new) => {
+            if held.is_some() && device.is_none() {
+                warn(
+                    "the new key is in the store, not in the device; with --pkcs11-module, it is made in the device",
+                );
+            }
             if revoked.is_some_and(|key| key.algorithm != alg) {
                 warn(&format!(
                     "the algorithm of the new key is {alg}; if catalogs expect another one, import a key with --now"
@@ -276,9 +338,11 @@ fn list(keys: &[KeyMaterial], now: Timestamp, output: Output) -> anyhow::Result<
                     state(key, keys, now).to_owned(),
                     moment_text::written(key.signs_from),
                     key.verifies_until.map_or_else(String::new, moment_text::written),
+                    key_show::place(key).to_owned(),
                 ]
             };
-            output::list(["KID", "ALG", "STATE", "SIGNS FROM", "VERIFIES UNTIL"], keys.iter().map(row))
+            let columns = ["KID", "ALG", "STATE", "SIGNS FROM", "VERIFIES UNTIL", "PRIVATE HALF"];
+            output::list(columns, keys.iter().map(row))
         },
     )?;
     Ok(())

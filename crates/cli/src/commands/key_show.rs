@@ -64,7 +64,13 @@ pub(super) fn value(key: &KeyMaterial, state: &str) -> Value {
         "created_at": moment_text::written(key.created_at),
         "signs_from": moment_text::written(key.signs_from),
         "verifies_until": key.verifies_until.map(moment_text::written),
+        "device": key.private.device().map(|held| &*held.uri),
     })
+}
+
+/// Where the private half of the key is.
+pub(super) fn place(key: &KeyMaterial) -> &str {
+    key.private.device().map_or("in the store", |held| &held.uri)
 }
 
 fn text(key: &KeyMaterial, state: &str, now: Timestamp) -> String {
@@ -76,5 +82,6 @@ fn text(key: &KeyMaterial, state: &str, now: Timestamp) -> String {
         ("created", moment_text::with_distance(key.created_at, now)),
         ("signs from", moment_text::with_distance(key.signs_from, now)),
         ("verifies until", until),
+        ("private half", place(key).to_owned()),
     ])
 }

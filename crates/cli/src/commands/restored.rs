@@ -102,7 +102,11 @@ async fn acknowledge(store: &Store) -> anyhow::Result<Done> {
 /// If the store fails.
 pub(crate) async fn invalidate(store: &Store, replay: Option<replay::Records>) -> anyhow::Result<Done> {
     let now = clock::next_second().await?;
-    let key = tokenberg_jose::generate(algorithm(&store.keys().await.unwrap_or_default(), now), now, now)?;
+    let before = store.keys().await.unwrap_or_default();
+    let key = tokenberg_jose::generate(algorithm(&before, now), now, now)?;
+    if key_state::signing(&before, now).is_some_and(|key| key.private.device().is_some()) {
+        note("the new key is in the store; `tokenberg key rotate --now --pkcs11` makes one in the device");
+    }
     let restored = store.restored(now, &key).await?;
     let replayed = match replay {
         Some(records) => Some(replay::apply(store, records, now).await?),

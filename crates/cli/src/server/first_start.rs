@@ -1,12 +1,14 @@
 //! Prepares an empty store: a signing key, and one client, whose credential is printed once or comes from a variable.
 
+use crate::clock;
 use crate::failure::wrong_usage;
 use crate::input::SecretVariable;
 use crate::issuer_names::Names;
 use crate::output::facts;
 use tokenberg_core::jws::Algorithm;
 use tokenberg_core::registration::AllowedScope;
-use tokenberg_core::{ClientId, Rights, Secret, Timestamp};
+use tokenberg_core::{ClientId, KeyDevice, Rights, Secret};
+use tokenberg_service::devices;
 use tokenberg_store::{NewSecret, SecretStrength, Snapshot, Store};
 
 /// A credential that was generated, to be shown once.
@@ -33,16 +35,16 @@ impl Given {
     }
 }
 
-/// Creates the first key and the first client, if the store had neither when it was read, and still has neither.
+/// Creates the first key, in the device if there is one, and the first client, if the store had neither when it was read, and still has neither.
 ///
 /// # Errors
 /// If the store fails.
 pub(crate) async fn prepare(
     store: &Store,
+    device: Option<&dyn KeyDevice>,
     as_read: &Snapshot,
     given: Given,
     algorithm: Algorithm,
-    now: Timestamp,
 ) -> anyhow::Result<Option<FirstCredential>> {
     // Checked first, so that an ordinary start writes nothing.
     if !as_read.keys().is_empty() {
@@ -51,12 +53,17 @@ pub(crate) async fn prepare(
         }
         return Ok(None);
     }
-    let key = tokenberg_jose::generate(algorithm, now, now)?;
+    let now = clock::now()?;
+    let key = devices::generate(device, algorithm, now).await?;
     let (client_id, secret) = match given.0 {
         Some((client_id, secret)) => (client_id, NewSecret::Chosen(secret)),
         None => ("root".parse()?, NewSecret::Generate),
     };
-    let done = store.bootstrap(now, &key, &client_id, &Rights::new(AllowedScope::Every), secret).await?;
+    let done = store.bootstrap(now, &key, &client_id, &Rights::new(AllowedScope::Every), secret).await;
+    if !done.as_ref().is_ok_and(|done| done.key_added) {
+        devices::discard(device, &key).await;
+    }
+    let done = done?;
     if done.key_added {
         tracing::info!(kid = key.id.as_str(), alg = key.algorithm.as_str(), "created the first signing key");
     }

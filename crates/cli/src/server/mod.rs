@@ -32,7 +32,7 @@ use std::time::Duration;
 use tokenberg_actix::tls::Tls;
 use tokenberg_actix::{Operations, ServerBuilder};
 use tokenberg_core::{Issuer, Lifetime, Policy};
-use tokenberg_service::{Following, Options, Rotation};
+use tokenberg_service::{Following, Options, Rotation, devices, key_state};
 use tokenberg_store::{KeptIssuer, Opening, Store};
 use tokenberg_ui::Ui;
 use tokio::net::TcpSocket;
@@ -94,6 +94,9 @@ async fn serve(changeable: Changeable, location: StoreLocation) -> anyhow::Resul
         .rotation(changeable.rotation.clone());
     if let Some(snapshot) = snapshot {
         options = options.snapshot(snapshot);
+    }
+    if let Some(device) = settings.device.open()? {
+        options = options.device(device);
     }
     let tokens = options.over(opened).await?;
     let following = tokens.following().clone();
@@ -162,7 +165,9 @@ async fn serve(changeable: Changeable, location: StoreLocation) -> anyhow::Resul
         );
     }
     let first =
-        first_start::prepare(tokens.store(), as_read.snapshot(), given, settings.alg, clock::now()?).await?;
+        first_start::prepare(tokens.store(), following.device(), as_read.snapshot(), given, settings.alg)
+            .await?;
+    warn_of_key_out_of_reach(&following);
     if !is_last_known {
         following.catch_up().await?;
     }
@@ -226,6 +231,17 @@ fn warn_of_plain_http(following: &Following) {
                 "an issuer is trusted over plain http (--insecure-http): an attacker on the network path can replace its keys"
             );
         }
+    }
+}
+
+/// Requests for tokens are answered with 503 then, and the server is not ready.
+fn warn_of_key_out_of_reach(following: &Following) {
+    let (moment, now) = (following.watched().now(), clock::now());
+    let signing = now.ok().and_then(|now| key_state::signing(moment.snapshot().keys(), now));
+    if let (Some(key), None) = (signing, following.device())
+        && let Some(held) = key.private.device()
+    {
+        tracing::error!("{}", devices::out_of_reach(key, held));
     }
 }
 

@@ -7,6 +7,7 @@ use super::audit_settings::AuditSettings;
 use super::listening::Listening;
 use crate::common::Common;
 use crate::configuration::values::{path, whole_number};
+use crate::device::DeviceOptions;
 use crate::duration;
 use crate::failure::Mistakes;
 use crate::issuer_keys::IssuerAccess;
@@ -50,7 +51,11 @@ pub(crate) struct Settings {
           require_equals = true, default_value = "false", default_missing_value = "true", help_heading = REQUESTS)]
     pub(crate) require_dpop_nonce: bool,
 
-    /// Algorithm of the signing key that is generated for an empty store: ES256, ES384 or EdDSA
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub(crate) device: DeviceOptions,
+
+    /// Algorithm of the signing key that is generated for an empty store: ES256, ES384 or EdDSA; in a device, RS256 or PS256 as well
     #[arg(long, value_name = "ALG", env = "TOKENBERG_ALG", default_value = "ES256", help_heading = KEYS,
           value_parser = Algorithm::for_signing)]
     pub(crate) alg: Algorithm,
@@ -152,6 +157,7 @@ impl Settings {
         if self.snapshot.is_some() && store.path().is_some() {
             mistakes.add_usage("--snapshot is for a store on PostgreSQL: a file of SQLite is on this machine, as the snapshot is");
         }
+        self.device.check(&mut mistakes);
         mistakes.into_result()
     }
 
@@ -168,7 +174,7 @@ impl Settings {
 
     /// Whether an empty store cannot begin with a key of the algorithm.
     pub(crate) fn is_first_key_impossible(&self) -> bool {
-        !matches!(self.alg, Algorithm::ES256 | Algorithm::ES384 | Algorithm::EdDSA)
+        !self.device.is_given() && !matches!(self.alg, Algorithm::ES256 | Algorithm::ES384 | Algorithm::EdDSA)
     }
 
     /// The number of threads that serve.

@@ -17,6 +17,7 @@ mod declaring;
 mod deliberate;
 mod demonstrating;
 mod deploying;
+mod devices;
 mod equipping;
 mod explaining;
 mod failing_to_sign_in;

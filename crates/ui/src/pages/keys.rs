@@ -22,7 +22,7 @@ pub(crate) async fn list(parts: Data<Parts>) -> HttpResponse {
     let content = html! {
         div.wide tabindex="0" role="region" aria-label="Signing keys" {
             table {
-                thead { tr { th { "Key" } th { "Algorithm" } th { "State" } th { "Signs from" } th { "Verifies until" } } }
+                thead { tr { th { "Key" } th { "Algorithm" } th { "State" } th { "Signs from" } th { "Verifies until" } th { "Private half" } } }
                 tbody {
                     @for key in &keys {
                         tr {
@@ -31,6 +31,7 @@ pub(crate) async fn list(parts: Data<Parts>) -> HttpResponse {
                             td { (state(key)) }
                             td { (shown::time(key.signs_from, now)) }
                             td { @if let Some(end) = key.verifies_until { (shown::time(end, now)) } @else { "its successor signs" } }
+                            td { @if let Some(held) = key.private.device() { code { (shown::text(&held.uri)) } } @else { "in the store" } }
                         }
                     }
                 }
