@@ -17,11 +17,14 @@ pub struct FixedAnswers {
     keys: Box<dyn Keys>,
 }
 
-/// The requesting client, the one whose tokens it exchanges, and the secret of both.
-pub(crate) const ASKING: &str = "reporting-service";
+/// The requesting client.
+pub const ASKING: &str = "reporting-service";
+/// The client whose tokens are exchanged.
 pub(crate) const SUBJECT: &str = "warehouse-user-7";
-pub(crate) const SECRET: &str = "tkb5GnWkEw8bYq2nXr7sVd4JhPz0uLt3cMa9fKo6RiQeTyU";
-pub(crate) const ISSUER: &str = "https://tokens.example";
+/// The secret of both clients.
+pub const SECRET: &str = "tkb5GnWkEw8bYq2nXr7sVd4JhPz0uLt3cMa9fKo6RiQeTyU";
+/// The issuer.
+pub const ISSUER: &str = "https://tokens.example";
 
 impl FixedAnswers {
     /// With these keys.
@@ -36,7 +39,12 @@ impl FixedAnswers {
         Self::with(Box::new(Unsigned))
     }
 
-    fn with(keys: Box<dyn Keys>) -> Self {
+    /// With other keys.
+    ///
+    /// # Panics
+    /// If the clients of the benchmark cannot be made.
+    #[must_use]
+    pub fn with(keys: Box<dyn Keys>) -> Self {
         let scope = "catalog ns:read ns:write PRINCIPAL_ROLE:ALL".parse().expect("a scope");
         let mut rights = Rights::new(AllowedScope::Only(scope));
         rights.audiences = vec!["https://catalog.example".into()];

@@ -7,7 +7,7 @@ mod extractor;
 mod parts;
 mod raw;
 
-pub use answers::FixedAnswers;
+pub use answers::{ASKING, FixedAnswers, ISSUER, SECRET};
 pub use extractor::Extractor;
 pub use parts::Parts;
 pub use raw::{Raw, keyring, material};

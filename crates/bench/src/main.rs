@@ -7,6 +7,7 @@ mod load;
 mod lookup;
 mod process;
 mod recording;
+mod signer;
 
 use clap::Parser;
 
@@ -26,6 +27,8 @@ enum Command {
     Lookup(lookup::Lookup),
     /// Records decisions in a store.
     Recording(recording::Recording),
+    /// Compares a signer elsewhere, such as a KMS or an HSM, that is awaited with one that blocks.
+    Signer(signer::Signer),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -36,5 +39,6 @@ fn main() -> anyhow::Result<()> {
         Command::InProcess(options) => in_process::run(&options),
         Command::Lookup(options) => lookup::run(&options),
         Command::Recording(options) => recording::run(&options),
+        Command::Signer(options) => signer::run(&options),
     }
 }

@@ -5,8 +5,9 @@ use crate::world::*;
 use futures_util::future::join_all;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokenberg_core::answers::SigningFault;
 use tokenberg_core::backends::BoxFuture;
@@ -15,7 +16,8 @@ use tokenberg_core::{Signer, Timestamp};
 use tokenberg_jose::{PublicKeyring, PublicKeyringError};
 use tokio::sync::Barrier;
 
-const AT_ONCE: usize = 40;
+/// More than any pool of threads has.
+const AT_ONCE: usize = 200;
 
 /// Answers only when so many requests wait for it.
 #[derive(Clone)]
@@ -23,6 +25,7 @@ struct Kms {
     pair: Arc<EcdsaKeyPair>,
     id: KeyId,
     together: Arc<Barrier>,
+    waiting: Arc<AtomicUsize>,
     is_away: Arc<AtomicBool>,
 }
 
@@ -39,6 +42,7 @@ impl Signer for Kms {
                     reason: "as the test wants it".to_owned(),
                 });
             }
+            self.waiting.fetch_add(1, Ordering::SeqCst);
             self.together.wait().await;
             let signature = self.pair.sign(&SystemRandom::new(), input).unwrap();
             Ok(signature.as_ref().to_vec())
@@ -56,15 +60,29 @@ async fn requests_wait_for_a_slow_signer_together_and_its_outage_is_503() {
         pair: Arc::new(pair),
         id: world.material.id.clone(),
         together: Arc::new(Barrier::new(AT_ONCE)),
+        waiting: Arc::default(),
         is_away: Arc::default(),
     };
     // No key of the world signs.
     world.keys.gone.store(true, Ordering::SeqCst);
     let service = world.builder().signer(kms.clone()).build();
     let ask = form(CC).basic(C1);
-    let asking = join_all((0..AT_ONCE).map(|_| check(&service, &ask, Expected::Ok)));
-    let answers = tokio::time::timeout(Duration::from_secs(60), asking).await.unwrap();
-    assert_eq!(answers.len(), AT_ONCE);
+    let ask_one = || check(&service, &ask, Expected::Ok);
+    let mut asking = pin!(join_all((1..AT_ONCE).map(|_| ask_one())));
+    // All but one wait for the signer; meanwhile this one thread answers what needs no signature.
+    while kms.waiting.load(Ordering::SeqCst) < AT_ONCE - 1 {
+        assert!(futures_util::poll!(asking.as_mut()).is_pending());
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..10 {
+        assert!(futures_util::poll!(asking.as_mut()).is_pending());
+        let wrong = answer(&service, &form(CC).basic(("c1", "wrong"))).await;
+        assert_eq!(wrong.status, 401, "{}", wrong.text());
+    }
+    // The last one, for which the others wait.
+    let all = async { futures_util::join!(asking, ask_one()) };
+    let (answers, _) = tokio::time::timeout(Duration::from_secs(60), all).await.unwrap();
+    assert_eq!(answers.len(), AT_ONCE - 1);
     let checked = crate::bearer::catalog(
         tokenberg_actix::BearerConfig::of(&service),
         &crate::bearer::get().bearer(&answers[0].token()),

@@ -83,6 +83,17 @@ struct Tally {
 
 /// Runs the load, and prints the report.
 pub(crate) fn run(options: &Load) -> Result<()> {
+    let report = measured(options)?;
+    if options.json {
+        println!("{report}");
+    } else {
+        print_lines(&report);
+    }
+    Ok(())
+}
+
+/// Runs the load, and returns the report.
+pub(crate) fn measured(options: &Load) -> Result<Value> {
     ensure!(options.seconds > 0.0 && options.seconds <= LONGEST, "--seconds is up to {LONGEST}");
     ensure!((0.0..=60.0).contains(&options.warm_up), "--warm-up is up to 60 seconds");
     ensure!(options.rate.is_none_or(|rate| rate > 0.0), "--rate is more than 0");
@@ -91,7 +102,7 @@ pub(crate) fn run(options: &Load) -> Result<()> {
     tokio::task::LocalSet::new().block_on(&runtime, measure(options, target))
 }
 
-async fn measure(options: &Load, target: Target) -> Result<()> {
+async fn measure(options: &Load, target: Target) -> Result<Value> {
     let requests = Rc::new(Requests::prepare(&options.plan, &target).await?);
     let tally = Rc::new(Tally {
         counting: Cell::new(false),
@@ -145,7 +156,7 @@ async fn measure(options: &Load, target: Target) -> Result<()> {
             abort.abort();
         }
     }
-    tell(options, &tally, elapsed, cpu, &processes)
+    report(options, &tally, elapsed, cpu, &processes)
 }
 
 /// One connection, until it has to stop; a connection that the server ends, or that is not kept, is opened again.
@@ -220,13 +231,13 @@ impl Tally {
     }
 }
 
-fn tell(
+fn report(
     options: &Load,
     tally: &Tally,
     elapsed: Duration,
     cpu: crate::process::Cpu,
     processes: &Processes<'_>,
-) -> Result<()> {
+) -> Result<Value> {
     let answered = tally.answered.get();
     let per_request = |seconds: f64| if answered == 0 { 0.0 } else { seconds * 1e6 / answered as f64 };
     let latencies = tally.latencies.borrow();
@@ -253,15 +264,10 @@ fn tell(
     if let Some(failure) = &*tally.first_failure.borrow() {
         report["first_failure"] = failure.chars().take(300).collect::<String>().into();
     }
-    if options.json {
-        println!("{report}");
-    } else {
-        print_lines(&report);
-    }
     if answered == 0 {
-        bail!("no request was answered with 200");
+        bail!("no request was answered with 200: {report}");
     }
-    Ok(())
+    Ok(report)
 }
 
 fn print_lines(report: &Value) {
