@@ -30,6 +30,7 @@ pub fn claims(issuer: &Issuer, client: &ClientId, scope: &Scope, now: Timestamp)
         actor: None,
         confirmation: None,
         session: Session::own(id, now, now.plus(Lifetime::from_hours(12))),
+        extra: Default::default(),
     }
 }
 

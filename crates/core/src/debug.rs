@@ -139,6 +139,12 @@ impl Debug for PrivateHalf {
     }
 }
 
+impl Debug for crate::TokenEndpoint {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("TokenEndpoint").field("policy", self.policy()).finish_non_exhaustive()
+    }
+}
+
 impl Debug for crate::flow::SignInput {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         f.debug_struct("SignInput").finish_non_exhaustive()

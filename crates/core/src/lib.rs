@@ -74,7 +74,9 @@ pub use audit::Outcome;
 pub use backends::{Blocking, IssuerKeys, KeyDevice, Revocations, Signer, SingleUse};
 pub use drive::{NotGranted, drive, inquire};
 pub use error::{ErrorCode, OAuthError};
-pub use flow::{Answered, Granted, Inquiry, Listener, Pending, Question, Step, TokenEndpoint};
+pub use flow::{
+    Answered, AuthenticatedClient, Granted, Inquiry, Listener, Pending, Question, Step, TokenEndpoint,
+};
 pub use introspection::{Introspection, IntrospectionEndpoint};
 pub use policy::Policy;
 pub use policy::access_token::TokenVerification;

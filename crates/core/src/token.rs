@@ -4,6 +4,7 @@ pub use crate::types::actor::Actor;
 pub use crate::types::claim_fault::{ClaimFault, Defect};
 pub use crate::types::claims::{ACCESS_TOKEN_TYPE, AccessTokenClaims};
 pub use crate::types::confirmation::{Confirmation, Possession, Thumbprint};
+pub use crate::types::extra_claims::{ExtraClaims, TooManyClaims};
 pub use crate::types::participants::Participant;
 pub use crate::types::provenance::{MOST_ORIGINS, MayAct, Origin, Provenance};
 pub use crate::types::scope::{CATALOG, Scope, ScopeError};

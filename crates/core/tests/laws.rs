@@ -21,6 +21,14 @@ proptest! {
     }
 
     #[test]
+    fn no_history_violates_a_law_where_a_hook_decides(events in proptest::collection::vec(event(), 1..60)) {
+        let mut history = History::with_hook();
+        for event in &events {
+            history.play(event);
+        }
+    }
+
+    #[test]
     fn reading_never_panics_and_a_parsed_request_prints_and_reads_the_same(
         body in proptest::collection::vec(any::<u8>(), 0..200),
         header in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..80)),

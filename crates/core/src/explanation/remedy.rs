@@ -120,6 +120,7 @@ pub(super) fn of(refusal: &Refusal, rules: &[Rule], policy: &Policy) -> String {
         Refusal::TokenTooLarge { .. } => {
             "the client has to request fewer scopes and audiences, by name".to_owned()
         }
+        Refusal::Denied(_) => "the program that embeds the service has to decide otherwise".to_owned(),
     }
 }
 

@@ -203,6 +203,7 @@ impl Exchange {
                 .of_client(&client);
         let requested = (&request.scope, &request.targets[..]);
         let claims = exchange::grant(&known.policy, &parties, requested, known.now, known.id.clone())?;
+        let claims = known.decided(claims, &decision)?;
         let limits = known.explains(|| exchange::limits(&known.policy, &parties));
         conclude(&known, claims, decision, limits, possessed.once)
     }

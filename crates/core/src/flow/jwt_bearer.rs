@@ -64,6 +64,7 @@ fn granted(
         }
     })?;
     let decision = Decision::jwt_bearer(known.method, request.scope.clone(), &subject).of_client(client);
+    let claims = known.decided(claims, &decision)?;
     let limits = known.explains(|| exchange::limits(&known.policy, &parties));
     match once {
         None => conclude(&known, claims, decision, limits, possessed.once),

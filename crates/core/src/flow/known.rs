@@ -1,5 +1,6 @@
 //! What is known of a request on its way to the grant, and its common end.
 
+use super::grant_hook::{GrantHook, Proposal};
 use super::question::ask;
 use super::sign::{Decision, Sign};
 use super::step::Step;
@@ -24,9 +25,24 @@ pub(crate) struct Known {
     pub(crate) method: &'static str,
     /// Whether the caller wants an explanation of which party allowed what.
     pub(crate) explained: bool,
+    /// What the embedding program decides.
+    pub(crate) hook: Option<Arc<dyn GrantHook>>,
 }
 
 impl Known {
+    /// Asks the embedding program about the token, before any single-use identifier is used: it may restrict what was granted.
+    pub(super) fn decided(
+        &self,
+        claims: AccessTokenClaims,
+        decision: &Decision,
+    ) -> Result<AccessTokenClaims, Refusal> {
+        let Some(hook) = &self.hook else { return Ok(claims) };
+        let verdict = hook.decide(&Proposal { claims: &claims, decision, now: self.now });
+        let claims = verdict.apply(claims)?;
+        rights::check_size(&claims)?;
+        Ok(claims)
+    }
+
     pub(super) fn explains(&self, limits: impl FnOnce() -> Limits) -> Option<Box<Limits>> {
         self.explained.then(|| Box::new(limits()))
     }

@@ -1,11 +1,13 @@
 //! The flow of a request: a chain of owned steps, each of which asks its caller one question.
 
+mod authenticated_client;
 mod bearer;
 mod check_status;
 pub(crate) mod client_authentication;
 mod exchange;
 pub(crate) mod find_client;
 mod find_issuer;
+mod grant_hook;
 pub(crate) mod inquiry;
 mod jwt_bearer;
 mod keys_of;
@@ -22,9 +24,11 @@ mod verify_proof;
 mod verify_token;
 mod who;
 
+pub use authenticated_client::AuthenticatedClient;
 pub use check_status::{CheckStatus, CheckSubjectStatus};
 pub use find_client::{DigestSecret, FindClient};
 pub use find_issuer::FindIssuer;
+pub use grant_hook::{GrantHook, Proposal, Verdict};
 pub use inquiry::Inquiry;
 pub use keys_of::{DECOY_JWKS, KeysOf};
 pub use listener::Listener;
@@ -41,24 +45,31 @@ pub use who::Who;
 use crate::policy::proof::Authenticated;
 use crate::policy::{Policy, client_credentials};
 use crate::refusal::Refusal;
-use crate::request::Presented;
 use crate::request::client_authentication::Authentication;
 use crate::request::token_request::TokenRequest;
+use crate::request::{Presented, Request};
 use crate::{Entropy, Timestamp};
 use known::{GrantRequest, Known, PresentedKeys, check_proof_sent, conclude};
 use std::sync::Arc;
 
 /// The token endpoint (RFC 6749 §3.2): makes steps of requests.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TokenEndpoint {
     policy: Arc<Policy>,
+    hook: Option<Arc<dyn GrantHook>>,
 }
 
 impl TokenEndpoint {
     /// An endpoint under this policy.
     #[must_use]
     pub fn new(policy: Policy) -> Self {
-        Self { policy: Arc::new(policy) }
+        Self { policy: Arc::new(policy), hook: None }
+    }
+
+    /// Asks this hook about every token that would be issued.
+    #[must_use]
+    pub fn decided_by(self, hook: Arc<dyn GrantHook>) -> Self {
+        Self { hook: Some(hook), ..self }
     }
 
     /// The policy.
@@ -83,6 +94,34 @@ impl TokenEndpoint {
         self.begin(presented, now, entropy, false)
     }
 
+    /// Begins to authenticate the client of a request, by every method that the endpoint has except a token, and checks nothing else:
+    /// for a grant of your own (RFC 6749 §4.5), which may be at the same path or another one. Whether this client may use that grant,
+    /// and what it gets, is for you to decide.
+    ///
+    /// ```
+    /// use tokenberg_core::{Answers, NotGranted, Request, TokenEndpoint, Timestamp, inquire};
+    ///
+    /// /// Answers `grant_type=urn:example:job`.
+    /// fn own_grant(endpoint: &TokenEndpoint, answers: &dyn Answers, request: &Request<'_>, now: Timestamp) -> Result<String, NotGranted> {
+    ///     let client = inquire(endpoint.authenticate(request, now)?, answers, &())?;
+    ///     Ok(format!("{} has authenticated by {}", client.id(), client.method()))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// A [`Refusal`] if the form is malformed, a parameter is in the query, or there are no readable credentials.
+    pub fn authenticate(
+        &self,
+        request: &Request<'_>,
+        now: Timestamp,
+    ) -> Result<Inquiry<AuthenticatedClient>, Refusal> {
+        let credential = request.credential()?;
+        let method = credential.method();
+        client_authentication::prove(&self.policy, credential, now, move |client| {
+            Ok(Inquiry::Answered(AuthenticatedClient::new(&client, method)))
+        })
+    }
+
     /// As [`TokenEndpoint::start`]; `explained` changes no decision, only what is recorded of it.
     pub(crate) fn begin(
         &self,
@@ -97,6 +136,7 @@ impl TokenEndpoint {
             policy: Arc::clone(&self.policy),
             now,
             id: entropy.into_token_id(),
+            hook: self.hook.clone(),
         };
         let grant = GrantRequest { grant_type: presented.grant_type, request: presented.request };
         let keys = PresentedKeys { certificate: presented.certificate, proof: presented.proof };
@@ -129,6 +169,7 @@ fn authenticated(
                 let claims =
                     client_credentials::grant(&known.policy, &client, &request, possession, known.now, id)?;
                 let decision = Decision::client_credentials(known.method, request.scope).of_client(&client);
+                let claims = known.decided(claims, &decision)?;
                 let limits = known.explains(|| client_credentials::limits(&known.policy, &client));
                 conclude(&known, claims, decision, limits, possessed.once)
             }

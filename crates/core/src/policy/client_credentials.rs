@@ -5,6 +5,7 @@ use super::proof::Authenticated;
 use super::{Policy, binding, rights};
 use crate::refusal::Refusal;
 use crate::request::token_request::ClientCredentialsRequest;
+use crate::token::ExtraClaims;
 use crate::types::confirmation::Possession;
 use crate::{AccessTokenClaims, Subject, Timestamp, TokenId};
 
@@ -39,6 +40,7 @@ pub(crate) fn grant(
         actor: None,
         confirmation: binding::of(client, possession, None),
         session: client.begin_session(id, now, end),
+        extra: ExtraClaims::default(),
     };
     rights::check_size(&claims)?;
     Ok(claims)

@@ -118,7 +118,8 @@ fn texts(claims: &AccessTokenClaims) -> usize {
     let origins: usize =
         claims.participants().map(|p| p.subject.len() + issuer(p.issuer) + 2 * AROUND_EACH).sum();
     let subject = claims.subject.as_str().len() + claims.issuer_subject().as_str().len();
-    claims.scope.as_str().len() + audience + actors + origins + subject
+    let extra = claims.extra.as_map().map_or(0, |extra| serde_json::to_vec(extra).unwrap_or_default().len());
+    claims.scope.as_str().len() + audience + actors + origins + subject + extra
 }
 
 #[cfg(test)]

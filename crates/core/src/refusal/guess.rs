@@ -59,7 +59,8 @@ impl Refusal {
             | Self::TooManyOrigins { .. }
             | Self::SessionOver { .. }
             | Self::TokenOfAnotherClient { .. }
-            | Self::TokenTooLarge { .. } => false,
+            | Self::TokenTooLarge { .. }
+            | Self::Denied(..) => false,
         }
     }
 }

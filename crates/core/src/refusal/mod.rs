@@ -283,4 +283,7 @@ pub enum Refusal {
         /// The most that is issued.
         most: usize,
     },
+    /// A [`GrantHook`](crate::flow::GrantHook) of the embedding program denies it, for this reason.
+    #[error("denied by a decision of this service: {0}")]
+    Denied(Box<str>),
 }

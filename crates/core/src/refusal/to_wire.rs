@@ -90,6 +90,9 @@ impl Refusal {
             Self::UnsupportedTokenType { kind, .. } => error(InvalidRequest, unsupported(*kind)),
             Self::MalformedScope(_) => error(InvalidScope, "the scope is malformed"),
             Self::ScopeNotAllowed { .. } => error(InvalidScope, "the scope exceeds what may be granted"),
+            Self::Denied(_) => {
+                error(ErrorCode::UnauthorizedClient, "a decision of this service denies the request")
+            }
             Self::TokenTooLarge { .. } => error(InvalidScope, "the token would be too large; request less"),
             Self::MalformedTarget(_) => error(
                 InvalidTarget,

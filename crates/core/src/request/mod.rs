@@ -34,6 +34,18 @@ pub struct Request<'a> {
     pub body: &'a [u8],
 }
 
+impl Request<'_> {
+    /// Reads how the request claims to come from a client, by anything but a token; nothing is checked.
+    ///
+    /// # Errors
+    /// A [`Refusal`] if the form is malformed, a parameter is in the query, or there are no readable credentials.
+    pub fn credential(&self) -> Result<Credential, Refusal> {
+        form::check_query(self.query.unwrap_or_default()).map_err(Refusal::MalformedForm)?;
+        let form = Form::parse(self.body).map_err(Refusal::MalformedForm)?;
+        Credential::read(self.authorization, self.certificate, &form)
+    }
+}
+
 /// A token request as it arrived: well-formed, with readable credentials, not yet checked against anything.
 pub struct Presented {
     pub(crate) authentication: Authentication,

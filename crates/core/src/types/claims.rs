@@ -5,6 +5,7 @@ use super::claim_fault::{ClaimFault, Defect};
 use super::claim_reading::{parsed, time, token_id};
 use super::client_id::ClientId;
 use super::confirmation::Confirmation;
+use super::extra_claims::{EXTRA_CLAIMS, ExtraClaims};
 use super::issuer::Issuer;
 use super::scope::Scope;
 use super::session::{Session, UNSECURED, read_session};
@@ -42,6 +43,8 @@ pub struct AccessTokenClaims {
     pub confirmation: Option<Confirmation>,
     /// `tokenberg_session`: which authentication the token goes back to.
     pub session: Session,
+    /// `tokenberg_claims`: what a [`GrantHook`](crate::flow::GrantHook) added.
+    pub extra: ExtraClaims,
 }
 
 impl AccessTokenClaims {
@@ -62,6 +65,7 @@ impl AccessTokenClaims {
             actor: payload.get("act").map(|act| read_actor(act, 1)).transpose()?,
             confirmation: payload.get("cnf").map(Confirmation::read).transpose()?,
             session: read_session(payload)?,
+            extra: ExtraClaims::read(payload)?,
         })
         .and_then(|claims| check_marker(&claims, payload).map(|()| claims))
     }
@@ -134,6 +138,9 @@ impl Serialize for AccessTokenClaims {
             payload.serialize_entry("amr", &[UNSECURED])?;
         }
         payload.serialize_entry("tokenberg_session", &self.session)?;
+        if let Some(extra) = self.extra.as_map() {
+            payload.serialize_entry(EXTRA_CLAIMS, extra)?;
+        }
         payload.end()
     }
 }

@@ -13,6 +13,7 @@ pub(crate) mod distinguished_name;
 pub(crate) mod dpop_proof;
 pub(crate) mod entropy;
 pub(crate) mod excerpt;
+pub(crate) mod extra_claims;
 pub(crate) mod federation;
 pub(crate) mod issuer;
 pub(crate) mod json;

@@ -219,6 +219,7 @@ pub fn token(client: &str, issued_at: i64, jti: &str, session: &str) -> AccessTo
         actor: None,
         confirmation: None,
         session: Session::own(TokenId::parse(session).unwrap(), at(issued_at), at(issued_at + 43_200)),
+        extra: Default::default(),
     }
 }
 

@@ -34,6 +34,9 @@ impl<S: Site> Player<S> {
             described()
         );
         assert_eq!(self.thumbprints(expected.bound), bound(claims), "7: bound otherwise{}", described());
+        let extra: serde_json::Map<_, _> =
+            expected.extra.iter().map(|(name, value)| (name.clone(), (*value).into())).collect();
+        assert_eq!(extra, claims.extra.as_map().cloned().unwrap_or_default(), "other claims{}", described());
     }
 
     /// The thumbprints of the key and the certificate.

@@ -5,7 +5,7 @@ use super::event::Event;
 use super::player::{Keys, Player};
 use super::site::{Introspected, Outcome, Reply, Site};
 use crate::foreign::{certificate, trusted};
-use crate::laws::{Change, Credential, Principal, Realm, Registration, Terms, Token};
+use crate::laws::{Change, Credential, HouseRules, Principal, Realm, Registration, Terms, Token};
 use crate::{Answer, Ask, ForeignKey, ISSUER, World, client};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,9 +28,25 @@ impl History {
     /// If no key can be made.
     #[must_use]
     pub fn new() -> Self {
+        Self::in_world(World::new())
+    }
+
+    /// The same, where an embedding program decides, too, by [`HouseRules`].
+    ///
+    /// # Panics
+    /// If no key can be made.
+    #[must_use]
+    pub fn with_hook() -> Self {
+        let mut world = World::new();
+        world.endpoint = world.endpoint.decided_by(Arc::new(HouseRules));
+        let mut history = Self::in_world(world);
+        history.0.model.has_hook = true;
+        history
+    }
+
+    fn in_world(mut world: World) -> Self {
         let keys = Keys::default();
         let [idp, q] = [keys.issuers[0].jwks(), keys.issuers[1].jwks()];
-        let mut world = World::new();
         // The clock may be set back, and the key has to be older than that.
         world.pass(3600);
         ["c1", "c2"].into_iter().for_each(|id| world.unregister(id));

@@ -6,7 +6,7 @@ use super::register::Credential;
 use super::request::{Asking, Asks, By, Presented, Reason, Request};
 use super::tokens::{Expected, Origin};
 use super::{FOREIGN_LEEWAY, MOST_ACTORS, MOST_ORIGINS, Model};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The right by which a client gets a token for a principal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,14 +41,15 @@ impl Model {
         if registration.dpop_bound && request.proven.key.is_none() {
             return Err("DP-13: the client has to send a DPoP proof");
         }
-        match &request.asks {
+        let expected = match &request.asks {
             Asks::Itself => self.begun(&asking),
             Asks::Exchange { subject, actor } => self.exchanged(&asking, subject, actor.as_ref()),
             Asks::Grant(assertion) if assertion.expires > now + 300 + FOREIGN_LEEWAY => {
                 Err("GB-06: the assertion lives too long")
             }
             Asks::Grant(assertion) => self.exchanged(&asking, &Presented::Foreign(*assertion), None),
-        }
+        };
+        self.by_hook(expected?)
     }
 
     pub(crate) fn authenticated(&self, request: &Request, now: i64) -> Result<&'static str, Reason> {
@@ -131,6 +132,7 @@ impl Model {
             served: None,
             with: self.identity(asking).into_iter().collect(),
             renewed_with: BTreeSet::new(),
+            extra: BTreeMap::new(),
         })
     }
 
@@ -252,6 +254,10 @@ impl Model {
             served,
             with,
             renewed_with,
+            extra: match presented {
+                Presented::Own(index) => self.tokens[*index].extra.clone(),
+                Presented::Foreign(_) | Presented::Unsecured(_) => BTreeMap::new(),
+            },
         })
     }
 

@@ -6,6 +6,7 @@
 //!
 //! The numbers in the reasons are those of the laws in `docs/delegation.md`; `D` and `TX` are those of the conformance page.
 
+mod hook;
 mod judge;
 mod limits;
 mod names;
@@ -15,6 +16,7 @@ mod register;
 mod request;
 mod tokens;
 
+pub use hook::HouseRules;
 pub use parties::{Bound, MayAct, Pattern, Principal, Realm};
 pub use register::{Change, Credential, Register, Registration, Terms};
 pub use request::{Asks, By, Foreign, Presented, Request};
@@ -38,4 +40,6 @@ pub struct Model {
     pub register: Register,
     /// The tokens that were issued, in their order.
     pub tokens: Vec<Token>,
+    /// Whether the embedding program decides, too, by [`HouseRules`].
+    pub has_hook: bool,
 }

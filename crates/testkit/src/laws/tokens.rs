@@ -3,7 +3,7 @@
 use super::parties::{Bound, MayAct, Principal, Realm};
 use super::register::{Change, Registration};
 use super::{LEEWAY, Model};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use tokenberg_core::{AccessTokenClaims, CompactJws};
 
 /// An issued token and its origin.
@@ -49,6 +49,8 @@ pub struct Token {
     pub with: BTreeSet<Origin>,
     /// The actor of the last renewal with one.
     pub renewed_with: BTreeSet<Origin>,
+    /// What a hook added.
+    pub extra: BTreeMap<String, usize>,
 }
 
 /// The claims that the result of a request has to have.
@@ -76,6 +78,7 @@ pub struct Expected {
     pub served: Option<&'static str>,
     pub with: BTreeSet<Origin>,
     pub renewed_with: BTreeSet<Origin>,
+    pub extra: BTreeMap<String, usize>,
 }
 
 /// A token that another one was obtained with.
@@ -303,6 +306,7 @@ impl Model {
             served: expected.served,
             with: expected.with,
             renewed_with: expected.renewed_with,
+            extra: expected.extra,
         });
     }
 }
