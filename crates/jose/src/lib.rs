@@ -3,7 +3,7 @@
 //! [`Keyring`] holds our own keys and implements [`tokenberg_core::Keys`], as does [`PublicKeyring`] where the private halves are
 //! elsewhere; [`PublicKeys`] holds the keys of another party. [`ClientKey`] signs assertions and proofs of a client.
 //! [`generate()`] and [`import()`] make the keys of a keyring. [`IssuerKeySets`] holds the keys of issuers that publish them, and
-//! fetches them by a [`Fetch`]: this crate has no client for HTTP. Nothing here decides whether a token may be used: no claim is
+//! fetches them by a [`Fetch`]: your HTTP client or, with the feature `fetch`, `Web`. Nothing here decides whether a token may be used: no claim is
 //! checked, no address comes from a token, and a token never brings its own key or chooses its algorithm.
 //!
 //! With the feature `aws-lc`, aws-lc-rs makes Ed25519 signatures, in less than half the time; all else is ring's. With `pkcs11`,
@@ -42,6 +42,8 @@ mod unfit_key;
 #[cfg(test)]
 mod vectors;
 mod verifying_key;
+#[cfg(feature = "fetch")]
+mod web;
 
 pub use client_key::ClientKey;
 pub use generate::generate;
@@ -60,3 +62,5 @@ pub use public_keys::{IgnoredKey, MOST_KEYS, PublicKeys};
 pub use signing_key::{public_key_jwk, public_key_pem};
 pub use thumbprint::thumbprint;
 pub use unfit_key::{Defect, UnfitKey};
+#[cfg(feature = "fetch")]
+pub use web::{RootsFault, Web};

@@ -1,22 +1,24 @@
 //! Fetches the keys of issuers, with GET from the addresses of registered ones and nothing else: conformance KS-06 and WL-13.
 
 mod key_fetches;
-mod reachable;
 #[cfg(test)]
 mod tests;
 mod trial;
-mod web;
 
 pub(crate) use key_fetches::{Fetches, KeyFetches};
 pub(crate) use trial::{Outcome, Trial, unused};
 
 use crate::configuration::values::path;
+use crate::input;
+use anyhow::Context;
 use clap::{ArgAction, Args};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokenberg_jose::{FetchEvent, FetchLimits, IssuerKeySets, UnfitKey};
-use web::IssuerWeb;
+use std::time::Duration;
+use tokenberg_jose::{
+    Address, Document, Fetch, FetchEvent, FetchLimits, IssuerKeySets, Reach, UnfitKey, Web,
+};
 
 /// Which servers the keys of issuers may be fetched from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args, Serialize)]
@@ -34,6 +36,33 @@ pub(crate) struct IssuerAccess {
     pub(crate) allow_private_issuers: bool,
 }
 
+impl IssuerAccess {
+    /// The HTTP client for the documents of issuers.
+    ///
+    /// # Errors
+    /// If the certificates cannot be read.
+    fn web(&self) -> anyhow::Result<IssuerWeb> {
+        let Some(path) = &self.issuer_ca else {
+            return Ok(IssuerWeb(Web::new(None, self.allow_private_issuers)?));
+        };
+        let pem = input::bytes(path)?;
+        let web = Web::new(Some(&pem), self.allow_private_issuers);
+        Ok(IssuerWeb(web.with_context(|| format!("cannot trust the certificates of {}", path.display()))?))
+    }
+}
+
+/// The client of the library, with a warning where it has to use plain http.
+struct IssuerWeb(Web);
+
+impl Fetch for IssuerWeb {
+    fn fetch(&self, address: &Address, largest: usize, within: Duration) -> Result<Document, String> {
+        if address.reach() == Reach::PlainHttp {
+            tracing::warn!(%address, "fetching keys over plain http: an attacker on the network path can replace them");
+        }
+        self.0.fetch(address, largest, within)
+    }
+}
+
 /// The keys of issuers, which it fetches, with counts of the fetches.
 ///
 /// # Errors
@@ -43,7 +72,7 @@ pub(crate) fn held(
     limits: FetchLimits,
     counts: Arc<KeyFetches>,
 ) -> anyhow::Result<IssuerKeySets> {
-    let web = IssuerWeb::new(access.issuer_ca.as_deref(), access.allow_private_issuers)?;
+    let web = access.web()?;
     let report = move |event| {
         counts.count(&event);
         log_event(event);

@@ -1,7 +1,6 @@
 //! Fetches from real sockets: only permitted addresses are fetched from. Conformance KS-06 and WL-13.
 
-use super::web::IssuerWeb;
-use super::{IssuerAccess, held};
+use super::{IssuerAccess, IssuerWeb, held};
 use serde_json::json;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -89,7 +88,7 @@ fn here(port: u16) -> Address {
 }
 
 fn web() -> IssuerWeb {
-    IssuerWeb::new(None, false).unwrap()
+    IssuerAccess::default().web().unwrap()
 }
 
 #[test]

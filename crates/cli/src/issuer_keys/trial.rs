@@ -1,6 +1,6 @@
 //! Fetches the keys of an issuer once, to say whether they can be used: for `issuer add`, `issuer change` and `check`.
 
-use super::{IssuerAccess, IssuerWeb};
+use super::IssuerAccess;
 use std::time::Duration;
 use tokenberg_core::TrustedIssuer;
 use tokenberg_jose::{FetchLimits, IssuerKeySets, PublicKeys};
@@ -36,7 +36,7 @@ impl Trial {
     /// # Errors
     /// If the certificates cannot be read.
     pub(crate) fn new(access: &IssuerAccess) -> anyhow::Result<Self> {
-        let web = IssuerWeb::new(access.issuer_ca.as_deref(), access.allow_private_issuers)?;
+        let web = access.web()?;
         let limits = FetchLimits { within: LONGEST, ..FetchLimits::default() };
         // A single fetch reports only its result.
         Ok(Self(IssuerKeySets::new(web, limits, drop)))

@@ -1,37 +1,67 @@
 //! Fetches a public document from an address: one GET, without redirects, bounded in time and size: KS-06.
 
-use super::reachable::{CheckedResolver, Reachable};
-use crate::roots;
-use std::path::Path;
+mod reachable;
+
+use crate::issuer_keys::{Address, Document, Fetch, Reach};
+use reachable::{CheckedResolver, Reachable};
+use std::sync::Arc;
 use std::time::Duration;
-use tokenberg_jose::{Address, Document, Fetch, Reach};
 use ureq::Agent;
-use ureq::tls::{RootCerts, TlsConfig};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
 use ureq::unversioned::transport::DefaultConnector;
 
 /// The time limits for resolving a name, and for connecting.
 const LONGEST_CONNECTING: Duration = Duration::from_secs(2);
 
-/// The HTTP client for the documents of issuers.
-pub(super) struct IssuerWeb {
+/// An HTTP client for the documents of issuers, for [`IssuerKeySets`](crate::IssuerKeySets).
+///
+/// It makes one GET for each document, follows no redirect, keeps no connection and, unless private addresses are allowed, uses no
+/// proxy and connects only to public addresses: the owner of a domain can point a name at any address, also at those that only this
+/// machine can reach. It blocks, and `IssuerKeySets` calls it on a thread of its own.
+pub struct Web {
     web: Agent,
     this_machine: Agent,
     plain_http: Agent,
 }
 
-impl IssuerWeb {
-    /// Trusts the public roots, or only the certificates of the file `ca`.
+/// Why no certificates can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RootsFault {
+    /// It is no PEM.
+    #[error("it is not a PEM file")]
+    NotPem,
+    /// It has no certificate.
+    #[error("it contains no certificate")]
+    Empty,
+}
+
+impl Web {
+    /// Trusts the public roots or, if they are given, only these certificates (PEM).
     ///
     /// # Errors
-    /// If the file holds no certificate.
-    pub(super) fn new(ca: Option<&Path>, allow_private: bool) -> anyhow::Result<Self> {
+    /// If there is no certificate.
+    pub fn new(roots: Option<&[u8]>, allow_private: bool) -> Result<Self, RootsFault> {
         let reachable = if allow_private { Reachable::Anything } else { Reachable::Public };
-        let roots = roots::of(ca)?;
+        let roots = roots.map_or(Ok(RootCerts::WebPki), certificates)?;
         Ok(Self {
             web: agent(roots.clone(), reachable, true),
             this_machine: agent(roots.clone(), Reachable::Loopback, false),
             plain_http: agent(roots, Reachable::Named, false),
         })
+    }
+}
+
+fn certificates(pem: &[u8]) -> Result<RootCerts, RootsFault> {
+    let mut certificates: Vec<Certificate<'static>> = Vec::new();
+    for item in ureq::tls::parse_pem(pem) {
+        if let PemItem::Certificate(certificate) = item.map_err(|_| RootsFault::NotPem)? {
+            certificates.push(certificate);
+        }
+    }
+    if certificates.is_empty() {
+        Err(RootsFault::Empty)
+    } else {
+        Ok(RootCerts::Specific(Arc::new(certificates)))
     }
 }
 
@@ -52,15 +82,12 @@ fn agent(roots: RootCerts, reachable: Reachable, only_https: bool) -> Agent {
     Agent::with_parts(config.build(), DefaultConnector::default(), CheckedResolver::new(reachable))
 }
 
-impl Fetch for IssuerWeb {
+impl Fetch for Web {
     fn fetch(&self, address: &Address, largest: usize, within: Duration) -> Result<Document, String> {
         let agent = match address.reach() {
             Reach::Web => &self.web,
             Reach::ThisMachine => &self.this_machine,
-            Reach::PlainHttp => {
-                tracing::warn!(%address, "fetching keys over plain http: an attacker on the network path can replace them");
-                &self.plain_http
-            }
+            Reach::PlainHttp => &self.plain_http,
         };
         let request = agent.get(address.as_str()).config().timeout_global(Some(within)).build();
         let mut answer = request.call().map_err(|fault| fault.to_string())?;
@@ -71,5 +98,11 @@ impl Fetch for IssuerWeb {
         let body = answer.body_mut().with_config().limit(largest).read_to_vec();
         let body = body.map_err(|fault| fault.to_string())?;
         Ok(Document { status: answer.status().as_u16(), body, cache_control })
+    }
+}
+
+impl std::fmt::Debug for Web {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Web").finish_non_exhaustive()
     }
 }

@@ -57,7 +57,7 @@ impl CheckedResolver {
                     match self.reachable {
                         Reachable::Named => "from which keys are never fetched",
                         Reachable::Public | Reachable::Loopback | Reachable::Anything => {
-                            "which is not public; to allow private addresses, use --allow-private-issuers"
+                            "which is not public; to allow private addresses, use --allow-private-issuers (`allow_private` in a program)"
                         }
                     }
                 ),
