@@ -3,7 +3,8 @@
 use crate::answering::world::Fixed;
 use crate::bearer::config::BearerConfig;
 use crate::operations::Operations;
-use crate::service::{TokenService, TokenServiceBuilder};
+use crate::service::TokenService;
+use crate::service_builder::TokenServiceBuilder;
 use std::fmt::{Debug, Formatter, Result};
 
 impl Debug for TokenService {

@@ -15,9 +15,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! For host applications: their own middleware and actix features apply to these routes as well. With the `compress-*` features
-//! and `middleware::Compress`, token responses would be compressed (BREACH); with `http2`, the limits of this crate for HTTP/1.1
-//! do not hold. Neither is enabled here. Our own server accepts header lines that end with a bare line feed, as RFC 9112 §2.2
+//! For host applications: their own middleware and actix features apply to these routes as well, except `middleware::Compress`,
+//! which leaves token responses as they are. With `http2`, the limits of this crate for HTTP/1.1 do not hold; it is not enabled here. Our own server accepts header lines that end with a bare line feed, as RFC 9112 §2.2
 //! permits; proxies in front of it should be strict.
 #![forbid(unsafe_code)]
 #![warn(clippy::exhaustive_structs)]
@@ -40,6 +39,7 @@ mod routes;
 #[cfg(feature = "server")]
 mod server;
 mod service;
+mod service_builder;
 #[cfg(feature = "testing")]
 pub mod testing;
 #[cfg(feature = "server")]
@@ -53,6 +53,7 @@ pub use bearer::one_method::one_method_only;
 pub use bearer::require::{Require, Requiring};
 #[cfg(feature = "server")]
 pub use connection::authorities::ClientAuthorities;
+pub use documents::left_out::MetadataDocument;
 pub use documents::protected_resource::ProtectedResource;
 pub use endpoint::request_id::RequestId;
 pub use observe::AUDIT;
@@ -65,4 +66,5 @@ pub use server::{
     BasePathFault, DRAIN_DELAY, Handle, LONGEST_KEEP_ALIVE, MOST_CONNECTIONS, OPERATIONS_CONNECTIONS,
     Running, ServerBuilder, check_base_path,
 };
-pub use service::{TokenService, TokenServiceBuilder};
+pub use service::TokenService;
+pub use service_builder::TokenServiceBuilder;

@@ -2,16 +2,12 @@
 
 use tokenberg_core::request::{LARGEST_BODY, LARGEST_PRESENTATION};
 
-/// The token endpoint, under the issuer.
-pub(crate) const TOKENS: &str = "/v1/oauth/tokens";
-/// Where tokens are introspected and revoked.
-pub(crate) const INTROSPECTION: &str = "/v1/oauth/introspect";
-pub(crate) const REVOCATION: &str = "/v1/oauth/revoke";
+pub(crate) use tokenberg_core::metadata::{
+    AUTHORIZATION_SERVER, INTROSPECTION, JWKS, OPENID_CONFIGURATION, REVOCATION, TOKENS,
+};
+
 /// Where proxies have the token of a request verified.
 pub(crate) const VERIFICATION: &str = "/v1/oauth/verify";
-pub(crate) const JWKS: &str = "/.well-known/jwks.json";
-pub(crate) const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
-pub(crate) const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
 pub(crate) const OPENAPI: &str = "/openapi.json";
 
 /// An endpoint that decides about credentials or tokens. All but the last take a form from a client.

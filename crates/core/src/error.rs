@@ -65,6 +65,8 @@ impl ErrorCode {
     }
 }
 
+pub use crate::types::realm::{Realm, RealmError};
+
 /// How a client that failed to authenticate should retry (RFC 9110 §11.6.1); constant texts, so no input is reflected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Challenge {
@@ -75,7 +77,7 @@ pub enum Challenge {
 }
 
 impl Challenge {
-    /// The value of `WWW-Authenticate`.
+    /// The value of `WWW-Authenticate`, in the default [`Realm`].
     #[must_use]
     pub fn as_header(self) -> &'static str {
         match self {

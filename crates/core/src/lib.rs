@@ -57,6 +57,7 @@ pub mod introspection;
 pub mod issuer;
 pub mod jws;
 pub mod key_schedule;
+pub mod metadata;
 pub mod policy;
 pub mod refusal;
 pub mod registration;

@@ -1,7 +1,7 @@
 //! The response to a request as HTTP (status, header fields, body), for adapters of any framework: RFC 6749 §5, RFC 9449 §8.
 
 use crate::answers::SigningFault;
-use crate::error::{ErrorCode, OAuthError};
+use crate::error::{ErrorCode, OAuthError, Realm};
 use crate::{Introspection, Lifetime, NotGranted, Policy, Secret, TokenResponse};
 use std::borrow::Cow;
 
@@ -94,6 +94,17 @@ impl Reply {
         reply.with_nonce(nonce)
     }
 
+    /// The same with its challenge in this realm, which is that of the [policy](Policy::realm). [`Reply::not_granted`] does it.
+    #[must_use]
+    pub fn in_realm(mut self, realm: &Realm) -> Self {
+        if !realm.is_default() {
+            for (_, value) in self.headers.iter_mut().filter(|(name, _)| *name == "www-authenticate") {
+                *value = realm.of_challenge(value).into();
+            }
+        }
+        self
+    }
+
     /// What becomes of a request that was not granted: the error of its refusal, or one of the three failures that are not the
     /// client's: 500, or 503 with `Retry-After`, without which Iceberg's Java client does not retry (conformance IC-16). Log the
     /// reason, which the client does not receive. `nonce` is used if the client needs one.
@@ -106,7 +117,7 @@ impl Reply {
             NotGranted::Refused(refusal) => {
                 let error = policy.error_for(refusal);
                 let needs_nonce = error.code == ErrorCode::UseDpopNonce;
-                Self::refused(&error, nonce.filter(|_| needs_nonce))
+                Self::refused(&error, nonce.filter(|_| needs_nonce)).in_realm(&policy.realm)
             }
             NotGranted::Unsigned(SigningFault::Unavailable { .. }) => {
                 later(&SIGNER_UNAVAILABLE, Lifetime::from_seconds(1))

@@ -1,6 +1,7 @@
 //! A token endpoint in axum, on the core alone: its own table of clients, the questions answered by an asynchronous loop.
 
 mod clients;
+mod jobs;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 use tokenberg_core::backends::NotWritten;
 use tokenberg_core::jws::Algorithm;
+use tokenberg_core::metadata::{AUTHORIZATION_SERVER, Abilities, JWKS, Metadata, TOKENS};
 use tokenberg_core::registration::AllowedScope;
 use tokenberg_core::request::LARGEST_BODY;
 use tokenberg_core::{
@@ -25,6 +27,7 @@ use tokenberg_jose::Keyring;
 
 struct Service {
     endpoint: TokenEndpoint,
+    metadata: Metadata,
     table: Arc<Table<Keyring>>,
 }
 
@@ -38,10 +41,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let secret = Secret::new(std::env::var("SPARK_SECRET")?);
     table.add("spark".parse()?, &secret, AllowedScope::Only(Scope::catalog()));
     let endpoint = TokenEndpoint::new(Policy::new(format!("http://{listen}").parse()?));
-    let service = Arc::new(Service { endpoint, table: Arc::new(table) });
+    // This program neither introspects nor revokes, and stores no single-use identifiers.
+    let metadata = Metadata::new(&endpoint.policy().issuer, Abilities::default());
+    let service = Arc::new(Service { endpoint, metadata, table: Arc::new(table) });
     let app = Router::new()
-        .route("/v1/oauth/tokens", post(tokens))
-        .route("/.well-known/jwks.json", get(jwks))
+        .route(TOKENS, post(tokens))
+        .route(JWKS, get(jwks))
+        .route(AUTHORIZATION_SERVER, get(facts))
+        // A grant of this program's own, beside those of the endpoint.
+        .route("/v1/jobs/tokens", post(jobs::ticket))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .with_state(service);
     axum::serve(tokio::net::TcpListener::bind(listen).await?, app).await?;
@@ -79,9 +87,8 @@ async fn answer(
     query: Option<&str>,
     body: &[u8],
 ) -> Result<Granted, NotGranted> {
-    let values =
-        |name: HeaderName| headers.get_all(name).iter().map(|value| value.as_bytes()).collect::<Vec<_>>();
-    let (authorization, dpop) = (values(AUTHORIZATION), values(HeaderName::from_static("dpop")));
+    let authorization = values(headers, &AUTHORIZATION);
+    let dpop = values(headers, &HeaderName::from_static("dpop"));
     let request = Request { authorization: &authorization, dpop: &dpop, certificate: None, query, body };
     let presented = Presented::of(&request)?;
     let unwritten = |error: Box<dyn Error>| NotWritten { reason: error.to_string() };
@@ -109,9 +116,20 @@ async fn answer(
 }
 
 async fn jwks(State(service): State<Arc<Service>>) -> Response<Body> {
-    let text = service.table.keys.jwks().to_string();
+    json(service.table.keys.jwks().to_string())
+}
+
+async fn facts(State(service): State<Arc<Service>>) -> Response<Body> {
+    json(service.metadata.authorization_server().to_owned())
+}
+
+fn json(text: String) -> Response<Body> {
     let response = Response::builder().header(CONTENT_TYPE, "application/json").body(Body::from(text));
     response.unwrap_or_default()
+}
+
+fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a [u8]> {
+    headers.get_all(name).iter().map(|value| value.as_bytes()).collect()
 }
 
 fn response(reply: Reply) -> Response<Body> {

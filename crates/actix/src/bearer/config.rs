@@ -7,6 +7,7 @@ use ring::digest::{SHA256, digest};
 use std::sync::Arc;
 use tokenberg_core::answers::TokenStatus;
 use tokenberg_core::backends::BoxFuture;
+use tokenberg_core::error::Realm;
 use tokenberg_core::jws::DpopProof;
 use tokenberg_core::token::{Possession, SingleUseId};
 use tokenberg_core::{
@@ -56,6 +57,7 @@ pub struct BearerConfig {
     base: Option<Arc<str>>,
     single_use: Option<Arc<dyn SingleUse>>,
     expired_as_419: bool,
+    realm: Realm,
 }
 
 impl BearerConfig {
@@ -76,6 +78,7 @@ impl BearerConfig {
             base: None,
             single_use: None,
             expired_as_419: false,
+            realm: service.policy().realm.clone(),
         }
     }
 
@@ -143,6 +146,7 @@ impl BearerConfig {
             base: None,
             single_use: None,
             expired_as_419: false,
+            realm: Realm::default(),
         }
     }
 
@@ -181,6 +185,16 @@ impl BearerConfig {
     #[must_use]
     pub fn expired_as_419(self) -> Self {
         Self { expired_as_419: true, ..self }
+    }
+
+    /// Sets the realm of challenges; that of the service's policy or, in another process, `tokenberg` by default.
+    #[must_use]
+    pub fn realm(self, realm: Realm) -> Self {
+        Self { realm, ..self }
+    }
+
+    pub(crate) fn in_realm(&self) -> &Realm {
+        &self.realm
     }
 
     /// Whether a token that this configuration has accepted for a request needs no second check by the other.

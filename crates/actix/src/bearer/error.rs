@@ -1,13 +1,14 @@
 //! The refusals of a catalog's access token: RFC 6750 §3 and RFC 9449 §7.1, in the error model of Iceberg's REST specification.
 
-use crate::documents::metadata::proof_algorithms;
 use crate::endpoint::reply;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::json;
 use tokenberg_core::TokenFault;
 use tokenberg_core::backends::{KeysUnavailable, NotWritten};
+use tokenberg_core::error::Realm;
 use tokenberg_core::jws::FramingFault;
+use tokenberg_core::metadata::proof_algorithms;
 use tokenberg_core::refusal::ProofFault;
 
 /// Why a request has no sufficient [`Bearer`](crate::Bearer). Its `Display` is for logs.
@@ -47,13 +48,23 @@ pub enum BearerError {
     #[error(transparent)]
     Unwritten(NotWritten),
     /// The token is valid and does not contain this scope-token.
-    #[error("the token lacks the scope {0}")]
-    InsufficientScope(Box<str>),
-    /// The app has no [`BearerConfig`](crate::BearerConfig).
+    #[error("the token lacks the scope {scope}")]
+    InsufficientScope {
+        /// The scope-token.
+        scope: Box<str>,
+        /// The realm of the challenge.
+        realm: Realm,
+    },
+    /// The app has no [`BearerConfig`](crate::BearerConfig) for the route.
     #[error(
-        "put `.app_data(BearerConfig::of(&service))`, and not a web::Data of it, on the App or the scope of this route"
+        "no BearerConfig applies to this route: put `.app_data(BearerConfig::of(&service))` on its App or a scope around it"
     )]
     NotConfigured,
+    /// The app has a [`BearerConfig`](crate::BearerConfig) in a `web::Data`.
+    #[error(
+        "the BearerConfig of this route is in a web::Data: put `.app_data(config)` in place of `.app_data(web::Data::new(config))`"
+    )]
+    Misplaced,
     /// The last successful read of the store is so old that the token may have been revoked since (conformance OP-21).
     #[error("the state of the store is too old to accept a token")]
     TooOld,
@@ -81,11 +92,32 @@ pub struct BearerRefusal {
     /// The scheme of the attempt.
     pub(crate) scheme: Option<Scheme>,
     pub(crate) takes_proofs: bool,
+    pub(crate) realm: Realm,
 }
 
 impl From<BearerError> for BearerRefusal {
     fn from(error: BearerError) -> Self {
-        Self { error, scheme: Some(Scheme::Bearer), takes_proofs: false }
+        // A handler returns no other one: all others come from the extractor.
+        let realm = match &error {
+            BearerError::InsufficientScope { realm, .. } => realm.clone(),
+            BearerError::NoCredentials
+            | BearerError::SeveralMethods
+            | BearerError::Malformed
+            | BearerError::InvalidToken(_)
+            | BearerError::TimedOut(_)
+            | BearerError::NotOneProof
+            | BearerError::MalformedProof(_)
+            | BearerError::InvalidProof(_)
+            | BearerError::ProofReplayed
+            | BearerError::NotBound
+            | BearerError::Unwritten(_)
+            | BearerError::NotConfigured
+            | BearerError::Misplaced
+            | BearerError::TooOld
+            | BearerError::KeysUnavailable(_)
+            | BearerError::Unavailable => Realm::default(),
+        };
+        Self { error, scheme: Some(Scheme::Bearer), takes_proofs: false, realm }
     }
 }
 
@@ -113,10 +145,19 @@ impl BearerError {
                 "the keys of the token's issuer cannot be fetched now; try again after Retry-After",
             ),
             Self::TimedOut(_) => ("AuthenticationTimeoutException", "the token expired"),
-            Self::InsufficientScope(_) => ("ForbiddenException", "the scope of the token does not suffice"),
-            Self::NotConfigured | Self::Unavailable => {
-                ("InternalServerError", "an internal error, which was logged")
+            Self::InsufficientScope { .. } => {
+                ("ForbiddenException", "the scope of the token does not suffice")
             }
+            // For the developer of the app, who meets it at the first request.
+            Self::NotConfigured => (
+                "InternalServerError",
+                "the route has no BearerConfig: put it with app_data on its App or a scope around it",
+            ),
+            Self::Misplaced => (
+                "InternalServerError",
+                "the BearerConfig of the route is in a web::Data: put it with app_data itself",
+            ),
+            Self::Unavailable => ("InternalServerError", "an internal error, which was logged"),
         }
     }
 
@@ -131,10 +172,10 @@ impl BearerError {
             | Self::ProofReplayed
             | Self::NotBound => StatusCode::UNAUTHORIZED,
             Self::SeveralMethods => StatusCode::BAD_REQUEST,
-            Self::InsufficientScope(_) => StatusCode::FORBIDDEN,
+            Self::InsufficientScope { .. } => StatusCode::FORBIDDEN,
             Self::TimedOut(_) => StatusCode::from_u16(419).unwrap_or(StatusCode::UNAUTHORIZED),
             Self::Unwritten(_) | Self::TooOld | Self::KeysUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::NotConfigured | Self::Unavailable => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::NotConfigured | Self::Misplaced | Self::Unavailable => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -152,6 +193,7 @@ impl BearerError {
             | Self::TooOld
             | Self::KeysUnavailable(_)
             | Self::NotConfigured
+            | Self::Misplaced
             | Self::Unavailable => return None,
             Self::SeveralMethods => r#"error="invalid_request""#.to_owned(),
             Self::Malformed | Self::InvalidToken(_) | Self::TimedOut(_) | Self::NotBound => {
@@ -160,7 +202,9 @@ impl BearerError {
             Self::NotOneProof | Self::MalformedProof(_) | Self::InvalidProof(_) | Self::ProofReplayed => {
                 r#"error="invalid_dpop_proof""#.to_owned()
             }
-            Self::InsufficientScope(scope) => format!(r#"error="insufficient_scope", scope="{scope}""#),
+            Self::InsufficientScope { scope, .. } => {
+                format!(r#"error="insufficient_scope", scope="{scope}""#)
+            }
         })
     }
 }
@@ -173,7 +217,7 @@ impl BearerRefusal {
         }
         let code = |scheme| if self.scheme == Some(scheme) { self.error.code() } else { None };
         let bearer = code(Scheme::Bearer).map(|code| format!(", {code}")).unwrap_or_default();
-        let mut challenges = vec![format!(r#"Bearer realm="tokenberg"{bearer}"#)];
+        let mut challenges = vec![format!(r#"Bearer realm="{}"{bearer}"#, self.realm.as_str())];
         if self.takes_proofs {
             let dpop = code(Scheme::Dpop).map(|code| format!("{code}, ")).unwrap_or_default();
             challenges.push(format!(r#"DPoP {dpop}algs="{}""#, proof_algorithms().join(" ")));

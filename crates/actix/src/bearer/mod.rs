@@ -11,9 +11,11 @@ use crate::endpoint::DPOP;
 use crate::peer;
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap};
+use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use futures_util::future::{Either, LocalBoxFuture, Ready, ready};
 use std::sync::Arc;
+use tokenberg_core::error::Realm;
 use tokenberg_core::jws::DpopProof;
 use tokenberg_core::token::{Actor, Possession, SingleUseId};
 use tokenberg_core::{AccessTokenClaims, ClientId, Issuer, Scope, Subject};
@@ -35,13 +37,14 @@ use tokenberg_core::{AccessTokenClaims, ClientId, Issuer, Scope, Subject};
 #[derive(Clone, Debug)]
 pub struct Bearer {
     claims: Arc<AccessTokenClaims>,
+    realm: Realm,
 }
 
 impl Bearer {
     /// A token that is not checked.
     #[cfg(feature = "testing")]
     pub(crate) fn new(claims: Arc<AccessTokenClaims>) -> Self {
-        Self { claims }
+        Self { claims, realm: Realm::default() }
     }
 
     /// The subject, on whose behalf the request is made.
@@ -96,7 +99,12 @@ impl Bearer {
         }
         // The value goes into a header that allows only scope-tokens (RFC 6750 §3).
         let missing = scope.parse::<Scope>().map(|scope| scope.as_str().into()).unwrap_or_default();
-        Err(BearerError::InsufficientScope(missing))
+        Err(self.lacks(missing))
+    }
+
+    /// The error of a token without this scope.
+    pub(crate) fn lacks(&self, scope: Box<str>) -> BearerError {
+        BearerError::InsufficientScope { scope, realm: self.realm.clone() }
     }
 }
 
@@ -110,7 +118,9 @@ impl FromRequest for Bearer {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let Some(config) = request.app_data::<BearerConfig>() else {
-            return Either::Left(ready(Err(BearerError::NotConfigured.into())));
+            let is_wrapped = request.app_data::<Data<BearerConfig>>().is_some();
+            let error = if is_wrapped { BearerError::Misplaced } else { BearerError::NotConfigured };
+            return Either::Left(ready(Err(error.into())));
         };
         if let Some(CheckedBearer(bearer, by)) = request.extensions().get::<CheckedBearer>()
             && by.accepts_as(config)
@@ -118,8 +128,8 @@ impl FromRequest for Bearer {
             return Either::Left(ready(Ok(bearer.clone())));
         }
         let refusal = |scheme| {
-            let takes_proofs = config.takes_proofs();
-            move |error| BearerRefusal { error, scheme, takes_proofs }
+            let (takes_proofs, realm) = (config.takes_proofs(), config.in_realm().clone());
+            move |error| BearerRefusal { error, scheme, takes_proofs, realm: realm.clone() }
         };
         let (scheme, token) = match credentials(request.headers(), config.takes_proofs()) {
             Ok(found) => found,
@@ -130,16 +140,18 @@ impl FromRequest for Bearer {
             Ok(proven) => proven,
             Err(error) => return Either::Left(ready(Err(refusal(error)))),
         };
-        let checking = config.check(token, &possession);
+        let (checking, realm) = (config.check(token, &possession), config.in_realm().clone());
         let memory = if once.is_some() { config.memory().map(Arc::clone) } else { None };
         match (checking, memory) {
-            (Either::Left(checked), None) => Either::Left(ready(accepted(checked, scheme).map_err(refusal))),
+            (Either::Left(checked), None) => {
+                Either::Left(ready(accepted(checked, scheme, realm).map_err(refusal)))
+            }
             (checking, memory) => Either::Right(Box::pin(async move {
                 let checked = match checking {
                     Either::Left(checked) => checked,
                     Either::Right(checking) => checking.await,
                 };
-                let bearer = accepted(checked, scheme).map_err(refusal)?;
+                let bearer = accepted(checked, scheme, realm).map_err(&refusal)?;
                 // The last check, so that a refused request does not use the proof up.
                 if let (Some(memory), Some(once)) = (memory, once) {
                     match memory.use_once(&once).await {
@@ -177,11 +189,15 @@ fn possession(
     }
 }
 
-fn accepted(checked: Checked, scheme: Scheme) -> Result<Bearer, BearerError> {
+fn accepted(checked: Checked, scheme: Scheme, realm: Realm) -> Result<Bearer, BearerError> {
     let claims = checked?;
     let is_bound = claims.confirmation.as_ref().is_some_and(|confirmation| confirmation.key.is_some());
     // RFC 9449 §7.2: an unbound token is a Bearer token, even if a proof is sent beside it.
-    if scheme == Scheme::Dpop && !is_bound { Err(BearerError::NotBound) } else { Ok(Bearer { claims }) }
+    if scheme == Scheme::Dpop && !is_bound {
+        Err(BearerError::NotBound)
+    } else {
+        Ok(Bearer { claims, realm })
+    }
 }
 
 /// RFC 9449 §4.3(1): "There is not more than one DPoP HTTP request header field".

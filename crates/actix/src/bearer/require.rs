@@ -44,7 +44,8 @@ impl Require {
         Self { scopes: scopes.into_iter().map(Into::into).collect(), all: true }
     }
 
-    fn check(&self, granted: &Scope) -> Result<(), BearerError> {
+    fn check(&self, bearer: &Bearer) -> Result<(), BearerError> {
+        let granted = bearer.scope();
         let mut scopes = self.scopes.iter();
         let is_enough = if self.all {
             scopes.all(|scope| granted.contains(scope))
@@ -61,7 +62,7 @@ impl Require {
             self.scopes.first().map(ToString::to_string).unwrap_or_default()
         };
         let needed = needed.parse::<Scope>().map(|scope| scope.as_str().into()).unwrap_or_default();
-        Err(BearerError::InsufficientScope(needed))
+        Err(bearer.lacks(needed))
     }
 }
 
@@ -109,7 +110,7 @@ where
                 Ok(bearer) => bearer,
                 Err(refusal) => return Ok(request.error_response(refusal)),
             };
-            if let Err(error) = require.check(bearer.scope()) {
+            if let Err(error) = require.check(&bearer) {
                 return Ok(request.error_response(error));
             }
             if let Some(config) = request.app_data::<BearerConfig>().cloned() {

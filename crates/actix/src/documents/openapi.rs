@@ -1,11 +1,11 @@
 //! An OpenAPI 3.1 description of the routes, written by hand.
 
-use crate::documents::metadata::Abilities;
 use crate::paths::{
     AUTHORIZATION_SERVER, INTROSPECTION, JWKS, OPENAPI, OPENID_CONFIGURATION, REVOCATION, TOKENS,
     VERIFICATION,
 };
 use serde_json::{Map, Value, json};
+use tokenberg_core::metadata::Abilities;
 use tokenberg_core::request::AssertionKind;
 use tokenberg_core::{Issuer, TokenType};
 

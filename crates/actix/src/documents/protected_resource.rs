@@ -1,10 +1,10 @@
 //! Protected resource metadata of a catalog, RFC 9728.
 
-use crate::documents::metadata::proof_algorithms;
 use crate::endpoint::reply;
 use actix_web::{HttpRequest, web};
 use serde_json::{Value, json};
 use tokenberg_core::Issuer;
+use tokenberg_core::metadata::proof_algorithms;
 use tokenberg_core::token::CATALOG;
 
 /// The document of a catalog, for clients that discover its token service: `/.well-known/oauth-protected-resource`.

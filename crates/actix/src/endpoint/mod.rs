@@ -20,7 +20,7 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 use tokenberg_core::answers::SigningFault;
 use tokenberg_core::request::{Authentication, Credential};
-use tokenberg_core::{ErrorCode, NotGranted, Presented, PresentedToken, Request};
+use tokenberg_core::{AuthenticatedClient, ErrorCode, NotGranted, Presented, PresentedToken, Request};
 
 /// RFC 9449 §4.1.
 pub(crate) const DPOP: HeaderName = HeaderName::from_static("dpop");
@@ -53,29 +53,91 @@ pub(crate) async fn answer(
     };
     match decide(service, endpoint, request, &body, &mut audit).await {
         Ok(response) => response,
-        Err(Denied::NotGranted(NotGranted::Refused(refusal))) => {
+        Err(denied) => failed(service, denied, &audit, &body),
+    }
+}
+
+/// The response to a request that was not granted, which is recorded.
+fn failed(service: &TokenService, denied: Denied, audit: &Audit, body: &[u8]) -> HttpResponse {
+    match denied {
+        Denied::NotGranted(NotGranted::Refused(refusal)) => {
             let error = service.policy().error_for(&refusal);
-            audit.refused(&refusal, &error, &body);
+            audit.refused(&refusal, &error, body);
             let needs_nonce = error.code == ErrorCode::UseDpopNonce;
             let nonce = if needs_nonce { service.dpop_nonce() } else { None };
-            reply::refused(error, nonce.as_deref(), audit.request_id())
+            reply::refused(&service.policy().realm, error, nonce.as_deref(), audit.request_id())
         }
-        Err(Denied::NotGranted(NotGranted::Unsigned(reason))) => {
+        Denied::NotGranted(NotGranted::Unsigned(reason)) => {
             let is_away = matches!(reason, SigningFault::Unavailable { .. });
-            outage(&audit, if is_away { Fault::SignerUnavailable } else { Fault::Unsigned }, &reason, &body)
+            outage(audit, if is_away { Fault::SignerUnavailable } else { Fault::Unsigned }, &reason, body)
         }
-        Err(Denied::NotGranted(NotGranted::Unwritten(reason))) => {
-            outage(&audit, Fault::Unwritten, &reason, &body)
-        }
-        Err(Denied::NotGranted(NotGranted::KeysUnavailable(reason))) => {
+        Denied::NotGranted(NotGranted::Unwritten(reason)) => outage(audit, Fault::Unwritten, &reason, body),
+        Denied::NotGranted(NotGranted::KeysUnavailable(reason)) => {
             let seconds = reason.retry_after.as_seconds();
-            outage(&audit, Fault::KeysUnavailable { seconds }, &reason, &body)
+            outage(audit, Fault::KeysUnavailable { seconds }, &reason, body)
         }
-        Err(Denied::Fault(fault)) => {
+        Denied::Fault(fault) => {
             audit.failed(fault);
             reply::fault_of(fault, audit.request_id())
         }
     }
+}
+
+impl TokenService {
+    /// Authenticates the client of a request with this body, for a grant of your own in a route of yours, as the token endpoint does:
+    /// by every method except a token, with the same limits of failed attempts, and each refusal is in the audit. Whether this client
+    /// may use the grant, and what it gets, is for you to decide.
+    ///
+    /// ```
+    /// use actix_web::{HttpRequest, HttpResponse, web};
+    /// use tokenberg_actix::TokenService;
+    ///
+    /// /// `POST /v1/jobs/tokens`
+    /// async fn job_token(service: web::Data<TokenService>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
+    ///     match service.authenticate(&request, &body).await {
+    ///         Ok(client) => HttpResponse::Ok().body(format!("a token for a job of {}", client.id())),
+    ///         Err(response) => response,
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// The response to send: 401, 429, or 503.
+    pub async fn authenticate(
+        &self,
+        request: &HttpRequest,
+        body: &[u8],
+    ) -> Result<AuthenticatedClient, HttpResponse> {
+        let origin = self.trusted_proxies().origin(request);
+        let mut audit = Audit::of(request, Endpoint::Tokens, origin.address, self.observer());
+        let authenticated = if origin.is_plain {
+            Err(Fault::PlainHttp.into())
+        } else {
+            authenticated(self, request, body, &mut audit).await
+        };
+        authenticated.map_err(|denied| failed(self, denied, &audit, body))
+    }
+}
+
+async fn authenticated(
+    service: &TokenService,
+    request: &HttpRequest,
+    body: &[u8],
+    audit: &mut Audit,
+) -> Result<AuthenticatedClient, Denied> {
+    let authorization = values(request, &header::AUTHORIZATION);
+    let certificate = peer::certificate(request);
+    let presented = Request {
+        authorization: &authorization,
+        certificate: certificate.as_deref(),
+        query: request.uri().query(),
+        body,
+        ..Request::default()
+    };
+    let credential = presented.credential()?;
+    audit.authenticates(&credential);
+    let attempt = service.attempt(audit.source(), limited(&credential))?;
+    attempt.judged(service.client_of(&presented, audit).await)
 }
 
 fn outage(audit: &Audit, fault: Fault, reason: &dyn std::fmt::Display, body: &[u8]) -> HttpResponse {

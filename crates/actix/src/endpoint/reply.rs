@@ -13,6 +13,7 @@ use std::convert::Infallible;
 use std::fmt::Write;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use tokenberg_core::error::Realm;
 use tokenberg_core::{Introspection, OAuthError, Reply, TokenResponse};
 
 /// A response that must not be stored.
@@ -52,9 +53,14 @@ pub(crate) fn revoked() -> HttpResponse {
 }
 
 /// The response to a refusal by the core, with the nonce for the next proof.
-pub(crate) fn refused(error: OAuthError, nonce: Option<&str>, id: Option<&RequestId>) -> HttpResponse {
+pub(crate) fn refused(
+    realm: &Realm,
+    error: OAuthError,
+    nonce: Option<&str>,
+    id: Option<&RequestId>,
+) -> HttpResponse {
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
-    response(Reply::refused(&naming(error, status, id), nonce))
+    response(Reply::refused(&naming(error, status, id), nonce).in_realm(realm))
 }
 
 /// The same, with the request's identifier in our log in its description, so that the client's operator can name it. Not for

@@ -46,10 +46,11 @@ pub(crate) fn answer(service: &TokenService, request: &HttpRequest) -> HttpRespo
             (Outcome::Active, response.body("{}"))
         }
         Err(denied) => {
-            let error = denied.error();
+            let error = denied.error(service);
             let outcome = outcome_of(&error);
             log(service, request, &denied, outcome);
-            (outcome, BearerRefusal::from(error).response())
+            let realm = service.policy().realm.clone();
+            (outcome, BearerRefusal { realm, ..error.into() }.response())
         }
     };
     tracing::Span::current().record("outcome", outcome.as_str());
@@ -70,19 +71,23 @@ fn decide(service: &TokenService, request: &HttpRequest) -> Result<Arc<AccessTok
     let (first, others) = requirements.verifications(service);
     let claims = check_now(service, (&first, &others), token, now, &Possession::default())?;
     if !requirements.scope().is_subset_of(&claims.scope) {
-        return Err(BearerError::InsufficientScope(requirements.scope().as_str().into()).into());
+        return Err(insufficient(service, requirements.scope().as_str()).into());
     }
     Ok(claims)
 }
 
+fn insufficient(service: &TokenService, scope: &str) -> BearerError {
+    BearerError::InsufficientScope { scope: scope.into(), realm: service.policy().realm.clone() }
+}
+
 impl Denied {
     /// What the client receives: RFC 6750 §3.1.
-    fn error(&self) -> BearerError {
+    fn error(&self, service: &TokenService) -> BearerError {
         match self {
             Self::Token(error) => error.clone(),
             Self::Requirement(fault) if fault.is_of_configuration => BearerError::NotConfigured,
             // No token meets it.
-            Self::Requirement(_) => BearerError::InsufficientScope(Box::default()),
+            Self::Requirement(_) => insufficient(service, ""),
         }
     }
 }
@@ -90,11 +95,13 @@ impl Denied {
 fn outcome_of(error: &BearerError) -> Outcome {
     match error {
         BearerError::NoCredentials => Outcome::Refused(ErrorCode::InvalidRequest),
-        BearerError::InsufficientScope(_) => Outcome::Refused(ErrorCode::InvalidScope),
+        BearerError::InsufficientScope { .. } => Outcome::Refused(ErrorCode::InvalidScope),
         BearerError::TooOld | BearerError::Unwritten(_) | BearerError::KeysUnavailable(_) => {
             Outcome::Failed(ErrorCode::TemporarilyUnavailable)
         }
-        BearerError::NotConfigured | BearerError::Unavailable => Outcome::Failed(ErrorCode::ServerError),
+        BearerError::NotConfigured | BearerError::Misplaced | BearerError::Unavailable => {
+            Outcome::Failed(ErrorCode::ServerError)
+        }
         BearerError::SeveralMethods
         | BearerError::Malformed
         | BearerError::InvalidToken(_)

@@ -266,7 +266,7 @@ fn app(
     impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse, Error = Error, InitError = ()>
     + use<>,
 > {
-    let under_base = service.configure();
+    let under_base = service.configure_own();
     App::new()
         .configure(service.configure_root())
         .configure(|config| {

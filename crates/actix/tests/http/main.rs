@@ -15,6 +15,7 @@ mod companions;
 mod crowded;
 mod documents;
 mod framing;
+mod hosted;
 mod issuer_keys;
 mod pipelining;
 mod proofs;

@@ -104,8 +104,11 @@ impl World {
     }
 
     pub(crate) fn builder_at(self: &Arc<Self>, issuer: &str) -> TokenServiceBuilder {
+        self.builder_under(Policy::new(issuer.parse().unwrap()))
+    }
+
+    pub(crate) fn builder_under(self: &Arc<Self>, policy: Policy) -> TokenServiceBuilder {
         let clock = Arc::clone(&self.clock);
-        let policy = Policy::new(issuer.parse().unwrap());
         TokenService::builder(policy, Fixed::from(Arc::clone(self)))
             .revocations(Ledger(Arc::clone(self)))
             .single_use(Ledger(Arc::clone(self)))

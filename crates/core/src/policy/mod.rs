@@ -28,6 +28,7 @@ pub(crate) mod token_status;
 pub use address::TOKEN_ENDPOINT_PATHS;
 pub use rights::{LONGEST_SESSION_LIFETIME, LONGEST_TOKEN_LIFETIME};
 
+use crate::error::Realm;
 use crate::{AccessTokenClaims, Issuer, Lifetime, Timestamp};
 
 /// The settings that apply to every request, whatever the client.
@@ -50,6 +51,8 @@ pub struct Policy {
     /// The path that the endpoints are served under, in addition to that of the issuer: a DPoP proof may be made for either. It begins
     /// with a slash and does not end with one.
     pub base_path: Option<Box<str>>,
+    /// The realm of challenges.
+    pub realm: Realm,
 }
 
 /// The path of the token endpoint under the issuer, as in Iceberg's specification.
@@ -67,6 +70,7 @@ impl Policy {
             strict_iceberg_errors: false,
             require_dpop_nonce: false,
             base_path: None,
+            realm: Realm::default(),
         }
     }
 

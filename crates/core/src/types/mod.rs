@@ -23,6 +23,7 @@ pub(crate) mod participants;
 pub(crate) mod peer_certificate;
 pub(crate) mod provenance;
 pub(crate) mod provenance_reading;
+pub(crate) mod realm;
 pub(crate) mod registration;
 pub(crate) mod revocation;
 pub(crate) mod scope;

@@ -1,25 +1,40 @@
 //! Builds the authorization server metadata, RFC 8414 §2, which lists only what works.
 
-use crate::paths::{INTROSPECTION, JWKS, REVOCATION, TOKENS};
+use crate::jws::Algorithm;
+use crate::token::CATALOG;
+use crate::{GrantType, Issuer};
 use serde_json::{Value, json};
-use tokenberg_core::jws::Algorithm;
-use tokenberg_core::token::CATALOG;
-use tokenberg_core::{GrantType, Issuer};
 
-/// The parts of the service that decide what works.
-#[derive(Clone, Copy)]
-pub(crate) struct Abilities {
+/// The path of the token endpoint, as all others under the issuer.
+pub const TOKENS: &str = "/v1/oauth/tokens";
+/// The path of introspection.
+pub const INTROSPECTION: &str = "/v1/oauth/introspect";
+/// The path of revocation.
+pub const REVOCATION: &str = "/v1/oauth/revoke";
+/// The path of the keys.
+pub const JWKS: &str = "/.well-known/jwks.json";
+/// The path of the metadata (RFC 8414 §3). For an issuer with a path, it is also served with that path behind it.
+pub const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
+/// The path of the same facts for catalogs that know only OIDC discovery.
+pub const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
+
+/// The parts of a service that decide what works.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Abilities {
+    /// There is an introspection endpoint.
+    pub introspects: bool,
     /// Revocations can be stored.
-    pub(crate) revokes: bool,
+    pub revokes: bool,
     /// Single-use identifiers, of assertions and proofs, can be stored.
-    pub(crate) records_uses: bool,
+    pub records_uses: bool,
     /// The server requests client certificates.
-    pub(crate) sees_certificates: bool,
+    pub sees_certificates: bool,
 }
 
 impl Abilities {
-    /// The grants.
-    pub(crate) fn grants(self) -> Vec<&'static str> {
+    /// The grants that work.
+    #[must_use]
+    pub fn grants(self) -> Vec<&'static str> {
         // Issuers give their assertions a `jti`, which has to be stored.
         let works = |grant: &GrantType| *grant != GrantType::JwtBearer || self.records_uses;
         GrantType::ALL.into_iter().filter(works).map(GrantType::as_parameter).collect()
@@ -40,23 +55,27 @@ impl Abilities {
 }
 
 /// The algorithms of client assertions. RFC 9864 has a second name for EdDSA, which is read, too.
-pub(crate) fn assertion_algorithms() -> Vec<&'static str> {
+fn assertion_algorithms() -> Vec<&'static str> {
     Algorithm::ALL.into_iter().map(Algorithm::as_str).chain(["Ed25519"]).collect()
 }
 
 /// The algorithms of DPoP proofs.
-pub(crate) fn proof_algorithms() -> Vec<&'static str> {
+#[must_use]
+pub fn proof_algorithms() -> Vec<&'static str> {
     Algorithm::SIGNING.into_iter().map(Algorithm::as_str).chain(["Ed25519"]).collect()
 }
 
-/// The documents, built once: nothing of a request, such as its Host, gets into them (conformance MD-07).
-pub(crate) struct Metadata {
+/// The metadata documents, built once: nothing of a request, such as its Host, gets into them (conformance MD-07).
+#[derive(Clone, Debug)]
+pub struct Metadata {
     facts: Value,
     text: String,
 }
 
 impl Metadata {
-    pub(crate) fn of(issuer: &Issuer, can: Abilities) -> Self {
+    /// The metadata of this issuer.
+    #[must_use]
+    pub fn new(issuer: &Issuer, can: Abilities) -> Self {
         let mut facts = json!({
             "issuer": issuer.as_str(),
             "jwks_uri": format!("{issuer}{JWKS}"),
@@ -65,9 +84,9 @@ impl Metadata {
             // REQUIRED by §2, though §3.2 would omit empty arrays; clients insist on the key (MD-04).
             "response_types_supported": [],
         });
+        let introspection = can.introspects.then_some(("introspection", INTROSPECTION));
         let revocation = can.revokes.then_some(("revocation", REVOCATION));
-        let endpoints = [("token", TOKENS), ("introspection", INTROSPECTION)].into_iter().chain(revocation);
-        for (name, path) in endpoints {
+        for (name, path) in [Some(("token", TOKENS)), introspection, revocation].into_iter().flatten() {
             facts[format!("{name}_endpoint")] = format!("{issuer}{path}").into();
             facts[format!("{name}_endpoint_auth_methods_supported")] = can.auth_methods().into();
             // §2: it "MUST be present" if a method is listed that signs.
@@ -83,13 +102,16 @@ impl Metadata {
         Self { text: facts.to_string(), facts }
     }
 
-    /// RFC 8414 §3.2.
-    pub(crate) fn authorization_server(&self) -> &str {
+    /// The document at [`AUTHORIZATION_SERVER`] (RFC 8414 §3.2), JSON.
+    #[must_use]
+    pub fn authorization_server(&self) -> &str {
         &self.text
     }
 
-    /// The same content for catalogs that know only OIDC discovery, with the two members that these require.
-    pub(crate) fn openid_configuration(&self, jwks: &str) -> String {
+    /// The document at [`OPENID_CONFIGURATION`], JSON: the same content with the two members that such catalogs require, for these
+    /// published keys.
+    #[must_use]
+    pub fn openid_configuration(&self, jwks: &str) -> String {
         let mut facts = self.facts.clone();
         facts["subject_types_supported"] = json!(["public"]);
         facts["id_token_signing_alg_values_supported"] = algorithms(jwks).into();
