@@ -161,7 +161,9 @@ fn every_snippet_of_a_page_states_what_checks_it() {
         for snippet in snippets(&page) {
             let by_matrix = snippet.words.last().is_some_and(|word| word == "matrix" || word == "server");
             let by_chart = [["yaml", "schema"], ["yaml", "values"]].iter().any(|words| snippet.is(words));
+            // A program in Rust is a doctest of the crate `tokenberg-service`.
             let is_stated = snippet.is(&["sh"])
+                || snippet.is(&["rust", "no_run"])
                 || by_matrix
                 || by_chart && name == "docs/kubernetes.md"
                 || snippet.words.len() == 2 && snippet.words[1] == "not-run";
