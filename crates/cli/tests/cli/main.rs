@@ -60,5 +60,6 @@ mod trust;
 mod unrecorded;
 mod usage;
 mod viewing;
+mod viewing_tokens;
 mod wallet;
 mod web_identities;
