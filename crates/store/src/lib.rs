@@ -47,8 +47,9 @@ mod store;
 mod write_failures;
 
 pub use audit::{
-    AcknowledgedRestore, AuditCursor, AuditEntry, AuditMetrics, AuditPosition, AuditReport, AuditTrail,
-    Break, ChainReport, Difference, Discrepancy, StoreLoss, TrailOptions, USUAL_QUEUE, WhenFull,
+    AcknowledgedRestore, AuditCursor, AuditEntry, AuditKind, AuditMetrics, AuditPosition, AuditReport,
+    AuditSelection, AuditTrail, Break, ChainReport, Difference, Discrepancy, StoreLoss,
+    TrailOptions, USUAL_QUEUE, WhenFull,
 };
 #[cfg(feature = "sqlite")]
 pub use backup::Restoration;

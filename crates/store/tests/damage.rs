@@ -41,9 +41,14 @@ async fn s_14_f_2_an_older_schema_is_read_as_it_is_and_migrated_only_on_request(
     add(&store, "c1", NewSecret::Generate).await;
     chains::node(&store, 1).await;
     store.close().await;
-    world.execute("DELETE FROM schema_version WHERE version >= 5; DROP TABLE nodes").await;
+    world
+        .execute(
+            "DROP TABLE nodes; DROP TABLE audit_segments; DROP INDEX audit_records_time; \
+             DELETE FROM schema_version WHERE version >= 5",
+        )
+        .await;
     let store = Store::open_for(&world.url(), world.key(), Opening::Read).await.unwrap();
-    assert_eq!((store.schema().from, store.schema().to, store.schema().is_due()), (4, 6, true));
+    assert_eq!((store.schema().from, store.schema().to, store.schema().is_due()), (4, 7, true));
     assert_eq!(store.clients().await.unwrap().len(), 1);
     assert_eq!(store.schema_differences().await.unwrap(), []);
     assert!(store.verify_audit().await.unwrap().is_whole());
@@ -56,7 +61,7 @@ async fn s_14_f_2_an_older_schema_is_read_as_it_is_and_migrated_only_on_request(
     assert_eq!(plan.steps.iter().map(|(schema, _)| *schema).collect::<Vec<_>>(), [5, 6]);
     assert_eq!(Store::migrate(&world.url()).await.unwrap(), plan);
     let done = Store::migrate(&world.url()).await.unwrap();
-    assert!(done.from == 6 && !done.is_due() && done.oldest == 5, "{done:?}");
+    assert!(done.from == 7 && !done.is_due() && done.oldest == 5, "{done:?}");
     Store::open_existing(&world.url(), world.key()).await.unwrap().close().await;
 
     // The version before has everything but the list of servers, and nodes of it may go on.
@@ -162,7 +167,7 @@ async fn op_12_an_older_store_is_migrated_and_keeps_its_content() {
     world
         .execute(
             "DROP TABLE federations; DROP TABLE issuers; DROP TABLE disabled_subjects; \
-         DROP TABLE audit_records; DROP TABLE audit_heads; DROP TABLE nodes; \
+         DROP TABLE audit_records; DROP TABLE audit_heads; DROP TABLE audit_segments; DROP TABLE nodes; \
          DELETE FROM revisions WHERE part IN ('issuers', 'disabled_subjects'); \
          ALTER TABLE client_secrets DROP COLUMN last_used_at; \
          DELETE FROM schema_version WHERE version >= 2",

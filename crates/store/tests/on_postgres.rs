@@ -15,6 +15,8 @@ mod audit_config;
 mod audit_history;
 #[path = "audit_rows.rs"]
 mod audit_rows;
+#[path = "audit_search.rs"]
+mod audit_search;
 #[path = "audit_watching.rs"]
 mod audit_watching;
 #[path = "audit_witness.rs"]

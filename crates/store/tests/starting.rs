@@ -9,6 +9,10 @@ use tokenberg_store::{NewSecret, Opening, OpeningError, Store, StoreError};
 use tokenberg_testkit::{POSTGRES_PASSWORD, Postgres};
 use world::*;
 
+/// Makes a store one of the schema 4.
+const BACK_TO_4: &str = "DROP TABLE nodes; DROP TABLE audit_segments; DROP INDEX audit_records_time; \
+    DELETE FROM schema_version WHERE version >= 5";
+
 /// A world on a new database, and a connection to it outside of any store.
 async fn empty() -> Option<(World, PgConnection)> {
     let world = World::on_postgres(Postgres::shared()?);
@@ -20,7 +24,7 @@ async fn empty() -> Option<(World, PgConnection)> {
 async fn s_14_a_publication_for_all_tables_stops_no_step() {
     let Some((world, mut other)) = empty().await else { return };
     world.open().await.close().await;
-    other.execute("DELETE FROM schema_version WHERE version >= 5; DROP TABLE nodes").await.unwrap();
+    other.execute(BACK_TO_4).await.unwrap();
     other.execute("CREATE PUBLICATION everything FOR ALL TABLES").await.unwrap();
     assert!(Store::migrate(&world.url()).await.unwrap().is_due());
     let store = Store::open_existing(&world.url(), world.key()).await.unwrap();
@@ -31,7 +35,7 @@ async fn s_14_a_publication_for_all_tables_stops_no_step() {
 async fn s_14_a_role_that_may_take_no_step_is_told_the_command() {
     let Some((world, mut other)) = empty().await else { return };
     world.open().await.close().await;
-    other.execute("DELETE FROM schema_version WHERE version >= 5; DROP TABLE nodes").await.unwrap();
+    other.execute(BACK_TO_4).await.unwrap();
     let role = format!(
         "CREATE ROLE only_rows LOGIN PASSWORD '{POSTGRES_PASSWORD}'; GRANT USAGE ON SCHEMA public TO only_rows; \
          GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO only_rows"

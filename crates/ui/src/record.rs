@@ -2,6 +2,7 @@
 
 use crate::shown;
 use serde_json::{Map, Value};
+use tokenberg_core::Outcome;
 use tokenberg_store::AuditEntry;
 
 /// What kind of record it is.
@@ -79,8 +80,7 @@ impl Record {
 
     /// Whether a request was refused or failed.
     pub(crate) fn is_refusal(&self) -> bool {
-        const GOOD: [&str; 5] = ["granted", "active", "inactive", "revoked", "nothing_to_revoke"];
-        self.kind == Kind::Decision && !GOOD.contains(&self.text_of("outcome"))
+        self.kind == Kind::Decision && Outcome::is_error(self.text_of("outcome"))
     }
 }
 

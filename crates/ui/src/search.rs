@@ -1,10 +1,10 @@
 //! Finds records of the audit, the youngest first, and looks at no more of them than a page can wait for.
 
-use crate::record::{Kind, Record};
+use crate::record::Record;
 use serde::Deserialize;
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
-use tokenberg_store::{AuditPosition, Store, StoreError};
+use std::time::Duration;
+use tokenberg_store::{AuditKind, AuditPosition, AuditSelection, Store, StoreError};
 
 /// The most records that a page shows.
 pub(crate) const SCREEN: usize = 50;
@@ -21,6 +21,7 @@ pub(crate) struct Filter {
     pub(crate) outcome: String,
     /// Part of the reason.
     pub(crate) reason: String,
+    /// The beginning of its identifier.
     pub(crate) request: String,
     /// `decisions` (as with an empty text), `refusals`, `changes`, `events` or `all`.
     pub(crate) show: String,
@@ -35,28 +36,30 @@ pub(crate) struct Found {
     pub(crate) records: Vec<Record>,
     /// Where to go on; `None` if there is nothing older.
     pub(crate) next: Option<AuditPosition>,
-    /// The time of the oldest record that was looked at.
+    /// The time, in milliseconds since 1970, that the search has reached.
     pub(crate) back_to: Option<i64>,
 }
 
 impl Filter {
-    pub(crate) fn matches(&self, record: &Record) -> bool {
-        let is = |wanted: &str, names: &[&str]| {
-            wanted.is_empty() || names.iter().any(|name| record.shown(name) == wanted)
+    /// The records that are looked for.
+    fn selection(&self) -> AuditSelection {
+        let given = |text: &str| (!text.is_empty()).then(|| text.into());
+        let (kind, outcome) = match self.show.as_str() {
+            "all" => (None, ""),
+            "changes" => (Some(AuditKind::Change), ""),
+            "events" => (Some(AuditKind::Event), ""),
+            "refusals" => (Some(AuditKind::Decision), AuditSelection::REFUSED),
+            _ => (Some(AuditKind::Decision), ""),
         };
-        let is_kind = match (self.show.as_str(), record.kind) {
-            ("all", _) | ("changes", Kind::Change) | ("events", Kind::Event) => true,
-            ("refusals", Kind::Decision) => record.is_refusal(),
-            ("changes" | "events" | "refusals", _) => false,
-            (_, kind) => kind == Kind::Decision,
-        };
-        is_kind
-            && is(&self.client, &["client"])
-            && is(&self.subject, &["subject", "issuer_subject"])
-            && is(&self.issuer, &["issuer", "subject_issuer"])
-            && is(&self.outcome, &["outcome"])
-            && is(&self.request, &["request_id"])
-            && (self.reason.is_empty() || record.shown("reason").contains(&self.reason))
+        AuditSelection {
+            client: given(&self.client),
+            subject: given(&self.subject),
+            issuer: given(&self.issuer),
+            outcome: given(&self.outcome).or_else(|| given(outcome)),
+            request: given(&self.request),
+            reason: given(&self.reason),
+            kind,
+        }
     }
 
     /// Where the search begins.
@@ -80,21 +83,20 @@ impl Filter {
 pub(crate) async fn search(
     store: &Store,
     filter: &Filter,
-    mut position: AuditPosition,
+    position: AuditPosition,
     most: usize,
     patience: Option<Duration>,
 ) -> Result<Found, StoreError> {
-    let (mut records, mut back_to, mut is_broken_off) = (Vec::new(), None, false);
-    let (begun, patience) = (Instant::now(), patience.unwrap_or(PATIENCE));
+    let mut position = position.selecting(filter.selection()).within(patience.unwrap_or(PATIENCE));
+    let mut records = Vec::new();
     let take = |entry: tokenberg_store::AuditEntry| {
-        back_to = Some(entry.at);
         let record = Record::of(entry);
-        if filter.matches(&record) {
+        if filter.show != "refusals" || record.is_refusal() {
             records.push(record);
         }
-        is_broken_off = records.len() == most || begun.elapsed() > patience;
-        if is_broken_off { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if records.len() == most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    store.read_audit_backwards(&mut position, take).await?;
-    Ok(Found { records, next: is_broken_off.then_some(position), back_to })
+    let has_more = store.read_audit_backwards(&mut position, take).await?;
+    let back_to = position.reached();
+    Ok(Found { records, next: has_more.then_some(position), back_to })
 }

@@ -1,8 +1,8 @@
 //! `tokenberg audit`: prints and verifies what was decided and changed; conformance SE-05, SE-06.
 
 use super::audit_filter::Filter;
-use super::audit_table;
 use super::audit_text::{finding, line, loss_text, text, value};
+use super::audit_table;
 use crate::common::Common;
 use crate::failure::{warn, wrong_usage};
 use crate::output::{Output, on_one_line, print};
@@ -10,8 +10,8 @@ use crate::store_access::{StoreLocation, wait_for};
 use crate::{clock, moment_text};
 use clap::{Args, Subcommand};
 use std::time::Duration;
-use tokenberg_core::{Lifetime, Timestamp};
-use tokenberg_store::{AuditCursor, AuditEntry, Store, StoreError};
+use tokenberg_core::Lifetime;
+use tokenberg_store::{AuditCursor, AuditEntry, Store};
 
 /// `tokenberg audit`
 #[derive(Debug, Args)]
@@ -35,7 +35,7 @@ Examples:
 On a terminal, the records are a table. Otherwise, or with --json, each line is a JSON object: the
 time, the chain, the number in the chain, and the event; this is the one command whose --json prints
 several values. A database row that is not a valid record is printed with \"damaged\":true and its
-text in \"record\", whatever the filters are."
+text in \"record\". Filters do not read rows that cannot have such records; `audit verify` reads all."
 )]
 pub(crate) struct Audit {
     #[command(subcommand)]
@@ -103,8 +103,9 @@ pub(crate) fn run(common: &Common, arguments: Audit, output: Output) -> anyhow::
         let done = match arguments.what {
             Some(What::Verify(verify_arguments)) => verify(&store, &verify_arguments.noted, output).await,
             None => {
-                let records = Records { filter: arguments.filter, until, width: output.table_width() };
-                show(&store, since, &records, arguments.follow).await
+                let printed = Printed::new(output);
+                let cursor = AuditCursor::since(since).until(until).selecting(arguments.filter.selection());
+                show(&store, cursor, printed, arguments.follow).await
             }
         };
         store.close().await;
@@ -112,72 +113,45 @@ pub(crate) fn run(common: &Common, arguments: Audit, output: Output) -> anyhow::
     })
 }
 
-/// Which records are printed, and how.
-struct Records {
-    filter: Filter,
-    until: Option<Timestamp>,
-    /// The columns of the terminal for a table; `None` for lines of JSON.
-    width: Option<usize>,
+/// How records are printed.
+#[derive(Clone, Copy)]
+enum Printed {
+    /// For a terminal of so many columns.
+    Table(usize),
+    Lines(fn(&AuditEntry) -> String),
 }
 
-/// How far behind `--until` a record is still looked for, in milliseconds: the clocks of the nodes differ, and records of one
-/// chain are in the order of its clock.
-const DISORDER: i64 = 300_000;
+impl Printed {
+    fn new(output: Output) -> Self {
+        output.table_width().map_or(Self::Lines(line), Self::Table)
+    }
 
-/// Why reading ends early.
-enum Stop {
-    /// No later record is of the requested time.
-    PastEnd,
-    Failed(anyhow::Error),
-}
-
-impl From<StoreError> for Stop {
-    fn from(error: StoreError) -> Self {
-        Self::Failed(error.into())
+    fn text(self, entry: &AuditEntry) -> String {
+        match self {
+            Self::Table(width) => audit_table::lines(entry, width),
+            Self::Lines(line) => line(entry),
+        }
     }
 }
 
-impl Records {
-    /// The text of the record; empty if it is not selected.
-    fn text(&self, entry: &AuditEntry) -> Result<String, Stop> {
-        let end = self.until.map_or(i64::MAX, |until| until.as_seconds().saturating_mul(1000));
-        if entry.at > end.saturating_add(DISORDER) {
-            return Err(Stop::PastEnd);
-        }
-        if entry.at >= end || !self.filter.selects(&entry.record) {
-            return Ok(String::new());
-        }
-        Ok(self.width.map_or_else(|| line(entry), |width| audit_table::lines(entry, width)))
-    }
-}
-
-async fn show(
-    store: &Store,
-    since: Option<Timestamp>,
-    records: &Records,
-    follow: bool,
-) -> anyhow::Result<()> {
-    let mut cursor = AuditCursor::since(since);
-    if records.width.is_some() {
+async fn show(store: &Store, mut cursor: AuditCursor, printed: Printed, follow: bool) -> anyhow::Result<()> {
+    if let Printed::Table(_) = printed {
         print(&audit_table::heading())?;
     }
     let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
     loop {
         let mut lines = String::new();
-        let printed = store.read_audit(&mut cursor, |entry| {
-            lines.push_str(&records.text(&entry)?);
+        let read = store.read_audit(&mut cursor, |entry| {
+            lines.push_str(&printed.text(&entry));
             // The lines are written in batches, so that neither each line is a write, nor all of them are in memory.
             if lines.len() > 1 << 16 {
-                print(&std::mem::take(&mut lines)).map_err(|error| Stop::Failed(error.into()))?;
+                print(&std::mem::take(&mut lines))?;
             }
-            Ok(())
+            anyhow::Ok(())
         });
-        let printed = printed.await;
+        let read = read.await;
         print(&lines)?;
-        match printed {
-            Ok(()) | Err(Stop::PastEnd) => {}
-            Err(Stop::Failed(error)) => return Err(error),
-        }
+        read?;
         if !follow || tokio::time::timeout(EVERY, &mut interrupted).await.is_ok() {
             return Ok(());
         }

@@ -5,9 +5,9 @@ use super::confirming::Confirming;
 use crate::output::Output;
 use crate::{clock, moment_text};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokenberg_core::{Lifetime, Timestamp};
-use tokenberg_store::{AuditCursor, Store, StoreError};
+use tokenberg_store::{AuditCursor, AuditEntry, AuditSelection, Store, StoreError};
 
 /// The period that is counted first.
 const DAY: Lifetime = Lifetime::from_hours(24);
@@ -24,17 +24,6 @@ pub(super) struct Issued {
     since: Timestamp,
     last: Option<i64>,
     is_complete: bool,
-}
-
-enum Stop {
-    TimeIsUp,
-    Failed(StoreError),
-}
-
-impl From<StoreError> for Stop {
-    fn from(error: StoreError) -> Self {
-        Self::Failed(error)
-    }
 }
 
 /// What a revocation ends, counted before it if that is shown or asked, and after it otherwise: it must not wait.
@@ -97,33 +86,30 @@ impl<'a> Counted<'a> {
 /// # Errors
 /// If the store fails.
 pub(super) async fn issued(store: &Store, filter: Filter, now: Timestamp) -> Result<Issued, StoreError> {
-    let filter = filter.granted();
-    let day = count(store, &filter, now, DAY).await?;
-    if day.tokens > 0 || !day.is_complete { Ok(day) } else { count(store, &filter, now, LONGEST).await }
+    let selection = filter.granted().selection();
+    let day = count(store, &selection, now, DAY).await?;
+    if day.tokens > 0 || !day.is_complete { Ok(day) } else { count(store, &selection, now, LONGEST).await }
 }
 
 async fn count(
     store: &Store,
-    filter: &Filter,
+    selection: &AuditSelection,
     now: Timestamp,
     period: Lifetime,
 ) -> Result<Issued, StoreError> {
     let since = moment_text::ago(period, now);
-    let begun = Instant::now();
     let mut found = Issued { tokens: 0, since, last: None, is_complete: true };
-    let mut cursor = AuditCursor::since(Some(since));
-    let read = store.read_audit(&mut cursor, |entry| {
-        if filter.selects(&entry.record) && entry.record.starts_with('{') {
+    let mut cursor = AuditCursor::since(Some(since)).selecting(selection.clone()).within(LONGEST_COUNT);
+    let count = |entry: AuditEntry| -> Result<(), StoreError> {
+        // A damaged row may have been anything.
+        if entry.record.starts_with('{') {
             found.tokens += 1;
             found.last = Some(entry.at);
         }
-        if begun.elapsed() > LONGEST_COUNT { Err(Stop::TimeIsUp) } else { Ok(()) }
-    });
-    match read.await {
-        Ok(()) => {}
-        Err(Stop::TimeIsUp) => found.is_complete = false,
-        Err(Stop::Failed(error)) => return Err(error),
-    }
+        Ok(())
+    };
+    store.read_audit(&mut cursor, count).await?;
+    found.is_complete = !cursor.is_late();
     Ok(found)
 }
 

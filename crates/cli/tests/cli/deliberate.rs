@@ -107,11 +107,15 @@ fn findings(said: &Said, about: &str) -> Vec<(String, String)> {
     of_part.map(|finding| (text(&finding["state"]), text(&finding["text"]))).collect()
 }
 
+/// Makes a store one of the schema 4.
+pub(crate) const BACK_TO_4: &str = "DROP TABLE nodes; DROP TABLE audit_segments; DROP INDEX audit_records_time; \
+    DELETE FROM schema_version WHERE version >= 5";
+
 #[test]
 fn f_2_s_14_commands_that_only_read_migrate_nothing_and_check_names_the_command() {
     let place = Place::new();
     drop(place.serve(&[]));
-    if !place.sql("DELETE FROM schema_version WHERE version >= 5; DROP TABLE nodes") {
+    if !place.sql(BACK_TO_4) {
         return;
     }
     let said = place.run(&["check", "--json"]);
@@ -149,7 +153,7 @@ fn f_2_s_14_commands_that_only_read_migrate_nothing_and_check_names_the_command(
     let plan = place.run(&["migrate", "--plan", "--json"]).done().json();
     assert_eq!((&plan["from"], &plan["to"], &plan["migrated"]), (&4.into(), &6.into(), &false.into()));
     let done = place.run(&["migrate"]).done().out;
-    assert!(done.contains("from schema 4 to schema 6"), "{done}");
+    assert!(done.contains("from schema 4 to schema 7"), "{done}");
     assert_eq!(place.run(&["migrate", "--json"]).done().json()["migrated"], false);
     place.run(&["check"]).done();
     place.run(&["client", "add", "etl"]).done();

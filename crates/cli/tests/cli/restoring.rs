@@ -176,7 +176,7 @@ fn f_5_a_backup_that_was_copied_beside_files_of_another_store_is_named_and_resto
 fn op_10_a_backup_is_restored_where_there_is_no_store_and_an_older_one_is_migrated() {
     let place = Place::new();
     drop(serve(&place));
-    if !place.sql("DELETE FROM schema_version WHERE version >= 5; DROP TABLE nodes") {
+    if !place.sql(crate::deliberate::BACK_TO_4) {
         return;
     }
     place.run(&["backup", "older.db"]).done();

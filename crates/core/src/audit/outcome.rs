@@ -60,6 +60,12 @@ impl Outcome {
         }
     }
 
+    /// Whether this is the [`Outcome::as_str`] of an error.
+    #[must_use]
+    pub fn is_error(name: &str) -> bool {
+        ErrorCode::ALL.iter().any(|code| code.as_str() == name)
+    }
+
     /// Whether the request succeeded. An unauthenticated caller can cause any number of the other outcomes.
     #[must_use]
     pub const fn is_effective(self) -> bool {

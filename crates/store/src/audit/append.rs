@@ -1,6 +1,7 @@
 //! Writes records and heads of chains.
 
 use crate::audit::head::{HeadRow, read_head};
+use crate::audit::segment::Segment;
 use crate::audit::{Block, Change, FOREIGN_HEAD, Head, INSTALLATION, Links, NOTHING, Row, now};
 use crate::database::{self, Statement, Tx, values};
 use crate::error::StoreError;
@@ -66,11 +67,20 @@ fn moved<'v>(from: &'v Head, to: &'v Head, seal: &'v [u8; 32]) -> [database::Val
     [chain, from.number.into(), before, to.number.into(), after, to.at.into(), to.ended.into(), seal.into()]
 }
 
-/// Inserts the rows of a chain.
-pub(crate) async fn insert_rows(tx: &mut Tx<'_>, chain: &str, rows: &[Row]) -> Result<(), StoreError> {
+/// Inserts the rows of a chain, and summaries.
+pub(crate) async fn insert_rows(
+    tx: &mut Tx<'_>,
+    chain: &str,
+    rows: &[Row],
+    segments: &[Segment],
+) -> Result<(), StoreError> {
     let insert = "INSERT INTO audit_records (chain, number, at, record, hash) VALUES ($1, $2, $3, $4, $5)";
     for (number, at, text, hash) in rows {
         tx.execute(insert, values![chain, *number, *at, text, hash]).await?;
+    }
+    let insert = "INSERT INTO audit_segments (chain, number, first, names, seal) VALUES ($1, $2, $3, $4, $5)";
+    for Segment { number, first, names, seal } in segments {
+        tx.execute(insert, values![chain, *number, *first, names, seal]).await?;
     }
     Ok(())
 }

@@ -50,6 +50,11 @@ impl Links {
         self.sign(b"anchor", &[chain.as_bytes(), &first.to_be_bytes(), before])
     }
 
+    /// The seal of a summary of records.
+    pub(crate) fn segment(&self, chain: &str, first: i64, number: i64, names: &[u8]) -> [u8; 32] {
+        self.sign(b"segment", &[chain.as_bytes(), &first.to_be_bytes(), &number.to_be_bytes(), names])
+    }
+
     /// A keyed hash that stands for a longer text in comparisons.
     pub(crate) fn tag(&self, text: &[u8]) -> [u8; 16] {
         let mut tag = [0; 16];

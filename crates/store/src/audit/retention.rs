@@ -138,7 +138,12 @@ impl Store {
             return Err(broken(number.min(end), Break::Removed));
         }
         let end = number;
-        tx.execute("DELETE FROM audit_records WHERE chain = $1 AND number < $2", values![chain, end]).await?;
+        for remove in [
+            "DELETE FROM audit_records WHERE chain = $1 AND number < $2",
+            "DELETE FROM audit_segments WHERE chain = $1 AND number < $2",
+        ] {
+            tx.execute(remove, values![chain, end]).await?;
+        }
         let anchor = self.0.links.anchor(chain, end, &hash);
         let update = "UPDATE audit_heads SET first = $2, before = $3, anchor = $4 WHERE chain = $1";
         tx.execute(update, values![chain, end, &hash, &anchor]).await?;

@@ -5,6 +5,7 @@ use crate::audit::chain_monitor::{ChainMonitor, log_schema};
 use crate::audit::observed::{WentBack, is_expired};
 use crate::audit::queue::{PIECE, Taken};
 use crate::audit::row::Record;
+use crate::audit::segment::{Gathering, Segment};
 use crate::audit::shared::{Shared, held};
 use crate::audit::witness::{HEADS, Witness, heads};
 use crate::audit::{Block, Change, Head, Row, now};
@@ -33,6 +34,8 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     /// The head of our chain; `None` before it has begun.
     head: Option<Head>,
+    /// The names of the records that have no summary yet.
+    gathering: Gathering,
     monitor: ChainMonitor,
     /// How many lost records the chain reports.
     reported_lost: u64,
@@ -49,6 +52,8 @@ struct Batch {
     from: Head,
     to: Head,
     rows: Vec<Row>,
+    /// The summaries of rows that end in it, and the names of the rest.
+    summaries: (Vec<Segment>, Gathering),
     lost: u64,
     left_out: BTreeMap<&'static str, u64>,
     went_back: usize,
@@ -75,6 +80,7 @@ impl Writer {
         Self {
             shared,
             head: None,
+            gathering: Gathering::default(),
             monitor,
             reported_lost: 0,
             reported_left_out: BTreeMap::new(),
@@ -128,6 +134,7 @@ impl Writer {
                 Ok(head) => {
                     tracing::debug!(chain = head.chain, "the audit begins a chain");
                     self.head = Some(head);
+                    self.gathering = Gathering::default();
                     return;
                 }
                 Err(error) => self.pause(&error, &mut is_reported).await,
@@ -235,7 +242,7 @@ impl Writer {
                         self.went_back.drain(..batch.went_back);
                         self.monitor.written(batch.installation.as_ref(), batch.is_more_than_witness);
                         shared.written.fetch_add(count, Ordering::Relaxed);
-                        self.head = Some(batch.to);
+                        (self.head, self.gathering) = (Some(batch.to), batch.summaries.1);
                         shared.store.0.write_failures.written(Write::Audit);
                         *held(&shared.writing_since) = None;
                         held(&shared.queue).written(&taken);
@@ -282,10 +289,14 @@ impl Writer {
         let is_more_than_witness = records.len() > usize::from(installation.is_some());
         let records: Vec<Record<'_>> = records.iter().map(|(at, text)| (*at, &**text)).collect();
         let mut to = from.clone();
-        let rows = Block::all(&records).map(|block| to.extend(&self.shared.store.0.links, block)).collect();
+        let links = &self.shared.store.0.links;
+        let rows: Vec<Row> = Block::all(&records).map(|block| to.extend(links, block)).collect();
         to.ended = is_last;
+        let mut gathering = self.gathering.clone();
+        let add = |row: &Row| gathering.add(links, &to.chain, row, is_last && row.0 == to.number);
+        let summaries = (rows.iter().filter_map(add).collect(), gathering);
         let went_back = self.went_back.len();
-        Batch { from, to, rows, lost, left_out, went_back, installation, is_more_than_witness }
+        Batch { from, to, rows, summaries, lost, left_out, went_back, installation, is_more_than_witness }
     }
 
     fn left_out_since(&self, left_out: &BTreeMap<&'static str, u64>) -> Change {
@@ -365,11 +376,11 @@ impl Store {
     }
 
     async fn append_batch(&self, batch: &Batch) -> Result<Found, StoreError> {
-        let Batch { from, to, rows, .. } = batch;
+        let Batch { from, to, rows, summaries, .. } = batch;
         let append = self.0.db.change(&[], |tx| {
             Box::pin(async move {
                 if move_head(tx, &self.0.links, from, to).await? {
-                    insert_rows(tx, &from.chain, rows).await?;
+                    insert_rows(tx, &from.chain, rows, &summaries.0).await?;
                     return Ok(Found::AsLeft);
                 }
                 let read = "SELECT number, hash FROM audit_heads WHERE chain = $1";

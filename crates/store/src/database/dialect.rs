@@ -24,6 +24,8 @@ pub(crate) struct Dialect {
     pub(crate) revoke_ids: &'static str,
     /// Inserts the rows of a JSON array of number, time, record and hexadecimal hash into the chain `installation`.
     pub(crate) insert_records: &'static str,
+    /// Number, time and records of the rows of a chain after one number and up to another that contain a text.
+    pub(crate) find_rows: &'static str,
 }
 
 /// SQLite puts the rows of 256 neighboring numbers into one text.
@@ -53,6 +55,8 @@ const SQLITE: Dialect = Dialect {
     insert_records: "INSERT INTO audit_records (chain, number, at, record, hash) \
         SELECT 'installation', json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), \
         unhex(json_extract(value, '$[3]')) FROM json_each($1)",
+    find_rows: "SELECT number, at, record FROM audit_records \
+        WHERE chain = $1 AND number > $2 AND number <= $3 AND instr(record, $4) > 0 ORDER BY number",
 };
 
 /// PostgreSQL sends rows ahead, and one of a single column is cheap: each is a text of one record.
@@ -74,6 +78,8 @@ const POSTGRES: Dialect = Dialect {
     insert_records: "INSERT INTO audit_records (chain, number, at, record, hash) \
         SELECT 'installation', CAST(entry ->> 0 AS BIGINT), CAST(entry ->> 1 AS BIGINT), entry ->> 2, \
         decode(entry ->> 3, 'hex') FROM json_array_elements(CAST($1 AS JSON)) AS entries (entry)",
+    find_rows: "SELECT number, at, record FROM audit_records \
+        WHERE chain = $1 AND number > $2 AND number <= $3 AND strpos(record, $4) > 0 ORDER BY number",
 };
 
 impl Tx<'_> {

@@ -1,5 +1,6 @@
 //! The tables. Each version of the schema adds a step to the one before; a migration runs the missing steps.
 
+use crate::audit::SEGMENTS_STEP;
 use crate::database::db::Db;
 use crate::database::nodes_table::NODES;
 use crate::database::timeout::LONG_TIMEOUT;
@@ -9,13 +10,14 @@ use crate::opening::OpeningError;
 use std::time::{Duration, Instant};
 
 /// The steps, each with a description; after the n-th, the schema has version n.
-const STEPS: [(&str, &str); 6] = [
+const STEPS: [(&str, &str); 7] = [
     (FIRST, "clients, signing keys, revocations and used identifiers"),
     (SECOND, "trusted issuers, federations and disabled subjects"),
     (THIRD, "when a secret was last used"),
     (FOURTH, "the audit"),
     (FIFTH, "several audit records in a row; adds no table and no column"),
     (NODES, "the running servers"),
+    (SEGMENTS_STEP, "summaries of audit records, and an index of them by time"),
 ];
 
 /// The newest schema that this version knows.

@@ -2,6 +2,7 @@
 
 use crate::database::activity::Kind;
 use crate::database::db::Db;
+use crate::database::dialect::Dialect;
 use crate::database::part::Part;
 #[cfg(feature = "postgres")]
 use crate::database::postgres::Attempts;
@@ -148,6 +149,19 @@ impl Db {
         values: &[Value<'_>],
     ) -> Result<Vec<R>, StoreError> {
         self.read(|tx| Box::pin(tx.all(sql, values))).await
+    }
+
+    /// [`Tx::all`] of a statement that differs between the databases, in a transaction of its own.
+    pub(crate) async fn all_of<R: Row>(
+        &self,
+        sql: impl Fn(&Dialect) -> &'static str + Send + 'static,
+        values: &[Value<'_>],
+    ) -> Result<Vec<R>, StoreError> {
+        let read = self.read(|tx| {
+            let sql = sql(tx.dialect());
+            Box::pin(tx.all(sql, values))
+        });
+        read.await
     }
 
     /// [`Tx::find`] in a transaction of its own.

@@ -255,12 +255,15 @@ fn digest(files: &hmac::Key, text: &[u8]) -> [u8; 32] {
 
 /// A chunk that was changed is an error without a cause. What was opened and cannot be read was written by another version.
 fn refused(error: io::Error) -> SnapshotError {
-    match error.kind() {
-        ErrorKind::NotFound => SnapshotError::Missing,
-        ErrorKind::UnexpectedEof => SnapshotError::Changed,
-        ErrorKind::InvalidData if error.get_ref().is_none() => SnapshotError::Changed,
-        ErrorKind::InvalidData => SnapshotError::Unknown,
-        _ => SnapshotError::Unreadable { reason: error.to_string() },
+    let (kind, has_cause) = (error.kind(), error.get_ref().is_some());
+    if kind == ErrorKind::NotFound {
+        SnapshotError::Missing
+    } else if kind == ErrorKind::UnexpectedEof || kind == ErrorKind::InvalidData && !has_cause {
+        SnapshotError::Changed
+    } else if kind == ErrorKind::InvalidData {
+        SnapshotError::Unknown
+    } else {
+        SnapshotError::Unreadable { reason: error.to_string() }
     }
 }
 
