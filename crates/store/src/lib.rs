@@ -48,7 +48,7 @@ mod write_failures;
 
 pub use audit::{
     AcknowledgedRestore, AuditCursor, AuditEntry, AuditKind, AuditMetrics, AuditPosition, AuditReport,
-    AuditSelection, AuditTrail, Break, ChainReport, Difference, Discrepancy, StoreLoss,
+    AuditSelection, AuditSize, AuditTrail, Break, ChainReport, Difference, Discrepancy, StoreLoss,
     TrailOptions, USUAL_QUEUE, WhenFull,
 };
 #[cfg(feature = "sqlite")]

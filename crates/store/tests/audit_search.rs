@@ -188,3 +188,31 @@ async fn the_text_of_a_position_stays_short_however_many_servers_have_started() 
         store.read_audit_backwards(&mut position, |_| ControlFlow::Break(())).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn op_20_se_06_pruning_leaves_a_record_and_what_verifies() {
+    let Some(world) = World::of_either_kind() else { return };
+    let store = world.open().await;
+    filled(&store, 700).await;
+    let youngest = store.audit_size().await.unwrap().youngest.unwrap();
+    let later = Timestamp::from_seconds(youngest / 1000 + 1).unwrap();
+    while Timestamp::try_from(std::time::SystemTime::now()).unwrap() < later {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let (records, chains) = store.expired_audit(later).await.unwrap();
+    assert!(records >= 700 && chains >= 1, "{records} {chains}");
+    let size = store.audit_size().await.unwrap();
+    assert!(size.records >= 702 && size.rows < 20 && size.bytes > 60_000, "{size:?}");
+    let removed = store.prune_audit(later).await.unwrap();
+    assert!(removed >= 700, "{removed}");
+    assert!(store.verify_audit().await.unwrap().is_whole());
+    let left = forwards(&store, AuditCursor::default()).await;
+    let record = left.iter().find(|entry| entry.record.contains("\"audit pruned\"")).unwrap();
+    assert!(record.record.contains(&format!("\"records\":{records}")), "{record:?}");
+    assert!(store.audit_size().await.unwrap().records < 10);
+    // Without the record, the installation's chain is broken.
+    let delete =
+        format!("DELETE FROM audit_records WHERE number = {} AND chain = 'installation'", record.number);
+    world.execute(delete.leak()).await;
+    assert!(broken(&store).await.is_some());
+}

@@ -1,6 +1,7 @@
 //! `tokenberg audit`: prints and verifies what was decided and changed; conformance SE-05, SE-06.
 
 use super::audit_filter::Filter;
+use super::audit_prune::{self, Prune};
 use super::audit_text::{finding, line, loss_text, text, value};
 use super::audit_table;
 use crate::common::Common;
@@ -27,6 +28,8 @@ Examples:
   tokenberg audit --since 7d --json | jq -r 'select(.outcome == \"granted\") | .scope_out'
   tokenberg audit --since now --follow
       prints new records until it is interrupted
+  tokenberg audit prune --before 30d --dry-run
+      how many records would be removed before the retention of the servers ends
   tokenberg audit verify
       exit code 1 if a record was removed or changed; if a chain was truncated, removed or restored
       to an earlier state; if a client, issuer, key, disabled user or revocation differs from its
@@ -62,6 +65,10 @@ pub(crate) struct Audit {
 enum What {
     /// Verify every record, and compare the registrations in the store with the records; writes nothing
     Verify(Verify),
+    /// Print how many records there are, how old they are, and how much room they take
+    Size,
+    /// Remove records from before a time, as servers do when the retention ends; a record says so
+    Prune(Prune),
 }
 
 /// `tokenberg audit verify`
@@ -99,9 +106,15 @@ pub(crate) fn run(common: &Common, arguments: Audit, output: Output) -> anyhow::
     }
     let location = StoreLocation::of(common)?;
     wait_for(async {
-        let store = location.open_to_read().await?;
+        let store = match &arguments.what {
+            // Also with --dry-run, so that it fails where the command would.
+            Some(What::Prune(_)) => location.open_existing().await?,
+            Some(What::Verify(_) | What::Size) | None => location.open_to_read().await?,
+        };
         let done = match arguments.what {
             Some(What::Verify(verify_arguments)) => verify(&store, &verify_arguments.noted, output).await,
+            Some(What::Size) => audit_prune::size(&store, output).await,
+            Some(What::Prune(prune)) => audit_prune::prune(&store, &prune, now, output).await,
             None => {
                 let printed = Printed::new(output);
                 let cursor = AuditCursor::since(since).until(until).selecting(arguments.filter.selection());

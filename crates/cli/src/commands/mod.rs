@@ -4,6 +4,7 @@ mod abbreviated;
 pub(crate) mod apply;
 pub(crate) mod audit;
 mod audit_filter;
+mod audit_prune;
 mod audit_table;
 mod audit_text;
 pub(crate) mod backup;
@@ -101,7 +102,7 @@ pub(crate) enum Command {
     Respond(Box<respond::Respond>),
     /// Explain why a token request from standard input is granted or refused, without issuing a token
     Explain(Box<explain::Explain>),
-    /// Print or verify the audit records of decisions and changes
+    /// Print, verify or remove the audit records of decisions and changes
     Audit(audit::Audit),
     /// List the running servers of the store: version, clock, and how far each has followed
     Nodes(nodes::Nodes),

@@ -36,6 +36,7 @@ mod row;
 mod segment;
 mod selection;
 mod shared;
+mod size;
 mod stated;
 mod store_loss;
 mod trail;
@@ -60,6 +61,7 @@ pub(crate) use row::{Block, Row};
 pub(crate) use segment::STEP as SEGMENTS_STEP;
 pub use selection::{AuditKind, AuditSelection};
 pub use shared::TrailOptions;
+pub use size::AuditSize;
 pub use store_loss::StoreLoss;
 pub use trail::{AuditMetrics, AuditTrail};
 

@@ -4,7 +4,7 @@
 use crate::audit::read::SELECT_RECORDS;
 use crate::audit::row::count;
 use crate::audit::verify::node_begun;
-use crate::audit::{Break, INSTALLATION, Row};
+use crate::audit::{Break, Change, INSTALLATION, Row};
 use crate::database::{Tx, values};
 use crate::error::StoreError;
 use crate::store::Store;
@@ -152,6 +152,47 @@ impl Store {
             tx.execute(delete, values![chain, end]).await?;
         }
         Ok(u64::try_from(end - first).unwrap_or(0))
+    }
+
+    /// How many records [`Store::expire_audit`] would remove now, if no chain is damaged, and of how many chains.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn expired_audit(&self, before: Timestamp) -> Result<(u64, usize), StoreError> {
+        let before = before.as_seconds() * 1000;
+        let (mut records, mut chains) = (0, 0);
+        for chain in self.audit_chains().await? {
+            let mut end = self.kept_from(&chain, before).await?;
+            if chain == INSTALLATION {
+                let needed: Option<i64> =
+                    self.0.db.value(SELECT_NEEDED, values![INSTALLATION, before]).await?;
+                end = end.min(needed.unwrap_or(i64::MAX));
+            }
+            let first = self.audit_first(&chain).await?.unwrap_or(end);
+            if let Some(expired) = u64::try_from(end - first).ok().filter(|expired| *expired > 0) {
+                records += expired;
+                chains += 1;
+            }
+        }
+        Ok((records, chains))
+    }
+
+    /// Removes records from before a time as [`Store::expire_audit`] does, after a record that says so. Returns how many.
+    ///
+    /// # Errors
+    /// As [`Store::expire_audit`].
+    pub async fn prune_audit(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let (records, chains) = self.expired_audit(before).await?;
+        if records == 0 {
+            return Ok(0);
+        }
+        let change = Change::new("audit pruned")
+            .with("before", before.as_seconds())
+            .with("records", records)
+            .with("chains", chains);
+        let record = self.0.db.change(&[], |tx| Box::pin(self.record_change(tx, change.clone())));
+        record.await?;
+        self.expire_audit(before).await
     }
 
     async fn begins_before(&self, chain: &str, number: i64) -> Result<bool, StoreError> {
