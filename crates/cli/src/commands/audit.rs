@@ -3,13 +3,13 @@
 use super::audit_filter::Filter;
 use super::audit_prune::{self, Prune};
 use super::audit_text::{finding, line, loss_text, text, value};
-use super::audit_table;
+use super::{audit_ocsf, audit_table};
 use crate::common::Common;
 use crate::failure::{warn, wrong_usage};
 use crate::output::{Output, on_one_line, print};
 use crate::store_access::{StoreLocation, wait_for};
 use crate::{clock, moment_text};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use std::time::Duration;
 use tokenberg_core::Lifetime;
 use tokenberg_store::{AuditCursor, AuditEntry, Store};
@@ -28,6 +28,8 @@ Examples:
   tokenberg audit --since 7d --json | jq -r 'select(.outcome == \"granted\") | .scope_out'
   tokenberg audit --since now --follow
       prints new records until it is interrupted
+  tokenberg audit --since 1h --format ocsf
+      the same records as OCSF events, for a SIEM
   tokenberg audit prune --before 30d --dry-run
       how many records would be removed before the retention of the servers ends
   tokenberg audit verify
@@ -58,6 +60,17 @@ pub(crate) struct Audit {
     /// Keep printing new records until interrupted
     #[arg(long)]
     follow: bool,
+
+    /// Lines of JSON, also on a terminal: the records, or events of the Open Cybersecurity Schema Framework
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    format: Option<Format>,
+}
+
+/// What the lines of JSON are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Json,
+    Ocsf,
 }
 
 /// What else can be done with it.
@@ -116,7 +129,7 @@ pub(crate) fn run(common: &Common, arguments: Audit, output: Output) -> anyhow::
             Some(What::Size) => audit_prune::size(&store, output).await,
             Some(What::Prune(prune)) => audit_prune::prune(&store, &prune, now, output).await,
             None => {
-                let printed = Printed::new(output);
+                let printed = Printed::new(arguments.format, output);
                 let cursor = AuditCursor::since(since).until(until).selecting(arguments.filter.selection());
                 show(&store, cursor, printed, arguments.follow).await
             }
@@ -135,8 +148,12 @@ enum Printed {
 }
 
 impl Printed {
-    fn new(output: Output) -> Self {
-        output.table_width().map_or(Self::Lines(line), Self::Table)
+    fn new(format: Option<Format>, output: Output) -> Self {
+        match (format, output.table_width()) {
+            (Some(Format::Ocsf), _) => Self::Lines(audit_ocsf::line),
+            (None, Some(width)) => Self::Table(width),
+            (Some(Format::Json), _) | (None, None) => Self::Lines(line),
+        }
     }
 
     fn text(self, entry: &AuditEntry) -> String {

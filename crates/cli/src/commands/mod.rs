@@ -4,6 +4,7 @@ mod abbreviated;
 pub(crate) mod apply;
 pub(crate) mod audit;
 mod audit_filter;
+mod audit_ocsf;
 mod audit_prune;
 mod audit_table;
 mod audit_text;
