@@ -25,7 +25,10 @@ pub(crate) fn line(entry: &AuditEntry) -> String {
         }
     }
     // In JSON these are raw only between strings.
-    let mut line = in_sight(&line.replace(['\n', '\r', '\t'], " "));
+    if line.bytes().any(|byte| byte < b' ') {
+        line = line.replace(['\n', '\r', '\t'], " ");
+    }
+    let mut line = in_sight(&line);
     line.push('\n');
     line
 }
@@ -39,7 +42,8 @@ fn members(record: &str) -> Option<&str> {
     record.trim_ascii().strip_prefix('{')?.strip_suffix('}').map(str::trim_ascii)
 }
 
-fn written(milliseconds: i64) -> String {
+/// A time of a record.
+pub(super) fn written(milliseconds: i64) -> String {
     jiff::Timestamp::from_millisecond(milliseconds)
         .map_or_else(|_| milliseconds.to_string(), |time| format!("{time:.3}"))
 }

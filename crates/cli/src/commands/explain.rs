@@ -1,5 +1,6 @@
 //! `tokenberg explain`: explains the whole decision about one request from standard input; nothing is minted.
 
+use super::explain_recorded;
 use crate::common::Common;
 use crate::failure::AlreadyReported;
 use crate::one_request::{self, OneRequest};
@@ -24,6 +25,8 @@ Example:
   tokenberg explain --authorization-file header.txt < form.txt
       prints each rule that was applied, in order; then the decision, the response to the client,
       and the change that would allow the request
+  tokenberg explain --request 0f02ab13
+      what the audit recorded about this request, in order, and what would allow such a request now
   tokenberg explain --client etl --scope 'catalog ns:read'
       the same for a request that was not made, without any secret
   tokenberg explain --client gateway --subject-issuer https://idp.example --subject alice
@@ -36,6 +39,11 @@ pub(crate) struct Explain {
     /// Decide as of this time, for a request that was recorded then: 2026-11-21T21:58:00Z
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
+
+    /// Explain the recorded decision about this request: its ID in the audit, the log and the response, or the beginning of it
+    #[arg(long = "request", value_name = "ID", conflicts_with_all = ["authorization_file", "dpop_file", "client"],
+          value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    request_id: Option<String>,
 
     #[command(flatten)]
     what_if: Supposed,
@@ -113,6 +121,10 @@ pub(crate) fn run(common: &Common, arguments: &Explain, output: Output) -> anyho
     let present = clock::now()?;
     let at = arguments.at.as_deref().map(|text| moment_text::parse(text, present)).transpose();
     let now = at.map_err(crate::failure::wrong_usage)?.unwrap_or(present);
+    let written = |time: Timestamp| moment_text::with_distance(time, now);
+    if let Some(id) = &arguments.request_id {
+        return explain_recorded::run(common, &arguments.request, id, now, &written, output);
+    }
     let endpoint = arguments.request.endpoint();
     let explanation = if let Some(what_if) = arguments.what_if.what_if()? {
         arguments.request.answered(common, now, false, |answers, blocking| {
@@ -124,7 +136,6 @@ pub(crate) fn run(common: &Common, arguments: &Explain, output: Output) -> anyho
             Ok(sent.as_request(|request| explain(&endpoint, request, now, entropy, answers, blocking)))
         })?
     };
-    let written = |time: Timestamp| moment_text::with_distance(time, now);
     output.show(|| value(&explanation, &written), || text(&explanation, &written))?;
     match explanation.verdict {
         Verdict::Granted(_) => Ok(()),
@@ -132,7 +143,7 @@ pub(crate) fn run(common: &Common, arguments: &Explain, output: Output) -> anyho
     }
 }
 
-fn text(explanation: &Explanation, at: &dyn Fn(Timestamp) -> String) -> String {
+pub(super) fn text(explanation: &Explanation, at: &dyn Fn(Timestamp) -> String) -> String {
     let mut text = String::new();
     let mut line = |sentence: String| {
         // Writing to a string does not fail.
@@ -222,7 +233,7 @@ fn shown_claims(claims: &AccessTokenClaims) -> Map<String, Value> {
     shown
 }
 
-fn value(explanation: &Explanation, at: &dyn Fn(Timestamp) -> String) -> Value {
+pub(super) fn value(explanation: &Explanation, at: &dyn Fn(Timestamp) -> String) -> Value {
     let rules = explanation.rules.iter().map(|rule| {
         let mut shown = json!({"rule": rule.name(), "says": rule.sentence(at)});
         if let Some(claims) = rule.claims() {

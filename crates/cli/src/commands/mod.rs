@@ -17,6 +17,7 @@ mod declaration;
 pub(crate) mod demo;
 pub(crate) mod exec;
 pub(crate) mod explain;
+mod explain_recorded;
 mod findings;
 mod followers;
 mod foreign_issuer;

@@ -328,7 +328,17 @@ fn se_06_a_refused_decision_leads_to_what_would_allow_it() {
         decision = link_in("/ui/decisions?show=refusals&client=web", "/ui/decision?");
         decision.is_some()
     });
-    let what_if = link_in(&decision.unwrap(), "/ui/what-if?").unwrap();
+    let decision = decision.unwrap();
+    let body = viewed.send("GET", &decision, &cookie, "").body;
+    for part in [
+        "What was decided, in order",
+        "it was the client web",
+        "To allow it: ",
+        "tokenberg client change web --scope",
+    ] {
+        assert!(body.contains(part), "{part}: {body}");
+    }
+    let what_if = link_in(&decision, "/ui/what-if?").unwrap();
     let body = viewed.send("GET", &what_if, &cookie, "").body;
     assert!(body.contains("Refused") && body.contains("tokenberg client change web --scope"), "{body}");
     let body = viewed.send("GET", "/ui/what-if?client=web&scope=catalog", &cookie, "").body;

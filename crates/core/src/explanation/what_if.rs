@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// A request that a client could make.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WhatIf {
     /// The client. It is supposed to authenticate successfully, and to hold a token of its own.
     pub client: ClientId,
@@ -34,7 +34,7 @@ pub struct WhatIf {
 }
 
 /// A user who is supposed to have a token of another issuer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SupposedUser {
     /// The issuer.
     pub issuer: Issuer,

@@ -2,7 +2,7 @@
 
 use crate::chart;
 use crate::frame::{self, Tab};
-use crate::pages::table;
+use crate::pages::{table, what_if};
 use crate::parts::Parts;
 use crate::record::{Kind, Record};
 use crate::search::{Filter, Found, SCREEN, search};
@@ -12,7 +12,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Query};
 use maud::{Markup, html};
 use serde::Deserialize;
-use serde_json::Value;
+use tokenberg_core::explanation::{RecordedDecision, explain_recorded};
 
 const SHOW: [(&str, &str); 5] = [
     ("decisions", "All decisions"),
@@ -109,7 +109,10 @@ pub(crate) async fn one(parts: Data<Parts>, place: Query<Place>) -> HttpResponse
     match parts.store.audit_record(&place.chain, place.number).await {
         Ok(Some(entry)) => {
             let record = Record::of(entry);
-            frame::page(StatusCode::OK, Tab::Decisions, &shown::text(&record.title()), whole(&record))
+            let (now, answers) = (Parts::now(), (parts.answers)());
+            let decision = explain_recorded(&parts.endpoint, &record.members, now, &*answers, &());
+            let content = whole(&record, decision.as_ref());
+            frame::page(StatusCode::OK, Tab::Decisions, &shown::text(&record.title()), content)
         }
         Ok(None) => {
             let content = html! { p { "There is no such record. It may have expired." } };
@@ -144,7 +147,7 @@ const MEANINGS: [(&str, &str); 21] = [
     ("presented", "Tokens that were presented"),
 ];
 
-fn whole(record: &Record) -> Markup {
+fn whole(record: &Record, decision: Option<&RecordedDecision>) -> Markup {
     let known = MEANINGS.iter().map(|(name, meaning)| (*meaning, record.shown(name)));
     let is_known = |name: &str| MEANINGS.iter().any(|(known, _)| *known == name) || name == "actors";
     let others = record.members.iter().filter(|(name, _)| !is_known(name));
@@ -155,6 +158,8 @@ fn whole(record: &Record) -> Markup {
         @if record.kind == Kind::Decision && !record.text_of("subject").is_empty() {
             (chart::chain(record.text_of("subject"), &record.list("actors")))
         }
+        @if let Some(decision) = decision { (explained(decision)) }
+        h2 { "The record" }
         (shown::facts(&known.collect::<Vec<_>>()))
         @if others.clone().next().is_some() {
             h2 { "Other members" }
@@ -166,9 +171,6 @@ fn whole(record: &Record) -> Markup {
             p { a href=(format!("/ui/client?id={}", shown::in_query(client))) { "The client " (shown::text(client)) } " with what it may do" }
         }
         @if record.is_refusal() {
-            @if !client.is_empty() {
-                p { a href=(what_if(record)) { "What would be decided now" } ", with the rules in order and the change that would allow it" }
-            }
             p { "Explain this very request, from its form in a file:" }
             pre.command { "tokenberg explain --at " (record.time()) " < form.txt" }
         } @else if record.kind == Kind::Decision && !client.is_empty() {
@@ -179,18 +181,21 @@ fn whole(record: &Record) -> Markup {
     }
 }
 
-/// The page that decides about such a request now.
-fn what_if(record: &Record) -> String {
-    let presented = record.members.get("presented").and_then(Value::as_object);
-    let claim = |name: &str| {
-        let subject = presented.and_then(|presented| presented.get("subject_token")?.get(name)?.as_str());
-        subject.unwrap_or_default()
-    };
-    let members = [
-        ("client", record.text_of("client")),
-        ("scope", record.text_of("scope_in")),
-        ("issuer", claim("iss")),
-        ("subject", claim("sub")),
-    ];
-    shown::address("/ui/what-if", &members)
+/// What was decided, in order, and what would be decided about such a request now.
+fn explained(decision: &RecordedDecision) -> Markup {
+    html! {
+        h2 { "What was decided, in order" }
+        ol { @for (name, sentence) in &decision.findings { li { strong { (name) } ": " (shown::text(sentence)) } } }
+        @if let Some(remedy) = &decision.remedy {
+            p { "To allow it: " (shown::text(remedy)) }
+        }
+        @if let (Some(now), Some(supposed)) = (&decision.now, &decision.supposed) {
+            h2 { "What would be decided now" }
+            p.dim {
+                "Such a request, with a valid credential and genuine tokens. "
+                a href=(what_if::address(supposed)) { "Change it and ask again" }
+            }
+            (what_if::decided(now))
+        }
+    }
 }

@@ -91,7 +91,21 @@ fn form(supposed: &Supposed) -> Markup {
     }
 }
 
-fn decided(explanation: &Explanation) -> Markup {
+/// The page that asks about this request.
+pub(crate) fn address(supposed: &WhatIf) -> String {
+    let user = supposed.user.as_ref();
+    let members = [
+        ("client", supposed.client.as_str()),
+        ("scope", supposed.scope.as_deref().unwrap_or_default()),
+        ("audience", supposed.audience.as_deref().unwrap_or_default()),
+        ("issuer", user.map_or("", |user| user.issuer.as_str())),
+        ("subject", user.map_or("", |user| &user.subject)),
+        ("kind", user.map_or("", |user| user.presented_as.as_str())),
+    ];
+    shown::address("/ui/what-if", &members)
+}
+
+pub(crate) fn decided(explanation: &Explanation) -> Markup {
     let now = Parts::now();
     let written = |time| format!("{time} ({})", shown::distance(time, now));
     html! {
