@@ -77,8 +77,9 @@ async fn clients_and_secrets_that_end_are_found_without_reading_all() {
     let ids = |part: &'static str, after: &'static str, most| {
         let store = store.clone();
         async move {
-            let ids = store.client_ids(part, after, most).await.unwrap();
-            ids.iter().map(ToString::to_string).collect::<Vec<_>>()
+            let clients = store.clients_after(part, after, most).await.unwrap();
+            assert!(clients.iter().all(|client| client.secrets.len() == 1));
+            clients.iter().map(|client| client.id.to_string()).collect::<Vec<_>>()
         }
     };
     assert_eq!(ids("", "", 9).await.len(), 4);

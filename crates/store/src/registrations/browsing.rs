@@ -2,6 +2,7 @@
 
 use crate::database::{time, values};
 use crate::error::StoreError;
+use crate::registrations::client_rows::{ClientRecord, ClientRow, Gathering, SELECT_CLIENTS_AFTER};
 use crate::store::Store;
 use tokenberg_core::{ClientId, Lifetime, Timestamp};
 
@@ -18,16 +19,23 @@ pub struct EndingSecret {
 }
 
 impl Store {
-    /// At most `most` identifiers of clients that contain `part` and follow `after`, in the order of the database.
+    /// At most `most` clients whose identifiers contain `part` and follow `after`, in the order of the database.
     ///
     /// # Errors
     /// If the store fails or is damaged.
-    pub async fn client_ids(&self, part: &str, after: &str, most: u32) -> Result<Vec<ClientId>, StoreError> {
-        // Both databases have `replace`; each has a function of its own that finds a text.
-        let read = "SELECT id FROM clients WHERE id > $1 AND ($2 = '' OR replace(id, $2, '') <> id) \
-                    ORDER BY id LIMIT $3";
-        let ids: Vec<(String,)> = self.0.db.all(read, values![after, part, i64::from(most)]).await?;
-        ids.into_iter().map(|(id,)| client_id(&id)).collect()
+    pub async fn clients_after(
+        &self,
+        part: &str,
+        after: &str,
+        most: u32,
+    ) -> Result<Vec<ClientRecord>, StoreError> {
+        let rows = self.0.db.all(SELECT_CLIENTS_AFTER, values![after, part, i64::from(most)]).await?;
+        let (mut clients, mut gathering) = (Vec::new(), Gathering::default());
+        for row in rows {
+            clients.extend(gathering.add(row)?);
+        }
+        clients.extend(gathering.finish());
+        Ok(clients.into_iter().map(ClientRow::into_record).collect())
     }
 
     /// At most `most` live secrets that end within this time from `now`, the next one first.

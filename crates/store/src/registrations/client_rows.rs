@@ -43,6 +43,11 @@ pub(crate) const SELECT_CLIENTS: &str = "SELECT c.id, c.enabled, c.rights, c.cre
 pub(crate) const SELECT_CLIENT: &str = "SELECT c.id, c.enabled, c.rights, c.created_at, s.id, s.digest, s.created_at, s.expires_at, s.last_used_at \
      FROM clients c LEFT JOIN client_secrets s ON s.client_id = c.id \
      WHERE c.id = $1 ORDER BY c.id, s.created_at, s.id";
+// Both databases have `replace`; each has a function of its own that finds a text.
+pub(crate) const SELECT_CLIENTS_AFTER: &str = "SELECT c.id, c.enabled, c.rights, c.created_at, s.id, s.digest, s.created_at, s.expires_at, s.last_used_at \
+     FROM clients c LEFT JOIN client_secrets s ON s.client_id = c.id \
+     WHERE c.id IN (SELECT id FROM clients WHERE id > $1 AND ($2 = '' OR replace(id, $2, '') <> id) ORDER BY id LIMIT $3) \
+     ORDER BY c.id, s.created_at, s.id";
 pub(crate) const SELECT_CHANGED_CLIENTS: &str = "SELECT c.id, c.enabled, c.rights, c.created_at, s.id, s.digest, s.created_at, s.expires_at, s.last_used_at \
      FROM clients c LEFT JOIN client_secrets s ON s.client_id = c.id \
      JOIN changed_clients h ON h.id = c.id WHERE h.revision > $1 ORDER BY c.id, s.created_at, s.id";

@@ -39,17 +39,8 @@ pub(crate) async fn list(parts: Data<Parts>, listed: Query<Listed>) -> HttpRespo
 
 async fn listing(store: &Store, listed: &Listed) -> Result<Markup, StoreError> {
     let now = Parts::now();
-    let ids = store.client_ids(&listed.part, &listed.after, SCREEN).await?;
-    let mut clients = Vec::new();
-    for id in &ids {
-        match store.client(id).await {
-            Ok(client) => clients.push(client),
-            // It was removed since.
-            Err(StoreError::NoSuchClient { .. }) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    let more = ids.last().filter(|_| ids.len() == SCREEN as usize);
+    let clients = store.clients_after(&listed.part, &listed.after, SCREEN).await?;
+    let more = clients.last().filter(|_| clients.len() == SCREEN as usize);
     Ok(html! {
         form.filter method="get" action="/ui/clients" {
             label { "Identifier contains" input name="part" value=(listed.part) autocomplete="off"; }
@@ -64,7 +55,7 @@ async fn listing(store: &Store, listed: &Listed) -> Result<Markup, StoreError> {
             }
         }
         @if let Some(last) = more {
-            p { a rel="next" href=(format!("/ui/clients?part={}&after={}", shown::in_query(&listed.part), shown::in_query(last.as_str()))) { "More clients" } }
+            p { a rel="next" href=(format!("/ui/clients?part={}&after={}", shown::in_query(&listed.part), shown::in_query(last.id.as_str()))) { "More clients" } }
         }
     })
 }
