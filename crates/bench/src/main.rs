@@ -2,6 +2,7 @@
 
 mod ceiling;
 mod changing;
+mod filling;
 mod in_process;
 mod load;
 mod lookup;
@@ -21,6 +22,8 @@ enum Command {
     Ceiling(ceiling::Ceiling),
     /// Changes a client of a store several times a second.
     Changing(changing::Changing),
+    /// Fills a store with clients and records.
+    Filling(filling::Filling),
     /// Measures signatures by ring, and the parts of Tokenberg, in this process.
     InProcess(in_process::InProcess),
     /// Reads a store of many clients, and looks them up.
@@ -36,6 +39,7 @@ fn main() -> anyhow::Result<()> {
         Command::Load(options) => load::run(&options),
         Command::Ceiling(options) => ceiling::run(&options),
         Command::Changing(options) => changing::run(&options),
+        Command::Filling(options) => filling::run(&options),
         Command::InProcess(options) => in_process::run(&options),
         Command::Lookup(options) => lookup::run(&options),
         Command::Recording(options) => recording::run(&options),
