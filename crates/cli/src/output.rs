@@ -60,6 +60,10 @@ pub(crate) fn escaped(value: &Value) -> String {
 
 /// The same JSON without characters that can control a terminal; line ends stay.
 pub(crate) fn in_sight(json: &str) -> String {
+    // All that most records have.
+    if json.bytes().all(|byte| byte == b'\n' || (b' '..=b'~').contains(&byte)) {
+        return json.to_owned();
+    }
     let mut text = String::with_capacity(json.len() + 1);
     for c in json.chars() {
         if c != '\n' && is_unsafe_to_display(c) {

@@ -104,39 +104,183 @@ fn lists_fit_a_terminal_of_80_columns_and_files_get_them_whole() {
     assert!(place.run(&["client", "list"]).done().out.contains("PRINCIPAL_ROLE:three ns:read"));
 }
 
-/// The SQL of a section of a document.
-fn sql_of(document: &str, heading: &str) -> String {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(document);
+/// The view in a section of a document, behind the name of the database.
+fn view_of(database: &str) -> String {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/operations.md");
     let text = std::fs::read_to_string(path).unwrap();
-    let (_, section) = text.split_once(heading).unwrap();
+    let (_, section) = text.split_once("### Reading records with SQL").unwrap();
+    let (_, section) = section.split_once(&format!("\n{database}")).unwrap();
     let (_, sql) = section.split_once("```sql\n").unwrap();
     sql.split_once("```").unwrap().0.to_owned()
 }
 
+/// What a program prints.
+fn printed(command: &mut Command) -> Option<String> {
+    let done = command.output().ok()?;
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    Some(String::from_utf8_lossy(&done.stdout).into_owned())
+}
+
 #[test]
-fn se_06_the_documented_query_reads_the_records_that_the_command_prints() {
-    let (Some(postgres), Some(psql)) = (Postgres::shared(), postgres_program("psql")) else {
-        println!("skipped: no PostgreSQL with psql here");
-        return;
-    };
+fn se_06_the_documented_views_have_the_records_that_the_command_prints() {
+    let postgres = Postgres::shared().zip(postgres_program("psql"));
     let place = Place::new();
-    let url = postgres.url(&postgres.database());
-    let variables = [("TOKENBERG_STORE", url.as_str()), ("TOKENBERG_KEY_FILE", "shared.key")];
-    let credential = ("TOKENBERG_BOOTSTRAP_CREDENTIAL", "root:first-secret-of-root");
-    let mut server = place.serve_with(&[], &[variables[0], variables[1], credential]);
-    // Some of them share a row.
-    (0..40).for_each(|_| drop(server.ask("root", "first-secret-of-root").token()));
+    let urls = [
+        Some("sqlite:tokenberg.db".to_owned()),
+        postgres.as_ref().map(|(postgres, _)| postgres.url(&postgres.database())),
+    ];
+    for url in urls.iter().flatten() {
+        let variables = [("TOKENBERG_STORE", url.as_str()), ("TOKENBERG_KEY_FILE", "shared.key")];
+        let credential = ("TOKENBERG_BOOTSTRAP_CREDENTIAL", "root:first-secret-of-root");
+        let mut server = place.serve_with(&[], &[variables[0], variables[1], credential]);
+        // Some of them share a row.
+        (0..40).for_each(|_| drop(server.ask("root", "first-secret-of-root").token()));
+        // Texts that JSON and SQL escape.
+        for hostile in ["%5C%22%0A+n", "%5Cn%5C%5Cn", "%01%22%2C%22"] {
+            server.tokens(&format!(
+                "grant_type=client_credentials&client_id=root&client_secret=x&scope={hostile}"
+            ));
+        }
+        server.signal("TERM");
+        assert!(server.ended().success());
+        let lines = place.run_with(&["audit", "--since", "1h"], "", &variables).done().out;
+        let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let is_sqlite = url.starts_with("sqlite:");
+        let view = view_of(if is_sqlite { "SQLite" } else { "PostgreSQL" });
+        let query = if is_sqlite {
+            "SELECT json_object('time', time, 'chain', chain, 'number', number, 'record', json(record)) FROM audit_log \
+             WHERE row_at >= (unixepoch() - 3600) * 1000"
+        } else {
+            "SELECT json_build_object('time', to_char(time AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), 'chain', chain, \
+             'number', number, 'record', record) FROM audit_log WHERE row_at >= (extract(epoch FROM now()) - 3600) * 1000"
+        };
+        let read = match (is_sqlite, &postgres) {
+            (true, _) => {
+                let file = place.path("tokenberg.db");
+                printed(Command::new("sqlite3").arg(&file).arg(&view))
+                    .and_then(|_| printed(Command::new("sqlite3").arg(&file).arg(query)))
+            }
+            (false, Some((_, psql))) => {
+                let psql = || {
+                    let mut command = Command::new(psql);
+                    command.args([url.as_str(), "-At", "-c"]).env("PGSSLMODE", "disable");
+                    command
+                };
+                printed(psql().arg(&view)).and_then(|_| printed(psql().arg(query)))
+            }
+            (false, None) => None,
+        };
+        let Some(read) = read else {
+            eprintln!("skipped: no sqlite3 here");
+            continue;
+        };
+        let mut found: Vec<Value> = read.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        for row in &mut found {
+            let Value::Object(record) = row["record"].take() else { panic!("{row}") };
+            let row = row.as_object_mut().unwrap();
+            row.remove("record");
+            row.extend(record);
+        }
+        let sorted = |mut rows: Vec<Value>| {
+            rows.sort_by_key(|row| (row["chain"].to_string(), row["number"].as_i64()));
+            rows
+        };
+        let (found, lines) = (sorted(found), sorted(lines));
+        assert_eq!(found.len(), lines.len(), "{url}");
+        for (found, line) in found.iter().zip(&lines) {
+            assert_eq!(found, line, "{url}");
+        }
+        // The view is not the store's, and no fault.
+        place.run_with(&["audit", "verify"], "", &variables).done();
+    }
+    if postgres.is_none() {
+        eprintln!("skipped: no PostgreSQL with psql here");
+    }
+}
+
+#[test]
+fn se_06_a_recorded_refusal_is_explained_without_the_request() {
+    let place = Place::new();
+    let secret = place.add("etl", &["--scope", "catalog"]);
+    let mut server = place.serve(&[]);
+    let form = format!("grant_type=client_credentials&client_id=etl&client_secret={secret}&scope=ns%3Aread");
+    assert_eq!(server.tokens(&form).code(), "invalid_scope");
+    server.ask("etl", &secret).token();
+    server.ask("etl", "wrong-secret-000");
     server.signal("TERM");
     assert!(server.ended().success());
-    let printed = place.run_with(&["audit", "--since", "1h"], "", &variables).done();
-    let query = sql_of("operations.md", "### Reading records with SQL");
-    let query = query.trim().trim_end_matches(';');
-    let query = format!(
-        "SELECT count(*), count(*) FILTER (WHERE record->>'outcome' = 'granted'), min(time) > now() - interval '1 hour' FROM ({query}) AS q"
+    let request = |outcome: &str| {
+        let found = records(&place, &["--client", "etl", "--outcome", outcome]);
+        found[0]["request_id"].as_str().unwrap().to_owned()
+    };
+    let explain = |id: &str| place.run(&["explain", "--request", id]);
+    // The identifier may be shortened, and what would allow the request comes last.
+    let refused = explain(&request("invalid_scope")[..12]);
+    assert_eq!(refused.code, 1, "{}", refused.out);
+    for part in [
+        "client     it was the client etl",
+        "decision   invalid_scope",
+        "ns:read",
+        "tokenberg client change etl --scope",
+    ] {
+        assert!(refused.out.contains(part), "{part}: {}", refused.out);
+    }
+    let granted = explain(&request("granted")).done().out;
+    assert!(granted.contains("with the secret ") && !granted.contains("to allow it"), "{granted}");
+    let wrong = explain(&request("invalid_client")).done().out;
+    assert!(
+        wrong.contains("to allow it: the client has to authenticate")
+            && wrong.contains("client secret add etl"),
+        "{wrong}"
     );
-    let done =
-        Command::new(psql).args([&url, "-At", "-c", &query]).env("PGSSLMODE", "disable").output().unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    let expected = format!("{}|40|t\n", printed.out.lines().count());
-    assert_eq!(String::from_utf8_lossy(&done.stdout), expected);
+    let value = place.run(&["explain", "--request", &request("invalid_scope"), "--json"]).json();
+    assert_eq!((&value["recorded"]["refused"], &value["now"]["verdict"]), (&true.into(), &"refused".into()));
+    assert!(value["to_allow_it"].as_str().unwrap().contains("client change"), "{value}");
+    // After the change, such a request would be granted.
+    place.run(&["client", "change", "etl", "--scope", "catalog ns:read"]).done();
+    assert!(explain(&request("invalid_scope")).done().out.contains("would be granted now"));
+    let absent = place.run(&["explain", "--request", "ffffffffffffffff"]).refused();
+    assert!(absent.err.contains("no decision about the request"), "{}", absent.err);
+    // One that is made of the beginnings of several.
+    let first: Vec<String> =
+        records(&place, &[]).iter().filter_map(|r| Some(r["request_id"].as_str()?[..1].to_owned())).collect();
+    if let Some(shared) = first.iter().find(|one| first.iter().filter(|other| other == one).count() > 1) {
+        assert!(explain(shared).refused().err.contains("several requests begin with"));
+    }
+    assert_eq!(place.run(&["explain", "--request", "x", "--client", "etl"]).code, 2);
+}
+
+#[test]
+fn op_20_se_06_records_are_counted_exported_and_pruned_with_a_trace() {
+    let place = Place::new();
+    let mut server = place.serve(&[]);
+    (0..5).for_each(|_| drop(server.ask("root", "first-secret-of-root").token()));
+    server.signal("TERM");
+    assert!(server.ended().success());
+    let size = place.run(&["audit", "size", "--json"]).done().json();
+    assert_eq!(size["records"], records(&place, &[]).len());
+    let events = place.run(&["audit", "--format", "ocsf", "--outcome", "granted"]).done().out;
+    let events: Vec<Value> = events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((events.len(), &events[0]["type_uid"]), (5, &300_201.into()));
+    let all = records(&place, &[]).len();
+    let plan = place.run(&["audit", "prune", "--before", "0s", "--dry-run"]).done().out;
+    assert!(plan.contains("would remove audit records"), "{plan}");
+    assert_eq!(records(&place, &[]).len(), all);
+    let nothing = place.run(&["audit", "prune", "--older-than", "1h", "--yes", "--json"]).done().json();
+    assert_eq!(nothing["removed"], 0);
+    assert_eq!(records(&place, &[]).len(), all);
+    // Times are of seconds: the record of the removal is not of the present one.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let removed = place.run(&["audit", "prune", "--before", "0s", "--json"]).done().json();
+    assert!(removed["removed"].as_u64().unwrap() >= 5, "{removed}");
+    let left = records(&place, &[]);
+    let trace = left.iter().find(|record| record["change"] == "audit pruned").unwrap();
+    assert!(
+        trace["records"].as_u64().unwrap() >= 5 && trace["source"].as_str().unwrap().contains("command line"),
+        "{trace}"
+    );
+    assert!(records(&place, &["--outcome", "granted"]).is_empty());
+    place.run(&["audit", "verify"]).done();
+    assert_eq!(place.run(&["audit", "prune"]).code, 2);
+    assert_eq!(place.run(&["audit", "prune", "--before", "+1h"]).code, 2);
 }
