@@ -224,7 +224,8 @@ async fn op_21_of_several_hosts_the_one_that_can_be_written_is_used() {
 /// Uses everything that a node does, behind a pooler with few connections.
 async fn works_behind(mode: &str) {
     let Some(postgres) = Postgres::shared() else { return };
-    let Some(pooler) = PgBouncer::before(postgres, mode, if mode == "session" { 20 } else { 3 }) else {
+    let Some(pooler) = PgBouncer::before(postgres.port(), mode, if mode == "session" { 20 } else { 3 })
+    else {
         return;
     };
     let database = postgres.database();

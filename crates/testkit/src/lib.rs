@@ -36,7 +36,7 @@ pub use forgery::{Door, Doors};
 pub use free_port::free_port;
 pub use history::{Event, History};
 pub use pgbouncer::PgBouncer;
-pub use postgres::{POSTGRES_PASSWORD, Postgres, postgres_program, url_at};
+pub use postgres::{POSTGRES_PASSWORD, Postgres, postgres_program, postgres_version, url_at};
 pub use revoked_times::RevokedTimes;
 pub use scenario::{at1, at2, by_c1, by_c2, chain, let_c2_act_for_c1};
 pub use seeded::SeededBytes;

@@ -36,13 +36,48 @@ impl Postgres {
         shared
     }
 
+    /// A separate cluster, for a test that stops it; `None`, and a line that says so, if the machine has no PostgreSQL.
+    pub fn separate() -> Option<Self> {
+        let started = Self::start();
+        if started.is_none() {
+            println!("skipped: there is no PostgreSQL below /usr/lib/postgresql, or no user who may run it");
+        }
+        started
+    }
+
     /// A separate cluster, for a test that stops it.
     pub fn start() -> Option<Self> {
-        let programs = programs()?;
+        Self::run_by(as_postgres())
+    }
+
+    /// A separate cluster for which this empty folder is a disk of a few megabytes, on which tablespaces may be made; `None`, and a
+    /// line that says so, if this process may mount nothing.
+    pub fn with_disk(folder: &Path, megabytes: u32) -> Option<Self> {
+        let mount = format!(
+            "mount -t tmpfs -o size={megabytes}m,mode=0700 none \"$0\" && chown postgres \"$0\" && exec \"$@\""
+        );
+        // The disk is gone with the last process that sees it.
+        let mounted = || {
+            let mut command = Command::new("unshare");
+            command.args(["--mount", "sh", "-c", &mount]).arg(folder);
+            command
+        };
+        if !mounted().arg("true").stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+            println!("skipped: no disk can be mounted here");
+            return None;
+        }
+        let user = as_postgres();
+        let mut command = mounted();
+        command.arg(user.get_program()).args(user.get_args());
+        Self::run_by(command)
+    }
+
+    /// `command` is a shell that may run PostgreSQL.
+    fn run_by(mut command: Command) -> Option<Self> {
+        let (programs, clients) = (programs()?, newest()?);
         let port = free_port();
-        let mut command = as_postgres();
         command.args(["-c", include_str!("postgres.sh"), "postgres.sh"]);
-        command.arg(&programs).arg(port.to_string()).arg(POSTGRES_PASSWORD);
+        command.arg(&programs).arg(port.to_string()).arg(POSTGRES_PASSWORD).arg(&clients);
         let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let certificate = certified.cert.pem();
         command.env("CERTIFICATE", &certificate).env("PRIVATE_KEY", certified.signing_key.serialize_pem());
@@ -105,6 +140,14 @@ impl Postgres {
         port
     }
 
+    /// Starts a standby that receives every change from the server at this port, which leads to the primary, under the name
+    /// `standby`. Returns its port. The primary restarts.
+    pub fn replica(&self, from: u16) -> u16 {
+        let port = free_port();
+        self.control(&format!("standby {port} {from}"));
+        port
+    }
+
     /// Makes the standby a primary, on a new timeline. The old primary still runs.
     pub fn promote(&self) {
         self.control("promote");
@@ -150,14 +193,38 @@ pub(crate) fn as_postgres() -> Command {
     command
 }
 
-/// A program of PostgreSQL, such as `pg_dump`, if the machine has it.
+/// A program of PostgreSQL, such as `pg_dump`, if the machine has it. `psql` may be of another version than the server.
 pub fn postgres_program(name: &str) -> Option<PathBuf> {
     let program = programs()?.join(name);
-    program.exists().then_some(program)
+    if program.exists() {
+        return Some(program);
+    }
+    let other = newest()?.join(name);
+    (name == "psql" && other.exists()).then_some(other)
+}
+
+/// The version of PostgreSQL that tests use, such as `PostgreSQL 15.13`.
+pub fn postgres_version() -> Option<String> {
+    let said = Command::new(programs()?.join("postgres")).arg("--version").output().ok()?;
+    let text = String::from_utf8(said.stdout).ok()?;
+    // `postgres (PostgreSQL) 15.13 (Debian 15.13-0+deb12u1)`
+    Some(format!("PostgreSQL {}", text.split_whitespace().nth(2)?))
+}
+
+/// The folder that `TOKENBERG_TEST_POSTGRES` names, or that of the newest PostgreSQL of the machine.
+fn programs() -> Option<PathBuf> {
+    match std::env::var_os("TOKENBERG_TEST_POSTGRES") {
+        Some(folder) => {
+            let folder = PathBuf::from(folder);
+            assert!(folder.join("initdb").exists(), "TOKENBERG_TEST_POSTGRES has no initdb");
+            Some(folder)
+        }
+        None => newest(),
+    }
 }
 
 /// The newest PostgreSQL of the machine.
-fn programs() -> Option<PathBuf> {
+fn newest() -> Option<PathBuf> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
     let numbered = versions.filter_map(|entry| {
         let path = entry.ok()?.path();
