@@ -2,6 +2,7 @@
 
 use crate::clock::library;
 use crate::node::Node;
+use crate::report::Fault;
 use crate::site::{ROOT, Site};
 use crate::support::within_a_second;
 use tokenberg_testkit::Postgres;
@@ -43,6 +44,13 @@ fn s_6_a_wrong_clock_is_reported_by_the_node_and_by_check() {
     // Reading needs no clock, and what only restricts is made in any case.
     assert!(!site.run_with(&["client", "list"], &with("-300s")).done().out.contains("spark"));
     site.run_with(&["client", "disable", "signer"], &with("-300s")).done();
+    let fault = Fault {
+        what: "the clock of one node is 5 min ahead or behind",
+        clients: "the node is not ready from the first poll on, so a load balancer sends it nothing. Clients that reach it all the same: 200, \
+                  and the other nodes refuse these tokens with 401",
+        lost: "nothing. Commands on that machine change nothing, except to revoke and to disable",
+    };
+    fault.note();
 }
 
 /// Before, a command from a machine that was behind left tokens alive, and from one that was ahead made new ones dead.

@@ -1,31 +1,14 @@
 //! The database is there, but cannot be written, serves no node, or has lost changes; conformance OP-20, OP-21.
 
+use crate::database::sql;
 use crate::node::Node;
 use crate::site::Site;
 use crate::support::within_a_second;
-use std::process::Command;
-use tokenberg_testkit::{Line, Postgres, Wire, postgres_program, url_at};
-
-fn started() -> Option<Postgres> {
-    let postgres = Postgres::start();
-    if postgres.is_none() {
-        println!("skipped: there is no PostgreSQL below /usr/lib/postgresql, or no user who may run it");
-    }
-    postgres
-}
-
-/// Runs SQL in another database of the server.
-fn sql(postgres: &Postgres, statements: &str) {
-    let said = Command::new(postgres_program("psql").unwrap())
-        .args(["-v", "ON_ERROR_STOP=1", "-c", statements, &postgres.url("postgres")])
-        .output()
-        .unwrap();
-    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
-}
+use tokenberg_testkit::{Line, Postgres, Wire, url_at};
 
 #[test]
 fn s_12_a_database_that_cannot_be_written_is_reported_as_such() {
-    let Some(postgres) = started() else { return };
+    let Some(postgres) = Postgres::separate() else { return };
     let database = postgres.database();
     let wire = Wire::to(postgres.port());
     let site = Site::on(Some(url_at(wire.port(), &database)));
@@ -57,14 +40,15 @@ fn s_12_a_database_that_cannot_be_written_is_reported_as_such() {
 
 #[test]
 fn s_13_a_database_that_serves_no_node_takes_no_node_out_of_the_balancer() {
-    let Some(postgres) = started() else { return };
+    let Some(postgres) = Postgres::separate() else { return };
     let database = postgres.database();
     let wire = Wire::to(postgres.port());
     let site = Site::on(Some(url_at(wire.port(), &database)));
     let node = Node::of(&site, &["--max-staleness", "2s"], &[]);
     let token = node.token();
+    let admin = postgres.url("postgres");
     sql(
-        &postgres,
+        &admin,
         &format!(
             "ALTER DATABASE {database} ALLOW_CONNECTIONS false; \
              SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'"
@@ -80,18 +64,12 @@ fn s_13_a_database_that_serves_no_node_takes_no_node_out_of_the_balancer() {
     node.until_ready_says(503, "of 2 s at most");
     wire.set(Line::Open);
     node.until_ready_says(200, "so this one stays ready");
-    sql(&postgres, &format!("ALTER DATABASE {database} ALLOW_CONNECTIONS true"));
+    sql(&admin, &format!("ALTER DATABASE {database} ALLOW_CONNECTIONS true"));
     within_a_second("it follows again", || !node.ready().1.contains("cannot follow"));
     assert!(node.is_active(&token));
     // A table that a restore is about to bring back, and rights that were taken away, are the same at every node.
     let tables = postgres.url(&database);
-    let table = |statement: &str| {
-        let said = Command::new(postgres_program("psql").unwrap())
-            .args(["-c", statement, &tables])
-            .output()
-            .unwrap();
-        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
-    };
+    let table = |statement: &str| sql(&tables, statement);
     table("ALTER TABLE revisions RENAME TO away");
     node.until_ready_says(200, "42P01");
     table("ALTER TABLE away RENAME TO revisions");
@@ -100,7 +78,7 @@ fn s_13_a_database_that_serves_no_node_takes_no_node_out_of_the_balancer() {
 
 #[test]
 fn s_1_s_5_what_a_quick_failover_loses_stays_revoked_at_every_node() {
-    let Some(postgres) = started() else { return };
+    let Some(postgres) = Postgres::separate() else { return };
     let database = postgres.database();
     let wire = Wire::to(postgres.port());
     let site = Site::on(Some(url_at(wire.port(), &database)));

@@ -119,6 +119,8 @@ pub struct Load<'a> {
     pub tally: &'a Tally,
     pub facts: &'a Facts,
     pub is_over: AtomicBool,
+    /// How long each client waits after a round.
+    pub pace: Duration,
 }
 
 impl<'a> Load<'a> {
@@ -130,6 +132,7 @@ impl<'a> Load<'a> {
             tally,
             facts,
             is_over: AtomicBool::new(false),
+            pace: Duration::ZERO,
         }
     }
 
@@ -142,6 +145,7 @@ impl<'a> Load<'a> {
                 scope.spawn(move || {
                     while !self.is_over.load(Ordering::Relaxed) {
                         self.round(&asking);
+                        std::thread::sleep(self.pace);
                     }
                 });
             }

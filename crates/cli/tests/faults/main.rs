@@ -8,16 +8,21 @@
 mod changes;
 mod clock;
 mod clock_offset;
+mod cluster;
+mod database;
 mod database_state;
 mod disk;
 mod facts;
+mod failovers;
 mod from_snapshot;
 mod kills;
 mod load;
 mod node;
 mod outages;
+mod report;
 mod site;
 #[path = "../cli/support.rs"]
 #[allow(dead_code, reason = "it is shared with other tests, which use the rest")]
 mod support;
 mod tally;
+mod three_nodes;

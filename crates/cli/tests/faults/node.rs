@@ -2,6 +2,7 @@
 
 use crate::site::{ROOT, Site};
 use crate::support::{Answer, Server, get, post, within_a_second};
+use std::path::Path;
 
 pub struct Node {
     pub server: Server,
@@ -10,7 +11,12 @@ pub struct Node {
 
 impl Node {
     pub fn of(site: &Site, more: &[&str], variables: &[(&str, &str)]) -> Self {
-        let server = site.serve_with(&[&["--ops-listen", "127.0.0.1:0"][..], more].concat(), variables);
+        Self::by(env!("CARGO_BIN_EXE_tokenberg").as_ref(), site, more, variables)
+    }
+
+    /// A server of another build.
+    pub fn by(binary: &Path, site: &Site, more: &[&str], variables: &[(&str, &str)]) -> Self {
+        let server = site.serve_by(binary, &[&["--ops-listen", "127.0.0.1:0"][..], more].concat(), variables);
         let operations = server.line().unwrap().strip_prefix("operations on ").unwrap().to_owned();
         Self { server, operations }
     }
@@ -58,8 +64,7 @@ impl Node {
     }
 
     pub fn about(&self, what: &str, token: &str) -> Answer {
-        let form = format!("client_id={}&client_secret={}&token={token}", ROOT.0, ROOT.1);
-        post(&format!("{}/v1/oauth/{what}", self.server.url), None, &form)
+        about(&self.server.url, what, token)
     }
 
     pub fn is_active(&self, token: &str) -> bool {
@@ -67,4 +72,10 @@ impl Node {
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.body["active"] == true
     }
+}
+
+/// Introspects or revokes a token at this server.
+pub fn about(url: &str, what: &str, token: &str) -> Answer {
+    let form = format!("client_id={}&client_secret={}&token={token}", ROOT.0, ROOT.1);
+    post(&format!("{url}/v1/oauth/{what}"), None, &form)
 }

@@ -2,6 +2,7 @@
 
 use crate::support::{Place, Said, Server};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -34,15 +35,23 @@ pub struct Site {
 impl Site {
     /// A site with a client `root`, which has a secret, and `signer`, whose assertions may be used once each.
     pub fn on(store: Option<String>) -> Self {
+        Self::made_by(env!("CARGO_BIN_EXE_tokenberg").as_ref(), store)
+    }
+
+    /// The same with a store that another build has made.
+    pub fn made_by(binary: &Path, store: Option<String>) -> Self {
         let place = Place::new();
         let store = store.unwrap_or_else(|| format!("sqlite:{}", place.path("tokenberg.db").display()));
         let key_file = place.path("tokenberg.db.key").display().to_string();
         let site =
             Self { place, store, key_file, key: ForeignKey::new(Some("own")), ahead: AtomicU64::new(0) };
-        drop(site.serve());
+        drop(site.serve_by(binary, &[], &[]));
         site.place.file("signer.json", &site.key.jwks());
         let method = ["--auth-method", "private_key_jwt", "--jwks", "signer.json"];
-        site.run(&[&["client", "add", "signer"][..], &method].concat()).done();
+        let mut add = site.command_of(binary);
+        let added =
+            add.args(["client", "add", "signer"]).args(method).envs(site.variables()).output().unwrap();
+        assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
         site
     }
 
@@ -72,12 +81,32 @@ impl Site {
     }
 
     pub fn serve_with(&self, more: &[&str], variables: &[(&str, &str)]) -> Server {
-        self.start_with(more, variables).unwrap_or_else(|said| panic!("did not start: {}", said.err))
+        self.start_with(more, variables).unwrap_or_else(|said| panic!("did not start: {} {}", said.out, said.err))
     }
 
     pub fn start_with(&self, more: &[&str], variables: &[(&str, &str)]) -> Result<Server, Said> {
-        // The last option takes precedence.
-        self.place.start(&[&SERVE[..], more].concat(), &[&self.variables()[..], variables].concat())
+        self.start_by(env!("CARGO_BIN_EXE_tokenberg").as_ref(), more, variables)
+    }
+
+    /// A server of another build.
+    pub fn serve_by(&self, binary: &Path, more: &[&str], variables: &[(&str, &str)]) -> Server {
+        let started = self.start_by(binary, more, variables);
+        started.unwrap_or_else(|said| panic!("did not start: {} {}", said.out, said.err))
+    }
+
+    fn start_by(&self, binary: &Path, more: &[&str], variables: &[(&str, &str)]) -> Result<Server, Said> {
+        // An option may be given once.
+        let usual = SERVE.chunks(2).filter(|pair| !more.contains(&pair[0])).flatten().copied();
+        let arguments: Vec<&str> = usual.chain(more.iter().copied()).collect();
+        let variables = [&self.variables()[..], variables].concat();
+        self.place.start_by(self.command_of(binary), &arguments, &variables)
+    }
+
+    fn command_of(&self, binary: &Path) -> Command {
+        let mut command = Command::new(binary);
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.current_dir(self.place.path(""));
+        command
     }
 
     pub fn run(&self, arguments: &[&str]) -> Said {

@@ -28,6 +28,11 @@ impl Tally {
         self.wrong.lock().unwrap().push(what);
     }
 
+    /// How many answers were not permitted.
+    pub fn wrongs(&self) -> usize {
+        self.wrong.lock().unwrap().len()
+    }
+
     /// Prints the counts, and fails if any answer was wrong.
     pub fn print(&self, fault: &str, more: &str) {
         let wrong = self.wrong.lock().unwrap();
