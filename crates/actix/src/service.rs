@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokenberg_core::metadata::Metadata;
-use tokenberg_core::revocation::{Revoked, Revoking};
+use tokenberg_core::revocation::Revoked;
 use tokenberg_core::{
     Answers, AuthenticatedClient, Entropy, Granted, Introspection, IntrospectionEndpoint, Issuer, Policy,
     Presented, PresentedToken, Request, RevocationEndpoint, Revocations, Timestamp, TokenEndpoint,
@@ -191,15 +191,9 @@ impl TokenService {
         audit: &mut Audit,
     ) -> Result<Result<Revoked, TokenFault>, Denied> {
         let Revocation { endpoint, revocations } = self.inner.revocation.as_ref().ok_or(Fault::NotFound)?;
-        let inquiry = endpoint.start(presented, self.time()?)?;
-        let decided = answering::inquire(inquiry, self.moment(), &self.inner.backends, audit).await?;
+        let (inquiry, moment) = (endpoint.start(presented, self.time()?)?, self.moment());
+        let decided = answering::inquire(inquiry, Arc::clone(&moment), &self.inner.backends, audit).await?;
         audit.authenticated();
-        match decided {
-            Revoking::Nothing(fault) => Ok(Err(fault)),
-            Revoking::Write(revoke) => {
-                revocations.revoke(&revoke).await?;
-                Ok(Ok(revoke.written()))
-            }
-        }
+        answering::revoking::carry_out(decided, &**revocations, &*moment, || self.moment()).await
     }
 }

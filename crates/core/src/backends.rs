@@ -20,6 +20,13 @@ pub trait Revocations: Send + Sync {
     ///
     /// After the future is dropped, it is unknown whether it was written.
     fn revoke<'a>(&'a self, revoke: &'a Revoke) -> Writing<'a>;
+
+    /// Reads what other processes have changed in the store. It is called before a token with an unknown key is reported as invalid.
+    ///
+    /// The default is for a process that shares its keys with no other: it reads nothing.
+    fn catch_up(&self) -> Writing<'_> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 /// Stores the use of single-use identifiers, for all nodes together.

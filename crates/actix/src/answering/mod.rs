@@ -3,6 +3,7 @@
 pub(crate) mod compute_pool;
 pub(crate) mod failures;
 pub(crate) mod random_bits;
+pub(crate) mod revoking;
 pub(crate) mod throttle;
 pub(crate) mod world;
 

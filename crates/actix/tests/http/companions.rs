@@ -222,3 +222,17 @@ async fn rv_06_cve_2020_15223_a_revocation_that_was_not_written_is_not_acknowled
     success(&service, &revoke).await;
     assert!(!is_active(&service, &token).await);
 }
+
+/// Another node may have made its key meanwhile.
+#[actix_web::test]
+async fn rv_06_a_token_of_an_unknown_key_is_invalid_only_if_the_store_can_be_read() {
+    let (world, other) = (World::new(), World::new());
+    let service = world.service();
+    let revoke = about(&minted(&other.service()).await, REVOKE).basic(C1);
+    success(&service, &revoke).await;
+    world.is_store_down.store(true, Ordering::SeqCst);
+    check(&service, &revoke, E(503, "temporarily_unavailable")).await;
+    world.is_store_down.store(false, Ordering::SeqCst);
+    success(&service, &revoke).await;
+    assert!(world.revoked.lock().unwrap().is_empty());
+}

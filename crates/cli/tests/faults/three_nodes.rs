@@ -85,6 +85,29 @@ fn op_21_no_acknowledged_revocation_is_honored_again_by_any_node() {
     }
 }
 
+/// Such a token looks like an invalid one, for which RFC 7009 responds 200.
+#[test]
+fn rv_06_op_21_a_node_that_lacks_the_key_of_a_token_does_not_acknowledge_its_revocation() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let (database, wire) = (postgres.database(), Wire::to(postgres.port()));
+    let site = Site::on(Some(postgres.url(&database)));
+    let by_wire = url_at(wire.port(), &database);
+    let behind = Node::of(&site, &[], &[("TOKENBERG_STORE", &by_wire)]);
+    let beside = Node::of(&site, &[], &[]);
+    wire.set(Line::Cut);
+    behind.until_figure("tokenberg_store_fault", |fault| fault == 1.0);
+    site.run(&["key", "rotate", "--now"]).done();
+    within_a_second("the new key signs", || beside.kids().len() == 2);
+    let token = beside.token();
+    let answer = behind.about("revoke", &token);
+    assert_eq!((answer.status, answer.retry_after.is_some()), (503, true), "{answer:?}");
+    assert_eq!(behind.about("revoke", "garbage").status, 200, "this is a token of no key");
+    wire.set(Line::Open);
+    within_a_second("it is revoked", || behind.about("revoke", &token).status == 200);
+    assert!(!behind.is_active(&token));
+    within_a_second("the other node follows", || !beside.is_active(&token));
+}
+
 fn outage(what: &'static str) -> Fault {
     let clients = "tokens, renewals, introspection and keys: 200, up to `--max-staleness` for introspection. Revocations and assertions: \
                    503 with `Retry-After`";

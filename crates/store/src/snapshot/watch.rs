@@ -204,6 +204,13 @@ impl<K: Keys + 'static> Revocations for Watched<K> {
             }
         })
     }
+
+    fn catch_up(&self) -> Writing<'_> {
+        Box::pin(async move {
+            let read = within(REFRESH_TIMEOUT, self.refresh()).await;
+            read.map_err(|error| NotWritten { reason: error.to_string() })
+        })
+    }
 }
 
 impl<K: Keys + 'static> SingleUse for Watched<K> {
