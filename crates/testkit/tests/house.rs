@@ -224,12 +224,12 @@ fn the_map_of_rfcs_names_files_and_tests_that_exist() {
     assert!(names > 50, "the map names {names} tests");
 }
 
-/// Whether it is the whole name of a test that carries an id, such as `te_11_…` or `d13_…`; prefixes end with an underscore.
+/// Whether it is the whole name of a test that carries an id, such as `te_11_…`, `s_1_…` or `d13_…`; prefixes end with an underscore.
 fn is_name_of_a_test(quoted: &str) -> bool {
     let mut parts = quoted.split('_');
     let (first, second) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let is_number = |text: &str| (1..=2).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
-    let has_id = first.len() == 2 && is_number(second) || first.get(1..).is_some_and(is_number);
+    let has_id = first.len() <= 2 && is_number(second) || first.get(1..).is_some_and(is_number);
     has_id
         && parts.count() > 1
         && !quoted.ends_with('_')
@@ -247,4 +247,42 @@ fn tests_that_documents_name_exist() {
         }
     }
     assert!(named.len() > 200, "the documents name {} tests", named.len());
+}
+
+#[test]
+fn every_promise_of_operations_names_a_test_or_a_section() {
+    let page = std::fs::read_to_string(root().join("docs/operations/promises.md")).unwrap();
+    let sources: String = files(&[".rs"]).into_iter().map(|(_, text)| text).collect();
+    let mut numbers = Vec::new();
+    for row in page.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |")) {
+        let cells: Vec<&str> = row.split(" | ").collect();
+        let [number, _, proof] = cells[..] else { continue };
+        let Ok(number) = number.parse::<u32>() else { continue };
+        let tests: Vec<&str> = proof.split('`').skip(1).step_by(2).collect();
+        assert!(!tests.is_empty() || proof.contains("](../") || proof.contains(".md)"), "{number}: {proof}");
+        for test in tests {
+            assert!(sources.contains(&format!("fn {test}(")), "docs/operations/promises.md names {test}");
+        }
+        numbers.push(number);
+    }
+    assert_eq!(numbers, (1..=18).chain(1..=15).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_runbook_is_followed_by_a_test() {
+    let folder = root().join("crates/cli/tests/faults");
+    let tests: String = ["leaks.rs", "people.rs", "stores.rs"]
+        .map(|name| std::fs::read_to_string(folder.join(name)).unwrap())
+        .concat();
+    let contents = std::fs::read_to_string(root().join("docs/operations/README.md")).unwrap();
+    let pages = contents
+        .lines()
+        .filter_map(|line| line.strip_prefix("- [")?.split_once("](")?.1.strip_suffix(".md)"));
+    let mut count = 0;
+    for page in pages {
+        assert!(root().join(format!("docs/operations/{page}.md")).is_file(), "{page}");
+        assert!(tests.contains(&format!("\"{page}\"")), "no test follows docs/operations/{page}.md");
+        count += 1;
+    }
+    assert_eq!(count, 11);
 }

@@ -16,11 +16,15 @@ mod facts;
 mod failovers;
 mod from_snapshot;
 mod kills;
+mod leaks;
 mod load;
 mod node;
 mod outages;
+mod people;
 mod report;
+mod runbook;
 mod site;
+mod stores;
 #[path = "../cli/support.rs"]
 #[allow(dead_code, reason = "it is shared with other tests, which use the rest")]
 mod support;

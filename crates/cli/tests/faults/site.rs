@@ -81,7 +81,8 @@ impl Site {
     }
 
     pub fn serve_with(&self, more: &[&str], variables: &[(&str, &str)]) -> Server {
-        self.start_with(more, variables).unwrap_or_else(|said| panic!("did not start: {} {}", said.out, said.err))
+        self.start_with(more, variables)
+            .unwrap_or_else(|said| panic!("did not start: {} {}", said.out, said.err))
     }
 
     pub fn start_with(&self, more: &[&str], variables: &[(&str, &str)]) -> Result<Server, Said> {
