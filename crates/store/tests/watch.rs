@@ -63,6 +63,32 @@ async fn rv_06_a_store_that_fails_acknowledges_no_revocation() {
     assert!(watched.now().revoked(&other).is_some());
 }
 
+/// As after a failover between the commit and the next read: the server that answers now lacks it.
+#[tokio::test]
+async fn rv_06_a_revocation_that_the_database_has_lost_at_once_is_not_acknowledged() {
+    let Some(world) = World::of_either_kind() else { return };
+    let watched = world.open().await.watch(Names::build).await.unwrap_or_else(|e| panic!("{e}"));
+    let claims = token("c1", 0, "jti-1", "s-1");
+    let revoke = Revoke::of(claims.clone(), &Policy::new(claims.issuer.clone()), at(0));
+    let (lose, keep) = if is_postgres() {
+        (
+            "CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; \
+             CREATE TRIGGER lose BEFORE INSERT ON revoked_ids FOR EACH ROW EXECUTE FUNCTION nothing()",
+            "DROP TRIGGER lose ON revoked_ids",
+        )
+    } else {
+        (
+            "CREATE TRIGGER lose BEFORE INSERT ON revoked_ids BEGIN SELECT RAISE(IGNORE); END",
+            "DROP TRIGGER lose",
+        )
+    };
+    world.execute(lose).await;
+    assert!(watched.revoke(&revoke).await.is_err());
+    world.execute(keep).await;
+    watched.revoke(&revoke).await.unwrap();
+    assert!(watched.now().revoked(&claims).is_some());
+}
+
 #[tokio::test]
 async fn op_11_keys_are_built_again_only_when_they_have_changed() {
     let Some(world) = World::of_either_kind() else { return };

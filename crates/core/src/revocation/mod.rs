@@ -101,6 +101,12 @@ impl Revoke {
         Self { until: policy.remembers_until(&claims, now), claims }
     }
 
+    /// The claims of the token.
+    #[must_use]
+    pub fn claims(&self) -> &AccessTokenClaims {
+        &self.claims
+    }
+
     /// The `jti` of the token.
     #[must_use]
     pub fn id(&self) -> &TokenId {

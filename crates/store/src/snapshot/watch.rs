@@ -198,10 +198,16 @@ impl<K: Keys + 'static> Revocations for Watched<K> {
             self.store().0.write_failures.note(Write::Revocation, written).map_err(not_written)?;
             match within(REFRESH_TIMEOUT, self.refresh()).await {
                 // Refused keys must not delay a revocation.
-                Ok(()) | Err(StoreError::KeysRejected { .. }) => Ok(()),
-                Err(error) if error.is_of_the_seal() => Ok(()),
-                Err(error) => Err(not_written(error)),
+                Ok(()) | Err(StoreError::KeysRejected { .. }) => {}
+                Err(error) if error.is_of_the_seal() => {}
+                Err(error) => return Err(not_written(error)),
             }
+            // After a failover, another server answers the read, which may lack what the one before has committed.
+            if self.now().snapshot().revoked(revoke.claims()).is_none() {
+                let reason = "the database that answers now does not have it".to_owned();
+                return Err(NotWritten { reason });
+            }
+            Ok(())
         })
     }
 
