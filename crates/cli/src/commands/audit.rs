@@ -69,7 +69,9 @@ pub(crate) struct Audit {
 /// What the lines of JSON are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
+    /// The record as it is stored
     Json,
+    /// An event of the Open Cybersecurity Schema Framework, for a SIEM
     Ocsf,
 }
 

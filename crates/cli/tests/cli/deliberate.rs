@@ -123,7 +123,7 @@ fn f_2_s_14_commands_that_only_read_migrate_nothing_and_check_names_the_command(
     let found = findings(&said, "schema");
     let named = |(state, text): &(String, String)| {
         state == "problem"
-            && ["schema 4", "`tokenberg migrate`", "to 6", "back it up"]
+            && ["schema 4", "`tokenberg migrate`", "to 7", "back it up"]
                 .iter()
                 .all(|word| text.contains(word))
     };

@@ -185,7 +185,7 @@ fn op_10_a_backup_is_restored_where_there_is_no_store_and_an_older_one_is_migrat
     let done = place.run(&arguments).done().json();
     assert_eq!(done["kept"], Value::Null);
     let plan = place.run(&["migrate", "--plan", "--store", "sqlite:new.db", "--json"]).done().json();
-    assert_eq!(plan["from"], 6);
+    assert_eq!(plan["from"], 7);
 }
 
 /// A program of PostgreSQL that must succeed.

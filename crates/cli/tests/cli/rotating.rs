@@ -200,7 +200,8 @@ fn s_10_a_stolen_key_is_not_used_by_a_server_that_cannot_open_the_new_one_and_ke
     // Neither is the stolen key published, nor accepted, nor does it sign.
     within_a_second("the stolen key is gone", || kids(&server).is_empty());
     let refused = server.renew(&stolen);
-    assert!(refused.status != 200 && server.ask(ROOT.0, ROOT.1).status == 503, "{refused:?}");
+    let asked = server.ask(ROOT.0, ROOT.1);
+    assert!(refused.status != 200 && asked.status == 503, "{refused:?} {asked:?}");
     within_a_second("it is not ready", || ready().status == 503);
     std::fs::rename(place.path("new.key"), place.path("tokenberg.db.key")).unwrap();
     within_a_second("it signs with the new key", || server.ask(ROOT.0, ROOT.1).status == 200);

@@ -351,7 +351,9 @@ fn tx_37_users_are_disabled_by_issuer_and_enabled_again() {
     run(&place, "client add bob").done();
     run(&place, "subject disable alice --issuer https://k8s.example").done();
     let unsecured = run(&place, "subject disable bob --json").done();
-    assert_eq!(unsecured.json(), json!({"sub": "bob", "issuer": null, "enabled": false}));
+    let no_server = json!({"followed": [], "behind": []});
+    let expected = json!({"sub": "bob", "issuer": null, "enabled": false, "nodes": no_server});
+    assert_eq!(unsecured.json(), expected);
     assert!(unsecured.err.contains("client disable bob"), "{}", unsecured.err);
     let listed = run(&place, "subject list --json").done().json();
     let listed: Vec<_> = listed.as_array().unwrap().iter().map(|s| json!([s["sub"], s["issuer"]])).collect();
