@@ -16,7 +16,7 @@ from figures import LIMITS, RING, ratio, spread
 from goals import goals, goals_line, unmet
 
 DAY = 86_400
-BUILDS = "## Two builds"
+BUILDS = "## Profiles of Cargo"
 WARM_UP = 6
 
 

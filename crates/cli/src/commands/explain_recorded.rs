@@ -1,7 +1,6 @@
 //! `tokenberg explain --request ID`: explains a decision from its record in the audit.
 
-use super::audit_text;
-use super::explain;
+use super::{audit_text, explanation_text};
 use crate::common::Common;
 use crate::failure::AlreadyReported;
 use crate::one_request::OneRequest;
@@ -71,7 +70,7 @@ fn text(entry: &AuditEntry, decision: &RecordedDecision, at: &dyn Fn(Timestamp) 
     lines.extend(decision.findings.iter().map(|(name, sentence)| format!("{name:<9}  {sentence}")));
     if let Some(now) = &decision.now {
         lines.push("\nsuch a request now, with a valid credential and genuine tokens:".to_owned());
-        lines.push(explain::text(now, at));
+        lines.push(explanation_text::text(now, at));
     }
     // What is decided now has said the same.
     let is_said = decision.now.as_ref().is_some_and(|now| !matches!(now.verdict, Verdict::Granted(_)));
@@ -91,7 +90,7 @@ fn value(entry: &AuditEntry, decision: &RecordedDecision, at: &dyn Fn(Timestamp)
             "rules": findings.collect::<Vec<_>>(),
             "refused": decision.is_refused,
         },
-        "now": decision.now.as_ref().map(|now| explain::value(now, at)),
+        "now": decision.now.as_ref().map(|now| explanation_text::value(now, at)),
         "to_allow_it": decision.remedy,
     })
 }

@@ -18,6 +18,7 @@ pub(crate) mod demo;
 pub(crate) mod exec;
 pub(crate) mod explain;
 mod explain_recorded;
+mod explanation_text;
 mod findings;
 mod followers;
 mod foreign_issuer;

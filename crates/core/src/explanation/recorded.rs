@@ -1,7 +1,8 @@
 //! Explains a decision from its record in the audit: what was found out, in order, and what would be decided about such a request now.
 
+use super::command::quoted;
+use super::verdict::{Explanation, Verdict};
 use super::what_if::{SupposedUser, WhatIf, explain_what_if};
-use super::{Explanation, Verdict, quoted};
 use crate::issuer::AcceptedAs;
 use crate::{Answers, Blocking, ErrorCode, GrantType, Issuer, Outcome, Timestamp, TokenEndpoint};
 use serde_json::{Map, Value};

@@ -58,7 +58,6 @@ pub use read::{AuditCursor, AuditEntry};
 pub use report::{AuditReport, Break, ChainReport};
 pub use restores::AcknowledgedRestore;
 pub(crate) use row::{Block, Row};
-pub(crate) use segment::STEP as SEGMENTS_STEP;
 pub use selection::{AuditKind, AuditSelection};
 pub use shared::TrailOptions;
 pub use size::AuditSize;

@@ -15,19 +15,6 @@ use crate::error::StoreError;
 use crate::store::Store;
 use std::collections::HashSet;
 
-/// The step of the schema that adds the summaries, and an index by time for queries in SQL.
-pub(crate) const STEP: &str = "
-CREATE TABLE audit_segments (
-    chain TEXT NOT NULL,
-    number BIGINT NOT NULL,
-    first BIGINT NOT NULL,
-    names BLOB NOT NULL,
-    seal BLOB NOT NULL,
-    PRIMARY KEY (chain, number)
-);
-CREATE INDEX audit_records_time ON audit_records (at);
-";
-
 /// The schema from which the summaries exist.
 pub(crate) const SCHEMA: i64 = 6;
 

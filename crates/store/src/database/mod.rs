@@ -27,6 +27,7 @@ mod probe;
 mod runtime_thread;
 pub(crate) mod schema;
 mod schema_differences;
+mod segments_step;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(feature = "sqlite")]

@@ -1,8 +1,8 @@
 //! The tables. Each version of the schema adds a step to the one before; a migration runs the missing steps.
 
-use crate::audit::SEGMENTS_STEP;
 use crate::database::db::Db;
 use crate::database::nodes_table::NODES;
+use crate::database::segments_step::SEGMENTS;
 use crate::database::timeout::LONG_TIMEOUT;
 use crate::database::tx::{Tx, values};
 use crate::error::StoreError;
@@ -17,7 +17,7 @@ const STEPS: [(&str, &str); 7] = [
     (FOURTH, "the audit"),
     (FIFTH, "several audit records in a row; adds no table and no column"),
     (NODES, "the running servers"),
-    (SEGMENTS_STEP, "summaries of audit records, and an index of them by time"),
+    (SEGMENTS, "summaries of audit records, and an index of them by time"),
 ];
 
 /// The newest schema that this version knows.
