@@ -25,13 +25,13 @@ async fn se_03_a_key_that_was_swapped_or_changed_in_the_database_is_not_used() {
 async fn op_12_a_newer_schema_is_left_alone() {
     let Some(world) = World::of_either_kind() else { return };
     world.open().await.close().await;
-    world.execute("INSERT INTO schema_version (version) VALUES (7)").await;
+    world.execute("INSERT INTO schema_version (version) VALUES (8)").await;
     world.execute("DELETE FROM meta WHERE name = 'oldest_schema'").await;
     for opening in [Opening::Read, Opening::Use, Opening::Make] {
         let refused = fault(Store::open_for(&world.url(), world.key(), opening).await);
-        assert_eq!(refused, StoreError::NewerSchema { found: 7, known: 6 }, "{opening:?}");
+        assert_eq!(refused, StoreError::NewerSchema { found: 8, known: 7 }, "{opening:?}");
     }
-    assert_eq!(fault(Store::migrate(&world.url()).await), StoreError::NewerSchema { found: 7, known: 6 });
+    assert_eq!(fault(Store::migrate(&world.url()).await), StoreError::NewerSchema { found: 8, known: 7 });
 }
 
 #[tokio::test]
@@ -53,21 +53,26 @@ async fn s_14_f_2_an_older_schema_is_read_as_it_is_and_migrated_only_on_request(
     assert_eq!(store.schema_differences().await.unwrap(), []);
     assert!(store.verify_audit().await.unwrap().is_whole());
     store.close().await;
-    let older = StoreError::from(OpeningError::OlderSchema { found: 4, known: 6 });
+    let older = StoreError::from(OpeningError::OlderSchema { found: 4, known: 7 });
     assert_eq!(fault(Store::open_existing(&world.url(), world.key()).await), older);
     assert!(older.to_string().contains("`tokenberg migrate`"), "{older}");
 
     let plan = Store::migration(&world.url()).await.unwrap();
-    assert_eq!(plan.steps.iter().map(|(schema, _)| *schema).collect::<Vec<_>>(), [5, 6]);
+    assert_eq!(plan.steps.iter().map(|(schema, _)| *schema).collect::<Vec<_>>(), [5, 6, 7]);
     assert_eq!(Store::migrate(&world.url()).await.unwrap(), plan);
     let done = Store::migrate(&world.url()).await.unwrap();
     assert!(done.from == 7 && !done.is_due() && done.oldest == 5, "{done:?}");
     Store::open_existing(&world.url(), world.key()).await.unwrap().close().await;
 
-    // The version before has everything but the list of servers, and nodes of it may go on.
-    world.execute("DELETE FROM schema_version WHERE version = 6; DROP TABLE nodes").await;
+    // The version before has everything but the list of servers and the summaries, and nodes of it may go on.
+    world
+        .execute(
+            "DELETE FROM schema_version WHERE version >= 6; DROP TABLE nodes; DROP TABLE audit_segments; \
+             DROP INDEX audit_records_time",
+        )
+        .await;
     let plan = Store::migration(&world.url()).await.unwrap();
-    assert!(plan.from == 5 && plan.oldest == 5 && plan.steps.len() == 1, "{plan:?}");
+    assert!(plan.from == 5 && plan.oldest == 5 && plan.steps.len() == 2, "{plan:?}");
     let old = Store::open_for(&world.url(), world.key(), Opening::Read).await.unwrap();
     assert_eq!((old.nodes().await.unwrap().len(), old.clients().await.unwrap().len()), (0, 1));
     assert_eq!(old.schema_differences().await.unwrap(), []);
@@ -81,7 +86,7 @@ async fn s_14_f_2_an_older_schema_is_read_as_it_is_and_migrated_only_on_request(
     // Before the audit existed, it cannot be read as it is.
     world.execute("DELETE FROM schema_version WHERE version >= 4").await;
     let refused = fault(Store::open_for(&world.url(), world.key(), Opening::Read).await);
-    assert_eq!(refused, OpeningError::OlderSchema { found: 3, known: 6 }.into());
+    assert_eq!(refused, OpeningError::OlderSchema { found: 3, known: 7 }.into());
 }
 
 #[tokio::test]
@@ -135,7 +140,7 @@ async fn op_20_an_older_node_goes_on_when_a_newer_one_has_migrated() {
         "ALTER TABLE clients ADD COLUMN next TEXT",
         "ALTER TABLE signing_keys ADD COLUMN next BIGINT NOT NULL DEFAULT 0",
         "INSERT INTO revisions (part, number) VALUES ('next', 1)",
-        "INSERT INTO schema_version (version) VALUES (7)",
+        "INSERT INTO schema_version (version) VALUES (8)",
     ] {
         world.execute(sql).await;
     }
@@ -150,7 +155,7 @@ async fn op_20_an_older_node_goes_on_when_a_newer_one_has_migrated() {
     assert_eq!(watched.now().snapshot().revocations(), 1);
     // After a crash it can open the store again, because the newer version states that this one may.
     let again = world.open().await;
-    assert_eq!((again.schema().from, again.schema().to, again.schema().is_due()), (7, 6, false));
+    assert_eq!((again.schema().from, again.schema().to, again.schema().is_due()), (8, 7, false));
     let differences = again.schema_differences().await.unwrap();
     assert!(!differences.iter().any(SchemaDifference::affects_servers), "{differences:?}");
     // What the newer version did not add is still a difference.

@@ -11,6 +11,8 @@ pub(crate) struct Dialect {
     pub(crate) bytes: &'static str,
     /// Locks the row 0 of the table of versions until the end of the transaction, without an update.
     pub(crate) lock_versions: &'static str,
+    /// Counts the rights of other roles on the audit, and gives them the same on the tables that were added since; if there are roles.
+    pub(crate) rights_of_others: Option<[&'static str; 2]>,
     /// The time of the database in milliseconds since 1970. On PostgreSQL the transaction does not wait for its commit to reach a disk
     /// or a standby from then on.
     pub(crate) now_and_relaxed: &'static str,
@@ -34,6 +36,7 @@ const SQLITE: Dialect = Dialect {
     bytes: "BLOB",
     // The transaction has the lock of the file already.
     lock_versions: "SELECT version FROM schema_version WHERE version = 0",
+    rights_of_others: None,
     now_and_relaxed: "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER), NULL",
     all_clients: "WITH RECURSIVE page (first) AS (SELECT MIN(rowid) FROM clients UNION ALL \
         SELECT (SELECT MIN(rowid) FROM clients WHERE rowid >= first + 256) FROM page WHERE first IS NOT NULL) \
@@ -64,6 +67,16 @@ const SQLITE: Dialect = Dialect {
 const POSTGRES: Dialect = Dialect {
     bytes: "BYTEA",
     lock_versions: "SELECT version FROM schema_version WHERE version = 0 FOR UPDATE",
+    rights_of_others: Some([
+        "SELECT COUNT(*) FROM information_schema.table_privileges WHERE table_schema = current_schema() \
+         AND table_name = 'audit_records' AND grantee::text <> current_user::text",
+        "DO $$ DECLARE granted record; BEGIN FOR granted IN SELECT CASE grantee WHEN 'PUBLIC' THEN 'PUBLIC' \
+         ELSE quote_ident(grantee) END AS role, string_agg(DISTINCT privilege_type, ', ') AS rights \
+         FROM information_schema.table_privileges WHERE table_schema = current_schema() \
+         AND table_name = 'audit_records' AND grantee::text <> current_user::text \
+         AND privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE') GROUP BY grantee \
+         LOOP EXECUTE format('GRANT %s ON nodes, audit_segments TO %s', granted.rights, granted.role); END LOOP; END $$",
+    ]),
     now_and_relaxed: "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT), \
         CASE WHEN current_setting('synchronous_commit', true) IS NULL THEN NULL \
         ELSE set_config('synchronous_commit', 'off', true) END",
