@@ -151,10 +151,12 @@ impl<'a> Record<'a> {
                 let accept = accept.unwrap_or_default();
                 let kinds = [AcceptedAs::IdToken, AcceptedAs::Jwt, AcceptedAs::AccessToken];
                 let mut is_accepted = kinds.into_iter().filter(|kind| accept.contains(kind));
-                let presented_as = match grant {
-                    GrantType::JwtBearer => AcceptedAs::JwtBearer,
-                    _ if audience.contains(&client.as_str()) => AcceptedAs::IdToken,
-                    _ => is_accepted.next().unwrap_or(AcceptedAs::IdToken),
+                let presented_as = if grant == GrantType::JwtBearer {
+                    AcceptedAs::JwtBearer
+                } else if audience.contains(&client.as_str()) {
+                    AcceptedAs::IdToken
+                } else {
+                    is_accepted.next().unwrap_or(AcceptedAs::IdToken)
                 };
                 let claims = if audience.is_empty() {
                     Map::new()

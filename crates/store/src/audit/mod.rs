@@ -29,6 +29,7 @@ mod load;
 mod observed;
 mod queue;
 mod read;
+mod readable;
 mod report;
 pub(crate) mod restores;
 mod retention;

@@ -8,15 +8,9 @@
 //! A summary is a Bloom filter with ten bits for each name, sealed with the key of the chains. One whose seal is wrong is ignored, so
 //! a changed or removed summary hides no record. Nodes of the version before write none.
 
-use crate::audit::selection::{AuditSelection, Role, names_in};
+use crate::audit::selection::{Role, names_in};
 use crate::audit::{Links, Row};
-use crate::database::values;
-use crate::error::StoreError;
-use crate::store::Store;
 use std::collections::HashSet;
-
-/// The schema from which the summaries exist.
-pub(crate) const SCHEMA: i64 = 6;
 
 /// A summary is written when at least so many records have gathered.
 const LEAST: i64 = 256;
@@ -63,7 +57,7 @@ impl Gathering {
 }
 
 /// A hash that is the same in every version: FNV-1a with the finalizer of SplitMix64.
-fn hash(role: Role, name: &str) -> u64 {
+pub(super) fn hash(role: Role, name: &str) -> u64 {
     let role = match role {
         Role::Client => b'c',
         Role::Subject => b's',
@@ -103,44 +97,8 @@ fn places(hash: u64, bytes: usize) -> impl Iterator<Item = (usize, u8)> {
     })
 }
 
-fn may_contain(names: &[u8], hash: u64) -> bool {
+pub(super) fn may_contain(names: &[u8], hash: u64) -> bool {
     places(hash, names.len()).all(|(byte, bit)| names.get(byte).is_some_and(|byte| byte & bit != 0))
-}
-
-impl Store {
-    /// The parts of a chain after one number and up to another that may have selected records, in order: each as the number before
-    /// its first record, and its last.
-    pub(super) async fn readable(
-        &self,
-        chain: &str,
-        (after, to): (i64, i64),
-        selection: &AuditSelection,
-    ) -> Result<Vec<(i64, i64)>, StoreError> {
-        let wanted: Vec<u64> = selection.names().into_iter().map(|(role, name)| hash(role, name)).collect();
-        if wanted.is_empty() || self.schema().from < SCHEMA {
-            return Ok(vec![(after, to)]);
-        }
-        let read = "SELECT number, first, names, seal FROM audit_segments \
-                    WHERE chain = $1 AND number > $2 AND number < $3 ORDER BY number";
-        let rows: Vec<(i64, i64, Vec<u8>, Vec<u8>)> =
-            self.0.db.all(read, values![chain, after, to.saturating_add(MOST)]).await?;
-        let (mut readable, mut begin) = (Vec::new(), after);
-        for (number, first, names, seal) in rows {
-            let may_have = wanted.iter().all(|hash| may_contain(&names, *hash));
-            let is_ours = || self.0.links.segment(chain, first, number, &names).as_slice() == seal;
-            if may_have || first > to || !is_ours() {
-                continue;
-            }
-            if first - 1 > begin {
-                readable.push((begin, first - 1));
-            }
-            begin = begin.max(number);
-        }
-        if begin < to {
-            readable.push((begin, to));
-        }
-        Ok(readable)
-    }
 }
 
 #[cfg(test)]
