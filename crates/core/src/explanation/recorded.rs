@@ -195,8 +195,8 @@ impl<'a> Record<'a> {
                      `tokenberg client secret add {client}` makes another secret"
                 )
             }
-            Some(Verdict::Granted(_)) => "nothing: with genuine tokens that have not expired, such a request would be \
-                                          granted now"
+            Some(Verdict::Granted(_)) => "nothing to change here: with valid parameters and genuine tokens \
+                                          that have not expired, such a request would be granted now"
                 .to_owned(),
             None => "the record does not say enough of the request; send it to `tokenberg explain` again, from a file".to_owned(),
         }
