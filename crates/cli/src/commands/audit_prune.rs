@@ -43,7 +43,8 @@ pub(super) async fn prune(
     let until = moment_text::with_distance(before, now);
     let effects = [
         format!(
-            "{records} records of {chains} chains from before {until} are removed; `tokenberg audit` in a pipe keeps them elsewhere"
+            "{records} records of {chains} chains from before {until} are removed; to keep them, first run `tokenberg audit --until {} > FILE`",
+            moment_text::written(before)
         ),
         "refusals, grants and changes of that time can no longer be explained".to_owned(),
     ];

@@ -1,6 +1,6 @@
 //! The audit answers questions: by filters, as a table on a terminal, and with the secret that was used: SE-05 and SE-06.
 
-use crate::support::{Place, within_a_second};
+use crate::support::{Place, get, within_a_second};
 use serde_json::Value;
 use std::process::Command;
 use tokenberg_testkit::{Postgres, postgres_program};
@@ -269,16 +269,26 @@ fn op_20_se_06_records_are_counted_exported_and_pruned_with_a_trace() {
     let nothing = place.run(&["audit", "prune", "--older-than", "1h", "--yes", "--json"]).done().json();
     assert_eq!(nothing["removed"], 0);
     assert_eq!(records(&place, &[]).len(), all);
-    // Times are of seconds: the record of the removal is not of the present one.
+    // Times are of seconds, and a server that runs keeps its own records.
     std::thread::sleep(std::time::Duration::from_millis(1100));
-    let removed = place.run(&["audit", "prune", "--before", "0s", "--json"]).done().json();
+    let server = place.serve(&["--ops-listen", "127.0.0.1:0"]);
+    let operations = server.line().unwrap().strip_prefix("operations on ").unwrap().to_owned();
+    let nodes = || place.run(&["nodes", "--json"]).done().json();
+    within_a_second("the server is recorded", || nodes()[0]["since"].is_string());
+    let began = nodes()[0]["since"].as_str().unwrap().to_owned();
+    let plan = place.run(&["audit", "prune", "--before", &began, "--dry-run"]).done().out;
+    let removed = place.run(&["audit", "prune", "--before", &began, "--json"]).done().json();
     assert!(removed["removed"].as_u64().unwrap() >= 5, "{removed}");
     let left = records(&place, &[]);
     let trace = left.iter().find(|record| record["change"] == "audit pruned").unwrap();
-    assert!(
-        trace["records"].as_u64().unwrap() >= 5 && trace["source"].as_str().unwrap().contains("command line"),
-        "{trace}"
-    );
+    assert!(trace["source"].as_str().unwrap().contains("command line"), "{trace}");
+    assert_eq!(trace["records"], removed["removed"]);
+    assert!(plan.contains(&format!("{} records", removed["removed"])), "{plan} {removed}");
+    // It is no change of the configuration that the servers have missed.
+    place.run(&["client", "add", "after"]).done();
+    within_a_second("the server has followed", || nodes()[0]["behind"] == 0);
+    let metrics = get(&format!("{operations}/metrics")).body;
+    assert!(metrics.as_str().unwrap().contains("tokenberg_store_rereads_total 0"), "{metrics}");
     assert!(records(&place, &["--outcome", "granted"]).is_empty());
     place.run(&["audit", "verify"]).done();
     assert_eq!(place.run(&["audit", "prune"]).code, 2);

@@ -160,13 +160,18 @@ impl Store {
     /// If the store fails.
     pub async fn expired_audit(&self, before: Timestamp) -> Result<(u64, usize), StoreError> {
         let before = before.as_seconds() * 1000;
-        let (mut records, mut chains) = (0, 0);
-        for chain in self.audit_chains().await? {
+        let (mut records, mut chains, mut needed) = (0, 0, i64::MAX);
+        let mut all = self.audit_chains().await?;
+        // As when they are removed: the installation keeps naming the chains of which something is kept then.
+        all.sort_by_key(|chain| chain == INSTALLATION);
+        for chain in all {
             let mut end = self.kept_from(&chain, before).await?;
             if chain == INSTALLATION {
-                let needed: Option<i64> =
-                    self.0.db.value(SELECT_NEEDED, values![INSTALLATION, before]).await?;
-                end = end.min(needed.unwrap_or(i64::MAX));
+                end = end.min(needed);
+            } else {
+                let read = "SELECT begun FROM audit_heads WHERE chain = $1 AND (number >= $2 OR at >= $3)";
+                let begun = self.0.db.find_value::<i64>(read, values![&chain, end, before]).await?;
+                needed = begun.map_or(needed, |begun| needed.min(begun));
             }
             let first = self.audit_first(&chain).await?.unwrap_or(end);
             if let Some(expired) = u64::try_from(end - first).ok().filter(|expired| *expired > 0) {

@@ -37,10 +37,10 @@ pub(crate) struct Reading {
     pub(crate) unopened: Option<StoreError>,
 }
 
-/// How many changes the installation's chain has behind one number and up to another. Its other records are events. Quotation marks
-/// inside of texts are escaped.
+/// How many changes of the configuration the installation's chain has behind one number and up to another. Its other records are
+/// events, and the removal of records raises no number. Quotation marks inside of texts are escaped.
 const COUNT_CHANGES: &str = "SELECT COUNT(*) FROM audit_records WHERE chain = 'installation' AND number > $1 AND number <= $2 \
-    AND record LIKE '%\"change\":\"%'";
+    AND record LIKE '%\"change\":\"%' AND record NOT LIKE '%\"change\":\"audit pruned\"%'";
 
 /// The hash of a record of the installation's chain.
 const SELECT_HASH: &str = "SELECT hash FROM audit_records WHERE chain = 'installation' AND number = $1";
