@@ -34,9 +34,13 @@ impl Position {
         self.0.iter().flatten().sum()
     }
 
-    /// How many changes up to `other` are missing here. Parts that only one of two versions knows do not count.
+    /// How many changes up to `other` are missing here. Parts that only one of two versions knows do not count; of a position without any
+    /// part nothing is known, so all are missing.
     #[must_use]
     pub fn behind(&self, other: &Self) -> i64 {
+        if self.0.iter().all(Option::is_none) {
+            return other.revision();
+        }
         let both = self.0.iter().zip(&other.0).filter_map(|(own, other)| own.zip(*other));
         both.map(|(own, other)| other.saturating_sub(own).max(0)).sum()
     }
@@ -85,24 +89,25 @@ impl Node {
         self.seen <= SEEN_WITHIN
     }
 
-    fn of(row: Row, now: i64) -> Result<Self, StoreError> {
+    /// A row that no server writes is shown as far as it can be read: it must not hide the others.
+    fn of(row: Row, now: i64) -> Self {
         let (id, host, version, address, began_at, seen_at, clock, fault, followed) = row;
-        let time = |at: i64| {
-            let time = Timestamp::from_seconds(at.div_euclid(1000));
-            time.map_err(|_| StoreError::damaged(format!("the node {id:?}")))
-        };
-        Ok(Self {
-            since: time(began_at)?,
-            seen_at: time(seen_at)?,
+        let time = |at: i64| Timestamp::from_seconds(at.div_euclid(1000)).unwrap_or(Timestamp::EPOCH);
+        // After a step of the database's clock, nobody knows when it was.
+        let is_ahead = seen_at.saturating_sub(now) > milliseconds(SEEN_WITHIN);
+        let seen = Duration::from_millis(u64::try_from(now.saturating_sub(seen_at)).unwrap_or(0));
+        Self {
+            since: time(began_at),
+            seen_at: time(seen_at),
             id,
             host,
             version,
             address,
-            seen: Duration::from_millis(u64::try_from(now - seen_at).unwrap_or(0)),
+            seen: if is_ahead { KEPT_FOR + SEEN_WITHIN } else { seen },
             clock,
             fault: Some(fault).filter(|fault| !fault.is_empty()),
             followed: Position::from_json(&followed),
-        })
+        }
     }
 }
 
@@ -135,7 +140,7 @@ impl Store {
             Box::pin(async move {
                 let rows: Vec<Row> = tx.all(SELECT_NODES, &[]).await?;
                 let now = now(tx).await?;
-                rows.into_iter().map(|row| Node::of(row, now)).collect()
+                Ok(rows.into_iter().map(|row| Node::of(row, now)).collect())
             })
         });
         match read.await {
@@ -155,8 +160,10 @@ impl Store {
         }
         let remove = self.0.db.change(&[], |tx| {
             Box::pin(async move {
-                let before = now(tx).await?.saturating_sub(milliseconds(KEPT_FOR));
-                tx.execute("DELETE FROM nodes WHERE seen_at < $1", values![before]).await
+                let now = now(tx).await?;
+                let (before, after) = (now - milliseconds(KEPT_FOR), now + milliseconds(SEEN_WITHIN));
+                tx.execute("DELETE FROM nodes WHERE seen_at < $1 OR seen_at > $2", values![before, after])
+                    .await
             })
         });
         remove.await
@@ -236,6 +243,6 @@ mod tests {
         assert_eq!(Position::from_json(&own.to_json()), own);
         let other = Position::from_json(r#"{"clients": 4, "keys": 4, "a part of a later version": 9}"#);
         assert_eq!((other.behind(&target), other.revision()), (1, 8));
-        assert_eq!(Position::from_json("nothing").behind(&target), 0);
+        assert_eq!(Position::from_json("nothing").behind(&target), target.revision());
     }
 }

@@ -114,6 +114,17 @@ async fn op_20_a_server_that_is_not_seen_any_more_is_listed_for_a_day() {
     world.execute("UPDATE nodes SET seen_at = seen_at - 86400000 WHERE id = 'killed'").await;
     assert_eq!(admin.remove_old_nodes().await, Ok(1));
     assert!(admin.nodes().await.unwrap().iter().all(|node| node.id != "killed"));
+    // A row that no server writes hides no other, says nothing of what was followed, and goes as well.
+    world
+        .execute(
+            "INSERT INTO nodes SELECT 'forged', host, version, address, -62135596800000, seen_at + 31536000000, clock, fault, 'x' \
+             FROM nodes WHERE host = 'running'",
+        )
+        .await;
+    let (nodes, store) = (admin.nodes().await.unwrap(), admin.position().await.unwrap());
+    let forged = nodes.iter().find(|node| node.id == "forged").unwrap();
+    assert!(!forged.is_seen() && forged.followed.behind(&store) == store.revision(), "{forged:?}");
+    assert_eq!((nodes.len(), admin.remove_old_nodes().await), (2, Ok(1)));
     running.leave().await;
 }
 

@@ -18,7 +18,8 @@ many changes it has not followed yet, and when it was last seen.
 
 A server that was not seen for 30s has ended without notice (kill -9, a power cut), hangs, or cannot
 reach or write the store; it is listed for a day. Servers of versions before schema 6 of the store
-are not listed, and neither are servers whose database role may not write the table nodes.
+are not listed, and neither are servers whose database role may not write the table nodes, or that
+started from a snapshot and have not reached the database.
 
 The command only reads.")]
 pub(crate) struct Nodes {}
