@@ -212,7 +212,9 @@ async fn verify(store: &Store, noted: &[String], output: Output) -> anyhow::Resu
         anyhow::bail!("the audit or the store was tampered with: {first}{more}");
     }
     if let Some(note) = missing {
-        anyhow::bail!("the audit was tampered with: the record {note} does not exist anymore");
+        anyhow::bail!(
+            "the audit was tampered with: the record {note} does not exist anymore, unless it was removed for its age or by `audit prune`"
+        );
     }
     anyhow::ensure!(
         report.is_whole(),
