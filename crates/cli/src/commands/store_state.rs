@@ -79,6 +79,9 @@ pub(super) fn check_snapshot(settings: &Settings, store: &StoreLocation, finding
     let Ok(issuer) = listening.issuer_at(listening.listen.port()) else { return };
     let Some(file) = settings.snapshot_file(&store.url, &issuer) else { return };
     let path = file.path().display();
+    if let Err(error) = file.may_be_written() {
+        return findings.problem("snapshot", format!("{path}: {error}"));
+    }
     match file.examine(&store.key) {
         Ok(contact) => {
             findings.ok("snapshot", format!("{path} has the state of {}", moment_text::written(contact)))

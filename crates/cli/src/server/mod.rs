@@ -79,6 +79,9 @@ async fn serve(changeable: Changeable, location: StoreLocation) -> anyhow::Resul
     let (url, issuer) = (location.url, listening.issuer_at(port)?);
     let snapshot = settings.snapshot_file(&url, &issuer).map(Arc::new);
     let opened = Store::open_or_last_known(&url, location.key, opening, snapshot.as_deref()).await?;
+    if let Some(file) = &snapshot {
+        file.may_be_written().with_context(|| format!("--snapshot {}", file.path().display()))?;
+    }
     let is_last_known = opened.is_last_known();
     let store = opened.store().clone().on_node(&node(issuer.as_str(), &listening.address(port)));
     if !is_last_known {

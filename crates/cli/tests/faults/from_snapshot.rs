@@ -175,12 +175,16 @@ fn op_33_a_snapshot_that_is_not_this_nodes_recent_state_is_refused_with_the_reas
     let node = kept.node();
     node.until_ready_says(200, "from a snapshot of ");
     drop(node);
-    // A database that can be reached is used, whatever the file has.
+    // A database that can be reached is used, whatever the snapshot has.
     postgres.start_again();
     let node = kept.node();
     assert_eq!(node.figure(FROM_SNAPSHOT), Some(0.0));
-    put(b"something else", 0o644);
-    drop(kept.node());
+    drop(node);
+    // What is no snapshot may be the only copy of a key.
+    put(b"something else", 0o600);
+    let said = kept.refusal(&[], &[]);
+    assert!(said.contains("is no snapshot, so it is not replaced"), "{said}");
+    assert_eq!(std::fs::read(&kept.file).unwrap(), b"something else");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What a watch knows of the database: whether it can be followed, which server it is, and what happened to it.
 
 use crate::audit::StoreLoss;
-use crate::clock::ClockOffset;
+use crate::clock::{ClockOffset, now};
 use crate::database::{Instance, ServerState};
 use crate::error::StoreError;
 use crate::write_failures::{Write, WriteFailures};
@@ -47,6 +47,8 @@ pub struct Health {
 pub(super) struct Condition {
     /// When the store was last read by this process, or when the process began with a state that was `older`.
     pub(super) checked_at: Instant,
+    /// The same by the clock, in milliseconds since 1970.
+    contact: i64,
     older: Duration,
     from_snapshot: Option<Timestamp>,
     pub(super) fault: Option<StoreError>,
@@ -62,10 +64,16 @@ pub(super) struct Condition {
     probed_at: Option<Instant>,
 }
 
+/// The time of the clock at an instant of the recent past, in milliseconds since 1970.
+fn wall_clock(at: Instant) -> i64 {
+    now().saturating_sub(i64::try_from(at.elapsed().as_millis()).unwrap_or(i64::MAX))
+}
+
 impl Condition {
     pub(super) fn new(checked_at: Instant) -> Self {
         Self {
             checked_at,
+            contact: wall_clock(checked_at),
             older: Duration::ZERO,
             from_snapshot: None,
             fault: None,
@@ -84,7 +92,15 @@ impl Condition {
     /// Of a process that begins with a state that equaled the store at `contact`, `older` ago, because of the fault.
     pub(super) fn of_last_known(contact: Timestamp, older: Duration, fault: StoreError) -> Self {
         let (fault, from_snapshot) = (Some(fault), Some(contact));
-        Self { older, from_snapshot, fault, ..Self::new(Instant::now()) }
+        let contact = contact.as_seconds().saturating_mul(1000);
+        Self { older, from_snapshot, fault, contact, ..Self::new(Instant::now()) }
+    }
+
+    /// When the state was last known to equal the store, in milliseconds since 1970; not later than the clock said then. [`Instant`] stands
+    /// still while a machine is suspended.
+    pub(super) fn contact(&self) -> i64 {
+        let age = i64::try_from(self.age().as_millis()).unwrap_or(i64::MAX);
+        now().saturating_sub(age).min(self.contact)
     }
 
     /// How long ago the state was last known to equal the store.
@@ -99,7 +115,7 @@ impl Condition {
 
     /// The state equals the store as of this time.
     pub(super) fn reached(&mut self, at: Instant) {
-        (self.checked_at, self.older) = (at, Duration::ZERO);
+        (self.checked_at, self.older, self.contact) = (at, Duration::ZERO, wall_clock(at));
         if let Some(contact) = self.from_snapshot.take() {
             tracing::info!(%contact, "the database was reached, after a start from a snapshot; everything was read again");
         }
@@ -197,5 +213,23 @@ impl Condition {
             "the chain installation was at {was} and came back at {is}; written again: {restrictions}"
         );
         self.lost = Timestamp::from_seconds(loss.at / 1000).ok().map(|at| (at, text));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn op_33_time_in_which_a_machine_was_suspended_makes_a_state_no_fresher() {
+        let mut condition = Condition::new(Instant::now());
+        let is_now = |condition: &Condition| now() - condition.contact() < 60_000;
+        assert!(is_now(&condition));
+        // As after five hours in which only the clock went on.
+        condition.contact -= 5 * 3_600_000;
+        let before = condition.contact;
+        assert_eq!(condition.contact(), before);
+        condition.reached(Instant::now());
+        assert!(is_now(&condition));
     }
 }

@@ -163,12 +163,12 @@ impl<K: Keys> Watched<K> {
         self.0.condition().health(&self.0.store.0.write_failures, self.0.kept.written())
     }
 
-    /// The present moment and how old it may be; `None` while this process writes again what the database has lost.
-    pub(crate) fn settled(&self) -> Option<(Arc<Moment<K>>, Duration)> {
-        // The age first: a moment may be younger than it, and is not older.
-        let age = self.0.condition().age();
+    /// The present moment, and when it was last known to equal the store, in milliseconds since 1970; `None` while this process writes again what the database has lost.
+    pub(crate) fn settled(&self) -> Option<(Arc<Moment<K>>, i64)> {
+        // The time first: a moment may be younger than it, and is not older.
+        let contact = self.0.contact();
         let moment = self.now();
-        self.0.kept.is_settled().then_some((moment, age))
+        self.0.kept.is_settled().then_some((moment, contact))
     }
 
     /// The store that is watched.
@@ -375,8 +375,7 @@ impl<K: Keys> Inner<K> {
 
     /// When the state in memory was last known to equal the store, in milliseconds since 1970.
     fn contact(&self) -> i64 {
-        let age = self.condition().age().as_millis();
-        now().saturating_sub(i64::try_from(age).unwrap_or(i64::MAX))
+        self.condition().contact()
     }
 
     /// Whether the database server was away, so that another one may have taken its place.

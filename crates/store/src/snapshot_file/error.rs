@@ -22,6 +22,9 @@ pub enum SnapshotError {
         /// Its permissions.
         mode: u32,
     },
+    /// It exists and is no snapshot, so it is not replaced.
+    #[error("it exists and is no snapshot, so it is not replaced; name another file, or remove this one")]
+    NotOurs,
     /// It is no snapshot, or one of another version.
     #[error("it is no snapshot of this version")]
     Unknown,

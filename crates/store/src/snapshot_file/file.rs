@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use tokenberg_core::{Issuer, Timestamp};
 
 /// The first line; a file with another one is of another version.
+const ANY_VERSION: &[u8; 19] = b"tokenberg snapshot ";
 const MAGIC: &[u8; 21] = b"tokenberg snapshot 1\n";
 const SALT: usize = 32;
 const TAG: usize = 32;
@@ -80,6 +81,25 @@ impl SnapshotFile {
         &self.path
     }
 
+    /// Checks that nothing else is replaced by a write: there is no file, an empty one, or a snapshot of any version.
+    ///
+    /// # Errors
+    /// [`SnapshotError::NotOurs`], or if the file cannot be read.
+    pub fn may_be_written(&self) -> Result<(), SnapshotError> {
+        let metadata = match fs::metadata(&self.path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            found => found.map_err(refused)?,
+        };
+        // A pipe or a device is not opened.
+        if !metadata.is_file() {
+            return Err(SnapshotError::NotOurs);
+        }
+        let mut start = Vec::new();
+        let file = File::open(&self.path).map_err(refused)?;
+        file.take(ANY_VERSION.len() as u64).read_to_end(&mut start).map_err(refused)?;
+        if start.is_empty() || start == ANY_VERSION { Ok(()) } else { Err(SnapshotError::NotOurs) }
+    }
+
     /// Reads the file as a start does while the database is away. Returns when its state was last known to equal the store.
     ///
     /// # Errors
@@ -123,6 +143,7 @@ impl SnapshotFile {
         if !is_due {
             return Ok(false);
         }
+        self.may_be_written()?;
         let begun = Instant::now();
         let heading = Heading::of(&self.store, &self.issuer, contact, &seal.pepper, snapshot);
         let written = self.replace(&heading, snapshot, seal);

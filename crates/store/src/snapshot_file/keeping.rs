@@ -1,6 +1,5 @@
 //! Keeps the state of a watched store in a file.
 
-use crate::clock::now;
 use crate::snapshot::Watched;
 use crate::snapshot_file::error::SnapshotError;
 use crate::snapshot_file::file::SnapshotFile;
@@ -16,8 +15,7 @@ impl<K: Keys> Watched<K> {
     /// If the file cannot be written; it is as before.
     pub fn keep_in(&self, file: &SnapshotFile, is_end: bool) -> Result<bool, SnapshotError> {
         // What the database has lost and this process writes again: the file of before says more.
-        let Some((moment, age)) = self.settled() else { return Ok(false) };
-        let contact = now().saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
+        let Some((moment, contact)) = self.settled() else { return Ok(false) };
         file.keep(moment.snapshot(), contact, &self.store().0.seal.load(), is_end)
     }
 }

@@ -89,8 +89,30 @@ fn op_33_a_file_is_written_when_it_says_more_and_replaces_the_one_before_as_a_wh
     assert_eq!((found.snapshot.revision(), found.contact), (12, contact));
     assert_eq!(found.seal.plain_pepper().unwrap().as_slice(), [7; 32]);
     assert!(!again.keep(&found.snapshot, contact, &seal, true).unwrap(), "it has it already");
-    std::fs::remove_file(&path).unwrap();
-    std::fs::create_dir(&path).unwrap();
+    std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
     let failed = again.keep(&snapshot(9), contact, &seal, false).unwrap_err();
     assert!(matches!(failed, SnapshotError::NotWritten { .. }) && !sibling(&path, ".new").exists());
+}
+
+#[test]
+fn op_33_a_file_that_is_no_snapshot_is_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("snapshot");
+    let (place, seal) = (file(&path), seal());
+    let keep = |revision| place.keep(&snapshot(revision), now(), &seal, true);
+    assert_eq!(place.may_be_written(), Ok(()), "there is none yet");
+    for other in [KEY, "tokenberg", "\n"] {
+        fs::write(&path, other).unwrap();
+        assert_eq!(keep(1), Err(SnapshotError::NotOurs), "{other}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), other);
+    }
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    assert_eq!(keep(1), Err(SnapshotError::NotOurs), "a directory");
+    fs::remove_dir(&path).unwrap();
+    fs::write(&path, "").unwrap();
+    assert_eq!(keep(1), Ok(true), "an empty file");
+    assert_eq!(keep(2), Ok(true), "a snapshot");
+    fs::write(&path, "tokenberg snapshot 0\nof another version").unwrap();
+    assert_eq!(keep(3), Ok(true));
 }
