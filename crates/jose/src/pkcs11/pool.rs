@@ -1,6 +1,7 @@
 //! Threads that each keep something of their own, and a bounded queue before them: for calls that block.
 
 use std::collections::VecDeque;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use tokio::sync::oneshot::{self, Receiver};
@@ -96,7 +97,10 @@ impl<S: Default> Shared<S> {
         let _counted = Counted(self);
         let mut state = S::default();
         while let Some(job) = self.next() {
-            job(&mut state);
+            // A thread that ended here could leave behind a job that was queued for it a moment before.
+            if panic::catch_unwind(AssertUnwindSafe(|| job(&mut state))).is_err() {
+                state = S::default();
+            }
         }
     }
 
